@@ -109,9 +109,10 @@ def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Drawn:
     axes.set_yticks(places, shares)
     axes.set(xlim=(0, 100), ylim=(-0.6, len(shares) - 0.4), xlabel="%")
     axes.figure.legend(loc="outside upper center", ncols=len(bars), frameon=False)
-    words = []
-    for group, by_bar in shares.items():
-        words.append(f"{group}: {', '.join(f'{bar} {share:.0%}' for bar, share in by_bar.items())}.")
+    words = [
+        f"{group}: {', '.join(f'{bar} {share:.0%}' for bar, share in by_bar.items())}."
+        for group, by_bar in shares.items()
+    ]
     return image(axes.figure, f"Horizontal bars. {' '.join(words)}")
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 import kit
 from kit import plots, samples
-from kit.validation import AccuracyInterval
+from kit.validation.accuracy import AccuracyInterval
 from kit.validation.calibration import Bin
 from tests.project import python
 

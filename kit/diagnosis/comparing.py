@@ -25,7 +25,7 @@ from kit.preprocessing.comparison import TURNS
 from kit.preprocessing.faults import CATALOGUE
 from kit.preprocessing.pipeline import TO_TENSOR, arrange, arrange_back
 from kit.preprocessing.scaling import SCALINGS, fits
-from kit.validation import Comparison, compare_accuracies
+from kit.validation.accuracy import Comparison, compare_accuracies
 
 Function = Callable[[Float32], Float32]
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from io import BytesIO
 from os import PathLike
@@ -25,6 +25,7 @@ from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.trace import Left, trace_of
 
+UNTOUCHED = Perturbation()
 KEPT = 0.001
 """Smallest probability that is kept by class; the others count as none."""
 TOLERANCE = 0.02
@@ -133,7 +134,7 @@ class Case:
     expected: tuple[str, ...]
     observed: Observed
     preprocessing: Preprocessing | None = None
-    perturbation: Perturbation = field(default_factory=Perturbation)
+    perturbation: Perturbation = UNTOUCHED
     fault: Preprocessing | None = None
     tolerance: float = TOLERANCE
     cause: str = ""
@@ -249,8 +250,7 @@ def read(path: Path) -> Case:
     try:
         return replace(Case.from_json(_contents(path)), name=path.stem)
     except (OSError, TypeError, ValueError) as error:
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        raise ValueError(f"{path.name}: {reason}") from error
+        raise ValueError(f"{path.name}: {' '.join(str(error).split())}") from error
 
 
 def photo_of(folder: str | PathLike[str], case: Case) -> Photo:
@@ -298,7 +298,7 @@ def pin(
     photo: Source,
     expected: str | int | Sequence[str | int] | None = None,
     *,
-    perturbation: Perturbation | None = None,
+    perturbation: Perturbation = UNTOUCHED,
     preprocessing: Preprocessing | None = None,
     fault: Preprocessing | None = None,
     name: str = "",
@@ -333,9 +333,8 @@ def pin(
     """
     check_first(classifier, "kit.pin(folder, classifier, photo)")
     opened = load_image(photo)
-    perturbed = Perturbation() if perturbation is None else perturbation
     steps = known_preprocessing(classifier) if preprocessing is None else preprocessing
-    row, observed = observe(classifier, opened, perturbed, steps)
+    row, observed = observe(classifier, opened, perturbation, steps)
     classes = _named(int(row.argmax()) if expected is None else expected, classifier.class_names)
     place, digest = keep_picture(folder, opened)
     today = datetime.now().astimezone().date().isoformat()
@@ -349,7 +348,7 @@ def pin(
         expected=classes,
         observed=observed,
         preprocessing=None if steps == classifier.preprocessing else steps,
-        perturbation=perturbed,
+        perturbation=perturbation,
         fault=fault,
         **about,
     )

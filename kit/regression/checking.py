@@ -24,20 +24,18 @@ from kit.regression.cases import MAKE_ONE, Case, observe, weights_of
 
 STEPS = {
     DECODE: "decoding",
-    PERTURB: "the perturbation",
-    "thumbnail": "shrinking first",
-    "resize": "the resize",
-    "channels": "the order of channels",
-    "invert": "the polarity",
-    "scale": "the scaling",
-    "cast": "the data type",
-    "layout": "the order of axes",
-    "class_names": "the list of class names",
-    "expected": "same prediction, mistyped class: the expected class",
-    "weights": "the file of the network",
-    "engine": "same tensor, other prediction: the engine",
+    PERTURB: "perturbation",
+    "channels": "order of channels",
+    "invert": "polarity",
+    "scale": "scaling",
+    "cast": "data type",
+    "layout": "order of axes",
+    "class_names": "list of class names",
+    "expected": "mistyped expected class",
+    "weights": "file of the network",
+    "engine": "engine that predicts for the same tensor",
 }
-"""What can have changed a prediction, in the order of an image's way, in words."""
+"""What can have changed a prediction, in words, where its name does not say it."""
 STRONGER = 4
 """By how much a difference of images is made stronger."""
 
@@ -74,7 +72,7 @@ class Checked:
     answer, change
         The most probable class now with its probability, and the largest change of a probability, 0..1.
     broken, step, told
-        What does not hold, which step changed it (a name of `STEPS`), and why, in words.
+        What does not hold, which step changed it, and why, in words.
     """
 
     name: str
@@ -267,7 +265,7 @@ def _step(
     other = case.weights != weights_of(classifier)
     step = step or ("weights" if other else "engine")
     changed = "; ".join(words for name, words in found if name == step)
-    words = f"{STEPS.get(step, step)} differs{f' ({changed})' if changed else ''}"
+    words = f"the {STEPS.get(step, step)} differs{f' ({changed})' if changed else ''}"
     if other and step != "weights":
         words += "; the file of the network differs, too"
     return step, words

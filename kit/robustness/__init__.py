@@ -6,10 +6,8 @@ images that changed.
 
 from kit.images.properties import denoised, relevelled, usual_levels
 from kit.perturbation.augmentation import Augmentation
-from kit.robustness.flips import Flip, flip
+from kit.robustness.flips import flip
 from kit.robustness.restoring import restored
-from kit.robustness.sweep_result import Sweep
 from kit.robustness.sweeps import sweep
 
-__all__ = ["Augmentation", "Flip", "Sweep", "flip", "sweep"]
-__all__ += ["denoised", "relevelled", "restored", "usual_levels"]
+__all__ = ["Augmentation", "denoised", "flip", "relevelled", "restored", "sweep", "usual_levels"]

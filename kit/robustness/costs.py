@@ -48,8 +48,7 @@ class Costs(tuple[Cost, ...], Result):
         rows = [(item.title, *(f"{getattr(item, share):.0%}" for share in shares)) for item in self]
         yield Table(("preprocessing", "correct", "changed", "confidence", "wrong and sure"), rows, "<>>>>")
 
-    def __repr__(self) -> str:
-        return self.text()
+    __repr__ = Result.__str__
 
 
 def fault_costs(

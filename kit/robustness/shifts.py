@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -111,8 +112,7 @@ class Shift(Result):
         photos = f"{self.photos} photo{'s' * (self.photos != 1)}"
         return f"{photos} compared with {self.training} training images: {said[self.verdict]}."
 
-    def __repr__(self) -> str:
-        return f"Shift({self._headline()!r})"
+    __repr__ = Result.__str__
 
 
 def _cells(one: QuantityShift) -> tuple[str, ...]:
@@ -122,8 +122,7 @@ def _cells(one: QuantityShift) -> tuple[str, ...]:
     return QUANTITIES[one.quantity].label, *shown, one.summary
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Gathered:
+class Gathered(NamedTuple):
     """Measures of images, and some of the images.
 
     Attributes

@@ -74,9 +74,6 @@ class Comparison(Result):
     only_second: int
     p_value: float
 
-    def __repr__(self) -> str:
-        return f"Comparison({self.first:.1%} and {self.second:.1%}; p = {self.p_value:.2g})"
-
 
 def compare_accuracies(first: npt.ArrayLike, second: npt.ArrayLike) -> Comparison:
     """Test whether two classifiers differ in accuracy: McNemar's exact test (1947, doi 10.1007/BF02295996).

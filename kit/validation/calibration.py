@@ -246,10 +246,7 @@ class Calibration(Result):
         yield Table(("", "all, as it is", "before", "after"), rows, "<<<<")
         yield from (f"Note: {note}" for note in self.notes)
 
-    def __repr__(self) -> str:
-        before, after = self.before.ece.value, self.after.ece.value
-        name, temperature = self.classifier.name, f"{self.temperature:.2f}"
-        return f"Calibration({name!r}, temperature {temperature}, ECE {before:.3f} -> {after:.3f})"
+    __repr__ = Result.__str__
 
 
 FEWEST = 20

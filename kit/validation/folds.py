@@ -12,9 +12,6 @@ from kit._reporting import Progress, Result, Steps, Table
 from kit.images import Pictures, as_photos
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 
-Train = Callable[..., Any]
-"""Called with photos, labels and ``seed=``; returns a classifier, or anything with its ``probabilities``."""
-
 
 @dataclass(frozen=True, repr=False)
 class CrossValidation(Result):
@@ -62,7 +59,7 @@ class CrossValidation(Result):
 
 
 def cross_validate(
-    train: Train,
+    train: Callable[..., Any],
     pictures: Pictures,
     labels: npt.ArrayLike,
     *,
@@ -78,7 +75,8 @@ def cross_validate(
     Parameters
     ----------
     train
-        See `Train`; say ``partial(kit.validation.train, preprocessing=…, class_names=…, epochs=5)``.
+        Called with photos, labels and ``seed=``; returns a classifier, or anything with its
+        ``probabilities``. Say ``partial(kit.validation.train, preprocessing=…, class_names=…, epochs=5)``.
     pictures
         See `kit.images.photo`.
     labels
@@ -100,9 +98,6 @@ def cross_validate(
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     chosen, truth = as_photos(pictures, allow_empty=False), np.asarray(labels)
-    most = len(chosen if groups is None else np.unique(groups))
-    if not 2 <= folds <= most:
-        raise ValueError(f"Expected 2 to {most} folds, received {folds}")
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
     splits = list(splitter(folds, shuffle=True, random_state=seed).split(chosen, truth, groups))
     finished = []

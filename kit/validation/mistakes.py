@@ -175,9 +175,7 @@ class Mistakes(Result):
         parts = [f"<h2>{escape(title)}</h2>{figure._repr_html_()}" for title, figure in figures.items()]
         return _PAGE.format(escape(f"Mistakes of {self.classifier.name}"), self.html(), "".join(parts))
 
-    def __repr__(self) -> str:
-        found = f"{len(self.wrong):,} wrong, {len(self.doubtful):,} labels look wrong"
-        return f"Mistakes({self.accuracy}, {found}, {len(self.slices)} slices)"
+    __repr__ = Result.__str__
 
 
 def mistakes(

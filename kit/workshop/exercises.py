@@ -22,9 +22,6 @@ from kit.images.properties import Levels, relevelled
 from kit.perturbation import Perturbation
 from kit.preprocessing.faults import CATALOGUE, STEPS, Fault
 
-__all__ = ["Delivery", "Mystery", "camera_folder", "check_brightness", "check_noise", "check_temperature"]
-__all__ += ["somebodys_script"]
-
 _MYSTERIES = ("double_scaling", "inverted", "imagenet_mean_std")
 # The class of clothes that are delivered, None for all, and what was done to their images.
 _DELIVERIES = ((None, Perturbation(noise=80)), (9, Perturbation(brightness=0.15)), (8, Perturbation()))

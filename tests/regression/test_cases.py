@@ -249,5 +249,5 @@ def test_cases_are_the_json_files_of_a_folder_that_are_not_hidden(tmp_path):
     for name in ("b.json", "a.json", ".draft.json", "notes.txt"):
         (tmp_path / name).write_text("{}")
     assert [path.name for path in folders.paths(tmp_path)] == ["a.json", "b.json"]
-    with pytest.raises(ValueError, match=r"^nothing.json: No such file or directory$"):
+    with pytest.raises(ValueError, match=r"^nothing.json: .*No such file or directory"):
         folders.read(tmp_path / "nothing.json")

@@ -207,7 +207,7 @@ def test_an_expectation_that_held_is_never_given_up(boot, fashion, inverted):
     (one,) = moved(boot, fashion, update=True).moved
     assert one.broken == "the classifier has no class 'Ankle bot'; did you mean 'Ankle boot'?"
     assert one.step == "expected"
-    assert one.told.startswith("same prediction, mistyped class: the expected class differs")
+    assert one.told.startswith("the mistyped expected class differs")
     edited(boot, expected=("Bag",))
     other = kit.Classifier.load(fashion.source.path, class_names=[f"new {each}" for each in range(10)])
     (one,) = moved(boot, other, update=True).moved

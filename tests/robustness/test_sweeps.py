@@ -11,7 +11,8 @@ import kit
 from kit import samples
 from kit.images import Picture
 from kit.perturbation import Perturbation
-from kit.robustness import Sweep, flip, sweeps
+from kit.robustness import flip, sweeps
+from kit.robustness.sweep_result import Sweep
 
 BRIGHTNESS = (0.2, 1.0, 2.5)
 NOISE = (0, 30)

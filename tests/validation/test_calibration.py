@@ -213,13 +213,9 @@ def test_images_that_were_trained_on_are_warned_of(overconfident):
     assert not any(note.startswith("warning") for note in fresh.notes)
 
 
-def test_text_and_repr_tell_both_sides(calibration):
-    before, after = calibration.before.ece.value, calibration.after.ece.value
-    temperature = f"{calibration.temperature:.2f}"
-    known = f"'fashion_mnist_500', temperature {temperature}, ECE {before:.3f} -> {after:.3f}"
-    assert repr(calibration) == f"Calibration({known})"
-    lines = str(calibration).splitlines()
-    assert lines[0].startswith(f"Temperature {temperature}, fitted on {calibration.fitted} ")
+def test_the_text_tells_both_sides(calibration):
+    lines = repr(calibration).splitlines()
+    assert lines[0].startswith(f"Temperature {calibration.temperature:.2f}, fitted on {calibration.fitted} ")
     ece = next(line for line in lines if line.startswith("ECE "))
     assert str(calibration.before.ece) in ece
     assert str(calibration.after.ece) in ece

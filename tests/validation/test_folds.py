@@ -8,7 +8,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
 import kit
-from kit.validation import CrossValidation, cross_validate
+from kit.validation.folds import CrossValidation, cross_validate
 
 PICTURES, LABELS = (values[:600] for values in kit.samples.fashion_mnist_arrays("train"))
 
@@ -83,8 +83,8 @@ def test_copies_in_other_folds_flatter_and_groups_undo_it():
 
 
 UNFIT = [
-    (LABELS, {"folds": 1}, "Expected 2 to 600 folds"),
-    (LABELS, {"groups": np.zeros(600)}, "Expected 2 to 1 folds"),
+    (LABELS, {"folds": 1}, "n_splits=2 or more, got n_splits=1"),
+    (LABELS, {"folds": 601}, "n_splits=601 greater than the number of samples"),
     (LABELS[:5], {}, r"inconsistent numbers of samples: \[600, 5\]"),
 ]
 

@@ -53,7 +53,7 @@ def test_counts_and_order_are_those_of_the_probabilities(result, fashion, clothe
     explorer = result.explorer(result.wrong[:3])
     assert [photo.name for photo in explorer.photos] == [one.name for one in result.wrong[:3]]
     assert explorer.labels == tuple(one.label for one in result.wrong[:3])
-    assert f"{len(wrong)} wrong" in repr(result)
+    assert f"The surest mistakes: 12 of {len(wrong)}" in repr(result)
 
 
 def test_planted_labels_look_wrong_as_cleanlab_says(fashion, clothes, clothes_labels):
