@@ -243,7 +243,12 @@ class Explorer(anywidget.AnyWidget):
 
     @traitlets.validate("settings")
     def _validate_settings(self, proposal: dict[str, Any]) -> Settings:
-        return self._checked(proposal["value"])
+        try:
+            return self._checked(proposal["value"])
+        except (TypeError, ValueError) as error:
+            line = f"{type(error).__name__}: {error}"
+            error._render_traceback_ = lambda: [line]  # type: ignore[union-attr]  # not traitlets' frames
+            raise
 
     def _checked(self, settings: Settings, photos: Iterable[str] = ()) -> Settings:
         current = self.settings.get("photo", next(iter(self._shelf)))

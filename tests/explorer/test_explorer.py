@@ -244,14 +244,16 @@ def test_pin_expects_what_a_person_has_said_and_nothing_else(classifier, pair, t
     assert read(path).expected == ("tiger cat",)
 
 
-def test_bad_settings_are_refused_in_one_line(explorer):
+def test_bad_settings_end_in_one_line_in_a_notebook(explorer):
     for wrong, text in (
         ({"brightnes": 1}, "did you mean 'brightness'"),
         (3, "Expected settings as a dictionary, received 3"),
         ({"fix": True}, "Expected fix as False before a diagnosis"),
     ):
-        with pytest.raises((TypeError, ValueError), match=text):
+        with pytest.raises((TypeError, ValueError), match=text) as caught:
             explorer.settings = wrong
+        [line] = caught.value._render_traceback_()
+        assert text in line
 
 
 def test_an_unknown_preprocessing_says_what_is_assumed(classifier, pair):
