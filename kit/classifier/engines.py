@@ -54,9 +54,9 @@ def tensor_shape(preprocessing: Preprocessing) -> tuple[int, int, int] | None:
     """Shape of one tensor without the batch, after the layout step; None where the photo decides it."""
     if preprocessing.input_shape is None:
         return None
-    height, width, channels = preprocessing.input_shape
+    height, width, channels = shape = preprocessing.input_shape
     turned = {"channels_first": (channels, height, width), "transposed": (width, height, channels)}
-    return turned.get(preprocessing.layout, (height, width, channels))
+    return turned.get(preprocessing.layout, shape)
 
 
 def sized(expected: Shape, preprocessing: Preprocessing | None) -> Shape:

@@ -154,10 +154,8 @@ class Reference:
         total = sum(array.nbytes for array in kept.values())
         if total > MOST_BYTES or any(array.dtype.kind not in "biuf" for array in kept.values()):
             raise ValueError(f"Expected numbers of at most {MOST_BYTES} bytes for {part!r}, received {total}")
-        old = {f"{part}/{name}" for name in self.arrays(part)}
-        return replace(
-            self, contents={name: self.contents[name] for name in self.contents if name not in old} | kept
-        )
+        others = {name: array for name, array in self.contents.items() if not name.startswith(f"{part}/")}
+        return replace(self, contents=others | kept)
 
     def with_pictures(self, photos: Sequence[Photo], prepare: Callable[[Photo], Float32]) -> Self:
         """Return the same with properties of training images, and with their profile in the first layers.
