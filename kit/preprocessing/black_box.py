@@ -1,8 +1,9 @@
 """A person's own preprocessing function: called, and read as a pipeline."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from io import BytesIO
 from math import inf
 from operator import attrgetter
@@ -43,16 +44,14 @@ LEAST_SIDE = 4
 """Of what can be an image."""
 SHOWN = 3
 """Reasons that are given why a function could not be called."""
-ELSEWHERE = 2.5
-"""Levels of the ramps, a hundredth of the image, from which on a function shows another part of it."""
 BENT = 5.0
 """Levels by which grey is off the line from black to white, from which on it is a curve."""
 DECODERS = 3.0
 """Levels up to which libraries differ in decoding a JPEG file."""
 NEAR = 4
-"""Windows, and then filters, that are compared on all of them."""
+"""Fits, and then filters, of which the best are compared on."""
 FEW_VALUES = 16
-"""Where a ramp has no more, and all are whole numbers, it was cast after scaling."""
+"""Where a result has no more, and all are whole numbers, it was cast after scaling."""
 
 _TOGETHER = (("filter",), ("channels",), ("fit", "crop_fraction", "fill"))
 """Fields that are right or wrong together."""
@@ -187,8 +186,7 @@ class Reading:
 def read(here: Pipeline, function: Function, photos: Sequence[Photo]) -> Reading:
     """Find the pipeline that does what a function does with photos, as near as may be to the one expected.
 
-    What it makes of black, grey and white says how it scales, of two ramps which part of an image it shows
-    where; the photos say the rest.
+    What it makes of black, grey and white says how it scales; the photos say the rest.
     """
     called: list[Called] = []
     for photo in photos:
@@ -204,37 +202,30 @@ def read(here: Pipeline, function: Function, photos: Sequence[Photo]) -> Reading
         return np.zeros((0, 1, 1)) if tensor is None else _image(tensor)
 
     photo, theirs = seen[0]
-    probes = [made(each) for each in _probes(photo.size)]
-    if other := _plain(here, theirs, made(photo), probes):
+    flat = [made(Photo(np.full_like(photo.pixels, level))) for level in (0, 128, 255)]
+    if other := _plain(here, photo, theirs, made(photo), flat):
         return Reading(tuple(called), here, 0.0, (other,))
     pixels = seen if way in _ARRAYS else [(photo, made(Photo(photo.pixels))) for photo, _ in seen]
-    reading = _read(here, pixels, probes)
+    reading = _read(here, pixels, flat)
     if pixels is not seen and reading.exact:
         reading = _decoded(reading, seen)
     return replace(reading, called=tuple(called))
 
 
-def _probes(size: tuple[int, int]) -> list[Photo]:
-    """Return black, grey, white, and ramps from left to right and from top to bottom."""
-    rows, columns = (np.linspace(0, 255, side).round() for side in size)
-    levels = (np.broadcast_to(each, size) for each in (0, 128, 255, columns, rows[:, None]))
-    return [Photo.from_array(each.astype(np.uint8), "probe.png") for each in levels]
-
-
 def _plain(
-    here: Pipeline, theirs: Float64, again: Float64, probes: Sequence[Float64]
+    here: Pipeline, photo: Photo, theirs: Float64, again: Float64, flat: Sequence[Float64]
 ) -> tuple[str, str] | None:
     """Return what is seen at once, and leaves nothing to be read."""
-    black, grey, white, *ramps = probes
-    values = np.unique(theirs)
+    black, grey, white = flat
+    values, own = np.unique(theirs), np.unique(run(PIPELINE, here, photo))
     if again.shape != theirs.shape or not np.allclose(again, theirs, atol=1e-3 * np.ptp(theirs)):
         return "function", "function: is random, two calls on one image return different tensors"
-    if len({each.shape for each in ramps}) > 1 or np.array_equal(ramps[0], again):
-        return "tensor", "content: nothing tried explains it; other images give the same, or none"
-    if here.cast is None and len(np.unique(ramps[0])) <= FEW_VALUES and not np.any(values % 1):
+    if np.array_equal(black, white) and np.array_equal(black, theirs):
+        return "tensor", "content: nothing tried explains it, all images give the same"
+    if here.cast is None and len(values) <= FEW_VALUES < len(own) and not np.any(values % 1):
         few = ", ".join(short(value) for value in values[:6])
         return "cast", f"cast: none here, to whole numbers after scaling there; only {few} are left"
-    if not black.size or np.array_equal(black, white):
+    if len({each.shape for each in flat}) > 1 or np.array_equal(black, white):
         return "scale", "scaling: the same for all images here, by the values of each image there"
     bent = np.abs(grey - black - (white - black) * 128 / 255) > BENT / 255 * np.abs(white - black)
     if here.cast is None and bent.mean() > 0.5:
@@ -242,94 +233,81 @@ def _plain(
     return None
 
 
-class _Window(NamedTuple):
-    """A pipeline up to the size, and how far off it shows the ramps, in levels.
-
-    `slope` and `offset`, each (C,), lead from levels to values, `words` say what the ramps show.
-    """
+class _View(NamedTuple):
+    """A pipeline up to the size and how far off it is; `slope` and `offset` (C,) make levels values."""
 
     steps: Pipeline
     apart: float
     slope: Float64
     offset: Float64
     turn: str
-    words: str
 
 
-def _windows(p: Pipeline, size: tuple[int, int], probes: Sequence[Float64], turn: str) -> list[_Window]:
-    """Return the fits, with the part of the image that the ramps show, the best first."""
-    black, _, white, *ramps = (TURNS[turn](each) for each in probes)
-    middle = black.shape[0] // 2, black.shape[1] // 2
-    slope, offset = (white[middle] - black[middle]) / 255, black[middle]
-    slope = np.where(np.abs(slope) > _TINY, slope, _TINY)
-    # Whatever is the same on black and on white was filled in.
-    empty = np.all(np.abs(white - black) < np.abs(slope), axis=-1)
-    fill = ((black[empty] - offset) / slope).mean(axis=0).round().clip(0, 255) if empty.any() else p.fill
-    target = None if p.size is None and black.shape[:2] == size else black.shape[:2]
-    p = p.replace(size=target, fill=np.resize(fill, 3).astype(int).tolist(), thumbnail=None)
-    across, down = ((each - offset) / slope for each in ramps)
-    lines = {"columns": across[middle[0]].mean(axis=-1), "rows": down[:, middle[1]].mean(axis=-1)}
-    words = " and ".join(
-        f"{name} {one[0] / 2.55:.0f} to {one[-1] / 2.55:.0f} %" for name, one in lines.items()
-    )
-    # By the inner half, since the rest may be filled in.
-    inner = [(len(one), one[len(one) // 4 : -(len(one) // 4)]) for one in lines.values()]
-    part = max(0.1, *((half[-1] - half[0]) / (len(half) - 1) * count / 255 for count, half in inner))
-    whole = black.shape[1] / max(black.shape[1], round(black.shape[1] / part))
-    found = []
-    for fit in FITS:
-        for part in {1.0, p.crop_fraction, whole} if "crop" in fit else {1.0}:
-            window = p.replace(fit=fit, crop_fraction=part)
-            shown = (run(TO_SIZE, window.replace(filter="tf_bilinear"), each) for each in _probes(size)[3:])
-            apart = [
-                np.mean((one[..., :1] - each) ** 2) for one, each in zip(shown, (across, down), strict=True)
-            ]
-            found.append(_Window(window, float(np.sqrt(np.mean(apart))), slope, offset, turn, words))
-    return sorted(found, key=attrgetter("apart"))
-
-
-def _read(here: Pipeline, seen: Sequence[tuple[Photo, Float64]], probes: Sequence[Float64]) -> Reading:
-    first = probes[0].shape[0] in {1, 3} and probes[0].shape[2] not in {1, 3}
-    images = [np.moveaxis(each, 0, -1) if first else each for each in (*probes, *(one for _, one in seen))]
-    near: list[_Window] = []
+def _views(here: Pipeline, photo: Photo, images: Sequence[Float64]) -> Iterator[_View]:
+    """Yield each way to turn back a result and each fit; `images` are black, white, and the photo."""
+    shown = lru_cache(lambda p: run(TO_SIZE, p, photo).mean(axis=-1))
     for turn in TURNS:
-        found = _windows(here, seen[0][0].size, images[: len(probes)], turn)
-        near = min(near or found, found, key=lambda each: each[0].apart)
-        if near[0].apart <= 1:
-            break
-    best, turned = near[0], images[len(probes) :]
-    levels = [(TURNS[best.turn](each) - best.offset) / best.slope for each in turned]
+        black, white, values = (TURNS[turn](each) for each in images)
+        height, width, _ = black.shape
+        slope, offset = (white - black)[height // 2, width // 2] / 255, black[height // 2, width // 2]
+        slope = np.where(np.abs(slope) > _TINY, slope, _TINY)
+        # Whatever is the same on black and on white was filled in.
+        empty = np.all(np.abs(white - black) < np.abs(slope), axis=-1)
+        levels = (black[empty] - offset) / slope
+        fill = levels.mean(axis=0).round().clip(0, 255) if empty.any() else here.fill
+        p = here.replace(size=(height, width), fill=np.resize(fill, 3).astype(int).tolist(), thumbnail=None)
+        tried = [p.replace(size=None)] * (here.size is None and photo.size == (height, width))
+        # As usual, the side before a crop is a multiple of 8 pixels, where that of the network is 224.
+        sides = range(width, width * 4 // 3 + 1, max(1, width // 28))
+        parts = {here.crop_fraction, 0.875, *(width / side for side in sides)}
+        tried += [
+            p.replace(fit=fit, crop_fraction=part)
+            for fit in FITS
+            for part in parts
+            if "crop" in fit or part == 1
+        ]
+        grey = ((values - offset) / slope).mean(axis=-1)
+        for each in tried:
+            apart = np.mean((shown(each.replace(filter="tf_bilinear")) - grey) ** 2)
+            yield _View(each.replace(scaling=()), float(apart), slope, offset, turn)
+
+
+def _read(here: Pipeline, seen: Sequence[tuple[Photo, Float64]], flat: Sequence[Float64]) -> Reading:
+    first = flat[0].shape[0] in {1, 3} and flat[0].shape[2] not in {1, 3}
+    black, white, *shown = (
+        np.moveaxis(each, 0, -1) if first else each for each in (*flat[::2], *(one for _, one in seen))
+    )
+    views = sorted(_views(here, seen[0][0], (black, white, shown[0])), key=attrgetter("apart"))
+    _, _, slope, offset, turn = views[0]
+    levels = [(TURNS[turn](each) - offset) / slope for each in shown]
 
     def left(p: Pipeline, count: int = READ) -> float:
-        ours = (order_channels(run(TO_SIZE, p, photo), p.channels) for photo, _ in seen[:count])
-        return float(np.sqrt(np.mean([np.mean((one - other) ** 2) for one, other in zip(ours, levels)])))  # noqa: B905
+        pairs = zip(seen[:count], levels, strict=False)
+        ours = ((order_channels(run(TO_SIZE, p, photo), p.channels), other) for (photo, _), other in pairs)
+        return float(np.sqrt(np.mean([np.mean((one - other) ** 2) for one, other in ours])))
 
     def nearest(tried: Iterable[Pipeline]) -> list[Pipeline]:
         return sorted(tried, key=lambda p: left(p, 1))[:NEAR]
 
-    orders = ["gray"] if best.slope.size == 1 else ["rgb", "bgr", "gray_rgb"]
-    windows = [one.steps.replace(scaling=()) for one in near if one.apart <= best.apart + 1][:NEAR]
+    orders = ["gray"] if slope.size == 1 else ["rgb", "bgr", "gray_rgb"]
+    windows = [one.steps for one in views if one.turn == turn][:NEAR]
     coloured = nearest(one.replace(channels=name) for one in windows for name in orders)
     steps = min(nearest(one.replace(filter=name) for one in coloured for name in FILTERS), key=left)
-    named = best.turn in LAYOUTS and not first
-    others = [("layout", f"image: as it is here, {best.turn} there")] * (best.turn != "" and not named)
-    layout = best.turn if named else "channels_first" if first else "channels_last"
-    fields = {"layout": layout, "cast": None, **_scaled(here, best.slope, best.offset)}
+    named = turn in LAYOUTS and not first
+    others = (("layout", f"image: as it is here, {turn} there"),) * (turn != "" and not named)
+    layout = turn if named else "channels_first" if first else "channels_last"
+    fields = {"layout": layout, "cast": None, **_scaled(here, slope, offset)}
     apart = left(steps)
-    if best.apart > ELSEWHERE:
-        others.append(("resize", f"fit: {here.fit} here, {best.words} of the image there"))
-    elif apart > STRANGE_LEVELS:
-        others.append(
-            ("tensor", f"content: nothing tried explains it; the nearest is off by {apart:.0f} levels")
-        )
-    if best.apart > ELSEWHERE or apart > STRANGE_LEVELS:
+    if apart > STRANGE_LEVELS:
         steps = here.replace(size=steps.size, channels=steps.channels, scaling=())
-        return Reading((), steps.replace(**fields), 0.0, tuple(others))
+        # Each level becomes the same value everywhere, so what differs is where.
+        words = f"fit: {here.fit} of the image here, another part or content there; nothing tried explains it"
+        return Reading((), steps.replace(**fields), 0.0, (*others, ("resize", words)))
     for together in _TOGETHER:
         other = steps.replace(**{name: getattr(here, name) for name in together})
         if left(other) <= max(EXPLAINED * apart, SAME_LEVELS):
             steps = other
-    return Reading((), steps.replace(**fields), left(steps), tuple(others))
+    return Reading((), steps.replace(**fields), left(steps), others)
 
 
 def _decoded(reading: Reading, seen: Sequence[tuple[Photo, Float64]]) -> Reading:
