@@ -23,7 +23,7 @@ from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import TURNS
 from kit.preprocessing.faults import CATALOGUE
-from kit.preprocessing.pipeline import TO_TENSOR, arrange, arrange_back
+from kit.preprocessing.pipeline import LAYOUTS, TO_TENSOR
 from kit.preprocessing.scaling import SCALINGS, fits
 from kit.validation.accuracy import Comparison, compare_accuracies
 
@@ -277,15 +277,16 @@ def _heads(two: Float32) -> dict[str, Function]:
     if inside and np.allclose(two.sum(axis=1), 1, atol=1e-2):
         twice = float(_without_softmax(two).min()) > -_ROUNDED
         return {"taking one of two softmaxes out": _without_softmax} if twice else {}
-    heads: dict[str, Function] = {"a softmax": _softmax}
-    if inside:
-        logit = scipy.special.logit
-        heads["a softmax in place of sigmoids"] = lambda rows: _softmax(logit(rows.clip(_FLOOR, 1 - 1e-7)))
-    if two.min() >= 0:
-        heads["dividing by the sum"] = lambda rows: (
-            rows / np.float32(rows.sum(axis=1, keepdims=True) + _FLOOR)
-        )
-    return heads
+    return {
+        "a softmax": _softmax,
+        "a softmax in place of sigmoids": lambda x: _softmax(scipy.special.logit(x.clip(_FLOOR, 1 - 1e-7))),
+        "dividing by the sum": _normalised,
+    }
+
+
+def _normalised(rows: Float32) -> Float32:
+    shares = rows.clip(0)
+    return shares / np.maximum(shares.sum(axis=1, keepdims=True), np.float32(_FLOOR))
 
 
 def _softmax(rows: Floats) -> Float32:
@@ -337,17 +338,11 @@ def _inputs(form: _Form, photos: Sequence[Photo], one: Float32, *, prepares: boo
             causes = tuple(change.cause for change in match.changes)
             yield _Trial(causes, (difference(used, match.preprocessing),), left)
     tensors = np.concatenate([used.apply(photo) for photo in photos])
-    turned = {name: np.stack([turn(each) for each in tensors]) for name, turn in TURNS.items() if name}
-    turned |= {"reshaped": arrange(tensors, "reshaped"), "reshaped back": arrange_back(tensors, "reshaped")}
-    for name, given in turned.items():
-        if given.shape == tensors.shape:
-            cause = (
-                "channel_layout"
-                if name in {"transposed", "reshaped", "reshaped back"}
-                else "exif_orientation"
-            )
-            left = _apart(one, form.predict_tensors(given))
-            yield _Trial((cause,), (f"giving it tensors {name}",), left)
+    for name, turn in TURNS.items():
+        given = np.stack([turn(each) for each in tensors])
+        if name and given.shape == tensors.shape:
+            cause = "channel_layout" if name.split()[0] in LAYOUTS else "exif_orientation"
+            yield _Trial((cause,), (f"giving it tensors {name}",), _apart(one, form.predict_tensors(given)))
 
 
 def _done(first: Classifier, photos: Sequence[Photo], two: Float32) -> Iterator[_Trial]:

@@ -46,10 +46,11 @@ class Checkup(Result):
 
         From 0 to 1, the mean of all photos; 1 for a step that makes a tensor which does not fit the network.
         """
-        # The largest effect comes first; of two differences in one step that one counts.
-        each = [dict(reversed(comparison.effects)) for comparison in self.comparisons]
-        steps = [step for one in each for step in reversed(one)]
-        means = {step: sum(one.get(step, 0.0) for one in each) / len(each) for step in steps}
+        means: dict[str, float] = {}
+        for one in self.comparisons:
+            # The largest effect comes first; of two differences in one step that one counts.
+            for step, effect in dict(reversed(one.effects)).items():
+                means[step] = means.get(step, 0.0) + effect / len(self.comparisons)
         return dict(sorted(means.items(), key=lambda item: -item[1]))
 
     @property

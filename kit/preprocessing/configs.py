@@ -76,9 +76,10 @@ _CONVERTER = (
 )
 
 
-def _require(holds: Any, expected: str, received: object) -> None:
+def _require(holds: Any, received: object) -> None:
     if not holds:
-        raise ValueError(f"Expected {expected}, received {told(str(received))}; write the preprocessing out")
+        text = f"Expected what a Preprocessing has, received {told(str(received))}; write the fields out"
+        raise ValueError(text)
 
 
 def _keras_hub(content: Content) -> Fields:
@@ -92,7 +93,7 @@ def _keras_hub(content: Content) -> Fields:
     fields: Fields = {"size": config.get("image_size"), "scaling": scaling, "layout": layout}
     if fields["size"] is not None:
         crop, pad = config.get("crop_to_aspect_ratio", True), config.get("pad_to_aspect_ratio")
-        _require(not (crop and pad), "crop_to_aspect_ratio or pad_to_aspect_ratio", "both as true")
+        _require(not (crop and pad), "crop_to_aspect_ratio and pad_to_aspect_ratio")
         method = config.get("interpolation", "bilinear")
         smooth = "_antialias" if config.get("antialias") and method != "nearest" else ""
         fields |= {"filter": f"tf_{method}{smooth}", "fit": "crop" if crop else "pad" if pad else "squash"}
@@ -108,7 +109,7 @@ def _timm(content: Content) -> Fields:
     config = _TIMM | {key: value for key, value in given.items() if value is not None}
     channels, height, width = config["input_size"]
     squashed = known("crop_mode", config["crop_mode"], ("center", "squash")) == "squash"
-    _require(squashed or height == width, "a square input_size with crop_mode center", (height, width))
+    _require(squashed or height == width, f"input_size {height, width} with crop_mode center")
     return {
         "layout": "channels_first",
         "channels": {3: "rgb", 1: "gray"}[channels],
@@ -132,11 +133,10 @@ def _hugging_face(content: Content) -> Fields:
     unread = [key for key in unread if content[key] and key not in _READ]
     if kind.startswith("EfficientNet") and content.get("include_top") is not False:
         unread.append("include_top, which divides by image_std twice")
-    steps = "no step beyond resizing, center crop, rescaling and normalization"
-    _require(not unread, steps, ", ".join(unread))
+    _require(not unread, ", ".join(unread))
     mean, std = content.get("image_mean"), content.get("image_std")
     normalize = content.get("do_normalize", mean is not None)
-    _require(not normalize or None not in (mean, std), "image_mean and image_std with do_normalize", "none")
+    _require(not normalize or None not in (mean, std), "do_normalize without image_mean or image_std")
     factor = content.get("rescale_factor", 1 / 255) if content.get("do_rescale", normalize) else 1
     divisor = round(1 / factor, 9)  # 1 / 255 is a little less
     scaling = simplest((Scaling(divisor, mean, std) if normalize else Scaling(divisor),))
@@ -146,7 +146,7 @@ def _hugging_face(content: Content) -> Fields:
         code = Image.Resampling(content.get("resample", 2))
         fields |= {"filter": code.name.lower(), **_cropped(content.get("size"), crop, kind)}
     else:
-        _require(crop is None, "do_resize with do_center_crop", "a crop alone, which depends on the photo")
+        _require(crop is None, "a crop alone, which depends on the photo")
     return fields
 
 
@@ -157,13 +157,13 @@ def _cropped(size: Any, crop: Size | None, kind: str) -> Fields:
     elif isinstance(size, int) and crop is None:
         size = {"height": size, "width": size}
     named = isinstance(size, Mapping) and set(size) in ({"shortest_edge"}, {"height", "width"})
-    _require(named, "size with height and width, or with shortest_edge", size)
+    _require(named, f"size {size}")
     squashed = "height" in size
     whole = _sides(size if squashed else size["shortest_edge"])
-    _require(squashed or crop, "do_center_crop with shortest_edge", "none: the photo decides the size")
+    _require(squashed or crop, "shortest_edge alone: the photo decides the size")
     height, width = crop or whole
     inside = height <= whole[0] and height * whole[1] == width * whole[0]
-    _require(inside, f"a crop_size within {whole}, in its proportions", crop)
+    _require(inside, f"crop_size {crop} of {whole}")
     return _window((height, width), height / whole[0], squashed=squashed)
 
 

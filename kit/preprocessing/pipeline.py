@@ -129,21 +129,15 @@ def shrink(pixels: Pixels, size: Size) -> Pixels:
 
 
 def order_channels(pixels: Levels, channels: str) -> Levels:
-    """Return RGB (…, 3) in one of the orders of `CHANNELS`; `pixels` itself for "rgb"."""
+    """Return RGB (…, 3) in one of the orders of `CHANNELS`; for "rgb" and "bgr" a view."""
     if channels == "rgb":
         return pixels
     if channels == "bgr":
-        # Channel by channel is three times faster than copying the reversed view.
-        swapped = np.empty_like(pixels)
-        for channel in range(3):
-            swapped[..., channel] = pixels[..., 2 - channel]
-        return swapped
-    luma: Array
-    if pixels.dtype == np.uint8:
-        luma = ((pixels @ _LUMA + 0x8000) >> 16).astype(np.uint8)
-    else:
-        luma = (pixels @ (_LUMA / 0x10000)).astype(np.float32)
-    return np.repeat(luma[..., None], 1 if channels == "gray" else 3, axis=-1)
+        return pixels[..., ::-1]
+    luma = pixels @ _LUMA
+    luma = (luma + 0x8000) >> 16 if pixels.dtype == np.uint8 else luma / 0x10000
+    grey: Levels = luma.astype(pixels.dtype)[..., None]
+    return grey if channels == "gray" else grey.repeat(3, axis=-1)
 
 
 def restore_channels(x: Float32, channels: str) -> Float32:

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from kit._arrays import Array, Float32, Float64, Indices, Levels, Pixels
+from kit._arrays import Array, Float32, Float64, Floats, Indices, Levels, Pixels
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,21 @@ def _keys(distance: Float64, a: float = -0.5) -> Float64:
     return np.where(distance < 1, near, np.where(distance < 2, far, 0.0))
 
 
+def _cubic(distance: Float64) -> Float64:
+    return _keys(distance, -0.75)
+
+
 def _triangle(distance: Float64) -> Float64:
     return np.maximum(0.0, 1 - distance)
 
 
 def _nearest_taps(axis: Axis) -> _Taps:
     # Pillow computes in double precision: where a centre falls on the border of two pixels, results differ.
-    centres, length = _positions(axis, 0)
-    indices = np.minimum(np.floor(centres), length - 1).astype(np.intp)[None]
+    return _single(*_positions(axis, 0))
+
+
+def _single(places: Floats, length: int) -> _Taps:
+    indices = np.minimum(places, length - 1).astype(np.intp)[None]
     return indices, np.ones(indices.shape, np.float32)
 
 
@@ -139,8 +146,7 @@ def _cv_places(axis: Axis) -> tuple[Float64, float, int]:
 
 def _cv_nearest_taps(axis: Axis) -> _Taps:
     places, scale, last = _cv_places(axis)
-    indices = np.minimum(places * scale, last).astype(np.intp)[None]
-    return indices, np.ones(indices.shape, np.float32)
+    return _single(places * scale, last + 1)
 
 
 def _cv_taps(axis: Axis, kernel: Callable[[Float64], Float64], radius: int) -> _Taps:
@@ -150,11 +156,6 @@ def _cv_taps(axis: Axis, kernel: Callable[[Float64], Float64], radius: int) -> _
     taps = np.arange(1 - radius, 1 + radius)[:, None]
     weights = kernel(np.abs((where - below).astype(np.float64) - taps)).astype(np.float32)
     return (below + taps).clip(0, last).astype(np.intp), weights
-
-
-@lru_cache(maxsize=32)
-def _cv_cubic_taps(axis: Axis) -> _Taps:
-    return _cv_taps(axis, lambda distance: _keys(distance, -0.75), 2)
 
 
 @lru_cache(maxsize=32)
@@ -194,7 +195,7 @@ SAMPLERS: Mapping[str, Callable[..., Levels]] = {
     "tf_bicubic_antialias": _sampler(_antialiased(_keys, 2)),
     "cv2_nearest": _rounded(_sampler(_cv_nearest_taps)),
     "cv2_linear": _cv_linear,
-    "cv2_cubic": _rounded(_sampler(_cv_cubic_taps)),
+    "cv2_cubic": _rounded(_sampler(lambda axis: _cv_taps(axis, _cubic, 2))),
     "cv2_area": _cv_area,
 }
 
@@ -210,7 +211,6 @@ FITS: Mapping[str, str] = {
     "squash_crop": "the whole image squashed, then the centre cut out (DeiT, timm)",
     "letterbox": "resized to fit inside, then filled up (Pillow's ImageOps.pad)",
     "letterbox_floor": "the same, with the larger half of an odd rest below and to the right (Ultralytics)",
-    "letterbox_corner": "the same, with all of the rest below and to the right (YOLOX, SAM)",
     "pad": "filled up first and then resized (Keras pad_to_aspect_ratio)",
 }
 MAX_PADDED_PIXELS = 100_000_000
@@ -301,8 +301,7 @@ def _centre(length: int, resized: int, target: int) -> Axis:
 def _inside(fit: str, length: int, target: int, other_length: int, other_target: int) -> Axis:
     inner = max(1, min(target, round(length / other_length * other_target)))
     rest = target - inner
-    before = {"letterbox": round(rest / 2), "letterbox_floor": rest // 2, "letterbox_corner": 0}
-    return Axis(0, length, inner, 0, inner, before[fit])
+    return Axis(0, length, inner, 0, inner, round(rest / 2) if fit == "letterbox" else rest // 2)
 
 
 def _pad(pixels: Pixels, size: Size, fill: tuple[int, ...]) -> Pixels:

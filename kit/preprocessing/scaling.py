@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -145,19 +144,10 @@ def scaling_words(scalings: Scalings) -> str:
 
 
 def scale(x: ArrayLike, scalings: Scalings) -> Float32:
-    """Return the copy of `x`, float32 (..., W, C), to which `scalings` were applied one after the other."""
+    """Return the copy of `x`, float32 (..., C), to which `scalings` were applied one after the other."""
     result: Float32 = np.array(x, dtype=np.float32, order="C")
-    # Per-channel vectors are repeated along the row: broadcasting over an innermost axis of
-    # three is eight times slower, and the arithmetic per value is the same.
-    width = result.shape[-2] if result.ndim > 1 else 1
-    rows = result.reshape(-1, width * result.shape[-1])
-    for scaling in scalings:
-        if scaling.divisor != 1:
-            rows /= np.float32(scaling.divisor)
-        if scaling.mean is not None:
-            rows -= _row(scaling.mean, width)
-        if scaling.std is not None:
-            rows /= _row(scaling.std, width)
+    for each in scalings:
+        _calculate(result, (np.divide, each.divisor), (np.subtract, each.mean), (np.divide, each.std))
     return result
 
 
@@ -165,19 +155,16 @@ def unscale(x: ArrayLike, scalings: Scalings) -> Float32:
     """Return the copy of `x`, float32 (…, C), that `scale` would turn into `x` (up to rounding)."""
     result = np.array(x, dtype=np.float32, order="C")
     for each in reversed(scalings):
-        for value, undo in ((each.std, np.multiply), (each.mean, np.add), (each.divisor, np.multiply)):
-            if value is not None:
-                undo(result, np.asarray(value, dtype=np.float32), out=result)
+        _calculate(result, (np.multiply, each.std), (np.add, each.mean), (np.multiply, each.divisor))
     return result
 
 
-@lru_cache(maxsize=64)
-def _row(value: PerChannel, width: int) -> Float32 | np.float32:
-    if not isinstance(value, tuple):
-        return np.float32(value)
-    row = np.tile(np.array(value, dtype=np.float32), width)
-    row.flags.writeable = False
-    return row
+def _calculate(result: Float32, *steps: tuple[np.ufunc, PerChannel | None]) -> None:
+    # Repeated along the row: broadcasting over an innermost axis of three is eight times slower.
+    rows = result.reshape(-1, result.shape[-1] * (result.shape[-2] if result.ndim > 1 else 1))
+    for function, value in steps:
+        if value is not None:
+            function(rows, np.resize(np.asarray(value, np.float32), rows.shape[-1]), out=rows)
 
 
 def _formula(scaling: Scaling) -> str:
