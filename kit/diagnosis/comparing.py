@@ -285,8 +285,9 @@ def _heads(two: Float32) -> dict[str, Function]:
 
 
 def _normalised(rows: Float32) -> Float32:
-    shares = rows.clip(0)
-    return shares / np.maximum(shares.sum(axis=1, keepdims=True), np.float32(_FLOOR))
+    shares: Float32 = rows.clip(0)
+    shares /= np.maximum(shares.sum(axis=1, keepdims=True), _FLOOR)
+    return shares
 
 
 def _softmax(rows: Floats) -> Float32:

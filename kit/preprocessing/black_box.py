@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from io import BytesIO
 from math import inf
-from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -277,7 +276,12 @@ def _read(here: Pipeline, seen: Sequence[tuple[Photo, Float64]], flat: Sequence[
     black, white, *shown = (
         np.moveaxis(each, 0, -1) if first else each for each in (*flat[::2], *(one for _, one in seen))
     )
-    views = sorted(_views(here, seen[0][0], (black, white, shown[0])), key=attrgetter("apart"))
+
+    def likely(view: _View) -> float:
+        # Another part of an image may resemble one that is scrambled by chance.
+        return view.apart * (EXPLAINED**2 if view.turn else 1)
+
+    views = sorted(_views(here, seen[0][0], (black, white, shown[0])), key=likely)
     _, _, slope, offset, turn = views[0]
     levels = [(TURNS[turn](each) - offset) / slope for each in shown]
 
