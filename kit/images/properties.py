@@ -134,6 +134,8 @@ def grid(pixels: Pixels) -> float:
     from scipy.ndimage import uniform_filter1d
 
     x = luma(pixels)
+    if min(x.shape) < 2:
+        return 0.0  # a single row or column has no steps
     found = []
     for plane in (x, x.T):
         steps = np.abs(np.diff(plane, axis=1)).mean(axis=0)
