@@ -81,7 +81,11 @@ def _class_weights(model: Any, graph: Any, place: int, litert: Any) -> Float32 |
             weights = _constant(model.buffers[source.buffer].data, source, litert.TensorType)
         elif kind not in {*known, *_SAME}:
             return None
-        if each.inputs[0] != tensor:
+        options = each.builtinOptions
+        small = kind == "AVERAGE_POOL_2D" and not (
+            0 < height <= options.filterHeight and 0 < width <= options.filterWidth
+        )
+        if each.inputs[0] != tensor or small:
             return None
         tensor = made
     if weights is None or tensor != graph.outputs[0]:
