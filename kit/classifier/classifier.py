@@ -367,7 +367,8 @@ class Classifier:
         given = as_photos(photos, allow_empty=False)
         chosen = given[:: -(-len(given) // KEPT)]
         found = described(chosen, *self.features(chosen, progress), thumbnails=thumbnails)
-        return self._with(reference=self.reference.with_arrays("novelty", found))
+        reference = self.reference.with_arrays("novelty", found)
+        return self._with(reference=replace(reference, made_with=self.preprocessing))
 
     def features(self, photos: Sequence[Photo], progress: Progress = False) -> tuple[Float32, Float32]:
         """Return probabilities (N, classes), and the means of the last feature map's channels (N, channels).
@@ -387,7 +388,8 @@ class Classifier:
         """Return the training images that a photo is nearest to, as the network sees them.
 
         ``photo`` is a `Photo` or whatever else `load_image` takes. ValueError where nothing is known of the
-        training images.
+        training images. It says so where `with_reference` was called with another preprocessing in use, since
+        distances then compare unlike tensors; of what a file has that is not known.
         """
         known, shown = self.reference.neighbours, load_image(photo)
         rows, features = self.features([shown])
@@ -398,7 +400,8 @@ class Classifier:
             for one in order
         ]
         thumbnails = known.thumbnails[order[: len(known.thumbnails)]]
-        return Nearest(shown.name, self.class_names[rows[0].argmax()], tuple(found), thumbnails)
+        foreign = self.reference.made_with not in (None, self.preprocessing)
+        return Nearest(shown.name, self.class_names[rows[0].argmax()], tuple(found), thumbnails, foreign)
 
     def _with(self, **changes: Any) -> Self:
         other = object.__new__(type(self))

@@ -43,12 +43,15 @@ class Nearest(Result):
         The nearest first.
     thumbnails
         uint8 (neighbours, `SIDE`, `SIDE`, 3); none where the file has none.
+    foreign
+        Whether the training images were prepared in another way.
     """
 
     name: str
     predicted: str
     neighbours: tuple[Neighbour, ...]
     thumbnails: Pixels
+    foreign: bool = False
 
     @property
     def agreeing(self) -> int:
@@ -56,9 +59,9 @@ class Nearest(Result):
         return sum(one.predicted == self.predicted for one in self.neighbours)
 
     def table(self) -> Table:
-        """Return name, class and distance of each."""
+        """Return name, predicted class and distance of each."""
         rows = [(one.name, one.predicted, f"{one.distance:.1f}") for one in self.neighbours]
-        return Table(("training image", "class", "distance"), rows, "<<>")
+        return Table(("training image", "predicted as", "distance"), rows, "<<>")
 
     def html(self) -> str:
         """Return the table, and the thumbnails that there are."""
@@ -68,7 +71,9 @@ class Nearest(Result):
     def __repr__(self) -> str:
         count = len(self.neighbours)
         doubt = ": doubt this prediction" if 2 * self.agreeing < count else ""
-        found = f"{self.agreeing} of the {count} nearest training images are of this class{doubt}"
+        if self.foreign:
+            doubt = "; these were made with another preprocessing: call with_reference again"
+        found = f"{self.agreeing} of the {count} nearest training images are predicted as this class{doubt}"
         return f"Nearest({self.name!r}, predicted {self.predicted!r}; {found})"
 
 

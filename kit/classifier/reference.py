@@ -16,6 +16,7 @@ from kit.classifier.network import Network
 from kit.images import Photo
 from kit.images.properties import QUANTITIES
 from kit.perturbation.alterations import ALTERATIONS, measured_rows, middle, responses
+from kit.preprocessing import Preprocessing
 
 KEPT = 256
 """Images whose measures are kept; of more, as many at random."""
@@ -100,12 +101,14 @@ class Reference:
     """What is known of the training images of a network; part of its file.
 
     ``shape`` is (H, W, C) of its tensors, with None for a side that photos decide; ``contents`` are arrays by
-    ``part/name``.
+    ``part/name``. ``made_with`` is the preprocessing with which ``novelty`` was made here; None where a file
+    has it.
     """
 
     network: Network
     shape: Shape
     contents: Mapping[str, Array] = field(default_factory=dict)
+    made_with: Preprocessing | None = None
 
     @cached_property
     def first_layers(self) -> FirstLayers | None:

@@ -119,10 +119,20 @@ def test_of_many_channels_forty_numbers_are_kept_and_of_images_thumbnails_on_req
     assert [one.name for one in found.neighbours] == [photos[place].name for place in expected.argsort()]
     np.testing.assert_allclose([one.distance for one in found.neighbours], np.sort(expected), atol=0.05)
     assert found.agreeing == 1
-    assert "1 of the 6 nearest training images are of this class: doubt this prediction" in found.text()
+    said = "1 of the 6 nearest training images are predicted as this class"
+    assert f"{said}: doubt this prediction" in found.text()
     assert (found.thumbnails.shape, found.html().count("<img ")) == ((6, 48, 48, 3), 6)
     with pytest.raises(ValueError, match=r"knows its training images; use with_reference"):
         classifier.nearest(photos[0])
+
+
+def test_a_reference_made_with_another_preprocessing_is_named(fashion, clothes):
+    inverted = fashion.using(fashion.preprocessing.replace(invert=True))
+    known, said = inverted.with_reference(clothes[:9], progress=False), "made with another preprocessing"
+    assert said not in known.nearest(clothes[9]).text()
+    again = known.using(fashion.preprocessing)
+    assert said in again.nearest(clothes[9]).text()
+    assert said not in again.with_reference(clothes[:9], progress=False).nearest(clothes[9]).text()
 
 
 # The cause
