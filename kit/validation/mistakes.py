@@ -24,8 +24,8 @@ from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 from kit.validation.label_errors import label_errors
 from kit.validation.slices import MEASURED, Slice, measured, slices
 
-KEPT = 10
-"""Most probable classes of an image that are kept."""
+KEPT, _PROBABILITIES = 10, 1 << 23
+"""Most probable classes of an image that are kept at least; of few images more."""
 MOST = 1000
 """Images that are measured at most, chosen at random."""
 SHOWN, OPENED = 12, 100
@@ -108,7 +108,11 @@ class Mistakes(Result):
 
     @cached_property
     def doubtful(self) -> tuple[Mistake, ...]:
-        """Images whose label looks wrong, the clearest first, of those that were not trained on."""
+        """Images whose label looks wrong, the clearest first, of those that were not trained on.
+
+        As in `kit.validation.label_errors`; approximate where not all classes are kept, as of over 8,388
+        images of 1,000 classes.
+        """
         (read,) = np.nonzero(self.predicted >= 0)
         own, shares, best = self.found[read, 0], *(part[read] for part in self._likely)
         return self._listed(read[label_errors(self.labels[read], own, shares, best.astype(np.int64))])
@@ -132,6 +136,8 @@ class Mistakes(Result):
     def gallery(self, shown: Sequence[Mistake] | None = None) -> Any:
         """Draw the first of these images, by default of the mistakes, with prediction and label."""
         first = (self.wrong if shown is None else shown)[:SHOWN]
+        if not first:
+            return Table(("no images",), ())
         titles = [f"{one.predicted} {one.probability:.0%}, label {one.label}" for one in first]
         samples = [Sample(self.pictures[one.place].open(), _WINDOW).thin for one in first]
         return _later("plots").image_figure([*zip(titles, samples, strict=True)])
@@ -139,6 +145,8 @@ class Mistakes(Result):
     def explorer(self, shown: Sequence[Mistake] | None = None) -> Any:
         """Open the first `OPENED` of these images, by default of the mistakes, in a `kit.Explorer`."""
         places = [one.place for one in (self.wrong if shown is None else shown)[:OPENED]]
+        if not places:
+            raise ValueError("Expected images to show, received none: there are no such mistakes")
         photos = [self.pictures[place].open() for place in places]
         return _later("explorer").Explorer(self.classifier, photos, self.labels[places].tolist())
 
@@ -197,7 +205,7 @@ def mistakes(
         A folder with a folder for each class, or other images; see `kit.images.photo`.
     labels
         The class of each image, by index or name. By default the folders name them, or, where the classifier
-        has no names, follow their order, as in Keras's `image_dataset_from_directory`.
+        has no names and folders no class, follow their order, as in Keras's `image_dataset_from_directory`.
     progress
         True for a bar once two seconds have passed; or a function that gets each step as a line of text.
 
@@ -210,13 +218,14 @@ def mistakes(
     known_preprocessing(classifier)
     pictures, names = held(photos), classifier.class_names
     truth = known_classes(_folders(pictures, names) if labels is None else labels, names, len(pictures))
-    found = np.full((len(pictures), _width(classifier)), np.nan, np.float32)
+    kept = min(len(names), max(KEPT, _PROBABILITIES // len(pictures)))
+    found = np.full((len(pictures), 1 + 2 * kept + len(MEASURED)), np.nan, np.float32)
     errors, chosen = [""] * len(pictures), np.random.default_rng(0).permutation(len(pictures)) < MOST
     with Steps[None]((), "Predicting", "image", progress, total=len(pictures), keep=True) as steps:
         for start in range(0, len(pictures), _TOGETHER):
             block = slice(start, start + _TOGETHER)
             task = Task(Shared(classifier), pictures[block], (Perturbation(),))
-            found[block], errors[block] = _rows(task, truth[block], chosen[block])
+            errors[block] = _fill(found[block], task, truth[block], chosen[block])
             steps.advance(len(task.pictures))
     notes: tuple[str, ...] = ()
     if unreadable := [(one.name, text) for one, text in zip(pictures, errors, strict=True) if text]:
@@ -233,19 +242,14 @@ def _later(room: str) -> Any:
     return import_module(f"kit.{room}")
 
 
-def _width(classifier: Classifier) -> int:
-    return 1 + 2 * min(KEPT, len(classifier.class_names)) + len(MEASURED)
-
-
-def _rows(task: Task, labels: Int64, chosen: Bools) -> tuple[Float32, list[str]]:
-    errors = [""] * len(chosen)
-    rows = np.full((len(chosen), _width(task.shared.classifier)), np.nan, np.float32)
+def _fill(rows: Float32, task: Task, labels: Int64, chosen: Bools) -> list[str]:
+    errors, kept = [""] * len(chosen), rows[:, 1 : -len(MEASURED)].shape[1] // 2
     for place, row in predicted(task, errors):
-        best = np.argsort(-row, kind="stable")[:KEPT]
+        best = np.argsort(-row, kind="stable")[:kept]
         rows[place, : -len(MEASURED)] = row[labels[place]], *row[best], *best
         if chosen[place]:
             rows[place, -len(MEASURED) :] = measured(task.pictures[place].open())
-    return rows, errors
+    return errors
 
 
 def _folders(pictures: Sequence[Picture], names: Sequence[str]) -> list[int | str]:
@@ -254,7 +258,10 @@ def _folders(pictures: Sequence[Picture], names: Sequence[str]) -> list[int | st
         received = pictures[folders.index("")].name
         raise ValueError(f"Expected a folder for each class, received {received!r} outside; give labels=")
     order = sorted(set(folders))
-    if names == tuple(f"class {place}" for place in range(len(order))):
+    if not {*order} <= {*names} and names == tuple(f"class {place}" for place in range(len(names))):
+        if len(order) != len(names):
+            wanted = f"images in {len(names)} folders, one for each class, received {len(order)}"
+            raise ValueError(f"Expected {wanted}; give labels=")
         return [order.index(folder) for folder in folders]
     # Of a name such as T-shirt/top, no folder can have every letter.
     spelled = {_letters(name): name for name in names}

@@ -1,5 +1,6 @@
 """Mistakes on labelled images: beside scikit-learn and cleanlab, with planted labels and planted slices."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from sklearn.metrics import confusion_matrix
 
 import kit
 from kit.__main__ import main
+from kit.validation.label_errors import label_errors
 from kit.validation.slices import MEASURED, slices
+from tests.networks import GREY, imported_keras, stacked
 
 COUNT = 600
 MODEL = str(Path(__file__).parents[2] / "data" / "models" / "fashion_mnist.keras")
@@ -103,6 +106,38 @@ def test_folders_name_the_classes(folder, fashion):
         kit.mistakes(fashion, next(folder.glob("*/<script>0.png")), progress=False)
 
 
+def test_many_classes_without_names_are_those_of_their_folders_and_none_is_left_out(tmp_path):
+    layers, random = imported_keras().layers, np.random.default_rng(0)
+    model = stacked((28, 28, 1), layers.AveragePooling2D(7), layers.Flatten(), layers.Dense(30))
+    classifier = kit.Classifier(model, GREY)
+    for place in range(120):
+        folder = tmp_path / f"class {place % 30}"
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (4, 4, 3), np.uint8)).save(folder / f"{place}.png")
+    found = kit.mistakes(classifier, tmp_path, progress=False)
+    assert [f"class {label}" for label in found.labels] == [
+        one.name.partition("/")[0] for one in found.pictures
+    ]
+    rows = classifier.probabilities(tmp_path)
+    best, own = np.argsort(-rows, axis=1), np.take_along_axis(rows, found.labels[:, None], 1)[:, 0]
+    expected = label_errors(found.labels, own, np.take_along_axis(rows, best, 1), best)
+    assert [one.place for one in found.doubtful] == expected.tolist()
+    (tmp_path / "class 3").rename(tmp_path / "three")
+    shutil.rmtree(tmp_path / "class 4")
+    with pytest.raises(ValueError, match=r"^Expected images in 30 folders, .* received 29; give labels="):
+        kit.mistakes(classifier, tmp_path, progress=False)
+
+
+def test_a_row_of_pixels_is_measured_and_without_mistakes_none_is_shown(fashion):
+    photos = [np.full((*sides, 3), 9, np.uint8) for sides in ((1, 1), (1, 20), (20, 1))]
+    labels = fashion.probabilities(photos).argmax(axis=1).tolist()
+    found = kit.mistakes(fashion, photos, labels, progress=False)
+    assert np.isfinite(found.found).all()
+    assert found.gallery().text() == "no images"
+    with pytest.raises(ValueError, match=r"^Expected images to show, received none"):
+        found.explorer()
+
+
 def test_an_interruption_keeps_what_was_predicted(fashion, clothes, clothes_labels):
     def stop(_line):
         raise KeyboardInterrupt
@@ -114,6 +149,7 @@ def test_an_interruption_keeps_what_was_predicted(fashion, clothes, clothes_labe
 
 def test_the_page_stands_alone_and_takes_no_markup_from_names(folder, tmp_path, capsys):
     target = tmp_path / "report.html"
+    assert main(["mistakes", MODEL, str(folder), "--html", str(tmp_path)]) == 3
     assert main(["mistakes", MODEL, str(folder), "--html", str(target)]) == 0
     page = target.read_text(encoding="utf-8")
     assert "<script" not in page
