@@ -23,7 +23,8 @@ from kit.diagnosis.investigation import Investigation, corrected, fixed_together
 from kit.diagnosis.own_function import as_preprocessing
 from kit.diagnosis.report import Diagnosis
 from kit.diagnosis.search import contradicted, search
-from kit.images import Pictures, as_photos
+from kit.images import Photo, Pictures, as_photos
+from kit.images.properties import Sample, edgeless
 from kit.preprocessing.black_box import Function
 from kit.robustness.profile import LEAST_PROFILED
 
@@ -137,8 +138,8 @@ def _search_again(case: Investigation) -> Investigation:
 
 
 def _pictures(case: Investigation) -> Investigation:
-    if not case.named and all(photo.pixels.std(axis=(0, 1)).max() <= FLAT for photo in case.photos):
-        return replace(case, doubts=("an image of one colour does not show how it was prepared",))
+    if not case.named and all(map(_plain, case.photos)):
+        return replace(case, doubts=("images without edges do not show how they were prepared",))
     # What is ordinary for photographs is not for other images.
     if case.searched.photographic and not case.searched.as_in_training and not case.named:
         doubtful = any(one.verdict == "possible" for one in case.searched.findings)
@@ -146,6 +147,10 @@ def _pictures(case: Investigation) -> Investigation:
     if not case.named:
         case = case.found(out_of_distribution(case.classifier, case.photos))
     return _trust(case) if case.labels and not case.named else case
+
+
+def _plain(photo: Photo) -> bool:
+    return bool(photo.pixels.std(axis=(0, 1)).max() <= FLAT) or edgeless(Sample(photo).thin)
 
 
 def _trust(case: Investigation) -> Investigation:

@@ -1,6 +1,6 @@
 """Preprocessings that a search tries, and what each does to the predictions."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -220,26 +220,20 @@ the quarter from which on a change does harm."""
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """What one kind of small change does to the predictions.
+    """What one kind of small change, such as ``"resize_filter"``, does to the predictions.
 
     Attributes
     ----------
-    name
-        Such as ``"resize_filter"``.
     photos, changed
         How many images were tried, and how many get another prediction under at least one variant.
-    typical, largest
-        Of the spread of the probability of the present prediction, 0..1: its mean over images, and the most.
-    worst
-        The variant that moves this probability most, on average.
+    spread
+        Of the probability of the present prediction, 0..1, the largest of any image.
     """
 
     name: str
     photos: int
     changed: int
-    typical: float
-    largest: float
-    worst: str
+    spread: float
 
 
 def sensitivities(evaluator: Evaluator, around: Preprocessing, photos: Photos) -> tuple[Sensitivity, ...]:
@@ -249,43 +243,37 @@ def sensitivities(evaluator: Evaluator, around: Preprocessing, photos: Photos) -
     """
     chosen = tuple(photos[:PICTURES])
     base, before = evaluator.tensors(chosen, around), evaluator.answers(chosen, around)
-    trials: dict[str, dict[str, Trial]] = {}
-    for name, words, tensors in _varied(evaluator, around, chosen):
+    top = before.argmax(axis=1)
+    found: dict[str, list[Float64]] = {}
+    for name, tensors in _varied(evaluator, around, chosen):
         if not np.array_equal(tensors, base):
             after = evaluator.classifier.predict_tensors(tensors).astype(np.float64)
-            trials.setdefault(name, {})[words] = Trial(before, after)
-    return tuple(_spread(name, variants) for name, variants in trials.items())
+            found.setdefault(name, [before]).append(after)
+
+    def row(name: str, rows: Float64) -> Sensitivity:
+        changed = (rows.argmax(axis=2) != top).any(axis=0).sum()
+        spread = np.ptp(rows[:, np.arange(len(top)), top], axis=0).max()
+        return Sensitivity(name, len(top), int(changed), float(spread))
+
+    return tuple(row(name, np.stack(rows)) for name, rows in found.items())
 
 
-def _spread(name: str, trials: Mapping[str, Trial]) -> Sensitivity:
-    before = next(iter(trials.values())).before
-    top, rows = before.argmax(axis=1), np.arange(len(before))
-    present = np.stack([before[rows, top], *(trial.after[rows, top] for trial in trials.values())])
-    spread = present.max(axis=0) - present.min(axis=0)
-    moved = np.abs(present[1:] - present[0]).mean(axis=1)
-    changed = np.any([trial.changed for trial in trials.values()], axis=0)
-    typical, largest = float(spread.mean()), float(spread.max())
-    worst = tuple(trials)[int(moved.argmax())]
-    return Sensitivity(name, len(top), int(changed.sum()), typical, largest, worst)
-
-
-def _varied(evaluator: Evaluator, p: Preprocessing, photos: Photos) -> Iterator[tuple[str, str, Float32]]:
-    """Yield the kind of each change, the variant in words, and the tensors that it makes of the photos."""
-    for name, words, changes in _resized(p) if p.size is not None else ():
-        yield name, words, evaluator.tensors(photos, p.replace(**changes))
+def _varied(evaluator: Evaluator, p: Preprocessing, photos: Photos) -> Iterator[tuple[str, Float32]]:
+    """Yield the kind of each change, and the tensors that it makes of the photos."""
+    for name, changes in _resized(p) if p.size is not None else ():
+        yield name, evaluator.tensors(photos, p.replace(**changes))
+    # Another decoder differs by as much as saving again.
     decoded = (photo.decoded(p.decoding).pixels for photo in photos)
     redone = [Photo(jpeg_quality(pixels, quality=90), decoding=p.decoding) for pixels in decoded]
-    yield "decoder", "saved again as JPEG, quality 90", np.concatenate([p.apply(photo) for photo in redone])
+    yield "decoder", np.concatenate([p.apply(photo) for photo in redone])
 
 
-def _resized(p: Preprocessing) -> Iterator[tuple[str, str, dict[str, object]]]:
+def _resized(p: Preprocessing) -> Iterator[tuple[str, dict[str, object]]]:
     for name in ("nearest", "bilinear", "bicubic", "lanczos"):
-        yield "resize_filter", name, {"filter": name}
+        yield "resize_filter", {"filter": name}
     plain = "tf_bicubic" if "bicubic" in p.filter else "tf_bilinear"
-    other = f"{plain}_antialias" if p.filter == plain else plain
-    yield "antialias", other, {"filter": other}
-    yield "resize_fit", "squashed", {"fit": "squash", "crop_fraction": 1.0}
-    yield "resize_fit", "largest central crop", {"fit": "crop", "crop_fraction": 1.0}
+    yield "antialias", {"filter": f"{plain}_antialias" if p.filter == plain else plain}
+    yield "resize_fit", {"fit": "squash", "crop_fraction": 1.0}
+    yield "resize_fit", {"fit": "crop", "crop_fraction": 1.0}
     for fraction in (0.8, 0.875, 0.95):
-        cropping = p.fit if "crop" in p.fit else "crop"
-        yield "crop_fraction", f"central crop of {fraction:.1%}", {"fit": cropping, "crop_fraction": fraction}
+        yield "crop_fraction", {"fit": p.fit if "crop" in p.fit else "crop", "crop_fraction": fraction}

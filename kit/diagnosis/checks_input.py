@@ -19,10 +19,7 @@ SMALL = 0.5
 """Share of the network's side below which an image is enlarged so much that detail is missing."""
 
 
-Request = tuple[str, dict[str, Any], str]
-"""What a file may ask for: what ignoring it is called, how it is heeded, and what comes of it."""
-
-_REQUESTS: tuple[Request, ...] = (
+_REQUESTS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("exif_orientation", {"exif": True}, "The EXIF orientation tag is ignored"),
     ("alpha_matte", {"matte": (255, 255, 255)}, "Transparent pixels show another colour than white"),
     ("bit_depth", {"depth": "scale"}, "Levels above 255 of 16-bit files are clipped"),
@@ -34,13 +31,14 @@ def check_files(classifier: Classifier, photos: Photos, labels: Truth = ()) -> t
 
     `labels` are indices of the right classes, None where one is not known; empty where none is.
     """
-    found = [_unheeded(classifier, photos, labels, request) for request in _REQUESTS]
+    found = [_unheeded(classifier, photos, labels, *request) for request in _REQUESTS]
     found.append(_small(known_preprocessing(classifier), photos))
-    return tuple(finding for finding in found if finding is not None)
+    return tuple(filter(None, found))
 
 
-def _unheeded(classifier: Classifier, photos: Photos, labels: Truth, request: Request) -> Finding | None:
-    cause, heeded, told = request
+def _unheeded(
+    classifier: Classifier, photos: Photos, labels: Truth, cause: str, heeded: dict[str, Any], told: str
+) -> Finding | None:
     used = known_preprocessing(classifier)
     fixed = used.replace(decoding=replace(used.decoding, **heeded))
     pairs = [(photo.decoded(used.decoding), photo.decoded(fixed.decoding)) for photo in photos]
@@ -51,12 +49,11 @@ def _unheeded(classifier: Classifier, photos: Photos, labels: Truth, request: Re
     before, after = (classifier.probabilities(touched, preprocessing=each) for each in (used, fixed))
     trial = Trial(before, after, [labels[place] for place in affected] if labels else ())
     changed, helps = float(trial.changed.mean()), trial.gain > GAIN
-    gain = "mean gain in nats if it is followed (log-likelihood of the label, else lost entropy)"
     return conclude(
         cause,
         "named" if helps else "possible",
         f"{told} in {len(affected)} of {len(photos)} images.",
-        Evidence(gain, trial.gain, GAIN, supports=helps),
+        Evidence("mean gain in likelihood of the label, or in certainty, in nats", trial.gain, GAIN, helps),
         Evidence("share of these predictions that change", changed),
         advice="Decode as the file asks for.",
         right=fixed,
@@ -67,28 +64,26 @@ def _unheeded(classifier: Classifier, photos: Photos, labels: Truth, request: Re
 def _small(used: Preprocessing, photos: Photos) -> Finding | None:
     if used.size is None:
         return None
-    sides = [min(photo.size[0] / used.size[0], photo.size[1] / used.size[1]) for photo in photos]
-    smallest, typical = min(sides), float(np.median(sides))
-    thumbnail = used.thumbnail or used.size
-    step = min(thumbnail[0] / used.size[0], thumbnail[1] / used.size[1])
-    if step < SMALL and typical > step:
+    sizes = [photo.size for photo in photos]
+    *sides, step = np.divide([*sizes, used.thumbnail or used.size], used.size).min(axis=1)
+    if step < SMALL and np.median(sides) > step:
         return conclude(
             "target_size",
             "named",
-            f"Every image is made small first ({step:.2g} of the network's side) and enlarged again.",
-            Evidence("side of the thumbnail as a share of the network's", step, SMALL, supports=True),
+            "Every image is made small first and enlarged again.",
+            Evidence("side of the thumbnail as a share of the model's", float(step), SMALL, True),
             advice="Resize once, from the original.",
             right=used.replace(thumbnail=None),
         )
-    if smallest >= SMALL:
+    if min(sides) >= SMALL:
         return None
     count = sum(side < SMALL for side in sides)
     return conclude(
         "target_size",
         "possible",
-        f"{count} of {len(photos)} images are far smaller than the network's input and lack its detail.",
-        Evidence("smallest side of an image as a share of the network's", smallest, SMALL, supports=True),
-        advice="Use the original image instead of a thumbnail of it.",
+        f"{count} of {len(photos)} images are far smaller than the model's input.",
+        Evidence("smallest side as a share of the model's", float(min(sides)), SMALL, True),
+        advice="Use the original images instead of thumbnails.",
     )
 
 
@@ -134,13 +129,11 @@ def check_tensors(photos: Photos, used: Preprocessing) -> tuple[Finding, ...]:
     tensors = [used.apply(photo) for photo in seen]
     share = float(np.mean([1 - np.isfinite(tensor).mean() for tensor in tensors]))
     if share:
-        summary = "The tensor has values that are not numbers."
-        evidence = Evidence("share of values that are not finite", share, 0.0, supports=True)
-        advice = "Find the division by zero before the network."
-        return (conclude("wrong_range", "named", summary, evidence, advice=advice),)
+        evidence = Evidence("share of such values", share, 0.0, True)
+        advice = "Find the division by zero before the model."
+        return (conclude("wrong_range", "named", "Values are NaN or infinite.", evidence, advice=advice),)
     values = _cast(seen, tensors, used) or _range(tensors, [*map(plain.apply, seen)], axes, used)
-    places = _scrambled(tensors, used)
-    return tuple(finding for finding in (values, places) if finding is not None)
+    return tuple(filter(None, (values, _scrambled(tensors, used))))
 
 
 def _cast(photos: Photos, tensors: Sequence[Float32], used: Preprocessing) -> Finding | None:
@@ -156,14 +149,13 @@ def _cast(photos: Photos, tensors: Sequence[Float32], used: Preprocessing) -> Fi
     collapsed = whole and before >= LEVELS_BEFORE and fewest <= after <= LEVELS_LEFT
     if not (collapsed or wrapped):
         return None
-    lost = "nearly all levels are gone" if collapsed else "negative ones wrapped around at 256"
     return conclude(
         "dtype_cast",
         "named",
-        f"The scaled numbers were cast to whole numbers: {lost}.",
-        Evidence("fewest different levels in an image", before, LEVELS_BEFORE, supports=True),
-        Evidence("most different values in its tensor", after, LEVELS_LEFT, supports=collapsed),
-        advice="Keep the tensor in float32 after scaling.",
+        "The scaled numbers were cast to whole numbers.",
+        Evidence("fewest levels in an image", before, LEVELS_BEFORE, True),
+        Evidence("most values in its tensor", after, LEVELS_LEFT, collapsed),
+        advice="Keep float32 after scaling.",
         right=without if used.cast is not None else None,
     )
 
@@ -175,24 +167,22 @@ def _range(
     gain = after * 255 / before
     largest = float(max(np.abs(tensor).max() for tensor in tensors))
     constant = max(np.unique(tensor).size for tensor in tensors) == 1
-    cause, without = "wrong_range", ()
+    cause, without = "wrong_range", used.scaling[:-1]
     if largest > LARGEST:
-        told = f"The tensor goes up to {largest:g}; no network is fed with more than 255."
+        told, without = f"The tensor goes up to {largest:g}; no model takes more than 255.", ()
     elif constant:
-        told = f"The tensor has the value {tensors[0].flat[0]:g} everywhere, whatever the image shows."
-        without = used.scaling[:-1]
+        told = f"The tensor is {tensors[0].flat[0]:g} everywhere."
     elif gain < SQUEEZED:
-        told = f"A whole image takes up only {gain:.2g} from darkest to brightest: scaled twice."
-        cause, without = "double_scaling", used.scaling[:-1]
+        cause, told = "double_scaling", f"The tensor's range is only {gain:.2g}: scaled twice."
     else:
         return None
     return conclude(
         cause,
         "named",
         told,
-        Evidence("values between black and white in the tensor", gain, SQUEEZED, supports=gain < SQUEEZED),
-        Evidence("largest absolute value in the tensor", largest, LARGEST, supports=largest > LARGEST),
-        advice="Scale once, as in training: use the loader's scaling or your own, not both.",
+        Evidence("range of the tensor from black to white", gain, SQUEEZED, gain < SQUEEZED),
+        Evidence("largest absolute value", largest, LARGEST, largest > LARGEST),
+        advice="Scale once, as in training: in the loader or by yourself, not both.",
         right=used.replace(scaling=without) if without or (used.scaling and largest > LARGEST) else None,
     )
 
@@ -205,12 +195,11 @@ def _scrambled(tensors: Sequence[Float32], used: Preprocessing) -> Finding | Non
     ratio = float(np.median([_beyond(tensor, 1) / max(_beyond(tensor, 3), 1e-12) for tensor in rows]))
     if not ratio > ROUGH:
         return None
-    differences = "differences between a row and the next, over those to the third next"
     return conclude(
         "channel_layout",
         "named",
-        "A row of the tensor is less like the next than like the third next: reshaped, not transposed.",
-        Evidence(differences, ratio, ROUGH, supports=True),
+        "The tensor was reshaped, not transposed: a row is more like the third next than like the next.",
+        Evidence("difference to the next row over that to the third next", ratio, ROUGH, True),
         advice="Transpose the axes instead of reshaping.",
         right=used.replace(layout="channels_last") if used.layout == "reshaped" else None,
     )

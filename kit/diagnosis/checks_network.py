@@ -46,10 +46,10 @@ def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     return conclude(
         "batchnorm_mode",
         "named",
-        f"The moving averages of batch normalization {what}: the model works only in training mode.",
-        Evidence(f"smallest moving variance of {variances.size} channels; it starts at 1", smallest),
-        Evidence("share of the initial values that is left", left, LEFT, supports=True),
-        advice="Measure the averages again on dozens of images as in training, or train for more steps.",
+        f"The moving averages of batch normalization {what}.",
+        Evidence("smallest moving variance (initially 1)", smallest),
+        Evidence("share left of the initial values", left, LEFT, True),
+        advice="Measure them again on dozens of images as in training, or train for more steps.",
         code="classifier = kit.adapt(classifier, photos)",
     )
 
@@ -70,9 +70,9 @@ def check_nan(weights: Weights, limit: float = np.inf) -> Finding | None:
     return conclude(
         "diverged_training",
         "named",
-        "Some weights are NaN or infinite, or overflow, and so do the predictions: the training diverged.",
-        Evidence("share of such values, mean over the arrays of weights", share, 0.0, True),
-        advice="Train again with a lower learning rate, and look for NaN in the training images.",
+        "Some weights are NaN or infinite, or overflow: the training diverged.",
+        Evidence("share of such weights", share, 0.0, True),
+        advice="Train with a lower learning rate, and look for NaN in the training images.",
     )
 
 
@@ -82,9 +82,9 @@ def no_numbers(outputs: Float32) -> Finding:
     return conclude(
         "diverged_training",
         "possible",
-        "The model predicts NaN or infinite numbers for these images, though its weights are finite.",
+        "Predictions are NaN or infinite, though the weights are finite.",
         Evidence("share of such outputs", share, 0.0, True),
-        advice="Look for a logarithm, root or division in its layers, and check the range of its input.",
+        advice="Look for a logarithm, root or division in its layers, and check its input.",
     )
 
 
@@ -96,13 +96,13 @@ def check_trained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     wrong = [layer for layer in kernels if layer.settings.get("trainable", True) or layer is kernels[-1]]
     if not any(layer.name in left for layer in wrong):
         return None
+    names = ", ".join(map(repr, left))
     return conclude(
         "untrained_weights",
         "named",
-        f"{len(left)} of {len(kernels)} layers with weights are as their initializers left them, not trained"
-        f" or not loaded: {', '.join(map(repr, [*left][:3]))}{', …' * (len(left) > 3)}.",
+        f"{len(left)} of {len(kernels)} layers with weights are as their initializers left them: {names}.",
         *left[[*left][-1]],
-        advice="Train these layers, or load their trained weights before the network is saved.",
+        advice="Train these layers, or load their weights before you save the model.",
     )
 
 
@@ -126,7 +126,7 @@ def _initial(layer: Layer, kept: tuple[Array, ...]) -> tuple[Evidence, ...]:
     if largest > 1 + 1e-5 or away > 2 * math.sqrt(rest) or (uniform and largest < 1 - 12 * rest):
         return ()
     return (
-        Evidence("largest weight as a share of the most that the initializer gives", largest, 1.0, True),
+        Evidence("largest weight as a share of the initializer's largest", largest, 1.0, True),
         Evidence("distance of their spread from the initializer's", away, 2 * math.sqrt(rest), True),
     )
 
@@ -170,10 +170,16 @@ def check_head(
     several = last == "sigmoid" and outputs.shape[1] > 1
     if _REGRESSION.search(loss) and (several or last in {"linear", "relu"}):
         return _numbers(loss, last, outputs)
+    if last == "softmax" and outputs.shape[1] == 1:
+        return _head(
+            "named",
+            "A softmax over one output is 1 for every image.",
+            Evidence("smallest output", float(outputs.min()), 1.0, True),
+            advice="End in a sigmoid and train again: such a softmax has no gradient.",
+        )
     # A second softmax after weights of its own is not bound to the flat answers of one right behind another.
     twice = [name for name, _ in ends[-2:]] == ["softmax", "softmax"]
-    twice = twice and layer.kind in {"Softmax", "Activation"}
-    if twice or (last == "softmax" and outputs.shape[1] == 1):
+    if twice and layer.kind in {"Softmax", "Activation"}:
         return _flat(layer, outputs)
     return _sigmoids(outputs) if several else _trained_otherwise(last, outputs, loss, from_logits)
 
@@ -182,58 +188,47 @@ def _numbers(loss: str, last: str, outputs: Float32) -> Finding:
     return _head(
         # Classes told apart by squares of their sigmoids are rare, but there are some.
         "possible" if last == "sigmoid" else "named",
-        f"The network was trained by {loss}: its {outputs.shape[1]} outputs are numbers, not classes.",
-        Evidence("largest output on these images", float(outputs.max())),
-        advice="Use the outputs of classifier.model directly: as probabilities of classes they mean nothing.",
+        f"The model was trained by {loss}: its {outputs.shape[1]} outputs are numbers, not classes.",
+        Evidence("largest output", float(outputs.max())),
+        advice="Use the outputs of classifier.model: they are no probabilities.",
     )
 
 
 def _flat(layer: Layer, outputs: Float32) -> Finding:
-    count = outputs.shape[1]
-    if count == 1:
-        return _head(
-            "named",
-            "The last layer is a softmax over one output, which is 1 for every image.",
-            Evidence("smallest output on these images", float(outputs.min()), 1.0, supports=True),
-            advice="End in a sigmoid and train again: a softmax over one output has no gradient.",
-        )
-    most = float(np.e / (np.e + count - 1))
-    limit = f"largest output on these images; e / (e + {count - 1}) is the most there can be"
+    largest, most = float(outputs.max()), float(np.e / (np.e + outputs.shape[1] - 1))
     return _head(
         "named",
         f"Two softmax layers follow each other: no class can get more than {most:.1%}.",
-        Evidence(limit, float(outputs.max()), most, supports=bool(outputs.max() <= most + 1e-4)),
-        advice="Remove one of them: the ranking of the classes stays, and the probabilities become right.",
+        Evidence("largest output", largest, most, largest <= most + 1e-4),
+        advice="Remove one of them: the ranking of the classes stays.",
         code=_WITHOUT.format(name=layer.name),
     )
 
 
 def _sigmoids(outputs: Float32) -> Finding | None:
-    away = float(np.abs(outputs.sum(axis=1) - 1).max())
+    away, count = float(np.abs(outputs.sum(axis=1) - 1).max()), outputs.shape[1]
     if away <= SUM_TOLERANCE:
         return None
-    count = outputs.shape[1]
     return _head(
         "named" if count == 2 else "possible",
-        f"The head has one sigmoid for each of {count} outputs, which do not sum to 100 %.",
-        Evidence("largest distance of an image's sum of outputs from 1", away, SUM_TOLERANCE, supports=True),
-        advice="If an image has one class, end in a softmax and train again; else read each output alone.",
+        f"Each of the {count} outputs is a sigmoid, and they do not sum to 100 %.",
+        Evidence("largest distance of their sum from 1", away, SUM_TOLERANCE, True),
+        advice="If an image has one class, train with a softmax at the end; else read each output alone.",
     )
 
 
 def _trained_otherwise(last: str, outputs: Float32, loss: str, from_logits: bool) -> Finding | None:
-    """Whether the loss of the training took the outputs for something else than they are."""
     probable = last in {"softmax", "sigmoid"}
     agree = from_logits != probable
     if "crossentropy" not in loss.replace("_", "") or agree or not (probable or last == "linear"):
         return None
-    taken, are = ("logits", f"{last} probabilities") if probable else ("probabilities", "logits")
+    taken, are = ("logits", "probabilities") if probable else ("probabilities", "logits")
     return _head(
         "named",
-        f"The loss of the training ({loss}) takes the outputs for {taken}, but they are {are}.",
-        Evidence("from_logits of the loss (1 is true)", float(from_logits), None, supports=True),
-        Evidence("largest output on these images", float(outputs.max())),
-        advice=f"Train again with from_logits={not from_logits} in the loss, or with another last layer.",
+        f"The loss ({loss}) takes the outputs for {taken}, but they are {are}.",
+        Evidence("from_logits of the loss (1 is true)", float(from_logits), None, True),
+        Evidence("largest output", float(outputs.max())),
+        advice=f"Train again with from_logits={not from_logits}, or with another last layer.",
     )
 
 
@@ -258,7 +253,7 @@ SAME = 1e-3
 """Largest difference in a probability that rounding may make; batches of other sizes differ by 1e-6."""
 
 _RANDOM = re.compile("^Random|Dropout|Noise")
-_FIX = "Run the model for inference: training=False, and no layer that was built with training=True."
+_FIX = "Run the model with training=False, and build no layer with training=True."
 
 
 def check_determinism(classifier: Classifier, tensors: Float32, layers: Sequence[Layer]) -> Finding | None:
@@ -274,16 +269,15 @@ def check_determinism(classifier: Classifier, tensors: Float32, layers: Sequence
     if twice > SAME:
         kinds = dict.fromkeys(layer.kind for layer in layers if _RANDOM.search(layer.kind))
         told = f"The same tensor gets different predictions: a random layer is active ({', '.join(kinds)})."
-        return _differing("training_mode", told, "between four calls with one tensor", twice)
+        return _differing("training_mode", told, twice)
     # A mate that is as unlike as can be: a batch norm in training mode shifts every answer.
     mates = np.concatenate([one, one * np.float32(-3), one + np.float32(np.ptp(one) + 1)])
     beside = float(np.abs(classifier.predict_tensors(mates)[:1] - first).max())
     if not beside > SAME:
         return None
-    told = "The prediction depends on the other images in the batch, as with batch normalization in training."
-    return _differing("batchnorm_mode", told, "between an image alone and with two others", beside)
+    return _differing("batchnorm_mode", "The prediction depends on the other images in the batch.", beside)
 
 
-def _differing(cause: str, summary: str, between: str, difference: float) -> Finding:
-    evidence = Evidence(f"largest difference in a probability {between}", difference, SAME, supports=True)
+def _differing(cause: str, summary: str, difference: float) -> Finding:
+    evidence = Evidence("largest difference in a probability", difference, SAME, True)
     return conclude(cause, "named", summary, evidence, advice=_FIX)

@@ -32,6 +32,8 @@ MORE = 0.05
 SURE = 0.9
 """Mean confidence from which on a network is at home with images, so that few classes may do."""
 
+_BY_CHANCE = "probability of so many by chance"
+_ADVICE = "Give the class names in the order of the training, such as train_dataset.class_names."
 _BY_RULE = "from kit.diagnosis.class_order import known_orders\norder = known_orders(names)[{!r}].tolist()"
 _NAMES = "names = classifier.class_names\n"
 # Labels that are indices move with the names.
@@ -46,11 +48,9 @@ def check_class_order(probabilities: Float32, labels: Truth, class_names: Sequen
     Probabilities are float32 (N, classes), labels indices in the order in use, None where not known.
     """
     places, indices = known(labels)
-    if not places:
-        return None
     truth = np.array(indices, dtype=np.intp)
     answers = probabilities[places].argmax(axis=1)
-    if 2 * int((answers == truth).sum()) > len(truth):
+    if not places or 2 * int((answers == truth).sum()) > len(truth):
         return None
     by_rule = _by_rule(answers, truth, class_names)
     free = _without_rule(answers, truth, probabilities[places])
@@ -92,25 +92,24 @@ def _by_rule(answers: Indices, truth: Indices, class_names: Sequence[str]) -> Fi
     """Whether one of the usual mistakes makes the predictions right."""
     orders = known_orders(class_names)
     count, right = len(truth), {name: int((order[answers] == truth).sum()) for name, order in orders.items()}
-    name = max(right, key=lambda each: right[each], default=None)
-    if name is None or 2 * right[name] <= count:
+    name = max(right, key=lambda each: right[each], default="")
+    fits = right.get(name, 0)
+    if 2 * fits <= count:
         return None
-    order, fits = orders[name], right[name]
+    order = orders[name]
     chance = min(1.0, len(orders) * _chance(answers, truth, np.argsort(order)))
     short = 1 - at_least(fits + 1, count, WORKING)
     if chance > POSSIBLE:
         return None
-    sure = chance <= NAMED and short >= NAMED
     first = int(answers[0])
     return conclude(
         "class_order",
-        "named" if sure else "possible",
-        f"The classes of the network are {name}: output {first} is called {class_names[first]!r}, and "
-        f"{class_names[int(order[first])]!r} would be right.",
-        Evidence("labelled images predicted correctly in the order in use", int((answers == truth).sum())),
-        Evidence(f"of {count} labelled images, predicted correctly if {name}", fits, supports=short >= NAMED),
-        Evidence("probability that so many classes fit by chance", chance, NAMED, chance <= NAMED),
-        advice="Give the class names in the order of the training.",
+        "named" if chance <= NAMED <= short else "possible",
+        f"The classes of the model are {name}: output {first} is {class_names[int(order[first])]!r}.",
+        Evidence("labelled images predicted correctly as it is", int((answers == truth).sum())),
+        Evidence(f"predicted correctly if {name}", fits, supports=short >= NAMED),
+        Evidence(_BY_CHANCE, chance, NAMED, chance <= NAMED),
+        advice=_ADVICE,
         code=_NAMES + _BY_RULE.format(name) + _RENAMED,
         cost=fits / count,
     )
@@ -126,10 +125,8 @@ def _chance(answers: Indices, truth: Indices, outputs: Indices) -> float:
     moved = [label for label in np.unique(truth).tolist() if outputs[label] != label]
     fitting = [label for label in moved if 2 * hits[truth == label].mean() >= 1]
     count = len(outputs)
-    rates = [
-        max(1 / (count + place), ADJACENT if abs(int(outputs[label]) - label) == 1 else 0)
-        for place, label in enumerate(fitting)
-    ]
+    adjacent = (ADJACENT * (abs(int(outputs[label]) - label) == 1) for label in fitting)
+    rates = [max(1 / (count + place), least) for place, least in enumerate(adjacent)]
     return comb(len(moved), len(fitting)) * prod(rates)
 
 
@@ -162,13 +159,13 @@ def _without_rule(answers: Indices, truth: Indices, probabilities: Float32) -> F
     return conclude(
         "class_order",
         "named" if sure else "possible",
-        "Each class is predicted as one other, always the same: the names are in another order.",
-        Evidence("share predicted correctly in the order in use", right, 0.5, supports=True),
-        Evidence(f"of {count} images that share their class with others, correct in one other order", fits),
-        Evidence(f"probability of so many where {FAULTY:.0%} are usual", chance, NAMED, chance <= NAMED),
-        Evidence("probability that as many classes are one-to-one by chance", taken, POSSIBLE, many),
-        Evidence("mean confidence", confidence, SURE, supports=confidence >= SURE),
-        advice="Give the class names in the order of the training, such as train_dataset.class_names.",
+        "Each class is predicted as one other: the names are in another order.",
+        Evidence("share predicted correctly as it is", right, 0.5, True),
+        Evidence(f"of {count} images, predicted correctly in one other order", fits),
+        Evidence(_BY_CHANCE, chance, NAMED, chance <= NAMED),
+        Evidence("probability that so many classes are one-to-one by chance", taken, POSSIBLE, many),
+        Evidence("mean confidence", confidence, SURE, confidence >= SURE),
+        advice=_ADVICE,
         code=f"{_NAMES}order = {np.argsort(outputs).tolist()}{_RENAMED}",
         cost=fits / len(truth),
     )

@@ -84,10 +84,8 @@ def estimated(grounds: Grounds, in_use: Preprocessing, ranked: Scores) -> Score 
     if grounds.usual(in_use) or (ranked[0] is not best and ranked[0].at_home):
         return None
     training = Levels.of(layers.features)
-    known, raw = (
-        np.asarray(measure(grounds.photos, each))
-        for each in (best.candidate.preprocessing, in_use.replace(scaling=(), cast=None))
-    )
+    tried = best.candidate.preprocessing, in_use.replace(scaling=(), cast=None)
+    known, raw = (np.asarray(measure(grounds.photos, each)) for each in tried)
     misfit, contrast = Levels.of(known).beyond(training)
     if misfit <= FITS:
         return None

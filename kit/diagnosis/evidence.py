@@ -100,12 +100,10 @@ class Grounds:
         """Find out what there is, where `in_use` is the preprocessing that is suspected."""
         seen = tuple(photos)
         probing = _probing(evaluator, in_use, seen)
-        sources: list[Source] = [*_pictured(evaluator, seen), *probing]
         probes = probing[0].photos if probing else ()
-        sources.append(Certainty(evaluator, seen, probes))
-        if known(labels)[0]:
-            sources.append(Labelled(evaluator, seen, labels))
-        return cls(evaluator, seen, labels, tuple(sources), probes)
+        labelled = [Labelled(evaluator, seen, labels)] * bool(known(labels)[0])
+        sources = *_pictured(evaluator, seen), *probing, Certainty(evaluator, seen, probes), *labelled
+        return cls(evaluator, seen, labels, sources, probes)
 
     def as_in_training(self, in_use: Preprocessing) -> bool:
         """Whether a profile finds the images as usual as nine in ten training images."""
@@ -121,7 +119,7 @@ class Grounds:
     def judged_by(self) -> str:
         """A sentence that says what there was to judge by."""
         told = " and ".join(source.told for source in self.sources if source.told)
-        return f"Judged by {told or 'how sure the predictions are, which names nothing'}."
+        return f"Judged by {told or 'how sure the predictions are'}."
 
     def score(self, in_use: Preprocessing, candidate: Candidate) -> Score:
         """Weigh one candidate against the preprocessing in use."""
@@ -170,17 +168,13 @@ class Grounds:
 
 def _pictured(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[Source]:
     """Return what judges the user's own images: a profile, if there is one, before averages."""
-    sources: list[Source] = []
     profile, layers = evaluator.profile, evaluator.first_layers
-    if profile is not None:
-        sources.append(Ordinary(evaluator, photos, profile))
+    sources: list[Source] = [] if profile is None else [Ordinary(evaluator, photos, profile)]
     if layers is not None and layers.means is not None:
-        count = len(photos)
-        told = f"your image{'' if count == 1 else 's'}"
         weight, home = (1.0, AT_HOME) if profile is None else (0.5, None)
-        chance = CHANCE / count
-        floor, binding = chance + ALWAYS, profile is None
-        sources.append(Averages(evaluator, photos, told, weight, floor, home, binding, close=2 * chance))
+        chance, alone = CHANCE / len(photos), profile is None
+        floor = chance + ALWAYS
+        sources.append(Averages(evaluator, photos, "your images", weight, floor, home, alone, 2 * chance))
     return sources
 
 

@@ -93,8 +93,8 @@ class Finding(Result):
 
     def _report(self) -> Iterator[str | Result]:
         yield self.summary
-        rows = [(one[0], *one[2:], one[1]) for one in map(Evidence.cells, self.evidence)]
-        if rows:
+        if self.evidence:
+            rows = ((one[0], *one[2:], one[1]) for one in map(Evidence.cells, self.evidence))
             yield Table(("speaks", "value", "threshold", "measure"), rows, "<>><")
         if self.cost is not None:
             yield f"Effect: fixing it changes {self.cost:.0%} of these predictions."

@@ -61,9 +61,9 @@ _LEAST = 1e-3
 # Nats up to which another prediction is ahead: further ahead it proves no more.
 _FAR = 2.0
 
-_KEPT = f"share of predictions for {COUNT} other images that stay, at the same amount"
+_KEPT = f"share of predictions for {COUNT} other images that bear as much"
 _CHANGED = "share of these predictions that change once it is undone"
-_CHANCE = "probability that it changed the prediction, median of these images"
+_CHANCE = "probability that it changed the prediction"
 
 
 def _resized(photo: Photo, side: int) -> Photo:
@@ -76,9 +76,8 @@ def unsettled(classifier: Classifier, photo: Photo) -> tuple[str, ...]:
     """Return the names of the slight changes of an image that give it another prediction."""
     pixels = photo.decoded(known_preprocessing(classifier).decoding).pixels
     present = classifier.probabilities([photo])[0].argmax()
-    tried = {name: [Photo(each) for each in done(pixels)] for name, done in SLIGHT.items()}
-    predicted = {name: classifier.probabilities(each).argmax(axis=1) for name, each in tried.items()}
-    return tuple(name for name, each in predicted.items() if (each != present).any())
+    tried = {name: classifier.probabilities(list(map(Photo, done(pixels)))) for name, done in SLIGHT.items()}
+    return tuple(name for name, rows in tried.items() if (rows.argmax(axis=1) != present).any())
 
 
 def check_properties(
@@ -104,8 +103,8 @@ def check_properties(
     used = known_preprocessing(classifier)
     decoded = [photo.decoded(used.decoding) for photo in photos]
     # More pixels than these the network does not see.
-    seen = min((side for side in picture_size(classifier.input_shape) if side is not None), default=0)
-    factor = max(1, int(min(min(photo.size) for photo in decoded) // (_LARGE * seen))) if seen else 1
+    seen = min(filter(None, picture_size(classifier.input_shape)), default=np.inf)
+    factor = max(1, int(min(min(photo.size) for photo in decoded) // (_LARGE * seen)))
     pictures = [Photo(np.asarray(Image.fromarray(one.pixels).reduce(factor)), one.name) for one in decoded]
     grey = used.channels.startswith("gray")
     items = [item for item in PROPERTIES.values() if not (item.coloured and grey)]
@@ -125,8 +124,8 @@ def check_properties(
 
 def _unusual(item: Property, pictures: Photos) -> dict[int, float]:
     """Return the measures, by place, of the images in which a property is out of the ordinary."""
-    large = [(place, photo) for place, photo in enumerate(pictures) if min(photo.size) >= item.least_side]
-    measures = {place: item.measure(photo.pixels) for place, photo in large}
+    large = {place: photo for place, photo in enumerate(pictures) if min(photo.size) >= item.least_side}
+    measures = {place: item.measure(photo.pixels) for place, photo in large.items()}
     return {place: measure for place, measure in measures.items() if item.unusual(measure)}
 
 
@@ -201,9 +200,9 @@ class _Case:
 
     def ahead(self, item: Property, place: int, amount: float) -> float:
         """Return the log of the mean probability of the best other class over that of the present one."""
-        undone = item.undone(self.pictures[place].pixels, amount)
-        if not undone:
+        if item.undo is None:
             return 0.0
+        undone = [Photo(each) for each in item.undo(self.pictures[place].pixels, amount)]
         present = self.answers[place].argmax()
         mean = self.classifier.probabilities(undone).mean(axis=0) + np.float32(_LEAST)
         return float(np.log(np.delete(mean, present).max() / mean[present]))
@@ -227,22 +226,17 @@ def _found(case: _Case, item: Property) -> tuple[tuple[bool, float], Finding]:
     if chance <= RULED_OUT and (item.exact or kept >= STARTS):
         verdict = "ruled_out"
     changed = float(np.mean([each > 0 for each in ahead.values()]))
-    whole = item.scaled(amount, case.factor)
+    whole = amount * case.factor if item.name in {"noisy", "blurred"} else amount
     count, median = len(case.pictures), float(np.median(list(measures.values())))
-    unit = f"{MEASURES[item.measured].unit}, median of these images"
-    which = "This image is" if count == 1 else f"{len(measures)} of {count} images are"
-    finding = Finding(
-        item.name,
-        verdict,
-        f"{which} unusually {WORDS[item.name][0]}, as of {item.told(whole)}.",
-        (
-            Evidence(unit, median, item.ordinary, supports=True),
-            Evidence(_KEPT, kept, STARTS, supports=kept < STARTS),
-            Evidence(_CHANGED, changed),
-            Evidence(_CHANCE, chance, NAMED, supports=chance >= NAMED),
-        ),
-        cost=changed * len(measures) / count,
-        fix=item.remedy(whole),
+    evidence = (
+        Evidence(MEASURES[item.measured].unit, median, item.ordinary, True),
+        Evidence(_KEPT, kept, STARTS, kept < STARTS),
+        Evidence(_CHANGED, changed),
+        Evidence(_CHANCE, chance, NAMED, chance >= NAMED),
     )
+    which = "This image is" if count == 1 else f"{len(measures)} of {count} images are"
+    summary = f"{which} unusually {WORDS[item.name][0]}, as of {item.told(whole)}."
+    cost = changed * len(measures) / count
+    finding = Finding(item.name, verdict, summary, evidence, cost, item.remedy(whole))
     # What is undone exactly should have changed the prediction.
     return (item.exact and changed < 0.5, kept), finding

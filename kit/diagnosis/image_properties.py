@@ -17,21 +17,19 @@ from kit.robustness.restoring import blur_radius, noise_deviation, without_block
 
 WORDS = {
     "dark": ("dark", "Brighten the images"),
-    "bright": ("bright", "Expose less, because what is clipped at white is lost"),
+    "bright": ("bright", "Expose less"),
     "low_contrast": ("low in contrast", "Spread the levels"),
     "noisy": ("noisy", "Remove the noise"),
-    "blurred": ("blurred", "Sharpen, or focus better, because lost detail cannot be restored"),
-    "jpeg": ("blocky", "Save with a higher quality, and do not enlarge a small copy"),
-    "tinted": ("tinted", "Balance the channels, or set the white balance of the camera"),
-    "grayscale": ("grey, where the network takes colour", "Use the colour originals"),
+    "blurred": ("blurred", "Sharpen, or focus better"),
+    "jpeg": ("blocky", "Save with a higher quality, and enlarge no small copy"),
+    "tinted": ("tinted", "Balance the channels"),
+    "grayscale": ("grey", "Use the colour originals"),
 }
 """What such images are, and what to do."""
 _DIMMED = 0.65
-_CALLS = {
-    "brightness": "relevelled(photo, (31, 204))",
-    "contrast": "relevelled(photo, (31, 204))",
-    "white_balance": "ImageOps.autocontrast(Image.fromarray(photo.pixels), cutoff=5)",
-}
+_LEVELS = "relevelled(photo, (31, 204))"
+_BALANCE = "ImageOps.autocontrast(Image.fromarray(photo.pixels), cutoff=5)"
+_CALLS = {"brightness": _LEVELS, "contrast": _LEVELS, "white_balance": _BALANCE}
 _CODE = """\
 from PIL import Image, ImageOps
 from kit.images import as_photos
@@ -134,7 +132,7 @@ class Property:
     parameter
         Of a `Perturbation`, which does it; empty where colour is taken away.
     amounts
-        Pairs of a measure and the setting of `parameter` that brings photos to it.
+        Pairs of a measure and the setting of `parameter` that brings photos to it, where nothing reads it.
     undo, read
         Takes it out of an image, given the setting, and reads the setting from the pixels; None where that
         cannot be done, or the measure tells it better.
@@ -167,16 +165,11 @@ class Property:
         text = f"{WORDS[self.name][1]}, or add such images to the training images."
         return Fix(text, "" if self.undo is None else _CODE.format(call))
 
-    def scaled(self, amount: float, factor: int) -> float:
-        """Return the amount before an image was reduced by a factor."""
-        return amount * factor if self.parameter in {"noise", "blur"} else amount
-
     def told(self, amount: float) -> str:
         """Return an amount in words."""
         if not self.parameter:
             return "no colour"
-        parameter = PARAMETERS[self.parameter]
-        return f"{parameter.name.replace('jpeg_', 'JPEG ')} {amount:.2g} {parameter.unit}".strip()
+        return f"{self.parameter.replace('_', ' ')} {amount:.2g} {PARAMETERS[self.parameter].unit}".strip()
 
     def measure(self, pixels: Pixels) -> float:
         """Measure uint8 pixels (H, W, 3), every one of them."""
@@ -187,22 +180,17 @@ class Property:
         """Return whether a measure is out of the ordinary."""
         return value < self.ordinary if self.below else value > self.ordinary
 
-    def amount(self, value: float, pixels: Pixels | None = None) -> float:
+    def amount(self, value: float, pixels: Pixels) -> float:
         """Return the setting that brings photos to a measure; that of the pixels where they tell it."""
-        if self.read is not None and pixels is not None:
+        if self.read is not None:
             return self.read(pixels)
         measures, amounts = np.array(self.amounts).T
         return float(np.interp(value, measures, amounts))
 
-    def undone(self, pixels: Pixels, amount: float) -> list[Photo]:
-        """Return the images that come of taking this amount out of uint8 pixels (H, W, 3)."""
-        return [] if self.undo is None else [Photo(each) for each in self.undo(pixels, amount)]
-
     def done(self, photo: Photo, amount: float) -> Photo:
         """Return a photo to which this amount is done."""
         if not self.parameter:
-            grey = Image.fromarray(photo.pixels).convert("L").convert("RGB")
-            return Photo(np.asarray(grey), photo.name)
+            return Photo(np.asarray(Image.fromarray(photo.pixels).convert("L").convert("RGB")))
         setting = round(amount) if PARAMETERS[self.parameter].kind == "whole" else amount
         return Perturbation(**{self.parameter: setting}).apply(photo)  # type: ignore[arg-type]
 
@@ -210,8 +198,7 @@ class Property:
 _DARK = ((10, 0.05), (20, 0.1), (41, 0.2), (82, 0.4), (123, 0.6), (204, 1))
 _BRIGHT = ((0, 1), (0.14, 1.25), (0.3, 1.5), (0.4, 1.75), (0.43, 2), (0.45, 2.5), (0.55, 3))
 _FLAT = ((0.044, 0.05), (0.09, 0.1), (0.18, 0.2), (0.36, 0.4), (0.56, 0.6), (1, 1))
-_NOISE = ((0, 0), (10, 10), (19.3, 20), (27.6, 30), (39.3, 45), (49.6, 60), (62.4, 80), (73.5, 100))
-_BLUR = ((0.128, 8), (0.133, 5), (0.137, 4), (0.145, 3), (0.164, 2), (0.182, 1.5), (0.224, 1), (0.4, 0))
+_READ = ((0, 0),)
 _BLOCKS = ((0.13, 60), (0.19, 30), (0.27, 20), (0.33, 15), (0.48, 10), (0.58, 7), (0.73, 5), (1.1, 2))
 _HAZY = ("low_contrast",)
 _CAST = ((0.22, 0), (0.66, 0.25), (0.98, 0.5), (1.25, 0.75), (1.52, 1))
@@ -222,9 +209,9 @@ _ROWS = (
     Property("bright", "clipping", 0.08, False, "brightness", _BRIGHT, darkened, brings=_HAZY),
     Property("low_contrast", "range", 0.4, True, "contrast", _FLAT, contrasted, exact=True),
     Property("tinted", "cast", 0.8, False, "white_balance", _CAST, balanced, exact=True, coloured=True),
-    Property("noisy", "noise", 8, False, "noise", _NOISE, cleaned, noise_deviation, TEXTURED),
+    Property("noisy", "noise", 8, False, "noise", _READ, cleaned, noise_deviation, TEXTURED),
     Property(
-        "blurred", "edge_share", 0.27, True, "blur", _BLUR, deblurred, blur_radius, TEXTURED, brings=_HAZY
+        "blurred", "edge_share", 0.27, True, "blur", _READ, deblurred, blur_radius, TEXTURED, brings=_HAZY
     ),
     Property("jpeg", "grid", 0.16, False, "jpeg_quality", _BLOCKS, smoothed, None, TEXTURED),
     Property("grayscale", "colour", 2.0, True, coloured=True),

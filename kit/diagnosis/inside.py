@@ -43,7 +43,7 @@ class Inside:
     The range is a name of `RANGES`, None where the architecture does not tell.
     """
 
-    steps: tuple[str, ...]
+    steps: str
     expected: str | None
 
 
@@ -62,8 +62,8 @@ def read_inside(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]
             # Layers with weights, and a normalisation whose numbers are not known.
             break
         slope, offset = slope * line[0], offset * line[0] + line[1]
-        steps.append(_words(layer))
-    return Inside(tuple(steps), _expected(slope, offset) if steps else None)
+        steps.append(layer.kind)
+    return Inside(", ".join(steps), _expected(slope, offset) if steps else None)
 
 
 def check_graph(inside: Inside, preprocessing: Preprocessing) -> Finding | None:
@@ -79,23 +79,19 @@ def check_graph(inside: Inside, preprocessing: Preprocessing) -> Finding | None:
     wanted_low, wanted_high = RANGES[inside.expected]
     span = wanted_high - wanted_low
     away = float(max(np.abs(low - wanted_low).max(), np.abs(high - wanted_high).max()) / span)
-    chain = ", then ".join(inside.steps)
-    distance = (
-        f"distance of {low.min():.3g}..{high.max():.3g}, the range in use, as a share of the expected one"
-    )
+    distance = f"distance of the range in use, {low.min():.3g}..{high.max():.3g}, as a share of the other"
     evidence = (Evidence(distance, away, SAME_RANGE, away > SAME_RANGE),)
+    told = f"The model scales inside ({inside.steps}) and expects {inside.expected}"
     if away <= SAME_RANGE:
-        told = f"The network scales inside ({chain}) and is fed with {inside.expected}, as it expects."
-        return Finding("double_scaling", "ruled_out", told, evidence)
+        return Finding("double_scaling", "ruled_out", f"{told}, which it gets.", evidence)
     fixed = preprocessing.replace(scaling=SCALINGS[inside.expected], cast=None)
     cause, equivalent = _cause(preprocessing, fixed, float((high - low).max()) / span)
     return Finding(
         cause,
         "named",
-        f"The network scales inside ({chain}) and expects {inside.expected}, but is fed with "
-        f"{scaling_words(preprocessing.scaling)}.",
+        f"{told}, but gets {scaling_words(preprocessing.scaling)}.",
         evidence,
-        fix=using(f"Feed {inside.expected}, and leave the rest to the network.", fixed),
+        fix=using(f"Feed {inside.expected}, and leave the rest to the model.", fixed),
         equivalent=equivalent,
     )
 
@@ -151,15 +147,6 @@ def _cause(used: Preprocessing, fixed: Preprocessing, ratio: float) -> tuple[str
     if not used.scaling:
         cause = "missing_scaling"
     return cause, tuple(dict.fromkeys(name for name in same if name != cause))
-
-
-def _words(layer: Layer) -> str:
-    if layer.kind == "Rescaling":
-        scale, offset = layer.settings.get("scale"), layer.settings.get("offset", 0.0)
-        if isinstance(scale, int | float) and isinstance(offset, int | float):
-            shown = f"1/{1 / scale:g}" if 0 < scale < 1 else f"{scale:g}"
-            return f"Rescaling({shown}{f', offset={offset:g}' if offset else ''})"
-    return layer.kind if not layer.constants else f"{layer.kind}({layer.constants[0]:g})"
 
 
 OPEN_SIDE = 224

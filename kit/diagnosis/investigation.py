@@ -14,6 +14,7 @@ from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.robustness.novelty import FALSE_POSITIVES, novelty_of
 
+_UNREAD = ("the file does not name layers and weights, which were not checked",)
 _DOUBTED: dict[Verdict, Verdict] = {"named": "possible", "ruled_out": "cannot_tell"}
 
 
@@ -75,26 +76,22 @@ class Investigation:
 
     def found(self, *findings: Finding | None) -> "Investigation":
         """Return this with further findings; None is none."""
-        return replace(self, further=(*self.further, *(one for one in findings if one is not None)))
-
-    @property
-    def _missing(self) -> tuple[str, ...]:
-        source = self.classifier.source
-        shipped = source is not None and source.network is not None
-        return ("layers and weights were not checked: a file of this format does not name them",) * shipped
+        return replace(self, further=(*self.further, *filter(None, findings)))
 
     def diagnosis(self) -> Diagnosis:
         """Return what it comes to."""
         findings = self.findings
         blameless = all(map(_blameless, findings))
         quiet = self.searched.decided and blameless and not self.doubts and not self.named
+        source = self.classifier.source
+        unread = source is not None and source.network is not None
         return Diagnosis(
             findings,
             self.classifier.name,
             len(self.photos),
             quiet and not self.undecided,
             self.in_use,
-            (*self.searched.notes, *self.doubts, *self._missing),
+            (*self.searched.notes, *self.doubts, *_UNREAD * unread),
             self.sensitivity,
             self.undecided if quiet else (),
             self.searched.judged_by,
@@ -137,7 +134,7 @@ SURE = 0.01
 """Chance, with ordinary images, at which images are named as out of distribution."""
 
 _UNLIKE: dict[Verdict, str] = {
-    "named": "{} of {} images are unlike anything in training: none of the classes fits.",
+    "named": "{} of {} images are unlike those of training: no class fits.",
     "possible": "{} of {} images are rather unlike those of training.",
     "ruled_out": "The images are like those of training.",
 }
@@ -165,7 +162,7 @@ def out_of_distribution(classifier: Classifier, photos: Photos) -> Finding | Non
         limit = rate + 1e-9
         above = int((chances <= limit).sum())
         needed = next(number for number in range(count + 2) if at_least(number, count, rate) <= limit)
-        text = f"images out of {count} farther from training than {1 - rate:.0%} of held-back ones"
+        text = f"images farther from training than {1 - rate:.0%} of held-back ones"
         evidence.append(Evidence(text, above, float(needed), supports=above >= needed))
     unusual, sure = evidence
     verdict: Verdict = "named" if sure.supports else "possible" if unusual.supports else "ruled_out"

@@ -15,8 +15,6 @@ from kit.diagnosis.finding import Finding, Photos
 from kit.preprocessing import Preprocessing
 from kit.regression.cases import pin
 
-_QUIET = "Small changes on {} of the images (spread of the probability of the present prediction):"
-
 
 @dataclass(frozen=True, repr=False)
 class Diagnosis(Result):
@@ -164,11 +162,6 @@ class Details(Result):
         for number, finding in enumerate(one.findings, start=1):
             yield from (Heading(f"{number}. {finding.cause}: {finding.verdict}"), finding)
         if one.sensitivity:
-            head = ("change", "predictions that change", "mean spread", "largest", "changed most by")
-            yield _QUIET.format(one.sensitivity[0].photos)
-            yield Table(head, map(_quiet, one.sensitivity), "<>>><")
-
-
-def _quiet(row: Sensitivity) -> tuple[str, ...]:
-    spread = f"{row.typical:.3f}", f"{row.largest:.3f}"
-    return row.name.replace("_", " "), f"{row.changed} of {row.photos}", *spread, row.worst
+            head = ("small change", "predictions that change", "largest change of a probability")
+            rows = ((row.name, f"{row.changed}", f"{row.spread:.3f}") for row in one.sensitivity)
+            yield Table(head, rows)

@@ -97,8 +97,7 @@ class Averages:
         floor = self.close / CLOSE if close else self.floor
         gain = self.weight * log((before + floor) / (after + floor))
         text = f"distance of {self.told} from the averages of training, in nats; {before:.3g} as it is"
-        home = self.at_home(candidate.preprocessing)
-        return Vote(text, gain, after, home, veto=self.binding and gain < AGAINST)
+        return Vote(text, gain, after, self.at_home(candidate.preprocessing), self.binding and gain < AGAINST)
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,7 +209,7 @@ class Labelled:
         trial = self.evaluator.trial(self.photos, in_use, candidate.preprocessing, self.labels)
         before, after = trial.likelihoods(self.LEAST) or (0.0, 0.0)
         count, (gained, lost) = len(known(self.labels)[0]), trial.turned
-        text = f"more of {count} labelled images that are predicted correctly"
+        text = f"more of {count} labelled images predicted correctly"
         weight = self.WEIGHT * min(1.0, sqrt(count / self.ENOUGH))
         worse = gained < lost and (not gained or at_least(lost, gained + lost, 0.5) <= self.BY_CHANCE)
         return Vote(text, weight * (after - before), gained - lost, veto=worse)
@@ -225,8 +224,8 @@ ODD, UNEXPLAINED = 0.6, 0.35
 def votes(sources: Sequence[Source], in_use: Preprocessing, candidate: Candidate) -> tuple[Vote, ...]:
     """Return the votes of all sources on a candidate, and last that of what is known before any image."""
     fewer = _oddities(in_use) - _oddities(candidate.preprocessing)
-    gain = ODD * fewer - (0 if candidate.faults else UNEXPLAINED)
-    rarity = Vote("fewer steps that training hardly ever has", gain, fewer)
+    gain = ODD * fewer - UNEXPLAINED * (not candidate.faults)
+    rarity = Vote("fewer steps that are rare in training", gain, fewer)
     return (*(source.vote(in_use, candidate) for source in sources), rarity)
 
 

@@ -72,13 +72,16 @@ def _unlike(grounds: Grounds, right: Preprocessing, other: Preprocessing, errors
 
 def weighed(score: Score) -> tuple[Evidence, ...]:
     """Return the sum of the votes, then what each of them measured."""
-    text = "overall evidence, in nats"
-    whole = Evidence(text, score.gain, NAMED, supports=score.gain >= NAMED)
-    votes = [vote for vote in score.votes if vote.gain or vote.veto or vote.measured]
-    speaking = [vote.gain > 0 if vote.gain or vote.veto else None for vote in votes]
-    told = [f"{vote.text} (counts {vote.gain:+.2f})" for vote in votes]
-    rows = zip(told, votes, speaking, strict=True)
-    return (whole, *(Evidence(words, vote.measured, supports=speaks) for words, vote, speaks in rows))
+    whole = Evidence("overall evidence, in nats", score.gain, NAMED, score.gain >= NAMED)
+    return whole, *(
+        Evidence(
+            f"{vote.text} (counts {vote.gain:+.2f})",
+            vote.measured,
+            supports=vote.gain > 0 if vote.gain or vote.veto else None,
+        )
+        for vote in score.votes
+        if vote.gain or vote.veto or vote.measured
+    )
 
 
 def _lead(best: Score, ranked: Scores) -> Evidence | None:
@@ -127,6 +130,7 @@ def settled(grounds: Grounds, ranked: Scores, in_use: Preprocessing, told: set[s
     which the sources disagree.
     """
     found: dict[str, Finding] = {}
+    excluded = _SEES_NOT if grounds.evaluator.statistics else _MEETS_NOT
     for score in ranked:
         cause = score.candidate.cause
         if cause in told or (cause in found and found[cause].verdict == "cannot_tell"):
@@ -137,8 +141,7 @@ def settled(grounds: Grounds, ranked: Scores, in_use: Preprocessing, told: set[s
         if disputed or score.gain > NEAR or (score.gain > EXCLUDED and trial.changed.any()):
             found[cause] = Finding(cause, "cannot_tell", _OPEN, weighed(score))
         else:
-            summary = _SEES_NOT if grounds.evaluator.statistics else _MEETS_NOT
-            found.setdefault(cause, Finding(cause, "ruled_out", summary, weighed(score)))
+            found.setdefault(cause, Finding(cause, "ruled_out", excluded, weighed(score)))
     return list(found.values())
 
 

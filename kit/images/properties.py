@@ -12,6 +12,9 @@ from kit._arrays import Array, Bools, Float32, Float64, Int64, Pixels
 from kit.images import Photo, Pictures, as_photos
 from kit.images.photo import encoded
 
+# Levels of the faintest edge.
+_EDGE = 3
+
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -114,15 +117,20 @@ def edge_share(pixels: Pixels) -> float:
     The ratio of the 99.5th percentiles, the least of rows, columns and both diagonals, so that a camera that
     moved is seen as well. Contrast cancels: 1 at a sharp edge, 1/8 where blur is wider than the 8 pixels.
     """
+    if min(pixels.shape[:2]) <= 8 or edgeless(pixels):
+        return 1.0  # nothing says how sharp it is
+    return float((_steps(pixels, 1) / np.maximum(_steps(pixels, 8), _EDGE)).min())
+
+
+def edgeless(pixels: Pixels) -> bool:
+    """Whether no step over 8 pixels is an edge, so that nothing says how sharp or how lit an image is."""
+    return min(pixels.shape[:2]) > 8 and bool(_steps(pixels, 8).max() <= _EDGE)
+
+
+def _steps(pixels: Pixels, n: int) -> Float64:
     x = luma(pixels)
-    if min(x.shape) <= 8 or np.ptp(x) <= 8:
-        return 1.0  # without an edge, nothing says how sharp it is
-
-    def sharpest(n: int) -> Float64:
-        steps = x[n:] - x[:-n], x[:, n:] - x[:, :-n], x[n:, n:] - x[:-n, :-n], x[n:, :-n] - x[:-n, n:]
-        return np.array([np.percentile(np.abs(each), 99.5) for each in steps])
-
-    return float((sharpest(1) / np.maximum(sharpest(8), 3)).min())
+    steps = x[n:] - x[:-n], x[:, n:] - x[:, :-n], x[n:, n:] - x[:-n, :-n], x[n:, :-n] - x[:-n, n:]
+    return np.array([np.percentile(np.abs(each), 99.5) for each in steps])
 
 
 def grid(pixels: Pixels) -> float:

@@ -96,3 +96,10 @@ def test_a_picture_of_one_colour_says_nothing(colour, deviation):
     flat = Photo.from_array(np.clip(colour + noise, 0, 255).astype(np.uint8))
     assert causes(CATALOGUE["double_scaling"].apply(RIGHT), [flat]) == causes(RIGHT, [flat]) == []
     assert deviation or diagnose(LITE, [flat], progress=False).verdict == "cannot_tell"
+
+
+@pytest.mark.parametrize("levels", [4, 20])
+def test_a_gradient_without_an_edge_is_called_neither_blurred_nor_low_in_contrast(levels):
+    ramp = np.linspace(128 - levels, 128 + levels, 300)[:, None, None] * np.ones((1, 300, 3))
+    found = diagnose(LITE, [Photo.from_array(ramp.astype(np.uint8))])
+    assert found.verdict == "cannot_tell"

@@ -55,7 +55,7 @@ def test_what_a_gamma_a_moving_camera_fog_and_a_later_resize_do_is_seen():
 DONE = [item for item in PROPERTIES.values() if item.parameter]
 
 
-@pytest.mark.parametrize("item", DONE, ids=lambda item: item.name)
+@pytest.mark.parametrize("item", [item for item in DONE if not item.read], ids=lambda item: item.name)
 def test_the_amounts_of_the_table_bring_probes_to_its_measures(item):
     # Within a step of the table, but at its ends, which only bound it.
     for (before, _), (measure, amount), (after, _) in zip(
@@ -63,7 +63,7 @@ def test_the_amounts_of_the_table_bring_probes_to_its_measures(item):
     ):
         found = np.median([item.measure(item.done(photo, amount).pixels) for photo in samples.probes()])
         assert before <= found <= after, (measure, amount)
-        assert item.amount(measure) == pytest.approx(amount)
+        assert item.amount(measure, PHOTOS[0].pixels) == pytest.approx(amount)
 
 
 @pytest.mark.parametrize("item", DONE, ids=lambda item: item.name)
@@ -71,17 +71,15 @@ def test_undoing_brings_the_measure_back_towards_the_ordinary(item):
     photo = PHOTOS[5]
     amount = dict(AMOUNTS)[item.name]
     spoilt = item.done(photo, amount)
-    measures = [item.measure(better.pixels) for better in item.undone(spoilt.pixels, amount)]
+    measures = [item.measure(better) for better in item.undo(spoilt.pixels, amount)]
     before = item.measure(spoilt.pixels)
     # Some only show the picture in another way, so that one of them is enough.
     assert max(measures) > before if item.below else min(measures) < before
 
 
-def test_grey_is_done_by_taking_colour_away_and_is_not_undone():
+def test_grey_is_done_by_taking_colour_away():
     item = PROPERTIES["grayscale"]
-    grey = item.done(PHOTOS[5], 0)
-    assert item.measure(grey.pixels) == 0
-    assert item.undone(grey.pixels, 0) == []
+    assert item.measure(item.done(PHOTOS[5], 0).pixels) == 0
 
 
 @pytest.mark.parametrize("item", PROPERTIES.values(), ids=PROPERTIES)
