@@ -12,13 +12,23 @@ from threadpoolctl import threadpool_limits
 from kit._arrays import Float32
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
-from kit.classifier.labels import class_indices, hits, known
+from kit.classifier.architecture import architecture_and_weights, layers_of
+from kit.classifier.labels import Truth, class_indices, hits, known
 from kit.diagnosis.candidates import QUIET, Evaluator, Sensitivity, sensitivities
-from kit.diagnosis.checks import certain_checks
-from kit.diagnosis.checks_input import FLAT
+from kit.diagnosis.checks_input import FLAT, check_files, check_tensors
+from kit.diagnosis.checks_network import (
+    check_determinism,
+    check_head,
+    check_nan,
+    check_norms,
+    check_trained,
+    no_numbers,
+)
+from kit.diagnosis.class_order import check_class_order
 from kit.diagnosis.evidence import Grounds
-from kit.diagnosis.finding import Evidence, Finding, Fix
+from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, ranked
 from kit.diagnosis.image_causes import check_properties, unsettled
+from kit.diagnosis.inside import check_graph, read_inside
 from kit.diagnosis.investigation import Investigation, corrected, fixed_together, out_of_distribution
 from kit.diagnosis.own_function import as_preprocessing
 from kit.diagnosis.report import Diagnosis
@@ -30,7 +40,7 @@ from kit.robustness.profile import LEAST_PROFILED
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
 
-_FAILING = "{} predicted correctly, and no step explains it: look at the crop, and at the training images"
+_FAILING = "no more than half of the labels are predicted: look at the crop, and at the training images"
 
 
 def diagnose(
@@ -96,6 +106,38 @@ def diagnose(
     return case.diagnosis()
 
 
+_PICTURES = 16
+"""Images that are looked at where more would only repeat it."""
+
+
+def certain_checks(classifier: Classifier, photos: Photos, labels: Truth = ()) -> tuple[Finding, ...]:
+    """Run every check that needs no search, in the order of the data; what is named comes first."""
+    used = known_preprocessing(classifier)
+    config, weights = architecture_and_weights(classifier)
+    lost = check_nan(weights)
+    if lost is not None:
+        return (lost,)
+    few = tuple(photos[:_PICTURES])
+    layers = layers_of(config)
+    tensors = np.concatenate([classifier.tensor(photo) for photo in few])
+    outputs = classifier.network.engine.predict(tensors)
+    if np.isfinite(tensors).all() and not np.isfinite(outputs).all():
+        # The square of a larger weight is infinite in float32.
+        return (check_nan(weights, 1e19) or no_numbers(outputs),)
+    found = [
+        *check_files(classifier, photos, labels),
+        *check_tensors(few, used),
+        check_graph(read_inside(layers, weights), used),
+        check_determinism(classifier, tensors, layers),
+        check_trained(layers, weights),
+        check_head(layers, outputs, config.get("compile_config")),
+        check_norms(layers, weights),
+    ]
+    if labels:
+        found.append(check_class_order(classifier.probabilities(photos), labels, classifier.class_names))
+    return ranked(filter(None, found))
+
+
 def _certain(case: Investigation) -> Investigation:
     return replace(case, certain=certain_checks(case.classifier, case.photos, case.labels))
 
@@ -155,10 +197,8 @@ def _plain(photo: Photo) -> bool:
 
 def _trust(case: Investigation) -> Investigation:
     answers = case.classifier.probabilities(case.photos)
-    right, count = int(hits(answers, case.labels).sum()), len(known(case.labels)[0])
-    which = "this image is not" if len(answers) == 1 else "no more than half of the labelled images are"
-    failing = (_FAILING.format(which),) if count and 2 * right <= count else ()
-    return replace(case, doubts=failing)
+    right, count = hits(answers, case.labels).sum(), len(known(case.labels)[0])
+    return replace(case, doubts=(_FAILING,) * bool(count and 2 * right <= count))
 
 
 def _quiet_changes(case: Investigation) -> Investigation:
@@ -167,7 +207,7 @@ def _quiet_changes(case: Investigation) -> Investigation:
     moving = [one.name.replace("_", " ") for one in quiet if one.changed > QUIET * one.photos]
     if len(case.photos) == 1 and not case.labels and case.searched.photographic:
         moving += unsettled(case.classifier, case.photos[0])
-    return replace(case, sensitivity=quiet, undecided=() if case.named else tuple(moving))
+    return replace(case, sensitivity=quiet, undecided=tuple(moving) * (not case.named))
 
 
 STAGES: Mapping[str, Callable[[Investigation], Investigation]] = {

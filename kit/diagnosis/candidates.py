@@ -1,14 +1,14 @@
 """Preprocessings that a search tries, and what each does to the predictions."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from kit._arrays import Array, Float32, Float64
-from kit.classifier import Classifier
+from kit._arrays import Array, Float32, Float64, Floats
+from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.first_layers import FirstLayers, tensor_features
 from kit.classifier.labels import Trial, Truth
 from kit.diagnosis.finding import Photos
@@ -82,9 +82,9 @@ def explained(step: str, candidate: Preprocessing, in_use: Preprocessing) -> Can
     return Candidate(candidate, step, cause, tuple(fault.name for fault in faults), tuple(others), quiet)
 
 
-def mean_and_std(preprocessing: Preprocessing) -> tuple[Any, Any]:
+def mean_and_std(p: Preprocessing) -> tuple[Any, Any]:
     """Return the scaling as ``(x / 255 - mean) / std``, each a number or one for each channel."""
-    slope, offset = affine(preprocessing.scaling)
+    slope, offset = affine(p.scaling)
     return (-offset / slope / 255).tolist(), (1 / slope / 255).tolist()
 
 
@@ -139,19 +139,17 @@ class Evaluator:
 
     @property
     def _read(self) -> FirstLayers:
-        if self.first_layers is None:
-            raise ValueError("Expected a network whose first layers can be read, received another")
-        return self.first_layers
+        return cast("FirstLayers", self.first_layers)
 
-    def tensors(self, photos: Photos, preprocessing: Preprocessing) -> Float32:
-        """Return what `preprocessing` makes of the photos, float32 (N, H, W, C), equal to its `apply`."""
-        resized = [operation.values(preprocessing) for operation in TO_SIZE]
+    def tensors(self, photos: Photos, p: Preprocessing) -> Float32:
+        """Return what `p` makes of the photos, float32 (N, H, W, C), equal to its `apply`."""
+        resized = [operation.values(p) for operation in TO_SIZE]
         key = (tuple(map(id, photos)), *resized)
         if key not in self._resized:
             if len(self._resized) >= _KEPT:
                 self._resized.pop(next(iter(self._resized)))
-            self._resized[key] = np.stack([run(TO_SIZE, preprocessing, photo) for photo in photos])
-        tensors: Float32 = run(TO_TENSOR, preprocessing, self._resized[key])
+            self._resized[key] = np.stack([run(TO_SIZE, p, photo) for photo in photos])
+        tensors: Float32 = run(TO_TENSOR, p, self._resized[key])
         return tensors
 
     def differing(self, photos: Photos, p: Preprocessing, tried: Iterable[Candidate]) -> Iterator[Candidate]:
@@ -169,27 +167,27 @@ class Evaluator:
             return False
         return bool(np.abs(first - second).max() <= SAME * max(float(np.ptp(second)), 1e-6))
 
-    def moments(self, photos: Photos, preprocessing: Preprocessing) -> Float64:
+    def moments(self, photos: Photos, p: Preprocessing) -> Float64:
         """Return the statistics of the first layers, float64 (N, 2 * sum(widths)), one row for each photo."""
-        return self._once("moments", self._read.measure, photos, preprocessing)
+        return self._once("moments", self._read.measure, photos, p)
 
-    def features(self, photos: Photos, preprocessing: Preprocessing) -> Float64 | None:
+    def features(self, photos: Photos, p: Preprocessing) -> Float64 | None:
         """Return the features of the tensors, float64 (N, K), one row for each; None as in the profile."""
         if self.first_layers is None or self.first_layers.features is None:
             return None
-        return self._once("features", tensor_features, photos, preprocessing)
+        return self._once("features", tensor_features, photos, p)
 
-    def distance(self, photos: Photos, preprocessing: Preprocessing, weights: Float64 | None = None) -> float:
+    def distance(self, photos: Photos, p: Preprocessing, weights: Float64 | None = None) -> float:
         """Return the distance of the photos, pooled, from the averages of training, in nats.
 
         The geometric mean over the layers; with weights, float64 (N,), each photo counts as much as its own.
         """
-        moments = np.average(self.moments(photos, preprocessing), axis=0, weights=weights)
+        moments = np.average(self.moments(photos, p), axis=0, weights=weights)
         return float(np.exp(np.log(distances(moments, self._read, CONSTANT) + 1e-12).mean()))
 
-    def answers(self, photos: Photos, preprocessing: Preprocessing) -> Float64:
+    def answers(self, photos: Photos, p: Preprocessing) -> Float64:
         """Return the probabilities, float64 (N, classes)."""
-        return self._once("answers", self.classifier.predict_tensors, photos, preprocessing)
+        return self._once("answers", self.classifier.predict_tensors, photos, p)
 
     def _once(self, what: str, made: Callable[[Float32], Array], photos: Photos, p: Preprocessing) -> Float64:
         key = (what, tuple(map(id, photos)), p)
@@ -277,3 +275,102 @@ def _resized(p: Preprocessing) -> Iterator[tuple[str, dict[str, object]]]:
     yield "resize_fit", {"fit": "crop", "crop_fraction": 1.0}
     for fraction in (0.8, 0.875, 0.95):
         yield "crop_fraction", {"fit": p.fit if "crop" in p.fit else "crop", "crop_fraction": fraction}
+
+
+FEW = 4
+"""Probes, and images of the user's, on which answers are compared."""
+FIRSTS = 6
+"""Changes that are combined with others where none explains anything alone."""
+
+EXPLAINED, LEFT = 0.98, 0.5
+"""Share of a difference from which on one change is enough, and share of the rest that two may leave."""
+
+EQUAL = 1e-3
+"""Share of the probability up to which two answers are the same."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """A preprocessing under which a network comes nearer to given answers.
+
+    Attributes
+    ----------
+    changes
+        One or two candidates, each of which differs by one step from what is before it.
+    explained
+        Share of the difference that goes with them: 1 where nothing is left, below 0 where they add to it.
+    """
+
+    changes: tuple[Candidate, ...]
+    explained: float
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """With all changes."""
+        return self.changes[-1].preprocessing
+
+
+def matching(
+    classifier: Classifier, photos: Photos, truth: Floats, in_use: Preprocessing | None = None
+) -> tuple[Match, ...]:
+    """Try every candidate, and two together where none explains enough, against the predictions of another.
+
+    Parameters
+    ----------
+    classifier, in_use
+        Whose answers differ from `truth`, and the preprocessing that is suspected, by default its own.
+    photos
+        At least one.
+    truth
+        float (N, classes): probabilities of each photo; a 1 at the right class where only that is known.
+
+    Returns
+    -------
+    tuple of Match
+        The best first; empty where no answer differs by more than `EQUAL`. Answers differ by the share of the
+        probability that moves, half the sum of absolute differences, on average over the photos.
+    """
+    used = in_use or known_preprocessing(classifier)
+    evaluator, chosen = Evaluator(classifier), tuple(photos)
+    away = Trial(evaluator.answers(chosen, used), truth).moved
+    if away.max() <= EQUAL:
+        return ()
+    found = _matches(evaluator, chosen, truth, used, float(away.mean()))
+    if found and found[0].explained < EXPLAINED:
+        found += _two(evaluator, chosen, truth, found, away)
+    return tuple(sorted(found, key=lambda match: -match.explained))
+
+
+def _matches(
+    evaluator: Evaluator, photos: tuple[Photo, ...], truth: Floats, used: Preprocessing, whole: float
+) -> list[Match]:
+    """Return what each candidate explains of a difference that is `whole`; the best first."""
+    tried = evaluator.differing(photos, used, candidates(used))
+    found = (Match((one,), _explained(evaluator, photos, truth, one.preprocessing, whole)) for one in tried)
+    return sorted(found, key=lambda match: -match.explained)
+
+
+def _explained(
+    evaluator: Evaluator, photos: tuple[Photo, ...], truth: Floats, right: Preprocessing, whole: float
+) -> float:
+    return float(1 - Trial(evaluator.answers(photos, right), truth).moved.mean() / whole)
+
+
+def _two(
+    evaluator: Evaluator, photos: tuple[Photo, ...], truth: Floats, ones: Sequence[Match], away: Float64
+) -> list[Match]:
+    """Return the pairs that explain more than any one, chosen by the photos that differ most."""
+    most = np.sort(np.argsort(-away)[:FEW])
+    few = tuple(photos[place] for place in most)
+    pairs = [
+        replace(two, changes=(*one.changes, *two.changes))
+        for one in ones[:FIRSTS]
+        for two in _matches(evaluator, few, truth[most], one.preprocessing, float(away[most].mean()))
+        if two.changes[0].step != one.changes[0].step
+    ]
+    whole = float(away.mean())
+    found = (
+        replace(pair, explained=_explained(evaluator, photos, truth, pair.preprocessing, whole))
+        for pair in sorted(pairs, key=lambda pair: -pair.explained)[:FIRSTS]
+    )
+    return [each for each in found if 1 - each.explained <= LEFT * (1 - ones[0].explained)]

@@ -51,11 +51,11 @@ def _unheeded(
     changed, helps = float(trial.changed.mean()), trial.gain > GAIN
     return conclude(
         cause,
-        "named" if helps else "possible",
         f"{told} in {len(affected)} of {len(photos)} images.",
         Evidence("mean gain in likelihood of the label, or in certainty, in nats", trial.gain, GAIN, helps),
         Evidence("share of these predictions that change", changed),
         advice="Decode as the file asks for.",
+        verdict="named" if helps else "possible",
         right=fixed,
         cost=changed * len(affected) / len(photos),
     )
@@ -69,7 +69,6 @@ def _small(used: Preprocessing, photos: Photos) -> Finding | None:
     if step < SMALL and np.median(sides) > step:
         return conclude(
             "target_size",
-            "named",
             "Every image is made small first and enlarged again.",
             Evidence("side of the thumbnail as a share of the model's", float(step), SMALL, True),
             advice="Resize once, from the original.",
@@ -80,10 +79,10 @@ def _small(used: Preprocessing, photos: Photos) -> Finding | None:
     count = sum(side < SMALL for side in sides)
     return conclude(
         "target_size",
-        "possible",
         f"{count} of {len(photos)} images are far smaller than the model's input.",
         Evidence("smallest side as a share of the model's", float(min(sides)), SMALL, True),
         advice="Use the original images instead of thumbnails.",
+        verdict="possible",
     )
 
 
@@ -127,18 +126,18 @@ def check_tensors(photos: Photos, used: Preprocessing) -> tuple[Finding, ...]:
     if not seen:
         return ()
     tensors = [used.apply(photo) for photo in seen]
-    share = float(np.mean([1 - np.isfinite(tensor).mean() for tensor in tensors]))
+    share = 1 - np.isfinite(tensors).mean()
     if share:
-        evidence = Evidence("share of such values", share, 0.0, True)
+        evidence = Evidence("share of such values", float(share), 0.0, True)
         advice = "Find the division by zero before the model."
-        return (conclude("wrong_range", "named", "Values are NaN or infinite.", evidence, advice=advice),)
+        return (conclude("wrong_range", "Values are NaN or infinite.", evidence, advice=advice),)
     values = _cast(seen, tensors, used) or _range(tensors, [*map(plain.apply, seen)], axes, used)
     return tuple(filter(None, (values, _scrambled(tensors, used))))
 
 
 def _cast(photos: Photos, tensors: Sequence[Float32], used: Preprocessing) -> Finding | None:
     without = used.replace(cast=None)
-    whole = all(bool((tensor == np.rint(tensor)).all()) for tensor in tensors)
+    whole = all((tensor == np.rint(tensor)).all() for tensor in tensors)
     before = min(np.unique(photo.pixels).size for photo in photos)
     after = max(np.unique(tensor).size for tensor in tensors)
     # A cast of 0..255 is harmless; one of negative numbers wraps around, and leaves many values.
@@ -151,7 +150,6 @@ def _cast(photos: Photos, tensors: Sequence[Float32], used: Preprocessing) -> Fi
         return None
     return conclude(
         "dtype_cast",
-        "named",
         "The scaled numbers were cast to whole numbers.",
         Evidence("fewest levels in an image", before, LEVELS_BEFORE, True),
         Evidence("most values in its tensor", after, LEVELS_LEFT, collapsed),
@@ -166,7 +164,7 @@ def _range(
     after, before = (max(float(np.ptp(one, axis=axes).max()) for one in each) for each in (tensors, levels))
     gain = after * 255 / before
     largest = float(max(np.abs(tensor).max() for tensor in tensors))
-    constant = max(np.unique(tensor).size for tensor in tensors) == 1
+    constant = all(np.ptp(tensor) == 0 for tensor in tensors)
     cause, without = "wrong_range", used.scaling[:-1]
     if largest > LARGEST:
         told, without = f"The tensor goes up to {largest:g}; no model takes more than 255.", ()
@@ -178,7 +176,6 @@ def _range(
         return None
     return conclude(
         cause,
-        "named",
         told,
         Evidence("range of the tensor from black to white", gain, SQUEEZED, gain < SQUEEZED),
         Evidence("largest absolute value", largest, LARGEST, largest > LARGEST),
@@ -197,7 +194,6 @@ def _scrambled(tensors: Sequence[Float32], used: Preprocessing) -> Finding | Non
         return None
     return conclude(
         "channel_layout",
-        "named",
         "The tensor was reshaped, not transposed: a row is more like the third next than like the next.",
         Evidence("difference to the next row over that to the third next", ratio, ROUGH, True),
         advice="Transpose the axes instead of reshaping.",

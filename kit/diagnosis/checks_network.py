@@ -33,7 +33,7 @@ def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     kept = [weights[layer.name] for layer in norms]
     if not kept or min(map(len, kept)) < 2:
         return None
-    means, variances = (np.concatenate([each[place].reshape(-1) for each in kept]) for place in (-2, -1))
+    means, variances = (np.hstack([each[place].ravel() for each in kept]) for place in (-2, -1))
     smallest, steps = float(variances.min()), _steps(weights)
     untouched = not means.any() and bool((variances == 1).all())
     momentum = float(norms[0].settings.get("momentum", 0.99))
@@ -45,7 +45,6 @@ def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     what = "were never updated" if untouched else f"had only {steps} training steps"
     return conclude(
         "batchnorm_mode",
-        "named",
         f"The moving averages of batch normalization {what}.",
         Evidence("smallest moving variance (initially 1)", smallest),
         Evidence("share left of the initial values", left, LEFT, True),
@@ -64,27 +63,24 @@ def check_nan(weights: Weights, limit: float = np.inf) -> Finding | None:
     """Look for weights that are NaN, infinite or at a lower limit; the cause is ``"diverged_training"``."""
     arrays = [array for name, kept in weights.items() if name != "optimizer" for array in kept]
     shares = [1 - (abs(array) < limit).mean() for array in arrays if array.dtype.kind == "f" and array.size]
-    share = float(np.mean(shares)) if shares else 0.0
-    if not share:
+    if not any(shares):
         return None
     return conclude(
         "diverged_training",
-        "named",
         "Some weights are NaN or infinite, or overflow: the training diverged.",
-        Evidence("share of such weights", share, 0.0, True),
+        Evidence("share of such weights", float(np.mean(shares)), 0.0, True),
         advice="Train with a lower learning rate, and look for NaN in the training images.",
     )
 
 
 def no_numbers(outputs: Float32) -> Finding:
     """Say that a model of finite weights puts out NaN or infinite numbers, float32 (N, outputs)."""
-    share = float(1 - np.isfinite(outputs).mean())
     return conclude(
         "diverged_training",
-        "possible",
         "Predictions are NaN or infinite, though the weights are finite.",
-        Evidence("share of such outputs", share, 0.0, True),
+        Evidence("share of such outputs", float(1 - np.isfinite(outputs).mean()), 0.0, True),
         advice="Look for a logarithm, root or division in its layers, and check its input.",
+        verdict="possible",
     )
 
 
@@ -99,7 +95,6 @@ def check_trained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     names = ", ".join(map(repr, left))
     return conclude(
         "untrained_weights",
-        "named",
         f"{len(left)} of {len(kernels)} layers with weights are as their initializers left them: {names}.",
         *left[[*left][-1]],
         advice="Train these layers, or load their weights before you save the model.",
@@ -172,7 +167,6 @@ def check_head(
         return _numbers(loss, last, outputs)
     if last == "softmax" and outputs.shape[1] == 1:
         return _head(
-            "named",
             "A softmax over one output is 1 for every image.",
             Evidence("smallest output", float(outputs.min()), 1.0, True),
             advice="End in a sigmoid and train again: such a softmax has no gradient.",
@@ -186,18 +180,17 @@ def check_head(
 
 def _numbers(loss: str, last: str, outputs: Float32) -> Finding:
     return _head(
-        # Classes told apart by squares of their sigmoids are rare, but there are some.
-        "possible" if last == "sigmoid" else "named",
         f"The model was trained by {loss}: its {outputs.shape[1]} outputs are numbers, not classes.",
         Evidence("largest output", float(outputs.max())),
         advice="Use the outputs of classifier.model: they are no probabilities.",
+        # Classes told apart by squares of their sigmoids are rare, but there are some.
+        verdict="possible" if last == "sigmoid" else "named",
     )
 
 
 def _flat(layer: Layer, outputs: Float32) -> Finding:
     largest, most = float(outputs.max()), float(np.e / (np.e + outputs.shape[1] - 1))
     return _head(
-        "named",
         f"Two softmax layers follow each other: no class can get more than {most:.1%}.",
         Evidence("largest output", largest, most, largest <= most + 1e-4),
         advice="Remove one of them: the ranking of the classes stays.",
@@ -210,10 +203,10 @@ def _sigmoids(outputs: Float32) -> Finding | None:
     if away <= SUM_TOLERANCE:
         return None
     return _head(
-        "named" if count == 2 else "possible",
         f"Each of the {count} outputs is a sigmoid, and they do not sum to 100 %.",
         Evidence("largest distance of their sum from 1", away, SUM_TOLERANCE, True),
         advice="If an image has one class, train with a softmax at the end; else read each output alone.",
+        verdict="named" if count == 2 else "possible",
     )
 
 
@@ -224,7 +217,6 @@ def _trained_otherwise(last: str, outputs: Float32, loss: str, from_logits: bool
         return None
     taken, are = ("logits", "probabilities") if probable else ("probabilities", "logits")
     return _head(
-        "named",
         f"The loss ({loss}) takes the outputs for {taken}, but they are {are}.",
         Evidence("from_logits of the loss (1 is true)", float(from_logits), None, True),
         Evidence("largest output", float(outputs.max())),
@@ -280,4 +272,4 @@ def check_determinism(classifier: Classifier, tensors: Float32, layers: Sequence
 
 def _differing(cause: str, summary: str, difference: float) -> Finding:
     evidence = Evidence("largest difference in a probability", difference, SAME, True)
-    return conclude(cause, "named", summary, evidence, advice=_FIX)
+    return conclude(cause, summary, evidence, advice=_FIX)

@@ -104,12 +104,12 @@ def _by_rule(answers: Indices, truth: Indices, class_names: Sequence[str]) -> Fi
     first = int(answers[0])
     return conclude(
         "class_order",
-        "named" if chance <= NAMED <= short else "possible",
         f"The classes of the model are {name}: output {first} is {class_names[int(order[first])]!r}.",
         Evidence("labelled images predicted correctly as it is", int((answers == truth).sum())),
         Evidence(f"predicted correctly if {name}", fits, supports=short >= NAMED),
         Evidence(_BY_CHANCE, chance, NAMED, chance <= NAMED),
         advice=_ADVICE,
+        verdict="named" if chance <= NAMED <= short else "possible",
         code=_NAMES + _BY_RULE.format(name) + _RENAMED,
         cost=fits / count,
     )
@@ -127,7 +127,7 @@ def _chance(answers: Indices, truth: Indices, outputs: Indices) -> float:
     count = len(outputs)
     adjacent = (ADJACENT * (abs(int(outputs[label]) - label) == 1) for label in fitting)
     rates = [max(1 / (count + place), least) for place, least in enumerate(adjacent)]
-    return comb(len(moved), len(fitting)) * prod(rates)
+    return float(comb(len(moved), len(fitting)) * prod(rates))
 
 
 def _without_rule(answers: Indices, truth: Indices, probabilities: Float32) -> Finding | None:
@@ -158,7 +158,6 @@ def _without_rule(answers: Indices, truth: Indices, probabilities: Float32) -> F
     right = float((answers == truth).mean())
     return conclude(
         "class_order",
-        "named" if sure else "possible",
         "Each class is predicted as one other: the names are in another order.",
         Evidence("share predicted correctly as it is", right, 0.5, True),
         Evidence(f"of {count} images, predicted correctly in one other order", fits),
@@ -166,6 +165,7 @@ def _without_rule(answers: Indices, truth: Indices, probabilities: Float32) -> F
         Evidence("probability that so many classes are one-to-one by chance", taken, POSSIBLE, many),
         Evidence("mean confidence", confidence, SURE, confidence >= SURE),
         advice=_ADVICE,
+        verdict="named" if sure else "possible",
         code=f"{_NAMES}order = {np.argsort(outputs).tolist()}{_RENAMED}",
         cost=fits / len(truth),
     )

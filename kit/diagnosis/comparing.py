@@ -15,10 +15,10 @@ from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import finite
 from kit.classifier.labels import Labels, class_indices, hits, known
+from kit.diagnosis.candidates import matching
 from kit.diagnosis.checks_network import check_determinism
 from kit.diagnosis.class_order import known_orders
-from kit.diagnosis.search import matching
-from kit.diagnosis.verdict import difference
+from kit.diagnosis.search import difference
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import TURNS
@@ -238,8 +238,9 @@ def _cause(
         return {"cause": unsteady.cause, "left": 1.0}
     heads: dict[str, Function] = {"": np.asarray, **_heads(two)}
     proven = _proven(one, two, _outputs(first.class_names, one, two, heads))
-    done = bool(proven) and proven["left"] * _apart(one, two) <= SOUND
-    if done or (form.preprocessing.size is None and len({photo.size for photo in photos}) > 1):
+    if (proven and proven["left"] * _apart(one, two) <= SOUND) or (
+        form.preprocessing.size is None and len({photo.size for photo in photos}) > 1
+    ):
         return proven
     head = min(heads, key=lambda name: _apart(one, heads[name](two)))
     form, photos = form._replace(head=heads[head]), photos[:SEARCHED]

@@ -1,13 +1,13 @@
 """All evidence together: what there is for one network and some images, and the scores of candidates."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import log
 
 import numpy as np
 
 from kit.classifier.labels import Trial, Truth, hits, known
-from kit.diagnosis.candidates import Candidate, Evaluator, candidates
+from kit.diagnosis.candidates import FEW, Candidate, Evaluator, candidates
 from kit.diagnosis.finding import Photos, at_least
 from kit.diagnosis.sources import Averages, Certainty, Labelled, Ordinary, Source, Vote, votes
 from kit.images import Photo
@@ -33,9 +33,6 @@ AT_HOME = 0.5
 
 BY_CHANCE = 0.05
 """Chance of as many correct predictions by guessing up to which labels alone say that nothing is wrong."""
-
-FEW = 4
-"""Probes, and images of the user's, on which answers are compared."""
 
 _OF_FILES = {"exif", "alpha", "depth"}
 
@@ -64,13 +61,17 @@ class Score:
     @property
     def at_home(self) -> bool:
         """Whether some source finds its images as usual as in training; True where none can tell."""
-        told = [vote.at_home for vote in self.votes if vote.at_home is not None]
-        return any(told) or not told
+        return _at_home(vote.at_home for vote in self.votes)
 
     @property
     def vetoed(self) -> bool:
         """Whether a source forbids it."""
         return any(vote.veto for vote in self.votes)
+
+
+def _at_home(judgements: Iterable[bool | None]) -> bool:
+    told = [one for one in judgements if one is not None]
+    return any(told) or not told
 
 
 Scores = Sequence[Score]
@@ -140,15 +141,16 @@ class Grounds:
     def _square(self, candidate: Candidate, in_use: Preprocessing) -> bool:
         """Whether a letterbox adds no bars: then fits differ by as little as those without one."""
         photos, tensors = self.photos[:FEW], self.evaluator.tensors
-        boxed = (each for each in (in_use, candidate.preprocessing) if each.fit == "letterbox")
-        pairs = ((tensors(photos, each), tensors(photos, each.replace(fit="squash"))) for each in boxed)
-        return all(np.array_equal(one, other) for one, other in pairs)
+        return all(
+            np.array_equal(tensors(photos, each), tensors(photos, each.replace(fit="squash")))
+            for each in (in_use, candidate.preprocessing)
+            if each.fit == "letterbox"
+        )
 
     def usual(self, in_use: Preprocessing) -> bool:
         """Whether some source finds its images as usual as in training; True where none can tell."""
         judges = (source for source in self.sources if isinstance(source, Averages | Ordinary))
-        told = [home for source in judges if (home := source.at_home(in_use)) is not None]
-        return any(told) or not told
+        return _at_home(judge.at_home(in_use) for judge in judges)
 
     def trial(self, before: Preprocessing, after: Preprocessing) -> Trial:
         """Return the predictions to the user's images under one preprocessing, and under another."""
@@ -186,18 +188,16 @@ def _probing(evaluator: Evaluator, in_use: Preprocessing, seen: tuple[Photo, ...
     photos, weights = typical(without=seen)
     if not photos:
         return []
-    tried = [in_use, *(one.preprocessing for one in _loud(in_use))]
-    shape = evaluator.tensors(photos[:1], in_use).shape
-    tried = [each for each in tried if evaluator.tensors(photos[:1], each).shape == shape]
+    others = evaluator.differing(photos[:FEW], in_use, _loud(in_use))
+    tried = [in_use, *(one.preprocessing for one in others)]
     best = min(tried, key=lambda each: evaluator.distance(photos, each, weights))
     nearest, profile = evaluator.distance(photos, best, weights), evaluator.profile
     # Averages of all together can be met by images each of which is unlike any of the training.
     unlike = profile is not None and Ordinary(evaluator, photos, profile).away(best) > log(profile.limit)
     if nearest > FAMILIAR or unlike:
         return []
-    told = f"{len(photos)} photos of the kit"
-    weight, floor = (1.0 if nearest <= NATIVE else 0.5), max(nearest, LEAST)
-    return [Averages(evaluator, photos, told, weight, floor, FAMILIAR, False, weights=weights)]
+    told, weight = f"{len(photos)} photos of the kit", 1.0 if nearest <= NATIVE else 0.5
+    return [Averages(evaluator, photos, told, weight, max(nearest, LEAST), FAMILIAR, False, 0.0, weights)]
 
 
 def _loud(in_use: Preprocessing) -> list[Candidate]:

@@ -108,10 +108,10 @@ class Finding(Result):
 
 def conclude(
     cause: str,
-    verdict: Verdict,
     summary: str,
     *evidence: Evidence,
     advice: str,
+    verdict: Verdict = "named",
     code: str = "",
     right: Preprocessing | None = None,
     cost: float | None = None,

@@ -10,7 +10,7 @@ from PIL import Image
 from kit._arrays import Bools, Float32
 from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.engines import picture_size
-from kit.classifier.labels import Truth, hits
+from kit.classifier.labels import Truth, hits, known
 from kit.diagnosis.finding import Evidence, Finding, Photos, Verdict
 from kit.diagnosis.image_properties import PROPERTIES, SLIGHT, WORDS, Property
 from kit.images import Photo
@@ -113,8 +113,6 @@ def check_properties(
         for name in unusual.keys() & item.brings:
             brought = unusual[name].keys() & unusual[item.name]
             unusual[name] = {place: one for place, one in unusual[name].items() if place not in brought}
-    if not any(unusual.values()):
-        return ()
     case = _Case(classifier, pictures, factor, classifier.probabilities(decoded), labels, unusual, doubtful)
     found = sorted((_found(case, item) for item in items if case.suspects(item)), key=lambda pair: pair[0])
     # One is to blame: that by which most other predictions fall.
@@ -181,12 +179,8 @@ class _Case:
             return self.doubtful and count > 2 and len(unusual) > COMMON * count
         having = int(self.right[list(unusual)].sum())
         suspects = len(unusual) - having, count - controls
-        odds = [(part + 1) / (whole - part + 1) for part, whole in (suspects, (having, controls))]
-        return bool(np.log(odds[0] / odds[1]) < RARER)
-
-    def labelled(self, place: int) -> bool:
-        """Whether the right class of an image is known."""
-        return bool(self.labels) and self.labels[place] is not None
+        odds, usual = ((part + 1) / (whole - part + 1) for part, whole in (suspects, (having, controls)))
+        return bool(np.log(odds / usual) < RARER)
 
     def log_odds(self, item: Property, place: int, kept: float, ahead: float) -> float:
         """Weigh what speaks for a change of an answer, where another is `ahead` once a property is undone."""
@@ -195,13 +189,11 @@ class _Case:
         weight = min(max(ahead, -_FAR), _FAR) * EXACT if item.exact else ahead * RIVAL
         lost = (1 - kept) * COUNT
         fallen = np.log((lost + 1) / (COUNT - lost + 1))
-        odds = BEFORE + CURVE * fallen + UNSURE * unsure + weight + WRONG * self.labelled(place)
+        odds = BEFORE + CURVE * fallen + UNSURE * unsure + weight + WRONG * (place in known(self.labels)[0])
         return float(odds if kept < BORNE else min(odds, 0))
 
     def ahead(self, item: Property, place: int, amount: float) -> float:
         """Return the log of the mean probability of the best other class over that of the present one."""
-        if item.undo is None:
-            return 0.0
         undone = [Photo(each) for each in item.undo(self.pictures[place].pixels, amount)]
         present = self.answers[place].argmax()
         mean = self.classifier.probabilities(undone).mean(axis=0) + np.float32(_LEAST)
@@ -219,9 +211,7 @@ def _found(case: _Case, item: Property) -> tuple[tuple[bool, float], Finding]:
     odds = [case.log_odds(item, place, kept, each) for place, each in ahead.items()]
     chance = float(1 / (1 + np.exp(-np.median(odds))))
     often = len(measures) >= MOST * int((~case.right).sum())
-    # What cannot be undone needs a wrong answer and others that mostly fall as well.
-    provable = item.undo is not None or (any(map(case.labelled, measures)) and kept < 0.5)
-    blamed = chance >= NAMED and often and provable and not case.ordinary(item)
+    blamed = chance >= NAMED and often and not case.ordinary(item)
     verdict: Verdict = "named" if blamed else "possible"
     if chance <= RULED_OUT and (item.exact or kept >= STARTS):
         verdict = "ruled_out"

@@ -23,7 +23,6 @@ WORDS = {
     "blurred": ("blurred", "Sharpen, or focus better"),
     "jpeg": ("blocky", "Save with a higher quality, and enlarge no small copy"),
     "tinted": ("tinted", "Balance the channels"),
-    "grayscale": ("grey", "Use the colour originals"),
 }
 """What such images are, and what to do."""
 _DIMMED = 0.65
@@ -130,12 +129,12 @@ class Property:
     ordinary, below
         Measure beyond which an image is out of the ordinary, and whether that is below it, and not above.
     parameter
-        Of a `Perturbation`, which does it; empty where colour is taken away.
+        Of a `Perturbation`, which does it.
     amounts
         Pairs of a measure and the setting of `parameter` that brings photos to it, where nothing reads it.
     undo, read
-        Takes it out of an image, given the setting, and reads the setting from the pixels; None where that
-        cannot be done, or the measure tells it better.
+        Takes it out of an image, given the setting, and reads the setting from the pixels; None where the
+        measure tells it better.
     least_side
         Pixels a side that an image needs for it.
     exact
@@ -149,10 +148,10 @@ class Property:
     name: str
     measured: str
     ordinary: float
-    below: bool = False
-    parameter: str = ""
-    amounts: tuple[tuple[float, float], ...] = ((0, 0),)
-    undo: Callable[[Pixels, float], list[Pixels]] | None = None
+    below: bool
+    parameter: str
+    amounts: tuple[tuple[float, float], ...]
+    undo: Callable[[Pixels, float], list[Pixels]]
     read: Callable[[Pixels], float] | None = None
     least_side: int = 0
     exact: bool = False
@@ -163,12 +162,10 @@ class Property:
         """Return what to change, and code that takes this amount out of ``photos`` and asks again."""
         call = _CALLS.get(self.parameter, f"restored(photo, {self.parameter}={amount:.3g})")
         text = f"{WORDS[self.name][1]}, or add such images to the training images."
-        return Fix(text, "" if self.undo is None else _CODE.format(call))
+        return Fix(text, _CODE.format(call))
 
     def told(self, amount: float) -> str:
         """Return an amount in words."""
-        if not self.parameter:
-            return "no colour"
         return f"{self.parameter.replace('_', ' ')} {amount:.2g} {PARAMETERS[self.parameter].unit}".strip()
 
     def measure(self, pixels: Pixels) -> float:
@@ -189,8 +186,6 @@ class Property:
 
     def done(self, photo: Photo, amount: float) -> Photo:
         """Return a photo to which this amount is done."""
-        if not self.parameter:
-            return Photo(np.asarray(Image.fromarray(photo.pixels).convert("L").convert("RGB")))
         setting = round(amount) if PARAMETERS[self.parameter].kind == "whole" else amount
         return Perturbation(**{self.parameter: setting}).apply(photo)  # type: ignore[arg-type]
 
@@ -214,7 +209,6 @@ _ROWS = (
         "blurred", "edge_share", 0.27, True, "blur", _READ, deblurred, blur_radius, TEXTURED, brings=_HAZY
     ),
     Property("jpeg", "grid", 0.16, False, "jpeg_quality", _BLOCKS, smoothed, None, TEXTURED),
-    Property("grayscale", "colour", 2.0, True, coloured=True),
 )
 PROPERTIES: Mapping[str, Property] = MappingProxyType({item.name: item for item in _ROWS})
 """Every property by its name."""

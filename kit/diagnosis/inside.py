@@ -66,30 +66,30 @@ def read_inside(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]
     return Inside(", ".join(steps), _expected(slope, offset) if steps else None)
 
 
-def check_graph(inside: Inside, preprocessing: Preprocessing) -> Finding | None:
+def check_graph(inside: Inside, p: Preprocessing) -> Finding | None:
     """Hold the range that the architecture implies against the range in use.
 
     Named where they differ, ruled out where they agree, None where the architecture does not tell.
     """
     if inside.expected is None:
         return None
-    slope, offset = affine(preprocessing.scaling)
-    ends = np.stack(np.broadcast_arrays(*np.atleast_1d(offset, slope * 255 + offset)))
-    low, high = ends.min(axis=0), ends.max(axis=0)
-    wanted_low, wanted_high = RANGES[inside.expected]
-    span = wanted_high - wanted_low
-    away = float(max(np.abs(low - wanted_low).max(), np.abs(high - wanted_high).max()) / span)
+    slope, offset = affine(p.scaling)
+    ends = np.sort(np.broadcast_arrays(*np.atleast_1d(offset, slope * 255 + offset)), axis=0)
+    low, high = ends
+    wanted = np.array(RANGES[inside.expected])
+    span = float(np.ptp(wanted))
+    away = float(np.abs(ends - wanted[:, None]).max() / span)
     distance = f"distance of the range in use, {low.min():.3g}..{high.max():.3g}, as a share of the other"
     evidence = (Evidence(distance, away, SAME_RANGE, away > SAME_RANGE),)
     told = f"The model scales inside ({inside.steps}) and expects {inside.expected}"
     if away <= SAME_RANGE:
         return Finding("double_scaling", "ruled_out", f"{told}, which it gets.", evidence)
-    fixed = preprocessing.replace(scaling=SCALINGS[inside.expected], cast=None)
-    cause, equivalent = _cause(preprocessing, fixed, float((high - low).max()) / span)
+    fixed = p.replace(scaling=SCALINGS[inside.expected], cast=None)
+    cause, equivalent = _cause(p, fixed, float((high - low).max()) / span)
     return Finding(
         cause,
         "named",
-        f"{told}, but gets {scaling_words(preprocessing.scaling)}.",
+        f"{told}, but gets {scaling_words(p.scaling)}.",
         evidence,
         fix=using(f"Feed {inside.expected}, and leave the rest to the model.", fixed),
         equivalent=equivalent,
@@ -106,13 +106,14 @@ def _line(layer: Layer, weights: Mapping[str, tuple[Array, ...]]) -> tuple[Float
     if len(layer.constants) != 1:
         return None
     (constant,) = layer.constants
-    slope, offset = {
+    lines = {
         "Multiply": (constant, 0.0),
         "Add": (1.0, constant),
         "Subtract": (1.0, -constant),
         "Divide": (1 / (constant or np.inf), 0.0),
-    }.get(layer.kind.removeprefix("True"), (0.0, 0.0))
-    return None if slope == 0 else (np.array([slope]), np.array([offset]))
+    }
+    slope, offset = np.array(lines.get(layer.kind.removeprefix("True"), (0.0, 0.0)))
+    return None if slope == 0 else (slope[None], offset[None])
 
 
 def _normalisation(layer: Layer, kept: tuple[Array, ...]) -> tuple[Float64, Float64] | None:

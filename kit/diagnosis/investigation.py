@@ -81,8 +81,8 @@ class Investigation:
     def diagnosis(self) -> Diagnosis:
         """Return what it comes to."""
         findings = self.findings
-        blameless = all(map(_blameless, findings))
-        quiet = self.searched.decided and blameless and not self.doubts and not self.named
+        blameless = all(one.verdict == "ruled_out" for one in findings)
+        quiet = self.searched.decided and blameless and not self.doubts
         source = self.classifier.source
         unread = source is not None and source.network is not None
         return Diagnosis(
@@ -97,12 +97,6 @@ class Investigation:
             self.searched.judged_by,
             (self.classifier, self.photos, self.labels),
         )
-
-
-def _blameless(finding: Finding) -> bool:
-    """Whether it is ruled out, or grey that changed nothing, which is only mentioned."""
-    grey = finding.cause == "grayscale" and not any(one.supports for one in finding.evidence[-1:])
-    return finding.verdict == "ruled_out" or grey
 
 
 def corrected(findings: Iterable[Finding], in_use: Preprocessing) -> Preprocessing:

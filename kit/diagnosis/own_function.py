@@ -130,9 +130,7 @@ def as_preprocessing(classifier: Classifier, photos: Sequence[Photo], function: 
     reading = read(classifier.preprocessing or plain, function, photos)
     problem = reading.called[0].problem or "; ".join(words for _, words in reading.others)
     if problem or not isinstance(reading.there, Preprocessing):
-        raise ValueError(
-            f"Expected a function with the steps of a Preprocessing, received another: {problem}"
-        )
+        raise ValueError(f"Expected a function with steps of a Preprocessing, received another: {problem}")
     return reading.there
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import zip_longest
 from os import PathLike
 from pathlib import Path
@@ -83,7 +84,7 @@ class Diagnosis(Result):
             return self.corrected
         if self.best is None:
             raise ValueError(f"Expected a named cause, received {self.verdict!r}; give more labels")
-        received = f"{self.best.cause!r}: {self.best.fix.text or 'no fix is known'}"
+        received = f"{self.best.cause!r}: {self.best.fix.text}"
         raise ValueError(f"Expected a cause in the preprocessing, received {received}")
 
     def pin(
@@ -98,10 +99,9 @@ class Diagnosis(Result):
             raise ValueError("Expected a diagnosis from kit.diagnose, received one made by hand")
         classifier, photos, labels = self.asked
         right, cause = self.corrected, "" if self.best is None else self.best.cause
-        fault = right and self.preprocessing
-        kept: dict[str, Any] = {"preprocessing": right, "fault": fault, "cause": cause, "note": note}
+        kept = partial(pin, preprocessing=right, fault=right and self.preprocessing, cause=cause, note=note)
         return tuple(
-            pin(folder, classifier, photo, expect if label is None else label, **kept)
+            kept(folder, classifier, photo, expect if label is None else label)
             for photo, label in zip_longest(photos, labels)
         )
 

@@ -1,25 +1,17 @@
-"""The search for the preprocessing fault that is to be undone."""
+"""The search for the preprocessing fault that is to be undone, and what its scores come to, in words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import inf
+from math import inf, sqrt
 
 import numpy as np
 
-from kit._arrays import Float64, Floats
-from kit.classifier import Classifier, known_preprocessing
-from kit.classifier.labels import Trial
-from kit.diagnosis.candidates import Candidate, Evaluator, candidates
+from kit.diagnosis.candidates import FEW, FIRSTS, QUIET, Candidate
 from kit.diagnosis.estimation import estimated
-from kit.diagnosis.evidence import FEW, Grounds
-from kit.diagnosis.finding import Evidence, Finding, Photos
-from kit.diagnosis.sources import NAMED
-from kit.diagnosis.verdict import LEAD, difference, fix, judged, settled
-from kit.images import Photo
+from kit.diagnosis.evidence import Grounds, Score, Scores
+from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
+from kit.diagnosis.sources import NAMED, Labelled
 from kit.preprocessing import Preprocessing
-
-FIRSTS = 6
-"""Changes that are combined with others where none explains anything alone."""
 
 DEARER = 0.4
 """Nats more that two changes must explain than one: of so many pairs some fit better by chance."""
@@ -49,25 +41,23 @@ def together(grounds: Grounds, in_use: Preprocessing) -> tuple[list[Finding], Pr
     enough = both.gain >= max(needed, alone + DEARER, rival + LEAD)
     if not enough or not both.at_home or both.vetoed:
         return None
-    evidence = (
-        Evidence("gain of both changes together, in nats", both.gain, needed, supports=True),
-        Evidence("gain of the best change alone", alone),
-    )
+    whole = Evidence("gain of both changes together, in nats", both.gain, needed, True)
+    evidence = whole, Evidence("gain of the best change alone", alone)
     right = both.candidate.preprocessing
     share = float(grounds.trial(in_use, right).changed.mean())
-    findings = []
-    for change, before in ((first, in_use), (both.candidate, first.preprocessing)):
-        changes = difference(before, change.preprocessing)
-        summary = f"Two causes together; neither explains anything alone. Fixed by: {changes}."
+
+    def found(change: Candidate, before: Preprocessing) -> Finding:
+        summary = f"One of two causes. Fixed by: {difference(before, change.preprocessing)}."
         fixed = fix(in_use, right, change.cause)
-        findings.append(Finding(change.cause, "named", summary, evidence, share, fixed))
-    return findings, right
+        return Finding(change.cause, "named", summary, evidence, share, fixed)
+
+    return [found(first, in_use), found(both.candidate, first.preprocessing)], right
 
 
-_UNABLE = "no statistics of training images, and no labels: pass reference= or labels="
-_FEW_LABELS = "so few labels can match by chance: give more labelled images, or pass reference="
+_UNABLE = "nothing is known of the training images: pass reference= or labels="
+_FEW_LABELS = "so few labels match by chance: give more, or pass reference="
 _REMAINS = "with that fixed, the first layers still get unusual values: there may be another fault"
-_UNUSUAL = "the first layers get unusual values, and no step explains it: look at crop, background and light"
+_UNUSUAL = "the first layers get unusual values that no step explains: look at crop, background and light"
 
 
 ROUNDS = 2
@@ -114,17 +104,18 @@ def search(grounds: Grounds, in_use: Preprocessing) -> Search:
     if len(named) > 1 and all(one.right for one in named):
         named = [replace(one, fix=fix(in_use, current, one.cause)) for one in named]
     usual = grounds.usual(current)
-    decided, rest = True, []
+    rest = settled(grounds, grounds.scores(current), current, _causes(named or doubtful))
+    left = [one.cause for one in rest if one.verdict != "ruled_out"]
+    decided, notes = True, []
     if named:
-        notes = [*_remaining(grounds, current, _causes(named)), *[_REMAINS] * (not usual)]
+        rest = []
+        doubts = [f"with that fixed, cannot tell about {', '.join(left)}"] * bool(left)
+        notes = doubts + [_REMAINS] * (not usual)
     else:
-        rest = settled(grounds, grounds.scores(in_use), in_use, _causes(doubtful))
-        notes = [_UNUSUAL] * (not usual)
         convincing = grounds.convincing(in_use)
-        if not grounds.evaluator.statistics and (doubtful or not convincing):
-            notes.append(_FEW_LABELS)
-        settled_all = not doubtful and all(one.verdict == "ruled_out" for one in rest)
-        decided = settled_all and usual and convincing
+        few = not grounds.evaluator.statistics and bool(doubtful or not convincing)
+        notes = [_UNUSUAL] * (not usual) + [_FEW_LABELS] * few
+        decided = usual and convincing and not (doubtful or left)
     findings, as_in_training = (*named, *doubtful, *rest), grounds.as_in_training(in_use)
     return Search(findings, decided, bool(grounds.probes), tuple(notes), grounds.judged_by, as_in_training)
 
@@ -169,97 +160,150 @@ def _one_by_one(
     return named, [], current
 
 
-def _remaining(grounds: Grounds, right: Preprocessing, told: set[str]) -> tuple[str, ...]:
-    """Say which causes are neither named nor ruled out once what is named is fixed."""
-    rest = settled(grounds, grounds.scores(right), right, told)
-    left = ", ".join(one.cause for one in rest if one.verdict != "ruled_out")
-    return (f"with that fixed, there may be another fault: cannot tell about {left}",) if left else ()
+POSSIBLE = 0.25
+"""Nats from which on a cause is mentioned."""
+
+MEASURED = 0.05
+"""Nats that must have been measured: how rare a step is never names it alone."""
+
+NEAR, EXCLUDED = 0.1, -0.2
+"""Nats above which a candidate is never ruled out, and up to which it is, if it changes any answer."""
+
+LEAD, LEAD_WITHIN = 0.2, 0.03
+"""Nats by which a cause must lead the next one of another step, and of the same step."""
+
+BY_CHANCE = 0.05
+"""Chance, out of all changes tried, of so many labels fixed, up to which labels alone name a cause."""
+
+_SEES = "With this change the model sees what it was trained on: {}."
+_MEETS = "With this change the predictions match the labels: {}."
+_MAY = "This change brings the images somewhat nearer to training: {}."
+_SEES_NOT = "This change brings the images no nearer to training."
+_MEETS_NOT = "This change makes no more predictions match the labels."
+_OPEN = "Nothing says whether this is as in training."
 
 
-EXPLAINED, LEFT = 0.98, 0.5
-"""Share of a difference from which on one change is enough, and share of the rest that two may leave."""
+def judged(grounds: Grounds, ranked: Scores, in_use: Preprocessing) -> Finding | None:
+    """Put the first of the scores into words and numbers; None where nothing speaks against `in_use`."""
+    if not ranked or ranked[0].gain < POSSIBLE:
+        return None
+    best = ranked[0]
+    right, cause = best.candidate.preprocessing, best.candidate.cause
+    conditions = [one for one in (_lead(best, ranked), _beyond_chance(grounds, best, in_use)) if one]
+    seen = best.measured >= MEASURED and best.at_home and not best.vetoed
+    sure = best.gain >= NAMED and seen and all(one.supports for one in conditions)
+    summary = _MEETS if not grounds.evaluator.statistics else _SEES if sure else _MAY
+    told = summary.format(difference(in_use, right))
+    evidence, cost = (*weighed(best), *conditions), float(grounds.trial(in_use, right).changed.mean())
+    fixed, same = fix(in_use, right, cause), best.candidate.equivalent
+    unlike = [each for each in best.variants if _unlike(grounds, right, each, 0)]
+    unlike += [each for each in _untold(grounds, best, ranked) if _unlike(grounds, right, each, 2)]
+    if unlike:
+        forms = " or ".join(difference(in_use, each) for each in (right, unlike[0]))
+        fixed = Fix(f"Prepare images as in training; these cannot tell {forms}: give more, or labels.")
+    return Finding(cause, "named" if sure else "possible", told, evidence, cost, fixed, same)
 
-EQUAL = 1e-3
-"""Share of the probability up to which two answers are the same."""
+
+def _untold(grounds: Grounds, best: Score, ranked: Scores) -> list[Preprocessing]:
+    """Return what else of the same step explains about as much; few labels alone tell less."""
+    few = 1.0 if grounds.evaluator.statistics else sqrt(Labelled.ENOUGH / grounds.known_labels)
+    near = (one for one in ranked if one.candidate.step == best.candidate.step and not one.vetoed)
+    others = (one for one in near if one is not best and best.gain - one.gain < LEAD * max(few, 1))
+    return [one.candidate.preprocessing for one in others]
 
 
-@dataclass(frozen=True)
-class Match:
-    """A preprocessing under which a network comes nearer to given answers.
+def _unlike(grounds: Grounds, right: Preprocessing, other: Preprocessing, errors: int) -> bool:
+    """Whether another preprocessing may change more than a few predictions; a few images do not show it."""
+    photos, evaluator = (*grounds.probes[:FEW], *grounds.photos), grounds.evaluator
+    moved = evaluator.trial(photos, right, other).moved
+    # With 2, the upper end of the interval of Agresti and Coull (1998).
+    large = (moved.sum() + errors) / (len(moved) + 2 * errors) > QUIET
+    return bool(large) and not evaluator.alike(photos, right, other)
 
-    Attributes
-    ----------
-    changes
-        One or two candidates, each of which differs by one step from what is before it.
-    explained
-        Share of the difference that goes with them: 1 where nothing is left, below 0 where they add to it.
+
+def weighed(score: Score) -> tuple[Evidence, ...]:
+    """Return the sum of the votes, then what each of them measured."""
+    whole = Evidence("overall evidence, in nats", score.gain, NAMED, score.gain >= NAMED)
+    return whole, *(
+        Evidence(
+            f"{vote.text} (counts {vote.gain:+.2f})",
+            vote.measured,
+            supports=vote.gain > 0 if vote.gain or vote.veto else None,
+        )
+        for vote in score.votes
+        if vote.gain or vote.veto or vote.measured
+    )
+
+
+def _lead(best: Score, ranked: Scores) -> Evidence | None:
+    """Return the lead over that other cause whose lead is the most doubtful."""
+    rivals = [score for score in ranked if not best.candidate.causes & score.candidate.causes]
+    if not rivals:
+        return None
+
+    def needed(rival: Score) -> float:
+        return LEAD_WITHIN if rival.candidate.step == best.candidate.step else LEAD
+
+    other = min(rivals, key=lambda rival: -rival.gain - needed(rival))
+    lead, text = best.gain - other.gain, f"lead over {other.candidate.cause}, the next cause, in nats"
+    return Evidence(text, lead, needed(other), lead >= needed(other))
+
+
+def _beyond_chance(grounds: Grounds, best: Score, in_use: Preprocessing) -> Evidence | None:
+    """Return the chance of so many more labels; None where other evidence names the cause without them."""
+    votes = zip(grounds.sources, best.votes, strict=False)
+    by_labels = sum(vote.gain for source, vote in votes if isinstance(source, Labelled))
+    if grounds.evaluator.statistics and best.gain - by_labels >= NAMED:
+        return None
+    gained, lost = grounds.trial(in_use, best.candidate.preprocessing).turned
+    chance = _by_chance(grounds, best, in_use)
+    text = f"chance that any change puts {gained} labels right and {lost} wrong"
+    return Evidence(text, chance, BY_CHANCE, chance <= BY_CHANCE)
+
+
+def _by_chance(grounds: Grounds, score: Score, in_use: Preprocessing) -> float:
+    """Return the chance that one of all changes tried puts as many labels right as this one.
+
+    Each puts a wrong label right as often as those do that are called otherwise.
     """
+    tried = grounds.scores(in_use)
+    apart = [one for one in tried if not one.candidate.causes & score.candidate.causes]
+    gained, lost = grounds.trial(in_use, score.candidate.preprocessing).turned
+    wrong = grounds.known_labels - grounds.correct(in_use)
+    met = sum(grounds.trial(in_use, one.candidate.preprocessing).turned[0] for one in apart)
+    rate = (met + 1) / (wrong * len(apart) + 2)
+    return min(1.0, at_least(gained - lost, wrong, rate) * len(tried))
 
-    changes: tuple[Candidate, ...]
-    explained: float
 
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """With all changes."""
-        return self.changes[-1].preprocessing
+def settled(grounds: Grounds, ranked: Scores, in_use: Preprocessing, told: set[str]) -> list[Finding]:
+    """Return each cause not yet told: ruled out where no candidate of it is left that would change anything.
 
-
-def matching(
-    classifier: Classifier, photos: Photos, truth: Floats, in_use: Preprocessing | None = None
-) -> tuple[Match, ...]:
-    """Try every candidate, and two together where none explains enough, against the predictions of another.
-
-    Parameters
-    ----------
-    classifier, in_use
-        Whose answers differ from `truth`, and the preprocessing that is suspected, by default its own.
-    photos
-        At least one.
-    truth
-        float (N, classes): probabilities of each photo; a 1 at the right class where only that is known.
-
-    Returns
-    -------
-    tuple of Match
-        The best first; empty where no answer differs by more than `EQUAL`. Answers differ by the share of the
-        probability that moves, half the sum of absolute differences, on average over the photos.
+    A candidate is left that comes near to being named, or that changes a prediction and is not excluded.
     """
-    used = in_use or known_preprocessing(classifier)
-    evaluator, chosen = Evaluator(classifier), tuple(photos)
-    away = Trial(evaluator.answers(chosen, used), truth).moved
-    if away.max() <= EQUAL:
-        return ()
-    found = _matches(evaluator, chosen, truth, used, float(away.mean()))
-    if found and found[0].explained < EXPLAINED:
-        found += _two(evaluator, chosen, truth, found, away)
-    return tuple(sorted(found, key=lambda match: -match.explained))
+    found: dict[str, Finding] = {}
+    excluded = _SEES_NOT if grounds.evaluator.statistics else _MEETS_NOT
+    for score in ranked:
+        cause = score.candidate.cause
+        if cause in told or (cause in found and found[cause].verdict == "cannot_tell"):
+            continue
+        trial = grounds.trial(in_use, score.candidate.preprocessing)
+        labelled = bool(grounds.known_labels) and _by_chance(grounds, score, in_use) <= BY_CHANCE
+        if labelled or score.gain > NEAR or (score.gain > EXCLUDED and trial.changed.any()):
+            found[cause] = Finding(cause, "cannot_tell", _OPEN, weighed(score))
+        else:
+            found.setdefault(cause, Finding(cause, "ruled_out", excluded, weighed(score)))
+    return list(found.values())
 
 
-def _matches(
-    evaluator: Evaluator, photos: tuple[Photo, ...], truth: Floats, used: Preprocessing, whole: float
-) -> list[Match]:
-    """Return what each candidate explains of a difference that is `whole`; the best first."""
-    found = []
-    for candidate in evaluator.differing(photos, used, candidates(used)):
-        left = Trial(evaluator.answers(photos, candidate.preprocessing), truth).moved.mean()
-        found.append(Match((candidate,), float(1 - left / whole)))
-    return sorted(found, key=lambda match: -match.explained)
+def difference(in_use: Preprocessing, right: Preprocessing) -> str:
+    """Return what `right` does otherwise, step by step, and which steps it leaves out."""
+    before, after = (dict(line.split(": ", 1) for line in each.describe()) for each in (in_use, right))
+    changed = [f"{step}: {words}" for step, words in after.items() if before.get(step) != words]
+    left_out = [f"leave out {step} ({words})" for step, words in before.items() if step not in after]
+    return "; ".join([*changed, *left_out])
 
 
-def _two(
-    evaluator: Evaluator, photos: tuple[Photo, ...], truth: Floats, ones: Sequence[Match], away: Float64
-) -> list[Match]:
-    """Return the pairs that explain more than any one, chosen by the photos that differ most."""
-    most = np.sort(np.argsort(-away)[:FEW])
-    few = tuple(photos[place] for place in most)
-    pairs = [
-        replace(two, changes=(*one.changes, *two.changes))
-        for one in ones[:FIRSTS]
-        for two in _matches(evaluator, few, truth[most], one.preprocessing, float(away[most].mean()))
-        if two.changes[0].step != one.changes[0].step
-    ]
-    found = []
-    for pair in sorted(pairs, key=lambda pair: -pair.explained)[:FIRSTS]:
-        left = Trial(evaluator.answers(photos, pair.preprocessing), truth).moved
-        found.append(replace(pair, explained=float(1 - left.mean() / away.mean())))
-    return [each for each in found if 1 - each.explained <= LEFT * (1 - ones[0].explained)]
+def fix(in_use: Preprocessing, right: Preprocessing, cause: str) -> Fix:
+    """Return what to change, in words and as code."""
+    text = f"Prepare images as in training: {difference(in_use, right)} (fixes {cause})."
+    return using(text, right)

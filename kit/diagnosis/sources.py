@@ -82,13 +82,13 @@ class Averages:
     close: float = 0.0
     weights: Float64 | None = None
 
-    def away(self, preprocessing: Preprocessing) -> float:
+    def away(self, p: Preprocessing) -> float:
         """Return the distance from training, in nats."""
-        return self.evaluator.distance(self.photos, preprocessing, self.weights)
+        return self.evaluator.distance(self.photos, p, self.weights)
 
-    def at_home(self, preprocessing: Preprocessing) -> bool | None:
+    def at_home(self, p: Preprocessing) -> bool | None:
         """Whether the images are as usual as in training; None where another source tells better."""
-        return None if self.home is None else self.away(preprocessing) <= self.home
+        return None if self.home is None else self.away(p) <= self.home
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
@@ -119,20 +119,20 @@ class Ordinary:
         """Standard error, in nats, of the mean logarithm of the distance of so many training images."""
         return self.profile.scatter / sqrt(len(self.photos))
 
-    def away(self, preprocessing: Preprocessing) -> float:
+    def away(self, p: Preprocessing) -> float:
         """Return the mean logarithm of the distance from the profile."""
-        return float(self._each(preprocessing).mean())
+        return float(self._each(p).mean())
 
-    def _each(self, preprocessing: Preprocessing) -> Float64:
-        moments = self.evaluator.moments(self.photos, preprocessing)
-        features = self.evaluator.features(self.photos, preprocessing)
+    def _each(self, p: Preprocessing) -> Float64:
+        moments = self.evaluator.moments(self.photos, p)
+        features = self.evaluator.features(self.photos, p)
         logs: Float64 = np.log(self.profile.distances(moments, features) + 1e-12)
         return logs
 
-    def at_home(self, preprocessing: Preprocessing) -> bool:
+    def at_home(self, p: Preprocessing) -> bool:
         """Whether the images are as usual as in training."""
         usual = max(log(self.profile.limit), self.profile.typical + self.ERRORS * self._error)
-        return self.away(preprocessing) <= usual
+        return self.away(p) <= usual
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""

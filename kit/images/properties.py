@@ -153,14 +153,9 @@ def grid(pixels: Pixels) -> float:
     return min(found)
 
 
-def colourfulness(pixels: Pixels) -> float:
-    """Mean distance between the largest and the smallest channel, in levels."""
-    return float(np.ptp(pixels, axis=-1).mean())
-
-
 def saturation(pixels: Pixels) -> float:
     """Mean distance of the largest and smallest channel over the mean of the largest, 0..1."""
-    return colourfulness(pixels) / max(float(pixels.max(axis=-1).mean()), 1.0)
+    return float(np.ptp(pixels, axis=-1).mean()) / max(float(pixels.max(axis=-1).mean()), 1.0)
 
 
 def edge_colour(pixels: Pixels) -> tuple[float, float, float]:
@@ -377,7 +372,6 @@ _TABLE = (
     Quantity("edge_share", lambda s: edge_share(s.middle), unit="share of a step over 8 pixels between two"),
     Quantity("grid", lambda s: grid(s.middle), unit="regular part of the steps between pixels, as a share"),
     Quantity("cast", lambda s: float(np.ptp(np.log2(s.light))), unit="stops between the channels"),
-    Quantity("colour", lambda s: colourfulness(s.thin), unit="levels between the channels"),
 )
 PROPERTIES: Mapping[str, Quantity] = {item.name: item for item in _TABLE}
 """Everything that is measured, by its name."""

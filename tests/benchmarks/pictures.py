@@ -112,9 +112,7 @@ CORRUPTIONS = {
     ),
     "warm or cold light": Corruption(("tinted",), (_times(1.5, 0.6, 0.12), _times(0.12, 0.6, 1.5))),
     "green or magenta": Corruption(("tinted",), (_times(0.25, 1.1, 0.25), _times(1.1, 0.2, 1.1))),
-    "no colour": Corruption(
-        ("grayscale",), (lambda photo: Photo(np.repeat(photo.pixels[..., 1:2], 3, 2), photo.name),)
-    ),
+    "no colour": Corruption((), (lambda photo: Photo(np.repeat(photo.pixels[..., 1:2], 3, 2), photo.name),)),
     "few levels": Corruption((), (_fewer_levels,)),
     "elastic": Corruption((), _severe("elastic_transform", 5)),
     "occlusion": Corruption((), _parameter("occlusion", 0.35)),

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from kit import samples
-from kit.diagnosis.checks import certain_checks
+from kit.diagnosis import certain_checks
 from kit.preprocessing.faults import CATALOGUE
 
 LITE = samples.classifier("efficientnet_lite0")
@@ -41,7 +41,7 @@ def test_each_fault_is_named_by_its_cause_or_left_to_the_search(name):
 
 def test_a_saved_classifier_is_checked_without_tensorflow():
     source = (
-        "import sys; from kit import samples; from kit.diagnosis.checks import certain_checks as check; "
+        "import sys; from kit import samples; from kit.diagnosis import certain_checks as check; "
         "check(samples.classifier('efficientnet_lite0'), samples.photos('imagenet')[:1]); "
         "print(*sorted({'tensorflow', 'keras'} & set(sys.modules)))"
     )

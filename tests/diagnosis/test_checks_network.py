@@ -13,8 +13,7 @@ from keras import layers
 from kit import Classifier, Preprocessing, samples
 from kit.classifier import store
 from kit.classifier.architecture import layers_of, weights_in
-from kit.diagnosis import diagnose
-from kit.diagnosis.checks import certain_checks
+from kit.diagnosis import certain_checks, diagnose
 from kit.diagnosis.checks_network import check_determinism, check_head, check_nan, check_norms, check_trained
 from tests import networks
 

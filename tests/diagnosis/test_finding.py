@@ -10,7 +10,7 @@ from keras import layers
 import kit
 from kit import Classifier, Preprocessing, samples
 from kit.classifier.labels import class_indices
-from kit.diagnosis.checks import certain_checks
+from kit.diagnosis import certain_checks
 from kit.preprocessing.faults import CATALOGUE
 from tests import networks
 

@@ -53,8 +53,6 @@ def test_findings_are_ranked_by_verdict_and_then_by_stage():
 
 
 CLEAN = [
-    (Finding("grayscale", "possible", "", (Evidence("changed it", 0.1, 0.6, supports=False),)), True),
-    (Finding("grayscale", "possible", "", (Evidence("changed it", 0.9, 0.6, supports=True),)), False),
     (Finding("dark", "ruled_out", ""), True),
     (Finding("dark", "possible", ""), False),
     (Finding("dark", "cannot_tell", ""), False),

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import kit
-from kit.diagnosis.candidates import Evaluator
+from kit.diagnosis.candidates import Evaluator, matching
 from kit.diagnosis.evidence import Grounds
-from kit.diagnosis.search import matching, together
+from kit.diagnosis.search import together
 from kit.preprocessing.faults import CATALOGUE
 
 

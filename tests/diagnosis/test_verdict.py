@@ -8,8 +8,8 @@ from scipy.stats import binom
 
 from kit.diagnosis.candidates import Evaluator, candidates
 from kit.diagnosis.evidence import Grounds, Score
+from kit.diagnosis.search import difference, fix, judged, settled
 from kit.diagnosis.sources import Vote
-from kit.diagnosis.verdict import difference, fix, judged, settled
 
 
 @pytest.fixture(scope="module")
@@ -175,16 +175,6 @@ def test_a_cause_that_labels_speak_for_is_never_ruled_out(grounds, evaluator, in
     assert verdicts(()) == ["ruled_out"]
     assert verdicts(truth) == ["cannot_tell"]  # 13 labels more
     assert verdicts(truth[:2]) == ["ruled_out"]
-
-
-def test_where_one_source_names_a_cause_that_another_forbids_nothing_is_ruled_out(grounds, in_use, found):
-    def said(gain, *, veto):
-        told = (Vote("for", gain, 0.0), Vote("against", -2.0, 0.0, veto=veto), Vote("rare", 0.0, 0.0))
-        (finding,) = settled(grounds, [Score(found["polarity"], told)], in_use, set())
-        return finding.verdict
-
-    assert said(0.5, veto=True) == "cannot_tell"
-    assert said(0.49, veto=True) == said(0.5, veto=False) == "ruled_out"
 
 
 def test_a_fix_says_what_is_done_otherwise(in_use):

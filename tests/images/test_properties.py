@@ -33,7 +33,7 @@ def measured(pixels):
 def test_pictures_are_compared_by_what_has_a_resolution_and_by_nothing_else():
     assert list(properties.measure(PHOTOS[0])) == list(properties.QUANTITIES)
     alone = set(properties.PROPERTIES) - set(properties.QUANTITIES)
-    assert alone == {"light", "clipping", "range", "edge_share", "grid", "cast", "colour"}
+    assert alone == {"light", "clipping", "range", "edge_share", "grid", "cast"}
 
 
 @pytest.mark.parametrize("size", [(64, 96), (1, 1)])
