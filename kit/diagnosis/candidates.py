@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from kit._arrays import Array, Float32, Float64, Floats
+from kit._arrays import Array, Bools, Float32, Float64, Floats
 from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.first_layers import FirstLayers, tensor_features
 from kit.classifier.labels import Trial, Truth
@@ -224,14 +224,11 @@ class Sensitivity:
     ----------
     photos, changed
         How many images were tried, and how many get another prediction under at least one variant.
-    spread
-        Of the probability of the present prediction, 0..1, the largest of any image.
     """
 
     name: str
     photos: int
     changed: int
-    spread: float
 
 
 def sensitivities(evaluator: Evaluator, around: Preprocessing, photos: Photos) -> tuple[Sensitivity, ...]:
@@ -240,20 +237,13 @@ def sensitivities(evaluator: Evaluator, around: Preprocessing, photos: Photos) -
     Returns one for each kind of change that changes any tensor at all.
     """
     chosen = tuple(photos[:PICTURES])
-    base, before = evaluator.tensors(chosen, around), evaluator.answers(chosen, around)
-    top = before.argmax(axis=1)
-    found: dict[str, list[Float64]] = {}
+    base, top = evaluator.tensors(chosen, around), evaluator.answers(chosen, around).argmax(axis=1)
+    found: dict[str, Bools] = {}
     for name, tensors in _varied(evaluator, around, chosen):
         if not np.array_equal(tensors, base):
-            after = evaluator.classifier.predict_tensors(tensors).astype(np.float64)
-            found.setdefault(name, [before]).append(after)
-
-    def row(name: str, rows: Float64) -> Sensitivity:
-        changed = (rows.argmax(axis=2) != top).any(axis=0).sum()
-        spread = np.ptp(rows[:, np.arange(len(top)), top], axis=0).max()
-        return Sensitivity(name, len(top), int(changed), float(spread))
-
-    return tuple(row(name, np.stack(rows)) for name, rows in found.items())
+            changed = evaluator.classifier.predict_tensors(tensors).argmax(axis=1) != top
+            found[name] = found.get(name, False) | changed
+    return tuple(Sensitivity(name, len(top), int(changed.sum())) for name, changed in found.items())
 
 
 def _varied(evaluator: Evaluator, p: Preprocessing, photos: Photos) -> Iterator[tuple[str, Float32]]:

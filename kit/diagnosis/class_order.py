@@ -96,16 +96,14 @@ def _by_rule(answers: Indices, truth: Indices, class_names: Sequence[str]) -> Fi
     fits = right.get(name, 0)
     if 2 * fits <= count:
         return None
-    order = orders[name]
-    chance = min(1.0, len(orders) * _chance(answers, truth, np.argsort(order)))
+    chance = min(1.0, len(orders) * _chance(answers, truth, np.argsort(orders[name])))
     short = 1 - at_least(fits + 1, count, WORKING)
     if chance > POSSIBLE:
         return None
-    first = int(answers[0])
     return conclude(
         "class_order",
-        f"The classes of the model are {name}: output {first} is {class_names[int(order[first])]!r}.",
-        Evidence("labelled images predicted correctly as it is", int((answers == truth).sum())),
+        f"The classes of the model are {name}.",
+        Evidence("images predicted correctly as it is", int((answers == truth).sum())),
         Evidence(f"predicted correctly if {name}", fits, supports=short >= NAMED),
         Evidence(_BY_CHANCE, chance, NAMED, chance <= NAMED),
         advice=_ADVICE,
@@ -144,22 +142,17 @@ def _without_rule(answers: Indices, truth: Indices, probabilities: Float32) -> F
     agreeing = hits >= 2
     fits = int(hits[agreeing].sum())
     count = int(table[table.sum(axis=1) >= 2].sum())
-    moved = int((agreeing & (outputs != labels)).sum())
-    if moved < min(MOVED, classes):
-        return None
     chance = at_least(fits, count, FAULTY)
+    if (agreeing & (outputs != labels)).sum() < min(MOVED, classes) or chance > POSSIBLE:
+        return None
     # Few classes are one-to-one by chance.
     taken = prod((classes - place) / classes for place in range(int(agreeing.sum())))
     confidence = float(probabilities.max(axis=1).mean())
-    if chance > POSSIBLE:
-        return None
     many = taken <= POSSIBLE and chance * taken <= NAMED**2
     sure = chance <= NAMED and (many or confidence >= SURE)
-    right = float((answers == truth).mean())
     return conclude(
         "class_order",
         "Each class is predicted as one other: the names are in another order.",
-        Evidence("share predicted correctly as it is", right, 0.5, True),
         Evidence(f"of {count} images, predicted correctly in one other order", fits),
         Evidence(_BY_CHANCE, chance, NAMED, chance <= NAMED),
         Evidence("probability that so many classes are one-to-one by chance", taken, POSSIBLE, many),

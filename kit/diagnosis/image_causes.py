@@ -12,7 +12,7 @@ from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.engines import picture_size
 from kit.classifier.labels import Truth, hits, known
 from kit.diagnosis.finding import Evidence, Finding, Photos, Verdict
-from kit.diagnosis.image_properties import PROPERTIES, SLIGHT, WORDS, Property
+from kit.diagnosis.image_properties import PROPERTIES, WORDS, Property, slight
 from kit.images import Photo
 from kit.images.properties import PROPERTIES as MEASURES
 from kit.samples import probes
@@ -76,7 +76,7 @@ def unsettled(classifier: Classifier, photo: Photo) -> tuple[str, ...]:
     """Return the names of the slight changes of an image that give it another prediction."""
     pixels = photo.decoded(known_preprocessing(classifier).decoding).pixels
     present = classifier.probabilities([photo])[0].argmax()
-    tried = {name: classifier.probabilities(list(map(Photo, done(pixels)))) for name, done in SLIGHT.items()}
+    tried = {name: classifier.probabilities(list(map(Photo, done))) for name, done in slight(pixels).items()}
     return tuple(name for name, rows in tried.items() if (rows.argmax(axis=1) != present).any())
 
 

@@ -105,11 +105,11 @@ def _shrunk(pixels: Pixels) -> Pixels:
     return np.pad(np.asarray(small), edges, "symmetric")
 
 
-SLIGHT: Mapping[str, Callable[[Pixels], list[Pixels]]] = {
-    "light": lambda pixels: [_times(pixels, _DIMMED), _times(pixels, 1.5)],
-    "colour of the light": lambda pixels: balanced(pixels)[1:2],
-}
-"""Slight changes of uint8 pixels (H, W, 3), by name, that leave a sound prediction as it is."""
+def slight(pixels: Pixels) -> dict[str, list[Pixels]]:
+    """Return slight changes of uint8 pixels (H, W, 3), by name, that leave a sound prediction as it is."""
+    light = [_times(pixels, _DIMMED), _times(pixels, 1.5)]
+    return {"light": light, "colour of the light": balanced(pixels)[1:2]}
+
 
 TEXTURED = 64
 """Pixels a side below which an image is little but texture, so that noise, blur and JPEG blocks cannot be

@@ -75,17 +75,16 @@ def check_graph(inside: Inside, p: Preprocessing) -> Finding | None:
         return None
     slope, offset = affine(p.scaling)
     ends = np.sort(np.broadcast_arrays(*np.atleast_1d(offset, slope * 255 + offset)), axis=0)
-    low, high = ends
     wanted = np.array(RANGES[inside.expected])
     span = float(np.ptp(wanted))
     away = float(np.abs(ends - wanted[:, None]).max() / span)
-    distance = f"distance of the range in use, {low.min():.3g}..{high.max():.3g}, as a share of the other"
+    distance = "distance of the range in use, as a share of the other"
     evidence = (Evidence(distance, away, SAME_RANGE, away > SAME_RANGE),)
     told = f"The model scales inside ({inside.steps}) and expects {inside.expected}"
     if away <= SAME_RANGE:
         return Finding("double_scaling", "ruled_out", f"{told}, which it gets.", evidence)
     fixed = p.replace(scaling=SCALINGS[inside.expected], cast=None)
-    cause, equivalent = _cause(p, fixed, float((high - low).max()) / span)
+    cause, equivalent = _cause(p, fixed, float(np.ptp(ends, axis=0).max()) / span)
     return Finding(
         cause,
         "named",

@@ -60,9 +60,11 @@ class Diagnosis(Result):
     @property
     def verdict(self) -> str:
         """``"named"``, ``"clean"`` or ``"cannot_tell"``."""
-        if self.best is not None:
-            return "named"
-        return "clean" if self.clean else "cannot_tell"
+        return "named" if self.best else "clean" if self.clean else "cannot_tell"
+
+    @property
+    def _best(self) -> Finding:
+        return self.best or Finding("", "cannot_tell", "")
 
     @property
     def conclusion(self) -> str:
@@ -76,7 +78,7 @@ class Diagnosis(Result):
     @property
     def corrected(self) -> Preprocessing | None:
         """The corrected preprocessing; None where nothing is named that one puts right."""
-        return None if self.best is None else self.best.right
+        return self._best.right
 
     def fix(self) -> Preprocessing:
         """Return the corrected preprocessing, or raise a ValueError where there is none."""
@@ -98,7 +100,7 @@ class Diagnosis(Result):
         if self.asked is None:
             raise ValueError("Expected a diagnosis from kit.diagnose, received one made by hand")
         classifier, photos, labels = self.asked
-        right, cause = self.corrected, "" if self.best is None else self.best.cause
+        right, cause = self.corrected, self._best.cause
         kept = partial(pin, preprocessing=right, fault=right and self.preprocessing, cause=cause, note=note)
         return tuple(
             kept(folder, classifier, photo, expect if label is None else label)
@@ -108,14 +110,13 @@ class Diagnosis(Result):
     @property
     def fix_code(self) -> str:
         """Lines for the user's own code; empty where there are none."""
-        return "" if self.best is None else self.best.fix.code
+        return self._best.fix.code
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain lists, numbers and texts, for JSON."""
-        cause = None if self.best is None else self.best.cause
         kept = ("classifier", "photos", "judged_by", "notes", "findings", "sensitivity")
         told = {name: plain(getattr(self, name)) for name in kept}
-        return {"verdict": self.verdict, "cause": cause, **told}
+        return {"verdict": self.verdict, "cause": self._best.cause or None, **told}
 
     def details(self) -> "Details":
         """Return everything that was found, with its numbers; print it."""
@@ -128,8 +129,7 @@ class Diagnosis(Result):
     def _report(self) -> Iterator[str | Result]:
         best, possible = self.best, [one.cause for one in self.findings if one.verdict == "possible"]
         images = f"{self.photos} image{'' if self.photos == 1 else 's'}"
-        summary = "" if best is None else f" {best.summary}"
-        yield Heading(f"{self.classifier} on {images}: {self.conclusion}.{summary}")
+        yield Heading(f"{self.classifier} on {images}: {self.conclusion}. {self._best.summary}".strip())
         if best is None:
             yield f"Possible: {', '.join(possible) or 'nothing in particular'}."
             yield from (f"Note: {note}" for note in self.notes[:2])
@@ -162,6 +162,5 @@ class Details(Result):
         for number, finding in enumerate(one.findings, start=1):
             yield from (Heading(f"{number}. {finding.cause}: {finding.verdict}"), finding)
         if one.sensitivity:
-            head = ("small change", "predictions that change", "largest change of a probability")
-            rows = ((row.name, f"{row.changed}", f"{row.spread:.3f}") for row in one.sensitivity)
-            yield Table(head, rows)
+            rows = ((row.name, f"{row.changed} of {row.photos}") for row in one.sensitivity)
+            yield Table(("small change", "predictions that change"), rows)
