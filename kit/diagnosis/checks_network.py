@@ -259,9 +259,8 @@ def check_determinism(classifier: Classifier, tensors: Float32, layers: Sequence
     # A mate that is as unlike as can be: a batch norm in training mode shifts every answer.
     mates = np.concatenate([one, one * np.float32(-3), one + np.float32(np.ptp(one) + 1)])
     beside = float(np.abs(classifier.predict_tensors(mates)[:1] - first).max())
-    if not beside > SAME:
-        return None
-    return _differing("batchnorm_mode", "The prediction depends on the other images in the batch.", beside)
+    told = "The prediction depends on the other images in the batch."
+    return _differing("batchnorm_mode", told, beside) if beside > SAME else None
 
 
 def _differing(cause: str, summary: str, difference: float) -> Finding:

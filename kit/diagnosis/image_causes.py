@@ -61,15 +61,11 @@ _LEAST = 1e-3
 # Nats up to which another prediction is ahead: further ahead it proves no more.
 _FAR = 2.0
 
-_KEPT = f"share of predictions for {COUNT} other images that bear as much"
-_CHANGED = "share of these predictions that change once it is undone"
-_CHANCE = "probability that it changed the prediction"
-
 
 def _resized(photo: Photo, side: int) -> Photo:
     height, width = (max(1, round(side / min(photo.size) * length)) for length in photo.size)
-    pixels = np.asarray(Image.fromarray(photo.pixels).resize((width, height), Image.Resampling.BICUBIC))
-    return Photo(pixels, photo.name)
+    resized = Image.fromarray(photo.pixels).resize((width, height), Image.Resampling.BICUBIC)
+    return Photo(np.asarray(resized), photo.name)
 
 
 def unsettled(classifier: Classifier, photo: Photo) -> tuple[str, ...]:
@@ -204,25 +200,25 @@ def _found(case: _Case, item: Property) -> tuple[tuple[bool, float], Finding]:
     """Return its rank, the share of other predictions that bear as much of a property, and the finding."""
     measures = case.suspects(item)
     places = list(measures)[:: -(-len(measures) // ASKED)]
-    amounts = {place: item.amount(measures[place], case.pictures[place].pixels) for place in places}
-    amount = float(np.median(list(amounts.values())))
+    amounts = [item.amount(measures[place], case.pictures[place].pixels) for place in places]
+    amount = float(np.median(amounts))
     kept = case.kept(item, amount)
-    ahead = {place: case.ahead(item, place, each) for place, each in amounts.items()}
-    odds = [case.log_odds(item, place, kept, each) for place, each in ahead.items()]
+    ahead = [case.ahead(item, place, each) for place, each in zip(places, amounts, strict=True)]
+    odds = [case.log_odds(item, place, kept, each) for place, each in zip(places, ahead, strict=True)]
     chance = float(1 / (1 + np.exp(-np.median(odds))))
     often = len(measures) >= MOST * int((~case.right).sum())
     blamed = chance >= NAMED and often and not case.ordinary(item)
     verdict: Verdict = "named" if blamed else "possible"
     if chance <= RULED_OUT and (item.exact or kept >= STARTS):
         verdict = "ruled_out"
-    changed = float(np.mean([each > 0 for each in ahead.values()]))
+    changed = float((np.array(ahead) > 0).mean())
     whole = amount * case.factor if item.name in {"noisy", "blurred"} else amount
-    count, median = len(case.pictures), float(np.median(list(measures.values())))
+    count, median = len(case.pictures), float(np.median([*measures.values()]))
     evidence = (
         Evidence(MEASURES[item.measured].unit, median, item.ordinary, True),
-        Evidence(_KEPT, kept, STARTS, kept < STARTS),
-        Evidence(_CHANGED, changed),
-        Evidence(_CHANCE, chance, NAMED, chance >= NAMED),
+        Evidence(f"share of predictions for {COUNT} other images that stay", kept, STARTS, kept < STARTS),
+        Evidence("share of these predictions that change once it is undone", changed),
+        Evidence("probability that it changed the prediction", chance, NAMED, chance >= NAMED),
     )
     which = "This image is" if count == 1 else f"{len(measures)} of {count} images are"
     summary = f"{which} unusually {WORDS[item.name][0]}, as of {item.told(whole)}."

@@ -85,14 +85,9 @@ def check_graph(inside: Inside, p: Preprocessing) -> Finding | None:
         return Finding("double_scaling", "ruled_out", f"{told}, which it gets.", evidence)
     fixed = p.replace(scaling=SCALINGS[inside.expected], cast=None)
     cause, equivalent = _cause(p, fixed, float(np.ptp(ends, axis=0).max()) / span)
-    return Finding(
-        cause,
-        "named",
-        f"{told}, but gets {scaling_words(p.scaling)}.",
-        evidence,
-        fix=using(f"Feed {inside.expected}, and leave the rest to the model.", fixed),
-        equivalent=equivalent,
-    )
+    remedy = using(f"Feed {inside.expected}, and leave the rest to the model.", fixed)
+    told += f", but gets {scaling_words(p.scaling)}."
+    return Finding(cause, "named", told, evidence, fix=remedy, equivalent=equivalent)
 
 
 def _line(layer: Layer, weights: Mapping[str, tuple[Array, ...]]) -> tuple[Float64, Float64] | None:
@@ -116,9 +111,8 @@ def _line(layer: Layer, weights: Mapping[str, tuple[Array, ...]]) -> tuple[Float
 
 
 def _normalisation(layer: Layer, kept: tuple[Array, ...]) -> tuple[Float64, Float64] | None:
-    adapted = len(kept) >= 2
-    mean = channel_values(kept[0] if adapted else layer.settings.get("mean"))
-    variance = channel_values(kept[1] if adapted else layer.settings.get("variance"))
+    given = kept[:2] if len(kept) >= 2 else (layer.settings.get(each) for each in ("mean", "variance"))
+    mean, variance = map(channel_values, given)
     if mean is None or variance is None or layer.settings.get("invert"):
         return None
     # As Keras does it: no deviation below its epsilon.

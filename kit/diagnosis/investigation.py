@@ -114,14 +114,14 @@ def fixed_together(finding: Finding, whole: Fix) -> Finding:
 def _merged(certain: Sequence[Finding], searched: Sequence[Finding]) -> list[Finding]:
     """Return one finding for each cause; a certain one takes what the search knows of cost and fix."""
     by_cause = {finding.cause: finding for finding in searched}
-    merged = []
-    for finding in certain:
-        other = by_cause.pop(finding.cause, None) if finding.verdict == "named" else None
-        if other is not None and other.verdict == "named":
-            evidence = *finding.evidence, *other.evidence
-            finding = replace(finding, evidence=evidence, cost=other.cost, fix=other.fix)  # noqa: PLW2901
-        merged.append(finding)
-    return [*merged, *by_cause.values()]
+
+    def merged(one: Finding) -> Finding:
+        other = by_cause.pop(one.cause, one) if one.verdict == "named" else one
+        if other is one or other.verdict != "named":
+            return one
+        return replace(one, evidence=one.evidence + other.evidence, cost=other.cost, fix=other.fix)
+
+    return [*map(merged, certain), *by_cause.values()]
 
 
 SURE = 0.01
@@ -157,7 +157,7 @@ def out_of_distribution(classifier: Classifier, photos: Photos) -> Finding | Non
         above = int((chances <= limit).sum())
         needed = next(number for number in range(count + 2) if at_least(number, count, rate) <= limit)
         text = f"images farther from training than {1 - rate:.0%} of held-back ones"
-        evidence.append(Evidence(text, above, float(needed), supports=above >= needed))
+        evidence.append(Evidence(text, above, needed, above >= needed))
     unusual, sure = evidence
     verdict: Verdict = "named" if sure.supports else "possible" if unusual.supports else "ruled_out"
     summary = _UNLIKE[verdict].format(unusual.value, count)
