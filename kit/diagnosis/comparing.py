@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import scipy
 
-from kit._arrays import Float32, Floats
+from kit._arrays import Float32, Floats, Indices
 from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import finite
@@ -106,10 +106,9 @@ class Compared(Result):
         if self.prepared:
             yield f"the second prepares images differently: {self.prepared}"
         if (one := self.accuracy) is not None:
-            yield (
-                f"correct: {one.first:.1%} before, {one.second:.1%} after; only before {one.only_first},"
-                f" only after {one.only_second}; by chance alone in {one.p_value:.2g} (McNemar)"
-            )
+            only = f"only before {one.only_first}, only after {one.only_second}"
+            shares = f"{one.first:.1%} before, {one.second:.1%} after"
+            yield f"correct: {shares}; {only}; by chance alone in {one.p_value:.2g} (McNemar)"
         rows = []
         for mover in self.movers:
             sides = (f"{name} {share:.2f}" for name, share in (mover.before, mover.after))
@@ -122,7 +121,7 @@ class _Form(NamedTuple):
     """The second as a search asks it: its outputs in the order of the first's classes."""
 
     function: Function
-    order: Sequence[int]
+    order: Indices
     preprocessing: Preprocessing
     head: Function = np.asarray
 
@@ -210,10 +209,10 @@ def _form(first: Classifier, second: Classifier | Function) -> _Form:
             # Stable, so that classes of one name stay in their order.
             ours, theirs = (np.argsort(each, kind="stable") for each in (names, others))
             order = theirs[np.argsort(ours)]
-        return _Form(second.predict_tensors, order.tolist(), second.preprocessing or used)
+        return _Form(second.predict_tensors, order, second.preprocessing or used)
     if not callable(second):
         raise TypeError(f"Expected a classifier or a function of tensors, received {type(second).__name__}")
-    return _Form(second, order.tolist(), used)
+    return _Form(second, order, used)
 
 
 def _changes(one: Float32, two: Float32) -> Float32:
@@ -247,7 +246,7 @@ def _cause(
     one, two = one[:SEARCHED], heads[head](two[:SEARCHED])
     trials = chain(_inputs(form, photos, one, prepares=prepares), _done(first, photos, two))
     causes = _HEAD * bool(head)
-    headed = (_Trial((*causes, *each.causes), (head, *each.undone), each.left) for each in trials)
+    headed = (_Trial(causes + each.causes, (head, *each.undone), each.left) for each in trials)
     return _proven(one, two, headed) or proven
 
 

@@ -182,7 +182,7 @@ class Certainty:
         trial = self.evaluator.trial(photos, in_use, candidate.preprocessing)
         fall = float(np.mean(entropies(trial.before) - entropies(trial.after)))
         weight = self.OF_PLACES if places else self.WEIGHT
-        return Vote("fall of the mean entropy of the predictions, in nats", weight * fall, fall)
+        return Vote("fall of the mean entropy of predictions, in nats", weight * fall, fall)
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,9 +209,9 @@ class Labelled:
         trial = self.evaluator.trial(self.photos, in_use, candidate.preprocessing, self.labels)
         before, after = trial.likelihoods(self.LEAST) or (0.0, 0.0)
         count, (gained, lost) = len(known(self.labels)[0]), trial.turned
-        text = f"more of {count} labelled images predicted correctly"
         weight = self.WEIGHT * min(1.0, sqrt(count / self.ENOUGH))
         worse = gained < lost and (not gained or at_least(lost, gained + lost, 0.5) <= self.BY_CHANCE)
+        text = f"more of {count} labelled images predicted correctly"
         return Vote(text, weight * (after - before), gained - lost, veto=worse)
 
 
