@@ -14,7 +14,7 @@ from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.architecture import architecture_and_weights, layers_of
 from kit.classifier.labels import Truth, class_indices, hits, known
-from kit.diagnosis.candidates import QUIET, Evaluator, Sensitivity, sensitivities
+from kit.diagnosis.candidates import PICTURES, QUIET, Evaluator, Sensitivity, sensitivities
 from kit.diagnosis.checks_input import FLAT, check_files, check_tensors
 from kit.diagnosis.checks_network import (
     check_determinism,
@@ -40,7 +40,7 @@ from kit.robustness.profile import LEAST_PROFILED
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
 
-_FAILING = "no more than half of the labels are predicted: look at the crop, and at the training images"
+_FAILING = "no more than half is predicted correctly: look at the crop, and at the training images"
 
 
 def diagnose(
@@ -106,10 +106,6 @@ def diagnose(
     return case.diagnosis()
 
 
-_PICTURES = 16
-"""Images that are looked at where more would only repeat it."""
-
-
 def certain_checks(classifier: Classifier, photos: Photos, labels: Truth = ()) -> tuple[Finding, ...]:
     """Run every check that needs no search, in the order of the data; what is named comes first."""
     used = known_preprocessing(classifier)
@@ -117,7 +113,7 @@ def certain_checks(classifier: Classifier, photos: Photos, labels: Truth = ()) -
     lost = check_nan(weights)
     if lost is not None:
         return (lost,)
-    few = tuple(photos[:_PICTURES])
+    few = tuple(photos[:PICTURES])
     layers = layers_of(config)
     tensors = np.concatenate([classifier.tensor(photo) for photo in few])
     outputs = classifier.network.engine.predict(tensors)

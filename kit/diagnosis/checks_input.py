@@ -31,9 +31,8 @@ def check_files(classifier: Classifier, photos: Photos, labels: Truth = ()) -> t
 
     `labels` are indices of the right classes, None where one is not known; empty where none is.
     """
-    found = [_unheeded(classifier, photos, labels, *request) for request in _REQUESTS]
-    found.append(_small(known_preprocessing(classifier), photos))
-    return tuple(filter(None, found))
+    found = (_unheeded(classifier, photos, labels, *request) for request in _REQUESTS)
+    return tuple(filter(None, (*found, _small(known_preprocessing(classifier), photos))))
 
 
 def _unheeded(
@@ -185,11 +184,12 @@ def _range(
 
 
 def _scrambled(tensors: Sequence[Float32], used: Preprocessing) -> Finding | None:
-    first = used.layout == "channels_first"
-    rows = [tensor[0].transpose(1, 2, 0) if first else tensor[0] for tensor in tensors]
-    if used.channel_count != 3 or min(len(tensor) for tensor in rows) < SMALLEST_SIDE:
+    axis = 2 if used.layout == "channels_first" else 1
+    rows = np.moveaxis(np.concatenate(tensors), axis, 1)
+    if used.channel_count != 3 or rows.shape[1] < SMALLEST_SIDE:
         return None
-    ratio = float(np.median([_beyond(tensor, 1) / max(_beyond(tensor, 3), 1e-12) for tensor in rows]))
+    next_, third = (np.abs(rows[:, n:] - rows[:, :-n]).mean(axis=(1, 2, 3)) for n in (1, 3))
+    ratio = float(np.median(next_ / np.maximum(third, 1e-12)))
     if not ratio > ROUGH:
         return None
     return conclude(
@@ -199,7 +199,3 @@ def _scrambled(tensors: Sequence[Float32], used: Preprocessing) -> Finding | Non
         advice="Transpose the axes instead of reshaping.",
         right=used.replace(layout="channels_last") if used.layout == "reshaped" else None,
     )
-
-
-def _beyond(picture: Float32, step: int) -> float:
-    return float(np.abs(picture[step:] - picture[:-step]).mean())

@@ -140,8 +140,7 @@ def _without_rule(answers: Indices, truth: Indices, probabilities: Float32) -> F
     outputs = linear_sum_assignment(table + 1e-6 * np.eye(classes), maximize=True)[1]
     hits = table[labels, outputs]
     agreeing = hits >= 2
-    fits = int(hits[agreeing].sum())
-    count = int(table[table.sum(axis=1) >= 2].sum())
+    fits, count = int(hits[agreeing].sum()), int(table[table.sum(axis=1) >= 2].sum())
     chance = at_least(fits, count, FAULTY)
     if (agreeing & (outputs != labels)).sum() < min(MOVED, classes) or chance > POSSIBLE:
         return None

@@ -92,7 +92,7 @@ def estimated(grounds: Grounds, in_use: Preprocessing, ranked: Scores) -> Score 
     fitted = _fitted(grounds, in_use, raw, training)
     if fitted is not None and (contrast < FLAT or fitted.gain >= best.gain + BETTER):
         return fitted
-    text = "contrast of the tensors above that of training, in standard errors"
+    text = "contrast above that of training, in standard errors"
     return _with(best, Vote(text, 0.0, contrast, veto=contrast < FLAT))
 
 

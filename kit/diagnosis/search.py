@@ -45,13 +45,11 @@ def together(grounds: Grounds, in_use: Preprocessing) -> tuple[list[Finding], Pr
     evidence = whole, Evidence("gain of the best change alone", alone)
     right = both.candidate.preprocessing
     share = float(grounds.trial(in_use, right).changed.mean())
-
-    def found(change: Candidate, before: Preprocessing) -> Finding:
-        summary = f"One of two causes. Fixed by: {difference(before, change.preprocessing)}."
-        fixed = fix(in_use, right, change.cause)
-        return Finding(change.cause, "named", summary, evidence, share, fixed)
-
-    return [found(first, in_use), found(both.candidate, first.preprocessing)], right
+    found = [
+        Finding(cause, "named", "One of two causes.", evidence, share, fix(in_use, right, cause))
+        for cause in (first.cause, both.candidate.cause)
+    ]
+    return found, right
 
 
 _UNABLE = "nothing is known of the training images: pass reference= or labels="
@@ -175,9 +173,9 @@ LEAD, LEAD_WITHIN = 0.2, 0.03
 BY_CHANCE = 0.05
 """Chance, out of all changes tried, of so many labels fixed, up to which labels alone name a cause."""
 
-_SEES = "With this change the model sees what it was trained on: {}."
-_MEETS = "With this change the predictions match the labels: {}."
-_MAY = "This change brings the images somewhat nearer to training: {}."
+_SEES = "With the fix, the model sees what it was trained on."
+_MEETS = "With the fix, the predictions match the labels."
+_MAY = "The fix brings the images somewhat nearer to training."
 _SEES_NOT = "This change brings the images no nearer to training."
 _MEETS_NOT = "This change makes no more predictions match the labels."
 _OPEN = "Nothing says whether this is as in training."
@@ -193,7 +191,6 @@ def judged(grounds: Grounds, ranked: Scores, in_use: Preprocessing) -> Finding |
     seen = best.measured >= MEASURED and best.at_home and not best.vetoed
     sure = best.gain >= NAMED and seen and all(one.supports for one in conditions)
     summary = _MEETS if not grounds.evaluator.statistics else _SEES if sure else _MAY
-    told = summary.format(difference(in_use, right))
     evidence, cost = (*weighed(best), *conditions), float(grounds.trial(in_use, right).changed.mean())
     fixed, same = fix(in_use, right, cause), best.candidate.equivalent
     unlike = [each for each in best.variants if _unlike(grounds, right, each, 0)]
@@ -201,7 +198,7 @@ def judged(grounds: Grounds, ranked: Scores, in_use: Preprocessing) -> Finding |
     if unlike:
         forms = " or ".join(difference(in_use, each) for each in (right, unlike[0]))
         fixed = Fix(f"Prepare images as in training; these cannot tell {forms}: give more, or labels.")
-    return Finding(cause, "named" if sure else "possible", told, evidence, cost, fixed, same)
+    return Finding(cause, "named" if sure else "possible", summary, evidence, cost, fixed, same)
 
 
 def _untold(grounds: Grounds, best: Score, ranked: Scores) -> list[Preprocessing]:
