@@ -177,7 +177,7 @@ def _search_again(case: Investigation) -> Investigation:
 
 def _pictures(case: Investigation) -> Investigation:
     if not case.named and all(map(_plain, case.photos)):
-        return replace(case, doubts=("images without edges do not show how they were prepared",))
+        return replace(case, doubts=("images without edges show nothing",))
     # What is ordinary for photographs is not for other images.
     if case.searched.photographic and not case.searched.as_in_training and not case.named:
         doubtful = any(one.verdict == "possible" for one in case.searched.findings)

@@ -19,10 +19,11 @@ SMALL = 0.5
 """Share of the network's side below which an image is enlarged so much that detail is missing."""
 
 
-_REQUESTS: tuple[tuple[str, dict[str, Any], str], ...] = (
-    ("exif_orientation", {"exif": True}, "The EXIF orientation tag is ignored"),
-    ("alpha_matte", {"matte": (255, 255, 255)}, "Transparent pixels show another colour than white"),
-    ("bit_depth", {"depth": "scale"}, "Levels above 255 of 16-bit files are clipped"),
+_Request = tuple[str, dict[str, Any], str]
+_REQUESTS: tuple[_Request, ...] = (
+    ("exif_orientation", {"exif": True}, "The EXIF orientation is ignored"),
+    ("alpha_matte", {"matte": (255, 255, 255)}, "Transparent pixels are not white"),
+    ("bit_depth", {"depth": "scale"}, "Levels above 255 are clipped"),
 )
 
 
@@ -31,14 +32,12 @@ def check_files(classifier: Classifier, photos: Photos, labels: Truth = ()) -> t
 
     `labels` are indices of the right classes, None where one is not known; empty where none is.
     """
-    found = (_unheeded(classifier, photos, labels, *request) for request in _REQUESTS)
+    found = (_unheeded(classifier, photos, labels, request) for request in _REQUESTS)
     return tuple(filter(None, (*found, _small(known_preprocessing(classifier), photos))))
 
 
-def _unheeded(
-    classifier: Classifier, photos: Photos, labels: Truth, cause: str, heeded: dict[str, Any], told: str
-) -> Finding | None:
-    used = known_preprocessing(classifier)
+def _unheeded(classifier: Classifier, photos: Photos, labels: Truth, request: _Request) -> Finding | None:
+    used, (cause, heeded, told) = known_preprocessing(classifier), request
     fixed = used.replace(decoding=replace(used.decoding, **heeded))
     pairs = [(photo.decoded(used.decoding), photo.decoded(fixed.decoding)) for photo in photos]
     affected = [i for i, (one, other) in enumerate(pairs) if not np.array_equal(one.pixels, other.pixels)]
@@ -51,7 +50,7 @@ def _unheeded(
     return conclude(
         cause,
         f"{told} in {len(affected)} of {len(photos)} images.",
-        Evidence("mean gain in likelihood of the label, or in certainty, in nats", trial.gain, GAIN, helps),
+        Evidence("mean gain in likelihood or certainty, in nats", trial.gain, GAIN, helps),
         Evidence("share of these predictions that change", changed),
         advice="Decode as the file asks for.",
         verdict="named" if helps else "possible",
@@ -68,7 +67,7 @@ def _small(used: Preprocessing, photos: Photos) -> Finding | None:
     if step < SMALL and np.median(sides) > step:
         return conclude(
             "target_size",
-            "Every image is made small first and enlarged again.",
+            "Every image is made small first.",
             Evidence("side of the thumbnail as a share of the model's", float(step), SMALL, True),
             advice="Resize once, from the original.",
             right=used.replace(thumbnail=None),
@@ -194,7 +193,7 @@ def _scrambled(tensors: Sequence[Float32], used: Preprocessing) -> Finding | Non
         return None
     return conclude(
         "channel_layout",
-        "The tensor was reshaped, not transposed: a row is more like the third next than like the next.",
+        "The tensor was reshaped, not transposed.",
         Evidence("difference to the next row over that to the third next", ratio, ROUGH, True),
         advice="Transpose the axes instead of reshaping.",
         right=used.replace(layout="channels_last") if used.layout == "reshaped" else None,

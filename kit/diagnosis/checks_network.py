@@ -47,7 +47,7 @@ def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
         "batchnorm_mode",
         f"The moving averages of batch normalization {what}.",
         Evidence("share left of the initial values", left, LEFT, True),
-        advice="Measure them again on dozens of images as in training, or train for more steps.",
+        advice="Measure them again on images as in training, or train for more steps.",
         code="classifier = kit.adapt(classifier, photos)",
     )
 
@@ -66,7 +66,7 @@ def check_nan(weights: Weights, limit: float = np.inf) -> Finding | None:
         return None
     return conclude(
         "diverged_training",
-        "Some weights are NaN or infinite, or overflow: the training diverged.",
+        "Some weights are NaN, infinite or overflow: the training diverged.",
         Evidence("share of such weights", float(np.mean(shares)), 0.0, True),
         advice="Train with a lower learning rate, and look for NaN in the training images.",
     )
@@ -76,9 +76,9 @@ def no_numbers(outputs: Float32) -> Finding:
     """Say that a model of finite weights puts out NaN or infinite numbers, float32 (N, outputs)."""
     return conclude(
         "diverged_training",
-        "Predictions are NaN or infinite, though the weights are finite.",
+        "Predictions are NaN or infinite, the weights are not.",
         Evidence("share of such outputs", float(1 - np.isfinite(outputs).mean()), 0.0, True),
-        advice="Look for a logarithm, root or division in its layers, and check its input.",
+        advice="Look for a logarithm, root or division in its layers.",
         verdict="possible",
     )
 
@@ -200,7 +200,7 @@ def _sigmoids(outputs: Float32) -> Finding | None:
     return _head(
         f"Each of the {count} outputs is a sigmoid, and they do not sum to 100 %.",
         Evidence("largest distance of their sum from 1", away, SUM_TOLERANCE, True),
-        advice="If an image has one class, train with a softmax at the end; else read each output alone.",
+        advice="For one class per image, end in a softmax and train again; else read each output alone.",
         verdict="named" if count == 2 else "possible",
     )
 
@@ -239,7 +239,7 @@ SAME = 1e-3
 """Largest difference in a probability that rounding may make; batches of other sizes differ by 1e-6."""
 
 _RANDOM = re.compile("^Random|Dropout|Noise")
-_FIX = "Run the model with training=False, and build no layer with training=True."
+_FIX = "Run the model, and build its layers, with training=False."
 
 
 def check_determinism(classifier: Classifier, tensors: Float32, layers: Sequence[Layer]) -> Finding | None:

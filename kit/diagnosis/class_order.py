@@ -154,7 +154,7 @@ def _without_rule(answers: Indices, truth: Indices, probabilities: Float32) -> F
         "Each class is predicted as one other: the names are in another order.",
         Evidence(f"of {count} images, predicted correctly in one other order", fits),
         Evidence(_BY_CHANCE, chance, NAMED, chance <= NAMED),
-        Evidence("probability that so many classes are one-to-one by chance", taken, POSSIBLE, many),
+        Evidence("probability of so many one-to-one by chance", taken, POSSIBLE, many),
         Evidence("mean confidence", confidence, SURE, confidence >= SURE),
         advice=_ADVICE,
         verdict="named" if sure else "possible",

@@ -124,5 +124,5 @@ def _as_light(in_use: Preprocessing, right: Preprocessing) -> bool:
     """Whether other light or contrast of the images would do the same as this change of the scaling."""
     (mean, std), (middle, wanted) = (map(np.mean, mean_and_std(each)) for each in (in_use, right))
     gain = std / wanted
-    moved = gain * (0.5 - middle) + mean - 0.5
-    return bool(LIGHT[0] < gain < LIGHT[1] and abs(moved) <= LIFTED)
+    lifted = gain * (0.5 - middle) + mean - 0.5
+    return bool(LIGHT[0] < gain < LIGHT[1] and abs(lifted) <= LIFTED)

@@ -221,7 +221,7 @@ def _found(case: _Case, item: Property) -> tuple[tuple[bool, float], Finding]:
         Evidence("probability that it changed the prediction", chance, NAMED, chance >= NAMED),
     )
     which = "This image is" if count == 1 else f"{len(measures)} of {count} images are"
-    summary = f"{which} unusually {WORDS[item.name][0]}, as of {item.told(whole)}."
+    summary = f"{which} unusually {WORDS[item.name][0]}: {item.parameter} {whole:.2g}."
     cost = changed * len(measures) / count
     finding = Finding(item.name, verdict, summary, evidence, cost, item.remedy(whole))
     # What is undone exactly should have changed the prediction.

@@ -21,7 +21,7 @@ WORDS = {
     "low_contrast": ("low in contrast", "Spread the levels"),
     "noisy": ("noisy", "Remove the noise"),
     "blurred": ("blurred", "Sharpen, or focus better"),
-    "jpeg": ("blocky", "Save with a higher quality, and enlarge no small copy"),
+    "jpeg": ("blocky", "Save with a higher quality"),
     "tinted": ("tinted", "Balance the channels"),
 }
 """What such images are, and what to do."""
@@ -161,12 +161,8 @@ class Property:
     def remedy(self, amount: float) -> Fix:
         """Return what to change, and code that takes this amount out of ``photos`` and asks again."""
         call = _CALLS.get(self.parameter, f"restored(photo, {self.parameter}={amount:.3g})")
-        text = f"{WORDS[self.name][1]}, or add such images to the training images."
+        text = f"{WORDS[self.name][1]}, or train on such images."
         return Fix(text, _CODE.format(call))
-
-    def told(self, amount: float) -> str:
-        """Return an amount in words."""
-        return f"{self.parameter.replace('_', ' ')} {amount:.2g} {PARAMETERS[self.parameter].unit}".strip()
 
     def measure(self, pixels: Pixels) -> float:
         """Measure uint8 pixels (H, W, 3), every one of them."""

@@ -14,7 +14,7 @@ from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.robustness.novelty import FALSE_POSITIVES, novelty_of
 
-_UNREAD = ("the file does not name layers and weights, which were not checked",)
+_UNREAD = ("layers and weights were not checked",)
 _DOUBTED: dict[Verdict, Verdict] = {"named": "possible", "ruled_out": "cannot_tell"}
 
 

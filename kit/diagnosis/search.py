@@ -54,8 +54,8 @@ def together(grounds: Grounds, in_use: Preprocessing) -> tuple[list[Finding], Pr
 
 _UNABLE = "nothing is known of the training images: pass reference= or labels="
 _FEW_LABELS = "so few labels match by chance: give more, or pass reference="
-_REMAINS = "with that fixed, the first layers still get unusual values: there may be another fault"
-_UNUSUAL = "the first layers get unusual values that no step explains: look at crop, background and light"
+_REMAINS = "with that fixed, the first layers still get unusual values"
+_UNUSUAL = "the first layers get unusual values: look at crop, background and light"
 
 
 ROUNDS = 2

@@ -314,7 +314,7 @@ def pairs(subject: Subject, draws: int, seed: int) -> Iterator[dict[str, Any]]:
             }
             wanted = (causes_of(first.apply(right), right), causes_of(other_fault.apply(right), right))
             met = sum(bool(causes & named) for causes in wanted)
-            more = any("another fault may be left" in note for note in found.notes)
+            more = any("with that fixed" in note for note in found.notes)
             words = ("none", "one, and told" if more else "one", "both")[met]
             yield {"network": subject.name, "pair": f"{one} and {second}", "found": words}
 
