@@ -358,9 +358,9 @@ def _two(
         for two in _matches(evaluator, few, truth[most], one.preprocessing, float(away[most].mean()))
         if two.changes[0].step != one.changes[0].step
     ]
-    whole = float(away.mean())
+    whole, pairs = float(away.mean()), sorted(pairs, key=lambda pair: -pair.explained)[:FIRSTS]
     found = (
         replace(pair, explained=_explained(evaluator, photos, truth, pair.preprocessing, whole))
-        for pair in sorted(pairs, key=lambda pair: -pair.explained)[:FIRSTS]
+        for pair in pairs
     )
     return [each for each in found if 1 - each.explained <= LEFT * (1 - ones[0].explained)]

@@ -77,7 +77,7 @@ def _small(used: Preprocessing, photos: Photos) -> Finding | None:
     count = sum(side < SMALL for side in sides)
     return conclude(
         "target_size",
-        f"{count} of {len(photos)} images are far smaller than the model's input.",
+        f"{count} of {len(photos)} images are far smaller than the input.",
         Evidence("smallest side as a share of the model's", float(min(sides)), SMALL, True),
         advice="Use the original images instead of thumbnails.",
         verdict="possible",
@@ -177,7 +177,7 @@ def _range(
         told,
         Evidence("range of the tensor from black to white", gain, SQUEEZED, gain < SQUEEZED),
         Evidence("largest absolute value", largest, LARGEST, largest > LARGEST),
-        advice="Scale once, as in training: in the loader or by yourself, not both.",
+        advice="Scale once, as in training: in the loader or yourself.",
         right=used.replace(scaling=without) if without or (used.scaling and largest > LARGEST) else None,
     )
 
@@ -194,7 +194,7 @@ def _scrambled(tensors: Sequence[Float32], used: Preprocessing) -> Finding | Non
     return conclude(
         "channel_layout",
         "The tensor was reshaped, not transposed.",
-        Evidence("difference to the next row over that to the third next", ratio, ROUGH, True),
+        Evidence("difference to the next row over the third next", ratio, ROUGH, True),
         advice="Transpose the axes instead of reshaping.",
         right=used.replace(layout="channels_last") if used.layout == "reshaped" else None,
     )

@@ -186,7 +186,7 @@ def _numbers(loss: str, last: str, outputs: Float32) -> Finding:
 def _flat(layer: Layer, outputs: Float32) -> Finding:
     largest, most = float(outputs.max()), float(np.e / (np.e + outputs.shape[1] - 1))
     return _head(
-        f"Two softmax layers follow each other: no class can get more than {most:.1%}.",
+        f"Two softmax layers: no class can get more than {most:.1%}.",
         Evidence("largest output", largest, most, largest <= most + 1e-4),
         advice="Remove one of them: the ranking of the classes stays.",
         code=_WITHOUT.format(name=layer.name),
@@ -198,7 +198,7 @@ def _sigmoids(outputs: Float32) -> Finding | None:
     if away <= SUM_TOLERANCE:
         return None
     return _head(
-        f"Each of the {count} outputs is a sigmoid, and they do not sum to 100 %.",
+        f"The {count} outputs are sigmoids, which do not sum to 100 %.",
         Evidence("largest distance of their sum from 1", away, SUM_TOLERANCE, True),
         advice="For one class per image, end in a softmax and train again; else read each output alone.",
         verdict="named" if count == 2 else "possible",

@@ -128,10 +128,10 @@ class Diagnosis(Result):
 
     def _report(self) -> Iterator[str | Result]:
         best, possible = self.best, [one.cause for one in self.findings if one.verdict == "possible"]
-        images = f"{self.photos} image{'' if self.photos == 1 else 's'}"
+        images = f"{self.photos} image{'s' * (self.photos > 1)}"
         yield Heading(f"{self.classifier} on {images}: {self.conclusion}. {self._best.summary}".strip())
         if best is None:
-            yield f"Possible: {', '.join(possible) or 'nothing in particular'}."
+            yield f"Possible: {', '.join(possible) or 'nothing'}."
             yield from (f"Note: {note}" for note in self.notes[:2])
         else:
             speaking = [one.supports for one in best.evidence if one.supports is not None]
@@ -139,7 +139,7 @@ class Diagnosis(Result):
             yield f"Fix: {best.fix.text or 'none is known.'}"
             against = [one.text for one in best.evidence if one.supports is False]
             against += [f"{cause} is possible too" for cause in possible]
-            yield f"Against it: {'; '.join(against) or 'nothing that was measured'}."
+            yield f"Against it: {'; '.join(against) or 'nothing'}."
         code = "; the fix as code: diagnosis.fix_code" * bool(self.fix_code)
         yield f"All numbers: print(diagnosis.details()){code}."
 

@@ -114,8 +114,8 @@ def search(grounds: Grounds, in_use: Preprocessing) -> Search:
         few = not grounds.evaluator.statistics and bool(doubtful or not convincing)
         notes = [_UNUSUAL] * (not usual) + [_FEW_LABELS] * few
         decided = usual and convincing and not (doubtful or left)
-    findings, as_in_training = (*named, *doubtful, *rest), grounds.as_in_training(in_use)
-    return Search(findings, decided, bool(grounds.probes), tuple(notes), grounds.judged_by, as_in_training)
+    findings, usual = (*named, *doubtful, *rest), grounds.as_in_training(in_use)
+    return Search(findings, decided, bool(grounds.probes), tuple(notes), grounds.judged_by, usual)
 
 
 def _causes(findings: Sequence[Finding]) -> set[str]:
