@@ -151,7 +151,7 @@ def _without_rule(answers: Indices, truth: Indices, probabilities: Float32) -> F
     sure = chance <= NAMED and (many or confidence >= SURE)
     return conclude(
         "class_order",
-        "Each class is predicted as one other.",
+        "Each class is predicted as one other, always the same.",
         Evidence(f"of {count} images, predicted correctly in one other order", fits),
         Evidence(_BY_CHANCE, chance, NAMED, chance <= NAMED),
         Evidence("probability of so many one-to-one by chance", taken, POSSIBLE, many),
