@@ -380,10 +380,14 @@ def _added(folder: Path, case: Case) -> Path:
     while True:
         path = folder / f"{name}.json"
         try:
-            with path.open("xb") as stream:
-                stream.write(replace(case, name=name).to_json().encode())
+            path.touch(exist_ok=False)  # takes the name, before another process or thread does
+            break
         except FileExistsError:
             number += 1
             name = f"{case.name}-{number}"
-        else:
-            return path
+    try:
+        overwrite(path, replace(case, name=name))
+    except BaseException:
+        path.unlink()
+        raise
+    return path

@@ -132,8 +132,14 @@ def run(
     executor
         None for this thread.
 
-    Raises whatever a task raises. What has not begun by then, or when the caller stops, is cancelled.
+    Raises whatever a task raises, and ValueError for processes that fork. What has not begun then, or when
+    the caller stops, is cancelled.
     """
+    # Private, and the only way to know; without it, nothing is refused.
+    context = getattr(executor, "_mp_context", None) if isinstance(executor, ProcessPoolExecutor) else None
+    if context is not None and context.get_start_method() == "fork":
+        advice = "give it mp_context=multiprocessing.get_context('spawn')"
+        raise ValueError(f"Expected a process pool that spawns, received one that forks; {advice}")
     if executor is None:
         yield from ((key, function(task)) for key, task in tasks)
         return
@@ -271,11 +277,6 @@ def sweep(
     """
     check_first(classifier, "kit.sweep(classifier, photos, perturbations)")
     known_preprocessing(classifier)
-    # Private, and the only way to know; without it, nothing is refused.
-    context = getattr(executor, "_mp_context", None) if isinstance(executor, ProcessPoolExecutor) else None
-    if context is not None and context.get_start_method() == "fork":
-        advice = "give it mp_context=multiprocessing.get_context('spawn')"
-        raise ValueError(f"Expected a process pool that spawns, received one that forks; {advice}")
     pictures = held(photos)
     axes, listed = expand(perturbations)
     given = class_indices(labels, classifier.class_names, len(pictures))

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -19,7 +20,7 @@ from kit.images import Picture, Pictures
 from kit.images.photo import names_of
 from kit.images.properties import Sample
 from kit.perturbation import Perturbation
-from kit.robustness.sweeps import Shared, Task, held, predicted
+from kit.robustness.sweeps import Shared, Task, held, predicted, run
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 from kit.validation.label_errors import label_errors
 from kit.validation.slices import MEASURED, Slice, measured, slices
@@ -191,6 +192,7 @@ def mistakes(
     photos: Pictures,
     labels: Labels | None = None,
     *,
+    executor: Executor | None = None,
     progress: Progress = True,
 ) -> Mistakes:
     """Predict labelled images and report the mistakes: which classes, which images, which labels look wrong.
@@ -206,6 +208,8 @@ def mistakes(
     labels
         The class of each image, by index or name. By default the folders name them, or, where the classifier
         has no names and folders no class, follow their order, as in Keras's `image_dataset_from_directory`.
+    executor
+        As in `kit.sweep`.
     progress
         True for a bar once two seconds have passed; or a function that gets each step as a line of text.
 
@@ -221,12 +225,15 @@ def mistakes(
     kept = min(len(names), max(KEPT, _PROBABILITIES // len(pictures)))
     found = np.full((len(pictures), 1 + 2 * kept + len(MEASURED)), np.nan, np.float32)
     errors, chosen = [""] * len(pictures), np.random.default_rng(0).permutation(len(pictures)) < MOST
+    shared, untouched = Shared(classifier), (Perturbation(),)
+    blocks = (slice(start, start + _TOGETHER) for start in range(0, len(pictures), _TOGETHER))
+    tasks = (
+        (each, (Task(shared, pictures[each], untouched), truth[each], chosen[each], kept)) for each in blocks
+    )
     with Steps[None]((), "Predicting", "image", progress, total=len(pictures), keep=True) as steps:
-        for start in range(0, len(pictures), _TOGETHER):
-            block = slice(start, start + _TOGETHER)
-            task = Task(Shared(classifier), pictures[block], (Perturbation(),))
-            errors[block] = _fill(found[block], task, truth[block], chosen[block])
-            steps.advance(len(task.pictures))
+        for block, (rows, reasons) in run(_rows, tasks, executor):
+            found[block], errors[block] = rows, reasons
+            steps.advance(len(rows))
     notes: tuple[str, ...] = ()
     if unreadable := [(one.name, text) for one, text in zip(pictures, errors, strict=True) if text]:
         if len(unreadable) == len(pictures):
@@ -242,14 +249,16 @@ def _later(room: str) -> Any:
     return import_module(f"kit.{room}")
 
 
-def _fill(rows: Float32, task: Task, labels: Int64, chosen: Bools) -> list[str]:
-    errors, kept = [""] * len(chosen), rows[:, 1 : -len(MEASURED)].shape[1] // 2
+def _rows(asked: tuple[Task, Int64, Bools, int]) -> tuple[Float32, list[str]]:
+    task, labels, chosen, kept = asked
+    errors = [""] * len(chosen)
+    rows = np.full((len(chosen), 1 + 2 * kept + len(MEASURED)), np.nan, np.float32)
     for place, row in predicted(task, errors):
         best = np.argsort(-row, kind="stable")[:kept]
         rows[place, : -len(MEASURED)] = row[labels[place]], *row[best], *best
         if chosen[place]:
             rows[place, -len(MEASURED) :] = measured(task.pictures[place].open())
-    return errors
+    return rows, errors
 
 
 def _folders(pictures: Sequence[Picture], names: Sequence[str]) -> list[int | str]:
