@@ -65,23 +65,23 @@ def _parser() -> _Parser:
     parser = _Parser(prog=PROGRAM, description="Find out why an image classifier gets an image wrong.")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {kit.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=_Parser)
-    model = {"model": "MODEL.keras"}
+    model = {"model": "MODEL"}
     codes = "nothing serious found, 1 a cause is named, 2 cannot tell"
     diagnose = _command(commands, _diagnose, "name the cause of wrong predictions", codes, **model)
     diagnose.add_argument("--labels", help="true classes by name or index, with commas; empty where unknown")
     diagnose.add_argument("--details", action="store_true", help="print all findings with their numbers")
-    pin = _command(commands, _pin, "pin each image as a regression case", "pinned", **model)
+    pin = _command(commands, _pin, "save images with the prediction that you expect", "pinned", **model)
     pin.add_argument("--expect", metavar="CLASS", help="default: the current prediction")
     pin.add_argument("--cases", metavar="FOLDER", default="cases", help="where the cases go")
     pin.add_argument("--note", default="", help="why the case is kept")
-    words, codes = "check the cases of a folder", "none changed, 1 some did"
+    words, codes = "test whether saved images still get it", "none changed, 1 some did"
     verify = _command(commands, _verify, words, codes, **model, cases="FOLDER")
     verify.add_argument("--artefacts", metavar="FOLDER", help="save an image of each changed case here")
     verify.add_argument("--update", action="store_true", help="accept changes if the expected class holds")
     verify.add_argument("--junit", metavar="FILE.xml", type=Path, help="also write a JUnit report")
     words, codes = "compare two models on the same images", "no prediction changes, 1 some change"
-    compare = _command(commands, _compare, words, codes, first="A.keras", second="B.keras")
-    words = "list the images that a model predicts wrongly, from a folder for each class"
+    compare = _command(commands, _compare, words, codes, first="MODEL", second="OTHER")
+    words = "list the images that a model predicts wrongly, one folder for each class, named after it"
     mistakes = _command(commands, _mistakes, words, "done", **model, folder="FOLDER")
     mistakes.add_argument("--html", metavar="FILE.html", type=Path, help="write a page for any browser")
     for command in (diagnose, pin, compare):
@@ -99,6 +99,8 @@ def _parser() -> _Parser:
 def _command(commands: Any, run: Callable[..., int], words: str, code_0: str, **arguments: str) -> Any:
     """Add a command, named after its function, with its arguments in order."""
     told = f"{words[0].upper()}{words[1:]}. Exit codes: 0 {code_0}, 3 bad input."
+    if "MODEL" in arguments.values():
+        told += " A MODEL is a .keras, .tflite or .onnx file."
     command = commands.add_parser(run.__name__.strip("_"), help=words, description=told)
     command.set_defaults(run=run)
     for name, metavar in arguments.items():
@@ -118,7 +120,7 @@ def _add_in_use(command: argparse.ArgumentParser) -> None:
     words = "how your code prepares images: a file of the kit, KerasHub, Hugging Face or timm"
     in_use.add_argument("--preprocessing", metavar="FILE.json", help=words)
     in_use.add_argument("--application", metavar="NAME", help="the same, as this model of keras.applications")
-    words = "the same, by how it scales pixels: 0..255, 0..1, -1..1, imagenet, caffe or lite"
+    words = "say only how your code scales pixels: 0..255, 0..1, -1..1, imagenet, caffe or lite"
     in_use.add_argument("--scaling", metavar="NAME", help=words)
 
 

@@ -131,7 +131,7 @@ class Diagnosis(Result):
         images = f"{self.photos} image{'s' * (self.photos > 1)}"
         yield Heading(f"{self.classifier} on {images}: {self.conclusion}. {self._best.summary}".strip())
         if best is None:
-            yield f"Possible: {', '.join(possible) or 'nothing'}."
+            yield from [f"Possible: {', '.join(possible)}."] if possible else ()
             yield from (f"Note: {note}" for note in self.notes[:2])
         else:
             speaking = [one.supports for one in best.evidence if one.supports is not None]
@@ -141,7 +141,7 @@ class Diagnosis(Result):
             against += [f"{cause} is possible too" for cause in possible]
             yield f"Against it: {'; '.join(against) or 'nothing'}."
         code = "; the fix as code: diagnosis.fix_code" * bool(self.fix_code)
-        yield f"All numbers: print(diagnosis.details()){code}."
+        yield f"All numbers: print(diagnosis.details()), or --details in a terminal{code}."
 
     def __repr__(self) -> str:
         told = ", ".join(f"{one.cause} {one.verdict}" for one in self.findings) or "no findings"
