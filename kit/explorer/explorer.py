@@ -197,7 +197,7 @@ class Explorer(anywidget.AnyWidget):
         with self._lock:
             added = self._shelf.add(photo, expected, added=True)
             self._refresh_panel()
-            self.settings = self.settings | {"photo": added}
+            self._show(added)
 
     def remove(self, name: str) -> None:
         """Remove an image that was added; the first one is shown instead."""
@@ -209,10 +209,15 @@ class Explorer(anywidget.AnyWidget):
                 self.diagnosis, self._asked_about = None, {}
             self._refresh_panel()
             if self.settings["photo"] == name:
-                self.settings = self.settings | {"photo": next(iter(self._shelf))}
+                self._show(next(iter(self._shelf)))
+
+    def _show(self, name: str) -> None:
+        where = None if self.settings["where"] is None else -1
+        self.settings = self.settings | {"photo": name, "where": where}
 
     def _ipython_display_(self, **_options: Any) -> None:
         data, metadata = self._repr_mimebundle_() or ({}, {})
+        data["text/plain"] = "kit.Explorer"  # a state would outlive its own time in a saved notebook
         display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
         # Where no widget is shown: GitHub, nbviewer, a page without a network.
         self._note, self._fresh = f"kit-{self.model_id}", True
@@ -414,7 +419,7 @@ class Explorer(anywidget.AnyWidget):
         else:
             with self._lock:
                 if view.settings["photo"] in self._shelf:  # nothing is kept of one that was removed meanwhile
-                    self.diagnosis, self._asked_about = diagnosis, view.settings
+                    self.diagnosis, self._asked_about = diagnosis, view.settings | {"where": None}
                 if diagnosis.corrected is not None and not self.settings["fix"]:
                     self._bench = replace(self._bench, fixed=diagnosis.corrected)
             self.send(first | explained, pictures)
@@ -430,7 +435,7 @@ class Explorer(anywidget.AnyWidget):
         view = self.view
         if view.label is None:
             raise ValueError("Expected a label to pin, received none; say what it shows with It is …")
-        found = self.diagnosis if self._asked_about == view.settings else None
+        found = self.diagnosis if self._asked_about == view.settings | {"where": None} else None
         fix = None if found is None else found.corrected
         path = pin(
             self._cases,

@@ -128,12 +128,15 @@ def note(view: View) -> dict[str, Any]:
     state = f"{view.bench.classifier.name}: {', '.join([view.settings['photo'], *changed])}"
     images = {"The photo": view.photo.pixels, "What the model sees": view.covered(view.seen)}
     shown = " ".join(tag(small(pixels), about, "jpeg") for about, pixels in images.items())
+    # As text, which stays where a notebook is not trusted and styles are taken away.
     table = "".join(
-        f"<tr><th>{escape(row['name'])}</th><td>{row['text']}</td>"
-        f'<td><b style="width: {200 * row["value"]:.0f}px"></b></td></tr>'
+        f"<tr><th>{'✓ ' * row['expected']}{escape(row['name'])}</th><td>{row['text']}</td>"
+        f"<td>{('░' if row['index'] < 0 else '█') * round(25 * row['value'])}</td></tr>"
         for row in views.bars(view)
     )
-    about = f"<p><strong>{escape(views.verdict(view))}</strong><br>{escape(state)}</p>"
+    heat, _ = where(view)
+    lines = (escape(state), escape(heat["about"] if heat else ""))
+    about = f"<p><strong>{escape(views.verdict(view))}</strong><br>{'<br>'.join(lines)}</p>"
     html = f'<div class="kit-note">{about}{shown}<table>{table}</table><p>{LIVE}</p></div>'
     return {"text/plain": LIVE, "text/html": f"<style>{style('note')}</style>{html}"}
 
@@ -236,7 +239,8 @@ def where(view: View) -> tuple[dict[str, Any] | None, bytes]:
     if heat is None:
         return None, b""
     (height, width), waits = heat.cells.shape, heat.method == "occlusion"
-    told = {"height": height, "width": width, "waits": waits, "class": heat.class_name, "about": heat.about}
+    about = f"Orange places speak for {heat.class_name}; they do not say why."
+    told = {"height": height, "width": width, "waits": waits, "class": heat.class_name, "about": about}
     return told, heat.rgba.tobytes()
 
 

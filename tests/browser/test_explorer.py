@@ -158,9 +158,13 @@ def test_a_map_over_the_model_input_shows_where_a_class_is_seen(notebook, shown)
         assert np.abs(shown.pixels(1) - plain).max() > 50
     name = row.locator("th").inner_text()
     assert notebook.ask("print(explorer.view.heat.class_name)") == f"{name.removeprefix('✓ ')}\n"
-    shown.press("Reset")
-    assert notebook.ask("print(explorer.settings['where'])") != "None\n"
+    for leave in (lambda: shown.press("Reset"), lambda: shown.put("photo", "espresso.jpg")):
+        assert shown.state()["painted"][-1]["where"] >= 0
+        leave()
+        assert shown.state()["painted"][-1]["where"] == -1
+        row.click()
     shown.press("Where?")
+    shown.put("photo", "cat.jpg")
     shown.state()
     np.testing.assert_array_equal(shown.pixels(1), plain)
 
@@ -364,7 +368,7 @@ def test_a_fix_shows_in_the_place_of_the_prediction_what_it_did_and_the_way_back
     why = shown.root.get_by_role("button", name="Why?")
     why.focus()
     shown.page.keyboard.press("Enter")
-    shown.root.get_by_text("Scaling: left out: without it Egyptian cat").wait_for()
+    shown.root.get_by_text("Scaling: left out. Put right: Egyptian cat").wait_for()
     shown.root.locator(".kit-headline").get_by_text("The cause: ").wait_for()
     assert why.evaluate("(button) => button === document.activeElement")
     guilty = shown.root.locator(".kit-guilty")
@@ -374,9 +378,14 @@ def test_a_fix_shows_in_the_place_of_the_prediction_what_it_did_and_the_way_back
     shown.assert_shows(classifier, named["cat.jpg"], scaling="missing_scaling", noise=3)
     assert shown.root.locator(".kit-before").is_visible(), "the answer is about another state"
     shown.put("noise", 0)
+    shown.press("Where?")
     shown.state()
-    shown.press("Apply the fix")
-    shown.assert_shows(classifier, named["cat.jpg"])
+    assert shown.root.locator(".kit-before").is_hidden(), "a map is a way of looking"
+    assert guilty.count() == 1
+    apply = shown.root.get_by_role("button", name="Apply the fix")
+    apply.click()
+    shown.assert_shows(classifier, named["cat.jpg"], where=-1)
+    assert apply.is_disabled(), "it is applied"
     before, after, undo = shown.root.evaluate(SEEN)
     assert wrong.startswith(before[0].split(",")[0])
     assert after[0].startswith("Egyptian cat, ")
@@ -384,6 +393,7 @@ def test_a_fix_shows_in_the_place_of_the_prediction_what_it_did_and_the_way_back
     assert shown.root.locator(".kit-event .kit-mark").inner_text() == "✓ fixed"
     assert shown.root.locator(".kit-before").is_hidden(), "its own fix does not make it outdated"
     shown.page.keyboard.press("Enter")  # Undo has the focus
+    shown.press("Where?")
     shown.assert_shows(classifier, named["cat.jpg"], scaling="missing_scaling")
     assert shown.root.locator(".kit-event").is_hidden()
     shown.press("Close")
@@ -434,7 +444,9 @@ def test_the_flip_is_found_where_the_prediction_changes_and_the_walk_can_be_stop
         )
         names = [classifier.class_names[index] for index in (before, after)]
         assert before != after
-        assert said.inner_text() == f"{text} {found:g}{unit}: {names[0]} becomes {names[1]}."
+        for _ in range(2):
+            assert said.inner_text() == f"{text} {found:g}{unit}: {names[0]} becomes {names[1]}."
+            shown.press("Where?")
         shown.press("Reset")
     shown.press("More perturbations")
     shown.press("Find the flip: Noise")
@@ -447,8 +459,10 @@ def test_the_flip_is_found_where_the_prediction_changes_and_the_walk_can_be_stop
 def test_a_state_to_try_is_one_press_away(notebook, classifier, named):
     tried = in_cell(notebook, TRIES)
     assert tried.control("photo").input_value() == "espresso.jpg", "that of the first one"
+    tried.press("Where?")
     tried.press("swapped")
-    tried.assert_shows(classifier, named["cat.jpg"], channels="channels_swapped")
+    tried.assert_shows(classifier, named["cat.jpg"], channels="channels_swapped", where=-1)
+    tried.press("Where?")
     tried.press("noise 90")
     tried.assert_shows(classifier, named["espresso.jpg"], noise=90)
 
@@ -471,6 +485,8 @@ def test_all_that_moves_together_is_on_one_screen(notebook, shown, cell):
     root, page = in_cell(notebook, cell).root, shown.page
     page.set_viewport_size({"width": 1024, "height": 640})  # 1280 x 800 at 125 %
     page.evaluate("() => jupyterapp.commands.execute('filebrowser:activate')")
+    in_cell(notebook, cell).press("Where?")
+    root.locator(".kit-where").wait_for()
     for _ in range(2):  # the cells above may change height while they come into view
         page.wait_for_timeout(300)
         root.evaluate("(root) => root.scrollIntoView({ block: 'center' })")
@@ -483,6 +499,7 @@ def test_all_that_moves_together_is_on_one_screen(notebook, shown, cell):
     assert all(low - 1 <= part["top"] and part["bottom"] <= high + 1 for part in parts), (view, found)
     assert all(part["width"] >= 180 for part in found["sliders"])
     assert root.get_by_role("columnheader", name="Calibrated").is_visible() == (cell == FASHION)
+    in_cell(notebook, cell).press("Where?")
     page.set_viewport_size(WIDE)
 
 

@@ -244,6 +244,16 @@ def test_pin_expects_what_a_person_has_said_and_nothing_else(classifier, pair, t
     assert read(path).expected == ("tiger cat",)
 
 
+def test_a_cause_is_pinned_whether_or_not_a_map_is_shown(classifier, pair, tmp_path):
+    explorer = listen(Explorer(classifier, pair, ["tiger cat", "espresso"], cases=tmp_path))
+    settings = explorer.settings | {"photo": "espresso.jpg", "scaling": "missing_scaling", "where": -1}
+    ask(explorer, kind="why", settings=settings)
+    explorer.wait()
+    ask(explorer, kind="pin", settings=settings | {"where": None})
+    [path] = tmp_path.glob("*.json")
+    assert (read(path).cause, read(path).fault) == ("missing_scaling", explorer.preprocessing)
+
+
 def test_bad_settings_end_in_one_line_in_a_notebook(explorer):
     for wrong, text in (
         ({"brightnes": 1}, "did you mean 'brightness'"),

@@ -274,8 +274,17 @@ def test_beside_the_widget_stands_the_state_in_words_bars_and_images(explorer, p
     ):
         assert wanted in said
     for row in view.bars(explorer.view):
-        assert f"width: {200 * row['value']:.0f}px" in data["text/html"]
+        bar = ("░" if row["index"] < 0 else "█") * round(25 * row["value"])
+        assert f"<td>{row['text']}</td><td>{bar}</td>" in data["text/html"]
     assert data["text/plain"] == replies.LIVE
+    assert widget["text/plain"] == "kit.Explorer", (
+        "the state of the first run would contradict what is renewed"
+    )
+    explorer.settings = {"photo": "espresso.jpg", "where": "cup"}
+    deliver(explorer, kind="label", photo="espresso.jpg", label="espresso")
+    said = texts(published(explorer)[1])
+    assert "Orange places speak for cup; they do not say why." in said
+    assert "✓ espresso" in said
 
 
 def test_what_stands_there_is_renewed_once_the_explorer_was_shown(explorer, monkeypatch):

@@ -1,16 +1,17 @@
 // The answer to be read from the back row, and the bars.
-import { button, element, write, writeLong } from "./dom.js";
+import { button, element, stateOf, write, writeLong } from "./dom.js";
 
 const SETTLED_MS = 500; // silence after which the sentence for screen readers is renewed
 
 export class AnswerView {
-  constructor(say) {
+  /** `map` says below the bars what a map shows. */
+  constructor(say, map) {
     this.name = element("span", { class: "kit-name" });
     this.share = element("span", { class: "kit-share" });
     this.mark = button("It is …", "Say what the image shows", say);
     this.note = element("span", { class: "kit-note-line" });
     this.status = element("p", { class: "kit-status", role: "status" });
-    this.caption = element("caption");
+    this.caption = element("span");
     this.rows = element("tbody");
     this.lines = new Map(); // by the index of the class
     this.settled = 0;
@@ -24,7 +25,7 @@ export class AnswerView {
     this.fix = null; // what was applied, shown in the verdict's place as long as its settings are
     this.event = element("div", { class: "kit-event", role: "group", "aria-label": "What the fix did", hidden: true });
     this.node = element("div", { class: "kit-answer" }, this.verdict, this.event, this.status,
-      element("table", { class: "kit-bars" }, this.caption, element("thead", {}, element("tr", {}, ...head)), this.rows));
+      element("table", { class: "kit-bars" }, element("caption", {}, this.caption, map), element("thead", {}, element("tr", {}, ...head)), this.rows));
   }
 
   /** Show what a fix does, once the prediction with it is painted. */
@@ -43,7 +44,7 @@ export class AnswerView {
 
   #paintFix(settings) {
     const { fix } = this;
-    const shown = fix !== null && JSON.stringify(settings) === fix.settings;
+    const shown = fix !== null && stateOf(settings) === fix.settings;
     this.verdict.hidden = shown;
     this.event.hidden = !shown;
     if (!shown || !fix.waits) return;

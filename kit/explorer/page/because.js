@@ -1,5 +1,5 @@
 // The question "why?" and its answer: first what was changed, then what was measured.
-import { button, element, write } from "./dom.js";
+import { button, element, stateOf, write } from "./dom.js";
 import { Picture } from "./picture.js";
 
 export class BecauseView {
@@ -8,6 +8,7 @@ export class BecauseView {
     this.busy = false;
     this.valid = []; // the states that the answer is about: first the one that was asked for, then those that its fixes led to
     this.guilty = this.valid; // chips that are to blame
+    this.offers = []; // buttons, each with the settings that it takes on
     this.ask = button("Why?", "Look for the cause of this prediction", () => this.#ask(), { class: "kit-why" });
     this.status = element("p", { role: "status", class: "kit-asking" });
     this.before = element("p", { class: "kit-before", hidden: true, text: "This is about the state before your last change. Ask again." });
@@ -23,7 +24,9 @@ export class BecauseView {
 
   /** The state that is shown; an answer to another one is marked as such. */
   moved(settings) {
-    const place = this.valid.indexOf(JSON.stringify(settings));
+    const place = this.valid.indexOf(stateOf(settings));
+    this.settings = settings;
+    for (const [offer, some] of this.offers) offer.setAttribute("aria-disabled", this.#holds(some));
     this.before.hidden = this.valid.length === 0 || place >= 0;
     this.events.blame(place === 0 ? this.guilty : []);
   }
@@ -35,7 +38,7 @@ export class BecauseView {
   explain(content, pixels) {
     const { changes } = content;
     this.asked = changes.settings;
-    if (content.headline === undefined) this.valid = [JSON.stringify(this.asked)];
+    if (content.headline === undefined) this.valid = [stateOf(this.asked)];
     this.#paintChanges(changes);
     this.guilty = [...changes.guilty, ...(content.guilty ?? [])];
     if (content.stopped) this.#busy(false, "Stopped.");
@@ -76,16 +79,28 @@ export class BecauseView {
   }
 
   #take(settings, fixed) {
-    const then = JSON.stringify({ ...this.asked, ...settings });
+    if (this.#holds(settings)) return;
+    const then = stateOf({ ...this.asked, ...settings });
     this.valid.push(then);
     this.events.take(settings, fixed, then);
   }
 
+  #holds(some) {
+    return Object.entries(some).every(([key, value]) => this.settings[key] === value);
+  }
+
+  #offer(text, title, settings, fixed, attributes = {}) {
+    const offer = button(text, title, () => this.#take(settings, fixed), attributes);
+    this.offers.push([offer, settings]);
+    return offer;
+  }
+
   #paintChanges({ headline, lines }) {
+    this.offers = [];
     this.changes.replaceChildren(
       ...(headline ? [element("p", { class: "kit-headline", text: headline })] : []),
       ...lines.map(({ text, settings, matters, fixed }) => element("div", { class: `kit-line ${matters ? "kit-matters" : ""}` },
-        element("span", { text }), button("Take back", text, () => this.#take(settings, fixed)))));
+        element("span", { text }), this.#offer("Take back", text, settings, fixed))));
   }
 
   #paintFound(content, pixels) {
@@ -93,7 +108,7 @@ export class BecauseView {
     const line = (text) => (text ? element("p", { text }) : null);
     const headline = element("p", { class: "kit-headline", text: content.headline });
     // What can be put right stands first, so that it is pressed without scrolling.
-    if (apply) this.cause.append(headline, button("Apply the fix", content.fix, () => this.#take(apply, fixed), { class: "kit-apply" }));
+    if (apply) this.cause.append(headline, this.#offer("Apply the fix", content.fix, apply, fixed, { class: "kit-apply" }));
     const shown = [apply ? null : headline, line(content.fix), content.code ? element("pre", { text: content.code }) : null,
       content.pictures.length ? beside(content.pictures, pixels) : null,
       ...content.findings.map((finding) => element("div", {},

@@ -29,3 +29,8 @@ export function button(text, title, pressed, attributes = {}) {
   node.addEventListener("click", pressed);
   return node;
 }
+
+/** What a prediction is made from, to be compared: the class of a map is a way of looking. */
+export function stateOf({ where, ...settings }) {
+  return JSON.stringify(settings);
+}

@@ -44,16 +44,16 @@ class ExplorerView {
       fail: (text) => this.fail(text),
     });
     this.known = { top: "", label: "" }; // the predicted class, and what the image is known to show
-    this.answer = new AnswerView(() => this.picker.open(this.known, this.answer.mark));
     this.picker = new LabelPicker(prefix, panel.classes, (label) => this.post({ kind: "label", request: `${prefix}.label`, photo: this.settings.photo, label }));
     this.judging = new Judging({
       post: (settings, photos) => this.post({ kind: "judge", request: `${prefix}.judge`, settings, photos }),
       judged: (marks) => this.photos.judge(marks),
     });
     this.where = new Where(this.input, {
-      changed: (where) => this.changed("where", where),
+      changed: (where) => this.move({ ...this.settings, where }, this.done.textContent),
       ask: () => this.post({ kind: "where", request: `${prefix}.where` }),
     });
+    this.answer = new AnswerView(() => this.picker.open(this.known, this.answer.mark), this.where.text);
     this.path = new PathView(panel.path, prefix, {
       changed: (key, value) => this.changed(key, value),
       open: (key) => this.toggle(key),
@@ -146,7 +146,7 @@ class ExplorerView {
       element("div", { class: "kit-columns" },
         element("div", { class: "kit-pictures" },
           element("figure", {}, this.preview.picture.canvas, this.about),
-          element("figure", {}, this.input.canvas, this.where.caption), this.where.node),
+          element("figure", {}, this.input.canvas, this.where.caption)),
         this.more, this.because.node, this.answer.node),
       element("div", { class: "kit-sliders" }, main, this.moreButton),
       this.path.node, this.tensorBox);
@@ -225,7 +225,7 @@ class ExplorerView {
     this.onKey = (event) => this.key(event);
     this.answer.rows.addEventListener("click", (event) => {
       const [index] = [...this.answer.lines].find(([, line]) => line.contains(event.target)) ?? [-1];
-      if (this.where.pressed && index >= 0) this.changed("where", index);
+      if (this.where.pressed && index >= 0) this.where.events.changed(index);
     });
     window.addEventListener("keydown", this.onKey, true);
     window.addEventListener("keyup", this.onKey, true);
@@ -254,13 +254,19 @@ class ExplorerView {
 
   changed(key, value) {
     this.flips.forEach((flip) => flip.stop());
-    this.move({ ...this.settings, [key]: value });
+    const settings = { ...this.settings, [key]: value };
+    this.move(key === "photo" ? this.predicted(settings) : settings);
     this.near(key);
   }
 
-  move(settings) {
+  /** Of another image, and of one that is reset, a map is that of the predicted class. */
+  predicted(settings) {
+    return { ...settings, where: this.settings.where === null ? null : -1 };
+  }
+
+  move(settings, done = "") {
     if (this.exchange.lost) return;
-    write(this.done, "");
+    write(this.done, done);
     this.settings = settings;
     this.because.moved(settings);
     if (this.camera.on) return; // the next frame takes the settings along
@@ -291,13 +297,14 @@ class ExplorerView {
   }
 
   reset() {
+    this.settings = this.predicted(this.settings);
     this.take(this.model.get("_panel").neutral);
   }
 
   show(settings) {
     this.camera.stop();
-    this.adopt(settings);
-    this.move(settings);
+    this.adopt(this.predicted(settings));
+    this.move(this.settings);
   }
 
   closeMenu() {
@@ -324,7 +331,7 @@ class ExplorerView {
 
   /** A camera's frame takes the place of the photograph, with what the hand has set. */
   framed({ photo, pixels, width, height }) {
-    this.settings = { ...this.settings, photo };
+    if (photo !== this.settings.photo) this.settings = this.predicted({ ...this.settings, photo });
     if (this.preview.base) this.preview.base = this.camera.frame;
     this.photos.show(photo);
     this.perform(this.exchange.framed(this.settings, { kind: "frame", width, height }, [pixels.buffer], performance.now()));
@@ -486,7 +493,10 @@ class ExplorerView {
   }
 
   paintAnswer({ content, since, buffers }) {
-    this.root.dataset.told = "1"; // the style hides what stands there for pages without a kernel
+    if (!this.root.dataset.told) {
+      this.root.dataset.told = "1"; // the style hides what stands there for pages without a kernel
+      this.photos.show(this.settings.photo); // the strip has a width from now on
+    }
     this.where.paint(content, bytesOf(buffers[0]));
     this.answer.paint(content);
     this.known = { top: content.answer.name, label: content.answer.label };

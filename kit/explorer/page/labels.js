@@ -1,5 +1,5 @@
 // What photos show: a person says so, and then it is known whether the prediction of each is correct.
-import { button, element } from "./dom.js";
+import { button, element, stateOf } from "./dom.js";
 
 const PART = 8; // photos asked about at a time; the kernel judges as many as it can without keeping a hand waiting
 
@@ -63,7 +63,7 @@ export class Judging {
     const left = photos.filter((name) => !this.marks.has(name));
     if (this.busy || left.length === 0) return;
     this.busy = true;
-    this.events.post(settings, left.slice(0, PART));
+    this.events.post({ ...settings, where: null }, left.slice(0, PART));
   }
 
   heard(settings, marks) {
@@ -72,7 +72,7 @@ export class Judging {
   }
 
   #learn(settings, marks) {
-    if (JSON.stringify({ ...settings, photo: "" }) !== this.context) return;
+    if (stateOf({ ...settings, photo: "" }) !== this.context) return;
     for (const [name, state] of Object.entries(marks)) this.marks.set(name, state);
     this.events.judged(this.marks);
   }
@@ -88,7 +88,7 @@ export class Judging {
   }
 
   #about(settings) {
-    const context = JSON.stringify({ ...settings, photo: "" });
+    const context = stateOf({ ...settings, photo: "" });
     if (context === this.context) return;
     this.context = context;
     this.marks = new Map();

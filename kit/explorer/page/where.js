@@ -17,9 +17,9 @@ export class Where {
     this.button = button("Where?", "Show where in the image the model sees a class", () => events.changed(this.pressed ? null : -1), { "aria-pressed": "false" });
     this.choice = element("select", { "aria-label": "Class of the map" });
     this.choice.addEventListener("change", () => events.changed(Number(this.choice.value)));
-    this.text = element("span");
-    this.node = element("p", { class: "kit-where", hidden: true }, this.choice, " cold ", element("i"), " hot. ", this.text);
-    this.caption = element("figcaption", { class: "kit-under" }, element("span", { text: "Model input" }), this.button);
+    this.title = element("span", { text: "Model input" });
+    this.text = element("span", { class: "kit-where", hidden: true });
+    this.caption = element("figcaption", { class: "kit-under" }, this.title, this.choice, this.button);
   }
 
   get pressed() {
@@ -43,11 +43,12 @@ export class Where {
 
   #tell({ settings, where, bars }) {
     this.button.setAttribute("aria-pressed", String(Boolean(where)));
-    this.node.hidden = !where;
+    this.text.hidden = this.choice.hidden = !where;
+    this.title.hidden = Boolean(where);
     if (!where) return;
     write(this.text, where.about);
     const named = bars.filter(({ index }) => index >= 0).map(({ index, name }) => [index, name]);
-    const classes = new Map([[settings.where, where.class], ...named, [-1, "the predicted class"]]);
+    const classes = new Map([[settings.where, where.class], ...named, [-1, "predicted"]]);
     const options = JSON.stringify([...classes]);
     if (options !== this.options) this.choice.replaceChildren(...[...classes].map(([value, text]) => element("option", { value, text })));
     this.options = options;
