@@ -141,7 +141,7 @@ class Diagnosis(Result):
             against += [f"{cause} is possible too" for cause in possible]
             yield f"Against it: {'; '.join(against) or 'nothing'}."
         code = "; the fix as code: diagnosis.fix_code" * bool(self.fix_code)
-        yield f"All numbers: print(diagnosis.details()), or --details in a shell{code}."
+        yield f"All numbers: print(diagnosis.details()), --details in a shell{code}."
 
     def __repr__(self) -> str:
         told = ", ".join(f"{one.cause} {one.verdict}" for one in self.findings) or "no findings"

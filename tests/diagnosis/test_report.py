@@ -42,13 +42,13 @@ def test_five_lines_come_first():
         "How sure: 1 of 1 measurements speak for it.",
         "Fix: Scale once.",
         "Against it: blurred is possible too.",
-        "All numbers: print(diagnosis.details()), or --details in a shell; the fix as code: diagnosis.fix_code.",
+        "All numbers: print(diagnosis.details()), --details in a shell; the fix as code: diagnosis.fix_code.",
     ]
     assert Diagnosis((POSSIBLE,), "n", 1, notes=("give labels",)).text().splitlines() == [
         "n on 1 image: the cause cannot be told from these images.",
         "Possible: blurred.",
         "Note: give labels",
-        "All numbers: print(diagnosis.details()), or --details in a shell.",
+        "All numbers: print(diagnosis.details()), --details in a shell.",
     ]
     assert "Possible" not in Diagnosis((), "n", 1).text()
 
