@@ -266,6 +266,8 @@ class Network:
             return self.engine, None
         if weights is not None and len(weights) < self.compiled.class_count:
             weights = np.concatenate([-weights, weights])
+        elif weights is not None and self.compiled.head != "sigmoid":
+            weights = weights - weights.mean(axis=0)  # a softmax is blind to what all classes share
         return self.engine, weights
 
     def keras_file(self, folder: Path) -> Path:

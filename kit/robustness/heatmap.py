@@ -75,7 +75,8 @@ def heatmap(
     """Show where in an image a class is seen.
 
     Class activation mapping (Zhou et al., Learning deep features for discriminative localization, 2016) where
-    pooling and one dense layer follow the last feature map of a compiled network; it equals Grad-CAM there.
+    pooling and one dense layer follow the last feature map of a compiled network: there it equals Grad-CAM,
+    for a softmax of the logit less the mean of all logits, since a softmax ignores what they share.
     Else occlusion (Zeiler and Fergus, Visualizing and understanding convolutional networks, 2014), which
     takes ``GRID**2`` predictions.
 

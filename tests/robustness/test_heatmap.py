@@ -9,7 +9,7 @@ from tests import networks
 
 
 def gradients(classifier, tensor, index):
-    """Grad-CAM in Keras (Selvaraju et al. 2017), of the logit."""
+    """Grad-CAM in Keras (Selvaraju et al. 2017), of the logit less the mean of all."""
     networks.imported_keras()
     import tensorflow as tf
 
@@ -20,7 +20,8 @@ def gradients(classifier, tensor, index):
             found = layer(found)
         tape.watch(found)
         pooled = pooling(found)
-        logit = (pooled @ dense.kernel + dense.bias)[0, index]
+        logits = (pooled @ dense.kernel + dense.bias)[0]
+        logit = logits[index] - tf.reduce_mean(logits)
     weights = tf.reduce_mean(tape.gradient(logit, found), axis=(1, 2), keepdims=True)
     return np.maximum((weights * found)[0].numpy().sum(axis=-1), 0)
 
