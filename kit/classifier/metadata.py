@@ -120,6 +120,6 @@ def names_beside(file: Path) -> tuple[tuple[str, ...] | None, bool]:
     with suppress(OSError), file.with_name("labels.txt").open("rb") as stream:
         names = listed(stream.read(MOST_TEXT)) or ()
     pairs = [line.partition(" ") for line in names]
-    if names and [number for number, _, _ in pairs] == [str(place) for place in range(len(names))]:
+    if pairs and all(name and number == str(place) for place, (number, _, name) in enumerate(pairs)):
         return tuple(name for _, _, name in pairs), True
     return names or None, False

@@ -258,7 +258,7 @@ def _proven(one: Float32, two: Float32, trials: Iterable[_Trial]) -> dict[str, A
         best = min(best, trial, key=attrgetter("left"))
         if best.left <= _EXACT * whole:
             break
-    if best.left > whole * (RESTORED if whole > SOUND else EXACT):
+    if best.left > min(SOUND, whole * (RESTORED if whole > SOUND else EXACT)):
         return {}
     cause, undone = (" and ".join(filter(None, dict.fromkeys(each))) for each in best[:2])
     return {"cause": cause, "undone": undone, "left": best.left / whole}
@@ -304,19 +304,19 @@ def _outputs(
     names: Sequence[str], one: Float32, two: Float32, heads: Mapping[str, Function]
 ) -> Iterator[_Trial]:
     """Yield what other heads leave of the difference, alone, with a temperature, and with other orders."""
-    logs = np.log(np.maximum(one, _FLOOR))
-    for head, undo in heads.items():
-        rows = undo(two)
+    undone = {head: undo(two) for head, undo in heads.items()}
+    for head, rows in undone.items():
+        yield _Trial(_HEAD * bool(head), (head,), _apart(one, rows))
+    for head, rows in undone.items():
         left, causes = _apart(one, rows), _HEAD * bool(head)
-        yield _Trial(causes, (head,), left)
 
-        def tempered(power: float, rows: Float32 = rows) -> float:
-            return _apart(_softmax(np.exp(power) * logs), rows)
+        def tempered(power: float, logs: Float32 = np.log(np.maximum(rows, _FLOOR))) -> float:
+            return _apart(one, _softmax(np.exp(power) * logs))
 
         # A temperature changes no predicted class.
         if np.array_equal(one.argmax(axis=1), rows.argmax(axis=1)):
             fitted = scipy.optimize.minimize_scalar(tempered, bounds=(-3, 3), method="bounded")
-            words = f"a temperature of {np.exp(-fitted.x):.3g}"
+            words = f"a temperature of {np.exp(fitted.x):.3g}"
             if abs(fitted.x) > EXACT:
                 yield _Trial(_HEAD, (head, words), float(fitted.fun))
         for name, order in known_orders(names).items():
