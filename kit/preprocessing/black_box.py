@@ -38,7 +38,9 @@ STRANGE_LEVELS = 25.0
 EXPLAINED = 2
 """How many times more must be left over without a step for it to be named."""
 READ = 4
-"""Photos from which a function is read; all are compared."""
+"""Photos from which a function is read, the least square first; all are compared."""
+REPEATS = 12
+"""Calls that tell a random function."""
 LEAST_SIDE = 4
 """Of what can be an image."""
 SHOWN = 3
@@ -49,6 +51,8 @@ DECODERS = 3.0
 """Levels up to which libraries differ in decoding a JPEG file."""
 NEAR = 4
 """Fits, and then filters, of which the best are compared on."""
+SAME_CONTRAST = 0.02
+"""Share of its values to which a result stays the same at half the contrast, where each image is scaled."""
 FEW_VALUES = 16
 """Where a result has no more, and all are whole numbers, it was cast after scaling."""
 
@@ -191,41 +195,60 @@ def read(here: Pipeline, function: Function, photos: Sequence[Photo]) -> Reading
     for photo in photos:
         called.append(call(function, photo, called[0].way if called else ""))
     pairs = zip(photos, called, strict=True)
-    seen = [(photo, _image(one.tensor)) for photo, one in pairs if one.tensor is not None][:READ]
-    if not seen:
+    every = [(photo, _image(one.tensor)) for photo, one in pairs if one.tensor is not None]
+    if not every:
         return Reading(tuple(called), here, inf)
+    seen = sorted(every, key=lambda pair: min(pair[0].size) / max(pair[0].size))[:READ]
     way = max(one.way for one in called)
 
     def made(photo: Photo) -> Float64:
         tensor = call(function, photo, way).tensor
         return np.zeros((0, 1, 1)) if tensor is None else _image(tensor)
 
+    for photo, theirs in (seen * REPEATS)[:REPEATS]:
+        again = made(photo)
+        if again.shape != theirs.shape or not np.allclose(again, theirs, atol=1e-3 * np.ptp(theirs)):
+            words = "function: is random, two calls on one image return different tensors, or none"
+            return Reading(tuple(called), here, 0.0, (("function", words),))
     photo, theirs = seen[0]
     flat = [made(Photo(np.full_like(photo.pixels, level))) for level in (0, 128, 255)]
-    if other := _plain(here, photo, theirs, made(photo), flat):
+    if other := _plain(here, photo, theirs, made(Photo(photo.pixels // 2)), flat):
         return Reading(tuple(called), here, 0.0, (other,))
     pixels = seen if way in _ARRAYS else [(photo, made(Photo(photo.pixels))) for photo, _ in seen]
     reading = _read(here, pixels, flat)
     if pixels is not seen and reading.exact:
         reading = _decoded(reading, seen)
+    if not reading.others:
+        apart = [_apart(reading.there, *pair) for pair in every]
+        same = SAME_LEVELS if way in _ARRAYS else DECODERS
+        reading = replace(reading, levels=max([reading.levels, *(each for each in apart if each > same)]))
     return replace(reading, called=tuple(called))
 
 
+def _apart(there: Pipeline, photo: Photo, theirs: Float64) -> float:
+    """Return the root mean square in levels, between a pipeline and a function."""
+    ours = run(PIPELINE, there, photo)[0]
+    if ours.shape != theirs.shape:
+        return inf
+    return float(np.sqrt(np.mean((ours - theirs) ** 2)) / np.abs(affine(there.scaling)[0]).mean())
+
+
 def _plain(
-    here: Pipeline, photo: Photo, theirs: Float64, again: Float64, flat: Sequence[Float64]
+    here: Pipeline, photo: Photo, theirs: Float64, faint: Float64, flat: Sequence[Float64]
 ) -> tuple[str, str] | None:
     """Return what is seen at once, and leaves nothing to be read."""
     black, grey, white = flat
     values, own = np.unique(theirs), np.unique(run(PIPELINE, here, photo))
-    if again.shape != theirs.shape or not np.allclose(again, theirs, atol=1e-3 * np.ptp(theirs)):
-        return "function", "function: is random, two calls on one image return different tensors"
     if np.array_equal(black, white) and np.array_equal(black, theirs):
         return "tensor", "content: nothing tried explains it, all images give the same"
     if here.cast is None and len(values) <= FEW_VALUES < len(own) and not np.any(values % 1):
         few = ", ".join(short(value) for value in values[:6])
         return "cast", f"cast: none here, to whole numbers after scaling there; only {few} are left"
-    if len({each.shape for each in flat}) > 1 or np.array_equal(black, white):
+    close = faint.shape == theirs.shape and np.allclose(faint, theirs, atol=SAME_CONTRAST * np.ptp(theirs))
+    if close or (black.size and np.array_equal(black, white)):
         return "scale", "scaling: the same for all images here, by the values of each image there"
+    if not black.size or len({each.shape for each in flat}) > 1:
+        return "tensor", "content: cannot tell, since the function takes no images of one colour"
     bent = np.abs(grey - black - (white - black) * 128 / 255) > BENT / 255 * np.abs(white - black)
     if here.cast is None and bent.mean() > 0.5:
         return "scale", "scaling: along a straight line here, a curve there, such as a gamma"
@@ -283,6 +306,11 @@ def _read(here: Pipeline, seen: Sequence[tuple[Photo, Float64]], flat: Sequence[
 
     views = sorted(_views(here, seen[0][0], (black, white, shown[0])), key=likely)
     _, _, slope, offset, turn = views[0]
+    if np.any(np.abs(slope) < 0.01 * np.abs(slope).max()):
+        words = (
+            "colours: another colour space there, such as HSV or LAB, or a channel is missing; cannot tell"
+        )
+        return Reading((), here, 0.0, (("channels", words),))
     levels = [(TURNS[turn](each) - offset) / slope for each in shown]
 
     def left(p: Pipeline, count: int = READ) -> float:
@@ -316,13 +344,10 @@ def _read(here: Pipeline, seen: Sequence[tuple[Photo, Float64]], flat: Sequence[
 
 def _decoded(reading: Reading, seen: Sequence[tuple[Photo, Float64]]) -> Reading:
     """Add how files are decoded, by what a function makes of them and its reading of decoded images."""
-    there, slope = reading.there, float(np.abs(affine(reading.there.scaling)[0]).mean())
+    there = reading.there
 
     def left(p: Pipeline) -> float:
-        pairs = [(run(PIPELINE, p, photo)[0], theirs) for photo, theirs in seen]
-        if any(one.shape != other.shape for one, other in pairs):
-            return inf
-        return float(np.sqrt(np.mean([np.mean((one - other) ** 2) for one, other in pairs]))) / slope
+        return max(_apart(p, *pair) for pair in seen)
 
     tried = (replace(there.decoding, **each) for each in _DECODINGS)
     best = min([there, *(there.replace(decoding=each) for each in tried)], key=left)
@@ -368,12 +393,16 @@ def _compared(here: Pipeline, reading: Reading, called: Called, photo: Photo, ef
     ]
     ours, theirs, there = run(PIPELINE, here, photo), _image(called.tensor), reading.there
     step, found = StepDifference.of("tensor", ours[0], theirs.astype(called.tensor.dtype)), []
-    if step.parts:
+    if step.parts or "function" in dict(reading.others):
         steps = differences(here, there)
         found = [(name, words, effect_alone(here, there, name, photo, effect)) for name, words in steps]
         found += [(name, words, effect(ours[0], theirs)) for name, words in reading.others]
-        left = f"{reading.levels:.2f} levels (root mean square)"
-        if reading.levels > SAME_LEVELS:
+        levels, same = reading.levels, SAME_LEVELS
+        if not reading.others:
+            levels = _apart(there, photo, theirs)
+            same = SAME_LEVELS if called.way in _ARRAYS else DECODERS
+        left = f"{levels:.2f} levels (root mean square)" if levels < inf else "all"
+        if levels > same:
             rest = effect(run(PIPELINE, there, photo)[0], theirs)
             # A step that is named explains more than what is left.
             rest = min((rest, *(one[2] for one in found)))
