@@ -40,7 +40,10 @@ def checked_class_names(class_names: ClassNames | None, count: int, network: str
         class_names = _by_index(class_names)
     names = tuple(told(str(name)) for name in class_names)
     if len(names) != count:
-        raise ValueError(f"Expected {count} class names for {network!r}, received {len(names)}")
+        raise ValueError(
+            f"Expected {count} class names for {network!r}, received {len(names)}; mend the list,"
+            " or labels.txt beside the file"
+        )
     return names
 
 

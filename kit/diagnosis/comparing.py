@@ -310,8 +310,8 @@ def _outputs(
     for head, rows in undone.items():
         left, causes = _apart(one, rows), _HEAD * bool(head)
 
-        def tempered(power: float, logs: Float32 = np.log(np.maximum(rows, _FLOOR))) -> float:
-            return _apart(one, _softmax(np.exp(power) * logs))
+        def tempered(power: float, rows: Float32 = rows) -> float:
+            return _apart(one, _softmax(np.exp(power) * np.log(np.maximum(rows, _FLOOR))))
 
         # A temperature changes no predicted class.
         if np.array_equal(one.argmax(axis=1), rows.argmax(axis=1)):

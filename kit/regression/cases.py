@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -35,7 +36,7 @@ PICTURES = "pictures"
 """Folder of the images, below that of the cases."""
 MAKE_ONE = "make one with kit.pin or python -m kit pin"
 # One file name on every system: no folder, drive or stream, and none of the devices of Windows.
-_FILE = re.compile(r"(?!(con|prn|aux|nul|com\w|lpt\w)(\.|$))[\w-][\w.-]*", re.IGNORECASE)
+_FILE = re.compile(r"(?!(con|prn|aux|nul|com\w|lpt\w)(\.|$))[\w-]([\w.-]*[\w-])?", re.IGNORECASE)
 _NAMED = re.compile(r"[^\w.-]+")
 _LONGEST = 80
 """Bytes of a name that `pin` chooses; file systems take 255, with a number and an ending."""
@@ -225,6 +226,10 @@ def paths(folder: str | PathLike[str]) -> list[Path]:
     place = Path(folder)
     if not place.is_dir():
         raise FileNotFoundError(f"Expected a folder of cases, received {place.name!r}; {MAKE_ONE}")
+    for draft in place.rglob(".????????.tmp"):
+        # Left behind by a process that was ended while it wrote.
+        if time.time() - draft.lstat().st_mtime > 3600:
+            draft.unlink(missing_ok=True)
     return sorted(path for path in place.glob("*.json") if not path.name.startswith("."))
 
 
