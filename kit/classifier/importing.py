@@ -58,6 +58,8 @@ def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, 
     source, target = Path(old), Path(new)
     if not source.is_file():
         raise FileNotFoundError(f"Expected an existing local .h5 file, received {str(old)!r}")
+    if source.suffix in store.SHIPPED:
+        raise ValueError(f"Expected an .h5 or .keras file, received {source.name!r}; load it as it is")
     if target.suffix != ".keras" or target.exists() or not target.resolve().parent.is_dir():
         raise ValueError(f"Expected a new file ….keras in a folder that is there, received {str(new)!r}")
     with TemporaryDirectory(dir=target.resolve().parent) as name:

@@ -94,7 +94,7 @@ class Observed:
         found = built(cls, "a part of a case", data)
         rows = []
         for place, name, share in instance("probabilities", found.probabilities, list, "a list"):
-            if type(place) is not int or place < 0:
+            if type(place) is not int or not 0 <= place < 1 << 31:
                 raise TypeError(f"Expected the index of a class, received {place!r}")
             rows.append((place, instance("a class", name, str, "text"), fraction("a probability", share)))
         trace = (built(Left, "a step", each) for each in instance("trace", found.trace, list, "a list"))

@@ -205,6 +205,12 @@ def test_labels_beside_a_file_of_teachable_machine_say_how_images_are_prepared(t
         "crop",
         kit.Preprocessing(scaling="-1..1").scaling,
     )
+    (tmp_path / "labels.txt").write_text("0\n1\n2\n", encoding="utf-8")
+    opened = kit.Classifier.load(tmp_path / "model_unquant.tflite")
+    assert (opened.class_names, opened.preprocessing) == (("0", "1", "2"), None)
+    (tmp_path / "labels.txt").write_text("cat\ndog\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"3 class names .*, received 2; mend the list, or labels\.txt"):
+        kit.Classifier.load(tmp_path / "model_unquant.tflite")
 
 
 SCRIPT = """
