@@ -128,11 +128,9 @@ class Explorer(anywidget.AnyWidget):
         self.on_msg(self._on_message)
 
     def __repr__(self) -> str:
-        top = self.classifier.class_names[self._shown.top]
         changes = {key: value for key, value in self.settings.items() if value != views.neutral("")[key]}
         state = ", ".join(f"{key}={value!r}" for key, value in changes.items())
-        share = self._shown.probabilities[self._shown.top]
-        return f"Explorer({self.classifier.name!r}, {state}: {top!r} {share:.2f})"
+        return f"Explorer({self.classifier.name!r}, {state}: {views.called(self._shown)})"
 
     @property
     def classifier(self) -> Classifier:

@@ -135,8 +135,8 @@ def note(view: View) -> dict[str, Any]:
         for row in views.bars(view)
     )
     heat, _ = where(view)
-    lines = (escape(state), escape(heat["about"] if heat else ""))
-    about = f"<p><strong>{escape(views.verdict(view))}</strong><br>{'<br>'.join(lines)}</p>"
+    about = f"<p><strong>{escape(views.verdict(view))}</strong><br>{escape(state)}</p>"
+    about += f"<p>{escape(heat['about'])}</p>" if heat else ""
     html = f'<div class="kit-note">{about}{shown}<table>{table}</table><p>{LIVE}</p></div>'
     return {"text/plain": LIVE, "text/html": f"<style>{style('note')}</style>{html}"}
 
