@@ -49,8 +49,10 @@ class ExplorerView {
       post: (settings, photos) => this.post({ kind: "judge", request: `${prefix}.judge`, settings, photos }),
       judged: (marks) => this.photos.judge(marks),
     });
+    const look = (where) => this.move({ ...this.settings, where }, this.done.textContent);
     this.where = new Where(this.input, {
-      changed: (where) => this.move({ ...this.settings, where }, this.done.textContent),
+      changed: look,
+      toggled: () => look(this.settings.where === null ? -1 : null),
       ask: () => this.post({ kind: "where", request: `${prefix}.where` }),
     });
     this.answer = new AnswerView(() => this.picker.open(this.known, this.answer.mark), this.where.text);
@@ -225,7 +227,7 @@ class ExplorerView {
     this.onKey = (event) => this.key(event);
     this.answer.rows.addEventListener("click", (event) => {
       const [index] = [...this.answer.lines].find(([, line]) => line.contains(event.target)) ?? [-1];
-      if (this.where.pressed && index >= 0) this.where.events.changed(index);
+      if (this.settings.where !== null && index >= 0) this.where.events.changed(index);
     });
     window.addEventListener("keydown", this.onKey, true);
     window.addEventListener("keyup", this.onKey, true);

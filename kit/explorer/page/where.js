@@ -6,7 +6,7 @@ import { bytesOf } from "./preview.js";
 export class Where {
   /**
    * @param {any} picture what the model sees, a `Picture`
-   * @param {{ changed: (where: number | null) => void, ask: () => void }} events
+   * @param {{ changed: (where: number | null) => void, toggled: () => void, ask: () => void }} events
    */
   constructor(picture, events) {
     this.picture = picture;
@@ -14,16 +14,12 @@ export class Where {
     this.busy = false;
     this.shown = /** @type {any} */ (null);
     this.options = "";
-    this.button = button("Where?", "Show where in the image the model sees a class", () => events.changed(this.pressed ? null : -1), { "aria-pressed": "false" });
+    this.button = button("Where?", "Show where in the image the model sees a class", () => events.toggled(), { "aria-pressed": "false" });
     this.choice = element("select", { "aria-label": "Class of the map" });
     this.choice.addEventListener("change", () => events.changed(Number(this.choice.value)));
     this.title = element("span", { text: "Model input" });
     this.text = element("span", { class: "kit-where", hidden: true });
     this.caption = element("figcaption", { class: "kit-under" }, this.title, this.choice, this.button);
-  }
-
-  get pressed() {
-    return this.button.getAttribute("aria-pressed") === "true";
   }
 
   /** Paint what the model sees: its pixels, and over them the places of the map, which follow them. */
