@@ -19,6 +19,7 @@ from kit.diagnosis.checks_input import FLAT, check_files, check_tensors
 from kit.diagnosis.checks_network import (
     check_determinism,
     check_head,
+    check_mode,
     check_nan,
     check_norms,
     check_trained,
@@ -142,6 +143,8 @@ def _preprocessing(case: Investigation) -> Investigation:
     layers = case.classifier.first_layers
     if case.reference is not None and layers is not None:
         layers = layers.with_profile(np.asarray(case.reference, np.float32))
+    unsettled = any(one.cause == "batchnorm_mode" for one in case.certain)
+    if layers is not None and (case.reference is not None or unsettled):
         layers = replace(layers, means=None, variances=None)
     evaluator = Evaluator(case.classifier, layers)
     grounds = Grounds.of(evaluator, case.in_use, case.photos, case.ordered_labels)
@@ -152,7 +155,12 @@ def _preprocessing(case: Investigation) -> Investigation:
         disordered = one.cause == "class_order" and searched.named
         return disordered or contradicted(grounds, case.in_use, one)
 
-    return _search_again(_doubted(replace(case, evaluator=evaluator, searched=searched), doubtful))
+    case = _search_again(_doubted(replace(case, evaluator=evaluator, searched=searched), doubtful))
+    if case.searched.named:
+        # An image prepared wrongly changes the statistics, too.
+        return case
+    asked = case.classifier, case.photos, case.ordered_labels
+    return replace(case, certain=tuple(check_mode(one, *asked) for one in case.certain))
 
 
 def _doubted(case: Investigation, doubtful: Callable[[Finding], bool]) -> Investigation:

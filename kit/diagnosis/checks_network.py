@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,11 +12,14 @@ import numpy as np
 from kit._arrays import Array, Float32, Int64
 from kit.classifier import Classifier
 from kit.classifier.architecture import Layer, mapping
-from kit.diagnosis.finding import Evidence, Finding, conclude
+from kit.classifier.labels import Trial, Truth, known
+from kit.classifier.training import adapt
+from kit.diagnosis.candidates import FEW, QUIET
+from kit.diagnosis.finding import Evidence, Finding, Photos, Verdict, conclude
 
-LEFT = 0.05
-"""Share of the initial values in the moving averages from which on they are far from converged: with Keras's
-momentum of 0.99 it is reached after 300 training steps."""
+LEFT, MOSTLY = 0.05, 0.5
+"""Share of the initial values in the moving averages from which on they have not settled: with Keras's
+momentum of 0.99 it is reached after 300 training steps; and from which on no image is needed to name it."""
 
 SMALLEST_KERNEL, WITHOUT_BIAS = 64, 2_000
 """Weights that a kernel must have to be told from a trained one, with a bias of 0 and without one."""
@@ -48,8 +52,28 @@ def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
         f"The moving averages of batch normalization {what}.",
         Evidence("share left of the initial values", left, LEFT, True),
         advice="Measure them again on images as in training, or train for more steps.",
+        verdict="named" if left > MOSTLY else "possible",
         code="classifier = kit.adapt(classifier, photos)",
     )
+
+
+def check_mode(finding: Finding, classifier: Classifier, photos: Photos, labels: Truth) -> Finding:
+    """Let predictions with the images' own statistics decide about averages that have not settled."""
+    given = len(known(labels)[0])
+    count = given or len(photos)
+    if finding.cause != "batchnorm_mode" or not finding.fix.code or count < FEW:
+        return finding
+    try:
+        after = adapt(classifier, photos).probabilities(photos)
+    except (TypeError, ValueError):
+        return finding
+    trial = Trial(classifier.probabilities(photos), after, labels)
+    (gained, lost), least = trial.turned, QUIET * count
+    better, least = (gained - lost, least) if given else (int(trial.changed.sum()), 2 * least)
+    text = f"of {count} predictions that own statistics {'put right' if given else 'change'}"
+    evidence = Evidence(text, better, least, better >= least)
+    verdict: Verdict = "named" if evidence.supports else "possible"
+    return replace(finding, verdict=verdict, evidence=(*finding.evidence, evidence))
 
 
 def _steps(weights: Weights) -> int | None:

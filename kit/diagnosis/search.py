@@ -39,7 +39,8 @@ def together(grounds: Grounds, in_use: Preprocessing) -> tuple[list[Finding], Pr
     rival = next((s.gain for f, s in pairs if {f.cause, s.candidate.cause} != causes), -inf)
     needed = NAMED + DEARER
     enough = both.gain >= max(needed, alone + DEARER, rival + LEAD)
-    if not enough or not both.at_home or both.vetoed:
+    fits = both.at_home and not both.vetoed
+    if not (enough and fits) or _needless(grounds, in_use, both.candidate.preprocessing):
         return None
     whole = Evidence("gain of both changes together, in nats", both.gain, needed, True)
     evidence = whole, Evidence("gain of the best change alone", alone)
@@ -189,6 +190,7 @@ def judged(grounds: Grounds, ranked: Scores, in_use: Preprocessing) -> Finding |
     right, cause = best.candidate.preprocessing, best.candidate.cause
     conditions = [one for one in (_lead(best, ranked), _beyond_chance(grounds, best, in_use)) if one]
     seen = best.measured >= MEASURED and best.at_home and not best.vetoed
+    seen &= not _needless(grounds, in_use, right)
     sure = best.gain >= NAMED and seen and all(one.supports for one in conditions)
     summary = _MEETS if not grounds.evaluator.statistics else _SEES if sure else _MAY
     evidence, cost = (*weighed(best), *conditions), float(grounds.trial(in_use, right).changed.mean())
@@ -256,6 +258,12 @@ def _beyond_chance(grounds: Grounds, best: Score, in_use: Preprocessing) -> Evid
     chance = _by_chance(grounds, best, in_use)
     text = f"chance that any change puts {gained} labels right and {lost} wrong"
     return Evidence(text, chance, BY_CHANCE, chance <= BY_CHANCE)
+
+
+def _needless(grounds: Grounds, in_use: Preprocessing, right: Preprocessing) -> bool:
+    """Whether nearly all labels are met as it is, and no more with a change."""
+    count, (gained, lost) = grounds.known_labels, grounds.trial(in_use, right).turned
+    return count >= FEW and count - grounds.correct(in_use) <= QUIET * count and gained <= lost
 
 
 def _by_chance(grounds: Grounds, score: Score, in_use: Preprocessing) -> float:

@@ -13,8 +13,16 @@ from keras import layers
 from kit import Classifier, Preprocessing, samples
 from kit.classifier import store
 from kit.classifier.architecture import layers_of, weights_in
+from kit.classifier.training import adapt
 from kit.diagnosis import certain_checks, diagnose
-from kit.diagnosis.checks_network import check_determinism, check_head, check_nan, check_norms, check_trained
+from kit.diagnosis.checks_network import (
+    check_determinism,
+    check_head,
+    check_mode,
+    check_nan,
+    check_norms,
+    check_trained,
+)
 from tests import networks
 
 DATA = Path(__file__).parents[2] / "data"
@@ -88,6 +96,16 @@ def test_moving_averages_after_three_steps_are_named(tmp_path):
     assert (finding.cause, finding.verdict) == ("batchnorm_mode", "named")
     assert finding.evidence[-1].value == pytest.approx(0.99**3)
     assert "3 training steps" in finding.summary
+    classifier = Classifier.load(tmp_path / "model.keras", preprocessing=Preprocessing(size=(12, 12)))
+    photos = samples.photos("imagenet")[:8]
+    before, after = (
+        one.probabilities(photos).argmax(axis=1) for one in (classifier, adapt(classifier, photos))
+    )
+    changed = int((before != after).sum())
+    assert changed >= 1
+    for labels, value, said in ((before, -changed, "possible"), (after, changed, "named")):
+        told = check_mode(finding, classifier, photos, labels.tolist())
+        assert (told.evidence[-1].value, told.verdict) == (value, said)
 
 
 def test_a_few_more_steps_on_a_trained_network_are_not_accused(tmp_path):

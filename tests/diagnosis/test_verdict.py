@@ -60,6 +60,12 @@ def test_nothing_is_named_that_is_forbidden_or_leaves_the_pictures_away_from_tra
     assert verdict(grounds, scores(found, 9.0, veto=True), in_use) == "possible"
     assert verdict(grounds, scores(found, 9.0, at_home=False), in_use) == "possible"
     assert verdict(grounds, scores(found, 9.0, at_home=True), in_use) == "named"
+    met = grounds.evaluator.answers(grounds.photos, in_use).argmax(axis=1).tolist()
+    # 14 of 16 labels, or 4, are met without the change; 3 are few, and 3 wrong ones are many.
+    for wrong, count, said in ((2, 16, "possible"), (0, 4, "possible"), (0, 3, "named"), (3, 16, "named")):
+        labels = [(label + (place < wrong)) % 10 for place, label in enumerate(met[:count])]
+        labelled = Grounds.of(grounds.evaluator, in_use, grounds.photos[:count], labels)
+        assert verdict(labelled, scores(found, 9.0), in_use) == said
 
 
 def test_labels_alone_name_a_cause_where_chance_would_hardly_turn_as_many(
