@@ -206,8 +206,7 @@ def read(here: Pipeline, function: Function, photos: Sequence[Photo]) -> Reading
         return np.zeros((0, 1, 1)) if tensor is None else _image(tensor)
 
     for photo, theirs in (seen * REPEATS)[:REPEATS]:
-        again = made(photo)
-        if again.shape != theirs.shape or not np.allclose(again, theirs, atol=1e-3 * np.ptp(theirs)):
+        if not _close(made(photo), theirs, 1e-3):
             words = "function: is random, two calls on one image return different tensors, or none"
             return Reading(tuple(called), here, 0.0, (("function", words),))
     photo, theirs = seen[0]
@@ -223,6 +222,10 @@ def read(here: Pipeline, function: Function, photos: Sequence[Photo]) -> Reading
         same = SAME_LEVELS if way in _ARRAYS else DECODERS
         reading = replace(reading, levels=max([reading.levels, *(each for each in apart if each > same)]))
     return replace(reading, called=tuple(called))
+
+
+def _close(one: Float64, other: Float64, share: float) -> bool:
+    return one.shape == other.shape and np.allclose(one, other, atol=share * np.ptp(other))
 
 
 def _apart(there: Pipeline, photo: Photo, theirs: Float64) -> float:
@@ -244,8 +247,7 @@ def _plain(
     if here.cast is None and len(values) <= FEW_VALUES < len(own) and not np.any(values % 1):
         few = ", ".join(short(value) for value in values[:6])
         return "cast", f"cast: none here, to whole numbers after scaling there; only {few} are left"
-    close = faint.shape == theirs.shape and np.allclose(faint, theirs, atol=SAME_CONTRAST * np.ptp(theirs))
-    if close or (black.size and np.array_equal(black, white)):
+    if _close(faint, theirs, SAME_CONTRAST) or (black.size and np.array_equal(black, white)):
         return "scale", "scaling: the same for all images here, by the values of each image there"
     if not black.size or len({each.shape for each in flat}) > 1:
         return "tensor", "content: cannot tell, since the function takes no images of one colour"
@@ -345,15 +347,13 @@ def _read(here: Pipeline, seen: Sequence[tuple[Photo, Float64]], flat: Sequence[
 def _decoded(reading: Reading, seen: Sequence[tuple[Photo, Float64]]) -> Reading:
     """Add how files are decoded, by what a function makes of them and its reading of decoded images."""
     there = reading.there
-
-    def left(p: Pipeline) -> float:
-        return max(_apart(p, *pair) for pair in seen)
-
-    tried = (replace(there.decoding, **each) for each in _DECODINGS)
-    best = min([there, *(there.replace(decoding=each) for each in tried)], key=left)
-    words = f"files are decoded otherwise, off by {left(best):.2f} levels"
-    others = (("decode", words),) if left(best) > DECODERS else ()
-    return replace(reading, there=there if left(there) <= DECODERS else best, others=others)
+    tried = [there, *(there.replace(decoding=replace(there.decoding, **each)) for each in _DECODINGS)]
+    left = [max(_apart(each, *pair) for pair in seen) for each in tried]
+    if left[0] <= DECODERS:
+        return reading
+    words = f"files are decoded otherwise, off by {min(left):.2f} levels"
+    others = (("decode", words),) if min(left) > DECODERS else ()
+    return replace(reading, there=tried[int(np.argmin(left))], others=others)
 
 
 def _scaled(here: Pipeline, slope: Float64, offset: Float64) -> dict[str, Any]:
