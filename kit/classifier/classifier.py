@@ -454,10 +454,11 @@ def _reopened(
     return opened if added is None else opened.with_reference(replace(opened.reference, contents=added))
 
 
-def check_first(value: object, call: str) -> None:
-    """Raise a TypeError that names the order of arguments in a call, unless its first is a classifier."""
+def check_first(value: object) -> None:
+    """Raise a TypeError for what is no classifier."""
     if not isinstance(value, Classifier):
-        raise TypeError(f"Expected a Classifier, received {type(value).__name__}; write {call}")
+        received = type(value).__name__
+        raise TypeError(f"Expected a Classifier, received {received}; see kit.Classifier.load")
 
 
 def known_preprocessing(classifier: Classifier) -> Preprocessing:

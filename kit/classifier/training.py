@@ -211,7 +211,7 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
         A network without BatchNormalization, no images or too many at once, a negative prior, or no known
         preprocessing.
     """
-    check_first(classifier, "kit.adapt(classifier, photos)")
+    check_first(classifier)
     chosen = as_photos(photos, allow_empty=False)
     kept = number("prior", prior)
     if kept < 0:

@@ -84,7 +84,7 @@ def diagnose(
         No classifier, no preprocessing, no image, a reference of fewer than ten tensors, or labels or sizes
         that do not fit.
     """
-    check_first(classifier, "kit.diagnose(classifier, photos, labels)")
+    check_first(classifier)
     chosen = as_photos(photos, allow_empty=False)
     if preprocess is not None:
         classifier = classifier.using(as_preprocessing(classifier, chosen, preprocess))

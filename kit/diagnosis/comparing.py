@@ -166,7 +166,7 @@ def compare(
     TypeError, ValueError
         No classifier, no images, another number of classes or labels.
     """
-    check_first(first, "kit.compare(first, second, photos)")
+    check_first(first)
     used, names = known_preprocessing(first), first.class_names
     form = _form(first, second)
     opened = as_photos(photos, allow_empty=False)

@@ -106,7 +106,7 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
     TypeError, ValueError
         Arguments in another order, no function, an unknown preprocessing, or no photo.
     """
-    check_first(classifier, "kit.check(classifier, photos, function)")
+    check_first(classifier)
     if not callable(function):
         kind = type(function).__name__
         raise TypeError(f"Expected a function, received {kind}; call kit.check(classifier, photos, function)")

@@ -98,7 +98,7 @@ class Explorer(anywidget.AnyWidget):
         cases: str | PathLike[str] = "cases",
         tries: Mapping[str, Settings] | None = None,
     ) -> None:
-        check_first(classifier, "kit.Explorer(classifier, photos, labels)")
+        check_first(classifier)
         opened = as_photos(photos, allow_empty=False)
         expected = class_indices(labels, classifier.class_names, len(opened))
         self._lock = threading.RLock()

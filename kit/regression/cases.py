@@ -336,7 +336,7 @@ def pin(
     TypeError, ValueError
         No image, no such class, or no preprocessing is known.
     """
-    check_first(classifier, "kit.pin(folder, classifier, photo)")
+    check_first(classifier)
     opened = load_image(photo)
     steps = known_preprocessing(classifier) if preprocessing is None else preprocessing
     row, observed = observe(classifier, opened, perturbation, steps)

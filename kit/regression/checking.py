@@ -196,7 +196,7 @@ def check_cases(
         A case changed, or cannot be run, and `raise_on_moved` is true; its text is one paragraph.
     """
     if classifier is not None:
-        check_first(classifier, "kit.check_cases(folder, classifier)")
+        check_first(classifier)
     place = Path(folder)
     found = folders.paths(place)
     if not found:

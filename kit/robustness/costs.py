@@ -78,7 +78,7 @@ def fault_costs(
     ValueError
         If the preprocessing is unknown, or the labels do not fit the photos.
     """
-    check_first(classifier, "kit.fault_costs(classifier, photos, labels)")
+    check_first(classifier)
     photos = as_photos(photos)
     trained = known_preprocessing(classifier)
     truth = known_classes(labels, classifier.class_names, len(photos))

@@ -47,7 +47,7 @@ def flip(classifier: Classifier, photo: Source, parameter: str, low: float, high
         An unknown parameter, one that is only on or off, values outside its bounds, or an image that cannot
         be read.
     """
-    check_first(classifier, "flip(classifier, photo, parameter, low, high)")
+    check_first(classifier)
     known("parameter", parameter, [name for name, each in PARAMETERS.items() if each.kind != "switch"])
     whole = PARAMETERS[parameter].kind == "whole"
     finest = 1 if whole else PARAMETERS[parameter].step / 10

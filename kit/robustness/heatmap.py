@@ -94,7 +94,7 @@ def heatmap(
     TypeError, ValueError
         No classifier, no such class, or an image that cannot be prepared.
     """
-    check_first(classifier, "kit.heatmap(classifier, photo)")
+    check_first(classifier)
     (index,) = class_indices([label], classifier.class_names, 1)
     tensor = classifier.tensor(photo)
     rows, inside = classifier.inside(tensor)

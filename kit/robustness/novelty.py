@@ -103,7 +103,7 @@ def fit_novelty(
         No training images, too few held-back ones, images that cannot be prepared, or a network that cannot
         be compiled or has no feature map.
     """
-    check_first(classifier, "kit.fit_novelty(classifier, training, held_back)")
+    check_first(classifier)
     others = as_photos(held_back)
     if len(others) < FEWEST:
         raise ValueError(f"Expected at least {FEWEST} held-back images, received {len(others)}; give more")
@@ -113,7 +113,7 @@ def fit_novelty(
 
 def novelty_of(classifier: Classifier) -> Novelty | None:
     """Return what a classifier carries, from its file or `attached`; None if none was fitted for it."""
-    check_first(classifier, "kit.novelty_of(classifier)")
+    check_first(classifier)
     held_back = classifier.reference.arrays("novelty").get("held_back", np.empty(0)).ravel()
     with suppress(ValueError):
         if classifier.reference.neighbours is not None and len(held_back) >= FEWEST:

@@ -275,7 +275,7 @@ def sweep(
         Arguments of another kind, labels that do not fit, an unknown preprocessing, or a pool of processes
         that forks.
     """
-    check_first(classifier, "kit.sweep(classifier, photos, perturbations)")
+    check_first(classifier)
     known_preprocessing(classifier)
     pictures = held(photos)
     axes, listed = expand(perturbations)

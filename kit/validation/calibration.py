@@ -297,7 +297,7 @@ def calibrate(
     TypeError, ValueError
         No preprocessing, fewer than 20 images, labels that do not fit, or settings out of range.
     """
-    check_first(classifier, "kit.calibrate(classifier, photos, labels)")
+    check_first(classifier)
     chosen = as_photos(photos)
     truth = known_classes(labels, classifier.class_names, len(chosen))
     if len(chosen) < FEWEST:

@@ -218,7 +218,7 @@ def mistakes(
     TypeError, ValueError
         Arguments of another kind, no image that can be read, or labels or folders that name no class.
     """
-    check_first(classifier, "kit.mistakes(classifier, folder)")
+    check_first(classifier)
     known_preprocessing(classifier)
     pictures, names = held(photos), classifier.class_names
     truth = known_classes(_folders(pictures, names) if labels is None else labels, names, len(pictures))

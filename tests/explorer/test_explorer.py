@@ -201,7 +201,7 @@ def test_constructor_says_what_is_missing(classifier, pair):
         Explorer(classifier, pair, tries={"noise 60": {"nois": 60}})
     with pytest.raises(TypeError, match="photo_size"):
         Explorer(classifier, pair, photo_size=3)
-    with pytest.raises(TypeError, match=r"Expected a Classifier, received str; write kit\.Explorer"):
+    with pytest.raises(TypeError, match=r"Expected a Classifier, received str; see kit"):
         Explorer("my_model.keras", pair)
 
 
