@@ -5,7 +5,7 @@ The page sends its newest settings once the reply to the last has come, so a dra
 
 import threading
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent import futures
 from dataclasses import replace
 from os import PathLike
@@ -32,8 +32,6 @@ from kit.perturbation import Perturbation, noise_field
 from kit.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from kit.diagnosis import Diagnosis
 
 
@@ -117,14 +115,14 @@ class Explorer(anywidget.AnyWidget):
         self._request = ""
         self._rows: Iterator[Float32] = iter(())
         self.diagnosis: Diagnosis | None = None
-        self._asked_about: Settings = {}
+        self._about: Settings = {}
         for photo, label in zip(opened, expected, strict=True):
             self._shelf.add(photo, label)
         self._tries = {name: self._checked(one) for name, one in (tries or {}).items()}
         first = next((one["photo"] for one in self._tries.values()), next(iter(self._shelf)))
         self._shown = self._compute(views.neutral(first))
         super().__init__(settings=views.neutral(first))
-        self._refresh_panel()
+        self._refresh()
         self.on_msg(self._on_message)
 
     def __repr__(self) -> str:
@@ -194,7 +192,7 @@ class Explorer(anywidget.AnyWidget):
         photo = load_image(source, name=name)
         with self._lock:
             added = self._shelf.add(photo, expected, added=True)
-            self._refresh_panel()
+            self._refresh()
             self._show(added)
 
     def remove(self, name: str) -> None:
@@ -203,9 +201,9 @@ class Explorer(anywidget.AnyWidget):
             if not self._shelf[known("photo", name, self._shelf)].added:
                 raise ValueError(f"Expected an added image, received {name!r}, which came with the explorer")
             del self._shelf[name]
-            if self._asked_about.get("photo") == name:
-                self.diagnosis, self._asked_about = None, {}
-            self._refresh_panel()
+            if self._about.get("photo") == name:
+                self.diagnosis, self._about = None, {}
+            self._refresh()
             if self.settings["photo"] == name:
                 self._show(next(iter(self._shelf)))
 
@@ -227,7 +225,7 @@ class Explorer(anywidget.AnyWidget):
         # moved the explorer that is the main one, and the page would wait for every cell still to run.
         getattr(self.comm, "__dict__", {}).pop("_reply_subshell_id", None)
 
-    def _refresh_panel(self) -> None:
+    def _refresh(self) -> None:
         told = {"latency": self._latency, "tries": list(self._tries.items())}
         self._panel = replies.panel(self._bench, self._shelf, self._ahead) | told
 
@@ -245,7 +243,7 @@ class Explorer(anywidget.AnyWidget):
         return self._bench.view(entry.photo, settings, reference, entry.label)
 
     @traitlets.validate("settings")
-    def _validate_settings(self, proposal: dict[str, Any]) -> Settings:
+    def _validate(self, proposal: dict[str, Any]) -> Settings:
         try:
             return self._checked(proposal["value"])
         except (TypeError, ValueError) as error:
@@ -335,7 +333,7 @@ class Explorer(anywidget.AnyWidget):
         [entry.label] = class_indices([label or None], self.classifier.class_names, 1)
         if entry.reference is not None:
             entry.reference = replace(entry.reference, label=entry.label)
-        self._refresh_panel()
+        self._refresh()
         self._update()
 
     def _take_judge(self, settings: Settings, photos: list[Any]) -> None:
@@ -417,7 +415,7 @@ class Explorer(anywidget.AnyWidget):
         else:
             with self._lock:
                 if view.settings["photo"] in self._shelf:  # nothing is kept of one that was removed meanwhile
-                    self.diagnosis, self._asked_about = diagnosis, view.settings | {"where": None}
+                    self.diagnosis, self._about = diagnosis, view.settings | {"where": None}
                 if diagnosis.corrected is not None and not self.settings["fix"]:
                     self._bench = replace(self._bench, fixed=diagnosis.corrected)
             self.send(first | explained, pictures)
@@ -433,7 +431,7 @@ class Explorer(anywidget.AnyWidget):
         view = self.view
         if view.label is None:
             raise ValueError("Expected a label to pin, received none; say what it shows with It is …")
-        found = self.diagnosis if self._asked_about == view.settings | {"where": None} else None
+        found = self.diagnosis if self._about == view.settings | {"where": None} else None
         fix = None if found is None else found.corrected
         path = pin(
             self._cases,

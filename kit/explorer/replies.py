@@ -250,7 +250,7 @@ def shown(view: View) -> tuple[dict[str, Any], bytes]:
     The places of a heat map follow them.
     """
     seen, (heat, places) = view.seen, where(view)
-    message = {
+    return {
         "settings": view.settings,
         "bars": views.bars(view),
         "answer": views.answer(view),
@@ -261,8 +261,7 @@ def shown(view: View) -> tuple[dict[str, Any], bytes]:
         "about": ", ".join((f"{view.source.size[1]} × {view.source.size[0]} pixels", *view.source.notes)),
         "input": {"height": seen.shape[0], "width": seen.shape[1]},
         "where": heat,
-    }
-    return message, seen.tobytes() + places
+    }, seen.tobytes() + places
 
 
 @dataclass(eq=False)

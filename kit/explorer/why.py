@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from kit._arrays import Float32
 from kit.classifier import Classifier
-from kit.diagnosis import STAGES, Diagnosis, Finding, Fix, diagnose
+from kit.diagnosis import STAGES, Diagnosis, Fix, diagnose
 from kit.explorer import view as views
 from kit.explorer.view import CHOICES, Settings, View, called, changed_settings, neutral, percent, words
 from kit.perturbation import PARAMETERS
@@ -148,8 +147,11 @@ def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes
     The images, uint8 RGB, are what the model gets and what it was trained to see.
     """
     right = diagnosis.corrected
-    if right is not None and _alike(view.base.apply(view.photo), right.apply(view.photo)):
-        right = view.base
+    if right is not None:
+        one, other = view.base.apply(view.photo), right.apply(view.photo)
+        # The same to a model, as (x - 127) / 128 and x / 127.5 - 1 are.
+        if one.shape == other.shape and np.abs(one - other).max() <= 0.02 * np.ptp(other):
+            right = view.base
     after = None if right is None else _prepared(view, right)
     fix = Fix("") if diagnosis.best is None else diagnosis.best.fix
     shown = [finding for finding in diagnosis.findings if finding.verdict in {"named", "possible"}]
@@ -161,7 +163,14 @@ def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes
         "headline": _headline(diagnosis, view, after),
         "notes": list(map(plain, diagnosis.notes)),
         "judged": plain(diagnosis.judged_by),
-        "findings": list(map(_row, shown)),
+        "findings": [
+            {
+                "title": f"{'' if one.verdict == 'named' else 'possible: '}{plain(one.cause)}",
+                "summary": plain(one.summary),
+                "evidence": [list(map(plain, part.cells())) for part in one.evidence],
+            }
+            for one in shown
+        ],
         # Nothing is ruled out above a prediction that is known to be wrong.
         "ruledOut": [] if view.wrong or view.altered else dismissed,
         "fix": plain(fix.text),
@@ -177,11 +186,6 @@ def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes
 def _prepared(view: View, right: Preprocessing) -> View:
     settings = view.settings | dict.fromkeys(STEPS, "") | {"fix": False}
     return replace(view.bench, trained=right).view(view.original, settings, view.untouched, view.label)
-
-
-def _alike(one: Float32, other: Float32) -> bool:
-    """Return whether a model sees the same, as in (x - 127) / 128 and x / 127.5 - 1."""
-    return one.shape == other.shape and float(np.abs(one - other).max()) <= 0.02 * float(np.ptp(other))
 
 
 def plain(text: str) -> str:
@@ -222,11 +226,3 @@ def _named(cause: str, view: View, after: View | None) -> str:
         return f"Not as in training: {cause}. Fixing it does not change the prediction here"
     correct = "This prediction is correct, yet not" if after.wrong and not view.wrong else "Not"
     return f"{correct} as in training: {cause}. Fixing it gives {called(after)}"
-
-
-def _row(finding: Finding) -> dict[str, Any]:
-    return {
-        "title": f"{'' if finding.verdict == 'named' else 'possible: '}{plain(finding.cause)}",
-        "summary": plain(finding.summary),
-        "evidence": [list(map(plain, part.cells())) for part in finding.evidence],
-    }

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
@@ -60,7 +61,7 @@ def _altered(photo: Photo, pixels: Pixels) -> Photo:
     return Photo(pixels, photo.name, photo.decoding, photo.notes)
 
 
-def _through_pillow(function: Callable[[Image.Image, float], Image.Image]) -> Apply:
+def _pillow(function: Callable[[Image.Image, float], Image.Image]) -> Apply:
     return lambda photo, strength: _altered(
         photo, np.asarray(function(Image.fromarray(photo.pixels), strength))
     )
@@ -100,7 +101,7 @@ def _resized(across: float, down: float) -> Apply:
         width, height = image.width * factor**across, image.height * factor**down
         return image.resize((max(round(width), 1), max(round(height), 1)), Image.Resampling.BICUBIC)
 
-    return _through_pillow(resize)
+    return _pillow(resize)
 
 
 def _cropped(across: int, down: int) -> Apply:
@@ -108,40 +109,40 @@ def _cropped(across: int, down: int) -> Apply:
         left, top = image.width * (1 - part) / 2 * across, image.height * (1 - part) / 2 * down
         return image.crop((round(left), round(top), round(image.width - left), round(image.height - top)))
 
-    return _through_pillow(cut)
+    return _pillow(cut)
 
 
-_COLOUR = _through_pillow(lambda image, factor: ImageEnhance.Color(image).enhance(factor))
-_SHARPEN = _through_pillow(lambda image, percent: image.filter(ImageFilter.UnsharpMask(2, round(percent), 0)))
+_COLOUR = _pillow(lambda image, factor: ImageEnhance.Color(image).enhance(factor))
+_SHARPEN = _pillow(lambda image, percent: image.filter(ImageFilter.UnsharpMask(2, round(percent), 0)))
 _RATIO, _REST = "red over blue", "green over the rest"
 _LESS, _MORE = (0.85, 0.6, 0.3), (1.15, 1.5, 2.2)
 _GAINS, _LOSSES = (1.05, 1.15, 1.4), (0.95, 0.87, 0.71)
 
-_TABLE = (
-    Alteration("darker", "brightness", _LESS, _perturbed("brightness")),
-    Alteration("brighter", "brightness", _MORE, _perturbed("brightness")),
-    Alteration("flatter", "contrast", _LESS, _perturbed("contrast")),
-    Alteration("harder", "contrast", _MORE, _perturbed("contrast")),
-    Alteration("warmer", "warmth", _GAINS, _warmed, _RATIO),
-    Alteration("cooler", "warmth", _LOSSES, _warmed, _RATIO),
-    Alteration("greener", "tint", _GAINS, _greened, _REST),
-    Alteration("more magenta", "tint", _LOSSES, _greened, _REST),
-    Alteration("paler", "saturation", (0.8, 0.4, 0), _COLOUR),
-    Alteration("more colourful", "saturation", (1.2, 1.6, 2.5), _COLOUR),
-    Alteration("blurred", "sharpness", (0.5, 1, 2.5), _perturbed("blur"), "px", 0, "sharper"),
-    Alteration("sharpened", "sharpness", (50, 120, 300), _SHARPEN, "% of an unsharp mask", 0),
-    Alteration("noisy", "noise", (2, 8, 25), _noised, "levels", 0, "cleaner"),
-    Alteration("grainy", "noise", (2, 8, 25), _grained, "levels of grey noise", 0, "less grainy"),
-    Alteration("compressed", "blocking", (90, 60, 15), _saved, "JPEG quality", 100, "less compressed"),
-    Alteration("reduced", "size", (0.8, 0.5, 0.25), _resized(1, 1)),
-    Alteration("enlarged", "size", (1.25, 2, 4), _resized(1, 1)),
-    Alteration("cropped", "size", (0.9, 0.7, 0.5), _cropped(1, 1)),
-    Alteration("squeezed", "aspect", (0.85, 0.65, 0.4), _resized(0.5, -0.5)),
-    Alteration("stretched", "aspect", (1.2, 1.6, 2.5), _resized(0.5, -0.5)),
-    Alteration("narrower", "aspect", (0.9, 0.75, 0.5), _cropped(1, 0)),
-    Alteration("wider", "aspect", (0.9, 0.75, 0.5), _cropped(0, 1)),
+_TABLE: tuple[tuple[Any, ...], ...] = (
+    ("darker", "brightness", _LESS, _perturbed("brightness")),
+    ("brighter", "brightness", _MORE, _perturbed("brightness")),
+    ("flatter", "contrast", _LESS, _perturbed("contrast")),
+    ("harder", "contrast", _MORE, _perturbed("contrast")),
+    ("warmer", "warmth", _GAINS, _warmed, _RATIO),
+    ("cooler", "warmth", _LOSSES, _warmed, _RATIO),
+    ("greener", "tint", _GAINS, _greened, _REST),
+    ("more magenta", "tint", _LOSSES, _greened, _REST),
+    ("paler", "saturation", (0.8, 0.4, 0), _COLOUR),
+    ("more colourful", "saturation", (1.2, 1.6, 2.5), _COLOUR),
+    ("blurred", "sharpness", (0.5, 1, 2.5), _perturbed("blur"), "px", 0, "sharper"),
+    ("sharpened", "sharpness", (50, 120, 300), _SHARPEN, "% of an unsharp mask", 0),
+    ("noisy", "noise", (2, 8, 25), _noised, "levels", 0, "cleaner"),
+    ("grainy", "noise", (2, 8, 25), _grained, "levels of grey noise", 0, "less grainy"),
+    ("compressed", "blocking", (90, 60, 15), _saved, "JPEG quality", 100, "less compressed"),
+    ("reduced", "size", (0.8, 0.5, 0.25), _resized(1, 1)),
+    ("enlarged", "size", (1.25, 2, 4), _resized(1, 1)),
+    ("cropped", "size", (0.9, 0.7, 0.5), _cropped(1, 1)),
+    ("squeezed", "aspect", (0.85, 0.65, 0.4), _resized(0.5, -0.5)),
+    ("stretched", "aspect", (1.2, 1.6, 2.5), _resized(0.5, -0.5)),
+    ("narrower", "aspect", (0.9, 0.75, 0.5), _cropped(1, 0)),
+    ("wider", "aspect", (0.9, 0.75, 0.5), _cropped(0, 1)),
 )
-ALTERATIONS: Mapping[str, Alteration] = {item.name: item for item in _TABLE}
+ALTERATIONS: Mapping[str, Alteration] = {row[0]: Alteration(*row) for row in _TABLE}
 """Every alteration by its name."""
 
 

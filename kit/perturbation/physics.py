@@ -27,7 +27,7 @@ NOISE_CACHE_BYTES = 64 << 20
 # 128 KiB of float32 at a time stay in the processor's second-level cache, which halves the time.
 _CHUNK = 32_768
 _fields: dict[int, Int16] = {}
-_fields_lock = Lock()
+_lock = Lock()
 
 
 def noise_field(seed: int, count: int) -> Int16:
@@ -36,7 +36,7 @@ def noise_field(seed: int, count: int) -> Int16:
     `seed` is that of `numpy.random.default_rng`; a shorter field is the beginning of a longer one. Fields of
     recent seeds are kept and shared, up to `NOISE_CACHE_BYTES` in total.
     """
-    with _fields_lock:
+    with _lock:
         field = _fields.pop(seed, None)
         if field is None or field.size < count:
             field = _draw(seed, count)
@@ -57,8 +57,7 @@ def _draw(seed: int, count: int) -> Int16:
 
 def derived_seed(seed: int, purpose: str) -> int:
     """Return a seed that belongs to `seed` and `purpose` alone, by `numpy.random.SeedSequence`."""
-    words = np.random.SeedSequence((seed, crc32(purpose.encode()))).generate_state(2, np.uint64)
-    return int(words[0])
+    return int(np.random.SeedSequence((seed, crc32(purpose.encode()))).generate_state(2, np.uint64)[0])
 
 
 def steps(seed: int, purpose: str, count: int) -> Int16:
@@ -68,7 +67,7 @@ def steps(seed: int, purpose: str, count: int) -> Int16:
 
 def normal(seed: int, purpose: str, shape: tuple[int, ...]) -> Float32:
     """Return standard normal samples: float32 of this shape, a copy."""
-    samples = steps(seed, purpose, int(np.prod(shape))).astype(np.float32)
+    samples = steps(seed, purpose, math.prod(shape)).astype(np.float32)
     samples /= NOISE_STEPS
     return samples.reshape(shape)
 
@@ -80,9 +79,7 @@ def uniform(seed: int, purpose: str, low: float, high: float) -> float:
 
 def to_pixels(values: Floats) -> Pixels:
     """Round half to even and clip to 0..255: uint8 of the same shape. Overwrites `values`."""
-    np.rint(values, out=values)
-    np.clip(values, 0, 255, out=values)
-    return values.astype(np.uint8)
+    return np.rint(values, out=values).clip(0, 255, out=values).astype(np.uint8)
 
 
 def through_pillow(pixels: Pixels, function: Callable[[Image.Image], Image.Image]) -> Pixels:
@@ -93,7 +90,7 @@ def through_pillow(pixels: Pixels, function: Callable[[Image.Image], Image.Image
 OCCLUDER = 128
 """Grey level of what hides a part of the image, as in Zeiler and Fergus (2014), arXiv 1311.2901."""
 
-_ELASTIC_REACH = 3  # standard deviations at which the smoothing ends
+_REACH = 3  # standard deviations at which the smoothing ends
 
 
 def flip_horizontal(pixels: Pixels, _value: bool) -> Pixels:
@@ -121,7 +118,7 @@ def elastic(pixels: Pixels, deviation: float, seed: int) -> Pixels:
     widths = [max(1.0, 0.01 * side) for side in (height, width)]
     moves = normal(seed, "elastic", (2, height, width))
     for axis, sigma in enumerate(widths, start=1):
-        moves = scipy.ndimage.gaussian_filter1d(moves, sigma, axis, mode="reflect", truncate=_ELASTIC_REACH)
+        moves = scipy.ndimage.gaussian_filter1d(moves, sigma, axis, mode="reflect", truncate=_REACH)
     # Smoothing takes from white noise the root of the squared weights; this gives it back.
     moves *= deviation / (_gain(widths[0]) * _gain(widths[1]))
     moves[0] += np.arange(height, dtype=np.float32)[:, None]
@@ -131,7 +128,7 @@ def elastic(pixels: Pixels, deviation: float, seed: int) -> Pixels:
 
 
 def _gain(sigma: float) -> float:
-    reach = int(_ELASTIC_REACH * sigma + 0.5)
+    reach = int(_REACH * sigma + 0.5)
     weights: Float32 = np.exp(-0.5 * (np.arange(-reach, reach + 1, dtype=np.float32) / sigma) ** 2)
     return float(np.sqrt((weights**2).sum()) / weights.sum())
 
@@ -331,7 +328,7 @@ def white_balance(pixels: Pixels, stops: float) -> Pixels:
     Factors on 8-bit values: under a gamma of 2.2 they are 2.2 times as many stops in the light itself.
     """
     gains = np.array([2**stops, 1, 2**-stops], np.float32)
-    return to_pixels(pixels.astype(np.float32) * gains)
+    return to_pixels(pixels * gains)
 
 
 def downscale(pixels: Pixels, factor: float) -> Pixels:

@@ -52,7 +52,7 @@ def plasma(seed: int, side: int, decay: float) -> Float32:
 
     Every halving of the step adds uniform noise that is ``decay ** 2`` times weaker: 1 is rough, 3 smooth.
     """
-    noise = _uniform_field(seed, "fog", (side, side))
+    noise = _uniform(seed, "fog", (side, side))
     clouds = np.zeros((side, side), np.float32)
     step, strength = side, 1.0
     while step >= 2:
@@ -122,7 +122,7 @@ def crystals(seed: int, shape: tuple[int, int]) -> Float32:
     """
     rows, columns = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     count = max(1, round(60 * shape[0] * shape[1] / SIDE**2))
-    centres = _uniform_field(seed, "crystals", (3, count)) / 2 + 0.5
+    centres = _uniform(seed, "crystals", (3, count)) / 2 + 0.5
     tree = scipy.spatial.cKDTree(np.stack([centres[0] * shape[0], centres[1] * shape[1]], axis=-1))
     wobble = _smooth(seed, "wobble", shape, 3.0)  # curves the borders between crystals
     nearest = tree.query(np.stack([rows + 6 * wobble[0], columns + 6 * wobble[1]], axis=-1).reshape(-1, 2))[1]
@@ -158,7 +158,7 @@ def _stretched(layer: Float32, pixels: Pixels) -> Float32:
     return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
 
 
-def _uniform_field(seed: int, purpose: str, shape: tuple[int, ...]) -> Float32:
+def _uniform(seed: int, purpose: str, shape: tuple[int, ...]) -> Float32:
     chances: Float32 = scipy.special.ndtr(normal(seed, purpose, shape))
     return 2 * chances - 1
 

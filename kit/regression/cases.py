@@ -98,7 +98,7 @@ class Observed:
                 raise TypeError(f"Expected the index of a class, received {place!r}")
             rows.append((place, instance("a class", name, str, "text"), fraction("a probability", share)))
         trace = (built(Left, "a step", each) for each in instance("trace", found.trace, list, "a list"))
-        return cls(tuple(rows), tuple(trace), _preprocessing(found.preprocessing))
+        return cls(tuple(rows), tuple(trace), _steps(found.preprocessing))
 
 
 @dataclass(frozen=True)
@@ -183,20 +183,14 @@ class Case:
         given = dict(instance("a case", parsed("a case", text), Mapping, "a JSON object"))
         if (named := given.pop("format", None)) != FORMAT:
             raise ValueError(f"Expected a case of the format {FORMAT!r}, received {named!r}")
-        for name in ("platforms", "owner"):  # of earlier versions, as some below
-            given.pop(name, None)
         refuse_unknown(given, [part.name for part in fields(cls)])
         try:
-            for name in ("engine", "novel"):
-                given["observed"].pop(name, None)
-            others = dict(given["expected"])
-            given["expected"] = others.pop("classes")
-            if any(others.values()):
-                raise ValueError(f"Expected classes alone, received {others} too; pin the image again")
             given["observed"] = Observed.from_dict(given["observed"])
+            refuse_unknown(given["expected"], ["classes"])
+            given["expected"] = given["expected"]["classes"]
             given["perturbation"] = built(Perturbation, "a part of a case", given["perturbation"])
             for name in ("preprocessing", "fault"):
-                given[name] = _preprocessing(given[name])
+                given[name] = _steps(given[name])
             return cls(**given)
         except (KeyError, AttributeError) as error:
             raise ValueError(f"Expected a whole case, received one without {error}") from error
@@ -206,7 +200,7 @@ def _plain(value: Any) -> dict[str, Any]:
     return value.to_dict() if isinstance(value, Preprocessing) else vars(value)
 
 
-def _preprocessing(data: Any) -> Preprocessing | None:
+def _steps(data: Any) -> Preprocessing | None:
     return None if data is None else Preprocessing.from_dict(data)
 
 

@@ -201,11 +201,11 @@ def check_cases(
     found = folders.paths(place)
     if not found:
         raise ValueError(f"Expected cases in {place.name!r}, received none; {MAKE_ONE}")
-    chosen = classifier if classifier is not None else _named_by(found)
+    chosen = classifier or _named_by(found)
     checked = [_check(chosen, path) for path in Steps(found, "Cases", "case", progress)]
     result = CheckedCases(chosen.name, tuple(checked))
     for one in result.moved if artefacts is not None else ():
-        _keep_difference(one, place, chosen, Path(str(artefacts)))
+        _keep(one, place, chosen, Path(str(artefacts)))
     if update:
         result = replace(result, cases=tuple(_accepted(one, place, chosen) for one in checked))
     if raise_on_moved and not result.holds:
@@ -302,7 +302,7 @@ def _accepted(one: Checked, folder: Path, classifier: Classifier) -> Checked:
     return replace(one, state="accepted", told="" if one.state == "fixed" else one.told)
 
 
-def _keep_difference(one: Checked, folder: Path, classifier: Classifier, target: Path) -> None:
+def _keep(one: Checked, folder: Path, classifier: Classifier, target: Path) -> None:
     """Write what the model sees with the settings of then, of now, and the difference, side by side."""
     if (case := one.case) is None or one.state == "unusable":
         return

@@ -246,7 +246,12 @@ def explanations(
             if two is not None and two.distance <= _HALF * step.distance:
                 step, limit = two, np.maximum(limit, _RELATIVE * (size + two.size))
         wanted = wanted & step.unsettled(left, limit)
-        found += _explanations(step, left, inverse)
+        alone = [float(_distances(left - moved, inverse)) for moved in step.apart]
+        parts = sorted(zip(alone, step.paths, step.places, strict=True), key=lambda part: part[0])
+        found += [
+            Explanation(path.alteration.name, path.opposite, float(path.strengths[place]))
+            for _, path, place in parts
+        ]
         left, size = left - step.moved, size + step.size
     # Filters that resize differ in what they do to texture.
     return tuple(found), wanted & ~_TEXTURE if (shifted & _SHAPE).any() else wanted
@@ -258,15 +263,6 @@ def _pairs(able: list[Path], first: list[Path]) -> Iterable[tuple[Path, Path]]:
         same = one.alteration.quantity == other.alteration.quantity or one.opposite != other.opposite
         if not same and (one in first or other in first):
             yield one, other
-
-
-def _explanations(step: Nearest, left: Float64, inverse: Float64) -> list[Explanation]:
-    alone = [float(_distances(left - moved, inverse)) for moved in step.apart]
-    parts = sorted(zip(alone, step.paths, step.places, strict=True), key=lambda part: part[0])
-    return [
-        Explanation(path.alteration.name, path.opposite, float(path.strengths[place]))
-        for _, path, place in parts
-    ]
 
 
 def _covariance(table: Float64) -> Float64:

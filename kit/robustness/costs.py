@@ -98,5 +98,5 @@ def fault_costs(
     distinct.pop(trained, None)
     steps = Steps(distinct.items(), "Measuring faults", "fault", progress)
     costs = [cost(fault.name, f"{STEPS[fault.step]}: {fault.title}", faulty) for faulty, fault in steps]
-    ordered = sorted(costs, key=lambda item: (item.right, item.probability))
-    return Costs((cost("", "as in training", trained), *ordered))
+    costs.sort(key=lambda item: (item.right, item.probability))
+    return Costs((cost("", "as in training", trained), *costs))

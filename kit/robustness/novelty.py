@@ -42,7 +42,8 @@ class Novelty:
 
         The ⌈(n + 1)(1 - `FALSE_POSITIVES`)⌉-th smallest held-back score, as in split conformal prediction.
         """
-        return float(self.held_back[len(self.held_back) - int((len(self.held_back) + 1) * FALSE_POSITIVES)])
+        count = len(self.held_back)
+        return float(self.held_back[count - int((count + 1) * FALSE_POSITIVES)])
 
     def scores(self, photos: Pictures) -> Float64:
         """Return the score of each photo (`kit.images.photo`), float64 (N,), higher for what is stranger."""
@@ -59,8 +60,9 @@ class Novelty:
 
         (1 + held-back images as high or higher) / (1 + held-back images).
         """
+        count = len(self.held_back)
         lower = np.searchsorted(self.held_back, np.asarray(scores, np.float32), side="left")
-        return np.asarray((1 + len(self.held_back) - lower) / (1 + len(self.held_back)), np.float64)
+        return np.asarray((1 + count - lower) / (1 + count), np.float64)
 
     def attached(self) -> Classifier:
         """Return the classifier carrying this, so that `Classifier.save` keeps it; nothing is copied."""

@@ -104,7 +104,7 @@ SHARE = 0.9
 distance lets most pass once they are letterboxed."""
 
 _PARTS = 5
-_LEAST_CONTRAST = 1e-3
+_CONTRAST = 1e-3
 _ROUNDING = 1e-6
 
 
@@ -140,11 +140,12 @@ class Profile:
         floors = _floors(profile, widths)
         rows = _rows(profile, features, widths, floors)
         # Neighbours may be copies of one image: they are left out together.
-        left_out = [
-            Gaussian.of_rows(np.delete(rows, part, axis=0)).distances(rows[part])
-            for part in np.array_split(np.arange(len(rows)), _PARTS)
-        ]
-        distances = np.concatenate(left_out)
+        distances = np.concatenate(
+            [
+                Gaussian.of_rows(np.delete(rows, part, axis=0)).distances(rows[part])
+                for part in np.array_split(np.arange(len(rows)), _PARTS)
+            ]
+        )
         logs = np.log(distances + 1e-12)
         limit = float(np.quantile(distances, SHARE))
         return cls(widths, floors, Gaussian.of_rows(rows), limit, float(logs.mean()), float(logs.std()))
@@ -171,4 +172,4 @@ def _floors(profile: Float64, widths: tuple[int, ...]) -> Float64:
     _, squares, variances = split(profile, widths)
     variance = variances.mean(axis=0)
     constant = variance <= _ROUNDING * squares.mean(axis=0)
-    return np.where(constant, np.nan, _LEAST_CONTRAST * variance)
+    return np.where(constant, np.nan, _CONTRAST * variance)

@@ -12,11 +12,11 @@ from kit.images.properties import in_blocks, luma, noise_mask
 from kit.perturbation.physics import jpeg_quality, to_pixels
 
 # Standard deviations below which a cosine coefficient is taken for noise.
-_NOISE_LIMIT = 2.7
+_LIMIT = 2.7
 # Pixels between one grid of blocks and the next.
 _STEP = 3
 # Power of what is not the image over that of the image, at all frequencies.
-_NOISE_SHARE = 4e-3
+_SHARE = 4e-3
 # Where the grids of JPEG begin that are laid over a compressed image, row and column.
 _GRIDS = ((0, 0), (2, 3), (4, 4), (5, 2), (1, 6), (6, 6), (3, 1), (4, 0), (0, 4))
 # What the mask of `noise_deviation` makes of a standard deviation of one in each channel; what it measures
@@ -59,14 +59,14 @@ def without_noise(pixels: Pixels, deviation: float) -> Pixels:
         for left in range(0, 8, _STEP):
             # The edges leave room for grids that begin later and end a block earlier.
             part = np.s_[..., top : top - 8, left : left - 8]
-            values, weight = _large_coefficients(noisy[part], _NOISE_LIMIT * deviation)
+            values, weight = _large(noisy[part], _LIMIT * deviation)
             total[part] += values
             weights[part] += weight
     inside = np.s_[..., 8 : 8 + height, 8 : 8 + width]
     return to_pixels((total[inside] / weights[inside]).transpose(1, 2, 0))
 
 
-def _large_coefficients(planes: Float32, limit: float) -> tuple[Float32, Float32]:
+def _large(planes: Float32, limit: float) -> tuple[Float32, Float32]:
     """Return three planes (3, H, W) without small coefficients, times a weight, and the weights (H, W)."""
     from scipy import fft
 
@@ -92,7 +92,7 @@ def without_blur(pixels: Pixels, radius: float) -> Pixels:
     soft = np.pad(pixels.astype(np.float32), (*edges, (0, 0)), "symmetric")
     squares = fft.fftfreq(shape[0])[:, None] ** 2 + fft.rfftfreq(shape[1]) ** 2
     passed = np.exp(-2 * (np.pi * radius) ** 2 * squares).astype(np.float32)[..., None]
-    spectrum = fft.rfft2(soft, axes=(0, 1)) * (passed / (passed**2 + np.float32(_NOISE_SHARE)))
+    spectrum = fft.rfft2(soft, axes=(0, 1)) * (passed / (passed**2 + np.float32(_SHARE)))
     sharp = fft.irfft2(spectrum, shape, axes=(0, 1))[edge : edge + height, edge : edge + width]
     return to_pixels(np.ascontiguousarray(sharp))
 

@@ -31,7 +31,7 @@ MOST = 1000
 KEPT = (64, 256)
 """Images, large and small ones, that are kept for asking the classifier."""
 
-_KEPT_PIXELS = 1 << 22
+_PIXELS = 1 << 22
 
 _SEED = 0
 
@@ -88,7 +88,15 @@ class Shift(Result):
         return Table(head, map(_cells, self.findings), "<>>>><")
 
     def _report(self) -> Iterable[str | Result]:
-        yield self._headline()
+        names = ", ".join(QUANTITIES[finding.quantity].label for finding in self.shifted)
+        said = {
+            "cannot_tell": f"cannot tell, it takes {FEWEST} on each side",
+            "other_classes": "the classes differ, the images of each class do not",
+            "unchanged": "no measured quantity is shifted",
+            "shifted": f"shifted in {names}",
+        }
+        photos = f"{self.photos} photo{'s' * (self.photos != 1)}"
+        yield f"{photos} compared with {self.training} training images: {said[self.verdict]}."
         yield from (f"Note: {note}" for note in self.notes)
         if self.findings:
             yield self.table()
@@ -100,17 +108,6 @@ class Shift(Result):
             yield f"Predictions: {_ANSWERED[self.answers.verdict]} ({self.answers.summary})."
         if self.unreadable:
             yield f"Not readable: {names_of(self.unreadable)}."
-
-    def _headline(self) -> str:
-        names = ", ".join(QUANTITIES[finding.quantity].label for finding in self.shifted)
-        said = {
-            "cannot_tell": f"cannot tell, it takes {FEWEST} on each side",
-            "other_classes": "the classes differ, the images of each class do not",
-            "unchanged": "no measured quantity is shifted",
-            "shifted": f"shifted in {names}",
-        }
-        photos = f"{self.photos} photo{'s' * (self.photos != 1)}"
-        return f"{photos} compared with {self.training} training images: {said[self.verdict]}."
 
     __repr__ = Result.__str__
 
@@ -170,7 +167,7 @@ def gather(
             answer = -1 if classifier is None else int(classifier.probabilities([photo])[0].argmax())
             done.append((measured_rows([photo])[0], answer))
             pixels += photo.pixels[..., 0].size
-            if len(photos) < (KEPT[1] if pixels <= _KEPT_PIXELS else KEPT[0]):
+            if len(photos) < (KEPT[1] if pixels <= _PIXELS else KEPT[0]):
                 photos.append(photo)
     rows = np.array([row for row, _ in done], np.float64).reshape(-1, len(QUANTITIES))
     answers = np.array([answer for _, answer in done], np.int64)

@@ -7,7 +7,6 @@ from concurrent.futures import (
     FIRST_COMPLETED,
     Executor,
     Future,
-    ProcessPoolExecutor,
     ThreadPoolExecutor,
     wait,
 )
@@ -107,11 +106,11 @@ class Shared:
         self.classifier = classifier
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _opened_once, (pickle.dumps(self.classifier),)
+        return _opened, (pickle.dumps(self.classifier),)
 
 
 @lru_cache(maxsize=2)
-def _opened_once(pickled: bytes) -> Shared:
+def _opened(pickled: bytes) -> Shared:
     return Shared(pickle.loads(pickled))  # noqa: S301 (made by Shared.__reduce__, as part of the same pickle)
 
 
@@ -136,7 +135,7 @@ def run(
     the caller stops, is cancelled.
     """
     # Private, and the only way to know; without it, nothing is refused.
-    context = getattr(executor, "_mp_context", None) if isinstance(executor, ProcessPoolExecutor) else None
+    context = getattr(executor, "_mp_context", None)
     if context is not None and context.get_start_method() == "fork":
         advice = "give it mp_context=multiprocessing.get_context('spawn')"
         raise ValueError(f"Expected a process pool that spawns, received one that forks; {advice}")

@@ -49,7 +49,7 @@ def fit_temperature(rows: Floats, labels: Int64) -> float:
             -scipy.special.log_softmax(scores / np.exp(log_temperature), axis=1)[picture, truth].mean()
         )
 
-    bounds = (float(np.log(LOWEST)), float(np.log(HIGHEST)))
+    bounds = np.log(LOWEST), np.log(HIGHEST)
     found = scipy.optimize.minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-8})
     return float(np.exp(found.x))
 
@@ -162,31 +162,31 @@ def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 100
     own = np.maximum(values[truth], _SMALLEST)
     # One on an edge belongs to the lower bin, as in Guo et al. 2017.
     places = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidences)
-    each_once = np.ones(count)
+    once = np.ones(count)
     metrics: dict[str, Callable[[Float64], float]] = {
-        "accuracy": _share(hits, each_once),
-        "confidence": _share(confidences, each_once),
+        "accuracy": _share(hits, once),
+        "confidence": _share(confidences, once),
         "ece": lambda counts: _error(places, counts * (hits - confidences)),
-        "brier": _share(((values - truth) ** 2).sum(axis=1), each_once),
-        "nll": _share(-np.log(own), each_once),
+        "brier": _share(((values - truth) ** 2).sum(axis=1), once),
+        "nll": _share(-np.log(own), once),
         "sure_errors": _share(~hits & (confidences > SURE), ~hits),
     }
     rng = np.random.default_rng(seed)
     samples = (rng.integers(0, count, count) for _ in range(resamples))
     counted = (np.bincount(each, minlength=count).astype(np.float64) for each in samples)
     drawn = np.array([[metric(counts) for metric in metrics.values()] for counts in counted])
-    estimates = {
-        name: _interval(metric(each_once), each, basic=name == "ece")
+    found = {
+        name: _interval(metric(once), each, basic=name == "ece")
         for (name, metric), each in zip(metrics.items(), drawn.T, strict=True)
     }
     rng = np.random.default_rng(seed)
     # With predictions that are correct as often as the confidences say.
     by_chance = ((rng.random(count) < confidences) - confidences for _ in range(resamples))
     chance = np.array([_error(places, gaps) for gaps in by_chance])
-    if estimates["ece"].value <= np.quantile(chance, LEVEL):
-        estimates["ece"] = replace(estimates["ece"], low=0.0)
+    if found["ece"].value <= np.quantile(chance, LEVEL):
+        found["ece"] = replace(found["ece"], low=0.0)
     diagram = tuple(_diagram(places, bins, confidences, hits))
-    return Metrics(pictures=count, ece_by_chance=float(chance.mean()), bins=diagram, **estimates)
+    return Metrics(pictures=count, ece_by_chance=float(chance.mean()), bins=diagram, **found)
 
 
 def _diagram(places: Int64, bins: int, confidences: Float64, hits: Bools) -> Iterator[Bin]:
@@ -302,14 +302,16 @@ def calibrate(
     truth = known_classes(labels, classifier.class_names, len(chosen))
     if len(chosen) < FEWEST:
         raise ValueError(f"Expected at least {FEWEST} images, received {len(chosen)}; give more")
-    rows = _probabilities(classifier, chosen, progress)
+    parts = [chosen[start : start + _AT_ONCE] for start in range(0, len(chosen), _AT_ONCE)]
+    steps = Steps(parts, "Predicting", f" × {_AT_ONCE} images", progress)
+    rows = np.concatenate([classifier.probabilities(part) for part in steps])
     fitting = half_of(truth, seed)
     judged = ~fitting
     temperature, unsure = _determined(rows[fitting], truth[fitting])
     tempered = classifier.tempered(temperature)
     reported, right = rows[judged], truth[judged]
-    parts = (rows, truth), (reported, right), (tempered.calibrated(reported), right)
-    whole, before, after = (measure(*part, resamples=resamples, seed=seed) for part in parts)
+    sides = (rows, truth), (reported, right), (tempered.calibrated(reported), right)
+    whole, before, after = (measure(*part, resamples=resamples, seed=seed) for part in sides)
     notes = (*_copied(classifier, chosen), *unsure, *_notes(before))
     fitted, others = int(fitting.sum()), int(judged.sum())
     return Calibration(tempered, temperature, fitted, others, whole, before, after, notes)
@@ -356,9 +358,3 @@ def half_of(labels: Int64, seed: int) -> Bools:
     chosen = np.zeros(len(labels), np.bool_)
     chosen[order[1::2]] = True
     return chosen
-
-
-def _probabilities(classifier: Classifier, photos: Sequence[Photo], progress: Progress) -> Float32:
-    parts = [photos[start : start + _AT_ONCE] for start in range(0, len(photos), _AT_ONCE)]
-    steps = Steps(parts, "Predicting", f" × {_AT_ONCE} images", progress)
-    return np.concatenate([classifier.probabilities(part) for part in steps])

@@ -25,7 +25,7 @@ from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 from kit.validation.label_errors import label_errors
 from kit.validation.slices import MEASURED, Slice, measured, slices
 
-KEPT, _PROBABILITIES = 10, 1 << 23
+KEPT, _CELLS = 10, 1 << 23
 """Most probable classes of an image that are kept at least; of few images more."""
 MOST = 1000
 """Images that are measured at most, chosen at random."""
@@ -100,12 +100,12 @@ class Mistakes(Result):
     @cached_property
     def wrong(self) -> tuple[Mistake, ...]:
         """The mistakes, the most confident first."""
-        return self._confident(self._wrong)
+        return self._surest(self._wrong)
 
     def cell(self, label: int | str, predicted: int | str) -> tuple[Mistake, ...]:
         """Return the images of a cell of the confusion matrix, the most confident first."""
         row, column = class_indices([label, predicted], self.classifier.class_names, 2)
-        return self._confident((self.labels == row) & (self.predicted == column))
+        return self._surest((self.labels == row) & (self.predicted == column))
 
     @cached_property
     def doubtful(self) -> tuple[Mistake, ...]:
@@ -125,7 +125,7 @@ class Mistakes(Result):
         known = ~np.isnan(rows[:, 0])
         return slices(rows[known], self._wrong[known], self.labels[known])
 
-    def _confident(self, among: Bools) -> tuple[Mistake, ...]:
+    def _surest(self, among: Bools) -> tuple[Mistake, ...]:
         (places,) = np.nonzero(among)
         return self._listed(places[np.argsort(-self.found[places, 1], kind="stable")])
 
@@ -172,8 +172,12 @@ class Mistakes(Result):
         yield self.table()
         for title, shown in (("The surest mistakes", self.wrong), ("Labels that look wrong", self.doubtful)):
             rows = [(one.name, *one[2:4], f"{one.probability:.0%}") for one in shown[:SHOWN]]
-            head = "image", "label", "predicted", "probability"
-            yield Table(head, rows, "<<<>", title=f"{title}: {len(rows)} of {len(shown):,}")
+            yield Table(
+                ("image", "label", "predicted", "probability"),
+                rows,
+                "<<<>",
+                title=f"{title}: {len(rows)} of {len(shown):,}",
+            )
         yield from [one.summary for one in self.slices] or ["no measured property goes with mistakes"]
 
     def page(self) -> str:
@@ -222,7 +226,7 @@ def mistakes(
     known_preprocessing(classifier)
     pictures, names = held(photos), classifier.class_names
     truth = known_classes(_folders(pictures, names) if labels is None else labels, names, len(pictures))
-    kept = min(len(names), max(KEPT, _PROBABILITIES // len(pictures)))
+    kept = min(len(names), max(KEPT, _CELLS // len(pictures)))
     found = np.full((len(pictures), 1 + 2 * kept + len(MEASURED)), np.nan, np.float32)
     errors, chosen = [""] * len(pictures), np.random.default_rng(0).permutation(len(pictures)) < MOST
     shared, untouched = Shared(classifier), (Perturbation(),)

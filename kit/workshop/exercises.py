@@ -121,7 +121,7 @@ class Mystery:
 
     def __init__(self, classifier: Classifier, number: int) -> None:
         self._number = whole("number of a mystery", number, 1, len(_MYSTERIES))
-        self._classifier, self._trained = classifier, known_preprocessing(classifier)
+        self._trained = known_preprocessing(classifier)
         self._fault = CATALOGUE[_MYSTERIES[number - 1]]
         if not self._fault.changes(self._trained):
             raise ValueError(f"Expected a classifier that mystery {number} changes, received another; try 1")
@@ -144,8 +144,9 @@ class Mystery:
         if answer is None:
             return "Not answered yet. Set answer to the name of a fault in kit.faults.CATALOGUE."
         words = _plain(answer) if isinstance(answer, str) else ""
-        faults = CATALOGUE.values()
-        meant = (one for one in faults if words in map(_plain, (one.name, one.title, _titled(one))))
+        meant = (
+            one for one in CATALOGUE.values() if words in map(_plain, (one.name, one.title, _titled(one)))
+        )
         named = next(meant, None)
         if named is None:
             return f"Not yet: {_quoted(answer)} is not in the catalogue."

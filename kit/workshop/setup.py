@@ -124,8 +124,13 @@ def memory() -> str:
     return found
 
 
-CHECKS = {"Python": packages, "Widgets": widgets, "TensorFlow": tensorflow}
-CHECKS |= {"Network": network, "Memory": memory}
+CHECKS = {
+    "Python": packages,
+    "Widgets": widgets,
+    "TensorFlow": tensorflow,
+    "Network": network,
+    "Memory": memory,
+}
 
 if __name__ == "__main__":
     try:
