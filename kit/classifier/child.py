@@ -61,7 +61,7 @@ def ask(module: str, file: Path, folder: Path, what: str, *, seconds: int) -> di
 def answer(work: Callable[[Path, Path], Mapping[str, Any]]) -> None:
     """Be the process that `ask` started: work, and write what was found."""
     file, folder = map(Path, sys.argv[1:])
-    threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
+    threading.Thread(target=_watch, args=(folder,), daemon=True).start()
     with suppress(ImportError, ValueError, OSError):
         import resource
 
@@ -76,7 +76,7 @@ def answer(work: Callable[[Path, Path], Mapping[str, Any]]) -> None:
     os._exit(0)  # TensorFlow takes its time to end
 
 
-def _end_with_parent(folder: Path) -> None:
+def _watch(folder: Path) -> None:
     # The other end of the pipe closes with the process that holds it, on every system.
     os.read(0, 1)
     shutil.rmtree(folder, ignore_errors=True)

@@ -244,8 +244,7 @@ class Classifier:
         float32, shape (N, classes)
             A new array; rows sum to 1. They are nan where the network computes no numbers.
         """
-        if tensors.shape[1:] != self.input_shape:
-            check_shape(tensors.shape, self.input_shape)
+        check_shape(tensors.shape, self.input_shape)
         return self.network.predict(tensors)
 
     def inside(self, tensors: Float32) -> tuple[Float32, Float32 | None]:

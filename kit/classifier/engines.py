@@ -40,30 +40,30 @@ def sides(shape: Shape) -> str:
     return "x".join("?" if side is None else str(side) for side in shape)
 
 
-def check_preprocessing(preprocessing: Preprocessing | None, expected: Shape) -> None:
+def check_preprocessing(steps: Preprocessing | None, expected: Shape) -> None:
     """Refuse a preprocessing whose tensors the network does not take, and what is no preprocessing."""
     from kit.preprocessing import Preprocessing
 
-    if not isinstance(preprocessing, Preprocessing | None):
-        raise TypeError(f"Expected a Preprocessing, received {preprocessing!r}; see kit.Preprocessing")
-    if preprocessing is not None and (shape := tensor_shape(preprocessing)):
+    if not isinstance(steps, Preprocessing | None):
+        raise TypeError(f"Expected a Preprocessing, received {steps!r}; see kit.Preprocessing")
+    if steps is not None and (shape := tensor_shape(steps)):
         check_shape((1, *shape), expected)
 
 
-def tensor_shape(preprocessing: Preprocessing) -> tuple[int, int, int] | None:
+def tensor_shape(steps: Preprocessing) -> tuple[int, int, int] | None:
     """Shape of one tensor without the batch, after the layout step; None where the photo decides it."""
-    if preprocessing.input_shape is None:
+    if steps.input_shape is None:
         return None
-    height, width, channels = shape = preprocessing.input_shape
+    height, width, channels = shape = steps.input_shape
     turned = {"channels_first": (channels, height, width), "transposed": (width, height, channels)}
-    return turned.get(preprocessing.layout, shape)
+    return turned.get(steps.layout, shape)
 
 
-def sized(expected: Shape, preprocessing: Preprocessing | None) -> Shape:
+def sized(expected: Shape, steps: Preprocessing | None) -> Shape:
     """Shape of the tensors that a network gets: one that it leaves open is set by the preprocessing."""
-    if None not in expected or preprocessing is None:
+    if None not in expected or steps is None:
         return expected
-    return tensor_shape(preprocessing) or expected
+    return tensor_shape(steps) or expected
 
 
 OPEN_SIDE = 96
@@ -79,14 +79,14 @@ def check_ends(kind: str, inputs: Shapes, outputs: Shapes, advice: str = "") -> 
         raise ValueError(f"Expected {wanted}, received {kind} from {inputs} to {outputs}{advice}")
 
 
-def fitted(preprocessing: Preprocessing, shape: Shape, side: int | None = None) -> Preprocessing:
+def fitted(steps: Preprocessing, shape: Shape, side: int | None = None) -> Preprocessing:
     """Return a preprocessing with the size, channels and layout of a network; open sides get one length."""
     first = channels_first(shape)
     height, width = (each or side for each in picture_size(shape))
-    return preprocessing.replace(
+    return steps.replace(
         size=(height, width) if height and width else None,
-        channels="gray" if shape[0 if first else 2] == 1 else preprocessing.channels,
-        layout="channels_first" if first else preprocessing.layout,
+        channels="gray" if shape[0 if first else 2] == 1 else steps.channels,
+        layout="channels_first" if first else steps.layout,
     )
 
 

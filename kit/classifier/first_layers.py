@@ -17,7 +17,7 @@ from kit.classifier.keras_models import ConversionError, lite_of
 GRID = 4
 """Cells to a side. Fewer tell less on images of digits and clothes; 8 are too many for 50 images."""
 
-_LEAST_COLOUR = 1e-4
+_LEAST = 1e-4
 _TINY = float(np.finfo(np.float32).tiny)
 
 
@@ -44,10 +44,10 @@ def tensor_features(tensors: Float32) -> Float64:
     cells = np.reshape(sums / sizes[..., None], (count, -1))
     if channels != 3:
         return cells
-    flat = values.reshape(count, -1, channels)
-    one, other = flat, np.roll(flat, -1, axis=2)
+    one = values.reshape(count, -1, channels)
+    other = np.roll(one, -1, axis=2)
     ratio = (one - other).var(axis=1) / np.maximum(one.var(axis=1) + other.var(axis=1), _TINY)
-    return np.concatenate([cells, np.log(ratio + _LEAST_COLOUR) / 2], axis=1)
+    return np.concatenate([cells, np.log(ratio + _LEAST) / 2], axis=1)
 
 
 def _starts(side: int) -> Indices:

@@ -103,7 +103,7 @@ def _import(file: Path, folder: Path) -> Mapping[str, Any]:
     else:
         with h5py.File(file, "r+") as opened:
             opened.attrs["model_config"] = json.dumps(config)
-    opened_safely(file, file.name).save(folder / _NEW)
+    opened_safely(file).save(folder / _NEW)
     return {"left_out": left_out}
 
 

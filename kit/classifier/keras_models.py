@@ -68,10 +68,10 @@ def load_keras(path: str | PathLike[str]) -> Any:
     if opened.network is not None:
         raise ValueError(f"Expected a .keras file, whose layers Keras knows, received {opened.path.name!r}")
     refuse_code(opened.config(), opened.path.name)
-    return opened_safely(opened.path, opened.path.name)
+    return opened_safely(opened.path)
 
 
-def opened_safely(file: Path, name: str) -> Any:
+def opened_safely(file: Path) -> Any:
     """Open a file with Keras in its safe mode, or raise a ValueError that says in one line why not."""
     keras = import_keras()
     # Private, but without it `keras.config.enable_unsafe_deserialization()` overrules `safe_mode=True`.
@@ -81,8 +81,8 @@ def opened_safely(file: Path, name: str) -> Any:
         with SafeModeScope(safe_mode=True):
             return keras.models.load_model(file, safe_mode=True, compile=False)
     except Exception as error:  # Keras raises whatever a layer raises
-        text = f"Expected a network that Keras opens in safe mode, received {name!r}: {_refusal(error)}"
-        raise ValueError(text) from error
+        received = f"{file.name!r}: {_refusal(error)}"
+        raise ValueError(f"Expected a network that Keras opens in safe mode, received {received}") from error
 
 
 def check_model(model: Any) -> None:

@@ -160,7 +160,7 @@ class Trial:
     @property
     def moved(self) -> Float64:
         """The share of the probability that moves, 0..1; float64 (N,)."""
-        return np.asarray(np.abs(self.before - self.after).sum(axis=1) / 2)
+        return np.abs(self.before - self.after).sum(axis=1) / 2
 
     def likelihoods(self, least: float = LEAST) -> tuple[float, float] | None:
         """Return the mean log-likelihood of the known labels before and after, if there are any."""
@@ -180,7 +180,7 @@ class Trial:
 
 def entropies(answers: Floats) -> Floats:
     """Return the entropy of each row of probabilities, in nats; float (N,)."""
-    return np.asarray(-(answers * np.log(np.maximum(answers, 1e-12))).sum(axis=1))
+    return -(answers * np.log(np.maximum(answers, 1e-12))).sum(axis=1)
 
 
 def hits(answers: Floats, labels: Truth) -> Bools:

@@ -29,10 +29,10 @@ FORMAT = 2
 BUNDLED = Path(__file__).resolve().parents[2] / "data" / "models" / "compiled"
 """Compiled forms of the bundled networks, by the digest of the weights like those in the cache folder."""
 
-_COMPILED, _PREPROCESSING = "compiled.zip", "preprocessing.json"
+_COMPILED, _STEPS = "compiled.zip", "preprocessing.json"
 
 
-def restore(opened: Archive, preprocessing: Preprocessing | None = None) -> Network:
+def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
     """Find the compiled form of a network, or make and keep it.
 
     Where it has to be compiled, it is compared in the range of the preprocessing, if one is known.
@@ -43,21 +43,21 @@ def restore(opened: Archive, preprocessing: Preprocessing | None = None) -> Netw
         The network cannot be opened, is no classifier of images, or was replaced meanwhile.
     """
     if opened.network is not None:
-        return _tried(opened, preprocessing)
+        return _tried(opened, steps)
     if found := _known(opened):
         return found
-    if _has_custom_parts(opened):
+    if _custom(opened):
         # Their code is known in this process and nowhere else.
-        return Network(describe(load_keras(opened.path), preprocessing), source=opened)
+        return Network(describe(load_keras(opened.path), steps), source=opened)
     with _alone(opened):
         if found := _known(opened):
             return found
-        compiled = convert(opened, preprocessing)
+        compiled = convert(opened, steps)
         keep(opened, compiled)
         return Network(compiled, source=opened)
 
 
-def _tried(opened: Archive, preprocessing: Preprocessing | None) -> Network:
+def _tried(opened: Archive, steps: Preprocessing | None) -> Network:
     """Run a network in a process of its own first, once, since a stranger's bytes may end it."""
     layers = opened.statistics.get("first_layers/compiled")
     parts = [opened.network or b"", b"" if layers is None else layers.tobytes()]
@@ -67,30 +67,33 @@ def _tried(opened: Archive, preprocessing: Preprocessing | None) -> Network:
             folder = Path(name)
             for place, part in enumerate(filter(None, parts)):
                 (folder / f"{place}.network").write_bytes(part)
-            words = f"Trying {opened.path.name!r}, once"
-            ask("kit.classifier.loading", opened.path.resolve(), folder, words, seconds=SECONDS)
+            _ask(opened, folder, "Trying")
         with suppress(OSError):
-            _made(cache_folder())
+            _made()
             tried.touch()
-    return Network(as_it_is(parts[0], preprocessing), source=opened)
+    return Network(as_it_is(parts[0], steps), source=opened)
 
 
-def convert(opened: Archive, preprocessing: Preprocessing | None = None) -> Compiled:
+def convert(opened: Archive, steps: Preprocessing | None = None) -> Compiled:
     """Compile a ``.keras`` file in a process of its own; raises as `restore` does."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        if preprocessing is not None:
-            (folder / _PREPROCESSING).write_text(preprocessing.to_json(), encoding="utf-8")
-        words = f"Compiling {opened.path.name!r}, once"
-        ask("kit.classifier.loading", opened.path.resolve(), folder, words, seconds=SECONDS)
+        if steps is not None:
+            (folder / _STEPS).write_text(steps.to_json(), encoding="utf-8")
+        _ask(opened, folder, "Compiling")
         unchanged(opened)
         return Compiled.read(folder / _COMPILED)
+
+
+def _ask(opened: Archive, folder: Path, doing: str) -> None:
+    words = f"{doing} {opened.path.name!r}, once"
+    ask("kit.classifier.loading", opened.path.resolve(), folder, words, seconds=SECONDS)
 
 
 def _work(file: Path, folder: Path) -> Mapping[str, Any]:
     """Compile a ``.keras`` file, or run the networks of another; in the process that was started for it."""
     if file.suffix == ".keras":
-        stated = folder / _PREPROCESSING
+        stated = folder / _STEPS
         steps = Preprocessing.from_json(stated.read_text(encoding="utf-8")) if stated.exists() else None
         describe(load_keras(file), steps).write(folder / _COMPILED)
     for path in sorted(folder.glob("*.network")):
@@ -102,10 +105,10 @@ def _work(file: Path, folder: Path) -> Mapping[str, Any]:
 def keep(opened: Archive, compiled: Compiled) -> None:
     """Keep what is known of a network, if the cache folder can be written to and the file says it all."""
     with suppress(OSError):
-        if not _has_custom_parts(opened):
-            folder = _made(cache_folder())
+        if not _custom(opened):
+            folder = _made()
             compiled.write(folder / f"{opened.digest}.zip")
-            entries = sorted(folder.glob("*.zip"), key=lambda entry: entry.stat().st_mtime)
+            entries = sorted(folder.glob("*.zip"), key=lambda each: each.stat().st_mtime)
             for entry in entries[:-CACHED]:
                 entry.unlink()
                 entry.with_suffix(".lock").unlink(missing_ok=True)
@@ -134,7 +137,8 @@ def cache_folder() -> Path:
     return parent / f"compiled-{FORMAT}"
 
 
-def _made(folder: Path) -> Path:
+def _made() -> Path:
+    folder = cache_folder()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 
@@ -150,7 +154,7 @@ def _alone(opened: Archive) -> Iterator[None]:
     with ExitStack() as stack:
         # Without a lock where nothing is kept or none is to be had, as in some network folders.
         with suppress(OSError, sqlite3.Error):
-            lock = sqlite3.connect(_made(cache_folder()) / f"{opened.digest}.lock", timeout=1)
+            lock = sqlite3.connect(_made() / f"{opened.digest}.lock", timeout=1)
             stack.enter_context(closing(lock))
             for _ in Steps(count(), f"Waiting for {opened.path.name!r} to be compiled", " s", progress=True):
                 try:
@@ -162,7 +166,7 @@ def _alone(opened: Archive) -> Iterator[None]:
         yield
 
 
-def _has_custom_parts(opened: Archive) -> bool:
+def _custom(opened: Archive) -> bool:
     """Whether the network needs code that is registered here, and may change while the file does not.
 
     What nobody has registered is refused in the process that compiles, whatever the file says.

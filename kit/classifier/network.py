@@ -25,7 +25,7 @@ from kit.images import Photo
 from kit.preprocessing import Preprocessing
 
 _SAID = ("head", "input_shape", "output_count", "reason")
-_ABOUT, _MODEL, _FIRST_LAYERS = "about.json", "model.tflite", "first_layers.npz"
+_ABOUT, _MODEL, _LAYERS = "about.json", "model.tflite", "first_layers.npz"
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Compiled:
             if self.data is not None:
                 entry.writestr(_MODEL, self.data)
             if self.first_layers is not None:
-                entry.writestr(_FIRST_LAYERS, packed(self.first_layers.arrays()))
+                entry.writestr(_LAYERS, packed(self.first_layers.arrays()))
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -82,7 +82,7 @@ class Compiled:
                 parts = {name: entry.read(name) for name in entry.namelist()}
             about = json.loads(parts[_ABOUT])
             head, shape, count, reason = (about[name] for name in _SAID)
-            layers = parts.get(_FIRST_LAYERS)
+            layers = parts.get(_LAYERS)
             first_layers = None if layers is None else FirstLayers.of(arrays_in(layers))
             return cls(head, tuple(shape), count, parts.get(_MODEL), reason, first_layers)
         except (zipfile.BadZipFile, KeyError, TypeError, EOFError, RuntimeError) as error:
@@ -129,7 +129,7 @@ def largest_difference(reference: Engine, compiled: Engine, head: str, batches: 
     return largest
 
 
-def trial_tensors(shape: Shape, preprocessing: Preprocessing | None = None) -> tuple[Float32, ...]:
+def trial_tensors(shape: Shape, steps: Preprocessing | None = None) -> tuple[Float32, ...]:
     """Make inputs to compare engines on: pseudo-random values, and images of even patches with grain.
 
     They cover the range of the preprocessing; without one the usual ranges 0..1, -1..1 and 0..255. An open
@@ -142,15 +142,15 @@ def trial_tensors(shape: Shape, preprocessing: Preprocessing | None = None) -> t
     light = random.random((3, _PATCHES, _PATCHES, _PATCHES), dtype=np.float32)
     noise[2:] = np.float32(0.1) * noise[2:] + np.float32(0.9) * light[places]
     ranges = [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)]
-    if preprocessing is not None:
-        black_and_white = np.repeat(np.array([0, 255], np.uint8), 48 * 96 * 3).reshape(96, 96, 3)
-        tensor = preprocessing.apply(Photo.from_array(black_and_white))
+    if steps is not None:
+        ends = np.repeat(np.array([0, 255], np.uint8), 48 * 96 * 3).reshape(96, 96, 3)
+        tensor = steps.apply(Photo.from_array(ends))
         ranges = [(float(tensor.min()), float(tensor.max()))]
     return tuple(noise * np.float32(high - low) + np.float32(low) for low, high in ranges)
 
 
 @held()
-def describe(model: Any, preprocessing: Preprocessing | None = None) -> Compiled:
+def describe(model: Any, steps: Preprocessing | None = None) -> Compiled:
     """Compile a Keras model, which is not changed, and hold the result against it.
 
     The preprocessing that it expects, if known, sets the range in which the two are compared. Where compiling
@@ -163,8 +163,8 @@ def describe(model: Any, preprocessing: Preprocessing | None = None) -> Compiled
     """
     check_model(model)
     reference = KerasEngine(model)
-    engines.check_preprocessing(preprocessing, reference.input_shape)
-    batches = trial_tensors(engines.sized(reference.input_shape, preprocessing), preprocessing)
+    engines.check_preprocessing(steps, reference.input_shape)
+    batches = trial_tensors(engines.sized(reference.input_shape, steps), steps)
     head = engines.head_of(model) or engines.measured_head(
         np.concatenate([reference.predict(batch) for batch in batches])
     )
@@ -183,11 +183,11 @@ def describe(model: Any, preprocessing: Preprocessing | None = None) -> Compiled
     return replace(known, reason=reason)
 
 
-def as_it_is(data: bytes, preprocessing: Preprocessing | None = None) -> Compiled:
+def as_it_is(data: bytes, steps: Preprocessing | None = None) -> Compiled:
     """Describe a network in the ``.tflite`` or ``.onnx`` format; raises as `describe` does."""
     engine = engines.engine_of(data, threads=1)
-    engines.check_preprocessing(preprocessing, engine.input_shape)
-    batches = trial_tensors(engines.sized(engine.input_shape, preprocessing), preprocessing)
+    engines.check_preprocessing(steps, engine.input_shape)
+    batches = trial_tensors(engines.sized(engine.input_shape, steps), steps)
     head = engines.measured_head(
         np.concatenate([engine.predict(batch[-2:]) for batch in batches]), engine.step
     )
@@ -224,12 +224,12 @@ class Network:
         if compiled.data is not None:
             self.engine = engines.engine_of(compiled.data)
         if source is None:
-            self.model, self._weights = model, _fingerprint(model)
+            self.model, self._weights = model, _digest(model)
 
     @classmethod
-    def of(cls, model: Any, preprocessing: Preprocessing | None = None) -> Self:
+    def of(cls, model: Any, steps: Preprocessing | None = None) -> Self:
         """Compile a Keras model that is in memory; raises as `describe` does."""
-        return cls(describe(model, preprocessing), model=model)
+        return cls(describe(model, steps), model=model)
 
     @_Once
     def engine(self) -> Engine:
@@ -278,14 +278,14 @@ class Network:
         self.model.save(path)
         return path
 
-    def up_to_date(self, preprocessing: Preprocessing | None) -> Self:
+    def up_to_date(self, steps: Preprocessing | None) -> Self:
         """Return this network, or another, compiled again, where the model was trained since."""
-        if self.source is not None or _fingerprint(self.model) == self._weights:
+        if self.source is not None or _digest(self.model) == self._weights:
             return self
-        return self.of(self.model, preprocessing)
+        return self.of(self.model, steps)
 
 
-def _fingerprint(model: Any) -> str:
+def _digest(model: Any) -> str:
     """Digest of the weights in memory, which training on changes."""
     total = hashlib.sha256()
     for array in model.get_weights():

@@ -179,9 +179,9 @@ class Reference:
         """Return this for tensors of a size, and without what belongs to other weights."""
         if network is self.network:
             return self if shape == self.shape else replace(self, shape=shape)
-        kept = {f"properties/{name}": array for name, array in self.arrays("properties").items()}
-        kept.pop("properties/answers", None)
-        return type(self)(network, shape, kept)
+        kept = self.arrays("properties")
+        kept.pop("answers", None)
+        return type(self)(network, shape).with_arrays("properties", kept)
 
     def __repr__(self) -> str:
         parts = sorted({name.partition("/")[0] for name in self.contents})

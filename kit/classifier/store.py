@@ -39,7 +39,7 @@ _CHUNK = 1 << 20
 _MAX_SHIPPED = 1 << 31
 # JSON of a large network is one or two megabytes, and parsed it takes some 25 times as much memory.
 _MAX_JSON = 1 << 23
-_MAX_STATISTICS = 1 << 27
+_MAX_ARRAYS = 1 << 27
 # The square of a larger one is infinite in float32.
 _LARGEST = 1e19
 # Zip bombs: real weights are stored or hardly compressible.
@@ -47,8 +47,8 @@ _MAX_MEMBERS = 10_000
 _MAX_EXPANSION = 50
 _SPARE = 1 << 26
 # Keras writes no others; what unpacks another kind raises what it likes, and takes what memory it likes.
+# The lowest of the bits of a member is set where it is encrypted.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_ENCRYPTED = 0x1
 _ADVICE = "make it with model.save('….keras')"
 _PYTORCH = {".pt", ".pth", ".safetensors", ".ckpt", ".bin"}
 _EXPORT = (
@@ -98,8 +98,8 @@ class Archive:
         try:
             return None if stated is None else Preprocessing.from_dict(stated)
         except (TypeError, ValueError) as error:
-            file = self.path.name
-            raise ValueError(f"Expected a preprocessing in {file!r}: {first_line(error)}") from error
+            name = self.path.name
+            raise ValueError(f"Expected a preprocessing in {name!r}: {first_line(error)}") from error
 
 
 def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
@@ -124,14 +124,14 @@ def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
         if "config.json" not in names or not names & _WEIGHTS:
             received = f"{file.name!r} with {told(', '.join(sorted(names)))[:100] or 'nothing'}"
             raise ValueError(f"Expected a Keras archive, received {received}; {_ADVICE}")
-        return _with_contract(Archive(file, _digest_of(archive)), archive)
+        return _stating(Archive(file, _digest_of(archive)), archive)
 
 
-def _with_contract(plain: Archive, archive: zipfile.ZipFile) -> Archive:
+def _stating(plain: Archive, archive: zipfile.ZipFile) -> Archive:
     if CONTRACT not in archive.namelist():
         return plain
     contract = _json(archive, CONTRACT, plain.path.name)
-    _check_contract(contract, plain.path.name)
+    _check(contract, plain.path.name)
     known = replace(plain, contract=contract)
     try:
         return replace(known, statistics=_statistics(archive, contract, plain.digest))
@@ -150,7 +150,7 @@ def _read_shipped(file: Path) -> Archive:
             members = archive.infolist()
             network = network[: min((each.header_offset for each in members), default=size)]
             plain = replace(found, digest=hashlib.sha256(network).hexdigest())
-            found = _with_contract(plain, archive)
+            found = _stating(plain, archive)
             texts = (each for each in members if each.filename.endswith(".txt"))
             files = {each.filename: archive.read(each) for each in texts if each.file_size <= MOST_TEXT}
     found = replace(found, digest=hashlib.sha256(network).hexdigest(), network=network)
@@ -162,8 +162,7 @@ def _read_shipped(file: Path) -> Archive:
     if onnx and b"\n\x08location\x12" in network:
         damage = "without its weights, which are in other files; export it with external_data=False"
     if damage:
-        text = f"Expected a {file.suffix} network, received {file.name!r}, which is {damage}"
-        raise ValueError(text)
+        raise ValueError(f"Expected a {file.suffix} network, received {file.name!r}, which is {damage}")
     about = onnx_about(network) if onnx else lite_about(network, files)
     return replace(found, contract=_stated(file, *about))
 
@@ -225,7 +224,7 @@ def _json(archive: zipfile.ZipFile, name: str, file: str) -> dict[str, Any]:
     raise ValueError(f"Expected an object in {name} of {file!r}, received something else; save it again")
 
 
-def _check_contract(contract: Mapping[str, Any], file: str) -> None:
+def _check(contract: Mapping[str, Any], file: str) -> None:
     """Refuse what no version of the kit wrote."""
     names, temperature = contract.get("class_names"), contract.get("temperature", 1.0)
     sound = (
@@ -244,7 +243,7 @@ def _check_contract(contract: Mapping[str, Any], file: str) -> None:
 def _zip(file: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(file)
-    except (ValueError, NotImplementedError) as error:
+    except ValueError as error:
         raise zipfile.BadZipFile from error
 
 
@@ -258,9 +257,9 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
             if len(members) > _MAX_MEMBERS or declared > _MAX_EXPANSION * path.stat().st_size + _SPARE:
                 size = f"{len(members)} members of {declared} bytes, which would fill the memory"
                 raise ValueError(f"Expected a Keras archive, received {path.name!r} with {size}")
-            outside = any(each.header_offset < 0 for each in members)
-            if outside or any(e.compress_type not in _METHODS or e.flag_bits & _ENCRYPTED for e in members):
-                raise zipfile.BadZipFile  # noqa: TRY301 (told below)
+            for each in members:
+                if each.header_offset < 0 or each.compress_type not in _METHODS or each.flag_bits & 1:
+                    raise zipfile.BadZipFile  # noqa: TRY301 (told below)
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         with path.open("rb") as file:
@@ -296,7 +295,7 @@ def write(
         if statistics:
             new.writestr(zipfile.ZipInfo(STATISTICS, _DATE), packed(statistics), zipfile.ZIP_DEFLATED)
         text = json.dumps(complete, indent=1, ensure_ascii=False)
-        new.writestr(zipfile.ZipInfo(CONTRACT, _DATE), text.encode(), zipfile.ZIP_DEFLATED)
+        new.writestr(zipfile.ZipInfo(CONTRACT, _DATE), text, zipfile.ZIP_DEFLATED)
     return Archive(Path(target), digest, complete, statistics or {}, network=network)
 
 
@@ -354,8 +353,8 @@ def _statistics(archive: zipfile.ZipFile, contract: Mapping[str, Any], digest: s
         raise ValueError("is of an earlier version: save the file again with training=")
     if STATISTICS not in archive.namelist():
         return {}
-    if archive.getinfo(STATISTICS).file_size > _MAX_STATISTICS:
-        raise ValueError(f"takes more than {_MAX_STATISTICS} bytes")
+    if archive.getinfo(STATISTICS).file_size > _MAX_ARRAYS:
+        raise ValueError(f"takes more than {_MAX_ARRAYS} bytes")
     found = arrays_in(archive.read(STATISTICS))
     for name, array in found.items():
         # Where an image has nothing to measure, its properties are NaN.

@@ -49,7 +49,7 @@ def network(
         Of the initial weights (He et al. 2015, arXiv 1502.01852) and of dropout; not negative.
     """
     keras = import_keras()
-    layers, initializers = keras.layers, keras.initializers
+    layers = keras.layers
     # Two layers of one shape and one seed would be equal.
     seeds = iter(np.random.SeedSequence(seed).generate_state(2 * len(FILTERS) + 2).tolist())
     convolution = partial(layers.Conv2D, kernel_size=3, padding="same", use_bias=not batch_normalization)
@@ -58,14 +58,14 @@ def network(
         if stage:
             x = layers.MaxPooling2D(name=f"pool{stage}")(x)
         for step in "ab":
-            initial = initializers.HeNormal(next(seeds))
+            initial = keras.initializers.HeNormal(next(seeds))
             x = convolution(filters, kernel_initializer=initial, name=f"conv{stage}{step}")(x)
             if batch_normalization:
                 x = layers.BatchNormalization(momentum=0.9, name=f"norm{stage}{step}")(x)
             x = layers.ReLU(name=f"relu{stage}{step}")(x)
     x = layers.GlobalAveragePooling2D(name="average")(x)
     x = layers.Dropout(0.2, seed=next(seeds), name="dropout")(x)
-    initial = initializers.GlorotUniform(next(seeds))
+    initial = keras.initializers.GlorotUniform(next(seeds))
     outputs = layers.Dense(classes, activation="softmax", kernel_initializer=initial, name="classes")(x)
     return keras.Model(inputs, outputs, name=name)
 
@@ -148,14 +148,17 @@ def train(
 
 def _copy(model: Any, seed: int) -> Any:
     """Copy a model with its weights, and with seeds where dropout and the like have none."""
-    keras = import_keras()
     seeds = iter(np.random.SeedSequence(seed).generate_state(1 + len(model.layers)).tolist())
 
     def seeded(layer: Any) -> Any:
         config = layer.get_config()
         return type(layer).from_config({**config, "seed": next(seeds)} if "seed" in config else config)
 
-    copy = keras.models.clone_model(model, clone_function=seeded)
+    return _cloned(model, clone_function=seeded)
+
+
+def _cloned(model: Any, **options: Any) -> Any:
+    copy = import_keras().models.clone_model(model, **options)
     copy.set_weights(model.get_weights())
     return copy
 
@@ -217,7 +220,7 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
     if kept < 0:
         raise ValueError(f"Expected a prior of at least 0, received {prior!r}")
     model = classifier.model
-    if not _normalizations(model):
+    if not _norms(model):
         raise ValueError(f"Expected a network with BatchNormalization, received {classifier.name!r} without")
     first = classifier.tensor(chosen[0])
     most = MOST_VALUES // first[..., 0].size
@@ -227,8 +230,9 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
     before = finite(classifier.predict_tensors(batch), classifier.name)
     with captured_errors():
         adapted = _adapted(model, batch, kept / (kept + len(batch)))
-    result = Classifier(adapted, classifier.preprocessing, classifier.class_names)
-    result = result.tempered(classifier.temperature)
+    result = Classifier(adapted, classifier.preprocessing, classifier.class_names).tempered(
+        classifier.temperature
+    )
     result.notes = (*result.notes, *remarks(before, result.class_names, kept))
     return result
 
@@ -251,9 +255,7 @@ def remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
 @held()
 def _adapted(model: Any, batch: Any, old: float) -> Any:
     """Copy the model, with statistics that mix this share of the old ones with those of the batch."""
-    keras = import_keras()
-    adapted = keras.models.clone_model(model)
-    adapted.set_weights(model.get_weights())
+    keras, adapted = import_keras(), _cloned(model)
 
     def estimating(layer: Any, call: Call, inputs: Any, **options: Any) -> Any:
         axes = [axis for axis in range(len(inputs.shape)) if axis != layer.axis % len(inputs.shape)]
@@ -263,10 +265,10 @@ def _adapted(model: Any, batch: Any, old: float) -> Any:
         return call(inputs, **options)
 
     # One pass: what a layer receives has gone through the layers before it with their new statistics.
-    with called_through(_normalizations(adapted), estimating):
+    with called_through(_norms(adapted), estimating):
         adapted(batch, training=False)
     return adapted
 
 
-def _normalizations(model: Any) -> list[Any]:
+def _norms(model: Any) -> list[Any]:
     return [layer for layer in leaves(model) if hasattr(layer, "moving_variance")]

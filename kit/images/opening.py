@@ -103,7 +103,7 @@ def decoded(source: bytes | Image.Image, name: str, decoding: Decoding) -> tuple
     notes: list[str] = []
     with _refusing(name):
         image, orientation = _opened(source, name, notes)
-        rgb = _without_alpha(_eight_bits(image, decoding, name, notes), decoding, notes)
+        rgb = _opaque(_eight_bits(image, decoding, name, notes), decoding, notes)
         orientation = orientation or _orientation(image)
         if 2 <= orientation <= 8:
             notes.append(f"EXIF orientation {orientation} {'applied' if decoding.exif else 'ignored'}")
@@ -181,14 +181,14 @@ def _orientation(image: Image.Image) -> int:
 
 def _eight_bits(image: Image.Image, decoding: Decoding, name: str, notes: list[str]) -> Image.Image:
     if image.mode in ("I;16", "I;16L", "I;16B", "I;16N", "I"):
-        return _from_integers(image, decoding, name, notes)
+        return _reduced(image, decoding, name, notes)
     if image.mode not in _SAID:
         raise PhotoError(f"Expected a known colour mode, received {name!r} in {image.mode!r}; save it as PNG")
     notes += filter(None, [_SAID[image.mode]])
     return image.convert("LA") if image.mode == "La" else image  # Pillow has no way from La to RGBA
 
 
-def _from_integers(image: Image.Image, decoding: Decoding, name: str, notes: list[str]) -> Image.Image:
+def _reduced(image: Image.Image, decoding: Decoding, name: str, notes: list[str]) -> Image.Image:
     values = np.asarray(image).astype(np.int32)
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
@@ -202,19 +202,19 @@ def _from_integers(image: Image.Image, decoding: Decoding, name: str, notes: lis
     return Image.fromarray(grey.astype(np.uint8))
 
 
-def _without_alpha(image: Image.Image, decoding: Decoding, notes: list[str]) -> Image.Image:
+def _opaque(image: Image.Image, decoding: Decoding, notes: list[str]) -> Image.Image:
     if image.mode not in ("LA", "La", "PA", "RGBA", "RGBa") and "transparency" not in image.info:
         return image.convert("RGB")
     whole = image.convert("RGBA")
-    alpha, result = whole.getchannel("A"), whole.convert("RGB")
+    alpha, rgb = whole.getchannel("A"), whole.convert("RGB")
     done = "alpha dropped"
     if decoding.matte is not None:
         done = f"alpha laid on {decoding.matte}"
         ground = Image.new("RGB", image.size, decoding.matte)
-        ground.paste(result, mask=alpha)  # rounded to the nearest
-        result = ground
+        ground.paste(rgb, mask=alpha)  # rounded to the nearest
+        rgb = ground
     notes.append(f"{done}, {_share(np.asarray(alpha) < 255)} of the pixels transparent")
-    return result
+    return rgb
 
 
 def _share(pixels: Array) -> str:

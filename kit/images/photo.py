@@ -195,8 +195,7 @@ def load_image(source: Source, *, name: str | None = None, decoding: Decoding | 
     TypeError
         Another kind of object.
     """
-    source = as_array(source)
-    return opened(source, file_name(name) if name else name_of(source), decoding)
+    return opened(source, file_name(name) if name else name_of(as_array(source)), decoding)
 
 
 def opened(source: Any, name: str, decoding: Decoding | None = None) -> Photo:
@@ -206,9 +205,8 @@ def opened(source: Any, name: str, decoding: Decoding | None = None) -> Photo:
         return source if decoding is None else source.decoded(decoding)
     if isinstance(source, np.ndarray):
         return Photo.from_array(source, name)
-    if isinstance(source, Image.Image):
-        return decode(copied(source, name), name, decoding or Decoding())
-    return decode(_read(source), name, decoding or Decoding())
+    data = copied(source, name) if isinstance(source, Image.Image) else _read(source)
+    return decode(data, name, decoding or Decoding())
 
 
 def as_array(source: Any) -> Any:
@@ -231,7 +229,14 @@ def name_of(source: Any, place: int | None = None) -> str:
 
 def _read(source: Any) -> bytes:
     if isinstance(source, (str, PathLike)):
-        return _read_file(fsdecode(source))
+        path = Path(text := fsdecode(source))
+        check_path(text)
+        if path.is_dir():
+            received = f"the folder {text!r}; pass a file in it"
+            raise IsADirectoryError(f"Expected an image file, received {received}")
+        if not path.is_file() or path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"Expected an image file of at most {MAX_BYTES} bytes, received {text!r}")
+        return path.read_bytes()
     if hasattr(source, "read"):
         if getattr(source, "seekable", bool)():
             source.seek(0)
@@ -240,16 +245,6 @@ def _read(source: Any) -> bytes:
         kinds = "a path, bytes, a binary file, a Pillow image, an array or a Photo"
         raise TypeError(f"Expected {kinds}, received {describe(source)}; pass one of these")
     return bytes(source)
-
-
-def _read_file(text: str) -> bytes:
-    check_path(text)
-    path = Path(text)
-    if path.is_dir():
-        raise IsADirectoryError(f"Expected an image file, received the folder {text!r}; pass a file in it")
-    if not path.is_file() or path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"Expected an image file of at most {MAX_BYTES} bytes, received {text!r}")
-    return path.read_bytes()
 
 
 def check_path(text: str) -> None:
@@ -273,7 +268,7 @@ SUFFIXES = frozenset(suffix for suffix, kind in Image.EXTENSION.items() if kind 
 UNREADABLE = (OSError, ValueError)
 """What opening an image raises where the image is to blame; a TypeError blames whoever gave it."""
 
-_Any = TypeVar("_Any")
+_T = TypeVar("_T")
 _SINGLE = (str, bytes, bytearray, memoryview, PathLike, Image.Image, np.ndarray, Photo, Mapping)
 
 
@@ -319,7 +314,7 @@ def as_photos(pictures: Pictures, *, allow_empty: bool = True) -> tuple[Photo, .
     return photos if allow_empty else at_least_one(photos)
 
 
-def at_least_one(pictures: Iterable[_Any]) -> tuple[_Any, ...]:
+def at_least_one(pictures: Iterable[_T]) -> tuple[_T, ...]:
     """Return images, opened or not, or raise a ValueError where there are none."""
     if not (found := tuple(pictures)):
         raise ValueError("Expected at least one image, received none")

@@ -8,7 +8,7 @@ from functools import cache, cached_property
 import numpy as np
 from PIL import Image, ImageFilter, JpegImagePlugin
 
-from kit._arrays import Array, Bools, Float32, Float64, Int64, Pixels
+from kit._arrays import Array, Float32, Float64, Int64, Pixels
 from kit.images import Photo, Pictures, as_photos
 from kit.images.photo import encoded
 
@@ -20,7 +20,7 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 def luma(pixels: Pixels) -> Float32:
     """Return the ITU-R 601 luma, float32 (H, W), 0..255."""
-    return np.asarray(pixels.astype(np.float32) @ _LUMA)
+    return pixels.astype(np.float32) @ _LUMA
 
 
 def bright_level(pixels: Pixels) -> float:
@@ -40,7 +40,7 @@ def clipping(pixels: Pixels) -> float:
     channels, the share that the border has of them is left out.
     """
     cut = _means(pixels) >= 250
-    white: Bools = np.asarray(cut.all(axis=-1))
+    white = cut.all(axis=-1)
     border = np.concatenate([white[0], white[-1], white[:, 0], white[:, -1]])
     ground = float(border.mean() * white.sum())
     return (float(cut.any(axis=-1).sum()) - ground) / max(white.size - ground, 1.0)
@@ -68,16 +68,16 @@ def noise_level(pixels: Pixels) -> float:
     leaves texture out.
     """
     # Luma has 0.67 of it where the channels have noise of their own.
-    return _flattest_noise(luma(pixels)) / float(np.linalg.norm(_LUMA))
+    return _flattest(luma(pixels)) / float(np.linalg.norm(_LUMA))
 
 
 def colour_noise(pixels: Pixels) -> float:
     """As `noise_level`, in the difference of red and blue, in which the edges of most things cancel."""
     difference = pixels[..., 0].astype(np.float32) - pixels[..., 2]
-    return _flattest_noise(difference) / float(np.sqrt(2))
+    return _flattest(difference) / float(np.sqrt(2))
 
 
-def _flattest_noise(x: Float32) -> float:
+def _flattest(x: Float32) -> float:
     if min(x.shape) < 10:
         return 0.0
     flattest = float(np.percentile(np.sqrt((in_blocks(noise_mask(x)) ** 2).mean(axis=(1, 3))), 10))
@@ -92,10 +92,10 @@ def noise_mask(x: Float32) -> Float32:
     return np.asarray(rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:])
 
 
-def in_blocks(plane: Array) -> Array:
-    """Return the whole blocks of 8 x 8 of (H, W), from the upper left: (H // 8, 8, W // 8, 8)."""
-    height, width = (side // 8 for side in plane.shape)
-    return plane[: 8 * height, : 8 * width].reshape(height, 8, width, 8)
+def in_blocks(x: Array, n: int = 8) -> Array:
+    """Return the whole blocks of n x n of (H, W, …), from the upper left: (H // n, n, W // n, n, …)."""
+    height, width = (side // n for side in x.shape[:2])
+    return x[: n * height, : n * width].reshape(height, n, width, n, *x.shape[2:])
 
 
 def sharpness(pixels: Pixels) -> float:
@@ -174,9 +174,7 @@ def edge_colour(pixels: Pixels) -> tuple[float, float, float]:
 def _means(pixels: Pixels) -> Float32:
     # In an image of less than 16 pixels a side, the pixels.
     side = 4 if min(pixels.shape[:2]) >= 16 else 1
-    height, width = (length // side for length in pixels.shape[:2])
-    whole = pixels[: height * side, : width * side].astype(np.float32)
-    return np.asarray(whole.reshape(height, side, width, side, 3).mean(axis=(1, 3)))
+    return np.asarray(in_blocks(pixels, side).astype(np.float32).mean(axis=(1, 3)))
 
 
 def grid_zeros(pixels: Pixels) -> float:
@@ -339,14 +337,10 @@ class Quantity:
         return np.asarray(np.log2(np.maximum(values, 1e-3))) if self.logarithmic else values
 
 
-def _contrast(sample: Sample) -> float:
-    # Root mean square (Peli, Contrast in complex images, 1990), which less light alone leaves as it is.
-    return float(sample.luma.std()) / max(float(sample.luma.mean()), 1.0)
-
-
 _TABLE = (
     Quantity("brightness", lambda s: float(s.luma.mean()), 0.05, True),
-    Quantity("contrast", _contrast, 0.05, True),
+    # Root mean square (Peli, Contrast in complex images, 1990), which less light alone leaves as it is.
+    Quantity("contrast", lambda s: float(s.luma.std()) / max(float(s.luma.mean()), 1.0), 0.05, True),
     Quantity("highlights", lambda s: float((s.luma >= 254).mean()), 0.005, title="white pixels"),
     Quantity("shadows", lambda s: float((s.luma <= 1).mean()), 0.005, title="black pixels"),
     Quantity("warmth", lambda s: s.light[0] / s.light[2], 0.02, True),
