@@ -81,16 +81,16 @@ class Classifier:
         self._fill(network, str(model.name), preprocessing, class_names)
 
     def _fill(
-        self, network: Network, name: str, preprocessing: Preprocessing | None, class_names: ClassNames | None
+        self, network: Network, name: str, steps: Preprocessing | None, names: ClassNames | None
     ) -> None:
         compiled, source = network.compiled, network.source
         self._lock = threading.RLock()
         self.network = network
         self.name = told(name)
-        self.preprocessing = preprocessing
-        self.class_names = checked_class_names(class_names, compiled.class_count, name)
-        check_preprocessing(preprocessing, compiled.input_shape)
-        self.input_shape = engines.sized(compiled.input_shape, preprocessing)
+        self.preprocessing = steps
+        self.class_names = checked_class_names(names, compiled.class_count, name)
+        check_preprocessing(steps, compiled.input_shape)
+        self.input_shape = engines.sized(compiled.input_shape, steps)
         self.reference = Reference(network, self.input_shape, {} if source is None else source.statistics)
         self.notes = tuple(self._remarks())
 

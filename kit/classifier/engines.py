@@ -285,36 +285,36 @@ class LiteEngine(Engine):
         try:
             with captured_errors(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                interpreter = Interpreter(model_content=compiled, num_threads=threads)
-                given, found = interpreter.get_input_details(), interpreter.get_output_details()
+                lite = Interpreter(model_content=compiled, num_threads=threads)
+                given, found = lite.get_input_details(), lite.get_output_details()
                 _, *open_sides = given[0]["shape_signature"].tolist()
                 if min(open_sides) < 1:
                     shape = 1, *(side if side > 0 else OPEN_SIDE for side in open_sides)
-                    interpreter.resize_tensor_input(given[0]["index"], shape)
-                interpreter.allocate_tensors()  # tells what it runs on
+                    lite.resize_tensor_input(given[0]["index"], shape)
+                lite.allocate_tensors()  # tells what it runs on
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"Expected a network that LiteRT can run: {first_line(error)}") from error
         self._take(*([_whole(each["shape_signature"].tolist()) for each in ends] for ends in (given, found)))
-        self._interpreter, self._input, self._outputs = interpreter, given[0], found
+        self._lite, self._input, self._outputs = lite, given[0], found
         self.step, self._shape = found[0]["quantization"][0], ()
         if len(found) > 1:
             self.channels = int(found[1]["shape_signature"][-1])
 
     def _run(self, tensors: Float32) -> Float32:
-        interpreter, about, shape = self._interpreter, self._input, tensors.shape
+        lite, about, shape = self._lite, self._input, tensors.shape
         if shape != self._shape:
             self._shape = ()  # in case what follows fails
             # Memory grows with the largest part so far and is kept: going back to one image costs 0.1 ms.
-            interpreter.resize_tensor_input(about["index"], shape)
-            interpreter.allocate_tensors()
+            lite.resize_tensor_input(about["index"], shape)
+            lite.allocate_tensors()
             self._shape = shape
-        interpreter.set_tensor(about["index"], _cast(tensors, about["dtype"], *about["quantization"]))
-        interpreter.invoke()
+        lite.set_tensor(about["index"], _cast(tensors, about["dtype"], *about["quantization"]))
+        lite.invoke()
         return self._output(0)
 
     def _output(self, number: int) -> Float32:
         about = self._outputs[number]
-        values, (scale, zero) = self._interpreter.get_tensor(about["index"]), about["quantization"]
+        values, (scale, zero) = self._lite.get_tensor(about["index"]), about["quantization"]
         return np.asarray((values - np.float32(zero)) * scale if scale else values, np.float32)
 
     def inside(self, tensors: Float32) -> tuple[Float32, Float32 | None]:  # noqa: D102 (see Engine)

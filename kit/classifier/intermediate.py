@@ -43,7 +43,7 @@ def with_feature_map(compiled: bytes) -> tuple[bytes, Float32 | None]:
         place = max(place for place, each in enumerate(graph.operators) if _is_map(graph, each, litert))
         weights = None
         with suppress(*_UNREAD):
-            weights = _class_weights(model, graph, place, litert)
+            weights = _weights(model, graph, place, litert)
         graph.outputs = [graph.outputs[0], graph.operators[place].outputs[0]]
         # What older converters measured of the memory plan no longer holds.
         model.metadata = model.metadataBuffer = model.signatureDefs = None
@@ -61,7 +61,7 @@ def _is_map(graph: Any, operator: Any, litert: Any) -> bool:
     return known and len(sides) == 4 and tuple(sides[1:3]) != (1, 1)
 
 
-def _class_weights(model: Any, graph: Any, place: int, litert: Any) -> Float32 | None:
+def _weights(model: Any, graph: Any, place: int, litert: Any) -> Float32 | None:
     """Follow the feature map to the output; None unless there is one dense layer, and nothing bent."""
     names = {number: name for name, number in vars(litert.BuiltinOperator).items()}
     codes = [model.operatorCodes[each.opcodeIndex] for each in graph.operators]

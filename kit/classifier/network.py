@@ -162,19 +162,19 @@ def describe(model: Any, steps: Preprocessing | None = None) -> Compiled:
         The model is no classifier of images, or takes other tensors than the preprocessing makes.
     """
     check_model(model)
-    reference = KerasEngine(model)
-    engines.check_preprocessing(steps, reference.input_shape)
-    batches = trial_tensors(engines.sized(reference.input_shape, steps), steps)
+    keras = KerasEngine(model)
+    engines.check_preprocessing(steps, keras.input_shape)
+    batches = trial_tensors(engines.sized(keras.input_shape, steps), steps)
     head = engines.head_of(model) or engines.measured_head(
-        np.concatenate([reference.predict(batch) for batch in batches])
+        np.concatenate([keras.predict(batch) for batch in batches])
     )
-    known = Compiled(head, reference.input_shape, reference.output_count, first_layers=first_layers_of(model))
+    known = Compiled(head, keras.input_shape, keras.output_count, first_layers=first_layers_of(model))
     try:
-        data = lite_of(reference.graph)
+        data = lite_of(keras.graph)
         engine = LiteEngine(data, threads=1)
     except (ConversionError, ValueError) as error:
         return replace(known, reason=first_line(error))
-    difference = largest_difference(reference, engine, head, batches)
+    difference = largest_difference(keras, engine, head, batches)
     if difference <= TOLERANCE:
         return replace(known, data=data)
     reason = f"its compiled form differs by {difference:.1e} in a probability"

@@ -24,7 +24,7 @@ KEPT = 256
 TRIED = (16, 64)
 """Images, large and small ones, on which the response to each alteration is measured."""
 
-_TRIED_PIXELS = 1 << 20
+_PIXELS = 1 << 20
 
 MOST_BYTES = 1 << 27
 """Of the arrays of one part."""
@@ -89,7 +89,7 @@ def measured_responses(photos: Sequence[Photo]) -> Float64:
     """Measure how the first `TRIED` images respond to alterations; see `responses`."""
     middles = [middle(photo) for photo in photos[: TRIED[1]]]
     pixels = np.cumsum([photo.pixels[..., 0].size for photo in middles])
-    return responses(middles[: max(TRIED[0], int((pixels <= _TRIED_PIXELS).sum()))])
+    return responses(middles[: max(TRIED[0], int((pixels <= _PIXELS).sum()))])
 
 
 def _strengths() -> Float64:

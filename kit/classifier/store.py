@@ -44,7 +44,7 @@ _MAX_ARRAYS = 1 << 27
 _LARGEST = 1e19
 # Zip bombs: real weights are stored or hardly compressible.
 _MAX_MEMBERS = 10_000
-_MAX_EXPANSION = 50
+_MOST_TIMES = 50
 _SPARE = 1 << 26
 # Keras writes no others; what unpacks another kind raises what it likes, and takes what memory it likes.
 # The lowest of the bits of a member is set where it is encrypted.
@@ -118,7 +118,7 @@ def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
         if received != sha256.strip().lower():
             raise ValueError(f"Expected {file.name!r} with SHA-256 {sha256}, received {received}")
     if file.suffix in SHIPPED:
-        return _read_shipped(file)
+        return _shipped(file)
     with opened(file) as archive:
         names = set(archive.namelist())
         if "config.json" not in names or not names & _WEIGHTS:
@@ -139,7 +139,7 @@ def _stating(plain: Archive, archive: zipfile.ZipFile) -> Archive:
         return replace(known, flaw=first_line(error))
 
 
-def _read_shipped(file: Path) -> Archive:
+def _shipped(file: Path) -> Archive:
     """Read a network with what the kit put behind it, or else with what its maker says."""
     size = file.stat().st_size
     if size > _MAX_SHIPPED:
@@ -254,7 +254,7 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
         with _zip(path) as archive:
             members = archive.infolist()
             declared = sum(member.file_size for member in members)
-            if len(members) > _MAX_MEMBERS or declared > _MAX_EXPANSION * path.stat().st_size + _SPARE:
+            if len(members) > _MAX_MEMBERS or declared > _MOST_TIMES * path.stat().st_size + _SPARE:
                 size = f"{len(members)} members of {declared} bytes, which would fill the memory"
                 raise ValueError(f"Expected a Keras archive, received {path.name!r} with {size}")
             for each in members:

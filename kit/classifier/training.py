@@ -164,14 +164,14 @@ def _cloned(model: Any, **options: Any) -> Any:
 
 
 def _tensors(
-    photos: Iterable[Photo], preprocessing: Preprocessing, augment: Augment | None, rng: np.random.Generator
+    photos: Iterable[Photo], steps: Preprocessing, augment: Augment | None, rng: np.random.Generator
 ) -> Iterator[Float32]:
-    decoded = [photo.decoded(preprocessing.decoding) for photo in photos]
+    decoded = [photo.decoded(steps.decoding) for photo in photos]
     if augment is None:
-        yield from repeat(np.concatenate([preprocessing.apply(photo) for photo in decoded]))
+        yield from repeat(np.concatenate([steps.apply(photo) for photo in decoded]))
     while augment is not None:
         drawn = augment(np.stack([photo.pixels for photo in decoded]), rng)
-        yield np.concatenate([preprocessing.apply(Photo(pixels)) for pixels in drawn])
+        yield np.concatenate([steps.apply(Photo(pixels)) for pixels in drawn])
 
 
 FEW = 16

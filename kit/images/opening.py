@@ -101,9 +101,9 @@ def decoded(source: bytes | Image.Image, name: str, decoding: Decoding) -> tuple
         has no meaning in 8 bits.
     """
     notes: list[str] = []
-    with _refusing(name):
+    with _safely(name):
         image, orientation = _opened(source, name, notes)
-        rgb = _opaque(_eight_bits(image, decoding, name, notes), decoding, notes)
+        rgb = _opaque(_levels(image, decoding, name, notes), decoding, notes)
         orientation = orientation or _orientation(image)
         if 2 <= orientation <= 8:
             notes.append(f"EXIF orientation {orientation} {'applied' if decoding.exif else 'ignored'}")
@@ -119,12 +119,12 @@ def decoded(source: bytes | Image.Image, name: str, decoding: Decoding) -> tuple
 def copied(image: Image.Image, name: str) -> Image.Image:
     """Return a loaded copy of a Pillow image, or raise a PhotoError."""
     check_pixel_count(*image.size, name)
-    with _refusing(name):
+    with _safely(name):
         return image.copy()
 
 
 @contextmanager
-def _refusing(name: str) -> Iterator[None]:
+def _safely(name: str) -> Iterator[None]:
     """Refuse whatever goes wrong in one line."""
     try:
         yield
@@ -140,7 +140,7 @@ def _opened(data: bytes | Image.Image, name: str, notes: list[str]) -> tuple[Ima
     """Return the loaded first frame, and its orientation where that is known."""
     if isinstance(data, Image.Image):
         return data, None
-    image = _identified(data, name)
+    image = _image(data, name)
     check_pixel_count(*image.size, name)
     if getattr(image, "is_animated", False):
         notes.append("several images in the file, number 1 used")
@@ -152,7 +152,7 @@ def _opened(data: bytes | Image.Image, name: str, notes: list[str]) -> tuple[Ima
     return image, orientation
 
 
-def _identified(data: bytes, name: str) -> ImageFile.ImageFile:
+def _image(data: bytes, name: str) -> ImageFile.ImageFile:
     # Image.open() warns about large images; the size check that follows is stricter.
     for image_format in FORMATS:
         factory, accept = Image.OPEN[image_format]
@@ -179,7 +179,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _eight_bits(image: Image.Image, decoding: Decoding, name: str, notes: list[str]) -> Image.Image:
+def _levels(image: Image.Image, decoding: Decoding, name: str, notes: list[str]) -> Image.Image:
     if image.mode in ("I;16", "I;16L", "I;16B", "I;16N", "I"):
         return _reduced(image, decoding, name, notes)
     if image.mode not in _SAID:

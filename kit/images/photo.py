@@ -295,7 +295,7 @@ def each_picture(pictures: Pictures) -> Iterator[Picture]:
     pictures = as_array(pictures)
     if isinstance(pictures, np.ndarray):
         pictures = as_levels(pictures)
-    single = not _is_collection(pictures)
+    single = not _many(pictures)
     given: Any = [pictures] if single else pictures
     if single and isinstance(pictures, (str, PathLike)) and not _is_pattern(fsdecode(pictures)):
         check_path(fsdecode(pictures))
@@ -327,11 +327,11 @@ def names_of(unreadable: Sequence[tuple[str, Any]]) -> str:
     return ", ".join(name for name, _ in unreadable[:3]) + more
 
 
-def _is_collection(pictures: Any) -> bool:
+def _many(pictures: Any) -> bool:
     if isinstance(pictures, np.ndarray):
         return pictures.ndim == 4 or (pictures.ndim == 3 and pictures.shape[2] > 4)
-    several = isinstance(pictures, Iterable) and not isinstance(pictures, _SINGLE)
-    return several and not hasattr(pictures, "read")
+    many = isinstance(pictures, Iterable) and not isinstance(pictures, _SINGLE)
+    return many and not hasattr(pictures, "read")
 
 
 def _is_pattern(text: str) -> bool:

@@ -73,8 +73,8 @@ def noise_level(pixels: Pixels) -> float:
 
 def colour_noise(pixels: Pixels) -> float:
     """As `noise_level`, in the difference of red and blue, in which the edges of most things cancel."""
-    difference = pixels[..., 0].astype(np.float32) - pixels[..., 2]
-    return _flattest(difference) / float(np.sqrt(2))
+    x = pixels[..., 0].astype(np.float32) - pixels[..., 2]
+    return _flattest(x) / float(np.sqrt(2))
 
 
 def _flattest(x: Float32) -> float:
@@ -193,25 +193,25 @@ def jpeg_quality(file: bytes | None) -> float:
     """Quality 1..100 whose luminance table, scaled by libjpeg, has the sum nearest to a JPEG's; or NaN."""
     if file is None or file[:3] != b"\xff\xd8\xff":
         return float("nan")
-    return 1.0 + float(np.abs(_table_sums() - _table_sum(file)).argmin())
+    return 1.0 + float(np.abs(_sums() - _sum(file)).argmin())
 
 
 @cache
-def _table_sums() -> Int64:
+def _sums() -> Int64:
     black = np.zeros((8, 8, 3), np.uint8)
-    return np.array([_table_sum(encoded(black, "JPEG", quality=each)) for each in range(1, 101)])
+    return np.array([_sum(encoded(black, "JPEG", quality=each)) for each in range(1, 101)])
 
 
-def _table_sum(file: bytes) -> int:
+def _sum(file: bytes) -> int:
     with JpegImagePlugin.JpegImageFile(io.BytesIO(file)) as image:
         return sum(image.quantization[0])
 
 
 def _near_zero(plane: Float32) -> float:
     # Without the first row and column of each block.
-    cosine = cosine_transform()
-    coefficients = cosine @ in_blocks(plane).swapaxes(1, 2) @ cosine.T
-    return float((np.abs(coefficients[..., 1:, 1:]) < 0.5).mean())
+    dct = cosine_transform()
+    parts = dct @ in_blocks(plane).swapaxes(1, 2) @ dct.T
+    return float((np.abs(parts[..., 1:, 1:]) < 0.5).mean())
 
 
 @cache
