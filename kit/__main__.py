@@ -69,25 +69,25 @@ def _parser() -> _Parser:
     codes = "nothing serious found, 1 a cause is named, 2 cannot tell"
     diagnose = _command(commands, _diagnose, "name the cause of wrong predictions", codes, **model)
     diagnose.add_argument("--labels", help="true classes by name or index, with commas; empty where unknown")
-    diagnose.add_argument("--details", action="store_true", help="print all findings with their numbers")
+    diagnose.add_argument("--details", action="store_true", help="print all findings")
     pin = _command(commands, _pin, "save images with the prediction that you expect", "pinned", **model)
     pin.add_argument("--expect", metavar="CLASS", help="default: the current prediction")
     pin.add_argument("--cases", metavar="FOLDER", default="cases", help="where the cases go")
     pin.add_argument("--note", default="", help="why the case is kept")
     words, codes = "test whether saved images still get it", "none changed, 1 some did"
     verify = _command(commands, _verify, words, codes, **model, cases="FOLDER")
-    verify.add_argument("--artefacts", metavar="FOLDER", help="save an image of each changed case here")
+    verify.add_argument("--artefacts", metavar="FOLDER", help="save an image of each changed case")
     verify.add_argument("--update", action="store_true", help="accept changes if the expected class holds")
-    verify.add_argument("--junit", metavar="FILE.xml", type=Path, help="also write a JUnit report")
+    verify.add_argument("--junit", metavar="FILE.xml", type=Path, help="write a JUnit report")
     words, codes = "compare two models on the same images", "no prediction changes, 1 some change"
     compare = _command(commands, _compare, words, codes, first="MODEL", second="OTHER")
-    words = "list the images that a model predicts wrongly, one folder for each class, named after it"
+    words = "list the images that a model predicts wrongly; a folder for each class, named after it"
     mistakes = _command(commands, _mistakes, words, "done", **model, folder="FOLDER")
     mistakes.add_argument("--html", metavar="FILE.html", type=Path, help="write a page for any browser")
     for command in (diagnose, pin, compare):
         command.add_argument("pictures", metavar="IMAGE", nargs="+", help="files, folders or patterns")
     for command in (diagnose, verify, compare):
-        command.add_argument("--json", action="store_true", help="print JSON instead of text")
+        command.add_argument("--json", action="store_true", help="print JSON")
     for command in (diagnose, pin, verify, compare, mistakes):
         _add_in_use(command)
     _command(commands, _check, "check that this machine can run the notebooks", "ready, 1 not")
@@ -105,7 +105,7 @@ def _command(commands: Any, run: Callable[..., int], words: str, code_0: str, **
     command.set_defaults(run=run)
     for name, metavar in arguments.items():
         command.add_argument(name, metavar=metavar)
-    words = "import this module with custom layers first; can be repeated"
+    words = "import this module with custom layers first"
     command.add_argument(
         "--import", dest="imports", metavar="MODULE", action="append", default=[], help=words
     )

@@ -278,7 +278,7 @@ def write(
 
     Both may be one file; members of the source under ``kit/`` are not copied. Format and digests of the
     contract are filled in here. A ``network`` in the ``.tflite`` format is written with the rest behind it,
-    as in TFLite Metadata, and with ``labels.txt`` for other tools.
+    as in TFLite Metadata.
     """
     with ExitStack() as stack:
         copied = source is not None and (network is None or zipfile.is_zipfile(source))
@@ -286,8 +286,6 @@ def write(
         stream = stack.enter_context(replacing(target))
         stream.write(network or b"")
         new = stack.enter_context(zipfile.ZipFile(stream, "w"))
-        if network is not None:
-            new.writestr(zipfile.ZipInfo("labels.txt", _DATE), "\n".join(contract["class_names"]))
         if old is not None:
             _copy(old, new)
         digest = _digest_of(old) if network is None and old else hashlib.sha256(network or b"").hexdigest()

@@ -255,7 +255,7 @@ class Explorer(anywidget.AnyWidget):
         current = self.settings.get("photo", next(iter(self._shelf)))
         complete = views.checked(settings, photos or self._shelf, current)
         if complete["fix"] and self._bench.fixed is None:
-            raise ValueError("Expected fix as False before a diagnosis has found one, received True")
+            raise ValueError("Expected fix as False before a diagnosis, received True")
         if complete["where"] != -1:
             [complete["where"]] = class_indices([complete["where"]], self.classifier.class_names, 1)
         return complete

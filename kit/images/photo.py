@@ -296,6 +296,8 @@ def each_picture(pictures: Pictures) -> Iterator[Picture]:
     if isinstance(pictures, np.ndarray):
         pictures = as_levels(pictures)
     single = not _many(pictures)
+    if single and not isinstance(pictures, _SINGLE) and not hasattr(pictures, "read"):
+        _read(pictures)  # which says what it takes
     given: Any = [pictures] if single else pictures
     if single and isinstance(pictures, (str, PathLike)) and not _is_pattern(fsdecode(pictures)):
         check_path(fsdecode(pictures))

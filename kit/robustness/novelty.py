@@ -115,7 +115,6 @@ def fit_novelty(
 
 def novelty_of(classifier: Classifier) -> Novelty | None:
     """Return what a classifier carries, from its file or `attached`; None if none was fitted for it."""
-    check_first(classifier)
     held_back = classifier.reference.arrays("novelty").get("held_back", np.empty(0)).ravel()
     with suppress(ValueError):
         if classifier.reference.neighbours is not None and len(held_back) >= FEWEST:

@@ -273,7 +273,7 @@ def _folders(pictures: Sequence[Picture], names: Sequence[str]) -> list[int | st
     order = sorted(set(folders))
     if not {*order} <= {*names} and names == tuple(f"class {place}" for place in range(len(names))):
         if len(order) != len(names):
-            wanted = f"images in {len(names)} folders, one for each class, received {len(order)}"
+            wanted = f"{len(names)} folders, one for each class, received {len(order)}"
             raise ValueError(f"Expected {wanted}; give labels=")
         return [order.index(folder) for folder in folders]
     # Of a name such as T-shirt/top, no folder can have every letter.
