@@ -212,7 +212,7 @@ def test_what_cannot_be_compared_is_refused(fashion, classifier, sixteen):
     refused = {
         (fashion, classifier): "Expected as many classes, received 10 and 1000",
         (fashion, lambda x: fashion.predict_tensors(x)[:, :4]): "as many classes, received 10 and 4",
-        (sixteen[0], fashion): r"kit\.compare\(first, second, photos\)",
+        (sixteen[0], fashion): r"Expected a Classifier, received Photo; see kit\.Classifier\.load",
         (fashion, "model.keras"): "a classifier or a function of tensors, received str",
     }
     for (first, second), message in refused.items():

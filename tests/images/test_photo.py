@@ -369,24 +369,24 @@ def test_what_cannot_be_read_has_the_same_name_and_reason_everywhere(folder):
         assert str(refusal.value) == swept.errors[1]
 
 
-def test_the_classifier_comes_first_and_another_order_is_told(folder):
+def test_what_is_no_classifier_is_refused_with_how_to_get_one(folder):
     def function(pixels):
         return pixels
 
-    photos = CLOTHES[:2]
+    photos, load = CLOTHES[:2], "see kit.Classifier.load"
     wrong = [
-        (kit.Explorer, (photos, classifier()), "kit.Explorer(classifier, photos, labels)"),
-        (kit.diagnose, (photos, classifier()), "kit.diagnose(classifier, photos, labels)"),
-        (kit.check, (function, classifier(), photos), "kit.check(classifier, photos, function)"),
-        (kit.check, (classifier(), function, photos), "kit.check(classifier, photos, function)"),
-        (kit.calibrate, (photos, LABELS, classifier()), "kit.calibrate(classifier, photos, labels)"),
-        (kit.adapt, (photos, classifier()), "kit.adapt(classifier, photos)"),
-        (kit.sweep, (photos, classifier(), None), "kit.sweep(classifier, photos, perturbations)"),
-        (kit.fit_novelty, (photos, photos, classifier()), "kit.fit_novelty(classifier, training, held_back)"),
-        (kit.fault_costs, (photos, LABELS, classifier()), "kit.fault_costs(classifier, photos, labels)"),
-        (kit.shift, (photos, classifier()), "kit.shift(training, photos, classifier=classifier)"),
-        (flip, (photos[0], classifier(), "noise", 0, 9), "flip(classifier, photo, parameter, low, high)"),
+        (kit.Explorer, (photos, classifier()), load),
+        (kit.diagnose, (photos, classifier()), load),
+        (kit.check, (function, classifier(), photos), load),
+        (kit.check, (classifier(), function, photos), "call kit.check(classifier, photos, function)"),
+        (kit.calibrate, (photos, LABELS, classifier()), load),
+        (kit.adapt, (photos, classifier()), load),
+        (kit.sweep, (photos, classifier(), None), load),
+        (kit.fit_novelty, (photos, photos, classifier()), load),
+        (kit.fault_costs, (photos, LABELS, classifier()), load),
+        (kit.shift, (photos, classifier()), "write kit.shift(training, photos, classifier=classifier)"),
+        (flip, (photos[0], classifier(), "noise", 0, 9), load),
     ]
-    for called, arguments, order in wrong:
-        with pytest.raises(TypeError, match=rf"^Expected [^\n]* (write|call) {re.escape(order)}$"):
+    for called, arguments, advice in wrong:
+        with pytest.raises(TypeError, match=rf"^Expected [^\n]*; {re.escape(advice)}$"):
             called(*arguments)

@@ -50,7 +50,7 @@ def test_an_old_and_a_missing_package_are_named(monkeypatch):
 
 def test_a_front_end_that_jupyterlab_does_not_find_is_named(monkeypatch):
     monkeypatch.setattr(setup, "FRONT_ENDS", ("anywidget", "no-such-widget"))
-    with pytest.raises(RuntimeError, match=r"^JupyterLab 4\.\d+\.\d+ has no no-such-widget; where"):
+    with pytest.raises(RuntimeError, match=r"^JupyterLab 4\.\d+\.\d+ has no no-such-widget; run pip install"):
         setup.widgets()
 
 
