@@ -68,22 +68,22 @@ def _parser() -> _Parser:
     model = {"model": "MODEL"}
     codes = "nothing serious found, 1 a cause is named, 2 cannot tell"
     diagnose = _command(commands, _diagnose, "name the cause of wrong predictions", codes, **model)
-    diagnose.add_argument("--labels", help="true classes by name or index, with commas; empty where unknown")
+    diagnose.add_argument("--labels", help="true classes by name or index, with commas")
     diagnose.add_argument("--details", action="store_true", help="print all findings")
     pin = _command(commands, _pin, "save images with the prediction that you expect", "pinned", **model)
     pin.add_argument("--expect", metavar="CLASS", help="default: the current prediction")
     pin.add_argument("--cases", metavar="FOLDER", default="cases", help="where the cases go")
-    pin.add_argument("--note", default="", help="why the case is kept")
+    pin.add_argument("--note", default="", help="why it is kept")
     words, codes = "test whether saved images still get it", "none changed, 1 some did"
     verify = _command(commands, _verify, words, codes, **model, cases="FOLDER")
-    verify.add_argument("--artefacts", metavar="FOLDER", help="save an image of each changed case")
-    verify.add_argument("--update", action="store_true", help="accept changes if the expected class holds")
+    verify.add_argument("--artefacts", metavar="FOLDER", help="save images of changes")
+    verify.add_argument("--update", action="store_true", help="accept changes if the class holds")
     verify.add_argument("--junit", metavar="FILE.xml", type=Path, help="write a JUnit report")
     words, codes = "compare two models on the same images", "no prediction changes, 1 some change"
     compare = _command(commands, _compare, words, codes, first="MODEL", second="OTHER")
     words = "list the images that a model predicts wrongly; a folder for each class, named after it"
     mistakes = _command(commands, _mistakes, words, "done", **model, folder="FOLDER")
-    mistakes.add_argument("--html", metavar="FILE.html", type=Path, help="write a page for any browser")
+    mistakes.add_argument("--html", metavar="FILE.html", type=Path, help="write a page")
     for command in (diagnose, pin, compare):
         command.add_argument("pictures", metavar="IMAGE", nargs="+", help="files, folders or patterns")
     for command in (diagnose, verify, compare):

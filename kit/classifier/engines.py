@@ -337,7 +337,8 @@ def _cast(tensors: Float32, dtype: Any, scale: float = 0.0, zero: int = 0) -> Ar
     if np.dtype(dtype).kind == "f":
         return tensors.astype(dtype, copy=False)
     limits = np.iinfo(dtype)
-    return np.clip(np.rint(tensors / (scale or 1) + zero), limits.min, limits.max).astype(dtype)
+    levels = np.clip(np.rint(tensors / (scale or 1) + zero), limits.min, limits.max)
+    return np.asarray(levels, dtype)
 
 
 class OnnxEngine(Engine):

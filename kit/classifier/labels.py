@@ -89,9 +89,9 @@ def class_indices(
         raise ValueError(f"Expected {count} labels, one for each image, received {len(labels)}")
     rows: Any = labels
     if np.ndim(rows) == 2 and np.array_equal(np.sort(rows)[:, -2:], [[0, 1]] * count):
-        labels = np.argmax(rows, axis=1)
+        rows = np.argmax(rows, axis=1)
     places = {name: index for index, name in reversed(list(enumerate(class_names)))}
-    return tuple(_index(label, places, len(class_names)) for label in labels)
+    return tuple(_index(label, places, len(class_names)) for label in rows)
 
 
 def known_classes(labels: Labels, class_names: Sequence[str], count: int) -> Int64:
@@ -160,7 +160,7 @@ class Trial:
     @property
     def moved(self) -> Float64:
         """The share of the probability that moves, 0..1; float64 (N,)."""
-        return np.abs(self.before - self.after).sum(axis=1) / 2
+        return np.asarray(np.abs(self.before - self.after).sum(axis=1) / 2)
 
     def likelihoods(self, least: float = LEAST) -> tuple[float, float] | None:
         """Return the mean log-likelihood of the known labels before and after, if there are any."""
@@ -180,7 +180,7 @@ class Trial:
 
 def entropies(answers: Floats) -> Floats:
     """Return the entropy of each row of probabilities, in nats; float (N,)."""
-    return -(answers * np.log(np.maximum(answers, 1e-12))).sum(axis=1)
+    return np.asarray(-(answers * np.log(np.maximum(answers, 1e-12))).sum(axis=1))
 
 
 def hits(answers: Floats, labels: Truth) -> Bools:

@@ -104,7 +104,7 @@ class Neighbours:
     def scores(self, features: Float32) -> Float64:
         """Return the mean distance to the `NEAREST`, float64 (N,), of features, float32 (N, channels)."""
         # Nearest neighbours in scikit-learn start threads for every single image, which takes longer.
-        return np.sort(self.distances(features), axis=1)[:, :NEAREST].mean(axis=1)
+        return np.asarray(np.sort(self.distances(features), axis=1)[:, :NEAREST].mean(axis=1))
 
 
 def described(

@@ -138,7 +138,7 @@ def trial_tensors(shape: Shape, steps: Preprocessing | None = None) -> tuple[Flo
     sides = [side or OPEN_SIDE for side in shape]
     random = np.random.default_rng(20_241)
     noise = random.random((5, *sides), dtype=np.float32)
-    places = np.ix_(range(3), *(np.arange(side) * _PATCHES // side for side in sides))
+    places = np.ix_(np.arange(3), *(np.arange(side) * _PATCHES // side for side in sides))
     light = random.random((3, _PATCHES, _PATCHES, _PATCHES), dtype=np.float32)
     noise[2:] = np.float32(0.1) * noise[2:] + np.float32(0.9) * light[places]
     ranges = [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)]

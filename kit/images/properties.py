@@ -40,7 +40,7 @@ def clipping(pixels: Pixels) -> float:
     channels, the share that the border has of them is left out.
     """
     cut = _means(pixels) >= 250
-    white = cut.all(axis=-1)
+    white = np.asarray(cut.all(axis=-1))
     border = np.concatenate([white[0], white[-1], white[:, 0], white[:, -1]])
     ground = float(border.mean() * white.sum())
     return (float(cut.any(axis=-1).sum()) - ground) / max(white.size - ground, 1.0)

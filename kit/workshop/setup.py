@@ -84,7 +84,7 @@ def widgets() -> str:
     places = [Path(folder) for folder in lab.extra_labextensions_path + lab.labextensions_path]
     for name in FRONT_ENDS:
         if not any((folder / name).is_dir() for folder in places):
-            advice = "run pip install --force-reinstall anywidget ipywidgets where JupyterLab is"
+            advice = "run pip install --force-reinstall anywidget ipywidgets"
             raise RuntimeError(f"JupyterLab {lab.version} has no {name}; {advice}")
     return f"JupyterLab {lab.version} has {' and '.join(FRONT_ENDS)}"
 
