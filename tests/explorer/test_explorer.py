@@ -249,9 +249,11 @@ def test_a_cause_is_pinned_whether_or_not_a_map_is_shown(classifier, pair, tmp_p
     settings = explorer.settings | {"photo": "espresso.jpg", "scaling": "missing_scaling", "where": -1}
     ask(explorer, kind="why", settings=settings)
     explorer.wait()
-    ask(explorer, kind="pin", settings=settings | {"where": None})
-    [path] = tmp_path.glob("*.json")
-    assert (read(path).cause, read(path).fault) == ("missing_scaling", explorer.preprocessing)
+    for where in (None, -1):
+        ask(explorer, kind="pin", settings=settings | {"where": where})
+    with_map, without = map(read, tmp_path.glob("*.json"))
+    for case in (with_map, without):
+        assert (case.cause, case.fault) == ("missing_scaling", explorer.preprocessing)
 
 
 def test_bad_settings_end_in_one_line_in_a_notebook(explorer):
