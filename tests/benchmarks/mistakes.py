@@ -10,22 +10,15 @@ Memory
     Peak memory of a fresh process that is given 500, 5,000 and 50,000 files in a folder for each class.
 """
 
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from kit import Perturbation, samples
 from kit.validation.label_errors import label_errors
 from kit.validation.slices import measured, slices
 from tests.benchmarks import report
-from tests.benchmarks.sweep import MEMORY
 
-ROOT = Path(__file__).parents[2]
 KINDS = {
     "brightness 0.2": (Perturbation(brightness=0.2), {"dark"}),
     "lift 90": (Perturbation(lift=90), {"bright", "flat"}),
@@ -39,7 +32,11 @@ KINDS = {
     "pixelate 3": (Perturbation(pixelate=3), {"blocky", "blurred"}),
     "JPEG quality 4": (Perturbation(jpeg_quality=4), {"compressed", "blocky"}),
 }
-CALL = 'kit.sweep(samples.classifier("fashion_mnist"), sys.argv[1], {"noise": (0, 10, 20, 30, 40)},'
+MISTAKES = """
+result = kit.mistakes(classifier, sys.argv[1], progress=False)
+assert not result.notes
+count = len(result.predicted)
+"""
 
 
 def planted(rows: Any, labels: Any, share: float, seed: int) -> tuple[float, float]:
@@ -56,22 +53,11 @@ def planted(rows: Any, labels: Any, share: float, seed: int) -> tuple[float, flo
 
 def memory(count: int) -> dict[str, Any]:
     """Peak memory for so many files."""
-    pixels, labels = samples.fashion_mnist_arrays("test")
-    code = MEMORY.replace(CALL, 'kit.mistakes(samples.classifier("fashion_mnist"), sys.argv[1],')
-    code = code.replace("assert not result.errors", "assert not result.notes").replace(
-        "len(result)", "result.accuracy.count"
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        names = [name.replace("/", "") for name in samples.classifier("fashion_mnist").class_names]
-        for name in names:
-            Path(folder, name).mkdir()
-        for number in range(count):
-            place = number % len(pixels)
-            file = Path(folder, names[labels[place]], f"{number:05}.png")
-            Image.fromarray(pixels[place]).save(file, compress_level=1)
-        done = subprocess.check_output([sys.executable, "-c", code, folder], cwd=ROOT, text=True)
-    images, peak = done.split()
-    return {"images": int(images), "peak_mib": int(peak) / (2**20 if sys.platform == "darwin" else 2**10)}
+    names = [name.replace("/", "") for name in samples.classifier("fashion_mnist").class_names]
+    labels = np.resize(samples.labels("fashion_mnist"), count)
+    files = (f"{names[label]}/{number:05}.png" for number, label in enumerate(labels))
+    images, peak = report.memory(MISTAKES, files)
+    return {"images": images, "peak_mib": peak // 1024}
 
 
 def main() -> None:

@@ -9,16 +9,33 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import numpy as np
+from PIL import Image
 
-from kit import Table
+from kit import Table, samples
 
 ROOT = Path(__file__).resolve().parents[2]
+MEMORY = (
+    "import resource, sys, kit; classifier = kit.samples.classifier('fashion_mnist')",
+    """
+from pathlib import Path
+status = Path("/proc/self/status")
+if status.exists():
+    # Peak of this program alone; getrusage counts what the parent had before this one was started in it.
+    [peak] = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+else:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(count, peak)
+""",
+)
+"""What comes before a call and after it."""
 
 
 def parser(about: str) -> argparse.ArgumentParser:
@@ -41,6 +58,18 @@ def machine() -> dict[str, Any]:
 def python(script: str, *arguments: Any, cwd: Path = ROOT) -> str:
     """What a fresh Python prints of a script; it has to end well."""
     return subprocess.check_output([sys.executable, "-c", script, *map(str, arguments)], cwd=cwd, text=True)
+
+
+def memory(call: str, names: Iterable[str]) -> tuple[int, int]:
+    """What a call in a fresh process counts in a folder of images of these names, and its peak in KiB."""
+    images = cycle(samples.fashion_mnist_arrays("test")[0])
+    with tempfile.TemporaryDirectory() as folder:
+        for name, image in zip(names, images, strict=False):
+            Path(folder, name).parent.mkdir(exist_ok=True)
+            Image.fromarray(image).save(Path(folder, name), compress_level=1)
+        count, peak = map(int, python(MEMORY[0] + call + MEMORY[1], folder).split())
+    # Linux counts in KiB, macOS in bytes.
+    return count, peak // (1024 if sys.platform == "darwin" else 1)
 
 
 def percentiles(values: Sequence[float], *names: int) -> dict[str, float]:

@@ -12,11 +12,8 @@ Memory
 """
 
 import statistics
-import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,20 +26,10 @@ from tests.benchmarks import report
 PHOTO = report.ROOT / "data" / "photographs" / "astronaut.jpg"
 GRID = {"brightness": np.linspace(0.2, 2, 21), "noise": np.linspace(0, 50, 21)}
 COUNTS = (100, 1_000, 10_000)
-MEMORY = """
-import resource, sys, kit
-from pathlib import Path
-from kit import samples
-result = kit.sweep(samples.classifier("fashion_mnist"), sys.argv[1], {"noise": (0, 10, 20, 30, 40)},
-                   progress=False)
+SWEPT = """
+result = kit.sweep(classifier, sys.argv[1], {"noise": (0, 10, 20, 30, 40)}, progress=False)
 assert not result.errors
-status = Path("/proc/self/status")
-if status.exists():
-    # Peak of this program alone; getrusage counts what the parent had before this one was started in it.
-    [peak] = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")]
-else:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(len(result), peak)
+count = len(result)
 """
 
 
@@ -111,14 +98,7 @@ def grid(classifier: Any, rounds: int) -> dict[str, Any]:
 
 def memory(count: int) -> dict[str, int]:
     """Peak memory of a process that sweeps so many small pictures."""
-    photos = kit.samples.photos("fashion_mnist")
-    with tempfile.TemporaryDirectory() as folder:
-        for number in range(count):
-            pixels = photos[number % len(photos)].pixels
-            Image.fromarray(pixels).save(Path(folder) / f"{number:05}.png", compress_level=1)
-        rows, peak = map(int, report.python(MEMORY, folder).split())
-    # Linux counts in KiB, macOS in bytes.
-    peak //= 1024 if sys.platform == "darwin" else 1
+    rows, peak = report.memory(SWEPT, (f"{number:05}.png" for number in range(count)))
     return {"pictures": count, "rows": rows, "peak_kib": peak}
 
 
