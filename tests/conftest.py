@@ -11,6 +11,7 @@ import pytest
 from kit import Classifier, fit_novelty, samples
 from kit.classifier import loading, store
 from kit.classifier.network import describe
+from kit.diagnosis.candidates import Evaluator
 from tests import networks
 from tests.project import VARIABLES
 
@@ -99,6 +100,12 @@ def no_batchnorm():
 
 
 @pytest.fixture(scope="session")
+def evaluator(no_batchnorm):
+    """What the search for a fault is tried on."""
+    return Evaluator(no_batchnorm, no_batchnorm.first_layers)
+
+
+@pytest.fixture(scope="session")
 def held_back(clothes):
     """Those of the clothes that set the thresholds of `novelty`; `others` has the rest."""
     return clothes[:1000]
@@ -113,6 +120,11 @@ def others(clothes):
 def novelty(fashion, held_back):
     """What `fashion` knows of ordinary images."""
     return fit_novelty(fashion, list(samples.fashion_mnist_arrays("train")[0][:5000]), held_back)
+
+
+@pytest.fixture(scope="session")
+def keras():
+    return networks.imported_keras()
 
 
 @pytest.fixture(scope="session")

@@ -29,10 +29,7 @@ TEXTS = [
     ("Expected this.\n\nand more", "Expected this"),
     ("", "ValueError"),
     ("\x1b]0;title\x07 \u202eback", "?]0;title? ?back"),
-    (
-        "Exception encountered when calling A().\n\n\x1b[1mToo large.\x1b[0m\n\nArguments",
-        "Too large",
-    ),
+    ("Exception encountered when calling A().\n\n\x1b[1mToo large.\x1b[0m\n\nArguments", "Too large"),
     ('in user code:\n\n    File "a.py", line 1\n\n    ValueError: Too large\n', "ValueError: Too large"),
 ]
 

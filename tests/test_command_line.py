@@ -56,23 +56,34 @@ def test_the_order_of_axes_in_a_file_of_a_pytorch_model_is_that_of_the_network(t
     assert main(["pin", MODEL, PICTURES[0], "--preprocessing", str(file), "--cases", str(tmp_path)]) == 0
 
 
+DIAGNOSE = ["diagnose", MODEL, PICTURES[0]]
 BAD = [
-    ([PICTURES[0], "--preprocessing", "nothing.json"], "No such file or directory: 'nothing.json'"),
-    ([PICTURES[0], "--preprocessing", PICTURES[0]], "as JSON, received text that is not"),
-    ([PICTURES[0], "--scaling", "0-1"], "did you mean '0..1'"),
-    (["nothing.jpg"], "Expected an existing image file"),
-    ([PICTURES[0], "--labels", "1,2"], "Expected 1 labels, one for each image, received 2"),
-    ([PICTURES[0], "--import", "their_layers"], "(ModuleNotFoundError: No module named 'their_layers')"),
+    ([*DIAGNOSE, "--preprocessing", "nothing.json"], "No such file or directory: 'nothing.json'"),
+    ([*DIAGNOSE, "--preprocessing", PICTURES[0]], "as JSON, received text that is not"),
+    ([*DIAGNOSE, "--scaling", "0-1"], "did you mean '0..1'"),
+    (["diagnose", MODEL, "nothing.jpg"], "Expected an existing image file"),
+    ([*DIAGNOSE, "--labels", "1,2"], "Expected 1 labels, one for each image, received 2"),
+    ([*DIAGNOSE, "--import", "their_layers"], "(ModuleNotFoundError: No module named 'their_layers')"),
+    (["pin", SMALL, "nothing.jpg"], "nothing.jpg"),
+    (["pin", SMALL, PICTURES[0], __file__], Path(__file__).name),
+    (["pin", SMALL, PICTURES[0], "--cases", f"{PICTURES[0]}/cases"], "Not a directory"),
+    (["pin", MODEL, PICTURES[0], "--expect", "panda"], "did you mean 'giant panda'"),
+    (["verify", "nothing.keras", "cases"], "Expected an existing local model file"),
+    (["verify", SMALL, "nothing"], "Expected a folder of cases"),
+    (["verify", SMALL, str(DATA / "fashion_mnist")], "Expected cases in"),
+    (["compare", SMALL, MODEL, PICTURES[0]], "Expected as many classes, received 10 and 1000"),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "message"), BAD)
-def test_bad_input_is_one_line(arguments, message, capsys):
-    assert main(["diagnose", MODEL, *arguments]) == 3
+def test_bad_input_is_one_line_and_nothing_is_left_behind(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 3
     printed = capsys.readouterr()
     assert message in printed.err
-    assert printed.err.count("\n") == 1
-    assert printed.out == ""
+    assert printed.err.startswith(f"python -m kit {arguments[0]}: ")
+    assert (printed.err.count("\n"), printed.out) == (1, "")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_wrong_command_is_bad_input_too(capsys):

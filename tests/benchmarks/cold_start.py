@@ -41,14 +41,9 @@ row, seconds = [1.0], time.perf_counter() - before
 """
 REPORT = """
 now = time.time()
-def memory():
-    try:
-        with open("/proc/self/status") as lines:
-            return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
-    except FileNotFoundError:
-        import psutil
-        return psutil.Process().memory_info().rss / 2**20
-print(json.dumps({"now": now, "memory_mb": memory(), "top": int(list(row).index(max(row))),
+import psutil
+memory = psutil.Process().memory_info().rss / 2**20
+print(json.dumps({"now": now, "memory_mb": memory, "top": int(list(row).index(max(row))),
                   "tensorflow": "tensorflow" in sys.modules, "seconds": globals().get("seconds")}))
 """
 

@@ -154,15 +154,6 @@ def with_contract(source, target, **changes):
     return networks.rewritten(source, target, lambda name, old: contract if name == store.CONTRACT else old)
 
 
-def test_statistics_of_other_weights_are_not_used_and_noted(small, tmp_path):
-    small.using(networks.GREY).save(tmp_path / "small.keras", training=[PHOTO])
-    mixed = with_contract(tmp_path / "small.keras", tmp_path / "mixed.keras", weights_sha256="0" * 64)
-    classifier = Classifier.load(mixed)
-    assert classifier.notes == ("what the file says of its training images belongs to other weights",)
-    assert classifier.first_layers.profile is None
-    assert (classifier.class_names, classifier.preprocessing) == (networks.NAMES, networks.GREY)
-
-
 def test_a_file_of_an_earlier_version_predicts_as_it_did_and_says_what_to_save_again():
     expected = json.loads((DATA / "earlier.json").read_text())
     classifier = Classifier.load(DATA / "earlier.keras")

@@ -144,21 +144,6 @@ def test_the_last_layer_tells_the_head_of_a_nested_network_too(last, head):
         assert engines.head_of(each) == head
 
 
-OUTPUTS = [
-    ([[0.2, 0.8], [0.5, 0.5]], "softmax"),
-    ([[0.2, 0.7], [0.5, 0.5]], "sigmoid"),
-    ([[-1.5, 3.0]], "logits"),
-    ([[0.3], [0.9]], "sigmoid"),
-    ([[0.3], [1.9]], "binary_logit"),
-    (np.log([[0.2, 0.8], [0.5, 0.5]]), "logits"),
-]
-
-
-@pytest.mark.parametrize(("outputs", "head"), OUTPUTS)
-def test_values_tell_where_the_architecture_does_not(outputs, head):
-    assert engines.measured_head(np.array(outputs, np.float32)) == head
-
-
 def test_a_temperature_divides_the_logits():
     logits = np.array([[2.0, 0.0, -2.0], [0.0, 0.0, 4.0]], np.float32)
     rows = probabilities(logits, "logits")

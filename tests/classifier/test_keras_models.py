@@ -11,11 +11,6 @@ from kit.classifier.keras_models import check_model, load_keras
 from tests import networks
 
 
-@pytest.fixture(scope="module")
-def keras():
-    return networks.imported_keras()
-
-
 def changed(source, target, change):
     networks.rewritten(source, target, lambda _, content: change(content))
 
@@ -31,10 +26,7 @@ def test_models_that_are_no_picture_classifiers_are_refused(keras):
         (networks.stacked((4,), layers.Dense(2)), r"from \[\(None, 4\)\]"),
         (networks.stacked((8, 8, 5), layers.Flatten()), r"from \[\(None, 8, 8, 5\)\]"),
         (networks.stacked((8, 8, 3), layers.Conv2D(2, 3)), r"to \[\(None, 6, 6, 2\)\]"),
-        (
-            keras.Sequential([layers.Flatten()]),
-            r"Sequential from \[\] to \[\]; .*in a keras.Model",
-        ),
+        (keras.Sequential([layers.Flatten()]), r"Sequential from \[\] to \[\]; .*in a keras.Model"),
         (keras.Model(picture, {"kind": flat}), r"to \[\('kind',\)\]"),
     ]
     for model, message in cases:

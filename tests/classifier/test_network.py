@@ -7,11 +7,6 @@ from kit.preprocessing import Preprocessing
 from tests import networks
 
 
-@pytest.fixture(scope="module")
-def keras():
-    return networks.imported_keras()
-
-
 def test_compiling_writes_nothing_to_the_notebook(capfd, caplog):
     networks.compile_lite(networks.small())
     written = capfd.readouterr()

@@ -50,11 +50,6 @@ def test_statistics_come_back_and_are_replaced_as_a_whole(saved):
     assert (again.contract["name"], again.statistics) == ("renamed", {})
 
 
-def test_the_same_content_makes_the_same_file(tmp_path, saved):
-    store.write(tmp_path / "plain.keras", tmp_path / "again.keras", CONTRACT, STATISTICS)
-    assert (tmp_path / "again.keras").read_bytes() == saved.read_bytes()
-
-
 @pytest.mark.parametrize(
     "features",
     [np.full((5, 2), np.nan), np.full((5, 2), -1e300), np.array(3.0), np.zeros(4), np.zeros((5, 0))],

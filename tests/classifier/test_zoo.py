@@ -62,6 +62,7 @@ ONNX = {f"first={first}, {batch}": (first, batch) for first in (True, False) for
 ONNX = {name: partial(onnx, *ends) for name, ends in ONNX.items()}
 ONNX |= {name: partial(onnx, made=network(last)) for name, last in HEADS.items()}
 ONNX |= {"one sigmoid": partial(onnx, made=network("sigmoid", 1))}
+ONNX |= {"one logit": partial(onnx, made=network(None, 1))}
 ONNX |= {"float16": partial(onnx, kind=zoo.FLOAT16), "uint8": partial(onnx, False, kind=zoo.BYTE)}
 ONNX |= {"metadata": partial(onnx, properties=(("names", str(dict(enumerate(zoo.NAMES)))), *IMAGENET))}
 

@@ -139,12 +139,6 @@ def test_without_statistics_and_labels_the_cause_cannot_be_told(sixteen):
     assert "pass reference= or labels=" in diagnosis.notes[0]
 
 
-@pytest.mark.parametrize("given", ["fashion_mnist.keras", None])
-def test_what_is_no_classifier_is_refused_in_one_line(given, sixteen):
-    with pytest.raises(TypeError, match=r"Expected a Classifier, received .*; see kit\.Classifier\.load"):
-        kit.diagnose(given, sixteen)
-
-
 def test_a_reference_takes_the_place_of_statistics(sixteen, clothes):
     healthy = with_faults("fashion_mnist_no_batchnorm")
     training = np.concatenate([healthy.tensor(photo) for photo in clothes[500:540]])

@@ -25,8 +25,7 @@ def test_fog_is_the_published_formula(severity, thickness, decay):
 
 
 @pytest.mark.parametrize(
-    ("severity", "share", "ice"),
-    [(1, 1, 0.4), (3, 0.7, 0.7), (5, 0.6, 0.75), (1.5, 0.9, 0.5)],
+    ("severity", "share", "ice"), [(1, 1, 0.4), (3, 0.7, 0.7), (5, 0.6, 0.75), (1.5, 0.9, 0.5)]
 )
 def test_frost_mixes_the_picture_with_ice_of_the_published_colour(severity, share, ice):
     black, blue = (np.full((224, 224, 3), colour, np.uint8) for colour in ((0, 0, 0), (20, 40, 60)))

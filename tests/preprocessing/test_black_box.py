@@ -110,6 +110,7 @@ def test_several_changes_come_in_the_order_of_their_effect():
     comparison = KERAS.compare(lambda x: first(resized(x, 0)[..., ::-1] / 255), CAT)
     assert [step for step, _ in comparison.effects] == ["layout", "scale", "channels", "resize"]
     assert (comparison.first_step, comparison.main_step) == ("resize", "layout")
+    assert "first difference: resize, biggest: layout." in str(comparison)
 
 
 EFFECTS = (

@@ -38,15 +38,6 @@ def test_each_difference_is_named_in_words_and_found_on_a_photo(changes, words, 
     assert not comparison.equal
 
 
-def test_differences_come_in_the_order_of_their_effect():
-    other = HERE.replace(layout="channels_first", scaling="0..1", filter="box", channels="bgr")
-    found = HERE.compare(other, PHOTO)
-    assert {text.split(":")[0] for text in found.differences} == {"filter", "channels", "scaling", "layout"}
-    # Another shape is fed to no network, so that counts most.
-    assert (found.first_step, found.main_step, found.effects[0]) == ("resize", "layout", ("layout", 1))
-    assert "first difference: resize, biggest: layout." in str(found)
-
-
 def test_every_step_has_its_figures():
     grey = Photo.from_array(np.full((8, 8, 3), 51, np.uint8), "grey")
     comparison = HERE.compare(HERE.replace(scaling="0..1"), grey)

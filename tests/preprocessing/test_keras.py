@@ -23,13 +23,6 @@ SIZES = [*RESIZED, ((64, 64), (64, 64)), ((1, 9), (4, 4))]
 
 
 @pytest.fixture(scope="module")
-def keras():
-    import keras
-
-    return keras
-
-
-@pytest.fixture(scope="module")
 def modules(keras):
     found = {name: getattr(keras.applications, name) for name in dir(keras.applications)}
     return {name: module for name, module in found.items() if isinstance(module, ModuleType)}

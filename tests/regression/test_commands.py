@@ -104,27 +104,3 @@ def test_the_notebook_of_the_lessons_turns_red_with_a_case_elsewhere_too(tmp_pat
     assert code == 1
     assert "CasesMovedError" in told
     assert "1 failed, 1 passed" in told
-
-
-BAD = [
-    (["pin", MODEL, "nothing.jpg"], "nothing.jpg"),
-    (["pin", MODEL, CAT, __file__], Path(__file__).name),
-    (["pin", MODEL, CAT, "--cases", f"{CAT}/cases"], "Not a directory"),
-    (["pin", LITE, CAT, "--expect", "panda"], "did you mean 'giant panda'"),
-    (["verify", "nothing.keras", "cases"], "Expected an existing local model file"),
-    (["verify", MODEL, "nothing"], "Expected a folder of cases"),
-    (["verify", MODEL, str(DATA / "fashion_mnist")], "Expected cases in"),
-    (["compare", MODEL, LITE, CAT], "Expected as many classes, received 10 and 1000"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "message"), BAD)
-def test_bad_input_is_told_in_one_line(arguments, message, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert main(arguments) == 3
-    told = capsys.readouterr()
-    assert message in told.err
-    assert told.err.startswith(f"python -m kit {arguments[0]}: ")
-    assert told.err.count("\n") == 1
-    assert told.out == ""
-    assert not list(tmp_path.iterdir()), "nothing is left behind"

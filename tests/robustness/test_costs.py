@@ -51,9 +51,3 @@ def test_the_table_has_a_line_for_each_and_whole_percentages(costs):
     lines = costs.text().splitlines()
     assert len(lines) == 1 + len(costs)
     assert lines[1].split()[:4] == ["as", "in", "training", f"{costs[0].right:.0%}"]
-
-
-def test_labels_that_do_not_fit_are_refused(classifier, pictures):
-    photos, labels = pictures
-    with pytest.raises(ValueError, match="Expected 8 labels, one for each image, received 7"):
-        fault_costs(classifier, photos, labels[:7])

@@ -8,7 +8,6 @@ from scipy.spatial.distance import mahalanobis
 
 import kit
 from kit.classifier.first_layers import FirstLayers
-from kit.diagnosis.candidates import Evaluator
 from kit.robustness.profile import Gaussian, Profile, distances
 
 KNOWN = FirstLayers(b"", (2,), np.array([1.0, 0.0]), np.array([4.0, 1.0]), epsilon=0.0)
@@ -17,12 +16,6 @@ KNOWN = FirstLayers(b"", (2,), np.array([1.0, 0.0]), np.array([4.0, 1.0]), epsil
 @pytest.fixture(scope="module")
 def hundred(clothes):
     return clothes[:100]
-
-
-@pytest.fixture(scope="module")
-def evaluator():
-    classifier = kit.samples.classifier("fashion_mnist_no_batchnorm")
-    return Evaluator(classifier, classifier.first_layers)
 
 
 def away(evaluator, photos, **changes):
