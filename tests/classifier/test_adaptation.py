@@ -6,16 +6,10 @@ import pytest
 from kit import adapt, samples
 from kit.classifier import Classifier
 from kit.classifier.training import MOST_VALUES, remarks
-from kit.images import Photo
 from tests import networks
 from tests.networks import GREY, imported_keras
 
 TRUTH = np.array(samples.labels("fashion_mnist"))
-
-
-def brighter(photos):
-    added = (np.minimum(photo.pixels.astype(int) + 80, 255).astype(np.uint8) for photo in photos)
-    return [Photo.from_array(pixels) for pixels in added]
 
 
 def right(classifier, photos, truth):
@@ -71,12 +65,6 @@ def test_the_given_classifier_stays_as_it_is(small, few):
     assert np.array_equal(small.probabilities(few), rows)
     assert not np.allclose(adapted.probabilities(few), rows, atol=1e-3)
     assert (adapted.temperature, adapted.preprocessing, adapted.class_names) == (2, GREY, small.class_names)
-
-
-def test_it_repairs_what_happened_to_all_pictures(fashion, clothes):
-    arrived, truth = brighter(clothes[1000:1500]), TRUTH[1000:1500]
-    assert right(fashion, arrived, truth) < 0.3
-    assert right(adapt(fashion, brighter(clothes[:16])), arrived, truth) > 0.75
 
 
 def test_it_harms_on_one_class_and_warns(fashion, clothes):

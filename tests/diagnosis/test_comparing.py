@@ -78,13 +78,6 @@ def test_two_trainings_have_no_cause_and_are_not_sound(hundred):
     )
 
 
-def test_a_classifier_and_itself_do_the_same(fashion, sixteen):
-    found = kit.compare(fashion, fashion, sixteen, progress=False)
-    assert (found.changed, found.difference, found.movers) == (0, 0, ())
-    assert "0 of 16 predictions change" in repr(found)
-    assert repr(found).endswith("; no difference found: 0.000 on average.")
-
-
 OTHERS = ({"filter": "nearest"}, "resize_filter"), ({"channels": "bgr"}, "channel_order")
 
 

@@ -11,7 +11,6 @@ from PIL import Image
 import kit
 from kit import Classifier, Scaling, samples
 from kit.preprocessing.faults import CATALOGUE
-from tests.outliers import outliers
 
 LITE = samples.classifier("efficientnet_lite0")
 RIGHT = LITE.preprocessing
@@ -107,17 +106,3 @@ def test_averages_that_one_pass_moved_are_not_named():
     model(np.random.default_rng(0).random((8, 28, 28, 1), np.float32), training=True)
     used = samples.classifier("fashion_mnist").preprocessing
     assert kit.diagnose(Classifier(model, used), FASHION[200:204]).best is None
-
-
-@pytest.fixture(scope="module")
-def knowing():
-    """The network for clothes with what it needs to know foreign images."""
-    training = list(samples.fashion_mnist_arrays("train")[0][:2000])
-    return kit.fit_novelty(samples.classifier("fashion_mnist"), training, FASHION[1000:1500]).attached()
-
-
-# https://github.com/OlafenwaMoses/IdenProf/issues/3: a dog called a waiter
-# https://github.com/keras-team/keras/issues/13224: no leaf, and yet a disease
-@pytest.mark.parametrize("name", ["digits", "noise"])
-def test_pictures_of_no_class_are_named_where_the_file_knows_ordinary_ones(knowing, name):
-    assert names_of(kit.diagnose(knowing, list(outliers(name))[:4])) == {"out_of_distribution"}

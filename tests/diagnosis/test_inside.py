@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kit import Classifier, Preprocessing, samples
+from kit import Classifier, Preprocessing
 from kit.classifier.architecture import layers_of, weights_in
 from kit.diagnosis.inside import assumed_preprocessing, check_graph, read_inside
 from kit.preprocessing.scaling import SCALINGS
@@ -103,15 +103,6 @@ def test_the_fix_feeds_what_the_network_expects():
     assert [round(part.value, 3) for part in finding.evidence] == [0.996]
 
 
-def test_an_unknown_preprocessing_starts_from_the_commonest():
-    known = samples.classifier("fashion_mnist")
-    unknown = known.using(known.preprocessing)
-    unknown.preprocessing = None
-    assumed = assumed_preprocessing(unknown)
-    assert assumed.input_shape == (28, 28, 1)
-    assert assumed.scaling == SCALINGS["0..1"]
-
-
 def test_what_is_assumed_follows_from_the_network():
     keras = imported_keras()
 
@@ -123,5 +114,7 @@ def test_what_is_assumed_follows_from_the_network():
     assert inside.scaling == SCALINGS["0..255"]
     assert inside.size == (32, 48)
     assert assumed((None, None, 3)).size == (224, 224)
+    commonest = assumed((28, 28, 1))
+    assert (commonest.input_shape, commonest.scaling) == ((28, 28, 1), SCALINGS["0..1"])
     first = assumed((3, 32, 48), keras.layers.Permute((2, 3, 1)))
     assert (first.layout, first.size, first.channels) == ("channels_first", (32, 48), "rgb")

@@ -145,18 +145,6 @@ def test_uploads_in_pieces_are_put_together_and_shown(explorer, tmp_path):
     np.testing.assert_array_equal(explorer.photo.pixels, kit.load_image(content).pixels)
 
 
-@pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0 cut short", b""])
-def test_a_bad_upload_is_told_in_one_line_and_the_explorer_lives(explorer, content):
-    message, _ = ask(explorer, [content], kind="upload", number="v.1", name="bad.jpg", last=True)
-    assert message["kind"] == "error"
-    assert message["text"].startswith("Expected")
-    assert "\n" not in message["text"]
-    assert explorer.error == message["text"]
-    answer, _ = ask(explorer, kind="settings", request="1", settings={"brightness": 0.5})
-    assert answer["kind"] == "view"
-    assert explorer.error == ""
-
-
 def test_a_prediction_that_fails_is_shown_and_raised_on_asking(explorer, monkeypatch):
     def broken(*_):
         raise RuntimeError("no\nmemory")
@@ -201,14 +189,6 @@ def test_constructor_says_what_is_missing(classifier, pair):
         Explorer(classifier, pair, tries={"noise 60": {"nois": 60}})
     with pytest.raises(TypeError, match="photo_size"):
         Explorer(classifier, pair, photo_size=3)
-    with pytest.raises(TypeError, match=r"Expected a Classifier, received str; see kit"):
-        Explorer("my_model.keras", pair)
-
-
-def test_labels_are_names_or_indices(classifier, pair):
-    for label in ("Egyptian cat", classifier.class_names.index("Egyptian cat")):
-        message, _ = ask(listen(Explorer(classifier, pair, labels=[label, None])), kind="hello")
-        assert message["answer"]["label"] == "Egyptian cat"
 
 
 def test_a_person_says_what_a_photo_shows(classifier, pair):

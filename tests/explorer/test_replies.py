@@ -60,6 +60,8 @@ MALFORMED = [
     ({"kind": "snap"}, [], "received 'Camera (live)'"),
     ({"kind": "remove", "name": "cat.jpg"}, [], "'cat.jpg', which came with the explorer"),
     (UPLOAD, [b"no image at all"], "Expected an image file"),
+    (UPLOAD, [b"\xff\xd8\xff\xe0 cut short"], "Expected "),
+    (UPLOAD, [b""], "Expected "),
 ]
 
 
