@@ -9,7 +9,7 @@ from collections import Counter
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from importlib.metadata import packages_distributions
-from itertools import chain, pairwise
+from itertools import chain
 
 import pytest
 import yaml
@@ -224,14 +224,6 @@ def test_every_lesson_is_in_the_readme_with_its_minutes_and_links_to_files_that_
         minutes = re.search(r"\*\*Time\.\*\* (\d+) minutes", text).group(1)
         assert re.search(rf"^\| `{name}` .* \| {minutes} \|$", readme, re.MULTILINE), name
         assert [link for link in re.findall(r"\]\(([^)]+)\)", text) if link not in lessons()] == [], name
-
-
-def test_headings_go_down_one_level_at_a_time_and_no_output_is_folded():
-    for name, cells in lessons().items():
-        text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-        levels = [0, *(len(marks) for marks in re.findall(r"^(#+) ", text, re.MULTILINE))]
-        assert all(below <= level + 1 for level, below in pairwise(levels)), (name, levels)
-        assert not any({"collapsed", "jupyter"} & cell["metadata"].keys() for cell in cells), name
 
 
 def test_code_of_lessons_is_narrow_and_exercises_begin_without_an_answer():
