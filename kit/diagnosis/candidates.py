@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from kit._arrays import Array, Bools, Float32, Float64, Floats
-from kit.classifier import Classifier, known_preprocessing
+from kit.classifier import Classifier
 from kit.classifier.first_layers import FirstLayers, tensor_features
 from kit.classifier.labels import Trial, Truth
 from kit.diagnosis.finding import Photos
@@ -271,12 +271,11 @@ FEW = 4
 """Probes, and images of the user's, on which answers are compared."""
 FIRSTS = 6
 """Changes that are combined with others where none explains anything alone."""
+EQUAL = 1e-3
+"""Share of the probability up to which two answers are the same."""
 
 EXPLAINED, LEFT = 0.98, 0.5
 """Share of a difference from which on one change is enough, and share of the rest that two may leave."""
-
-EQUAL = 1e-3
-"""Share of the probability up to which two answers are the same."""
 
 
 @dataclass(frozen=True)
@@ -301,14 +300,14 @@ class Match:
 
 
 def matching(
-    classifier: Classifier, photos: Photos, truth: Floats, in_use: Preprocessing | None = None
+    classifier: Classifier, photos: Photos, truth: Floats, in_use: Preprocessing
 ) -> tuple[Match, ...]:
     """Try every candidate, and two together where none explains enough, against the predictions of another.
 
     Parameters
     ----------
     classifier, in_use
-        Whose answers differ from `truth`, and the preprocessing that is suspected, by default its own.
+        Whose answers differ from `truth`, and the preprocessing that is suspected.
     photos
         At least one.
     truth
@@ -320,19 +319,18 @@ def matching(
         The best first; empty where no answer differs by more than `EQUAL`. Answers differ by the share of the
         probability that moves, half the sum of absolute differences, on average over the photos.
     """
-    used = in_use or known_preprocessing(classifier)
-    evaluator, chosen = Evaluator(classifier), tuple(photos)
-    away = Trial(evaluator.answers(chosen, used), truth).moved
+    evaluator = Evaluator(classifier)
+    away = Trial(evaluator.answers(photos, in_use), truth).moved
     if away.max() <= EQUAL:
         return ()
-    found = _matches(evaluator, chosen, truth, used, float(away.mean()))
+    found = _matches(evaluator, photos, truth, in_use, float(away.mean()))
     if found and found[0].explained < EXPLAINED:
-        found += _two(evaluator, chosen, truth, found, away)
+        found += _two(evaluator, photos, truth, found, away)
     return tuple(sorted(found, key=lambda match: -match.explained))
 
 
 def _matches(
-    evaluator: Evaluator, photos: tuple[Photo, ...], truth: Floats, used: Preprocessing, whole: float
+    evaluator: Evaluator, photos: Photos, truth: Floats, used: Preprocessing, whole: float
 ) -> list[Match]:
     """Return what each candidate explains of a difference that is `whole`; the best first."""
     tried = evaluator.differing(photos, used, candidates(used))
@@ -341,13 +339,13 @@ def _matches(
 
 
 def _explained(
-    evaluator: Evaluator, photos: tuple[Photo, ...], truth: Floats, right: Preprocessing, whole: float
+    evaluator: Evaluator, photos: Photos, truth: Floats, right: Preprocessing, whole: float
 ) -> float:
     return float(1 - Trial(evaluator.answers(photos, right), truth).moved.mean() / whole)
 
 
 def _two(
-    evaluator: Evaluator, photos: tuple[Photo, ...], truth: Floats, ones: Sequence[Match], away: Float64
+    evaluator: Evaluator, photos: Photos, truth: Floats, ones: Sequence[Match], away: Float64
 ) -> list[Match]:
     """Return the pairs that explain more than any one, chosen by the photos that differ most."""
     most = np.sort(np.argsort(-away)[:FEW])

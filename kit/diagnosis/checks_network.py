@@ -24,6 +24,9 @@ momentum of 0.99 it is reached after 300 training steps; and from which on no im
 SMALLEST_KERNEL, WITHOUT_BIAS = 64, 2_000
 """Weights that a kernel must have to be told from a trained one, with a bias of 0 and without one."""
 
+OVERFLOWING = np.float32(1e19)
+"""The square of a larger weight is infinite in float32."""
+
 _SCALE = {"Glorot": 1.0, "He": 2.0, "Lecun": 1.0}
 
 Weights = Mapping[str, tuple[Array, ...]]
@@ -82,10 +85,11 @@ def _steps(weights: Weights) -> int | None:
     return None if first is None or first.ndim or first.dtype.kind not in "iu" else int(first)
 
 
-def check_nan(weights: Weights, limit: float = np.inf) -> Finding | None:
-    """Look for weights that are NaN, infinite or at a lower limit; the cause is ``"diverged_training"``."""
+def check_nan(weights: Weights) -> Finding | None:
+    """Look for weights that are NaN, infinite or at `OVERFLOWING`; the cause is ``"diverged_training"``."""
     arrays = [array for name, kept in weights.items() if name != "optimizer" for array in kept]
-    shares = [1 - (abs(array) < limit).mean() for array in arrays if array.dtype.kind == "f" and array.size]
+    floats = [array for array in arrays if array.dtype.kind == "f" and array.size]
+    shares = [1 - (abs(array) < OVERFLOWING).mean() for array in floats]
     if not any(shares):
         return None
     return conclude(

@@ -15,7 +15,6 @@ from kit.preprocessing import Preprocessing
 from kit.robustness.novelty import FALSE_POSITIVES, novelty_of
 
 _UNREAD = ("layers and weights were not checked",)
-_DOUBTED: dict[Verdict, Verdict] = {"named": "possible", "ruled_out": "cannot_tell"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +53,7 @@ class Investigation:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Everything found so far, named ones first; one finding for each cause of checks and search."""
-        searched = self.searched.findings
-        if self.certainly("batchnorm_mode") or self.certainly("untrained_weights"):
-            # The search compares images with statistics that are then not those of the training.
-            searched = tuple(replace(one, verdict=_DOUBTED.get(one.verdict, one.verdict)) for one in searched)
-        return ranked((*_merged(self.certain, searched), *self.further))
+        return ranked((*_merged(self.certain, self.searched.findings), *self.further))
 
     @property
     def named(self) -> bool:
@@ -68,11 +63,8 @@ class Investigation:
     @property
     def ordered_labels(self) -> Truth:
         """The labels to search by: in another order they speak for whatever makes the network unsure."""
-        return () if self.certainly("class_order") else self.labels
-
-    def certainly(self, cause: str) -> bool:
-        """Whether the checks name this cause."""
-        return any(one.cause == cause and one.verdict == "named" for one in self.certain)
+        named = [one.cause for one in self.certain if one.verdict == "named"]
+        return () if "class_order" in named else self.labels
 
     def found(self, *findings: Finding | None) -> "Investigation":
         """Return this with further findings; None is none."""
