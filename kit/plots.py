@@ -14,7 +14,7 @@ from kit._reporting import tag
 from kit.perturbation import PARAMETERS
 
 if TYPE_CHECKING:
-    from kit.robustness.sweep_result import Sweep
+    from kit.robustness.sweeps import Sweep
     from kit.validation.calibration import Bin
     from kit.validation.mistakes import Mistakes
 

@@ -3,8 +3,8 @@
 `STAGES` is the order: what is certain first, then the preprocessing, then the images, then the network.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -28,20 +28,21 @@ from kit.diagnosis.checks_network import (
 from kit.diagnosis.class_order import check_class_order
 from kit.diagnosis.evidence import Grounds
 from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, ranked
-from kit.diagnosis.image_causes import check_properties, unsettled
+from kit.diagnosis.image_causes import check_properties, out_of_distribution, unsettled
 from kit.diagnosis.inside import check_graph, read_inside
-from kit.diagnosis.investigation import Investigation, corrected, fixed_together, out_of_distribution
 from kit.diagnosis.own_function import as_preprocessing
 from kit.diagnosis.report import Diagnosis
-from kit.diagnosis.search import contradicted, search
+from kit.diagnosis.search import NOTHING, Search, contradicted, search
 from kit.images import Photo, Pictures, as_photos
 from kit.images.properties import Sample, edgeless
+from kit.preprocessing import Preprocessing
 from kit.preprocessing.black_box import Function
 from kit.robustness.profile import LEAST_PROFILED
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
 
 _HOPELESS = {"diverged_training", "untrained_weights"}
+_UNREAD = ("layers and weights were not checked",)
 _FAILING = "no more than half is predicted correctly: look at the crop, and at the training images"
 
 
@@ -108,6 +109,105 @@ def diagnose(
     return case.diagnosis()
 
 
+@dataclass(frozen=True, eq=False)
+class Investigation:
+    """What was asked, and what has been found so far.
+
+    Attributes
+    ----------
+    classifier, in_use, photos, labels
+        As asked; labels are indices, None where one is not known, and empty where none is.
+    evaluator
+        Runs candidates; without the first layers of the network until the search opens them.
+    reference
+        Tensors (N, H, W, C) as in training, in place of what the file tells.
+    certain, searched, further
+        What the checks, the search over candidates and later stages found.
+    doubts
+        Notes of stages that found no cause, but that something must be wrong.
+    sensitivity, undecided
+        As in `Diagnosis`.
+    """
+
+    classifier: Classifier
+    in_use: Preprocessing
+    photos: tuple[Photo, ...]
+    labels: Truth
+    evaluator: Evaluator
+    reference: Float32 | None = None
+    certain: tuple[Finding, ...] = ()
+    searched: Search = NOTHING
+    further: tuple[Finding, ...] = ()
+    doubts: tuple[str, ...] = ()
+    sensitivity: tuple[Sensitivity, ...] = ()
+    undecided: tuple[str, ...] = ()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Everything found so far, named ones first; one finding for each cause of checks and search."""
+        return ranked((*_merged(self.certain, self.searched.findings), *self.further))
+
+    @property
+    def named(self) -> bool:
+        """Whether a cause is named so far."""
+        return any(finding.verdict == "named" for finding in self.findings)
+
+    @property
+    def ordered_labels(self) -> Truth:
+        """The labels to search by: in another order they speak for whatever makes the network unsure."""
+        named = [one.cause for one in self.certain if one.verdict == "named"]
+        return () if "class_order" in named else self.labels
+
+    def found(self, *findings: Finding | None) -> "Investigation":
+        """Return this with further findings; None is none."""
+        return replace(self, further=(*self.further, *filter(None, findings)))
+
+    def diagnosis(self) -> Diagnosis:
+        """Return what it comes to."""
+        findings = self.findings
+        blameless = all(one.verdict == "ruled_out" for one in findings)
+        quiet = self.searched.decided and blameless and not self.doubts
+        source = self.classifier.source
+        unread = source is not None and source.network is not None
+        return Diagnosis(
+            findings,
+            self.classifier.name,
+            len(self.photos),
+            quiet and not self.undecided,
+            self.in_use,
+            (*self.searched.notes, *self.doubts, *_UNREAD * unread),
+            self.sensitivity,
+            self.undecided if quiet else (),
+            self.searched.judged_by,
+            (self.classifier, self.photos, self.labels),
+        )
+
+
+def corrected(findings: Iterable[Finding], in_use: Preprocessing) -> Preprocessing:
+    """Return the corrected preprocessing of what is named, or else the one in use."""
+    return next((one.right for one in findings if one.right is not None), in_use)
+
+
+def fixed_together(finding: Finding, whole: Fix) -> Finding:
+    """Let a named finding about the preprocessing carry the fix of all faults together."""
+    if finding.right is None:
+        return finding
+    return replace(finding, fix=replace(whole, text=finding.fix.text))
+
+
+def _merged(certain: Sequence[Finding], searched: Sequence[Finding]) -> list[Finding]:
+    """Return one finding for each cause; a certain one takes what the search knows of cost and fix."""
+    by_cause = {finding.cause: finding for finding in searched}
+
+    def merged(one: Finding) -> Finding:
+        other = by_cause.pop(one.cause, one) if one.verdict == "named" else one
+        if other is one or other.verdict != "named":
+            return one
+        return replace(one, evidence=one.evidence + other.evidence, cost=other.cost, fix=other.fix)
+
+    return [*map(merged, certain), *by_cause.values()]
+
+
 def certain_checks(classifier: Classifier, photos: Photos, labels: Truth = ()) -> tuple[Finding, ...]:
     """Run every check that needs no search, in the order of the data; what is named comes first."""
     used = known_preprocessing(classifier)
@@ -148,12 +248,12 @@ def _preprocessing(case: Investigation) -> Investigation:
         layers = replace(layers, means=None, variances=None)
     evaluator = Evaluator(case.classifier, layers)
     grounds = Grounds.of(evaluator, case.in_use, case.photos, case.ordered_labels)
-    searched = search(grounds, case.in_use)
+    searched = search(grounds)
 
     def doubtful(one: Finding) -> bool:
         # Predictions for wrongly prepared images can look like another order.
         disordered = one.cause == "class_order" and searched.named
-        return disordered or contradicted(grounds, case.in_use, one)
+        return disordered or contradicted(grounds, one)
 
     case = _search_again(_doubted(replace(case, evaluator=evaluator, searched=searched), doubtful))
     if case.searched.named:
@@ -173,7 +273,7 @@ def _search_again(case: Investigation) -> Investigation:
     repaired = corrected(case.certain, case.in_use)
     if case.searched.named or repaired == case.in_use or repaired.decoding != case.in_use.decoding:
         return case
-    searched = search(Grounds.of(case.evaluator, repaired, case.photos, case.ordered_labels), repaired)
+    searched = search(Grounds.of(case.evaluator, repaired, case.photos, case.ordered_labels))
     whole = searched.findings[0].fix if searched.named else None
     if whole is None:
         return case

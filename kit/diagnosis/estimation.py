@@ -70,7 +70,7 @@ class Levels(NamedTuple):
         return level**2 + contrast**2, contrast
 
 
-def estimated(grounds: Grounds, in_use: Preprocessing, ranked: Scores) -> Score | None:
+def estimated(grounds: Grounds, ranked: Scores) -> Score | None:
     """Fit ``(x / 255 - mean) / std`` where no known scaling gives the tensors level and contrast of training.
 
     None where no profile tells of the training tensors, the images are usual as they are, or the best known
@@ -81,31 +81,33 @@ def estimated(grounds: Grounds, in_use: Preprocessing, ranked: Scores) -> Score 
     layers, measure = grounds.evaluator.first_layers, grounds.evaluator.features
     if best is None or grounds.evaluator.profile is None or layers is None or layers.features is None:
         return None
-    if grounds.usual(in_use) or (ranked[0] is not best and ranked[0].at_home):
+    if grounds.usual(grounds.in_use) or (
+        ranked[0] is not best and grounds.usual(ranked[0].candidate.preprocessing)
+    ):
         return None
     training = Levels.of(layers.features)
-    tried = best.candidate.preprocessing, in_use.replace(scaling=(), cast=None)
+    tried = best.candidate.preprocessing, grounds.in_use.replace(scaling=(), cast=None)
     known, raw = (np.asarray(measure(grounds.photos, each)) for each in tried)
     misfit, contrast = Levels.of(known).beyond(training)
     if misfit <= FITS:
         return None
-    fitted = _fitted(grounds, in_use, raw, training)
+    fitted = _fitted(grounds, raw, training)
     if fitted is not None and (contrast < FLAT or fitted.gain >= best.gain + BETTER):
         return fitted
     text = "contrast above that of training, in standard errors"
     return _with(best, Vote(text, 0.0, contrast, veto=contrast < FLAT))
 
 
-def _fitted(grounds: Grounds, in_use: Preprocessing, raw: Float64, training: Levels) -> Score | None:
+def _fitted(grounds: Grounds, raw: Float64, training: Levels) -> Score | None:
     """Return the score of the fit; None where people do not scale so, or other light would do the same."""
     mean, std = (round(value, _DIGITS) for value in Levels.of(raw).fit(training))
     if not (MEANS[0] <= mean <= MEANS[1] and STDS[0] <= std <= STDS[1]):
         return None
-    right = in_use.replace(scaling=Scaling(255.0, mean, std), cast=None)
-    if _as_light(in_use, right):
+    right = grounds.in_use.replace(scaling=Scaling(255.0, mean, std), cast=None)
+    if _as_light(grounds.in_use, right):
         return None
-    score = grounds.score(in_use, explained("scaling", right, in_use))
-    apart = len(set(grounds.trial(in_use, right).after.argmax(axis=1))) > 1
+    score = grounds.score(explained("scaling", right, grounds.in_use))
+    apart = len(set(grounds.trial(right).after.argmax(axis=1))) > 1
     error = sqrt(1 / len(raw) + 1 / training.tensors) * std
     by_mean, by_std = training.of_mean * error, training.of_std * error
     ends = (mean - by_mean, std), (mean + by_mean, std), (mean, std - by_std), (mean, std + by_std)

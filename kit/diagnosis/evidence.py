@@ -1,7 +1,7 @@
 """All evidence together: what there is for one network and some images, and the scores of candidates."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from math import log
 
 import numpy as np
@@ -59,19 +59,9 @@ class Score:
         return sum(vote.gain for vote in self.votes[:-1])
 
     @property
-    def at_home(self) -> bool:
-        """Whether some source finds its images as usual as in training; True where none can tell."""
-        return _at_home(vote.at_home for vote in self.votes)
-
-    @property
     def vetoed(self) -> bool:
         """Whether a source forbids it."""
         return any(vote.veto for vote in self.votes)
-
-
-def _at_home(judgements: Iterable[bool | None]) -> bool:
-    told = [one for one in judgements if one is not None]
-    return any(told) or not told
 
 
 Scores = Sequence[Score]
@@ -83,6 +73,8 @@ class Grounds:
 
     Attributes
     ----------
+    in_use
+        The preprocessing that is suspected.
     photos, labels, sources
         The user's images, the index of the class of each where known, and what judges.
     probes
@@ -90,6 +82,7 @@ class Grounds:
     """
 
     evaluator: Evaluator
+    in_use: Preprocessing
     photos: tuple[Photo, ...]
     labels: Truth
     sources: tuple[Source, ...]
@@ -98,18 +91,23 @@ class Grounds:
 
     @classmethod
     def of(cls, evaluator: Evaluator, in_use: Preprocessing, photos: Photos, labels: Truth = ()) -> "Grounds":
-        """Find out what there is, where `in_use` is the preprocessing that is suspected."""
+        """Find out what there is."""
         seen = tuple(photos)
         probing = _probing(evaluator, in_use, seen)
         probes = probing[0].photos if probing else ()
         labelled = [Labelled(evaluator, seen, labels)] * bool(known(labels)[0])
         sources = *_pictured(evaluator, seen), *probing, Certainty(evaluator, seen, probes), *labelled
-        return cls(evaluator, seen, labels, sources, probes)
+        return cls(evaluator, in_use, seen, labels, sources, probes)
 
-    def as_in_training(self, in_use: Preprocessing) -> bool:
+    def around(self, in_use: Preprocessing) -> "Grounds":
+        """Return the same evidence where another preprocessing is suspected."""
+        return replace(self, in_use=in_use)
+
+    @property
+    def as_in_training(self) -> bool:
         """Whether a profile finds the images as usual as nine in ten training images."""
         judges = [source for source in self.sources if isinstance(source, Ordinary)]
-        return any(judge.away(in_use) <= log(judge.profile.limit) for judge in judges)
+        return any(judge.away(self.in_use) <= log(judge.profile.limit) for judge in judges)
 
     @property
     def known_labels(self) -> int:
@@ -122,50 +120,51 @@ class Grounds:
         told = " and ".join(source.told for source in self.sources if source.told)
         return f"Judged by {told or 'how sure the predictions are'}."
 
-    def score(self, in_use: Preprocessing, candidate: Candidate) -> Score:
+    def score(self, candidate: Candidate) -> Score:
         """Weigh one candidate against the preprocessing in use."""
-        return Score(candidate, votes(self.sources, in_use, candidate))
+        return Score(candidate, votes(self.sources, self.in_use, candidate))
 
-    def scores(self, in_use: Preprocessing) -> tuple[Score, ...]:
+    def scores(self) -> tuple[Score, ...]:
         """Weigh every candidate that makes a difference; the best first."""
-        if in_use not in self._known:
-            found = [self.score(in_use, candidate) for candidate in self.tried(in_use)]
-            self._known[in_use] = tuple(sorted(found, key=lambda score: -score.gain))
-        return self._known[in_use]
+        if self.in_use not in self._known:
+            found = map(self.score, self.tried())
+            self._known[self.in_use] = tuple(sorted(found, key=lambda score: -score.gain))
+        return self._known[self.in_use]
 
-    def tried(self, in_use: Preprocessing) -> list[Candidate]:
+    def tried(self) -> list[Candidate]:
         """Return the candidates that make a difference, without those that evidence cannot single out."""
-        found = self.evaluator.differing(self.photos[:FEW], in_use, _loud(in_use))
-        return [one for one in found if not (one.step == "fit" and self._square(one, in_use))]
+        found = self.evaluator.differing(self.photos[:FEW], self.in_use, _loud(self.in_use))
+        return [one for one in found if not (one.step == "fit" and self._square(one))]
 
-    def _square(self, candidate: Candidate, in_use: Preprocessing) -> bool:
+    def _square(self, candidate: Candidate) -> bool:
         """Whether a letterbox adds no bars: then fits differ by as little as those without one."""
         photos, tensors = self.photos[:FEW], self.evaluator.tensors
         return all(
             np.array_equal(tensors(photos, each), tensors(photos, each.replace(fit="squash")))
-            for each in (in_use, candidate.preprocessing)
+            for each in (self.in_use, candidate.preprocessing)
             if each.fit == "letterbox"
         )
 
-    def usual(self, in_use: Preprocessing) -> bool:
+    def usual(self, p: Preprocessing) -> bool:
         """Whether some source finds its images as usual as in training; True where none can tell."""
         judges = (source for source in self.sources if isinstance(source, Averages | Ordinary))
-        return _at_home(judge.at_home(in_use) for judge in judges)
+        told = {judge.at_home(p) for judge in judges} - {None}
+        return not told or True in told
 
-    def trial(self, before: Preprocessing, after: Preprocessing) -> Trial:
-        """Return the predictions to the user's images under one preprocessing, and under another."""
-        return self.evaluator.trial(self.photos, before, after, self.labels)
+    def trial(self, right: Preprocessing) -> Trial:
+        """Return the predictions to the user's images as it is, and under another preprocessing."""
+        return self.evaluator.trial(self.photos, self.in_use, right, self.labels)
 
-    def correct(self, in_use: Preprocessing) -> int:
+    def correct(self) -> int:
         """Return how many labelled images are predicted correctly."""
-        return int(hits(self.evaluator.answers(self.photos, in_use), self.labels).sum())
+        return int(hits(self.evaluator.answers(self.photos, self.in_use), self.labels).sum())
 
-    def convincing(self, in_use: Preprocessing) -> bool:
+    def convincing(self) -> bool:
         """Whether the evidence can say that nothing is wrong: more than as many labels met by chance."""
         if self.evaluator.statistics:
             return True
-        classes = self.evaluator.answers(self.photos, in_use).shape[1]
-        return at_least(self.correct(in_use), self.known_labels, 1 / max(classes, 2)) <= BY_CHANCE
+        classes = self.evaluator.answers(self.photos, self.in_use).shape[1]
+        return at_least(self.correct(), self.known_labels, 1 / max(classes, 2)) <= BY_CHANCE
 
 
 def _pictured(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[Source]:

@@ -1,4 +1,4 @@
-"""Image properties as causes: tried on other images, undone, and weighed."""
+"""Images as causes: their properties, tried on others, undone and weighed; images unlike the training's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,10 +11,11 @@ from kit._arrays import Bools, Float32
 from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.engines import picture_size
 from kit.classifier.labels import Truth, hits, known
-from kit.diagnosis.finding import Evidence, Finding, Photos, Verdict
+from kit.diagnosis.finding import Evidence, Finding, Photos, Verdict, at_least
 from kit.diagnosis.image_properties import PROPERTIES, WORDS, Property, slight
 from kit.images import Photo
 from kit.images.properties import PROPERTIES as MEASURES
+from kit.robustness.novelty import FALSE_POSITIVES, novelty_of
 from kit.samples import probes
 
 COUNT = 6
@@ -226,3 +227,43 @@ def _found(case: _Case, item: Property) -> tuple[tuple[bool, float], Finding]:
     finding = Finding(item.name, verdict, summary, evidence, cost, item.remedy(whole))
     # What is undone exactly should have changed the prediction.
     return (item.exact and changed < 0.5, kept), finding
+
+
+SURE = 0.01
+"""Chance, with ordinary images, at which images are named as out of distribution."""
+
+_UNLIKE: dict[Verdict, str] = {
+    "named": "{} of {} images are unlike those of training: no class fits.",
+    "possible": "{} of {} images are rather unlike those of training.",
+    "ruled_out": "The images are like those of training.",
+}
+
+
+def out_of_distribution(classifier: Classifier, photos: Photos) -> Finding | None:
+    """Measure whether photos are unlike the training images, by the classifier's `kit.fit_novelty`.
+
+    Ask this after the preprocessing was found to be right: a wrong one makes every image unlike them.
+
+    Returns
+    -------
+    Finding or None
+        Cause ``"out_of_distribution"``: named where so many of the photos lie above the threshold for a
+        false-positive rate of `SURE` that ordinary photos would do so in as few cases or fewer; possible
+        likewise with `FALSE_POSITIVES`; else ruled out. None without a novelty.
+    """
+    novelty = novelty_of(classifier)
+    if novelty is None:
+        return None
+    chances = novelty.chances(novelty.scores(photos))
+    count, evidence = len(chances), []
+    for rate in (FALSE_POSITIVES, SURE):
+        # A chance is a share of held-back images: it is compared as such, not by its last bit.
+        limit = rate + 1e-9
+        above = int((chances <= limit).sum())
+        needed = next(number for number in range(count + 2) if at_least(number, count, rate) <= limit)
+        text = f"images farther from training than {1 - rate:.0%} of held-back ones"
+        evidence.append(Evidence(text, above, needed, above >= needed))
+    unusual, sure = evidence
+    verdict: Verdict = "named" if sure.supports else "possible" if unusual.supports else "ruled_out"
+    summary = _UNLIKE[verdict].format(unusual.value, count)
+    return Finding("out_of_distribution", verdict, summary, (unusual, sure))

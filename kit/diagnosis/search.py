@@ -17,18 +17,18 @@ DEARER = 0.4
 """Nats more that two changes must explain than one: of so many pairs some fit better by chance."""
 
 
-def together(grounds: Grounds, in_use: Preprocessing) -> tuple[list[Finding], Preprocessing] | None:
+def together(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | None:
     """Look for two changes of which neither explains anything alone.
 
     Returns a finding for each of the two, and the preprocessing with both; None where there are none.
     """
-    if not grounds.evaluator.statistics or grounds.usual(in_use):
+    if not grounds.evaluator.statistics or grounds.usual(grounds.in_use):
         return None
-    ranked = grounds.scores(in_use)
+    ranked = grounds.scores()
     pairs = [
-        (one.candidate, grounds.score(in_use, second))
+        (one.candidate, grounds.score(second))
         for one in ranked[:FIRSTS]
-        for second in grounds.tried(one.candidate.preprocessing)
+        for second in grounds.around(one.candidate.preprocessing).tried()
         if second.step != one.candidate.step
     ]
     if not pairs:
@@ -39,15 +39,14 @@ def together(grounds: Grounds, in_use: Preprocessing) -> tuple[list[Finding], Pr
     rival = next((s.gain for f, s in pairs if {f.cause, s.candidate.cause} != causes), -inf)
     needed = NAMED + DEARER
     enough = both.gain >= max(needed, alone + DEARER, rival + LEAD)
-    fits = both.at_home and not both.vetoed
-    if not (enough and fits) or _needless(grounds, in_use, both.candidate.preprocessing):
+    right = both.candidate.preprocessing
+    if not enough or not grounds.usual(right) or both.vetoed or _needless(grounds, right):
         return None
     whole = Evidence("gain of both changes together, in nats", both.gain, needed, True)
     evidence = whole, Evidence("gain of the best change alone", alone)
-    right = both.candidate.preprocessing
-    share = float(grounds.trial(in_use, right).changed.mean())
+    share = float(grounds.trial(right).changed.mean())
     found = [
-        Finding(cause, "named", "One of two causes.", evidence, share, fix(in_use, right, cause))
+        Finding(cause, "named", "One of two causes.", evidence, share, fix(grounds.in_use, right, cause))
         for cause in (first.cause, both.candidate.cause)
     ]
     return found, right
@@ -93,17 +92,17 @@ NOTHING = Search()
 """What is known before a search."""
 
 
-def search(grounds: Grounds, in_use: Preprocessing) -> Search:
-    """Try every candidate, put the best right, and look once more; `in_use` is suspected."""
+def search(grounds: Grounds) -> Search:
+    """Try every candidate for the preprocessing in use, put the best right, and look once more."""
     if not grounds.evaluator.statistics and not grounds.known_labels:
         return Search(notes=(_UNABLE,))
-    named, doubtful, current = _one_by_one(grounds, in_use)
-    if not named and (pair := together(grounds, in_use)) is not None:
+    named, doubtful, current = _one_by_one(grounds)
+    if not named and (pair := together(grounds)) is not None:
         (named, current), doubtful = pair, []
     if len(named) > 1 and all(one.right for one in named):
-        named = [replace(one, fix=fix(in_use, current, one.cause)) for one in named]
-    usual = grounds.usual(current)
-    rest = settled(grounds, grounds.scores(current), current, _causes(named or doubtful))
+        named = [replace(one, fix=fix(grounds.in_use, current, one.cause)) for one in named]
+    usual, fixed = grounds.usual(current), grounds.around(current)
+    rest = settled(fixed, fixed.scores(), _causes(named or doubtful))
     left = [one.cause for one in rest if one.verdict != "ruled_out"]
     decided, notes = True, []
     if named:
@@ -111,52 +110,49 @@ def search(grounds: Grounds, in_use: Preprocessing) -> Search:
         doubts = [f"with that fixed, cannot tell about {', '.join(left)}"] * bool(left)
         notes = doubts + [_REMAINS] * (not usual)
     else:
-        convincing = grounds.convincing(in_use)
+        convincing = grounds.convincing()
         few = not grounds.evaluator.statistics and bool(doubtful or not convincing)
         notes = [_UNUSUAL] * (not usual) + [_FEW_LABELS] * few
         decided = usual and convincing and not (doubtful or left)
-    findings, usual = (*named, *doubtful, *rest), grounds.as_in_training(in_use)
-    return Search(findings, decided, bool(grounds.probes), tuple(notes), grounds.judged_by, usual)
+    told = grounds.judged_by, grounds.as_in_training
+    return Search((*named, *doubtful, *rest), decided, bool(grounds.probes), tuple(notes), *told)
 
 
 def _causes(findings: Sequence[Finding]) -> set[str]:
     return {cause for one in findings for cause in (one.cause, *one.equivalent)}
 
 
-def contradicted(grounds: Grounds, in_use: Preprocessing, finding: Finding) -> bool:
+def contradicted(grounds: Grounds, finding: Finding) -> bool:
     """Whether labels or the user's images forbid the fix of a fault that a check has named."""
     if finding.right is None:
         return False
-    before, after = (grounds.evaluator.tensors(grounds.photos, p) for p in (in_use, finding.right))
+    before, after = (grounds.evaluator.tensors(grounds.photos, p) for p in (grounds.in_use, finding.right))
     if before.shape != after.shape or not (np.isfinite(before).all() and np.isfinite(after).all()):
         return False
-    return grounds.score(in_use, Candidate(finding.right, "", finding.cause)).vetoed
+    return grounds.score(Candidate(finding.right, "", finding.cause)).vetoed
 
 
-def _one_by_one(
-    grounds: Grounds, in_use: Preprocessing
-) -> tuple[list[Finding], list[Finding], Preprocessing]:
+def _one_by_one(grounds: Grounds) -> tuple[list[Finding], list[Finding], Preprocessing]:
     """Return what is named, what is doubtful, and the preprocessing fixed."""
     named: list[Finding] = []
     steps: set[str] = set()
-    current = in_use
     for _ in range(ROUNDS):
-        ranked = [score for score in grounds.scores(current) if score.candidate.step not in steps]
-        fitted = None if "scaling" in steps else estimated(grounds, current, ranked)
+        ranked = [score for score in grounds.scores() if score.candidate.step not in steps]
+        fitted = None if "scaling" in steps else estimated(grounds, ranked)
         if fitted is not None:
             # The known scalings only come near to it.
             others = (score for score in ranked if score.candidate.step != "scaling")
             ranked = sorted([fitted, *others], key=lambda score: -score.gain)
-        one = judged(grounds, ranked, current)
+        one = judged(grounds, ranked)
         if one is None or one.verdict != "named":
-            return named, [one] if one else [], current
+            return named, [one] if one else [], grounds.in_use
         named.append(one)
         best = ranked[0].candidate
         steps.add(best.step)
-        current = best.preprocessing
+        grounds = grounds.around(best.preprocessing)
         if one.right is None:
             break
-    return named, [], current
+    return named, [], grounds.in_use
 
 
 POSSIBLE = 0.25
@@ -182,23 +178,23 @@ _MEETS_NOT = "This change makes no more predictions match the labels."
 _OPEN = "Nothing says whether this is as in training."
 
 
-def judged(grounds: Grounds, ranked: Scores, in_use: Preprocessing) -> Finding | None:
-    """Put the first of the scores into words and numbers; None where nothing speaks against `in_use`."""
+def judged(grounds: Grounds, ranked: Scores) -> Finding | None:
+    """Put the first of the scores into words and numbers; None where nothing speaks against what is in use."""
     if not ranked or ranked[0].gain < POSSIBLE:
         return None
     best = ranked[0]
     right, cause = best.candidate.preprocessing, best.candidate.cause
-    conditions = [one for one in (_lead(best, ranked), _beyond_chance(grounds, best, in_use)) if one]
-    seen = best.measured >= MEASURED and best.at_home and not best.vetoed
-    seen &= not _needless(grounds, in_use, right)
+    conditions = [one for one in (_lead(best, ranked), _beyond_chance(grounds, best)) if one]
+    seen = best.measured >= MEASURED and grounds.usual(right) and not best.vetoed
+    seen &= not _needless(grounds, right)
     sure = best.gain >= NAMED and seen and all(one.supports for one in conditions)
     summary = _MEETS if not grounds.evaluator.statistics else _SEES if sure else _MAY
-    evidence, cost = (*weighed(best), *conditions), float(grounds.trial(in_use, right).changed.mean())
-    fixed, same = fix(in_use, right, cause), best.candidate.equivalent
+    evidence, cost = (*weighed(best), *conditions), float(grounds.trial(right).changed.mean())
+    fixed, same = fix(grounds.in_use, right, cause), best.candidate.equivalent
     unlike = [each for each in best.variants if _unlike(grounds, right, each, 0)]
     unlike += [each for each in _untold(grounds, best, ranked) if _unlike(grounds, right, each, 2)]
     if unlike:
-        forms = " or ".join(difference(in_use, each) for each in (right, unlike[0]))
+        forms = " or ".join(difference(grounds.in_use, each) for each in (right, unlike[0]))
         fixed = Fix(f"Prepare images as in training; these cannot tell {forms}: give more, or labels.")
     return Finding(cause, "named" if sure else "possible", summary, evidence, cost, fixed, same)
 
@@ -248,39 +244,39 @@ def _lead(best: Score, ranked: Scores) -> Evidence | None:
     return Evidence(text, lead, needed(other), lead >= needed(other))
 
 
-def _beyond_chance(grounds: Grounds, best: Score, in_use: Preprocessing) -> Evidence | None:
+def _beyond_chance(grounds: Grounds, best: Score) -> Evidence | None:
     """Return the chance of so many more labels; None where other evidence names the cause without them."""
     votes = zip(grounds.sources, best.votes, strict=False)
     by_labels = sum(vote.gain for source, vote in votes if isinstance(source, Labelled))
     if grounds.evaluator.statistics and best.gain - by_labels >= NAMED:
         return None
-    gained, lost = grounds.trial(in_use, best.candidate.preprocessing).turned
-    chance = _by_chance(grounds, best, in_use)
+    gained, lost = grounds.trial(best.candidate.preprocessing).turned
+    chance = _by_chance(grounds, best)
     text = f"chance that any change puts {gained} labels right and {lost} wrong"
     return Evidence(text, chance, BY_CHANCE, chance <= BY_CHANCE)
 
 
-def _needless(grounds: Grounds, in_use: Preprocessing, right: Preprocessing) -> bool:
+def _needless(grounds: Grounds, right: Preprocessing) -> bool:
     """Whether nearly all labels are met as it is, and no more with a change."""
-    count, (gained, lost) = grounds.known_labels, grounds.trial(in_use, right).turned
-    return count >= FEW and count - grounds.correct(in_use) <= QUIET * count and gained <= lost
+    count, (gained, lost) = grounds.known_labels, grounds.trial(right).turned
+    return count >= FEW and count - grounds.correct() <= QUIET * count and gained <= lost
 
 
-def _by_chance(grounds: Grounds, score: Score, in_use: Preprocessing) -> float:
+def _by_chance(grounds: Grounds, score: Score) -> float:
     """Return the chance that one of all changes tried puts as many labels right as this one.
 
     Each puts a wrong label right as often as those do that are called otherwise.
     """
-    tried = grounds.scores(in_use)
+    tried = grounds.scores()
     apart = [one for one in tried if not one.candidate.causes & score.candidate.causes]
-    gained, lost = grounds.trial(in_use, score.candidate.preprocessing).turned
-    wrong = grounds.known_labels - grounds.correct(in_use)
-    met = sum(grounds.trial(in_use, one.candidate.preprocessing).turned[0] for one in apart)
+    gained, lost = grounds.trial(score.candidate.preprocessing).turned
+    wrong = grounds.known_labels - grounds.correct()
+    met = sum(grounds.trial(one.candidate.preprocessing).turned[0] for one in apart)
     rate = (met + 1) / (wrong * len(apart) + 2)
     return min(1.0, at_least(gained - lost, wrong, rate) * len(tried))
 
 
-def settled(grounds: Grounds, ranked: Scores, in_use: Preprocessing, told: set[str]) -> list[Finding]:
+def settled(grounds: Grounds, ranked: Scores, told: set[str]) -> list[Finding]:
     """Return each cause not yet told: ruled out where no candidate of it is left that would change anything.
 
     A candidate is left that comes near to being named, or that changes a prediction and is not excluded.
@@ -291,8 +287,8 @@ def settled(grounds: Grounds, ranked: Scores, in_use: Preprocessing, told: set[s
         cause = score.candidate.cause
         if cause in told or (cause in found and found[cause].verdict == "cannot_tell"):
             continue
-        trial = grounds.trial(in_use, score.candidate.preprocessing)
-        labelled = bool(grounds.known_labels) and _by_chance(grounds, score, in_use) <= BY_CHANCE
+        trial = grounds.trial(score.candidate.preprocessing)
+        labelled = bool(grounds.known_labels) and _by_chance(grounds, score) <= BY_CHANCE
         if labelled or score.gain > NEAR or (score.gain > EXCLUDED and trial.changed.any()):
             found[cause] = Finding(cause, "cannot_tell", _OPEN, weighed(score))
         else:

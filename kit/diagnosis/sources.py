@@ -37,8 +37,6 @@ class Vote:
         What was measured, in words, and the number in the unit that they name.
     gain
         What it is worth, in nats; below 0 where it speaks against the candidate.
-    at_home
-        Whether the images are as usual as in training; None where the source cannot tell.
     veto
         Whether it alone keeps the candidate from being named.
     """
@@ -46,7 +44,6 @@ class Vote:
     text: str
     gain: float
     measured: float
-    at_home: bool | None = None
     veto: bool = False
 
 
@@ -97,7 +94,7 @@ class Averages:
         floor = self.close / CLOSE if close else self.floor
         gain = self.weight * log((before + floor) / (after + floor))
         text = f"distance of {self.told} from the averages of training, in nats; {before:.3g} as it is"
-        return Vote(text, gain, after, self.at_home(candidate.preprocessing), self.binding and gain < AGAINST)
+        return Vote(text, gain, after, self.binding and gain < AGAINST)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +139,7 @@ class Ordinary:
         weight = min(1.0, NAMED / (self.ERRORS * max(self._error, 1e-6)))
         gain = max(weight * (before - after), self._paired(in_use, candidate))
         text = f"mean log distance from the profile; {before:.2f} as it is, {typical:.2f} for training images"
-        return Vote(text, gain, after, self.at_home(right), gain < AGAINST)
+        return Vote(text, gain, after, gain < AGAINST)
 
     def _paired(self, in_use: Preprocessing, candidate: Candidate) -> float:
         """Return what another order of channels is worth, by how many standard errors images lie nearer.

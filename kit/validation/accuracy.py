@@ -1,6 +1,8 @@
-"""Accuracy, its interval, and two classifiers compared."""
+"""Accuracy: its interval, two classifiers compared, and cross-validation."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +10,8 @@ import scipy  # its parts are imported when they are used
 
 from kit._arrays import Bools
 from kit._checking import whole
-from kit._reporting import Result
+from kit._reporting import Progress, Result, Steps, Table
+from kit.images import Pictures, as_photos
 
 
 @dataclass(frozen=True)
@@ -95,3 +98,98 @@ def compare_accuracies(first: npt.ArrayLike, second: npt.ArrayLike) -> Compariso
     apart = only_first + only_second
     p_value = float(scipy.stats.binomtest(only_first, apart).pvalue) if apart else 1.0
     return Comparison(float(one.mean()), float(two.mean()), only_first, only_second, p_value)
+
+
+@dataclass(frozen=True, repr=False)
+class CrossValidation(Result):
+    """Accuracy on every fold, in order, each by a classifier that was trained on all the others."""
+
+    folds: tuple[AccuracyInterval, ...]
+
+    @property
+    def accuracies(self) -> tuple[float, ...]:
+        """Of each fold, 0..1."""
+        return tuple(fold.accuracy for fold in self.folds)
+
+    @property
+    def accuracy(self) -> float:
+        """Mean of the folds' accuracies, 0..1."""
+        return float(np.mean(self.accuracies))
+
+    def interval(self) -> tuple[float, float]:
+        """Return the ends of a 95 % confidence interval for the accuracy of this way of training, 0..1.
+
+        The t interval with the variance s^2 (1/k + n_validation / n_training) of Nadeau and Bengio (2003,
+        doi 10.1023/A:1024068626366), since folds share most of their training images.
+        """
+        count, total = len(self.folds), sum(fold.count for fold in self.folds)
+        ratio = np.mean([fold.count / (total - fold.count) for fold in self.folds])
+        deviation = np.std(self.accuracies, ddof=1) * np.sqrt(1 / count + ratio)
+        half = float(scipy.stats.t.ppf(0.975, count - 1) * deviation)
+        return max(0.0, self.accuracy - half), min(1.0, self.accuracy + half)
+
+    def table(self) -> Table:
+        """Return the folds as a table, one row for each, and the mean."""
+        total = sum(fold.count for fold in self.folds)
+        rows = [
+            (str(number), f"{total - fold.count:,}", f"{fold.count:,}", f"{fold.accuracy:.1%}")
+            for number, fold in enumerate(self.folds, 1)
+        ]
+        rows.append(("mean", "", "", f"{self.accuracy:.1%}"))
+        return Table(("fold", "training", "validation", "accuracy"), rows, ">" * 4)
+
+    def __repr__(self) -> str:
+        low, high = self.interval()
+        over = f"{min(self.accuracies):.1%} to {max(self.accuracies):.1%} over the folds"
+        interval = f"95% confidence {low:.1%} to {high:.1%} (Nadeau-Bengio)"
+        return f"CrossValidation({len(self.folds)} folds, accuracy {self.accuracy:.1%}; {over}; {interval})"
+
+
+def cross_validate(
+    train: Callable[..., Any],
+    pictures: Pictures,
+    labels: npt.ArrayLike,
+    *,
+    folds: int = 5,
+    groups: npt.ArrayLike | None = None,
+    seed: int = 0,
+    progress: Progress = True,
+) -> CrossValidation:
+    """Train once for each fold on all the others, and measure on the fold.
+
+    The folds are those of scikit-learn's StratifiedKFold, with groups of its StratifiedGroupKFold.
+
+    Parameters
+    ----------
+    train
+        Called with photos, labels and ``seed=``; returns a classifier, or anything with its
+        ``probabilities``. Say ``partial(kit.validation.train, preprocessing=…, class_names=…, epochs=5)``.
+    pictures
+        See `kit.images.photo`.
+    labels
+        Whole numbers from 0 up, shape (N,): the class of each.
+    folds
+        How many; that many trainings.
+    groups
+        Shape (N,): images of one group stay together, say `Duplicates.groups` or the photographer.
+    seed
+        Of the folds and of the training.
+    progress
+        True for a bar; or a function that gets each step as a line of text.
+
+    Raises
+    ------
+    ValueError
+        Another number of labels or groups, or too many folds for them.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    chosen, truth = as_photos(pictures, allow_empty=False), np.asarray(labels)
+    splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
+    splits = list(splitter(folds, shuffle=True, random_state=seed).split(chosen, truth, groups))
+    finished = []
+    for training, validation in Steps(splits, "Training on folds", "fold", progress):
+        classifier = train([chosen[place] for place in training], truth[training], seed=seed)
+        rows = classifier.probabilities([chosen[place] for place in validation])
+        finished.append(accuracy_interval(np.asarray(rows).argmax(axis=1) == truth[validation]))
+    return CrossValidation(tuple(finished))

@@ -220,11 +220,11 @@ def _scores(
             score.candidate.preprocessing == right or bool(score.candidate.causes & wanted),
             score.candidate.cause,
             score.candidate.step,
-            score.at_home,
+            grounds.usual(score.candidate.preprocessing),
             score.vetoed,
             [[name, round(vote.gain, 3)] for name, vote in zip(names, score.votes, strict=True)],
         ]
-        for score in grounds.scores(in_use)
+        for score in grounds.scores()
     ]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from kit import Perturbation, samples
-from kit.validation.label_errors import label_errors
+from kit.validation.mistakes import label_errors
 from kit.validation.slices import measured, slices
 from tests.benchmarks import report
 

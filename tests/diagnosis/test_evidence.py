@@ -61,7 +61,7 @@ def test_averages_gain_the_fall_of_the_logarithm_above_what_chance_does(sixteen)
     before, after = (source.away(each) for each in (broken, BATCHNORM.preprocessing))
     vote = source.vote(broken, right)
     assert vote.gain == pytest.approx(0.5 * np.log((before + 0.1) / (after + 0.1)))
-    assert (vote.measured, vote.at_home, vote.veto) == (after, True, False)
+    assert (vote.measured, vote.veto) == (after, False)
     back = next(one for one in candidates(BATCHNORM.preprocessing) if one.preprocessing == broken)
     worse = replace(source, weight=1.0).vote(BATCHNORM.preprocessing, back)
     assert (worse.gain < -0.6, worse.veto) == (True, True)
@@ -109,8 +109,7 @@ def test_labels_convince_where_guessing_would_hardly_meet_as_many(no_batchnorm, 
     bare = Evaluator(no_batchnorm)
 
     def convincing(count, labels):
-        grounds = grounds_of(no_batchnorm, bare, sixteen[:count], labels[:count])
-        return grounds.convincing(no_batchnorm.preprocessing)
+        return grounds_of(no_batchnorm, bare, sixteen[:count], labels[:count]).convincing()
 
     # One of ten classes is met by guessing in 10 %, two in 1 % of cases; two of three in 2.8 %.
     assert not convincing(1, answers)

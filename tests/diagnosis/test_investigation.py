@@ -5,10 +5,9 @@ from dataclasses import replace
 import pytest
 
 import kit
-from kit.diagnosis import STAGES
+from kit.diagnosis import STAGES, Investigation, corrected, fixed_together
 from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.finding import Evidence, Finding, Fix
-from kit.diagnosis.investigation import Investigation, corrected, fixed_together
 from kit.diagnosis.search import Search
 
 CLASSIFIER = kit.samples.classifier("fashion_mnist")
@@ -73,16 +72,6 @@ def test_a_doubt_is_noted_and_denies_that_all_is_well():
 def test_labels_in_another_order_take_no_part_in_the_search():
     assert investigation(labels=(1, None)).ordered_labels == (1, None)
     assert investigation([named("class_order")], labels=(1, None)).ordered_labels == ()
-
-
-def test_statistics_that_have_not_converged_let_a_search_by_them_name_and_rule_out_nothing():
-    searched = [named("wrong_range"), Finding("inverted_polarity", "ruled_out", "")]
-    case = investigation([named("batchnorm_mode")], searched)
-    assert [(one.cause, one.verdict) for one in case.findings] == [
-        ("batchnorm_mode", "named"),
-        ("wrong_range", "possible"),
-        ("inverted_polarity", "cannot_tell"),
-    ]
 
 
 def test_the_correction_is_that_of_the_first_named_cause_that_has_one():

@@ -19,12 +19,12 @@ def in_use(no_batchnorm):
 
 def test_what_hides_each_other_is_named_together_with_one_fix(no_batchnorm, evaluator, sixteen, in_use):
     grounds = Grounds.of(evaluator, in_use, sixteen)
-    findings, right = together(grounds, in_use)
+    findings, right = together(grounds)
     assert {one.cause for one in findings} == {"missing_scaling", "inverted_polarity"}
     assert right == no_batchnorm.preprocessing
     gain, alone = findings[0].evidence
     assert gain.value >= gain.threshold == pytest.approx(0.9)
-    assert alone.value == max(grounds.scores(in_use)[0].gain, 0)
+    assert alone.value == max(grounds.scores()[0].gain, 0)
     assert gain.value - alone.value >= 0.4
     for one in findings:
         assert (one.verdict, one.fix.preprocessing, one.cost) == ("named", right, findings[0].cost)
@@ -32,12 +32,12 @@ def test_what_hides_each_other_is_named_together_with_one_fix(no_batchnorm, eval
 
 def test_a_healthy_pipeline_has_no_pair(no_batchnorm, evaluator, sixteen):
     grounds = Grounds.of(evaluator, no_batchnorm.preprocessing, sixteen)
-    assert together(grounds, no_batchnorm.preprocessing) is None
+    assert together(grounds) is None
 
 
 def test_labels_alone_are_too_little_for_a_pair(no_batchnorm, sixteen, truth, in_use):
     grounds = Grounds.of(Evaluator(no_batchnorm), in_use, sixteen, truth)
-    assert together(grounds, in_use) is None
+    assert together(grounds) is None
 
 
 @pytest.mark.parametrize("names", [("inverted",), ("double_scaling",), ("inverted", "missing_scaling")])
@@ -45,7 +45,7 @@ def test_what_was_changed_explains_the_whole_difference(no_batchnorm, sixteen, n
     right = in_use = no_batchnorm.preprocessing
     for name in names:
         in_use = CATALOGUE[name].apply(in_use)
-    best, *others = matching(no_batchnorm.using(in_use), sixteen, no_batchnorm.probabilities(sixteen))
+    best, *others = matching(no_batchnorm, sixteen, no_batchnorm.probabilities(sixteen), in_use)
     assert {change.cause for change in best.changes} == {CATALOGUE[name].cause for name in names}
     assert (best.preprocessing, best.explained) == (right, pytest.approx(1))
     assert all(each.explained <= best.explained for each in others)
@@ -62,4 +62,5 @@ def test_labels_serve_as_answers_and_equal_answers_leave_nothing_to_explain(no_b
     [whole] = [one for one in found if one.preprocessing == no_batchnorm.preprocessing]
     assert whole.changes[0].cause == "channel_layout"
     assert whole.explained == pytest.approx(1 - after / before)
-    assert matching(no_batchnorm, sixteen, no_batchnorm.probabilities(sixteen)) == ()
+    used = no_batchnorm.preprocessing
+    assert matching(no_batchnorm, sixteen, no_batchnorm.probabilities(sixteen), used) == ()

@@ -11,7 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 import kit
 from kit import Novelty, samples
 from kit.classifier.neighbours import NEAREST
-from kit.diagnosis.investigation import out_of_distribution
+from kit.diagnosis.image_causes import out_of_distribution
 from tests.outliers import outliers
 
 

@@ -12,7 +12,7 @@ from kit import samples
 from kit.images import Picture
 from kit.perturbation import Perturbation
 from kit.robustness import flip, sweeps
-from kit.robustness.sweep_result import Sweep
+from kit.robustness.sweeps import Sweep
 
 BRIGHTNESS = (0.2, 1.0, 2.5)
 NOISE = (0, 30)

@@ -8,7 +8,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
 import kit
-from kit.validation.folds import CrossValidation, cross_validate
+from kit.validation.accuracy import CrossValidation, cross_validate
 
 PICTURES, LABELS = (values[:600] for values in kit.samples.fashion_mnist_arrays("train"))
 

@@ -11,7 +11,7 @@ from sklearn.metrics import confusion_matrix
 
 import kit
 from kit.__main__ import main
-from kit.validation.label_errors import label_errors
+from kit.validation.mistakes import label_errors
 from kit.validation.slices import MEASURED, slices
 from tests.networks import GREY, imported_keras, stacked
 
