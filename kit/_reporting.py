@@ -226,3 +226,8 @@ def changed(value: Any) -> str:
     """Return ``name=value`` of the fields of a dataclass that differ from their defaults."""
     pairs = ((field.name, getattr(value, field.name)) for field in fields(value))
     return ", ".join(f"{name}={found!r}" for name, found in pairs if found != getattr(type(value), name))
+
+
+def shown(value: Any) -> str:
+    """Return a value of a parameter as text."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit._arrays import Float64, Floats, Pixels
-from kit._reporting import tag
+from kit._reporting import shown, tag
 from kit.perturbation import PARAMETERS
 
 if TYPE_CHECKING:
@@ -194,19 +194,15 @@ def _heat_maps(figure: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> N
     down, across = sweep.axes
     panels = figure.subplots(1, len(figures), squeeze=False)[0]
     for axes, (title, values) in zip(panels, figures.items(), strict=True):
-        shown = axes.imshow(100 * values, "viridis", origin="lower", aspect="auto", interpolation="nearest")
-        shown.set_clim(0, 100)
+        cells = axes.imshow(100 * values, "viridis", origin="lower", aspect="auto", interpolation="nearest")
+        cells.set_clim(0, 100)
         for name, ticks in ((across, axes.set_xticks), (down, axes.set_yticks)):
             places = range(0, len(sweep.axes[name]), max(1, len(sweep.axes[name]) // 6))
-            ticks(list(places), [_tick(sweep.axes[name][place]) for place in places])
+            ticks(list(places), [shown(sweep.axes[name][place]) for place in places])
         axes.set_xlabel(_axis_label(across))
         axes.set_title(f"{title} (%)", fontsize=10)
     panels[0].set_ylabel(_axis_label(down))
-    figure.colorbar(shown, ax=list(panels))
-
-
-def _tick(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    figure.colorbar(cells, ax=list(panels))
 
 
 def _axis_label(name: str) -> str:
@@ -238,13 +234,13 @@ def confusion_figure(mistakes: "Mistakes") -> Drawn:
     counts, names = mistakes.confusion, mistakes.classifier.class_names
     apart = counts - np.diag(counts.diagonal())
     chosen = np.sort(np.argsort(-apart.sum(axis=0) - apart.sum(axis=1), kind="stable")[:_CLASSES])
-    shown, size = counts[np.ix_(chosen, chosen)], 0.5 * len(chosen) + 2
+    cells, size = counts[np.ix_(chosen, chosen)], 0.5 * len(chosen) + 2
     axes = blank(size, size, "constrained").subplots()
-    shares = shown / np.maximum(counts[chosen].sum(axis=1, keepdims=True), 1)
+    shares = cells / np.maximum(counts[chosen].sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, "Blues", vmin=0, vmax=1)
-    for row, column in np.argwhere(shown):
+    for row, column in np.argwhere(cells):
         plate = {"facecolor": "white", "linewidth": 0, "pad": 1}
-        axes.text(column, row, f"{shown[row, column]:,}", ha="center", va="center", bbox=plate)
+        axes.text(column, row, f"{cells[row, column]:,}", ha="center", va="center", bbox=plate)
     labels = [textwrap.fill(names[each], 24) for each in chosen]
     axes.set_xticks(range(len(chosen)), labels, rotation=90)
     axes.set_yticks(range(len(chosen)), labels)

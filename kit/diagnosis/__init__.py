@@ -13,7 +13,7 @@ from kit._arrays import Float32
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.architecture import architecture_and_weights, layers_of
-from kit.classifier.labels import Truth, class_indices, hits, known
+from kit.classifier.labels import Labels, Truth, class_indices, hits, known
 from kit.diagnosis.candidates import PICTURES, QUIET, Evaluator, Sensitivity, sensitivities
 from kit.diagnosis.checks_input import FLAT, check_files, check_tensors
 from kit.diagnosis.checks_network import (
@@ -49,7 +49,7 @@ _FAILING = "no more than half is predicted correctly: look at the crop, and at t
 def diagnose(
     classifier: Classifier,
     photos: Pictures,
-    labels: Sequence[int | str | None] | None = None,
+    labels: Labels | None = None,
     *,
     reference: Float32 | None = None,
     preprocess: Function | None = None,
@@ -225,7 +225,7 @@ def certain_checks(classifier: Classifier, photos: Photos, labels: Truth = ()) -
         *check_files(classifier, photos, labels),
         *check_tensors(few, used),
         check_graph(read_inside(layers, weights), used),
-        check_determinism(classifier, tensors, layers),
+        check_determinism(classifier, tensors),
         check_trained(layers, weights),
         check_head(layers, outputs, config.get("compile_config")),
         check_norms(layers, weights),

@@ -232,7 +232,7 @@ def _cause(
     first: Classifier, form: _Form, photos: tuple[Photo, ...], one: Float32, two: Float32, *, prepares: bool
 ) -> dict[str, Any]:
     """Undo one thing after the other, and return what removes the difference, as `Compared` has it."""
-    unsteady = check_determinism(cast("Classifier", form), form.preprocessing.apply(photos[0]), ())
+    unsteady = check_determinism(cast("Classifier", form), form.preprocessing.apply(photos[0]))
     if unsteady is not None:
         return {"cause": unsteady.cause, "left": 1.0}
     heads: dict[str, Function] = {"": np.asarray, **_heads(two)}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from kit._arrays import Bools, Float32
 from kit.classifier import Classifier, known_preprocessing
@@ -64,8 +64,7 @@ _FAR = 2.0
 
 
 def _resized(photo: Photo, side: int) -> Photo:
-    height, width = (max(1, round(side / min(photo.size) * length)) for length in photo.size)
-    resized = Image.fromarray(photo.pixels).resize((width, height), Image.Resampling.BICUBIC)
+    resized = ImageOps.cover(Image.fromarray(photo.pixels), (side, side), Image.Resampling.BICUBIC)
     return Photo(np.asarray(resized), photo.name)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from kit._arrays import Array, Float64
 from kit.classifier import Classifier
-from kit.classifier.architecture import Layer, architecture_and_weights, channel_values, layers_of
+from kit.classifier.architecture import Layer, Weights, architecture_and_weights, channel_values, layers_of
 from kit.classifier.engines import fitted
 from kit.diagnosis.finding import Evidence, Finding, using
 from kit.preprocessing import Preprocessing
@@ -47,7 +47,7 @@ class Inside:
     expected: str | None
 
 
-def read_inside(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]] | None = None) -> Inside:
+def read_inside(layers: Sequence[Layer], weights: Weights | None = None) -> Inside:
     """Follow the input up to the first layer with weights.
 
     ``Normalization`` layers that were adapted to data keep their numbers in the weights.
@@ -90,7 +90,7 @@ def check_graph(inside: Inside, p: Preprocessing) -> Finding | None:
     return Finding(cause, "named", told, evidence, fix=remedy, equivalent=equivalent)
 
 
-def _line(layer: Layer, weights: Mapping[str, tuple[Array, ...]]) -> tuple[Float64, Float64] | None:
+def _line(layer: Layer, weights: Weights) -> tuple[Float64, Float64] | None:
     """Slope and offset of a layer that scales; None for any other layer."""
     if layer.kind == "Rescaling":
         scale, shift = (channel_values(layer.settings.get(key, 0.0)) for key in ("scale", "offset"))

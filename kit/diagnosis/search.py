@@ -179,7 +179,7 @@ _OPEN = "Nothing says whether this is as in training."
 
 
 def judged(grounds: Grounds, ranked: Scores) -> Finding | None:
-    """Put the first of the scores into words and numbers; None where nothing speaks against what is in use."""
+    """Put the first of the scores into words and numbers; None where nothing speaks for a change."""
     if not ranked or ranked[0].gain < POSSIBLE:
         return None
     best = ranked[0]

@@ -16,14 +16,13 @@ from itertools import groupby, islice, product
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from kit._arrays import Array, Bools, Float32, Float64
+from kit._arrays import Array, Bools, Float32, Float64, Int32
 from kit._checking import known
-from kit._reporting import Progress, Result, Steps, Table
+from kit._reporting import Progress, Result, Steps, Table, shown
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import part_size
-from kit.classifier.labels import class_indices
+from kit.classifier.labels import Labels, class_indices
 from kit.images import Photo, PhotoError, Picture, Pictures
 from kit.images.photo import UNREADABLE, at_least_one, each_picture
 from kit.perturbation import Perturbation
@@ -64,8 +63,8 @@ class Sweep(Result):
     photos: tuple[str, ...]
     perturbations: tuple[Perturbation, ...]
     axes: Mapping[str, tuple[Any, ...]]
-    labels: npt.NDArray[np.int32]
-    tops: npt.NDArray[np.int32]
+    labels: Int32
+    tops: Int32
     confidences: Float32
     errors: Mapping[int, str]
 
@@ -101,11 +100,11 @@ class Sweep(Result):
         if len(self.axes) == 2:
             name, shares = next(iter(figures.items()))
             (down, downwards), (across, values) = self.axes.items()
-            rows = zip(map(_shown, downwards), *(map(_percent, each) for each in shares.T), strict=True)
+            rows = zip(map(shown, downwards), *(map(_percent, each) for each in shares.T), strict=True)
             title = f"{name}, {down} down, {across} across"
-            return Table((down, *map(_shown, values)), rows, ">" * (1 + len(values)), title=title)
+            return Table((down, *map(shown, values)), rows, ">" * (1 + len(values)), title=title)
         places = (
-            ", ".join(_shown(getattr(each, name)) for name in self.axes) or repr(each)
+            ", ".join(shown(getattr(each, name)) for name in self.axes) or repr(each)
             for each in self.perturbations
         )
         columns = (map(_percent, values.ravel()) for values in figures.values())
@@ -119,10 +118,6 @@ class Sweep(Result):
     def __repr__(self) -> str:
         sizes = " × ".join(map(str, self.shape))
         return f"Sweep({len(self.photos)} photos × {sizes} perturbations, {len(self.errors)} errors)"
-
-
-def _shown(value: Any) -> str:
-    return str(value) if value is None or isinstance(value, bool) else f"{value:.3g}"
 
 
 def _percent(value: float) -> str:
@@ -253,7 +248,7 @@ class Task(NamedTuple):
 
 _Cell: TypeAlias = tuple[int, Photo, Perturbation]
 _Row: TypeAlias = tuple[int, Float32]
-_Answers: TypeAlias = tuple[npt.NDArray[np.int32], Float32, list[str]]
+_Answers: TypeAlias = tuple[Int32, Float32, list[str]]
 """The most probable class, -1 for none; its softmax probability; why there is none."""
 
 
@@ -322,7 +317,7 @@ def sweep(
     photos: Pictures,
     perturbations: Grid | Perturbation | Iterable[Perturbation],
     *,
-    labels: Sequence[int | str | None] | None = None,
+    labels: Labels | None = None,
     executor: Executor | None = None,
     progress: Progress = True,
 ) -> Sweep:

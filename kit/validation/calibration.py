@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import scipy  # its parts are imported when they are used
 
 from kit._arrays import Array, Bools, Float32, Float64, Floats, Int64
@@ -266,7 +265,7 @@ _AT_ONCE = 32
 def calibrate(
     classifier: Classifier,
     photos: Pictures,
-    labels: Sequence[int | str] | npt.NDArray[np.integer],
+    labels: Labels,
     *,
     resamples: int = 1000,
     seed: int = 0,
