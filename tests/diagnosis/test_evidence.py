@@ -119,5 +119,5 @@ def test_labels_convince_where_guessing_would_hardly_meet_as_many(no_batchnorm, 
 
 
 def test_what_is_tried_makes_a_difference_and_can_be_told(no_batchnorm, evaluator, sixteen):
-    tried = grounds_of(no_batchnorm, evaluator, sixteen).tried(no_batchnorm.preprocessing)
+    tried = grounds_of(no_batchnorm, evaluator, sixteen).tried()
     assert {candidate.step for candidate in tried} == {"polarity", "scaling", "layout"}
