@@ -40,7 +40,7 @@ SOUND, ROUNDED, CLOSE = 0.01, 1e-3, 0.1
 looked into, and of one that is called close; with a larger change of one probability, none is sound."""
 RESTORED, EXACT = 0.1, 0.02
 """Share of the difference that undoing a cause may leave, also where it seems sound or much is fitted."""
-_FLOOR, _ROUNDED, _EXACT = 1e-30, 1e-3, 1e-3
+_FLOOR, _EXACT = 1e-30, 1e-3
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,7 @@ class _Form(NamedTuple):
     function: Function
     order: Indices
     preprocessing: Preprocessing
+    prepares: bool = False
     head: Function = np.asarray
 
     def predict_tensors(self, tensors: Float32) -> Float32:
@@ -176,9 +177,8 @@ def compare(
     one, two = np.hstack(pairs)
     changes = _changes(one, two)
     most = np.argsort(-changes, kind="stable")[:JUDGED].tolist()
-    given = isinstance(second, Classifier)
     asked = tuple(opened[place] for place in most), one[most], two[most]
-    cause = _cause(first, form, *asked, prepares=given) if changes.mean() > ROUNDED else {}
+    cause = _cause(first, form, *asked) if changes.mean() > ROUNDED else {}
 
     def moved(place: int) -> Mover:
         before, after = ((names[row.argmax()], float(row.max())) for row in (one[place], two[place]))
@@ -189,7 +189,7 @@ def compare(
     right = [hits(rows, truth)[labelled] for rows in (one, two)]
     return Compared(
         first.name,
-        second.name if isinstance(second, Classifier) else getattr(second, "__name__", "the other form"),
+        getattr(second, "name", getattr(second, "__name__", "the other form")),
         photos=len(opened),
         changed=int((one.argmax(axis=1) != two.argmax(axis=1)).sum()),
         difference=float(changes.mean()),
@@ -209,7 +209,7 @@ def _form(first: Classifier, second: Classifier | Function) -> _Form:
             # Stable, so that classes of one name stay in their order.
             ours, theirs = (np.argsort(each, kind="stable") for each in (names, others))
             order = theirs[np.argsort(ours)]
-        return _Form(second.predict_tensors, order, second.preprocessing or used)
+        return _Form(second.predict_tensors, order, second.preprocessing or used, prepares=True)
     if not callable(second):
         raise TypeError(f"Expected a classifier or a function of tensors, received {type(second).__name__}")
     return _Form(second, order, used)
@@ -229,7 +229,7 @@ class _Trial(NamedTuple):
 
 
 def _cause(
-    first: Classifier, form: _Form, photos: tuple[Photo, ...], one: Float32, two: Float32, *, prepares: bool
+    first: Classifier, form: _Form, photos: tuple[Photo, ...], one: Float32, two: Float32
 ) -> dict[str, Any]:
     """Undo one thing after the other, and return what removes the difference, as `Compared` has it."""
     unsteady = check_determinism(cast("Classifier", form), form.preprocessing.apply(photos[0]))
@@ -244,7 +244,7 @@ def _cause(
     head = min(heads, key=lambda name: _apart(one, heads[name](two)))
     form, photos = form._replace(head=heads[head]), photos[:SEARCHED]
     one, two = one[:SEARCHED], heads[head](two[:SEARCHED])
-    trials = chain(_inputs(form, photos, one, prepares=prepares), _done(first, photos, two))
+    trials = chain(_inputs(form, photos, one), _done(first, photos, two))
     causes = _HEAD * bool(head)
     headed = (_Trial(causes + each.causes, (head, *each.undone), each.left) for each in trials)
     return _proven(one, two, headed) or proven
@@ -273,9 +273,9 @@ _HEAD = ("softmax_head",)
 
 def _heads(two: Float32) -> dict[str, Function]:
     """Return what may turn the outputs of another head into probabilities."""
-    inside = bool(np.all(np.abs(two - 0.5) <= 0.5 + _ROUNDED))
+    inside = np.all(np.abs(two - 0.5) <= 0.5 + ROUNDED)
     if inside and np.allclose(two.sum(axis=1), 1, atol=1e-2):
-        twice = float(_without_softmax(two).min()) > -_ROUNDED
+        twice = _without_softmax(two).min() > -ROUNDED
         return {"taking one of two softmaxes out": _without_softmax} if twice else {}
     return {
         "a softmax": _softmax,
@@ -304,11 +304,12 @@ def _outputs(
     names: Sequence[str], one: Float32, two: Float32, heads: Mapping[str, Function]
 ) -> Iterator[_Trial]:
     """Yield what other heads leave of the difference, alone, with a temperature, and with other orders."""
-    undone = {head: undo(two) for head, undo in heads.items()}
-    for head, rows in undone.items():
-        yield _Trial(_HEAD * bool(head), (head,), _apart(one, rows))
-    for head, rows in undone.items():
-        left, causes = _apart(one, rows), _HEAD * bool(head)
+    undone = [
+        (_Trial(_HEAD * bool(head), (head,), _apart(one, undo(two))), undo(two))
+        for head, undo in heads.items()
+    ]
+    yield from (alone for alone, _ in undone)
+    for (causes, (head,), left), rows in undone:
 
         def tempered(power: float, rows: Float32 = rows) -> float:
             return _apart(one, _softmax(np.exp(power) * np.log(np.maximum(rows, _FLOOR))))
@@ -322,19 +323,19 @@ def _outputs(
         for name, order in known_orders(names).items():
             back = _apart(one, rows[:, np.argsort(order)])
             yield _Trial((*causes, "class_order"), (head, f"reading its classes {name}"), back)
-        pairs = (one**2).sum(axis=0)[:, None] + (rows**2).sum(axis=0)[None] - 2 * one.T @ rows
+        pairs = scipy.spatial.distance.cdist(one.T, rows.T, "sqeuclidean")
         back = _apart(one, rows[:, scipy.optimize.linear_sum_assignment(pairs)[1]])
         # So much is fitted that little may be left.
         if back <= EXACT * left:
             yield _Trial((*causes, "class_order"), (head, "putting its classes in order"), back)
 
 
-def _inputs(form: _Form, photos: Sequence[Photo], one: Float32, *, prepares: bool) -> Iterator[_Trial]:
+def _inputs(form: _Form, photos: Sequence[Photo], one: Float32) -> Iterator[_Trial]:
     """Yield what is left with images prepared otherwise, and with tensors turned or reshaped."""
     used = form.preprocessing
     for match in matching(cast("Classifier", form), photos, one, used)[:MATCHES]:
         # A function is given tensors: how images were resized is none of its doing.
-        if prepares or all(change.step in GIVEN for change in match.changes):
+        if form.prepares or all(change.step in GIVEN for change in match.changes):
             left = _apart(one, form.rows(photos, match.preprocessing))
             causes = tuple(change.cause for change in match.changes)
             yield _Trial(causes, (difference(used, match.preprocessing),), left)

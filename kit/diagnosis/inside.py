@@ -10,10 +10,10 @@ from kit._arrays import Array, Float64
 from kit.classifier import Classifier
 from kit.classifier.architecture import Layer, Weights, architecture_and_weights, channel_values, layers_of
 from kit.classifier.engines import fitted
+from kit.diagnosis.candidates import explained
 from kit.diagnosis.finding import Evidence, Finding, using
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.faults import CATALOGUE
-from kit.preprocessing.scaling import SCALINGS, affine, same_scaling, scaling_words
+from kit.preprocessing.scaling import SCALINGS, affine, scaling_words
 
 RANGES: Mapping[str, tuple[float, float]] = {"0..255": (0, 255), "0..1": (0, 1), "-1..1": (-1, 1)}
 """Ranges that a network with its scaling inside may be fed with."""
@@ -84,7 +84,10 @@ def check_graph(inside: Inside, p: Preprocessing) -> Finding | None:
     if away <= SAME_RANGE:
         return Finding("double_scaling", "ruled_out", f"{told}, which it gets.", evidence)
     fixed = p.replace(scaling=SCALINGS[inside.expected], cast=None)
-    cause, equivalent = _cause(p, fixed, float(np.ptp(ends, axis=0).max()) / span)
+    found = explained("scaling", fixed, p.replace(cast=None))
+    narrow = p.scaling and np.ptp(ends, axis=0).max() < NARROW * span
+    cause = "double_scaling" if narrow else found.cause
+    equivalent = tuple(name for name in (found.cause, *found.equivalent) if name != cause)
     remedy = using(f"Feed {inside.expected}, and leave the rest to the model.", fixed)
     told += f", but gets {scaling_words(p.scaling)}."
     return Finding(cause, "named", told, evidence, fix=remedy, equivalent=equivalent)
@@ -131,16 +134,6 @@ def _expected(slope: Float64, offset: Float64) -> str | None:
     exact = [name for name, distance in landed.items() if distance <= 2 * SAME_RANGE]
     # Of several that would do, none is known.
     return next(iter(exact or [*landed] * (len(landed) == 1)), None)
-
-
-def _cause(used: Preprocessing, fixed: Preprocessing, ratio: float) -> tuple[str, tuple[str, ...]]:
-    """Return the cause, and others in the catalogue that come to the same."""
-    faults = [fault for fault in CATALOGUE.values() if fault.step == "scaling"]
-    same = [fault.cause for fault in faults if same_scaling(fault.apply(fixed).scaling, used.scaling)]
-    cause = "double_scaling" if ratio < NARROW else next(iter(same), "wrong_range")
-    if not used.scaling:
-        cause = "missing_scaling"
-    return cause, tuple(dict.fromkeys(name for name in same if name != cause))
 
 
 OPEN_SIDE = 224

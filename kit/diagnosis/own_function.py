@@ -10,7 +10,8 @@ import numpy as np
 from kit._arrays import Array, Float32
 from kit._reporting import Result
 from kit.classifier import Classifier, check_first, known_preprocessing
-from kit.classifier.engines import finite
+from kit.classifier.engines import finite, fitted
+from kit.classifier.labels import Trial
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.black_box import Function, compared, read
@@ -124,9 +125,7 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
 
 def as_preprocessing(classifier: Classifier, photos: Sequence[Photo], function: Function) -> Preprocessing:
     """Return the preprocessing that comes nearest to a function; a ValueError says why there is none."""
-    height, width, count = classifier.input_shape
-    size = (height, width) if height and width else None
-    plain = Preprocessing(size, channels="gray" if count == 1 else "rgb")
+    plain = fitted(Preprocessing(), classifier.input_shape)
     reading = read(classifier.preprocessing or plain, function, photos)
     problem = reading.called[0].problem or "; ".join(words for _, words in reading.others)
     if problem or not isinstance(reading.there, Preprocessing):
@@ -137,7 +136,7 @@ def as_preprocessing(classifier: Classifier, photos: Sequence[Photo], function: 
 def _effect(classifier: Classifier, here: Array, there: Array) -> float:
     """Return the share of the probability that changes; 1 where there is no prediction."""
     rows = _answers(classifier, here, there)
-    return 1.0 if rows is None else float(np.abs(rows[0] - rows[1]).sum() / 2)
+    return 1.0 if rows is None else float(Trial(rows[:1], rows[1:]).moved[0])
 
 
 def _answers(classifier: Classifier, *tensors: Array) -> Float32 | None:

@@ -226,8 +226,8 @@ def mistakes(
     pictures, names = held(photos), classifier.class_names
     truth = known_classes(_folders(pictures, names) if labels is None else labels, names, len(pictures))
     kept = min(len(names), max(KEPT, _CELLS // len(pictures)))
-    found = np.full((len(pictures), 1 + 2 * kept + len(MEASURED)), np.nan, np.float32)
-    errors, chosen = [""] * len(pictures), np.random.default_rng(0).permutation(len(pictures)) < MOST
+    found, errors = _nothing(len(pictures), kept)
+    chosen = np.random.default_rng(0).permutation(len(pictures)) < MOST
     shared, untouched = Shared(classifier), (Perturbation(),)
     blocks = (slice(start, start + _TOGETHER) for start in range(0, len(pictures), _TOGETHER))
     tasks = (
@@ -252,10 +252,13 @@ def _later(room: str) -> Any:
     return import_module(f"kit.{room}")
 
 
+def _nothing(count: int, kept: int) -> tuple[Float32, list[str]]:
+    return np.full((count, 1 + 2 * kept + len(MEASURED)), np.nan, np.float32), [""] * count
+
+
 def _rows(asked: tuple[Task, Int64, Bools, int]) -> tuple[Float32, list[str]]:
     task, labels, chosen, kept = asked
-    errors = [""] * len(chosen)
-    rows = np.full((len(chosen), 1 + 2 * kept + len(MEASURED)), np.nan, np.float32)
+    rows, errors = _nothing(len(chosen), kept)
     for place, row in predicted(task, errors):
         best = np.argsort(-row, kind="stable")[:kept]
         rows[place, : -len(MEASURED)] = row[labels[place]], *row[best], *best
