@@ -232,7 +232,7 @@ def resize(
     Parameters
     ----------
     pixels
-        uint8, shape (H, W, C) with C = 1 or 3, range 0..255; not changed.
+        uint8, shape (H, W, 3), range 0..255; not changed.
     size
         (height, width) of the result.
     filter, fit
@@ -240,12 +240,12 @@ def resize(
     crop_fraction
         The part of each side that the fits with "crop" in their name keep, above 0 and up to 1.
     fill
-        8-bit levels, one for each channel, around what "letterbox" and "pad" leave empty.
+        RGB levels around what "letterbox" and "pad" leave empty.
 
     Returns
     -------
     array
-        (height, width, C) in 0..255. uint8 for Pillow's and OpenCV's filters, which round; float32 for the
+        (height, width, 3) in 0..255. uint8 for Pillow's and OpenCV's filters, which round; float32 for the
         ``tf_`` ones, which do not (bicubic ones overshoot the range a little).
 
     Raises
@@ -316,16 +316,14 @@ def _pad(pixels: Pixels, size: Size, fill: tuple[int, ...]) -> Pixels:
 
 
 def _framed(part: Array, size: Size, corner: Size, fill: tuple[int, ...]) -> Array:
-    (height, width, channels), (top, left) = part.shape, corner
-    result = np.empty((*size, channels), dtype=part.dtype)
-    result[:] = fill[:channels]
+    (height, width, _), (top, left) = part.shape, corner
+    result = np.full((*size, 3), fill, dtype=part.dtype)
     result[top : top + height, left : left + width] = part
     return result
 
 
 def _pillow(pixels: Pixels, rows: Axis, columns: Axis, resampling: Image.Resampling) -> Pixels:
     (top, bottom), (left, right) = rows.box, columns.box
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    size, box = (columns.kept, rows.kept), (left, top, right, bottom)
     # One resampling with box= gives what resizing everything and then cutting out gives.
-    image = image.resize((columns.kept, rows.kept), resampling, box=(left, top, right, bottom))
-    return np.asarray(image).reshape(rows.kept, columns.kept, pixels.shape[2])
+    return np.asarray(Image.fromarray(pixels).resize(size, resampling, box=box))

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from kit._arrays import Float32
-from kit._checking import built, fraction, instance, nearest, parsed, refuse_unknown
+from kit._checking import built, first_line, fraction, instance, nearest, parsed, refuse_unknown
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import known_classes
 from kit.classifier.store import replacing
@@ -249,7 +249,7 @@ def read(path: Path) -> Case:
     try:
         return replace(Case.from_json(_contents(path)), name=path.stem)
     except (OSError, TypeError, ValueError) as error:
-        raise ValueError(f"{path.name}: {' '.join(str(error).split())}") from error
+        raise ValueError(f"{path.name}: {first_line(error)}") from error
 
 
 def photo_of(folder: str | PathLike[str], case: Case) -> Photo:

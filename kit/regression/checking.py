@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kit._checking import told
+from kit._checking import first_line, told
 from kit._reporting import Heading, Progress, Result, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.images import Photo
@@ -202,12 +202,9 @@ def check_cases(
     if not found:
         raise ValueError(f"Expected cases in {place.name!r}, received none; {MAKE_ONE}")
     chosen = classifier or _named_by(found)
-    checked = [_check(chosen, path) for path in Steps(found, "Cases", "case", progress)]
+    target = None if artefacts is None else Path(artefacts)
+    checked = [_check(chosen, path, target, update) for path in Steps(found, "Cases", "case", progress)]
     result = CheckedCases(chosen.name, tuple(checked))
-    for one in result.moved if artefacts is not None else ():
-        _keep(one, place, chosen, Path(str(artefacts)))
-    if update:
-        result = replace(result, cases=tuple(_accepted(one, place, chosen) for one in checked))
     if raise_on_moved and not result.holds:
         shown = [f"{one.name} {one.words}." for one in result.moved[:_SHOWN]]
         raise CasesMovedError(told(" ".join([result.headline(), *shown])))
@@ -224,17 +221,21 @@ def _named_by(paths: Sequence[Path]) -> Classifier:
     raise ValueError("Expected a classifier, or cases that name a bundled one; received neither")
 
 
-def _check(classifier: Classifier, path: Path) -> Checked:
+def _check(classifier: Classifier, path: Path, artefacts: Path | None, update: bool) -> Checked:
     case = None
     try:
         case = folders.read(path)
-        return _compared(classifier, case, folders.photo_of(path.parent, case))
+        photo = folders.photo_of(path.parent, case)
+        steps = case.preprocessing or known_preprocessing(classifier)
+        found = _compared(classifier, case, photo, steps)
+        if found.moved and artefacts is not None:
+            _keep(classifier, case, photo, steps, artefacts)
+        return _accepted(found, path, classifier, case, photo, steps) if update else found
     except (OSError, TypeError, ValueError) as error:
-        return Checked(path.stem, "unusable", case, told=" ".join(str(error).split()))
+        return Checked(path.stem, "unusable", case, told=first_line(error))
 
 
-def _compared(classifier: Classifier, case: Case, photo: Photo) -> Checked:
-    steps = case.preprocessing or known_preprocessing(classifier)
+def _compared(classifier: Classifier, case: Case, photo: Photo, steps: Preprocessing) -> Checked:
     row = classifier.probabilities(photo, case.perturbation, steps)[0]
     names = classifier.class_names
     broken, change = case.broken(row, names), case.observed.moved(row)
@@ -283,34 +284,31 @@ def _fault(classifier: Classifier, case: Case, photo: Photo) -> str:
     return ""
 
 
-def _accepted(one: Checked, folder: Path, classifier: Classifier) -> Checked:
+def _accepted(
+    one: Checked, path: Path, classifier: Classifier, case: Case, photo: Photo, steps: Preprocessing
+) -> Checked:
     """Write a case that moved, or that holds by now, with the present prediction.
 
     A new prediction is no reason to give up what was expected: pin that again.
     """
-    case = one.case
-    if case is None or one.state not in {"moved", "fixed"}:
+    if one.state not in {"moved", "fixed"}:
         return one
     possible = set(case.expected) <= set(classifier.class_names)
     if one.broken and not (possible and case.known_to_fail):
         refused = "not accepted, because the expected class does not hold: pin it again"
         return replace(one, told=f"{one.told}; {refused}")
-    photo, steps = folders.photo_of(folder, case), case.preprocessing or known_preprocessing(classifier)
     _, observed = observe(classifier, photo, case.perturbation, steps)
     case = replace(case, observed=observed, weights=weights_of(classifier), classifier=classifier.name)
-    folders.overwrite(folder / f"{one.name}.json", case)
+    folders.overwrite(path, case)
     return replace(one, state="accepted", told="" if one.state == "fixed" else one.told)
 
 
-def _keep(one: Checked, folder: Path, classifier: Classifier, target: Path) -> None:
+def _keep(classifier: Classifier, case: Case, photo: Photo, steps: Preprocessing, target: Path) -> None:
     """Write what the model sees with the settings of then, of now, and the difference, side by side."""
-    if (case := one.case) is None or one.state == "unusable":
-        return
     with suppress(ValueError):  # settings of then that cannot be run any more, or of other channels or size
-        photo, steps = folders.photo_of(folder, case), case.preprocessing or known_preprocessing(classifier)
         before = case.observed.preprocessing or steps
         tensors = (classifier.tensor(photo, case.perturbation, each) for each in (before, steps))
         then, now = map(before.image, tensors)
         difference = STRONGER * np.abs(then.astype(np.int16) - now)
         parts = [then, now, difference.clip(0, 255).astype(np.uint8)]
-        folders.write(target / f"{one.name}.png", encoded(np.hstack(parts)))
+        folders.write(target / f"{case.name}.png", encoded(np.hstack(parts)))
