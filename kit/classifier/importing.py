@@ -14,7 +14,7 @@ from typing import Any
 from kit._checking import told
 from kit.classifier import store
 from kit.classifier.child import answer, ask
-from kit.classifier.keras_models import import_keras, opened_safely, refuse_code
+from kit.classifier.keras_models import import_keras, opened_safely, refuse_code, serialized
 from kit.classifier.metadata import names_beside
 
 SECONDS = 600
@@ -58,8 +58,6 @@ def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, 
     source, target = Path(old), Path(new)
     if not source.is_file():
         raise FileNotFoundError(f"Expected an existing local .h5 file, received {str(old)!r}")
-    if source.suffix in store.SHIPPED:
-        raise ValueError(f"Expected an .h5 or .keras file, received {source.name!r}; load it as it is")
     if target.suffix != ".keras" or target.exists() or not target.resolve().parent.is_dir():
         raise ValueError(f"Expected a new file ….keras in a folder that is there, received {str(new)!r}")
     with TemporaryDirectory(dir=target.resolve().parent) as name:
@@ -92,7 +90,7 @@ def _import(file: Path, folder: Path) -> Mapping[str, Any]:
         else:
             with h5py.File(file) as opened:
                 config = json.loads(opened.attrs["model_config"])
-        left_out = tuple(dict.fromkeys(_repaired(config, import_keras().layers)))
+        left_out = sorted({*_repaired(config, import_keras().layers)})
     except (OSError, KeyError, ValueError, TypeError, RecursionError) as error:
         received = f"{file.name!r} without an architecture; build the network and load its weights"
         raise ValueError(f"Expected an .h5 file that model.save wrote, received {received}") from error
@@ -109,27 +107,26 @@ def _import(file: Path, folder: Path) -> Mapping[str, Any]:
 
 def _repaired(config: Any, layers: Any) -> Iterator[str]:
     """Repair a configuration in place, and yield what is left out."""
-    for part in config.values() if isinstance(config, dict) else config if isinstance(config, list) else ():
-        yield from _repaired(part, layers)
-    settings = config.get("config") if isinstance(config, dict) else None
-    if not isinstance(settings, dict):
-        return
-    kind, (_, old, home) = str(config.get("class_name")), str(config.get("module")).partition("keras.src.")
-    if old:
-        public = "layers" if home.startswith("engine") else home.partition(".")[0]
-        config["module"] = _MODULES.get(kind, f"keras.{public}")
-    if isinstance(inner := settings.get("layers"), list):
-        _recount(inner, [settings.get("output_layers"), *(part.get("inbound_nodes") for part in inner)])
-    for name in ("input_layers", "output_layers"):
-        # One tensor in a list is handed on as a list, which the layer behind a nested network does not take.
-        if isinstance(ends := settings.get(name), list) and len(ends) == 1 and isinstance(ends[0], list):
-            settings[name] = ends[0]
-    known = getattr(layers, kind, None)
-    kinds = known.__mro__ if isinstance(known, type) else ()
-    taken = {name for base in kinds for name in signature(base.__init__).parameters}  # type: ignore[misc]
-    for name in [name for name in settings if kinds and name not in taken]:
-        if name in _HARMLESS or json.dumps(settings[name]) in _OFF:
-            yield f"{name}={settings.pop(name)!r} of {kind}"
+    for part in serialized(config):
+        settings = part.get("config")
+        if not isinstance(settings, dict):
+            continue
+        kind, (_, old, home) = str(part["class_name"]), str(part.get("module")).partition("keras.src.")
+        if old:
+            public = "layers" if home.startswith("engine") else home.partition(".")[0]
+            part["module"] = _MODULES.get(kind, f"keras.{public}")
+        if isinstance(inner := settings.get("layers"), list):
+            _recount(inner, [settings.get("output_layers"), *(each.get("inbound_nodes") for each in inner)])
+        for name in ("input_layers", "output_layers"):
+            # One tensor in a list stays a list, which the layer behind a nested network does not take.
+            if isinstance(ends := settings.get(name), list) and len(ends) == 1 and isinstance(ends[0], list):
+                settings[name] = ends[0]
+        known = getattr(layers, kind, None)
+        kinds = known.__mro__ if isinstance(known, type) else ()
+        taken = {name for base in kinds for name in signature(base.__init__).parameters}  # type: ignore[misc]
+        for name in [name for name in settings if kinds and name not in taken]:
+            if name in _HARMLESS or json.dumps(settings[name]) in _OFF:
+                yield f"{name}={settings.pop(name)!r} of {kind}"
 
 
 def _recount(inner: list[Any], nodes: list[Any]) -> None:

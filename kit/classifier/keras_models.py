@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -15,20 +15,21 @@ from kit.classifier.engines import captured_errors, check_ends
 _FUNCTIONS = ("activations", "constraints", "initializers", "losses", "metrics", "ops", "regularizers")
 """Modules of Keras whose functions compute on tensors alone; others set options, or read files."""
 
+_TRAINING = "compile_config"
 
-def serialized(config: Any) -> Iterator[Mapping[str, Any]]:
+
+def serialized(config: Any) -> Iterator[dict[str, Any]]:
     """Yield each part of a configuration that Keras makes an object or a function of.
 
     What the whole was trained with, a loss for one, is left out, since nothing is opened for training.
     """
-    first = config if isinstance(config, Mapping) else {}
-    pending: list[Any] = [{key: part for key, part in first.items() if key != "compile_config"}]
+    pending = [config]
     while pending:
         value = pending.pop()
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             if "class_name" in value:
                 yield value
-            pending.extend(value.values())
+            pending.extend(part for key, part in value.items() if value is not config or key != _TRAINING)
         elif isinstance(value, list):
             pending.extend(value)
 

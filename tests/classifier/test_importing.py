@@ -154,7 +154,7 @@ def test_what_is_no_such_file_is_refused_in_a_line(teachable, here, tmp_path):
     with h5py.File(written(teachable, tmp_path / "deep.h5"), "r+") as file:
         file.attrs["model_config"] = '{"config": ' * 2000 + "1" + "}" * 2000
     for name in ("only.weights.h5", "text.h5", "deep.h5"):
-        with pytest.raises(ValueError, match=r"Expected an .h5 file that model.save wrote"):
+        with pytest.raises(ValueError, match=r"Expected (an .h5 file that model.save wrote|a network that)"):
             import_h5(tmp_path / name, tmp_path / "new.keras")
     for name in ("new.h5", "missing/new.keras"):
         with pytest.raises(ValueError, match=rf"Expected a new file ….keras in .*, received .*{name}'"):
