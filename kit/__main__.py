@@ -125,7 +125,7 @@ def _add_in_use(command: argparse.ArgumentParser) -> None:
 
 
 def _diagnose(given: argparse.Namespace) -> int:
-    classifier = _classifier(given)
+    classifier = _classifier(given, given.model)
     parts = (given.labels or "").split(",")
     labels = [_label(part.strip(), classifier.class_names) for part in parts]
     diagnosis = kit.diagnose(classifier, given.pictures, None if given.labels is None else labels)
@@ -137,7 +137,7 @@ def _pin(given: argparse.Namespace) -> int:
     from kit.images import as_photos
     from kit.regression.cases import read
 
-    classifier = _classifier(given)
+    classifier = _classifier(given, given.model)
     expected = None if given.expect is None else _label(given.expect, classifier.class_names)
     for photo in as_photos(given.pictures):  # nothing is written where one of them cannot be read
         path = kit.pin(given.cases, classifier, photo, expected, note=given.note)
@@ -152,7 +152,7 @@ def _verify(given: argparse.Namespace) -> int:
     from kit.regression.cases import write
 
     options = {"artefacts": given.artefacts, "update": given.update, "progress": not given.json}
-    result = kit.check_cases(given.cases, _classifier(given), **options)
+    result = kit.check_cases(given.cases, _classifier(given, given.model), **options)
     _show(result, as_json=given.json)
     if given.junit:
         write(given.junit, result.junit().encode())
@@ -160,8 +160,7 @@ def _verify(given: argparse.Namespace) -> int:
 
 
 def _compare(given: argparse.Namespace) -> int:
-    models = [argparse.Namespace(**{**vars(given), "model": each}) for each in (given.first, given.second)]
-    first, second = map(_classifier, models)
+    first, second = (_classifier(given, model) for model in (given.first, given.second))
     result = kit.compare(first, second, given.pictures, progress=not given.json)
     _show(result, as_json=given.json)
     return int(result.changed > 0)
@@ -174,7 +173,7 @@ def _mistakes(given: argparse.Namespace) -> int:
         given.html.parent.mkdir(parents=True, exist_ok=True)
         if given.html.is_dir() or not os.access(given.html.parent, os.W_OK):
             raise ValueError(f"Expected a file that can be written, received {str(given.html)!r}")
-    result = kit.mistakes(_classifier(given), given.folder)
+    result = kit.mistakes(_classifier(given, given.model), given.folder)
     _show(result)
     if given.html:
         write(given.html, result.page().encode())
@@ -203,7 +202,7 @@ def _import(given: argparse.Namespace) -> int:
     return 0
 
 
-def _classifier(given: argparse.Namespace) -> kit.Classifier:
+def _classifier(given: argparse.Namespace, model: str) -> kit.Classifier:
     """Open the model with the preprocessing in use; what is wrong is said before anything is compiled."""
     from kit.classifier import store
     from kit.diagnosis.inside import assumed_preprocessing
@@ -211,18 +210,18 @@ def _classifier(given: argparse.Namespace) -> kit.Classifier:
     if given.preprocessing is not None:
         file = Path(given.preprocessing)
         if '"kit.preprocessing"' in (text := file.read_text(encoding="utf-8", errors="replace")):
-            return kit.Classifier.load(given.model, preprocessing=kit.Preprocessing.from_json(text))
+            return kit.Classifier.load(model, preprocessing=kit.Preprocessing.from_json(text))
         named = kit.Preprocessing.from_config(file)
     elif given.application is not None:
         named = kit.Preprocessing.for_application(given.application)
     elif given.scaling is not None:
         named = kit.Preprocessing(scaling=given.scaling)
-    elif (store.read(given.model).contract or {}).get("preprocessing") is not None:
-        return kit.Classifier.load(given.model)
+    elif (store.read(model).contract or {}).get("preprocessing") is not None:
+        return kit.Classifier.load(model)
     else:
         advice = "add --scaling, --application or --preprocessing (see --help)"
         raise ValueError(f"Expected a model that carries its preprocessing, received one without; {advice}")
-    classifier = kit.Classifier.load(given.model)
+    classifier = kit.Classifier.load(model)
     usual = assumed_preprocessing(classifier)
     if given.scaling is not None:
         return classifier.using(usual.replace(scaling=named.scaling))

@@ -3,7 +3,7 @@
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from kit._arrays import Array, Float32
+from kit._arrays import Float32
 from kit._checking import guiding, number, told, whole
 from kit._reporting import Progress, Steps
 from kit.classifier import engines, store
@@ -25,6 +25,7 @@ from kit.classifier.network import TOLERANCE, Network, Verification, largest_dif
 from kit.classifier.reference import Reference
 from kit.classifier.store import Archive
 from kit.images import Photo, Pictures, Source, as_photos, load_image
+from kit.images.photo import each_picture
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 
@@ -186,7 +187,8 @@ class Classifier:
             self.network = self.network.up_to_date(self.preprocessing)
             self.notes = tuple(self._remarks())
             reference = self.reference.moved(self.network, self.input_shape)
-            self.reference = reference = reference.with_pictures(as_photos(training), self.tensor)
+            photos = [picture.open() for picture in each_picture(training)]
+            self.reference = reference = reference.with_pictures(photos, self.tensor)
             contract = {
                 "name": self.name,
                 "class_names": list(self.class_names),
@@ -228,7 +230,7 @@ class Classifier:
             No preprocessing is known.
         """
         steps = preprocessing if preprocessing is not None else known_preprocessing(self)
-        decoded = (photo if isinstance(photo, Photo) else load_image(photo)).decoded(steps.decoding)
+        decoded = load_image(photo).decoded(steps.decoding)
         return steps.apply(decoded if perturbation is None else perturbation.apply(decoded))
 
     def predict_tensors(self, tensors: Float32) -> Float32:
@@ -294,7 +296,7 @@ class Classifier:
         ValueError
             No photos, no preprocessing known, tensors that do not fit, or probabilities that are no numbers.
         """
-        chosen = as_photos(photos, allow_empty=False)
+        chosen = as_photos(photos)
         rows = []
         for start in range(0, len(chosen), _PART):
             part = chosen[start : start + _PART]
@@ -363,7 +365,7 @@ class Classifier:
         """
         if isinstance(photos, Reference):
             return self._with(reference=photos.moved(self.network, self.input_shape))
-        given = as_photos(photos, allow_empty=False)
+        given = as_photos(photos)
         chosen = given[:: -(-len(given) // KEPT)]
         found = described(chosen, *self.features(chosen, progress), thumbnails=thumbnails)
         reference = self.reference.with_arrays("novelty", found)
@@ -407,9 +409,9 @@ class Classifier:
         vars(other).update(vars(self) | changes)
         return other
 
-    def verify(self, photos: Pictures | None = None) -> Verification:
+    def verify(self, photos: Pictures = ()) -> Verification:
         """Hold the compiled form against Keras once more, on photos too; imports TensorFlow."""
-        tensors = [self.tensor(photo) for photo in as_photos(() if photos is None else photos)]
+        tensors = [self.tensor(picture.open()) for picture in each_picture(photos)]
         batches = (*trial_tensors(self.input_shape, self.preprocessing), *tensors)
         keras, network = KerasEngine(self.model), self.network
         difference = largest_difference(keras, network.engine, network.compiled.head, batches)
@@ -440,17 +442,11 @@ class Classifier:
         if self.source is None:
             raise TypeError(f"Expected a classifier from a file, received {self.name!r}; save and load it")
         settings = {"preprocessing": self.preprocessing, "class_names": self.class_names}
-        # What the file has is read from it there.
-        contents = self.reference.contents
-        added = None if contents is self.source.statistics else contents
-        return _reopened, (self.source.path.resolve(), settings, self.temperature, added)
+        return _reopened, (self.source.path.resolve(), settings, self.temperature)
 
 
-def _reopened(
-    path: Path, settings: dict[str, Any], temperature: float, added: Mapping[str, Array] | None
-) -> Classifier:
-    opened = Classifier.load(path, **settings).tempered(temperature)
-    return opened if added is None else opened.with_reference(replace(opened.reference, contents=added))
+def _reopened(path: Path, settings: dict[str, Any], temperature: float) -> Classifier:
+    return Classifier.load(path, **settings).tempered(temperature)
 
 
 def check_first(value: object) -> None:

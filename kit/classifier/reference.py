@@ -54,9 +54,7 @@ class InputStatistics:
 
     @classmethod
     def of(cls, photos: Sequence[Photo], predict: Callable[[Photo], int] | None = None) -> Self:
-        """Measure images, `KEPT` of them at most; ValueError for none."""
-        if not photos:
-            raise ValueError("Expected at least one image, received none")
+        """Measure images, `KEPT` of them at most."""
         order = np.random.default_rng(0).permutation(len(photos))[:KEPT]
         chosen = [photos[place] for place in order]
         answers = None if predict is None else np.array([predict(photo) for photo in chosen])

@@ -103,7 +103,8 @@ def train(
     seed
         Of initial weights, dropout, order and augmentation; not negative.
     model
-        A Keras model to go on from in place of a new `network`. Not changed: a copy of it is trained.
+        A Keras model to go on from in place of a new `network`. Not changed: a copy of it is trained, whose
+        dropout has the seeds that it has there.
     learning_rate
         At the start; 2e-3 suits a network without BatchNormalization.
     augment
@@ -117,14 +118,14 @@ def train(
         Labels that do not fit the images or the class names, no epochs, images of several sizes with
         ``augment``, or a preprocessing without a fixed size.
     """
-    photos = as_photos(pictures, allow_empty=False)
+    photos = as_photos(pictures)
     truth = known_classes(labels, class_names, len(photos))
     passes = range(whole("epochs", epochs, 1, None))
     rng = np.random.default_rng(seed)
     tensors = _tensors(photos, preprocessing, augment, rng)
     with held():  # TensorFlow is not to be used any more in a process in which it was interrupted
         if model is not None:
-            model = _copy(model, seed)
+            model = _copy(model)
         elif shape := tensor_shape(preprocessing):
             model = network("trained", shape, len(class_names), seed=seed)
         else:
@@ -146,19 +147,8 @@ def train(
     return Classifier(model, preprocessing, class_names)
 
 
-def _copy(model: Any, seed: int) -> Any:
-    """Copy a model with its weights, and with seeds where dropout and the like have none."""
-    seeds = iter(np.random.SeedSequence(seed).generate_state(1 + len(model.layers)).tolist())
-
-    def seeded(layer: Any) -> Any:
-        config = layer.get_config()
-        return type(layer).from_config({**config, "seed": next(seeds)} if "seed" in config else config)
-
-    return _cloned(model, clone_function=seeded)
-
-
-def _cloned(model: Any, **options: Any) -> Any:
-    copy = import_keras().models.clone_model(model, **options)
+def _copy(model: Any) -> Any:
+    copy = import_keras().models.clone_model(model)
     copy.set_weights(model.get_weights())
     return copy
 
@@ -215,7 +205,7 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
         preprocessing.
     """
     check_first(classifier)
-    chosen = as_photos(photos, allow_empty=False)
+    chosen = as_photos(photos)
     kept = number("prior", prior)
     if kept < 0:
         raise ValueError(f"Expected a prior of at least 0, received {prior!r}")
@@ -255,7 +245,7 @@ def remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
 @held()
 def _adapted(model: Any, batch: Any, old: float) -> Any:
     """Copy the model, with statistics that mix this share of the old ones with those of the batch."""
-    keras, adapted = import_keras(), _cloned(model)
+    keras, adapted = import_keras(), _copy(model)
 
     def estimating(layer: Any, call: Call, inputs: Any, **options: Any) -> Any:
         axes = [axis for axis in range(len(inputs.shape)) if axis != layer.axis % len(inputs.shape)]

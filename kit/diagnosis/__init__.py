@@ -87,7 +87,7 @@ def diagnose(
         that do not fit.
     """
     check_first(classifier)
-    chosen = as_photos(photos, allow_empty=False)
+    chosen = as_photos(photos)
     if preprocess is not None:
         classifier = classifier.using(as_preprocessing(classifier, chosen, preprocess))
     used = known_preprocessing(classifier)

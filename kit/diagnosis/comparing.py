@@ -170,7 +170,7 @@ def compare(
     check_first(first)
     used, names = known_preprocessing(first), first.class_names
     form = _form(first, second)
-    opened = as_photos(photos, allow_empty=False)
+    opened = as_photos(photos)
     truth = class_indices(labels, names, len(opened))
     steps = Steps(opened, "Comparing", "image", progress)
     pairs = [(first.probabilities(each), form.rows([each], form.preprocessing)) for each in steps]

@@ -112,11 +112,12 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
         kind = type(function).__name__
         raise TypeError(f"Expected a function, received {kind}; call kit.check(classifier, photos, function)")
     contract = known_preprocessing(classifier)
-    chosen = [photo.decoded(contract.decoding) for photo in as_photos(photos, allow_empty=False)]
+    chosen = [photo.decoded(contract.decoding) for photo in as_photos(photos)]
     reading = read(contract, function, chosen)
-    comparisons = compared(contract, reading, chosen, partial(_effect, classifier))
-    pairs = [(contract.apply(photo), one.tensor) for photo, one in zip(chosen, reading.called, strict=True)]
-    rows = [None if theirs is None else _answers(classifier, ours, theirs) for ours, theirs in pairs]
+    pairs, effect = list(zip(reading.called, chosen, strict=True)), partial(_effect, classifier)
+    comparisons = [compared(contract, reading, *pair, effect) for pair in pairs]
+    tensors = [(contract.apply(photo), one.tensor) for one, photo in pairs]
+    rows = [None if theirs is None else _answers(classifier, ours, theirs) for ours, theirs in tensors]
     tops = [each.argmax(axis=1) for each in rows if each is not None]
     changed = float(np.diff(tops).any(axis=1).mean()) if len(tops) == len(chosen) else None
     there = reading.there if reading.exact and isinstance(reading.there, Preprocessing) else None

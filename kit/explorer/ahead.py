@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from time import perf_counter, thread_time
 
 from kit._checking import whole
@@ -34,11 +33,8 @@ def chosen_places(places: int | None) -> int:
     """
     if places is not None:
         return whole("ahead", places, 0, 10_000)
-    given = os.environ.get(VARIABLE, str(PLACES))
-    with suppress(ValueError):
-        if 0 <= int(given) <= 10_000:
-            return int(given)
-    raise ValueError(f"Expected {VARIABLE} as a whole number 0..10000, received {given!r}")
+    given = os.environ.get(VARIABLE, str(PLACES)).strip()
+    return whole(VARIABLE, int(given) if given.isdecimal() else given, 0, 10_000)
 
 
 def answered(wanted: Sequence[Settings], compute: Callable[[Settings], View]) -> tuple[list[View], int]:

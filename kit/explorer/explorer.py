@@ -97,7 +97,7 @@ class Explorer(anywidget.AnyWidget):
         tries: Mapping[str, Settings] | None = None,
     ) -> None:
         check_first(classifier)
-        opened = as_photos(photos, allow_empty=False)
+        opened = as_photos(photos)
         expected = class_indices(labels, classifier.class_names, len(opened))
         self._lock = threading.RLock()
         self._ahead = chosen_places(ahead)

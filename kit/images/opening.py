@@ -12,7 +12,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
 from kit._arrays import Array, Pixels
-from kit._checking import instance, integers, known
+from kit._checking import first_line, instance, integers, known
 
 # Pillow logs an error for some of the files that it refuses; without a handler Python prints it.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -131,8 +131,7 @@ def _safely(name: str) -> Iterator[None]:
     except (MemoryError, PhotoError):
         raise
     except Exception as error:  # decoders raise nearly anything on damaged bytes
-        reason = " ".join(str(error).split()) or type(error).__name__
-        received = f"{name!r}, which is truncated, damaged or of an unknown kind ({reason})"
+        received = f"{name!r}, which is truncated, damaged or of an unknown kind ({first_line(error)})"
         raise PhotoError(f"Expected a complete image, received {received}; save it as PNG or JPEG") from error
 
 
@@ -203,7 +202,7 @@ def _reduced(image: Image.Image, decoding: Decoding, name: str, notes: list[str]
 
 
 def _opaque(image: Image.Image, decoding: Decoding, notes: list[str]) -> Image.Image:
-    if image.mode not in ("LA", "La", "PA", "RGBA", "RGBa") and "transparency" not in image.info:
+    if not image.has_transparency_data:
         return image.convert("RGB")
     whole = image.convert("RGBA")
     alpha, rgb = whole.getchannel("A"), whole.convert("RGB")

@@ -122,8 +122,7 @@ class Photo:
 def encoded(picture: Pixels | Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     """Return the bytes of an image file; `options` are those of Pillow for that kind."""
     file = BytesIO()
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(np.ascontiguousarray(picture))
-    image.save(file, kind, **options)
+    Image.fromarray(np.ascontiguousarray(picture)).save(file, kind, **options)
     return file.getvalue()
 
 
@@ -305,15 +304,14 @@ def each_picture(pictures: Pictures) -> Iterator[Picture]:
         yield Picture(told(name or name_of(source, None if single else place)), source)
 
 
-def as_photos(pictures: Pictures, *, allow_empty: bool = True) -> tuple[Photo, ...]:
+def as_photos(pictures: Pictures) -> tuple[Photo, ...]:
     """Open all images, none left out, since labels belong to them by place.
 
     Raises
     ------
-    As `each_picture` and `load_image`; a ValueError where there are none and one is needed.
+    As `each_picture` and `load_image`; a ValueError where there are none.
     """
-    photos = tuple(picture.open() for picture in each_picture(pictures))
-    return photos if allow_empty else at_least_one(photos)
+    return at_least_one(picture.open() for picture in each_picture(pictures))
 
 
 def at_least_one(pictures: Iterable[_T]) -> tuple[_T, ...]:

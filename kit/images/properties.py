@@ -209,17 +209,10 @@ def _sum(file: bytes) -> int:
 
 def _near_zero(plane: Float32) -> float:
     # Without the first row and column of each block.
-    dct = cosine_transform()
-    parts = dct @ in_blocks(plane).swapaxes(1, 2) @ dct.T
-    return float((np.abs(parts[..., 1:, 1:]) < 0.5).mean())
+    from scipy.fft import dctn
 
-
-@cache
-def cosine_transform() -> Float32:
-    """Return the orthonormal discrete cosine transform of 8 values, as a matrix."""
-    from scipy.fft import dct
-
-    return np.asarray(dct(np.eye(8), axis=0, norm="ortho"), np.float32)
+    parts = dctn(in_blocks(plane), axes=(1, 3), norm="ortho")
+    return float((np.abs(parts[:, 1:, :, 1:]) < 0.5).mean())
 
 
 Levels = tuple[float, float]
@@ -234,7 +227,7 @@ def end_levels(pixels: Pixels) -> Levels:
 
 def usual_levels(photos: Pictures) -> Levels:
     """Measure the dark and the bright level of images: the median of each over all of them."""
-    found = [end_levels(photo.pixels) for photo in as_photos(photos, allow_empty=False)]
+    found = [end_levels(photo.pixels) for photo in as_photos(photos)]
     low, high = np.median(found, axis=0).tolist()
     return low, high
 

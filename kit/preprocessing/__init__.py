@@ -150,8 +150,9 @@ class Preprocessing(Pipeline):
         if not callable(other) or opened is None:
             received = f"{other!r}, {photo!r}"
             raise TypeError(f"Expected a Preprocessing, or a function and a photo, received {received}")
-        photos = [opened.decoded(self.decoding)]
-        return compared(self, read(self, other, photos), photos, moved)[0]
+        photo = opened.decoded(self.decoding)
+        reading = read(self, other, [photo])
+        return compared(self, reading, reading.called[0], photo, moved)
 
     def to_dict(self) -> dict[str, Any]:
         """Return this value as plain lists, numbers and texts, with its format and version."""

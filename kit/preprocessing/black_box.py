@@ -376,15 +376,11 @@ def _scaled(here: Pipeline, slope: Float64, offset: Float64) -> dict[str, Any]:
     return {"scaling": Scaling(1.0, mean if any(mean) else None, std)}
 
 
-def compared(here: Pipeline, reading: Reading, photos: Sequence[Photo], effect: Effect) -> list[Comparison]:
-    """Compare a preprocessing with what a function made of photos that are decoded as the preprocessing does.
+def compared(here: Pipeline, reading: Reading, called: Called, photo: Photo, effect: Effect) -> Comparison:
+    """Compare a preprocessing with what a function made of a photo that is decoded as the preprocessing does.
 
     `effect` orders the differences, each tried by itself on the tensor of the preprocessing.
     """
-    return [_compared(here, reading, *each, effect) for each in zip(reading.called, photos, strict=True)]
-
-
-def _compared(here: Pipeline, reading: Reading, called: Called, photo: Photo, effect: Effect) -> Comparison:
     if called.tensor is None:
         problem = "function", f"function: {called.problem}", 1.0
         return Comparison.on([problem], first_step="function", steps=(), photo=photo.name)

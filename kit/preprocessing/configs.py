@@ -124,13 +124,13 @@ def _window(size: Size, fraction: float, *, squashed: bool) -> Fields:
     return {"size": size, "fit": fit, "crop_fraction": fraction}
 
 
-_READ = ("do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb", "do_reduce_labels")
+_READ = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb", "do_reduce_labels"}
 
 
 def _hugging_face(content: Content) -> Fields:
     kind = str(content.get("image_processor_type") or content.get("feature_extractor_type"))
-    unread = [key for key in content if key.startswith("do_") or key == "rescale_offset"]
-    unread = [key for key in unread if content[key] and key not in _READ]
+    steps = {key for key, value in content.items() if value and re.match("do_|rescale_offset", key)}
+    unread = sorted(steps - _READ)
     if kind.startswith("EfficientNet") and content.get("include_top") is not False:
         unread.append("include_top, which divides by image_std twice")
     _require(not unread, ", ".join(unread))

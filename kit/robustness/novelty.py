@@ -47,8 +47,7 @@ class Novelty:
 
     def scores(self, photos: Pictures) -> Float64:
         """Return the score of each photo (`kit.images.photo`), float64 (N,), higher for what is stranger."""
-        given = as_photos(photos)
-        return _scores(self.classifier, given) if given else np.empty(0)
+        return _scores(self.classifier, as_photos(photos))
 
     def is_novel(self, feature_map: Float32) -> bool:
         """Return whether the score of an image is above `threshold`, by its last feature map (1, h, w, C)."""

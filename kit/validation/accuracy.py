@@ -184,7 +184,7 @@ def cross_validate(
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    chosen, truth = as_photos(pictures, allow_empty=False), np.asarray(labels)
+    chosen, truth = as_photos(pictures), np.asarray(labels)
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
     splits = list(splitter(folds, shuffle=True, random_state=seed).split(chosen, truth, groups))
     finished = []

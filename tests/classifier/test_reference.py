@@ -40,11 +40,7 @@ def test_all_parts_travel_in_the_file_and_to_other_processes(file, tmp_path):
     assert found.first_layers.profile.shape == (3, 16)
     Classifier.load(file).save(tmp_path / "again.keras")
     same_parts(Classifier.load(tmp_path / "again.keras").reference, found)
-    other = Classifier.load(file)
-    other = other.with_reference(other.reference.with_pictures(PHOTOS[:1], other.tensor))
-    received = pickle.loads(pickle.dumps(other)).reference  # noqa: S301 (made here)
-    assert (received.properties.count, len(received.first_layers.profile)) == (1, 1)
-    same_parts(received, other.reference)
+    same_parts(pickle.loads(pickle.dumps(Classifier.load(file))).reference, found)  # noqa: S301 (made here)
 
 
 def test_training_pictures_take_the_place_of_those_in_the_file(file, tmp_path):
