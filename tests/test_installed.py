@@ -65,18 +65,20 @@ def test_the_wheel_has_the_package_and_the_photographs_with_their_licences_and_n
     assert set(project["license"].split(" AND ")) == licences | others
 
 
-def test_a_diagnosis_is_the_same_from_a_wheel_and_from_a_checkout_and_asks_no_network(bare, tmp_path, photos):
+def test_a_diagnosis_is_the_same_from_a_wheel_without_keras_and_without_a_network(bare, tmp_path, photos):
     panda = next(photo for photo in photos if photo.name == "panda.jpg")
     Image.fromarray(Perturbation(brightness=0.12, noise=25).apply(panda).pixels).save(tmp_path / "dark.png")
     # Whoever asks a network is ended at once.
     offline = "sys.addaudithook(lambda event, _: event.startswith('socket.') and os._exit(9))"
     script = f"from kit.__main__ import main; main(['diagnose', {str(NETWORK)!r}, 'dark.png'])"
+    script += "; print('keras' in sys.modules, 'tensorflow' in sys.modules)"
     installed, expected = (
         done(python, "-c", f"import os, sys; sys.path[:0] = {path}; {offline}; {script}", cwd=tmp_path)
         for python, path in ((bare, []), (sys.executable, [str(ROOT)]))
     )
     assert installed == expected
     assert "dark" in installed
+    assert installed.endswith("\nFalse False")
 
 
 def test_the_page_of_the_explorer_and_the_special_photographs_travel_in_the_wheel(bare, tmp_path):

@@ -7,7 +7,7 @@ whatever else the machine does falls on both; a first pair, which does not count
 disk cache.
 
 ``seconds``: from the moment before the process is started to the moment the probabilities are there, medians.
-``memory_mb``: resident memory at that moment. ``import_kit_ms``: ``import kit`` alone, in another process.
+``memory_mb``: resident memory at that moment.
 """
 
 import json
@@ -34,17 +34,12 @@ image = keras.utils.load_img(
 )
 row = model.predict((np.asarray(image, np.float32)[None] - 127) / 128, verbose=0)[0]
 """
-IMPORT = """
-before = time.perf_counter()
-import kit
-row, seconds = [1.0], time.perf_counter() - before
-"""
 REPORT = """
 now = time.time()
 import psutil
 memory = psutil.Process().memory_info().rss / 2**20
 print(json.dumps({"now": now, "memory_mb": memory, "top": int(list(row).index(max(row))),
-                  "tensorflow": "tensorflow" in sys.modules, "seconds": globals().get("seconds")}))
+                  "tensorflow": "tensorflow" in sys.modules}))
 """
 
 
@@ -53,9 +48,7 @@ def start(script: str) -> dict[str, Any]:
     began = time.time()
     printed = report.python("import json, sys, time" + script + REPORT, MODEL, PHOTO)
     found: dict[str, Any] = json.loads(printed.splitlines()[-1])
-    if found["seconds"] is None:
-        found["seconds"] = found["now"] - began
-    return found
+    return found | {"seconds": found["now"] - began}
 
 
 def measure(pairs: int) -> dict[str, Any]:
@@ -66,16 +59,13 @@ def measure(pairs: int) -> dict[str, Any]:
             found = start(script)
             if number:
                 starts[variant].append(found)
-    imports = [start(IMPORT) for _ in range(pairs)]
     rows = []
     for variant, each in starts.items():
         seconds = [found["seconds"] for found in each]
         row = {"variant": variant, "seconds": statistics.median(seconds), "least": min(seconds)}
         row |= {"most": max(seconds), "memory_mb": statistics.median(found["memory_mb"] for found in each)}
         rows.append(row | {"tensorflow": each[0]["tensorflow"], "top": each[0]["top"]})
-    milliseconds = 1000 * statistics.median(found["seconds"] for found in imports)
-    heavy = any(found["tensorflow"] for found in imports)
-    return {"pairs": pairs, "rows": rows, "import_kit_ms": milliseconds, "import_kit_tensorflow": heavy}
+    return {"pairs": pairs, "rows": rows}
 
 
 def main() -> None:
@@ -90,7 +80,6 @@ def main() -> None:
         report.target("times faster", keras["seconds"] / kit["seconds"], 10),
         report.target("share of the memory", kit["memory_mb"] / keras["memory_mb"], 0.2, most=True),
         report.target("memory in MB", kit["memory_mb"], 160, most=True),
-        report.target("import kit in ms", found["import_kit_ms"], 300, most=True),
     ]
     report.write(options.json, found)
 

@@ -12,6 +12,13 @@ from kit.explorer import view
 from kit.images import Photo
 from kit.perturbation import Perturbation
 
+CELL = """import kit
+from kit import samples
+from kit.explorer import ahead
+ahead.WAITED = 2  # whatever other tests do meanwhile
+photos = [photo for photo in samples.photos("imagenet") if photo.name in ("cat.jpg", "espresso.jpg")]
+kit.Explorer(samples.classifier("efficientnet_lite0"), photos)"""
+GONE = "The kernel was restarted or stopped. Run this cell again."
 # Every view keeps what it painted, so that a test can tell what it shows from what it has yet to show.
 RECORD = """() => document.addEventListener('kit:painted', ({ target, detail }) => {
   (target.painted ??= []).push(detail.settings);

@@ -11,13 +11,9 @@ from nbconvert import HTMLExporter
 from kit import samples
 from kit.explorer.replies import LIVE
 from tests.browser.lab import START_SECONDS, TOKEN, served, written
-from tests.browser.shown import RECORD, Shown
+from tests.browser.shown import CELL, GONE, RECORD, Shown
 
-CELL = """import kit
-photos = [photo for photo in kit.samples.photos("imagenet") if photo.name in ("cat.jpg", "espresso.jpg")]
-kit.Explorer(kit.samples.classifier("efficientnet_lite0"), photos)"""
 LAPTOP = {"width": 1280, "height": 800}
-GONE = "The kernel was restarted or stopped. Run this cell again."
 
 
 @pytest.fixture

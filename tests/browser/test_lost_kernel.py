@@ -5,17 +5,9 @@ import signal
 
 import pytest
 
-from tests.browser.shown import RECORD, Shown
+from tests.browser.shown import CELL, GONE, RECORD, Shown
 
-CELL = """
-import kit
-from kit import samples
-from kit.explorer import ahead
-ahead.WAITED = 2  # whatever other tests do meanwhile
-photos = [photo for photo in samples.photos("imagenet") if photo.name in ("cat.jpg", "espresso.jpg")]
-kit.Explorer(samples.classifier("efficientnet_lite0"), photos)"""
 KERNEL = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
-GONE = "The kernel was restarted or stopped. Run this cell again."
 
 
 @pytest.fixture(scope="module")

@@ -98,10 +98,3 @@ def until(true, seconds=30):
     while not true() and time.monotonic() < ends:
         time.sleep(0.05)
     assert true()
-
-
-def test_progress_is_shown_after_two_seconds_and_not_before(asked, capsys):
-    asked("return {}")
-    assert capsys.readouterr().err == ""
-    asked("import time; time.sleep(2.5); return {}")
-    assert "Asking: " in capsys.readouterr().err

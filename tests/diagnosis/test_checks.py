@@ -1,8 +1,5 @@
 """All certain checks at once, with the bundled network and every fault of the catalogue."""
 
-import subprocess
-import sys
-
 import pytest
 
 from kit import samples
@@ -37,13 +34,3 @@ def test_each_fault_is_named_by_its_cause_or_left_to_the_search(name):
     named = [finding for finding in found if finding.verdict == "named"]
     assert [finding.cause for finding in named] == wanted
     assert {finding.fix.preprocessing for finding in named} <= {RIGHT}
-
-
-def test_a_saved_classifier_is_checked_without_tensorflow():
-    source = (
-        "import sys; from kit import samples; from kit.diagnosis import certain_checks as check; "
-        "check(samples.classifier('efficientnet_lite0'), samples.photos('imagenet')[:1]); "
-        "print(*sorted({'tensorflow', 'keras'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == ""

@@ -39,12 +39,7 @@ def test_only_what_changes_something_by_itself_counts_as_changed(changed, counts
     assert view.changed_settings(neutral("cat.jpg") | changed) == counts
 
 
-def test_the_path_is_the_classifiers_own(look, classifier, espresso):
-    shown = look(brightness=1.5, noise=20, scaling="range_0_1", channels="channels_swapped")
-    by_hand = classifier.preprocessing.replace(channels="bgr", scaling="0..1")
-    assert shown.preprocessing == by_hand
-    expected = classifier.probabilities(espresso, view.perturbation_of(shown.settings), by_hand)
-    np.testing.assert_array_equal(shown.probabilities, expected[0])
+def test_the_untouched_view_is_made_once(look):
     assert look().untouched is look()
     assert look(noise=3).untouched is look()
 
