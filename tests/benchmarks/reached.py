@@ -1,8 +1,8 @@
 """How much of the kit users reach: lines inside functions, refusals (``raise``) left out, by room.
 
 The tests of what users see are run: all notebooks with their answers, the Python of README and docs/, the
-commands, and the explorer's page in a browser. Python 3.12 and later counts the lines, in every process that
-these start. Arguments, as in ``reached notebooks/solutions/00_explore.ipynb``, are run in their place.
+commands, the formats, and the explorer's page in a browser. Python 3.12 and later counts the lines, in every
+process that these start. Arguments, as in ``reached notebooks/solutions/00_explore.ipynb``, are run instead.
 """
 
 import ast
@@ -22,7 +22,12 @@ from tests.benchmarks import report
 KIT = report.ROOT / "kit"
 TARGET = 0.85
 SEEN = ("notebooks/solutions", "notebooks/regression", "tests/test_docs.py", "tests/browser")
-COMMANDS = ("tests/test_command_line.py", "tests/regression/test_commands.py")
+COMMANDS = (
+    "tests/test_command_line.py",
+    "tests/regression/test_commands.py",
+    "tests/validation/test_mistakes.py",
+)
+FORMATS = ("tests/classifier/test_importing.py", "tests/classifier/test_zoo.py")
 # Each process appends what it reaches at once, so that one that is killed has told it, too.
 WATCH = """
 import os, sys
@@ -40,7 +45,9 @@ sys.monitoring.set_events(4, sys.monitoring.events.LINE)
 def main() -> None:
     """Run everything, print the table and write the JSON file."""
     parser = report.parser(__doc__)
-    parser.add_argument("only", nargs="*", default=[*SEEN, *COMMANDS], help="what pytest runs in their place")
+    parser.add_argument(
+        "only", nargs="*", default=[*SEEN, *COMMANDS, *FORMATS], help="what pytest runs in their place"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as site, tempfile.TemporaryDirectory() as reached:
         Path(site, "sitecustomize.py").write_text(WATCH, encoding="utf-8")

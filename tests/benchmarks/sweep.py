@@ -1,12 +1,10 @@
-"""A sweep beside its bare forward passes and beside the usual loop.
+"""A sweep beside its bare forward passes; live_latency.py has the usual way.
 
 Grid
     EfficientNet-Lite0, one photograph of 512 x 512 pixels, 21 x 21 values of brightness and noise: 441 cells.
     ``sweep``: `kit.sweep` from the path of the file to the rows, everything counted.
     ``forward``: the same 441 forward passes alone, by the same engine, in batches of the same size, on
     tensors that are there. Both take turns; ``ratio`` is the median over the rounds of one over the other.
-    ``usual``: a loop over cells that perturbs with Pillow and numpy, prepares the picture and calls Keras's
-    `model.predict`. Its time for a cell, measured on every eleventh cell, stands for all of them.
 Memory
     Peak memory of a fresh process that sweeps 100, 1,000 and 10,000 small picture files under five values.
 """
@@ -17,7 +15,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageEnhance
 
 import kit
 from kit.classifier.engines import part_size
@@ -60,40 +57,21 @@ def forward_alone(classifier: Any) -> Callable[[], Any]:
     return call
 
 
-def usual_cell(classifier: Any) -> Callable[[float, float], Any]:
-    """One cell as notebooks have it."""
-    model = classifier.model
-    image = Image.open(PHOTO).convert("RGB")
-    generator = np.random.default_rng(0)
-
-    def call(brightness: float, noise: float) -> Any:
-        bright = np.asarray(ImageEnhance.Brightness(image).enhance(brightness), np.float32)
-        noisy = np.clip(bright + generator.normal(0, noise, bright.shape), 0, 255).astype(np.uint8)
-        return model.predict(classifier.preprocessing.apply(noisy), verbose=0)
-
-    return call
-
-
 def grid(classifier: Any, rounds: int) -> dict[str, Any]:
-    """Sweep, bare forward passes and the usual loop, in turns."""
-    bare, usual = forward_alone(classifier), usual_cell(classifier)
-    cells = [(float(b), float(n)) for b in GRID["brightness"] for n in GRID["noise"]][::11]
+    """Sweep and bare forward passes, in turns."""
+    bare = forward_alone(classifier)
     swept(classifier)
     bare()
-    usual(1, 0)
-    times: dict[str, list[float]] = {"sweep": [], "forward": [], "usual": []}
+    times: dict[str, list[float]] = {"sweep": [], "forward": []}
     for _ in range(rounds):
         times["forward"].append(seconds(bare))
         times["sweep"].append(seconds(lambda: swept(classifier)))
-        times["usual"].append(seconds(lambda: [usual(*cell) for cell in cells]) / len(cells) * 441)
     ratio = [one / two for one, two in zip(times["sweep"], times["forward"], strict=True)]
-    faster = [one / two for one, two in zip(times["usual"], times["sweep"], strict=True)]
     told = {
         "engine": type(classifier.network.engine).__name__,
         "batch": part_size((1, *classifier.input_shape)),
     }
-    told |= {"seconds": times, "ratios": ratio, "ratio": statistics.median(ratio)}
-    return told | {"times_faster": statistics.median(faster)}
+    return told | {"seconds": times, "ratios": ratio, "ratio": statistics.median(ratio)}
 
 
 def memory(count: int) -> dict[str, int]:
@@ -111,10 +89,7 @@ def main() -> None:
     measured = grid(classifier, options.rounds)
     times = measured["seconds"].items()
     report.table({"way": name, "median": statistics.median(some), "best": min(some)} for name, some in times)
-    targets = [
-        report.target("sweep over forward", measured["ratio"], 1.3, most=True),
-        report.target("usual over sweep", measured["times_faster"], 8),
-    ]
+    targets = [report.target("sweep over forward", measured["ratio"], 1.3, most=True)]
     told = {"grid": measured, "targets": targets, "memory": [memory(count) for count in COUNTS]}
     report.table(told["memory"])
     report.write(options.json, told)

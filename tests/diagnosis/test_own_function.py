@@ -88,14 +88,6 @@ def test_a_function_with_another_size_cannot_be_asked_for_answers():
     assert found.changed is None
 
 
-def test_what_a_function_raises_is_told():
-    found = kit.check(CLASSIFIER, PHOTOS[:1], lambda pixels: 1 / 0)
-    assert str(found).startswith(
-        "The function could not be called: raised ZeroDivisionError: division by zero"
-    )
-    assert found.preprocessing is None
-
-
 SQUASHED = RIGHT.replace(fit="squash", crop_fraction=1.0, filter="cv2_linear")
 
 

@@ -10,7 +10,6 @@ from PIL import Image, ImageFilter
 from kit.images import Decoding, Photo, load_image
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.black_box import call
-from kit.preprocessing.comparison import moved
 from kit.preprocessing.scaling import Scaling
 from tests.pictures import scene
 
@@ -111,23 +110,6 @@ def test_several_changes_come_in_the_order_of_their_effect():
     assert [step for step, _ in comparison.effects] == ["layout", "scale", "channels", "resize"]
     assert (comparison.first_step, comparison.main_step) == ("resize", "layout")
     assert "first difference: resize, biggest: layout." in str(comparison)
-
-
-EFFECTS = (
-    ({"size": (64, 96)}, "resize"),
-    ({"filter": "tf_bilinear"}, "resize"),
-    ({"scaling": "0..1"}, "scale"),
-)
-EFFECTS += ({"channels": "bgr"}, "channels"), ({"layout": "reshaped"}, "layout")
-
-
-@pytest.mark.parametrize(("changes", "step"), EFFECTS)
-def test_the_effect_of_one_difference_is_how_far_it_moves_the_tensor(changes, step):
-    there = WINDOW.replace(**changes)
-    comparison = WINDOW.compare(there.apply, CAT)
-    (found,) = comparison.effects
-    assert found == (step, pytest.approx(moved(WINDOW.apply(CAT), there.apply(CAT)), abs=0.01))
-    assert "reproduces the result" in comparison.notes[-1]
 
 
 CASTS = [
