@@ -228,14 +228,6 @@ def test_a_file_that_is_no_small_file_is_not_read(tmp_path):
     assert folders.read(tmp_path / "marked.json") == made(name="marked"), "as editors of Windows save it"
 
 
-def test_a_file_is_written_whole_over_another(tmp_path):
-    target = tmp_path / "made" / "x.json"
-    for data in (b"first", b"second"):
-        folders.write(target, data)
-        assert target.read_bytes() == data
-    assert list(target.parent.iterdir()) == [target], "no draft is left"
-
-
 def test_cases_are_the_json_files_of_a_folder_that_are_not_hidden(tmp_path):
     for name in ("b.json", "a.json", ".draft.json", "notes.txt"):
         (tmp_path / name).write_text("{}")

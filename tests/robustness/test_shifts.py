@@ -117,7 +117,7 @@ def test_two_movements_by_hand():
 
 
 def test_training_pictures_that_were_altered_are_told_from_photos_that_were():
-    shift = kit.shift(altered(24, noise=15), CLOTHES[500:600])
+    shift = kit.shift(altered(20, noise=15), CLOTHES[500:600])
     assert first(shift) == "noise"
     assert shift.shifted[0].explanation.opposite
     assert "cleaner" in shift.text()
@@ -193,10 +193,10 @@ def answers(photos):
 
 
 def test_the_answers_of_the_classifier_are_those_that_it_gives():
-    training = TRAINING[:32]
+    training = TRAINING[:20]
     shift = kit.shift(training, altered(60, brightness=0.5), classifier=CLASSIFIER)
     cause = shift.shifted[0].explanation
-    assert (cause.tried, cause.count) == ("training images are altered in this way", 32)
+    assert (cause.tried, cause.count) == ("training images are altered in this way", 20)
     dimmed = [kit.Perturbation(brightness=cause.strength).apply(photo) for photo in training]
     assert cause.changed == (answers(training) != answers(dimmed)).mean()
 
