@@ -169,10 +169,6 @@ def _compare(given: argparse.Namespace) -> int:
 def _mistakes(given: argparse.Namespace) -> int:
     from kit.regression.cases import write
 
-    if given.html:
-        given.html.parent.mkdir(parents=True, exist_ok=True)
-        if given.html.is_dir() or not os.access(given.html.parent, os.W_OK):
-            raise ValueError(f"Expected a file that can be written, received {str(given.html)!r}")
     result = kit.mistakes(_classifier(given, given.model), given.folder)
     _show(result)
     if given.html:

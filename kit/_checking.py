@@ -9,7 +9,7 @@ from dataclasses import fields
 from difflib import get_close_matches
 from functools import wraps
 from inspect import signature
-from math import isfinite
+from math import inf, isfinite
 from numbers import Real
 from typing import Any, TypeVar
 
@@ -25,8 +25,6 @@ _CALLED = {
 _MEANT = {other: name for name, others in _CALLED.items() for other in others}
 """What users of Keras, scikit-learn and torchvision try, and what it is called here."""
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-# The largest images have 50 million pixels: of a side, less than this is nothing.
-_LEAST = 1e-8
 
 
 def nearest(received: str, names: Iterable[str]) -> str:
@@ -47,14 +45,11 @@ def told(name: str) -> str:
 
 
 def known(kind: str, received: object, names: Iterable[str]) -> str:
-    """Return `received` if it is one of `names`, else raise a TypeError or a ValueError that lists them."""
-    listed = ", ".join(names := tuple(names))
-    if not isinstance(received, str):
-        raise TypeError(f"Expected the {kind} as text, one of {listed}; received {received!r}")
-    if received not in names:
-        raise ValueError(
-            f"Expected the {kind} out of {listed}; received {received!r}{nearest(received, names)}"
-        )
+    """Return `received` if it is one of `names`, else raise a ValueError that lists them."""
+    names = tuple(names)
+    if not isinstance(received, str) or received not in names:
+        hint = nearest(received, names) if isinstance(received, str) else ""
+        raise ValueError(f"Expected the {kind} out of {', '.join(names)}; received {received!r}{hint}")
     return received
 
 
@@ -78,15 +73,16 @@ def refuse_unknown(received: Iterable[str], names: Sequence[str]) -> None:
             raise TypeError(f"Expected fields out of {', '.join(names)}; received {name!r}{hint}")
 
 
-def parsed(what: str, text: str | bytes) -> Any:
-    """Return what a JSON text holds, else raise a ValueError."""
+def parsed(what: str, text: str | bytes) -> dict[str, Any]:
+    """Return the object that a JSON text holds, else raise a TypeError or a ValueError."""
     try:
         value = json.loads(text)
         json.dumps(value, ensure_ascii=False).encode()  # half a character could be printed nowhere
     except (ValueError, RecursionError) as error:
         received = left_by_git(text) or f"text that is not ({error})"
         raise ValueError(f"Expected {what} as JSON, received {received}") from error
-    return value
+    found: dict[str, Any] = instance(what, value, dict, "a JSON object")
+    return found
 
 
 def left_by_git(text: str | bytes) -> str:
@@ -118,14 +114,15 @@ def guiding(kind: type[_Kind]) -> type[_Kind]:
     return kind
 
 
-def number(what: str, value: Any) -> float:
-    """Return a finite number as a float, else raise a TypeError or a ValueError."""
+def number(what: str, value: Any, low: float = -inf, high: float = inf) -> float:
+    """Return a finite number within the bounds as a float, else raise a TypeError or a ValueError."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"Expected {what} as a number, received {value!r}")
     with suppress(OverflowError):  # a whole number beyond all floats
-        if isfinite(value):
+        if isfinite(value) and low <= float(value) <= high:
             return float(value)
-    raise ValueError(f"Expected a finite {what}, received {value!r:.30}")
+    expected = f"a finite {what}" if low == -inf else f"{what} within {low:g}..{high:g}"
+    raise ValueError(f"Expected {expected}, received {value!r:.30}")
 
 
 def whole(name: str, value: Any, low: int, high: int | None) -> int:
@@ -142,13 +139,6 @@ def whole(name: str, value: Any, low: int, high: int | None) -> int:
     if result < low or (high is not None and result > high):
         raise ValueError(expected)
     return result
-
-
-def fraction(what: str, value: Any) -> float:
-    """Return a number above 0 and up to 1 as a float, else raise a TypeError or a ValueError."""
-    if not _LEAST <= number(what, value) <= 1:
-        raise ValueError(f"Expected {what} above 0 and up to 1, received {value:g}; 1 keeps everything")
-    return float(value)
 
 
 def integers(what: str, value: Any, names: Sequence[str], low: int, high: int) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
@@ -330,11 +331,8 @@ class Classifier:
         return self._with(preprocessing=preprocessing, input_shape=shape, reference=reference)
 
     def tempered(self, temperature: float) -> Self:
-        """Return the same network with another temperature, a number above 0."""
-        value = number("temperature", temperature)
-        if value <= 0:
-            raise ValueError(f"Expected a temperature above 0, received {temperature!r}")
-        return self._with(temperature=value)
+        """Return the same network with another temperature, from 1e-6 to 1e6."""
+        return self._with(temperature=number("temperature", temperature, 1e-6, 1e6))
 
     def calibrated(self, rows: Float32) -> Float32:
         """Return probabilities with the logits behind them divided by the classifier's temperature.
@@ -438,15 +436,11 @@ class Classifier:
         classes = f"{len(self.class_names)} classes, {self.network.compiled.runner}"
         return f"Classifier({self.name!r}, {shape} -> {classes}{known})"
 
-    def __reduce__(self) -> tuple[Callable[..., "Classifier"], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         if self.source is None:
             raise TypeError(f"Expected a classifier from a file, received {self.name!r}; save and load it")
-        settings = {"preprocessing": self.preprocessing, "class_names": self.class_names}
-        return _reopened, (self.source.path.resolve(), settings, self.temperature)
-
-
-def _reopened(path: Path, settings: dict[str, Any], temperature: float) -> Classifier:
-    return Classifier.load(path, **settings).tempered(temperature)
+        load = partial(Classifier.load, preprocessing=self.preprocessing, class_names=self.class_names)
+        return load, (self.source.path.resolve(),), {"temperature": self.temperature}
 
 
 def check_first(value: object) -> None:

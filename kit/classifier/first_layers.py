@@ -112,8 +112,6 @@ class FirstLayers:
         """Return what `arrays` gave; KeyError or ValueError where something is missing."""
         compiled, widths = arrays["compiled"].tobytes(), tuple(arrays["widths"].tolist())
         averages = arrays.get("means"), arrays.get("variances")
-        if any(each is not None and each.shape != (sum(widths),) for each in averages):
-            raise ValueError("Expected an average for each channel")
         return cls(compiled, widths, *averages, epsilon=float(arrays["epsilon"]))
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kit._arrays import Bools, Float64, Floats, Int64
-from kit._checking import nearest, told
+from kit._checking import nearest, told, whole
 
 Labels = Sequence[int | str | None] | npt.NDArray[np.integer]
 
@@ -91,7 +91,7 @@ def class_indices(
     if np.ndim(rows) == 2 and np.array_equal(np.sort(rows)[:, -2:], [[0, 1]] * count):
         rows = np.argmax(rows, axis=1)
     places = {name: index for index, name in reversed(list(enumerate(class_names)))}
-    return tuple(_index(label, places, len(class_names)) for label in rows)
+    return tuple(_index(label, places, len(class_names)) for label in np.asarray(rows, object))
 
 
 def known_classes(labels: Labels, class_names: Sequence[str], count: int) -> Int64:
@@ -111,11 +111,7 @@ def _index(label: Any, places: Mapping[str, int], classes: int) -> int | None:
             hint = nearest(label, places)
             raise ValueError(f"Expected a label out of {classes} class names, received {label!r}{hint}")
         return places[label]
-    if isinstance(label, bool) or not isinstance(label, (int, np.integer)):
-        raise TypeError(f"Expected a label as a class index, a class name or None, received {label!r}")
-    if not 0 <= label < classes:
-        raise ValueError(f"Expected a label from 0 to {classes - 1}, received {label}")
-    return int(label)
+    return whole("a label", label, 0, classes - 1)
 
 
 Truth = Sequence[int | None]

@@ -206,9 +206,7 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
     """
     check_first(classifier)
     chosen = as_photos(photos)
-    kept = number("prior", prior)
-    if kept < 0:
-        raise ValueError(f"Expected a prior of at least 0, received {prior!r}")
+    kept = number("prior", prior, 0)
     model = classifier.model
     if not _norms(model):
         raise ValueError(f"Expected a network with BatchNormalization, received {classifier.name!r} without")

@@ -1,7 +1,7 @@
 """The answer to *Why?*: what each change did, then the diagnosis."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,11 +43,22 @@ class Change:
 def because(view: View, compute: Compute) -> dict[str, Any]:
     """Return what the changes did to the prediction, as the page shows it."""
     found = changes(view, compute)
+    lines = []
+    for change in found:
+        still = "still " if change.without.answer == view.answer else ""
+        now = f"{still}{called(change.without)}"
+        text = f"{change.words}{'. Put right:' if change.keys[0] in STEPS else ': without it'} {now}"
+        if len(change.keys) > 1:
+            text = f"Only together: {change.words}: without them {now}"
+        back = {key: value for key, value in change.without.settings.items() if value != view.settings[key]}
+        matters = change.regains or (not view.altered and not still)
+        after = fixed(view, change.without)
+        lines.append({"text": text, "settings": back, "matters": matters, "fixed": after})
     guilty = [key for one in found if one.regains for key in one.keys]
     stays = f"Your changes did not change the prediction: untouched it is {called(view.untouched)}."
     return {
         "headline": "" if not found or view.altered else stays,  # the lines say it all
-        "lines": lines(found, view),
+        "lines": lines,
         "settings": view.settings,
         "guilty": sorted({"perturbation" if key in PARAMETERS else key for key in guilty}),
     }
@@ -84,22 +95,6 @@ def fixed(view: View, after: View) -> dict[str, str]:
     if after.answer == wanted != view.answer:
         mark = "✓ fixed"
     return {"before": called(view), "after": called(after), "mark": mark}
-
-
-def lines(found: Sequence[Change], view: View) -> list[dict[str, Any]]:
-    """Return a line for each change, with the settings that take it back."""
-    rows = []
-    for change in found:
-        still = "still " if change.without.answer == view.answer else ""
-        now = f"{still}{called(change.without)}"
-        text = f"{change.words}{'. Put right:' if change.keys[0] in STEPS else ': without it'} {now}"
-        if len(change.keys) > 1:
-            text = f"Only together: {change.words}: without them {now}"
-        back = {key: value for key, value in change.without.settings.items() if value != view.settings[key]}
-        matters = change.regains or (not view.altered and not still)
-        after = fixed(view, change.without)
-        rows.append({"text": text, "settings": back, "matters": matters, "fixed": after})
-    return rows
 
 
 def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
@@ -157,7 +152,7 @@ def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes
     shown = [finding for finding in diagnosis.findings if finding.verdict in {"named", "possible"}]
     dismissed = [plain(finding.cause) for finding in diagnosis.findings if finding.verdict == "ruled_out"]
     spoils = after is not None and after.wrong and not view.wrong
-    pair = [] if right is None or after is None else [view, after]
+    pair = [] if after is None else [view, after]
     pictures = [each.covered((right or view.base).image(each.tensor)) for each in pair]
     content = {
         "headline": _headline(diagnosis, view, after),

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 from kit._checking import known, whole
 from kit._reporting import changed
-from kit.images import Photo, Pictures, as_photos
+from kit.images import Photo, Pictures, Source, as_photos, load_image
 from kit.images.opening import Decoding
 from kit.perturbation import parameters
 from kit.perturbation.parameters import PARAMETERS, Parameter
@@ -147,18 +147,12 @@ class Perturbation:
             settings["motion_angle"] = float(round(uniform(seed, "motion", -45, 45)))
         return cls(**settings)
 
-    def apply(self, photo: Photo) -> Photo:
-        """Return a new photo of the same size; `photo` itself where nothing changes.
+    def apply(self, photo: Source) -> Photo:
+        """Return a new photo of the same size; the photo itself where nothing changes.
 
-        Raises
-        ------
-        TypeError
-            For anything but a `Photo`.
-        ValueError
-            An image too long for JPEG.
+        Takes what `kit.load_image` takes. ValueError for an image too long for JPEG.
         """
-        if not isinstance(photo, Photo):
-            raise TypeError(f"Expected a Photo, received {type(photo).__name__}; see kit.load_image")
+        photo = load_image(photo)
         pixels = photo.pixels
         for name, parameter in PARAMETERS.items():
             value = getattr(self, name)

@@ -62,10 +62,8 @@ class Parameter:
             if value not in (0, 1):
                 raise ValueError(f"Expected {self.name} as True or False, received {value!r}")
             return bool(value)
-        real = number(self.name, value)
-        if not self.low <= real <= self.high:
-            raise ValueError(f"Expected {self.name} within {self.low:g}..{self.high:g}, received {value!r}")
-        return real + 0.0  # -0.0 becomes 0.0, which prints in one way
+        # -0.0 becomes 0.0, which prints in one way.
+        return number(self.name, value, self.low, self.high) + 0.0
 
 
 _LABELS = {"flip_horizontal": "Mirrored", "flip_vertical": "Upside down", "jpeg_quality": "JPEG quality"}

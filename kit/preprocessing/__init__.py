@@ -16,7 +16,7 @@ from kit.images import Decoding, Source, load_image
 from kit.preprocessing.black_box import Function, compared, read
 from kit.preprocessing.comparison import Comparison, compare_values, moved
 from kit.preprocessing.configs import fields_for, read_configs
-from kit.preprocessing.pipeline import PIPELINE, Pipeline, run, run_back, steps
+from kit.preprocessing.pipeline import LAYOUTS, PIPELINE, Pipeline, run, run_back, steps
 from kit.preprocessing.scaling import SCALINGS, Scaling
 
 FORMAT, VERSION = "kit.preprocessing", 1
@@ -111,10 +111,9 @@ class Preprocessing(Pipeline):
         """
         given = np.asarray(tensor, dtype=np.float32)
         x = given[0] if given.ndim == 4 and given.shape[0] == 1 else given
-        first = self.layout == "channels_first"
-        if x.ndim != 3 or x.shape[0 if first else -1] != self.channel_count:
-            shape = f"{self.channel_count}, H, W" if first else f"H, W, {self.channel_count}"
-            raise ValueError(f"Expected a tensor of shape (1, {shape}) or ({shape}), received {given.shape}")
+        if x.ndim != 3 or x.shape[0 if self.layout == "channels_first" else -1] != self.channel_count:
+            expected = f"a tensor {LAYOUTS[self.layout]} of {self.channel_count} channels"
+            raise ValueError(f"Expected {expected}, received {given.shape}")
         levels = np.rint(run_back(PIPELINE, self, x))
         return np.ascontiguousarray(np.nan_to_num(levels, nan=0.0).clip(0, 255).astype(np.uint8))
 

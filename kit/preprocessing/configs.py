@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from kit._checking import first_line, instance, known, nearest, parsed, refuse_unknown, told
+from kit._checking import first_line, known, nearest, parsed, refuse_unknown, told
 from kit.preprocessing.resizing import Size
 from kit.preprocessing.scaling import SCALINGS, Scaling, simplest
 
@@ -194,10 +194,9 @@ def read_configs(config: str | Path | Content) -> Fields:
     ValueError, TypeError
         For content that is none of these, or that cannot be expressed; OSError if the file cannot be read.
     """
-    content: Any = config
-    if not isinstance(config, Mapping):
-        content = parsed(f"the file {Path(config).name}", Path(config).read_bytes())
-    content = instance("a preprocessing file", content, Mapping, "a JSON object")
+    content = config
+    if not isinstance(content, Mapping):
+        content = parsed(f"the file {Path(content).name}", Path(content).read_bytes())
     reason = f"an object with {list(content)[:6]}"
     try:
         for keys, read in _READERS.items():

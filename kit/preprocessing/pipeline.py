@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from kit._arrays import Array, Float32, Levels, Pixels
-from kit._checking import fraction, instance, integers, known, optional
+from kit._checking import instance, integers, known, number, optional
 from kit.images import Decoding
 from kit.preprocessing.resizing import FILTERS, FITS, LARGEST_SIDE, Size, resize, sides
 from kit.preprocessing.scaling import MINUS, SCALINGS, as_scalings, fits, scale, scaling_words, unscale
@@ -319,7 +319,8 @@ PIPELINE: tuple[Operation, ...] = (
             "size": _SIZE,
             "filter": partial(known, names=FILTERS),
             "fit": partial(known, names=FITS),
-            "crop_fraction": fraction,
+            # The largest images have 50 million pixels: of a side, less than this is nothing.
+            "crop_fraction": partial(number, low=1e-8, high=1),
             "fill": partial(integers, names=("red", "green", "blue"), low=0, high=255),
         },
         _RESIZE,

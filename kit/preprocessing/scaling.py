@@ -26,10 +26,9 @@ def _per_channel(what: str, value: Any) -> PerChannel | None:
 
 
 def _single(what: str, value: Any) -> float:
-    size = abs(number(what, value))
-    if size > _LARGEST or (what != "mean" and size < 1 / _LARGEST):
-        raise ValueError(f"Expected {what} of size {1 / _LARGEST:g} to {_LARGEST:g}, received {value:g}")
-    return float(value)
+    given = number(what, value)
+    number(f"size of {what}", abs(given), 0 if what == "mean" else 1 / _LARGEST, _LARGEST)
+    return given
 
 
 @dataclass(frozen=True)

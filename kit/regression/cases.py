@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from io import BytesIO
@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from kit._arrays import Float32
-from kit._checking import built, first_line, fraction, instance, nearest, parsed, refuse_unknown
+from kit._checking import built, first_line, instance, nearest, number, parsed, refuse_unknown, whole
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import known_classes
 from kit.classifier.store import replacing
@@ -94,9 +94,8 @@ class Observed:
         found = built(cls, "a part of a case", data)
         rows = []
         for place, name, share in instance("probabilities", found.probabilities, list, "a list"):
-            if type(place) is not int or not 0 <= place < 1 << 31:
-                raise TypeError(f"Expected the index of a class, received {place!r}")
-            rows.append((place, instance("a class", name, str, "text"), fraction("a probability", share)))
+            index = whole("the index of a class", place, 0, 1 << 31)
+            rows.append((index, instance("a class", name, str, "text"), number("a probability", share, 0, 1)))
         trace = (built(Left, "a step", each) for each in instance("trace", found.trace, list, "a list"))
         return cls(tuple(rows), tuple(trace), _steps(found.preprocessing))
 
@@ -144,7 +143,7 @@ class Case:
     def __post_init__(self) -> None:
         for name in ("name", "picture", "sha256", "classifier", "weights", "cause", "note"):
             instance(name, getattr(self, name), str, "text")
-        object.__setattr__(self, "tolerance", fraction("tolerance", self.tolerance))
+        object.__setattr__(self, "tolerance", number("tolerance", self.tolerance, 0, 1))
         folder, _, name = self.picture.partition("/")
         if folder != PICTURES or not _FILE.fullmatch(name):
             raise ValueError(f"Expected the name of a file below {PICTURES}/, received {self.picture!r}")
@@ -180,7 +179,7 @@ class Case:
         TypeError, ValueError
             Another format, or something that is no case.
         """
-        given = dict(instance("a case", parsed("a case", text), Mapping, "a JSON object"))
+        given = parsed("a case", text)
         if (named := given.pop("format", None)) != FORMAT:
             raise ValueError(f"Expected a case of the format {FORMAT!r}, received {named!r}")
         refuse_unknown(given, [part.name for part in fields(cls)])

@@ -68,7 +68,7 @@ class Checked:
         ``"moved"`` where it does not hold any more or a probability changed too much, ``"failing"`` and
         ``"fixed"`` where it did not hold from the start, ``"accepted"`` where it was written again.
     case
-        None where its file cannot be read.
+        None where it cannot be run.
     answer, change
         The most probable class now with its probability, and the largest change of a probability, 0..1.
     broken, step, told
@@ -93,7 +93,7 @@ class Checked:
     def words(self) -> str:
         """One line: the same everywhere, unless something changed."""
         verb = _WORDS[self.state][0]
-        if self.case is None or self.state == "unusable":
+        if self.case is None:
             return f"{verb}: {self.told}"
         before, share = self.case.observed.top
         parts = [before]
@@ -222,7 +222,6 @@ def _named_by(paths: Sequence[Path]) -> Classifier:
 
 
 def _check(classifier: Classifier, path: Path, artefacts: Path | None, update: bool) -> Checked:
-    case = None
     try:
         case = folders.read(path)
         photo = folders.photo_of(path.parent, case)
@@ -232,7 +231,7 @@ def _check(classifier: Classifier, path: Path, artefacts: Path | None, update: b
             _keep(classifier, case, photo, steps, artefacts)
         return _accepted(found, path, classifier, case, photo, steps) if update else found
     except (OSError, TypeError, ValueError) as error:
-        return Checked(path.stem, "unusable", case, told=first_line(error))
+        return Checked(path.stem, "unusable", told=first_line(error))
 
 
 def _compared(classifier: Classifier, case: Case, photo: Photo, steps: Preprocessing) -> Checked:

@@ -26,9 +26,9 @@ def test_one_picture_may_have_its_label_alone(label):
 
 UNFIT = [
     ([0, 1], "Expected 1 labels, one for each image, received 2"),
-    ([5], "Expected a label from 0 to 4, received 5"),
-    ([-1], "Expected a label from 0 to 4, received -1"),
-    ([1.5], "Expected a label as a class index, a class name or None, received 1.5"),
+    ([5], "Expected a label as a whole number 0..4, received 5"),
+    ([-1], "Expected a label as a whole number 0..4, received -1"),
+    ([1.5], "Expected a label as a whole number 0..4, received 1.5"),
     ([True], "received True"),
     (["dres"], "Expected a label out of 5 class names, received 'dres'; did you mean 'dress'"),
     (["1"], "received '1'"),

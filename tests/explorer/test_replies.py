@@ -29,7 +29,7 @@ TWELVE = [bytes(12)]
 
 MALFORMED = [
     # No message at all.
-    ({}, [], "Expected the kind of a message as text"),
+    ({}, [], "Expected the kind of a message out of"),
     ({"kind": "x" * 100_000}, [], "pin; received …"),
     ({"kind": "setting"}, [], "did you mean 'settings'?"),
     # A field that is missing, or of another type.
@@ -38,10 +38,14 @@ MALFORMED = [
     ({"kind": "settings"}, [], "Expected settings of a message 'settings' as dict, received None"),
     (FRAME, [], "Expected buffer of a message 'frame' as memoryview, received None"),
     # A value that does not exist, or out of its bounds.
-    ({"kind": "settings", "settings": {"brightness": float("nan")}}, [], "Expected a finite brightness"),
+    (
+        {"kind": "settings", "settings": {"brightness": float("nan")}},
+        [],
+        "Expected brightness within 0..3, received nan",
+    ),
     ({"kind": "settings", "settings": {"nonsense": 1}}, [], "received 'nonsense'"),
-    ({"kind": "settings", "settings": {"photo": ["cat.jpg"]}}, [], "Expected the photo as text"),
-    ({"kind": "settings", "settings": {"scaling": {}}}, [], "the fault of the step 'scaling' as text"),
+    ({"kind": "settings", "settings": {"photo": ["cat.jpg"]}}, [], "Expected the photo out of"),
+    ({"kind": "settings", "settings": {"scaling": {}}}, [], "the fault of the step 'scaling' out of"),
     ({"kind": "settings", "settings": {"fix": True}}, [], "Expected fix as False before a diagnosis"),
     ({"kind": "noise", "seed": 1, "count": -3}, [], "Expected count as a whole number not below 0"),
     ({**AHEAD, "key": "rotation"}, [], "Expected the slider out of brightness, noise"),
@@ -55,7 +59,7 @@ MALFORMED = [
         "received 'tigercat'; did you mean 'tiger cat'",
     ),
     ({"kind": "label", "photo": "dog.jpg", "label": "tiger cat"}, [], "received 'dog.jpg'"),
-    ({"kind": "judge", "settings": {}, "photos": [3]}, [], "Expected the photo as text"),
+    ({"kind": "judge", "settings": {}, "photos": [3]}, [], "Expected the photo out of"),
     ({"kind": "pin", "settings": {"photo": "cat.jpg"}}, [], "Expected a label to pin, received none"),
     ({"kind": "snap"}, [], "received 'Camera (live)'"),
     ({"kind": "remove", "name": "cat.jpg"}, [], "'cat.jpg', which came with the explorer"),

@@ -148,7 +148,7 @@ def test_the_seed_is_kept_and_chooses_the_angle_of_motion_blur():
 
 UNKNOWN = [
     (("fogg", 3), ValueError, r"the corruption out of gaussian_noise, .*; did you mean 'fog'\?$"),
-    ((3, 3), TypeError, "the corruption as text"),
+    ((3, 3), ValueError, "the corruption out of"),
     (("fog", 6), ValueError, r"severity as a whole number 1\.\.5, received 6"),
     (("fog", 2.5), TypeError, r"severity as a whole number 1\.\.5, received 2\.5"),
 ]

@@ -85,7 +85,7 @@ NOT_OF_KERASHUB = [
     ({"interpolation": "lanczos3"}, ValueError, "filter out of nearest.*received 'tf_lanczos3'"),
     ({"pad_to_aspect_ratio": True}, ValueError, "received crop_to_aspect_ratio and pad"),
     ({"patch_size": 14}, TypeError, "received 'patch_size'"),
-    ({"scale": 0.0}, ValueError, "of size 1e-12 to .*, received 0"),
+    ({"scale": 0.0}, ValueError, "within 1e-12.*, received 0"),
     ({"scale": "1/255"}, TypeError, "as a number"),
 ]
 
@@ -222,7 +222,7 @@ def test_a_file_is_recognized_by_its_content(content, name, tmp_path):
 
 OTHER_FILES = [
     ("{", ValueError, "the file x.json as JSON, received text that is not"),
-    ("[1]", TypeError, r"a preprocessing file as a JSON object, received \[1\]"),
+    ("[1]", TypeError, r"the file x.json as a JSON object, received \[1\]"),
     ('{"a": 1}', ValueError, r"received an object with \['a'\]"),
     ('{"pretrained_cfg": "a"}', ValueError, "received one that cannot be read"),
     ('{"class_name": "a"}', ValueError, r"cannot be read \('config'\)"),

@@ -110,7 +110,7 @@ def test_a_missing_scaling_is_seen_as_white():
 
 
 def test_a_tensor_of_another_layout_has_no_picture():
-    with pytest.raises(ValueError, match=r"\(1, H, W, 3\) or \(H, W, 3\), received \(1, 3, 8, 8\)"):
+    with pytest.raises(ValueError, match=r"a tensor \(1, H, W, C\) of 3 channels, received \(1, 3, 8, 8\)"):
         Preprocessing().image(np.zeros((1, 3, 8, 8)))
     with pytest.raises(ValueError, match=r"\(1, 3, H, W\) or \(3, H, W\), received \(2, 3, 8, 8\)"):
         Preprocessing(layout="channels_first").image(np.zeros((2, 3, 8, 8)))
@@ -176,8 +176,8 @@ UNFIT = [
     ({"size": (-1, 224)}, ValueError, "height of the size as a whole number 1..4096, received -1"),
     ({"size": 224}, TypeError, r"whole numbers \(height, width\), received 224"),
     ({"fill": (0, 0, 256)}, ValueError, "of the fill as a whole number 0..255"),
-    ({"crop_fraction": 0}, ValueError, "above 0 and up to 1"),
-    ({"crop_fraction": 1.01}, ValueError, "above 0 and up to 1"),
+    ({"crop_fraction": 0}, ValueError, "crop_fraction within 1e-08..1, received 0"),
+    ({"crop_fraction": 1.01}, ValueError, "crop_fraction within 1e-08..1, received 1.01"),
     ({"size": (1.5, True)}, TypeError, "height of the size"),
     ({"scaling": Scaling(1, (1, 2))}, ValueError, r"3 channels \(rgb\), received 2"),
     ({"channels": "gray", "scaling": "imagenet"}, ValueError, r"1 channels \(gray\), received 3"),

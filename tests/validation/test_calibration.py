@@ -51,7 +51,7 @@ def test_what_is_no_probability_and_no_class_is_refused(answers, function):
     for wrong in (rows * np.nan, rows[0], rows[:0]):
         with pytest.raises(ValueError, match="Expected finite probabilities"):
             function(wrong, labels[: len(wrong)])
-    with pytest.raises(ValueError, match="Expected a label from 0 to 4, received -1"):
+    with pytest.raises(ValueError, match=r"Expected a label as a whole number 0\.\.4, received -1"):
         function(rows, labels - labels.min() - 1)
 
 
