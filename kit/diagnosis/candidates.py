@@ -1,13 +1,13 @@
 """Preprocessings that a search tries, and what each does to the predictions."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, cast
 
 import numpy as np
 
-from kit._arrays import Array, Bools, Float32, Float64, Floats
+from kit._arrays import Array, Bools, Float32, Float64
 from kit.classifier import Classifier
 from kit.classifier.first_layers import FirstLayers, tensor_features
 from kit.classifier.labels import Trial, Truth
@@ -269,96 +269,3 @@ def _resized(p: Preprocessing) -> Iterator[tuple[str, dict[str, object]]]:
 
 FEW = 4
 """Probes, and images of the user's, on which answers are compared."""
-FIRSTS = 6
-"""Changes that are combined with others where none explains anything alone."""
-EQUAL = 1e-3
-"""Share of the probability up to which two answers are the same."""
-
-EXPLAINED, LEFT = 0.98, 0.5
-"""Share of a difference from which on one change is enough, and share of the rest that two may leave."""
-
-
-@dataclass(frozen=True)
-class Match:
-    """A preprocessing under which a network comes nearer to given answers.
-
-    Attributes
-    ----------
-    changes
-        One or two candidates, each of which differs by one step from what is before it.
-    explained
-        Share of the difference that goes with them: 1 where nothing is left, below 0 where they add to it.
-    """
-
-    changes: tuple[Candidate, ...]
-    explained: float
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """With all changes."""
-        return self.changes[-1].preprocessing
-
-
-def matching(
-    classifier: Classifier, photos: Photos, truth: Floats, in_use: Preprocessing
-) -> tuple[Match, ...]:
-    """Try every candidate, and two together where none explains enough, against the predictions of another.
-
-    Parameters
-    ----------
-    classifier, in_use
-        Whose answers differ from `truth`, and the preprocessing that is suspected.
-    photos
-        At least one.
-    truth
-        float (N, classes): probabilities of each photo; a 1 at the right class where only that is known.
-
-    Returns
-    -------
-    tuple of Match
-        The best first; empty where no answer differs by more than `EQUAL`. Answers differ by the share of the
-        probability that moves, half the sum of absolute differences, on average over the photos.
-    """
-    evaluator = Evaluator(classifier)
-    away = Trial(evaluator.answers(photos, in_use), truth).moved
-    if away.max() <= EQUAL:
-        return ()
-    found = _matches(evaluator, photos, truth, in_use, float(away.mean()))
-    if found and found[0].explained < EXPLAINED:
-        found += _two(evaluator, photos, truth, found, away)
-    return tuple(sorted(found, key=lambda match: -match.explained))
-
-
-def _matches(
-    evaluator: Evaluator, photos: Photos, truth: Floats, used: Preprocessing, whole: float
-) -> list[Match]:
-    """Return what each candidate explains of a difference that is `whole`; the best first."""
-    tried = evaluator.differing(photos, used, candidates(used))
-    found = (Match((one,), _explained(evaluator, photos, truth, one.preprocessing, whole)) for one in tried)
-    return sorted(found, key=lambda match: -match.explained)
-
-
-def _explained(
-    evaluator: Evaluator, photos: Photos, truth: Floats, right: Preprocessing, whole: float
-) -> float:
-    return float(1 - Trial(evaluator.answers(photos, right), truth).moved.mean() / whole)
-
-
-def _two(
-    evaluator: Evaluator, photos: Photos, truth: Floats, ones: Sequence[Match], away: Float64
-) -> list[Match]:
-    """Return the pairs that explain more than any one, chosen by the photos that differ most."""
-    most = np.sort(np.argsort(-away)[:FEW])
-    few = tuple(photos[place] for place in most)
-    pairs = [
-        replace(two, changes=(*one.changes, *two.changes))
-        for one in ones[:FIRSTS]
-        for two in _matches(evaluator, few, truth[most], one.preprocessing, float(away[most].mean()))
-        if two.changes[0].step != one.changes[0].step
-    ]
-    whole, pairs = float(away.mean()), sorted(pairs, key=lambda pair: -pair.explained)[:FIRSTS]
-    found = (
-        replace(pair, explained=_explained(evaluator, photos, truth, pair.preprocessing, whole))
-        for pair in pairs
-    )
-    return [each for each in found if 1 - each.explained <= LEFT * (1 - ones[0].explained)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from functools import partial
 from math import inf
 from operator import attrgetter
 from typing import Any, NamedTuple, cast
@@ -15,7 +15,7 @@ from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import finite
 from kit.classifier.labels import Labels, class_indices, hits, known
-from kit.diagnosis.candidates import matching
+from kit.diagnosis.candidates import Evaluator, candidates, explained
 from kit.diagnosis.checks_network import check_determinism
 from kit.diagnosis.class_order import known_orders
 from kit.diagnosis.search import difference
@@ -23,18 +23,18 @@ from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import TURNS
 from kit.preprocessing.faults import CATALOGUE
-from kit.preprocessing.pipeline import LAYOUTS, TO_TENSOR
+from kit.preprocessing.pipeline import LAYOUTS, PIPELINE, TO_SIZE, TO_TENSOR, arrange
 from kit.preprocessing.scaling import SCALINGS, fits
 from kit.validation.accuracy import Comparison, compare_accuracies
 
 Function = Callable[[Float32], Float32]
 
-GIVEN = {choice.name for operation in TO_TENSOR for choice in operation.choices}
-"""The steps of what a function of tensors is given."""
+GIVEN = {choice.name for operation in TO_TENSOR for choice in operation.choices if choice.name != "layout"}
+"""The steps between resizing and the layout, which are tried on tensors."""
 MOVERS = 10
 """How many of the images that changed most are reported."""
-JUDGED, SEARCHED, MATCHES = 32, 8, 4
-"""How many of them judge outputs, how many inputs, which takes longer, and how many of the best are tried."""
+JUDGED, SEARCHED, FEW, MATCHES = 32, 8, 2, 8
+"""How many of them judge outputs, how many inputs, on how many all is tried, of which so many best go on."""
 SOUND, ROUNDED, CLOSE = 0.01, 1e-3, 0.1
 """Largest difference, as `Compared` has it, of a form that can take the place of another, of one that is not
 looked into, and of one that is called close; with a larger change of one probability, none is sound."""
@@ -94,8 +94,7 @@ class Compared(Result):
 
     def __repr__(self) -> str:
         changes = f"{self.changed} of {self.photos} predictions change from {self.first} to {self.second}"
-        most = max((mover.change for mover in self.movers), default=0.0)
-        sound = self.difference <= SOUND and most <= CLOSE
+        sound = _sound(self.difference, max((mover.change for mover in self.movers), default=0.0))
         unknown = "close, " * (not sound and self.difference <= CLOSE) + "cause unknown"
         cause = self.cause or ("no difference found" if sound else unknown)
         undone = f", of which {self.undone} leaves {self.left:.0%}" if self.undone else ""
@@ -117,20 +116,22 @@ class Compared(Result):
             yield Table(("image", "before", "after", "change", "true class"), rows, "<<<><")
 
 
+def _sound(mean: float, most: float) -> bool:
+    return mean <= SOUND and most <= CLOSE
+
+
 class _Form(NamedTuple):
     """The second as a search asks it: its outputs in the order of the first's classes."""
 
     function: Function
     order: Indices
     preprocessing: Preprocessing
-    prepares: bool = False
-    head: Function = np.asarray
 
     def predict_tensors(self, tensors: Float32) -> Float32:
         rows = np.asarray(self.function(tensors), np.float32)
         if rows.ndim != 2 or rows.shape[1] != len(self.order):
             raise ValueError(f"Expected as many classes, received {len(self.order)} and {rows.shape[-1]}")
-        return self.head(finite(rows, "the second")[:, self.order])
+        return finite(rows, "the second")[:, self.order]
 
     def rows(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float32:
         return self.predict_tensors(np.concatenate([preprocessing.apply(photo) for photo in photos]))
@@ -178,7 +179,8 @@ def compare(
     changes = _changes(one, two)
     most = np.argsort(-changes, kind="stable")[:JUDGED].tolist()
     asked = tuple(opened[place] for place in most), one[most], two[most]
-    cause = _cause(first, form, *asked) if changes.mean() > ROUNDED else {}
+    sound = _sound(float(changes.mean()), float(changes.max()))
+    cause = _cause(first, form, *asked, sound=sound) if changes.mean() > ROUNDED else {}
 
     def moved(place: int) -> Mover:
         before, after = ((names[row.argmax()], float(row.max())) for row in (one[place], two[place]))
@@ -209,7 +211,7 @@ def _form(first: Classifier, second: Classifier | Function) -> _Form:
             # Stable, so that classes of one name stay in their order.
             ours, theirs = (np.argsort(each, kind="stable") for each in (names, others))
             order = theirs[np.argsort(ours)]
-        return _Form(second.predict_tensors, order, second.preprocessing or used, prepares=True)
+        return _Form(second.predict_tensors, order, second.preprocessing or used)
     if not callable(second):
         raise TypeError(f"Expected a classifier or a function of tensors, received {type(second).__name__}")
     return _Form(second, order, used)
@@ -228,8 +230,16 @@ class _Trial(NamedTuple):
     left: float
 
 
+class _Idea(NamedTuple):
+    """Causes, words as in `_Trial`, and the probabilities of both forms under it, for so many images."""
+
+    causes: tuple[str, ...]
+    undone: str
+    rows: Callable[[int], tuple[Float32, Float32]]
+
+
 def _cause(
-    first: Classifier, form: _Form, photos: tuple[Photo, ...], one: Float32, two: Float32
+    first: Classifier, form: _Form, photos: tuple[Photo, ...], one: Float32, two: Float32, *, sound: bool
 ) -> dict[str, Any]:
     """Undo one thing after the other, and return what removes the difference, as `Compared` has it."""
     unsteady = check_determinism(cast("Classifier", form), form.preprocessing.apply(photos[0]))
@@ -237,17 +247,32 @@ def _cause(
         return {"cause": unsteady.cause, "left": 1.0}
     heads: dict[str, Function] = {"": np.asarray, **_heads(two)}
     proven = _proven(one, two, _outputs(first.class_names, one, two, heads))
-    if (proven and proven["left"] * _apart(one, two) <= SOUND) or (
-        form.preprocessing.size is None and len({photo.size for photo in photos}) > 1
-    ):
+    open_size = form.preprocessing.size is None and len({photo.size for photo in photos}) > 1
+    if sound or open_size or (proven and proven["left"] * _apart(one, two) <= SOUND):
         return proven
-    head = min(heads, key=lambda name: _apart(one, heads[name](two)))
-    form, photos = form._replace(head=heads[head]), photos[:SEARCHED]
-    one, two = one[:SEARCHED], heads[head](two[:SEARCHED])
-    trials = chain(_inputs(form, photos, one), _done(first, photos, two))
-    causes = _HEAD * bool(head)
-    headed = (_Trial(causes + each.causes, (head, *each.undone), each.left) for each in trials)
-    return _proven(one, two, headed) or proven
+    photos, one, two = photos[:SEARCHED], one[:SEARCHED], two[:SEARCHED]
+    ideas = [*_inputs(first, form, photos, one), *_done(first, photos, two)]
+    return _proven(one, two, _tried(ideas, heads, one, two)) or proven
+
+
+def _tried(
+    ideas: Sequence[_Idea], heads: Mapping[str, Function], one: Float32, two: Float32
+) -> Iterator[_Trial]:
+    """Yield what ideas leave, with each head: those that explain two images at once, then the best."""
+
+    def trial(idea: _Idea, count: int) -> _Trial:
+        ours, theirs = idea.rows(count)
+        lefts = {head: _apart(ours, undo(theirs)) for head, undo in heads.items()}
+        head = min(lefts, key=lambda name: lefts[name])
+        return _Trial(_HEAD * bool(head) + idea.causes, (head, idea.undone), lefts[head])
+
+    whole, likely = _apart(one[:FEW], two[:FEW]), list[tuple[float, int]]()
+    for place, idea in enumerate(ideas):
+        left = trial(idea, FEW).left
+        if left <= EXACT * whole:
+            yield trial(idea, SEARCHED)
+        likely.append((left, place))
+    yield from (trial(ideas[place], SEARCHED) for _, place in sorted(likely)[:MATCHES])
 
 
 def _proven(one: Float32, two: Float32, trials: Iterable[_Trial]) -> dict[str, Any]:
@@ -330,30 +355,68 @@ def _outputs(
             yield _Trial((*causes, "class_order"), (head, "putting its classes in order"), back)
 
 
-def _inputs(form: _Form, photos: Sequence[Photo], one: Float32) -> Iterator[_Trial]:
-    """Yield what is left with images prepared otherwise, and with tensors turned or reshaped."""
-    used = form.preprocessing
-    for match in matching(cast("Classifier", form), photos, one, used)[:MATCHES]:
-        # A function is given tensors: how images were resized is none of its doing.
-        if form.prepares or all(change.step in GIVEN for change in match.changes):
-            left = _apart(one, form.rows(photos, match.preprocessing))
-            causes = tuple(change.cause for change in match.changes)
-            yield _Trial(causes, (difference(used, match.preprocessing),), left)
-    tensors = np.concatenate([used.apply(photo) for photo in photos])
-    for name, turn in TURNS.items():
-        given = np.stack([turn(each) for each in tensors])
-        if name and given.shape == tensors.shape:
-            cause = "channel_layout" if name.split()[0] in LAYOUTS else "exif_orientation"
-            yield _Trial((cause,), (f"giving it tensors {name}",), _apart(one, form.predict_tensors(given)))
+def _inputs(first: Classifier, form: _Form, photos: tuple[Photo, ...], one: Float32) -> Iterator[_Idea]:
+    """Yield images that are prepared, turned or reshaped otherwise for the second; the simplest first."""
+    used, own = form.preprocessing, known_preprocessing(first)
+    evaluator = Evaluator(cast("Classifier", form))
+    starts = dict.fromkeys((used, *_as_first(own, used)))
+    prepared = [*starts, *(each for start in starts for each in _ones(start))]
+    shape = evaluator.tensors(photos[:1], used.replace(layout="channels_last"))[0].shape
+    turns = [name for name, turn in TURNS.items() if turn(np.empty(shape)).shape == shape]
+    tried = [(p, name) for name in turns for p in prepared]
+    tried += [(p, "") for start in starts for p in _others(start)]
+
+    def rows(p: Preprocessing, name: str, count: int) -> tuple[Float32, Float32]:
+        tensors = evaluator.tensors(photos[:count], p.replace(layout="channels_last"))
+        turned = np.stack([TURNS[name](each) for each in tensors])
+        return one[:count], form.predict_tensors(arrange(turned, used.layout))
+
+    for p, name in tried:
+        words = (difference(used, p), f"giving it tensors {name}" * bool(name))
+        turn = "channel_layout" if name.split()[:1] and name.split()[0] in LAYOUTS else "exif_orientation"
+        causes = (*_causes(used, p), *[turn] * bool(name))
+        yield _Idea(causes, " and ".join(filter(None, words)), partial(rows, p, name))
 
 
-def _done(first: Classifier, photos: Sequence[Photo], two: Float32) -> Iterator[_Trial]:
-    """Yield what is left where a fault is done to the first, too, since not all can be undone."""
+def _as_first(own: Preprocessing, used: Preprocessing) -> list[Preprocessing]:
+    """Return what the second uses, but resized as for the first, and all as for the first."""
+    if own.channel_count != used.channel_count:
+        return []
+    resizing = {name: getattr(own, name) for operation in TO_SIZE for name in operation.fields}
+    return [used.replace(**resizing | {"size": used.size}), own.replace(size=used.size, layout=used.layout)]
+
+
+def _ones(start: Preprocessing) -> list[Preprocessing]:
+    return [one.preprocessing for one in candidates(start) if one.step in GIVEN]
+
+
+def _others(start: Preprocessing) -> Iterator[Preprocessing]:
+    """Yield two changes together, and two scalings one after the other."""
+    for one in _ones(start):
+        yield from _ones(one)
+    for scaling in SCALINGS.values():
+        if fits(scaling, start.channel_count):
+            yield start.replace(scaling=scaling + start.scaling)
+
+
+def _causes(used: Preprocessing, right: Preprocessing) -> Iterator[str]:
+    for operation in PIPELINE:
+        alone = used.replace(**{name: getattr(right, name) for name in operation.fields})
+        for choice in operation.choices:
+            if choice.words(used) != choice.words(right):
+                yield explained(choice.name, alone, used).cause
+
+
+def _done(first: Classifier, photos: tuple[Photo, ...], two: Float32) -> Iterator[_Idea]:
+    """Yield faults done to the first, too, since not all can be undone."""
     own = known_preprocessing(first)
     faults = [(one.cause, one.title, one.apply(own)) for one in CATALOGUE.values() if one.step in GIVEN]
     for name, scaling in SCALINGS.items():
         if fits(scaling, own.channel_count):
             faults.append(("double_scaling", f"and {name}", own.replace(scaling=own.scaling + scaling)))
+
+    def rows(fault: Preprocessing, count: int) -> tuple[Float32, Float32]:
+        return first.probabilities(photos[:count], preprocessing=fault), two[:count]
+
     for cause, title, fault in faults:
-        left = _apart(first.probabilities(photos, preprocessing=fault), two)
-        yield _Trial((cause,), (f"doing the same to {first.name} ({title})",), left)
+        yield _Idea((cause,), f"doing the same to {first.name} ({title})", partial(rows, fault))

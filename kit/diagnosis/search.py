@@ -6,13 +6,15 @@ from math import inf, sqrt
 
 import numpy as np
 
-from kit.diagnosis.candidates import FEW, FIRSTS, QUIET, Candidate
+from kit.diagnosis.candidates import FEW, QUIET, Candidate
 from kit.diagnosis.estimation import estimated
 from kit.diagnosis.evidence import Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
 from kit.diagnosis.sources import NAMED, Labelled
 from kit.preprocessing import Preprocessing
 
+FIRSTS = 6
+"""Changes that are combined with others where none explains anything alone."""
 DEARER = 0.4
 """Nats more that two changes must explain than one: of so many pairs some fit better by chance."""
 
