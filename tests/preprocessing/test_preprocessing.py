@@ -112,7 +112,7 @@ def test_a_missing_scaling_is_seen_as_white():
 def test_a_tensor_of_another_layout_has_no_picture():
     with pytest.raises(ValueError, match=r"a tensor \(1, H, W, C\) of 3 channels, received \(1, 3, 8, 8\)"):
         Preprocessing().image(np.zeros((1, 3, 8, 8)))
-    with pytest.raises(ValueError, match=r"\(1, 3, H, W\) or \(3, H, W\), received \(2, 3, 8, 8\)"):
+    with pytest.raises(ValueError, match=r"a tensor \(1, C, H, W\) of 3 channels, received \(2, 3, 8, 8\)"):
         Preprocessing(layout="channels_first").image(np.zeros((2, 3, 8, 8)))
 
 
