@@ -5,26 +5,41 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, InvalidStateError, wait
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
-from subprocess import PIPE, STDOUT, Popen, TimeoutExpired
+from subprocess import PIPE, Popen, TimeoutExpired
 from typing import Any
 
+import numpy as np
+
+from kit._arrays import Float32
 from kit._checking import first_line, told
+from kit._interrupts import held
 from kit._reporting import Steps
 
-_ANSWER, _WRITTEN = "answer.json", "written.txt"
+_ANSWER, _WRITTEN, _GIVEN, _FOUND = "answer.json", "written.txt", "given.npy", "found.npy"
 # TensorFlow's libraries and its graph of a network with many layers take 1.6 GB.
 _MEMORY, _MEMORY_EACH = 3 << 30, 16
 
+Predict = Callable[[Float32], Float32 | None]
+"""From float32 (N, H, W, C) to outputs, float32 (N, outputs); None where they are not to be had."""
+Early = Future[tuple[Any, Predict]]
+"""What a process says with `serve`: something in JSON, and what predicts there until it ends."""
 
-def ask(module: str, file: Path, folder: Path, what: str, *, seconds: int) -> dict[str, Any]:
+
+def ask(
+    module: str, file: Path, folder: Path, what: str, *, seconds: int, early: Early | None = None
+) -> dict[str, Any]:
     """Run a module of the kit, by its dotted name, on a file; it ends in `answer`.
 
-    Results are put into the folder; the seconds that pass are shown with the words `what`. Returns what the
-    module answered; ValueError, one line, where it failed or did not come to an end in time.
+    Results are put into the folder; the seconds that pass are shown with the words `what`, if any; whoever
+    cancels `early` ends it. Returns what the module answered; ValueError, one line, where it failed or did
+    not come to an end in time.
     """
+    early = early or Future()
     failed = f"Expected to open {file.name!r} in limited memory and time, received"
     search = filter(None, [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH")])
     settings = {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": os.pathsep.join(search)}
@@ -36,17 +51,21 @@ def ask(module: str, file: Path, folder: Path, what: str, *, seconds: int) -> di
     options: dict[str, Any] = {"env": os.environ | settings, "start_new_session": True}
     with (
         (folder / _WRITTEN).open("wb") as written,
-        Popen(command, stdin=PIPE, stdout=written, stderr=STDOUT, **options) as process,  # noqa: S603 (this very interpreter)
+        Popen(command, stdin=PIPE, stdout=PIPE, stderr=written, **options) as process,  # noqa: S603 (this very interpreter)
     ):
+        threading.Thread(target=_listen, args=(process, folder, early), daemon=True).start()
         try:
-            for _ in Steps(iter(range(seconds)), what, " s", progress=True):
+            for _ in Steps(iter(range(seconds)), what, " s", progress=bool(what)):
                 with suppress(TimeoutExpired):
                     process.wait(1)
+                    break
+                if early.cancelled():
                     break
             else:
                 raise ValueError(f"{failed} no end after {seconds} s")
         finally:
             process.kill()
+            process.communicate()  # which closes the pipes, whatever is left in them
     found: dict[str, Any] = {"error": f"a process that ended with {process.returncode}"}
     with suppress(IndexError):
         last = (folder / _WRITTEN).read_text(errors="replace").strip().splitlines()[-1]
@@ -58,9 +77,43 @@ def ask(module: str, file: Path, folder: Path, what: str, *, seconds: int) -> di
     return found
 
 
+def _listen(process: Any, folder: Path, early: Early) -> None:
+    lock = threading.Lock()
+
+    def predict(tensors: Float32) -> Float32 | None:
+        # Cut off within an exchange, the next would begin with the rest of this one.
+        with lock, held(), suppress(OSError, ValueError):
+            np.save(folder / _GIVEN, tensors)
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            process.stdout.readline()
+            return np.asarray(np.load(folder / _FOUND), np.float32)
+        return None
+
+    with suppress(ValueError, InvalidStateError):  # ended or cancelled before
+        early.set_result((json.loads(process.stdout.readline()), predict))
+
+
+def awaited(futures: Iterable[Future[Any]], what: str) -> None:
+    """Wait until one of them is done; the seconds that pass are shown with the words `what`."""
+    for _ in Steps(count(), what, " s", progress=True):
+        if wait(futures, 1, FIRST_COMPLETED).done:
+            return
+
+
+_SERVING: list[Callable[[Float32], Float32]] = []
+
+
+def serve(about: Any, predict: Callable[[Float32], Float32]) -> None:
+    """Be the process that `ask` started: say something in JSON early, and predict beside the work."""
+    _SERVING.append(predict)
+    os.write(1, json.dumps(about).encode() + b"\n")
+
+
 def answer(work: Callable[[Path, Path], Mapping[str, Any]]) -> None:
     """Be the process that `ask` started: work, and write what was found."""
     file, folder = map(Path, sys.argv[1:])
+    sys.stdout = sys.stderr  # whose place is taken by predictions
     threading.Thread(target=_watch, args=(folder,), daemon=True).start()
     with suppress(ImportError, ValueError, OSError):
         import resource
@@ -78,6 +131,10 @@ def answer(work: Callable[[Path, Path], Mapping[str, Any]]) -> None:
 
 def _watch(folder: Path) -> None:
     # The other end of the pipe closes with the process that holds it, on every system.
-    os.read(0, 1)
+    while sys.stdin.readline():
+        (folder / _FOUND).unlink(missing_ok=True)
+        with suppress(OSError, ValueError):
+            np.save(folder / _FOUND, _SERVING[0](np.load(folder / _GIVEN)))
+        os.write(1, b"\n")
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)

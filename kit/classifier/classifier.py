@@ -85,7 +85,7 @@ class Classifier:
     def _fill(
         self, network: Network, name: str, steps: Preprocessing | None, names: ClassNames | None
     ) -> None:
-        compiled, source = network.compiled, network.source
+        compiled, source = network.about, network.source
         self._lock = threading.RLock()
         self.network = network
         self.name = told(name)
@@ -94,10 +94,16 @@ class Classifier:
         check_preprocessing(steps, compiled.input_shape)
         self.input_shape = engines.sized(compiled.input_shape, steps)
         self.reference = Reference(network, self.input_shape, {} if source is None else source.statistics)
-        self.notes = tuple(self._remarks())
+        self.remarks = tuple(self._remarks())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know of it, a line each: `remarks`, and why Keras runs it, if it does."""
+        reason = self.network.compiled.reason
+        return (*self.remarks, *[f"falls back to Keras because {reason}"] * bool(reason))
 
     def _remarks(self) -> Iterator[str]:
-        compiled, source = self.network.compiled, self.source
+        compiled, source = self.network.about, self.source
         if source is not None and source.flaw:
             yield f"what the file says of its training images {source.flaw}"
         if source is not None and source.network is not None:
@@ -105,8 +111,6 @@ class Classifier:
             yield f"a {source.path.suffix} file names no layers to check{missing}"
             if step := self.network.engine.step:
                 yield f"8 bits: its outputs have steps of {step:.2g}"
-        if compiled.data is None:
-            yield f"falls back to Keras because {compiled.reason}"
         if self.preprocessing is None:
             yield "preprocessing unknown: nothing says how the training images were prepared"
         if repeated := [name[:40] for name, count in Counter(self.class_names).items() if count > 1]:
@@ -126,8 +130,9 @@ class Classifier:
         """Open a ``.keras``, ``.tflite`` or ``.onnx`` file, without TensorFlow where its network is known.
 
         TensorFlow compiles a ``.keras`` file that neither is bundled nor was saved or opened on this machine
-        before, once and in a process of its own; the result is kept in the user's cache folder. Networks of
-        the others run as they are, once in a process of its own; what their metadata says is used.
+        before, once and in a process of its own; the result is kept in the user's cache folder. Until then
+        Keras predicts there for the explorer's bars, and everything else waits. Networks of the others run as
+        they are, once in a process of its own; what their metadata says is used.
 
         Parameters
         ----------
@@ -150,7 +155,7 @@ class Classifier:
         contract = {"name": opened.path.stem, **(opened.contract or {})}
         network = restore(opened, preprocessing)
         if preprocessing is not None and preprocessing.size is None and opened.network is not None:
-            preprocessing = engines.fitted(preprocessing, network.compiled.input_shape)
+            preprocessing = engines.fitted(preprocessing, network.about.input_shape)
         self = cls.__new__(cls)
         names = contract.get("class_names") if class_names is None else class_names
         self._fill(network, contract["name"], preprocessing, names)
@@ -186,7 +191,6 @@ class Classifier:
             raise ValueError(f"Expected a file name that ends in {ends}, received {target.name!r}")
         with self._lock, tempfile.TemporaryDirectory() as folder:
             self.network = self.network.up_to_date(self.preprocessing)
-            self.notes = tuple(self._remarks())
             reference = self.reference.moved(self.network, self.input_shape)
             photos = [picture.open() for picture in each_picture(training)]
             self.reference = reference = reference.with_pictures(photos, self.tensor)
@@ -234,13 +238,15 @@ class Classifier:
         decoded = load_image(photo).decoded(steps.decoding)
         return steps.apply(decoded if perturbation is None else perturbation.apply(decoded))
 
-    def predict_tensors(self, tensors: Float32) -> Float32:
+    def predict_tensors(self, tensors: Float32, *, early: bool = False) -> Float32:
         """Return probabilities for tensors that are prepared already.
 
         Parameters
         ----------
         tensors
             float32, shape (N, H, W, C). Not changed. ValueError for another shape.
+        early
+            Let Keras predict while a file that was opened for the first time is still being compiled.
 
         Returns
         -------
@@ -248,7 +254,7 @@ class Classifier:
             A new array; rows sum to 1. They are nan where the network computes no numbers.
         """
         check_shape(tensors.shape, self.input_shape)
-        return self.network.predict(tensors)
+        return self.network.predict(tensors, early=early)
 
     def inside(self, tensors: Float32) -> tuple[Float32, Float32 | None]:
         """Return what `predict_tensors` does, and the last feature map of the same pass.
@@ -324,7 +330,7 @@ class Classifier:
 
         ValueError where its tensors do not fit the network.
         """
-        expected = self.network.compiled.input_shape
+        expected = self.network.about.input_shape
         check_preprocessing(preprocessing, expected)
         shape = engines.sized(expected, preprocessing)
         reference = self.reference.moved(self.network, shape)

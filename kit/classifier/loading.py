@@ -5,15 +5,15 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import ExitStack, closing, contextmanager, suppress
-from itertools import count
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
 
-from kit._reporting import Steps
-from kit.classifier.child import answer, ask
+from kit.classifier.child import Early, answer, ask, awaited
 from kit.classifier.engines import OPEN_SIDE, engine_of
 from kit.classifier.keras_models import load_keras, serialized
 from kit.classifier.network import Compiled, Network, as_it_is, describe
@@ -35,7 +35,8 @@ _COMPILED, _STEPS = "compiled.zip", "preprocessing.json"
 def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
     """Find the compiled form of a network, or make and keep it.
 
-    Where it has to be compiled, it is compared in the range of the preprocessing, if one is known.
+    Where it has to be compiled, it is compared in the range of the preprocessing, if one is known, and
+    returned once Keras has opened it: see `Network`.
 
     Raises
     ------
@@ -49,12 +50,30 @@ def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
     if _custom(opened):
         # Their code is known in this process and nowhere else.
         return Network(describe(load_keras(opened.path), steps), source=opened)
-    with _alone(opened):
-        if found := _known(opened):
-            return found
-        compiled = convert(opened, steps)
-        keep(opened, compiled)
-        return Network(compiled, source=opened)
+    early: Early = Future()
+    rest: Future[Compiled] = Future()
+    Thread(target=_compile, args=(opened, steps, early, rest), daemon=True).start()
+    try:
+        awaited([early, rest], f"Opening {opened.path.name!r}")
+    finally:
+        early.cancel()
+    if rest.done():
+        return Network(rest.result(), source=opened)
+    (head, shape, outputs), predict = early.result()
+    return Network(Compiled(head, tuple(shape), outputs), source=opened, late=(rest, predict))
+
+
+def _compile(opened: Archive, steps: Preprocessing | None, early: Early, rest: Future[Compiled]) -> None:
+    try:
+        with _alone(opened):
+            if found := _known(opened):
+                rest.set_result(found.compiled)
+                return
+            compiled = convert(opened, steps, early)
+            keep(opened, compiled)
+        rest.set_result(compiled)
+    except BaseException as error:  # noqa: BLE001 (raised where it is waited for)
+        rest.set_exception(error)
 
 
 def _tried(opened: Archive, steps: Preprocessing | None) -> Network:
@@ -67,27 +86,27 @@ def _tried(opened: Archive, steps: Preprocessing | None) -> Network:
             folder = Path(name)
             for place, part in enumerate(filter(None, parts)):
                 (folder / f"{place}.network").write_bytes(part)
-            _ask(opened, folder, "Trying")
+            _ask(opened, folder, f"Trying {opened.path.name!r}, once")
         with suppress(OSError):
             _made()
             tried.touch()
     return Network(as_it_is(parts[0], steps), source=opened)
 
 
-def convert(opened: Archive, steps: Preprocessing | None = None) -> Compiled:
+def convert(opened: Archive, steps: Preprocessing | None, early: Early) -> Compiled:
     """Compile a ``.keras`` file in a process of its own; raises as `restore` does."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         if steps is not None:
             (folder / _STEPS).write_text(steps.to_json(), encoding="utf-8")
-        _ask(opened, folder, "Compiling")
+        _ask(opened, folder, early=early)
         unchanged(opened)
         return Compiled.read(folder / _COMPILED)
 
 
-def _ask(opened: Archive, folder: Path, doing: str) -> None:
-    words = f"{doing} {opened.path.name!r}, once"
-    ask("kit.classifier.loading", opened.path.resolve(), folder, words, seconds=SECONDS)
+def _ask(opened: Archive, folder: Path, words: str = "", early: Early | None = None) -> None:
+    file = opened.path.resolve()
+    ask("kit.classifier.loading", file, folder, words, seconds=SECONDS, early=early)
 
 
 def _work(file: Path, folder: Path) -> Mapping[str, Any]:
@@ -95,7 +114,7 @@ def _work(file: Path, folder: Path) -> Mapping[str, Any]:
     if file.suffix == ".keras":
         stated = folder / _STEPS
         steps = Preprocessing.from_json(stated.read_text(encoding="utf-8")) if stated.exists() else None
-        describe(load_keras(file), steps).write(folder / _COMPILED)
+        describe(load_keras(file), steps, serving=True).write(folder / _COMPILED)
     for path in sorted(folder.glob("*.network")):
         engine = engine_of(path.read_bytes(), threads=1)
         engine.predict(np.zeros((1, *(side or OPEN_SIDE for side in engine.input_shape)), np.float32))
@@ -156,7 +175,7 @@ def _alone(opened: Archive) -> Iterator[None]:
         with suppress(OSError, sqlite3.Error):
             lock = sqlite3.connect(_made() / f"{opened.digest}.lock", timeout=1)
             stack.enter_context(closing(lock))
-            for _ in Steps(count(), f"Waiting for {opened.path.name!r} to be compiled", " s", progress=True):
+            while True:
                 try:
                     lock.execute("BEGIN EXCLUSIVE")
                     break

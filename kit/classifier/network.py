@@ -5,6 +5,7 @@ import json
 import threading
 import zipfile
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
@@ -16,6 +17,7 @@ from kit._checking import first_line
 from kit._interrupts import held
 from kit._reporting import Result
 from kit.classifier import engines
+from kit.classifier.child import Predict, awaited, serve
 from kit.classifier.engines import OPEN_SIDE, Engine, KerasEngine, Lanes, LiteEngine, Shape
 from kit.classifier.first_layers import FirstLayers, first_layers_of
 from kit.classifier.intermediate import with_feature_map
@@ -150,11 +152,12 @@ def trial_tensors(shape: Shape, steps: Preprocessing | None = None) -> tuple[Flo
 
 
 @held()
-def describe(model: Any, steps: Preprocessing | None = None) -> Compiled:
+def describe(model: Any, steps: Preprocessing | None = None, *, serving: bool = False) -> Compiled:
     """Compile a Keras model, which is not changed, and hold the result against it.
 
     The preprocessing that it expects, if known, sets the range in which the two are compared. Where compiling
-    fails, or results differ by more than `TOLERANCE`, there is a ``reason`` in place of ``data``.
+    fails, or results differ by more than `TOLERANCE`, there is a ``reason`` in place of ``data``. ``serving``
+    lets Keras predict meanwhile, in a process of its own.
 
     Raises
     ------
@@ -168,7 +171,11 @@ def describe(model: Any, steps: Preprocessing | None = None) -> Compiled:
     head = engines.head_of(model) or engines.measured_head(
         np.concatenate([keras.predict(batch) for batch in batches])
     )
-    known = Compiled(head, keras.input_shape, keras.output_count, first_layers=first_layers_of(model))
+    known = Compiled(head, keras.input_shape, keras.output_count)
+    if serving and keras.graph is not None:  # without one, layers are called, which are changed below
+        keras.predict(batches[0][:1])  # the first time takes long, and longer beside what follows
+        serve((head, known.input_shape, known.output_count), keras.predict)
+    known = replace(known, first_layers=first_layers_of(model))
     try:
         data = lite_of(keras.graph)
         engine = LiteEngine(data, threads=1)
@@ -217,12 +224,22 @@ class Network:
     May be called from several threads, and belong to several classifiers: what is known of it is never set
     again, `up_to_date` returns another network instead. ``source`` is the file that it came from, or None;
     ``model`` may be None with a file. ValueError where LiteRT does not run the compiled form.
+
+    While it is being compiled, ``about`` has its shapes and head alone; what needs ``compiled`` waits for the
+    first part of ``late``, and the second predicts.
     """
 
-    def __init__(self, compiled: Compiled, *, model: Any = None, source: Archive | None = None) -> None:
-        self.compiled, self.source, self.lock = compiled, source, threading.RLock()
-        if compiled.data is not None:
-            self.engine = engines.engine_of(compiled.data)
+    def __init__(
+        self,
+        about: Compiled,
+        *,
+        model: Any = None,
+        source: Archive | None = None,
+        late: tuple[Future[Compiled], Predict] | None = None,
+    ) -> None:
+        self.about, self.source, self._late, self.lock = about, source, late, threading.RLock()
+        if about.data is not None:
+            self.engine = engines.engine_of(about.data)
         if source is None:
             self.model, self._weights = model, _digest(model)
 
@@ -231,10 +248,24 @@ class Network:
         """Compile a Keras model that is in memory; raises as `describe` does."""
         return cls(describe(model, steps), model=model)
 
+    @property
+    def pending(self) -> bool:
+        """Whether it is being compiled."""
+        return self._late is not None and not self._late[0].done()
+
+    @_Once
+    def compiled(self) -> Compiled:
+        """Return all that is known, once it is compiled; ValueError where that failed."""
+        if self._late is None:
+            return self.about
+        awaited(self._late[:1], "Compiling the model, once")
+        return self._late[0].result()
+
     @_Once
     def engine(self) -> Engine:
         """Return what runs the network."""
-        return KerasEngine(self.model)
+        data = self.compiled.data
+        return KerasEngine(self.model) if data is None else engines.engine_of(data)
 
     @_Once
     def model(self) -> Any:
@@ -249,9 +280,15 @@ class Network:
             return Lanes([self.engine])
         return Lanes([engines.engine_of(data, threads=1) for _ in range(engines.cores())])
 
-    def predict(self, tensors: Float32) -> Float32:
-        """Return probabilities, float32 (N, classes), for tensors, float32 (N, H, W, C)."""
-        return engines.probabilities(self.engine.predict(tensors), self.compiled.head)
+    def predict(self, tensors: Float32, *, early: bool = False) -> Float32:
+        """Return probabilities, float32 (N, classes), for tensors, float32 (N, H, W, C).
+
+        ``early`` ones come from Keras where the network is still being compiled.
+        """
+        outputs = self._late[1](tensors) if early and self._late and self.pending else None
+        if outputs is None:
+            outputs = self.engine.predict(tensors)
+        return engines.probabilities(outputs, self.about.head)
 
     @_Once
     def opened(self) -> tuple[Engine, Float32 | None]:

@@ -221,7 +221,7 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
     result = Classifier(adapted, classifier.preprocessing, classifier.class_names).tempered(
         classifier.temperature
     )
-    result.notes = (*result.notes, *remarks(before, result.class_names, kept))
+    result.remarks = (*result.remarks, *remarks(before, result.class_names, kept))
     return result
 
 

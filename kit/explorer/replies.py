@@ -203,7 +203,7 @@ CAMERA_MS = 50
 def panel(bench: Bench, shelf: Shelf, ahead: int) -> dict[str, Any]:
     """Return the panel of an explorer, as the page takes it."""
     classifier, trained = bench.classifier, bench.trained
-    notes = list(classifier.notes)
+    notes = list(classifier.remarks if classifier.network.pending else classifier.notes)
     if classifier.preprocessing is None:
         notes.append(f"assumed here: {'; '.join(trained.describe())}")
     as_usual = views.usual(classifier)

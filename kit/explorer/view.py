@@ -378,7 +378,7 @@ class Bench:
         tensor = preprocessing.apply(perturbed)
         classifier, found = self.classifier, None
         if self.novelty is None and settings["where"] is None:
-            rows = classifier.predict_tensors(tensor)
+            rows = classifier.predict_tensors(tensor, early=True)
         else:
             rows, found = classifier.inside(tensor)
         [row] = finite(rows, classifier.name)

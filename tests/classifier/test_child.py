@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 from kit.classifier.child import ask
@@ -24,9 +26,9 @@ def asked(tmp_path, monkeypatch):
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
-    def ask_for(words, seconds=60):
+    def ask_for(words, seconds=60, early=None):
         (tmp_path / "answering.py").write_text(ANSWERING.format(words), encoding="utf-8")
-        return ask("answering", tmp_path / "file", tmp_path, "Asking", seconds=seconds)
+        return ask("answering", tmp_path / "file", tmp_path, "Asking", seconds=seconds, early=early)
 
     return ask_for
 
@@ -59,6 +61,34 @@ def test_a_crash_and_an_endless_loop_come_back_in_one_line(asked):
 def test_an_answer_comes_back_and_what_libraries_unpack_lies_in_the_folder(asked, tmp_path):
     answer = asked("import tempfile; return {'name': file.name, 'at': tempfile.gettempdir()}")
     assert answer == {"name": "file", "at": str(tmp_path)}
+
+
+SERVING = (
+    "import time; from kit.classifier.child import serve; serve([3], lambda x: 2 * x)\n"
+    "    while not (folder / 'end').exists(): time.sleep(0.01)\n"
+    "    return {'done': True}"
+)
+
+
+def test_it_predicts_while_it_works(asked, tmp_path):
+    early, tensors = Future(), np.arange(6, dtype=np.float32).reshape(1, 2, 3)
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(asked, SERVING, early=early)
+        known, predict = early.result(30)
+        assert known == [3]
+        np.testing.assert_array_equal(predict(tensors), 2 * tensors)
+        (tmp_path / "end").touch()
+        assert running.result(30) == {"done": True}
+        assert predict(tensors) is None
+
+
+def test_it_ends_when_what_it_says_early_is_no_longer_waited_for(asked):
+    early = Future()
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(asked, "import time; time.sleep(600)", early=early)
+        early.cancel()
+        with pytest.raises(ValueError, match="received a process that ended with"):
+            running.result(30)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit the memory of a process")

@@ -9,7 +9,9 @@ import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from threading import Event
 
+import numpy as np
 import pytest
 
 from kit import samples
@@ -36,7 +38,7 @@ def converted(folder, monkeypatch):
     """Files that were compiled through TensorFlow; the real thing is tested below."""
     files = []
 
-    def convert(opened, preprocessing):
+    def convert(opened, preprocessing, early):
         files.append(opened.path.name)
         time.sleep(0.2)
         return small()
@@ -69,6 +71,24 @@ def test_threads_that_open_one_file_compile_it_once(tmp_path, converted):
     assert {network.compiled.data for network in found} == {small().data}
 
 
+def test_bars_come_first_and_a_failure_is_raised_where_the_compiled_form_is_needed(tmp_path, monkeypatch):
+    failing = Event()
+
+    def convert(opened, preprocessing, early):
+        early.set_result((["softmax", [28, 28, 1], 3], lambda tensors: np.full((len(tensors), 3), 1 / 3)))
+        failing.wait(30)
+        raise ValueError("Expected a process, received none")
+
+    monkeypatch.setattr(loading, "convert", convert)
+    network = restore(keras_file(tmp_path / "plain.keras"))
+    assert (network.about.class_count, network.pending) == (3, True)
+    assert network.predict(np.zeros((2, 28, 28, 1), np.float32), early=True).shape == (2, 3)
+    failing.set()
+    for early in (False, True):
+        with pytest.raises(ValueError, match="Expected a process, received none"):
+            network.predict(np.zeros((2, 28, 28, 1), np.float32), early=early)
+
+
 OPENING = """
 import sys, time
 from pathlib import Path
@@ -76,7 +96,7 @@ from kit.classifier import loading, store
 from kit.classifier.network import Compiled
 path, folder = Path(sys.argv[1]), Path(sys.argv[2])
 loading.cache_folder = lambda: folder / "cache"
-def convert(opened, preprocessing):
+def convert(opened, preprocessing, early):
     with open(folder / "compiled.txt", "a") as file:
         file.write("once ")
     time.sleep(1)
@@ -171,18 +191,22 @@ def test_a_process_of_its_own_compiles_while_this_one_loads_no_tensorflow(plain_
     script = (
         "import sys\n"
         "from pathlib import Path\n"
+        "import numpy as np\n"
         "from kit import Classifier\n"
         "from kit.classifier import loading\n"
         "loading.cache_folder = lambda: Path(sys.argv[2])\n"
-        "first, second = Classifier.load(sys.argv[1]), Classifier.load(sys.argv[1])\n"
+        "first, tensors = Classifier.load(sys.argv[1]), np.zeros((1, 28, 28, 1), np.float32)\n"
+        "early, pending = first.predict_tensors(tensors, early=True), first.network.pending\n"
+        "print(pending, abs(early - first.predict_tensors(tensors)).max() < 1e-5)\n"
+        "second = Classifier.load(sys.argv[1])\n"
         "print(first, first.notes == second.notes, first.first_layers, 'keras' in sys.modules)\n"
     )
     result = python(script, plain_file, tmp_path / "cache")
     assert result.stdout == (
-        "Classifier('plain', 28x28x1 -> 3 classes, LiteRT, preprocessing unknown) True"
+        "True True\nClassifier('plain', 28x28x1 -> 3 classes, LiteRT, preprocessing unknown) True"
         " FirstLayers(widths=(8,), source='batchnorm') False\n"
     ), result.stderr
-    assert "Compiling 'plain.keras', once: " in result.stderr
+    assert "Opening 'plain.keras': " in result.stderr
 
 
 def test_a_file_that_is_replaced_while_it_is_compiled_leaves_nothing(tmp_path, folder, monkeypatch):

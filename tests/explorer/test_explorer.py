@@ -146,7 +146,7 @@ def test_uploads_in_pieces_are_put_together_and_shown(explorer, tmp_path):
 
 
 def test_a_prediction_that_fails_is_shown_and_raised_on_asking(explorer, monkeypatch):
-    def broken(*_):
+    def broken(*_, **_options):
         raise RuntimeError("no\nmemory")
 
     monkeypatch.setattr(kit.Classifier, "predict_tensors", broken)
@@ -158,7 +158,8 @@ def test_a_prediction_that_fails_is_shown_and_raised_on_asking(explorer, monkeyp
 
 
 def test_outputs_that_are_no_numbers_are_said_in_one_line(explorer, monkeypatch):
-    monkeypatch.setattr(kit.Classifier, "predict_tensors", lambda *_: np.full((1, 1000), np.nan, np.float32))
+    lost = np.full((1, 1000), np.nan, np.float32)
+    monkeypatch.setattr(kit.Classifier, "predict_tensors", lambda *_, **_options: lost)
     message, _ = ask(explorer, kind="settings", request="1", settings={"noise": 3})
     assert message["kind"] == "error"
     assert message["text"].startswith("Expected probabilities from 'efficientnet_lite0', received nan")
