@@ -68,7 +68,6 @@ def _parser() -> _Parser:
     model = {"model": "MODEL"}
     codes = "nothing serious found, 1 a cause is named, 2 cannot tell"
     diagnose = _command(commands, _diagnose, "name the cause of wrong predictions", codes, **model)
-    diagnose.add_argument("--labels", help="true classes by name or index, with commas")
     diagnose.add_argument("--details", action="store_true", help="print all findings")
     pin = _command(commands, _pin, "save images with the prediction that you expect", "pinned", **model)
     pin.add_argument("--expect", metavar="CLASS", help="default: the current prediction")
@@ -84,11 +83,16 @@ def _parser() -> _Parser:
     words = "list the images that a model predicts wrongly; a folder for each class, named after it"
     mistakes = _command(commands, _mistakes, words, "done", **model, folder="FOLDER")
     mistakes.add_argument("--html", metavar="FILE.html", type=Path, help="write a page")
-    for command in (diagnose, pin, compare):
+    words = "write the explorer as a page that works without Python"
+    export = _command(commands, _export, words, "written", **model)
+    for command in (diagnose, export):
+        command.add_argument("--labels", help="true classes by name or index, with commas")
+    for command in (diagnose, pin, compare, export):
         command.add_argument("pictures", metavar="IMAGE", nargs="+", help="files, folders or patterns")
     for command in (diagnose, verify, compare):
         command.add_argument("--json", action="store_true", help="print JSON")
-    for command in (diagnose, pin, verify, compare, mistakes):
+    export.add_argument("page", metavar="PAGE.html", help="the page to write")
+    for command in (diagnose, pin, verify, compare, mistakes, export):
         _add_in_use(command)
     _command(commands, _check, "check that this machine can run the notebooks", "ready, 1 not")
     words = "convert a file of Keras 2 or Teachable Machine to .keras"
@@ -126,9 +130,7 @@ def _add_in_use(command: argparse.ArgumentParser) -> None:
 
 def _diagnose(given: argparse.Namespace) -> int:
     classifier = _classifier(given, given.model)
-    parts = (given.labels or "").split(",")
-    labels = [_label(part.strip(), classifier.class_names) for part in parts]
-    diagnosis = kit.diagnose(classifier, given.pictures, None if given.labels is None else labels)
+    diagnosis = kit.diagnose(classifier, given.pictures, _labels(given, classifier))
     _show(diagnosis.details() if given.details and not given.json else diagnosis, as_json=given.json)
     return 0 if diagnosis.undecided else DIAGNOSED[diagnosis.verdict]
 
@@ -173,6 +175,12 @@ def _mistakes(given: argparse.Namespace) -> int:
     _show(result)
     if given.html:
         write(given.html, result.page().encode())
+    return 0
+
+
+def _export(given: argparse.Namespace) -> int:
+    classifier = _classifier(given, given.model)
+    kit.Explorer(classifier, given.pictures, _labels(given, classifier)).export(given.page)
     return 0
 
 
@@ -223,6 +231,12 @@ def _classifier(given: argparse.Namespace, model: str) -> kit.Classifier:
         return classifier.using(usual.replace(scaling=named.scaling))
     size = named.size if given.application is None else usual.size or named.size
     return classifier.using(named.replace(size=size, layout=usual.layout))
+
+
+def _labels(given: argparse.Namespace, classifier: kit.Classifier) -> list[int | str | None] | None:
+    if given.labels is None:
+        return None
+    return [_label(part.strip(), classifier.class_names) for part in given.labels.split(",")]
 
 
 def _label(text: str, class_names: Sequence[str]) -> int | str | None:

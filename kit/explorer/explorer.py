@@ -3,6 +3,7 @@
 The page sends its newest settings once the reply to the last has come, so a drag cannot build a backlog.
 """
 
+import os
 import threading
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,9 +22,11 @@ from IPython.display import display, update_display
 
 from kit._arrays import Float32
 from kit._checking import integers, known, told, whole
+from kit._reporting import Progress
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices
-from kit.explorer import page, replies, view as views, why
+from kit.classifier.store import replacing
+from kit.explorer import export, page, replies, view as views, why
 from kit.explorer.ahead import answered, chosen_places
 from kit.explorer.replies import CAMERA, Entry, Replies, Shelf
 from kit.explorer.view import Bench, Settings
@@ -206,6 +209,46 @@ class Explorer(anywidget.AnyWidget):
             self._refresh()
             if self.settings["photo"] == name:
                 self._show(next(iter(self._shelf)))
+
+    def export(
+        self,
+        path: str | PathLike[str],
+        photos: Iterable[str] | None = None,
+        *,
+        progress: Progress = True,
+    ) -> Path:
+        """Write a page that works without Python, a server or a network, and return its path.
+
+        It has the predictions for brightness and noise together, and for every other perturbation and every
+        choice of a chip alone.
+
+        Parameters
+        ----------
+        path
+            File to write, such as ``page.html``. It is written whole or not at all.
+        photos
+            Names of the photos, by default all.
+        progress
+            True for a bar once two seconds have passed; or a function that gets each step as a line of text.
+
+        Raises
+        ------
+        ValueError
+            For a photo that is not there, or a folder that cannot be written.
+        OSError
+            Where the system refuses to write the file.
+        """
+        with self._lock:
+            every = {name: replace(entry) for name, entry in self._shelf.items() if name != CAMERA}
+            bench, start = self._bench, self.settings
+        if not os.access(Path(path).resolve().parent, os.W_OK):
+            raise ValueError(f"Expected a page in a folder that can be written, received {str(path)!r}")
+        names = every if photos is None else [known("photo", name, every) for name in photos]
+        shelf = Shelf({name: every[name] for name in names})
+        text = export.document(bench, shelf, self._tries, start, progress)
+        with replacing(path) as stream:
+            stream.write(text.encode())
+        return Path(path)
 
     def _show(self, name: str) -> None:
         where = None if self.settings["where"] is None else -1
@@ -409,7 +452,7 @@ class Explorer(anywidget.AnyWidget):
             explained, pictures = why.answer(diagnosis, view)
             progress("")
         except futures.CancelledError:
-            self.send(first | {"stopped": True})
+            self.send(first | {"stopped": "Stopped."})
         except Exception as error:  # noqa: BLE001 - a thread's error would be swallowed; the page shows it
             self._fail(error, first["request"])
         else:

@@ -267,12 +267,17 @@ def called(view: View) -> str:
     return f"{name}, {percent(view.probabilities[view.top])}"
 
 
+MARKS = {"right": "✓ correct", "wrong": "✕ it is {}"}
+"""What stands beside a prediction whose class is known."""
+
+
 def answer(view: View) -> dict[str, str]:
     """Return the prediction in parts that are read from the back row, and the class that is known."""
     mark, state, label = "", "", ""
     if view.label is not None:
         label = view.names[view.label]
-        mark, state = (f"✕ it is {label}", "wrong") if view.wrong else ("✓ correct", "right")
+        state = "wrong" if view.wrong else "right"
+        mark = MARKS[state].format(label)
     before = view.untouched
     same = f"the same class, {percent(before.probabilities[before.top])}"
     was = same if before.answer == view.answer else called(before)

@@ -11,12 +11,17 @@ _IMPORT = re.compile(r"^import .*? from \"\./\w+\.js\";\n", re.MULTILINE | re.DO
 _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 
 
-def joined() -> str:
-    """Return all modules as one, without what ties them to each other."""
-    parts = [(_HERE / f"{name}.js").read_text(encoding="utf-8") for name in MODULES]
+def joined(*more: str) -> str:
+    """Return all modules, and `more` after them, as one, without what ties them to each other."""
+    parts = [read(f"{name}.js") for name in (*MODULES, *more)]
     return "\n".join(_EXPORT.sub("", _IMPORT.sub("", part)) for part in parts)
 
 
 def style(name: str) -> str:
     """Return a style sheet."""
-    return (_HERE / f"{name}.css").read_text(encoding="utf-8")
+    return read(f"{name}.css")
+
+
+def read(name: str) -> str:
+    """Return a file of the page."""
+    return (_HERE / name).read_text(encoding="utf-8")

@@ -41,7 +41,7 @@ export class BecauseView {
     if (content.headline === undefined) this.valid = [stateOf(this.asked)];
     this.#paintChanges(changes);
     this.guilty = [...changes.guilty, ...(content.guilty ?? [])];
-    if (content.stopped) this.#busy(false, "Stopped.");
+    if (content.stopped) this.#busy(false, content.stopped);
     else if (content.headline !== undefined) {
       this.#busy(false, "");
       this.#paintFound(content, pixels);

@@ -1,5 +1,6 @@
 // A camera of the page: each frame is a photo.
 import { button, element } from "./dom.js";
+import { rgbOf } from "./picture.js";
 
 export class Camera {
   constructor(panel, events) {
@@ -68,10 +69,7 @@ export class Camera {
     const [width, height] = [videoWidth, videoHeight].map((length) => Math.max(1, Math.round(length * scale)));
     Object.assign(canvas, { width, height });
     this.context.drawImage(video, 0, 0, width, height);
-    const { data } = this.context.getImageData(0, 0, width, height);
-    const pixels = new Uint8Array(3 * width * height);
-    for (let i = 0; i < pixels.length; i++) pixels[i] = data[i + Math.floor(i / 3)]; // without A
-    return { pixels, width, height };
+    return { pixels: rgbOf(this.context, width, height), width, height };
   }
 }
 

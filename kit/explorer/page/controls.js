@@ -21,7 +21,7 @@ function rangeControl(spec, id, changed, near) {
     const number = numberOf(text);
     const empty = text.trim() === "" || (off && number > spec.high);
     const near = Math.min(spec.high, Math.max(spec.low, number));
-    const value = empty ? spec.neutral : spec.whole ? Math.round(near) : near;
+    const value = empty ? spec.neutral : spec.snaps ? around(spec, near, 1)[0] : spec.whole ? Math.round(near) : near;
     show(value);
     changed(spec.key, value);
     return value;

@@ -21,10 +21,9 @@ const LATE_MS = 50; // so long the photo waits for its bars: painting it while t
 
 const NEED_BYTES = ["view", "ahead", "noise"]; // kinds of answers with pixels, which some hosts leave out
 
-const GROUP = { class: "kit-group" };
 let views = 0;
 
-function render({ model, el }) {
+export function render({ model, el }) {
   const explorer = new ExplorerView(model, `kit-${Date.now().toString(36)}-${views++}`);
   el.append(explorer.root);
   explorer.start();
@@ -110,10 +109,10 @@ class ExplorerView {
     this.notes = element("div", { class: "kit-notes" }, ...panel.notes.map((text) => element("p", { text })));
     const pin = () => this.post({ kind: "pin", request: `${prefix}.pin`, settings: this.settings });
     const summary = element("summary", { text: "More" });
-    const item = (text, title, act) => button(text, title, () => { this.closeMenu(); act(); });
+    const item = (text, title, act, hidden) => button(text, title, () => { this.closeMenu(); act(); }, { hidden });
     this.menu = element("details", { class: "kit-menu" }, summary, element("div", {},
       item("Copy as Python", "Copy the code of this state", () => this.copyCode()),
-      item("Pin", "Keep this as a case, for kit.check_cases to guard", () => (this.known.label ? pin() : this.picker.open(this.known, summary, pin)))));
+      item("Pin", "Keep this as a case, for kit.check_cases to guard", () => (this.known.label ? pin() : this.picker.open(this.known, summary, pin)), panel.alone)));
     this.tries = element("div", { class: "kit-tries", role: "group", "aria-label": "Try", hidden: panel.tries.length === 0 }, element("span", { text: "Try:" }),
       ...panel.tries.map(([name, settings]) => button(name, "Show this", () => this.show(settings))));
     this.done = element("p", { class: "kit-done", role: "status" });
@@ -142,8 +141,8 @@ class ExplorerView {
     this.answer.node.append(this.picker.node);
     this.body = element("div", { class: "kit-body" },
       element("header", {}, this.title, this.latency,
-        element("div", { class: "kit-group kit-quiet" }, button("Add an image…", "Or drop or paste one anywhere here", () => this.files.node.click()), this.files.node, this.camera.button, this.camera.snap),
-        element("div", GROUP, this.peek, button("Reset", `Unperturbed, prepared ${panel.usual}`, () => this.reset()), this.because.ask), this.menu),
+        element("div", { class: "kit-group kit-quiet", hidden: panel.alone }, button("Add an image…", "Or drop or paste one anywhere here", () => this.files.node.click()), this.files.node, this.camera.button, this.camera.snap),
+        element("div", { class: "kit-group" }, this.peek, button("Reset", `Unperturbed, prepared ${panel.usual}`, () => this.reset()), this.because.ask), this.menu),
       this.tries, this.done, this.error, this.notes, this.photos.node,
       element("div", { class: "kit-columns" },
         element("div", { class: "kit-pictures" },
@@ -415,6 +414,9 @@ class ExplorerView {
     } else if (content.kind === "error" && (own || content.request === "")) {
       if (content.request === `${this.prefix}.why`) this.because.end("The question could not be answered.");
       this.perform(this.exchange.failed(content, now));
+      if (!content.code) return;
+      this.code = content.code;
+      this.error.append(" ", button("Copy as Python", "Copy the code of this state", () => this.copyCode()));
     }
   }
 

@@ -64,9 +64,9 @@ export class Flip {
 
   #halve(value) {
     const { same, other } = this;
-    const { label, step, unit, whole } = this.spec;
+    const { label, snaps, step, unit, whole } = this.spec;
     const middle = this.#round((same + other) / 2);
-    if (Math.abs(same - other) > (whole ? 1 : step / 10) * 1.001 && middle !== same && middle !== other) this.#go(middle);
+    if (Math.abs(same - other) > (snaps ? step : whole ? 1 : step / 10) * 1.001 && middle !== same && middle !== other) this.#go(middle);
     else if (value === other) this.stop(`${`${label} ${other} ${unit}`.trim()}: ${this.name} becomes ${this.becomes}.`);
     else this.#go(other);
   }

@@ -1,0 +1,117 @@
+// Predictions that were computed beforehand, in a page without a kernel: a stand-in for the widget's model.
+import { element } from "./dom.js";
+import { render } from "./explorer.js";
+import { Picture, rgbOf } from "./picture.js";
+import { NOISE_STEPS } from "./pixels.js";
+
+const MISSING = "This state was not computed beforehand; it needs the notebook.";
+const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random()); // Box and Muller
+const shareOf = (text) => (parseFloat(text) || (text.startsWith(">") ? 100 : 0)) / 100; // "<0.1 %" is less than its half
+const bytesFrom = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+const python = (value) => (typeof value === "string" ? JSON.stringify(value) : { true: "True", false: "False", null: "None" }[value] ?? String(value));
+
+const inflated = (bytes) => new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate")));
+const unpacked = async ({ textContent }) => JSON.parse(await inflated(bytesFrom(textContent)).text());
+
+/** RGB pixels of a part of an image (left, top, width, height), as large as is asked for. */
+function drawn(image, part, width, height) {
+  const context = element("canvas", { width, height }).getContext("2d", { willReadFrequently: true });
+  context.drawImage(image, ...part, 0, 0, width, height);
+  return rgbOf(context, width, height);
+}
+
+function table(panel, photos) {
+  const events = {};
+  const picture = new Picture("");
+  let shown = panel.start;
+  const changed = ({ photo, where, ...settings }) => Object.entries(settings).filter(([key, value]) => value !== panel.neutral[key]).sort();
+  const address = (settings) => String(new URLSearchParams(changed(settings)));
+
+  async function opened(name) {
+    if (!photos.get(name).then) photos.set(name, unpacked(photos.get(name)).then(prepared)); // when somebody looks at it
+    return photos.get(name);
+  }
+
+  async function prepared(photo) {
+    const [columns, [width, height]] = [Object.entries(photo.columns), photo.size];
+    const rows = photo.columns.settings.map((_, place) => Object.fromEntries(columns.map(([key, column]) => [key, column[place]])));
+    const [image, cells] = await Promise.all(photo.files.map((file) => createImageBitmap(new Blob([bytesFrom(file)]))));
+    const pixels = drawn(image, [0, 0, width, height], width, height);
+    const field = Int16Array.from(pixels, () => NOISE_STEPS * normal());
+    return { ...photo, width, height, cells, pixels, field, rows: new Map(rows.map((row) => [address(row.settings), row])) };
+  }
+
+  /** What is known of settings, with the class that the photo is said to show; nothing of what was not computed. */
+  async function known(settings) {
+    const { rows, label } = await opened(settings.photo);
+    const row = rows.get(address(settings));
+    if (!row || !(settings.where === null || (row.where && [-1, row.top].includes(settings.where)))) return undefined;
+    const state = label && (label === row.answer.name ? "right" : "wrong");
+    const answer = { ...row.answer, label, state, mark: state && panel.marks[state].split("{}").join(label) };
+    const verdict = `${[answer.name, answer.share, answer.mark].filter(Boolean).join(", ")}. ${answer.note}`.trim();
+    return { ...row, answer, verdict, where: settings.where === null ? null : row.where };
+  }
+
+  async function view({ settings, held }) {
+    const [{ width, height, cells, ...photo }, row] = [await opened(settings.photo), await known(settings)];
+    shown = settings;
+    const code = `explorer.settings = {${[["photo", settings.photo], ...changed(settings)].map((pair) => pair.map(python).join(": ")).join(", ")}}`;
+    if (!row) return [{ kind: "error", text: MISSING, code }];
+    const cell = [0, cells.width * row.cell, cells.width, cells.width];
+    const live = row.cell === null || row.prepared;
+    const pixels = live ? photo.pixels : drawn(cells, cell, width, height);
+    picture.paint(pixels, width, height, live ? { ...settings, field: photo.field } : {});
+    const part = photo.box.map((share, side) => share * [width, height][side % 2]);
+    const seen = drawn(...(row.prepared ? [cells, cell] : [picture.canvas, part]), row.input.width, row.input.height);
+    const bars = row.bars.map(([index, text, ghostText, calibratedText, name = panel.classes[index]]) => ({
+      index, name, text, ghostText, calibratedText, value: shareOf(text), ghost: shareOf(ghostText), calibrated: shareOf(calibratedText),
+      top: index === row.top, expected: name === row.answer.label,
+    }));
+    const content = { ...row, kind: "view", settings, bars, code, source: { live, width, height }, kernelMs: null };
+    return [content, row.where ? Uint8Array.from([...seen, ...row.where.cells]) : seen, ...(live && held === settings.photo ? [] : [pixels])];
+  }
+
+  const answers = {
+    settings: view,
+    noise: async ({ seed }) => [{ kind: "noise", seed }, (await opened(shown.photo)).field],
+    keep: () => history.replaceState(null, "", `#${new URLSearchParams([["photo", shown.photo], ...changed(shown)])}`),
+    hello: async () => {
+      const { photo, ...given } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+      if (!photos.has(photo)) return view({ settings: panel.start });
+      const { rows } = await opened(photo);
+      return view({ settings: { ...panel.neutral, ...rows.get(address(given))?.settings, photo } });
+    },
+    label: async ({ photo, label }) => {
+      (await opened(photo)).label = label;
+      panel.photos.find(({ name }) => name === photo).labelled = label !== "";
+      events["change:_panel"]();
+      return view({ settings: shown });
+    },
+    judge: async ({ settings, photos: names }) => {
+      const marks = names.map(async (photo) => [photo, (await known({ ...settings, photo }))?.answer.state ?? ""]);
+      return [{ kind: "judged", settings, marks: Object.fromEntries(await Promise.all(marks)) }];
+    },
+    why: async ({ settings }) => {
+      const { because } = (await known(settings)) ?? { because: { headline: "", lines: [], guilty: [] } };
+      return [{ kind: "because", changes: { ...because, settings }, stopped: MISSING }];
+    },
+  };
+  const send = async ({ kind, request, ...content }) => {
+    const [reply, ...buffers] = (await answers[kind]?.(content)) ?? [];
+    if (reply) events["msg:custom"]({ request, ...reply }, buffers);
+  };
+  return { get: () => panel, on: (event, heard) => { events[event] = heard; }, off: () => {}, send };
+}
+
+async function open() {
+  const [block, ...photos] = document.querySelectorAll("script[type='text/plain']");
+  const panel = await unpacked(block);
+  for (const photo of panel.photos) photo.thumbnail = bytesFrom(photo.thumbnail);
+  const model = table(panel, new Map(panel.photos.map(({ name }, index) => [name, photos[index]])));
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  (dark.onchange = () => document.documentElement.setAttribute("theme", dark.matches ? "dark" : "light"))();
+  render({ model, el: document.querySelector("main") });
+  window.addEventListener("hashchange", () => model.send({ kind: "hello" }));
+}
+
+open();
