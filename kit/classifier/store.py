@@ -93,13 +93,9 @@ class Archive:
             return _json(archive, "config.json", self.path.name)
 
     def preprocessing(self) -> Preprocessing | None:
-        """Preprocessing that the file states, None without one; ValueError where it makes no sense."""
+        """Preprocessing that the file states, None without one; raises as `Preprocessing.from_dict`."""
         stated = (self.contract or {}).get("preprocessing")
-        try:
-            return None if stated is None else Preprocessing.from_dict(stated)
-        except (TypeError, ValueError) as error:
-            name = self.path.name
-            raise ValueError(f"Expected a preprocessing in {name!r}: {first_line(error)}") from error
+        return None if stated is None else Preprocessing.from_dict(stated)
 
 
 def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:

@@ -104,6 +104,10 @@ class Photo:
             return self
         return self.remake(decoding)
 
+    def altered(self, pixels: Pixels, *notes: str) -> "Photo":
+        """Return a photo of other pixels, uint8 (H, W, 3), that were made of these."""
+        return Photo(pixels, self.name, self.decoding, (*self.notes, *notes))
+
     def __repr__(self) -> str:
         size = "×".join(map(str, self.size))
         return f"Photo({', '.join([repr(self.name), size, *map(repr, self.notes)])})"

@@ -240,14 +240,13 @@ def relevelled(photo: Photo, levels: Levels) -> Photo:
     low, high = end_levels(photo.pixels)
     slope = (levels[1] - levels[0]) / (high - low) if high > low else 1.0
     table = np.clip(np.rint((np.arange(256) - low) * slope + levels[0]), 0, 255).astype(np.uint8)
-    return Photo(table[photo.pixels], photo.name, photo.decoding, (*photo.notes, "levels corrected"))
+    return photo.altered(table[photo.pixels], "levels corrected")
 
 
 def denoised(photo: Photo) -> Photo:
     """Take noise out: the median of 3 x 3 pixels, then a Gaussian of 0.8 pixels; fine detail goes with it."""
     image = Image.fromarray(photo.pixels).filter(ImageFilter.MedianFilter(3))
-    pixels = np.asarray(image.filter(ImageFilter.GaussianBlur(0.8)))
-    return Photo(pixels, photo.name, photo.decoding, (*photo.notes, "noise taken out"))
+    return photo.altered(np.asarray(image.filter(ImageFilter.GaussianBlur(0.8))), "noise taken out")
 
 
 WINDOW = 512

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
-from kit._arrays import Float64, Pixels
+from kit._arrays import Float64
 from kit.images import Photo, load_image
 from kit.images.photo import encoded
 from kit.images.properties import QUANTITIES, Sample, measure
@@ -57,13 +57,9 @@ def _perturbed(field: str) -> Apply:
     return lambda photo, strength: Perturbation(**{field: strength}).apply(photo)  # type: ignore[arg-type]
 
 
-def _altered(photo: Photo, pixels: Pixels) -> Photo:
-    return Photo(pixels, photo.name, photo.decoding, photo.notes)
-
-
 def _pillow(function: Callable[[Image.Image, float], Image.Image]) -> Apply:
-    return lambda photo, strength: _altered(
-        photo, np.asarray(function(Image.fromarray(photo.pixels), strength))
+    return lambda photo, strength: photo.altered(
+        np.asarray(function(Image.fromarray(photo.pixels), strength))
     )
 
 
@@ -72,7 +68,7 @@ def _warmed(photo: Photo, ratio: float) -> Photo:
 
 
 def _greened(photo: Photo, gain: float) -> Photo:
-    return _altered(photo, to_pixels(photo.pixels.astype(np.float32) * np.array([1, gain, 1], np.float32)))
+    return photo.altered(to_pixels(photo.pixels.astype(np.float32) * np.array([1, gain, 1], np.float32)))
 
 
 def _saved(photo: Photo, quality: float) -> Photo:
@@ -92,7 +88,7 @@ def _noised(photo: Photo, deviation: float) -> Photo:
 def _grained(photo: Photo, deviation: float) -> Photo:
     # The same in all channels, as in an image that was made grey.
     noise = np.random.default_rng(_seed(photo)).normal(0, deviation, (*photo.size, 1))
-    return _altered(photo, to_pixels(photo.pixels + noise))
+    return photo.altered(to_pixels(photo.pixels + noise))
 
 
 def _resized(across: float, down: float) -> Apply:
@@ -166,7 +162,7 @@ def responses(photos: Sequence[Photo]) -> Float64:
 def middle(photo: Photo, side: int = 256) -> Photo:
     """Return the middle of a photo, `side` pixels at most in height and width; itself where it is smaller."""
     part = Sample(photo, side).middle
-    return photo if part.shape == photo.pixels.shape else _altered(photo, part)
+    return photo if part.shape == photo.pixels.shape else photo.altered(part)
 
 
 def measured_rows(photos: Iterable[Photo]) -> Float64:

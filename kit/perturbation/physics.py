@@ -345,10 +345,8 @@ def pixelate(pixels: Pixels, block: float) -> Pixels:
 
 
 def _resampled(pixels: Pixels, factor: float, down: Image.Resampling, up: Image.Resampling) -> Pixels:
-    image = Image.fromarray(pixels)
-    width, height = image.size
-    small = image.resize((max(1, int(width / factor)), max(1, int(height / factor))), down)
-    return np.array(small.resize((width, height), up))
+    height, width = (max(1, int(side / factor)) for side in pixels.shape[:2])
+    return through_pillow(pixels, lambda image: image.resize((width, height), down).resize(image.size, up))
 
 
 def jpeg_quality(pixels: Pixels, quality: int) -> Pixels:

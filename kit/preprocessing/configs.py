@@ -29,7 +29,7 @@ def _family(scaling: str, prefix: str, names: str, *sides: int) -> Family:
 
 
 _B, _V2 = (224, 240, 260, 300, 380, 456, 528, 600), (224, 240, 260, 300, 384, 480, 480)
-FAMILIES: Mapping[str, Family] = {
+FAMILIES: dict[str, Family] = {
     "convnext": _family("0..255", "ConvNeXt", "Tiny,Small,Base,Large,XLarge", 224),
     "densenet": _family("imagenet", "DenseNet", "121,169,201", 224),
     "efficientnet": _family("0..255", "EfficientNet", "B0,B1,B2,B3,B4,B5,B6,B7", *_B),
@@ -54,13 +54,13 @@ def fields_for(name: str) -> Fields:
     A module ("mobilenet_v2", meaning its first model) or a model ("MobileNetV2"), in any spelling; a
     ValueError gives the nearest one.
     """
-    models = {model: family for family in FAMILIES.values() for model in family.sides}
-    spelled = {_plain(each): each for each in (*models, *FAMILIES)}
-    wanted = spelled.get(_plain(str(name)), "")
-    family = models.get(wanted) or FAMILIES.get(wanted)
-    if family is None:
+    families = {model: family for family in FAMILIES.values() for model in family.sides} | FAMILIES
+    spelled = {_plain(each): each for each in families}
+    wanted = spelled.get(_plain(str(name)))
+    if wanted is None:
         known_names = f"a model of keras.applications or one of {', '.join(FAMILIES)}"
         raise ValueError(f"Expected {known_names}; received {name!r}{nearest(str(name), spelled.values())}")
+    family = families[wanted]
     side = family.sides.get(wanted, next(iter(family.sides.values())))
     channels = "bgr" if family.scaling == "caffe" else "rgb"
     return {"size": (side, side), "channels": channels, "scaling": family.scaling}

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kit._arrays import Float32, Float64
-from kit._checking import known, number
+from kit._checking import instance, known, number
 from kit._reporting import changed
 
 PerChannel = float | tuple[float, ...]
@@ -90,9 +90,8 @@ def as_scalings(value: str | Scaling | Sequence[str | Scaling]) -> Scalings:
         return (value,)
     if isinstance(value, str):
         return SCALINGS[known("scaling", value, SCALINGS)]
-    if not isinstance(value, (tuple, list)):
-        raise TypeError(f"Expected a scaling's name, a Scaling or a tuple of them, received {value!r}")
-    return tuple(scaling for part in value for scaling in as_scalings(part))
+    parts = instance("scaling", value, Sequence, "a name, a Scaling or a tuple of them")
+    return tuple(scaling for part in parts for scaling in as_scalings(part))
 
 
 def fits(scalings: Scalings, count: int) -> bool:

@@ -5,7 +5,7 @@ import json
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from io import BytesIO
 from os import PathLike
@@ -182,7 +182,6 @@ class Case:
         given = parsed("a case", text)
         if (named := given.pop("format", None)) != FORMAT:
             raise ValueError(f"Expected a case of the format {FORMAT!r}, received {named!r}")
-        refuse_unknown(given, [part.name for part in fields(cls)])
         try:
             given["observed"] = Observed.from_dict(given["observed"])
             refuse_unknown(given["expected"], ["classes"])
@@ -190,7 +189,7 @@ class Case:
             given["perturbation"] = built(Perturbation, "a part of a case", given["perturbation"])
             for name in ("preprocessing", "fault"):
                 given[name] = _steps(given[name])
-            return cls(**given)
+            return built(cls, "a case", given)
         except (KeyError, AttributeError) as error:
             raise ValueError(f"Expected a whole case, received one without {error}") from error
 

@@ -42,7 +42,7 @@ def restored(photo: Photo, *, noise: float = 0, blur: float = 0, jpeg_quality: f
     for undo, amount in ((without_noise, noise), (without_blur, blur)):
         if amount > 0:
             pixels = undo(pixels, amount)
-    return Photo(pixels, photo.name, photo.decoding, (*photo.notes, "restored"))
+    return photo.altered(pixels, "restored")
 
 
 def without_noise(pixels: Pixels, deviation: float) -> Pixels:

@@ -167,7 +167,7 @@ def test_a_file_of_an_earlier_version_predicts_as_it_did_and_says_what_to_save_a
 def test_a_preprocessing_that_is_not_understood_ends_in_one_line(small_file, tmp_path):
     steps = networks.GREY.to_dict() | {"channels": "hsv"}
     odd = with_contract(small_file, tmp_path / "odd.keras", preprocessing=steps)
-    with pytest.raises(ValueError, match=r"Expected a preprocessing in 'odd.keras': .*'hsv'") as caught:
+    with pytest.raises(ValueError, match=r"Expected the channel order .*'hsv'") as caught:
         Classifier.load(odd)
     assert "\n" not in str(caught.value)
     # The way out.
