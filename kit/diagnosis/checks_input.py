@@ -19,8 +19,7 @@ SMALL = 0.5
 """Share of the network's side below which an image is enlarged so much that detail is missing."""
 
 
-_Request = tuple[str, dict[str, Any], str]
-_REQUESTS: tuple[_Request, ...] = (
+_REQUESTS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("exif_orientation", {"exif": True}, "The EXIF orientation is ignored"),
     ("alpha_matte", {"matte": (255, 255, 255)}, "Transparent pixels are not white"),
     ("bit_depth", {"depth": "scale"}, "Levels above 255 are clipped"),
@@ -32,12 +31,14 @@ def check_files(classifier: Classifier, photos: Photos, labels: Truth = ()) -> t
 
     `labels` are indices of the right classes, None where one is not known; empty where none is.
     """
-    found = (_unheeded(classifier, photos, labels, request) for request in _REQUESTS)
+    found = (_unheeded(classifier, photos, labels, *request) for request in _REQUESTS)
     return tuple(filter(None, (*found, _small(known_preprocessing(classifier), photos))))
 
 
-def _unheeded(classifier: Classifier, photos: Photos, labels: Truth, request: _Request) -> Finding | None:
-    used, (cause, heeded, told) = known_preprocessing(classifier), request
+def _unheeded(
+    classifier: Classifier, photos: Photos, labels: Truth, cause: str, heeded: dict[str, Any], told: str
+) -> Finding | None:
+    used = known_preprocessing(classifier)
     fixed = used.replace(decoding=replace(used.decoding, **heeded))
     pairs = [(photo.decoded(used.decoding), photo.decoded(fixed.decoding)) for photo in photos]
     affected = [i for i, (one, other) in enumerate(pairs) if not np.array_equal(one.pixels, other.pixels)]
@@ -53,7 +54,7 @@ def _unheeded(classifier: Classifier, photos: Photos, labels: Truth, request: _R
         Evidence("mean gain in likelihood or certainty, in nats", trial.gain, GAIN, helps),
         Evidence("share of these predictions that change", changed),
         advice="Decode as the file asks for.",
-        verdict="named" if helps else "possible",
+        sure=helps,
         right=fixed,
         cost=changed * len(affected) / len(photos),
     )
@@ -80,7 +81,7 @@ def _small(used: Preprocessing, photos: Photos) -> Finding | None:
         f"{count} of {len(photos)} images are far smaller than the input.",
         Evidence("smallest side as a share of the model's", float(min(sides)), SMALL, True),
         advice="Use the original images instead of thumbnails.",
-        verdict="possible",
+        sure=False,
     )
 
 

@@ -53,7 +53,7 @@ def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
         f"The moving averages of batch normalization {what}.",
         Evidence("share left of the initial values", left, LEFT, True),
         advice="Measure them again on images as in training, or train for more steps.",
-        verdict="named" if left > MOSTLY else "possible",
+        sure=left > MOSTLY,
         code="classifier = kit.adapt(classifier, photos)",
     )
 
@@ -105,7 +105,7 @@ def no_numbers(outputs: Float32) -> Finding:
         "Predictions are NaN or infinite, the weights are not.",
         Evidence("share of such outputs", float(1 - np.isfinite(outputs).mean()), 0.0, True),
         advice="Look for a logarithm, root or division in its layers.",
-        verdict="possible",
+        sure=False,
     )
 
 
@@ -205,7 +205,7 @@ def _numbers(loss: str, last: str, outputs: Float32) -> Finding:
         Evidence("largest output", float(outputs.max())),
         advice="Use the outputs of classifier.model: they are no probabilities.",
         # Classes told apart by squares of their sigmoids are rare, but there are some.
-        verdict="possible" if last == "sigmoid" else "named",
+        sure=last != "sigmoid",
     )
 
 
@@ -227,7 +227,7 @@ def _sigmoids(outputs: Float32) -> Finding | None:
         f"The {count} outputs are sigmoids, which do not sum to 100 %.",
         Evidence("largest distance of their sum from 1", away, SUM_TOLERANCE, True),
         advice="For one class per image, end in a softmax and train again; else read each output alone.",
-        verdict="named" if count == 2 else "possible",
+        sure=count == 2,
     )
 
 

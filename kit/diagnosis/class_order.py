@@ -107,7 +107,7 @@ def _by_rule(answers: Indices, truth: Indices, class_names: Sequence[str]) -> Fi
         Evidence(f"predicted correctly if {name}", fits, supports=short >= NAMED),
         Evidence(_BY_CHANCE, chance, NAMED, chance <= NAMED),
         advice=_ADVICE,
-        verdict="named" if chance <= NAMED <= short else "possible",
+        sure=chance <= NAMED <= short,
         code=_NAMES + _BY_RULE.format(name) + _RENAMED,
         cost=fits / count,
     )
@@ -157,7 +157,7 @@ def _without_rule(answers: Indices, truth: Indices, probabilities: Float32) -> F
         Evidence("probability of so many one-to-one by chance", taken, POSSIBLE, many),
         Evidence("mean confidence", confidence, SURE, confidence >= SURE),
         advice=_ADVICE,
-        verdict="named" if sure else "possible",
+        sure=sure,
         code=f"{_NAMES}order = {np.argsort(outputs).tolist()}{_RENAMED}",
         cost=fits / len(truth),
     )

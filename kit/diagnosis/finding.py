@@ -111,14 +111,14 @@ def conclude(
     summary: str,
     *evidence: Evidence,
     advice: str,
-    verdict: Verdict = "named",
+    sure: bool = True,
     code: str = "",
     right: Preprocessing | None = None,
     cost: float | None = None,
 ) -> Finding:
-    """Return a finding whose fix is given by its parts: advice, and code or the corrected preprocessing."""
+    """Return a finding, named if it is sure, whose fix is advice, and code or the corrected preprocessing."""
     fix = Fix(advice, code) if right is None else using(advice, right)
-    return Finding(cause, verdict, summary, evidence, cost, fix)
+    return Finding(cause, "named" if sure else "possible", summary, evidence, cost, fix)
 
 
 def using(text: str, right: Preprocessing) -> Fix:

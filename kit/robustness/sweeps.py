@@ -144,9 +144,8 @@ def expand(
     axes: dict[str, tuple[Any, ...]] = {}
     if isinstance(perturbations, Mapping):
         for name, values in perturbations.items():
-            plain = (each.item() if isinstance(each, np.generic) else each for each in values)
             # As a perturbation keeps them: 85.0 as a whole number, -0.0 as 0.0.
-            made = (Perturbation(**{known("parameter", name, _AXES): each}) for each in plain)
+            made = (Perturbation(**{known("parameter", name, _AXES): each}) for each in values)
             axes[name] = tuple(getattr(each, name) for each in made)
         cells = product(*axes.values()) if axes else ()
         listed = tuple(Perturbation(**dict(zip(axes, values, strict=True))) for values in cells)

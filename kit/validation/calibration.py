@@ -259,7 +259,6 @@ RARE = 0.1
 COPIED = 0.5
 """Distance to the nearest training image over that to the second, below which an image is a copy of it: all
 training images of Fashion-MNIST, 9 in 10 that were saved as JPEG, and 1 in 500 others."""
-_AT_ONCE = 32
 
 
 def calibrate(
@@ -301,9 +300,8 @@ def calibrate(
     truth = known_classes(labels, classifier.class_names, len(chosen))
     if len(chosen) < FEWEST:
         raise ValueError(f"Expected at least {FEWEST} images, received {len(chosen)}; give more")
-    parts = [chosen[start : start + _AT_ONCE] for start in range(0, len(chosen), _AT_ONCE)]
-    steps = Steps(parts, "Predicting", f" × {_AT_ONCE} images", progress)
-    rows = np.concatenate([classifier.probabilities(part) for part in steps])
+    steps = Steps(chosen, "Predicting", " images", progress)
+    rows = np.concatenate([classifier.probabilities(photo) for photo in steps])
     fitting = half_of(truth, seed)
     judged = ~fitting
     temperature, unsure = _determined(rows[fitting], truth[fitting])

@@ -123,7 +123,8 @@ class Mystery:
         self._number = whole("number of a mystery", number, 1, len(_MYSTERIES))
         self._trained = known_preprocessing(classifier)
         self._fault = CATALOGUE[_MYSTERIES[number - 1]]
-        if not self._fault.changes(self._trained):
+        self._faulty = self._fault.apply(self._trained)
+        if self._faulty == self._trained:
             raise ValueError(f"Expected a classifier that mystery {number} changes, received another; try 1")
 
     def __repr__(self) -> str:
@@ -131,7 +132,7 @@ class Mystery:
 
     def tensor(self, photo: Photo) -> Any:
         """Return what the network is fed: float32 (1, H, W, C)."""
-        return self._fault.apply(self._trained).apply(photo)
+        return self._faulty.apply(photo)
 
     def seen(self, photo: Photo) -> Any:
         """Return what the network takes it for: uint8 (H, W, 3)."""
@@ -150,11 +151,11 @@ class Mystery:
         named = next(meant, None)
         if named is None:
             return f"Not yet: {_quoted(answer)} is not in the catalogue."
-        if named.apply(self._trained) == self._fault.apply(self._trained):
+        if named.apply(self._trained) == self._faulty:
             return f"Passed: {_titled(named)}."
         near = "the step is right, and " if named.step == self._fault.step else ""
         photo = samples.photos("imagenet")[0]
-        there, here = (_figures(one.apply(self._trained).apply(photo)) for one in (named, self._fault))
+        there, here = (_figures(one.apply(photo)) for one in (named.apply(self._trained), self._faulty))
         return f"Not yet, {_titled(named)}: {near}{photo.name} would be {there}, and here it is {here}."
 
 
