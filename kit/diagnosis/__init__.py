@@ -274,9 +274,9 @@ def _search_again(case: Investigation) -> Investigation:
     if case.searched.named or repaired == case.in_use or repaired.decoding != case.in_use.decoding:
         return case
     searched = search(Grounds.of(case.evaluator, repaired, case.photos, case.ordered_labels))
-    whole = searched.findings[0].fix if searched.named else None
-    if whole is None:
+    if not searched.named:
         return case
+    whole = searched.findings[0].fix
     if whole.preprocessing and case.evaluator.alike(case.photos[:1], whole.preprocessing, case.in_use):
         # What the checks took for a fault is as in training, by all other evidence.
         return _doubted(case, lambda one: one.right is not None)

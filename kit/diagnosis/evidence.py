@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from math import log
 
 import numpy as np
 
@@ -106,8 +105,7 @@ class Grounds:
     @property
     def as_in_training(self) -> bool:
         """Whether a profile finds the images as usual as nine in ten training images."""
-        judges = [source for source in self.sources if isinstance(source, Ordinary)]
-        return any(judge.away(self.in_use) <= log(judge.profile.limit) for judge in judges)
+        return any(isinstance(source, Ordinary) and source.among(self.in_use) for source in self.sources)
 
     @property
     def known_labels(self) -> int:
@@ -192,7 +190,7 @@ def _probing(evaluator: Evaluator, in_use: Preprocessing, seen: tuple[Photo, ...
     best = min(tried, key=lambda each: evaluator.distance(photos, each, weights))
     nearest, profile = evaluator.distance(photos, best, weights), evaluator.profile
     # Averages of all together can be met by images each of which is unlike any of the training.
-    unlike = profile is not None and Ordinary(evaluator, photos, profile).away(best) > log(profile.limit)
+    unlike = profile is not None and not Ordinary(evaluator, photos, profile).among(best)
     if nearest > FAMILIAR or unlike:
         return []
     told, weight = f"{len(photos)} photos of the kit", 1.0 if nearest <= NATIVE else 0.5

@@ -45,7 +45,7 @@ def brightened(pixels: Pixels, _amount: float) -> list[Pixels]:
         middle = np.clip(np.median(luma(pixels)), 1, 100) / 255
         powers = (np.log(level / 255) / np.log(middle) for level in (80, 105))
         return [to_pixels(255 * (pixels / 255) ** power) for power in powers]
-    return [_times(pixels, 204 / bright), _times(pixels, 160 / bright), _spread(pixels, 31, 204)]
+    return [to_pixels(pixels * (204 / bright)), to_pixels(pixels * (160 / bright)), _spread(pixels, 31, 204)]
 
 
 def contrasted(pixels: Pixels, _amount: float) -> list[Pixels]:
@@ -56,8 +56,8 @@ def contrasted(pixels: Pixels, _amount: float) -> list[Pixels]:
 def darkened(pixels: Pixels, _amount: float) -> list[Pixels]:
     """Take light from an image that is too bright, and even its levels out."""
     equalized = np.asarray(ImageOps.equalize(Image.fromarray(pixels)))
-    dimmed = _times(pixels, _DIMMED)
-    return [_times(equalized, _DIMMED), dimmed[:, ::-1], _shrunk(dimmed)]
+    dimmed = to_pixels(pixels * _DIMMED)
+    return [to_pixels(equalized * _DIMMED), dimmed[:, ::-1], _shrunk(dimmed)]
 
 
 def cleaned(pixels: Pixels, amount: float) -> list[Pixels]:
@@ -90,11 +90,6 @@ def _spread(pixels: Pixels, dark: float, bright: float) -> Pixels:
     return relevelled(Photo(pixels), (dark, bright)).pixels
 
 
-def _times(pixels: Pixels, factor: float) -> Pixels:
-    result: Pixels = np.clip(np.rint(np.arange(256) * factor), 0, 255).astype(np.uint8)[pixels]
-    return result
-
-
 def _shrunk(pixels: Pixels) -> Pixels:
     """Show an image at 0.7 of its size amid its mirror images: what is left of noise and blur shrinks."""
     height, width = pixels.shape[:2]
@@ -107,7 +102,7 @@ def _shrunk(pixels: Pixels) -> Pixels:
 
 def slight(pixels: Pixels) -> dict[str, list[Pixels]]:
     """Return slight changes of uint8 pixels (H, W, 3), by name, that leave a sound prediction as it is."""
-    light = [_times(pixels, _DIMMED), _times(pixels, 1.5)]
+    light = [to_pixels(pixels * _DIMMED), to_pixels(pixels * 1.5)]
     return {"light": light, "colour of the light": balanced(pixels)[1:2]}
 
 

@@ -126,10 +126,13 @@ class Ordinary:
         logs: Float64 = np.log(self.profile.distances(moments, features) + 1e-12)
         return logs
 
+    def among(self, p: Preprocessing) -> bool:
+        """Whether the images are as usual as nine in ten training images."""
+        return self.away(p) <= log(self.profile.limit)
+
     def at_home(self, p: Preprocessing) -> bool:
         """Whether the images are as usual as in training."""
-        usual = max(log(self.profile.limit), self.profile.typical + self.ERRORS * self._error)
-        return self.away(p) <= usual
+        return self.among(p) or self.away(p) <= self.profile.typical + self.ERRORS * self._error
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""

@@ -1,7 +1,7 @@
 """The profile of training images in a classifier file."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 
@@ -54,7 +54,7 @@ def distances(moments: Float64, first_layers: FirstLayers, constant: float = 0.0
     moments
         float64 (..., 2 * sum(widths)), as `FirstLayers.measure` gives them.
     first_layers
-        With the means and variances of training; a ValueError where nothing is known of them.
+        With the means and variances of training, or a profile.
     constant
         Share of the median variance of a layer's channels up to which one is left out: a channel that was
         constant in training, as in quantized networks, is at any distance from itself.
@@ -64,7 +64,10 @@ def distances(moments: Float64, first_layers: FirstLayers, constant: float = 0.0
     float64, shape (..., layers)
         In nats; 0 where the statistics are those of training.
     """
-    wanted, variances = averages(first_layers)
+    wanted, variances = first_layers.means, first_layers.variances
+    if wanted is None or variances is None:
+        profile = np.mean(cast("Float64", first_layers.profile), axis=0)
+        wanted, _, variances = split(profile, first_layers.widths)
     means, _, found = split(moments, first_layers.widths)
     found = found + first_layers.epsilon
     spread = variances + first_layers.epsilon
@@ -73,17 +76,6 @@ def distances(moments: Float64, first_layers: FirstLayers, constant: float = 0.0
     layers = zip(np.split(divergence, ends, axis=-1), np.split(variances, ends), strict=True)
     kept = [part[..., own >= constant * np.median(own)] for part, own in layers]
     return np.stack([part.mean(axis=-1) for part in kept], axis=-1)
-
-
-def averages(first_layers: FirstLayers) -> tuple[Float64, Float64]:
-    """Return mean and variance of every channel on the training images, each float64 (sum(widths),)."""
-    if first_layers.means is not None and first_layers.variances is not None:
-        return first_layers.means, first_layers.variances
-    if first_layers.profile is None:
-        raise ValueError("Expected statistics of training images, received none; give a reference")
-    profile = first_layers.profile.mean(axis=0)
-    mean, _, variance = split(profile, first_layers.widths)
-    return mean, variance
 
 
 def split(moments: Float64, widths: tuple[int, ...]) -> tuple[Float64, Float64, Float64]:

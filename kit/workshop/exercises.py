@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from kit import samples
 from kit._arrays import Float32, Pixels
 from kit._checking import whole
 from kit.classifier import Classifier, known_preprocessing
@@ -21,6 +22,7 @@ from kit.images import Photo
 from kit.images.properties import Levels, relevelled
 from kit.perturbation import Perturbation
 from kit.preprocessing.faults import CATALOGUE, STEPS, Fault
+from kit.validation.calibration import fit_temperature
 
 _MYSTERIES = ("double_scaling", "inverted", "imagenet_mean_std")
 # The class of clothes that are delivered, None for all, and what was done to their images.
@@ -103,8 +105,6 @@ def check_temperature(rows: Any, labels: Any, answer: Any) -> str:
     answer
         A number; None is not answered yet.
     """
-    from kit.validation.calibration import fit_temperature
-
     refused = _no_number(answer, "a number above 0, such as 1.1", lambda one: 0 < one < math.inf)
     if refused:
         return refused
@@ -140,8 +140,6 @@ class Mystery:
 
     def check(self, answer: Any) -> str:
         """Check a fault, by its name or title; return one line: passed, or what speaks against it."""
-        from kit import samples
-
         if answer is None:
             return "Not answered yet. Set answer to the name of a fault in kit.faults.CATALOGUE."
         words = _plain(answer) if isinstance(answer, str) else ""
@@ -182,8 +180,6 @@ class Delivery:
     """
 
     def __init__(self, classifier: Classifier, levels: Levels, number: int) -> None:
-        from kit import samples
-
         self._number = whole("number of a delivery", number, 1, len(_DELIVERIES))
         only, change = _DELIVERIES[number - 1]
         truth = np.array(samples.labels("fashion_mnist"))
