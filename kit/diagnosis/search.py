@@ -1,6 +1,5 @@
 """The search for the preprocessing fault that is to be undone, and what its scores come to, in words."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf, sqrt
 
@@ -104,7 +103,8 @@ def search(grounds: Grounds) -> Search:
     if len(named) > 1 and all(one.right for one in named):
         named = [replace(one, fix=fix(grounds.in_use, current, one.cause)) for one in named]
     usual, fixed = grounds.usual(current), grounds.around(current)
-    rest = settled(fixed, fixed.scores(), _causes(named or doubtful))
+    told = {cause for one in named or doubtful for cause in (one.cause, *one.equivalent)}
+    rest = settled(fixed, fixed.scores(), told)
     left = [one.cause for one in rest if one.verdict != "ruled_out"]
     decided, notes = True, []
     if named:
@@ -116,12 +116,8 @@ def search(grounds: Grounds) -> Search:
         few = not grounds.evaluator.statistics and bool(doubtful or not convincing)
         notes = [_UNUSUAL] * (not usual) + [_FEW_LABELS] * few
         decided = usual and convincing and not (doubtful or left)
-    told = grounds.judged_by, grounds.as_in_training
-    return Search((*named, *doubtful, *rest), decided, bool(grounds.probes), tuple(notes), *told)
-
-
-def _causes(findings: Sequence[Finding]) -> set[str]:
-    return {cause for one in findings for cause in (one.cause, *one.equivalent)}
+    known = bool(grounds.probes), tuple(notes), grounds.judged_by, grounds.as_in_training
+    return Search((*named, *doubtful, *rest), decided, *known)
 
 
 def contradicted(grounds: Grounds, finding: Finding) -> bool:

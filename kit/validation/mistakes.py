@@ -163,13 +163,17 @@ class Mistakes(Result):
             return Table(("label", "predicted", "images"), pairs, "<<>")
         return Table(("label / predicted", *names), zip(names, *self.confusion.T.astype(str), strict=True))
 
+    @property
+    def _groups(self) -> dict[str, tuple[Mistake, ...]]:
+        return {"The surest mistakes": self.wrong, "Labels that look wrong": self.doubtful}
+
     def _report(self) -> Iterable[str | Result]:
         found = self.accuracy
         interval = f"{found.accuracy:.1%}, 95% confidence {found.low:.1%} to {found.high:.1%}"
         yield f"{found.right:,} of {found.count:,} images are predicted correctly: {interval}"
         yield from (f"Note: {note}" for note in self.notes)
         yield self.table()
-        for title, shown in (("The surest mistakes", self.wrong), ("Labels that look wrong", self.doubtful)):
+        for title, shown in self._groups.items():
             rows = [(one.name, *one[2:4], f"{one.probability:.0%}") for one in shown[:SHOWN]]
             yield Table(
                 ("image", "label", "predicted", "probability"),
@@ -181,9 +185,8 @@ class Mistakes(Result):
 
     def page(self) -> str:
         """Return all as one HTML page for any browser, with its images and without scripts."""
-        groups = {"Surest mistakes": self.wrong, "Labels that look wrong": self.doubtful}
         figures = {"Confusion matrix": _later("plots").confusion_figure(self)}
-        figures |= {title: self.gallery(shown) for title, shown in groups.items() if shown}
+        figures |= {title: self.gallery(shown) for title, shown in self._groups.items() if shown}
         parts = [f"<h2>{escape(title)}</h2>{figure._repr_html_()}" for title, figure in figures.items()]
         return _PAGE.format(escape(f"Mistakes of {self.classifier.name}"), self.html(), "".join(parts))
 
