@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
@@ -201,5 +200,5 @@ _ROWS = (
     ),
     Property("jpeg", "grid", 0.16, False, "jpeg_quality", _BLOCKS, smoothed, None, TEXTURED),
 )
-PROPERTIES: Mapping[str, Property] = MappingProxyType({item.name: item for item in _ROWS})
+PROPERTIES: Mapping[str, Property] = {item.name: item for item in _ROWS}
 """Every property by its name."""

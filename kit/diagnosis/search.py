@@ -183,8 +183,8 @@ def judged(grounds: Grounds, ranked: Scores) -> Finding | None:
     best = ranked[0]
     right, cause = best.candidate.preprocessing, best.candidate.cause
     conditions = [one for one in (_lead(best, ranked), _beyond_chance(grounds, best)) if one]
-    seen = best.measured >= MEASURED and grounds.usual(right) and not best.vetoed
-    seen &= not _needless(grounds, right)
+    forbidden = best.vetoed or _needless(grounds, right)
+    seen = best.measured >= MEASURED and grounds.usual(right) and not forbidden
     sure = best.gain >= NAMED and seen and all(one.supports for one in conditions)
     summary = _MEETS if not grounds.evaluator.statistics else _SEES if sure else _MAY
     evidence, cost = (*weighed(best), *conditions), float(grounds.trial(right).changed.mean())

@@ -306,9 +306,6 @@ def shift(
         A classifier in place of the photos, one without statistics, no image, no such folder or one without
         images, probabilities that are no numbers.
     """
-    if isinstance(photos, Classifier):
-        order = "kit.shift(training, photos, classifier=classifier)"
-        raise TypeError(f"Expected photos, received a Classifier; write {order}")
     asked = training if classifier is None and isinstance(training, Classifier) else classifier
     asked = None if asked is None or asked.preprocessing is None else asked
     source, pictures = _source(training, asked), at_least_one(each_picture(photos))

@@ -383,7 +383,7 @@ def test_what_is_no_classifier_is_refused_with_how_to_get_one(folder):
         (kit.sweep, (photos, classifier(), None), load),
         (kit.fit_novelty, (photos, photos, classifier()), load),
         (kit.fault_costs, (photos, LABELS, classifier()), load),
-        (kit.shift, (photos, classifier()), "write kit.shift(training, photos, classifier=classifier)"),
+        (kit.shift, (photos, classifier()), "pass one of these"),
         (flip, (photos[0], classifier(), "noise", 0, 9), load),
     ]
     for called, arguments, advice in wrong:
