@@ -86,8 +86,10 @@ def without_blur(pixels: Pixels, radius: float) -> Pixels:
 
     height, width = pixels.shape[:2]
     edge = int(4 * radius) + 1
-    soft = np.pad(pixels.astype(np.float32), ((edge, edge), (edge, edge), (0, 0)), "symmetric")
-    shape = soft.shape[:2]
+    # A length that splits into small factors is transformed fast.
+    shape = [fft.next_fast_len(side + 2 * edge, real=True) for side in (height, width)]
+    edges = [(edge, length - side - edge) for length, side in zip(shape, (height, width), strict=True)]
+    soft = np.pad(pixels.astype(np.float32), (*edges, (0, 0)), "symmetric")
     squares = fft.fftfreq(shape[0])[:, None] ** 2 + fft.rfftfreq(shape[1]) ** 2
     passed = np.exp(-2 * (np.pi * radius) ** 2 * squares).astype(np.float32)[..., None]
     spectrum = fft.rfft2(soft, axes=(0, 1)) * (passed / (passed**2 + np.float32(_SHARE)))
