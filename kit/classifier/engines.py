@@ -151,8 +151,9 @@ def measured_head(outputs: Float32, step: float = 0.0) -> str:
     columns = outputs.shape[1]
     if not ((outputs >= 0).all() and (outputs <= 1).all()):
         return "logits" if columns > 1 else "binary_logit"
-    whole = np.abs(outputs.sum(axis=1) - 1).max() < 1e-3 + step * columns / 2
-    return "softmax" if whole and columns > 1 else "sigmoid"
+    # Of a single output, a softmax always makes exactly 1.
+    least = 1e-3 + step * columns / 2 if columns > 1 else 0
+    return "softmax" if np.abs(outputs.sum(axis=1) - 1).max() <= least else "sigmoid"
 
 
 def probabilities(outputs: Float32, head: str) -> Float32:
@@ -218,6 +219,8 @@ class Engine(ABC):
     """Whether it takes one image at a time."""
     step = 0.0
     """Between two outputs of 8 bits; 0 for floating point."""
+    quantised = False
+    """Whether weights are of 8 bits, by its file."""
     channels: int | None = None
     """Of the last feature map, if `inside` gives one."""
 
@@ -296,6 +299,11 @@ class LiteEngine(Engine):
             raise ValueError(f"Expected a network that LiteRT can run: {first_line(error)}") from error
         self._take(*([_whole(each["shape_signature"].tolist()) for each in ends] for ends in (given, found)))
         self._lite, self._input, self._outputs = lite, given[0], found
+        tensors = lite.get_tensor_details()
+        self.quantised = any(
+            each["dtype"] in {np.int8, np.uint8} and each["quantization_parameters"]["scales"].size
+            for each in tensors
+        )
         self.step, self._shape = found[0]["quantization"][0], ()
         if len(found) > 1:
             self.channels = int(found[1]["shape_signature"][-1])
@@ -363,6 +371,7 @@ class OnnxEngine(Engine):
         self._take(*([_whole(each.shape) for each in ends] for ends in (given, found)))
         self._ends, kind = (given[0].name, found[0].name), given[0].type[len("tensor(") : -1]
         self._dtype = np.dtype({"float": "float32", "double": "float64"}.get(kind, kind))
+        self.quantised = b"uantizeLinear" in data  # with Q, Deq, or DynamicQ before it
 
     def _run(self, tensors: Float32) -> Float32:
         given, found = self._ends

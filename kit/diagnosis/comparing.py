@@ -126,6 +126,7 @@ class _Form(NamedTuple):
     function: Function
     order: Indices
     preprocessing: Preprocessing
+    quantised: bool = False
 
     def predict_tensors(self, tensors: Float32) -> Float32:
         rows = np.asarray(self.function(tensors), np.float32)
@@ -149,7 +150,8 @@ def compare(
 
     Where predictions differ by more than `SOUND`, the cause is looked for as `kit.diagnose` does, with the
     predictions of the first as the truth: a fault of the preprocessing, another order of the classes, or
-    another head. It is named only if undoing it removes the difference.
+    another head. It is named only if undoing it removes the difference; quantisation, where nothing does, the
+    two are close, and the file of the second alone has weights of 8 bits.
 
     Parameters
     ----------
@@ -181,6 +183,8 @@ def compare(
     asked = tuple(opened[place] for place in most), one[most], two[most]
     sound = _sound(float(changes.mean()), float(changes.max()))
     cause = _cause(first, form, *asked, sound=sound) if changes.mean() > ROUNDED else {}
+    if not (cause or sound) and form.quantised and changes.mean() <= CLOSE:
+        cause = {"cause": "quantisation", "left": 1.0}
 
     def moved(place: int) -> Mover:
         before, after = ((names[row.argmax()], float(row.max())) for row in (one[place], two[place]))
@@ -211,7 +215,8 @@ def _form(first: Classifier, second: Classifier | Function) -> _Form:
             # Stable, so that classes of one name stay in their order.
             ours, theirs = (np.argsort(each, kind="stable") for each in (names, others))
             order = theirs[np.argsort(ours)]
-        return _Form(second.predict_tensors, order, second.preprocessing or used)
+        quantised = second.network.engine.quantised and not first.network.engine.quantised
+        return _Form(second.predict_tensors, order, second.preprocessing or used, quantised)
     if not callable(second):
         raise TypeError(f"Expected a classifier or a function of tensors, received {type(second).__name__}")
     return _Form(second, order, used)
@@ -360,11 +365,12 @@ def _inputs(first: Classifier, form: _Form, photos: tuple[Photo, ...], one: Floa
     used, own = form.preprocessing, known_preprocessing(first)
     evaluator = Evaluator(cast("Classifier", form))
     starts = dict.fromkeys((used, *_as_first(own, used)))
-    prepared = [*starts, *(each for start in starts for each in _ones(start))]
     shape = evaluator.tensors(photos[:1], used.replace(layout="channels_last"))[0].shape
-    turns = [name for name, turn in TURNS.items() if turn(np.empty(shape)).shape == shape]
-    tried = [(p, name) for name in turns for p in prepared]
+    turns = [name for name, turn in TURNS.items() if name and turn(np.empty(shape)).shape == shape]
+    ones = [each for start in starts for each in _ones(start)]
+    tried = [(p, "") for p in (*starts, *ones)] + [(p, name) for name in turns for p in starts]
     tried += [(p, "") for start in starts for p in _others(start)]
+    tried += [(p, name) for name in turns for p in ones]
 
     def rows(p: Preprocessing, name: str, count: int) -> tuple[Float32, Float32]:
         tensors = evaluator.tensors(photos[:count], p.replace(layout="channels_last"))
@@ -373,7 +379,7 @@ def _inputs(first: Classifier, form: _Form, photos: tuple[Photo, ...], one: Floa
 
     for p, name in tried:
         words = (difference(used, p), f"giving it tensors {name}" * bool(name))
-        turn = "channel_layout" if name.split()[:1] and name.split()[0] in LAYOUTS else "exif_orientation"
+        turn = "channel_layout" if name and name.split()[0] in LAYOUTS else "exif_orientation"
         causes = (*_causes(used, p), *[turn] * bool(name))
         yield _Idea(causes, " and ".join(filter(None, words)), partial(rows, p, name))
 

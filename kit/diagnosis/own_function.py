@@ -68,8 +68,9 @@ class Checkup(Result):
             yield from (f"Note: {note}." for note in self.comparisons[0].notes)
             return
         first = next(one for one in apart if one.main_step == step)
+        if failed := [one for one in apart if one.main_step == "function"]:
+            yield f"The {failed[-1].differences[0].replace(': ', ' ', 1)}."
         if step == "function":
-            yield f"The {first.differences[0].replace(': ', ' ', 1)}."
             return
         effect = "" if self.changed is None else f"; {self.changed * count:.0f} of {count} predictions change"
         told = zip(first.effects, first.differences, strict=True)
@@ -128,7 +129,8 @@ def as_preprocessing(classifier: Classifier, photos: Sequence[Photo], function: 
     """Return the preprocessing that comes nearest to a function; a ValueError says why there is none."""
     plain = fitted(Preprocessing(), classifier.input_shape)
     reading = read(classifier.preprocessing or plain, function, photos)
-    problem = reading.called[0].problem or "; ".join(words for _, words in reading.others)
+    problems = [one.problem for one in reading.called if one.problem]
+    problem = "; ".join(problems[:1] or [words for _, words in reading.others])
     if problem or not isinstance(reading.there, Preprocessing):
         raise ValueError(f"Expected a function with steps of a Preprocessing, received another: {problem}")
     return reading.there

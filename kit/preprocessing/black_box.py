@@ -191,13 +191,11 @@ def read(here: Pipeline, function: Function, photos: Sequence[Photo]) -> Reading
 
     What it makes of black, grey and white says how it scales; the photos say the rest.
     """
-    called: list[Called] = []
-    for photo in photos:
-        called.append(call(function, photo, called[0].way if called else ""))
+    called = _called(function, photos)
     pairs = zip(photos, called, strict=True)
     every = [(photo, _image(one.tensor)) for photo, one in pairs if one.tensor is not None]
     if not every:
-        return Reading(tuple(called), here, inf)
+        return Reading(called, here, inf)
     seen = sorted(every, key=lambda pair: min(pair[0].size) / max(pair[0].size))[:READ]
     way = max(one.way for one in called)
 
@@ -205,15 +203,15 @@ def read(here: Pipeline, function: Function, photos: Sequence[Photo]) -> Reading
         tensor = call(function, photo, way).tensor
         return np.zeros((0, 1, 1)) if tensor is None else _image(tensor)
 
-    for photo, theirs in (seen * REPEATS)[:REPEATS]:
-        if not _close(made(photo), theirs, 1e-3):
-            words = "function: is random, two calls on one image return different tensors, or none"
-            return Reading(tuple(called), here, 0.0, (("function", words),))
     photo, theirs = seen[0]
     flat = [made(Photo(np.full_like(photo.pixels, level))) for level in (0, 128, 255)]
-    if other := _plain(here, photo, theirs, made(Photo(photo.pixels // 2)), flat):
-        return Reading(tuple(called), here, 0.0, (other,))
+    faint = made(Photo(photo.pixels // 2))
     pixels = seen if way in _ARRAYS else [(photo, made(Photo(photo.pixels))) for photo, _ in seen]
+    if not all(one.size for _, one in pixels):
+        pixels = seen
+    other = _unsteady(function, way, seen) or _plain(here, photo, theirs, faint, flat)
+    if other:
+        return Reading(called, here, 0.0, (other,))
     reading = _read(here, pixels, flat)
     if pixels is not seen and reading.exact:
         reading = _decoded(reading, seen)
@@ -221,7 +219,30 @@ def read(here: Pipeline, function: Function, photos: Sequence[Photo]) -> Reading
         apart = [_apart(reading.there, *pair) for pair in every]
         same = SAME_LEVELS if way in _ARRAYS else DECODERS
         reading = replace(reading, levels=max([reading.levels, *(each for each in apart if each > same)]))
-    return replace(reading, called=tuple(called))
+    return replace(reading, called=called)
+
+
+def _called(function: Function, photos: Sequence[Photo]) -> tuple[Called, ...]:
+    called: list[Called] = []
+    for photo in photos:
+        called.append(call(function, photo, called[0].way if called else ""))
+    failed = sum(one.tensor is None for one in called)
+    if failed == len(called):
+        return tuple(called)
+    some = f"called on {failed} of {len(called)} images:"
+    return tuple(replace(one, problem=one.problem.replace("called:", some, 1)) for one in called)
+
+
+def _unsteady(function: Function, way: str, seen: Sequence[tuple[Photo, Float64]]) -> tuple[str, str] | None:
+    """Call a function again, last of all, since it may fail from some call on."""
+    again = [(call(function, photo, way), theirs) for photo, theirs in (seen * REPEATS)[:REPEATS]]
+    failed = [one.problem for one, _ in again if one.tensor is None]
+    if failed:
+        later = f"called again, {len(failed)} of {REPEATS} times:"
+        return "function", f"function: {failed[0].replace('called:', later, 1)}"
+    if all(one.tensor is not None and _close(_image(one.tensor), theirs, 1e-3) for one, theirs in again):
+        return None
+    return "function", "function: is random, two calls on one image return different tensors"
 
 
 def _close(one: Float64, other: Float64, share: float) -> bool:

@@ -132,6 +132,7 @@ def test_lite_predicts_as_its_interpreter(name, tmp_path):
     (tmp_path / "net.tflite").write_bytes(data)
     opened = check(tmp_path / "net.tflite", SAMPLE, lite_rows(data, SAMPLE))
     assert any("steps of 0.0039" in note for note in opened.notes) == ("int8" in name)
+    assert opened.network.engine.quantised == ("int8" in name)
     if name == "names alone":
         assert (opened.class_names, opened.preprocessing) == (zoo.NAMES, None)
     if name.startswith("metadata"):

@@ -112,7 +112,8 @@ KINDS = ("expects 0..255", "height and width", "black and white", "classes rotat
 KINDS += ("two classes exchanged", "logits", "sigmoids", "temperature of 2", "mirrored", "divides again")
 KINDS += ("cast", "logits, mirrored")
 FAULTS = [("fashion_mnist", kind) for kind in KINDS]
-FAULTS += [("efficientnet_lite0", kind) for kind in ("softmax twice", "classes sorted", "red and blue")]
+KINDS = "softmax twice", "classes sorted", "caffe"
+FAULTS += [("efficientnet_lite0", kind) for kind in KINDS]
 
 
 @pytest.mark.parametrize(("network", "kind"), FAULTS)
@@ -130,6 +131,20 @@ def test_what_is_wrong_with_a_form_is_named(network, kind):
 def test_a_form_whose_fault_has_no_name_gets_none_and_is_not_sound(fashion, kind):
     found = compared("fashion_mnist", forms.unknown(fashion)[kind])
     assert "cause unknown: 0." in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("quantised", "share", "cause"), [(True, 0.06, "quantisation"), (False, 0.06, ""), (True, 0.3, "")]
+)
+def test_quantisation_is_named_where_the_file_says_so_and_both_are_close(
+    fashion, sixteen, monkeypatch, quantised, share, cause
+):
+    other, predict = kit.Classifier.load(fashion.source.path), type(fashion).predict_tensors
+    mixed = lambda self, x: predict(self, x) + share * (self is other) * (np.eye(10)[3] - predict(self, x))  # noqa: E731
+    monkeypatch.setattr(type(other), "predict_tensors", mixed)
+    monkeypatch.setattr(other.network.engine, "quantised", quantised)
+    found = kit.compare(fashion, other, sixteen, progress=False)
+    assert (found.cause, found.difference) == (cause, pytest.approx(share, abs=share / 3))
 
 
 @pytest.mark.parametrize("kind", ["one by one", "renormalised", "noise of 1e-5", "float16 answers"])

@@ -1,5 +1,6 @@
 """A person's own function against the bundled classifier's preprocessing."""
 
+import re
 from io import BytesIO
 
 import cv2
@@ -10,6 +11,7 @@ from PIL import ExifTags, Image, ImageOps
 import kit
 from kit import samples
 from kit.diagnosis.own_function import Checkup
+from kit.images import Photo
 from kit.preprocessing.black_box import call
 from kit.preprocessing.comparison import Comparison
 
@@ -155,3 +157,23 @@ def test_a_diagnosis_takes_a_function_in_place_of_the_preprocessing():
     assert found.best.cause == "channel_order"
     with pytest.raises(ValueError, match="received another: could not be called: raised ZeroDivisionError"):
         kit.diagnose(CLASSIFIER, PHOTOS, preprocess=lambda x: 1 / 0)
+
+
+def test_a_function_that_fails_on_some_images_or_on_later_calls_is_said_to_fail():
+    def upright(x):
+        if x.shape[0] > x.shape[1]:
+            raise ValueError("too high")
+        return scaled(x)
+
+    photos = [PHOTOS[0], Photo.from_array(PHOTOS[0].pixels.swapaxes(0, 1).copy())]
+    high = sum(photo.size[0] > photo.size[1] for photo in photos)
+    expected = f"could not be called on {high} of 2 images: raised ValueError: too high (given"
+    found = kit.check(CLASSIFIER.using(SQUASHED), photos, upright)
+    assert (found.agrees, found.main_step, high) == (False, "function", 1)
+    assert str(found).startswith(f"The function {expected}")
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        kit.diagnose(CLASSIFIER, photos, preprocess=upright)
+    # Two images, three flat ones, a faint one, and three of those that repeat.
+    calls = iter(range(9))
+    found = kit.check(CLASSIFIER.using(SQUASHED), photos, lambda x: scaled(x) + 0 * next(calls))
+    assert str(found).startswith("The function could not be called again, 9 of 12 times: raised Stop")
