@@ -233,7 +233,7 @@ def _called(function: Function, photos: Sequence[Photo]) -> tuple[Called, ...]:
     return tuple(replace(one, problem=one.problem.replace("called:", some, 1)) for one in called)
 
 
-def _unsteady(function: Function, way: str, seen: Sequence[tuple[Photo, Float64]]) -> tuple[str, str] | None:
+def _unsteady(function: Function, way: str, seen: list[tuple[Photo, Float64]]) -> tuple[str, str] | None:
     """Call a function again, last of all, since it may fail from some call on."""
     again = [(call(function, photo, way), theirs) for photo, theirs in (seen * REPEATS)[:REPEATS]]
     failed = [one.problem for one, _ in again if one.tensor is None]
