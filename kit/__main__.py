@@ -69,24 +69,24 @@ def _parser() -> _Parser:
     codes = "nothing serious found, 1 a cause is named, 2 cannot tell"
     diagnose = _command(commands, _diagnose, "name the cause of wrong predictions", codes, **model)
     diagnose.add_argument("--details", action="store_true", help="print all findings")
-    pin = _command(commands, _pin, "save images with the prediction that you expect", "pinned", **model)
-    pin.add_argument("--expect", metavar="CLASS", help="default: the current prediction")
-    pin.add_argument("--cases", metavar="FOLDER", default="cases", help="where the cases go")
-    pin.add_argument("--note", default="", help="why it is kept")
-    words, codes = "test whether saved images still get it", "none changed, 1 some did"
+    pin = _command(commands, _pin, "save images as cases, with the class that you expect", "pinned", **model)
+    pin.add_argument("--expect", metavar="CLASS", help="expected class; default: the prediction")
+    pin.add_argument("--cases", metavar="FOLDER", default="cases", help="where to save; default: cases")
+    pin.add_argument("--note", default="", help="why you keep it")
+    words, codes = "test whether predictions of saved cases changed", "none changed, 1 some did"
     verify = _command(commands, _verify, words, codes, **model, cases="FOLDER")
-    verify.add_argument("--artefacts", metavar="FOLDER", help="save images of changes")
-    verify.add_argument("--update", action="store_true", help="accept changes if the class holds")
+    verify.add_argument("--artefacts", metavar="FOLDER", help="write images of what changed")
+    verify.add_argument("--update", action="store_true", help="accept changes, if the class is as expected")
     verify.add_argument("--junit", metavar="FILE.xml", type=Path, help="write a JUnit report")
     words, codes = "compare two models on the same images", "no prediction changes, 1 some change"
     compare = _command(commands, _compare, words, codes, first="MODEL", second="OTHER")
-    words = "list the images that a model predicts wrongly; a folder for each class, named after it"
+    words = "list images that a model predicts wrongly; FOLDER has a folder for each class"
     mistakes = _command(commands, _mistakes, words, "done", **model, folder="FOLDER")
     mistakes.add_argument("--html", metavar="FILE.html", type=Path, help="write a page")
     words = "write the explorer as a page that works without Python"
     export = _command(commands, _export, words, "written", **model)
     for command in (diagnose, export):
-        command.add_argument("--labels", help="true classes by name or index, with commas")
+        command.add_argument("--labels", help="true classes, names or indices, with commas between")
     for command in (diagnose, pin, compare, export):
         command.add_argument("pictures", metavar="IMAGE", nargs="+", help="files, folders or patterns")
     for command in (diagnose, verify, compare):
@@ -109,7 +109,7 @@ def _command(commands: Any, run: Callable[..., int], words: str, code_0: str, **
     command.set_defaults(run=run)
     for name, metavar in arguments.items():
         command.add_argument(name, metavar=metavar)
-    words = "import this module with custom layers first"
+    words = "import this module first, for custom layers"
     command.add_argument(
         "--import", dest="imports", metavar="MODULE", action="append", default=[], help=words
     )
@@ -124,7 +124,7 @@ def _add_in_use(command: argparse.ArgumentParser) -> None:
     words = "how your code prepares images: a file of the kit, KerasHub, Hugging Face or timm"
     in_use.add_argument("--preprocessing", metavar="FILE.json", help=words)
     in_use.add_argument("--application", metavar="NAME", help="the same, as this model of keras.applications")
-    words = "say only how your code scales pixels: 0..255, 0..1, -1..1, imagenet, caffe or lite"
+    words = "only how your code scales pixels: 0..255, 0..1, -1..1, imagenet, caffe or lite"
     in_use.add_argument("--scaling", metavar="NAME", help=words)
 
 

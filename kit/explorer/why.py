@@ -47,7 +47,7 @@ def because(view: View, compute: Compute) -> dict[str, Any]:
     for change in found:
         still = "still " if change.without.answer == view.answer else ""
         now = f"{still}{called(change.without)}"
-        text = f"{change.words}{'. Put right:' if change.keys[0] in STEPS else ': without it'} {now}"
+        text = f"{change.words}{'. Fixed:' if change.keys[0] in STEPS else ': without it'} {now}"
         if len(change.keys) > 1:
             text = f"Only together: {change.words}: without them {now}"
         back = {key: value for key, value in change.without.settings.items() if value != view.settings[key]}

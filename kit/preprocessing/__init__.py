@@ -27,7 +27,7 @@ FORMAT, VERSION = "kit.preprocessing", 1
 class Preprocessing(Pipeline):
     """The steps from a photo to a tensor.
 
-    Their order: decode, thumbnail, resize, channels, invert, scale, cast, layout.
+    Their order: decode, thumbnail, resize, channels, polarity, scaling, cast, layout.
 
     Parameters
     ----------

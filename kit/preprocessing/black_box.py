@@ -269,12 +269,12 @@ def _plain(
         few = ", ".join(short(value) for value in values[:6])
         return "cast", f"cast: none here, to whole numbers after scaling there; only {few} are left"
     if _close(faint, theirs, SAME_CONTRAST) or (black.size and np.array_equal(black, white)):
-        return "scale", "scaling: the same for all images here, by the values of each image there"
+        return "scaling", "scaling: the same for all images here, by the values of each image there"
     if not black.size or len({each.shape for each in flat}) > 1:
         return "tensor", "content: cannot tell, since the function takes no images of one colour"
     bent = np.abs(grey - black - (white - black) * 128 / 255) > BENT / 255 * np.abs(white - black)
     if here.cast is None and bent.mean() > 0.5:
-        return "scale", "scaling: along a straight line here, a curve there, such as a gamma"
+        return "scaling", "scaling: along a straight line here, a curve there, such as a gamma"
     return None
 
 

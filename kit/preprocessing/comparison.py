@@ -178,7 +178,7 @@ def effect_alone(here: Pipeline, there: Pipeline, step: str, photo: Photo, effec
 def differences(
     here: Pipeline, there: Pipeline, sides: tuple[str, str] = ("here", "there")
 ) -> Iterator[tuple[str, str]]:
-    """Yield ``("scale", "scaling: 0..1 here, 0..255 there")`` for each choice that differs."""
+    """Yield ``("scaling", "scaling: 0..1 here, 0..255 there")`` for each choice that differs."""
     for operation in PIPELINE:
         # Where one of the two leaves the operation out, that is all there is to say.
         compared = 1 if operation.skipped(here) or operation.skipped(there) else None

@@ -139,7 +139,7 @@ _FAULTS = tuple(
         # preprocess_input of ResNet50 or VGG16 on another network.
         ("caffe_means", "wrong_mean_std", "minus Caffe's channel means", _if_colour(scaling="caffe")),
         # Scaled values are stored as whole numbers, and nearly all of them become 0.
-        ("cast_to_uint8", "dtype_cast", "cast to uint8 after scaling", _set(cast="uint8")),
+        ("cast_to_uint8", "dtype_cast", "to uint8 after scaling", _set(cast="uint8")),
         # Column-major data, EMNIST's files, or a wrong axis order in transpose.
         ("transposed", "channel_layout", "height and width swapped", _if_square(layout="transposed")),
         # np.reshape to channels first scrambles the image; only moving the axis is right.

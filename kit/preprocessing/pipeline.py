@@ -24,18 +24,21 @@ Tried = Callable[["Pipeline"], Iterable[Changes]]
 class Choice:
     """What there is to choose in an operation, and to choose wrongly.
 
-    `name` and `label` are key and text of the explorer's menus, `title` is its name in comparisons if it is
-    another one, and `words` says what has been chosen. `causes`, with spaces between them, are what it is
-    called to choose wrongly; the first is meant where no fault of the catalogue fits. `tried` are changes
-    from what is in use to what may have been in training.
+    `name` is its key, `title` what people read if that is another one, and `words` says what has been chosen.
+    `causes`, with spaces between them, are what it is called to choose wrongly; the first is meant where no
+    fault of the catalogue fits. `tried` are changes from what is in use to what may have been in training.
     """
 
     name: str
-    label: str
     causes: str
     words: Words
     tried: Tried = lambda _: ()
     title: str = ""
+
+    @property
+    def label(self) -> str:
+        """Its name on the screen, as it begins a line."""
+        return self.title or self.name.capitalize()
 
 
 @dataclass(frozen=True)
@@ -281,27 +284,27 @@ MATTES = (255, 255, 255), (0, 0, 0), None
 _EXIF = _said("decoding.exif", "applied", "ignored")
 _ALPHA = _said("decoding.matte", "laid over {}", "dropped")
 _DECODE = (
-    Choice("exif", "EXIF", "exif_orientation", _EXIF, _decodings("exif", True), "EXIF orientation"),
-    Choice("alpha", "Alpha", "alpha_matte", _ALPHA, _decodings("matte", *MATTES)),
-    Choice("depth", "16 bit", "bit_depth", _depth_words, _decodings("depth", "scale"), "16 bit"),
+    Choice("exif", "exif_orientation", _EXIF, _decodings("exif", True), "EXIF"),
+    Choice("alpha", "alpha_matte", _ALPHA, _decodings("matte", *MATTES)),
+    Choice("depth", "bit_depth", _depth_words, _decodings("depth", "scale"), "16 bit"),
 )
 _FILTERS = _if_sized(*({"filter": name} for name in ("nearest", "bilinear", "bicubic", "tf_bilinear")))
 _WINDOWS = ("squash", 1.0), ("crop", 1.0), ("crop", 0.875), ("letterbox", 1.0)
 _FITS = _if_sized(*({"fit": fit, "crop_fraction": part} for fit, part in _WINDOWS))
 _RESIZE = (
-    Choice("size", "", "", lambda p: "as it comes" if p.size is None else sides(p.size)),
-    Choice("filter", "Filter", "resize_filter", attrgetter("filter"), _FILTERS),
-    Choice("fit", "Fit", "resize_fit", _fit_words, _FITS),
+    Choice("size", "", lambda p: "as it comes" if p.size is None else sides(p.size)),
+    Choice("filter", "resize_filter", attrgetter("filter"), _FILTERS),
+    Choice("fit", "resize_fit", _fit_words, _FITS),
 )
-_BEFORE = Choice("thumbnail", "Shrunk", "target_size", _before_words, _values("thumbnail", None))
-_CHANNELS = Choice("channels", "Channels", "grayscale channel_order", attrgetter("channels"), _orders)
+_BEFORE = Choice("thumbnail", "target_size", _before_words, _values("thumbnail", None))
+_CHANNELS = Choice("channels", "grayscale channel_order", attrgetter("channels"), _orders)
 _INVERTED = _said("invert", "inverted", "as it is")
-_POLARITY = Choice("polarity", "Polarity", "inverted_polarity", _INVERTED, _values("invert", True, False))
+_POLARITY = Choice("polarity", "inverted_polarity", _INVERTED, _values("invert", True, False))
 _SCALING_CAUSES = "missing_scaling double_scaling wrong_range wrong_mean_std"
-_SCALING = Choice("scaling", "Scaling", _SCALING_CAUSES, lambda p: scaling_words(p.scaling), _scalings)
+_SCALING = Choice("scaling", _SCALING_CAUSES, lambda p: scaling_words(p.scaling), _scalings)
 _CASTS = _said("cast", "to {} after scaling", "none")
-_CAST = Choice("cast", "Type", "dtype_cast", _CASTS, _values("cast", None))
-_LAYOUT = Choice("layout", "Layout", "channel_layout", attrgetter("layout"), _layouts)
+_CAST = Choice("cast", "dtype_cast", _CASTS, _values("cast", None))
+_LAYOUT = Choice("layout", "channel_layout", attrgetter("layout"), _layouts)
 
 PIPELINE: tuple[Operation, ...] = (
     Operation(
@@ -335,14 +338,14 @@ PIPELINE: tuple[Operation, ...] = (
         lambda p: f"{p.channels} ({CHANNELS[p.channels]})",
     ),
     Operation(
-        "invert",
+        "polarity",
         invert,
         {"invert": partial(instance, kind=bool, words="True or False")},
         (_POLARITY,),
         invert,
         lambda _: f"255 {MINUS} x",
     ),
-    Operation("scale", scale, {"scaling": lambda _, value: as_scalings(value)}, (_SCALING,), unscale),
+    Operation("scaling", scale, {"scaling": lambda _, value: as_scalings(value)}, (_SCALING,), unscale),
     Operation("cast", cast_uint8, {"cast": optional(partial(known, names=("uint8",)))}, (_CAST,)),
     Operation(
         "layout",

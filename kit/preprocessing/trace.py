@@ -72,8 +72,8 @@ def trace_of(photo: Photo, perturbation: Perturbation, preprocessing: Preprocess
 def parts_at(ours: tuple[Left, ...], theirs: tuple[Left, ...]) -> str:
     """Return the first step whose results differ; empty where all are the same."""
     for one, other in zip(ours, theirs, strict=False):
-        if one.step != other.step or not one.same(other):
-            return other.step
+        if not one.same(other):
+            return one.step
     return "" if len(ours) == len(theirs) else "steps"
 
 

@@ -18,24 +18,17 @@ from kit.images import Photo
 from kit.images.photo import encoded
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import differences
-from kit.preprocessing.trace import DECODE, PERTURB, parts_at, trace_of
+from kit.preprocessing.trace import parts_at, trace_of
 from kit.regression import cases as folders
 from kit.regression.cases import MAKE_ONE, Case, observe, weights_of
 
 STEPS = {
-    DECODE: "decoding",
-    PERTURB: "perturbation",
-    "channels": "order of channels",
-    "invert": "polarity",
-    "scale": "scaling",
-    "cast": "data type",
-    "layout": "order of axes",
     "class_names": "list of class names",
     "expected": "mistyped expected class",
-    "weights": "file of the network",
+    "weights": "model file",
     "engine": "engine that predicts for the same tensor",
 }
-"""What can have changed a prediction, in words, where its name does not say it."""
+"""What can have changed a prediction, if it is no step of the preprocessing, in words."""
 STRONGER = 4
 """By how much a difference of images is made stronger."""
 
@@ -265,9 +258,9 @@ def _step(
     other = case.weights != weights_of(classifier)
     step = step or ("weights" if other else "engine")
     changed = "; ".join(words for name, words in found if name == step)
-    words = f"the {STEPS.get(step, step)} differs{f' ({changed})' if changed else ''}"
+    words = f"the {STEPS.get(step, f'step {step!r}')} differs{f' ({changed})' if changed else ''}"
     if other and step != "weights":
-        words += "; the file of the network differs, too"
+        words += "; the model file differs, too"
     return step, words
 
 

@@ -128,7 +128,7 @@ CHECKS = {
     "Python": packages,
     "Widgets": widgets,
     "TensorFlow": tensorflow,
-    "Network": network,
+    "Model": network,
     "Memory": memory,
 }
 

@@ -160,23 +160,24 @@ LAID = {
 FUNCTIONS = """\
 torch pil torchvision imagenet - agrees | torch path torchvision imagenet tuple agrees |
 torch bgr torchvision imagenet - agrees | torch frame cv2_256 imagenet - resize |
-torch path 256_squashed imagenet - resize | torch path torchvision 0..1 - scale |
-torch path torchvision imagenet_raw - scale | torch upload torchvision imagenet chw layout |
+torch path 256_squashed imagenet - resize | torch path torchvision 0..1 - scaling |
+torch path torchvision imagenet_raw - scaling | torch upload torchvision imagenet chw layout |
 torch imread cv2_linear imagenet_255 - resize | torch imread_bgr torchvision imagenet - channels |
-torch pil torchvision_232 imagenet - resize | torch rgb torchvision own_values - scale |
-torch path torchvision half - scale | torch path torchvision imagenet reshape layout |
+torch pil torchvision_232 imagenet - resize | torch rgb torchvision own_values - scaling |
+torch path torchvision half - scaling | torch path torchvision imagenet reshape layout |
 torch pil torchvision imagenet dict agrees | keras path bilinear -1..1 - agrees |
-keras upload bilinear -1..1 flat agrees | keras pil keras -1..1 - resize | keras path bilinear 0..1 - scale |
-keras tf tf -1..1 tensor resize | keras path bilinear 0..255 - scale |
+keras upload bilinear -1..1 flat agrees | keras pil keras -1..1 - resize |
+keras path bilinear 0..1 - scaling |
+keras tf tf -1..1 tensor resize | keras path bilinear 0..255 - scaling |
 keras imread_bgr bilinear -1..1 - channels | keras batch bilinear half flat agrees |
-keras rgb cv2_area -1..1 - resize | keras path bilinear twice - scale | keras bytes bilinear uint8 - cast |
-keras rgb bilinear inverted - scale,invert | keras path tf_pad -1..1 tensor resize |
+keras rgb cv2_area -1..1 - resize | keras path bilinear twice - scaling | keras bytes bilinear uint8 - cast |
+keras rgb bilinear inverted - scaling,polarity | keras path tf_pad -1..1 tensor resize |
 keras pil 96 -1..1 - resize | keras rgb bilinear -1..1 mirrored layout | tf tf tf 0..1 tensor agrees |
 tf tf tf_antialias 0..1 tensor resize | tf bytes tf 0..1 flat agrees | tf path bicubic 0..1 - resize |
 tf rgb tf 0..1 turned layout | tf tf tf_central_crop 0..1 tensor resize | tf rgb cv2_linear 0..1 - agrees |
-tf path tf -1..1 - scale | tf pil uncropped 0..1 - resize | tf tf tf_bicubic 0..1 - resize |
+tf path tf -1..1 - scaling | tf pil uncropped 0..1 - resize | tf tf tf_bicubic 0..1 - resize |
 caffe path keras caffe - agrees | caffe path keras caffe_rgb - channels |
-caffe imread keras imagenet - scale,channels | caffe rgb keras 0..255 - scale,channels |
+caffe imread keras imagenet - scaling,channels | caffe rgb keras 0..255 - scaling,channels |
 yolo imread letterbox 0..1 tuple agrees | yolo bgr letterbox 0..1 - agrees |
 yolo frame letterbox_black 0..1 - resize | yolo imread_bgr letterbox 0..1 - channels |
 yolo imread cv2_linear 0..1 - resize | yolo imread letterbox_corner 0..1 - resize |
@@ -184,7 +185,7 @@ yolo imread letterbox_area 0..1 tuple resize | yolo pil imageops_pad 0..1 - resi
 cv2 imread cv2_float 0..1 - agrees | cv2 path bicubic 0..1 - resize | cv2 imread cv2_cubic 0..1 flat resize |
 cv2 bytes thumbnail_128 0..1 - thumbnail,resize | cv2 rgb cv2_linear grey - channels |
 lite path crop lite - agrees | lite path imageops_fit lite dict resize | lite path crop_90 lite - resize |
-lite imread off_centre lite - resize | lite pil crop imagenet - scale
+lite imread off_centre lite - resize | lite pil crop imagenet - scaling
 """
 
 

@@ -41,13 +41,13 @@ def test_the_headline_is_the_step_that_changes_the_answers_not_the_first_one():
         return squashed.apply(kit.Photo.from_array(pixels)) * 128 + 127
 
     found = kit.check(CLASSIFIER, PHOTOS, careless)
-    assert list(found.effects)[:2] == ["scale", "resize"]
-    assert found.effects["scale"] > 0.5 > found.effects["resize"] > 0
-    assert str(found).startswith("The function differs at 'scale' on 3 of 3: scaling: ")
-    assert repr(found) == "Checkup(differs at 'scale', 3 photos)"
+    assert list(found.effects)[:2] == ["scaling", "resize"]
+    assert found.effects["scaling"] > 0.5 > found.effects["resize"] > 0
+    assert str(found).startswith("The function differs at 'scaling' on 3 of 3: scaling: ")
+    assert repr(found) == "Checkup(differs at 'scaling', 3 photos)"
     assert 0 <= found.changed <= 1
     assert found.comparisons[0].differences[0].startswith("scaling: ")
-    assert found.to_dict()["comparisons"][0]["effects"][0][0] == "scale"
+    assert found.to_dict()["comparisons"][0]["effects"][0][0] == "scaling"
 
 
 def test_what_one_step_is_blamed_for_is_what_it_changes_by_itself():
@@ -78,7 +78,7 @@ def test_a_function_that_takes_a_path_is_called_with_a_file_and_its_decoding_see
     Image.fromarray(PHOTOS[0].pixels).save(tmp_path / "lying.png", exif=exif)
     found = kit.check(CLASSIFIER, tmp_path / "lying.png", lambda path: from_file(path, upright=False))
     assert found.main_step == "decode"
-    assert found.comparisons[0].differences[0] == "EXIF orientation: applied here, ignored there"
+    assert found.comparisons[0].differences[0] == "EXIF: applied here, ignored there"
     assert 0 < found.effects["resize"] < found.effects["decode"]
 
 
@@ -128,20 +128,20 @@ def test_every_photo_counts():
 
 def test_the_headline_is_what_most_images_say():
     comparisons = [
-        Comparison.on([("resize", "r", size), ("scale", "s", 0.2)], first_step="resize", steps=(), photo="a")
+        Comparison.on([("resize", "r", size), ("cast", "s", 0.2)], first_step="resize", steps=(), photo="a")
         for size in (0.9, 0.1, 0.1)
     ]
-    assert Checkup(tuple(comparisons), None).main_step == "scale"
+    assert Checkup(tuple(comparisons), None).main_step == "cast"
 
 
 OTHERWISE = [
     ("layout", "image: as it is here, mirrored left to right there", lambda x: scaled(x)[:, ::-1]),
     ("resize", "another part or content there", lambda x: scaled(x[:, 51:399])),
-    ("scale", "values of each image there", lambda x: (x := scaled(x) - scaled(x).mean()) / (x.std() or 1)),
+    ("scaling", "values of each image there", lambda x: (x := scaled(x) - scaled(x).mean()) / (x.std() or 1)),
     ("function", "is random, two calls on one image", lambda x: scaled(x)[:, :: RANDOM.choice([-1, 1])]),
     ("tensor", "cannot tell, since the function takes no", lambda x: scaled(x) * (2 if x.std() else np.nan)),
     ("channels", "another colour space there", lambda x: scaled(cv2.cvtColor(x, cv2.COLOR_RGB2HSV))),
-    ("scale", "a curve there, such as a gamma", lambda x: 2 * (cv2.resize(x, (224, 224)) / 255) ** 2.2 - 1),
+    ("scaling", "a curve there, such as a gamma", lambda x: 2 * (cv2.resize(x, (224, 224)) / 255) ** 2.2 - 1),
 ]
 
 

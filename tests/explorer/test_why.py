@@ -103,7 +103,7 @@ def test_what_only_steers_a_change_goes_with_it(explain):
 
 def test_a_chosen_fault_and_a_switch_are_told_by_their_titles(explain):
     assert explain("espresso.jpg", scaling="missing_scaling")[2][0]["text"].startswith(
-        "Scaling: left out. Put right: "
+        "Scaling: left out. Fixed: "
     )
     assert explain("espresso.jpg", flip_horizontal=True)[2][0]["text"].startswith("Mirrored: without it ")
 

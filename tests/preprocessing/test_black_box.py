@@ -52,9 +52,9 @@ CHANGES = {
     "crop": (lambda x: first(normalised(centre(x))), "fit: squash here, crop of 100 % there", "resize"),
     "bgr": (lambda x: first(normalised(resized(x)[..., ::-1])), "channels: rgb here, bgr", "channels"),
     "grey": (lambda x: first(normalised(grey(x))), "channels: rgb here, gray_rgb there", "channels"),
-    "inverted": (lambda x: first(normalised(255 - resized(x))), "polarity: as it is here", "invert"),
-    "no mean and std": (lambda x: first(resized(x) / 255), "scaling: imagenet", "scale"),
-    "scaled twice": (lambda x: first(normalised(resized(x) / 255)), "scaling: imagenet", "scale"),
+    "inverted": (lambda x: first(normalised(255 - resized(x))), "polarity: as it is here", "polarity"),
+    "no mean and std": (lambda x: first(resized(x) / 255), "scaling: imagenet", "scaling"),
+    "scaled twice": (lambda x: first(normalised(resized(x) / 255)), "scaling: imagenet", "scaling"),
     "cast": (lambda x: first(normalised(resized(x)).astype(np.int8)), "cast: none here", "cast"),
     "last": (
         lambda x: normalised(resized(x))[None],
@@ -107,7 +107,7 @@ def test_scaling_is_put_into_words(function, relation):
 
 def test_several_changes_come_in_the_order_of_their_effect():
     comparison = KERAS.compare(lambda x: first(resized(x, 0)[..., ::-1] / 255), CAT)
-    assert [step for step, _ in comparison.effects] == ["layout", "scale", "channels", "resize"]
+    assert [step for step, _ in comparison.effects] == ["layout", "scaling", "channels", "resize"]
     assert (comparison.first_step, comparison.main_step) == ("resize", "layout")
     assert "first difference: resize, biggest: layout." in str(comparison)
 
@@ -168,7 +168,7 @@ def test_grey_networks_and_missing_resizing_are_compared_too():
     small = Preprocessing((28, 28), channels="gray", scaling="0..1")
     shade = lambda x: np.asarray(Image.fromarray(resized(x, size=(28, 28))).convert("L"))  # noqa: E731
     assert small.compare(lambda x: shade(x) / 255.0, CAT).equal
-    assert small.compare(lambda x: (255 - shade(x))[None, ..., None] / 255.0, CAT).first_step == "invert"
+    assert small.compare(lambda x: (255 - shade(x))[None, ..., None] / 255.0, CAT).first_step == "polarity"
     channels, scaling = small.compare(lambda x: normalised(resized(x, size=(28, 28))), CAT).differences
     assert channels == "channels: gray here, rgb there"
     assert scaling.startswith("scaling: 0..1 here, imagenet, (x / 255 ")

@@ -12,7 +12,7 @@ HERE = Preprocessing((32, 32), scaling="-1..1")
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
 # change, what is said, the first step that parts on a photo
 CASES = [
-    ({"scaling": "0..1"}, f"scaling: {MINUS}1..1 here, 0..1 there", "scale"),
+    ({"scaling": "0..1"}, f"scaling: {MINUS}1..1 here, 0..1 there", "scaling"),
     ({"size": (32, 48)}, f"size: 32{TIMES}32 here, 32{TIMES}48 there", "resize"),
     ({"size": None, "filter": "box"}, f"size: 32{TIMES}32 here, as it comes there", "resize"),
     ({"filter": "nearest"}, "filter: bilinear here, nearest there", "resize"),
@@ -21,10 +21,10 @@ CASES = [
     ({"fit": "letterbox_floor"}, "fit: squash here, letterbox_floor on (0, 0, 0) there", "resize"),
     ({"thumbnail": (9, 9)}, f"thumbnail: none here, at most 9{TIMES}9 first there", "thumbnail"),
     ({"channels": "bgr"}, "channels: rgb here, bgr there", "channels"),
-    ({"invert": True}, "polarity: as it is here, inverted there", "invert"),
+    ({"invert": True}, "polarity: as it is here, inverted there", "polarity"),
     ({"cast": "uint8"}, "cast: none here, to uint8 after scaling there", "cast"),
     ({"layout": "transposed"}, "layout: channels_last here, transposed there", "layout"),
-    ({"decoding": Decoding(exif=False)}, "EXIF orientation: applied here, ignored there", None),
+    ({"decoding": Decoding(exif=False)}, "EXIF: applied here, ignored there", None),
     ({"decoding": Decoding(matte=None)}, "alpha: laid over (255, 255, 255) here, dropped there", None),
     ({"decoding": Decoding(depth="clip")}, "16 bit: divided by 257 here, clipped at 255 there", None),
 ]
@@ -42,14 +42,14 @@ def test_every_step_has_its_figures():
     grey = Photo.from_array(np.full((8, 8, 3), 51, np.uint8), "grey")
     comparison = HERE.compare(HERE.replace(scaling="0..1"), grey)
     steps = {step.name: step for step in comparison.steps}
-    assert list(steps) == ["decode", "thumbnail", "resize", "channels", "invert", "scale", "cast", "layout"]
+    assert " ".join(steps) == "decode thumbnail resize channels polarity scaling cast layout"
     assert steps["resize"].difference == 0
-    assert steps["scale"].difference == pytest.approx(0.8)
+    assert steps["scaling"].difference == pytest.approx(0.8)
     rows = [line.split("  ") for line in str(comparison.table()).splitlines()]
     told = {row[0]: [each.strip() for each in row[1:] if each] for row in rows}
     assert told["decode"] == ["equal", "uint8 (8, 8, 3), 51..51"]
     here, there = f"float32 (32, 32, 3), {MINUS}0.6..{MINUS}0.6", "float32 (32, 32, 3), 0.2..0.2"
-    assert told["scale"] == ["0.8", here, there]
+    assert told["scaling"] == ["0.8", here, there]
     assert ">0.8</td>" in comparison._repr_html_()
 
 

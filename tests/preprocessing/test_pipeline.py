@@ -78,11 +78,11 @@ def test_only_what_the_network_could_take_is_tried():
 def test_every_step_that_does_something_says_what_in_words():
     assert len(Preprocessing(size=None).describe()) == 4
     told = Preprocessing((8, 9), fit="crop", crop_fraction=0.5, channels="bgr", invert=True).describe()
-    decoding = "decode: EXIF orientation applied; alpha laid over (255, 255, 255); 16 bit divided by 257"
+    decoding = "decode: EXIF applied; alpha laid over (255, 255, 255); 16 bit divided by 257"
     assert told[0] == decoding
     assert told[1].startswith("resize: to 8\N{MULTIPLICATION SIGN}9, filter bilinear, crop of 50 % (")
-    assert told[2:4] == ("channels: bgr (blue, green, red (OpenCV, caffe))", "invert: 255 \N{MINUS SIGN} x")
-    assert told[4:] == ("scale: 0..255", "layout: channels_last (1, H, W, C)")
+    assert told[2:4] == ("channels: bgr (blue, green, red (OpenCV, caffe))", "polarity: 255 \N{MINUS SIGN} x")
+    assert told[4:] == ("scaling: 0..255", "layout: channels_last (1, H, W, C)")
 
 
 def test_channels_are_in_the_order_that_is_said_and_grey_is_pillows_luma():

@@ -31,7 +31,7 @@ def test_every_step_is_kept_in_the_order_in_which_it_runs(cat, classifier):
     assert parts_at(kept[:-1], kept) == parts_at(kept, kept[:-1]) == "steps"
 
 
-def left(means, kind="float32 (1, 1, 1, 2)", digest="", step="scale"):
+def left(means, kind="float32 (1, 1, 1, 2)", digest="", step="scaling"):
     return Left(step, kind, digest, means)
 
 

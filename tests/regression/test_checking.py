@@ -51,8 +51,8 @@ def test_what_did_not_change_holds(pinned, classifier):
 CHANGES = {
     "filter": ({"filter": "nearest"}, "resize"),
     "channels": ({"channels": "bgr"}, "channels"),
-    "inverted": ({"invert": True}, "invert"),
-    "range": ({"scaling": "0..1"}, "scale"),
+    "inverted": ({"invert": True}, "polarity"),
+    "range": ({"scaling": "0..1"}, "scaling"),
     "cast": ({"cast": "uint8"}, "cast"),
     "transposed": ({"layout": "transposed"}, "layout"),
     "thumbnail": ({"thumbnail": (56, 56)}, "thumbnail"),
@@ -70,12 +70,12 @@ def test_a_preprocessing_that_changes_is_red_and_named(pinned, classifier, name)
 
 def test_which_settings_changed_is_told_where_the_case_knows_them(cases, classifier):
     other = classifier.using(classifier.preprocessing.replace(scaling="0..1"))
-    told = "the scaling differs (scaling: lite, (x − 127) / 128 before, 0..1 now)"
+    told = "the step 'scaling' differs (scaling: lite, (x − 127) / 128 before, 0..1 now)"
     assert {one.told for one in moved(cases, other).moved} == {told}
     for path in folders.paths(cases):
         case = folders.read(path)
         folders.overwrite(path, replace(case, observed=replace(case.observed, preprocessing=None)))
-    assert {one.told for one in moved(cases, other).moved} == {"the scaling differs"}
+    assert {one.told for one in moved(cases, other).moved} == {"the step 'scaling' differs"}
 
 
 def test_a_setting_is_told_where_what_is_kept_of_the_steps_is_too_coarse(tmp_path, fashion):
@@ -84,7 +84,7 @@ def test_a_setting_is_told_where_what_is_kept_of_the_steps_is_too_coarse(tmp_pat
     kit.pin(tmp_path, fashion, stripes, tolerance=1e-6, name="one")
     other = fashion.using(fashion.preprocessing.replace(layout="transposed"))
     (one,) = moved(tmp_path, other).moved
-    assert one.told == "the order of axes differs (layout: channels_last before, transposed now)"
+    assert one.told == "the step 'layout' differs (layout: channels_last before, transposed now)"
 
 
 def test_class_names_that_are_rotated_are_named_and_hide_no_other_step(pinned, classifier):
@@ -92,7 +92,7 @@ def test_class_names_that_are_rotated_are_named_and_hide_no_other_step(pinned, c
     rotated = kit.Classifier.load(classifier.source.path, class_names=names[1:] + names[:1])
     assert steps(moved(pinned, rotated)) == {"class_names"}
     both = rotated.using(rotated.preprocessing.replace(scaling="0..1"))
-    assert "scale" in steps(moved(pinned, both))
+    assert "scaling" in steps(moved(pinned, both))
 
 
 def test_a_resize_of_pillow_that_changes_is_named(pinned, classifier, monkeypatch):
@@ -137,7 +137,7 @@ def test_another_network_is_told_by_its_weights_where_they_come_from_files(tmp_p
     assert steps(moved(tmp_path / "files", other)) == {"weights"}
     scaled = other.using(other.preprocessing.replace(scaling="-1..1"))
     (one,) = moved(tmp_path / "files", scaled).moved
-    assert (one.step, one.told.endswith("the file of the network differs, too")) == ("scale", True)
+    assert (one.step, one.told.endswith("the model file differs, too")) == ("scaling", True)
 
 
 def test_a_small_change_within_the_tolerance_holds(boot, fashion):
@@ -297,7 +297,7 @@ def test_red_is_one_paragraph_of_five_cases_at_most(boot, inverted):
         moved(boot, inverted, raise_on_moved=True)
     assert "\n" not in str(raised.value)
     assert str(raised.value).startswith("7 cases of fashion_mnist: 7 changed. more0 CHANGED: ")
-    assert str(raised.value).count("the polarity differs") == 5
+    assert str(raised.value).count("the step 'polarity' differs") == 5
     assert all(len(line) <= 100 for line in raised.value._render_traceback_())
 
 

@@ -50,7 +50,7 @@ def test_a_case_is_pinned_and_verified(tmp_path, capsys):
     assert main(["verify", LITE, cases]) == 0
     assert "1 case of efficientnet_lite0: 1 hold." in capsys.readouterr().out
     assert main(["verify", LITE, cases, "--scaling", "0..1"]) == 1
-    assert "the scaling differs" in capsys.readouterr().out
+    assert "the step 'scaling' differs" in capsys.readouterr().out
 
 
 def test_a_class_can_be_expected_by_index_and_need_not_be_predicted_yet(tmp_path, classifier, capsys):
@@ -73,7 +73,7 @@ def test_what_moved_gives_1_in_text_json_and_junit_until_it_is_accepted(tmp_path
     told = json.loads(capsys.readouterr().out)
     assert told["holds"] is False
     assert [(one["name"], one["step"]) for one in told["cases"] if one["state"] == "moved"] == [
-        (name, "scale")
+        (name, "scaling")
     ]
     assert (tmp_path / "kept" / f"{name}.png").is_file()
     assert main(["verify", MODEL, pinned, "--update"]) == 0

@@ -31,7 +31,7 @@ def test_without_packages_each_line_says_what_to_do(tmp_path):
     assert "run make clean lab" in lines["Python"]
     assert "No module named 'tensorflow': run make clean lab" in lines["TensorFlow"]
     assert "No module named 'jupyterlab'" in lines["Widgets"]
-    assert "Not ready yet: Python, Widgets, TensorFlow, Network, Memory." in done.stdout
+    assert "Not ready yet: Python, Widgets, TensorFlow, Model, Memory." in done.stdout
     assert "Traceback" not in done.stdout
 
 

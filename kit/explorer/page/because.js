@@ -17,7 +17,7 @@ export class BecauseView {
       write(this.status, "Stopping …");
       events.stop();
     });
-    this.node = element("section", { class: "kit-because", "aria-label": "Why", hidden: true, tabindex: 0 },
+    this.node = element("div", { class: "kit-because", role: "group", "aria-label": "Why", hidden: true, tabindex: 0 },
       button("✕", "Close this report", () => this.close(), { class: "kit-close", "aria-label": "Close" }), this.before, this.cause, this.changes,
       element("div", { class: "kit-line" }, this.status, this.stopButton), this.found);
   }

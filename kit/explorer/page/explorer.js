@@ -21,10 +21,9 @@ const LATE_MS = 50; // so long the photo waits for its bars: painting it while t
 
 const NEED_BYTES = ["view", "ahead", "noise"]; // kinds of answers with pixels, which some hosts leave out
 
-let views = 0;
-
 export function render({ model, el }) {
-  const explorer = new ExplorerView(model, `kit-${Date.now().toString(36)}-${views++}`);
+  window.kitViews = (window.kitViews ?? 0) + 1; // a page loads this module once for each explorer
+  const explorer = new ExplorerView(model, `kit-${Date.now().toString(36)}-${window.kitViews}`);
   el.append(explorer.root);
   explorer.start();
   return () => explorer.stop();
@@ -138,12 +137,12 @@ class ExplorerView {
       }
     }
     this.answer.caption.textContent = panel.caption;
-    this.answer.node.append(this.picker.node);
+    this.answer.node.append(this.done, this.picker.node);
     this.body = element("div", { class: "kit-body" },
       element("header", {}, this.title, this.latency,
         element("div", { class: "kit-group kit-quiet", hidden: panel.alone }, button("Add an image…", "Or drop or paste one anywhere here", () => this.files.node.click()), this.files.node, this.camera.button, this.camera.snap),
         element("div", { class: "kit-group" }, this.peek, button("Reset", `Unperturbed, prepared ${panel.usual}`, () => this.reset()), this.because.ask), this.menu),
-      this.tries, this.done, this.error, this.notes, this.photos.node,
+      this.tries, this.error, this.notes, this.photos.node,
       element("div", { class: "kit-columns" },
         element("div", { class: "kit-pictures" },
           element("figure", {}, this.preview.picture.canvas, this.about),
@@ -152,7 +151,7 @@ class ExplorerView {
       element("div", { class: "kit-sliders" }, main, this.moreButton),
       this.path.node, this.tensorBox);
     // The attribute keeps JupyterLab from taking the arrow keys for moving between cells.
-    this.root = element("section", { class: "kit-explorer", role: "group", "aria-label": "Explorer", "data-lm-suppress-shortcuts": "true", "data-sharp": "true" },
+    this.root = element("section", { class: "kit-explorer", role: "group", "aria-label": `Explorer ${window.kitViews}: ${panel.title}`, "data-lm-suppress-shortcuts": "true", "data-sharp": "true" },
       this.banner, this.body);
     this.root.classList.toggle("kit-tempered", panel.tempered);
     this.photos.build(panel.photos, this.settings.photo);
@@ -298,6 +297,7 @@ class ExplorerView {
   }
 
   reset() {
+    this.answer.fix = null;
     this.settings = this.predicted(this.settings);
     this.take(this.model.get("_panel").neutral);
   }
