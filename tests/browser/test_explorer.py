@@ -435,8 +435,10 @@ def test_the_flip_is_found_where_the_prediction_changes_and_the_walk_can_be_stop
     said = shown.root.locator(".kit-done")
     shown.press("More perturbations")
     for key, text, unit, step in (("noise", "Noise", " levels", 0.1), ("fade", "Fade", "", 0.001)):
+        room = shown.root.bounding_box()["height"]
         shown.press(f"Find the flip: {text}")
         said.get_by_text("becomes").wait_for(timeout=60_000)
+        assert shown.root.bounding_box()["height"] == room, "what is said takes no room of its own"
         found = float(shown.root.get_by_label(f"{text}, exact value", exact=True).input_value())
         before, after = (
             int(classifier.probabilities(named["cat.jpg"], kit.Perturbation(**{key: value}))[0].argmax())

@@ -105,7 +105,7 @@ class ExplorerView {
     this.latency = element("span", { class: "kit-latency", hidden: !panel.latency });
     this.banner = element("p", { class: "kit-lost", role: "alert", hidden: true });
     this.error = element("p", { class: "kit-error", role: "alert", hidden: true });
-    this.notes = element("div", { class: "kit-notes" }, ...panel.notes.map((text) => element("p", { text })));
+    this.notes = element("div", { class: "kit-notes", hidden: panel.notes.length === 0 }, ...panel.notes.map((text) => element("p", { text })));
     const pin = () => this.post({ kind: "pin", request: `${prefix}.pin`, settings: this.settings });
     const summary = element("summary", { text: "More" });
     const item = (text, title, act, hidden) => button(text, title, () => { this.closeMenu(); act(); }, { hidden });
