@@ -85,7 +85,7 @@ def test_the_address_has_the_state_and_what_was_not_computed_needs_the_notebook(
     shown.put("brightness", 1)
     assert not shown.state()["stale"]
     shown.press("Why?")
-    shown.root.get_by_text("Channels: Red and blue swapped. Put right: ").wait_for()
+    shown.root.get_by_text("Channels: Red and blue swapped. Fixed: ").wait_for()
 
 
 def test_labels_and_flips_work_from_the_table_on_a_phone(written, opened):
