@@ -239,8 +239,8 @@ class Explorer(anywidget.AnyWidget):
             Where the system refuses to write the file.
         """
         with self._lock:
-            every = {name: replace(entry) for name, entry in self._shelf.items() if name != CAMERA}
-            bench, start = self._bench, self.settings
+            bench, start, every = self._bench, self.settings, dict(self._shelf)
+        every.pop(CAMERA, None)
         if not os.access(Path(path).resolve().parent, os.W_OK):
             raise ValueError(f"Expected a page in a folder that can be written, received {str(path)!r}")
         names = every if photos is None else [known("photo", name, every) for name in photos]

@@ -11,6 +11,7 @@ from functools import lru_cache
 from hashlib import sha256
 from html import escape
 from importlib.metadata import version
+from itertools import product
 from math import ceil, gcd
 from string import Template
 from typing import Any
@@ -32,12 +33,9 @@ from kit.preprocessing import Preprocessing, faults
 PLACES = {"brightness": 30, "noise": 20}
 """Steps of a slider at most, from one end to the other; of all others `FURTHER`."""
 FURTHER = 10
+BAR = ("name", "text", "ghostText", "calibratedText")
 SIDE, CELL = 512, 56
 """Longest side of a photo, and of the small images of faults and further perturbations, in pixels."""
-LOSSLESS = 64
-"""Longest side, in pixels, up to which images lose nothing."""
-
-_Row = tuple[dict[str, Any], Pixels | None]
 
 
 def coarse(item: Parameter) -> float:
@@ -55,37 +53,29 @@ def places(item: Parameter) -> list[Any]:
     return [item.checked(round(item.low + coarse(item) * k, 6)) for k in range(count + 1)]
 
 
-def states(bench: Bench, further: Iterable[Settings]) -> list[Settings]:
-    """Return what is changed in each state that is computed, none twice; nothing in the first."""
-    first, second = MAIN
-    changes: list[Settings] = [{}]
-    changes += [
-        {first: one, second: other}
-        for one in places(PARAMETERS[first])
-        for other in places(PARAMETERS[second])
-    ]
+def states(bench: Bench, photo: str, further: Iterable[Settings]) -> list[Settings]:
+    """Return the settings that are computed for a photo, with the heat map; the first is untouched."""
+    plain, main = views.neutral(photo), [places(PARAMETERS[key]) for key in MAIN]
+    changes: list[Settings] = [{}, *(dict(zip(MAIN, pair, strict=True)) for pair in product(*main))]
     changes += [{item.name: place} for item in PARAMETERS.values() if not item.of for place in places(item)]
     changes += [{step: one.name} for step in faults.STEPS for one in faults.alternatives(bench.trained, step)]
-    plain = {key: value for key, value in views.neutral("").items() if key not in {"photo", "where"}}
-    every = [
-        {key: each[key] for key in plain if each.get(key, plain[key]) != plain[key]}
-        for each in (*changes, *further)
-    ]
-    return list({json.dumps(each): each for each in every}.values())
+    changes += [one for one in further if one["photo"] == photo]
+    every = (plain | change | {"where": -1} for change in changes)
+    return list({json.dumps(settings): settings for settings in every}.values())
 
 
 class _Photo:
     """Computes the states of one photo, from several threads."""
 
-    def __init__(self, bench: Bench, entry: Entry, name: str) -> None:
-        self.bench, self.entry, self.plain = bench, entry, views.neutral(name) | {"where": -1}
-        self.untouched = bench.view(entry.photo, self.plain, None, entry.label)
+    def __init__(self, bench: Bench, entry: Entry, wanted: Sequence[Settings]) -> None:
+        self.bench, self.entry, self.wanted = bench, entry, wanted
+        self.untouched = bench.view(entry.photo, wanted[0], None, entry.label)
         self.pixels = self.untouched.source.pixels
         self.cell = min(CELL, max(self.pixels.shape))
         self.without = lru_cache(64)(self._without)
 
     def look(self, settings: Settings) -> View:
-        if settings == self.plain:
+        if settings == self.wanted[0]:
             return self.untouched
         return self.bench.view(self.entry.photo, settings, self.untouched, self.entry.label)
 
@@ -93,55 +83,47 @@ class _Photo:
         view = self.look(dict(settings))
         return replace(view, photo=view.source)  # without pixels of its own
 
-    def row(self, changed: Settings) -> _Row:
+    def row(self, settings: Settings) -> tuple[dict[str, Any], Pixels | None]:
         """Return what a reply is made from, and an image of what the page does not paint by itself."""
-        view = self.look(self.plain | changed)
-        shown, seen = replies.shown(view)
-        heat = shown["where"]
-        if heat is not None:
-            cells = np.frombuffer(seen, np.uint8)[view.seen.size :] // 32 * 36
-            heat = None if heat["waits"] else heat | {"cells": cells.tolist()}
+        view = self.look(settings)
+        row, seen = replies.shown(view)
+        changed = {key: value for key, value in settings.items() if value != self.wanted[0][key]}
         prepared = view.preprocessing != self.bench.trained
-        painted = changed.keys() <= set(MAIN)
         picture = Image.fromarray(view.seen if prepared else view.photo.pixels).resize((self.cell, self.cell))
-        row = {key: shown[key] for key in ("tensor", "path", "about", "input")} | {
+        row["where"]["cells"] = (np.frombuffer(seen, np.uint8)[view.seen.size :] // 32 * 36).tolist()
+        row |= {
             "settings": changed,
-            "bars": [_bar(bar) for bar in shown["bars"]],
-            "answer": views.answer(replace(view, label=None)),
-            "top": view.top,
-            "because": why.because(view, lambda other: self.without(tuple(other.items())))
-            | {"settings": None},
-            "where": heat,
+            "bars": [[bar[key] for key in BAR] for bar in row["bars"]],
+            "because": why.because(view, lambda other: self.without(tuple(other.items()))),
             "prepared": prepared,
         }
-        return row, None if painted else np.asarray(picture)
+        # What the page knows by itself is left out.
+        row["because"]["settings"] = row["code"] = row["verdict"] = None
+        return row, None if changed.keys() <= set(MAIN) else np.asarray(picture)
 
-    def content(self, wanted: Sequence[Settings], steps: Steps[None]) -> dict[str, Any]:
+    def content(self, what: str, progress: Progress) -> dict[str, Any]:
         """Return all that the page has of the photo."""
-        found, cells = list[dict[str, Any]](), [np.zeros((self.cell, self.cell, 3), np.uint8)]
-        with ThreadPoolExecutor(self.bench.classifier.side_by_side()[1]) as pool:
-            for row, cell in pool.map(self.row, wanted):
-                found.append(row | {"cell": None if cell is None else len(cells)})
+        rows, cells = list[dict[str, Any]](), [np.zeros((self.cell, self.cell, 3), np.uint8)]
+        pool = ThreadPoolExecutor(self.bench.classifier.side_by_side()[1])
+        try:
+            found = pool.map(self.row, self.wanted)
+            for row, cell in Steps(found, what, "state", progress, total=len(self.wanted)):
+                rows.append(row | {"cell": None if cell is None else len(cells)})
                 cells += [] if cell is None else [cell]
-                steps.advance()
+        finally:
+            pool.shutdown(cancel_futures=True)
         photo = Image.fromarray(self.pixels)
         photo.thumbnail((SIDE, SIDE))
-        files = [
-            encoded(image, "WEBP", quality=quality, lossless=max(photo.size) <= LOSSLESS)
-            for image, quality in ((photo, 75), (np.concatenate(cells), 20))
-        ]
+        pictures = (photo, 75), (np.concatenate(cells), 20)
         return {
             "label": "" if self.entry.label is None else self.untouched.names[self.entry.label],
             "size": photo.size,
             "box": _box(self.bench.trained, self.pixels),
-            "files": files,
-            "columns": {key: [row[key] for row in found] for key in found[0]},
+            "files": [
+                encoded(one, "WEBP", quality=much, lossless=self.cell < CELL) for one, much in pictures
+            ],
+            "columns": {key: [row[key] for row in rows] for key in rows[0]},
         }
-
-
-def _bar(bar: Mapping[str, Any]) -> list[Any]:
-    texts = [bar[key] for key in ("text", "ghostText", "calibratedText")]
-    return [bar["index"], *texts, *([bar["name"]] if bar["index"] < 0 else [])]
 
 
 def _box(trained: Preprocessing, pixels: Pixels) -> list[float]:
@@ -170,39 +152,40 @@ def _packed(value: Any) -> str:
 def document(
     bench: Bench, shelf: Shelf, tries: Mapping[str, Settings], start: Settings, progress: Progress
 ) -> str:
-    """Return the page of these photos, which begins with a state; `tries` are computed, too."""
+    """Return the page of these photos, which begins with `start`; it and `tries` are computed, too."""
     tries = {name: one for name, one in tries.items() if one["photo"] in shelf}
-    start = (start if start["photo"] in shelf else views.neutral(next(iter(shelf)))) | {"where": None}
-    further = [start, *tries.values()]
-    wanted = {name: states(bench, [one for one in further if one["photo"] == name]) for name in shelf}
-    total = sum(map(len, wanted.values()))
-    with Steps[None]((), "Predicting", "state", progress, total=total) as steps:
-        photos = [
-            _packed(_Photo(bench, shelf[name], name).content(some, steps)) for name, some in wanted.items()
-        ]
-    panel = replies.panel(bench, shelf, 0)
-    told = panel | {
+    start = start if start["photo"] in shelf else views.neutral(next(iter(shelf)))
+    photos = []
+    for number, (name, entry) in enumerate(shelf.items(), 1):
+        photo = _Photo(bench, entry, states(bench, name, [start, *tries.values()]))
+        photos.append(_packed(photo.content(f"Photo {number} of {len(shelf)}", progress)))
+    told = replies.panel(bench, shelf, 0)
+    told |= {
         "tries": list(tries.items()),
         "sliders": [
             spec | {"step": coarse(PARAMETERS[spec["key"]]), "snaps": True}
-            for spec in panel["sliders"]
+            for spec in told["sliders"]
             if not PARAMETERS[spec["key"]].of
         ],
         "ahead": {"keys": [], "places": 1},
         "alone": True,
         "marks": views.MARKS,
-        "start": start,
+        "start": start | {"where": None},
     }
+    style, script = page.style("explorer") + page.style("table"), page.joined("table")
     source = bench.classifier.source
-    parts = {"style": page.style("explorer") + page.style("table"), "script": page.joined("table")}
-    hashes = {
-        f"{key}_hash": b64encode(sha256(text.encode()).digest()).decode() for key, text in parts.items()
-    }
     return Template(page.read("table.html")).substitute(
-        parts | hashes,
+        style=style,
+        style_hash=_hash(style),
+        script=script,
+        script_hash=_hash(script),
         name=escape(bench.classifier.name),
         digest="" if source is None else f", SHA-256 {source.digest}",
         date=datetime.now(UTC).date(),
         version=version("classifier-investigation-kit"),
         data="\n".join([_packed(told), *photos]),
     )
+
+
+def _hash(text: str) -> str:
+    return b64encode(sha256(text.encode()).digest()).decode()

@@ -27,7 +27,9 @@ def written(explorer, tmp_path_factory):
         patch.setattr(export, "PLACES", {"brightness": 6, "noise": 4})
         patch.setattr(export, "FURTHER", 1)
         path = explorer.export(tmp_path_factory.mktemp("exported") / "page.html", progress=False)
-        yield path, export.states(explorer._bench, [])
+        plain = view.neutral("") | {"where": -1}
+        states = export.states(explorer._bench, "", [])
+        yield path, [{key: one[key] for key in one if one[key] != plain[key]} for one in states]
 
 
 @pytest.fixture

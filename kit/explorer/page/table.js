@@ -45,11 +45,12 @@ function table(panel, photos) {
   async function known(settings) {
     const { rows, label } = await opened(settings.photo);
     const row = rows.get(address(settings));
-    if (!row || !(settings.where === null || (row.where && [-1, row.top].includes(settings.where)))) return undefined;
+    const maps = row && !row.where.waits ? [null, -1, panel.classes.indexOf(row.where.class)] : [null];
+    if (!row || !maps.includes(settings.where)) return undefined;
     const state = label && (label === row.answer.name ? "right" : "wrong");
     const answer = { ...row.answer, label, state, mark: state && panel.marks[state].split("{}").join(label) };
     const verdict = `${[answer.name, answer.share, answer.mark].filter(Boolean).join(", ")}. ${answer.note}`.trim();
-    return { ...row, answer, verdict, where: settings.where === null ? null : row.where };
+    return { ...row, answer, verdict, top: row.where.class, where: settings.where === null ? null : row.where };
   }
 
   async function view({ settings, held }) {
@@ -63,9 +64,9 @@ function table(panel, photos) {
     picture.paint(pixels, width, height, live ? { ...settings, field: photo.field } : {});
     const part = photo.box.map((share, side) => share * [width, height][side % 2]);
     const seen = drawn(...(row.prepared ? [cells, cell] : [picture.canvas, part]), row.input.width, row.input.height);
-    const bars = row.bars.map(([index, text, ghostText, calibratedText, name = panel.classes[index]]) => ({
-      index, name, text, ghostText, calibratedText, value: shareOf(text), ghost: shareOf(ghostText), calibrated: shareOf(calibratedText),
-      top: index === row.top, expected: name === row.answer.label,
+    const bars = row.bars.map(([name, text, ghostText, calibratedText]) => ({
+      index: panel.classes.indexOf(name), name, text, ghostText, calibratedText, top: name === row.top, expected: name === row.answer.label,
+      value: shareOf(text), ghost: shareOf(ghostText), calibrated: shareOf(calibratedText),
     }));
     const content = { ...row, kind: "view", settings, bars, code, source: { live, width, height }, kernelMs: null };
     return [content, row.where ? Uint8Array.from([...seen, ...row.where.cells]) : seen, ...(live && held === settings.photo ? [] : [pixels])];
@@ -93,7 +94,7 @@ function table(panel, photos) {
     },
     why: async ({ settings }) => {
       const { because } = (await known(settings)) ?? { because: { headline: "", lines: [], guilty: [] } };
-      return [{ kind: "because", changes: { ...because, settings }, stopped: MISSING }];
+      return [{ kind: "because", changes: { ...because, settings }, stopped: "The search for a cause needs the notebook." }];
     },
   };
   const send = async ({ kind, request, ...content }) => {
