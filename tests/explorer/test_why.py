@@ -298,7 +298,7 @@ def test_stop_ends_a_question_and_keeps_what_the_changes_do(explorer):
     deliver(explorer, kind="stop", request="a.2")
     explorer.wait()
     last, _ = explorer.sent[-1]
-    assert (last["kind"], last["request"], last["stopped"]) == ("because", "a.1", True)
+    assert (last["kind"], last["request"], last["stopped"]) == ("because", "a.1", "Stopped.")
     assert last["changes"] == explorer.sent[0][0]["changes"]
     assert "headline" not in last
     assert explorer.diagnosis is None
