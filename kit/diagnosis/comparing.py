@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import scipy
 
-from kit._arrays import Float32, Floats, Indices
+from kit._arrays import Float32, Indices
 from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first, known_preprocessing
-from kit.classifier.engines import finite
+from kit.classifier.engines import finite, probabilities, tempered
 from kit.classifier.labels import Labels, class_indices, hits, known
 from kit.diagnosis.candidates import Evaluator, candidates, explained
 from kit.diagnosis.checks_network import check_determinism
@@ -23,7 +23,7 @@ from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import TURNS
 from kit.preprocessing.faults import CATALOGUE
-from kit.preprocessing.pipeline import LAYOUTS, PIPELINE, TO_SIZE, TO_TENSOR, arrange
+from kit.preprocessing.pipeline import LAYOUTS, PIPELINE, TO_TENSOR, arrange
 from kit.preprocessing.scaling import SCALINGS, fits
 from kit.validation.accuracy import Comparison, compare_accuracies
 
@@ -247,8 +247,8 @@ def _cause(
     first: Classifier, form: _Form, photos: tuple[Photo, ...], one: Float32, two: Float32, *, sound: bool
 ) -> dict[str, Any]:
     """Undo one thing after the other, and return what removes the difference, as `Compared` has it."""
-    unsteady = check_determinism(cast("Classifier", form), form.preprocessing.apply(photos[0]))
-    if unsteady is not None:
+    tensors = form.preprocessing.apply(photos[0])
+    if not sound and (unsteady := check_determinism(cast("Classifier", form), tensors)):
         return {"cause": unsteady.cause, "left": 1.0}
     heads: dict[str, Function] = {"": np.asarray, **_heads(two)}
     proven = _proven(one, two, _outputs(first.class_names, one, two, heads))
@@ -308,20 +308,12 @@ def _heads(two: Float32) -> dict[str, Function]:
         twice = _without_softmax(two).min() > -ROUNDED
         return {"taking one of two softmaxes out": _without_softmax} if twice else {}
     return {
-        "a softmax": _softmax,
-        "a softmax in place of sigmoids": lambda x: _softmax(scipy.special.logit(x.clip(_FLOOR, 1 - 1e-7))),
-        "dividing by the sum": _normalised,
+        "a softmax": lambda x: probabilities(x, "logits"),
+        "a softmax in place of sigmoids": lambda x: probabilities(
+            scipy.special.logit(x.clip(_FLOOR, 1 - 1e-7)), "logits"
+        ),
+        "dividing by the sum": lambda x: probabilities(x.clip(0), "sigmoid"),
     }
-
-
-def _normalised(rows: Float32) -> Float32:
-    shares: Float32 = rows.clip(0)
-    shares /= np.maximum(shares.sum(axis=1, keepdims=True), _FLOOR)
-    return shares
-
-
-def _softmax(rows: Floats) -> Float32:
-    return np.asarray(scipy.special.softmax(rows, axis=1), np.float32)
 
 
 def _without_softmax(rows: Float32) -> Float32:
@@ -341,12 +333,12 @@ def _outputs(
     yield from (alone for alone, _ in undone)
     for (causes, (head,), left), rows in undone:
 
-        def tempered(power: float, rows: Float32 = rows) -> float:
-            return _apart(one, _softmax(np.exp(power) * np.log(np.maximum(rows, _FLOOR))))
+        def cooled(power: float, rows: Float32 = rows) -> float:
+            return _apart(one, tempered(rows, np.exp(-power)))
 
         # A temperature changes no predicted class.
         if np.array_equal(one.argmax(axis=1), rows.argmax(axis=1)):
-            fitted = scipy.optimize.minimize_scalar(tempered, bounds=(-3, 3), method="bounded")
+            fitted = scipy.optimize.minimize_scalar(cooled, bounds=(-3, 3), method="bounded")
             words = f"a temperature of {np.exp(fitted.x):.3g}"
             if abs(fitted.x) > EXACT:
                 yield _Trial(_HEAD, (head, words), float(fitted.fun))
@@ -360,13 +352,21 @@ def _outputs(
             yield _Trial((*causes, "class_order"), (head, "putting its classes in order"), back)
 
 
+# Where channels have means of their own, this is not what another order does that is scaled afterwards.
+_REVERSED = "with their channels reversed"
+_TURNS = {**TURNS, _REVERSED: lambda x: x[..., ::-1]}
+
+
 def _inputs(first: Classifier, form: _Form, photos: tuple[Photo, ...], one: Float32) -> Iterator[_Idea]:
     """Yield images that are prepared, turned or reshaped otherwise for the second; the simplest first."""
     used, own = form.preprocessing, known_preprocessing(first)
     evaluator = Evaluator(cast("Classifier", form))
-    starts = dict.fromkeys((used, *_as_first(own, used)))
+    starts = {used: None}
+    # As for the first, where that makes tensors for the second.
+    if own.channel_count == used.channel_count:
+        starts[own.replace(size=used.size, layout=used.layout)] = None
     shape = evaluator.tensors(photos[:1], used.replace(layout="channels_last"))[0].shape
-    turns = [name for name, turn in TURNS.items() if name and turn(np.empty(shape)).shape == shape]
+    turns = [name for name, turn in _TURNS.items() if name and turn(np.empty(shape)).shape == shape]
     ones = [each for start in starts for each in _ones(start)]
     tried = [(p, "") for p in (*starts, *ones)] + [(p, name) for name in turns for p in starts]
     tried += [(p, "") for start in starts for p in _others(start)]
@@ -374,22 +374,15 @@ def _inputs(first: Classifier, form: _Form, photos: tuple[Photo, ...], one: Floa
 
     def rows(p: Preprocessing, name: str, count: int) -> tuple[Float32, Float32]:
         tensors = evaluator.tensors(photos[:count], p.replace(layout="channels_last"))
-        turned = np.stack([TURNS[name](each) for each in tensors])
+        turned = np.stack([_TURNS[name](each) for each in tensors])
         return one[:count], form.predict_tensors(arrange(turned, used.layout))
 
     for p, name in tried:
         words = (difference(used, p), f"giving it tensors {name}" * bool(name))
         turn = "channel_layout" if name and name.split()[0] in LAYOUTS else "exif_orientation"
+        turn = "channel_order" if name == _REVERSED else turn
         causes = (*_causes(used, p), *[turn] * bool(name))
         yield _Idea(causes, " and ".join(filter(None, words)), partial(rows, p, name))
-
-
-def _as_first(own: Preprocessing, used: Preprocessing) -> list[Preprocessing]:
-    """Return what the second uses, but resized as for the first, and all as for the first."""
-    if own.channel_count != used.channel_count:
-        return []
-    resizing = {name: getattr(own, name) for operation in TO_SIZE for name in operation.fields}
-    return [used.replace(**resizing | {"size": used.size}), own.replace(size=used.size, layout=used.layout)]
 
 
 def _ones(start: Preprocessing) -> list[Preprocessing]:

@@ -153,6 +153,15 @@ def test_a_sound_conversion_is_not_accused(fashion, kind):
     assert "no difference found" in repr(found)
 
 
+def test_channels_with_means_of_their_own_that_are_reversed_after_scaling_are_named(classifier, photos):
+    other = classifier.using(classifier.preprocessing.replace(scaling="imagenet"))
+    found = kit.compare(other, lambda x: other.predict_tensors(x[..., ::-1]), photos[:1], progress=False)
+    assert (found.cause, found.undone) == (
+        "channel_order",
+        "giving it tensors with their channels reversed",
+    )
+
+
 def test_a_form_that_predicts_otherwise_again_or_beside_others_is_as_in_training(fashion, sixteen):
     predict, random = fashion.predict_tensors, np.random.default_rng(0)
 
