@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import scipy
 
-from kit._arrays import Float32, Indices
+from kit._arrays import Array, Float32, Indices
 from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import finite, probabilities, tempered
@@ -354,7 +354,7 @@ def _outputs(
 
 # Where channels have means of their own, this is not what another order does that is scaled afterwards.
 _REVERSED = "with their channels reversed"
-_TURNS = {**TURNS, _REVERSED: lambda x: x[..., ::-1]}
+_TURNS: Mapping[str, Callable[[Array], Array]] = {**TURNS, _REVERSED: lambda x: x[..., ::-1]}
 
 
 def _inputs(first: Classifier, form: _Form, photos: tuple[Photo, ...], one: Float32) -> Iterator[_Idea]:
