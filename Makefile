@@ -4,11 +4,12 @@
 # make check-setup  says whether this machine has what the notebooks need
 # make wheelhouse   downloads the packages of the lock into wheelhouse/, from which the others then install offline
 # make exercises    runs the notebooks in notebooks/solutions and derives the lessons from them
+# make site         writes the lessons into site/ as pages whose explorers move without Python or a network
 # make lock         solves pyproject.toml again into requirements.lock (needs uv)
 # make audit        looks up known vulnerabilities of what the lock names (needs uv and a network)
 # make clean        removes the environments
 #
-# The first six make .venv from requirements.lock, once. PYTHON=python3.12 chooses the Python.
+# The first seven make .venv from requirements.lock, once. PYTHON=python3.12 chooses the Python.
 
 LAB_ARGS =
 TEST_ARGS =
@@ -46,7 +47,7 @@ QUICK = tests/images tests/perturbation tests/preprocessing tests/test_plots.py 
 # Every check runs, even if one before it fails.
 MAKEFLAGS += --keep-going
 
-.PHONY: lab test lint types pytest quick test-others environment check-setup wheelhouse exercises lock audit clean
+.PHONY: lab test lint types pytest quick test-others environment check-setup wheelhouse exercises site lock audit clean
 
 # The address it prints leads to the notebook, too. In a container there may be nobody to be but root.
 lab: environment
@@ -101,6 +102,9 @@ wheelhouse: environment
 
 exercises: environment
 	$(RUN) notebooks/solutions/derive.py
+
+site: environment
+	$(RUN) notebooks/solutions/publish.py
 
 # Every supported platform and Python in one file, with hashes and without the address of an index.
 lock:

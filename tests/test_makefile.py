@@ -158,6 +158,7 @@ def test_other_targets_run_in_the_environment_and_a_wheelhouse_takes_the_place_o
     locked, _, checked = project.make("check-setup").asked
     assert "--no-index --find-links=wheelhouse" in locked
     assert checked == "-m kit check"
-    assert project.make("exercises").asked == ["notebooks/solutions/derive.py"]
+    for target, script in (("exercises", "derive.py"), ("site", "publish.py")):
+        assert project.make(target).asked == [f"notebooks/solutions/{script}"]
     (asked,) = project.make("wheelhouse").asked
     assert " download --require-hashes " in asked
