@@ -14,6 +14,7 @@ import gzip
 import json
 from importlib import metadata
 
+import keras
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -21,7 +22,7 @@ from PIL import Image
 import kit
 from data.build.packing import pack
 from data.build.sources import DATA, read
-from kit.classifier.training import network, train
+from kit.classifier.training import FILTERS, network, train
 
 FOLDER = DATA / "fashion_mnist"
 MODELS = DATA / "models"
@@ -71,9 +72,33 @@ def mirrored_and_moved(pictures: UInt8, rng: np.random.Generator) -> UInt8:
     return np.moveaxis(windows[np.arange(count), down, right], 1, -1)
 
 
+def network_with_biases(name: str) -> keras.Model:
+    """Return `network` with a bias in place of each batch normalization."""
+    layers = keras.layers
+    seeds = iter(np.random.SeedSequence(SEED).generate_state(2 * len(FILTERS) + 2).tolist())
+    inputs = x = keras.Input((28, 28, 1), name="picture")
+    for stage, filters in enumerate(FILTERS):
+        if stage:
+            x = layers.MaxPooling2D(name=f"pool{stage}")(x)
+        for step in "ab":
+            initial = keras.initializers.HeNormal(next(seeds))
+            convolution = layers.Conv2D(
+                filters, 3, padding="same", kernel_initializer=initial, name=f"conv{stage}{step}"
+            )
+            x = layers.ReLU(name=f"relu{stage}{step}")(convolution(x))
+    x = layers.GlobalAveragePooling2D(name="average")(x)
+    x = layers.Dropout(0.2, seed=next(seeds), name="dropout")(x)
+    initial = keras.initializers.GlorotUniform(next(seeds))
+    outputs = layers.Dense(10, activation="softmax", kernel_initializer=initial, name="classes")(x)
+    return keras.Model(inputs, outputs, name=name)
+
+
 def trained(x: UInt8, y: UInt8, *, batch_normalization: bool) -> kit.Classifier:
     """Return the network after `EPOCHS` passes over mirrored and shifted pictures."""
-    name = "fashion_mnist" if batch_normalization else "fashion_mnist_no_batchnorm"
+    if batch_normalization:
+        model, learning_rate = network("fashion_mnist", (28, 28, 1), 10, seed=SEED), 3e-3
+    else:
+        model, learning_rate = network_with_biases("fashion_mnist_no_batchnorm"), 2e-3
     return train(
         x,
         y,
@@ -81,8 +106,8 @@ def trained(x: UInt8, y: UInt8, *, batch_normalization: bool) -> kit.Classifier:
         CLASS_NAMES,
         epochs=EPOCHS,
         seed=SEED,
-        model=network(name, (28, 28, 1), 10, batch_normalization=batch_normalization, seed=SEED),
-        learning_rate=3e-3 if batch_normalization else 2e-3,
+        model=model,
+        learning_rate=learning_rate,
         augment=mirrored_and_moved,
     )
 

@@ -17,7 +17,6 @@ from kit.classifier.store import opened, unchanged
 
 Weights = Mapping[str, tuple[Array, ...]]
 """The arrays of every layer, by its name."""
-_NESTED = ("Functional", "Sequential", "Model")
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,7 @@ def layers_of(config: Mapping[str, Any]) -> tuple[Layer, ...]:
     if not config:
         return ()
     kind, settings = str(config.get("class_name")), mapping(config.get("config"))
-    inner = settings.get("layers")
-    if isinstance(inner, list) and (kind in _NESTED or "input_layers" in settings):
+    if isinstance(inner := settings.get("layers"), list):
         return tuple(layer for part in inner for layer in layers_of(mapping(part)))
     name = str(settings.get("name") or config.get("name") or kind)
     nodes = _listed(config.get("inbound_nodes"))
@@ -94,24 +92,22 @@ def weights_in(path: Path) -> Weights:
             return {}
         content = archive.read("model.weights.h5")
     found: dict[str, dict[str, dict[int, Array]]] = {}
+    parts: list[Any] = []
     left = _MOST_TIMES * len(content) + _SPARE_WEIGHTS
-
-    def keep(place: str, data: Any) -> None:
-        nonlocal left
-        layer, kind, key = f"//{place}".rsplit("/", 3)[-3:]
-        usable = isinstance(data, h5py.Dataset) and not data.external and not data.is_virtual
-        if kind != "vars" or not usable or data.size is None:
-            return
-        # The group of the optimizer bears the name of its kind.
-        name = layer if layer == "optimizer" else str(data.parent.attrs.get("name", layer))
-        left -= data.nbytes + len(name)
-        if left < 0 or data.dtype.kind not in "biuf":
-            raise ValueError(f"{data.size} values of the kind {data.dtype.name}")
-        found.setdefault(name, {}).setdefault(data.parent.name, {})[int(key)] = np.asarray(data)
-
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
-            file.visititems(keep)  # which visits no links
+            file.visititems(lambda _, part: parts.append(part))  # which visits no links
+            for data in parts:
+                layer, kind, key = f"//{data.name}".rsplit("/", 3)[-3:]
+                usable = isinstance(data, h5py.Dataset) and not data.external and not data.is_virtual
+                if kind != "vars" or not usable or data.size is None:
+                    continue
+                # The group of the optimizer bears the name of its kind.
+                name = layer if layer == "optimizer" else str(data.parent.attrs.get("name", layer))
+                left -= data.nbytes
+                if left < 0 or data.dtype.kind not in "biuf":
+                    raise ValueError(f"{data.size} values of the kind {data.dtype.name}")
+                found.setdefault(name, {}).setdefault(data.parent.name, {})[int(key)] = np.asarray(data)
     # What HDF5 meets in a damaged file reaches Python under many names.
     except Exception as error:
         raise ValueError(f"Expected weights of Keras in {path.name!r}: {first_line(error)}") from error

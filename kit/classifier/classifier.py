@@ -30,9 +30,6 @@ from kit.images.photo import each_picture
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 
-_PART = 32
-"""Photos that are prepared together, so that memory does not grow with a folder of them."""
-
 _HEADS = {
     ("logits", True): "a linear last layer, whose outputs are used as logits, with a softmax",
     ("binary_logit", False): "one linear output, used as the logit of the second class; a number is no class",
@@ -184,7 +181,7 @@ class Classifier:
             Another file name, a file that was replaced since it was loaded, or one that cannot be written.
         """
         target, origin, known = Path(path), self.source, self.network.compiled
-        foreign = origin is not None and origin.network is not None
+        foreign = origin.path if origin and origin.network else None
         formats = [".keras"] * (not foreign) + [".tflite"] * (known.runner == "LiteRT")
         if target.suffix not in formats:
             ends = " or ".join(formats) or "nothing: no .onnx network to save"
@@ -209,8 +206,7 @@ class Classifier:
                 return
             if known.first_layers is not None:  # which TensorFlow alone could make again
                 reference = reference.with_arrays("first_layers", known.first_layers.arrays())
-            source = origin.path if foreign and origin else None
-            store.write(source, target, contract, reference.contents, known.data)
+            store.write(foreign, target, contract, reference.contents, known.data)
 
     def tensor(
         self,
@@ -303,15 +299,8 @@ class Classifier:
         ValueError
             No photos, no preprocessing known, tensors that do not fit, or probabilities that are no numbers.
         """
-        chosen = as_photos(photos)
-        rows = []
-        for start in range(0, len(chosen), _PART):
-            part = chosen[start : start + _PART]
-            tensors = [self.tensor(photo, perturbation, preprocessing) for photo in part]
-            for tensor in tensors:
-                check_shape(tensor.shape, self.input_shape)
-            rows.append(self.predict_tensors(np.concatenate(tensors)))
-        return engines.finite(np.concatenate(rows), self.name)
+        tensors = (self.tensor(photo, perturbation, preprocessing) for photo in as_photos(photos))
+        return engines.finite(np.concatenate([self.predict_tensors(each) for each in tensors]), self.name)
 
     def top(self, row: npt.ArrayLike, count: int = 5) -> tuple[tuple[str, float], ...]:
         """Return names and probabilities of the ``count`` most probable classes, the most probable first.

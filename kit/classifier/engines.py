@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -113,22 +113,17 @@ _LOCK = threading.RLock()
 
 
 @contextmanager
-def captured_errors() -> Iterator[Callable[[], str]]:
-    """Collect the standard error of the process; what is yielded returns what was written so far."""
-    with _LOCK, tempfile.TemporaryFile() as sink:
+def hidden_errors() -> Iterator[None]:
+    """Keep what libraries write to the standard error of the process off the screen."""
+    with _LOCK, Path(os.devnull).open("wb") as sink:
         try:
             kept = os.dup(2)
         except OSError:  # no standard error, as under pythonw
-            yield str
+            yield
             return
-
-        def written() -> str:
-            sink.seek(0)
-            return sink.read().decode(errors="replace")
-
         try:
             os.dup2(sink.fileno(), 2)
-            yield written
+            yield
         finally:
             os.dup2(kept, 2)
             os.close(kept)
@@ -259,7 +254,8 @@ class Engine(ABC):
     def inside(self, tensors: Float32) -> tuple[Float32, Float32 | None]:
         """Return what `predict` does, and the last feature map of the same pass, float32 (N, h, w, channels).
 
-        All tensors run at once: give no more than `part_size` says. None where there is no such map.
+        All tensors run at once: give no more than `part_size` says, and one where `single` is set. None where
+        there is no such map.
         """
         return self.predict(tensors), None
 
@@ -286,7 +282,7 @@ class LiteEngine(Engine):
 
         super().__init__()
         try:
-            with captured_errors(), warnings.catch_warnings():
+            with hidden_errors(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 lite = Interpreter(model_content=compiled, num_threads=threads)
                 given, found = lite.get_input_details(), lite.get_output_details()
@@ -328,9 +324,6 @@ class LiteEngine(Engine):
     def inside(self, tensors: Float32) -> tuple[Float32, Float32 | None]:  # noqa: D102 (see Engine)
         if self.channels is None:
             return super().inside(tensors)
-        if self.single and len(tensors) > 1:
-            rows, maps = zip(*(self.inside(tensor[None]) for tensor in tensors), strict=True)
-            return np.concatenate(rows), np.concatenate(maps)
         check_shape(tensors.shape, self.input_shape)
         with self._lock:
             return self._run(tensors), self._output(1)

@@ -10,7 +10,7 @@ from typing import Any
 
 from kit._checking import first_line, told
 from kit.classifier import store
-from kit.classifier.engines import captured_errors, check_ends
+from kit.classifier.engines import check_ends, hidden_errors
 
 _FUNCTIONS = ("activations", "constraints", "initializers", "losses", "metrics", "ops", "regularizers")
 """Modules of Keras whose functions compute on tensors alone; others set options, or read files."""
@@ -55,7 +55,7 @@ def import_keras() -> Any:
     """Import Keras, which takes seconds the first time, without what TensorFlow's libraries write."""
     # Read once, when TensorFlow's libraries are loaded; a user's own setting stays.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with captured_errors():
+    with hidden_errors():
         import keras
     return keras
 
@@ -129,7 +129,7 @@ def lite_of(graph: Any) -> bytes:
 
     logger = logging.getLogger("absl")
     level = logger.level
-    with captured_errors() as messages:
+    with hidden_errors():
         logger.setLevel(logging.ERROR)
         converter = tf.lite.TFLiteConverter.from_concrete_functions([graph])
         # Operations outside LiteRT's own need TensorFlow at run time: better found here than live.
@@ -137,15 +137,14 @@ def lite_of(graph: Any) -> bytes:
         try:
             return bytes(converter.convert())
         except Exception as error:  # the converter has no exception of its own for what it cannot do
-            raise ConversionError(_reason(messages(), first_line(error))) from error
+            raise ConversionError(_reason(error)) from error
         finally:
             logger.setLevel(level)
 
 
-def _reason(messages: str, error: str) -> str:
-    """Name the operations that the converter complained about, or what else it says without where."""
-    if found := re.search("^(?:TF Select|Custom) ops:(.*)", messages, re.MULTILINE):
-        return f"LiteRT has no operation {found[1].strip()}"
-    if operation := re.search(r"'tfl?\.(\w+)' op", error):
-        return f"LiteRT cannot compile the operation {operation[1]}"
-    return re.sub("^.*?error: ", "", error)[:100]
+def _reason(error: Exception) -> str:
+    """Name the operation that the converter complains about, or what else it says without where."""
+    if found := re.search(r"'tfl?\.(\w+)' op( is neither)?", str(error)):
+        verb = "has no" if found[2] else "cannot compile the"
+        return f"LiteRT {verb} operation {found[1]}"
+    return re.sub("^.*?error: ", "", first_line(error))[:100]

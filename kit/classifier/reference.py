@@ -41,15 +41,12 @@ class InputStatistics:
         measure. `KEPT` images at most.
     response
         float64 (alterations, strengths, quantities): what `responses` gives for some of the images.
-    count
-        Images that there were.
     answers
         int64 (images,): the class predicted for each; None where that is not known.
     """
 
     rows: Float64
     response: Float64
-    count: int
     answers: Int64 | None = None
 
     @classmethod
@@ -58,13 +55,12 @@ class InputStatistics:
         order = np.random.default_rng(0).permutation(len(photos))[:KEPT]
         chosen = [photos[place] for place in order]
         answers = None if predict is None else np.array([predict(photo) for photo in chosen])
-        return cls(measured_rows(chosen), measured_responses(chosen), len(photos), answers)
+        return cls(measured_rows(chosen), measured_responses(chosen), answers)
 
     def arrays(self) -> dict[str, Array]:
         """Return this value as arrays, with the strengths that the responses belong to."""
-        kept = {"rows": self.rows, "response": self.response, "strengths": _strengths()}
-        known = {} if self.answers is None else {"answers": self.answers}
-        return {**kept, "count": np.array(self.count), **known}
+        kept: dict[str, Array] = {"rows": self.rows, "response": self.response, "strengths": _strengths()}
+        return kept if self.answers is None else kept | {"answers": self.answers}
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, Array]) -> Self:
@@ -73,13 +69,12 @@ class InputStatistics:
         ValueError for anything else, and for other quantities or alterations than there are here.
         """
         with suppress(KeyError, TypeError, ValueError):
-            rows, response, count = arrays["rows"], arrays["response"], int(arrays["count"])
-            answers = arrays.get("answers")
+            rows, response, answers = arrays["rows"], arrays["response"], arrays.get("answers")
             images, quantities = rows.shape
             same = np.array_equal(arrays["strengths"], _strengths()) and quantities == len(QUANTITIES)
-            same &= response.shape[::2] == (len(ALTERATIONS), quantities) and count >= images
+            same &= response.shape[::2] == (len(ALTERATIONS), quantities)
             if same and (answers is None or answers.shape == (images,)):
-                return cls(rows, response, count, answers)
+                return cls(rows, response, answers)
         raise ValueError("Expected input statistics of this version; save again with training=")
 
 

@@ -9,7 +9,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -140,16 +140,16 @@ def _shipped(file: Path) -> Archive:
     size = file.stat().st_size
     if size > _MAX_SHIPPED:
         raise ValueError(f"Expected at most {_MAX_SHIPPED} bytes, received {file.name!r} of {size}")
-    network, files, found = file.read_bytes(), {}, Archive(file, "")
-    if file.suffix == ".tflite" and zipfile.is_zipfile(file):
-        with opened(file) as archive:
-            members = archive.infolist()
-            network = network[: min((each.header_offset for each in members), default=size)]
-            plain = replace(found, digest=hashlib.sha256(network).hexdigest())
-            found = _stating(plain, archive)
+    network, files = file.read_bytes(), {}
+    zipped = file.suffix == ".tflite" and zipfile.is_zipfile(file)
+    with opened(file) if zipped else nullcontext() as archive:
+        members = archive.infolist() if archive else []
+        network = network[: min((each.header_offset for each in members), default=size)]
+        found = Archive(file, hashlib.sha256(network).hexdigest(), network=network)
+        if archive:
+            found = _stating(found, archive)
             texts = (each for each in members if each.filename.endswith(".txt"))
             files = {each.filename: archive.read(each) for each in texts if each.file_size <= MOST_TEXT}
-    found = replace(found, digest=hashlib.sha256(network).hexdigest(), network=network)
     if found.contract:
         return found
     onnx, damage = file.suffix == ".onnx", left_by_git(network[:200])

@@ -12,7 +12,7 @@ from kit._checking import number, whole
 from kit._interrupts import held
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first
-from kit.classifier.engines import captured_errors, finite, tensor_shape
+from kit.classifier.engines import finite, hidden_errors, tensor_shape
 from kit.classifier.first_layers import Call, called_through, leaves
 from kit.classifier.keras_models import import_keras
 from kit.classifier.labels import Labels, known_classes
@@ -29,13 +29,12 @@ FILTERS = (16, 24, 40)
 """Filters of the three stages of `network`."""
 
 
-def network(
-    name: str, shape: tuple[int, int, int], classes: int, *, batch_normalization: bool = True, seed: int = 0
-) -> Any:
+def network(name: str, shape: tuple[int, int, int], classes: int, *, seed: int = 0) -> Any:
     """Make the small convolutional network of the bundled Fashion-MNIST classifiers, not yet trained.
 
-    Three pairs of 3 x 3 convolutions with ReLU and maximum pooling between them, then global average pooling,
-    dropout of 0.2 and a softmax; 27,000 weights for (28, 28, 1) and 10 classes.
+    Three pairs of 3 x 3 convolutions with BatchNormalization (momentum 0.9) and ReLU, maximum pooling between
+    them, then global average pooling, dropout of 0.2 and a softmax; 27,000 weights for (28, 28, 1) and 10
+    classes.
 
     Parameters
     ----------
@@ -43,8 +42,6 @@ def network(
         Name of the network, and number of its classes.
     shape
         Height and width of its input in pixels, at least 4, and channels.
-    batch_normalization
-        Whether each convolution is followed by BatchNormalization (momentum 0.9), in place of a bias.
     seed
         Of the initial weights (He et al. 2015, arXiv 1502.01852) and of dropout; not negative.
     """
@@ -52,7 +49,7 @@ def network(
     layers = keras.layers
     # Two layers of one shape and one seed would be equal.
     seeds = iter(np.random.SeedSequence(seed).generate_state(2 * len(FILTERS) + 2).tolist())
-    convolution = partial(layers.Conv2D, kernel_size=3, padding="same", use_bias=not batch_normalization)
+    convolution = partial(layers.Conv2D, kernel_size=3, padding="same", use_bias=False)
     inputs = x = keras.Input(shape, name="picture")
     for stage, filters in enumerate(FILTERS):
         if stage:
@@ -60,8 +57,7 @@ def network(
         for step in "ab":
             initial = keras.initializers.HeNormal(next(seeds))
             x = convolution(filters, kernel_initializer=initial, name=f"conv{stage}{step}")(x)
-            if batch_normalization:
-                x = layers.BatchNormalization(momentum=0.9, name=f"norm{stage}{step}")(x)
+            x = layers.BatchNormalization(momentum=0.9, name=f"norm{stage}{step}")(x)
             x = layers.ReLU(name=f"relu{stage}{step}")(x)
     x = layers.GlobalAveragePooling2D(name="average")(x)
     x = layers.Dropout(0.2, seed=next(seeds), name="dropout")(x)
@@ -216,7 +212,7 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
         raise ValueError(f"Expected at most {most} images of this size, received {len(chosen)}")
     batch = np.concatenate([first, *(classifier.tensor(photo) for photo in chosen[1:])])
     before = finite(classifier.predict_tensors(batch), classifier.name)
-    with captured_errors():
+    with hidden_errors():
         adapted = _adapted(model, batch, kept / (kept + len(batch)))
     result = Classifier(adapted, classifier.preprocessing, classifier.class_names).tempered(
         classifier.temperature

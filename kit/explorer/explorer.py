@@ -5,7 +5,6 @@ The page sends its newest settings once the reply to the last has come, so a dra
 
 import os
 import threading
-import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent import futures
 from dataclasses import replace
@@ -21,7 +20,7 @@ import traitlets
 from IPython.display import display, update_display
 
 from kit._arrays import Float32
-from kit._checking import integers, known, told, whole
+from kit._checking import known, told, whole
 from kit._reporting import Progress
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices
@@ -318,7 +317,6 @@ class Explorer(anywidget.AnyWidget):
 
     def _fail(self, error: Exception, request: str) -> None:
         self.error = shorten(str(error), 1000, placeholder=" …") or type(error).__name__
-        self.traceback = "".join(traceback.format_exception(error))
         self.send({"kind": "error", "request": request, "text": self.error})
 
     def _on_message(self, _widget: object, content: Any, buffers: list[memoryview]) -> None:
@@ -394,12 +392,11 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_frame(self, settings: Settings, height: int, width: int, buffer: memoryview) -> None:
         """Take a frame of the page's camera, uint8 RGB, for the photo that is shown."""
-        sides = integers("frame", (height, width), ("height", "width"), 1, replies.CAMERA_SIDE)
-        if len(buffer) != 3 * height * width:
-            raise ValueError(f"Expected {3 * height * width} bytes of a frame, received {len(buffer)}")
         settings = {**settings, "photo": CAMERA}
         self._checked(settings, [CAMERA])  # before the last frame is given up
-        frame = np.frombuffer(buffer, np.uint8).reshape(*sides, 3)
+        if len(buffer) != 3 * height * width:
+            raise ValueError(f"Expected {3 * height * width} bytes of a frame, received {len(buffer)}")
+        frame = np.frombuffer(buffer, np.uint8).reshape(height, width, 3)
         self._shelf[CAMERA] = Entry(Photo.from_array(frame, CAMERA))
         self._replies.held = (CAMERA, self._bench.trained.decoding)  # the page has its own frames
         self._take_settings(settings, None)
@@ -428,8 +425,7 @@ class Explorer(anywidget.AnyWidget):
         else:  # of too many, the oldest makes room
             self._uploads = dict([*self._uploads.items(), (number, file)][-replies.UPLOADS :])
 
-    def _take_remove(self, name: str) -> None:
-        self.remove(name)
+    _take_remove = remove
 
     def _take_why(self, settings: Settings) -> None:
         """Say at once what each change does, and look for the cause beside the bars."""

@@ -316,7 +316,7 @@ def shift(
     if not isinstance(source, InputStatistics):
         ours = gather(source, "training images", classifier=asked, progress=progress)
         examples = ours.photos
-        source = InputStatistics(ours.rows, measured_responses(examples), counts[0], ours.answers)
+        source = InputStatistics(ours.rows, measured_responses(examples), ours.answers)
     theirs = gather(pictures, classifier=asked, progress=progress)
     counts = len(source.rows), len(theirs.rows)
     if min(counts) < FEWEST:

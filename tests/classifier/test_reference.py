@@ -47,7 +47,7 @@ def test_training_pictures_take_the_place_of_those_in_the_file(file, tmp_path):
     opened = Classifier.load(file)
     opened.save(tmp_path / "two.keras", training=PHOTOS[:2])
     for found in (opened.reference, Classifier.load(tmp_path / "two.keras").reference):
-        assert (found.properties.count, len(found.first_layers.profile)) == (2, 2)
+        assert len(found.first_layers.profile) == 2
         assert found.arrays("novelty").keys() == PARTS.keys()
     assert found.with_arrays("novelty", {"other": np.zeros(2)}).arrays("novelty").keys() == {"other"}
 
@@ -78,7 +78,7 @@ def test_a_network_that_was_trained_on_has_other_first_layers(tmp_path):
     classifier.save(tmp_path / "after.keras")
     assert classifier.first_layers.profile is None
     assert not np.array_equal(classifier.first_layers.means, before.means)
-    assert classifier.reference.properties.count == len(PHOTOS)
+    assert len(classifier.reference.properties.rows) == len(PHOTOS)
 
 
 def test_a_profile_belongs_to_a_size(tmp_path):
@@ -89,7 +89,7 @@ def test_a_profile_belongs_to_a_size(tmp_path):
     assert len(opened.first_layers.profile) == len(PHOTOS)
     for other in (opened.using(large), Classifier.load(tmp_path / "open.keras", preprocessing=large)):
         assert other.first_layers.measure(np.zeros((1, 30, 30, 3), np.float32)).shape == (1, 14)
-        assert (other.first_layers.profile, other.reference.properties.count) == (None, len(PHOTOS))
+        assert (other.first_layers.profile, len(other.reference.properties.rows)) == (None, len(PHOTOS))
     assert opened.using(small.replace(channels="bgr")).reference is opened.reference
 
 
@@ -100,7 +100,7 @@ def test_of_many_pictures_those_that_are_kept_are_drawn_from_all(monkeypatch):
     monkeypatch.setattr(reference, "TRIED", (1, 1))  # responses take longer and are not looked at
     levels = np.linspace(1, 255, 2 * KEPT).astype(np.uint8)
     statistics = InputStatistics.of([Photo.from_array(np.full((4, 4), level, np.uint8)) for level in levels])
-    assert (len(statistics.rows), statistics.count) == (KEPT, 2 * KEPT)
+    assert len(statistics.rows) == KEPT
     brightness = statistics.rows[:, 0]
     assert len(np.unique(brightness)) > 0.6 * KEPT
     # Evenly from 1 to 255: mean 128, and the standard error of half of the pictures.
@@ -109,7 +109,7 @@ def test_of_many_pictures_those_that_are_kept_are_drawn_from_all(monkeypatch):
 
 @pytest.mark.parametrize(
     "change",
-    [{"strengths": np.zeros(3)}, {"rows": np.zeros((2, 1))}, {"response": np.zeros(2)}, {"count": 0}],
+    [{"strengths": np.zeros(3)}, {"rows": np.zeros((2, 1))}, {"response": np.zeros(2)}],
 )
 def test_measures_of_another_version_are_refused_and_kept(file, change):
     arrays = {**Classifier.load(file).reference.arrays("properties"), **change}

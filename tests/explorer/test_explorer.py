@@ -152,7 +152,6 @@ def test_a_prediction_that_fails_is_shown_and_raised_on_asking(explorer, monkeyp
     monkeypatch.setattr(kit.Classifier, "predict_tensors", broken)
     explorer.settings = {"noise": 3}
     assert explorer.error == "no memory"
-    assert "RuntimeError" in explorer.traceback
     with pytest.raises(ValueError, match="no memory"):
         _ = explorer.probabilities
 

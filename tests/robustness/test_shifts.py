@@ -227,7 +227,7 @@ def known():
     """400 training images, measured and answered."""
     pictures = list(kit.samples.fashion_mnist_arrays("train")[0][:400])
     gathered = shifts.gather(list(each_picture(pictures)), classifier=CLASSIFIER)
-    return InputStatistics(gathered.rows, STATISTICS.response, 400, gathered.answers), gathered.photos
+    return InputStatistics(gathered.rows, STATISTICS.response, gathered.answers), gathered.photos
 
 
 def told(known, photos):
