@@ -1,7 +1,5 @@
 """What runs a network: LiteRT, ONNX Runtime, or Keras where it cannot be compiled."""
 
-from __future__ import annotations
-
 import os
 import threading
 import warnings
@@ -10,16 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from kit._arrays import Array, Float32
 from kit._checking import first_line
 from kit._interrupts import held
-
-if TYPE_CHECKING:
-    from kit._arrays import Array, Float32
-    from kit.preprocessing import Preprocessing
+from kit.preprocessing import Preprocessing
 
 Shape = tuple[int | None, int | None, int | None]
 """(H, W, C) of one tensor; None for a side that is open."""
@@ -42,8 +38,6 @@ def sides(shape: Shape) -> str:
 
 def check_preprocessing(steps: Preprocessing | None, expected: Shape) -> None:
     """Refuse a preprocessing whose tensors the network does not take, and what is no preprocessing."""
-    from kit.preprocessing import Preprocessing
-
     if not isinstance(steps, Preprocessing | None):
         raise TypeError(f"Expected a Preprocessing, received {steps!r}; see kit.Preprocessing")
     if steps is not None and (shape := tensor_shape(steps)):
@@ -239,9 +233,9 @@ class Engine(ABC):
         shape, count = tensors.shape, len(tensors)
         check_shape(shape, self.input_shape)
         part = 1 if count == 1 or self.single else part_size(shape)
-        if not 0 < count <= part:
+        if count > part:
             parts = [self.predict(tensors[start : start + part]) for start in range(0, count, part)]
-            return np.concatenate([np.empty((0, self.output_count), np.float32), *parts])
+            return np.concatenate(parts)
         with self._lock:
             try:
                 return self._run(tensors)
@@ -363,7 +357,7 @@ class OnnxEngine(Engine):
         given, found = self._session.get_inputs(), self._session.get_outputs()
         self._take(*([_whole(each.shape) for each in ends] for ends in (given, found)))
         self._ends, kind = (given[0].name, found[0].name), given[0].type[len("tensor(") : -1]
-        self._dtype = np.dtype({"float": "float32", "double": "float64"}.get(kind, kind))
+        self._dtype = np.dtype("float32" if kind == "float" else kind)
         self.quantised = b"uantizeLinear" in data  # with Q, Deq, or DynamicQ before it
 
     def _run(self, tensors: Float32) -> Float32:

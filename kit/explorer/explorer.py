@@ -32,6 +32,8 @@ from kit.explorer.view import Bench, Settings
 from kit.images import Photo, Pictures, as_photos, load_image
 from kit.perturbation import Perturbation, noise_field
 from kit.preprocessing import Preprocessing
+from kit.regression.cases import pin
+from kit.robustness.heatmap import occlusion
 
 if TYPE_CHECKING:
     from kit.diagnosis import Diagnosis
@@ -128,7 +130,7 @@ class Explorer(anywidget.AnyWidget):
         self.on_msg(self._on_message)
 
     def __repr__(self) -> str:
-        changes = {key: value for key, value in self.settings.items() if value != views.neutral("")[key]}
+        changes = {"photo": self.settings["photo"]} | views.changed_settings(self.settings)
         state = ", ".join(f"{key}={value!r}" for key, value in changes.items())
         return f"Explorer({self.classifier.name!r}, {state}: {views.called(self._shown)})"
 
@@ -355,8 +357,6 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_where(self) -> None:
         """Cover one more row of places of the image that is shown, until its heat map is whole."""
-        from kit.robustness.heatmap import occlusion
-
         view = self._shown
         if view.occluded is None:
             self._rows = occlusion(self.classifier, view.tensor, view.where)
@@ -464,8 +464,6 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_pin(self, settings: Settings) -> None:
         """Write a case of what is shown, with the fix where a diagnosis of this very state found one."""
-        from kit.regression.cases import pin
-
         self.settings = settings  # those that the page shows may be newer
         view = self.view
         if view.label is None:

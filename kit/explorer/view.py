@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -11,15 +11,13 @@ from kit._arrays import Float32, Pixels
 from kit._checking import instance, known
 from kit.classifier import Classifier
 from kit.classifier.engines import finite
+from kit.diagnosis.inside import assumed_preprocessing
 from kit.images import Photo
 from kit.perturbation import PARAMETERS, Perturbation
 from kit.preprocessing import Preprocessing, faults
 from kit.preprocessing.pipeline import PIPELINE
-
-if TYPE_CHECKING:
-    from kit.robustness.heatmap import Heatmap
-    from kit.robustness.novelty import Novelty
-
+from kit.robustness.heatmap import Heatmap, class_activation
+from kit.robustness.novelty import Novelty, novelty_of
 
 Settings = dict[str, Any]
 
@@ -171,12 +169,10 @@ class View:
         return self.top if where == -1 else int(where)
 
     @cached_property
-    def heat(self) -> "Heatmap | None":
+    def heat(self) -> Heatmap | None:
         """Where that class is seen; None where nobody asked. One by occlusion begins empty."""
         if self.settings["where"] is None:
             return None
-        from kit.robustness.heatmap import Heatmap, class_activation
-
         name, cells = self.names[self.where], class_activation(self.bench.classifier, self.inside, self.where)
         if cells is not None:
             return Heatmap(name, "class activation", cells, self.seen)
@@ -348,22 +344,14 @@ class Bench:
 
     classifier: Classifier
     trained: Preprocessing
-    novelty: "Novelty | None" = None
+    novelty: Novelty | None = None
     fixed: Preprocessing | None = None
 
     @classmethod
     def of(cls, classifier: Classifier) -> Self:
         """Take a classifier as it is; where its preprocessing is unknown, one is assumed."""
-        trained, novelty = classifier.preprocessing, None
-        if trained is None:
-            from kit.diagnosis.inside import assumed_preprocessing
-
-            trained = assumed_preprocessing(classifier)
-        if classifier.reference.arrays("novelty"):
-            from kit.robustness.novelty import novelty_of
-
-            novelty = novelty_of(classifier)
-        return cls(classifier, trained, novelty)
+        novelty = novelty_of(classifier) if classifier.reference.arrays("novelty") else None
+        return cls(classifier, assumed_preprocessing(classifier), novelty)
 
     def base(self, settings: Settings) -> Preprocessing:
         """Preprocessing that the settings start from."""
