@@ -267,17 +267,15 @@ def _tried(
 
     def trial(idea: _Idea, count: int) -> _Trial:
         ours, theirs = idea.rows(count)
-        lefts = {head: _apart(ours, undo(theirs)) for head, undo in heads.items()}
-        head = min(lefts, key=lambda name: lefts[name])
-        return _Trial(_HEAD * bool(head) + idea.causes, (head, idea.undone), lefts[head])
+        left, head = min((_apart(ours, undo(theirs)), head) for head, undo in heads.items())
+        return _Trial(_HEAD * bool(head) + idea.causes, (head, idea.undone), left)
 
-    whole, likely = _apart(one[:FEW], two[:FEW]), list[tuple[float, int]]()
-    for place, idea in enumerate(ideas):
-        left = trial(idea, FEW).left
-        if left <= EXACT * whole:
+    lefts = []
+    for idea in ideas:
+        lefts.append(trial(idea, FEW).left)
+        if lefts[-1] <= EXACT * _apart(one[:FEW], two[:FEW]):
             yield trial(idea, SEARCHED)
-        likely.append((left, place))
-    yield from (trial(ideas[place], SEARCHED) for _, place in sorted(likely)[:MATCHES])
+    yield from (trial(ideas[place], SEARCHED) for place in np.argsort(lefts, kind="stable")[:MATCHES])
 
 
 def _proven(one: Float32, two: Float32, trials: Iterable[_Trial]) -> dict[str, Any]:

@@ -117,8 +117,8 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
     reading = read(contract, function, chosen)
     pairs, effect = list(zip(reading.called, chosen, strict=True)), partial(_effect, classifier)
     comparisons = [compared(contract, reading, *pair, effect) for pair in pairs]
-    tensors = [(contract.apply(photo), one.tensor) for one, photo in pairs]
-    rows = [None if theirs is None else _answers(classifier, ours, theirs) for ours, theirs in tensors]
+    tensors = [(contract.apply(photo), one.tensor) for one, photo in pairs if one.tensor is not None]
+    rows = (_answers(classifier, *each) for each in tensors)
     tops = [each.argmax(axis=1) for each in rows if each is not None]
     changed = float(np.diff(tops).any(axis=1).mean()) if len(tops) == len(chosen) else None
     there = reading.there if reading.exact and isinstance(reading.there, Preprocessing) else None
@@ -130,7 +130,7 @@ def as_preprocessing(classifier: Classifier, photos: Sequence[Photo], function: 
     plain = fitted(Preprocessing(), classifier.input_shape)
     reading = read(classifier.preprocessing or plain, function, photos)
     problems = [one.problem for one in reading.called if one.problem]
-    problem = "; ".join(problems[:1] or [words for _, words in reading.others])
+    problem = "; ".join(problems[:1] or dict(reading.others).values())
     if problem or not isinstance(reading.there, Preprocessing):
         raise ValueError(f"Expected a function with steps of a Preprocessing, received another: {problem}")
     return reading.there

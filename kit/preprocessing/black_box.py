@@ -227,9 +227,7 @@ def _called(function: Function, photos: Sequence[Photo]) -> tuple[Called, ...]:
     for photo in photos:
         called.append(call(function, photo, called[0].way if called else ""))
     failed = sum(one.tensor is None for one in called)
-    if failed == len(called):
-        return tuple(called)
-    some = f"called on {failed} of {len(called)} images:"
+    some = f"called on {failed} of {len(called)} images:" if failed < len(called) else "called:"
     return tuple(replace(one, problem=one.problem.replace("called:", some, 1)) for one in called)
 
 
