@@ -407,13 +407,16 @@ def _causes(used: Preprocessing, right: Preprocessing) -> Iterator[str]:
 def _done(first: Classifier, photos: tuple[Photo, ...], two: Float32) -> Iterator[_Idea]:
     """Yield faults done to the first, too, since not all can be undone."""
     own = known_preprocessing(first)
-    faults = [(one.cause, one.title, one.apply(own)) for one in CATALOGUE.values() if one.step in GIVEN]
+    faults: list[tuple[tuple[str, ...], str, Preprocessing]] = [
+        ((one.cause,), one.title, one.apply(own)) for one in CATALOGUE.values() if one.step in GIVEN
+    ]
     for name, scaling in SCALINGS.items():
         if fits(scaling, own.channel_count):
-            faults.append(("double_scaling", f"and {name}", own.replace(scaling=own.scaling + scaling)))
+            faults.append((("double_scaling",), f"and {name}", own.replace(scaling=own.scaling + scaling)))
+    faults += [(tuple(_causes(p, own)), difference(own, p), p) for p in _others(own)]
 
     def rows(fault: Preprocessing, count: int) -> tuple[Float32, Float32]:
         return first.probabilities(photos[:count], preprocessing=fault), two[:count]
 
-    for cause, title, fault in faults:
-        yield _Idea((cause,), f"doing the same to {first.name} ({title})", partial(rows, fault))
+    for causes, title, fault in faults:
+        yield _Idea(causes, f"doing the same to {first.name} ({title})", partial(rows, fault))
