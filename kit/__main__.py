@@ -220,7 +220,7 @@ def _classifier(given: argparse.Namespace, model: str) -> kit.Classifier:
         named = kit.Preprocessing.for_application(given.application)
     elif given.scaling is not None:
         named = kit.Preprocessing(scaling=given.scaling)
-    elif (store.read(model).contract or {}).get("preprocessing") is not None:
+    elif store.read(model).preprocessing() is not None:
         return kit.Classifier.load(model)
     else:
         advice = "add --scaling, --application or --preprocessing (see --help)"

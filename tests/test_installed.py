@@ -84,4 +84,4 @@ def test_a_diagnosis_is_the_same_from_a_wheel_without_keras_and_without_a_networ
 def test_the_page_of_the_explorer_and_the_special_photographs_travel_in_the_wheel(bare, tmp_path):
     script = "import kit; print(kit.samples.photos('special')); print(kit.Explorer._esm + kit.Explorer._css)"
     shown = done(bare, "-X", "utf8", "-c", script, cwd=tmp_path)
-    assert shown == f"{samples.photos('special')}\n{page.joined()}{page.style('explorer')}".strip()
+    assert shown == f"{samples.photos('special')}\n{page.joined()}{page.read('explorer.css')}".strip()

@@ -149,7 +149,7 @@ class Classifier:
         check_preprocessing(preprocessing, (None, None, None))
         if preprocessing is None:
             preprocessing = opened.preprocessing()
-        contract = {"name": opened.path.stem, **(opened.contract or {})}
+        contract = {"name": opened.path.stem, **opened.contract}
         network = restore(opened, preprocessing)
         if preprocessing is not None and preprocessing.size is None and opened.network is not None:
             preprocessing = engines.fitted(preprocessing, network.about.input_shape)

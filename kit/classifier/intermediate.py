@@ -1,6 +1,5 @@
 """What a compiled network makes of an image before its head, and what its head makes of that."""
 
-import struct
 from contextlib import suppress
 from typing import Any
 
@@ -10,8 +9,6 @@ from kit._arrays import Float32
 from kit.classifier.metadata import litert_schema
 
 _SAME = "RESHAPE", "SQUEEZE", "QUANTIZE", "DEQUANTIZE"
-# Bytes that only look like the format fail wherever they are read first.
-_UNREAD = LookupError, TypeError, AttributeError, OverflowError, ValueError, struct.error
 _DENSE = "FULLY_CONNECTED", "CONV_2D"
 
 
@@ -42,7 +39,7 @@ def with_feature_map(compiled: bytes) -> tuple[bytes, Float32 | None]:
         (graph,) = model.subgraphs
         place = max(place for place, each in enumerate(graph.operators) if _is_map(graph, each, litert))
         weights = None
-        with suppress(*_UNREAD):
+        with suppress(Exception):
             weights = _weights(model, graph, place, litert)
         graph.outputs = [graph.outputs[0], graph.operators[place].outputs[0]]
         # What older converters measured of the memory plan no longer holds.
@@ -50,7 +47,7 @@ def with_feature_map(compiled: bytes) -> tuple[bytes, Float32 | None]:
         builder = litert.flatbuffers.Builder(len(compiled) + (1 << 16))
         builder.Finish(model.Pack(builder), b"TFL3")  # the mark of the format
         return bytes(builder.Output()), weights
-    except _UNREAD as error:
+    except Exception as error:  # bytes that only look like the format fail wherever they are read first
         raise ValueError("Expected a compiled network with a feature map, received one without") from error
 
 

@@ -135,8 +135,8 @@ def keep(opened: Archive, compiled: Compiled) -> None:
 
 def _known(opened: Archive) -> Network | None:
     for folder in (BUNDLED, cache_folder()):
-        # Damaged, or made by another version of LiteRT: made again.
-        with suppress(OSError, ValueError):
+        # Missing, damaged, or made by another version of LiteRT: made again.
+        with suppress(Exception):
             entry = folder / f"{opened.digest}.zip"
             found = Network(Compiled.read(entry), source=opened)
             if folder != BUNDLED:

@@ -1,7 +1,6 @@
 """What ``.tflite`` and ``.onnx`` files say of their classes and pixels, read without what runs them."""
 
 import ast
-import struct
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,7 +14,6 @@ MOST_TEXT = 1 << 22
 _MOST = 1 << 17
 About = tuple[tuple[str, ...] | None, Scaling | None]
 """Class names, and how levels 0..255 are scaled; None where a file does not say."""
-_DAMAGE = (struct.error, LookupError, ValueError, TypeError, SyntaxError, RecursionError, MemoryError)
 
 
 def litert_schema() -> Any:
@@ -53,11 +51,11 @@ def lite_about(network: bytes, files: Mapping[str, bytes]) -> About:
     def root(data: bytes) -> Any:
         return flat.Table(data, flat.Table(data, 0).Indirect(0))
 
-    with suppress(*_DAMAGE):
+    with suppress(Exception):
         model = root(network)
         (entry,) = (each for each in _tables(model, 6) if _text(each, 0) == b"TFLITE_METADATA")
         (graph,) = _tables(root(_text(_tables(model, 4)[entry.GetSlot(6, 0, kinds.Uint32Flags)], 0)), 3)
-        with suppress(*_DAMAGE):
+        with suppress(Exception):
             (output,) = _tables(graph, 3)
             lists = [each for each in _tables(output, 6) if each.GetSlot(8, 0, kinds.Int8Flags) == 2]
             names = listed(files[_text(lists[0], 0).decode()])
@@ -83,11 +81,11 @@ def listed(content: bytes) -> tuple[str, ...] | None:
 def onnx_about(content: bytes) -> About:
     """Read class names, and mean and std, from the properties that exporters write into an ``.onnx`` file."""
     names = _stated(content, "names", "class_names", "classes")
-    with suppress(*_DAMAGE):
+    with suppress(Exception):
         if isinstance(names, Mapping):
             names = [names[key] for key in sorted(names, key=int)]
     names = tuple(map(str, names)) if isinstance(names, list | tuple) else None
-    with suppress(*_DAMAGE):
+    with suppress(Exception):
         mean, std = (tuple(map(float, _stated(content, key, f"image_{key}"))) for key in ("mean", "std"))
         # Of 0..1, as in PyTorch, or of levels.
         return names, Scaling(255.0 if max(*mean, *std) <= 1 else 1.0, _one(mean), _one(std))
@@ -100,7 +98,7 @@ def _stated(content: bytes, *keys: str) -> Any:
         # A protocol buffer has a field's number and its length before its text.
         mark = bytes([10, len(key)]) + key.encode() + bytes([18])
         start = content.rfind(mark) + len(mark)
-        with suppress(*_DAMAGE):
+        with suppress(Exception):
             if start >= len(mark):
                 size = place = 0
                 while not place or content[start + place - 1] > 127:

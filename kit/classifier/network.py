@@ -78,17 +78,14 @@ class Compiled:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read what `write` wrote; OSError or ValueError for anything else."""
-        try:
-            with zipfile.ZipFile(path) as entry:
-                parts = {name: entry.read(name) for name in entry.namelist()}
-            about = json.loads(parts[_ABOUT])
-            head, shape, count, reason = (about[name] for name in _SAID)
-            layers = parts.get(_LAYERS)
-            first_layers = None if layers is None else FirstLayers.of(arrays_in(layers))
-            return cls(head, tuple(shape), count, parts.get(_MODEL), reason, first_layers)
-        except (zipfile.BadZipFile, KeyError, TypeError, EOFError, RuntimeError) as error:
-            raise ValueError(f"Expected a compiled network in {path.name!r}, received other bytes") from error
+        """Read what `write` wrote; any exception for anything else."""
+        with zipfile.ZipFile(path) as entry:
+            parts = {name: entry.read(name) for name in entry.namelist()}
+        about = json.loads(parts[_ABOUT])
+        head, shape, count, reason = (about[name] for name in _SAID)
+        layers = parts.get(_LAYERS)
+        first_layers = None if layers is None else FirstLayers.of(arrays_in(layers))
+        return cls(head, tuple(shape), count, parts.get(_MODEL), reason, first_layers)
 
 
 TOLERANCE = 1e-5

@@ -71,7 +71,7 @@ class Archive:
         SHA-256 over names and contents of what makes up the network (architecture, weights, assets; without
         the date of saving), 64 hexadecimal digits.
     contract
-        The parsed ``kit/contract.json``, or ``None`` where there is none.
+        The parsed ``kit/contract.json``, empty where there is none.
     statistics, flaw
         Arrays of ``kit/statistics.npz``: what is known of the training images. Or why they are not used.
     network
@@ -80,7 +80,7 @@ class Archive:
 
     path: Path
     digest: str
-    contract: Mapping[str, Any] | None = field(default=None, repr=False)
+    contract: Mapping[str, Any] = field(default_factory=dict, repr=False)
     statistics: Mapping[str, Array] = field(default_factory=dict, repr=False)
     flaw: str = ""
     network: bytes | None = field(default=None, repr=False)
@@ -94,7 +94,7 @@ class Archive:
 
     def preprocessing(self) -> Preprocessing | None:
         """Preprocessing that the file states, None without one; raises as `Preprocessing.from_dict`."""
-        stated = (self.contract or {}).get("preprocessing")
+        stated = self.contract.get("preprocessing")
         return None if stated is None else Preprocessing.from_dict(stated)
 
 

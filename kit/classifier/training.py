@@ -12,7 +12,7 @@ from kit._checking import number, whole
 from kit._interrupts import held
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first
-from kit.classifier.engines import finite, hidden_errors, tensor_shape
+from kit.classifier.engines import finite, hidden_errors
 from kit.classifier.first_layers import Call, called_through, leaves
 from kit.classifier.keras_models import import_keras
 from kit.classifier.labels import Labels, known_classes
@@ -29,7 +29,7 @@ FILTERS = (16, 24, 40)
 """Filters of the three stages of `network`."""
 
 
-def network(name: str, shape: tuple[int, int, int], classes: int, *, seed: int = 0) -> Any:
+def network(name: str, shape: tuple[int, ...], classes: int, *, seed: int = 0) -> Any:
     """Make the small convolutional network of the bundled Fashion-MNIST classifiers, not yet trained.
 
     Three pairs of 3 x 3 convolutions with BatchNormalization (momentum 0.9) and ReLU, maximum pooling between
@@ -111,8 +111,8 @@ def train(
     Raises
     ------
     TypeError, ValueError
-        Labels that do not fit the images or the class names, no epochs, images of several sizes with
-        ``augment``, or a preprocessing without a fixed size.
+        Labels that do not fit the images or the class names, no epochs, tensors of several sizes, or images
+        of several sizes with ``augment``.
     """
     photos = as_photos(pictures)
     truth = known_classes(labels, class_names, len(photos))
@@ -120,12 +120,11 @@ def train(
     rng = np.random.default_rng(seed)
     tensors = _tensors(photos, preprocessing, augment, rng)
     with held():  # TensorFlow is not to be used any more in a process in which it was interrupted
-        if model is not None:
-            model = _copy(model)
-        elif shape := tensor_shape(preprocessing):
-            model = network("trained", shape, len(class_names), seed=seed)
+        if model is None:
+            first = preprocessing.apply(photos[0].decoded(preprocessing.decoding))
+            model = network("trained", first.shape[1:], len(class_names), seed=seed)
         else:
-            raise ValueError("Expected a preprocessing with a size, received none; set size=(28, 28)")
+            model = _copy(model)
         keras = import_keras()
         # A second model around the same layers, so that no optimizer clings to the first.
         learner = keras.Model(model.inputs, model.outputs)

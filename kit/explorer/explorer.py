@@ -84,7 +84,7 @@ class Explorer(anywidget.AnyWidget):
     """
 
     _esm = page.joined()
-    _css = page.style("explorer")
+    _css = page.read("explorer.css")
     _panel = traitlets.Dict().tag(sync=True)
     settings = traitlets.Any({})
     error = traitlets.Unicode("")

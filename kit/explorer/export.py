@@ -172,7 +172,7 @@ def document(
         "marks": views.MARKS,
         "start": start | {"where": None},
     }
-    style, script = page.style("explorer") + page.style("table"), page.joined("table")
+    style, script = page.read("explorer.css") + page.read("table.css"), page.joined("table")
     source = bench.classifier.source
     return Template(page.read("table.html")).substitute(
         style=style,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 from math import ceil, sqrt
 from time import perf_counter
@@ -15,7 +16,7 @@ from kit._checking import known
 from kit._reporting import tag
 from kit.explorer import view as views
 from kit.explorer.ahead import AHEAD_BYTES
-from kit.explorer.page import style
+from kit.explorer.page import read
 from kit.explorer.view import CHOICES, FILE_STEPS, MAIN, Bench, View
 from kit.images import Photo
 from kit.images.photo import encoded
@@ -138,7 +139,7 @@ def note(view: View) -> dict[str, Any]:
     about = f"<p><strong>{escape(views.verdict(view))}</strong><br>{escape(state)}</p>"
     about += f"<p>{escape(heat['about'])}</p>" if heat else ""
     html = f'<div class="kit-note">{about}{shown}<table>{table}</table><p>{LIVE}</p></div>'
-    return {"text/plain": LIVE, "text/html": f"<style>{style('note')}</style>{html}"}
+    return {"text/plain": LIVE, "text/html": f"<style>{read('note.css')}</style>{html}"}
 
 
 CAMERA = "Camera (live)"
@@ -163,7 +164,12 @@ class Entry:
     label: int | None = None
     added: bool = False
     reference: View | None = None
-    thumbnail: bytes = b""
+
+    @cached_property
+    def thumbnail(self) -> bytes:
+        """A small JPEG."""
+        step = max(1, min(self.photo.size) // (2 * THUMBNAIL))
+        return small(self.photo.pixels[::step, ::step], THUMBNAIL)
 
 
 class Shelf(dict[str, Entry]):
@@ -185,12 +191,9 @@ class Shelf(dict[str, Entry]):
         """Return what the page shows of each: name, whether it can be removed, and a small JPEG."""
         rows = []
         for place, (name, entry) in enumerate(self.items()):
-            if not entry.thumbnail and place < THUMBNAILS:
-                step = max(1, min(entry.photo.size) // (2 * THUMBNAIL))
-                entry.thumbnail = small(entry.photo.pixels[::step, ::step], THUMBNAIL)
-            judged = entry.label is not None and place < THUMBNAILS
-            told = {"name": name, "added": entry.added, "labelled": judged}
-            rows.append(told | {"thumbnail": entry.thumbnail})
+            seen = place < THUMBNAILS
+            told = {"name": name, "added": entry.added, "labelled": seen and entry.label is not None}
+            rows.append(told | {"thumbnail": entry.thumbnail if seen else b""})
         return rows
 
 

@@ -76,7 +76,6 @@ UNFIT = [
     ({"labels": [0, 1]}, "Expected 3 labels, one for each image, received 2"),
     ({"labels": [0, 1, None]}, "Expected a label for every image, received None"),
     ({"epochs": 0}, "Expected epochs as a whole number not below 1"),
-    ({"preprocessing": Preprocessing(size=None)}, "Expected a preprocessing with a size"),
 ]
 
 

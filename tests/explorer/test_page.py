@@ -56,7 +56,7 @@ def test_nothing_ties_the_joined_page_to_other_files():
 
 
 def test_the_page_asks_nothing_of_a_network_and_makes_no_html_of_texts():
-    told = page.joined("table") + page.style("explorer") + page.style("table")
+    told = page.joined("table") + page.read("explorer.css") + page.read("table.css")
     markup = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\("
     network = r"fetch\(|XMLHttpRequest|WebSocket|https?:"
     assert re.findall(f"{markup}|{network}", told) == []

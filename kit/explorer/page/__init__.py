@@ -17,11 +17,6 @@ def joined(*more: str) -> str:
     return "\n".join(_EXPORT.sub("", _IMPORT.sub("", part)) for part in parts)
 
 
-def style(name: str) -> str:
-    """Return a style sheet."""
-    return read(f"{name}.css")
-
-
 def read(name: str) -> str:
     """Return a file of the page."""
     return (_HERE / name).read_text(encoding="utf-8")
