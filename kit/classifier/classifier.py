@@ -199,7 +199,9 @@ class Classifier:
             }
             known = self.network.compiled
             if target.suffix == ".keras":
-                file = self.network.keras_file(Path(folder))
+                file = Path(folder) / "network.keras" if origin is None else store.unchanged(origin).path
+                if origin is None:
+                    self.model.save(file)
                 written = store.write(file, target, contract, reference.contents)
                 if origin is None:
                     keep(written, known)

@@ -49,15 +49,13 @@ def checked_class_names(class_names: ClassNames | None, count: int, network: str
 
 def _by_index(given: Mapping[Any, Any]) -> tuple[str, ...]:
     """Return the names of a mapping, from or to indices, in the order of the indices."""
-    places = [str(index) for index in range(len(given))]
-    readings = []
-    for pairs in (given.items(), [(index, name) for name, index in given.items()]):
-        # JSON has texts for keys, so an index may be one; a name is a text always.
-        names = {str(index): name for index, name in pairs if isinstance(name, str)}
-        readings += [names] if names.keys() == set(places) else []
-    if len(readings) != 1:
+    named = any(isinstance(value, str) for value in given.values())
+    pairs = given.items() if named else [(index, name) for name, index in given.items()]
+    # JSON has texts for keys, so an index may be one.
+    names, places = {str(index): name for index, name in pairs}, [str(index) for index in range(len(given))]
+    if names.keys() != set(places):
         raise ValueError(f"Expected one index for each class name, received {given!r:.80}; give a list")
-    return tuple(readings[0][place] for place in places)
+    return tuple(names[place] for place in places)
 
 
 def class_indices(

@@ -29,7 +29,7 @@ FORMAT = 2
 BUNDLED = Path(__file__).resolve().parents[2] / "data" / "models" / "compiled"
 """Compiled forms of the bundled networks, by the digest of the weights like those in the cache folder."""
 
-_COMPILED, _STEPS = "compiled.zip", "preprocessing.json"
+_HERE, _COMPILED, _STEPS = "kit.classifier.loading", "compiled.zip", "preprocessing.json"
 
 
 def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
@@ -86,7 +86,7 @@ def _tried(opened: Archive, steps: Preprocessing | None) -> Network:
             folder = Path(name)
             for place, part in enumerate(filter(None, parts)):
                 (folder / f"{place}.network").write_bytes(part)
-            _ask(opened, folder, f"Trying {opened.path.name!r}, once")
+            ask(_HERE, opened.path, folder, f"Trying {opened.path.name!r}, once", seconds=SECONDS)
         with suppress(OSError):
             _made()
             tried.touch()
@@ -99,14 +99,9 @@ def convert(opened: Archive, steps: Preprocessing | None, early: Early) -> Compi
         folder = Path(name)
         if steps is not None:
             (folder / _STEPS).write_text(steps.to_json(), encoding="utf-8")
-        _ask(opened, folder, early=early)
+        ask(_HERE, opened.path, folder, "", seconds=SECONDS, early=early)
         unchanged(opened)
         return Compiled.read(folder / _COMPILED)
-
-
-def _ask(opened: Archive, folder: Path, words: str = "", early: Early | None = None) -> None:
-    file = opened.path.resolve()
-    ask("kit.classifier.loading", file, folder, words, seconds=SECONDS, early=early)
 
 
 def _work(file: Path, folder: Path) -> Mapping[str, Any]:

@@ -304,14 +304,6 @@ class Network:
             weights = weights - weights.mean(axis=0)  # a softmax is blind to what all classes share
         return self.engine, weights
 
-    def keras_file(self, folder: Path) -> Path:
-        """Return a ``.keras`` file with the network as it is now; written to the folder if there is none."""
-        if self.source is not None:
-            return unchanged(self.source).path
-        path = folder / "network.keras"
-        self.model.save(path)
-        return path
-
     def up_to_date(self, steps: Preprocessing | None) -> Self:
         """Return this network, or another, compiled again, where the model was trained since."""
         if self.source is not None or _digest(self.model) == self._weights:

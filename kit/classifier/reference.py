@@ -165,8 +165,9 @@ class Reference:
         if layers is None:
             return found
         measured = layers.with_profile(np.concatenate([prepare(photo) for photo in photos]))
-        profile = {"moments": measured.profile, "features": measured.features}
-        return found.with_arrays("profile", {**profile, "shape": [side or 0 for side in self.shape]})
+        shape = [side or 0 for side in self.shape]
+        profile = {"moments": measured.profile, "features": measured.features, "shape": shape}
+        return found.with_arrays("profile", profile)
 
     def moved(self, network: Network, shape: Shape) -> Self:
         """Return this for tensors of a size, and without what belongs to other weights."""

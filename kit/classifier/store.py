@@ -328,8 +328,6 @@ def replacing(target: str | PathLike[str]) -> Iterator[Any]:
         draft.replace(file)
     except OSError as error:
         reason = f"{error.strerror or first_line(error)}; free space, or choose another name or folder"
-        if isinstance(error, FileNotFoundError) and not file.parent.is_dir():
-            reason = f"the folder {file.parent.name!r} is missing; make it, or choose another"
         raise type(error)(f"Expected to write {file.name!r}, received: {reason}") from error
     finally:
         with suppress(OSError):

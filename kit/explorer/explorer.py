@@ -24,7 +24,6 @@ from kit._checking import known, told, whole
 from kit._reporting import Progress
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices
-from kit.classifier.store import replacing
 from kit.explorer import export, page, replies, view as views, why
 from kit.explorer.ahead import answered, chosen_places
 from kit.explorer.replies import CAMERA, Entry, Replies, Shelf
@@ -32,7 +31,7 @@ from kit.explorer.view import Bench, Settings
 from kit.images import Photo, Pictures, as_photos, load_image
 from kit.perturbation import Perturbation, noise_field
 from kit.preprocessing import Preprocessing
-from kit.regression.cases import pin
+from kit.regression.cases import pin, write
 from kit.robustness.heatmap import occlusion
 
 if TYPE_CHECKING:
@@ -247,8 +246,7 @@ class Explorer(anywidget.AnyWidget):
         names = every if photos is None else [known("photo", name, every) for name in photos]
         shelf = Shelf({name: every[name] for name in names})
         text = export.document(bench, shelf, self._tries, start, progress)
-        with replacing(path) as stream:
-            stream.write(text.encode())
+        write(Path(path), text.encode())
         return Path(path)
 
     def _show(self, name: str) -> None:
