@@ -93,7 +93,7 @@ class Neighbours:
         fits &= self.predicted.shape == (count,) and 0 < count == len(self.names) <= KEPT
         fits &= self.thumbnails.shape in {(0, SIDE, SIDE, 3), (count, SIDE, SIDE, 3)}
         fits &= self.thumbnails.dtype == np.uint8 and set(self.predicted.tolist()) <= {*range(classes)}
-        if not fits:
+        if not fits or not np.isfinite(features).all():
             raise ValueError("Expected what is kept of training images, received other arrays")
 
     def distances(self, features: Float32) -> Float64:
