@@ -1,7 +1,6 @@
 """Classifier: a network together with what it needs to be used rightly, in one file."""
 
 import tempfile
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -17,7 +16,7 @@ from kit._arrays import Float32
 from kit._checking import guiding, number, told, whole
 from kit._reporting import Progress, Steps
 from kit.classifier import engines, store
-from kit.classifier.engines import KerasEngine, check_preprocessing, check_shape
+from kit.classifier.engines import KerasEngine, check_shape
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.labels import ClassNames, checked_class_names
 from kit.classifier.loading import keep, restore
@@ -83,12 +82,10 @@ class Classifier:
         self, network: Network, name: str, steps: Preprocessing | None, names: ClassNames | None
     ) -> None:
         compiled, source = network.about, network.source
-        self._lock = threading.RLock()
         self.network = network
         self.name = told(name)
         self.preprocessing = steps
         self.class_names = checked_class_names(names, compiled.class_count, name)
-        check_preprocessing(steps, compiled.input_shape)
         self.input_shape = engines.sized(compiled.input_shape, steps)
         self.reference = Reference(network, self.input_shape, {} if source is None else source.statistics)
         self.remarks = tuple(self._remarks())
@@ -97,7 +94,7 @@ class Classifier:
     def notes(self) -> tuple[str, ...]:
         """What to know of it, a line each: `remarks`, and why Keras runs it, if it does."""
         reason = self.network.compiled.reason
-        return (*self.remarks, *[f"falls back to Keras because {reason}"] * bool(reason))
+        return (*self.remarks, f"falls back to Keras because {reason}") if reason else self.remarks
 
     def _remarks(self) -> Iterator[str]:
         compiled, source = self.network.about, self.source
@@ -146,7 +143,7 @@ class Classifier:
             No such file, another SHA-256, another format, a damaged archive, or no classifier of images.
         """
         opened = store.read(path, sha256=sha256)
-        check_preprocessing(preprocessing, (None, None, None))
+        engines.sized((None, None, None), preprocessing)
         if preprocessing is None:
             preprocessing = opened.preprocessing()
         contract = {"name": opened.path.stem, **opened.contract}
@@ -186,7 +183,7 @@ class Classifier:
         if target.suffix not in formats:
             ends = " or ".join(formats) or "nothing: no .onnx network to save"
             raise ValueError(f"Expected a file name that ends in {ends}, received {target.name!r}")
-        with self._lock, tempfile.TemporaryDirectory() as folder:
+        with self.network.lock, tempfile.TemporaryDirectory() as folder:
             self.network = self.network.up_to_date(self.preprocessing)
             reference = self.reference.moved(self.network, self.input_shape)
             photos = [picture.open() for picture in each_picture(training)]
@@ -321,9 +318,7 @@ class Classifier:
 
         ValueError where its tensors do not fit the network.
         """
-        expected = self.network.about.input_shape
-        check_preprocessing(preprocessing, expected)
-        shape = engines.sized(expected, preprocessing)
+        shape = engines.sized(self.network.about.input_shape, preprocessing)
         reference = self.reference.moved(self.network, shape)
         return self._with(preprocessing=preprocessing, input_shape=shape, reference=reference)
 

@@ -36,28 +36,20 @@ def sides(shape: Shape) -> str:
     return "x".join("?" if side is None else str(side) for side in shape)
 
 
-def check_preprocessing(steps: Preprocessing | None, expected: Shape) -> None:
-    """Refuse a preprocessing whose tensors the network does not take, and what is no preprocessing."""
+def sized(expected: Shape, steps: Preprocessing | None) -> Shape:
+    """Return the shape of the tensors that a network gets; a preprocessing sets the sides that are open.
+
+    TypeError or ValueError for what is no preprocessing, or one whose tensors the network does not take.
+    """
     if not isinstance(steps, Preprocessing | None):
         raise TypeError(f"Expected a Preprocessing, received {steps!r}; see kit.Preprocessing")
-    if steps is not None and (shape := tensor_shape(steps)):
-        check_shape((1, *shape), expected)
-
-
-def tensor_shape(steps: Preprocessing) -> tuple[int, int, int] | None:
-    """Shape of one tensor without the batch, after the layout step; None where the photo decides it."""
-    if steps.input_shape is None:
-        return None
-    height, width, channels = shape = steps.input_shape
-    turned = {"channels_first": (channels, height, width), "transposed": (width, height, channels)}
-    return turned.get(steps.layout, shape)
-
-
-def sized(expected: Shape, steps: Preprocessing | None) -> Shape:
-    """Shape of the tensors that a network gets: one that it leaves open is set by the preprocessing."""
-    if None not in expected or steps is None:
+    if steps is None or steps.input_shape is None:
         return expected
-    return tensor_shape(steps) or expected
+    height, width, channels = steps.input_shape
+    turned = {"channels_first": (channels, height, width), "transposed": (width, height, channels)}
+    shape = turned.get(steps.layout, steps.input_shape)
+    check_shape((1, *shape), expected)
+    return shape
 
 
 OPEN_SIDE = 96

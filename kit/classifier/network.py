@@ -163,7 +163,6 @@ def describe(model: Any, steps: Preprocessing | None = None, *, serving: bool = 
     """
     check_model(model)
     keras = KerasEngine(model)
-    engines.check_preprocessing(steps, keras.input_shape)
     batches = trial_tensors(engines.sized(keras.input_shape, steps), steps)
     head = engines.head_of(model) or engines.measured_head(
         np.concatenate([keras.predict(batch) for batch in batches])
@@ -190,7 +189,6 @@ def describe(model: Any, steps: Preprocessing | None = None, *, serving: bool = 
 def as_it_is(data: bytes, steps: Preprocessing | None = None) -> Compiled:
     """Describe a network in the ``.tflite`` or ``.onnx`` format; raises as `describe` does."""
     engine = engines.engine_of(data, threads=1)
-    engines.check_preprocessing(steps, engine.input_shape)
     batches = trial_tensors(engines.sized(engine.input_shape, steps), steps)
     head = engines.measured_head(
         np.concatenate([engine.predict(batch[-2:]) for batch in batches]), engine.step

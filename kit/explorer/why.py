@@ -149,7 +149,6 @@ def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes
             right = view.base
     after = None if right is None else _prepared(view, right)
     fix = Fix("") if diagnosis.best is None else diagnosis.best.fix
-    shown = [finding for finding in diagnosis.findings if finding.verdict in {"named", "possible"}]
     dismissed = [plain(finding.cause) for finding in diagnosis.findings if finding.verdict == "ruled_out"]
     spoils = after is not None and after.wrong and not view.wrong
     pair = [] if after is None else [view, after]
@@ -164,7 +163,8 @@ def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes
                 "summary": plain(one.summary),
                 "evidence": [list(map(plain, part.cells())) for part in one.evidence],
             }
-            for one in shown
+            for one in diagnosis.findings
+            if one.verdict in {"named", "possible"}
         ],
         # Nothing is ruled out above a prediction that is known to be wrong.
         "ruledOut": [] if view.wrong or view.altered else dismissed,

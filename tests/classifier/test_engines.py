@@ -173,7 +173,7 @@ ADVICE = [
 @pytest.mark.parametrize(("preprocessing", "expected", "advice"), ADVICE)
 def test_the_advice_names_the_setting_that_helps(preprocessing, expected, advice):
     with pytest.raises(ValueError, match=advice):
-        engines.check_preprocessing(preprocessing, expected)
+        engines.sized(expected, preprocessing)
 
 
 # What libraries write
