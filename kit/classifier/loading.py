@@ -168,15 +168,9 @@ def _alone(opened: Archive) -> Iterator[None]:
     with ExitStack() as stack:
         # Without a lock where nothing is kept or none is to be had, as in some network folders.
         with suppress(OSError, sqlite3.Error):
-            lock = sqlite3.connect(_made() / f"{opened.digest}.lock", timeout=1)
+            lock = sqlite3.connect(_made() / f"{opened.digest}.lock", timeout=SECONDS)
             stack.enter_context(closing(lock))
-            while True:
-                try:
-                    lock.execute("BEGIN EXCLUSIVE")
-                    break
-                except sqlite3.Error as error:
-                    if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                        raise
+            lock.execute("BEGIN EXCLUSIVE")
         yield
 
 

@@ -13,6 +13,7 @@ from kit.classifier.engines import Shape
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.neighbours import Neighbours
 from kit.classifier.network import Network
+from kit.classifier.store import MOST_BYTES
 from kit.images import Photo
 from kit.images.properties import QUANTITIES
 from kit.perturbation.alterations import ALTERATIONS, measured_rows, middle, responses
@@ -25,9 +26,6 @@ TRIED = (16, 64)
 """Images, large and small ones, on which the response to each alteration is measured."""
 
 _PIXELS = 1 << 20
-
-MOST_BYTES = 1 << 27
-"""Of the arrays of one part."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

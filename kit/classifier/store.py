@@ -39,7 +39,7 @@ _CHUNK = 1 << 20
 _MAX_SHIPPED = 1 << 31
 # JSON of a large network is one or two megabytes, and parsed it takes some 25 times as much memory.
 _MAX_JSON = 1 << 23
-_MAX_ARRAYS = 1 << 27
+MOST_BYTES = 1 << 27
 # The square of a larger one is infinite in float32.
 _LARGEST = 1e19
 # Zip bombs: real weights are stored or hardly compressible.
@@ -345,8 +345,8 @@ def _statistics(archive: zipfile.ZipFile, contract: Mapping[str, Any], digest: s
         raise ValueError("is of an earlier version: save the file again with training=")
     if STATISTICS not in archive.namelist():
         return {}
-    if archive.getinfo(STATISTICS).file_size > _MAX_ARRAYS:
-        raise ValueError(f"takes more than {_MAX_ARRAYS} bytes")
+    if archive.getinfo(STATISTICS).file_size > MOST_BYTES:
+        raise ValueError(f"takes more than {MOST_BYTES} bytes")
     found = arrays_in(archive.read(STATISTICS))
     for name, array in found.items():
         # Where an image has nothing to measure, its properties are NaN.
