@@ -195,17 +195,16 @@ class Classifier:
                 "temperature": self.temperature,
             }
             known = self.network.compiled
-            if target.suffix == ".keras":
-                file = Path(folder) / "network.keras" if origin is None else store.unchanged(origin).path
-                if origin is None:
-                    self.model.save(file)
-                written = store.write(file, target, contract, reference.contents)
-                if origin is None:
-                    keep(written, known)
-                return
-            if known.first_layers is not None:  # which TensorFlow alone could make again
-                reference = reference.with_arrays("first_layers", known.first_layers.arrays())
-            store.write(foreign, target, contract, reference.contents, known.data)
+            if target.suffix != ".keras":
+                if known.first_layers is not None:  # which TensorFlow alone could make again
+                    reference = reference.with_arrays("first_layers", known.first_layers.arrays())
+                store.write(foreign, target, contract, reference.contents, known.data)
+            elif origin is not None:
+                store.write(store.unchanged(origin).path, target, contract, reference.contents)
+            else:
+                file = Path(folder) / "network.keras"
+                self.model.save(file)
+                keep(store.write(file, target, contract, reference.contents), known)
 
     def tensor(
         self,

@@ -102,10 +102,9 @@ class FirstLayers:
 
     def arrays(self) -> dict[str, Array]:
         """Return what belongs to the network, and nothing of the training images, as arrays."""
-        kept = {"compiled": np.frombuffer(self.compiled, np.uint8), "widths": np.array(self.widths)}
-        if self.means is not None and self.variances is not None:
-            kept |= {"means": self.means, "variances": self.variances}
-        return kept | {"epsilon": np.array(self.epsilon)}
+        names = "widths", "means", "variances", "epsilon"
+        kept = {name: np.array(value) for name in names if (value := getattr(self, name)) is not None}
+        return kept | {"compiled": np.frombuffer(self.compiled, np.uint8)}
 
     @classmethod
     def of(cls, arrays: Mapping[str, Array]) -> Self:

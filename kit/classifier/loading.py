@@ -66,10 +66,8 @@ def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
 def _compile(opened: Archive, steps: Preprocessing | None, early: Early, rest: Future[Compiled]) -> None:
     try:
         with _alone(opened):
-            if found := _known(opened):
-                rest.set_result(found.compiled)
-                return
-            compiled = convert(opened, steps, early)
+            found = _known(opened)
+            compiled = found.compiled if found else convert(opened, steps, early)
             keep(opened, compiled)
         rest.set_result(compiled)
     except BaseException as error:  # noqa: BLE001 (raised where it is waited for)
