@@ -85,6 +85,7 @@ class Explorer(anywidget.AnyWidget):
     _esm = page.joined()
     _css = page.read("explorer.css")
     _panel = traitlets.Dict().tag(sync=True)
+    _kept = traitlets.List().tag(sync=True)
     settings = traitlets.Any({})
     error = traitlets.Unicode("")
 
@@ -238,16 +239,34 @@ class Explorer(anywidget.AnyWidget):
         OSError
             Where the system refuses to write the file.
         """
+        if not os.access(Path(path).resolve().parent, os.W_OK):
+            raise ValueError(f"Expected a page in a folder that can be written, received {str(path)!r}")
+        write(Path(path), export.document(self._bench, self._parts(photos, progress)).encode())
+        return Path(path)
+
+    def keep(self, *, progress: Progress = True) -> None:
+        """Let a saved notebook move without a kernel: keep the predictions for the photo that is shown.
+
+        Save the notebook with the state of its widgets after this. `progress` is as in `export`.
+
+        Raises
+        ------
+        ValueError
+            Where that takes more than 300 kB.
+        """
+        kept = self._parts([self.settings["photo"]], progress)
+        size = sum(map(len, kept)) // 1000
+        if size > 300:
+            raise ValueError(f"Expected at most 300 kB to keep, received {size} kB; use export instead")
+        self._kept = kept
+
+    def _parts(self, photos: Iterable[str] | None, progress: Progress) -> list[str]:
         with self._lock:
             bench, start, every = self._bench, self.settings, dict(self._shelf)
         every.pop(CAMERA, None)
-        if not os.access(Path(path).resolve().parent, os.W_OK):
-            raise ValueError(f"Expected a page in a folder that can be written, received {str(path)!r}")
         names = every if photos is None else [known("photo", name, every) for name in photos]
         shelf = Shelf({name: every[name] for name in names})
-        text = export.document(bench, shelf, self._tries, start, progress)
-        write(Path(path), text.encode())
-        return Path(path)
+        return export.parts(bench, shelf, self._tries, start, progress)
 
     def _show(self, name: str) -> None:
         where = None if self.settings["where"] is None else -1

@@ -145,14 +145,13 @@ def _box(trained: Preprocessing, pixels: Pixels) -> list[float]:
 def _packed(value: Any) -> str:
     """Return JSON, deflated and in base 64, which holds nothing that HTML would read."""
     text = json.dumps(value, separators=(",", ":"), default=lambda file: b64encode(file).decode())
-    block = b64encode(zlib.compress(text.encode(), 9)).decode()
-    return f'<script type="text/plain">{block}</script>'
+    return b64encode(zlib.compress(text.encode(), 9)).decode()
 
 
-def document(
+def parts(
     bench: Bench, shelf: Shelf, tries: Mapping[str, Settings], start: Settings, progress: Progress
-) -> str:
-    """Return the page of these photos, which begins with `start`; it and `tries` are computed, too."""
+) -> list[str]:
+    """Return what a page has of these photos; it begins with `start`, and `tries` are computed, too."""
     tries = {name: one for name, one in tries.items() if one["photo"] in shelf}
     start = start if start["photo"] in shelf else views.neutral(next(iter(shelf)))
     photos = []
@@ -172,7 +171,12 @@ def document(
         "marks": views.MARKS,
         "start": start | {"where": None},
     }
-    style, script = page.read("explorer.css") + page.read("table.css"), page.joined("table")
+    return [_packed(told), *photos]
+
+
+def document(bench: Bench, data: Sequence[str]) -> str:
+    """Return the page of these parts."""
+    style, script = page.read("explorer.css") + page.read("table.css"), page.joined("alone")
     source = bench.classifier.source
     return Template(page.read("table.html")).substitute(
         style=style,
@@ -183,7 +187,7 @@ def document(
         digest="" if source is None else f", SHA-256 {source.digest}",
         date=datetime.now(UTC).date(),
         version=version("classifier-investigation-kit"),
-        data="\n".join([_packed(told), *photos]),
+        data="\n".join(f'<script type="text/plain">{block}</script>' for block in data),
     )
 
 

@@ -5,8 +5,11 @@ import subprocess
 import sys
 import time
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 from nbconvert import HTMLExporter
+from nbformat.sign import NotebookNotary
 
 from kit import samples
 from kit.explorer.replies import LIVE
@@ -98,3 +101,24 @@ def test_simple_mode_is_no_different_and_its_export_shows_the_last_picture_and_h
     image = page.get_by_alt_text("What the model sees")
     assert image.evaluate("(image) => image.complete && image.naturalWidth") == 200
     page.get_by_text(LIVE).wait_for()
+
+
+def test_a_trusted_notebook_moves_without_its_kernel_by_what_was_kept(lab, tmp_path, classifier, cat):
+    few = (
+        'from kit.explorer import export\nexport.PLACES, export.FURTHER = {"brightness": 4, "noise": 1}, 1\n'
+    )
+    written(
+        tmp_path / "book.ipynb",
+        [f"{few}{CELL.replace('kit.Explorer', 'it = kit.Explorer')}\nit", "it.keep()"],
+    )
+    book = nbformat.read(tmp_path / "book.ipynb", as_version=4)
+    NotebookClient(book).execute()
+    nbformat.write(book, lab.folder / "work" / "kept.ipynb")
+    NotebookNotary(data_dir=str(lab.folder / "JUPYTER_DATA_DIR")).sign(book)
+    with lab.show("kept.ipynb") as notebook:
+        shown = live(notebook.page)
+        shown.put("brightness", 0.5)
+        shown.state()
+        shown.assert_shows(classifier, cat, brightness=0.5)
+        shown.put("channels", "channels_swapped")
+        assert "it needs the notebook" in shown.state()["alert"]

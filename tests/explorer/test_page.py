@@ -45,30 +45,30 @@ def test_the_page_passes_its_own_tests(node):
 
 def test_the_joined_page_is_one_module(node, tmp_path):
     joined = tmp_path / "joined.mjs"
-    joined.write_text(page.joined("table"), encoding="utf-8")
+    joined.write_text(page.joined("alone"), encoding="utf-8")
     done = subprocess.run([node, "--check", joined], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
 def test_nothing_ties_the_joined_page_to_other_files():
-    assert re.findall(r"^import\b.*|^export (?!default ).*", page.joined("table"), re.MULTILINE) == []
+    assert re.findall(r"^import\b.*|^export (?!default ).*", page.joined("alone"), re.MULTILINE) == []
     assert page.joined().count("export default") == 1
 
 
 def test_the_page_asks_nothing_of_a_network_and_makes_no_html_of_texts():
-    told = page.joined("table") + page.read("explorer.css") + page.read("table.css")
+    told = page.joined("alone") + page.read("explorer.css") + page.read("table.css")
     markup = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\("
     network = r"fetch\(|XMLHttpRequest|WebSocket|https?:"
     assert re.findall(f"{markup}|{network}", told) == []
 
 
 def test_every_module_of_the_page_is_joined_once():
-    assert sorted((*page.MODULES, "table")) == sorted(path.stem for path in HERE.glob("*.js"))
+    assert sorted((*page.MODULES, "alone")) == sorted(path.stem for path in HERE.glob("*.js"))
 
 
 def test_a_module_needs_only_what_earlier_ones_declare_for_others():
     declared = {}
-    for module in (*page.MODULES, "table"):
+    for module in (*page.MODULES, "alone"):
         for names, other in IMPORTED.findall(source(module)):
             assert other in declared, f"{module}.js needs {other}.js"
             wanted = {name.strip() for name in names.split(",") if name.strip()}

@@ -49,8 +49,7 @@ export class BecauseView {
   }
 
   end(text) {
-    if (!this.busy) return;
-    this.#busy(false, text);
+    if (this.busy) this.#busy(false, text);
   }
 
   close() {

@@ -254,6 +254,7 @@ export class Exchange {
 
   #heard() {
     this.at.greet = NEVER;
+    this.greetings = 0;
     if (!this.lost) return;
     this.lost = "";
     this.effects.push({ found: true });

@@ -4,7 +4,7 @@ import { BecauseView } from "./because.js";
 import { Camera } from "./camera.js";
 import { CONTROLS } from "./controls.js";
 import { button, element, write, writeLong } from "./dom.js";
-import { Exchange } from "./exchange.js";
+import { Exchange, GONE } from "./exchange.js";
 import { Files } from "./files.js";
 import { Flip } from "./flip.js";
 import { Judging, LabelPicker } from "./labels.js";
@@ -12,6 +12,7 @@ import { PathView } from "./path.js";
 import { PhotoStrip } from "./photos.js";
 import { Picture } from "./picture.js";
 import { Preview, bytesOf } from "./preview.js";
+import { unfolded } from "./table.js";
 import { Where } from "./where.js";
 
 const OVER = ["restarting", "autorestarting", "dead", "terminating"]; // states of a kernel that will not answer this page
@@ -180,12 +181,12 @@ class ExplorerView {
   // -- beginning and end
 
   start() {
-    this.onMessage = (content, buffers) => this.heard(content, buffers);
-    this.onPanel = () => this.refresh();
-    this.onLive = () => { if (this.root.closest(".jupyter-widgets-disconnected")) this.perform(this.exchange.gone(performance.now())); };
-    this.model.on("msg:custom", this.onMessage);
-    this.model.on("change:_panel", this.onPanel);
-    this.model.on("comm_live_update", this.onLive);
+    this.events = Object.entries({
+      "msg:custom": (content, buffers) => this.heard(content, buffers),
+      "change:_panel": () => this.refresh(),
+      comm_live_update: () => { if (this.root.closest(".jupyter-widgets-disconnected")) this.perform(this.exchange.gone(performance.now())); },
+    });
+    for (const event of this.events) this.model.on(...event);
     this.watchKernel();
     this.listen();
     this.files.listen(this.root);
@@ -193,9 +194,7 @@ class ExplorerView {
   }
 
   stop() {
-    this.model.off("msg:custom", this.onMessage);
-    this.model.off("change:_panel", this.onPanel);
-    this.model.off("comm_live_update", this.onLive);
+    for (const event of this.events) this.model.off(...event);
     this.kernel?.statusChanged?.disconnect(this.onStatus);
     this.kernel?.connectionStatusChanged?.disconnect(this.onConnection);
     window.removeEventListener("keydown", this.onKey, true);
@@ -381,6 +380,7 @@ class ExplorerView {
   tick() {
     this.exchange.live = this.mayLookAhead();
     this.perform(this.exchange.tick(performance.now()));
+    if (this.exchange.greetings === 3) this.goOn(); // after seconds without an answer
   }
 
   mayLookAhead() {
@@ -429,6 +429,17 @@ class ExplorerView {
     this.flips.forEach((flip) => flip.stop());
     this.judging.forget();
     this.camera.stop();
+    if (text === GONE) this.goOn();
+  }
+
+  /** Let what was kept answer in place of the kernel. */
+  async goOn() {
+    const kept = this.model.get("_kept");
+    if (this.stopped || !kept.length) return;
+    this.stop();
+    const model = await unfolded(kept);
+    this.stop = render({ model, el: this.root.parentElement });
+    this.root.remove();
   }
 
   /** After the cell was run: the whole explorer, where a part of it is in view already. */

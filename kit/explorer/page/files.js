@@ -15,10 +15,7 @@ export class Files {
   listen(root) {
     root.addEventListener("dragover", (event) => { event.preventDefault(); root.classList.add("kit-drop"); });
     root.addEventListener("dragleave", () => root.classList.remove("kit-drop"));
-    root.addEventListener("drop", (event) => {
-      root.classList.remove("kit-drop");
-      this.#take(event, event.dataTransfer.files);
-    });
+    root.addEventListener("drop", (event) => this.#take(event, event.dataTransfer.files));
     root.addEventListener("paste", (event) => {
       if (event.clipboardData.files.length > 0) this.#take(event, event.clipboardData.files);
     });
@@ -32,6 +29,7 @@ export class Files {
   #take(event, pictures) {
     event.preventDefault();
     event.stopPropagation();
+    event.currentTarget.classList.remove("kit-drop");
     this.send(pictures);
   }
 

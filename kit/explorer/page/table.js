@@ -1,6 +1,5 @@
 // Predictions that were computed beforehand, in a page without a kernel: a stand-in for the widget's model.
 import { element } from "./dom.js";
-import { render } from "./explorer.js";
 import { Picture, rgbOf } from "./picture.js";
 import { NOISE_STEPS } from "./pixels.js";
 
@@ -11,7 +10,7 @@ const bytesFrom = (text) => Uint8Array.from(atob(text), (character) => character
 const python = (value) => (typeof value === "string" ? JSON.stringify(value) : { true: "True", false: "False", null: "None" }[value] ?? String(value));
 
 const inflated = (bytes) => new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate")));
-const unpacked = async ({ textContent }) => JSON.parse(await inflated(bytesFrom(textContent)).text());
+const unpacked = async (text) => JSON.parse(await inflated(bytesFrom(text)).text());
 
 /** RGB pixels of a part of an image (left, top, width, height), as large as is asked for. */
 function drawn(image, part, width, height) {
@@ -20,7 +19,7 @@ function drawn(image, part, width, height) {
   return rgbOf(context, width, height);
 }
 
-function table(panel, photos) {
+function table(panel, photos, alone) {
   const events = {};
   const picture = new Picture("");
   let shown = panel.start;
@@ -75,9 +74,9 @@ function table(panel, photos) {
   const answers = {
     settings: view,
     noise: async ({ seed }) => [{ kind: "noise", seed }, (await opened(shown.photo)).field],
-    keep: () => history.replaceState(null, "", `#${new URLSearchParams([["photo", shown.photo], ...changed(shown)])}`),
+    keep: () => alone && history.replaceState(null, "", `#${new URLSearchParams([["photo", shown.photo], ...changed(shown)])}`),
     hello: async () => {
-      const { photo, ...given } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+      const { photo, ...given } = Object.fromEntries(new URLSearchParams(alone && location.hash.slice(1)));
       if (!photos.has(photo)) return view({ settings: panel.start });
       const { rows } = await opened(photo);
       return view({ settings: { ...panel.neutral, ...rows.get(address(given))?.settings, photo } });
@@ -104,15 +103,9 @@ function table(panel, photos) {
   return { get: () => panel, on: (event, heard) => { events[event] = heard; }, off: () => {}, send };
 }
 
-async function open() {
-  const [block, ...photos] = document.querySelectorAll("script[type='text/plain']");
+/** The stand-in of packed texts: the panel, then each photo. */
+export async function unfolded([block, ...photos], alone) {
   const panel = await unpacked(block);
   for (const photo of panel.photos) photo.thumbnail = bytesFrom(photo.thumbnail);
-  const model = table(panel, new Map(panel.photos.map(({ name }, index) => [name, photos[index]])));
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  (dark.onchange = () => document.documentElement.setAttribute("theme", dark.matches ? "dark" : "light"))();
-  render({ model, el: document.querySelector("main") });
-  window.addEventListener("hashchange", () => model.send({ kind: "hello" }));
+  return table(panel, new Map(panel.photos.map(({ name }, index) => [name, photos[index]])), alone);
 }
-
-open();
