@@ -85,7 +85,7 @@ class Explorer(anywidget.AnyWidget):
     _esm = page.joined()
     _css = page.read("explorer.css")
     _panel = traitlets.Dict().tag(sync=True)
-    _kept = traitlets.List().tag(sync=True)
+    _kept = traitlets.List[str]().tag(sync=True)
     settings = traitlets.Any({})
     error = traitlets.Unicode("")
 
