@@ -1,10 +1,13 @@
 """A lesson as a page, read from the disk without a network."""
 
+import runpy
+
 import nbformat
 
 from tests.browser.shown import RECORD, Shown
 from tests.project import ROOT
 
+SOLUTIONS = ROOT / "notebooks" / "solutions"
 CELL = """import kit
 from kit.explorer import export
 export.PLACES, export.FURTHER = {"brightness": 2, "noise": 1}, 1
@@ -14,12 +17,10 @@ TEXT = "# Clothes\n\n**Question.** Is $x_1$ a boot?\n\n**Time.** 1 minute.\n\nNe
 
 
 def test_a_lesson_is_a_page_whose_explorer_moves_and_whose_links_work(browser, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "notebooks" / "solutions"))
-    import publish
-
+    monkeypatch.syspath_prepend(str(SOLUTIONS))
     cells = [nbformat.v4.new_markdown_cell(TEXT), nbformat.v4.new_code_cell(CELL)]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "lesson.ipynb")
-    publish.publish([tmp_path / "lesson.ipynb"], tmp_path)
+    runpy.run_path(str(SOLUTIONS / "publish.py"))["publish"]([tmp_path / "lesson.ipynb"], tmp_path)
     with browser.new_context(offline=True).new_page() as page:
         page.add_init_script(f"({RECORD})()")
         page.goto((tmp_path / "index.html").as_uri())
