@@ -235,14 +235,16 @@ class Explorer(anywidget.AnyWidget):
         Raises
         ------
         ValueError
-            For a photo that is not there, or a folder that cannot be written.
+            For a photo that is not there, a name without .html, or a folder that cannot be written.
         OSError
             Where the system refuses to write the file.
         """
-        if not os.access(Path(path).resolve().parent, os.W_OK):
-            raise ValueError(f"Expected a page in a folder that can be written, received {str(path)!r}")
-        write(Path(path), export.document(self._bench, self._parts(photos, progress)).encode())
-        return Path(path)
+        file = Path(path)
+        # Before minutes are spent, and before a photo is replaced that stands where the page is named.
+        if file.suffix.lower() != ".html" or not os.access(f"{file.resolve().parent}/", os.W_OK):
+            raise ValueError(f"Expected a page.html in a folder that can be written, received {str(path)!r}")
+        write(file, export.document(self._bench, self._parts(photos, progress)).encode())
+        return file
 
     def keep(self, *, progress: Progress = True) -> None:
         """Let a saved notebook move without a kernel: keep the predictions for the photo that is shown.
@@ -264,8 +266,8 @@ class Explorer(anywidget.AnyWidget):
         with self._lock:
             bench, start, every = self._bench, self.settings, dict(self._shelf)
         every.pop(CAMERA, None)
-        names = every if photos is None else [known("photo", name, every) for name in photos]
-        shelf = Shelf({name: every[name] for name in names})
+        wanted = every if photos is None else photos
+        shelf = Shelf({known("photo", name, every): every[name] for name in wanted})
         return export.parts(bench, shelf, self._tries, start, progress)
 
     def _show(self, name: str) -> None:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
 from html import escape
-from importlib.metadata import version
 from itertools import product
 from math import ceil, gcd
 from string import Template
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from kit import __version__
 from kit._arrays import Pixels
 from kit._reporting import Progress, Steps
 from kit.explorer import page, replies, view as views, why
@@ -28,12 +28,12 @@ from kit.images import Photo
 from kit.images.photo import encoded
 from kit.perturbation import PARAMETERS
 from kit.perturbation.parameters import Parameter
-from kit.preprocessing import Preprocessing, faults
+from kit.preprocessing import faults
 
 PLACES = {"brightness": 30, "noise": 20}
 """Steps of a slider at most, from one end to the other; of all others `FURTHER`."""
 FURTHER = 10
-BAR = ("name", "text", "ghostText", "calibratedText")
+BAR = ("index", "text", "ghostText", "calibratedText")
 SIDE, CELL = 512, 56
 """Longest side of a photo, and of the small images of faults and further perturbations, in pixels."""
 
@@ -96,6 +96,7 @@ class _Photo:
             "bars": [[bar[key] for key in BAR] for bar in row["bars"]],
             "because": why.because(view, lambda other: self.without(tuple(other.items()))),
             "prepared": prepared,
+            "top": view.top,
         }
         # What the page knows by itself is left out.
         row["because"]["settings"] = row["code"] = row["verdict"] = None
@@ -116,30 +117,36 @@ class _Photo:
         photo.thumbnail((SIDE, SIDE))
         pictures = (photo, 75), (np.concatenate(cells), 20)
         return {
-            "label": "" if self.entry.label is None else self.untouched.names[self.entry.label],
+            "label": rows[0]["answer"]["label"],
             "size": photo.size,
-            "box": _box(self.bench.trained, self.pixels),
+            "box": self._box(),
+            "gray": "gray" in self.bench.trained.channels,
             "files": [
                 encoded(one, "WEBP", quality=much, lossless=self.cell < CELL) for one, much in pictures
             ],
             "columns": {key: [row[key] for row in rows] for key in rows[0]},
         }
 
+    def _box(self) -> list[float]:
+        """Return left, top, width and height of the model input in the photo, as shares of its sides.
 
-def _box(trained: Preprocessing, pixels: Pixels) -> list[float]:
-    """Return left, top, width and height of the model input in a photo, as shares of its sides.
+        What is white for a white photo and black for a black one is no padding; ramps say where that is.
+        """
+        trained, sides = self.bench.trained, np.array(self.pixels.shape[:2])
+        shape = sides * ceil(CELL / sides.min())
 
-    Ramps from black to white say where it is, in the middle third, where nothing is padded.
-    """
-    lines = []
-    for axis in (1, 0):
-        ramp = np.linspace(0, 255, pixels.shape[axis]).astype(np.uint8)
-        picture = np.broadcast_to(np.expand_dims(ramp, (1 - axis, 2)), pixels.shape)
-        seen = trained.image(trained.apply(Photo.from_array(picture)))
-        line = np.median(seen, axis=(1 - axis, 2)) / 255
-        middle = slice(len(line) // 3, len(line) - len(line) // 3)
-        lines.append(np.polyfit(np.linspace(0, 1, len(line))[middle], line[middle], 1))
-    return np.transpose(lines)[::-1].ravel().round(4).tolist()
+        def seen(levels: Any) -> Any:
+            picture = np.broadcast_to(np.rint(levels).astype(np.uint8), (*shape, 3))
+            return trained.image(trained.apply(Photo.from_array(picture))).mean(axis=2)
+
+        whole = seen(255) - seen(0)
+        inside = np.nonzero(whole >= whole.max() - 1)
+        lines = []
+        for axis in (1, 0):
+            ramp = 255 * (np.arange(shape[axis]) + 0.5) / shape[axis]
+            shares = seen(np.expand_dims(ramp, (1 - axis, 2)))[inside] / 255
+            lines.append(np.polyfit((inside[axis] + 0.5) / whole.shape[axis], shares, 1))
+        return np.transpose(lines)[::-1].ravel().round(4).tolist()
 
 
 def _packed(value: Any) -> str:
@@ -186,7 +193,7 @@ def document(bench: Bench, data: Sequence[str]) -> str:
         name=escape(bench.classifier.name),
         digest="" if source is None else f", SHA-256 {source.digest}",
         date=datetime.now(UTC).date(),
-        version=version("classifier-investigation-kit"),
+        version=__version__,
         data="\n".join(f'<script type="text/plain">{block}</script>' for block in data),
     )
 

@@ -83,6 +83,8 @@ def test_the_address_has_the_state_and_what_was_not_computed_needs_the_notebook(
     shown.page.wait_for_url("**#photo=espresso.jpg&brightness=0.5&noise=25")
     shown.put("channels", "channels_swapped")
     assert "it needs the notebook. Copy as Python" in shown.state()["alert"]
+    shown.press("Find the flip: Noise")
+    shown.root.get_by_role("button", name="Stop: Noise").wait_for(state="hidden")
     shown.put("noise", 0)
     shown.put("brightness", 1)
     assert not shown.state()["stale"]
@@ -109,15 +111,21 @@ def test_labels_and_flips_work_from_the_table_on_a_phone(written, opened):
 def test_names_with_markup_stay_text(fashion, tmp_path, opened, monkeypatch):
     monkeypatch.setattr(export, "PLACES", {"brightness": 1, "noise": 1})
     monkeypatch.setattr(export, "FURTHER", 1)
-    names = [f"<b>{name}</b>" for name in fashion.class_names]
+    names = ["<b>same</b>"] * len(fashion.class_names)
     classifier = kit.Classifier.load(fashion.source.path, class_names=names)
     classifier.name = MARKUP
-    photo = Photo.from_array(np.full((28, 28, 3), 90, np.uint8), "<img src=x onerror=alert(1)>")
-    path = kit.Explorer(classifier, [photo], [3]).export(tmp_path / "page.html", progress=False)
-    shown = opened(path)
-    assert shown.state()["bars"][0]["name"] == names[0]
+    red_above_green = np.repeat([[[200, 0, 0]], [[0, 90, 0]]], 8, axis=1).astype(np.uint8)
+    photo = Photo.from_array(red_above_green, "<img src=x onerror=alert(1)>")
+    explorer = kit.Explorer(classifier, [photo], [3])
+    shown = opened(explorer.export(tmp_path / "page.html", progress=False))
+    assert [bar["name"] for bar in shown.state()["bars"]] == names
     assert shown.page.locator("b, img:not([src^='blob:'])").count() == 0
     assert MARKUP in shown.page.inner_text("footer")
+    assert np.abs(shown.pixels(1) - explorer.view.seen.astype(float)).mean() < 5
+    shown.root.locator(".kit-mark").first.click()
+    shown.root.get_by_placeholder("Type a class").fill("boot")
+    shown.page.keyboard.press("Enter")
+    assert shown.state()["alert"] == "Expected one of 10 class names, received 'boot'"
 
 
 def test_an_interrupted_export_leaves_what_was_there(explorer, tmp_path):
@@ -128,5 +136,6 @@ def test_an_interrupted_export_leaves_what_was_there(explorer, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         explorer.export(tmp_path / "page.html", progress=stop)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("page.html", "before")]
-    with pytest.raises(ValueError, match=r"^Expected a page in a folder that can be written, received "):
-        explorer.export(tmp_path / "missing" / "page.html")
+    for path in ("missing/page.html", "page.html/page.html", "photo.jpg"):
+        with pytest.raises(ValueError, match=r"^Expected a page.html in a folder that can be written, rec"):
+            explorer.export(tmp_path / path)

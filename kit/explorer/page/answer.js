@@ -99,7 +99,6 @@ function emptyLine() {
     value(""), value("kit-was"), value("kit-even"));
 }
 
-/** A canvas with what another one shows now. */
 function copied(canvas) {
   const { width, height } = canvas;
   const copy = element("canvas", { width, height, "aria-hidden": "true" });

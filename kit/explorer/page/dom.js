@@ -23,7 +23,6 @@ export function writeLong(node, text) {
   if (node.title !== text) node.title = text;
 }
 
-/** A button that does something when it is pressed. */
 export function button(text, title, pressed, attributes = {}) {
   const node = element("button", { type: "button", text, title, ...attributes });
   node.addEventListener("click", pressed);

@@ -349,7 +349,6 @@ class ExplorerView {
     }
   }
 
-  /** Do what the exchange asks for. */
   perform(effects) {
     for (const effect of effects) {
       if (effect.post) this.post(effect.post, effect.buffers);
@@ -461,7 +460,9 @@ class ExplorerView {
     this.error.textContent = text;
     this.error.hidden = false;
     this.failedAt = this.exchange.changes;
-    if (stale) this.root.classList.add("kit-stale");
+    if (!stale) return;
+    this.root.classList.add("kit-stale");
+    this.flips.forEach((flip) => flip.stop());
   }
 
   news(answer, since) {
@@ -544,7 +545,6 @@ class ExplorerView {
     }, KEPT_MS);
   }
 
-  /** Painted only while people can see it. */
   paintTensor() {
     if (this.tensorBox.hidden) return;
     this.tensor.replaceChildren(...this.tensorLines.map(([name, fed, wanted, same]) => element("tr", { class: same === "same" ? null : "kit-changed" },

@@ -13,7 +13,6 @@ export class Flip {
     this.#label();
   }
 
-  /** A prediction is painted. */
   painted(value, name) {
     if (!this.running || value !== this.at) return;
     this.at = NaN;

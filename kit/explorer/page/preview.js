@@ -26,7 +26,6 @@ export class Preview {
     }
   }
 
-  /** Ask for the noise of these settings where it is not there. */
   wantNoise({ seed }) {
     const { base, noise } = this;
     if (!base) return;

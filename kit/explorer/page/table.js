@@ -13,9 +13,11 @@ const inflated = (bytes) => new Response(new Blob([bytes]).stream().pipeThrough(
 const unpacked = async (text) => JSON.parse(await inflated(bytesFrom(text)).text());
 
 /** RGB pixels of a part of an image (left, top, width, height), as large as is asked for. */
-function drawn(image, part, width, height) {
+function drawn(image, part, width, height, gray = false) {
   const context = element("canvas", { width, height }).getContext("2d", { willReadFrequently: true });
   context.drawImage(image, ...part, 0, 0, width, height);
+  context.globalCompositeOperation = "saturation"; // black has none
+  if (gray) context.fillRect(0, 0, width, height);
   return rgbOf(context, width, height);
 }
 
@@ -44,12 +46,12 @@ function table(panel, photos, alone) {
   async function known(settings) {
     const { rows, label } = await opened(settings.photo);
     const row = rows.get(address(settings));
-    const maps = row && !row.where.waits ? [null, -1, panel.classes.indexOf(row.where.class)] : [null];
+    const maps = row && !row.where.waits ? [null, -1, row.top] : [null];
     if (!row || !maps.includes(settings.where)) return undefined;
     const state = label && (label === row.answer.name ? "right" : "wrong");
     const answer = { ...row.answer, label, state, mark: state && panel.marks[state].split("{}").join(label) };
     const verdict = `${[answer.name, answer.share, answer.mark].filter(Boolean).join(", ")}. ${answer.note}`.trim();
-    return { ...row, answer, verdict, top: row.where.class, where: settings.where === null ? null : row.where };
+    return { ...row, answer, verdict, where: settings.where === null ? null : row.where };
   }
 
   async function view({ settings, held }) {
@@ -62,9 +64,10 @@ function table(panel, photos, alone) {
     const pixels = live ? photo.pixels : drawn(cells, cell, width, height);
     picture.paint(pixels, width, height, live ? { ...settings, field: photo.field } : {});
     const part = photo.box.map((share, side) => share * [width, height][side % 2]);
-    const seen = drawn(...(row.prepared ? [cells, cell] : [picture.canvas, part]), row.input.width, row.input.height);
-    const bars = row.bars.map(([name, text, ghostText, calibratedText]) => ({
-      index: panel.classes.indexOf(name), name, text, ghostText, calibratedText, top: name === row.top, expected: name === row.answer.label,
+    const seen = drawn(...(row.prepared ? [cells, cell] : [picture.canvas, part]), row.input.width, row.input.height, photo.gray);
+    const nameOf = (index) => panel.classes[index] ?? `${panel.classes.length - row.bars.length + 1} others`; // two may have one name
+    const bars = row.bars.map(([index, text, ghostText, calibratedText]) => ({
+      index, name: nameOf(index), text, ghostText, calibratedText, top: index === row.top, expected: nameOf(index) === row.answer.label,
       value: shareOf(text), ghost: shareOf(ghostText), calibrated: shareOf(calibratedText),
     }));
     const content = { ...row, kind: "view", settings, bars, code, source: { live, width, height }, kernelMs: null };
@@ -82,6 +85,7 @@ function table(panel, photos, alone) {
       return view({ settings: { ...panel.neutral, ...rows.get(address(given))?.settings, photo } });
     },
     label: async ({ photo, label }) => {
+      if (label && !panel.classes.includes(label)) return [{ kind: "error", text: `Expected one of ${panel.classes.length} class names, received '${label}'` }];
       (await opened(photo)).label = label;
       panel.photos.find(({ name }) => name === photo).labelled = label !== "";
       events["change:_panel"]();
