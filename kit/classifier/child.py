@@ -39,7 +39,7 @@ def ask(
     cancels `early` ends it. Returns what the module answered; ValueError, one line, where it failed or did
     not come to an end in time.
     """
-    early = early or Future()
+    early, lock = early or Future(), threading.Lock()
     failed = f"Expected to open {file.name!r} in limited memory and time, received"
     search = filter(None, [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH")])
     settings = {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": os.pathsep.join(search)}
@@ -53,7 +53,7 @@ def ask(
         (folder / _WRITTEN).open("wb") as written,
         Popen(command, stdin=PIPE, stdout=PIPE, stderr=written, **options) as process,  # noqa: S603 (this very interpreter)
     ):
-        threading.Thread(target=_listen, args=(process, folder, early), daemon=True).start()
+        threading.Thread(target=_listen, args=(process, folder, early, lock), daemon=True).start()
         try:
             for _ in Steps(iter(range(seconds)), what, " s", progress=bool(what)):
                 with suppress(TimeoutExpired):
@@ -66,6 +66,8 @@ def ask(
         finally:
             process.kill()
             process.communicate()  # which closes the pipes, whatever is left in them
+            with lock:  # a prediction under way still writes to the folder, which goes next
+                pass
     found: dict[str, Any] = {"error": f"a process that ended with {process.returncode}"}
     with suppress(IndexError):
         last = (folder / _WRITTEN).read_text(errors="replace").strip().splitlines()[-1]
@@ -77,17 +79,16 @@ def ask(
     return found
 
 
-def _listen(process: Any, folder: Path, early: Early) -> None:
-    lock = threading.Lock()
-
+def _listen(process: Any, folder: Path, early: Early, lock: threading.Lock) -> None:
     def predict(tensors: Float32) -> Float32 | None:
         # Cut off within an exchange, the next would begin with the rest of this one.
         with lock, held(), suppress(OSError, ValueError):
-            np.save(folder / _GIVEN, tensors)
-            process.stdin.write(b"\n")
-            process.stdin.flush()
-            process.stdout.readline()
-            return np.asarray(np.load(folder / _FOUND), np.float32)
+            if process.returncode is None:
+                np.save(folder / _GIVEN, tensors)
+                process.stdin.write(b"\n")
+                process.stdin.flush()
+                process.stdout.readline()
+                return np.asarray(np.load(folder / _FOUND), np.float32)
         return None
 
     with suppress(ValueError, InvalidStateError):  # ended or cancelled before
@@ -133,7 +134,7 @@ def _watch(folder: Path) -> None:
     # The other end of the pipe closes with the process that holds it, on every system.
     while sys.stdin.readline():
         (folder / _FOUND).unlink(missing_ok=True)
-        with suppress(OSError, ValueError):
+        with suppress(Exception):  # of TensorFlow, too; then there is no file
             np.save(folder / _FOUND, _SERVING[0](np.load(folder / _GIVEN)))
         os.write(1, b"\n")
     shutil.rmtree(folder, ignore_errors=True)

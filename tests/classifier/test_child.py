@@ -64,7 +64,8 @@ def test_an_answer_comes_back_and_what_libraries_unpack_lies_in_the_folder(asked
 
 
 SERVING = (
-    "import time; from kit.classifier.child import serve; serve([3], lambda x: 2 * x)\n"
+    "import time; from kit.classifier.child import serve\n"
+    "    serve([3], lambda x: 2 * x if x.size else next(iter(x)))\n"
     "    while not (folder / 'end').exists(): time.sleep(0.01)\n"
     "    return {'done': True}"
 )
@@ -76,10 +77,15 @@ def test_it_predicts_while_it_works(asked, tmp_path):
         running = pool.submit(asked, SERVING, early=early)
         known, predict = early.result(30)
         assert known == [3]
+        assert predict(tensors[:0]) is None  # which raises what is neither a ValueError nor an OSError
         np.testing.assert_array_equal(predict(tensors), 2 * tensors)
         (tmp_path / "end").touch()
         assert running.result(30) == {"done": True}
+        # Whoever asked removes the folder now: nothing may be written to it.
+        before = set(tmp_path.iterdir())
+        (tmp_path / "given.npy").unlink()
         assert predict(tensors) is None
+        assert {path.name for path in before - set(tmp_path.iterdir())} == {"given.npy"}
 
 
 def test_it_ends_when_what_it_says_early_is_no_longer_waited_for(asked):

@@ -104,6 +104,12 @@ def convert(opened, preprocessing, early):
 loading.convert = convert
 print(loading.restore(store.read(path)).compiled)
 """
+IMPORTING = """
+import threading
+threading.Thread(target=__import__, args=("keras",)).start()
+while "keras" not in sys.modules:
+    pass
+"""
 
 
 def test_processes_that_open_one_file_compile_it_once(tmp_path):
@@ -176,6 +182,16 @@ def test_a_network_with_layers_that_are_registered_here_is_compiled_here(tmp_pat
         restore(keras_file(tmp_path / "trained.keras", json.dumps(trained)))
     restore(keras_file(tmp_path / "own.keras", json.dumps(config)))
     assert (described, converted) == (["own.keras"], ["trained.keras", "own.keras"])
+
+
+def test_a_network_opens_while_another_thread_imports_keras(tmp_path):
+    (tmp_path / "keras").mkdir()
+    (tmp_path / "keras" / "__init__.py").write_text("import time; time.sleep(1); from keras import saving")
+    (tmp_path / "keras" / "saving.py").write_text("get_registered_object = print")
+    keras_file(tmp_path / "plain.keras")
+    small().write(tmp_path / "entry.zip")
+    script = f"import sys; sys.path.insert(0, sys.argv[2]){OPENING}".replace("print(", IMPORTING + "print(")
+    assert "Compiled(head=" in python(script, tmp_path / "plain.keras", tmp_path).stdout
 
 
 @pytest.mark.parametrize("name", [*samples.CLASSIFIERS, *samples.CHECKPOINTS.values()])
