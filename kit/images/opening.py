@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
-from kit._arrays import Array, Pixels
+from kit._arrays import Pixels
 from kit._checking import first_line, instance, integers, known
 
 # Pillow logs an error for some of the files that it refuses; without a handler Python prints it.
@@ -29,9 +29,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 """Formats that are opened. TIFF is among them because 16-bit and LAB images come as TIFF; formats
 that run a program (EPS), unpack archives or draw (PDF, SVG, WMF) are not."""
 
-_HEIC = "save or send it as JPEG; iPhones take JPEG with Camera, Formats, Most Compatible in the settings"
 _SIGNATURES = (
-    (rb"(?s)....ftyp(heic|heix|mif1|msf1|hevc)", f"a HEIC photo ({_HEIC})"),
+    (rb"(?s)....ftyp(heic|heix|mif1|msf1|hevc)", "a HEIC photo"),
     (rb"(?i)\s*(<!doctype html|<html)", "a web page (perhaps a failed download)"),
     (rb"version https://git-lfs", "a Git LFS pointer (run git lfs pull)"),
 )
@@ -76,11 +75,9 @@ class Decoding:
 
 _SAID = {
     **dict.fromkeys(("RGB", "RGBA", "RGBa", "RGBX"), ""),
-    **dict.fromkeys(("L", "LA", "La"), "greyscale converted to RGB"),
+    **dict.fromkeys(("1", "L", "LA"), "greyscale converted to RGB"),
     **dict.fromkeys(("P", "PA"), "palette converted to RGB"),
-    **{mode: f"{mode} converted to RGB" for mode in ("LAB", "YCbCr", "HSV")},
-    "1": "1 bit converted to RGB",
-    "CMYK": "CMYK converted to RGB without a colour profile",
+    **{mode: f"{mode} converted to RGB" for mode in ("CMYK", "LAB", "YCbCr", "HSV")},
 }
 
 
@@ -184,7 +181,7 @@ def _levels(image: Image.Image, decoding: Decoding, name: str, notes: list[str])
     if image.mode not in _SAID:
         raise PhotoError(f"Expected a known colour mode, received {name!r} in {image.mode!r}; save it as PNG")
     notes += filter(None, [_SAID[image.mode]])
-    return image.convert("LA") if image.mode == "La" else image  # Pillow has no way from La to RGBA
+    return image
 
 
 def _reduced(image: Image.Image, decoding: Decoding, name: str, notes: list[str]) -> Image.Image:
@@ -196,7 +193,7 @@ def _reduced(image: Image.Image, decoding: Decoding, name: str, notes: list[str]
     if decoding.depth == "scale":
         done, grey = "divided by 257", (values + 128) // 257  # to the nearest; 257 is odd: no ties
     else:
-        done, grey = f"clipped at 255 ({_share(values > 255)} of the pixels)", np.minimum(values, 255)
+        done, grey = f"clipped at 255 ({(values > 255).mean():.1%} of the pixels)", np.minimum(values, 255)
     notes.append(f"16-bit greyscale {low}..{high} {done}")
     return Image.fromarray(grey.astype(np.uint8))
 
@@ -212,10 +209,5 @@ def _opaque(image: Image.Image, decoding: Decoding, notes: list[str]) -> Image.I
         ground = Image.new("RGB", image.size, decoding.matte)
         ground.paste(rgb, mask=alpha)  # rounded to the nearest
         rgb = ground
-    notes.append(f"{done}, {_share(np.asarray(alpha) < 255)} of the pixels transparent")
+    notes.append(f"{done}, {(np.asarray(alpha) < 255).mean():.1%} of the pixels transparent")
     return rgb
-
-
-def _share(pixels: Array) -> str:
-    percent = 100 * float(pixels.mean())
-    return "<0.1 %" if 0 < percent < 0.05 else f"{percent:.1f} %"

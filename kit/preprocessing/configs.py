@@ -93,7 +93,6 @@ def _keras_hub(content: Content) -> Fields:
     fields: Fields = {"size": config.get("image_size"), "scaling": scaling, "layout": layout}
     if fields["size"] is not None:
         crop, pad = config.get("crop_to_aspect_ratio", True), config.get("pad_to_aspect_ratio")
-        _require(not (crop and pad), "crop_to_aspect_ratio and pad_to_aspect_ratio")
         method = config.get("interpolation", "bilinear")
         smooth = "_antialias" if config.get("antialias") and method != "nearest" else ""
         fields |= {"filter": f"tf_{method}{smooth}", "fit": "crop" if crop else "pad" if pad else "squash"}

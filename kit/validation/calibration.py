@@ -140,7 +140,7 @@ class Metrics:
     bins: tuple[Bin, ...]
 
 
-def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 1000, seed: int = 0) -> Metrics:
+def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 1000) -> Metrics:
     """Measure how far probabilities can be trusted.
 
     Parameters
@@ -151,7 +151,7 @@ def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 100
         Shape (N,): index of the right class.
     bins
         Bins of every calibration error.
-    resamples, seed
+    resamples
         Of the bootstrap.
     """
     values, labels = _checked(rows, labels)
@@ -170,7 +170,7 @@ def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 100
         "nll": _share(-np.log(own), once),
         "sure_errors": _share(~hits & (confidences > SURE), ~hits),
     }
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     samples = (rng.integers(0, count, count) for _ in range(resamples))
     counted = (np.bincount(each, minlength=count).astype(np.float64) for each in samples)
     drawn = np.array([[metric(counts) for metric in metrics.values()] for counts in counted])
@@ -178,7 +178,7 @@ def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 100
         name: _interval(metric(once), each, basic=name == "ece")
         for (name, metric), each in zip(metrics.items(), drawn.T, strict=True)
     }
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     # With predictions that are correct as often as the confidences say.
     by_chance = ((rng.random(count) < confidences) - confidences for _ in range(resamples))
     chance = np.array([_error(places, gaps) for gaps in by_chance])
@@ -262,13 +262,7 @@ training images of Fashion-MNIST, 9 in 10 that were saved as JPEG, and 1 in 500 
 
 
 def calibrate(
-    classifier: Classifier,
-    photos: Pictures,
-    labels: Labels,
-    *,
-    resamples: int = 1000,
-    seed: int = 0,
-    progress: Progress = True,
+    classifier: Classifier, photos: Pictures, labels: Labels, *, progress: Progress = True
 ) -> Calibration:
     """Measure how far a classifier's probabilities can be trusted, and fit a temperature that corrects them.
 
@@ -283,17 +277,13 @@ def calibrate(
         temperature, 1 is kept, with a note.
     labels
         The right class of each, as index or name.
-    resamples
-        Bootstrap resamples for the intervals.
-    seed
-        Of the halves and the resamples.
     progress
         True for a bar; or a function that gets each step as a line of text.
 
     Raises
     ------
     TypeError, ValueError
-        No preprocessing, fewer than 20 images, labels that do not fit, or settings out of range.
+        No preprocessing, fewer than 20 images, or labels that do not fit.
     """
     check_first(classifier)
     chosen = as_photos(photos)
@@ -302,13 +292,13 @@ def calibrate(
         raise ValueError(f"Expected at least {FEWEST} images, received {len(chosen)}; give more")
     steps = Steps(chosen, "Predicting", " images", progress)
     rows = np.concatenate([classifier.probabilities(photo) for photo in steps])
-    fitting = half_of(truth, seed)
+    fitting = half_of(truth)
     judged = ~fitting
     temperature, unsure = _determined(rows[fitting], truth[fitting])
     tempered = classifier.tempered(temperature)
     reported, right = rows[judged], truth[judged]
     sides = (rows, truth), (reported, right), (tempered.calibrated(reported), right)
-    whole, before, after = (measure(*part, resamples=resamples, seed=seed) for part in sides)
+    whole, before, after = (measure(*part) for part in sides)
     notes = (*_copied(classifier, chosen), *unsure, *_notes(before))
     fitted, others = int(fitting.sum()), int(judged.sum())
     return Calibration(tempered, temperature, fitted, others, whole, before, after, notes)
@@ -347,10 +337,10 @@ def _checked(rows: Floats, labels: Labels) -> tuple[Float64, Int64]:
     return values, known_classes(labels, [""] * values.shape[1], len(values))
 
 
-def half_of(labels: Int64, seed: int) -> Bools:
+def half_of(labels: Int64) -> Bools:
     """Choose half of the images at random, and half of each class to within one; bool (N,)."""
     # Shuffled within each class; then every second one in the order of the classes.
-    order = np.random.default_rng(seed).permutation(len(labels))
+    order = np.random.default_rng(0).permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]
     chosen = np.zeros(len(labels), np.bool_)
     chosen[order[1::2]] = True

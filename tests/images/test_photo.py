@@ -292,7 +292,7 @@ CALLS = {
     "Explorer": lambda photos: kit.Explorer(classifier(), photos),
     "diagnose": lambda photos: kit.diagnose(classifier(), photos),
     "check": lambda photos: kit.check(classifier(), photos, same),
-    "calibrate": lambda photos: kit.calibrate(classifier(), photos, LABELS, resamples=2, progress=False),
+    "calibrate": lambda photos: kit.calibrate(classifier(), photos, LABELS, progress=False),
     # What comes after the pictures takes long.
     "adapt": lambda photos: kit.adapt(classifier(), photos, prior=-1),
     "sweep": lambda photos: kit.sweep(classifier(), photos, kit.Perturbation(), progress=False),

@@ -83,7 +83,6 @@ def test_what_a_converter_leaves_out_is_as_keras_has_it(config, expected):
 
 NOT_OF_KERASHUB = [
     ({"interpolation": "lanczos3"}, ValueError, "filter out of nearest.*received 'tf_lanczos3'"),
-    ({"pad_to_aspect_ratio": True}, ValueError, "received crop_to_aspect_ratio and pad"),
     ({"patch_size": 14}, TypeError, "received 'patch_size'"),
     ({"scale": 0.0}, ValueError, "within 1e-12.*, received 0"),
     ({"scale": "1/255"}, TypeError, "as a number"),

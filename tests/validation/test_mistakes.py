@@ -139,7 +139,7 @@ def test_a_row_of_pixels_is_measured_and_without_mistakes_none_is_shown(fashion)
     found = kit.mistakes(fashion, photos, labels, progress=False)
     assert np.isfinite(found.found).all()
     assert found.gallery().text() == "no images"
-    with pytest.raises(ValueError, match=r"^Expected images to show, received none"):
+    with pytest.raises(ValueError, match=r"^Expected at least one image, received none"):
         found.explorer()
 
 

@@ -82,7 +82,6 @@ def test_whatever_is_answered_the_reply_is_one_line_and_no_error(classifier, fas
 @pytest.mark.parametrize("which", [1, 2, 3])
 def test_each_mystery_has_one_answer_and_every_other_gets_a_reason_of_its_own(classifier, cat, which):
     mystery = Mystery(classifier, which)
-    assert repr(mystery) == f"Mystery({which})"
     replies = {name: mystery.check(name) for name in CATALOGUE}
     [passed] = [name for name, reply in replies.items() if reply.startswith("Passed")]
     assert (mystery.tensor(cat) == CATALOGUE[passed].apply(classifier.preprocessing).apply(cat)).all()
@@ -92,7 +91,7 @@ def test_each_mystery_has_one_answer_and_every_other_gets_a_reason_of_its_own(cl
         assert ("would be" in reply) == (name != passed)
 
 
-def test_a_mystery_takes_names_and_titles(classifier, fashion):
+def test_a_mystery_takes_names_and_titles(classifier):
     mystery = Mystery(classifier, 1)
     for answer in ("done twice", "Scaling: done twice", " Double Scaling "):
         assert mystery.check(answer) == "Passed: scaling done twice."
@@ -101,8 +100,6 @@ def test_a_mystery_takes_names_and_titles(classifier, fashion):
     assert "the step is right" in mystery.check("missing_scaling")
     with pytest.raises(ValueError, match=r"whole number 1\.\.3, received 4"):
         Mystery(classifier, 4)
-    with pytest.raises(ValueError, match="Expected a classifier that mystery 3 changes"):
-        Mystery(fashion, 3)
 
 
 @pytest.mark.parametrize(("which", "wrong", "passing"), [(1, "leave", "adapt"), (2, "adapt", "correct")])
@@ -120,6 +117,5 @@ def test_a_delivery_tells_neither_labels_nor_origin(fashion):
     delivery = Delivery(fashion, (0, 213), 3)
     assert len(delivery.photos) == 64
     assert {photo.notes for photo in delivery.photos} == {()}
-    assert repr(delivery) == "Delivery(3)"
     with pytest.raises(ValueError, match=r"number of a delivery as a whole number 1\.\.3, received 4"):
         Delivery(fashion, (0, 213), 4)
