@@ -123,7 +123,7 @@ def _window(size: Size, fraction: float, *, squashed: bool) -> Fields:
     return {"size": size, "fit": fit, "crop_fraction": fraction}
 
 
-_READ = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb", "do_reduce_labels"}
+_READ = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"}
 
 
 def _hugging_face(content: Content) -> Fields:

@@ -13,7 +13,7 @@ from kit._arrays import Array, Float32, Levels, Pixels
 from kit._checking import instance, integers, known, number, optional
 from kit.images import Decoding
 from kit.preprocessing.resizing import FILTERS, FITS, LARGEST_SIDE, Size, resize, sides
-from kit.preprocessing.scaling import MINUS, SCALINGS, as_scalings, fits, scale, scaling_words, unscale
+from kit.preprocessing.scaling import SCALINGS, as_scalings, fits, scale, scaling_words, unscale
 
 Changes = Mapping[str, Any]
 Words = Callable[["Pipeline"], str]
@@ -343,7 +343,6 @@ PIPELINE: tuple[Operation, ...] = (
         {"invert": partial(instance, kind=bool, words="True or False")},
         (_POLARITY,),
         invert,
-        lambda _: f"255 {MINUS} x",
     ),
     Operation("scaling", scale, {"scaling": lambda _, value: as_scalings(value)}, (_SCALING,), unscale),
     Operation("cast", cast_uint8, {"cast": optional(partial(known, names=("uint8",)))}, (_CAST,)),

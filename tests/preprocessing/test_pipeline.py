@@ -81,7 +81,7 @@ def test_every_step_that_does_something_says_what_in_words():
     decoding = "decode: EXIF applied; alpha laid over (255, 255, 255); 16 bit divided by 257"
     assert told[0] == decoding
     assert told[1].startswith("resize: to 8\N{MULTIPLICATION SIGN}9, filter bilinear, crop of 50 % (")
-    assert told[2:4] == ("channels: bgr (blue, green, red (OpenCV, caffe))", "polarity: 255 \N{MINUS SIGN} x")
+    assert told[2:4] == ("channels: bgr (blue, green, red (OpenCV, caffe))", "polarity: inverted")
     assert told[4:] == ("scaling: 0..255", "layout: channels_last (1, H, W, C)")
 
 
