@@ -102,6 +102,8 @@ def test_labels_and_flips_work_from_the_table_on_a_phone(written, opened):
     shown.root.get_by_role("button", name="Find the flip: Noise").tap()
     shown.root.get_by_text("becomes").wait_for()
     assert shown.root.get_by_role("button", name="Camera").count() == 0
+    shown.press("Where?")
+    shown.state()
     found = Axe().run(shown.page).response["violations"]
     assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
     width = shown.page.evaluate("document.documentElement.scrollWidth")
