@@ -46,7 +46,7 @@ def ask(
     # What libraries unpack goes away with the folder, however the process ends.
     settings |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), os.fspath(folder))
     # Without the notebook's folder, in which anybody may have put a file named like a module.
-    command = [sys.executable, "-P", "-m", module, os.fspath(file.resolve()), os.fspath(folder)]
+    command = [sys.executable, "-P", "-Wignore", "-m", module, os.fspath(file.resolve()), os.fspath(folder)]
     # In a session of its own, it outlives a signal to this one's group, and removes the folder.
     options: dict[str, Any] = {"env": os.environ | settings, "start_new_session": True}
     with (

@@ -186,7 +186,8 @@ class Explorer(anywidget.AnyWidget):
     @property
     def probabilities(self) -> Float32:
         """Softmax probabilities for the current settings: float32, (classes,), read-only."""
-        probabilities = self.view.probabilities.view()
+        # Not the view's, which come from Keras where the network is still being compiled.
+        probabilities = self.classifier.predict_tensors(self.tensor).ravel()
         probabilities.flags.writeable = False
         return probabilities
 
