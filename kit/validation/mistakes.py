@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,13 +32,6 @@ MOST = 1000
 SHOWN, OPENED = 12, 100
 """Images in a gallery, and in the explorer at most."""
 _TOGETHER, _WINDOW = 96, 256
-_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>{0}</title><style>:root {{ color-scheme: light dark; font: 1em/1.5 sans-serif }}
-table {{ display: block; overflow: auto; border-spacing: 1em 0 }} img {{ max-width: 100% }}</style>
-<main><h1>{0}</h1>{1}{2}</main></html>"""
 
 
 class Mistake(NamedTuple):
@@ -186,7 +180,8 @@ class Mistakes(Result):
         figures = {"Confusion matrix": _later("plots").confusion_figure(self)}
         figures |= {title: self.gallery(shown) for title, shown in self._groups.items() if shown}
         parts = [f"<h2>{escape(title)}</h2>{figure._repr_html_()}" for title, figure in figures.items()]
-        return _PAGE.format(escape(f"Mistakes of {self.classifier.name}"), self.html(), "".join(parts))
+        page = Path(__file__).with_suffix(".html").read_text(encoding="utf-8")
+        return page.format(escape(f"Mistakes of {self.classifier.name}"), self.html(), "".join(parts))
 
     __repr__ = Result.__str__
 
