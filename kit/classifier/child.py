@@ -68,10 +68,9 @@ def ask(
             process.communicate()  # which closes the pipes, whatever is left in them
             with lock:  # a prediction under way still writes to the folder, which goes next
                 pass
-    found: dict[str, Any] = {"error": f"a process that ended with {process.returncode}"}
-    with suppress(IndexError):
-        last = (folder / _WRITTEN).read_text(errors="replace").strip().splitlines()[-1]
-        found = {"error": told(last[:300])}
+    lines = (folder / _WRITTEN).read_text(errors="replace").strip().splitlines()
+    last = [f"a process that ended with {process.returncode}", *lines][-1]
+    found: dict[str, Any] = {"error": told(last[:300])}
     with suppress(FileNotFoundError, ValueError):  # none, or cut off by a full disk
         found = json.loads((folder / _ANSWER).read_text(encoding="utf-8"))
     if error := found.get("error"):
