@@ -179,11 +179,12 @@ def _custom(opened: Archive) -> bool:
     """
     if "keras" not in sys.modules:
         return False
-    from keras.saving import get_registered_object  # once another thread has imported it
+    import keras  # all of it, where another thread is at it: a part of it alone could wait for ever
 
+    registered = keras.saving.get_registered_object
     keys = ("registered_name", "class_name", "config")
     names = (part.get(key) for part in serialized(opened.config()) for key in keys)
-    return any(isinstance(name, str) and get_registered_object(name) is not None for name in names)
+    return any(isinstance(name, str) and registered(name) is not None for name in names)
 
 
 if __name__ == "__main__":
