@@ -29,6 +29,7 @@ from kit.explorer.ahead import answered, chosen_places
 from kit.explorer.replies import CAMERA, Entry, Replies, Shelf
 from kit.explorer.view import Bench, Settings
 from kit.images import Photo, Pictures, as_photos, load_image
+from kit.images.photo import at_least_one
 from kit.perturbation import Perturbation, noise_field
 from kit.preprocessing import Preprocessing
 from kit.regression.cases import pin, write
@@ -236,7 +237,7 @@ class Explorer(anywidget.AnyWidget):
         Raises
         ------
         ValueError
-            For a photo that is not there, a name without .html, or a folder that cannot be written.
+            For a photo that is not there or none, a name without .html, or a folder that cannot be written.
         OSError
             Where the system refuses to write the file.
         """
@@ -267,7 +268,7 @@ class Explorer(anywidget.AnyWidget):
         with self._lock:
             bench, start, every = self._bench, self.settings, dict(self._shelf)
         every.pop(CAMERA, None)
-        wanted = every if photos is None else photos
+        wanted = at_least_one(every if photos is None else photos)
         shelf = Shelf({known("photo", name, every): every[name] for name in wanted})
         return export.parts(bench, shelf, self._tries, start, progress)
 

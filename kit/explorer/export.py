@@ -59,7 +59,10 @@ def states(bench: Bench, photo: str, further: Iterable[Settings]) -> list[Settin
     changes: list[Settings] = [{}, *(dict(zip(MAIN, pair, strict=True)) for pair in product(*main))]
     changes += [{item.name: place} for item in PARAMETERS.values() if not item.of for place in places(item)]
     changes += [{step: one.name} for step in faults.STEPS for one in faults.alternatives(bench.trained, step)]
-    changes += [one for one in further if one["photo"] == photo]
+    for one in further:
+        if one["photo"] == photo:
+            moved = (one | {key: place} for key, some in zip(MAIN, main, strict=True) for place in some)
+            changes += [one, *moved]
     every = (plain | change | {"where": -1} for change in changes)
     return list({json.dumps(settings): settings for settings in every}.values())
 

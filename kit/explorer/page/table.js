@@ -9,8 +9,7 @@ const shareOf = (text) => (parseFloat(text) || (text.startsWith(">") ? 100 : 0))
 const bytesFrom = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 const python = (value) => (typeof value === "string" ? JSON.stringify(value) : { true: "True", false: "False", null: "None" }[value] ?? String(value));
 
-const inflated = (bytes) => new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate")));
-const unpacked = async (text) => JSON.parse(await inflated(bytesFrom(text)).text());
+const unpacked = (text) => new Response(new Blob([bytesFrom(text)]).stream().pipeThrough(new DecompressionStream("deflate"))).json();
 
 /** RGB pixels of a part of an image (left, top, width, height), as large as is asked for. */
 function drawn(image, part, width, height, gray = false) {
@@ -78,11 +77,12 @@ function table(panel, photos, alone) {
     settings: view,
     noise: async ({ seed }) => [{ kind: "noise", seed }, (await opened(shown.photo)).field],
     keep: () => alone && history.replaceState(null, "", `#${new URLSearchParams([["photo", shown.photo], ...changed(shown)])}`),
-    hello: async () => {
+    hello: async (_, request) => {
       const { photo, ...given } = Object.fromEntries(new URLSearchParams(alone && location.hash.slice(1)));
       if (!photos.has(photo)) return view({ settings: panel.start });
-      const { rows } = await opened(photo);
-      return view({ settings: { ...panel.neutral, ...rows.get(address(given))?.settings, photo } });
+      const row = (await opened(photo)).rows.get(address(given));
+      if (!row) events["msg:custom"]({ kind: "error", request, text: MISSING });
+      return view({ settings: { ...panel.neutral, ...row?.settings, photo } });
     },
     label: async ({ photo, label }) => {
       if (label && !panel.classes.includes(label)) return [{ kind: "error", text: `Expected one of ${panel.classes.length} class names, received '${label}'` }];
@@ -101,7 +101,7 @@ function table(panel, photos, alone) {
     },
   };
   const send = async ({ kind, request, ...content }) => {
-    const [reply, ...buffers] = (await answers[kind]?.(content)) ?? [];
+    const [reply, ...buffers] = (await answers[kind]?.(content, request)) ?? [];
     if (reply) events["msg:custom"]({ request, ...reply }, buffers);
   };
   return { get: () => panel, on: (event, heard) => { events[event] = heard; }, off: () => {}, send };
