@@ -235,10 +235,6 @@ def certain_checks(classifier: Classifier, photos: Photos, labels: Truth = ()) -
     return ranked(filter(None, found))
 
 
-def _certain(case: Investigation) -> Investigation:
-    return replace(case, certain=certain_checks(case.classifier, case.photos, case.labels))
-
-
 def _preprocessing(case: Investigation) -> Investigation:
     layers = case.classifier.first_layers
     if case.reference is not None and layers is not None:
@@ -315,7 +311,7 @@ def _quiet_changes(case: Investigation) -> Investigation:
 
 
 STAGES: Mapping[str, Callable[[Investigation], Investigation]] = {
-    "checks": _certain,
+    "checks": lambda case: replace(case, certain=certain_checks(case.classifier, case.photos, case.labels)),
     "candidates": _preprocessing,
     "properties": _pictures,
     "small changes": _quiet_changes,

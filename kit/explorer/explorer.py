@@ -148,10 +148,10 @@ class Explorer(anywidget.AnyWidget):
                 raise ValueError(self.error)
             return self._shown
 
-    def wait(self, seconds: float | None = None) -> None:
-        """Wait until the last "Why?" is answered or stopped, or until the time is up."""
+    def wait(self) -> None:
+        """Wait until the last "Why?" is answered or stopped."""
         if self._asking is not None:
-            futures.wait([self._asking], seconds)
+            futures.wait([self._asking])
 
     @property
     def photos(self) -> tuple[Photo, ...]:

@@ -31,8 +31,7 @@ from kit.perturbation.parameters import Parameter
 from kit.preprocessing import faults
 
 PLACES = {"brightness": 30, "noise": 20}
-"""Steps of a slider at most, from one end to the other; of all others `FURTHER`."""
-FURTHER = 10
+"""Steps of a slider at most, from one end to the other; of all others 10."""
 BAR = ("index", "text", "ghostText", "calibratedText")
 SIDE, CELL = 512, 56
 """Longest side of a photo, and of the small images of faults and further perturbations, in pixels."""
@@ -42,7 +41,7 @@ def coarse(item: Parameter) -> float:
     """Return the step of a slider of the page, which reaches both ends and the neutral place."""
     neutral = item.low if item.neutral is None else item.neutral
     count, before = (round((end - item.low) / item.step) for end in (item.high, neutral))
-    widest = ceil(count / PLACES.get(item.name, FURTHER))
+    widest = ceil(count / PLACES.get(item.name, 10))
     wide = next(wide for wide in range(widest, 0, -1) if gcd(count, before) % wide == 0)
     return round(item.step * wide, 6)
 
@@ -75,16 +74,15 @@ class _Photo:
         self.untouched = bench.view(entry.photo, wanted[0], None, entry.label)
         self.pixels = self.untouched.source.pixels
         self.cell = min(CELL, max(self.pixels.shape))
-        self.without = lru_cache(64)(self._without)
+        # Without pixels of their own, since many are kept.
+        self.without = lru_cache(64)(
+            lambda items: replace(self.look(dict(items)), photo=self.untouched.photo)
+        )
 
     def look(self, settings: Settings) -> View:
         if settings == self.wanted[0]:
             return self.untouched
         return self.bench.view(self.entry.photo, settings, self.untouched, self.entry.label)
-
-    def _without(self, settings: tuple[tuple[str, Any], ...]) -> View:
-        view = self.look(dict(settings))
-        return replace(view, photo=view.source)  # without pixels of its own
 
     def row(self, settings: Settings) -> tuple[dict[str, Any], Pixels | None]:
         """Return what a reply is made from, and an image of what the page does not paint by itself."""

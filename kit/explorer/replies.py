@@ -81,17 +81,13 @@ def values(view: View) -> dict[str, dict[str, Any]]:
     }
     for step in faults.STEPS:
         words = CHOICES[step].words(view.preprocessing)
-        told[step] = (_short(words), words != CHOICES[step].words(view.bench.trained))
+        name, _, _ = words.partition(", ")
+        short = (words if "(" in name else name).replace("_", " ")  # the name before the formula
+        told[step] = (short, words != CHOICES[step].words(view.bench.trained))
     return {
         key: {"value": value, "changed": differs, "hidden": key in idle and not differs}
         for key, (value, differs) in told.items()
     }
-
-
-def _short(words: str) -> str:
-    """Return the name before the formula, or what there is, without underscores."""
-    name, _, _ = words.partition(", ")
-    return (words if "(" in name else name).replace("_", " ")
 
 
 def sliders() -> list[dict[str, Any]]:

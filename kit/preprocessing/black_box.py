@@ -328,9 +328,7 @@ def _read(here: Pipeline, seen: Sequence[tuple[Photo, Float64]], flat: Sequence[
     views = sorted(_views(here, seen[0][0], (black, white, shown[0])), key=likely)
     _, _, slope, offset, turn = views[0]
     if np.any(np.abs(slope) < 0.01 * np.abs(slope).max()):
-        words = (
-            "colours: another colour space there, such as HSV or LAB, or a channel is missing; cannot tell"
-        )
+        words = "colours: another colour space there, such as HSV or LAB, or a missing channel; cannot tell"
         return Reading((), here, 0.0, (("channels", words),))
     levels = [(TURNS[turn](each) - offset) / slope for each in shown]
 

@@ -86,6 +86,8 @@ def _interval(value: float, drawn: Float64, *, basic: bool) -> Estimate:
     return Estimate(value, low, high)
 
 
+BINS = 15
+"""Bins of a calibration error."""
 SURE = 0.9
 """Confidence above which an error counts as a sure one."""
 TITLES = {
@@ -140,7 +142,7 @@ class Metrics:
     bins: tuple[Bin, ...]
 
 
-def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 1000) -> Metrics:
+def measure(rows: Floats, labels: Int64, *, resamples: int = 1000) -> Metrics:
     """Measure how far probabilities can be trusted.
 
     Parameters
@@ -149,8 +151,6 @@ def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 100
         Shape (N, classes), rows summing to 1.
     labels
         Shape (N,): index of the right class.
-    bins
-        Bins of every calibration error.
     resamples
         Of the bootstrap.
     """
@@ -160,7 +160,7 @@ def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 100
     truth = np.equal.outer(labels, np.arange(values.shape[1]))
     own = np.maximum(values[truth], _SMALLEST)
     # One on an edge belongs to the lower bin, as in Guo et al. 2017.
-    places = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidences)
+    places = np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], confidences)
     once = np.ones(count)
     metrics: dict[str, Callable[[Float64], float]] = {
         "accuracy": _share(hits, once),
@@ -184,15 +184,17 @@ def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 100
     chance = np.array([_error(places, gaps) for gaps in by_chance])
     if found["ece"].value <= np.quantile(chance, LEVEL):
         found["ece"] = replace(found["ece"], low=0.0)
-    diagram = tuple(_diagram(places, bins, confidences, hits))
-    return Metrics(pictures=count, ece_by_chance=float(chance.mean()), bins=diagram, **found)
-
-
-def _diagram(places: Int64, bins: int, confidences: Float64, hits: Bools) -> Iterator[Bin]:
-    for place in np.unique(places).tolist():
-        inside = places == place
-        confidence, share = float(confidences[inside].mean()), accuracy_interval(hits[inside])
-        yield Bin(place / bins, (place + 1) / bins, confidence, share)
+    filled = ((place, places == place) for place in np.unique(places).tolist())
+    bins = [
+        Bin(
+            place / BINS,
+            (place + 1) / BINS,
+            float(confidences[inside].mean()),
+            accuracy_interval(hits[inside]),
+        )
+        for place, inside in filled
+    ]
+    return Metrics(pictures=count, ece_by_chance=float(chance.mean()), bins=tuple(bins), **found)
 
 
 def _share(part: Array, whole: Array) -> Callable[[Float64], float]:
@@ -293,15 +295,17 @@ def calibrate(
     steps = Steps(chosen, "Predicting", " images", progress)
     rows = np.concatenate([classifier.probabilities(photo) for photo in steps])
     fitting = half_of(truth)
-    judged = ~fitting
     temperature, unsure = _determined(rows[fitting], truth[fitting])
     tempered = classifier.tempered(temperature)
-    reported, right = rows[judged], truth[judged]
+    reported, right = rows[~fitting], truth[~fitting]
     sides = (rows, truth), (reported, right), (tempered.calibrated(reported), right)
     whole, before, after = (measure(*part) for part in sides)
-    notes = (*_copied(classifier, chosen), *unsure, *_notes(before))
-    fitted, others = int(fitting.sum()), int(judged.sum())
-    return Calibration(tempered, temperature, fitted, others, whole, before, after, notes)
+    notes = (*_copied(classifier, chosen), *unsure)
+    if before.ece.low == 0:
+        chance = f"on {before.pictures} images it gives {before.ece_by_chance:.3f} on average"
+        ece = f"chance may explain the ECE of {before.ece.value:.3f} before"
+        notes += (f"{ece}: {chance} for a calibrated model",)
+    return Calibration(tempered, temperature, int(fitting.sum()), len(right), whole, before, after, notes)
 
 
 def _determined(rows: Float32, labels: Int64) -> tuple[float, tuple[str, ...]]:
@@ -322,12 +326,6 @@ def _copied(classifier: Classifier, photos: Sequence[Photo]) -> Iterator[str]:
         copied = sum(bool(nearest < COPIED * second) for nearest, second in pairs)
         if copied > len(photos) / 100:
             yield f"warning: {copied} of {len(photos)} images are nearly training images; leave them out"
-
-
-def _notes(before: Metrics) -> Iterator[str]:
-    if before.ece.low == 0:
-        chance = f"on {before.pictures} images it gives {before.ece_by_chance:.3f} on average"
-        yield f"chance may explain the ECE of {before.ece.value:.3f} before: {chance} for a calibrated model"
 
 
 def _checked(rows: Floats, labels: Labels) -> tuple[Float64, Int64]:

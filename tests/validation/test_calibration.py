@@ -35,9 +35,9 @@ def test_bins_are_those_of_scikit_learn(answers):
 def test_four_answers_by_hand():
     # Confidences 0.6, 0.9, 0.95, 0.95; the second and the last are wrong.
     rows = np.array([[0.6, 0.4], [0.9, 0.1], [0.95, 0.05], [0.05, 0.95]])
-    found = measure(rows, np.array([0, 1, 0, 0]), bins=2, resamples=10)
-    # All four lie in the upper bin: right half the time at a mean confidence of 0.85.
-    assert found.ece.value == pytest.approx(0.35)
+    found = measure(rows, np.array([0, 1, 0, 0]), resamples=10)
+    # The last two share a bin, of which one is right; the others have one each.
+    assert found.ece.value == pytest.approx((abs(1 - 0.6) + 0.9 + 2 * abs(0.5 - 0.95)) / 4)
     assert found.brier.value == pytest.approx(2 * (0.4**2 + 0.9**2 + 0.05**2 + 0.95**2) / 4)
     assert found.nll.value == pytest.approx(-np.log([0.6, 0.1, 0.95, 0.05]).mean())
     # 0.9 is not above 0.9.
