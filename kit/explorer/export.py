@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
 from html import escape
+from importlib.metadata import version
 from itertools import product
 from math import ceil, gcd
 from string import Template
@@ -18,7 +19,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kit import __version__
 from kit._arrays import Pixels
 from kit._reporting import Progress, Steps
 from kit.explorer import page, replies, view as views, why
@@ -26,12 +26,13 @@ from kit.explorer.replies import Entry, Shelf
 from kit.explorer.view import MAIN, Bench, Settings, View
 from kit.images import Photo
 from kit.images.photo import encoded
-from kit.perturbation import PARAMETERS
-from kit.perturbation.parameters import Parameter
+from kit.perturbation.parameters import PARAMETERS, Parameter
 from kit.preprocessing import faults
+from kit.workshop.setup import NAME
 
 PLACES = {"brightness": 30, "noise": 20}
-"""Steps of a slider at most, from one end to the other; of all others 10."""
+"""Steps of a slider at most, from one end to the other; of all others `FURTHER`."""
+FURTHER = 10
 BAR = ("index", "text", "ghostText", "calibratedText")
 SIDE, CELL = 512, 56
 """Longest side of a photo, and of the small images of faults and further perturbations, in pixels."""
@@ -41,7 +42,7 @@ def coarse(item: Parameter) -> float:
     """Return the step of a slider of the page, which reaches both ends and the neutral place."""
     neutral = item.low if item.neutral is None else item.neutral
     count, before = (round((end - item.low) / item.step) for end in (item.high, neutral))
-    widest = ceil(count / PLACES.get(item.name, 10))
+    widest = ceil(count / PLACES.get(item.name, FURTHER))
     wide = next(wide for wide in range(widest, 0, -1) if gcd(count, before) % wide == 0)
     return round(item.step * wide, 6)
 
@@ -194,7 +195,7 @@ def document(bench: Bench, data: Sequence[str]) -> str:
         name=escape(bench.classifier.name),
         digest="" if source is None else f", SHA-256 {source.digest}",
         date=datetime.now(UTC).date(),
-        version=__version__,
+        version=version(NAME),
         data="\n".join(f'<script type="text/plain">{block}</script>' for block in data),
     )
 

@@ -307,7 +307,7 @@ def shift(
         images, probabilities that are no numbers.
     """
     asked = training if classifier is None and isinstance(training, Classifier) else classifier
-    asked = None if asked is None or asked.preprocessing is None else asked
+    asked = asked if asked and asked.preprocessing else None
     source, pictures = _source(training, asked), at_least_one(each_picture(photos))
     counts = len(source.rows if isinstance(source, InputStatistics) else source), len(pictures)
     if min(counts) < FEWEST:

@@ -11,10 +11,10 @@ from kit.classifier.architecture import weights_in
 DECLARED = [
     (
         {"shape": (1 << 36,), "dtype": "u1", "chunks": (1 << 20,), "compression": "gzip"},
-        f"{1 << 36} values of the kind uint8",
+        f"{1 << 36} values of uint8",
     ),
     # Many variable-length texts may all point at the same megabyte.
-    ({"data": ["a", "b"], "dtype": h5py.string_dtype()}, "values of the kind object"),
+    ({"data": ["a", "b"], "dtype": h5py.string_dtype()}, "values of object"),
     (None, ""),
 ]
 
