@@ -167,7 +167,7 @@ def parts(
     for number, (name, entry) in enumerate(shelf.items(), 1):
         photo = _Photo(bench, entry, states(bench, name, [start, *tries.values()]))
         photos.append(_packed(photo.content(f"Photo {number} of {len(shelf)}", progress)))
-    told = replies.panel(bench, shelf, 0)
+    told = replies.panel(bench, shelf, max(PLACES.values()))
     told |= {
         "tries": list(tries.items()),
         "sliders": [
@@ -175,7 +175,6 @@ def parts(
             for spec in told["sliders"]
             if not PARAMETERS[spec["key"]].of
         ],
-        "ahead": {"keys": [], "places": 1},
         "alone": True,
         "marks": views.MARKS,
         "start": start | {"where": None},

@@ -53,9 +53,8 @@ function table(panel, photos, alone) {
     return { ...row, answer, verdict, where: settings.where === null ? null : row.where };
   }
 
-  async function view({ settings, held }) {
+  async function answered({ settings, held }) {
     const [{ width, height, cells, ...photo }, row] = [await opened(settings.photo), await known(settings)];
-    shown = settings;
     const code = `explorer.settings = {${[["photo", settings.photo], ...changed(settings)].map((pair) => pair.map(python).join(": ")).join(", ")}}`;
     if (!row) return [{ kind: "error", text: MISSING, code }];
     const cell = [0, cells.width * row.cell, cells.width, cells.width];
@@ -73,8 +72,13 @@ function table(panel, photos, alone) {
     return [content, row.where ? Uint8Array.from([...seen, ...row.where.cells]) : seen, ...(live && held === settings.photo ? [] : [pixels])];
   }
 
+  const view = (content) => { shown = content.settings; return answered(content); };
   const answers = {
     settings: view,
+    ahead: async ({ settings, key, places: [place] }) => { // one at a time, so that a hand need not wait
+      const [content, pixels] = await answered({ settings: { ...settings, [key]: place }, held: settings.photo });
+      return content.kind === "error" ? [content] : [{ kind: "ahead", views: [content], pause: 1 }, pixels];
+    },
     noise: async ({ seed }) => [{ kind: "noise", seed }, (await opened(shown.photo)).field],
     keep: () => alone && history.replaceState(null, "", `#${new URLSearchParams([["photo", shown.photo], ...changed(shown)])}`),
     hello: async (_, request) => {

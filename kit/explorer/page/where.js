@@ -4,10 +4,7 @@ import { button, element, write } from "./dom.js";
 import { bytesOf } from "./preview.js";
 
 export class Where {
-  /**
-   * @param {any} picture what the model sees, a `Picture`
-   * @param {{ changed: (where: number | null) => void, toggled: () => void, ask: () => void }} events
-   */
+  /** @param {any} picture @param {{ changed: (where: number | null) => void, toggled: () => void, ask: () => void }} events */
   constructor(picture, events) {
     this.picture = picture;
     this.events = events;
