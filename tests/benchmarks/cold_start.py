@@ -47,7 +47,7 @@ from kit.classifier import loading
 folder = pathlib.Path(tempfile.mkdtemp())
 loading.cache_folder = lambda: folder
 steps = kit.Preprocessing(size=(224, 224), filter="bicubic", scaling="-1..1")
-row = kit.Explorer(kit.Classifier.load(sys.argv[1], preprocessing=steps), sys.argv[2]).probabilities
+row = kit.Explorer(kit.Classifier.load(sys.argv[1], preprocessing=steps), sys.argv[2]).view.probabilities
 """
 REPORT = """
 now = time.time()
