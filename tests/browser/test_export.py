@@ -17,7 +17,9 @@ MARKUP = "<b>cat<b>"
 def explorer(classifier, photos, labels):
     names = [photo.name for photo in photos]
     chosen = [names.index(name) for name in ("cat.jpg", "espresso.jpg")]
-    return kit.Explorer(classifier, [photos[k] for k in chosen], [labels[k] for k in chosen], ahead=0)
+    shown, truth = ([each[place] for place in chosen] for each in (photos, labels))
+    tries = {"swapped": {"photo": "cat.jpg", "channels": "channels_swapped"}}
+    return kit.Explorer(classifier, shown, truth, ahead=0, tries=tries)
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,13 @@ def test_the_address_has_the_state_and_what_was_not_computed_needs_the_notebook(
     assert not shown.state()["stale"]
     shown.press("Why?")
     shown.root.get_by_text("Channels: Red and blue swapped. Fixed: ").wait_for()
+
+
+def test_a_state_that_is_offered_moves_and_an_address_without_one_says_so(written, opened):
+    shown = opened(written[0], "#photo=cat.jpg&channels=channels_swapped")
+    shown.put("brightness", 0.5)
+    assert shown.state()["alert"] == ""
+    assert "it needs the notebook" in opened(written[0], "#photo=cat.jpg&noise=33").state()["alert"]
 
 
 def test_labels_and_flips_work_from_the_table_on_a_phone(written, opened):
