@@ -44,6 +44,10 @@ WORKERS = --numprocesses=auto --maxprocesses=4 --dist=loadfile
 QUICK = tests/images tests/perturbation tests/preprocessing tests/test_plots.py \
 	tests/test_checking.py tests/test_command_line.py tests/test_samples.py
 
+# What is written for browsers.
+SCRIPTS = $(wildcard kit/explorer/page/*.js tests/page/*.mjs tests/browser/*.js)
+STYLES = $(wildcard kit/explorer/page/*.css)
+
 # Every check runs, even if one before it fails.
 MAKEFLAGS += --keep-going
 
@@ -59,6 +63,9 @@ test: lint types pytest
 
 lint: environment
 	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(ENV)/bin/oxlint --deny-warnings $(SCRIPTS)
+	$(ENV)/bin/oxfmt --check $(SCRIPTS) $(STYLES)
 
 types: environment
 	$(RUN) -m mypy --strict kit

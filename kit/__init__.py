@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 # The list of public names, for type checkers and editors, and for `__getattr__`, which reads it below.
 if TYPE_CHECKING:
-    from kit import plots as plots, robustness as robustness, samples as samples, validation as validation
+    from kit import (
+        plots as plots,
+        robustness as robustness,
+        samples as samples,
+        validation as validation,
+    )
     from kit._reporting import Table as Table
     from kit.classifier import Classifier as Classifier
     from kit.classifier.importing import import_h5 as import_h5
@@ -19,7 +24,11 @@ if TYPE_CHECKING:
     from kit.diagnosis.comparing import compare as compare
     from kit.diagnosis.own_function import check as check
     from kit.explorer.explorer import Explorer as Explorer
-    from kit.images import Decoding as Decoding, Photo as Photo, load_image as load_image
+    from kit.images import (
+        Decoding as Decoding,
+        Photo as Photo,
+        load_image as load_image,
+    )
     from kit.perturbation import Perturbation as Perturbation
     from kit.preprocessing import Preprocessing as Preprocessing, faults as faults
     from kit.preprocessing.scaling import Scaling as Scaling
@@ -34,7 +43,10 @@ if TYPE_CHECKING:
     )
     from kit.robustness.shifts import shift as shift
     from kit.robustness.sweeps import sweep as sweep
-    from kit.validation import accuracy_interval as accuracy_interval, cross_validate as cross_validate
+    from kit.validation import (
+        accuracy_interval as accuracy_interval,
+        cross_validate as cross_validate,
+    )
     from kit.validation.calibration import calibrate as calibrate
     from kit.validation.duplicates import find_duplicates as find_duplicates
     from kit.validation.mistakes import mistakes as mistakes
@@ -54,9 +66,15 @@ __all__ = sorted(_HOMES)  # noqa: PLE0605
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module 'kit' has no attribute {name!r}; it offers {', '.join(__all__)}")
+        raise AttributeError(
+            f"module 'kit' has no attribute {name!r}; it offers {', '.join(__all__)}"
+        )
     home = _HOMES[name]
-    module = import_module(f"kit.{name}") if home == "kit" else __import__(home, fromlist=[name])
+    module = (
+        import_module(f"kit.{name}")
+        if home == "kit"
+        else __import__(home, fromlist=[name])
+    )
     value = globals()[name] = module if home == "kit" else getattr(module, name)
     return value
 

@@ -58,49 +58,100 @@ def _registered(module: str) -> None:
         import_module(module)
     except (Exception, SystemExit) as error:  # whatever a person's module raises
         reason = f"{type(error).__name__}: {error}"
-        raise ValueError(f"Expected a module to import, received {module!r} ({reason})") from error
+        raise ValueError(
+            f"Expected a module to import, received {module!r} ({reason})"
+        ) from error
 
 
 def _parser() -> _Parser:
-    parser = _Parser(prog=PROGRAM, description="Find out why an image classifier gets an image wrong.")
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {kit.__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=_Parser)
+    parser = _Parser(
+        prog=PROGRAM,
+        description="Find out why an image classifier gets an image wrong.",
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"{PROGRAM} {kit.__version__}"
+    )
+    commands = parser.add_subparsers(
+        required=True, metavar="COMMAND", dest="command", parser_class=_Parser
+    )
     model = {"model": "MODEL"}
     codes = "nothing serious found, 1 a cause is named, 2 cannot tell"
-    diagnose = _command(commands, _diagnose, "name the cause of wrong predictions", codes, **model)
+    diagnose = _command(
+        commands, _diagnose, "name the cause of wrong predictions", codes, **model
+    )
     diagnose.add_argument("--details", action="store_true", help="print all findings")
-    pin = _command(commands, _pin, "save images as cases, with the class that you expect", "pinned", **model)
-    pin.add_argument("--expect", metavar="CLASS", help="expected class; default: the prediction")
-    pin.add_argument("--cases", metavar="FOLDER", default="cases", help="where to save; default: cases")
+    pin = _command(
+        commands,
+        _pin,
+        "save images as cases, with the class that you expect",
+        "pinned",
+        **model,
+    )
+    pin.add_argument(
+        "--expect", metavar="CLASS", help="expected class; default: the prediction"
+    )
+    pin.add_argument(
+        "--cases",
+        metavar="FOLDER",
+        default="cases",
+        help="where to save; default: cases",
+    )
     pin.add_argument("--note", default="", help="why you keep it")
-    words, codes = "test whether predictions of saved cases changed", "none changed, 1 some did"
+    words, codes = (
+        "test whether predictions of saved cases changed",
+        "none changed, 1 some did",
+    )
     verify = _command(commands, _verify, words, codes, **model, cases="FOLDER")
-    verify.add_argument("--artefacts", metavar="FOLDER", help="write images of what changed")
-    verify.add_argument("--update", action="store_true", help="accept changes, if the class is as expected")
-    verify.add_argument("--junit", metavar="FILE.xml", type=Path, help="write a JUnit report")
-    words, codes = "compare two models on the same images", "no prediction changes, 1 some change"
+    verify.add_argument(
+        "--artefacts", metavar="FOLDER", help="write images of what changed"
+    )
+    verify.add_argument(
+        "--update",
+        action="store_true",
+        help="accept changes, if the class is as expected",
+    )
+    verify.add_argument(
+        "--junit", metavar="FILE.xml", type=Path, help="write a JUnit report"
+    )
+    words, codes = (
+        "compare two models on the same images",
+        "no prediction changes, 1 some change",
+    )
     compare = _command(commands, _compare, words, codes, first="MODEL", second="OTHER")
-    words = "list images that a model predicts wrongly; FOLDER has a folder for each class"
+    words = (
+        "list images that a model predicts wrongly; FOLDER has a folder for each class"
+    )
     mistakes = _command(commands, _mistakes, words, "done", **model, folder="FOLDER")
     mistakes.add_argument("--html", metavar="FILE.html", type=Path, help="write a page")
     words = "write the explorer as a page that works without Python"
     export = _command(commands, _export, words, "written", **model)
     for command in (diagnose, export):
-        command.add_argument("--labels", help="true classes, names or indices, with commas between")
+        command.add_argument(
+            "--labels", help="true classes, names or indices, with commas between"
+        )
     for command in (diagnose, pin, compare, export):
-        command.add_argument("pictures", metavar="IMAGE", nargs="+", help="files, folders or patterns")
+        command.add_argument(
+            "pictures", metavar="IMAGE", nargs="+", help="files, folders or patterns"
+        )
     for command in (diagnose, verify, compare):
         command.add_argument("--json", action="store_true", help="print JSON")
     export.add_argument("page", metavar="PAGE.html", help="the page to write")
     for command in (diagnose, pin, verify, compare, mistakes, export):
         _add_in_use(command)
-    _command(commands, _check, "check that this machine can run the notebooks", "ready, 1 not")
+    _command(
+        commands,
+        _check,
+        "check that this machine can run the notebooks",
+        "ready, 1 not",
+    )
     words = "convert a file of Keras 2 or Teachable Machine to .keras"
     _command(commands, _import, words, "written", old="OLD.h5", new="NEW.keras")
     return parser
 
 
-def _command(commands: Any, run: Callable[..., int], words: str, code_0: str, **arguments: str) -> Any:
+def _command(
+    commands: Any, run: Callable[..., int], words: str, code_0: str, **arguments: str
+) -> Any:
     """Add a command, named after its function, with its arguments in order."""
     told = f"{words[0].upper()}{words[1:]}. Exit codes: 0 {code_0}, 3 bad input."
     if "MODEL" in arguments.values():
@@ -111,7 +162,12 @@ def _command(commands: Any, run: Callable[..., int], words: str, code_0: str, **
         command.add_argument(name, metavar=metavar)
     words = "import this module first, for custom layers"
     command.add_argument(
-        "--import", dest="imports", metavar="MODULE", action="append", default=[], help=words
+        "--import",
+        dest="imports",
+        metavar="MODULE",
+        action="append",
+        default=[],
+        help=words,
     )
     # As from Python 3.14 on: -1..1 is a value, no option.
     command._negative_number_matcher = re.compile(r"-\d")  # noqa: SLF001
@@ -123,15 +179,24 @@ def _add_in_use(command: argparse.ArgumentParser) -> None:
     in_use = command.add_mutually_exclusive_group()
     words = "how your code prepares images: a file of the kit, KerasHub, Hugging Face or timm"
     in_use.add_argument("--preprocessing", metavar="FILE.json", help=words)
-    in_use.add_argument("--application", metavar="NAME", help="the same, as this model of keras.applications")
-    words = "only how your code scales pixels: 0..255, 0..1, -1..1, imagenet, caffe or lite"
+    in_use.add_argument(
+        "--application",
+        metavar="NAME",
+        help="the same, as this model of keras.applications",
+    )
+    words = (
+        "only how your code scales pixels: 0..255, 0..1, -1..1, imagenet, caffe or lite"
+    )
     in_use.add_argument("--scaling", metavar="NAME", help=words)
 
 
 def _diagnose(given: argparse.Namespace) -> int:
     classifier = _classifier(given, given.model)
     diagnosis = kit.diagnose(classifier, given.pictures, _labels(given, classifier))
-    _show(diagnosis.details() if given.details and not given.json else diagnosis, as_json=given.json)
+    _show(
+        diagnosis.details() if given.details and not given.json else diagnosis,
+        as_json=given.json,
+    )
     return 0 if diagnosis.undecided else DIAGNOSED[diagnosis.verdict]
 
 
@@ -140,8 +205,12 @@ def _pin(given: argparse.Namespace) -> int:
     from kit.regression.cases import read
 
     classifier = _classifier(given, given.model)
-    expected = None if given.expect is None else _label(given.expect, classifier.class_names)
-    for photo in as_photos(given.pictures):  # nothing is written where one of them cannot be read
+    expected = (
+        None if given.expect is None else _label(given.expect, classifier.class_names)
+    )
+    for photo in as_photos(
+        given.pictures
+    ):  # nothing is written where one of them cannot be read
         path = kit.pin(given.cases, classifier, photo, expected, note=given.note)
         case = read(path)
         name, share = case.observed.top
@@ -153,7 +222,11 @@ def _pin(given: argparse.Namespace) -> int:
 def _verify(given: argparse.Namespace) -> int:
     from kit.regression.cases import write
 
-    options = {"artefacts": given.artefacts, "update": given.update, "progress": not given.json}
+    options = {
+        "artefacts": given.artefacts,
+        "update": given.update,
+        "progress": not given.json,
+    }
     result = kit.check_cases(given.cases, _classifier(given, given.model), **options)
     _show(result, as_json=given.json)
     if given.junit:
@@ -180,7 +253,9 @@ def _mistakes(given: argparse.Namespace) -> int:
 
 def _export(given: argparse.Namespace) -> int:
     classifier = _classifier(given, given.model)
-    kit.Explorer(classifier, given.pictures, _labels(given, classifier)).export(given.page)
+    kit.Explorer(classifier, given.pictures, _labels(given, classifier)).export(
+        given.page
+    )
     return 0
 
 
@@ -189,7 +264,9 @@ def _show(result: Any, *, as_json: bool = False) -> None:
 
     text = result.text()
     if as_json:
-        text = json.dumps(plain(result.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(
+            plain(result.to_dict()), indent=2, ensure_ascii=False, allow_nan=False
+        )
     sys.stdout.write(f"{text}\n")
 
 
@@ -213,8 +290,12 @@ def _classifier(given: argparse.Namespace, model: str) -> kit.Classifier:
 
     if given.preprocessing is not None:
         file = Path(given.preprocessing)
-        if '"kit.preprocessing"' in (text := file.read_text(encoding="utf-8", errors="replace")):
-            return kit.Classifier.load(model, preprocessing=kit.Preprocessing.from_json(text))
+        if '"kit.preprocessing"' in (
+            text := file.read_text(encoding="utf-8", errors="replace")
+        ):
+            return kit.Classifier.load(
+                model, preprocessing=kit.Preprocessing.from_json(text)
+            )
         named = kit.Preprocessing.from_config(file)
     elif given.application is not None:
         named = kit.Preprocessing.for_application(given.application)
@@ -224,7 +305,9 @@ def _classifier(given: argparse.Namespace, model: str) -> kit.Classifier:
         return kit.Classifier.load(model)
     else:
         advice = "add --scaling, --application or --preprocessing (see --help)"
-        raise ValueError(f"Expected a model that carries its preprocessing, received one without; {advice}")
+        raise ValueError(
+            f"Expected a model that carries its preprocessing, received one without; {advice}"
+        )
     classifier = kit.Classifier.load(model)
     usual = assumed_preprocessing(classifier)
     if given.scaling is not None:
@@ -233,10 +316,14 @@ def _classifier(given: argparse.Namespace, model: str) -> kit.Classifier:
     return classifier.using(named.replace(size=size, layout=usual.layout))
 
 
-def _labels(given: argparse.Namespace, classifier: kit.Classifier) -> list[int | str | None] | None:
+def _labels(
+    given: argparse.Namespace, classifier: kit.Classifier
+) -> list[int | str | None] | None:
     if given.labels is None:
         return None
-    return [_label(part.strip(), classifier.class_names) for part in given.labels.split(",")]
+    return [
+        _label(part.strip(), classifier.class_names) for part in given.labels.split(",")
+    ]
 
 
 def _label(text: str, class_names: Sequence[str]) -> int | str | None:

@@ -17,8 +17,23 @@ import numpy as np
 
 _Kind = TypeVar("_Kind")
 _CALLED = {
-    "scaling": ("rescale", "scale", "normalize", "mean", "std", "mode", "preprocessing_function"),
-    "size": ("target_size", "image_size", "input_shape", "input_size", "resize", "shape"),
+    "scaling": (
+        "rescale",
+        "scale",
+        "normalize",
+        "mean",
+        "std",
+        "mode",
+        "preprocessing_function",
+    ),
+    "size": (
+        "target_size",
+        "image_size",
+        "input_shape",
+        "input_size",
+        "resize",
+        "shape",
+    ),
     "filter": ("interpolation", "resample"),
     "box": ("area", "inter_area"),
 }
@@ -34,7 +49,11 @@ def nearest(received: str, names: Iterable[str]) -> str:
     """
     spelled = {name.lower(): name for name in names}
     meant = _MEANT.get(received.lower())
-    close = [meant] if meant in spelled else [name for name in spelled if received.lower() in name.split()]
+    close = (
+        [meant]
+        if meant in spelled
+        else [name for name in spelled if received.lower() in name.split()]
+    )
     close = close or get_close_matches(received.lower(), spelled, n=1, cutoff=0.5)
     return f"; did you mean {spelled[close[0]]!r}?" if close else ""
 
@@ -49,7 +68,9 @@ def known(kind: str, received: object, names: Iterable[str]) -> str:
     names = tuple(names)
     if not isinstance(received, str) or received not in names:
         hint = nearest(received, names) if isinstance(received, str) else ""
-        raise ValueError(f"Expected the {kind} out of {', '.join(names)}; received {received!r}{hint}")
+        raise ValueError(
+            f"Expected the {kind} out of {', '.join(names)}; received {received!r}{hint}"
+        )
     return received
 
 
@@ -70,14 +91,18 @@ def refuse_unknown(received: Iterable[str], names: Sequence[str]) -> None:
     for name in received:
         if name not in names:
             hint = nearest(str(name), names)
-            raise TypeError(f"Expected fields out of {', '.join(names)}; received {name!r}{hint}")
+            raise TypeError(
+                f"Expected fields out of {', '.join(names)}; received {name!r}{hint}"
+            )
 
 
 def parsed(what: str, text: str | bytes) -> dict[str, Any]:
     """Return the object that a JSON text holds, else raise a TypeError or a ValueError."""
     try:
         value = json.loads(text)
-        json.dumps(value, ensure_ascii=False).encode()  # half a character could be printed nowhere
+        json.dumps(
+            value, ensure_ascii=False
+        ).encode()  # half a character could be printed nowhere
     except (ValueError, RecursionError) as error:
         received = left_by_git(text) or f"text that is not ({error})"
         raise ValueError(f"Expected {what} as JSON, received {received}") from error
@@ -90,7 +115,11 @@ def left_by_git(text: str | bytes) -> str:
     text = text if isinstance(text, str) else text.decode(errors="replace")
     if text.startswith("version https://git-lfs"):
         return "a Git LFS pointer; run git lfs pull"
-    return "both sides of a Git merge; keep one of them" if re.search("^<<<<<<< ", text, re.MULTILINE) else ""
+    return (
+        "both sides of a Git merge; keep one of them"
+        if re.search("^<<<<<<< ", text, re.MULTILINE)
+        else ""
+    )
 
 
 def built(kind: type[_Kind], what: str, value: Any) -> _Kind:
@@ -133,7 +162,9 @@ def whole(name: str, value: Any, low: int, high: int | None) -> int:
         raise TypeError(expected)
     try:
         # Sliders hand over 85.0.
-        result = operator.index(int(value) if isinstance(value, float) and value.is_integer() else value)
+        result = operator.index(
+            int(value) if isinstance(value, float) and value.is_integer() else value
+        )
     except TypeError:
         raise TypeError(expected) from None
     if result < low or (high is not None and result > high):
@@ -141,12 +172,18 @@ def whole(name: str, value: Any, low: int, high: int | None) -> int:
     return result
 
 
-def integers(what: str, value: Any, names: Sequence[str], low: int, high: int) -> tuple[int, ...]:
+def integers(
+    what: str, value: Any, names: Sequence[str], low: int, high: int
+) -> tuple[int, ...]:
     """Return whole numbers within low..high, one for each name, else raise a TypeError or a ValueError."""
     if not isinstance(value, (tuple, list)) or len(value) != len(names):
-        raise TypeError(f"Expected {what} as whole numbers ({', '.join(names)}), received {value!r}")
+        raise TypeError(
+            f"Expected {what} as whole numbers ({', '.join(names)}), received {value!r}"
+        )
     pairs = zip(names, value, strict=True)
-    return tuple(whole(f"{name} of the {what}", part, low, high) for name, part in pairs)
+    return tuple(
+        whole(f"{name} of the {what}", part, low, high) for name, part in pairs
+    )
 
 
 def first_line(error: BaseException) -> str:
@@ -155,7 +192,9 @@ def first_line(error: BaseException) -> str:
     That is the first one, if it is not one in which Keras or TensorFlow only says where it happened.
     """
     text = re.sub(r"\x1b\[\d*m", "", str(error))
-    lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or [
+        type(error).__name__
+    ]
     if lines[0].startswith("in user code"):
         lines = [line for line in lines if re.match(r"\w+Error: ", line)][:1] + lines
     while len(lines) > 1 and "Exception encountered when calling" in lines[0]:

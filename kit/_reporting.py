@@ -50,14 +50,18 @@ class Steps(Generic[Part]):
         keep: bool = False,
     ) -> None:
         self._parts, self._what, self._keep = parts, what, keep
-        self._total = len(parts) if total is None and isinstance(parts, Sized) else total
+        self._total = (
+            len(parts) if total is None and isinstance(parts, Sized) else total
+        )
         self._tell = progress if callable(progress) else None
         self.done, self.interrupted = 0, False
         self._bar: Any = None
         if progress and self._tell is None:
             from tqdm.auto import tqdm
 
-            self._bar = tqdm(total=self._total, desc=what, unit=unit, delay=2, leave=False)
+            self._bar = tqdm(
+                total=self._total, desc=what, unit=unit, delay=2, leave=False
+            )
 
     def __iter__(self) -> Iterator[Part]:
         with self:
@@ -160,11 +164,15 @@ class Table(Result):
         self._align = align or "<".ljust(len(head), ">")
         self._title = title
         widths = (max(map(len, column)) for column in zip(*self._rows, strict=True))
-        self._formats = [f"{side}{width}" for side, width in zip(self._align, widths, strict=True)]
+        self._formats = [
+            f"{side}{width}" for side, width in zip(self._align, widths, strict=True)
+        ]
 
     def text(self) -> str:
         """Return aligned columns."""
-        lines = ["  ".join(map(format, row, self._formats)).rstrip() for row in self._rows]
+        lines = [
+            "  ".join(map(format, row, self._formats)).rstrip() for row in self._rows
+        ]
         return "\n".join([*[self._title] * bool(self._title), *lines])
 
     def html(self) -> str:
@@ -173,7 +181,9 @@ class Table(Result):
         head, *rows = self._rows
         titles = "".join(map(_cell, ['th scope="col"'] * len(head), head, self._align))
         tags = ['th scope="row"', *["td"] * (len(head) - 1)]
-        body = "".join(f"<tr>{''.join(map(_cell, tags, row, self._align))}</tr>" for row in rows)
+        body = "".join(
+            f"<tr>{''.join(map(_cell, tags, row, self._align))}</tr>" for row in rows
+        )
         # Where its output is folded, JupyterLab shows the first line.
         return f"<table>\n{caption}<thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
 
@@ -191,8 +201,16 @@ def _html(part: str | Result) -> str:
         return f"<p><strong>{escape(part)}</strong></p>"
     if isinstance(part, str):
         lines = isinstance(part, Code) or "\n" in part
-        return f"<pre>{escape(part)}</pre>" if lines else f"<p>{escape(part)}</p>" * bool(part)
-    return part.html() if isinstance(part, Table) else f'<div style="margin-left: 1.5em">{part.html()}</div>'
+        return (
+            f"<pre>{escape(part)}</pre>"
+            if lines
+            else f"<p>{escape(part)}</p>" * bool(part)
+        )
+    return (
+        part.html()
+        if isinstance(part, Table)
+        else f'<div style="margin-left: 1.5em">{part.html()}</div>'
+    )
 
 
 def _cell(tag: str, text: str, side: str) -> str:
@@ -212,7 +230,9 @@ def plain(value: Any) -> Any:
     if hasattr(value, "to_dict"):
         return value.to_dict()
     if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {
+            field.name: plain(getattr(value, field.name)) for field in fields(value)
+        }
     if isinstance(value, Mapping):
         return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
@@ -225,7 +245,11 @@ def plain(value: Any) -> Any:
 def changed(value: Any) -> str:
     """Return ``name=value`` of the fields of a dataclass that differ from their defaults."""
     pairs = ((field.name, getattr(value, field.name)) for field in fields(value))
-    return ", ".join(f"{name}={found!r}" for name, found in pairs if found != getattr(type(value), name))
+    return ", ".join(
+        f"{name}={found!r}"
+        for name, found in pairs
+        if found != getattr(type(value), name)
+    )
 
 
 def shown(value: Any) -> str:

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from kit.validation.calibration import Bin
     from kit.validation.mistakes import Mistakes
 
-__all__ = ["accuracy_figure", "confidence_figure", "confusion_figure", "image_figure", "reliability_figure"]
+__all__ = [
+    "accuracy_figure",
+    "confidence_figure",
+    "confusion_figure",
+    "image_figure",
+    "reliability_figure",
+]
 __all__ += ["sweep_figure"]
 
 
@@ -58,7 +64,9 @@ def image(figure: Any, alt: str) -> Drawn:
     """Turn a figure into a PNG for a notebook; `alt` says in words, with the numbers, what it shows."""
     _suit_both_themes(figure)
     png = BytesIO()
-    figure.savefig(png, format="png", dpi=_DOTS_PER_INCH, bbox_inches="tight", transparent=True)
+    figure.savefig(
+        png, format="png", dpi=_DOTS_PER_INCH, bbox_inches="tight", transparent=True
+    )
     return Drawn(png.getvalue(), alt)
 
 
@@ -129,29 +137,58 @@ def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Drawn:
     """
     figure = blank(3.5 * len(panels), 4.4, "constrained")
     grid = figure.subplots(
-        2, len(panels), squeeze=False, sharex=True, sharey="row", gridspec_kw={"height_ratios": [3, 1]}
+        2,
+        len(panels),
+        squeeze=False,
+        sharex=True,
+        sharey="row",
+        gridspec_kw={"height_ratios": [3, 1]},
     )
     for column, (title, bins) in enumerate(panels):
         axes, below = grid[:, column]
-        confidence, accuracy = [one.confidence for one in bins], [one.share.accuracy for one in bins]
-        margins = np.abs(np.array([(one.share.low, one.share.high) for one in bins]).T - accuracy)
-        low, high, count = np.array([(one.low, one.high, one.share.count) for one in bins]).T
+        confidence, accuracy = (
+            [one.confidence for one in bins],
+            [one.share.accuracy for one in bins],
+        )
+        margins = np.abs(
+            np.array([(one.share.low, one.share.high) for one in bins]).T - accuracy
+        )
+        low, high, count = np.array(
+            [(one.low, one.high, one.share.count) for one in bins]
+        ).T
         axes.plot([0, 1], [0, 1], color=DARK, linestyle=":", linewidth=1)
-        axes.vlines(confidence, confidence, accuracy, color=ORANGE, linewidth=5, label="gap")
+        axes.vlines(
+            confidence, confidence, accuracy, color=ORANGE, linewidth=5, label="gap"
+        )
         label = "share, 95 % interval"
-        axes.errorbar(confidence, accuracy, margins, fmt="o", capsize=3, color=BLUE, label=label)
+        axes.errorbar(
+            confidence, accuracy, margins, fmt="o", capsize=3, color=BLUE, label=label
+        )
         axes.set(title=title, xlim=(0, 1), ylim=(0, 1.02))
-        below.bar(low, count, high - low, align="edge", color=BLUE, edgecolor="white", linewidth=0.5)
+        below.bar(
+            low,
+            count,
+            high - low,
+            align="edge",
+            color=BLUE,
+            edgecolor="white",
+            linewidth=0.5,
+        )
         below.set_xlabel("confidence")
     grid[0, 0].legend(loc="upper left", frameon=False)
     grid[0, 0].set_ylabel("share of correct predictions")
     grid[1, 0].set_ylabel("images")
-    alt = "Reliability diagrams. " + " ".join(f"{title}: {_gap(bins)}." for title, bins in panels)
+    alt = "Reliability diagrams. " + " ".join(
+        f"{title}: {_gap(bins)}." for title, bins in panels
+    )
     return image(figure, alt)
 
 
 def _gap(bins: Sequence["Bin"]) -> str:
-    pairs, counts = [(one.confidence, one.share.accuracy) for one in bins], [one.share.count for one in bins]
+    pairs, counts = (
+        [(one.confidence, one.share.accuracy) for one in bins],
+        [one.share.count for one in bins],
+    )
     confidence, accuracy = np.average(pairs, axis=0, weights=counts)
     error = np.average(np.ptp(pairs, axis=1), weights=counts)
     words = f"{accuracy:.0%} correct at a mean confidence of {confidence:.0%} on {sum(counts):,} images"
@@ -164,16 +201,21 @@ def sweep_figure(sweep: "Sweep") -> Drawn:
     Accuracy, where there are labels, and the mean confidence, in percent.
     """
     if not 1 <= len(sweep.axes) <= 2:
-        raise ValueError(f"Expected a sweep with one or two axes, received {len(sweep.axes)}")
+        raise ValueError(
+            f"Expected a sweep with one or two axes, received {len(sweep.axes)}"
+        )
     figures = sweep.figures
     many = f"{len(sweep.photos)} image{'s' if len(sweep.photos) != 1 else ''}"
     ends = "; ".join(
-        f"{name} from {np.nanmin(values):.0%} to {np.nanmax(values):.0%}" for name, values in figures.items()
+        f"{name} from {np.nanmin(values):.0%} to {np.nanmax(values):.0%}"
+        for name, values in figures.items()
     )
     if len(sweep.axes) == 2:
         figure = blank(4 * len(figures), 3.6)
         _heat_maps(figure, sweep, figures)
-        return image(figure, f"Heat maps over {' and '.join(sweep.axes)} for {many}: {ends}.")
+        return image(
+            figure, f"Heat maps over {' and '.join(sweep.axes)} for {many}: {ends}."
+        )
     figure = blank(7, 4)
     _curves(figure.subplots(), sweep, figures)
     return image(figure, f"Curves over {', '.join(sweep.axes)} for {many}: {ends}.")
@@ -194,7 +236,13 @@ def _heat_maps(figure: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> N
     down, across = sweep.axes
     panels = figure.subplots(1, len(figures), squeeze=False)[0]
     for axes, (title, values) in zip(panels, figures.items(), strict=True):
-        cells = axes.imshow(100 * values, "viridis", origin="lower", aspect="auto", interpolation="nearest")
+        cells = axes.imshow(
+            100 * values,
+            "viridis",
+            origin="lower",
+            aspect="auto",
+            interpolation="nearest",
+        )
         cells.set_clim(0, 100)
         for name, ticks in ((across, axes.set_xticks), (down, axes.set_yticks)):
             places = range(0, len(sweep.axes[name]), max(1, len(sweep.axes[name]) // 6))
@@ -214,17 +262,31 @@ def _axis_label(name: str) -> str:
 def confidence_figure(panels: Sequence[tuple[str, Mapping[str, Floats]]]) -> Drawn:
     """Draw histograms of confidences 0..1, shape (N,), by kind of image, in titled panels."""
     figure = blank(3.5 * len(panels), 3, "constrained")
-    for axes, (title, kinds) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+    for axes, (title, kinds) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
+    ):
         shares = [np.full(len(each), 100 / len(each)) for each in kinds.values()]
         # Beside each other, and hatched: overlapping colours make a third.
-        looks = {"color": (BLUE, ORANGE, DARK)[: len(kinds)], "hatch": ("", "////", "....")[: len(kinds)]}
+        looks = {
+            "color": (BLUE, ORANGE, DARK)[: len(kinds)],
+            "hatch": ("", "////", "....")[: len(kinds)],
+        }
         bins = np.linspace(0, 1, 21)
-        axes.hist(list(kinds.values()), bins, weights=shares, label=list(kinds), edgecolor="white", **looks)
+        axes.hist(
+            list(kinds.values()),
+            bins,
+            weights=shares,
+            label=list(kinds),
+            edgecolor="white",
+            **looks,
+        )
         axes.set(title=title, xlim=(0, 1), xlabel="confidence", ylabel="images (%)")
         axes.legend(loc="upper left", frameon=False)
     words = []
     for title, kinds in panels:
-        means = ", ".join(f"{confidences.mean():.0%} on {kind}" for kind, confidences in kinds.items())
+        means = ", ".join(
+            f"{confidences.mean():.0%} on {kind}" for kind, confidences in kinds.items()
+        )
         words.append(f"{title}: mean confidence {means}.")
     return image(figure, f"Histograms of confidence. {' '.join(words)}")
 
@@ -233,17 +295,23 @@ def confusion_figure(mistakes: "Mistakes") -> Drawn:
     """Draw the confusion matrix of `kit.mistakes`, by shares of each label; of many classes the worst."""
     counts, names = mistakes.confusion, mistakes.classifier.class_names
     apart = counts - np.diag(counts.diagonal())
-    chosen = np.sort(np.argsort(-apart.sum(axis=0) - apart.sum(axis=1), kind="stable")[:_CLASSES])
+    chosen = np.sort(
+        np.argsort(-apart.sum(axis=0) - apart.sum(axis=1), kind="stable")[:_CLASSES]
+    )
     cells, size = counts[np.ix_(chosen, chosen)], 0.5 * len(chosen) + 2
     axes = blank(size, size, "constrained").subplots()
     shares = cells / np.maximum(counts[chosen].sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, "Blues", vmin=0, vmax=1)
     for row, column in np.argwhere(cells):
         plate = {"facecolor": "white", "linewidth": 0, "pad": 1}
-        axes.text(column, row, f"{cells[row, column]:,}", ha="center", va="center", bbox=plate)
+        axes.text(
+            column, row, f"{cells[row, column]:,}", ha="center", va="center", bbox=plate
+        )
     labels = [textwrap.fill(names[each], 24) for each in chosen]
     axes.set_xticks(range(len(chosen)), labels, rotation=90)
     axes.set_yticks(range(len(chosen)), labels)
     axes.set(xlabel="predicted", ylabel="label")
-    pairs = "; ".join(f"{label} as {other} {count:,}" for (label, other), count in mistakes.confused)
+    pairs = "; ".join(
+        f"{label} as {other} {count:,}" for (label, other), count in mistakes.confused
+    )
     return image(axes.figure, f"Confusion matrix. Mistakes: {pairs or 'none'}.")

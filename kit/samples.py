@@ -22,7 +22,14 @@ PHOTOS = ("photographs", "imagenet", "special", "fashion_mnist")
 """Names for `photos` and `labels`."""
 
 # Non-negative least squares with a small ridge over the coloured photos, the twelve largest once more.
-_TYPICAL: tuple[str, ...] = ("pavilion", "espresso", "gorilla", "panda", "rocket", "volleyball")
+_TYPICAL: tuple[str, ...] = (
+    "pavilion",
+    "espresso",
+    "gorilla",
+    "panda",
+    "rocket",
+    "volleyball",
+)
 _TYPICAL += ("koala", "lake", "storm", "chameleon", "astronaut", "alp")
 _WEIGHTS = (0.06, 0.09, 0.09, 0.11, 0.06, 0.11, 0.12, 0.05, 0.06, 0.06, 0.11, 0.08)
 _HERE = Path(__file__).resolve().parent
@@ -80,7 +87,11 @@ def fashion_mnist_arrays(split: str) -> tuple[Pixels, Int64]:
     mosaic = load_image(_path("fashion_mnist", f"{split}.webp")).pixels[..., 0]
     digits = _path("fashion_mnist", f"{split}_labels.txt").read_bytes().strip()
     rows, columns = mosaic.shape[0] // _TILE, mosaic.shape[1] // _TILE
-    tiles = mosaic.reshape(rows, _TILE, columns, _TILE).swapaxes(1, 2).reshape(-1, _TILE, _TILE)
+    tiles = (
+        mosaic.reshape(rows, _TILE, columns, _TILE)
+        .swapaxes(1, 2)
+        .reshape(-1, _TILE, _TILE)
+    )
     indices = np.frombuffer(digits, np.uint8).astype(np.int64) - ord("0")
     tiles.flags.writeable = indices.flags.writeable = False
     return tiles, indices
@@ -121,7 +132,10 @@ def typical(without: Sequence[Photo] = ()) -> tuple[tuple[Photo, ...], Float64]:
 def _photos(name: str) -> tuple[Photo, ...]:
     if name == "fashion_mnist":
         pictures = fashion_mnist_arrays("test")[0]
-        return tuple(Photo.from_array(tile, f"test_{index:04d}") for index, tile in enumerate(pictures))
+        return tuple(
+            Photo.from_array(tile, f"test_{index:04d}")
+            for index, tile in enumerate(pictures)
+        )
     return tuple(_photograph(entry["file"]) for entry in _entries(name))
 
 
@@ -136,12 +150,16 @@ def _entries(name: str) -> tuple[dict[str, Any], ...]:
     kind = "special" if name == "special" else "photograph"
     unwanted = {"imagenet": True, "probes": False}.get(name)
     of_kind = [each for each in index if each["kind"] == kind]
-    return tuple(each for each in of_kind if (each["imagenet_class"] is None) is not unwanted)
+    return tuple(
+        each for each in of_kind if (each["imagenet_class"] is None) is not unwanted
+    )
 
 
 def _path(*parts: str) -> Path:
     path = _DATA.joinpath(*parts)
     if not path.is_file():
         wanted = f"{'/'.join(('data', *parts))} beside the package kit"
-        raise FileNotFoundError(f"Expected {wanted}, received no such file; work in a checkout")
+        raise FileNotFoundError(
+            f"Expected {wanted}, received no such file; work in a checkout"
+        )
     return path

@@ -4,7 +4,13 @@ import os
 import shutil
 from pathlib import Path
 
-NAMES = ("google-chrome", "google-chrome-stable", "chromium", "chromium-browser", "chrome")
+NAMES = (
+    "google-chrome",
+    "google-chrome-stable",
+    "chromium",
+    "chromium-browser",
+    "chrome",
+)
 APPLICATIONS = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
@@ -30,7 +36,9 @@ def find() -> str | None:
     if named := os.environ.get("KIT_BROWSER"):
         return named
     on_path = (shutil.which(name) for name in NAMES)
-    in_folders = (path for path in map(os.path.expandvars, APPLICATIONS) if Path(path).is_file())
+    in_folders = (
+        path for path in map(os.path.expandvars, APPLICATIONS) if Path(path).is_file()
+    )
     return next(filter(None, [*on_path, *in_folders]), None)
 
 

@@ -119,7 +119,9 @@ def others(clothes):
 @pytest.fixture(scope="session")
 def novelty(fashion, held_back):
     """What `fashion` knows of ordinary images."""
-    return fit_novelty(fashion, list(samples.fashion_mnist_arrays("train")[0][:5000]), held_back)
+    return fit_novelty(
+        fashion, list(samples.fashion_mnist_arrays("train")[0][:5000]), held_back
+    )
 
 
 @pytest.fixture(scope="session")

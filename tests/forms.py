@@ -13,14 +13,20 @@ TURNED = {"exif_orientation", "channel_layout"}
 
 def faults(classifier):
     """Return by its kind the causes that are right, and a form that is wrong in that way."""
-    predict, own, names = classifier.predict_tensors, classifier.preprocessing.scaling, classifier.class_names
+    predict, own, names = (
+        classifier.predict_tensors,
+        classifier.preprocessing.scaling,
+        classifier.class_names,
+    )
     count, colours = len(names), classifier.input_shape[-1] == 3
     orders = {
         "classes rotated": [*range(1, count), 0],
         "classes sorted": sorted(range(count), key=names.__getitem__),
         "classes as text": sorted(range(count), key=str),
         "classes reversed": [*range(count)][::-1],
-        "two classes exchanged": exchanged(count, *((0, 1) if count == 10 else (301, 388))),
+        "two classes exchanged": exchanged(
+            count, *((0, 1) if count == 10 else (301, 388))
+        ),
         "classes permuted": np.random.default_rng(count).permutation(count),
     }
     inputs = {
@@ -29,8 +35,14 @@ def faults(classifier):
         "upside down": (TURNED, lambda x: x[:, ::-1]),
         "turned by 180": (TURNED, lambda x: x[:, ::-1, ::-1]),
         "turned left": (TURNED, lambda x: np.rot90(x, 1, (1, 2))),
-        "black and white": ({"inverted_polarity"}, lambda x: scale(255 - unscale(x, own), own)),
-        "expects 0..255": (RANGES, lambda x: scale(unscale(x, SCALINGS["0..255"]), own)),
+        "black and white": (
+            {"inverted_polarity"},
+            lambda x: scale(255 - unscale(x, own), own),
+        ),
+        "expects 0..255": (
+            RANGES,
+            lambda x: scale(unscale(x, SCALINGS["0..255"]), own),
+        ),
         "expects 0..1": (RANGES, lambda x: scale(unscale(x, SCALINGS["0..1"]), own)),
         "expects -1..1": (RANGES, lambda x: scale(unscale(x, SCALINGS["-1..1"]), own)),
         "divides again": (RANGES, lambda x: x / 255),
@@ -49,12 +61,27 @@ def faults(classifier):
         raw = Scaling(1.0, (103.939, 116.779, 123.68))
         inputs |= {
             "red and blue": ({"channel_order"}, lambda x: x[..., ::-1]),
-            "caffe": (RANGES | {"channel_order"}, lambda x: scale(unscale(x, (raw,))[..., ::-1], own)),
-            "expects imagenet": (RANGES, lambda x: scale(unscale(x, SCALINGS["imagenet"]), own)),
-            "grey": ({"grayscale"}, lambda x: np.repeat(x @ [[0.299], [0.587], [0.114]], 3, -1)),
+            "caffe": (
+                RANGES | {"channel_order"},
+                lambda x: scale(unscale(x, (raw,))[..., ::-1], own),
+            ),
+            "expects imagenet": (
+                RANGES,
+                lambda x: scale(unscale(x, SCALINGS["imagenet"]), own),
+            ),
+            "grey": (
+                {"grayscale"},
+                lambda x: np.repeat(x @ [[0.299], [0.587], [0.114]], 3, -1),
+            ),
             "reshaped": ({"channel_layout"}, lambda x: arrange(x, "reshaped")),
-            "reshaped back": ({"channel_layout"}, lambda x: arrange_back(x, "reshaped")),
-            "reversed and bgr": (TURNED | {"channel_order"}, lambda x: x[:, ::-1, ::-1, ::-1]),
+            "reshaped back": (
+                {"channel_layout"},
+                lambda x: arrange_back(x, "reshaped"),
+            ),
+            "reversed and bgr": (
+                TURNED | {"channel_order"},
+                lambda x: x[:, ::-1, ::-1, ::-1],
+            ),
         }
     found = {}
     # These change nothing there.
@@ -63,11 +90,22 @@ def faults(classifier):
     else:
         del inputs["expects -1..1"]
     for kind, (causes, change) in inputs.items():
-        found[kind] = causes, lambda x, change=change: predict(np.ascontiguousarray(change(x), np.float32))
+        found[kind] = (
+            causes,
+            lambda x, change=change: predict(
+                np.ascontiguousarray(change(x), np.float32)
+            ),
+        )
     for kind, change in outputs.items():
-        found[kind] = {"softmax_head"}, lambda x, change=change: change(predict(x)).astype(np.float32)
+        found[kind] = (
+            {"softmax_head"},
+            lambda x, change=change: change(predict(x)).astype(np.float32),
+        )
     for kind, order in orders.items():
-        found[kind] = {"class_order"}, lambda x, order=order: predict(x)[:, order].copy()
+        found[kind] = (
+            {"class_order"},
+            lambda x, order=order: predict(x)[:, order].copy(),
+        )
     both = {"softmax_head", "class_order"}
     found["logits, classes rotated"] = (
         both,
@@ -86,12 +124,18 @@ def unknown(classifier):
     predict = classifier.predict_tensors
     rest = np.random.default_rng(10).dirichlet(np.ones(len(classifier.class_names)))
     found = {
-        "mixed with noise": lambda x: (0.75 * predict(x) + 0.25 * rest).astype(np.float32),
+        "mixed with noise": lambda x: (0.75 * predict(x) + 0.25 * rest).astype(
+            np.float32
+        ),
         "noisy inputs": lambda x: predict(x + noise(x.shape, 0.25)),
-        "blurred inputs": lambda x: predict((x + np.roll(x, 3, 1) + np.roll(x, 3, 2)) / 3),
+        "blurred inputs": lambda x: predict(
+            (x + np.roll(x, 3, 1) + np.roll(x, 3, 2)) / 3
+        ),
     }
     if classifier.name == "fashion_mnist":
-        found["another training"] = samples.classifier("fashion_mnist_5000").predict_tensors
+        found["another training"] = samples.classifier(
+            "fashion_mnist_5000"
+        ).predict_tensors
     return found
 
 

@@ -29,12 +29,26 @@ def stacked(shape, *layers, name=None):
 def small(last="softmax", units=3, seed=7, side=28, channels=1):
     """Convolution, batch normalization with uneven statistics and a dense head, on seeded weights."""
     layers, random = imported_keras().layers, np.random.default_rng(seed)
-    body = [layers.Conv2D(8, 3, strides=2), layers.BatchNormalization(), layers.ReLU(), layers.Flatten()]
-    model = stacked((side, side, channels), *body, layers.Dense(units, activation=last), name="small")
+    body = [
+        layers.Conv2D(8, 3, strides=2),
+        layers.BatchNormalization(),
+        layers.ReLU(),
+        layers.Flatten(),
+    ]
+    model = stacked(
+        (side, side, channels),
+        *body,
+        layers.Dense(units, activation=last),
+        name="small",
+    )
     shapes = [weight.shape for weight in model.get_weights()]
     # Small, so that a softmax is not saturated.
-    model.set_weights([random.uniform(-0.05, 0.05, shape).astype(np.float32) for shape in shapes])
-    model.layers[1].set_weights([random.uniform(0.5, 1.5, 8).astype(np.float32) for _ in range(4)])
+    model.set_weights(
+        [random.uniform(-0.05, 0.05, shape).astype(np.float32) for shape in shapes]
+    )
+    model.layers[1].set_weights(
+        [random.uniform(0.5, 1.5, 8).astype(np.float32) for _ in range(4)]
+    )
     return model
 
 
@@ -42,7 +56,9 @@ def unconvertible():
     """Resizing with the bicubic filter, for which LiteRT has no operation."""
     layers = imported_keras().layers
     body = layers.Resizing(8, 8, interpolation="bicubic"), layers.Flatten()
-    return stacked((28, 28, 1), *body, layers.Dense(3, activation="softmax"), name="bicubic")
+    return stacked(
+        (28, 28, 1), *body, layers.Dense(3, activation="softmax"), name="bicubic"
+    )
 
 
 def of_any_size():
@@ -96,4 +112,6 @@ def small_compiled():
 
 def tensors(count, side=28, channels=1, seed=3):
     """Pseudo-random float32 tensors in 0..1."""
-    return np.random.default_rng(seed).random((count, side, side, channels), dtype=np.float32)
+    return np.random.default_rng(seed).random(
+        (count, side, side, channels), dtype=np.float32
+    )

@@ -10,7 +10,10 @@ from kit import samples
 def digits():
     """The 1,797 digits of scikit-learn, enlarged from 8 x 8, bright on black as the clothes are."""
     small = np.round(load_digits().images * (255 / 16)).astype(np.uint8)
-    enlarged = [Image.fromarray(digit).resize((28, 28), Image.Resampling.BICUBIC) for digit in small]
+    enlarged = [
+        Image.fromarray(digit).resize((28, 28), Image.Resampling.BICUBIC)
+        for digit in small
+    ]
     return np.stack([np.asarray(digit) for digit in enlarged])
 
 
@@ -39,10 +42,15 @@ def textures():
 def rotated():
     """The last 1,000 held-back clothes, turned by 90, 180 and 270 degrees in turn."""
     clothes = samples.fashion_mnist_arrays("test")[0][1000:]
-    return np.stack([np.rot90(picture, 1 + number % 3) for number, picture in enumerate(clothes)])
+    return np.stack(
+        [np.rot90(picture, 1 + number % 3) for number, picture in enumerate(clothes)]
+    )
 
 
-OUTLIERS = {function.__name__: function for function in (digits, noise, inverted, textures, rotated)}
+OUTLIERS = {
+    function.__name__: function
+    for function in (digits, noise, inverted, textures, rotated)
+}
 
 
 def outliers(name):

@@ -22,21 +22,29 @@ VARIABLES = dict(re.findall(r"^export (\w+) \?= (\w+)$", _MAKEFILE, re.MULTILINE
 def python(script, *arguments, cwd=ROOT, **settings):
     """What a fresh Python makes of a script: its exit code, standard output and error."""
     command = [sys.executable, "-c", script, *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, **settings)
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, check=False, **settings
+    )
 
 
 def tracked() -> list[str]:
     """Paths that git knows."""
-    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    listing = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if listing.returncode:
         pytest.skip("needs a clone made by git")
-    return [path for path in listing.stdout.split("\0") if path and (ROOT / path).exists()]
+    return [
+        path for path in listing.stdout.split("\0") if path and (ROOT / path).exists()
+    ]
 
 
 def modules() -> dict[str, Path]:
     """Every module of the package by its dotted name, which of a package's own file ends in ``__init__``."""
     paths = sorted((ROOT / "kit").rglob("*.py"))
-    return {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in paths}
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in paths
+    }
 
 
 def code(path: Path) -> str:
@@ -44,7 +52,11 @@ def code(path: Path) -> str:
     text = path.read_text(encoding="utf-8")
     if path.suffix != ".ipynb":
         return text
-    cells = ("".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "code")
+    cells = (
+        "".join(cell["source"])
+        for cell in json.loads(text)["cells"]
+        if cell["cell_type"] == "code"
+    )
     return re.sub(r"^(\s*)[%!].*$", r"\1pass", "\n".join(cells), flags=re.MULTILINE)
 
 
@@ -54,19 +66,40 @@ def imported(source: str) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"Expected absolute imports, received {ast.unparse(node)}"
+            assert node.level == 0, (
+                f"Expected absolute imports, received {ast.unparse(node)}"
+            )
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+UNCOUNTED = (ast.expr_context, ast.operator, ast.cmpop, ast.boolop, ast.unaryop)
+"""Nodes that Python adds to others: the same operation is always written with them."""
+
+
+def nodes_of(tree: ast.Module) -> int:
+    """The syntax nodes of a module without its docstrings: what it does, however it is laid out."""
+    written = [node for node in ast.walk(tree) if is_documentation(node)]
+    left_out = {id(part) for node in written for part in (node, node.value)}
+    return sum(
+        id(node) not in left_out
+        for node in ast.walk(tree)
+        if not isinstance(node, UNCOUNTED)
+    )
 
 
 def is_documentation(node):
     """Whether a statement is a docstring, or the text below an assignment."""
-    return isinstance(node, ast.Expr) and isinstance(getattr(node.value, "value", None), str)
+    return isinstance(node, ast.Expr) and isinstance(
+        getattr(node.value, "value", None), str
+    )
 
 
 def lines_of(source: str) -> tuple[set[int], set[int]]:
     """The numbers of the lines of code, which are neither blank nor comment, and of those of docstrings."""
     written = filter(is_documentation, ast.walk(ast.parse(source)))
-    docstrings = {line for node in written for line in range(node.lineno, node.end_lineno + 1)}
+    docstrings = {
+        line for node in written for line in range(node.lineno, node.end_lineno + 1)
+    }
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     written = (token for token in tokens if tokenize.tok_name[token.type] not in LAYOUT)
     lines = {line for each in written for line in range(each.start[0], each.end[0] + 1)}

@@ -9,7 +9,8 @@ from kit._checking import first_line, told
 
 
 @pytest.mark.parametrize(
-    ("wrong", "right"), [("rescale", "scaling"), ("target_size", "size"), ("chanels", "channels")]
+    ("wrong", "right"),
+    [("rescale", "scaling"), ("target_size", "size"), ("chanels", "channels")],
 )
 def test_an_argument_of_another_library_is_answered_with_the_name_here(wrong, right):
     with pytest.raises(TypeError, match=f"received '{wrong}'; did you mean '{right}'"):
@@ -18,7 +19,12 @@ def test_an_argument_of_another_library_is_answered_with_the_name_here(wrong, ri
 
 def test_what_guides_is_copied_and_pickled_as_before():
     value = kit.Preprocessing((8, 8), scaling="0..1")
-    assert pickle.loads(pickle.dumps(value)) == copy.deepcopy(value) == copy.copy(value) == value  # noqa: S301
+    assert (
+        pickle.loads(pickle.dumps(value))  # noqa: S301
+        == copy.deepcopy(value)
+        == copy.copy(value)
+        == value
+    )
     assert not hasattr(value, "_repr_html_")
     classifier = samples.classifier("fashion_mnist")
     for other in (copy.copy(classifier), pickle.loads(pickle.dumps(classifier))):  # noqa: S301 (its own)
@@ -29,8 +35,14 @@ TEXTS = [
     ("Expected this.\n\nand more", "Expected this"),
     ("", "ValueError"),
     ("\x1b]0;title\x07 \u202eback", "?]0;title? ?back"),
-    ("Exception encountered when calling A().\n\n\x1b[1mToo large.\x1b[0m\n\nArguments", "Too large"),
-    ('in user code:\n\n    File "a.py", line 1\n\n    ValueError: Too large\n', "ValueError: Too large"),
+    (
+        "Exception encountered when calling A().\n\n\x1b[1mToo large.\x1b[0m\n\nArguments",
+        "Too large",
+    ),
+    (
+        'in user code:\n\n    File "a.py", line 1\n\n    ValueError: Too large\n',
+        "ValueError: Too large",
+    ),
 ]
 
 

@@ -14,13 +14,21 @@ from kit.__main__ import main
 from tests.networks import imported_keras, stacked
 
 DATA = Path(__file__).parents[1] / "data"
-MODEL, SMALL = (str(DATA / "models" / f"{name}.keras") for name in ("efficientnet_lite0", "fashion_mnist"))
-PICTURES = [str(DATA / "photographs" / name) for name in ("cat.jpg", "otter.jpg", "koala.jpg", "panda.jpg")]
+MODEL, SMALL = (
+    str(DATA / "models" / f"{name}.keras")
+    for name in ("efficientnet_lite0", "fashion_mnist")
+)
+PICTURES = [
+    str(DATA / "photographs" / name)
+    for name in ("cat.jpg", "otter.jpg", "koala.jpg", "panda.jpg")
+]
 
 
 def test_a_correct_pipeline_with_labels_is_clean(capsys):
     # Names, and places in the list of classes.
-    assert main(["diagnose", MODEL, *PICTURES, "--labels", "tiger cat,360,105,388"]) == 0
+    assert (
+        main(["diagnose", MODEL, *PICTURES, "--labels", "tiger cat,360,105,388"]) == 0
+    )
     printed = capsys.readouterr().out
     assert "no fault is found" in printed or "nothing serious is found" in printed
 
@@ -29,41 +37,90 @@ def test_a_named_cause_gives_1_and_json_says_which(tmp_path, capsys):
     twice = tmp_path / "twice.json"
     steps = Preprocessing((28, 28), channels="gray", scaling=("0..1", "0..1"))
     twice.write_text(steps.to_json(), encoding="utf-8")
-    assert main(["diagnose", SMALL, PICTURES[0], "--preprocessing", str(twice), "--json"]) == 1
+    assert (
+        main(["diagnose", SMALL, PICTURES[0], "--preprocessing", str(twice), "--json"])
+        == 1
+    )
     assert json.loads(capsys.readouterr().out)["cause"] == "double_scaling"
 
 
-def test_the_preprocessing_is_asked_for_and_takes_the_size_of_the_network(tmp_path, capsys):
+def test_the_preprocessing_is_asked_for_and_takes_the_size_of_the_network(
+    tmp_path, capsys
+):
     # For 32 by 32 pixels, and scales inside, as Keras alone writes it.
     layers, plain = imported_keras().layers, str(tmp_path / "plain.keras")
-    last = [layers.Rescaling(1 / 255), layers.Conv2D(4, 3), layers.GlobalAveragePooling2D(), layers.Dense(3)]
+    last = [
+        layers.Rescaling(1 / 255),
+        layers.Conv2D(4, 3),
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(3),
+    ]
     stacked((32, 32, 3), *last).save(plain)
     assert main(["diagnose", plain, PICTURES[0]]) == 3
     assert "Expected a model that carries its preprocessing" in capsys.readouterr().err
     # The networks that the families are named after take 224 by 224 pixels.
     for given in (["--scaling", "-1..1"], ["--application", "MobileNetV2"]):
         assert main(["diagnose", plain, PICTURES[0], *given, "--json"]) == 1
-        assert "expects 0..255" in json.loads(capsys.readouterr().out)["findings"][0]["summary"]
+        assert (
+            "expects 0..255"
+            in json.loads(capsys.readouterr().out)["findings"][0]["summary"]
+        )
 
 
-def test_the_order_of_axes_in_a_file_of_a_pytorch_model_is_that_of_the_network(tmp_path, capsys):
+def test_the_order_of_axes_in_a_file_of_a_pytorch_model_is_that_of_the_network(
+    tmp_path, capsys
+):
     file = tmp_path / "preprocessor_config.json"
     mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-    steps = {"do_resize": True, "do_rescale": True, "do_normalize": True, "rescale_factor": 1 / 255}
-    size = {"size": {"height": 224, "width": 224}, "resample": 3, "image_mean": mean, "image_std": std}
-    file.write_text(json.dumps({"image_processor_type": "ViTImageProcessor", **steps, **size}))
+    steps = {
+        "do_resize": True,
+        "do_rescale": True,
+        "do_normalize": True,
+        "rescale_factor": 1 / 255,
+    }
+    size = {
+        "size": {"height": 224, "width": 224},
+        "resample": 3,
+        "image_mean": mean,
+        "image_std": std,
+    }
+    file.write_text(
+        json.dumps({"image_processor_type": "ViTImageProcessor", **steps, **size})
+    )
     assert kit.Preprocessing.from_config(file).layout == "channels_first"
-    assert main(["pin", MODEL, PICTURES[0], "--preprocessing", str(file), "--cases", str(tmp_path)]) == 0
+    assert (
+        main(
+            [
+                "pin",
+                MODEL,
+                PICTURES[0],
+                "--preprocessing",
+                str(file),
+                "--cases",
+                str(tmp_path),
+            ]
+        )
+        == 0
+    )
 
 
 DIAGNOSE = ["diagnose", MODEL, PICTURES[0]]
 BAD = [
-    ([*DIAGNOSE, "--preprocessing", "nothing.json"], "No such file or directory: 'nothing.json'"),
+    (
+        [*DIAGNOSE, "--preprocessing", "nothing.json"],
+        "No such file or directory: 'nothing.json'",
+    ),
     ([*DIAGNOSE, "--preprocessing", PICTURES[0]], "as JSON, received text that is not"),
     ([*DIAGNOSE, "--scaling", "0-1"], "did you mean '0..1'"),
     (["diagnose", MODEL, "nothing.jpg"], "Expected an existing image file"),
-    ([*DIAGNOSE, "--labels", "1,2"], "Expected 1 labels, one for each image, received 2"),
-    ([*DIAGNOSE, "--import", "their_layers"], "(ModuleNotFoundError: No module named 'their_layers')"),
+    (
+        [*DIAGNOSE, "--labels", "1,2"],
+        "Expected 1 labels, one for each image, received 2",
+    ),
+    (
+        [*DIAGNOSE, "--import", "their_layers"],
+        "(ModuleNotFoundError: No module named 'their_layers')",
+    ),
     (["pin", SMALL, "nothing.jpg"], "nothing.jpg"),
     (["pin", SMALL, PICTURES[0], __file__], Path(__file__).name),
     (["pin", SMALL, PICTURES[0], "--cases", f"{PICTURES[0]}/cases"], "Not a directory"),
@@ -71,12 +128,17 @@ BAD = [
     (["verify", "nothing.keras", "cases"], "Expected an existing local model file"),
     (["verify", SMALL, "nothing"], "Expected a folder of cases"),
     (["verify", SMALL, str(DATA / "fashion_mnist")], "Expected cases in"),
-    (["compare", SMALL, MODEL, PICTURES[0]], "Expected as many classes, received 10 and 1000"),
+    (
+        ["compare", SMALL, MODEL, PICTURES[0]],
+        "Expected as many classes, received 10 and 1000",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "message"), BAD)
-def test_bad_input_is_one_line_and_nothing_is_left_behind(arguments, message, capsys, tmp_path, monkeypatch):
+def test_bad_input_is_one_line_and_nothing_is_left_behind(
+    arguments, message, capsys, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 3
     printed = capsys.readouterr()
@@ -96,7 +158,9 @@ def test_a_wrong_command_is_bad_input_too(capsys):
 
 def test_without_the_packages_it_says_how_to_install_them():
     command = [sys.executable, "-S", "-m", "kit", "diagnose", MODEL, PICTURES[0]]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=DATA.parent)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=DATA.parent
+    )
     assert (done.returncode, done.stderr.count("\n")) == (3, 1)
     assert "make environment installs what is needed" in done.stderr
 
@@ -111,17 +175,34 @@ class Halved(keras.layers.Layer):
 """
 
 
-def test_custom_layers_are_registered_by_a_module_that_is_imported_first(tmp_path, monkeypatch, capsys):
+def test_custom_layers_are_registered_by_a_module_that_is_imported_first(
+    tmp_path, monkeypatch, capsys
+):
     (tmp_path / "my_layers.py").write_text(LAYER, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     keras, mine = imported_keras(), importlib.import_module("my_layers")
-    last = [mine.Halved(), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3, activation="softmax")]
+    last = [
+        mine.Halved(),
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(3, activation="softmax"),
+    ]
     stacked((16, 16, 3), *last).save(tmp_path / "own.keras")
     # As in a process of its own, where nobody has imported it yet.
     del sys.modules["my_layers"], keras.saving.get_custom_objects()["mine>Halved"]
-    pin = ["pin", str(tmp_path / "own.keras"), PICTURES[0], "--scaling", "-1..1", "--cases", str(tmp_path)]
+    pin = [
+        "pin",
+        str(tmp_path / "own.keras"),
+        PICTURES[0],
+        "--scaling",
+        "-1..1",
+        "--cases",
+        str(tmp_path),
+    ]
     assert main(pin) == 3
-    assert "import the module that registers custom layers first (--import" in capsys.readouterr().err
+    assert (
+        "import the module that registers custom layers first (--import"
+        in capsys.readouterr().err
+    )
     assert main([*pin, "--import", "my_layers"]) == 0
 
 

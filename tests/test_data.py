@@ -31,12 +31,19 @@ def pixels(name):
 
 
 def test_all_of_data_is_below_45_mb():
-    files = [path for path in DATA.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    files = [
+        path
+        for path in DATA.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
     assert sum(path.stat().st_size for path in files) < 45_000_000
 
 
 def test_checksums_and_readme_list_every_file_as_it_is():
-    sums, readme = (DATA / "SHA256SUMS").read_text("utf-8"), (DATA / "README.md").read_text("utf-8")
+    sums, readme = (
+        (DATA / "SHA256SUMS").read_text("utf-8"),
+        (DATA / "README.md").read_text("utf-8"),
+    )
     assert sums == document.checksums()
     assert readme == document.filled(readme)
     for line in sums.splitlines():
@@ -53,7 +60,12 @@ def test_every_photograph_is_listed_with_its_author_its_source_and_a_free_licenc
         assert entry["author"], entry
         assert entry["title"], entry
         assert re.fullmatch(r"https://\S+", entry["source"]), entry
-    for file in ("GPL-2.0.txt", "Apache-2.0.txt", "fashion-mnist-MIT.txt", "torchvision-BSD-3-Clause.txt"):
+    for file in (
+        "GPL-2.0.txt",
+        "Apache-2.0.txt",
+        "fashion-mnist-MIT.txt",
+        "torchvision-BSD-3-Clause.txt",
+    ):
         assert len((DATA / "licences" / file).read_text(encoding="utf-8")) > 1000
 
 
@@ -70,7 +82,13 @@ def test_class_names_are_the_thousand_of_imagenet_in_the_usual_order(classifier)
     names = (DATA / "imagenet_classes.txt").read_text(encoding="utf-8").splitlines()
     assert len(names) == len(set(names)) == 1000
     # Known from the literature.
-    known = {0: "tench", 207: "golden retriever", 281: "tabby", 388: "giant panda", 999: "toilet tissue"}
+    known = {
+        0: "tench",
+        207: "golden retriever",
+        281: "tabby",
+        388: "giant panda",
+        999: "toilet tissue",
+    }
     assert {index: names[index] for index in known} == known
     assert classifier.class_names == tuple(names)
 
@@ -92,8 +110,12 @@ def test_the_network_recognizes_nearly_all_photographs(classifier, photos):
 
 
 def accuracy(name):
-    probabilities = samples.classifier(name).probabilities(samples.photos("fashion_mnist"))
-    return (probabilities.argmax(axis=1) == np.array(samples.labels("fashion_mnist"))).mean()
+    probabilities = samples.classifier(name).probabilities(
+        samples.photos("fashion_mnist")
+    )
+    return (
+        probabilities.argmax(axis=1) == np.array(samples.labels("fashion_mnist"))
+    ).mean()
 
 
 def test_small_networks_are_as_good_on_held_back_images_as_recorded():
@@ -103,9 +125,13 @@ def test_small_networks_are_as_good_on_held_back_images_as_recorded():
     assert min(recorded.values()) >= 0.85
     checkpoints = record("fashion_mnist_checkpoints.json")["accuracy"]
     assert list(checkpoints.values()) == sorted(checkpoints.values())
-    recorded |= {name: checkpoints[str(count)] for count, name in samples.CHECKPOINTS.items()}
+    recorded |= {
+        name: checkpoints[str(count)] for count, name in samples.CHECKPOINTS.items()
+    }
     # Another processor may decide a close image otherwise.
-    assert {name: accuracy(name) for name in recorded} == pytest.approx(recorded, abs=0.002)
+    assert {name: accuracy(name) for name in recorded} == pytest.approx(
+        recorded, abs=0.002
+    )
 
 
 def test_special_images_look_like_those_they_were_made_from_once_they_are_decoded():
@@ -127,6 +153,12 @@ def test_special_images_have_the_class_of_the_image_they_were_made_from_and_what
     assert (deep > 254).mean() > 0.95
     classes = {entry["file"]: entry["imagenet_class"] for entry in ORDINARY}
     special = {entry["file"]: entry for entry in INDEX if entry["kind"] == "special"}
-    assert set(special) == {"alpha.webp", "exif.jpg", "cmyk.jpg", "depth16.png", "wide.jpg"}
+    assert set(special) == {
+        "alpha.webp",
+        "exif.jpg",
+        "cmyk.jpg",
+        "depth16.png",
+        "wide.jpg",
+    }
     for entry in special.values():
         assert entry["imagenet_class"] == classes[entry["made_from"]]

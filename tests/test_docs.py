@@ -15,7 +15,11 @@ PHOTOGRAPHS = ROOT / "data" / "photographs"
 
 
 def blocks(page, language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return re.findall(
+        rf"^```{language}\n(.*?)^```$",
+        page.read_text("utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
 
 
 @pytest.fixture
@@ -25,7 +29,10 @@ def folder(tmp_path, monkeypatch):
     mpl.use("agg")
     shutil.copy(ROOT / "data" / "models" / "efficientnet_lite0.keras", "my_model.keras")
     shutil.copy(PHOTOGRAPHS / "panda.jpg", "photo.jpg")
-    for name, photos in {"photos": ("cat", "koala", "otter"), "camera": ("panda", "ibex", "hens")}.items():
+    for name, photos in {
+        "photos": ("cat", "koala", "otter"),
+        "camera": ("panda", "ibex", "hens"),
+    }.items():
         (tmp_path / name).mkdir()
         for photo in photos:
             shutil.copy(PHOTOGRAPHS / f"{photo}.jpg", name)
@@ -33,7 +40,9 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.stem
+    "page",
+    [page for page in PAGES if blocks(page, "python")],
+    ids=lambda page: page.stem,
 )
 def test_the_python_of_a_page_runs_from_top_to_bottom(page):
     names = {}
@@ -42,8 +51,15 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(page):
 
 
 def test_the_commands_of_a_page_are_there():
-    lines = [line for page in PAGES for block in blocks(page, "sh") for line in block.splitlines()]
-    targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)[1].split()
+    lines = [
+        line
+        for page in PAGES
+        for block in blocks(page, "sh")
+        for line in block.splitlines()
+    ]
+    targets = re.search(
+        r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE
+    )[1].split()
     commands = [shlex.split(line, comments=True) for line in lines]
     assert len(commands) > 10
     for program, *arguments in filter(None, commands):
@@ -52,7 +68,9 @@ def test_the_commands_of_a_page_are_there():
         elif arguments[:2] == ["-m", "kit"]:
             _parser().parse_args(arguments[2:])
         else:
-            assert (ROOT / arguments[-1].partition("::")[0]).exists() or arguments[:2] == ["-m", "ruff"]
+            assert (ROOT / arguments[-1].partition("::")[0]).exists() or arguments[
+                :2
+            ] == ["-m", "ruff"]
 
 
 def test_links_of_pages_lead_to_files():

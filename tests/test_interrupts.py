@@ -25,7 +25,10 @@ def test_an_interrupt_that_is_held_is_raised_at_the_end_of_the_block_and_an_erro
     with pytest.raises(KeyboardInterrupt):
         block()
     assert reached
-    with pytest.raises(ZeroDivisionError), held():  # an error in a block is raised as it is
+    with (
+        pytest.raises(ZeroDivisionError),
+        held(),
+    ):  # an error in a block is raised as it is
         1 / 0  # noqa: B018
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 

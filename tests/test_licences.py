@@ -17,7 +17,9 @@ def needed():
     found = re.findall(r"^([\w.-]+)==[^#]*# via (.*)$", lock, re.MULTILINE)
     wanted_by = {name: set(parents.split(", ")) for name, parents in found}
     names = {canonicalize_name(requirement.name) for requirement in RUNTIME}
-    while more := {name for name, parents in wanted_by.items() if parents & names} - names:
+    while (
+        more := {name for name, parents in wanted_by.items() if parents & names} - names
+    ):
         names |= more
     return names
 
@@ -30,7 +32,9 @@ def stated(name):
         return ""
     if said.get("License-Expression"):
         return said["License-Expression"]
-    classifiers = (each for each in said.get_all("Classifier", []) if each.startswith("License"))
+    classifiers = (
+        each for each in said.get_all("Classifier", []) if each.startswith("License")
+    )
     return " ".join([*classifiers, str(said.get("License") or "")[:200]])
 
 
@@ -38,5 +42,7 @@ def test_every_package_is_under_a_licence_that_asks_for_no_more_than_its_own_tex
     # Mozilla's licence covers its own files; none is of the GPL family, which covers what it is joined with.
     said = {name: licence for name in needed() if (licence := stated(name).strip())}
     assert len(said) > 80
-    assert {name: licence for name, licence in said.items() if not re.search(FREE, licence)} == {}
+    assert {
+        name: licence for name, licence in said.items() if not re.search(FREE, licence)
+    } == {}
     assert {name: licence for name, licence in said.items() if "GPL" in licence} == {}

@@ -38,7 +38,9 @@ class Project:
         self.folder = folder
         for name in ("Makefile", *SOURCES):
             shutil.copy(ROOT / name, folder / name)
-        shutil.copytree(ROOT / "notebooks/.jupyterlab", folder / "notebooks/.jupyterlab")
+        shutil.copytree(
+            ROOT / "notebooks/.jupyterlab", folder / "notebooks/.jupyterlab"
+        )
 
     def python(self, name, version, *, unfit=False):
         path = self.folder / name
@@ -49,15 +51,27 @@ class Project:
         """What came of it, with what the environment's Python was asked to do."""
         variables = {"PATH": f"{self.folder}{os.pathsep}{os.environ['PATH']}"}
         (self.folder / "done").write_text("")
-        how = {"cwd": self.folder, "env": variables, "capture_output": True, "text": True}
+        how = {
+            "cwd": self.folder,
+            "env": variables,
+            "capture_output": True,
+            "text": True,
+        }
         done = subprocess.run(["make", *arguments], check=False, **how)
         done.asked = (self.folder / "done").read_text().splitlines()
         return done
 
     def changed(self, name):
         """Make a file newer than what was made from it."""
-        stamps = [*(self.folder / ".venv").glob("packages-*"), self.folder / ".venv" / "ready"]
-        for path, seconds in {**dict.fromkeys(SOURCES, 60), **dict.fromkeys(stamps, 30), name: 0}.items():
+        stamps = [
+            *(self.folder / ".venv").glob("packages-*"),
+            self.folder / ".venv" / "ready",
+        ]
+        for path, seconds in {
+            **dict.fromkeys(SOURCES, 60),
+            **dict.fromkeys(stamps, 30),
+            name: 0,
+        }.items():
             os.utime(self.folder / path, (time.time() - seconds,) * 2)
 
 
@@ -78,7 +92,9 @@ def ready(project):
     return project
 
 
-def test_the_environment_is_made_again_only_for_another_lock_another_folder_or_without_its_python(ready):
+def test_the_environment_is_made_again_only_for_another_lock_another_folder_or_without_its_python(
+    ready,
+):
     assert ready.make("environment").asked == []
     ready.changed("pyproject.toml")
     (asked,) = ready.make("environment").asked
@@ -113,7 +129,9 @@ def test_the_first_python_that_fits_is_kept_until_another_is_asked_for(project):
 def test_a_python_that_does_not_fit_is_one_line(project):
     project.python("unfit", "3.10", unfit=True)
     done = project.make("lab", "PYTHON=unfit")
-    (line,) = (line for line in done.stderr.splitlines() if not line.startswith("make: "))
+    (line,) = (
+        line for line in done.stderr.splitlines() if not line.startswith("make: ")
+    )
     assert line.startswith("Expected Python 3.11, 3.12 or 3.13 with venv")
     assert done.asked == []
 
@@ -121,7 +139,9 @@ def test_a_python_that_does_not_fit_is_one_line(project):
 def test_pythons_and_quick_tests_are_those_of_the_project():
     makefile = (ROOT / "Makefile").read_text("utf-8").replace("\\\n", "")
     assert "(3, 11) <= sys.version_info < (3, 14)" in makefile
-    assert 'requires-python = ">=3.11,<3.14"' in (ROOT / "pyproject.toml").read_text("utf-8")
+    assert 'requires-python = ">=3.11,<3.14"' in (ROOT / "pyproject.toml").read_text(
+        "utf-8"
+    )
     quick = re.search(r"^QUICK = (.*)$", makefile, re.MULTILINE)[1].split()
     assert [path for path in quick if not (ROOT / path).exists()] == []
 
@@ -144,16 +164,22 @@ def test_the_oldest_and_the_newest_other_python_run_types_and_quick_tests(ready)
     assert done.stdout.startswith("Left out: python3.11 is not here")
 
 
-def test_jupyterlab_opens_the_first_notebook_in_the_layout_beside_the_environment(ready):
+def test_jupyterlab_opens_the_first_notebook_in_the_layout_beside_the_environment(
+    ready,
+):
     (asked,) = ready.make("lab", "LAB_ARGS=--no-browser --port 8890").asked
     assert "--LabApp.default_url=/lab/tree/notebooks/00_explore.ipynb" in asked
     assert asked.endswith("--no-browser --port 8890")
     folder = Path(re.search(r"workspaces_dir=(\S+)", asked)[1])
-    assert [path.name for path in folder.iterdir()] == ["default-37a8.jupyterlab-workspace"]
+    assert [path.name for path in folder.iterdir()] == [
+        "default-37a8.jupyterlab-workspace"
+    ]
     assert (folder.parent / "settings" / "overrides.json").exists()
 
 
-def test_other_targets_run_in_the_environment_and_a_wheelhouse_takes_the_place_of_the_network(project):
+def test_other_targets_run_in_the_environment_and_a_wheelhouse_takes_the_place_of_the_network(
+    project,
+):
     (project.folder / "wheelhouse").mkdir()
     locked, _, checked = project.make("check-setup").asked
     assert "--no-index --find-links=wheelhouse" in locked

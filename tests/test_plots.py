@@ -21,15 +21,23 @@ def size(figure):
 
 
 def test_shares_are_said_in_words_too():
-    shares = {"before": {"correct": 0.9, "sure": 0.8}, "after": {"correct": 0.1, "sure": 0}}
+    shares = {
+        "before": {"correct": 0.9, "sure": 0.8},
+        "after": {"correct": 0.1, "sure": 0},
+    }
     figure = plots.accuracy_figure(shares)
     assert size(figure)[0] > 300
-    assert figure.alt == "Horizontal bars. before: correct 90%, sure 80%. after: correct 10%, sure 0%."
+    assert (
+        figure.alt
+        == "Horizontal bars. before: correct 90%, sure 80%. after: correct 10%, sure 0%."
+    )
 
 
 def test_images_carry_their_titles_as_alternative_text():
     black = np.zeros((4, 4, 3), np.uint8)
-    figure = plots.image_figure([("one", black), ("two", black), ("three", black)], columns=2)
+    figure = plots.image_figure(
+        [("one", black), ("two", black), ("three", black)], columns=2
+    )
     assert figure.alt == "3 images: one; two; three."
     width, height = size(figure)
     assert height > width / 2
@@ -52,7 +60,9 @@ def test_a_page_reads_the_picture_with_its_text_and_a_pdf_the_picture_alone():
 
 def test_confidences_are_said_in_words_too():
     kinds = {"good data": np.array([0.9, 1.0]), "bad data": np.array([0.5, 0.7])}
-    figure = plots.confidence_figure([("made up", kinds), ("real", {"good data": np.array([0.8])})])
+    figure = plots.confidence_figure(
+        [("made up", kinds), ("real", {"good data": np.array([0.8])})]
+    )
     assert figure.alt == (
         "Histograms of confidence. made up: mean confidence 95% on good data, 60% on bad data."
         " real: mean confidence 80% on good data."
@@ -61,39 +71,64 @@ def test_confidences_are_said_in_words_too():
 
 
 def test_neither_pyplot_nor_what_made_the_results_is_imported():
-    rooms = {f"kit.{name}" for name in ("classifier", "diagnosis", "robustness", "validation")}
+    rooms = {
+        f"kit.{name}"
+        for name in ("classifier", "diagnosis", "robustness", "validation")
+    }
     rooms |= {"matplotlib.pyplot"}
     drawn = "kit.plots.image_figure([('one', numpy.zeros((4, 4, 3), numpy.uint8))])"
-    code = f"import sys, numpy, kit; {drawn}; sys.exit(bool(sys.modules.keys() & {rooms}))"
+    code = (
+        f"import sys, numpy, kit; {drawn}; sys.exit(bool(sys.modules.keys() & {rooms}))"
+    )
     assert python(code).returncode == 0
 
 
 def clothes_swept(perturbations, **settings):
     photos = samples.photos("fashion_mnist")[:4]
-    return kit.sweep(samples.classifier("fashion_mnist"), photos, perturbations, progress=False, **settings)
+    return kit.sweep(
+        samples.classifier("fashion_mnist"),
+        photos,
+        perturbations,
+        progress=False,
+        **settings,
+    )
 
 
 def test_a_curve_tells_its_range():
-    sweep = clothes_swept({"noise": (0, 50, 100)}, labels=samples.labels("fashion_mnist")[:4])
+    sweep = clothes_swept(
+        {"noise": (0, 50, 100)}, labels=samples.labels("fashion_mnist")[:4]
+    )
     figure = plots.sweep_figure(sweep)
     low, high = sweep.accuracy().min(), sweep.accuracy().max()
-    assert figure.alt.startswith(f"Curves over noise for 4 images: accuracy from {low:.0%} to {high:.0%};")
+    assert figure.alt.startswith(
+        f"Curves over noise for 4 images: accuracy from {low:.0%} to {high:.0%};"
+    )
     assert size(figure)[0] > 300
 
 
 def test_two_axes_are_heat_maps_and_three_are_refused():
     grid = {"brightness": (0.2, 1, 2), "noise": (0, 50)}
     one = plots.sweep_figure(clothes_swept(grid))
-    two = plots.sweep_figure(clothes_swept(grid, labels=samples.labels("fashion_mnist")[:4]))
-    assert one.alt.startswith("Heat maps over brightness and noise for 4 images: mean confidence from")
+    two = plots.sweep_figure(
+        clothes_swept(grid, labels=samples.labels("fashion_mnist")[:4])
+    )
+    assert one.alt.startswith(
+        "Heat maps over brightness and noise for 4 images: mean confidence from"
+    )
     assert size(two)[0] > 1.5 * size(one)[0]
-    with pytest.raises(ValueError, match="Expected a sweep with one or two axes, received 3"):
+    with pytest.raises(
+        ValueError, match="Expected a sweep with one or two axes, received 3"
+    ):
         plots.sweep_figure(clothes_swept({**grid, "seed": (0, 1)}))
 
 
 def test_a_dollar_in_a_name_is_one(monkeypatch):
     black = np.zeros((4, 4, 3), np.uint8)
-    assert size(plots.image_figure([("from $5", black), ("$x^2$ to $y", black), (r"a $\frac$ b", black)]))
+    assert size(
+        plots.image_figure(
+            [("from $5", black), ("$x^2$ to $y", black), (r"a $\frac$ b", black)]
+        )
+    )
     figure = plots.blank(2, 2)
     shown = figure.subplots().set_title("$x^2$")
     plots.image(figure, "none")
@@ -131,7 +166,10 @@ def test_points_intervals_and_gaps_are_drawn_to_scale(drawn):
     assert (first, second) == ([[0.5, 0.5], [0.5, 0.25]], [[0.9, 0.9], [0.9, 0.8]])
     ends = [end for part in intervals.get_segments() for end in part[:, 1]]
     assert ends == pytest.approx([0.1, 0.5, 0.6, 0.9])
-    bars = [(bar.get_x(), bar.get_width(), bar.get_height()) for bar in drawn.axes[2].patches]
+    bars = [
+        (bar.get_x(), bar.get_width(), bar.get_height())
+        for bar in drawn.axes[2].patches
+    ]
     assert bars == [(0.4, pytest.approx(0.2), 10), (0.8, pytest.approx(0.2), 30)]
 
 

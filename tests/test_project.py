@@ -5,7 +5,6 @@ import json
 import re
 import sys
 import tomllib
-from collections import Counter
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from importlib.metadata import packages_distributions
@@ -18,15 +17,32 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import kit
-from tests.project import ROOT, code, imported, lines_of, modules, python, tracked
+from tests.project import (
+    ROOT,
+    code,
+    imported,
+    lines_of,
+    modules,
+    nodes_of,
+    python,
+    tracked,
+)
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 RUNTIME = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
 OPTIONAL = PROJECT["project"]["optional-dependencies"]
-EXTRAS = {name: [Requirement(line) for line in lines] for name, lines in OPTIONAL.items()}
+EXTRAS = {
+    name: [Requirement(line) for line in lines] for name, lines in OPTIONAL.items()
+}
 FOLDERS = {".ci", "data", "docs", "kit", "notebooks", "tests"}
 FILES = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md"}
-FILES |= {".gitignore", "Makefile", "environment.yml", "pyproject.toml", "requirements.lock"}
+FILES |= {
+    ".gitignore",
+    "Makefile",
+    "environment.yml",
+    "pyproject.toml",
+    "requirements.lock",
+}
 HEAVY = ("anywidget", "h5py", "keras", "matplotlib", "tensorflow", "torch")
 
 
@@ -37,7 +53,11 @@ def undeclared(paths, requirements):
     ours = {"kit", "tests", "data"}
     found = {name.split(".")[0] for path in paths for name in imported(code(path))}
     others = found - ours - sys.stdlib_module_names
-    return {name for name in others if declared.isdisjoint(map(canonicalize_name, homes.get(name, [])))}
+    return {
+        name
+        for name in others
+        if declared.isdisjoint(map(canonicalize_name, homes.get(name, [])))
+    }
 
 
 def run(source):
@@ -50,8 +70,13 @@ def run(source):
 def lock_entries():
     """Pairs of requirement and hashes."""
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8").replace("\\\n", " ")
-    lines = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
-    return [(Requirement(line.split(" --hash=")[0]), line.split(" --hash=")[1:]) for line in lines]
+    lines = [
+        line for line in text.splitlines() if line and not line.lstrip().startswith("#")
+    ]
+    return [
+        (Requirement(line.split(" --hash=")[0]), line.split(" --hash=")[1:])
+        for line in lines
+    ]
 
 
 # Root
@@ -122,39 +147,66 @@ def test_the_code_map_lists_every_room_once():
 
 
 def test_a_room_imports_only_from_rooms_above_it():
-    helpers = sorted(name for name in top() if name.startswith("_") and not name.startswith("__"))
+    helpers = sorted(
+        name for name in top() if name.startswith("_") and not name.startswith("__")
+    )
     order = [*helpers, *rooms(), "__init__", "__main__"]
-    rank = lambda module: order.index(module.split(".")[1])  # noqa: E731
-    assert {(module, name) for module, name in arrows() if rank(module) < rank(name)} == set()
+    rank = lambda module: order.index(module.split(".")[1])
+    assert {
+        (module, name) for module, name in arrows() if rank(module) < rank(name)
+    } == set()
 
 
 def test_nothing_imports_in_a_circle():
     pairs = list(arrows())
-    packages = {name.removesuffix(".__init__") for name in modules() if name.endswith(".__init__")}
-    assert {package: circular(package, pairs) for package in packages} == dict.fromkeys(packages)
-    assert circular("kit", [("kit.a.b", "kit.c"), ("kit.c.d", "kit.e"), ("kit.e", "kit.a.f")])
+    packages = {
+        name.removesuffix(".__init__")
+        for name in modules()
+        if name.endswith(".__init__")
+    }
+    assert {package: circular(package, pairs) for package in packages} == dict.fromkeys(
+        packages
+    )
+    assert circular(
+        "kit", [("kit.a.b", "kit.c"), ("kit.c.d", "kit.e"), ("kit.e", "kit.a.f")]
+    )
 
 
 def sizes():
     """What CONTRIBUTING.md sets limits to."""
-    found = Counter({"modules": 0, "function": 0})
-    for path in modules().values():
-        source = code(path)
-        lines, docstrings = lines_of(source)
-        text = source.splitlines()
-        found["code"] += len(lines)
-        found["characters"] += sum(len("".join(text[line - 1].split())) for line in lines)
-        found["docstrings"] += len(docstrings)
-        found["modules"] += bool(lines)
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                length = len(lines & set(range(node.lineno, node.end_lineno + 1)))
-                found["function"] = max(found["function"], length)
-    for path in (ROOT / "kit").rglob("*.*"):
-        if path.suffix in {".js", ".css"}:
-            found["page"] += sum(bool(line.strip()) for line in path.read_text("utf-8").splitlines())
-    found["tests"] = sum(len(lines_of(code(path))[0]) for path in (ROOT / "tests").rglob("*.py"))
-    return found
+    sources = [code(path) for path in modules().values()]
+    trees = [ast.parse(source) for source in sources]
+    page = [
+        path for path in (ROOT / "kit").rglob("*.*") if path.suffix in {".js", ".css"}
+    ]
+    return {
+        "nodes": sum(map(nodes_of, trees)),
+        "docstrings": sum(len(lines_of(source)[1]) for source in sources),
+        "modules": sum(nodes_of(tree) > 1 for tree in trees),
+        "page": sum(
+            bool(line.strip())
+            for path in page
+            for line in path.read_text("utf-8").splitlines()
+        ),
+        "tests": sum(
+            nodes_of(ast.parse(code(path))) for path in (ROOT / "tests").rglob("*.py")
+        ),
+        "function": max(map(longest_function, sources)),
+    }
+
+
+def longest_function(source):
+    """The lines of code in the longest function."""
+    lines, _ = lines_of(source)
+    functions = (
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    lengths = (
+        len(lines & set(range(node.lineno, node.end_lineno + 1))) for node in functions
+    )
+    return max(lengths, default=0)
 
 
 def test_the_project_stays_within_its_budget():
@@ -165,9 +217,12 @@ def test_the_project_stays_within_its_budget():
     assert {name: size for name, size in found.items() if size > limits[name]} == {}
 
 
-def test_lines_are_counted_without_comments_and_blanks():
-    source = 'def f():\n    """Words.\n\n    More.\n    """\n    # why\n\n    x = (\n        1,\n    )\n'
-    assert lines_of(source) == ({1, 8, 9, 10}, {2, 3, 4, 5})
+def test_what_code_does_is_counted_and_not_how_it_is_laid_out():
+    source = 'def f(x):\n    """Words.\n\n    More.\n    """\n    # why\n\n    return g(x, 1)\n'
+    assert lines_of(source) == ({1, 8}, {2, 3, 4, 5})
+    # Module, function, arguments, x; return, call, g, x, 1.
+    assert nodes_of(ast.parse(source)) == 9
+    assert nodes_of(ast.parse(source.replace("g(x, 1)", "(\n g(\n  x, 1)\n)"))) == 9
 
 
 # Imports
@@ -184,17 +239,32 @@ def is_there(name):
 
 
 def test_importing_kit_imports_nothing_heavy():
-    assert run(f"import sys, kit; print(*sorted(sys.modules.keys() & {set(HEAVY)}))") == ""
+    assert (
+        run(f"import sys, kit; print(*sorted(sys.modules.keys() & {set(HEAVY)}))") == ""
+    )
 
 
 def test_no_module_of_kit_imports_tensorflow_until_it_needs_it():
     source = f"import sys, importlib as i; [i.import_module(name) for name in {sorted(modules())}]"
-    assert run(f"{source}; print(*sorted(sys.modules.keys() & {{'keras', 'tensorflow', 'torch'}}))") == ""
+    assert (
+        run(
+            f"{source}; print(*sorted(sys.modules.keys() & {{'keras', 'tensorflow', 'torch'}}))"
+        )
+        == ""
+    )
 
 
 def test_scripts_that_no_test_runs_import_names_that_are_there():
-    scripts = [*(ROOT / "tests" / "benchmarks").glob("*.py"), *(ROOT / "data" / "build").glob("*.py")]
-    wanted = {name for path in scripts for name in imported(code(path)) if name.startswith("kit.")}
+    scripts = [
+        *(ROOT / "tests" / "benchmarks").glob("*.py"),
+        *(ROOT / "data" / "build").glob("*.py"),
+    ]
+    wanted = {
+        name
+        for path in scripts
+        for name in imported(code(path))
+        if name.startswith("kit.")
+    }
     assert {name for name in wanted if not is_there(name)} == set()
 
 
@@ -212,18 +282,33 @@ def test_an_unknown_name_is_answered_with_the_known_ones():
 
 def lessons():
     """The notebooks that are read, by name, as JSON."""
-    paths = (ROOT / path for path in tracked() if re.fullmatch(r"notebooks/\d\d_\w+\.ipynb", path))
-    return {path.name: json.loads(path.read_text(encoding="utf-8"))["cells"] for path in paths}
+    paths = (
+        ROOT / path
+        for path in tracked()
+        if re.fullmatch(r"notebooks/\d\d_\w+\.ipynb", path)
+    )
+    return {
+        path.name: json.loads(path.read_text(encoding="utf-8"))["cells"]
+        for path in paths
+    }
 
 
 def test_every_lesson_is_in_the_readme_with_its_minutes_and_links_to_files_that_are_there():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert re.findall(r"^\| `(\d\d_\w+\.ipynb)` \|", readme, re.MULTILINE) == sorted(lessons())
+    assert re.findall(r"^\| `(\d\d_\w+\.ipynb)` \|", readme, re.MULTILINE) == sorted(
+        lessons()
+    )
     for name, cells in lessons().items():
-        text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+        text = "\n".join(
+            "".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"
+        )
         minutes = re.search(r"\*\*Time\.\*\* (\d+) minutes", text).group(1)
-        assert re.search(rf"^\| `{name}` .* \| {minutes} \|$", readme, re.MULTILINE), name
-        assert [link for link in re.findall(r"\]\(([^)]+)\)", text) if link not in lessons()] == [], name
+        assert re.search(rf"^\| `{name}` .* \| {minutes} \|$", readme, re.MULTILINE), (
+            name
+        )
+        assert [
+            link for link in re.findall(r"\]\(([^)]+)\)", text) if link not in lessons()
+        ] == [], name
 
 
 def test_code_of_lessons_is_narrow_and_exercises_begin_without_an_answer():
@@ -232,7 +317,9 @@ def test_code_of_lessons_is_narrow_and_exercises_begin_without_an_answer():
             lines = "".join(cell["source"]).splitlines()
             if cell["cell_type"] == "code":
                 assert all(len(line) <= 80 for line in lines), (name, lines)
-                assert (lines[0] == "answer = None") == ("exercise" in cell["metadata"].get("tags", [])), name
+                assert (lines[0] == "answer = None") == (
+                    "exercise" in cell["metadata"].get("tags", [])
+                ), name
 
 
 def test_readers_guess_before_they_see_and_have_an_explorer_where_they_need_one():
@@ -251,8 +338,15 @@ def test_readers_guess_before_they_see_and_have_an_explorer_where_they_need_one(
 
 
 def test_kit_and_notebooks_import_only_declared_packages():
-    notebooks = (path for path in map(ROOT.joinpath, tracked()) if path.suffix == ".ipynb")
-    assert undeclared(chain((ROOT / "kit").rglob("*.py"), notebooks), RUNTIME + EXTRAS["onnx"]) == set()
+    notebooks = (
+        path for path in map(ROOT.joinpath, tracked()) if path.suffix == ".ipynb"
+    )
+    assert (
+        undeclared(
+            chain((ROOT / "kit").rglob("*.py"), notebooks), RUNTIME + EXTRAS["onnx"]
+        )
+        == set()
+    )
 
 
 def test_tests_import_only_declared_packages():
@@ -266,11 +360,18 @@ def test_conda_environment_has_the_packages_and_floors_of_the_project():
     assert PROJECT["project"]["requires-python"] == ">=3.11,<3.14"
     assert python == "python=3.12"
     assert by_pip["pip"][-1] == "-e ."
-    listed = [Requirement(line) for line in [*conda, *by_pip["pip"][:-1]] if line != "pip"]
+    listed = [
+        Requirement(line) for line in [*conda, *by_pip["pip"][:-1]] if line != "pip"
+    ]
     assert sorted(map(str, listed)) == sorted(map(str, RUNTIME))
 
 
-PLATFORMS = [("linux", "x86_64"), ("linux", "aarch64"), ("win32", "AMD64"), ("darwin", "arm64")]
+PLATFORMS = [
+    ("linux", "x86_64"),
+    ("linux", "aarch64"),
+    ("win32", "AMD64"),
+    ("darwin", "arm64"),
+]
 
 
 @pytest.mark.parametrize(("system", "machine"), PLATFORMS)
@@ -294,6 +395,10 @@ def test_lock_pins_each_package_by_hash_and_names_no_index_and_no_folder():
     for pin, hashes in lock_entries():
         assert re.fullmatch(r"==[^*,]+", str(pin.specifier)), pin
         assert hashes, pin
-        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", digest.strip()) for digest in hashes), pin
+        assert all(
+            re.fullmatch(r"sha256:[0-9a-f]{64}", digest.strip()) for digest in hashes
+        ), pin
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    assert not re.search(r"://|^\s*-(?!-hash)|index-url|find-links|/", text, re.MULTILINE)
+    assert not re.search(
+        r"://|^\s*-(?!-hash)|index-url|find-links|/", text, re.MULTILINE
+    )

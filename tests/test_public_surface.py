@@ -30,7 +30,9 @@ def offered(module):
             names.add(node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = [node.target] if isinstance(node, ast.AnnAssign) else node.targets
-            names.update(target.id for target in targets if isinstance(target, ast.Name))
+            names.update(
+                target.id for target in targets if isinstance(target, ast.Name)
+            )
     return {name for name in names if not name.startswith("_")}
 
 
@@ -40,13 +42,23 @@ def offered(module):
 def arguments(function):
     """Names, kinds and defaults, without types, which are spelled differently from one Python to the next."""
     given = inspect.signature(function).parameters.values()
-    parameters = [each.replace(annotation=inspect.Parameter.empty) for each in given if each.name != "self"]
-    return re.sub(r"<function .*? at 0x\w+>", "<function>", str(inspect.Signature(parameters)))
+    parameters = [
+        each.replace(annotation=inspect.Parameter.empty)
+        for each in given
+        if each.name != "self"
+    ]
+    return re.sub(
+        r"<function .*? at 0x\w+>", "<function>", str(inspect.Signature(parameters))
+    )
 
 
 def ours(hint):
     """The classes of the package that a type is made of."""
-    if inspect.isclass(hint) and hint.__module__.startswith("kit.") and not hint.__name__.startswith("_"):
+    if (
+        inspect.isclass(hint)
+        and hint.__module__.startswith("kit.")
+        and not hint.__name__.startswith("_")
+    ):
         yield hint
     for part in typing.get_args(hint):
         yield from ours(part)
@@ -56,8 +68,14 @@ def of_class(one):
     """Lines on a class: how it is made, and its public attributes and methods."""
     yield f"{one.__name__}{arguments(one)}"
     own = (base for base in one.__mro__ if base.__module__.startswith("kit."))
-    fields = {field.name for field in dataclasses.fields(one)} if dataclasses.is_dataclass(one) else set()
-    for name in {name for base in own for name in vars(base) if not name.startswith("_")}:
+    fields = (
+        {field.name for field in dataclasses.fields(one)}
+        if dataclasses.is_dataclass(one)
+        else set()
+    )
+    for name in {
+        name for base in own for name in vars(base) if not name.startswith("_")
+    }:
         value = getattr(one, name)
         told = arguments(value) if callable(value) and name not in fields else ""
         yield f"{one.__name__}.{name}{told}"
@@ -68,7 +86,9 @@ def named():
     for name in kit.__all__:
         value = getattr(kit, name)
         if isinstance(value, ModuleType):
-            yield from ((f"{name}.{part}", getattr(value, part)) for part in offered(value))
+            yield from (
+                (f"{name}.{part}", getattr(value, part)) for part in offered(value)
+            )
         else:
             yield name, value
 
@@ -79,7 +99,9 @@ def results(value):
     if not inspect.isfunction(function):
         return []
     hint = function.__annotations__.get("return")
-    return list(ours(function.__globals__.get(hint, hint) if isinstance(hint, str) else hint))
+    return list(
+        ours(function.__globals__.get(hint, hint) if isinstance(hint, str) else hint)
+    )
 
 
 def surface():
@@ -105,8 +127,14 @@ def surface():
 
 def test_the_public_surface_is_the_one_that_is_written_down():
     written = WRITTEN.read_text(encoding="utf-8").splitlines()
-    changes = list(difflib.unified_diff(written, surface(), "written down", "in the code", lineterm="", n=0))
-    assert changes == [], f"If all of this is meant: {UPDATE}, and say it in CHANGELOG.md"
+    changes = list(
+        difflib.unified_diff(
+            written, surface(), "written down", "in the code", lineterm="", n=0
+        )
+    )
+    assert changes == [], (
+        f"If all of this is meant: {UPDATE}, and say it in CHANGELOG.md"
+    )
 
 
 # Used
@@ -126,10 +154,16 @@ def public_chain(parts):
 
 def named_in(text):
     """Dotted names below `kit` in code, prose and examples; ``-m kit`` is a command."""
-    for found in re.findall(r"(?<![\w./-])(?<!-m )kit((?:\.[A-Za-z_]\w*)+)(?!\w*/)", text):
+    for found in re.findall(
+        r"(?<![\w./-])(?<!-m )kit((?:\.[A-Za-z_]\w*)+)(?!\w*/)", text
+    ):
         yield ["kit", *found[1:].split(".")]
-    for home, names in re.findall(r"^\s*from kit([.\w]*) import ([\w, ]+)$", text, re.MULTILINE):
-        yield from ([*f"kit{home}".split("."), name.split()[0]] for name in names.split(","))
+    for home, names in re.findall(
+        r"^\s*from kit([.\w]*) import ([\w, ]+)$", text, re.MULTILINE
+    ):
+        yield from (
+            [*f"kit{home}".split("."), name.split()[0]] for name in names.split(",")
+        )
 
 
 def below(text):
@@ -138,13 +172,19 @@ def below(text):
 
 def test_notebooks_and_documents_name_nothing_below_the_public_surface():
     pages = [ROOT / path for path in tracked() if path.endswith((".md", ".ipynb"))]
-    texts = {page.name: page.read_text(encoding="utf-8") for page in pages if page.suffix == ".md"}
+    texts = {
+        page.name: page.read_text(encoding="utf-8")
+        for page in pages
+        if page.suffix == ".md"
+    }
     for page in pages:
         if page.suffix == ".ipynb":
             cells = json.loads(page.read_text(encoding="utf-8"))["cells"]
             texts[page.name] = "\n".join("".join(cell["source"]) for cell in cells)
     assert {name: found for name, text in texts.items() if (found := below(text))} == {}
-    assert below("from kit.plots import canvas as c\nkit.pin, kit.severities, python -m kit.x") == {
+    assert below(
+        "from kit.plots import canvas as c\nkit.pin, kit.severities, python -m kit.x"
+    ) == {
         "kit.plots.canvas",
         "kit.severities",
     }

@@ -29,8 +29,12 @@ def test_steps_may_be_counted_by_hand():
     assert told == ["Sweep: 7 of 9", "Sweep: 8 of 9"]
 
 
-@pytest.mark.parametrize(("progress", "bars"), [(True, 1), (False, 0), (None, 0), (print, 0)])
-def test_only_true_shows_a_bar_and_only_after_two_seconds(monkeypatch, capsys, progress, bars):
+@pytest.mark.parametrize(
+    ("progress", "bars"), [(True, 1), (False, 0), (None, 0), (print, 0)]
+)
+def test_only_true_shows_a_bar_and_only_after_two_seconds(
+    monkeypatch, capsys, progress, bars
+):
     made = []
 
     class Watched(tqdm.auto.tqdm):
@@ -41,7 +45,9 @@ def test_only_true_shows_a_bar_and_only_after_two_seconds(monkeypatch, capsys, p
     monkeypatch.setattr(tqdm.auto, "tqdm", Watched)
     with Steps(range(3), "Quick", "step", progress) as steps:
         assert list(steps) == [0, 1, 2]
-    assert [(each["total"], each["delay"], each["leave"]) for each in made] == [(3, 2, False)] * bars
+    assert [(each["total"], each["delay"], each["leave"]) for each in made] == [
+        (3, 2, False)
+    ] * bars
     assert "Quick" not in capsys.readouterr().err
 
 
@@ -77,9 +83,16 @@ ROWS = [("a", "1"), ("longer <b>", "1,000")]
 
 def test_a_table_is_a_text_with_aligned_columns():
     table = Table(("name", "number"), ROWS, "<>", title="Title")
-    assert str(table) == "Title\nname        number\na                1\nlonger <b>   1,000"
+    assert (
+        str(table)
+        == "Title\nname        number\na                1\nlonger <b>   1,000"
+    )
     assert str(Table(("only", "head"), (), "<<")) == "only  head"
-    assert repr(Table(("a", "left"), [("1", ""), ("2", "x")], "<<")).splitlines() == ["a  left", "1", "2  x"]
+    assert repr(Table(("a", "left"), [("1", ""), ("2", "x")], "<<")).splitlines() == [
+        "a  left",
+        "1",
+        "2  x",
+    ]
 
 
 def test_a_table_in_html_has_header_cells_and_escapes_what_it_holds():
@@ -123,14 +136,23 @@ FOUND = Found(float("nan"), np.array([1, 2]), kit.Perturbation(noise=5))
 
 def test_a_result_is_text_html_and_plain_values():
     assert FOUND.text() == str(FOUND) == "Found(<nan>)\nplace\n    1\n    2"
-    assert FOUND.html().startswith('<div class="kit-result">\n<p>Found(&lt;nan&gt;)</p><table>')
+    assert FOUND.html().startswith(
+        '<div class="kit-result">\n<p>Found(&lt;nan&gt;)</p><table>'
+    )
     values = FOUND.to_dict()
-    assert (values["share"], values["places"], values["perturbation"]["noise"]) == (None, [1, 2], 5)
+    assert (values["share"], values["places"], values["perturbation"]["noise"]) == (
+        None,
+        [1, 2],
+        5,
+    )
     assert json.loads(json.dumps(values, allow_nan=False)) == values
 
 
 def test_a_result_within_another_is_indented():
-    assert str(Several()) == "<Two>\n\nx < 1\n   Found(<nan>)\n   place\n       1\n       2"
+    assert (
+        str(Several())
+        == "<Two>\n\nx < 1\n   Found(<nan>)\n   place\n       1\n       2"
+    )
     html = Several().html()
     assert "<p><strong>&lt;Two&gt;</strong></p><pre>x &lt; 1</pre><div style=" in html
     assert FOUND.html() in html

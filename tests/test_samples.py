@@ -25,14 +25,17 @@ def test_photos_and_labels_of_a_name_belong_together(name):
 
 
 def test_nobody_can_change_a_bundled_picture_for_the_others():
-    photos = [samples.photos(name)[0].pixels for name in ("photographs", "fashion_mnist")]
+    photos = [
+        samples.photos(name)[0].pixels for name in ("photographs", "fashion_mnist")
+    ]
     for array in (*samples.fashion_mnist_arrays("train"), *photos):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
 
 
 @pytest.mark.parametrize(
-    ("split", "count", "first"), [("train", 10_000, FIRST_TRAIN), ("test", 2_000, FIRST_TEST)]
+    ("split", "count", "first"),
+    [("train", 10_000, FIRST_TRAIN), ("test", 2_000, FIRST_TEST)],
 )
 def test_fashion_mnist_is_the_beginning_of_the_original(split, count, first):
     pictures, labels = samples.fashion_mnist_arrays(split)
@@ -44,11 +47,16 @@ def test_fashion_mnist_is_the_beginning_of_the_original(split, count, first):
 
 def test_held_back_pictures_are_not_among_the_training_pictures():
     seen = {picture.tobytes() for picture in samples.fashion_mnist_arrays("train")[0]}
-    assert not any(picture.tobytes() in seen for picture in samples.fashion_mnist_arrays("test")[0])
+    assert not any(
+        picture.tobytes() in seen for picture in samples.fashion_mnist_arrays("test")[0]
+    )
 
 
 def test_fashion_mnist_photos_are_the_arrays_in_grey():
-    photo, picture = samples.photos("fashion_mnist")[7], samples.fashion_mnist_arrays("test")[0][7]
+    photo, picture = (
+        samples.photos("fashion_mnist")[7],
+        samples.fashion_mnist_arrays("test")[0][7],
+    )
     assert photo.pixels.shape == (28, 28, 3)
     assert (photo.pixels == picture[..., None]).all()
 
@@ -70,7 +78,11 @@ def test_unknown_name_is_refused_with_those_that_exist(function, received, expec
 def test_missing_data_is_reported_with_what_to_do(tmp_path):
     shutil.copytree(Path(samples.__file__).parent, tmp_path / "kit")
     variables = os.environ | {"PYTHONPATH": str(tmp_path)}
-    done = python("import kit; kit.samples.classifier('fashion_mnist')", cwd=tmp_path, env=variables)
+    done = python(
+        "import kit; kit.samples.classifier('fashion_mnist')",
+        cwd=tmp_path,
+        env=variables,
+    )
     expected = "Expected data/models/fashion_mnist.keras beside the package kit, received no such file; "
     assert f"FileNotFoundError: {expected}" in done.stderr
     assert "work in a checkout" in done.stderr

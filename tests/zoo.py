@@ -15,8 +15,16 @@ SAMPLE = np.random.default_rng(5).random((6, SIDE, SIDE, 3), dtype=np.float32)
 def network(last="softmax", units=3, seed=3, weight=0.5):
     """Convolution, ReLU, pooling and a dense layer, as arrays: OIHW, then (inputs, outputs)."""
     random = np.random.default_rng(seed)
-    shapes = {"kernel": (4, 3, 3, 3), "bias": (4,), "dense": (4, units), "offset": (units,)}
-    return last, {key: random.normal(0, weight, shape).astype(np.float32) for key, shape in shapes.items()}
+    shapes = {
+        "kernel": (4, 3, 3, 3),
+        "bias": (4,),
+        "dense": (4, units),
+        "offset": (units,),
+    }
+    return last, {
+        key: random.normal(0, weight, shape).astype(np.float32)
+        for key, shape in shapes.items()
+    }
 
 
 def field(number, content):
@@ -28,23 +36,42 @@ def field(number, content):
 
 
 def varint(value):
-    return (bytes([value & 127 | 128]) + varint(value >> 7)) if value > 127 else bytes([value])
+    return (
+        (bytes([value & 127 | 128]) + varint(value >> 7))
+        if value > 127
+        else bytes([value])
+    )
 
 
 def fields(*pairs):
     return b"".join(field(number, content) for number, content in pairs)
 
 
-def onnx(first=True, batch="batch", kind=FLOAT, properties=(), outputs=1, external=False, made=None):
+def onnx(
+    first=True,
+    batch="batch",
+    kind=FLOAT,
+    properties=(),
+    outputs=1,
+    external=False,
+    made=None,
+):
     """The network in the ``.onnx`` format, channels first or last; without the package that writes it."""
     last, weights = made or network()
 
     def tensor(name, array):
-        array = np.ascontiguousarray(array, np.float16 if kind == FLOAT16 else np.float32)
+        array = np.ascontiguousarray(
+            array, np.float16 if kind == FLOAT16 else np.float32
+        )
         place = fields((13, fields((1, "location"), (2, "weights.bin"))), (14, 1))
         data = place if external else field(9, array.tobytes())
         sizes = b"".join(field(1, side) for side in array.shape)
-        return field(5, sizes + fields((2, FLOAT16 if kind == FLOAT16 else FLOAT), (8, name)) + data)
+        return field(
+            5,
+            sizes
+            + fields((2, FLOAT16 if kind == FLOAT16 else FLOAT), (8, name))
+            + data,
+        )
 
     def node(kind, given, made, **numbers):
         content = [(1, each) for each in given.split()] + [(2, made), (4, kind)]
@@ -52,13 +79,24 @@ def onnx(first=True, batch="batch", kind=FLOAT, properties=(), outputs=1, extern
             if isinstance(value, int):
                 content.append((5, fields((1, name), (3, value), (20, 2))))
             else:
-                content.append((5, field(1, name) + b"".join(field(8, v) for v in value) + field(20, 7)))
+                content.append(
+                    (
+                        5,
+                        field(1, name)
+                        + b"".join(field(8, v) for v in value)
+                        + field(20, 7),
+                    )
+                )
         return field(1, fields(*content))
 
     def end(number, name, shape, kind=kind):
-        sides = (fields((2, side) if isinstance(side, str) else (1, side)) for side in shape)
+        sides = (
+            fields((2, side) if isinstance(side, str) else (1, side)) for side in shape
+        )
         shape = b"".join(field(1, side) for side in sides)
-        return field(number, fields((1, name), (2, field(1, fields((1, kind), (2, shape))))))
+        return field(
+            number, fields((1, name), (2, field(1, fields((1, kind), (2, shape)))))
+        )
 
     sides = (batch, 3, SIDE, SIDE) if first else (batch, SIDE, SIDE, 3)
     x, nodes = "x", b""
@@ -66,18 +104,35 @@ def onnx(first=True, batch="batch", kind=FLOAT, properties=(), outputs=1, extern
         nodes, x = node("Cast", x, "float", to=FLOAT), "float"
     if not first:
         nodes, x = nodes + node("Transpose", x, "turned", perm=(0, 3, 1, 2)), "turned"
-    nodes += node("Conv", f"{x} kernel bias", "conv", kernel_shape=(3, 3)) + node("Relu", "conv", "relu")
-    nodes += node("GlobalAveragePool", "relu", "pooled") + node("Flatten", "pooled", "flat", axis=1)
+    nodes += node("Conv", f"{x} kernel bias", "conv", kernel_shape=(3, 3)) + node(
+        "Relu", "conv", "relu"
+    )
+    nodes += node("GlobalAveragePool", "relu", "pooled") + node(
+        "Flatten", "pooled", "flat", axis=1
+    )
     nodes += node("Gemm", "flat dense offset", "y" if last is None else "logits")
     if last is not None:
-        nodes += node(last.capitalize(), "logits", "y", **({"axis": 1} if last == "softmax" else {}))
+        nodes += node(
+            last.capitalize(),
+            "logits",
+            "y",
+            **({"axis": 1} if last == "softmax" else {}),
+        )
     graph = (
-        nodes + field(2, "small") + b"".join(tensor(*pair) for pair in weights.items()) + end(11, "x", sides)
+        nodes
+        + field(2, "small")
+        + b"".join(tensor(*pair) for pair in weights.items())
+        + end(11, "x", sides)
     )
     out = FLOAT if kind == BYTE else kind
-    graph += b"".join(end(12, name, (batch, weights["offset"].size), out) for name in ("y", "flat")[:outputs])
+    graph += b"".join(
+        end(12, name, (batch, weights["offset"].size), out)
+        for name in ("y", "flat")[:outputs]
+    )
     model = fields((1, 8), (7, graph), (8, field(2, 17)))
-    return model + b"".join(field(14, fields((1, key), (2, text))) for key, text in properties)
+    return model + b"".join(
+        field(14, fields((1, key), (2, text))) for key, text in properties
+    )
 
 
 def keras_model(made=None, side=SIDE):
@@ -103,7 +158,9 @@ def lite(kind="float32", batch=1, made=None, side=SIDE):
     model = keras_model(made, side)
     given = tf.TensorSpec((batch, side, side, 3), tf.float32)
     call = tf.function(lambda x: model(x, training=False), input_signature=[given])
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([call.get_concrete_function()])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [call.get_concrete_function()]
+    )
     if kind != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if kind == "float16":
@@ -111,7 +168,9 @@ def lite(kind="float32", batch=1, made=None, side=SIDE):
     if kind in {"int8", "uint8"}:
         converter.representative_dataset = lambda: ([each[None]] for each in SAMPLE)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = getattr(tf, kind)
+        converter.inference_input_type = converter.inference_output_type = getattr(
+            tf, kind
+        )
     return converter.convert()
 
 
@@ -126,7 +185,10 @@ def with_metadata(network, levels=(127.5,)):
         builder.StartObject(8)
         for number, value in slots:
             if number in {"kind", "type"}:
-                getattr(builder, {"kind": "PrependInt8Slot", "type": "PrependUint8Slot"}[number])(*value, 0)
+                getattr(
+                    builder,
+                    {"kind": "PrependInt8Slot", "type": "PrependUint8Slot"}[number],
+                )(*value, 0)
             else:
                 builder.PrependUOffsetTRelativeSlot(number, value, 0)
         return builder.EndObject()

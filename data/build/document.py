@@ -39,13 +39,20 @@ def shipped() -> Iterator[Path]:
     for path in sorted(DATA.rglob("*")):
         inside = path.relative_to(DATA)
         hidden = any(part.startswith((".", "__")) for part in inside.parts)
-        if path.is_file() and not hidden and inside.parts[0] != "build" and path not in {README, SUMS}:
+        if (
+            path.is_file()
+            and not hidden
+            and inside.parts[0] != "build"
+            and path not in {README, SUMS}
+        ):
             yield path
 
 
 def checksums() -> str:
     """One line a file, as ``sha256sum --check`` reads it."""
-    return "".join(f"{sha256(path)}  {path.relative_to(DATA).as_posix()}\n" for path in shipped())
+    return "".join(
+        f"{sha256(path)}  {path.relative_to(DATA).as_posix()}\n" for path in shipped()
+    )
 
 
 def photographs() -> str:
@@ -55,7 +62,9 @@ def photographs() -> str:
         "| file | title | ImageNet class | author | licence | source | SHA-256 |\n",
         "|---|---|---|---|---|---|---|\n",
     ]
-    for entry in json.loads((DATA / "photographs" / "index.json").read_text(encoding="utf-8")):
+    for entry in json.loads(
+        (DATA / "photographs" / "index.json").read_text(encoding="utf-8")
+    ):
         label = entry["imagenet_class"]
         address = LICENCES[entry["licence"]]
         cells = (
@@ -63,7 +72,9 @@ def photographs() -> str:
             entry["title"],
             "" if label is None else f"{names[label]} ({label})",
             entry["author"],
-            f"[{entry['licence']}]({address})" if address else entry["licence"].replace("-", " ").lower(),
+            f"[{entry['licence']}]({address})"
+            if address
+            else entry["licence"].replace("-", " ").lower(),
             f"[origin](<{entry['source']}>), `{entry['original']}` in `{entry['package']}`",
             f"`{sha256(DATA / 'photographs' / entry['file'])}`",
         )
@@ -74,7 +85,9 @@ def photographs() -> str:
 def others() -> str:
     """Return the table of all other files, with their sizes."""
     lines = ["| file | bytes | SHA-256 |\n", "|---|---|---|\n"]
-    index = json.loads((DATA / "photographs" / "index.json").read_text(encoding="utf-8"))
+    index = json.loads(
+        (DATA / "photographs" / "index.json").read_text(encoding="utf-8")
+    )
     pictures = {DATA / "photographs" / entry["file"] for entry in index}
     lines += [
         f"| `{path.relative_to(DATA).as_posix()}` | {path.stat().st_size:,} | `{sha256(path)}` |\n"

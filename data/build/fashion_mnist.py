@@ -51,14 +51,24 @@ UInt8 = npt.NDArray[np.uint8]
 def tiled(split: str) -> tuple[UInt8, UInt8]:
     """Write one part as a lossless picture of tiles and a line of digits; return pictures and labels."""
     stem = f"usr/share/datasets/fashion-mnist/{FILES[split]}"
-    pictures = gzip.decompress(read("apt:dataset-fashion-mnist", f"{stem}-images-idx3-ubyte.gz"))
-    labels = gzip.decompress(read("apt:dataset-fashion-mnist", f"{stem}-labels-idx1-ubyte.gz"))
+    pictures = gzip.decompress(
+        read("apt:dataset-fashion-mnist", f"{stem}-images-idx3-ubyte.gz")
+    )
+    labels = gzip.decompress(
+        read("apt:dataset-fashion-mnist", f"{stem}-labels-idx1-ubyte.gz")
+    )
     # An idx file begins with its magic number and sizes: 16 bytes for pictures, 8 for labels.
-    x = np.frombuffer(pictures, np.uint8, offset=16).reshape(-1, 28, 28)[: COUNTS[split]]
+    x = np.frombuffer(pictures, np.uint8, offset=16).reshape(-1, 28, 28)[
+        : COUNTS[split]
+    ]
     y = np.frombuffer(labels, np.uint8, offset=8)[: COUNTS[split]]
     tiles = x.reshape(-1, COLUMNS, 28, 28).swapaxes(1, 2).reshape(-1, COLUMNS * 28)
-    Image.fromarray(tiles).save(FOLDER / f"{split}.webp", lossless=True, quality=80, method=6)
-    (FOLDER / f"{split}_labels.txt").write_text("".join(map(str, y)) + "\n", encoding="ascii")
+    Image.fromarray(tiles).save(
+        FOLDER / f"{split}.webp", lossless=True, quality=80, method=6
+    )
+    (FOLDER / f"{split}_labels.txt").write_text(
+        "".join(map(str, y)) + "\n", encoding="ascii"
+    )
     return x, y
 
 
@@ -66,7 +76,10 @@ def mirrored_and_moved(pictures: UInt8, rng: np.random.Generator) -> UInt8:
     """Mirror half of the pictures, and move each by up to two pixels along either side."""
     count = len(pictures)
     mirror = (rng.random(count) < 0.5)[:, None, None, None]
-    padded = np.pad(np.where(mirror, pictures[:, :, ::-1], pictures), ((0, 0), (2, 2), (2, 2), (0, 0)))
+    padded = np.pad(
+        np.where(mirror, pictures[:, :, ::-1], pictures),
+        ((0, 0), (2, 2), (2, 2), (0, 0)),
+    )
     windows = np.lib.stride_tricks.sliding_window_view(padded, (28, 28), axis=(1, 2))
     down, right = rng.integers(0, 5, (2, count))
     return np.moveaxis(windows[np.arange(count), down, right], 1, -1)
@@ -75,7 +88,9 @@ def mirrored_and_moved(pictures: UInt8, rng: np.random.Generator) -> UInt8:
 def network_with_biases(name: str) -> keras.Model:
     """Return `network` with a bias in place of each batch normalization."""
     layers = keras.layers
-    seeds = iter(np.random.SeedSequence(SEED).generate_state(2 * len(FILTERS) + 2).tolist())
+    seeds = iter(
+        np.random.SeedSequence(SEED).generate_state(2 * len(FILTERS) + 2).tolist()
+    )
     inputs = x = keras.Input((28, 28, 1), name="picture")
     for stage, filters in enumerate(FILTERS):
         if stage:
@@ -83,20 +98,29 @@ def network_with_biases(name: str) -> keras.Model:
         for step in "ab":
             initial = keras.initializers.HeNormal(next(seeds))
             convolution = layers.Conv2D(
-                filters, 3, padding="same", kernel_initializer=initial, name=f"conv{stage}{step}"
+                filters,
+                3,
+                padding="same",
+                kernel_initializer=initial,
+                name=f"conv{stage}{step}",
             )
             x = layers.ReLU(name=f"relu{stage}{step}")(convolution(x))
     x = layers.GlobalAveragePooling2D(name="average")(x)
     x = layers.Dropout(0.2, seed=next(seeds), name="dropout")(x)
     initial = keras.initializers.GlorotUniform(next(seeds))
-    outputs = layers.Dense(10, activation="softmax", kernel_initializer=initial, name="classes")(x)
+    outputs = layers.Dense(
+        10, activation="softmax", kernel_initializer=initial, name="classes"
+    )(x)
     return keras.Model(inputs, outputs, name=name)
 
 
 def trained(x: UInt8, y: UInt8, *, batch_normalization: bool) -> kit.Classifier:
     """Return the network after `EPOCHS` passes over mirrored and shifted pictures."""
     if batch_normalization:
-        model, learning_rate = network("fashion_mnist", (28, 28, 1), 10, seed=SEED), 3e-3
+        model, learning_rate = (
+            network("fashion_mnist", (28, 28, 1), 10, seed=SEED),
+            3e-3,
+        )
     else:
         model, learning_rate = network_with_biases("fashion_mnist_no_batchnorm"), 2e-3
     return train(
@@ -119,7 +143,10 @@ def main() -> None:
     (x, y), (test_x, test_y) = tiled("train"), tiled("test")
     record = {
         "what": "share of the 2,000 held-back test pictures that Keras gets right after training",
-        "versions": {name: metadata.version(name) for name in ("keras", "tensorflow-cpu", "numpy")},
+        "versions": {
+            name: metadata.version(name)
+            for name in ("keras", "tensorflow-cpu", "numpy")
+        },
         "networks": {},
     }
     for batch_normalization in (True, False):
@@ -128,10 +155,17 @@ def main() -> None:
         tensors = np.concatenate([classifier.tensor(picture) for picture in test_x])
         right = int((model.predict(tensors, verbose=0).argmax(axis=1) == test_y).sum())
         target = MODELS / f"{model.name}.keras"
-        classifier.save(target, training=[kit.load_image(picture) for picture in x[:PROFILED]])
+        classifier.save(
+            target, training=[kit.load_image(picture) for picture in x[:PROFILED]]
+        )
         pack(target)
-        record["networks"][model.name] = {"parameters": model.count_params(), "accuracy": right / len(test_y)}
-        print(f"{model.name}: {model.count_params():,} parameters, {right / len(test_y):.2%} right")
+        record["networks"][model.name] = {
+            "parameters": model.count_params(),
+            "accuracy": right / len(test_y),
+        }
+        print(
+            f"{model.name}: {model.count_params():,} parameters, {right / len(test_y):.2%} right"
+        )
     text = json.dumps(record, indent=2) + "\n"
     (MODELS / "fashion_mnist_check.json").write_text(text, encoding="utf-8")
 

@@ -28,7 +28,9 @@ STEPS, SEED = 1_250, 7
 def rounded(model: keras.Model) -> keras.Model:
     """Return the network with weights that fit into 16 bits, still stored in 32."""
     copy = keras.models.clone_model(model)
-    copy.set_weights([weight.astype(np.float16).astype(np.float32) for weight in model.get_weights()])
+    copy.set_weights(
+        [weight.astype(np.float16).astype(np.float32) for weight in model.get_weights()]
+    )
     return copy
 
 
@@ -40,7 +42,10 @@ def main() -> None:
     record = {
         "what": "share of the 2,000 held-back pictures that each network gets right, by training pictures",
         "steps": STEPS,
-        "versions": {name: metadata.version(name) for name in ("keras", "tensorflow-cpu", "numpy")},
+        "versions": {
+            name: metadata.version(name)
+            for name in ("keras", "tensorflow-cpu", "numpy")
+        },
         "accuracy": {},
     }
     for count, name in CHECKPOINTS.items():

@@ -12,7 +12,9 @@ from data.build.sources import DATA
 
 def main() -> None:
     """Write one name a line."""
-    (DATA / "imagenet_classes.txt").write_text("\n".join(_IMAGENET_CATEGORIES) + "\n", encoding="utf-8")
+    (DATA / "imagenet_classes.txt").write_text(
+        "\n".join(_IMAGENET_CATEGORIES) + "\n", encoding="utf-8"
+    )
     print(f"{len(_IMAGENET_CATEGORIES)} class names")
 
 

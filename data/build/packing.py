@@ -28,7 +28,9 @@ def pack(path: Path) -> None:
         raise ValueError(
             f"Expected a file that Classifier.save wrote, received {path.name!r}; save it so first"
         )
-    contract = {key: value for key, value in saved.contract.items() if key not in FILLED_IN}
+    contract = {
+        key: value for key, value in saved.contract.items() if key not in FILLED_IN
+    }
     with tempfile.TemporaryDirectory() as folder:
         network = Path(folder) / path.name
         with zipfile.ZipFile(path) as old, zipfile.ZipFile(network, "w") as new:
@@ -36,7 +38,9 @@ def pack(path: Path) -> None:
                 if not info.filename.startswith(PREFIX):
                     data = old.read(info)
                     packed = filtered(data) if info.filename == WEIGHTS else data
-                    new.writestr(zipfile.ZipInfo(info.filename), packed, zipfile.ZIP_DEFLATED, 9)
+                    new.writestr(
+                        zipfile.ZipInfo(info.filename), packed, zipfile.ZIP_DEFLATED, 9
+                    )
         compile_beside(store.write(network, path, contract, saved.statistics))
 
 
@@ -69,6 +73,9 @@ def filtered(data: bytes) -> bytes:
                 copied.attrs.update(item.attrs)
 
     target = io.BytesIO()
-    with h5py.File(io.BytesIO(data)) as old, h5py.File(target, "w", libver="latest") as new:
+    with (
+        h5py.File(io.BytesIO(data)) as old,
+        h5py.File(target, "w", libver="latest") as new,
+    ):
         copy(old, new)
     return target.getvalue()

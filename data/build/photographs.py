@@ -32,7 +32,9 @@ Entry = dict[str, str | int | None]
 
 def originals() -> dict[str, Row]:
     """Rows of ``photographs.csv`` by the name of the file to write."""
-    with Path(__file__).with_suffix(".csv").open(encoding="utf-8", newline="") as stream:
+    with (
+        Path(__file__).with_suffix(".csv").open(encoding="utf-8", newline="") as stream
+    ):
         return {row["file"]: row for row in csv.DictReader(stream)}
 
 
@@ -81,7 +83,9 @@ def cut_out(image: Image.Image) -> Image.Image:
 
 def half_exposed(image: Image.Image) -> Image.Image:
     """Return a grey picture in 16 bits that uses the lower half of them."""
-    levels = np.asarray(image.convert("F").resize((240, 240), Image.Resampling.BOX)) * (0.5 * 257)
+    levels = np.asarray(image.convert("F").resize((240, 240), Image.Resampling.BOX)) * (
+        0.5 * 257
+    )
     return Image.fromarray(np.rint(levels).astype(np.uint16))
 
 
@@ -96,22 +100,40 @@ def write_special(rows: dict[str, Row]) -> list[Entry]:
     sideways = scaled(rows["koala.jpg"]).transpose(Image.Transpose.ROTATE_90)
     sideways.save(FOLDER / "exif.jpg", quality=QUALITY, exif=exif)
 
-    scaled(rows["ladybird.jpg"]).convert("CMYK").save(FOLDER / "cmyk.jpg", quality=QUALITY)
+    scaled(rows["ladybird.jpg"]).convert("CMYK").save(
+        FOLDER / "cmyk.jpg", quality=QUALITY
+    )
 
-    half_exposed(original(rows["tripod.jpg"])).save(FOLDER / "depth16.png", optimize=True)
+    half_exposed(original(rows["tripod.jpg"])).save(
+        FOLDER / "depth16.png", optimize=True
+    )
 
     wide = original(rows["spoonbills.jpg"]).crop((0, 80, 1920, 720))
-    wide.resize((768, 256), Image.Resampling.LANCZOS).save(FOLDER / "wide.jpg", quality=QUALITY)
+    wide.resize((768, 256), Image.Resampling.LANCZOS).save(
+        FOLDER / "wide.jpg", quality=QUALITY
+    )
 
     titles = {
-        "alpha.webp": ("volleyball.jpg", "Volleyball cut out, green under the transparent pixels"),
+        "alpha.webp": (
+            "volleyball.jpg",
+            "Volleyball cut out, green under the transparent pixels",
+        ),
         "exif.jpg": ("koala.jpg", "Koala stored sideways, with an EXIF orientation"),
         "cmyk.jpg": ("ladybird.jpg", "Ladybird in CMYK"),
-        "depth16.png": ("tripod.jpg", "Photographer with tripod, 16 bits, half exposed"),
+        "depth16.png": (
+            "tripod.jpg",
+            "Photographer with tripod, 16 bits, half exposed",
+        ),
         "wide.jpg": ("spoonbills.jpg", "Spoonbills, three times as wide as high"),
     }
     return [
-        {**ordinary_entry(rows[source]), "file": file, "title": title, "kind": "special", "made_from": source}
+        {
+            **ordinary_entry(rows[source]),
+            "file": file,
+            "title": title,
+            "kind": "special",
+            "made_from": source,
+        }
         for file, (source, title) in titles.items()
     ]
 
@@ -121,7 +143,9 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     rows = originals()
     for file, row in rows.items():
-        scaled(row).save(FOLDER / file, quality=QUALITY, optimize=True, progressive=True)
+        scaled(row).save(
+            FOLDER / file, quality=QUALITY, optimize=True, progressive=True
+        )
     entries = [ordinary_entry(row) for row in rows.values()] + write_special(rows)
     text = json.dumps(entries, indent=1, ensure_ascii=False) + "\n"
     (FOLDER / "index.json").write_text(text, encoding="utf-8")

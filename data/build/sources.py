@@ -44,7 +44,11 @@ def _unpacked_npm(name: str) -> Path:
     if not folder.exists():
         downloads.mkdir(parents=True, exist_ok=True)
         packing = subprocess.run(
-            ["npm", "pack", "--silent", name], cwd=downloads, check=True, capture_output=True, text=True
+            ["npm", "pack", "--silent", name],
+            cwd=downloads,
+            check=True,
+            capture_output=True,
+            text=True,
         )
         with tarfile.open(downloads / packing.stdout.strip()) as archive:
             archive.extractall(folder, filter="data")

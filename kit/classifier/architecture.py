@@ -99,28 +99,53 @@ def weights_in(path: Path) -> Weights:
             file.visititems(lambda _, part: parts.append(part))  # which visits no links
             for data in parts:
                 layer, kind, key = f"//{data.name}".rsplit("/", 3)[-3:]
-                usable = isinstance(data, h5py.Dataset) and not data.external and not data.is_virtual
+                usable = (
+                    isinstance(data, h5py.Dataset)
+                    and not data.external
+                    and not data.is_virtual
+                )
                 if kind != "vars" or not usable or data.size is None:
                     continue
                 # The group of the optimizer bears the name of its kind.
-                name = layer if layer == "optimizer" else str(data.parent.attrs.get("name", layer))
+                name = (
+                    layer
+                    if layer == "optimizer"
+                    else str(data.parent.attrs.get("name", layer))
+                )
                 left -= data.nbytes
                 if left < 0 or data.dtype.kind not in "biuf":
                     raise ValueError(f"{data.size} values of {data.dtype.name}")  # noqa: TRY301 (told below)
-                found.setdefault(name, {}).setdefault(data.parent.name, {})[int(key)] = np.asarray(data)
+                found.setdefault(name, {}).setdefault(data.parent.name, {})[
+                    int(key)
+                ] = np.asarray(data)
     # What HDF5 meets in a damaged file reaches Python under many names.
     except Exception as error:
-        raise ValueError(f"Expected weights of Keras in {path.name!r}: {first_line(error)}") from error
+        raise ValueError(
+            f"Expected weights of Keras in {path.name!r}: {first_line(error)}"
+        ) from error
     # Which of two layers of one name is meant, nobody knows.
-    alone = {name: next(iter(groups.values())) for name, groups in found.items() if len(groups) == 1}
-    return {name: tuple(arrays[key] for key in sorted(arrays)) for name, arrays in alone.items()}
+    alone = {
+        name: next(iter(groups.values()))
+        for name, groups in found.items()
+        if len(groups) == 1
+    }
+    return {
+        name: tuple(arrays[key] for key in sorted(arrays))
+        for name, arrays in alone.items()
+    }
 
 
-def architecture_and_weights(classifier: Classifier) -> tuple[Mapping[str, Any], Weights]:
+def architecture_and_weights(
+    classifier: Classifier,
+) -> tuple[Mapping[str, Any], Weights]:
     """Return what `layers_of` takes and `weights_in` returns, of a file without TensorFlow, or of a model."""
     source = classifier.source
     if source is not None:
-        return ({}, {}) if source.network else (unchanged(source).config(), weights_in(source.path))
+        return (
+            ({}, {})
+            if source.network
+            else (unchanged(source).config(), weights_in(source.path))
+        )
     model = classifier.model
     kept = {layer.name: tuple(layer.get_weights()) for layer in leaves(model)}
     if optimizer := getattr(model, "optimizer", None):

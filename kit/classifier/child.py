@@ -20,7 +20,12 @@ from kit._checking import first_line, told
 from kit._interrupts import held
 from kit._reporting import Steps
 
-_ANSWER, _WRITTEN, _GIVEN, _FOUND = "answer.json", "written.txt", "given.npy", "found.npy"
+_ANSWER, _WRITTEN, _GIVEN, _FOUND = (
+    "answer.json",
+    "written.txt",
+    "given.npy",
+    "found.npy",
+)
 # TensorFlow's libraries and its graph of a network with many layers take 1.6 GB.
 _MEMORY, _MEMORY_EACH = 3 << 30, 16
 
@@ -31,7 +36,13 @@ Early = Future[tuple[Any, Predict]]
 
 
 def ask(
-    module: str, file: Path, folder: Path, what: str, *, seconds: int, early: Early | None = None
+    module: str,
+    file: Path,
+    folder: Path,
+    what: str,
+    *,
+    seconds: int,
+    early: Early | None = None,
 ) -> dict[str, Any]:
     """Run a module of the kit, by its dotted name, on a file; it ends in `answer`.
 
@@ -41,19 +52,31 @@ def ask(
     """
     early, lock = early or Future(), threading.Lock()
     failed = f"Expected to open {file.name!r} in limited memory and time, received"
-    search = filter(None, [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH")])
+    search = filter(
+        None, [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH")]
+    )
     settings = {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": os.pathsep.join(search)}
     # What libraries unpack goes away with the folder, however the process ends.
     settings |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), os.fspath(folder))
     # Without the notebook's folder, in which anybody may have put a file named like a module.
-    command = [sys.executable, "-P", "-Wignore", "-m", module, os.fspath(file.resolve()), os.fspath(folder)]
+    command = [
+        sys.executable,
+        "-P",
+        "-Wignore",
+        "-m",
+        module,
+        os.fspath(file.resolve()),
+        os.fspath(folder),
+    ]
     # In a session of its own, it outlives a signal to this one's group, and removes the folder.
     options: dict[str, Any] = {"env": os.environ | settings, "start_new_session": True}
     with (
         (folder / _WRITTEN).open("wb") as written,
         Popen(command, stdin=PIPE, stdout=PIPE, stderr=written, **options) as process,  # noqa: S603 (this very interpreter)
     ):
-        threading.Thread(target=_listen, args=(process, folder, early, lock), daemon=True).start()
+        threading.Thread(
+            target=_listen, args=(process, folder, early, lock), daemon=True
+        ).start()
         try:
             for _ in Steps(iter(range(seconds)), what, " s", progress=bool(what)):
                 with suppress(TimeoutExpired):
@@ -66,7 +89,9 @@ def ask(
         finally:
             process.kill()
             process.communicate()  # which closes the pipes, whatever is left in them
-            with lock:  # a prediction under way still writes to the folder, which goes next
+            with (
+                lock
+            ):  # a prediction under way still writes to the folder, which goes next
                 pass
     lines = (folder / _WRITTEN).read_text(errors="replace").strip().splitlines()
     last = [f"a process that ended with {process.returncode}", *lines][-1]
@@ -124,7 +149,11 @@ def answer(work: Callable[[Path, Path], Mapping[str, Any]]) -> None:
         found = work(file, folder)
     except Exception as error:  # noqa: BLE001 (what libraries raise on hostile files has no limit)
         known = isinstance(error, ValueError | TypeError | OSError)
-        found = {"error": first_line(error) if known else f"{type(error).__name__} {first_line(error)}"}
+        found = {
+            "error": first_line(error)
+            if known
+            else f"{type(error).__name__} {first_line(error)}"
+        }
     (folder / _ANSWER).write_text(json.dumps(found), encoding="utf-8")
     os._exit(0)  # TensorFlow takes its time to end
 

@@ -21,7 +21,13 @@ from kit.classifier.first_layers import FirstLayers
 from kit.classifier.labels import ClassNames, checked_class_names
 from kit.classifier.loading import keep, restore
 from kit.classifier.neighbours import KEPT, NEAREST, Nearest, Neighbour, described
-from kit.classifier.network import TOLERANCE, Network, Verification, largest_difference, trial_tensors
+from kit.classifier.network import (
+    TOLERANCE,
+    Network,
+    Verification,
+    largest_difference,
+    trial_tensors,
+)
 from kit.classifier.reference import Reference
 from kit.classifier.store import Archive
 from kit.images import Photo, Pictures, Source, as_photos, load_image
@@ -30,10 +36,22 @@ from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 
 _HEADS = {
-    ("logits", True): "a linear last layer, whose outputs are used as logits, with a softmax",
-    ("binary_logit", False): "one linear output, used as the logit of the second class; a number is no class",
-    ("sigmoid", True): "one sigmoid for each class: the outputs are divided by their sum",
-    ("softmax", False): "a softmax over one output is always 1; train with one sigmoid or two outputs",
+    (
+        "logits",
+        True,
+    ): "a linear last layer, whose outputs are used as logits, with a softmax",
+    (
+        "binary_logit",
+        False,
+    ): "one linear output, used as the logit of the second class; a number is no class",
+    (
+        "sigmoid",
+        True,
+    ): "one sigmoid for each class: the outputs are divided by their sum",
+    (
+        "softmax",
+        False,
+    ): "a softmax over one output is always 1; train with one sigmoid or two outputs",
 }
 """What is said of what the last layer puts out, and of whether that is more than one number."""
 
@@ -73,13 +91,20 @@ class Classifier:
     temperature = 1.0
 
     def __init__(
-        self, model: Any, preprocessing: Preprocessing | None = None, class_names: ClassNames | None = None
+        self,
+        model: Any,
+        preprocessing: Preprocessing | None = None,
+        class_names: ClassNames | None = None,
     ) -> None:
         network = Network.of(model, preprocessing)
         self._fill(network, str(model.name), preprocessing, class_names)
 
     def _fill(
-        self, network: Network, name: str, steps: Preprocessing | None, names: ClassNames | None
+        self,
+        network: Network,
+        name: str,
+        steps: Preprocessing | None,
+        names: ClassNames | None,
     ) -> None:
         compiled, source = network.about, network.source
         self.network = network
@@ -87,27 +112,39 @@ class Classifier:
         self.preprocessing = steps
         self.class_names = checked_class_names(names, compiled.class_count, name)
         self.input_shape = engines.sized(compiled.input_shape, steps)
-        self.reference = Reference(network, self.input_shape, {} if source is None else source.statistics)
+        self.reference = Reference(
+            network, self.input_shape, {} if source is None else source.statistics
+        )
         self.remarks = tuple(self._remarks())
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What to know of it, a line each: `remarks`, and why Keras runs it, if it does."""
         reason = self.network.compiled.reason
-        return (*self.remarks, f"falls back to Keras because {reason}") if reason else self.remarks
+        return (
+            (*self.remarks, f"falls back to Keras because {reason}")
+            if reason
+            else self.remarks
+        )
 
     def _remarks(self) -> Iterator[str]:
         compiled, source = self.network.about, self.source
         if source is not None and source.flaw:
             yield f"what the file says of its training images {source.flaw}"
         if source is not None and source.network is not None:
-            missing = "" if self.reference.first_layers else ", and has no statistics of its first layers"
+            missing = (
+                ""
+                if self.reference.first_layers
+                else ", and has no statistics of its first layers"
+            )
             yield f"a {source.path.suffix} file names no layers to check{missing}"
             if step := self.network.engine.step:
                 yield f"8 bits: its outputs have steps of {step:.2g}"
         if self.preprocessing is None:
             yield "preprocessing unknown: nothing says how the training images were prepared"
-        if repeated := [name[:40] for name, count in Counter(self.class_names).items() if count > 1]:
+        if repeated := [
+            name[:40] for name, count in Counter(self.class_names).items() if count > 1
+        ]:
             yield f"class names that occur more than once: {len(repeated)}, such as {repeated[0]}"
         if words := _HEADS.get((compiled.head, compiled.output_count > 1)):
             yield words
@@ -148,7 +185,11 @@ class Classifier:
             preprocessing = opened.preprocessing()
         contract = {"name": opened.path.stem, **opened.contract}
         network = restore(opened, preprocessing)
-        if preprocessing is not None and preprocessing.size is None and opened.network is not None:
+        if (
+            preprocessing is not None
+            and preprocessing.size is None
+            and opened.network is not None
+        ):
             preprocessing = engines.fitted(preprocessing, network.about.input_shape)
         self = cls.__new__(cls)
         names = contract.get("class_names") if class_names is None else class_names
@@ -182,7 +223,9 @@ class Classifier:
         formats = [".keras"] * (not foreign) + [".tflite"] * (known.runner == "LiteRT")
         if target.suffix not in formats:
             ends = " or ".join(formats) or "nothing: no .onnx network to save"
-            raise ValueError(f"Expected a file name that ends in {ends}, received {target.name!r}")
+            raise ValueError(
+                f"Expected a file name that ends in {ends}, received {target.name!r}"
+            )
         with self.network.lock, tempfile.TemporaryDirectory() as folder:
             self.network = self.network.up_to_date(self.preprocessing)
             reference = self.reference.moved(self.network, self.input_shape)
@@ -196,11 +239,17 @@ class Classifier:
             }
             known = self.network.compiled
             if target.suffix != ".keras":
-                if known.first_layers is not None:  # which TensorFlow alone could make again
-                    reference = reference.with_arrays("first_layers", known.first_layers.arrays())
+                if (
+                    known.first_layers is not None
+                ):  # which TensorFlow alone could make again
+                    reference = reference.with_arrays(
+                        "first_layers", known.first_layers.arrays()
+                    )
                 store.write(foreign, target, contract, reference.contents, known.data)
             elif origin is not None:
-                store.write(store.unchanged(origin).path, target, contract, reference.contents)
+                store.write(
+                    store.unchanged(origin).path, target, contract, reference.contents
+                )
             else:
                 file = Path(folder) / "network.keras"
                 self.model.save(file)
@@ -228,9 +277,13 @@ class Classifier:
         ValueError
             No preprocessing is known.
         """
-        steps = preprocessing if preprocessing is not None else known_preprocessing(self)
+        steps = (
+            preprocessing if preprocessing is not None else known_preprocessing(self)
+        )
         decoded = load_image(photo).decoded(steps.decoding)
-        return steps.apply(decoded if perturbation is None else perturbation.apply(decoded))
+        return steps.apply(
+            decoded if perturbation is None else perturbation.apply(decoded)
+        )
 
     def predict_tensors(self, tensors: Float32, *, early: bool = False) -> Float32:
         """Return probabilities for tensors that are prepared already.
@@ -260,7 +313,9 @@ class Classifier:
         return self._rows(outputs), found
 
     def _rows(self, outputs: Float32) -> Float32:
-        return engines.finite(engines.probabilities(outputs, self.network.compiled.head), self.name)
+        return engines.finite(
+            engines.probabilities(outputs, self.network.compiled.head), self.name
+        )
 
     def side_by_side(self) -> tuple[Callable[[Float32], Float32], int]:
         """Return a `predict_tensors` for many images, and from how many threads it is best called.
@@ -297,8 +352,13 @@ class Classifier:
         ValueError
             No photos, no preprocessing known, tensors that do not fit, or probabilities that are no numbers.
         """
-        tensors = (self.tensor(photo, perturbation, preprocessing) for photo in as_photos(photos))
-        return engines.finite(np.concatenate([self.predict_tensors(each) for each in tensors]), self.name)
+        tensors = (
+            self.tensor(photo, perturbation, preprocessing)
+            for photo in as_photos(photos)
+        )
+        return engines.finite(
+            np.concatenate([self.predict_tensors(each) for each in tensors]), self.name
+        )
 
     def top(self, row: npt.ArrayLike, count: int = 5) -> tuple[tuple[str, float], ...]:
         """Return names and probabilities of the ``count`` most probable classes, the most probable first.
@@ -319,7 +379,9 @@ class Classifier:
         """
         shape = engines.sized(self.network.about.input_shape, preprocessing)
         reference = self.reference.moved(self.network, shape)
-        return self._with(preprocessing=preprocessing, input_shape=shape, reference=reference)
+        return self._with(
+            preprocessing=preprocessing, input_shape=shape, reference=reference
+        )
 
     def tempered(self, temperature: float) -> Self:
         """Return the same network with another temperature, from 1e-6 to 1e6."""
@@ -333,7 +395,11 @@ class Classifier:
         return engines.tempered(rows, self.temperature)
 
     def with_reference(
-        self, photos: Pictures | Reference, *, thumbnails: bool = False, progress: Progress = True
+        self,
+        photos: Pictures | Reference,
+        *,
+        thumbnails: bool = False,
+        progress: Progress = True,
     ) -> Self:
         """Return the same network knowing its training images, for `nearest`; `save` keeps what it knows.
 
@@ -356,11 +422,15 @@ class Classifier:
             return self._with(reference=photos.moved(self.network, self.input_shape))
         given = as_photos(photos)
         chosen = given[:: -(-len(given) // KEPT)]
-        found = described(chosen, *self.features(chosen, progress), thumbnails=thumbnails)
+        found = described(
+            chosen, *self.features(chosen, progress), thumbnails=thumbnails
+        )
         reference = self.reference.with_arrays("novelty", found)
         return self._with(reference=replace(reference, made_with=self.preprocessing))
 
-    def features(self, photos: Sequence[Photo], progress: Progress = False) -> tuple[Float32, Float32]:
+    def features(
+        self, photos: Sequence[Photo], progress: Progress = False
+    ) -> tuple[Float32, Float32]:
         """Return probabilities (N, classes), and the means of the last feature map's channels (N, channels).
 
         Both float32. ValueError where the network is not compiled, or has no feature map.
@@ -369,7 +439,9 @@ class Classifier:
         for photo in Steps(photos, "Images", " images", progress):
             row, found = self.inside(self.tensor(photo))
             if found is None:
-                raise ValueError(f"Expected a network with a feature map, received {self.name!r} without")
+                raise ValueError(
+                    f"Expected a network with a feature map, received {self.name!r} without"
+                )
             rows.append(row)
             means.append(found.mean(axis=(1, 2)))
         return np.concatenate(rows), np.concatenate(means)
@@ -386,12 +458,22 @@ class Classifier:
         (distances,) = known.distances(features)
         order = np.argsort(distances, kind="stable")[: whole("count", count, 1, None)]
         found = [
-            Neighbour(known.names[one], self.class_names[known.predicted[one]], float(distances[one]))
+            Neighbour(
+                known.names[one],
+                self.class_names[known.predicted[one]],
+                float(distances[one]),
+            )
             for one in order
         ]
         thumbnails = known.thumbnails[order[: len(known.thumbnails)]]
         foreign = self.reference.made_with not in (None, self.preprocessing)
-        return Nearest(shown.name, self.class_names[rows[0].argmax()], tuple(found), thumbnails, foreign)
+        return Nearest(
+            shown.name,
+            self.class_names[rows[0].argmax()],
+            tuple(found),
+            thumbnails,
+            foreign,
+        )
 
     def _with(self, **changes: Any) -> Self:
         other = object.__new__(type(self))
@@ -403,7 +485,9 @@ class Classifier:
         tensors = [self.tensor(picture.open()) for picture in each_picture(photos)]
         batches = (*trial_tensors(self.input_shape, self.preprocessing), *tensors)
         keras, network = KerasEngine(self.model), self.network
-        difference = largest_difference(keras, network.engine, network.compiled.head, batches)
+        difference = largest_difference(
+            keras, network.engine, network.compiled.head, batches
+        )
         return Verification(difference, len(tensors), difference <= TOLERANCE)
 
     @property
@@ -429,8 +513,14 @@ class Classifier:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.source is None:
-            raise TypeError(f"Expected a classifier from a file, received {self.name!r}; save and load it")
-        load = partial(Classifier.load, preprocessing=self.preprocessing, class_names=self.class_names)
+            raise TypeError(
+                f"Expected a classifier from a file, received {self.name!r}; save and load it"
+            )
+        load = partial(
+            Classifier.load,
+            preprocessing=self.preprocessing,
+            class_names=self.class_names,
+        )
         return load, (self.source.path.resolve(),), {"temperature": self.temperature}
 
 
@@ -438,12 +528,16 @@ def check_first(value: object) -> None:
     """Raise a TypeError for what is no classifier."""
     if not isinstance(value, Classifier):
         received = type(value).__name__
-        raise TypeError(f"Expected a Classifier, received {received}; see kit.Classifier.load")
+        raise TypeError(
+            f"Expected a Classifier, received {received}; see kit.Classifier.load"
+        )
 
 
 def known_preprocessing(classifier: Classifier) -> Preprocessing:
     """Return the preprocessing of a classifier, or raise a ValueError where none is known."""
     if classifier.preprocessing is None:
         advice = "give preprocessing=kit.Preprocessing(…), or use classifier.using(kit.Preprocessing(…))"
-        raise ValueError(f"Expected the preprocessing of {classifier.name!r}, received none; {advice}")
+        raise ValueError(
+            f"Expected the preprocessing of {classifier.name!r}, received none; {advice}"
+        )
     return classifier.preprocessing

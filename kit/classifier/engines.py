@@ -42,11 +42,16 @@ def sized(expected: Shape, steps: Preprocessing | None) -> Shape:
     TypeError or ValueError for what is no preprocessing, or one whose tensors the network does not take.
     """
     if not isinstance(steps, Preprocessing | None):
-        raise TypeError(f"Expected a Preprocessing, received {steps!r}; see kit.Preprocessing")
+        raise TypeError(
+            f"Expected a Preprocessing, received {steps!r}; see kit.Preprocessing"
+        )
     if steps is None or steps.input_shape is None:
         return expected
     height, width, channels = steps.input_shape
-    turned = {"channels_first": (channels, height, width), "transposed": (width, height, channels)}
+    turned = {
+        "channels_first": (channels, height, width),
+        "transposed": (width, height, channels),
+    }
     shape = turned.get(steps.layout, steps.input_shape)
     check_shape((1, *shape), expected)
     return shape
@@ -59,13 +64,21 @@ Shapes = Sequence[tuple[int | None, ...]]
 
 def check_ends(kind: str, inputs: Shapes, outputs: Shapes, advice: str = "") -> None:
     """Refuse a network that is no classifier of images, with the words that say what it is."""
-    image = len(inputs) == 1 and len(inputs[0]) == 4 and {inputs[0][1], inputs[0][3]} & {1, 3}
+    image = (
+        len(inputs) == 1
+        and len(inputs[0]) == 4
+        and {inputs[0][1], inputs[0][3]} & {1, 3}
+    )
     if not image or [len(shape) for shape in outputs] != [2] or outputs[0][1] is None:
         wanted = "a network from (N, H, W, 1) or (N, H, W, 3) to (N, classes)"
-        raise ValueError(f"Expected {wanted}, received {kind} from {inputs} to {outputs}{advice}")
+        raise ValueError(
+            f"Expected {wanted}, received {kind} from {inputs} to {outputs}{advice}"
+        )
 
 
-def fitted(steps: Preprocessing, shape: Shape, side: int | None = None) -> Preprocessing:
+def fitted(
+    steps: Preprocessing, shape: Shape, side: int | None = None
+) -> Preprocessing:
     """Return a preprocessing with the size, channels and layout of a network; open sides get one length."""
     first = channels_first(shape)
     height, width = (each or side for each in picture_size(shape))
@@ -79,7 +92,9 @@ def fitted(steps: Preprocessing, shape: Shape, side: int | None = None) -> Prepr
 def check_shape(received: tuple[int, ...], expected: Shape) -> None:
     """Refuse tensors that the network does not take, with the setting that helps."""
     shape = received[1:]
-    if len(shape) == 3 and all(side in (None, given) for side, given in zip(expected, shape, strict=True)):
+    if len(shape) == 3 and all(
+        side in (None, given) for side, given in zip(expected, shape, strict=True)
+    ):
         return
     first = channels_first(expected)
     channels = 0 if first else 2
@@ -91,7 +106,9 @@ def check_shape(received: tuple[int, ...], expected: Shape) -> None:
         advice = f"set layout={'channels_first' if first else 'channels_last'!r} in the preprocessing"
     else:
         advice = f"set channels={'gray' if expected[2] == 1 else 'rgb'!r} in the preprocessing"
-    raise ValueError(f"Expected tensors of {sides(expected)}, received the shape {received}; {advice}")
+    raise ValueError(
+        f"Expected tensors of {sides(expected)}, received the shape {received}; {advice}"
+    )
 
 
 # The standard error belongs to the whole process: two blocks at once would put back each other's sink.
@@ -147,7 +164,11 @@ def probabilities(outputs: Float32, head: str) -> Float32:
         return outputs
     if head in {"sigmoid", "binary_logit"} and outputs.shape[1] == 1:
         # The sigmoid in the form that cannot overflow.
-        second = outputs if head == "sigmoid" else np.asarray((1 + np.tanh(outputs / 2)) / 2, np.float32)
+        second = (
+            outputs
+            if head == "sigmoid"
+            else np.asarray((1 + np.tanh(outputs / 2)) / 2, np.float32)
+        )
         return np.concatenate([1 - second, second], axis=1)
     if head == "sigmoid":
         weights = outputs + np.finfo(np.float32).tiny
@@ -162,7 +183,9 @@ def finite(rows: Float32, name: str) -> Float32:
     lost = np.count_nonzero(~np.isfinite(rows).all(axis=1))
     if lost:
         received = f"nan or infinite values in {lost} of {len(rows)} rows"
-        raise ValueError(f"Expected probabilities from {name!r}, received {received}; see kit.diagnose")
+        raise ValueError(
+            f"Expected probabilities from {name!r}, received {received}; see kit.diagnose"
+        )
     return rows
 
 
@@ -175,13 +198,19 @@ def tempered(rows: Float32, temperature: float) -> Float32:
     """
     if temperature == 1:
         return rows.copy()
-    logarithms = np.log(np.maximum(rows, np.finfo(np.float32).tiny)) / np.float32(temperature)
+    logarithms = np.log(np.maximum(rows, np.finfo(np.float32).tiny)) / np.float32(
+        temperature
+    )
     return probabilities(logarithms.astype(np.float32), "logits")
 
 
 def cores() -> int:
     """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
 
 
 # A batch is cut into parts of about this many input values: nothing is gained by larger ones, the buffers
@@ -212,10 +241,15 @@ class Engine(ABC):
         # Beside the classes there may be a feature map.
         check_ends("one", inputs, [shape for shape in outputs if len(shape) != 4])
         batch, height, width, channels = inputs[0]
-        self.input_shape, self.output_count = (height, width, channels), outputs[0][1] or 0
+        self.input_shape, self.output_count = (
+            (height, width, channels),
+            outputs[0][1] or 0,
+        )
         self.single = batch == 1
         if batch not in {None, 1}:
-            raise ValueError(f"Expected a network for one image or any number, received one for {batch}")
+            raise ValueError(
+                f"Expected a network for one image or any number, received one for {batch}"
+            )
 
     def predict(self, tensors: Float32) -> Float32:
         """Run the network on float32 tensors (N, H, W, C), in the range that it expects; not changed.
@@ -226,13 +260,20 @@ class Engine(ABC):
         check_shape(shape, self.input_shape)
         part = 1 if count == 1 or self.single else part_size(shape)
         if count > part:
-            parts = [self.predict(tensors[start : start + part]) for start in range(0, count, part)]
+            parts = [
+                self.predict(tensors[start : start + part])
+                for start in range(0, count, part)
+            ]
             return np.concatenate(parts)
         with self._lock:
             try:
                 return self._run(tensors)
-            except Exception as error:  # TensorFlow has exceptions of its own, for memory too
-                raise ValueError(f"Expected other tensors than {shape}: {first_line(error)}") from error
+            except (
+                Exception
+            ) as error:  # TensorFlow has exceptions of its own, for memory too
+                raise ValueError(
+                    f"Expected other tensors than {shape}: {first_line(error)}"
+                ) from error
 
     @abstractmethod
     def _run(self, tensors: Float32) -> Float32: ...
@@ -278,12 +319,20 @@ class LiteEngine(Engine):
                     lite.resize_tensor_input(given[0]["index"], shape)
                 lite.allocate_tensors()  # tells what it runs on
         except (RuntimeError, ValueError) as error:
-            raise ValueError(f"Expected a network that LiteRT can run: {first_line(error)}") from error
-        self._take(*([_whole(each["shape_signature"].tolist()) for each in ends] for ends in (given, found)))
+            raise ValueError(
+                f"Expected a network that LiteRT can run: {first_line(error)}"
+            ) from error
+        self._take(
+            *(
+                [_whole(each["shape_signature"].tolist()) for each in ends]
+                for ends in (given, found)
+            )
+        )
         self._lite, self._input, self._outputs = lite, given[0], found
         tensors = lite.get_tensor_details()
         self.quantised = any(
-            each["dtype"] in {np.int8, np.uint8} and each["quantization_parameters"]["scales"].size
+            each["dtype"] in {np.int8, np.uint8}
+            and each["quantization_parameters"]["scales"].size
             for each in tensors
         )
         self.step, self._shape = found[0]["quantization"][0], ()
@@ -298,14 +347,21 @@ class LiteEngine(Engine):
             lite.resize_tensor_input(about["index"], shape)
             lite.allocate_tensors()
             self._shape = shape
-        lite.set_tensor(about["index"], _cast(tensors, about["dtype"], *about["quantization"]))
+        lite.set_tensor(
+            about["index"], _cast(tensors, about["dtype"], *about["quantization"])
+        )
         lite.invoke()
         return self._output(0)
 
     def _output(self, number: int) -> Float32:
         about = self._outputs[number]
-        values, (scale, zero) = self._lite.get_tensor(about["index"]), about["quantization"]
-        return np.asarray((values - np.float32(zero)) * scale if scale else values, np.float32)
+        values, (scale, zero) = (
+            self._lite.get_tensor(about["index"]),
+            about["quantization"],
+        )
+        return np.asarray(
+            (values - np.float32(zero)) * scale if scale else values, np.float32
+        )
 
     def inside(self, tensors: Float32) -> tuple[Float32, Float32 | None]:  # noqa: D102 (see Engine)
         if self.channels is None:
@@ -343,18 +399,28 @@ class OnnxEngine(Engine):
         options.log_severity_level = 4
         options.intra_op_num_threads = threads
         try:
-            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                data, options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # with classes of its own
-            raise ValueError(f"Expected a network that ONNX Runtime can run: {first_line(error)}") from error
+            raise ValueError(
+                f"Expected a network that ONNX Runtime can run: {first_line(error)}"
+            ) from error
         given, found = self._session.get_inputs(), self._session.get_outputs()
         self._take(*([_whole(each.shape) for each in ends] for ends in (given, found)))
-        self._ends, kind = (given[0].name, found[0].name), given[0].type[len("tensor(") : -1]
+        self._ends, kind = (
+            (given[0].name, found[0].name),
+            given[0].type[len("tensor(") : -1],
+        )
         self._dtype = np.dtype("float32" if kind == "float" else kind)
         self.quantised = b"uantizeLinear" in data  # with Q, Deq, or DynamicQ before it
 
     def _run(self, tensors: Float32) -> Float32:
         given, found = self._ends
-        return np.asarray(self._session.run([found], {given: _cast(tensors, self._dtype)})[0], np.float32)
+        return np.asarray(
+            self._session.run([found], {given: _cast(tensors, self._dtype)})[0],
+            np.float32,
+        )
 
 
 def engine_of(data: bytes, *, threads: int = _THREADS) -> LiteEngine | OnnxEngine:
@@ -408,7 +474,9 @@ class KerasEngine(Engine):
         self.output_count = int(model.outputs[0].shape[-1])
         self._dtype = model.inputs[0].dtype
         with held():
-            self.graph = traced(model, lambda tensors: model(tensors, training=False), self.input_shape)
+            self.graph = traced(
+                model, lambda tensors: model(tensors, training=False), self.input_shape
+            )
 
     def _run(self, tensors: Float32) -> Float32:
         with held():
@@ -426,7 +494,11 @@ def traced(model: Any, call: Callable[[Any], Any], shape: Shape) -> Any:
     signature = tf.TensorSpec((None, *shape), model.inputs[0].dtype)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of what TensorFlow asks of Python
-            return tf.function(call, input_signature=[signature]).get_concrete_function()
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # of what TensorFlow asks of Python
+            return tf.function(
+                call, input_signature=[signature]
+            ).get_concrete_function()
     except Exception:  # noqa: BLE001 (what another backend or a layer raises has no limit)
         return None

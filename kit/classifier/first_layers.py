@@ -46,7 +46,9 @@ def tensor_features(tensors: Float32) -> Float64:
         return cells
     one = values.reshape(count, -1, channels)
     other = np.roll(one, -1, axis=2)
-    ratio = (one - other).var(axis=1) / np.maximum(one.var(axis=1) + other.var(axis=1), _TINY)
+    ratio = (one - other).var(axis=1) / np.maximum(
+        one.var(axis=1) + other.var(axis=1), _TINY
+    )
     return np.concatenate([cells, np.log(ratio + _LEAST) / 2], axis=1)
 
 
@@ -86,7 +88,13 @@ class FirstLayers:
     @property
     def source(self) -> str:
         """Where statistics of the training images come from: "batchnorm", "profile" or ""."""
-        return "batchnorm" if self.means is not None else "profile" if self.profile is not None else ""
+        return (
+            "batchnorm"
+            if self.means is not None
+            else "profile"
+            if self.profile is not None
+            else ""
+        )
 
     @cached_property
     def _engine(self) -> LiteEngine:
@@ -98,18 +106,27 @@ class FirstLayers:
 
     def with_profile(self, tensors: Float32) -> Self:
         """Return the same with the statistics of training images, float32 (N, H, W, C)."""
-        return replace(self, profile=self.measure(tensors), features=tensor_features(tensors))
+        return replace(
+            self, profile=self.measure(tensors), features=tensor_features(tensors)
+        )
 
     def arrays(self) -> dict[str, Array]:
         """Return what belongs to the network, and nothing of the training images, as arrays."""
         names = "widths", "means", "variances", "epsilon"
-        kept = {name: np.array(value) for name in names if (value := getattr(self, name)) is not None}
+        kept = {
+            name: np.array(value)
+            for name in names
+            if (value := getattr(self, name)) is not None
+        }
         return kept | {"compiled": np.frombuffer(self.compiled, np.uint8)}
 
     @classmethod
     def of(cls, arrays: Mapping[str, Array]) -> Self:
         """Return what `arrays` gave; KeyError or ValueError where something is missing."""
-        compiled, widths = arrays["compiled"].tobytes(), tuple(arrays["widths"].tolist())
+        compiled, widths = (
+            arrays["compiled"].tobytes(),
+            tuple(arrays["widths"].tolist()),
+        )
         averages = arrays.get("means"), arrays.get("variances")
         return cls(compiled, widths, *averages, epsilon=float(arrays["epsilon"]))
 
@@ -135,7 +152,11 @@ def first_layers_of(model: Any) -> FirstLayers | None:
     found: list[_Met] = []
     try:
         copy = _in_float32(model)
-        graph = traced(copy, lambda tensors: _moments(copy, tensors, found), tuple(copy.inputs[0].shape[1:]))
+        graph = traced(
+            copy,
+            lambda tensors: _moments(copy, tensors, found),
+            tuple(copy.inputs[0].shape[1:]),
+        )
         if not found:
             return None
         compiled = lite_of(graph)
@@ -148,10 +169,18 @@ def first_layers_of(model: Any) -> FirstLayers | None:
     if not layers:
         return FirstLayers(compiled, widths)
     means, variances = (
-        np.concatenate([np.asarray(getattr(layer, name), np.float64) for layer in layers])
+        np.concatenate(
+            [np.asarray(getattr(layer, name), np.float64) for layer in layers]
+        )
         for name in ("moving_mean", "moving_variance")
     )
-    return FirstLayers(compiled, widths, means, variances, max(float(layer.epsilon) for layer in layers))
+    return FirstLayers(
+        compiled,
+        widths,
+        means,
+        variances,
+        max(float(layer.epsilon) for layer in layers),
+    )
 
 
 def _moments(model: Any, tensors: Any, found: list[_Met]) -> Any:
@@ -161,7 +190,9 @@ def _moments(model: Any, tensors: Any, found: list[_Met]) -> Any:
     norms: dict[int, _Met] = {}
     kernels: dict[int, _Met] = {}
 
-    def noted(layer: Any, call: Call, received: Any, *others: Any, **options: Any) -> Any:
+    def noted(
+        layer: Any, call: Call, received: Any, *others: Any, **options: Any
+    ) -> Any:
         returned = call(received, *others, **options)
         given, made = (len(getattr(each, "shape", ())) for each in (received, returned))
         turned = getattr(layer, "data_format", "") == "channels_first"
@@ -178,7 +209,10 @@ def _moments(model: Any, tensors: Any, found: list[_Met]) -> Any:
     parts = []
     for _, values in found:
         axes = tuple(range(1, len(values.shape) - 1))
-        parts += [ops.mean(each, axes) if axes else each for each in (values, ops.square(values))]
+        parts += [
+            ops.mean(each, axes) if axes else each
+            for each in (values, ops.square(values))
+        ]
     return ops.concatenate(parts, axis=-1) if parts else tensors
 
 
@@ -188,7 +222,9 @@ def _in_float32(model: Any) -> Any:
         return model
     import keras
 
-    copy = keras.models.model_from_json(re.sub('"(mixed_)?b?float16"', '"float32"', model.to_json()))
+    copy = keras.models.model_from_json(
+        re.sub('"(mixed_)?b?float16"', '"float32"', model.to_json())
+    )
     copy.set_weights(model.get_weights())
     return copy
 

@@ -14,7 +14,12 @@ from typing import Any
 from kit._checking import told
 from kit.classifier import store
 from kit.classifier.child import answer, ask
-from kit.classifier.keras_models import import_keras, opened_safely, refuse_code, serialized
+from kit.classifier.keras_models import (
+    import_keras,
+    opened_safely,
+    refuse_code,
+    serialized,
+)
 from kit.classifier.metadata import names_beside
 
 SECONDS = 600
@@ -22,7 +27,11 @@ SECONDS = 600
 _NEW, _REPAIRED = "new.keras", "repaired.keras"
 _CODE = ("Lambda", "__lambda__", "TFOpLambda", "SlicingOpLambda", "TFSMLayer")
 """Layers whose code is in the file, or elsewhere on the disk."""
-_MODULES = {"Functional": "keras.src.models.functional", "Sequential": "keras", "Model": "keras"}
+_MODULES = {
+    "Functional": "keras.src.models.functional",
+    "Sequential": "keras",
+    "Model": "keras",
+}
 """Where Keras 3 has what was in a private module of Keras 2."""
 _HARMLESS = ("fused", "implementation")
 """Arguments of Keras 2 that changed how fast a layer ran, and not what it did."""
@@ -57,23 +66,39 @@ def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, 
     """
     source, target = Path(old), Path(new)
     if not source.is_file():
-        raise FileNotFoundError(f"Expected an existing local .h5 file, received {str(old)!r}")
-    if target.suffix != ".keras" or target.exists() or not target.resolve().parent.is_dir():
-        raise ValueError(f"Expected a new file ….keras in a folder that is there, received {str(new)!r}")
+        raise FileNotFoundError(
+            f"Expected an existing local .h5 file, received {str(old)!r}"
+        )
+    if (
+        target.suffix != ".keras"
+        or target.exists()
+        or not target.resolve().parent.is_dir()
+    ):
+        raise ValueError(
+            f"Expected a new file ….keras in a folder that is there, received {str(new)!r}"
+        )
     with TemporaryDirectory(dir=target.resolve().parent) as name:
         folder = Path(name)
         copy = folder / told(source.name)
         shutil.copyfile(source, copy)
         keras = sys.modules.get("keras")
-        if keras is not None and keras.saving.get_custom_objects():  # whose code is here and nowhere else
+        if (
+            keras is not None and keras.saving.get_custom_objects()
+        ):  # whose code is here and nowhere else
             found = _import(copy, folder)
         else:
             words = f"Importing {source.name!r}"
-            found = ask("kit.classifier.importing", copy, folder, words, seconds=SECONDS)
+            found = ask(
+                "kit.classifier.importing", copy, folder, words, seconds=SECONDS
+            )
         names, numbered = names_beside(source)
         if names and numbered:
             steps = store.TEACHABLE.replace(size=(224, 224)).to_dict()
-            stated = {"name": source.stem, "class_names": list(names), "preprocessing": steps}
+            stated = {
+                "name": source.stem,
+                "class_names": list(names),
+                "preprocessing": steps,
+            }
             store.write(folder / _NEW, folder / _NEW, stated)
         (folder / _NEW).replace(target)
     return tuple(found["left_out"])
@@ -93,7 +118,9 @@ def _import(file: Path, folder: Path) -> Mapping[str, Any]:
         left_out = sorted({*_repaired(config, import_keras().layers)})
     except (OSError, KeyError, ValueError, TypeError, RecursionError) as error:
         received = f"{file.name!r} without an architecture; build the network and load its weights"
-        raise ValueError(f"Expected an .h5 file that model.save wrote, received {received}") from error
+        raise ValueError(
+            f"Expected an .h5 file that model.save wrote, received {received}"
+        ) from error
     refuse_code(config, file.name, _CODE)
     if zipped:
         store.write_config(file, folder / _REPAIRED, config)
@@ -111,15 +138,28 @@ def _repaired(config: Any, layers: Any) -> Iterator[str]:
         settings = part.get("config")
         if not isinstance(settings, dict):
             continue
-        kind, (_, old, home) = str(part["class_name"]), str(part.get("module")).partition("keras.src.")
+        kind, (_, old, home) = (
+            str(part["class_name"]),
+            str(part.get("module")).partition("keras.src."),
+        )
         if old:
             public = "layers" if home.startswith("engine") else home.partition(".")[0]
             part["module"] = _MODULES.get(kind, f"keras.{public}")
         if isinstance(inner := settings.get("layers"), list):
-            _recount(inner, [settings.get("output_layers"), *(each.get("inbound_nodes") for each in inner)])
+            _recount(
+                inner,
+                [
+                    settings.get("output_layers"),
+                    *(each.get("inbound_nodes") for each in inner),
+                ],
+            )
         for name in ("input_layers", "output_layers"):
             # One tensor in a list stays a list, which the layer behind a nested network does not take.
-            if isinstance(ends := settings.get(name), list) and len(ends) == 1 and isinstance(ends[0], list):
+            if (
+                isinstance(ends := settings.get(name), list)
+                and len(ends) == 1
+                and isinstance(ends[0], list)
+            ):
                 settings[name] = ends[0]
         known = getattr(layers, kind, None)
         kinds = known.__mro__ if isinstance(known, type) else ()
@@ -131,9 +171,13 @@ def _repaired(config: Any, layers: Any) -> Iterator[str]:
 
 def _recount(inner: list[Any], nodes: list[Any]) -> None:
     # In Keras 2 a network was called once when it was built.
-    networks = {part["config"].get("name") for part in inner if "layers" in part["config"]}
+    networks = {
+        part["config"].get("name") for part in inner if "layers" in part["config"]
+    }
     calls = [call for call in _calls(nodes) if call[0] in networks]
-    first = {name: min(call[1] for call in calls if call[0] == name) for name, *_ in calls}
+    first = {
+        name: min(call[1] for call in calls if call[0] == name) for name, *_ in calls
+    }
     for call in calls:
         call[1] -= first[call[0]]
 

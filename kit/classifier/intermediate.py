@@ -37,7 +37,11 @@ def with_feature_map(compiled: bytes) -> tuple[bytes, Float32 | None]:
     try:
         model = litert.ModelT.InitFromPackedBuf(compiled, 0)
         (graph,) = model.subgraphs
-        place = max(place for place, each in enumerate(graph.operators) if _is_map(graph, each, litert))
+        place = max(
+            place
+            for place, each in enumerate(graph.operators)
+            if _is_map(graph, each, litert)
+        )
         weights = None
         with suppress(Exception):
             weights = _weights(model, graph, place, litert)
@@ -48,7 +52,9 @@ def with_feature_map(compiled: bytes) -> tuple[bytes, Float32 | None]:
         builder.Finish(model.Pack(builder), b"TFL3")  # the mark of the format
         return bytes(builder.Output()), weights
     except Exception as error:  # bytes that only look like the format fail wherever they are read first
-        raise ValueError("Expected a compiled network with a feature map, received one without") from error
+        raise ValueError(
+            "Expected a compiled network with a feature map, received one without"
+        ) from error
 
 
 def _is_map(graph: Any, operator: Any, litert: Any) -> bool:
@@ -64,18 +70,31 @@ def _weights(model: Any, graph: Any, place: int, litert: Any) -> Float32 | None:
     codes = [model.operatorCodes[each.opcodeIndex] for each in graph.operators]
     kinds = [names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in codes]
     steps = [*zip(kinds, graph.operators, strict=True)]
-    widened = {each.outputs[0]: each.inputs[0] for kind, each in steps if kind == "DEQUANTIZE"}
+    widened = {
+        each.outputs[0]: each.inputs[0] for kind, each in steps if kind == "DEQUANTIZE"
+    }
     tensor, weights = graph.operators[place].outputs[0], None
     _, height, width, channels = graph.tensors[tensor].shape
     for kind, each in steps[place + 1 :]:
         made = each.outputs[0]
         # Sizes of an open batch, and weights in half precision.
-        if graph.tensors[made].type == litert.TensorType.INT32 or widened.get(made, tensor) != tensor:
+        if (
+            graph.tensors[made].type == litert.TensorType.INT32
+            or widened.get(made, tensor) != tensor
+        ):
             continue
-        known = ("MEAN", "AVERAGE_POOL_2D") if weights is None else ("SOFTMAX", "LOGISTIC")
-        if weights is None and kind in _DENSE and not each.builtinOptions.fusedActivationFunction:
+        known = (
+            ("MEAN", "AVERAGE_POOL_2D") if weights is None else ("SOFTMAX", "LOGISTIC")
+        )
+        if (
+            weights is None
+            and kind in _DENSE
+            and not each.builtinOptions.fusedActivationFunction
+        ):
             source = graph.tensors[widened.get(each.inputs[1], each.inputs[1])]
-            weights = _constant(model.buffers[source.buffer].data, source, litert.TensorType)
+            weights = _constant(
+                model.buffers[source.buffer].data, source, litert.TensorType
+            )
         elif kind not in {*known, *_SAME}:
             return None
         options = each.builtinOptions
@@ -92,7 +111,9 @@ def _weights(model: Any, graph: Any, place: int, litert: Any) -> Float32 | None:
 
 
 def _constant(data: Any, tensor: Any, types: Any) -> Float32:
-    dtype = {types.FLOAT32: np.float32, types.FLOAT16: np.float16, types.INT8: np.int8}[tensor.type]
+    dtype = {types.FLOAT32: np.float32, types.FLOAT16: np.float16, types.INT8: np.int8}[
+        tensor.type
+    ]
     values = data.view(dtype).reshape(tensor.shape[0], -1).astype(np.float32)
     if tensor.type == types.INT8:
         scale, zero = tensor.quantization.scale, tensor.quantization.zeroPoint

@@ -12,7 +12,15 @@ from kit._checking import first_line, told
 from kit.classifier import store
 from kit.classifier.engines import check_ends, hidden_errors
 
-_FUNCTIONS = ("activations", "constraints", "initializers", "losses", "metrics", "ops", "regularizers")
+_FUNCTIONS = (
+    "activations",
+    "constraints",
+    "initializers",
+    "losses",
+    "metrics",
+    "ops",
+    "regularizers",
+)
 """Modules of Keras whose functions compute on tensors alone; others set options, or read files."""
 
 _TRAINING = "compile_config"
@@ -29,7 +37,11 @@ def serialized(config: Any) -> Iterator[dict[str, Any]]:
         if isinstance(value, dict):
             if "class_name" in value:
                 yield value
-            pending.extend(part for key, part in value.items() if value is not config or key != _TRAINING)
+            pending.extend(
+                part
+                for key, part in value.items()
+                if value is not config or key != _TRAINING
+            )
         elif isinstance(value, list):
             pending.extend(value)
 
@@ -40,15 +52,25 @@ def refuse_code(config: Any, name: str, kinds: Collection[str] = ()) -> None:
     Keras itself would call each function that an architecture names, with the arguments that stand there.
     """
     for part in serialized(config):
-        kind, home, called = (told(str(part.get(key)))[:60] for key in ("class_name", "module", "config"))
+        kind, home, called = (
+            told(str(part.get(key)))[:60] for key in ("class_name", "module", "config")
+        )
         root = home.removeprefix("keras.").removeprefix("src.").partition(".")[0]
         # Keras takes a function where it is named like a class, too; those of applications look like classes.
         called = called if kind == "function" else kind
         is_class = kind[:1].isupper() and root != "applications"
-        function = home.partition(".")[0] == "keras" and not is_class and root not in _FUNCTIONS
+        function = (
+            home.partition(".")[0] == "keras"
+            and not is_class
+            and root not in _FUNCTIONS
+        )
         if function or kind in kinds:
-            runs = f"the function {called!r} of {home}" if function else f"a {kind} layer"
-            raise ValueError(f"Expected a network without code in its file, received {name!r} with {runs}")
+            runs = (
+                f"the function {called!r} of {home}" if function else f"a {kind} layer"
+            )
+            raise ValueError(
+                f"Expected a network without code in its file, received {name!r} with {runs}"
+            )
 
 
 def import_keras() -> Any:
@@ -67,7 +89,9 @@ def load_keras(path: str | PathLike[str]) -> Any:
     """
     opened = store.read(path)
     if opened.network is not None:
-        raise ValueError(f"Expected a .keras file, whose layers Keras knows, received {opened.path.name!r}")
+        raise ValueError(
+            f"Expected a .keras file, whose layers Keras knows, received {opened.path.name!r}"
+        )
     refuse_code(opened.config(), opened.path.name)
     return opened_safely(opened.path)
 
@@ -83,19 +107,26 @@ def opened_safely(file: Path) -> Any:
             return keras.models.load_model(file, safe_mode=True, compile=False)
     except Exception as error:  # Keras raises whatever a layer raises
         received = f"{file.name!r}: {_refusal(error)}"
-        raise ValueError(f"Expected a network that Keras opens in safe mode, received {received}") from error
+        raise ValueError(
+            f"Expected a network that Keras opens in safe mode, received {received}"
+        ) from error
 
 
 def check_model(model: Any) -> None:
     """Raise a TypeError or ValueError unless a Keras model is a classifier of images."""
     if not hasattr(model, "export"):
-        raise TypeError(f"Expected a Keras model, received {type(model).__name__}; see Classifier.load")
+        raise TypeError(
+            f"Expected a Keras model, received {type(model).__name__}; see Classifier.load"
+        )
     inputs, outputs = (
-        [tuple(entry.shape) for entry in getattr(model, name, None) or ()] for name in ("inputs", "outputs")
+        [tuple(entry.shape) for entry in getattr(model, name, None) or ()]
+        for name in ("inputs", "outputs")
     )
     if isinstance(getattr(model, "output", None), dict):
         outputs = [(name,) for name in model.output]
-    check_ends(type(model).__name__, inputs, outputs, "; wrap it in a keras.Model that is one")
+    check_ends(
+        type(model).__name__, inputs, outputs, "; wrap it in a keras.Model that is one"
+    )
 
 
 def _refusal(error: BaseException) -> str:
@@ -110,8 +141,14 @@ def _refusal(error: BaseException) -> str:
     if "keras.src" in reason:
         return f"{reason}; of Keras 2 make a new file: python -m kit import OLD.keras NEW.keras"
     if missing or reason.startswith(("Could not deserialize", "Unknown layer")):
-        return f"{reason}; import the module that registers custom layers first (--import)"
-    return re.sub(r"\{\{.*?\}\} ?", "", f"{reason}; replace Lambda layers, or copy a damaged file again")
+        return (
+            f"{reason}; import the module that registers custom layers first (--import)"
+        )
+    return re.sub(
+        r"\{\{.*?\}\} ?",
+        "",
+        f"{reason}; replace Lambda layers, or copy a damaged file again",
+    )
 
 
 class ConversionError(RuntimeError):
@@ -124,7 +161,9 @@ def lite_of(graph: Any) -> bytes:
     ConversionError where LiteRT lacks an operation, or there is no graph.
     """
     if graph is None:
-        raise ConversionError("TensorFlow cannot draw one graph of it, which is what is compiled")
+        raise ConversionError(
+            "TensorFlow cannot draw one graph of it, which is what is compiled"
+        )
     import tensorflow as tf
 
     logger = logging.getLogger("absl")
@@ -136,7 +175,9 @@ def lite_of(graph: Any) -> bytes:
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         try:
             return bytes(converter.convert())
-        except Exception as error:  # the converter has no exception of its own for what it cannot do
+        except (
+            Exception
+        ) as error:  # the converter has no exception of its own for what it cannot do
             raise ConversionError(_reason(error)) from error
         finally:
             logger.setLevel(level)

@@ -16,7 +16,9 @@ Labels = Sequence[int | str | None] | npt.NDArray[np.integer]
 ClassNames = Iterable[str] | Mapping[str, int] | Mapping[int, str]
 
 
-def checked_class_names(class_names: ClassNames | None, count: int, network: str) -> tuple[str, ...]:
+def checked_class_names(
+    class_names: ClassNames | None, count: int, network: str
+) -> tuple[str, ...]:
     """Return the names of a network's classes; "class 0", "class 1", … where none are given.
 
     Parameters
@@ -35,7 +37,9 @@ def checked_class_names(class_names: ClassNames | None, count: int, network: str
     if class_names is None:
         return tuple(f"class {index}" for index in range(count))
     if isinstance(class_names, str | set | frozenset):
-        raise TypeError(f"Expected a list of class names, received one {type(class_names).__name__}")
+        raise TypeError(
+            f"Expected a list of class names, received one {type(class_names).__name__}"
+        )
     if isinstance(class_names, Mapping):
         class_names = _by_index(class_names)
     names = tuple(told(str(name)) for name in class_names)
@@ -52,9 +56,14 @@ def _by_index(given: Mapping[Any, Any]) -> tuple[str, ...]:
     named = any(isinstance(value, str) for value in given.values())
     pairs = given.items() if named else [(index, name) for name, index in given.items()]
     # JSON has texts for keys, so an index may be one.
-    names, places = {str(index): name for index, name in pairs}, [str(index) for index in range(len(given))]
+    names, places = (
+        {str(index): name for index, name in pairs},
+        [str(index) for index in range(len(given))],
+    )
     if names.keys() != set(places):
-        raise ValueError(f"Expected one index for each class name, received {given!r:.80}; give a list")
+        raise ValueError(
+            f"Expected one index for each class name, received {given!r:.80}; give a list"
+        )
     return tuple(names[place] for place in places)
 
 
@@ -84,19 +93,25 @@ def class_indices(
     if isinstance(labels, (str, int, np.integer)):
         labels = (labels,)
     if len(labels) != count:
-        raise ValueError(f"Expected {count} labels, one for each image, received {len(labels)}")
+        raise ValueError(
+            f"Expected {count} labels, one for each image, received {len(labels)}"
+        )
     rows: Any = labels
     if np.ndim(rows) == 2 and np.array_equal(np.sort(rows)[:, -2:], [[0, 1]] * count):
         rows = np.argmax(rows, axis=1)
     places = {name: index for index, name in reversed(list(enumerate(class_names)))}
-    return tuple(_index(label, places, len(class_names)) for label in np.asarray(rows, object))
+    return tuple(
+        _index(label, places, len(class_names)) for label in np.asarray(rows, object)
+    )
 
 
 def known_classes(labels: Labels, class_names: Sequence[str], count: int) -> Int64:
     """Return what `class_indices` does as int64 (count,), where each image has to have a label."""
     found = class_indices(labels, class_names, count)
     if None in found:
-        raise ValueError(f"Expected a label for every image, received None for number {found.index(None)}")
+        raise ValueError(
+            f"Expected a label for every image, received None for number {found.index(None)}"
+        )
     return np.array(found, np.int64)
 
 
@@ -107,7 +122,9 @@ def _index(label: Any, places: Mapping[str, int], classes: int) -> int | None:
         label = told(label)
         if label not in places:
             hint = nearest(label, places)
-            raise ValueError(f"Expected a label out of {classes} class names, received {label!r}{hint}")
+            raise ValueError(
+                f"Expected a label out of {classes} class names, received {label!r}{hint}"
+            )
         return places[label]
     return whole("a label", label, 0, classes - 1)
 
@@ -162,13 +179,17 @@ class Trial:
         if not rows:
             return None
         right = self.before[rows, columns], self.after[rows, columns]
-        before, after = (float(np.log(np.maximum(each, least)).mean()) for each in right)
+        before, after = (
+            float(np.log(np.maximum(each, least)).mean()) for each in right
+        )
         return before, after
 
     def _surprise(self, answers: Floats) -> Float64:
         surprise = entropies(answers).astype(np.float64)
         rows, columns = known(self.labels)
-        surprise[rows] = -np.log(np.maximum(answers[rows, columns].astype(np.float64), LEAST))
+        surprise[rows] = -np.log(
+            np.maximum(answers[rows, columns].astype(np.float64), LEAST)
+        )
         return surprise
 
 

@@ -29,7 +29,11 @@ FORMAT = 2
 BUNDLED = Path(__file__).resolve().parents[2] / "data" / "models" / "compiled"
 """Compiled forms of the bundled networks, by the digest of the weights like those in the cache folder."""
 
-_HERE, _COMPILED, _STEPS = "kit.classifier.loading", "compiled.zip", "preprocessing.json"
+_HERE, _COMPILED, _STEPS = (
+    "kit.classifier.loading",
+    "compiled.zip",
+    "preprocessing.json",
+)
 
 
 def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
@@ -60,10 +64,14 @@ def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
     if rest.done():
         return Network(rest.result(), source=opened)
     (head, shape, outputs), predict = early.result()
-    return Network(Compiled(head, tuple(shape), outputs), source=opened, late=(rest, predict))
+    return Network(
+        Compiled(head, tuple(shape), outputs), source=opened, late=(rest, predict)
+    )
 
 
-def _compile(opened: Archive, steps: Preprocessing | None, early: Early, rest: Future[Compiled]) -> None:
+def _compile(
+    opened: Archive, steps: Preprocessing | None, early: Early, rest: Future[Compiled]
+) -> None:
     try:
         with _alone(opened):
             found = _known(opened)
@@ -84,7 +92,13 @@ def _tried(opened: Archive, steps: Preprocessing | None) -> Network:
             folder = Path(name)
             for place, part in enumerate(filter(None, parts)):
                 (folder / f"{place}.network").write_bytes(part)
-            ask(_HERE, opened.path, folder, f"Trying {opened.path.name!r}, once", seconds=SECONDS)
+            ask(
+                _HERE,
+                opened.path,
+                folder,
+                f"Trying {opened.path.name!r}, once",
+                seconds=SECONDS,
+            )
         with suppress(OSError):
             _made()
             tried.touch()
@@ -106,11 +120,19 @@ def _work(file: Path, folder: Path) -> Mapping[str, Any]:
     """Compile a ``.keras`` file, or run the networks of another; in the process that was started for it."""
     if file.suffix == ".keras":
         stated = folder / _STEPS
-        steps = Preprocessing.from_json(stated.read_text(encoding="utf-8")) if stated.exists() else None
+        steps = (
+            Preprocessing.from_json(stated.read_text(encoding="utf-8"))
+            if stated.exists()
+            else None
+        )
         describe(load_keras(file), steps, serving=True).write(folder / _COMPILED)
     for path in sorted(folder.glob("*.network")):
         engine = engine_of(path.read_bytes(), threads=1)
-        engine.predict(np.zeros((1, *(side or OPEN_SIDE for side in engine.input_shape)), np.float32))
+        engine.predict(
+            np.zeros(
+                (1, *(side or OPEN_SIDE for side in engine.input_shape)), np.float32
+            )
+        )
     return {}
 
 
@@ -120,7 +142,9 @@ def keep(opened: Archive, compiled: Compiled) -> None:
         if not _custom(opened):
             folder = _made()
             compiled.write(folder / f"{opened.digest}.zip")
-            entries = sorted(folder.glob("*.zip"), key=lambda each: each.stat().st_mtime)
+            entries = sorted(
+                folder.glob("*.zip"), key=lambda each: each.stat().st_mtime
+            )
             for entry in entries[:-CACHED]:
                 entry.unlink()
                 entry.with_suffix(".lock").unlink(missing_ok=True)

@@ -53,16 +53,31 @@ def lite_about(network: bytes, files: Mapping[str, bytes]) -> About:
 
     with suppress(Exception):
         model = root(network)
-        (entry,) = (each for each in _tables(model, 6) if _text(each, 0) == b"TFLITE_METADATA")
-        (graph,) = _tables(root(_text(_tables(model, 4)[entry.GetSlot(6, 0, kinds.Uint32Flags)], 0)), 3)
+        (entry,) = (
+            each for each in _tables(model, 6) if _text(each, 0) == b"TFLITE_METADATA"
+        )
+        (graph,) = _tables(
+            root(_text(_tables(model, 4)[entry.GetSlot(6, 0, kinds.Uint32Flags)], 0)), 3
+        )
         with suppress(Exception):
             (output,) = _tables(graph, 3)
-            lists = [each for each in _tables(output, 6) if each.GetSlot(8, 0, kinds.Int8Flags) == 2]
+            lists = [
+                each
+                for each in _tables(output, 6)
+                if each.GetSlot(8, 0, kinds.Int8Flags) == 2
+            ]
             names = listed(files[_text(lists[0], 0).decode()])
         (given,) = _tables(graph, 2)
-        for unit in (each for each in _tables(given, 4) if each.GetSlot(4, 0, kinds.Uint8Flags) == 1):
+        for unit in (
+            each
+            for each in _tables(given, 4)
+            if each.GetSlot(4, 0, kinds.Uint8Flags) == 1
+        ):
             options = flat.Table(unit.Bytes, unit.Indirect(unit.Pos + _at(unit, 1)))
-            parts = (options.GetVectorAsNumpy(kinds.Float32Flags, _at(options, part)) for part in (0, 1))
+            parts = (
+                options.GetVectorAsNumpy(kinds.Float32Flags, _at(options, part))
+                for part in (0, 1)
+            )
             scaling = Scaling(1.0, *(_one(tuple(each.tolist())) for each in parts))
     return names, scaling
 
@@ -74,7 +89,13 @@ def _one(values: tuple[float, ...]) -> Any:
 def listed(content: bytes) -> tuple[str, ...] | None:
     """Return the class names in a text, one a line; None for what is no such text."""
     with suppress(UnicodeDecodeError):
-        return tuple(line.strip() for line in content.decode("utf-8-sig").strip().splitlines()) or None
+        return (
+            tuple(
+                line.strip()
+                for line in content.decode("utf-8-sig").strip().splitlines()
+            )
+            or None
+        )
     return None
 
 
@@ -86,9 +107,14 @@ def onnx_about(content: bytes) -> About:
             names = [names[key] for key in sorted(names, key=int)]
     names = tuple(map(str, names)) if isinstance(names, list | tuple) else None
     with suppress(Exception):
-        mean, std = (tuple(map(float, _stated(content, key, f"image_{key}"))) for key in ("mean", "std"))
+        mean, std = (
+            tuple(map(float, _stated(content, key, f"image_{key}")))
+            for key in ("mean", "std")
+        )
         # Of 0..1, as in PyTorch, or of levels.
-        return names, Scaling(255.0 if max(*mean, *std) <= 1 else 1.0, _one(mean), _one(std))
+        return names, Scaling(
+            255.0 if max(*mean, *std) <= 1 else 1.0, _one(mean), _one(std)
+        )
     return names, None
 
 
@@ -105,7 +131,9 @@ def _stated(content: bytes, *keys: str) -> Any:
                     size |= (content[start + place] & 127) << 7 * place
                     place += 1
                 start += place
-                return ast.literal_eval(content[start : start + min(size, MOST_TEXT)].decode())
+                return ast.literal_eval(
+                    content[start : start + min(size, MOST_TEXT)].decode()
+                )
     return None
 
 
@@ -118,6 +146,8 @@ def names_beside(file: Path) -> tuple[tuple[str, ...] | None, bool]:
     with suppress(OSError), file.with_name("labels.txt").open("rb") as stream:
         names = listed(stream.read(MOST_TEXT)) or ()
     pairs = [line.partition(" ") for line in names]
-    if pairs and all(name and number == str(place) for place, (number, _, name) in enumerate(pairs)):
+    if pairs and all(
+        name and number == str(place) for place, (number, _, name) in enumerate(pairs)
+    ):
         return tuple(name for _, _, name in pairs), True
     return names or None, False

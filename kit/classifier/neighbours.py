@@ -60,13 +60,17 @@ class Nearest(Result):
 
     def table(self) -> Table:
         """Return name, predicted class and distance of each."""
-        rows = [(one.name, one.predicted, f"{one.distance:.1f}") for one in self.neighbours]
+        rows = [
+            (one.name, one.predicted, f"{one.distance:.1f}") for one in self.neighbours
+        ]
         return Table(("training image", "predicted as", "distance"), rows, "<<>")
 
     def html(self) -> str:
         """Return the table, and the thumbnails that there are."""
         shown = zip(self.thumbnails, self.neighbours, strict=False)
-        return super().html() + " ".join(tag(encoded(image), one.name) for image, one in shown)
+        return super().html() + " ".join(
+            tag(encoded(image), one.name) for image, one in shown
+        )
 
     def __repr__(self) -> str:
         count = len(self.neighbours)
@@ -83,18 +87,37 @@ class Neighbours:
     KeyError, TypeError or ValueError where they do not fit a network of so many channels and classes.
     """
 
-    def __init__(self, arrays: Mapping[str, Array], channels: int, classes: int) -> None:
-        features, self.predicted = arrays["features"].astype(np.float64), arrays["predicted"].astype(np.int64)
-        self.features, self.basis = features, arrays.get("basis", np.empty((channels, channels - 1)))
+    def __init__(
+        self, arrays: Mapping[str, Array], channels: int, classes: int
+    ) -> None:
+        features, self.predicted = (
+            arrays["features"].astype(np.float64),
+            arrays["predicted"].astype(np.int64),
+        )
+        self.features, self.basis = (
+            features,
+            arrays.get("basis", np.empty((channels, channels - 1))),
+        )
         self.names = arrays["names"].tobytes().decode().split("\0")
         count, self.whole = len(features), "basis" not in arrays
-        self.thumbnails = arrays.get("thumbnails", np.empty((0, SIDE, SIDE, 3), np.uint8))
-        fits = features.shape == (count, self.basis.shape[1] + 1) and self.basis.shape[0] == channels
-        fits &= self.predicted.shape == (count,) and 0 < count == len(self.names) <= KEPT
+        self.thumbnails = arrays.get(
+            "thumbnails", np.empty((0, SIDE, SIDE, 3), np.uint8)
+        )
+        fits = (
+            features.shape == (count, self.basis.shape[1] + 1)
+            and self.basis.shape[0] == channels
+        )
+        fits &= (
+            self.predicted.shape == (count,) and 0 < count == len(self.names) <= KEPT
+        )
         fits &= self.thumbnails.shape in {(0, SIDE, SIDE, 3), (count, SIDE, SIDE, 3)}
-        fits &= self.thumbnails.dtype == np.uint8 and set(self.predicted.tolist()) <= {*range(classes)}
+        fits &= self.thumbnails.dtype == np.uint8 and set(self.predicted.tolist()) <= {
+            *range(classes)
+        }
         if not fits or not np.isfinite(features).all():
-            raise ValueError("Expected what is kept of training images, received other arrays")
+            raise ValueError(
+                "Expected what is kept of training images, received other arrays"
+            )
 
     def distances(self, features: Float32) -> Float64:
         """Return Euclidean distances, float64 (N, images), of features, float32 (N, channels)."""
@@ -104,7 +127,9 @@ class Neighbours:
     def scores(self, features: Float32) -> Float64:
         """Return the mean distance to the `NEAREST`, float64 (N,), of features, float32 (N, channels)."""
         # Nearest neighbours in scikit-learn start threads for every single image, which takes longer.
-        return np.asarray(np.sort(self.distances(features), axis=1)[:, :NEAREST].mean(axis=1))
+        return np.asarray(
+            np.sort(self.distances(features), axis=1)[:, :NEAREST].mean(axis=1)
+        )
 
 
 def described(
@@ -119,10 +144,15 @@ def described(
     kept["names"] = np.frombuffer(names.encode(errors="replace"), np.uint8)
     if (count := features.shape[1]) > NUMBERS:
         largest = count - NUMBERS + 1, count - 1
-        kept["basis"] = scipy.linalg.eigh(features.T @ features, subset_by_index=largest)[1]
+        kept["basis"] = scipy.linalg.eigh(
+            features.T @ features, subset_by_index=largest
+        )[1]
         features = projected(features, kept["basis"])
     if thumbnails:
-        small = (ImageOps.fit(Image.fromarray(photo.pixels), (SIDE, SIDE)) for photo in photos)
+        small = (
+            ImageOps.fit(Image.fromarray(photo.pixels), (SIDE, SIDE))
+            for photo in photos
+        )
         kept["thumbnails"] = np.stack([np.asarray(image) for image in small])
     # Half precision changes no distance by more than a thousandth of itself.
     return kept | {"features": features.astype(np.float16)}

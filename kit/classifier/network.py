@@ -18,10 +18,22 @@ from kit._interrupts import held
 from kit._reporting import Result
 from kit.classifier import engines
 from kit.classifier.child import Predict, awaited, serve
-from kit.classifier.engines import OPEN_SIDE, Engine, KerasEngine, Lanes, LiteEngine, Shape
+from kit.classifier.engines import (
+    OPEN_SIDE,
+    Engine,
+    KerasEngine,
+    Lanes,
+    LiteEngine,
+    Shape,
+)
 from kit.classifier.first_layers import FirstLayers, first_layers_of
 from kit.classifier.intermediate import with_feature_map
-from kit.classifier.keras_models import ConversionError, check_model, lite_of, load_keras
+from kit.classifier.keras_models import (
+    ConversionError,
+    check_model,
+    lite_of,
+    load_keras,
+)
 from kit.classifier.store import Archive, arrays_in, packed, replacing, unchanged
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
@@ -59,12 +71,22 @@ class Compiled:
     @property
     def class_count(self) -> int:
         """Columns of the probabilities; one sigmoid or one logit stands for two classes."""
-        return 2 if self.output_count == 1 and self.head != "softmax" else self.output_count
+        return (
+            2
+            if self.output_count == 1 and self.head != "softmax"
+            else self.output_count
+        )
 
     @property
     def runner(self) -> str:
         """Name of what runs it."""
-        return "Keras" if self.data is None else "LiteRT" if engines.is_lite(self.data) else "ONNX Runtime"
+        return (
+            "Keras"
+            if self.data is None
+            else "LiteRT"
+            if engines.is_lite(self.data)
+            else "ONNX Runtime"
+        )
 
     def write(self, path: Path) -> None:
         """Write everything to a file of its own."""
@@ -118,17 +140,27 @@ class Verification(Result):
         return f"Verification({verdict} Keras to 1e-5 on {self.photos} photos and on inputs made by formulas)"
 
 
-def largest_difference(reference: Engine, compiled: Engine, head: str, batches: Iterable[Float32]) -> float:
+def largest_difference(
+    reference: Engine, compiled: Engine, head: str, batches: Iterable[Float32]
+) -> float:
     """Return the largest difference of a probability, 0..1; infinite where a result is no number."""
     largest = 0.0
     for batch in batches:
-        one, other = (engines.probabilities(engine.predict(batch), head) for engine in (reference, compiled))
+        one, other = (
+            engines.probabilities(engine.predict(batch), head)
+            for engine in (reference, compiled)
+        )
         difference = np.abs(one - other)
-        largest = max(largest, float(difference.max()) if np.isfinite(difference).all() else float("inf"))
+        largest = max(
+            largest,
+            float(difference.max()) if np.isfinite(difference).all() else float("inf"),
+        )
     return largest
 
 
-def trial_tensors(shape: Shape, steps: Preprocessing | None = None) -> tuple[Float32, ...]:
+def trial_tensors(
+    shape: Shape, steps: Preprocessing | None = None
+) -> tuple[Float32, ...]:
     """Make inputs to compare engines on: pseudo-random values, and images of even patches with grain.
 
     They cover the range of the preprocessing; without one the usual ranges 0..1, -1..1 and 0..255. An open
@@ -137,7 +169,9 @@ def trial_tensors(shape: Shape, steps: Preprocessing | None = None) -> tuple[Flo
     sides = [side or OPEN_SIDE for side in shape]
     random = np.random.default_rng(20_241)
     noise = random.random((5, *sides), dtype=np.float32)
-    places = np.ix_(np.arange(3), *(np.arange(side) * _PATCHES // side for side in sides))
+    places = np.ix_(
+        np.arange(3), *(np.arange(side) * _PATCHES // side for side in sides)
+    )
     light = random.random((3, _PATCHES, _PATCHES, _PATCHES), dtype=np.float32)
     noise[2:] = np.float32(0.1) * noise[2:] + np.float32(0.9) * light[places]
     ranges = [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)]
@@ -145,11 +179,15 @@ def trial_tensors(shape: Shape, steps: Preprocessing | None = None) -> tuple[Flo
         ends = np.repeat(np.array([0, 255], np.uint8), 48 * 96 * 3).reshape(96, 96, 3)
         tensor = steps.apply(Photo.from_array(ends))
         ranges = [(float(tensor.min()), float(tensor.max()))]
-    return tuple(noise * np.float32(high - low) + np.float32(low) for low, high in ranges)
+    return tuple(
+        noise * np.float32(high - low) + np.float32(low) for low, high in ranges
+    )
 
 
 @held()
-def describe(model: Any, steps: Preprocessing | None = None, *, serving: bool = False) -> Compiled:
+def describe(
+    model: Any, steps: Preprocessing | None = None, *, serving: bool = False
+) -> Compiled:
     """Compile a Keras model, which is not changed, and hold the result against it.
 
     The preprocessing that it expects, if known, sets the range in which the two are compared. Where compiling
@@ -168,8 +206,12 @@ def describe(model: Any, steps: Preprocessing | None = None, *, serving: bool = 
         np.concatenate([keras.predict(batch) for batch in batches])
     )
     known = Compiled(head, keras.input_shape, keras.output_count)
-    if serving and keras.graph is not None:  # without one, layers are called, which are changed below
-        keras.predict(batches[0][:1])  # the first time takes long, and longer beside what follows
+    if (
+        serving and keras.graph is not None
+    ):  # without one, layers are called, which are changed below
+        keras.predict(
+            batches[0][:1]
+        )  # the first time takes long, and longer beside what follows
         serve((head, known.input_shape, known.output_count), keras.predict)
     known = replace(known, first_layers=first_layers_of(model))
     try:
@@ -232,7 +274,12 @@ class Network:
         source: Archive | None = None,
         late: tuple[Future[Compiled], Predict] | None = None,
     ) -> None:
-        self.about, self.source, self._late, self.lock = about, source, late, threading.RLock()
+        self.about, self.source, self._late, self.lock = (
+            about,
+            source,
+            late,
+            threading.RLock(),
+        )
         if about.data is not None:
             self.engine = engines.engine_of(about.data)
         if source is None:
@@ -273,14 +320,18 @@ class Network:
         data = self.compiled.data
         if data is None:
             return Lanes([self.engine])
-        return Lanes([engines.engine_of(data, threads=1) for _ in range(engines.cores())])
+        return Lanes(
+            [engines.engine_of(data, threads=1) for _ in range(engines.cores())]
+        )
 
     def predict(self, tensors: Float32, *, early: bool = False) -> Float32:
         """Return probabilities, float32 (N, classes), for tensors, float32 (N, H, W, C).
 
         ``early`` ones come from Keras where the network is still being compiled.
         """
-        outputs = self._late[1](tensors) if early and self._late and self.pending else None
+        outputs = (
+            self._late[1](tensors) if early and self._late and self.pending else None
+        )
         if outputs is None:
             outputs = self.engine.predict(tensors)
         return engines.probabilities(outputs, self.about.head)
@@ -293,13 +344,17 @@ class Network:
             return self.engine, None
         try:
             opened, weights = with_feature_map(data)
-            self.engine = LiteEngine(opened)  # whose predictions are the same: one in memory is enough
+            self.engine = LiteEngine(
+                opened
+            )  # whose predictions are the same: one in memory is enough
         except ValueError:
             return self.engine, None
         if weights is not None and len(weights) < self.compiled.class_count:
             weights = np.concatenate([-weights, weights])
         elif weights is not None and self.compiled.head != "sigmoid":
-            weights = weights - weights.mean(axis=0)  # a softmax is blind to what all classes share
+            weights = weights - weights.mean(
+                axis=0
+            )  # a softmax is blind to what all classes share
         return self.engine, weights
 
     def up_to_date(self, steps: Preprocessing | None) -> Self:

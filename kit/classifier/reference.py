@@ -48,16 +48,24 @@ class InputStatistics:
     answers: Int64 | None = None
 
     @classmethod
-    def of(cls, photos: Sequence[Photo], predict: Callable[[Photo], int] | None = None) -> Self:
+    def of(
+        cls, photos: Sequence[Photo], predict: Callable[[Photo], int] | None = None
+    ) -> Self:
         """Measure images, `KEPT` of them at most."""
         order = np.random.default_rng(0).permutation(len(photos))[:KEPT]
         chosen = [photos[place] for place in order]
-        answers = None if predict is None else np.array([predict(photo) for photo in chosen])
+        answers = (
+            None if predict is None else np.array([predict(photo) for photo in chosen])
+        )
         return cls(measured_rows(chosen), measured_responses(chosen), answers)
 
     def arrays(self) -> dict[str, Array]:
         """Return this value as arrays, with the strengths that the responses belong to."""
-        kept: dict[str, Array] = {"rows": self.rows, "response": self.response, "strengths": _strengths()}
+        kept: dict[str, Array] = {
+            "rows": self.rows,
+            "response": self.response,
+            "strengths": _strengths(),
+        }
         return kept if self.answers is None else kept | {"answers": self.answers}
 
     @classmethod
@@ -67,13 +75,21 @@ class InputStatistics:
         ValueError for anything else, and for other quantities or alterations than there are here.
         """
         with suppress(KeyError, TypeError, ValueError):
-            rows, response, answers = arrays["rows"], arrays["response"], arrays.get("answers")
+            rows, response, answers = (
+                arrays["rows"],
+                arrays["response"],
+                arrays.get("answers"),
+            )
             images, quantities = rows.shape
-            same = np.array_equal(arrays["strengths"], _strengths()) and quantities == len(QUANTITIES)
+            same = np.array_equal(
+                arrays["strengths"], _strengths()
+            ) and quantities == len(QUANTITIES)
             same &= response.shape[::2] == (len(ALTERATIONS), quantities)
             if same and (answers is None or answers.shape == (images,)):
                 return cls(rows, response, answers)
-        raise ValueError("Expected input statistics of this version; save again with training=")
+        raise ValueError(
+            "Expected input statistics of this version; save again with training="
+        )
 
 
 def measured_responses(photos: Sequence[Photo]) -> Float64:
@@ -84,7 +100,10 @@ def measured_responses(photos: Sequence[Photo]) -> Float64:
 
 
 def _strengths() -> Float64:
-    return np.array([strength for item in ALTERATIONS.values() for strength in item.strengths], np.float64)
+    return np.array(
+        [strength for item in ALTERATIONS.values() for strength in item.strengths],
+        np.float64,
+    )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -107,8 +126,13 @@ class Reference:
         layers, profile = self.network.compiled.first_layers, self.arrays("profile")
         with suppress(KeyError, ValueError):
             layers = layers or FirstLayers.of(self.arrays("first_layers"))
-            moments, features, shape = (profile[name] for name in ("moments", "features", "shape"))
-            fits = features.ndim == 2 and moments.shape == (len(features), 2 * sum(layers.widths))
+            moments, features, shape = (
+                profile[name] for name in ("moments", "features", "shape")
+            )
+            fits = features.ndim == 2 and moments.shape == (
+                len(features),
+                2 * sum(layers.widths),
+            )
             if fits and shape.tolist() == [side or 0 for side in self.shape]:
                 return replace(layers, profile=moments, features=features)
         return layers
@@ -126,7 +150,10 @@ class Reference:
     def neighbours(self) -> Neighbours:
         """What is kept of training images; ValueError where nothing is, or it belongs to another network."""
         try:
-            channels, classes = self.network.opened[0].channels, self.network.compiled.class_count
+            channels, classes = (
+                self.network.opened[0].channels,
+                self.network.compiled.class_count,
+            )
             return Neighbours(self.arrays("novelty"), channels or 0, classes)
         except (KeyError, TypeError, ValueError) as error:
             text = "Expected a classifier that knows its training images; use with_reference(photos)"
@@ -136,7 +163,9 @@ class Reference:
         """Return the arrays of one part, by name, as `with_arrays` took them; empty where there are none."""
         own = f"{part}/"
         return {
-            name.removeprefix(own): array for name, array in self.contents.items() if name.startswith(own)
+            name.removeprefix(own): array
+            for name, array in self.contents.items()
+            if name.startswith(own)
         }
 
     def with_arrays(self, part: str, arrays: Mapping[str, Any]) -> Self:
@@ -146,25 +175,46 @@ class Reference:
         """
         kept = {f"{part}/{name}": np.asarray(array) for name, array in arrays.items()}
         total = sum(array.nbytes for array in kept.values())
-        if total > MOST_BYTES or any(array.dtype.kind not in "biuf" for array in kept.values()):
-            raise ValueError(f"Expected numbers of at most {MOST_BYTES} bytes for {part!r}, received {total}")
-        others = {name: array for name, array in self.contents.items() if not name.startswith(f"{part}/")}
+        if total > MOST_BYTES or any(
+            array.dtype.kind not in "biuf" for array in kept.values()
+        ):
+            raise ValueError(
+                f"Expected numbers of at most {MOST_BYTES} bytes for {part!r}, received {total}"
+            )
+        others = {
+            name: array
+            for name, array in self.contents.items()
+            if not name.startswith(f"{part}/")
+        }
         return replace(self, contents=others | kept)
 
-    def with_pictures(self, photos: Sequence[Photo], prepare: Callable[[Photo], Float32]) -> Self:
+    def with_pictures(
+        self, photos: Sequence[Photo], prepare: Callable[[Photo], Float32]
+    ) -> Self:
         """Return the same with properties of training images, and with their profile in the first layers.
 
         ``prepare`` makes the tensor of a photo, float32 (1, H, W, C), as in training.
         """
         if not photos:
             return self
-        measures = InputStatistics.of(photos, lambda one: int(self.network.predict(prepare(one))[0].argmax()))
-        found, layers = self.with_arrays("properties", measures.arrays()), self.first_layers
+        measures = InputStatistics.of(
+            photos, lambda one: int(self.network.predict(prepare(one))[0].argmax())
+        )
+        found, layers = (
+            self.with_arrays("properties", measures.arrays()),
+            self.first_layers,
+        )
         if layers is None:
             return found
-        measured = layers.with_profile(np.concatenate([prepare(photo) for photo in photos]))
+        measured = layers.with_profile(
+            np.concatenate([prepare(photo) for photo in photos])
+        )
         shape = [side or 0 for side in self.shape]
-        profile = {"moments": measured.profile, "features": measured.features, "shape": shape}
+        profile = {
+            "moments": measured.profile,
+            "features": measured.features,
+            "shape": shape,
+        }
         return found.with_arrays("profile", profile)
 
     def moved(self, network: Network, shape: Shape) -> Self:

@@ -112,14 +112,18 @@ def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
         with file.open("rb") as stream:
             received = hashlib.file_digest(stream, "sha256").hexdigest()
         if received != sha256.strip().lower():
-            raise ValueError(f"Expected {file.name!r} with SHA-256 {sha256}, received {received}")
+            raise ValueError(
+                f"Expected {file.name!r} with SHA-256 {sha256}, received {received}"
+            )
     if file.suffix in SHIPPED:
         return _shipped(file)
     with opened(file) as archive:
         names = set(archive.namelist())
         if "config.json" not in names or not names & _WEIGHTS:
             received = f"{file.name!r} with {told(', '.join(sorted(names)))[:100] or 'nothing'}"
-            raise ValueError(f"Expected a Keras archive, received {received}; {_ADVICE}")
+            raise ValueError(
+                f"Expected a Keras archive, received {received}; {_ADVICE}"
+            )
         return _stating(Archive(file, _digest_of(archive)), archive)
 
 
@@ -139,7 +143,9 @@ def _shipped(file: Path) -> Archive:
     """Read a network with what the kit put behind it, or else with what its maker says."""
     size = file.stat().st_size
     if size > _MAX_SHIPPED:
-        raise ValueError(f"Expected at most {_MAX_SHIPPED} bytes, received {file.name!r} of {size}")
+        raise ValueError(
+            f"Expected at most {_MAX_SHIPPED} bytes, received {file.name!r} of {size}"
+        )
     network, files = file.read_bytes(), {}
     zipped = file.suffix == ".tflite" and zipfile.is_zipfile(file)
     with opened(file) if zipped else nullcontext() as archive:
@@ -149,7 +155,11 @@ def _shipped(file: Path) -> Archive:
         if archive:
             found = _stating(found, archive)
             texts = (each for each in members if each.filename.endswith(".txt"))
-            files = {each.filename: archive.read(each) for each in texts if each.file_size <= MOST_TEXT}
+            files = {
+                each.filename: archive.read(each)
+                for each in texts
+                if each.file_size <= MOST_TEXT
+            }
     if found.contract:
         return found
     onnx, damage = file.suffix == ".onnx", left_by_git(network[:200])
@@ -158,12 +168,16 @@ def _shipped(file: Path) -> Archive:
     if onnx and b"\n\x08location\x12" in network:
         damage = "without its weights, which are in other files; export it with external_data=False"
     if damage:
-        raise ValueError(f"Expected a {file.suffix} network, received {file.name!r}, which is {damage}")
+        raise ValueError(
+            f"Expected a {file.suffix} network, received {file.name!r}, which is {damage}"
+        )
     about = onnx_about(network) if onnx else lite_about(network, files)
     return replace(found, contract=_stated(file, *about))
 
 
-def _stated(file: Path, names: tuple[str, ...] | None, scaling: Scaling | None) -> dict[str, Any]:
+def _stated(
+    file: Path, names: tuple[str, ...] | None, scaling: Scaling | None
+) -> dict[str, Any]:
     """Return a contract of what a file, or Teachable Machine's list beside it, says."""
     steps = None
     if names is None:
@@ -172,36 +186,54 @@ def _stated(file: Path, names: tuple[str, ...] | None, scaling: Scaling | None) 
     if scaling is not None:
         with suppress(ValueError):
             steps = Preprocessing(size=None, scaling=simplest((scaling,)))
-    return {"name": file.stem, "class_names": names, "preprocessing": steps and steps.to_dict()}
+    return {
+        "name": file.stem,
+        "class_names": names,
+        "preprocessing": steps and steps.to_dict(),
+    }
 
 
 def unchanged(given: Archive) -> Archive:
     """Return a file that was opened before; FileNotFoundError or ValueError if its network is another."""
     if read(given.path).digest != given.digest:
         file = given.path.name
-        raise ValueError(f"Expected the network in {file!r} as it was loaded, received another; load it")
+        raise ValueError(
+            f"Expected the network in {file!r} as it was loaded, received another; load it"
+        )
     return given
 
 
 def _local_file(path: str | PathLike[str]) -> Path:
     file = Path(path)
     if not file.is_file():
-        raise FileNotFoundError(f"Expected an existing local model file, received {str(path)!r}; check it")
+        raise FileNotFoundError(
+            f"Expected an existing local model file, received {str(path)!r}; check it"
+        )
     with file.open("rb") as stream:
         hdf5 = stream.read(8) == b"\x89HDF\r\n\x1a\n"
     if file.suffix in {".keras", *SHIPPED} and not hdf5:
         return file
-    advice = f"of HDF5 make one: python -m kit import {quote(told(file.name))} NEW.keras" if hdf5 else _ADVICE
+    advice = (
+        f"of HDF5 make one: python -m kit import {quote(told(file.name))} NEW.keras"
+        if hdf5
+        else _ADVICE
+    )
     if file.suffix in _PYTORCH:
         advice = _EXPORT
-    raise ValueError(f"Expected a .keras, .tflite or .onnx file, received {file.name!r}; {advice}")
+    raise ValueError(
+        f"Expected a .keras, .tflite or .onnx file, received {file.name!r}; {advice}"
+    )
 
 
 def _digest_of(archive: zipfile.ZipFile) -> str:
     """Return the same for a plain copy and for one with the kit's members."""
     total = hashlib.sha256()
     for info in sorted(archive.infolist(), key=lambda info: info.filename):
-        if info.is_dir() or info.filename == "metadata.json" or info.filename.startswith(PREFIX):
+        if (
+            info.is_dir()
+            or info.filename == "metadata.json"
+            or info.filename.startswith(PREFIX)
+        ):
             continue
         total.update(f"{info.filename}\0{info.file_size}\0".encode())
         with archive.open(info) as stream:
@@ -217,7 +249,9 @@ def _json(archive: zipfile.ZipFile, name: str, file: str) -> dict[str, Any]:
             value = json.loads(archive.read(name))
     if isinstance(value, dict):
         return value
-    raise ValueError(f"Expected an object in {name} of {file!r}, received something else; save it again")
+    raise ValueError(
+        f"Expected an object in {name} of {file!r}, received something else; save it again"
+    )
 
 
 def _check(contract: Mapping[str, Any], file: str) -> None:
@@ -233,7 +267,9 @@ def _check(contract: Mapping[str, Any], file: str) -> None:
         and isinstance(contract.get("preprocessing"), dict | None)
     )
     if not sound:
-        raise ValueError(f"Expected sound values in {CONTRACT} of {file!r}, received others; save it again")
+        raise ValueError(
+            f"Expected sound values in {CONTRACT} of {file!r}, received others; save it again"
+        )
 
 
 def _zip(file: Path) -> zipfile.ZipFile:
@@ -250,17 +286,28 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
         with _zip(path) as archive:
             members = archive.infolist()
             declared = sum(member.file_size for member in members)
-            if len(members) > _MAX_MEMBERS or declared > _MOST_TIMES * path.stat().st_size + _SPARE:
+            if (
+                len(members) > _MAX_MEMBERS
+                or declared > _MOST_TIMES * path.stat().st_size + _SPARE
+            ):
                 size = f"{len(members)} members of {declared} bytes, which would fill the memory"
-                raise ValueError(f"Expected a Keras archive, received {path.name!r} with {size}")
+                raise ValueError(
+                    f"Expected a Keras archive, received {path.name!r} with {size}"
+                )
             for each in members:
-                if each.header_offset < 0 or each.compress_type not in _METHODS or each.flag_bits & 1:
+                if (
+                    each.header_offset < 0
+                    or each.compress_type not in _METHODS
+                    or each.flag_bits & 1
+                ):
                     raise zipfile.BadZipFile  # noqa: TRY301 (told below)
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         with path.open("rb") as file:
             damage = left_by_git(file.read(200)) or "damaged or no zip; copy it again"
-        raise ValueError(f"Expected a Keras archive, received {path.name!r}, which is {damage}") from error
+        raise ValueError(
+            f"Expected a Keras archive, received {path.name!r}, which is {damage}"
+        ) from error
 
 
 def write(
@@ -284,10 +331,18 @@ def write(
         new = stack.enter_context(zipfile.ZipFile(stream, "w"))
         if old is not None:
             _copy(old, new)
-        digest = _digest_of(old) if network is None and old else hashlib.sha256(network or b"").hexdigest()
+        digest = (
+            _digest_of(old)
+            if network is None and old
+            else hashlib.sha256(network or b"").hexdigest()
+        )
         complete = {"format": FORMAT, "weights_sha256": digest, **contract}
         if statistics:
-            new.writestr(zipfile.ZipInfo(STATISTICS, _DATE), packed(statistics), zipfile.ZIP_DEFLATED)
+            new.writestr(
+                zipfile.ZipInfo(STATISTICS, _DATE),
+                packed(statistics),
+                zipfile.ZIP_DEFLATED,
+            )
         text = json.dumps(complete, indent=1, ensure_ascii=False)
         new.writestr(zipfile.ZipInfo(CONTRACT, _DATE), text, zipfile.ZIP_DEFLATED)
     return Archive(Path(target), digest, complete, statistics or {}, network=network)
@@ -303,7 +358,11 @@ def write_config(source: Path, target: Path, config: Mapping[str, Any]) -> None:
 def _copy(old: zipfile.ZipFile, new: zipfile.ZipFile) -> None:
     there = new.namelist()
     for info in old.infolist():
-        if not info.filename.startswith(PREFIX) and not info.is_dir() and info.filename not in there:
+        if (
+            not info.filename.startswith(PREFIX)
+            and not info.is_dir()
+            and info.filename not in there
+        ):
             entry = zipfile.ZipInfo(info.filename, _DATE)
             entry.compress_type = info.compress_type
             new.writestr(entry, old.read(info))
@@ -317,7 +376,9 @@ def replacing(target: str | PathLike[str]) -> Iterator[Any]:
     system refuses.
     """
     file = Path(target).resolve()
-    draft = file.with_name(f".{secrets.token_hex(4)}.tmp")  # no longer than a name may be
+    draft = file.with_name(
+        f".{secrets.token_hex(4)}.tmp"
+    )  # no longer than a name may be
     try:
         with draft.open("xb") as stream:
             with suppress(FileNotFoundError):
@@ -328,7 +389,9 @@ def replacing(target: str | PathLike[str]) -> Iterator[Any]:
         draft.replace(file)
     except OSError as error:
         reason = f"{error.strerror or first_line(error)}; free space, or choose another name or folder"
-        raise type(error)(f"Expected to write {file.name!r}, received: {reason}") from error
+        raise type(error)(
+            f"Expected to write {file.name!r}, received: {reason}"
+        ) from error
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
@@ -337,7 +400,9 @@ def replacing(target: str | PathLike[str]) -> Iterator[Any]:
 # Statistics
 
 
-def _statistics(archive: zipfile.ZipFile, contract: Mapping[str, Any], digest: str) -> dict[str, Array]:
+def _statistics(
+    archive: zipfile.ZipFile, contract: Mapping[str, Any], digest: str
+) -> dict[str, Array]:
     """Return arrays by ``part/name``; ValueError if not as they were written, for these weights."""
     if contract.get("weights_sha256") != digest:
         raise ValueError("belongs to other weights")
@@ -351,9 +416,13 @@ def _statistics(archive: zipfile.ZipFile, contract: Mapping[str, Any], digest: s
     for name, array in found.items():
         # Where an image has nothing to measure, its properties are NaN.
         known = array[~np.isnan(array)] if name.startswith("properties/") else array
-        flat = name in {"profile/moments", "profile/features"} and (array.ndim != 2 or not array.size)
+        flat = name in {"profile/moments", "profile/features"} and (
+            array.ndim != 2 or not array.size
+        )
         if flat or not (np.abs(known.astype(np.float64)) < _LARGEST).all():
-            raise ValueError(f"has no usable {name}: save the file again with training=")
+            raise ValueError(
+                f"has no usable {name}: save the file again with training="
+            )
     return found
 
 

@@ -48,7 +48,9 @@ def network(name: str, shape: tuple[int, ...], classes: int, *, seed: int = 0) -
     keras = import_keras()
     layers = keras.layers
     # Two layers of one shape and one seed would be equal.
-    seeds = iter(np.random.SeedSequence(seed).generate_state(2 * len(FILTERS) + 2).tolist())
+    seeds = iter(
+        np.random.SeedSequence(seed).generate_state(2 * len(FILTERS) + 2).tolist()
+    )
     convolution = partial(layers.Conv2D, kernel_size=3, padding="same", use_bias=False)
     inputs = x = keras.Input(shape, name="picture")
     for stage, filters in enumerate(FILTERS):
@@ -56,13 +58,17 @@ def network(name: str, shape: tuple[int, ...], classes: int, *, seed: int = 0) -
             x = layers.MaxPooling2D(name=f"pool{stage}")(x)
         for step in "ab":
             initial = keras.initializers.HeNormal(next(seeds))
-            x = convolution(filters, kernel_initializer=initial, name=f"conv{stage}{step}")(x)
+            x = convolution(
+                filters, kernel_initializer=initial, name=f"conv{stage}{step}"
+            )(x)
             x = layers.BatchNormalization(momentum=0.9, name=f"norm{stage}{step}")(x)
             x = layers.ReLU(name=f"relu{stage}{step}")(x)
     x = layers.GlobalAveragePooling2D(name="average")(x)
     x = layers.Dropout(0.2, seed=next(seeds), name="dropout")(x)
     initial = keras.initializers.GlorotUniform(next(seeds))
-    outputs = layers.Dense(classes, activation="softmax", kernel_initializer=initial, name="classes")(x)
+    outputs = layers.Dense(
+        classes, activation="softmax", kernel_initializer=initial, name="classes"
+    )(x)
     return keras.Model(inputs, outputs, name=name)
 
 
@@ -119,7 +125,9 @@ def train(
     passes = range(whole("epochs", epochs, 1, None))
     rng = np.random.default_rng(seed)
     tensors = _tensors(photos, preprocessing, augment, rng)
-    with held():  # TensorFlow is not to be used any more in a process in which it was interrupted
+    with (
+        held()
+    ):  # TensorFlow is not to be used any more in a process in which it was interrupted
         if model is None:
             first = preprocessing.apply(photos[0].decoded(preprocessing.decoding))
             model = network("trained", first.shape[1:], len(class_names), seed=seed)
@@ -131,7 +139,11 @@ def train(
         steps = epochs * max(1, len(photos) // BATCH)
         rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
         # XLA takes longer to compile such small networks than it saves.
-        learner.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", jit_compile=False)
+        learner.compile(
+            keras.optimizers.Adam(rate),
+            "sparse_categorical_crossentropy",
+            jit_compile=False,
+        )
     size = min(BATCH, len(photos))
     for _ in Steps(passes, "Training", "epoch", progress):
         drawn, order = next(tensors), rng.permutation(len(truth))
@@ -149,7 +161,10 @@ def _copy(model: Any) -> Any:
 
 
 def _tensors(
-    photos: Iterable[Photo], steps: Preprocessing, augment: Augment | None, rng: np.random.Generator
+    photos: Iterable[Photo],
+    steps: Preprocessing,
+    augment: Augment | None,
+    rng: np.random.Generator,
 ) -> Iterator[Float32]:
     decoded = [photo.decoded(steps.decoding) for photo in photos]
     if augment is None:
@@ -204,18 +219,22 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
     kept = number("prior", prior, 0)
     model = classifier.model
     if not _norms(model):
-        raise ValueError(f"Expected a network with BatchNormalization, received {classifier.name!r} without")
+        raise ValueError(
+            f"Expected a network with BatchNormalization, received {classifier.name!r} without"
+        )
     first = classifier.tensor(chosen[0])
     most = MOST_VALUES // first[..., 0].size
     if len(chosen) > most:
-        raise ValueError(f"Expected at most {most} images of this size, received {len(chosen)}")
+        raise ValueError(
+            f"Expected at most {most} images of this size, received {len(chosen)}"
+        )
     batch = np.concatenate([first, *(classifier.tensor(photo) for photo in chosen[1:])])
     before = finite(classifier.predict_tensors(batch), classifier.name)
     with hidden_errors():
         adapted = _adapted(model, batch, kept / (kept + len(batch)))
-    result = Classifier(adapted, classifier.preprocessing, classifier.class_names).tempered(
-        classifier.temperature
-    )
+    result = Classifier(
+        adapted, classifier.preprocessing, classifier.class_names
+    ).tempered(classifier.temperature)
     result.remarks = (*result.remarks, *remarks(before, result.class_names, kept))
     return result
 
@@ -226,12 +245,18 @@ def remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
     mixed = f", mixed with a prior of {prior:g}" if prior else ""
     remarks = [f"statistics of BatchNormalization estimated on {count} images{mixed}"]
     if count + prior < (enough := max(FEW, classes)):
-        advice = f"prior={enough - count} adds training statistics as if there were {enough}"
-        remarks.append(f"warning: {count} images are few for {classes} classes; {advice}")
+        advice = (
+            f"prior={enough - count} adds training statistics as if there were {enough}"
+        )
+        remarks.append(
+            f"warning: {count} images are few for {classes} classes; {advice}"
+        )
     counts = np.bincount(before.argmax(axis=1), minlength=classes)
     if (most := counts.max()) >= ONE_CLASS * count:
         told = f"{most} of {count} images were predicted as {names[int(counts.argmax())]} before"
-        remarks.append(f"warning: {told}; if they really show one class, adapting to them does harm")
+        remarks.append(
+            f"warning: {told}; if they really show one class, adapting to them does harm"
+        )
     return remarks
 
 
@@ -241,7 +266,11 @@ def _adapted(model: Any, batch: Any, old: float) -> Any:
     keras, adapted = import_keras(), _copy(model)
 
     def estimating(layer: Any, call: Call, inputs: Any, **options: Any) -> Any:
-        axes = [axis for axis in range(len(inputs.shape)) if axis != layer.axis % len(inputs.shape)]
+        axes = [
+            axis
+            for axis in range(len(inputs.shape))
+            if axis != layer.axis % len(inputs.shape)
+        ]
         mean, variance = keras.ops.moments(inputs, axes)
         layer.moving_mean.assign(old * layer.moving_mean + (1 - old) * mean)
         layer.moving_variance.assign(old * layer.moving_variance + (1 - old) * variance)

@@ -14,7 +14,13 @@ from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.architecture import architecture_and_weights, layers_of
 from kit.classifier.labels import Labels, Truth, class_indices, hits, known
-from kit.diagnosis.candidates import PICTURES, QUIET, Evaluator, Sensitivity, sensitivities
+from kit.diagnosis.candidates import (
+    PICTURES,
+    QUIET,
+    Evaluator,
+    Sensitivity,
+    sensitivities,
+)
 from kit.diagnosis.checks_input import FLAT, check_files, check_tensors
 from kit.diagnosis.checks_network import (
     check_determinism,
@@ -93,14 +99,26 @@ def diagnose(
     used = known_preprocessing(classifier)
     sizes = sorted({photo.size for photo in chosen})
     if used.size is None and len(sizes) > 1:
-        raise ValueError(f"Expected images of one size, received {sizes[0]} and {sizes[-1]}; give a size")
+        raise ValueError(
+            f"Expected images of one size, received {sizes[0]} and {sizes[-1]}; give a size"
+        )
     if reference is not None and len(reference) < LEAST_PROFILED:
-        raise ValueError(f"Expected at least {LEAST_PROFILED} reference tensors, received {len(reference)}")
-    truth = () if labels is None else class_indices(labels, classifier.class_names, len(chosen))
+        raise ValueError(
+            f"Expected at least {LEAST_PROFILED} reference tensors, received {len(reference)}"
+        )
+    truth = (
+        ()
+        if labels is None
+        else class_indices(labels, classifier.class_names, len(chosen))
+    )
     # The matrices are small: more threads would only wait for each other.
     with threadpool_limits(limits=1, user_api="blas"):
-        case = Investigation(classifier, used, chosen, truth, Evaluator(classifier), reference)
-        for words, stage in Steps(STAGES.items(), "Diagnosing", "stage", progress is True):
+        case = Investigation(
+            classifier, used, chosen, truth, Evaluator(classifier), reference
+        )
+        for words, stage in Steps(
+            STAGES.items(), "Diagnosing", "stage", progress is True
+        ):
             # Nothing else is asked of a network whose weights are not those of a training.
             if _HOPELESS.isdisjoint(one.cause for one in case.certain):
                 if callable(progress):
@@ -203,12 +221,16 @@ def _merged(certain: Sequence[Finding], searched: Sequence[Finding]) -> list[Fin
         other = by_cause.pop(one.cause, one) if one.verdict == "named" else one
         if other is one or other.verdict != "named":
             return one
-        return replace(one, evidence=one.evidence + other.evidence, cost=other.cost, fix=other.fix)
+        return replace(
+            one, evidence=one.evidence + other.evidence, cost=other.cost, fix=other.fix
+        )
 
     return [*map(merged, certain), *by_cause.values()]
 
 
-def certain_checks(classifier: Classifier, photos: Photos, labels: Truth = ()) -> tuple[Finding, ...]:
+def certain_checks(
+    classifier: Classifier, photos: Photos, labels: Truth = ()
+) -> tuple[Finding, ...]:
     """Run every check that needs no search, in the order of the data; what is named comes first."""
     used = known_preprocessing(classifier)
     config, weights = architecture_and_weights(classifier)
@@ -231,7 +253,11 @@ def certain_checks(classifier: Classifier, photos: Photos, labels: Truth = ()) -
         check_norms(layers, weights),
     ]
     if labels:
-        found.append(check_class_order(classifier.probabilities(photos), labels, classifier.class_names))
+        found.append(
+            check_class_order(
+                classifier.probabilities(photos), labels, classifier.class_names
+            )
+        )
     return ranked(filter(None, found))
 
 
@@ -251,7 +277,9 @@ def _preprocessing(case: Investigation) -> Investigation:
         disordered = one.cause == "class_order" and searched.named
         return disordered or contradicted(grounds, one)
 
-    case = _search_again(_doubted(replace(case, evaluator=evaluator, searched=searched), doubtful))
+    case = _search_again(
+        _doubted(replace(case, evaluator=evaluator, searched=searched), doubtful)
+    )
     if case.searched.named:
         # An image prepared wrongly changes the statistics, too.
         return case
@@ -260,39 +288,64 @@ def _preprocessing(case: Investigation) -> Investigation:
 
 
 def _doubted(case: Investigation, doubtful: Callable[[Finding], bool]) -> Investigation:
-    certain = (replace(one, verdict="possible") if doubtful(one) else one for one in case.certain)
+    certain = (
+        replace(one, verdict="possible") if doubtful(one) else one
+        for one in case.certain
+    )
     return replace(case, certain=tuple(certain))
 
 
 def _search_again(case: Investigation) -> Investigation:
     """Search from where what is certain is fixed: it may hide another fault."""
     repaired = corrected(case.certain, case.in_use)
-    if case.searched.named or repaired == case.in_use or repaired.decoding != case.in_use.decoding:
+    if (
+        case.searched.named
+        or repaired == case.in_use
+        or repaired.decoding != case.in_use.decoding
+    ):
         return case
-    searched = search(Grounds.of(case.evaluator, repaired, case.photos, case.ordered_labels))
+    searched = search(
+        Grounds.of(case.evaluator, repaired, case.photos, case.ordered_labels)
+    )
     if not searched.named:
         return case
     whole = searched.findings[0].fix
-    if whole.preprocessing and case.evaluator.alike(case.photos[:1], whole.preprocessing, case.in_use):
+    if whole.preprocessing and case.evaluator.alike(
+        case.photos[:1], whole.preprocessing, case.in_use
+    ):
         # What the checks took for a fault is as in training, by all other evidence.
         return _doubted(case, lambda one: one.right is not None)
-    return replace(case, certain=tuple(fixed_together(one, whole) for one in case.certain), searched=searched)
+    return replace(
+        case,
+        certain=tuple(fixed_together(one, whole) for one in case.certain),
+        searched=searched,
+    )
 
 
 def _pictures(case: Investigation) -> Investigation:
     if not case.named and all(map(_plain, case.photos)):
         return replace(case, doubts=("images without edges show nothing",))
     # What is ordinary for photographs is not for other images.
-    if case.searched.photographic and not case.searched.as_in_training and not case.named:
+    if (
+        case.searched.photographic
+        and not case.searched.as_in_training
+        and not case.named
+    ):
         doubtful = any(one.verdict == "possible" for one in case.searched.findings)
-        case = case.found(*check_properties(case.classifier, case.photos, case.labels, doubtful=doubtful))
+        case = case.found(
+            *check_properties(
+                case.classifier, case.photos, case.labels, doubtful=doubtful
+            )
+        )
     if not case.named:
         case = case.found(out_of_distribution(case.classifier, case.photos))
     return _trust(case) if case.labels and not case.named else case
 
 
 def _plain(photo: Photo) -> bool:
-    return bool(photo.pixels.std(axis=(0, 1)).max() <= FLAT) or edgeless(Sample(photo).thin)
+    return bool(photo.pixels.std(axis=(0, 1)).max() <= FLAT) or edgeless(
+        Sample(photo).thin
+    )
 
 
 def _trust(case: Investigation) -> Investigation:
@@ -304,14 +357,18 @@ def _trust(case: Investigation) -> Investigation:
 def _quiet_changes(case: Investigation) -> Investigation:
     right = corrected(case.findings, case.in_use)
     quiet = sensitivities(case.evaluator, right, case.photos)
-    moving = [one.name.replace("_", " ") for one in quiet if one.changed > QUIET * one.photos]
+    moving = [
+        one.name.replace("_", " ") for one in quiet if one.changed > QUIET * one.photos
+    ]
     if len(case.photos) == 1 and not case.labels and case.searched.photographic:
         moving += unsettled(case.classifier, case.photos[0])
     return replace(case, sensitivity=quiet, undecided=tuple(moving) * (not case.named))
 
 
 STAGES: Mapping[str, Callable[[Investigation], Investigation]] = {
-    "checks": lambda case: replace(case, certain=certain_checks(case.classifier, case.photos, case.labels)),
+    "checks": lambda case: replace(
+        case, certain=certain_checks(case.classifier, case.photos, case.labels)
+    ),
     "candidates": _preprocessing,
     "properties": _pictures,
     "small changes": _quiet_changes,

@@ -60,14 +60,21 @@ def candidates(in_use: Preprocessing) -> tuple[Candidate, ...]:
     for choice in CHOICES:
         for changes in choice.tried(in_use):
             tried = in_use.replace(**changes)
-            if not any(_same(tried, other) for other in (in_use, *(one.preprocessing for one in found))):
+            if not any(
+                _same(tried, other)
+                for other in (in_use, *(one.preprocessing for one in found))
+            ):
                 found.append(explained(choice.name, tried, in_use))
     return tuple(found)
 
 
 def explained(step: str, candidate: Preprocessing, in_use: Preprocessing) -> Candidate:
     """Return a preprocessing that differs by one step as a candidate: with the faults that lead from it."""
-    possible = [fault for fault in CATALOGUE.values() if fault.step == step and fault.changes(candidate)]
+    possible = [
+        fault
+        for fault in CATALOGUE.values()
+        if fault.step == step and fault.changes(candidate)
+    ]
     faults = [fault for fault in possible if _same(fault.apply(candidate), in_use)]
     # Where mean and std are all that lies between, they were left out.
     faults.sort(key=lambda fault: fault.name == "range_0_1")
@@ -78,8 +85,17 @@ def explained(step: str, candidate: Preprocessing, in_use: Preprocessing) -> Can
         causes += ["wrong_mean_std"] * ([*means] == [False, True])
     cause, *others = dict.fromkeys(causes)
     # Squashing costs EfficientNet-Lite1 no certainty on photos with a known class: 0.06 nats.
-    quiet = step == "filter" or (step == "fit" and "letterbox" not in {candidate.fit, in_use.fit})
-    return Candidate(candidate, step, cause, tuple(fault.name for fault in faults), tuple(others), quiet)
+    quiet = step == "filter" or (
+        step == "fit" and "letterbox" not in {candidate.fit, in_use.fit}
+    )
+    return Candidate(
+        candidate,
+        step,
+        cause,
+        tuple(fault.name for fault in faults),
+        tuple(others),
+        quiet,
+    )
 
 
 def mean_and_std(p: Preprocessing) -> tuple[Any, Any]:
@@ -99,7 +115,8 @@ def _cause(step: str, candidate: Preprocessing, in_use: Preprocessing) -> str:
 
 def _same(one: Preprocessing, other: Preprocessing) -> bool:
     return one == other or (
-        same_scaling(one.scaling, other.scaling) and one.replace(scaling=other.scaling) == other
+        same_scaling(one.scaling, other.scaling)
+        and one.replace(scaling=other.scaling) == other
     )
 
 
@@ -115,7 +132,9 @@ _KEPT = 24
 class Evaluator:
     """Runs a network, and its first layers where they can be reached, under many preprocessings."""
 
-    def __init__(self, classifier: Classifier, first_layers: FirstLayers | None = None) -> None:
+    def __init__(
+        self, classifier: Classifier, first_layers: FirstLayers | None = None
+    ) -> None:
         self.classifier = classifier
         self.first_layers = _learned(first_layers)
         self._resized: dict[tuple[Any, ...], Array] = {}
@@ -125,7 +144,9 @@ class Evaluator:
     def statistics(self) -> bool:
         """Whether anything is known of the training images."""
         layers = self.first_layers
-        return layers is not None and (layers.means is not None or self.profile is not None)
+        return layers is not None and (
+            layers.means is not None or self.profile is not None
+        )
 
     @cached_property
     def profile(self) -> Profile | None:
@@ -135,7 +156,11 @@ class Evaluator:
             return None
         distinct = len({row.tobytes() for row in layers.profile})
         usable = distinct >= LEAST_PROFILED and np.isfinite(layers.profile).all()
-        return Profile.of(layers.profile, layers.features, layers.widths) if usable else None
+        return (
+            Profile.of(layers.profile, layers.features, layers.widths)
+            if usable
+            else None
+        )
 
     @property
     def _read(self) -> FirstLayers:
@@ -152,7 +177,9 @@ class Evaluator:
         tensors: Float32 = run(TO_TENSOR, p, self._resized[key])
         return tensors
 
-    def differing(self, photos: Photos, p: Preprocessing, tried: Iterable[Candidate]) -> Iterator[Candidate]:
+    def differing(
+        self, photos: Photos, p: Preprocessing, tried: Iterable[Candidate]
+    ) -> Iterator[Candidate]:
         """Yield the candidates that make other tensors, of the same shape, which alone fits the network."""
         before = self.tensors(photos, p)
         for one in tried:
@@ -165,7 +192,9 @@ class Evaluator:
         first, second = (self.tensors(photos, each) for each in (one, other))
         if first.shape != second.shape:
             return False
-        return bool(np.abs(first - second).max() <= SAME * max(float(np.ptp(second)), 1e-6))
+        return bool(
+            np.abs(first - second).max() <= SAME * max(float(np.ptp(second)), 1e-6)
+        )
 
     def moments(self, photos: Photos, p: Preprocessing) -> Float64:
         """Return the statistics of the first layers, float64 (N, 2 * sum(widths)), one row for each photo."""
@@ -177,25 +206,41 @@ class Evaluator:
             return None
         return self._once("features", tensor_features, photos, p)
 
-    def distance(self, photos: Photos, p: Preprocessing, weights: Float64 | None = None) -> float:
+    def distance(
+        self, photos: Photos, p: Preprocessing, weights: Float64 | None = None
+    ) -> float:
         """Return the distance of the photos, pooled, from the averages of training, in nats.
 
         The geometric mean over the layers; with weights, float64 (N,), each photo counts as much as its own.
         """
         moments = np.average(self.moments(photos, p), axis=0, weights=weights)
-        return float(np.exp(np.log(distances(moments, self._read, CONSTANT) + 1e-12).mean()))
+        return float(
+            np.exp(np.log(distances(moments, self._read, CONSTANT) + 1e-12).mean())
+        )
 
     def answers(self, photos: Photos, p: Preprocessing) -> Float64:
         """Return the probabilities, float64 (N, classes)."""
         return self._once("answers", self.classifier.predict_tensors, photos, p)
 
-    def _once(self, what: str, made: Callable[[Float32], Array], photos: Photos, p: Preprocessing) -> Float64:
+    def _once(
+        self,
+        what: str,
+        made: Callable[[Float32], Array],
+        photos: Photos,
+        p: Preprocessing,
+    ) -> Float64:
         key = (what, tuple(map(id, photos)), p)
         if key not in self._known:
             self._known[key] = made(self.tensors(photos, p)).astype(np.float64)
         return self._known[key]
 
-    def trial(self, photos: Photos, before: Preprocessing, after: Preprocessing, labels: Truth = ()) -> Trial:
+    def trial(
+        self,
+        photos: Photos,
+        before: Preprocessing,
+        after: Preprocessing,
+        labels: Truth = (),
+    ) -> Trial:
         """Return the predictions under one preprocessing, and under another in its place."""
         return Trial(self.answers(photos, before), self.answers(photos, after), labels)
 
@@ -231,28 +276,43 @@ class Sensitivity:
     changed: int
 
 
-def sensitivities(evaluator: Evaluator, around: Preprocessing, photos: Photos) -> tuple[Sensitivity, ...]:
+def sensitivities(
+    evaluator: Evaluator, around: Preprocessing, photos: Photos
+) -> tuple[Sensitivity, ...]:
     """Try every small change on the first `PICTURES` images, around the right preprocessing if it is known.
 
     Returns one for each kind of change that changes any tensor at all.
     """
     chosen = tuple(photos[:PICTURES])
-    base, top = evaluator.tensors(chosen, around), evaluator.answers(chosen, around).argmax(axis=1)
+    base, top = (
+        evaluator.tensors(chosen, around),
+        evaluator.answers(chosen, around).argmax(axis=1),
+    )
     found: dict[str, Bools] = {}
     for name, tensors in _varied(evaluator, around, chosen):
         if not np.array_equal(tensors, base):
-            changed = evaluator.classifier.predict_tensors(tensors).argmax(axis=1) != top
+            changed = (
+                evaluator.classifier.predict_tensors(tensors).argmax(axis=1) != top
+            )
             found[name] = found.get(name, False) | changed
-    return tuple(Sensitivity(name, len(top), int(changed.sum())) for name, changed in found.items())
+    return tuple(
+        Sensitivity(name, len(top), int(changed.sum()))
+        for name, changed in found.items()
+    )
 
 
-def _varied(evaluator: Evaluator, p: Preprocessing, photos: Photos) -> Iterator[tuple[str, Float32]]:
+def _varied(
+    evaluator: Evaluator, p: Preprocessing, photos: Photos
+) -> Iterator[tuple[str, Float32]]:
     """Yield the kind of each change, and the tensors that it makes of the photos."""
     for name, changes in _resized(p) if p.size is not None else ():
         yield name, evaluator.tensors(photos, p.replace(**changes))
     # Another decoder differs by as much as saving again.
     decoded = (photo.decoded(p.decoding).pixels for photo in photos)
-    redone = [Photo(jpeg_quality(pixels, quality=90), decoding=p.decoding) for pixels in decoded]
+    redone = [
+        Photo(jpeg_quality(pixels, quality=90), decoding=p.decoding)
+        for pixels in decoded
+    ]
     yield "decoder", np.concatenate([p.apply(photo) for photo in redone])
 
 
@@ -264,7 +324,10 @@ def _resized(p: Preprocessing) -> Iterator[tuple[str, dict[str, object]]]:
     yield "resize_fit", {"fit": "squash", "crop_fraction": 1.0}
     yield "resize_fit", {"fit": "crop", "crop_fraction": 1.0}
     for fraction in (0.8, 0.875, 0.95):
-        yield "crop_fraction", {"fit": p.fit if "crop" in p.fit else "crop", "crop_fraction": fraction}
+        yield (
+            "crop_fraction",
+            {"fit": p.fit if "crop" in p.fit else "crop", "crop_fraction": fraction},
+        )
 
 
 FEW = 4

@@ -26,32 +26,54 @@ _REQUESTS: tuple[tuple[str, dict[str, Any], str], ...] = (
 )
 
 
-def check_files(classifier: Classifier, photos: Photos, labels: Truth = ()) -> tuple[Finding, ...]:
+def check_files(
+    classifier: Classifier, photos: Photos, labels: Truth = ()
+) -> tuple[Finding, ...]:
     """Decode the images as their files ask for, and see what that changes.
 
     `labels` are indices of the right classes, None where one is not known; empty where none is.
     """
     found = (_unheeded(classifier, photos, labels, *request) for request in _REQUESTS)
-    return tuple(filter(None, (*found, _small(known_preprocessing(classifier), photos))))
+    return tuple(
+        filter(None, (*found, _small(known_preprocessing(classifier), photos)))
+    )
 
 
 def _unheeded(
-    classifier: Classifier, photos: Photos, labels: Truth, cause: str, heeded: dict[str, Any], told: str
+    classifier: Classifier,
+    photos: Photos,
+    labels: Truth,
+    cause: str,
+    heeded: dict[str, Any],
+    told: str,
 ) -> Finding | None:
     used = known_preprocessing(classifier)
     fixed = used.replace(decoding=replace(used.decoding, **heeded))
-    pairs = [(photo.decoded(used.decoding), photo.decoded(fixed.decoding)) for photo in photos]
-    affected = [i for i, (one, other) in enumerate(pairs) if not np.array_equal(one.pixels, other.pixels)]
+    pairs = [
+        (photo.decoded(used.decoding), photo.decoded(fixed.decoding))
+        for photo in photos
+    ]
+    affected = [
+        i
+        for i, (one, other) in enumerate(pairs)
+        if not np.array_equal(one.pixels, other.pixels)
+    ]
     if not affected:
         return None
     touched = [photos[place] for place in affected]
-    before, after = (classifier.probabilities(touched, preprocessing=each) for each in (used, fixed))
-    trial = Trial(before, after, [labels[place] for place in affected] if labels else ())
+    before, after = (
+        classifier.probabilities(touched, preprocessing=each) for each in (used, fixed)
+    )
+    trial = Trial(
+        before, after, [labels[place] for place in affected] if labels else ()
+    )
     changed, helps = float(trial.changed.mean()), trial.gain > GAIN
     return conclude(
         cause,
         f"{told} in {len(affected)} of {len(photos)} images.",
-        Evidence("mean gain in likelihood or certainty, in nats", trial.gain, GAIN, helps),
+        Evidence(
+            "mean gain in likelihood or certainty, in nats", trial.gain, GAIN, helps
+        ),
         Evidence("share of these predictions that change", changed),
         advice="Decode as the file asks for.",
         sure=helps,
@@ -64,12 +86,19 @@ def _small(used: Preprocessing, photos: Photos) -> Finding | None:
     if used.size is None:
         return None
     sizes = [photo.size for photo in photos]
-    *sides, step = np.divide([*sizes, used.thumbnail or used.size], used.size).min(axis=1)
+    *sides, step = np.divide([*sizes, used.thumbnail or used.size], used.size).min(
+        axis=1
+    )
     if step < SMALL and np.median(sides) > step:
         return conclude(
             "target_size",
             "Every image is made small first.",
-            Evidence("side of the thumbnail as a share of the model's", float(step), SMALL, True),
+            Evidence(
+                "side of the thumbnail as a share of the model's",
+                float(step),
+                SMALL,
+                True,
+            ),
             advice="Resize once, from the original.",
             right=used.replace(thumbnail=None),
         )
@@ -79,7 +108,9 @@ def _small(used: Preprocessing, photos: Photos) -> Finding | None:
     return conclude(
         "target_size",
         f"{count} of {len(photos)} images are far smaller than the input.",
-        Evidence("smallest side as a share of the model's", float(min(sides)), SMALL, True),
+        Evidence(
+            "smallest side as a share of the model's", float(min(sides)), SMALL, True
+        ),
         advice="Use the original images instead of thumbnails.",
         sure=False,
     )
@@ -121,7 +152,9 @@ def check_tensors(photos: Photos, used: Preprocessing) -> tuple[Finding, ...]:
     # Channels may lie at different places.
     axes = (0, 2, 3) if used.layout == "channels_first" else (0, 1, 2)
     # Resizing evens out noise, and a colour differs between channels only.
-    seen = [photo for photo in pictures if plain.apply(photo).std(axis=axes).max() > FLAT]
+    seen = [
+        photo for photo in pictures if plain.apply(photo).std(axis=axes).max() > FLAT
+    ]
     if not seen:
         return ()
     tensors = [used.apply(photo) for photo in seen]
@@ -129,19 +162,29 @@ def check_tensors(photos: Photos, used: Preprocessing) -> tuple[Finding, ...]:
     if share:
         evidence = Evidence("share of such values", float(share), 0.0, True)
         advice = "Find the division by zero before the model."
-        return (conclude("wrong_range", "Values are NaN or infinite.", evidence, advice=advice),)
-    values = _cast(seen, tensors, used) or _range(tensors, [*map(plain.apply, seen)], axes, used)
+        return (
+            conclude(
+                "wrong_range", "Values are NaN or infinite.", evidence, advice=advice
+            ),
+        )
+    values = _cast(seen, tensors, used) or _range(
+        tensors, [*map(plain.apply, seen)], axes, used
+    )
     return tuple(filter(None, (values, _scrambled(tensors, used))))
 
 
-def _cast(photos: Photos, tensors: Sequence[Float32], used: Preprocessing) -> Finding | None:
+def _cast(
+    photos: Photos, tensors: Sequence[Float32], used: Preprocessing
+) -> Finding | None:
     without = used.replace(cast=None)
     whole = all((tensor == np.rint(tensor)).all() for tensor in tensors)
     before = min(np.unique(photo.pixels).size for photo in photos)
     after = max(np.unique(tensor).size for tensor in tensors)
     # A cast of 0..255 is harmless; one of negative numbers wraps around, and leaves many values.
     pairs = zip(map(without.apply, photos), tensors, strict=True)
-    wrapped = used.cast is not None and any(np.abs(one - other).max() > 2 for one, other in pairs)
+    wrapped = used.cast is not None and any(
+        np.abs(one - other).max() > 2 for one, other in pairs
+    )
     # One value alone comes from other faults as well, unless a cast is known to be there.
     fewest = 1 if used.cast is not None else 2
     collapsed = whole and before >= LEVELS_BEFORE and fewest <= after <= LEVELS_LEFT
@@ -158,28 +201,44 @@ def _cast(photos: Photos, tensors: Sequence[Float32], used: Preprocessing) -> Fi
 
 
 def _range(
-    tensors: Sequence[Float32], levels: Sequence[Float32], axes: tuple[int, ...], used: Preprocessing
+    tensors: Sequence[Float32],
+    levels: Sequence[Float32],
+    axes: tuple[int, ...],
+    used: Preprocessing,
 ) -> Finding | None:
-    after, before = (max(float(np.ptp(one, axis=axes).max()) for one in each) for each in (tensors, levels))
+    after, before = (
+        max(float(np.ptp(one, axis=axes).max()) for one in each)
+        for each in (tensors, levels)
+    )
     gain = after * 255 / before
     largest = float(max(np.abs(tensor).max() for tensor in tensors))
     constant = all(np.ptp(tensor) == 0 for tensor in tensors)
     cause, without = "wrong_range", used.scaling[:-1]
     if largest > LARGEST:
-        told, without = f"The tensor goes up to {largest:g}; no model takes more than 255.", ()
+        told, without = (
+            f"The tensor goes up to {largest:g}; no model takes more than 255.",
+            (),
+        )
     elif constant:
         told = f"The tensor is {tensors[0].flat[0]:g} everywhere."
     elif gain < SQUEEZED:
-        cause, told = "double_scaling", f"The tensor's range is only {gain:.2g}: scaled twice."
+        cause, told = (
+            "double_scaling",
+            f"The tensor's range is only {gain:.2g}: scaled twice.",
+        )
     else:
         return None
     return conclude(
         cause,
         told,
-        Evidence("range of the tensor from black to white", gain, SQUEEZED, gain < SQUEEZED),
+        Evidence(
+            "range of the tensor from black to white", gain, SQUEEZED, gain < SQUEEZED
+        ),
         Evidence("largest absolute value", largest, LARGEST, largest > LARGEST),
         advice="Scale once, as in training: in the loader or yourself.",
-        right=used.replace(scaling=without) if without or (used.scaling and largest > LARGEST) else None,
+        right=used.replace(scaling=without)
+        if without or (used.scaling and largest > LARGEST)
+        else None,
     )
 
 
@@ -188,7 +247,9 @@ def _scrambled(tensors: Sequence[Float32], used: Preprocessing) -> Finding | Non
     rows = np.moveaxis(np.concatenate(tensors), axis, 1)
     if used.channel_count != 3 or rows.shape[1] < SMALLEST_SIDE:
         return None
-    next_, third = (np.abs(rows[:, n:] - rows[:, :-n]).mean(axis=(1, 2, 3)) for n in (1, 3))
+    next_, third = (
+        np.abs(rows[:, n:] - rows[:, :-n]).mean(axis=(1, 2, 3)) for n in (1, 3)
+    )
     ratio = float(np.median(next_ / np.maximum(third, 1e-12)))
     if not ratio > ROUGH:
         return None
@@ -197,5 +258,7 @@ def _scrambled(tensors: Sequence[Float32], used: Preprocessing) -> Finding | Non
         "The tensor was reshaped, not transposed.",
         Evidence("difference to the next row over the third next", ratio, ROUGH, True),
         advice="Transpose the axes instead of reshaping.",
-        right=used.replace(layout="channels_last") if used.layout == "reshaped" else None,
+        right=used.replace(layout="channels_last")
+        if used.layout == "reshaped"
+        else None,
     )

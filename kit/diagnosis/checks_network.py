@@ -33,12 +33,18 @@ _SCALE = {"Glorot": 1.0, "He": 2.0, "Lecun": 1.0}
 def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     """Look for moving averages that training has hardly touched; the cause is ``"batchnorm_mode"``."""
     # A frozen layer is used in training as it is afterwards.
-    learning = [layer for layer in layers if layer.settings.get("trainable", True) and layer.name in weights]
+    learning = [
+        layer
+        for layer in layers
+        if layer.settings.get("trainable", True) and layer.name in weights
+    ]
     norms = [layer for layer in learning if layer.kind == "BatchNormalization"]
     kept = [weights[layer.name] for layer in norms]
     if not kept or min(map(len, kept)) < 2:
         return None
-    means, variances = (np.hstack([each[place].ravel() for each in kept]) for place in (-2, -1))
+    means, variances = (
+        np.hstack([each[place].ravel() for each in kept]) for place in (-2, -1)
+    )
     smallest, steps = float(variances.min()), _steps(weights)
     untouched = not means.any() and bool((variances == 1).all())
     momentum = float(norms[0].settings.get("momentum", 0.99))
@@ -58,7 +64,9 @@ def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     )
 
 
-def check_mode(finding: Finding, classifier: Classifier, photos: Photos, labels: Truth) -> Finding:
+def check_mode(
+    finding: Finding, classifier: Classifier, photos: Photos, labels: Truth
+) -> Finding:
     """Let predictions with the images' own statistics decide about averages that have not settled."""
     given = len(known(labels)[0])
     count = given or len(photos)
@@ -70,7 +78,9 @@ def check_mode(finding: Finding, classifier: Classifier, photos: Photos, labels:
         return finding
     trial = Trial(classifier.probabilities(photos), after, labels)
     (gained, lost), least = trial.turned, QUIET * count
-    better, least = (gained - lost, least) if given else (int(trial.changed.sum()), 2 * least)
+    better, least = (
+        (gained - lost, least) if given else (int(trial.changed.sum()), 2 * least)
+    )
     text = f"of {count} predictions that own statistics {'put right' if given else 'change'}"
     evidence = Evidence(text, better, least, better >= least)
     verdict: Verdict = "named" if evidence.supports else "possible"
@@ -80,12 +90,18 @@ def check_mode(finding: Finding, classifier: Classifier, photos: Photos, labels:
 def _steps(weights: Weights) -> int | None:
     """Return the training steps, which Keras keeps as the optimizer's first variable."""
     first: Int64 | None = next(iter(weights.get("optimizer", ())), None)
-    return None if first is None or first.ndim or first.dtype.kind not in "iu" else int(first)
+    return (
+        None
+        if first is None or first.ndim or first.dtype.kind not in "iu"
+        else int(first)
+    )
 
 
 def check_nan(weights: Weights) -> Finding | None:
     """Look for weights that are NaN, infinite or at `OVERFLOWING`; the cause is ``"diverged_training"``."""
-    arrays = [array for name, kept in weights.items() if name != "optimizer" for array in kept]
+    arrays = [
+        array for name, kept in weights.items() if name != "optimizer" for array in kept
+    ]
     floats = [array for array in arrays if array.dtype.kind == "f" and array.size]
     shares = [1 - (abs(array) < OVERFLOWING).mean() for array in floats]
     if not any(shares):
@@ -103,7 +119,9 @@ def no_numbers(outputs: Float32) -> Finding:
     return conclude(
         "diverged_training",
         "Predictions are NaN or infinite, the weights are not.",
-        Evidence("share of such outputs", float(1 - np.isfinite(outputs).mean()), 0.0, True),
+        Evidence(
+            "share of such outputs", float(1 - np.isfinite(outputs).mean()), 0.0, True
+        ),
         advice="Look for a logarithm, root or division in its layers.",
         sure=False,
     )
@@ -111,46 +129,82 @@ def no_numbers(outputs: Float32) -> Finding:
 
 def check_trained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     """Look for kernels within the bounds of their initializer, with a bias of 0: ``"untrained_weights"``."""
-    kernels = [layer for layer in layers if any(array.ndim > 1 for array in weights.get(layer.name, ()))]
-    left = {layer.name: found for layer in kernels if (found := _initial(layer, weights[layer.name]))}
+    kernels = [
+        layer
+        for layer in layers
+        if any(array.ndim > 1 for array in weights.get(layer.name, ()))
+    ]
+    left = {
+        layer.name: found
+        for layer in kernels
+        if (found := _initial(layer, weights[layer.name]))
+    }
     # A frozen one may be meant to be as it is, but not the last.
-    wrong = [layer for layer in kernels if layer.settings.get("trainable", True) or layer is kernels[-1]]
+    wrong = [
+        layer
+        for layer in kernels
+        if layer.settings.get("trainable", True) or layer is kernels[-1]
+    ]
     if not any(layer.name in left for layer in wrong):
         return None
     names = ", ".join(map(repr, left))
     return conclude(
         "untrained_weights",
         f"{len(left)} of {len(kernels)} layers with weights are as their initializers left them: {names}.",
-        Evidence("largest weight as a share of the initializer's largest", [*left.values()][-1], 1.0, True),
+        Evidence(
+            "largest weight as a share of the initializer's largest",
+            [*left.values()][-1],
+            1.0,
+            True,
+        ),
         advice="Train these layers, or load their weights before you save the model.",
     )
 
 
 def _initial(layer: Layer, kept: tuple[Array, ...]) -> float:
     """Return a kernel's largest weight over its initializer's; 0 if it is not as its initializer left it."""
-    initializer = str(mapping(layer.settings.get("kernel_initializer")).get("class_name"))
-    scale = next((value for name, value in _SCALE.items() if initializer.startswith(name)), 0.0)
+    initializer = str(
+        mapping(layer.settings.get("kernel_initializer")).get("class_name")
+    )
+    scale = next(
+        (value for name, value in _SCALE.items() if initializer.startswith(name)), 0.0
+    )
     bias = kept[-1] if layer.settings.get("use_bias") and len(kept) > 1 else np.zeros(0)
     kernel, fewest = kept[0], SMALLEST_KERNEL if bias.size else WITHOUT_BIAS
-    usual = scale and kernel.ndim > 1 and not layer.kind.startswith(("Depthwise", "Separable"))
+    usual = (
+        scale
+        and kernel.ndim > 1
+        and not layer.kind.startswith(("Depthwise", "Separable"))
+    )
     if not usual or kernel.size < fewest or bias.any():
         return 0.0
     fan_in, fan_out = kernel.size / kernel.shape[-1], kernel.size / kernel.shape[-2]
     # Uniform and truncated normal initializers of Keras have the same variance.
-    spread = math.sqrt(scale / ((fan_in + fan_out) / 2 if initializer.startswith("Glorot") else fan_in))
+    spread = math.sqrt(
+        scale / ((fan_in + fan_out) / 2 if initializer.startswith("Glorot") else fan_in)
+    )
     uniform = initializer.endswith("Uniform")
     # Truncated at two deviations, the others are widened to have it.
     bound = spread * (math.sqrt(3) if uniform else 2 / 0.87962566)
-    largest, away = float(np.abs(kernel).max()) / bound, abs(float(np.std(kernel)) / spread - 1)
+    largest, away = (
+        float(np.abs(kernel).max()) / bound,
+        abs(float(np.std(kernel)) / spread - 1),
+    )
     rest = 1 / kernel.size
-    trained = largest > 1 + 1e-5 or away > 2 * math.sqrt(rest) or (uniform and largest < 1 - 12 * rest)
+    trained = (
+        largest > 1 + 1e-5
+        or away > 2 * math.sqrt(rest)
+        or (uniform and largest < 1 - 12 * rest)
+    )
     return 0.0 if trained else largest
 
 
 SUM_TOLERANCE = 0.02
 """How far the sum of the outputs may lie from 1; float32 rounding over 1000 classes stays below 0.001."""
 
-_REGRESSION = re.compile("mse|mae|msle|mape|squared|absolute|huber|log_?cosh|iou|poisson", re.IGNORECASE)
+_REGRESSION = re.compile(
+    "mse|mae|msle|mape|squared|absolute|huber|log_?cosh|iou|poisson", re.IGNORECASE
+)
 """Losses of numbers, by parts of their names."""
 
 _WITHOUT = """import keras
@@ -178,7 +232,9 @@ def check_head(
     compiled
         ``compile_config`` of the Keras architecture, if there is one: it tells the loss of the training.
     """
-    ends = [(name, layer) for layer in layers if (name := _activation(layer)) is not None]
+    ends = [
+        (name, layer) for layer in layers if (name := _activation(layer)) is not None
+    ]
     if not ends:
         return None
     last, layer = ends[-1]
@@ -196,7 +252,9 @@ def check_head(
     twice = [name for name, _ in ends[-2:]] == ["softmax", "softmax"]
     if twice and layer.kind in {"Softmax", "Activation"}:
         return _flat(layer, outputs)
-    return _sigmoids(outputs) if several else _trained_otherwise(last, loss, from_logits)
+    return (
+        _sigmoids(outputs) if several else _trained_otherwise(last, loss, from_logits)
+    )
 
 
 def _numbers(loss: str, last: str, outputs: Float32) -> Finding:
@@ -234,9 +292,15 @@ def _sigmoids(outputs: Float32) -> Finding | None:
 def _trained_otherwise(last: str, loss: str, from_logits: bool) -> Finding | None:
     probable = last in {"softmax", "sigmoid"}
     agree = from_logits != probable
-    if "crossentropy" not in loss.replace("_", "") or agree or not (probable or last == "linear"):
+    if (
+        "crossentropy" not in loss.replace("_", "")
+        or agree
+        or not (probable or last == "linear")
+    ):
         return None
-    taken, are = ("logits", "probabilities") if probable else ("probabilities", "logits")
+    taken, are = (
+        ("logits", "probabilities") if probable else ("probabilities", "logits")
+    )
     return _head(
         f"The loss ({loss}) takes the outputs for {taken}, but they are {are}.",
         Evidence("from_logits of the loss (1 is true)", float(from_logits), None, True),
@@ -257,7 +321,9 @@ def _loss(loss: Any) -> tuple[str, bool]:
     """Return its name, empty where it is not known, and whether it takes logits."""
     if isinstance(loss, Mapping):
         settings = mapping(loss.get("config"))
-        return str(settings.get("name") or loss.get("class_name") or ""), settings.get("from_logits") is True
+        return str(settings.get("name") or loss.get("class_name") or ""), settings.get(
+            "from_logits"
+        ) is True
     return loss if isinstance(loss, str) else "", False
 
 
@@ -281,7 +347,9 @@ def check_determinism(classifier: Classifier, tensors: Float32) -> Finding | Non
         told = "The same tensor gets different predictions: a random layer is active."
         return _differing("training_mode", told, twice)
     # A mate that is as unlike as can be: a batch norm in training mode shifts every answer.
-    mates = np.concatenate([one, one * np.float32(-3), one + np.float32(np.ptp(one) + 1)])
+    mates = np.concatenate(
+        [one, one * np.float32(-3), one + np.float32(np.ptp(one) + 1)]
+    )
     beside = float(np.abs(classifier.predict_tensors(mates)[:1] - first).max())
     told = "The prediction depends on the other images in the batch."
     return _differing("batchnorm_mode", told, beside) if beside > SAME else None

@@ -42,7 +42,9 @@ classifier = kit.Classifier(classifier.model, classifier.preprocessing, [names[p
 labels = [order.index(one) if one is not None and not isinstance(one, str) else one for one in labels]"""
 
 
-def check_class_order(probabilities: Float32, labels: Truth, class_names: Sequence[str]) -> Finding | None:
+def check_class_order(
+    probabilities: Float32, labels: Truth, class_names: Sequence[str]
+) -> Finding | None:
     """Look for an order of the classes under which the predictions are right; the cause is ``"class_order"``.
 
     Probabilities are float32 (N, classes), labels indices in the order in use, None where not known.
@@ -82,16 +84,25 @@ def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
     }
     digits = [re.sub("[^0-9]", "", name) for name in class_names]
     if all(digits):
-        orders["sorted by the numbers in their names"] = by(lambda place: int(digits[place]))
-    distinct = {order.tobytes(): (name, order) for name, order in reversed(orders.items())}
+        orders["sorted by the numbers in their names"] = by(
+            lambda place: int(digits[place])
+        )
+    distinct = {
+        order.tobytes(): (name, order) for name, order in reversed(orders.items())
+    }
     distinct.pop(places.tobytes(), None)
     return dict(reversed(distinct.values()))
 
 
-def _by_rule(answers: Indices, truth: Indices, class_names: Sequence[str]) -> Finding | None:
+def _by_rule(
+    answers: Indices, truth: Indices, class_names: Sequence[str]
+) -> Finding | None:
     """Whether one of the usual mistakes makes the predictions right."""
     orders = known_orders(class_names)
-    count, right = len(truth), {name: int((order[answers] == truth).sum()) for name, order in orders.items()}
+    count, right = (
+        len(truth),
+        {name: int((order[answers] == truth).sum()) for name, order in orders.items()},
+    )
     name = max(right, key=lambda each: right[each], default="")
     fits = right.get(name, 0)
     if 2 * fits <= count:
@@ -128,7 +139,9 @@ def _chance(answers: Indices, truth: Indices, outputs: Indices) -> float:
     return float(comb(len(moved), len(fitting)) * prod(rates))
 
 
-def _without_rule(answers: Indices, truth: Indices, probabilities: Float32) -> Finding | None:
+def _without_rule(
+    answers: Indices, truth: Indices, probabilities: Float32
+) -> Finding | None:
     """Whether one other order, whichever, explains what others of the same class do not contradict."""
     from scipy.optimize import linear_sum_assignment
 
@@ -142,7 +155,9 @@ def _without_rule(answers: Indices, truth: Indices, probabilities: Float32) -> F
     agreeing = hits >= 2
     fits, count = int(hits[agreeing].sum()), int(table[table.sum(axis=1) >= 2].sum())
     chance = at_least(fits, count, FAULTY)
-    if (agreeing & (outputs != labels)).sum() < min(MOVED, classes) or chance > POSSIBLE:
+    if (agreeing & (outputs != labels)).sum() < min(
+        MOVED, classes
+    ) or chance > POSSIBLE:
         return None
     # Few classes are one-to-one by chance.
     taken = prod((classes - place) / classes for place in range(int(agreeing.sum())))

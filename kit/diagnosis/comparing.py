@@ -29,7 +29,12 @@ from kit.validation.accuracy import Comparison, compare_accuracies
 
 Function = Callable[[Float32], Float32]
 
-GIVEN = {choice.name for operation in TO_TENSOR for choice in operation.choices if choice.name != "layout"}
+GIVEN = {
+    choice.name
+    for operation in TO_TENSOR
+    for choice in operation.choices
+    if choice.name != "layout"
+}
 """The steps between resizing and the layout, which are tried on tensors."""
 MOVERS = 10
 """How many of the images that changed most are reported."""
@@ -94,10 +99,14 @@ class Compared(Result):
 
     def __repr__(self) -> str:
         changes = f"{self.changed} of {self.photos} predictions change from {self.first} to {self.second}"
-        sound = _sound(self.difference, max((mover.change for mover in self.movers), default=0.0))
+        sound = _sound(
+            self.difference, max((mover.change for mover in self.movers), default=0.0)
+        )
         unknown = "close, " * (not sound and self.difference <= CLOSE) + "cause unknown"
         cause = self.cause or ("no difference found" if sound else unknown)
-        undone = f", of which {self.undone} leaves {self.left:.0%}" if self.undone else ""
+        undone = (
+            f", of which {self.undone} leaves {self.left:.0%}" if self.undone else ""
+        )
         return f"{changes}; {cause}: {self.difference:.3f} on average{undone}."
 
     def _report(self) -> Iterator[str | Result]:
@@ -110,10 +119,14 @@ class Compared(Result):
             yield f"correct: {shares}; {only}; by chance alone in {one.p_value:.2g} (McNemar)"
         rows = []
         for mover in self.movers:
-            sides = (f"{name} {share:.2f}" for name, share in (mover.before, mover.after))
+            sides = (
+                f"{name} {share:.2f}" for name, share in (mover.before, mover.after)
+            )
             rows.append((mover.photo, *sides, f"{mover.change:.3f}", mover.label))
         if rows:
-            yield Table(("image", "before", "after", "change", "true class"), rows, "<<<><")
+            yield Table(
+                ("image", "before", "after", "change", "true class"), rows, "<<<><"
+            )
 
 
 def _sound(mean: float, most: float) -> bool:
@@ -131,11 +144,15 @@ class _Form(NamedTuple):
     def predict_tensors(self, tensors: Float32) -> Float32:
         rows = np.asarray(self.function(tensors), np.float32)
         if rows.ndim != 2 or rows.shape[1] != len(self.order):
-            raise ValueError(f"Expected as many classes, received {len(self.order)} and {rows.shape[-1]}")
+            raise ValueError(
+                f"Expected as many classes, received {len(self.order)} and {rows.shape[-1]}"
+            )
         return finite(rows, "the second")[:, self.order]
 
     def rows(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float32:
-        return self.predict_tensors(np.concatenate([preprocessing.apply(photo) for photo in photos]))
+        return self.predict_tensors(
+            np.concatenate([preprocessing.apply(photo) for photo in photos])
+        )
 
 
 def compare(
@@ -176,7 +193,10 @@ def compare(
     opened = as_photos(photos)
     truth = class_indices(labels, names, len(opened))
     steps = Steps(opened, "Comparing", "image", progress)
-    pairs = [(first.probabilities(each), form.rows([each], form.preprocessing)) for each in steps]
+    pairs = [
+        (first.probabilities(each), form.rows([each], form.preprocessing))
+        for each in steps
+    ]
     one, two = np.hstack(pairs)
     changes = _changes(one, two)
     most = np.argsort(-changes, kind="stable")[:JUDGED].tolist()
@@ -187,7 +207,9 @@ def compare(
         cause = {"cause": "quantisation", "left": 1.0}
 
     def moved(place: int) -> Mover:
-        before, after = ((names[row.argmax()], float(row.max())) for row in (one[place], two[place]))
+        before, after = (
+            (names[row.argmax()], float(row.max())) for row in (one[place], two[place])
+        )
         right = "" if (label := truth[place]) is None else names[label]
         return Mover(opened[place].name, before, after, float(changes[place]), right)
 
@@ -215,10 +237,16 @@ def _form(first: Classifier, second: Classifier | Function) -> _Form:
             # Stable, so that classes of one name stay in their order.
             ours, theirs = (np.argsort(each, kind="stable") for each in (names, others))
             order = theirs[np.argsort(ours)]
-        quantised = second.network.engine.quantised and not first.network.engine.quantised
-        return _Form(second.predict_tensors, order, second.preprocessing or used, quantised)
+        quantised = (
+            second.network.engine.quantised and not first.network.engine.quantised
+        )
+        return _Form(
+            second.predict_tensors, order, second.preprocessing or used, quantised
+        )
     if not callable(second):
-        raise TypeError(f"Expected a classifier or a function of tensors, received {type(second).__name__}")
+        raise TypeError(
+            f"Expected a classifier or a function of tensors, received {type(second).__name__}"
+        )
     return _Form(second, order, used)
 
 
@@ -244,7 +272,13 @@ class _Idea(NamedTuple):
 
 
 def _cause(
-    first: Classifier, form: _Form, photos: tuple[Photo, ...], one: Float32, two: Float32, *, sound: bool
+    first: Classifier,
+    form: _Form,
+    photos: tuple[Photo, ...],
+    one: Float32,
+    two: Float32,
+    *,
+    sound: bool,
 ) -> dict[str, Any]:
     """Undo one thing after the other, and return what removes the difference, as `Compared` has it."""
     tensors = form.preprocessing.apply(photos[0])
@@ -252,7 +286,9 @@ def _cause(
         return {"cause": unsteady.cause, "left": 1.0}
     heads: dict[str, Function] = {"": np.asarray, **_heads(two)}
     proven = _proven(one, two, _outputs(first.class_names, one, two, heads))
-    open_size = form.preprocessing.size is None and len({photo.size for photo in photos}) > 1
+    open_size = (
+        form.preprocessing.size is None and len({photo.size for photo in photos}) > 1
+    )
     if sound or open_size or (proven and proven["left"] * _apart(one, two) <= SOUND):
         return proven
     photos, one, two = photos[:SEARCHED], one[:SEARCHED], two[:SEARCHED]
@@ -267,7 +303,9 @@ def _tried(
 
     def trial(idea: _Idea, count: int) -> _Trial:
         ours, theirs = idea.rows(count)
-        left, head = min((_apart(ours, undo(theirs)), head) for head, undo in heads.items())
+        left, head = min(
+            (_apart(ours, undo(theirs)), head) for head, undo in heads.items()
+        )
         return _Trial(_HEAD * bool(head) + idea.causes, (head, idea.undone), left)
 
     lefts = []
@@ -275,7 +313,10 @@ def _tried(
         lefts.append(trial(idea, FEW).left)
         if lefts[-1] <= EXACT * _apart(one[:FEW], two[:FEW]):
             yield trial(idea, SEARCHED)
-    yield from (trial(ideas[place], SEARCHED) for place in np.argsort(lefts, kind="stable")[:MATCHES])
+    yield from (
+        trial(ideas[place], SEARCHED)
+        for place in np.argsort(lefts, kind="stable")[:MATCHES]
+    )
 
 
 def _proven(one: Float32, two: Float32, trials: Iterable[_Trial]) -> dict[str, Any]:
@@ -288,7 +329,9 @@ def _proven(one: Float32, two: Float32, trials: Iterable[_Trial]) -> dict[str, A
             break
     if best.left > min(SOUND, whole * (RESTORED if whole > SOUND else EXACT)):
         return {}
-    cause, undone = (" and ".join(filter(None, dict.fromkeys(each))) for each in best[:2])
+    cause, undone = (
+        " and ".join(filter(None, dict.fromkeys(each))) for each in best[:2]
+    )
     return {"cause": cause, "undone": undone, "left": best.left / whole}
 
 
@@ -317,7 +360,9 @@ def _heads(two: Float32) -> dict[str, Function]:
 def _without_softmax(rows: Float32) -> Float32:
     # What a softmax was taken of is known but for a constant, and probabilities are 1 together.
     logs = np.log(np.maximum(rows, _FLOOR))
-    return np.asarray(logs + (1 - logs.sum(axis=1, keepdims=True)) / rows.shape[1], np.float32)
+    return np.asarray(
+        logs + (1 - logs.sum(axis=1, keepdims=True)) / rows.shape[1], np.float32
+    )
 
 
 def _outputs(
@@ -336,26 +381,37 @@ def _outputs(
 
         # A temperature changes no predicted class.
         if np.array_equal(one.argmax(axis=1), rows.argmax(axis=1)):
-            fitted = scipy.optimize.minimize_scalar(cooled, bounds=(-3, 3), method="bounded")
+            fitted = scipy.optimize.minimize_scalar(
+                cooled, bounds=(-3, 3), method="bounded"
+            )
             words = f"a temperature of {np.exp(fitted.x):.3g}"
             if abs(fitted.x) > EXACT:
                 yield _Trial(_HEAD, (head, words), float(fitted.fun))
         for name, order in known_orders(names).items():
             back = _apart(one, rows[:, np.argsort(order)])
-            yield _Trial((*causes, "class_order"), (head, f"reading its classes {name}"), back)
+            yield _Trial(
+                (*causes, "class_order"), (head, f"reading its classes {name}"), back
+            )
         pairs = scipy.spatial.distance.cdist(one.T, rows.T, "sqeuclidean")
         back = _apart(one, rows[:, scipy.optimize.linear_sum_assignment(pairs)[1]])
         # So much is fitted that little may be left.
         if back <= EXACT * left:
-            yield _Trial((*causes, "class_order"), (head, "putting its classes in order"), back)
+            yield _Trial(
+                (*causes, "class_order"), (head, "putting its classes in order"), back
+            )
 
 
 # Where channels have means of their own, this is not what another order does that is scaled afterwards.
 _REVERSED = "with their channels reversed"
-_TURNS: Mapping[str, Callable[[Array], Array]] = {**TURNS, _REVERSED: lambda x: x[..., ::-1]}
+_TURNS: Mapping[str, Callable[[Array], Array]] = {
+    **TURNS,
+    _REVERSED: lambda x: x[..., ::-1],
+}
 
 
-def _inputs(first: Classifier, form: _Form, photos: tuple[Photo, ...], one: Float32) -> Iterator[_Idea]:
+def _inputs(
+    first: Classifier, form: _Form, photos: tuple[Photo, ...], one: Float32
+) -> Iterator[_Idea]:
     """Yield images that are prepared, turned or reshaped otherwise for the second; the simplest first."""
     used, own = form.preprocessing, known_preprocessing(first)
     evaluator = Evaluator(cast("Classifier", form))
@@ -364,9 +420,15 @@ def _inputs(first: Classifier, form: _Form, photos: tuple[Photo, ...], one: Floa
     if own.channel_count == used.channel_count:
         starts[own.replace(size=used.size, layout=used.layout)] = None
     shape = evaluator.tensors(photos[:1], used.replace(layout="channels_last"))[0].shape
-    turns = [name for name, turn in _TURNS.items() if name and turn(np.empty(shape)).shape == shape]
+    turns = [
+        name
+        for name, turn in _TURNS.items()
+        if name and turn(np.empty(shape)).shape == shape
+    ]
     ones = [each for start in starts for each in _ones(start)]
-    tried = [(p, "") for p in (*starts, *ones)] + [(p, name) for name in turns for p in starts]
+    tried = [(p, "") for p in (*starts, *ones)] + [
+        (p, name) for name in turns for p in starts
+    ]
     tried += [(p, "") for start in starts for p in _others(start)]
     tried += [(p, name) for name in turns for p in ones]
 
@@ -377,7 +439,11 @@ def _inputs(first: Classifier, form: _Form, photos: tuple[Photo, ...], one: Floa
 
     for p, name in tried:
         words = (difference(used, p), f"giving it tensors {name}" * bool(name))
-        turn = "channel_layout" if name and name.split()[0] in LAYOUTS else "exif_orientation"
+        turn = (
+            "channel_layout"
+            if name and name.split()[0] in LAYOUTS
+            else "exif_orientation"
+        )
         turn = "channel_order" if name == _REVERSED else turn
         causes = (*_causes(used, p), *[turn] * bool(name))
         yield _Idea(causes, " and ".join(filter(None, words)), partial(rows, p, name))
@@ -398,25 +464,39 @@ def _others(start: Preprocessing) -> Iterator[Preprocessing]:
 
 def _causes(used: Preprocessing, right: Preprocessing) -> Iterator[str]:
     for operation in PIPELINE:
-        alone = used.replace(**{name: getattr(right, name) for name in operation.fields})
+        alone = used.replace(
+            **{name: getattr(right, name) for name in operation.fields}
+        )
         for choice in operation.choices:
             if choice.words(used) != choice.words(right):
                 yield explained(choice.name, alone, used).cause
 
 
-def _done(first: Classifier, photos: tuple[Photo, ...], two: Float32) -> Iterator[_Idea]:
+def _done(
+    first: Classifier, photos: tuple[Photo, ...], two: Float32
+) -> Iterator[_Idea]:
     """Yield faults done to the first, too, since not all can be undone."""
     own = known_preprocessing(first)
     faults: list[tuple[tuple[str, ...], str, Preprocessing]] = [
-        ((one.cause,), one.title, one.apply(own)) for one in CATALOGUE.values() if one.step in GIVEN
+        ((one.cause,), one.title, one.apply(own))
+        for one in CATALOGUE.values()
+        if one.step in GIVEN
     ]
     for name, scaling in SCALINGS.items():
         if fits(scaling, own.channel_count):
-            faults.append((("double_scaling",), f"and {name}", own.replace(scaling=own.scaling + scaling)))
+            faults.append(
+                (
+                    ("double_scaling",),
+                    f"and {name}",
+                    own.replace(scaling=own.scaling + scaling),
+                )
+            )
     faults += [(tuple(_causes(p, own)), difference(own, p), p) for p in _others(own)]
 
     def rows(fault: Preprocessing, count: int) -> tuple[Float32, Float32]:
         return first.probabilities(photos[:count], preprocessing=fault), two[:count]
 
     for causes, title, fault in faults:
-        yield _Idea(causes, f"doing the same to {first.name} ({title})", partial(rows, fault))
+        yield _Idea(
+            causes, f"doing the same to {first.name} ({title})", partial(rows, fault)
+        )

@@ -55,7 +55,13 @@ class Levels(NamedTuple):
         cells = features[:, : features.shape[1] // _CELLS * _CELLS]
         means, variances = cells.mean(axis=1), cells.var(axis=1) + 1e-12
         of_std = float(variances.std() / variances.mean() / 2)
-        return cls(len(cells), float(means.mean()), sqrt(variances.mean()), float(means.std()), of_std)
+        return cls(
+            len(cells),
+            float(means.mean()),
+            sqrt(variances.mean()),
+            float(means.std()),
+            of_std,
+        )
 
     def fit(self, training: "Levels") -> tuple[float, float]:
         """Return mean and std, as shares of 255, that scale these levels of images to those of training."""
@@ -79,7 +85,12 @@ def estimated(grounds: Grounds, ranked: Scores) -> Score | None:
     """
     best = next((score for score in ranked if score.candidate.step == "scaling"), None)
     layers, measure = grounds.evaluator.first_layers, grounds.evaluator.features
-    if best is None or grounds.evaluator.profile is None or layers is None or layers.features is None:
+    if (
+        best is None
+        or grounds.evaluator.profile is None
+        or layers is None
+        or layers.features is None
+    ):
         return None
     if grounds.usual(grounds.in_use) or (
         ranked[0] is not best and grounds.usual(ranked[0].candidate.preprocessing)
@@ -110,7 +121,12 @@ def _fitted(grounds: Grounds, raw: Float64, training: Levels) -> Score | None:
     apart = len(set(grounds.trial(right).after.argmax(axis=1))) > 1
     error = sqrt(1 / len(raw) + 1 / training.tensors) * std
     by_mean, by_std = training.of_mean * error, training.of_std * error
-    ends = (mean - by_mean, std), (mean + by_mean, std), (mean, std - by_std), (mean, std + by_std)
+    ends = (
+        (mean - by_mean, std),
+        (mean + by_mean, std),
+        (mean, std - by_std),
+        (mean, std + by_std),
+    )
     variants = tuple(right.replace(scaling=Scaling(255.0, *each)) for each in ends)
     text = f"fitted mean; mean known to ± {by_mean:.2g}, std to ± {by_std:.2g}"
     vote = Vote(text, 0.0, mean, veto=len(raw) < ENOUGH or not apart)
@@ -124,7 +140,9 @@ def _with(score: Score, vote: Vote) -> Score:
 
 def _as_light(in_use: Preprocessing, right: Preprocessing) -> bool:
     """Whether other light or contrast of the images would do the same as this change of the scaling."""
-    (mean, std), (middle, wanted) = (map(np.mean, mean_and_std(each)) for each in (in_use, right))
+    (mean, std), (middle, wanted) = (
+        map(np.mean, mean_and_std(each)) for each in (in_use, right)
+    )
     gain = std / wanted
     lifted = gain * (0.5 - middle) + mean - 0.5
     return bool(LIGHT[0] < gain < LIGHT[1] and abs(lifted) <= LIFTED)

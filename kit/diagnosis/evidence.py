@@ -8,7 +8,15 @@ import numpy as np
 from kit.classifier.labels import Trial, Truth, hits, known
 from kit.diagnosis.candidates import FEW, Candidate, Evaluator, candidates
 from kit.diagnosis.finding import Photos, at_least
-from kit.diagnosis.sources import Averages, Certainty, Labelled, Ordinary, Source, Vote, votes
+from kit.diagnosis.sources import (
+    Averages,
+    Certainty,
+    Labelled,
+    Ordinary,
+    Source,
+    Vote,
+    votes,
+)
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.samples import typical
@@ -89,13 +97,24 @@ class Grounds:
     _known: dict[Preprocessing, tuple[Score, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, evaluator: Evaluator, in_use: Preprocessing, photos: Photos, labels: Truth = ()) -> "Grounds":
+    def of(
+        cls,
+        evaluator: Evaluator,
+        in_use: Preprocessing,
+        photos: Photos,
+        labels: Truth = (),
+    ) -> "Grounds":
         """Find out what there is."""
         seen = tuple(photos)
         probing = _probing(evaluator, in_use, seen)
         probes = probing[0].photos if probing else ()
         labelled = [Labelled(evaluator, seen, labels)] * bool(known(labels)[0])
-        sources = *_pictured(evaluator, seen), *probing, Certainty(evaluator, seen, probes), *labelled
+        sources = (
+            *_pictured(evaluator, seen),
+            *probing,
+            Certainty(evaluator, seen, probes),
+            *labelled,
+        )
         return cls(evaluator, in_use, seen, labels, sources, probes)
 
     def around(self, in_use: Preprocessing) -> "Grounds":
@@ -105,7 +124,10 @@ class Grounds:
     @property
     def as_in_training(self) -> bool:
         """Whether a profile finds the images as usual as nine in ten training images."""
-        return any(isinstance(source, Ordinary) and source.among(self.in_use) for source in self.sources)
+        return any(
+            isinstance(source, Ordinary) and source.among(self.in_use)
+            for source in self.sources
+        )
 
     @property
     def known_labels(self) -> int:
@@ -126,26 +148,34 @@ class Grounds:
         """Weigh every candidate that makes a difference; the best first."""
         if self.in_use not in self._known:
             found = map(self.score, self.tried())
-            self._known[self.in_use] = tuple(sorted(found, key=lambda score: -score.gain))
+            self._known[self.in_use] = tuple(
+                sorted(found, key=lambda score: -score.gain)
+            )
         return self._known[self.in_use]
 
     def tried(self) -> list[Candidate]:
         """Return the candidates that make a difference, without those that evidence cannot single out."""
-        found = self.evaluator.differing(self.photos[:FEW], self.in_use, _loud(self.in_use))
+        found = self.evaluator.differing(
+            self.photos[:FEW], self.in_use, _loud(self.in_use)
+        )
         return [one for one in found if not (one.step == "fit" and self._square(one))]
 
     def _square(self, candidate: Candidate) -> bool:
         """Whether a letterbox adds no bars: then fits differ by as little as those without one."""
         photos, tensors = self.photos[:FEW], self.evaluator.tensors
         return all(
-            np.array_equal(tensors(photos, each), tensors(photos, each.replace(fit="squash")))
+            np.array_equal(
+                tensors(photos, each), tensors(photos, each.replace(fit="squash"))
+            )
             for each in (self.in_use, candidate.preprocessing)
             if each.fit == "letterbox"
         )
 
     def usual(self, p: Preprocessing) -> bool:
         """Whether some source finds its images as usual as in training; True where none can tell."""
-        judges = (source for source in self.sources if isinstance(source, Averages | Ordinary))
+        judges = (
+            source for source in self.sources if isinstance(source, Averages | Ordinary)
+        )
         told = {judge.at_home(p) for judge in judges} - {None}
         return not told or True in told
 
@@ -155,29 +185,42 @@ class Grounds:
 
     def correct(self) -> int:
         """Return how many labelled images are predicted correctly."""
-        return int(hits(self.evaluator.answers(self.photos, self.in_use), self.labels).sum())
+        return int(
+            hits(self.evaluator.answers(self.photos, self.in_use), self.labels).sum()
+        )
 
     def convincing(self) -> bool:
         """Whether the evidence can say that nothing is wrong: more than as many labels met by chance."""
         if self.evaluator.statistics:
             return True
         classes = self.evaluator.answers(self.photos, self.in_use).shape[1]
-        return at_least(self.correct(), self.known_labels, 1 / max(classes, 2)) <= BY_CHANCE
+        return (
+            at_least(self.correct(), self.known_labels, 1 / max(classes, 2))
+            <= BY_CHANCE
+        )
 
 
 def _pictured(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[Source]:
     """Return what judges the user's own images: a profile, if there is one, before averages."""
     profile, layers = evaluator.profile, evaluator.first_layers
-    sources: list[Source] = [] if profile is None else [Ordinary(evaluator, photos, profile)]
+    sources: list[Source] = (
+        [] if profile is None else [Ordinary(evaluator, photos, profile)]
+    )
     if layers is not None and layers.means is not None:
         weight, home = (1.0, AT_HOME) if profile is None else (0.5, None)
         chance, alone = CHANCE / len(photos), profile is None
         floor = chance + ALWAYS
-        sources.append(Averages(evaluator, photos, "your images", weight, floor, home, alone, 2 * chance))
+        sources.append(
+            Averages(
+                evaluator, photos, "your images", weight, floor, home, alone, 2 * chance
+            )
+        )
     return sources
 
 
-def _probing(evaluator: Evaluator, in_use: Preprocessing, seen: tuple[Photo, ...]) -> list[Averages]:
+def _probing(
+    evaluator: Evaluator, in_use: Preprocessing, seen: tuple[Photo, ...]
+) -> list[Averages]:
     """Return photos as a source, where the network is at home with them under some preprocessing."""
     size = in_use.size
     if not evaluator.statistics or size is None or min(size) < LEAST_SIDE:
@@ -190,13 +233,29 @@ def _probing(evaluator: Evaluator, in_use: Preprocessing, seen: tuple[Photo, ...
     best = min(tried, key=lambda each: evaluator.distance(photos, each, weights))
     nearest, profile = evaluator.distance(photos, best, weights), evaluator.profile
     # Averages of all together can be met by images each of which is unlike any of the training.
-    unlike = profile is not None and not Ordinary(evaluator, photos, profile).among(best)
+    unlike = profile is not None and not Ordinary(evaluator, photos, profile).among(
+        best
+    )
     if nearest > FAMILIAR or unlike:
         return []
     told, weight = f"{len(photos)} photos of the kit", 1.0 if nearest <= NATIVE else 0.5
-    return [Averages(evaluator, photos, told, weight, max(nearest, LEAST), FAMILIAR, False, 0.0, weights)]
+    return [
+        Averages(
+            evaluator,
+            photos,
+            told,
+            weight,
+            max(nearest, LEAST),
+            FAMILIAR,
+            False,
+            0.0,
+            weights,
+        )
+    ]
 
 
 def _loud(in_use: Preprocessing) -> list[Candidate]:
     """Return the candidates that evidence can single out."""
-    return [one for one in candidates(in_use) if not one.quiet and one.step not in _OF_FILES]
+    return [
+        one for one in candidates(in_use) if not one.quiet and one.step not in _OF_FILES
+    ]

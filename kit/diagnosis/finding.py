@@ -94,7 +94,9 @@ class Finding(Result):
     def _report(self) -> Iterator[str | Result]:
         yield self.summary
         if self.evidence:
-            rows = ((one[0], *one[2:], one[1]) for one in map(Evidence.cells, self.evidence))
+            rows = (
+                (one[0], *one[2:], one[1]) for one in map(Evidence.cells, self.evidence)
+            )
             yield Table(("speaks", "value", "threshold", "measure"), rows, "<>><")
         if self.cost is not None:
             yield f"Effect: fixing it changes {self.cost:.0%} of these predictions."

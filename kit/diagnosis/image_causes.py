@@ -64,7 +64,9 @@ _FAR = 2.0
 
 
 def _resized(photo: Photo, side: int) -> Photo:
-    resized = ImageOps.cover(Image.fromarray(photo.pixels), (side, side), Image.Resampling.BICUBIC)
+    resized = ImageOps.cover(
+        Image.fromarray(photo.pixels), (side, side), Image.Resampling.BICUBIC
+    )
     return Photo(np.asarray(resized), photo.name)
 
 
@@ -72,12 +74,21 @@ def unsettled(classifier: Classifier, photo: Photo) -> tuple[str, ...]:
     """Return the names of the slight changes of an image that give it another prediction."""
     pixels = photo.decoded(known_preprocessing(classifier).decoding).pixels
     present = classifier.probabilities([photo])[0].argmax()
-    tried = {name: classifier.probabilities(list(map(Photo, done))) for name, done in slight(pixels).items()}
-    return tuple(name for name, rows in tried.items() if (rows.argmax(axis=1) != present).any())
+    tried = {
+        name: classifier.probabilities(list(map(Photo, done)))
+        for name, done in slight(pixels).items()
+    }
+    return tuple(
+        name for name, rows in tried.items() if (rows.argmax(axis=1) != present).any()
+    )
 
 
 def check_properties(
-    classifier: Classifier, photos: Photos, labels: Truth = (), *, doubtful: bool = False
+    classifier: Classifier,
+    photos: Photos,
+    labels: Truth = (),
+    *,
+    doubtful: bool = False,
 ) -> tuple[Finding, ...]:
     """Measure the images, do what is out of the ordinary to others, undo it, and ask the network.
 
@@ -101,26 +112,52 @@ def check_properties(
     # More pixels than these the network does not see.
     seen = min(filter(None, picture_size(classifier.input_shape)), default=np.inf)
     factor = max(1, int(min(min(photo.size) for photo in decoded) // (_LARGE * seen)))
-    pictures = [Photo(np.asarray(Image.fromarray(one.pixels).reduce(factor)), one.name) for one in decoded]
+    pictures = [
+        Photo(np.asarray(Image.fromarray(one.pixels).reduce(factor)), one.name)
+        for one in decoded
+    ]
     grey = used.channels.startswith("gray")
     items = [item for item in PROPERTIES.values() if not (item.coloured and grey)]
     unusual = {item.name: _unusual(item, pictures) for item in items}
     for item in items:
         for name in unusual.keys() & item.brings:
             brought = unusual[name].keys() & unusual[item.name]
-            unusual[name] = {place: one for place, one in unusual[name].items() if place not in brought}
-    case = _Case(classifier, pictures, factor, classifier.probabilities(decoded), labels, unusual, doubtful)
-    found = sorted((_found(case, item) for item in items if case.suspects(item)), key=lambda pair: pair[0])
+            unusual[name] = {
+                place: one
+                for place, one in unusual[name].items()
+                if place not in brought
+            }
+    case = _Case(
+        classifier,
+        pictures,
+        factor,
+        classifier.probabilities(decoded),
+        labels,
+        unusual,
+        doubtful,
+    )
+    found = sorted(
+        (_found(case, item) for item in items if case.suspects(item)),
+        key=lambda pair: pair[0],
+    )
     # One is to blame: that by which most other predictions fall.
     others = [one for _, one in found if one.verdict == "named"][1:]
-    return tuple(replace(one, verdict="possible") if one in others else one for _, one in found)
+    return tuple(
+        replace(one, verdict="possible") if one in others else one for _, one in found
+    )
 
 
 def _unusual(item: Property, pictures: Photos) -> dict[int, float]:
     """Return the measures, by place, of the images in which a property is out of the ordinary."""
-    large = {place: photo for place, photo in enumerate(pictures) if min(photo.size) >= item.least_side}
+    large = {
+        place: photo
+        for place, photo in enumerate(pictures)
+        if min(photo.size) >= item.least_side
+    }
     measures = {place: item.measure(photo.pixels) for place, photo in large.items()}
-    return {place: measure for place, measure in measures.items() if item.unusual(measure)}
+    return {
+        place: measure for place, measure in measures.items() if item.unusual(measure)
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +184,11 @@ class _Case:
         Out of probes and images that are known to be predicted correctly, at the usual size of the images.
         """
         odd = {place for measures in self.unusual.values() for place in measures}
-        own = [self.pictures[place] for place in np.flatnonzero(self.right).tolist() if place not in odd]
+        own = [
+            self.pictures[place]
+            for place in np.flatnonzero(self.right).tolist()
+            if place not in odd
+        ]
         photos = (*own, *probes())
         answers = self.classifier.probabilities(photos)
         surest = np.argsort(-answers.max(axis=1), kind="stable")[:COUNT]
@@ -160,22 +201,35 @@ class _Case:
         Of an answer that has become less sure, the share of its probability counts.
         """
         photos, answers = self.good
-        changed = self.classifier.probabilities([item.done(photo, amount) for photo in photos])
+        changed = self.classifier.probabilities(
+            [item.done(photo, amount) for photo in photos]
+        )
         chosen = np.arange(len(photos)), answers.argmax(axis=1)
         return float(np.minimum(changed[chosen] / answers[chosen], 1).mean())
 
     def suspects(self, item: Property) -> dict[int, float]:
         """Return the measures, by place, of the images that a property may be to blame for."""
-        return {place: one for place, one in self.unusual[item.name].items() if not self.right[place]}
+        return {
+            place: one
+            for place, one in self.unusual[item.name].items()
+            if not self.right[place]
+        }
 
     def ordinary(self, item: Property) -> bool:
         """Whether a property is too frequent to be to blame; correctly predicted images are the controls."""
-        unusual, count, controls = self.unusual[item.name], len(self.right), int(self.right.sum())
+        unusual, count, controls = (
+            self.unusual[item.name],
+            len(self.right),
+            int(self.right.sum()),
+        )
         if not controls:
             return self.doubtful and count > 2 and len(unusual) > COMMON * count
         having = int(self.right[list(unusual)].sum())
         suspects = len(unusual) - having, count - controls
-        odds, usual = ((part + 1) / (whole - part + 1) for part, whole in (suspects, (having, controls)))
+        odds, usual = (
+            (part + 1) / (whole - part + 1)
+            for part, whole in (suspects, (having, controls))
+        )
         return bool(np.log(odds / usual) < RARER)
 
     def log_odds(self, item: Property, place: int, kept: float, ahead: float) -> float:
@@ -185,12 +239,20 @@ class _Case:
         weight = min(max(ahead, -_FAR), _FAR) * EXACT if item.exact else ahead * RIVAL
         lost = (1 - kept) * COUNT
         fallen = np.log((lost + 1) / (COUNT - lost + 1))
-        odds = BEFORE + CURVE * fallen + UNSURE * unsure + weight + WRONG * (place in known(self.labels)[0])
+        odds = (
+            BEFORE
+            + CURVE * fallen
+            + UNSURE * unsure
+            + weight
+            + WRONG * (place in known(self.labels)[0])
+        )
         return float(odds if kept < BORNE else min(odds, 0))
 
     def ahead(self, item: Property, place: int, amount: float) -> float:
         """Return the log of the mean probability of the best other class over that of the present one."""
-        undone = [Photo(each) for each in item.undo(self.pictures[place].pixels, amount)]
+        undone = [
+            Photo(each) for each in item.undo(self.pictures[place].pixels, amount)
+        ]
         present = self.answers[place].argmax()
         mean = self.classifier.probabilities(undone).mean(axis=0) + np.float32(_LEAST)
         return float(np.log(np.delete(mean, present).max() / mean[present]))
@@ -200,11 +262,19 @@ def _found(case: _Case, item: Property) -> tuple[tuple[bool, float], Finding]:
     """Return its rank, the share of other predictions that bear as much of a property, and the finding."""
     measures = case.suspects(item)
     places = list(measures)[:: -(-len(measures) // ASKED)]
-    amounts = [item.amount(measures[place], case.pictures[place].pixels) for place in places]
+    amounts = [
+        item.amount(measures[place], case.pictures[place].pixels) for place in places
+    ]
     amount = float(np.median(amounts))
     kept = case.kept(item, amount)
-    ahead = [case.ahead(item, place, each) for place, each in zip(places, amounts, strict=True)]
-    odds = [case.log_odds(item, place, kept, each) for place, each in zip(places, ahead, strict=True)]
+    ahead = [
+        case.ahead(item, place, each)
+        for place, each in zip(places, amounts, strict=True)
+    ]
+    odds = [
+        case.log_odds(item, place, kept, each)
+        for place, each in zip(places, ahead, strict=True)
+    ]
     chance = float(1 / (1 + np.exp(-np.median(odds))))
     often = len(measures) >= MOST * int((~case.right).sum())
     blamed = chance >= NAMED and often and not case.ordinary(item)
@@ -216,9 +286,16 @@ def _found(case: _Case, item: Property) -> tuple[tuple[bool, float], Finding]:
     count, median = len(case.pictures), float(np.median([*measures.values()]))
     evidence = (
         Evidence(MEASURES[item.measured].unit, median, item.ordinary, True),
-        Evidence(f"share of predictions for {COUNT} other images that stay", kept, STARTS, kept < STARTS),
+        Evidence(
+            f"share of predictions for {COUNT} other images that stay",
+            kept,
+            STARTS,
+            kept < STARTS,
+        ),
         Evidence("share of these predictions that change once it is undone", changed),
-        Evidence("probability that it changed the prediction", chance, NAMED, chance >= NAMED),
+        Evidence(
+            "probability that it changed the prediction", chance, NAMED, chance >= NAMED
+        ),
     )
     which = "This image is" if count == 1 else f"{len(measures)} of {count} images are"
     summary = f"{which} unusually {WORDS[item.name][0]}: {item.parameter} {whole:.2g}."
@@ -259,10 +336,16 @@ def out_of_distribution(classifier: Classifier, photos: Photos) -> Finding | Non
         # A chance is a share of held-back images: it is compared as such, not by its last bit.
         limit = rate + 1e-9
         above = int((chances <= limit).sum())
-        needed = next(number for number in range(count + 2) if at_least(number, count, rate) <= limit)
+        needed = next(
+            number
+            for number in range(count + 2)
+            if at_least(number, count, rate) <= limit
+        )
         text = f"images farther from training than {1 - rate:.0%} of held-back ones"
         evidence.append(Evidence(text, above, needed, above >= needed))
     unusual, sure = evidence
-    verdict: Verdict = "named" if sure.supports else "possible" if unusual.supports else "ruled_out"
+    verdict: Verdict = (
+        "named" if sure.supports else "possible" if unusual.supports else "ruled_out"
+    )
     summary = _UNLIKE[verdict].format(unusual.value, count)
     return Finding("out_of_distribution", verdict, summary, (unusual, sure))

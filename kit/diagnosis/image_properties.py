@@ -12,7 +12,13 @@ from kit.images import Photo, properties
 from kit.images.properties import bright_level, denoised, edge_colour, luma, relevelled
 from kit.perturbation import PARAMETERS, Perturbation
 from kit.perturbation.physics import to_pixels
-from kit.robustness.restoring import blur_radius, noise_deviation, without_blocks, without_blur, without_noise
+from kit.robustness.restoring import (
+    blur_radius,
+    noise_deviation,
+    without_blocks,
+    without_blur,
+    without_noise,
+)
 
 WORDS = {
     "dark": ("dark", "Brighten the images"),
@@ -44,7 +50,11 @@ def brightened(pixels: Pixels, _amount: float) -> list[Pixels]:
         middle = np.clip(np.median(luma(pixels)), 1, 100) / 255
         powers = (np.log(level / 255) / np.log(middle) for level in (80, 105))
         return [to_pixels(255 * (pixels / 255) ** power) for power in powers]
-    return [to_pixels(pixels * (204 / bright)), to_pixels(pixels * (160 / bright)), _spread(pixels, 31, 204)]
+    return [
+        to_pixels(pixels * (204 / bright)),
+        to_pixels(pixels * (160 / bright)),
+        _spread(pixels, 31, 204),
+    ]
 
 
 def contrasted(pixels: Pixels, _amount: float) -> list[Pixels]:
@@ -70,7 +80,11 @@ def deblurred(pixels: Pixels, amount: float) -> list[Pixels]:
     """Sharpen, by two filters."""
     masked = ImageFilter.UnsharpMask(radius=3, percent=200, threshold=0)
     twice = np.asarray(Image.fromarray(pixels).filter(masked).filter(masked))
-    return [twice, without_blur(pixels, amount), _shrunk(without_blur(pixels, 0.8 * amount))]
+    return [
+        twice,
+        without_blur(pixels, amount),
+        _shrunk(without_blur(pixels, 0.8 * amount)),
+    ]
 
 
 def balanced(pixels: Pixels, _amount: float = 0) -> list[Pixels]:
@@ -154,7 +168,9 @@ class Property:
 
     def remedy(self, amount: float) -> Fix:
         """Return what to change, and code that takes this amount out of ``photos`` and asks again."""
-        call = _CALLS.get(self.parameter, f"restored(photo, {self.parameter}={amount:.3g})")
+        call = _CALLS.get(
+            self.parameter, f"restored(photo, {self.parameter}={amount:.3g})"
+        )
         text = f"{WORDS[self.name][1]}, or train on such images."
         return Fix(text, _CODE.format(call))
 
@@ -176,29 +192,85 @@ class Property:
 
     def done(self, photo: Photo, amount: float) -> Photo:
         """Return a photo to which this amount is done."""
-        setting = round(amount) if PARAMETERS[self.parameter].kind == "whole" else amount
+        setting = (
+            round(amount) if PARAMETERS[self.parameter].kind == "whole" else amount
+        )
         return Perturbation(**{self.parameter: setting}).apply(photo)  # type: ignore[arg-type]
 
 
 _DARK = ((10, 0.05), (20, 0.1), (41, 0.2), (82, 0.4), (123, 0.6), (204, 1))
-_BRIGHT = ((0, 1), (0.14, 1.25), (0.3, 1.5), (0.4, 1.75), (0.43, 2), (0.45, 2.5), (0.55, 3))
+_BRIGHT = (
+    (0, 1),
+    (0.14, 1.25),
+    (0.3, 1.5),
+    (0.4, 1.75),
+    (0.43, 2),
+    (0.45, 2.5),
+    (0.55, 3),
+)
 _FLAT = ((0.044, 0.05), (0.09, 0.1), (0.18, 0.2), (0.36, 0.4), (0.56, 0.6), (1, 1))
 _READ = ((0, 0),)
-_BLOCKS = ((0.13, 60), (0.19, 30), (0.27, 20), (0.33, 15), (0.48, 10), (0.58, 7), (0.73, 5), (1.1, 2))
+_BLOCKS = (
+    (0.13, 60),
+    (0.19, 30),
+    (0.27, 20),
+    (0.33, 15),
+    (0.48, 10),
+    (0.58, 7),
+    (0.73, 5),
+    (1.1, 2),
+)
 _HAZY = ("low_contrast",)
 _CAST = ((0.22, 0), (0.66, 0.25), (0.98, 0.5), (1.25, 0.75), (1.52, 1))
 
 
 _ROWS = (
-    Property("dark", "light", 105, True, "brightness", _DARK, brightened, exact=True, brings=("tinted",)),
-    Property("bright", "clipping", 0.08, False, "brightness", _BRIGHT, darkened, brings=_HAZY),
-    Property("low_contrast", "range", 0.4, True, "contrast", _FLAT, contrasted, exact=True),
-    Property("tinted", "cast", 0.8, False, "white_balance", _CAST, balanced, exact=True, coloured=True),
-    Property("noisy", "noise", 8, False, "noise", _READ, cleaned, noise_deviation, TEXTURED),
     Property(
-        "blurred", "edge_share", 0.27, True, "blur", _READ, deblurred, blur_radius, TEXTURED, brings=_HAZY
+        "dark",
+        "light",
+        105,
+        True,
+        "brightness",
+        _DARK,
+        brightened,
+        exact=True,
+        brings=("tinted",),
     ),
-    Property("jpeg", "grid", 0.16, False, "jpeg_quality", _BLOCKS, smoothed, None, TEXTURED),
+    Property(
+        "bright", "clipping", 0.08, False, "brightness", _BRIGHT, darkened, brings=_HAZY
+    ),
+    Property(
+        "low_contrast", "range", 0.4, True, "contrast", _FLAT, contrasted, exact=True
+    ),
+    Property(
+        "tinted",
+        "cast",
+        0.8,
+        False,
+        "white_balance",
+        _CAST,
+        balanced,
+        exact=True,
+        coloured=True,
+    ),
+    Property(
+        "noisy", "noise", 8, False, "noise", _READ, cleaned, noise_deviation, TEXTURED
+    ),
+    Property(
+        "blurred",
+        "edge_share",
+        0.27,
+        True,
+        "blur",
+        _READ,
+        deblurred,
+        blur_radius,
+        TEXTURED,
+        brings=_HAZY,
+    ),
+    Property(
+        "jpeg", "grid", 0.16, False, "jpeg_quality", _BLOCKS, smoothed, None, TEXTURED
+    ),
 )
 PROPERTIES: Mapping[str, Property] = {item.name: item for item in _ROWS}
 """Every property by its name."""

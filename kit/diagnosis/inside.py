@@ -8,14 +8,24 @@ import numpy as np
 
 from kit._arrays import Array, Float64
 from kit.classifier import Classifier
-from kit.classifier.architecture import Layer, Weights, architecture_and_weights, channel_values, layers_of
+from kit.classifier.architecture import (
+    Layer,
+    Weights,
+    architecture_and_weights,
+    channel_values,
+    layers_of,
+)
 from kit.classifier.engines import fitted
 from kit.diagnosis.candidates import explained
 from kit.diagnosis.finding import Evidence, Finding, using
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.scaling import SCALINGS, affine, scaling_words
 
-RANGES: Mapping[str, tuple[float, float]] = {"0..255": (0, 255), "0..1": (0, 1), "-1..1": (-1, 1)}
+RANGES: Mapping[str, tuple[float, float]] = {
+    "0..255": (0, 255),
+    "0..1": (0, 1),
+    "-1..1": (-1, 1),
+}
 """Ranges that a network with its scaling inside may be fed with."""
 
 LANDING_SPAN = (0.8, 6.0)
@@ -33,7 +43,9 @@ NARROW = 0.3
 standard deviation where 0..255 is expected, 0.004 for 0..1."""
 
 # Parts of the names of layers that leave the range as it is.
-_PASSING = re.compile("Input|Padding|Identity|Activation|Dropout|Noise|Crop|Resizing|Random")
+_PASSING = re.compile(
+    "Input|Padding|Identity|Activation|Dropout|Noise|Crop|Resizing|Random"
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +86,9 @@ def check_graph(inside: Inside, p: Preprocessing) -> Finding | None:
     if inside.expected is None:
         return None
     slope, offset = affine(p.scaling)
-    ends = np.sort(np.broadcast_arrays(*np.atleast_1d(offset, slope * 255 + offset)), axis=0)
+    ends = np.sort(
+        np.broadcast_arrays(*np.atleast_1d(offset, slope * 255 + offset)), axis=0
+    )
     wanted = np.array(RANGES[inside.expected])
     span = float(np.ptp(wanted))
     away = float(np.abs(ends - wanted[:, None]).max() / span)
@@ -82,12 +96,16 @@ def check_graph(inside: Inside, p: Preprocessing) -> Finding | None:
     evidence = (Evidence(distance, away, SAME_RANGE, away > SAME_RANGE),)
     told = f"The model scales inside ({inside.steps}) and expects {inside.expected}"
     if away <= SAME_RANGE:
-        return Finding("double_scaling", "ruled_out", f"{told}, which it gets.", evidence)
+        return Finding(
+            "double_scaling", "ruled_out", f"{told}, which it gets.", evidence
+        )
     fixed = p.replace(scaling=SCALINGS[inside.expected], cast=None)
     found = explained("scaling", fixed, p.replace(cast=None))
     narrow = p.scaling and np.ptp(ends, axis=0).max() < NARROW * span
     cause = "double_scaling" if narrow else found.cause
-    equivalent = tuple(name for name in (found.cause, *found.equivalent) if name != cause)
+    equivalent = tuple(
+        name for name in (found.cause, *found.equivalent) if name != cause
+    )
     remedy = using(f"Feed {inside.expected}, and leave the rest to the model.", fixed)
     told += f", but gets {scaling_words(p.scaling)}."
     return Finding(cause, "named", told, evidence, fix=remedy, equivalent=equivalent)
@@ -96,7 +114,9 @@ def check_graph(inside: Inside, p: Preprocessing) -> Finding | None:
 def _line(layer: Layer, weights: Weights) -> tuple[Float64, Float64] | None:
     """Slope and offset of a layer that scales; None for any other layer."""
     if layer.kind == "Rescaling":
-        scale, shift = (channel_values(layer.settings.get(key, 0.0)) for key in ("scale", "offset"))
+        scale, shift = (
+            channel_values(layer.settings.get(key, 0.0)) for key in ("scale", "offset")
+        )
         return None if scale is None or shift is None else (scale, shift)
     if layer.kind == "Normalization":
         return _normalisation(layer, weights.get(layer.name, ()))
@@ -113,8 +133,14 @@ def _line(layer: Layer, weights: Weights) -> tuple[Float64, Float64] | None:
     return None if slope == 0 else (slope[None], offset[None])
 
 
-def _normalisation(layer: Layer, kept: tuple[Array, ...]) -> tuple[Float64, Float64] | None:
-    given = kept[:2] if len(kept) >= 2 else (layer.settings.get(each) for each in ("mean", "variance"))
+def _normalisation(
+    layer: Layer, kept: tuple[Array, ...]
+) -> tuple[Float64, Float64] | None:
+    given = (
+        kept[:2]
+        if len(kept) >= 2
+        else (layer.settings.get(each) for each in ("mean", "variance"))
+    )
     mean, variance = map(channel_values, given)
     if mean is None or variance is None or layer.settings.get("invert"):
         return None

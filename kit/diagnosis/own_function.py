@@ -72,7 +72,11 @@ class Checkup(Result):
             yield f"The {failed[-1].differences[0].replace(': ', ' ', 1)}."
         if step == "function":
             return
-        effect = "" if self.changed is None else f"; {self.changed * count:.0f} of {count} predictions change"
+        effect = (
+            ""
+            if self.changed is None
+            else f"; {self.changed * count:.0f} of {count} predictions change"
+        )
         told = zip(first.effects, first.differences, strict=True)
         words = "; ".join(text for (name, _), text in told if name == step)
         yield f"The function differs at {step!r} on {len(apart)} of {count}: {words}{effect}."
@@ -111,28 +115,47 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
     check_first(classifier)
     if not callable(function):
         kind = type(function).__name__
-        raise TypeError(f"Expected a function, received {kind}; call kit.check(classifier, photos, function)")
+        raise TypeError(
+            f"Expected a function, received {kind}; call kit.check(classifier, photos, function)"
+        )
     contract = known_preprocessing(classifier)
     chosen = [photo.decoded(contract.decoding) for photo in as_photos(photos)]
     reading = read(contract, function, chosen)
-    pairs, effect = list(zip(reading.called, chosen, strict=True)), partial(_effect, classifier)
+    pairs, effect = (
+        list(zip(reading.called, chosen, strict=True)),
+        partial(_effect, classifier),
+    )
     comparisons = [compared(contract, reading, *pair, effect) for pair in pairs]
-    tensors = [(contract.apply(photo), one.tensor) for one, photo in pairs if one.tensor is not None]
+    tensors = [
+        (contract.apply(photo), one.tensor)
+        for one, photo in pairs
+        if one.tensor is not None
+    ]
     rows = (_answers(classifier, *each) for each in tensors)
     tops = [each.argmax(axis=1) for each in rows if each is not None]
-    changed = float(np.diff(tops).any(axis=1).mean()) if len(tops) == len(chosen) else None
-    there = reading.there if reading.exact and isinstance(reading.there, Preprocessing) else None
+    changed = (
+        float(np.diff(tops).any(axis=1).mean()) if len(tops) == len(chosen) else None
+    )
+    there = (
+        reading.there
+        if reading.exact and isinstance(reading.there, Preprocessing)
+        else None
+    )
     return Checkup(tuple(comparisons), changed, there)
 
 
-def as_preprocessing(classifier: Classifier, photos: Sequence[Photo], function: Function) -> Preprocessing:
+def as_preprocessing(
+    classifier: Classifier, photos: Sequence[Photo], function: Function
+) -> Preprocessing:
     """Return the preprocessing that comes nearest to a function; a ValueError says why there is none."""
     plain = fitted(Preprocessing(), classifier.input_shape)
     reading = read(classifier.preprocessing or plain, function, photos)
     problems = [one.problem for one in reading.called if one.problem]
     problem = "; ".join(problems[:1] or dict(reading.others).values())
     if problem or not isinstance(reading.there, Preprocessing):
-        raise ValueError(f"Expected a function with steps of a Preprocessing, received another: {problem}")
+        raise ValueError(
+            f"Expected a function with steps of a Preprocessing, received another: {problem}"
+        )
     return reading.there
 
 

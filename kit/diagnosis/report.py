@@ -50,12 +50,16 @@ class Diagnosis(Result):
     sensitivity: tuple[Sensitivity, ...] = ()
     undecided: tuple[str, ...] = ()
     judged_by: str = ""
-    asked: tuple[Classifier, Photos, Truth] | None = field(default=None, repr=False, compare=False)
+    asked: tuple[Classifier, Photos, Truth] | None = field(
+        default=None, repr=False, compare=False
+    )
 
     @property
     def best(self) -> Finding | None:
         """The first finding that is named; None where there is none."""
-        return next((finding for finding in self.findings if finding.verdict == "named"), None)
+        return next(
+            (finding for finding in self.findings if finding.verdict == "named"), None
+        )
 
     @property
     def verdict(self) -> str:
@@ -73,7 +77,11 @@ class Diagnosis(Result):
             return f"the cause is {self.best.cause}"
         if self.undecided:
             return f"nothing serious is found; the {' and the '.join(self.undecided)} cannot be judged"
-        return "no fault is found" if self.clean else "the cause cannot be told from these images"
+        return (
+            "no fault is found"
+            if self.clean
+            else "the cause cannot be told from these images"
+        )
 
     @property
     def corrected(self) -> Preprocessing | None:
@@ -85,12 +93,18 @@ class Diagnosis(Result):
         if self.corrected is not None:
             return self.corrected
         if self.best is None:
-            raise ValueError(f"Expected a named cause, received {self.verdict!r}; give more labels")
+            raise ValueError(
+                f"Expected a named cause, received {self.verdict!r}; give more labels"
+            )
         received = f"{self.best.cause!r}: {self.best.fix.text}"
         raise ValueError(f"Expected a cause in the preprocessing, received {received}")
 
     def pin(
-        self, folder: str | PathLike[str], expect: str | int | None = None, *, note: str = ""
+        self,
+        folder: str | PathLike[str],
+        expect: str | int | None = None,
+        *,
+        note: str = "",
     ) -> tuple[Path, ...]:
         """Write a case of each image, for `kit.check_cases` to guard, and return their paths.
 
@@ -98,10 +112,18 @@ class Diagnosis(Result):
         expected to be `expect`, by default what is predicted with the fix; see `kit.Case` for the rest.
         """
         if self.asked is None:
-            raise ValueError("Expected a diagnosis from kit.diagnose, received one made by hand")
+            raise ValueError(
+                "Expected a diagnosis from kit.diagnose, received one made by hand"
+            )
         classifier, photos, labels = self.asked
         right, cause = self.corrected, self._best.cause
-        kept = partial(pin, preprocessing=right, fault=right and self.preprocessing, cause=cause, note=note)
+        kept = partial(
+            pin,
+            preprocessing=right,
+            fault=right and self.preprocessing,
+            cause=cause,
+            note=note,
+        )
         return tuple(
             kept(folder, classifier, photo, expect if label is None else label)
             for photo, label in zip_longest(photos, labels)
@@ -127,14 +149,21 @@ class Diagnosis(Result):
         return f"{super().html()}<details><summary>Details</summary>{self.details().html()}</details>"
 
     def _report(self) -> Iterator[str | Result]:
-        best, possible = self.best, [one.cause for one in self.findings if one.verdict == "possible"]
+        best, possible = (
+            self.best,
+            [one.cause for one in self.findings if one.verdict == "possible"],
+        )
         images = f"{self.photos} image{'s' * (self.photos > 1)}"
-        yield Heading(f"{self.classifier} on {images}: {self.conclusion}. {self._best.summary}".strip())
+        yield Heading(
+            f"{self.classifier} on {images}: {self.conclusion}. {self._best.summary}".strip()
+        )
         if best is None:
             yield from [f"Possible: {', '.join(possible)}."] if possible else ()
             yield from (f"Note: {note}" for note in self.notes[:2])
         else:
-            speaking = [one.supports for one in best.evidence if one.supports is not None]
+            speaking = [
+                one.supports for one in best.evidence if one.supports is not None
+            ]
             yield f"How sure: {speaking.count(True)} of {len(speaking)} measurements speak for it."
             yield f"Fix: {best.fix.text or 'none is known.'}"
             against = [one.text for one in best.evidence if one.supports is False]
@@ -144,7 +173,10 @@ class Diagnosis(Result):
         yield f"All numbers: print(diagnosis.details()), --details in a shell{code}."
 
     def __repr__(self) -> str:
-        told = ", ".join(f"{one.cause} {one.verdict}" for one in self.findings) or "no findings"
+        told = (
+            ", ".join(f"{one.cause} {one.verdict}" for one in self.findings)
+            or "no findings"
+        )
         return f"Diagnosis({self.classifier!r}, {self.photos} photos, {self.verdict}: {told})"
 
 
@@ -160,7 +192,12 @@ class Details(Result):
             yield one.judged_by
         yield from (f"Note: {note}" for note in one.notes)
         for number, finding in enumerate(one.findings, start=1):
-            yield from (Heading(f"{number}. {finding.cause}: {finding.verdict}"), finding)
+            yield from (
+                Heading(f"{number}. {finding.cause}: {finding.verdict}"),
+                finding,
+            )
         if one.sensitivity:
-            rows = ((row.name, f"{row.changed} of {row.photos}") for row in one.sensitivity)
+            rows = (
+                (row.name, f"{row.changed} of {row.photos}") for row in one.sensitivity
+            )
             yield Table(("small change", "predictions that change"), rows)

@@ -37,17 +37,31 @@ def together(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | None:
     pairs.sort(key=lambda pair: -pair[1].gain)
     (first, both), alone = pairs[0], max(ranked[0].gain, 0.0)
     causes = {first.cause, both.candidate.cause}
-    rival = next((s.gain for f, s in pairs if {f.cause, s.candidate.cause} != causes), -inf)
+    rival = next(
+        (s.gain for f, s in pairs if {f.cause, s.candidate.cause} != causes), -inf
+    )
     needed = NAMED + DEARER
     enough = both.gain >= max(needed, alone + DEARER, rival + LEAD)
     right = both.candidate.preprocessing
-    if not enough or not grounds.usual(right) or both.vetoed or _needless(grounds, right):
+    if (
+        not enough
+        or not grounds.usual(right)
+        or both.vetoed
+        or _needless(grounds, right)
+    ):
         return None
     whole = Evidence("gain of both changes together, in nats", both.gain, needed, True)
     evidence = whole, Evidence("gain of the best change alone", alone)
     share = float(grounds.trial(right).changed.mean())
     found = [
-        Finding(cause, "named", "One of two causes.", evidence, share, fix(grounds.in_use, right, cause))
+        Finding(
+            cause,
+            "named",
+            "One of two causes.",
+            evidence,
+            share,
+            fix(grounds.in_use, right, cause),
+        )
         for cause in (first.cause, both.candidate.cause)
     ]
     return found, right
@@ -101,9 +115,13 @@ def search(grounds: Grounds) -> Search:
     if not named and (pair := together(grounds)) is not None:
         (named, current), doubtful = pair, []
     if len(named) > 1 and all(one.right for one in named):
-        named = [replace(one, fix=fix(grounds.in_use, current, one.cause)) for one in named]
+        named = [
+            replace(one, fix=fix(grounds.in_use, current, one.cause)) for one in named
+        ]
     usual, fixed = grounds.usual(current), grounds.around(current)
-    told = {cause for one in named or doubtful for cause in (one.cause, *one.equivalent)}
+    told = {
+        cause for one in named or doubtful for cause in (one.cause, *one.equivalent)
+    }
     rest = settled(fixed, fixed.scores(), told)
     left = [one.cause for one in rest if one.verdict != "ruled_out"]
     decided, notes = True, []
@@ -116,7 +134,12 @@ def search(grounds: Grounds) -> Search:
         few = not grounds.evaluator.statistics and bool(doubtful or not convincing)
         notes = [_UNUSUAL] * (not usual) + [_FEW_LABELS] * few
         decided = usual and convincing and not (doubtful or left)
-    known = bool(grounds.probes), tuple(notes), grounds.judged_by, grounds.as_in_training
+    known = (
+        bool(grounds.probes),
+        tuple(notes),
+        grounds.judged_by,
+        grounds.as_in_training,
+    )
     return Search((*named, *doubtful, *rest), decided, *known)
 
 
@@ -124,8 +147,13 @@ def contradicted(grounds: Grounds, finding: Finding) -> bool:
     """Whether labels or the user's images forbid the fix of a fault that a check has named."""
     if finding.right is None:
         return False
-    before, after = (grounds.evaluator.tensors(grounds.photos, p) for p in (grounds.in_use, finding.right))
-    if before.shape != after.shape or not (np.isfinite(before).all() and np.isfinite(after).all()):
+    before, after = (
+        grounds.evaluator.tensors(grounds.photos, p)
+        for p in (grounds.in_use, finding.right)
+    )
+    if before.shape != after.shape or not (
+        np.isfinite(before).all() and np.isfinite(after).all()
+    ):
         return False
     return grounds.score(Candidate(finding.right, "", finding.cause)).vetoed
 
@@ -135,7 +163,9 @@ def _one_by_one(grounds: Grounds) -> tuple[list[Finding], list[Finding], Preproc
     named: list[Finding] = []
     steps: set[str] = set()
     for _ in range(ROUNDS):
-        ranked = [score for score in grounds.scores() if score.candidate.step not in steps]
+        ranked = [
+            score for score in grounds.scores() if score.candidate.step not in steps
+        ]
         fitted = None if "scaling" in steps else estimated(grounds, ranked)
         if fitted is not None:
             # The known scalings only come near to it.
@@ -182,30 +212,59 @@ def judged(grounds: Grounds, ranked: Scores) -> Finding | None:
         return None
     best = ranked[0]
     right, cause = best.candidate.preprocessing, best.candidate.cause
-    conditions = [one for one in (_lead(best, ranked), _beyond_chance(grounds, best)) if one]
+    conditions = [
+        one for one in (_lead(best, ranked), _beyond_chance(grounds, best)) if one
+    ]
     forbidden = best.vetoed or _needless(grounds, right)
     seen = best.measured >= MEASURED and grounds.usual(right) and not forbidden
     sure = best.gain >= NAMED and seen and all(one.supports for one in conditions)
     summary = _MEETS if not grounds.evaluator.statistics else _SEES if sure else _MAY
-    evidence, cost = (*weighed(best), *conditions), float(grounds.trial(right).changed.mean())
+    evidence, cost = (
+        (*weighed(best), *conditions),
+        float(grounds.trial(right).changed.mean()),
+    )
     fixed, same = fix(grounds.in_use, right, cause), best.candidate.equivalent
     unlike = [each for each in best.variants if _unlike(grounds, right, each, 0)]
-    unlike += [each for each in _untold(grounds, best, ranked) if _unlike(grounds, right, each, 2)]
+    unlike += [
+        each
+        for each in _untold(grounds, best, ranked)
+        if _unlike(grounds, right, each, 2)
+    ]
     if unlike:
-        forms = " or ".join(difference(grounds.in_use, each) for each in (right, unlike[0]))
-        fixed = Fix(f"Prepare images as in training; these cannot tell {forms}: give more, or labels.")
-    return Finding(cause, "named" if sure else "possible", summary, evidence, cost, fixed, same)
+        forms = " or ".join(
+            difference(grounds.in_use, each) for each in (right, unlike[0])
+        )
+        fixed = Fix(
+            f"Prepare images as in training; these cannot tell {forms}: give more, or labels."
+        )
+    return Finding(
+        cause, "named" if sure else "possible", summary, evidence, cost, fixed, same
+    )
 
 
 def _untold(grounds: Grounds, best: Score, ranked: Scores) -> list[Preprocessing]:
     """Return what else of the same step explains about as much; few labels alone tell less."""
-    few = 1.0 if grounds.evaluator.statistics else sqrt(Labelled.ENOUGH / grounds.known_labels)
-    near = (one for one in ranked if one.candidate.step == best.candidate.step and not one.vetoed)
-    others = (one for one in near if one is not best and best.gain - one.gain < LEAD * max(few, 1))
+    few = (
+        1.0
+        if grounds.evaluator.statistics
+        else sqrt(Labelled.ENOUGH / grounds.known_labels)
+    )
+    near = (
+        one
+        for one in ranked
+        if one.candidate.step == best.candidate.step and not one.vetoed
+    )
+    others = (
+        one
+        for one in near
+        if one is not best and best.gain - one.gain < LEAD * max(few, 1)
+    )
     return [one.candidate.preprocessing for one in others]
 
 
-def _unlike(grounds: Grounds, right: Preprocessing, other: Preprocessing, errors: int) -> bool:
+def _unlike(
+    grounds: Grounds, right: Preprocessing, other: Preprocessing, errors: int
+) -> bool:
     """Whether another preprocessing may change more than a few predictions; a few images do not show it."""
     photos, evaluator = (*grounds.probes[:FEW], *grounds.photos), grounds.evaluator
     moved = evaluator.trial(photos, right, other).moved
@@ -216,7 +275,9 @@ def _unlike(grounds: Grounds, right: Preprocessing, other: Preprocessing, errors
 
 def weighed(score: Score) -> tuple[Evidence, ...]:
     """Return the sum of the votes, then what each of them measured."""
-    whole = Evidence("overall evidence, in nats", score.gain, NAMED, score.gain >= NAMED)
+    whole = Evidence(
+        "overall evidence, in nats", score.gain, NAMED, score.gain >= NAMED
+    )
     return whole, *(
         Evidence(
             f"{vote.text} (counts {vote.gain:+.2f})",
@@ -230,7 +291,9 @@ def weighed(score: Score) -> tuple[Evidence, ...]:
 
 def _lead(best: Score, ranked: Scores) -> Evidence | None:
     """Return the lead over that other cause whose lead is the most doubtful."""
-    rivals = [score for score in ranked if not best.candidate.causes & score.candidate.causes]
+    rivals = [
+        score for score in ranked if not best.candidate.causes & score.candidate.causes
+    ]
     if not rivals:
         return None
 
@@ -238,7 +301,10 @@ def _lead(best: Score, ranked: Scores) -> Evidence | None:
         return LEAD_WITHIN if rival.candidate.step == best.candidate.step else LEAD
 
     other = min(rivals, key=lambda rival: -rival.gain - needed(rival))
-    lead, text = best.gain - other.gain, f"lead over {other.candidate.cause}, the next cause, in nats"
+    lead, text = (
+        best.gain - other.gain,
+        f"lead over {other.candidate.cause}, the next cause, in nats",
+    )
     return Evidence(text, lead, needed(other), lead >= needed(other))
 
 
@@ -257,7 +323,9 @@ def _beyond_chance(grounds: Grounds, best: Score) -> Evidence | None:
 def _needless(grounds: Grounds, right: Preprocessing) -> bool:
     """Whether nearly all labels are met as it is, and no more with a change."""
     count, (gained, lost) = grounds.known_labels, grounds.trial(right).turned
-    return count >= FEW and count - grounds.correct() <= QUIET * count and gained <= lost
+    return (
+        count >= FEW and count - grounds.correct() <= QUIET * count and gained <= lost
+    )
 
 
 def _by_chance(grounds: Grounds, score: Score) -> float:
@@ -286,23 +354,42 @@ def settled(grounds: Grounds, ranked: Scores, told: set[str]) -> list[Finding]:
         if cause in told or (cause in found and found[cause].verdict == "cannot_tell"):
             continue
         trial = grounds.trial(score.candidate.preprocessing)
-        labelled = bool(grounds.known_labels) and _by_chance(grounds, score) <= BY_CHANCE
-        if labelled or score.gain > NEAR or (score.gain > EXCLUDED and trial.changed.any()):
+        labelled = (
+            bool(grounds.known_labels) and _by_chance(grounds, score) <= BY_CHANCE
+        )
+        if (
+            labelled
+            or score.gain > NEAR
+            or (score.gain > EXCLUDED and trial.changed.any())
+        ):
             found[cause] = Finding(cause, "cannot_tell", _OPEN, weighed(score))
         else:
-            found.setdefault(cause, Finding(cause, "ruled_out", excluded, weighed(score)))
+            found.setdefault(
+                cause, Finding(cause, "ruled_out", excluded, weighed(score))
+            )
     return list(found.values())
 
 
 def difference(in_use: Preprocessing, right: Preprocessing) -> str:
     """Return what `right` does otherwise, step by step, and which steps it leaves out."""
-    before, after = (dict(line.split(": ", 1) for line in each.describe()) for each in (in_use, right))
-    changed = [f"{step}: {words}" for step, words in after.items() if before.get(step) != words]
-    left_out = [f"leave out {step} ({words})" for step, words in before.items() if step not in after]
+    before, after = (
+        dict(line.split(": ", 1) for line in each.describe())
+        for each in (in_use, right)
+    )
+    changed = [
+        f"{step}: {words}" for step, words in after.items() if before.get(step) != words
+    ]
+    left_out = [
+        f"leave out {step} ({words})"
+        for step, words in before.items()
+        if step not in after
+    ]
     return "; ".join([*changed, *left_out])
 
 
 def fix(in_use: Preprocessing, right: Preprocessing, cause: str) -> Fix:
     """Return what to change, in words and as code."""
-    text = f"Prepare images as in training: {difference(in_use, right)} (fixes {cause})."
+    text = (
+        f"Prepare images as in training: {difference(in_use, right)} (fixes {cause})."
+    )
     return using(text, right)

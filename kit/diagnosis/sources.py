@@ -132,7 +132,10 @@ class Ordinary:
 
     def at_home(self, p: Preprocessing) -> bool:
         """Whether the images are as usual as in training."""
-        return self.among(p) or self.away(p) <= self.profile.typical + self.ERRORS * self._error
+        return (
+            self.among(p)
+            or self.away(p) <= self.profile.typical + self.ERRORS * self._error
+        )
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
@@ -151,7 +154,11 @@ class Ordinary:
         """
         count, right = len(self.photos), candidate.preprocessing
         usual = self.profile.typical + 2 * self._error
-        if candidate.step != "channels" or count < self.PAIRED or self.away(right) > usual:
+        if (
+            candidate.step != "channels"
+            or count < self.PAIRED
+            or self.away(right) > usual
+        ):
             return -inf
         nearer = self._each(in_use) - self._each(right)
         error = max(float(nearer.std()) / sqrt(count), 1e-3)
@@ -182,7 +189,9 @@ class Certainty:
         trial = self.evaluator.trial(photos, in_use, candidate.preprocessing)
         fall = float(np.mean(entropies(trial.before) - entropies(trial.after)))
         weight = self.OF_PLACES if places else self.WEIGHT
-        return Vote("fall of the mean entropy of predictions, in nats", weight * fall, fall)
+        return Vote(
+            "fall of the mean entropy of predictions, in nats", weight * fall, fall
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,11 +215,15 @@ class Labelled:
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
-        trial = self.evaluator.trial(self.photos, in_use, candidate.preprocessing, self.labels)
+        trial = self.evaluator.trial(
+            self.photos, in_use, candidate.preprocessing, self.labels
+        )
         before, after = trial.likelihoods(self.LEAST) or (0.0, 0.0)
         count, (gained, lost) = len(known(self.labels)[0]), trial.turned
         weight = self.WEIGHT * min(1.0, sqrt(count / self.ENOUGH))
-        worse = gained < lost and (not gained or at_least(lost, gained + lost, 0.5) <= self.BY_CHANCE)
+        worse = gained < lost and (
+            not gained or at_least(lost, gained + lost, 0.5) <= self.BY_CHANCE
+        )
         text = f"more of {count} labelled images predicted correctly"
         return Vote(text, weight * (after - before), gained - lost, veto=worse)
 
@@ -221,7 +234,9 @@ ODD, UNEXPLAINED = 0.6, 0.35
 """Nats for each step that hardly any training has, and for a change that no fault of the catalogue makes."""
 
 
-def votes(sources: Sequence[Source], in_use: Preprocessing, candidate: Candidate) -> tuple[Vote, ...]:
+def votes(
+    sources: Sequence[Source], in_use: Preprocessing, candidate: Candidate
+) -> tuple[Vote, ...]:
     """Return the votes of all sources on a candidate, and last that of what is known before any image."""
     fewer = _oddities(in_use) - _oddities(candidate.preprocessing)
     gain = ODD * fewer - UNEXPLAINED * (not candidate.faults)
@@ -230,6 +245,11 @@ def votes(sources: Sequence[Source], in_use: Preprocessing, candidate: Candidate
 
 
 def _oddities(p: Preprocessing) -> float:
-    odd = [p.invert, p.layout in {"transposed", "reshaped"}, p.thumbnail is not None, p.cast is not None]
+    odd = [
+        p.invert,
+        p.layout in {"transposed", "reshaped"},
+        p.thumbnail is not None,
+        p.cast is not None,
+    ]
     rare = 0.6 * (p.channels == "gray_rgb") + 0.5 * (p.fit == "letterbox")
     return sum(odd) + rare + 0.5 * max(len(p.scaling) - 1, 0)

@@ -37,7 +37,9 @@ def chosen_places(places: int | None) -> int:
     return whole(VARIABLE, int(given) if given.isdecimal() else given, 0, 10_000)
 
 
-def answered(wanted: Sequence[Settings], compute: Callable[[Settings], View]) -> tuple[list[View], int]:
+def answered(
+    wanted: Sequence[Settings], compute: Callable[[Settings], View]
+) -> tuple[list[View], int]:
     """Return as many views as the time allows, and a pause in ms where others need the cores."""
     start, worked = perf_counter(), thread_time()
     found = []

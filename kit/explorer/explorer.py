@@ -124,16 +124,22 @@ class Explorer(anywidget.AnyWidget):
         for photo, label in zip(opened, expected, strict=True):
             self._shelf.add(photo, label)
         self._tries = {name: self._checked(one) for name, one in (tries or {}).items()}
-        first = next((one["photo"] for one in self._tries.values()), next(iter(self._shelf)))
+        first = next(
+            (one["photo"] for one in self._tries.values()), next(iter(self._shelf))
+        )
         self._shown = self._compute(views.neutral(first))
         super().__init__(settings=views.neutral(first))
         self._refresh()
         self.on_msg(self._on_message)
 
     def __repr__(self) -> str:
-        changes = {"photo": self.settings["photo"]} | views.changed_settings(self.settings)
+        changes = {"photo": self.settings["photo"]} | views.changed_settings(
+            self.settings
+        )
         state = ", ".join(f"{key}={value!r}" for key, value in changes.items())
-        return f"Explorer({self.classifier.name!r}, {state}: {views.called(self._shown)})"
+        return (
+            f"Explorer({self.classifier.name!r}, {state}: {views.called(self._shown)})"
+        )
 
     @property
     def classifier(self) -> Classifier:
@@ -162,7 +168,10 @@ class Explorer(anywidget.AnyWidget):
     def labels(self) -> tuple[str | None, ...]:
         """For each of `photos` the class that it shows; None where nobody has said."""
         names = self.classifier.class_names
-        return tuple(None if one.label is None else names[one.label] for one in self._shelf.values())
+        return tuple(
+            None if one.label is None else names[one.label]
+            for one in self._shelf.values()
+        )
 
     @property
     def photo(self) -> Photo:
@@ -192,7 +201,9 @@ class Explorer(anywidget.AnyWidget):
         probabilities.flags.writeable = False
         return probabilities
 
-    def add(self, source: Any, name: str | None = None, label: int | str | None = None) -> None:
+    def add(
+        self, source: Any, name: str | None = None, label: int | str | None = None
+    ) -> None:
         """Open one more image (whatever :func:`kit.load_image` takes) and show it."""
         (expected,) = class_indices([label], self.classifier.class_names, 1)
         photo = load_image(source, name=name)
@@ -205,7 +216,9 @@ class Explorer(anywidget.AnyWidget):
         """Remove an image that was added; the first one is shown instead."""
         with self._lock:
             if not self._shelf[known("photo", name, self._shelf)].added:
-                raise ValueError(f"Expected an added image, received {name!r}, which came with the explorer")
+                raise ValueError(
+                    f"Expected an added image, received {name!r}, which came with the explorer"
+                )
             del self._shelf[name]
             if self._about.get("photo") == name:
                 self.diagnosis, self._about = None, {}
@@ -243,9 +256,15 @@ class Explorer(anywidget.AnyWidget):
         """
         file = Path(path)
         # Before minutes are spent, and before a photo is replaced that stands where the page is named.
-        if file.suffix.lower() != ".html" or not os.access(f"{file.resolve().parent}/", os.W_OK):
-            raise ValueError(f"Expected a page.html in a folder that can be written, received {str(path)!r}")
-        write(file, export.document(self._bench, self._parts(photos, progress)).encode())
+        if file.suffix.lower() != ".html" or not os.access(
+            f"{file.resolve().parent}/", os.W_OK
+        ):
+            raise ValueError(
+                f"Expected a page.html in a folder that can be written, received {str(path)!r}"
+            )
+        write(
+            file, export.document(self._bench, self._parts(photos, progress)).encode()
+        )
         return file
 
     def keep(self, *, progress: Progress = True) -> None:
@@ -261,7 +280,9 @@ class Explorer(anywidget.AnyWidget):
         kept = self._parts([self.settings["photo"]], progress)
         size = sum(map(len, kept)) // 1000
         if size > 300:
-            raise ValueError(f"Expected at most 300 kB to keep, received {size} kB; use export instead")
+            raise ValueError(
+                f"Expected at most 300 kB to keep, received {size} kB; use export instead"
+            )
         self._kept = kept
 
     def _parts(self, photos: Iterable[str] | None, progress: Progress) -> list[str]:
@@ -278,7 +299,9 @@ class Explorer(anywidget.AnyWidget):
 
     def _ipython_display_(self, **_options: Any) -> None:
         data, metadata = self._repr_mimebundle_() or ({}, {})
-        data["text/plain"] = "kit.Explorer"  # a state would outlive its own time in a saved notebook
+        data["text/plain"] = (
+            "kit.Explorer"  # a state would outlive its own time in a saved notebook
+        )
         display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
         # Where no widget is shown: GitHub, nbviewer, a page without a network.
         self._note, self._fresh = f"kit-{self.model_id}", True
@@ -295,7 +318,10 @@ class Explorer(anywidget.AnyWidget):
         self._panel = replies.panel(self._bench, self._shelf, self._ahead) | told
 
     def _compute(self, settings: Settings) -> views.View:
-        entry, untouched = self._shelf[settings["photo"]], views.neutral(settings["photo"])
+        entry, untouched = (
+            self._shelf[settings["photo"]],
+            views.neutral(settings["photo"]),
+        )
         if entry.reference is None:
             entry.reference = self._look(untouched)
         if settings == untouched:
@@ -303,7 +329,9 @@ class Explorer(anywidget.AnyWidget):
         same = settings == untouched | {"where": settings["where"]}
         return self._look(settings, None if same else entry.reference)
 
-    def _look(self, settings: Settings, reference: views.View | None = None) -> views.View:
+    def _look(
+        self, settings: Settings, reference: views.View | None = None
+    ) -> views.View:
         entry = self._shelf[settings["photo"]]
         return self._bench.view(entry.photo, settings, reference, entry.label)
 
@@ -322,7 +350,9 @@ class Explorer(anywidget.AnyWidget):
         if complete["fix"] and self._bench.fixed is None:
             raise ValueError("Expected fix as False before a diagnosis, received True")
         if complete["where"] != -1:
-            [complete["where"]] = class_indices([complete["where"]], self.classifier.class_names, 1)
+            [complete["where"]] = class_indices(
+                [complete["where"]], self.classifier.class_names, 1
+            )
         return complete
 
     @traitlets.observe("settings")
@@ -342,9 +372,15 @@ class Explorer(anywidget.AnyWidget):
         self.error = shorten(str(error), 1000, placeholder=" …") or type(error).__name__
         self.send({"kind": "error", "request": request, "text": self.error})
 
-    def _on_message(self, _widget: object, content: Any, buffers: list[memoryview]) -> None:
+    def _on_message(
+        self, _widget: object, content: Any, buffers: list[memoryview]
+    ) -> None:
         with self._lock:
-            self._request = told(str(content.get("request", "")))[:100] if isinstance(content, dict) else ""
+            self._request = (
+                told(str(content.get("request", "")))[:100]
+                if isinstance(content, dict)
+                else ""
+            )
             try:
                 kind, given = replies.checked(content, buffers, FIELDS)
                 getattr(self, f"_take_{kind}")(**given)
@@ -358,7 +394,9 @@ class Explorer(anywidget.AnyWidget):
     def _take_settings(self, settings: Settings, held: object) -> None:
         """Take on settings, and answer even where they are those before."""
         if self._replies.held and held not in (None, self._replies.held[0]):
-            self._replies.held = None  # the page did not keep it, since a newer answer had overtaken it
+            self._replies.held = (
+                None  # the page did not keep it, since a newer answer had overtaken it
+            )
         before = self.settings
         self.settings = settings
         if self.settings == before:
@@ -386,7 +424,12 @@ class Explorer(anywidget.AnyWidget):
             self._shown = replace(view, occluded=cells)
         heat, places = replies.where(self._shown)
         heat = heat and heat | {"waits": cells is not None}
-        about = {"kind": "where", "request": self._request, "settings": view.settings, "where": heat}
+        about = {
+            "kind": "where",
+            "request": self._request,
+            "settings": view.settings,
+            "where": heat,
+        }
         self.send(about, [places.ljust(replies.REPLY_BYTES, b"\0")])
 
     def _take_label(self, photo: str, label: str) -> None:
@@ -403,23 +446,39 @@ class Explorer(anywidget.AnyWidget):
         wanted = [self._checked({**settings, "photo": name}) for name in photos]
         found, _ = answered(wanted, self._look)
         marks = {view.settings["photo"]: views.answer(view)["state"] for view in found}
-        judged = {"kind": "judged", "request": self._request, "settings": settings, "marks": marks}
+        judged = {
+            "kind": "judged",
+            "request": self._request,
+            "settings": settings,
+            "marks": marks,
+        }
         self.send(judged, [bytes(replies.REPLY_BYTES)])
 
     def _take_noise(self, seed: int, count: int) -> None:
         most = 3 * replies.LIVE_PIXELS
-        field = noise_field(whole("seed", seed, 0, None), min(whole("count", count, 0, None), most))
-        self.send({"kind": "noise", "seed": seed, "count": len(field)}, [field.tobytes()])
+        field = noise_field(
+            whole("seed", seed, 0, None), min(whole("count", count, 0, None), most)
+        )
+        self.send(
+            {"kind": "noise", "seed": seed, "count": len(field)}, [field.tobytes()]
+        )
 
-    def _take_frame(self, settings: Settings, height: int, width: int, buffer: memoryview) -> None:
+    def _take_frame(
+        self, settings: Settings, height: int, width: int, buffer: memoryview
+    ) -> None:
         """Take a frame of the page's camera, uint8 RGB, for the photo that is shown."""
         settings = {**settings, "photo": CAMERA}
         self._checked(settings, [CAMERA])  # before the last frame is given up
         if len(buffer) != 3 * height * width:
-            raise ValueError(f"Expected {3 * height * width} bytes of a frame, received {len(buffer)}")
+            raise ValueError(
+                f"Expected {3 * height * width} bytes of a frame, received {len(buffer)}"
+            )
         frame = np.frombuffer(buffer, np.uint8).reshape(height, width, 3)
         self._shelf[CAMERA] = Entry(Photo.from_array(frame, CAMERA))
-        self._replies.held = (CAMERA, self._bench.trained.decoding)  # the page has its own frames
+        self._replies.held = (
+            CAMERA,
+            self._bench.trained.decoding,
+        )  # the page has its own frames
         self._take_settings(settings, None)
 
     def _take_snap(self) -> None:
@@ -435,16 +494,22 @@ class Explorer(anywidget.AnyWidget):
         message, pixels = self._replies.ahead(found, self._request)
         self.send(message | {"pause": pause}, pixels)
 
-    def _take_upload(self, number: str, name: str, last: bool, buffer: memoryview) -> None:
+    def _take_upload(
+        self, number: str, name: str, last: bool, buffer: memoryview
+    ) -> None:
         """Take a piece of a file, since a websocket refuses messages over 10 MiB; the last one adds it."""
         file = self._uploads.pop(number, b"") + buffer
         if len(file) > replies.UPLOAD_BYTES:
             most = replies.UPLOAD_BYTES // 1_000_000
-            raise ValueError(f"Expected an image of at most {most} MB, received more: {name}")
+            raise ValueError(
+                f"Expected an image of at most {most} MB, received more: {name}"
+            )
         if last:
             self.add(file, name=name)
         else:  # of too many, the oldest makes room
-            self._uploads = dict([*self._uploads.items(), (number, file)][-replies.UPLOADS :])
+            self._uploads = dict(
+                [*self._uploads.items(), (number, file)][-replies.UPLOADS :]
+            )
 
     _take_remove = remove
 
@@ -452,13 +517,19 @@ class Explorer(anywidget.AnyWidget):
         """Say at once what each change does, and look for the cause beside the bars."""
         self.settings = settings  # those that the page shows may be newer
         view = self.view
-        first = {"kind": "because", "request": self._request, "changes": why.because(view, self._compute)}
+        first = {
+            "kind": "because",
+            "request": self._request,
+            "changes": why.because(view, self._compute),
+        }
         self.send(first)
         self._stopped.set()
         self._stopped = threading.Event()
         self._asking = self._thread.submit(self._explain, view, first, self._stopped)
 
-    def _explain(self, view: views.View, first: dict[str, Any], stopped: threading.Event) -> None:
+    def _explain(
+        self, view: views.View, first: dict[str, Any], stopped: threading.Event
+    ) -> None:
         def progress(text: str) -> None:
             if stopped.is_set():
                 raise futures.CancelledError
@@ -474,8 +545,13 @@ class Explorer(anywidget.AnyWidget):
             self._fail(error, first["request"])
         else:
             with self._lock:
-                if view.settings["photo"] in self._shelf:  # nothing is kept of one that was removed meanwhile
-                    self.diagnosis, self._about = diagnosis, view.settings | {"where": None}
+                if (
+                    view.settings["photo"] in self._shelf
+                ):  # nothing is kept of one that was removed meanwhile
+                    self.diagnosis, self._about = (
+                        diagnosis,
+                        view.settings | {"where": None},
+                    )
                 if diagnosis.corrected is not None and not self.settings["fix"]:
                     self._bench = replace(self._bench, fixed=diagnosis.corrected)
             self.send(first | explained, pictures)
@@ -488,8 +564,12 @@ class Explorer(anywidget.AnyWidget):
         self.settings = settings  # those that the page shows may be newer
         view = self.view
         if view.label is None:
-            raise ValueError("Expected a label to pin, received none; say what it shows with It is …")
-        found = self.diagnosis if self._about == view.settings | {"where": None} else None
+            raise ValueError(
+                "Expected a label to pin, received none; say what it shows with It is …"
+            )
+        found = (
+            self.diagnosis if self._about == view.settings | {"where": None} else None
+        )
         fix = None if found is None else found.corrected
         path = pin(
             self._cases,
@@ -499,16 +579,22 @@ class Explorer(anywidget.AnyWidget):
             perturbation=views.perturbation_of(view.settings),
             preprocessing=fix or view.preprocessing,
             fault=view.preprocessing if fix else None,
-            cause=found.best.cause if found is not None and found.best is not None else "",
+            cause=found.best.cause
+            if found is not None and found.best is not None
+            else "",
         )
         yet = ", which it is not yet" if view.wrong else ""
-        text = f"Pinned: {path}, expected {self.classifier.class_names[view.label]}{yet}"
+        text = (
+            f"Pinned: {path}, expected {self.classifier.class_names[view.label]}{yet}"
+        )
         self.send({"kind": "pinned", "request": self._request, "text": text})
 
 
 FIELDS = {
     name.removeprefix("_take_"): {
-        field: get_origin(kind) or kind for field, kind in take.__annotations__.items() if field != "return"
+        field: get_origin(kind) or kind
+        for field, kind in take.__annotations__.items()
+        if field != "return"
     }
     for name, take in vars(Explorer).items()
     if name.startswith("_take_")

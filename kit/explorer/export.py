@@ -41,7 +41,9 @@ SIDE, CELL = 512, 56
 def coarse(item: Parameter) -> float:
     """Return the step of a slider of the page, which reaches both ends and the neutral place."""
     neutral = item.low if item.neutral is None else item.neutral
-    count, before = (round((end - item.low) / item.step) for end in (item.high, neutral))
+    count, before = (
+        round((end - item.low) / item.step) for end in (item.high, neutral)
+    )
     widest = ceil(count / PLACES.get(item.name, FURTHER))
     wide = next(wide for wide in range(widest, 0, -1) if gcd(count, before) % wide == 0)
     return round(item.step * wide, 6)
@@ -50,18 +52,36 @@ def coarse(item: Parameter) -> float:
 def places(item: Parameter) -> list[Any]:
     """Return the values that a slider of the page can have."""
     count = round((item.high - item.low) / coarse(item))
-    return [item.checked(round(item.low + coarse(item) * k, 6)) for k in range(count + 1)]
+    return [
+        item.checked(round(item.low + coarse(item) * k, 6)) for k in range(count + 1)
+    ]
 
 
 def states(bench: Bench, photo: str, further: Iterable[Settings]) -> list[Settings]:
     """Return the settings that are computed for a photo, with the heat map; the first is untouched."""
     plain, main = views.neutral(photo), [places(PARAMETERS[key]) for key in MAIN]
-    changes: list[Settings] = [{}, *(dict(zip(MAIN, pair, strict=True)) for pair in product(*main))]
-    changes += [{item.name: place} for item in PARAMETERS.values() if not item.of for place in places(item)]
-    changes += [{step: one.name} for step in faults.STEPS for one in faults.alternatives(bench.trained, step)]
+    changes: list[Settings] = [
+        {},
+        *(dict(zip(MAIN, pair, strict=True)) for pair in product(*main)),
+    ]
+    changes += [
+        {item.name: place}
+        for item in PARAMETERS.values()
+        if not item.of
+        for place in places(item)
+    ]
+    changes += [
+        {step: one.name}
+        for step in faults.STEPS
+        for one in faults.alternatives(bench.trained, step)
+    ]
     for one in further:
         if one["photo"] == photo:
-            moved = (one | {key: place} for key, some in zip(MAIN, main, strict=True) for place in some)
+            moved = (
+                one | {key: place}
+                for key, some in zip(MAIN, main, strict=True)
+                for place in some
+            )
             changes += [one, *moved]
     every = (plain | change | {"where": -1} for change in changes)
     return list({json.dumps(settings): settings for settings in every}.values())
@@ -83,20 +103,32 @@ class _Photo:
     def look(self, settings: Settings) -> View:
         if settings == self.wanted[0]:
             return self.untouched
-        return self.bench.view(self.entry.photo, settings, self.untouched, self.entry.label)
+        return self.bench.view(
+            self.entry.photo, settings, self.untouched, self.entry.label
+        )
 
     def row(self, settings: Settings) -> tuple[dict[str, Any], Pixels | None]:
         """Return what a reply is made from, and an image of what the page does not paint by itself."""
         view = self.look(settings)
         row, seen = replies.shown(view)
-        changed = {key: value for key, value in settings.items() if value != self.wanted[0][key]}
+        changed = {
+            key: value
+            for key, value in settings.items()
+            if value != self.wanted[0][key]
+        }
         prepared = view.preprocessing != self.bench.trained
-        picture = Image.fromarray(view.seen if prepared else view.photo.pixels).resize((self.cell, self.cell))
-        row["where"]["cells"] = (np.frombuffer(seen, np.uint8)[view.seen.size :] // 32 * 36).tolist()
+        picture = Image.fromarray(view.seen if prepared else view.photo.pixels).resize(
+            (self.cell, self.cell)
+        )
+        row["where"]["cells"] = (
+            np.frombuffer(seen, np.uint8)[view.seen.size :] // 32 * 36
+        ).tolist()
         row |= {
             "settings": changed,
             "bars": [[bar[key] for key in BAR] for bar in row["bars"]],
-            "because": why.because(view, lambda other: self.without(tuple(other.items()))),
+            "because": why.because(
+                view, lambda other: self.without(tuple(other.items()))
+            ),
             "prepared": prepared,
             "top": view.top,
         }
@@ -106,11 +138,16 @@ class _Photo:
 
     def content(self, what: str, progress: Progress) -> dict[str, Any]:
         """Return all that the page has of the photo."""
-        rows, cells = list[dict[str, Any]](), [np.zeros((self.cell, self.cell, 3), np.uint8)]
+        rows, cells = (
+            list[dict[str, Any]](),
+            [np.zeros((self.cell, self.cell, 3), np.uint8)],
+        )
         pool = ThreadPoolExecutor(self.bench.classifier.side_by_side()[1])
         try:
             found = pool.map(self.row, self.wanted)
-            for row, cell in Steps(found, what, "state", progress, total=len(self.wanted)):
+            for row, cell in Steps(
+                found, what, "state", progress, total=len(self.wanted)
+            ):
                 rows.append(row | {"cell": None if cell is None else len(cells)})
                 cells += [] if cell is None else [cell]
         finally:
@@ -124,7 +161,8 @@ class _Photo:
             "box": self._box(),
             "gray": "gray" in self.bench.trained.channels,
             "files": [
-                encoded(one, "WEBP", quality=much, lossless=self.cell < CELL) for one, much in pictures
+                encoded(one, "WEBP", quality=much, lossless=self.cell < CELL)
+                for one, much in pictures
             ],
             "columns": {key: [row[key] for row in rows] for key in rows[0]},
         }
@@ -147,18 +185,26 @@ class _Photo:
         for axis in (1, 0):
             ramp = 255 * (np.arange(shape[axis]) + 0.5) / shape[axis]
             shares = seen(np.expand_dims(ramp, (1 - axis, 2)))[inside] / 255
-            lines.append(np.polyfit((inside[axis] + 0.5) / whole.shape[axis], shares, 1))
+            lines.append(
+                np.polyfit((inside[axis] + 0.5) / whole.shape[axis], shares, 1)
+            )
         return np.transpose(lines)[::-1].ravel().round(4).tolist()
 
 
 def _packed(value: Any) -> str:
     """Return JSON, deflated and in base 64, which holds nothing that HTML would read."""
-    text = json.dumps(value, separators=(",", ":"), default=lambda file: b64encode(file).decode())
+    text = json.dumps(
+        value, separators=(",", ":"), default=lambda file: b64encode(file).decode()
+    )
     return b64encode(zlib.compress(text.encode(), 9)).decode()
 
 
 def parts(
-    bench: Bench, shelf: Shelf, tries: Mapping[str, Settings], start: Settings, progress: Progress
+    bench: Bench,
+    shelf: Shelf,
+    tries: Mapping[str, Settings],
+    start: Settings,
+    progress: Progress,
 ) -> list[str]:
     """Return what a page has of these photos; it begins with `start`, and `tries` are computed, too."""
     tries = {name: one for name, one in tries.items() if one["photo"] in shelf}
@@ -166,7 +212,9 @@ def parts(
     photos = []
     for number, (name, entry) in enumerate(shelf.items(), 1):
         photo = _Photo(bench, entry, states(bench, name, [start, *tries.values()]))
-        photos.append(_packed(photo.content(f"Photo {number} of {len(shelf)}", progress)))
+        photos.append(
+            _packed(photo.content(f"Photo {number} of {len(shelf)}", progress))
+        )
     told = replies.panel(bench, shelf, max(PLACES.values()))
     told |= {
         "tries": list(tries.items()),
@@ -184,7 +232,10 @@ def parts(
 
 def document(bench: Bench, data: Sequence[str]) -> str:
     """Return the page of these parts."""
-    style, script = page.read("explorer.css") + page.read("table.css"), page.joined("alone")
+    style, script = (
+        page.read("explorer.css") + page.read("table.css"),
+        page.joined("alone"),
+    )
     source = bench.classifier.source
     return Template(page.read("table.html")).substitute(
         style=style,

@@ -26,7 +26,9 @@ from kit.preprocessing.pipeline import TO_SIZE
 
 
 def checked(
-    content: Any, buffers: Sequence[memoryview], fields: Mapping[str, Mapping[str, type]]
+    content: Any,
+    buffers: Sequence[memoryview],
+    fields: Mapping[str, Mapping[str, type]],
 ) -> tuple[str, dict[str, Any]]:
     """Return the kind of a message, and the `fields` of that kind, of which ``buffer`` stands beside it.
 
@@ -42,7 +44,9 @@ def checked(
     for name, wanted in fields[kind].items():
         value = sent.setdefault(name)
         if not isinstance(value, wanted):
-            raise TypeError(f"Expected {name} of a message {kind!r} as {wanted.__name__}, received {value!r}")
+            raise TypeError(
+                f"Expected {name} of a message {kind!r} as {wanted.__name__}, received {value!r}"
+            )
     return kind, {name: sent[name] for name in fields[kind]}
 
 
@@ -58,7 +62,10 @@ def chips(trained: Preprocessing, faultless: str) -> list[dict[str, Any]]:
             found.append({"key": "perturbation", "label": "Perturbed"})
         others = faults.alternatives(trained, step)
         if others:
-            options = [["", faultless], *([fault.name, fault.title] for fault in others)]
+            options = [
+                ["", faultless],
+                *([fault.name, fault.title] for fault in others),
+            ]
             found.append({"key": step, "label": label, "options": options})
     ends = {"tensor": "Model input", "probabilities": "Prediction"}
     return [*found, *({"key": key, "label": label} for key, label in ends.items())]
@@ -82,7 +89,9 @@ def values(view: View) -> dict[str, dict[str, Any]]:
     for step in faults.STEPS:
         words = CHOICES[step].words(view.preprocessing)
         name, _, _ = words.partition(", ")
-        short = (words if "(" in name else name).replace("_", " ")  # the name before the formula
+        short = (words if "(" in name else name).replace(
+            "_", " "
+        )  # the name before the formula
         told[step] = (short, words != CHOICES[step].words(view.bench.trained))
     return {
         key: {"value": value, "changed": differs, "hidden": key in idle and not differs}
@@ -94,8 +103,14 @@ def sliders() -> list[dict[str, Any]]:
     """Describe the page's sliders and switches: every perturbation."""
     found = []
     for name, item in PARAMETERS.items():
-        told = {key: getattr(item, key) for key in ("label", "unit", "low", "high", "step", "neutral")}
-        told |= {"kind": "switch" if item.kind == "switch" else "range", "whole": item.kind == "whole"}
+        told = {
+            key: getattr(item, key)
+            for key in ("label", "unit", "low", "high", "step", "neutral")
+        }
+        told |= {
+            "kind": "switch" if item.kind == "switch" else "range",
+            "whole": item.kind == "whole",
+        }
         told |= {"group": "main" if name in MAIN else "more", "section": item.group}
         found.append(told | {"key": name, "hint": item.description})
     return found
@@ -122,9 +137,16 @@ def note(view: View) -> dict[str, Any]:
     """
     keys = [key for key in views.changed_settings(view.settings) if key != "seed"]
     changed = [views.words(key, view.settings) for key in keys]
-    state = f"{view.bench.classifier.name}: {', '.join([view.settings['photo'], *changed])}"
-    images = {"The photo": view.photo.pixels, "What the model sees": view.covered(view.seen)}
-    shown = " ".join(tag(small(pixels), about, "jpeg") for about, pixels in images.items())
+    state = (
+        f"{view.bench.classifier.name}: {', '.join([view.settings['photo'], *changed])}"
+    )
+    images = {
+        "The photo": view.photo.pixels,
+        "What the model sees": view.covered(view.seen),
+    }
+    shown = " ".join(
+        tag(small(pixels), about, "jpeg") for about, pixels in images.items()
+    )
     # As text, which stays where a notebook is not trusted and styles are taken away.
     table = "".join(
         f"<tr><th>{'✓ ' * row['expected']}{escape(row['name'])}</th><td>{row['text']}</td>"
@@ -134,7 +156,9 @@ def note(view: View) -> dict[str, Any]:
     heat, _ = where(view)
     about = f"<p><strong>{escape(views.verdict(view))}</strong><br>{escape(state)}</p>"
     about += f"<p>{escape(heat['about'])}</p>" if heat else ""
-    html = f'<div class="kit-note">{about}{shown}<table>{table}</table><p>{LIVE}</p></div>'
+    html = (
+        f'<div class="kit-note">{about}{shown}<table>{table}</table><p>{LIVE}</p></div>'
+    )
     return {"text/plain": LIVE, "text/html": f"<style>{read('note.css')}</style>{html}"}
 
 
@@ -171,11 +195,15 @@ class Entry:
 class Shelf(dict[str, Entry]):
     """Photos by name, in the order in which they came; names are made unique."""
 
-    def add(self, photo: Photo, label: int | None = None, *, added: bool = False) -> str:
+    def add(
+        self, photo: Photo, label: int | None = None, *, added: bool = False
+    ) -> str:
         """Put a photo there, and return its name, or raise a ValueError beyond `ADDED_BYTES`."""
         held = sum(entry.photo.pixels.nbytes for entry in self.values() if entry.added)
         if added and held >= ADDED_BYTES:
-            raise ValueError(f"Expected at most {ADDED_BYTES} bytes of added images; remove one")
+            raise ValueError(
+                f"Expected at most {ADDED_BYTES} bytes of added images; remove one"
+            )
         name, count = photo.name, 1
         while name in self or name == CAMERA:
             count += 1
@@ -188,7 +216,11 @@ class Shelf(dict[str, Entry]):
         rows = []
         for place, (name, entry) in enumerate(self.items()):
             seen = place < THUMBNAILS
-            told = {"name": name, "added": entry.added, "labelled": seen and entry.label is not None}
+            told = {
+                "name": name,
+                "added": entry.added,
+                "labelled": seen and entry.label is not None,
+            }
             rows.append(told | {"thumbnail": entry.thumbnail if seen else b""})
         return rows
 
@@ -239,7 +271,13 @@ def where(view: View) -> tuple[dict[str, Any] | None, bytes]:
         return None, b""
     (height, width), waits = heat.cells.shape, heat.method == "occlusion"
     about = f"Orange places speak for {heat.class_name}; they do not say why."
-    told = {"height": height, "width": width, "waits": waits, "class": heat.class_name, "about": about}
+    told = {
+        "height": height,
+        "width": width,
+        "waits": waits,
+        "class": heat.class_name,
+        "about": about,
+    }
     return told, heat.rgba.tobytes()
 
 
@@ -257,7 +295,12 @@ def shown(view: View) -> tuple[dict[str, Any], bytes]:
         "tensor": views.tensor_table(view),
         "path": values(view),
         "code": views.as_code(view),
-        "about": ", ".join((f"{view.source.size[1]} × {view.source.size[0]} pixels", *view.source.notes)),
+        "about": ", ".join(
+            (
+                f"{view.source.size[1]} × {view.source.size[0]} pixels",
+                *view.source.notes,
+            )
+        ),
         "input": {"height": seen.shape[0], "width": seen.shape[1]},
         "where": heat,
     }, seen.tobytes() + places
@@ -276,13 +319,22 @@ class Replies:
         buffers = [model_input.ljust(REPLY_BYTES, b"\0")]
         buffers += [] if pixels is None else [pixels.tobytes()]
         spent = round(1000 * (perf_counter() - started), 1)
-        return message | {"kind": "view", "request": request, "source": source, "kernelMs": spent}, buffers
+        return message | {
+            "kind": "view",
+            "request": request,
+            "source": source,
+            "kernelMs": spent,
+        }, buffers
 
     def ahead(self, some: Sequence[View], request: str) -> Message:
         """Answer for settings that nobody has chosen yet."""
         told = [shown(view) for view in some]
         pixels = b"".join(part for _, part in told).ljust(REPLY_BYTES, b"\0")
-        return {"kind": "ahead", "request": request, "views": [each for each, _ in told]}, [pixels]
+        return {
+            "kind": "ahead",
+            "request": request,
+            "views": [each for each, _ in told],
+        }, [pixels]
 
     def _preview(self, view: View) -> tuple[Pixels | None, dict[str, Any]]:
         """Pixels of the photo for the page, None where it has them, and what they are."""

@@ -25,11 +25,17 @@ MAIN = ("brightness", "noise")
 """The article's two sliders; the other perturbations are folded away."""
 FILE_STEPS = {"exif": "EXIF", "alpha": "alpha", "depth": "16-bit"}
 """Steps that act on some files only, and how the notes of those begin."""
-CHOICES = {choice.name: choice for operation in PIPELINE for choice in operation.choices}
+CHOICES = {
+    choice.name: choice for operation in PIPELINE for choice in operation.choices
+}
 """What can be chosen wrongly, by name, in the order in which the steps run."""
 
 
-_PLAIN = asdict(Perturbation()) | dict.fromkeys(faults.STEPS, "") | {"fix": False, "where": None}
+_PLAIN = (
+    asdict(Perturbation())
+    | dict.fromkeys(faults.STEPS, "")
+    | {"fix": False, "where": None}
+)
 
 
 def neutral(photo: str) -> Settings:
@@ -41,7 +47,11 @@ def changed_settings(settings: Settings) -> Settings:
     """Return what is not as it is untouched, without what changes no prediction by itself."""
     plain = neutral(settings["photo"]) | {"where": settings["where"]}
     changed = {key: value for key, value in settings.items() if value != plain[key]}
-    acting = {name for name in changed.keys() & PARAMETERS if PARAMETERS[name].of in {"", *changed}}
+    acting = {
+        name
+        for name in changed.keys() & PARAMETERS
+        if PARAMETERS[name].of in {"", *changed}
+    }
     idle = changed.keys() & PARAMETERS.keys() - acting
     if not acting:
         idle.add("seed")
@@ -52,13 +62,19 @@ def words(key: str, settings: Settings) -> str:
     """Return a change in words."""
     if key in PARAMETERS:
         item, value = PARAMETERS[key], settings[key]
-        return item.label if item.kind == "switch" else f"{item.label} {value:g} {item.unit}".strip()
+        return (
+            item.label
+            if item.kind == "switch"
+            else f"{item.label} {value:g} {item.unit}".strip()
+        )
     if key == "fix":
         return "The fix"
     return f"{faults.STEPS[key]}: {faults.CATALOGUE[settings[key]].title}"
 
 
-def checked(settings: Mapping[str, Any], photos: Iterable[str], current: str) -> Settings:
+def checked(
+    settings: Mapping[str, Any], photos: Iterable[str], current: str
+) -> Settings:
     """Complete and validate `settings`; what is missing is neutral, and a missing photo is the current one.
 
     Raises
@@ -72,7 +88,9 @@ def checked(settings: Mapping[str, Any], photos: Iterable[str], current: str) ->
         complete[known("setting", key, complete)] = value
     known("photo", complete["photo"], photos)
     for step in faults.STEPS:
-        names = [fault.name for fault in faults.CATALOGUE.values() if fault.step == step]
+        names = [
+            fault.name for fault in faults.CATALOGUE.values() if fault.step == step
+        ]
         known(f"fault of the step {step!r}", complete[step], ("", *names))
     if not isinstance(complete["fix"], bool):
         raise TypeError(f"Expected fix as True or False, received {complete['fix']!r}")
@@ -81,7 +99,9 @@ def checked(settings: Mapping[str, Any], photos: Iterable[str], current: str) ->
 
 def perturbation_of(settings: Settings) -> Perturbation:
     """Perturbation that the settings describe."""
-    return Perturbation(**{field.name: settings[field.name] for field in fields(Perturbation)})
+    return Perturbation(
+        **{field.name: settings[field.name] for field in fields(Perturbation)}
+    )
 
 
 def preprocessing_of(settings: Settings, base: Preprocessing) -> Preprocessing:
@@ -145,7 +165,11 @@ class View:
     def novel(self) -> bool | None:
         """Whether the tensor is unlike those of the training images; None if the classifier cannot tell."""
         novelty = self.bench.novelty
-        return None if novelty is None or self.inside is None else novelty.is_novel(self.inside)
+        return (
+            None
+            if novelty is None or self.inside is None
+            else novelty.is_novel(self.inside)
+        )
 
     @property
     def top(self) -> int:
@@ -173,7 +197,10 @@ class View:
         """Where that class is seen; None where nobody asked. One by occlusion begins empty."""
         if self.settings["where"] is None:
             return None
-        name, cells = self.names[self.where], class_activation(self.bench.classifier, self.inside, self.where)
+        name, cells = (
+            self.names[self.where],
+            class_activation(self.bench.classifier, self.inside, self.where),
+        )
         if cells is not None:
             return Heatmap(name, "class activation", cells, self.seen)
         cells = np.zeros((1, 1), np.float32) if self.occluded is None else self.occluded
@@ -181,7 +208,11 @@ class View:
 
     def covered(self, picture: Pixels) -> Pixels:
         """Return a picture of the tensor with the heat map over it, where there is one."""
-        return picture if self.heat is None else replace(self.heat, picture=picture).overlay
+        return (
+            picture
+            if self.heat is None
+            else replace(self.heat, picture=picture).overlay
+        )
 
     @property
     def answer(self) -> int | None:
@@ -202,13 +233,22 @@ class View:
     def idle(self) -> tuple[str, ...]:
         """Steps of reading a file that make no difference to this one, whatever is chosen."""
         notes = self.source.notes
-        return tuple(step for step, sign in FILE_STEPS.items() if not any(n.startswith(sign) for n in notes))
+        return tuple(
+            step
+            for step, sign in FILE_STEPS.items()
+            if not any(n.startswith(sign) for n in notes)
+        )
 
     @cached_property
     def statistics(self) -> dict[str, str]:
         """dtype, shape, minimum, maximum, mean and standard deviation of the tensor, as text."""
         x = self.tensor
-        numbers = {"minimum": x.min(), "maximum": x.max(), "mean": x.mean(), "standard deviation": x.std()}
+        numbers = {
+            "minimum": x.min(),
+            "maximum": x.max(),
+            "mean": x.mean(),
+            "standard deviation": x.std(),
+        }
         texts = {name: f"{float(value):.4g}" for name, value in numbers.items()}
         return {"dtype": str(x.dtype), "shape": str(x.shape), **texts}
 
@@ -234,10 +274,14 @@ def bars(view: View) -> list[dict[str, Any]]:
     [calibrated] = view.bench.classifier.calibrated(values[None])
     shown = list(range(len(values)))
     if len(values) > BARS + 2:
-        wanted = {view.top, int(ghosts.argmax())} | (set() if view.label is None else {view.label})
+        wanted = {view.top, int(ghosts.argmax())} | (
+            set() if view.label is None else {view.label}
+        )
         order = np.argsort(-values, kind="stable")[:BARS].tolist()
         ranked = [index for index in order if values[index] >= _LEAST]
-        others = [index for index in ranked if index not in wanted][: BARS - 1 - len(wanted)]
+        others = [index for index in ranked if index not in wanted][
+            : BARS - 1 - len(wanted)
+        ]
         shown = sorted([*wanted, *others], key=lambda index: (-values[index], index))
     columns = np.stack([values, ghosts, calibrated])
     rows = [_bar(index, view.names[index], columns[:, index]) for index in shown]
@@ -282,7 +326,14 @@ def answer(view: View) -> dict[str, str]:
     if view.novel:
         note = f"Unlike the training images. Likeliest: {name}, {share}. {note}".strip()
         name, share = "None of these", ""
-    return {"name": name, "share": share, "mark": mark, "state": state, "note": note, "label": label}
+    return {
+        "name": name,
+        "share": share,
+        "mark": mark,
+        "state": state,
+        "note": note,
+        "label": label,
+    }
 
 
 def verdict(view: View) -> str:
@@ -296,7 +347,10 @@ def tensor_table(view: View) -> list[list[str]]:
     """Rows of (property, fed to the network, expected for this photo, the same?) as text."""
     wanted = view.untouched.statistics
     rows = view.statistics.items()
-    return [[name, fed, wanted[name], "same" if fed == wanted[name] else "differs"] for name, fed in rows]
+    return [
+        [name, fed, wanted[name], "same" if fed == wanted[name] else "differs"]
+        for name, fed in rows
+    ]
 
 
 def usual(classifier: Classifier) -> str:
@@ -323,7 +377,9 @@ def as_code(view: View) -> str:
     if changed.pop("fix", False):
         lines.append(f"classifier = classifier.using({view.base.to_code()})")
         lines.append("explorer = kit.Explorer(classifier, explorer.photos)")
-    lines.append(f"explorer.settings = { {'photo': view.settings['photo']} | changed!r}")
+    lines.append(
+        f"explorer.settings = { {'photo': view.settings['photo']} | changed!r}"
+    )
     if (perturbation := perturbation_of(view.settings)) != Perturbation():
         lines.append(f"perturbation = kit.{perturbation!r}")
     lines.append(f"preprocessing = {view.preprocessing.to_code()}")
@@ -350,19 +406,27 @@ class Bench:
     @classmethod
     def of(cls, classifier: Classifier) -> Self:
         """Take a classifier as it is; where its preprocessing is unknown, one is assumed."""
-        novelty = novelty_of(classifier) if classifier.reference.arrays("novelty") else None
+        novelty = (
+            novelty_of(classifier) if classifier.reference.arrays("novelty") else None
+        )
         return cls(classifier, assumed_preprocessing(classifier), novelty)
 
     def base(self, settings: Settings) -> Preprocessing:
         """Preprocessing that the settings start from."""
-        return self.fixed if settings["fix"] and self.fixed is not None else self.trained
+        return (
+            self.fixed if settings["fix"] and self.fixed is not None else self.trained
+        )
 
     def preprocessing(self, settings: Settings) -> Preprocessing:
         """Preprocessing that the settings describe."""
         return preprocessing_of(settings, self.base(settings))
 
     def view(
-        self, photo: Photo, settings: Settings, reference: View | None = None, label: int | None = None
+        self,
+        photo: Photo,
+        settings: Settings,
+        reference: View | None = None,
+        label: int | None = None,
     ) -> View:
         """Take one photo along the whole path: decode, perturb, preprocess, predict."""
         preprocessing = self.preprocessing(settings)
@@ -375,4 +439,15 @@ class Bench:
         else:
             rows, found = classifier.inside(tensor)
         [row] = finite(rows, classifier.name)
-        return View(self, settings, photo, source, perturbed, tensor, row, reference, label, found)
+        return View(
+            self,
+            settings,
+            photo,
+            source,
+            perturbed,
+            tensor,
+            row,
+            reference,
+            label,
+            found,
+        )

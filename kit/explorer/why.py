@@ -10,7 +10,16 @@ import numpy as np
 from kit.classifier import Classifier
 from kit.diagnosis import STAGES, Diagnosis, Fix, diagnose
 from kit.explorer import view as views
-from kit.explorer.view import CHOICES, Settings, View, called, changed_settings, neutral, percent, words
+from kit.explorer.view import (
+    CHOICES,
+    Settings,
+    View,
+    called,
+    changed_settings,
+    neutral,
+    percent,
+    words,
+)
 from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import STEPS
@@ -50,17 +59,25 @@ def because(view: View, compute: Compute) -> dict[str, Any]:
         text = f"{change.words}{'. Fixed:' if change.keys[0] in STEPS else ': without it'} {now}"
         if len(change.keys) > 1:
             text = f"Only together: {change.words}: without them {now}"
-        back = {key: value for key, value in change.without.settings.items() if value != view.settings[key]}
+        back = {
+            key: value
+            for key, value in change.without.settings.items()
+            if value != view.settings[key]
+        }
         matters = change.regains or (not view.altered and not still)
         after = fixed(view, change.without)
-        lines.append({"text": text, "settings": back, "matters": matters, "fixed": after})
+        lines.append(
+            {"text": text, "settings": back, "matters": matters, "fixed": after}
+        )
     guilty = [key for one in found if one.regains for key in one.keys]
     stays = f"Your changes did not change the prediction: untouched it is {called(view.untouched)}."
     return {
         "headline": "" if not found or view.altered else stays,  # the lines say it all
         "lines": lines,
         "settings": view.settings,
-        "guilty": sorted({"perturbation" if key in PARAMETERS else key for key in guilty}),
+        "guilty": sorted(
+            {"perturbation" if key in PARAMETERS else key for key in guilty}
+        ),
     }
 
 
@@ -82,7 +99,9 @@ def changes(view: View, compute: Compute) -> tuple[Change, ...]:
         return tuple(found)
     together = _without(view, tuple(key for one in found for key in one.keys), compute)
     for one in reversed(found):
-        fewer = _without(view, tuple(key for key in together.keys if key not in one.keys), compute)
+        fewer = _without(
+            view, tuple(key for key in together.keys if key not in one.keys), compute
+        )
         if fewer.regains:
             together = fewer
     return (together, *found)
@@ -103,23 +122,31 @@ def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
     without = compute(view.settings | {key: plain[key] for key in taken})
     target = view.untouched.top if view.label in {None, view.top} else view.label
     gain = float(without.probabilities[target] - view.probabilities[target])
-    regains = view.altered and without.answer in {view.untouched.answer, target} - {view.answer}
+    regains = view.altered and without.answer in {view.untouched.answer, target} - {
+        view.answer
+    }
     named = " and ".join(words(key, view.settings) for key in keys)
     return Change(keys, named, without, regains, gain)
 
 
-def ask(classifier: Classifier, view: View, progress: Callable[[str], None]) -> Diagnosis:
+def ask(
+    classifier: Classifier, view: View, progress: Callable[[str], None]
+) -> Diagnosis:
     """Diagnose the image as it is shown, with the preprocessing in use."""
     labels, parts = None if view.label is None else [view.label], list(STAGES)
     return diagnose(
         classifier.using(view.preprocessing),
         [view.photo],
         labels,
-        progress=lambda part: progress(f"{part}, part {parts.index(part) + 1} of {len(parts)}"),
+        progress=lambda part: progress(
+            f"{part}, part {parts.index(part) + 1} of {len(parts)}"
+        ),
     )
 
 
-def remedy(settings: Settings, base: Preprocessing, right: Preprocessing) -> Settings | None:
+def remedy(
+    settings: Settings, base: Preprocessing, right: Preprocessing
+) -> Settings | None:
     """Return the settings to change for the preprocessing `right`; perturbations stay.
 
     Chosen faults of the steps that differ are taken back from `base`; where that does not lead there, the fix
@@ -133,7 +160,9 @@ def remedy(settings: Settings, base: Preprocessing, right: Preprocessing) -> Set
 
 
 def _differing(one: Preprocessing, other: Preprocessing) -> list[str]:
-    return [step for step in STEPS if CHOICES[step].words(one) != CHOICES[step].words(other)]
+    return [
+        step for step in STEPS if CHOICES[step].words(one) != CHOICES[step].words(other)
+    ]
 
 
 def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes]]:
@@ -145,11 +174,17 @@ def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes
     if right is not None:
         one, other = view.base.apply(view.photo), right.apply(view.photo)
         # The same to a model, as (x - 127) / 128 and x / 127.5 - 1 are.
-        if one.shape == other.shape and np.abs(one - other).max() <= 0.02 * np.ptp(other):
+        if one.shape == other.shape and np.abs(one - other).max() <= 0.02 * np.ptp(
+            other
+        ):
             right = view.base
     after = None if right is None else _prepared(view, right)
     fix = Fix("") if diagnosis.best is None else diagnosis.best.fix
-    dismissed = [plain(finding.cause) for finding in diagnosis.findings if finding.verdict == "ruled_out"]
+    dismissed = [
+        plain(finding.cause)
+        for finding in diagnosis.findings
+        if finding.verdict == "ruled_out"
+    ]
     spoils = after is not None and after.wrong and not view.wrong
     pair = [] if after is None else [view, after]
     pictures = [each.covered((right or view.base).image(each.tensor)) for each in pair]
@@ -170,7 +205,9 @@ def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes
         "ruledOut": [] if view.wrong or view.altered else dismissed,
         "fix": plain(fix.text),
         "code": fix.code,
-        "apply": None if right is None or spoils else remedy(view.settings, view.base, right),
+        "apply": None
+        if right is None or spoils
+        else remedy(view.settings, view.base, right),
         "fixed": None if after is None else fixed(view, after),
         "guilty": [] if right is None else _differing(view.preprocessing, right),
         "pictures": [picture.shape[:2] for picture in pictures],
@@ -180,18 +217,24 @@ def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes
 
 def _prepared(view: View, right: Preprocessing) -> View:
     settings = view.settings | dict.fromkeys(STEPS, "") | {"fix": False}
-    return replace(view.bench, trained=right).view(view.original, settings, view.untouched, view.label)
+    return replace(view.bench, trained=right).view(
+        view.original, settings, view.untouched, view.label
+    )
 
 
 def plain(text: str) -> str:
     """Return a text without the names and units that only people who wrote it know."""
     text = re.sub(r",? in nats\b", "", text)
-    return re.sub(r"\b[a-z]+(?:_[a-z]+)+\b", lambda found: found[0].replace("_", " "), text)
+    return re.sub(
+        r"\b[a-z]+(?:_[a-z]+)+\b", lambda found: found[0].replace("_", " "), text
+    )
 
 
 def _headline(diagnosis: Diagnosis, view: View, after: View | None) -> str:
     causes = {
-        verdict: " and ".join(plain(one.cause) for one in diagnosis.findings if one.verdict == verdict)
+        verdict: " and ".join(
+            plain(one.cause) for one in diagnosis.findings if one.verdict == verdict
+        )
         for verdict in ("named", "possible")
     }
     if causes["named"]:
@@ -215,9 +258,16 @@ def _named(cause: str, view: View, after: View | None) -> str:
         # Whatever was changed about a prediction that stays has not made it.
         stays = view.reference is not None and not view.altered
         return f"{'Found in the image' if stays else 'The cause'}: {cause}"
-    if (view.wrong or view.altered) and after.answer in {view.label, view.untouched.answer} - {view.answer}:
+    if (view.wrong or view.altered) and after.answer in {
+        view.label,
+        view.untouched.answer,
+    } - {view.answer}:
         return f"The cause: {cause}"
     if after.answer == view.answer:
         return f"Not as in training: {cause}. Fixing it does not change the prediction here"
-    correct = "This prediction is correct, yet not" if after.wrong and not view.wrong else "Not"
+    correct = (
+        "This prediction is correct, yet not"
+        if after.wrong and not view.wrong
+        else "Not"
+    )
     return f"{correct} as in training: {cause}. Fixing it gives {called(after)}"

@@ -81,7 +81,9 @@ _SAID = {
 }
 
 
-def decoded(source: bytes | Image.Image, name: str, decoding: Decoding) -> tuple[Pixels, tuple[str, ...]]:
+def decoded(
+    source: bytes | Image.Image, name: str, decoding: Decoding
+) -> tuple[Pixels, tuple[str, ...]]:
     """Decode the first frame of an image file in memory, or convert a Pillow image of any mode, to RGB.
 
     Returns
@@ -103,7 +105,9 @@ def decoded(source: bytes | Image.Image, name: str, decoding: Decoding) -> tuple
         rgb = _opaque(_levels(image, decoding, name, notes), decoding, notes)
         orientation = orientation or _orientation(image)
         if 2 <= orientation <= 8:
-            notes.append(f"EXIF orientation {orientation} {'applied' if decoding.exif else 'ignored'}")
+            notes.append(
+                f"EXIF orientation {orientation} {'applied' if decoding.exif else 'ignored'}"
+            )
             rgb.info = {}  # of which a damaged EXIF block may be part
             rgb.getexif()[ExifTags.Base.Orientation] = orientation
             rgb = ImageOps.exif_transpose(rgb) if decoding.exif else rgb
@@ -129,10 +133,14 @@ def _safely(name: str) -> Iterator[None]:
         raise
     except Exception as error:  # decoders raise nearly anything on damaged bytes
         received = f"{name!r}, which is truncated, damaged or of an unknown kind ({first_line(error)})"
-        raise PhotoError(f"Expected a complete image, received {received}; save it as PNG or JPEG") from error
+        raise PhotoError(
+            f"Expected a complete image, received {received}; save it as PNG or JPEG"
+        ) from error
 
 
-def _opened(data: bytes | Image.Image, name: str, notes: list[str]) -> tuple[Image.Image, int | None]:
+def _opened(
+    data: bytes | Image.Image, name: str, notes: list[str]
+) -> tuple[Image.Image, int | None]:
     """Return the loaded first frame, and its orientation where that is known."""
     if isinstance(data, Image.Image):
         return data, None
@@ -155,15 +163,22 @@ def _image(data: bytes, name: str) -> ImageFile.ImageFile:
         if accept is None or accept(data[:16]) is True:
             return factory(BytesIO(data), "")
     unknown = f"{len(data)} bytes of unknown data"
-    contents = next((words for pattern, words in _SIGNATURES if re.match(pattern, data[:512])), unknown)
+    contents = next(
+        (words for pattern, words in _SIGNATURES if re.match(pattern, data[:512])),
+        unknown,
+    )
     received = f"{name!r}, which is {contents}; save it as PNG or JPEG"
-    raise PhotoError(f"Expected an image file ({', '.join(FORMATS)}), received {received}")
+    raise PhotoError(
+        f"Expected an image file ({', '.join(FORMATS)}), received {received}"
+    )
 
 
 def check_pixel_count(width: int, height: int, name: str) -> None:
     """Raise a PhotoError for an image above `MAX_PIXELS` or `MAX_SIDE`, or without pixels."""
     if not 0 < width * height <= MAX_PIXELS or max(width, height) > MAX_SIDE:
-        size = f"{width * height} (height {height}, width {width}); resize or cut it first"
+        size = (
+            f"{width * height} (height {height}, width {width}); resize or cut it first"
+        )
         wanted = f"1 to {MAX_PIXELS} pixels and sides of at most {MAX_SIDE}"
         raise PhotoError(f"Expected {wanted}, received {name!r} with {size}")
 
@@ -175,25 +190,39 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _levels(image: Image.Image, decoding: Decoding, name: str, notes: list[str]) -> Image.Image:
+def _levels(
+    image: Image.Image, decoding: Decoding, name: str, notes: list[str]
+) -> Image.Image:
     if image.mode in ("I;16", "I;16L", "I;16B", "I;16N", "I"):
         return _reduced(image, decoding, name, notes)
     if image.mode not in _SAID:
-        raise PhotoError(f"Expected a known colour mode, received {name!r} in {image.mode!r}; save it as PNG")
+        raise PhotoError(
+            f"Expected a known colour mode, received {name!r} in {image.mode!r}; save it as PNG"
+        )
     notes += filter(None, [_SAID[image.mode]])
     return image
 
 
-def _reduced(image: Image.Image, decoding: Decoding, name: str, notes: list[str]) -> Image.Image:
+def _reduced(
+    image: Image.Image, decoding: Decoding, name: str, notes: list[str]
+) -> Image.Image:
     values = np.asarray(image).astype(np.int32)
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
         received = f"{name!r} with {low}..{high}; save it as 8 or 16 bit"
-        raise PhotoError(f"Expected whole numbers 0..65535 in mode {image.mode!r}, received {received}")
+        raise PhotoError(
+            f"Expected whole numbers 0..65535 in mode {image.mode!r}, received {received}"
+        )
     if decoding.depth == "scale":
-        done, grey = "divided by 257", (values + 128) // 257  # to the nearest; 257 is odd: no ties
+        done, grey = (
+            "divided by 257",
+            (values + 128) // 257,
+        )  # to the nearest; 257 is odd: no ties
     else:
-        done, grey = f"clipped at 255 ({(values > 255).mean():.1%} of the pixels)", np.minimum(values, 255)
+        done, grey = (
+            f"clipped at 255 ({(values > 255).mean():.1%} of the pixels)",
+            np.minimum(values, 255),
+        )
     notes.append(f"16-bit greyscale {low}..{high} {done}")
     return Image.fromarray(grey.astype(np.uint8))
 
@@ -209,5 +238,7 @@ def _opaque(image: Image.Image, decoding: Decoding, notes: list[str]) -> Image.I
         ground = Image.new("RGB", image.size, decoding.matte)
         ground.paste(rgb, mask=alpha)  # rounded to the nearest
         rgb = ground
-    notes.append(f"{done}, {(np.asarray(alpha) < 255).mean():.1%} of the pixels transparent")
+    notes.append(
+        f"{done}, {(np.asarray(alpha) < 255).mean():.1%} of the pixels transparent"
+    )
     return rgb

@@ -16,7 +16,14 @@ from PIL import Image
 
 from kit._arrays import Array, Pixels
 from kit._checking import told
-from kit.images.opening import FORMATS, Decoding, PhotoError, check_pixel_count, copied, decoded
+from kit.images.opening import (
+    FORMATS,
+    Decoding,
+    PhotoError,
+    check_pixel_count,
+    copied,
+    decoded,
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -53,10 +60,14 @@ class Photo:
         pixels = self.pixels
         if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
             received = f"{describe(pixels)}; scale it to 0..255, round and cast it"
-            raise TypeError(f"Expected a uint8 array with values 0..255, received {received}")
+            raise TypeError(
+                f"Expected a uint8 array with values 0..255, received {received}"
+            )
         if pixels.ndim != 3 or pixels.shape[2] != 3:
             received = f"{pixels.shape}; move channels last, and pass alpha as PIL.Image.fromarray(array)"
-            raise ValueError(f"Expected shape (H, W, 3), or in from_array (H, W), received {received}")
+            raise ValueError(
+                f"Expected shape (H, W, 3), or in from_array (H, W), received {received}"
+            )
         if pixels.flags.writeable or not pixels.flags.c_contiguous:
             pixels = pixels.copy(order="C")
             pixels.flags.writeable = False
@@ -81,8 +92,16 @@ class Photo:
         """
         levels = as_levels(array)
         grey = levels.ndim == 2 or levels.shape[2:] == (1,)
-        pixels = np.repeat(levels.reshape(*levels.shape[:2], 1), 3, axis=-1) if grey else levels.copy()
-        made = cls(pixels, file_name(name), notes=("greyscale converted to RGB",) if grey else ())
+        pixels = (
+            np.repeat(levels.reshape(*levels.shape[:2], 1), 3, axis=-1)
+            if grey
+            else levels.copy()
+        )
+        made = cls(
+            pixels,
+            file_name(name),
+            notes=("greyscale converted to RGB",) if grey else (),
+        )
         check_pixel_count(*made.size[::-1], name)
         return made
 
@@ -170,12 +189,22 @@ MAX_BYTES = 1 << 30
 """Largest file that is read, in bytes."""
 
 Source: TypeAlias = (
-    str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | Array | Photo
+    str
+    | PathLike[str]
+    | bytes
+    | bytearray
+    | memoryview
+    | IO[bytes]
+    | Image.Image
+    | Array
+    | Photo
 )
 """One image."""
 
 
-def load_image(source: Source, *, name: str | None = None, decoding: Decoding | None = None) -> Photo:
+def load_image(
+    source: Source, *, name: str | None = None, decoding: Decoding | None = None
+) -> Photo:
     """Open an image and convert it to RGB, reporting every conversion in `Photo.notes`.
 
     Parameters
@@ -198,7 +227,9 @@ def load_image(source: Source, *, name: str | None = None, decoding: Decoding | 
     TypeError
         Another kind of object.
     """
-    return opened(source, file_name(name) if name else name_of(as_array(source)), decoding)
+    return opened(
+        source, file_name(name) if name else name_of(as_array(source)), decoding
+    )
 
 
 def opened(source: Any, name: str, decoding: Decoding | None = None) -> Photo:
@@ -214,7 +245,11 @@ def opened(source: Any, name: str, decoding: Decoding | None = None) -> Photo:
 
 def as_array(source: Any) -> Any:
     """Return a tensor of any library as an array, and everything else as it is."""
-    return np.asarray(source) if hasattr(source, "__array__") and hasattr(source, "shape") else source
+    return (
+        np.asarray(source)
+        if hasattr(source, "__array__") and hasattr(source, "shape")
+        else source
+    )
 
 
 def name_of(source: Any, place: int | None = None) -> str:
@@ -223,7 +258,9 @@ def name_of(source: Any, place: int | None = None) -> str:
         return source.name
     if isinstance(source, (str, PathLike)):
         return file_name(fsdecode(source))
-    kept = getattr(source, "filename" if isinstance(source, Image.Image) else "name", None)
+    kept = getattr(
+        source, "filename" if isinstance(source, Image.Image) else "name", None
+    )
     if isinstance(kept, str) and kept:  # a file descriptor's name is a number
         return file_name(kept)
     kind = "array" if isinstance(source, np.ndarray) else "image"
@@ -238,7 +275,9 @@ def _read(source: Any) -> bytes:
             received = f"the folder {text!r}; pass a file in it"
             raise IsADirectoryError(f"Expected an image file, received {received}")
         if not path.is_file() or path.stat().st_size > MAX_BYTES:
-            raise ValueError(f"Expected an image file of at most {MAX_BYTES} bytes, received {text!r}")
+            raise ValueError(
+                f"Expected an image file of at most {MAX_BYTES} bytes, received {text!r}"
+            )
         return path.read_bytes()
     if hasattr(source, "read"):
         if getattr(source, "seekable", bool)():
@@ -246,16 +285,22 @@ def _read(source: Any) -> bytes:
         source = source.read()
     if not isinstance(source, (bytes, bytearray, memoryview)):
         kinds = "a path, bytes, a binary file, a Pillow image, an array or a Photo"
-        raise TypeError(f"Expected {kinds}, received {describe(source)}; pass one of these")
+        raise TypeError(
+            f"Expected {kinds}, received {describe(source)}; pass one of these"
+        )
     return bytes(source)
 
 
 def check_path(text: str) -> None:
     """Raise a ValueError for an address, and a FileNotFoundError where there is neither file nor folder."""
     if is_url(text):
-        raise ValueError(f"Expected a local file, received the URL {text[:200]!r}; save the image first")
+        raise ValueError(
+            f"Expected a local file, received the URL {text[:200]!r}; save the image first"
+        )
     if not Path(text).exists():
-        raise FileNotFoundError(f"Expected an existing image file, received {text!r}; check the path")
+        raise FileNotFoundError(
+            f"Expected an existing image file, received {text!r}; check the path"
+        )
 
 
 def is_url(text: str) -> bool:
@@ -265,14 +310,26 @@ def is_url(text: str) -> bool:
 
 Pictures: TypeAlias = Source | Iterable[Source]
 
-SUFFIXES = frozenset(suffix for suffix, kind in Image.EXTENSION.items() if kind in FORMATS)
+SUFFIXES = frozenset(
+    suffix for suffix, kind in Image.EXTENSION.items() if kind in FORMATS
+)
 """By their endings, in either case, images are told from the other files of a folder."""
 
 UNREADABLE = (OSError, ValueError)
 """What opening an image raises where the image is to blame; a TypeError blames whoever gave it."""
 
 _T = TypeVar("_T")
-_SINGLE = (str, bytes, bytearray, memoryview, PathLike, Image.Image, np.ndarray, Photo, Mapping)
+_SINGLE = (
+    str,
+    bytes,
+    bytearray,
+    memoryview,
+    PathLike,
+    Image.Image,
+    np.ndarray,
+    Photo,
+    Mapping,
+)
 
 
 class Picture(NamedTuple):
@@ -302,7 +359,11 @@ def each_picture(pictures: Pictures) -> Iterator[Picture]:
     if single and not isinstance(pictures, _SINGLE) and not hasattr(pictures, "read"):
         _read(pictures)  # which says what it takes
     given: Any = [pictures] if single else pictures
-    if single and isinstance(pictures, (str, PathLike)) and not _is_pattern(fsdecode(pictures)):
+    if (
+        single
+        and isinstance(pictures, (str, PathLike))
+        and not _is_pattern(fsdecode(pictures))
+    ):
         check_path(fsdecode(pictures))
     for place, (name, source) in enumerate(chain.from_iterable(map(_found, given))):
         yield Picture(told(name or name_of(source, None if single else place)), source)
@@ -355,11 +416,19 @@ def _found(source: Any) -> Iterator[tuple[str, Source]]:
 
 def _files(given: Path, paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
     folder = next(each for each in (given, *given.parents) if each.is_dir())
-    images = (path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file())
+    images = (
+        path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()
+    )
     found = {path.relative_to(folder).parts: str(path) for path in images}
-    shown = sorted(each for each in found.items() if not any(part.startswith(".") for part in each[0]))
+    shown = sorted(
+        each
+        for each in found.items()
+        if not any(part.startswith(".") for part in each[0])
+    )
     if not shown:
         kinds = f"images in it ({', '.join(FORMATS)})"
-        raise ValueError(f"Expected a folder or pattern with {kinds}, received {str(given)!r}; look there")
+        raise ValueError(
+            f"Expected a folder or pattern with {kinds}, received {str(given)!r}; look there"
+        )
     for parts, path in shown:
         yield "/".join(parts), path

@@ -57,7 +57,10 @@ def relative_contrast(pixels: Pixels) -> float:
 
     least = minimum_filter(pixels.min(axis=-1), 9)
     seen = least[least < 250]
-    low, high = float(np.percentile(seen, 20)) if seen.size else 0.0, bright_level(pixels)
+    low, high = (
+        float(np.percentile(seen, 20)) if seen.size else 0.0,
+        bright_level(pixels),
+    )
     return max(high - low, 0) / max(high + low, 1.0)
 
 
@@ -80,7 +83,9 @@ def colour_noise(pixels: Pixels) -> float:
 def _flattest(x: Float32) -> float:
     if min(x.shape) < 10:
         return 0.0
-    flattest = float(np.percentile(np.sqrt((in_blocks(noise_mask(x)) ** 2).mean(axis=(1, 3))), 10))
+    flattest = float(
+        np.percentile(np.sqrt((in_blocks(noise_mask(x)) ** 2).mean(axis=(1, 3))), 10)
+    )
     # The mask makes 6 of one standard deviation; 0.78 is the tenth percentile of the root mean square in a
     # block of correlated noise, over that of all blocks.
     return flattest / 0.78 / 6
@@ -104,7 +109,9 @@ def sharpness(pixels: Pixels) -> float:
     The 99.5th percentile over the range of levels; about 1 / (2.5 r) after a Gaussian blur of radius r.
     """
     x = luma(pixels)
-    steps = np.concatenate([np.abs(np.diff(x, axis=axis)).reshape(-1) for axis in (0, 1)])
+    steps = np.concatenate(
+        [np.abs(np.diff(x, axis=axis)).reshape(-1) for axis in (0, 1)]
+    )
     if not steps.size:
         return 0.0  # a single pixel has no edges
     low, high = np.percentile(x, (5, 95))
@@ -129,7 +136,12 @@ def edgeless(pixels: Pixels) -> bool:
 
 def _steps(pixels: Pixels, n: int) -> Float64:
     x = luma(pixels)
-    steps = x[n:] - x[:-n], x[:, n:] - x[:, :-n], x[n:, n:] - x[:-n, :-n], x[n:, :-n] - x[:-n, n:]
+    steps = (
+        x[n:] - x[:-n],
+        x[:, n:] - x[:, :-n],
+        x[n:, n:] - x[:-n, :-n],
+        x[n:, :-n] - x[:-n, n:],
+    )
     return np.array([np.percentile(np.abs(each), 99.5) for each in steps])
 
 
@@ -148,14 +160,20 @@ def grid(pixels: Pixels) -> float:
     for plane in (x, x.T):
         steps = np.abs(np.diff(plane, axis=1)).mean(axis=0)
         around = steps / np.maximum(uniform_filter1d(steps, 9), 0.05)
-        waves = np.abs(np.fft.rfft((around - around.mean()) * np.hanning(len(around)))) * 4 / len(around)
+        waves = (
+            np.abs(np.fft.rfft((around - around.mean()) * np.hanning(len(around))))
+            * 4
+            / len(around)
+        )
         found.append(float(waves[len(around) // 16 + 1 :].max(initial=0)))
     return min(found)
 
 
 def saturation(pixels: Pixels) -> float:
     """Mean distance of the largest and smallest channel over the mean of the largest, 0..1."""
-    return float(np.ptp(pixels, axis=-1).mean()) / max(float(pixels.max(axis=-1).mean()), 1.0)
+    return float(np.ptp(pixels, axis=-1).mean()) / max(
+        float(pixels.max(axis=-1).mean()), 1.0
+    )
 
 
 def edge_colour(pixels: Pixels) -> tuple[float, float, float]:
@@ -199,7 +217,9 @@ def jpeg_quality(file: bytes | None) -> float:
 @cache
 def _sums() -> Int64:
     black = np.zeros((8, 8, 3), np.uint8)
-    return np.array([_sum(encoded(black, "JPEG", quality=each)) for each in range(1, 101)])
+    return np.array(
+        [_sum(encoded(black, "JPEG", quality=each)) for each in range(1, 101)]
+    )
 
 
 def _sum(file: bytes) -> int:
@@ -239,14 +259,18 @@ def relevelled(photo: Photo, levels: Levels) -> Photo:
     """
     low, high = end_levels(photo.pixels)
     slope = (levels[1] - levels[0]) / (high - low) if high > low else 1.0
-    table = np.clip(np.rint((np.arange(256) - low) * slope + levels[0]), 0, 255).astype(np.uint8)
+    table = np.clip(np.rint((np.arange(256) - low) * slope + levels[0]), 0, 255).astype(
+        np.uint8
+    )
     return photo.altered(table[photo.pixels], "levels corrected")
 
 
 def denoised(photo: Photo) -> Photo:
     """Take noise out: the median of 3 x 3 pixels, then a Gaussian of 0.8 pixels; fine detail goes with it."""
     image = Image.fromarray(photo.pixels).filter(ImageFilter.MedianFilter(3))
-    return photo.altered(np.asarray(image.filter(ImageFilter.GaussianBlur(0.8))), "noise taken out")
+    return photo.altered(
+        np.asarray(image.filter(ImageFilter.GaussianBlur(0.8))), "noise taken out"
+    )
 
 
 WINDOW = 512
@@ -278,7 +302,9 @@ class Sample:
     def middle(self) -> Pixels:
         """The middle part, uint8 (H, W, 3)."""
         # Whole blocks are left out at the top and left, so that the grid of JPEG stays where it is.
-        top, left = (max(side - self._window, 0) // 2 // 8 * 8 for side in self.photo.size)
+        top, left = (
+            max(side - self._window, 0) // 2 // 8 * 8 for side in self.photo.size
+        )
         return self.photo.pixels[top : top + self._window, left : left + self._window]
 
     @cached_property
@@ -326,27 +352,55 @@ class Quantity:
 
     def scaled(self, values: Float64) -> Float64:
         """Return values on the scale on which differences count."""
-        return np.asarray(np.log2(np.maximum(values, 1e-3))) if self.logarithmic else values
+        return (
+            np.asarray(np.log2(np.maximum(values, 1e-3)))
+            if self.logarithmic
+            else values
+        )
 
 
 _TABLE = (
     Quantity("brightness", lambda s: float(s.luma.mean()), 0.05, True),
     # Root mean square (Peli, Contrast in complex images, 1990), which less light alone leaves as it is.
-    Quantity("contrast", lambda s: float(s.luma.std()) / max(float(s.luma.mean()), 1.0), 0.05, True),
-    Quantity("highlights", lambda s: float((s.luma >= 254).mean()), 0.005, title="white pixels"),
-    Quantity("shadows", lambda s: float((s.luma <= 1).mean()), 0.005, title="black pixels"),
+    Quantity(
+        "contrast",
+        lambda s: float(s.luma.std()) / max(float(s.luma.mean()), 1.0),
+        0.05,
+        True,
+    ),
+    Quantity(
+        "highlights",
+        lambda s: float((s.luma >= 254).mean()),
+        0.005,
+        title="white pixels",
+    ),
+    Quantity(
+        "shadows", lambda s: float((s.luma <= 1).mean()), 0.005, title="black pixels"
+    ),
     Quantity("warmth", lambda s: s.light[0] / s.light[2], 0.02, True),
-    Quantity("tint", lambda s: s.light[1] / (s.light[0] * s.light[2]) ** 0.5, 0.02, True),
+    Quantity(
+        "tint", lambda s: s.light[1] / (s.light[0] * s.light[2]) ** 0.5, 0.02, True
+    ),
     Quantity("saturation", lambda s: saturation(s.thin), 0.01),
     Quantity("sharpness", lambda s: sharpness(s.middle), 0.02),
-    Quantity("noise", lambda s: noise_level(s.middle), 0.25, unit="levels, standard deviation"),
+    Quantity(
+        "noise",
+        lambda s: noise_level(s.middle),
+        0.25,
+        unit="levels, standard deviation",
+    ),
     Quantity("colour_noise", lambda s: colour_noise(s.middle), 0.25),
     Quantity("blocking", lambda s: grid_zeros(s.middle), 0.01, title="JPEG blocks"),
-    Quantity("jpeg_quality", lambda s: jpeg_quality(s.photo.file), 2, title="JPEG quality"),
+    Quantity(
+        "jpeg_quality", lambda s: jpeg_quality(s.photo.file), 2, title="JPEG quality"
+    ),
     Quantity("size", lambda s: float(np.sqrt(np.prod(s.photo.size))), 0.05, True),
     Quantity("aspect", lambda s: s.photo.size[1] / s.photo.size[0], 0.05, True),
     Quantity(
-        "turned", lambda s: float("EXIF orientation" in " ".join(s.photo.notes)), 0.1, title="EXIF turn"
+        "turned",
+        lambda s: float("EXIF orientation" in " ".join(s.photo.notes)),
+        0.1,
+        title="EXIF turn",
     ),
     Quantity(
         "light",
@@ -354,15 +408,33 @@ _TABLE = (
         unit="level of the brightest 5 %, or 3.5 of the median, 0..255",
     ),
     Quantity("clipping", lambda s: clipping(s.thin), unit="share clipped at white"),
-    Quantity("range", lambda s: relative_contrast(s.thin), unit="range of levels over the sum of its ends"),
-    Quantity("edge_share", lambda s: edge_share(s.middle), unit="share of a step over 8 pixels between two"),
-    Quantity("grid", lambda s: grid(s.middle), unit="regular part of the steps between pixels, as a share"),
-    Quantity("cast", lambda s: float(np.ptp(np.log2(s.light))), unit="stops between the channels"),
+    Quantity(
+        "range",
+        lambda s: relative_contrast(s.thin),
+        unit="range of levels over the sum of its ends",
+    ),
+    Quantity(
+        "edge_share",
+        lambda s: edge_share(s.middle),
+        unit="share of a step over 8 pixels between two",
+    ),
+    Quantity(
+        "grid",
+        lambda s: grid(s.middle),
+        unit="regular part of the steps between pixels, as a share",
+    ),
+    Quantity(
+        "cast",
+        lambda s: float(np.ptp(np.log2(s.light))),
+        unit="stops between the channels",
+    ),
 )
 PROPERTIES: Mapping[str, Quantity] = {item.name: item for item in _TABLE}
 """Everything that is measured, by its name."""
 
-QUANTITIES: Mapping[str, Quantity] = {item.name: item for item in _TABLE if item.resolution}
+QUANTITIES: Mapping[str, Quantity] = {
+    item.name: item for item in _TABLE if item.resolution
+}
 """What two sets of images are compared by, in the order of the statistics that a file carries."""
 
 

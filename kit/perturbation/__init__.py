@@ -140,7 +140,9 @@ class Perturbation:
         TypeError, ValueError
             Another name (the message names the nearest), severity or seed.
         """
-        parameter, values = parameters.CORRUPTIONS[known("corruption", name, cls.CORRUPTIONS)]
+        parameter, values = parameters.CORRUPTIONS[
+            known("corruption", name, cls.CORRUPTIONS)
+        ]
         value = values[whole("severity", severity, 1, 5) - 1]
         settings: dict[str, Any] = {parameter: value, "seed": seed}
         if name == "motion_blur":
@@ -158,7 +160,9 @@ class Perturbation:
             value = getattr(self, name)
             if parameter.function is not None and value != parameter.neutral:
                 others = list(_signature(parameter.function).parameters)[2:]
-                pixels = parameter.function(pixels, value, *(getattr(self, other) for other in others))
+                pixels = parameter.function(
+                    pixels, value, *(getattr(self, other) for other in others)
+                )
         if pixels is photo.pixels:
             return photo
         pixels.flags.writeable = False
@@ -175,5 +179,7 @@ class Perturbation:
         return f"Perturbation({changed(self)})"
 
 
-def _remake(remake: Callable[[Decoding], Photo], perturbation: Perturbation, decoding: Decoding) -> Photo:
+def _remake(
+    remake: Callable[[Decoding], Photo], perturbation: Perturbation, decoding: Decoding
+) -> Photo:
     return perturbation.apply(remake(decoding))

@@ -68,12 +68,16 @@ def _warmed(photo: Photo, ratio: float) -> Photo:
 
 
 def _greened(photo: Photo, gain: float) -> Photo:
-    return photo.altered(to_pixels(photo.pixels.astype(np.float32) * np.array([1, gain, 1], np.float32)))
+    return photo.altered(
+        to_pixels(photo.pixels.astype(np.float32) * np.array([1, gain, 1], np.float32))
+    )
 
 
 def _saved(photo: Photo, quality: float) -> Photo:
     # Through a file, so that the quality can be read from it again.
-    return load_image(encoded(photo.pixels, "JPEG", quality=round(quality)), name=photo.name)
+    return load_image(
+        encoded(photo.pixels, "JPEG", quality=round(quality)), name=photo.name
+    )
 
 
 def _seed(photo: Photo) -> int:
@@ -95,21 +99,35 @@ def _resized(across: float, down: float) -> Apply:
     # Each side times the strength to this power.
     def resize(image: Image.Image, factor: float) -> Image.Image:
         width, height = image.width * factor**across, image.height * factor**down
-        return image.resize((max(round(width), 1), max(round(height), 1)), Image.Resampling.BICUBIC)
+        return image.resize(
+            (max(round(width), 1), max(round(height), 1)), Image.Resampling.BICUBIC
+        )
 
     return _pillow(resize)
 
 
 def _cropped(across: int, down: int) -> Apply:
     def cut(image: Image.Image, part: float) -> Image.Image:
-        left, top = image.width * (1 - part) / 2 * across, image.height * (1 - part) / 2 * down
-        return image.crop((round(left), round(top), round(image.width - left), round(image.height - top)))
+        left, top = (
+            image.width * (1 - part) / 2 * across,
+            image.height * (1 - part) / 2 * down,
+        )
+        return image.crop(
+            (
+                round(left),
+                round(top),
+                round(image.width - left),
+                round(image.height - top),
+            )
+        )
 
     return _pillow(cut)
 
 
 _COLOUR = _pillow(lambda image, factor: ImageEnhance.Color(image).enhance(factor))
-_SHARPEN = _pillow(lambda image, percent: image.filter(ImageFilter.UnsharpMask(2, round(percent), 0)))
+_SHARPEN = _pillow(
+    lambda image, percent: image.filter(ImageFilter.UnsharpMask(2, round(percent), 0))
+)
 _RATIO, _REST = "red over blue", "green over the rest"
 _LESS, _MORE = (0.85, 0.6, 0.3), (1.15, 1.5, 2.2)
 _GAINS, _LOSSES = (1.05, 1.15, 1.4), (0.95, 0.87, 0.71)
@@ -129,7 +147,15 @@ _TABLE: tuple[tuple[Any, ...], ...] = (
     ("sharpened", "sharpness", (50, 120, 300), _SHARPEN, "% of an unsharp mask", 0),
     ("noisy", "noise", (2, 8, 25), _noised, "levels", 0, "cleaner"),
     ("grainy", "noise", (2, 8, 25), _grained, "levels of grey noise", 0, "less grainy"),
-    ("compressed", "blocking", (90, 60, 15), _saved, "JPEG quality", 100, "less compressed"),
+    (
+        "compressed",
+        "blocking",
+        (90, 60, 15),
+        _saved,
+        "JPEG quality",
+        100,
+        "less compressed",
+    ),
     ("reduced", "size", (0.8, 0.5, 0.25), _resized(1, 1)),
     ("enlarged", "size", (1.25, 2, 4), _resized(1, 1)),
     ("cropped", "size", (0.9, 0.7, 0.5), _cropped(1, 1)),
@@ -173,7 +199,13 @@ def measured_rows(photos: Iterable[Photo]) -> Float64:
 
 def scaled_rows(rows: Float64) -> Float64:
     """Return measures, (images, quantities), on the scale on which differences count."""
-    return np.stack([item.scaled(rows[:, column]) for column, item in enumerate(QUANTITIES.values())], axis=1)
+    return np.stack(
+        [
+            item.scaled(rows[:, column])
+            for column, item in enumerate(QUANTITIES.values())
+        ],
+        axis=1,
+    )
 
 
 def mean_known(table: Float64) -> Float64:

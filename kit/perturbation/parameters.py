@@ -50,7 +50,11 @@ class Parameter:
     @property
     def description(self) -> str:
         """What it does, in a line; empty for those that only steer."""
-        return "" if self.function is None else (self.function.__doc__ or "").partition("\n")[0]
+        return (
+            ""
+            if self.function is None
+            else (self.function.__doc__ or "").partition("\n")[0]
+        )
 
     def checked(self, value: Any) -> Any:
         """Return `value` as a float, an int or a bool, by `kind`; raises as `Perturbation`."""
@@ -60,13 +64,19 @@ class Parameter:
             return whole(self.name, value, int(self.low), int(self.high))
         if self.kind == "switch":
             if value not in (0, 1):
-                raise ValueError(f"Expected {self.name} as True or False, received {value!r}")
+                raise ValueError(
+                    f"Expected {self.name} as True or False, received {value!r}"
+                )
             return bool(value)
         # -0.0 becomes 0.0, which prints in one way.
         return number(self.name, value, self.low, self.high) + 0.0
 
 
-_LABELS = {"flip_horizontal": "Mirrored", "flip_vertical": "Upside down", "jpeg_quality": "JPEG quality"}
+_LABELS = {
+    "flip_horizontal": "Mirrored",
+    "flip_vertical": "Upside down",
+    "jpeg_quality": "JPEG quality",
+}
 
 _ROWS: Mapping[str, tuple[tuple[Any, ...], ...]] = {
     "Scene": (
@@ -129,7 +139,10 @@ CORRUPTIONS: Mapping[str, tuple[str, tuple[float, ...]]] = {
     # Standard deviations of .08 to .38 where white is 1.
     "gaussian_noise": ("noise", (20.4, 30.6, 45.9, 66.3, 96.9)),
     # 60, 25, 12, 5 and 3 photons at white: 255 / sqrt(photons).
-    "shot_noise": ("shot_noise", tuple(255 / photons**0.5 for photons in (60, 25, 12, 5, 3))),
+    "shot_noise": (
+        "shot_noise",
+        tuple(255 / photons**0.5 for photons in (60, 25, 12, 5, 3)),
+    ),
     "impulse_noise": ("impulse_noise", (0.03, 0.06, 0.09, 0.17, 0.27)),
     "defocus_blur": ("defocus_blur", (3, 4, 6, 8, 10)),
     # Standard deviations measured on the indices of pixels that their code shuffles: it takes from pixels

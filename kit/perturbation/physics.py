@@ -50,14 +50,20 @@ def _draw(seed: int, count: int) -> Int16:
     samples = np.random.default_rng(seed).standard_normal(count, dtype=np.float32)
     samples *= NOISE_STEPS
     # int16 ends at 8 standard deviations, which a sample passes once in 10**15.
-    field = np.rint(samples, out=samples).clip(-32768, 32767, out=samples).astype(np.int16)
+    field = (
+        np.rint(samples, out=samples).clip(-32768, 32767, out=samples).astype(np.int16)
+    )
     field.flags.writeable = False
     return field
 
 
 def derived_seed(seed: int, purpose: str) -> int:
     """Return a seed that belongs to `seed` and `purpose` alone, by `numpy.random.SeedSequence`."""
-    return int(np.random.SeedSequence((seed, crc32(purpose.encode()))).generate_state(2, np.uint64)[0])
+    return int(
+        np.random.SeedSequence((seed, crc32(purpose.encode()))).generate_state(
+            2, np.uint64
+        )[0]
+    )
 
 
 def steps(seed: int, purpose: str, count: int) -> Int16:
@@ -82,7 +88,9 @@ def to_pixels(values: Floats) -> Pixels:
     return np.rint(values, out=values).clip(0, 255, out=values).astype(np.uint8)
 
 
-def through_pillow(pixels: Pixels, function: Callable[[Image.Image], Image.Image]) -> Pixels:
+def through_pillow(
+    pixels: Pixels, function: Callable[[Image.Image], Image.Image]
+) -> Pixels:
     """Return what a function on Pillow's images makes of pixels, in new memory."""
     return np.array(function(Image.fromarray(pixels)))
 
@@ -105,7 +113,9 @@ def flip_vertical(pixels: Pixels, _value: bool) -> Pixels:
 
 def rotation(pixels: Pixels, degrees: float) -> Pixels:
     """Rotate anticlockwise about the centre, bilinear, same size, black corners."""
-    return through_pillow(pixels, lambda image: image.rotate(degrees, Image.Resampling.BILINEAR))
+    return through_pillow(
+        pixels, lambda image: image.rotate(degrees, Image.Resampling.BILINEAR)
+    )
 
 
 def elastic(pixels: Pixels, deviation: float, seed: int) -> Pixels:
@@ -118,22 +128,30 @@ def elastic(pixels: Pixels, deviation: float, seed: int) -> Pixels:
     widths = [max(1.0, 0.01 * side) for side in (height, width)]
     moves = normal(seed, "elastic", (2, height, width))
     for axis, sigma in enumerate(widths, start=1):
-        moves = scipy.ndimage.gaussian_filter1d(moves, sigma, axis, mode="reflect", truncate=_REACH)
+        moves = scipy.ndimage.gaussian_filter1d(
+            moves, sigma, axis, mode="reflect", truncate=_REACH
+        )
     # Smoothing takes from white noise the root of the squared weights; this gives it back.
     moves *= deviation / (_gain(widths[0]) * _gain(widths[1]))
     moves[0] += np.arange(height, dtype=np.float32)[:, None]
     moves[1] += np.arange(width, dtype=np.float32)
-    moved = partial(scipy.ndimage.map_coordinates, coordinates=moves, order=1, mode="reflect")
+    moved = partial(
+        scipy.ndimage.map_coordinates, coordinates=moves, order=1, mode="reflect"
+    )
     return _by_channel(pixels, moved)
 
 
 def _gain(sigma: float) -> float:
     reach = int(_REACH * sigma + 0.5)
-    weights: Float32 = np.exp(-0.5 * (np.arange(-reach, reach + 1, dtype=np.float32) / sigma) ** 2)
+    weights: Float32 = np.exp(
+        -0.5 * (np.arange(-reach, reach + 1, dtype=np.float32) / sigma) ** 2
+    )
     return float(np.sqrt((weights**2).sum()) / weights.sum())
 
 
-def occlusion(pixels: Pixels, share: float, occlusion_x: float, occlusion_y: float) -> Pixels:
+def occlusion(
+    pixels: Pixels, share: float, occlusion_x: float, occlusion_y: float
+) -> Pixels:
     """Hide this share of the area behind a grey rectangle of the image's own proportions.
 
     They place it: 0 at the left or upper border, 0.5 in the middle, 1 at the right or lower border.
@@ -141,7 +159,10 @@ def occlusion(pixels: Pixels, share: float, occlusion_x: float, occlusion_y: flo
     out = pixels.copy()
     height, width = pixels.shape[:2]
     tall, wide = (round(side * share**0.5) for side in (height, width))
-    top, left = round((height - tall) * occlusion_y), round((width - wide) * occlusion_x)
+    top, left = (
+        round((height - tall) * occlusion_y),
+        round((width - wide) * occlusion_x),
+    )
     out[top : top + tall, left : left + wide] = OCCLUDER
     return out
 
@@ -156,12 +177,16 @@ def defocus_blur(pixels: Pixels, radius: float) -> Pixels:
 
 def blur(pixels: Pixels, radius: float) -> Pixels:
     """Blur by a Gaussian of this standard deviation in pixels, as PIL.ImageFilter.GaussianBlur."""
-    return through_pillow(pixels, lambda image: image.filter(ImageFilter.GaussianBlur(radius)))
+    return through_pillow(
+        pixels, lambda image: image.filter(ImageFilter.GaussianBlur(radius))
+    )
 
 
 def motion_blur(pixels: Pixels, length: float, motion_angle: float) -> Pixels:
     """Blur along a line of this length in pixels, at an angle anticlockwise from the horizontal."""
-    places = np.linspace(-0.5, 0.5, 4 * math.ceil(length) + 1, dtype=np.float32) * np.float32(length)
+    places = np.linspace(
+        -0.5, 0.5, 4 * math.ceil(length) + 1, dtype=np.float32
+    ) * np.float32(length)
     kernel = line_kernel(places, np.ones_like(places), motion_angle)
     return _by_channel(pixels, partial(convolve, kernel=kernel))
 
@@ -178,7 +203,10 @@ def line_kernel(places: Float32, weights: Float32, angle: float) -> Float32:
     left, top = np.floor(x), np.floor(y)
     for right, down in product((0, 1), (0, 1)):
         share = np.abs(1 - right - (x - left)) * np.abs(1 - down - (y - top))
-        rows, columns = (top + down + reach).astype(int), (left + right + reach).astype(int)
+        rows, columns = (
+            (top + down + reach).astype(int),
+            (left + right + reach).astype(int),
+        )
         np.add.at(kernel, (rows, columns), weights * share)
     return kernel
 
@@ -186,8 +214,12 @@ def line_kernel(places: Float32, weights: Float32, angle: float) -> Float32:
 def convolve(values: Float32, kernel: Float32) -> Float32:
     """Convolve a float32 plane (H, W), mirrored at its borders, with a kernel of odd sides, scaled to 1."""
     tall, wide = kernel.shape
-    padded = np.pad(values, ((tall // 2, tall // 2), (wide // 2, wide // 2)), mode="reflect")
-    return np.asarray(scipy.signal.fftconvolve(padded, kernel / kernel.sum(), mode="valid"))
+    padded = np.pad(
+        values, ((tall // 2, tall // 2), (wide // 2, wide // 2)), mode="reflect"
+    )
+    return np.asarray(
+        scipy.signal.fftconvolve(padded, kernel / kernel.sum(), mode="valid")
+    )
 
 
 def _by_channel(pixels: Pixels, function: Callable[[Float32], Float32]) -> Pixels:
@@ -200,10 +232,14 @@ def glass_blur(pixels: Pixels, deviation: float, seed: int) -> Pixels:
 
     As ImageNet-C's frosted glass; the standard deviation of the blurs follows from the displacement.
     """
-    softness = min(deviation, 0.55 + 0.22 * deviation)  # a line through ImageNet-C's five pairs
+    softness = min(
+        deviation, 0.55 + 0.22 * deviation
+    )  # a line through ImageNet-C's five pairs
     soft = blur(pixels, softness)
     height, width = pixels.shape[:2]
-    moves = np.rint(deviation * normal(seed, "glass", (2, height, width))).astype(np.intp)
+    moves = np.rint(deviation * normal(seed, "glass", (2, height, width))).astype(
+        np.intp
+    )
     rows = np.clip(moves[0] + np.arange(height)[:, None], 0, height - 1)
     columns = np.clip(moves[1] + np.arange(width), 0, width - 1)
     return blur(soft[rows, columns], softness)
@@ -218,8 +254,15 @@ def zoom_blur(pixels: Pixels, percent: float) -> Pixels:
     total = np.zeros(pixels.shape, np.float32)
     for zoom in np.linspace(1, 1 + percent / 100, count):
         across, down = width / zoom, height / zoom
-        box = ((width - across) / 2, (height - down) / 2, (width + across) / 2, (height + down) / 2)
-        total += np.asarray(image.resize((width, height), Image.Resampling.BILINEAR, box=box))
+        box = (
+            (width - across) / 2,
+            (height - down) / 2,
+            (width + across) / 2,
+            (height + down) / 2,
+        )
+        total += np.asarray(
+            image.resize((width, height), Image.Resampling.BILINEAR, box=box)
+        )
     return to_pixels(total / np.float32(count))
 
 
@@ -238,12 +281,16 @@ def lift(pixels: Pixels, levels: float) -> Pixels:
     largest = pixels.max(axis=-1).astype(np.float32)
     wanted = np.clip(largest + np.float32(levels), 0, 255)
     gain = wanted / np.maximum(largest, 1)
-    return to_pixels(np.where(largest[..., None] > 0, pixels * gain[..., None], wanted[..., None]))
+    return to_pixels(
+        np.where(largest[..., None] > 0, pixels * gain[..., None], wanted[..., None])
+    )
 
 
 def contrast(pixels: Pixels, factor: float) -> Pixels:
     """Scale the distance from the mean grey by this factor, as PIL.ImageEnhance.Contrast."""
-    return through_pillow(pixels, lambda image: ImageEnhance.Contrast(image).enhance(factor))
+    return through_pillow(
+        pixels, lambda image: ImageEnhance.Contrast(image).enhance(factor)
+    )
 
 
 def fade(pixels: Pixels, share: float) -> Pixels:
@@ -304,7 +351,10 @@ def poisson(levels: Pixels, means: Floats, field: Int16) -> Float32:
     for level in np.flatnonzero(means < _MANY):
         there = order[ends[level] : ends[level + 1]]
         most = int(means[level] + 10 * means[level] ** 0.5 + 10)
-        limits = scipy.special.ndtri(scipy.special.pdtr(np.arange(most), means[level])) * NOISE_STEPS
+        limits = (
+            scipy.special.ndtri(scipy.special.pdtr(np.arange(most), means[level]))
+            * NOISE_STEPS
+        )
         counts[there] = np.searchsorted(limits, field[there])
     return counts
 
@@ -333,7 +383,9 @@ def white_balance(pixels: Pixels, stops: float) -> Pixels:
 
 def downscale(pixels: Pixels, factor: float) -> Pixels:
     """Reduce both sides by this factor and enlarge to the old size again, both by Pillow's bicubic filter."""
-    return _resampled(pixels, factor, Image.Resampling.BICUBIC, Image.Resampling.BICUBIC)
+    return _resampled(
+        pixels, factor, Image.Resampling.BICUBIC, Image.Resampling.BICUBIC
+    )
 
 
 def pixelate(pixels: Pixels, block: float) -> Pixels:
@@ -344,11 +396,17 @@ def pixelate(pixels: Pixels, block: float) -> Pixels:
     return _resampled(pixels, block, Image.Resampling.BOX, Image.Resampling.NEAREST)
 
 
-def _resampled(pixels: Pixels, factor: float, down: Image.Resampling, up: Image.Resampling) -> Pixels:
+def _resampled(
+    pixels: Pixels, factor: float, down: Image.Resampling, up: Image.Resampling
+) -> Pixels:
     height, width = (max(1, int(side / factor)) for side in pixels.shape[:2])
-    return through_pillow(pixels, lambda image: image.resize((width, height), down).resize(image.size, up))
+    return through_pillow(
+        pixels, lambda image: image.resize((width, height), down).resize(image.size, up)
+    )
 
 
 def jpeg_quality(pixels: Pixels, quality: int) -> Pixels:
     """Write a JPEG file of this quality in memory and read it back."""
-    return np.array(Image.open(BytesIO(encoded(pixels, "JPEG", quality=quality)), formats=("JPEG",)))
+    return np.array(
+        Image.open(BytesIO(encoded(pixels, "JPEG", quality=quality)), formats=("JPEG",))
+    )

@@ -18,7 +18,14 @@ SIDE = 224
 
 # A row for each severity 0..5; row 0 changes nothing.
 _FOG = ((0, 2), (1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4))  # thickness, decay
-_FROST = ((1, 0), (1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))  # image, ice
+_FROST = (
+    (1, 0),
+    (1, 0.4),
+    (0.8, 0.6),
+    (0.7, 0.7),
+    (0.65, 0.7),
+    (0.6, 0.75),
+)  # image, ice
 # From severity 1 on: mean of the noise, whose deviation is 0.3, its zoom, threshold, radius and deviation of
 # the streaks, share of the image.
 _SNOW = (
@@ -77,7 +84,9 @@ def snow(pixels: Pixels, severity: float, seed: int) -> Pixels:
     Between two severities their images are mixed, since flakes of another size lie elsewhere.
     """
     below = int(severity)
-    mixed = (1 + below - severity) * (_snowed(pixels, below, seed) if below else pixels.astype(np.float32))
+    mixed = (1 + below - severity) * (
+        _snowed(pixels, below, seed) if below else pixels.astype(np.float32)
+    )
     if severity > below:
         mixed = mixed + (severity - below) * _snowed(pixels, below + 1, seed)
     return to_pixels(mixed)
@@ -89,16 +98,22 @@ def _snowed(pixels: Pixels, severity: int, seed: int) -> Float32:
     flakes = mean + np.float32(0.3) * normal(seed, "snow", (height, width))
     middle = np.array([(height - 1) / 2, (width - 1) / 2])
     shift = middle - middle / zoom
-    flakes = scipy.ndimage.affine_transform(flakes, np.full(2, 1 / zoom), shift, order=1, mode="reflect")
+    flakes = scipy.ndimage.affine_transform(
+        flakes, np.full(2, 1 / zoom), shift, order=1, mode="reflect"
+    )
     flakes = np.clip(np.where(flakes < least, 0, flakes), 0, 1).astype(np.float32)
     places = np.arange(2 * radius + 1, dtype=np.float32)
     weights = np.exp(-0.5 * (places / fading) ** 2)
-    flakes = convolve(flakes, line_kernel(places, weights, uniform(seed, "snow", -135, -45)))
+    flakes = convolve(
+        flakes, line_kernel(places, weights, uniform(seed, "snow", -135, -45))
+    )
     layer = _stretched(flakes + np.rot90(flakes, 2), pixels)
     values = pixels * np.float32(1 / 255)
     grey = values @ np.array([0.299, 0.587, 0.114], np.float32)
     white = np.maximum(values, (1.5 * grey + 0.5)[..., None])
-    snowed: Float32 = np.clip(share * values + (1 - share) * white + layer[..., None], 0, 1)
+    snowed: Float32 = np.clip(
+        share * values + (1 - share) * white + layer[..., None], 0, 1
+    )
     return 255 * snowed
 
 
@@ -123,9 +138,15 @@ def crystals(seed: int, shape: tuple[int, int]) -> Float32:
     rows, columns = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     count = max(1, round(60 * shape[0] * shape[1] / SIDE**2))
     centres = _uniform(seed, "crystals", (3, count)) / 2 + 0.5
-    tree = scipy.spatial.cKDTree(np.stack([centres[0] * shape[0], centres[1] * shape[1]], axis=-1))
+    tree = scipy.spatial.cKDTree(
+        np.stack([centres[0] * shape[0], centres[1] * shape[1]], axis=-1)
+    )
     wobble = _smooth(seed, "wobble", shape, 3.0)  # curves the borders between crystals
-    nearest = tree.query(np.stack([rows + 6 * wobble[0], columns + 6 * wobble[1]], axis=-1).reshape(-1, 2))[1]
+    nearest = tree.query(
+        np.stack([rows + 6 * wobble[0], columns + 6 * wobble[1]], axis=-1).reshape(
+            -1, 2
+        )
+    )[1]
     angle = (np.pi * centres[2])[nearest].reshape(shape)
     along = columns * np.cos(angle) + rows * np.sin(angle)
     across = rows * np.cos(angle) - columns * np.sin(angle)
@@ -133,7 +154,9 @@ def crystals(seed: int, shape: tuple[int, int]) -> Float32:
     pane = np.zeros(shape, np.float32)
     for width, strength in ((1.0, 0.8), (3.0, 1.0)):
         places = np.stack([across / width, along / (8 * width)])
-        pane += strength * scipy.ndimage.map_coordinates(tile, places, order=1, mode="grid-wrap")
+        pane += strength * scipy.ndimage.map_coordinates(
+            tile, places, order=1, mode="grid-wrap"
+        )
     pane += 0.8 * _smooth(seed, "haze", shape, 12.0)[0]
     pane -= pane.mean()
     pane /= max(float(pane.std()), 1e-6)
@@ -149,7 +172,10 @@ def layer_size(pixels: Pixels) -> tuple[int, int]:
 
 
 def _between(rows: tuple[tuple[float, ...], ...], severity: float) -> list[float]:
-    return [float(np.interp(severity, range(len(rows)), column)) for column in zip(*rows, strict=True)]
+    return [
+        float(np.interp(severity, range(len(rows)), column))
+        for column in zip(*rows, strict=True)
+    ]
 
 
 def _stretched(layer: Float32, pixels: Pixels) -> Float32:
@@ -165,5 +191,7 @@ def _uniform(seed: int, purpose: str, shape: tuple[int, ...]) -> Float32:
 
 def _smooth(seed: int, purpose: str, shape: tuple[int, int], sigma: float) -> Float32:
     field = normal(seed, purpose, (2, *shape))
-    smooth: Float32 = scipy.ndimage.gaussian_filter(field, (0, sigma, sigma), mode="reflect")
+    smooth: Float32 = scipy.ndimage.gaussian_filter(
+        field, (0, sigma, sigma), mode="reflect"
+    )
     return smooth * np.float32(2 * np.pi**0.5 * sigma)

@@ -111,18 +111,30 @@ class Preprocessing(Pipeline):
         """
         given = np.asarray(tensor, dtype=np.float32)
         x = given[0] if given.ndim == 4 and given.shape[0] == 1 else given
-        if x.ndim != 3 or x.shape[0 if self.layout == "channels_first" else -1] != self.channel_count:
-            expected = f"a tensor {LAYOUTS[self.layout]} of {self.channel_count} channels"
+        if (
+            x.ndim != 3
+            or x.shape[0 if self.layout == "channels_first" else -1]
+            != self.channel_count
+        ):
+            expected = (
+                f"a tensor {LAYOUTS[self.layout]} of {self.channel_count} channels"
+            )
             raise ValueError(f"Expected {expected}, received {given.shape}")
         levels = np.rint(run_back(PIPELINE, self, x))
-        return np.ascontiguousarray(np.nan_to_num(levels, nan=0.0).clip(0, 255).astype(np.uint8))
+        return np.ascontiguousarray(
+            np.nan_to_num(levels, nan=0.0).clip(0, 255).astype(np.uint8)
+        )
 
     def describe(self) -> tuple[str, ...]:
         """Return one line in words for each step that does something."""
         done = (operation for operation in PIPELINE if not operation.skipped(self))
-        return tuple(f"{operation.name}: {operation.described(self)}" for operation in done)
+        return tuple(
+            f"{operation.name}: {operation.described(self)}" for operation in done
+        )
 
-    def compare(self, other: "Preprocessing | Function", photo: Source | None = None) -> Comparison:
+    def compare(
+        self, other: "Preprocessing | Function", photo: Source | None = None
+    ) -> Comparison:
         """Find out how another preprocessing, or your own function, differs from this one.
 
         Parameters
@@ -148,14 +160,20 @@ class Preprocessing(Pipeline):
             return compare_values(self, other, opened)
         if not callable(other) or opened is None:
             received = f"{other!r}, {photo!r}"
-            raise TypeError(f"Expected a Preprocessing, or a function and a photo, received {received}")
+            raise TypeError(
+                f"Expected a Preprocessing, or a function and a photo, received {received}"
+            )
         photo = opened.decoded(self.decoding)
         reading = read(self, other, [photo])
         return compared(self, reading, reading.called[0], photo, moved)
 
     def to_dict(self) -> dict[str, Any]:
         """Return this value as plain lists, numbers and texts, with its format and version."""
-        return {"format": FORMAT, "version": VERSION, **json.loads(json.dumps(asdict(self)))}
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            **json.loads(json.dumps(asdict(self))),
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -171,9 +189,13 @@ class Preprocessing(Pipeline):
         received = given.pop("format", None), given.pop("version", None)
         if received != (FORMAT, VERSION):
             expected = f"format {FORMAT!r} in version {VERSION}"
-            raise ValueError(f"Expected {expected}, received {received}; or use Preprocessing.from_config")
+            raise ValueError(
+                f"Expected {expected}, received {received}; or use Preprocessing.from_config"
+            )
         if isinstance(given.get("scaling"), list):
-            given["scaling"] = [built(Scaling, "scaling", part) for part in given["scaling"]]
+            given["scaling"] = [
+                built(Scaling, "scaling", part) for part in given["scaling"]
+            ]
         if "decoding" in given:
             given["decoding"] = built(Decoding, "decoding", given["decoding"])
         return built(cls, "a preprocessing", given)

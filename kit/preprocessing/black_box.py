@@ -25,7 +25,15 @@ from kit.preprocessing.comparison import (
     effect_alone,
     short,
 )
-from kit.preprocessing.pipeline import LAYOUTS, MATTES, PIPELINE, TO_SIZE, Pipeline, order_channels, run
+from kit.preprocessing.pipeline import (
+    LAYOUTS,
+    MATTES,
+    PIPELINE,
+    TO_SIZE,
+    Pipeline,
+    order_channels,
+    run,
+)
 from kit.preprocessing.resizing import FILTERS, FITS, LARGEST_SIDE
 from kit.preprocessing.scaling import SCALINGS, Scaling, affine, fits, same_line
 
@@ -100,7 +108,9 @@ def call(function: Function, photo: Photo, way: str = "") -> Called:
     first = "a BGR array" if _wants_bgr(function) else "an RGB array"
     problems: dict[str, str] = {}
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        path = Path(folder, "picture").with_suffix(Path(photo.name).suffix if photo.file else ".png")
+        path = Path(folder, "picture").with_suffix(
+            Path(photo.name).suffix if photo.file else ".png"
+        )
         for each in [way] if way else dict.fromkeys((first, *_WAYS)):
             if each not in _ARRAYS and not path.exists():
                 path.write_bytes(photo.file or encoded(photo.pixels, compress_level=1))
@@ -115,14 +125,20 @@ def call(function: Function, photo: Photo, way: str = "") -> Called:
 def _wants_bgr(function: Function) -> bool:
     """Whether a function's arguments or what it calls, such as COLOR_BGR2RGB, say so."""
     code = getattr(function, "__code__", None)
-    return code is not None and any(map(_BGR.search, (*code.co_names, *code.co_varnames[: code.co_argcount])))
+    return code is not None and any(
+        map(_BGR.search, (*code.co_names, *code.co_varnames[: code.co_argcount]))
+    )
 
 
 def _tried(function: Function, given: Any) -> tuple[Array | None, str]:
     try:
         result, problem = function(given), ""
         parts = (
-            result.values() if isinstance(result, Mapping) else result if type(result) is tuple else [result]
+            result.values()
+            if isinstance(result, Mapping)
+            else result
+            if type(result) is tuple
+            else [result]
         )
         for part in parts:
             tensor = _as_array(part)
@@ -131,7 +147,9 @@ def _tried(function: Function, given: Any) -> tuple[Array | None, str]:
                 return tensor, ""
             problem = problem or reason
     except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a person's function raises is the finding
-        problem = f"raised {type(error).__name__}: {' '.join(str(error).split())[:120]}".removesuffix(": ")
+        problem = f"raised {type(error).__name__}: {' '.join(str(error).split())[:120]}".removesuffix(
+            ": "
+        )
     return None, problem or "returned nothing"
 
 
@@ -144,8 +162,12 @@ def _as_array(value: Any) -> Array:
 def _unusable(theirs: Array) -> str:
     if theirs.dtype.kind not in "buif":
         return f"returned {theirs.dtype} values instead of numbers"
-    shape = theirs.shape[1:] if theirs.ndim == 4 and theirs.shape[0] == 1 else theirs.shape
-    flat = len(shape) not in {2, 3} or (len(shape) == 3 and not {shape[0], shape[2]} & {1, 3})
+    shape = (
+        theirs.shape[1:] if theirs.ndim == 4 and theirs.shape[0] == 1 else theirs.shape
+    )
+    flat = len(shape) not in {2, 3} or (
+        len(shape) == 3 and not {shape[0], shape[2]} & {1, 3}
+    )
     if flat or sorted(shape)[-2] < LEAST_SIDE or max(shape) > LARGEST_SIDE:
         return f"returned shape {theirs.shape}, which is not an image of 1 or 3 channels to {LARGEST_SIDE}"
     with np.errstate(over="ignore"):
@@ -193,7 +215,9 @@ def read(here: Pipeline, function: Function, photos: Sequence[Photo]) -> Reading
     """
     called = _called(function, photos)
     pairs = zip(photos, called, strict=True)
-    every = [(photo, _image(one.tensor)) for photo, one in pairs if one.tensor is not None]
+    every = [
+        (photo, _image(one.tensor)) for photo, one in pairs if one.tensor is not None
+    ]
     if not every:
         return Reading(called, here, inf)
     seen = sorted(every, key=lambda pair: min(pair[0].size) / max(pair[0].size))[:READ]
@@ -206,7 +230,11 @@ def read(here: Pipeline, function: Function, photos: Sequence[Photo]) -> Reading
     photo, theirs = seen[0]
     flat = [made(Photo(np.full_like(photo.pixels, level))) for level in (0, 128, 255)]
     faint = made(Photo(photo.pixels // 2))
-    pixels = seen if way in _ARRAYS else [(photo, made(Photo(photo.pixels))) for photo, _ in seen]
+    pixels = (
+        seen
+        if way in _ARRAYS
+        else [(photo, made(Photo(photo.pixels))) for photo, _ in seen]
+    )
     if not all(one.size for _, one in pixels):
         pixels = seen
     other = _unsteady(function, way, seen) or _plain(here, photo, theirs, faint, flat)
@@ -218,7 +246,10 @@ def read(here: Pipeline, function: Function, photos: Sequence[Photo]) -> Reading
     if not reading.others:
         apart = [_apart(reading.there, *pair) for pair in every]
         same = SAME_LEVELS if way in _ARRAYS else DECODERS
-        reading = replace(reading, levels=max([reading.levels, *(each for each in apart if each > same)]))
+        reading = replace(
+            reading,
+            levels=max([reading.levels, *(each for each in apart if each > same)]),
+        )
     return replace(reading, called=called)
 
 
@@ -227,24 +258,43 @@ def _called(function: Function, photos: Sequence[Photo]) -> tuple[Called, ...]:
     for photo in photos:
         called.append(call(function, photo, called[0].way if called else ""))
     failed = sum(one.tensor is None for one in called)
-    some = f"called on {failed} of {len(called)} images:" if failed < len(called) else "called:"
-    return tuple(replace(one, problem=one.problem.replace("called:", some, 1)) for one in called)
+    some = (
+        f"called on {failed} of {len(called)} images:"
+        if failed < len(called)
+        else "called:"
+    )
+    return tuple(
+        replace(one, problem=one.problem.replace("called:", some, 1)) for one in called
+    )
 
 
-def _unsteady(function: Function, way: str, seen: list[tuple[Photo, Float64]]) -> tuple[str, str] | None:
+def _unsteady(
+    function: Function, way: str, seen: list[tuple[Photo, Float64]]
+) -> tuple[str, str] | None:
     """Call a function again, last of all, since it may fail from some call on."""
-    again = [(call(function, photo, way), theirs) for photo, theirs in (seen * REPEATS)[:REPEATS]]
+    again = [
+        (call(function, photo, way), theirs)
+        for photo, theirs in (seen * REPEATS)[:REPEATS]
+    ]
     failed = [one.problem for one, _ in again if one.tensor is None]
     if failed:
         later = f"called again, {len(failed)} of {REPEATS} times:"
         return "function", f"function: {failed[0].replace('called:', later, 1)}"
-    if all(one.tensor is not None and _close(_image(one.tensor), theirs, 1e-3) for one, theirs in again):
+    if all(
+        one.tensor is not None and _close(_image(one.tensor), theirs, 1e-3)
+        for one, theirs in again
+    ):
         return None
-    return "function", "function: is random, two calls on one image return different tensors"
+    return (
+        "function",
+        "function: is random, two calls on one image return different tensors",
+    )
 
 
 def _close(one: Float64, other: Float64, share: float) -> bool:
-    return one.shape == other.shape and np.allclose(one, other, atol=share * np.ptp(other))
+    return one.shape == other.shape and np.allclose(
+        one, other, atol=share * np.ptp(other)
+    )
 
 
 def _apart(there: Pipeline, photo: Photo, theirs: Float64) -> float:
@@ -252,27 +302,53 @@ def _apart(there: Pipeline, photo: Photo, theirs: Float64) -> float:
     ours = run(PIPELINE, there, photo)[0]
     if ours.shape != theirs.shape:
         return inf
-    return float(np.sqrt(np.mean((ours - theirs) ** 2)) / np.abs(affine(there.scaling)[0]).mean())
+    return float(
+        np.sqrt(np.mean((ours - theirs) ** 2)) / np.abs(affine(there.scaling)[0]).mean()
+    )
 
 
 def _plain(
-    here: Pipeline, photo: Photo, theirs: Float64, faint: Float64, flat: Sequence[Float64]
+    here: Pipeline,
+    photo: Photo,
+    theirs: Float64,
+    faint: Float64,
+    flat: Sequence[Float64],
 ) -> tuple[str, str] | None:
     """Return what is seen at once, and leaves nothing to be read."""
     black, grey, white = flat
     values, own = np.unique(theirs), np.unique(run(PIPELINE, here, photo))
     if np.array_equal(black, white) and np.array_equal(black, theirs):
         return "tensor", "content: nothing tried explains it, all images give the same"
-    if here.cast is None and len(values) <= FEW_VALUES < len(own) and not np.any(values % 1):
+    if (
+        here.cast is None
+        and len(values) <= FEW_VALUES < len(own)
+        and not np.any(values % 1)
+    ):
         few = ", ".join(short(value) for value in values[:6])
-        return "cast", f"cast: none here, to whole numbers after scaling there; only {few} are left"
-    if _close(faint, theirs, SAME_CONTRAST) or (black.size and np.array_equal(black, white)):
-        return "scaling", "scaling: the same for all images here, by the values of each image there"
+        return (
+            "cast",
+            f"cast: none here, to whole numbers after scaling there; only {few} are left",
+        )
+    if _close(faint, theirs, SAME_CONTRAST) or (
+        black.size and np.array_equal(black, white)
+    ):
+        return (
+            "scaling",
+            "scaling: the same for all images here, by the values of each image there",
+        )
     if not black.size or len({each.shape for each in flat}) > 1:
-        return "tensor", "content: cannot tell, since the function takes no images of one colour"
-    bent = np.abs(grey - black - (white - black) * 128 / 255) > BENT / 255 * np.abs(white - black)
+        return (
+            "tensor",
+            "content: cannot tell, since the function takes no images of one colour",
+        )
+    bent = np.abs(grey - black - (white - black) * 128 / 255) > BENT / 255 * np.abs(
+        white - black
+    )
     if here.cast is None and bent.mean() > 0.5:
-        return "scaling", "scaling: along a straight line here, a curve there, such as a gamma"
+        return (
+            "scaling",
+            "scaling: along a straight line here, a curve there, such as a gamma",
+        )
     return None
 
 
@@ -292,14 +368,23 @@ def _views(here: Pipeline, photo: Photo, images: Sequence[Float64]) -> Iterator[
     for turn in TURNS:
         black, white, values = (TURNS[turn](each) for each in images)
         height, width, _ = black.shape
-        slope, offset = (white - black)[height // 2, width // 2] / 255, black[height // 2, width // 2]
+        slope, offset = (
+            (white - black)[height // 2, width // 2] / 255,
+            black[height // 2, width // 2],
+        )
         slope = np.where(np.abs(slope) > _TINY, slope, _TINY)
         # Whatever is the same on black and on white was filled in.
         empty = np.all(np.abs(white - black) < np.abs(slope), axis=-1)
         levels = (black[empty] - offset) / slope
         fill = levels.mean(axis=0).round().clip(0, 255) if empty.any() else here.fill
-        p = here.replace(size=(height, width), fill=np.resize(fill, 3).astype(int).tolist(), thumbnail=None)
-        tried = [p.replace(size=None)] * (here.size is None and photo.size == (height, width))
+        p = here.replace(
+            size=(height, width),
+            fill=np.resize(fill, 3).astype(int).tolist(),
+            thumbnail=None,
+        )
+        tried = [p.replace(size=None)] * (
+            here.size is None and photo.size == (height, width)
+        )
         # As usual, the side before a crop is a multiple of 8 pixels, where that of the network is 224.
         sides = range(width, width * 4 // 3 + 1, max(1, width // 28))
         parts = {here.crop_fraction, 0.875, *(width / side for side in sides)}
@@ -315,10 +400,13 @@ def _views(here: Pipeline, photo: Photo, images: Sequence[Float64]) -> Iterator[
             yield _View(each.replace(scaling=()), float(apart), slope, offset, turn)
 
 
-def _read(here: Pipeline, seen: Sequence[tuple[Photo, Float64]], flat: Sequence[Float64]) -> Reading:
+def _read(
+    here: Pipeline, seen: Sequence[tuple[Photo, Float64]], flat: Sequence[Float64]
+) -> Reading:
     first = flat[0].shape[0] in {1, 3} and flat[0].shape[2] not in {1, 3}
     black, white, *shown = (
-        np.moveaxis(each, 0, -1) if first else each for each in (*flat[::2], *(one for _, one in seen))
+        np.moveaxis(each, 0, -1) if first else each
+        for each in (*flat[::2], *(one for _, one in seen))
     )
 
     def likely(view: _View) -> float:
@@ -334,8 +422,13 @@ def _read(here: Pipeline, seen: Sequence[tuple[Photo, Float64]], flat: Sequence[
 
     def left(p: Pipeline, count: int = READ) -> float:
         pairs = zip(seen[:count], levels, strict=False)
-        ours = ((order_channels(run(TO_SIZE, p, photo), p.channels), other) for (photo, _), other in pairs)
-        return float(np.sqrt(np.mean([np.mean((one - other) ** 2) for one, other in ours])))
+        ours = (
+            (order_channels(run(TO_SIZE, p, photo), p.channels), other)
+            for (photo, _), other in pairs
+        )
+        return float(
+            np.sqrt(np.mean([np.mean((one - other) ** 2) for one, other in ours]))
+        )
 
     def nearest(tried: Iterable[Pipeline]) -> list[Pipeline]:
         return sorted(tried, key=lambda p: left(p, 1))[:NEAR]
@@ -343,9 +436,14 @@ def _read(here: Pipeline, seen: Sequence[tuple[Photo, Float64]], flat: Sequence[
     orders = ["gray"] if slope.size == 1 else ["rgb", "bgr", "gray_rgb"]
     windows = [one.steps for one in views if one.turn == turn][:NEAR]
     coloured = nearest(one.replace(channels=name) for one in windows for name in orders)
-    steps = min(nearest(one.replace(filter=name) for one in coloured for name in FILTERS), key=left)
+    steps = min(
+        nearest(one.replace(filter=name) for one in coloured for name in FILTERS),
+        key=left,
+    )
     named = turn in LAYOUTS and not first
-    others = (("layout", f"image: as it is here, {turn} there"),) * (turn != "" and not named)
+    others = (("layout", f"image: as it is here, {turn} there"),) * (
+        turn != "" and not named
+    )
     layout = turn if named else "channels_first" if first else "channels_last"
     fields = {"layout": layout, "cast": None, **_scaled(here, slope, offset)}
     apart = left(steps)
@@ -364,7 +462,13 @@ def _read(here: Pipeline, seen: Sequence[tuple[Photo, Float64]], flat: Sequence[
 def _decoded(reading: Reading, seen: Sequence[tuple[Photo, Float64]]) -> Reading:
     """Add how files are decoded, by what a function makes of them and its reading of decoded images."""
     there = reading.there
-    tried = [there, *(there.replace(decoding=replace(there.decoding, **each)) for each in _DECODINGS)]
+    tried = [
+        there,
+        *(
+            there.replace(decoding=replace(there.decoding, **each))
+            for each in _DECODINGS
+        ),
+    ]
     left = [max(_apart(each, *pair) for pair in seen) for each in tried]
     if left[0] <= DECODERS:
         return reading
@@ -387,29 +491,50 @@ def _scaled(here: Pipeline, slope: Float64, offset: Float64) -> dict[str, Any]:
     slope, offset = lines[here.invert]
     # Less than half a level is what rounding makes of none.
     means = np.where(np.abs(offset / slope) < 0.5, 0, -offset / slope)
-    mean, std = (tuple(float(f"{value:.4g}") for value in values) for values in (means, 1 / slope))
+    mean, std = (
+        tuple(float(f"{value:.4g}") for value in values)
+        for values in (means, 1 / slope)
+    )
     if len({*mean}) == len({*std}) == 1:
         return {"scaling": Scaling(1.0, mean[0] or None, std[0])}
     return {"scaling": Scaling(1.0, mean if any(mean) else None, std)}
 
 
-def compared(here: Pipeline, reading: Reading, called: Called, photo: Photo, effect: Effect) -> Comparison:
+def compared(
+    here: Pipeline, reading: Reading, called: Called, photo: Photo, effect: Effect
+) -> Comparison:
     """Compare a preprocessing with what a function made of a photo that is decoded as the preprocessing does.
 
     `effect` orders the differences, each tried by itself on the tensor of the preprocessing.
     """
     if called.tensor is None:
         problem = "function", f"function: {called.problem}", 1.0
-        return Comparison.on([problem], first_step="function", steps=(), photo=photo.name)
+        return Comparison.on(
+            [problem], first_step="function", steps=(), photo=photo.name
+        )
     notes = [
-        _PIXELS if called.way in _ARRAYS else f"the function reads {called.way}, so decoding is compared"
+        _PIXELS
+        if called.way in _ARRAYS
+        else f"the function reads {called.way}, so decoding is compared"
     ]
-    ours, theirs, there = run(PIPELINE, here, photo), _image(called.tensor), reading.there
-    step, found = StepDifference.of("tensor", ours[0], theirs.astype(called.tensor.dtype)), []
+    ours, theirs, there = (
+        run(PIPELINE, here, photo),
+        _image(called.tensor),
+        reading.there,
+    )
+    step, found = (
+        StepDifference.of("tensor", ours[0], theirs.astype(called.tensor.dtype)),
+        [],
+    )
     if step.parts or "function" in dict(reading.others):
         steps = differences(here, there)
-        found = [(name, words, effect_alone(here, there, name, photo, effect)) for name, words in steps]
-        found += [(name, words, effect(ours[0], theirs)) for name, words in reading.others]
+        found = [
+            (name, words, effect_alone(here, there, name, photo, effect))
+            for name, words in steps
+        ]
+        found += [
+            (name, words, effect(ours[0], theirs)) for name, words in reading.others
+        ]
         levels, same = reading.levels, SAME_LEVELS
         if not reading.others:
             levels = _apart(there, photo, theirs)
@@ -420,10 +545,16 @@ def compared(here: Pipeline, reading: Reading, called: Called, photo: Photo, eff
             # A step that is named explains more than what is left.
             rest = min((rest, *(one[2] for one in found)))
             found.append(
-                ("tensor", f"values: {left} are unexplained, so something else happens there, too", rest)
+                (
+                    "tensor",
+                    f"values: {left} are unexplained, so something else happens there, too",
+                    rest,
+                )
             )
         elif reading.exact:
             rebuilds = "this preprocessing" if there == here else "what is listed above"
             notes.append(f"{rebuilds} reproduces the result to within {left}")
     first = found[0][0] if found else None
-    return Comparison.on(found, first_step=first, steps=(step,), photo=photo.name, notes=tuple(notes))
+    return Comparison.on(
+        found, first_step=first, steps=(step,), photo=photo.name, notes=tuple(notes)
+    )

@@ -9,7 +9,14 @@ import numpy as np
 from kit._arrays import Array
 from kit._reporting import Result, Table
 from kit.images import Photo
-from kit.preprocessing.pipeline import PIPELINE, Pipeline, arrange, arrange_back, run, steps
+from kit.preprocessing.pipeline import (
+    PIPELINE,
+    Pipeline,
+    arrange,
+    arrange_back,
+    run,
+    steps,
+)
 from kit.preprocessing.scaling import MINUS, same_scaling
 
 ROUNDING = 2e-6
@@ -49,8 +56,16 @@ class StepDifference:
         if here.shape != there.shape:
             return cls(name, _held(here), _held(there), None, parts=True)
         difference = float(np.max(np.abs(here.astype(np.float64) - there), initial=0))
-        rounding = ROUNDING * max(1.0, float(np.max(np.abs(here.astype(np.float64)), initial=0)))
-        return cls(name, _held(here), _held(there), difference, parts=not difference <= rounding)
+        rounding = ROUNDING * max(
+            1.0, float(np.max(np.abs(here.astype(np.float64)), initial=0))
+        )
+        return cls(
+            name,
+            _held(here),
+            _held(there),
+            difference,
+            parts=not difference <= rounding,
+        )
 
     @property
     def words(self) -> str:
@@ -112,7 +127,9 @@ class Comparison(Result):
     @property
     def main_step(self) -> str | None:
         """The step with the largest effect; None where nothing differs."""
-        return next((step for step, effect in self.effects if effect > 0), self.first_step)
+        return next(
+            (step for step, effect in self.effects if effect > 0), self.first_step
+        )
 
     @property
     def equal(self) -> bool:
@@ -122,7 +139,12 @@ class Comparison(Result):
     def table(self) -> Table:
         """Return a row for each step with what both hold after it; on the right none where they are equal."""
         rows = [
-            (step.name, step.words, step.here, step.there if step.difference != 0 else "")
+            (
+                step.name,
+                step.words,
+                step.here,
+                step.there if step.difference != 0 else "",
+            )
             for step in self.steps
         ]
         return Table(("step", "difference", "here", "there"), rows, "<<<<")
@@ -131,10 +153,18 @@ class Comparison(Result):
         yield from self.differences or ["No difference in the steps."]
         if self.photo:
             exact = all(step.difference == 0 for step in self.steps)
-            end = "the tensors are equal" if exact else "the tensors are equal up to rounding"
+            end = (
+                "the tensors are equal"
+                if exact
+                else "the tensors are equal up to rounding"
+            )
             if self.first_step:
                 end = f"first difference: {self.first_step}"
-                end += f", biggest: {self.main_step}" if self.main_step != self.first_step else ""
+                end += (
+                    f", biggest: {self.main_step}"
+                    if self.main_step != self.first_step
+                    else ""
+                )
             yield f"On {self.photo}, {end}."
         if self.steps:
             yield self.table()
@@ -160,15 +190,22 @@ def compare_values(here: Pipeline, there: Pipeline, photo: Photo | None) -> Comp
     mine, theirs = steps(here, photo), steps(there, photo)
     found = tuple(StepDifference.of(name, mine[name], theirs[name]) for name in mine)
     first = next((step.name for step in found if step.parts), None)
-    parts = [(name, text, effect_alone(here, there, name, photo, moved)) for name, text in named]
+    parts = [
+        (name, text, effect_alone(here, there, name, photo, moved))
+        for name, text in named
+    ]
     return Comparison.on(parts, first_step=first, steps=found, photo=photo.name)
 
 
-def effect_alone(here: Pipeline, there: Pipeline, step: str, photo: Photo, effect: Effect) -> float:
+def effect_alone(
+    here: Pipeline, there: Pipeline, step: str, photo: Photo, effect: Effect
+) -> float:
     """Return the effect of one step of the second preprocessing by itself."""
     operation = next(each for each in PIPELINE if each.name == step)
     try:
-        changed = here.replace(**{name: getattr(there, name) for name in operation.fields})
+        changed = here.replace(
+            **{name: getattr(there, name) for name in operation.fields}
+        )
     except ValueError:
         # The other order of channels has another number of them than the mean.
         return 1.0
@@ -184,6 +221,11 @@ def differences(
         compared = 1 if operation.skipped(here) or operation.skipped(there) else None
         for choice in operation.choices[:compared]:
             mine, theirs = choice.words(here), choice.words(there)
-            alike = choice.name == "scaling" and same_scaling(here.scaling, there.scaling)
+            alike = choice.name == "scaling" and same_scaling(
+                here.scaling, there.scaling
+            )
             if mine != theirs and not alike:
-                yield operation.name, f"{choice.title or choice.name}: {mine} {sides[0]}, {theirs} {sides[1]}"
+                yield (
+                    operation.name,
+                    f"{choice.title or choice.name}: {mine} {sides[0]}, {theirs} {sides[1]}",
+                )

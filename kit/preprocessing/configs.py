@@ -25,7 +25,12 @@ class Family(NamedTuple):
 
 def _family(scaling: str, prefix: str, names: str, *sides: int) -> Family:
     listed = [prefix + name for name in names.split(",")]
-    return Family(scaling, dict(zip(listed, sides if len(sides) > 1 else sides * len(listed), strict=True)))
+    return Family(
+        scaling,
+        dict(
+            zip(listed, sides if len(sides) > 1 else sides * len(listed), strict=True)
+        ),
+    )
 
 
 _B, _V2 = (224, 240, 260, 300, 380, 456, 528, 600), (224, 240, 260, 300, 384, 480, 480)
@@ -54,12 +59,16 @@ def fields_for(name: str) -> Fields:
     A module ("mobilenet_v2", meaning its first model) or a model ("MobileNetV2"), in any spelling; a
     ValueError gives the nearest one.
     """
-    families = {model: family for family in FAMILIES.values() for model in family.sides} | FAMILIES
+    families = {
+        model: family for family in FAMILIES.values() for model in family.sides
+    } | FAMILIES
     spelled = {_plain(each): each for each in families}
     wanted = spelled.get(_plain(str(name)))
     if wanted is None:
         known_names = f"a model of keras.applications or one of {', '.join(FAMILIES)}"
-        raise ValueError(f"Expected {known_names}; received {name!r}{nearest(str(name), spelled.values())}")
+        raise ValueError(
+            f"Expected {known_names}; received {name!r}{nearest(str(name), spelled.values())}"
+        )
     family = families[wanted]
     side = family.sides.get(wanted, next(iter(family.sides.values())))
     channels = "bgr" if family.scaling == "caffe" else "rgb"
@@ -71,8 +80,22 @@ def _plain(name: str) -> str:
 
 
 _CONVERTER = (
-    *("name", "trainable", "dtype", "image_size", "scale", "offset", "interpolation", "antialias"),
-    *("crop_to_aspect_ratio", "pad_to_aspect_ratio", "bounding_box_format", "data_format"),
+    *(
+        "name",
+        "trainable",
+        "dtype",
+        "image_size",
+        "scale",
+        "offset",
+        "interpolation",
+        "antialias",
+    ),
+    *(
+        "crop_to_aspect_ratio",
+        "pad_to_aspect_ratio",
+        "bounding_box_format",
+        "data_format",
+    ),
 )
 
 
@@ -87,15 +110,29 @@ def _keras_hub(content: Content) -> Fields:
     refuse_unknown(config, _CONVERTER)
     # x * scale + offset becomes (x - mean) / std; a Scaling of both checks their numbers.
     given = Scaling(1.0, config.get("offset"), config.get("scale"))
-    offset, scale = np.broadcast_arrays(given.mean or 0.0, 1.0 if given.std is None else given.std)
-    scaling = simplest((Scaling(1.0, (-offset / scale).tolist(), (1 / scale).tolist()),))
+    offset, scale = np.broadcast_arrays(
+        given.mean or 0.0, 1.0 if given.std is None else given.std
+    )
+    scaling = simplest(
+        (Scaling(1.0, (-offset / scale).tolist(), (1 / scale).tolist()),)
+    )
     layout = config.get("data_format", "channels_last")
-    fields: Fields = {"size": config.get("image_size"), "scaling": scaling, "layout": layout}
+    fields: Fields = {
+        "size": config.get("image_size"),
+        "scaling": scaling,
+        "layout": layout,
+    }
     if fields["size"] is not None:
-        crop, pad = config.get("crop_to_aspect_ratio", True), config.get("pad_to_aspect_ratio")
+        crop, pad = (
+            config.get("crop_to_aspect_ratio", True),
+            config.get("pad_to_aspect_ratio"),
+        )
         method = config.get("interpolation", "bilinear")
         smooth = "_antialias" if config.get("antialias") and method != "nearest" else ""
-        fields |= {"filter": f"tf_{method}{smooth}", "fit": "crop" if crop else "pad" if pad else "squash"}
+        fields |= {
+            "filter": f"tf_{method}{smooth}",
+            "fit": "crop" if crop else "pad" if pad else "squash",
+        }
     return fields
 
 
@@ -108,7 +145,9 @@ def _timm(content: Content) -> Fields:
     config = _TIMM | {key: value for key, value in given.items() if value is not None}
     channels, height, width = config["input_size"]
     squashed = known("crop_mode", config["crop_mode"], ("center", "squash")) == "squash"
-    _require(squashed or height == width, f"input_size {height, width} with crop_mode center")
+    _require(
+        squashed or height == width, f"input_size {height, width} with crop_mode center"
+    )
     return {
         "layout": "channels_first",
         "channels": {3: "rgb", 1: "gray"}[channels],
@@ -119,7 +158,9 @@ def _timm(content: Content) -> Fields:
 
 
 def _window(size: Size, fraction: float, *, squashed: bool) -> Fields:
-    fit = "resize_crop" if not squashed else "squash" if fraction == 1 else "squash_crop"
+    fit = (
+        "resize_crop" if not squashed else "squash" if fraction == 1 else "squash_crop"
+    )
     return {"size": size, "fit": fit, "crop_fraction": fraction}
 
 
@@ -127,23 +168,41 @@ _READ = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_conver
 
 
 def _hugging_face(content: Content) -> Fields:
-    kind = str(content.get("image_processor_type") or content.get("feature_extractor_type"))
-    steps = {key for key, value in content.items() if value and re.match("do_|rescale_offset", key)}
+    kind = str(
+        content.get("image_processor_type") or content.get("feature_extractor_type")
+    )
+    steps = {
+        key
+        for key, value in content.items()
+        if value and re.match("do_|rescale_offset", key)
+    }
     unread = sorted(steps - _READ)
     if kind.startswith("EfficientNet") and content.get("include_top") is not False:
         unread.append("include_top, which divides by image_std twice")
     _require(not unread, ", ".join(unread))
     mean, std = content.get("image_mean"), content.get("image_std")
     normalize = content.get("do_normalize", mean is not None)
-    _require(not normalize or None not in (mean, std), "do_normalize without image_mean or image_std")
-    factor = content.get("rescale_factor", 1 / 255) if content.get("do_rescale", normalize) else 1
+    _require(
+        not normalize or None not in (mean, std),
+        "do_normalize without image_mean or image_std",
+    )
+    factor = (
+        content.get("rescale_factor", 1 / 255)
+        if content.get("do_rescale", normalize)
+        else 1
+    )
     divisor = round(1 / factor, 9)  # 1 / 255 is a little less
-    scaling = simplest((Scaling(divisor, mean, std) if normalize else Scaling(divisor),))
+    scaling = simplest(
+        (Scaling(divisor, mean, std) if normalize else Scaling(divisor),)
+    )
     fields: Fields = {"layout": "channels_first", "size": None, "scaling": scaling}
     crop = _sides(content["crop_size"]) if content.get("do_center_crop") else None
     if content.get("do_resize", "size" in content):
         code = Image.Resampling(content.get("resample", 2))
-        fields |= {"filter": code.name.lower(), **_cropped(content.get("size"), crop, kind)}
+        fields |= {
+            "filter": code.name.lower(),
+            **_cropped(content.get("size"), crop, kind),
+        }
     else:
         _require(crop is None, "a crop alone, which depends on the photo")
     return fields
@@ -155,7 +214,10 @@ def _cropped(size: Any, crop: Size | None, kind: str) -> Fields:
         size = {"shortest_edge": size}
     elif isinstance(size, int) and crop is None:
         size = {"height": size, "width": size}
-    named = isinstance(size, Mapping) and set(size) in ({"shortest_edge"}, {"height", "width"})
+    named = isinstance(size, Mapping) and set(size) in (
+        {"shortest_edge"},
+        {"height", "width"},
+    )
     _require(named, f"size {size}")
     squashed = "height" in size
     whole = _sides(size if squashed else size["shortest_edge"])
@@ -167,10 +229,20 @@ def _cropped(size: Any, crop: Size | None, kind: str) -> Fields:
 
 
 def _sides(value: Any) -> Size:
-    return (value["height"], value["width"]) if isinstance(value, Mapping) else (value, value)
+    return (
+        (value["height"], value["width"])
+        if isinstance(value, Mapping)
+        else (value, value)
+    )
 
 
-_HUGGING_FACE = ("do_resize", "do_normalize", "do_rescale", "image_processor_type", "feature_extractor_type")
+_HUGGING_FACE = (
+    "do_resize",
+    "do_normalize",
+    "do_rescale",
+    "image_processor_type",
+    "feature_extractor_type",
+)
 # By which keys each format is recognized.
 _READERS: Mapping[tuple[str, ...], Callable[[Content], Fields]] = {
     ("class_name",): _keras_hub,
@@ -201,7 +273,13 @@ def read_configs(config: str | Path | Content) -> Fields:
         for keys, read in _READERS.items():
             if any(key in content for key in keys):
                 return read(content)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
         if str(error).startswith("Expected"):
             raise
         reason = f"one that cannot be read ({first_line(error)})"

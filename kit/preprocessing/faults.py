@@ -61,7 +61,9 @@ def _set(**changes: Any) -> Edit:
 
 
 def _decode(**changes: Any) -> Edit:
-    return lambda preprocessing: {"decoding": replace(preprocessing.decoding, **changes)}
+    return lambda preprocessing: {
+        "decoding": replace(preprocessing.decoding, **changes)
+    }
 
 
 def _if_colour(**changes: Any) -> Edit:
@@ -69,7 +71,9 @@ def _if_colour(**changes: Any) -> Edit:
 
 
 def _if_square(**changes: Any) -> Edit:
-    return lambda preprocessing: changes if len(set(preprocessing.size or (0, 1))) == 1 else {}
+    return lambda preprocessing: (
+        changes if len(set(preprocessing.size or (0, 1))) == 1 else {}
+    )
 
 
 def _scale_twice(preprocessing: Preprocessing) -> Changes:
@@ -78,12 +82,18 @@ def _scale_twice(preprocessing: Preprocessing) -> Changes:
 
 
 def _without_mean_std(preprocessing: Preprocessing) -> Changes:
-    return {"scaling": tuple(Scaling(part.divisor) for part in preprocessing.scaling if part.divisor != 1)}
+    return {
+        "scaling": tuple(
+            Scaling(part.divisor) for part in preprocessing.scaling if part.divisor != 1
+        )
+    }
 
 
 def _thumbnail(preprocessing: Preprocessing) -> Changes:
     size = preprocessing.size
-    return {} if size is None else {"thumbnail": tuple(max(side // 4, 1) for side in size)}
+    return (
+        {} if size is None else {"thumbnail": tuple(max(side // 4, 1) for side in size)}
+    )
 
 
 _SWAPPED = {"rgb": {"channels": "bgr"}, "bgr": {"channels": "rgb"}}
@@ -95,7 +105,12 @@ _FAULTS = tuple(
         # The loader shows the pixels as the sensor stored them; phones then deliver images on their side.
         ("exif_ignored", "exif_orientation", "EXIF tag ignored", _decode(exif=False)),
         # convert('RGB') throws the alpha channel away, and whatever colour lies under it appears.
-        ("alpha_dropped", "alpha_matte", "dropped, hidden colour shows", _decode(matte=None)),
+        (
+            "alpha_dropped",
+            "alpha_matte",
+            "dropped, hidden colour shows",
+            _decode(matte=None),
+        ),
         # Transparent pixels are put on black while the training images had another background.
         ("alpha_black", "alpha_matte", "on black", _decode(matte=(0, 0, 0))),
         # A 16-bit image is clipped at 255 instead of divided by 257, so nearly all of it turns white.
@@ -105,25 +120,65 @@ _FAULTS = tuple(
         # Keras's load_img resizes without a filter unless you set one.
         ("filter_nearest", "resize_filter", "nearest", _set(filter="nearest")),
         # Pillow's and torchvision's filter where training used another.
-        ("filter_bilinear", "resize_filter", "bilinear, antialiased", _set(filter="bilinear")),
+        (
+            "filter_bilinear",
+            "resize_filter",
+            "bilinear, antialiased",
+            _set(filter="bilinear"),
+        ),
         # Pillow's default filter where training used another.
-        ("filter_bicubic", "resize_filter", "bicubic, antialiased", _set(filter="bicubic")),
+        (
+            "filter_bicubic",
+            "resize_filter",
+            "bicubic, antialiased",
+            _set(filter="bicubic"),
+        ),
         # tf.image.resize and Keras's dataset loaders do not antialias by default.
-        ("filter_tf_bilinear", "resize_filter", "bilinear, not antialiased", _set(filter="tf_bilinear")),
+        (
+            "filter_tf_bilinear",
+            "resize_filter",
+            "bilinear, not antialiased",
+            _set(filter="tf_bilinear"),
+        ),
         # The image is resized to a square without regard to its aspect ratio.
         ("fit_squash", "resize_fit", "squashed", _set(fit="squash", crop_fraction=1.0)),
         # The centre is cropped without the margin that training cut away.
-        ("fit_crop_all", "resize_fit", "largest centred crop", _set(fit="crop", crop_fraction=1.0)),
+        (
+            "fit_crop_all",
+            "resize_fit",
+            "largest centred crop",
+            _set(fit="crop", crop_fraction=1.0),
+        ),
         # An ImageNet evaluation crop is applied to a network that was trained on whole images.
-        ("fit_crop_margin", "resize_fit", "centred crop of 87.5 %", _set(fit="crop", crop_fraction=0.875)),
+        (
+            "fit_crop_margin",
+            "resize_fit",
+            "centred crop of 87.5 %",
+            _set(fit="crop", crop_fraction=0.875),
+        ),
         # The image is padded to a square as object detectors do.
-        ("fit_letterbox", "resize_fit", "letterboxed on black", _set(fit="letterbox", crop_fraction=1.0)),
+        (
+            "fit_letterbox",
+            "resize_fit",
+            "letterboxed on black",
+            _set(fit="letterbox", crop_fraction=1.0),
+        ),
         # OpenCV reads BGR and the network wants RGB, or the other way round.
-        ("channels_swapped", "channel_order", "red and blue swapped", lambda p: _SWAPPED.get(p.channels, {})),
+        (
+            "channels_swapped",
+            "channel_order",
+            "red and blue swapped",
+            lambda p: _SWAPPED.get(p.channels, {}),
+        ),
         # A grey image, or one made grey, is repeated over the three channels.
         ("gray_input", "grayscale", "grey, repeated", _if_colour(channels="gray_rgb")),
         # Dark on light where the training images are light on dark.
-        ("inverted", "inverted_polarity", "black and white swapped", lambda p: {"invert": not p.invert}),
+        (
+            "inverted",
+            "inverted_polarity",
+            "black and white swapped",
+            lambda p: {"invert": not p.invert},
+        ),
         # The training code scales the pixels; the code that predicts does not.
         ("missing_scaling", "missing_scaling", "left out", _set(scaling=())),
         # The loader or a Rescaling layer scales, and your code scales again.
@@ -133,25 +188,54 @@ _FAULTS = tuple(
         # The preprocess_input of another model family.
         ("range_minus1_1", "wrong_range", "to −1..1", _set(scaling="-1..1")),
         # The code divides by 255 and forgets to normalise.
-        ("missing_mean_std", "wrong_mean_std", "without mean and standard deviation", _without_mean_std),
+        (
+            "missing_mean_std",
+            "wrong_mean_std",
+            "without mean and standard deviation",
+            _without_mean_std,
+        ),
         # The usual torchvision normalisation on a network that was trained with another.
-        ("imagenet_mean_std", "wrong_mean_std", "by ImageNet mean and standard deviation", _IMAGENET),
+        (
+            "imagenet_mean_std",
+            "wrong_mean_std",
+            "by ImageNet mean and standard deviation",
+            _IMAGENET,
+        ),
         # preprocess_input of ResNet50 or VGG16 on another network.
-        ("caffe_means", "wrong_mean_std", "minus Caffe's channel means", _if_colour(scaling="caffe")),
+        (
+            "caffe_means",
+            "wrong_mean_std",
+            "minus Caffe's channel means",
+            _if_colour(scaling="caffe"),
+        ),
         # Scaled values are stored as whole numbers, and nearly all of them become 0.
         ("cast_to_uint8", "dtype_cast", "to uint8 after scaling", _set(cast="uint8")),
         # Column-major data, EMNIST's files, or a wrong axis order in transpose.
-        ("transposed", "channel_layout", "height and width swapped", _if_square(layout="transposed")),
+        (
+            "transposed",
+            "channel_layout",
+            "height and width swapped",
+            _if_square(layout="transposed"),
+        ),
         # np.reshape to channels first scrambles the image; only moving the axis is right.
-        ("reshaped", "channel_layout", "reshaped instead of transposed", _if_colour(layout="reshaped")),
+        (
+            "reshaped",
+            "channel_layout",
+            "reshaped instead of transposed",
+            _if_colour(layout="reshaped"),
+        ),
     )
 )
 
-CATALOGUE: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in _FAULTS})
+CATALOGUE: Mapping[str, Fault] = MappingProxyType(
+    {fault.name: fault for fault in _FAULTS}
+)
 """Every fault by name, grouped by step in the order of :data:`STEPS`."""
 
 STEPS: Mapping[str, str] = {
-    choice.name: choice.label for choice in CHOICES if any(fault.step == choice.name for fault in _FAULTS)
+    choice.name: choice.label
+    for choice in CHOICES
+    if any(fault.step == choice.name for fault in _FAULTS)
 }
 """Preprocessing steps in the order in which they run, with their labels."""
 

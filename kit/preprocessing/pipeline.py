@@ -13,7 +13,14 @@ from kit._arrays import Array, Float32, Levels, Pixels
 from kit._checking import instance, integers, known, number, optional
 from kit.images import Decoding
 from kit.preprocessing.resizing import FILTERS, FITS, LARGEST_SIDE, Size, resize, sides
-from kit.preprocessing.scaling import SCALINGS, as_scalings, fits, scale, scaling_words, unscale
+from kit.preprocessing.scaling import (
+    SCALINGS,
+    as_scalings,
+    fits,
+    scale,
+    scaling_words,
+    unscale,
+)
 
 Changes = Mapping[str, Any]
 Words = Callable[["Pipeline"], str]
@@ -80,7 +87,11 @@ class Operation:
 
     def described(self, p: "Pipeline") -> str:
         """Return what it does, in words."""
-        return self.line(p) if self.line else "; ".join(choice.words(p) for choice in self.choices)
+        return (
+            self.line(p)
+            if self.line
+            else "; ".join(choice.words(p) for choice in self.choices)
+        )
 
 
 def run(operations: Iterable[Operation], p: "Pipeline", x: Any) -> Any:
@@ -179,7 +190,10 @@ def _scrambled(x: Array) -> Array:
 # For each of the LAYOUTS the way there and the way back.
 _ARRANGE: Mapping[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
     "channels_last": (lambda x: x, lambda x: x),
-    "channels_first": (lambda x: np.moveaxis(x, -1, -3), lambda x: np.moveaxis(x, -3, -1)),
+    "channels_first": (
+        lambda x: np.moveaxis(x, -1, -3),
+        lambda x: np.moveaxis(x, -3, -1),
+    ),
     "transposed": (lambda x: x.swapaxes(-3, -2), lambda x: x.swapaxes(-3, -2)),
     "reshaped": (_scrambled, lambda x: np.moveaxis(x, -1, -3).reshape(x.shape)),
 }
@@ -211,7 +225,9 @@ class Pipeline:
                 object.__setattr__(self, name, check(name, getattr(self, name)))
         wrong = {part.channels for part in self.scaling} - {None, self.channel_count}
         if wrong:
-            expected = f"mean and std for {self.channel_count} channels ({self.channels})"
+            expected = (
+                f"mean and std for {self.channel_count} channels ({self.channels})"
+            )
             raise ValueError(f"Expected {expected}, received {wrong.pop()}")
 
     @property
@@ -239,7 +255,9 @@ def _before_words(p: Pipeline) -> str:
 
 
 def _orders(p: Pipeline) -> Iterable[Changes]:
-    return () if p.channels == "gray" else _values("channels", "rgb", "bgr", "gray_rgb")(p)
+    return (
+        () if p.channels == "gray" else _values("channels", "rgb", "bgr", "gray_rgb")(p)
+    )
 
 
 def _fit_words(p: Pipeline) -> str:
@@ -253,7 +271,9 @@ def _values(name: str, *values: Any) -> Tried:
 
 
 def _decodings(name: str, *values: Any) -> Tried:
-    return lambda p: ({"decoding": replace(p.decoding, **{name: value})} for value in values)
+    return lambda p: (
+        {"decoding": replace(p.decoding, **{name: value})} for value in values
+    )
 
 
 def _if_sized(*tried: Changes) -> Tried:
@@ -264,7 +284,9 @@ def _scalings(p: Pipeline) -> Iterator[Changes]:
     half = len(p.scaling) // 2
     if half and p.scaling[:half] == p.scaling[half:]:
         yield {"scaling": p.scaling[:half]}
-    yield from ({"scaling": each} for each in SCALINGS.values() if fits(each, p.channel_count))
+    yield from (
+        {"scaling": each} for each in SCALINGS.values() if fits(each, p.channel_count)
+    )
 
 
 def _layouts(p: Pipeline) -> Iterator[Changes]:
@@ -288,7 +310,9 @@ _DECODE = (
     Choice("alpha", "alpha_matte", _ALPHA, _decodings("matte", *MATTES)),
     Choice("depth", "bit_depth", _depth_words, _decodings("depth", "scale"), "16 bit"),
 )
-_FILTERS = _if_sized(*({"filter": name} for name in ("nearest", "bilinear", "bicubic", "tf_bilinear")))
+_FILTERS = _if_sized(
+    *({"filter": name} for name in ("nearest", "bilinear", "bicubic", "tf_bilinear"))
+)
 _WINDOWS = ("squash", 1.0), ("crop", 1.0), ("crop", 0.875), ("letterbox", 1.0)
 _FITS = _if_sized(*({"fit": fit, "crop_fraction": part} for fit, part in _WINDOWS))
 _RESIZE = (
@@ -297,11 +321,17 @@ _RESIZE = (
     Choice("fit", "resize_fit", _fit_words, _FITS),
 )
 _BEFORE = Choice("thumbnail", "target_size", _before_words, _values("thumbnail", None))
-_CHANNELS = Choice("channels", "grayscale channel_order", attrgetter("channels"), _orders)
+_CHANNELS = Choice(
+    "channels", "grayscale channel_order", attrgetter("channels"), _orders
+)
 _INVERTED = _said("invert", "inverted", "as it is")
-_POLARITY = Choice("polarity", "inverted_polarity", _INVERTED, _values("invert", True, False))
+_POLARITY = Choice(
+    "polarity", "inverted_polarity", _INVERTED, _values("invert", True, False)
+)
 _SCALING_CAUSES = "missing_scaling double_scaling wrong_range wrong_mean_std"
-_SCALING = Choice("scaling", _SCALING_CAUSES, lambda p: scaling_words(p.scaling), _scalings)
+_SCALING = Choice(
+    "scaling", _SCALING_CAUSES, lambda p: scaling_words(p.scaling), _scalings
+)
 _CASTS = _said("cast", "to {} after scaling", "none")
 _CAST = Choice("cast", "dtype_cast", _CASTS, _values("cast", None))
 _LAYOUT = Choice("layout", "channel_layout", attrgetter("layout"), _layouts)
@@ -312,7 +342,9 @@ PIPELINE: tuple[Operation, ...] = (
         lambda photo, decoding: photo.decoded(decoding).pixels,
         {"decoding": partial(instance, kind=Decoding, words="a kit.images.Decoding")},
         _DECODE,
-        line=lambda p: "; ".join(f"{each.title or each.name} {each.words(p)}" for each in _DECODE),
+        line=lambda p: "; ".join(
+            f"{each.title or each.name} {each.words(p)}" for each in _DECODE
+        ),
     ),
     Operation("thumbnail", shrink, {"thumbnail": _SIZE}, (_BEFORE,)),
     Operation(
@@ -327,7 +359,9 @@ PIPELINE: tuple[Operation, ...] = (
             "fill": partial(integers, names=("red", "green", "blue"), low=0, high=255),
         },
         _RESIZE,
-        line=lambda p: f"to {sides(p.size or (0, 0))}, filter {p.filter}, {_fit_words(p)} ({FITS[p.fit]})",
+        line=lambda p: (
+            f"to {sides(p.size or (0, 0))}, filter {p.filter}, {_fit_words(p)} ({FITS[p.fit]})"
+        ),
     ),
     Operation(
         "channels",
@@ -344,8 +378,19 @@ PIPELINE: tuple[Operation, ...] = (
         (_POLARITY,),
         invert,
     ),
-    Operation("scaling", scale, {"scaling": lambda _, value: as_scalings(value)}, (_SCALING,), unscale),
-    Operation("cast", cast_uint8, {"cast": optional(partial(known, names=("uint8",)))}, (_CAST,)),
+    Operation(
+        "scaling",
+        scale,
+        {"scaling": lambda _, value: as_scalings(value)},
+        (_SCALING,),
+        unscale,
+    ),
+    Operation(
+        "cast",
+        cast_uint8,
+        {"cast": optional(partial(known, names=("uint8",)))},
+        (_CAST,),
+    ),
     Operation(
         "layout",
         # The leading axis comes with the layout, if there are not many images already.
@@ -357,7 +402,9 @@ PIPELINE: tuple[Operation, ...] = (
     ),
 )
 """Every step, in the order in which they run."""
-_PLACE = next(place for place, operation in enumerate(PIPELINE, 1) if operation.name == "resize")
+_PLACE = next(
+    place for place, operation in enumerate(PIPELINE, 1) if operation.name == "resize"
+)
 CHOICES = tuple(choice for operation in PIPELINE for choice in operation.choices)
 TO_SIZE, TO_TENSOR = PIPELINE[:_PLACE], PIPELINE[_PLACE:]
 """The steps from a photo to the network's size, and those after it, which take many images as well."""

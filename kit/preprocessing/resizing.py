@@ -59,7 +59,9 @@ def _bicubic_taps(axis: Axis) -> _Taps:
     taps = np.arange(-1, 3)[:, None]
     indices = (below + taps).astype(np.intp)
     inside = (indices >= 0) & (indices < length)
-    weights = np.where(inside, _keys(np.abs(distance - taps)).astype(np.float32), np.float32(0))
+    weights = np.where(
+        inside, _keys(np.abs(distance - taps)).astype(np.float32), np.float32(0)
+    )
     total = weights[0] + weights[1] + weights[2] + weights[3]
     return indices.clip(0, length - 1), weights * (np.float32(1) / total)
 
@@ -90,7 +92,10 @@ def _single(places: Floats, length: int) -> _Taps:
 
 
 def _sample_bilinear(pixels: Pixels, rows: Axis, columns: Axis) -> Float32:
-    ((up, down), row_weights), ((left, right), column_weights) = _bilinear_taps(rows), _bilinear_taps(columns)
+    ((up, down), row_weights), ((left, right), column_weights) = (
+        _bilinear_taps(rows),
+        _bilinear_taps(columns),
+    )
     # Repeated for speed, as in _sampler.
     across = column_weights[:, None].repeat(pixels.shape[2], axis=1)
     # np.take is twice as fast as indexing.
@@ -123,7 +128,9 @@ def _weighted(parts: list[Levels], weights: Float32) -> Float32:
     return total
 
 
-def _antialiased(kernel: Callable[[Float64], Float64], radius: int) -> Callable[[Axis], _Taps]:
+def _antialiased(
+    kernel: Callable[[Float64], Float64], radius: int
+) -> Callable[[Axis], _Taps]:
     @lru_cache(maxsize=32)
     def taps(axis: Axis) -> _Taps:
         where, length = _positions(axis)
@@ -141,7 +148,11 @@ def _antialiased(kernel: Callable[[Float64], Float64], radius: int) -> Callable[
 def _cv_places(axis: Axis) -> tuple[Float64, float, int]:
     length = axis.stop - axis.start
     scale = 1 / (axis.resized / length)
-    return np.arange(axis.offset, axis.offset + axis.kept, dtype=np.float64), scale, length - 1
+    return (
+        np.arange(axis.offset, axis.offset + axis.kept, dtype=np.float64),
+        scale,
+        length - 1,
+    )
 
 
 def _cv_nearest_taps(axis: Axis) -> _Taps:
@@ -154,7 +165,9 @@ def _cv_taps(axis: Axis, kernel: Callable[[Float64], Float64], radius: int) -> _
     where = ((places + 0.5) * scale - 0.5).astype(np.float32)
     below = np.floor(where)
     taps = np.arange(1 - radius, 1 + radius)[:, None]
-    weights = kernel(np.abs((where - below).astype(np.float64) - taps)).astype(np.float32)
+    weights = kernel(np.abs((where - below).astype(np.float64) - taps)).astype(
+        np.float32
+    )
     return (below + taps).clip(0, last).astype(np.intp), weights
 
 
@@ -164,15 +177,24 @@ def _cv_area_taps(axis: Axis) -> _Taps:
     start, stop = places * scale, (places + 1) * scale
     pixels = np.floor(start + 1e-6) + np.arange(int(scale) + 2)[:, None]
     covered = (np.minimum(pixels + 1, stop) - np.maximum(pixels, start)).clip(0)
-    return pixels.clip(0, last).astype(np.intp), (covered / covered.sum(axis=0)).astype(np.float32)
+    return pixels.clip(0, last).astype(np.intp), (covered / covered.sum(axis=0)).astype(
+        np.float32
+    )
 
 
 def _cv_linear(pixels: Pixels, rows: Axis, columns: Axis) -> Pixels:
     # In whole 2048ths, and dropping the bits that OpenCV's vector code drops on the way.
-    (down, heights), (across, widths) = (_cv_taps(each, _triangle, 1) for each in (rows, columns))
-    high, wide = (np.rint(2048 * each).astype(np.int32)[..., None] for each in (heights, widths))
+    (down, heights), (across, widths) = (
+        _cv_taps(each, _triangle, 1) for each in (rows, columns)
+    )
+    high, wide = (
+        np.rint(2048 * each).astype(np.int32)[..., None] for each in (heights, widths)
+    )
     lines = (pixels[:, across[0]] * wide[0] + pixels[:, across[1]] * wide[1]) >> 4
-    above, below = (lines[index] * share[..., None] >> 16 for index, share in zip(down, high, strict=True))
+    above, below = (
+        lines[index] * share[..., None] >> 16
+        for index, share in zip(down, high, strict=True)
+    )
     mixed: Pixels = ((above + below + 2) >> 2).astype(np.uint8)
     return mixed
 
@@ -260,7 +282,9 @@ def resize(
     if sampled is None:
         part: Levels = _pillow(pixels, rows, columns, Image.Resampling[filter.upper()])
     else:
-        part = sampled(pixels[rows.start : rows.stop, columns.start : columns.stop], rows, columns)
+        part = sampled(
+            pixels[rows.start : rows.stop, columns.start : columns.stop], rows, columns
+        )
     whole = (rows.kept, columns.kept) == size
     return part if whole else _framed(part, size, (rows.before, columns.before), fill)
 
@@ -273,8 +297,13 @@ def sides(size: Size) -> str:
 def _axes(source: Size, target: Size, fit: str, fraction: float) -> tuple[Axis, Axis]:
     (height, width), (rows, columns) = source, target
     if fit == "crop":
-        window = min(height, width * rows // columns), min(width, height * columns // rows)
-        return _window(height, window[0], rows, fraction), _window(width, window[1], columns, fraction)
+        window = (
+            min(height, width * rows // columns),
+            min(width, height * columns // rows),
+        )
+        return _window(height, window[0], rows, fraction), _window(
+            width, window[1], columns, fraction
+        )
     # The tolerance keeps 224 / (224 / 232) at 232.
     least = int(rows / fraction + 1e-6), int(columns / fraction + 1e-6)
     if fit == "squash_crop":
@@ -282,9 +311,13 @@ def _axes(source: Size, target: Size, fit: str, fraction: float) -> tuple[Axis, 
     if fit == "resize_crop":
         # One of the two is the shorter side and keeps its `least`.
         tall, wide = int(least[1] * height / width), int(least[0] * width / height)
-        return _centre(height, max(least[0], tall), rows), _centre(width, max(least[1], wide), columns)
+        return _centre(height, max(least[0], tall), rows), _centre(
+            width, max(least[1], wide), columns
+        )
     if "letterbox" in fit:
-        return _inside(fit, height, rows, width, columns), _inside(fit, width, columns, height, rows)
+        return _inside(fit, height, rows, width, columns), _inside(
+            fit, width, columns, height, rows
+        )
     return Axis(0, height, rows, 0, rows), Axis(0, width, columns, 0, columns)
 
 
@@ -298,10 +331,14 @@ def _centre(length: int, resized: int, target: int) -> Axis:
     return Axis(0, length, resized, round((resized - target) / 2), target)
 
 
-def _inside(fit: str, length: int, target: int, other_length: int, other_target: int) -> Axis:
+def _inside(
+    fit: str, length: int, target: int, other_length: int, other_target: int
+) -> Axis:
     inner = max(1, min(target, round(length / other_length * other_target)))
     rest = target - inner
-    return Axis(0, length, inner, 0, inner, round(rest / 2) if fit == "letterbox" else rest // 2)
+    return Axis(
+        0, length, inner, 0, inner, round(rest / 2) if fit == "letterbox" else rest // 2
+    )
 
 
 def _pad(pixels: Pixels, size: Size, fill: tuple[int, ...]) -> Pixels:
@@ -311,7 +348,9 @@ def _pad(pixels: Pixels, size: Size, fill: tuple[int, ...]) -> Pixels:
     padded = height + 2 * above, width + 2 * left
     if padded[0] * padded[1] > MAX_PADDED_PIXELS:
         received = f"{padded[0]} x {padded[1]}"
-        raise ValueError(f"Expected at most {MAX_PADDED_PIXELS} pixels after padding, received {received}")
+        raise ValueError(
+            f"Expected at most {MAX_PADDED_PIXELS} pixels after padding, received {received}"
+        )
     return _framed(pixels, padded, (above, left), fill)
 
 
@@ -322,7 +361,9 @@ def _framed(part: Array, size: Size, corner: Size, fill: tuple[int, ...]) -> Arr
     return result
 
 
-def _pillow(pixels: Pixels, rows: Axis, columns: Axis, resampling: Image.Resampling) -> Pixels:
+def _pillow(
+    pixels: Pixels, rows: Axis, columns: Axis, resampling: Image.Resampling
+) -> Pixels:
     (top, bottom), (left, right) = rows.box, columns.box
     size, box = (columns.kept, rows.kept), (left, top, right, bottom)
     # One resampling with box= gives what resizing everything and then cutting out gives.

@@ -27,7 +27,9 @@ def _per_channel(what: str, value: Any) -> PerChannel | None:
 
 def _single(what: str, value: Any) -> float:
     given = number(what, value)
-    number(f"size of {what}", abs(given), 0 if what == "mean" else 1 / _LARGEST, _LARGEST)
+    number(
+        f"size of {what}", abs(given), 0 if what == "mean" else 1 / _LARGEST, _LARGEST
+    )
     return given
 
 
@@ -58,10 +60,14 @@ class Scaling:
         object.__setattr__(self, "divisor", _single("divisor", self.divisor))
         object.__setattr__(self, "mean", _per_channel("mean", self.mean))
         object.__setattr__(self, "std", _per_channel("std", self.std))
-        lengths = [len(value) for value in (self.mean, self.std) if isinstance(value, tuple)]
+        lengths = [
+            len(value) for value in (self.mean, self.std) if isinstance(value, tuple)
+        ]
         if len(set(lengths)) > 1:
             received = f"{lengths[0]} and {lengths[1]} values"
-            raise ValueError(f"Expected mean and std of one length, received {received}")
+            raise ValueError(
+                f"Expected mean and std of one length, received {received}"
+            )
 
     def __repr__(self) -> str:
         return f"Scaling({changed(self)})"
@@ -69,7 +75,10 @@ class Scaling:
     @property
     def channels(self) -> int | None:
         """How many channels the mean and std are made for; None if for any number."""
-        return next((len(value) for value in (self.mean, self.std) if isinstance(value, tuple)), None)
+        return next(
+            (len(value) for value in (self.mean, self.std) if isinstance(value, tuple)),
+            None,
+        )
 
 
 Scalings = tuple[Scaling, ...]
@@ -113,17 +122,25 @@ def affine(scalings: Scalings) -> tuple[Float64, Float64]:
 def same_scaling(one: Scalings, other: Scalings) -> bool:
     """Return whether two scalings agree on 0..255 up to what float32 rounds off."""
     slope, offset = affine(one)
-    return same_line((slope, offset), affine(other), 1e-6 * np.max(255 * np.abs(slope) + np.abs(offset)))
+    return same_line(
+        (slope, offset),
+        affine(other),
+        1e-6 * np.max(255 * np.abs(slope) + np.abs(offset)),
+    )
 
 
-def same_line(one: tuple[Float64, Float64], other: tuple[Float64, Float64], apart: Any) -> bool:
+def same_line(
+    one: tuple[Float64, Float64], other: tuple[Float64, Float64], apart: Any
+) -> bool:
     """Return whether two lines (slope, offset) are nowhere on 0..255 further apart than `apart`."""
     ends = [x * (one[0] - other[0]) + one[1] - other[1] for x in (0, 255)]
     return all(bool(np.all(np.abs(end) <= apart)) for end in ends)
 
 
 def _name(scalings: Scalings) -> str | None:
-    return next((name for name, each in SCALINGS.items() if same_scaling(scalings, each)), None)
+    return next(
+        (name for name, each in SCALINGS.items() if same_scaling(scalings, each)), None
+    )
 
 
 def simplest(scalings: Scalings) -> Scalings:
@@ -145,7 +162,12 @@ def scale(x: ArrayLike, scalings: Scalings) -> Float32:
     """Return the copy of `x`, float32 (..., C), to which `scalings` were applied one after the other."""
     result: Float32 = np.array(x, dtype=np.float32, order="C")
     for each in scalings:
-        _calculate(result, (np.divide, each.divisor), (np.subtract, each.mean), (np.divide, each.std))
+        _calculate(
+            result,
+            (np.divide, each.divisor),
+            (np.subtract, each.mean),
+            (np.divide, each.std),
+        )
     return result
 
 
@@ -153,16 +175,25 @@ def unscale(x: ArrayLike, scalings: Scalings) -> Float32:
     """Return the copy of `x`, float32 (…, C), that `scale` would turn into `x` (up to rounding)."""
     result = np.array(x, dtype=np.float32, order="C")
     for each in reversed(scalings):
-        _calculate(result, (np.multiply, each.std), (np.add, each.mean), (np.multiply, each.divisor))
+        _calculate(
+            result,
+            (np.multiply, each.std),
+            (np.add, each.mean),
+            (np.multiply, each.divisor),
+        )
     return result
 
 
 def _calculate(result: Float32, *steps: tuple[np.ufunc, PerChannel | None]) -> None:
     # Repeated along the row: broadcasting over an innermost axis of three is eight times slower.
-    rows = result.reshape(-1, result.shape[-1] * (result.shape[-2] if result.ndim > 1 else 1))
+    rows = result.reshape(
+        -1, result.shape[-1] * (result.shape[-2] if result.ndim > 1 else 1)
+    )
     for function, value in steps:
         if value is not None:
-            function(rows, np.resize(np.asarray(value, np.float32), rows.shape[-1]), out=rows)
+            function(
+                rows, np.resize(np.asarray(value, np.float32), rows.shape[-1]), out=rows
+            )
 
 
 def _formula(scaling: Scaling) -> str:
@@ -170,9 +201,17 @@ def _formula(scaling: Scaling) -> str:
     if scaling.mean is not None:
         text = f"{text} {MINUS} {_short(scaling.mean)}"
     if scaling.std is not None:
-        text = f"({text}) / {_short(scaling.std)}" if " " in text else f"{text} / {_short(scaling.std)}"
+        text = (
+            f"({text}) / {_short(scaling.std)}"
+            if " " in text
+            else f"{text} / {_short(scaling.std)}"
+        )
     return text
 
 
 def _short(value: PerChannel) -> str:
-    return f"({', '.join(f'{part:g}' for part in value)})" if isinstance(value, tuple) else f"{value:g}"
+    return (
+        f"({', '.join(f'{part:g}' for part in value)})"
+        if isinstance(value, tuple)
+        else f"{value:g}"
+    )

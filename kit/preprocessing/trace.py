@@ -50,14 +50,20 @@ class Left:
 
     def same(self, other: "Left") -> bool:
         """Whether two left the same; floats need not agree to the last bit."""
-        if self.digest == other.digest or self.kind != other.kind or self.kind.startswith("uint8"):
+        if (
+            self.digest == other.digest
+            or self.kind != other.kind
+            or self.kind.startswith("uint8")
+        ):
             return (self.kind, self.digest) == (other.kind, other.digest)
         ours, theirs = self.numbers(), other.numbers()
         scale = max(map(abs, [1e-6, *ours]))
         return bool(np.allclose(ours, theirs, rtol=0, atol=SAME * scale))
 
 
-def trace_of(photo: Photo, perturbation: Perturbation, preprocessing: Preprocessing) -> tuple[Left, ...]:
+def trace_of(
+    photo: Photo, perturbation: Perturbation, preprocessing: Preprocessing
+) -> tuple[Left, ...]:
     """Take one image along its way, and keep what each step leaves, in order."""
     decoded = photo.decoded(preprocessing.decoding)
     perturbed = perturbation.apply(decoded)
@@ -77,6 +83,12 @@ def parts_at(ours: tuple[Left, ...], theirs: tuple[Left, ...]) -> str:
 
 def _means(array: Array) -> str:
     image = array[0] if array.ndim == 4 else array
-    rows, columns = (np.array_split(np.arange(side), min(BLOCKS, side)) for side in image.shape[:2])
-    blocks = [image[row][:, column].mean(axis=(0, 1), dtype=np.float64) for row in rows for column in columns]
+    rows, columns = (
+        np.array_split(np.arange(side), min(BLOCKS, side)) for side in image.shape[:2]
+    )
+    blocks = [
+        image[row][:, column].mean(axis=(0, 1), dtype=np.float64)
+        for row in rows
+        for column in columns
+    ]
     return " ".join(f"{value:g}" for value in np.ravel(blocks))

@@ -16,7 +16,16 @@ import numpy as np
 from PIL import Image
 
 from kit._arrays import Float32
-from kit._checking import built, first_line, instance, nearest, number, parsed, refuse_unknown, whole
+from kit._checking import (
+    built,
+    first_line,
+    instance,
+    nearest,
+    number,
+    parsed,
+    refuse_unknown,
+    whole,
+)
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import known_classes
 from kit.classifier.store import replacing
@@ -36,7 +45,9 @@ PICTURES = "pictures"
 """Folder of the images, below that of the cases."""
 MAKE_ONE = "make one with kit.pin or python -m kit pin"
 # One file name on every system: no folder, drive or stream, and none of the devices of Windows.
-_FILE = re.compile(r"(?!(con|prn|aux|nul|com\w|lpt\w)(\.|$))[\w-]([\w.-]*[\w-])?", re.IGNORECASE)
+_FILE = re.compile(
+    r"(?!(con|prn|aux|nul|com\w|lpt\w)(\.|$))[\w-]([\w.-]*[\w-])?", re.IGNORECASE
+)
 _NAMED = re.compile(r"[^\w.-]+")
 _LONGEST = 80
 """Bytes of a name that `pin` chooses; file systems take 255, with a number and an ending."""
@@ -46,7 +57,9 @@ _LARGEST = 1 << 20
 
 def kept(row: Float32, names: Sequence[str]) -> tuple[tuple[int, str, float], ...]:
     """Return what an `Observed` keeps of probabilities, float32 (classes,)."""
-    ranked = sorted(np.flatnonzero(row >= KEPT).tolist(), key=lambda place: (-row[place], place))
+    ranked = sorted(
+        np.flatnonzero(row >= KEPT).tolist(), key=lambda place: (-row[place], place)
+    )
     return tuple((place, names[place], round(float(row[place]), 6)) for place in ranked)
 
 
@@ -86,17 +99,31 @@ class Observed:
 
     def renamed(self, names: Sequence[str]) -> bool:
         """Whether a class that was predicted has another name now."""
-        return any(place >= len(names) or names[place] != name for place, name, _ in self.probabilities)
+        return any(
+            place >= len(names) or names[place] != name
+            for place, name, _ in self.probabilities
+        )
 
     @classmethod
     def from_dict(cls, data: Any) -> Self:
         """Return what was predicted from JSON values; raises a TypeError or a ValueError for others."""
         found = built(cls, "a part of a case", data)
         rows = []
-        for place, name, share in instance("probabilities", found.probabilities, list, "a list"):
+        for place, name, share in instance(
+            "probabilities", found.probabilities, list, "a list"
+        ):
             index = whole("the index of a class", place, 0, 1 << 31)
-            rows.append((index, instance("a class", name, str, "text"), number("a probability", share, 0, 1)))
-        trace = (built(Left, "a step", each) for each in instance("trace", found.trace, list, "a list"))
+            rows.append(
+                (
+                    index,
+                    instance("a class", name, str, "text"),
+                    number("a probability", share, 0, 1),
+                )
+            )
+        trace = (
+            built(Left, "a step", each)
+            for each in instance("trace", found.trace, list, "a list")
+        )
         return cls(tuple(rows), tuple(trace), _steps(found.preprocessing))
 
 
@@ -141,15 +168,31 @@ class Case:
     note: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("name", "picture", "sha256", "classifier", "weights", "cause", "note"):
+        for name in (
+            "name",
+            "picture",
+            "sha256",
+            "classifier",
+            "weights",
+            "cause",
+            "note",
+        ):
             instance(name, getattr(self, name), str, "text")
         object.__setattr__(self, "tolerance", number("tolerance", self.tolerance, 0, 1))
         folder, _, name = self.picture.partition("/")
         if folder != PICTURES or not _FILE.fullmatch(name):
-            raise ValueError(f"Expected the name of a file below {PICTURES}/, received {self.picture!r}")
+            raise ValueError(
+                f"Expected the name of a file below {PICTURES}/, received {self.picture!r}"
+            )
         listed = instance("expected", self.expected, Sequence, "names of classes")
-        if isinstance(listed, str) or not listed or not all(isinstance(each, str) for each in listed):
-            raise ValueError(f"Expected names of at least one class, received {listed!r}")
+        if (
+            isinstance(listed, str)
+            or not listed
+            or not all(isinstance(each, str) for each in listed)
+        ):
+            raise ValueError(
+                f"Expected names of at least one class, received {listed!r}"
+            )
         object.__setattr__(self, "expected", tuple(listed))
 
     @property
@@ -163,7 +206,11 @@ class Case:
         if unknown is not None:
             return f"the classifier has no class {unknown!r}{nearest(unknown, names)}"
         top = names[int(np.argmax(row))]
-        return "" if top in self.expected else f"it is {top}, expected {' or '.join(self.expected)}"
+        return (
+            ""
+            if top in self.expected
+            else f"it is {top}, expected {' or '.join(self.expected)}"
+        )
 
     def to_json(self) -> str:
         """Return the case as JSON text; `from_json` gives back an equal one."""
@@ -181,17 +228,23 @@ class Case:
         """
         given = parsed("a case", text)
         if (named := given.pop("format", None)) != FORMAT:
-            raise ValueError(f"Expected a case of the format {FORMAT!r}, received {named!r}")
+            raise ValueError(
+                f"Expected a case of the format {FORMAT!r}, received {named!r}"
+            )
         try:
             given["observed"] = Observed.from_dict(given["observed"])
             refuse_unknown(given["expected"], ["classes"])
             given["expected"] = given["expected"]["classes"]
-            given["perturbation"] = built(Perturbation, "a part of a case", given["perturbation"])
+            given["perturbation"] = built(
+                Perturbation, "a part of a case", given["perturbation"]
+            )
             for name in ("preprocessing", "fault"):
                 given[name] = _steps(given[name])
             return built(cls, "a case", given)
         except (KeyError, AttributeError) as error:
-            raise ValueError(f"Expected a whole case, received one without {error}") from error
+            raise ValueError(
+                f"Expected a whole case, received one without {error}"
+            ) from error
 
 
 def _plain(value: Any) -> dict[str, Any]:
@@ -205,7 +258,12 @@ def _steps(data: Any) -> Preprocessing | None:
 def name_for(*words: str) -> str:
     """Return a name for a case that is good for files everywhere."""
     parts = [_NAMED.sub("-", word).strip("-.") for word in words if word]
-    joined = "-".join(part for part in parts if part).lower().encode()[:_LONGEST].decode(errors="ignore")
+    joined = (
+        "-".join(part for part in parts if part)
+        .lower()
+        .encode()[:_LONGEST]
+        .decode(errors="ignore")
+    )
     name = joined.rstrip("-.")
     return name if _FILE.fullmatch(name) else f"case-{name}".rstrip("-")
 
@@ -217,12 +275,16 @@ def paths(folder: str | PathLike[str]) -> list[Path]:
     """Return the files of all cases of a folder, by name; raises a FileNotFoundError where there is none."""
     place = Path(folder)
     if not place.is_dir():
-        raise FileNotFoundError(f"Expected a folder of cases, received {place.name!r}; {MAKE_ONE}")
+        raise FileNotFoundError(
+            f"Expected a folder of cases, received {place.name!r}; {MAKE_ONE}"
+        )
     for draft in place.rglob(".????????.tmp"):
         # Left behind by a process that was ended while it wrote.
         if time.time() - draft.lstat().st_mtime > 3600:
             draft.unlink(missing_ok=True)
-    return sorted(path for path in place.glob("*.json") if not path.name.startswith("."))
+    return sorted(
+        path for path in place.glob("*.json") if not path.name.startswith(".")
+    )
 
 
 def own_file(folder: str | PathLike[str], *names: str) -> Path:
@@ -231,14 +293,18 @@ def own_file(folder: str | PathLike[str], *names: str) -> Path:
     for name in names:
         path /= name
         if path.is_symlink():
-            raise ValueError(f"Expected a file, received the link {name!r}; copy the file there")
+            raise ValueError(
+                f"Expected a file, received the link {name!r}; copy the file there"
+            )
     return path
 
 
 def _contents(path: Path) -> bytes:
     size = own_file(path.parent, path.name).stat().st_size
     if size > _LARGEST or not path.is_file():
-        raise ValueError(f"Expected a file of at most {_LARGEST} bytes, received another")
+        raise ValueError(
+            f"Expected a file of at most {_LARGEST} bytes, received another"
+        )
     return path.read_bytes()
 
 
@@ -254,7 +320,9 @@ def photo_of(folder: str | PathLike[str], case: Case) -> Photo:
     """Open the image of a case; raises a ValueError where it is not there, or another one."""
     path = own_file(folder, *case.picture.split("/"))
     if not path.is_file():
-        raise ValueError(f"Expected the image {case.picture}, received none; copy it there")
+        raise ValueError(
+            f"Expected the image {case.picture}, received none; copy it there"
+        )
     photo = load_image(path)
     if hashlib.sha256(photo.file or b"").hexdigest() != case.sha256:
         raise ValueError(f"Expected {case.picture} as it was, received another file")
@@ -332,7 +400,9 @@ def pin(
     opened = load_image(photo)
     steps = known_preprocessing(classifier) if preprocessing is None else preprocessing
     row, observed = observe(classifier, opened, perturbation, steps)
-    classes = _named(int(row.argmax()) if expected is None else expected, classifier.class_names)
+    classes = _named(
+        int(row.argmax()) if expected is None else expected, classifier.class_names
+    )
     place, digest = keep_picture(folder, opened)
     today = datetime.now().astimezone().date().isoformat()
     word = str(about.get("cause", "")).replace("_", "-") or classes[0]
@@ -353,11 +423,16 @@ def pin(
 
 
 def observe(
-    classifier: Classifier, photo: Photo, perturbation: Perturbation, steps: Preprocessing
+    classifier: Classifier,
+    photo: Photo,
+    perturbation: Perturbation,
+    steps: Preprocessing,
 ) -> tuple[Float32, Observed]:
     """Return probabilities, float32 (classes,), and what a case keeps of them."""
     row = classifier.probabilities(photo, perturbation, steps)[0]
-    return row, Observed(kept(row, classifier.class_names), trace_of(photo, perturbation, steps), steps)
+    return row, Observed(
+        kept(row, classifier.class_names), trace_of(photo, perturbation, steps), steps
+    )
 
 
 def weights_of(classifier: Classifier) -> str:
@@ -368,7 +443,9 @@ def weights_of(classifier: Classifier) -> str:
 def _named(expected: Any, names: Sequence[str]) -> tuple[str, ...]:
     wanted = list(expected) if isinstance(expected, (list, tuple)) else [expected]
     if not wanted:
-        raise ValueError(f"Expected at least one class by name or index, received {expected!r}")
+        raise ValueError(
+            f"Expected at least one class by name or index, received {expected!r}"
+        )
     return tuple(names[place] for place in known_classes(wanted, names, len(wanted)))
 
 
@@ -377,7 +454,9 @@ def _added(folder: Path, case: Case) -> Path:
     while True:
         path = folder / f"{name}.json"
         try:
-            path.touch(exist_ok=False)  # takes the name, before another process or thread does
+            path.touch(
+                exist_ok=False
+            )  # takes the name, before another process or thread does
             break
         except FileExistsError:
             number += 1

@@ -91,7 +91,10 @@ class Checked:
         before, share = self.case.observed.top
         parts = [before]
         if self.state not in {"holds", "failing"}:
-            parts = [self.broken, f"was {before} {share:.3f}, is {self.answer[0]} {self.answer[1]:.3f}"]
+            parts = [
+                self.broken,
+                f"was {before} {share:.3f}, is {self.answer[0]} {self.answer[1]:.3f}",
+            ]
             if self.change > self.case.tolerance:
                 parts.append(f"a probability changed by {self.change:.3f}")
         return f"{verb}: {'; '.join(filter(None, [*parts, self.told]))}"
@@ -123,7 +126,11 @@ class CheckedCases(Result):
     def headline(self) -> str:
         """Return one sentence."""
         counts = Counter(one.state for one in self.cases)
-        parts = [f"{counts[state]} {several}" for state, (_, several) in _WORDS.items() if counts[state]]
+        parts = [
+            f"{counts[state]} {several}"
+            for state, (_, several) in _WORDS.items()
+            if counts[state]
+        ]
         count = len(self.cases)
         return f"{count} case{'s' * (count != 1)} of {self.classifier}: {', '.join(parts) or 'none'}."
 
@@ -134,7 +141,10 @@ class CheckedCases(Result):
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
         names = ("name", "state", "answer", "probability", "change", "step", "told")
-        found = ((one.name, one.state, *one.answer, one.change, one.step, one.words) for one in self.cases)
+        found = (
+            (one.name, one.state, *one.answer, one.change, one.step, one.words)
+            for one in self.cases
+        )
         rows = [dict(zip(names, one, strict=True)) for one in found]
         return {"classifier": self.classifier, "holds": self.holds, "cases": rows}
 
@@ -143,9 +153,13 @@ class CheckedCases(Result):
         from xml.etree import ElementTree as ET
 
         tests, failures = str(len(self.cases)), str(len(self.moved))
-        suite = ET.Element("testsuite", name=told(self.classifier), tests=tests, failures=failures)
+        suite = ET.Element(
+            "testsuite", name=told(self.classifier), tests=tests, failures=failures
+        )
         for one in self.cases:
-            case = ET.SubElement(suite, "testcase", classname="cases", name=told(one.name))
+            case = ET.SubElement(
+                suite, "testcase", classname="cases", name=told(one.name)
+            )
             if one.moved:
                 ET.SubElement(case, "failure", message=told(one.words))
         return ET.tostring(suite, encoding="unicode") + "\n"
@@ -196,7 +210,10 @@ def check_cases(
         raise ValueError(f"Expected cases in {place.name!r}, received none; {MAKE_ONE}")
     chosen = classifier or _named_by(found)
     target = None if artefacts is None else Path(artefacts)
-    checked = [_check(chosen, path, target, update) for path in Steps(found, "Cases", "case", progress)]
+    checked = [
+        _check(chosen, path, target, update)
+        for path in Steps(found, "Cases", "case", progress)
+    ]
     result = CheckedCases(chosen.name, tuple(checked))
     if raise_on_moved and not result.holds:
         shown = [f"{one.name} {one.words}." for one in result.moved[:_SHOWN]]
@@ -211,10 +228,14 @@ def _named_by(paths: Sequence[Path]) -> Classifier:
     for path in paths:
         with suppress(ValueError):
             return samples.classifier(folders.read(path).classifier)
-    raise ValueError("Expected a classifier, or cases that name a bundled one; received neither")
+    raise ValueError(
+        "Expected a classifier, or cases that name a bundled one; received neither"
+    )
 
 
-def _check(classifier: Classifier, path: Path, artefacts: Path | None, update: bool) -> Checked:
+def _check(
+    classifier: Classifier, path: Path, artefacts: Path | None, update: bool
+) -> Checked:
     try:
         case = folders.read(path)
         photo = folders.photo_of(path.parent, case)
@@ -222,28 +243,49 @@ def _check(classifier: Classifier, path: Path, artefacts: Path | None, update: b
         found = _compared(classifier, case, photo, steps)
         if found.moved and artefacts is not None:
             _keep(classifier, case, photo, steps, artefacts)
-        return _accepted(found, path, classifier, case, photo, steps) if update else found
+        return (
+            _accepted(found, path, classifier, case, photo, steps) if update else found
+        )
     except (OSError, TypeError, ValueError) as error:
         return Checked(path.stem, "unusable", told=first_line(error))
 
 
-def _compared(classifier: Classifier, case: Case, photo: Photo, steps: Preprocessing) -> Checked:
+def _compared(
+    classifier: Classifier, case: Case, photo: Photo, steps: Preprocessing
+) -> Checked:
     row = classifier.probabilities(photo, case.perturbation, steps)[0]
     names = classifier.class_names
     broken, change = case.broken(row, names), case.observed.moved(row)
     renamed = case.observed.renamed(names)
-    named = "class_names" if renamed else "" if set(case.expected) <= set(names) else "expected"
+    named = (
+        "class_names"
+        if renamed
+        else ""
+        if set(case.expected) <= set(names)
+        else "expected"
+    )
     state = "failing" if case.known_to_fail else "holds"
     step = words = ""
     if case.known_to_fail and not broken:
         state, words = "fixed", "accept it with update=True, or --update"
     elif named or (broken and not case.known_to_fail) or change > case.tolerance:
         state = "moved"
-        step, words = _step(classifier, case, photo, steps, named if change <= case.tolerance else "")
+        step, words = _step(
+            classifier, case, photo, steps, named if change <= case.tolerance else ""
+        )
     elif state == "holds":
         words = _fault(classifier, case, photo)
     place = int(np.argmax(row))
-    return Checked(case.name, state, case, (names[place], float(row[place])), change, broken, step, words)
+    return Checked(
+        case.name,
+        state,
+        case,
+        (names[place], float(row[place])),
+        change,
+        broken,
+        step,
+        words,
+    )
 
 
 def _step(
@@ -277,7 +319,12 @@ def _fault(classifier: Classifier, case: Case, photo: Photo) -> str:
 
 
 def _accepted(
-    one: Checked, path: Path, classifier: Classifier, case: Case, photo: Photo, steps: Preprocessing
+    one: Checked,
+    path: Path,
+    classifier: Classifier,
+    case: Case,
+    photo: Photo,
+    steps: Preprocessing,
 ) -> Checked:
     """Write a case that moved, or that holds by now, with the present prediction.
 
@@ -290,16 +337,28 @@ def _accepted(
         refused = "not accepted, because the expected class does not hold: pin it again"
         return replace(one, told=f"{one.told}; {refused}")
     _, observed = observe(classifier, photo, case.perturbation, steps)
-    case = replace(case, observed=observed, weights=weights_of(classifier), classifier=classifier.name)
+    case = replace(
+        case,
+        observed=observed,
+        weights=weights_of(classifier),
+        classifier=classifier.name,
+    )
     folders.overwrite(path, case)
     return replace(one, state="accepted", told="" if one.state == "fixed" else one.told)
 
 
-def _keep(classifier: Classifier, case: Case, photo: Photo, steps: Preprocessing, target: Path) -> None:
+def _keep(
+    classifier: Classifier, case: Case, photo: Photo, steps: Preprocessing, target: Path
+) -> None:
     """Write what the model sees with the settings of then, of now, and the difference, side by side."""
-    with suppress(ValueError):  # settings of then that cannot be run any more, or of other channels or size
+    with suppress(
+        ValueError
+    ):  # settings of then that cannot be run any more, or of other channels or size
         before = case.observed.preprocessing or steps
-        tensors = (classifier.tensor(photo, case.perturbation, each) for each in (before, steps))
+        tensors = (
+            classifier.tensor(photo, case.perturbation, each)
+            for each in (before, steps)
+        )
         then, now = map(before.image, tensors)
         difference = STRONGER * np.abs(then.astype(np.int16) - now)
         parts = [then, now, difference.clip(0, 255).astype(np.uint8)]

@@ -10,4 +10,12 @@ from kit.robustness.flips import flip
 from kit.robustness.restoring import restored
 from kit.robustness.sweeps import sweep
 
-__all__ = ["Augmentation", "denoised", "flip", "relevelled", "restored", "sweep", "usual_levels"]
+__all__ = [
+    "Augmentation",
+    "denoised",
+    "flip",
+    "relevelled",
+    "restored",
+    "sweep",
+    "usual_levels",
+]

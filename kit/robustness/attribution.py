@@ -11,7 +11,12 @@ import numpy as np
 from kit._arrays import Bools, Float64
 from kit.classifier.reference import InputStatistics
 from kit.images.properties import QUANTITIES
-from kit.perturbation.alterations import ALTERATIONS, Alteration, mean_known, scaled_rows
+from kit.perturbation.alterations import (
+    ALTERATIONS,
+    Alteration,
+    mean_known,
+    scaled_rows,
+)
 
 POINTS = np.arange(0.1, 3.51, 0.1)
 """Where the path from no alteration (0) over its three strengths (1, 2, 3) and a little further is tried."""
@@ -23,7 +28,10 @@ def _among(names: Iterable[str]) -> Bools:
 
 _LIGHT = frozenset({"darker", "brighter", "flatter", "harder"})
 _NOISE, _SHARES = _among({"noise", "colour_noise"}), _among({"highlights", "shadows"})
-_SHAPE, _TEXTURE = _among({"size", "aspect"}), _among({"sharpness", "noise", "colour_noise", "blocking"})
+_SHAPE, _TEXTURE = (
+    _among({"size", "aspect"}),
+    _among({"sharpness", "noise", "colour_noise", "blocking"}),
+)
 _LINEAR = np.array([not item.logarithmic for item in QUANTITIES.values()])
 _RESOLUTION = np.array([item.resolution for item in QUANTITIES.values()])
 
@@ -74,7 +82,10 @@ class Path:
         return self.alteration.quantity == "noise" and not self.opposite
 
     def _at(self, points: Float64) -> Float64:
-        return np.stack([np.interp(points, np.arange(5), corner) for corner in self.corners.T], axis=-1)
+        return np.stack(
+            [np.interp(points, np.arange(5), corner) for corner in self.corners.T],
+            axis=-1,
+        )
 
     def in_light(self, factors: Float64) -> Float64:
         """Movement by noise on images whose light was changed first: (factors, points, quantities).
@@ -94,7 +105,9 @@ def together(one: Path, other: Path, base: Float64) -> Float64:
     Movements add, but noise is added to what light has become, and what is no logarithm cannot fall below
     nothing.
     """
-    first: Float64 = np.broadcast_to(one.moved[:, None], (len(POINTS), len(POINTS), len(base)))
+    first: Float64 = np.broadcast_to(
+        one.moved[:, None], (len(POINTS), len(POINTS), len(base))
+    )
     second: Float64 = np.broadcast_to(other.moved[None], first.shape)
     if one.alteration.name in _LIGHT and other.noise:
         second = other.in_light(one.strengths)
@@ -111,11 +124,17 @@ def paths(response: Float64) -> tuple[Path, ...]:
     of it stays as it is.
     """
     found = []
-    for alteration, moved in zip(ALTERATIONS.values(), np.nan_to_num(response), strict=True):
-        corners = np.vstack([np.zeros(len(QUANTITIES)), moved, 2 * moved[-1] - moved[-2]])
+    for alteration, moved in zip(
+        ALTERATIONS.values(), np.nan_to_num(response), strict=True
+    ):
+        corners = np.vstack(
+            [np.zeros(len(QUANTITIES)), moved, 2 * moved[-1] - moved[-2]]
+        )
         given = alteration.strengths
         # Factors and qualities that fall have an end; those that rise go on.
-        scale = np.array([alteration.neutral, *given, max(given[-1], 2 * given[-1] - given[-2])])
+        scale = np.array(
+            [alteration.neutral, *given, max(given[-1], 2 * given[-1] - given[-2])]
+        )
         found.append(Path(alteration, False, corners, scale))
         if alteration.opposite:
             found.append(Path(alteration, True, -corners, scale))
@@ -137,7 +156,10 @@ class Nearest(NamedTuple):
     @property
     def apart(self) -> tuple[Float64, ...]:
         """Movement, float64 (quantities,), by each alteration alone."""
-        return tuple(path.moved[place] for path, place in zip(self.paths, self.places, strict=True))
+        return tuple(
+            path.moved[place]
+            for path, place in zip(self.paths, self.places, strict=True)
+        )
 
     @property
     def size(self) -> Float64:
@@ -155,13 +177,18 @@ def _distances(misses: Float64, inverse: Float64) -> Float64:
 
 
 def _nearest(
-    tried: Iterable[tuple[Path, ...]], movement: Float64, base: Float64, inverse: Float64
+    tried: Iterable[tuple[Path, ...]],
+    movement: Float64,
+    base: Float64,
+    inverse: Float64,
 ) -> Nearest | None:
     found = []
     for some in tried:
         moved = some[0].moved if len(some) == 1 else together(some[0], some[1], base)
         left = _distances(movement - moved, inverse)
-        places = tuple(int(place) for place in np.unravel_index(left.argmin(), left.shape))
+        places = tuple(
+            int(place) for place in np.unravel_index(left.argmin(), left.shape)
+        )
         found.append(Nearest(some, places, float(left[places]), moved[places].copy()))
     return min(found, key=lambda one: one.distance, default=None)
 
@@ -198,14 +225,20 @@ class Explanation:
         """The alteration and its strength in words."""
         alteration = ALTERATIONS[self.alteration]
         name = alteration.opposite if self.opposite else alteration.name
-        unit = "\N{MULTIPLICATION SIGN}{}" if alteration.unit == "factor" else f"{{}} {alteration.unit}"
+        unit = (
+            "\N{MULTIPLICATION SIGN}{}"
+            if alteration.unit == "factor"
+            else f"{{}} {alteration.unit}"
+        )
         return f"{name} (about {unit.format(f'{self.strength:.2g}')})"
 
     @property
     def strongest(self) -> bool:
         """Whether it is at least as strong as the strongest that was tried."""
         tried = ALTERATIONS[self.alteration]
-        return abs(self.strength - tried.neutral) >= abs(tried.strengths[-1] - tried.neutral)
+        return abs(self.strength - tried.neutral) >= abs(
+            tried.strengths[-1] - tried.neutral
+        )
 
 
 def explanations(
@@ -222,22 +255,33 @@ def explanations(
     quantities differ, bool (quantities,); returns also which of them no explanation accounts for.
     """
     training, theirs = scaled_rows(statistics.rows), scaled_rows(photos)
-    movement, base = mean_known(theirs) - mean_known(training), np.nan_to_num(mean_known(training))
+    movement, base = (
+        mean_known(theirs) - mean_known(training),
+        np.nan_to_num(mean_known(training)),
+    )
     known, left = ~np.isnan(movement), np.nan_to_num(movement)
     noise = _covariance(training) + _covariance(theirs)
     noise += np.diag(np.where(known, np.square(_RESOLUTION), _UNKNOWN))
     # Its quantity, or one that speaks for it, has moved the way that it does.
-    tried = [path for path in paths(statistics.response) if (path.corners[-2] * left > 0)[path.about].any()]
+    tried = [
+        path
+        for path in paths(statistics.response)
+        if (path.corners[-2] * left > 0)[path.about].any()
+    ]
     wanted, size = shifted, np.abs(left)
     found: list[Explanation] = []
     while wanted.any():
-        inverse = np.linalg.inv(noise + np.diag((_RELATIVE * left) ** 2)).astype(np.float64, copy=False)
+        inverse = np.linalg.inv(noise + np.diag((_RELATIVE * left) ** 2)).astype(
+            np.float64, copy=False
+        )
         able = [path for path in tried if wanted[path.about].any()]
         # Nothing but a change of shape moves the shape, whatever else that moves.
         shape = wanted & _SHAPE
         first = [path for path in able if not shape.any() or shape[path.about].any()]
         step = _nearest([(path,) for path in first], left, base, inverse)
-        if step is None or step.distance > (_HALF if found else 1) * float(_distances(left, inverse)):
+        if step is None or step.distance > (_HALF if found else 1) * float(
+            _distances(left, inverse)
+        ):
             break
         limit = np.maximum(3 * np.sqrt(np.diag(noise)), _RELATIVE * (size + step.size))
         far = step.distance > _FAR * known.sum()
@@ -247,9 +291,13 @@ def explanations(
                 step, limit = two, np.maximum(limit, _RELATIVE * (size + two.size))
         wanted = wanted & step.unsettled(left, limit)
         alone = [float(_distances(left - moved, inverse)) for moved in step.apart]
-        parts = sorted(zip(alone, step.paths, step.places, strict=True), key=lambda part: part[0])
+        parts = sorted(
+            zip(alone, step.paths, step.places, strict=True), key=lambda part: part[0]
+        )
         found += [
-            Explanation(path.alteration.name, path.opposite, float(path.strengths[place]))
+            Explanation(
+                path.alteration.name, path.opposite, float(path.strengths[place])
+            )
             for _, path, place in parts
         ]
         left, size = left - step.moved, size + step.size
@@ -260,7 +308,10 @@ def explanations(
 def _pairs(able: list[Path], first: list[Path]) -> Iterable[tuple[Path, Path]]:
     for one, other in combinations(able, 2):
         # One that the photos went through and one that the training images did are no pair.
-        same = one.alteration.quantity == other.alteration.quantity or one.opposite != other.opposite
+        same = (
+            one.alteration.quantity == other.alteration.quantity
+            or one.opposite != other.opposite
+        )
         if not same and (one in first or other in first):
             yield one, other
 

@@ -45,8 +45,15 @@ class Costs(tuple[Cost, ...], Result):
 
     def _report(self) -> Iterator[str | Result]:
         shares = ("right", "changed", "confidence", "wrong_and_sure")
-        rows = [(item.title, *(f"{getattr(item, share):.0%}" for share in shares)) for item in self]
-        yield Table(("preprocessing", "correct", "changed", "confidence", "wrong and sure"), rows, "<>>>>")
+        rows = [
+            (item.title, *(f"{getattr(item, share):.0%}" for share in shares))
+            for item in self
+        ]
+        yield Table(
+            ("preprocessing", "correct", "changed", "confidence", "wrong and sure"),
+            rows,
+            "<>>>>",
+        )
 
     __repr__ = Result.__str__
 
@@ -97,6 +104,9 @@ def fault_costs(
         distinct.setdefault(fault.apply(trained), fault)
     distinct.pop(trained, None)
     steps = Steps(distinct.items(), "Measuring faults", "fault", progress)
-    costs = [cost(fault.name, f"{STEPS[fault.step]}: {fault.title}", faulty) for faulty, fault in steps]
+    costs = [
+        cost(fault.name, f"{STEPS[fault.step]}: {fault.title}", faulty)
+        for faulty, fault in steps
+    ]
     costs.sort(key=lambda item: (item.right, item.probability))
     return Costs((cost("", "as in training", trained), *costs))

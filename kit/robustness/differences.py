@@ -57,18 +57,26 @@ class QuantityShift:
     def summary(self) -> str:
         """One line in words."""
         verdict = self.verdict.replace("_", " ")
-        return verdict if self.explanation is None else f"{verdict}: {self.explanation.summary}"
+        return (
+            verdict
+            if self.explanation is None
+            else f"{verdict}: {self.explanation.summary}"
+        )
 
 
 def differences(training: Float64, photos: Float64) -> tuple[QuantityShift, ...]:
     """Compare measures, float64 (images, quantities); what differs has the verdict ``"follows"``."""
     found = []
     for column, (name, quantity) in enumerate(QUANTITIES.items()):
-        sides = [side[~np.isnan(side[:, column]), column] for side in (training, photos)]
+        sides = [
+            side[~np.isnan(side[:, column]), column] for side in (training, photos)
+        ]
         middle = np.mean if name == "turned" else np.median
         first, second = (float(middle(side)) if side.size else np.nan for side in sides)
         steps = [np.rint(quantity.scaled(side) / quantity.resolution) for side in sides]
-        numbers = _ranked(*steps) if min(map(len, sides)) >= FEWEST else (np.nan, np.nan)
+        numbers = (
+            _ranked(*steps) if min(map(len, sides)) >= FEWEST else (np.nan, np.nan)
+        )
         found.append(QuantityShift(name, first, second, *numbers, "cannot_tell"))
     for place, p_value in enumerate(holm([one.p_value for one in found])):
         if not np.isnan(p_value):
@@ -82,7 +90,9 @@ def _ranked(training: Float64, photos: Float64) -> tuple[float, float]:
     if np.unique(np.concatenate([training, photos])).size == 1:
         return 0.0, 1.0
     tested = scipy.stats.mannwhitneyu(photos, training, method="asymptotic")
-    return 2 * float(tested.statistic) / (len(training) * len(photos)) - 1, float(tested.pvalue)
+    return 2 * float(tested.statistic) / (len(training) * len(photos)) - 1, float(
+        tested.pvalue
+    )
 
 
 def holm(p_values: list[float]) -> list[float]:
@@ -136,7 +146,9 @@ class AnswerShift:
     def summary(self) -> str:
         """What changed most, in words, in percent of the images on a side."""
         most = np.argsort(-np.abs(self.changes), kind="stable")[:3]
-        return ", ".join(f"{self.names[each]} {self.changes[each]:+.0%}" for each in most)
+        return ", ".join(
+            f"{self.names[each]} {self.changes[each]:+.0%}" for each in most
+        )
 
 
 def _changes(counts: Int64) -> Float64:
@@ -144,21 +156,30 @@ def _changes(counts: Int64) -> Float64:
     return np.asarray(shares[..., 1, :] - shares[..., 0, :])
 
 
-def compared_answers(training: Int64, photos: Int64, names: tuple[str, ...]) -> AnswerShift:
+def compared_answers(
+    training: Int64, photos: Int64, names: tuple[str, ...]
+) -> AnswerShift:
     """Compare how often each class, an index in int64 (images,), is predicted."""
-    counts = np.stack([np.bincount(side, minlength=len(names)) for side in (training, photos)])
+    counts = np.stack(
+        [np.bincount(side, minlength=len(names)) for side in (training, photos)]
+    )
     found = AnswerShift(tuple(counts[0].tolist()), tuple(counts[1].tolist()), names)
     if min(len(training), len(photos)) < FEWEST:
         return found
     total = counts.sum(axis=0)
-    drawn = scipy.stats.random_table(counts.sum(axis=1), total).rvs(_DRAWS, random_state=_SEED)
+    drawn = scipy.stats.random_table(counts.sum(axis=1), total).rvs(
+        _DRAWS, random_state=_SEED
+    )
     changes = _changes(np.concatenate([counts[None], drawn]))
     # With these sums fixed, chi-squared is this but for a factor.
     squares = (changes**2 / np.maximum(total, 1)).sum(axis=-1)
     p_value = float((squares >= squares[0] * (1 - 1e-12)).mean())
     chance = float(np.quantile(np.abs(changes[1:]).sum(axis=-1) / 2, _CHANCE))
     return replace(
-        found, p_value=p_value, chance=chance, verdict="follows" if p_value < LEVEL else "unchanged"
+        found,
+        p_value=p_value,
+        chance=chance,
+        verdict="follows" if p_value < LEVEL else "unchanged",
     )
 
 

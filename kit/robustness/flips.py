@@ -24,7 +24,9 @@ class Flip:
     after: str
 
 
-def flip(classifier: Classifier, photo: Source, parameter: str, low: float, high: float) -> Flip | None:
+def flip(
+    classifier: Classifier, photo: Source, parameter: str, low: float, high: float
+) -> Flip | None:
     """Find by bisection where the prediction for an image changes between two values of a parameter.
 
     Parameters
@@ -48,7 +50,11 @@ def flip(classifier: Classifier, photo: Source, parameter: str, low: float, high
         be read.
     """
     check_first(classifier)
-    known("parameter", parameter, [name for name, each in PARAMETERS.items() if each.kind != "switch"])
+    known(
+        "parameter",
+        parameter,
+        [name for name, each in PARAMETERS.items() if each.kind != "switch"],
+    )
     whole = PARAMETERS[parameter].kind == "whole"
     finest = 1 if whole else PARAMETERS[parameter].step / 10
     last, value = low, high
@@ -68,4 +74,10 @@ def flip(classifier: Classifier, photo: Source, parameter: str, low: float, high
             last = middle
         else:
             value, after = middle, found
-    return Flip(parameter, last, value, classifier.class_names[before], classifier.class_names[after])
+    return Flip(
+        parameter,
+        last,
+        value,
+        classifier.class_names[before],
+        classifier.class_names[after],
+    )

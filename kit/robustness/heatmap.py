@@ -45,7 +45,9 @@ class Heatmap(Result):
     def values(self) -> Float32:
         """`cells` enlarged to the model input, bilinearly: float32 (h, w), 0..1."""
         size = self.picture.shape[1::-1]
-        return np.asarray(Image.fromarray(self.cells).resize(size, Image.Resampling.BILINEAR)).clip(0, 1)
+        return np.asarray(
+            Image.fromarray(self.cells).resize(size, Image.Resampling.BILINEAR)
+        ).clip(0, 1)
 
     @property
     def overlay(self) -> Pixels:
@@ -64,13 +66,19 @@ class Heatmap(Result):
         return f"<div>{tag(encoded(self.overlay), repr(self))}</div>{super().html()}<p>{self.about}</p>"
 
     def __repr__(self) -> str:
-        down, right = 100 * np.argwhere(self.cells == self.cells.max())[0] / self.cells.shape
+        down, right = (
+            100 * np.argwhere(self.cells == self.cells.max())[0] / self.cells.shape
+        )
         found = f"hottest {right:.0f} % from the left, {down:.0f} % from the top"
         return f"Heatmap({self.class_name!r} by {self.method}: {found if self.cells.any() else 'none'})"
 
 
 def heatmap(
-    classifier: Classifier, photo: Source, label: int | str | None = None, *, progress: Progress = True
+    classifier: Classifier,
+    photo: Source,
+    label: int | str | None = None,
+    *,
+    progress: Progress = True,
 ) -> Heatmap:
     """Show where in an image a class is seen.
 
@@ -101,13 +109,21 @@ def heatmap(
     index = int(rows[0].argmax()) if index is None else index
     cells, method = class_activation(classifier, inside, index), "class activation"
     if cells is None:
-        steps = Steps(occlusion(classifier, tensor, index), "Covering", " rows", progress, total=GRID)
+        steps = Steps(
+            occlusion(classifier, tensor, index),
+            "Covering",
+            " rows",
+            progress,
+            total=GRID,
+        )
         (*_, cells), method = steps, "occlusion"
     picture = known_preprocessing(classifier).image(tensor)
     return Heatmap(classifier.class_names[index], method, cells, picture)
 
 
-def class_activation(classifier: Classifier, inside: Float32 | None, index: int) -> Float32 | None:
+def class_activation(
+    classifier: Classifier, inside: Float32 | None, index: int
+) -> Float32 | None:
     """Return the cells of a map from the last feature map, (1, h, w, channels); None for other heads."""
     weights = classifier.network.opened[1]
     if inside is None or weights is None:
@@ -128,7 +144,14 @@ def occlusion(classifier: Classifier, tensor: Float32, index: int) -> Iterator[F
     fallen = np.zeros((len(rows), len(columns)), np.float32)
 
     def logarithm() -> float:
-        return float(np.log(max(classifier.predict_tensors(covered)[0, index], np.finfo(np.float32).tiny)))
+        return float(
+            np.log(
+                max(
+                    classifier.predict_tensors(covered)[0, index],
+                    np.finfo(np.float32).tiny,
+                )
+            )
+        )
 
     whole = logarithm()
     for row, high in enumerate(rows):

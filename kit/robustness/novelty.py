@@ -60,7 +60,9 @@ class Novelty:
         (1 + held-back images as high or higher) / (1 + held-back images).
         """
         count = len(self.held_back)
-        lower = np.searchsorted(self.held_back, np.asarray(scores, np.float32), side="left")
+        lower = np.searchsorted(
+            self.held_back, np.asarray(scores, np.float32), side="left"
+        )
         return np.asarray((1 + count - lower) / (1 + count), np.float64)
 
     def attached(self) -> Classifier:
@@ -75,8 +77,12 @@ class Novelty:
         return f"Novelty({self.classifier.name!r}, {counts})"
 
 
-def _scores(classifier: Classifier, photos: Sequence[Photo], progress: Progress = False) -> Float64:
-    return classifier.reference.neighbours.scores(classifier.features(photos, progress)[1])
+def _scores(
+    classifier: Classifier, photos: Sequence[Photo], progress: Progress = False
+) -> Float64:
+    return classifier.reference.neighbours.scores(
+        classifier.features(photos, progress)[1]
+    )
 
 
 def fit_novelty(
@@ -107,14 +113,20 @@ def fit_novelty(
     check_first(classifier)
     others = as_photos(held_back)
     if len(others) < FEWEST:
-        raise ValueError(f"Expected at least {FEWEST} held-back images, received {len(others)}; give more")
+        raise ValueError(
+            f"Expected at least {FEWEST} held-back images, received {len(others)}; give more"
+        )
     carrying = classifier.with_reference(training, progress=progress)
-    return Novelty(carrying, np.sort(_scores(carrying, others, progress).astype(np.float32)))
+    return Novelty(
+        carrying, np.sort(_scores(carrying, others, progress).astype(np.float32))
+    )
 
 
 def novelty_of(classifier: Classifier) -> Novelty | None:
     """Return what a classifier carries, from its file or `attached`; None if none was fitted for it."""
-    held_back = classifier.reference.arrays("novelty").get("held_back", np.empty(0)).ravel()
+    held_back = (
+        classifier.reference.arrays("novelty").get("held_back", np.empty(0)).ravel()
+    )
     with suppress(ValueError):
         if classifier.reference.neighbours is not None and len(held_back) >= FEWEST:
             return Novelty(classifier, np.sort(held_back))

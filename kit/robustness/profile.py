@@ -36,14 +36,22 @@ class Gaussian:
         varied = spread > _CONSTANT * np.abs(rows).max(initial=0)
         mean, spread = rows.mean(axis=0)[varied], spread[varied]
         covariance, _ = ledoit_wolf((rows[:, varied] - mean) / spread)
-        return cls(np.linalg.cholesky(np.linalg.inv(covariance)) / spread[:, None], mean, varied)
+        return cls(
+            np.linalg.cholesky(np.linalg.inv(covariance)) / spread[:, None],
+            mean,
+            varied,
+        )
 
     def distances(self, rows: Float64) -> Float64:
         """Return the squared Mahalanobis distance to the mean, over D: float64 (N, values) to (N,)."""
-        return np.asarray((((rows[:, self.columns] - self.centre) @ self.whitening) ** 2).mean(axis=1))
+        return np.asarray(
+            (((rows[:, self.columns] - self.centre) @ self.whitening) ** 2).mean(axis=1)
+        )
 
 
-def distances(moments: Float64, first_layers: FirstLayers, constant: float = 0.0) -> Float64:
+def distances(
+    moments: Float64, first_layers: FirstLayers, constant: float = 0.0
+) -> Float64:
     """Kullback-Leibler divergence of the statistics on some images from those of training.
 
     Of two normal distributions, for each channel: ``(log(v / v') + (v' + (m' - m)**2) / v - 1) / 2``; the
@@ -71,20 +79,29 @@ def distances(moments: Float64, first_layers: FirstLayers, constant: float = 0.0
     means, _, found = split(moments, first_layers.widths)
     found = found + first_layers.epsilon
     spread = variances + first_layers.epsilon
-    divergence = (np.log(spread / found) + (found + (means - wanted) ** 2) / spread - 1) / 2
+    divergence = (
+        np.log(spread / found) + (found + (means - wanted) ** 2) / spread - 1
+    ) / 2
     ends = np.cumsum(first_layers.widths)[:-1]
-    layers = zip(np.split(divergence, ends, axis=-1), np.split(variances, ends), strict=True)
+    layers = zip(
+        np.split(divergence, ends, axis=-1), np.split(variances, ends), strict=True
+    )
     kept = [part[..., own >= constant * np.median(own)] for part, own in layers]
     return np.stack([part.mean(axis=-1) for part in kept], axis=-1)
 
 
-def split(moments: Float64, widths: tuple[int, ...]) -> tuple[Float64, Float64, Float64]:
+def split(
+    moments: Float64, widths: tuple[int, ...]
+) -> tuple[Float64, Float64, Float64]:
     """Return the means, mean squares and variances of all layers' channels, each float64 (..., sum(widths)).
 
     Of a channel that hardly varies, rounding may leave less than nothing, which counts as nothing.
     """
     parts = np.split(moments, np.cumsum(np.repeat(widths, 2))[:-1], axis=-1)
-    means, squares = np.concatenate(parts[::2], axis=-1), np.concatenate(parts[1::2], axis=-1)
+    means, squares = (
+        np.concatenate(parts[::2], axis=-1),
+        np.concatenate(parts[1::2], axis=-1),
+    )
     return means, squares, np.maximum(squares - means**2, 0)
 
 
@@ -124,7 +141,9 @@ class Profile:
     scatter: float
 
     @classmethod
-    def of(cls, profile: Float64, features: Float64 | None, widths: tuple[int, ...]) -> Self:
+    def of(
+        cls, profile: Float64, features: Float64 | None, widths: tuple[int, ...]
+    ) -> Self:
         """Learn what is ordinary from those of `FirstLayers`, of `LEAST_PROFILED` images or more.
 
         The limit comes from leaving out a fifth of the images at a time.
@@ -140,7 +159,14 @@ class Profile:
         )
         logs = np.log(distances + 1e-12)
         limit = float(np.quantile(distances, SHARE))
-        return cls(widths, floors, Gaussian.of_rows(rows), limit, float(logs.mean()), float(logs.std()))
+        return cls(
+            widths,
+            floors,
+            Gaussian.of_rows(rows),
+            limit,
+            float(logs.mean()),
+            float(logs.std()),
+        )
 
     def distances(self, moments: Float64, features: Float64 | None) -> Float64:
         """Return how far each image is from the training images; float64 (N,), about 1 for one of them.
@@ -148,16 +174,22 @@ class Profile:
         ``moments``, float64 (N, 2 * sum(widths)), are those of `FirstLayers.measure`; ``features``, float64
         (N, K), those of `tensor_features`, None where the profile has none.
         """
-        return self.gaussian.distances(_rows(moments, features, self.widths, self.floors))
+        return self.gaussian.distances(
+            _rows(moments, features, self.widths, self.floors)
+        )
 
 
-def _rows(moments: Float64, features: Float64 | None, widths: tuple[int, ...], floors: Float64) -> Float64:
+def _rows(
+    moments: Float64, features: Float64 | None, widths: tuple[int, ...], floors: Float64
+) -> Float64:
     # Means, logarithms of standard deviations, and features. The logarithm makes an image without any
     # contrast as unusual as it is: by its variance, it is near the mean of all.
     means, _, variances = split(moments, widths)
     varied = ~np.isnan(floors)
     known = [] if features is None else [features]
-    return np.concatenate([means, np.log(variances[:, varied] + floors[varied]) / 2, *known], axis=1)
+    return np.concatenate(
+        [means, np.log(variances[:, varied] + floors[varied]) / 2, *known], axis=1
+    )
 
 
 def _floors(profile: Float64, widths: tuple[int, ...]) -> Float64:

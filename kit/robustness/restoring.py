@@ -26,7 +26,13 @@ _MEASURED, _ADDED = (0, 10, 20, 29.5, 55, 76.7), (0, 10, 20, 30, 60, 100)
 _ONCE_MORE = 3.0
 
 
-def restored(photo: Photo, *, noise: float = 0, blur: float = 0, jpeg_quality: float | None = None) -> Photo:
+def restored(
+    photo: Photo,
+    *,
+    noise: float = 0,
+    blur: float = 0,
+    jpeg_quality: float | None = None,
+) -> Photo:
     """Undo what a `kit.Perturbation` with the same words does, roughly, from the file back to the lens.
 
     Parameters
@@ -77,7 +83,9 @@ def _large(planes: Float32, limit: float) -> tuple[Float32, Float32]:
     kept[:, :, 0, :, 0] = True
     weight = np.float32(1) / kept.sum(axis=(0, 2, 4), keepdims=True, dtype=np.float32)
     values = fft.idctn(blocks * kept * weight, axes=(2, 4), norm="ortho")
-    return values.reshape(planes.shape), np.kron(weight[0, :, 0, :, 0], np.ones((8, 8), np.float32))
+    return values.reshape(planes.shape), np.kron(
+        weight[0, :, 0, :, 0], np.ones((8, 8), np.float32)
+    )
 
 
 def without_blur(pixels: Pixels, radius: float) -> Pixels:
@@ -88,12 +96,19 @@ def without_blur(pixels: Pixels, radius: float) -> Pixels:
     edge = int(4 * radius) + 1
     # A length that splits into small factors is transformed fast.
     shape = [fft.next_fast_len(side + 2 * edge, real=True) for side in (height, width)]
-    edges = [(edge, length - side - edge) for length, side in zip(shape, (height, width), strict=True)]
+    edges = [
+        (edge, length - side - edge)
+        for length, side in zip(shape, (height, width), strict=True)
+    ]
     soft = np.pad(pixels.astype(np.float32), (*edges, (0, 0)), "symmetric")
     squares = fft.fftfreq(shape[0])[:, None] ** 2 + fft.rfftfreq(shape[1]) ** 2
     passed = np.exp(-2 * (np.pi * radius) ** 2 * squares).astype(np.float32)[..., None]
-    spectrum = fft.rfft2(soft, axes=(0, 1)) * (passed / (passed**2 + np.float32(_SHARE)))
-    sharp = fft.irfft2(spectrum, shape, axes=(0, 1))[edge : edge + height, edge : edge + width]
+    spectrum = fft.rfft2(soft, axes=(0, 1)) * (
+        passed / (passed**2 + np.float32(_SHARE))
+    )
+    sharp = fft.irfft2(spectrum, shape, axes=(0, 1))[
+        edge : edge + height, edge : edge + width
+    ]
     return to_pixels(np.ascontiguousarray(sharp))
 
 
@@ -116,7 +131,10 @@ def noise_deviation(pixels: Pixels) -> float:
     fewest values are cut off at black and white, where there is less noise than was added.
     """
     cut = ((pixels == 0) | (pixels == 255)).mean(axis=-1)[1:-1, 1:-1]
-    squares, shares = (in_blocks(each).mean(axis=(1, 3)) for each in (noise_mask(luma(pixels)) ** 2, cut))
+    squares, shares = (
+        in_blocks(each).mean(axis=(1, 3))
+        for each in (noise_mask(luma(pixels)) ** 2, cut)
+    )
     measured = np.sqrt(np.median(squares[shares <= np.quantile(shares, 0.1)])) / _MASKED
     return float(np.interp(measured, _MEASURED, _ADDED))
 
@@ -131,7 +149,8 @@ def blur_radius(pixels: Pixels) -> float:
 
     light = luma(pixels)
     before, after = (
-        np.hypot(*np.gradient(each)) for each in (light, ndimage.gaussian_filter(light, _ONCE_MORE))
+        np.hypot(*np.gradient(each))
+        for each in (light, ndimage.gaussian_filter(light, _ONCE_MORE))
     )
     edges = before >= np.percentile(before, 99.5)
     ratio = float(np.median(before[edges] / np.maximum(after[edges], 1e-3)))

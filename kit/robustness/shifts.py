@@ -72,7 +72,9 @@ class Shift(Result):
     @property
     def shifted(self) -> tuple[QuantityShift, ...]:
         """The findings with this verdict, the most important first."""
-        return tuple(finding for finding in self.findings if finding.verdict == "shifted")
+        return tuple(
+            finding for finding in self.findings if finding.verdict == "shifted"
+        )
 
     @property
     def verdict(self) -> str:
@@ -88,7 +90,9 @@ class Shift(Result):
         return Table(head, map(_cells, self.findings), "<>>>><")
 
     def _report(self) -> Iterable[str | Result]:
-        names = ", ".join(QUANTITIES[finding.quantity].label for finding in self.shifted)
+        names = ", ".join(
+            QUANTITIES[finding.quantity].label for finding in self.shifted
+        )
         said = {
             "cannot_tell": f"cannot tell, it takes {FEWEST} on each side",
             "other_classes": "the classes differ, the images of each class do not",
@@ -102,7 +106,9 @@ class Shift(Result):
             yield self.table()
         for one in self.shifted:
             if (cause := one.explanation) is not None and cause.count:
-                changed = f"{cause.changed:.0%} of the predictions change when {cause.tried}"
+                changed = (
+                    f"{cause.changed:.0%} of the predictions change when {cause.tried}"
+                )
                 yield f"{QUANTITIES[one.quantity].label}: {changed} ({cause.count} images)."
         if self.answers is not None and self.answers.verdict != "cannot_tell":
             yield f"Predictions: {_ANSWERED[self.answers.verdict]} ({self.answers.summary})."
@@ -113,7 +119,12 @@ class Shift(Result):
 
 
 def _cells(one: QuantityShift) -> tuple[str, ...]:
-    numbers = ((one.training, ".3g"), (one.photos, ".3g"), (one.delta, "+.2f"), (one.p_value, ".3f"))
+    numbers = (
+        (one.training, ".3g"),
+        (one.photos, ".3g"),
+        (one.delta, "+.2f"),
+        (one.p_value, ".3f"),
+    )
     shown = ["" if np.isnan(value) else format(value, form) for value, form in numbers]
     shown[3] = "<0.001" if one.p_value < 0.001 else shown[3]
     return QUANTITIES[one.quantity].label, *shown, one.summary
@@ -164,7 +175,11 @@ def gather(
             except UNREADABLE as error:
                 unreadable.append((found[place].name, str(error)))
                 continue
-            answer = -1 if classifier is None else int(classifier.probabilities([photo])[0].argmax())
+            answer = (
+                -1
+                if classifier is None
+                else int(classifier.probabilities([photo])[0].argmax())
+            )
             done.append((measured_rows([photo])[0], answer))
             pixels += photo.pixels[..., 0].size
             if len(photos) < (KEPT[1] if pixels <= _PIXELS else KEPT[0]):
@@ -193,27 +208,42 @@ def judged(
     if classifier is None:
         return found, None, ()
     answers, within, count = None, found, 0
-    notes: tuple[str, ...] = ("predictions are not compared: that takes the training images themselves",)
+    notes: tuple[str, ...] = (
+        "predictions are not compared: that takes the training images themselves",
+    )
     if statistics.answers is not None:
-        answers, notes = compared_answers(statistics.answers, photos.answers, classifier.class_names), ()
+        answers, notes = (
+            compared_answers(
+                statistics.answers, photos.answers, classifier.class_names
+            ),
+            (),
+        )
         ours, theirs = alike(statistics.answers, photos.answers)
         count = int(theirs.sum())
         if answers.verdict == "follows" and count >= FEWEST:
-            within = findings(replace(statistics, rows=statistics.rows[ours]), photos.rows[theirs])
+            within = findings(
+                replace(statistics, rows=statistics.rows[ours]), photos.rows[theirs]
+            )
     # What is shifted by other classes alone is not shifted within them.
     if not _shifted(found) <= _shifted(within):
         note = f"compared are {count} photos with as many training images of the same predicted classes"
         found, notes = within, (note,)
     asked = []
     for one in Steps(found, "Predicting altered images", "quantity", progress):
-        cause = one.explanation and asked_about(classifier, one.explanation, examples, photos.photos)
+        cause = one.explanation and asked_about(
+            classifier, one.explanation, examples, photos.photos
+        )
         asked.append(replace(one, explanation=cause))
     found = tuple(asked)
     if answers is None or answers.verdict != "follows" or _accounted(answers, found):
         return found, answers, notes
     if count < FEWEST:
-        notes = (f"classes may explain what differs: only {count} photos are predicted as training images",)
-        found = tuple(replace(one, verdict="cannot_tell", explanation=None) for one in found)
+        notes = (
+            f"classes may explain what differs: only {count} photos are predicted as training images",
+        )
+        found = tuple(
+            replace(one, verdict="cannot_tell", explanation=None) for one in found
+        )
     return found, replace(answers, verdict="other_classes"), notes
 
 
@@ -225,32 +255,49 @@ def _accounted(answers: AnswerShift, found: Sequence[QuantityShift]) -> bool:
     """Whether alterations change as many predictions as differ, or are too strong to say how many."""
     causes = [one.explanation for one in found if one.explanation is not None]
     changed = answers.chance + sum(cause.changed for cause in causes)
-    return bool(causes) and (answers.distance <= changed or any(cause.strongest for cause in causes))
+    return bool(causes) and (
+        answers.distance <= changed or any(cause.strongest for cause in causes)
+    )
 
 
 def findings(statistics: InputStatistics, rows: Float64) -> tuple[QuantityShift, ...]:
     """Compare measures, float64 (images, quantities), with those of training, and rank the quantities."""
     compared = differences(statistics.rows, rows)
     differing = np.array([one.verdict == "follows" for one in compared])
-    explained, unexplained = explanations(statistics, rows, differing) if differing.any() else ((), differing)
-    causes = {one.quantity: (place, one) for place, one in reversed([*enumerate(explained)])}
+    explained, unexplained = (
+        explanations(statistics, rows, differing)
+        if differing.any()
+        else ((), differing)
+    )
+    causes = {
+        one.quantity: (place, one) for place, one in reversed([*enumerate(explained)])
+    }
     found = []
     for one, alone in zip(compared, unexplained, strict=True):
         place, cause = causes.get(one.quantity, (len(explained), None))
         if cause is not None or alone:
             one = replace(one, verdict="shifted", explanation=cause)  # noqa: PLW2901
-        found.append(((place, _ORDER.index(one.verdict), -abs(np.nan_to_num(one.delta))), one))
+        found.append(
+            ((place, _ORDER.index(one.verdict), -abs(np.nan_to_num(one.delta))), one)
+        )
     return tuple(one for _, one in sorted(found, key=itemgetter(0)))
 
 
 def asked_about(
-    classifier: Classifier, cause: Explanation, training: Sequence[Photo], photos: Sequence[Photo]
+    classifier: Classifier,
+    cause: Explanation,
+    training: Sequence[Photo],
+    photos: Sequence[Photo],
 ) -> Explanation:
     """Alter images as strongly as a shift did, and predict before and after; photos without training images.
 
     What training images went through cannot be done to them again, so the photos go through it.
     """
-    chosen, strength, tried = training, cause.strength, "training images are altered in this way"
+    chosen, strength, tried = (
+        training,
+        cause.strength,
+        "training images are altered in this way",
+    )
     if cause.opposite or not training:
         chosen, tried = photos, "this is undone"
         if cause.quantity in _INVERTIBLE:
@@ -258,7 +305,9 @@ def asked_about(
         elif not cause.opposite:
             tried = "this is done to the photos once more"
     altered = [ALTERATIONS[cause.alteration].apply(photo, strength) for photo in chosen]
-    before, after = (classifier.probabilities(each).argmax(axis=1) for each in (chosen, altered))
+    before, after = (
+        classifier.probabilities(each).argmax(axis=1) for each in (chosen, altered)
+    )
     changed = float((before != after).mean())
     return replace(cause, changed=changed, count=len(chosen), tried=tried)
 
@@ -306,10 +355,17 @@ def shift(
         A classifier in place of the photos, one without statistics, no image, no such folder or one without
         images, probabilities that are no numbers.
     """
-    asked = training if classifier is None and isinstance(training, Classifier) else classifier
+    asked = (
+        training
+        if classifier is None and isinstance(training, Classifier)
+        else classifier
+    )
     asked = asked if asked and asked.preprocessing else None
     source, pictures = _source(training, asked), at_least_one(each_picture(photos))
-    counts = len(source.rows if isinstance(source, InputStatistics) else source), len(pictures)
+    counts = (
+        len(source.rows if isinstance(source, InputStatistics) else source),
+        len(pictures),
+    )
     if min(counts) < FEWEST:
         return Shift((), *counts)
     examples: tuple[Photo, ...] = ()
@@ -323,7 +379,10 @@ def shift(
         return Shift((), *counts, theirs.unreadable)
     found, answers, notes = judged(source, examples, theirs, asked, progress=progress)
     if counts[1] + len(theirs.unreadable) < len(pictures):
-        notes = (f"{counts[1]} of {len(pictures)} photos were measured, chosen at random", *notes)
+        notes = (
+            f"{counts[1]} of {len(pictures)} photos were measured, chosen at random",
+            *notes,
+        )
     return Shift(found, *counts, theirs.unreadable, notes, answers)
 
 
@@ -337,5 +396,7 @@ def _source(
     found = training.reference.properties
     if found is None:
         received = f"{training.name!r} without; write kit.shift(images, photos, classifier=classifier)"
-        raise ValueError(f"Expected a classifier with statistics of its training images, received {received}")
+        raise ValueError(
+            f"Expected a classifier with statistics of its training images, received {received}"
+        )
     return found if asked is training else replace(found, answers=None)

@@ -100,9 +100,15 @@ class Sweep(Result):
         if len(self.axes) == 2:
             name, shares = next(iter(figures.items()))
             (down, downwards), (across, values) = self.axes.items()
-            rows = zip(map(shown, downwards), *(map(_percent, each) for each in shares.T), strict=True)
+            rows = zip(
+                map(shown, downwards),
+                *(map(_percent, each) for each in shares.T),
+                strict=True,
+            )
             title = f"{name}, {down} down, {across} across"
-            return Table((down, *map(shown, values)), rows, ">" * (1 + len(values)), title=title)
+            return Table(
+                (down, *map(shown, values)), rows, ">" * (1 + len(values)), title=title
+            )
         places = (
             ", ".join(shown(getattr(each, name)) for name in self.axes) or repr(each)
             for each in self.perturbations
@@ -112,7 +118,9 @@ class Sweep(Result):
         return Table(head, zip(places, *columns, strict=True), ">" * len(head))
 
     def _mean(self, values: Array, counted: Bools) -> Float64:
-        table = np.ma.array(values, np.float64, mask=~counted).reshape(len(self.photos), *self.shape)
+        table = np.ma.array(values, np.float64, mask=~counted).reshape(
+            len(self.photos), *self.shape
+        )
         return np.asarray(table.mean(axis=0).filled(np.nan))
 
     def __repr__(self) -> str:
@@ -130,7 +138,9 @@ def blocks(pictures: int, perturbations: int) -> Iterator[tuple[slice, slice, sl
     Each is a rectangle of images and perturbations, and the rows, which lie one after another.
     """
     step = max(1, BLOCK_ROWS // perturbations)
-    for first, start in product(range(0, pictures, step), range(0, perturbations, BLOCK_ROWS)):
+    for first, start in product(
+        range(0, pictures, step), range(0, perturbations, BLOCK_ROWS)
+    ):
         last, stop = min(first + step, pictures), min(start + BLOCK_ROWS, perturbations)
         begin = first * perturbations + start
         rows = slice(begin, begin + (last - first) * (stop - start))
@@ -145,19 +155,28 @@ def expand(
     if isinstance(perturbations, Mapping):
         for name, values in perturbations.items():
             # As a perturbation keeps them: 85.0 as a whole number, -0.0 as 0.0.
-            made = (Perturbation(**{known("parameter", name, _AXES): each}) for each in values)
+            made = (
+                Perturbation(**{known("parameter", name, _AXES): each})
+                for each in values
+            )
             axes[name] = tuple(getattr(each, name) for each in made)
         cells = product(*axes.values()) if axes else ()
-        listed = tuple(Perturbation(**dict(zip(axes, values, strict=True))) for values in cells)
+        listed = tuple(
+            Perturbation(**dict(zip(axes, values, strict=True))) for values in cells
+        )
     elif isinstance(perturbations, Iterable):
         listed = tuple(perturbations)
     else:
         listed = (perturbations,)
     for each in listed:
         if not isinstance(each, Perturbation):
-            raise TypeError(f"Expected perturbations, or a mapping to lists of values, received {each!r}")
+            raise TypeError(
+                f"Expected perturbations, or a mapping to lists of values, received {each!r}"
+            )
     if not listed:
-        raise ValueError(f"Expected at least one perturbation with values, received {perturbations!r}")
+        raise ValueError(
+            f"Expected at least one perturbation with values, received {perturbations!r}"
+        )
     return axes, listed
 
 
@@ -218,7 +237,9 @@ def run(
     context = getattr(executor, "_mp_context", None)
     if context is not None and context.get_start_method() == "fork":
         advice = "give it mp_context=multiprocessing.get_context('spawn')"
-        raise ValueError(f"Expected a process pool that spawns, received one that forks; {advice}")
+        raise ValueError(
+            f"Expected a process pool that spawns, received one that forks; {advice}"
+        )
     if executor is None:
         yield from ((key, function(task)) for key, task in tasks)
         return
@@ -262,7 +283,9 @@ def predicted(task: Task, errors: list[str]) -> Iterator[_Row]:
     def ask(cells: Sequence[_Cell]) -> list[_Row]:
         # Both parts of the work leave Python's lock to others for most of their time.
         rows: list[_Row] = []
-        for _, batch in groupby(_prepared(classifier, cells, errors), key=lambda one: one[1].shape):
+        for _, batch in groupby(
+            _prepared(classifier, cells, errors), key=lambda one: one[1].shape
+        ):
             places, tensors = zip(*batch, strict=True)
             rows += zip(places, predict(np.concatenate(tensors)), strict=True)
         return rows
@@ -276,7 +299,11 @@ def predicted(task: Task, errors: list[str]) -> Iterator[_Row]:
 
 
 def _none(count: int) -> _Answers:
-    return np.full(count, -1, np.int32), np.full(count, np.nan, np.float32), [""] * count
+    return (
+        np.full(count, -1, np.int32),
+        np.full(count, np.nan, np.float32),
+        [""] * count,
+    )
 
 
 def answers(task: Task) -> _Answers:
@@ -303,7 +330,9 @@ def _cells(task: Task, errors: list[str]) -> Iterator[_Cell]:
             yield place, photo, perturbation
 
 
-def _prepared(classifier: Classifier, cells: Iterable[_Cell], errors: list[str]) -> Iterator[_Row]:
+def _prepared(
+    classifier: Classifier, cells: Iterable[_Cell], errors: list[str]
+) -> Iterator[_Row]:
     for place, photo, perturbation in cells:
         try:
             yield place, classifier.tensor(photo, perturbation)
@@ -360,12 +389,17 @@ def sweep(
     axes, listed = expand(perturbations)
     given = class_indices(labels, classifier.class_names, len(pictures))
     truth = np.array([-1 if label is None else label for label in given], np.int32)
-    shared, (tops, confidences, reasons) = Shared(classifier), _none(len(pictures) * len(listed))
+    shared, (tops, confidences, reasons) = (
+        Shared(classifier),
+        _none(len(pictures) * len(listed)),
+    )
     tasks = (
         (rows, Task(shared, pictures[chosen], listed[some]))
         for chosen, some, rows in blocks(len(pictures), len(listed))
     )
-    with Steps[None]((), "Sweeping", "row", progress, total=len(tops), keep=True) as steps:
+    with Steps[None](
+        (), "Sweeping", "row", progress, total=len(tops), keep=True
+    ) as steps:
         for rows, found in run(answers, tasks, executor):
             tops[rows], confidences[rows], reasons[rows] = found
             steps.advance(rows.stop - rows.start)

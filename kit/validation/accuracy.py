@@ -29,7 +29,9 @@ class AccuracyInterval(Result):
         return f"AccuracyInterval({self.accuracy:.1%} of {self.count:,} images; {interval})"
 
 
-def accuracy_interval(right: int | npt.ArrayLike, count: int | None = None) -> AccuracyInterval:
+def accuracy_interval(
+    right: int | npt.ArrayLike, count: int | None = None
+) -> AccuracyInterval:
     """Return Wilson's confidence interval of an accuracy (1927, doi 10.1080/01621459.1927.10502953).
 
     It covers the chance in which images were taken for validation: not another choice of training images, and
@@ -60,7 +62,9 @@ def _bools(right: npt.ArrayLike) -> Bools:
     hits = np.asarray(right)
     if hits.ndim != 1 or not len(hits) or hits.dtype != np.bool_:
         received = f"{hits.dtype} of shape {hits.shape}"
-        raise ValueError(f"Expected a bool for each of at least one image, received {received}")
+        raise ValueError(
+            f"Expected a bool for each of at least one image, received {received}"
+        )
     return hits
 
 
@@ -93,11 +97,15 @@ def compare_accuracies(first: npt.ArrayLike, second: npt.ArrayLike) -> Compariso
     """
     one, two = _bools(first), _bools(second)
     if len(one) != len(two):
-        raise ValueError(f"Expected predictions for the same images, received {len(one)} and {len(two)}")
+        raise ValueError(
+            f"Expected predictions for the same images, received {len(one)} and {len(two)}"
+        )
     only_first, only_second = int((one & ~two).sum()), int((~one & two).sum())
     apart = only_first + only_second
     p_value = float(scipy.stats.binomtest(only_first, apart).pvalue) if apart else 1.0
-    return Comparison(float(one.mean()), float(two.mean()), only_first, only_second, p_value)
+    return Comparison(
+        float(one.mean()), float(two.mean()), only_first, only_second, p_value
+    )
 
 
 @dataclass(frozen=True, repr=False)
@@ -132,7 +140,12 @@ class CrossValidation(Result):
         """Return the folds as a table, one row for each, and the mean."""
         total = sum(fold.count for fold in self.folds)
         rows = [
-            (str(number), f"{total - fold.count:,}", f"{fold.count:,}", f"{fold.accuracy:.1%}")
+            (
+                str(number),
+                f"{total - fold.count:,}",
+                f"{fold.count:,}",
+                f"{fold.accuracy:.1%}",
+            )
             for number, fold in enumerate(self.folds, 1)
         ]
         rows.append(("mean", "", "", f"{self.accuracy:.1%}"))
@@ -140,7 +153,9 @@ class CrossValidation(Result):
 
     def __repr__(self) -> str:
         low, high = self.interval()
-        over = f"{min(self.accuracies):.1%} to {max(self.accuracies):.1%} over the folds"
+        over = (
+            f"{min(self.accuracies):.1%} to {max(self.accuracies):.1%} over the folds"
+        )
         interval = f"95% confidence {low:.1%} to {high:.1%} (Nadeau-Bengio)"
         return f"CrossValidation({len(self.folds)} folds, accuracy {self.accuracy:.1%}; {over}; {interval})"
 
@@ -186,10 +201,16 @@ def cross_validate(
 
     chosen, truth = as_photos(pictures), np.asarray(labels)
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
-    splits = list(splitter(folds, shuffle=True, random_state=seed).split(chosen, truth, groups))
+    splits = list(
+        splitter(folds, shuffle=True, random_state=seed).split(chosen, truth, groups)
+    )
     finished = []
     for training, validation in Steps(splits, "Training on folds", "fold", progress):
-        classifier = train([chosen[place] for place in training], truth[training], seed=seed)
+        classifier = train(
+            [chosen[place] for place in training], truth[training], seed=seed
+        )
         rows = classifier.probabilities([chosen[place] for place in validation])
-        finished.append(accuracy_interval(np.asarray(rows).argmax(axis=1) == truth[validation]))
+        finished.append(
+            accuracy_interval(np.asarray(rows).argmax(axis=1) == truth[validation])
+        )
     return CrossValidation(tuple(finished))

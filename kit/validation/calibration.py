@@ -45,11 +45,15 @@ def fit_temperature(rows: Floats, labels: Int64) -> float:
     # Convex in 1 / T, hence with a single minimum in log T too, where the two directions are alike.
     def loss(log_temperature: float) -> float:
         return float(
-            -scipy.special.log_softmax(scores / np.exp(log_temperature), axis=1)[picture, truth].mean()
+            -scipy.special.log_softmax(scores / np.exp(log_temperature), axis=1)[
+                picture, truth
+            ].mean()
         )
 
     bounds = np.log(LOWEST), np.log(HIGHEST)
-    found = scipy.optimize.minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-8})
+    found = scipy.optimize.minimize_scalar(
+        loss, bounds=bounds, method="bounded", options={"xatol": 1e-8}
+    )
     return float(np.exp(found.x))
 
 
@@ -172,15 +176,21 @@ def measure(rows: Floats, labels: Int64, *, resamples: int = 1000) -> Metrics:
     }
     rng = np.random.default_rng(0)
     samples = (rng.integers(0, count, count) for _ in range(resamples))
-    counted = (np.bincount(each, minlength=count).astype(np.float64) for each in samples)
-    drawn = np.array([[metric(counts) for metric in metrics.values()] for counts in counted])
+    counted = (
+        np.bincount(each, minlength=count).astype(np.float64) for each in samples
+    )
+    drawn = np.array(
+        [[metric(counts) for metric in metrics.values()] for counts in counted]
+    )
     found = {
         name: _interval(metric(once), each, basic=name == "ece")
         for (name, metric), each in zip(metrics.items(), drawn.T, strict=True)
     }
     rng = np.random.default_rng(0)
     # With predictions that are correct as often as the confidences say.
-    by_chance = ((rng.random(count) < confidences) - confidences for _ in range(resamples))
+    by_chance = (
+        (rng.random(count) < confidences) - confidences for _ in range(resamples)
+    )
     chance = np.array([_error(places, gaps) for gaps in by_chance])
     if found["ece"].value <= np.quantile(chance, LEVEL):
         found["ece"] = replace(found["ece"], low=0.0)
@@ -194,7 +204,9 @@ def measure(rows: Floats, labels: Int64, *, resamples: int = 1000) -> Metrics:
         )
         for place, inside in filled
     ]
-    return Metrics(pictures=count, ece_by_chance=float(chance.mean()), bins=tuple(bins), **found)
+    return Metrics(
+        pictures=count, ece_by_chance=float(chance.mean()), bins=tuple(bins), **found
+    )
 
 
 def _share(part: Array, whole: Array) -> Callable[[Float64], float]:
@@ -242,7 +254,10 @@ class Calibration(Result):
         yield f"Temperature {self.temperature:.2f}, {counts}"
         parts = self.measured, self.before, self.after
         rows = [("images", *(f"{one.pictures:,}" for one in parts))]
-        rows += [(title, *(str(getattr(one, name)) for one in parts)) for name, title in TITLES.items()]
+        rows += [
+            (title, *(str(getattr(one, name)) for one in parts))
+            for name, title in TITLES.items()
+        ]
         rows.append(("ECE by chance", *(f"{one.ece_by_chance:.3f}" for one in parts)))
         yield Table(("", "all, as it is", "before", "after"), rows, "<<<<")
         yield from (f"Note: {note}" for note in self.notes)
@@ -264,7 +279,11 @@ training images of Fashion-MNIST, 9 in 10 that were saved as JPEG, and 1 in 500 
 
 
 def calibrate(
-    classifier: Classifier, photos: Pictures, labels: Labels, *, progress: Progress = True
+    classifier: Classifier,
+    photos: Pictures,
+    labels: Labels,
+    *,
+    progress: Progress = True,
 ) -> Calibration:
     """Measure how far a classifier's probabilities can be trusted, and fit a temperature that corrects them.
 
@@ -291,7 +310,9 @@ def calibrate(
     chosen = as_photos(photos)
     truth = known_classes(labels, classifier.class_names, len(chosen))
     if len(chosen) < FEWEST:
-        raise ValueError(f"Expected at least {FEWEST} images, received {len(chosen)}; give more")
+        raise ValueError(
+            f"Expected at least {FEWEST} images, received {len(chosen)}; give more"
+        )
     steps = Steps(chosen, "Predicting", " images", progress)
     rows = np.concatenate([classifier.probabilities(photo) for photo in steps])
     fitting = half_of(truth)
@@ -305,24 +326,44 @@ def calibrate(
         chance = f"on {before.pictures} images it gives {before.ece_by_chance:.3f} on average"
         ece = f"chance may explain the ECE of {before.ece.value:.3f} before"
         notes += (f"{ece}: {chance} for a calibrated model",)
-    return Calibration(tempered, temperature, int(fitting.sum()), len(right), whole, before, after, notes)
+    return Calibration(
+        tempered,
+        temperature,
+        int(fitting.sum()),
+        len(right),
+        whole,
+        before,
+        after,
+        notes,
+    )
 
 
 def _determined(rows: Float32, labels: Int64) -> tuple[float, tuple[str, ...]]:
     temperature, right = fit_temperature(rows, labels), rows.argmax(axis=1) == labels
-    errors, notes = f"{(~right).sum()} errors in {len(rows)} images ask for {temperature:.2g}", []
+    errors, notes = (
+        f"{(~right).sum()} errors in {len(rows)} images ask for {temperature:.2g}",
+        [],
+    )
     if temperature < 1 and accuracy_interval(right).low > 1 - RARE:
-        notes.append(f"warning: {errors}, as images do that a model was trained on; fit on others")
+        notes.append(
+            f"warning: {errors}, as images do that a model was trained on; fit on others"
+        )
     inside = LOWEST * 1.01 < temperature < HIGHEST / 1.01
     if inside and (temperature >= 1 or (~right).sum() >= FEWEST_ERRORS):
         return temperature, tuple(notes)
-    return 1.0, (*notes, f"the images determine no temperature, so 1 is kept: {errors}; give more images")
+    return 1.0, (
+        *notes,
+        f"the images determine no temperature, so 1 is kept: {errors}; give more images",
+    )
 
 
 def _copied(classifier: Classifier, photos: Sequence[Photo]) -> Iterator[str]:
     with suppress(ValueError):
         known = classifier.reference.neighbours
-        pairs = [np.sort(known.distances(row[None])[0])[:2] for row in classifier.features(photos)[1]]
+        pairs = [
+            np.sort(known.distances(row[None])[0])[:2]
+            for row in classifier.features(photos)[1]
+        ]
         copied = sum(bool(nearest < COPIED * second) for nearest, second in pairs)
         if copied > len(photos) / 100:
             yield f"warning: {copied} of {len(photos)} images are nearly training images; leave them out"
@@ -331,7 +372,9 @@ def _copied(classifier: Classifier, photos: Sequence[Photo]) -> Iterator[str]:
 def _checked(rows: Floats, labels: Labels) -> tuple[Float64, Int64]:
     values = np.asarray(rows, np.float64)
     if values.ndim != 2 or not values.size or not np.isfinite(values).all():
-        raise ValueError(f"Expected finite probabilities (N, classes), received shape {values.shape}")
+        raise ValueError(
+            f"Expected finite probabilities (N, classes), received shape {values.shape}"
+        )
     return values, known_classes(labels, [""] * values.shape[1], len(values))
 
 

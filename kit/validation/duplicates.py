@@ -65,7 +65,9 @@ class Duplicates(Result):
         """
         (size,) = self.sizes
         ends = [pair.first for pair in self.pairs], [pair.second for pair in self.pairs]
-        graph = scipy.sparse.coo_array((np.ones(len(self.pairs)), ends), shape=(size, size))
+        graph = scipy.sparse.coo_array(
+            (np.ones(len(self.pairs)), ends), shape=(size, size)
+        )
         components = scipy.sparse.csgraph.connected_components(graph, directed=False)[1]
         return np.asarray(components, np.int64)
 
@@ -83,7 +85,12 @@ class Duplicates(Result):
     def table(self) -> Table:
         """Return the first pairs as a table."""
         shown = [
-            (one.first_name, one.second_name, str(one.distance), "yes" if one.mirrored else "no")
+            (
+                one.first_name,
+                one.second_name,
+                str(one.distance),
+                "yes" if one.mirrored else "no",
+            )
             for one in self.pairs[:SHOWN]
         ]
         return Table(("first", "second", "bits that differ", "mirrored"), shown, "<<><")
@@ -118,12 +125,19 @@ def find_duplicates(
     """
     left_out: list[tuple[str, str]] = []
     names, hashes = _hashed(pictures, left_out, progress)
-    their_names, theirs = (names, hashes) if others is None else _hashed(others, left_out, progress)
+    their_names, theirs = (
+        (names, hashes) if others is None else _hashed(others, left_out, progress)
+    )
     found = []
     for start in range(0, len(names), _AT_ONCE):
-        direct, mirror = (_distances(hashes[0, start : start + _AT_ONCE], each) for each in theirs)
+        direct, mirror = (
+            _distances(hashes[0, start : start + _AT_ONCE], each) for each in theirs
+        )
         for place, second in np.argwhere(np.fmin(direct, mirror) <= BITS).tolist():
-            first, two = start + place, (int(direct[place, second]), int(mirror[place, second]))
+            first, two = (
+                start + place,
+                (int(direct[place, second]), int(mirror[place, second])),
+            )
             if others is not None or first < second:
                 pair = names[first], their_names[second]
                 found.append(Duplicate(first, second, *pair, min(two), two[1] < two[0]))

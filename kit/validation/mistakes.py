@@ -86,7 +86,10 @@ class Mistakes(Result):
     @property
     def confusion(self) -> Int64:
         """How many images of each class, in rows, are predicted as each: int64 (classes, classes)."""
-        counts, read = np.zeros((len(self.classifier.class_names),) * 2, np.int64), self.predicted >= 0
+        counts, read = (
+            np.zeros((len(self.classifier.class_names),) * 2, np.int64),
+            self.predicted >= 0,
+        )
         np.add.at(counts, (self.labels[read], self.predicted[read]), 1)
         return counts
 
@@ -109,7 +112,9 @@ class Mistakes(Result):
         """
         (read,) = np.nonzero(self.predicted >= 0)
         own, shares, best = self.found[read, 0], *(part[read] for part in self._likely)
-        return self._listed(read[label_errors(self.labels[read], own, shares, best.astype(np.int64))])
+        return self._listed(
+            read[label_errors(self.labels[read], own, shares, best.astype(np.int64))]
+        )
 
     @cached_property
     def slices(self) -> tuple[Slice, ...]:
@@ -123,24 +128,42 @@ class Mistakes(Result):
         return self._listed(places[np.argsort(-self.found[places, 1], kind="stable")])
 
     def _listed(self, places: Int64) -> tuple[Mistake, ...]:
-        names, columns = self.classifier.class_names, (self.labels, self.predicted, self.found[:, 1])
-        rows = zip(places.tolist(), *(column[places].tolist() for column in columns), strict=True)
-        return tuple(Mistake(i, self.pictures[i].name, names[one], names[top], p) for i, one, top, p in rows)
+        names, columns = (
+            self.classifier.class_names,
+            (self.labels, self.predicted, self.found[:, 1]),
+        )
+        rows = zip(
+            places.tolist(),
+            *(column[places].tolist() for column in columns),
+            strict=True,
+        )
+        return tuple(
+            Mistake(i, self.pictures[i].name, names[one], names[top], p)
+            for i, one, top, p in rows
+        )
 
     def gallery(self, shown: Sequence[Mistake] | None = None) -> Any:
         """Draw the first of these images, by default of the mistakes, with prediction and label."""
         first = (self.wrong if shown is None else shown)[:SHOWN]
         if not first:
             return Table(("no images",), ())
-        titles = [f"{one.predicted} {one.probability:.0%}, label {one.label}" for one in first]
-        samples = [Sample(self.pictures[one.place].open(), _WINDOW).thin for one in first]
+        titles = [
+            f"{one.predicted} {one.probability:.0%}, label {one.label}" for one in first
+        ]
+        samples = [
+            Sample(self.pictures[one.place].open(), _WINDOW).thin for one in first
+        ]
         return _later("plots").image_figure([*zip(titles, samples, strict=True)])
 
     def explorer(self, shown: Sequence[Mistake] | None = None) -> Any:
         """Open the first `OPENED` of these images, by default of the mistakes, in a `kit.Explorer`."""
-        places = [one.place for one in (self.wrong if shown is None else shown)[:OPENED]]
+        places = [
+            one.place for one in (self.wrong if shown is None else shown)[:OPENED]
+        ]
         photos = [self.pictures[place].open() for place in places]
-        return _later("explorer").Explorer(self.classifier, photos, self.labels[places].tolist())
+        return _later("explorer").Explorer(
+            self.classifier, photos, self.labels[places].tolist()
+        )
 
     @property
     def confused(self) -> list[tuple[tuple[str, str], int]]:
@@ -153,35 +176,54 @@ class Mistakes(Result):
         if len(names) > KEPT:
             pairs = [(*pair, str(count)) for pair, count in self.confused]
             return Table(("label", "predicted", "images"), pairs, "<<>")
-        return Table(("label / predicted", *names), zip(names, *self.confusion.T.astype(str), strict=True))
+        return Table(
+            ("label / predicted", *names),
+            zip(names, *self.confusion.T.astype(str), strict=True),
+        )
 
     @property
     def _groups(self) -> dict[str, tuple[Mistake, ...]]:
-        return {"The surest mistakes": self.wrong, "Labels that look wrong": self.doubtful}
+        return {
+            "The surest mistakes": self.wrong,
+            "Labels that look wrong": self.doubtful,
+        }
 
     def _report(self) -> Iterable[str | Result]:
         found = self.accuracy
-        interval = f"{found.accuracy:.1%}, 95% confidence {found.low:.1%} to {found.high:.1%}"
+        interval = (
+            f"{found.accuracy:.1%}, 95% confidence {found.low:.1%} to {found.high:.1%}"
+        )
         yield f"{found.right:,} of {found.count:,} images are predicted correctly: {interval}"
         yield from (f"Note: {note}" for note in self.notes)
         yield self.table()
         for title, shown in self._groups.items():
-            rows = [(one.name, *one[2:4], f"{one.probability:.0%}") for one in shown[:SHOWN]]
+            rows = [
+                (one.name, *one[2:4], f"{one.probability:.0%}") for one in shown[:SHOWN]
+            ]
             yield Table(
                 ("image", "label", "predicted", "probability"),
                 rows,
                 "<<<>",
                 title=f"{title}: {len(rows)} of {len(shown):,}",
             )
-        yield from [one.summary for one in self.slices] or ["no measured property goes with mistakes"]
+        yield from [one.summary for one in self.slices] or [
+            "no measured property goes with mistakes"
+        ]
 
     def page(self) -> str:
         """Return all as one HTML page for any browser, with its images and without scripts."""
         figures = {"Confusion matrix": _later("plots").confusion_figure(self)}
-        figures |= {title: self.gallery(shown) for title, shown in self._groups.items() if shown}
-        parts = [f"<h2>{escape(title)}</h2>{figure._repr_html_()}" for title, figure in figures.items()]
+        figures |= {
+            title: self.gallery(shown) for title, shown in self._groups.items() if shown
+        }
+        parts = [
+            f"<h2>{escape(title)}</h2>{figure._repr_html_()}"
+            for title, figure in figures.items()
+        ]
         page = Path(__file__).with_suffix(".html").read_text(encoding="utf-8")
-        return page.format(escape(f"Mistakes of {self.classifier.name}"), self.html(), "".join(parts))
+        return page.format(
+            escape(f"Mistakes of {self.classifier.name}"), self.html(), "".join(parts)
+        )
 
     __repr__ = Result.__str__
 
@@ -220,21 +262,33 @@ def mistakes(
     check_first(classifier)
     known_preprocessing(classifier)
     pictures, names = held(photos), classifier.class_names
-    truth = known_classes(_folders(pictures, names) if labels is None else labels, names, len(pictures))
+    truth = known_classes(
+        _folders(pictures, names) if labels is None else labels, names, len(pictures)
+    )
     kept = min(len(names), max(KEPT, _CELLS // len(pictures)))
     found, errors = _nothing(len(pictures), kept)
     chosen = np.random.default_rng(0).permutation(len(pictures)) < MOST
     shared, untouched = Shared(classifier), (Perturbation(),)
-    blocks = (slice(start, start + _TOGETHER) for start in range(0, len(pictures), _TOGETHER))
-    tasks = (
-        (each, (Task(shared, pictures[each], untouched), truth[each], chosen[each], kept)) for each in blocks
+    blocks = (
+        slice(start, start + _TOGETHER) for start in range(0, len(pictures), _TOGETHER)
     )
-    with Steps[None]((), "Predicting", "image", progress, total=len(pictures), keep=True) as steps:
+    tasks = (
+        (
+            each,
+            (Task(shared, pictures[each], untouched), truth[each], chosen[each], kept),
+        )
+        for each in blocks
+    )
+    with Steps[None](
+        (), "Predicting", "image", progress, total=len(pictures), keep=True
+    ) as steps:
         for block, (rows, reasons) in run(_rows, tasks, executor):
             found[block], errors[block] = rows, reasons
             steps.advance(len(rows))
     notes: tuple[str, ...] = ()
-    if unreadable := [(one.name, text) for one, text in zip(pictures, errors, strict=True) if text]:
+    if unreadable := [
+        (one.name, text) for one, text in zip(pictures, errors, strict=True) if text
+    ]:
         if len(unreadable) == len(pictures):
             raise ValueError(unreadable[0][1])
         notes = (f"not readable: {names_of(unreadable)} ({unreadable[0][1]})",)
@@ -249,7 +303,9 @@ def _later(room: str) -> Any:
 
 
 def _nothing(count: int, kept: int) -> tuple[Float32, list[str]]:
-    return np.full((count, 1 + 2 * kept + len(MEASURED)), np.nan, np.float32), [""] * count
+    return np.full((count, 1 + 2 * kept + len(MEASURED)), np.nan, np.float32), [
+        ""
+    ] * count
 
 
 def _rows(asked: tuple[Task, Int64, Bools, int]) -> tuple[Float32, list[str]]:
@@ -267,16 +323,22 @@ def _folders(pictures: Sequence[Picture], names: Sequence[str]) -> list[int | st
     folders = [one.name.rpartition("/")[0].partition("/")[0] for one in pictures]
     if "" in folders:
         received = pictures[folders.index("")].name
-        raise ValueError(f"Expected a folder for each class, received {received!r} outside; give labels=")
+        raise ValueError(
+            f"Expected a folder for each class, received {received!r} outside; give labels="
+        )
     order = sorted(set(folders))
-    if not {*order} <= {*names} and names == tuple(f"class {place}" for place in range(len(names))):
+    if not {*order} <= {*names} and names == tuple(
+        f"class {place}" for place in range(len(names))
+    ):
         if len(order) != len(names):
             wanted = f"{len(names)} folders, one for each class, received {len(order)}"
             raise ValueError(f"Expected {wanted}; give labels=")
         return [order.index(folder) for folder in folders]
     # Of a name such as T-shirt/top, no folder can have every letter.
     spelled = {_letters(name): name for name in names}
-    meant = {one: one if one in names else spelled.get(_letters(one), one) for one in order}
+    meant = {
+        one: one if one in names else spelled.get(_letters(one), one) for one in order
+    }
     return [meant[folder] for folder in folders]
 
 
@@ -314,7 +376,9 @@ def label_errors(labels: Int64, own: Float32, shares: Float32, best: Int64) -> I
     # In whole images, as many in each row as there are: the largest remainders are rounded up.
     fair = joint / joint.sum(axis=1, keepdims=True) * given[:, None]
     joint = np.floor(fair)
-    ranks = (joint - fair)[:, ::-1].argsort(axis=1, kind="stable").argsort(axis=1)[:, ::-1]
+    ranks = (
+        (joint - fair)[:, ::-1].argsort(axis=1, kind="stable").argsort(axis=1)[:, ::-1]
+    )
     joint += ranks < (given - joint.sum(axis=1)).round()[:, None]
     np.fill_diagonal(joint, 0)
     groups = np.split(np.argsort(labels, kind="stable"), given.cumsum()[:-1])
@@ -322,7 +386,11 @@ def label_errors(labels: Int64, own: Float32, shares: Float32, best: Int64) -> I
     for label, other in np.argwhere(joint):
         places = groups[label]
         margins = (shares[places] * (best[places] == other)).sum(axis=1) - own[places]
-        found.append(places[np.argsort(-margins, kind="stable")[: int(joint[label, other])]])
+        found.append(
+            places[np.argsort(-margins, kind="stable")[: int(joint[label, other])]]
+        )
     places = np.unique(np.concatenate([groups[0][:0], *found]))
     places = places[best[places, 0] != labels[places]]
-    return np.asarray(places[np.argsort(own[places] - shares[places, 0], kind="stable")])
+    return np.asarray(
+        places[np.argsort(own[places] - shares[places, 0], kind="stable")]
+    )

@@ -92,20 +92,30 @@ def slices(rows: Floats, wrong: Bools, labels: Int64) -> tuple[Slice, ...]:
     tried = []
     for (name, side), words in SIDES.items():
         values = side * rows[:, MEASURED.index(name)]
-        limits = np.unique(np.quantile(values, 1 - np.array(SHARES))) if len(rows) else ()
+        limits = (
+            np.unique(np.quantile(values, 1 - np.array(SHARES))) if len(rows) else ()
+        )
         tried += [(name, words, side * limit, values > limit) for limit in limits]
     found: list[Slice] = []
     left = np.ones(len(rows), np.bool_)
     while True:
-        p_values = holm([_chance(inside[left], wrong[left], strata[left]) for *_, inside in tried])
+        p_values = holm(
+            [_chance(inside[left], wrong[left], strata[left]) for *_, inside in tried]
+        )
         least = min(p_values, default=1)
         if least >= LEVEL:
             return tuple(found)
-        word = next(one[1] for one, p in zip(tried, p_values, strict=True) if p <= least**_NEAR)
-        p_value, place = min((p, place) for place, p in enumerate(p_values) if tried[place][1] == word)
+        word = next(
+            one[1] for one, p in zip(tried, p_values, strict=True) if p <= least**_NEAR
+        )
+        p_value, place = min(
+            (p, place) for place, p in enumerate(p_values) if tried[place][1] == word
+        )
         name, _, limit, inside = tried[place]
         shares = float(wrong[inside].mean()), float(wrong[~inside].mean())
-        found.append(Slice(name, word, float(limit), int(inside.sum()), *shares, p_value))
+        found.append(
+            Slice(name, word, float(limit), int(inside.sum()), *shares, p_value)
+        )
         left &= ~inside
 
 
@@ -117,5 +127,7 @@ def _chance(inside: Bools, wrong: Bools, strata: Int64) -> float:
         among = strata == stratum
         drawn, mistakes = int((inside & among).sum()), int((wrong & among).sum())
         counts = np.arange(min(drawn, mistakes) + 1)
-        chance = np.convolve(chance, scipy.stats.hypergeom.pmf(counts, among.sum(), mistakes, drawn))
+        chance = np.convolve(
+            chance, scipy.stats.hypergeom.pmf(counts, among.sum(), mistakes, drawn)
+        )
     return float(chance[count:].sum())

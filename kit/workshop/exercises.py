@@ -25,7 +25,11 @@ from kit.validation.calibration import fit_temperature
 
 _MYSTERIES = ("double_scaling", "inverted", "imagenet_mean_std")
 # The class of clothes that are delivered, None for all, and what was done to their images.
-_DELIVERIES = ((None, Perturbation(noise=80)), (9, Perturbation(brightness=0.15)), (8, Perturbation()))
+_DELIVERIES = (
+    (None, Perturbation(noise=80)),
+    (9, Perturbation(brightness=0.15)),
+    (8, Perturbation()),
+)
 _REMEDIES = ("leave", "correct", "adapt")
 
 
@@ -33,7 +37,11 @@ def _no_number(answer: Any, rule: str, fits: Callable[[float], bool]) -> str:
     """Say why an answer is no number that can be checked; empty where it is one."""
     if answer is None:
         return f"Not answered yet. Set answer to {rule}."
-    fitting = isinstance(answer, Real) and not isinstance(answer, bool) and fits(float(answer))
+    fitting = (
+        isinstance(answer, Real)
+        and not isinstance(answer, bool)
+        and fits(float(answer))
+    )
     return "" if fitting else f"Not yet: use {rule}, instead of {_quoted(answer)}."
 
 
@@ -47,7 +55,9 @@ def _quoted(answer: Any) -> str:
 
 def somebodys_script(classifier: Classifier) -> Classifier:
     """Return a classifier as somebody's script uses it; what is wrong there is to be found."""
-    return classifier.using(known_preprocessing(classifier).replace(channels="bgr", scaling="0..1"))
+    return classifier.using(
+        known_preprocessing(classifier).replace(channels="bgr", scaling="0..1")
+    )
 
 
 def camera_folder(pictures: Pixels) -> Path:
@@ -69,8 +79,12 @@ def camera_folder(pictures: Pixels) -> Path:
 def check_brightness(classifier: Classifier, photo: Photo, answer: Any) -> str:
     """Check the lowest brightness, in steps of 0.1, that does not change the prediction; return one line."""
     rule = "one decimal from 0.1 to 1.0, such as 0.7"
-    refused = _no_number(answer, rule, lambda one: 0.1 <= one <= 1 and round(10 * one, 5) % 1 == 0)
-    return refused or _last(classifier, photo, "brightness", answer, round(answer - 0.1, 4))
+    refused = _no_number(
+        answer, rule, lambda one: 0.1 <= one <= 1 and round(10 * one, 5) % 1 == 0
+    )
+    return refused or _last(
+        classifier, photo, "brightness", answer, round(answer - 0.1, 4)
+    )
 
 
 def check_noise(classifier: Classifier, photo: Photo, answer: Any) -> str:
@@ -80,10 +94,14 @@ def check_noise(classifier: Classifier, photo: Photo, answer: Any) -> str:
     return refused or _last(classifier, photo, "noise", answer, answer + 1)
 
 
-def _last(classifier: Classifier, photo: Photo, parameter: str, here: float, beyond: float) -> str:
+def _last(
+    classifier: Classifier, photo: Photo, parameter: str, here: float, beyond: float
+) -> str:
     """Say whether this is the last step that leaves the prediction as it is."""
     settings: list[dict[str, Any]] = [{}, {parameter: here}, {parameter: beyond}]
-    rows = (classifier.probabilities(photo, Perturbation(**each))[0] for each in settings)
+    rows = (
+        classifier.probabilities(photo, Perturbation(**each))[0] for each in settings
+    )
     untouched, survived, lost = (classifier.class_names[row.argmax()] for row in rows)
     if survived != untouched:
         return f"Not yet: at {here:g} it is {survived}, no longer {untouched}; change less."
@@ -104,7 +122,9 @@ def check_temperature(rows: Any, labels: Any, answer: Any) -> str:
     answer
         A number; None is not answered yet.
     """
-    refused = _no_number(answer, "a number above 0, such as 1.1", lambda one: 0 < one < math.inf)
+    refused = _no_number(
+        answer, "a number above 0, such as 1.1", lambda one: 0 < one < math.inf
+    )
     if refused:
         return refused
     temperature = float(answer)
@@ -138,7 +158,9 @@ class Mystery:
             return "Not answered yet. Set answer to the name of a fault in kit.faults.CATALOGUE."
         words = _plain(answer) if isinstance(answer, str) else ""
         meant = (
-            one for one in CATALOGUE.values() if words in map(_plain, (one.name, one.title, _titled(one)))
+            one
+            for one in CATALOGUE.values()
+            if words in map(_plain, (one.name, one.title, _titled(one)))
         )
         named = next(meant, None)
         if named is None:
@@ -147,7 +169,10 @@ class Mystery:
             return f"Passed: {_titled(named)}."
         near = "the step is right, and " if named.step == self._fault.step else ""
         photo = samples.photos("imagenet")[0]
-        there, here = (_figures(one.apply(photo)) for one in (named.apply(self._trained), self._faulty))
+        there, here = (
+            _figures(one.apply(photo))
+            for one in (named.apply(self._trained), self._faulty)
+        )
         return f"Not yet, {_titled(named)}: {near}{photo.name} would be {there}, and here it is {here}."
 
 
@@ -174,13 +199,18 @@ class Delivery:
     """
 
     def __init__(self, classifier: Classifier, levels: Levels, number: int) -> None:
-        only, change = _DELIVERIES[whole("number of a delivery", number, 1, len(_DELIVERIES)) - 1]
+        only, change = _DELIVERIES[
+            whole("number of a delivery", number, 1, len(_DELIVERIES)) - 1
+        ]
         truth = np.array(samples.labels("fashion_mnist"))
         places = np.flatnonzero((truth == only) | (only is None))[:64].tolist()
         self._classifier, self._levels, self._truth = classifier, levels, truth[places]
         photos = samples.photos("fashion_mnist")
         changed = change.apply_to_all(photos[place] for place in places)
-        self.photos = tuple(Photo(each.pixels, f"picture_{index:02d}") for index, each in enumerate(changed))
+        self.photos = tuple(
+            Photo(each.pixels, f"picture_{index:02d}")
+            for index, each in enumerate(changed)
+        )
 
     def check(self, answer: Any) -> str:
         """Check the choice of a remedy; return one line: passed, or how many it gets right."""
@@ -194,7 +224,10 @@ class Delivery:
             "correct": self._classifier.probabilities(corrected),
             "adapt": adapt(self._classifier, self.photos).probabilities(self.photos),
         }
-        shares = {name: float((each.argmax(axis=1) == self._truth).mean()) for name, each in rows.items()}
+        shares = {
+            name: float((each.argmax(axis=1) == self._truth).mean())
+            for name, each in rows.items()
+        }
         if shares[answer] < max(shares.values()) - 0.05:
             return f"Not yet: {answer} gets {shares[answer]:.0%} correct, and another remedy more."
         return f"Passed: {', '.join(f'{name} {share:.0%}' for name, share in shares.items())} correct."

@@ -28,7 +28,11 @@ class Setup:
     missing: tuple[str, ...]
 
     def __repr__(self) -> str:
-        return f"Not ready yet: {', '.join(self.missing)}." if self.missing else "Everything is in place."
+        return (
+            f"Not ready yet: {', '.join(self.missing)}."
+            if self.missing
+            else "Everything is in place."
+        )
 
 
 def check_setup() -> Setup:
@@ -46,11 +50,23 @@ def check_setup() -> Setup:
 def _checked(look: Callable[[], str]) -> tuple[bool, str]:
     # In a process of its own: a broken TensorFlow ends its process without an exception.
     command = [sys.executable, "-m", __name__, look.__name__]
-    root = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
-    environment = os.environ | {"PYTHONPATH": root, "PYTHONUTF8": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
-    done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)  # noqa: S603
+    root = os.pathsep.join(
+        filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")])
+    )
+    environment = os.environ | {
+        "PYTHONPATH": root,
+        "PYTHONUTF8": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+    }
+    done = subprocess.run(  # noqa: S603
+        command, env=environment, capture_output=True, encoding="utf-8", check=False
+    )
     said = (done.stderr if done.returncode else done.stdout).strip()
-    told = said.splitlines()[-1] if said else f"Python ended with exit code {done.returncode}"
+    told = (
+        said.splitlines()[-1]
+        if said
+        else f"Python ended with exit code {done.returncode}"
+    )
     return done.returncode == 0, told
 
 
@@ -60,7 +76,11 @@ def packages() -> str:
     from packaging.requirements import Requirement
 
     asked = [Requirement(text) for text in metadata.requires(NAME) or []]
-    needed = [each for each in asked if each.marker is None or each.marker.evaluate({"extra": ""})]
+    needed = [
+        each
+        for each in asked
+        if each.marker is None or each.marker.evaluate({"extra": ""})
+    ]
     unmet = sorted(filter(None, map(_lack, needed)))
     if unmet:
         raise RuntimeError(f"{'; '.join(unmet)}: {_INSTALL}")
@@ -73,7 +93,11 @@ def _lack(requirement: Any) -> str:
     except metadata.PackageNotFoundError:
         return f"{requirement.name} is missing"
     fits = requirement.specifier.contains(found, prereleases=True)
-    return "" if fits else f"{requirement.name} is {found}, expected {requirement.specifier}"
+    return (
+        ""
+        if fits
+        else f"{requirement.name} is {found}, expected {requirement.specifier}"
+    )
 
 
 def widgets() -> str:
@@ -81,7 +105,9 @@ def widgets() -> str:
     from jupyterlab.labapp import LabApp
 
     lab = LabApp()
-    places = [Path(folder) for folder in lab.extra_labextensions_path + lab.labextensions_path]
+    places = [
+        Path(folder) for folder in lab.extra_labextensions_path + lab.labextensions_path
+    ]
     for name in FRONT_ENDS:
         if not any((folder / name).is_dir() for folder in places):
             advice = "run pip install --force-reinstall anywidget ipywidgets"
@@ -101,10 +127,14 @@ def network() -> str:
     from kit import samples
 
     classifier = samples.classifier("efficientnet_lite0")
-    photo = next(photo for photo in samples.photos("imagenet") if photo.name == "espresso.jpg")
+    photo = next(
+        photo for photo in samples.photos("imagenet") if photo.name == "espresso.jpg"
+    )
     ((name, _),) = classifier.top(classifier.probabilities(photo)[0], 1)
     if name != "espresso":
-        raise RuntimeError(f"{photo.name} is {name} here; unpack or clone the kit again")
+        raise RuntimeError(
+            f"{photo.name} is {name} here; unpack or clone the kit again"
+        )
     return f"it predicts {name} for {photo.name}"
 
 
@@ -117,10 +147,14 @@ def memory() -> str:
     limit = Path("/sys/fs/cgroup/memory.max")
     most = limit.read_text().strip() if limit.exists() else ""
     bound = int(most) if most.isdecimal() else machine.total
-    total, free = (min(each, bound) / 1e9 for each in (machine.total, machine.available))
+    total, free = (
+        min(each, bound) / 1e9 for each in (machine.total, machine.available)
+    )
     found = f"{total:.1f} GB, {free:.1f} of them free; cores: {os.cpu_count()}"
     if free < MEMORY:
-        raise RuntimeError(f"{found}; {MEMORY:g} GB must be free: close other programs, or use a hub")
+        raise RuntimeError(
+            f"{found}; {MEMORY:g} GB must be free: close other programs, or use a hub"
+        )
     return found
 
 
@@ -137,4 +171,6 @@ if __name__ == "__main__":
         sys.stdout.write(f"{globals()[sys.argv[1]]()}\n")
     except Exception as error:  # noqa: BLE001 (whatever is broken is said)
         advice = f": {_INSTALL}" if isinstance(error, ImportError) else ""
-        sys.exit(f"{' '.join(str(error).split())[:500] or type(error).__name__}{advice}")
+        sys.exit(
+            f"{' '.join(str(error).split())[:500] or type(error).__name__}{advice}"
+        )

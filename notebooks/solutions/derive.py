@@ -45,11 +45,17 @@ def run(solution):
     solution, lesson = deepcopy(solution), derived(solution)
     resources = {"metadata": {"path": str(LESSONS)}}
     client = NotebookClient(
-        solution, timeout=600, resources=resources, store_widget_state=False, coalesce_streams=True
+        solution,
+        timeout=600,
+        resources=resources,
+        store_widget_state=False,
+        coalesce_streams=True,
     )
     number = 0
     with client.setup_kernel():
-        for place, (cell, question) in enumerate(zip(solution.cells, lesson.cells, strict=True)):
+        for place, (cell, question) in enumerate(
+            zip(solution.cells, lesson.cells, strict=True)
+        ):
             if cell.cell_type != "code":
                 continue
             number += 1
@@ -72,7 +78,11 @@ def run(solution):
 
 def stored(outputs, number):
     """Leave out widgets, which need a kernel, and progress, which is shown only on slow machines."""
-    kept = [output for output in outputs if not PROGRESS.match(output.get("data", {}).get("text/plain", ""))]
+    kept = [
+        output
+        for output in outputs
+        if not PROGRESS.match(output.get("data", {}).get("text/plain", ""))
+    ]
     for output in kept:
         output.get("data", {}).pop(WIDGET, None)
         if output.output_type == "execute_result":
@@ -92,7 +102,9 @@ def without_pictures(output):
 
 def main(names):
     """Derive the lessons of these notebooks; of all without any."""
-    for path in sorted(SOLUTIONS / name for name in names) or sorted(SOLUTIONS.glob("*.ipynb")):
+    for path in sorted(SOLUTIONS / name for name in names) or sorted(
+        SOLUTIONS.glob("*.ipynb")
+    ):
         solution, lesson = run(nbformat.read(path, as_version=4))
         nbformat.write(solution, path)
         nbformat.write(lesson, LESSONS / path.name)

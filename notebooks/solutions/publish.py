@@ -55,7 +55,11 @@ def run(lesson, folder, stem):
     lesson.cells.insert(0, nbformat.v4.new_code_cell(start))
     resources = {"metadata": {"path": str(LESSONS)}}
     NotebookClient(
-        lesson, timeout=None, resources=resources, store_widget_state=False, coalesce_streams=True
+        lesson,
+        timeout=None,
+        resources=resources,
+        store_widget_state=False,
+        coalesce_streams=True,
     ).execute()
     del lesson.cells[0]
     for cell in lesson.cells:
@@ -78,10 +82,17 @@ def page(notebook, title):
         if cell.cell_type == "markdown":
             cell.source = FORMULA.sub(drawn, LINK.sub(r"](\1.html)", cell.source))
     template = (SOLUTIONS / "page.html.j2").read_text(encoding="utf-8")
-    exporter = HTMLExporter(raw_template=template, template_name="basic", exclude_anchor_links=True)
+    exporter = HTMLExporter(
+        raw_template=template, template_name="basic", exclude_anchor_links=True
+    )
     exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
-    light, dark = (HtmlFormatter(style=name).get_style_defs(".highlight") for name in ("default", "monokai"))
-    return exporter.from_notebook_node(notebook, {"title": title, "light": light, "dark": dark})[0]
+    light, dark = (
+        HtmlFormatter(style=name).get_style_defs(".highlight")
+        for name in ("default", "monokai")
+    )
+    return exporter.from_notebook_node(
+        notebook, {"title": title, "light": light, "dark": dark}
+    )[0]
 
 
 def publish(paths, folder):
@@ -89,25 +100,38 @@ def publish(paths, folder):
     rows = ["| lesson | question | time |", "|---|---|---|"]
     for path in paths:
         lesson = nbformat.read(path, as_version=4)
-        text = "\n\n".join(cell.source for cell in lesson.cells if cell.cell_type == "markdown")
+        text = "\n\n".join(
+            cell.source for cell in lesson.cells if cell.cell_type == "markdown"
+        )
         title, question, time = (
             re.search(pattern, text, re.MULTILINE)[1]
-            for pattern in (r"^# (.+)$", r"^\*\*Question\.\*\* (.+)$", r"^\*\*Time\.\*\* (.+)\.$")
+            for pattern in (
+                r"^# (.+)$",
+                r"^\*\*Question\.\*\* (.+)$",
+                r"^\*\*Time\.\*\* (.+)\.$",
+            )
         )
         rows.append(f"| [{title}]({path.name}) | {question} | {time} |")
         run(lesson, folder, path.stem)
         (folder / f"{path.stem}.html").write_text(page(lesson, title), encoding="utf-8")
         print(folder / f"{path.stem}.html", flush=True)
     about = "The lessons as they ran. The explorers move; to run and change the code, open the notebooks."
-    cells = [nbformat.v4.new_markdown_cell("\n".join([f"# {TITLE}", "", about, "", *rows]))]
-    (folder / "index.html").write_text(page(nbformat.v4.new_notebook(cells=cells), TITLE), encoding="utf-8")
+    cells = [
+        nbformat.v4.new_markdown_cell("\n".join([f"# {TITLE}", "", about, "", *rows]))
+    ]
+    (folder / "index.html").write_text(
+        page(nbformat.v4.new_notebook(cells=cells), TITLE), encoding="utf-8"
+    )
 
 
 def main(names):
     """Write the pages of these lessons; of all without any."""
     shutil.rmtree(SITE, ignore_errors=True)
     SITE.mkdir()
-    publish(sorted(LESSONS / name for name in names) or sorted(LESSONS.glob("0*.ipynb")), SITE)
+    publish(
+        sorted(LESSONS / name for name in names) or sorted(LESSONS.glob("0*.ipynb")),
+        SITE,
+    )
 
 
 if __name__ == "__main__":

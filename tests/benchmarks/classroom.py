@@ -63,28 +63,46 @@ class Learner:
             content = message["content"]
             if message["msg_type"] == "error":
                 raise RuntimeError("\n".join(content["traceback"]))
-            if message["msg_type"] == "comm_open" and is_slider(content["data"]["state"]):
+            if message["msg_type"] == "comm_open" and is_slider(
+                content["data"]["state"]
+            ):
                 self.comm = content["comm_id"]
             if message["msg_type"] == "status" and content["execution_state"] == "idle":
                 return
 
     def move(self, place: float) -> None:
         """Put the slider somewhere and wait until the answer is here."""
-        data: dict[str, Any] = {"method": "update", "state": {"value": place}, "buffer_paths": []}
+        data: dict[str, Any] = {
+            "method": "update",
+            "state": {"value": place},
+            "buffer_paths": [],
+        }
         if self.variant == "explorer":
             request = f"learner.{next(self.numbers)}"
             settings = {"brightness": place, "noise": 20, "photo": "astronaut.jpg"}
-            content = {"kind": "settings", "request": request, "settings": settings, "held": "astronaut.jpg"}
+            content = {
+                "kind": "settings",
+                "request": request,
+                "settings": settings,
+                "held": "astronaut.jpg",
+            }
             data = {"method": "custom", "content": content}
-        message = self.client.session.msg("comm_msg", {"comm_id": self.comm, "data": data})
+        message = self.client.session.msg(
+            "comm_msg", {"comm_id": self.comm, "data": data}
+        )
         self.client.shell_channel.send(message)
         for answer in self._messages(message["header"]["msg_id"]):
             if self.variant == "usual" and answer["msg_type"] == "display_data":
                 return
-            if answer["msg_type"] == "comm_msg" and answer["content"]["data"]["method"] == "custom":
+            if (
+                answer["msg_type"] == "comm_msg"
+                and answer["content"]["data"]["method"] == "custom"
+            ):
                 kind = answer["content"]["data"]["content"]["kind"]
                 if kind != "view":
-                    raise RuntimeError(f"Expected an answer, received {answer['content']['data']['content']}")
+                    raise RuntimeError(
+                        f"Expected an answer, received {answer['content']['data']['content']}"
+                    )
                 return
 
     def _messages(self, parent: str) -> Iterator[dict[str, Any]]:
@@ -95,8 +113,16 @@ class Learner:
 
     def pss(self) -> float:
         """Return the proportional set size of the kernel in MB."""
-        lines = Path(f"/proc/{self.manager.provisioner.pid}/smaps_rollup").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("Pss:"))
+        lines = (
+            Path(f"/proc/{self.manager.provisioner.pid}/smaps_rollup")
+            .read_text()
+            .splitlines()
+        )
+        return next(
+            int(line.split()[1]) * 1024 / 1e6
+            for line in lines
+            if line.startswith("Pss:")
+        )
 
     def close(self) -> None:
         """End the kernel."""
@@ -146,8 +172,15 @@ def together(learners: list[Learner], seconds: float) -> dict[str, Any]:
     every = [1000 * each for some in times for each in some] or [float("nan")]
     lost = sum(bool(learner.lost) for learner in learners)
     told = {"variant": learners[0].variant, "moving": len(learners), "lost": lost}
-    told |= {"moves_hz": round(sum(map(len, times)) / took, 1), "asked_hz": HZ * len(learners)}
-    return told | report.percentiles(every, 50, 95) | {"fewest_hz": round(min(map(len, times)) / took, 1)}
+    told |= {
+        "moves_hz": round(sum(map(len, times)) / took, 1),
+        "asked_hz": HZ * len(learners),
+    }
+    return (
+        told
+        | report.percentiles(every, 50, 95)
+        | {"fewest_hz": round(min(map(len, times)) / took, 1)}
+    )
 
 
 def opened(variant: str) -> Learner | str:
@@ -163,13 +196,22 @@ def memory(variant: str, learners: list[Learner]) -> dict[str, Any]:
     sizes = [learner.pss() for learner in learners if learner.manager.is_alive()]
     mean = float(np.mean(sizes))
     found = {"variant": variant, "kernels": len(sizes), "pss_mb": round(mean, 1)}
-    return found | {"most_mb": round(max(sizes), 1), "kernels_in_16_gb": int(16_000 / mean)}
+    return found | {
+        "most_mb": round(max(sizes), 1),
+        "kernels_in_16_gb": int(16_000 / mean),
+    }
 
 
 def main() -> None:
     """Start all, let them move, and write after every part what there is by then."""
     parser = report.parser(__doc__)
-    parser.add_argument("--learners", type=int, nargs="+", default=[1, 4, 20], help="how many move (1 4 20)")
+    parser.add_argument(
+        "--learners",
+        type=int,
+        nargs="+",
+        default=[1, 4, 20],
+        help="how many move (1 4 20)",
+    )
     parser.add_argument("--seconds", type=float, default=10, help="that they move (10)")
     options = parser.parse_args()
     learners: dict[str, list[Learner]] = {"explorer": [], "usual": []}
@@ -189,7 +231,9 @@ def main() -> None:
                     report.table(told["rows"][-1:])
                     told["failed"] += [learner.lost for learner in some if learner.lost]
                     report.write(options.json, told)
-        told["memory"] = [memory(variant, group) for variant, group in learners.items() if group]
+        told["memory"] = [
+            memory(variant, group) for variant, group in learners.items() if group
+        ]
         report.table(told["memory"])
     finally:
         report.write(options.json, told)

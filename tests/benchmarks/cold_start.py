@@ -39,7 +39,9 @@ image = keras.utils.load_img(
 )
 row = model.predict((np.asarray(image, np.float32)[None] - 127) / 128, verbose=0)[0]
 """
-PLAIN = "import keras, sys; keras.applications.MobileNetV2(weights=None).save(sys.argv[1])"
+PLAIN = (
+    "import keras, sys; keras.applications.MobileNetV2(weights=None).save(sys.argv[1])"
+)
 FIRST = """
 import pathlib, tempfile
 import kit
@@ -68,7 +70,12 @@ def start(script: str, model: Path = MODEL) -> dict[str, Any]:
 
 def measure(pairs: int) -> dict[str, Any]:
     """Start both variants in turn and put the medians together."""
-    starts: dict[str, list[dict[str, Any]]] = {"kit": [], "keras": [], "first": [], "keras, first": []}
+    starts: dict[str, list[dict[str, Any]]] = {
+        "kit": [],
+        "keras": [],
+        "first": [],
+        "keras, first": [],
+    }
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder, "plain.keras")
         report.python(PLAIN, plain)
@@ -80,8 +87,15 @@ def measure(pairs: int) -> dict[str, Any]:
     rows = []
     for variant, each in starts.items():
         seconds = [found["seconds"] for found in each]
-        row = {"variant": variant, "seconds": statistics.median(seconds), "least": min(seconds)}
-        row |= {"most": max(seconds), "memory_mb": statistics.median(found["memory_mb"] for found in each)}
+        row = {
+            "variant": variant,
+            "seconds": statistics.median(seconds),
+            "least": min(seconds),
+        }
+        row |= {
+            "most": max(seconds),
+            "memory_mb": statistics.median(found["memory_mb"] for found in each),
+        }
         rows.append(row | {"tensorflow": each[0]["tensorflow"], "top": each[0]["top"]})
     return {"pairs": pairs, "rows": rows}
 
@@ -89,15 +103,24 @@ def measure(pairs: int) -> dict[str, Any]:
 def main() -> None:
     """Measure, print the table, write the report."""
     parser = report.parser(__doc__)
-    parser.add_argument("--pairs", type=int, default=5, help="starts of each variant (default: 5)")
+    parser.add_argument(
+        "--pairs", type=int, default=5, help="starts of each variant (default: 5)"
+    )
     options = parser.parse_args()
     found = measure(options.pairs)
     report.table(found["rows"])
     kit, keras, first, plain = found["rows"]
     found["targets"] = [
         report.target("times faster", keras["seconds"] / kit["seconds"], 10),
-        report.target("first bars, in times of Keras", first["seconds"] / plain["seconds"], 1.2, most=True),
-        report.target("share of the memory", kit["memory_mb"] / keras["memory_mb"], 0.2, most=True),
+        report.target(
+            "first bars, in times of Keras",
+            first["seconds"] / plain["seconds"],
+            1.2,
+            most=True,
+        ),
+        report.target(
+            "share of the memory", kit["memory_mb"] / keras["memory_mb"], 0.2, most=True
+        ),
         report.target("memory in MB", kit["memory_mb"], 160, most=True),
     ]
     report.write(options.json, found)

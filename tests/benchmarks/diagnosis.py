@@ -72,11 +72,20 @@ def bundled(name: str) -> Subject:
     """EfficientNet-Lite0 with labelled photographs that are no probes, or the network for clothes."""
     classifier = kit.samples.classifier(name)
     if name.startswith("fashion"):
-        photos, labels = kit.samples.photos("fashion_mnist"), kit.samples.labels("fashion_mnist")
-        return Subject(name, "clothes", classifier, photos[1000:], labels[1000:], photos[:80])
+        photos, labels = (
+            kit.samples.photos("fashion_mnist"),
+            kit.samples.labels("fashion_mnist"),
+        )
+        return Subject(
+            name, "clothes", classifier, photos[1000:], labels[1000:], photos[:80]
+        )
     left_out = {photo.name for photo in typical()[0]} | {"clock_blurred.jpg"}
-    pairs = zip(kit.samples.photos("imagenet"), kit.samples.labels("imagenet"), strict=True)
-    photos, labels = zip(*(pair for pair in pairs if pair[0].name not in left_out), strict=True)
+    pairs = zip(
+        kit.samples.photos("imagenet"), kit.samples.labels("imagenet"), strict=True
+    )
+    photos, labels = zip(
+        *(pair for pair in pairs if pair[0].name not in left_out), strict=True
+    )
     return Subject(name, "photographs", classifier, photos, labels, ())
 
 
@@ -102,7 +111,9 @@ def other(photo: Photo, how: str) -> Photo:
         return Photo.from_array(saved_small(photo.pixels))
     if how == "nearer":
         cut = (height // 10, width // 10)
-        return Photo.from_array(photo.pixels[cut[0] : height - cut[0], cut[1] : width - cut[1]].copy())
+        return Photo.from_array(
+            photo.pixels[cut[0] : height - cut[0], cut[1] : width - cut[1]].copy()
+        )
     pad = ((height // 7,) * 2, (width // 7,) * 2, (0, 0))
     return Photo.from_array(np.pad(photo.pixels, pad, mode="edge"))
 
@@ -125,10 +136,14 @@ def different(subject: Subject) -> list[kit.faults.Fault]:
 
 def causes_of(broken: kit.Preprocessing, right: kit.Preprocessing) -> set[str]:
     """Causes of all faults that come to the very same."""
-    return {one.cause for one in kit.faults.CATALOGUE.values() if one.apply(right) == broken}
+    return {
+        one.cause for one in kit.faults.CATALOGUE.values() if one.apply(right) == broken
+    }
 
 
-def run(subject: Subject, counts: Sequence[int], draws: int, seed: int) -> list[dict[str, Any]]:
+def run(
+    subject: Subject, counts: Sequence[int], draws: int, seed: int
+) -> list[dict[str, Any]]:
     """Diagnose every case of one network; a row of plain values for each."""
     random = np.random.default_rng(seed + zlib.crc32(subject.name.encode()))
     right, rows = subject.classifier.preprocessing, []
@@ -138,28 +153,40 @@ def run(subject: Subject, counts: Sequence[int], draws: int, seed: int) -> list[
         known = [subject.profiled, subject.classifier]
     faults = different(subject)
     some = subject.photos[:200]
-    missed = np.flatnonzero(subject.classifier.probabilities(some).argmax(axis=1) != subject.labels[:200])
+    missed = np.flatnonzero(
+        subject.classifier.probabilities(some).argmax(axis=1) != subject.labels[:200]
+    )
     for count in counts:
         for _ in range(draws):
-            chosen = random.choice(len(subject.photos), min(count, len(subject.photos)), replace=False)
+            chosen = random.choice(
+                len(subject.photos), min(count, len(subject.photos)), replace=False
+            )
             photos, labels = _picked(subject, chosen)
             how = OTHERS[int(random.integers(len(OTHERS)))]
             shifted = [other(photo, how) for photo in photos]
             cases = [("healthy", right, photos), (f"healthy, {how}", right, shifted)]
             cases += [(fault.name, fault.apply(right), photos) for fault in faults]
-            wrong = _picked(subject, np.random.default_rng(len(rows)).permutation(missed)[:count])
+            wrong = _picked(
+                subject, np.random.default_rng(len(rows)).permutation(missed)[:count]
+            )
             for classifier in known:
                 Remembering.forget()
                 for case, in_use, pictures in cases:
-                    rows += _diagnosed(subject, classifier, case, in_use, pictures, labels)
+                    rows += _diagnosed(
+                        subject, classifier, case, in_use, pictures, labels
+                    )
                 if wrong[0]:
-                    rows += _diagnosed(subject, classifier, "healthy, wrong", right, *wrong)
+                    rows += _diagnosed(
+                        subject, classifier, "healthy, wrong", right, *wrong
+                    )
     Remembering.forget()
     return rows
 
 
 def _picked(subject: Subject, places: Sequence[int]) -> tuple[list[Photo], list[int]]:
-    return [subject.photos[place] for place in places], [subject.labels[place] for place in places]
+    return [subject.photos[place] for place in places], [
+        subject.labels[place] for place in places
+    ]
 
 
 def _diagnosed(
@@ -176,14 +203,22 @@ def _diagnosed(
     evaluator = Remembering(classifier, layers)
     averages = "averages" if evaluator.statistics else "none"
     before = evaluator.answers(photos, in_use).argmax(axis=1)
-    harm = 0.0 if healthy else float((evaluator.answers(photos, right).argmax(axis=1) != before).mean())
+    harm = (
+        0.0
+        if healthy
+        else float((evaluator.answers(photos, right).argmax(axis=1) != before).mean())
+    )
     for given in (None, list(labels)) if evaluator.statistics else (list(labels),):
         started = time.perf_counter()
         found = kit.diagnose(classifier.using(in_use), list(photos), given)
         best = found.best
         causes = set() if best is None else {best.cause, *best.equivalent}
         fix = None if best is None else best.fix.preprocessing
-        lost = 0.0 if fix is None else round(subject.accuracy(right) - subject.accuracy(fix), 3)
+        lost = (
+            0.0
+            if fix is None
+            else round(subject.accuracy(right) - subject.accuracy(fix), 3)
+        )
         met = bool(causes & wanted) or (not healthy and fix == right)
         yield {
             "network": subject.name,
@@ -192,7 +227,8 @@ def _diagnosed(
             "N": len(photos),
             "labels": given is not None,
             "case": case,
-            "quiet": case.startswith("filter_") or (case.startswith("fit_") and case != "fit_letterbox"),
+            "quiet": case.startswith("filter_")
+            or (case.startswith("fit_") and case != "fit_letterbox"),
             "harm": harm,
             "verdict": found.verdict,
             "cause": "" if best is None else best.cause,
@@ -217,12 +253,16 @@ def _scores(
     names = [type(source).__name__ for source in grounds.sources] + ["rarity"]
     return [
         [
-            score.candidate.preprocessing == right or bool(score.candidate.causes & wanted),
+            score.candidate.preprocessing == right
+            or bool(score.candidate.causes & wanted),
             score.candidate.cause,
             score.candidate.step,
             grounds.usual(score.candidate.preprocessing),
             score.vetoed,
-            [[name, round(vote.gain, 3)] for name, vote in zip(names, score.votes, strict=True)],
+            [
+                [name, round(vote.gain, 3)]
+                for name, vote in zip(names, score.votes, strict=True)
+            ],
         ]
         for score in grounds.scores()
     ]
@@ -244,7 +284,10 @@ START = {name: values[0] for name, values in GRID.items()}
 def decided(row: dict[str, Any], limits: dict[str, float]) -> dict[str, Any]:
     """The row as it comes out by the scores alone under these limits."""
     weighed = sorted(
-        ((sum(limits[name] * gain for name, gain in votes), *rest) for *rest, votes in row["scores"]),
+        (
+            (sum(limits[name] * gain for name, gain in votes), *rest)
+            for *rest, votes in row["scores"]
+        ),
         key=lambda each: -each[0],
     )
     if not weighed:
@@ -266,7 +309,9 @@ def chosen(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
         total = 0.0
         for some in by_kind.values():
             counts = told([decided(row, limits) for row in some])
-            share = {name: part / max(whole, 1) for name, (part, whole) in counts.items()}
+            share = {
+                name: part / max(whole, 1) for name, (part, whole) in counts.items()
+            }
             missed = sum(1 - share[name] for name in ("N=1", "N=4", "N=16"))
             total += 1 - share["right"] + 2 * share["accused"] + 0.1 * missed
         return total
@@ -304,19 +349,30 @@ def pairs(subject: Subject, draws: int, seed: int) -> Iterator[dict[str, Any]]:
         if not (first.changes(right) and other_fault.changes(first.apply(right))):
             continue
         for _ in range(draws):
-            chosen = random.choice(len(subject.photos), min(4, len(subject.photos)), replace=False)
-            found = kit.diagnose(classifier.using(broken), [subject.photos[place] for place in chosen])
+            chosen = random.choice(
+                len(subject.photos), min(4, len(subject.photos)), replace=False
+            )
+            found = kit.diagnose(
+                classifier.using(broken), [subject.photos[place] for place in chosen]
+            )
             named = {
                 cause
                 for each in found.findings
                 if each.verdict == "named"
                 for cause in (each.cause, *each.equivalent)
             }
-            wanted = (causes_of(first.apply(right), right), causes_of(other_fault.apply(right), right))
+            wanted = (
+                causes_of(first.apply(right), right),
+                causes_of(other_fault.apply(right), right),
+            )
             met = sum(bool(causes & named) for causes in wanted)
             more = any("with that fixed" in note for note in found.notes)
             words = ("none", "one, and told" if more else "one", "both")[met]
-            yield {"network": subject.name, "pair": f"{one} and {second}", "found": words}
+            yield {
+                "network": subject.name,
+                "pair": f"{one} and {second}",
+                "found": words,
+            }
 
 
 def told(rows: Sequence[dict[str, Any]]) -> dict[str, tuple[int, int]]:
@@ -324,19 +380,27 @@ def told(rows: Sequence[dict[str, Any]]) -> dict[str, tuple[int, int]]:
     harmful = [row for row in rows if row["harm"] >= HARM]
     loud = [row for row in harmful if not row["quiet"]]
     fine = [
-        row for row in rows if row["case"].startswith("healthy") or (row["harm"] == 0 and not row["quiet"])
+        row
+        for row in rows
+        if row["case"].startswith("healthy") or (row["harm"] == 0 and not row["quiet"])
     ]
     named = [row for row in rows if row["verdict"] == "named"]
     fixed = [row for row in named if "lost" in row]
     columns = {
         "right": (sum(row["right"] for row in named), len(named)),
         "harmful": (sum(row["lost"] > LOSS for row in fixed), len(fixed)),
-        "accused": (sum(row["verdict"] == "named" and not row["right"] for row in fine), len(fine)),
+        "accused": (
+            sum(row["verdict"] == "named" and not row["right"] for row in fine),
+            len(fine),
+        ),
         "silent": (sum(row["verdict"] == "clean" for row in harmful), len(harmful)),
     }
     for low, high in ((1, 1), (2, 4), (5, 99)):
         some = [row for row in loud if low <= row["N"] <= high]
-        columns[f"N={high if high < 99 else 16}"] = (sum(row["right"] for row in some), len(some))
+        columns[f"N={high if high < 99 else 16}"] = (
+            sum(row["right"] for row in some),
+            len(some),
+        )
     return columns
 
 
@@ -345,8 +409,17 @@ def shown(title: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     found, cells = {}, []
     for name, (part, whole) in told(rows).items():
         interval = accuracy_interval(part, whole) if whole else None
-        found[name] = [part, whole, interval and interval.low, interval and interval.high]
-        span = "" if interval is None else f"{part / whole:6.1%} {interval.low:3.0%}-{interval.high:4.0%}"
+        found[name] = [
+            part,
+            whole,
+            interval and interval.low,
+            interval and interval.high,
+        ]
+        span = (
+            ""
+            if interval is None
+            else f"{part / whole:6.1%} {interval.low:3.0%}-{interval.high:4.0%}"
+        )
         cells.append(f"{span:>16s}")
     print(f"{title:36s}{''.join(cells)}", flush=True)
     return found
@@ -355,7 +428,9 @@ def shown(title: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 COLUMNS = ("right", "harmful", "accused", "silent", "N=1", "N=4", "N=16")
 
 
-def report(rows: Sequence[dict[str, Any]], double: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def report(
+    rows: Sequence[dict[str, Any]], double: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
     """Print all tables, and return them."""
     result: dict[str, Any] = {"kinds": {}}
     print(f"{'':36s}" + "".join(f"{name:>16s}" for name in COLUMNS))
@@ -367,7 +442,9 @@ def report(rows: Sequence[dict[str, Any]], double: Sequence[dict[str, Any]]) -> 
     result["kinds"]["all"] = shown("all", rows)
     for statistics in ("profile", "averages", "none"):
         some = [row for row in rows if row["statistics"] == statistics]
-        result["kinds"][f"statistics: {statistics}"] = shown(f"statistics: {statistics}", some)
+        result["kinds"][f"statistics: {statistics}"] = shown(
+            f"statistics: {statistics}", some
+        )
     result["left out"] = left_out(rows)
     result["pairs"] = dict(Counter(row["found"] for row in double))
     print("two faults at once:", result["pairs"])
@@ -389,13 +466,18 @@ def report(rows: Sequence[dict[str, Any]], double: Sequence[dict[str, Any]]) -> 
 
 def speed() -> dict[str, float]:
     """Seconds of the default call with EfficientNet-Lite0, for one and for four photographs."""
-    classifier, photos = kit.samples.classifier("efficientnet_lite0"), kit.samples.photos("imagenet")
+    classifier, photos = (
+        kit.samples.classifier("efficientnet_lite0"),
+        kit.samples.photos("imagenet"),
+    )
     classifier.first_layers  # noqa: B018 (read once for all)
     found = {}
     for count in (1, 4):
         seconds = []
         for place in range(7):
-            few = [Photo(photo.pixels.copy()) for photo in photos[place : place + count]]
+            few = [
+                Photo(photo.pixels.copy()) for photo in photos[place : place + count]
+            ]
             started = time.perf_counter()
             kit.diagnose(classifier, few)
             seconds.append(time.perf_counter() - started)
@@ -409,17 +491,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--zoo", type=Path, help="folder that zoo.py wrote to")
     parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="networks")
-    parser.add_argument("--n", default="1,4,16", help="numbers of pictures, with commas")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="networks"
+    )
+    parser.add_argument(
+        "--n", default="1,4,16", help="numbers of pictures, with commas"
+    )
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument(
-        "--add", nargs="+", type=Path, default=[], help="JSON files of other runs, to report on all"
+        "--add",
+        nargs="+",
+        type=Path,
+        default=[],
+        help="JSON files of other runs, to report on all",
     )
     parser.add_argument("--speed", action="store_true", help="measure the time alone")
     given = parser.parse_args()
     if given.speed:
-        given.json.write_text(json.dumps({"speed": speed()}, indent=1) + "\n", encoding="utf-8")
+        given.json.write_text(
+            json.dumps({"speed": speed()}, indent=1) + "\n", encoding="utf-8"
+        )
         return
     kit.diagnosis.Evaluator = Remembering
     earlier = [json.loads(path.read_text(encoding="utf-8")) for path in given.add]
@@ -428,14 +520,23 @@ def main() -> None:
     if given.zoo is not None:
         for subject in subjects(given.zoo, given.only):
             started = time.perf_counter()
-            some = run(subject, [int(part) for part in given.n.split(",")], given.draws, given.seed)
+            some = run(
+                subject,
+                [int(part) for part in given.n.split(",")],
+                given.draws,
+                given.seed,
+            )
             double += pairs(subject, 1, given.seed)
             rows += some
             shown(f"{subject.name} ({time.perf_counter() - started:.0f} s)", some)
             # What is done is kept where somebody stops it: --add takes it up again.
-            given.json.write_text(json.dumps({"rows": rows, "double": double}) + "\n", encoding="utf-8")
+            given.json.write_text(
+                json.dumps({"rows": rows, "double": double}) + "\n", encoding="utf-8"
+            )
     result = report(rows, double)
-    given.json.write_text(json.dumps({**result, "rows": rows, "double": double}) + "\n", encoding="utf-8")
+    given.json.write_text(
+        json.dumps({**result, "rows": rows, "double": double}) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -32,14 +32,17 @@ async ({ variant, mode, values, pause }) => {
   let following = 0;
   const follow = () => {
     making = true;
-    afterFrame(() => { making = false; });
+    afterFrame(() => {
+      making = false;
+    });
     following = requestAnimationFrame(follow);
   };
   following = requestAnimationFrame(follow);
 
   // What a widget paints outside a frame is shown in the next one; a figure in the frame after it has loaded.
   const onPainted = ({ detail }) => {
-    const log = (time) => paints.push({ value: detail.settings.brightness, time, kernelMs: detail.kernelMs });
+    const log = (time) =>
+      paints.push({ value: detail.settings.brightness, time, kernelMs: detail.kernelMs });
     if (making) afterFrame(log);
     else requestAnimationFrame(() => afterFrame(log));
   };
@@ -47,7 +50,9 @@ async ({ variant, mode, values, pause }) => {
     const parent = window.figures.get(target.src?.split("base64,")[1]);
     const request = window.wire.find((entry) => entry.sent && entry.id === parent);
     if (!request) return;
-    requestAnimationFrame(() => afterFrame((time) => paints.push({ value: request.data.state.value, time, kernelMs: null })));
+    requestAnimationFrame(() =>
+      afterFrame((time) => paints.push({ value: request.data.state.value, time, kernelMs: null })),
+    );
   };
   document.addEventListener("kit:painted", onPainted);
   panel.addEventListener("load", onLoad, true);
@@ -86,4 +91,4 @@ async ({ variant, mode, values, pause }) => {
   document.removeEventListener("kit:painted", onPainted);
   panel.removeEventListener("load", onLoad, true);
   return { events, paints };
-}
+};

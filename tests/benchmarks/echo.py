@@ -44,5 +44,7 @@ class Echo(anywidget.AnyWidget):
         super().__init__()
         self.on_msg(self._answer)
 
-    def _answer(self, _widget: object, content: dict[str, Any], _buffers: list[memoryview]) -> None:
+    def _answer(
+        self, _widget: object, content: dict[str, Any], _buffers: list[memoryview]
+    ) -> None:
         self.send({"kind": "view", "settings": content["settings"]}, [REPLY])

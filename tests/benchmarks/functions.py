@@ -23,7 +23,10 @@ from tests import forms
 from tests.benchmarks import report
 
 SIDE = 224
-CV2 = {name: getattr(cv2, f"INTER_{name.upper()}") for name in ("nearest", "linear", "cubic", "area")}
+CV2 = {
+    name: getattr(cv2, f"INTER_{name.upper()}")
+    for name in ("nearest", "linear", "cubic", "area")
+}
 PILLOW = Image.Resampling
 LITE = samples.classifier("efficientnet_lite0").preprocessing
 EXPECTED = {
@@ -70,7 +73,9 @@ def letterbox(x, fill=114, corner=False, interpolation=cv2.INTER_LINEAR):
     top, left = (0, 0) if corner else (round(down - 0.1), round(across - 0.1))
     inside = cv2.resize(x, inner, interpolation=interpolation)
     rest = SIDE - inner[1] - top, SIDE - inner[0] - left
-    return cv2.copyMakeBorder(inside, top, rest[0], left, rest[1], cv2.BORDER_CONSTANT, value=(fill,) * 3)
+    return cv2.copyMakeBorder(
+        inside, top, rest[0], left, rest[1], cv2.BORDER_CONSTANT, value=(fill,) * 3
+    )
 
 
 def thumbnail(x, side):
@@ -132,7 +137,9 @@ SCALED = {
     "-1..1": lambda x: x / np.float32(127.5) - 1,
     "lite": lambda x: (x - np.float32(127)) / 128,
     "imagenet": lambda x: (x / 255.0 - MEAN) / STD,
-    "imagenet 255": lambda x: (x - np.float32([123.675, 116.28, 103.53])) / [58.395, 57.12, 57.375],
+    "imagenet 255": lambda x: (
+        (x - np.float32([123.675, 116.28, 103.53])) / [58.395, 57.12, 57.375]
+    ),
     "imagenet raw": lambda x: (x - MEAN) / STD,
     "twice": lambda x: x / 255.0 / 255.0,
     "half": lambda x: (x / 255.0 - 0.5) / 0.5,
@@ -142,7 +149,10 @@ SCALED = {
     "caffe": lambda x: x[..., ::-1] - np.float32([103.939, 116.779, 123.68]),
     "caffe rgb": lambda x: x - np.float32([123.68, 116.779, 103.939]),
     "grey": lambda x: (
-        np.repeat(np.asarray(Image.fromarray(np.uint8(x)).convert("L"))[..., None], 3, 2) / 255.0
+        np.repeat(
+            np.asarray(Image.fromarray(np.uint8(x)).convert("L"))[..., None], 3, 2
+        )
+        / 255.0
     ),
 }
 LAID = {
@@ -192,14 +202,20 @@ lite imread off_centre lite - resize | lite pil crop imagenet - scaling
 def functions():
     """Yield what a function does, what it was to be, the function, and the steps that are right."""
     for row in map(str.strip, FUNCTIONS.split("|")):
-        expected, given, sized, scaled, laid, steps = (each.replace("_", " ") for each in row.split())
-        made = GIVEN[given](lambda x, a=SIZED[sized], b=SCALED[scaled], c=LAID[laid]: c(b(a(x))))
+        expected, given, sized, scaled, laid, steps = (
+            each.replace("_", " ") for each in row.split()
+        )
+        made = GIVEN[given](
+            lambda x, a=SIZED[sized], b=SCALED[scaled], c=LAID[laid]: c(b(a(x)))
+        )
         yield row, EXPECTED[expected], made, steps.split(",")
 
 
 def counted(kind, rows):
     """Print what was not right, and return how many rows are what, as shares."""
-    report.table([row for row in rows if row["outcome"] not in {"right", "sound"}] or rows[:1])
+    report.table(
+        [row for row in rows if row["outcome"] not in {"right", "sound"}] or rows[:1]
+    )
     found = Counter(row["outcome"] for row in rows)
     print(f"{kind}, {len(rows)}: {dict(found)}", flush=True)
     return {outcome: number / len(rows) for outcome, number in found.items()}
@@ -209,7 +225,11 @@ def checked(photos, classifier):
     for name, expected, function, steps in functions():
         found = kit.check(classifier.using(expected), photos, function)
         right = found.main_step in steps if steps != ["agrees"] else found.agrees
-        yield {"of": name, "outcome": "right" if right else "wrong", "said": str(found).splitlines()[0]}
+        yield {
+            "of": name,
+            "outcome": "right" if right else "wrong",
+            "said": str(found).splitlines()[0],
+        }
 
 
 def compared(photos, classifier, listed):
@@ -218,28 +238,55 @@ def compared(photos, classifier, listed):
         right = bool(found.cause) and set(found.cause.split(" and ")) <= causes
         none = "sound" if "no difference found" in repr(found) else "unknown"
         outcome = "right" if right else "wrong" if found.cause else none
-        yield {"of": f"{classifier.name}: {kind}", "outcome": outcome, "said": repr(found)}
+        yield {
+            "of": f"{classifier.name}: {kind}",
+            "outcome": outcome,
+            "said": repr(found),
+        }
 
 
 def main(arguments=None):
     """Run all and write the report."""
     given = report.parser(__doc__).parse_args(arguments)
     lite = samples.classifier("efficientnet_lite0")
-    rows = {"functions": list(checked(samples.photos("imagenet")[:4], lite)), "faulty": [], "sound": []}
+    rows = {
+        "functions": list(checked(samples.photos("imagenet")[:4], lite)),
+        "faulty": [],
+        "sound": [],
+    }
     for name in ("efficientnet_lite0", "fashion_mnist", "fashion_mnist_500"):
         classifier = samples.classifier(name)
-        some = samples.photos("imagenet" if classifier.input_shape[-1] == 3 else "fashion_mnist")[:10]
-        nameless = {kind: ((), form) for kind, form in forms.unknown(classifier).items()}
-        rows["faulty"] += compared(some, classifier, {**forms.faults(classifier), **nameless})
+        some = samples.photos(
+            "imagenet" if classifier.input_shape[-1] == 3 else "fashion_mnist"
+        )[:10]
+        nameless = {
+            kind: ((), form) for kind, form in forms.unknown(classifier).items()
+        }
+        rows["faulty"] += compared(
+            some, classifier, {**forms.faults(classifier), **nameless}
+        )
         right = {kind: ((), form) for kind, form in forms.sound(classifier).items()}
         rows["sound"] += compared(some, classifier, right)
     shares = {kind: counted(kind, found) for kind, found in rows.items()}
     targets = [
-        report.target("functions whose headline is right", shares["functions"].get("right", 0), 0.9),
+        report.target(
+            "functions whose headline is right",
+            shares["functions"].get("right", 0),
+            0.9,
+        ),
         report.target("faulty forms named", shares["faulty"].get("right", 0), 0.85),
-        report.target("faulty forms named otherwise", shares["faulty"].get("wrong", 0), 0.03, most=True),
-        report.target("faulty forms called sound", shares["faulty"].get("sound", 0), 0, most=True),
-        report.target("sound forms with a cause", shares["sound"].get("wrong", 0), 0, most=True),
+        report.target(
+            "faulty forms named otherwise",
+            shares["faulty"].get("wrong", 0),
+            0.03,
+            most=True,
+        ),
+        report.target(
+            "faulty forms called sound", shares["faulty"].get("sound", 0), 0, most=True
+        ),
+        report.target(
+            "sound forms with a cause", shares["sound"].get("wrong", 0), 0, most=True
+        ),
     ]
     report.write(given.json, {"shares": shares, "targets": targets, **rows})
     return 0 if all(each["met"] for each in targets) else 1

@@ -23,43 +23,66 @@ DRAWS = 5
 
 def main() -> None:
     options = report.parser(__doc__).parse_args()
-    classifier, random = samples.classifier("efficientnet_lite0"), np.random.default_rng(0)
+    classifier, random = (
+        samples.classifier("efficientnet_lite0"),
+        np.random.default_rng(0),
+    )
     found: dict[str, list[Float32]] = defaultdict(list)
-    for photo, label in zip(samples.photos("imagenet"), samples.labels("imagenet"), strict=True):
+    for photo, label in zip(
+        samples.photos("imagenet"), samples.labels("imagenet"), strict=True
+    ):
         tensor = classifier.tensor(photo)
         whole = classifier.predict_tensors(tensor)[0]
         if label is None or whole.argmax() != label:
             continue
         hot = heatmap(classifier, photo, label)
         *_, covered = occlusion(classifier, tensor, label)
-        draws = [replace(hot, cells=random.random((7, 7), np.float32)) for _ in range(DRAWS)]
+        draws = [
+            replace(hot, cells=random.random((7, 7), np.float32)) for _ in range(DRAWS)
+        ]
         maps = {"class activation": [hot], "random places": draws}
         maps["occlusion"] = [replace(hot, cells=covered)]
         for name, some in maps.items():
             found[name].append(
-                np.mean([falls(classifier, tensor, label, each.values) for each in some], axis=0)
+                np.mean(
+                    [falls(classifier, tensor, label, each.values) for each in some],
+                    axis=0,
+                )
             )
-    columns = [f"{what} {share:.0%}" for what in ("deleted", "kept") for share in SHARES]
+    columns = [
+        f"{what} {share:.0%}" for what in ("deleted", "kept") for share in SHARES
+    ]
     rows: list[dict[str, Any]] = [
-        {"map": name, **dict(zip(columns, np.mean(values, axis=0).round(3).tolist(), strict=True))}
+        {
+            "map": name,
+            **dict(
+                zip(columns, np.mean(values, axis=0).round(3).tolist(), strict=True)
+            ),
+        }
         for name, values in found.items()
     ]
     print(f"{len(found['occlusion'])} photos; occlusion on a grid of {GRID} x {GRID}")
     report.table(rows)
     goals = zip(columns, TARGETS, strict=False)
     targets = [
-        report.target(f"{column}, by class activation", rows[0][column], goal) for column, goal in goals
+        report.target(f"{column}, by class activation", rows[0][column], goal)
+        for column, goal in goals
     ]
     report.write(options.json, {"rows": rows, "targets": targets})
 
 
 def falls(classifier: Any, tensor: Float32, label: int, values: Float32) -> Float32:
     """Return by how much the class falls without the hottest shares, and its probability with them alone."""
-    order = np.argsort(np.argsort(-values.ravel(), kind="stable")).reshape(values.shape) / values.size
+    order = (
+        np.argsort(np.argsort(-values.ravel(), kind="stable")).reshape(values.shape)
+        / values.size
+    )
     grey = tensor.mean(axis=(1, 2), keepdims=True)
     without = [np.where((order < share)[..., None], grey, tensor) for share in SHARES]
     alone = [np.where((order < share)[..., None], tensor, grey) for share in SHARES]
-    rows = classifier.predict_tensors(np.concatenate([tensor, *without, *alone]))[:, label]
+    rows = classifier.predict_tensors(np.concatenate([tensor, *without, *alone]))[
+        :, label
+    ]
     return np.concatenate([rows[0] - rows[1:4], rows[4:]])
 
 

@@ -46,11 +46,32 @@ HERE = Path(__file__).resolve().parent
 MODELS = ("efficientnet_lite0", "fashion_mnist")
 VARIANTS = ("floor", "explorer", "asking", "usual")
 MODES = ("isolated", "drag")
-PACKAGES = ("jupyterlab", "ipykernel", "ipywidgets", "anywidget", "keras", "tensorflow-cpu", "numpy")
+PACKAGES = (
+    "jupyterlab",
+    "ipykernel",
+    "ipywidgets",
+    "anywidget",
+    "keras",
+    "tensorflow-cpu",
+    "numpy",
+)
 PACKAGES += ("ai-edge-litert",)
-COLUMNS = ("model", "mode", "variant", "p50_ms", "p95_ms", "painted_hz", "painted", "known_ahead")
+COLUMNS = (
+    "model",
+    "mode",
+    "variant",
+    "p50_ms",
+    "p95_ms",
+    "painted_hz",
+    "painted",
+    "known_ahead",
+)
 COLUMNS += ("settle_ms", "forward_p50_ms")
-FASTER = ("drag", "p50_ms", (18, 10)), ("drag", "p95_ms", (15, 8)), ("isolated", "p50_ms", (12, 8))
+FASTER = (
+    ("drag", "p50_ms", (18, 10)),
+    ("drag", "p95_ms", (15, 8)),
+    ("isolated", "p50_ms", (12, 8)),
+)
 """How many times faster than the usual way, with the small network and with the large one."""
 DRIVE = (HERE / "drive.js").read_text(encoding="utf-8")
 USUAL = HERE / "usual_way.ipynb"
@@ -100,11 +121,18 @@ def main() -> None:
         browser = chromium.launch(playwright)
         with jupyter_lab(browser) as lab:
             runs = list(_measure(lab, options))
-        versions = {"browser": browser.version, **{name: version(name) for name in PACKAGES}}
+        versions = {
+            "browser": browser.version,
+            **{name: version(name) for name in PACKAGES},
+        }
         browser.close()
     rows = [_row(*key, runs) for key in dict.fromkeys(run["key"] for run in runs)]
     report.table(rows, COLUMNS)
-    told = {"versions": versions, "repeats": options.repeats, "seconds": round(time.time() - started)}
+    told = {
+        "versions": versions,
+        "repeats": options.repeats,
+        "seconds": round(time.time() - started),
+    }
     report.write(options.json, told | {"rows": rows, "targets": list(_targets(rows))})
 
 
@@ -114,7 +142,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument(
-        "--quick", action="store_true", help="one repeat with few moves: to see that it works"
+        "--quick",
+        action="store_true",
+        help="one repeat with few moves: to see that it works",
     )
     options = parser.parse_args()
     options.repeats = 1 if options.quick else options.repeats
@@ -123,8 +153,13 @@ def _options() -> argparse.Namespace:
 
 def _measure(lab: JupyterLab, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Yield what each run of moves gave, with its key (model, mode, variant)."""
-    moves = {"isolated": 8 if options.quick else 30, "drag": 60 if options.quick else 200}
-    books = {each: _open(lab, *each) for each in product(options.models, options.variants)}
+    moves = {
+        "isolated": 8 if options.quick else 30,
+        "drag": 60 if options.quick else 200,
+    }
+    books = {
+        each: _open(lab, *each) for each in product(options.models, options.variants)
+    }
     for _repeat in range(options.repeats):
         for (model, variant), book in books.items():
             forward = _forward(book, variant)
@@ -138,7 +173,11 @@ def _measure(lab: JupyterLab, options: argparse.Namespace) -> Iterator[dict[str,
             book.output(1).get_by_text("training").wait_for(timeout=120_000)
             for mode in MODES:
                 run = _moves(book, variant, mode, moves[mode])
-                yield {"key": (model, f"{mode} during fit", variant), "forward": forward, **run}
+                yield {
+                    "key": (model, f"{mode} during fit", variant),
+                    "forward": forward,
+                    **run,
+                }
         book.close()
 
 
@@ -148,7 +187,11 @@ def _open(lab: JupyterLab, model: str, variant: str) -> Notebook:
         cells = usual_cells(model)
     else:
         option = ", ahead=0" if variant == "asking" else ""
-        cells = [FLOOR] if variant == "floor" else [EXPLORER.format(model=model, option=option), FIT]
+        cells = (
+            [FLOOR]
+            if variant == "floor"
+            else [EXPLORER.format(model=model, option=option), FIT]
+        )
     book = lab.open(cells, wire=True)
     for index in range(len(cells) if variant == "usual" else 1):
         book.run(index)
@@ -160,14 +203,21 @@ def _open(lab: JupyterLab, model: str, variant: str) -> Notebook:
 
 def usual_cells(model: str) -> list[str]:
     """Return the code of the usual way's notebook, for one of `MODELS`."""
-    return [f"MODEL = {model!r}\nDATA = {str(report.ROOT / 'data')!r}", *report.cells(USUAL)[1:]]
+    return [
+        f"MODEL = {model!r}\nDATA = {str(report.ROOT / 'data')!r}",
+        *report.cells(USUAL)[1:],
+    ]
 
 
 def _forward(book: Notebook, variant: str) -> float | None:
     """Median time of the forward pass in ms, in the kernel of the notebook."""
     if variant not in FORWARD:
         return None
-    return float(book.ask(FORWARD[variant] + TIMED.format(count=30 if variant == "usual" else 100)))
+    return float(
+        book.ask(
+            FORWARD[variant] + TIMED.format(count=30 if variant == "usual" else 100)
+        )
+    )
 
 
 def _moves(book: Notebook, variant: str, mode: str, count: int) -> dict[str, Any]:
@@ -181,14 +231,21 @@ def _how(variant: str, mode: str, count: int) -> dict[str, Any]:
     # Places of the sliders that are neither neutral nor dark.
     places = [round(0.5 + 0.05 * index, 2) for index in range(40)]
     drag = [places[index % len(places)] for index in range(count)]
-    values = drag if mode == "drag" else [places[index * 39 // (count - 1)] for index in range(count)]
+    values = (
+        drag
+        if mode == "drag"
+        else [places[index * 39 // (count - 1)] for index in range(count)]
+    )
     return {"variant": variant, "mode": mode, "values": values, "pause": 200}
 
 
 def _run(log: dict[str, Any], variant: str, count: int) -> dict[str, Any]:
     """Return latencies and counts of what drive.js has logged."""
     events, last = log["events"], log["events"][-1]
-    found = (paint | {"event": _cause(paint["value"], paint["time"], events)} for paint in log["paints"])
+    found = (
+        paint | {"event": _cause(paint["value"], paint["time"], events)}
+        for paint in log["paints"]
+    )
     paints = [paint for paint in found if paint["event"]]
     reached = [paint for paint in paints if paint["event"] is last]
     return {
@@ -196,21 +253,29 @@ def _run(log: dict[str, Any], variant: str, count: int) -> dict[str, Any]:
         "painted_hz": 1000 * len(paints) / (paints[-1]["time"] - events[0]["time"]),
         "event_hz": 1000 * (count - 1) / (last["time"] - events[0]["time"]),
         "painted": len(paints),
-        "known_ahead": sum(paint["kernelMs"] is None for paint in paints) if variant != "usual" else 0,
+        "known_ahead": sum(paint["kernelMs"] is None for paint in paints)
+        if variant != "usual"
+        else 0,
         "events": count,
         "settle_ms": reached[0]["time"] - last["time"] if reached else float("inf"),
         "last_shown": bool(paints) and paints[-1] is (reached or [None])[-1],
     }
 
 
-def _cause(value: float, time: float, events: Sequence[dict[str, float]]) -> dict[str, float] | None:
+def _cause(
+    value: float, time: float, events: Sequence[dict[str, float]]
+) -> dict[str, float] | None:
     """Return the last event that asked for this value before this time."""
     earlier = [event for event in events if event["time"] <= time]
-    asked = [event for event in earlier if round(100 * event["value"]) == round(100 * value)]
+    asked = [
+        event for event in earlier if round(100 * event["value"]) == round(100 * value)
+    ]
     return asked[-1] if asked else None
 
 
-def _row(model: str, mode: str, variant: str, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _row(
+    model: str, mode: str, variant: str, runs: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
     """Put the runs of one key together."""
     own = [run for run in runs if run["key"] == (model, mode, variant)]
     latencies = [value for run in own for value in run["latencies"]]
@@ -219,11 +284,19 @@ def _row(model: str, mode: str, variant: str, runs: Sequence[dict[str, Any]]) ->
     def middle(name: str, digits: int = 1) -> float:
         return round(statistics.median(run[name] for run in own), digits)
 
-    row = {"model": model, "mode": mode, "variant": variant, **report.percentiles(latencies, 50, 95)}
+    row = {
+        "model": model,
+        "mode": mode,
+        "variant": variant,
+        **report.percentiles(latencies, 50, 95),
+    }
     row |= {"p50_range_ms": [medians[0], medians[-1]], "settle_ms": middle("settle_ms")}
     row["max_ms"] = round(max(latencies), 1)
     row |= {name: middle(name) for name in ("painted_hz", "event_hz")}
-    row |= {name: sum(run[name] for run in own) for name in ("painted", "known_ahead", "events")}
+    row |= {
+        name: sum(run[name] for run in own)
+        for name in ("painted", "known_ahead", "events")
+    }
     row["known_ahead"] = round(row["known_ahead"] / row["painted"], 2)
     row["forward_p50_ms"] = None if own[0]["forward"] is None else middle("forward", 2)
     return row | {"last_shown": all(run["last_shown"] for run in own)}
@@ -238,13 +311,19 @@ def _targets(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         if alone is None or drag is None:
             continue
         drags = f"{model}, drag"
-        yield report.target(f"{drags}: paints a second", drag["painted_hz"], 55 if small else 40)
-        yield report.target(f"{drags}: the last position is shown", float(drag["last_shown"]), 1)
+        yield report.target(
+            f"{drags}: paints a second", drag["painted_hz"], 55 if small else 40
+        )
+        yield report.target(
+            f"{drags}: the last position is shown", float(drag["last_shown"]), 1
+        )
         settling = drag["settle_ms"] / drag["p95_ms"]
         yield report.target(f"{drags}: time to settle over p95", settling, 1, most=True)
         if floor := found.get((model, "isolated", "floor")):
             ratio = alone["p50_ms"] / (floor["p50_ms"] + alone["forward_p50_ms"])
-            yield report.target(f"{model}, isolated: p50 over floor + forward", ratio, 1.5, most=True)
+            yield report.target(
+                f"{model}, isolated: p50 over floor + forward", ratio, 1.5, most=True
+            )
         for mode, percentile, bounds in FASTER:
             if usual := found.get((model, mode, "usual")):
                 ratio = usual[percentile] / found[model, mode, "explorer"][percentile]

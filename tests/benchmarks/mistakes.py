@@ -43,7 +43,9 @@ def planted(rows: Any, labels: Any, share: float, seed: int) -> tuple[float, flo
     """Recall and precision of labels that look wrong."""
     rng, given = np.random.default_rng(seed), labels.copy()
     places = rng.choice(len(labels), round(share * len(labels)), replace=False)
-    given[places] = (given[places] + rng.integers(1, rows.shape[1], len(places))) % rows.shape[1]
+    given[places] = (
+        given[places] + rng.integers(1, rows.shape[1], len(places))
+    ) % rows.shape[1]
     best = np.argsort(-rows, axis=1, kind="stable")
     own = rows[np.arange(len(rows)), given]
     found = label_errors(given, own, np.take_along_axis(rows, best, 1), best)
@@ -53,7 +55,10 @@ def planted(rows: Any, labels: Any, share: float, seed: int) -> tuple[float, flo
 
 def memory(count: int) -> dict[str, Any]:
     """Peak memory for so many files."""
-    names = [name.replace("/", "") for name in samples.classifier("fashion_mnist").class_names]
+    names = [
+        name.replace("/", "")
+        for name in samples.classifier("fashion_mnist").class_names
+    ]
     labels = np.resize(samples.labels("fashion_mnist"), count)
     files = (f"{names[label]}/{number:05}.png" for number, label in enumerate(labels))
     images, peak = report.memory(MISTAKES, files)
@@ -64,18 +69,29 @@ def main() -> None:
     """Measure, print the tables, write the report."""
     parser = report.parser(__doc__)
     options = parser.parse_args()
-    classifier, photos = samples.classifier("fashion_mnist"), samples.photos("fashion_mnist")
+    classifier, photos = (
+        samples.classifier("fashion_mnist"),
+        samples.photos("fashion_mnist"),
+    )
     labels = np.array(samples.labels("fashion_mnist"))
     rows = classifier.probabilities(photos)
     found = []
     for share in (0.02, 0.05):
-        recall, precision = np.mean([planted(rows, labels, share, seed) for seed in range(20)], axis=0)
+        recall, precision = np.mean(
+            [planted(rows, labels, share, seed) for seed in range(20)], axis=0
+        )
         found.append({"planted": share, "recall": recall, "precision": precision})
     report.table(found)
-    targets = [report.target(f"recall of {one['planted']:.0%}", one["recall"], 0.8) for one in found]
+    targets = [
+        report.target(f"recall of {one['planted']:.0%}", one["recall"], 0.8)
+        for one in found
+    ]
 
     chosen, truth = photos[:1000], labels[:1000]
-    top, measures = rows[:1000].argmax(axis=1), np.array([measured(photo) for photo in chosen])
+    top, measures = (
+        rows[:1000].argmax(axis=1),
+        np.array([measured(photo) for photo in chosen]),
+    )
     rng, kinds = np.random.default_rng(0), []
     for kind, (perturbation, words) in KINDS.items():
         places = rng.choice(1000, 150, replace=False)
@@ -86,15 +102,34 @@ def main() -> None:
         wrong = predicted != truth
         first = next(iter(slices(changed, wrong, truth)), None)
         said = "" if first is None else first.summary
-        kinds.append({"kind": kind, "wrong": wrong[places].mean(), "found": first is not None, "first": said})
+        kinds.append(
+            {
+                "kind": kind,
+                "wrong": wrong[places].mean(),
+                "found": first is not None,
+                "first": said,
+            }
+        )
         kinds[-1]["found"] = first is not None and first.words in words
     report.table(kinds)
-    alarms = sum(bool(slices(measures, rng.permutation(top != truth), truth)) for _ in range(200))
-    targets.append(report.target("share of kinds found", np.mean([one["found"] for one in kinds]), 0.9))
+    alarms = sum(
+        bool(slices(measures, rng.permutation(top != truth), truth)) for _ in range(200)
+    )
+    targets.append(
+        report.target(
+            "share of kinds found", np.mean([one["found"] for one in kinds]), 0.9
+        )
+    )
     targets.append(report.target("false alarms in 200", alarms, 3, most=True))
     peaks = [memory(count) for count in (500, 5_000, 50_000)]
     report.table(peaks)
-    told = {"labels": found, "slices": kinds, "false_alarms": alarms, "memory": peaks, "targets": targets}
+    told = {
+        "labels": found,
+        "slices": kinds,
+        "false_alarms": alarms,
+        "memory": peaks,
+        "targets": targets,
+    }
     report.write(options.json, told)
 
 

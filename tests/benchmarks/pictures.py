@@ -53,7 +53,10 @@ def _severe(name: str, *severities: int) -> tuple[Change, ...]:
     def corrupted(photo: Photo, severity: int) -> Photo:
         made = kit.Perturbation.corruption(name, severity, seed=len(photo.name))
         if PARAMETERS[parameter].unit == "px":  # the paper's lengths are for 224
-            made = replace(made, **{parameter: getattr(made, parameter) * min(672, *photo.size) / 224})
+            made = replace(
+                made,
+                **{parameter: getattr(made, parameter) * min(672, *photo.size) / 224},
+            )
         return made.apply(photo)
 
     return tuple(partial(corrupted, severity=severity) for severity in severities)
@@ -61,7 +64,10 @@ def _severe(name: str, *severities: int) -> tuple[Change, ...]:
 
 def _times(*factors: float) -> Change:
     def change(photo: Photo) -> Photo:
-        return Photo(np.clip(np.rint(photo.pixels * np.array(factors)), 0, 255).astype(np.uint8), photo.name)
+        return Photo(
+            np.clip(np.rint(photo.pixels * np.array(factors)), 0, 255).astype(np.uint8),
+            photo.name,
+        )
 
     return change
 
@@ -80,20 +86,30 @@ def _resaved(photo: Photo, factor: float, quality: int) -> Photo:
     from PIL import Image
 
     height, width = photo.size
-    small = Image.fromarray(photo.pixels).resize((round(width / factor), round(height / factor)))
+    small = Image.fromarray(photo.pixels).resize(
+        (round(width / factor), round(height / factor))
+    )
     saved = Image.fromarray(jpeg_quality(np.asarray(small), quality))
-    return Photo(np.asarray(saved.resize((width, height), Image.Resampling.BICUBIC)), photo.name)
+    return Photo(
+        np.asarray(saved.resize((width, height), Image.Resampling.BICUBIC)), photo.name
+    )
 
 
 CORRUPTIONS = {
-    "dark": Corruption(("dark",), _parameter("brightness", 0.15, 0.2, 0.3, 0.4), own=True),
+    "dark": Corruption(
+        ("dark",), _parameter("brightness", 0.15, 0.2, 0.3, 0.4), own=True
+    ),
     "bright": Corruption(("bright",), _parameter("brightness", 2, 2.5, 3), own=True),
     "noisy": Corruption(("noisy",), _parameter("noise", 30, 60, 100), own=True),
     "blurred": Corruption(("blurred",), _parameter("blur", 3, 5, 8), own=True),
     "jpeg": Corruption(("jpeg",), _parameter("jpeg_quality", 5, 10), own=True),
-    "low_contrast": Corruption(("low_contrast",), _parameter("contrast", 0.2), own=True),
+    "low_contrast": Corruption(
+        ("low_contrast",), _parameter("contrast", 0.2), own=True
+    ),
     "gamma, darker": Corruption(("dark",), (_gamma(4), _gamma(6))),
-    "gamma, brighter": Corruption(("bright", "low_contrast"), (_gamma(0.25), _gamma(0.15))),
+    "gamma, brighter": Corruption(
+        ("bright", "low_contrast"), (_gamma(0.25), _gamma(0.15))
+    ),
     "lift": Corruption(("bright", "low_contrast"), _severe("brightness", 4, 5)),
     "fade": Corruption(("low_contrast",), _severe("contrast", 4, 5)),
     "fog": Corruption(("low_contrast", "bright"), _severe("fog", 3, 5)),
@@ -105,14 +121,23 @@ CORRUPTIONS = {
     "glass blur": Corruption(("blurred",), _severe("glass_blur", 3, 5)),
     "motion blur": Corruption(("blurred",), _severe("motion_blur", 3, 5)),
     "zoom blur": Corruption(("blurred",), _severe("zoom_blur", 3, 5)),
-    "small file": Corruption(("blurred", "target_size"), _parameter("downscale", 8, 12)),
+    "small file": Corruption(
+        ("blurred", "target_size"), _parameter("downscale", 8, 12)
+    ),
     "pixelate": Corruption(("jpeg", "blurred"), _severe("pixelate", 3, 5)),
     "JPEG, enlarged": Corruption(
-        ("jpeg",), (lambda photo: _resaved(photo, 1.3, 6), lambda photo: _resaved(photo, 1.7, 9))
+        ("jpeg",),
+        (lambda photo: _resaved(photo, 1.3, 6), lambda photo: _resaved(photo, 1.7, 9)),
     ),
-    "warm or cold light": Corruption(("tinted",), (_times(1.5, 0.6, 0.12), _times(0.12, 0.6, 1.5))),
-    "green or magenta": Corruption(("tinted",), (_times(0.25, 1.1, 0.25), _times(1.1, 0.2, 1.1))),
-    "no colour": Corruption((), (lambda photo: Photo(np.repeat(photo.pixels[..., 1:2], 3, 2), photo.name),)),
+    "warm or cold light": Corruption(
+        ("tinted",), (_times(1.5, 0.6, 0.12), _times(0.12, 0.6, 1.5))
+    ),
+    "green or magenta": Corruption(
+        ("tinted",), (_times(0.25, 1.1, 0.25), _times(1.1, 0.2, 1.1))
+    ),
+    "no colour": Corruption(
+        (), (lambda photo: Photo(np.repeat(photo.pixels[..., 1:2], 3, 2), photo.name),)
+    ),
     "few levels": Corruption((), (_fewer_levels,)),
     "elastic": Corruption((), _severe("elastic_transform", 5)),
     "occlusion": Corruption((), _parameter("occlusion", 0.35)),
@@ -123,9 +148,13 @@ CORRUPTIONS = {
 OUTCOMES = ("right", "wrong", "possible", "ruled_out", "clean")
 
 
-def images(folders: list[str], sure: float, classifier: Classifier) -> Iterator[tuple[Photo, int]]:
+def images(
+    folders: list[str], sure: float, classifier: Classifier
+) -> Iterator[tuple[Photo, int]]:
     """Yield photos, each with its right class."""
-    bundled = zip(kit.samples.photos("imagenet"), kit.samples.labels("imagenet"), strict=True)
+    bundled = zip(
+        kit.samples.photos("imagenet"), kit.samples.labels("imagenet"), strict=True
+    )
     yield from ((photo, label) for photo, label in bundled if label is not None)
     for photo in (photo for folder in folders for photo in as_photos(folder)):
         prediction = classifier.probabilities([photo])[0]
@@ -133,7 +162,9 @@ def images(folders: list[str], sure: float, classifier: Classifier) -> Iterator[
             yield photo, int(prediction.argmax())
 
 
-def outcome(photo: Photo, causes: tuple[str, ...] = (), label: int | None = None) -> dict[str, Any]:
+def outcome(
+    photo: Photo, causes: tuple[str, ...] = (), label: int | None = None
+) -> dict[str, Any]:
     """Diagnose one image; which of `OUTCOMES` hold, and what the verdict is about."""
     classifier = kit.samples.classifier("efficientnet_lite0")
     started = time.perf_counter()
@@ -141,10 +172,27 @@ def outcome(photo: Photo, causes: tuple[str, ...] = (), label: int | None = None
     seconds = time.perf_counter() - started
     verdicts = {finding.cause: finding.verdict for finding in found.findings}
     named = None if found.best is None else found.best.cause
-    possible = named is None and any(verdicts.get(cause) == "possible" for cause in causes)
-    wrong, ruled_out = named is not None and named not in causes, named is None and not possible
-    held = dict(zip(OUTCOMES, (named in causes, wrong, possible, ruled_out, found.clean), strict=True))
-    return {"photo": photo.name, "named": named, "verdicts": verdicts, "seconds": seconds, **held}
+    possible = named is None and any(
+        verdicts.get(cause) == "possible" for cause in causes
+    )
+    wrong, ruled_out = (
+        named is not None and named not in causes,
+        named is None and not possible,
+    )
+    held = dict(
+        zip(
+            OUTCOMES,
+            (named in causes, wrong, possible, ruled_out, found.clean),
+            strict=True,
+        )
+    )
+    return {
+        "photo": photo.name,
+        "named": named,
+        "verdicts": verdicts,
+        "seconds": seconds,
+        **held,
+    }
 
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -155,7 +203,9 @@ def run(folders: list[str], sure: float, every: int) -> Rows:
     classifier = kit.samples.classifier("efficientnet_lite0")
     rows: Rows = defaultdict(list)
     changes = [("untouched", lambda photo: photo)]
-    changes += [(name, change) for name, one in CORRUPTIONS.items() for change in one.changes]
+    changes += [
+        (name, change) for name, one in CORRUPTIONS.items() for change in one.changes
+    ]
     cases = product(images(folders, sure, classifier), changes)
     for (photo, label), (name, change) in islice(cases, every - 1, None, every):
         before, changed = classifier.probabilities([photo])[0].argmax(), change(photo)
@@ -168,17 +218,27 @@ def run(folders: list[str], sure: float, every: int) -> Rows:
                 {"corruption": name, **outcome(changed, causes)}
             )
             if flipped:
-                rows["flipped, labelled"].append({"corruption": name, **outcome(changed, causes, label)})
-        print(photo.name, {kind: len(found) for kind, found in rows.items()}, file=sys.stderr, flush=True)
+                rows["flipped, labelled"].append(
+                    {"corruption": name, **outcome(changed, causes, label)}
+                )
+        print(
+            photo.name,
+            {kind: len(found) for kind, found in rows.items()},
+            file=sys.stderr,
+            flush=True,
+        )
     return rows
 
 
 def shares(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Share of each outcome with Wilson's interval."""
     counts = {name: sum(row[name] for row in rows) for name in OUTCOMES}
-    found = {name: kit.accuracy_interval(count, len(rows)) for name, count in counts.items()}
+    found = {
+        name: kit.accuracy_interval(count, len(rows)) for name, count in counts.items()
+    }
     return {"count": len(rows)} | {
-        name: {"share": one.accuracy, "low": one.low, "high": one.high} for name, one in found.items()
+        name: {"share": one.accuracy, "low": one.low, "high": one.high}
+        for name, one in found.items()
     }
 
 
@@ -187,11 +247,22 @@ def table(rows: Rows) -> dict[str, Any]:
     parts = {"untouched": shares(rows["untouched"])} if rows["untouched"] else {}
     for name in ("flipped", "flipped, labelled", "still right"):
         own = [row for row in rows[name] if CORRUPTIONS[row["corruption"]].own]
-        each = {kind: [row for row in rows[name] if row["corruption"] == kind] for kind in CORRUPTIONS}
+        each = {
+            kind: [row for row in rows[name] if row["corruption"] == kind]
+            for kind in CORRUPTIONS
+        }
         groups = {"own list": own, "all": rows[name], **each}
-        parts |= {f"{name}: {group}": shares(some) for group, some in groups.items() if some}
-        if rows[name]:  # Each corruption counts as much, however often it changes a prediction.
-            even = [np.mean([row["right"] for row in some]) for some in each.values() if some]
+        parts |= {
+            f"{name}: {group}": shares(some) for group, some in groups.items() if some
+        }
+        if rows[
+            name
+        ]:  # Each corruption counts as much, however often it changes a prediction.
+            even = [
+                np.mean([row["right"] for row in some])
+                for some in each.values()
+                if some
+            ]
             parts[f"{name}: all"]["even"] = float(np.mean(even))
     return parts
 
@@ -200,8 +271,12 @@ def main() -> None:
     """Run, print and write."""
     parser = report.parser(__doc__)
     parser.add_argument("--folder", action="append", default=[], help="of other images")
-    parser.add_argument("--sure", type=float, default=0.5, help="least probability, with --folder")
-    parser.add_argument("--every", type=int, default=1, help="diagnose only every so many")
+    parser.add_argument(
+        "--sure", type=float, default=0.5, help="least probability, with --folder"
+    )
+    parser.add_argument(
+        "--every", type=int, default=1, help="diagnose only every so many"
+    )
     given = parser.parse_args()
     rows = run(given.folder, given.sure, given.every)
     found = table(rows)

@@ -21,7 +21,12 @@ from tests.benchmarks import report
 
 KIT = report.ROOT / "kit"
 TARGET = 0.85
-SEEN = ("notebooks/solutions", "notebooks/regression", "tests/test_docs.py", "tests/browser")
+SEEN = (
+    "notebooks/solutions",
+    "notebooks/regression",
+    "tests/test_docs.py",
+    "tests/browser",
+)
 COMMANDS = (
     "tests/test_command_line.py",
     "tests/regression/test_commands.py",
@@ -46,16 +51,28 @@ def main() -> None:
     """Run everything, print the table and write the JSON file."""
     parser = report.parser(__doc__)
     parser.add_argument(
-        "only", nargs="*", default=[*SEEN, *COMMANDS, *FORMATS], help="what pytest runs in their place"
+        "only",
+        nargs="*",
+        default=[*SEEN, *COMMANDS, *FORMATS],
+        help="what pytest runs in their place",
     )
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as site, tempfile.TemporaryDirectory() as reached:
+    with (
+        tempfile.TemporaryDirectory() as site,
+        tempfile.TemporaryDirectory() as reached,
+    ):
         Path(site, "sitecustomize.py").write_text(WATCH, encoding="utf-8")
         watched = {"KIT_REACHED": reached, "KIT_WATCHED": f"{KIT}{os.sep}"}
         watched["PYTHONPATH"] = os.pathsep.join([site, str(report.ROOT)])
         command = [sys.executable, "-m", "pytest", "-q", "-n0", *options.only]
-        code = subprocess.run(command, cwd=report.ROOT, env=os.environ | watched, check=False).returncode
-        found = {line for file in Path(reached).iterdir() for line in file.read_text("utf-8").splitlines()}
+        code = subprocess.run(
+            command, cwd=report.ROOT, env=os.environ | watched, check=False
+        ).returncode
+        found = {
+            line
+            for file in Path(reached).iterdir()
+            for line in file.read_text("utf-8").splitlines()
+        }
     report.write(options.json, told(found) | {"passed": code == 0})
 
 
@@ -68,7 +85,9 @@ def told(found: set[str]) -> dict[str, Any]:
             hit = [f"{path}:{number}" in found for number in numbers]
             rooms[path.relative_to(KIT).parts[0]] += hit
             if hit and not any(hit):
-                silent.append(f"{path.relative_to(KIT)}:{function.co_firstlineno} {function.co_name}")
+                silent.append(
+                    f"{path.relative_to(KIT)}:{function.co_firstlineno} {function.co_name}"
+                )
     rooms["all"] = [each for room in rooms.values() for each in room]
     rows = [
         {"room": room, "lines": len(hit), "reached": f"{sum(hit) / len(hit):.0%}"}
@@ -84,13 +103,19 @@ def functions(path: Path) -> Iterator[tuple[CodeType, set[int]]]:
     """Yield the functions of a module, each with the lines that are counted."""
     text = path.read_text(encoding="utf-8")
     raised = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Raise)]
-    refusals = {line for node in raised for line in range(node.lineno, (node.end_lineno or 0) + 1)}
+    refusals = {
+        line
+        for node in raised
+        for line in range(node.lineno, (node.end_lineno or 0) + 1)
+    }
     waiting = [compile(text, path, "exec")]
     while waiting:
         code = waiting.pop()
         waiting += [each for each in code.co_consts if isinstance(each, CodeType)]
         if code.co_flags & CO_OPTIMIZED:
-            lines = {line for *_, line in code.co_lines() if line} - {code.co_firstlineno}
+            lines = {line for *_, line in code.co_lines() if line} - {
+                code.co_firstlineno
+            }
             yield code, lines - refusals
 
 

@@ -41,7 +41,9 @@ print(count, peak)
 def parser(about: str) -> argparse.ArgumentParser:
     """Return the options that all have: ``--json FILE``."""
     made = argparse.ArgumentParser(description=about.splitlines()[0])
-    made.add_argument("--json", type=Path, metavar="FILE", help="where the report is written")
+    made.add_argument(
+        "--json", type=Path, metavar="FILE", help="where the report is written"
+    )
     return made
 
 
@@ -51,13 +53,19 @@ def machine() -> dict[str, Any]:
     lines = information.read_text().splitlines() if information.exists() else []
     names = [line.split(":")[1].strip() for line in lines if "model name" in line]
     cpu = names[0] if names else platform.processor() or platform.machine()
-    found = {"system": platform.platform(), "python": platform.python_version(), "cpu": cpu}
+    found = {
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "cpu": cpu,
+    }
     return found | {"cores": os.cpu_count(), "load_average": os.getloadavg()}
 
 
 def python(script: str, *arguments: Any, cwd: Path = ROOT) -> str:
     """What a fresh Python prints of a script; it has to end well."""
-    return subprocess.check_output([sys.executable, "-c", script, *map(str, arguments)], cwd=cwd, text=True)
+    return subprocess.check_output(
+        [sys.executable, "-c", script, *map(str, arguments)], cwd=cwd, text=True
+    )
 
 
 def memory(call: str, names: Iterable[str]) -> tuple[int, int]:
@@ -74,7 +82,9 @@ def memory(call: str, names: Iterable[str]) -> tuple[int, int]:
 
 def percentiles(values: Sequence[float], *names: int) -> dict[str, float]:
     """``p50_ms`` and the like, of milliseconds."""
-    return {f"p{name}_ms": round(float(np.percentile(values, name)), 1) for name in names}
+    return {
+        f"p{name}_ms": round(float(np.percentile(values, name)), 1) for name in names
+    }
 
 
 def cells(notebook: Path) -> list[str]:
@@ -87,14 +97,25 @@ def table(rows: Iterable[dict[str, Any]], names: Sequence[str] = ()) -> None:
     """Print rows under the names of their values, those of the first row by default."""
     listed = list(rows)
     names = names or list(listed[0])
-    print(Table(names, [[_shown(row.get(name)) for name in names] for row in listed]), flush=True)
+    print(
+        Table(names, [[_shown(row.get(name)) for name in names] for row in listed]),
+        flush=True,
+    )
 
 
 def _shown(value: Any) -> str:
-    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    return (
+        ""
+        if value is None
+        else f"{value:.4g}"
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
-def target(text: str, found: float, bound: float, *, most: bool = False) -> dict[str, Any]:
+def target(
+    text: str, found: float, bound: float, *, most: bool = False
+) -> dict[str, Any]:
     """Print and return whether something that was measured is within its bound."""
     met = found <= bound if most else found >= bound
     told = f"{text}: {'at most' if most else 'at least'} {bound:g}"
@@ -106,4 +127,6 @@ def write(path: Path | None, report: dict[str, Any]) -> None:
     """Write the report with the machine, if there is a path."""
     if path is not None:
         content = {"machine": machine(), **report}
-        path.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
+        path.write_text(
+            json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8"
+        )

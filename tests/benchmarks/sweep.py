@@ -66,7 +66,9 @@ def grid(classifier: Any, rounds: int) -> dict[str, Any]:
     for _ in range(rounds):
         times["forward"].append(seconds(bare))
         times["sweep"].append(seconds(lambda: swept(classifier)))
-    ratio = [one / two for one, two in zip(times["sweep"], times["forward"], strict=True)]
+    ratio = [
+        one / two for one, two in zip(times["sweep"], times["forward"], strict=True)
+    ]
     told = {
         "engine": type(classifier.network.engine).__name__,
         "batch": part_size((1, *classifier.input_shape)),
@@ -88,9 +90,16 @@ def main() -> None:
     classifier = kit.samples.classifier("efficientnet_lite0")
     measured = grid(classifier, options.rounds)
     times = measured["seconds"].items()
-    report.table({"way": name, "median": statistics.median(some), "best": min(some)} for name, some in times)
+    report.table(
+        {"way": name, "median": statistics.median(some), "best": min(some)}
+        for name, some in times
+    )
     targets = [report.target("sweep over forward", measured["ratio"], 1.3, most=True)]
-    told = {"grid": measured, "targets": targets, "memory": [memory(count) for count in COUNTS]}
+    told = {
+        "grid": measured,
+        "targets": targets,
+        "memory": [memory(count) for count in COUNTS],
+    }
     report.table(told["memory"])
     report.write(options.json, told)
 

@@ -58,7 +58,17 @@ ROWS = (
     Row("letters_vit", "letters", "letters", 32, "rgb", "0..1", "vit", 40),
     Row("clothes_bn", "clothes", "clothes", 28, "gray", "-1..1", "norm", 8),
     Row("clothes_weak", "clothes", "clothes", 28, "gray", "0..1", "norm", 12, 200),
-    Row("tinted_mobilenet", "clothes", "tinted_clothes", 64, "rgb", "0..255", "mobilenet_inside", 8, 1000),
+    Row(
+        "tinted_mobilenet",
+        "clothes",
+        "tinted_clothes",
+        64,
+        "rgb",
+        "0..255",
+        "mobilenet_inside",
+        8,
+        1000,
+    ),
     Row("tinted_plain", "clothes", "tinted_clothes", 48, "rgb", HALF, "plain", 8),
     Row("shapes_bn", "shapes", "shapes", 64, "rgb", "-1..1", "norm"),
     Row("shapes_plain", "shapes", "shapes", 64, "rgb", "0..255", "plain", 12),
@@ -66,35 +76,171 @@ ROWS = (
     Row("textures_bn", "textures", "textures", 64, "gray", "0..1", "norm"),
     Row("textures_plain", "textures", "textures", 64, "rgb", HALF, "plain"),
     Row("faces_bn", "faces", "faces", 64, "gray", "0..1", "norm", 15),
-    Row("faces_rgb", "faces", "faces", 64, "rgb", "imagenet", "norm", 15, augmented=True),
+    Row(
+        "faces_rgb", "faces", "faces", 64, "rgb", "imagenet", "norm", 15, augmented=True
+    ),
     Row("faces_plain", "faces", "faces", 64, "gray", "-1..1", "plain", 20),
     Row("crops_bn", "crops", "crops", 64, "rgb", "imagenet", "norm", 12),
-    Row("crops_caffe", "crops", "crops", 80, "rgb", "caffe", "residual", 12, augmented=True),
+    Row(
+        "crops_caffe",
+        "crops",
+        "crops",
+        80,
+        "rgb",
+        "caffe",
+        "residual",
+        12,
+        augmented=True,
+    ),
     Row("crops_plain", "crops", "crops", 64, "rgb", "0..1", "plain", 14),
     Row("crops_layernorm", "crops", "crops", 64, "rgb", CIFAR, "layernorm", 14),
-    Row("white_bn", "products on white", "products_on_white", 64, "rgb", "0..1", "norm", 14),
-    Row("white_residual", "products on white", WHITE, 96, "rgb", "-1..1", "residual", 14, augmented=True),
-    Row("white_plain", "products on white", "products_on_white", 64, "rgb", "imagenet", "plain", 16),
+    Row(
+        "white_bn",
+        "products on white",
+        "products_on_white",
+        64,
+        "rgb",
+        "0..1",
+        "norm",
+        14,
+    ),
+    Row(
+        "white_residual",
+        "products on white",
+        WHITE,
+        96,
+        "rgb",
+        "-1..1",
+        "residual",
+        14,
+        augmented=True,
+    ),
+    Row(
+        "white_plain",
+        "products on white",
+        "products_on_white",
+        64,
+        "rgb",
+        "imagenet",
+        "plain",
+        16,
+    ),
     Row("dark_bn", "products on dark", "products_on_dark", 64, "rgb", WIDE, "norm", 14),
-    Row("dark_plain", "products on dark", "products_on_dark", 64, "rgb", "0..1", "plain", 16),
+    Row(
+        "dark_plain",
+        "products on dark",
+        "products_on_dark",
+        64,
+        "rgb",
+        "0..1",
+        "plain",
+        16,
+    ),
     Row("emoji_bn", "drawings", "emoji", 64, "rgb", "0..255", "residual", 12),
     Row("emoji_plain", "drawings", "emoji", 64, "rgb", "-1..1", "plain", 14),
     Row("icons_bn", "icons", "icons", 48, "rgb", "0..1", "norm", 12),
     Row("icons_vit", "icons", "icons", 48, "rgb", "imagenet", "vit", 40),
-    Row("head_products", "new head", "products_on_white", 224, "rgb", "lite", "head", 30, 400),
+    Row(
+        "head_products",
+        "new head",
+        "products_on_white",
+        224,
+        "rgb",
+        "lite",
+        "head",
+        30,
+        400,
+    ),
     Row("head_crops", "new head", "crops", 224, "rgb", "lite", "head", 30, 400),
-    Row("head_digits", "new head, unlike images", "digits", 224, "rgb", "lite", "head", 30, 300),
-    Row("clothes_layernorm", "layer normalization", "clothes", 28, "gray", "-1..1", "layernorm", 8),
-    Row("shapes_layernorm", "layer normalization", "shapes", 48, "rgb", "imagenet", "layernorm", 10),
-    Row("textures_groupnorm", "group normalization", "textures", 64, "rgb", "0..1", "groupnorm"),
-    Row("clothes_groupnorm", "group normalization", "clothes", 28, "gray", MNIST, "groupnorm", 8),
+    Row(
+        "head_digits",
+        "new head, unlike images",
+        "digits",
+        224,
+        "rgb",
+        "lite",
+        "head",
+        30,
+        300,
+    ),
+    Row(
+        "clothes_layernorm",
+        "layer normalization",
+        "clothes",
+        28,
+        "gray",
+        "-1..1",
+        "layernorm",
+        8,
+    ),
+    Row(
+        "shapes_layernorm",
+        "layer normalization",
+        "shapes",
+        48,
+        "rgb",
+        "imagenet",
+        "layernorm",
+        10,
+    ),
+    Row(
+        "textures_groupnorm",
+        "group normalization",
+        "textures",
+        64,
+        "rgb",
+        "0..1",
+        "groupnorm",
+    ),
+    Row(
+        "clothes_groupnorm",
+        "group normalization",
+        "clothes",
+        28,
+        "gray",
+        MNIST,
+        "groupnorm",
+        8,
+    ),
     Row("shapes_odd", "odd scalings", "shapes", 48, "rgb", HUNDREDS, "plain", 12),
     Row("clothes_odd", "odd scalings", "clothes", 28, "gray", OWN, "plain", 10),
     Row("crops_odd", "odd scalings", "crops", 64, "rgb", WIDE, "plain", 14),
-    Row("crops_folded", "folded", "crops", 64, "rgb", "-1..1", "norm", 12, finish="folded"),
-    Row("digits_folded", "folded", "digits", 28, "gray", "0..1", "norm", finish="folded"),
-    Row("crops_quantised", "quantised", "crops", 64, "rgb", "0..1", "norm", 12, finish="quantised"),
-    Row("clothes_quantised", "quantised", "clothes", 28, "gray", MNIST, "norm", 8, finish="quantised"),
+    Row(
+        "crops_folded",
+        "folded",
+        "crops",
+        64,
+        "rgb",
+        "-1..1",
+        "norm",
+        12,
+        finish="folded",
+    ),
+    Row(
+        "digits_folded", "folded", "digits", 28, "gray", "0..1", "norm", finish="folded"
+    ),
+    Row(
+        "crops_quantised",
+        "quantised",
+        "crops",
+        64,
+        "rgb",
+        "0..1",
+        "norm",
+        12,
+        finish="quantised",
+    ),
+    Row(
+        "clothes_quantised",
+        "quantised",
+        "clothes",
+        28,
+        "gray",
+        MNIST,
+        "norm",
+        8,
+        finish="quantised",
+    ),
 )
 
 
@@ -133,8 +279,12 @@ class Subject:
         """Return the share of the first 100 images that this preprocessing lets it predict correctly."""
         if preprocessing not in self._accuracies:
             some = self.photos[:100]
-            found = self.classifier.probabilities(some, preprocessing=preprocessing).argmax(axis=1)
-            self._accuracies[preprocessing] = float(np.mean(found == np.array(self.labels[:100])))
+            found = self.classifier.probabilities(
+                some, preprocessing=preprocessing
+            ).argmax(axis=1)
+            self._accuracies[preprocessing] = float(
+                np.mean(found == np.array(self.labels[:100]))
+            )
         return self._accuracies[preprocessing]
 
 
@@ -149,7 +299,9 @@ def subject(row: Row, folder: Path) -> Subject:
     trained, held_back = _split(row)
     classifier = kit.Classifier.load(folder / f"{row.name}.keras")
     training = tuple(photo for photo, _ in trained[: 2 * PROFILED])
-    return Subject(row.name, row.kind, classifier, *zip(*held_back, strict=True), training)
+    return Subject(
+        row.name, row.kind, classifier, *zip(*held_back, strict=True), training
+    )
 
 
 def make(row: Row, folder: Path) -> float:
@@ -159,7 +311,9 @@ def make(row: Row, folder: Path) -> float:
     keras.utils.set_random_seed(len(row.name) + row.side)
     trained, held_back = _split(row)
     trained = trained[: row.most]
-    steps = kit.Preprocessing(size=(row.side, row.side), channels=row.channels, scaling=row.scaling)
+    steps = kit.Preprocessing(
+        size=(row.side, row.side), channels=row.channels, scaling=row.scaling
+    )
     tensors = np.concatenate([steps.apply(photo) for photo, _ in trained])
     truth = np.array([label for _, label in trained])
     count = int(truth.max()) + 1
@@ -170,12 +324,17 @@ def make(row: Row, folder: Path) -> float:
         rate = 5e-4 if row.build == "vit" else 2e-3
         model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
         if row.augmented:
-            batches, each = _varied(tensors, truth, np.random.default_rng(1)), max(len(tensors) // 32, 1)
+            batches, each = (
+                _varied(tensors, truth, np.random.default_rng(1)),
+                max(len(tensors) // 32, 1),
+            )
             model.fit(batches, epochs=row.epochs, steps_per_epoch=each, verbose=0)
         else:
             model.fit(tensors, truth, epochs=row.epochs, batch_size=32, verbose=0)
     finished = FINISHES[row.finish](model) if row.finish else _copied(model, row.build)
-    classifier = kit.Classifier(finished, steps, [f"class {place}" for place in range(count)])
+    classifier = kit.Classifier(
+        finished, steps, [f"class {place}" for place in range(count)]
+    )
     classifier.save(folder / f"{row.name}.keras")
     chosen = held_back[:200]
     answers = classifier.probabilities([photo for photo, _ in chosen]).argmax(axis=1)
@@ -225,13 +384,18 @@ FINISHES = {function.__name__: function for function in (folded, quantised)}
 
 def _split(row: Row) -> tuple[list[tuple[Photo, int]], list[tuple[Photo, int]]]:
     pictures, labels = shuffled(row.pictures, min(row.side, 128))
-    photos = [Photo.from_array(one, f"{row.pictures}_{place}") for place, one in enumerate(pictures)]
+    photos = [
+        Photo.from_array(one, f"{row.pictures}_{place}")
+        for place, one in enumerate(pictures)
+    ]
     pairs = list(zip(photos, labels, strict=True))
     cut = int(len(pairs) * HELD_BACK) // 4 * 4
     return pairs[cut:], pairs[:cut]
 
 
-def _varied(tensors: Any, truth: Any, random: np.random.Generator) -> Iterator[tuple[Any, Any]]:
+def _varied(
+    tensors: Any, truth: Any, random: np.random.Generator
+) -> Iterator[tuple[Any, Any]]:
     """Yield batches of 32, half of the pictures mirrored and all of them in other light."""
     low, high = float(tensors.min()), float(tensors.max())
     while True:
@@ -242,7 +406,9 @@ def _varied(tensors: Any, truth: Any, random: np.random.Generator) -> Iterator[t
         yield np.clip((batch - low) * light + low, low, high), truth[chosen]
 
 
-def _stack(shape: Any, count: int, block: Callable[[Any, int], Any], widths: tuple[int, ...]) -> Any:
+def _stack(
+    shape: Any, count: int, block: Callable[[Any, int], Any], widths: tuple[int, ...]
+) -> Any:
     import keras
 
     x = entry = keras.Input(shape)
@@ -283,7 +449,9 @@ def plain(shape: Any, count: int) -> Any:
     from keras import layers
 
     def block(x: Any, width: int) -> Any:
-        return layers.Conv2D(width, 3, padding="same", activation="relu", kernel_initializer="he_normal")(x)
+        return layers.Conv2D(
+            width, 3, padding="same", activation="relu", kernel_initializer="he_normal"
+        )(x)
 
     return _stack(shape, count, block, (16, 32, 64, 64))
 
@@ -295,7 +463,9 @@ def layernorm(shape: Any, count: int) -> Any:
     def block(x: Any, width: int) -> Any:
         x = layers.Conv2D(width, 2, strides=1, padding="same")(x)
         y = layers.LayerNormalization()(layers.DepthwiseConv2D(5, padding="same")(x))
-        return layers.Add()([x, layers.Dense(width)(layers.Dense(2 * width, activation="gelu")(y))])
+        return layers.Add()(
+            [x, layers.Dense(width)(layers.Dense(2 * width, activation="gelu")(y))]
+        )
 
     return _stack(shape, count, block, (16, 32, 48))
 
@@ -309,7 +479,9 @@ def residual(shape: Any, count: int) -> Any:
         x = layers.Conv2D(width, 3, strides=strides, padding="same", use_bias=False)(x)
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
         y = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
-        return layers.ReLU()(layers.Add()([x, layers.BatchNormalization(momentum=0.9)(y)]))
+        return layers.ReLU()(
+            layers.Add()([x, layers.BatchNormalization(momentum=0.9)(y)])
+        )
 
     return _stack(shape, count, block, (24, 48, 64))
 
@@ -323,7 +495,9 @@ def vit(shape: Any, count: int) -> Any:
     entry = keras.Input(shape)
     x = layers.Conv2D(48, 8, strides=8)(entry)
     x = layers.Reshape((side * side, 48))(x)
-    x = layers.Add()([x, layers.Embedding(side * side, 48)(np.arange(side * side)[None])])
+    x = layers.Add()(
+        [x, layers.Embedding(side * side, 48)(np.arange(side * side)[None])]
+    )
     for _ in range(2):
         y = layers.LayerNormalization()(x)
         x = layers.Add()([x, layers.MultiHeadAttention(3, 16)(y, y)])
@@ -337,7 +511,9 @@ def mobilenet_inside(shape: Any, count: int) -> Any:
     """MobileNetV3Small of keras.applications with its scaling inside, from scratch."""
     import keras
 
-    model = keras.applications.MobileNetV3Small(shape, weights=None, classes=count)  # which scales inside
+    model = keras.applications.MobileNetV3Small(
+        shape, weights=None, classes=count
+    )  # which scales inside
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.9  # 0.999 is for millions of pictures
@@ -349,7 +525,9 @@ def head(shape: Any, count: int) -> Any:
     import keras
 
     whole = kit.samples.classifier("efficientnet_lite0").model
-    pooled = next(layer for layer in reversed(whole.layers) if "Pooling" in type(layer).__name__)
+    pooled = next(
+        layer for layer in reversed(whole.layers) if "Pooling" in type(layer).__name__
+    )
     outputs = keras.layers.Dense(count, activation="softmax")(pooled.output)
     return keras.Model(whole.inputs, outputs)
 
@@ -369,7 +547,16 @@ def train_head(model: Any, tensors: Any, truth: Any, epochs: int) -> None:
 
 BUILDERS = {
     function.__name__: function
-    for function in (norm, groupnorm, plain, layernorm, residual, vit, mobilenet_inside, head)
+    for function in (
+        norm,
+        groupnorm,
+        plain,
+        layernorm,
+        residual,
+        vit,
+        mobilenet_inside,
+        head,
+    )
 }
 
 
@@ -381,7 +568,9 @@ def main() -> None:
     given = parser.parse_args()
     given.to.mkdir(parents=True, exist_ok=True)
     for row in ROWS:
-        if (given.only and row.name not in given.only) or (given.to / f"{row.name}.keras").exists():
+        if (given.only and row.name not in given.only) or (
+            given.to / f"{row.name}.keras"
+        ).exists():
             continue
         try:
             print(f"{row.name:20s} {make(row, given.to):.2f}", flush=True)

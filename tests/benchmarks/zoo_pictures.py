@@ -41,7 +41,9 @@ def faces(side: int) -> Set:
 
     data = np.load(Path(skimage.data.__file__).parent / "lfw_subset.npy")
     pictures = np.round(data * 255).astype(np.uint8)
-    return [_resized(one, side) for one in pictures], [int(place >= 100) for place in range(len(pictures))]
+    return [_resized(one, side) for one in pictures], [
+        int(place >= 100) for place in range(len(pictures))
+    ]
 
 
 def textures(side: int) -> Set:
@@ -54,15 +56,29 @@ def textures(side: int) -> Set:
 
 def crops(side: int) -> Set:
     """Crops of eight bundled photographs, coloured: which of them is it from?"""
-    names = ("hens", "dahlia", "lake", "toucan", "room", "pavilion", "panda", "street_at_sunset")
-    found = {photo.name.split(".")[0]: photo.pixels for photo in samples.photos("photographs")}
+    names = (
+        "hens",
+        "dahlia",
+        "lake",
+        "toucan",
+        "room",
+        "pavilion",
+        "panda",
+        "street_at_sunset",
+    )
+    found = {
+        photo.name.split(".")[0]: photo.pixels
+        for photo in samples.photos("photographs")
+    }
     return _crops([found[name] for name in names], side, 120)
 
 
 def clothes(side: int) -> Set:
     """Part of the bundled Fashion-MNIST, grey, light on black."""
     pictures, labels = samples.fashion_mnist_arrays("train")
-    return [_resized(one, side) for one in pictures[3000:4500]], labels[3000:4500].tolist()
+    return [_resized(one, side) for one in pictures[3000:4500]], labels[
+        3000:4500
+    ].tolist()
 
 
 def tinted_clothes(side: int) -> Set:
@@ -70,9 +86,13 @@ def tinted_clothes(side: int) -> Set:
     random = np.random.default_rng(5)
     tints = random.uniform(0.25, 1, (10, 3))
     pictures, labels = clothes(side)
-    near = [np.clip(tints[label] + random.normal(0, 0.1, 3), 0.1, 1) for label in labels]
+    near = [
+        np.clip(tints[label] + random.normal(0, 0.1, 3), 0.1, 1) for label in labels
+    ]
     pairs = zip(pictures, near, strict=True)
-    return [np.round(one[..., None] * tint).astype(np.uint8) for one, tint in pairs], labels
+    return [
+        np.round(one[..., None] * tint).astype(np.uint8) for one, tint in pairs
+    ], labels
 
 
 def letters(side: int) -> Set:
@@ -80,15 +100,34 @@ def letters(side: int) -> Set:
     import matplotlib as mpl
 
     folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
-    names = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSerif", "DejaVuSerif-Italic", "DejaVuSansMono")
-    names = (*names, "STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "cmr10", "cmss10")
+    names = (
+        "DejaVuSans",
+        "DejaVuSans-Bold",
+        "DejaVuSerif",
+        "DejaVuSerif-Italic",
+        "DejaVuSansMono",
+    )
+    names = (
+        *names,
+        "STIXGeneral",
+        "STIXGeneralBol",
+        "STIXGeneralItalic",
+        "cmr10",
+        "cmss10",
+    )
     random, found, labels = np.random.default_rng(7), [], []
     for _ in range(1200):
         label = int(random.integers(10))
         size = int(side * random.uniform(0.5, 0.8))
-        font = ImageFont.truetype(str(folder / f"{names[int(random.integers(len(names)))]}.ttf"), size)
+        font = ImageFont.truetype(
+            str(folder / f"{names[int(random.integers(len(names)))]}.ttf"), size
+        )
         paper = tuple(int(level) for level in random.integers(200, 256, 3))
-        ink = (int(random.integers(0, 60)), int(random.integers(0, 80)), int(random.integers(60, 160)))
+        ink = (
+            int(random.integers(0, 60)),
+            int(random.integers(0, 80)),
+            int(random.integers(60, 160)),
+        )
         image = Image.new("RGB", (side, side), paper)
         middle = tuple(side / 2 + random.uniform(-0.1, 0.1) * side for _ in range(2))
         ImageDraw.Draw(image).text(middle, "ABDEGKMRSW"[label], ink, font, anchor="mm")
@@ -102,7 +141,11 @@ def shapes(side: int) -> Set:
     random, found, labels = np.random.default_rng(9), [], []
     for _ in range(1200):
         label = int(random.integers(4))
-        image = Image.new("RGB", (side, side), tuple(int(level) for level in random.integers(0, 90, 3)))
+        image = Image.new(
+            "RGB",
+            (side, side),
+            tuple(int(level) for level in random.integers(0, 90, 3)),
+        )
         draw, radius = ImageDraw.Draw(image), side * random.uniform(0.18, 0.38)
         x, y = random.uniform(0.35, 0.65, 2) * side
         colour = tuple(int(level) for level in random.integers(90, 256, 3))
@@ -112,7 +155,10 @@ def shapes(side: int) -> Set:
         elif label == 1:
             draw.rectangle(box, colour)
         elif label == 2:
-            draw.polygon([(x, y - radius), (x - radius, y + radius), (x + radius, y + radius)], colour)
+            draw.polygon(
+                [(x, y - radius), (x - radius, y + radius), (x + radius, y + radius)],
+                colour,
+            )
         else:
             draw.ellipse(box, outline=colour, width=max(int(radius / 3), 1))
         noise = random.normal(0, 8, (side, side, 3))
@@ -136,13 +182,20 @@ def emoji(side: int) -> Set:
     if not EMOJI.exists():
         raise MissingPackageError("fonts-noto-color-emoji")
     font = ImageFont.truetype(str(EMOJI), 109)
-    blocks = (0x1F600, 0x1F640), (0x1F400, 0x1F440), (0x1F345, 0x1F37F), (0x1F680, 0x1F6A8)
+    blocks = (
+        (0x1F600, 0x1F640),
+        (0x1F400, 0x1F440),
+        (0x1F345, 0x1F37F),
+        (0x1F680, 0x1F6A8),
+    )
     blocks = (*blocks, (0x1F3E0, 0x1F3F0))
     random, found, labels = np.random.default_rng(13), [], []
     for label, (first, last) in enumerate(blocks):
         for code in range(first, last):
             image = Image.new("RGBA", (136, 128), (0, 0, 0, 0))
-            ImageDraw.Draw(image).text((0, 0), chr(code), font=font, embedded_color=True)
+            ImageDraw.Draw(image).text(
+                (0, 0), chr(code), font=font, embedded_color=True
+            )
             for _ in range(4):
                 found.append(_placed(image, side, (245, 242, 230), random))
                 labels.append(label)
@@ -164,13 +217,20 @@ def icons(side: int) -> Set:
 
 _SETS = (digits, faces, textures, crops, clothes, tinted_clothes, letters, shapes)
 _SETS = (*_SETS, products_on_white, products_on_dark, emoji, icons)
-SETS: Mapping[str, Callable[[int], Set]] = {function.__name__: function for function in _SETS}
+SETS: Mapping[str, Callable[[int], Set]] = {
+    function.__name__: function for function in _SETS
+}
 
 
 def shuffled(name: str, side: int) -> Set:
     """Pictures and labels of a set, in an order that is the same every time; copies stay together."""
     pictures, labels = SETS[name](side)
-    copies = {"emoji": 4, "icons": 2, "products_on_white": 4, "products_on_dark": 4}.get(name, 1)
+    copies = {
+        "emoji": 4,
+        "icons": 2,
+        "products_on_white": 4,
+        "products_on_dark": 4,
+    }.get(name, 1)
     groups = np.random.default_rng(0).permutation(len(pictures) // copies)
     order = [group * copies + copy for group in groups for copy in range(copies)]
     return [pictures[place] for place in order], [labels[place] for place in order]
@@ -192,15 +252,25 @@ def _stamps(side: int, ground: tuple[int, int, int]) -> Set:
 def _stamps_by_kind() -> Iterator[list[Path]]:
     for kind in ("animals", "food", "vehicles", "household", "plants"):
         paths = sorted((STAMPS / kind).rglob("*.png"))
-        yield [path for path in paths if not re.search(r"_mirror|_flip|cartoon|drawn", path.stem)][:90]
+        yield [
+            path
+            for path in paths
+            if not re.search(r"_mirror|_flip|cartoon|drawn", path.stem)
+        ][:90]
 
 
 def _placed(
-    image: Image.Image, side: int, ground: tuple[int, int, int], random: np.random.Generator
+    image: Image.Image,
+    side: int,
+    ground: tuple[int, int, int],
+    random: np.random.Generator,
 ) -> Pixels:
     """Put a picture with transparency somewhere near the middle of a ground, in a size that varies."""
     share = random.uniform(0.65, 0.95) * side / max(image.size)
-    small = image.resize([max(round(length * share), 1) for length in image.size], Image.Resampling.BICUBIC)
+    small = image.resize(
+        [max(round(length * share), 1) for length in image.size],
+        Image.Resampling.BICUBIC,
+    )
     under = Image.new("RGB", (side, side), ground)
     moved = [int(random.integers(-side // 16, side // 16 + 1)) for _ in range(2)]
     pairs = zip(small.size, moved, strict=True)
@@ -214,14 +284,19 @@ def _crops(whole: list[Pixels], side: int, each: int) -> Set:
         height, width = pixels.shape[:2]
         for _ in range(each):
             edge = int(random.integers(side, min(height, width, 2 * side) + 1))
-            top, left = int(random.integers(height - edge + 1)), int(random.integers(width - edge + 1))
+            top, left = (
+                int(random.integers(height - edge + 1)),
+                int(random.integers(width - edge + 1)),
+            )
             found.append(_resized(pixels[top : top + edge, left : left + edge], side))
             labels.append(label)
     return found, labels
 
 
 def _resized(pixels: Pixels, side: int) -> Pixels:
-    return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BILINEAR))
+    return np.asarray(
+        Image.fromarray(pixels).resize((side, side), Image.Resampling.BILINEAR)
+    )
 
 
 def saved_small(pixels: Pixels) -> Pixels:

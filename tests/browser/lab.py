@@ -25,7 +25,12 @@ WIDE = {"width": 1400, "height": 1000}
 START_SECONDS = 60
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
-FOLDERS = ("JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTERLAB_SETTINGS_DIR")
+FOLDERS = (
+    "JUPYTER_RUNTIME_DIR",
+    "JUPYTER_CONFIG_DIR",
+    "JUPYTER_DATA_DIR",
+    "JUPYTERLAB_SETTINGS_DIR",
+)
 FOLDERS += ("JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR", "MPLCONFIGDIR")
 TOKEN = "not-a-secret-on-loopback"  # noqa: S105
 _CURRENT = "const panel = jupyterapp.shell.currentWidget;"
@@ -79,13 +84,22 @@ class JupyterLab:
         if wire:
             context.add_init_script(path=Path(__file__).with_name("wire.js"))
         page = context.new_page()
-        return Notebook(page, f"{self.url}/lab/workspaces/w{self._notebooks}/tree/{name}?token={TOKEN}")
+        return Notebook(
+            page,
+            f"{self.url}/lab/workspaces/w{self._notebooks}/tree/{name}?token={TOKEN}",
+        )
 
 
 def written(path: Path, cells: Sequence[str]) -> None:
     """Write a notebook with these code cells."""
-    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    book = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell) for cell in cells]
+    )
+    book.metadata.kernelspec = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
     nbformat.write(book, path)
 
 
@@ -104,14 +118,19 @@ class Notebook:
         self.page = page
         self.troubles: list[str] = []
         page.on("pageerror", lambda error: self.troubles.append(str(error)))
-        page.on("console", lambda entry: entry.type == "error" and self.troubles.append(entry.text))
+        page.on(
+            "console",
+            lambda entry: entry.type == "error" and self.troubles.append(entry.text),
+        )
         page.goto(url)
         self.wait()
 
     def wait(self) -> None:
         """Wait until the notebook is there and its kernel idle."""
         page = self.page
-        page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=1000 * START_SECONDS)
+        page.wait_for_selector(
+            ".jp-NotebookPanel .jp-Cell", timeout=1000 * START_SECONDS
+        )
         page.wait_for_function(
             f"() => {{ {_CURRENT} return panel?.sessionContext?.session?.kernel?.status === 'idle' }}",
             timeout=1000 * START_SECONDS,
@@ -146,7 +165,11 @@ class Notebook:
 
     def output(self, cell: int) -> Locator:
         """Return where the output of one cell is shown."""
-        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-OutputArea-output")
+        return (
+            self.page.locator(".jp-Notebook .jp-CodeCell")
+            .nth(cell)
+            .locator(".jp-OutputArea-output")
+        )
 
     def clear(self, cell: int) -> None:
         """Clear the output of one cell, as the menu does."""
@@ -158,15 +181,21 @@ class Notebook:
 
     def theme(self, name: str) -> None:
         """Switch the page to the theme 'light' or 'dark'."""
-        change = "(theme) => jupyterapp.commands.execute('apputils:change-theme', { theme })"
+        change = (
+            "(theme) => jupyterapp.commands.execute('apputils:change-theme', { theme })"
+        )
         self.page.evaluate(change, THEMES[name])
         is_light = json.dumps(str(name == "light").lower())
-        self.page.wait_for_selector(f"body[data-jp-theme-light={is_light}]", state="attached")
+        self.page.wait_for_selector(
+            f"body[data-jp-theme-light={is_light}]", state="attached"
+        )
         self.page.wait_for_selector("#jupyterlab-splash", state="detached")
 
     def close(self) -> None:
         """End the kernel and close the page."""
-        self.page.evaluate(f"() => {{ {_CURRENT} return panel.sessionContext.shutdown() }}")
+        self.page.evaluate(
+            f"() => {{ {_CURRENT} return panel.sessionContext.shutdown() }}"
+        )
         self.page.context.close()
 
 
@@ -180,7 +209,10 @@ def jupyter_lab(browser: Browser) -> Iterator[JupyterLab]:
 @contextlib.contextmanager
 def served(module: str) -> Iterator[tuple[Path, str]]:
     """Start a server of JupyterLab, or of another host of notebooks; yield its folder and address."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name, _server(Path(name), module) as url:
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name,
+        _server(Path(name), module) as url,
+    ):
         yield Path(name), url
 
 
@@ -206,10 +238,15 @@ def _server(folder: Path, module: str) -> Iterator[str]:
         f"--LabServerApp.app_settings_dir={ROOT / 'notebooks' / '.jupyterlab' / 'settings'}",
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
     )
-    command, how = [sys.executable, "-m", module, *options], {"env": environment, "cwd": folder}
+    command, how = (
+        [sys.executable, "-m", module, *options],
+        {"env": environment, "cwd": folder},
+    )
     with (
         (folder / "server.log").open("wb") as log,
-        subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, **how) as process,
+        subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, **how
+        ) as process,
     ):
         try:
             yield _address(folder, process)
@@ -226,10 +263,14 @@ def _address(folder: Path, process: "subprocess.Popen[bytes]") -> str:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError, ValueError):
-            info = next((folder / FOLDERS[0]).glob("jpserver-*.json"), folder / "not-yet").read_text()
+            info = next(
+                (folder / FOLDERS[0]).glob("jpserver-*.json"), folder / "not-yet"
+            ).read_text()
             url = f"http://127.0.0.1:{json.loads(info)['port']}"
             with urllib.request.urlopen(f"{url}/api/status?token={TOKEN}"):  # noqa: S310 - loopback
                 return url
         time.sleep(0.1)
     log = (folder / "server.log").read_text(errors="replace")[-2000:]
-    raise RuntimeError(f"Expected JupyterLab to start within {START_SECONDS} s; its log ends in:\n{log}")
+    raise RuntimeError(
+        f"Expected JupyterLab to start within {START_SECONDS} s; its log ends in:\n{log}"
+    )

@@ -80,7 +80,9 @@ class Shown:
     def put(self, key: str, value: float | str) -> None:
         """Set a slider or a menu, as a hand would with its end position at once."""
         if key == "photo":
-            self.root.get_by_role("radio", name=str(value), exact=True).check(force=True)
+            self.root.get_by_role("radio", name=str(value), exact=True).check(
+                force=True
+            )
             return
         control = self.control(key)
         if control.evaluate("(control) => control.matches('select')"):
@@ -93,7 +95,9 @@ class Shown:
     def until(self, key: str, value: float | str) -> None:
         """Wait until what is painted has this value of one setting."""
         told = [self.root.element_handle(), key, value]
-        self.page.wait_for_function("([root, key, value]) => root.painted?.at(-1)?.[key] === value", arg=told)
+        self.page.wait_for_function(
+            "([root, key, value]) => root.painted?.at(-1)?.[key] === value", arg=told
+        )
 
     def press(self, name: str) -> None:
         """Press a button."""
@@ -107,7 +111,8 @@ class Shown:
         assert box is not None
         height = box["y"] + box["height"] / 2
         low, high, now = (
-            float(slider.evaluate(f"(slider) => slider.{name}")) for name in ("min", "max", "valueAsNumber")
+            float(slider.evaluate(f"(slider) => slider.{name}"))
+            for name in ("min", "max", "valueAsNumber")
         )
         thumb = 16  # the middle of Chromium's thumb travels over the track less its own width
         places = [(now - low) / (high - low), *fractions]
@@ -126,13 +131,17 @@ class Shown:
 
     def pixels(self, index: int) -> np.ndarray:
         """Return the photo's pixels as shown (0), or the network's input's (1): uint8, (H, W, 3)."""
-        self.page.wait_for_function("(root) => root.dataset.sharp === 'true'", arg=self.root.element_handle())
+        self.page.wait_for_function(
+            "(root) => root.dataset.sharp === 'true'", arg=self.root.element_handle()
+        )
         height, width, text = self.root.locator("canvas").nth(index).evaluate(_PIXELS)
         rgba = np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)
         assert (rgba[..., 3] == 255).all()
         return rgba[..., :3]
 
-    def assert_shows(self, classifier: Classifier, photo: Photo, **changes: Any) -> dict[str, Any]:
+    def assert_shows(
+        self, classifier: Classifier, photo: Photo, **changes: Any
+    ) -> dict[str, Any]:
         """Hold the bars against the classifier for `photo` and these changes of the neutral settings."""
         state = self.state()
         assert state["alert"] == ""
@@ -140,14 +149,18 @@ class Shown:
         settings = view.neutral(photo.name) | changes
         assert state["painted"][-1] == settings
         preprocessing = view.preprocessing_of(settings, classifier.preprocessing)
-        row = classifier.probabilities(photo, view.perturbation_of(settings), preprocessing)[0]
+        row = classifier.probabilities(
+            photo, view.perturbation_of(settings), preprocessing
+        )[0]
         expected: dict[str, list[float]] = {}
         for name, value in zip(classifier.class_names, row.tolist(), strict=True):
             expected.setdefault(name, []).append(value)
         named = [bar for bar in state["bars"] if not bar["name"].endswith(" others")]
         for bar in named:
             nearest = min(abs(bar["value"] - value) for value in expected[bar["name"]])
-            assert nearest <= 1e-3, f"{settings}: {bar} where the classifier gives {expected[bar['name']]}"
+            assert nearest <= 1e-3, (
+                f"{settings}: {bar} where the classifier gives {expected[bar['name']]}"
+            )
             assert math.isclose(bar["length"], bar["value"], abs_tol=1e-3)
             told = float(bar["text"].removesuffix(" %").strip("<>"))
             assert math.isclose(told, 100 * bar["value"], abs_tol=0.11)
@@ -155,7 +168,9 @@ class Shown:
         assert math.isclose(top["value"], row.max(), abs_tol=1e-3)
         return state
 
-    def assert_pixels(self, classifier: Classifier, photo: Photo, **changes: Any) -> None:
+    def assert_pixels(
+        self, classifier: Classifier, photo: Photo, **changes: Any
+    ) -> None:
         """Hold both images against what the kit makes of `photo` under this perturbation."""
         perturbation = Perturbation(**changes)
         np.testing.assert_array_equal(self.pixels(0), perturbation.apply(photo).pixels)

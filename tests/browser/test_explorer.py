@@ -88,7 +88,10 @@ def in_cell(notebook, cell):
 
 @pytest.fixture(scope="module")
 def named():
-    return {photo.name: photo for photo in (*samples.photos("photographs"), *samples.photos("special"))}
+    return {
+        photo.name: photo
+        for photo in (*samples.photos("photographs"), *samples.photos("special"))
+    }
 
 
 def requests_under_way(page):
@@ -96,7 +99,10 @@ def requests_under_way(page):
     waiting, most = set(), 0
     for entry in page.evaluate("() => window.wire"):
         data = entry.get("data") or {}
-        if entry["sent"] and data.get("content", {}).get("kind") in {"settings", "frame"}:
+        if entry["sent"] and data.get("content", {}).get("kind") in {
+            "settings",
+            "frame",
+        }:
             waiting.add(entry["id"])
         elif not entry["sent"] and data.get("method") == "custom":
             waiting.discard(entry["parent"])
@@ -123,7 +129,9 @@ def answers_ahead(page, **settings):
     return [view["brightness"] for view in views if settings.items() <= view.items()]
 
 
-def test_answers_known_ahead_are_what_the_classifier_predicts(notebook, shown, classifier, named):
+def test_answers_known_ahead_are_what_the_classifier_predicts(
+    notebook, shown, classifier, named
+):
     shown.put("noise", 20)
     shown.state()
     shown.control("brightness").hover()
@@ -140,7 +148,9 @@ def test_answers_known_ahead_are_what_the_classifier_predicts(notebook, shown, c
         assert "known ahead" in shown.root.locator(".kit-latency").inner_text()
         shown.assert_pixels(classifier, named["cat.jpg"], brightness=value, noise=20)
         assert notebook.ask("print(explorer.settings['brightness'])") == f"{value}\n"
-    assert answers_ahead(shown.page, noise=20) == known, "what is known was asked for again"
+    assert answers_ahead(shown.page, noise=20) == known, (
+        "what is known was asked for again"
+    )
 
 
 def test_a_map_over_the_model_input_shows_where_a_class_is_seen(notebook, shown):
@@ -151,14 +161,22 @@ def test_a_map_over_the_model_input_shows_where_a_class_is_seen(notebook, shown)
     expected = "import json; print(json.dumps(explorer.view.heat.overlay.tolist()))"
     for act in (lambda: None, lambda: shown.put("brightness", 0.85), row.click):
         act()
-        shown.page.wait_for_timeout(500)  # what is near the hand is known ahead by then, map and all
+        shown.page.wait_for_timeout(
+            500
+        )  # what is near the hand is known ahead by then, map and all
         shown.state()
         overlay = np.array(json.loads(notebook.ask(expected)))
         assert np.abs(shown.pixels(1) - overlay).max() <= 10  # enlarged by the browser
         assert np.abs(shown.pixels(1) - plain).max() > 50
     name = row.locator("th").inner_text()
-    assert notebook.ask("print(explorer.view.heat.class_name)") == f"{name.removeprefix('✓ ')}\n"
-    for leave in (lambda: shown.press("Reset"), lambda: shown.put("photo", "espresso.jpg")):
+    assert (
+        notebook.ask("print(explorer.view.heat.class_name)")
+        == f"{name.removeprefix('✓ ')}\n"
+    )
+    for leave in (
+        lambda: shown.press("Reset"),
+        lambda: shown.put("photo", "espresso.jpg"),
+    ):
         assert shown.state()["painted"][-1]["where"] >= 0
         leave()
         assert shown.state()["painted"][-1]["where"] == -1
@@ -171,7 +189,13 @@ def test_a_map_over_the_model_input_shows_where_a_class_is_seen(notebook, shown)
 
 def test_other_perturbations_come_from_the_kernel(shown, classifier, named):
     shown.root.get_by_text("More perturbations").click()
-    chosen = {"contrast": 0.4, "jpeg_quality": 5, "rotation": 30, "flip_horizontal": True, "fog": 3}
+    chosen = {
+        "contrast": 0.4,
+        "jpeg_quality": 5,
+        "rotation": 30,
+        "flip_horizontal": True,
+        "fog": 3,
+    }
     for key, value in chosen.items():
         shown.put("noise", 20)
         shown.put(key, value)
@@ -181,7 +205,9 @@ def test_other_perturbations_come_from_the_kernel(shown, classifier, named):
     shown.root.get_by_text("More perturbations").click()
 
 
-def test_pictures_come_by_button_drop_and_paste_are_pinned_and_taken_away(notebook, shown, classifier):
+def test_pictures_come_by_button_drop_and_paste_are_pinned_and_taken_away(
+    notebook, shown, classifier
+):
     content = TOUCAN.read_bytes()
     text = base64.b64encode(content).decode()
     # A name is text, whatever it looks like.
@@ -190,13 +216,18 @@ def test_pictures_come_by_button_drop_and_paste_are_pinned_and_taken_away(notebo
     shown.put("brightness", 1.3)
     shown.state()
     for name, add in (
-        ("button.jpg", lambda: shown.root.locator("input[type=file]").set_input_files(file)),
+        (
+            "button.jpg",
+            lambda: shown.root.locator("input[type=file]").set_input_files(file),
+        ),
         (dropped, lambda: shown.root.evaluate(DROP, [text, dropped, "image/jpeg"])),
         ("pasted.jpg", lambda: shown.root.evaluate(PASTE, text)),
     ):
         add()
         shown.until("photo", name)
-        shown.assert_shows(classifier, kit.load_image(content, name=name), brightness=1.3)
+        shown.assert_shows(
+            classifier, kit.load_image(content, name=name), brightness=1.3
+        )
     shown.root.get_by_text("More", exact=True).focus()
     for key in ("Enter", "Tab", "Tab", "Enter"):  # to the second item of the menu, Pin
         shown.page.keyboard.press(key)
@@ -207,7 +238,9 @@ def test_pictures_come_by_button_drop_and_paste_are_pinned_and_taken_away(notebo
     assert notebook.ask(asked) == "True\n"
     for added in (dropped, "button.jpg", "pasted.jpg"):
         shown.press(f"Remove {added}")
-        shown.root.get_by_role("radio", name=added, exact=True).wait_for(state="detached")
+        shown.root.get_by_role("radio", name=added, exact=True).wait_for(
+            state="detached"
+        )
     assert shown.control("photo").input_value() == "cat.jpg"
 
 
@@ -255,7 +288,9 @@ def test_the_camera_goes_off_with_the_cell_and_a_refusal_is_told(notebook, shown
     shown.put("photo", "espresso.jpg")
     shown.page.evaluate("() => { window.refused = true }")
     shown.press("Camera")
-    shown.root.get_by_role("alert").get_by_text("Expected a camera, received Permission denied").wait_for()
+    shown.root.get_by_role("alert").get_by_text(
+        "Expected a camera, received Permission denied"
+    ).wait_for()
     assert shown.control("photo").input_value() == "espresso.jpg"
     shown.page.evaluate("() => { window.refused = false }")
 
@@ -271,7 +306,9 @@ def test_keys_move_a_slider_and_not_the_notebook(shown, classifier, named):
     for key in ["a", "b", "d", "d", "x", "y", "m", "Shift+M", "0"]:
         shown.page.keyboard.press(key)
     assert cells.count() == count
-    assert shown.control("brightness").evaluate("(slider) => slider === document.activeElement")
+    assert shown.control("brightness").evaluate(
+        "(slider) => slider === document.activeElement"
+    )
     shown.root.get_by_role("textbox", name="Brightness, exact value").fill("0,4")
     shown.assert_shows(classifier, named["cat.jpg"], brightness=0.4)
 
@@ -297,7 +334,11 @@ def test_tab_reaches_every_control_with_a_visible_focus(shown):
     chips = replies.chips(samples.classifier("efficientnet_lite0").preprocessing, "")
     keys = [
         *view.MAIN,
-        *(chip["key"] for chip in chips if "options" in chip and chip["key"] not in view.FILE_STEPS),
+        *(
+            chip["key"]
+            for chip in chips
+            if "options" in chip and chip["key"] not in view.FILE_STEPS
+        ),
     ]
     assert [name for name in visited if name in keys] == keys
     assert "More perturbations" in visited
@@ -306,16 +347,23 @@ def test_tab_reaches_every_control_with_a_visible_focus(shown):
 
 def test_the_page_follows_python(notebook, shown, classifier, named):
     painted = len(shown.state()["painted"])
-    notebook.ask("explorer.settings = {'photo': 'espresso.jpg', 'noise': 30, 'channels': 'channels_swapped'}")
-    shown.page.wait_for_function(
-        "([root, count]) => root.painted.length > count", arg=[shown.root.element_handle(), painted]
+    notebook.ask(
+        "explorer.settings = {'photo': 'espresso.jpg', 'noise': 30, 'channels': 'channels_swapped'}"
     )
-    shown.assert_shows(classifier, named["espresso.jpg"], noise=30, channels="channels_swapped")
+    shown.page.wait_for_function(
+        "([root, count]) => root.painted.length > count",
+        arg=[shown.root.element_handle(), painted],
+    )
+    shown.assert_shows(
+        classifier, named["espresso.jpg"], noise=30, channels="channels_swapped"
+    )
     assert shown.control("photo").input_value() == "espresso.jpg"
     assert shown.control("noise").input_value() == "30"
     assert shown.control("channels").input_value() == "channels_swapped"
     shown.put("noise", 10)
-    shown.assert_shows(classifier, named["espresso.jpg"], noise=10, channels="channels_swapped")
+    shown.assert_shows(
+        classifier, named["espresso.jpg"], noise=10, channels="channels_swapped"
+    )
     assert notebook.ask("print(explorer.settings['noise'] == 10)") == "True\n"
 
 
@@ -346,7 +394,9 @@ def test_two_views_show_the_same_and_one_can_go(notebook, shown, classifier, nam
     painted = gone.evaluate("(root) => root.painted.length")
     shown.put("noise", 25)
     shown.assert_shows(classifier, named["cat.jpg"], brightness=0.7, noise=25)
-    assert gone.evaluate("(root) => root.painted.length") == painted, "a view that is gone still listens"
+    assert gone.evaluate("(root) => root.painted.length") == painted, (
+        "a view that is gone still listens"
+    )
 
 
 SEEN = """(root) => {
@@ -360,7 +410,9 @@ SEEN = """(root) => {
 }"""
 
 
-def test_a_fix_shows_in_the_place_of_the_prediction_what_it_did_and_the_way_back(shown, classifier, named):
+def test_a_fix_shows_in_the_place_of_the_prediction_what_it_did_and_the_way_back(
+    shown, classifier, named
+):
     shown.page.set_viewport_size({"width": 1024, "height": 640})
     shown.root.evaluate("(root) => root.scrollIntoView({ block: 'center' })")
     shown.put("scaling", "missing_scaling")
@@ -372,11 +424,15 @@ def test_a_fix_shows_in_the_place_of_the_prediction_what_it_did_and_the_way_back
     shown.root.locator(".kit-headline").get_by_text("The cause: ").wait_for()
     assert why.evaluate("(button) => button === document.activeElement")
     guilty = shown.root.locator(".kit-guilty")
-    assert guilty.evaluate_all("(chips) => chips.map((chip) => chip.dataset.chip)") == ["scaling"]
+    assert guilty.evaluate_all("(chips) => chips.map((chip) => chip.dataset.chip)") == [
+        "scaling"
+    ]
     assert guilty.get_by_role("combobox", description="the cause").count() == 1
     shown.put("noise", 3)
     shown.assert_shows(classifier, named["cat.jpg"], scaling="missing_scaling", noise=3)
-    assert shown.root.locator(".kit-before").is_visible(), "the answer is about another state"
+    assert shown.root.locator(".kit-before").is_visible(), (
+        "the answer is about another state"
+    )
     shown.put("noise", 0)
     shown.press("Where?")
     shown.state()
@@ -391,7 +447,9 @@ def test_a_fix_shows_in_the_place_of_the_prediction_what_it_did_and_the_way_back
     assert after[0].startswith("Egyptian cat, ")
     assert [before[1], after[1], undo] == [True, True, ["Undo", True]]
     assert shown.root.locator(".kit-event .kit-mark").inner_text() == "✓ fixed"
-    assert shown.root.locator(".kit-before").is_hidden(), "its own fix does not make it outdated"
+    assert shown.root.locator(".kit-before").is_hidden(), (
+        "its own fix does not make it outdated"
+    )
     shown.page.keyboard.press("Enter")  # Undo has the focus
     shown.press("Where?")
     shown.assert_shows(classifier, named["cat.jpg"], scaling="missing_scaling")
@@ -402,7 +460,9 @@ def test_a_fix_shows_in_the_place_of_the_prediction_what_it_did_and_the_way_back
     shown.page.set_viewport_size(WIDE)
 
 
-def test_what_an_image_shows_is_said_in_the_widget_and_counted_over_all(notebook, shown):
+def test_what_an_image_shows_is_said_in_the_widget_and_counted_over_all(
+    notebook, shown
+):
     shown.put("photo", "espresso.jpg")
     shown.state()
     for photo, typed, mark in (
@@ -431,23 +491,39 @@ def test_what_an_image_shows_is_said_in_the_widget_and_counted_over_all(notebook
     assert count.is_hidden()
 
 
-def test_the_flip_is_found_where_the_prediction_changes_and_the_walk_can_be_stopped(shown, classifier, named):
+def test_the_flip_is_found_where_the_prediction_changes_and_the_walk_can_be_stopped(
+    shown, classifier, named
+):
     said = shown.root.locator(".kit-done")
     shown.press("More perturbations")
-    for key, text, unit, step in (("noise", "Noise", " levels", 0.1), ("fade", "Fade", "", 0.001)):
+    for key, text, unit, step in (
+        ("noise", "Noise", " levels", 0.1),
+        ("fade", "Fade", "", 0.001),
+    ):
         room = shown.root.bounding_box()["height"]
         shown.press(f"Find the flip: {text}")
         said.get_by_text("becomes").wait_for(timeout=60_000)
-        assert shown.root.bounding_box()["height"] == room, "what is said takes no room of its own"
-        found = float(shown.root.get_by_label(f"{text}, exact value", exact=True).input_value())
+        assert shown.root.bounding_box()["height"] == room, (
+            "what is said takes no room of its own"
+        )
+        found = float(
+            shown.root.get_by_label(f"{text}, exact value", exact=True).input_value()
+        )
         before, after = (
-            int(classifier.probabilities(named["cat.jpg"], kit.Perturbation(**{key: value}))[0].argmax())
+            int(
+                classifier.probabilities(
+                    named["cat.jpg"], kit.Perturbation(**{key: value})
+                )[0].argmax()
+            )
             for value in (found - step, found)
         )
         names = [classifier.class_names[index] for index in (before, after)]
         assert before != after
         for _ in range(2):
-            assert said.inner_text() == f"{text} {found:g}{unit}: {names[0]} becomes {names[1]}."
+            assert (
+                said.inner_text()
+                == f"{text} {found:g}{unit}: {names[0]} becomes {names[1]}."
+            )
             shown.press("Where?")
         shown.press("Reset")
     shown.press("More perturbations")
@@ -460,10 +536,14 @@ def test_the_flip_is_found_where_the_prediction_changes_and_the_walk_can_be_stop
 
 def test_a_state_to_try_is_one_press_away(notebook, classifier, named):
     tried = in_cell(notebook, TRIES)
-    assert tried.control("photo").input_value() == "espresso.jpg", "that of the first one"
+    assert tried.control("photo").input_value() == "espresso.jpg", (
+        "that of the first one"
+    )
     tried.press("Where?")
     tried.press("swapped")
-    tried.assert_shows(classifier, named["cat.jpg"], channels="channels_swapped", where=-1)
+    tried.assert_shows(
+        classifier, named["cat.jpg"], channels="channels_swapped", where=-1
+    )
     tried.press("Where?")
     tried.press("noise 90")
     tried.assert_shows(classifier, named["espresso.jpg"], noise=90)
@@ -498,9 +578,13 @@ def test_all_that_moves_together_is_on_one_screen(notebook, shown, cell):
     low, high = view["y"], view["y"] + view["height"]
     parts = [*found["canvas"][:2], *found["bars"], *found["sliders"], *found["name"]]
     assert len(found["bars"]) == {EXPLORER: 8, FASHION: 10, TRIES: 8}[cell]
-    assert all(low - 1 <= part["top"] and part["bottom"] <= high + 1 for part in parts), (view, found)
+    assert all(
+        low - 1 <= part["top"] and part["bottom"] <= high + 1 for part in parts
+    ), (view, found)
     assert all(part["width"] >= 180 for part in found["sliders"])
-    assert root.get_by_role("columnheader", name="Calibrated").is_visible() == (cell == FASHION)
+    assert root.get_by_role("columnheader", name="Calibrated").is_visible() == (
+        cell == FASHION
+    )
     in_cell(notebook, cell).press("Where?")
     page.set_viewport_size(WIDE)
 
@@ -513,7 +597,10 @@ def test_a_window_at_200_percent_stacks_without_overflowing(shown):
     width = shown.root.evaluate("(root) => [root.clientWidth, root.scrollWidth]")
     assert width[0] < 480
     assert width[1] <= width[0]
-    pictures, bars = (shown.root.locator(each).bounding_box() for each in (".kit-pictures", ".kit-bars"))
+    pictures, bars = (
+        shown.root.locator(each).bounding_box()
+        for each in (".kit-pictures", ".kit-bars")
+    )
     assert pictures["y"] + pictures["height"] <= bars["y"]
     shown.page.set_viewport_size(WIDE)
 
@@ -542,7 +629,9 @@ def test_a_page_that_gets_no_bytes_says_so(notebook, shown, classifier, named):
     )
     banner = shown.root.locator(".kit-lost[role=alert]")
     banner.get_by_text("cannot pass images to widgets").wait_for()
-    notebook.ask("type(explorer).send = send\nexplorer.settings = {'photo': 'cat.jpg', 'noise': 12}")
+    notebook.ask(
+        "type(explorer).send = send\nexplorer.settings = {'photo': 'cat.jpg', 'noise': 12}"
+    )
     banner.wait_for(state="hidden")
     shown.until("noise", 12)
     shown.assert_shows(classifier, named["cat.jpg"], noise=12)
@@ -572,7 +661,9 @@ def test_nothing_hinders_assistive_technology(notebook, shown, theme):
     shown.press("More perturbations")
     shown.root.locator("[data-chip=tensor]").click()
     problems = [
-        f"{each['id']}: {each['help']}: {node['html'][:120]}" for each in found for node in each["nodes"]
+        f"{each['id']}: {each['help']}: {node['html'][:120]}"
+        for each in found
+        for node in each["nodes"]
     ]
     assert not problems, "\n".join(problems)
 
@@ -584,12 +675,17 @@ def test_the_first_run_scrolls_the_whole_explorer_into_view(lab):
         book.page.keyboard.press("Shift+Enter")
         root = Shown(book.output(0).locator(".kit-explorer")).root
         book.page.wait_for_timeout(1000)
-        inside, panel = root.bounding_box(), book.page.locator(".jp-WindowedPanel-outer").bounding_box()
+        inside, panel = (
+            root.bounding_box(),
+            book.page.locator(".jp-WindowedPanel-outer").bounding_box(),
+        )
         assert inside["y"] >= panel["y"] - 1
         assert inside["y"] + inside["height"] <= panel["y"] + panel["height"] + 1
 
 
-def test_reopening_the_notebook_shows_where_it_was_left(notebook, shown, classifier, named):
+def test_reopening_the_notebook_shows_where_it_was_left(
+    notebook, shown, classifier, named
+):
     shown.put("photo", "espresso.jpg")
     shown.put("brightness", 0.55)
     shown.state()

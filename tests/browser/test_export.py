@@ -9,7 +9,11 @@ from kit.explorer import export, view
 from kit.images import Photo
 from tests.browser.shown import RECORD, Shown
 
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "color_scheme": "dark"}
+PHONE = {
+    "viewport": {"width": 390, "height": 844},
+    "has_touch": True,
+    "color_scheme": "dark",
+}
 MARKUP = "<b>cat<b>"
 
 
@@ -28,10 +32,18 @@ def written(explorer, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export, "PLACES", {"brightness": 6, "noise": 4})
         patch.setattr(export, "FURTHER", 1)
-        path = explorer.export(tmp_path_factory.mktemp("exported") / "page.html", progress=False)
+        path = explorer.export(
+            tmp_path_factory.mktemp("exported") / "page.html", progress=False
+        )
         plain = view.neutral("") | {"where": -1}
         states = export.states(explorer._bench, "", [])
-        yield path, [{key: one[key] for key in one if one[key] != plain[key]} for one in states]
+        yield (
+            path,
+            [
+                {key: one[key] for key in one if one[key] != plain[key]}
+                for one in states
+            ],
+        )
 
 
 @pytest.fixture
@@ -51,12 +63,16 @@ def opened(browser):
         context.close()
 
 
-def test_an_exported_page_shows_what_the_kernel_does_wherever_it_is_moved(explorer, written, opened):
+def test_an_exported_page_shows_what_the_kernel_does_wherever_it_is_moved(
+    explorer, written, opened
+):
     path, states = written
     shown = opened(path)
     shown.press("More perturbations")
     draw = np.random.default_rng(1)
-    offered = [one for one in states if not one.keys() & {"exif", "alpha", "depth"}]  # hidden for these files
+    offered = [
+        one for one in states if not one.keys() & {"exif", "alpha", "depth"}
+    ]  # hidden for these files
     for changed in draw.choice(offered, 12, replace=False):
         photo = explorer.photos[draw.integers(2)].name
         shown.press("Reset")
@@ -73,14 +89,20 @@ def test_an_exported_page_shows_what_the_kernel_does_wherever_it_is_moved(explor
         np.testing.assert_allclose(*values, atol=0.0005)
 
 
-def test_the_address_has_the_state_and_what_was_not_computed_needs_the_notebook(written, opened):
+def test_the_address_has_the_state_and_what_was_not_computed_needs_the_notebook(
+    written, opened
+):
     shown = opened(written[0], "#photo=espresso.jpg&brightness=0.5&noise=50")
-    assert [shown.control(key).input_value() for key in ("photo", "brightness", "noise")] == [
+    assert [
+        shown.control(key).input_value() for key in ("photo", "brightness", "noise")
+    ] == [
         "espresso.jpg",
         "0.5",
         "50",
     ]
-    shown.root.get_by_label("Noise, exact value", exact=True).fill("30")  # between two places
+    shown.root.get_by_label("Noise, exact value", exact=True).fill(
+        "30"
+    )  # between two places
     assert shown.state()["painted"][-1]["noise"] == 25
     shown.page.wait_for_url("**#photo=espresso.jpg&brightness=0.5&noise=25")
     shown.put("channels", "channels_swapped")
@@ -94,11 +116,16 @@ def test_the_address_has_the_state_and_what_was_not_computed_needs_the_notebook(
     shown.root.get_by_text("Channels: Red and blue swapped. Fixed: ").wait_for()
 
 
-def test_a_state_that_is_offered_moves_and_an_address_without_one_says_so(written, opened):
+def test_a_state_that_is_offered_moves_and_an_address_without_one_says_so(
+    written, opened
+):
     shown = opened(written[0], "#photo=cat.jpg&channels=channels_swapped")
     shown.put("brightness", 0.5)
     assert shown.state()["alert"] == ""
-    assert "it needs the notebook" in opened(written[0], "#photo=cat.jpg&noise=33").state()["alert"]
+    assert (
+        "it needs the notebook"
+        in opened(written[0], "#photo=cat.jpg&noise=33").state()["alert"]
+    )
 
 
 def test_labels_and_flips_work_from_the_table_on_a_phone(written, opened):
@@ -114,7 +141,9 @@ def test_labels_and_flips_work_from_the_table_on_a_phone(written, opened):
     shown.press("Where?")
     shown.state()
     found = Axe().run(shown.page).response["violations"]
-    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+    assert [
+        (each["id"], [node["html"] for node in each["nodes"]]) for each in found
+    ] == []
     width = shown.page.evaluate("document.documentElement.scrollWidth")
     assert width == PHONE["viewport"]["width"]
 
@@ -125,7 +154,9 @@ def test_names_with_markup_stay_text(fashion, tmp_path, opened, monkeypatch):
     names = ["<b>same</b>"] * len(fashion.class_names)
     classifier = kit.Classifier.load(fashion.source.path, class_names=names)
     classifier.name = MARKUP
-    red_above_green = np.repeat([[[200, 0, 0]], [[0, 90, 0]]], 8, axis=1).astype(np.uint8)
+    red_above_green = np.repeat([[[200, 0, 0]], [[0, 90, 0]]], 8, axis=1).astype(
+        np.uint8
+    )
     photo = Photo.from_array(red_above_green, "<img src=x onerror=alert(1)>")
     explorer = kit.Explorer(classifier, [photo], [3])
     shown = opened(explorer.export(tmp_path / "page.html", progress=False))
@@ -146,7 +177,12 @@ def test_an_interrupted_export_leaves_what_was_there(explorer, tmp_path):
     (tmp_path / "page.html").write_text("before")
     with pytest.raises(KeyboardInterrupt):
         explorer.export(tmp_path / "page.html", progress=stop)
-    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("page.html", "before")]
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [
+        ("page.html", "before")
+    ]
     for path in ("missing/page.html", "page.html/page.html", "photo.jpg"):
-        with pytest.raises(ValueError, match=r"^Expected a page.html in a folder that can be written, rec"):
+        with pytest.raises(
+            ValueError,
+            match=r"^Expected a page.html in a folder that can be written, rec",
+        ):
             explorer.export(tmp_path / path)

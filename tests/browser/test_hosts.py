@@ -58,7 +58,9 @@ def test_notebook_7_answers_follows_the_arrow_keys_and_tells_a_lost_kernel(page)
         before = float(slider.input_value())
         page.keyboard.press("ArrowRight")
         assert float(slider.input_value()) > before
-        page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()")
+        page.evaluate(
+            "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()"
+        )
         page.get_by_text(GONE).wait_for(timeout=3000)
 
 
@@ -67,12 +69,21 @@ def test_voila_answers_without_a_cell_to_run(page, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = (sys.executable, "-m", "voila", "--no-browser", f"--port={port}", "book.ipynb")
+    command = (
+        sys.executable,
+        "-m",
+        "voila",
+        "--no-browser",
+        f"--port={port}",
+        "book.ipynb",
+    )
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd=tmp_path, **quiet) as server:
         try:
             end = time.monotonic() + START_SECONDS
-            while time.monotonic() < end and socket.socket().connect_ex(("127.0.0.1", port)):
+            while time.monotonic() < end and socket.socket().connect_ex(
+                ("127.0.0.1", port)
+            ):
                 time.sleep(0.2)
             page.goto(f"http://127.0.0.1:{port}")
             assert_follows(live(page))
@@ -85,12 +96,16 @@ def test_simple_mode_is_no_different_and_its_export_shows_the_last_picture_and_h
 ):
     with lab.open([CELL]) as notebook:
         notebook.page.set_viewport_size(LAPTOP)
-        notebook.page.evaluate("() => jupyterapp.commands.execute('application:toggle-mode')")
+        notebook.page.evaluate(
+            "() => jupyterapp.commands.execute('application:toggle-mode')"
+        )
         notebook.run(0)
         assert_follows(live(notebook.page))
         notebook.page.wait_for_timeout(2500)  # a hand that rests for a second
         notebook.page.evaluate("() => jupyterapp.shell.currentWidget.context.save()")
-        saved = max((lab.folder / "work").glob("*.ipynb"), key=lambda path: path.stat().st_mtime)
+        saved = max(
+            (lab.folder / "work").glob("*.ipynb"), key=lambda path: path.stat().st_mtime
+        )
         html, _ = HTMLExporter().from_filename(saved)
     (tmp_path / "book.html").write_text(html, encoding="utf-8")
     # Without a network.
@@ -103,9 +118,12 @@ def test_simple_mode_is_no_different_and_its_export_shows_the_last_picture_and_h
     page.get_by_text(LIVE).wait_for()
 
 
-def test_a_trusted_notebook_moves_without_its_kernel_by_what_was_kept(lab, tmp_path, classifier, cat):
+def test_a_trusted_notebook_moves_without_its_kernel_by_what_was_kept(
+    lab, tmp_path, classifier, cat
+):
     few = (
-        'from kit.explorer import export\nexport.PLACES, export.FURTHER = {"brightness": 4, "noise": 1}, 1\n'
+        "from kit.explorer import export\n"
+        'export.PLACES, export.FURTHER = {"brightness": 4, "noise": 1}, 1\n'
     )
     written(
         tmp_path / "book.ipynb",

@@ -26,7 +26,9 @@ LESSONS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-def test_nothing_is_given_away_before_a_guess_and_headings_go_down_one_level_at_a_time(path, lab):
+def test_nothing_is_given_away_before_a_guess_and_headings_go_down_one_level_at_a_time(
+    path, lab
+):
     shutil.copy(path, lab.folder / "work")
     with lab.show(path.name) as notebook:
         assert notebook.page.evaluate(SPOILERS) == []

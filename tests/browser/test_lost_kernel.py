@@ -40,15 +40,21 @@ def assert_lost(shown, text):
     assert shown.root.evaluate("(root) => root.classList.contains('kit-stale')")
 
 
-def test_a_connection_that_breaks_comes_back_by_itself(notebook, shown, classifier, cat):
+def test_a_connection_that_breaks_comes_back_by_itself(
+    notebook, shown, classifier, cat
+):
     notebook.page.evaluate(f"() => {{ {KERNEL}._ws.close(); }}")
-    shown.page.wait_for_function(f"() => {KERNEL}.connectionStatus === 'connected'", timeout=30_000)
+    shown.page.wait_for_function(
+        f"() => {KERNEL}.connectionStatus === 'connected'", timeout=30_000
+    )
     banner(shown).wait_for(state="hidden", timeout=30_000)
     shown.put("brightness", 0.5)
     shown.assert_shows(classifier, cat, brightness=0.5)
 
 
-def test_a_kernel_that_is_silent_is_told_and_found_again(notebook, shown, classifier, cat):
+def test_a_kernel_that_is_silent_is_told_and_found_again(
+    notebook, shown, classifier, cat
+):
     # Stopped as a whole, so that no thread of it answers either.
     pid = int(notebook.ask("import os; print(os.getpid())"))
     os.kill(pid, signal.SIGSTOP)
@@ -62,7 +68,9 @@ def test_a_kernel_that_is_silent_is_told_and_found_again(notebook, shown, classi
     shown.assert_shows(classifier, cat, brightness=0.5)
 
 
-def test_a_restart_is_told_at_once_and_nothing_comes_from_the_cache(notebook, shown, classifier, cat):
+def test_a_restart_is_told_at_once_and_nothing_comes_from_the_cache(
+    notebook, shown, classifier, cat
+):
     shown.control("brightness").hover()
     shown.page.wait_for_timeout(1500)  # answers ahead are there
     shown.press("Why?")
@@ -85,5 +93,7 @@ def test_a_restart_is_told_at_once_and_nothing_comes_from_the_cache(notebook, sh
 
 
 def test_a_kernel_that_dies_is_told(notebook, shown):
-    notebook.page.evaluate(f"() => {{ {KERNEL}.requestExecute({{ code: 'import os; os._exit(1)' }}) }}")
+    notebook.page.evaluate(
+        f"() => {{ {KERNEL}.requestExecute({{ code: 'import os; os._exit(1)' }}) }}"
+    )
     assert_lost(shown, GONE)

@@ -13,7 +13,10 @@
     const time = performance.now();
     const numbers = new DataView(buffer);
     const offset = (index) => Number(numbers.getBigUint64(8 * (index + 1), true));
-    const part = (index) => JSON.parse(decoder.decode(new Uint8Array(buffer, offset(index), offset(index + 1) - offset(index))));
+    const part = (index) =>
+      JSON.parse(
+        decoder.decode(new Uint8Array(buffer, offset(index), offset(index + 1) - offset(index))),
+      );
     const { msg_id: id, msg_type: type } = part(1);
     const parent = part(2).msg_id;
     if (type === "comm_msg") window.wire.push({ time, sent, type, id, parent, data: part(4).data });

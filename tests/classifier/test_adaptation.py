@@ -24,15 +24,21 @@ def few(clothes):
 def moments(classifier, photos):
     """Mean and variance in front of the only BatchNormalization of `small`, as its convolution is defined."""
     kernel, bias = classifier.model.layers[0].get_weights()
-    tensors = np.concatenate([classifier.tensor(photo) for photo in photos]).astype(np.float64)
-    windows = np.lib.stride_tricks.sliding_window_view(tensors, (3, 3), axis=(1, 2))[:, ::2, ::2]
+    tensors = np.concatenate([classifier.tensor(photo) for photo in photos]).astype(
+        np.float64
+    )
+    windows = np.lib.stride_tricks.sliding_window_view(tensors, (3, 3), axis=(1, 2))[
+        :, ::2, ::2
+    ]
     values = np.einsum("nhwcij,ijco->nhwo", windows, kernel) + bias
     return values.mean(axis=(0, 1, 2)), values.var(axis=(0, 1, 2))
 
 
 def test_statistics_become_those_of_the_pictures(small, few):
     adapted = adapt(small, few)
-    for kept, measured in zip(adapted.model.layers[1].get_weights()[2:], moments(small, few), strict=True):
+    for kept, measured in zip(
+        adapted.model.layers[1].get_weights()[2:], moments(small, few), strict=True
+    ):
         assert np.allclose(kept, measured, rtol=1e-4, atol=1e-6)
 
 
@@ -53,7 +59,9 @@ def test_a_deep_network_uses_the_new_statistics_on_the_way(fashion, few):
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
     reference(np.concatenate([fashion.tensor(photo) for photo in few]), training=True)
-    pairs = zip(adapt(fashion, few).model.get_weights(), reference.get_weights(), strict=True)
+    pairs = zip(
+        adapt(fashion, few).model.get_weights(), reference.get_weights(), strict=True
+    )
     for adapted, expected in pairs:
         assert np.allclose(adapted, expected, rtol=1e-3, atol=1e-4)
 
@@ -61,10 +69,17 @@ def test_a_deep_network_uses_the_new_statistics_on_the_way(fashion, few):
 def test_the_given_classifier_stays_as_it_is(small, few):
     weights, rows = small.model.get_weights(), small.probabilities(few)
     adapted = adapt(small.tempered(2), few)
-    assert all(np.array_equal(a, b) for a, b in zip(weights, small.model.get_weights(), strict=True))
+    assert all(
+        np.array_equal(a, b)
+        for a, b in zip(weights, small.model.get_weights(), strict=True)
+    )
     assert np.array_equal(small.probabilities(few), rows)
     assert not np.allclose(adapted.probabilities(few), rows, atol=1e-3)
-    assert (adapted.temperature, adapted.preprocessing, adapted.class_names) == (2, GREY, small.class_names)
+    assert (adapted.temperature, adapted.preprocessing, adapted.class_names) == (
+        2,
+        GREY,
+        small.class_names,
+    )
 
 
 def test_it_harms_on_one_class_and_warns(fashion, clothes):
@@ -79,7 +94,9 @@ def test_it_harms_on_one_class_and_warns(fashion, clothes):
 
 def test_remarks_count_pictures_classes_and_answers():
     def told(counts, classes, prior=0):
-        rows = np.eye(classes, dtype=np.float32)[np.repeat(np.arange(len(counts)), counts)]
+        rows = np.eye(classes, dtype=np.float32)[
+            np.repeat(np.arange(len(counts)), counts)
+        ]
         return remarks(rows, [f"class {place}" for place in range(classes)], prior)
 
     first = "statistics of BatchNormalization estimated on 16 images"
@@ -110,5 +127,7 @@ def test_what_cannot_be_adapted_is_refused(small, no_batchnorm, few):
     with pytest.raises(ValueError, match=r"Expected prior within 0\.\.inf"):
         adapt(small, few, prior=-1)
     many = [few[0]] * (MOST_VALUES // 28**2 + 1)
-    with pytest.raises(ValueError, match="Expected at most 10699 images of this size, received 10700"):
+    with pytest.raises(
+        ValueError, match="Expected at most 10699 images of this size, received 10700"
+    ):
         adapt(small, many)

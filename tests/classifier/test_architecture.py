@@ -10,7 +10,12 @@ from kit.classifier.architecture import weights_in
 
 DECLARED = [
     (
-        {"shape": (1 << 36,), "dtype": "u1", "chunks": (1 << 20,), "compression": "gzip"},
+        {
+            "shape": (1 << 36,),
+            "dtype": "u1",
+            "chunks": (1 << 20,),
+            "compression": "gzip",
+        },
         f"{1 << 36} values of uint8",
     ),
     # Many variable-length texts may all point at the same megabyte.
@@ -20,7 +25,9 @@ DECLARED = [
 
 
 @pytest.mark.parametrize(("values", "flaw"), DECLARED)
-def test_weights_that_declare_more_than_their_file_holds_are_refused(tmp_path, values, flaw):
+def test_weights_that_declare_more_than_their_file_holds_are_refused(
+    tmp_path, values, flaw
+):
     buffer = io.BytesIO()
     if values is not None:
         with h5py.File(buffer, "w") as file:

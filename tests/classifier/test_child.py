@@ -27,16 +27,31 @@ def asked(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
     def ask_for(words, seconds=60, early=None):
-        (tmp_path / "answering.py").write_text(ANSWERING.format(words), encoding="utf-8")
-        return ask("answering", tmp_path / "file", tmp_path, "Asking", seconds=seconds, early=early)
+        (tmp_path / "answering.py").write_text(
+            ANSWERING.format(words), encoding="utf-8"
+        )
+        return ask(
+            "answering",
+            tmp_path / "file",
+            tmp_path,
+            "Asking",
+            seconds=seconds,
+            early=early,
+        )
 
     return ask_for
 
 
 FAILURES = [
     ("raise ValueError('Expected a line\\nand no second')", "Expected a line"),
-    ("raise RecursionError('too deep')", "Expected to open 'file' .* received RecursionError too deep"),
-    ("import os, warnings; warnings.warn('no'); os._exit(3)", "Expected .* a process that ended with 3"),
+    (
+        "raise RecursionError('too deep')",
+        "Expected to open 'file' .* received RecursionError too deep",
+    ),
+    (
+        "import os, warnings; warnings.warn('no'); os._exit(3)",
+        "Expected .* a process that ended with 3",
+    ),
 ]
 
 
@@ -54,12 +69,18 @@ def test_a_crash_and_an_endless_loop_come_back_in_one_line(asked):
         asked("while True: pass", seconds=2)
     if sys.platform != "win32":
         silent = "import ctypes, resource as r; r.setrlimit(r.RLIMIT_CORE, (0, 0))"
-        with pytest.raises(ValueError, match=f"{LIMITED} a process that ended with -11"):
+        with pytest.raises(
+            ValueError, match=f"{LIMITED} a process that ended with -11"
+        ):
             asked(f"{silent}; ctypes.string_at(0)")
 
 
-def test_an_answer_comes_back_and_what_libraries_unpack_lies_in_the_folder(asked, tmp_path):
-    answer = asked("import tempfile; return {'name': file.name, 'at': tempfile.gettempdir()}")
+def test_an_answer_comes_back_and_what_libraries_unpack_lies_in_the_folder(
+    asked, tmp_path
+):
+    answer = asked(
+        "import tempfile; return {'name': file.name, 'at': tempfile.gettempdir()}"
+    )
     assert answer == {"name": "file", "at": str(tmp_path)}
 
 
@@ -77,7 +98,9 @@ def test_it_predicts_while_it_works(asked, tmp_path):
         running = pool.submit(asked, SERVING, early=early)
         known, predict = early.result(30)
         assert known == [3]
-        assert predict(tensors[:0]) is None  # which raises what is neither a ValueError nor an OSError
+        assert (
+            predict(tensors[:0]) is None
+        )  # which raises what is neither a ValueError nor an OSError
         np.testing.assert_array_equal(predict(tensors), 2 * tensors)
         (tmp_path / "end").touch()
         assert running.result(30) == {"done": True}
@@ -97,7 +120,9 @@ def test_it_ends_when_what_it_says_early_is_no_longer_waited_for(asked):
             running.result(30)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit the memory of a process")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="other systems do not limit the memory of a process"
+)
 def test_memory_is_limited(asked):
     with pytest.raises(ValueError, match=f"{LIMITED} MemoryError MemoryError"):
         asked("return {'size': len(bytearray(8 << 30))}")
@@ -120,7 +145,9 @@ def test_it_ends_with_the_process_that_asked_and_leaves_nothing(tmp_path, import
     (tmp_path / "file").write_bytes(b"")
     settings = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     command = [sys.executable, "asking.py"]
-    with subprocess.Popen(command, cwd=tmp_path, env=settings, start_new_session=True) as asking:
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=settings, start_new_session=True
+    ) as asking:
         until((tmp_path / "begun").exists)
         if os.name == "nt":
             asking.kill()

@@ -41,16 +41,24 @@ def test_loading_restores_everything(small, loaded):
         assert repr(classifier) == "Classifier('small', 28x28x1 -> 3 classes, LiteRT)"
         assert classifier.top([0.2, 0.5, 0.3], 2) == (("dog", 0.5), ("horse", 0.3))
         assert classifier.top([[0.2, 0.5, 0.3]], 1) == (("dog", 0.5),)
-        with pytest.raises(ValueError, match=r"received the shape \(2, 3\); give rows\[0\]"):
+        with pytest.raises(
+            ValueError, match=r"received the shape \(2, 3\); give rows\[0\]"
+        ):
             classifier.top(np.eye(3)[:2])
     assert loaded.preprocessing == networks.GREY
     for name in ("name", "class_names", "input_shape", "notes"):
         assert getattr(loaded, name) == getattr(small, name)
-    assert (loaded.name, loaded.class_names, loaded.input_shape) == ("small", networks.NAMES, (28, 28, 1))
+    assert (loaded.name, loaded.class_names, loaded.input_shape) == (
+        "small",
+        networks.NAMES,
+        (28, 28, 1),
+    )
     assert loaded.notes == ()
 
 
-def test_a_saved_file_is_loaded_predicts_and_is_saved_without_tensorflow(small_file, tmp_path):
+def test_a_saved_file_is_loaded_predicts_and_is_saved_without_tensorflow(
+    small_file, tmp_path
+):
     script = (
         "import sys, numpy, kit\n"
         "from pathlib import Path\n"
@@ -70,9 +78,13 @@ def test_a_saved_file_is_loaded_predicts_and_is_saved_without_tensorflow(small_f
 
 def test_plain_keras_opens_the_file_which_holds_nothing_compiled(small_file):
     model = networks.imported_keras().models.load_model(small_file)
-    assert np.asarray(model(networks.GREY.apply(PHOTO))) == pytest.approx(expected(), abs=1e-6)
+    assert np.asarray(model(networks.GREY.apply(PHOTO))) == pytest.approx(
+        expected(), abs=1e-6
+    )
     with zipfile.ZipFile(small_file) as file:
-        assert [name for name in file.namelist() if name.startswith("kit/")] == [store.CONTRACT]
+        assert [name for name in file.namelist() if name.startswith("kit/")] == [
+            store.CONTRACT
+        ]
         assert b"TFL3" not in b"".join(map(file.read, file.namelist()))
 
 
@@ -82,19 +94,25 @@ def test_a_compiled_form_that_differs_is_left_out_with_a_note(tmp_path, monkeypa
     monkeypatch.setattr(loading, "cache_folder", lambda: tmp_path / "cache")
     classifier = Classifier(networks.small(), networks.GREY)
     assert classifier.probabilities(PHOTO) == pytest.approx(expected(), abs=1e-6)
-    assert classifier.notes[0].startswith("falls back to Keras because its compiled form differs by ")
+    assert classifier.notes[0].startswith(
+        "falls back to Keras because its compiled form differs by "
+    )
     classifier.save(tmp_path / "small.keras")
     again = Classifier.load(tmp_path / "small.keras")
     assert (again.notes, again.network.compiled.data) == (classifier.notes, None)
     assert again.probabilities(PHOTO) == pytest.approx(expected(), abs=1e-6)
 
 
-def test_an_interrupted_save_over_itself_leaves_the_old_file(small_file, tmp_path, monkeypatch):
+def test_an_interrupted_save_over_itself_leaves_the_old_file(
+    small_file, tmp_path, monkeypatch
+):
     path = tmp_path / "small.keras"
     path.write_bytes(small_file.read_bytes())
     Classifier.load(path).save(path)
     assert path.read_bytes() == small_file.read_bytes()
-    with pytest.raises(ValueError, match=r"ends in .keras or .tflite, received 'small.h5'"):
+    with pytest.raises(
+        ValueError, match=r"ends in .keras or .tflite, received 'small.h5'"
+    ):
         Classifier.load(path).save(tmp_path / "small.h5")
 
     def full(*_arguments):
@@ -123,15 +141,25 @@ def test_training_on_does_not_change_predictions_until_it_is_saved(tmp_path):
 def test_a_plain_file_loads_with_an_unknown_preprocessing(plain_file, tmp_path):
     classifier = Classifier.load(plain_file)
     assert (classifier.name, classifier.preprocessing) == ("plain", None)
-    assert classifier.notes == ("preprocessing unknown: nothing says how the training images were prepared",)
-    with pytest.raises(ValueError, match=r"received none; give preprocessing=kit.Preprocessing\(…\)"):
+    assert classifier.notes == (
+        "preprocessing unknown: nothing says how the training images were prepared",
+    )
+    with pytest.raises(
+        ValueError, match=r"received none; give preprocessing=kit.Preprocessing\(…\)"
+    ):
         classifier.probabilities(PHOTO)
     rows = classifier.probabilities(PHOTO, preprocessing=networks.GREY)
     assert rows == pytest.approx(expected(), abs=1e-6)
-    given = Classifier.load(plain_file, preprocessing=networks.GREY, class_names=networks.NAMES)
+    given = Classifier.load(
+        plain_file, preprocessing=networks.GREY, class_names=networks.NAMES
+    )
     given.save(tmp_path / "complete.keras")
     again = Classifier.load(tmp_path / "complete.keras")
-    assert (again.preprocessing, again.class_names, again.notes) == (networks.GREY, networks.NAMES, ())
+    assert (again.preprocessing, again.class_names, again.notes) == (
+        networks.GREY,
+        networks.NAMES,
+        (),
+    )
     assert again.source.digest == classifier.source.digest
 
 
@@ -146,12 +174,16 @@ def test_a_network_that_cannot_be_compiled_falls_back_to_keras_and_says_so(tmp_p
     assert isinstance(again.network.engine, KerasEngine)
     rows = again.probabilities([PHOTO, PHOTO])
     model = networks.imported_keras().models.load_model(tmp_path / "bicubic.keras")
-    assert rows[1:] == pytest.approx(np.asarray(model(networks.GREY.apply(PHOTO))), abs=1e-6)
+    assert rows[1:] == pytest.approx(
+        np.asarray(model(networks.GREY.apply(PHOTO))), abs=1e-6
+    )
 
 
 def with_contract(source, target, **changes):
     contract = json.dumps({**store.read(source).contract, **changes})
-    return networks.rewritten(source, target, lambda name, old: contract if name == store.CONTRACT else old)
+    return networks.rewritten(
+        source, target, lambda name, old: contract if name == store.CONTRACT else old
+    )
 
 
 def test_a_file_of_an_earlier_version_predicts_as_it_did_and_says_what_to_save_again():
@@ -167,20 +199,28 @@ def test_a_file_of_an_earlier_version_predicts_as_it_did_and_says_what_to_save_a
 def test_a_preprocessing_that_is_not_understood_ends_in_one_line(small_file, tmp_path):
     steps = networks.GREY.to_dict() | {"channels": "hsv"}
     odd = with_contract(small_file, tmp_path / "odd.keras", preprocessing=steps)
-    with pytest.raises(ValueError, match=r"Expected the channel order .*'hsv'") as caught:
+    with pytest.raises(
+        ValueError, match=r"Expected the channel order .*'hsv'"
+    ) as caught:
         Classifier.load(odd)
     assert "\n" not in str(caught.value)
     # The way out.
-    assert Classifier.load(odd, preprocessing=networks.GREY).preprocessing == networks.GREY
+    assert (
+        Classifier.load(odd, preprocessing=networks.GREY).preprocessing == networks.GREY
+    )
 
 
 def test_the_path_is_decode_perturb_preprocess(small, tmp_path):
     perturbation = Perturbation(brightness=0.5, noise=10, seed=3)
     tensor = small.tensor(PHOTO, perturbation)
     assert np.array_equal(tensor, networks.GREY.apply(perturbation.apply(PHOTO)))
-    assert np.array_equal(small.probabilities(PHOTO, perturbation), small.predict_tensors(tensor))
+    assert np.array_equal(
+        small.probabilities(PHOTO, perturbation), small.predict_tensors(tensor)
+    )
     Image.new("RGBA", (28, 28), (255, 255, 255, 0)).save(tmp_path / "clear.png")
-    on_black = networks.GREY.replace(decoding=networks.GREY.decoding.__class__(matte=(0, 0, 0)))
+    on_black = networks.GREY.replace(
+        decoding=networks.GREY.decoding.__class__(matte=(0, 0, 0))
+    )
     for steps, level in ((networks.GREY, 1), (on_black, 0)):
         assert small.tensor(tmp_path / "clear.png", preprocessing=steps).max() == level
 
@@ -198,7 +238,9 @@ def test_probabilities_that_are_no_numbers_are_refused_and_diagnosed():
     model = networks.small()
     model.set_weights([*model.get_weights()[:-1], np.float32([0, np.inf, 0])])
     classifier = Classifier(model, networks.GREY, networks.NAMES)
-    assert classifier.notes == ("falls back to Keras because some of its weights are nan or infinite",)
+    assert classifier.notes == (
+        "falls back to Keras because some of its weights are nan or infinite",
+    )
     for call in (
         classifier.probabilities,
         lambda photo: sweep(classifier, photo, [Perturbation()], progress=False),
@@ -206,7 +248,10 @@ def test_probabilities_that_are_no_numbers_are_refused_and_diagnosed():
         message = "^Expected probabilities from 'small', received nan or infinite values in 1 of 1"
         with pytest.raises(ValueError, match=message):
             call(PHOTO)
-    assert diagnose(classifier, PHOTO, ["cat"], progress=False).best.cause == "diverged_training"
+    assert (
+        diagnose(classifier, PHOTO, ["cat"], progress=False).best.cause
+        == "diverged_training"
+    )
 
 
 UNFIT = [
@@ -215,39 +260,59 @@ UNFIT = [
         r"Expected tensors of 28x28x1, received the shape \(1, 20, 28, 1\); set size=\(28, 28\)",
     ),
     ({"channels": "rgb"}, r"shape \(1, 28, 28, 3\); set channels='gray'"),
-    ({"layout": "channels_first"}, r"shape \(1, 1, 28, 28\); set layout='channels_last'"),
+    (
+        {"layout": "channels_first"},
+        r"shape \(1, 1, 28, 28\); set layout='channels_last'",
+    ),
     ({"size": None}, r"shape \(1, 40, 40, 1\); set size=\(28, 28\)"),
 ]
 
 
 @pytest.mark.parametrize(("change", "message"), UNFIT)
-def test_tensors_that_do_not_fit_end_in_one_line_with_the_setting_that_helps(small, change, message):
+def test_tensors_that_do_not_fit_end_in_one_line_with_the_setting_that_helps(
+    small, change, message
+):
     with pytest.raises(ValueError, match=message) as caught:
-        small.probabilities([PHOTO, PHOTO], preprocessing=networks.GREY.replace(**change))
+        small.probabilities(
+            [PHOTO, PHOTO], preprocessing=networks.GREY.replace(**change)
+        )
     assert "\n" not in str(caught.value)
 
 
 def test_what_is_given_has_to_fit(small_file):
-    with pytest.raises(ValueError, match="Expected 3 class names for 'small', received 2"):
+    with pytest.raises(
+        ValueError, match="Expected 3 class names for 'small', received 2"
+    ):
         Classifier.load(small_file, class_names=["a", "b"])
     with pytest.raises(ValueError, match=r"set channels='gray'"):
         Classifier.load(small_file, preprocessing=networks.GREY.replace(channels="rgb"))
-    with pytest.raises(TypeError, match=r"Expected a Preprocessing, received 'MobileNetV2'; see kit.P"):
+    with pytest.raises(
+        TypeError, match=r"Expected a Preprocessing, received 'MobileNetV2'; see kit.P"
+    ):
         Classifier.load(small_file, preprocessing="MobileNetV2")
     repeated = Classifier.load(small_file, class_names=["crane", "crane", "dog"])
-    assert repeated.notes == ("class names that occur more than once: 1, such as crane",)
+    assert repeated.notes == (
+        "class names that occur more than once: 1, such as crane",
+    )
 
 
 @pytest.mark.parametrize(
-    ("last", "units", "head"), [(None, 3, "logits"), ("sigmoid", 1, "sigmoid"), (None, 1, "binary_logit")]
+    ("last", "units", "head"),
+    [(None, 3, "logits"), ("sigmoid", 1, "sigmoid"), (None, 1, "binary_logit")],
 )
 def test_other_heads_give_probabilities_too(last, units, head):
     model = networks.small(last, units)
     classifier = Classifier(model, networks.GREY)
     assert classifier.network.compiled.head == head
     outputs = np.asarray(model(networks.GREY.apply(PHOTO)), np.float64)[0]
-    odds = [1 - outputs[0], outputs[0]] if last else np.exp(outputs if units == 3 else [0, outputs[0]])
-    assert classifier.probabilities(PHOTO)[0] == pytest.approx(odds / np.sum(odds), abs=1e-6)
+    odds = (
+        [1 - outputs[0], outputs[0]]
+        if last
+        else np.exp(outputs if units == 3 else [0, outputs[0]])
+    )
+    assert classifier.probabilities(PHOTO)[0] == pytest.approx(
+        odds / np.sum(odds), abs=1e-6
+    )
 
 
 def test_an_open_input_size_follows_the_preprocessing_in_use():
@@ -257,11 +322,15 @@ def test_an_open_input_size_follows_the_preprocessing_in_use():
         used = made.using(Preprocessing(size=(side, side)))
         assert used.input_shape == (side, side, 3)
         assert diagnose(used, PHOTO).best.cause == "untrained_weights"
-    assert diagnose(made.using(Preprocessing()), PHOTO).best.cause == "untrained_weights"
+    assert (
+        diagnose(made.using(Preprocessing()), PHOTO).best.cause == "untrained_weights"
+    )
 
 
 def test_verify_agrees_or_finds_a_compiled_form_of_other_weights(loaded):
-    assert loaded.verify() == Verification(loaded.verify().max_difference, 0, agrees=True)
+    assert loaded.verify() == Verification(
+        loaded.verify().max_difference, 0, agrees=True
+    )
     assert repr(loaded.verify(PHOTO)) == (
         "Verification(agrees with Keras to 1e-5 on 1 photos and on inputs made by formulas)"
     )
@@ -272,12 +341,16 @@ def test_verify_agrees_or_finds_a_compiled_form_of_other_weights(loaded):
     assert repr(verification).startswith("Verification(differs from Keras")
 
 
-def test_a_file_that_was_replaced_is_not_taken_for_the_one_that_was_loaded(small_file, tmp_path):
+def test_a_file_that_was_replaced_is_not_taken_for_the_one_that_was_loaded(
+    small_file, tmp_path
+):
     path = tmp_path / "small.keras"
     path.write_bytes(small_file.read_bytes())
     classifier = Classifier.load(path)
     networks.small(seed=8).save(path)
-    with pytest.raises(ValueError, match=r"Expected the network in 'small.keras' as it was loaded"):
+    with pytest.raises(
+        ValueError, match=r"Expected the network in 'small.keras' as it was loaded"
+    ):
         classifier.verify()
 
 

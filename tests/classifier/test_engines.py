@@ -41,11 +41,15 @@ def test_results_are_new_arrays_and_inputs_of_any_layout_stay(lite):
     assert lite.predict(batch.astype(np.float64)) == pytest.approx(before, abs=1e-6)
 
 
-@pytest.mark.parametrize("shape", [(1, 28, 28, 3), (2, 27, 28, 1), (28, 28, 1), (1, 1, 28, 28)])
+@pytest.mark.parametrize(
+    "shape", [(1, 28, 28, 3), (2, 27, 28, 1), (28, 28, 1), (1, 1, 28, 28)]
+)
 def test_other_shapes_are_refused_and_the_engine_goes_on(lite, reference, shape):
     expected = lite.predict(networks.tensors(1))
     for each in (lite, reference):
-        with pytest.raises(ValueError, match=r"Expected tensors of 28x28x1, received the shape \("):
+        with pytest.raises(
+            ValueError, match=r"Expected tensors of 28x28x1, received the shape \("
+        ):
             each.predict(np.zeros(shape, np.float32))
     assert np.array_equal(lite.predict(networks.tensors(1)), expected)
 
@@ -56,7 +60,9 @@ def test_threads_do_not_mix_their_results(kind, lite, reference):
     inputs = [networks.tensors(1 + index % 3, seed=index) for index in range(8)] * 20
     expected = [lite.predict(each) for each in inputs]
     with ThreadPoolExecutor(8) as pool:
-        for received, right in zip(pool.map(chosen.predict, inputs), expected, strict=True):
+        for received, right in zip(
+            pool.map(chosen.predict, inputs), expected, strict=True
+        ):
             np.testing.assert_allclose(received, right, atol=1e-6)
 
 
@@ -74,7 +80,10 @@ def test_whole_number_inputs_get_their_dtype():
     model = keras.Sequential([keras.Input((4, 4, 3), dtype="uint8"), *layers])
     levels = np.random.default_rng(1).integers(0, 256, (2, 4, 4, 3)).astype(np.float32)
     expected = levels.mean(axis=(1, 2)) / 255
-    for each in (LiteEngine(networks.compile_lite(model), threads=1), KerasEngine(model)):
+    for each in (
+        LiteEngine(networks.compile_lite(model), threads=1),
+        KerasEngine(model),
+    ):
         assert each.predict(levels) == pytest.approx(expected, abs=1e-6)
 
 
@@ -166,7 +175,11 @@ def test_a_certain_answer_stays_finite_at_any_temperature():
 
 ADVICE = [
     (Preprocessing(size=(32, 48)), (3, 32, 48), "set layout='channels_first' in"),
-    (Preprocessing(size=(20, 20), layout="channels_first"), (3, 32, 48), r"set size=\(32, 48\) in"),
+    (
+        Preprocessing(size=(20, 20), layout="channels_first"),
+        (3, 32, 48),
+        r"set size=\(32, 48\) in",
+    ),
 ]
 
 

@@ -21,7 +21,9 @@ def here(monkeypatch):
     """Imports run in this process, which has Keras; the other is tested by itself."""
 
     monkeypatch.setattr(
-        importing, "ask", lambda _module, old, folder, *_, **__: importing._import(old, folder)
+        importing,
+        "ask",
+        lambda _module, old, folder, *_, **__: importing._import(old, folder),
     )
 
 
@@ -30,11 +32,15 @@ def teachable():
     """A network in a network in a network, as Teachable Machine puts MobileNet and its head together."""
     keras.utils.set_random_seed(8)
     entry = keras.Input((16, 16, 3))
-    first = layers.ReLU(6)(layers.BatchNormalization()(layers.Conv2D(4, 3, padding="same")(entry)))
+    first = layers.ReLU(6)(
+        layers.BatchNormalization()(layers.Conv2D(4, 3, padding="same")(entry))
+    )
     depthwise = layers.DepthwiseConv2D(3, padding="same", use_bias=False)(first)
     base = keras.Model(entry, layers.Add()([first, depthwise]))
     features = stacked((16, 16, 3), base, layers.GlobalAveragePooling2D())
-    return stacked((16, 16, 3), features, stacked((4,), layers.Dense(3, activation="softmax")))
+    return stacked(
+        (16, 16, 3), features, stacked((4,), layers.Dense(3, activation="softmax"))
+    )
 
 
 def aged(part):
@@ -43,7 +49,11 @@ def aged(part):
         return [aged(each) for each in part]
     if not isinstance(part, dict):
         return part
-    part = {key: aged(value) for key, value in part.items() if key not in {"build_config", "module"}}
+    part = {
+        key: aged(value)
+        for key, value in part.items()
+        if key not in {"build_config", "module"}
+    }
     settings = part.get("config", {})
     if part.get("class_name") == "DepthwiseConv2D":
         settings["groups"] = 1
@@ -53,7 +63,11 @@ def aged(part):
     if part.get("class_name") == "InputLayer":
         settings["batch_input_shape"] = settings.pop("batch_shape")
     for name in ("input_layers", "output_layers"):
-        if isinstance(settings, dict) and name in settings and isinstance(settings[name][0], str):
+        if (
+            isinstance(settings, dict)
+            and name in settings
+            and isinstance(settings[name][0], str)
+        ):
             settings[name] = [settings[name]]
     return part
 
@@ -66,18 +80,28 @@ def written(model, path, change=aged):
     return path
 
 
-def test_a_file_of_teachable_machine_is_imported_with_its_weights(teachable, here, tmp_path, capsys):
+def test_a_file_of_teachable_machine_is_imported_with_its_weights(
+    teachable, here, tmp_path, capsys
+):
     old, new = written(teachable, tmp_path / "keras_model.h5"), tmp_path / "new.keras"
     with pytest.raises(TypeError, match="Unrecognized keyword arguments"):
         keras.models.load_model(old, compile=False)
     before = old.read_bytes()
     left_out = import_h5(old, new)
-    assert left_out == ("fused=True of BatchNormalization", "groups=1 of DepthwiseConv2D")
+    assert left_out == (
+        "fused=True of BatchNormalization",
+        "groups=1 of DepthwiseConv2D",
+    )
     pictures = np.random.default_rng(1).random((2, 16, 16, 3), np.float32)
     opened = keras.models.load_model(new, compile=False)
-    np.testing.assert_array_equal(np.asarray(opened(pictures)), np.asarray(teachable(pictures)))
+    np.testing.assert_array_equal(
+        np.asarray(opened(pictures)), np.asarray(teachable(pictures))
+    )
     assert old.read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["keras_model.h5", "new.keras"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "keras_model.h5",
+        "new.keras",
+    ]
     before = new.read_bytes()
     with pytest.raises(ValueError, match="Expected a new file"):
         import_h5(old, new)
@@ -96,7 +120,10 @@ def older(part):
         return part
     part = {key: older(value) for key, value in part.items()}
     if part.get("class_name") == "Functional":
-        part |= {"module": "keras.src.engine.functional", "registered_name": "Functional"}
+        part |= {
+            "module": "keras.src.engine.functional",
+            "registered_name": "Functional",
+        }
     return part
 
 
@@ -115,7 +142,9 @@ def test_a_network_in_a_network_of_keras_2_is_imported(here, tmp_path, name):
     else:
         store.write_config(old, tmp_path / "aged.keras", config)
         old = tmp_path / "aged.keras"
-        with pytest.raises(ValueError, match=r"python -m kit import OLD\.keras NEW\.keras"):
+        with pytest.raises(
+            ValueError, match=r"python -m kit import OLD\.keras NEW\.keras"
+        ):
             load_keras(old)
     (tmp_path / "labels.txt").write_text("0 cat\n1 dog\n2 horse\n", encoding="utf-8")
     import_h5(old, tmp_path / "new.keras")
@@ -123,13 +152,20 @@ def test_a_network_in_a_network_of_keras_2_is_imported(here, tmp_path, name):
     opened = load_keras(tmp_path / "new.keras")
     np.testing.assert_array_equal(np.asarray(opened(images)), np.asarray(model(images)))
     contract = store.read(tmp_path / "new.keras").contract
-    assert (contract["class_names"], contract["preprocessing"]["fit"]) == (["cat", "dog", "horse"], "crop")
+    assert (contract["class_names"], contract["preprocessing"]["fit"]) == (
+        ["cat", "dog", "horse"],
+        "crop",
+    )
 
 
 @pytest.mark.parametrize("value", ["2", "true"])
-def test_an_argument_with_an_effect_is_left_in_and_refused_by_keras(teachable, here, tmp_path, value):
+def test_an_argument_with_an_effect_is_left_in_and_refused_by_keras(
+    teachable, here, tmp_path, value
+):
     def grouped(config):
-        return json.loads(json.dumps(aged(config)).replace('"groups": 1', f'"groups": {value}'))
+        return json.loads(
+            json.dumps(aged(config)).replace('"groups": 1', f'"groups": {value}')
+        )
 
     old = written(teachable, tmp_path / "old.h5", grouped)
     with pytest.raises(ValueError, match=r"received 'old.h5'") as refused:
@@ -139,12 +175,17 @@ def test_an_argument_with_an_effect_is_left_in_and_refused_by_keras(teachable, h
 
 
 @pytest.mark.parametrize("kind", ["Lambda", "TFOpLambda", "TFSMLayer"])
-def test_layers_with_code_are_refused_before_anything_is_built(teachable, here, tmp_path, kind):
+def test_layers_with_code_are_refused_before_anything_is_built(
+    teachable, here, tmp_path, kind
+):
     def coded(config):
         return json.loads(json.dumps(config).replace("GlobalAveragePooling2D", kind))
 
     old = written(teachable, tmp_path / "old.h5", coded)
-    with pytest.raises(ValueError, match=f"without code in its file, received 'old.h5' with a {kind} layer"):
+    with pytest.raises(
+        ValueError,
+        match=f"without code in its file, received 'old.h5' with a {kind} layer",
+    ):
         import_h5(old, tmp_path / "new.keras")
 
 
@@ -154,10 +195,15 @@ def test_what_is_no_such_file_is_refused_in_a_line(teachable, here, tmp_path):
     with h5py.File(written(teachable, tmp_path / "deep.h5"), "r+") as file:
         file.attrs["model_config"] = '{"config": ' * 2000 + "1" + "}" * 2000
     for name in ("only.weights.h5", "text.h5", "deep.h5"):
-        with pytest.raises(ValueError, match=r"Expected (an .h5 file that model.save wrote|a network that)"):
+        with pytest.raises(
+            ValueError,
+            match=r"Expected (an .h5 file that model.save wrote|a network that)",
+        ):
             import_h5(tmp_path / name, tmp_path / "new.keras")
     for name in ("new.h5", "missing/new.keras"):
-        with pytest.raises(ValueError, match=rf"Expected a new file ….keras in .*, received .*{name}'"):
+        with pytest.raises(
+            ValueError, match=rf"Expected a new file ….keras in .*, received .*{name}'"
+        ):
             import_h5(tmp_path / "text.h5", tmp_path / name)
     with pytest.raises(FileNotFoundError, match=r"Expected an existing local .h5 file"):
         import_h5(tmp_path / "none.h5", tmp_path / "new.keras")
@@ -166,6 +212,11 @@ def test_what_is_no_such_file_is_refused_in_a_line(teachable, here, tmp_path):
 def test_keras_builds_it_in_a_process_of_its_own(teachable, tmp_path):
     """Whatever it takes of memory, and however it ends."""
     old = written(teachable, tmp_path / "old.h5")
-    script = "import sys, kit; print(kit.import_h5(*sys.argv[1:]), 'keras' in sys.modules)"
+    script = (
+        "import sys, kit; print(kit.import_h5(*sys.argv[1:]), 'keras' in sys.modules)"
+    )
     result = python(script, old, tmp_path / "new.keras")
-    assert result.stdout == "('fused=True of BatchNormalization', 'groups=1 of DepthwiseConv2D') False\n"
+    assert (
+        result.stdout
+        == "('fused=True of BatchNormalization', 'groups=1 of DepthwiseConv2D') False\n"
+    )

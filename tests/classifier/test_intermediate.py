@@ -9,7 +9,9 @@ from tests import networks
 
 
 def test_images_of_any_size_have_features():
-    engine = LiteEngine(with_feature_map(networks.compile_lite(networks.of_any_size()))[0], threads=1)
+    engine = LiteEngine(
+        with_feature_map(networks.compile_lite(networks.of_any_size()))[0], threads=1
+    )
     for shape in ((2, 12, 9, 3), (1, 30, 30, 3)):
         assert engine.inside(np.ones(shape, np.float32))[1].shape[::3] == (shape[0], 4)
 
@@ -18,7 +20,11 @@ def test_images_of_any_size_have_features():
 def test_what_has_no_feature_map_is_refused(content):
     if content == "dense":
         layers = networks.imported_keras().layers
-        model = networks.stacked((4, 4, 1), layers.Flatten(), layers.Dense(2, "softmax"))
+        model = networks.stacked(
+            (4, 4, 1), layers.Flatten(), layers.Dense(2, "softmax")
+        )
         content = networks.compile_lite(model)
-    with pytest.raises(ValueError, match="Expected a compiled network with a feature map"):
+    with pytest.raises(
+        ValueError, match="Expected a compiled network with a feature map"
+    ):
         with_feature_map(content)

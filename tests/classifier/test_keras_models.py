@@ -22,11 +22,17 @@ def test_models_that_are_no_picture_classifiers_are_refused(keras):
     both = keras.Model([picture, numbers], layers.Concatenate()([flat, numbers]))
     cases = [
         (both, r"received Functional from \[\(None, 8, 8, 3\), \(None, 4\)\]"),
-        (keras.Model(picture, [flat, flat]), r"to \[\(None, 192\), \(None, 192\)\]; wrap it"),
+        (
+            keras.Model(picture, [flat, flat]),
+            r"to \[\(None, 192\), \(None, 192\)\]; wrap it",
+        ),
         (networks.stacked((4,), layers.Dense(2)), r"from \[\(None, 4\)\]"),
         (networks.stacked((8, 8, 5), layers.Flatten()), r"from \[\(None, 8, 8, 5\)\]"),
         (networks.stacked((8, 8, 3), layers.Conv2D(2, 3)), r"to \[\(None, 6, 6, 2\)\]"),
-        (keras.Sequential([layers.Flatten()]), r"Sequential from \[\] to \[\]; .*in a keras.Model"),
+        (
+            keras.Sequential([layers.Flatten()]),
+            r"Sequential from \[\] to \[\]; .*in a keras.Model",
+        ),
         (keras.Model(picture, {"kind": flat}), r"to \[\('kind',\)\]"),
     ]
     for model, message in cases:
@@ -48,7 +54,9 @@ def test_a_function_that_is_registered_here_is_found(keras, tmp_path):
     model.save(tmp_path / "mine.keras")
     batch = np.random.default_rng(1).random((2, 4, 4, 1), np.float32)
     opened = Classifier.load(tmp_path / "mine.keras")
-    assert opened.predict_tensors(batch) == pytest.approx(np.asarray(model(batch)), abs=1e-5)
+    assert opened.predict_tensors(batch) == pytest.approx(
+        np.asarray(model(batch)), abs=1e-5
+    )
 
 
 def test_what_a_file_claims_to_need_of_this_process_is_not_looked_for_in_it(
@@ -56,7 +64,9 @@ def test_what_a_file_claims_to_need_of_this_process_is_not_looked_for_in_it(
 ):
     claimed = b'"build_config": {"x": {"module": "evil", "class_name": "Loss", "registered_name": "a>Loss"}, '
     target = tmp_path / "claims.keras"
-    changed(plain_file, target, lambda data: data.replace(b'"build_config": {', claimed, 1))
+    changed(
+        plain_file, target, lambda data: data.replace(b'"build_config": {', claimed, 1)
+    )
     monkeypatch.setattr(loading, "load_keras", None)
     monkeypatch.setattr(loading, "SECONDS", 0)
     with pytest.raises(ValueError, match="received no end after 0 s"):
@@ -72,7 +82,9 @@ def with_code(keras, tmp_path):
 
 
 def test_code_in_a_file_is_not_run(with_code):
-    with pytest.raises(ValueError, match=r"opens in safe mode, received 'code.keras'") as caught:
+    with pytest.raises(
+        ValueError, match=r"opens in safe mode, received 'code.keras'"
+    ) as caught:
         load_keras(with_code)
     assert "\n" not in str(caught.value)
     # Keras advises its callers to turn the safe mode off, which this kit has no way to do.
@@ -81,16 +93,26 @@ def test_code_in_a_file_is_not_run(with_code):
 
 
 @pytest.mark.parametrize(
-    ("home", "function"), [("config", "set_floatx"), ("applications", "MobileNet"), ("models", "load_model")]
+    ("home", "function"),
+    [("config", "set_floatx"), ("applications", "MobileNet"), ("models", "load_model")],
 )
-@pytest.mark.parametrize("written", ['"function", "config": "{}"', '"{}", "config": {{}}'])
+@pytest.mark.parametrize(
+    "written", ['"function", "config": "{}"', '"{}", "config": {{}}']
+)
 def test_functions_of_keras_that_do_more_than_compute_are_not_called(
     plain_file, tmp_path, home, function, written
 ):
     """They set options of the process, or ask a network; Keras would call them as an activation."""
     named = f'{{"module": "keras.{home}", "class_name": {written.format(function)}}}'
-    changed(plain_file, tmp_path / "calls.keras", lambda data: data.replace(b'"softmax"', named.encode()))
-    with pytest.raises(ValueError, match=f"'calls.keras' with the function '{function}' of keras.{home}"):
+    changed(
+        plain_file,
+        tmp_path / "calls.keras",
+        lambda data: data.replace(b'"softmax"', named.encode()),
+    )
+    with pytest.raises(
+        ValueError,
+        match=f"'calls.keras' with the function '{function}' of keras.{home}",
+    ):
         load_keras(tmp_path / "calls.keras")
 
 
@@ -113,15 +135,24 @@ def test_safe_mode_stays_on_where_it_was_turned_off_for_keras(keras, with_code):
 
 @pytest.mark.parametrize(
     ("home", "reason"),
-    [("keras.layers", "Could not deserialize 'keras.layers.Dnse'"), (None, "Could not locate class 'Dnse'")],
+    [
+        ("keras.layers", "Could not deserialize 'keras.layers.Dnse'"),
+        (None, "Could not locate class 'Dnse'"),
+    ],
 )
-def test_unknown_layers_end_in_one_line_that_names_them(plain_file, tmp_path, home, reason):
+def test_unknown_layers_end_in_one_line_that_names_them(
+    plain_file, tmp_path, home, reason
+):
     dense, unknown = (
         f'"module": {json.dumps(module)}, "class_name": "{name}"'.encode()
         for module, name in (("keras.layers", "Dense"), (home, "Dnse"))
     )
-    changed(plain_file, tmp_path / "other.keras", lambda data: data.replace(dense, unknown))
-    message = f"'other.keras': {reason}.*; import the module that registers custom layers"
+    changed(
+        plain_file, tmp_path / "other.keras", lambda data: data.replace(dense, unknown)
+    )
+    message = (
+        f"'other.keras': {reason}.*; import the module that registers custom layers"
+    )
     with pytest.raises(ValueError, match=message) as caught:
         load_keras(tmp_path / "other.keras")
     assert "\n" not in str(caught.value)
@@ -130,8 +161,12 @@ def test_unknown_layers_end_in_one_line_that_names_them(plain_file, tmp_path, ho
 
 def test_weights_that_are_cut_off_are_no_custom_layers(plain_file, tmp_path):
     changed(
-        plain_file, tmp_path / "cut.keras", lambda data: data[: len(data) // 2 if data[:1] != b"{" else None]
+        plain_file,
+        tmp_path / "cut.keras",
+        lambda data: data[: len(data) // 2 if data[:1] != b"{" else None],
     )
-    with pytest.raises(ValueError, match=r"truncated file.*copy a damaged file again") as caught:
+    with pytest.raises(
+        ValueError, match=r"truncated file.*copy a damaged file again"
+    ) as caught:
         load_keras(tmp_path / "cut.keras")
     assert "register" not in str(caught.value)

@@ -20,7 +20,9 @@ def test_labels_are_indices_names_or_unknown():
 @pytest.mark.parametrize("label", [1, np.int64(1), "dress"])
 def test_one_picture_may_have_its_label_alone(label):
     assert class_indices(label, NAMES, 1) == (1,)
-    with pytest.raises(ValueError, match="Expected 2 labels, one for each image, received 1"):
+    with pytest.raises(
+        ValueError, match="Expected 2 labels, one for each image, received 1"
+    ):
         class_indices(label, NAMES, 2)
 
 
@@ -30,7 +32,10 @@ UNFIT = [
     ([-1], "Expected a label as a whole number 0..4, received -1"),
     ([1.5], "Expected a label as a whole number 0..4, received 1.5"),
     ([True], "received True"),
-    (["dres"], "Expected a label out of 5 class names, received 'dres'; did you mean 'dress'"),
+    (
+        ["dres"],
+        "Expected a label out of 5 class names, received 'dres'; did you mean 'dress'",
+    ),
     (["1"], "received '1'"),
 ]
 
@@ -44,12 +49,18 @@ def test_labels_that_do_not_fit_are_refused(labels, message):
 def test_names_are_one_for_each_class():
     assert checked_class_names(["cat", 7], 2, "small") == ("cat", "7")
     assert checked_class_names(None, 3, "small") == ("class 0", "class 1", "class 2")
-    with pytest.raises(TypeError, match="Expected a list of class names, received one str"):
+    with pytest.raises(
+        TypeError, match="Expected a list of class names, received one str"
+    ):
         checked_class_names("cat", 3, "small")
     with pytest.raises(TypeError, match="received one set"):
         checked_class_names({"cat", "dog"}, 2, "small")
     # As Keras sorts folders: "10" comes before "2".
-    assert checked_class_names({"2": 2, "10": 1, "1": 0}, 3, "small") == ("1", "10", "2")
+    assert checked_class_names({"2": 2, "10": 1, "1": 0}, 3, "small") == (
+        "1",
+        "10",
+        "2",
+    )
 
 
 def test_a_mapping_gives_names_in_the_order_of_its_indices():
@@ -97,7 +108,9 @@ def test_a_known_label_gains_by_its_likelihood_and_another_picture_by_its_entrop
     # ln(0.6 / 0.2) where the label is known, ln 2 - 0 where it is not.
     assert Trial(BEFORE[:1], AFTER[:1], (1,)).gain == pytest.approx(np.log(3))
     assert Trial(BEFORE[1:2], AFTER[1:2]).gain == pytest.approx(np.log(2))
-    assert Trial(BEFORE[:2], AFTER[:2], (1, None)).gain == pytest.approx((np.log(3) + np.log(2)) / 2)
+    assert Trial(BEFORE[:2], AFTER[:2], (1, None)).gain == pytest.approx(
+        (np.log(3) + np.log(2)) / 2
+    )
 
 
 def test_likelihoods_are_means_over_what_is_known():

@@ -47,7 +47,9 @@ def converted(folder, monkeypatch):
     return files
 
 
-def keras_file(path, config='{"class_name": "Sequential", "config": {}}', weights=b"weights"):
+def keras_file(
+    path, config='{"class_name": "Sequential", "config": {}}', weights=b"weights"
+):
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("config.json", config)
         file.writestr("model.weights.h5", weights)
@@ -71,18 +73,28 @@ def test_threads_that_open_one_file_compile_it_once(tmp_path, converted):
     assert {network.compiled.data for network in found} == {small().data}
 
 
-def test_bars_come_first_and_a_failure_is_raised_where_the_compiled_form_is_needed(tmp_path, monkeypatch):
+def test_bars_come_first_and_a_failure_is_raised_where_the_compiled_form_is_needed(
+    tmp_path, monkeypatch
+):
     failing = Event()
 
     def convert(opened, preprocessing, early):
-        early.set_result((["softmax", [28, 28, 1], 3], lambda tensors: np.full((len(tensors), 3), 1 / 3)))
+        early.set_result(
+            (
+                ["softmax", [28, 28, 1], 3],
+                lambda tensors: np.full((len(tensors), 3), 1 / 3),
+            )
+        )
         failing.wait(30)
         raise ValueError("Expected a process, received none")
 
     monkeypatch.setattr(loading, "convert", convert)
     network = restore(keras_file(tmp_path / "plain.keras"))
     assert (network.about.class_count, network.pending) == (3, True)
-    assert network.predict(np.zeros((2, 28, 28, 1), np.float32), early=True).shape == (2, 3)
+    assert network.predict(np.zeros((2, 28, 28, 1), np.float32), early=True).shape == (
+        2,
+        3,
+    )
     failing.set()
     for early in (False, True):
         with pytest.raises(ValueError, match="Expected a process, received none"):
@@ -116,15 +128,21 @@ def test_processes_that_open_one_file_compile_it_once(tmp_path):
     keras_file(tmp_path / "plain.keras")
     small().write(tmp_path / "entry.zip")
     command = [sys.executable, "-c", OPENING, tmp_path / "plain.keras", tmp_path]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    running = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)
+    ]
     told = {process.communicate()[0] for process in running}
     assert len(told) == 1
-    assert told.pop().startswith("Compiled(head='softmax', input_shape=(28, 28, 1), output_count=3")
+    assert told.pop().startswith(
+        "Compiled(head='softmax', input_shape=(28, 28, 1), output_count=3"
+    )
     assert (tmp_path / "compiled.txt").read_text() == "once "
 
 
 @pytest.mark.parametrize("content", [b"", b"foreign", None])
-def test_what_is_damaged_in_the_cache_or_cannot_run_is_made_anew(tmp_path, converted, folder, content):
+def test_what_is_damaged_in_the_cache_or_cannot_run_is_made_anew(
+    tmp_path, converted, folder, content
+):
     opened = keras_file(tmp_path / "plain.keras")
     keep(opened, Compiled("softmax", (28, 28, 1), 3, b"no network", 1e-7))
     if content is not None:
@@ -134,17 +152,23 @@ def test_what_is_damaged_in_the_cache_or_cannot_run_is_made_anew(tmp_path, conve
     assert converted == ["plain.keras"]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows keeps the folders of users apart by itself")
+@pytest.mark.skipif(
+    os.name == "nt", reason="Windows keeps the folders of users apart by itself"
+)
 def test_the_folder_is_closed_to_others(tmp_path, folder):
     keep(keras_file(tmp_path / "plain.keras"), small())
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_where_nothing_can_be_kept_a_network_opens_all_the_same(tmp_path, converted, folder, monkeypatch):
+def test_where_nothing_can_be_kept_a_network_opens_all_the_same(
+    tmp_path, converted, folder, monkeypatch
+):
     def homeless(*_args, **_options):
         raise RuntimeError("could not determine the home directory")
 
-    folder.write_bytes(b"")  # a file in its place refuses everyone, the administrator too
+    folder.write_bytes(
+        b""
+    )  # a file in its place refuses everyone, the administrator too
     monkeypatch.setattr("platformdirs.user_cache_path", homeless)
     for place in (lambda: folder, cache_folder):
         monkeypatch.setattr(loading, "cache_folder", place)
@@ -154,7 +178,9 @@ def test_where_nothing_can_be_kept_a_network_opens_all_the_same(tmp_path, conver
 
 def test_what_was_not_opened_for_longest_makes_room(tmp_path, folder, monkeypatch):
     monkeypatch.setattr(loading, "CACHED", 2)
-    files = [keras_file(tmp_path / f"{name}.keras", weights=name.encode()) for name in "abc"]
+    files = [
+        keras_file(tmp_path / f"{name}.keras", weights=name.encode()) for name in "abc"
+    ]
     for age, opened in enumerate(files[:2]):
         keep(opened, small())
         os.utime(folder / f"{opened.digest}.zip", (1000 + age, 1000 + age))
@@ -162,23 +188,47 @@ def test_what_was_not_opened_for_longest_makes_room(tmp_path, folder, monkeypatc
     (folder / f"{files[1].digest}.lock").touch()
     keep(files[2], small())
     assert not list(folder.glob("*.lock"))
-    assert {entry.stem for entry in folder.glob("*.zip")} == {files[0].digest, files[2].digest}
+    assert {entry.stem for entry in folder.glob("*.zip")} == {
+        files[0].digest,
+        files[2].digest,
+    }
 
 
-LOSS = {"module": "builtins", "class_name": "function", "config": "my_loss", "registered_name": "function"}
+LOSS = {
+    "module": "builtins",
+    "class_name": "function",
+    "config": "my_loss",
+    "registered_name": "function",
+}
 
 
-def test_a_network_with_layers_that_are_registered_here_is_compiled_here(tmp_path, converted, monkeypatch):
+def test_a_network_with_layers_that_are_registered_here_is_compiled_here(
+    tmp_path, converted, monkeypatch
+):
     described = []
     monkeypatch.setattr(loading, "load_keras", lambda path: path.name)
-    monkeypatch.setattr(loading, "describe", lambda model, _preprocessing: described.append(model) or small())
-    layer = {"module": None, "class_name": "Spectrum", "registered_name": "Mine>Spectrum"}
+    monkeypatch.setattr(
+        loading,
+        "describe",
+        lambda model, _preprocessing: described.append(model) or small(),
+    )
+    layer = {
+        "module": None,
+        "class_name": "Spectrum",
+        "registered_name": "Mine>Spectrum",
+    }
     config = {"class_name": "Sequential", "config": {"layers": [layer]}}
-    with networks.imported_keras().saving.custom_object_scope({"Mine>Spectrum": object, "my_loss": abs}):
+    with networks.imported_keras().saving.custom_object_scope(
+        {"Mine>Spectrum": object, "my_loss": abs}
+    ):
         restore(keras_file(tmp_path / "own.keras", json.dumps(config)))
         assert (described, converted) == (["own.keras"], [])
         # A loss is no layer of the network.
-        trained = {"class_name": "Sequential", "config": {}, "compile_config": {"loss": LOSS}}
+        trained = {
+            "class_name": "Sequential",
+            "config": {},
+            "compile_config": {"loss": LOSS},
+        }
         restore(keras_file(tmp_path / "trained.keras", json.dumps(trained)))
     restore(keras_file(tmp_path / "own.keras", json.dumps(config)))
     assert (described, converted) == (["own.keras"], ["trained.keras", "own.keras"])
@@ -186,11 +236,15 @@ def test_a_network_with_layers_that_are_registered_here_is_compiled_here(tmp_pat
 
 def test_a_network_opens_while_another_thread_imports_keras(tmp_path):
     (tmp_path / "keras").mkdir()
-    (tmp_path / "keras" / "__init__.py").write_text("import time; time.sleep(1); from keras import saving")
+    (tmp_path / "keras" / "__init__.py").write_text(
+        "import time; time.sleep(1); from keras import saving"
+    )
     (tmp_path / "keras" / "saving.py").write_text("get_registered_object = print")
     keras_file(tmp_path / "plain.keras")
     small().write(tmp_path / "entry.zip")
-    script = f"import sys; sys.path.insert(0, sys.argv[2]){OPENING}".replace("print(", IMPORTING + "print(")
+    script = f"import sys; sys.path.insert(0, sys.argv[2]){OPENING}".replace(
+        "print(", IMPORTING + "print("
+    )
     assert "Compiled(head=" in python(script, tmp_path / "plain.keras", tmp_path).stdout
 
 
@@ -203,7 +257,9 @@ def test_bundled_networks_are_compiled_for_everybody(name):
 # In a process of its own
 
 
-def test_a_process_of_its_own_compiles_while_this_one_loads_no_tensorflow(plain_file, tmp_path):
+def test_a_process_of_its_own_compiles_while_this_one_loads_no_tensorflow(
+    plain_file, tmp_path
+):
     script = (
         "import sys\n"
         "from pathlib import Path\n"
@@ -225,10 +281,16 @@ def test_a_process_of_its_own_compiles_while_this_one_loads_no_tensorflow(plain_
     assert "Opening 'plain.keras': " in result.stderr
 
 
-def test_a_file_that_is_replaced_while_it_is_compiled_leaves_nothing(tmp_path, folder, monkeypatch):
+def test_a_file_that_is_replaced_while_it_is_compiled_leaves_nothing(
+    tmp_path, folder, monkeypatch
+):
     opened = keras_file(tmp_path / "plain.keras")
-    asked = lambda *_given, **_options: keras_file(tmp_path / "plain.keras", weights=b"new") and {}  # noqa: E731
+    asked = lambda *_given, **_options: (
+        keras_file(tmp_path / "plain.keras", weights=b"new") and {}
+    )
     monkeypatch.setattr(loading, "ask", asked)
-    with pytest.raises(ValueError, match=r"Expected the network in 'plain.keras' as it was loaded"):
+    with pytest.raises(
+        ValueError, match=r"Expected the network in 'plain.keras' as it was loaded"
+    ):
         restore(opened)
     assert not list(folder.glob("*.zip"))

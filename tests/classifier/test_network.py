@@ -15,13 +15,19 @@ def test_compiling_writes_nothing_to_the_notebook(capfd, caplog):
 
 def test_what_was_found_comes_back_from_a_file(tmp_path):
     found = describe(networks.small(), networks.GREY)
-    assert (found.head, found.input_shape, found.output_count) == ("softmax", (28, 28, 1), 3)
+    assert (found.head, found.input_shape, found.output_count) == (
+        "softmax",
+        (28, 28, 1),
+        3,
+    )
     found.write(tmp_path / "entry.zip")
     again = Compiled.read(tmp_path / "entry.zip")
     for name in ("head", "input_shape", "output_count", "data", "reason"):
         assert getattr(again, name) == getattr(found, name)
     batch = networks.tensors(2)
-    np.testing.assert_array_equal(again.first_layers.measure(batch), found.first_layers.measure(batch))
+    np.testing.assert_array_equal(
+        again.first_layers.measure(batch), found.first_layers.measure(batch)
+    )
     np.testing.assert_array_equal(again.first_layers.means, found.first_layers.means)
 
 
@@ -36,7 +42,9 @@ def test_what_litert_lacks_is_named_without_a_path():
 def test_a_head_that_the_architecture_hides_is_measured(keras):
     inputs = keras.Input((28, 28, 1))
     hidden = networks.small(last=None)(inputs)
-    model = keras.Model(inputs, keras.layers.Reshape((3,))(keras.layers.Softmax()(hidden)))
+    model = keras.Model(
+        inputs, keras.layers.Reshape((3,))(keras.layers.Softmax()(hidden))
+    )
     assert describe(model).head == "softmax"
 
 
@@ -48,12 +56,16 @@ def test_a_layer_that_has_to_know_the_sizes_is_run_by_keras(keras):
     described = describe(model)
     assert described.data is None
     batch = np.random.default_rng(1).random((2, 9, 7, 3), np.float32)
-    assert KerasEngine(model).predict(batch) == pytest.approx(np.asarray(model(batch)), abs=1e-6)
+    assert KerasEngine(model).predict(batch) == pytest.approx(
+        np.asarray(model(batch)), abs=1e-6
+    )
 
 
 def test_channels_first_is_taken(keras):
     layers = keras.layers
-    model = networks.stacked((3, 8, 8), layers.Permute((2, 3, 1)), layers.GlobalAveragePooling2D())
+    model = networks.stacked(
+        (3, 8, 8), layers.Permute((2, 3, 1)), layers.GlobalAveragePooling2D()
+    )
     found = describe(model, Preprocessing(size=(8, 8), layout="channels_first"))
     assert found.input_shape == (3, 8, 8)
     assert found.data is not None
@@ -79,10 +91,17 @@ BATCHES = (np.zeros((2, 2, 2, 1), np.float32), np.ones((1, 2, 2, 1), np.float32)
 
 def test_the_largest_difference_is_that_of_the_probabilities():
     assert largest_difference(Fixed(0.5, 0.5), Fixed(0.5, 0.5), "softmax", BATCHES) == 0
-    assert largest_difference(Fixed(0.5, 0.5), Fixed(0.75, 0.25), "softmax", BATCHES) == 0.25
+    assert (
+        largest_difference(Fixed(0.5, 0.5), Fixed(0.75, 0.25), "softmax", BATCHES)
+        == 0.25
+    )
     # A constant added to all logits changes no probability.
-    assert largest_difference(Fixed(1, 2), Fixed(3, 4), "logits", BATCHES) == pytest.approx(0, abs=1e-7)
-    assert largest_difference(Fixed(0.5, 0.5), Fixed(np.nan, 0.5), "softmax", BATCHES) == float("inf")
+    assert largest_difference(
+        Fixed(1, 2), Fixed(3, 4), "logits", BATCHES
+    ) == pytest.approx(0, abs=1e-7)
+    assert largest_difference(
+        Fixed(0.5, 0.5), Fixed(np.nan, 0.5), "softmax", BATCHES
+    ) == float("inf")
 
 
 def test_without_a_preprocessing_the_usual_ranges_are_covered():
@@ -94,7 +113,8 @@ def test_without_a_preprocessing_the_usual_ranges_are_covered():
 
 
 @pytest.mark.parametrize(
-    ("scaling", "low", "high"), [("-1..1", -1, 1), ("0..255", 0, 255), ("caffe", -124, 152)]
+    ("scaling", "low", "high"),
+    [("-1..1", -1, 1), ("0..255", 0, 255), ("caffe", -124, 152)],
 )
 def test_with_a_preprocessing_its_range_is_covered(scaling, low, high):
     (batch,) = trial_tensors((32, 32, 3), Preprocessing(size=(32, 32), scaling=scaling))
@@ -102,5 +122,7 @@ def test_with_a_preprocessing_its_range_is_covered(scaling, low, high):
     assert low <= batch.min() < low + 0.02 * (high - low)
     assert high - 0.02 * (high - low) < batch.max() <= high
     # Pictures have smooth areas, noise has none.
-    noise, pictures = (np.abs(np.diff(part, axis=1)).mean() for part in (batch[:2], batch[2:]))
+    noise, pictures = (
+        np.abs(np.diff(part, axis=1)).mean() for part in (batch[:2], batch[2:])
+    )
     assert pictures < noise / 3

@@ -20,7 +20,9 @@ PARTS = {"rows": np.arange(6, dtype=np.float32).reshape(2, 3), "count": np.array
 def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("networks") / "small.keras"
     classifier = Classifier(networks.small(), networks.GREY, networks.NAMES)
-    classifier.with_reference(classifier.reference.with_arrays("novelty", PARTS)).save(path, training=PHOTOS)
+    classifier.with_reference(classifier.reference.with_arrays("novelty", PARTS)).save(
+        path, training=PHOTOS
+    )
     return path
 
 
@@ -34,7 +36,9 @@ def test_all_parts_travel_in_the_file_and_to_other_processes(file, tmp_path):
     found = Classifier.load(file).reference
     assert repr(found) == "Reference(novelty, profile, properties)"
     np.testing.assert_array_equal(found.arrays("novelty")["rows"], PARTS["rows"])
-    np.testing.assert_array_equal(found.properties.rows, InputStatistics.of(PHOTOS).rows)
+    np.testing.assert_array_equal(
+        found.properties.rows, InputStatistics.of(PHOTOS).rows
+    )
     answers = Classifier.load(file).probabilities(PHOTOS).argmax(axis=1)
     assert sorted(found.properties.answers) == sorted(answers)
     assert found.first_layers.profile.shape == (3, 16)
@@ -49,12 +53,18 @@ def test_training_pictures_take_the_place_of_those_in_the_file(file, tmp_path):
     for found in (opened.reference, Classifier.load(tmp_path / "two.keras").reference):
         assert len(found.first_layers.profile) == 2
         assert found.arrays("novelty").keys() == PARTS.keys()
-    assert found.with_arrays("novelty", {"other": np.zeros(2)}).arrays("novelty").keys() == {"other"}
+    assert found.with_arrays("novelty", {"other": np.zeros(2)}).arrays(
+        "novelty"
+    ).keys() == {"other"}
 
 
-@pytest.mark.parametrize("array", [np.array(["text"]), np.array([{}]), np.zeros(1 << 25)])
+@pytest.mark.parametrize(
+    "array", [np.array(["text"]), np.array([{}]), np.zeros(1 << 25)]
+)
 def test_arrays_that_are_no_numbers_or_too_many_are_refused(small, array):
-    with pytest.raises(ValueError, match="Expected numbers of at most 134217728 bytes for 'mine'"):
+    with pytest.raises(
+        ValueError, match="Expected numbers of at most 134217728 bytes for 'mine'"
+    ):
         small.reference.with_arrays("mine", {"a": array})
 
 
@@ -87,9 +97,17 @@ def test_a_profile_belongs_to_a_size(tmp_path):
     opened.save(tmp_path / "open.keras", training=PHOTOS)
     opened = Classifier.load(tmp_path / "open.keras")
     assert len(opened.first_layers.profile) == len(PHOTOS)
-    for other in (opened.using(large), Classifier.load(tmp_path / "open.keras", preprocessing=large)):
-        assert other.first_layers.measure(np.zeros((1, 30, 30, 3), np.float32)).shape == (1, 14)
-        assert (other.first_layers.profile, len(other.reference.properties.rows)) == (None, len(PHOTOS))
+    for other in (
+        opened.using(large),
+        Classifier.load(tmp_path / "open.keras", preprocessing=large),
+    ):
+        assert other.first_layers.measure(
+            np.zeros((1, 30, 30, 3), np.float32)
+        ).shape == (1, 14)
+        assert (other.first_layers.profile, len(other.reference.properties.rows)) == (
+            None,
+            len(PHOTOS),
+        )
     assert opened.using(small.replace(channels="bgr")).reference is opened.reference
 
 
@@ -97,9 +115,13 @@ def test_a_profile_belongs_to_a_size(tmp_path):
 
 
 def test_of_many_pictures_those_that_are_kept_are_drawn_from_all(monkeypatch):
-    monkeypatch.setattr(reference, "TRIED", (1, 1))  # responses take longer and are not looked at
+    monkeypatch.setattr(
+        reference, "TRIED", (1, 1)
+    )  # responses take longer and are not looked at
     levels = np.linspace(1, 255, 2 * KEPT).astype(np.uint8)
-    statistics = InputStatistics.of([Photo.from_array(np.full((4, 4), level, np.uint8)) for level in levels])
+    statistics = InputStatistics.of(
+        [Photo.from_array(np.full((4, 4), level, np.uint8)) for level in levels]
+    )
     assert len(statistics.rows) == KEPT
     brightness = statistics.rows[:, 0]
     assert len(np.unique(brightness)) > 0.6 * KEPT

@@ -15,7 +15,10 @@ from kit.classifier.store import STATISTICS as MEMBER, arrays_in
 from tests.networks import rewritten
 
 CONTRACT = {"name": "small", "class_names": ["cat", "dog"], "preprocessing": None}
-STATISTICS = {"novelty/rows": np.arange(6.0).reshape(2, 3), "novelty/count": np.array(7)}
+STATISTICS = {
+    "novelty/rows": np.arange(6.0).reshape(2, 3),
+    "novelty/count": np.array(7),
+}
 
 
 def network(path, weights=b"weights" * 40, **others):
@@ -52,10 +55,21 @@ def test_statistics_come_back_and_are_replaced_as_a_whole(saved):
 
 @pytest.mark.parametrize(
     "features",
-    [np.full((5, 2), np.nan), np.full((5, 2), -1e300), np.array(3.0), np.zeros(4), np.zeros((5, 0))],
+    [
+        np.full((5, 2), np.nan),
+        np.full((5, 2), -1e300),
+        np.array(3.0),
+        np.zeros(4),
+        np.zeros((5, 0)),
+    ],
 )
 def test_statistics_that_nothing_can_be_computed_from_are_not_used(saved, features):
-    store.write(saved, saved, CONTRACT, {"profile/features": features, "properties/rows": np.array([np.nan])})
+    store.write(
+        saved,
+        saved,
+        CONTRACT,
+        {"profile/features": features, "properties/rows": np.array([np.nan])},
+    )
     flaw = "has no usable profile/features: save the file again with training="
     found = store.read(saved)
     assert (found.statistics, found.flaw) == ({}, flaw)
@@ -76,7 +90,9 @@ def test_members_before_the_start_of_the_file_are_damage(saved):
         (MEMBER, b"PK\x03\x04", "cannot be read (File is not a zip file)"),
     ],
 )
-def test_statistics_that_do_not_belong_to_the_file_are_not_used(tmp_path, saved, member, content, flaw):
+def test_statistics_that_do_not_belong_to_the_file_are_not_used(
+    tmp_path, saved, member, content, flaw
+):
     found = store.read(replaced(saved, tmp_path / "other.keras", **{member: content}))
     assert (found.statistics, found.flaw) == ({}, flaw)
     assert found.contract["class_names"] == ["cat", "dog"]
@@ -85,7 +101,10 @@ def test_statistics_that_do_not_belong_to_the_file_are_not_used(tmp_path, saved,
 def test_the_sha256_of_the_file_is_compared(saved):
     right = hashlib.sha256(saved.read_bytes()).hexdigest()
     assert store.read(saved, sha256=right.upper()).contract["name"] == "small"
-    with pytest.raises(ValueError, match=r"Expected 'saved.keras' with SHA-256 0000, received [0-9a-f]{64}"):
+    with pytest.raises(
+        ValueError,
+        match=r"Expected 'saved.keras' with SHA-256 0000, received [0-9a-f]{64}",
+    ):
         store.read(saved, sha256="0000")
 
 
@@ -93,7 +112,10 @@ WRONG = [
     (b"[1, 2]", "Expected an object in kit/contract.json of 'o.keras'"),
     (b"[" * 100_000, "Expected an object"),
     (b"[" + b"[]," * (1 << 22) + b"[]]", "Expected an object"),
-    ({"format": 99}, "Expected sound values in kit/contract.json of 'o.keras', received others; save"),
+    (
+        {"format": 99},
+        "Expected sound values in kit/contract.json of 'o.keras', received others; save",
+    ),
     ({"class_names": [1]}, "Expected sound values"),
     ({"preprocessing": 3}, "Expected sound values"),
     ({"name": None}, "Expected sound values"),
@@ -102,7 +124,9 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("change", "message"), WRONG)
-def test_a_contract_with_wrong_content_is_refused_in_one_line(tmp_path, saved, change, message):
+def test_a_contract_with_wrong_content_is_refused_in_one_line(
+    tmp_path, saved, change, message
+):
     if isinstance(change, dict):
         change = json.dumps(dict(store.read(saved).contract) | change).encode()
     with pytest.raises(ValueError, match=message) as caught:
@@ -110,9 +134,15 @@ def test_a_contract_with_wrong_content_is_refused_in_one_line(tmp_path, saved, c
     assert "\n" not in str(caught.value)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(data=st.data())
-def test_a_file_that_was_changed_anywhere_is_opened_or_refused_in_one_line(tmp_path, saved, data):
+def test_a_file_that_was_changed_anywhere_is_opened_or_refused_in_one_line(
+    tmp_path, saved, data
+):
     content = bytearray(saved.read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
         place = data.draw(st.integers(0, len(content) - 1))
@@ -122,15 +152,30 @@ def test_a_file_that_was_changed_anywhere_is_opened_or_refused_in_one_line(tmp_p
         elif kind == "byte":
             content[place] = data.draw(st.integers(0, 255))
         else:
-            content[place : place + 4] = data.draw(st.sampled_from([bytes(4), b"\xff" * 4, b"\x7f" * 4]))
+            content[place : place + 4] = data.draw(
+                st.sampled_from([bytes(4), b"\xff" * 4, b"\x7f" * 4])
+            )
     refused_or_read(tmp_path / "changed.keras", bytes(content))
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=80,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(data=st.data())
 def test_a_file_of_any_members_is_opened_or_refused_in_one_line(tmp_path, saved, data):
-    names = ["config.json", "model.weights.h5", store.CONTRACT, MEMBER, "kit/", "config.json/"]
-    method = data.draw(st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2]))
+    names = [
+        "config.json",
+        "model.weights.h5",
+        store.CONTRACT,
+        MEMBER,
+        "kit/",
+        "config.json/",
+    ]
+    method = data.draw(
+        st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+    )
     buffer = io.BytesIO()
     with (
         warnings.catch_warnings(),
@@ -140,7 +185,10 @@ def test_a_file_of_any_members_is_opened_or_refused_in_one_line(tmp_path, saved,
         warnings.simplefilter("ignore", UserWarning)  # of a name that is there twice
         for name in (*names[:4], *data.draw(st.lists(st.sampled_from(names)))):
             kept = old.read(name) if name in names[:4] else b""
-            new.writestr(name, data.draw(st.sampled_from([kept, kept, b"", b"[]", b'{"format": 1}'])))
+            new.writestr(
+                name,
+                data.draw(st.sampled_from([kept, kept, b"", b"[]", b'{"format": 1}'])),
+            )
     refused_or_read(tmp_path / "changed.keras", buffer.getvalue())
 
 
@@ -160,20 +208,32 @@ def refused_or_read(path, content):
 def test_the_digest_covers_names_sizes_and_contents(tmp_path):
     total = hashlib.sha256()
     config, weights = b'{"class_name": "Sequential"}', b"weights" * 40
-    total.update(b"config.json\x0028\x00" + config + b"model.weights.h5\x00280\x00" + weights)
+    total.update(
+        b"config.json\x0028\x00" + config + b"model.weights.h5\x00280\x00" + weights
+    )
     assert store.read(network(tmp_path / "plain.keras")).digest == total.hexdigest()
 
 
 def test_the_digest_is_blind_to_the_date_and_to_extra_members(tmp_path, saved):
-    other = network(tmp_path / "later.keras", **{"metadata.json": b'{"date_saved": "later"}'})
+    other = network(
+        tmp_path / "later.keras", **{"metadata.json": b'{"date_saved": "later"}'}
+    )
     assert store.read(other).digest == store.read(saved).digest
 
 
 FORMATS = [
     ("a;b\n #.h5", b"\x89HDF\r\n\x1a\n", r"kit import 'a;b\? #.h5' NEW.keras$"),
-    ("a.h5", b"\x89HDF\r\n\x1a\n", "of HDF5 make one: python -m kit import a.h5 NEW.keras"),
+    (
+        "a.h5",
+        b"\x89HDF\r\n\x1a\n",
+        "of HDF5 make one: python -m kit import a.h5 NEW.keras",
+    ),
     ("a.keras", b"\x89HDF\r\n\x1a\n", "HDF5"),
-    ("a.zip", b"PK", r"Expected a .keras, .tflite or .onnx file, received 'a.zip'; make"),
+    (
+        "a.zip",
+        b"PK",
+        r"Expected a .keras, .tflite or .onnx file, received 'a.zip'; make",
+    ),
     ("a.keras", b"not a zip at all", "damaged or no zip"),
     ("a.keras", b"PK\x05\x06" + bytes(18), "received 'a.keras' with nothing"),
 ]
@@ -188,7 +248,12 @@ def test_other_formats_are_refused_in_one_line(tmp_path, name, content, message)
 
 
 def test_a_folder_and_a_missing_or_remote_file_are_refused(tmp_path):
-    for path in (tmp_path, tmp_path / "none.keras", "hf://someone/model", "https://example.org/model.keras"):
+    for path in (
+        tmp_path,
+        tmp_path / "none.keras",
+        "hf://someone/model",
+        "https://example.org/model.keras",
+    ):
         with pytest.raises(FileNotFoundError, match="existing local"):
             store.read(path)
 
@@ -203,7 +268,9 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
         store.read(tmp_path / "bomb.keras")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows keeps the files of users apart by itself")
+@pytest.mark.skipif(
+    os.name == "nt", reason="Windows keeps the files of users apart by itself"
+)
 def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path, saved):
     saved.chmod(0o600)
     store.write(saved, saved, CONTRACT)
@@ -233,9 +300,13 @@ DECLARED = [
 
 
 @pytest.mark.parametrize(("shape", "kind", "method", "message"), DECLARED)
-def test_arrays_that_declare_more_than_there_is_are_refused(shape, kind, method, message):
+def test_arrays_that_declare_more_than_there_is_are_refused(
+    shape, kind, method, message
+):
     header, buffer = io.BytesIO(), io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": kind, "fortran_order": False, "shape": shape})
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": kind, "fortran_order": False, "shape": shape}
+    )
     with zipfile.ZipFile(buffer, "w", method) as file:
         file.writestr("a.npy", header.getvalue() + b"ab" * 500)
     with pytest.raises(ValueError, match=message):
@@ -245,8 +316,12 @@ def test_arrays_that_declare_more_than_there_is_are_refused(shape, kind, method,
 # Writing
 
 
-def test_a_folder_that_cannot_be_written_to_ends_in_one_line_without_a_hidden_name(tmp_path, saved):
+def test_a_folder_that_cannot_be_written_to_ends_in_one_line_without_a_hidden_name(
+    tmp_path, saved
+):
     message = "^Expected to write 'saved.keras', received: No such file or directory; free space, or"
     with pytest.raises(FileNotFoundError, match=message):
         store.write(saved, tmp_path / "none" / "saved.keras", CONTRACT)
-    store.write(saved, tmp_path / f"{'x' * 249}.keras", CONTRACT)  # 255 bytes, as many as a name may have
+    store.write(
+        saved, tmp_path / f"{'x' * 249}.keras", CONTRACT
+    )  # 255 bytes, as many as a name may have

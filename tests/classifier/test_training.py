@@ -17,7 +17,11 @@ NAMES = samples.classifier("fashion_mnist").class_names
 def trained(count=64, epochs=1, **settings):
     pictures, labels = samples.fashion_mnist_arrays("train")
     return train(
-        pictures[:count], labels[:count], GREY, NAMES, **{"epochs": epochs, "progress": False} | settings
+        pictures[:count],
+        labels[:count],
+        GREY,
+        NAMES,
+        **{"epochs": epochs, "progress": False} | settings,
     )
 
 
@@ -26,9 +30,16 @@ def weights(model):
 
 
 def test_the_network_is_that_of_the_bundled_classifiers():
-    made, bundled = network("made", (28, 28, 1), 10), samples.classifier("fashion_mnist").model
-    assert [layer.name for layer in made.layers] == [layer.name for layer in bundled.layers]
-    shapes = [[weight.shape for weight in model.get_weights()] for model in (made, bundled)]
+    made, bundled = (
+        network("made", (28, 28, 1), 10),
+        samples.classifier("fashion_mnist").model,
+    )
+    assert [layer.name for layer in made.layers] == [
+        layer.name for layer in bundled.layers
+    ]
+    shapes = [
+        [weight.shape for weight in model.get_weights()] for model in (made, bundled)
+    ]
     assert shapes[0] == shapes[1]
 
 
@@ -37,7 +48,12 @@ def test_a_seed_decides_everything_whatever_the_global_state():
     assert np.array_equal(weights(made[0]), weights(made[1]))
     assert not np.array_equal(weights(made[0]), weights(made[2]))
     layers = imported_keras().layers
-    start = stacked((28, 28, 1), layers.Flatten(), layers.Dropout(0.5, seed=1), layers.Dense(10, "softmax"))
+    start = stacked(
+        (28, 28, 1),
+        layers.Flatten(),
+        layers.Dropout(0.5, seed=1),
+        layers.Dense(10, "softmax"),
+    )
     before = weights(start)
     once = trained(model=start)
     imported_keras().utils.set_random_seed(99)
@@ -69,7 +85,12 @@ def test_augmented_pictures_are_drawn_anew_and_then_prepared():
     classifier = trained(count=128, model=small(units=10), epochs=2, augment=black)
     assert [entry[:2] for entry in seen] == [((128, 28, 28, 3), np.uint8)] * 2
     assert seen[0][2] != seen[1][2]
-    assert np.ptp(classifier.probabilities([np.zeros((28, 28), np.uint8)] * 2), axis=0).max() == 0
+    assert (
+        np.ptp(
+            classifier.probabilities([np.zeros((28, 28), np.uint8)] * 2), axis=0
+        ).max()
+        == 0
+    )
 
 
 UNFIT = [
@@ -81,7 +102,12 @@ UNFIT = [
 
 @pytest.mark.parametrize(("change", "message"), UNFIT)
 def test_what_does_not_fit_is_refused_before_training(change, message):
-    settings = {"labels": [0, 1, 2], "epochs": 1, "preprocessing": GREY, "class_names": NAMES} | change
+    settings = {
+        "labels": [0, 1, 2],
+        "epochs": 1,
+        "preprocessing": GREY,
+        "class_names": NAMES,
+    } | change
     with pytest.raises(ValueError, match=message):
         train(np.zeros((3, 28, 28), np.uint8), **settings, progress=False)
 
@@ -89,4 +115,12 @@ def test_what_does_not_fit_is_refused_before_training(change, message):
 def test_pictures_of_several_sizes_cannot_be_augmented():
     photos = [Photo.from_array(np.zeros((side, 28), np.uint8)) for side in (28, 30)]
     with pytest.raises(ValueError, match="must have the same shape"):
-        train(photos, [0, 1], GREY, NAMES, epochs=1, progress=False, augment=Augmentation(noise=5))
+        train(
+            photos,
+            [0, 1],
+            GREY,
+            NAMES,
+            epochs=1,
+            progress=False,
+            augment=Augmentation(noise=5),
+        )

@@ -29,8 +29,15 @@ def here(monkeypatch):
 
 def nested():
     keras = imported_keras()
-    inner = keras.Sequential([keras.Input((12, 12, 3)), keras.layers.Conv2D(4, 3), keras.layers.ReLU()])
-    layers = [keras.Input((12, 12, 3)), inner, keras.layers.Flatten(), keras.layers.Dense(3, "softmax")]
+    inner = keras.Sequential(
+        [keras.Input((12, 12, 3)), keras.layers.Conv2D(4, 3), keras.layers.ReLU()]
+    )
+    layers = [
+        keras.Input((12, 12, 3)),
+        inner,
+        keras.layers.Flatten(),
+        keras.layers.Dense(3, "softmax"),
+    ]
     return keras.Sequential(layers)
 
 
@@ -52,19 +59,37 @@ KERAS = {
     "one logit": partial(zoo.keras_model, network(None, 1)),
 }
 KINDS = "float32", "float16", "dynamic", "int8", "uint8"
-LITE = {f"{kind}, {batch or 'open'}": partial(lite, kind, batch) for kind in KINDS for batch in (1, None)}
+LITE = {
+    f"{kind}, {batch or 'open'}": partial(lite, kind, batch)
+    for kind in KINDS
+    for batch in (1, None)
+}
 LITE |= {name: partial(lite, made=network(last)) for name, last in HEADS.items()}
 LITE |= {"one sigmoid, int8": partial(lite, "int8", made=network("sigmoid", 1))}
 LITE |= {"open sides": partial(lite, side=None)}
 LITE |= {"names alone": lambda: with_metadata(lite(), levels=())}
-LITE |= {f"metadata, {kind}": lambda kind=kind: with_metadata(lite(kind)) for kind in ("float32", "uint8")}
-ONNX = {f"first={first}, {batch}": (first, batch) for first in (True, False) for batch in (1, "batch")}
+LITE |= {
+    f"metadata, {kind}": lambda kind=kind: with_metadata(lite(kind))
+    for kind in ("float32", "uint8")
+}
+ONNX = {
+    f"first={first}, {batch}": (first, batch)
+    for first in (True, False)
+    for batch in (1, "batch")
+}
 ONNX = {name: partial(onnx, *ends) for name, ends in ONNX.items()}
 ONNX |= {name: partial(onnx, made=network(last)) for name, last in HEADS.items()}
 ONNX |= {"one sigmoid": partial(onnx, made=network("sigmoid", 1))}
 ONNX |= {"one logit": partial(onnx, made=network(None, 1))}
-ONNX |= {"float16": partial(onnx, kind=zoo.FLOAT16), "uint8": partial(onnx, False, kind=zoo.BYTE)}
-ONNX |= {"metadata": partial(onnx, properties=(("names", str(dict(enumerate(zoo.NAMES)))), *IMAGENET))}
+ONNX |= {
+    "float16": partial(onnx, kind=zoo.FLOAT16),
+    "uint8": partial(onnx, False, kind=zoo.BYTE),
+}
+ONNX |= {
+    "metadata": partial(
+        onnx, properties=(("names", str(dict(enumerate(zoo.NAMES)))), *IMAGENET)
+    )
+}
 
 
 def as_probabilities(rows, head):
@@ -81,7 +106,10 @@ def lite_rows(data, tensors):
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_content=data)
-    (given,), (found,) = interpreter.get_input_details(), interpreter.get_output_details()
+    (given,), (found,) = (
+        interpreter.get_input_details(),
+        interpreter.get_output_details(),
+    )
     interpreter.resize_tensor_input(given["index"], (1, *tensors.shape[1:]))
     interpreter.allocate_tensors()
     rows = []
@@ -90,7 +118,10 @@ def lite_rows(data, tensors):
         levels = np.rint(each / scale + zero) if scale else each
         interpreter.set_tensor(given["index"], levels[None].astype(given["dtype"]))
         interpreter.invoke()
-        row, (scale, zero) = interpreter.get_tensor(found["index"]).astype(np.float64), found["quantization"]
+        row, (scale, zero) = (
+            interpreter.get_tensor(found["index"]).astype(np.float64),
+            found["quantization"],
+        )
         rows.append((row - zero) * scale if scale else row)
     return np.concatenate(rows)
 
@@ -99,7 +130,9 @@ def check(path, tensors, rows):
     """Predictions are the maker's, and those of the file that is saved are the same."""
     opened = kit.Classifier.load(path)
     found = opened.predict_tensors(tensors)
-    np.testing.assert_allclose(found, as_probabilities(rows, opened.network.compiled.head), atol=1e-5)
+    np.testing.assert_allclose(
+        found, as_probabilities(rows, opened.network.compiled.head), atol=1e-5
+    )
     if path.suffix == ".onnx":
         with pytest.raises(ValueError, match=r"no \.onnx network to save"):
             opened.save(path.with_stem("saved"))
@@ -107,7 +140,10 @@ def check(path, tensors, rows):
     opened.save(path.with_stem("saved"))
     again = kit.Classifier.load(path.with_stem("saved"))
     np.testing.assert_array_equal(again.predict_tensors(tensors), found)
-    assert (again.class_names, again.preprocessing) == (opened.class_names, opened.preprocessing)
+    assert (again.class_names, again.preprocessing) == (
+        opened.class_names,
+        opened.preprocessing,
+    )
     return opened
 
 
@@ -115,7 +151,9 @@ def check(path, tensors, rows):
 def test_keras_is_saved_as_keras_and_as_lite(name, tmp_path):
     model = KERAS[name]()
     made = kit.Classifier(model)
-    expected = as_probabilities(model.predict_on_batch(SAMPLE), made.network.compiled.head)
+    expected = as_probabilities(
+        model.predict_on_batch(SAMPLE), made.network.compiled.head
+    )
     for file in ("saved.keras", "saved.tflite"):
         made.save(tmp_path / file)
         found = kit.Classifier.load(tmp_path / file)
@@ -148,14 +186,27 @@ def test_onnx_predicts_as_its_runtime(name, tmp_path):
     (tmp_path / "net.onnx").write_bytes(data)
     session = onnxruntime.InferenceSession(data)
     (given,) = session.get_inputs()
-    dtype = {"tensor(float16)": np.float16, "tensor(uint8)": np.uint8}.get(given.type, np.float32)
+    dtype = {"tensor(float16)": np.float16, "tensor(uint8)": np.uint8}.get(
+        given.type, np.float32
+    )
     tensors = np.rint(SAMPLE * 255) if dtype == np.uint8 else SAMPLE
-    tensors = tensors if given.shape[3] == 3 else np.ascontiguousarray(tensors.transpose(0, 3, 1, 2))
-    rows = np.concatenate([session.run(None, {given.name: each[None].astype(dtype)})[0] for each in tensors])
+    tensors = (
+        tensors
+        if given.shape[3] == 3
+        else np.ascontiguousarray(tensors.transpose(0, 3, 1, 2))
+    )
+    rows = np.concatenate(
+        [
+            session.run(None, {given.name: each[None].astype(dtype)})[0]
+            for each in tensors
+        ]
+    )
     opened = check(tmp_path / "net.onnx", tensors, rows)
     if name == "metadata":
         assert opened.class_names == zoo.NAMES
-        steps = kit.Preprocessing(size=(12, 12), scaling="imagenet", layout="channels_first")
+        steps = kit.Preprocessing(
+            size=(12, 12), scaling="imagenet", layout="channels_first"
+        )
         assert opened.preprocessing == steps
 
 
@@ -173,9 +224,18 @@ REFUSED = {
     "merge.tflite": (b"<<<<<<< ours\n", "both sides of a Git merge"),
     "cut.onnx": (half, "Expected a network that ONNX Runtime can run"),
     "cut.tflite": (lambda: lite()[:900], "Expected a network that LiteRT can run"),
-    "apart.onnx": (lambda: onnx(external=True), "in other files; export it with external_data=False"),
-    "two.onnx": (lambda: onnx(outputs=2), r"received one from .* to \[\(None, 3\), \(None, 4\)\]"),
-    "eight.onnx": (lambda: onnx(batch=8), "for one image or any number, received one for 8"),
+    "apart.onnx": (
+        lambda: onnx(external=True),
+        "in other files; export it with external_data=False",
+    ),
+    "two.onnx": (
+        lambda: onnx(outputs=2),
+        r"received one from .* to \[\(None, 3\), \(None, 4\)\]",
+    ),
+    "eight.onnx": (
+        lambda: onnx(batch=8),
+        "for one image or any number, received one for 8",
+    ),
     "old.keras": (b"\x89HDF\r\n\x1a\n", "python -m kit import old.keras NEW.keras"),
 }
 
@@ -197,9 +257,13 @@ def test_onnx_asks_for_its_runtime(tmp_path, monkeypatch):
         kit.Classifier.load(tmp_path / "net.onnx")
 
 
-def test_labels_beside_a_file_of_teachable_machine_say_how_images_are_prepared(tmp_path):
+def test_labels_beside_a_file_of_teachable_machine_say_how_images_are_prepared(
+    tmp_path,
+):
     (tmp_path / "model_unquant.tflite").write_bytes(lite())
-    (tmp_path / "labels.txt").write_text("0 red cat\n1 dog\n2 horse\n", encoding="utf-8")
+    (tmp_path / "labels.txt").write_text(
+        "0 red cat\n1 dog\n2 horse\n", encoding="utf-8"
+    )
     opened = kit.Classifier.load(tmp_path / "model_unquant.tflite")
     assert opened.class_names == ("red cat", "dog", "horse")
     assert opened.preprocessing.size == (12, 12)
@@ -211,7 +275,9 @@ def test_labels_beside_a_file_of_teachable_machine_say_how_images_are_prepared(t
     opened = kit.Classifier.load(tmp_path / "model_unquant.tflite")
     assert (opened.class_names, opened.preprocessing) == (("0", "1", "2"), None)
     (tmp_path / "labels.txt").write_text("cat\ndog\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"3 class names .*, received 2; mend the list, or labels\.txt"):
+    with pytest.raises(
+        ValueError, match=r"3 class names .*, received 2; mend the list, or labels\.txt"
+    ):
         kit.Classifier.load(tmp_path / "model_unquant.tflite")
 
 
@@ -224,7 +290,9 @@ print(Classifier.load(sys.argv[1]).class_names[0], "tensorflow" in sys.modules)
 """
 
 
-def test_a_file_is_tried_in_a_process_of_its_own_and_opened_without_tensorflow(tmp_path):
+def test_a_file_is_tried_in_a_process_of_its_own_and_opened_without_tensorflow(
+    tmp_path,
+):
     (tmp_path / "net.tflite").write_bytes(with_metadata(lite()))
     command = [sys.executable, "-c", SCRIPT, tmp_path / "net.tflite", tmp_path / "kept"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

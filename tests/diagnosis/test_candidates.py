@@ -6,7 +6,9 @@ import kit
 from kit.diagnosis.candidates import Evaluator, candidates, sensitivities
 from kit.preprocessing.scaling import SCALINGS, same_scaling
 
-RIGHT = kit.Preprocessing(size=(224, 224), filter="bicubic", fit="crop", crop_fraction=0.875, scaling="lite")
+RIGHT = kit.Preprocessing(
+    size=(224, 224), filter="bicubic", fit="crop", crop_fraction=0.875, scaling="lite"
+)
 
 
 def undone(fault, right):
@@ -19,7 +21,9 @@ def undone(fault, right):
     ]
 
 
-@pytest.mark.parametrize("fault", kit.faults.CATALOGUE.values(), ids=lambda fault: fault.name)
+@pytest.mark.parametrize(
+    "fault", kit.faults.CATALOGUE.values(), ids=lambda fault: fault.name
+)
 def test_every_fault_is_undone_by_one_candidate_that_names_its_cause(fault):
     if not fault.changes(RIGHT) or fault.name == "range_minus1_1":
         pytest.skip("changes nothing here")
@@ -42,13 +46,19 @@ def test_no_candidate_equals_the_preprocessing_in_use_or_another_candidate():
 
 
 def test_grey_networks_are_offered_no_colour():
-    found = candidates(kit.Preprocessing(size=(28, 28), channels="gray", scaling="0..1"))
+    found = candidates(
+        kit.Preprocessing(size=(28, 28), channels="gray", scaling="0..1")
+    )
     assert {candidate.preprocessing.channels for candidate in found} == {"gray"}
     assert all(part.channels is None for c in found for part in c.preprocessing.scaling)
 
 
 def test_filters_and_crops_are_quiet_and_a_letterbox_is_not():
-    quiet = {(c.step, c.preprocessing.fit): c.quiet for c in candidates(RIGHT) if c.step in {"filter", "fit"}}
+    quiet = {
+        (c.step, c.preprocessing.fit): c.quiet
+        for c in candidates(RIGHT)
+        if c.step in {"filter", "fit"}
+    }
     crops = {("filter", "crop"): True, ("fit", "squash"): True, ("fit", "crop"): True}
     assert quiet == crops | {("fit", "letterbox"): False}
 
@@ -60,27 +70,46 @@ PHOTOS = kit.samples.photos("imagenet")[4:8]
 
 @pytest.fixture(scope="module")
 def table():
-    return {row.name: row for row in sensitivities(Evaluator(LITE), LITE.preprocessing, PHOTOS)}
+    return {
+        row.name: row
+        for row in sensitivities(Evaluator(LITE), LITE.preprocessing, PHOTOS)
+    }
 
 
 def test_every_kind_of_quiet_change_has_a_row(table):
-    assert list(table) == ["resize_filter", "antialias", "resize_fit", "crop_fraction", "decoder"]
+    assert list(table) == [
+        "resize_filter",
+        "antialias",
+        "resize_fit",
+        "crop_fraction",
+        "decoder",
+    ]
 
 
 def test_a_change_counts_where_any_variant_changes_the_prediction(table):
     used = LITE.preprocessing
     in_use, squashed, whole = (
         LITE.probabilities(PHOTOS, preprocessing=p)
-        for p in (used, used.replace(fit="squash", crop_fraction=1.0), used.replace(crop_fraction=1.0))
+        for p in (
+            used,
+            used.replace(fit="squash", crop_fraction=1.0),
+            used.replace(crop_fraction=1.0),
+        )
     )
     top = in_use.argmax(axis=1)
     row = table["resize_fit"]
-    assert row.changed == sum(squashed[i].argmax() != top[i] or whole[i].argmax() != top[i] for i in range(4))
+    assert row.changed == sum(
+        squashed[i].argmax() != top[i] or whole[i].argmax() != top[i] for i in range(4)
+    )
 
 
 def test_what_changes_no_tensor_is_no_row():
     sixteen = kit.samples.classifier("fashion_mnist")
-    rows = sensitivities(Evaluator(sixteen), sixteen.preprocessing, kit.samples.photos("fashion_mnist")[:2])
+    rows = sensitivities(
+        Evaluator(sixteen),
+        sixteen.preprocessing,
+        kit.samples.photos("fashion_mnist")[:2],
+    )
     # 28 x 28 into 28 x 28: no filter and no fit matters; grey has no colour to halve.
     assert [row.name for row in rows] == ["crop_fraction", "decoder"]
     assert {row.photos for row in rows} == {2}
@@ -88,4 +117,7 @@ def test_what_changes_no_tensor_is_no_row():
 
 def test_the_table_is_that_of_the_corrected_preprocessing():
     broken = LITE.using(LITE.preprocessing.replace(channels="bgr"))
-    assert kit.diagnose(broken, PHOTOS[:1]).sensitivity == kit.diagnose(LITE, PHOTOS[:1]).sensitivity
+    assert (
+        kit.diagnose(broken, PHOTOS[:1]).sensitivity
+        == kit.diagnose(LITE, PHOTOS[:1]).sensitivity
+    )

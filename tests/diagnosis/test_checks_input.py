@@ -38,7 +38,10 @@ SCALED = Preprocessing(scaling="0..1", fit="crop")
 
 
 def causes(preprocessing, photos=EVERY[:4]):
-    return [(finding.cause, finding.verdict) for finding in check_tensors(photos, preprocessing)]
+    return [
+        (finding.cause, finding.verdict)
+        for finding in check_tensors(photos, preprocessing)
+    ]
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)
@@ -53,7 +56,9 @@ def test_no_bundled_photograph_is_accused_in_a_usual_range(scaling, channels):
 @pytest.mark.parametrize("size", [(28, 28), (96, 64)])
 def test_a_reshaped_picture_is_told_by_its_rows_on_every_photograph(size):
     scrambled = SCALED.replace(size=size, layout="reshaped")
-    assert {tuple(causes(scrambled, [photo])) for photo in EVERY} == {(("channel_layout", "named"),)}
+    assert {tuple(causes(scrambled, [photo])) for photo in EVERY} == {
+        (("channel_layout", "named"),)
+    }
     assert causes(SCALED.replace(size=size, layout="transposed"), EVERY) == []
 
 
@@ -86,7 +91,9 @@ def test_a_tensor_with_one_value_is_a_wrong_range():
 
 
 def test_numbers_beyond_every_contract_are_a_wrong_range():
-    assert causes(SCALED.replace(scaling=Scaling(1 / 257))) == [("wrong_range", "named")]
+    assert causes(SCALED.replace(scaling=Scaling(1 / 257))) == [
+        ("wrong_range", "named")
+    ]
 
 
 @pytest.mark.parametrize("colour", [(10, 20, 30), (250, 248, 245), (255, 0, 0)])
@@ -94,12 +101,20 @@ def test_numbers_beyond_every_contract_are_a_wrong_range():
 def test_a_picture_of_one_colour_says_nothing(colour, deviation):
     noise = np.random.default_rng(0).normal(0, deviation, (900, 900, 3))
     flat = Photo.from_array(np.clip(colour + noise, 0, 255).astype(np.uint8))
-    assert causes(CATALOGUE["double_scaling"].apply(RIGHT), [flat]) == causes(RIGHT, [flat]) == []
+    assert (
+        causes(CATALOGUE["double_scaling"].apply(RIGHT), [flat])
+        == causes(RIGHT, [flat])
+        == []
+    )
     assert deviation or diagnose(LITE, [flat], progress=False).verdict == "cannot_tell"
 
 
 @pytest.mark.parametrize("levels", [4, 20])
-def test_a_gradient_without_an_edge_is_called_neither_blurred_nor_low_in_contrast(levels):
-    ramp = np.linspace(128 - levels, 128 + levels, 300)[:, None, None] * np.ones((1, 300, 3))
+def test_a_gradient_without_an_edge_is_called_neither_blurred_nor_low_in_contrast(
+    levels,
+):
+    ramp = np.linspace(128 - levels, 128 + levels, 300)[:, None, None] * np.ones(
+        (1, 300, 3)
+    )
     found = diagnose(LITE, [Photo.from_array(ramp.astype(np.uint8))])
     assert found.verdict == "cannot_tell"

@@ -30,7 +30,11 @@ DATA = Path(__file__).parents[2] / "data"
 
 def network(momentum=0.99):
     keras.utils.set_random_seed(3)
-    first = layers.Conv2D(64, 3, use_bias=False), layers.BatchNormalization(momentum=momentum), layers.ReLU()
+    first = (
+        layers.Conv2D(64, 3, use_bias=False),
+        layers.BatchNormalization(momentum=momentum),
+        layers.ReLU(),
+    )
     last = layers.GlobalAveragePooling2D(), layers.Dense(3, activation="softmax")
     model = networks.stacked((12, 12, 3), *first, layers.Conv2D(64, 3), *last)
     model.compile("adam", "sparse_categorical_crossentropy")
@@ -39,7 +43,10 @@ def network(momentum=0.99):
 
 def train(model, steps):
     random = np.random.default_rng(0)
-    pictures, classes = random.random((8, 12, 12, 3), np.float32), random.integers(0, 3, 8)
+    pictures, classes = (
+        random.random((8, 12, 12, 3), np.float32),
+        random.integers(0, 3, 8),
+    )
     for _ in range(steps):
         model.train_on_batch(pictures, classes)
     return model
@@ -49,7 +56,11 @@ def weights_checked(model, folder):
     model.save(folder / "model.keras")
     weights = weights_in(store.read(folder / "model.keras").path)
     layers = layers_of(json.loads(model.to_json()))
-    finding = check_nan(weights) or check_trained(layers, weights) or check_norms(layers, weights)
+    finding = (
+        check_nan(weights)
+        or check_trained(layers, weights)
+        or check_norms(layers, weights)
+    )
     return () if finding is None else (finding,)
 
 
@@ -74,20 +85,30 @@ def test_weights_that_are_no_numbers_are_named_before_anything_else(tmp_path):
 def test_predictions_that_are_no_numbers_are_said_with_and_without_labels():
     entry = keras.Input((16, 16, 3))
     inner = keras.ops.log(layers.Dense(3)(layers.Flatten()(entry)) - 1e6)
-    classifier = Classifier(keras.Model(entry, layers.Softmax()(inner)), Preprocessing(size=(16, 16)))
+    classifier = Classifier(
+        keras.Model(entry, layers.Softmax()(inner)), Preprocessing(size=(16, 16))
+    )
     for labels in (None, [0, 1]):
-        (finding,) = diagnose(classifier, samples.photos("imagenet")[:2], labels, progress=False).findings
+        (finding,) = diagnose(
+            classifier, samples.photos("imagenet")[:2], labels, progress=False
+        ).findings
         assert (finding.cause, finding.verdict) == ("diverged_training", "possible")
         assert finding.evidence[0].value == 1
 
 
 def test_weights_that_overflow_are_named_with_and_without_labels():
-    model = keras.Sequential([keras.Input((16, 16, 3)), layers.Flatten(), layers.Dense(3, "softmax")])
+    model = keras.Sequential(
+        [keras.Input((16, 16, 3)), layers.Flatten(), layers.Dense(3, "softmax")]
+    )
     model.set_weights([each.astype(float) * 1e39 for each in model.get_weights()])
     assert np.isfinite(model.get_weights()[0]).all()
-    classifier = Classifier(model, Preprocessing(size=(16, 16), scaling="0..1"), ["a", "b", "c"])
+    classifier = Classifier(
+        model, Preprocessing(size=(16, 16), scaling="0..1"), ["a", "b", "c"]
+    )
     for labels in (None, [0, 1]):
-        found = diagnose(classifier, samples.photos("imagenet")[:2], labels, progress=False)
+        found = diagnose(
+            classifier, samples.photos("imagenet")[:2], labels, progress=False
+        )
         assert found.best.cause == "diverged_training"
 
 
@@ -96,14 +117,20 @@ def test_moving_averages_after_three_steps_are_named(tmp_path):
     assert (finding.cause, finding.verdict) == ("batchnorm_mode", "named")
     assert finding.evidence[-1].value == pytest.approx(0.99**3)
     assert "3 training steps" in finding.summary
-    classifier = Classifier.load(tmp_path / "model.keras", preprocessing=Preprocessing(size=(12, 12)))
+    classifier = Classifier.load(
+        tmp_path / "model.keras", preprocessing=Preprocessing(size=(12, 12))
+    )
     photos = samples.photos("imagenet")[:8]
     before, after = (
-        one.probabilities(photos).argmax(axis=1) for one in (classifier, adapt(classifier, photos))
+        one.probabilities(photos).argmax(axis=1)
+        for one in (classifier, adapt(classifier, photos))
     )
     changed = int((before != after).sum())
     assert changed >= 1
-    for labels, value, said in ((before, -changed, "possible"), (after, changed, "named")):
+    for labels, value, said in (
+        (before, -changed, "possible"),
+        (after, changed, "named"),
+    ):
         told = check_mode(finding, classifier, photos, labels.tolist())
         assert (told.evidence[-1].value, told.verdict) == (value, said)
 
@@ -137,7 +164,8 @@ def test_frozen_normalization_is_the_same_in_training(tmp_path):
 
 def checked(model):
     found = certain_checks(
-        Classifier(model, CLOTHES.preprocessing, CLOTHES.class_names), samples.photos("fashion_mnist")[:1]
+        Classifier(model, CLOTHES.preprocessing, CLOTHES.class_names),
+        samples.photos("fashion_mnist")[:1],
     )
     return [one for one in found if one.verdict in {"named", "possible"}]
 
@@ -147,11 +175,15 @@ def with_head(**settings):
     keras.utils.set_random_seed(4)
     body = keras.models.clone_model(CLOTHES.model)  # which other tests rely on
     body.set_weights(CLOTHES.model.get_weights())
-    outputs = layers.Dense(10, activation="softmax", name="new", **settings)(body.layers[-2].output)
+    outputs = layers.Dense(10, activation="softmax", name="new", **settings)(
+        body.layers[-2].output
+    )
     return keras.Model(body.inputs, outputs)
 
 
-@pytest.mark.parametrize("initializer", ["glorot_uniform", "he_normal", "lecun_uniform"])
+@pytest.mark.parametrize(
+    "initializer", ["glorot_uniform", "he_normal", "lecun_uniform"]
+)
 def test_a_new_head_on_a_trained_body_is_named_from_one_picture(initializer):
     model = with_head(kernel_initializer=initializer)
     (finding,) = checked(model)
@@ -162,24 +194,36 @@ def test_a_new_head_on_a_trained_body_is_named_from_one_picture(initializer):
 def test_first_layers_that_were_not_loaded_are_named_before_what_else_does_not_fit():
     keras.utils.set_random_seed(4)
     model = keras.models.clone_model(CLOTHES.model)
-    first, second, *_ = (layer.name for layer in model.layers if isinstance(layer, layers.Conv2D))
+    first, second, *_ = (
+        layer.name for layer in model.layers if isinstance(layer, layers.Conv2D)
+    )
     for layer in model.layers:
         if layer.name not in {first, second}:
             layer.set_weights(CLOTHES.model.get_layer(layer.name).get_weights())
     classifier = Classifier(model, CLOTHES.preprocessing, CLOTHES.class_names)
     diagnosis = diagnose(classifier, samples.photos("fashion_mnist")[:4])
-    assert [one.cause for one in diagnosis.findings if one.verdict == "named"] == ["untrained_weights"]
-    assert diagnosis.best.summary.startswith("1 of 7 layers with weights are as their initializers left them")
-    assert second in diagnosis.best.summary, "the first has too few weights to be told from a trained one"
+    assert [one.cause for one in diagnosis.findings if one.verdict == "named"] == [
+        "untrained_weights"
+    ]
+    assert diagnosis.best.summary.startswith(
+        "1 of 7 layers with weights are as their initializers left them"
+    )
+    assert second in diagnosis.best.summary, (
+        "the first has too few weights to be told from a trained one"
+    )
 
 
 @pytest.mark.filterwarnings("ignore:You are using a softmax over axis -1")
 def test_a_softmax_over_one_output_is_named_before_averages_that_are_not_converged():
     body = network().layers[:-1]
-    model = keras.Sequential([keras.Input((12, 12, 3)), *body, layers.Dense(1, activation="softmax")])
+    model = keras.Sequential(
+        [keras.Input((12, 12, 3)), *body, layers.Dense(1, activation="softmax")]
+    )
     model.compile("adam", "binary_crossentropy")
     model.train_on_batch(np.ones((8, 12, 12, 3), np.float32), np.arange(8) % 2)
-    found = certain_checks(Classifier(model, Preprocessing(size=(12, 12), scaling="0..1")), PHOTOGRAPH)
+    found = certain_checks(
+        Classifier(model, Preprocessing(size=(12, 12), scaling="0..1")), PHOTOGRAPH
+    )
     named = [one.cause for one in found if one.verdict == "named"]
     assert named[named.index("softmax_head") :] == ["softmax_head", "batchnorm_mode"]
 
@@ -197,14 +241,20 @@ def test_a_head_is_trained_after_one_step():
 def test_a_head_without_bias_is_told_by_its_bounds_if_it_is_large(tmp_path):
     def made(width):
         keras.utils.set_random_seed(width)
-        body = [layers.Conv2D(width, 3), layers.GlobalAveragePooling2D(), layers.Dense(10, use_bias=False)]
+        body = [
+            layers.Conv2D(width, 3),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(10, use_bias=False),
+        ]
         model = keras.Sequential([keras.Input((12, 12, 3)), *body])
         kernel, bias = model.layers[0].get_weights()
         model.layers[0].set_weights([kernel * 2, bias + 1])
         return model
 
     # 200 x 10 and 100 x 10 weights.
-    assert [one.cause for one in weights_checked(made(200), tmp_path)] == ["untrained_weights"]
+    assert [one.cause for one in weights_checked(made(200), tmp_path)] == [
+        "untrained_weights"
+    ]
     assert weights_checked(made(100), tmp_path) == ()
 
 
@@ -220,15 +270,19 @@ def test_links_out_of_a_file_and_within_are_not_followed(tmp_path):
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as written:
         written.write(tmp_path / "model.weights.h5", "model.weights.h5")
     found = weights_in(tmp_path / "model.keras")
-    assert {name: [array.tolist() for array in arrays] for name, arrays in found.items()} == {
-        "dense": [[0, 0]]
-    }
+    assert {
+        name: [array.tolist() for array in arrays] for name, arrays in found.items()
+    } == {"dense": [[0, 0]]}
 
 
 def test_weights_of_two_layers_of_one_name_are_left_out(tmp_path):
     """Keras reads by place: nobody knows which is meant."""
     with h5py.File(tmp_path / "model.weights.h5", "w") as file:
-        for place, name in {"layers/dense": "head", "layers/zz": "head", "layers/conv2d": "stem"}.items():
+        for place, name in {
+            "layers/dense": "head",
+            "layers/zz": "head",
+            "layers/conv2d": "stem",
+        }.items():
             file[f"{place}/vars/0"] = np.zeros(2)
             file[f"{place}/vars"].attrs["name"] = name
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as written:
@@ -246,7 +300,9 @@ def head_of(*last, loss=None):
     model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), *last])
     if loss is not None:
         model.compile("sgd", loss)
-    outputs = np.asarray(model(np.random.default_rng(0).normal(0, 3, (6, 8, 8, 1)).astype(np.float32)))
+    outputs = np.asarray(
+        model(np.random.default_rng(0).normal(0, 3, (6, 8, 8, 1)).astype(np.float32))
+    )
     compiled = keras.saving.serialize_keras_object(model).get("compile_config")
     return check_head(layers_of(json.loads(model.to_json())), outputs, compiled)
 
@@ -261,15 +317,26 @@ def test_two_softmax_layers_are_named_with_the_most_that_a_class_can_get():
 
 @pytest.mark.parametrize(
     ("activation", "from_logits", "wrong"),
-    [("softmax", True, True), ("softmax", False, False), (None, False, True), (None, True, False)],
+    [
+        ("softmax", True, True),
+        ("softmax", False, False),
+        (None, False, True),
+        (None, True, False),
+    ],
 )
-def test_the_loss_of_the_training_is_held_against_the_last_layer(activation, from_logits, wrong):
+def test_the_loss_of_the_training_is_held_against_the_last_layer(
+    activation, from_logits, wrong
+):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)
     finding = head_of(layers.Dense(10, activation=activation), loss=loss)
     assert (finding is not None) == wrong
 
 
-USUAL = [[layers.Dense(10, activation="softmax")], [layers.Dense(10), layers.Softmax()], [layers.Dense(10)]]
+USUAL = [
+    [layers.Dense(10, activation="softmax")],
+    [layers.Dense(10), layers.Softmax()],
+    [layers.Dense(10)],
+]
 
 
 @pytest.mark.parametrize("last", [*USUAL, [layers.Dense(1, activation="sigmoid")]])
@@ -288,7 +355,9 @@ NUMBERS = [
 
 
 @pytest.mark.parametrize(("activation", "count", "loss", "verdict"), NUMBERS)
-def test_a_network_of_numbers_such_as_coordinates_is_told_from_a_classifier(activation, count, loss, verdict):
+def test_a_network_of_numbers_such_as_coordinates_is_told_from_a_classifier(
+    activation, count, loss, verdict
+):
     finding = head_of(layers.Dense(count, activation=activation), loss=loss)
     assert (None if finding is None else finding.verdict) == verdict
     assert finding is None or f"its {count} outputs are numbers" in finding.summary
@@ -302,7 +371,9 @@ TENSORS = np.random.default_rng(5).random((2, 12, 12, 3), np.float32)
 def model_with(layer, **arguments):
     keras.utils.set_random_seed(2)
     entry = keras.Input((12, 12, 3))
-    inner = layers.GlobalAveragePooling2D()(layers.Conv2D(8, 3)(layer(entry, **arguments)))
+    inner = layers.GlobalAveragePooling2D()(
+        layers.Conv2D(8, 3)(layer(entry, **arguments))
+    )
     return keras.Model(entry, layers.Dense(4, activation="softmax")(inner))
 
 

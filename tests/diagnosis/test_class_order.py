@@ -23,7 +23,10 @@ def names(count):
 
 
 def test_one_place_too_far_needs_several_pictures_since_neighbours_are_alike():
-    shifted = [answers([label + 1 for label in labels], 1001) for labels in ([5], [5, 90, 400, 700])]
+    shifted = [
+        answers([label + 1 for label in labels], 1001)
+        for labels in ([5], [5, 90, 400, 700])
+    ]
     one, four = (
         check_class_order(rows, labels, names(1001))
         for rows, labels in zip(shifted, ([5], [5, 90, 400, 700]), strict=True)
@@ -31,12 +34,17 @@ def test_one_place_too_far_needs_several_pictures_since_neighbours_are_alike():
     assert one is None
     assert four.verdict == "named"
     # Each of the orders hits a neighbour in 0.1 of all cases.
-    assert four.evidence[2].value == pytest.approx(len(known_orders(names(1001))) * 1e-4)
+    assert four.evidence[2].value == pytest.approx(
+        len(known_orders(names(1001))) * 1e-4
+    )
 
 
 def test_two_classes_that_changed_places_need_both_classes():
     labels = [0, 1] * 5
-    assert check_class_order(answers([1, 0] * 5, 2, 0.95), labels, ["cat", "dog"]).verdict == "named"
+    assert (
+        check_class_order(answers([1, 0] * 5, 2, 0.95), labels, ["cat", "dog"]).verdict
+        == "named"
+    )
     assert check_class_order(answers([1] * 5, 2), [0] * 5, ["cat", "dog"]) is None
 
 
@@ -50,7 +58,10 @@ def test_right_answers_unknown_labels_and_scattered_errors_are_not_accused():
     assert check_class_order(answers([1, 2], 10), [None, None], names(10)) is None
     random = np.random.default_rng(0)
     labels = random.integers(0, 10, 40).tolist()
-    assert check_class_order(answers(random.integers(0, 10, 40), 10), labels, names(10)) is None
+    assert (
+        check_class_order(answers(random.integers(0, 10, 40), 10), labels, names(10))
+        is None
+    )
 
 
 @pytest.mark.parametrize("name", ["sorted as text", "one place too far", "reversed"])
@@ -76,8 +87,12 @@ def test_the_code_of_every_rule_gives_its_order_and_moves_the_labels(rule):
     labels = [int(order[output]) for output in outputs]
     finding = check_class_order(answers(outputs, 13), labels, SHUFFLED)
     assert rule in finding.summary
-    made = SimpleNamespace(Classifier=lambda _model, _preprocessing, class_names: class_names)
-    classifier = SimpleNamespace(class_names=tuple(SHUFFLED), model=None, preprocessing=None)
+    made = SimpleNamespace(
+        Classifier=lambda _model, _preprocessing, class_names: class_names
+    )
+    classifier = SimpleNamespace(
+        class_names=tuple(SHUFFLED), model=None, preprocessing=None
+    )
     scope = {"kit": made, "classifier": classifier, "labels": [None, *labels]}
     exec(finding.fix.code, scope)  # noqa: S102
     assert scope["classifier"] == [SHUFFLED[place] for place in order]
@@ -86,7 +101,10 @@ def test_the_code_of_every_rule_gives_its_order_and_moves_the_labels(rule):
 
 def test_pictures_of_one_class_count_once():
     # Output 8 for class 1 is what reversed classes would give, four times or once.
-    one, four = (check_class_order(answers([8] * count, 10), [1] * count, names(10)) for count in (1, 4))
+    one, four = (
+        check_class_order(answers([8] * count, 10), [1] * count, names(10))
+        for count in (1, 4)
+    )
     assert one is None
     assert four is None
     three = check_class_order(answers([8, 7, 6, 8], 10), [1, 2, 3, 1], names(10))
@@ -97,7 +115,9 @@ def test_pictures_of_one_class_count_once():
 
 def test_a_rule_that_leaves_a_network_half_wrong_is_not_named():
     labels = list(range(10)) * 8
-    outputs = [9 - label if place % 20 < 11 else label for place, label in enumerate(labels)]
+    outputs = [
+        9 - label if place % 20 < 11 else label for place, label in enumerate(labels)
+    ]
     finding = check_class_order(answers(outputs, 10), labels, names(10))
     assert finding is None or finding.verdict != "named"
 
@@ -107,7 +127,9 @@ def test_an_order_without_a_rule_is_preferred_to_a_rule_that_explains_less():
     order = [1, 0, 3, 4, 5, 6, 7, 8, 9, 2]
     letters = list("abcdefghij")
     labels = list(range(10)) * 6
-    finding = check_class_order(answers([order[label] for label in labels], 10), labels, letters)
+    finding = check_class_order(
+        answers([order[label] for label in labels], 10), labels, letters
+    )
     assert "one other" in finding.summary
     assert finding.cost == 1
 
@@ -115,15 +137,26 @@ def test_an_order_without_a_rule_is_preferred_to_a_rule_that_explains_less():
 @pytest.fixture(scope="module")
 def broken():
     """Answers of two networks to 600 images that are prepared wrongly, or show something else."""
-    pictures, digits = list(samples.photos("fashion_mnist")[:600]), list(outliers("digits"))[:600]
+    pictures, digits = (
+        list(samples.photos("fashion_mnist")[:600]),
+        list(outliers("digits"))[:600],
+    )
     labels = np.array(samples.labels("fashion_mnist")[:600]), load_digits().target[:600]
     found = []
     for name in ("fashion_mnist_500", "fashion_mnist_no_batchnorm"):
         classifier = samples.classifier(name)
         found.append((classifier.probabilities(digits), labels[1]))
-        for fault in ("transposed", "inverted", "missing_scaling", "small_before", "range_minus1_1"):
+        for fault in (
+            "transposed",
+            "inverted",
+            "missing_scaling",
+            "small_before",
+            "range_minus1_1",
+        ):
             used = CATALOGUE[fault].apply(classifier.preprocessing)
-            found.append((classifier.probabilities(pictures, preprocessing=used), labels[0]))
+            found.append(
+                (classifier.probabilities(pictures, preprocessing=used), labels[0])
+            )
     return found
 
 
@@ -134,7 +167,9 @@ def test_wrong_preprocessing_and_foreign_pictures_are_no_other_order(broken, cou
     for rows, labels in broken:
         for _ in range(40):
             chosen = random.choice(len(labels), count, replace=False)
-            finding = check_class_order(rows[chosen], labels[chosen].tolist(), names(10))
+            finding = check_class_order(
+                rows[chosen], labels[chosen].tolist(), names(10)
+            )
             named.append(finding is not None and finding.verdict == "named")
     # 0.5 % of 480.
     assert sum(named) <= 2

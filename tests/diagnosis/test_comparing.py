@@ -23,12 +23,20 @@ def hundred(fashion, early, clothes, clothes_labels):
     """Two trainings on a hundred images: what came of them, their probabilities, and the right classes."""
     labels = np.array(clothes_labels[:100])
     found = kit.compare(fashion, early, clothes[:100], labels.tolist(), progress=False)
-    return found, [each.probabilities(clothes[:100]) for each in (fashion, early)], labels
+    return (
+        found,
+        [each.probabilities(clothes[:100]) for each in (fashion, early)],
+        labels,
+    )
 
 
 def compared(network, function):
-    photos = samples.photos("fashion_mnist" if network == "fashion_mnist" else "imagenet")
-    return kit.compare(samples.classifier(network), function, photos[:24], progress=False)
+    photos = samples.photos(
+        "fashion_mnist" if network == "fashion_mnist" else "imagenet"
+    )
+    return kit.compare(
+        samples.classifier(network), function, photos[:24], progress=False
+    )
 
 
 def test_predictions_that_change_are_counted(hundred):
@@ -44,7 +52,9 @@ def test_mcnemars_test_is_that_of_a_small_table(hundred):
     assert (found.accuracy.only_first, found.accuracy.only_second) == (b, c)
     assert (found.accuracy.first, found.accuracy.second) == (one.mean(), two.mean())
     # Exact and two-sided, as statsmodels' mcnemar(table, exact=True).
-    by_hand = min(1, 2 * sum(comb(b + c, k) for k in range(min(b, c) + 1)) / 2 ** (b + c))
+    by_hand = min(
+        1, 2 * sum(comb(b + c, k) for k in range(min(b, c) + 1)) / 2 ** (b + c)
+    )
     assert found.accuracy.p_value == pytest.approx(by_hand)
     assert 0 < by_hand < 0.05
 
@@ -52,20 +62,32 @@ def test_mcnemars_test_is_that_of_a_small_table(hundred):
 def test_the_images_that_changed_most_come_first(hundred, fashion, clothes):
     found, (one, two), labels = hundred
     change = np.abs(one - two).max(axis=1)
-    assert [mover.change for mover in found.movers] == pytest.approx(sorted(change.tolist())[::-1][:10])
+    assert [mover.change for mover in found.movers] == pytest.approx(
+        sorted(change.tolist())[::-1][:10]
+    )
     place = int(change.argmax())
     names, first = fashion.class_names, found.movers[0]
     assert (first.photo, first.label) == (clothes[place].name, names[labels[place]])
-    assert first.before == (names[int(one[place].argmax())], pytest.approx(one[place].max()))
-    assert first.after == (names[int(two[place].argmax())], pytest.approx(two[place].max()))
+    assert first.before == (
+        names[int(one[place].argmax())],
+        pytest.approx(one[place].max()),
+    )
+    assert first.after == (
+        names[int(two[place].argmax())],
+        pytest.approx(two[place].max()),
+    )
     assert found.difference == pytest.approx(change.mean())
 
 
 def test_only_labelled_images_are_right_or_wrong(fashion, early, hundred, clothes):
     _, rows, labels = hundred
-    known = [label if place % 2 else None for place, label in enumerate(labels.tolist())]
+    known = [
+        label if place % 2 else None for place, label in enumerate(labels.tolist())
+    ]
     found = kit.compare(fashion, early, clothes[:100], known, progress=False).accuracy
-    assert [found.first, found.second] == [(each.argmax(axis=1) == labels)[1::2].mean() for each in rows]
+    assert [found.first, found.second] == [
+        (each.argmax(axis=1) == labels)[1::2].mean() for each in rows
+    ]
     assert kit.compare(fashion, early, clothes[:2], progress=False).accuracy is None
 
 
@@ -78,7 +100,10 @@ def test_two_trainings_have_no_cause_and_are_not_sound(hundred):
     )
 
 
-OTHERS = ({"filter": "nearest"}, "resize_filter"), ({"channels": "bgr"}, "channel_order")
+OTHERS = (
+    ({"filter": "nearest"}, "resize_filter"),
+    ({"channels": "bgr"}, "channel_order"),
+)
 
 
 @pytest.mark.parametrize(("changes", "cause"), OTHERS)
@@ -91,25 +116,50 @@ def test_another_preprocessing_is_named_and_undone(classifier, photos, changes, 
         assert words in found.prepared
 
 
-def test_classes_in_another_order_are_compared_by_name(fashion, clothes, clothes_labels, monkeypatch):
+def test_classes_in_another_order_are_compared_by_name(
+    fashion, clothes, clothes_labels, monkeypatch
+):
     names = fashion.class_names
     wrong = kit.Classifier.load(fashion.source.path, class_names=[*names[1:], names[0]])
-    found = kit.compare(fashion, wrong, clothes[:50], clothes_labels[:50], progress=False)
+    found = kit.compare(
+        fashion, wrong, clothes[:50], clothes_labels[:50], progress=False
+    )
     assert (found.cause, found.changed) == ("class_order", 50)
     assert found.accuracy.first - found.accuracy.second > 0.6
     predict = type(wrong).predict_tensors
     turned = kit.Classifier.load(fashion.source.path, class_names=names[::-1])
-    by_name = lambda self, tensors: predict(self, tensors)[:, :: -1 if self is turned else 1]  # noqa: E731
+    by_name = lambda self, tensors: predict(self, tensors)[
+        :, :: -1 if self is turned else 1
+    ]
     monkeypatch.setattr(type(turned), "predict_tensors", by_name)
-    found = kit.compare(fashion, turned, clothes[:50], clothes_labels[:50], progress=False)
+    found = kit.compare(
+        fashion, turned, clothes[:50], clothes_labels[:50], progress=False
+    )
     assert (found.cause, found.changed, found.difference) == ("", 0, 0)
     assert found.accuracy.second == found.accuracy.first
-    plain = kit.Classifier.load(fashion.source.path, class_names=[f"class {each}" for each in range(10)])
-    assert kit.compare(fashion, plain, clothes[:5], progress=False).changed == 0, "by their place"
+    plain = kit.Classifier.load(
+        fashion.source.path, class_names=[f"class {each}" for each in range(10)]
+    )
+    assert kit.compare(fashion, plain, clothes[:5], progress=False).changed == 0, (
+        "by their place"
+    )
 
 
-KINDS = ("expects 0..255", "height and width", "black and white", "classes rotated", "classes permuted")
-KINDS += ("two classes exchanged", "logits", "sigmoids", "temperature of 2", "mirrored", "divides again")
+KINDS = (
+    "expects 0..255",
+    "height and width",
+    "black and white",
+    "classes rotated",
+    "classes permuted",
+)
+KINDS += (
+    "two classes exchanged",
+    "logits",
+    "sigmoids",
+    "temperature of 2",
+    "mirrored",
+    "divides again",
+)
 KINDS += ("cast", "logits, mirrored")
 FAULTS = [("fashion_mnist", kind) for kind in KINDS]
 KINDS = "softmax twice", "classes sorted", "caffe"
@@ -134,48 +184,72 @@ def test_a_form_whose_fault_has_no_name_gets_none_and_is_not_sound(fashion, kind
 
 
 @pytest.mark.parametrize(
-    ("quantised", "share", "cause"), [(True, 0.06, "quantisation"), (False, 0.06, ""), (True, 0.3, "")]
+    ("quantised", "share", "cause"),
+    [(True, 0.06, "quantisation"), (False, 0.06, ""), (True, 0.3, "")],
 )
 def test_quantisation_is_named_where_the_file_says_so_and_both_are_close(
     fashion, sixteen, monkeypatch, quantised, share, cause
 ):
-    other, predict = kit.Classifier.load(fashion.source.path), type(fashion).predict_tensors
-    mixed = lambda self, x: predict(self, x) + share * (self is other) * (np.eye(10)[3] - predict(self, x))  # noqa: E731
+    other, predict = (
+        kit.Classifier.load(fashion.source.path),
+        type(fashion).predict_tensors,
+    )
+    mixed = lambda self, x: (
+        predict(self, x) + share * (self is other) * (np.eye(10)[3] - predict(self, x))
+    )
     monkeypatch.setattr(type(other), "predict_tensors", mixed)
     monkeypatch.setattr(other.network.engine, "quantised", quantised)
     found = kit.compare(fashion, other, sixteen, progress=False)
-    assert (found.cause, found.difference) == (cause, pytest.approx(share, abs=share / 3))
+    assert (found.cause, found.difference) == (
+        cause,
+        pytest.approx(share, abs=share / 3),
+    )
 
 
-@pytest.mark.parametrize("kind", ["one by one", "renormalised", "noise of 1e-5", "float16 answers"])
+@pytest.mark.parametrize(
+    "kind", ["one by one", "renormalised", "noise of 1e-5", "float16 answers"]
+)
 def test_a_sound_conversion_is_not_accused(fashion, kind):
     found = compared("fashion_mnist", forms.sound(fashion)[kind])
     assert "no difference found" in repr(found)
 
 
-def test_channels_with_means_of_their_own_that_are_reversed_after_scaling_are_named(classifier, photos):
+def test_channels_with_means_of_their_own_that_are_reversed_after_scaling_are_named(
+    classifier, photos
+):
     other = classifier.using(classifier.preprocessing.replace(scaling="imagenet"))
-    found = kit.compare(other, lambda x: other.predict_tensors(x[..., ::-1]), photos[:1], progress=False)
+    found = kit.compare(
+        other, lambda x: other.predict_tensors(x[..., ::-1]), photos[:1], progress=False
+    )
     assert (found.cause, found.undone) == (
         "channel_order",
         "giving it tensors with their channels reversed",
     )
 
 
-def test_a_form_that_predicts_otherwise_again_or_beside_others_is_as_in_training(fashion, sixteen):
+def test_a_form_that_predicts_otherwise_again_or_beside_others_is_as_in_training(
+    fashion, sixteen
+):
     predict, random = fashion.predict_tensors, np.random.default_rng(0)
 
     def by_chance(tensors):
-        return predict(tensors * random.uniform(0.2, 2, tensors.shape).astype(np.float32))
+        return predict(
+            tensors * random.uniform(0.2, 2, tensors.shape).astype(np.float32)
+        )
 
     def by_batch(tensors):
         return predict(tensors) if len(tensors) > 1 else predict(tensors)[:, ::-1]
 
-    causes = [kit.compare(fashion, each, sixteen, progress=False).cause for each in (by_chance, by_batch)]
+    causes = [
+        kit.compare(fashion, each, sixteen, progress=False).cause
+        for each in (by_chance, by_batch)
+    ]
     assert causes == ["training_mode", "batchnorm_mode"]
 
 
-def test_outputs_that_are_no_probabilities_are_compared_all_the_same(fashion, sixteen, truth):
+def test_outputs_that_are_no_probabilities_are_compared_all_the_same(
+    fashion, sixteen, truth
+):
     def logits(tensors):
         return np.log(fashion.predict_tensors(tensors) + 1e-12)
 
@@ -183,8 +257,12 @@ def test_outputs_that_are_no_probabilities_are_compared_all_the_same(fashion, si
     assert (found.second, found.cause, found.changed) == ("logits", "softmax_head", 0)
     assert found.accuracy.first == found.accuracy.second
     assert found.difference <= 1
-    with pytest.raises(ValueError, match="Expected probabilities from 'the second', received nan"):
-        kit.compare(fashion, lambda x: np.full((len(x), 10), np.nan), sixteen, progress=False)
+    with pytest.raises(
+        ValueError, match="Expected probabilities from 'the second', received nan"
+    ):
+        kit.compare(
+            fashion, lambda x: np.full((len(x), 10), np.nan), sixteen, progress=False
+        )
 
 
 def test_no_form_is_called_sound_that_differs_by_more_than_a_hundredth():
@@ -204,10 +282,16 @@ def test_the_report_can_be_read_by_people_and_machines(hundred):
     made = Compared("first", "second", 20, 1, 0.1, movers=movers, prepared="scale: x")
     lines = made.text().splitlines()
     assert lines[1].endswith("the second prepares images differently: scale: x")
-    assert any("a.jpg" in line and "cat 0.91  dog 0.50" in line and "0.750" in line for line in lines)
+    assert any(
+        "a.jpg" in line and "cat 0.91  dog 0.50" in line and "0.750" in line
+        for line in lines
+    )
     found, _, _ = hundred
     read = json.loads(json.dumps(found.to_dict()))
-    assert (read["changed"], read["accuracy"]["first"]) == (found.changed, found.accuracy.first)
+    assert (read["changed"], read["accuracy"]["first"]) == (
+        found.changed,
+        found.accuracy.first,
+    )
     assert "(McNemar)" in found.text()
     assert found._repr_html_().count("<tr>") == len(found.movers) + 1
 
@@ -215,8 +299,14 @@ def test_the_report_can_be_read_by_people_and_machines(hundred):
 def test_what_cannot_be_compared_is_refused(fashion, classifier, sixteen):
     refused = {
         (fashion, classifier): "Expected as many classes, received 10 and 1000",
-        (fashion, lambda x: fashion.predict_tensors(x)[:, :4]): "as many classes, received 10 and 4",
-        (sixteen[0], fashion): r"Expected a Classifier, received Photo; see kit\.Classifier\.load",
+        (
+            fashion,
+            lambda x: fashion.predict_tensors(x)[:, :4],
+        ): "as many classes, received 10 and 4",
+        (
+            sixteen[0],
+            fashion,
+        ): r"Expected a Classifier, received Photo; see kit\.Classifier\.load",
         (fashion, "model.keras"): "a classifier or a function of tensors, received str",
     }
     for (first, second), message in refused.items():

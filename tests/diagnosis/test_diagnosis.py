@@ -10,7 +10,13 @@ from tests import networks
 from tests.outliers import outliers
 
 # Those that are certain without a search: test_checks.py.
-STRONG = ["fit_letterbox", "channels_swapped", "gray_input", "inverted", "missing_scaling"]
+STRONG = [
+    "fit_letterbox",
+    "channels_swapped",
+    "gray_input",
+    "inverted",
+    "missing_scaling",
+]
 STRONG += ["range_0_1", "imagenet_mean_std", "caffe_means", "transposed"]
 
 
@@ -18,17 +24,25 @@ def with_faults(name, *faults):
     """The bundled classifier, used with the faults, which are put in one after the other."""
     classifier = kit.samples.classifier(name)
     for fault in faults:
-        classifier = classifier.using(kit.faults.CATALOGUE[fault].apply(classifier.preprocessing))
+        classifier = classifier.using(
+            kit.faults.CATALOGUE[fault].apply(classifier.preprocessing)
+        )
     return classifier
 
 
 def photo(name):
-    return next(photo for photo in kit.samples.photos("photographs") if photo.name == f"{name}.jpg")
+    return next(
+        photo
+        for photo in kit.samples.photos("photographs")
+        if photo.name == f"{name}.jpg"
+    )
 
 
 def on_white():
     """A product shot: an object cut out and put on white."""
-    return next(photo for photo in kit.samples.photos("special") if photo.name == "alpha.webp")
+    return next(
+        photo for photo in kit.samples.photos("special") if photo.name == "alpha.webp"
+    )
 
 
 @pytest.mark.parametrize("fault", STRONG)
@@ -39,10 +53,15 @@ def test_a_fault_in_the_pipeline_is_named_from_one_photograph_without_a_label(fa
 
 
 def named(diagnosis):
-    return {finding.cause for finding in diagnosis.findings if finding.verdict == "named"}
+    return {
+        finding.cause for finding in diagnosis.findings if finding.verdict == "named"
+    }
 
 
-PAIRS = ("channels_swapped", "imagenet_mean_std"), ("channels_swapped", "double_scaling")
+PAIRS = (
+    ("channels_swapped", "imagenet_mean_std"),
+    ("channels_swapped", "double_scaling"),
+)
 PAIRS += ("inverted", "channels_swapped"), ("missing_scaling", "transposed")
 
 
@@ -56,7 +75,11 @@ def test_two_faults_at_once_are_both_named_and_put_right_by_one_fix(pair):
     np.testing.assert_allclose(restored, right.apply(photo("koala")), atol=1 / 64)
 
 
-OF_SMALL = ("missing_scaling", "inverted"), ("inverted", "transposed"), ("small_before", "missing_scaling")
+OF_SMALL = (
+    ("missing_scaling", "inverted"),
+    ("inverted", "transposed"),
+    ("small_before", "missing_scaling"),
+)
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])
@@ -65,12 +88,18 @@ def test_small_networks_are_diagnosed_with_two_faults_as_well(name, pair, sixtee
     right = with_faults(name).preprocessing
     diagnosis = kit.diagnose(with_faults(name, *pair), sixteen)
     assert named(diagnosis) == {kit.faults.CATALOGUE[fault].cause for fault in pair}
-    np.testing.assert_allclose(diagnosis.fix().apply(sixteen[0]), right.apply(sixteen[0]), atol=1e-6)
+    np.testing.assert_allclose(
+        diagnosis.fix().apply(sixteen[0]), right.apply(sixteen[0]), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("picture", ["ordinary", "white", "grey"])
 def test_a_healthy_pipeline_is_not_accused(picture):
-    pictures = {"ordinary": photo("koala"), "white": on_white(), "grey": photo("tripod")}
+    pictures = {
+        "ordinary": photo("koala"),
+        "white": on_white(),
+        "grey": photo("tripod"),
+    }
     diagnosis = kit.diagnose(with_faults("efficientnet_lite0"), pictures[picture])
     assert diagnosis.best is None
     excluded = {one.cause for one in diagnosis.findings if one.verdict == "ruled_out"}
@@ -87,23 +116,42 @@ def unprofiled(classifier):
 def by_profile():
     """EfficientNet-Lite0 as if it had no batch normalization, with a profile of thirteen photos."""
     classifier = with_faults("efficientnet_lite0")
-    known = [one for one in kit.samples.photos("imagenet") if one.name not in {"koala.jpg", "panda.jpg"}]
+    known = [
+        one
+        for one in kit.samples.photos("imagenet")
+        if one.name not in {"koala.jpg", "panda.jpg"}
+    ]
     tensors = np.concatenate([classifier.tensor(one) for one in known[::2]])
     layers = classifier.first_layers.with_profile(tensors)
-    return networks.with_first_layers(classifier, replace(layers, means=None, variances=None))
+    return networks.with_first_layers(
+        classifier, replace(layers, means=None, variances=None)
+    )
 
 
-def test_a_network_of_photographs_without_batch_normalization_is_diagnosed_by_its_profile(by_profile):
+def test_a_network_of_photographs_without_batch_normalization_is_diagnosed_by_its_profile(
+    by_profile,
+):
     for picture in (photo("koala"), on_white(), photo("tripod")):
         assert kit.diagnose(by_profile, picture).best is None
     for fault in ("missing_scaling", "inverted", "transposed"):
-        broken = by_profile.using(kit.faults.CATALOGUE[fault].apply(by_profile.preprocessing))
-        assert kit.diagnose(broken, photo("koala")).best.cause == kit.faults.CATALOGUE[fault].cause
+        broken = by_profile.using(
+            kit.faults.CATALOGUE[fault].apply(by_profile.preprocessing)
+        )
+        assert (
+            kit.diagnose(broken, photo("koala")).best.cause
+            == kit.faults.CATALOGUE[fault].cause
+        )
 
 
 def test_the_order_of_its_channels_is_named_from_sixteen_and_never_denied(by_profile):
-    broken = by_profile.using(kit.faults.CATALOGUE["channels_swapped"].apply(by_profile.preprocessing))
-    unknown = [one for one in kit.samples.photos("imagenet") if one.name not in {"koala.jpg", "panda.jpg"}]
+    broken = by_profile.using(
+        kit.faults.CATALOGUE["channels_swapped"].apply(by_profile.preprocessing)
+    )
+    unknown = [
+        one
+        for one in kit.samples.photos("imagenet")
+        if one.name not in {"koala.jpg", "panda.jpg"}
+    ]
     many = [photo("koala"), photo("panda"), *unknown[1::2]]
     assert kit.diagnose(broken, many[:16]).best.cause == "channel_order"
     alone = kit.diagnose(broken, photo("koala"))
@@ -114,18 +162,25 @@ def test_the_order_of_its_channels_is_named_from_sixteen_and_never_denied(by_pro
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])
 @pytest.mark.parametrize(
-    "fault", ["missing_scaling", "double_scaling", "inverted", "small_before", "transposed"]
+    "fault",
+    ["missing_scaling", "double_scaling", "inverted", "small_before", "transposed"],
 )
-def test_small_networks_are_diagnosed_from_sixteen_of_the_users_pictures(name, fault, sixteen):
+def test_small_networks_are_diagnosed_from_sixteen_of_the_users_pictures(
+    name, fault, sixteen
+):
     diagnosis = kit.diagnose(with_faults(name, fault), sixteen)
     assert diagnosis.best.cause == kit.faults.CATALOGUE[fault].cause
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])
-def test_a_healthy_small_network_is_clean_but_for_quiet_changes_that_no_evidence_singles_out(name, sixteen):
+def test_a_healthy_small_network_is_clean_but_for_quiet_changes_that_no_evidence_singles_out(
+    name, sixteen
+):
     for pictures in (sixteen, *sixteen[:6]):
         diagnosis = kit.diagnose(with_faults(name), pictures)
-        moving = {row.name for row in diagnosis.sensitivity if row.changed > row.photos / 8}
+        moving = {
+            row.name for row in diagnosis.sensitivity if row.changed > row.photos / 8
+        }
         excluded = all(finding.verdict == "ruled_out" for finding in diagnosis.findings)
         assert (diagnosis.best, diagnosis.clean) == (None, excluded and not moving)
         if excluded:
@@ -143,12 +198,19 @@ def test_a_reference_takes_the_place_of_statistics(sixteen, clothes):
     healthy = with_faults("fashion_mnist_no_batchnorm")
     training = np.concatenate([healthy.tensor(photo) for photo in clothes[500:540]])
     classifier = unprofiled(with_faults("fashion_mnist_no_batchnorm", "inverted"))
-    assert kit.diagnose(classifier, sixteen, reference=training).best.cause == "inverted_polarity"
+    assert (
+        kit.diagnose(classifier, sixteen, reference=training).best.cause
+        == "inverted_polarity"
+    )
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])
 @pytest.mark.parametrize("foreign", ["photographs", "digits"])
 def test_pictures_of_something_else_are_no_fault_of_the_pipeline(name, foreign):
-    pictures = kit.samples.photos(foreign) if foreign == "photographs" else list(outliers(foreign))
+    pictures = (
+        kit.samples.photos(foreign)
+        if foreign == "photographs"
+        else list(outliers(foreign))
+    )
     diagnosis = kit.diagnose(with_faults(name), pictures[:16])
     assert (named(diagnosis), diagnosis.verdict) == (set(), "cannot_tell")

@@ -18,7 +18,9 @@ RIGHT = kit.Scaling(255.0, mean=0.2861, std=0.353)
 def trained(no_batchnorm):
     """A network with a profile of images that were scaled in this way."""
     right = no_batchnorm.using(no_batchnorm.preprocessing.replace(scaling=RIGHT))
-    tensors = np.concatenate([right.tensor(photo) for photo in kit.samples.photos("fashion_mnist")[:60]])
+    tensors = np.concatenate(
+        [right.tensor(photo) for photo in kit.samples.photos("fashion_mnist")[:60]]
+    )
     layers = no_batchnorm.first_layers.with_profile(tensors)
     return networks.with_first_layers(right, layers)
 
@@ -30,12 +32,17 @@ def found(classifier, scaling, photos):
 
 
 @pytest.mark.parametrize("scaling", ["0..255", "0..1"])
-def test_mean_and_deviation_are_found_and_it_is_said_how_well(trained, sixteen, scaling):
+def test_mean_and_deviation_are_found_and_it_is_said_how_well(
+    trained, sixteen, scaling
+):
     score = found(trained, scaling, sixteen)
     (fitted,) = score.candidate.preprocessing.scaling
     assert fitted.mean == pytest.approx(RIGHT.mean, abs=0.05)
     assert fitted.std == pytest.approx(RIGHT.std, abs=0.06)
-    margins = [float(part.split()[0].rstrip(",")) for part in score.votes[-2].text.split("± ")[1:]]
+    margins = [
+        float(part.split()[0].rstrip(","))
+        for part in score.votes[-2].text.split("± ")[1:]
+    ]
     assert all(0 < margin < 0.1 for margin in margins)
     assert not score.vetoed
 
@@ -46,7 +53,9 @@ def test_a_fit_is_only_possible_where_no_other_images_confirm_it_or_all_are_pred
     assert found(trained, "0..1", sixteen[:3]).vetoed
     predicted = trained.probabilities(sixteen).argmax(axis=1)
     alike = [
-        photo for photo, one in zip(sixteen, predicted, strict=True) if one == np.bincount(predicted).argmax()
+        photo
+        for photo, one in zip(sixteen, predicted, strict=True)
+        if one == np.bincount(predicted).argmax()
     ]
     assert found(trained, "0..1", alike * 2).vetoed
 
@@ -67,7 +76,9 @@ def test_nothing_is_estimated_where_pictures_are_usual_or_a_known_scaling_is_rig
     assert found(no_batchnorm, "0..255", sixteen) is None
 
 
-@pytest.mark.parametrize("light", [{"brightness": 0.6}, {"brightness": 1.4}, {"contrast": 0.6}], ids=str)
+@pytest.mark.parametrize(
+    "light", [{"brightness": 0.6}, {"brightness": 1.4}, {"contrast": 0.6}], ids=str
+)
 def test_other_light_is_no_other_scaling(trained, sixteen, light):
     changed = [kit.Perturbation(**light).apply(photo) for photo in sixteen]
     assert kit.diagnose(trained, changed).best is None

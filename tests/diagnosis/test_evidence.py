@@ -23,24 +23,41 @@ def kinds(grounds):
     return [type(source) for source in grounds.sources]
 
 
-def test_without_first_layers_only_labels_and_answers_are_known(no_batchnorm, sixteen, truth):
-    grounds = grounds_of(no_batchnorm, Evaluator(no_batchnorm), sixteen[:4], (*truth[:3], None))
+def test_without_first_layers_only_labels_and_answers_are_known(
+    no_batchnorm, sixteen, truth
+):
+    grounds = grounds_of(
+        no_batchnorm, Evaluator(no_batchnorm), sixteen[:4], (*truth[:3], None)
+    )
     assert kinds(grounds) == [Certainty, Labelled]
-    assert (grounds.evaluator.statistics, grounds.probes, grounds.known_labels) == (False, (), 3)
+    assert (grounds.evaluator.statistics, grounds.probes, grounds.known_labels) == (
+        False,
+        (),
+        3,
+    )
 
 
-def test_a_network_for_small_pictures_is_judged_by_the_users_pictures(no_batchnorm, evaluator, sixteen):
+def test_a_network_for_small_pictures_is_judged_by_the_users_pictures(
+    no_batchnorm, evaluator, sixteen
+):
     grounds = grounds_of(no_batchnorm, evaluator, sixteen)
     assert kinds(grounds) == [Ordinary, Certainty]
     assert grounds.usual(no_batchnorm.preprocessing)
     assert not grounds.usual(no_batchnorm.preprocessing.replace(scaling="0..255"))
     small = Evaluator(BATCHNORM, replace(BATCHNORM.first_layers, profile=None))
-    assert kinds(Grounds.of(small, BATCHNORM.preprocessing, sixteen)) == [Averages, Certainty]
+    assert kinds(Grounds.of(small, BATCHNORM.preprocessing, sixteen)) == [
+        Averages,
+        Certainty,
+    ]
 
 
 def test_photographs_of_the_kit_judge_a_network_that_knows_photographs_but_never_the_users_own_picture():
-    photo = next(photo for photo in kit.samples.typical()[0] if photo.name == "panda.jpg")
-    grounds = Grounds.of(Evaluator(LITE, LITE.first_layers), LITE.preprocessing, [photo])
+    photo = next(
+        photo for photo in kit.samples.typical()[0] if photo.name == "panda.jpg"
+    )
+    grounds = Grounds.of(
+        Evaluator(LITE, LITE.first_layers), LITE.preprocessing, [photo]
+    )
     assert len(grounds.probes) == 11
     assert photo not in grounds.probes
     assert "11 photos of the kit" in grounds.judged_by
@@ -48,24 +65,43 @@ def test_photographs_of_the_kit_judge_a_network_that_knows_photographs_but_never
 
 def test_photographs_do_not_judge_a_network_whose_profile_finds_them_unlike_its_training():
     photos = kit.samples.typical()[0]
-    flat = [kit.Perturbation(contrast=0.1 + 0.01 * place).apply(photo) for place, photo in enumerate(photos)]
-    layers = LITE.first_layers.with_profile(np.concatenate([LITE.tensor(photo) for photo in flat]))
-    assert not Grounds.of(Evaluator(LITE, layers), LITE.preprocessing, photos[:1]).probes
+    flat = [
+        kit.Perturbation(contrast=0.1 + 0.01 * place).apply(photo)
+        for place, photo in enumerate(photos)
+    ]
+    layers = LITE.first_layers.with_profile(
+        np.concatenate([LITE.tensor(photo) for photo in flat])
+    )
+    assert not Grounds.of(
+        Evaluator(LITE, layers), LITE.preprocessing, photos[:1]
+    ).probes
 
 
 def test_averages_gain_the_fall_of_the_logarithm_above_what_chance_does(sixteen):
     evaluator = Evaluator(BATCHNORM, replace(BATCHNORM.first_layers, profile=None))
     broken = BATCHNORM.preprocessing.replace(invert=True)
     source = Averages(evaluator, sixteen, "your images", 0.5, 0.1, 0.5, binding=True)
-    right = next(one for one in candidates(broken) if one.preprocessing == BATCHNORM.preprocessing)
+    right = next(
+        one
+        for one in candidates(broken)
+        if one.preprocessing == BATCHNORM.preprocessing
+    )
     before, after = (source.away(each) for each in (broken, BATCHNORM.preprocessing))
     vote = source.vote(broken, right)
     assert vote.gain == pytest.approx(0.5 * np.log((before + 0.1) / (after + 0.1)))
     assert (vote.measured, vote.veto) == (after, False)
-    back = next(one for one in candidates(BATCHNORM.preprocessing) if one.preprocessing == broken)
+    back = next(
+        one
+        for one in candidates(BATCHNORM.preprocessing)
+        if one.preprocessing == broken
+    )
     worse = replace(source, weight=1.0).vote(BATCHNORM.preprocessing, back)
     assert (worse.gain < -0.6, worse.veto) == (True, True)
-    assert not replace(source, weight=1.0, binding=False).vote(BATCHNORM.preprocessing, back).veto
+    assert (
+        not replace(source, weight=1.0, binding=False)
+        .vote(BATCHNORM.preprocessing, back)
+        .veto
+    )
 
 
 def test_labels_forbid_what_makes_them_worse(no_batchnorm, sixteen):
@@ -81,7 +117,9 @@ def test_labels_forbid_what_makes_them_worse(no_batchnorm, sixteen):
     assert vote.gain > 0
     few = Labelled(Evaluator(no_batchnorm), sixteen[:4], answers[:4])
     same = Labelled(Evaluator(no_batchnorm), sixteen[:4] * 4, answers[:4] * 4)
-    assert few.vote(broken, back).gain == pytest.approx(same.vote(broken, back).gain / 2)  # √(4 / 16)
+    assert few.vote(broken, back).gain == pytest.approx(
+        same.vote(broken, back).gain / 2
+    )  # √(4 / 16)
 
 
 ODD = [
@@ -103,13 +141,17 @@ def test_what_hardly_any_training_has_is_suspected(odd, nats):
     assert votes((), broken, back)[0].gain == pytest.approx(nats - unexplained)
 
 
-def test_labels_convince_where_guessing_would_hardly_meet_as_many(no_batchnorm, sixteen):
+def test_labels_convince_where_guessing_would_hardly_meet_as_many(
+    no_batchnorm, sixteen
+):
     answers = no_batchnorm.probabilities(sixteen[:3]).argmax(axis=1).tolist()
     wrong = [(answer + 1) % 10 for answer in answers]
     bare = Evaluator(no_batchnorm)
 
     def convincing(count, labels):
-        return grounds_of(no_batchnorm, bare, sixteen[:count], labels[:count]).convincing()
+        return grounds_of(
+            no_batchnorm, bare, sixteen[:count], labels[:count]
+        ).convincing()
 
     # One of ten classes is met by guessing in 10 %, two in 1 % of cases; two of three in 2.8 %.
     assert not convincing(1, answers)
@@ -118,6 +160,8 @@ def test_labels_convince_where_guessing_would_hardly_meet_as_many(no_batchnorm, 
     assert not convincing(3, [answers[0], *wrong[1:]])
 
 
-def test_what_is_tried_makes_a_difference_and_can_be_told(no_batchnorm, evaluator, sixteen):
+def test_what_is_tried_makes_a_difference_and_can_be_told(
+    no_batchnorm, evaluator, sixteen
+):
     tried = grounds_of(no_batchnorm, evaluator, sixteen).tried()
     assert {candidate.step for candidate in tried} == {"polarity", "scaling", "layout"}

@@ -15,9 +15,14 @@ from kit.preprocessing.faults import CATALOGUE
 LITE = samples.classifier("efficientnet_lite0")
 RIGHT = LITE.preprocessing
 PAIRS = zip(samples.photos("imagenet"), samples.labels("imagenet"), strict=True)
-ORDINARY = [(photo, label) for photo, label in PAIRS if photo.name != "clock_blurred.jpg"]
+ORDINARY = [
+    (photo, label) for photo, label in PAIRS if photo.name != "clock_blurred.jpg"
+]
 PHOTOS = [photo for photo, _ in ORDINARY[:4]]
-FASHION, FASHION_LABELS = samples.photos("fashion_mnist"), samples.labels("fashion_mnist")
+FASHION, FASHION_LABELS = (
+    samples.photos("fashion_mnist"),
+    samples.labels("fashion_mnist"),
+)
 
 UNDECIDED = [
     # https://github.com/triton-inference-server/server/pull/1938: x / 128 - 1 instead of x / 127.5 - 1
@@ -63,22 +68,30 @@ def test_shuffled_labels_are_no_order():
 
 
 def redone(function, photos=PHOTOS):
-    return [kit.Photo.from_array(function(photo.pixels), photo.name) for photo in photos]
+    return [
+        kit.Photo.from_array(function(photo.pixels), photo.name) for photo in photos
+    ]
 
 
 # https://github.com/tensorflow/hub/issues/821: the deviation in place of the variance, here nearly the same
 # https://github.com/xpwu95/IP102/issues/9: statistics of the own pictures
-ROOTS = Scaling(255, mean=(0.485, 0.456, 0.406), std=(0.229**0.5, 0.224**0.5, 0.225**0.5))
+ROOTS = Scaling(
+    255, mean=(0.485, 0.456, 0.406), std=(0.229**0.5, 0.224**0.5, 0.225**0.5)
+)
 
 
-@pytest.mark.parametrize("scaling", [ROOTS, Scaling(255, mean=(0.51, 0.5, 0.47), std=(0.5, 0.49, 0.51))])
+@pytest.mark.parametrize(
+    "scaling", [ROOTS, Scaling(255, mean=(0.51, 0.5, 0.47), std=(0.5, 0.49, 0.51))]
+)
 def test_statistics_that_differ_a_little_are_not_named(scaling):
     assert kit.diagnose(LITE.using(RIGHT.replace(scaling=scaling)), PHOTOS).best is None
 
 
 # another camera and place: https://github.com/AlexOlsen/DeepWeeds/issues/6
 def test_other_colours_of_the_light_do_not_put_the_blame_on_the_pipeline():
-    photos = redone(lambda pixels: (pixels * np.array([1.0, 0.8, 0.6])).astype(np.uint8))
+    photos = redone(
+        lambda pixels: (pixels * np.array([1.0, 0.8, 0.6])).astype(np.uint8)
+    )
     assert kit.diagnose(LITE, photos).best is None
 
 
@@ -91,11 +104,20 @@ def small(picture):
 # https://github.com/bdiesel/tensorflow-svhn/issues/3: training pictures tightly cropped, own ones not
 # https://github.com/makeyourownneuralnetwork/makeyourownneuralnetwork/issues/49: the background is paper
 @pytest.mark.parametrize("function", [small, lambda picture: np.maximum(picture, 110)])
-def test_pictures_that_are_framed_otherwise_are_not_called_a_fault_of_the_pipeline(function):
+def test_pictures_that_are_framed_otherwise_are_not_called_a_fault_of_the_pipeline(
+    function,
+):
     classifier = samples.classifier("fashion_mnist")
-    photos, truth = redone(function, FASHION[200:260]), np.array(FASHION_LABELS[200:260])
-    failing = np.flatnonzero(classifier.probabilities(photos).argmax(axis=1) != truth)[:8]
-    diagnosis = kit.diagnose(classifier, [photos[place] for place in failing], truth[failing].tolist())
+    photos, truth = (
+        redone(function, FASHION[200:260]),
+        np.array(FASHION_LABELS[200:260]),
+    )
+    failing = np.flatnonzero(classifier.probabilities(photos).argmax(axis=1) != truth)[
+        :8
+    ]
+    diagnosis = kit.diagnose(
+        classifier, [photos[place] for place in failing], truth[failing].tolist()
+    )
     assert diagnosis.verdict == "cannot_tell"
 
 

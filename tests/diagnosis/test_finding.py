@@ -16,14 +16,24 @@ from tests import networks
 keras = networks.imported_keras()
 CLOTHES = samples.classifier("fashion_mnist")
 PHOTOGRAPHS = list(samples.photos("imagenet")[:2])
-PICTURES, CLASSES = list(samples.photos("fashion_mnist")), samples.labels("fashion_mnist")
+PICTURES, CLASSES = (
+    list(samples.photos("fashion_mnist")),
+    samples.labels("fashion_mnist"),
+)
 SMALL = Preprocessing(size=(32, 32), scaling="0..1")
 
 
 def found(cause, classifier, photos, labels=None):
     """What the checks find about one cause; None for nothing."""
     truth = class_indices(labels, classifier.class_names, len(photos))
-    return next((one for one in certain_checks(classifier, photos, truth) if one.cause == cause), None)
+    return next(
+        (
+            one
+            for one in certain_checks(classifier, photos, truth)
+            if one.cause == cause
+        ),
+        None,
+    )
 
 
 def run(code, classifier, photos, labels=None):
@@ -39,8 +49,13 @@ def right(classifier, photos, labels):
 
 def network(*first, last):
     keras.utils.set_random_seed(7)
-    body = [layers.Conv2D(8, 3, bias_initializer="random_normal"), layers.GlobalAveragePooling2D()]
-    return Classifier(keras.Sequential([keras.Input((32, 32, 3)), *first, *body, *last]), SMALL)
+    body = [
+        layers.Conv2D(8, 3, bias_initializer="random_normal"),
+        layers.GlobalAveragePooling2D(),
+    ]
+    return Classifier(
+        keras.Sequential([keras.Input((32, 32, 3)), *first, *body, *last]), SMALL
+    )
 
 
 def dense(count=3, activation="softmax"):
@@ -70,13 +85,18 @@ def test_a_second_softmax_is_taken_out_and_the_weights_are_kept(last):
     assert finding.verdict == "named"
     fixed = run(finding.fix.code, classifier, PHOTOGRAPHS)["classifier"]
     assert found("softmax_head", fixed, PHOTOGRAPHS) is None
-    for one, other in zip(classifier.model.get_weights(), fixed.model.get_weights(), strict=True):
+    for one, other in zip(
+        classifier.model.get_weights(), fixed.model.get_weights(), strict=True
+    ):
         np.testing.assert_array_equal(one, other)
-    np.testing.assert_allclose(fixed.probabilities(PHOTOGRAPHS).sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(
+        fixed.probabilities(PHOTOGRAPHS).sum(axis=1), 1, rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize(
-    ("last", "verdict"), [(dense(2, "sigmoid"), "named"), (dense(10, "sigmoid"), "possible")]
+    ("last", "verdict"),
+    [(dense(2, "sigmoid"), "named"), (dense(10, "sigmoid"), "possible")],
 )
 def test_what_only_training_puts_right_has_no_code(last, verdict):
     finding = found("softmax_head", network(last=[last]), PHOTOGRAPHS)
@@ -88,7 +108,11 @@ def briefly_trained(steps=60):
     """Images of clothes; after 60 steps the moving averages hold 55 % of what they began with."""
     keras.utils.set_random_seed(5)
     pictures, classes = samples.fashion_mnist_arrays("train")
-    body = [layers.Conv2D(16, 3, strides=2, use_bias=False), layers.BatchNormalization(), layers.ReLU()]
+    body = [
+        layers.Conv2D(16, 3, strides=2, use_bias=False),
+        layers.BatchNormalization(),
+        layers.ReLU(),
+    ]
     last = [layers.Flatten(), layers.Dense(10, activation="softmax")]
     model = keras.Sequential([keras.Input((28, 28, 1)), *body, *last])
     model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy")
@@ -99,7 +123,9 @@ def briefly_trained(steps=60):
 
 
 def test_moving_averages_are_measured_anew():
-    classifier = Classifier(briefly_trained(), CLOTHES.preprocessing, CLOTHES.class_names)
+    classifier = Classifier(
+        briefly_trained(), CLOTHES.preprocessing, CLOTHES.class_names
+    )
     photos = PICTURES[:64]
     finding = found("batchnorm_mode", classifier, photos)
     assert finding.verdict == "named"
@@ -126,5 +152,10 @@ def test_classes_are_put_in_order_and_labels_with_them(words, order, by_name):
     finding = found("class_order", CLOTHES, photos, labels)
     assert (finding.verdict, words in finding.summary) == ("named", True)
     after = run(finding.fix.code, CLOTHES, photos, labels)
-    assert found("class_order", after["classifier"], after["photos"], after["labels"]) is None
-    assert after["classifier"].class_names == tuple(CLOTHES.class_names[place] for place in order)
+    assert (
+        found("class_order", after["classifier"], after["photos"], after["labels"])
+        is None
+    )
+    assert after["classifier"].class_names == tuple(
+        CLOTHES.class_names[place] for place in order
+    )

@@ -23,7 +23,10 @@ RIGHT = CLASSIFIER.probabilities(LABELLED).argmax(axis=1) == LABELS
 
 
 def verdicts(photos, labels=()):
-    return {finding.cause: finding.verdict for finding in check_properties(CLASSIFIER, photos, labels)}
+    return {
+        finding.cause: finding.verdict
+        for finding in check_properties(CLASSIFIER, photos, labels)
+    }
 
 
 @cache
@@ -32,7 +35,11 @@ def flipped(cause):
     changed = [SEVERE[cause].apply(photo) for photo in LABELLED]
     wrong = CLASSIFIER.probabilities(changed).argmax(axis=1) != LABELS
     # Grey ones that are too bright cannot be told from something on white.
-    places = [place for place in np.flatnonzero(RIGHT & wrong) if LABELLED[place].name not in GREY]
+    places = [
+        place
+        for place in np.flatnonzero(RIGHT & wrong)
+        if LABELLED[place].name not in GREY
+    ]
     return [(changed[place], LABELS[place]) for place in places]
 
 
@@ -66,14 +73,20 @@ def test_an_answer_that_is_known_to_be_right_is_not_blamed():
 
 
 def test_a_sure_answer_that_stands_whatever_is_undone_rules_a_property_out():
-    dark = Perturbation(brightness=0.4).apply(next(one for one in LABELLED if one.name == "panda.jpg"))
+    dark = Perturbation(brightness=0.4).apply(
+        next(one for one in LABELLED if one.name == "panda.jpg")
+    )
     assert CLASSIFIER.probabilities([dark]).max() > 0.8
     assert verdicts([dark])["dark"] == "ruled_out"
 
 
 def test_what_other_answers_do_not_bear_is_not_ruled_out_because_a_remedy_changes_nothing():
-    noisy = Perturbation(noise=60).apply(next(one for one in LABELLED if one.name == "panda.jpg"))
-    (finding,) = (one for one in check_properties(CLASSIFIER, [noisy]) if one.cause == "noisy")
+    noisy = Perturbation(noise=60).apply(
+        next(one for one in LABELLED if one.name == "panda.jpg")
+    )
+    (finding,) = (
+        one for one in check_properties(CLASSIFIER, [noisy]) if one.cause == "noisy"
+    )
     _, kept, changed, chance = finding.evidence
     assert kept.value < kept.threshold
     assert changed.value == 0
@@ -82,21 +95,29 @@ def test_what_other_answers_do_not_bear_is_not_ruled_out_because_a_remedy_change
 
 
 def test_a_wrong_answer_to_a_soft_picture_is_blamed_on_the_blur():
-    place = next(place for place, one in enumerate(LABELLED) if one.name == "clock_blurred.jpg")
+    place = next(
+        place for place, one in enumerate(LABELLED) if one.name == "clock_blurred.jpg"
+    )
     assert not RIGHT[place]
     assert verdicts([LABELLED[place]], [LABELS[place]])["blurred"] == "named"
 
 
 def test_a_property_of_few_of_the_pictures_is_no_cause_of_all():
     (noisy, label), *_ = flipped("noisy")
-    ordinary = [photo for photo, right in zip(LABELLED, RIGHT, strict=True) if right][:3]
+    ordinary = [photo for photo, right in zip(LABELLED, RIGHT, strict=True) if right][
+        :3
+    ]
     assert verdicts([noisy], [label])["noisy"] == "named"
     assert verdicts([noisy, *ordinary])["noisy"] == "possible"
 
 
 def test_texture_of_a_tiny_picture_is_not_taken_for_noise():
     random = np.random.default_rng(0).integers(0, 256, (28, 28, 3)).astype(np.uint8)
-    assert verdicts([Photo.from_array(random)]).keys().isdisjoint({"noisy", "blurred", "jpeg"})
+    assert (
+        verdicts([Photo.from_array(random)])
+        .keys()
+        .isdisjoint({"noisy", "blurred", "jpeg"})
+    )
 
 
 def test_a_large_picture_is_measured_as_the_network_sees_it():
@@ -114,7 +135,9 @@ def test_a_dark_image_is_no_tinted_one_to_a_network_that_takes_grey(fashion, clo
 
 
 def test_of_all_photographs_alone_only_blurred_ones_are_named():
-    said = ((photo.name, *each) for photo in PHOTOS for each in verdicts([photo]).items())
+    said = (
+        (photo.name, *each) for photo in PHOTOS for each in verdicts([photo]).items()
+    )
     named = {(name, cause) for name, cause, verdict in said if verdict == "named"}
     # Soft ones with an answer that is wrong or as good as guessed.
     assert named <= {("clock_blurred.jpg", "blurred"), ("dandelions.jpg", "blurred")}

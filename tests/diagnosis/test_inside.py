@@ -17,7 +17,11 @@ SIDE = (16, 16)
 
 
 def network(*first):
-    body = [layers.Conv2D(4, 3), layers.GlobalAveragePooling2D(), layers.Dense(3, activation="softmax")]
+    body = [
+        layers.Conv2D(4, 3),
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(3, activation="softmax"),
+    ]
     return keras.Sequential([keras.Input((*SIDE, 3)), *first, *body])
 
 
@@ -37,8 +41,14 @@ EXPECTED = [
     ([layers.Rescaling(2.0, offset=-1.0)], "0..1"),
     ([layers.Normalization(**IMAGENET)], "0..1"),
     ([layers.Rescaling(1 / 255), layers.Normalization(**IMAGENET)], "0..255"),
-    ([layers.Normalization(mean=[120.0, 110, 100], variance=[4000.0, 4100, 4200])], "0..255"),
-    ([layers.RandomFlip(), layers.Rescaling(1 / 255), layers.ZeroPadding2D(1)], "0..255"),
+    (
+        [layers.Normalization(mean=[120.0, 110, 100], variance=[4000.0, 4100, 4200])],
+        "0..255",
+    ),
+    (
+        [layers.RandomFlip(), layers.Rescaling(1 / 255), layers.ZeroPadding2D(1)],
+        "0..255",
+    ),
     ([], None),
     ([layers.CenterCrop(12, 12)], None),
 ]
@@ -49,11 +59,16 @@ def test_the_range_to_feed_is_read_from_the_first_layers(first, expected):
     assert inside(network(*first)).expected == expected
 
 
-@pytest.mark.parametrize("name", ["MobileNetV3Small", "EfficientNetB0", "EfficientNetV2B0"])
+@pytest.mark.parametrize(
+    "name", ["MobileNetV3Small", "EfficientNetB0", "EfficientNetV2B0"]
+)
 def test_families_of_keras_applications_with_their_scaling_inside_take_0_to_255(name):
     model = getattr(keras.applications, name)(weights=None)
     assert inside(model).expected == "0..255"
-    assert check_graph(inside(model), Preprocessing.for_application(name)).verdict == "ruled_out"
+    assert (
+        check_graph(inside(model), Preprocessing.for_application(name)).verdict
+        == "ruled_out"
+    )
 
 
 def test_arithmetic_in_a_functional_network_counts_as_scaling():
@@ -65,7 +80,9 @@ def test_arithmetic_in_a_functional_network_counts_as_scaling():
 
 def test_numbers_that_a_normalisation_was_adapted_to_come_from_the_weights(tmp_path):
     layer = layers.Normalization()
-    layer.adapt(np.random.default_rng(0).uniform(0, 255, (8, *SIDE, 3)).astype(np.float32))
+    layer.adapt(
+        np.random.default_rng(0).uniform(0, 255, (8, *SIDE, 3)).astype(np.float32)
+    )
     model = network(layer)
     model.save(tmp_path / "adapted.keras")
     weights = weights_in(tmp_path / "adapted.keras")
@@ -107,8 +124,13 @@ def test_what_is_assumed_follows_from_the_network():
     keras = imported_keras()
 
     def assumed(shape, *first):
-        last = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2, activation="softmax")]
-        return assumed_preprocessing(Classifier(keras.Sequential([keras.Input(shape), *first, *last])))
+        last = [
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(2, activation="softmax"),
+        ]
+        return assumed_preprocessing(
+            Classifier(keras.Sequential([keras.Input(shape), *first, *last]))
+        )
 
     inside = assumed((32, 48, 3), keras.layers.Rescaling(1 / 127.5, offset=-1))
     assert inside.scaling == SCALINGS["0..255"]
@@ -117,4 +139,8 @@ def test_what_is_assumed_follows_from_the_network():
     commonest = assumed((28, 28, 1))
     assert (commonest.input_shape, commonest.scaling) == ((28, 28, 1), SCALINGS["0..1"])
     first = assumed((3, 32, 48), keras.layers.Permute((2, 3, 1)))
-    assert (first.layout, first.size, first.channels) == ("channels_first", (32, 48), "rgb")
+    assert (first.layout, first.size, first.channels) == (
+        "channels_first",
+        (32, 48),
+        "rgb",
+    )

@@ -22,7 +22,9 @@ WRONG = USED.replace(invert=True)
 def investigation(certain=(), searched=(), **known):
     evaluator = Evaluator(CLASSIFIER)
     found = Search(tuple(searched), decided=True)
-    made = Investigation(CLASSIFIER, WRONG, PHOTOS, (), evaluator, None, tuple(certain), found)
+    made = Investigation(
+        CLASSIFIER, WRONG, PHOTOS, (), evaluator, None, tuple(certain), found
+    )
     return replace(made, **known)
 
 
@@ -31,15 +33,24 @@ def named(cause, **more):
 
 
 def test_a_certain_finding_takes_cost_and_fix_of_the_search_which_puts_all_right():
-    certain = named("wrong_range", evidence=(Evidence("a", 1),), fix=Fix("", "own code", None))
-    searched = named("wrong_range", evidence=(Evidence("b", 2),), cost=0.5, fix=Fix("", "its code", USED))
+    certain = named(
+        "wrong_range", evidence=(Evidence("a", 1),), fix=Fix("", "own code", None)
+    )
+    searched = named(
+        "wrong_range",
+        evidence=(Evidence("b", 2),),
+        cost=0.5,
+        fix=Fix("", "its code", USED),
+    )
     (joined,) = investigation([certain], [searched]).findings
     assert [part.text for part in joined.evidence] == ["a", "b"]
     assert (joined.cost, joined.fix) == (0.5, Fix("", "its code", USED))
 
 
 def test_what_is_certain_is_not_ruled_out_by_the_search():
-    (kept,) = investigation([named("wrong_range")], [Finding("wrong_range", "ruled_out", "")]).findings
+    (kept,) = investigation(
+        [named("wrong_range")], [Finding("wrong_range", "ruled_out", "")]
+    ).findings
     assert kept.verdict == "named"
 
 
@@ -76,7 +87,10 @@ def test_labels_in_another_order_take_no_part_in_the_search():
 
 def test_the_correction_is_that_of_the_first_named_cause_that_has_one():
     fixed = named("inverted_polarity", fix=Fix("", "", USED))
-    assert corrected([replace(fixed, verdict="possible"), named("dark"), fixed], WRONG) == USED
+    assert (
+        corrected([replace(fixed, verdict="possible"), named("dark"), fixed], WRONG)
+        == USED
+    )
     assert corrected([named("dark")], WRONG) == WRONG
 
 
@@ -110,9 +124,12 @@ def test_nothing_else_is_asked_of_a_network_that_has_diverged(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("right", "count", "wrong"), [(0, 1, True), (1, 1, False), (1, 2, True), (2, 3, False)]
+    ("right", "count", "wrong"),
+    [(0, 1, True), (1, 1, False), (1, 2, True), (2, 3, False)],
 )
-def test_something_is_wrong_where_no_more_than_half_of_the_answers_are_right(right, count, wrong):
+def test_something_is_wrong_where_no_more_than_half_of_the_answers_are_right(
+    right, count, wrong
+):
     photos = kit.samples.photos("fashion_mnist")[:count]
     answers = CLASSIFIER.probabilities(photos).argmax(axis=1).tolist()
     labels = [*answers[:right], *((one + 1) % 10 for one in answers[right:])]

@@ -28,7 +28,10 @@ def test_a_function_that_does_the_same_agrees():
     found = kit.check(CLASSIFIER, PHOTOS, same)
     assert (found.agrees, found.main_step, found.changed) == (True, None, 0)
     first, *notes = str(found).splitlines()
-    assert first == "The function agrees with the classifier's preprocessing on 3 of 3 photos."
+    assert (
+        first
+        == "The function agrees with the classifier's preprocessing on 3 of 3 photos."
+    )
     assert "decoding is not compared" in notes[0]
     assert repr(found) == "Checkup(agrees, 3 photos)"
 
@@ -43,7 +46,9 @@ def test_the_headline_is_the_step_that_changes_the_answers_not_the_first_one():
     found = kit.check(CLASSIFIER, PHOTOS, careless)
     assert list(found.effects)[:2] == ["scaling", "resize"]
     assert found.effects["scaling"] > 0.5 > found.effects["resize"] > 0
-    assert str(found).startswith("The function differs at 'scaling' on 3 of 3: scaling: ")
+    assert str(found).startswith(
+        "The function differs at 'scaling' on 3 of 3: scaling: "
+    )
     assert repr(found) == "Checkup(differs at 'scaling', 3 photos)"
     assert 0 <= found.changed <= 1
     assert found.comparisons[0].differences[0].startswith("scaling: ")
@@ -52,9 +57,13 @@ def test_the_headline_is_the_step_that_changes_the_answers_not_the_first_one():
 
 def test_what_one_step_is_blamed_for_is_what_it_changes_by_itself():
     swapped = RIGHT.replace(channels="bgr")
-    found = kit.check(CLASSIFIER, PHOTOS, lambda pixels: swapped.apply(kit.Photo.from_array(pixels)))
+    found = kit.check(
+        CLASSIFIER, PHOTOS, lambda pixels: swapped.apply(kit.Photo.from_array(pixels))
+    )
     assert (found.agrees, found.main_step) == (False, "channels")
-    right, wrong = (CLASSIFIER.probabilities(PHOTOS, preprocessing=one) for one in (RIGHT, swapped))
+    right, wrong = (
+        CLASSIFIER.probabilities(PHOTOS, preprocessing=one) for one in (RIGHT, swapped)
+    )
     # Total variation distance, half the sum of the absolute differences.
     distance = np.abs(right - wrong).sum(axis=1).mean() / 2
     assert found.effects == pytest.approx({"channels": distance}, abs=1e-3)
@@ -63,12 +72,16 @@ def test_what_one_step_is_blamed_for_is_what_it_changes_by_itself():
 def from_file(path, order="RGB", upright=True):
     """What tutorials write; OpenCV reads in the order BGR, Pillow leaves images on their side."""
     with Image.open(path) as opened:
-        picture = (ImageOps.exif_transpose(opened) if upright else opened).convert("RGB")
+        picture = (ImageOps.exif_transpose(opened) if upright else opened).convert(
+            "RGB"
+        )
     channels = ["RGB".index(colour) for colour in order]
     return RIGHT.replace(filter="bilinear").apply(np.asarray(picture)[..., channels])
 
 
-def test_a_function_that_takes_a_path_is_called_with_a_file_and_its_decoding_seen(tmp_path):
+def test_a_function_that_takes_a_path_is_called_with_a_file_and_its_decoding_seen(
+    tmp_path,
+):
     found = kit.check(CLASSIFIER, PHOTOS[0], lambda path: from_file(path, order="BGR"))
     assert found.main_step == "channels"
     assert "the function reads a path, so decoding is compared" in str(found)
@@ -76,7 +89,9 @@ def test_a_function_that_takes_a_path_is_called_with_a_file_and_its_decoding_see
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     Image.fromarray(PHOTOS[0].pixels).save(tmp_path / "lying.png", exif=exif)
-    found = kit.check(CLASSIFIER, tmp_path / "lying.png", lambda path: from_file(path, upright=False))
+    found = kit.check(
+        CLASSIFIER, tmp_path / "lying.png", lambda path: from_file(path, upright=False)
+    )
     assert found.main_step == "decode"
     assert found.comparisons[0].differences[0] == "EXIF: applied here, ignored there"
     assert 0 < found.effects["resize"] < found.effects["decode"]
@@ -84,7 +99,9 @@ def test_a_function_that_takes_a_path_is_called_with_a_file_and_its_decoding_see
 
 def test_a_function_with_another_size_cannot_be_asked_for_answers():
     found = kit.check(
-        CLASSIFIER, PHOTOS[0], lambda pixels: np.asarray(Image.fromarray(pixels).resize((96, 96)))
+        CLASSIFIER,
+        PHOTOS[0],
+        lambda pixels: np.asarray(Image.fromarray(pixels).resize((96, 96))),
     )
     assert not found.agrees
     assert found.changed is None
@@ -118,30 +135,65 @@ def test_a_function_is_given_what_it_takes_and_its_preprocessing_given_back(way)
 
 
 def test_every_photo_counts():
-    square = lambda photo: min(photo.size) / max(photo.size)  # noqa: E731
+    square = lambda photo: min(photo.size) / max(photo.size)
     photos = sorted(samples.photos("imagenet")[:5], key=square)
     last = photos[-1].pixels
-    found = kit.check(CLASSIFIER, photos, lambda x: same(x[::-1] if np.array_equal(x, last) else x))
+    found = kit.check(
+        CLASSIFIER, photos, lambda x: same(x[::-1] if np.array_equal(x, last) else x)
+    )
     assert [one.equal for one in found.comparisons] == [True] * 4 + [False]
-    assert (found.agrees, found.main_step, found.preprocessing) == (False, "tensor", None)
+    assert (found.agrees, found.main_step, found.preprocessing) == (
+        False,
+        "tensor",
+        None,
+    )
 
 
 def test_the_headline_is_what_most_images_say():
     comparisons = [
-        Comparison.on([("resize", "r", size), ("cast", "s", 0.2)], first_step="resize", steps=(), photo="a")
+        Comparison.on(
+            [("resize", "r", size), ("cast", "s", 0.2)],
+            first_step="resize",
+            steps=(),
+            photo="a",
+        )
         for size in (0.9, 0.1, 0.1)
     ]
     assert Checkup(tuple(comparisons), None).main_step == "cast"
 
 
 OTHERWISE = [
-    ("layout", "image: as it is here, mirrored left to right there", lambda x: scaled(x)[:, ::-1]),
+    (
+        "layout",
+        "image: as it is here, mirrored left to right there",
+        lambda x: scaled(x)[:, ::-1],
+    ),
     ("resize", "another part or content there", lambda x: scaled(x[:, 51:399])),
-    ("scaling", "values of each image there", lambda x: (x := scaled(x) - scaled(x).mean()) / (x.std() or 1)),
-    ("function", "is random, two calls on one image", lambda x: scaled(x)[:, :: RANDOM.choice([-1, 1])]),
-    ("tensor", "cannot tell, since the function takes no", lambda x: scaled(x) * (2 if x.std() else np.nan)),
-    ("channels", "another colour space there", lambda x: scaled(cv2.cvtColor(x, cv2.COLOR_RGB2HSV))),
-    ("scaling", "a curve there, such as a gamma", lambda x: 2 * (cv2.resize(x, (224, 224)) / 255) ** 2.2 - 1),
+    (
+        "scaling",
+        "values of each image there",
+        lambda x: (x := scaled(x) - scaled(x).mean()) / (x.std() or 1),
+    ),
+    (
+        "function",
+        "is random, two calls on one image",
+        lambda x: scaled(x)[:, :: RANDOM.choice([-1, 1])],
+    ),
+    (
+        "tensor",
+        "cannot tell, since the function takes no",
+        lambda x: scaled(x) * (2 if x.std() else np.nan),
+    ),
+    (
+        "channels",
+        "another colour space there",
+        lambda x: scaled(cv2.cvtColor(x, cv2.COLOR_RGB2HSV)),
+    ),
+    (
+        "scaling",
+        "a curve there, such as a gamma",
+        lambda x: 2 * (cv2.resize(x, (224, 224)) / 255) ** 2.2 - 1,
+    ),
 ]
 
 
@@ -155,7 +207,10 @@ def test_what_no_preprocessing_does_is_said_as_well(step, words, function):
 def test_a_diagnosis_takes_a_function_in_place_of_the_preprocessing():
     found = kit.diagnose(CLASSIFIER, PHOTOS, preprocess=lambda x: scaled(x[..., ::-1]))
     assert found.best.cause == "channel_order"
-    with pytest.raises(ValueError, match="received another: could not be called: raised ZeroDivisionError"):
+    with pytest.raises(
+        ValueError,
+        match="received another: could not be called: raised ZeroDivisionError",
+    ):
         kit.diagnose(CLASSIFIER, PHOTOS, preprocess=lambda x: 1 / 0)
 
 
@@ -167,7 +222,9 @@ def test_a_function_that_fails_on_some_images_or_on_later_calls_is_said_to_fail(
 
     photos = [PHOTOS[0], Photo.from_array(PHOTOS[0].pixels.swapaxes(0, 1).copy())]
     high = sum(photo.size[0] > photo.size[1] for photo in photos)
-    expected = f"could not be called on {high} of 2 images: raised ValueError: too high (given"
+    expected = (
+        f"could not be called on {high} of 2 images: raised ValueError: too high (given"
+    )
     found = kit.check(CLASSIFIER.using(SQUASHED), photos, upright)
     assert (found.agrees, found.main_step, high) == (False, "function", 1)
     assert str(found).startswith(f"The function {expected}")
@@ -175,5 +232,9 @@ def test_a_function_that_fails_on_some_images_or_on_later_calls_is_said_to_fail(
         kit.diagnose(CLASSIFIER, photos, preprocess=upright)
     # Two images, three flat ones, a faint one, and three of those that repeat.
     calls = iter(range(9))
-    found = kit.check(CLASSIFIER.using(SQUASHED), photos, lambda x: scaled(x) + 0 * next(calls))
-    assert str(found).startswith("The function could not be called again, 9 of 12 times: raised Stop")
+    found = kit.check(
+        CLASSIFIER.using(SQUASHED), photos, lambda x: scaled(x) + 0 * next(calls)
+    )
+    assert str(found).startswith(
+        "The function could not be called again, 9 of 12 times: raised Stop"
+    )

@@ -11,7 +11,10 @@ NAMED = Finding(
     "double_scaling",
     "named",
     "Scaled <twice>.",
-    (Evidence("span in use", 0.0039, 0.2, supports=True), Evidence("told & only told", 3)),
+    (
+        Evidence("span in use", 0.0039, 0.2, supports=True),
+        Evidence("told & only told", 3),
+    ),
     cost=0.5,
     fix=Fix("Scale once.", "x = x < 255", FIXED),
     equivalent=("wrong_range",),
@@ -22,14 +25,19 @@ FOUND = Diagnosis((POSSIBLE, NAMED), "net<script>", 2, notes=("few & small",))
 
 def test_the_best_finding_is_the_first_that_is_named():
     assert FOUND.best is NAMED
-    assert (FOUND.verdict, Diagnosis((POSSIBLE,), "n", 1).verdict) == ("named", "cannot_tell")
+    assert (FOUND.verdict, Diagnosis((POSSIBLE,), "n", 1).verdict) == (
+        "named",
+        "cannot_tell",
+    )
     assert Diagnosis((), "n", 1, clean=True).verdict == "clean"
 
 
 def test_the_fix_is_the_corrected_preprocessing_and_code():
     assert FOUND.fix() == FIXED
     assert FOUND.fix_code == "x = x < 255"
-    with pytest.raises(ValueError, match="Expected a named cause, received 'cannot_tell'"):
+    with pytest.raises(
+        ValueError, match="Expected a named cause, received 'cannot_tell'"
+    ):
         Diagnosis((POSSIBLE,), "n", 1).fix()
     elsewhere = Finding("softmax_head", "named", "One output.", fix=Fix("Train again."))
     with pytest.raises(ValueError, match="received 'softmax_head': Train again"):
@@ -44,7 +52,9 @@ def test_five_lines_come_first():
         "Against it: blurred is possible too.",
         "All numbers: print(diagnosis.details()), --details in a shell; the fix as code: diagnosis.fix_code.",
     ]
-    assert Diagnosis((POSSIBLE,), "n", 1, notes=("give labels",)).text().splitlines() == [
+    assert Diagnosis(
+        (POSSIBLE,), "n", 1, notes=("give labels",)
+    ).text().splitlines() == [
         "n on 1 image: the cause cannot be told from these images.",
         "Possible: blurred.",
         "Note: give labels",
@@ -71,8 +81,14 @@ def test_details_tell_numbers_for_and_against():
 
 
 def test_repr_is_one_line_without_addresses():
-    assert repr(FOUND) == "Diagnosis('net<script>', 2 photos, named: blurred possible, double_scaling named)"
-    assert repr(Diagnosis((), "n", 1)) == "Diagnosis('n', 1 photos, cannot_tell: no findings)"
+    assert (
+        repr(FOUND)
+        == "Diagnosis('net<script>', 2 photos, named: blurred possible, double_scaling named)"
+    )
+    assert (
+        repr(Diagnosis((), "n", 1))
+        == "Diagnosis('n', 1 photos, cannot_tell: no findings)"
+    )
 
 
 def test_json_holds_the_cause_the_numbers_and_a_preprocessing_that_can_be_read_back():

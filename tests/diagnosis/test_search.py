@@ -12,10 +12,14 @@ from kit.diagnosis.search import together
 def in_use(no_batchnorm):
     """Not scaled, and inverted besides."""
     faults = kit.faults.CATALOGUE
-    return faults["inverted"].apply(faults["missing_scaling"].apply(no_batchnorm.preprocessing))
+    return faults["inverted"].apply(
+        faults["missing_scaling"].apply(no_batchnorm.preprocessing)
+    )
 
 
-def test_what_hides_each_other_is_named_together_with_one_fix(no_batchnorm, evaluator, sixteen, in_use):
+def test_what_hides_each_other_is_named_together_with_one_fix(
+    no_batchnorm, evaluator, sixteen, in_use
+):
     grounds = Grounds.of(evaluator, in_use, sixteen)
     findings, right = together(grounds)
     assert {one.cause for one in findings} == {"missing_scaling", "inverted_polarity"}
@@ -25,7 +29,11 @@ def test_what_hides_each_other_is_named_together_with_one_fix(no_batchnorm, eval
     assert alone.value == max(grounds.scores()[0].gain, 0)
     assert gain.value - alone.value >= 0.4
     for one in findings:
-        assert (one.verdict, one.fix.preprocessing, one.cost) == ("named", right, findings[0].cost)
+        assert (one.verdict, one.fix.preprocessing, one.cost) == (
+            "named",
+            right,
+            findings[0].cost,
+        )
 
 
 def test_a_healthy_pipeline_has_no_pair(no_batchnorm, evaluator, sixteen):

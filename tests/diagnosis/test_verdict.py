@@ -15,7 +15,9 @@ from kit.diagnosis.sources import Vote
 @pytest.fixture(scope="module")
 def in_use(no_batchnorm):
     """Inverted by mistake."""
-    return no_batchnorm.preprocessing.replace(invert=not no_batchnorm.preprocessing.invert)
+    return no_batchnorm.preprocessing.replace(
+        invert=not no_batchnorm.preprocessing.invert
+    )
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,10 @@ def found(in_use):
 def scores(found, *gains, **more):
     steps = ("polarity", "scaling", "layout")
     rare, pairs = Vote("rare", 0.0, 0.0), zip(steps, gains, strict=False)
-    return [Score(found[step], (Vote("told", gain, gain, **more), rare)) for step, gain in pairs]
+    return [
+        Score(found[step], (Vote("told", gain, gain, **more), rare))
+        for step, gain in pairs
+    ]
 
 
 def verdict(grounds, ranked):
@@ -46,23 +51,42 @@ def verdict(grounds, ranked):
     return None if told is None else told.verdict
 
 
-GAINS = [((), None), ((0.24,), None), ((0.25,), "possible"), ((0.49,), "possible"), ((0.5,), "named")]
+GAINS = [
+    ((), None),
+    ((0.24,), None),
+    ((0.25,), "possible"),
+    ((0.49,), "possible"),
+    ((0.5,), "named"),
+]
 GAINS += [((0.8, 0.65), "possible"), ((0.8, 0.55), "named")]  # a lead of 0.15 is chance
 
 
 @pytest.mark.parametrize(("gains", "said"), GAINS)
-def test_a_gain_names_a_cause_where_it_is_large_and_leads(grounds, in_use, found, gains, said):
+def test_a_gain_names_a_cause_where_it_is_large_and_leads(
+    grounds, in_use, found, gains, said
+):
     assert verdict(grounds, scores(found, *gains)) == said
 
 
-def test_nothing_is_named_that_is_forbidden_or_leaves_the_pictures_away_from_training(grounds, in_use, found):
+def test_nothing_is_named_that_is_forbidden_or_leaves_the_pictures_away_from_training(
+    grounds, in_use, found
+):
     assert verdict(grounds, scores(found, 9.0)) == "named"
     assert verdict(grounds, scores(found, 9.0, veto=True)) == "possible"
-    assert verdict(grounds, scores(found, 0.0, 9.0)[1:]) == "possible", "another scaling"
+    assert verdict(grounds, scores(found, 0.0, 9.0)[1:]) == "possible", (
+        "another scaling"
+    )
     met = grounds.evaluator.answers(grounds.photos, in_use).argmax(axis=1).tolist()
     # 14 of 16 labels, or 4, are met without the change; 3 are few, and 3 wrong ones are many.
-    for wrong, count, said in ((2, 16, "possible"), (0, 4, "possible"), (0, 3, "named"), (3, 16, "named")):
-        labels = [(label + (place < wrong)) % 10 for place, label in enumerate(met[:count])]
+    for wrong, count, said in (
+        (2, 16, "possible"),
+        (0, 4, "possible"),
+        (0, 3, "named"),
+        (3, 16, "named"),
+    ):
+        labels = [
+            (label + (place < wrong)) % 10 for place, label in enumerate(met[:count])
+        ]
         labelled = Grounds.of(grounds.evaluator, in_use, grounds.photos[:count], labels)
         assert verdict(labelled, scores(found, 9.0)) == said
 
@@ -72,7 +96,8 @@ def test_labels_alone_name_a_cause_where_chance_would_hardly_turn_as_many(
 ):
     told = judged(labelled, scores(found, 9.0))
     before, after = (
-        no_batchnorm.probabilities(sixteen, preprocessing=each).argmax(axis=1) == np.array(truth)
+        no_batchnorm.probabilities(sixteen, preprocessing=each).argmax(axis=1)
+        == np.array(truth)
         for each in (in_use, no_batchnorm.preprocessing)
     )
     gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
@@ -83,7 +108,9 @@ def test_labels_alone_name_a_cause_where_chance_would_hardly_turn_as_many(
     met = sum(labelled.trial(one.preprocessing).turned[0] for one in others)
     wrong = int((~before).sum())
     rate = (met + 1) / (wrong * len(others) + 2)
-    assert chance.value == pytest.approx(binom.sf(12, wrong, rate) * len(labelled.tried()))
+    assert chance.value == pytest.approx(
+        binom.sf(12, wrong, rate) * len(labelled.tried())
+    )
     assert told.verdict == "named"
     few = Grounds.of(labelled.evaluator, in_use, sixteen[:2], truth[:2])
     assert verdict(few, scores(found, 9.0)) == "possible"
@@ -91,7 +118,10 @@ def test_labels_alone_name_a_cause_where_chance_would_hardly_turn_as_many(
 
 def test_how_rare_a_step_is_never_names_it_alone(grounds, in_use, found):
     for measured, said in ((0.04, "possible"), (0.05, "named")):
-        score = Score(found["polarity"], (Vote("told", measured, measured), Vote("rare", 0.6, 0.6)))
+        score = Score(
+            found["polarity"],
+            (Vote("told", measured, measured), Vote("rare", 0.6, 0.6)),
+        )
         told = judged(grounds, [score])
         assert told.verdict == said
         assert told.evidence[0].value == pytest.approx(0.6 + measured)
@@ -105,16 +135,27 @@ def test_the_lead_that_is_most_in_doubt_is_told(no_batchnorm, grounds):
     for each in candidates(used):
         by_step.setdefault(each.step, []).append(each)
     best, within = by_step["scaling"][:2]
-    within, beyond = replace(within, cause="within", equivalent=()), by_step["polarity"][0]
+    within, beyond = (
+        replace(within, cause="within", equivalent=()),
+        by_step["polarity"][0],
+    )
 
     def lead(*gains):
         """Of the best by 2, the other scaling, and another step."""
         ranked = [
             Score(one, (Vote("a", gain, 9.0 * place), Vote("rare", 0.0, 0.0)))
-            for place, (one, gain) in enumerate(zip((best, within, beyond), (2.0, *gains), strict=False))
+            for place, (one, gain) in enumerate(
+                zip((best, within, beyond), (2.0, *gains), strict=False)
+            )
         ]
-        told = judged(grounds.around(used), sorted(ranked, key=lambda score: -score.gain))
-        return [(one.threshold, round(one.value, 3)) for one in told.evidence if one.text.startswith("lead")]
+        told = judged(
+            grounds.around(used), sorted(ranked, key=lambda score: -score.gain)
+        )
+        return [
+            (one.threshold, round(one.value, 3))
+            for one in told.evidence
+            if one.text.startswith("lead")
+        ]
 
     assert lead() == []
     assert lead(1.5) == [(0.03, 0.5)]
@@ -129,7 +170,11 @@ def test_a_cause_has_no_fix_where_another_scaling_explains_about_as_much_and_pre
 ):
     right = no_batchnorm.preprocessing
     used = right.replace(scaling="caffe" if right.channel_count == 3 else "lite")
-    by_scaling = {one.preprocessing.scaling: one for one in candidates(used) if one.step == "scaling"}
+    by_scaling = {
+        one.preprocessing.scaling: one
+        for one in candidates(used)
+        if one.step == "scaling"
+    }
     best, other = by_scaling[right.scaling], by_scaling[()]
     rare = Vote("rare", 0.0, 0.0)
 
@@ -142,7 +187,11 @@ def test_a_cause_has_no_fix_where_another_scaling_explains_about_as_much_and_pre
 
     assert told(0.79).right == right
     undecided = told(0.81)
-    assert (undecided.verdict, undecided.right, undecided.fix.code) == ("named", None, "")
+    assert (undecided.verdict, undecided.right, undecided.fix.code) == (
+        "named",
+        None,
+        "",
+    )
     assert "cannot tell" in undecided.fix.text
     assert told(0.79, right.replace(invert=not right.invert)).right is None
     assert told(0.79, right).right == right
@@ -152,22 +201,31 @@ def test_labels_of_failing_images_name_nothing_by_chance_beside_other_evidence(
     grounds, evaluator, in_use, found, sixteen, truth
 ):
     few = Grounds.of(evaluator, in_use, sixteen[:2], truth[:2])
-    assert [type(source).__name__ for source in few.sources] == ["Ordinary", "Certainty", "Labelled"]
+    assert [type(source).__name__ for source in few.sources] == [
+        "Ordinary",
+        "Certainty",
+        "Labelled",
+    ]
     for ordinary, said in ((0.1, "possible"), (0.5, "named")):
         given = [Vote("told", gain, gain) for gain in (ordinary, 0.0, 0.6, 0.0)]
         assert judged(few, [Score(found["polarity"], tuple(given))]).verdict == said
 
 
 @pytest.mark.parametrize(
-    ("gain", "said"), [(0.11, "cannot_tell"), (-0.1, "cannot_tell"), (-0.2, "ruled_out")]
+    ("gain", "said"),
+    [(0.11, "cannot_tell"), (-0.1, "cannot_tell"), (-0.2, "ruled_out")],
 )
-def test_a_cause_is_ruled_out_only_where_what_it_would_change_is_excluded(grounds, in_use, found, gain, said):
+def test_a_cause_is_ruled_out_only_where_what_it_would_change_is_excluded(
+    grounds, in_use, found, gain, said
+):
     (told,) = settled(grounds, scores(found, gain), set())
     assert (told.cause, told.verdict) == ("inverted_polarity", said)
     assert settled(grounds, scores(found, gain), {"inverted_polarity"}) == []
 
 
-def test_a_cause_that_labels_speak_for_is_never_ruled_out(grounds, evaluator, in_use, found, sixteen, truth):
+def test_a_cause_that_labels_speak_for_is_never_ruled_out(
+    grounds, evaluator, in_use, found, sixteen, truth
+):
     def verdicts(labels):
         judges = Grounds.of(evaluator, in_use, sixteen, labels)
         return [one.verdict for one in settled(judges, scores(found, -9.0), set())]
@@ -176,7 +234,9 @@ def test_a_cause_that_labels_speak_for_is_never_ruled_out(grounds, evaluator, in
     assert by_statistics.summary.startswith("This change brings the images no nearer")
     few = Grounds.of(Evaluator(evaluator.classifier), in_use, sixteen, truth[:2])
     (by_labels,) = settled(few, scores(found, -9.0), set())
-    assert by_labels.summary.startswith("This change makes no more predictions match the labels")
+    assert by_labels.summary.startswith(
+        "This change makes no more predictions match the labels"
+    )
     assert verdicts(()) == ["ruled_out"]
     assert verdicts(truth) == ["cannot_tell"]  # 13 labels more
     assert verdicts(truth[:2]) == ["ruled_out"]
@@ -186,5 +246,8 @@ def test_a_fix_says_what_is_done_otherwise(in_use):
     right = in_use.replace(scaling="-1..1")
     told = fix(in_use, right, "wrong_range")
     assert difference(in_use, right) == "scaling: −1..1"
-    assert told.text == "Prepare images as in training: scaling: −1..1 (fixes wrong_range)."
+    assert (
+        told.text
+        == "Prepare images as in training: scaling: −1..1 (fixes wrong_range)."
+    )
     assert told.code == f"classifier = classifier.using(kit.{right!r})"

@@ -14,7 +14,10 @@ class Look:
     def __init__(self, bench, photos, labels):
         self.bench = bench
         self.names = bench.classifier.class_names
-        self._known = {photo.name: (photo, label) for photo, label in zip(photos, labels, strict=True)}
+        self._known = {
+            photo.name: (photo, label)
+            for photo, label in zip(photos, labels, strict=True)
+        }
         self.untouched = cache(self.untouched)
 
     def untouched(self, name):
@@ -29,7 +32,11 @@ class Look:
     def __call__(self, name="espresso.jpg", **changed):
         """View of a photo with what is changed about it."""
         settings = view.checked(changed, list(self._known), name)
-        return self.at(settings) if settings != view.neutral(name) else self.untouched(name)
+        return (
+            self.at(settings)
+            if settings != view.neutral(name)
+            else self.untouched(name)
+        )
 
 
 @pytest.fixture(scope="session")

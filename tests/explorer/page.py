@@ -4,14 +4,18 @@
 def listen(explorer):
     """Keep what the explorer sends, contents and buffers, in its attribute ``sent``."""
     explorer.sent = []
-    explorer.send = lambda content, buffers=None: explorer.sent.append((content, buffers))
+    explorer.send = lambda content, buffers=None: explorer.sent.append(
+        (content, buffers)
+    )
     return explorer
 
 
 def deliver(explorer, buffers=(), **content):
     """Deliver a message as Jupyter does."""
     data = {"method": "custom", "content": content}
-    explorer.comm.handle_msg({"content": {"data": data}, "buffers": [memoryview(part) for part in buffers]})
+    explorer.comm.handle_msg(
+        {"content": {"data": data}, "buffers": [memoryview(part) for part in buffers]}
+    )
 
 
 def ask(explorer, buffers=(), **content):

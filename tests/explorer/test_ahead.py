@@ -16,9 +16,13 @@ def test_the_environment_says_how_many_places_where_the_caller_does_not(monkeypa
 
 
 @pytest.mark.parametrize("given", ["", "many", "-1", "1.5", "²", "10001"])
-def test_nonsense_is_refused_with_the_name_of_where_it_stands(classifier, photos, monkeypatch, given):
+def test_nonsense_is_refused_with_the_name_of_where_it_stands(
+    classifier, photos, monkeypatch, given
+):
     monkeypatch.setenv(VARIABLE, given)
-    with pytest.raises((TypeError, ValueError), match=f"Expected {VARIABLE} as a .*{given}"):
+    with pytest.raises(
+        (TypeError, ValueError), match=f"Expected {VARIABLE} as a .*{given}"
+    ):
         Explorer(classifier, photos[:1])
     for wrong in (-1, 1.5, "far"):
         with pytest.raises((TypeError, ValueError), match="Expected ahead"):
@@ -35,7 +39,9 @@ def test_waiting_for_a_core_pauses_the_page(look, monkeypatch):
 
 
 def test_one_reply_takes_no_longer_than_a_hand_would_notice(look):
-    wanted = [look(noise=1).settings | {"noise": float(place)} for place in range(1, 101)]
+    wanted = [
+        look(noise=1).settings | {"noise": float(place)} for place in range(1, 101)
+    ]
     assert answered([], look.at) == ([], 0)
     found, _ = answered(wanted, look.at)
     assert 1 <= len(found) < len(wanted)

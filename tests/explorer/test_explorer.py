@@ -41,9 +41,13 @@ def test_probabilities_are_the_classifiers(explorer, classifier, pair):
         "channels": "channels_swapped",
     }
     swapped = classifier.preprocessing.replace(channels="bgr")
-    expected = classifier.probabilities(pair[1], kit.Perturbation(brightness=1.4, noise=12), swapped)
+    expected = classifier.probabilities(
+        pair[1], kit.Perturbation(brightness=1.4, noise=12), swapped
+    )
     np.testing.assert_array_equal(explorer.probabilities, expected[0])
-    np.testing.assert_array_equal(explorer.tensor, classifier.tensor(pair[1], explorer.perturbation, swapped))
+    np.testing.assert_array_equal(
+        explorer.tensor, classifier.tensor(pair[1], explorer.perturbation, swapped)
+    )
     assert explorer.preprocessing == swapped
     with pytest.raises(ValueError, match="read-only"):
         explorer.probabilities[0] = 1
@@ -62,28 +66,46 @@ def test_other_widgets_hold_it_and_follow_its_settings(explorer):
     assert ipywidgets.HBox([explorer]).children == (explorer,)
     seen = []
     explorer.observe(lambda change: seen.append(change["new"]["noise"]), "settings")
-    ask(explorer, kind="settings", request="a.1", settings=explorer.settings | {"noise": 7})
+    ask(
+        explorer,
+        kind="settings",
+        request="a.1",
+        settings=explorer.settings | {"noise": 7},
+    )
     assert seen == [7]
     assert explorer.settings["noise"] == 7
 
 
-def test_answers_ahead_are_those_that_asking_gives_and_change_nothing(explorer, monkeypatch):
+def test_answers_ahead_are_those_that_asking_gives_and_change_nothing(
+    explorer, monkeypatch
+):
     monkeypatch.setattr("kit.explorer.ahead.WAITED", 2)  # whatever other processes do
     settings = explorer.settings | {"noise": 20}
     places = [0.5, 1.0, 2.0]
     answers, pixels = [], b""
     while places:
         message, [part] = ask(
-            explorer, kind="ahead", request="a1", settings=settings, key="brightness", places=places
+            explorer,
+            kind="ahead",
+            request="a1",
+            settings=settings,
+            key="brightness",
+            places=places,
         )
-        assert (message["kind"], message["request"], message["pause"]) == ("ahead", "a1", 0)
+        assert (message["kind"], message["request"], message["pause"]) == (
+            "ahead",
+            "a1",
+            0,
+        )
         assert len(part) >= REPLY_BYTES
         answers += message["views"]
         pixels += part[: len(message["views"]) * 3 * 224 * 224]
         places = places[len(message["views"]) :]
     assert explorer.settings["noise"] == 0
     for index, place in enumerate((0.5, 1.0, 2.0)):
-        asked, [model_input, *_] = ask(explorer, kind="settings", settings=settings | {"brightness": place})
+        asked, [model_input, *_] = ask(
+            explorer, kind="settings", settings=settings | {"brightness": place}
+        )
         assert {key: asked[key] for key in answers[index]} == answers[index]
         size = 3 * 224 * 224
         assert pixels[index * size :][:size] == model_input[:size]
@@ -94,7 +116,13 @@ def test_frames_of_a_camera_take_each_others_place(explorer, classifier):
     for frame in frames:
         settings = explorer.settings | {"brightness": 0.5}
         message, buffers = ask(
-            explorer, [frame.tobytes()], kind="frame", request="c1", settings=settings, height=30, width=40
+            explorer,
+            [frame.tobytes()],
+            kind="frame",
+            request="c1",
+            settings=settings,
+            height=30,
+            width=40,
         )
         assert (message["kind"], message["request"]) == ("view", "c1")
         assert message["settings"]["photo"] == CAMERA
@@ -105,13 +133,21 @@ def test_frames_of_a_camera_take_each_others_place(explorer, classifier):
     assert [bar["ghost"] for bar in message["bars"] if bar["top"]] == pytest.approx(
         [reference[expected.argmax()]], abs=1e-6
     )
-    assert [photo.name for photo in explorer.photos] == ["cat.jpg", "espresso.jpg", CAMERA]
+    assert [photo.name for photo in explorer.photos] == [
+        "cat.jpg",
+        "espresso.jpg",
+        CAMERA,
+    ]
     assert shelf(explorer) == ["cat.jpg", "espresso.jpg"]
 
 
-def test_a_photograph_is_sent_once_and_again_when_it_changes_or_the_page_did_not_keep_it(explorer):
+def test_a_photograph_is_sent_once_and_again_when_it_changes_or_the_page_did_not_keep_it(
+    explorer,
+):
     def sent(held=None, **settings):
-        _, buffers = ask(explorer, kind="settings", request="1", settings=settings, held=held)
+        _, buffers = ask(
+            explorer, kind="settings", request="1", settings=settings, held=held
+        )
         return [bytes(each) for each in buffers[1:]]
 
     cat, espresso = (photo.pixels.tobytes() for photo in explorer.photos)
@@ -132,14 +168,30 @@ def test_large_photographs_are_shown_reduced_and_predicted_whole(classifier):
     source = content["source"]
     assert source["height"] * source["width"] <= LIVE_PIXELS
     assert len(buffers[1]) == source["height"] * source["width"] * 3
-    np.testing.assert_array_equal(explorer.probabilities, classifier.probabilities(large)[0])
+    np.testing.assert_array_equal(
+        explorer.probabilities, classifier.probabilities(large)[0]
+    )
 
 
 def test_uploads_in_pieces_are_put_together_and_shown(explorer, tmp_path):
     content = GOLDFISH.read_bytes()
     half = len(content) // 2
-    deliver(explorer, [content[:half]], kind="upload", number="v.1", name="my.jpg", last=False)
-    message, _ = ask(explorer, [content[half:]], kind="upload", number="v.1", name="my.jpg", last=True)
+    deliver(
+        explorer,
+        [content[:half]],
+        kind="upload",
+        number="v.1",
+        name="my.jpg",
+        last=False,
+    )
+    message, _ = ask(
+        explorer,
+        [content[half:]],
+        kind="upload",
+        number="v.1",
+        name="my.jpg",
+        last=True,
+    )
     assert message["settings"]["photo"] == "my.jpg"
     assert shelf(explorer) == ["cat.jpg", "espresso.jpg", "my.jpg"]
     np.testing.assert_array_equal(explorer.photo.pixels, kit.load_image(content).pixels)
@@ -161,10 +213,14 @@ def test_outputs_that_are_no_numbers_are_said_in_one_line(explorer, monkeypatch)
     monkeypatch.setattr(kit.Classifier, "predict_tensors", lambda *_, **_options: lost)
     message, _ = ask(explorer, kind="settings", request="1", settings={"noise": 3})
     assert message["kind"] == "error"
-    assert message["text"].startswith("Expected probabilities from 'efficientnet_lite0', received nan")
+    assert message["text"].startswith(
+        "Expected probabilities from 'efficientnet_lite0', received nan"
+    )
 
 
-def test_callbacks_from_two_threads_leave_one_consistent_state(explorer, classifier, pair):
+def test_callbacks_from_two_threads_leave_one_consistent_state(
+    explorer, classifier, pair
+):
     def slide(request, values):
         for value in values:
             settings = {"photo": "cat.jpg", "brightness": value}
@@ -193,26 +249,38 @@ def test_constructor_says_what_is_missing(classifier, pair):
 
 def test_a_person_says_what_a_photo_shows(classifier, pair):
     explorer = listen(Explorer(classifier, pair))
-    message, _ = ask(explorer, kind="label", request="a.1", photo="cat.jpg", label="tiger cat")
-    assert (message["answer"]["state"], message["answer"]["mark"]) == ("wrong", "✕ it is tiger cat")
+    message, _ = ask(
+        explorer, kind="label", request="a.1", photo="cat.jpg", label="tiger cat"
+    )
+    assert (message["answer"]["state"], message["answer"]["mark"]) == (
+        "wrong",
+        "✕ it is tiger cat",
+    )
     assert [row["labelled"] for row in panel(explorer)["photos"]] == [True, False]
     # It is asked of all photos whether they are predicted correctly, whichever is shown.
     deliver(explorer, kind="label", photo="espresso.jpg", label="espresso")
     assert explorer.labels == ("tiger cat", "espresso")
     names, marks = ["cat.jpg", "espresso.jpg"], {}
     while len(marks) < 2:
-        message, _ = ask(explorer, kind="judge", settings=explorer.settings, photos=names[len(marks) :])
+        message, _ = ask(
+            explorer,
+            kind="judge",
+            settings=explorer.settings,
+            photos=names[len(marks) :],
+        )
         marks |= message["marks"]
     assert marks == {"cat.jpg": "wrong", "espresso.jpg": "right"}
     blank = explorer.settings | {"scaling": "missing_scaling"}
-    assert ask(explorer, kind="judge", settings=blank, photos=["espresso.jpg"])[0]["marks"] == {
-        "espresso.jpg": "wrong"
-    }
+    assert ask(explorer, kind="judge", settings=blank, photos=["espresso.jpg"])[0][
+        "marks"
+    ] == {"espresso.jpg": "wrong"}
     message, _ = ask(explorer, kind="label", photo="cat.jpg", label="")
     assert (message["answer"]["state"], message["answer"]["label"]) == ("", "")
 
 
-def test_pin_expects_what_a_person_has_said_and_nothing_else(classifier, pair, tmp_path):
+def test_pin_expects_what_a_person_has_said_and_nothing_else(
+    classifier, pair, tmp_path
+):
     explorer = listen(Explorer(classifier, pair, cases=tmp_path))
     message, _ = ask(explorer, kind="pin", settings=explorer.settings)
     assert message["text"].startswith("Expected a label to pin, received none")
@@ -225,8 +293,14 @@ def test_pin_expects_what_a_person_has_said_and_nothing_else(classifier, pair, t
 
 
 def test_a_cause_is_pinned_whether_or_not_a_map_is_shown(classifier, pair, tmp_path):
-    explorer = listen(Explorer(classifier, pair, ["tiger cat", "espresso"], cases=tmp_path))
-    settings = explorer.settings | {"photo": "espresso.jpg", "scaling": "missing_scaling", "where": -1}
+    explorer = listen(
+        Explorer(classifier, pair, ["tiger cat", "espresso"], cases=tmp_path)
+    )
+    settings = explorer.settings | {
+        "photo": "espresso.jpg",
+        "scaling": "missing_scaling",
+        "where": -1,
+    }
     ask(explorer, kind="why", settings=settings)
     explorer.wait()
     for where in (None, -1):
@@ -255,21 +329,32 @@ def test_an_unknown_preprocessing_says_what_is_assumed(classifier, pair):
     assumed = told["notes"][-1]
     assert assumed.startswith("assumed here: ")
     assert "0..1" in assumed
-    assert {chip["options"][0][1] for chip in told["path"] if "options" in chip} == {"as assumed"}
-    assert not any("assumed" in note for note in panel(Explorer(classifier, pair))["notes"])
+    assert {chip["options"][0][1] for chip in told["path"] if "options" in chip} == {
+        "as assumed"
+    }
+    assert not any(
+        "assumed" in note for note in panel(Explorer(classifier, pair))["notes"]
+    )
 
 
 def test_only_pictures_that_were_added_can_be_removed(explorer, classifier, pair):
     explorer.add(GOLDFISH, name="mine.jpg")
     assert [row["added"] for row in panel(explorer)["photos"]] == [False, False, True]
-    with pytest.raises(ValueError, match=r"received 'espresso\.jpg', which came with the explorer"):
+    with pytest.raises(
+        ValueError, match=r"received 'espresso\.jpg', which came with the explorer"
+    ):
         explorer.remove("espresso.jpg")
-    with pytest.raises(ValueError, match=r"received 'mine\.jgp'; did you mean 'mine\.jpg'"):
+    with pytest.raises(
+        ValueError, match=r"received 'mine\.jgp'; did you mean 'mine\.jpg'"
+    ):
         explorer.remove("mine.jgp")
     explorer.settings = explorer.settings | {"noise": 7}
     message, _ = ask(explorer, kind="remove", request="a.1", name="mine.jpg")
     assert (message["kind"], message["request"]) == ("view", "a.1")
-    assert (message["settings"]["photo"], message["settings"]["noise"]) == ("cat.jpg", 7)
+    assert (message["settings"]["photo"], message["settings"]["noise"]) == (
+        "cat.jpg",
+        7,
+    )
     expected = classifier.probabilities(pair[0], explorer.perturbation)[0]
     np.testing.assert_array_equal(explorer.probabilities, expected)
     assert shelf(explorer) == ["cat.jpg", "espresso.jpg"]
@@ -296,8 +381,14 @@ def test_nothing_is_kept_of_a_removed_photograph(explorer):
 
 def test_a_heat_map_by_occlusion_comes_row_by_row(clothes):
     layers = networks.imported_keras().layers
-    body = layers.Conv2D(4, 3), layers.GlobalMaxPooling2D(), layers.Dense(3, activation="softmax")
-    classifier = kit.Classifier(networks.stacked((28, 28, 1), *body), networks.GREY, networks.NAMES)
+    body = (
+        layers.Conv2D(4, 3),
+        layers.GlobalMaxPooling2D(),
+        layers.Dense(3, activation="softmax"),
+    )
+    classifier = kit.Classifier(
+        networks.stacked((28, 28, 1), *body), networks.GREY, networks.NAMES
+    )
     explorer = listen(Explorer(classifier, clothes[:1]))
     explorer.settings = {"where": "dog"}
     waits = [ask(explorer, kind="where")[0]["where"]["waits"] for _ in range(15)]

@@ -12,8 +12,12 @@ from kit.explorer import page
 
 HERE = Path(page.__file__).parent
 TESTS = Path(__file__).parents[1] / "page"
-TOP = re.compile(r"^(?:export )?(?:async )?(?:const|let|var|class|function\*?) (\w+)", re.MULTILINE)
-IMPORTED = re.compile(r"^import \{(.*?)\} from \"\./(\w+)\.js\";$", re.MULTILINE | re.DOTALL)
+TOP = re.compile(
+    r"^(?:export )?(?:async )?(?:const|let|var|class|function\*?) (\w+)", re.MULTILINE
+)
+IMPORTED = re.compile(
+    r"^import \{(.*?)\} from \"\./(\w+)\.js\";$", re.MULTILINE | re.DOTALL
+)
 
 
 def source(name):
@@ -26,7 +30,9 @@ def node():
     program = shutil.which("node")
     version = "none"
     if program:
-        done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, check=False
+        )
         version = done.stdout.strip()
         if done.returncode == 0 and int(re.findall(r"\d+", version)[0]) >= 18:
             return program
@@ -39,19 +45,28 @@ def node():
 def test_the_page_passes_its_own_tests(node):
     files = sorted(map(str, TESTS.glob("*.test.mjs")))
     assert len(files) >= 3
-    done = subprocess.run([node, "--test", *files], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [node, "--test", *files], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_joined_page_is_one_module(node, tmp_path):
     joined = tmp_path / "joined.mjs"
     joined.write_text(page.joined("alone"), encoding="utf-8")
-    done = subprocess.run([node, "--check", joined], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [node, "--check", joined], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
 def test_nothing_ties_the_joined_page_to_other_files():
-    assert re.findall(r"^import\b.*|^export (?!default ).*", page.joined("alone"), re.MULTILINE) == []
+    assert (
+        re.findall(
+            r"^import\b.*|^export (?!default ).*", page.joined("alone"), re.MULTILINE
+        )
+        == []
+    )
     assert page.joined().count("export default") == 1
 
 
@@ -63,7 +78,9 @@ def test_the_page_asks_nothing_of_a_network_and_makes_no_html_of_texts():
 
 
 def test_every_module_of_the_page_is_joined_once():
-    assert sorted((*page.MODULES, "alone")) == sorted(path.stem for path in HERE.glob("*.js"))
+    assert sorted((*page.MODULES, "alone")) == sorted(
+        path.stem for path in HERE.glob("*.js")
+    )
 
 
 def test_a_module_needs_only_what_earlier_ones_declare_for_others():
@@ -72,6 +89,12 @@ def test_a_module_needs_only_what_earlier_ones_declare_for_others():
         for names, other in IMPORTED.findall(source(module)):
             assert other in declared, f"{module}.js needs {other}.js"
             wanted = {name.strip() for name in names.split(",") if name.strip()}
-            assert wanted <= declared[other], f"{module}.js needs {wanted - declared[other]} of {other}.js"
-        exported = re.findall(TOP.pattern.replace("(?:export )?", "export ", 1), source(module), re.MULTILINE)
+            assert wanted <= declared[other], (
+                f"{module}.js needs {wanted - declared[other]} of {other}.js"
+            )
+        exported = re.findall(
+            TOP.pattern.replace("(?:export )?", "export ", 1),
+            source(module),
+            re.MULTILINE,
+        )
         declared[module] = set(exported)

@@ -21,7 +21,9 @@ from kit.explorer.view import FILE_STEPS, MAIN, Bench, neutral
 from kit.perturbation import PARAMETERS, noise_field
 from tests.explorer.page import ask, deliver, listen, panel
 
-GOLDFISH = (Path(__file__).parents[2] / "data" / "photographs" / "goldfish.jpg").read_bytes()
+GOLDFISH = (
+    Path(__file__).parents[2] / "data" / "photographs" / "goldfish.jpg"
+).read_bytes()
 FRAME = {"kind": "frame", "settings": {}, "height": 2, "width": 2}
 UPLOAD = {"kind": "upload", "number": "v.1", "name": "my.jpg", "last": True}
 AHEAD = {"kind": "ahead", "settings": {}, "key": "noise", "places": [1]}
@@ -33,9 +35,21 @@ MALFORMED = [
     ({"kind": "x" * 100_000}, [], "pin; received …"),
     ({"kind": "setting"}, [], "did you mean 'settings'?"),
     # A field that is missing, or of another type.
-    ({"kind": "noise", "seed": True, "count": 3}, [], "Expected seed as a whole number not below 0"),
-    ({**UPLOAD, "last": 1}, [b"x"], "Expected last of a message 'upload' as bool, received 1"),
-    ({"kind": "settings"}, [], "Expected settings of a message 'settings' as dict, received None"),
+    (
+        {"kind": "noise", "seed": True, "count": 3},
+        [],
+        "Expected seed as a whole number not below 0",
+    ),
+    (
+        {**UPLOAD, "last": 1},
+        [b"x"],
+        "Expected last of a message 'upload' as bool, received 1",
+    ),
+    (
+        {"kind": "settings"},
+        [],
+        "Expected settings of a message 'settings' as dict, received None",
+    ),
     (FRAME, [], "Expected buffer of a message 'frame' as memoryview, received None"),
     # A value that does not exist, or out of its bounds.
     (
@@ -44,10 +58,26 @@ MALFORMED = [
         "Expected brightness within 0..3, received nan",
     ),
     ({"kind": "settings", "settings": {"nonsense": 1}}, [], "received 'nonsense'"),
-    ({"kind": "settings", "settings": {"photo": ["cat.jpg"]}}, [], "Expected the photo out of"),
-    ({"kind": "settings", "settings": {"scaling": {}}}, [], "the fault of the step 'scaling' out of"),
-    ({"kind": "settings", "settings": {"fix": True}}, [], "Expected fix as False before a diagnosis"),
-    ({"kind": "noise", "seed": 1, "count": -3}, [], "Expected count as a whole number not below 0"),
+    (
+        {"kind": "settings", "settings": {"photo": ["cat.jpg"]}},
+        [],
+        "Expected the photo out of",
+    ),
+    (
+        {"kind": "settings", "settings": {"scaling": {}}},
+        [],
+        "the fault of the step 'scaling' out of",
+    ),
+    (
+        {"kind": "settings", "settings": {"fix": True}},
+        [],
+        "Expected fix as False before a diagnosis",
+    ),
+    (
+        {"kind": "noise", "seed": 1, "count": -3},
+        [],
+        "Expected count as a whole number not below 0",
+    ),
     ({**AHEAD, "key": "rotation"}, [], "Expected the slider out of brightness, noise"),
     ({**AHEAD, "places": [1, None]}, [], "Expected noise as a number, received None"),
     ({**AHEAD, "settings": {"photo": "dog.jpg"}}, [], "received 'dog.jpg'"),
@@ -58,11 +88,23 @@ MALFORMED = [
         [],
         "received 'tigercat'; did you mean 'tiger cat'",
     ),
-    ({"kind": "label", "photo": "dog.jpg", "label": "tiger cat"}, [], "received 'dog.jpg'"),
+    (
+        {"kind": "label", "photo": "dog.jpg", "label": "tiger cat"},
+        [],
+        "received 'dog.jpg'",
+    ),
     ({"kind": "judge", "settings": {}, "photos": [3]}, [], "Expected the photo out of"),
-    ({"kind": "pin", "settings": {"photo": "cat.jpg"}}, [], "Expected a label to pin, received none"),
+    (
+        {"kind": "pin", "settings": {"photo": "cat.jpg"}},
+        [],
+        "Expected a label to pin, received none",
+    ),
     ({"kind": "snap"}, [], "received 'Camera (live)'"),
-    ({"kind": "remove", "name": "cat.jpg"}, [], "'cat.jpg', which came with the explorer"),
+    (
+        {"kind": "remove", "name": "cat.jpg"},
+        [],
+        "'cat.jpg', which came with the explorer",
+    ),
     (UPLOAD, [b"no image at all"], "Expected an image file"),
     (UPLOAD, [b"\xff\xd8\xff\xe0 cut short"], "Expected "),
     (UPLOAD, [b""], "Expected "),
@@ -79,7 +121,12 @@ def test_a_malformed_message_gets_one_clear_line_with_its_number_and_changes_not
     shown, content, buffers, text
 ):
     explorer = listen(shown)
-    before = explorer.settings, explorer.photos, panel(explorer), explorer.probabilities.tolist()
+    before = (
+        explorer.settings,
+        explorer.photos,
+        panel(explorer),
+        explorer.probabilities.tolist(),
+    )
     deliver(explorer, buffers, request="a.9", **content)
     [(message, _)] = explorer.sent
     assert (message["kind"], message["request"]) == ("error", "a.9")
@@ -87,16 +134,25 @@ def test_a_malformed_message_gets_one_clear_line_with_its_number_and_changes_not
     assert len(message["text"]) < 1010
     assert message["text"] == explorer.error
     assert re.fullmatch("Expected .*", explorer.error)
-    assert (explorer.settings, explorer.photos, panel(explorer), explorer.probabilities.tolist()) == before
+    assert (
+        explorer.settings,
+        explorer.photos,
+        panel(explorer),
+        explorer.probabilities.tolist(),
+    ) == before
 
 
 @pytest.mark.parametrize("content", [None, 3, "settings", [{"kind": "settings"}]])
 def test_what_is_no_object_is_refused_and_the_next_message_answered(shown, content):
     explorer = listen(shown)
-    explorer.comm.handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": []})
+    explorer.comm.handle_msg(
+        {"content": {"data": {"method": "custom", "content": content}}, "buffers": []}
+    )
     [(message, _)] = explorer.sent
     assert message["text"].startswith("Expected a message as an object, received ")
-    message, _ = ask(explorer, [b"one buffer too many"], kind="hello", request="\ud800\n")
+    message, _ = ask(
+        explorer, [b"one buffer too many"], kind="hello", request="\ud800\n"
+    )
     assert (message["kind"], message["request"], explorer.error) == ("view", "??", "")
     json.dumps(message, ensure_ascii=False).encode()
 
@@ -105,7 +161,9 @@ def test_a_bad_frame_leaves_the_last_one(classifier, photos):
     explorer = listen(Explorer(classifier, photos[:1]))
     deliver(explorer, [bytes(12)], **FRAME)
     photo = explorer.photo
-    message, _ = ask(explorer, [b"\xff" * 12], **(FRAME | {"settings": {"noise": "much"}}))
+    message, _ = ask(
+        explorer, [b"\xff" * 12], **(FRAME | {"settings": {"noise": "much"}})
+    )
     assert message["kind"] == "error"
     assert explorer.photos[-1] is photo
 
@@ -119,12 +177,24 @@ def test_noise_is_bounded_by_what_a_page_can_paint(shown):
 # -- chips and sliders
 
 ORDER = [
-    *("file", "exif", "alpha", "depth", "photograph", "perturbation", "thumbnail", "filter", "fit"),
+    *(
+        "file",
+        "exif",
+        "alpha",
+        "depth",
+        "photograph",
+        "perturbation",
+        "thumbnail",
+        "filter",
+        "fit",
+    ),
     *("channels", "polarity", "scaling", "cast", "layout", "tensor", "probabilities"),
 ]
 
 
-def test_chips_stand_in_the_order_of_the_steps_and_offer_every_alternative(classifier, fashion):
+def test_chips_stand_in_the_order_of_the_steps_and_offer_every_alternative(
+    classifier, fashion
+):
     trained = classifier.preprocessing
     chips = replies.chips(trained, "as in training")
     assert [chip["key"] for chip in chips] == ORDER
@@ -132,9 +202,14 @@ def test_chips_stand_in_the_order_of_the_steps_and_offer_every_alternative(class
     for chip in chips:
         if "options" in chip:
             others = faults.alternatives(trained, chip["key"])
-            assert chip["options"] == [["", "as in training"], *([one.name, one.title] for one in others)]
+            assert chip["options"] == [
+                ["", "as in training"],
+                *([one.name, one.title] for one in others),
+            ]
     # A step without an alternative has none.
-    assert "channels" not in [chip["key"] for chip in replies.chips(fashion.preprocessing, "")]
+    assert "channels" not in [
+        chip["key"] for chip in replies.chips(fashion.preprocessing, "")
+    ]
 
 
 def test_sliders_offer_every_parameter_with_its_groups_together():
@@ -143,7 +218,9 @@ def test_sliders_offer_every_parameter_with_its_groups_together():
     folded = [slider["section"] for slider in sliders if slider["group"] == "more"]
     groups = ["Scene", "Weather", "Lens", "Light", "Sensor", "File"]
     assert sorted(folded, key=groups.index) == folded
-    assert {slider["key"] for slider in sliders if slider["group"] == "main"} == set(MAIN)
+    assert {slider["key"] for slider in sliders if slider["group"] == "main"} == set(
+        MAIN
+    )
 
 
 @pytest.mark.parametrize(
@@ -152,21 +229,40 @@ def test_sliders_offer_every_parameter_with_its_groups_together():
         ({}, set(), "none"),
         ({"channels": "channels_swapped"}, {"channels", "tensor"}, "none"),
         ({"noise": 5, "seed": 3}, {"perturbation", "tensor"}, "Noise"),
-        ({"scaling": "missing_scaling"}, {"scaling", "tensor", "probabilities"}, "none"),
+        (
+            {"scaling": "missing_scaling"},
+            {"scaling", "tensor", "probabilities"},
+            "none",
+        ),
         ({"exif": "exif_ignored", "occlusion_x": 0.1}, {"exif"}, "none"),
-        ({"noise": 5, "blur": 1, "flip_vertical": True}, {"perturbation", "tensor"}, "3 changes"),
+        (
+            {"noise": 5, "blur": 1, "flip_vertical": True},
+            {"perturbation", "tensor"},
+            "3 changes",
+        ),
     ],
 )
-def test_what_is_changed_is_marked_and_what_follows_where_it_differs(look, changed, marked, perturbed):
+def test_what_is_changed_is_marked_and_what_follows_where_it_differs(
+    look, changed, marked, perturbed
+):
     told = replies.values(look(**changed))
     assert {key for key, chip in told.items() if chip["changed"]} == marked
     assert told["perturbation"]["value"] == perturbed
-    assert (told["photograph"]["value"], told["tensor"]["value"]) == ("512 × 341", "224×224×3")
-    assert not [chip["value"] for chip in told.values() if "_" in chip["value"] or not chip["value"]]
+    assert (told["photograph"]["value"], told["tensor"]["value"]) == (
+        "512 × 341",
+        "224×224×3",
+    )
+    assert not [
+        chip["value"]
+        for chip in told.values()
+        if "_" in chip["value"] or not chip["value"]
+    ]
 
 
 def test_steps_that_cannot_act_on_a_file_are_hidden_unless_they_are_changed(look):
-    assert {key for key, chip in replies.values(look()).items() if chip["hidden"]} == set(FILE_STEPS)
+    assert {
+        key for key, chip in replies.values(look()).items() if chip["hidden"]
+    } == set(FILE_STEPS)
     chosen = replies.values(look(exif="exif_ignored"))
     assert {key for key, chip in chosen.items() if chip["hidden"]} == {"alpha", "depth"}
 
@@ -178,7 +274,13 @@ def test_names_are_unique_whatever_comes(cat):
     kept = Shelf()
     given = [cat.name] * 3 + ["cat.jpg (2)", "cat.jpg"]
     received = [kept.add(load_image(cat.pixels, name=name)) for name in given]
-    assert received == ["cat.jpg", "cat.jpg (2)", "cat.jpg (3)", "cat.jpg (2) (2)", "cat.jpg (4)"]
+    assert received == [
+        "cat.jpg",
+        "cat.jpg (2)",
+        "cat.jpg (3)",
+        "cat.jpg (2) (2)",
+        "cat.jpg (4)",
+    ]
     assert list(kept) == received
 
 
@@ -197,26 +299,40 @@ def test_thumbnails_are_small_jpegs_of_the_whole_picture():
     assert pixels[:, THUMBNAIL // 2 + 3 :].max() < 25
 
 
-def test_pieces_of_several_files_are_kept_apart_and_the_oldest_make_room(classifier, photos):
+def test_pieces_of_several_files_are_kept_apart_and_the_oldest_make_room(
+    classifier, photos
+):
     explorer, half = listen(Explorer(classifier, photos[:1])), len(GOLDFISH) // 2
     for number in range(UPLOADS + 1):
-        deliver(explorer, [GOLDFISH[:half]], **UPLOAD | {"number": str(number), "last": False})
+        deliver(
+            explorer,
+            [GOLDFISH[:half]],
+            **UPLOAD | {"number": str(number), "last": False},
+        )
     for number, kind in ((0, "error"), (2, "view")):
-        message, _ = ask(explorer, [GOLDFISH[half:]], **UPLOAD | {"number": str(number)})
+        message, _ = ask(
+            explorer, [GOLDFISH[half:]], **UPLOAD | {"number": str(number)}
+        )
         assert message["kind"] == kind
 
 
-def test_uploads_are_bounded_in_bytes_and_nothing_is_kept_of_one_that_is_too_large(shown, monkeypatch):
+def test_uploads_are_bounded_in_bytes_and_nothing_is_kept_of_one_that_is_too_large(
+    shown, monkeypatch
+):
     monkeypatch.setattr(replies, "UPLOAD_BYTES", 10)
     explorer = listen(shown)
     for piece, last in ((b"x" * 10, False), (b"x", True)):
         deliver(explorer, [piece], **UPLOAD | {"last": last})
     [(message, _)] = explorer.sent
     assert message["text"] == "Expected an image of at most 0 MB, received more: my.jpg"
-    assert ask(explorer, [b"x"], **UPLOAD)[0]["text"].startswith("Expected an image file")
+    assert ask(explorer, [b"x"], **UPLOAD)[0]["text"].startswith(
+        "Expected an image file"
+    )
 
 
-def test_added_images_are_bounded_together_until_one_is_removed(classifier, photos, monkeypatch):
+def test_added_images_are_bounded_together_until_one_is_removed(
+    classifier, photos, monkeypatch
+):
     monkeypatch.setattr(replies, "ADDED_BYTES", load_image(GOLDFISH).pixels.nbytes)
     explorer = listen(Explorer(classifier, photos[:2]))
     ask(explorer, [GOLDFISH], **UPLOAD)
@@ -268,8 +384,14 @@ def texts(data):
     return " ".join(found)
 
 
-def test_beside_the_widget_stands_the_state_in_words_bars_and_images(explorer, published):
-    explorer.settings = {"photo": "espresso.jpg", "noise": 5, "channels": "channels_swapped"}
+def test_beside_the_widget_stands_the_state_in_words_bars_and_images(
+    explorer, published
+):
+    explorer.settings = {
+        "photo": "espresso.jpg",
+        "noise": 5,
+        "channels": "channels_swapped",
+    }
     widget, data = published(explorer)
     assert "application/vnd.jupyter.widget-view+json" in widget
     said = texts(data)
@@ -293,10 +415,13 @@ def test_beside_the_widget_stands_the_state_in_words_bars_and_images(explorer, p
     assert "✓ espresso" in said
 
 
-def test_what_stands_there_is_renewed_once_the_explorer_was_shown(explorer, monkeypatch):
+def test_what_stands_there_is_renewed_once_the_explorer_was_shown(
+    explorer, monkeypatch
+):
     renewed = []
     monkeypatch.setattr(
-        "kit.explorer.explorer.update_display", lambda data, **how: renewed.append((data, how))
+        "kit.explorer.explorer.update_display",
+        lambda data, **how: renewed.append((data, how)),
     )
     deliver(explorer, kind="keep")
     assert renewed == []
@@ -314,7 +439,11 @@ def test_only_the_first_page_after_a_cell_was_run_is_told_that_it_is_fresh(explo
         explorer._ipython_display_()
     for _ in range(2):
         deliver(explorer, kind="hello", request="a.hello")
-    assert [message["kind"] for message, _ in explorer.sent] == ["view", "fresh", "view"]
+    assert [message["kind"] for message, _ in explorer.sent] == [
+        "view",
+        "fresh",
+        "view",
+    ]
 
 
 def test_small_pictures_are_enlarged_without_inventing_pixels(clothes):
@@ -326,7 +455,9 @@ def test_small_pictures_are_enlarged_without_inventing_pixels(clothes):
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 2000), (3000, 2000)])
 def test_pictures_of_any_shape_fit(size):
-    assert max(opened(replies.small(np.zeros((*size, 3), np.uint8))).size) <= replies.SIDE
+    assert (
+        max(opened(replies.small(np.zeros((*size, 3), np.uint8))).size) <= replies.SIDE
+    )
 
 
 def test_names_reach_the_page_as_text_alone_however_long(fashion, clothes, published):
@@ -339,8 +470,12 @@ def test_names_reach_the_page_as_text_alone_however_long(fashion, clothes, publi
 
 
 def test_a_file_step_is_judged_by_the_untouched_picture(classifier):
-    turned = next(photo for photo in samples.photos("special") if photo.name == "exif.jpg")
+    turned = next(
+        photo for photo in samples.photos("special") if photo.name == "exif.jpg"
+    )
     bench = Bench(classifier, classifier.preprocessing)
     untouched = bench.view(turned, neutral("exif.jpg"))
-    ignoring = bench.view(turned, neutral("exif.jpg") | {"exif": "exif_ignored"}, untouched)
+    ignoring = bench.view(
+        turned, neutral("exif.jpg") | {"exif": "exif_ignored"}, untouched
+    )
     assert ignoring.idle == untouched.idle == ("alpha", "depth")

@@ -19,7 +19,14 @@ ESPRESSO = 967
 
 def test_neutral_settings_hold_every_parameter_every_step_and_the_fix():
     settings = neutral("cat.jpg")
-    assert set(settings) == {"photo", "seed", "fix", "where", *PARAMETERS, *faults.STEPS}
+    assert set(settings) == {
+        "photo",
+        "seed",
+        "fix",
+        "where",
+        *PARAMETERS,
+        *faults.STEPS,
+    }
     assert view.perturbation_of(settings) == kit.Perturbation()
     assert view.checked({"noise": 5}, NAMES, "cat.jpg") == settings | {"noise": 5.0}
 
@@ -30,7 +37,10 @@ def test_neutral_settings_hold_every_parameter_every_step_and_the_fix():
         ({}, {}),
         ({"noise": 5.0, "seed": 3}, {"noise": 5.0, "seed": 3}),
         ({"channels": "channels_swapped", "seed": 3}, {"channels": "channels_swapped"}),
-        ({"occlusion": 0.2, "occlusion_x": 0.1}, {"occlusion": 0.2, "occlusion_x": 0.1}),
+        (
+            {"occlusion": 0.2, "occlusion_x": 0.1},
+            {"occlusion": 0.2, "occlusion_x": 0.1},
+        ),
         ({"occlusion_x": 0.1, "seed": 3}, {}),
         ({"jpeg_quality": 100, "fix": True}, {"jpeg_quality": 100, "fix": True}),
     ],
@@ -44,7 +54,9 @@ def test_the_untouched_view_is_made_once(look):
     assert look(noise=3).untouched is look()
 
 
-def test_the_fix_takes_the_place_of_the_preprocessing_and_faults_come_on_top(classifier):
+def test_the_fix_takes_the_place_of_the_preprocessing_and_faults_come_on_top(
+    classifier,
+):
     right = classifier.preprocessing
     wrong = right.replace(scaling="0..1")
     bench = Bench(classifier, wrong, fixed=right)
@@ -65,7 +77,9 @@ def test_what_the_network_sees_is_its_input_as_a_picture(look, classifier, espre
 def test_a_temperature_gives_every_bar_a_calibrated_one(look, classifier):
     assert view.bars(look())[0]["calibratedText"] == view.bars(look())[0]["text"]
     tempered = classifier.tempered(2.0)
-    shown = replace(look.bench, classifier=tempered).view(look().source, look().settings)
+    shown = replace(look.bench, classifier=tempered).view(
+        look().source, look().settings
+    )
     by_hand = np.sqrt(look().probabilities)  # a temperature of 2 halves the logits
     calibrated = float(by_hand.max() / by_hand.sum())
     top = next(row for row in view.bars(shown) if row["top"])
@@ -78,7 +92,11 @@ def test_the_answer_can_be_none_of_these(fashion, clothes, novelty):
     digit = load_image(outliers("digits")[0], name="digit")
     told = []
     knowing = novelty.attached()
-    for photo, classifier in ((digit, knowing), (clothes[1000], knowing), (digit, fashion)):
+    for photo, classifier in (
+        (digit, knowing),
+        (clothes[1000], knowing),
+        (digit, fashion),
+    ):
         shown = Bench.of(classifier).view(photo, neutral(photo.name))
         told.append((shown.novel, view.verdict(shown), shown.names[shown.top]))
     assert [novel for novel, *_ in told] == [True, False, None]
@@ -104,7 +122,9 @@ def test_nearly_none_and_nearly_all_are_told_from_none_and_all(probability, text
     assert view.percent(probability) == text
 
 
-def test_bars_show_the_most_probable_classes_with_their_untouched_values_and_one_for_the_others(look):
+def test_bars_show_the_most_probable_classes_with_their_untouched_values_and_one_for_the_others(
+    look,
+):
     shown = look(brightness=0.3)
     *rows, others = view.bars(shown)
     assert len(rows) == view.BARS - 1
@@ -119,7 +139,9 @@ def test_bars_show_the_most_probable_classes_with_their_untouched_values_and_one
     certain = np.zeros(1000, np.float32)
     certain[:4] = 0.99, 0.007, 0.0026, 0.0004
     rows = view.bars(replace(look(), probabilities=certain, label=None))
-    assert [row["text"] for row in rows] == ["99.0 %", "0.7 %", "0.3 %", "<0.1 %"], "no rows of nothing"
+    assert [row["text"] for row in rows] == ["99.0 %", "0.7 %", "0.3 %", "<0.1 %"], (
+        "no rows of nothing"
+    )
 
 
 def test_the_known_class_and_the_untouched_answer_keep_their_bars(look):
@@ -131,7 +153,9 @@ def test_the_known_class_and_the_untouched_answer_keep_their_bars(look):
 
 
 def test_ten_classes_keep_their_places(fashion, clothes):
-    shown = Bench(fashion, fashion.preprocessing).view(clothes[0], neutral(clothes[0].name))
+    shown = Bench(fashion, fashion.preprocessing).view(
+        clothes[0], neutral(clothes[0].name)
+    )
     assert [row["name"] for row in view.bars(shown)] == list(fashion.class_names)
 
 
@@ -149,17 +173,24 @@ def test_the_verdict_tells_answer_truth_and_what_it_was(look, espresso):
 
 
 def test_the_tensor_table_marks_what_differs(look):
-    rows = {row[0]: row[1:] for row in view.tensor_table(look(scaling="missing_scaling"))}
+    rows = {
+        row[0]: row[1:] for row in view.tensor_table(look(scaling="missing_scaling"))
+    }
     assert rows["shape"] == ["(1, 224, 224, 3)", "(1, 224, 224, 3)", "same"]
     assert (rows["maximum"][0], rows["maximum"][2]) == ("255", "differs")
 
 
 def test_only_a_preprocessing_that_the_file_states_is_called_as_in_training(classifier):
     assert view.usual(classifier) == "as in training"
-    wrong = classifier.using(classifier.preprocessing.replace(channels="bgr", scaling="0..1"))
+    wrong = classifier.using(
+        classifier.preprocessing.replace(channels="bgr", scaling="0..1")
+    )
     assert view.usual(wrong) == "as your code does it"
     assert view.usual(wrong.using(classifier.preprocessing)) == "as in training"
-    assert view.caption(wrong) == "Pale bar: the untouched photo, prepared as your code does it"
+    assert (
+        view.caption(wrong)
+        == "Pale bar: the untouched photo, prepared as your code does it"
+    )
 
 
 @pytest.mark.parametrize(
@@ -167,10 +198,17 @@ def test_only_a_preprocessing_that_the_file_states_is_called_as_in_training(clas
     [
         {},
         {"noise": 30.0, "seed": 7, "jpeg_quality": 20, "flip_horizontal": True},
-        {"photo": "cat.jpg", "channels": "channels_swapped", "scaling": "caffe_means", "occlusion": 0.3},
+        {
+            "photo": "cat.jpg",
+            "channels": "channels_swapped",
+            "scaling": "caffe_means",
+            "occlusion": 0.3,
+        },
     ],
 )
-def test_the_code_gives_the_same_settings_perturbation_and_preprocessing(classifier, photos, changed):
+def test_the_code_gives_the_same_settings_perturbation_and_preprocessing(
+    classifier, photos, changed
+):
     shown = Explorer(classifier, photos[:2])
     shown.settings = changed
     other = Explorer(classifier, photos[:2])
@@ -180,4 +218,6 @@ def test_the_code_gives_the_same_settings_perturbation_and_preprocessing(classif
     assert other.settings == shown.settings
     assert found["preprocessing"] == shown.preprocessing
     assert found.get("perturbation", kit.Perturbation()) == shown.perturbation
-    np.testing.assert_array_equal(found["preprocessing"].apply(other.photo), shown.tensor)
+    np.testing.assert_array_equal(
+        found["preprocessing"].apply(other.photo), shown.tensor
+    )

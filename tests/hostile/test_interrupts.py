@@ -6,7 +6,9 @@ import pytest
 
 from tests.project import python
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
+pytestmark = pytest.mark.skipif(
+    os.name == "nt", reason="Windows sends no SIGINT to one process"
+)
 SCRIPT = """
 import os, signal, threading, time
 import kit

@@ -25,13 +25,26 @@ from tests.preprocessing.test_configs import CLIP, CONVERTER, TIMM
 SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 QUICK = settings(max_examples=100, derandomize=True, database=None, **SLOW)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=())),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(exclude_categories=())),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=6), inner, max_size=4)
+    ),
     max_leaves=8,
 )
 OWN = kit.Preprocessing((8, 9), scaling="0..1").to_dict()
 OTHERS = [CLIP, TIMM, CONVERTER]
-CHANGED = {"brightness": 1.2, "noise": 5, "seed": 1, "scaling": "missing_scaling", "photo": "p"}
+CHANGED = {
+    "brightness": 1.2,
+    "noise": 5,
+    "seed": 1,
+    "scaling": "missing_scaling",
+    "photo": "p",
+}
 MESSAGES = [
     {"kind": "hello", "request": "1.1"},
     {"kind": "settings", "settings": CHANGED, "held": None, "request": "1.2"},
@@ -48,7 +61,9 @@ def with_changes(known, *more):
     """One of these objects, in which some keys have other values, or some of those of its settings."""
     keys = sorted({key for each in known for key in each} | set(more))
     changes = st.dictionaries(st.sampled_from(keys), VALUES, max_size=3)
-    return st.builds(lambda each, changed: each | changed, st.sampled_from(known), changes)
+    return st.builds(
+        lambda each, changed: each | changed, st.sampled_from(known), changes
+    )
 
 
 def whole(made):
@@ -73,8 +88,14 @@ def test_a_preprocessing_of_any_values_is_whole_or_refused_in_one_line(content):
 
 
 @QUICK
-@given(content=with_changes(OTHERS, "rescale_factor", "rescale_offset", "image_processor_type", "do_pad"))
-def test_a_file_of_another_library_of_any_values_is_read_or_refused_in_one_line(content):
+@given(
+    content=with_changes(
+        OTHERS, "rescale_factor", "rescale_offset", "image_processor_type", "do_pad"
+    )
+)
+def test_a_file_of_another_library_of_any_values_is_read_or_refused_in_one_line(
+    content,
+):
     whole(lambda: kit.Preprocessing.from_config(content))
     whole(lambda: kit.Preprocessing.from_config({"class_name": "X", "config": content}))
 
@@ -86,14 +107,22 @@ def explorer():
 
 
 @QUICK
-@given(VALUES | with_changes(MESSAGES), with_changes([CHANGED]), st.sampled_from([0, 1, 18]))
-def test_a_message_of_any_values_is_answered_and_the_explorer_goes_on(content, inner, size):
+@given(
+    VALUES | with_changes(MESSAGES),
+    with_changes([CHANGED]),
+    st.sampled_from([0, 1, 18]),
+)
+def test_a_message_of_any_values_is_answered_and_the_explorer_goes_on(
+    content, inner, size
+):
     live = explorer()
     live.sent.clear()
     if isinstance(content, dict) and "settings" in content:
         content = content | {"settings": inner}
     data = {"method": "custom", "content": json.loads(json.dumps(content))}
-    live.comm.handle_msg({"content": {"data": data}, "buffers": [memoryview(bytes(size))]})
+    live.comm.handle_msg(
+        {"content": {"data": data}, "buffers": [memoryview(bytes(size))]}
+    )
     for answer, _ in live.sent:
         json.dumps(answer, ensure_ascii=False, allow_nan=False).encode()
         assert answer["kind"] != "error" or "\n" not in answer["text"]
@@ -102,7 +131,21 @@ def test_a_message_of_any_values_is_answered_and_the_explorer_goes_on(content, i
     assert (live.sent[-1][0]["kind"], live.error) == ("view", "")
 
 
-DTYPES = ["u1", "i1", ">u2", "i8", "f2", "f4", ">f8", "c8", "?", "O", "U3", "M8[s]", "V4"]
+DTYPES = [
+    "u1",
+    "i1",
+    ">u2",
+    "i8",
+    "f2",
+    "f4",
+    ">f8",
+    "c8",
+    "?",
+    "O",
+    "U3",
+    "M8[s]",
+    "V4",
+]
 
 
 @QUICK
@@ -117,13 +160,19 @@ def test_an_array_of_any_type_and_shape_is_a_picture_or_several_or_refused_in_on
 ):
     with np.errstate(all="ignore"):
         values = low + step * (np.arange(np.prod(shape, dtype=int)) % 256)
-        array = np.zeros(shape, dtype) if dtype in {"M8[s]", "V4"} else values.reshape(shape).astype(dtype)
+        array = (
+            np.zeros(shape, dtype)
+            if dtype in {"M8[s]", "V4"}
+            else values.reshape(shape).astype(dtype)
+        )
     try:
         photos = as_photos(array)
     except (TypeError, ValueError) as error:
         assert "\n" not in str(error)  # noqa: PT017
         return
-    assert all(photo.pixels.ndim == 3 and photo.pixels.dtype == np.uint8 for photo in photos)
+    assert all(
+        photo.pixels.ndim == 3 and photo.pixels.dtype == np.uint8 for photo in photos
+    )
 
 
 WATCHED = []
@@ -149,7 +198,15 @@ def pinned():
     return path, json.loads(path.read_bytes())
 
 
-STRANGE = ["../../a", "..\\..\\a", "//host/a.png", "C:a.png", "CON.png", "nul", "é" * 130]
+STRANGE = [
+    "../../a",
+    "..\\..\\a",
+    "//host/a.png",
+    "C:a.png",
+    "CON.png",
+    "nul",
+    "é" * 130,
+]
 NAMES = st.text(st.sampled_from("a.~/\\: é\0"), max_size=9) | st.sampled_from(STRANGE)
 PLACES = ["", "expected", "observed", "perturbation"]
 
@@ -163,7 +220,9 @@ PLACES = ["", "expected", "observed", "perturbation"]
 )
 @example(place="", picture="pictures/../../a", values={}, lost=None)
 @example(place="observed", picture=None, values={0: [[0, "\ud800", 1]]}, lost=None)
-@example(place="", picture=None, values={6: {"classes": ["\ud800"]}, 13: "\ud800"}, lost=None)
+@example(
+    place="", picture=None, values={6: {"classes": ["\ud800"]}, 13: "\ud800"}, lost=None
+)
 def test_a_damaged_case_is_run_or_refused_in_one_line_and_opens_nothing_elsewhere(
     place, picture, values, lost
 ):

@@ -34,7 +34,9 @@ NO_IMAGES = [
 
 @pytest.mark.parametrize(("data", "contents"), NO_IMAGES)
 def test_what_is_no_image_is_named(data, contents):
-    message = rf"an image file \(JPEG, .*\), received 'x', which is {re.escape(contents)}"
+    message = (
+        rf"an image file \(JPEG, .*\), received 'x', which is {re.escape(contents)}"
+    )
     with pytest.raises(PhotoError, match=f"^Expected {message}"):
         load_image(data, name="x")
 
@@ -42,7 +44,11 @@ def test_what_is_no_image_is_named(data, contents):
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("width", "height"),
-    [(MAX_PIXELS + 1, 1), (10_000, 9_000), (20_000, 20_000)],  # Pillow: silent, warns, refuses
+    [
+        (MAX_PIXELS + 1, 1),
+        (10_000, 9_000),
+        (20_000, 20_000),
+    ],  # Pillow: silent, warns, refuses
 )
 def test_a_gigantic_picture_is_refused_from_its_header(width, height):
     data = png(width, height, 8, 2, [b"\0\0\0"])  # with next to no pixels in it
@@ -63,11 +69,16 @@ def test_an_animation_that_ends_within_a_later_picture_is_refused_as_truncated()
 def test_a_picture_longer_than_a_jpeg_can_be_is_refused():
     image = Image.new("L", (65_501, 1))
     for source in (file_of(image, "PNG"), image, np.zeros((65_501, 1, 3), np.uint8)):
-        with pytest.raises(PhotoError, match=r"^Expected .* sides of at most 65500, received "):
+        with pytest.raises(
+            PhotoError, match=r"^Expected .* sides of at most 65500, received "
+        ):
             load_image(source)
 
 
-CORNERS = [[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[9, 9, 9], [90, 90, 90], [250, 250, 250]]]
+CORNERS = [
+    [[255, 0, 0], [0, 255, 0], [0, 0, 255]],
+    [[9, 9, 9], [90, 90, 90], [250, 250, 250]],
+]
 CORNERS = np.array(CORNERS, np.uint8)
 # What the first stored row and column are in the upright image, of orientation 1 to 8 (CIPA DC-008, tag 274).
 SIDES = "top left, top right, bottom right, bottom left, left top, right top, right bottom, left bottom"
@@ -86,7 +97,9 @@ def stored_for(upright, orientation):
 
 @pytest.mark.parametrize("image_format", ["PNG", "TIFF"])  # of a TIFF, Pillow turns it
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_each_exif_orientation_comes_out_upright_or_as_stored(orientation, image_format):
+def test_each_exif_orientation_comes_out_upright_or_as_stored(
+    orientation, image_format
+):
     upright = smooth()
     stored = stored_for(upright, orientation)
     exif = Image.Exif()
@@ -94,11 +107,17 @@ def test_each_exif_orientation_comes_out_upright_or_as_stored(orientation, image
     data = file_of(Image.fromarray(stored), image_format, exif=exif)
     photo = load_image(data)
     np.testing.assert_array_equal(photo.pixels, upright)
-    assert photo.notes == ((f"EXIF orientation {orientation} applied",) if orientation > 1 else ())
-    np.testing.assert_array_equal(load_image(Image.open(io.BytesIO(data))).pixels, upright)
+    assert photo.notes == (
+        (f"EXIF orientation {orientation} applied",) if orientation > 1 else ()
+    )
+    np.testing.assert_array_equal(
+        load_image(Image.open(io.BytesIO(data))).pixels, upright
+    )
     as_stored = photo.decoded(Decoding(exif=False))
     np.testing.assert_array_equal(as_stored.pixels, stored)
-    assert as_stored.notes == ((f"EXIF orientation {orientation} ignored",) if orientation > 1 else ())
+    assert as_stored.notes == (
+        (f"EXIF orientation {orientation} ignored",) if orientation > 1 else ()
+    )
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
@@ -106,7 +125,9 @@ def test_an_orientation_outside_1_to_8_or_a_damaged_exif_block_changes_nothing()
     exif = Image.Exif()
     exif[0x0112] = 9
     assert load_image(file_of(Image.fromarray(CORNERS), exif=exif)).notes == ()
-    damaged = load_image(file_of(Image.fromarray(CORNERS), exif=b"Exif\0\0MM\0*\xff\xff\xff\xff"))
+    damaged = load_image(
+        file_of(Image.fromarray(CORNERS), exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
+    )
     np.testing.assert_array_equal(damaged.pixels, CORNERS)
 
 
@@ -119,7 +140,9 @@ def test_alpha_is_laid_on_the_matte_rounded_to_nearest():
         weight = rgba[..., 3:].astype(np.float64) / 255
         exact = rgba[..., :3] * weight + np.array(matte) * (1 - weight)
         np.testing.assert_array_equal(photo.pixels, np.floor(exact + 0.5 + 1e-9))
-        assert photo.notes == (f"alpha laid on {matte}, 99.6% of the pixels transparent",)
+        assert photo.notes == (
+            f"alpha laid on {matte}, 99.6% of the pixels transparent",
+        )
 
 
 def test_a_transparent_palette_entry_becomes_the_matte():
@@ -153,7 +176,9 @@ def test_16_bit_grey_is_scaled_or_cut(mode):
     assert photo.notes == ("16-bit greyscale 0..65535 divided by 257",)
     cut = photo.decoded(Decoding(depth="clip"))
     assert cut.pixels[..., 1].tolist() == [[0, 128, 129, 255, 255, 255, 255, 255]]
-    assert cut.notes == ("16-bit greyscale 0..65535 clipped at 255 (50.0% of the pixels)",)
+    assert cut.notes == (
+        "16-bit greyscale 0..65535 clipped at 255 (50.0% of the pixels)",
+    )
 
 
 def test_whole_numbers_outside_16_bits_are_refused():
@@ -186,7 +211,9 @@ def test_grey_and_1_bit():
 
 def test_lab():
     profile = [ImageCms.createProfile(name) for name in ("sRGB", "LAB")]
-    lab = ImageCms.applyTransform(Image.fromarray(smooth()), ImageCms.buildTransform(*profile, "RGB", "LAB"))
+    lab = ImageCms.applyTransform(
+        Image.fromarray(smooth()), ImageCms.buildTransform(*profile, "RGB", "LAB")
+    )
     lab.info.clear()  # of its colour profile
     photo = load_image(file_of(lab, "TIFF"))
     assert np.abs(photo.pixels.astype(int) - smooth()).mean() < 3
@@ -200,18 +227,28 @@ def test_a_colour_profile_is_reported_and_not_applied():
     np.testing.assert_array_equal(photo.pixels, CORNERS)
 
 
-@pytest.mark.parametrize("image_format", ["GIF", "PNG", "WEBP", "TIFF", "MPO"])  # MPO as phones write it
+@pytest.mark.parametrize(
+    "image_format", ["GIF", "PNG", "WEBP", "TIFF", "MPO"]
+)  # MPO as phones write it
 def test_of_several_frames_the_first_is_used(image_format):
     frames = [Image.new("RGB", (8, 8), color) for color in ("red", "lime", "blue")]
     options = {"lossless": True} if image_format == "WEBP" else {}
-    photo = load_image(file_of(frames[0], image_format, save_all=True, append_images=frames[1:], **options))
+    photo = load_image(
+        file_of(
+            frames[0], image_format, save_all=True, append_images=frames[1:], **options
+        )
+    )
     assert np.abs(photo.pixels.astype(int) - [255, 0, 0]).max() <= 1
     assert photo.notes[0] == "several images in the file, number 1 used"
 
 
 @pytest.mark.parametrize(
     ("arguments", "error"),
-    [({"exif": 1}, TypeError), ({"depth": "scaled"}, ValueError), ({"matte": (0, 0)}, TypeError)],
+    [
+        ({"exif": 1}, TypeError),
+        ({"depth": "scaled"}, ValueError),
+        ({"matte": (0, 0)}, TypeError),
+    ],
 )
 def test_a_decoding_refuses_other_values(arguments, error):
     name = next(iter(arguments))
@@ -230,7 +267,9 @@ FILES = [
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(
     data=st.sampled_from(FILES),
-    changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=4)), max_size=6),
+    changes=st.lists(
+        st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=4)), max_size=6
+    ),
     kept=st.just(1.0) | st.floats(0, 1),
 )
 def test_any_damaged_file_is_opened_or_refused_in_one_line(data, changes, kept):

@@ -45,7 +45,15 @@ def path(tmp_path):
 
 def test_every_kind_of_source_gives_the_same_frozen_pixels(path):
     data = path.read_bytes()
-    files = (path, str(path), data, bytearray(data), memoryview(data), io.BytesIO(data), Image.open(path))
+    files = (
+        path,
+        str(path),
+        data,
+        bytearray(data),
+        memoryview(data),
+        io.BytesIO(data),
+        Image.open(path),
+    )
     for source in (*files, RAMP, RAMP[:, ::-1][:, ::-1], Photo.from_array(RAMP)):
         photo = load_image(source)
         np.testing.assert_array_equal(photo.pixels, RAMP)
@@ -66,7 +74,11 @@ def test_a_photo_keeps_the_file_name_and_no_path(path):
 
 
 def test_a_given_name_loses_its_folders():
-    for name, kept in {"a/b/c.png": "c.png", "C:\\fakepath\\c.png": "c.png", "/": "image"}.items():
+    for name, kept in {
+        "a/b/c.png": "c.png",
+        "C:\\fakepath\\c.png": "c.png",
+        "/": "image",
+    }.items():
         assert Photo.from_array(RAMP, name).name == kept
 
 
@@ -82,7 +94,10 @@ def test_a_photo_survives_pickling_and_the_loss_of_its_file_frozen_and_decodable
     path.write_bytes(sideways(RAMP))
     photo = pickle.loads(pickle.dumps(load_image(path)))  # noqa: S301  # our own
     path.unlink()
-    assert repr(photo) == "Photo('cat.png', 3\N{MULTIPLICATION SIGN}2, 'EXIF orientation 6 applied')"
+    assert (
+        repr(photo)
+        == "Photo('cat.png', 3\N{MULTIPLICATION SIGN}2, 'EXIF orientation 6 applied')"
+    )
     assert not photo.pixels.flags.writeable
     np.testing.assert_array_equal(photo.decoded(Decoding(exif=False)).pixels, RAMP)
 
@@ -110,7 +125,13 @@ def test_whole_numbers_of_other_types_are_levels(kind):
 
 
 def test_what_may_mean_something_else_is_refused():
-    for array in (RAMP // 200 * 1.0, RAMP + 0.5, RAMP * 2.0, -RAMP.astype(int), RAMP * np.nan):
+    for array in (
+        RAMP // 200 * 1.0,
+        RAMP + 0.5,
+        RAMP * 2.0,
+        -RAMP.astype(int),
+        RAMP * np.nan,
+    ):
         with pytest.raises(TypeError, match="Expected a uint8 array"):
             Photo.from_array(array)
 
@@ -118,14 +139,24 @@ def test_what_may_mean_something_else_is_refused():
 def test_a_name_in_another_encoding_is_one_that_any_text_can_hold(tmp_path):
     path = tmp_path / os.fsdecode(b"caf\xe9.png")
     path.write_bytes(png_of(RAMP))
-    assert [photo.name for photo in (load_image(path), *as_photos(tmp_path))] == ["caf?.png"] * 2
+    assert [photo.name for photo in (load_image(path), *as_photos(tmp_path))] == [
+        "caf?.png"
+    ] * 2
 
 
 NO_IMAGES = [
     (RAMP / 255, TypeError, r"float64 of shape \(2, 3, 3\) with values 0\.\.0\.933333"),
-    (RAMP.astype(np.uint16), TypeError, r"uint16 of shape \(2, 3, 3\) with values 0\.\.238"),
+    (
+        RAMP.astype(np.uint16),
+        TypeError,
+        r"uint16 of shape \(2, 3, 3\) with values 0\.\.238",
+    ),
     (RAMP.transpose(2, 0, 1)[:, :, :2], ValueError, r"\(3, 2, 2\)"),
-    (np.zeros((0, 3, 3), np.uint8), PhotoError, r"'array' with 0 \(height 0, width 3\)"),
+    (
+        np.zeros((0, 3, 3), np.uint8),
+        PhotoError,
+        r"'array' with 0 \(height 0, width 3\)",
+    ),
 ]
 
 
@@ -139,10 +170,15 @@ def test_what_is_no_file_is_refused_in_one_line(tmp_path):
     missing = r"^Expected an existing image file, received '.*cat\.png'; [^\n]+$"
     with pytest.raises(FileNotFoundError, match=missing):
         load_image(tmp_path / "cat.png")
-    with pytest.raises(IsADirectoryError, match=r"^Expected an image file, received the folder '[^\n]+$"):
+    with pytest.raises(
+        IsADirectoryError,
+        match=r"^Expected an image file, received the folder '[^\n]+$",
+    ):
         load_image(tmp_path)
     for url in ("https://example.org/cat.png", "data:image/png;base64,AAAA"):
-        with pytest.raises(ValueError, match=f"^Expected a local file, received the URL '{url}'; save "):
+        with pytest.raises(
+            ValueError, match=f"^Expected a local file, received the URL '{url}'; save "
+        ):
             load_image(url)
     for source in (None, {"cat": 1}, io.StringIO("cat")):
         with pytest.raises(TypeError, match=r"^Expected .*, received [^\n]+$"):
@@ -157,20 +193,26 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
 
 
 def test_an_unreadable_pillow_image_is_refused():
-    data = png_of(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    data = png_of(
+        np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    )
     with pytest.raises(PhotoError, match="Expected a complete image, received 'image'"):
         load_image(Image.open(io.BytesIO(data[:5000])))
 
 
 def test_a_notebook_shows_a_small_picture():
-    with Image.open(io.BytesIO(PNGFormatter()(Photo.from_array(np.zeros((30, 2000, 3), np.uint8))))) as shown:
+    with Image.open(
+        io.BytesIO(PNGFormatter()(Photo.from_array(np.zeros((30, 2000, 3), np.uint8))))
+    ) as shown:
         assert shown.format == "PNG"
         assert max(shown.size) == 512
     with Image.open(io.BytesIO(PNGFormatter()(Photo.from_array(RAMP)))) as shown:
         np.testing.assert_array_equal(np.asarray(shown), RAMP)
 
 
-CLOTHES, LABELS = (given("fashion_mnist")[:20] for given in (samples.photos, samples.labels))
+CLOTHES, LABELS = (
+    given("fashion_mnist")[:20] for given in (samples.photos, samples.labels)
+)
 BATCH = np.stack([photo.pixels for photo in CLOTHES])
 
 
@@ -179,7 +221,9 @@ def folder(tmp_path):
     """Images a/1.png, a.png, a/b/2.JPG and c.png, and what is none of them."""
     place = tmp_path / "photos"
     names = ("c.png", "a/1.png", "a/b/2.JPG", "a.png")
-    for name, photo in zip((*names, ".hidden.png", ".trash/x.png"), CLOTHES, strict=False):
+    for name, photo in zip(
+        (*names, ".hidden.png", ".trash/x.png"), CLOTHES, strict=False
+    ):
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(photo.pixels).save(place / name)
     (place / "notes.txt").write_text("no image")
@@ -194,7 +238,9 @@ def names(pictures):
     return [picture.name for picture in each_picture(pictures)]
 
 
-def test_a_folder_is_all_pictures_below_it_by_path_without_hidden_ones(folder, monkeypatch):
+def test_a_folder_is_all_pictures_below_it_by_path_without_hidden_ones(
+    folder, monkeypatch
+):
     assert names(folder) == names(str(folder)) == IN_FOLDER
     assert [photo.name for photo in as_photos(folder)] == IN_FOLDER
     monkeypatch.chdir(folder)
@@ -209,7 +255,12 @@ def test_a_pattern_is_the_pictures_that_fit_it_by_path(folder, monkeypatch):
         "**/*.png": ["a/1.png", "a.png", "c.png"],
         "a/**/?.*": ["1.png", "b/2.JPG"],
     }.items():
-        assert names(folder / pattern) == names(f"{folder}/{pattern}") == names(pattern) == found
+        assert (
+            names(folder / pattern)
+            == names(f"{folder}/{pattern}")
+            == names(pattern)
+            == found
+        )
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_a_file(folder):
@@ -218,20 +269,36 @@ def test_a_file_whose_name_looks_like_a_pattern_is_a_file(folder):
     assert names(odd) == names([odd]) == ["c[1].png"]
 
 
-@pytest.mark.parametrize("given", ["a/b/none", "none.png", "https://example.org/*.png", "*.gif", "empty"])
+@pytest.mark.parametrize(
+    "given", ["a/b/none", "none.png", "https://example.org/*.png", "*.gif", "empty"]
+)
 def test_what_holds_no_pictures_is_refused_in_one_line(folder, given, monkeypatch):
     monkeypatch.chdir(folder)
     Path("empty").mkdir()
     error = FileNotFoundError if "none" in given else ValueError
-    with pytest.raises(error, match=r"^Expected [^\n]+ received [^\n]+; [^\n]+$") as refusal:
+    with pytest.raises(
+        error, match=r"^Expected [^\n]+ received [^\n]+; [^\n]+$"
+    ) as refusal:
         names(given)
     assert type(refusal.value) is error
 
 
 def test_an_array_is_one_picture_or_a_batch():
-    assert names(BATCH) == names(BATCH[..., :1]) == names(BATCH[..., 0]) == [f"array {n}" for n in range(20)]
-    assert names(BATCH[0]) == names(BATCH[0, :, :, :1]) == names(BATCH[0, :, :, 0]) == ["array"]
-    assert [photo.pixels.tolist() for photo in as_photos(BATCH[..., 0])] == BATCH.tolist()
+    assert (
+        names(BATCH)
+        == names(BATCH[..., :1])
+        == names(BATCH[..., 0])
+        == [f"array {n}" for n in range(20)]
+    )
+    assert (
+        names(BATCH[0])
+        == names(BATCH[0, :, :, :1])
+        == names(BATCH[0, :, :, 0])
+        == ["array"]
+    )
+    assert [
+        photo.pixels.tolist() for photo in as_photos(BATCH[..., 0])
+    ] == BATCH.tolist()
     for wrong in (BATCH[0, :, :, :2], np.zeros((2, 3, 28, 28), np.uint8), BATCH[None]):
         with pytest.raises(ValueError, match=r"received .*move channels last"):
             as_photos(wrong)
@@ -240,12 +307,29 @@ def test_an_array_is_one_picture_or_a_batch():
 def test_pictures_without_a_name_are_called_by_their_place(folder):
     data = (folder / "c.png").read_bytes()
     photo = Photo.from_array(BATCH[0], "mine")
-    given = [folder / "c.png", data, BATCH[0], Image.open(folder / "c.png"), Image.fromarray(BATCH[0])]
+    given = [
+        folder / "c.png",
+        data,
+        BATCH[0],
+        Image.open(folder / "c.png"),
+        Image.fromarray(BATCH[0]),
+    ]
     given += [io.BytesIO(data), bytearray(data), photo]
-    called = ["c.png", "image 1", "array 2", "c.png", "image 4", "image 5", "image 6", "mine"]
+    called = [
+        "c.png",
+        "image 1",
+        "array 2",
+        "c.png",
+        "image 4",
+        "image 5",
+        "image 6",
+        "mine",
+    ]
     assert names(given) == [each.name for each in as_photos(given)] == called
     assert as_photos(given)[-1] is photo
-    assert [names(each)[0] for each in given] == [re.sub(r" \d", "", name) for name in called]
+    assert [names(each)[0] for each in given] == [
+        re.sub(r" \d", "", name) for name in called
+    ]
 
 
 def test_folders_and_patterns_in_an_iterable_are_their_pictures_in_its_order(folder):
@@ -258,13 +342,17 @@ def test_a_mapping_a_number_and_nothing_are_no_pictures():
         with pytest.raises(TypeError, match="Expected a path, bytes"):
             as_photos(wrong)
     for refuse in (at_least_one, as_photos):
-        with pytest.raises(ValueError, match="Expected at least one image, received none"):
+        with pytest.raises(
+            ValueError, match="Expected at least one image, received none"
+        ):
             refuse(iter(()))
 
 
 def test_the_first_that_cannot_be_read_is_named(folder):
     (folder / "a" / "b" / "2.JPG").write_bytes(b"no image")
-    with pytest.raises(PhotoError, match=r"received 'a/b/2\.JPG', which is 8 bytes of unknown data"):
+    with pytest.raises(
+        PhotoError, match=r"received 'a/b/2\.JPG', which is 8 bytes of unknown data"
+    ):
         as_photos(folder)
     with pytest.raises(FileNotFoundError):
         as_photos([folder / "c.png", folder / "none.png"])
@@ -292,17 +380,29 @@ CALLS = {
     "Explorer": lambda photos: kit.Explorer(classifier(), photos),
     "diagnose": lambda photos: kit.diagnose(classifier(), photos),
     "check": lambda photos: kit.check(classifier(), photos, same),
-    "calibrate": lambda photos: kit.calibrate(classifier(), photos, LABELS, progress=False),
+    "calibrate": lambda photos: kit.calibrate(
+        classifier(), photos, LABELS, progress=False
+    ),
     # What comes after the pictures takes long.
     "adapt": lambda photos: kit.adapt(classifier(), photos, prior=-1),
-    "sweep": lambda photos: kit.sweep(classifier(), photos, kit.Perturbation(), progress=False),
+    "sweep": lambda photos: kit.sweep(
+        classifier(), photos, kit.Perturbation(), progress=False
+    ),
     "shift": lambda photos: kit.shift(statistics(), photos, progress=False),
     "find_duplicates": lambda photos: kit.find_duplicates(photos, progress=False),
-    "find_duplicates(others)": lambda photos: kit.find_duplicates(CLOTHES[:1], photos, progress=False),
-    "fit_novelty": lambda photos: kit.fit_novelty(classifier(), photos, CLOTHES, progress=False),
-    "fit_novelty(held_back)": lambda photos: kit.fit_novelty(classifier(), CLOTHES, photos, progress=False),
+    "find_duplicates(others)": lambda photos: kit.find_duplicates(
+        CLOTHES[:1], photos, progress=False
+    ),
+    "fit_novelty": lambda photos: kit.fit_novelty(
+        classifier(), photos, CLOTHES, progress=False
+    ),
+    "fit_novelty(held_back)": lambda photos: kit.fit_novelty(
+        classifier(), CLOTHES, photos, progress=False
+    ),
     "novelty_of": lambda photos: kit.novelty_of(novelty().attached()).scores(photos),
-    "fault_costs": lambda photos: kit.fault_costs(classifier(), photos, LABELS, progress=False),
+    "fault_costs": lambda photos: kit.fault_costs(
+        classifier(), photos, LABELS, progress=False
+    ),
     "probabilities": lambda photos: classifier().probabilities(photos),
 }
 
@@ -335,7 +435,9 @@ def opened(monkeypatch):
 
 
 @pytest.mark.parametrize("function", CALLS)
-def test_every_public_function_takes_a_folder_under_the_names_of_its_files(function, twenty, opened):
+def test_every_public_function_takes_a_folder_under_the_names_of_its_files(
+    function, twenty, opened
+):
     with suppress(ValueError) if function == "adapt" else nullcontext():  # of the prior
         CALLS[function](twenty)
     # There it is random, lest an interruption leaves a part that is special.
@@ -343,12 +445,17 @@ def test_every_public_function_takes_a_folder_under_the_names_of_its_files(funct
     assert order(opened) == FILES
 
 
-def test_the_command_line_takes_files_folders_and_patterns_under_the_same_names(twenty, opened, capsys):
+def test_the_command_line_takes_files_folders_and_patterns_under_the_same_names(
+    twenty, opened, capsys
+):
     model = str(samples._path("models", "fashion_mnist.keras"))
     for given, called in [
         ([twenty], FILES),
         ([f"{twenty}/**/*.png"], FILES),
-        ([twenty / FILES[3], twenty / "1"], ["03.png", *(Path(name).name for name in FILES[10:])]),
+        (
+            [twenty / FILES[3], twenty / "1"],
+            ["03.png", *(Path(name).name for name in FILES[10:])],
+        ),
     ]:
         opened.clear()
         assert main(["diagnose", model, *map(str, given)]) in {0, 1, 2}
@@ -361,8 +468,18 @@ def test_what_cannot_be_read_has_the_same_name_and_reason_everywhere(folder):
     swept = kit.sweep(classifier(), folder, kit.Perturbation(), progress=False)
     assert (list(swept.errors), swept.photos[1]) == ([1], name)
     assert swept.errors[1].startswith("Expected an image file (JPEG, PNG")
-    assert kit.find_duplicates(folder, progress=False).left_out == ((name, swept.errors[1]),)
-    for function in ("Explorer", "diagnose", "check", "calibrate", "adapt", "fit_novelty", "probabilities"):
+    assert kit.find_duplicates(folder, progress=False).left_out == (
+        (name, swept.errors[1]),
+    )
+    for function in (
+        "Explorer",
+        "diagnose",
+        "check",
+        "calibrate",
+        "adapt",
+        "fit_novelty",
+        "probabilities",
+    ):
         with pytest.raises(PhotoError) as refusal:
             CALLS[function](folder)
         assert str(refusal.value) == swept.errors[1]
@@ -377,7 +494,11 @@ def test_what_is_no_classifier_is_refused_with_how_to_get_one(folder):
         (kit.Explorer, (photos, classifier()), load),
         (kit.diagnose, (photos, classifier()), load),
         (kit.check, (function, classifier(), photos), load),
-        (kit.check, (classifier(), function, photos), "call kit.check(classifier, photos, function)"),
+        (
+            kit.check,
+            (classifier(), function, photos),
+            "call kit.check(classifier, photos, function)",
+        ),
         (kit.calibrate, (photos, LABELS, classifier()), load),
         (kit.adapt, (photos, classifier()), load),
         (kit.sweep, (photos, classifier(), None), load),

@@ -40,16 +40,27 @@ def test_pictures_are_compared_by_what_has_a_resolution_and_by_nothing_else():
 def test_a_flat_picture_and_a_single_pixel_have_their_level_and_nothing_else(size):
     found = measured(flat(100, 100, 100, size))
     assert found.brightness == pytest.approx(100, abs=1e-3)
-    assert (found.contrast, found.sharpness, found.noise) == pytest.approx((0, 0, 0), abs=1e-4)
-    assert (found.highlights, found.shadows, found.saturation, found.colour_noise) == (0, 0, 0, 0)
+    assert (found.contrast, found.sharpness, found.noise) == pytest.approx(
+        (0, 0, 0), abs=1e-4
+    )
+    assert (found.highlights, found.shadows, found.saturation, found.colour_noise) == (
+        0,
+        0,
+        0,
+        0,
+    )
     assert (found.warmth, found.tint) == (1, 1)
-    assert (found.size, found.aspect) == pytest.approx((np.sqrt(np.prod(size)), size[1] / size[0]))
+    assert (found.size, found.aspect) == pytest.approx(
+        (np.sqrt(np.prod(size)), size[1] / size[0])
+    )
 
 
 def test_half_black_and_half_white_is_known_by_hand():
     found = measured(np.concatenate([flat(0, 0, 0), flat(255, 255, 255)]))
     assert found.brightness == pytest.approx(127.5, abs=1e-3)
-    assert found.contrast == pytest.approx(1, abs=1e-4)  # deviation 127.5 over mean 127.5
+    assert found.contrast == pytest.approx(
+        1, abs=1e-4
+    )  # deviation 127.5 over mean 127.5
     assert (found.highlights, found.shadows) == (0.5, 0.5)
 
 
@@ -68,24 +79,34 @@ def test_noise_of_the_channels_is_read_in_luma_and_in_colour():
     grey = kit.Photo.from_array(flat(128, 128, 128, (256, 256)))
     for deviation in (5, 15):
         found = measure(kit.Perturbation(noise=deviation).apply(grey))
-        assert (found.noise, found.colour_noise) == pytest.approx((deviation, deviation), rel=0.05)
+        assert (found.noise, found.colour_noise) == pytest.approx(
+            (deviation, deviation), rel=0.05
+        )
 
 
 def test_quality_is_unknown_where_there_is_no_file():
     assert np.isnan(measured(flat(1, 2, 3)).jpeg_quality)
-    assert np.isnan(measure(kit.load_image(file_of(Image.fromarray(flat(1, 2, 3))))).jpeg_quality)
+    assert np.isnan(
+        measure(kit.load_image(file_of(Image.fromarray(flat(1, 2, 3))))).jpeg_quality
+    )
 
 
 def test_a_tag_that_turns_a_picture_is_counted():
-    turned = {photo.name: measure(photo).turned for photo in kit.samples.photos("special")}
+    turned = {
+        photo.name: measure(photo).turned for photo in kit.samples.photos("special")
+    }
     assert {name for name, value in turned.items() if value} == {"exif.jpg"}
 
 
 def test_a_large_picture_is_measured_in_the_middle():
     pixels = flat(10, 10, 10, (1600, 1600))
-    pixels[600:1000, 600:1000] = np.random.default_rng(0).integers(0, 256, (400, 400, 3))
+    pixels[600:1000, 600:1000] = np.random.default_rng(0).integers(
+        0, 256, (400, 400, 3)
+    )
     assert measured(pixels).sharpness > 0.5
-    assert measured(pixels).brightness == pytest.approx(10 + 117.5 / 16, rel=0.05)  # a 16th of it is noise
+    assert measured(pixels).brightness == pytest.approx(
+        10 + 117.5 / 16, rel=0.05
+    )  # a 16th of it is noise
 
 
 def test_brightness_is_luma_of_bt_601():
@@ -115,7 +136,9 @@ def test_sharpness_is_that_of_few_edges_in_either_direction():
 
 
 def test_zeros_on_the_grid_are_those_of_scipys_cosine_transform():
-    photo = kit.Perturbation(jpeg_quality=70).apply(kit.Photo.from_array(PHOTOS[0].pixels[:136, :200]))
+    photo = kit.Perturbation(jpeg_quality=70).apply(
+        kit.Photo.from_array(PHOTOS[0].pixels[:136, :200])
+    )
     plane = photo.pixels @ np.array([0.299, 0.587, 0.114])
 
     def near_zero(part):
@@ -133,7 +156,9 @@ def test_the_grid_of_jpeg_stays_where_it_is_in_the_middle_of_a_large_picture():
     smooth = kit.Perturbation(blur=2).apply(kit.Photo.from_array(random))
     assert measure(smooth).blocking == pytest.approx(0, abs=0.02)
     saved = kit.Perturbation(jpeg_quality=50).apply(smooth)
-    assert measure(saved).blocking == pytest.approx(properties.grid_zeros(saved.pixels), abs=0.05)
+    assert measure(saved).blocking == pytest.approx(
+        properties.grid_zeros(saved.pixels), abs=0.05
+    )
     assert measure(saved).blocking > 0.2
 
 
@@ -149,7 +174,10 @@ def test_colour_of_light_is_read_in_both_directions_and_not_from_single_pixels()
 
 def test_every_quality_is_read_from_a_file():
     small = Image.fromarray(PHOTOS[0].pixels[:16, :16])
-    found = [properties.jpeg_quality(file_of(small, "JPEG", quality=quality)) for quality in range(1, 101)]
+    found = [
+        properties.jpeg_quality(file_of(small, "JPEG", quality=quality))
+        for quality in range(1, 101)
+    ]
     assert found == list(range(1, 101))
 
 
@@ -157,7 +185,9 @@ def test_levels_are_percentiles_of_the_luma():
     ramp = rgb(np.tile(np.arange(101), (4, 1)))
     assert properties.end_levels(ramp) == pytest.approx((5, 95), abs=0.01)
     assert properties.light_level(ramp) == pytest.approx(95, abs=0.01)
-    assert properties.light_level(ramp // 4 * (ramp > 90)) == 0  # dark but for few pixels
+    assert (
+        properties.light_level(ramp // 4 * (ramp > 90)) == 0
+    )  # dark but for few pixels
 
 
 def test_blocks_are_seen_on_any_grid_and_a_slope_has_none():
@@ -173,7 +203,9 @@ def test_an_edge_is_as_soft_as_in_its_softest_direction_and_at_any_contrast():
     chequered[np.add(*(np.indices((96, 96)) // 24)) % 2 == 1] = 200
     low = chequered // 3
     assert properties.edge_share(chequered) == properties.edge_share(low) == 1
-    moved = kit.Perturbation(motion_blur=8, motion_angle=0).apply(kit.Photo.from_array(chequered))
+    moved = kit.Perturbation(motion_blur=8, motion_angle=0).apply(
+        kit.Photo.from_array(chequered)
+    )
     assert properties.sharpness(moved.pixels) == pytest.approx(1, abs=0.01)
     assert properties.edge_share(moved.pixels) == pytest.approx(1 / 8, abs=0.02)
 
@@ -181,10 +213,14 @@ def test_an_edge_is_as_soft_as_in_its_softest_direction_and_at_any_contrast():
 def test_fog_lowers_the_contrast_and_a_white_ground_does_not():
     wall = flat(200, 40, 40)
     # The dark channel is 40, and luma 0.299 * 200 + 0.701 * 40 = 87.84.
-    assert properties.relative_contrast(wall) == pytest.approx((87.84 - 40) / (87.84 + 40), abs=1e-3)
+    assert properties.relative_contrast(wall) == pytest.approx(
+        (87.84 - 40) / (87.84 + 40), abs=1e-3
+    )
     assert properties.relative_contrast(wall // 2 + 100) < 0.2
     wall[:40] = 255
-    assert properties.relative_contrast(wall) == pytest.approx((255 - 40) / (255 + 40), abs=1e-3)
+    assert properties.relative_contrast(wall) == pytest.approx(
+        (255 - 40) / (255 + 40), abs=1e-3
+    )
 
 
 RAMP = np.tile(np.linspace(0, 100, 101).round().astype(np.uint8), (4, 1))
@@ -199,7 +235,9 @@ def test_levels_are_the_median_of_the_percentiles():
     assert properties.usual_levels(photos) == pytest.approx((15, 105), abs=0.01)
 
 
-@pytest.mark.parametrize("change", [lambda x: x + 80, lambda x: x // 2, lambda x: 2 * x + 20])
+@pytest.mark.parametrize(
+    "change", [lambda x: x + 80, lambda x: x // 2, lambda x: 2 * x + 20]
+)
 def test_added_levels_and_factors_are_undone(change):
     photo = Photo.from_array(RAMP)
     changed = Photo.from_array(change(RAMP.astype(int)).astype(np.uint8))

@@ -14,7 +14,10 @@ test("the nearest places come first, the lower one of two that are as near", () 
 test("places are the numbers that the slider itself gives, without errors of multiplication", () => {
   const places = around(BRIGHTNESS, 0, 61);
   assert.equal(places.length, 61);
-  assert.deepEqual(places, places.map((place) => Number(place.toFixed(2))));
+  assert.deepEqual(
+    places,
+    places.map((place) => Number(place.toFixed(2))),
+  );
   assert.equal(places[3], 0.15, "and not 3 * 0.05");
   assert.deepEqual(places.slice(-1), [3]);
 });
@@ -22,7 +25,10 @@ test("places are the numbers that the slider itself gives, without errors of mul
 test("at the ends of a slider the places lie on one side, and none lies beyond", () => {
   assert.deepEqual(around(NOISE, 0, 3), [0, 1, 2]);
   assert.deepEqual(around(NOISE, 100, 3), [100, 99, 98]);
-  assert.deepEqual([...around(NOISE, 37, 1000)].sort((a, b) => a - b), Array.from({ length: 101 }, (_, index) => index));
+  assert.deepEqual(
+    [...around(NOISE, 37, 1000)].sort((a, b) => a - b),
+    Array.from({ length: 101 }, (_, index) => index),
+  );
 });
 
 test("a number that was typed lies between two places", () => {

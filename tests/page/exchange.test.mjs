@@ -1,7 +1,15 @@
 // What the page and the kernel say to each other: one request at a time, answers ahead, and a kernel that is lost.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { CUT, FIRST_MS, GONE, LOST_MS, RESTING_MS, SILENT, SYNC_MS } from "../../kit/explorer/page/exchange.js";
+import {
+  CUT,
+  FIRST_MS,
+  GONE,
+  LOST_MS,
+  RESTING_MS,
+  SILENT,
+  SYNC_MS,
+} from "../../kit/explorer/page/exchange.js";
 import { NEUTRAL, World } from "./world.mjs";
 
 const opened = (ahead) => {
@@ -91,8 +99,15 @@ test("a drag of 200 moves with answers of all delays ends with its last state sh
     assert.equal(world.settings.brightness, 2);
     assert.equal(page.most, 1);
     const shown = values(page.shows).slice(1);
-    assert.deepEqual(shown, [...shown].sort((a, b) => a - b));
-    assert.deepEqual(shown, values(page.sent("settings")), "each answer is shown, and nothing is asked for twice");
+    assert.deepEqual(
+      shown,
+      [...shown].sort((a, b) => a - b),
+    );
+    assert.deepEqual(
+      shown,
+      values(page.sent("settings")),
+      "each answer is shown, and nothing is asked for twice",
+    );
   }
 });
 
@@ -111,7 +126,8 @@ test("a hand counts as moving until it has rested for a while, which is told onc
 
 test("a frame of a camera takes its settings along, and is left out while a request is under way", () => {
   const { world, page } = opened();
-  const frame = (noise) => page.do("framed", { ...NEUTRAL, photo: "camera", noise }, { kind: "frame" }, ["pixels"]);
+  const frame = (noise) =>
+    page.do("framed", { ...NEUTRAL, photo: "camera", noise }, { kind: "frame" }, ["pixels"]);
   frame(1);
   frame(2);
   world.pass(100);
@@ -126,7 +142,8 @@ test("a frame of a camera takes its settings along, and is left out while a requ
 
 test("an error of the request under way makes what is shown stale, and the newer state is sent", () => {
   const { world, page } = opened();
-  world.instead = ({ settings }) => (settings?.brightness === 0.1 ? { kind: "error", text: "no" } : undefined);
+  world.instead = ({ settings }) =>
+    settings?.brightness === 0.1 ? { kind: "error", text: "no" } : undefined;
   page.move({ brightness: 0.1 });
   page.move({ brightness: 0.2 });
   world.pass(100);
@@ -202,7 +219,10 @@ test("what was known is asked for anew once the kernel is back", () => {
   page.move({ brightness: 0.123 });
   world.pass(LOST_MS + 5000);
   assert.equal(page.lost, "");
-  const places = page.sent("ahead").slice(before).flatMap((post) => post.places);
+  const places = page
+    .sent("ahead")
+    .slice(before)
+    .flatMap((post) => post.places);
   assert.equal(new Set(places).size, 11);
 });
 
@@ -215,14 +235,25 @@ test("what was asked for ahead of a kernel that was lost is asked for anew", () 
   world.delay = () => 5;
   const before = page.sent("ahead").length;
   world.pass(2000);
-  assert.equal(new Set(page.sent("ahead").slice(before).flatMap((post) => post.places)).size, 11);
+  assert.equal(
+    new Set(
+      page
+        .sent("ahead")
+        .slice(before)
+        .flatMap((post) => post.places),
+    ).size,
+    11,
+  );
 });
 
 test("a lost kernel is greeted after growing pauses", () => {
   const { world, page } = silenced();
   const since = world.now;
   world.pass(100_000);
-  const times = page.sent("hello").slice(1).map(({ at }) => at - since);
+  const times = page
+    .sent("hello")
+    .slice(1)
+    .map(({ at }) => at - since);
   assert.deepEqual(times.slice(0, 4), [FIRST_MS, 3 * FIRST_MS, 7 * FIRST_MS, 15 * FIRST_MS]);
 });
 
@@ -245,7 +276,10 @@ test("a kernel that was busy is found again by the late reply, and its settings 
   assert.equal(page.shown.brightness, 0.3);
 });
 
-for (const [name, kind] of [["an error", "error"], ["answers ahead", "ahead"]]) {
+for (const [name, kind] of [
+  ["an error", "error"],
+  ["answers ahead", "ahead"],
+]) {
   test(`a kernel that is found again by ${name} is asked for its settings`, () => {
     const { world, page } = silenced();
     world.delay = () => 5;
@@ -267,7 +301,13 @@ test("pauses between greetings are short again once the kernel has been heard", 
   const before = page.sent("hello").length;
   page.hear({ kind: "error", request: "a.upload", text: "no" }, []);
   world.pass(4 * FIRST_MS);
-  assert.deepEqual(page.sent("hello").slice(before).map(({ at }) => at - since), [0, FIRST_MS, 3 * FIRST_MS]);
+  assert.deepEqual(
+    page
+      .sent("hello")
+      .slice(before)
+      .map(({ at }) => at - since),
+    [0, FIRST_MS, 3 * FIRST_MS],
+  );
 });
 
 test("a late reply to a request that was given up is no answer to a newer one", () => {
@@ -277,7 +317,15 @@ test("a late reply to a request that was given up is no answer to a newer one", 
   world.delay = () => 50;
   page.move({ brightness: 0.6 });
   const before = page.shows.length;
-  page.hear({ kind: "view", request: "a.1", settings: { ...NEUTRAL, brightness: 1.2 }, input: { width: 1, height: 1 } }, ["input"]);
+  page.hear(
+    {
+      kind: "view",
+      request: "a.1",
+      settings: { ...NEUTRAL, brightness: 1.2 },
+      input: { width: 1, height: 1 },
+    },
+    ["input"],
+  );
   assert.equal(page.shows.length, before);
   assert.equal(page.exchange.idle, false);
   world.pass(100);
@@ -336,7 +384,11 @@ test("answers ahead are asked for while no hand moves, the nearest places first,
   const [first] = page.sent("ahead");
   assert.deepEqual(first.places, [0.6, 0.4, 0.8, 0.2, 1, 0, 1.2, 1.4, 1.6, 1.8, 2]);
   assert.deepEqual([first.key, first.settings], ["brightness", page.settings]);
-  assert.deepEqual(page.sent("ahead").at(-1).places, [1.6, 1.8, 2], "those that are known are left out");
+  assert.deepEqual(
+    page.sent("ahead").at(-1).places,
+    [1.6, 1.8, 2],
+    "those that are known are left out",
+  );
   assert.equal(page.exchange.due, Infinity);
 });
 
@@ -397,7 +449,13 @@ test("a hand sees what is known ahead at once, and the kernel hears of it soon",
   }
   assert.equal(page.sent("settings").length, asked);
   world.pass(1000);
-  assert.deepEqual(page.sent("settings").slice(asked).map((post) => [post.settings.brightness, post.at]), [[1.6, start + SYNC_MS]]);
+  assert.deepEqual(
+    page
+      .sent("settings")
+      .slice(asked)
+      .map((post) => [post.settings.brightness, post.at]),
+    [[1.6, start + SYNC_MS]],
+  );
   assert.equal(world.settings.brightness, 1.6);
   assert.equal(page.shows.at(-1).ahead, true, "the kernel's own answer to it is the same");
   assert.equal(page.exchange.idle, true);
@@ -406,7 +464,13 @@ test("a hand sees what is known ahead at once, and the kernel hears of it soon",
 test("each answer known ahead has its own pixels of what the network sees", () => {
   const { page } = opened();
   page.hover("brightness");
-  for (const [brightness, bytes] of [[1, [1, 1, 1]], [0.8, [2, 2, 2]], [1.2, [3, 3, 3]], [0.6, [4, 4, 4]], [1.4, [1, 1, 1]]]) {
+  for (const [brightness, bytes] of [
+    [1, [1, 1, 1]],
+    [0.8, [2, 2, 2]],
+    [1.2, [3, 3, 3]],
+    [0.6, [4, 4, 4]],
+    [1.4, [1, 1, 1]],
+  ]) {
     page.move({ brightness });
     const { input } = page.shows.at(-1);
     assert.deepEqual([...new Uint8Array(input.buffer, input.byteOffset, input.byteLength)], bytes);
@@ -463,8 +527,14 @@ test("a state that waits gives way to one that is known, of which the kernel hea
   const [start, asked] = [world.now, page.sent("settings").length];
   for (const brightness of [0.33, 0.34, 0.4]) page.move({ brightness });
   world.pass(2000);
-  const sent = page.sent("settings").slice(asked).map((post) => [post.settings.brightness, post.at]);
-  assert.deepEqual(sent, [[0.33, start], [0.4, start + SYNC_MS]]);
+  const sent = page
+    .sent("settings")
+    .slice(asked)
+    .map((post) => [post.settings.brightness, post.at]);
+  assert.deepEqual(sent, [
+    [0.33, start],
+    [0.4, start + SYNC_MS],
+  ]);
 });
 
 test("a state that is asked for need not be told once more", () => {
@@ -491,7 +561,15 @@ test("what is known is forgotten when another setting changes", () => {
   page.hover("brightness");
   page.move({ scaling: "missing" });
   world.pass(1000);
-  assert.equal(new Set(page.sent("ahead").filter(({ settings }) => settings.scaling).flatMap((post) => post.places)).size, 11);
+  assert.equal(
+    new Set(
+      page
+        .sent("ahead")
+        .filter(({ settings }) => settings.scaling)
+        .flatMap((post) => post.places),
+    ).size,
+    11,
+  );
   page.move({ scaling: "" });
   page.move({ brightness: 0.4 });
   assert.equal(page.shows.at(-1).ahead, false);
@@ -637,7 +715,11 @@ test("a view that is moving does not follow, and what it has asked for is shown 
   world.pass(70);
   assert.equal(one.shown.brightness, 0.4);
   assert.deepEqual([other.settings.brightness, other.settings.noise], [1, 0.6]);
-  assert.equal(other.shown.brightness, 1, "the other view's state is not shown beside these sliders");
+  assert.equal(
+    other.shown.brightness,
+    1,
+    "the other view's state is not shown beside these sliders",
+  );
   world.pass(1000);
   for (const page of [one, other]) {
     assert.deepEqual(page.shown, { ...NEUTRAL, noise: 0.6 });
@@ -698,7 +780,8 @@ test("a view that shows what it knows, but has not said so, does not follow anot
   world.pass(100);
   assert.deepEqual(one.shown, { ...NEUTRAL, brightness: 0.4 });
   world.pass(1000);
-  for (const page of [one, other]) assert.deepEqual([page.shown, page.settings], [world.settings, world.settings]);
+  for (const page of [one, other])
+    assert.deepEqual([page.shown, page.settings], [world.settings, world.settings]);
 });
 
 test("answers ahead belong to the view that has asked", () => {
@@ -735,13 +818,16 @@ test("whatever happens in whatever order, in the end all show the newest state",
     const pages = ["a", "b"].slice(0, one_of([1, 2])).map((prefix) => world.page(prefix).open());
     const slow = one_of([5, 60, 400]);
     world.delay = () => (draw() < 0.01 ? 1.5 * LOST_MS : slow * draw());
-    world.instead = ({ kind }) => (draw() < 0.05 && kind !== "hello" ? { kind: "error", text: "no" } : undefined);
+    world.instead = ({ kind }) =>
+      draw() < 0.05 && kind !== "hello" ? { kind: "error", text: "no" } : undefined;
     const events = [
       ...Array(12).fill((page) => page.move({ brightness: one_of([0, 0.2, 0.33, 0.4, 0.6, 1.4]) })),
       ...Array(3).fill((page) => page.move({ noise: one_of([0, 0.6, 1]) })),
       (page) => page.move({ photo: one_of(["cat", "dog"]) }),
       (page) => page.hover(one_of(["brightness", "noise", "blur"]), 0),
-      (page) => { page.exchange.live = draw() < 0.8; },
+      (page) => {
+        page.exchange.live = draw() < 0.8;
+      },
       () => world.assign({ brightness: draw() }),
       () => connect(world, draw() < 0.7),
     ];
@@ -763,8 +849,10 @@ test("whatever happens in whatever order, in the end all show the newest state",
       assert.deepEqual(page.settings, world.settings, `seed ${seed}`);
       assert.equal(page.photo, world.settings.photo, `seed ${seed}`);
       counts.ahead += page.shows.filter(({ ahead }) => ahead).length;
-      for (const name of ["lost", "adopt", "fail"]) counts[name] += page.log.filter((each) => each === name).length;
+      for (const name of ["lost", "adopt", "fail"])
+        counts[name] += page.log.filter((each) => each === name).length;
     }
   }
-  for (const [name, count] of Object.entries(counts)) assert.ok(count > 100, `${name} happened ${count} times`);
+  for (const [name, count] of Object.entries(counts))
+    assert.ok(count > 100, `${name} happened ${count} times`);
 });

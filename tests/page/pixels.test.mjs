@@ -14,9 +14,14 @@ const FIELD = new Int16Array(bytes(RECORDED.field).buffer);
 /** RGB of a painted picture. */
 const painted = (rgb, across, down, how) => {
   const { stride = 1 } = how;
-  const out = new Uint8ClampedArray(4 * Math.ceil(across / stride) * Math.ceil(down / stride)).fill(77);
+  const out = new Uint8ClampedArray(4 * Math.ceil(across / stride) * Math.ceil(down / stride)).fill(
+    77,
+  );
   perturb(out, rgb, across, down, how);
-  assert.ok(out.every((value, index) => index % 4 < 3 || value === 77), "what is opaque stays so");
+  assert.ok(
+    out.every((value, index) => index % 4 < 3 || value === 77),
+    "what is opaque stays so",
+  );
   return Uint8Array.from(out.filter((_, index) => index % 4 < 3));
 };
 
@@ -24,7 +29,10 @@ const digest = (values) => createHash("sha256").update(values).digest("hex").sli
 
 for (const { brightness, noise, pixels } of RECORDED.pairs) {
   test(`a photograph with brightness ${brightness} and noise ${noise} has the kernel's bytes`, () => {
-    assert.deepEqual(painted(PHOTO, width, height, { brightness, noise, field: FIELD }), bytes(pixels));
+    assert.deepEqual(
+      painted(PHOTO, width, height, { brightness, noise, field: FIELD }),
+      bytes(pixels),
+    );
   });
 }
 
@@ -35,13 +43,17 @@ test("the recorded pictures differ, and the untouched one is the photograph", ()
 
 test("every level at every brightness is the kernel's", () => {
   assert.ok(RECORDED.brightness.length > 500);
-  const wrong = RECORDED.brightness.filter(([factor, wanted]) => digest(brightnessTable(factor)) !== wanted);
+  const wrong = RECORDED.brightness.filter(
+    ([factor, wanted]) => digest(brightnessTable(factor)) !== wanted,
+  );
   assert.deepEqual(wrong, []);
 });
 
 test("every level with every step of noise is the kernel's", () => {
   const { steps } = RECORDED;
-  const rgb = Uint8Array.from({ length: 256 * steps.length * 3 }, (_, index) => Math.floor(index / 3 / steps.length));
+  const rgb = Uint8Array.from({ length: 256 * steps.length * 3 }, (_, index) =>
+    Math.floor(index / 3 / steps.length),
+  );
   const field = Int16Array.from(rgb, (_, index) => steps[Math.floor(index / 3) % steps.length]);
   const out = new Uint8ClampedArray(256 * steps.length * 4);
   const red = new Uint8Array(256 * steps.length);
@@ -56,7 +68,10 @@ test("every level with every step of noise is the kernel's", () => {
 test("half a level is rounded to the even one", () => {
   const field = new Int16Array(12).fill(NOISE_STEPS / 4);
   const rgb = Uint8Array.from([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
-  assert.deepEqual([...painted(rgb, 4, 1, { noise: 2, field })], [0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12]);
+  assert.deepEqual(
+    [...painted(rgb, 4, 1, { noise: 2, field })],
+    [0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12],
+  );
 });
 
 test("no noise is added where its field has not come", () => {

@@ -7,7 +7,9 @@ const TRIP = 1;
 
 /** What the page is told about answers ahead, for sliders of eleven places: 0, 0.2, …, 2. */
 export const AHEAD = {
-  keys: ["brightness", "noise"], places: 320, bytes: 50_000_000,
+  keys: ["brightness", "noise"],
+  places: 320,
+  bytes: 50_000_000,
   around: (key, value, most) => around({ low: 0, high: 2, step: 0.2 }, value, most),
 };
 
@@ -44,7 +46,9 @@ export class World {
     const end = this.now + ms;
     for (;;) {
       this.#events.sort((a, b) => a.time - b.time || a.order - b.order);
-      const page = this.pages.reduce((first, each) => (each.exchange.due < first.exchange.due ? each : first));
+      const page = this.pages.reduce((first, each) =>
+        each.exchange.due < first.exchange.due ? each : first,
+      );
       const next = Math.min(this.#events[0]?.time ?? Infinity, page.exchange.due);
       if (next > end) break;
       this.now = Math.max(this.now, next);
@@ -82,10 +86,15 @@ export class World {
     const other = this.instead(content);
     if (other) this.#send({ request: content.request, ...other }, [new Uint8Array(3)]);
     else if (content.kind === "ahead") {
-      const views = content.places.slice(0, 4).map((place) => this.#view({ ...content.settings, [content.key]: place }));
-      this.#send({ kind: "ahead", request: content.request, views, pause: 0 }, [this.#inputs(views.length)]);
+      const views = content.places
+        .slice(0, 4)
+        .map((place) => this.#view({ ...content.settings, [content.key]: place }));
+      this.#send({ kind: "ahead", request: content.request, views, pause: 0 }, [
+        this.#inputs(views.length),
+      ]);
     } else {
-      if (content.kind === "hello" || (content.held && content.held !== this.held)) this.held = null;
+      if (content.kind === "hello" || (content.held && content.held !== this.held))
+        this.held = null;
       this.assign(content.settings, content.request);
     }
   }
@@ -93,7 +102,9 @@ export class World {
   /** What the network sees, the first with 1 in each byte, the second with 2, and so on; not at the start of a buffer. */
   #inputs(count) {
     const bytes = 3 * this.side ** 2;
-    return Uint8Array.from({ length: bytes * (count + 1) }, (_, index) => Math.floor(index / bytes)).subarray(bytes);
+    return Uint8Array.from({ length: bytes * (count + 1) }, (_, index) =>
+      Math.floor(index / bytes),
+    ).subarray(bytes);
   }
 
   #send(content, buffers) {
@@ -123,7 +134,9 @@ export class Page {
 
   do(event, ...given) {
     for (const effect of this.exchange[event](...given, this.world.now)) {
-      this.log.push(...Object.keys(effect).filter((name) => name !== "since" && name !== "buffers"));
+      this.log.push(
+        ...Object.keys(effect).filter((name) => name !== "since" && name !== "buffers"),
+      );
       if (effect.post) this.#post(effect.post);
       if (effect.show) this.#show(effect);
       if (effect.adopt) this.settings = effect.adopt;
@@ -157,7 +170,8 @@ export class Page {
     if (content.request === `${this.prefix}.${this.request}`) this.underWay = 0;
     const event = { view: "answered", ahead: "foreseen" }[content.kind];
     if (event) this.do(event, content, buffers);
-    else if (content.request === "" || content.request.startsWith(`${this.prefix}.`)) this.do("failed", content);
+    else if (content.request === "" || content.request.startsWith(`${this.prefix}.`))
+      this.do("failed", content);
   }
 
   sent(kind) {
@@ -178,6 +192,12 @@ export class Page {
     this.shown = content.settings;
     if (buffers.length > 1) this.photo = content.settings.photo;
     const [input] = buffers;
-    this.shows.push({ settings: content.settings, since, at: this.world.now, ahead: content.kernelMs === null, input });
+    this.shows.push({
+      settings: content.settings,
+      since,
+      at: this.world.now,
+      ahead: content.kernelMs === null,
+      input,
+    });
   }
 }

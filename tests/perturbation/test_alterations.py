@@ -5,12 +5,27 @@ import pytest
 
 import kit
 from kit.images.properties import QUANTITIES, jpeg_quality
-from kit.perturbation.alterations import ALTERATIONS, measured_rows, middle, responses, scaled_rows
+from kit.perturbation.alterations import (
+    ALTERATIONS,
+    measured_rows,
+    middle,
+    responses,
+    scaled_rows,
+)
 
 PHOTO = kit.samples.photos("photographs")[0]
 
 # Which way each moves the quantity that it is about.
-UP = {"brighter", "harder", "warmer", "greener", "more colourful", "sharpened", "noisy", "grainy"}
+UP = {
+    "brighter",
+    "harder",
+    "warmer",
+    "greener",
+    "more colourful",
+    "sharpened",
+    "noisy",
+    "grainy",
+}
 UP |= {"compressed", "enlarged", "stretched", "wider"}
 
 
@@ -63,13 +78,17 @@ def test_sizes_by_hand():
     ]:
         assert ALTERATIONS[name].apply(flat(1, 2, 3), strength).size == expected, name
     columns = kit.Photo.from_array(np.tile(np.arange(60, dtype=np.uint8), (40, 1)))
-    assert ALTERATIONS["narrower"].apply(columns, 0.5).pixels[0, :, 0].tolist() == list(range(15, 45))
+    assert ALTERATIONS["narrower"].apply(columns, 0.5).pixels[0, :, 0].tolist() == list(
+        range(15, 45)
+    )
 
 
 def test_noise_is_each_pictures_own_and_grain_the_same_in_all_channels():
     for name in ("noisy", "grainy"):
         make, levels = ALTERATIONS[name].apply, (100, 100, 120)
-        fields = [make(flat(*[level] * 3), 8).pixels.astype(float) - level for level in levels]
+        fields = [
+            make(flat(*[level] * 3), 8).pixels.astype(float) - level for level in levels
+        ]
         assert fields[0].std() == pytest.approx(8, rel=0.05)
         np.testing.assert_array_equal(fields[0], fields[1])
         assert abs(np.corrcoef(fields[0].ravel(), fields[2].ravel())[0, 1]) < 0.1

@@ -20,10 +20,18 @@ def test_nothing_asked_for_changes_nothing_and_copies():
 
 def test_fixed_bounds_give_a_factor_and_levels_in_that_order():
     grey = np.array([0, 100, 200], np.uint8).reshape(1, 1, 3, 1)
-    assert changed(grey, brightness=(0.5, 0.5), added=(80, 80)).ravel().tolist() == [80, 130, 180]
+    assert changed(grey, brightness=(0.5, 0.5), added=(80, 80)).ravel().tolist() == [
+        80,
+        130,
+        180,
+    ]
     assert changed(grey, added=(80, 80)).ravel().tolist() == [80, 180, 255]
     # Clipped once, at the end: 400 - 200 is 200.
-    assert changed(grey, brightness=(2, 2), added=(-200, -200)).ravel().tolist() == [0, 0, 200]
+    assert changed(grey, brightness=(2, 2), added=(-200, -200)).ravel().tolist() == [
+        0,
+        0,
+        200,
+    ]
 
 
 def test_factors_are_as_often_below_one_as_above():
@@ -36,13 +44,21 @@ def test_factors_are_as_often_below_one_as_above():
 def test_levels_are_drawn_evenly_and_for_each_picture_by_itself():
     grey = np.full((2000, 1, 1, 1), 100, np.uint8)
     result = changed(grey, added=(-50, 50)).ravel()
-    assert np.histogram(result, 10, (50, 150))[0] == pytest.approx(200, abs=5 * np.sqrt(200))
+    assert np.histogram(result, 10, (50, 150))[0] == pytest.approx(
+        200, abs=5 * np.sqrt(200)
+    )
     assert (result.min(), result.max()) == (50, 150)
 
 
 def test_noise_of_the_channels_has_nothing_in_common():
-    noisy = changed(np.full((4, 50, 50, 3), 128, np.uint8), noise=30).reshape(-1, 3).astype(float)
-    assert np.abs(np.corrcoef(noisy.T)[np.triu_indices(3, 1)]).max() < 5 / np.sqrt(len(noisy))
+    noisy = (
+        changed(np.full((4, 50, 50, 3), 128, np.uint8), noise=30)
+        .reshape(-1, 3)
+        .astype(float)
+    )
+    assert np.abs(np.corrcoef(noisy.T)[np.triu_indices(3, 1)]).max() < 5 / np.sqrt(
+        len(noisy)
+    )
 
 
 def test_noise_is_drawn_up_to_its_highest_deviation():

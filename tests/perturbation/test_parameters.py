@@ -14,7 +14,9 @@ from kit.perturbation import Perturbation
 from kit.perturbation.parameters import CORRUPTIONS
 
 PHOTOGRAPHS = ("castle.jpg", "cat.jpg", "city_at_night.jpg")
-pytestmark = pytest.mark.filterwarnings("ignore:Please import `map_coordinates`:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Please import `map_coordinates`:DeprecationWarning"
+)
 # Chance decides here for a picture as a whole, so several draws are averaged.
 DRAWS = {"motion_blur": 6, "snow": 6, "frost": 15, "fog": 30}
 # Largest difference of mean, standard deviation and distance to the clean picture in 8-bit levels, and of
@@ -51,8 +53,12 @@ def reference():
     """``imagecorruptions.corrupt``, with what newer releases of its dependencies have dropped."""
     with pytest.MonkeyPatch.context() as patch:
         # setuptools no longer brings pkg_resources, of which it wants the paths of its own files.
-        path = lambda package, name: str(resources.files(package.rpartition(".")[0]) / name)  # noqa: E731
-        patch.setitem(sys.modules, "pkg_resources", SimpleNamespace(resource_filename=path))
+        path = lambda package, name: str(
+            resources.files(package.rpartition(".")[0]) / name
+        )
+        patch.setitem(
+            sys.modules, "pkg_resources", SimpleNamespace(resource_filename=path)
+        )
         from imagecorruptions import corrupt, corruptions
         from skimage.filters import gaussian
 
@@ -61,12 +67,18 @@ def reference():
 
         # scikit-image now says channel_axis where glass blur says multichannel.
         def blurred(image, sigma, *, multichannel=False, **options):
-            return gaussian(image, sigma, channel_axis=-1 if multichannel else None, **options)
+            return gaussian(
+                image, sigma, channel_axis=-1 if multichannel else None, **options
+            )
 
         patch.setattr(corruptions, "gaussian", blurred)
         # Impulse noise draws from a generator of its own, anew on every call; here from the global state.
         drawn = corruptions.sk.util.random_noise
-        noisy = lambda image, **options: drawn(image, rng=np.random.randint(1 << 31), **options)  # noqa: E731, NPY002
+        noisy = lambda image, **options: drawn(
+            image,
+            rng=np.random.randint(1 << 31),  # noqa: NPY002
+            **options,
+        )
         patch.setattr(corruptions.sk.util, "random_noise", noisy)
         yield corrupt
 
@@ -75,12 +87,18 @@ def reference():
 def pictures():
     """Photos of 224 x 224 pixels, for which the constants are meant."""
     opened = {photo.name: photo for photo in samples.photos("photographs")}
-    images = [Image.fromarray(opened[name].pixels).resize((224, 224)) for name in PHOTOGRAPHS]
+    images = [
+        Image.fromarray(opened[name].pixels).resize((224, 224)) for name in PHOTOGRAPHS
+    ]
     return [np.array(image) for image in images]
 
 
 def ours(picture, name, severity, seed=0):
-    return Perturbation.corruption(name, severity, seed=seed).apply(Photo.from_array(picture)).pixels
+    return (
+        Perturbation.corruption(name, severity, seed=seed)
+        .apply(Photo.from_array(picture))
+        .pixels
+    )
 
 
 def measures(clean, corrupted):
@@ -118,7 +136,10 @@ def test_statistics_are_those_of_the_reference(reference, pictures, name):
     for severity in severities:
         theirs, kits = both(reference, few, name, severity)
         differences = np.abs([*(kits - theirs)[:3], kits[3] / theirs[3] - 1])
-        fits = [bound is None or each <= bound for each, bound in zip(differences, bounds, strict=True)]
+        fits = [
+            bound is None or each <= bound
+            for each, bound in zip(differences, bounds, strict=True)
+        ]
         assert all(fits), f"severity {severity}: {theirs} and {kits}"
 
 
@@ -141,13 +162,20 @@ def test_a_corruption_is_a_perturbation_with_the_constant_of_the_paper():
 
 
 def test_the_seed_is_kept_and_chooses_the_angle_of_motion_blur():
-    angles = [Perturbation.corruption("motion_blur", 3, seed=seed).motion_angle for seed in range(200)]
+    angles = [
+        Perturbation.corruption("motion_blur", 3, seed=seed).motion_angle
+        for seed in range(200)
+    ]
     assert -45 <= min(angles) < -43 < 43 < max(angles) <= 45
     assert Perturbation.corruption("fog", 3, seed=7) == Perturbation(fog=3, seed=7)
 
 
 UNKNOWN = [
-    (("fogg", 3), ValueError, r"the corruption out of gaussian_noise, .*; did you mean 'fog'\?$"),
+    (
+        ("fogg", 3),
+        ValueError,
+        r"the corruption out of gaussian_noise, .*; did you mean 'fog'\?$",
+    ),
     ((3, 3), ValueError, "the corruption out of"),
     (("fog", 6), ValueError, r"severity as a whole number 1\.\.5, received 6"),
     (("fog", 2.5), TypeError, r"severity as a whole number 1\.\.5, received 2\.5"),

@@ -19,24 +19,70 @@ from kit.perturbation import PARAMETERS, Perturbation, physics
 from kit.preprocessing.trace import Left
 from tests.pictures import FACTORS, LEVELS, scene
 
-EVERY_LEVEL = Photo.from_array(np.stack([LEVELS, LEVELS[::-1], LEVELS ^ 0x55], axis=-1).reshape(16, 16, 3))
-EARLIER = json.loads((Path(__file__).parents[1] / "data" / "earlier_perturbations.json").read_text())
-CAMERA = {"flip_horizontal": True, "flip_vertical": True, "rotation": 12, "elastic": 1.5, "occlusion": 0.1}
-CAMERA |= {"fog": 1, "snow": 1, "frost": 1, "glass_blur": 1, "defocus_blur": 1.5, "blur": 1.5, "zoom_blur": 8}
-CAMERA |= {"motion_blur": 5, "brightness": 1.6, "lift": 12, "contrast": 0.7, "fade": 0.2, "shot_noise": 15}
-CAMERA |= {"noise": 20, "impulse_noise": 0.05, "white_balance": 0.3, "downscale": 1.5, "pixelate": 2}
+EVERY_LEVEL = Photo.from_array(
+    np.stack([LEVELS, LEVELS[::-1], LEVELS ^ 0x55], axis=-1).reshape(16, 16, 3)
+)
+EARLIER = json.loads(
+    (Path(__file__).parents[1] / "data" / "earlier_perturbations.json").read_text()
+)
+CAMERA = {
+    "flip_horizontal": True,
+    "flip_vertical": True,
+    "rotation": 12,
+    "elastic": 1.5,
+    "occlusion": 0.1,
+}
+CAMERA |= {
+    "fog": 1,
+    "snow": 1,
+    "frost": 1,
+    "glass_blur": 1,
+    "defocus_blur": 1.5,
+    "blur": 1.5,
+    "zoom_blur": 8,
+}
+CAMERA |= {
+    "motion_blur": 5,
+    "brightness": 1.6,
+    "lift": 12,
+    "contrast": 0.7,
+    "fade": 0.2,
+    "shot_noise": 15,
+}
+CAMERA |= {
+    "noise": 20,
+    "impulse_noise": 0.05,
+    "white_balance": 0.3,
+    "downscale": 1.5,
+    "pixelate": 2,
+}
 CAMERA |= {"jpeg_quality": 35}
 """Scene, weather, lens, light, sensor, file, in the order in which they happen."""
-SEEDED = {"elastic", "fog", "snow", "frost", "glass_blur", "shot_noise", "noise", "impulse_noise"}
+SEEDED = {
+    "elastic",
+    "fog",
+    "snow",
+    "frost",
+    "glass_blur",
+    "shot_noise",
+    "noise",
+    "impulse_noise",
+}
 
 
 def test_brightness_is_pillows_bit_for_bit():
     for factor in FACTORS:
-        expected = ImageEnhance.Brightness(Image.fromarray(EVERY_LEVEL.pixels)).enhance(factor)
-        np.testing.assert_array_equal(Perturbation(brightness=factor).apply(EVERY_LEVEL).pixels, expected)
+        expected = ImageEnhance.Brightness(Image.fromarray(EVERY_LEVEL.pixels)).enhance(
+            factor
+        )
+        np.testing.assert_array_equal(
+            Perturbation(brightness=factor).apply(EVERY_LEVEL).pixels, expected
+        )
     photo = Photo.from_array(np.array([[[0, 1, 99], [100, 200, 255]]], np.uint8))
     # 1.5, 148.5 and 150 lose their fraction; 300 and 382.5 are clipped.
-    assert Perturbation(brightness=1.5).apply(photo).pixels.tolist() == [[[0, 1, 148], [150, 255, 255]]]
+    assert Perturbation(brightness=1.5).apply(photo).pixels.tolist() == [
+        [[0, 1, 148], [150, 255, 255]]
+    ]
 
 
 PILLOWS = [
@@ -49,22 +95,35 @@ PILLOWS = [
 @pytest.mark.parametrize(("settings", "function"), PILLOWS)
 def test_what_pillow_does_is_pillows_bit_for_bit(settings, function):
     expected = function(Image.fromarray(scene().pixels))
-    np.testing.assert_array_equal(Perturbation(**settings).apply(scene()).pixels, np.asarray(expected))
+    np.testing.assert_array_equal(
+        Perturbation(**settings).apply(scene()).pixels, np.asarray(expected)
+    )
 
 
 def test_jpeg_goes_through_a_file_with_pillows_subsampling():
     buffer = io.BytesIO()
-    Image.fromarray(scene().pixels).save(buffer, "JPEG", quality=30, subsampling="4:2:0")
+    Image.fromarray(scene().pixels).save(
+        buffer, "JPEG", quality=30, subsampling="4:2:0"
+    )
     with Image.open(buffer) as opened:
-        np.testing.assert_array_equal(Perturbation(jpeg_quality=30).apply(scene()).pixels, np.asarray(opened))
+        np.testing.assert_array_equal(
+            Perturbation(jpeg_quality=30).apply(scene()).pixels, np.asarray(opened)
+        )
 
 
 def test_noise_has_the_stated_standard_deviation_in_8_bit_levels_and_one_seed_scales_one_field():
     grey = Photo.from_array(np.full((400, 500, 3), 128, np.uint8))
-    photos = {each: Perturbation(noise=each, seed=1).apply(grey) for each in (2, 10, 10.1, 20)}
-    noisy = {deviation: photo.pixels.astype(float) - 128 for deviation, photo in photos.items()}
+    photos = {
+        each: Perturbation(noise=each, seed=1).apply(grey) for each in (2, 10, 10.1, 20)
+    }
+    noisy = {
+        deviation: photo.pixels.astype(float) - 128
+        for deviation, photo in photos.items()
+    }
     for deviation, values in noisy.items():
-        expected = math.sqrt(deviation**2 + 1 / 12)  # rounding to whole levels adds a twelfth
+        expected = math.sqrt(
+            deviation**2 + 1 / 12
+        )  # rounding to whole levels adds a twelfth
         assert abs(values.mean()) < 5 * expected / math.sqrt(values.size)
         assert abs(values.std() - expected) < 5 * expected / math.sqrt(2 * values.size)
     assert np.abs(noisy[20] - 2 * noisy[10]).max() <= 2  # two roundings
@@ -74,12 +133,18 @@ def test_noise_has_the_stated_standard_deviation_in_8_bit_levels_and_one_seed_sc
 def test_each_of_several_pictures_has_noise_of_its_own():
     grey = Photo.from_array(np.full((8, 8, 3), 128, np.uint8))
     first, second = Perturbation(noise=20, seed=3).apply_to_all([grey, grey])
-    np.testing.assert_array_equal(first.pixels, Perturbation(noise=20, seed=3).apply(grey).pixels)
-    np.testing.assert_array_equal(second.pixels, Perturbation(noise=20, seed=4).apply(grey).pixels)
+    np.testing.assert_array_equal(
+        first.pixels, Perturbation(noise=20, seed=3).apply(grey).pixels
+    )
+    np.testing.assert_array_equal(
+        second.pixels, Perturbation(noise=20, seed=4).apply(grey).pixels
+    )
 
 
 def test_the_order_is_that_of_a_camera():
-    assert list(CAMERA) == [name for name, parameter in PARAMETERS.items() if not parameter.of]
+    assert list(CAMERA) == [
+        name for name, parameter in PARAMETERS.items() if not parameter.of
+    ]
     step_by_step = scene()
     for name, value in CAMERA.items():
         step_by_step = Perturbation(**{name: value}, seed=3).apply(step_by_step)
@@ -92,13 +157,25 @@ def test_every_parameter_is_seeded_repeatable_and_the_same_on_any_thread(name):
     parameter = PARAMETERS[name]
     values = [parameter.low, (parameter.low + parameter.high) // 2, parameter.high]
     # Seeds of which nobody has asked before, so that the threads make the fields of noise themselves.
-    settings = [Perturbation(**{name: value}, seed=seed) for value in values for seed in (77_000, 77_001)]
+    settings = [
+        Perturbation(**{name: value}, seed=seed)
+        for value in values
+        for seed in (77_000, 77_001)
+    ]
     with ThreadPoolExecutor(4) as pool:
-        received = list(pool.map(lambda setting: setting.apply(scene(28, 40)).pixels.tobytes(), settings * 3))
+        received = list(
+            pool.map(
+                lambda setting: setting.apply(scene(28, 40)).pixels.tobytes(),
+                settings * 3,
+            )
+        )
     expected = [setting.apply(scene(28, 40)).pixels.tobytes() for setting in settings]
     assert received == expected * 3
     photo = scene(28, 40)
-    drawn = {Perturbation(**{name: CAMERA[name]}, seed=seed).apply(photo).pixels.tobytes() for seed in (0, 1)}
+    drawn = {
+        Perturbation(**{name: CAMERA[name]}, seed=seed).apply(photo).pixels.tobytes()
+        for seed in (0, 1)
+    }
     assert (len(drawn) == 2) == (name in SEEDED)
     assert Perturbation(**{name: parameter.neutral}, seed=9).apply(photo) is photo
     assert any(pixels != photo.pixels.tobytes() for pixels in expected)
@@ -106,10 +183,15 @@ def test_every_parameter_is_seeded_repeatable_and_the_same_on_any_thread(name):
 
 
 def test_what_only_steers_another_parameter_changes_nothing_alone():
-    photo, steering = scene(), Perturbation(motion_angle=30, occlusion_x=0.1, occlusion_y=0.9)
+    photo, steering = (
+        scene(),
+        Perturbation(motion_angle=30, occlusion_x=0.1, occlusion_y=0.9),
+    )
     assert steering.apply(photo) is photo
     tilted = Perturbation(motion_blur=9, motion_angle=30).apply(scene())
-    assert not np.array_equal(tilted.pixels, Perturbation(motion_blur=9).apply(scene()).pixels)
+    assert not np.array_equal(
+        tilted.pixels, Perturbation(motion_blur=9).apply(scene()).pixels
+    )
 
 
 def test_the_photo_is_not_changed_and_the_result_says_what_was_done():
@@ -127,7 +209,11 @@ def test_a_perturbed_photo_is_perturbed_again_when_it_is_decoded_anew():
     exif[0x0112] = 6
     buffer = io.BytesIO()
     Image.fromarray(scene().pixels).save(buffer, "PNG", exif=exif)
-    photo, stored, settings = load_image(buffer), Decoding(exif=False), Perturbation(noise=20, rotation=10)
+    photo, stored, settings = (
+        load_image(buffer),
+        Decoding(exif=False),
+        Perturbation(noise=20, rotation=10),
+    )
     expected = settings.apply(photo.decoded(stored)).pixels
     perturbed = pickle.loads(pickle.dumps(settings.apply(photo)))  # noqa: S301  # our own
     np.testing.assert_array_equal(perturbed.decoded(stored).pixels, expected)
@@ -137,14 +223,27 @@ def test_a_perturbed_photo_is_perturbed_again_when_it_is_decoded_anew():
 
 def test_the_repr_tells_what_is_not_neutral():
     assert repr(Perturbation()) == "Perturbation()"
-    assert repr(Perturbation(1.4, 20, seed=3)) == "Perturbation(brightness=1.4, noise=20.0, seed=3)"
-    assert repr(Perturbation(brightness=np.float32(-0.0))) == "Perturbation(brightness=0.0)"
+    assert (
+        repr(Perturbation(1.4, 20, seed=3))
+        == "Perturbation(brightness=1.4, noise=20.0, seed=3)"
+    )
+    assert (
+        repr(Perturbation(brightness=np.float32(-0.0)))
+        == "Perturbation(brightness=0.0)"
+    )
     assert repr(Perturbation(flip_vertical=1)) == "Perturbation(flip_vertical=True)"
-    assert eval(repr(Perturbation(blur=2, jpeg_quality=40))) == Perturbation(blur=2, jpeg_quality=40)  # noqa: S307
+    settings = Perturbation(blur=2, jpeg_quality=40)
+    assert eval(repr(settings)) == settings  # noqa: S307
 
 
 def test_numbers_of_numpy_and_of_sliders_become_pythons():
-    odd = Perturbation(np.float32(1.5), np.int64(20), 3.0, jpeg_quality=np.int16(40), flip_vertical=np.True_)
+    odd = Perturbation(
+        np.float32(1.5),
+        np.int64(20),
+        3.0,
+        jpeg_quality=np.int16(40),
+        flip_vertical=np.True_,
+    )
     assert odd == Perturbation(1.5, 20.0, 3, jpeg_quality=40, flip_vertical=True)
     kinds = {name: type(value) for name, value in vars(odd).items()}
     assert kinds.pop("seed") is kinds.pop("jpeg_quality") is int
@@ -160,8 +259,16 @@ OUTSIDE = [
     ({"brightness": True}, TypeError, "brightness as a number, received True"),
     ({"noise": np.array([1, 2])}, TypeError, "noise as a number"),
     ({"seed": -1}, ValueError, "seed as a whole number not below 0, received -1"),
-    ({"jpeg_quality": 101}, ValueError, r"jpeg_quality as a whole number 1\.\.100, received 101"),
-    ({"flip_vertical": "yes"}, ValueError, "flip_vertical as True or False, received 'yes'"),
+    (
+        {"jpeg_quality": 101},
+        ValueError,
+        r"jpeg_quality as a whole number 1\.\.100, received 101",
+    ),
+    (
+        {"flip_vertical": "yes"},
+        ValueError,
+        "flip_vertical as True or False, received 'yes'",
+    ),
 ]
 
 
@@ -173,24 +280,44 @@ def test_a_value_outside_its_bounds_is_refused(settings, error, expected):
 
 def test_an_array_is_perturbed_as_the_photo_of_it():
     noisy = Perturbation(noise=3)
-    np.testing.assert_array_equal(noisy.apply(scene().pixels).pixels, noisy.apply(scene()).pixels)
+    np.testing.assert_array_equal(
+        noisy.apply(scene().pixels).pixels, noisy.apply(scene()).pixels
+    )
 
 
 def test_the_table_of_parameters_describes_the_perturbation():
-    defaults = {field.name: field.default for field in fields(Perturbation) if field.name != "seed"}
-    assert {name: parameter.neutral for name, parameter in PARAMETERS.items()} == defaults
-    assert all((parameter.function is None) == bool(parameter.of) for parameter in PARAMETERS.values())
-    entries = re.findall(r"^((?:\w+, )*\w+)\n((?: {4}.*\n)+)", inspect.getdoc(Perturbation), re.MULTILINE)
+    defaults = {
+        field.name: field.default
+        for field in fields(Perturbation)
+        if field.name != "seed"
+    }
+    assert {
+        name: parameter.neutral for name, parameter in PARAMETERS.items()
+    } == defaults
+    assert all(
+        (parameter.function is None) == bool(parameter.of)
+        for parameter in PARAMETERS.values()
+    )
+    entries = re.findall(
+        r"^((?:\w+, )*\w+)\n((?: {4}.*\n)+)", inspect.getdoc(Perturbation), re.MULTILINE
+    )
     told = {name: text for names, text in entries for name in names.split(", ")}
     for name, parameter in PARAMETERS.items():
         for bound in (parameter.low, parameter.high):
             assert getattr(Perturbation(**{name: bound}), name) == bound
-        assert parameter.kind == "switch" or f"{parameter.low:g}..{parameter.high:g}" in told[name], name
+        assert (
+            parameter.kind == "switch"
+            or f"{parameter.low:g}..{parameter.high:g}" in told[name]
+        ), name
 
 
 @pytest.mark.parametrize("kept", EARLIER, ids=lambda kept: str(kept["settings"]))
 def test_a_seed_draws_what_it_drew_in_an_earlier_version(kept):
     """Cases that were pinned under a perturbation hold only as long as its images stay."""
-    left = Left.of("perturb", Perturbation(**kept["settings"], seed=3).apply(scene(60, 80)).pixels)
+    left = Left.of(
+        "perturb", Perturbation(**kept["settings"], seed=3).apply(scene(60, 80)).pixels
+    )
     # Means of sixteen blocks to a tenth of a level, since machines round single pixels otherwise.
-    np.testing.assert_allclose(left.numbers(), [float(mean) for mean in kept["means"].split()], atol=0.15)
+    np.testing.assert_allclose(
+        left.numbers(), [float(mean) for mean in kept["means"].split()], atol=0.15
+    )

@@ -16,7 +16,9 @@ from tests.page import record
 
 def slope(axis, side):
     """An image whose values say the row (axis 0) or the column (axis 1)."""
-    return np.repeat(np.indices((side, side))[axis].astype(np.uint8)[..., None], 3, axis=2)
+    return np.repeat(
+        np.indices((side, side))[axis].astype(np.uint8)[..., None], 3, axis=2
+    )
 
 
 def dot(side=41):
@@ -46,7 +48,9 @@ def test_the_noise_field_is_standard_normal():
 def test_a_seed_fixes_the_field_which_is_shared_and_read_only():
     # Recorded: other numbers here mean that saved notebooks no longer come out as they are stored.
     assert noise_field(0, 4).tolist() == [4578, -5682, -1747, -3291]
-    drawn = [noise_field(1234, count).copy() for count in (7, 40_000, 200_000)]  # anew, shorter first
+    drawn = [
+        noise_field(1234, count).copy() for count in (7, 40_000, 200_000)
+    ]  # anew, shorter first
     for short in drawn:
         np.testing.assert_array_equal(short, drawn[-1][: short.size])
     field = noise_field(1234, 50)
@@ -58,21 +62,38 @@ def test_a_seed_fixes_the_field_which_is_shared_and_read_only():
 def test_kept_fields_stay_within_their_bound(monkeypatch):
     monkeypatch.setattr(physics, "NOISE_CACHE_BYTES", 1000)
     drawn = {seed: noise_field(seed, 200) for seed in range(905, 910)}  # 400 bytes each
-    kept = [np.shares_memory(noise_field(seed, 10), drawn[seed]) for seed in (909, 908, 907)]
+    kept = [
+        np.shares_memory(noise_field(seed, 10), drawn[seed]) for seed in (909, 908, 907)
+    ]
     assert kept == [True, True, False]
-    assert not np.shares_memory(noise_field(911, 501), noise_field(911, 501))  # too large to keep
+    assert not np.shares_memory(
+        noise_field(911, 501), noise_field(911, 501)
+    )  # too large to keep
 
 
 def test_pixels_and_noise_are_rounded_half_to_even_and_clipped():
-    assert physics.to_pixels(np.float32([-3.0, 0.5, 1.5, 254.6, 300.0])).tolist() == [0, 0, 2, 255, 255]
+    assert physics.to_pixels(np.float32([-3.0, 0.5, 1.5, 254.6, 300.0])).tolist() == [
+        0,
+        0,
+        2,
+        255,
+        255,
+    ]
     # 2 levels of noise and 1024 of 4096 steps: half a level.
     field = np.full(4, 1024, np.int16)
-    assert physics.add_field(np.uint8([0, 1, 2, 3]), 2.0, field).tolist() == [0, 2, 2, 4]
+    assert physics.add_field(np.uint8([0, 1, 2, 3]), 2.0, field).tolist() == [
+        0,
+        2,
+        2,
+        4,
+    ]
 
 
 def test_what_the_tests_of_the_page_compare_with_is_what_the_kernel_computes():
     kept = record.FILE.read_text(encoding="utf-8")
-    assert kept == record.recorded(), "run python -m tests.page.record, then the tests of the page"
+    assert kept == record.recorded(), (
+        "run python -m tests.page.record, then the tests of the page"
+    )
 
 
 # Scene
@@ -86,16 +107,26 @@ def test_flips_swap_sides():
 
 def test_an_elastic_displacement_has_the_stated_deviation_and_is_smooth():
     for axis in (0, 1):
-        moved = np.stack([physics.elastic(slope(axis, 250), 3.0, seed) for seed in range(4)]).astype(float)
+        moved = np.stack(
+            [physics.elastic(slope(axis, 250), 3.0, seed) for seed in range(4)]
+        ).astype(float)
         inside = (moved - slope(axis, 250))[:, 20:-20, 20:-20, 0]
         assert abs(inside.mean()) < 0.15
         assert abs(inside.std() - 3) < 0.15
         # Neighbours under a Gaussian of 1 % of 250 pixels correlate by exp(-1 / (4 * 2.5**2)) = 0.96.
-        assert 0.93 < np.corrcoef(inside[..., 1:].ravel(), inside[..., :-1].ravel())[0, 1] < 0.98
+        assert (
+            0.93
+            < np.corrcoef(inside[..., 1:].ravel(), inside[..., :-1].ravel())[0, 1]
+            < 0.98
+        )
     fine = 2 * slope(1, 120)
-    weak, strong = (physics.elastic(fine, deviation, 5)[25:-25, 25:-25] for deviation in (2.0, 4.0))
+    weak, strong = (
+        physics.elastic(fine, deviation, 5)[25:-25, 25:-25] for deviation in (2.0, 4.0)
+    )
     clean = fine[25:-25, 25:-25].astype(float)
-    assert np.abs((strong - clean) - 2 * (weak - clean)).max() <= 2  # one field, and roundings
+    assert (
+        np.abs((strong - clean) - 2 * (weak - clean)).max() <= 2
+    )  # one field, and roundings
 
 
 def test_an_occluder_hides_the_stated_share_and_moves_to_the_borders():
@@ -103,8 +134,13 @@ def test_an_occluder_hides_the_stated_share_and_moves_to_the_borders():
     for share in (0.01, 0.25, 0.49, 1):
         hidden = (apply(white, occlusion=share) == physics.OCCLUDER).all(axis=-1)
         assert hidden.mean() == share
-    for place, edges in (({}, (25, 74, 50, 149)), ({"occlusion_x": 0, "occlusion_y": 1}, (50, 99, 0, 99))):
-        rows, columns = (apply(white, occlusion=0.25, **place)[..., 0] == physics.OCCLUDER).nonzero()
+    for place, edges in (
+        ({}, (25, 74, 50, 149)),
+        ({"occlusion_x": 0, "occlusion_y": 1}, (50, 99, 0, 99)),
+    ):
+        rows, columns = (
+            apply(white, occlusion=0.25, **place)[..., 0] == physics.OCCLUDER
+        ).nonzero()
         assert (rows.min(), rows.max(), columns.min(), columns.max()) == edges
 
 
@@ -113,12 +149,19 @@ def test_an_occluder_hides_the_stated_share_and_moves_to_the_borders():
 
 def test_convolution_is_the_sum_it_stands_for():
     generator = np.random.default_rng(0)
-    for shape, kernel in [((30, 41), (7, 3)), ((5, 4), (9, 9)), ((1, 1), (5, 5)), ((28, 28), (1, 1))]:
+    for shape, kernel in [
+        ((30, 41), (7, 3)),
+        ((5, 4), (9, 9)),
+        ((1, 1), (5, 5)),
+        ((28, 28), (1, 1)),
+    ]:
         values = generator.uniform(0, 255, shape).astype(np.float32)
         weights = generator.uniform(0, 1, kernel).astype(np.float32)
         # numpy mirrors without repeating the border, which scipy calls mirror.
         expected = ndimage.convolve(values, weights / weights.sum(), mode="mirror")
-        np.testing.assert_allclose(physics.convolve(values, weights), expected, atol=2e-3)
+        np.testing.assert_allclose(
+            physics.convolve(values, weights), expected, atol=2e-3
+        )
 
 
 def test_a_point_out_of_focus_is_a_disc_and_a_moving_one_a_line_of_the_length_and_angle():
@@ -130,17 +173,24 @@ def test_a_point_out_of_focus_is_a_disc_and_a_moving_one_a_line_of_the_length_an
     across = physics.motion_blur(dot(), 20.0, 0.0)[..., 0].astype(float)
     assert across.sum(axis=1).nonzero()[0].tolist() == [20]
     assert across[20].nonzero()[0].tolist() == list(range(10, 31))
-    np.testing.assert_array_equal(physics.motion_blur(dot(), 20.0, 90.0)[..., 0].T, across)
+    np.testing.assert_array_equal(
+        physics.motion_blur(dot(), 20.0, 90.0)[..., 0].T, across
+    )
     rows, columns = physics.motion_blur(dot(), 20.0, 45.0)[..., 0].nonzero()
     assert abs(np.polyfit(columns, -rows, 1)[0] - 1) < 0.05  # up to the right
 
 
 def test_glass_moves_rows_and_columns_by_the_stated_deviation_and_nothing_past_the_border():
     slopes = [slope(axis, 200) for axis in (0, 1)]
-    moved = [physics.glass_blur(each, 4.0, 1)[..., 0] - each[..., 0].astype(float) for each in slopes]
+    moved = [
+        physics.glass_blur(each, 4.0, 1)[..., 0] - each[..., 0].astype(float)
+        for each in slopes
+    ]
     # White noise keeps 1 / (4 pi s**2) of its variance under a Gaussian of deviation s.
     # The result is rounded to whole levels; Pillow makes its Gaussian of three boxes.
-    expected = math.sqrt((4**2 + 1 / 12) / (4 * math.pi * (0.55 + 0.22 * 4) ** 2) + 1 / 12)
+    expected = math.sqrt(
+        (4**2 + 1 / 12) / (4 * math.pi * (0.55 + 0.22 * 4) ** 2) + 1 / 12
+    )
     one, other = (each[20:-20, 20:-20].ravel() for each in moved)
     for each in (one, other):
         assert abs(each.std() / expected - 1) < 0.1
@@ -162,24 +212,41 @@ def test_lift_adds_to_the_value_of_hsv_and_fade_draws_each_channel_to_its_own_me
         for red, green, blue in colours[0] / 255:
             hue, saturation, value = colorsys.rgb_to_hsv(red, green, blue)
             value = min(1, max(0, value + levels / 255))
-            expected.append(np.multiply(colorsys.hsv_to_rgb(hue, saturation, value), 255))
-        np.testing.assert_allclose(physics.lift(colours, levels)[0], expected, atol=0.501)
+            expected.append(
+                np.multiply(colorsys.hsv_to_rgb(hue, saturation, value), 255)
+            )
+        np.testing.assert_allclose(
+            physics.lift(colours, levels)[0], expected, atol=0.501
+        )
     pixels = np.array([[[0, 100, 50], [200, 100, 150]]], np.uint8)
     assert physics.fade(pixels, 0.9).tolist() == [[[90, 100, 95], [110, 100, 105]]]
 
 
 def test_white_balance_moves_red_and_blue_apart():
     pixels = np.array([[[100, 100, 100], [200, 10, 3]]], np.uint8)
-    assert physics.white_balance(pixels, 0.5).tolist() == [[[141, 100, 71], [255, 10, 2]]]
-    assert physics.white_balance(pixels, -1.0).tolist() == [[[50, 100, 200], [100, 10, 6]]]
+    assert physics.white_balance(pixels, 0.5).tolist() == [
+        [[141, 100, 71], [255, 10, 2]]
+    ]
+    assert physics.white_balance(pixels, -1.0).tolist() == [
+        [[50, 100, 200], [100, 10, 6]]
+    ]
 
 
 def test_counts_are_poisson_quantiles():
     field = physics.steps(0, "test", 40_000)
     rank = stats.norm.cdf(field / 4096)
     # Exact below 30, an expansion above, which may be off by one where a quantile falls between two counts.
-    for mean, wrong in [(0.0, 0), (0.02, 0), (7.3, 0), (29.9, 0), (30.1, 0.01), (400.0, 0.01)]:
-        counts = physics.poisson(np.zeros(field.size, np.uint8), np.full(256, mean), field)
+    for mean, wrong in [
+        (0.0, 0),
+        (0.02, 0),
+        (7.3, 0),
+        (29.9, 0),
+        (30.1, 0.01),
+        (400.0, 0.01),
+    ]:
+        counts = physics.poisson(
+            np.zeros(field.size, np.uint8), np.full(256, mean), field
+        )
         expected = stats.poisson.ppf(rank, mean) if mean else np.zeros(field.size)
         assert (counts != expected).mean() <= wrong, mean
         assert np.abs(counts - expected).max() <= 1
@@ -189,12 +256,19 @@ def test_each_value_is_counted_at_its_own_level(cat):
     pixels = np.arange(256, dtype=np.uint8).repeat(3 * 400).reshape(-1, 400, 3)
     noisy = physics.shot_noise(pixels, 30.0, 1).reshape(256, -1).astype(float)
     middle = slice(20, 180)  # not clipped
-    assert np.abs(noisy.mean(axis=1) - np.arange(256))[middle].max() < 5 * 30 / math.sqrt(1200)
+    assert np.abs(noisy.mean(axis=1) - np.arange(256))[
+        middle
+    ].max() < 5 * 30 / math.sqrt(1200)
     # The variance is proportional to the light: 30**2 at 255.
     share = noisy.var(axis=1)[middle] / (900 * np.arange(256)[middle] / 255)
     assert abs(share.mean() - 1) < 0.02
     # 3 photons at white: 0, 85, 170 and 255.
-    assert set(np.unique(physics.shot_noise(cat.pixels, 255 / math.sqrt(3), 0))) == {0, 85, 170, 255}
+    assert set(np.unique(physics.shot_noise(cat.pixels, 255 / math.sqrt(3), 0))) == {
+        0,
+        85,
+        170,
+        255,
+    }
 
 
 def test_impulses_are_the_stated_share_half_black_half_white_and_nested():
@@ -219,7 +293,11 @@ def test_resolution_is_lost_as_pillow_resizes(cat):
     np.testing.assert_array_equal(physics.downscale(cat.pixels, 4.0), expected)
     blocks = physics.pixelate(cat.pixels[:200, :300], 10.0)
     means = cat.pixels[:200, :300].reshape(20, 10, 30, 10, 3).mean(axis=(1, 3))
-    np.testing.assert_allclose(blocks[::10, ::10], means, atol=1)  # rounded once across and once down
-    np.testing.assert_array_equal(blocks, blocks[::10, ::10].repeat(10, 0).repeat(10, 1))
+    np.testing.assert_allclose(
+        blocks[::10, ::10], means, atol=1
+    )  # rounded once across and once down
+    np.testing.assert_array_equal(
+        blocks, blocks[::10, ::10].repeat(10, 0).repeat(10, 1)
+    )
     tiny = physics.pixelate(cat.pixels[:5, :7], 32.0)
     assert (tiny == tiny[0, 0]).all()

@@ -8,7 +8,9 @@ from kit import samples
 from kit.perturbation import weather
 
 WEATHER = (weather.fog, weather.snow, weather.frost)
-CASTLE = next(photo for photo in samples.photos("photographs") if photo.name == "castle.jpg")
+CASTLE = next(
+    photo for photo in samples.photos("photographs") if photo.name == "castle.jpg"
+)
 CASTLE = CASTLE.pixels[:336, :504].copy()
 
 
@@ -20,21 +22,30 @@ def test_fog_is_the_published_formula(severity, thickness, decay):
     pixels = CASTLE[:224, :224]
     brightest = pixels.max() / 255
     clouds = weather.plasma(7, 256, decay)[:224, :224, None]
-    expected = (pixels / 255 + thickness * clouds) * brightest / (brightest + thickness) * 255
+    expected = (
+        (pixels / 255 + thickness * clouds) * brightest / (brightest + thickness) * 255
+    )
     assert np.abs(weather.fog(pixels, severity, 7) - expected).max() < 0.51
 
 
 @pytest.mark.parametrize(
-    ("severity", "share", "ice"), [(1, 1, 0.4), (3, 0.7, 0.7), (5, 0.6, 0.75), (1.5, 0.9, 0.5)]
+    ("severity", "share", "ice"),
+    [(1, 1, 0.4), (3, 0.7, 0.7), (5, 0.6, 0.75), (1.5, 0.9, 0.5)],
 )
 def test_frost_mixes_the_picture_with_ice_of_the_published_colour(severity, share, ice):
-    black, blue = (np.full((224, 224, 3), colour, np.uint8) for colour in ((0, 0, 0), (20, 40, 60)))
+    black, blue = (
+        np.full((224, 224, 3), colour, np.uint8) for colour in ((0, 0, 0), (20, 40, 60))
+    )
     pane = weather.frost(black, severity, 3).astype(float)
     # Means of the five photographs that ImageNet-C lays over a picture, and their contrast of 24 levels.
-    np.testing.assert_allclose(pane.mean(axis=(0, 1)), ice * np.array([143, 164, 176]), atol=1)
+    np.testing.assert_allclose(
+        pane.mean(axis=(0, 1)), ice * np.array([143, 164, 176]), atol=1
+    )
     assert abs(pane[..., 0].std() - ice * 24) < 0.5
     through = weather.frost(blue, severity, 3) - pane
-    np.testing.assert_allclose(through.mean(axis=(0, 1)), share * np.array([20, 40, 60]), atol=0.1)
+    np.testing.assert_allclose(
+        through.mean(axis=(0, 1)), share * np.array([20, 40, 60]), atol=0.1
+    )
 
 
 @pytest.mark.parametrize(("severity", "share"), [(1, 0.8), (3, 0.7), (5, 0.55)])
@@ -42,13 +53,17 @@ def test_between_the_flakes_snow_whitens_by_the_published_share(severity, share)
     colour = np.array([100, 20, 10])
     snowy = weather.snow(np.full((600, 600, 3), colour, np.uint8), float(severity), 1)
     white = np.maximum(colour, 1.5 * (0.299 * 100 + 0.587 * 20 + 0.114 * 10) + 127.5)
-    np.testing.assert_allclose(snowy.min(axis=(0, 1)), share * colour + (1 - share) * white, atol=0.51)
+    np.testing.assert_allclose(
+        snowy.min(axis=(0, 1)), share * colour + (1 - share) * white, atol=0.51
+    )
 
 
 def test_snow_falls_within_45_degrees_of_straight_down_as_the_seed_says():
     ways = []
     for seed in range(12):
-        snowy = weather.snow(np.full((224, 224, 3), 40, np.uint8), 3.0, seed)[..., 0].astype(float)
+        snowy = weather.snow(np.full((224, 224, 3), 40, np.uint8), 3.0, seed)[
+            ..., 0
+        ].astype(float)
         down, across = np.gradient(snowy)
         # The angle of least change, from the structure tensor (Bigün and Granlund 1987).
         way = np.arctan2(2 * (down * across).sum(), (across**2 - down**2).sum()) / 2
@@ -67,7 +82,9 @@ def test_a_layer_has_224_pixels_along_the_shorter_side_and_1024_at_most():
 def test_a_step_of_the_slider_is_small_and_seeds_differ(function):
     assert np.abs(function(CASTLE, 0.01, 2).astype(float) - CASTLE).mean() < 2
     for severity in (0.5, 2.5, 4.5):
-        step = function(CASTLE, severity + 0.01, 2).astype(float) - function(CASTLE, severity, 2)
+        step = function(CASTLE, severity + 0.01, 2).astype(float) - function(
+            CASTLE, severity, 2
+        )
         assert np.abs(step).mean() < 2
     assert not np.array_equal(function(CASTLE, 3.0, 1), function(CASTLE, 3.0, 2))
 
@@ -78,8 +95,13 @@ def test_weather_takes_the_same_share_of_a_picture_of_any_size(function):
         size = (CASTLE.shape[1] // 8, CASTLE.shape[0] // 8)
         return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
 
-    shrunk, small = reduced(function(CASTLE, 3.0, 1)).astype(float), function(reduced(CASTLE), 3.0, 1)
-    assert abs(shrunk.mean() - small.mean()) < 6  # fog depends on the brightest value, which shrinking lowers
+    shrunk, small = (
+        reduced(function(CASTLE, 3.0, 1)).astype(float),
+        function(reduced(CASTLE), 3.0, 1),
+    )
+    assert (
+        abs(shrunk.mean() - small.mean()) < 6
+    )  # fog depends on the brightest value, which shrinking lowers
     assert np.corrcoef(shrunk.ravel(), small.ravel())[0, 1] > 0.95
     for shape in ((1, 1), (1, 3000), (600, 7)):
         assert function(np.full((*shape, 3), 90, np.uint8), 4.0, 1).shape == (*shape, 3)

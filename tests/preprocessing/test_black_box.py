@@ -47,15 +47,51 @@ def grey(x):
 
 # What is done to the photo, how the only difference begins, the first step.
 CHANGES = {
-    "size": (lambda x: first(normalised(resized(x, size=(256, 192)))), f"size: 224{TIMES}224 here", "resize"),
-    "nearest": (lambda x: first(normalised(resized(x, 0))), "filter: bilinear here, nearest there", "resize"),
-    "crop": (lambda x: first(normalised(centre(x))), "fit: squash here, crop of 100 % there", "resize"),
-    "bgr": (lambda x: first(normalised(resized(x)[..., ::-1])), "channels: rgb here, bgr", "channels"),
-    "grey": (lambda x: first(normalised(grey(x))), "channels: rgb here, gray_rgb there", "channels"),
-    "inverted": (lambda x: first(normalised(255 - resized(x))), "polarity: as it is here", "polarity"),
-    "no mean and std": (lambda x: first(resized(x) / 255), "scaling: imagenet", "scaling"),
-    "scaled twice": (lambda x: first(normalised(resized(x) / 255)), "scaling: imagenet", "scaling"),
-    "cast": (lambda x: first(normalised(resized(x)).astype(np.int8)), "cast: none here", "cast"),
+    "size": (
+        lambda x: first(normalised(resized(x, size=(256, 192)))),
+        f"size: 224{TIMES}224 here",
+        "resize",
+    ),
+    "nearest": (
+        lambda x: first(normalised(resized(x, 0))),
+        "filter: bilinear here, nearest there",
+        "resize",
+    ),
+    "crop": (
+        lambda x: first(normalised(centre(x))),
+        "fit: squash here, crop of 100 % there",
+        "resize",
+    ),
+    "bgr": (
+        lambda x: first(normalised(resized(x)[..., ::-1])),
+        "channels: rgb here, bgr",
+        "channels",
+    ),
+    "grey": (
+        lambda x: first(normalised(grey(x))),
+        "channels: rgb here, gray_rgb there",
+        "channels",
+    ),
+    "inverted": (
+        lambda x: first(normalised(255 - resized(x))),
+        "polarity: as it is here",
+        "polarity",
+    ),
+    "no mean and std": (
+        lambda x: first(resized(x) / 255),
+        "scaling: imagenet",
+        "scaling",
+    ),
+    "scaled twice": (
+        lambda x: first(normalised(resized(x) / 255)),
+        "scaling: imagenet",
+        "scaling",
+    ),
+    "cast": (
+        lambda x: first(normalised(resized(x)).astype(np.int8)),
+        "cast: none here",
+        "cast",
+    ),
     "last": (
         lambda x: normalised(resized(x))[None],
         "layout: channels_first here, channels_last there",
@@ -75,7 +111,14 @@ def test_one_change_is_named_and_nothing_else(name):
 
 
 @pytest.mark.parametrize(
-    "form", [lambda x: x, lambda x: x[0], lambda x: x.astype(np.float64), lambda x: x.tolist(), np.float16]
+    "form",
+    [
+        lambda x: x,
+        lambda x: x[0],
+        lambda x: x.astype(np.float64),
+        lambda x: x.tolist(),
+        np.float16,
+    ],
 )
 def test_equal_functions_are_called_equal_in_any_form(form):
     comparison = HERE.compare(lambda x: form(first(normalised(resized(x)))), CAT)
@@ -85,7 +128,10 @@ def test_equal_functions_are_called_equal_in_any_form(form):
 RELATIONS = [
     (lambda x: x / 255, f"{MINUS}1..1 here, 0..1 there"),
     (lambda x: (x / 127.5 - 1) / 255, f"x / 127.5 {MINUS} 1, then x / 255 there"),
-    (lambda x: (x / 127.5 - 1) / 127.5 - 1, f"x / 127.5 {MINUS} 1, then x / 127.5 {MINUS} 1 there"),
+    (
+        lambda x: (x / 127.5 - 1) / 127.5 - 1,
+        f"x / 127.5 {MINUS} 1, then x / 127.5 {MINUS} 1 there",
+    ),
     (lambda x: x / 510, "x / 510 there"),
     (lambda x: (x - 30.0) / [1, 2, 4], f"(x {MINUS} (30, 30, 30)) / (1, 2, 4) there"),
     # Half a level counts.
@@ -99,7 +145,9 @@ def test_scaling_is_put_into_words(function, relation):
     comparison = KERAS.compare(lambda x: function(resized(x))[None], CAT)
     if relation is None:
         assert comparison.equal
-        assert comparison.notes[-1].startswith("this preprocessing reproduces the result to within 0.")
+        assert comparison.notes[-1].startswith(
+            "this preprocessing reproduces the result to within 0."
+        )
     else:
         assert len(comparison.differences) == 1
         assert comparison.differences[0].endswith(relation)
@@ -107,7 +155,12 @@ def test_scaling_is_put_into_words(function, relation):
 
 def test_several_changes_come_in_the_order_of_their_effect():
     comparison = KERAS.compare(lambda x: first(resized(x, 0)[..., ::-1] / 255), CAT)
-    assert [step for step, _ in comparison.effects] == ["layout", "scaling", "channels", "resize"]
+    assert [step for step, _ in comparison.effects] == [
+        "layout",
+        "scaling",
+        "channels",
+        "resize",
+    ]
     assert (comparison.first_step, comparison.main_step) == ("resize", "layout")
     assert "first difference: resize, biggest: layout." in str(comparison)
 
@@ -125,12 +178,16 @@ def test_a_cast_that_wraps_around_and_one_that_keeps_the_sign_are_both_told(cast
     assert comparison.differences == (text,)
     # Where the cast is known, it is no difference.
     known = Preprocessing(scaling="0..1", cast="uint8")
-    assert known.compare(lambda x: (resized(x) / np.float32(255)).astype(np.uint8)[None], CAT).equal
+    assert known.compare(
+        lambda x: (resized(x) / np.float32(255)).astype(np.uint8)[None], CAT
+    ).equal
 
 
 def test_another_decoding_is_looked_for_only_where_the_function_decodes(tmp_path):
     alpha = np.tile(np.linspace(0, 255, CAT.pixels.shape[1]), (CAT.pixels.shape[0], 1))
-    Image.fromarray(np.dstack([CAT.pixels, alpha]).astype(np.uint8)).save(tmp_path / "faded.png")
+    Image.fromarray(np.dstack([CAT.pixels, alpha]).astype(np.uint8)).save(
+        tmp_path / "faded.png"
+    )
     photo = load_image(tmp_path / "faded.png")
     there = WINDOW.replace(decoding=Decoding(matte=(0, 0, 0)), channels="bgr")
 
@@ -146,10 +203,16 @@ def test_another_decoding_is_looked_for_only_where_the_function_decodes(tmp_path
 
 
 def test_a_picture_without_colour_accuses_no_channel_order():
-    columns = np.arange(240, dtype=np.uint8)[None, :, None].repeat(160, axis=0).repeat(3, axis=2)
+    columns = (
+        np.arange(240, dtype=np.uint8)[None, :, None]
+        .repeat(160, axis=0)
+        .repeat(3, axis=2)
+    )
     for order in ("rgb", "bgr"):
         here = Preprocessing(scaling=Scaling(127.5, (1.0, 1.0, 1.1)), channels=order)
-        comparison = here.compare(lambda x: (resized(x) / 127.5 - [1, 1, 1.2])[None], columns)
+        comparison = here.compare(
+            lambda x: (resized(x) / 127.5 - [1, 1, 1.2])[None], columns
+        )
         assert [text.split(":")[0] for text in comparison.differences] == ["scaling"]
 
 
@@ -157,19 +220,39 @@ def test_what_no_step_explains_is_said_to_be_unexplained():
     curved = KERAS.compare(lambda x: (2 * (resized(x) / 255.0) ** 2.2 - 1)[None], CAT)
     assert "a curve there" in curved.differences[0]
     noise = np.random.default_rng(0).normal(size=(1, 96, 96, 3))
-    assert "nothing tried explains it" in WINDOW.compare(lambda _: noise, CAT).differences[-1]
+    assert (
+        "nothing tried explains it"
+        in WINDOW.compare(lambda _: noise, CAT).differences[-1]
+    )
     # Blurred before it is resized: nearer to a filter that blurs more, and not the same.
-    blurred = lambda x: resized(np.asarray(Image.fromarray(x).filter(ImageFilter.GaussianBlur(1))))  # noqa: E731
+    blurred = lambda x: resized(
+        np.asarray(Image.fromarray(x).filter(ImageFilter.GaussianBlur(1)))
+    )
     told = KERAS.compare(lambda x: (blurred(x) / 127.5 - 1)[None], CAT).differences
-    assert sum("are unexplained, so something else happens there, too" in line for line in told) == 1
+    assert (
+        sum(
+            "are unexplained, so something else happens there, too" in line
+            for line in told
+        )
+        == 1
+    )
 
 
 def test_grey_networks_and_missing_resizing_are_compared_too():
     small = Preprocessing((28, 28), channels="gray", scaling="0..1")
-    shade = lambda x: np.asarray(Image.fromarray(resized(x, size=(28, 28))).convert("L"))  # noqa: E731
+    shade = lambda x: np.asarray(
+        Image.fromarray(resized(x, size=(28, 28))).convert("L")
+    )
     assert small.compare(lambda x: shade(x) / 255.0, CAT).equal
-    assert small.compare(lambda x: (255 - shade(x))[None, ..., None] / 255.0, CAT).first_step == "polarity"
-    channels, scaling = small.compare(lambda x: normalised(resized(x, size=(28, 28))), CAT).differences
+    assert (
+        small.compare(
+            lambda x: (255 - shade(x))[None, ..., None] / 255.0, CAT
+        ).first_step
+        == "polarity"
+    )
+    channels, scaling = small.compare(
+        lambda x: normalised(resized(x, size=(28, 28))), CAT
+    ).differences
     assert channels == "channels: gray here, rgb there"
     assert scaling.startswith("scaling: 0..1 here, imagenet, (x / 255 ")
     whole = Preprocessing(size=None, scaling="0..1")
@@ -180,11 +263,23 @@ def test_grey_networks_and_missing_resizing_are_compared_too():
 FAILING = [
     (lambda x: 1 / 0, f"{FAILED} raised ZeroDivisionError: division by zero"),
     (lambda x: None, f"{FAILED} returned object values instead of numbers"),
-    (lambda x: np.zeros((2, 224, 224, 3)), f"{FAILED} returned shape (2, 224, 224, 3), which is no"),
-    (lambda x: np.ones((1, 784)), f"{FAILED} returned shape (1, 784), which is not an image"),
-    (lambda x: np.full((224, 224, 3), 1e300), f"{FAILED} returned 150528 values that are not finite"),
+    (
+        lambda x: np.zeros((2, 224, 224, 3)),
+        f"{FAILED} returned shape (2, 224, 224, 3), which is no",
+    ),
+    (
+        lambda x: np.ones((1, 784)),
+        f"{FAILED} returned shape (1, 784), which is not an image",
+    ),
+    (
+        lambda x: np.full((224, 224, 3), 1e300),
+        f"{FAILED} returned 150528 values that are not finite",
+    ),
     (lambda x: sys.exit("stop"), f"{FAILED} raised SystemExit: stop"),
-    (lambda x: np.tile(x, (20, 1, 1)) / 255, f"{FAILED} returned shape (6000, 451, 3), which is not"),
+    (
+        lambda x: np.tile(x, (20, 1, 1)) / 255,
+        f"{FAILED} returned shape (6000, 451, 3), which is not",
+    ),
     (lambda x: np.zeros((1, 224, 224, 3)), "content: nothing tried explains it"),
 ]
 
@@ -217,15 +312,26 @@ def test_a_function_gets_a_copy_of_the_pixels_or_else_the_path_of_a_file_that_is
     assert (path.suffix, contents, path.exists()) == (".jpg", CAT.file, False)
     # Without a file the pixels are written as they are.
     photo = Photo.from_array(CAT.pixels[:9, :7].copy(), "../a name.jpg")
-    np.testing.assert_array_equal(call(lambda path: np.asarray(Image.open(path)), photo).tensor, photo.pixels)
+    np.testing.assert_array_equal(
+        call(lambda path: np.asarray(Image.open(path)), photo).tensor, photo.pixels
+    )
 
 
 def test_what_goes_wrong_with_pixels_and_with_a_path_is_told_in_one_line():
     def wrong_both_ways(given):
         raise ValueError(f"{type(given).__name__}\nis not wanted")
 
-    kinds = {"ndarray": "an RGB array", "str": "a path", "JpegImageFile": "a Pillow image"}
-    told = (f"raised ValueError: {kind} is not wanted (given {way})" for kind, way in kinds.items())
-    assert call(wrong_both_ways, CAT).problem == f"could not be called: {'; '.join(told)}"
+    kinds = {
+        "ndarray": "an RGB array",
+        "str": "a path",
+        "JpegImageFile": "a Pillow image",
+    }
+    told = (
+        f"raised ValueError: {kind} is not wanted (given {way})"
+        for kind, way in kinds.items()
+    )
+    assert (
+        call(wrong_both_ways, CAT).problem == f"could not be called: {'; '.join(told)}"
+    )
     once = "could not be called: raised ZeroDivisionError: division by zero (given an RGB array)"
     assert call(lambda given: 1 / 0, CAT).problem == once

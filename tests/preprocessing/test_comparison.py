@@ -14,19 +14,47 @@ MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
 CASES = [
     ({"scaling": "0..1"}, f"scaling: {MINUS}1..1 here, 0..1 there", "scaling"),
     ({"size": (32, 48)}, f"size: 32{TIMES}32 here, 32{TIMES}48 there", "resize"),
-    ({"size": None, "filter": "box"}, f"size: 32{TIMES}32 here, as it comes there", "resize"),
+    (
+        {"size": None, "filter": "box"},
+        f"size: 32{TIMES}32 here, as it comes there",
+        "resize",
+    ),
     ({"filter": "nearest"}, "filter: bilinear here, nearest there", "resize"),
-    ({"fit": "crop", "crop_fraction": 0.875}, "fit: squash here, crop of 87.5 % there", "resize"),
+    (
+        {"fit": "crop", "crop_fraction": 0.875},
+        "fit: squash here, crop of 87.5 % there",
+        "resize",
+    ),
     ({"fit": "letterbox"}, "fit: squash here, letterbox on (0, 0, 0) there", "resize"),
-    ({"fit": "letterbox_floor"}, "fit: squash here, letterbox_floor on (0, 0, 0) there", "resize"),
-    ({"thumbnail": (9, 9)}, f"thumbnail: none here, at most 9{TIMES}9 first there", "thumbnail"),
+    (
+        {"fit": "letterbox_floor"},
+        "fit: squash here, letterbox_floor on (0, 0, 0) there",
+        "resize",
+    ),
+    (
+        {"thumbnail": (9, 9)},
+        f"thumbnail: none here, at most 9{TIMES}9 first there",
+        "thumbnail",
+    ),
     ({"channels": "bgr"}, "channels: rgb here, bgr there", "channels"),
     ({"invert": True}, "polarity: as it is here, inverted there", "polarity"),
     ({"cast": "uint8"}, "cast: none here, to uint8 after scaling there", "cast"),
-    ({"layout": "transposed"}, "layout: channels_last here, transposed there", "layout"),
+    (
+        {"layout": "transposed"},
+        "layout: channels_last here, transposed there",
+        "layout",
+    ),
     ({"decoding": Decoding(exif=False)}, "EXIF: applied here, ignored there", None),
-    ({"decoding": Decoding(matte=None)}, "alpha: laid over (255, 255, 255) here, dropped there", None),
-    ({"decoding": Decoding(depth="clip")}, "16 bit: divided by 257 here, clipped at 255 there", None),
+    (
+        {"decoding": Decoding(matte=None)},
+        "alpha: laid over (255, 255, 255) here, dropped there",
+        None,
+    ),
+    (
+        {"decoding": Decoding(depth="clip")},
+        "16 bit: divided by 257 here, clipped at 255 there",
+        None,
+    ),
 ]
 
 
@@ -42,13 +70,19 @@ def test_every_step_has_its_figures():
     grey = Photo.from_array(np.full((8, 8, 3), 51, np.uint8), "grey")
     comparison = HERE.compare(HERE.replace(scaling="0..1"), grey)
     steps = {step.name: step for step in comparison.steps}
-    assert " ".join(steps) == "decode thumbnail resize channels polarity scaling cast layout"
+    assert (
+        " ".join(steps)
+        == "decode thumbnail resize channels polarity scaling cast layout"
+    )
     assert steps["resize"].difference == 0
     assert steps["scaling"].difference == pytest.approx(0.8)
     rows = [line.split("  ") for line in str(comparison.table()).splitlines()]
     told = {row[0]: [each.strip() for each in row[1:] if each] for row in rows}
     assert told["decode"] == ["equal", "uint8 (8, 8, 3), 51..51"]
-    here, there = f"float32 (32, 32, 3), {MINUS}0.6..{MINUS}0.6", "float32 (32, 32, 3), 0.2..0.2"
+    here, there = (
+        f"float32 (32, 32, 3), {MINUS}0.6..{MINUS}0.6",
+        "float32 (32, 32, 3), 0.2..0.2",
+    )
     assert told["scaling"] == ["0.8", here, there]
     assert ">0.8</td>" in comparison._repr_html_()
 
@@ -62,28 +96,41 @@ def test_equal_is_said_plainly_and_rounding_as_such():
     assert rewritten.equal
     assert str(rewritten).splitlines()[0] == said[0]
     centred = HERE.replace(scaling=Scaling(255, 0.485, 0.229))
-    rounded = centred.compare(HERE.replace(scaling=Scaling(255 * 0.229, 0.485 / 0.229)), PHOTO)
+    rounded = centred.compare(
+        HERE.replace(scaling=Scaling(255 * 0.229, 0.485 / 0.229)), PHOTO
+    )
     assert "On noise, the tensors are equal up to rounding." in str(rounded)
     assert HERE.compare(HERE.replace(crop_fraction=0.5), PHOTO).equal
 
 
 def test_other_shapes_and_values_that_are_no_numbers_part_the_tensors():
-    step = StepDifference.of("resize", np.zeros((2, 2, 3), np.uint8), np.ones((3, 2, 3), np.uint8))
+    step = StepDifference.of(
+        "resize", np.zeros((2, 2, 3), np.uint8), np.ones((3, 2, 3), np.uint8)
+    )
     assert (step.difference, step.parts, step.words) == (None, True, "shapes differ")
     assert step.there == "uint8 (3, 2, 3), 1..1"
-    assert StepDifference.of("scale", np.zeros(3, np.float32), np.float32([0, np.nan, 0])).parts
+    assert StepDifference.of(
+        "scale", np.zeros(3, np.float32), np.float32([0, np.nan, 0])
+    ).parts
     # Two millionths of the largest value are rounding.
     hundred = np.float32([100, 0])
-    assert not StepDifference.of("scale", hundred, hundred + np.float32([0, 1.9e-4])).parts
+    assert not StepDifference.of(
+        "scale", hundred, hundred + np.float32([0, 1.9e-4])
+    ).parts
     assert StepDifference.of("scale", hundred, hundred + np.float32([0, 2.1e-4])).parts
 
 
 def test_only_preprocessings_and_functions_are_compared():
-    with pytest.raises(TypeError, match="a Preprocessing, or a function and a photo, received 'imagenet'"):
+    with pytest.raises(
+        TypeError,
+        match="a Preprocessing, or a function and a photo, received 'imagenet'",
+    ):
         HERE.compare("imagenet", PHOTO)
     with pytest.raises(TypeError, match="a function and a photo, received <function"):
         HERE.compare(lambda pixels: pixels)
 
 
 def test_without_a_photo_the_settings_are_compared_in_words():
-    assert str(HERE.compare(HERE.replace(channels="bgr"))).splitlines() == ["channels: rgb here, bgr there"]
+    assert str(HERE.compare(HERE.replace(channels="bgr"))).splitlines() == [
+        "channels: rgb here, bgr there"
+    ]

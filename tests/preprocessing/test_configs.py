@@ -13,25 +13,68 @@ from tests.pictures import picture
 PIXELS = picture((300, 400))
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 FLOATS = {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "float32"}}
-CONVERTER = {"name": "converter", "trainable": True, "dtype": FLOATS, "image_size": [48, 64]}
-CONVERTER |= {"scale": (1 / 255 / np.array(STD)).tolist(), "offset": (-np.array(MEAN) / STD).tolist()}
-CONVERTER |= {"interpolation": "bicubic", "antialias": False, "data_format": "channels_last"}
-CONVERTER |= {"crop_to_aspect_ratio": True, "pad_to_aspect_ratio": False, "bounding_box_format": "yxyx"}
-VIT = {"image_processor_type": "ViTImageProcessor", "size": {"height": 224, "width": 224}, "resample": 2}
-VIT |= {"do_resize": True, "do_rescale": True, "do_normalize": True, "rescale_factor": 1 / 255}
+CONVERTER = {
+    "name": "converter",
+    "trainable": True,
+    "dtype": FLOATS,
+    "image_size": [48, 64],
+}
+CONVERTER |= {
+    "scale": (1 / 255 / np.array(STD)).tolist(),
+    "offset": (-np.array(MEAN) / STD).tolist(),
+}
+CONVERTER |= {
+    "interpolation": "bicubic",
+    "antialias": False,
+    "data_format": "channels_last",
+}
+CONVERTER |= {
+    "crop_to_aspect_ratio": True,
+    "pad_to_aspect_ratio": False,
+    "bounding_box_format": "yxyx",
+}
+VIT = {
+    "image_processor_type": "ViTImageProcessor",
+    "size": {"height": 224, "width": 224},
+    "resample": 2,
+}
+VIT |= {
+    "do_resize": True,
+    "do_rescale": True,
+    "do_normalize": True,
+    "rescale_factor": 1 / 255,
+}
 VIT |= {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
-CLIP = VIT | {"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 256}, "resample": 3}
+CLIP = VIT | {
+    "image_processor_type": "CLIPImageProcessor",
+    "size": {"shortest_edge": 256},
+    "resample": 3,
+}
 CLIP |= {"do_center_crop": True, "crop_size": {"height": 224, "width": 224}}
 CLIP |= {"image_mean": MEAN, "image_std": STD}
-TIMM = {"input_size": [3, 224, 224], "interpolation": "bicubic", "crop_pct": 0.95, "mean": MEAN, "std": STD}
+TIMM = {
+    "input_size": [3, 224, 224],
+    "interpolation": "bicubic",
+    "crop_pct": 0.95,
+    "mean": MEAN,
+    "std": STD,
+}
 SQUARE = {"height": 256, "width": 256}
 
 
 def converter(**changes):
     """A KerasHub file as ``keras.layers.serialize`` lays it out."""
     inner = {"class_name": "ResNetImageConverter", "config": {**CONVERTER, **changes}}
-    config = {"name": "preprocessor", "image_converter": inner, "config_file": "preprocessor.json"}
-    return {"module": "keras_hub", "class_name": "ResNetImageClassifierPreprocessor", "config": config}
+    config = {
+        "name": "preprocessor",
+        "image_converter": inner,
+        "config_file": "preprocessor.json",
+    }
+    return {
+        "module": "keras_hub",
+        "class_name": "ResNetImageClassifierPreprocessor",
+        "config": config,
+    }
 
 
 def read(content):
@@ -48,13 +91,23 @@ def as_torch(size, resample, crop=(slice(None), slice(None)), mean=MEAN, std=STD
 
 
 def test_families_and_models_are_found_whatever_the_spelling():
-    sides = {"ResNet50": 224, "resnet": 224, "efficientnet-b3": 300, "NASNetLarge": 331, "inception v3": 299}
+    sides = {
+        "ResNet50": 224,
+        "resnet": 224,
+        "efficientnet-b3": 300,
+        "NASNetLarge": 331,
+        "inception v3": 299,
+    }
     for name, side in sides.items():
         preprocessing = Preprocessing.for_application(name)
         assert preprocessing.size == (side, side)
-        assert preprocessing.channels == ("bgr" if name.lower().startswith("resnet") else "rgb")
+        assert preprocessing.channels == (
+            "bgr" if name.lower().startswith("resnet") else "rgb"
+        )
         assert (preprocessing.scaling == ()) == name.startswith("efficientnet")
-    with pytest.raises(ValueError, match=r"received 'resnet51'; did you mean 'ResNet50'\?"):
+    with pytest.raises(
+        ValueError, match=r"received 'resnet51'; did you mean 'ResNet50'\?"
+    ):
         Preprocessing.for_application("resnet51")
     with pytest.raises(ValueError, match="received None"):
         Preprocessing.for_application(None)
@@ -64,25 +117,38 @@ def test_families_and_models_are_found_whatever_the_spelling():
 
 
 def test_a_converter_is_read_with_its_scaling_and_layout():
-    expected = Preprocessing(size=(48, 64), filter="tf_bicubic", fit="crop", scaling="imagenet")
+    expected = Preprocessing(
+        size=(48, 64), filter="tf_bicubic", fit="crop", scaling="imagenet"
+    )
     assert read(converter()) == expected
-    assert read(converter(data_format="channels_first")) == expected.replace(layout="channels_first")
+    assert read(converter(data_format="channels_first")) == expected.replace(
+        layout="channels_first"
+    )
 
 
 LEFT_OUT = [
     ({"image_size": [8, 9]}, {"size": (8, 9), "filter": "tf_bilinear", "fit": "crop"}),
     ({"image_size": None, "scale": None, "offset": None}, {"size": None}),
-    ({"scale": 0.5, "offset": [1, 2, 3]}, {"size": None, "scaling": Scaling(1, (-2, -4, -6), (2, 2, 2))}),
+    (
+        {"scale": 0.5, "offset": [1, 2, 3]},
+        {"size": None, "scaling": Scaling(1, (-2, -4, -6), (2, 2, 2))},
+    ),
 ]
 
 
 @pytest.mark.parametrize(("config", "expected"), LEFT_OUT)
 def test_what_a_converter_leaves_out_is_as_keras_has_it(config, expected):
-    assert read({"class_name": "ImageConverter", "config": config}) == Preprocessing(**expected)
+    assert read({"class_name": "ImageConverter", "config": config}) == Preprocessing(
+        **expected
+    )
 
 
 NOT_OF_KERASHUB = [
-    ({"interpolation": "lanczos3"}, ValueError, "filter out of nearest.*received 'tf_lanczos3'"),
+    (
+        {"interpolation": "lanczos3"},
+        ValueError,
+        "filter out of nearest.*received 'tf_lanczos3'",
+    ),
     ({"patch_size": 14}, TypeError, "received 'patch_size'"),
     ({"scale": 0.0}, ValueError, "within 1e-12.*, received 0"),
     ({"scale": "1/255"}, TypeError, "as a number"),
@@ -113,8 +179,12 @@ RESIZED = [
 
 
 @pytest.mark.parametrize(("content", "size", "top", "left"), RESIZED)
-def test_resizing_and_crop_are_theirs_up_to_the_rounding_of_one_resampling(content, size, top, left):
-    expected = as_torch(size, Image.Resampling.BICUBIC, (slice(top, top + 224), slice(left, left + 224)))
+def test_resizing_and_crop_are_theirs_up_to_the_rounding_of_one_resampling(
+    content, size, top, left
+):
+    expected = as_torch(
+        size, Image.Resampling.BICUBIC, (slice(top, top + 224), slice(left, left + 224))
+    )
     apart = np.abs(read(content).apply(PIXELS) - expected)
     assert apart.max() <= 1.01 / 255 / min(STD)
     assert np.mean(apart > 1e-5) < 0.002
@@ -125,7 +195,12 @@ FITS = [
     ({"size": SQUARE, "crop_size": 224}, 224, "squash_crop", 0.875),
     ({"size": {"shortest_edge": 224}}, 224, "resize_crop", 1),
     ({"size": 256}, 224, "resize_crop", 0.875),
-    ({"size": 224, "do_center_crop": False, "image_processor_type": "Other"}, 224, "squash", 1),
+    (
+        {"size": 224, "do_center_crop": False, "image_processor_type": "Other"},
+        224,
+        "squash",
+        1,
+    ),
 ]
 
 
@@ -147,24 +222,41 @@ SWITCHES = [
 
 @pytest.mark.parametrize(("changes", "scaling"), SWITCHES)
 def test_scaling_follows_the_switches(changes, scaling):
-    given = {key: value for key, value in {**VIT, **changes}.items() if value is not None}
+    given = {
+        key: value for key, value in {**VIT, **changes}.items() if value is not None
+    }
     assert read(given).scaling == Preprocessing(scaling=scaling).scaling
 
 
 def test_resample_codes_are_pillows_and_the_layout_is_pytorchs():
     for code in range(6):
-        assert read({**VIT, "resample": code}).filter == Image.Resampling(code).name.lower()
+        assert (
+            read({**VIT, "resample": code}).filter
+            == Image.Resampling(code).name.lower()
+        )
     assert read(VIT).layout == "channels_first"
-    older = {key: value for key, value in VIT.items() if key not in {"resample", "do_rescale"}}
+    older = {
+        key: value
+        for key, value in VIT.items()
+        if key not in {"resample", "do_rescale"}
+    }
     assert read(older) == read(VIT), "bilinear, and 1 / 255"
 
 
 NOT_OF_HUGGING_FACE = [
     ({"do_flip_channel_order": True}, ValueError, "received do_flip_channel_order"),
     ({"rescale_offset": True}, ValueError, "received rescale_offset"),
-    ({"image_processor_type": "EfficientNetImageProcessor"}, ValueError, "received include_top"),
+    (
+        {"image_processor_type": "EfficientNetImageProcessor"},
+        ValueError,
+        "received include_top",
+    ),
     ({"do_center_crop": False}, ValueError, "the photo decides the size"),
-    ({"size": {"longest_edge": 256}}, ValueError, "received size {'longest_edge': 256}"),
+    (
+        {"size": {"longest_edge": 256}},
+        ValueError,
+        "received size {'longest_edge': 256}",
+    ),
     ({"size": 224, "image_processor_type": None}, ValueError, "received size 224"),
     ({"crop_size": {"height": 224, "width": 200}}, ValueError, "received crop_size"),
     ({"do_resize": False}, ValueError, "a crop alone"),
@@ -174,7 +266,9 @@ NOT_OF_HUGGING_FACE = [
 
 
 @pytest.mark.parametrize(("changes", "error", "message"), NOT_OF_HUGGING_FACE)
-def test_what_hugging_face_says_and_cannot_be_expressed_is_refused_by_name(changes, error, message):
+def test_what_hugging_face_says_and_cannot_be_expressed_is_refused_by_name(
+    changes, error, message
+):
     with pytest.raises(error, match=message) as refused:
         read({**CLIP, **changes})
     assert "\n" not in str(refused.value)
@@ -188,9 +282,16 @@ def test_timm_is_found_alone_and_inside_a_config_and_has_defaults():
     assert read(TIMM).scaling == SCALINGS["imagenet"]
     assert read({**TIMM, "crop_mode": "squash", "crop_pct": 1.0}).fit == "squash"
     grey = read({**TIMM, "input_size": [1, 28, 28], "mean": [0.5], "std": [0.25]})
-    assert (grey.input_shape, grey.scaling) == ((28, 28, 1), (Scaling(255, (0.5,), (0.25,)),))
+    assert (grey.input_shape, grey.scaling) == (
+        (28, 28, 1),
+        (Scaling(255, (0.5,), (0.25,)),),
+    )
     few = read({"input_size": [3, 64, 64], "mean": None})
-    assert (few.filter, few.crop_fraction, few.scaling) == ("bicubic", 0.875, SCALINGS["imagenet"])
+    assert (few.filter, few.crop_fraction, few.scaling) == (
+        "bicubic",
+        0.875,
+        SCALINGS["imagenet"],
+    )
 
 
 NOT_OF_TIMM = [
@@ -210,7 +311,8 @@ def test_what_timm_says_and_cannot_be_expressed_is_refused(changes, message):
 
 
 @pytest.mark.parametrize(
-    ("content", "name"), [(converter(), "tf_bicubic"), (VIT, "bilinear"), (TIMM, "bicubic")]
+    ("content", "name"),
+    [(converter(), "tf_bicubic"), (VIT, "bilinear"), (TIMM, "bicubic")],
 )
 def test_a_file_is_recognized_by_its_content(content, name, tmp_path):
     path = tmp_path / "any_name.json"

@@ -13,7 +13,9 @@ LITE = Preprocessing(filter="lanczos", fit="crop", crop_fraction=0.9, scaling="l
 GRAY = Preprocessing(size=(28, 28), channels="gray", scaling="0..1")
 # One pixel of each corner colour, so that tensors can be checked by hand.
 PHOTO = Photo.from_array(
-    np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], dtype=np.uint8)
+    np.array(
+        [[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], dtype=np.uint8
+    )
 )
 TINY = Preprocessing(size=None, scaling="0..1")
 
@@ -27,8 +29,16 @@ def test_every_fault_changes_a_colour_preprocessing():
 
 
 def test_faults_of_colour_leave_a_grey_network_alone():
-    unchanged = {fault.name for fault in CATALOGUE.values() if fault.apply(GRAY) == GRAY}
-    assert {"channels_swapped", "gray_input", "caffe_means", "imagenet_mean_std", "reshaped"} <= unchanged
+    unchanged = {
+        fault.name for fault in CATALOGUE.values() if fault.apply(GRAY) == GRAY
+    }
+    assert {
+        "channels_swapped",
+        "gray_input",
+        "caffe_means",
+        "imagenet_mean_std",
+        "reshaped",
+    } <= unchanged
     assert not {"missing_scaling", "inverted", "transposed"} & unchanged
 
 
@@ -39,7 +49,11 @@ def test_faults_of_the_numbers_feed_what_their_titles_say():
     raw = Preprocessing(size=None, scaling="0..255")
     assert CATALOGUE["double_scaling"].apply(raw).scaling == SCALINGS["0..1"]
     assert fed("channels_swapped")[0, 0].tolist() == [0, 0, 1]
-    assert fed("channels_swapped", TINY.replace(channels="bgr"))[0, 0].tolist() == [1, 0, 0]
+    assert fed("channels_swapped", TINY.replace(channels="bgr"))[0, 0].tolist() == [
+        1,
+        0,
+        0,
+    ]
     inverted = CATALOGUE["inverted"]
     assert fed("inverted")[1, 1].tolist() == [0, 0, 0]
     assert inverted.apply(inverted.apply(LITE)) == LITE
@@ -62,7 +76,11 @@ def test_alternatives_are_distinct_and_differ_from_training():
 
 def test_faults_of_the_fit_keep_the_part_of_the_image_that_their_titles_say():
     inside = Preprocessing(fit="resize_crop", crop_fraction=0.5)
-    kept = {"fit_squash": ("squash", 1), "fit_crop_all": ("crop", 1), "fit_crop_margin": ("crop", 0.875)}
+    kept = {
+        "fit_squash": ("squash", 1),
+        "fit_crop_all": ("crop", 1),
+        "fit_crop_margin": ("crop", 0.875),
+    }
     for fault, part in (
         kept | {"fit_crop_margin": ("crop", 0.875), "fit_letterbox": ("letterbox", 1)}
     ).items():

@@ -16,7 +16,9 @@ from tests.pictures import picture
 from tests.preprocessing.test_configs import CONVERTER, converter
 from tests.preprocessing.test_resizing import SIZES as RESIZED
 
-PHOTOGRAPHS = sorted((Path(__file__).parents[2] / "data" / "photographs").glob("*.jpg"))[::8]
+PHOTOGRAPHS = sorted(
+    (Path(__file__).parents[2] / "data" / "photographs").glob("*.jpg")
+)[::8]
 # One more name for the module resnet, and helpers that belong to no family.
 NO_FAMILIES = {"resnet50", "imagenet_utils"}
 SIZES = [*RESIZED, ((64, 64), (64, 64)), ((1, 9), (4, 4))]
@@ -24,26 +26,45 @@ SIZES = [*RESIZED, ((64, 64), (64, 64)), ((1, 9), (4, 4))]
 
 @pytest.fixture(scope="module")
 def modules(keras):
-    found = {name: getattr(keras.applications, name) for name in dir(keras.applications)}
-    return {name: module for name, module in found.items() if isinstance(module, ModuleType)}
+    found = {
+        name: getattr(keras.applications, name) for name in dir(keras.applications)
+    }
+    return {
+        name: module for name, module in found.items() if isinstance(module, ModuleType)
+    }
 
 
 def models(keras):
-    return {name for name in dir(keras.applications) if callable(getattr(keras.applications, name))}
+    return {
+        name
+        for name in dir(keras.applications)
+        if callable(getattr(keras.applications, name))
+    }
 
 
 def test_the_table_has_every_family_and_every_model(keras, modules):
     assert set(modules) - NO_FAMILIES == set(FAMILIES)
-    assert models(keras) == {model for family in FAMILIES.values() for model in family.sides}
+    assert models(keras) == {
+        model for family in FAMILIES.values() for model in family.sides
+    }
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_equals_its_preprocess_input_bit_for_bit(modules, name):
-    every_level = Photo.from_array(np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3))
+    every_level = Photo.from_array(
+        np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
+    )
     preprocessing = Preprocessing.for_application(name).replace(size=None)
-    for photo in (Photo.from_array(picture((61, 47))), every_level, *map(load_image, PHOTOGRAPHS)):
+    for photo in (
+        Photo.from_array(picture((61, 47))),
+        every_level,
+        *map(load_image, PHOTOGRAPHS),
+    ):
         # Copies, because preprocess_input changes float arrays in place.
-        for pixels in (photo.pixels[None].astype(np.float32), photo.pixels[None].copy()):
+        for pixels in (
+            photo.pixels[None].astype(np.float32),
+            photo.pixels[None].copy(),
+        ):
             expected = modules[name].preprocess_input(pixels)
             np.testing.assert_array_equal(preprocessing.apply(photo), expected)
 
@@ -62,24 +83,41 @@ def test_every_size_is_the_default_of_the_model(keras, modules, monkeypatch):
         for name in models(keras) & set(vars(module)):
             with pytest.raises(Asked) as asked:
                 getattr(module, name)(weights=None)
-            assert Preprocessing.for_application(name).size == (asked.value.args[0],) * 2, name
+            assert (
+                Preprocessing.for_application(name).size == (asked.value.args[0],) * 2
+            ), name
 
 
 OPTIONS = {"interpolation": "nearest"}, {"interpolation": "bilinear", "antialias": True}
 OPTIONS += {"crop_to_aspect_ratio": False}, {"scale": 1 / 127.5, "offset": -1.0}
-OPTIONS += ({"interpolation": "bilinear", "crop_to_aspect_ratio": False, "pad_to_aspect_ratio": True},)
+OPTIONS += (
+    {
+        "interpolation": "bilinear",
+        "crop_to_aspect_ratio": False,
+        "pad_to_aspect_ratio": True,
+    },
+)
 
 
 @pytest.mark.parametrize("changes", OPTIONS)
 def test_a_converter_of_kerashub_does_to_floats_what_its_layers_do(keras, changes):
     config = {**CONVERTER, **changes}
     photo = Photo.from_array(picture((90, 130)))
-    options = ("interpolation", "antialias", "crop_to_aspect_ratio", "pad_to_aspect_ratio")
-    layer = keras.layers.Resizing(*config["image_size"], **{key: config[key] for key in options})
+    options = (
+        "interpolation",
+        "antialias",
+        "crop_to_aspect_ratio",
+        "pad_to_aspect_ratio",
+    )
+    layer = keras.layers.Resizing(
+        *config["image_size"], **{key: config[key] for key in options}
+    )
     resized = np.asarray(layer(photo.pixels[None].astype(np.float32)))
     expected = resized * np.float32(config["scale"]) + np.float32(config["offset"])
     np.testing.assert_allclose(
-        Preprocessing.from_config(converter(**changes)).apply(photo), expected, atol=2e-5
+        Preprocessing.from_config(converter(**changes)).apply(photo),
+        expected,
+        atol=2e-5,
     )
 
 
@@ -89,27 +127,45 @@ def test_pillows_filters_equal_load_img(keras, name):
         file = io.BytesIO()
         Image.fromarray(picture(source)).save(file, "PNG")
         for fit, keep in (("squash", False), ("crop", True)):
-            options = {} if name == "nearest" else {"interpolation": name}  # it is the default
-            loaded = keras.utils.load_img(file, target_size=target, keep_aspect_ratio=keep, **options)
-            np.testing.assert_array_equal(resize(picture(source), target, name, fit), np.asarray(loaded))
+            options = (
+                {} if name == "nearest" else {"interpolation": name}
+            )  # it is the default
+            loaded = keras.utils.load_img(
+                file, target_size=target, keep_aspect_ratio=keep, **options
+            )
+            np.testing.assert_array_equal(
+                resize(picture(source), target, name, fit), np.asarray(loaded)
+            )
 
 
 @pytest.mark.parametrize("method", ["nearest", "bilinear", "bicubic"])
 def test_resizing_equals_tensorflow_and_its_layer_bit_for_bit(keras, method):
     import tensorflow  # noqa: ICN001  only the tests of this file need it
 
-    fits = {"squash": {}, "crop": {"crop_to_aspect_ratio": True}, "pad": {"pad_to_aspect_ratio": True}}
+    fits = {
+        "squash": {},
+        "crop": {"crop_to_aspect_ratio": True},
+        "pad": {"pad_to_aspect_ratio": True},
+    }
     for source, target in [*SIZES, ((512, 512), (224, 224))]:
-        expected = tensorflow.image.resize(picture(source), target, method=method).numpy()
+        expected = tensorflow.image.resize(
+            picture(source), target, method=method
+        ).numpy()
         result = resize(picture(source), target, f"tf_{method}")
         assert result.dtype == np.float32
         np.testing.assert_array_equal(result, expected)
         if method != "nearest":
-            smooth = tensorflow.image.resize(picture(source), target, method=method, antialias=True).numpy()
+            smooth = tensorflow.image.resize(
+                picture(source), target, method=method, antialias=True
+            ).numpy()
             np.testing.assert_allclose(
-                resize(picture(source), target, f"tf_{method}_antialias"), smooth, atol=1e-3
+                resize(picture(source), target, f"tf_{method}_antialias"),
+                smooth,
+                atol=1e-3,
             )
         for fit, option in fits.items():
             layer = keras.layers.Resizing(*target, interpolation=method, **option)
             expected = np.asarray(layer(picture(source).astype(np.float32)))
-            np.testing.assert_array_equal(resize(picture(source), target, f"tf_{method}", fit), expected)
+            np.testing.assert_array_equal(
+                resize(picture(source), target, f"tf_{method}", fit), expected
+            )

@@ -19,7 +19,10 @@ def test_every_field_is_read_by_one_step():
     read = [name for operation in PIPELINE for name in operation.fields]
     assert sorted(read) == sorted(part.name for part in fields(Preprocessing))
     causes = [
-        cause for operation in PIPELINE for choice in operation.choices for cause in choice.causes.split()
+        cause
+        for operation in PIPELINE
+        for choice in operation.choices
+        for cause in choice.causes.split()
     ]
     assert len(set(causes)) == len(causes)
 
@@ -36,21 +39,33 @@ SETTINGS = [
 @pytest.mark.parametrize("changes", SETTINGS)
 def test_after_resizing_many_pictures_run_as_one_by_one_and_are_not_changed(changes):
     preprocessing = Preprocessing((12, 18), **changes)
-    resized = np.stack([pipeline.run(pipeline.TO_SIZE, preprocessing, photo) for photo in PHOTOS])
+    resized = np.stack(
+        [pipeline.run(pipeline.TO_SIZE, preprocessing, photo) for photo in PHOTOS]
+    )
     before = resized.copy()
     expected = np.concatenate([preprocessing.apply(photo) for photo in PHOTOS])
-    np.testing.assert_array_equal(pipeline.run(pipeline.TO_TENSOR, preprocessing, resized), expected)
+    np.testing.assert_array_equal(
+        pipeline.run(pipeline.TO_TENSOR, preprocessing, resized), expected
+    )
     np.testing.assert_array_equal(resized, before)
 
 
 def tried(name, **settings):
     """What a diagnosis tries in place of the choice of this name, where settings are in use."""
-    (choice,) = (choice for operation in PIPELINE for choice in operation.choices if choice.name == name)
+    (choice,) = (
+        choice
+        for operation in PIPELINE
+        for choice in operation.choices
+        if choice.name == name
+    )
     return [dict(changes) for changes in choice.tried(Preprocessing(**settings))]
 
 
 def test_a_scaling_that_is_done_twice_may_have_been_meant_once():
-    once, twice = Preprocessing(scaling="lite").scaling, Preprocessing(scaling=("lite", "lite")).scaling
+    once, twice = (
+        Preprocessing(scaling="lite").scaling,
+        Preprocessing(scaling=("lite", "lite")).scaling,
+    )
     assert tried("scaling", scaling=twice)[0] == {"scaling": once}
     # A grey network takes none that is made for three channels.
     of_three = {"imagenet", "caffe"}
@@ -65,41 +80,62 @@ def test_only_what_the_network_could_take_is_tried():
     for settings in ({"size": (8, 9)}, {"size": None}, {"layout": "transposed"}):
         assert tried("layout", **settings) == axes[:1]
     assert tried("channels", channels="gray") == []
-    assert tried("channels") == [{"channels": name} for name in ("rgb", "bgr", "gray_rgb")]
+    assert tried("channels") == [
+        {"channels": name} for name in ("rgb", "bgr", "gray_rgb")
+    ]
     assert tried("filter", size=None) == tried("fit", size=None) == []
     assert [changes["crop_fraction"] for changes in tried("fit")] == [1, 1, 0.875, 1]
     in_use = Decoding(exif=False, matte=None)
     mattes = [changes["decoding"] for changes in tried("alpha", decoding=in_use)]
     assert [each.matte for each in mattes] == [(255, 255, 255), (0, 0, 0), None]
     assert {each.exif for each in mattes} == {False}
-    assert [changes["decoding"].exif for changes in tried("exif", decoding=in_use)] == [True]
+    assert [changes["decoding"].exif for changes in tried("exif", decoding=in_use)] == [
+        True
+    ]
 
 
 def test_every_step_that_does_something_says_what_in_words():
     assert len(Preprocessing(size=None).describe()) == 4
-    told = Preprocessing((8, 9), fit="crop", crop_fraction=0.5, channels="bgr", invert=True).describe()
-    decoding = "decode: EXIF applied; alpha laid over (255, 255, 255); 16 bit divided by 257"
+    told = Preprocessing(
+        (8, 9), fit="crop", crop_fraction=0.5, channels="bgr", invert=True
+    ).describe()
+    decoding = (
+        "decode: EXIF applied; alpha laid over (255, 255, 255); 16 bit divided by 257"
+    )
     assert told[0] == decoding
-    assert told[1].startswith("resize: to 8\N{MULTIPLICATION SIGN}9, filter bilinear, crop of 50 % (")
-    assert told[2:4] == ("channels: bgr (blue, green, red (OpenCV, caffe))", "polarity: inverted")
+    assert told[1].startswith(
+        "resize: to 8\N{MULTIPLICATION SIGN}9, filter bilinear, crop of 50 % ("
+    )
+    assert told[2:4] == (
+        "channels: bgr (blue, green, red (OpenCV, caffe))",
+        "polarity: inverted",
+    )
     assert told[4:] == ("scaling: 0..255", "layout: channels_last (1, H, W, C)")
 
 
 def test_channels_are_in_the_order_that_is_said_and_grey_is_pillows_luma():
     shades = picture((300, 300))
     expected = np.asarray(Image.fromarray(shades).convert("L"))
-    np.testing.assert_array_equal(pipeline.order_channels(shades, "gray")[..., 0], expected)
+    np.testing.assert_array_equal(
+        pipeline.order_channels(shades, "gray")[..., 0], expected
+    )
     grey = pipeline.order_channels(shades, "gray_rgb")
     np.testing.assert_array_equal(grey, np.stack([expected] * 3, axis=-1))
-    np.testing.assert_array_equal(pipeline.order_channels(shades, "bgr"), shades[:, :, [2, 1, 0]])
+    np.testing.assert_array_equal(
+        pipeline.order_channels(shades, "bgr"), shades[:, :, [2, 1, 0]]
+    )
     # Grey of decimals is not rounded.
     luma = pipeline.order_channels(np.float32([[[10, 20, 30]]]), "gray")
     assert luma.dtype == np.float32
-    np.testing.assert_allclose(luma, [[[0.299 * 10 + 0.587 * 20 + 0.114 * 30]]], rtol=1e-4)
+    np.testing.assert_allclose(
+        luma, [[[0.299 * 10 + 0.587 * 20 + 0.114 * 30]]], rtol=1e-4
+    )
 
 
 def test_an_inversion_keeps_the_type_and_a_cast_cuts_decimals_and_wraps_around():
-    np.testing.assert_array_equal(pipeline.invert(np.uint8([0, 1, 255])), np.uint8([255, 254, 0]))
+    np.testing.assert_array_equal(
+        pipeline.invert(np.uint8([0, 1, 255])), np.uint8([255, 254, 0])
+    )
     assert pipeline.invert(np.float32([0.5])).dtype == np.float32
     cast = pipeline.cast_uint8(np.float32([0.99, 1.5, -1.2, 256.7]))
     np.testing.assert_array_equal(cast, np.float32([0, 1, 255, 0]))
@@ -107,10 +143,18 @@ def test_an_inversion_keeps_the_type_and_a_cast_cuts_decimals_and_wraps_around()
 
 def test_layouts_are_what_they_are_called_and_can_be_undone():
     pixels = picture((6, 9))
-    np.testing.assert_array_equal(pipeline.arrange(pixels, "channels_first"), np.moveaxis(pixels, -1, 0))
-    np.testing.assert_array_equal(pipeline.arrange(pixels, "transposed"), np.swapaxes(pixels, 0, 1))
+    np.testing.assert_array_equal(
+        pipeline.arrange(pixels, "channels_first"), np.moveaxis(pixels, -1, 0)
+    )
+    np.testing.assert_array_equal(
+        pipeline.arrange(pixels, "transposed"), np.swapaxes(pixels, 0, 1)
+    )
     scrambled = pipeline.arrange(pixels, "reshaped")
-    np.testing.assert_array_equal(np.moveaxis(scrambled, -1, 0), pixels.reshape(3, 6, 9))
+    np.testing.assert_array_equal(
+        np.moveaxis(scrambled, -1, 0), pixels.reshape(3, 6, 9)
+    )
     for layout in pipeline.LAYOUTS:
         assert pipeline.arrange(pixels, layout).flags.c_contiguous
-        np.testing.assert_array_equal(pipeline.arrange_back(pipeline.arrange(pixels, layout), layout), pixels)
+        np.testing.assert_array_equal(
+            pipeline.arrange_back(pipeline.arrange(pixels, layout), layout), pixels
+        )

@@ -14,18 +14,27 @@ from tests.pictures import picture
 
 PIXELS = picture((90, 120))
 PHOTO = Photo.from_array(PIXELS)
-GEOMETRY = {"size": (31, 57), "filter": "lanczos", "fit": "letterbox", "crop_fraction": 0.9}
+GEOMETRY = {
+    "size": (31, 57),
+    "filter": "lanczos",
+    "fit": "letterbox",
+    "crop_fraction": 0.9,
+}
 GEOMETRY |= {"fill": (1, 2, 3), "thumbnail": (40, 40), "layout": "channels_first"}
 OTHERS = {"channels": "bgr", "invert": True, "cast": "uint8"}
 OTHERS |= {"decoding": Decoding(exif=False, matte=None, depth="clip")}
-FANCY = Preprocessing(**GEOMETRY, **OTHERS, scaling=(*SCALINGS["imagenet"], Scaling(3, 0.1, None)))
+FANCY = Preprocessing(
+    **GEOMETRY, **OTHERS, scaling=(*SCALINGS["imagenet"], Scaling(3, 0.1, None))
+)
 
 
 # The article's functions -----------------------------------------------------------------------------------
 
 
 def literal(pixels, *, normalize):
-    x = np.asarray(Image.fromarray(pixels).resize((224, 224), Image.Resampling.BILINEAR))
+    x = np.asarray(
+        Image.fromarray(pixels).resize((224, 224), Image.Resampling.BILINEAR)
+    )
     x = x.astype(np.float32) / np.float32(255)
     if normalize:
         x = (x - np.float32([0.485, 0.456, 0.406])) / np.float32([0.229, 0.224, 0.225])
@@ -51,7 +60,10 @@ def test_the_functions_of_the_article_are_values():
 
 def test_steps_run_in_their_order_and_end_in_the_tensor():
     steps = FANCY.steps(PHOTO)
-    assert " ".join(steps) == "decode thumbnail resize channels polarity scaling cast layout"
+    assert (
+        " ".join(steps)
+        == "decode thumbnail resize channels polarity scaling cast layout"
+    )
     shapes = [array.shape for array in steps.values()]
     assert shapes == [(90, 120, 3), (30, 40, 3), *[(31, 57, 3)] * 5, (1, 3, 31, 57)]
     np.testing.assert_array_equal(steps["layout"], FANCY.apply(PHOTO))
@@ -61,10 +73,14 @@ def test_steps_run_in_their_order_and_end_in_the_tensor():
 
 def test_channels_come_before_scaling_so_that_means_are_in_their_order():
     black = Photo.from_array(np.zeros((1, 1, 3), np.uint8))
-    result = Preprocessing(size=None, channels="bgr", scaling=Scaling(mean=(1, 2, 3))).apply(black)
+    result = Preprocessing(
+        size=None, channels="bgr", scaling=Scaling(mean=(1, 2, 3))
+    ).apply(black)
     np.testing.assert_array_equal(result.ravel(), [-1, -2, -3])
     red = Photo.from_array(np.uint8([[[255, 0, 0]]]))
-    result = Preprocessing(size=None, channels="bgr", invert=True, scaling="0..1").apply(red)
+    result = Preprocessing(
+        size=None, channels="bgr", invert=True, scaling="0..1"
+    ).apply(red)
     np.testing.assert_array_equal(result.ravel(), [1, 1, 0])
 
 
@@ -77,13 +93,20 @@ def test_every_step_can_be_left_out_and_the_tensor_is_new_memory():
     np.testing.assert_array_equal(PHOTO.pixels, PIXELS)
 
 
-@pytest.mark.parametrize("layout", ["channels_last", "channels_first", "transposed", "reshaped"])
+@pytest.mark.parametrize(
+    "layout", ["channels_last", "channels_first", "transposed", "reshaped"]
+)
 def test_the_tensor_has_the_shape_that_is_promised(layout):
     for name in ("bilinear", "tf_bilinear"):
         for channels in ("rgb", "bgr", "gray", "gray_rgb"):
-            preprocessing = Preprocessing((20, 30), name, channels=channels, layout=layout)
+            preprocessing = Preprocessing(
+                (20, 30), name, channels=channels, layout=layout
+            )
             height, width, count = preprocessing.input_shape
-            expected = {"channels_first": (1, count, height, width), "transposed": (1, width, height, count)}
+            expected = {
+                "channels_first": (1, count, height, width),
+                "transposed": (1, width, height, count),
+            }
             result = preprocessing.apply(PHOTO)
             assert result.shape == expected.get(layout, (1, height, width, count))
             assert result.dtype == np.float32
@@ -93,26 +116,40 @@ def test_the_tensor_has_the_shape_that_is_promised(layout):
 # The picture in a tensor -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("layout", ["channels_last", "channels_first", "transposed", "reshaped"])
+@pytest.mark.parametrize(
+    "layout", ["channels_last", "channels_first", "transposed", "reshaped"]
+)
 def test_a_picture_undoes_everything_but_resizing(layout):
     for scaling in (*SCALINGS, ("0..1", Scaling(mean=0.5, std=2))):
         for channels, invert in (("rgb", False), ("bgr", True)):
-            p = Preprocessing(None, scaling=scaling, layout=layout, channels=channels, invert=invert)
+            p = Preprocessing(
+                None, scaling=scaling, layout=layout, channels=channels, invert=invert
+            )
             np.testing.assert_array_equal(p.image(p.apply(PHOTO)), PIXELS)
             np.testing.assert_array_equal(p.image(p.apply(PHOTO)[0]), PIXELS)
 
 
 def test_a_missing_scaling_is_seen_as_white():
-    tensor = Preprocessing(size=None).apply(Photo.from_array(np.uint8([[[0, 1, 2]], [[3, 128, 255]]])))
+    tensor = Preprocessing(size=None).apply(
+        Photo.from_array(np.uint8([[[0, 1, 2]], [[3, 128, 255]]]))
+    )
     seen = Preprocessing(scaling="-1..1").image(tensor)
     assert seen.tolist() == [[[128, 255, 255]], [[255, 255, 255]]]
-    assert Preprocessing(scaling="-1..1").image(np.full((1, 1, 3), np.nan)).tolist() == [[[0, 0, 0]]]
+    assert Preprocessing(scaling="-1..1").image(
+        np.full((1, 1, 3), np.nan)
+    ).tolist() == [[[0, 0, 0]]]
 
 
 def test_a_tensor_of_another_layout_has_no_picture():
-    with pytest.raises(ValueError, match=r"a tensor \(1, H, W, C\) of 3 channels, received \(1, 3, 8, 8\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"a tensor \(1, H, W, C\) of 3 channels, received \(1, 3, 8, 8\)",
+    ):
         Preprocessing().image(np.zeros((1, 3, 8, 8)))
-    with pytest.raises(ValueError, match=r"a tensor \(1, C, H, W\) of 3 channels, received \(2, 3, 8, 8\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"a tensor \(1, C, H, W\) of 3 channels, received \(2, 3, 8, 8\)",
+    ):
         Preprocessing(layout="channels_first").image(np.zeros((2, 3, 8, 8)))
 
 
@@ -128,9 +165,17 @@ def test_it_is_frozen_comparable_hashable_and_can_be_pickled():
 
 
 @pytest.mark.parametrize(
-    "value", [FANCY, TRAINING, Preprocessing(size=None), Preprocessing(scaling=Scaling(1 / 3, 0.1))]
+    "value",
+    [
+        FANCY,
+        TRAINING,
+        Preprocessing(size=None),
+        Preprocessing(scaling=Scaling(1 / 3, 0.1)),
+    ],
 )
-def test_its_repr_its_code_and_its_json_give_back_the_same_value_and_the_same_bits(value):
+def test_its_repr_its_code_and_its_json_give_back_the_same_value_and_the_same_bits(
+    value,
+):
     names = {"Preprocessing": Preprocessing, "Scaling": Scaling, "Decoding": Decoding}
     assert eval(repr(value), names) == value  # noqa: S307  that is the point
     assert eval(value.to_code(), {"kit": kit}) == value  # noqa: S307
@@ -142,12 +187,22 @@ def test_its_repr_its_code_and_its_json_give_back_the_same_value_and_the_same_bi
 
 def test_json_names_every_field_and_its_version_and_may_leave_fields_out():
     data = json.loads(Preprocessing().to_json())
-    assert set(data) == {part.name for part in fields(Preprocessing)} | {"format", "version"}
+    assert set(data) == {part.name for part in fields(Preprocessing)} | {
+        "format",
+        "version",
+    }
     assert (data["format"], data["version"]) == ("kit.preprocessing", 1)
-    few = {"format": "kit.preprocessing", "version": 1, "scaling": "-1..1", "size": [8, 9]}
+    few = {
+        "format": "kit.preprocessing",
+        "version": 1,
+        "scaling": "-1..1",
+        "size": [8, 9],
+    }
     expected = Preprocessing((8, 9), scaling=SCALINGS["-1..1"][0])
     assert Preprocessing.from_dict(few) == expected
-    assert Preprocessing.from_dict(few | {"notes": ["of an earlier version"]}) == expected
+    assert (
+        Preprocessing.from_dict(few | {"notes": ["of an earlier version"]}) == expected
+    )
 
 
 WRONG = [
@@ -156,7 +211,11 @@ WRONG = [
     ({"fitt": "crop"}, TypeError, r"received 'fitt'; did you mean 'fit'\?"),
     ({"invert": 1}, TypeError, "invert as True or False"),
     ({"scaling": [255]}, TypeError, "scaling as a JSON object"),
-    ({"scaling": [{"divisor": 255, "men": 1}]}, TypeError, r"received 'men'; did you mean 'mean'\?"),
+    (
+        {"scaling": [{"divisor": 255, "men": 1}]},
+        TypeError,
+        r"received 'men'; did you mean 'mean'\?",
+    ),
 ]
 
 
@@ -173,14 +232,26 @@ def test_json_that_does_not_fit_is_refused_in_one_line(changes, error, message):
 UNFIT = [
     ({"filter": "bilinaer"}, ValueError, r"did you mean 'bilinear'\?"),
     ({"scaling": "0-1"}, ValueError, r"did you mean '0..1'\?"),
-    ({"size": (-1, 224)}, ValueError, "height of the size as a whole number 1..4096, received -1"),
+    (
+        {"size": (-1, 224)},
+        ValueError,
+        "height of the size as a whole number 1..4096, received -1",
+    ),
     ({"size": 224}, TypeError, r"whole numbers \(height, width\), received 224"),
     ({"fill": (0, 0, 256)}, ValueError, "of the fill as a whole number 0..255"),
     ({"crop_fraction": 0}, ValueError, "crop_fraction within 1e-08..1, received 0"),
-    ({"crop_fraction": 1.01}, ValueError, "crop_fraction within 1e-08..1, received 1.01"),
+    (
+        {"crop_fraction": 1.01},
+        ValueError,
+        "crop_fraction within 1e-08..1, received 1.01",
+    ),
     ({"size": (1.5, True)}, TypeError, "height of the size"),
     ({"scaling": Scaling(1, (1, 2))}, ValueError, r"3 channels \(rgb\), received 2"),
-    ({"channels": "gray", "scaling": "imagenet"}, ValueError, r"1 channels \(gray\), received 3"),
+    (
+        {"channels": "gray", "scaling": "imagenet"},
+        ValueError,
+        r"1 channels \(gray\), received 3",
+    ),
     ({"filtr": "box"}, TypeError, r"received 'filtr'; did you mean 'filter'\?"),
 ]
 

@@ -16,7 +16,9 @@ SIZES = [((150, 200), (64, 64)), ((37, 53), (90, 101)), ((301, 99), (57, 31))]
 def test_letterbox_equals_pillows_pad(name):
     for source, target in SIZES:
         method = Image.Resampling[name.upper()]
-        padded = ImageOps.pad(Image.fromarray(picture(source)), target[::-1], method, color=(9, 8, 7))
+        padded = ImageOps.pad(
+            Image.fromarray(picture(source)), target[::-1], method, color=(9, 8, 7)
+        )
         result = resize(picture(source), target, name, "letterbox", fill=(9, 8, 7))
         np.testing.assert_array_equal(result, np.asarray(padded))
 
@@ -30,19 +32,34 @@ CROPS = [
 
 
 @pytest.mark.parametrize(("source", "fit", "fraction", "whole"), CROPS)
-def test_these_crops_are_resizing_and_then_cutting_out_the_centre(source, fit, fraction, whole):
-    image = Image.fromarray(picture(source)).resize(whole[::-1], Image.Resampling.BICUBIC)
+def test_these_crops_are_resizing_and_then_cutting_out_the_centre(
+    source, fit, fraction, whole
+):
+    image = Image.fromarray(picture(source)).resize(
+        whole[::-1], Image.Resampling.BICUBIC
+    )
     top, left = (round((side - 224) / 2) for side in whole)
     expected = np.asarray(image).astype(int)[top : top + 224, left : left + 224]
-    apart = np.abs(expected - resize(picture(source), (224, 224), "bicubic", fit, fraction))
+    apart = np.abs(
+        expected - resize(picture(source), (224, 224), "bicubic", fit, fraction)
+    )
     assert apart.max() <= 1
     assert np.mean(apart > 0) < 0.002
 
 
 def test_crop_keeps_the_centre_in_proportion_and_by_fraction():
-    columns = np.arange(200, dtype=np.uint8)[None, :, None].repeat(100, axis=0).repeat(3, axis=2)
-    assert resize(columns, (100, 100), "nearest", "crop")[0, [0, -1], 0].tolist() == [50, 149]
-    assert resize(columns, (100, 100), "nearest", "crop", 0.5)[0, [0, -1], 0].tolist() == [75, 124]
+    columns = (
+        np.arange(200, dtype=np.uint8)[None, :, None]
+        .repeat(100, axis=0)
+        .repeat(3, axis=2)
+    )
+    assert resize(columns, (100, 100), "nearest", "crop")[0, [0, -1], 0].tolist() == [
+        50,
+        149,
+    ]
+    assert resize(columns, (100, 100), "nearest", "crop", 0.5)[
+        0, [0, -1], 0
+    ].tolist() == [75, 124]
 
 
 def test_pad_fills_before_it_resizes_and_letterbox_after():
@@ -69,19 +86,27 @@ def test_long_and_thin_pictures_are_resized_too(size):
     for fit in FITS.keys() - {"pad"}:
         for name in ("bilinear", "nearest", "tf_bilinear", "tf_bicubic_antialias"):
             assert resize(picture(size), (32, 16), name, fit).shape == (32, 16, 3)
-    with pytest.raises(ValueError, match="at most 100000000 pixels after padding, received 59999 x 60000"):
+    with pytest.raises(
+        ValueError,
+        match="at most 100000000 pixels after padding, received 59999 x 60000",
+    ):
         resize(np.zeros((1, 60000, 3), np.uint8), (8, 8), "bilinear", "pad")
 
 
 @pytest.mark.parametrize(
-    ("name", "rounded"), [("nearest", 0), ("linear", 0), ("cubic", 0.001), ("area", 0.06)]
+    ("name", "rounded"),
+    [("nearest", 0), ("linear", 0), ("cubic", 0.001), ("area", 0.06)],
 )
 def test_opencvs_filters_are_opencvs(name, rounded):
     for source, target in [*SIZES, ((448, 224), (224, 112))]:
         expected = cv2.resize(
-            picture(source), target[::-1], interpolation=getattr(cv2, f"INTER_{name.upper()}")
+            picture(source),
+            target[::-1],
+            interpolation=getattr(cv2, f"INTER_{name.upper()}"),
         )
-        apart = np.abs(expected.astype(int) - resize(picture(source), target, f"cv2_{name}"))
+        apart = np.abs(
+            expected.astype(int) - resize(picture(source), target, f"cv2_{name}")
+        )
         # Where it is not bit for bit, a few values are rounded the other way.
         assert apart.max() <= (rounded > 0)
         assert np.mean(apart > 0) <= rounded

@@ -12,7 +12,9 @@ def test_divides_then_subtracts_then_divides_again_in_float32_one_operation_at_a
     result = scale(x, (Scaling(50, mean=(1, 2, 3), std=(1, 2, 4)),))
     np.testing.assert_array_equal(result, np.float32([[[1.0, 0.0, -0.25]]]))
     x = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.float32)
-    expected = (x / np.float32(255) - np.float32(IMAGENET.mean)) / np.float32(IMAGENET.std)
+    expected = (x / np.float32(255) - np.float32(IMAGENET.mean)) / np.float32(
+        IMAGENET.std
+    )
     result = scale(x, (IMAGENET,))
     assert result.dtype == np.float32
     np.testing.assert_array_equal(result, expected)
@@ -24,17 +26,23 @@ def test_divides_then_subtracts_then_divides_again_in_float32_one_operation_at_a
 )
 def test_named_scalings_send_black_and_white_where_their_name_says(name, black, white):
     x = np.array([0, 255], dtype=np.float32).reshape(1, 2, 1)
-    np.testing.assert_allclose(scale(x, SCALINGS[name]).ravel(), [black, white], rtol=1e-7)
+    np.testing.assert_allclose(
+        scale(x, SCALINGS[name]).ravel(), [black, white], rtol=1e-7
+    )
 
 
 def test_scalings_are_applied_in_order_and_leave_their_argument_alone():
     x = np.full((1, 1, 3), 255, np.float32)
-    np.testing.assert_array_equal(scale(x, as_scalings(("0..1", Scaling(5)))).ravel(), np.float32([0.2] * 3))
+    np.testing.assert_array_equal(
+        scale(x, as_scalings(("0..1", Scaling(5)))).ravel(), np.float32([0.2] * 3)
+    )
     assert scale(x, ()) is not x
     assert np.all(x == 255)
 
 
-@pytest.mark.parametrize("each", [(IMAGENET,), (Scaling(3, None, 2), Scaling(1, 5)), SCALINGS["lite"]])
+@pytest.mark.parametrize(
+    "each", [(IMAGENET,), (Scaling(3, None, 2), Scaling(1, 5)), SCALINGS["lite"]]
+)
 def test_unscale_undoes_scale(each):
     x = np.random.default_rng(1).uniform(0, 255, (4, 4, 3)).astype(np.float32)
     np.testing.assert_allclose(unscale(scale(x, each), each), x, atol=1e-4)
@@ -49,7 +57,9 @@ def test_affine_is_the_straight_line_through_black_and_white():
 
 
 def test_lists_and_arrays_become_tuples_so_that_scalings_can_be_compared():
-    assert Scaling(255, [0.5, 0.25], np.array([1, 2])) == Scaling(255.0, (0.5, 0.25), (1.0, 2.0))
+    assert Scaling(255, [0.5, 0.25], np.array([1, 2])) == Scaling(
+        255.0, (0.5, 0.25), (1.0, 2.0)
+    )
     assert eval(repr(IMAGENET), {"Scaling": Scaling}) == IMAGENET  # noqa: S307  a repr can be run
 
 
@@ -73,13 +83,18 @@ def test_the_memory_of_a_picture_may_lie_in_any_order():
     expected = turned - np.float32([1, 2, 3])
     np.testing.assert_array_equal(scale(turned, (Scaling(mean=(1, 2, 3)),)), expected)
     np.testing.assert_array_equal(unscale(expected, (Scaling(mean=(1, 2, 3)),)), turned)
-    np.testing.assert_array_equal(scale([10, 20, 30], (Scaling(2, (1, 2, 3)),)), [4, 8, 12])
+    np.testing.assert_array_equal(
+        scale([10, 20, 30], (Scaling(2, (1, 2, 3)),)), [4, 8, 12]
+    )
 
 
 def test_scalings_are_the_same_where_they_differ_by_rounding_at_black_and_at_white():
     for close, apart in [
         (Scaling(255 * (1 + 5e-7)), Scaling(255 * (1 + 2e-6))),  # apart at white alone
-        (Scaling(255, -5e-7, 1 + 5e-7), Scaling(255, -2e-6, 1 + 2e-6)),  # at black alone
+        (
+            Scaling(255, -5e-7, 1 + 5e-7),
+            Scaling(255, -2e-6, 1 + 2e-6),
+        ),  # at black alone
         (Scaling(255, 5e-7), Scaling(255, 2e-6)),
     ]:
         assert scalings.same_scaling((close,), SCALINGS["0..1"])
@@ -104,4 +119,7 @@ FORMULAS = [
 def test_a_formula_leaves_out_what_does_nothing(scaling, words):
     assert scalings.scaling_words((scaling,)) == words
     assert scalings.scaling_words(()) == "0..255"
-    assert scalings.scaling_words((*SCALINGS["0..1"], *SCALINGS["0..1"])) == "x / 255, then x / 255"
+    assert (
+        scalings.scaling_words((*SCALINGS["0..1"], *SCALINGS["0..1"]))
+        == "x / 255, then x / 255"
+    )

@@ -33,8 +33,13 @@ def made(**changes):
 def test_the_most_probable_class_has_to_be_one_of_those_expected():
     predicted = row(0.6, 0.3, 0.1)
     assert made(expected=["cat", "fox"]).broken(predicted, NAMES) == ""
-    assert made(expected=("dog", "fox")).broken(predicted, NAMES) == "it is cat, expected dog or fox"
-    assert "no class 'catt'; did you mean 'cat'" in made(expected=("catt",)).broken(predicted, NAMES)
+    assert (
+        made(expected=("dog", "fox")).broken(predicted, NAMES)
+        == "it is cat, expected dog or fox"
+    )
+    assert "no class 'catt'; did you mean 'cat'" in made(expected=("catt",)).broken(
+        predicted, NAMES
+    )
     for wrong in (3, "cat", (), (1,)):
         with pytest.raises((TypeError, ValueError), match="Expected"):
             made(expected=wrong)
@@ -61,7 +66,9 @@ def test_a_probability_moves_by_the_largest_difference():
 def test_a_case_that_failed_when_it_was_made_is_known_to_fail():
     assert not made().known_to_fail
     assert made(expected=("dog",)).known_to_fail
-    assert made(observed=Observed(())).known_to_fail, "no class was probable enough to be kept"
+    assert made(observed=Observed(())).known_to_fail, (
+        "no class was probable enough to be kept"
+    )
 
 
 def test_everything_of_a_case_is_in_its_file(tmp_path, classifier, four):
@@ -72,7 +79,13 @@ def test_everything_of_a_case_is_in_its_file(tmp_path, classifier, four):
         "fault": right.replace(channels="bgr"),
     }
     given |= {"tolerance": 0.05, "cause": "channel_order", "note": "seen by Näher"}
-    path = kit.pin(tmp_path, classifier, four[0], ["espresso", classifier.class_names.index("cup")], **given)
+    path = kit.pin(
+        tmp_path,
+        classifier,
+        four[0],
+        ["espresso", classifier.class_names.index("cup")],
+        **given,
+    )
     case = folders.read(path)
     assert path.name.endswith("-espresso-channel-order.json")
     assert case.expected == ("espresso", "cup")
@@ -80,7 +93,9 @@ def test_everything_of_a_case_is_in_its_file(tmp_path, classifier, four):
     assert case.weights == classifier.source.digest
     assert '"note": "seen by Näher"' in path.read_text(encoding="utf-8")
     assert len(path.read_bytes()) < 20_000
-    np.testing.assert_array_equal(folders.photo_of(tmp_path, case).pixels, four[0].pixels)
+    np.testing.assert_array_equal(
+        folders.photo_of(tmp_path, case).pixels, four[0].pixels
+    )
     own = folders.read(kit.pin(tmp_path, classifier, four[0], preprocessing=right))
     assert own.preprocessing is None, "the classifier's own, whatever that will be"
     assert own.observed.preprocessing == right
@@ -103,7 +118,14 @@ NO_CASES = [
     (changed(tolerance=2), "tolerance"),
     (changed(name=None), "name as text"),
     (changed(expected={"classes": []}), "at least one class"),
-    (changed(observed={"trace": [{"step": "a", "kind": "b", "digest": "c", "means": "d"}]}), "float"),
+    (
+        changed(
+            observed={
+                "trace": [{"step": "a", "kind": "b", "digest": "c", "means": "d"}]
+            }
+        ),
+        "float",
+    ),
     (
         changed(observed={"probabilities": [[True, "cat", 1]]}),
         "index of a class as a whole number .*, received True",
@@ -117,7 +139,10 @@ NO_CASES = [
     ("[]", "a JSON object"),
     ("[" * 100_000, "as JSON"),
     ('["\\ud800"]', "as JSON"),
-    ("version https://git-lfs.github.com/spec/v1", "received a Git LFS pointer; run git lfs pull"),
+    (
+        "version https://git-lfs.github.com/spec/v1",
+        "received a Git LFS pointer; run git lfs pull",
+    ),
     ("\ufeff{}", r"received text that is not \(Unexpected UTF-8 BOM"),
     ('{\n<<<<<<< HEAD\n"a": 1', "received both sides of a Git merge; keep one of them"),
 ]
@@ -129,7 +154,16 @@ def test_what_is_no_case_is_refused(text, message):
         kit.Case.from_json(text)
 
 
-ELSEWHERE = ("/x.png", "../x.png", "..", "", "a/x.png", "C:/x.png", "..\\x.png", "x.png:stream")
+ELSEWHERE = (
+    "/x.png",
+    "../x.png",
+    "..",
+    "",
+    "a/x.png",
+    "C:/x.png",
+    "..\\x.png",
+    "x.png:stream",
+)
 
 
 @pytest.mark.parametrize("picture", [*ELSEWHERE, "CON.png", "com¹"])
@@ -149,17 +183,32 @@ def test_a_folder_has_the_cases_and_each_image_once(cases, four):
 
 
 def test_a_name_that_is_taken_gets_a_number(tmp_path, fashion, clothes):
-    names = [kit.pin(tmp_path, fashion, clothes[0], name="Strange: näme/../x").name for _ in range(3)]
-    assert names == ["strange-näme-..-x.json", "strange-näme-..-x-2.json", "strange-näme-..-x-3.json"]
+    names = [
+        kit.pin(tmp_path, fashion, clothes[0], name="Strange: näme/../x").name
+        for _ in range(3)
+    ]
+    assert names == [
+        "strange-näme-..-x.json",
+        "strange-näme-..-x-2.json",
+        "strange-näme-..-x-3.json",
+    ]
     assert len(folders.paths(tmp_path)) == 3
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda _: kit.pin(tmp_path, fashion, clothes[0], name="same"), range(12)))
+        list(
+            threads.map(
+                lambda _: kit.pin(tmp_path, fashion, clothes[0], name="same"), range(12)
+            )
+        )
     assert len(folders.paths(tmp_path)) == 15, "none takes the place of another"
 
 
 @pytest.mark.parametrize("expected", [[], {}, 1.5])
-def test_what_is_no_class_is_refused_and_nothing_is_pinned(tmp_path, fashion, clothes, expected):
-    with pytest.raises((TypeError, ValueError), match=r"^Expected (at least one class|a label) "):
+def test_what_is_no_class_is_refused_and_nothing_is_pinned(
+    tmp_path, fashion, clothes, expected
+):
+    with pytest.raises(
+        (TypeError, ValueError), match=r"^Expected (at least one class|a label) "
+    ):
         kit.pin(tmp_path, fashion, clothes[0], expected)
     assert not list(tmp_path.iterdir())
 
@@ -181,7 +230,12 @@ def test_names_are_good_for_files_everywhere(words, name):
 
 def test_an_image_is_kept_as_the_file_that_it_came_from_or_else_as_a_png(tmp_path):
     pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-    for image_format, ending in (("JPEG", "jpg"), ("TIFF", "tiff"), ("PNG", "png"), ("WEBP", "webp")):
+    for image_format, ending in (
+        ("JPEG", "jpg"),
+        ("TIFF", "tiff"),
+        ("PNG", "png"),
+        ("WEBP", "webp"),
+    ):
         data = file_of(Image.fromarray(pixels), image_format)
         place, digest = folders.keep_picture(tmp_path, kit.load_image(data))
         assert digest == sha256(data).hexdigest()
@@ -192,7 +246,9 @@ def test_an_image_is_kept_as_the_file_that_it_came_from_or_else_as_a_png(tmp_pat
     np.testing.assert_array_equal(kit.load_image(tmp_path / place).pixels, pixels)
 
 
-def test_an_image_that_is_gone_or_another_is_reported_and_the_others_run(cases, classifier):
+def test_an_image_that_is_gone_or_another_is_reported_and_the_others_run(
+    cases, classifier
+):
     first, second = sorted((cases / "pictures").iterdir())[:2]
     first.unlink()
     second.write_bytes(second.read_bytes() + b"x")
@@ -208,7 +264,10 @@ def test_an_image_that_is_gone_or_another_is_reported_and_the_others_run(cases, 
 
 
 def test_a_link_leads_nowhere_else(tmp_path, fashion, clothes):
-    path, other = (kit.pin(tmp_path / each, fashion, clothes[0], name="one") for each in ("cases", "other"))
+    path, other = (
+        kit.pin(tmp_path / each, fashion, clothes[0], name="one")
+        for each in ("cases", "other")
+    )
     for name in ("one.json", folders.read(path).picture, "pictures"):
         mine, theirs = path.parent / name, other.parent / name
         mine.rename(tmp_path / "kept")
@@ -219,7 +278,9 @@ def test_a_link_leads_nowhere_else(tmp_path, fashion, clothes):
         if name == "pictures":
             with pytest.raises(ValueError, match="received the link"):
                 kit.pin(path.parent, fashion, clothes[1])
-        assert {each: each.stat().st_mtime_ns for each in other.parent.rglob("*")} == before
+        assert {
+            each: each.stat().st_mtime_ns for each in other.parent.rglob("*")
+        } == before
         mine.unlink()
         (tmp_path / "kept").rename(mine)
 
@@ -231,7 +292,9 @@ def test_a_file_that_is_no_small_file_is_not_read(tmp_path):
     with pytest.raises(ValueError, match="received another"):
         folders.read(tmp_path)
     (tmp_path / "marked.json").write_bytes(b"\xef\xbb\xbf" + made().to_json().encode())
-    assert folders.read(tmp_path / "marked.json") == made(name="marked"), "as editors of Windows save it"
+    assert folders.read(tmp_path / "marked.json") == made(name="marked"), (
+        "as editors of Windows save it"
+    )
 
 
 def test_cases_are_the_json_files_of_a_folder_that_are_not_hidden(tmp_path):

@@ -45,7 +45,9 @@ def test_what_did_not_change_holds(pinned, classifier):
     assert result.holds
     assert "5 cases of efficientnet_lite0: 5 hold." in result.text()
     assert "holds: espresso" in result.text()
-    assert kit.check_cases(pinned, progress=False) == result, "the bundled network that they name"
+    assert kit.check_cases(pinned, progress=False) == result, (
+        "the bundled network that they name"
+    )
 
 
 CHANGES = {
@@ -62,34 +64,55 @@ CHANGES = {
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_preprocessing_that_changes_is_red_and_named(pinned, classifier, name):
     changes, step = CHANGES[name]
-    result = moved(pinned, classifier.using(classifier.preprocessing.replace(**changes)))
+    result = moved(
+        pinned, classifier.using(classifier.preprocessing.replace(**changes))
+    )
     assert not result.holds
     assert steps(result) == {step}
-    assert all(" before, " in one.told and one.told.endswith(" now)") for one in result.moved), "what changed"
+    assert all(
+        " before, " in one.told and one.told.endswith(" now)") for one in result.moved
+    ), "what changed"
 
 
 def test_which_settings_changed_is_told_where_the_case_knows_them(cases, classifier):
     other = classifier.using(classifier.preprocessing.replace(scaling="0..1"))
-    told = "the step 'scaling' differs (scaling: lite, (x − 127) / 128 before, 0..1 now)"
+    told = (
+        "the step 'scaling' differs (scaling: lite, (x − 127) / 128 before, 0..1 now)"
+    )
     assert {one.told for one in moved(cases, other).moved} == {told}
     for path in folders.paths(cases):
         case = folders.read(path)
-        folders.overwrite(path, replace(case, observed=replace(case.observed, preprocessing=None)))
-    assert {one.told for one in moved(cases, other).moved} == {"the step 'scaling' differs"}
+        folders.overwrite(
+            path, replace(case, observed=replace(case.observed, preprocessing=None))
+        )
+    assert {one.told for one in moved(cases, other).moved} == {
+        "the step 'scaling' differs"
+    }
 
 
-def test_a_setting_is_told_where_what_is_kept_of_the_steps_is_too_coarse(tmp_path, fashion):
-    stripes = np.tile(np.array([[[0], [255]], [[255], [0]]], np.uint8).repeat(3, axis=2), (14, 14, 1))
+def test_a_setting_is_told_where_what_is_kept_of_the_steps_is_too_coarse(
+    tmp_path, fashion
+):
+    stripes = np.tile(
+        np.array([[[0], [255]], [[255], [0]]], np.uint8).repeat(3, axis=2), (14, 14, 1)
+    )
     stripes[:14] = 0
     kit.pin(tmp_path, fashion, stripes, tolerance=1e-6, name="one")
     other = fashion.using(fashion.preprocessing.replace(layout="transposed"))
     (one,) = moved(tmp_path, other).moved
-    assert one.told == "the step 'layout' differs (layout: channels_last before, transposed now)"
+    assert (
+        one.told
+        == "the step 'layout' differs (layout: channels_last before, transposed now)"
+    )
 
 
-def test_class_names_that_are_rotated_are_named_and_hide_no_other_step(pinned, classifier):
+def test_class_names_that_are_rotated_are_named_and_hide_no_other_step(
+    pinned, classifier
+):
     names = list(classifier.class_names)
-    rotated = kit.Classifier.load(classifier.source.path, class_names=names[1:] + names[:1])
+    rotated = kit.Classifier.load(
+        classifier.source.path, class_names=names[1:] + names[:1]
+    )
     assert steps(moved(pinned, rotated)) == {"class_names"}
     both = rotated.using(rotated.preprocessing.replace(scaling="0..1"))
     assert "scaling" in steps(moved(pinned, both))
@@ -106,11 +129,15 @@ def test_a_resize_of_pillow_that_changes_is_named(pinned, classifier, monkeypatc
 
 
 def test_a_decoder_that_changes_is_named(boot, fashion, monkeypatch):
-    monkeypatch.setattr(kit.Photo, "decoded", lambda self, _: replace(self, pixels=self.pixels // 2))
+    monkeypatch.setattr(
+        kit.Photo, "decoded", lambda self, _: replace(self, pixels=self.pixels // 2)
+    )
     assert steps(moved(boot, fashion)) == {"decode"}
 
 
-def test_the_same_tensor_with_another_prediction_is_the_engine(pinned, classifier, monkeypatch):
+def test_the_same_tensor_with_another_prediction_is_the_engine(
+    pinned, classifier, monkeypatch
+):
     predict = type(classifier).predict_tensors
 
     def blurred(self, tensors):
@@ -121,15 +148,21 @@ def test_the_same_tensor_with_another_prediction_is_the_engine(pinned, classifie
     assert steps(moved(pinned, classifier)) == {"engine"}
 
 
-def test_a_perturbation_that_does_something_else_is_named(pinned, classifier, monkeypatch):
+def test_a_perturbation_that_does_something_else_is_named(
+    pinned, classifier, monkeypatch
+):
     def apply(self, photo):
         return replace(photo, pixels=255 - photo.pixels) if self.noise else photo
 
     monkeypatch.setattr(kit.Perturbation, "apply", apply)
-    assert [(one.name, one.step) for one in moved(pinned, classifier).moved] == [("dim", "perturb")]
+    assert [(one.name, one.step) for one in moved(pinned, classifier).moved] == [
+        ("dim", "perturb")
+    ]
 
 
-def test_another_network_is_told_by_its_weights_where_they_come_from_files(tmp_path, fashion, clothes):
+def test_another_network_is_told_by_its_weights_where_they_come_from_files(
+    tmp_path, fashion, clothes
+):
     other = samples.classifier("fashion_mnist_5000")
     rows = [each.probabilities(clothes[:50]) for each in (fashion, other)]
     photo = clothes[int(np.abs(rows[0] - rows[1]).max(axis=1).argmax())]
@@ -137,7 +170,10 @@ def test_another_network_is_told_by_its_weights_where_they_come_from_files(tmp_p
     assert steps(moved(tmp_path / "files", other)) == {"weights"}
     scaled = other.using(other.preprocessing.replace(scaling="-1..1"))
     (one,) = moved(tmp_path / "files", scaled).moved
-    assert (one.step, one.told.endswith("the model file differs, too")) == ("scaling", True)
+    assert (one.step, one.told.endswith("the model file differs, too")) == (
+        "scaling",
+        True,
+    )
 
 
 def test_a_small_change_within_the_tolerance_holds(boot, fashion):
@@ -157,15 +193,23 @@ def test_a_fault_that_is_kept_is_told_and_not_red(tmp_path, classifier, photos):
     told = "  ladybird: holds: ladybug; with the stored wrong preprocessing it is "
     assert moved(tmp_path, classifier).text().splitlines()[1] == f"{told}pinwheel"
     edited(tmp_path, fault=right.replace(filter="bilinear"))
-    assert moved(tmp_path, classifier).text().splitlines()[1] == f"{told}ladybug: no longer wrong"
+    assert (
+        moved(tmp_path, classifier).text().splitlines()[1]
+        == f"{told}ladybug: no longer wrong"
+    )
     edited(tmp_path, fault=right.replace(size=(20, 20)))
     (one,) = moved(tmp_path, classifier).cases
     assert (one.state, one.told) == ("holds", ""), "this network cannot be given that"
 
 
-def test_what_is_known_to_fail_is_green_and_so_is_what_holds_by_now(boot, fashion, inverted):
+def test_what_is_known_to_fail_is_green_and_so_is_what_holds_by_now(
+    boot, fashion, inverted
+):
     photo = folders.photo_of(boot, folders.read(boot / "one.json"))
-    right, wrong = (each.class_names[each.probabilities(photo)[0].argmax()] for each in (fashion, inverted))
+    right, wrong = (
+        each.class_names[each.probabilities(photo)[0].argmax()]
+        for each in (fashion, inverted)
+    )
     kit.pin(boot, inverted, photo, right, name="two")
     (boot / "one.json").unlink()
     assert moved(boot, inverted).cases[0].state == "failing"
@@ -174,7 +218,11 @@ def test_what_is_known_to_fail_is_green_and_so_is_what_holds_by_now(boot, fashio
     words = result.cases[0].words
     assert words.startswith(f"now passing: was {wrong} ")
     assert words.endswith("; accept it with update=True, or --update")
-    assert moved(boot, fashion, update=True).cases[0].words.startswith(f"accepted: was {wrong} ")
+    assert (
+        moved(boot, fashion, update=True)
+        .cases[0]
+        .words.startswith(f"accepted: was {wrong} ")
+    )
     assert moved(boot, fashion).cases[0].state == "holds"
 
 
@@ -190,7 +238,9 @@ def test_what_moved_can_be_accepted(cases, classifier):
     assert case.observed.preprocessing == other.preprocessing
 
 
-def test_an_accepted_case_is_one_of_the_network_that_it_was_accepted_for(tmp_path, fashion, clothes):
+def test_an_accepted_case_is_one_of_the_network_that_it_was_accepted_for(
+    tmp_path, fashion, clothes
+):
     other = samples.classifier("fashion_mnist_5000")
     kit.pin(tmp_path, fashion, clothes[0], tolerance=1e-6, name="one")
     assert moved(tmp_path, other, update=True).cases[0].state == "accepted"
@@ -205,16 +255,25 @@ def test_an_expectation_that_held_is_never_given_up(boot, fashion, inverted):
         assert "; not accepted, because the expected class does not hold" in one.words
     edited(boot, expected=("Ankle bot",))
     (one,) = moved(boot, fashion, update=True).moved
-    assert one.broken == "the classifier has no class 'Ankle bot'; did you mean 'Ankle boot'?"
+    assert (
+        one.broken
+        == "the classifier has no class 'Ankle bot'; did you mean 'Ankle boot'?"
+    )
     assert one.step == "expected"
     assert one.told.startswith("the mistyped expected class differs")
     edited(boot, expected=("Bag",))
-    other = kit.Classifier.load(fashion.source.path, class_names=[f"new {each}" for each in range(10)])
+    other = kit.Classifier.load(
+        fashion.source.path, class_names=[f"new {each}" for each in range(10)]
+    )
     (one,) = moved(boot, other, update=True).moved
-    assert one.broken == "the classifier has no class 'Bag'", "no class is left that could be right"
+    assert one.broken == "the classifier has no class 'Bag'", (
+        "no class is left that could be right"
+    )
 
 
-def test_a_case_that_cannot_be_run_on_this_classifier_is_red_in_one_line(cases, fashion, small):
+def test_a_case_that_cannot_be_run_on_this_classifier_is_red_in_one_line(
+    cases, fashion, small
+):
     result = moved(cases, fashion, update=True)
     assert [one.state for one in result.cases] == ["moved"] * 5
     bare = moved(cases, kit.Classifier(small.model), update=True)
@@ -226,23 +285,36 @@ def test_a_case_that_cannot_be_run_on_this_classifier_is_red_in_one_line(cases, 
 def test_the_classifier_is_the_one_that_the_first_readable_case_names(boot):
     (boot / "0.json").write_text("{}", encoding="utf-8")
     result = kit.check_cases(boot, progress=False)
-    assert (result.classifier, [one.name for one in result.moved]) == ("fashion_mnist", ["0"])
+    assert (result.classifier, [one.name for one in result.moved]) == (
+        "fashion_mnist",
+        ["0"],
+    )
     (boot / "0.json").unlink()
     edited(boot, classifier="no such network")
-    with pytest.raises(ValueError, match="a classifier, or cases that name a bundled one"):
+    with pytest.raises(
+        ValueError, match="a classifier, or cases that name a bundled one"
+    ):
         kit.check_cases(boot, progress=False)
 
 
-def test_then_now_and_four_times_the_difference_lie_side_by_side(boot, fashion, inverted, tmp_path):
+def test_then_now_and_four_times_the_difference_lie_side_by_side(
+    boot, fashion, inverted, tmp_path
+):
     target = tmp_path / "kept"
     assert moved(boot, fashion, artefacts=target).holds
     assert not target.exists(), "where nothing moved there is nothing to see"
     moved(boot, inverted, artefacts=target)
-    then, now, difference = np.hsplit(kit.load_image(target / "one.png").pixels.astype(int), 3)
+    then, now, difference = np.hsplit(
+        kit.load_image(target / "one.png").pixels.astype(int), 3
+    )
     photo = folders.photo_of(boot, folders.read(boot / "one.json"))
-    np.testing.assert_array_equal(then, fashion.preprocessing.image(fashion.tensor(photo)))
+    np.testing.assert_array_equal(
+        then, fashion.preprocessing.image(fashion.tensor(photo))
+    )
     np.testing.assert_array_equal(difference, np.clip(4 * np.abs(then - now), 0, 255))
-    assert np.abs(now - (255 - then)).mean() < 1, "black and white are exchanged for all to see"
+    assert np.abs(now - (255 - then)).mean() < 1, (
+        "black and white are exchanged for all to see"
+    )
 
 
 def test_what_cannot_lie_side_by_side_leaves_no_artefact(boot, classifier, tmp_path):
@@ -257,7 +329,9 @@ def test_what_cannot_lie_side_by_side_leaves_no_artefact(boot, classifier, tmp_p
 
 
 def case(*shares):
-    observed = Observed(tuple((place, f"class {place}", share) for place, share in enumerate(shares)))
+    observed = Observed(
+        tuple((place, f"class {place}", share) for place, share in enumerate(shares))
+    )
     return kit.Case("one", "pictures/x.png", "", "net", "", ("class 0",), observed)
 
 
@@ -269,10 +343,16 @@ def red(name="one", state="moved", **changes):
 def test_a_line_says_what_was_and_what_is_and_why():
     was = "was class 0 0.900, is class 1 0.568"
     assert red().words == f"CHANGED: {was}; a probability changed by 0.300; the step"
-    assert red(broken="it is wrong", change=0.02).words == f"CHANGED: it is wrong; {was}; the step"
+    assert (
+        red(broken="it is wrong", change=0.02).words
+        == f"CHANGED: it is wrong; {was}; the step"
+    )
     assert red(state="accepted").words.startswith("accepted: was class 0")
     assert Checked("one", "holds", case(0.9, 0.1)).words == "holds: class 0"
-    assert Checked("one", "failing", case(0.5, 0.4), told="more").words == "still failing: class 0; more"
+    assert (
+        Checked("one", "failing", case(0.5, 0.4), told="more").words
+        == "still failing: class 0; more"
+    )
     assert Checked("one", "unusable", told="torn").words == "CANNOT BE RUN: torn"
 
 
@@ -280,7 +360,10 @@ def test_a_report_counts_each_state_once():
     torn = Checked("c", "unusable", told="torn")
     one = Checked("a", "holds", case(1.0)), red("b"), torn, red("d", "accepted")
     found = CheckedCases("net", one)
-    assert found.headline() == "4 cases of net: 1 changed, 1 cannot be run, 1 accepted, 1 hold."
+    assert (
+        found.headline()
+        == "4 cases of net: 1 changed, 1 cannot be run, 1 accepted, 1 hold."
+    )
     assert [each.name for each in found.moved] == ["b", "c"]
     assert not found.holds
     assert CheckedCases("net", one[:1]).headline() == "1 case of net: 1 hold."
@@ -296,16 +379,24 @@ def test_red_is_one_paragraph_of_five_cases_at_most(boot, inverted):
     with pytest.raises(CasesMovedError) as raised:
         moved(boot, inverted, raise_on_moved=True)
     assert "\n" not in str(raised.value)
-    assert str(raised.value).startswith("7 cases of fashion_mnist: 7 changed. more0 CHANGED: ")
+    assert str(raised.value).startswith(
+        "7 cases of fashion_mnist: 7 changed. more0 CHANGED: "
+    )
     assert str(raised.value).count("the step 'polarity' differs") == 5
     assert all(len(line) <= 100 for line in raised.value._render_traceback_())
 
 
 def test_a_server_gets_xml_that_can_be_read_whatever_names_hold():
     strange = 'a"<b>\x07&'
-    result = CheckedCases(strange, (red(strange, told=strange), Checked("c", "holds", case(1.0))))
+    result = CheckedCases(
+        strange, (red(strange, told=strange), Checked("c", "holds", case(1.0)))
+    )
     suite = ET.fromstring(result.junit())  # noqa: S314 - our own
-    assert [suite.get(name) for name in ("name", "tests", "failures")] == ['a"<b>?&', "2", "1"]
+    assert [suite.get(name) for name in ("name", "tests", "failures")] == [
+        'a"<b>?&',
+        "2",
+        "1",
+    ]
     first, second = suite
     assert (first.get("name"), first.get("classname")) == ('a"<b>?&', "cases")
     assert first[0].get("message").endswith('a"<b>?&')

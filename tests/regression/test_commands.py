@@ -53,15 +53,21 @@ def test_a_case_is_pinned_and_verified(tmp_path, capsys):
     assert "the step 'scaling' differs" in capsys.readouterr().out
 
 
-def test_a_class_can_be_expected_by_index_and_need_not_be_predicted_yet(tmp_path, classifier, capsys):
+def test_a_class_can_be_expected_by_index_and_need_not_be_predicted_yet(
+    tmp_path, classifier, capsys
+):
     tiger = classifier.class_names.index("tiger cat")
-    assert main(["pin", LITE, CAT, "--expect", str(tiger), "--cases", str(tmp_path)]) == 0
+    assert (
+        main(["pin", LITE, CAT, "--expect", str(tiger), "--cases", str(tmp_path)]) == 0
+    )
     assert "still failing" in capsys.readouterr().out
     (path,) = folders.paths(tmp_path)
     assert folders.read(path).expected == ("tiger cat",)
 
 
-def test_what_moved_gives_1_in_text_json_and_junit_until_it_is_accepted(tmp_path, pinned, fashion, capsys):
+def test_what_moved_gives_1_in_text_json_and_junit_until_it_is_accepted(
+    tmp_path, pinned, fashion, capsys
+):
     unscaled = fashion.preprocessing.replace(scaling="0..255")
     name = edited(pinned, expected=fashion.class_names, preprocessing=unscaled)
     assert main(["verify", MODEL, pinned, "--junit", str(tmp_path / "cases.xml")]) == 1
@@ -69,12 +75,15 @@ def test_what_moved_gives_1_in_text_json_and_junit_until_it_is_accepted(tmp_path
     suite = ET.parse(tmp_path / "cases.xml").getroot()  # noqa: S314 - our own
     assert (suite.get("tests"), suite.get("failures")) == ("3", "1")
     assert suite.find("testcase/failure/..").get("name") == name
-    assert main(["verify", MODEL, pinned, "--json", "--artefacts", str(tmp_path / "kept")]) == 1
+    assert (
+        main(["verify", MODEL, pinned, "--json", "--artefacts", str(tmp_path / "kept")])
+        == 1
+    )
     told = json.loads(capsys.readouterr().out)
     assert told["holds"] is False
-    assert [(one["name"], one["step"]) for one in told["cases"] if one["state"] == "moved"] == [
-        (name, "scaling")
-    ]
+    assert [
+        (one["name"], one["step"]) for one in told["cases"] if one["state"] == "moved"
+    ] == [(name, "scaling")]
     assert (tmp_path / "kept" / f"{name}.png").is_file()
     assert main(["verify", MODEL, pinned, "--update"]) == 0
     assert "accepted: " in capsys.readouterr().out
@@ -91,14 +100,37 @@ def test_two_models_are_compared_on_images(pinned, fashion, capsys):
 
 
 def run_notebook(folder):
-    command = [sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env", "check_cases.ipynb"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--nbval",
+        "--nbval-current-env",
+        "check_cases.ipynb",
+    ]
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PYTEST")
+    }
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env=environment,
+    )
     return done.returncode, done.stdout
 
 
-def test_the_notebook_of_the_lessons_turns_red_with_a_case_elsewhere_too(tmp_path, pinned, fashion):
-    shutil.copy(DATA.parent / "notebooks" / "regression" / "check_cases.ipynb", tmp_path)
+def test_the_notebook_of_the_lessons_turns_red_with_a_case_elsewhere_too(
+    tmp_path, pinned, fashion
+):
+    shutil.copy(
+        DATA.parent / "notebooks" / "regression" / "check_cases.ipynb", tmp_path
+    )
     edited(pinned, preprocessing=fashion.preprocessing.replace(layout="transposed"))
     code, told = run_notebook(tmp_path)
     assert code == 1

@@ -6,7 +6,10 @@ import pytest
 from kit.preprocessing.faults import CATALOGUE
 from kit.robustness.costs import fault_costs
 
-CHOSEN = {name: CATALOGUE[name] for name in ("channels_swapped", "missing_scaling", "missing_mean_std")}
+CHOSEN = {
+    name: CATALOGUE[name]
+    for name in ("channels_swapped", "missing_scaling", "missing_mean_std")
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +39,24 @@ def test_shares_are_those_of_the_answers(classifier, pictures, costs):
     faulty = CATALOGUE["channels_swapped"].apply(classifier.preprocessing)
     swapped = classifier.probabilities(photos, preprocessing=faulty)
     untouched = classifier.probabilities(photos)
-    right = np.mean([row.argmax() == label for row, label in zip(swapped, labels, strict=True)])
-    changed = np.mean([a.argmax() != b.argmax() for a, b in zip(swapped, untouched, strict=True)])
+    right = np.mean(
+        [row.argmax() == label for row, label in zip(swapped, labels, strict=True)]
+    )
+    changed = np.mean(
+        [a.argmax() != b.argmax() for a, b in zip(swapped, untouched, strict=True)]
+    )
     cost = costs[2]
     assert (cost.right, cost.changed) == (right, changed)
-    of_the_right_class = [row[label] for row, label in zip(swapped, labels, strict=True)]
+    of_the_right_class = [
+        row[label] for row, label in zip(swapped, labels, strict=True)
+    ]
     assert cost.probability == pytest.approx(np.mean(of_the_right_class))
     assert cost.confidence == pytest.approx(swapped.max(axis=1).mean())
-    wrong = [row.max() > 0.5 for row, label in zip(swapped, labels, strict=True) if row.argmax() != label]
+    wrong = [
+        row.max() > 0.5
+        for row, label in zip(swapped, labels, strict=True)
+        if row.argmax() != label
+    ]
     assert cost.wrong_and_sure == sum(wrong) / len(photos)
 
 

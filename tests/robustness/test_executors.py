@@ -13,7 +13,10 @@ import kit
 from kit import samples
 from kit.robustness.sweeps import Shared
 
-GRID = {"brightness": np.linspace(0.4, 2, 5), "noise": np.linspace(0, 50, 30)}  # two blocks a picture
+GRID = {
+    "brightness": np.linspace(0.4, 2, 5),
+    "noise": np.linspace(0, 50, 30),
+}  # two blocks a picture
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +41,23 @@ def same(one, other):
 
 def swept(sources, executor=None):
     clothes = samples.classifier("fashion_mnist")
-    return kit.sweep(clothes, sources, GRID, labels=[9, 9, 2, None], executor=executor, progress=False)
+    return kit.sweep(
+        clothes,
+        sources,
+        GRID,
+        labels=[9, 9, 2, None],
+        executor=executor,
+        progress=False,
+    )
 
 
 def photographs(classifier, executor=None):
     """Photos, whose forward passes take more than one thread."""
     photos, labels = samples.photos("imagenet")[3:5], samples.labels("imagenet")[3:5]
     grid = {"rotation": (-20, 0, 20), "jpeg_quality": (90, 10)}
-    return kit.sweep(classifier, photos, grid, labels=labels, executor=executor, progress=False)
+    return kit.sweep(
+        classifier, photos, grid, labels=labels, executor=executor, progress=False
+    )
 
 
 def spawning(workers):
@@ -59,14 +71,20 @@ def test_spawned_processes_give_the_same_rows_and_refuse_a_classifier_that_lies_
     with spawning(2) as executor:
         same(swept(sources, executor), serial)
         same(photographs(classifier, executor), photographs(classifier))
-        with pytest.raises(TypeError, match=r"Expected a classifier from a file.*save and load it"):
+        with pytest.raises(
+            TypeError, match=r"Expected a classifier from a file.*save and load it"
+        ):
             kit.sweep(small, sources[0], {"noise": (0, 1)}, executor=executor)
 
 
 def test_a_dask_cluster_gives_the_same_rows(classifier, sources, serial):
     with (
         LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            host="127.0.0.1",
         ) as cluster,
         Client(cluster) as client,
     ):
@@ -76,11 +94,19 @@ def test_a_dask_cluster_gives_the_same_rows(classifier, sources, serial):
         same(photographs(classifier, executor), photographs(classifier))
 
 
-@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs a system that forks")
+@pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(),
+    reason="needs a system that forks",
+)
 def test_a_pool_that_forks_is_refused(sources):
     with (
-        ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as executor,
-        pytest.raises(ValueError, match=r"Expected a process pool that spawns, .*get_context\('spawn'\)"),
+        ProcessPoolExecutor(
+            1, mp_context=multiprocessing.get_context("fork")
+        ) as executor,
+        pytest.raises(
+            ValueError,
+            match=r"Expected a process pool that spawns, .*get_context\('spawn'\)",
+        ),
     ):
         swept(sources, executor)
 

@@ -31,9 +31,13 @@ def test_class_activation_equals_gradients_in_keras(fashion, clothes):
         found = kit.heatmap(fashion, photo, label)
         tensor = fashion.tensor(photo)
         index = fashion.class_names.index(found.class_name)
-        assert index == {None: fashion.probabilities(photo)[0].argmax(), 9: 9}.get(label, index)
+        assert index == {None: fashion.probabilities(photo)[0].argmax(), 9: 9}.get(
+            label, index
+        )
         expected = gradients(fashion, tensor, index)
-        np.testing.assert_allclose(found.cells, expected / (expected.max() or 1), rtol=0, atol=1e-4)
+        np.testing.assert_allclose(
+            found.cells, expected / (expected.max() or 1), rtol=0, atol=1e-4
+        )
         assert found.method == "class activation"
 
 
@@ -41,13 +45,24 @@ def model(head):
     """Class 1 is sure where any place is bright, class 0 never."""
     keras = networks.imported_keras()
     layers = keras.layers
-    made = keras.Sequential([keras.Input((28, 28, 1)), layers.Conv2D(2, 1), *head(layers), layers.Softmax()])
-    made.set_weights([np.broadcast_to((0, float(each.ndim > 1)), each.shape) for each in made.get_weights()])
+    made = keras.Sequential(
+        [keras.Input((28, 28, 1)), layers.Conv2D(2, 1), *head(layers), layers.Softmax()]
+    )
+    made.set_weights(
+        [
+            np.broadcast_to((0, float(each.ndim > 1)), each.shape)
+            for each in made.get_weights()
+        ]
+    )
     return made
 
 
 HEADS = {
-    "pooling": lambda layers: [layers.GlobalAveragePooling2D(), layers.Dropout(0.5), layers.Dense(2)],
+    "pooling": lambda layers: [
+        layers.GlobalAveragePooling2D(),
+        layers.Dropout(0.5),
+        layers.Dense(2),
+    ],
     "convolution": lambda layers: [
         layers.GlobalAveragePooling2D(keepdims=True),
         layers.Conv2D(2, 1),
@@ -55,8 +70,16 @@ HEADS = {
     ],
     "flatten": lambda layers: [layers.Flatten(), layers.Dense(2)],
     "largest": lambda layers: [layers.GlobalMaxPooling2D(), layers.Dense(2)],
-    "part": lambda layers: [layers.AveragePooling2D((28, 27)), layers.Flatten(), layers.Dense(2)],
-    "two": lambda layers: [layers.GlobalAveragePooling2D(), layers.Dense(2, "relu"), layers.Dense(2)],
+    "part": lambda layers: [
+        layers.AveragePooling2D((28, 27)),
+        layers.Flatten(),
+        layers.Dense(2),
+    ],
+    "two": lambda layers: [
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(2, "relu"),
+        layers.Dense(2),
+    ],
 }
 OCCLUDED = {"largest", "part", "two"}
 
@@ -68,7 +91,11 @@ def test_the_bright_place_is_hot_whatever_the_head(head):
     pixels[4:7, 20:23] = 255
     found = kit.heatmap(classifier, pixels, "bright", progress=False)
     assert found.method == ("occlusion" if head in OCCLUDED else "class activation")
-    assert (found.values.shape, found.values.dtype, found.cells.max()) == ((28, 28), np.float32, 1)
+    assert (found.values.shape, found.values.dtype, found.cells.max()) == (
+        (28, 28),
+        np.float32,
+        1,
+    )
     hot = found.values > 0.5
     assert hot[5, 21]
     assert not hot[12:].any()
@@ -79,5 +106,7 @@ def test_the_bright_place_is_hot_whatever_the_head(head):
 
 def test_what_it_shows_is_in_its_text(fashion, clothes):
     found = kit.heatmap(fashion, clothes[0])
-    assert repr(found).startswith(f"Heatmap({found.class_name!r} by class activation: hottest ")
+    assert repr(found).startswith(
+        f"Heatmap({found.class_name!r} by class activation: hottest "
+    )
     assert "<img alt=" in found.html()

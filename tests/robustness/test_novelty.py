@@ -35,7 +35,9 @@ def test_foreign_images_score_higher_than_clothes(novelty, ordinary, name):
 
 def test_other_clothes_lie_above_the_threshold_as_often_as_stated(novelty, ordinary):
     # The share above the threshold varies with the 1,000 held-back images and with the 1,000 others.
-    assert (ordinary > novelty.threshold).mean() < 0.05 + 3.3 * np.sqrt(0.05 * 0.95 * 2 / 1000)
+    assert (ordinary > novelty.threshold).mean() < 0.05 + 3.3 * np.sqrt(
+        0.05 * 0.95 * 2 / 1000
+    )
 
 
 def test_clothes_that_were_altered_a_little_are_hardly_more_novel(novelty, others):
@@ -45,18 +47,34 @@ def test_clothes_that_were_altered_a_little_are_hardly_more_novel(novelty, other
     )
 
 
-def test_the_score_is_the_mean_distance_to_the_nearest_training_images(fashion, clothes):
+def test_the_score_is_the_mean_distance_to_the_nearest_training_images(
+    fashion, clothes
+):
     novelty = kit.fit_novelty(fashion, clothes[:50], clothes[50:90], progress=False)
     _, rows = fashion.features(clothes[:100])
-    distances, places = NearestNeighbors(n_neighbors=NEAREST).fit(rows[:50]).kneighbors(rows[90:])
-    np.testing.assert_allclose(novelty.scores(clothes[90:100]), distances.mean(axis=1), rtol=1e-3)
+    distances, places = (
+        NearestNeighbors(n_neighbors=NEAREST).fit(rows[:50]).kneighbors(rows[90:])
+    )
+    np.testing.assert_allclose(
+        novelty.scores(clothes[90:100]), distances.mean(axis=1), rtol=1e-3
+    )
     for photo, nearest, away in zip(clothes[90:100], places, distances, strict=True):
         found = novelty.classifier.nearest(photo)
-        assert [one.name for one in found.neighbours] == [clothes[place].name for place in nearest]
-        np.testing.assert_allclose([one.distance for one in found.neighbours], away, rtol=1e-2)
-        classes = fashion.probabilities([clothes[place] for place in nearest]).argmax(axis=1)
-        assert [one.predicted for one in found.neighbours] == [fashion.class_names[row] for row in classes]
-        assert found.agreeing == (classes == fashion.probabilities(photo).argmax()).sum()
+        assert [one.name for one in found.neighbours] == [
+            clothes[place].name for place in nearest
+        ]
+        np.testing.assert_allclose(
+            [one.distance for one in found.neighbours], away, rtol=1e-2
+        )
+        classes = fashion.probabilities([clothes[place] for place in nearest]).argmax(
+            axis=1
+        )
+        assert [one.predicted for one in found.neighbours] == [
+            fashion.class_names[row] for row in classes
+        ]
+        assert (
+            found.agreeing == (classes == fashion.probabilities(photo).argmax()).sum()
+        )
 
 
 def test_the_threshold_is_the_quantile_of_split_conformal_prediction(fashion):
@@ -86,10 +104,18 @@ def test_too_few_held_back_images_are_refused(fashion, clothes):
 def test_the_fit_travels_with_the_file(novelty, others, tmp_path):
     novelty.attached().save(tmp_path / "carrying.keras")
     restored = kit.novelty_of(kit.Classifier.load(tmp_path / "carrying.keras"))
-    assert repr(restored) == "Novelty('fashion_mnist', 5000 training and 1000 held-back images)"
+    assert (
+        repr(restored)
+        == "Novelty('fashion_mnist', 5000 training and 1000 held-back images)"
+    )
     assert restored.threshold == novelty.threshold
-    np.testing.assert_array_equal(restored.scores(others[:9]), novelty.scores(others[:9]))
-    assert restored.classifier.nearest(others[0]).text() == novelty.classifier.nearest(others[0]).text()
+    np.testing.assert_array_equal(
+        restored.scores(others[:9]), novelty.scores(others[:9])
+    )
+    assert (
+        restored.classifier.nearest(others[0]).text()
+        == novelty.classifier.nearest(others[0]).text()
+    )
 
 
 def test_what_was_not_fitted_for_this_network_is_none(fashion, classifier, novelty):
@@ -99,7 +125,10 @@ def test_what_was_not_fitted_for_this_network_is_none(fashion, classifier, novel
     assert kit.novelty_of(classifier.with_reference(carried)) is None
     features = arrays["features"]
     changes = [{"features": features[1:]}, {"features": np.full_like(features, np.nan)}]
-    changes += [{"predicted": arrays["predicted"] + 10}, {"held_back": arrays["held_back"][:18]}]
+    changes += [
+        {"predicted": arrays["predicted"] + 10},
+        {"held_back": arrays["held_back"][:18]},
+    ]
     changes += [{"names": arrays["names"][:-20]}, {"basis": np.zeros((40, 20))}]
     changes += [{"thumbnails": np.zeros((3, 48, 48, 3), np.uint8)}]
     for change in changes:
@@ -107,31 +136,49 @@ def test_what_was_not_fitted_for_this_network_is_none(fashion, classifier, novel
         assert kit.novelty_of(fashion.with_reference(reference)) is None
 
 
-def test_of_many_channels_forty_numbers_are_kept_and_of_images_thumbnails_on_request(classifier, tmp_path):
+def test_of_many_channels_forty_numbers_are_kept_and_of_images_thumbnails_on_request(
+    classifier, tmp_path
+):
     photos = list(samples.photos("imagenet")[:6])
-    classifier.with_reference(photos, thumbnails=True, progress=False).save(tmp_path / "knowing.keras")
+    classifier.with_reference(photos, thumbnails=True, progress=False).save(
+        tmp_path / "knowing.keras"
+    )
     knowing = kit.Classifier.load(tmp_path / "knowing.keras")
     assert knowing.reference.arrays("novelty")["features"].shape == (6, 40)
     found = knowing.nearest(photos[2], 6)
     _, rows = classifier.features(photos)
     expected = np.linalg.norm(rows - rows[2], axis=1)
-    assert [one.name for one in found.neighbours] == [photos[place].name for place in expected.argsort()]
-    np.testing.assert_allclose([one.distance for one in found.neighbours], np.sort(expected), atol=0.05)
+    assert [one.name for one in found.neighbours] == [
+        photos[place].name for place in expected.argsort()
+    ]
+    np.testing.assert_allclose(
+        [one.distance for one in found.neighbours], np.sort(expected), atol=0.05
+    )
     assert found.agreeing == 1
     said = "1 of the 6 nearest training images are predicted as this class"
     assert f"{said}: doubt this prediction" in found.text()
     assert (found.thumbnails.shape, found.html().count("<img ")) == ((6, 48, 48, 3), 6)
-    with pytest.raises(ValueError, match=r"knows its training images; use with_reference"):
+    with pytest.raises(
+        ValueError, match=r"knows its training images; use with_reference"
+    ):
         classifier.nearest(photos[0])
 
 
 def test_a_reference_made_with_another_preprocessing_is_named(fashion, clothes):
     inverted = fashion.using(fashion.preprocessing.replace(invert=True))
-    known, said = inverted.with_reference(clothes[:9], progress=False), "made with another preprocessing"
+    known, said = (
+        inverted.with_reference(clothes[:9], progress=False),
+        "made with another preprocessing",
+    )
     assert said not in known.nearest(clothes[9]).text()
     again = known.using(fashion.preprocessing)
     assert said in again.nearest(clothes[9]).text()
-    assert said not in again.with_reference(clothes[:9], progress=False).nearest(clothes[9]).text()
+    assert (
+        said
+        not in again.with_reference(clothes[:9], progress=False)
+        .nearest(clothes[9])
+        .text()
+    )
 
 
 # The cause
@@ -168,7 +215,9 @@ def found(novelty, others):
     assert high > low + 0.2
 
     def find(foreign, ordinary, chance):
-        held = np.repeat([low + 0.1, high + 0.1], [1000 - chance, chance - 1]).astype(np.float32)
+        held = np.repeat([low + 0.1, high + 0.1], [1000 - chance, chance - 1]).astype(
+            np.float32
+        )
         carrying = replace(novelty, held_back=held).attached()
         return out_of_distribution(carrying, [digit] * foreign + [shirt] * ordinary)
 
@@ -178,13 +227,18 @@ def found(novelty, others):
 def test_the_evidence_counts_images_and_says_how_many_chance_allows(found):
     # Of four, one above a threshold for 1 % has a chance of 1 - 0.99**4 = 3.9 %, two have one of 0.06 %.
     finding = found(1, 3, chance=1)
-    assert (finding.verdict, finding.evidence[1].value, finding.evidence[1].threshold) == ("ruled_out", 1, 2)
+    assert (
+        finding.verdict,
+        finding.evidence[1].value,
+        finding.evidence[1].threshold,
+    ) == ("ruled_out", 1, 2)
     assert found(2, 2, chance=1).verdict == "named"
     assert found(2, 2, chance=41).verdict == "possible"
 
 
 @pytest.mark.parametrize(
-    ("chance", "verdict"), [(10, "named"), (11, "possible"), (50, "possible"), (51, "ruled_out")]
+    ("chance", "verdict"),
+    [(10, "named"), (11, "possible"), (50, "possible"), (51, "ruled_out")],
 )
 def test_one_image_is_judged_by_its_chance(found, chance, verdict):
     finding = found(1, 0, chance)

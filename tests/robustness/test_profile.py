@@ -21,7 +21,9 @@ def hundred(clothes):
 def away(evaluator, photos, **changes):
     preprocessing = evaluator.classifier.preprocessing.replace(**changes)
     moments = evaluator.moments(photos, preprocessing)
-    return evaluator.profile.distances(moments, evaluator.features(photos, preprocessing))
+    return evaluator.profile.distances(
+        moments, evaluator.features(photos, preprocessing)
+    )
 
 
 def moments(mean, deviation):
@@ -49,7 +51,12 @@ def test_distance_is_mahalanobis_over_the_values_that_vary():
     rows = np.stack([one, one + random.normal(0, 0.1, 400), np.ones(400)], axis=1)
     found = Gaussian.of_rows(rows)
     along, across = np.array([[5.0, 5.0, 1.0], [5.0, 1.0, 1.0]])
-    expected = mahalanobis(along[:2], rows[:, :2].mean(axis=0), np.linalg.inv(np.cov(rows[:, :2].T))) ** 2
+    expected = (
+        mahalanobis(
+            along[:2], rows[:, :2].mean(axis=0), np.linalg.inv(np.cov(rows[:, :2].T))
+        )
+        ** 2
+    )
     # Shrinking is slight with 400 images: 2 standard deviations along, 28 of the difference across.
     assert found.distances(along[None])[0] == pytest.approx(expected / 2, rel=0.1)
     assert found.distances(across[None])[0] > 100 * found.distances(along[None])[0]
@@ -64,33 +71,48 @@ def test_contrast_counts_by_its_logarithm():
     assert twice == pytest.approx(half, rel=0.15)
     assert usual < 0.1 < twice
     # log(1e-3) / 2 is 17 standard deviations of 0.2 below the mean: no contrast is no ordinary picture.
-    assert known.distances(moments([0], [0]), None)[0] == pytest.approx(17.3**2 / 2, rel=0.2)
+    assert known.distances(moments([0], [0]), None)[0] == pytest.approx(
+        17.3**2 / 2, rel=0.2
+    )
 
 
 def test_a_value_without_places_has_no_contrast_to_judge():
     # As of a dense layer, measured in float32: what is left of the variance is rounding.
     values = np.random.default_rng(3).normal(5, 1, 50).astype(np.float32)
-    known = Profile.of(np.stack([values, values**2], axis=1).astype(np.float64), None, (1,))
+    known = Profile.of(
+        np.stack([values, values**2], axis=1).astype(np.float64), None, (1,)
+    )
     assert known.gaussian.centre.shape == (1,)
     assert known.distances(moments([5], [0]), None)[0] < 0.1
 
 
-def test_pictures_that_were_left_out_lie_as_far_off_as_others_of_their_kind(evaluator, hundred):
+def test_pictures_that_were_left_out_lie_as_far_off_as_others_of_their_kind(
+    evaluator, hundred
+):
     assert 0.8 < (away(evaluator, hundred) <= evaluator.profile.limit).mean() < 0.98
 
 
-def test_a_picture_on_its_side_lies_farther_off_where_single_channels_do_not_tell(evaluator, hundred):
+def test_a_picture_on_its_side_lies_farther_off_where_single_channels_do_not_tell(
+    evaluator, hundred
+):
     better = away(evaluator, hundred) < away(evaluator, hundred, layout="transposed")
     upright, aside = (
-        evaluator.moments(hundred, evaluator.classifier.preprocessing.replace(layout=layout))
+        evaluator.moments(
+            hundred, evaluator.classifier.preprocessing.replace(layout=layout)
+        )
         for layout in ("channels_last", "transposed")
     )
     layers = evaluator.first_layers
-    alone = distances(upright, layers).mean(axis=1) < distances(aside, layers).mean(axis=1)
+    alone = distances(upright, layers).mean(axis=1) < distances(aside, layers).mean(
+        axis=1
+    )
     assert better.mean() > 0.85
     assert alone.mean() < 0.7
 
 
 def test_a_picture_that_is_scaled_to_nothing_lies_far_off(evaluator, hundred):
     scaled_twice = kit.Preprocessing().replace(scaling="0..1").scaling * 2
-    assert away(evaluator, hundred, scaling=scaled_twice).min() > 4 * evaluator.profile.limit
+    assert (
+        away(evaluator, hundred, scaling=scaled_twice).min()
+        > 4 * evaluator.profile.limit
+    )

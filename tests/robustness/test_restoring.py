@@ -15,7 +15,12 @@ def error(photo):
     return float(np.sqrt(np.mean(np.square(photo.pixels.astype(float) - PHOTO.pixels))))
 
 
-SPOILT = ({"noise": 30}, 0.5), ({"noise": 60}, 0.4), ({"blur": 3}, 0.9), ({"blur": 5}, 0.95)
+SPOILT = (
+    ({"noise": 30}, 0.5),
+    ({"noise": 60}, 0.4),
+    ({"blur": 3}, 0.9),
+    ({"blur": 5}, 0.95),
+)
 SPOILT += (({"jpeg_quality": 10}, 0.96),)
 
 
@@ -28,11 +33,15 @@ def test_the_picture_comes_nearer_to_what_it_was(settings, share):
     assert (result.name, result.notes[-1]) == (PHOTO.name, "restored")
 
 
-@pytest.mark.parametrize("settings", [{}, {"noise": 20}, {"blur": 4}, {"jpeg_quality": 30}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"noise": 20}, {"blur": 4}, {"jpeg_quality": 30}]
+)
 def test_a_plain_picture_of_any_size_stays(settings):
     # JPEG stores a level of 120 as 121.
     for plain in (FLAT, Photo.from_array(np.full((3, 5, 3), 120, np.uint8))):
-        np.testing.assert_allclose(restored(plain, **settings).pixels, plain.pixels, atol=1)
+        np.testing.assert_allclose(
+            restored(plain, **settings).pixels, plain.pixels, atol=1
+        )
 
 
 def test_noise_on_a_plain_picture_goes_nearly_whole():

@@ -14,13 +14,21 @@ from kit.images.properties import QUANTITIES, measure
 from kit.perturbation.alterations import ALTERATIONS, measured_rows
 from kit.robustness import shifts
 from kit.robustness.attribution import POINTS, Explanation, paths, together
-from kit.robustness.differences import QuantityShift, alike, compared_answers, differences, holm
+from kit.robustness.differences import (
+    QuantityShift,
+    alike,
+    compared_answers,
+    differences,
+    holm,
+)
 from kit.robustness.shifts import Shift, asked_about, findings, judged
 
 CLASSIFIER = kit.samples.classifier("fashion_mnist")
 CLOTHES = kit.samples.photos("fashion_mnist")
 LABELS = kit.samples.labels("fashion_mnist")
-TRAINING = tuple(map(kit.Photo.from_array, kit.samples.fashion_mnist_arrays("train")[0][:300]))
+TRAINING = tuple(
+    map(kit.Photo.from_array, kit.samples.fashion_mnist_arrays("train")[0][:300])
+)
 STATISTICS = InputStatistics.of(TRAINING)
 
 
@@ -53,7 +61,9 @@ ALTERED = [
 
 @pytest.mark.parametrize(("settings", "quantity"), ALTERED)
 def test_the_one_property_that_was_altered_is_ranked_first(settings, quantity):
-    found = [ranked(altered(start=start, **settings))[0] for start in (0, 100, 200, 300)]
+    found = [
+        ranked(altered(start=start, **settings))[0] for start in (0, 100, 200, 300)
+    ]
     assert found == [quantity] * 4
 
 
@@ -81,31 +91,51 @@ TWO = [
 
 
 @pytest.mark.parametrize(("settings", "quantities"), TWO)
-def test_the_two_properties_that_were_altered_and_no_others_are_named(settings, quantities):
+def test_the_two_properties_that_were_altered_and_no_others_are_named(
+    settings, quantities
+):
     found = [set(ranked(altered(start=start, **settings))) for start in (0, 100)]
     assert found == [quantities] * 2
 
 
 def grey(photos):
-    return [kit.Photo.from_array(np.ascontiguousarray(photo.pixels[..., 0])) for photo in photos]
+    return [
+        kit.Photo.from_array(np.ascontiguousarray(photo.pixels[..., 0]))
+        for photo in photos
+    ]
 
 
 def test_dark_and_noisy_grey_pictures_are_called_that_and_how_much():
     every = found_in(grey(altered(300, brightness=0.55, noise=14, seed=3)))
-    found = {name: one.explanation for name, one in every.items() if one.verdict == "shifted"}
-    assert [found[name].alteration for name in ("noise", "brightness")] == ["grainy", "darker"]
+    found = {
+        name: one.explanation for name, one in every.items() if one.verdict == "shifted"
+    }
+    assert [found[name].alteration for name in ("noise", "brightness")] == [
+        "grainy",
+        "darker",
+    ]
     assert len(found) == 2
     assert found["brightness"].strength == pytest.approx(0.55, rel=0.1)
     assert found["noise"].strength == pytest.approx(14, rel=0.2)
-    assert {every[name].verdict for name in ("contrast", "blocking", "shadows", "highlights")} == {"follows"}
+    assert {
+        every[name].verdict
+        for name in ("contrast", "blocking", "shadows", "highlights")
+    } == {"follows"}
 
 
 def test_of_white_pixels_no_more_than_all_can_go():
     kinds, names = list(QUANTITIES), list(ALTERATIONS)
     found, white = np.zeros((len(names), 3, len(kinds))), kinds.index("highlights")
     found[names.index("paler")][:, white] = [-0.1, -0.2, -0.3]
-    (path,) = (one for one in paths(found) if one.alteration.name == "paler" and not one.opposite)
-    base, two = np.where(np.array(kinds) == "highlights", 0.12, 0), int(np.abs(POINTS - 2).argmin())
+    (path,) = (
+        one
+        for one in paths(found)
+        if one.alteration.name == "paler" and not one.opposite
+    )
+    base, two = (
+        np.where(np.array(kinds) == "highlights", 0.12, 0),
+        int(np.abs(POINTS - 2).argmin()),
+    )
     assert together(path, path, base)[two, two, white] == -0.12
 
 
@@ -118,23 +148,37 @@ def test_training_pictures_that_were_altered_are_told_from_photos_that_were():
 
 def test_too_few_images_cannot_tell_and_are_not_even_opened(monkeypatch):
     monkeypatch.setattr("kit.images.Picture.open", None)
-    for shift in (kit.shift(STATISTICS, CLOTHES[:19]), kit.shift(CLOTHES[:19], CLOTHES[:20])):
+    for shift in (
+        kit.shift(STATISTICS, CLOTHES[:19]),
+        kit.shift(CLOTHES[:19], CLOTHES[:20]),
+    ):
         assert (shift.verdict, shift.findings) == ("cannot_tell", ())
         assert shift.text().endswith("cannot tell, it takes 20 on each side.")
 
 
 @pytest.mark.parametrize("given", [(CLOTHES[:30], None), (5, CLOTHES[:30])])
 def test_what_is_no_image_is_refused_where_there_is_one(given):
-    with pytest.raises(TypeError, match=r"^Expected a path, bytes, .*, received (NoneType|int)"):
+    with pytest.raises(
+        TypeError, match=r"^Expected a path, bytes, .*, received (NoneType|int)"
+    ):
         kit.shift(*given)
-    assert kit.shift(CLOTHES[:30], CLOTHES[:1]).text().startswith("1 photo compared with 30 ")
+    assert (
+        kit.shift(CLOTHES[:30], CLOTHES[:1])
+        .text()
+        .startswith("1 photo compared with 30 ")
+    )
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_numbers_that_are_none_are_refused(monkeypatch, value):
     rows = np.full((20, 10), value)
-    monkeypatch.setattr(kit.Classifier, "predict_tensors", lambda _, tensors: rows[: len(tensors)])
-    with pytest.raises(ValueError, match=r"^Expected probabilities from .*, received nan or infinite values"):
+    monkeypatch.setattr(
+        kit.Classifier, "predict_tensors", lambda _, tensors: rows[: len(tensors)]
+    )
+    with pytest.raises(
+        ValueError,
+        match=r"^Expected probabilities from .*, received nan or infinite values",
+    ):
         kit.shift(TRAINING[:20], CLOTHES[:20], classifier=CLASSIFIER)
 
 
@@ -142,7 +186,9 @@ def test_test_and_effect_size_are_those_of_scipy_and_of_counting():
     ours, theirs = STATISTICS.rows, measured_rows(altered(60, brightness=0.8))
     column = list(QUANTITIES).index("brightness")
     item = QUANTITIES["brightness"]
-    one, two = (np.rint(np.log2(side[:, column]) / item.resolution) for side in (ours, theirs))
+    one, two = (
+        np.rint(np.log2(side[:, column]) / item.resolution) for side in (ours, theirs)
+    )
     found = {entry.quantity: entry for entry in differences(ours, theirs)}["brightness"]
     assert found.delta == pytest.approx(np.sign(two[:, None] - one[None]).mean())
     raw = mannwhitneyu(one, two).pvalue
@@ -150,11 +196,18 @@ def test_test_and_effect_size_are_those_of_scipy_and_of_counting():
 
 
 def test_a_difference_is_neither_chance_nor_negligible():
-    for more, less, verdict in [(14, 0, "unchanged"), (16, 0, "follows"), (16, 3, "unchanged")]:
+    for more, less, verdict in [
+        (14, 0, "unchanged"),
+        (16, 0, "follows"),
+        (16, 3, "unchanged"),
+    ]:
         ours, theirs = np.ones((2, 400, len(QUANTITIES)))
         theirs[: 4 * more], theirs[396 - 4 * less : 396] = 2, 0.5
         found = {one.quantity: one for one in differences(ours, theirs)}["tint"]
-        assert (found.delta, found.verdict) == (pytest.approx((more - less) / 100), verdict)
+        assert (found.delta, found.verdict) == (
+            pytest.approx((more - less) / 100),
+            verdict,
+        )
     theirs[:13] = 2
     assert differences(ours[:20], theirs[:20])[0].verdict == "follows"
     assert differences(ours[:20], theirs[:19])[0].verdict == "cannot_tell"
@@ -169,7 +222,9 @@ def test_steps_below_the_resolution_are_equal_and_turns_are_shares():
     theirs[:, names.index("noise")] += 0.1  # of 0.25 levels
     theirs[:, names.index("size")] *= 1.01
     found = {one.quantity: one for one in differences(ours, theirs)}
-    assert (found["turned"].training, found["turned"].photos) == pytest.approx((0.7, 0.9))
+    assert (found["turned"].training, found["turned"].photos) == pytest.approx(
+        (0.7, 0.9)
+    )
     # Of 900 pairs the photo has more in 27 * 9 and less in 3 * 21.
     assert found["turned"].delta == pytest.approx((27 * 9 - 3 * 21) / 900)
     for name in ("noise", "size", "tint"):
@@ -178,7 +233,9 @@ def test_steps_below_the_resolution_are_equal_and_turns_are_shares():
 
 def test_holm_multiplies_the_smallest_by_all_and_never_falls():
     assert holm([0.9, 0.8]) == [1, 1]
-    assert holm([0.01, 0.04, 0.03, np.nan]) == pytest.approx([0.03, 0.06, 0.06, np.nan], nan_ok=True)
+    assert holm([0.01, 0.04, 0.03, np.nan]) == pytest.approx(
+        [0.03, 0.06, 0.06, np.nan], nan_ok=True
+    )
 
 
 def answers(photos):
@@ -190,14 +247,18 @@ def test_the_answers_of_the_classifier_are_those_that_it_gives():
     shift = kit.shift(training, altered(60, brightness=0.5), classifier=CLASSIFIER)
     cause = shift.shifted[0].explanation
     assert (cause.tried, cause.count) == ("training images are altered in this way", 20)
-    dimmed = [kit.Perturbation(brightness=cause.strength).apply(photo) for photo in training]
+    dimmed = [
+        kit.Perturbation(brightness=cause.strength).apply(photo) for photo in training
+    ]
     assert cause.changed == (answers(training) != answers(dimmed)).mean()
 
 
 def test_with_statistics_alone_the_photos_are_brought_back():
     photos = altered(brightness=0.5)
     cause = kit.shift(STATISTICS, photos, classifier=CLASSIFIER).shifted[0].explanation
-    brightened = [kit.Perturbation(brightness=1 / cause.strength).apply(photo) for photo in photos]
+    brightened = [
+        kit.Perturbation(brightness=1 / cause.strength).apply(photo) for photo in photos
+    ]
     assert cause.tried == "this is undone"
     assert cause.changed == (answers(photos) != answers(brightened)).mean()
 
@@ -210,16 +271,29 @@ def test_images_are_altered_as_strongly_as_the_shift_or_brought_back():
     dark = altered(60, brightness=0.1)
     for explanation, training, tried, does in [
         (explained("darker", 0.1), True, "training", kit.Perturbation(brightness=0.1)),
-        (explained("darker", 0.1), False, "undone", kit.Perturbation(brightness=3)),  # no farther
+        (
+            explained("darker", 0.1),
+            False,
+            "undone",
+            kit.Perturbation(brightness=3),
+        ),  # no farther
         (explained("blurred", 3), False, "once more", kit.Perturbation(blur=3)),
-        (explained("blurred", 3, opposite=True), True, "undone", kit.Perturbation(blur=3)),
+        (
+            explained("blurred", 3, opposite=True),
+            True,
+            "undone",
+            kit.Perturbation(blur=3),
+        ),
     ]:
         given = CLOTHES[:40] if training else ()
         cause = asked_about(CLASSIFIER, explanation, given, dark)
         chosen = given if tried == "training" else dark
         after = [does.apply(photo) for photo in chosen]
         assert tried in cause.tried
-        assert (cause.changed, cause.count) == ((answers(chosen) != answers(after)).mean(), len(chosen))
+        assert (cause.changed, cause.count) == (
+            (answers(chosen) != answers(after)).mean(),
+            len(chosen),
+        )
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +301,9 @@ def known():
     """400 training images, measured and answered."""
     pictures = list(kit.samples.fashion_mnist_arrays("train")[0][:400])
     gathered = shifts.gather(list(each_picture(pictures)), classifier=CLASSIFIER)
-    return InputStatistics(gathered.rows, STATISTICS.response, gathered.answers), gathered.photos
+    return InputStatistics(
+        gathered.rows, STATISTICS.response, gathered.answers
+    ), gathered.photos
 
 
 def told(known, photos):
@@ -237,7 +313,9 @@ def told(known, photos):
 
 
 def of_class(*classes, count=100):
-    return [photo for photo, label in zip(CLOTHES, LABELS, strict=True) if label in classes][:count]
+    return [
+        photo for photo, label in zip(CLOTHES, LABELS, strict=True) if label in classes
+    ][:count]
 
 
 def test_other_classes_are_told_from_other_pictures(known):
@@ -252,10 +330,14 @@ def test_other_classes_are_told_from_other_pictures(known):
     assert (shifted, answers.verdict) == ({"brightness"}, "other_classes")
 
 
-def test_a_file_that_knows_how_its_training_images_are_predicted_tells_other_classes(known):
+def test_a_file_that_knows_how_its_training_images_are_predicted_tells_other_classes(
+    known,
+):
     statistics, _ = known
     carrying = CLASSIFIER.reference.with_arrays("properties", statistics.arrays())
-    found = kit.shift(CLASSIFIER.with_reference(carrying), of_class(0, 5), progress=False)
+    found = kit.shift(
+        CLASSIFIER.with_reference(carrying), of_class(0, 5), progress=False
+    )
     assert (found.verdict, found.shifted) == ("other_classes", ())
 
 
@@ -268,7 +350,9 @@ def test_answers_that_an_alteration_changes_follow(known):
 def test_where_no_photo_is_predicted_as_training_is_no_alteration_is_named(known):
     statistics, examples = known
     boots = answers(CLOTHES) == 9
-    ours = replace(statistics, answers=np.where(statistics.answers == 9, 8, statistics.answers))
+    ours = replace(
+        statistics, answers=np.where(statistics.answers == 9, 8, statistics.answers)
+    )
     photos = [photo for photo, boot in zip(CLOTHES, boots, strict=True) if boot][:60]
     gathered = shifts.gather(list(each_picture(photos)), classifier=CLASSIFIER)
     found, compared, notes = judged(ours, examples, gathered, CLASSIFIER)
@@ -279,13 +363,18 @@ def test_where_no_photo_is_predicted_as_training_is_no_alteration_is_named(known
 
 def test_answers_are_compared_by_chi_squared_and_their_distance():
     generator = np.random.default_rng(0)
-    ours, theirs = generator.integers(0, 4, 300), generator.choice(4, 200, p=[0.3, 0.3, 0.2, 0.2])
+    ours, theirs = (
+        generator.integers(0, 4, 300),
+        generator.choice(4, 200, p=[0.3, 0.3, 0.2, 0.2]),
+    )
     found = compared_answers(ours, theirs, tuple("abcde"))
     table = np.array([found.training, found.photos])
     assert table.tolist() == [[*np.bincount(ours), 0], [*np.bincount(theirs), 0]]
     raw = chi2_contingency(table[:, :4], correction=False).pvalue
     assert found.p_value == pytest.approx(raw, abs=0.01)
-    assert found.distance == pytest.approx(np.abs(table[0] / 300 - table[1] / 200).sum() / 2)
+    assert found.distance == pytest.approx(
+        np.abs(table[0] / 300 - table[1] / 200).sum() / 2
+    )
     # The distance of two random parts is seldom larger than this.
     assert 0.05 < found.chance < 0.15
     few = compared_answers(ours, theirs[:19], tuple("abcde"))
@@ -299,14 +388,20 @@ def test_answers_are_compared_by_chi_squared_and_their_distance():
 def test_as_many_pictures_as_possible_are_alike_in_their_answers():
     ours, theirs = np.repeat([0, 1, 2], (100, 3, 10)), np.repeat([0, 1, 3], (50, 5, 7))
     one, other = alike(ours, theirs)
-    assert np.bincount(ours[one]).tolist() == np.bincount(theirs[other]).tolist() == [50, 3]
+    assert (
+        np.bincount(ours[one]).tolist()
+        == np.bincount(theirs[other]).tolist()
+        == [50, 3]
+    )
     one, other = alike(np.array([0, 0]), np.array([1, 1]))
     assert not one.any()
     assert not other.any()
 
 
 def test_a_classifier_without_statistics_says_what_to_do():
-    with pytest.raises(ValueError, match=r"write kit.shift\(images, photos, classifier=classifier\)"):
+    with pytest.raises(
+        ValueError, match=r"write kit.shift\(images, photos, classifier=classifier\)"
+    ):
         kit.shift(CLASSIFIER, CLOTHES[:30])
 
 
@@ -348,11 +443,15 @@ def test_an_interruption_keeps_what_was_measured(monkeypatch):
     gathered = shifts.gather(list(each_picture(CLOTHES[:50])))
     assert len(gathered.rows) == 30
     seen.clear()
-    assert kit.shift(STATISTICS, CLOTHES[:50]).notes == ("30 of 50 photos were measured, chosen at random",)
+    assert kit.shift(STATISTICS, CLOTHES[:50]).notes == (
+        "30 of 50 photos were measured, chosen at random",
+    )
 
 
 def test_a_report_by_hand():
-    darker = Explanation("darker", False, 0.5, 0.25, 32, "training images are altered in this way")
+    darker = Explanation(
+        "darker", False, 0.5, 0.25, 32, "training images are altered in this way"
+    )
     cleaner = Explanation("noisy", True, 8, 0.02, 60, "this is undone")
     findings = (
         QuantityShift("brightness", 128, 64, -0.8, 0.0004, "shifted", darker),
@@ -363,7 +462,10 @@ def test_a_report_by_hand():
     names = tuple((f"{name}.png", "why") for name in ("<a>", "b", "c", "d", "e"))
     shift = Shift(findings, 256, 60, names, ("<note>",))
     lines = shift.text().splitlines()
-    assert lines[0] == "60 photos compared with 256 training images: shifted in brightness, noise."
+    assert (
+        lines[0]
+        == "60 photos compared with 256 training images: shifted in brightness, noise."
+    )
     assert lines[1] == "Note: <note>"
     assert [" ".join(line.split()) for line in lines[3:7]] == [
         "brightness 128 64 -0.80 <0.001 shifted: darker (about ×0.5)",

@@ -33,7 +33,9 @@ def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("clothes")
     for number, photo in enumerate(samples.photos("fashion_mnist")[:12]):
         Image.fromarray(photo.pixels).save(place / f"{number:02}.png")
-    (place / "05.png").write_bytes(b"no image at all, but sixteen bytes and more of text")
+    (place / "05.png").write_bytes(
+        b"no image at all, but sixteen bytes and more of text"
+    )
     (place / "notes.txt").write_text("not looked at")
     return place
 
@@ -57,8 +59,15 @@ class Backwards:
 # Rows
 
 
-def test_rows_are_what_the_classifier_says_about_each_image_and_perturbation(classifier, photos, labels):
-    grid = swept(classifier, photos[:3], {"brightness": BRIGHTNESS, "noise": NOISE}, labels=labels[:3])
+def test_rows_are_what_the_classifier_says_about_each_image_and_perturbation(
+    classifier, photos, labels
+):
+    grid = swept(
+        classifier,
+        photos[:3],
+        {"brightness": BRIGHTNESS, "noise": NOISE},
+        labels=labels[:3],
+    )
     assert len(grid) == 3 * 3 * 2
     for row in range(len(grid)):
         change = Perturbation(brightness=BRIGHTNESS[row // 2 % 3], noise=NOISE[row % 2])
@@ -73,20 +82,28 @@ def test_rows_are_what_the_classifier_says_about_each_image_and_perturbation(cla
 
 def test_rows_of_many_blocks_belong_to_their_picture_perturbation_and_label(fashion):
     # Two blocks for each of three pictures; then 48 of a hundred pictures in a block, one of them broken.
-    for count, values, broken in [(3, np.linspace(0.2, 2, 120), 1), (100, np.array([0.3, 1.5]), 70)]:
+    for count, values, broken in [
+        (3, np.linspace(0.2, 2, 120), 1),
+        (100, np.array([0.3, 1.5]), 70),
+    ]:
         photos = list(samples.photos("fashion_mnist")[:count])
         labels = np.array(samples.labels("fashion_mnist")[:count])
         given = [*photos[:broken], b"none", *photos[broken + 1 :]]
         result = swept(fashion, given, {"brightness": values}, labels=labels.tolist())
         readable = np.arange(count) != broken
         for place, value in enumerate(values):
-            answers = fashion.probabilities(photos, Perturbation(brightness=value))[readable]
+            answers = fashion.probabilities(photos, Perturbation(brightness=value))[
+                readable
+            ]
             top, confidence = (
-                rows.reshape(count, -1)[readable, place] for rows in (result.tops, result.confidences)
+                rows.reshape(count, -1)[readable, place]
+                for rows in (result.tops, result.confidences)
             )
             assert top.tolist() == answers.argmax(axis=1).tolist()
             assert confidence.tolist() == answers.max(axis=1).tolist()
-        assert list(result.errors) == list(range(broken * len(values), (broken + 1) * len(values)))
+        assert list(result.errors) == list(
+            range(broken * len(values), (broken + 1) * len(values))
+        )
         assert (result.tops.reshape(count, -1)[broken] == -1).all()
 
 
@@ -106,14 +123,18 @@ def test_a_sweep_by_hand():
     assert by_hand.confidence()[:2] == pytest.approx([(0.9 + 0.7 + 0.5) / 3, 0.7])
     assert np.isnan([by_hand.accuracy()[2], by_hand.confidence()[2]]).all()
     lines = "brightness accuracy mean confidence", "0.5 100% 70%", "1 0% 70%", "2 – –"
-    assert [line.split() for line in by_hand.table().text().splitlines()] == [line.split() for line in lines]
+    assert [line.split() for line in by_hand.table().text().splitlines()] == [
+        line.split() for line in lines
+    ]
     assert repr(by_hand) == "Sweep(3 photos × 3 perturbations, 4 errors)"
 
 
 # Pictures
 
 
-def test_a_folder_is_its_pictures_by_name_and_what_cannot_be_read_is_rows_with_the_error(fashion, folder):
+def test_a_folder_is_its_pictures_by_name_and_what_cannot_be_read_is_rows_with_the_error(
+    fashion, folder
+):
     labels = samples.labels("fashion_mnist")[:12]
     result = swept(fashion, folder, {"brightness": (0.5, 1)}, labels=labels)
     assert result.photos == tuple(f"{number:02}.png" for number in range(12))
@@ -121,20 +142,31 @@ def test_a_folder_is_its_pictures_by_name_and_what_cannot_be_read_is_rows_with_t
     assert "received '05.png'" in result.errors[10]
     assert result.tops[10:12].tolist() == [-1, -1]
     assert np.isnan(result.confidences[10:12]).all()
-    readable = [photo for number, photo in enumerate(samples.photos("fashion_mnist")[:12]) if number != 5]
+    readable = [
+        photo
+        for number, photo in enumerate(samples.photos("fashion_mnist")[:12])
+        if number != 5
+    ]
     known = [label for number, label in enumerate(labels) if number != 5]
-    expected = fashion.probabilities(readable, Perturbation(brightness=0.5)).argmax(axis=1) == known
+    expected = (
+        fashion.probabilities(readable, Perturbation(brightness=0.5)).argmax(axis=1)
+        == known
+    )
     assert result.accuracy()[0] == expected.mean()
 
 
 def test_a_picture_that_cannot_be_prepared_is_a_row_with_its_error(fashion):
     padded = fashion.using(fashion.preprocessing.replace(fit="pad"))
-    result = swept(padded, np.zeros((1, 65_000, 3), np.uint8), {"jpeg_quality": (None, 80)})
+    result = swept(
+        padded, np.zeros((1, 65_000, 3), np.uint8), {"jpeg_quality": (None, 80)}
+    )
     assert list(result.errors) == [0, 1]
     assert "Expected at most 100000000 pixels after padding" in result.errors[1]
 
 
-def test_a_picture_is_decoded_once_for_all_its_perturbations(fashion, tmp_path, monkeypatch):
+def test_a_picture_is_decoded_once_for_all_its_perturbations(
+    fashion, tmp_path, monkeypatch
+):
     paths = [tmp_path / "first.png", tmp_path / "second.png"]
     for path in paths:
         Image.fromarray(samples.photos("fashion_mnist")[0].pixels).save(path)
@@ -154,7 +186,9 @@ def test_a_picture_is_decoded_once_for_all_its_perturbations(fashion, tmp_path, 
 # Flips
 
 
-def test_flip_finds_the_very_whole_number_at_which_the_answer_changes(classifier, photos):
+def test_flip_finds_the_very_whole_number_at_which_the_answer_changes(
+    classifier, photos
+):
     found = flip(classifier, photos[0], "jpeg_quality", 100, 1)
     assert found.last == found.value + 1
     for quality, name in ((found.last, found.before), (found.value, found.after)):
@@ -163,14 +197,18 @@ def test_flip_finds_the_very_whole_number_at_which_the_answer_changes(classifier
     assert found.before != found.after
 
 
-def test_flip_is_within_a_tenth_of_a_step_and_where_a_fine_scan_finds_it(classifier, photos):
+def test_flip_is_within_a_tenth_of_a_step_and_where_a_fine_scan_finds_it(
+    classifier, photos
+):
     found = flip(classifier, photos[0], "brightness", 1, 0.3)
     assert 0 < found.last - found.value <= 0.005
     scan = np.arange(1, 0.3, -0.01)
     settings = [Perturbation(brightness=float(value)) for value in scan]
     tops = [classifier.probabilities(photos[0], each)[0].argmax() for each in settings]
     changes = [place for place in range(1, len(scan)) if tops[place] != tops[place - 1]]
-    assert any(scan[place] - 0.01 <= found.value <= scan[place - 1] + 0.01 for place in changes)
+    assert any(
+        scan[place] - 0.01 <= found.value <= scan[place - 1] + 0.01 for place in changes
+    )
     assert flip(classifier, photos[0], "brightness", 1, 1.001) is None
 
 
@@ -190,12 +228,20 @@ def test_flip_refuses_what_cannot_be_bisected(fashion, arguments, message):
 # Executors (processes and a cluster: test_executors.py)
 
 
-def test_threads_and_executors_that_answer_in_another_order_give_the_same_rows(fashion, folder):
-    grid = {"brightness": (0.05, 1, 2), "noise": np.linspace(0, 60, 30)}  # 90 rows: a block each
+def test_threads_and_executors_that_answer_in_another_order_give_the_same_rows(
+    fashion, folder
+):
+    grid = {
+        "brightness": (0.05, 1, 2),
+        "noise": np.linspace(0, 60, 30),
+    }  # 90 rows: a block each
     serial = swept(fashion, folder, grid)
     with ThreadPoolExecutor(3) as threads:
         same(swept(fashion, folder, grid, executor=threads), serial)
-    assert swept(fashion, folder, grid, executor=Backwards()).tops.tolist() == serial.tops.tolist()
+    assert (
+        swept(fashion, folder, grid, executor=Backwards()).tops.tolist()
+        == serial.tops.tolist()
+    )
 
 
 def test_what_has_not_begun_is_cancelled_when_the_caller_stops():
@@ -218,7 +264,10 @@ def test_an_interrupted_sweep_returns_the_rows_that_it_has(fashion, folder):
         raise KeyboardInterrupt
 
     grid = {"noise": np.linspace(0, 60, 90)}
-    found, whole = kit.sweep(fashion, folder, grid, progress=stop), swept(fashion, folder, grid)
+    found, whole = (
+        kit.sweep(fashion, folder, grid, progress=stop),
+        swept(fashion, folder, grid),
+    )
     done = [place for place in range(len(found)) if place not in found.errors]
     assert 0 < len(done) < len(found)
     assert found.tops[done].tolist() == whole.tops[done].tolist()
@@ -231,26 +280,49 @@ def test_an_interrupted_sweep_returns_the_rows_that_it_has(fashion, folder):
 NONE = [
     ({"nois": [1]}, ValueError, "did you mean 'noise'"),
     ({"noise": 3}, TypeError, "'int' object is not iterable"),
-    ({"noise": []}, ValueError, r"Expected at least one perturbation .*, received {'noise': \[\]}"),
-    ({"noise": np.array([101.0])}, ValueError, "Expected noise within 0..100, received"),
+    (
+        {"noise": []},
+        ValueError,
+        r"Expected at least one perturbation .*, received {'noise': \[\]}",
+    ),
+    (
+        {"noise": np.array([101.0])},
+        ValueError,
+        "Expected noise within 0..100, received",
+    ),
     ({}, ValueError, "Expected at least one perturbation with values, received {}"),
     ([1.5], TypeError, "Expected perturbations, or a mapping .* received 1.5"),
 ]
 
 
 @pytest.mark.parametrize(("perturbations", "error", "message"), NONE)
-def test_perturbations_that_are_none_are_refused(fashion, perturbations, error, message):
+def test_perturbations_that_are_none_are_refused(
+    fashion, perturbations, error, message
+):
     with pytest.raises(error, match=message):
         swept(fashion, samples.photos("fashion_mnist")[0], perturbations)
 
 
 def test_two_axes_are_a_table_of_whole_percentages(fashion):
-    photos, labels = samples.photos("fashion_mnist")[:4], samples.labels("fashion_mnist")[:4]
-    square = swept(fashion, photos, {"brightness": (0, 1), "noise": (0, 2.5, 50)}).table().text().splitlines()
+    photos, labels = (
+        samples.photos("fashion_mnist")[:4],
+        samples.labels("fashion_mnist")[:4],
+    )
+    square = (
+        swept(fashion, photos, {"brightness": (0, 1), "noise": (0, 2.5, 50)})
+        .table()
+        .text()
+        .splitlines()
+    )
     assert square[0] == "mean confidence, brightness down, noise across"
     assert square[1].split() == ["brightness", "0", "2.5", "50"]
     assert len(square) == 4
-    labelled = swept(fashion, photos, {"brightness": (0, 1), "noise": (0, 50)}, labels=labels)
+    labelled = swept(
+        fashion, photos, {"brightness": (0, 1), "noise": (0, 50)}, labels=labels
+    )
     lines = labelled.table().text().splitlines()
     assert lines[0] == "accuracy, brightness down, noise across"
-    assert lines[3].split() == ["1", *(f"{share:.0%}" for share in labelled.accuracy()[1])]
+    assert lines[3].split() == [
+        "1",
+        *(f"{share:.0%}" for share in labelled.accuracy()[1]),
+    ]

@@ -10,8 +10,13 @@ def test_nine_of_ten_may_be_anything_from_60_to_98_percent():
     interval = accuracy_interval(9, 10)
     # Wilson's formula by hand, with z = 1.96 and so z^2 = 3.8416.
     centre, half = (9 + 1.9208) / 13.8416, 1.96 / 13.8416 * np.sqrt(0.9 + 0.9604)
-    assert (interval.low, interval.high) == pytest.approx((centre - half, centre + half), abs=1e-4)
-    assert repr(interval) == "AccuracyInterval(90.0% of 10 images; 95% confidence 59.6% to 98.2%)"
+    assert (interval.low, interval.high) == pytest.approx(
+        (centre - half, centre + half), abs=1e-4
+    )
+    assert (
+        repr(interval)
+        == "AccuracyInterval(90.0% of 10 images; 95% confidence 59.6% to 98.2%)"
+    )
     assert accuracy_interval(np.arange(200) % 10 != 0) == accuracy_interval(180, 200)
 
 
@@ -30,9 +35,16 @@ def test_mcnemar_counts_only_images_on_which_the_two_disagree():
     second[:8], second[90:92] = False, True
     result = compare_accuracies(first, second)
     # 2 or fewer of 10 coins, on either side: 2 (1 + 10 + 45) / 1024.
-    assert (result.only_first, result.only_second, result.p_value) == (8, 2, pytest.approx(112 / 1024))
+    assert (result.only_first, result.only_second, result.p_value) == (
+        8,
+        2,
+        pytest.approx(112 / 1024),
+    )
     assert compare_accuracies(first, first).p_value == 1
-    with pytest.raises(ValueError, match="Expected predictions for the same images, received 100 and 99"):
+    with pytest.raises(
+        ValueError,
+        match="Expected predictions for the same images, received 100 and 99",
+    ):
         compare_accuracies(first, second[1:])
 
 

@@ -18,7 +18,9 @@ def answers():
     scores = rng.normal(size=(600, 5)) * 2
     rows = np.exp(scores)
     rows /= rows.sum(axis=1, keepdims=True)
-    labels = np.where(rng.random(600) < 0.55, rows.argmax(axis=1), rng.integers(0, 5, 600))
+    labels = np.where(
+        rng.random(600) < 0.55, rows.argmax(axis=1), rng.integers(0, 5, 600)
+    )
     return rows, labels
 
 
@@ -27,8 +29,12 @@ def test_bins_are_those_of_scikit_learn(answers):
     hits = rows.argmax(axis=1) == labels
     accuracy, confidence = calibration_curve(hits, rows.max(axis=1), n_bins=15)
     found = measure(rows, labels, resamples=1).bins
-    np.testing.assert_allclose([one.share.accuracy for one in found], accuracy, atol=1e-12)
-    np.testing.assert_allclose([one.confidence for one in found], confidence, atol=1e-12)
+    np.testing.assert_allclose(
+        [one.share.accuracy for one in found], accuracy, atol=1e-12
+    )
+    np.testing.assert_allclose(
+        [one.confidence for one in found], confidence, atol=1e-12
+    )
     assert sum(one.share.count for one in found) == 600
 
 
@@ -37,8 +43,12 @@ def test_four_answers_by_hand():
     rows = np.array([[0.6, 0.4], [0.9, 0.1], [0.95, 0.05], [0.05, 0.95]])
     found = measure(rows, np.array([0, 1, 0, 0]), resamples=10)
     # The last two share a bin, of which one is right; the others have one each.
-    assert found.ece.value == pytest.approx((abs(1 - 0.6) + 0.9 + 2 * abs(0.5 - 0.95)) / 4)
-    assert found.brier.value == pytest.approx(2 * (0.4**2 + 0.9**2 + 0.05**2 + 0.95**2) / 4)
+    assert found.ece.value == pytest.approx(
+        (abs(1 - 0.6) + 0.9 + 2 * abs(0.5 - 0.95)) / 4
+    )
+    assert found.brier.value == pytest.approx(
+        2 * (0.4**2 + 0.9**2 + 0.05**2 + 0.95**2) / 4
+    )
     assert found.nll.value == pytest.approx(-np.log([0.6, 0.1, 0.95, 0.05]).mean())
     # 0.9 is not above 0.9.
     assert found.sure_errors.value == 0.5
@@ -51,14 +61,18 @@ def test_what_is_no_probability_and_no_class_is_refused(answers, function):
     for wrong in (rows * np.nan, rows[0], rows[:0]):
         with pytest.raises(ValueError, match="Expected finite probabilities"):
             function(wrong, labels[: len(wrong)])
-    with pytest.raises(ValueError, match=r"Expected a label as a whole number 0\.\.4, received -1"):
+    with pytest.raises(
+        ValueError, match=r"Expected a label as a whole number 0\.\.4, received -1"
+    ):
         function(rows, labels - labels.min() - 1)
 
 
 def test_the_band_of_a_bin_is_wilsons_interval(answers):
     confidences, hits = answers[0].max(axis=1), answers[0].argmax(axis=1) == answers[1]
     for one in measure(*answers, resamples=1).bins:
-        assert one.share == accuracy_interval(hits[(one.low < confidences) & (confidences <= one.high)])
+        assert one.share == accuracy_interval(
+            hits[(one.low < confidences) & (confidences <= one.high)]
+        )
 
 
 def test_intervals_are_those_of_a_plain_bootstrap(answers):
@@ -71,11 +85,17 @@ def test_intervals_are_those_of_a_plain_bootstrap(answers):
 
     def error(probability, truth):
         place = np.searchsorted(np.linspace(0, 1, 16)[1:-1], probability)
-        return sum(abs((truth - probability)[place == each].sum()) for each in range(15)) / len(truth)
+        return sum(
+            abs((truth - probability)[place == each].sum()) for each in range(15)
+        ) / len(truth)
 
     def metric(name, rows, labels):
         confidence, right = rows.max(axis=1), rows.argmax(axis=1) == labels
-        found = {"accuracy": right.mean(), "confidence": confidence.mean(), "ece": error(confidence, right)}
+        found = {
+            "accuracy": right.mean(),
+            "confidence": confidence.mean(),
+            "ece": error(confidence, right),
+        }
         found["brier"] = ((rows - np.eye(5)[labels]) ** 2).sum(axis=1).mean()
         found["nll"] = -np.log(rows[range(600), labels]).mean()
         return (found | {"sure_errors": (confidence[~right] > 0.9).mean()})[name]
@@ -85,9 +105,13 @@ def test_intervals_are_those_of_a_plain_bootstrap(answers):
         drawn = [metric(name, rows[sample], labels[sample]) for sample in samples]
         low, high = np.quantile(drawn, [0.025, 0.975])
         value = metric(name, rows, labels)
-        low, high = (2 * value - high, 2 * value - low) if name == "ece" else (low, high)
+        low, high = (
+            (2 * value - high, 2 * value - low) if name == "ece" else (low, high)
+        )
         one = getattr(found, name)
-        assert (one.low, one.high) == pytest.approx((max(0, min(value, low)), max(value, high))), name
+        assert (one.low, one.high) == pytest.approx(
+            (max(0, min(value, low)), max(value, high))
+        ), name
 
 
 def calibrated(count, seed):
@@ -101,7 +125,9 @@ def test_chance_alone_is_told_from_overconfidence():
     found = [measure(*calibrated(300, seed), resamples=200) for seed in range(20)]
     # A calibrated network shows an error: on average that of chance, and 0 is in its interval.
     by_chance = np.mean([one.ece_by_chance for one in found])
-    assert np.mean([one.ece.value for one in found]) == pytest.approx(by_chance, rel=0.1)
+    assert np.mean([one.ece.value for one in found]) == pytest.approx(
+        by_chance, rel=0.1
+    )
     assert sum(one.ece.low > 0 for one in found) <= 3
     for seed in range(5):
         rows, labels = calibrated(300, seed)
@@ -133,7 +159,9 @@ def test_the_temperature_undoes_a_sharpening_where_scikit_learns_log_loss_is_lea
 
 def test_answers_that_are_all_right_ask_for_the_lowest_temperature():
     rows = np.array([[0.7, 0.3]] * 20, np.float32)
-    assert fit_temperature(rows, np.zeros(20, np.int64)) == pytest.approx(0.05, rel=1e-3)
+    assert fit_temperature(rows, np.zeros(20, np.int64)) == pytest.approx(
+        0.05, rel=1e-3
+    )
     assert fit_temperature(rows, np.ones(20, np.int64)) == pytest.approx(20, rel=1e-3)
 
 
@@ -152,7 +180,9 @@ def calibration(overconfident, pictures):
     return kit.calibrate(overconfident, *pictures, progress=False)
 
 
-def test_the_temperature_is_fitted_on_one_part_and_judged_on_the_other(overconfident, pictures, calibration):
+def test_the_temperature_is_fitted_on_one_part_and_judged_on_the_other(
+    overconfident, pictures, calibration
+):
     photos, labels = pictures
     rows, truth = overconfident.probabilities(photos), np.array(labels)
     fitting = half_of(truth)
@@ -166,7 +196,9 @@ def test_the_temperature_is_fitted_on_one_part_and_judged_on_the_other(overconfi
     assert calibration.ece == calibration.measured.ece.value
 
 
-def test_an_overconfident_network_is_mended_on_pictures_that_the_temperature_never_saw(calibration):
+def test_an_overconfident_network_is_mended_on_pictures_that_the_temperature_never_saw(
+    calibration,
+):
     assert calibration.temperature > 1.3
     assert calibration.after.ece.value < calibration.before.ece.value / 2
     assert calibration.after.nll.value < calibration.before.nll.value
@@ -174,40 +206,58 @@ def test_an_overconfident_network_is_mended_on_pictures_that_the_temperature_nev
     assert calibration.after.accuracy == calibration.before.accuracy
 
 
-def test_a_temperature_that_is_there_does_not_count(overconfident, pictures, calibration):
+def test_a_temperature_that_is_there_does_not_count(
+    overconfident, pictures, calibration
+):
     again = kit.calibrate(overconfident.tempered(3), *pictures, progress=False)
     assert again.temperature == calibration.temperature
 
 
-def test_a_network_that_chance_may_explain_is_told_from_an_overconfident_one(calibration):
+def test_a_network_that_chance_may_explain_is_told_from_an_overconfident_one(
+    calibration,
+):
     assert not any("chance" in note for note in calibration.notes)
     photos, labels = samples.photos("fashion_mnist"), samples.labels("fashion_mnist")
-    sound = kit.calibrate(samples.classifier("fashion_mnist"), photos, labels, progress=False)
+    sound = kit.calibrate(
+        samples.classifier("fashion_mnist"), photos, labels, progress=False
+    )
     error, chance = sound.before.ece, sound.before.ece_by_chance
     (note,) = sound.notes
-    assert note.startswith(f"chance may explain the ECE of {error.value:.3f} before: on 1000 images")
+    assert note.startswith(
+        f"chance may explain the ECE of {error.value:.3f} before: on 1000 images"
+    )
     assert f" it gives {chance:.3f} on average" in note
     assert error.low == 0
 
 
-def test_few_images_that_are_nearly_all_right_or_all_wrong_make_no_model_surer(pictures):
+def test_few_images_that_are_nearly_all_right_or_all_wrong_make_no_model_surer(
+    pictures,
+):
     photos, labels = (each[:20] for each in pictures)
     classifier = samples.classifier("fashion_mnist")
     for truth in (labels, [(label + 5) % 10 for label in labels]):
         found = kit.calibrate(classifier, photos, truth, progress=False)
         assert found.temperature == found.classifier.temperature == 1
         assert found.before == found.after
-        assert found.notes[0].startswith("the images determine no temperature, so 1 is kept")
+        assert found.notes[0].startswith(
+            "the images determine no temperature, so 1 is kept"
+        )
 
 
 def test_images_that_were_trained_on_are_warned_of(overconfident):
     training, truth = (each[:300] for each in samples.fashion_mnist_arrays("train"))
     knowing = overconfident.with_reference(training[..., None], progress=False)
-    found = kit.calibrate(knowing, training[:100, ..., None], truth[:100], progress=False)
-    assert found.notes[0] == "warning: 100 of 100 images are nearly training images; leave them out"
+    found = kit.calibrate(
+        knowing, training[:100, ..., None], truth[:100], progress=False
+    )
+    assert (
+        found.notes[0]
+        == "warning: 100 of 100 images are nearly training images; leave them out"
+    )
     assert found.notes[1].startswith("warning: 0 errors in 50 images ask for 0.")
     photos, labels = (
-        each[:100] for each in (samples.photos("fashion_mnist"), samples.labels("fashion_mnist"))
+        each[:100]
+        for each in (samples.photos("fashion_mnist"), samples.labels("fashion_mnist"))
     )
     fresh = kit.calibrate(knowing, photos, labels, progress=False)
     assert not any(note.startswith("warning") for note in fresh.notes)
@@ -215,7 +265,9 @@ def test_images_that_were_trained_on_are_warned_of(overconfident):
 
 def test_the_text_tells_both_sides(calibration):
     lines = repr(calibration).splitlines()
-    assert lines[0].startswith(f"Temperature {calibration.temperature:.2f}, fitted on {calibration.fitted} ")
+    assert lines[0].startswith(
+        f"Temperature {calibration.temperature:.2f}, fitted on {calibration.fitted} "
+    )
     ece = next(line for line in lines if line.startswith("ECE "))
     assert str(calibration.before.ece) in ece
     assert str(calibration.after.ece) in ece
@@ -230,5 +282,7 @@ def test_half_of_each_class_is_taken():
 
 def test_too_few_images_are_refused(overconfident, pictures):
     photos, labels = (each[:19] for each in pictures)
-    with pytest.raises(ValueError, match="Expected at least 20 images, received 19; give more"):
+    with pytest.raises(
+        ValueError, match="Expected at least 20 images, received 19; give more"
+    ):
         kit.calibrate(overconfident, photos, labels, progress=False)

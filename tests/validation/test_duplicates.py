@@ -22,7 +22,9 @@ def jpeg(image):
 
 def margin_cut(image):
     width, height = image.size
-    return image.crop((width // 100, height // 100, width - width // 100, height - height // 100))
+    return image.crop(
+        (width // 100, height // 100, width - width // 100, height - height // 100)
+    )
 
 
 CHANGES = {
@@ -46,8 +48,12 @@ def found(*collections):
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_changed_copies_of_photographs_are_found(change):
-    pairs = found(PHOTOGRAPHS[:20], [changed(photo.pixels, change) for photo in PHOTOGRAPHS[:20]]).pairs
-    assert [(pair.first, pair.second) for pair in pairs] == [(place, place) for place in range(20)]
+    pairs = found(
+        PHOTOGRAPHS[:20], [changed(photo.pixels, change) for photo in PHOTOGRAPHS[:20]]
+    ).pairs
+    assert [(pair.first, pair.second) for pair in pairs] == [
+        (place, place) for place in range(20)
+    ]
     assert {pair.mirrored for pair in pairs} == {change == "mirrored"}
 
 
@@ -63,7 +69,9 @@ def test_every_leaked_validation_image_is_marked_and_what_lies_within_one_collec
     validation = np.stack([CLOTHES[200], CLOTHES[3], CLOTHES[9, :, ::-1], CLOTHES[200]])
     result = found(training, validation)
     assert result.leaked.tolist() == [False, True, True, False]
-    pairs = [(pair.first, pair.second, pair.distance, pair.mirrored) for pair in result.pairs]
+    pairs = [
+        (pair.first, pair.second, pair.distance, pair.mirrored) for pair in result.pairs
+    ]
     assert pairs == [(3, 1, 0, False), (9, 2, 0, True), (100, 1, 0, False)]
 
 
@@ -71,7 +79,9 @@ def test_groups_are_chained_by_pairs():
     chain = ((0, 2), (2, 4), (3, 5))
     pairs = tuple(Duplicate(one, two, "", "", 9, mirrored=False) for one, two in chain)
     assert Duplicates(pairs, (7,)).groups.tolist() == [0, 1, 0, 2, 0, 2, 3]
-    assert found(np.stack([CLOTHES[0], CLOTHES[1], CLOTHES[0, :, ::-1]])).groups.tolist() == [0, 1, 0]
+    assert found(
+        np.stack([CLOTHES[0], CLOTHES[1], CLOTHES[0, :, ::-1]])
+    ).groups.tolist() == [0, 1, 0]
 
 
 def test_folders_are_read_by_path_and_what_cannot_be_read_or_told_is_listed(tmp_path):
@@ -82,12 +92,22 @@ def test_folders_are_read_by_path_and_what_cannot_be_read_or_told_is_listed(tmp_
     for name in ("plain_1.png", "plain_2.png"):
         Image.new("RGB", (40, 30), (90, 90, 90)).save(tmp_path / name)
     result = found(tmp_path)
-    assert [(pair.first_name, pair.second_name) for pair in result.pairs] == [("a.png", "b/copy.PNG")]
+    assert [(pair.first_name, pair.second_name) for pair in result.pairs] == [
+        ("a.png", "b/copy.PNG")
+    ]
     (broken, reason), *plain = result.left_out
     assert (broken, reason[:22]) == ("broken.jpg", "Expected an image file")
-    assert plain == [(f"plain_{place}.png", "too little contrast to be compared") for place in (1, 2)]
+    assert plain == [
+        (f"plain_{place}.png", "too little contrast to be compared") for place in (1, 2)
+    ]
     assert repr(result) == "Duplicates(pairs: 1 among 5 images; 3 left out)"
-    assert found(PHOTOGRAPHS[:1], os.fspath(tmp_path)).leaked.tolist() == [True, True, False, False, False]
+    assert found(PHOTOGRAPHS[:1], os.fspath(tmp_path)).leaked.tolist() == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_the_first_pairs_are_shown():

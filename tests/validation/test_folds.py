@@ -10,7 +10,9 @@ from sklearn.neighbors import KNeighborsClassifier
 import kit
 from kit.validation.accuracy import CrossValidation, cross_validate
 
-PICTURES, LABELS = (values[:600] for values in kit.samples.fashion_mnist_arrays("train"))
+PICTURES, LABELS = (
+    values[:600] for values in kit.samples.fashion_mnist_arrays("train")
+)
 
 
 def rows(photos):
@@ -39,7 +41,10 @@ def validation():
 def test_folds_are_scikit_learns_and_so_are_their_accuracies(validation):
     splitter = StratifiedKFold(4, shuffle=True, random_state=3)
     expected = cross_val_score(
-        KNeighborsClassifier(3), PICTURES.reshape(600, -1).astype(float), LABELS, cv=splitter
+        KNeighborsClassifier(3),
+        PICTURES.reshape(600, -1).astype(float),
+        LABELS,
+        cv=splitter,
     )
     assert validation.accuracies == pytest.approx(expected)
     assert validation.accuracy == pytest.approx(expected.mean())
@@ -70,7 +75,9 @@ def test_copies_in_other_folds_flatter_and_groups_undo_it():
     flattered = cross_validate(neighbour, pictures, meaningless, progress=False)
     found = kit.find_duplicates(pictures, progress=False).groups
     np.testing.assert_array_equal(found, scenes)
-    honest = cross_validate(neighbour, pictures, meaningless, groups=found, progress=False)
+    honest = cross_validate(
+        neighbour, pictures, meaningless, groups=found, progress=False
+    )
     assert flattered.accuracy > 0.95
     assert honest.accuracy == pytest.approx(0.5, abs=0.15)
 

@@ -21,7 +21,9 @@ MODEL = str(Path(__file__).parents[2] / "data" / "models" / "fashion_mnist.keras
 
 @pytest.fixture(scope="module")
 def result(fashion, clothes, clothes_labels):
-    return kit.mistakes(fashion, clothes[:COUNT], clothes_labels[:COUNT], progress=False)
+    return kit.mistakes(
+        fashion, clothes[:COUNT], clothes_labels[:COUNT], progress=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -29,32 +31,47 @@ def folder(tmp_path_factory, fashion, clothes, clothes_labels):
     """A folder for each class, one image named like a script, and one that is none."""
     root = tmp_path_factory.mktemp("labelled")
     for place in range(36):
-        inside = root / fashion.class_names[clothes_labels[place]].replace("/", "_").lower()
+        inside = (
+            root / fashion.class_names[clothes_labels[place]].replace("/", "_").lower()
+        )
         inside.mkdir(exist_ok=True)
         Image.fromarray(clothes[place].pixels).save(inside / f"<script>{place}.png")
     (root / "bag" / "broken.png").write_bytes(b"no image")
     return root
 
 
-def test_counts_and_order_are_those_of_the_probabilities(result, fashion, clothes, clothes_labels):
-    rows, truth = fashion.probabilities(clothes[:COUNT]), np.array(clothes_labels[:COUNT])
+def test_counts_and_order_are_those_of_the_probabilities(
+    result, fashion, clothes, clothes_labels
+):
+    rows, truth = (
+        fashion.probabilities(clothes[:COUNT]),
+        np.array(clothes_labels[:COUNT]),
+    )
     top = rows.argmax(axis=1)
     np.testing.assert_array_equal(result.predicted, top)
-    np.testing.assert_array_equal(result.confusion, confusion_matrix(truth, top, labels=range(10)))
+    np.testing.assert_array_equal(
+        result.confusion, confusion_matrix(truth, top, labels=range(10))
+    )
     assert result.accuracy == kit.accuracy_interval(top == truth)
     wrong = np.flatnonzero(top != truth)
     order = wrong[np.argsort(-rows[wrong, top[wrong]], kind="stable")]
     assert [one.place for one in result.wrong] == order.tolist()
     first = result.wrong[0]
     names = fashion.class_names
-    assert first[1:4] == (clothes[order[0]].name, names[truth[order[0]]], names[top[order[0]]])
+    assert first[1:4] == (
+        clothes[order[0]].name,
+        names[truth[order[0]]],
+        names[top[order[0]]],
+    )
     assert first.probability == pytest.approx(rows[order[0]].max())
     (label, predicted), count = result.confused[0]
     assert [(one.label, one.predicted) for one in result.cell(label, predicted)] == [
         (label, predicted)
     ] * count
     explorer = result.explorer(result.wrong[:3])
-    assert [photo.name for photo in explorer.photos] == [one.name for one in result.wrong[:3]]
+    assert [photo.name for photo in explorer.photos] == [
+        one.name for one in result.wrong[:3]
+    ]
     assert explorer.labels == tuple(one.label for one in result.wrong[:3])
     assert f"The surest mistakes: 12 of {len(wrong)}" in repr(result)
 
@@ -80,7 +97,9 @@ def test_a_planted_slice_is_found_and_nothing_else():
     assert found.summary == f"{rates} (noise above {found.limit:.3g})"
     # In one class it is Fisher's exact test, times the number of tests.
     (alone,) = slices(rows, wrong, np.zeros(600, np.int64))
-    counted = [[(part & each).sum() for part in (inside, ~inside)] for each in (wrong, ~wrong)]
+    counted = [
+        [(part & each).sum() for part in (inside, ~inside)] for each in (wrong, ~wrong)
+    ]
     assert alone.p_value <= 60 * fisher_exact(counted, alternative="greater").pvalue
     assert not any(slices(rows, rng.permutation(wrong), labels) for _ in range(5))
     # A class that is hard and bright is no fault of light.
@@ -93,22 +112,37 @@ def test_folders_name_the_classes(folder, fashion):
     assert one.accuracy.count == 36
     assert one.notes[0].startswith("not readable: bag/broken.png (")
     # Without names, by their order, as in Keras.
-    unnamed = kit.Classifier.load(MODEL, class_names=[f"class {place}" for place in range(10)])
+    unnamed = kit.Classifier.load(
+        MODEL, class_names=[f"class {place}" for place in range(10)]
+    )
     order = sorted(one.name for one in folder.iterdir())
-    first = [one.name.partition("/")[0] for one in kit.mistakes(unnamed, folder, progress=False).pictures]
-    assert [order[label] for label in kit.mistakes(unnamed, folder, progress=False).labels] == first
+    first = [
+        one.name.partition("/")[0]
+        for one in kit.mistakes(unnamed, folder, progress=False).pictures
+    ]
+    assert [
+        order[label] for label in kit.mistakes(unnamed, folder, progress=False).labels
+    ] == first
     others = kit.Classifier.load(MODEL, class_names=list("abcdefghij"))
-    with pytest.raises(ValueError, match=r"Expected a label out of 10 class names, received 'ankle boot'"):
+    with pytest.raises(
+        ValueError,
+        match=r"Expected a label out of 10 class names, received 'ankle boot'",
+    ):
         kit.mistakes(others, folder, progress=False)
     with pytest.raises(
-        ValueError, match=r"Expected a folder for each class, received '<script>0.png' outside"
+        ValueError,
+        match=r"Expected a folder for each class, received '<script>0.png' outside",
     ):
         kit.mistakes(fashion, next(folder.glob("*/<script>0.png")), progress=False)
 
 
-def test_many_classes_without_names_are_those_of_their_folders_and_none_is_left_out(tmp_path):
+def test_many_classes_without_names_are_those_of_their_folders_and_none_is_left_out(
+    tmp_path,
+):
     layers, random = imported_keras().layers, np.random.default_rng(0)
-    model = stacked((28, 28, 1), layers.AveragePooling2D(7), layers.Flatten(), layers.Dense(30))
+    model = stacked(
+        (28, 28, 1), layers.AveragePooling2D(7), layers.Flatten(), layers.Dense(30)
+    )
     kernel = 4 * random.normal(size=(16, 30))
     model.set_weights([kernel, -kernel.sum(axis=0) / 2])
     classifier = kit.Classifier(model, GREY)
@@ -124,12 +158,17 @@ def test_many_classes_without_names_are_those_of_their_folders_and_none_is_left_
         one.name.partition("/")[0] for one in found.pictures
     ]
     rows = classifier.probabilities(tmp_path)
-    best, own = np.argsort(-rows, axis=1), np.take_along_axis(rows, found.labels[:, None], 1)[:, 0]
+    best, own = (
+        np.argsort(-rows, axis=1),
+        np.take_along_axis(rows, found.labels[:, None], 1)[:, 0],
+    )
     expected = label_errors(found.labels, own, np.take_along_axis(rows, best, 1), best)
     assert [one.place for one in found.doubtful] == expected.tolist()
     (tmp_path / "class 3").rename(tmp_path / "three")
     shutil.rmtree(tmp_path / "class 4")
-    with pytest.raises(ValueError, match=r"^Expected 30 folders, .* received 29; give labels="):
+    with pytest.raises(
+        ValueError, match=r"^Expected 30 folders, .* received 29; give labels="
+    ):
         kit.mistakes(classifier, tmp_path, progress=False)
 
 
@@ -139,7 +178,9 @@ def test_a_row_of_pixels_is_measured_and_without_mistakes_none_is_shown(fashion)
     found = kit.mistakes(fashion, photos, labels, progress=False)
     assert np.isfinite(found.found).all()
     assert found.gallery().text() == "no images"
-    with pytest.raises(ValueError, match=r"^Expected at least one image, received none"):
+    with pytest.raises(
+        ValueError, match=r"^Expected at least one image, received none"
+    ):
         found.explorer()
 
 
@@ -147,7 +188,9 @@ def test_an_interruption_keeps_what_was_predicted(fashion, clothes, clothes_labe
     def stop(_line):
         raise KeyboardInterrupt
 
-    found = kit.mistakes(fashion, clothes[:COUNT], clothes_labels[:COUNT], progress=stop)
+    found = kit.mistakes(
+        fashion, clothes[:COUNT], clothes_labels[:COUNT], progress=stop
+    )
     assert found.accuracy.count == 96
     assert found.notes == ("stopped after 96 of 600 images",)
 

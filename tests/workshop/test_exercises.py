@@ -10,7 +10,13 @@ from kit import adapt
 from kit.perturbation import Perturbation
 from kit.preprocessing.faults import CATALOGUE
 from kit.workshop import exercises
-from kit.workshop.exercises import Delivery, Mystery, check_brightness, check_noise, check_temperature
+from kit.workshop.exercises import (
+    Delivery,
+    Mystery,
+    check_brightness,
+    check_noise,
+    check_temperature,
+)
 
 # Sure of a class to 0.9 (odds of 9) and right three times in four (odds of 3, the root of 9).
 ROWS, LABELS = np.array([[0.9, 0.1]] * 4, np.float32), [0, 0, 0, 1]
@@ -18,9 +24,16 @@ ROWS, LABELS = np.array([[0.9, 0.1]] * 4, np.float32), [0, 0, 0, 1]
 
 def test_the_lowest_brightness_passes(classifier, cat):
     factors = [k / 10 for k in range(1, 11)]
-    rows = (classifier.probabilities(cat, Perturbation(brightness=factor))[0] for factor in factors)
+    rows = (
+        classifier.probabilities(cat, Perturbation(brightness=factor))[0]
+        for factor in factors
+    )
     found = dict(zip(factors, (row.argmax() for row in rows), strict=True))
-    flips = [high for low, high in pairwise(factors) if found[low] != found[high] == found[1.0]]
+    flips = [
+        high
+        for low, high in pairwise(factors)
+        if found[low] != found[high] == found[1.0]
+    ]
     assert flips
     for factor in flips:
         assert check_brightness(classifier, cat, factor).startswith("Passed")
@@ -42,8 +55,13 @@ def test_other_brightnesses_get_a_reason(classifier, cat, answer, reason):
 
 def test_the_noise_before_a_flip_passes(classifier, cat):
     noises = (0, *range(12, 22))
-    tops = {each: classifier.probabilities(cat, Perturbation(noise=each))[0].argmax() for each in noises}
-    [last] = [noise for noise in noises[1:-1] if tops[noise] == tops[0] != tops[noise + 1]]
+    tops = {
+        each: classifier.probabilities(cat, Perturbation(noise=each))[0].argmax()
+        for each in noises
+    }
+    [last] = [
+        noise for noise in noises[1:-1] if tops[noise] == tops[0] != tops[noise + 1]
+    ]
     assert check_noise(classifier, cat, last).startswith("Passed: Egyptian cat at")
     assert "change less" in check_noise(classifier, cat, last + 1)
     assert "survives" in check_noise(classifier, cat, last - 1)
@@ -71,20 +89,34 @@ class Hostile:
         raise RuntimeError("no words")
 
 
-@pytest.mark.parametrize("answer", ["", True, float("nan"), [0.4], np.zeros(3), 1j, Hostile(), 100, 1.5])
-def test_whatever_is_answered_the_reply_is_one_line_and_no_error(classifier, fashion, cat, answer):
-    replies = [check(classifier, cat, answer) for check in (check_brightness, check_noise)]
-    replies += [check_temperature(ROWS, LABELS, answer), Mystery(classifier, 1).check(answer)]
+@pytest.mark.parametrize(
+    "answer", ["", True, float("nan"), [0.4], np.zeros(3), 1j, Hostile(), 100, 1.5]
+)
+def test_whatever_is_answered_the_reply_is_one_line_and_no_error(
+    classifier, fashion, cat, answer
+):
+    replies = [
+        check(classifier, cat, answer) for check in (check_brightness, check_noise)
+    ]
+    replies += [
+        check_temperature(ROWS, LABELS, answer),
+        Mystery(classifier, 1).check(answer),
+    ]
     replies += [Delivery(fashion, (0, 213), 1).check(answer)]
     assert all(re.fullmatch("Not yet.*", reply) for reply in replies)
 
 
 @pytest.mark.parametrize("which", [1, 2, 3])
-def test_each_mystery_has_one_answer_and_every_other_gets_a_reason_of_its_own(classifier, cat, which):
+def test_each_mystery_has_one_answer_and_every_other_gets_a_reason_of_its_own(
+    classifier, cat, which
+):
     mystery = Mystery(classifier, which)
     replies = {name: mystery.check(name) for name in CATALOGUE}
     [passed] = [name for name, reply in replies.items() if reply.startswith("Passed")]
-    assert (mystery.tensor(cat) == CATALOGUE[passed].apply(classifier.preprocessing).apply(cat)).all()
+    assert (
+        mystery.tensor(cat)
+        == CATALOGUE[passed].apply(classifier.preprocessing).apply(cat)
+    ).all()
     assert len(set(replies.values())) == len(CATALOGUE)
     for name, reply in replies.items():
         assert CATALOGUE[name].title in reply
@@ -102,12 +134,19 @@ def test_a_mystery_takes_names_and_titles(classifier):
         Mystery(classifier, 4)
 
 
-@pytest.mark.parametrize(("which", "wrong", "passing"), [(1, "leave", "adapt"), (2, "adapt", "correct")])
-def test_a_remedy_passes_where_it_gets_most_right(fashion, monkeypatch, which, wrong, passing):
+@pytest.mark.parametrize(
+    ("which", "wrong", "passing"), [(1, "leave", "adapt"), (2, "adapt", "correct")]
+)
+def test_a_remedy_passes_where_it_gets_most_right(
+    fashion, monkeypatch, which, wrong, passing
+):
     delivery = Delivery(fashion, (0, 213), which)
     adapted = adapt(fashion, delivery.photos)
     monkeypatch.setattr(exercises, "adapt", lambda *_: adapted)  # takes a while
-    assert delivery.check(None) == "Not answered yet. Set answer to one of leave, correct, adapt."
+    assert (
+        delivery.check(None)
+        == "Not answered yet. Set answer to one of leave, correct, adapt."
+    )
     assert delivery.check("retrain").startswith("Not yet: 'retrain' is none of")
     assert delivery.check(wrong).startswith(f"Not yet: {wrong} gets ")
     assert delivery.check(passing).startswith("Passed: leave ")
@@ -117,5 +156,7 @@ def test_a_delivery_tells_neither_labels_nor_origin(fashion):
     delivery = Delivery(fashion, (0, 213), 3)
     assert len(delivery.photos) == 64
     assert {photo.notes for photo in delivery.photos} == {()}
-    with pytest.raises(ValueError, match=r"number of a delivery as a whole number 1\.\.3, received 4"):
+    with pytest.raises(
+        ValueError, match=r"number of a delivery as a whole number 1\.\.3, received 4"
+    ):
         Delivery(fashion, (0, 213), 4)

@@ -16,7 +16,9 @@ from tests.project import ROOT
 def test_everything_is_in_place_here(capsys):
     assert main(["check"]) == 0
     printed = capsys.readouterr().out
-    assert [line.split()[:2] for line in printed.splitlines()[:5]] == [[name, "ok"] for name in setup.CHECKS]
+    assert [line.split()[:2] for line in printed.splitlines()[:5]] == [
+        [name, "ok"] for name in setup.CHECKS
+    ]
     assert "TensorFlow 2." in printed
     assert "it predicts espresso" in printed
     assert "Everything is in place." in printed
@@ -25,7 +27,9 @@ def test_everything_is_in_place_here(capsys):
 def test_without_packages_each_line_says_what_to_do(tmp_path):
     venv.create(tmp_path, with_pip=False, symlinks=True)
     command = [tmp_path / "bin" / "python", "-m", "kit", "check"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (1, "")
     lines = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
     assert "run make clean lab" in lines["Python"]
@@ -44,19 +48,26 @@ def test_an_old_and_a_missing_package_are_named(monkeypatch):
     required = ["h5py", "keras>=3", "numpy>=2", "x; extra == 'test'"]
     monkeypatch.setattr(setup.metadata, "version", version)
     monkeypatch.setattr(setup.metadata, "requires", lambda _: required)
-    with pytest.raises(RuntimeError, match=r"^h5py is missing; keras is 0.1, expected >=3: run make"):
+    with pytest.raises(
+        RuntimeError, match=r"^h5py is missing; keras is 0.1, expected >=3: run make"
+    ):
         setup.packages()
 
 
 def test_a_front_end_that_jupyterlab_does_not_find_is_named(monkeypatch):
     monkeypatch.setattr(setup, "FRONT_ENDS", ("anywidget", "no-such-widget"))
-    with pytest.raises(RuntimeError, match=r"^JupyterLab 4\.\d+\.\d+ has no no-such-widget; run pip install"):
+    with pytest.raises(
+        RuntimeError,
+        match=r"^JupyterLab 4\.\d+\.\d+ has no no-such-widget; run pip install",
+    ):
         setup.widgets()
 
 
 def test_too_little_memory_is_said(monkeypatch):
     monkeypatch.setattr(setup, "MEMORY", 1e6)
-    with pytest.raises(RuntimeError, match=r"GB, .* of them free; cores: \d+; 1e\+06 GB must be free"):
+    with pytest.raises(
+        RuntimeError, match=r"GB, .* of them free; cores: \d+; 1e\+06 GB must be free"
+    ):
         setup.memory()
 
 

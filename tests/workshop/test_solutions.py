@@ -11,14 +11,18 @@ from tests.project import ROOT
 LESSONS = ROOT / "notebooks"
 SOLUTIONS = sorted((LESSONS / "solutions").glob("*.ipynb"))
 derived, without_pictures = map(
-    runpy.run_path(str(LESSONS / "solutions" / "derive.py")).get, ("derived", "without_pictures")
+    runpy.run_path(str(LESSONS / "solutions" / "derive.py")).get,
+    ("derived", "without_pictures"),
 )
 
 
 @pytest.fixture(params=SOLUTIONS, ids=lambda path: path.stem)
 def pair(request):
     """A notebook with solutions, and the lesson beside it."""
-    return [nbformat.read(path, as_version=4) for path in (request.param, LESSONS / request.param.name)]
+    return [
+        nbformat.read(path, as_version=4)
+        for path in (request.param, LESSONS / request.param.name)
+    ]
 
 
 def test_an_answer_loses_its_value():
@@ -43,10 +47,14 @@ def test_the_lesson_shows_what_was_printed_and_the_exercise_is_open(pair):
         elif "guess" in whole.metadata.get("tags", []):
             assert cell.outputs == []
         elif cell.cell_type == "code":
-            assert [without_pictures(output) for output in cell.outputs] == whole.outputs
+            assert [
+                without_pictures(output) for output in cell.outputs
+            ] == whole.outputs
 
 
 def test_links_between_notebooks_lead_somewhere():
     for path in SOLUTIONS:
-        for link in re.findall(r"\]\(([^)#]+\.ipynb)\)", path.read_text(encoding="utf-8")):
+        for link in re.findall(
+            r"\]\(([^)#]+\.ipynb)\)", path.read_text(encoding="utf-8")
+        ):
             assert (path.parent / link).is_file(), (path.name, link)

@@ -3,8 +3,27 @@
 import re
 from pathlib import Path
 
-MODULES: tuple[str, ...] = ("dom", "pixels", "exchange", "picture", "preview", "files", "controls")
-MODULES += ("camera", "labels", "flip", "answer", "path", "photos", "because", "where", "table", "explorer")
+MODULES: tuple[str, ...] = (
+    "dom",
+    "pixels",
+    "exchange",
+    "picture",
+    "preview",
+    "files",
+    "controls",
+)
+MODULES += (
+    "camera",
+    "labels",
+    "flip",
+    "answer",
+    "path",
+    "photos",
+    "because",
+    "where",
+    "table",
+    "explorer",
+)
 """In the order in which they need each other; their names at the top level are all different."""
 _HERE = Path(__file__).parent
 _IMPORT = re.compile(r"^import .*? from \"\./\w+\.js\";\n", re.MULTILINE | re.DOTALL)

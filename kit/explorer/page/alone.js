@@ -3,7 +3,11 @@ import { render } from "./explorer.js";
 import { unfolded } from "./table.js";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
-(dark.onchange = () => document.documentElement.setAttribute("theme", dark.matches ? "dark" : "light"))();
-const model = await unfolded([...document.querySelectorAll("script[type='text/plain']")].map(({ textContent }) => textContent), true);
+(dark.onchange = () =>
+  document.documentElement.setAttribute("theme", dark.matches ? "dark" : "light"))();
+const model = await unfolded(
+  [...document.querySelectorAll("script[type='text/plain']")].map(({ textContent }) => textContent),
+  true,
+);
 render({ model, el: document.querySelector("main") });
 window.addEventListener("hashchange", () => model.send({ kind: "hello" }));

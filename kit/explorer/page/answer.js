@@ -15,17 +15,50 @@ export class AnswerView {
     this.rows = element("tbody");
     this.lines = new Map(); // by the index of the class
     this.settled = 0;
-    const columns = [["", "Class"], ["kit-scale", ""], ["kit-value", "Now"], ["kit-value kit-was", "Untouched"], ["kit-value kit-even", "Calibrated"]];
-    const head = columns.map(([name, text]) => (name === "kit-scale"
-      ? element("td", { class: name, "aria-hidden": "true" }, ...["0", "50", "100 %"].map((mark) => element("span", { text: mark })))
-      : element("th", { scope: "col", class: name || null, text })));
+    const columns = [
+      ["", "Class"],
+      ["kit-scale", ""],
+      ["kit-value", "Now"],
+      ["kit-value kit-was", "Untouched"],
+      ["kit-value kit-even", "Calibrated"],
+    ];
+    const head = columns.map(([name, text]) =>
+      name === "kit-scale"
+        ? element(
+            "td",
+            { class: name, "aria-hidden": "true" },
+            ...["0", "50", "100 %"].map((mark) => element("span", { text: mark })),
+          )
+        : element("th", { scope: "col", class: name || null, text }),
+    );
     for (const part of [this.name, this.share, this.note]) part.setAttribute("aria-hidden", "true"); // the status says it
-    this.verdict = element("div", { class: "kit-verdict" },
-      element("div", {}, this.name, this.share, this.mark), this.note);
+    this.verdict = element(
+      "div",
+      { class: "kit-verdict" },
+      element("div", {}, this.name, this.share, this.mark),
+      this.note,
+    );
     this.fix = null; // what was applied, shown in the verdict's place as long as its settings are
-    this.event = element("div", { class: "kit-event", role: "group", "aria-label": "What the fix did", hidden: true });
-    this.node = element("div", { class: "kit-answer" }, this.verdict, this.event, this.status,
-      element("table", { class: "kit-bars" }, element("caption", {}, this.caption, map), element("thead", {}, element("tr", {}, ...head)), this.rows));
+    this.event = element("div", {
+      class: "kit-event",
+      role: "group",
+      "aria-label": "What the fix did",
+      hidden: true,
+    });
+    this.node = element(
+      "div",
+      { class: "kit-answer" },
+      this.verdict,
+      this.event,
+      this.status,
+      element(
+        "table",
+        { class: "kit-bars" },
+        element("caption", {}, this.caption, map),
+        element("thead", {}, element("tr", {}, ...head)),
+        this.rows,
+      ),
+    );
   }
 
   /** Show what a fix does, once the prediction with it is painted. */
@@ -37,9 +70,20 @@ export class AnswerView {
     });
     this.fix = { ...fix, undo, waits: true };
     this.event.replaceChildren(
-      element("figure", {}, copied(fix.canvas), element("figcaption", { text: before })), element("span", { text: "→" }),
-      element("figure", {}, element("canvas"), element("figcaption", {}, element("b", { text: after }))),
-      element("span", { class: `kit-mark ${mark.startsWith("✓") ? "kit-right" : "kit-unknown"}`, text: mark }), undo);
+      element("figure", {}, copied(fix.canvas), element("figcaption", { text: before })),
+      element("span", { text: "→" }),
+      element(
+        "figure",
+        {},
+        element("canvas"),
+        element("figcaption", {}, element("b", { text: after })),
+      ),
+      element("span", {
+        class: `kit-mark ${mark.startsWith("✓") ? "kit-right" : "kit-unknown"}`,
+        text: mark,
+      }),
+      undo,
+    );
   }
 
   #paintFix(settings) {
@@ -62,7 +106,9 @@ export class AnswerView {
     write(this.note, answer.note);
     this.#paintBars(bars);
     clearTimeout(this.settled);
-    this.settled = setTimeout(() => { write(this.status, verdict); }, SETTLED_MS);
+    this.settled = setTimeout(() => {
+      write(this.status, verdict);
+    }, SETTLED_MS);
   }
 
   stop() {
@@ -95,8 +141,15 @@ export class AnswerView {
 function emptyLine() {
   const parts = ["kit-ghost", "kit-bar", "kit-thin"].map((name) => element("i", { class: name }));
   const value = (name) => element("td", { class: `kit-value ${name}` });
-  return element("tr", {}, element("th", { scope: "row" }), element("td", { class: "kit-track", "aria-hidden": "true" }, ...parts),
-    value(""), value("kit-was"), value("kit-even"));
+  return element(
+    "tr",
+    {},
+    element("th", { scope: "row" }),
+    element("td", { class: "kit-track", "aria-hidden": "true" }, ...parts),
+    value(""),
+    value("kit-was"),
+    value("kit-even"),
+  );
 }
 
 function copied(canvas) {

@@ -9,17 +9,33 @@ export class BecauseView {
     this.valid = []; // the states that the answer is about: first the one that was asked for, then those that its fixes led to
     this.guilty = this.valid; // chips that are to blame
     this.offers = []; // buttons, each with the settings that it takes on
-    this.ask = button("Why?", "Look for the cause of this prediction", () => this.#ask(), { class: "kit-why" });
+    this.ask = button("Why?", "Look for the cause of this prediction", () => this.#ask(), {
+      class: "kit-why",
+    });
     this.status = element("p", { role: "status", class: "kit-asking" });
-    this.before = element("p", { class: "kit-before", hidden: true, text: "This is about the state before your last change. Ask again." });
+    this.before = element("p", {
+      class: "kit-before",
+      hidden: true,
+      text: "This is about the state before your last change. Ask again.",
+    });
     [this.cause, this.changes, this.found] = ["div", "div", "div"].map((tag) => element(tag));
     this.stopButton = button("Stop", "End the search", () => {
       write(this.status, "Stopping …");
       events.stop();
     });
-    this.node = element("div", { class: "kit-because", role: "group", "aria-label": "Why", hidden: true, tabindex: 0 },
-      button("✕", "Close this report", () => this.close(), { class: "kit-close", "aria-label": "Close" }), this.before, this.cause, this.changes,
-      element("div", { class: "kit-line" }, this.status, this.stopButton), this.found);
+    this.node = element(
+      "div",
+      { class: "kit-because", role: "group", "aria-label": "Why", hidden: true, tabindex: 0 },
+      button("✕", "Close this report", () => this.close(), {
+        class: "kit-close",
+        "aria-label": "Close",
+      }),
+      this.before,
+      this.cause,
+      this.changes,
+      element("div", { class: "kit-line" }, this.status, this.stopButton),
+      this.found,
+    );
   }
 
   /** The state that is shown; an answer to another one is marked as such. */
@@ -98,8 +114,15 @@ export class BecauseView {
     this.offers = [];
     this.changes.replaceChildren(
       ...(headline ? [element("p", { class: "kit-headline", text: headline })] : []),
-      ...lines.map(({ text, settings, matters, fixed }) => element("div", { class: `kit-line ${matters ? "kit-matters" : ""}` },
-        element("span", { text }), this.#offer("Take back", text, settings, fixed))));
+      ...lines.map(({ text, settings, matters, fixed }) =>
+        element(
+          "div",
+          { class: `kit-line ${matters ? "kit-matters" : ""}` },
+          element("span", { text }),
+          this.#offer("Take back", text, settings, fixed),
+        ),
+      ),
+    );
   }
 
   #paintFound(content, pixels) {
@@ -107,31 +130,66 @@ export class BecauseView {
     const line = (text) => (text ? element("p", { text }) : null);
     const headline = element("p", { class: "kit-headline", text: content.headline });
     // What can be put right stands first, so that it is pressed without scrolling.
-    if (apply) this.cause.append(headline, this.#offer("Apply the fix", content.fix, apply, fixed, { class: "kit-apply" }));
-    const shown = [apply ? null : headline, line(content.fix), content.code ? element("pre", { text: content.code }) : null,
+    if (apply)
+      this.cause.append(
+        headline,
+        this.#offer("Apply the fix", content.fix, apply, fixed, { class: "kit-apply" }),
+      );
+    const shown = [
+      apply ? null : headline,
+      line(content.fix),
+      content.code ? element("pre", { text: content.code }) : null,
       content.pictures.length ? beside(content.pictures, pixels) : null,
-      ...content.findings.map((finding) => element("div", {},
-        element("p", {}, element("b", { text: finding.title }), ` ${finding.summary}`), measured(finding.evidence))),
-      ...content.notes.map(line), content.judged ? element("p", { class: "kit-judged", text: content.judged }) : null,
-      content.ruledOut.length ? line(`Ruled out: ${content.ruledOut.join(", ")}.`) : null];
+      ...content.findings.map((finding) =>
+        element(
+          "div",
+          {},
+          element("p", {}, element("b", { text: finding.title }), ` ${finding.summary}`),
+          measured(finding.evidence),
+        ),
+      ),
+      ...content.notes.map(line),
+      content.judged ? element("p", { class: "kit-judged", text: content.judged }) : null,
+      content.ruledOut.length ? line(`Ruled out: ${content.ruledOut.join(", ")}.`) : null,
+    ];
     this.found.replaceChildren(...shown.filter(Boolean));
   }
 }
 
 function measured(evidence) {
-  const heads = ["Speaks", "Measured", "Value", "Threshold"].map((text) => element("th", { scope: "col", text }));
-  return element("details", {}, element("summary", { text: "How this was measured" }),
-    element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {},
-      ...evidence.map((cells) => element("tr", {}, ...cells.map((text) => element("td", { text })))))));
+  const heads = ["Speaks", "Measured", "Value", "Threshold"].map((text) =>
+    element("th", { scope: "col", text }),
+  );
+  return element(
+    "details",
+    {},
+    element("summary", { text: "How this was measured" }),
+    element(
+      "table",
+      {},
+      element("thead", {}, element("tr", {}, ...heads)),
+      element(
+        "tbody",
+        {},
+        ...evidence.map((cells) =>
+          element("tr", {}, ...cells.map((text) => element("td", { text }))),
+        ),
+      ),
+    ),
+  );
 }
 
 function beside(sizes, pixels) {
   const titles = ["What the model gets", "What it was trained to see"];
-  return element("div", { class: "kit-beside" }, ...titles.map((title, index) => {
-    const picture = new Picture(title);
-    const { buffer, byteOffset, byteLength } = pixels[index];
-    const [height, width] = sizes[index];
-    picture.paint(new Uint8Array(buffer, byteOffset, byteLength), width, height);
-    return element("figure", {}, picture.canvas, element("figcaption", { text: title }));
-  }));
+  return element(
+    "div",
+    { class: "kit-beside" },
+    ...titles.map((title, index) => {
+      const picture = new Picture(title);
+      const { buffer, byteOffset, byteLength } = pixels[index];
+      const [height, width] = sizes[index];
+      picture.paint(new Uint8Array(buffer, byteOffset, byteLength), width, height);
+      return element("figure", {}, picture.canvas, element("figcaption", { text: title }));
+    }),
+  );
 }

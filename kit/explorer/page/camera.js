@@ -9,12 +9,22 @@ export class Camera {
     this.video = null; // while it is on
     this.frame = null; // the last one, as the photo that it is
     this.context = element("canvas").getContext("2d", { willReadFrequently: true });
-    this.button = button("Camera", "Live from your camera", () => (this.on ? this.stop() : this.start()), { "aria-pressed": "false" });
-    this.snap = button("Snap", "Keep this frame as a photo", () => {
-      this.stop(); // its next frame would take the place of what is kept
-      events.snapped();
-      this.button.focus();
-    }, { hidden: true });
+    this.button = button(
+      "Camera",
+      "Live from your camera",
+      () => (this.on ? this.stop() : this.start()),
+      { "aria-pressed": "false" },
+    );
+    this.snap = button(
+      "Snap",
+      "Keep this frame as a photo",
+      () => {
+        this.stop(); // its next frame would take the place of what is kept
+        events.snapped();
+        this.button.focus();
+      },
+      { hidden: true },
+    );
   }
 
   get on() {
@@ -22,10 +32,14 @@ export class Camera {
   }
 
   async start() {
-    const video = this.video = Object.assign(element("video"), { muted: true, playsInline: true });
+    const video = (this.video = Object.assign(element("video"), {
+      muted: true,
+      playsInline: true,
+    }));
     this.#switched();
     try {
-      if (!navigator.mediaDevices) throw new Error("a page over plain http, where browsers allow none");
+      if (!navigator.mediaDevices)
+        throw new Error("a page over plain http, where browsers allow none");
       video.srcObject = await navigator.mediaDevices.getUserMedia({ video: true });
       if (this.video === video) await video.play();
       else release(video);
@@ -33,7 +47,9 @@ export class Camera {
     } catch (trouble) {
       if (this.video !== video) return;
       this.stop();
-      this.events.fail(`Expected a camera, received ${trouble.message}; allow it, or choose a photo`);
+      this.events.fail(
+        `Expected a camera, received ${trouble.message}; allow it, or choose a photo`,
+      );
     }
   }
 
@@ -66,7 +82,9 @@ export class Camera {
     const { canvas } = this.context;
     const { videoWidth, videoHeight } = video;
     const scale = Math.min(1, side / Math.max(videoWidth, videoHeight));
-    const [width, height] = [videoWidth, videoHeight].map((length) => Math.max(1, Math.round(length * scale)));
+    const [width, height] = [videoWidth, videoHeight].map((length) =>
+      Math.max(1, Math.round(length * scale)),
+    );
     Object.assign(canvas, { width, height });
     this.context.drawImage(video, 0, 0, width, height);
     return { pixels: rgbOf(this.context, width, height), width, height };

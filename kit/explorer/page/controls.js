@@ -5,12 +5,31 @@ function rangeControl(spec, id, changed, near) {
   // A parameter without a neutral number is off; the place after its last number stands for that.
   const off = spec.neutral === null;
   const last = off ? spec.high + spec.step : spec.high;
-  const slider = element("input", { min: spec.low, title: spec.hint, type: "range", id, max: last, step: spec.step, "data-key": spec.key });
-  const box = element("input", {
-    type: "text", inputmode: "decimal", class: "kit-number", title: spec.hint, "aria-label": `${spec.label}, exact value`, placeholder: off ? "off" : "",
+  const slider = element("input", {
+    min: spec.low,
+    title: spec.hint,
+    type: "range",
+    id,
+    max: last,
+    step: spec.step,
+    "data-key": spec.key,
   });
-  const node = element("div", { class: "kit-range" }, element("label", { for: id, text: spec.label }), slider, box,
-    element("span", { class: "kit-unit", text: spec.unit, "aria-hidden": "true" }));
+  const box = element("input", {
+    type: "text",
+    inputmode: "decimal",
+    class: "kit-number",
+    title: spec.hint,
+    "aria-label": `${spec.label}, exact value`,
+    placeholder: off ? "off" : "",
+  });
+  const node = element(
+    "div",
+    { class: "kit-range" },
+    element("label", { for: id, text: spec.label }),
+    slider,
+    box,
+    element("span", { class: "kit-unit", text: spec.unit, "aria-hidden": "true" }),
+  );
   const show = (value) => {
     slider.value = value ?? last;
     if (document.activeElement !== box) box.value = value ?? "";
@@ -21,17 +40,29 @@ function rangeControl(spec, id, changed, near) {
     const number = numberOf(text);
     const empty = text.trim() === "" || (off && number > spec.high);
     const near = Math.min(spec.high, Math.max(spec.low, number));
-    const value = empty ? spec.neutral : spec.snaps ? around(spec, near, 1)[0] : spec.whole ? Math.round(near) : near;
+    const value = empty
+      ? spec.neutral
+      : spec.snaps
+        ? around(spec, near, 1)[0]
+        : spec.whole
+          ? Math.round(near)
+          : near;
     show(value);
     changed(spec.key, value);
     return value;
   };
   slider.addEventListener("input", () => change(slider.value));
   slider.addEventListener("dblclick", () => change(""));
-  for (const event of ["pointerenter", "focus"]) slider.addEventListener(event, () => near(spec.key));
+  for (const event of ["pointerenter", "focus"])
+    slider.addEventListener(event, () => near(spec.key));
   const inside = (number) => number >= spec.low && number <= spec.high;
-  box.addEventListener("input", () => box.value.trim() && inside(numberOf(box.value)) && change(box.value));
-  box.addEventListener("change", () => { box.value = change(Number.isNaN(numberOf(box.value)) ? slider.value : box.value) ?? ""; });
+  box.addEventListener(
+    "input",
+    () => box.value.trim() && inside(numberOf(box.value)) && change(box.value),
+  );
+  box.addEventListener("change", () => {
+    box.value = change(Number.isNaN(numberOf(box.value)) ? slider.value : box.value) ?? "";
+  });
   return { key: spec.key, show, around: (value, most) => around(spec, value, most), node };
 }
 
@@ -47,14 +78,28 @@ export function around({ low, high, step }, value, most) {
   const last = Math.round((high - low) / step);
   const here = Math.round((value - low) / step);
   const indices = Array.from({ length: last + 1 }, (_, index) => index);
-  return indices.sort((a, b) => Math.abs(a - here) - Math.abs(b - here)).slice(0, most).map(place);
+  return indices
+    .sort((a, b) => Math.abs(a - here) - Math.abs(b - here))
+    .slice(0, most)
+    .map(place);
 }
 
 function switchControl(spec, id, changed) {
   const box = element("input", { type: "checkbox", id, title: spec.hint, "data-key": spec.key });
   box.addEventListener("change", () => changed(spec.key, box.checked));
-  const node = element("div", { class: "kit-range" }, element("label", { for: id, text: spec.label }), box);
-  return { key: spec.key, show: (value) => { box.checked = value; }, node };
+  const node = element(
+    "div",
+    { class: "kit-range" },
+    element("label", { for: id, text: spec.label }),
+    box,
+  );
+  return {
+    key: spec.key,
+    show: (value) => {
+      box.checked = value;
+    },
+    node,
+  };
 }
 
 export const CONTROLS = { range: rangeControl, switch: switchControl };

@@ -30,6 +30,6 @@ export function button(text, title, pressed, attributes = {}) {
 }
 
 /** What a prediction is made from, to be compared: the class of a map is a way of looking. */
-export function stateOf({ where, ...settings }) {
+export function stateOf({ where: _where, ...settings }) {
   return JSON.stringify(settings);
 }

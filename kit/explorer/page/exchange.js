@@ -18,9 +18,12 @@ const GREETINGS = 10;
 const NEVER = Infinity;
 
 export const GONE = "The kernel was restarted or stopped. Run this cell again.";
-export const SILENT = "The kernel does not answer: it is busy, or it was restarted or stopped. If it was, run this cell again.";
-export const BARE = "This page cannot pass images to widgets. Open the notebook in JupyterLab, Notebook or VS Code.";
-export const CUT = "The connection to the kernel is broken. This goes on by itself once it is back.";
+export const SILENT =
+  "The kernel does not answer: it is busy, or it was restarted or stopped. If it was, run this cell again.";
+export const BARE =
+  "This page cannot pass images to widgets. Open the notebook in JupyterLab, Notebook or VS Code.";
+export const CUT =
+  "The connection to the kernel is broken. This goes on by itself once it is back.";
 
 export class Exchange {
   /** `ahead`: keys of sliders, at most so many places and bytes, and `around(key, value, most)`, the nearest places. */
@@ -104,7 +107,8 @@ export class Exchange {
       const flight = this.inFlight;
       if (flight && content.request === flight.id) {
         // What was known ahead is shown already.
-        if (flight.change > this.shown || buffers.length > 1) this.#show({ content, buffers }, flight.change, flight.since);
+        if (flight.change > this.shown || buffers.length > 1)
+          this.#show({ content, buffers }, flight.change, flight.since);
         this.#landed();
         return;
       }
@@ -144,7 +148,9 @@ export class Exchange {
       if (content.request !== asked?.id) return;
       let offset = pixels.byteOffset;
       content.views.forEach((view, index) => {
-        const length = 3 * view.input.width * view.input.height + 4 * (view.where ? view.where.width * view.where.height : 0);
+        const length =
+          3 * view.input.width * view.input.height +
+          4 * (view.where ? view.where.width * view.where.height : 0);
         const buffers = [new DataView(pixels.buffer, offset, length)];
         asked.answers.set(asked.settings[index], { content: { ...view, kernelMs: null }, buffers });
         offset += length;
@@ -289,7 +295,10 @@ export class Exchange {
 
   /** Keep what is known as long as only sliders move for which answers are fetched. */
   #keepKnown() {
-    const context = JSON.stringify({ ...this.settings, ...Object.fromEntries(this.ahead.keys.map((key) => [key, null])) });
+    const context = JSON.stringify({
+      ...this.settings,
+      ...Object.fromEntries(this.ahead.keys.map((key) => [key, null])),
+    });
     if (context !== this.known.context) this.#forget();
     this.known.context = context;
   }
@@ -310,6 +319,8 @@ export class Exchange {
     const id = `${this.prefix}.${this.requests}`;
     this.known.asked = { id, settings: places.map(at), answers };
     this.at.ahead = this.now + LOST_MS;
-    this.effects.push({ post: { kind: "ahead", request: id, settings: this.settings, key, places } });
+    this.effects.push({
+      post: { kind: "ahead", request: id, settings: this.settings, key, places },
+    });
   }
 }

@@ -43,9 +43,12 @@ class ExplorerView {
       fail: (text) => this.fail(text),
     });
     this.known = { top: "", label: "" }; // the predicted class, and what the image is known to show
-    this.picker = new LabelPicker(prefix, panel.classes, (label) => this.post({ kind: "label", request: `${prefix}.label`, photo: this.settings.photo, label }));
+    this.picker = new LabelPicker(prefix, panel.classes, (label) =>
+      this.post({ kind: "label", request: `${prefix}.label`, photo: this.settings.photo, label }),
+    );
     this.judging = new Judging({
-      post: (settings, photos) => this.post({ kind: "judge", request: `${prefix}.judge`, settings, photos }),
+      post: (settings, photos) =>
+        this.post({ kind: "judge", request: `${prefix}.judge`, settings, photos }),
       judged: (marks) => this.photos.judge(marks),
     });
     const look = (where) => this.move({ ...this.settings, where }, this.done.textContent);
@@ -54,19 +57,27 @@ class ExplorerView {
       toggled: () => look(this.settings.where === null ? -1 : null),
       ask: () => this.post({ kind: "where", request: `${prefix}.where` }),
     });
-    this.answer = new AnswerView(() => this.picker.open(this.known, this.answer.mark), this.where.text);
+    this.answer = new AnswerView(
+      () => this.picker.open(this.known, this.answer.mark),
+      this.where.text,
+    );
     this.path = new PathView(panel.path, prefix, {
       changed: (key, value) => this.changed(key, value),
       open: (key) => this.toggle(key),
     });
     this.photos = new PhotoStrip(prefix, {
-      chosen: (name) => { this.camera.stop(); this.changed("photo", name); },
+      chosen: (name) => {
+        this.camera.stop();
+        this.changed("photo", name);
+      },
       removed: (name) => this.post({ kind: "remove", request: `${prefix}.remove`, name }),
     });
     this.camera = new Camera(() => model.get("_panel").camera, {
       ready: () => !this.exchange.inFlight,
       framed: (frame) => this.framed(frame),
-      switched: (on) => { this.peek.disabled = on; }, // a frame has no untouched state to come back to
+      switched: (on) => {
+        this.peek.disabled = on;
+      }, // a frame has no untouched state to come back to
       snapped: () => this.post({ kind: "snap", request: `${prefix}.snap` }),
       fail: (text) => this.fail(text),
     });
@@ -78,14 +89,28 @@ class ExplorerView {
       opened: (open) => this.open("because", open),
     });
     this.controls = panel.sliders.map((spec, index) => ({
-      ...CONTROLS[spec.kind](spec, `${prefix}-${index}`, (key, value) => this.changed(key, value), (key) => this.near(key)), spec,
+      ...CONTROLS[spec.kind](
+        spec,
+        `${prefix}-${index}`,
+        (key, value) => this.changed(key, value),
+        (key) => this.near(key),
+      ),
+      spec,
     }));
-    this.flips = new Map(panel.sliders.filter((spec) => spec.kind === "range").map((spec) => [spec.key, new Flip(spec, {
-      now: () => ({ value: this.settings[spec.key], name: this.answer.name.textContent }),
-      move: (value) => this.take({ [spec.key]: value }),
-      say: (text) => write(this.done, text),
-    })]));
-    const around = (key, value, most) => this.controls.find((control) => control.key === key).around(value, most);
+    this.flips = new Map(
+      panel.sliders
+        .filter((spec) => spec.kind === "range")
+        .map((spec) => [
+          spec.key,
+          new Flip(spec, {
+            now: () => ({ value: this.settings[spec.key], name: this.answer.name.textContent }),
+            move: (value) => this.take({ [spec.key]: value }),
+            say: (text) => write(this.done, text),
+          }),
+        ]),
+    );
+    const around = (key, value, most) =>
+      this.controls.find((control) => control.key === key).around(value, most);
     this.exchange = new Exchange(prefix, { ...panel.ahead, around });
     this.settings = { ...panel.neutral };
     this.message = null; // the newest answer, painted in the next frame
@@ -106,24 +131,71 @@ class ExplorerView {
     this.latency = element("span", { class: "kit-latency", hidden: !panel.latency });
     this.banner = element("p", { class: "kit-lost", role: "alert", hidden: true });
     this.error = element("p", { class: "kit-error", role: "alert", hidden: true });
-    this.notes = element("div", { class: "kit-notes", hidden: panel.notes.length === 0 }, ...panel.notes.map((text) => element("p", { text })));
+    this.notes = element(
+      "div",
+      { class: "kit-notes", hidden: panel.notes.length === 0 },
+      ...panel.notes.map((text) => element("p", { text })),
+    );
     const pin = () => this.post({ kind: "pin", request: `${prefix}.pin`, settings: this.settings });
     const summary = element("summary", { text: "More" });
-    const item = (text, title, act, hidden) => button(text, title, () => { this.closeMenu(); act(); }, { hidden });
-    this.menu = element("details", { class: "kit-menu" }, summary, element("div", {},
-      item("Copy as Python", "Copy the code of this state", () => this.copyCode()),
-      item("Pin", "Keep this as a case, for kit.check_cases to guard", () => (this.known.label ? pin() : this.picker.open(this.known, summary, pin)), panel.alone)));
-    this.tries = element("div", { class: "kit-tries", role: "group", "aria-label": "Try", hidden: panel.tries.length === 0 }, element("span", { text: "Try:" }),
-      ...panel.tries.map(([name, settings]) => button(name, "Show this", () => this.show(settings))));
+    const item = (text, title, act, hidden) =>
+      button(
+        text,
+        title,
+        () => {
+          this.closeMenu();
+          act();
+        },
+        { hidden },
+      );
+    this.menu = element(
+      "details",
+      { class: "kit-menu" },
+      summary,
+      element(
+        "div",
+        {},
+        item("Copy as Python", "Copy the code of this state", () => this.copyCode()),
+        item(
+          "Pin",
+          "Keep this as a case, for kit.check_cases to guard",
+          () => (this.known.label ? pin() : this.picker.open(this.known, summary, pin)),
+          panel.alone,
+        ),
+      ),
+    );
+    this.tries = element(
+      "div",
+      { class: "kit-tries", role: "group", "aria-label": "Try", hidden: panel.tries.length === 0 },
+      element("span", { text: "Try:" }),
+      ...panel.tries.map(([name, settings]) =>
+        button(name, "Show this", () => this.show(settings)),
+      ),
+    );
     this.done = element("p", { class: "kit-done", role: "status" });
     this.peek = button("Untouched", "Hold to see the untouched photo, prepared as usual", () => {});
     this.about = element("figcaption");
-    this.more = element("div", { class: "kit-more", hidden: true, role: "group", "aria-label": "More perturbations" });
-    this.moreButton = button("More perturbations", "Blur, contrast, JPEG, weather and others", () => this.toggle("more"), { "aria-expanded": "false" });
+    this.more = element("div", {
+      class: "kit-more",
+      hidden: true,
+      role: "group",
+      "aria-label": "More perturbations",
+    });
+    this.moreButton = button(
+      "More perturbations",
+      "Blur, contrast, JPEG, weather and others",
+      () => this.toggle("more"),
+      { "aria-expanded": "false" },
+    );
     this.tensor = element("tbody");
-    const heads = ["Property", "Fed", "Expected", "Same?"].map((text) => element("th", { scope: "col", text }));
-    this.tensorBox = element("div", { class: "kit-tensor", hidden: true, role: "group", "aria-label": "The tensor that is fed" },
-      element("table", {}, element("thead", {}, element("tr", {}, ...heads)), this.tensor));
+    const heads = ["Property", "Fed", "Expected", "Same?"].map((text) =>
+      element("th", { scope: "col", text }),
+    );
+    this.tensorBox = element(
+      "div",
+      { class: "kit-tensor", hidden: true, role: "group", "aria-label": "The tensor that is fed" },
+      element("table", {}, element("thead", {}, element("tr", {}, ...heads)), this.tensor),
+    );
     const main = element("div", { class: "kit-main" });
     const sections = new Map();
     for (const { node, spec } of this.controls) {
@@ -139,21 +211,67 @@ class ExplorerView {
     }
     this.answer.caption.textContent = panel.caption;
     this.answer.node.append(this.done, this.picker.node);
-    this.body = element("div", { class: "kit-body" },
-      element("header", {}, this.title, this.latency,
-        element("div", { class: "kit-group kit-quiet", hidden: panel.alone }, button("Add an image…", "Or drop or paste one anywhere here", () => this.files.node.click()), this.files.node, this.camera.button, this.camera.snap),
-        element("div", { class: "kit-group" }, this.peek, button("Reset", `Unperturbed, prepared ${panel.usual}`, () => this.reset()), this.because.ask), this.menu),
-      this.tries, this.error, this.notes, this.photos.node,
-      element("div", { class: "kit-columns" },
-        element("div", { class: "kit-pictures" },
+    this.body = element(
+      "div",
+      { class: "kit-body" },
+      element(
+        "header",
+        {},
+        this.title,
+        this.latency,
+        element(
+          "div",
+          { class: "kit-group kit-quiet", hidden: panel.alone },
+          button("Add an image…", "Or drop or paste one anywhere here", () =>
+            this.files.node.click(),
+          ),
+          this.files.node,
+          this.camera.button,
+          this.camera.snap,
+        ),
+        element(
+          "div",
+          { class: "kit-group" },
+          this.peek,
+          button("Reset", `Unperturbed, prepared ${panel.usual}`, () => this.reset()),
+          this.because.ask,
+        ),
+        this.menu,
+      ),
+      this.tries,
+      this.error,
+      this.notes,
+      this.photos.node,
+      element(
+        "div",
+        { class: "kit-columns" },
+        element(
+          "div",
+          { class: "kit-pictures" },
           element("figure", {}, this.preview.picture.canvas, this.about),
-          element("figure", {}, this.input.canvas, this.where.caption)),
-        this.more, this.because.node, this.answer.node),
+          element("figure", {}, this.input.canvas, this.where.caption),
+        ),
+        this.more,
+        this.because.node,
+        this.answer.node,
+      ),
       element("div", { class: "kit-sliders" }, main, this.moreButton),
-      this.path.node, this.tensorBox);
+      this.path.node,
+      this.tensorBox,
+    );
     // The attribute keeps JupyterLab from taking the arrow keys for moving between cells.
-    this.root = element("section", { class: "kit-explorer", role: "group", "aria-label": `Explorer ${window.kitViews}: ${panel.title}`, "data-lm-suppress-shortcuts": "true", "data-sharp": "true" },
-      this.banner, this.body);
+    this.root = element(
+      "section",
+      {
+        class: "kit-explorer",
+        role: "group",
+        "aria-label": `Explorer ${window.kitViews}: ${panel.title}`,
+        "data-lm-suppress-shortcuts": "true",
+        "data-sharp": "true",
+      },
+      this.banner,
+      this.body,
+    );
     this.root.classList.toggle("kit-tempered", panel.tempered);
     this.photos.build(panel.photos, this.settings.photo);
   }
@@ -184,7 +302,10 @@ class ExplorerView {
     this.events = Object.entries({
       "msg:custom": (content, buffers) => this.heard(content, buffers),
       "change:_panel": () => this.refresh(),
-      comm_live_update: () => { if (this.root.closest(".jupyter-widgets-disconnected")) this.perform(this.exchange.gone(performance.now())); },
+      comm_live_update: () => {
+        if (this.root.closest(".jupyter-widgets-disconnected"))
+          this.perform(this.exchange.gone(performance.now()));
+      },
     });
     for (const event of this.events) this.model.on(...event);
     this.watchKernel();
@@ -210,20 +331,28 @@ class ExplorerView {
   /** Hear of the kernel's end from hosts that tell it, as JupyterLab and Notebook do. */
   watchKernel() {
     this.kernel = this.model.widget_manager?.kernel;
-    this.onStatus = (_, status) => { if (OVER.includes(status)) this.perform(this.exchange.gone(performance.now())); };
-    this.onConnection = (_, status) => this.perform(this.exchange.connected(status === "connected", performance.now()));
+    this.onStatus = (_, status) => {
+      if (OVER.includes(status)) this.perform(this.exchange.gone(performance.now()));
+    };
+    this.onConnection = (_, status) =>
+      this.perform(this.exchange.connected(status === "connected", performance.now()));
     this.kernel?.statusChanged?.connect(this.onStatus);
     this.kernel?.connectionStatusChanged?.connect(this.onConnection);
   }
 
   listen() {
     this.peek.addEventListener("pointerdown", () => this.hold(true));
-    this.root.addEventListener("pointerdown", ({ target }) => { this.menu.open &&= this.menu.contains(target); });
-    for (const event of ["pointerup", "pointerleave", "pointercancel", "blur"]) this.peek.addEventListener(event, () => this.hold(false));
+    this.root.addEventListener("pointerdown", ({ target }) => {
+      this.menu.open &&= this.menu.contains(target);
+    });
+    for (const event of ["pointerup", "pointerleave", "pointercancel", "blur"])
+      this.peek.addEventListener(event, () => this.hold(false));
     // Hosts take keys for their own before an element hears of them, Notebook 7 the arrows for one.
     this.onKey = (event) => this.key(event);
     this.answer.rows.addEventListener("click", (event) => {
-      const [index] = [...this.answer.lines].find(([, line]) => line.contains(event.target)) ?? [-1];
+      const [index] = [...this.answer.lines].find(([, line]) => line.contains(event.target)) ?? [
+        -1,
+      ];
       if (this.settings.where !== null && index >= 0) this.where.events.changed(index);
     });
     window.addEventListener("keydown", this.onKey, true);
@@ -282,7 +411,7 @@ class ExplorerView {
 
   /** Change some settings, but not the photo. */
   take(some) {
-    const { photo, where, ...changed } = some;
+    const { photo: _photo, where: _where, ...changed } = some;
     this.adopt({ ...this.settings, ...changed });
     this.move(this.settings);
   }
@@ -290,7 +419,10 @@ class ExplorerView {
   /** Change settings, and show what that did, with the way back. */
   fix(settings, fixed, then) {
     const before = this.settings;
-    const undo = () => { this.take(before); this.because.ask.focus(); };
+    const undo = () => {
+      this.take(before);
+      this.because.ask.focus();
+    };
     this.answer.applied({ fixed, settings: then, canvas: this.input.canvas, undo });
     this.take(settings);
   }
@@ -334,7 +466,14 @@ class ExplorerView {
     if (photo !== this.settings.photo) this.settings = this.predicted({ ...this.settings, photo });
     if (this.preview.base) this.preview.base = this.camera.frame;
     this.photos.show(photo);
-    this.perform(this.exchange.framed(this.settings, { kind: "frame", width, height }, [pixels.buffer], performance.now()));
+    this.perform(
+      this.exchange.framed(
+        this.settings,
+        { kind: "frame", width, height },
+        [pixels.buffer],
+        performance.now(),
+      ),
+    );
     this.draw();
   }
 
@@ -364,7 +503,8 @@ class ExplorerView {
     else this.root.dataset.inFlight = "1";
     clearTimeout(this.timer);
     const wait = this.exchange.due - performance.now();
-    if (wait < Infinity && !this.stopped) this.timer = setTimeout(() => this.tick(), Math.max(0, wait));
+    if (wait < Infinity && !this.stopped)
+      this.timer = setTimeout(() => this.tick(), Math.max(0, wait));
   }
 
   /** While nothing else is under way, and where the cores may be used ahead of a hand. */
@@ -411,11 +551,15 @@ class ExplorerView {
       this.because.explain(content, buffers);
       this.because.moved(this.settings);
     } else if (content.kind === "error" && (own || content.request === "")) {
-      if (content.request === `${this.prefix}.why`) this.because.end("The question could not be answered.");
+      if (content.request === `${this.prefix}.why`)
+        this.because.end("The question could not be answered.");
       this.perform(this.exchange.failed(content, now));
       if (!content.code) return;
       this.code = content.code;
-      this.error.append(" ", button("Copy as Python", "Copy the code of this state", () => this.copyCode()));
+      this.error.append(
+        " ",
+        button("Copy as Python", "Copy the code of this state", () => this.copyCode()),
+      );
     }
   }
 
@@ -446,8 +590,17 @@ class ExplorerView {
     const { top, bottom } = this.root.getBoundingClientRect();
     if (bottom < 0 || top > innerHeight) return;
     let frame = this.root.parentElement;
-    while (frame && !(frame.scrollHeight > frame.clientHeight && /auto|scroll/.test(getComputedStyle(frame).overflowY))) frame = frame.parentElement;
-    this.root.scrollIntoView({ block: frame && bottom - top > frame.clientHeight ? "start" : "nearest" });
+    while (
+      frame &&
+      !(
+        frame.scrollHeight > frame.clientHeight &&
+        /auto|scroll/.test(getComputedStyle(frame).overflowY)
+      )
+    )
+      frame = frame.parentElement;
+    this.root.scrollIntoView({
+      block: frame && bottom - top > frame.clientHeight ? "start" : "nearest",
+    });
   }
 
   /** The bars are stale until an answer comes: the settings may have moved meanwhile. */
@@ -467,7 +620,8 @@ class ExplorerView {
 
   news(answer, since) {
     // The kernel sends a photograph once: one that no frame has taken yet goes with the next answer.
-    const untaken = answer.buffers.length === 1 && this.message ? this.message.buffers.slice(1) : [];
+    const untaken =
+      answer.buffers.length === 1 && this.message ? this.message.buffers.slice(1) : [];
     this.message = { content: answer.content, since, buffers: [...answer.buffers, ...untaken] };
     this.draw();
   }
@@ -480,7 +634,8 @@ class ExplorerView {
   }
 
   adopted(settings) {
-    if (this.camera.on && settings.photo !== this.model.get("_panel").camera.name) this.camera.stop();
+    if (this.camera.on && settings.photo !== this.model.get("_panel").camera.name)
+      this.camera.stop();
     this.adopt(settings);
     this.because.moved(settings);
   }
@@ -526,7 +681,8 @@ class ExplorerView {
     this.tensorLines = content.tensor;
     this.paintTensor();
     // What is refused beside the bars, such as a file, stays until a hand moves.
-    if (this.exchange.changes > this.failedAt || this.root.classList.contains("kit-stale")) this.error.hidden = true;
+    if (this.exchange.changes > this.failedAt || this.root.classList.contains("kit-stale"))
+      this.error.hidden = true;
     if (!this.exchange.lost) this.root.classList.remove("kit-stale");
     const kernel = content.kernelMs === null ? "known ahead" : `kernel ${content.kernelMs} ms`;
     if (since) write(this.latency, `${Math.round(performance.now() - since)} ms, ${kernel}`);
@@ -547,8 +703,18 @@ class ExplorerView {
 
   paintTensor() {
     if (this.tensorBox.hidden) return;
-    this.tensor.replaceChildren(...this.tensorLines.map(([name, fed, wanted, same]) => element("tr", { class: same === "same" ? null : "kit-changed" },
-      element("th", { scope: "row", text: name }), element("td", { text: fed }), element("td", { text: wanted }), element("td", { text: same }))));
+    this.tensor.replaceChildren(
+      ...this.tensorLines.map(([name, fed, wanted, same]) =>
+        element(
+          "tr",
+          { class: same === "same" ? null : "kit-changed" },
+          element("th", { scope: "row", text: name }),
+          element("td", { text: fed }),
+          element("td", { text: wanted }),
+          element("td", { text: same }),
+        ),
+      ),
+    );
   }
 }
 

@@ -7,13 +7,26 @@ export class Files {
   constructor(prefix, events) {
     this.prefix = prefix;
     this.events = events;
-    this.node = element("input", { type: "file", accept: "image/*", class: "kit-file", multiple: true, "aria-label": "Add images of your own", tabindex: -1 });
-    this.node.addEventListener("change", () => { this.send(this.node.files); this.node.value = ""; });
+    this.node = element("input", {
+      type: "file",
+      accept: "image/*",
+      class: "kit-file",
+      multiple: true,
+      "aria-label": "Add images of your own",
+      tabindex: -1,
+    });
+    this.node.addEventListener("change", () => {
+      this.send(this.node.files);
+      this.node.value = "";
+    });
   }
 
   /** Take what is dropped or pasted on an element. */
   listen(root) {
-    root.addEventListener("dragover", (event) => { event.preventDefault(); root.classList.add("kit-drop"); });
+    root.addEventListener("dragover", (event) => {
+      event.preventDefault();
+      root.classList.add("kit-drop");
+    });
     root.addEventListener("dragleave", () => root.classList.remove("kit-drop"));
     root.addEventListener("drop", (event) => this.#take(event, event.dataTransfer.files));
     root.addEventListener("paste", (event) => {
@@ -23,7 +36,7 @@ export class Files {
 
   /** One after the other: the kernel takes few at a time. */
   async send(pictures) {
-    for (const picture of [...pictures]) await this.#sendOne(picture);
+    for (const picture of Array.from(pictures)) await this.#sendOne(picture);
   }
 
   #take(event, pictures) {
@@ -36,7 +49,9 @@ export class Files {
   async #sendOne(picture) {
     const limit = this.events.limit();
     if (picture.size > limit) {
-      this.events.fail(`Expected an image of at most ${limit / 1e6} MB, received ${Math.round(picture.size / 1e6)} MB: ${picture.name}`);
+      this.events.fail(
+        `Expected an image of at most ${limit / 1e6} MB, received ${Math.round(picture.size / 1e6)} MB: ${picture.name}`,
+      );
       return;
     }
     const content = await picture.arrayBuffer();
@@ -44,7 +59,10 @@ export class Files {
     for (let start = 0; start === 0 || start < content.byteLength; start += PIECE_BYTES) {
       const end = Math.min(start + PIECE_BYTES, content.byteLength);
       const last = end === content.byteLength;
-      this.events.post({ kind: "upload", request: `${this.prefix}.upload`, number, name: picture.name, last }, [content.slice(start, end)]);
+      this.events.post(
+        { kind: "upload", request: `${this.prefix}.upload`, number, name: picture.name, last },
+        [content.slice(start, end)],
+      );
     }
   }
 }

@@ -9,7 +9,12 @@ export class Flip {
     this.events = events;
     this.running = false;
     this.text = spec.group === "main" ? "Find the flip" : "⇥";
-    this.button = button("", `Walk to where ${spec.label} changes the prediction`, () => (this.running ? this.stop() : this.#start()), { class: "kit-flip" });
+    this.button = button(
+      "",
+      `Walk to where ${spec.label} changes the prediction`,
+      () => (this.running ? this.stop() : this.#start()),
+      { class: "kit-flip" },
+    );
     this.#label();
   }
 
@@ -19,7 +24,9 @@ export class Flip {
     if (name === this.name) this.same = value;
     else Object.assign(this, { other: value, becomes: name });
     // In the next frame, for people to see the walk where the predictions are known ahead.
-    requestAnimationFrame(() => this.running && (this.other === null ? this.#walk() : this.#halve(value)));
+    requestAnimationFrame(
+      () => this.running && (this.other === null ? this.#walk() : this.#halve(value)),
+    );
   }
 
   stop(text = "") {
@@ -38,11 +45,24 @@ export class Flip {
     const stride = step * Math.max(1, Math.ceil((high - low) / step / STEPS));
     const leg = (end) => {
       const count = Math.max(0, Math.ceil(Math.abs(end - here) / stride - 1e-6));
-      return Array.from({ length: count }, (_, index) => this.#round(here + Math.sign(end - here) * Math.min((index + 1) * stride, Math.abs(end - here))));
+      return Array.from({ length: count }, (_, index) =>
+        this.#round(
+          here + Math.sign(end - here) * Math.min((index + 1) * stride, Math.abs(end - here)),
+        ),
+      );
     };
     const legs = here < (neutral ?? off + step) ? [leg(low), leg(high)] : [leg(high), leg(low)];
     // `same` is the last place with the same prediction, `other` the nearest with another one.
-    Object.assign(this, { from: value, here, name, legs, same: here, other: null, becomes: "", running: true });
+    Object.assign(this, {
+      from: value,
+      here,
+      name,
+      legs,
+      same: here,
+      other: null,
+      becomes: "",
+      running: true,
+    });
     this.#label();
     this.#walk();
   }
@@ -65,8 +85,14 @@ export class Flip {
     const { same, other } = this;
     const { label, snaps, step, unit, whole } = this.spec;
     const middle = this.#round((same + other) / 2);
-    if (Math.abs(same - other) > (snaps ? step : whole ? 1 : step / 10) * 1.001 && middle !== same && middle !== other) this.#go(middle);
-    else if (value === other) this.stop(`${`${label} ${other} ${unit}`.trim()}: ${this.name} becomes ${this.becomes}.`);
+    if (
+      Math.abs(same - other) > (snaps ? step : whole ? 1 : step / 10) * 1.001 &&
+      middle !== same &&
+      middle !== other
+    )
+      this.#go(middle);
+    else if (value === other)
+      this.stop(`${`${label} ${other} ${unit}`.trim()}: ${this.name} becomes ${this.becomes}.`);
     else this.#go(other);
   }
 
@@ -77,7 +103,10 @@ export class Flip {
 
   #label() {
     this.button.textContent = this.running ? "Stop" : this.text;
-    this.button.setAttribute("aria-label", `${this.running ? "Stop" : "Find the flip"}: ${this.spec.label}`);
+    this.button.setAttribute(
+      "aria-label",
+      `${this.running ? "Stop" : "Find the flip"}: ${this.spec.label}`,
+    );
   }
 
   #round(value) {

@@ -9,23 +9,45 @@ export class LabelPicker {
     this.classes = new Set(classes);
     this.chosen = chosen;
     this.opener = null;
-    this.then = () => {};
-    this.box = element("input", { type: "text", list: id, autocomplete: "off", "aria-label": "It is …", placeholder: "Type a class" });
+    this.onChosen = () => {};
+    this.box = element("input", {
+      type: "text",
+      list: id,
+      autocomplete: "off",
+      "aria-label": "It is …",
+      placeholder: "Type a class",
+    });
     this.yes = button("", "Say that the prediction is correct", () => this.#choose(this.yes.value));
     this.none = button("I do not know", "Take the label back", () => this.#choose(""));
-    const form = element("form", {}, element("span", { text: "It is", "aria-hidden": "true" }), this.box,
-      element("datalist", { id }, ...classes.map((value) => element("option", { value }))), this.yes, this.none, button("✕", "Close", () => this.close(), { "aria-label": "Close the list" }));
-    form.addEventListener("submit", (event) => { event.preventDefault(); this.#choose(this.box.value.trim()); });
+    const form = element(
+      "form",
+      {},
+      element("span", { text: "It is", "aria-hidden": "true" }),
+      this.box,
+      element("datalist", { id }, ...classes.map((value) => element("option", { value }))),
+      this.yes,
+      this.none,
+      button("✕", "Close", () => this.close(), { "aria-label": "Close the list" }),
+    );
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#choose(this.box.value.trim());
+    });
     // One that is picked from the list comes whole, not letter by letter.
     this.box.addEventListener("input", ({ inputType = "insertReplacementText" }) => {
-      if (inputType === "insertReplacementText" && this.classes.has(this.box.value)) this.#choose(this.box.value);
+      if (inputType === "insertReplacementText" && this.classes.has(this.box.value))
+        this.#choose(this.box.value);
     });
-    this.node = element("div", { class: "kit-say", role: "group", "aria-label": "What the image shows", hidden: true }, form);
+    this.node = element(
+      "div",
+      { class: "kit-say", role: "group", "aria-label": "What the image shows", hidden: true },
+      form,
+    );
   }
 
-  /** Ask; the focus goes back to the opener, and once something is chosen, `then` is called. */
-  open({ top, label }, opener, then = () => {}) {
-    Object.assign(this, { opener, then });
+  /** Ask; the focus goes back to the opener, and once something is chosen, `onChosen` is called. */
+  open({ top, label }, opener, onChosen = () => {}) {
+    Object.assign(this, { opener, onChosen });
     this.box.value = "";
     this.yes.value = top;
     this.yes.textContent = `Yes, ${top}`;
@@ -44,7 +66,7 @@ export class LabelPicker {
     if (this.node.hidden || (!label && this.box.value)) return;
     this.close();
     this.chosen(label);
-    this.then();
+    this.onChosen();
   }
 }
 

@@ -4,8 +4,11 @@ import { element, writeLong } from "./dom.js";
 export class PathView {
   constructor(specs, prefix, events) {
     this.chips = new Map(specs.map((spec) => [spec.key, chip(spec, prefix, events)]));
-    this.node = element("div", { class: "kit-path", role: "group", "aria-label": "From the file to the prediction" },
-      ...[...this.chips.values()].map((each) => each.node));
+    this.node = element(
+      "div",
+      { class: "kit-path", role: "group", "aria-label": "From the file to the prediction" },
+      ...[...this.chips.values()].map((each) => each.node),
+    );
   }
 
   paint(values) {
@@ -40,7 +43,12 @@ function chip(spec, prefix, events) {
   const label = element("span", { class: "kit-chip-label", text: spec.label });
   if (!spec.options) {
     const opens = { perturbation: "more", tensor: "tensor" }[spec.key];
-    const node = element(opens ? "button" : "div", { class: "kit-chip", type: opens && "button", "data-chip": spec.key }, label, value);
+    const node = element(
+      opens ? "button" : "div",
+      { class: "kit-chip", type: opens && "button", "data-chip": spec.key },
+      label,
+      value,
+    );
     if (opens) node.addEventListener("click", () => events.open(opens));
     return { node, value, select: null, state: "" };
   }
@@ -48,6 +56,12 @@ function chip(spec, prefix, events) {
   const select = element("select", { id, "data-key": spec.key, "aria-label": spec.label });
   for (const [name, text] of spec.options) select.append(element("option", { value: name, text }));
   select.addEventListener("change", () => events.changed(spec.key, select.value));
-  const node = element("div", { class: "kit-chip kit-choice", "data-chip": spec.key }, label, value, select);
+  const node = element(
+    "div",
+    { class: "kit-chip kit-choice", "data-chip": spec.key },
+    label,
+    value,
+    select,
+  );
   return { node, value, select, state: "" };
 }

@@ -46,11 +46,29 @@ export class PhotoStrip {
   }
 
   #item({ name, added, thumbnail }) {
-    const radio = element("input", { type: "radio", name: `${this.prefix}-photo`, value: name, "aria-label": name });
+    const radio = element("input", {
+      type: "radio",
+      name: `${this.prefix}-photo`,
+      value: name,
+      "aria-label": name,
+    });
     radio.addEventListener("change", () => this.events.chosen(name));
-    const picture = thumbnail?.byteLength ? element("img", { src: this.#url(thumbnail), alt: "", draggable: "false" }) : null;
-    const label = element("label", { title: name }, radio, picture, element("span", { text: name.replace(/\.\w+$/, "") }));
-    const remove = added && button("✕", `Remove ${name}`, () => this.events.removed(name), { class: "kit-remove", "aria-label": `Remove ${name}` });
+    const picture = thumbnail?.byteLength
+      ? element("img", { src: this.#url(thumbnail), alt: "", draggable: "false" })
+      : null;
+    const label = element(
+      "label",
+      { title: name },
+      radio,
+      picture,
+      element("span", { text: name.replace(/\.\w+$/, "") }),
+    );
+    const remove =
+      added &&
+      button("✕", `Remove ${name}`, () => this.events.removed(name), {
+        class: "kit-remove",
+        "aria-label": `Remove ${name}`,
+      });
     return element("div", { class: "kit-photo" }, label, remove);
   }
 
@@ -64,6 +82,7 @@ export class PhotoStrip {
   #reveal(item) {
     const { offsetLeft, offsetWidth } = item;
     const { scrollLeft, clientWidth } = this.strip;
-    if (offsetLeft < scrollLeft || offsetLeft + offsetWidth > scrollLeft + clientWidth) this.strip.scrollLeft = offsetLeft - clientWidth / 2;
+    if (offsetLeft < scrollLeft || offsetLeft + offsetWidth > scrollLeft + clientWidth)
+      this.strip.scrollLeft = offsetLeft - clientWidth / 2;
   }
 }

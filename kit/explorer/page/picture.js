@@ -31,4 +31,5 @@ export class Picture {
 }
 
 /** What a canvas shows, as RGB. */
-export const rgbOf = (context, width, height) => context.getImageData(0, 0, width, height).data.filter((_, i) => i % 4 < 3);
+export const rgbOf = (context, width, height) =>
+  context.getImageData(0, 0, width, height).data.filter((_, i) => i % 4 < 3);

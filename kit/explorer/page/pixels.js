@@ -7,14 +7,21 @@ export const NOISE_STEPS = 4096;
 export function brightnessTable(factor) {
   const alpha = Math.fround(factor);
   const table = new Uint8Array(256);
-  for (let v = 0; v < 256; v++) table[v] = Math.min(255, Math.max(0, Math.trunc(Math.fround(alpha * v))));
+  for (let v = 0; v < 256; v++)
+    table[v] = Math.min(255, Math.max(0, Math.trunc(Math.fround(alpha * v))));
   return table;
 }
 
 const IDENTITY = brightnessTable(1);
 
 /** Write every `stride`-th pixel of every `stride`-th row as RGBA, of which A is left as it is; noise is in levels. */
-export function perturb(out, rgb, width, height, { stride = 1, brightness = 1, noise = 0, field = null } = {}) {
+export function perturb(
+  out,
+  rgb,
+  width,
+  height,
+  { stride = 1, brightness = 1, noise = 0, field = null } = {},
+) {
   const table = brightness === 1 ? IDENTITY : brightnessTable(brightness);
   const scale = Math.fround(noise / NOISE_STEPS);
   let o = 0;

@@ -15,7 +15,9 @@ export class Preview {
   take({ settings, source }, buffers, frame) {
     if (buffers.length > 1) {
       const pixels = bytesOf(buffers[1]);
-      this.base = source.live ? { photo: settings.photo, pixels, width: source.width, height: source.height } : null;
+      this.base = source.live
+        ? { photo: settings.photo, pixels, width: source.width, height: source.height }
+        : null;
       this.painted = [];
       if (!source.live) this.#show(pixels, source.width, source.height);
     } else if (frame && source) {
@@ -37,7 +39,9 @@ export class Preview {
   }
 
   takeNoise({ seed }, view) {
-    const field = new Int16Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+    const field = new Int16Array(
+      view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength),
+    );
     this.noise = { seed, field, wanted: "" };
   }
 
@@ -46,7 +50,8 @@ export class Preview {
     const { base } = this;
     if (!base) return;
     const { field } = this.noise;
-    const ready = noise === 0 || (this.noise.seed === seed && field.length >= base.width * base.height * 3);
+    const ready =
+      noise === 0 || (this.noise.seed === seed && field.length >= base.width * base.height * 3);
     const shown = this.picture.canvas.clientWidth * devicePixelRatio;
     const stride = moving && shown ? Math.max(1, Math.floor(base.width / shown)) : 1;
     const wanted = [base, brightness, noise, noise && field, stride];

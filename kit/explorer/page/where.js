@@ -11,12 +11,23 @@ export class Where {
     this.busy = false;
     this.shown = /** @type {any} */ (null);
     this.options = "";
-    this.button = button("Where?", "Show where in the image the model sees a class", () => events.toggled(), { "aria-pressed": "false" });
+    this.button = button(
+      "Where?",
+      "Show where in the image the model sees a class",
+      () => events.toggled(),
+      { "aria-pressed": "false" },
+    );
     this.choice = element("select", { "aria-label": "Class of the map" });
     this.choice.addEventListener("change", () => events.changed(Number(this.choice.value)));
     this.title = element("span", { text: "Model input" });
     this.text = element("span", { class: "kit-where", hidden: true });
-    this.caption = element("figcaption", { class: "kit-under" }, this.title, this.choice, this.button);
+    this.caption = element(
+      "figcaption",
+      { class: "kit-under" },
+      this.title,
+      this.choice,
+      this.button,
+    );
   }
 
   /** Paint what the model sees: its pixels, and over them the places of the map, which follow them. */
@@ -43,7 +54,10 @@ export class Where {
     const named = bars.filter(({ index }) => index >= 0).map(({ index, name }) => [index, name]);
     const classes = new Map([[settings.where, where.class], ...named, [-1, "predicted"]]);
     const options = JSON.stringify([...classes]);
-    if (options !== this.options) this.choice.replaceChildren(...[...classes].map(([value, text]) => element("option", { value, text })));
+    if (options !== this.options)
+      this.choice.replaceChildren(
+        ...[...classes].map(([value, text]) => element("option", { value, text })),
+      );
     this.options = options;
     this.choice.value = settings.where;
   }
@@ -57,6 +71,7 @@ export class Where {
 
   heard({ settings, where }, [places]) {
     const { content, bytes } = this.shown;
-    if (JSON.stringify(settings) === JSON.stringify(content.settings)) this.paint({ ...content, where }, bytes, bytesOf(places));
+    if (JSON.stringify(settings) === JSON.stringify(content.settings))
+      this.paint({ ...content, where }, bytes, bytesOf(places));
   }
 }
