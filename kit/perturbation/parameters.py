@@ -1,6 +1,6 @@
 """The parameters of a perturbation, with ranges and neutral values."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -29,6 +29,8 @@ class Parameter:
         Where in the camera this happens.
     function
         Takes pixels, the value, and by their names seed and others; None for those that only steer.
+    title
+        What it is called, where that is not its name.
     """
 
     name: str
@@ -42,19 +44,18 @@ class Parameter:
     group: str = ""
     function: Callable[..., Pixels] | None = None
 
+    title: str = ""
+
     @property
     def label(self) -> str:
         """What it is called."""
-        return _LABELS.get(self.name, self.name.replace("_", " ").capitalize())
+        return self.title or self.name.replace("_", " ").capitalize()
 
     @property
     def description(self) -> str:
         """What it does, in a line; empty for those that only steer."""
-        return (
-            ""
-            if self.function is None
-            else (self.function.__doc__ or "").partition("\n")[0]
-        )
+        text = "" if self.function is None else self.function.__doc__ or ""
+        return text.partition("\n")[0]
 
     def checked(self, value: Any) -> Any:
         """Return `value` as a float, an int or a bool, by `kind`; raises as `Perturbation`."""
@@ -72,67 +73,85 @@ class Parameter:
         return number(self.name, value, self.low, self.high) + 0.0
 
 
-_LABELS = {
-    "flip_horizontal": "Mirrored",
-    "flip_vertical": "Upside down",
-    "jpeg_quality": "JPEG quality",
-}
+def _number(
+    function: Callable[..., Pixels],
+    low: float,
+    high: float,
+    *,
+    step: float,
+    unit: str = "",
+    neutral: float | None = 0,
+    **options: Any,
+) -> Parameter:
+    """Return the parameter of a function, which has its name."""
+    return Parameter(
+        function.__name__, unit, low, high, step, neutral, function=function, **options
+    )
 
-_ROWS: Mapping[str, tuple[tuple[Any, ...], ...]] = {
+
+def _switch(function: Callable[..., Pixels], title: str) -> Parameter:
+    return _number(function, 0, 1, step=1, neutral=False, kind="switch", title=title)
+
+
+_PLACE = Parameter("", "", low=0, high=1, step=0.05, neutral=0.5, of="occlusion")
+
+_CAMERA: Mapping[str, tuple[Parameter, ...]] = {
     "Scene": (
-        ("flip_horizontal", "", 0, 1, 1, False, "switch"),
-        ("flip_vertical", "", 0, 1, 1, False, "switch"),
-        ("rotation", "°", -180, 180, 1, 0),
-        ("elastic", "px", 0, 10, 0.1, 0),
-        ("occlusion", "", 0, 1, 0.01, 0),
-        ("occlusion_x", "", 0, 1, 0.05, 0.5),
-        ("occlusion_y", "", 0, 1, 0.05, 0.5),
+        _switch(physics.flip_horizontal, "Mirrored"),
+        _switch(physics.flip_vertical, "Upside down"),
+        _number(physics.rotation, -180, 180, step=1, unit="°"),
+        _number(physics.elastic, 0, 10, step=0.1, unit="px"),
+        _number(physics.occlusion, 0, 1, step=0.01),
+        replace(_PLACE, name="occlusion_x"),
+        replace(_PLACE, name="occlusion_y"),
     ),
     "Weather": (
-        ("fog", "", 0, 5, 0.1, 0),
-        ("snow", "", 0, 5, 0.1, 0),
-        ("frost", "", 0, 5, 0.1, 0),
+        _number(weather.fog, 0, 5, step=0.1),
+        _number(weather.snow, 0, 5, step=0.1),
+        _number(weather.frost, 0, 5, step=0.1),
     ),
     "Lens": (
-        ("glass_blur", "px", 0, 12, 0.1, 0),
-        ("defocus_blur", "px", 0, 30, 0.5, 0),
-        ("blur", "px", 0, 10, 0.1, 0),
-        ("zoom_blur", "%", 0, 50, 1, 0),
-        ("motion_blur", "px", 0, 100, 1, 0),
-        ("motion_angle", "°", -90, 90, 5, 0),
+        _number(physics.glass_blur, 0, 12, step=0.1, unit="px"),
+        _number(physics.defocus_blur, 0, 30, step=0.5, unit="px"),
+        _number(physics.blur, 0, 10, step=0.1, unit="px"),
+        _number(physics.zoom_blur, 0, 50, step=1, unit="%"),
+        _number(physics.motion_blur, 0, 100, step=1, unit="px"),
+        Parameter(
+            "motion_angle", "°", low=-90, high=90, step=5, neutral=0, of="motion_blur"
+        ),
     ),
     "Light": (
-        ("brightness", "×", 0, 3, 0.05, 1),
-        ("lift", "levels", -128, 128, 1, 0),
-        ("contrast", "×", 0, 3, 0.05, 1),
-        ("fade", "", 0, 1, 0.01, 0),
+        _number(physics.brightness, 0, 3, step=0.05, unit="×", neutral=1),
+        _number(physics.lift, -128, 128, step=1, unit="levels"),
+        _number(physics.contrast, 0, 3, step=0.05, unit="×", neutral=1),
+        _number(physics.fade, 0, 1, step=0.01),
     ),
     "Sensor": (
-        ("shot_noise", "levels", 0, 150, 1, 0),
-        ("noise", "levels", 0, 100, 1, 0),
-        ("impulse_noise", "", 0, 1, 0.01, 0),
-        ("white_balance", "stops", -1, 1, 0.05, 0),
+        _number(physics.shot_noise, 0, 150, step=1, unit="levels"),
+        _number(physics.noise, 0, 100, step=1, unit="levels"),
+        _number(physics.impulse_noise, 0, 1, step=0.01),
+        _number(physics.white_balance, -1, 1, step=0.05, unit="stops"),
     ),
     "File": (
-        ("downscale", "×", 1, 16, 0.1, 1),
-        ("pixelate", "px", 1, 32, 0.1, 1),
-        ("jpeg_quality", "", 1, 100, 1, None, "whole"),
+        _number(physics.downscale, 1, 16, step=0.1, unit="×", neutral=1),
+        _number(physics.pixelate, 1, 32, step=0.1, unit="px", neutral=1),
+        _number(
+            physics.jpeg_quality,
+            1,
+            100,
+            step=1,
+            neutral=None,
+            kind="whole",
+            title="JPEG quality",
+        ),
     ),
 }
 
-
-def _parameters() -> Iterator[Parameter]:
-    steered = ""
-    for group, rows in _ROWS.items():
-        for row in rows:
-            function = getattr(physics, row[0], None) or getattr(weather, row[0], None)
-            # Those without a function steer the last one that has one.
-            of = "" if function else steered
-            steered = of or row[0]
-            yield replace(Parameter(*row), of=of, group=group, function=function)
-
-
-PARAMETERS: Mapping[str, Parameter] = {each.name: each for each in _parameters()}
+PARAMETERS: Mapping[str, Parameter] = {
+    parameter.name: replace(parameter, group=group)
+    for group, parameters in _CAMERA.items()
+    for parameter in parameters
+}
 """Every parameter by name, in the order of a camera."""
 
 CORRUPTIONS: Mapping[str, tuple[str, tuple[float, ...]]] = {

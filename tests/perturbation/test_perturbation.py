@@ -25,48 +25,27 @@ EVERY_LEVEL = Photo.from_array(
 EARLIER = json.loads(
     (Path(__file__).parents[1] / "data" / "earlier_perturbations.json").read_text()
 )
-CAMERA = {
-    "flip_horizontal": True,
-    "flip_vertical": True,
-    "rotation": 12,
-    "elastic": 1.5,
-    "occlusion": 0.1,
+ACTING = {
+    name: parameter for name, parameter in PARAMETERS.items() if parameter.function
 }
-CAMERA |= {
-    "fog": 1,
-    "snow": 1,
-    "frost": 1,
-    "glass_blur": 1,
-    "defocus_blur": 1.5,
-    "blur": 1.5,
-    "zoom_blur": 8,
-}
-CAMERA |= {
-    "motion_blur": 5,
-    "brightness": 1.6,
-    "lift": 12,
-    "contrast": 0.7,
-    "fade": 0.2,
-    "shot_noise": 15,
-}
-CAMERA |= {
-    "noise": 20,
-    "impulse_noise": 0.05,
-    "white_balance": 0.3,
-    "downscale": 1.5,
-    "pixelate": 2,
-}
-CAMERA |= {"jpeg_quality": 35}
-"""Scene, weather, lens, light, sensor, file, in the order in which they happen."""
+
+
+def gentle(parameter):
+    """A setting that changes an image and leaves it to be recognised: a fifth of the way to the highest."""
+    if parameter.kind == "switch":
+        return True
+    start = parameter.high if parameter.neutral is None else parameter.neutral
+    end = parameter.low if parameter.neutral is None else parameter.high
+    value = start + (end - start) / 5
+    return round(value) if parameter.kind == "whole" else value
+
+
+CAMERA = {name: gentle(parameter) for name, parameter in ACTING.items()}
+"""Every parameter that acts, in the order in which they happen."""
 SEEDED = {
-    "elastic",
-    "fog",
-    "snow",
-    "frost",
-    "glass_blur",
-    "shot_noise",
-    "noise",
-    "impulse_noise",
+    name
+    for name, acting in ACTING.items()
+    if "seed" in inspect.signature(acting.function).parameters
 }
 
 
@@ -142,9 +121,12 @@ def test_each_of_several_pictures_has_noise_of_its_own():
 
 
 def test_the_order_is_that_of_a_camera():
-    assert list(CAMERA) == [
-        name for name, parameter in PARAMETERS.items() if not parameter.of
-    ]
+    groups = dict.fromkeys(parameter.group for parameter in PARAMETERS.values())
+    assert list(groups) == ["Scene", "Weather", "Lens", "Light", "Sensor", "File"]
+    assert all(
+        (parameter.of in ACTING) != (name in ACTING)
+        for name, parameter in PARAMETERS.items()
+    )
     step_by_step = scene()
     for name, value in CAMERA.items():
         step_by_step = Perturbation(**{name: value}, seed=3).apply(step_by_step)
