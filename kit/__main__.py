@@ -301,9 +301,13 @@ def _classifier(given: argparse.Namespace, model: str) -> kit.Classifier:
         named = kit.Preprocessing.for_application(given.application)
     elif given.scaling is not None:
         named = kit.Preprocessing(scaling=given.scaling)
-    elif store.read(model).preprocessing() is not None:
-        return kit.Classifier.load(model)
     else:
+        opened = store.read(model)
+        carried = opened.preprocessing()
+        if opened.network is not None:  # whose maker's word is read where it is tried
+            carried = kit.Classifier.load(model).preprocessing
+        if carried is not None:
+            return kit.Classifier.load(model)
         advice = "add --scaling, --application or --preprocessing (see --help)"
         raise ValueError(
             f"Expected a model that carries its preprocessing, received one without; {advice}"
