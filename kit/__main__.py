@@ -303,11 +303,11 @@ def _classifier(given: argparse.Namespace, model: str) -> kit.Classifier:
         named = kit.Preprocessing(scaling=given.scaling)
     else:
         opened = store.read(model)
-        carried = opened.preprocessing()
-        if opened.network is not None:  # whose maker's word is read where it is tried
-            carried = kit.Classifier.load(model).preprocessing
-        if carried is not None:
-            return kit.Classifier.load(model)
+        # What its maker says of another format is read where it is tried.
+        if opened.network or opened.preprocessing():
+            classifier = kit.Classifier.load(model)
+            if classifier.preprocessing:
+                return classifier
         advice = "add --scaling, --application or --preprocessing (see --help)"
         raise ValueError(
             f"Expected a model that carries its preprocessing, received one without; {advice}"

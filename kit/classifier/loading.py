@@ -1,6 +1,5 @@
 """From a model file to a running network: known, or else compiled or tried once, and kept."""
 
-import hashlib
 import os
 import sys
 import tempfile
@@ -61,9 +60,9 @@ def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
     """Find what is known of a network, or find it out in a process of its own, and keep it.
 
     A Keras network is compiled there, and compared in the range of the preprocessing, by default that of the
-    file; it is returned once Keras has opened it: see `Network`. Another is run there first, since a
-    stranger's bytes may end a process or fill its memory. The source of what is returned is the file, with
-    what its maker says.
+    file; it is returned once Keras has opened it: see `Network`. Another is run there first, on sides of the
+    preprocessing where it leaves them open, since a stranger's bytes may end a process or fill its memory.
+    The source of what is returned is the file, with what its maker says.
 
     Raises
     ------
@@ -71,7 +70,7 @@ def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
         The network cannot be opened, is no classifier of images, or was replaced meanwhile.
     """
     steps = opened.preprocessing() if steps is None else steps
-    if found := _known(opened, steps):
+    if found := _known(opened):
         return found
     if _custom(opened):
         # Their code is known in this process and nowhere else.
@@ -95,12 +94,12 @@ def _compile(
     opened: Archive, steps: Preprocessing | None, early: Early, rest: Future[Compiled]
 ) -> None:
     try:
-        with _alone(opened, steps):
-            if found := _known(opened, steps):
+        with _alone(opened):
+            if found := _known(opened):
                 compiled = found.compiled
             else:
                 compiled = convert(opened, steps, early)
-                keep(opened, compiled, steps)
+                keep(opened, compiled)
         rest.set_result(compiled)
     except BaseException as error:  # noqa: BLE001 (raised where it is waited for)
         rest.set_exception(error)
@@ -140,16 +139,21 @@ def _try(opened: Archive, steps: Preprocessing | None) -> Compiled:
         if isinstance(engine, OnnxEngine)
         else lite_about(data, opened.path)
     )
+    stated = None
     said: dict[str, Any] = {"class_names": about[0], "preprocessing": None}
     if about[1] is not None:
         with suppress(ValueError):
             stated = Preprocessing(size=None, scaling=simplest((about[1],)))
             said["preprocessing"] = stated.to_dict()
-            steps = steps or stated
-    batches = trial_tensors(sized(engine.input_shape, steps), steps)
+    # What is kept depends on the file alone, but where it leaves its sides open.
+    batches = trial_tensors(
+        sized(engine.input_shape, steps), opened.preprocessing() or stated
+    )
     outputs = np.concatenate([engine.predict(batch[-2:]) for batch in batches])
+    # In a range that is not its own, half precision may overflow.
+    usable = outputs[np.isfinite(outputs).all(axis=1)]
     found = Compiled(
-        measured_head(outputs, engine.step),
+        measured_head(usable if len(usable) else outputs, engine.step),
         engine.input_shape,
         engine.output_count,
         step=float(engine.step),
@@ -175,14 +179,12 @@ def _network(compiled: Compiled, opened: Archive) -> Network:
     return Network(compiled, source=opened)
 
 
-def keep(
-    opened: Archive, compiled: Compiled, steps: Preprocessing | None = None
-) -> None:
+def keep(opened: Archive, compiled: Compiled) -> None:
     """Keep what is known of a network, if the cache folder can be written to and the file says it all."""
     with suppress(OSError):
         if not _custom(opened):
             folder = _made()
-            compiled.write(folder / _name(opened, steps))
+            compiled.write(folder / f"{opened.digest}.zip")
             # By names that nobody else gives, should the folder be a link to another.
             entries = sorted(
                 folder.glob("[0-9a-f]" * 64 + ".zip"),
@@ -193,19 +195,11 @@ def keep(
                 entry.with_suffix(".lock").unlink(missing_ok=True)
 
 
-def _name(opened: Archive, steps: Preprocessing | None) -> str:
-    """Name what is kept; what is found out of other formats depends on the range that they are tried in."""
-    digest = opened.digest
-    if opened.network is not None:
-        digest = hashlib.sha256(f"{digest} {steps!r}".encode()).hexdigest()
-    return f"{digest}.zip"
-
-
-def _known(opened: Archive, steps: Preprocessing | None) -> Network | None:
+def _known(opened: Archive) -> Network | None:
     for folder in (BUNDLED, cache_folder()):
         # Missing, damaged, or made by another version of LiteRT: made again.
         with suppress(Exception):
-            entry = folder / _name(opened, steps)
+            entry = folder / f"{opened.digest}.zip"
             found = _network(Compiled.read(entry), opened)
             if folder != BUNDLED:
                 os.utime(entry)  # the longest unused make room
@@ -238,20 +232,24 @@ def _made() -> Path:
 
 
 @contextmanager
-def _alone(opened: Archive, steps: Preprocessing | None) -> Iterator[None]:
+def _alone(opened: Archive) -> Iterator[None]:
     """Wait while another process or thread opens this file, `PATIENCE` at most.
 
     After that, and where nothing is kept or no locks are to be had (on Windows, in some network folders), it
     may be compiled twice, which only takes longer.
     """
-    words = f"Waiting for another process, which opens {opened.path.name!r}"
     with ExitStack() as stack:
         with suppress(ImportError, OSError):
             import fcntl
 
-            path = (_made() / _name(opened, steps)).with_suffix(".lock")
+            path = _made() / f"{opened.digest}.lock"
             file = stack.enter_context(path.open("ab"))
-            for _ in Steps(range(10 * PATIENCE), words, " x 0.1 s", progress=True):
+            for _ in Steps(
+                range(10 * PATIENCE),
+                f"Waiting for another process, which opens {opened.path.name!r}",
+                " x 0.1 s",
+                progress=True,
+            ):
                 with suppress(BlockingIOError):
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break

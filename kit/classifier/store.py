@@ -138,8 +138,8 @@ def _stating(plain: Archive, archive: zipfile.ZipFile) -> Archive:
         statistics = _statistics(archive, contract, plain.digest)
     except ValueError as error:
         return replace(known, flaw=first_line(error))
+    # What is compiled comes with a network that is, and was tried: never out of a Keras file.
     if plain.network is None:
-        # What is compiled comes with a network that is, and was tried: never out of a Keras file.
         for name in part_of(statistics, FIRST_LAYERS):
             del statistics[f"{FIRST_LAYERS}/{name}"]
     return replace(known, statistics=statistics)
@@ -415,11 +415,11 @@ def _statistics(
     for name, array in found.items():
         # Where an image has nothing to measure, its properties are NaN.
         known = array[~np.isnan(array)] if name.startswith("properties/") else array
-        size = max(-float(known.min(initial=0)), float(known.max(initial=0)))
+        spread = float(known.max(initial=0)) - float(known.min(initial=0))
         flat = name in {"profile/moments", "profile/features"} and (
             array.ndim != 2 or not array.size
         )
-        if flat or not size < _LARGEST:
+        if flat or not spread < _LARGEST:
             raise ValueError(
                 f"has no usable {name}: save the file again with training="
             )
