@@ -301,9 +301,13 @@ def _classifier(given: argparse.Namespace, model: str) -> kit.Classifier:
         named = kit.Preprocessing.for_application(given.application)
     elif given.scaling is not None:
         named = kit.Preprocessing(scaling=given.scaling)
-    elif store.read(model).preprocessing() is not None:
-        return kit.Classifier.load(model)
     else:
+        opened = store.read(model)
+        # What its maker says of another format is read where it is tried.
+        if opened.network or opened.preprocessing():
+            classifier = kit.Classifier.load(model)
+            if classifier.preprocessing:
+                return classifier
         advice = "add --scaling, --application or --preprocessing (see --help)"
         raise ValueError(
             f"Expected a model that carries its preprocessing, received one without; {advice}"

@@ -47,13 +47,23 @@ def fields(*pairs):
     return b"".join(field(number, content) for number, content in pairs)
 
 
+def end(number, name, shape, kind=FLOAT):
+    """An input (11) or output (12) of a graph in the ``.onnx`` format."""
+    sides = (
+        fields((2, side) if isinstance(side, str) else (1, side)) for side in shape
+    )
+    sides = b"".join(field(1, side) for side in sides)
+    return field(
+        number, fields((1, name), (2, field(1, fields((1, kind), (2, sides)))))
+    )
+
+
 def onnx(
     first=True,
     batch="batch",
     kind=FLOAT,
     properties=(),
     outputs=1,
-    external=False,
     made=None,
 ):
     """The network in the ``.onnx`` format, channels first or last; without the package that writes it."""
@@ -63,8 +73,7 @@ def onnx(
         array = np.ascontiguousarray(
             array, np.float16 if kind == FLOAT16 else np.float32
         )
-        place = fields((13, fields((1, "location"), (2, "weights.bin"))), (14, 1))
-        data = place if external else field(9, array.tobytes())
+        data = field(9, array.tobytes())
         sizes = b"".join(field(1, side) for side in array.shape)
         return field(
             5,
@@ -88,15 +97,6 @@ def onnx(
                     )
                 )
         return field(1, fields(*content))
-
-    def end(number, name, shape, kind=kind):
-        sides = (
-            fields((2, side) if isinstance(side, str) else (1, side)) for side in shape
-        )
-        shape = b"".join(field(1, side) for side in sides)
-        return field(
-            number, fields((1, name), (2, field(1, fields((1, kind), (2, shape)))))
-        )
 
     sides = (batch, 3, SIDE, SIDE) if first else (batch, SIDE, SIDE, 3)
     x, nodes = "x", b""
@@ -122,7 +122,7 @@ def onnx(
         nodes
         + field(2, "small")
         + b"".join(tensor(*pair) for pair in weights.items())
-        + end(11, "x", sides)
+        + end(11, "x", sides, kind)
     )
     out = FLOAT if kind == BYTE else kind
     graph += b"".join(
@@ -133,6 +133,62 @@ def onnx(
     return model + b"".join(
         field(14, fields((1, key), (2, text))) for key, text in properties
     )
+
+
+LOCATION, ELSEWHERE = field(1, "location"), field(2, "weights.bin")
+SPELLINGS = {
+    "plain": field(13, LOCATION + ELSEWHERE),
+    "value before key": field(13, ELSEWHERE + LOCATION),
+    "longer length": field(13, b"\x0a\x88\x00location" + ELSEWHERE),
+    "longer tag": field(13, b"\x8a\x00\x08location" + ELSEWHERE),
+    "field between": field(13, LOCATION + field(9, "x") + ELSEWHERE),
+    "key twice": field(13, field(1, "other") + LOCATION + ELSEWHERE),
+    "offset first": field(13, fields((1, "offset"), (2, "0")))
+    + field(13, LOCATION + ELSEWHERE),
+}
+"""That the data of a tensor lie in weights.bin, in messages of one meaning."""
+PLACES = "initializer", "constant", "branch", "sparse", "function"
+
+
+def apart(said, place="initializer"):
+    """A network in the ``.onnx`` format whose one tensor, 3 x 3, lies where one of `SPELLINGS` says."""
+    sizes = field(1, 3) + field(1, 3)
+    tensor = sizes + fields((2, FLOAT), (8, "w")) + said + field(14, 1)
+    value = fields((1, "value"), (5, tensor), (20, 4))
+    constant = fields((2, "w"), (4, "Constant"), (5, value))
+    branch = field(1, fields((1, "v"), (2, "u"), (4, "Identity"))) + field(2, "branch")
+    branch += field(5, tensor.replace(field(8, "w"), field(8, "v"))) + end(
+        12, "u", (3, 3)
+    )
+    sides = (
+        fields((1, f"{side}_branch"), (6, branch), (20, 5)) for side in ("then", "else")
+    )
+    choice = fields((1, "yes"), (2, "w"), (4, "If"), *((5, side) for side in sides))
+    called = fields((2, "w"), (4, "Made"), (7, "own"))
+    values = field(1, 9) + fields((2, FLOAT), (8, "w")) + said + field(14, 1)
+    counted = fields((1, 9), (2, 7), (9, np.arange(9).astype(np.int64).tobytes()))
+    sparse = fields((1, values), (2, counted), (3, 3), (3, 3))
+    nodes = {"constant": constant, "branch": choice, "function": called}
+    graph = field(1, nodes[place]) if place in nodes else b""
+    for kind, given, made in (
+        ("GlobalAveragePool", ["x"], "pooled"),
+        ("Flatten", ["pooled"], "flat"),
+        ("MatMul", ["flat", "w"], "y"),
+    ):
+        graph += field(1, fields(*((1, name) for name in given), (2, made), (4, kind)))
+    graph += field(2, "apart") + end(11, "x", (1, 3, SIDE, SIDE)) + end(12, "y", (1, 3))
+    graph += {
+        "initializer": field(5, tensor),
+        "branch": field(5, fields((2, 9), (8, "yes"), (9, b"\x01"))),
+        "sparse": field(15, sparse),
+    }.get(place, b"")
+    model = fields((1, 8), (7, graph), (8, field(2, 17)))
+    if place == "function":
+        own = fields(
+            (1, "Made"), (5, "w"), (7, constant), (9, field(2, 17)), (10, "own")
+        )
+        model += field(8, fields((1, "own"), (2, 1))) + field(25, own)
+    return model
 
 
 def keras_model(made=None, side=SIDE):

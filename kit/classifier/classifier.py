@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kit._arrays import Float32
-from kit._checking import guiding, number, told, whole
+from kit._checking import guiding, instance, number, told, whole
 from kit._reporting import Progress, Steps
 from kit.classifier import engines, store
 from kit.classifier.engines import KerasEngine, check_shape
@@ -138,7 +138,7 @@ class Classifier:
                 else ", and has no statistics of its first layers"
             )
             yield f"a {source.path.suffix} file names no layers to check{missing}"
-            if step := self.network.engine.step:
+            if step := compiled.step:
                 yield f"8 bits: its outputs have steps of {step:.2g}"
         if self.preprocessing is None:
             yield "preprocessing unknown: nothing says how the training images were prepared"
@@ -181,10 +181,11 @@ class Classifier:
         """
         opened = store.read(path, sha256=sha256)
         engines.sized((None, None, None), preprocessing)
+        network = restore(opened, preprocessing)
+        opened = network.source or opened
+        contract = {"name": opened.path.stem, **opened.contract}
         if preprocessing is None:
             preprocessing = opened.preprocessing()
-        contract = {"name": opened.path.stem, **opened.contract}
-        network = restore(opened, preprocessing)
         if (
             preprocessing is not None
             and preprocessing.size is None
@@ -243,7 +244,7 @@ class Classifier:
                     known.first_layers is not None
                 ):  # which TensorFlow alone could make again
                     reference = reference.with_arrays(
-                        "first_layers", known.first_layers.arrays()
+                        store.FIRST_LAYERS, known.first_layers.arrays()
                     )
                 store.write(foreign, target, contract, reference.contents, known.data)
             elif origin is not None:
@@ -291,7 +292,7 @@ class Classifier:
         Parameters
         ----------
         tensors
-            float32, shape (N, H, W, C). Not changed. ValueError for another shape.
+            float32, shape (N, H, W, C). Not changed. TypeError for no array, ValueError for another shape.
         early
             Let Keras predict while a file that was opened for the first time is still being compiled.
 
@@ -300,6 +301,7 @@ class Classifier:
         float32, shape (N, classes)
             A new array; rows sum to 1. They are nan where the network computes no numbers.
         """
+        instance("tensors", tensors, np.ndarray, "an array (N, H, W, C)")
         check_shape(tensors.shape, self.input_shape)
         return self.network.predict(tensors, early=early)
 

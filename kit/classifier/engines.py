@@ -59,6 +59,8 @@ def sized(expected: Shape, steps: Preprocessing | None) -> Shape:
 
 OPEN_SIDE = 96
 """Height and width on which a network is tried that leaves them open, in pixels."""
+MOST_CLASSES = 1 << 18
+"""Each has a name, and a network may declare as many as it likes."""
 Shapes = Sequence[tuple[int | None, ...]]
 
 
@@ -69,7 +71,8 @@ def check_ends(kind: str, inputs: Shapes, outputs: Shapes, advice: str = "") -> 
         and len(inputs[0]) == 4
         and {inputs[0][1], inputs[0][3]} & {1, 3}
     )
-    if not image or [len(shape) for shape in outputs] != [2] or outputs[0][1] is None:
+    classes = outputs[0][-1] if [len(shape) for shape in outputs] == [2] else None
+    if not image or not 0 < (classes or 0) <= MOST_CLASSES:
         wanted = "a network from (N, H, W, 1) or (N, H, W, 3) to (N, classes)"
         raise ValueError(
             f"Expected {wanted}, received {kind} from {inputs} to {outputs}{advice}"
@@ -389,6 +392,8 @@ class OnnxEngine(Engine):
 
     def __init__(self, data: bytes, *, threads: int = _THREADS) -> None:
         super().__init__()
+        # Read at its import; from 1.32 on it would leave a file for its telemetry among the temporary ones.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         try:
             import onnxruntime
         except ImportError as error:
@@ -398,13 +403,19 @@ class OnnxEngine(Engine):
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = threads
+        # Where nothing can lie, whatever the network names: weights in other files are not read.
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", os.devnull
+        )
+        options.add_session_config_entry("session.load_model_format", "ONNX")
         try:
             self._session = onnxruntime.InferenceSession(
                 data, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # with classes of its own
             raise ValueError(
-                f"Expected a network that ONNX Runtime can run: {first_line(error)}"
+                "Expected a network that ONNX Runtime can run, with its weights in it"
+                f" (external_data=False): {first_line(error)}"
             ) from error
         given, found = self._session.get_inputs(), self._session.get_outputs()
         self._take(*([_whole(each.shape) for each in ends] for ends in (given, found)))
@@ -414,6 +425,7 @@ class OnnxEngine(Engine):
         )
         self._dtype = np.dtype("float32" if kind == "float" else kind)
         self.quantised = b"uantizeLinear" in data  # with Q, Deq, or DynamicQ before it
+        self.properties = self._session.get_modelmeta().custom_metadata_map
 
     def _run(self, tensors: Float32) -> Float32:
         given, found = self._ends
@@ -426,6 +438,13 @@ class OnnxEngine(Engine):
 def engine_of(data: bytes, *, threads: int = _THREADS) -> LiteEngine | OnnxEngine:
     """Make what runs a network in the ``.tflite`` or the ``.onnx`` format; raises as they do."""
     return (LiteEngine if is_lite(data) else OnnxEngine)(data, threads=threads)
+
+
+def check_lite(data: bytes) -> None:
+    """Raise a ValueError unless LiteRT reads a network and has its operations; its tensors are not made."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    Interpreter(model_content=data)
 
 
 def is_lite(data: bytes) -> bool:

@@ -1,27 +1,47 @@
 """From a model file to a running network: known, or else compiled or tried once, and kept."""
 
-import hashlib
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import numpy as np
 
+from kit._reporting import Steps
 from kit.classifier.child import Early, answer, ask, awaited
-from kit.classifier.engines import OPEN_SIDE, engine_of
+from kit.classifier.engines import (
+    OnnxEngine,
+    check_lite,
+    engine_of,
+    measured_head,
+    sized,
+)
+from kit.classifier.first_layers import FirstLayers
 from kit.classifier.keras_models import load_keras, serialized
-from kit.classifier.network import Compiled, Network, as_it_is, describe
-from kit.classifier.store import Archive, unchanged
+from kit.classifier.metadata import lite_about, onnx_about
+from kit.classifier.network import Compiled, Network, describe, trial_tensors
+from kit.classifier.store import (
+    FIRST_LAYERS,
+    Archive,
+    part_of,
+    read,
+    stating,
+    unchanged,
+)
 from kit.preprocessing import Preprocessing
+from kit.preprocessing.scaling import simplest
 
 SECONDS = 1800
 """Longest time that TensorFlow may take, on a slow machine with a large network."""
+PATIENCE = 60
+"""Longest time to wait for another process that compiles the same network, in seconds."""
 CACHED = 50
 """Networks that are kept in the cache folder; the longest unused make room."""
 FORMAT = 2
@@ -37,18 +57,19 @@ _HERE, _COMPILED, _STEPS = (
 
 
 def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
-    """Find the compiled form of a network, or make and keep it.
+    """Find what is known of a network, or find it out in a process of its own, and keep it.
 
-    Where it has to be compiled, it is compared in the range of the preprocessing, if one is known, and
-    returned once Keras has opened it: see `Network`.
+    A Keras network is compiled there, and compared in the range of the preprocessing, by default that of the
+    file; it is returned once Keras has opened it: see `Network`. Another is run there first, on sides of the
+    preprocessing where it leaves them open, since a stranger's bytes may end a process or fill its memory.
+    The source of what is returned is the file, with what its maker says.
 
     Raises
     ------
     FileNotFoundError, ValueError
         The network cannot be opened, is no classifier of images, or was replaced meanwhile.
     """
-    if opened.network is not None:
-        return _tried(opened, steps)
+    steps = opened.preprocessing() if steps is None else steps
     if found := _known(opened):
         return found
     if _custom(opened):
@@ -62,7 +83,7 @@ def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
     finally:
         early.cancel()
     if rest.done():
-        return Network(rest.result(), source=opened)
+        return _network(rest.result(), opened)
     (head, shape, outputs), predict = early.result()
     return Network(
         Compiled(head, tuple(shape), outputs), source=opened, late=(rest, predict)
@@ -74,39 +95,18 @@ def _compile(
 ) -> None:
     try:
         with _alone(opened):
-            found = _known(opened)
-            compiled = found.compiled if found else convert(opened, steps, early)
-            keep(opened, compiled)
+            if found := _known(opened):
+                compiled = found.compiled
+            else:
+                compiled = convert(opened, steps, early)
+                keep(opened, compiled)
         rest.set_result(compiled)
     except BaseException as error:  # noqa: BLE001 (raised where it is waited for)
         rest.set_exception(error)
 
 
-def _tried(opened: Archive, steps: Preprocessing | None) -> Network:
-    """Run a network in a process of its own first, once, since a stranger's bytes may end it."""
-    layers = opened.statistics.get("first_layers/compiled")
-    parts = [opened.network or b"", b"" if layers is None else layers.tobytes()]
-    tried = cache_folder() / f"{hashlib.sha256(b''.join(parts)).hexdigest()}.tried"
-    if not tried.exists():
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-            folder = Path(name)
-            for place, part in enumerate(filter(None, parts)):
-                (folder / f"{place}.network").write_bytes(part)
-            ask(
-                _HERE,
-                opened.path,
-                folder,
-                f"Trying {opened.path.name!r}, once",
-                seconds=SECONDS,
-            )
-        with suppress(OSError):
-            _made()
-            tried.touch()
-    return Network(as_it_is(parts[0], steps), source=opened)
-
-
 def convert(opened: Archive, steps: Preprocessing | None, early: Early) -> Compiled:
-    """Compile a ``.keras`` file in a process of its own; raises as `restore` does."""
+    """Compile a ``.keras`` file, or try another, in a process of its own; raises as `restore` does."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         if steps is not None:
@@ -117,23 +117,66 @@ def convert(opened: Archive, steps: Preprocessing | None, early: Early) -> Compi
 
 
 def _work(file: Path, folder: Path) -> Mapping[str, Any]:
-    """Compile a ``.keras`` file, or run the networks of another; in the process that was started for it."""
-    if file.suffix == ".keras":
-        stated = folder / _STEPS
-        steps = (
-            Preprocessing.from_json(stated.read_text(encoding="utf-8"))
-            if stated.exists()
-            else None
-        )
-        describe(load_keras(file), steps, serving=True).write(folder / _COMPILED)
-    for path in sorted(folder.glob("*.network")):
-        engine = engine_of(path.read_bytes(), threads=1)
-        engine.predict(
-            np.zeros(
-                (1, *(side or OPEN_SIDE for side in engine.input_shape)), np.float32
-            )
-        )
+    """Compile a ``.keras`` file, or try another; in the process that was started for it."""
+    steps = None
+    with suppress(FileNotFoundError):
+        steps = Preprocessing.from_json((folder / _STEPS).read_text(encoding="utf-8"))
+    found = (
+        describe(load_keras(file), steps, serving=True)
+        if file.suffix == ".keras"
+        else _try(read(file), steps)
+    )
+    found.write(folder / _COMPILED)
     return {}
+
+
+def _try(opened: Archive, steps: Preprocessing | None) -> Compiled:
+    """Run all that the user's process will run of a file, and read what its maker says."""
+    data = opened.network or b""
+    engine = engine_of(data, threads=1)
+    about = (
+        onnx_about(engine.properties)
+        if isinstance(engine, OnnxEngine)
+        else lite_about(data, opened.path)
+    )
+    stated = None
+    said: dict[str, Any] = {"class_names": about[0], "preprocessing": None}
+    if about[1] is not None:
+        with suppress(ValueError):
+            stated = Preprocessing(size=None, scaling=simplest((about[1],)))
+            said["preprocessing"] = stated.to_dict()
+    # What is kept depends on the file alone, but where it leaves its sides open.
+    batches = trial_tensors(
+        sized(engine.input_shape, steps), opened.preprocessing() or stated
+    )
+    outputs = np.concatenate([engine.predict(batch[-2:]) for batch in batches])
+    # In a range that is not its own, half precision may overflow.
+    usable = outputs[np.isfinite(outputs).all(axis=1)]
+    found = Compiled(
+        measured_head(usable if len(usable) else outputs, engine.step),
+        engine.input_shape,
+        engine.output_count,
+        step=float(engine.step),
+        said=said,
+    )
+    network = _network(found, opened)
+    network.opened[0].inside(batches[0][:1])
+    if layers := network.compiled.first_layers:
+        layers.measure(batches[0][:1])
+    return found
+
+
+def _network(compiled: Compiled, opened: Archive) -> Network:
+    """Return the network of a file; what is known of another than Keras's is run as the file has it."""
+    if opened.network is not None:
+        layers = None
+        with suppress(KeyError, TypeError, ValueError):
+            layers = FirstLayers.of(part_of(opened.statistics, FIRST_LAYERS))
+        compiled = replace(compiled, data=opened.network, first_layers=layers)
+        opened = opened if opened.contract else stating(opened, compiled.said)
+    elif compiled.data is not None:
+        check_lite(compiled.data)
+    return Network(compiled, source=opened)
 
 
 def keep(opened: Archive, compiled: Compiled) -> None:
@@ -142,8 +185,10 @@ def keep(opened: Archive, compiled: Compiled) -> None:
         if not _custom(opened):
             folder = _made()
             compiled.write(folder / f"{opened.digest}.zip")
+            # By names that nobody else gives, should the folder be a link to another.
             entries = sorted(
-                folder.glob("*.zip"), key=lambda each: each.stat().st_mtime
+                folder.glob("[0-9a-f]" * 64 + ".zip"),
+                key=lambda entry: entry.stat().st_mtime,
             )
             for entry in entries[:-CACHED]:
                 entry.unlink()
@@ -155,7 +200,7 @@ def _known(opened: Archive) -> Network | None:
         # Missing, damaged, or made by another version of LiteRT: made again.
         with suppress(Exception):
             entry = folder / f"{opened.digest}.zip"
-            found = Network(Compiled.read(entry), source=opened)
+            found = _network(Compiled.read(entry), opened)
             if folder != BUNDLED:
                 os.utime(entry)  # the longest unused make room
             return found
@@ -163,14 +208,21 @@ def _known(opened: Archive) -> Network | None:
 
 
 def cache_folder() -> Path:
-    """Return the cache folder, which need not exist."""
+    """Return the cache folder, which need not exist; where nothing can be kept, one that never does."""
     from platformdirs import user_cache_path
 
+    nowhere = Path(os.devnull)
     try:
         parent = user_cache_path("classifier-investigation-kit", appauthor=False)
-    except RuntimeError:  # a user without a home, for whom nothing is kept
-        parent = Path(os.devnull)
-    return parent / f"compiled-{FORMAT}"
+    except RuntimeError:  # a user without a home
+        return nowhere
+    folder = parent / f"compiled-{FORMAT}"
+    with suppress(AttributeError, OSError):  # Windows keeps the folders of users apart
+        about = folder.stat()
+        # What others put there would be run.
+        if about.st_mode & 0o022 or about.st_uid not in {0, os.getuid()}:
+            return nowhere
+    return folder
 
 
 def _made() -> Path:
@@ -181,18 +233,27 @@ def _made() -> Path:
 
 @contextmanager
 def _alone(opened: Archive) -> Iterator[None]:
-    """Wait while another process or thread compiles this network.
+    """Wait while another process or thread opens this file, `PATIENCE` at most.
 
-    With a lock of SQLite, since it is the same on every system, and ends with the process that holds it.
+    After that, and where nothing is kept or no locks are to be had (on Windows, in some network folders), it
+    may be compiled twice, which only takes longer.
     """
-    import sqlite3
-
     with ExitStack() as stack:
-        # Without a lock where nothing is kept or none is to be had, as in some network folders.
-        with suppress(OSError, sqlite3.Error):
-            lock = sqlite3.connect(_made() / f"{opened.digest}.lock", timeout=SECONDS)
-            stack.enter_context(closing(lock))
-            lock.execute("BEGIN EXCLUSIVE")
+        with suppress(ImportError, OSError):
+            import fcntl
+
+            path = _made() / f"{opened.digest}.lock"
+            file = stack.enter_context(path.open("ab"))
+            for _ in Steps(
+                range(10 * PATIENCE),
+                f"Waiting for another process, which opens {opened.path.name!r}",
+                " x 0.1 s",
+                progress=True,
+            ):
+                with suppress(BlockingIOError):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                time.sleep(0.1)
         yield
 
 

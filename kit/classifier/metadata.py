@@ -1,7 +1,8 @@
-"""What ``.tflite`` and ``.onnx`` files say of their classes and pixels, read without what runs them."""
+"""What ``.tflite`` and ``.onnx`` files say of their classes and pixels, and a list of classes beside them."""
 
 import ast
 import warnings
+import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any
 
 from kit.preprocessing.scaling import Scaling
 
-MOST_TEXT = 1 << 22
+MOST_TEXT = 1 << 20
 """Bytes of a list of class names."""
+_MOST_PROPERTY = 1 << 16
 _MOST = 1 << 17
 About = tuple[tuple[str, ...] | None, Scaling | None]
 """Class names, and how levels 0..255 are scaled; None where a file does not say."""
@@ -40,10 +42,10 @@ def _tables(table: Any, number: int) -> list[Any]:
     return [type(table)(table.Bytes, table.Indirect(place)) for place in places]
 
 
-def lite_about(network: bytes, files: Mapping[str, bytes]) -> About:
+def lite_about(network: bytes, file: Path) -> About:
     """Read TFLite Metadata; the numbers are of LiteRT's schema and of TFLite Support's metadata_schema.fbs.
 
-    ``files`` are those that the ``.tflite`` file carries, by name.
+    ``file`` has the network, and behind it the texts that the metadata name.
     """
     flat, names, scaling = litert_schema().flatbuffers, None, None
     kinds = flat.number_types
@@ -66,7 +68,8 @@ def lite_about(network: bytes, files: Mapping[str, bytes]) -> About:
                 for each in _tables(output, 6)
                 if each.GetSlot(8, 0, kinds.Int8Flags) == 2
             ]
-            names = listed(files[_text(lists[0], 0).decode()])
+            behind = zipfile.Path(file, _text(lists[0], 0).decode())
+            names = listed(behind.read_bytes()[:MOST_TEXT])
         (given,) = _tables(graph, 2)
         for unit in (
             each
@@ -99,16 +102,16 @@ def listed(content: bytes) -> tuple[str, ...] | None:
     return None
 
 
-def onnx_about(content: bytes) -> About:
-    """Read class names, and mean and std, from the properties that exporters write into an ``.onnx`` file."""
-    names = _stated(content, "names", "class_names", "classes")
+def onnx_about(properties: Mapping[str, str]) -> About:
+    """Return class names, and mean and std, of the properties that exporters write into an ``.onnx`` file."""
+    names = _value(properties, "names", "class_names", "classes")
     with suppress(Exception):
         if isinstance(names, Mapping):
             names = [names[key] for key in sorted(names, key=int)]
     names = tuple(map(str, names)) if isinstance(names, list | tuple) else None
     with suppress(Exception):
         mean, std = (
-            tuple(map(float, _stated(content, key, f"image_{key}")))
+            tuple(map(float, _value(properties, key, f"image_{key}")))
             for key in ("mean", "std")
         )
         # Of 0..1, as in PyTorch, or of levels.
@@ -118,22 +121,14 @@ def onnx_about(content: bytes) -> About:
     return names, None
 
 
-def _stated(content: bytes, *keys: str) -> Any:
-    """Return the value of the last property with one of these keys; None without."""
+def _value(properties: Mapping[str, str], *keys: str) -> Any:
+    """Return the value of the first of these keys that has one; None without."""
     for key in keys:
-        # A protocol buffer has a field's number and its length before its text.
-        mark = bytes([10, len(key)]) + key.encode() + bytes([18])
-        start = content.rfind(mark) + len(mark)
         with suppress(Exception):
-            if start >= len(mark):
-                size = place = 0
-                while not place or content[start + place - 1] > 127:
-                    size |= (content[start + place] & 127) << 7 * place
-                    place += 1
-                start += place
-                return ast.literal_eval(
-                    content[start : start + min(size, MOST_TEXT)].decode()
-                )
+            text = properties[key]
+            if len(text) <= _MOST_PROPERTY:
+                # In JSON, or as Python prints a dictionary of names.
+                return ast.literal_eval(text)
     return None
 
 
@@ -143,8 +138,11 @@ def names_beside(file: Path) -> tuple[tuple[str, ...] | None, bool]:
     It numbers the lines from 0.
     """
     names: tuple[str, ...] = ()
-    with suppress(OSError), file.with_name("labels.txt").open("rb") as stream:
-        names = listed(stream.read(MOST_TEXT)) or ()
+    labels = file.with_name("labels.txt")
+    # A pipe would be waited for, and a link may lead to what is nobody's business.
+    if labels.is_file() and not labels.is_symlink():
+        with suppress(OSError), labels.open("rb") as stream:
+            names = listed(stream.read(MOST_TEXT)) or ()
     pairs = [line.partition(" ") for line in names]
     if pairs and all(
         name and number == str(place) for place, (number, _, name) in enumerate(pairs)

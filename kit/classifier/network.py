@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,7 +38,7 @@ from kit.classifier.store import Archive, arrays_in, packed, replacing, unchange
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 
-_SAID = ("head", "input_shape", "output_count", "reason")
+_SAID = ("head", "input_shape", "output_count", "reason", "step", "said")
 _ABOUT, _MODEL, _LAYERS = "about.json", "model.tflite", "first_layers.npz"
 
 
@@ -59,6 +59,10 @@ class Compiled:
         The compiled form, in the ``.tflite`` format, or the network of another file; or why there is none.
     first_layers
         Measures what the first layers receive; None where there is nothing to measure.
+    step
+        Between two outputs of 8 bits; 0 for floating point.
+    said
+        What the maker of a network of another format says in its file, as a part of a contract.
     """
 
     head: str
@@ -67,6 +71,8 @@ class Compiled:
     data: bytes | None = field(default=None, repr=False)
     reason: str | None = None
     first_layers: FirstLayers | None = None
+    step: float = 0.0
+    said: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def class_count(self) -> int:
@@ -104,10 +110,11 @@ class Compiled:
         with zipfile.ZipFile(path) as entry:
             parts = {name: entry.read(name) for name in entry.namelist()}
         about = json.loads(parts[_ABOUT])
-        head, shape, count, reason = (about[name] for name in _SAID)
+        about.pop("max_difference", None)  # of earlier versions
+        about["input_shape"] = tuple(about["input_shape"])
         layers = parts.get(_LAYERS)
         first_layers = None if layers is None else FirstLayers.of(arrays_in(layers))
-        return cls(head, tuple(shape), count, parts.get(_MODEL), reason, first_layers)
+        return cls(data=parts.get(_MODEL), first_layers=first_layers, **about)
 
 
 TOLERANCE = 1e-5
@@ -228,16 +235,6 @@ def describe(
     return replace(known, reason=reason)
 
 
-def as_it_is(data: bytes, steps: Preprocessing | None = None) -> Compiled:
-    """Describe a network in the ``.tflite`` or ``.onnx`` format; raises as `describe` does."""
-    engine = engines.engine_of(data, threads=1)
-    batches = trial_tensors(engines.sized(engine.input_shape, steps), steps)
-    head = engines.measured_head(
-        np.concatenate([engine.predict(batch[-2:]) for batch in batches]), engine.step
-    )
-    return Compiled(head, engine.input_shape, engine.output_count, data)
-
-
 _T = TypeVar("_T")
 
 
@@ -280,8 +277,6 @@ class Network:
             late,
             threading.RLock(),
         )
-        if about.data is not None:
-            self.engine = engines.engine_of(about.data)
         if source is None:
             self.model, self._weights = model, _digest(model)
 

@@ -13,7 +13,7 @@ from kit.classifier.engines import Shape
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.neighbours import Neighbours
 from kit.classifier.network import Network
-from kit.classifier.store import MOST_BYTES
+from kit.classifier.store import MOST_BYTES, part_of
 from kit.images import Photo
 from kit.images.properties import QUANTITIES
 from kit.perturbation.alterations import ALTERATIONS, measured_rows, middle, responses
@@ -124,8 +124,9 @@ class Reference:
     def first_layers(self) -> FirstLayers | None:
         """What the first layers receive, and received in training; None where nothing can be read."""
         layers, profile = self.network.compiled.first_layers, self.arrays("profile")
-        with suppress(KeyError, ValueError):
-            layers = layers or FirstLayers.of(self.arrays("first_layers"))
+        if layers is None:
+            return None
+        with suppress(KeyError):
             moments, features, shape = (
                 profile[name] for name in ("moments", "features", "shape")
             )
@@ -161,12 +162,7 @@ class Reference:
 
     def arrays(self, part: str) -> dict[str, Array]:
         """Return the arrays of one part, by name, as `with_arrays` took them; empty where there are none."""
-        own = f"{part}/"
-        return {
-            name.removeprefix(own): array
-            for name, array in self.contents.items()
-            if name.startswith(own)
-        }
+        return part_of(self.contents, part)
 
     def with_arrays(self, part: str, arrays: Mapping[str, Any]) -> Self:
         """Return the same with other arrays of a part, by name; `Classifier.save` writes them into the file.

@@ -9,7 +9,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -21,9 +21,8 @@ import numpy as np
 from kit._arrays import Array
 from kit._checking import first_line, left_by_git, told
 from kit.classifier.engines import is_lite
-from kit.classifier.metadata import MOST_TEXT, lite_about, names_beside, onnx_about
+from kit.classifier.metadata import names_beside
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.scaling import Scaling, simplest
 
 PREFIX = "kit/"
 CONTRACT = "kit/contract.json"
@@ -31,6 +30,8 @@ FORMAT = 2
 """Version of the layout; of files of the first the statistics are not read, later ones are refused."""
 
 STATISTICS = "kit/statistics.npz"
+FIRST_LAYERS = "first_layers"
+"""The part of the statistics that is compiled, as the network of its file is."""
 _WEIGHTS = {"model.weights.h5", "model.weights.npz"}
 
 SHIPPED = (".tflite", ".onnx")
@@ -38,14 +39,14 @@ SHIPPED = (".tflite", ".onnx")
 _CHUNK = 1 << 20
 _MAX_SHIPPED = 1 << 31
 # JSON of a large network is one or two megabytes, and parsed it takes some 25 times as much memory.
-_MAX_JSON = 1 << 23
+_MAX_JSON = {CONTRACT: 1 << 20, "config.json": 1 << 23}
 MOST_BYTES = 1 << 27
 # The square of a larger one is infinite in float32.
 _LARGEST = 1e19
 # Zip bombs: real weights are stored or hardly compressible.
 _MAX_MEMBERS = 10_000
 _MOST_TIMES = 50
-_SPARE = 1 << 26
+_SPARE = 1 << 24
 # Keras writes no others; what unpacks another kind raises what it likes, and takes what memory it likes.
 # The lowest of the bits of a member is set where it is encrypted.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -68,8 +69,8 @@ class Archive:
     Parameters
     ----------
     digest
-        SHA-256 over names and contents of what makes up the network (architecture, weights, assets; without
-        the date of saving), 64 hexadecimal digits.
+        SHA-256 over names and contents of what makes up a Keras network (architecture, weights, assets;
+        without the date of saving), or over another file, 64 hexadecimal digits.
     contract
         The parsed ``kit/contract.json``, empty where there is none.
     statistics, flaw
@@ -134,63 +135,61 @@ def _stating(plain: Archive, archive: zipfile.ZipFile) -> Archive:
     _check(contract, plain.path.name)
     known = replace(plain, contract=contract)
     try:
-        return replace(known, statistics=_statistics(archive, contract, plain.digest))
+        statistics = _statistics(archive, contract, plain.digest)
     except ValueError as error:
         return replace(known, flaw=first_line(error))
+    # What is compiled comes with a network that is, and was tried: never out of a Keras file.
+    if plain.network is None:
+        for name in part_of(statistics, FIRST_LAYERS):
+            del statistics[f"{FIRST_LAYERS}/{name}"]
+    return replace(known, statistics=statistics)
+
+
+def part_of(arrays: Mapping[str, Array], part: str) -> dict[str, Array]:
+    """Return the arrays named ``part/name``, by name."""
+    own = f"{part}/"
+    return {
+        name.removeprefix(own): array
+        for name, array in arrays.items()
+        if name.startswith(own)
+    }
 
 
 def _shipped(file: Path) -> Archive:
-    """Read a network with what the kit put behind it, or else with what its maker says."""
+    """Read a network, with what the kit put behind it."""
     size = file.stat().st_size
     if size > _MAX_SHIPPED:
         raise ValueError(
             f"Expected at most {_MAX_SHIPPED} bytes, received {file.name!r} of {size}"
         )
-    network, files = file.read_bytes(), {}
-    zipped = file.suffix == ".tflite" and zipfile.is_zipfile(file)
-    with opened(file) if zipped else nullcontext() as archive:
-        members = archive.infolist() if archive else []
-        network = network[: min((each.header_offset for each in members), default=size)]
-        found = Archive(file, hashlib.sha256(network).hexdigest(), network=network)
-        if archive:
-            found = _stating(found, archive)
-            texts = (each for each in members if each.filename.endswith(".txt"))
-            files = {
-                each.filename: archive.read(each)
-                for each in texts
-                if each.file_size <= MOST_TEXT
-            }
-    if found.contract:
-        return found
-    onnx, damage = file.suffix == ".onnx", left_by_git(network[:200])
-    if not onnx and not is_lite(network):
+    content = file.read_bytes()
+    damage = left_by_git(content[:200])
+    # What it is says itself, before what is said of it counts.
+    if damage or is_lite(content) != (file.suffix == ".tflite"):
         damage = damage or "none or damaged; copy it again"
-    if onnx and b"\n\x08location\x12" in network:
-        damage = "without its weights, which are in other files; export it with external_data=False"
-    if damage:
         raise ValueError(
             f"Expected a {file.suffix} network, received {file.name!r}, which is {damage}"
         )
-    about = onnx_about(network) if onnx else lite_about(network, files)
-    return replace(found, contract=_stated(file, *about))
+    digest = hashlib.sha256(content).hexdigest()
+    plain = Archive(file, digest, network=content)
+    if file.suffix == ".onnx" or not zipfile.is_zipfile(file):
+        return plain
+    with opened(file) as archive:
+        starts = (member.header_offset for member in archive.infolist())
+        network = content[: min(starts, default=size)]
+        weights = hashlib.sha256(network).hexdigest()
+        stated = _stating(Archive(file, weights, network=network), archive)
+    return replace(stated, digest=digest)
 
 
-def _stated(
-    file: Path, names: tuple[str, ...] | None, scaling: Scaling | None
-) -> dict[str, Any]:
-    """Return a contract of what a file, or Teachable Machine's list beside it, says."""
-    steps = None
-    if names is None:
-        names, numbered = names_beside(file)
-        steps = TEACHABLE if numbered else None
-    if scaling is not None:
-        with suppress(ValueError):
-            steps = Preprocessing(size=None, scaling=simplest((scaling,)))
-    return {
-        "name": file.stem,
-        "class_names": names,
-        "preprocessing": steps and steps.to_dict(),
-    }
+def stating(given: Archive, said: Mapping[str, Any]) -> Archive:
+    """Return a file with what its maker says in it, or in Teachable Machine's list beside it."""
+    contract = {"name": given.path.stem, **said}
+    if said["class_names"] is None:
+        contract["class_names"], numbered = names_beside(given.path)
+        if numbered:
+            contract["preprocessing"] = said["preprocessing"] or TEACHABLE.to_dict()
+    return replace(given, contract=contract)
 
 
 def unchanged(given: Archive) -> Archive:
@@ -244,7 +243,7 @@ def _digest_of(archive: zipfile.ZipFile) -> str:
 
 def _json(archive: zipfile.ZipFile, name: str, file: str) -> dict[str, Any]:
     value: Any = None
-    if archive.getinfo(name).file_size <= _MAX_JSON:
+    if archive.getinfo(name).file_size <= _MAX_JSON[name]:
         with suppress(ValueError, RecursionError):
             value = json.loads(archive.read(name))
     if isinstance(value, dict):
@@ -416,10 +415,11 @@ def _statistics(
     for name, array in found.items():
         # Where an image has nothing to measure, its properties are NaN.
         known = array[~np.isnan(array)] if name.startswith("properties/") else array
+        spread = float(known.max(initial=0)) - float(known.min(initial=0))
         flat = name in {"profile/moments", "profile/features"} and (
             array.ndim != 2 or not array.size
         )
-        if flat or not (np.abs(known.astype(np.float64)) < _LARGEST).all():
+        if flat or not spread < _LARGEST:
             raise ValueError(
                 f"has no usable {name}: save the file again with training="
             )

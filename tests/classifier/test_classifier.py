@@ -56,6 +56,14 @@ def test_loading_restores_everything(small, loaded):
     assert loaded.notes == ()
 
 
+@pytest.mark.parametrize("tensors", [[[1]], "text", None])
+def test_tensors_that_are_no_array_are_refused(loaded, tensors):
+    with pytest.raises(
+        TypeError, match=r"Expected tensors as an array \(N, H, W, C\), received"
+    ):
+        loaded.predict_tensors(tensors)
+
+
 def test_a_saved_file_is_loaded_predicts_and_is_saved_without_tensorflow(
     small_file, tmp_path
 ):

@@ -1,5 +1,6 @@
 """What a network is opened from: bundled, known to this user, or compiled once in a process of its own."""
 
+import errno
 import json
 import os
 import stat
@@ -65,6 +66,7 @@ def test_a_file_is_compiled_once_whatever_it_is_called(tmp_path, converted):
     assert converted == ["plain.keras", "other.keras"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="without a lock on Windows")
 def test_threads_that_open_one_file_compile_it_once(tmp_path, converted):
     opened = keras_file(tmp_path / "plain.keras")
     with ThreadPoolExecutor(8) as pool:
@@ -124,6 +126,7 @@ while "keras" not in sys.modules:
 """
 
 
+@pytest.mark.skipif(os.name == "nt", reason="without a lock on Windows")
 def test_processes_that_open_one_file_compile_it_once(tmp_path):
     keras_file(tmp_path / "plain.keras")
     small().write(tmp_path / "entry.zip")
@@ -176,6 +179,71 @@ def test_where_nothing_can_be_kept_a_network_opens_all_the_same(
     assert converted == ["plain.keras"] * 2
 
 
+@pytest.mark.skipif(
+    os.name == "nt", reason="Windows keeps the folders of users apart by itself"
+)
+def test_a_folder_that_others_can_write_to_is_not_used(
+    tmp_path, converted, monkeypatch
+):
+    monkeypatch.setattr(loading, "cache_folder", cache_folder)
+    monkeypatch.setattr(
+        "platformdirs.user_cache_path", lambda *_given, **_options: tmp_path / "shared"
+    )
+    opened = keras_file(tmp_path / "plain.keras")
+    keep(opened, small())
+    (folder,) = (tmp_path / "shared").iterdir()
+    (kept,) = folder.iterdir()
+    restore(opened)
+    assert converted == []
+    folder.chmod(0o770)
+    restore(opened)
+    restore(keras_file(tmp_path / "other.keras", weights=b"other"))
+    assert converted == ["plain.keras", "other.keras"]
+    assert [*folder.iterdir()] == [kept]
+
+
+def held_by_another(folder, opened):
+    """A process that locks what is kept of a file, until its input ends."""
+    folder.mkdir()
+    words = "import fcntl, sys; f = open(sys.argv[1], 'ab'); fcntl.flock(f, 2); print(flush=True); input()"
+    command = [sys.executable, "-c", words, folder / f"{opened.digest}.lock"]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
+    process.stdout.readline()
+    return process
+
+
+@pytest.mark.skipif(os.name == "nt", reason="without a lock on Windows")
+def test_a_lock_that_is_held_is_waited_for_with_a_word_and_not_for_ever(
+    tmp_path, converted, folder, monkeypatch, capsys
+):
+    monkeypatch.setattr(loading, "PATIENCE", 3)
+    opened = keras_file(tmp_path / "plain.keras")
+    with held_by_another(folder, opened) as process:
+        assert restore(opened).compiled.data == small().data
+        process.communicate()
+    assert converted == ["plain.keras"]
+    assert (
+        "Waiting for another process, which opens 'plain.keras'"
+        in capsys.readouterr().err
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="without a lock on Windows")
+@pytest.mark.parametrize(
+    "number", [errno.ENOLCK, errno.EACCES, errno.EIO, errno.ENOSYS]
+)
+def test_a_lock_that_is_refused_is_not_waited_for(
+    tmp_path, converted, monkeypatch, capsys, number
+):
+    def refuse(*_given):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    assert restore(keras_file(tmp_path / "plain.keras")).compiled.data == small().data
+    assert (converted, capsys.readouterr().err) == (["plain.keras"], "")
+
+
 def test_what_was_not_opened_for_longest_makes_room(tmp_path, folder, monkeypatch):
     monkeypatch.setattr(loading, "CACHED", 2)
     files = [
@@ -186,12 +254,14 @@ def test_what_was_not_opened_for_longest_makes_room(tmp_path, folder, monkeypatc
         os.utime(folder / f"{opened.digest}.zip", (1000 + age, 1000 + age))
     restore(files[0])
     (folder / f"{files[1].digest}.lock").touch()
+    others = {"thesis.zip", "photos.zip", f"{'g' * 64}.zip"}
+    for name in others:  # as where the folder is a link to one of somebody's own
+        (folder / name).touch()
+        os.utime(folder / name, (0, 0))
     keep(files[2], small())
     assert not list(folder.glob("*.lock"))
-    assert {entry.stem for entry in folder.glob("*.zip")} == {
-        files[0].digest,
-        files[2].digest,
-    }
+    kept = {f"{file.digest}.zip" for file in (files[0], files[2])}
+    assert {entry.name for entry in folder.iterdir()} == kept | others
 
 
 LOSS = {

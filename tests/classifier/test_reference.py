@@ -1,11 +1,14 @@
 """What is known of the training images: each part by itself, and what another size or network leaves."""
 
+import io
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
 
-from kit.classifier import Classifier, reference
+from kit import diagnose
+from kit.classifier import Classifier, first_layers, reference, store
 from kit.classifier.reference import KEPT, InputStatistics
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
@@ -56,6 +59,33 @@ def test_training_pictures_take_the_place_of_those_in_the_file(file, tmp_path):
     assert found.with_arrays("novelty", {"other": np.zeros(2)}).arrays(
         "novelty"
     ).keys() == {"other"}
+
+
+def test_a_keras_file_brings_nothing_compiled(tmp_path, monkeypatch):
+    """Which a process that diagnoses would run, unless it has first layers of its own."""
+    flat = networks.stacked((28, 28, 1), networks.imported_keras().layers.Flatten())
+    hostile = {
+        "first_layers/compiled": np.frombuffer(networks.small_compiled(), np.uint8),
+        "first_layers/widths": np.array([1, 2]),
+        "first_layers/epsilon": np.array(1e-3),
+        "novelty/count": np.array(7),
+    }
+    flat.save(tmp_path / "flat.keras")
+    contract = {"name": "flat", "class_names": [], "preprocessing": None}
+    contract["class_names"] = [str(place) for place in range(784)]
+    store.write(tmp_path / "flat.keras", tmp_path / "hostile.keras", contract, hostile)
+    ran = []
+    monkeypatch.setattr(
+        first_layers, "LiteEngine", lambda data, **_options: ran.append(data)
+    )
+    opened = Classifier.load(tmp_path / "hostile.keras", preprocessing=networks.GREY)
+    diagnose(opened, [Photo.from_array(picture((28, 28)))])
+    assert (opened.first_layers, ran) == (None, [])
+    opened.save(tmp_path / "again.keras")
+    with np.load(
+        io.BytesIO(zipfile.ZipFile(tmp_path / "again.keras").read(store.STATISTICS))
+    ) as kept:
+        assert kept.files == ["novelty/count"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Models as they are shipped: each opens with its maker's predictions, or is refused in one sentence."""
 
+import os
 import subprocess
 import sys
 from functools import cache, partial
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 import kit
-from kit.classifier import loading
+from kit.classifier import engines, loading
 from tests import zoo
 from tests.networks import imported_keras
 from tests.zoo import SAMPLE, lite, network, onnx, with_metadata
@@ -224,9 +225,13 @@ REFUSED = {
     "merge.tflite": (b"<<<<<<< ours\n", "both sides of a Git merge"),
     "cut.onnx": (half, "Expected a network that ONNX Runtime can run"),
     "cut.tflite": (lambda: lite()[:900], "Expected a network that LiteRT can run"),
-    "apart.onnx": (
-        lambda: onnx(external=True),
-        "in other files; export it with external_data=False",
+    "lite.onnx": (
+        lite,
+        "Expected a .onnx network, received 'lite.onnx', which is none",
+    ),
+    "onnx.tflite": (
+        onnx,
+        "Expected a .tflite network, received 'onnx.tflite', which is none",
     ),
     "two.onnx": (
         lambda: onnx(outputs=2),
@@ -248,6 +253,66 @@ def test_others_are_refused_in_one_sentence(name, tmp_path):
         kit.Classifier.load(tmp_path / name)
     assert str(caught.value).startswith("Expected")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("place", zoo.PLACES)
+@pytest.mark.parametrize("spelling", zoo.SPELLINGS)
+def test_weights_in_other_files_are_not_read_however_the_file_says_so(
+    tmp_path, monkeypatch, spelling, place
+):
+    import onnxruntime
+
+    data = zoo.apart(zoo.SPELLINGS[spelling], place)
+    (tmp_path / "weights.bin").write_bytes(np.ones(9, np.float32))
+    monkeypatch.chdir(tmp_path)
+    session = onnxruntime.InferenceSession(data)  # which by itself reads them
+    (rows,) = session.run(None, {"x": np.ones((1, 3, 12, 12), np.float32)})
+    np.testing.assert_allclose(rows, [[3, 3, 3]])
+    # A second name of a file, which nothing tells from the first.
+    os.link(tmp_path / "weights.bin", tmp_path / "secret.bin")
+    (tmp_path / "apart.onnx").write_bytes(data)
+    with pytest.raises(
+        ValueError, match=r"with its weights in it \(external_data=False\)"
+    ) as caught:
+        kit.Classifier.load("apart.onnx")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_a_network_is_counts_before_a_contract_that_lies_behind_it(tmp_path):
+    kit.Classifier(zoo.keras_model()).save(tmp_path / "small.tflite")
+    content = (tmp_path / "small.tflite").read_bytes()
+    contract = content[content.index(b"PK") :]
+    (tmp_path / "other.tflite").write_bytes(onnx() + contract)
+    with pytest.raises(
+        ValueError, match=r"Expected a \.tflite network, received 'other\.tflite'"
+    ):
+        kit.Classifier.load(tmp_path / "other.tflite")
+
+
+def test_names_in_an_onnx_file_are_read_up_to_64_kilobytes(tmp_path):
+    names = ["cat", "dog", "h" + (1 << 16) * "o" + "rse"]
+    (tmp_path / "long.onnx").write_bytes(onnx(properties=(("names", str(names)),)))
+    assert kit.Classifier.load(tmp_path / "long.onnx").class_names == (
+        "class 0",
+        "class 1",
+        "class 2",
+    )
+
+
+@pytest.mark.parametrize("suffix", [".tflite", ".onnx"])
+def test_what_runs_a_file_that_was_tried_is_made_by_its_first_prediction(
+    tmp_path, monkeypatch, suffix
+):
+    """Since what it declares may fill the memory."""
+    path = tmp_path / f"net{suffix}"
+    path.write_bytes({".tflite": lite, ".onnx": onnx}[suffix](made=network(seed=9)))
+    kit.Classifier.load(path)
+    made = []
+    monkeypatch.setattr(
+        engines, "engine_of", lambda *_given, **_options: made.append(path)
+    )
+    assert str(kit.Classifier.load(path)).startswith("Classifier('net'")
+    assert made == []
 
 
 def test_onnx_asks_for_its_runtime(tmp_path, monkeypatch):
@@ -281,6 +346,20 @@ def test_labels_beside_a_file_of_teachable_machine_say_how_images_are_prepared(
         kit.Classifier.load(tmp_path / "model_unquant.tflite")
 
 
+@pytest.mark.skipif(
+    os.name == "nt", reason="Windows has no such pipes, and few may make links"
+)
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_labels_beside_a_file_count_where_they_are_a_plain_file(tmp_path, kind):
+    (tmp_path / "secrets").write_text("a\nb\nc\n", encoding="utf-8")
+    (tmp_path / "net.tflite").write_bytes(lite())
+    if kind == "pipe":
+        os.mkfifo(tmp_path / "labels.txt")
+    else:
+        (tmp_path / "labels.txt").symlink_to(tmp_path / "secrets")
+    assert kit.Classifier.load(tmp_path / "net.tflite").class_names[0] == "class 0"
+
+
 SCRIPT = """
 import pathlib, sys
 from kit import Classifier
@@ -296,5 +375,5 @@ def test_a_file_is_tried_in_a_process_of_its_own_and_opened_without_tensorflow(
     (tmp_path / "net.tflite").write_bytes(with_metadata(lite()))
     command = [sys.executable, "-c", SCRIPT, tmp_path / "net.tflite", tmp_path / "kept"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.stdout, done.stderr) == ("cat False\n", "")
-    assert len(list((tmp_path / "kept").iterdir())) == 1
+    assert done.stdout == "cat False\n", done.stderr
+    assert len(list((tmp_path / "kept").glob("*.zip"))) == 1
