@@ -73,14 +73,12 @@ def _resized(photo: Photo, side: int) -> Photo:
 def unsettled(classifier: Classifier, photo: Photo) -> tuple[str, ...]:
     """Return the names of the slight changes of an image that give it another prediction."""
     pixels = photo.decoded(known_preprocessing(classifier).decoding).pixels
-    present = classifier.probabilities([photo])[0].argmax()
+    (present,) = classifier.predict(photo).index
     tried = {
-        name: classifier.probabilities(list(map(Photo, done)))
+        name: classifier.predict(list(map(Photo, done))).index
         for name, done in slight(pixels).items()
     }
-    return tuple(
-        name for name, rows in tried.items() if (rows.argmax(axis=1) != present).any()
-    )
+    return tuple(name for name, index in tried.items() if (index != present).any())
 
 
 def check_properties(
