@@ -133,8 +133,8 @@ class Predictions(Result):
     def to_dataframe(self) -> Any:
         """Return a `pandas.DataFrame` with a row for each image; ImportError without pandas.
 
-        The columns are ``image``, ``predicted``, ``probability``, ``true class`` and ``correct``, the last two
-        with None for an image without a label.
+        The columns are ``image``, ``predicted``, ``probability``, ``true class`` and ``correct``; in the last
+        two, an image without a label has None.
         """
         try:
             pandas = import_module("pandas")
