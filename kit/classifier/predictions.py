@@ -117,18 +117,21 @@ class Predictions(Result):
 
         The most probable comes first, of equal ones that with the lower index.
         """
-        ranked = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :count]
         return tuple(
-            tuple((self.class_names[index], float(row[index])) for index in order)
-            for row, order in zip(self.probabilities, ranked, strict=True)
+            tuple(
+                (self.class_names[index], float(row[index]))
+                for index in np.argsort(-row, kind="stable")[:count]
+            )
+            for row in self.probabilities
         )
 
     def table(self) -> Table:
         """Set the predictions in a table, a row for each image; with the right class where one is known."""
         head = ("image", "predicted", "probability", "correct")
         width = 4 if len(self.labelled) else 3
-        rows = [row[:width] for row in self._rows()]
-        return Table(head[:width], rows, "<<><"[:width])
+        return Table(
+            head[:width], (row[:width] for row in self._rows()), "<<><"[:width]
+        )
 
     def to_dataframe(self) -> Any:
         """Return a `pandas.DataFrame` with a row for each image; ImportError without pandas.
@@ -153,15 +156,17 @@ class Predictions(Result):
         }
         return pandas.DataFrame(columns)
 
-    def _rows(self) -> Iterator[tuple[str, ...]]:
-        texts = (f"{share:.0%}" for share in self.probability)
-        marks = map(self._mark, self.index.tolist(), self.labels.tolist())
-        return zip(self.photos, self.label, texts, marks, strict=True)
-
-    def _mark(self, predicted: int, label: int) -> str:
-        if label < 0:
-            return ""
-        return "✓" if predicted == label else f"✕ it is {self.class_names[label]}"
+    def _rows(self) -> Iterator[tuple[str, str, str, str]]:
+        for photo, predicted, share, index, label in zip(
+            self.photos,
+            self.label,
+            self.probability,
+            self.index,
+            self.labels,
+            strict=True,
+        ):
+            mark = "✓" if index == label else f"✕ it is {self.class_names[label]}"
+            yield photo, predicted, f"{share:.0%}", "" if label < 0 else mark
 
     def _report(self) -> Iterator[str | Result]:
         if len(self) == 1:
