@@ -56,6 +56,10 @@ class Predictions(Result):
     def __len__(self) -> int:
         return len(self.probabilities)
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Float32:
+        # Without it, numpy would go through the predictions one by one, each again a sequence of one.
+        return np.array(self.probabilities, dtype, copy=copy)
+
     def __getitem__(self, chosen: int | slice | Bools | Indices) -> "Predictions":
         places = np.atleast_1d(np.arange(len(self))[chosen])
         return Predictions(

@@ -77,6 +77,12 @@ def test_images_are_chosen_by_number_slice_or_mask():
     assert LABELLED[~LABELLED.correct].photos == ("b.jpg",)
 
 
+def test_to_numpy_they_are_their_rows():
+    assert np.asarray(LABELLED).tolist() == ROWS.tolist()
+    assert np.array(LABELLED, np.float64).dtype == np.float64
+    assert np.array(LABELLED).flags.writeable
+
+
 def test_a_changed_prediction_has_another_class_whatever_its_probability():
     other = made([-1] * 4, ROWS[[0, 2, 2, 1]])
     assert LABELLED.changed(other).tolist() == [False, True, False, False]
