@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kit._reporting import Table as Table
     from kit.classifier import Classifier as Classifier
     from kit.classifier.importing import import_h5 as import_h5
+    from kit.classifier.predictions import Predictions as Predictions
     from kit.classifier.training import adapt as adapt
     from kit.diagnosis import diagnose as diagnose
     from kit.diagnosis.comparing import compare as compare

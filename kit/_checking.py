@@ -37,6 +37,10 @@ _CALLED = {
     "filter": ("interpolation", "resample"),
     "box": ("area", "inter_area"),
 }
+_REPLACED = {
+    "Classifier.top": "Classifier.top is gone; use classifier.predict(photos).top(count)",
+}
+"""What is said of public attributes that are gone."""
 _MEANT = {other: name for name, others in _CALLED.items() for other in others}
 """What users of Keras, scikit-learn and torchvision try, and what it is called here."""
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -130,7 +134,7 @@ def built(kind: type[_Kind], what: str, value: Any) -> _Kind:
 
 
 def guiding(kind: type[_Kind]) -> type[_Kind]:
-    """Let a class name the right argument where a wrong one is tried."""
+    """Let a class name the right argument or attribute where a wrong or an old one is tried."""
     make = kind.__init__
     fields = list(signature(make).parameters)[1:]
 
@@ -139,7 +143,13 @@ def guiding(kind: type[_Kind]) -> type[_Kind]:
         refuse_unknown(options, fields)
         make(self, *args, **options)
 
+    def missing(self: Any, name: str) -> None:
+        called = f"{kind.__name__}.{name}"
+        message = _REPLACED.get(called, f"there is no {called}")
+        raise AttributeError(message, name=name, obj=self)
+
     kind.__init__ = init  # type: ignore[method-assign]
+    kind.__getattr__ = missing  # type: ignore[attr-defined]
     return kind
 
 

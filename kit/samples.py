@@ -67,6 +67,13 @@ def photos(name: str) -> tuple[Photo, ...]:
     return _photos(known("name of bundled photos", name, PHOTOS))
 
 
+def photo(name: str) -> Photo:
+    """Load one bundled photograph by the name of its file, such as ``"espresso.jpg"``; see `photos`."""
+    entries = (*_entries("photographs"), *_entries("special"))
+    files = [entry["file"] for entry in entries]
+    return _photograph(known("name of a bundled photo", name, files))
+
+
 def labels(name: str) -> tuple[int | None, ...]:
     """Return the class index of each of `photos`, or None where an image shows none of the classes."""
     if known("name of bundled photos", name, PHOTOS) == "fashion_mnist":

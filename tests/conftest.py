@@ -61,8 +61,8 @@ def labels():
 
 
 @pytest.fixture(scope="session")
-def cat(photos):
-    return next(photo for photo in photos if photo.name == "cat.jpg")
+def cat():
+    return samples.photo("cat.jpg")
 
 
 @pytest.fixture(scope="session")

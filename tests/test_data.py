@@ -99,6 +99,14 @@ def test_conversion_agrees_with_its_reference_to_a_ten_thousandth_of_a_logit():
     assert max(check["photographs"].values()) == check["largest"] <= 1e-4
 
 
+def test_one_photograph_is_found_by_its_name():
+    for name in ("photographs", "special"):
+        for photo in samples.photos(name):
+            assert samples.photo(photo.name) is photo
+    with pytest.raises(ValueError, match=r"did you mean 'espresso\.jpg'\?"):
+        samples.photo("expresso.jpg")
+
+
 def test_the_network_recognizes_nearly_all_photographs(classifier, photos):
     assert len({entry["imagenet_class"] for entry in LABELLED}) >= 20
     predicted = classifier.probabilities(photos).argmax(axis=1)

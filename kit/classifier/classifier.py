@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from kit._arrays import Float32
 from kit._checking import guiding, instance, number, told, whole
@@ -18,7 +17,12 @@ from kit._reporting import Progress, Steps
 from kit.classifier import engines, store
 from kit.classifier.engines import KerasEngine, check_shape
 from kit.classifier.first_layers import FirstLayers
-from kit.classifier.labels import ClassNames, checked_class_names
+from kit.classifier.labels import (
+    ClassNames,
+    Labels,
+    checked_class_names,
+    label_indices,
+)
 from kit.classifier.loading import keep, restore
 from kit.classifier.neighbours import KEPT, NEAREST, Nearest, Neighbour, described
 from kit.classifier.network import (
@@ -28,6 +32,7 @@ from kit.classifier.network import (
     largest_difference,
     trial_tensors,
 )
+from kit.classifier.predictions import Predictions
 from kit.classifier.reference import Reference
 from kit.classifier.store import Archive
 from kit.images import Photo, Pictures, Source, as_photos, load_image
@@ -327,6 +332,41 @@ class Classifier:
         lanes = self.network.lanes
         return lambda tensors: self._rows(lanes.predict(tensors)), lanes.count
 
+    def predict(
+        self,
+        photos: Pictures,
+        labels: Labels | int | str | None = None,
+        *,
+        perturbation: Perturbation | None = None,
+        preprocessing: Preprocessing | None = None,
+    ) -> Predictions:
+        """Predict photos: what `probabilities` returns, with names and with the labels that are known.
+
+        Parameters
+        ----------
+        photos, perturbation, preprocessing
+            As for `probabilities`.
+        labels
+            The right class of each photo by index or name, None where it is not known; one photo may have
+            its label alone.
+
+        Returns
+        -------
+        Predictions
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `probabilities`, another number of labels, or one that is no class.
+        """
+        opened = as_photos(photos)
+        return Predictions(
+            labels=label_indices(labels, self.class_names, len(opened)),
+            probabilities=self.probabilities(opened, perturbation, preprocessing),
+            class_names=self.class_names,
+            photos=tuple(photo.name for photo in opened),
+        )
+
     def probabilities(
         self,
         photos: Pictures,
@@ -361,18 +401,6 @@ class Classifier:
         return engines.finite(
             np.concatenate([self.predict_tensors(each) for each in tensors]), self.name
         )
-
-    def top(self, row: npt.ArrayLike, count: int = 5) -> tuple[tuple[str, float], ...]:
-        """Return names and probabilities of the ``count`` most probable classes, the most probable first.
-
-        ``row`` has the shape (classes,) or (1, classes): one row of what `probabilities` returns.
-        """
-        values = np.ravel(row)
-        if values.size != len(self.class_names):
-            wanted = f"one row of {len(self.class_names)} probabilities, received the shape {np.shape(row)}"
-            raise ValueError(f"Expected {wanted}; give rows[0]")
-        order = np.argsort(-values, kind="stable")[:count]
-        return tuple((self.class_names[index], float(values[index])) for index in order)
 
     def using(self, preprocessing: Preprocessing) -> Self:
         """Return the same network with another preprocessing in use; nothing is compiled or copied.

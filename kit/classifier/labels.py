@@ -105,14 +105,27 @@ def class_indices(
     )
 
 
+def label_indices(
+    labels: Labels | int | str | None, class_names: Sequence[str], count: int
+) -> Int64:
+    """Return what `class_indices` does as int64 (count,), with -1 in place of None."""
+    indices = class_indices(labels, class_names, count)
+    return np.array([-1 if index is None else index for index in indices], np.int64)
+
+
 def known_classes(labels: Labels, class_names: Sequence[str], count: int) -> Int64:
-    """Return what `class_indices` does as int64 (count,), where each image has to have a label."""
-    found = class_indices(labels, class_names, count)
-    if None in found:
+    """Return what `label_indices` does, where each image has to have a label."""
+    return complete(label_indices(labels, class_names, count))
+
+
+def complete(labels: Int64) -> Int64:
+    """Return labels as `label_indices` has them, or raise a ValueError where one is not known."""
+    if (labels < 0).any():
+        received = f"None for number {labels.argmin()}"
         raise ValueError(
-            f"Expected a label for every image, received None for number {found.index(None)}"
+            f"Expected a label for every image, received {received}; predict(…).labelled leaves those out"
         )
-    return np.array(found, np.int64)
+    return labels
 
 
 def _index(label: Any, places: Mapping[str, int], classes: int) -> int | None:

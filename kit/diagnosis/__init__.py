@@ -13,7 +13,7 @@ from kit._arrays import Float32
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.architecture import architecture_and_weights, layers_of
-from kit.classifier.labels import Labels, Truth, class_indices, hits, known
+from kit.classifier.labels import Labels, Truth, class_indices
 from kit.diagnosis.candidates import (
     PICTURES,
     QUIET,
@@ -349,9 +349,9 @@ def _plain(photo: Photo) -> bool:
 
 
 def _trust(case: Investigation) -> Investigation:
-    answers = case.classifier.probabilities(case.photos)
-    right, count = hits(answers, case.labels).sum(), len(known(case.labels)[0])
-    return replace(case, doubts=(_FAILING,) * bool(count and 2 * right <= count))
+    labelled = case.classifier.predict(case.photos, case.labels).labelled
+    failing = len(labelled) and labelled.correct.mean() <= 1 / 2
+    return replace(case, doubts=(_FAILING,) if failing else ())
 
 
 def _quiet_changes(case: Investigation) -> Investigation:

@@ -8,9 +8,9 @@ from typing import Any, cast
 import numpy as np
 
 from kit._arrays import Array, Bools, Float32, Float64
-from kit.classifier import Classifier
 from kit.classifier.first_layers import FirstLayers, tensor_features
 from kit.classifier.labels import Trial, Truth
+from kit.classifier.predictions import Predictor
 from kit.diagnosis.finding import Photos
 from kit.images import Photo
 from kit.perturbation.physics import jpeg_quality
@@ -133,9 +133,9 @@ class Evaluator:
     """Runs a network, and its first layers where they can be reached, under many preprocessings."""
 
     def __init__(
-        self, classifier: Classifier, first_layers: FirstLayers | None = None
+        self, predictor: Predictor, first_layers: FirstLayers | None = None
     ) -> None:
-        self.classifier = classifier
+        self.predictor = predictor
         self.first_layers = _learned(first_layers)
         self._resized: dict[tuple[Any, ...], Array] = {}
         self._known: dict[tuple[Any, ...], Float64] = {}
@@ -220,7 +220,7 @@ class Evaluator:
 
     def answers(self, photos: Photos, p: Preprocessing) -> Float64:
         """Return the probabilities, float64 (N, classes)."""
-        return self._once("answers", self.classifier.predict_tensors, photos, p)
+        return self._once("answers", self.predictor.predict_tensors, photos, p)
 
     def _once(
         self,
@@ -291,9 +291,7 @@ def sensitivities(
     found: dict[str, Bools] = {}
     for name, tensors in _varied(evaluator, around, chosen):
         if not np.array_equal(tensors, base):
-            changed = (
-                evaluator.classifier.predict_tensors(tensors).argmax(axis=1) != top
-            )
+            changed = evaluator.predictor.predict_tensors(tensors).argmax(axis=1) != top
             found[name] = found.get(name, False) | changed
     return tuple(
         Sensitivity(name, len(top), int(changed.sum()))

@@ -14,7 +14,8 @@ from kit._arrays import Array, Float32, Indices
 from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import finite, probabilities, tempered
-from kit.classifier.labels import Labels, class_indices, hits, known
+from kit.classifier.labels import Labels, label_indices
+from kit.classifier.predictions import Predictions
 from kit.diagnosis.candidates import Evaluator, candidates, explained
 from kit.diagnosis.checks_network import check_determinism
 from kit.diagnosis.class_order import known_orders
@@ -191,13 +192,17 @@ def compare(
     used, names = known_preprocessing(first), first.class_names
     form = _form(first, second)
     opened = as_photos(photos)
-    truth = class_indices(labels, names, len(opened))
+    truth = label_indices(labels, names, len(opened))
     steps = Steps(opened, "Comparing", "image", progress)
     pairs = [
         (first.probabilities(each), form.rows([each], form.preprocessing))
         for each in steps
     ]
     one, two = np.hstack(pairs)
+    before, after = (
+        Predictions(rows, names, truth, tuple(photo.name for photo in opened))
+        for rows in (one, two)
+    )
     changes = _changes(one, two)
     most = np.argsort(-changes, kind="stable")[:JUDGED].tolist()
     asked = tuple(opened[place] for place in most), one[most], two[most]
@@ -207,24 +212,25 @@ def compare(
         cause = {"cause": "quantisation", "left": 1.0}
 
     def moved(place: int) -> Mover:
-        before, after = (
-            (names[row.argmax()], float(row.max())) for row in (one[place], two[place])
+        return Mover(
+            photo=opened[place].name,
+            before=before[place].top(1)[0][0],
+            after=after[place].top(1)[0][0],
+            change=float(changes[place]),
+            label="" if truth[place] < 0 else names[truth[place]],
         )
-        right = "" if (label := truth[place]) is None else names[label]
-        return Mover(opened[place].name, before, after, float(changes[place]), right)
 
-    labelled = known(truth)[0]
-    right = [hits(rows, truth)[labelled] for rows in (one, two)]
+    right = before.labelled.correct, after.labelled.correct
     return Compared(
         first.name,
         getattr(second, "name", getattr(second, "__name__", "the other form")),
         photos=len(opened),
-        changed=int((one.argmax(axis=1) != two.argmax(axis=1)).sum()),
+        changed=int(before.changed(after).sum()),
         difference=float(changes.mean()),
         **cause,
         prepared=difference(used, form.preprocessing),
         movers=tuple(moved(place) for place in most[:MOVERS] if changes[place] > 0),
-        accuracy=compare_accuracies(*right) if labelled else None,
+        accuracy=compare_accuracies(*right) if (truth >= 0).any() else None,
     )
 
 
@@ -414,7 +420,7 @@ def _inputs(
 ) -> Iterator[_Idea]:
     """Yield images that are prepared, turned or reshaped otherwise for the second; the simplest first."""
     used, own = form.preprocessing, known_preprocessing(first)
-    evaluator = Evaluator(cast("Classifier", form))
+    evaluator = Evaluator(form)
     starts = {used: None}
     # As for the first, where that makes tensors for the second.
     if own.channel_count == used.channel_count:

@@ -7,10 +7,11 @@ from functools import cached_property
 import numpy as np
 from PIL import Image, ImageOps
 
-from kit._arrays import Bools, Float32
+from kit._arrays import Bools
 from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.engines import picture_size
-from kit.classifier.labels import Truth, hits, known
+from kit.classifier.labels import Truth
+from kit.classifier.predictions import Predictions
 from kit.diagnosis.finding import Evidence, Finding, Photos, Verdict, at_least
 from kit.diagnosis.image_properties import PROPERTIES, WORDS, Property, slight
 from kit.images import Photo
@@ -73,14 +74,12 @@ def _resized(photo: Photo, side: int) -> Photo:
 def unsettled(classifier: Classifier, photo: Photo) -> tuple[str, ...]:
     """Return the names of the slight changes of an image that give it another prediction."""
     pixels = photo.decoded(known_preprocessing(classifier).decoding).pixels
-    present = classifier.probabilities([photo])[0].argmax()
+    (present,) = classifier.predict(photo).index
     tried = {
-        name: classifier.probabilities(list(map(Photo, done)))
+        name: classifier.predict(list(map(Photo, done))).index
         for name, done in slight(pixels).items()
     }
-    return tuple(
-        name for name, rows in tried.items() if (rows.argmax(axis=1) != present).any()
-    )
+    return tuple(name for name, index in tried.items() if (index != present).any())
 
 
 def check_properties(
@@ -131,8 +130,7 @@ def check_properties(
         classifier,
         pictures,
         factor,
-        classifier.probabilities(decoded),
-        labels,
+        classifier.predict(decoded, labels or None),
         unusual,
         doubtful,
     )
@@ -167,19 +165,18 @@ class _Case:
     classifier: Classifier
     pictures: Photos
     factor: int
-    answers: Float32
-    labels: Truth
+    predictions: Predictions
     unusual: Mapping[str, Mapping[int, float]]
     doubtful: bool
 
     @cached_property
     def right(self) -> Bools:
         """Whether each image is known to be predicted correctly."""
-        return hits(self.answers, self.labels)
+        return np.asarray(self.predictions.index == self.predictions.labels)
 
     @cached_property
-    def good(self) -> tuple[list[Photo], Float32]:
-        """At most `COUNT` images with the surest predictions, and their probabilities.
+    def good(self) -> tuple[list[Photo], Predictions]:
+        """At most `COUNT` images with the surest predictions, and these.
 
         Out of probes and images that are known to be predicted correctly, at the usual size of the images.
         """
@@ -190,22 +187,22 @@ class _Case:
             if place not in odd
         ]
         photos = (*own, *probes())
-        answers = self.classifier.probabilities(photos)
-        surest = np.argsort(-answers.max(axis=1), kind="stable")[:COUNT]
+        predictions = self.classifier.predict(photos)
+        surest = np.argsort(-predictions.probability, kind="stable")[:COUNT]
         side = int(np.median([min(photo.size) for photo in self.pictures]))
-        return [_resized(photos[place], side) for place in surest], answers[surest]
+        return [_resized(photos[place], side) for place in surest], predictions[surest]
 
     def kept(self, item: Property, amount: float) -> float:
         """Share of the predictions for other images that are kept once this amount is done to them.
 
         Of an answer that has become less sure, the share of its probability counts.
         """
-        photos, answers = self.good
+        photos, before = self.good
         changed = self.classifier.probabilities(
             [item.done(photo, amount) for photo in photos]
         )
-        chosen = np.arange(len(photos)), answers.argmax(axis=1)
-        return float(np.minimum(changed[chosen] / answers[chosen], 1).mean())
+        after = changed[np.arange(len(photos)), before.index]
+        return float(np.minimum(after / before.probability, 1).mean())
 
     def suspects(self, item: Property) -> dict[int, float]:
         """Return the measures, by place, of the images that a property may be to blame for."""
@@ -234,7 +231,7 @@ class _Case:
 
     def log_odds(self, item: Property, place: int, kept: float, ahead: float) -> float:
         """Weigh what speaks for a change of an answer, where another is `ahead` once a property is undone."""
-        sure = self.answers[place].max()
+        sure = self.predictions.probability[place]
         unsure = np.log((1 - sure + _LEAST) / (sure + _LEAST))
         weight = min(max(ahead, -_FAR), _FAR) * EXACT if item.exact else ahead * RIVAL
         lost = (1 - kept) * COUNT
@@ -244,7 +241,7 @@ class _Case:
             + CURVE * fallen
             + UNSURE * unsure
             + weight
-            + WRONG * (place in known(self.labels)[0])
+            + WRONG * (self.predictions.labels[place] >= 0)
         )
         return float(odds if kept < BORNE else min(odds, 0))
 
@@ -253,7 +250,7 @@ class _Case:
         undone = [
             Photo(each) for each in item.undo(self.pictures[place].pixels, amount)
         ]
-        present = self.answers[place].argmax()
+        present = self.predictions.index[place]
         mean = self.classifier.probabilities(undone).mean(axis=0) + np.float32(_LEAST)
         return float(np.log(np.delete(mean, present).max() / mean[present]))
 

@@ -39,8 +39,7 @@ from PIL import Image, ImageOps
 from kit.images import as_photos
 from kit.robustness import relevelled, restored
 better = [{} for photo in as_photos(photos)]
-for row in classifier.probabilities(better):
-    print(classifier.top(row, 3))"""
+print(classifier.predict(better))"""
 
 
 def brightened(pixels: Pixels, _amount: float) -> list[Pixels]:

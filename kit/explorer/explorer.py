@@ -23,7 +23,8 @@ from kit._arrays import Float32
 from kit._checking import known, told, whole
 from kit._reporting import Progress
 from kit.classifier import Classifier, check_first
-from kit.classifier.labels import Labels, class_indices
+from kit.classifier.labels import Labels, class_indices, label_indices
+from kit.classifier.predictions import Predictions
 from kit.explorer import export, page, replies, view as views, why
 from kit.explorer.ahead import answered, chosen_places
 from kit.explorer.replies import CAMERA, Entry, Replies, Shelf
@@ -196,10 +197,20 @@ class Explorer(anywidget.AnyWidget):
     @property
     def probabilities(self) -> Float32:
         """Softmax probabilities for the current settings: float32, (classes,), read-only."""
-        # Not the view's, which come from Keras where the network is still being compiled.
-        probabilities = self.classifier.predict_tensors(self.tensor).ravel()
-        probabilities.flags.writeable = False
-        return probabilities
+        return self.prediction.probabilities.ravel()
+
+    @property
+    def prediction(self) -> Predictions:
+        """The prediction for the current settings, with its label: `Predictions` of one image."""
+        view = self.view
+        names = self.classifier.class_names
+        return Predictions(
+            # Not the view's, which come from Keras where the network is still being compiled.
+            probabilities=self.classifier.predict_tensors(view.tensor),
+            class_names=names,
+            labels=label_indices([view.label], names, 1),
+            photos=(view.original.name,),
+        )
 
     def add(
         self, source: Any, name: str | None = None, label: int | str | None = None

@@ -253,7 +253,10 @@ def _check(
 def _compared(
     classifier: Classifier, case: Case, photo: Photo, steps: Preprocessing
 ) -> Checked:
-    row = classifier.probabilities(photo, case.perturbation, steps)[0]
+    predictions = classifier.predict(
+        photo, perturbation=case.perturbation, preprocessing=steps
+    )
+    row = predictions.probabilities[0]
     names = classifier.class_names
     broken, change = case.broken(row, names), case.observed.moved(row)
     renamed = case.observed.renamed(names)
@@ -275,12 +278,11 @@ def _compared(
         )
     elif state == "holds":
         words = _fault(classifier, case, photo)
-    place = int(np.argmax(row))
     return Checked(
         case.name,
         state,
         case,
-        (names[place], float(row[place])),
+        predictions.top(1)[0][0],
         change,
         broken,
         step,
@@ -311,10 +313,12 @@ def _fault(classifier: Classifier, case: Case, photo: Photo) -> str:
     if case.fault is None:
         return ""
     with suppress(TypeError, ValueError):  # this network may not take it
-        row = classifier.probabilities(photo, case.perturbation, case.fault)[0]
-        end = "" if case.broken(row, classifier.class_names) else ": no longer wrong"
-        predicted = classifier.class_names[int(np.argmax(row))]
-        return f"with the stored wrong preprocessing it is {predicted}{end}"
+        predictions = classifier.predict(
+            photo, perturbation=case.perturbation, preprocessing=case.fault
+        )
+        broken = case.broken(predictions.probabilities[0], classifier.class_names)
+        end = "" if broken else ": no longer wrong"
+        return f"with the stored wrong preprocessing it is {predictions.label[0]}{end}"
     return ""
 
 

@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first, known_preprocessing
-from kit.classifier.labels import Labels, known_classes
+from kit.classifier.labels import Labels
+from kit.classifier.predictions import Predictions
 from kit.images import Pictures, as_photos
-from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE, STEPS, Fault
+
+if TYPE_CHECKING:
+    from kit.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -88,16 +92,22 @@ def fault_costs(
     check_first(classifier)
     photos = as_photos(photos)
     trained = known_preprocessing(classifier)
-    truth = known_classes(labels, classifier.class_names, len(photos))
-    untouched = classifier.probabilities(photos).argmax(axis=1)
+    untouched = classifier.predict(photos, labels)
 
-    def cost(name: str, title: str, preprocessing: Preprocessing) -> Cost:
-        rows = classifier.probabilities(photos, preprocessing=preprocessing)
-        top, confidence = rows.argmax(axis=1), rows.max(axis=1)
-        right, own = top == truth, rows[np.arange(len(rows)), truth]
-        shares = right, top != untouched, own, confidence, ~right & (confidence > 0.5)
-        return Cost(name, title, *(float(each.mean()) for each in shares))
+    def cost(name: str, title: str, predictions: Predictions) -> Cost:
+        correct = predictions.correct
+        of_label = predictions.probabilities[np.arange(len(photos)), predictions.labels]
+        return Cost(
+            fault=name,
+            title=title,
+            right=float(correct.mean()),
+            changed=float(predictions.changed(untouched).mean()),
+            probability=float(of_label.mean()),
+            confidence=float(predictions.probability.mean()),
+            wrong_and_sure=float((~correct & (predictions.probability > 0.5)).mean()),
+        )
 
+    as_trained = cost("", "as in training", untouched)
     # Two faults can come to the same: without a divisor, no mean and standard deviation is no scaling at all.
     distinct: dict[Preprocessing, Fault] = {}
     for fault in CATALOGUE.values():
@@ -105,8 +115,12 @@ def fault_costs(
     distinct.pop(trained, None)
     steps = Steps(distinct.items(), "Measuring faults", "fault", progress)
     costs = [
-        cost(fault.name, f"{STEPS[fault.step]}: {fault.title}", faulty)
+        cost(
+            fault.name,
+            f"{STEPS[fault.step]}: {fault.title}",
+            classifier.predict(photos, labels, preprocessing=faulty),
+        )
         for faulty, fault in steps
     ]
     costs.sort(key=lambda item: (item.right, item.probability))
-    return Costs((cost("", "as in training", trained), *costs))
+    return Costs((as_trained, *costs))

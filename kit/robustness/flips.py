@@ -5,6 +5,7 @@ from typing import Any
 
 from kit._checking import known
 from kit.classifier import Classifier, check_first
+from kit.classifier.predictions import Predictions
 from kit.images import Source, load_image
 from kit.perturbation import PARAMETERS, Perturbation
 
@@ -60,24 +61,26 @@ def flip(
     last, value = low, high
     image = load_image(photo)
 
-    def predicted(at: float) -> int:
-        changes: dict[str, Any] = {parameter: at}
-        return int(classifier.probabilities(image, Perturbation(**changes))[0].argmax())
+    def predicted(at: float) -> Predictions:
+        change: dict[str, Any] = {parameter: at}
+        return classifier.predict(image, perturbation=Perturbation(**change))
 
-    before, after = predicted(last), predicted(value)
-    if before == after:
+    before = predicted(last)
+    after = predicted(value)
+    if not before.changed(after)[0]:
         return None
     while abs(value - last) > finest:
         middle = (value + last) // 2 if whole else (value + last) / 2
-        found = predicted(middle)
-        if found == before:
-            last = middle
+        between = predicted(middle)
+        if between.changed(before)[0]:
+            value = middle
+            after = between
         else:
-            value, after = middle, found
+            last = middle
     return Flip(
         parameter,
         last,
         value,
-        classifier.class_names[before],
-        classifier.class_names[after],
+        before=before.label[0],
+        after=after.label[0],
     )

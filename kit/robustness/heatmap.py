@@ -11,6 +11,7 @@ from kit._reporting import Progress, Result, Steps, tag
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import channels_first
 from kit.classifier.labels import class_indices
+from kit.classifier.predictions import Predictor
 from kit.images import Source
 from kit.images.photo import encoded
 
@@ -131,7 +132,7 @@ def class_activation(
     return _scaled((inside[0] * weights[index]).sum(axis=-1))
 
 
-def occlusion(classifier: Classifier, tensor: Float32, index: int) -> Iterator[Float32]:
+def occlusion(predictor: Predictor, tensor: Float32, index: int) -> Iterator[Float32]:
     """Yield the cells of a map with one more row each time, 0 in those to come.
 
     A cell is by how much the logarithm of the probability falls where a patch of the mean colour, as wide as
@@ -147,7 +148,7 @@ def occlusion(classifier: Classifier, tensor: Float32, index: int) -> Iterator[F
         return float(
             np.log(
                 max(
-                    classifier.predict_tensors(covered)[0, index],
+                    predictor.predict_tensors(covered)[0, index],
                     np.finfo(np.float32).tiny,
                 )
             )

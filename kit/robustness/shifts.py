@@ -175,11 +175,9 @@ def gather(
             except UNREADABLE as error:
                 unreadable.append((found[place].name, str(error)))
                 continue
-            answer = (
-                -1
-                if classifier is None
-                else int(classifier.probabilities([photo])[0].argmax())
-            )
+            answer = -1
+            if classifier is not None:
+                answer = int(classifier.predict(photo).index[0])
             done.append((measured_rows([photo])[0], answer))
             pixels += photo.pixels[..., 0].size
             if len(photos) < (KEPT[1] if pixels <= _PIXELS else KEPT[0]):
@@ -305,10 +303,8 @@ def asked_about(
         elif not cause.opposite:
             tried = "this is done to the photos once more"
     altered = [ALTERATIONS[cause.alteration].apply(photo, strength) for photo in chosen]
-    before, after = (
-        classifier.probabilities(each).argmax(axis=1) for each in (chosen, altered)
-    )
-    changed = float((before != after).mean())
+    changes = classifier.predict(chosen).changed(classifier.predict(altered))
+    changed = float(changes.mean())
     return replace(cause, changed=changed, count=len(chosen), tried=tried)
 
 

@@ -22,7 +22,7 @@ from kit._checking import known
 from kit._reporting import Progress, Result, Steps, Table, shown
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import part_size
-from kit.classifier.labels import Labels, class_indices
+from kit.classifier.labels import Labels, label_indices
 from kit.images import Photo, PhotoError, Picture, Pictures
 from kit.images.photo import UNREADABLE, at_least_one, each_picture
 from kit.perturbation import Perturbation
@@ -387,8 +387,7 @@ def sweep(
     known_preprocessing(classifier)
     pictures = held(photos)
     axes, listed = expand(perturbations)
-    given = class_indices(labels, classifier.class_names, len(pictures))
-    truth = np.array([-1 if label is None else label for label in given], np.int32)
+    truth = label_indices(labels, classifier.class_names, len(pictures))
     shared, (tops, confidences, reasons) = (
         Shared(classifier),
         _none(len(pictures) * len(listed)),
@@ -406,4 +405,4 @@ def sweep(
     missing = np.flatnonzero(tops < 0).tolist()
     errors = {place: reasons[place] or "stopped before it" for place in missing}
     names = tuple(each.name for each in pictures)
-    return Sweep(names, listed, axes, truth, tops, confidences, errors)
+    return Sweep(names, listed, axes, truth.astype(np.int32), tops, confidences, errors)

@@ -99,10 +99,10 @@ def _last(
 ) -> str:
     """Say whether this is the last step that leaves the prediction as it is."""
     settings: list[dict[str, Any]] = [{}, {parameter: here}, {parameter: beyond}]
-    rows = (
-        classifier.probabilities(photo, Perturbation(**each))[0] for each in settings
+    untouched, survived, lost = (
+        classifier.predict(photo, perturbation=Perturbation(**each)).label[0]
+        for each in settings
     )
-    untouched, survived, lost = (classifier.class_names[row.argmax()] for row in rows)
     if survived != untouched:
         return f"Not yet: at {here:g} it is {survived}, no longer {untouched}; change less."
     if lost == untouched:
@@ -219,14 +219,14 @@ class Delivery:
         if not isinstance(answer, str) or answer not in _REMEDIES:
             return f"Not yet: {_quoted(answer)} is none of {', '.join(_REMEDIES)}."
         corrected = [relevelled(photo, self._levels) for photo in self.photos]
-        rows = {
-            "leave": self._classifier.probabilities(self.photos),
-            "correct": self._classifier.probabilities(corrected),
-            "adapt": adapt(self._classifier, self.photos).probabilities(self.photos),
+        remedies = {
+            "leave": (self._classifier, self.photos),
+            "correct": (self._classifier, corrected),
+            "adapt": (adapt(self._classifier, self.photos), self.photos),
         }
         shares = {
-            name: float((each.argmax(axis=1) == self._truth).mean())
-            for name, each in rows.items()
+            name: classifier.predict(photos, self._truth).correct.mean()
+            for name, (classifier, photos) in remedies.items()
         }
         if shares[answer] < max(shares.values()) - 0.05:
             return f"Not yet: {answer} gets {shares[answer]:.0%} correct, and another remedy more."

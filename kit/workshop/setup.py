@@ -127,10 +127,8 @@ def network() -> str:
     from kit import samples
 
     classifier = samples.classifier("efficientnet_lite0")
-    photo = next(
-        photo for photo in samples.photos("imagenet") if photo.name == "espresso.jpg"
-    )
-    ((name, _),) = classifier.top(classifier.probabilities(photo)[0], 1)
+    photo = samples.photo("espresso.jpg")
+    (name,) = classifier.predict(photo).label
     if name != "espresso":
         raise RuntimeError(
             f"{photo.name} is {name} here; unpack or clone the kit again"

@@ -39,12 +39,6 @@ def test_loading_restores_everything(small, loaded):
         assert (rows.shape, rows.dtype) == ((1, 3), np.float32)
         assert rows == pytest.approx(expected(), abs=1e-6)
         assert repr(classifier) == "Classifier('small', 28x28x1 -> 3 classes, LiteRT)"
-        assert classifier.top([0.2, 0.5, 0.3], 2) == (("dog", 0.5), ("horse", 0.3))
-        assert classifier.top([[0.2, 0.5, 0.3]], 1) == (("dog", 0.5),)
-        with pytest.raises(
-            ValueError, match=r"received the shape \(2, 3\); give rows\[0\]"
-        ):
-            classifier.top(np.eye(3)[:2])
     assert loaded.preprocessing == networks.GREY
     for name in ("name", "class_names", "input_shape", "notes"):
         assert getattr(loaded, name) == getattr(small, name)

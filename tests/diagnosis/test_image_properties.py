@@ -126,4 +126,4 @@ def test_the_printed_code_runs_with_the_arguments_of_a_diagnosis(item, capsys):
     }
     exec(fix.code, scope)  # noqa: S102 (it is printed to be run)
     assert fix.text
-    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert len(capsys.readouterr().out.splitlines()) == 1 + 2

@@ -232,7 +232,7 @@ def test_a_cause_that_labels_speak_for_is_never_ruled_out(
 
     (by_statistics,) = settled(grounds, scores(found, -9.0), set())
     assert by_statistics.summary.startswith("This change brings the images no nearer")
-    few = Grounds.of(Evaluator(evaluator.classifier), in_use, sixteen, truth[:2])
+    few = Grounds.of(Evaluator(evaluator.predictor), in_use, sixteen, truth[:2])
     (by_labels,) = settled(few, scores(found, -9.0), set())
     assert by_labels.summary.startswith(
         "This change makes no more predictions match the labels"

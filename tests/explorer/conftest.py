@@ -4,6 +4,7 @@ from functools import cache
 
 import pytest
 
+from kit import samples
 from kit.explorer import view
 from kit.explorer.view import Bench
 
@@ -45,5 +46,5 @@ def look(classifier, photos, labels):
 
 
 @pytest.fixture(scope="session")
-def espresso(photos):
-    return next(photo for photo in photos if photo.name == "espresso.jpg")
+def espresso():
+    return samples.photo("espresso.jpg")

@@ -45,6 +45,9 @@ def test_probabilities_are_the_classifiers(explorer, classifier, pair):
         pair[1], kit.Perturbation(brightness=1.4, noise=12), swapped
     )
     np.testing.assert_array_equal(explorer.probabilities, expected[0])
+    prediction = explorer.prediction
+    np.testing.assert_array_equal(prediction.probabilities, expected)
+    assert (prediction.photos, prediction.labels.tolist()) == (("espresso.jpg",), [967])
     np.testing.assert_array_equal(
         explorer.tensor, classifier.tensor(pair[1], explorer.perturbation, swapped)
     )

@@ -19,7 +19,7 @@ def hundred(clothes):
 
 
 def away(evaluator, photos, **changes):
-    preprocessing = evaluator.classifier.preprocessing.replace(**changes)
+    preprocessing = evaluator.predictor.preprocessing.replace(**changes)
     moments = evaluator.moments(photos, preprocessing)
     return evaluator.profile.distances(
         moments, evaluator.features(photos, preprocessing)
@@ -98,7 +98,7 @@ def test_a_picture_on_its_side_lies_farther_off_where_single_channels_do_not_tel
     better = away(evaluator, hundred) < away(evaluator, hundred, layout="transposed")
     upright, aside = (
         evaluator.moments(
-            hundred, evaluator.classifier.preprocessing.replace(layout=layout)
+            hundred, evaluator.predictor.preprocessing.replace(layout=layout)
         )
         for layout in ("channels_last", "transposed")
     )
