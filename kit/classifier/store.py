@@ -57,6 +57,8 @@ _EXPORT = (
 )
 TEACHABLE = Preprocessing(size=None, fit="crop", filter="lanczos", scaling="-1..1")
 """How Teachable Machine prepares images, for any size."""
+DRAFT = ".kit-draft-"
+"""Begins the name of a file that is being written; nobody else gives files such names."""
 # Fixed, so that the same network makes the same file.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -369,32 +371,42 @@ def _copy(old: zipfile.ZipFile, new: zipfile.ZipFile) -> None:
 
 
 @contextmanager
-def replacing(target: str | PathLike[str]) -> Iterator[Any]:
+def replacing(target: str | PathLike[str], *, new: bool = False) -> Iterator[Any]:
     """Write a binary file beside ``target`` that takes its place when the block ends without an exception.
 
     A link stays, and what it points to is replaced, with the same permissions. OSError in one line where the
-    system refuses.
+    system refuses; with ``new`` a FileExistsError where the file is there, or another process writes it.
     """
     file = Path(target).resolve()
-    draft = file.with_name(
-        f".{secrets.token_hex(4)}.tmp"
-    )  # no longer than a name may be
+    # Of any other file, the draft's name is no longer than a name may be.
+    draft = file.with_name(DRAFT + (file.name if new else secrets.token_hex(4)))
+    with one_line_errors(file):
+        stream = draft.open("xb")
+        try:
+            with stream:
+                if new and file.exists():
+                    raise FileExistsError
+                with suppress(FileNotFoundError):
+                    shutil.copymode(file, draft)
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(file)
+        finally:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def one_line_errors(file: Path) -> Iterator[None]:
+    """Say in one line why the system refuses to write a file."""
     try:
-        with draft.open("xb") as stream:
-            with suppress(FileNotFoundError):
-                shutil.copymode(file, draft)
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(file)
+        yield
     except OSError as error:
         reason = f"{error.strerror or first_line(error)}; free space, or choose another name or folder"
         raise type(error)(
             f"Expected to write {file.name!r}, received: {reason}"
         ) from error
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 # Statistics

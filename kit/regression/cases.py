@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import os
 import re
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from io import BytesIO
@@ -28,9 +30,9 @@ from kit._checking import (
 )
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import known_classes
-from kit.classifier.store import replacing
+from kit.classifier.store import DRAFT, one_line_errors, replacing
 from kit.images import Photo, Source, load_image
-from kit.images.photo import encoded
+from kit.images.metadata import without_metadata
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.trace import Left, trace_of
@@ -278,13 +280,17 @@ def paths(folder: str | PathLike[str]) -> list[Path]:
         raise FileNotFoundError(
             f"Expected a folder of cases, received {place.name!r}; {MAKE_ONE}"
         )
-    for draft in place.rglob(".????????.tmp"):
-        # Left behind by a process that was ended while it wrote.
-        if time.time() - draft.lstat().st_mtime > 3600:
-            draft.unlink(missing_ok=True)
     return sorted(
         path for path in place.glob("*.json") if not path.name.startswith(".")
     )
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what processes left behind that were ended while they wrote into a folder of cases."""
+    for draft in (*folder.glob(f"{DRAFT}*"), *folder.glob(f"{PICTURES}/{DRAFT}*")):
+        with suppress(OSError):
+            if time.time() - draft.lstat().st_mtime > 3600:
+                draft.unlink()
 
 
 def own_file(folder: str | PathLike[str], *names: str) -> Path:
@@ -331,7 +337,8 @@ def photo_of(folder: str | PathLike[str], case: Case) -> Photo:
 
 def write(target: Path, data: bytes) -> None:
     """Write a file in one step, over the one that is there; its folder is made."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    with one_line_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as stream:
         stream.write(data)
 
@@ -339,19 +346,6 @@ def write(target: Path, data: bytes) -> None:
 def overwrite(path: Path, case: Case) -> None:
     """Write a case."""
     write(own_file(path.parent, path.name), case.to_json().encode())
-
-
-def keep_picture(folder: str | PathLike[str], photo: Photo) -> tuple[str, str]:
-    """Write the file of a photo once, or a PNG of it; return its path in the folder and its SHA-256."""
-    data = photo.file or encoded(photo.pixels)
-    with Image.open(BytesIO(data)) as image:
-        kind = (image.format or "png").lower()
-    digest = hashlib.sha256(data).hexdigest()
-    name = f"{digest[:16]}.{kind.replace('jpeg', 'jpg')}"
-    target = own_file(folder, PICTURES, name)
-    if not target.exists():
-        write(target, data)
-    return f"{PICTURES}/{name}", digest
 
 
 # Pinning
@@ -397,18 +391,20 @@ def pin(
         No image, no such class, or no preprocessing is known.
     """
     check_first(classifier)
-    opened = load_image(photo)
+    original = load_image(photo)
+    file = without_metadata(original)
+    opened = load_image(file, name=original.name)
     steps = known_preprocessing(classifier) if preprocessing is None else preprocessing
     row, observed = observe(classifier, opened, perturbation, steps)
     classes = _named(
         int(row.argmax()) if expected is None else expected, classifier.class_names
     )
-    place, digest = keep_picture(folder, opened)
+    digest = hashlib.sha256(file).hexdigest()
     today = datetime.now().astimezone().date().isoformat()
     word = str(about.get("cause", "")).replace("_", "-") or classes[0]
     case = Case(
         name=name_for(name) if name else name_for(today, Path(opened.name).stem, word),
-        picture=place,
+        picture=f"{PICTURES}/{digest[:16]}.{_ending(file)}",
         sha256=digest,
         classifier=classifier.name,
         weights=weights_of(classifier),
@@ -419,7 +415,9 @@ def pin(
         fault=fault,
         **about,
     )
-    return _added(Path(folder), case)
+    path = _added(Path(folder), case, file)
+    remove_drafts(path.parent)
+    return path
 
 
 def observe(
@@ -449,21 +447,26 @@ def _named(expected: Any, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names[place] for place in known_classes(wanted, names, len(wanted)))
 
 
-def _added(folder: Path, case: Case) -> Path:
-    name, number = case.name, 1
+def _ending(file: bytes) -> str:
+    with Image.open(BytesIO(file)) as image:
+        return str(image.format).lower().replace("jpeg", "jpg")
+
+
+def _added(folder: Path, case: Case, file: bytes) -> Path:
+    """Write a case and its image, and return its path; whoever ends this meanwhile leaves drafts behind."""
+    picture = own_file(folder, *case.picture.split("/"))
+    with one_line_errors(picture):
+        picture.parent.mkdir(parents=True, exist_ok=True)
+    name, attempt = case.name, 1
     while True:
         path = folder / f"{name}.json"
-        try:
-            path.touch(
-                exist_ok=False
-            )  # takes the name, before another process or thread does
-            break
-        except FileExistsError:
-            number += 1
-            name = f"{case.name}-{number}"
-    try:
-        overwrite(path, replace(case, name=name))
-    except BaseException:
-        path.unlink()
-        raise
-    return path
+        with suppress(FileExistsError), replacing(path, new=True) as stream:
+            stream.write(replace(case, name=name).to_json().encode())
+            # So that the case follows its image at once.
+            stream.flush()
+            os.fsync(stream.fileno())
+            if not picture.exists():
+                write(picture, file)
+            return path
+        attempt += 1
+        name = f"{case.name}-{attempt}"

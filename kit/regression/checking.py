@@ -214,6 +214,8 @@ def check_cases(
         _check(chosen, path, target, update)
         for path in Steps(found, "Cases", "case", progress)
     ]
+    if any(one.case for one in checked):
+        folders.remove_drafts(place)
     result = CheckedCases(chosen.name, tuple(checked))
     if raise_on_moved and not result.holds:
         shown = [f"{one.name} {one.words}." for one in result.moved[:_SHOWN]]
