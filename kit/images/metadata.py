@@ -1,9 +1,8 @@
-"""Image files without what they say about who took them, where and with what."""
+"""Photos without what their files say about who took them, where and with what."""
 
 import re
 import struct
 from contextlib import suppress
-from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -13,49 +12,41 @@ from kit.images.photo import Photo, decode, encoded
 
 # Segments of a JPEG on which colours depend; viewers apply a profile, though the kit does not.
 _NEEDED = re.compile(rb"JFIF\0.{9}\Z|Adobe.{7}\Z|ICC_PROFILE\0", re.DOTALL)
-_ORIENTATION = b"Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0%c\0\0\0\0\0\0"
-"""EXIF with this tag alone; 32 bytes."""
+_ORIENTATION = (
+    b"\xff\xe1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0%c\0\0\0\0\0\0"
+)
+"""Segment of a JPEG: EXIF with this tag alone."""
 
 
-def without_metadata(photo: Photo) -> bytes:
-    """Return the file of a photo, its metadata reduced to orientation and colour profile; else a PNG.
+def without_metadata(photo: Photo) -> Photo:
+    """Return a photo with the same pixels whose file has no metadata but orientation and colour profile.
 
-    The pixels are the same, of several images those of the first. A JPEG keeps its compressed pixels; other
-    files are compressed again, without loss.
+    A JPEG keeps its compressed pixels, other files become PNG; of several images the first stays. Where that
+    cannot be done, as for colours that PNG does not have, the file is a PNG of the decoded pixels.
     """
-    with suppress(
-        Exception
-    ):  # damage where decoders do not look, or a format that holds less
-        file = _cleaned(photo.file or b"", photo.name)
-        again = decode(file, photo.name, photo.decoding)
+    with suppress(Exception):
+        cleaned = _cleaned(photo.file or b"", photo.name)
+        again = decode(cleaned, photo.name, photo.decoding)
         if np.array_equal(again.pixels, photo.pixels):
-            return file
-    return encoded(photo.pixels)
+            return again
+    return decode(encoded(photo.pixels), photo.name, photo.decoding)
 
 
-def _cleaned(data: bytes, name: str) -> bytes:
-    image, orientation = first_frame(data, name, [])
-    tags = b"" if orientation == 1 else _ORIENTATION % orientation
-    if image.format in {"JPEG", "MPO"}:
-        return _jpeg(data, image, tags)
-    file = BytesIO()
-    profile = image.info.get("icc_profile")
-    lossless = {"lossless": True, "exact": True, "compression": "tiff_adobe_deflate"}
-    # A copy, since of an image that was opened Pillow writes its tags, too.
-    image.copy().save(
-        file, image.format, exif=tags, icc_profile=profile, comment=b"", **lossless
-    )
-    return file.getvalue()
+def _cleaned(file: bytes, name: str) -> bytes:
+    image, orientation = first_frame(file, name, [])
+    segment = b"" if orientation == 1 else _ORIENTATION % orientation
+    if file.startswith(b"\xff\xd8"):
+        return _cleaned_jpeg(file, image, segment)
+    return encoded(image, exif=segment[4:])
 
 
-def _jpeg(file: bytes, image: Any, tags: bytes) -> bytes:
+def _cleaned_jpeg(file: bytes, image: Any, segment: bytes) -> bytes:
     """Take out the segments that Pillow lists, and what follows the first image: video, further images."""
     for _, contents in image.applist:
         if not _NEEDED.match(contents):
             size = struct.pack(">H", len(contents) + 2)
             before, after = file.split(size + contents, 1)
-            file = before[: -len(b"\xff\xe1")] + after
+            file = before[:-2] + after
     # Compressed pixels never look like the end of an image.
-    end = file.index(b"\xff\xd9", file.index(b"\xff\xda")) + 2
-    head = b"\xff\xd8\xff\xe1\0\x22" if tags else b"\xff\xd8"
-    return head + tags + file[2:end]
+    end = file.index(b"\xff\xd9", file.index(b"\xff\xda"))
+    return file[:2] + segment + file[2 : end + 2]

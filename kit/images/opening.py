@@ -13,6 +13,7 @@ from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, WebPImage
 
 from kit._arrays import Pixels
 from kit._checking import first_line, instance, integers, known
+from kit._reporting import hidden_errors
 
 # Pillow logs an error for some of the files that it refuses; without a handler Python prints it.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -148,9 +149,12 @@ def first_frame(
     if getattr(image, "is_animated", False):
         notes.append("several images in the file, number 1 used")
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        # With the tag, Pillow would turn it by itself.
-        orientation = image.getexif().pop(ExifTags.Base.Orientation, 1)
-        image.load()
+        with (
+            hidden_errors()
+        ):  # of libtiff: what cannot be decoded is refused in one line
+            # With the tag, Pillow would turn it by itself.
+            orientation = image.getexif().pop(ExifTags.Base.Orientation, 1)
+            image.load()
         return image, orientation
     image.load()
     return image, _orientation(image)

@@ -8,14 +8,11 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
-from io import BytesIO
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from PIL import Image
 
 from kit._arrays import Float32
 from kit._checking import (
@@ -47,10 +44,9 @@ PICTURES = "pictures"
 """Folder of the images, below that of the cases."""
 MAKE_ONE = "make one with kit.pin or python -m kit pin"
 # One file name on every system: no folder, drive or stream, and none of the devices of Windows.
-_FILE = re.compile(
-    r"(?!(con|prn|aux|nul|com\w|lpt\w)(\.|$))[\w-]([\w.-]*[\w-])?", re.IGNORECASE
-)
-_NAMED = re.compile(r"[^\w.-]+")
+_FILE = re.compile(r"(?i:(?!(con|prn|aux|nul|com\w|lpt\w)(\.|$))[\w-]([\w.-]*[\w-])?)")
+_PICTURE = re.compile(f"{PICTURES}/{_FILE.pattern}")
+_BETWEEN = re.compile(r"[.-]*[^\w.]+[.-]*")
 _LONGEST = 80
 """Bytes of a name that `pin` chooses; file systems take 255, with a number and an ending."""
 _LARGEST = 1 << 20
@@ -59,10 +55,12 @@ _LARGEST = 1 << 20
 
 def kept(row: Float32, names: Sequence[str]) -> tuple[tuple[int, str, float], ...]:
     """Return what an `Observed` keeps of probabilities, float32 (classes,)."""
-    ranked = sorted(
-        np.flatnonzero(row >= KEPT).tolist(), key=lambda place: (-row[place], place)
+    ranked = np.argsort(-row, kind="stable").tolist()
+    return tuple(
+        (place, names[place], round(float(row[place]), 6))
+        for place in ranked
+        if row[place] >= KEPT
     )
-    return tuple((place, names[place], round(float(row[place]), 6)) for place in ranked)
 
 
 @dataclass(frozen=True)
@@ -110,18 +108,16 @@ class Observed:
     def from_dict(cls, data: Any) -> Self:
         """Return what was predicted from JSON values; raises a TypeError or a ValueError for others."""
         found = built(cls, "a part of a case", data)
-        rows = []
-        for place, name, share in instance(
-            "probabilities", found.probabilities, list, "a list"
-        ):
-            index = whole("the index of a class", place, 0, 1 << 31)
-            rows.append(
-                (
-                    index,
-                    instance("a class", name, str, "text"),
-                    number("a probability", share, 0, 1),
-                )
+        rows = (
+            (
+                whole("the index of a class", place, 0, 1 << 31),
+                instance("a class", name, str, "text"),
+                number("a probability", share, 0, 1),
             )
+            for place, name, share in instance(
+                "probabilities", found.probabilities, list, "a list"
+            )
+        )
         trace = (
             built(Left, "a step", each)
             for each in instance("trace", found.trace, list, "a list")
@@ -181,17 +177,12 @@ class Case:
         ):
             instance(name, getattr(self, name), str, "text")
         object.__setattr__(self, "tolerance", number("tolerance", self.tolerance, 0, 1))
-        folder, _, name = self.picture.partition("/")
-        if folder != PICTURES or not _FILE.fullmatch(name):
+        if not _PICTURE.fullmatch(self.picture):
             raise ValueError(
                 f"Expected the name of a file below {PICTURES}/, received {self.picture!r}"
             )
         listed = instance("expected", self.expected, Sequence, "names of classes")
-        if (
-            isinstance(listed, str)
-            or not listed
-            or not all(isinstance(each, str) for each in listed)
-        ):
+        if isinstance(listed, str) or set(map(type, listed)) != {str}:
             raise ValueError(
                 f"Expected names of at least one class, received {listed!r}"
             )
@@ -259,14 +250,8 @@ def _steps(data: Any) -> Preprocessing | None:
 
 def name_for(*words: str) -> str:
     """Return a name for a case that is good for files everywhere."""
-    parts = [_NAMED.sub("-", word).strip("-.") for word in words if word]
-    joined = (
-        "-".join(part for part in parts if part)
-        .lower()
-        .encode()[:_LONGEST]
-        .decode(errors="ignore")
-    )
-    name = joined.rstrip("-.")
+    text = _BETWEEN.sub("-", "-".join(words)).lower()
+    name = text.encode()[:_LONGEST].decode(errors="ignore").strip("-.")
     return name if _FILE.fullmatch(name) else f"case-{name}".rstrip("-")
 
 
@@ -280,9 +265,7 @@ def paths(folder: str | PathLike[str]) -> list[Path]:
         raise FileNotFoundError(
             f"Expected a folder of cases, received {place.name!r}; {MAKE_ONE}"
         )
-    return sorted(
-        path for path in place.glob("*.json") if not path.name.startswith(".")
-    )
+    return sorted(place.glob("[!.]*.json"))
 
 
 def remove_drafts(folder: Path) -> None:
@@ -391,20 +374,20 @@ def pin(
         No image, no such class, or no preprocessing is known.
     """
     check_first(classifier)
-    original = load_image(photo)
-    file = without_metadata(original)
-    opened = load_image(file, name=original.name)
+    opened = without_metadata(load_image(photo))
     steps = known_preprocessing(classifier) if preprocessing is None else preprocessing
     row, observed = observe(classifier, opened, perturbation, steps)
     classes = _named(
         int(row.argmax()) if expected is None else expected, classifier.class_names
     )
+    file = opened.file or b""
     digest = hashlib.sha256(file).hexdigest()
-    today = datetime.now().astimezone().date().isoformat()
+    kind = "jpg" if file.startswith(b"\xff\xd8") else "png"
+    today = time.strftime("%Y-%m-%d")
     word = str(about.get("cause", "")).replace("_", "-") or classes[0]
     case = Case(
-        name=name_for(name) if name else name_for(today, Path(opened.name).stem, word),
-        picture=f"{PICTURES}/{digest[:16]}.{_ending(file)}",
+        name=name_for(name or f"{today}-{Path(opened.name).stem}-{word}"),
+        picture=f"{PICTURES}/{digest[:16]}.{kind}",
         sha256=digest,
         classifier=classifier.name,
         weights=weights_of(classifier),
@@ -445,11 +428,6 @@ def _named(expected: Any, names: Sequence[str]) -> tuple[str, ...]:
             f"Expected at least one class by name or index, received {expected!r}"
         )
     return tuple(names[place] for place in known_classes(wanted, names, len(wanted)))
-
-
-def _ending(file: bytes) -> str:
-    with Image.open(BytesIO(file)) as image:
-        return str(image.format).lower().replace("jpeg", "jpg")
 
 
 def _added(folder: Path, case: Case, file: bytes) -> Path:

@@ -209,9 +209,8 @@ def check_cases(
     if not found:
         raise ValueError(f"Expected cases in {place.name!r}, received none; {MAKE_ONE}")
     chosen = classifier or _named_by(found)
-    target = None if artefacts is None else Path(artefacts)
     checked = [
-        _check(chosen, path, target, update)
+        _check(chosen, path, artefacts, update)
         for path in Steps(found, "Cases", "case", progress)
     ]
     if any(one.case for one in checked):
@@ -236,7 +235,10 @@ def _named_by(paths: Sequence[Path]) -> Classifier:
 
 
 def _check(
-    classifier: Classifier, path: Path, artefacts: Path | None, update: bool
+    classifier: Classifier,
+    path: Path,
+    artefacts: str | PathLike[str] | None,
+    update: bool,
 ) -> Checked:
     try:
         case = folders.read(path)
@@ -350,7 +352,11 @@ def _accepted(
 
 
 def _keep(
-    classifier: Classifier, case: Case, photo: Photo, steps: Preprocessing, target: Path
+    classifier: Classifier,
+    case: Case,
+    photo: Photo,
+    steps: Preprocessing,
+    artefacts: str | PathLike[str],
 ) -> None:
     """Write what the model sees with the settings of then, of now, and the difference, side by side."""
     with suppress(
@@ -364,4 +370,4 @@ def _keep(
         then, now = map(before.image, tensors)
         difference = STRONGER * np.abs(then.astype(np.int16) - now)
         parts = [then, now, difference.clip(0, 255).astype(np.uint8)]
-        folders.write(target / f"{case.name}.png", encoded(np.hstack(parts)))
+        folders.write(Path(artefacts, f"{case.name}.png"), encoded(np.hstack(parts)))
