@@ -155,7 +155,8 @@ def first_frame(
             # With the tag, Pillow would turn it by itself.
             orientation = image.getexif().pop(ExifTags.Base.Orientation, 1)
             image.load()
-        return image, orientation
+        # Which has the size as it is stored; that of the file was swapped for a quarter turn.
+        return image.copy(), orientation
     image.load()
     return image, _orientation(image)
 
