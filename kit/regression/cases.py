@@ -46,7 +46,7 @@ MAKE_ONE = "make one with kit.pin or python -m kit pin"
 # One file name on every system: no folder, drive or stream, and none of the devices of Windows.
 _FILE = re.compile(r"(?i:(?!(con|prn|aux|nul|com\w|lpt\w)(\.|$))[\w-]([\w.-]*[\w-])?)")
 _PICTURE = re.compile(f"{PICTURES}/{_FILE.pattern}")
-_BETWEEN = re.compile(r"[.-]*[^\w.]+[.-]*")
+_BETWEEN = re.compile(r"\.*[^\w.]\W*")
 _LONGEST = 80
 """Bytes of a name that `pin` chooses; file systems take 255, with a number and an ending."""
 _LARGEST = 1 << 20
