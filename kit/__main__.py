@@ -41,15 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         line, code = "interrupted", INTERRUPTED
     except (ImportError, OSError, TypeError, ValueError) as error:
-        line, code = str(error) or type(error).__name__, BAD_INPUT
+        line = " ".join(str(error).split()) or type(error).__name__
+        code = BAD_INPUT
         if isinstance(error, ImportError):
             line += "; make environment installs what is needed, for .venv/bin/python -m kit"
     except Exception:  # noqa: BLE001 (ours; Python's own 1 would be read as a result)
         line, code = traceback.format_exc(), CRASHED
     else:
         return code
-    said = line if code == CRASHED else " ".join(line.split())
-    sys.stderr.write(f"{PROGRAM} {given.command}: {said}\n")
+    sys.stderr.write(f"{PROGRAM} {given.command}: {line}\n")
     return code
 
 
@@ -70,9 +70,8 @@ def _registered(module: str) -> None:
     try:
         import_module(module)
     except (Exception, SystemExit) as error:  # whatever a person's module raises
-        reason = f"{type(error).__name__}: {error}"
         raise ValueError(
-            f"Expected a module to import, received {module!r} ({reason})"
+            f"Expected a module to import, received {module!r} ({type(error).__name__}: {error})"
         ) from error
 
 
@@ -280,8 +279,12 @@ def _verify(given: argparse.Namespace) -> int:
 
 
 def _compare(given: argparse.Namespace) -> int:
-    first, second = (_classifier(given, model) for model in (given.first, given.second))
-    result = kit.compare(first, second, given.pictures, progress=not given.json)
+    result = kit.compare(
+        _classifier(given, given.first),
+        _classifier(given, given.second),
+        given.pictures,
+        progress=not given.json,
+    )
     _show(result, as_json=given.json)
     return int(result.changed > 0)
 
@@ -349,9 +352,9 @@ def _classifier(given: argparse.Namespace, model: str) -> kit.Classifier:
     elif store.read(model).preprocessing() is not None:
         return kit.Classifier.load(model)
     else:
-        advice = "add --scaling, --application or --preprocessing (see --help)"
         raise ValueError(
-            f"Expected a model that carries its preprocessing, received one without; {advice}"
+            "Expected a model that carries its preprocessing, received one without; "
+            "add --scaling, --application or --preprocessing (see --help)"
         )
     classifier = kit.Classifier.load(model)
     usual = assumed_preprocessing(classifier)

@@ -1,7 +1,6 @@
 """Photos without what their files say about who took them, where and with what."""
 
 import re
-import struct
 from contextlib import suppress
 from typing import Any
 
@@ -25,26 +24,24 @@ def without_metadata(photo: Photo) -> Photo:
     cannot be done, as for colours that PNG does not have, the file is a PNG of the decoded pixels.
     """
     with suppress(Exception):
-        cleaned = _cleaned(photo.file or b"", photo.name)
-        again = decode(cleaned, photo.name, photo.decoding)
-        if np.array_equal(again.pixels, photo.pixels):
-            return again
+        file = photo.file or b""
+        image, orientation = first_frame(file, photo.name, [])
+        segment = b"" if orientation == 1 else _ORIENTATION % orientation
+        if file.startswith(b"\xff\xd8"):
+            file = _cleaned_jpeg(file, image, segment)
+        else:
+            file = encoded(image, exif=segment[4:])
+        cleaned = decode(file, photo.name, photo.decoding)
+        if np.array_equal(cleaned.pixels, photo.pixels):
+            return cleaned
     return decode(encoded(photo.pixels), photo.name, photo.decoding)
-
-
-def _cleaned(file: bytes, name: str) -> bytes:
-    image, orientation = first_frame(file, name, [])
-    segment = b"" if orientation == 1 else _ORIENTATION % orientation
-    if file.startswith(b"\xff\xd8"):
-        return _cleaned_jpeg(file, image, segment)
-    return encoded(image, exif=segment[4:])
 
 
 def _cleaned_jpeg(file: bytes, image: Any, segment: bytes) -> bytes:
     """Take out the segments that Pillow lists, and what follows the first image: video, further images."""
     for _, contents in image.applist:
         if not _NEEDED.match(contents):
-            size = struct.pack(">H", len(contents) + 2)
+            size = (len(contents) + 2).to_bytes(2)
             before, after = file.split(size + contents, 1)
             file = before[:-2] + after
     # Compressed pixels never look like the end of an image.

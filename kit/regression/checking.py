@@ -140,21 +140,29 @@ class CheckedCases(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
-        names = ("name", "state", "answer", "probability", "change", "step", "told")
-        found = (
-            (one.name, one.state, *one.answer, one.change, one.step, one.words)
+        rows = [
+            {
+                "name": one.name,
+                "state": one.state,
+                "answer": one.answer[0],
+                "probability": one.answer[1],
+                "change": one.change,
+                "step": one.step,
+                "told": one.words,
+            }
             for one in self.cases
-        )
-        rows = [dict(zip(names, one, strict=True)) for one in found]
+        ]
         return {"classifier": self.classifier, "holds": self.holds, "cases": rows}
 
     def junit(self) -> str:
         """Return the report as JUnit XML, which CI servers show."""
         from xml.etree import ElementTree as ET
 
-        tests, failures = str(len(self.cases)), str(len(self.moved))
         suite = ET.Element(
-            "testsuite", name=told(self.classifier), tests=tests, failures=failures
+            "testsuite",
+            name=told(self.classifier),
+            tests=str(len(self.cases)),
+            failures=str(len(self.moved)),
         )
         for one in self.cases:
             case = ET.SubElement(
@@ -259,11 +267,11 @@ def _compared(
 ) -> Checked:
     row = classifier.probabilities(photo, case.perturbation, steps)[0]
     names = classifier.class_names
-    broken, change = case.broken(row, names), case.observed.moved(row)
-    renamed = case.observed.renamed(names)
+    broken = case.broken(row, names)
+    change = case.observed.moved(row)
     named = (
         "class_names"
-        if renamed
+        if case.observed.renamed(names)
         else ""
         if set(case.expected) <= set(names)
         else "expected"
