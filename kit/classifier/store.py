@@ -8,7 +8,7 @@ import secrets
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from os import PathLike
@@ -371,26 +371,31 @@ def _copy(old: zipfile.ZipFile, new: zipfile.ZipFile) -> None:
 
 
 @contextmanager
-def replacing(target: str | PathLike[str], *, new: bool = False) -> Iterator[Any]:
+def replacing(
+    target: str | PathLike[str], *, first: Callable[[], None] | None = None
+) -> Iterator[Any]:
     """Write a binary file beside ``target`` that takes its place when the block ends without an exception.
 
     A link stays, and what it points to is replaced, with the same permissions. OSError in one line where the
-    system refuses; with ``new`` a FileExistsError where the file is there, or another process writes it.
+    system refuses. ``first`` is called when all is written, before the file is there; the file then is a new
+    one: FileExistsError where it is there, or another process writes it.
     """
     file = Path(target).resolve()
     # Of any other file, the draft's name is no longer than a name may be.
-    draft = file.with_name(DRAFT + (file.name if new else secrets.token_hex(4)))
+    draft = file.with_name(DRAFT + (file.name if first else secrets.token_hex(4)))
     with one_line_errors(file):
         stream = draft.open("xb")
         try:
             with stream:
-                if new and file.exists():
+                if first and file.exists():
                     raise FileExistsError
                 with suppress(FileNotFoundError):
                     shutil.copymode(file, draft)
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
+            if first:
+                first()
             draft.replace(file)
         finally:
             with suppress(OSError):
@@ -403,7 +408,9 @@ def one_line_errors(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = f"{error.strerror or first_line(error)}; free space, or choose another name or folder"
+        if error.strerror is None:  # it is said
+            raise
+        reason = f"{error.strerror}; free space, or choose another name or folder"
         raise type(error)(
             f"Expected to write {file.name!r}, received: {reason}"
         ) from error

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import os
 import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
@@ -435,16 +435,12 @@ def _added(folder: Path, case: Case, file: bytes) -> Path:
     picture = own_file(folder, *case.picture.split("/"))
     with one_line_errors(picture):
         picture.parent.mkdir(parents=True, exist_ok=True)
+    write_picture = partial(write, picture, file)
     name, attempt = case.name, 1
     while True:
         path = folder / f"{name}.json"
-        with suppress(FileExistsError), replacing(path, new=True) as stream:
+        with suppress(FileExistsError), replacing(path, first=write_picture) as stream:
             stream.write(replace(case, name=name).to_json().encode())
-            # So that the case follows its image at once.
-            stream.flush()
-            os.fsync(stream.fileno())
-            if not picture.exists():
-                write(picture, file)
             return path
         attempt += 1
         name = f"{case.name}-{attempt}"

@@ -110,15 +110,22 @@ def test_commands_print_any_name_in_any_encoding_and_import_nothing_at_hand(
         assert rb"-\u6f22-" in done.stdout
 
 
-def test_a_full_disk_is_one_line_and_nothing_is_pinned(tmp_path, monkeypatch, capsys):
-    def full(_stream):
-        raise OSError(ENOSPC, "No space left on device")
+@pytest.mark.parametrize(("fits", "name"), [(0, ".json"), (1, ".jpg")])
+def test_a_full_disk_is_one_line_and_nothing_is_pinned(
+    tmp_path, monkeypatch, capsys, fits, name
+):
+    written = []
+
+    def full(stream):
+        written.append(stream)
+        if len(written) > fits:
+            raise OSError(ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     assert main(["pin", LITE, CAT, "--cases", str(tmp_path)]) == 3
     line = capsys.readouterr().err
-    assert ".json', received: No space left on device; free space, or choose" in line
-    assert line.count("\n") == 1
+    assert f"{name}', received: No space left on device; free space, or choose" in line
+    assert (line.count("Expected"), line.count("\n")) == (1, 1)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
