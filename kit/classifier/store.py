@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -400,6 +401,15 @@ def replacing(
         finally:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)
+    remove_drafts(file.parent)
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what processes left behind in a folder that were ended while they wrote."""
+    for draft in folder.glob(f"{DRAFT}*"):
+        with suppress(OSError):
+            if time.time() - draft.lstat().st_mtime > 3600:
+                draft.unlink()
 
 
 @contextmanager

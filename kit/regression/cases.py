@@ -27,7 +27,7 @@ from kit._checking import (
 )
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import known_classes
-from kit.classifier.store import DRAFT, one_line_errors, replacing
+from kit.classifier.store import one_line_errors, replacing
 from kit.images import Photo, Source, load_image
 from kit.images.metadata import without_metadata
 from kit.perturbation import Perturbation
@@ -268,14 +268,6 @@ def paths(folder: str | PathLike[str]) -> list[Path]:
     return sorted(place.glob("[!.]*.json"))
 
 
-def remove_drafts(folder: Path) -> None:
-    """Remove what processes left behind that were ended while they wrote into a folder of cases."""
-    for draft in (*folder.glob(f"{DRAFT}*"), *folder.glob(f"{PICTURES}/{DRAFT}*")):
-        with suppress(OSError):
-            if time.time() - draft.lstat().st_mtime > 3600:
-                draft.unlink()
-
-
 def own_file(folder: str | PathLike[str], *names: str) -> Path:
     """Return a path in the folder of the cases; raises a ValueError where a link leads out of it."""
     path = Path(folder)
@@ -398,9 +390,7 @@ def pin(
         fault=fault,
         **about,
     )
-    path = _added(Path(folder), case, file)
-    remove_drafts(path.parent)
-    return path
+    return _added(Path(folder), case, file)
 
 
 def observe(

@@ -14,6 +14,7 @@ import numpy as np
 from kit._checking import first_line, told
 from kit._reporting import Heading, Progress, Result, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
+from kit.classifier.store import remove_drafts
 from kit.images import Photo
 from kit.images.photo import encoded
 from kit.preprocessing import Preprocessing
@@ -222,7 +223,8 @@ def check_cases(
         for path in Steps(found, "Cases", "case", progress)
     ]
     if any(one.case for one in checked):
-        folders.remove_drafts(place)
+        remove_drafts(place)
+        remove_drafts(place / folders.PICTURES)
     result = CheckedCases(chosen.name, tuple(checked))
     if raise_on_moved and not result.holds:
         shown = [f"{one.name} {one.words}." for one in result.moved[:_SHOWN]]
