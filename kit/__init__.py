@@ -8,6 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kit._version import __version__  # noqa: F401 (kit.__version__)
+
 # The list of public names, for type checkers and editors, and for `__getattr__`, which reads it below.
 if TYPE_CHECKING:
     from kit import (
@@ -54,7 +56,6 @@ if TYPE_CHECKING:
     from kit.workshop import exercises as exercises
     from kit.workshop.setup import check_setup as check_setup
 
-__version__ = "0.1.0"
 _HOMES = {
     name.name: str(node.module)
     for node in ast.walk(ast.parse(Path(__file__).read_text(encoding="utf-8")))

@@ -1,4 +1,4 @@
-"""The command line: ``python -m kit COMMAND``; ``--help`` lists them."""
+"""The command line: ``python -m kit COMMAND`` or ``kit COMMAND``; ``--help`` lists them."""
 
 # So that an older Python can run `check`, which says that it is too old.
 from __future__ import annotations
@@ -9,11 +9,13 @@ import os
 import re
 import sys
 import traceback
+import warnings
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import kit
+from kit._version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,27 +41,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         line, code = "interrupted", INTERRUPTED
     except (ImportError, OSError, TypeError, ValueError) as error:
-        line, code = str(error) or type(error).__name__, BAD_INPUT
+        line = " ".join(str(error).split()) or type(error).__name__
+        code = BAD_INPUT
         if isinstance(error, ImportError):
             line += "; make environment installs what is needed, for .venv/bin/python -m kit"
     except Exception:  # noqa: BLE001 (ours; Python's own 1 would be read as a result)
         line, code = traceback.format_exc(), CRASHED
     else:
         return code
-    said = line if code == CRASHED else " ".join(line.split())
-    sys.stderr.write(f"{PROGRAM} {given.command}: {said}\n")
+    sys.stderr.write(f"{PROGRAM} {given.command}: {line}\n")
     return code
 
 
+def run() -> NoReturn:
+    """Be the process of one command."""
+    # Of the script, or at hand, where a file may have the name of a module that is imported later.
+    if not getattr(sys.flags, "safe_path", False):
+        del sys.path[0]
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    warnings.formatwarning = lambda message, *_: f"{PROGRAM}: {message}\n"
+    sys.exit(main())
+
+
 def _registered(module: str) -> None:
-    """Import a module that registers layers; ``python -m`` looks in the folder at hand first."""
+    """Import a module that registers layers; one in the folder at hand hides none that is installed."""
+    sys.path.append("")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         import_module(module)
     except (Exception, SystemExit) as error:  # whatever a person's module raises
-        reason = f"{type(error).__name__}: {error}"
         raise ValueError(
-            f"Expected a module to import, received {module!r} ({reason})"
+            f"Expected a module to import, received {module!r} ({type(error).__name__}: {error})"
         ) from error
 
 
@@ -69,15 +81,36 @@ def _parser() -> _Parser:
         description="Find out why an image classifier gets an image wrong.",
     )
     parser.add_argument(
-        "--version", action="version", version=f"{PROGRAM} {kit.__version__}"
+        "--version", action="version", version=f"{PROGRAM} {__version__}"
     )
     commands = parser.add_subparsers(
         required=True, metavar="COMMAND", dest="command", parser_class=_Parser
     )
-    model = {"model": "MODEL"}
-    codes = "nothing serious found, 1 a cause is named, 2 cannot tell"
+    _add_model_commands(commands)
+    _command(
+        commands,
+        _check,
+        "check that this machine can run the notebooks",
+        "ready, 1 not",
+    )
+    _command(
+        commands,
+        _import,
+        "convert a file of Keras 2 or Teachable Machine to .keras",
+        "written",
+        old="OLD.h5",
+        new="NEW.keras",
+    )
+    return parser
+
+
+def _add_model_commands(commands: Any) -> None:
     diagnose = _command(
-        commands, _diagnose, "name the cause of wrong predictions", codes, **model
+        commands,
+        _diagnose,
+        "name the cause of wrong predictions",
+        "nothing serious found, 1 a cause is named, 2 cannot tell",
+        model="MODEL",
     )
     diagnose.add_argument("--details", action="store_true", help="print all findings")
     pin = _command(
@@ -85,7 +118,7 @@ def _parser() -> _Parser:
         _pin,
         "save images as cases, with the class that you expect",
         "pinned",
-        **model,
+        model="MODEL",
     )
     pin.add_argument(
         "--expect", metavar="CLASS", help="expected class; default: the prediction"
@@ -97,11 +130,14 @@ def _parser() -> _Parser:
         help="where to save; default: cases",
     )
     pin.add_argument("--note", default="", help="why you keep it")
-    words, codes = (
+    verify = _command(
+        commands,
+        _verify,
         "test whether predictions of saved cases changed",
         "none changed, 1 some did",
+        model="MODEL",
+        cases="FOLDER",
     )
-    verify = _command(commands, _verify, words, codes, **model, cases="FOLDER")
     verify.add_argument(
         "--artefacts", metavar="FOLDER", help="write images of what changed"
     )
@@ -113,18 +149,30 @@ def _parser() -> _Parser:
     verify.add_argument(
         "--junit", metavar="FILE.xml", type=Path, help="write a JUnit report"
     )
-    words, codes = (
+    compare = _command(
+        commands,
+        _compare,
         "compare two models on the same images",
         "no prediction changes, 1 some change",
+        first="MODEL",
+        second="OTHER",
     )
-    compare = _command(commands, _compare, words, codes, first="MODEL", second="OTHER")
-    words = (
-        "list images that a model predicts wrongly; FOLDER has a folder for each class"
+    mistakes = _command(
+        commands,
+        _mistakes,
+        "list images that a model predicts wrongly; FOLDER has a folder for each class",
+        "done",
+        model="MODEL",
+        folder="FOLDER",
     )
-    mistakes = _command(commands, _mistakes, words, "done", **model, folder="FOLDER")
     mistakes.add_argument("--html", metavar="FILE.html", type=Path, help="write a page")
-    words = "write the explorer as a page that works without Python"
-    export = _command(commands, _export, words, "written", **model)
+    export = _command(
+        commands,
+        _export,
+        "write the explorer as a page that works without Python",
+        "written",
+        model="MODEL",
+    )
     for command in (diagnose, export):
         command.add_argument(
             "--labels", help="true classes, names or indices, with commas between"
@@ -136,17 +184,6 @@ def _parser() -> _Parser:
     for command in (diagnose, verify, compare):
         command.add_argument("--json", action="store_true", help="print JSON")
     export.add_argument("page", metavar="PAGE.html", help="the page to write")
-    for command in (diagnose, pin, verify, compare, mistakes, export):
-        _add_in_use(command)
-    _command(
-        commands,
-        _check,
-        "check that this machine can run the notebooks",
-        "ready, 1 not",
-    )
-    words = "convert a file of Keras 2 or Teachable Machine to .keras"
-    _command(commands, _import, words, "written", old="OLD.h5", new="NEW.keras")
-    return parser
 
 
 def _command(
@@ -154,20 +191,22 @@ def _command(
 ) -> Any:
     """Add a command, named after its function, with its arguments in order."""
     told = f"{words[0].upper()}{words[1:]}. Exit codes: 0 {code_0}, 3 bad input."
-    if "MODEL" in arguments.values():
+    takes_model = "MODEL" in arguments.values()
+    if takes_model:
         told += " A MODEL is a .keras, .tflite or .onnx file."
     command = commands.add_parser(run.__name__.strip("_"), help=words, description=told)
     command.set_defaults(run=run)
+    if takes_model:
+        _add_in_use(command)
     for name, metavar in arguments.items():
         command.add_argument(name, metavar=metavar)
-    words = "import this module first, for custom layers"
     command.add_argument(
         "--import",
         dest="imports",
         metavar="MODULE",
         action="append",
         default=[],
-        help=words,
+        help="import this module first, for custom layers",
     )
     # As from Python 3.14 on: -1..1 is a value, no option.
     command._negative_number_matcher = re.compile(r"-\d")  # noqa: SLF001
@@ -177,17 +216,21 @@ def _command(
 def _add_in_use(command: argparse.ArgumentParser) -> None:
     """Add the options that say how images are prepared."""
     in_use = command.add_mutually_exclusive_group()
-    words = "how your code prepares images: a file of the kit, KerasHub, Hugging Face or timm"
-    in_use.add_argument("--preprocessing", metavar="FILE.json", help=words)
+    in_use.add_argument(
+        "--preprocessing",
+        metavar="FILE.json",
+        help="how your code prepares images: a file of the kit, KerasHub, Hugging Face or timm",
+    )
     in_use.add_argument(
         "--application",
         metavar="NAME",
         help="the same, as this model of keras.applications",
     )
-    words = (
-        "only how your code scales pixels: 0..255, 0..1, -1..1, imagenet, caffe or lite"
+    in_use.add_argument(
+        "--scaling",
+        metavar="NAME",
+        help="only how your code scales pixels: 0..255, 0..1, -1..1, imagenet, caffe or lite",
     )
-    in_use.add_argument("--scaling", metavar="NAME", help=words)
 
 
 def _diagnose(given: argparse.Namespace) -> int:
@@ -222,12 +265,13 @@ def _pin(given: argparse.Namespace) -> int:
 def _verify(given: argparse.Namespace) -> int:
     from kit.regression.cases import write
 
-    options = {
-        "artefacts": given.artefacts,
-        "update": given.update,
-        "progress": not given.json,
-    }
-    result = kit.check_cases(given.cases, _classifier(given, given.model), **options)
+    result = kit.check_cases(
+        given.cases,
+        _classifier(given, given.model),
+        artefacts=given.artefacts,
+        update=given.update,
+        progress=not given.json,
+    )
     _show(result, as_json=given.json)
     if given.junit:
         write(given.junit, result.junit().encode())
@@ -235,8 +279,12 @@ def _verify(given: argparse.Namespace) -> int:
 
 
 def _compare(given: argparse.Namespace) -> int:
-    first, second = (_classifier(given, model) for model in (given.first, given.second))
-    result = kit.compare(first, second, given.pictures, progress=not given.json)
+    result = kit.compare(
+        _classifier(given, given.first),
+        _classifier(given, given.second),
+        given.pictures,
+        progress=not given.json,
+    )
     _show(result, as_json=given.json)
     return int(result.changed > 0)
 
@@ -308,9 +356,9 @@ def _classifier(given: argparse.Namespace, model: str) -> kit.Classifier:
             classifier = kit.Classifier.load(model)
             if classifier.preprocessing:
                 return classifier
-        advice = "add --scaling, --application or --preprocessing (see --help)"
         raise ValueError(
-            f"Expected a model that carries its preprocessing, received one without; {advice}"
+            "Expected a model that carries its preprocessing, received one without; "
+            "add --scaling, --application or --preprocessing (see --help)"
         )
     classifier = kit.Classifier.load(model)
     usual = assumed_preprocessing(classifier)
@@ -336,4 +384,4 @@ def _label(text: str, class_names: Sequence[str]) -> int | str | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -1,10 +1,14 @@
 """What the kit shows while it works, and the forms in which it tells what it found."""
 
+import os
+import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from html import escape
 from math import isfinite
+from pathlib import Path
 from textwrap import indent
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
@@ -86,6 +90,27 @@ class Steps(Generic[Part]):
         kept = self._keep and self.done > 0 and isinstance(error, KeyboardInterrupt)
         self.interrupted |= kept
         return kept
+
+
+# The standard error belongs to the whole process: two blocks at once would put back each other's sink.
+_LOCK = threading.RLock()
+
+
+@contextmanager
+def hidden_errors() -> Iterator[None]:
+    """Keep what libraries write to the standard error of the process off the screen."""
+    with _LOCK, Path(os.devnull).open("wb") as sink:
+        try:
+            kept = os.dup(2)
+        except OSError:  # no standard error, as under pythonw
+            yield
+            return
+        try:
+            os.dup2(sink.fileno(), 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 class Heading(str):

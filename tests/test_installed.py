@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import kit
 from kit import Perturbation, samples
 from kit.explorer import page
 from tests.project import ROOT, tracked
@@ -119,6 +120,14 @@ def test_a_diagnosis_is_the_same_from_a_wheel_without_keras_and_without_a_networ
     assert installed == expected
     assert "dark" in installed
     assert installed.endswith("\nFalse False")
+
+
+def test_the_command_is_installed_and_says_its_version(bare, tmp_path):
+    command = Path(bare).with_name("kit.exe" if os.name == "nt" else "kit")
+    assert (
+        done(str(command), "--version", cwd=tmp_path)
+        == f"python -m kit {kit.__version__}"
+    )
 
 
 def test_the_page_of_the_explorer_and_the_special_photographs_travel_in_the_wheel(

@@ -4,9 +4,7 @@ import os
 import threading
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
 
@@ -15,6 +13,7 @@ import numpy as np
 from kit._arrays import Array, Float32
 from kit._checking import first_line
 from kit._interrupts import held
+from kit._reporting import hidden_errors
 from kit.preprocessing import Preprocessing
 
 Shape = tuple[int | None, int | None, int | None]
@@ -112,27 +111,6 @@ def check_shape(received: tuple[int, ...], expected: Shape) -> None:
     raise ValueError(
         f"Expected tensors of {sides(expected)}, received the shape {received}; {advice}"
     )
-
-
-# The standard error belongs to the whole process: two blocks at once would put back each other's sink.
-_LOCK = threading.RLock()
-
-
-@contextmanager
-def hidden_errors() -> Iterator[None]:
-    """Keep what libraries write to the standard error of the process off the screen."""
-    with _LOCK, Path(os.devnull).open("wb") as sink:
-        try:
-            kept = os.dup(2)
-        except OSError:  # no standard error, as under pythonw
-            yield
-            return
-        try:
-            os.dup2(sink.fileno(), 2)
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def head_of(model: Any) -> str | None:

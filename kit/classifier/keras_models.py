@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from kit._checking import first_line, told
+from kit._reporting import hidden_errors
 from kit.classifier import store
-from kit.classifier.engines import check_ends, hidden_errors
+from kit.classifier.engines import check_ends
 
 _FUNCTIONS = (
     "activations",

@@ -6,9 +6,10 @@ import json
 import os
 import secrets
 import shutil
+import time
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from os import PathLike
@@ -58,6 +59,8 @@ _EXPORT = (
 )
 TEACHABLE = Preprocessing(size=None, fit="crop", filter="lanczos", scaling="-1..1")
 """How Teachable Machine prepares images, for any size."""
+DRAFT = ".kit-draft-"
+"""Begins the name of a file that is being written; nobody else gives files such names."""
 # Fixed, so that the same network makes the same file.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -368,32 +371,58 @@ def _copy(old: zipfile.ZipFile, new: zipfile.ZipFile) -> None:
 
 
 @contextmanager
-def replacing(target: str | PathLike[str]) -> Iterator[Any]:
+def replacing(
+    target: str | PathLike[str], *, first: Callable[[], None] | None = None
+) -> Iterator[Any]:
     """Write a binary file beside ``target`` that takes its place when the block ends without an exception.
 
     A link stays, and what it points to is replaced, with the same permissions. OSError in one line where the
-    system refuses.
+    system refuses. ``first`` is called when all is written, before the file is there; the file then is a new
+    one: FileExistsError where it is there, or another process writes it.
     """
     file = Path(target).resolve()
-    draft = file.with_name(
-        f".{secrets.token_hex(4)}.tmp"
-    )  # no longer than a name may be
+    # Of any other file, the draft's name is no longer than a name may be.
+    draft = file.with_name(DRAFT + (file.name if first else secrets.token_hex(4)))
+    with one_line_errors(file):
+        stream = draft.open("xb")
+        try:
+            with stream:
+                if first and file.exists():
+                    raise FileExistsError
+                with suppress(FileNotFoundError):
+                    shutil.copymode(file, draft)
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            if first:
+                first()
+            draft.replace(file)
+        finally:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+    remove_drafts(file.parent)
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what processes left behind in a folder that were ended while they wrote."""
+    for draft in folder.glob(f"{DRAFT}*"):
+        with suppress(OSError):
+            if time.time() - draft.lstat().st_mtime > 3600:
+                draft.unlink()
+
+
+@contextmanager
+def one_line_errors(file: Path) -> Iterator[None]:
+    """Say in one line why the system refuses to write a file."""
     try:
-        with draft.open("xb") as stream:
-            with suppress(FileNotFoundError):
-                shutil.copymode(file, draft)
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(file)
+        yield
     except OSError as error:
-        reason = f"{error.strerror or first_line(error)}; free space, or choose another name or folder"
+        if error.strerror is None:  # it is said
+            raise
+        reason = f"{error.strerror}; free space, or choose another name or folder"
         raise type(error)(
             f"Expected to write {file.name!r}, received: {reason}"
         ) from error
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 # Statistics

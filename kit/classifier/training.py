@@ -10,9 +10,9 @@ import numpy as np
 from kit._arrays import Float32, Pixels
 from kit._checking import number, whole
 from kit._interrupts import held
-from kit._reporting import Progress, Steps
+from kit._reporting import Progress, Steps, hidden_errors
 from kit.classifier import Classifier, check_first
-from kit.classifier.engines import finite, hidden_errors
+from kit.classifier.engines import finite
 from kit.classifier.first_layers import Call, called_through, leaves
 from kit.classifier.keras_models import import_keras
 from kit.classifier.labels import Labels, known_classes

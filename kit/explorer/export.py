@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
 from html import escape
-from importlib.metadata import version
 from itertools import product
 from math import ceil, gcd
 from string import Template
@@ -21,6 +20,7 @@ from PIL import Image
 
 from kit._arrays import Pixels
 from kit._reporting import Progress, Steps
+from kit._version import __version__
 from kit.explorer import page, replies, view as views, why
 from kit.explorer.replies import Entry, Shelf
 from kit.explorer.view import MAIN, Bench, Settings, View
@@ -28,7 +28,6 @@ from kit.images import Photo
 from kit.images.photo import encoded
 from kit.perturbation.parameters import PARAMETERS, Parameter
 from kit.preprocessing import faults
-from kit.workshop.setup import NAME
 
 PLACES = {"brightness": 30, "noise": 20}
 """Steps of a slider at most, from one end to the other; of all others `FURTHER`."""
@@ -245,7 +244,7 @@ def document(bench: Bench, data: Sequence[str]) -> str:
         name=escape(bench.classifier.name),
         digest="" if source is None else f", SHA-256 {source.digest}",
         date=datetime.now(UTC).date(),
-        version=version(NAME),
+        version=__version__,
         data="\n".join(f'<script type="text/plain">{block}</script>' for block in data),
     )
 

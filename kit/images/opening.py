@@ -13,6 +13,7 @@ from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, WebPImage
 
 from kit._arrays import Pixels
 from kit._checking import first_line, instance, integers, known
+from kit._reporting import hidden_errors
 
 # Pillow logs an error for some of the files that it refuses; without a handler Python prints it.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -101,9 +102,8 @@ def decoded(
     """
     notes: list[str] = []
     with _safely(name):
-        image, orientation = _opened(source, name, notes)
+        image, orientation = first_frame(source, name, notes)
         rgb = _opaque(_levels(image, decoding, name, notes), decoding, notes)
-        orientation = orientation or _orientation(image)
         if 2 <= orientation <= 8:
             notes.append(
                 f"EXIF orientation {orientation} {'applied' if decoding.exif else 'ignored'}"
@@ -138,22 +138,27 @@ def _safely(name: str) -> Iterator[None]:
         ) from error
 
 
-def _opened(
-    data: bytes | Image.Image, name: str, notes: list[str]
-) -> tuple[Image.Image, int | None]:
-    """Return the loaded first frame, and its orientation where that is known."""
-    if isinstance(data, Image.Image):
-        return data, None
-    image = _image(data, name)
+def first_frame(
+    source: bytes | Image.Image, name: str, notes: list[str]
+) -> tuple[Image.Image, int]:
+    """Return the loaded first frame of a file, or a Pillow image, and its EXIF orientation."""
+    if isinstance(source, Image.Image):
+        return source, _orientation(source)
+    image = _image(source, name)
     check_pixel_count(*image.size, name)
     if getattr(image, "is_animated", False):
         notes.append("several images in the file, number 1 used")
-    orientation = None
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        # With the tag, Pillow would turn it by itself.
-        orientation = image.getexif().pop(ExifTags.Base.Orientation, 1)
+        with (
+            hidden_errors()
+        ):  # of libtiff: what cannot be decoded is refused in one line
+            # With the tag, Pillow would turn it by itself.
+            orientation = image.getexif().pop(ExifTags.Base.Orientation, 1)
+            image.load()
+        # Which has the size as it is stored; that of the file was swapped for a quarter turn.
+        return image.copy(), orientation
     image.load()
-    return image, orientation
+    return image, _orientation(image)
 
 
 def _image(data: bytes, name: str) -> ImageFile.ImageFile:

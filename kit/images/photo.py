@@ -145,7 +145,8 @@ class Photo:
 def encoded(picture: Pixels | Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     """Return the bytes of an image file; `options` are those of Pillow for that kind."""
     file = BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture)).save(file, kind, **options)
+    image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+    image.save(file, kind, **options)
     return file.getvalue()
 
 

@@ -5,15 +5,14 @@ import json
 import re
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
-from io import BytesIO
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from PIL import Image
 
 from kit._arrays import Float32
 from kit._checking import (
@@ -28,9 +27,9 @@ from kit._checking import (
 )
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import known_classes
-from kit.classifier.store import replacing
+from kit.classifier.store import one_line_errors, replacing
 from kit.images import Photo, Source, load_image
-from kit.images.photo import encoded
+from kit.images.metadata import without_metadata
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.trace import Left, trace_of
@@ -45,10 +44,9 @@ PICTURES = "pictures"
 """Folder of the images, below that of the cases."""
 MAKE_ONE = "make one with kit.pin or python -m kit pin"
 # One file name on every system: no folder, drive or stream, and none of the devices of Windows.
-_FILE = re.compile(
-    r"(?!(con|prn|aux|nul|com\w|lpt\w)(\.|$))[\w-]([\w.-]*[\w-])?", re.IGNORECASE
-)
-_NAMED = re.compile(r"[^\w.-]+")
+_FILE = re.compile(r"(?i:(?!(con|prn|aux|nul|com\w|lpt\w)(\.|$))[\w-]([\w.-]*[\w-])?)")
+_PICTURE = re.compile(f"{PICTURES}/{_FILE.pattern}")
+_BETWEEN = re.compile(r"\.*[^\w.]\W*")
 _LONGEST = 80
 """Bytes of a name that `pin` chooses; file systems take 255, with a number and an ending."""
 _LARGEST = 1 << 20
@@ -57,10 +55,12 @@ _LARGEST = 1 << 20
 
 def kept(row: Float32, names: Sequence[str]) -> tuple[tuple[int, str, float], ...]:
     """Return what an `Observed` keeps of probabilities, float32 (classes,)."""
-    ranked = sorted(
-        np.flatnonzero(row >= KEPT).tolist(), key=lambda place: (-row[place], place)
+    ranked = np.argsort(-row, kind="stable").tolist()
+    return tuple(
+        (place, names[place], round(float(row[place]), 6))
+        for place in ranked
+        if row[place] >= KEPT
     )
-    return tuple((place, names[place], round(float(row[place]), 6)) for place in ranked)
 
 
 @dataclass(frozen=True)
@@ -108,18 +108,16 @@ class Observed:
     def from_dict(cls, data: Any) -> Self:
         """Return what was predicted from JSON values; raises a TypeError or a ValueError for others."""
         found = built(cls, "a part of a case", data)
-        rows = []
-        for place, name, share in instance(
-            "probabilities", found.probabilities, list, "a list"
-        ):
-            index = whole("the index of a class", place, 0, 1 << 31)
-            rows.append(
-                (
-                    index,
-                    instance("a class", name, str, "text"),
-                    number("a probability", share, 0, 1),
-                )
+        rows = (
+            (
+                whole("the index of a class", place, 0, 1 << 31),
+                instance("a class", name, str, "text"),
+                number("a probability", share, 0, 1),
             )
+            for place, name, share in instance(
+                "probabilities", found.probabilities, list, "a list"
+            )
+        )
         trace = (
             built(Left, "a step", each)
             for each in instance("trace", found.trace, list, "a list")
@@ -179,17 +177,12 @@ class Case:
         ):
             instance(name, getattr(self, name), str, "text")
         object.__setattr__(self, "tolerance", number("tolerance", self.tolerance, 0, 1))
-        folder, _, name = self.picture.partition("/")
-        if folder != PICTURES or not _FILE.fullmatch(name):
+        if not _PICTURE.fullmatch(self.picture):
             raise ValueError(
                 f"Expected the name of a file below {PICTURES}/, received {self.picture!r}"
             )
         listed = instance("expected", self.expected, Sequence, "names of classes")
-        if (
-            isinstance(listed, str)
-            or not listed
-            or not all(isinstance(each, str) for each in listed)
-        ):
+        if isinstance(listed, str) or set(map(type, listed)) != {str}:
             raise ValueError(
                 f"Expected names of at least one class, received {listed!r}"
             )
@@ -257,14 +250,8 @@ def _steps(data: Any) -> Preprocessing | None:
 
 def name_for(*words: str) -> str:
     """Return a name for a case that is good for files everywhere."""
-    parts = [_NAMED.sub("-", word).strip("-.") for word in words if word]
-    joined = (
-        "-".join(part for part in parts if part)
-        .lower()
-        .encode()[:_LONGEST]
-        .decode(errors="ignore")
-    )
-    name = joined.rstrip("-.")
+    text = _BETWEEN.sub("-", "-".join(words)).lower()
+    name = text.encode()[:_LONGEST].decode(errors="ignore").strip("-.")
     return name if _FILE.fullmatch(name) else f"case-{name}".rstrip("-")
 
 
@@ -278,13 +265,7 @@ def paths(folder: str | PathLike[str]) -> list[Path]:
         raise FileNotFoundError(
             f"Expected a folder of cases, received {place.name!r}; {MAKE_ONE}"
         )
-    for draft in place.rglob(".????????.tmp"):
-        # Left behind by a process that was ended while it wrote.
-        if time.time() - draft.lstat().st_mtime > 3600:
-            draft.unlink(missing_ok=True)
-    return sorted(
-        path for path in place.glob("*.json") if not path.name.startswith(".")
-    )
+    return sorted(place.glob("[!.]*.json"))
 
 
 def own_file(folder: str | PathLike[str], *names: str) -> Path:
@@ -331,7 +312,8 @@ def photo_of(folder: str | PathLike[str], case: Case) -> Photo:
 
 def write(target: Path, data: bytes) -> None:
     """Write a file in one step, over the one that is there; its folder is made."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    with one_line_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as stream:
         stream.write(data)
 
@@ -339,19 +321,6 @@ def write(target: Path, data: bytes) -> None:
 def overwrite(path: Path, case: Case) -> None:
     """Write a case."""
     write(own_file(path.parent, path.name), case.to_json().encode())
-
-
-def keep_picture(folder: str | PathLike[str], photo: Photo) -> tuple[str, str]:
-    """Write the file of a photo once, or a PNG of it; return its path in the folder and its SHA-256."""
-    data = photo.file or encoded(photo.pixels)
-    with Image.open(BytesIO(data)) as image:
-        kind = (image.format or "png").lower()
-    digest = hashlib.sha256(data).hexdigest()
-    name = f"{digest[:16]}.{kind.replace('jpeg', 'jpg')}"
-    target = own_file(folder, PICTURES, name)
-    if not target.exists():
-        write(target, data)
-    return f"{PICTURES}/{name}", digest
 
 
 # Pinning
@@ -397,18 +366,20 @@ def pin(
         No image, no such class, or no preprocessing is known.
     """
     check_first(classifier)
-    opened = load_image(photo)
+    opened = without_metadata(load_image(photo))
     steps = known_preprocessing(classifier) if preprocessing is None else preprocessing
     row, observed = observe(classifier, opened, perturbation, steps)
     classes = _named(
         int(row.argmax()) if expected is None else expected, classifier.class_names
     )
-    place, digest = keep_picture(folder, opened)
-    today = datetime.now().astimezone().date().isoformat()
+    file = opened.file or b""
+    digest = hashlib.sha256(file).hexdigest()
+    kind = "jpg" if file.startswith(b"\xff\xd8") else "png"
+    today = time.strftime("%Y-%m-%d")
     word = str(about.get("cause", "")).replace("_", "-") or classes[0]
     case = Case(
-        name=name_for(name) if name else name_for(today, Path(opened.name).stem, word),
-        picture=place,
+        name=name_for(name or f"{today}-{Path(opened.name).stem}-{word}"),
+        picture=f"{PICTURES}/{digest[:16]}.{kind}",
         sha256=digest,
         classifier=classifier.name,
         weights=weights_of(classifier),
@@ -419,7 +390,7 @@ def pin(
         fault=fault,
         **about,
     )
-    return _added(Path(folder), case)
+    return _added(Path(folder), case, file)
 
 
 def observe(
@@ -449,21 +420,17 @@ def _named(expected: Any, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names[place] for place in known_classes(wanted, names, len(wanted)))
 
 
-def _added(folder: Path, case: Case) -> Path:
-    name, number = case.name, 1
+def _added(folder: Path, case: Case, file: bytes) -> Path:
+    """Write a case and its image, and return its path; whoever ends this meanwhile leaves drafts behind."""
+    picture = own_file(folder, *case.picture.split("/"))
+    with one_line_errors(picture):
+        picture.parent.mkdir(parents=True, exist_ok=True)
+    write_picture = partial(write, picture, file)
+    name, attempt = case.name, 1
     while True:
         path = folder / f"{name}.json"
-        try:
-            path.touch(
-                exist_ok=False
-            )  # takes the name, before another process or thread does
-            break
-        except FileExistsError:
-            number += 1
-            name = f"{case.name}-{number}"
-    try:
-        overwrite(path, replace(case, name=name))
-    except BaseException:
-        path.unlink()
-        raise
-    return path
+        with suppress(FileExistsError), replacing(path, first=write_picture) as stream:
+            stream.write(replace(case, name=name).to_json().encode())
+            return path
+        attempt += 1
+        name = f"{case.name}-{attempt}"

@@ -14,6 +14,7 @@ import numpy as np
 from kit._checking import first_line, told
 from kit._reporting import Heading, Progress, Result, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
+from kit.classifier.store import remove_drafts
 from kit.images import Photo
 from kit.images.photo import encoded
 from kit.preprocessing import Preprocessing
@@ -140,21 +141,29 @@ class CheckedCases(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
-        names = ("name", "state", "answer", "probability", "change", "step", "told")
-        found = (
-            (one.name, one.state, *one.answer, one.change, one.step, one.words)
+        rows = [
+            {
+                "name": one.name,
+                "state": one.state,
+                "answer": one.answer[0],
+                "probability": one.answer[1],
+                "change": one.change,
+                "step": one.step,
+                "told": one.words,
+            }
             for one in self.cases
-        )
-        rows = [dict(zip(names, one, strict=True)) for one in found]
+        ]
         return {"classifier": self.classifier, "holds": self.holds, "cases": rows}
 
     def junit(self) -> str:
         """Return the report as JUnit XML, which CI servers show."""
         from xml.etree import ElementTree as ET
 
-        tests, failures = str(len(self.cases)), str(len(self.moved))
         suite = ET.Element(
-            "testsuite", name=told(self.classifier), tests=tests, failures=failures
+            "testsuite",
+            name=told(self.classifier),
+            tests=str(len(self.cases)),
+            failures=str(len(self.moved)),
         )
         for one in self.cases:
             case = ET.SubElement(
@@ -209,11 +218,13 @@ def check_cases(
     if not found:
         raise ValueError(f"Expected cases in {place.name!r}, received none; {MAKE_ONE}")
     chosen = classifier or _named_by(found)
-    target = None if artefacts is None else Path(artefacts)
     checked = [
-        _check(chosen, path, target, update)
+        _check(chosen, path, artefacts, update)
         for path in Steps(found, "Cases", "case", progress)
     ]
+    if any(one.case for one in checked):
+        remove_drafts(place)
+        remove_drafts(place / folders.PICTURES)
     result = CheckedCases(chosen.name, tuple(checked))
     if raise_on_moved and not result.holds:
         shown = [f"{one.name} {one.words}." for one in result.moved[:_SHOWN]]
@@ -234,7 +245,10 @@ def _named_by(paths: Sequence[Path]) -> Classifier:
 
 
 def _check(
-    classifier: Classifier, path: Path, artefacts: Path | None, update: bool
+    classifier: Classifier,
+    path: Path,
+    artefacts: str | PathLike[str] | None,
+    update: bool,
 ) -> Checked:
     try:
         case = folders.read(path)
@@ -258,11 +272,11 @@ def _compared(
     )
     row = predictions.probabilities[0]
     names = classifier.class_names
-    broken, change = case.broken(row, names), case.observed.moved(row)
-    renamed = case.observed.renamed(names)
+    broken = case.broken(row, names)
+    change = case.observed.moved(row)
     named = (
         "class_names"
-        if renamed
+        if case.observed.renamed(names)
         else ""
         if set(case.expected) <= set(names)
         else "expected"
@@ -352,7 +366,11 @@ def _accepted(
 
 
 def _keep(
-    classifier: Classifier, case: Case, photo: Photo, steps: Preprocessing, target: Path
+    classifier: Classifier,
+    case: Case,
+    photo: Photo,
+    steps: Preprocessing,
+    artefacts: str | PathLike[str],
 ) -> None:
     """Write what the model sees with the settings of then, of now, and the difference, side by side."""
     with suppress(
@@ -366,4 +384,4 @@ def _keep(
         then, now = map(before.image, tensors)
         difference = STRONGER * np.abs(then.astype(np.int16) - now)
         parts = [then, now, difference.clip(0, 255).astype(np.uint8)]
-        folders.write(target / f"{case.name}.png", encoded(np.hstack(parts)))
+        folders.write(Path(artefacts, f"{case.name}.png"), encoded(np.hstack(parts)))

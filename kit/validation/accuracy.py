@@ -199,6 +199,7 @@ def cross_validate(
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+    whole("folds", folds, 2, None)
     chosen, truth = as_photos(pictures), np.asarray(labels)
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
     splits = list(

@@ -56,6 +56,7 @@ def _checked(look: Callable[[], str]) -> tuple[bool, str]:
     environment = os.environ | {
         "PYTHONPATH": root,
         "PYTHONUTF8": "1",
+        "PYTHONSAFEPATH": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
     }
     done = subprocess.run(  # noqa: S603

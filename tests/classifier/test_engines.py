@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from kit._reporting import hidden_errors
 from kit.classifier import engines
 from kit.classifier.engines import KerasEngine, Lanes, LiteEngine, probabilities
 from kit.preprocessing import Preprocessing
@@ -193,7 +194,7 @@ def test_the_advice_names_the_setting_that_helps(preprocessing, expected, advice
 
 
 def test_what_is_written_below_python_is_hidden(capfd):
-    with engines.hidden_errors():
+    with hidden_errors():
         os.write(2, b"from C++")
     os.write(2, b"afterwards")
     assert capfd.readouterr().err == "afterwards"

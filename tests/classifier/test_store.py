@@ -325,3 +325,23 @@ def test_a_folder_that_cannot_be_written_to_ends_in_one_line_without_a_hidden_na
     store.write(
         saved, tmp_path / f"{'x' * 249}.keras", CONTRACT
     )  # 255 bytes, as many as a name may have
+
+
+def test_who_writes_into_a_folder_removes_drafts_that_were_left_there_and_no_other_file(
+    tmp_path,
+):
+    below = tmp_path / "below"
+    below.mkdir()
+    drafts = [folder / ".kit-draft-0123abcd" for folder in (tmp_path, below)]
+    of_others = tmp_path / ".0123abcd.tmp"
+    for path in (*drafts, of_others):
+        path.touch()
+        os.utime(path, (0, 0))
+    being_written = tmp_path / ".kit-draft-4567cdef"
+    being_written.touch()
+    with store.replacing(tmp_path / "page.html") as stream:
+        stream.write(b"whole")
+    assert (tmp_path / "page.html").read_bytes() == b"whole"
+    assert [path.exists() for path in drafts] == [False, True]
+    assert of_others.exists()
+    assert being_written.exists()

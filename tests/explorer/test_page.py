@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+import kit
 from kit.explorer import page
+from tests.project import python
 
 HERE = Path(page.__file__).parent
 TESTS = Path(__file__).parents[1] / "page"
@@ -98,3 +100,26 @@ def test_a_module_needs_only_what_earlier_ones_declare_for_others():
             re.MULTILINE,
         )
         declared[module] = set(exported)
+
+
+NOT_INSTALLED = """
+from importlib import metadata
+
+known = metadata.version
+
+def version(name):
+    if name == "classifier-investigation-kit":
+        raise metadata.PackageNotFoundError(name)
+    return known(name)
+
+metadata.version = version
+from kit import samples
+from kit.explorer import export, view
+
+classifier = samples.classifier("fashion_mnist")
+print(export.document(view.Bench(classifier, classifier.preprocessing), []))
+"""
+
+
+def test_a_page_is_exported_from_a_checkout_that_is_not_installed():
+    assert kit.__version__ in python(NOT_INSTALLED).stdout

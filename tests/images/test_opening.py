@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 
 from kit.images import PhotoError, load_image
 from kit.images.opening import MAX_PIXELS, Decoding
@@ -21,6 +21,26 @@ def test_a_truncated_file_is_refused_by_name(image_format):
     message = r"a complete image, received 'cat\.jpg', which is truncated, damaged or .*PNG or JPEG$"
     with pytest.raises(PhotoError, match=f"^Expected {message}"):
         load_image(data, name="cat.jpg")
+
+
+def test_a_damaged_tiff_is_refused_in_one_line_and_libtiff_prints_none(capfd):
+    data = bytearray(
+        file_of(Image.fromarray(smooth()), "TIFF", compression="tiff_adobe_deflate")
+    )
+    data[20:60] = bytes(40)  # compressed pixels
+    with pytest.raises(
+        PhotoError, match=r"^Expected a complete image, received [^\n]*$"
+    ):
+        load_image(bytes(data))
+    assert capfd.readouterr().err == ""
+
+
+def test_a_16_bit_tiff_is_turned_by_a_quarter():
+    deep = np.arange(12, dtype=np.uint16).reshape(3, 4) * 257
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # a quarter clockwise makes it upright
+    photo = load_image(file_of(Image.fromarray(deep), "TIFF", exif=exif))
+    np.testing.assert_array_equal(photo.pixels[:, :, 0], np.rot90(deep // 257, -1))
 
 
 NO_IMAGES = [

@@ -1,6 +1,7 @@
 """Cases as values, as JSON and as files of a folder."""
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
@@ -12,9 +13,10 @@ import kit
 from kit.preprocessing.trace import Left
 from kit.regression import cases as folders
 from kit.regression.cases import Observed, kept
-from tests.pictures import file_of
+from tests.pictures import file_of, smooth
 
 NAMES = ("cat", "dog", "fox")
+ORIENTATION, ARTIST, GPS = 274, 315, 0x8825
 
 
 def row(*shares):
@@ -188,9 +190,9 @@ def test_a_name_that_is_taken_gets_a_number(tmp_path, fashion, clothes):
         for _ in range(3)
     ]
     assert names == [
-        "strange-näme-..-x.json",
-        "strange-näme-..-x-2.json",
-        "strange-näme-..-x-3.json",
+        "strange-näme-x.json",
+        "strange-näme-x-2.json",
+        "strange-näme-x-3.json",
     ]
     assert len(folders.paths(tmp_path)) == 3
     with ThreadPoolExecutor(4) as threads:
@@ -228,22 +230,84 @@ def test_names_are_good_for_files_everywhere(words, name):
     assert folders.name_for(*words) == name
 
 
-def test_an_image_is_kept_as_the_file_that_it_came_from_or_else_as_a_png(tmp_path):
-    pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-    for image_format, ending in (
-        ("JPEG", "jpg"),
-        ("TIFF", "tiff"),
-        ("PNG", "png"),
-        ("WEBP", "webp"),
-    ):
-        data = file_of(Image.fromarray(pixels), image_format)
-        place, digest = folders.keep_picture(tmp_path, kit.load_image(data))
-        assert digest == sha256(data).hexdigest()
-        assert place == f"pictures/{digest[:16]}.{ending}"
-        assert (tmp_path / place).read_bytes() == data
-    place, _ = folders.keep_picture(tmp_path, kit.Photo.from_array(pixels))
-    assert place.endswith(".png")
-    np.testing.assert_array_equal(kit.load_image(tmp_path / place).pixels, pixels)
+def test_a_photo_of_a_phone_is_pinned_without_place_and_owner(tmp_path, fashion):
+    exif = Image.Exif()
+    exif[ORIENTATION], exif[ARTIST] = 6, "Erika Mustermann"
+    exif.get_ifd(GPS).update({1: "N", 2: (47.0, 22.0, 33.5)})
+    photo = tmp_path / "phone.jpg"
+    photo.write_bytes(file_of(Image.fromarray(smooth()), "JPEG", exif=exif))
+    for exif_applied in (True, False):
+        steps = fashion.preprocessing.replace(decoding=kit.Decoding(exif=exif_applied))
+        kit.pin(tmp_path / "cases", fashion, photo, preprocessing=steps)
+    (kept,) = (tmp_path / "cases" / "pictures").iterdir()
+    with Image.open(kept) as image:
+        assert dict(image.getexif()) == {ORIENTATION: 6}
+    np.testing.assert_array_equal(
+        kit.load_image(kept).pixels, kit.load_image(photo).pixels
+    )
+    result = kit.check_cases(tmp_path / "cases", fashion, progress=False)
+    assert [one.state for one in result.cases] == ["holds", "holds"]
+
+
+def test_an_image_is_named_after_the_bytes_that_are_kept(tmp_path, fashion, clothes):
+    case = folders.read(kit.pin(tmp_path, fashion, clothes[0]))
+    data = (tmp_path / case.picture).read_bytes()
+    assert case.sha256 == sha256(data).hexdigest()
+    assert case.picture == f"pictures/{case.sha256[:16]}.png"
+
+
+@pytest.mark.parametrize("ends", [KeyboardInterrupt, OSError])
+def test_a_pin_that_is_ended_leaves_no_case_and_no_image(
+    tmp_path, fashion, clothes, monkeypatch, ends
+):
+    def write(target, _data):
+        visible = [path.name for path in target.parents[1].rglob("[!.]*.*")]
+        assert visible == [], "neither is there before both are written"
+        raise ends
+
+    monkeypatch.setattr(folders, "write", write)
+    with pytest.raises(ends):
+        kit.pin(tmp_path, fashion, clothes[0])
+    assert [path.name for path in tmp_path.rglob("*")] == ["pictures"]
+
+
+def test_drafts_are_removed_where_cases_are_and_nothing_of_others(
+    tmp_path, fashion, clothes
+):
+    cases = kit.pin(tmp_path / "cases", fashion, clothes[0], name="one").parent
+    own, of_others = (
+        ".kit-draft-two.json",
+        (".12345678.tmp", ".draft.json", "kit-draft-x"),
+    )
+    folders_of_drafts = [cases, cases / "pictures", cases / "deeper", tmp_path]
+    for folder in folders_of_drafts:
+        folder.mkdir(exist_ok=True)
+        for name in (own, *of_others):
+            (folder / name).touch()
+            os.utime(folder / name, (0, 0))
+    # Perhaps of a process that writes it now, which keeps the name.
+    (cases / ".kit-draft-new.json").touch()
+    assert kit.pin(cases, fashion, clothes[0], name="new").name == "new-2.json"
+    kit.check_cases(cases, fashion, progress=False)
+    assert (cases / ".kit-draft-new.json").exists()
+    assert [(folder / own).exists() for folder in folders_of_drafts] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+    assert all(
+        (folder / name).exists() for folder in folders_of_drafts for name in of_others
+    )
+
+
+def test_no_draft_is_removed_where_no_case_is(tmp_path, fashion):
+    (tmp_path / "package.json").write_text("{}")
+    draft = tmp_path / ".kit-draft-one.json"
+    draft.touch()
+    os.utime(draft, (0, 0))
+    assert not kit.check_cases(tmp_path, fashion, progress=False).holds
+    assert draft.exists()
 
 
 def test_an_image_that_is_gone_or_another_is_reported_and_the_others_run(

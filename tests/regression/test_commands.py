@@ -6,10 +6,12 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from errno import ENOSPC
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from PIL import Image
 
 import kit
 from kit import samples
@@ -88,6 +90,43 @@ def test_what_moved_gives_1_in_text_json_and_junit_until_it_is_accepted(
     assert main(["verify", MODEL, pinned, "--update"]) == 0
     assert "accepted: " in capsys.readouterr().out
     assert main(["verify", MODEL, pinned]) == 0
+
+
+def test_commands_print_any_name_in_any_encoding_and_import_nothing_at_hand(
+    tmp_path, clothes
+):
+    photo = tmp_path / "漢.png"
+    Image.fromarray(clothes[0].pixels).save(photo)
+    (tmp_path / "numpy.py").write_text("raise SystemExit(9)", encoding="utf-8")
+    for arguments in (["pin", MODEL, photo.name], ["verify", MODEL, "cases"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "kit", *arguments],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONIOENCODING": "cp1252"},
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert rb"-\u6f22-" in done.stdout
+
+
+@pytest.mark.parametrize(("fits", "name"), [(0, ".json"), (1, ".jpg")])
+def test_a_full_disk_is_one_line_and_nothing_is_pinned(
+    tmp_path, monkeypatch, capsys, fits, name
+):
+    written = []
+
+    def full(stream):
+        written.append(stream)
+        if len(written) > fits:
+            raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert main(["pin", LITE, CAT, "--cases", str(tmp_path)]) == 3
+    line = capsys.readouterr().err
+    assert f"{name}', received: No space left on device; free space, or choose" in line
+    assert (line.count("Expected"), line.count("\n")) == (1, 1)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_two_models_are_compared_on_images(pinned, fashion, capsys):

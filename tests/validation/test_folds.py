@@ -83,7 +83,11 @@ def test_copies_in_other_folds_flatter_and_groups_undo_it():
 
 
 UNFIT = [
-    (LABELS, {"folds": 1}, "n_splits=2 or more, got n_splits=1"),
+    (
+        LABELS,
+        {"folds": 1},
+        "^Expected folds as a whole number not below 2, received 1$",
+    ),
     (LABELS, {"folds": 601}, "n_splits=601 greater than the number of samples"),
     (LABELS[:5], {}, r"inconsistent numbers of samples: \[600, 5\]"),
 ]
