@@ -21,7 +21,7 @@ from kit.diagnosis.class_order import known_orders
 from kit.diagnosis.search import difference
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.comparison import TURNS
+from kit.preprocessing.comparison import TURNS, pillow_words
 from kit.preprocessing.faults import CATALOGUE
 from kit.preprocessing.pipeline import LAYOUTS, PIPELINE, TO_TENSOR, arrange
 from kit.preprocessing.scaling import SCALINGS, fits
@@ -213,6 +213,8 @@ def compare(
         right = "" if (label := truth[place]) is None else names[label]
         return Mover(opened[place].name, before, after, float(changes[place]), right)
 
+    versions = (pillow_words(used, form.preprocessing, photo) for photo in asked[0])
+    prepared = dict.fromkeys([difference(used, form.preprocessing), *versions])
     labelled = known(truth)[0]
     right = [hits(rows, truth)[labelled] for rows in (one, two)]
     return Compared(
@@ -222,7 +224,7 @@ def compare(
         changed=int((one.argmax(axis=1) != two.argmax(axis=1)).sum()),
         difference=float(changes.mean()),
         **cause,
-        prepared=difference(used, form.preprocessing),
+        prepared="; ".join(filter(None, prepared)),
         movers=tuple(moved(place) for place in most[:MOVERS] if changes[place] > 0),
         accuracy=compare_accuracies(*right) if labelled else None,
     )
