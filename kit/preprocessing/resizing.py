@@ -184,7 +184,7 @@ def _cv_area_taps(axis: Axis) -> _Taps:
 
 
 def _cv_growing_taps(axis: Axis) -> _Taps:
-    """Return the pixel where a target pixel begins, and the next one, by the share that lies beyond the first."""
+    """Return the pixel where a target pixel begins, and the next one by the share of what lies beyond."""
     places, scale, last = _cv_places(axis)
     begins = np.floor(places * scale)
     beyond = places + 1 - (begins + 1) * (axis.resized / (last + 1))
@@ -397,7 +397,7 @@ def _pillow(
     (top, bottom), (left, right) = rows.box, columns.box
     height, width, _ = pixels.shape
     image = Image.fromarray(pixels)
-    # Pillow rounds between its two passes. From 13.0 on, of tall images the height comes first (pull request 9549).
+    # Pillow rounds between its two passes; of tall images, the height is first since 13.0 (pull request 9549).
     tall = height - rows.kept > max(2 * (width - columns.kept), 0)
     width_first = (pillow or PILLOW) < 13
     if not tall or width_first == (PILLOW < 13):
@@ -405,12 +405,10 @@ def _pillow(
         size, box = (columns.kept, rows.kept), (left, top, right, bottom)
         return np.asarray(image.resize(size, resampling, box))
 
-    def across(image: Image.Image) -> Image.Image:
-        box = (left, 0, right, image.height)
-        return image.resize((columns.kept, image.height), resampling, box)
-
-    def down(image: Image.Image) -> Image.Image:
-        box = (0, top, image.width, bottom)
-        return image.resize((image.width, rows.kept), resampling, box)
-
-    return np.asarray(down(across(image)) if width_first else across(down(image)))
+    for across in (width_first, not width_first):
+        wide, high = image.size
+        size, box = (wide, rows.kept), (0, top, wide, bottom)
+        if across:
+            size, box = (columns.kept, high), (left, 0, right, high)
+        image = image.resize(size, resampling, box)
+    return np.asarray(image)
