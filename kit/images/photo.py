@@ -34,8 +34,8 @@ class Photo:
     Parameters
     ----------
     pixels
-        uint8, shape (H, W, 3), RGB, 0..255, read-only and C-contiguous. A writeable array is copied. Those of a
-        file are decoded again when they are asked for, once other photos have taken their place in memory.
+        uint8, shape (H, W, 3), RGB, 0..255, read-only and C-contiguous. A writeable array is copied. Those of
+        a file are decoded again when they are asked for, once other photos took their place in memory.
     name
         File name, never a whole path: of images in a folder, the path below it.
     decoding

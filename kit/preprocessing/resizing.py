@@ -397,7 +397,7 @@ def _pillow(
     (top, bottom), (left, right) = rows.box, columns.box
     height, width, _ = pixels.shape
     image = Image.fromarray(pixels)
-    # Pillow rounds between its two passes; of tall images, the height is first since 13.0 (pull request 9549).
+    # Pillow rounds between its passes; since 13.0, the height of tall images comes first (pull request 9549).
     tall = height - rows.kept > max(2 * (width - columns.kept), 0)
     width_first = (pillow or PILLOW) < 13
     if not tall or width_first == (PILLOW < 13):
