@@ -88,8 +88,9 @@ class Photo:
             """Decode the pixels of a file again."""
             if name != "pixels" or not isinstance(self.remake, Encoded):
                 raise AttributeError(name)
-            _keep(self, self.remake.decoded(self.decoding)[0])
-            return self.pixels
+            pixels, _ = decoded(self.remake.contents(), self.name, self.decoding)
+            _keep(self, pixels)
+            return pixels
 
     @classmethod
     def from_array(cls, array: Array, name: str = "array") -> Self:
@@ -209,13 +210,9 @@ class Encoded:
             raise PhotoError(f"Expected {self.name!r} as it was, received {received}")
         return data
 
-    def decoded(self, decoding: Decoding) -> tuple[Pixels, tuple[str, ...]]:
-        """Return its pixels, and notes of what was done."""
-        return decoded(self.contents(), self.name, decoding)
-
     def __call__(self, decoding: Decoding) -> Photo:
         """Decode it."""
-        pixels, notes = self.decoded(decoding)
+        pixels, notes = decoded(self.contents(), self.name, decoding)
         photo = Photo(pixels, self.name, decoding, notes, self)
         _keep(photo, photo.pixels)
         return photo

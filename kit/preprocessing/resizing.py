@@ -161,9 +161,19 @@ def _cv_nearest_taps(axis: Axis) -> _Taps:
     return _single(places * scale, last + 1)
 
 
-def _cv_taps(axis: Axis, kernel: Callable[[Float64], Float64], radius: int) -> _Taps:
+def _cv_taps(
+    axis: Axis,
+    kernel: Callable[[Float64], Float64],
+    radius: int,
+    *,
+    area: bool = False,
+) -> _Taps:
     places, scale, last = _cv_places(axis)
     where = ((places + 0.5) * scale - 0.5).astype(np.float32)
+    if area:  # between the pixel where a target pixel begins and the next, by the share beyond the first
+        begins = np.floor(places * scale)
+        share = places + 1 - (begins + 1) * (axis.resized / (last + 1))
+        where = begins + share.astype(np.float32).clip(0) % 1
     below = np.floor(where)
     taps = np.arange(1 - radius, 1 + radius)[:, None]
     weights = kernel(np.abs((where - below).astype(np.float64) - taps)).astype(
@@ -183,17 +193,8 @@ def _cv_area_taps(axis: Axis) -> _Taps:
     )
 
 
-def _cv_growing_taps(axis: Axis) -> _Taps:
-    """Return the pixel where a target pixel begins, and the next one by the share of what lies beyond."""
-    places, scale, last = _cv_places(axis)
-    begins = np.floor(places * scale)
-    beyond = places + 1 - (begins + 1) * (axis.resized / (last + 1))
-    share = beyond.astype(np.float32).clip(0) % 1
-    indices = begins + np.arange(2)[:, None]
-    return indices.clip(0, last).astype(np.intp), np.stack([1 - share, share])
-
-
 _cv_linear_taps = partial(_cv_taps, kernel=_triangle, radius=1)
+_cv_growing_taps = partial(_cv_linear_taps, area=True)
 
 
 def _cv_linear(
