@@ -22,7 +22,7 @@ from kit.diagnosis.class_order import known_orders
 from kit.diagnosis.search import difference
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.comparison import TURNS
+from kit.preprocessing.comparison import TURNS, pillow_words
 from kit.preprocessing.faults import CATALOGUE
 from kit.preprocessing.pipeline import LAYOUTS, PIPELINE, TO_TENSOR, arrange
 from kit.preprocessing.scaling import SCALINGS, fits
@@ -221,6 +221,8 @@ def compare(
         )
 
     right = before.labelled.correct, after.labelled.correct
+    versions = (pillow_words(used, form.preprocessing, photo) for photo in asked[0])
+    prepared = dict.fromkeys([difference(used, form.preprocessing), *versions])
     return Compared(
         first.name,
         getattr(second, "name", getattr(second, "__name__", "the other form")),
@@ -228,7 +230,7 @@ def compare(
         changed=int(before.changed(after).sum()),
         difference=float(changes.mean()),
         **cause,
-        prepared=difference(used, form.preprocessing),
+        prepared="; ".join(filter(None, prepared)),
         movers=tuple(moved(place) for place in most[:MOVERS] if changes[place] > 0),
         accuracy=compare_accuracies(*right) if (truth >= 0).any() else None,
     )

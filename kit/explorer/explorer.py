@@ -29,8 +29,8 @@ from kit.explorer import export, page, replies, view as views, why
 from kit.explorer.ahead import answered, chosen_places
 from kit.explorer.replies import CAMERA, Entry, Replies, Shelf
 from kit.explorer.view import Bench, Settings
-from kit.images import Photo, Pictures, as_photos, load_image
-from kit.images.photo import at_least_one
+from kit.images import Photo, Pictures, load_image
+from kit.images.photo import at_least_one, each_picture
 from kit.perturbation import Perturbation, noise_field
 from kit.preprocessing import Preprocessing
 from kit.regression.cases import pin, write
@@ -103,8 +103,8 @@ class Explorer(anywidget.AnyWidget):
         tries: Mapping[str, Settings] | None = None,
     ) -> None:
         check_first(classifier)
-        opened = as_photos(photos)
-        expected = class_indices(labels, classifier.class_names, len(opened))
+        pictures = at_least_one(each_picture(photos))
+        expected = class_indices(labels, classifier.class_names, len(pictures))
         self._lock = threading.RLock()
         self._ahead = chosen_places(ahead)
         self._latency = bool(latency)
@@ -122,8 +122,8 @@ class Explorer(anywidget.AnyWidget):
         self._rows: Iterator[Float32] = iter(())
         self.diagnosis: Diagnosis | None = None
         self._about: Settings = {}
-        for photo, label in zip(opened, expected, strict=True):
-            self._shelf.add(photo, label)
+        for picture, label in zip(pictures, expected, strict=True):
+            self._shelf.add(picture.open(), label)
         self._tries = {name: self._checked(one) for name, one in (tries or {}).items()}
         first = next(
             (one["photo"] for one in self._tries.values()), next(iter(self._shelf))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
-from math import ceil, sqrt
+from math import ceil, prod, sqrt
 from time import perf_counter
 from typing import Any
 
@@ -199,7 +199,7 @@ class Shelf(dict[str, Entry]):
         self, photo: Photo, label: int | None = None, *, added: bool = False
     ) -> str:
         """Put a photo there, and return its name, or raise a ValueError beyond `ADDED_BYTES`."""
-        held = sum(entry.photo.pixels.nbytes for entry in self.values() if entry.added)
+        held = sum(3 * prod(entry.photo.size) for entry in self.values() if entry.added)
         if added and held >= ADDED_BYTES:
             raise ValueError(
                 f"Expected at most {ADDED_BYTES} bytes of added images; remove one"
@@ -209,6 +209,8 @@ class Shelf(dict[str, Entry]):
             count += 1
             name = f"{photo.name} ({count})"
         self[name] = Entry(photo, label, added)
+        if len(self) <= THUMBNAILS:
+            self[name].thumbnail  # noqa: B018  made while the photo has its pixels
         return name
 
     def told(self) -> list[dict[str, object]]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kit.images.opening import first_frame
-from kit.images.photo import Photo, decode, encoded
+from kit.images.photo import Encoded, Photo, encoded
 
 # Segments of a JPEG on which colours depend; viewers apply a profile, though the kit does not.
 _NEEDED = re.compile(rb"JFIF\0.{9}\Z|Adobe.{7}\Z|ICC_PROFILE\0", re.DOTALL)
@@ -31,10 +31,10 @@ def without_metadata(photo: Photo) -> Photo:
             file = _cleaned_jpeg(file, image, segment)
         else:
             file = encoded(image, exif=segment[4:])
-        cleaned = decode(file, photo.name, photo.decoding)
+        cleaned = Encoded(file, photo.name)(photo.decoding)
         if np.array_equal(cleaned.pixels, photo.pixels):
             return cleaned
-    return decode(encoded(photo.pixels), photo.name, photo.decoding)
+    return Encoded(encoded(photo.pixels), photo.name)(photo.decoding)
 
 
 def _cleaned_jpeg(file: bytes, image: Any, segment: bytes) -> bytes:

@@ -1,15 +1,16 @@
 """A decoded image and where it came from; loading one or many."""
 
 import glob
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from io import BytesIO
 from itertools import chain
 from os import PathLike, fsdecode
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Self, TypeAlias, TypeVar
+from threading import Lock
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -33,7 +34,8 @@ class Photo:
     Parameters
     ----------
     pixels
-        uint8, shape (H, W, 3), RGB, 0..255, read-only and C-contiguous. A writeable array is copied.
+        uint8, shape (H, W, 3), RGB, 0..255, read-only and C-contiguous. A writeable array is copied. Those of
+        a file are decoded again when they are asked for, once other photos took their place in memory.
     name
         File name, never a whole path: of images in a folder, the path below it.
     decoding
@@ -42,6 +44,11 @@ class Photo:
         In words, what was done to the source, in order.
     remake
         Decodes the source again, in another way. ``None`` where there is nothing to decode.
+
+    Attributes
+    ----------
+    size
+        Height and width in pixels.
 
     Raises
     ------
@@ -54,6 +61,7 @@ class Photo:
     decoding: Decoding = field(default_factory=Decoding)
     notes: tuple[str, ...] = ()
     remake: Callable[[Decoding], "Photo"] | None = None
+    size: tuple[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", told(self.name))
@@ -72,6 +80,17 @@ class Photo:
             pixels = pixels.copy(order="C")
             pixels.flags.writeable = False
             object.__setattr__(self, "pixels", pixels)
+        object.__setattr__(self, "size", pixels.shape[:2])
+
+    if not TYPE_CHECKING:  # for which every other name would be one of these, too
+
+        def __getattr__(self, name: str) -> Pixels:
+            """Decode the pixels of a file again."""
+            if name != "pixels" or not isinstance(self.remake, Encoded):
+                raise AttributeError(name)
+            pixels, _ = decoded(self.remake.contents(), self.name, self.decoding)
+            _keep(self, pixels)
+            return pixels
 
     @classmethod
     def from_array(cls, array: Array, name: str = "array") -> Self:
@@ -106,16 +125,10 @@ class Photo:
         return made
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        height, width, _ = self.pixels.shape
-        return height, width
-
-    @property
     def file(self) -> bytes | None:
         """Contents of the file that it was decoded from; None where there is none, and once perturbed."""
-        made = self.remake.args[0] if isinstance(self.remake, partial) else None
-        return made if isinstance(made, bytes) else None
+        data = self.remake.contents() if isinstance(self.remake, Encoded) else None
+        return data if isinstance(data, bytes) else None
 
     def decoded(self, decoding: Decoding) -> "Photo":
         """Return this photo decoded in another way (or a PhotoError); itself where that changes nothing."""
@@ -150,10 +163,64 @@ def encoded(picture: Pixels | Image.Image, kind: str = "PNG", **options: Any) ->
     return file.getvalue()
 
 
-def decode(source: bytes | Image.Image, name: str, decoding: Decoding) -> Photo:
-    """Decode a file in memory, or a Pillow image that nobody else changes; the photo keeps it."""
-    pixels, notes = decoded(source, name, decoding)
-    return Photo(pixels, name, decoding, notes, partial(decode, source, name))
+PIXEL_BYTES = 256_000_000
+"""Upper bound of the pixels that photos of files keep, all together; more than those of `MAX_PIXELS`."""
+
+
+_recent: dict[Photo, int] = {}
+_lock = Lock()
+
+
+def _keep(photo: Photo, pixels: Pixels) -> None:
+    """Let a photo have its pixels, and take them from those beyond `PIXEL_BYTES` that were decoded first."""
+    with _lock:
+        vars(photo)["pixels"] = pixels
+        _recent[photo] = pixels.nbytes
+        while sum(_recent.values()) > PIXEL_BYTES:
+            first = next(iter(_recent))
+            del _recent[first], vars(first)["pixels"]
+
+
+def _digest(data: Any) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """What a photo is decoded from.
+
+    Attributes
+    ----------
+    source
+        Contents of a file, the path of one that stays there, or a Pillow image that nobody else changes.
+    digest
+        SHA-256 of what is at the path.
+    """
+
+    source: bytes | Path | Image.Image
+    name: str
+    digest: str = ""
+
+    def contents(self) -> bytes | Image.Image:
+        """Return the contents of the file; a PhotoError where it is another one than before."""
+        if not isinstance(self.source, Path):
+            return self.source
+        data = _read(self.source)
+        if _digest(data) != self.digest:
+            received = "a file that has changed; open it again"
+            raise PhotoError(f"Expected {self.name!r} as it was, received {received}")
+        return data
+
+    def __call__(self, decoding: Decoding) -> Photo:
+        """Decode it."""
+        pixels, notes = decoded(self.contents(), self.name, decoding)
+        photo = Photo(pixels, self.name, decoding, notes, self)
+        _keep(photo, photo.pixels)
+        return photo
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Another machine has other files.
+        return Encoded, (self.contents(), self.name)
 
 
 def as_levels(array: Array) -> Array:
@@ -212,7 +279,7 @@ def load_image(
     ----------
     source
         Path, contents of a file, binary file object, Pillow image, photo, or array or tensor (see
-        `Photo.from_array`). A file is read once, into memory.
+        `Photo.from_array`). A file is read into memory, and not needed afterwards.
     name
         Name to show instead of the file name.
     decoding
@@ -228,20 +295,25 @@ def load_image(
     TypeError
         Another kind of object.
     """
-    return opened(
-        source, file_name(name) if name else name_of(as_array(source)), decoding
-    )
+    shown = file_name(name) if name else name_of(as_array(source))
+    if isinstance(source, (str, PathLike)):
+        source = _read(source)
+    return opened(source, shown, decoding)
 
 
 def opened(source: Any, name: str, decoding: Decoding | None = None) -> Photo:
-    """Open an image as `load_image` does, under a name that may be a path; a photo keeps its own."""
+    """Open an image under a name that may be a path; a photo keeps its own, and a file stays on disk."""
     source = as_array(source)
     if isinstance(source, Photo):
         return source if decoding is None else source.decoded(decoding)
     if isinstance(source, np.ndarray):
         return Photo.from_array(source, name)
     data = copied(source, name) if isinstance(source, Image.Image) else _read(source)
-    return decode(data, name, decoding or Decoding())
+    encoded = Encoded(data, name)
+    if isinstance(source, (str, PathLike)):
+        path = Path(fsdecode(source)).absolute()
+        encoded = Encoded(path, name, _digest(data))
+    return encoded(decoding or Decoding())
 
 
 def as_array(source: Any) -> Any:
@@ -372,6 +444,8 @@ def each_picture(pictures: Pictures) -> Iterator[Picture]:
 
 def as_photos(pictures: Pictures) -> tuple[Photo, ...]:
     """Open all images, none left out, since labels belong to them by place.
+
+    Files stay where they are and must not change: they are read again when their pixels are asked for.
 
     Raises
     ------

@@ -155,7 +155,7 @@ class Perturbation:
         Takes what `kit.load_image` takes. ValueError for an image too long for JPEG.
         """
         photo = load_image(photo)
-        pixels = photo.pixels
+        pixels = untouched = photo.pixels
         for name, parameter in PARAMETERS.items():
             value = getattr(self, name)
             if parameter.function is not None and value != parameter.neutral:
@@ -163,7 +163,7 @@ class Perturbation:
                 pixels = parameter.function(
                     pixels, value, *(getattr(self, other) for other in others)
                 )
-        if pixels is photo.pixels:
+        if pixels is untouched:
             return photo
         pixels.flags.writeable = False
         remake = None if photo.remake is None else partial(_remake, photo.remake, self)

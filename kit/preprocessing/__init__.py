@@ -17,6 +17,7 @@ from kit.preprocessing.black_box import Function, compared, read
 from kit.preprocessing.comparison import Comparison, compare_values, moved
 from kit.preprocessing.configs import fields_for, read_configs
 from kit.preprocessing.pipeline import LAYOUTS, PIPELINE, Pipeline, run, run_back, steps
+from kit.preprocessing.resizing import PILLOW, SAMPLERS
 from kit.preprocessing.scaling import SCALINGS, Scaling
 
 FORMAT, VERSION = "kit.preprocessing", 1
@@ -53,6 +54,9 @@ class Preprocessing(Pipeline):
         A name of `kit.preprocessing.pipeline.LAYOUTS`.
     decoding
         How a file becomes RGB.
+    pillow
+        Version of Pillow whose filters these are, such as 12.3; 0 for the installed one, which is then saved.
+        The tensors are those of that version: from 13.0 on, tall images are resized in another order.
 
     Raises
     ------
@@ -169,11 +173,10 @@ class Preprocessing(Pipeline):
 
     def to_dict(self) -> dict[str, Any]:
         """Return this value as plain lists, numbers and texts, with its format and version."""
-        return {
-            "format": FORMAT,
-            "version": VERSION,
-            **json.loads(json.dumps(asdict(self))),
-        }
+        fields = json.loads(json.dumps(asdict(self)))
+        if self.filter not in SAMPLERS:
+            fields["pillow"] = self.pillow or PILLOW
+        return {"format": FORMAT, "version": VERSION, **fields}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:

@@ -213,6 +213,8 @@ def read(here: Pipeline, function: Function, photos: Sequence[Photo]) -> Reading
 
     What it makes of black, grey and white says how it scales; the photos say the rest.
     """
+    # The function runs with the Pillow that is installed, whatever the pipeline expects.
+    here = here.replace(pillow=0)
     called = _called(function, photos)
     pairs = zip(photos, called, strict=True)
     every = [
@@ -527,7 +529,7 @@ def compared(
         [],
     )
     if step.parts or "function" in dict(reading.others):
-        steps = differences(here, there)
+        steps = differences(here, there, photo)
         found = [
             (name, words, effect_alone(here, there, name, photo, effect))
             for name, words in steps
@@ -552,7 +554,7 @@ def compared(
                 )
             )
         elif reading.exact:
-            rebuilds = "this preprocessing" if there == here else "what is listed above"
+            rebuilds = "what is listed above" if found else "this preprocessing"
             notes.append(f"{rebuilds} reproduces the result to within {left}")
     first = found[0][0] if found else None
     return Comparison.on(

@@ -11,12 +11,14 @@ from kit._reporting import Result, Table
 from kit.images import Photo
 from kit.preprocessing.pipeline import (
     PIPELINE,
+    TO_SIZE,
     Pipeline,
     arrange,
     arrange_back,
     run,
     steps,
 )
+from kit.preprocessing.resizing import PILLOW
 from kit.preprocessing.scaling import MINUS, same_scaling
 
 ROUNDING = 2e-6
@@ -184,7 +186,7 @@ def moved(here: Array, there: Array) -> float:
 
 def compare_values(here: Pipeline, there: Pipeline, photo: Photo | None) -> Comparison:
     """Compare two preprocessings in words and, if there is a photo, step by step on it."""
-    named = tuple(differences(here, there))
+    named = tuple(differences(here, there, photo))
     if photo is None:
         return Comparison(tuple(text for _, text in named), None, (), "", ())
     mine, theirs = steps(here, photo), steps(there, photo)
@@ -213,9 +215,15 @@ def effect_alone(
 
 
 def differences(
-    here: Pipeline, there: Pipeline, sides: tuple[str, str] = ("here", "there")
+    here: Pipeline,
+    there: Pipeline,
+    photo: Photo | None,
+    sides: tuple[str, str] = ("here", "there"),
 ) -> Iterator[tuple[str, str]]:
-    """Yield ``("scaling", "scaling: 0..1 here, 0..255 there")`` for each choice that differs."""
+    """Yield ``("scaling", "scaling: 0..1 here, 0..255 there")`` for each choice that differs.
+
+    So are versions of Pillow that resize the photo, where there is one, to other pixels.
+    """
     for operation in PIPELINE:
         # Where one of the two leaves the operation out, that is all there is to say.
         compared = 1 if operation.skipped(here) or operation.skipped(there) else None
@@ -229,3 +237,23 @@ def differences(
                     operation.name,
                     f"{choice.title or choice.name}: {mine} {sides[0]}, {theirs} {sides[1]}",
                 )
+    if words := pillow_words(here, there, photo, sides):
+        yield "resize", words
+
+
+def pillow_words(
+    here: Pipeline,
+    there: Pipeline,
+    photo: Photo | None,
+    sides: tuple[str, str] = ("here", "there"),
+) -> str:
+    """Say which versions of Pillow resize a photo, if they alone make other pixels of it; else empty."""
+    if photo is None or here.filter != there.filter or here.pillow == there.pillow:
+        return ""
+    other = here.replace(pillow=there.pillow)
+    if np.array_equal(run(TO_SIZE, here, photo), run(TO_SIZE, other, photo)):
+        return ""
+    versions = (
+        f"{here.pillow or PILLOW} {sides[0]}, {there.pillow or PILLOW} {sides[1]}"
+    )
+    return f"resize: Pillow {versions}"

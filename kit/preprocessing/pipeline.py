@@ -12,7 +12,16 @@ from PIL import Image
 from kit._arrays import Array, Float32, Levels, Pixels
 from kit._checking import instance, integers, known, number, optional
 from kit.images import Decoding
-from kit.preprocessing.resizing import FILTERS, FITS, LARGEST_SIDE, Size, resize, sides
+from kit.preprocessing.resizing import (
+    FILTERS,
+    FITS,
+    LARGEST_SIDE,
+    PILLOW,
+    SAMPLERS,
+    Size,
+    resize,
+    sides,
+)
 from kit.preprocessing.scaling import (
     SCALINGS,
     as_scalings,
@@ -218,11 +227,14 @@ class Pipeline:
     cast: str | None = None
     layout: str = "channels_last"
     decoding: Decoding = Decoding()  # noqa: RUF009  frozen
+    pillow: float = 0
 
     def __post_init__(self) -> None:
         for operation in PIPELINE:
             for name, check in operation.fields.items():
                 object.__setattr__(self, name, check(name, getattr(self, name)))
+        if self.filter in SAMPLERS or self.pillow == PILLOW:
+            object.__setattr__(self, "pillow", 0)
         wrong = {part.channels for part in self.scaling} - {None, self.channel_count}
         if wrong:
             expected = (
@@ -357,6 +369,7 @@ PIPELINE: tuple[Operation, ...] = (
             # The largest images have 50 million pixels: of a side, less than this is nothing.
             "crop_fraction": partial(number, low=1e-8, high=1),
             "fill": partial(integers, names=("red", "green", "blue"), low=0, high=255),
+            "pillow": partial(number, low=0, high=1000),
         },
         _RESIZE,
         line=lambda p: (

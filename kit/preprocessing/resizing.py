@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
+import PIL
 from PIL import Image
 
 from kit._arrays import Array, Float32, Float64, Floats, Indices, Levels, Pixels
@@ -160,9 +161,19 @@ def _cv_nearest_taps(axis: Axis) -> _Taps:
     return _single(places * scale, last + 1)
 
 
-def _cv_taps(axis: Axis, kernel: Callable[[Float64], Float64], radius: int) -> _Taps:
+def _cv_taps(
+    axis: Axis,
+    kernel: Callable[[Float64], Float64],
+    radius: int,
+    *,
+    area: bool = False,
+) -> _Taps:
     places, scale, last = _cv_places(axis)
     where = ((places + 0.5) * scale - 0.5).astype(np.float32)
+    if area:  # between the pixel where a target pixel begins and the next, by the share beyond the first
+        begins = np.floor(places * scale)
+        share = places + 1 - (begins + 1) * (axis.resized / (last + 1))
+        where = begins + share.astype(np.float32).clip(0) % 1
     below = np.floor(where)
     taps = np.arange(1 - radius, 1 + radius)[:, None]
     weights = kernel(np.abs((where - below).astype(np.float64) - taps)).astype(
@@ -182,11 +193,18 @@ def _cv_area_taps(axis: Axis) -> _Taps:
     )
 
 
-def _cv_linear(pixels: Pixels, rows: Axis, columns: Axis) -> Pixels:
+_cv_linear_taps = partial(_cv_taps, kernel=_triangle, radius=1)
+_cv_growing_taps = partial(_cv_linear_taps, area=True)
+
+
+def _cv_linear(
+    pixels: Pixels,
+    rows: Axis,
+    columns: Axis,
+    taps: Callable[[Axis], _Taps] = _cv_linear_taps,
+) -> Pixels:
     # In whole 2048ths, and dropping the bits that OpenCV's vector code drops on the way.
-    (down, heights), (across, widths) = (
-        _cv_taps(each, _triangle, 1) for each in (rows, columns)
-    )
+    (down, heights), (across, widths) = taps(rows), taps(columns)
     high, wide = (
         np.rint(2048 * each).astype(np.int32)[..., None] for each in (heights, widths)
     )
@@ -204,8 +222,10 @@ def _rounded(sample: Callable[..., Float32]) -> Callable[..., Pixels]:
 
 
 def _cv_area(pixels: Pixels, rows: Axis, columns: Axis) -> Pixels:
-    halved = all(each.stop - each.start == 2 * each.resized for each in (rows, columns))
-    sample = _cv_linear if halved else _rounded(_sampler(_cv_area_taps))
+    scales = {(axis.stop - axis.start) / axis.resized for axis in (rows, columns)}
+    if min(scales) < 1:
+        return _cv_linear(pixels, rows, columns, _cv_growing_taps)
+    sample = _cv_linear if scales == {2} else _rounded(_sampler(_cv_area_taps))
     return sample(pixels, rows, columns)
 
 
@@ -225,7 +245,10 @@ SAMPLERS: Mapping[str, Callable[..., Levels]] = {
 FILTERS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos", *SAMPLERS)
 """Pillow's filters, antialiased but for the first, which is the default of Keras's load_img; those of
 TensorFlow and Keras layers, and of OpenCV (INTER_LINEAR is its default), which skip pixels when they shrink
-an image, unless their names say otherwise."""
+an image, unless their names say otherwise. Those of OpenCV are equal to it, but for one level in some values
+of cubic, and of area where no side grows."""
+PILLOW = float(".".join(PIL.__version__.split(".")[:2]))
+"""The version of Pillow that is installed, of which there are four in a year: 12.0, 12.1, 12.2 and 12.3."""
 FITS: Mapping[str, str] = {
     "squash": "the whole image, its proportions lost",
     "crop": "a central window of the target's proportions, cut first and then resized (Keras)",
@@ -248,6 +271,7 @@ def resize(
     fit: str = "squash",
     crop_fraction: float = 1.0,
     fill: tuple[int, ...] = (0, 0, 0),
+    pillow: float = 0,
 ) -> Levels:
     """Resize an image.
 
@@ -263,6 +287,8 @@ def resize(
         The part of each side that the fits with "crop" in their name keep, above 0 and up to 1.
     fill
         RGB levels around what "letterbox" and "pad" leave empty.
+    pillow
+        Version whose results its filters give; 0 for the installed one.
 
     Returns
     -------
@@ -280,7 +306,8 @@ def resize(
         pixels = _pad(pixels, size, fill)
     rows, columns = _axes((pixels.shape[0], pixels.shape[1]), size, fit, crop_fraction)
     if sampled is None:
-        part: Levels = _pillow(pixels, rows, columns, Image.Resampling[filter.upper()])
+        resampling = Image.Resampling[filter.upper()]
+        part: Levels = _pillow(pixels, rows, columns, resampling, pillow)
     else:
         part = sampled(
             pixels[rows.start : rows.stop, columns.start : columns.stop], rows, columns
@@ -362,9 +389,27 @@ def _framed(part: Array, size: Size, corner: Size, fill: tuple[int, ...]) -> Arr
 
 
 def _pillow(
-    pixels: Pixels, rows: Axis, columns: Axis, resampling: Image.Resampling
+    pixels: Pixels,
+    rows: Axis,
+    columns: Axis,
+    resampling: Image.Resampling,
+    pillow: float,
 ) -> Pixels:
     (top, bottom), (left, right) = rows.box, columns.box
-    size, box = (columns.kept, rows.kept), (left, top, right, bottom)
-    # One resampling with box= gives what resizing everything and then cutting out gives.
-    return np.asarray(Image.fromarray(pixels).resize(size, resampling, box=box))
+    height, width, _ = pixels.shape
+    image = Image.fromarray(pixels)
+    # Pillow rounds between its passes; since 13.0, the height of tall images comes first (pull request 9549).
+    tall = height - rows.kept > max(2 * (width - columns.kept), 0)
+    width_first = (pillow or PILLOW) < 13
+    if not tall or width_first == (PILLOW < 13):
+        # One resampling with box= gives what resizing everything and then cutting out gives.
+        size, box = (columns.kept, rows.kept), (left, top, right, bottom)
+        return np.asarray(image.resize(size, resampling, box))
+
+    for across in (width_first, not width_first):
+        wide, high = image.size
+        size, box = (wide, rows.kept), (0, top, wide, bottom)
+        if across:
+            size, box = (columns.kept, high), (left, 0, right, high)
+        image = image.resize(size, resampling, box)
+    return np.asarray(image)

@@ -18,7 +18,7 @@ from kit.classifier.store import remove_drafts
 from kit.images import Photo
 from kit.images.photo import encoded
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.comparison import differences
+from kit.preprocessing.comparison import differences, pillow_words
 from kit.preprocessing.trace import parts_at, trace_of
 from kit.regression import cases as folders
 from kit.regression.cases import MAKE_ONE, Case, observe, weights_of
@@ -43,6 +43,7 @@ _WORDS = {
 }
 """By state: of one case, and of several."""
 _SHOWN = 5
+_SIDES = ("before", "now")
 
 
 class CasesMovedError(AssertionError):
@@ -291,7 +292,9 @@ def _compared(
             classifier, case, photo, steps, named if change <= case.tolerance else ""
         )
     elif state == "holds":
-        words = _fault(classifier, case, photo)
+        recorded = case.observed.preprocessing or steps
+        resized = pillow_words(recorded, steps, photo, _SIDES)
+        words = "; ".join(filter(None, [resized, _fault(classifier, case, photo)]))
     return Checked(
         case.name,
         state,
@@ -309,7 +312,7 @@ def _step(
 ) -> tuple[str, str]:
     """Return the first step that explains why a prediction changed, and the same in words."""
     before = case.observed.preprocessing or steps
-    found = list(differences(before, steps, ("before", "now")))
+    found = list(differences(before, steps, photo, _SIDES))
     # The means kept of a step may be too coarse to show a setting that changed.
     step = parts_at(trace_of(photo, case.perturbation, steps), case.observed.trace)
     step = named or step or next((name for name, _ in found), "")

@@ -14,6 +14,7 @@ from kit.diagnosis.own_function import Checkup
 from kit.images import Photo
 from kit.preprocessing.black_box import call
 from kit.preprocessing.comparison import Comparison
+from kit.preprocessing.resizing import PILLOW
 
 CLASSIFIER = samples.classifier("efficientnet_lite0")
 PHOTOS = samples.photos("imagenet")[:3]
@@ -34,6 +35,18 @@ def test_a_function_that_does_the_same_agrees():
     )
     assert "decoding is not compared" in notes[0]
     assert repr(found) == "Checkup(agrees, 3 photos)"
+
+
+def test_a_model_of_another_pillow_says_so_where_a_function_makes_other_pixels():
+    other = 12.3 if PILLOW >= 13 else 13.0
+    saved = CLASSIFIER.using(RIGHT.replace(pillow=other))
+    tall, wide = PHOTOS[0].pixels[:, :150], PHOTOS[0].pixels[:150]
+    found = kit.check(saved, [tall, wide], same)
+    named = [one.differences for one in found.comparisons]
+    assert named == [(f"resize: Pillow {other} here, {PILLOW} there",), ()]
+    assert kit.check(saved, wide, same).agrees
+    compared = kit.compare(saved, CLASSIFIER, tall, progress=False)
+    assert compared.prepared == f"resize: Pillow {other} here, {PILLOW} there"
 
 
 def test_the_headline_is_the_step_that_changes_the_answers_not_the_first_one():

@@ -18,7 +18,15 @@ import kit
 from kit import samples
 from kit.__main__ import main
 from kit.classifier.reference import InputStatistics
-from kit.images import Decoding, Photo, PhotoError, Picture, as_photos, load_image
+from kit.images import (
+    Decoding,
+    Photo,
+    PhotoError,
+    Picture,
+    as_photos,
+    load_image,
+    photo as module,
+)
 from kit.images.photo import at_least_one, each_picture
 from kit.robustness import flip
 from tests.pictures import file_of
@@ -100,6 +108,51 @@ def test_a_photo_survives_pickling_and_the_loss_of_its_file_frozen_and_decodable
     )
     assert not photo.pixels.flags.writeable
     np.testing.assert_array_equal(photo.decoded(Decoding(exif=False)).pixels, RAMP)
+
+
+@pytest.fixture
+def four(tmp_path, monkeypatch):
+    """Four files of 18 bytes of pixels each, where two photos may keep theirs."""
+    monkeypatch.setattr(module, "PIXEL_BYTES", 2 * RAMP.nbytes)
+    monkeypatch.setattr(module, "_recent", {})
+    for place in range(4):
+        (tmp_path / f"{place}.png").write_bytes(png_of(RAMP + place))
+    return tmp_path
+
+
+def test_of_many_files_only_those_decoded_last_keep_their_pixels(four):
+    photos = as_photos(four)
+    assert ["pixels" in vars(photo) for photo in photos] == [False, False, True, True]
+    assert [photo.size for photo in photos] == [(2, 3)] * 4
+    for place, photo in enumerate(photos):
+        np.testing.assert_array_equal(photo.pixels, RAMP + place)
+        assert photo.file == (four / f"{place}.png").read_bytes()
+    assert ["pixels" in vars(photo) for photo in photos] == [False, False, True, True]
+    explorer = kit.Explorer(samples.classifier("efficientnet_lite0"), four)
+    assert [explorer.settings["photo"], len(explorer.photos)] == ["0.png", 4]
+    assert sum("pixels" in vars(photo) for photo in explorer.photos) <= 2
+
+
+def test_a_file_that_changes_after_it_was_opened_is_noticed(four):
+    first, second, *_ = as_photos(four)
+    (four / "0.png").write_bytes(png_of(RAMP[::-1]))
+    (four / "1.png").unlink()
+    with pytest.raises(
+        PhotoError, match=r"'0.png' as it was, received a file that has"
+    ):
+        _ = first.pixels
+    with pytest.raises(
+        FileNotFoundError, match=r"existing image file, received .*1\.png"
+    ):
+        _ = second.file
+
+
+def test_a_single_file_is_not_needed_any_more_nor_is_any_in_another_process(four):
+    photos = [load_image(four / f"{place}.png") for place in range(4)]
+    copies = pickle.loads(pickle.dumps(as_photos(four)))  # noqa: S301  # our own
+    shutil.rmtree(four)
+    np.testing.assert_array_equal([photos[0].pixels, copies[0].pixels], [RAMP, RAMP])
+    assert copies[0].file == photos[0].file
 
 
 class Tensor:

@@ -66,6 +66,19 @@ def test_each_difference_is_named_in_words_and_found_on_a_photo(changes, words, 
     assert not comparison.equal
 
 
+def test_versions_of_pillow_are_named_where_they_make_other_pixels_of_the_photo():
+    older, newer = Preprocessing(pillow=12.3), Preprocessing(pillow=13.0)
+    tall, wide = (Photo.from_array(picture(size)) for size in ((900, 300), (300, 900)))
+    found = older.compare(newer, tall)
+    assert found.differences == ("resize: Pillow 12.3 here, 13.0 there",)
+    assert found.first_step == "resize"
+    assert older.compare(newer, wide).equal
+    others = newer.replace(filter="bicubic"), newer.replace(filter="cv2_area")
+    for other in others:
+        (words,) = older.compare(other, tall).differences
+        assert words.startswith("filter: bilinear here")
+
+
 def test_every_step_has_its_figures():
     grey = Photo.from_array(np.full((8, 8, 3), 51, np.uint8), "grey")
     comparison = HERE.compare(HERE.replace(scaling="0..1"), grey)

@@ -3,6 +3,7 @@ import pickle
 from dataclasses import FrozenInstanceError, fields
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
@@ -205,11 +206,25 @@ def test_json_names_every_field_and_its_version_and_may_leave_fields_out():
     )
 
 
+def test_json_names_the_pillow_that_resizes_and_none_where_pillow_does_not():
+    installed = float(".".join(PIL.__version__.split(".")[:2]))
+    assert Preprocessing().to_dict()["pillow"] == installed
+    older = Preprocessing(pillow=9.5)
+    assert Preprocessing.from_json(older.to_json()) == older != Preprocessing()
+    for own in ("cv2_area", "tf_bilinear"):
+        assert older.replace(filter=own).to_dict()["pillow"] == 0
+        assert older.replace(filter=own) == Preprocessing(filter=own)
+    saved = Preprocessing().to_dict()
+    del saved["pillow"]
+    assert Preprocessing.from_dict(saved) == Preprocessing(pillow=installed)
+
+
 WRONG = [
     ({"version": 2}, ValueError, r"version 1, received \('kit.preprocessing', 2\)"),
     ({"format": None}, ValueError, "Preprocessing.from_config"),
     ({"fitt": "crop"}, TypeError, r"received 'fitt'; did you mean 'fit'\?"),
     ({"invert": 1}, TypeError, "invert as True or False"),
+    ({"pillow": "12.3"}, TypeError, "pillow as a number"),
     ({"scaling": [255]}, TypeError, "scaling as a JSON object"),
     (
         {"scaling": [{"divisor": 255, "men": 1}]},

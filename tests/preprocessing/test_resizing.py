@@ -112,6 +112,39 @@ def test_opencvs_filters_are_opencvs(name, rounded):
         assert np.mean(apart > 0) <= rounded
 
 
+@pytest.mark.parametrize("target", [(90, 21), (21, 90), (90, 60), (60, 21), (61, 90)])
+def test_opencvs_area_where_a_side_grows_is_opencvs_bit_for_bit(target):
+    pixels = picture((60, 60))
+    expected = cv2.resize(pixels, target[::-1], interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(resize(pixels, target, "cv2_area"), expected)
+
+
+@pytest.mark.parametrize("name", PILLOW)
+def test_tall_images_are_resized_as_the_asked_version_of_pillow_does_it(name):
+    method = Image.Resampling[name.upper()]
+    tall = picture((301, 99))
+    image = Image.fromarray(tall)
+    across = image.resize((57, 301), method).resize((57, 31), method)
+    down = image.resize((99, 31), method).resize((57, 31), method)
+    older = resize(tall, (31, 57), name, pillow=12.3)
+    newer = resize(tall, (31, 57), name, pillow=13.0)
+    np.testing.assert_array_equal(older, np.asarray(across))
+    np.testing.assert_array_equal(newer, np.asarray(down))
+    installed = np.asarray(image.resize((57, 31), method))
+    np.testing.assert_array_equal(resize(tall, (31, 57), name), installed)
+
+
+def test_other_images_and_windows_are_the_same_in_both_versions_of_pillow():
+    # The height shrinks by 180, the width by 90: not by more than twice as much.
+    for source in ((211, 121), (121, 211), (31, 31)):
+        for fit in FITS:
+            older, newer = (
+                resize(picture(source), (31, 31), "bicubic", fit, pillow=version)
+                for version in (12.3, 13.0)
+            )
+            np.testing.assert_array_equal(older, newer)
+
+
 def test_letterboxes_differ_in_where_the_rest_is():
     # 20 rows become 13 of 20; of the rest of 7, Pillow puts 4 above.
     white = np.full((20, 31, 3), 255, np.uint8)

@@ -50,6 +50,22 @@ def test_what_did_not_change_holds(pinned, classifier):
     )
 
 
+@pytest.mark.parametrize(("tolerance", "state"), [(0.5, "holds"), (0, "moved")])
+def test_a_case_of_another_pillow_says_so_where_its_pixels_are_others(
+    tmp_path, classifier, photos, tolerance, state
+):
+    older = classifier.using(classifier.preprocessing.replace(pillow=12.3))
+    newer = classifier.using(classifier.preprocessing.replace(pillow=13.0))
+    tall = photos[0].pixels[:, :150]
+    kit.pin(tmp_path, older, tall, name="tall", tolerance=tolerance)
+    kit.pin(tmp_path, older, photos[0].pixels[:150], name="wide", tolerance=tolerance)
+    by_name = {one.name: one for one in moved(tmp_path, newer).cases}
+    assert by_name["tall"].state == state
+    assert "resize: Pillow 12.3 before, 13.0 now" in by_name["tall"].words
+    assert "Pillow" not in by_name["wide"].words
+    assert "Pillow" not in moved(tmp_path, older).text()
+
+
 CHANGES = {
     "filter": ({"filter": "nearest"}, "resize"),
     "channels": ({"channels": "bgr"}, "channels"),
