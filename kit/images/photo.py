@@ -162,7 +162,7 @@ def encoded(picture: Pixels | Image.Image, kind: str = "PNG", **options: Any) ->
     return file.getvalue()
 
 
-PIXEL_BYTES = 256_000_000
+PIXEL_BYTES = 400_000_000
 """Upper bound of the pixels that photos of files keep, all together; more than those of `MAX_PIXELS`."""
 
 
