@@ -11,6 +11,7 @@ from os import PathLike, fsdecode
 from pathlib import Path
 from threading import Lock
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from PIL import Image
@@ -163,11 +164,11 @@ def encoded(picture: Pixels | Image.Image, kind: str = "PNG", **options: Any) ->
     return file.getvalue()
 
 
-PIXEL_BYTES = 256_000_000
+PIXEL_BYTES = 400_000_000
 """Upper bound of the pixels that photos of files keep, all together; more than those of `MAX_PIXELS`."""
 
 
-_recent: dict[Photo, int] = {}
+_recent: WeakKeyDictionary[Photo, int] = WeakKeyDictionary()
 _lock = Lock()
 
 

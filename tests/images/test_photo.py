@@ -8,6 +8,7 @@ import shutil
 from contextlib import nullcontext, suppress
 from functools import cache
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pytest
@@ -114,7 +115,7 @@ def test_a_photo_survives_pickling_and_the_loss_of_its_file_frozen_and_decodable
 def four(tmp_path, monkeypatch):
     """Four files of 18 bytes of pixels each, where two photos may keep theirs."""
     monkeypatch.setattr(module, "PIXEL_BYTES", 2 * RAMP.nbytes)
-    monkeypatch.setattr(module, "_recent", {})
+    monkeypatch.setattr(module, "_recent", WeakKeyDictionary())
     for place in range(4):
         (tmp_path / f"{place}.png").write_bytes(png_of(RAMP + place))
     return tmp_path
