@@ -160,7 +160,7 @@ class _End:
         low, median, high = np.nanpercentile(values[: self.size], (25, 50, 75))
         lower, middle, upper = np.nanpercentile(values[self.size :], (25, 50, 75))
         width = max(high - low + upper - lower, 1e-9)
-        return min(float(median - middle) / width, WIDE)
+        return float(min((median - middle) / width, WIDE))
 
 
 def _ends(rows: Floats, wrong: Bools, labels: Int64) -> list[_End]:
