@@ -219,10 +219,8 @@ class Mistakes(Result):
     def _report(self) -> Iterable[str | Result]:
         accuracy = self.accuracy
         interval = f"95% confidence {accuracy.low:.1%} to {accuracy.high:.1%}"
-        yield (
-            f"{accuracy.right:,} of {accuracy.count:,} images are predicted correctly: "
-            f"{accuracy.accuracy:.1%}, {interval}"
-        )
+        counts = f"{accuracy.right:,} of {accuracy.count:,} images"
+        yield f"{counts} are predicted correctly: {accuracy.accuracy:.1%}, {interval}"
         yield from (f"Note: {note}" for note in self.notes)
         yield self.table()
         for title, group in self.groups.items():
@@ -345,26 +343,26 @@ def _unreadable(pictures: tuple[Picture, ...], errors: list[str]) -> tuple[str, 
 
 
 def _folders(pictures: Sequence[Picture], names: Sequence[str]) -> list[int | str]:
-    folders = [one.name.rpartition("/")[0].partition("/")[0] for one in pictures]
+    parents = (picture.name.rpartition("/")[0] for picture in pictures)
+    folders = [parent.partition("/")[0] for parent in parents]
     if "" in folders:
         received = pictures[folders.index("")].name
         raise ValueError(
             f"Expected a folder for each class, received {received!r} outside; give labels="
         )
     order = sorted(set(folders))
-    if not {*order} <= {*names} and names == tuple(
-        f"class {place}" for place in range(len(names))
-    ):
+    unnamed = names == tuple(f"class {place}" for place in range(len(names)))
+    if unnamed and not set(order) <= set(names):
         if len(order) != len(names):
             wanted = f"{len(names)} folders, one for each class, received {len(order)}"
             raise ValueError(f"Expected {wanted}; give labels=")
         return [order.index(folder) for folder in folders]
     # Of a name such as T-shirt/top, no folder can have every letter.
     spelled = {_letters(name): name for name in names}
-    meant = {
-        one: one if one in names else spelled.get(_letters(one), one) for one in order
-    }
-    return [meant[folder] for folder in folders]
+    return [
+        folder if folder in names else spelled.get(_letters(folder), folder)
+        for folder in folders
+    ]
 
 
 def _letters(name: str) -> str:

@@ -43,8 +43,8 @@ SIDES = {
 """Key of `kit.images.properties.PROPERTIES`, little (-1) or much (1), and the words for such images. What
 changes another property as well comes before it: noise has colours."""
 MEASURED = tuple(dict.fromkeys(name for name, _ in SIDES))
-LEVEL = 0.05
-"""Of the p-value, which is far too large: of 1,440 random orders of mistakes 6 have a slice."""
+LEVEL = 0.02
+"""Most that a p-value may be."""
 NEAR = 0.8
 """Share of the best evidence from which on the gap decides, not the evidence."""
 WIDE = 1.5
@@ -65,7 +65,7 @@ class Slice:
     wrong, others
         Share that is predicted wrongly, in it and outside it, 0..1.
     p_value
-        Of the best cut of all properties; see `slices`.
+        Of the best of all cuts; see `slices`.
     """
 
     name: str
@@ -101,9 +101,8 @@ def slices(rows: Floats, wrong: Bools, labels: Int64) -> tuple[Slice, ...]:
     nearly as much evidence. Of all with `NEAR` of the most, those that the image states exactly come first,
     then the one with the widest gap at its cut: a cause sets its images apart.
 
-    The p-value is that of the best of all cuts (Miller and Siegmund, Maximally selected chi square
-    statistics, 1982), times the number of ends (Bonferroni), below `LEVEL`. The next slice is sought in the
-    images outside.
+    The p-value is Chernoff's bound for a cut times the number of ends (Bonferroni); the cuts of an end are
+    nearly one. The next slice is sought in the images outside.
 
     Parameters
     ----------
@@ -117,7 +116,7 @@ def slices(rows: Floats, wrong: Bools, labels: Int64) -> tuple[Slice, ...]:
     while outside.sum() >= 2 * FEWEST:
         ends = _ends(rows[outside], wrong[outside], labels[outside])
         most = max(end.evidence for end in ends)
-        p_value = len(ends) * _chance(most, FEWEST / outside.sum())
+        p_value = len(ends) * float(np.exp(-most))
         if p_value >= LEVEL:
             break
         near = [end for end in ends if end.evidence >= NEAR * most]
@@ -167,13 +166,14 @@ def _ends(rows: Floats, wrong: Bools, labels: Int64) -> list[_End]:
     # Classes of a few images are one.
     strata = np.where(np.bincount(labels)[labels] >= FEWEST, labels, labels.max() + 1)
     rates = np.bincount(strata, wrong) / np.maximum(np.bincount(strata), 1)
+    usual = rates[strata]
     sizes = np.arange(FEWEST, len(rows) // 2 + 1)
     ends = []
     for name, side in SIDES:
         values = rows[:, MEASURED.index(name)].astype(np.float64)
         order = np.argsort(-side * values, kind="stable")
         ranked = values[order]
-        evidence = _evidence(wrong[order], rates[strata][order], sizes)
+        evidence = _evidence(wrong[order], usual[order], sizes)
         # No cut lies between equal values, nor before a NaN, which comes last.
         evidence[~(side * ranked[sizes - 1] > side * ranked[sizes])] = 0
         best = evidence.argmax()
@@ -194,10 +194,3 @@ def _evidence(wrong: Bools, usual: Float64, sizes: Int64) -> Float64:
             counts[-1] - inside, np.maximum(expected[-1] - usual_inside, 1e-9)
         )
     return np.where(inside > usual_inside, evidence, 0)
-
-
-def _chance(evidence: float, least: float) -> float:
-    """Return how often chance gives this evidence to a cut between the least share of the images and half."""
-    root = max(float(np.sqrt(2 * evidence)), 1.0)
-    tries = (root - 1 / root) * np.log((1 - least) / least) + 4 / root
-    return float(np.exp(-evidence) / np.sqrt(2 * np.pi) * tries / 2)
