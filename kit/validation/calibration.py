@@ -59,6 +59,7 @@ def fit_temperature(rows: Floats, labels: Int64) -> float:
 
 LEVEL = 0.95
 """Level of the intervals."""
+_ENDS = 0.025, 0.975
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def _share(hits: Bools) -> Estimate:
 
 
 def _percentiles(value: float, drawn: Float64) -> Estimate:
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
+    low, high = np.quantile(drawn, _ENDS).tolist()
     return Estimate(value=value, low=low, high=high)
 
 
@@ -336,43 +337,41 @@ def calibrate(
     fitting = half_of(truth)
     temperature, unsure = _determined(rows[fitting], truth[fitting])
     tempered = classifier.tempered(temperature)
-    reported, right = rows[~fitting], truth[~fitting]
-    sides = (rows, truth), (reported, right), (tempered.calibrated(reported), right)
-    whole, before, after = (measure(*part) for part in sides)
-    notes = (*_copied(classifier, chosen), *unsure)
+    others = rows[~fitting]
+    before = measure(others, truth[~fitting])
+    notes = [*_copied(classifier, chosen), *unsure]
     if before.ece.low == 0:
         chance = f"on {before.pictures} images it gives {before.ece_by_chance:.3f} on average"
         ece = f"chance may explain the ECE of {before.ece.value:.3f} before"
-        notes += (f"{ece}: {chance} for a calibrated model",)
+        notes.append(f"{ece}: {chance} for a calibrated model")
     return Calibration(
-        tempered,
-        temperature,
-        int(fitting.sum()),
-        len(right),
-        whole,
-        before,
-        after,
-        notes,
+        classifier=tempered,
+        temperature=temperature,
+        fitted=int(fitting.sum()),
+        judged=len(others),
+        measured=measure(rows, truth),
+        before=before,
+        after=measure(tempered.calibrated(others), truth[~fitting]),
+        notes=tuple(notes),
     )
 
 
-def _determined(rows: Float32, labels: Int64) -> tuple[float, tuple[str, ...]]:
-    temperature, right = fit_temperature(rows, labels), rows.argmax(axis=1) == labels
-    errors, notes = (
-        f"{(~right).sum()} errors in {len(rows)} images ask for {temperature:.2g}",
-        [],
-    )
+def _determined(rows: Float32, labels: Int64) -> tuple[float, list[str]]:
+    """Return the temperature that the images ask for, or 1 where they ask for none; and what is unsure."""
+    temperature = fit_temperature(rows, labels)
+    right = rows.argmax(axis=1) == labels
+    errors = int((~right).sum())
+    asked = f"{errors} errors in {len(rows)} images ask for {temperature:.2g}"
+    notes = []
     if temperature < 1 and accuracy_interval(right).low > 1 - RARE:
         notes.append(
-            f"{errors}, as images do that a model was trained on; was it trained on these?"
+            f"{asked}, as images do that a model was trained on; was it trained on these?"
         )
     inside = LOWEST * 1.01 < temperature < HIGHEST / 1.01
-    if inside and (temperature >= 1 or (~right).sum() >= FEWEST_ERRORS):
-        return temperature, tuple(notes)
-    return 1.0, (
-        *notes,
-        f"the images determine no temperature, so 1 is kept: {errors}; give more images",
-    )
+    if inside and (temperature >= 1 or errors >= FEWEST_ERRORS):
+        return temperature, notes
+    reason = f"the images determine no temperature, so 1 is kept: {asked}"
+    return 1.0, [*notes, f"{reason}; give more images"]
 
 
 def _copied(classifier: Classifier, photos: Sequence[Photo]) -> Iterator[str]:
@@ -395,11 +394,8 @@ def _checked(rows: Floats, labels: Labels) -> tuple[Float64, Int64]:
         )
     farthest = np.abs(values.sum(axis=1) - 1).max()
     if farthest > TOLERANCE or values.min() < 0:
-        received = (
-            f"sums that differ by {farthest:.3g} and values from {values.min():.3g}"
-        )
         raise ValueError(
-            f"Expected rows of probabilities that sum to 1, received {received}; apply a softmax"
+            f"Expected probabilities that sum to 1, received sums up to {farthest:.3g} away; apply a softmax"
         )
     return values, known_classes(labels, [""] * values.shape[1], len(values))
 

@@ -77,7 +77,7 @@ class Outcomes:
     measures: Float32
 
     @classmethod
-    def none(cls, count: int, ranks: int) -> Self:
+    def unread(cls, count: int, ranks: int) -> Self:
         """Return the outcomes of images that were not read."""
         return cls(
             label_probabilities=np.full(count, np.nan, np.float32),
@@ -279,7 +279,7 @@ def mistakes(
     given = _folders(pictures, names) if labels is None else labels
     truth = known_classes(given, names, len(pictures))
     ranks = min(len(names), max(RANKS, _CELLS // len(pictures)))
-    outcomes = Outcomes.none(len(pictures), ranks)
+    outcomes = Outcomes.unread(len(pictures), ranks)
     errors = [""] * len(pictures)
     with Steps[None](
         (), "Predicting", "image", progress, total=len(pictures), keep=True
@@ -316,7 +316,7 @@ def _parts(
 
 
 def _outcomes(part: _Part) -> tuple[Outcomes, list[str]]:
-    outcomes = Outcomes.none(len(part.labels), part.ranks)
+    outcomes = Outcomes.unread(len(part.labels), part.ranks)
     errors = [""] * len(part.labels)
     for place, row in predicted(part.task, errors):
         best = np.argsort(-row, kind="stable")[: part.ranks]

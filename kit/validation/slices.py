@@ -11,10 +11,10 @@ from kit.images.opening import FORMATS
 from kit.images.properties import PROPERTIES, Sample
 from kit.robustness.differences import FEWEST
 
-YES_OR_NO = {"turned": "turned", **{name: name for name in FORMATS}}
-"""Properties that an image has or has not, and the words for images that have it."""
+YES_OR_NO = ("turned", *FORMATS)
+"""Properties that an image has or has not."""
 STATED = {
-    **{(name, 1): words for name, words in YES_OR_NO.items()},
+    **{(name, 1): name for name in YES_OR_NO},
     ("aspect", -1): "tall",
     ("aspect", 1): "wide",
     ("size", -1): "small",
@@ -164,9 +164,8 @@ class _End:
 
 def _ends(rows: Floats, wrong: Bools, labels: Int64) -> list[_End]:
     # Classes of a few images are one.
-    strata = np.where(np.bincount(labels)[labels] >= FEWEST, labels, labels.max() + 1)
-    rates = np.bincount(strata, wrong) / np.maximum(np.bincount(strata), 1)
-    usual = rates[strata]
+    strata = np.where(np.bincount(labels)[labels] < FEWEST, 0, labels + 1)
+    usual = np.bincount(strata, wrong)[strata] / np.bincount(strata)[strata]
     sizes = np.arange(FEWEST, len(rows) // 2 + 1)
     ends = []
     for name, side in SIDES:
@@ -176,21 +175,19 @@ def _ends(rows: Floats, wrong: Bools, labels: Int64) -> list[_End]:
         evidence = _evidence(wrong[order], usual[order], sizes)
         # No cut lies between equal values, nor before a NaN, which comes last.
         evidence[~(side * ranked[sizes - 1] > side * ranked[sizes])] = 0
-        best = evidence.argmax()
-        ends.append(_End(name, side, ranked, int(sizes[best]), float(evidence[best])))
+        best = int(evidence.argmax())
+        ends.append(_End(name, side, ranked, FEWEST + best, float(evidence[best])))
     return ends
 
 
 def _evidence(wrong: Bools, usual: Float64, sizes: Int64) -> Float64:
     """Return the log-likelihood ratio of a cut after so many images; 0 where fewer of these are wrong."""
-    evidence = np.zeros(len(sizes))
-    for outcome, chance in ((~wrong, 1 - usual), (wrong, usual)):
-        counts = outcome.cumsum()
-        expected = np.maximum(chance.cumsum(), 1e-9)
-        inside = counts[sizes - 1]
-        usual_inside = expected[sizes - 1]
-        evidence += scipy.special.rel_entr(inside, usual_inside)
-        evidence += scipy.special.rel_entr(
-            counts[-1] - inside, np.maximum(expected[-1] - usual_inside, 1e-9)
-        )
-    return np.where(inside > usual_inside, evidence, 0)
+    counts = np.cumsum([wrong, ~wrong], axis=1)
+    expected = np.cumsum([usual, 1 - usual], axis=1)
+    inside = counts[:, sizes - 1]
+    usual_inside = expected[:, sizes - 1]
+    # Rounding may leave less than nothing outside.
+    usual_outside = np.maximum(expected[:, -1:] - usual_inside, 0)
+    ratios = scipy.special.rel_entr(inside, usual_inside)
+    ratios += scipy.special.rel_entr(counts[:, -1:] - inside, usual_outside)
+    return np.where(inside[0] > usual_inside[0], ratios.sum(axis=0), 0)

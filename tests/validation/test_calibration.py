@@ -64,7 +64,7 @@ def test_what_is_no_probability_and_no_class_is_refused(answers, function):
     for wrong in (rows * 100, np.log(rows), rows - 0.02):
         with pytest.raises(
             ValueError,
-            match=r"^Expected rows of probabilities that sum to 1, received sums .* apply a softmax$",
+            match=r"^Expected probabilities that sum to 1, received sums .* apply a softmax$",
         ):
             function(wrong, labels)
     assert function(rows.round(3), labels)
