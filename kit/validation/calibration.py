@@ -12,6 +12,7 @@ from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, known_classes
 from kit.images import Photo, Pictures, as_photos
+from kit.images.photo import describe
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 
 
@@ -388,14 +389,15 @@ def _copied(classifier: Classifier, photos: Sequence[Photo]) -> Iterator[str]:
 
 def _checked(rows: Floats, labels: Labels) -> tuple[Float64, Int64]:
     values = np.asarray(rows, np.float64)
-    if values.ndim != 2 or not values.size or not np.isfinite(values).all():
+    sums_to_one = (
+        values.ndim == 2
+        and values.size > 0
+        and values.min() >= 0
+        and np.abs(values.sum(axis=1) - 1).max() <= TOLERANCE
+    )
+    if not sums_to_one:
         raise ValueError(
-            f"Expected finite probabilities (N, classes), received shape {values.shape}"
-        )
-    farthest = np.abs(values.sum(axis=1) - 1).max()
-    if farthest > TOLERANCE or values.min() < 0:
-        raise ValueError(
-            f"Expected probabilities that sum to 1, received sums up to {farthest:.3g} away; apply a softmax"
+            f"Expected rows of probabilities that sum to 1, received {describe(values)}; apply a softmax"
         )
     return values, known_classes(labels, [""] * values.shape[1], len(values))
 

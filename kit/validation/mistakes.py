@@ -292,7 +292,13 @@ def mistakes(
     notes = _unreadable(pictures, errors)
     if steps.interrupted:
         notes += (f"stopped after {steps.done:,} of {len(pictures):,} images",)
-    return Mistakes(classifier, pictures, truth, outcomes, notes)
+    return Mistakes(
+        classifier=classifier,
+        pictures=pictures,
+        labels=truth,
+        outcomes=outcomes,
+        notes=notes,
+    )
 
 
 class _Part(NamedTuple):
@@ -312,7 +318,15 @@ def _parts(
     for start in range(0, len(pictures), _TOGETHER):
         places = slice(start, start + _TOGETHER)
         task = Task(shared, pictures[places], (Perturbation(),))
-        yield places, _Part(task, labels[places], chosen[places], ranks)
+        yield (
+            places,
+            _Part(
+                task=task,
+                labels=labels[places],
+                chosen=chosen[places],
+                ranks=ranks,
+            ),
+        )
 
 
 def _outcomes(part: _Part) -> tuple[Outcomes, list[str]]:

@@ -59,7 +59,7 @@ class Slice:
     Attributes
     ----------
     name, words, limit
-        Key of `kit.images.properties.PROPERTIES`; what such images are; its value where the slice begins.
+        Key of `kit.images.properties.PROPERTIES`; what such images are; the value that they are beyond.
     images
         Measured images in it.
     wrong, others
@@ -150,7 +150,7 @@ class _End:
 
     @property
     def limit(self) -> float:
-        return float(self.values[self.size - 1 : self.size + 1].mean())
+        return float(self.values[self.size])
 
     @property
     def gap(self) -> float:
@@ -176,7 +176,14 @@ def _ends(rows: Floats, wrong: Bools, labels: Int64) -> list[_End]:
         # No cut lies between equal values, nor before a NaN, which comes last.
         evidence[~(side * ranked[sizes - 1] > side * ranked[sizes])] = 0
         best = int(evidence.argmax())
-        ends.append(_End(name, side, ranked, FEWEST + best, float(evidence[best])))
+        end = _End(
+            name=name,
+            side=side,
+            values=ranked,
+            size=FEWEST + best,
+            evidence=float(evidence[best]),
+        )
+        ends.append(end)
     return ends
 
 

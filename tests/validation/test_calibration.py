@@ -58,15 +58,13 @@ def test_four_answers_by_hand():
 @pytest.mark.parametrize("function", [measure, fit_temperature])
 def test_what_is_no_probability_and_no_class_is_refused(answers, function):
     rows, labels = answers
-    for wrong in (rows * np.nan, rows[0], rows[:0]):
-        with pytest.raises(ValueError, match="Expected finite probabilities"):
-            function(wrong, labels[: len(wrong)])
-    for wrong in (rows * 100, np.log(rows), rows - 0.02):
+    unfit = [rows * np.nan, rows[0], rows[:0], rows * 100, np.log(rows), rows - 0.02]
+    for wrong in unfit:
         with pytest.raises(
             ValueError,
-            match=r"^Expected probabilities that sum to 1, received sums .* apply a softmax$",
+            match=r"^Expected probabilities \(N, classes\) in rows that sum to 1",
         ):
-            function(wrong, labels)
+            function(wrong, labels[: len(wrong)])
     assert function(rows.round(3), labels)
     with pytest.raises(
         ValueError, match=r"Expected a label as a whole number 0\.\.4, received -1"
