@@ -135,9 +135,9 @@ def test_what_an_image_states_comes_first_and_then_the_widest_gap(causes):
     saturation = np.argsort(np.argsort(noise)) / 200
     assert failing(noise=noise, saturation=saturation) == "noisy"
     assert failing(noise=saturation, saturation=noise) == "colourful"
-    assert failing(noise=noise, saturation=saturation, JPEG=wrong) == "JPEG"
+    assert failing(noise=noise, size=saturation) == "large"
     # Where both gaps are wide, the cause comes before what follows from it.
-    assert failing(noise=noise, saturation=3 * noise) == "noisy"
+    assert failing(noise=noise, saturation=ramp / 100 + 10 * wrong) == "noisy"
 
 
 def test_a_value_that_a_third_of_the_images_share_is_a_slice(causes):
