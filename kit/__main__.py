@@ -295,7 +295,7 @@ def _mistakes(given: argparse.Namespace) -> int:
     result = kit.mistakes(_classifier(given, given.model), given.folder)
     _show(result)
     if given.html:
-        write(given.html, result.page().encode())
+        write(given.html, kit.plots.mistakes_page(result).encode())
     return 0
 
 

@@ -4,6 +4,7 @@ import textwrap
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -11,21 +12,25 @@ import numpy as np
 
 from kit._arrays import Float64, Floats, Pixels
 from kit._reporting import shown, tag
+from kit.images.photo import at_least_one
+from kit.images.properties import Sample
 from kit.perturbation import PARAMETERS
 
 if TYPE_CHECKING:
     from kit.robustness.sweeps import Sweep
     from kit.validation.calibration import Bin
-    from kit.validation.mistakes import Mistakes
+    from kit.validation.mistakes import Mistake, Mistakes
 
 __all__ = [
     "accuracy_figure",
     "confidence_figure",
     "confusion_figure",
     "image_figure",
+    "mistakes_figure",
+    "mistakes_page",
     "reliability_figure",
+    "sweep_figure",
 ]
-__all__ += ["sweep_figure"]
 
 
 BLUE, ORANGE = "#1b6ec2", "#e0a458"
@@ -103,6 +108,49 @@ def image_figure(images: Sequence[tuple[str, Pixels]], columns: int = 4) -> Draw
         axes.set_axis_off()
     titles = "; ".join(title for title, _ in images)
     return image(figure, f"{len(images)} images: {titles}.")
+
+
+_IMAGES = 12
+"""In a figure of mistakes."""
+
+
+def mistakes_figure(mistakes: Sequence["Mistake"]) -> Drawn:
+    """Show the first twelve images of `wrong`, `doubtful` or `cell` of `kit.mistakes`, with their classes."""
+    images = [
+        (
+            f"{mistake.predicted} {mistake.probability:.0%}, label {mistake.label}",
+            Sample(mistake.picture.open(), window=256).thin,
+        )
+        for mistake in at_least_one(mistakes[:_IMAGES])
+    ]
+    return image_figure(images)
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>{title}</title><style>:root {{ color-scheme: light dark; font: 1em/1.5 sans-serif }}
+table {{ display: block; overflow: auto; border-spacing: 1em 0 }} img {{ max-width: 100% }}</style>
+<main><h1>{title}</h1>{report}{figures}</main></html>
+"""
+
+
+def mistakes_page(mistakes: "Mistakes") -> str:
+    """Return what `kit.mistakes` found as one HTML page for any browser, with images and without scripts."""
+    figures = {"Confusion matrix": confusion_figure(mistakes)}
+    for title, images in mistakes.groups.items():
+        if images:
+            figures[title] = mistakes_figure(images)
+    parts = (
+        f"<h2>{escape(title)}</h2>{figure._repr_html_()}"
+        for title, figure in figures.items()
+    )
+    return _PAGE.format(
+        title=escape(f"Mistakes of {mistakes.classifier.name}"),
+        report=mistakes.html(),
+        figures="".join(parts),
+    )
 
 
 def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Drawn:

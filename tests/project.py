@@ -72,6 +72,19 @@ def imported(source: str) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def hidden_imports(source: str) -> Iterator[str]:
+    """Calls that import a module of the package by a text, or by one that is only known when they run."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call) or not node.args:
+            continue
+        function = ast.unparse(node.func).rpartition(".")[2]
+        name = ast.unparse(node.args[0])
+        if function in {"import_module", "__import__"} and not re.fullmatch(
+            r"'(?!kit\b)\w[\w.]*'", name
+        ):
+            yield ast.unparse(node)
+
+
 UNCOUNTED = (ast.expr_context, ast.operator, ast.cmpop, ast.boolop, ast.unaryop)
 """Nodes that Python adds to others: the same operation is always written with them."""
 

@@ -20,6 +20,7 @@ import kit
 from tests.project import (
     ROOT,
     code,
+    hidden_imports,
     imported,
     lines_of,
     modules,
@@ -155,6 +156,18 @@ def test_a_room_imports_only_from_rooms_above_it():
     assert {
         (module, name) for module, name in arrows() if rank(module) < rank(name)
     } == set()
+
+
+def test_no_room_hides_an_import_in_a_text():
+    # Public names are imported when they are first used, and the command line imports what it is given.
+    allowed = {"kit.__init__", "kit.__main__"}
+    rooms = {name: path for name, path in modules().items() if name not in allowed}
+    found = {name: [*hidden_imports(code(path))] for name, path in rooms.items()}
+    assert {name: calls for name, calls in found.items() if calls} == {}
+    hidden = ["import_module(f'kit.{room}')", "importlib.import_module('kit.plots')"]
+    hidden += ["__import__(home)"]
+    others = ["import_module('pandas')", "import_module('kitchen.sink')"]
+    assert [*hidden_imports("\n".join([*hidden, *others]))] == hidden
 
 
 def test_nothing_imports_in_a_circle():

@@ -162,11 +162,10 @@ def first_frame(
 
 
 def _image(data: bytes, name: str) -> ImageFile.ImageFile:
-    # Image.open() warns about large images; the size check that follows is stricter.
-    for image_format in FORMATS:
-        factory, accept = Image.OPEN[image_format]
-        if accept is None or accept(data[:16]) is True:
-            return factory(BytesIO(data), "")
+    if image_format := file_format(data):
+        # Image.open() warns about large images; the size check that follows is stricter.
+        factory, _ = Image.OPEN[image_format]
+        return factory(BytesIO(data), "")
     unknown = f"{len(data)} bytes of unknown data"
     contents = next(
         (words for pattern, words in _SIGNATURES if re.match(pattern, data[:512])),
@@ -176,6 +175,15 @@ def _image(data: bytes, name: str) -> ImageFile.ImageFile:
     raise PhotoError(
         f"Expected an image file ({', '.join(FORMATS)}), received {received}"
     )
+
+
+def file_format(data: bytes) -> str:
+    """Return the format out of `FORMATS` that a file begins as, empty for another one."""
+    for image_format in FORMATS:
+        _, accept = Image.OPEN[image_format]
+        if accept is None or accept(data[:16]) is True:
+            return image_format
+    return ""
 
 
 def check_pixel_count(width: int, height: int, name: str) -> None:

@@ -3,13 +3,14 @@
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 
 import numpy as np
 from PIL import Image, ImageFilter, JpegImagePlugin
 
 from kit._arrays import Array, Float32, Float64, Int64, Pixels
 from kit.images import Photo, Pictures, as_photos
+from kit.images.opening import FORMATS, file_format
 from kit.images.photo import encoded
 
 # Levels of the faintest edge.
@@ -359,6 +360,10 @@ class Quantity:
         )
 
 
+def _is_of_format(name: str, sample: Sample) -> float:
+    return float(file_format(sample.photo.file or b"") == name)
+
+
 _TABLE = (
     Quantity("brightness", lambda s: float(s.luma.mean()), 0.05, True),
     # Root mean square (Peli, Contrast in complex images, 1990), which less light alone leaves as it is.
@@ -428,6 +433,7 @@ _TABLE = (
         lambda s: float(np.ptp(np.log2(s.light))),
         unit="stops between the channels",
     ),
+    *(Quantity(name, partial(_is_of_format, name)) for name in FORMATS),
 )
 PROPERTIES: Mapping[str, Quantity] = {item.name: item for item in _TABLE}
 """Everything that is measured, by its name."""

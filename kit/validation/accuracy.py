@@ -53,9 +53,15 @@ def accuracy_interval(
         hits = _bools(right)
         right, count = int(hits.sum()), len(hits)
     total = whole("count", count, 1, None)
-    rightly = whole("right", right, 0, total)
-    low, high = scipy.stats.binomtest(rightly, total).proportion_ci(method="wilson")
-    return AccuracyInterval(rightly, total, rightly / total, float(low), float(high))
+    correct = whole("right", right, 0, total)
+    low, high = scipy.stats.binomtest(correct, total).proportion_ci(method="wilson")
+    return AccuracyInterval(
+        right=correct,
+        count=total,
+        accuracy=correct / total,
+        low=float(low),
+        high=float(high),
+    )
 
 
 def _bools(right: npt.ArrayLike) -> Bools:
@@ -95,16 +101,25 @@ def compare_accuracies(first: npt.ArrayLike, second: npt.ArrayLike) -> Compariso
     ValueError
         No bools, no images, or another number of them.
     """
-    one, two = _bools(first), _bools(second)
-    if len(one) != len(two):
+    by_first = _bools(first)
+    by_second = _bools(second)
+    if len(by_first) != len(by_second):
+        received = f"{len(by_first)} and {len(by_second)}"
         raise ValueError(
-            f"Expected predictions for the same images, received {len(one)} and {len(two)}"
+            f"Expected predictions for the same images, received {received}"
         )
-    only_first, only_second = int((one & ~two).sum()), int((~one & two).sum())
-    apart = only_first + only_second
-    p_value = float(scipy.stats.binomtest(only_first, apart).pvalue) if apart else 1.0
+    only_first = int((by_first & ~by_second).sum())
+    only_second = int((by_second & ~by_first).sum())
+    p_value = 1.0
+    if only_first or only_second:
+        test = scipy.stats.binomtest(only_first, only_first + only_second)
+        p_value = float(test.pvalue)
     return Comparison(
-        float(one.mean()), float(two.mean()), only_first, only_second, p_value
+        first=float(by_first.mean()),
+        second=float(by_second.mean()),
+        only_first=only_first,
+        only_second=only_second,
+        p_value=p_value,
     )
 
 
@@ -124,13 +139,17 @@ class CrossValidation(Result):
         """Mean of the folds' accuracies, 0..1."""
         return float(np.mean(self.accuracies))
 
-    def interval(self) -> tuple[float, float]:
+    def interval(self) -> tuple[float, float] | None:
         """Return the ends of a 95 % confidence interval for the accuracy of this way of training, 0..1.
 
-        The t interval with the variance s^2 (1/k + n_validation / n_training) of Nadeau and Bengio (2003,
-        doi 10.1023/A:1024068626366), since folds share most of their training images.
+        None where all folds are equal, since their deviation says nothing then. The t interval with the
+        variance s^2 (1/k + n_validation / n_training) of Nadeau and Bengio (2003, doi
+        10.1023/A:1024068626366), since folds share most of their training images.
         """
-        count, total = len(self.folds), sum(fold.count for fold in self.folds)
+        if len(set(self.accuracies)) == 1:
+            return None
+        count = len(self.folds)
+        total = sum(fold.count for fold in self.folds)
         ratio = np.mean([fold.count / (total - fold.count) for fold in self.folds])
         deviation = np.std(self.accuracies, ddof=1) * np.sqrt(1 / count + ratio)
         half = float(scipy.stats.t.ppf(0.975, count - 1) * deviation)
@@ -152,12 +171,13 @@ class CrossValidation(Result):
         return Table(("fold", "training", "validation", "accuracy"), rows, ">" * 4)
 
     def __repr__(self) -> str:
-        low, high = self.interval()
-        over = (
-            f"{min(self.accuracies):.1%} to {max(self.accuracies):.1%} over the folds"
-        )
-        interval = f"95% confidence {low:.1%} to {high:.1%} (Nadeau-Bengio)"
-        return f"CrossValidation({len(self.folds)} folds, accuracy {self.accuracy:.1%}; {over}; {interval})"
+        low, high = min(self.accuracies), max(self.accuracies)
+        about = f"{low:.1%} to {high:.1%} over the folds"
+        if ends := self.interval():
+            about += f"; 95% confidence {ends[0]:.1%} to {ends[1]:.1%} (Nadeau-Bengio)"
+        else:
+            about = "all folds are equal, which gives no interval"
+        return f"CrossValidation({len(self.folds)} folds, accuracy {self.accuracy:.1%}; {about})"
 
 
 def cross_validate(
@@ -200,18 +220,17 @@ def cross_validate(
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     whole("folds", folds, 2, None)
-    chosen, truth = as_photos(pictures), np.asarray(labels)
+    photos = as_photos(pictures)
+    truth = np.asarray(labels)
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
-    splits = list(
-        splitter(folds, shuffle=True, random_state=seed).split(chosen, truth, groups)
-    )
-    finished = []
+    shuffled = splitter(folds, shuffle=True, random_state=seed)
+    splits = list(shuffled.split(photos, truth, groups))
+    accuracies = []
     for training, validation in Steps(splits, "Training on folds", "fold", progress):
         classifier = train(
-            [chosen[place] for place in training], truth[training], seed=seed
+            [photos[place] for place in training], truth[training], seed=seed
         )
-        rows = classifier.probabilities([chosen[place] for place in validation])
-        finished.append(
-            accuracy_interval(np.asarray(rows).argmax(axis=1) == truth[validation])
-        )
-    return CrossValidation(tuple(finished))
+        rows = classifier.probabilities([photos[place] for place in validation])
+        predicted = np.asarray(rows).argmax(axis=1)
+        accuracies.append(accuracy_interval(predicted == truth[validation]))
+    return CrossValidation(tuple(accuracies))

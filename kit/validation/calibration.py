@@ -1,17 +1,18 @@
 """How far probabilities can be trusted."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import scipy  # its parts are imported when they are used
 
-from kit._arrays import Array, Bools, Float32, Float64, Floats, Int64
+from kit._arrays import Bools, Float32, Float64, Floats, Int64
 from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, known_classes
 from kit.images import Photo, Pictures, as_photos
+from kit.images.photo import describe
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 
 
@@ -40,25 +41,26 @@ def fit_temperature(rows: Floats, labels: Int64) -> float:
     # 0 counts as the smallest float32.
     values, truth = _checked(rows, labels)
     scores = np.log(np.maximum(values, np.finfo(np.float32).tiny))
-    picture = np.arange(len(rows))
+    images = np.arange(len(rows))
 
     # Convex in 1 / T, hence with a single minimum in log T too, where the two directions are alike.
     def loss(log_temperature: float) -> float:
-        return float(
-            -scipy.special.log_softmax(scores / np.exp(log_temperature), axis=1)[
-                picture, truth
-            ].mean()
-        )
+        tempered = scores / np.exp(log_temperature)
+        logarithms = scipy.special.log_softmax(tempered, axis=1)
+        return float(-logarithms[images, truth].mean())
 
-    bounds = np.log(LOWEST), np.log(HIGHEST)
-    found = scipy.optimize.minimize_scalar(
-        loss, bounds=bounds, method="bounded", options={"xatol": 1e-8}
+    minimum = scipy.optimize.minimize_scalar(
+        loss,
+        bounds=(np.log(LOWEST), np.log(HIGHEST)),
+        method="bounded",
+        options={"xatol": 1e-8},
     )
-    return float(np.exp(found.x))
+    return float(np.exp(minimum.x))
 
 
 LEVEL = 0.95
 """Level of the intervals."""
+_ENDS = 0.025, 0.975
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,10 @@ class Estimate:
     value
         On the images at hand.
     low, high
-        Bootstrap interval over these images (Davison and Hinkley 1997, chapter 5): percentiles for means,
-        the basic one for the ECE, to which chance adds. That of the ECE begins at 0
-        where a perfectly calibrated network would show as much in one of twenty samples.
+        Wilson's interval for a share of images, of which 0 and 1 are never certain. For others the bootstrap
+        interval over these images (Davison and Hinkley 1997, chapter 5): percentiles for means, the basic one
+        for the ECE, to which chance adds. That of the ECE begins at 0 where a perfectly calibrated network
+        would show as much in one of twenty samples.
     """
 
     value: float
@@ -83,11 +86,16 @@ class Estimate:
         return f"{self.value:.3f} ({self.low:.3f}–{self.high:.3f})"
 
 
-def _interval(value: float, drawn: Float64, *, basic: bool) -> Estimate:
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
-    if basic:  # mirrored
-        low, high = max(0.0, min(value, 2 * value - high)), max(value, 2 * value - low)
-    return Estimate(value, low, high)
+def _share(hits: Bools) -> Estimate:
+    if not len(hits):
+        return Estimate(value=0.0, low=0.0, high=1.0)
+    share = accuracy_interval(hits)
+    return Estimate(value=share.accuracy, low=share.low, high=share.high)
+
+
+def _percentiles(value: float, drawn: Float64) -> Estimate:
+    low, high = np.quantile(drawn, _ENDS).tolist()
+    return Estimate(value=value, low=low, high=high)
 
 
 BINS = 15
@@ -103,6 +111,8 @@ TITLES = {
     "sure_errors": f"errors above {SURE}",
 }
 """The metrics of `Metrics` in words."""
+TOLERANCE = 0.01
+"""By how much the sum of a row may differ from 1, as that of rounded probabilities does."""
 # Probabilities below count as this in logarithms, as in scikit-learn's log_loss.
 _SMALLEST = np.finfo(np.float64).eps
 
@@ -127,7 +137,8 @@ class Metrics:
     nll
         Mean negative natural logarithm of the probability of the right class, 0 and up.
     sure_errors
-        Share of the wrong predictions that are given with a confidence above 0.9; 0 where there are none.
+        Share of the wrong predictions that are given with a confidence above 0.9; 0, with an interval of 0 to
+        1, where there are none.
     ece_by_chance
         Mean `ece` of a perfectly calibrated network with these confidences, 0..1 (consistency resampling,
         Bröcker and Smith 2007, doi 10.1175/WAF993.1).
@@ -157,64 +168,73 @@ def measure(rows: Floats, labels: Int64, *, resamples: int = 1000) -> Metrics:
         Shape (N,): index of the right class.
     resamples
         Of the bootstrap.
+
+    Raises
+    ------
+    ValueError
+        Rows that are no probabilities or do not sum to 1, or labels that are no classes.
     """
     values, labels = _checked(rows, labels)
     count = len(values)
-    confidences, hits = values.max(axis=1), values.argmax(axis=1) == labels
+    confidences = values.max(axis=1)
+    hits = values.argmax(axis=1) == labels
+    gaps = hits - confidences
     truth = np.equal.outer(labels, np.arange(values.shape[1]))
-    own = np.maximum(values[truth], _SMALLEST)
+    squares = ((values - truth) ** 2).sum(axis=1)
+    logarithms = np.log(np.maximum(values[truth], _SMALLEST))
+    measures = np.stack([confidences, squares, -logarithms])
     # One on an edge belongs to the lower bin, as in Guo et al. 2017.
     places = np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], confidences)
-    once = np.ones(count)
-    metrics: dict[str, Callable[[Float64], float]] = {
-        "accuracy": _share(hits, once),
-        "confidence": _share(confidences, once),
-        "ece": lambda counts: _error(places, counts * (hits - confidences)),
-        "brier": _share(((values - truth) ** 2).sum(axis=1), once),
-        "nll": _share(-np.log(own), once),
-        "sure_errors": _share(~hits & (confidences > SURE), ~hits),
-    }
-    rng = np.random.default_rng(0)
-    samples = (rng.integers(0, count, count) for _ in range(resamples))
-    counted = (
-        np.bincount(each, minlength=count).astype(np.float64) for each in samples
-    )
-    drawn = np.array(
-        [[metric(counts) for metric in metrics.values()] for counts in counted]
-    )
-    found = {
-        name: _interval(metric(once), each, basic=name == "ece")
-        for (name, metric), each in zip(metrics.items(), drawn.T, strict=True)
-    }
-    rng = np.random.default_rng(0)
+    random = np.random.default_rng(0)
+    drawn = []
+    for _ in range(resamples):
+        sample = random.integers(0, count, count)
+        error = _error(places[sample], gaps[sample])
+        drawn.append([error, *measures[:, sample].mean(axis=1)])
+    errors, *means = np.transpose(drawn)
+    confidence, brier, nll = map(_percentiles, measures.mean(axis=1).tolist(), means)
+    random = np.random.default_rng(0)
     # With predictions that are correct as often as the confidences say.
-    by_chance = (
-        (rng.random(count) < confidences) - confidences for _ in range(resamples)
-    )
-    chance = np.array([_error(places, gaps) for gaps in by_chance])
-    if found["ece"].value <= np.quantile(chance, LEVEL):
-        found["ece"] = replace(found["ece"], low=0.0)
-    filled = ((place, places == place) for place in np.unique(places).tolist())
-    bins = [
-        Bin(
-            place / BINS,
-            (place + 1) / BINS,
-            float(confidences[inside].mean()),
-            accuracy_interval(hits[inside]),
-        )
-        for place, inside in filled
+    chance = [
+        _error(places, (random.random(count) < confidences) - confidences)
+        for _ in range(resamples)
     ]
     return Metrics(
-        pictures=count, ece_by_chance=float(chance.mean()), bins=tuple(bins), **found
+        pictures=count,
+        accuracy=_share(hits),
+        confidence=confidence,
+        ece=_calibration_error(_error(places, gaps), errors, chance),
+        brier=brier,
+        nll=nll,
+        sure_errors=_share(confidences[~hits] > SURE),
+        ece_by_chance=float(np.mean(chance)),
+        bins=_bins(places, confidences, hits),
     )
-
-
-def _share(part: Array, whole: Array) -> Callable[[Float64], float]:
-    return lambda counts: float(counts @ part) / max(float(counts @ whole), 1.0)
 
 
 def _error(places: Int64, gaps: Float64) -> float:
     return float(np.abs(np.bincount(places, gaps)).sum()) / len(places)
+
+
+def _calibration_error(error: float, drawn: Float64, chance: list[float]) -> Estimate:
+    """Mirror the percentiles, since resampling adds to an error that chance is part of."""
+    mirrored = _percentiles(error, 2 * error - drawn)
+    low = min(max(0.0, mirrored.low), error)
+    if error <= np.quantile(chance, LEVEL):
+        low = 0.0
+    return Estimate(value=error, low=low, high=max(mirrored.high, error))
+
+
+def _bins(places: Int64, confidences: Float64, hits: Bools) -> tuple[Bin, ...]:
+    return tuple(
+        Bin(
+            low=place / BINS,
+            high=(place + 1) / BINS,
+            confidence=float(confidences[places == place].mean()),
+            share=accuracy_interval(hits[places == place]),
+        )
+        for place in np.unique(places).tolist()
+    )
 
 
 @dataclass(frozen=True, repr=False)
@@ -318,43 +338,41 @@ def calibrate(
     fitting = half_of(truth)
     temperature, unsure = _determined(rows[fitting], truth[fitting])
     tempered = classifier.tempered(temperature)
-    reported, right = rows[~fitting], truth[~fitting]
-    sides = (rows, truth), (reported, right), (tempered.calibrated(reported), right)
-    whole, before, after = (measure(*part) for part in sides)
-    notes = (*_copied(classifier, chosen), *unsure)
+    others = rows[~fitting]
+    before = measure(others, truth[~fitting])
+    notes = [*_copied(classifier, chosen), *unsure]
     if before.ece.low == 0:
         chance = f"on {before.pictures} images it gives {before.ece_by_chance:.3f} on average"
         ece = f"chance may explain the ECE of {before.ece.value:.3f} before"
-        notes += (f"{ece}: {chance} for a calibrated model",)
+        notes.append(f"{ece}: {chance} for a calibrated model")
     return Calibration(
-        tempered,
-        temperature,
-        int(fitting.sum()),
-        len(right),
-        whole,
-        before,
-        after,
-        notes,
+        classifier=tempered,
+        temperature=temperature,
+        fitted=int(fitting.sum()),
+        judged=len(others),
+        measured=measure(rows, truth),
+        before=before,
+        after=measure(tempered.calibrated(others), truth[~fitting]),
+        notes=tuple(notes),
     )
 
 
-def _determined(rows: Float32, labels: Int64) -> tuple[float, tuple[str, ...]]:
-    temperature, right = fit_temperature(rows, labels), rows.argmax(axis=1) == labels
-    errors, notes = (
-        f"{(~right).sum()} errors in {len(rows)} images ask for {temperature:.2g}",
-        [],
-    )
+def _determined(rows: Float32, labels: Int64) -> tuple[float, list[str]]:
+    """Return the temperature that the images ask for, or 1 where they ask for none; and what is unsure."""
+    temperature = fit_temperature(rows, labels)
+    right = rows.argmax(axis=1) == labels
+    errors = int((~right).sum())
+    asked = f"{errors} errors in {len(rows)} images ask for {temperature:.2g}"
+    notes = []
     if temperature < 1 and accuracy_interval(right).low > 1 - RARE:
         notes.append(
-            f"warning: {errors}, as images do that a model was trained on; fit on others"
+            f"{asked}, as images do that a model was trained on; was it trained on these?"
         )
     inside = LOWEST * 1.01 < temperature < HIGHEST / 1.01
-    if inside and (temperature >= 1 or (~right).sum() >= FEWEST_ERRORS):
-        return temperature, tuple(notes)
-    return 1.0, (
-        *notes,
-        f"the images determine no temperature, so 1 is kept: {errors}; give more images",
-    )
+    if inside and (temperature >= 1 or errors >= FEWEST_ERRORS):
+        return temperature, notes
+    reason = f"the images determine no temperature, so 1 is kept: {asked}"
+    return 1.0, [*notes, f"{reason}; give more images"]
 
 
 def _copied(classifier: Classifier, photos: Sequence[Photo]) -> Iterator[str]:
@@ -371,9 +389,15 @@ def _copied(classifier: Classifier, photos: Sequence[Photo]) -> Iterator[str]:
 
 def _checked(rows: Floats, labels: Labels) -> tuple[Float64, Int64]:
     values = np.asarray(rows, np.float64)
-    if values.ndim != 2 or not values.size or not np.isfinite(values).all():
+    sums_to_one = (
+        values.ndim == 2
+        and values.size > 0
+        and values.min() >= 0
+        and np.abs(values.sum(axis=1) - 1).max() <= TOLERANCE
+    )
+    if not sums_to_one:
         raise ValueError(
-            f"Expected finite probabilities (N, classes), received shape {values.shape}"
+            f"Expected rows of probabilities that sum to 1, received {describe(values)}; apply a softmax"
         )
     return values, known_classes(labels, [""] * values.shape[1], len(values))
 

@@ -128,21 +128,25 @@ def find_duplicates(
     their_names, theirs = (
         (names, hashes) if others is None else _hashed(others, left_out, progress)
     )
-    found = []
+    pairs = []
     for start in range(0, len(names), _AT_ONCE):
-        direct, mirror = (
-            _distances(hashes[0, start : start + _AT_ONCE], each) for each in theirs
-        )
-        for place, second in np.argwhere(np.fmin(direct, mirror) <= BITS).tolist():
-            first, two = (
-                start + place,
-                (int(direct[place, second]), int(mirror[place, second])),
-            )
+        ours = hashes[0, start : start + _AT_ONCE]
+        direct, mirror = (_distances(ours, bits) for bits in theirs)
+        least = np.fmin(direct, mirror)
+        for row, second in np.argwhere(least <= BITS).tolist():
+            first = start + row
             if others is not None or first < second:
-                pair = names[first], their_names[second]
-                found.append(Duplicate(first, second, *pair, min(two), two[1] < two[0]))
+                duplicate = Duplicate(
+                    first=first,
+                    second=second,
+                    first_name=names[first],
+                    second_name=their_names[second],
+                    distance=int(least[row, second]),
+                    mirrored=bool(mirror[row, second] < direct[row, second]),
+                )
+                pairs.append(duplicate)
     sizes = (len(names),) if others is None else (len(names), len(their_names))
-    return Duplicates(tuple(found), sizes, tuple(left_out))
+    return Duplicates(tuple(pairs), sizes, tuple(left_out))
 
 
 def _hashed(

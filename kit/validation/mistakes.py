@@ -2,14 +2,11 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from functools import cached_property
-from html import escape
-from importlib import import_module
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -19,29 +16,80 @@ from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import Labels, class_indices, known_classes
 from kit.images import Picture, Pictures
 from kit.images.photo import names_of
-from kit.images.properties import Sample
 from kit.perturbation import Perturbation
 from kit.robustness.sweeps import Shared, Task, held, predicted, run
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 from kit.validation.slices import MEASURED, Slice, measured, slices
 
-KEPT, _CELLS = 10, 1 << 23
+RANKS, _CELLS = 10, 1 << 23
 """Most probable classes of an image that are kept at least; of few images more."""
 MOST = 1000
 """Images that are measured at most, chosen at random."""
-SHOWN, OPENED = 12, 100
-"""Images in a gallery, and in the explorer at most."""
-_TOGETHER, _WINDOW = 96, 256
+ROWS = 12
+"""Images in a table, and pairs of classes."""
+_TOGETHER = 96
+_REPLACED = {
+    "explorer": "kit.Explorer(classifier, [one.picture.open() for one in mistakes.wrong])",
+    "found": "mistakes.outcomes",
+    "gallery": "kit.plots.mistakes_figure(mistakes.wrong)",
+    "page": "kit.plots.mistakes_page(mistakes)",
+}
+"""Attributes that are gone, and what to write in their place."""
 
 
-class Mistake(NamedTuple):
-    """An image: its place among those given, its name, its label, the predicted class and its probability."""
+@dataclass(frozen=True)
+class Mistake:
+    """An image with its label and the class that is predicted.
+
+    Attributes
+    ----------
+    place, name, picture
+        Its place among those given, what it is called, and the image, not opened.
+    label, predicted, probability
+        Names of the classes, and the probability of the predicted one, 0..1.
+    """
 
     place: int
     name: str
     label: str
     predicted: str
     probability: float
+    picture: Picture = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """What was predicted for images and measured on them, with a row for each.
+
+    Attributes
+    ----------
+    label_probabilities
+        float32 (N,), 0..1: of the label; NaN where an image was not read.
+    probabilities, classes
+        float32 and int64 (N, K): the most probable classes, in order; NaN and -1 where it was not read.
+    measures
+        float32 (N, quantities), in the order of `kit.validation.slices.MEASURED`; NaN where none was taken.
+    """
+
+    label_probabilities: Float32
+    probabilities: Float32
+    classes: Int64
+    measures: Float32
+
+    @classmethod
+    def unread(cls, count: int, ranks: int) -> Self:
+        """Return the outcomes of images that were not read."""
+        return cls(
+            label_probabilities=np.full(count, np.nan, np.float32),
+            probabilities=np.full((count, ranks), np.nan, np.float32),
+            classes=np.full((count, ranks), -1, np.int64),
+            measures=np.full((count, len(MEASURED)), np.nan, np.float32),
+        )
+
+    def put(self, places: slice, outcomes: "Outcomes") -> None:
+        """Write the outcomes of some of the images in their places."""
+        for array in fields(self):
+            getattr(self, array.name)[places] = getattr(outcomes, array.name)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -52,9 +100,8 @@ class Mistakes(Result):
     ----------
     classifier, pictures, labels
         What was asked; the images, not opened; int64 (N,), the class of each.
-    found
-        float32 (N, 1 + 2 K + quantities), NaN where there is none: probability of the label; of the K most
-        probable classes; these classes; measures in the order of `kit.validation.slices.MEASURED`.
+    outcomes
+        What was predicted and measured.
     notes
         What limits the result, in words.
     """
@@ -62,17 +109,17 @@ class Mistakes(Result):
     classifier: Classifier
     pictures: tuple[Picture, ...]
     labels: Int64
-    found: Float32
+    outcomes: Outcomes
     notes: tuple[str, ...] = ()
 
-    @cached_property
-    def predicted(self) -> Int64:
-        """The class that is predicted for each image, int64 (N,); -1 where it was not read."""
-        return np.nan_to_num(self._likely[1][:, 0], nan=-1).astype(np.int64)
+    def __getattr__(self, name: str) -> Any:
+        advice = f"; write {_REPLACED[name]}" if name in _REPLACED else ""
+        raise AttributeError(f"no attribute Mistakes.{name}{advice}")
 
     @property
-    def _likely(self) -> list[Float32]:
-        return np.array_split(self.found[:, 1 : -len(MEASURED)], 2, axis=1)
+    def predicted(self) -> Int64:
+        """The class that is predicted for each image, int64 (N,); -1 where it was not read."""
+        return self.outcomes.classes[:, 0]
 
     @property
     def _wrong(self) -> Bools:
@@ -86,10 +133,9 @@ class Mistakes(Result):
     @property
     def confusion(self) -> Int64:
         """How many images of each class, in rows, are predicted as each: int64 (classes, classes)."""
-        counts, read = (
-            np.zeros((len(self.classifier.class_names),) * 2, np.int64),
-            self.predicted >= 0,
-        )
+        classes = len(self.classifier.class_names)
+        counts = np.zeros((classes, classes), np.int64)
+        read = self.predicted >= 0
         np.add.at(counts, (self.labels[read], self.predicted[read]), 1)
         return counts
 
@@ -105,75 +151,56 @@ class Mistakes(Result):
 
     @cached_property
     def doubtful(self) -> tuple[Mistake, ...]:
-        """Images whose label looks wrong, the clearest first, of those that were not trained on.
+        """Images whose label looks wrong, the least probable label first, of those that were not trained on.
 
         See `label_errors`; approximate where not all classes are kept, as of over 8,388
         images of 1,000 classes.
         """
         (read,) = np.nonzero(self.predicted >= 0)
-        own, shares, best = self.found[read, 0], *(part[read] for part in self._likely)
-        return self._listed(
-            read[label_errors(self.labels[read], own, shares, best.astype(np.int64))]
+        doubtful = label_errors(
+            labels=self.labels[read],
+            own=self.outcomes.label_probabilities[read],
+            shares=self.outcomes.probabilities[read],
+            best=self.outcomes.classes[read],
         )
+        return self._listed(read[doubtful])
 
     @cached_property
     def slices(self) -> tuple[Slice, ...]:
-        """Measured properties that go with mistakes, the clearest first; see `kit.validation.slices`."""
-        rows = self.found[:, -len(MEASURED) :]
-        known = ~np.isnan(rows[:, 0])
-        return slices(rows[known], self._wrong[known], self.labels[known])
+        """Properties of the images that go with mistakes, the clearest first; see `kit.validation.slices`."""
+        measures = self.outcomes.measures
+        known = ~np.isnan(measures).all(axis=1)
+        return slices(measures[known], self._wrong[known], self.labels[known])
 
     def _surest(self, among: Bools) -> tuple[Mistake, ...]:
         (places,) = np.nonzero(among)
-        return self._listed(places[np.argsort(-self.found[places, 1], kind="stable")])
+        order = np.argsort(-self.outcomes.probabilities[places, 0], kind="stable")
+        return self._listed(places[order])
 
     def _listed(self, places: Int64) -> tuple[Mistake, ...]:
-        names, columns = (
-            self.classifier.class_names,
-            (self.labels, self.predicted, self.found[:, 1]),
-        )
-        rows = zip(
-            places.tolist(),
-            *(column[places].tolist() for column in columns),
-            strict=True,
-        )
+        names = self.classifier.class_names
         return tuple(
-            Mistake(i, self.pictures[i].name, names[one], names[top], p)
-            for i, one, top, p in rows
-        )
-
-    def gallery(self, shown: Sequence[Mistake] | None = None) -> Any:
-        """Draw the first of these images, by default of the mistakes, with prediction and label."""
-        first = (self.wrong if shown is None else shown)[:SHOWN]
-        if not first:
-            return Table(("no images",), ())
-        titles = [
-            f"{one.predicted} {one.probability:.0%}, label {one.label}" for one in first
-        ]
-        samples = [
-            Sample(self.pictures[one.place].open(), _WINDOW).thin for one in first
-        ]
-        return _later("plots").image_figure([*zip(titles, samples, strict=True)])
-
-    def explorer(self, shown: Sequence[Mistake] | None = None) -> Any:
-        """Open the first `OPENED` of these images, by default of the mistakes, in a `kit.Explorer`."""
-        places = [
-            one.place for one in (self.wrong if shown is None else shown)[:OPENED]
-        ]
-        photos = [self.pictures[place].open() for place in places]
-        return _later("explorer").Explorer(
-            self.classifier, photos, self.labels[places].tolist()
+            Mistake(
+                place=place,
+                name=self.pictures[place].name,
+                label=names[self.labels[place]],
+                predicted=names[self.predicted[place]],
+                probability=float(self.outcomes.probabilities[place, 0]),
+                picture=self.pictures[place],
+            )
+            for place in places.tolist()
         )
 
     @property
     def confused(self) -> list[tuple[tuple[str, str], int]]:
         """The most frequent pairs of label and wrong prediction, with their number."""
-        return Counter(one[2:4] for one in self.wrong).most_common(SHOWN)
+        pairs = Counter((mistake.label, mistake.predicted) for mistake in self.wrong)
+        return pairs.most_common(ROWS)
 
     def table(self) -> Table:
         """Return the confusion matrix; of more than ten classes, the pairs that are confused most."""
         names = self.classifier.class_names
-        if len(names) > KEPT:
+        if len(names) > RANKS:
             pairs = [(*pair, str(count)) for pair, count in self.confused]
             return Table(("label", "predicted", "images"), pairs, "<<>")
         return Table(
@@ -182,48 +209,34 @@ class Mistakes(Result):
         )
 
     @property
-    def _groups(self) -> dict[str, tuple[Mistake, ...]]:
+    def groups(self) -> dict[str, tuple[Mistake, ...]]:
+        """`wrong` and `doubtful`, by what they are called."""
         return {
             "The surest mistakes": self.wrong,
             "Labels that look wrong": self.doubtful,
         }
 
     def _report(self) -> Iterable[str | Result]:
-        found = self.accuracy
-        interval = (
-            f"{found.accuracy:.1%}, 95% confidence {found.low:.1%} to {found.high:.1%}"
-        )
-        yield f"{found.right:,} of {found.count:,} images are predicted correctly: {interval}"
+        accuracy = self.accuracy
+        interval = f"95% confidence {accuracy.low:.1%} to {accuracy.high:.1%}"
+        counts = f"{accuracy.right:,} of {accuracy.count:,} images"
+        yield f"{counts} are predicted correctly: {accuracy.accuracy:.1%}, {interval}"
         yield from (f"Note: {note}" for note in self.notes)
         yield self.table()
-        for title, shown in self._groups.items():
+        for title, group in self.groups.items():
             rows = [
-                (one.name, *one[2:4], f"{one.probability:.0%}") for one in shown[:SHOWN]
+                (image.name, image.label, image.predicted, f"{image.probability:.0%}")
+                for image in group[:ROWS]
             ]
             yield Table(
                 ("image", "label", "predicted", "probability"),
                 rows,
                 "<<<>",
-                title=f"{title}: {len(rows)} of {len(shown):,}",
+                title=f"{title}: {len(rows)} of {len(group):,}",
             )
-        yield from [one.summary for one in self.slices] or [
-            "no measured property goes with mistakes"
-        ]
-
-    def page(self) -> str:
-        """Return all as one HTML page for any browser, with its images and without scripts."""
-        figures = {"Confusion matrix": _later("plots").confusion_figure(self)}
-        figures |= {
-            title: self.gallery(shown) for title, shown in self._groups.items() if shown
-        }
-        parts = [
-            f"<h2>{escape(title)}</h2>{figure._repr_html_()}"
-            for title, figure in figures.items()
-        ]
-        page = Path(__file__).with_suffix(".html").read_text(encoding="utf-8")
-        return page.format(
-            escape(f"Mistakes of {self.classifier.name}"), self.html(), "".join(parts)
-        )
+        if not self.slices:
+            yield "no measured property goes with mistakes"
+        yield from (failing.summary for failing in self.slices)
 
     __repr__ = Result.__str__
 
@@ -261,85 +274,109 @@ def mistakes(
     """
     check_first(classifier)
     known_preprocessing(classifier)
-    pictures, names = held(photos), classifier.class_names
-    truth = known_classes(
-        _folders(pictures, names) if labels is None else labels, names, len(pictures)
-    )
-    kept = min(len(names), max(KEPT, _CELLS // len(pictures)))
-    found, errors = _nothing(len(pictures), kept)
-    chosen = np.random.default_rng(0).permutation(len(pictures)) < MOST
-    shared, untouched = Shared(classifier), (Perturbation(),)
-    blocks = (
-        slice(start, start + _TOGETHER) for start in range(0, len(pictures), _TOGETHER)
-    )
-    tasks = (
-        (
-            each,
-            (Task(shared, pictures[each], untouched), truth[each], chosen[each], kept),
-        )
-        for each in blocks
-    )
+    pictures = held(photos)
+    names = classifier.class_names
+    given = _folders(pictures, names) if labels is None else labels
+    truth = known_classes(given, names, len(pictures))
+    ranks = min(len(names), max(RANKS, _CELLS // len(pictures)))
+    outcomes = Outcomes.unread(len(pictures), ranks)
+    errors = [""] * len(pictures)
     with Steps[None](
         (), "Predicting", "image", progress, total=len(pictures), keep=True
     ) as steps:
-        for block, (rows, reasons) in run(_rows, tasks, executor):
-            found[block], errors[block] = rows, reasons
-            steps.advance(len(rows))
-    notes: tuple[str, ...] = ()
-    if unreadable := [
-        (one.name, text) for one, text in zip(pictures, errors, strict=True) if text
-    ]:
-        if len(unreadable) == len(pictures):
-            raise ValueError(unreadable[0][1])
-        notes = (f"not readable: {names_of(unreadable)} ({unreadable[0][1]})",)
+        parts = _parts(classifier, pictures, truth, ranks)
+        for places, (predictions, reasons) in run(_outcomes, parts, executor):
+            outcomes.put(places, predictions)
+            errors[places] = reasons
+            steps.advance(len(reasons))
+    notes = _unreadable(pictures, errors)
     if steps.interrupted:
         notes += (f"stopped after {steps.done:,} of {len(pictures):,} images",)
-    return Mistakes(classifier, pictures, truth, found, notes)
+    return Mistakes(
+        classifier=classifier,
+        pictures=pictures,
+        labels=truth,
+        outcomes=outcomes,
+        notes=notes,
+    )
 
 
-def _later(room: str) -> Any:
-    # By its name, since it may import this one.
-    return import_module(f"kit.{room}")
+class _Part(NamedTuple):
+    """Images that are predicted together: their labels, and which of them are measured."""
+
+    task: Task
+    labels: Int64
+    chosen: Bools
+    ranks: int
 
 
-def _nothing(count: int, kept: int) -> tuple[Float32, list[str]]:
-    return np.full((count, 1 + 2 * kept + len(MEASURED)), np.nan, np.float32), [
-        ""
-    ] * count
+def _parts(
+    classifier: Classifier, pictures: tuple[Picture, ...], labels: Int64, ranks: int
+) -> Iterator[tuple[slice, _Part]]:
+    shared = Shared(classifier)
+    chosen = np.random.default_rng(0).permutation(len(pictures)) < MOST
+    for start in range(0, len(pictures), _TOGETHER):
+        places = slice(start, start + _TOGETHER)
+        task = Task(shared, pictures[places], (Perturbation(),))
+        yield (
+            places,
+            _Part(
+                task=task,
+                labels=labels[places],
+                chosen=chosen[places],
+                ranks=ranks,
+            ),
+        )
 
 
-def _rows(asked: tuple[Task, Int64, Bools, int]) -> tuple[Float32, list[str]]:
-    task, labels, chosen, kept = asked
-    rows, errors = _nothing(len(chosen), kept)
-    for place, row in predicted(task, errors):
-        best = np.argsort(-row, kind="stable")[:kept]
-        rows[place, : -len(MEASURED)] = row[labels[place]], *row[best], *best
-        if chosen[place]:
-            rows[place, -len(MEASURED) :] = measured(task.pictures[place].open())
-    return rows, errors
+def _outcomes(part: _Part) -> tuple[Outcomes, list[str]]:
+    outcomes = Outcomes.unread(len(part.labels), part.ranks)
+    errors = [""] * len(part.labels)
+    for place, row in predicted(part.task, errors):
+        best = np.argsort(-row, kind="stable")[: part.ranks]
+        outcomes.label_probabilities[place] = row[part.labels[place]]
+        outcomes.probabilities[place] = row[best]
+        outcomes.classes[place] = best
+        if part.chosen[place]:
+            outcomes.measures[place] = measured(part.task.pictures[place].open())
+    return outcomes, errors
+
+
+def _unreadable(pictures: tuple[Picture, ...], errors: list[str]) -> tuple[str, ...]:
+    unreadable = [
+        (picture.name, error)
+        for picture, error in zip(pictures, errors, strict=True)
+        if error
+    ]
+    if not unreadable:
+        return ()
+    _, reason = unreadable[0]
+    if len(unreadable) == len(pictures):
+        raise ValueError(reason)
+    return (f"not readable: {names_of(unreadable)} ({reason})",)
 
 
 def _folders(pictures: Sequence[Picture], names: Sequence[str]) -> list[int | str]:
-    folders = [one.name.rpartition("/")[0].partition("/")[0] for one in pictures]
+    parents = (picture.name.rpartition("/")[0] for picture in pictures)
+    folders = [parent.partition("/")[0] for parent in parents]
     if "" in folders:
         received = pictures[folders.index("")].name
         raise ValueError(
             f"Expected a folder for each class, received {received!r} outside; give labels="
         )
     order = sorted(set(folders))
-    if not {*order} <= {*names} and names == tuple(
-        f"class {place}" for place in range(len(names))
-    ):
+    unnamed = names == tuple(f"class {place}" for place in range(len(names)))
+    if unnamed and not set(order) <= set(names):
         if len(order) != len(names):
             wanted = f"{len(names)} folders, one for each class, received {len(order)}"
             raise ValueError(f"Expected {wanted}; give labels=")
         return [order.index(folder) for folder in folders]
     # Of a name such as T-shirt/top, no folder can have every letter.
     spelled = {_letters(name): name for name in names}
-    meant = {
-        one: one if one in names else spelled.get(_letters(one), one) for one in order
-    }
-    return [meant[folder] for folder in folders]
+    return [
+        folder if folder in names else spelled.get(_letters(folder), folder)
+        for folder in folders
+    ]
 
 
 def _letters(name: str) -> str:
@@ -347,11 +384,11 @@ def _letters(name: str) -> str:
 
 
 def label_errors(labels: Int64, own: Float32, shares: Float32, best: Int64) -> Int64:
-    """Return the places of images whose label looks wrong, the clearest first: int64.
+    """Return the places of images whose label looks wrong, the least probable label first: int64.
 
     Confident learning (Northcutt, Jiang and Chuang, Confident learning: estimating uncertainty in dataset
-    labels, 2021), with their *prune by noise rate*: of each pair of classes as many images as the confident
-    ones among them speak for. It says nothing about images that the network was trained on.
+    labels, 2021): those that the confident joint counts for another class than their label, and that are
+    predicted as another one. It says nothing about images that the network was trained on.
 
     Parameters
     ----------
@@ -363,34 +400,11 @@ def label_errors(labels: Int64, own: Float32, shares: Float32, best: Int64) -> I
         Shape (N, K): probabilities of the most probable classes, in order, and these classes.
     """
     classes = int(max(labels.max(), best.max())) + 1
-    given = np.bincount(labels, minlength=classes)
+    images = np.bincount(labels, minlength=classes)
     # A class is confident where it is more probable than on average in the images that have its label.
-    means = np.bincount(labels, own, classes) / np.maximum(given, 1)
-    confident = shares >= np.where(given > 0, means, np.inf)[best] - 1e-6
-    sure, lines = confident.any(axis=1), np.arange(len(labels))
-    first = best[lines, confident.argmax(axis=1)]
-    guess = np.where(confident.sum(axis=1) > 1, best[:, 0], first)
-    joint = np.zeros((classes, classes))
-    np.add.at(joint, (labels[sure], guess[sure]), 1)
-    np.fill_diagonal(joint, np.maximum(joint.diagonal(), 1))
-    # In whole images, as many in each row as there are: the largest remainders are rounded up.
-    fair = joint / joint.sum(axis=1, keepdims=True) * given[:, None]
-    joint = np.floor(fair)
-    ranks = (
-        (joint - fair)[:, ::-1].argsort(axis=1, kind="stable").argsort(axis=1)[:, ::-1]
-    )
-    joint += ranks < (given - joint.sum(axis=1)).round()[:, None]
-    np.fill_diagonal(joint, 0)
-    groups = np.split(np.argsort(labels, kind="stable"), given.cumsum()[:-1])
-    found = []
-    for label, other in np.argwhere(joint):
-        places = groups[label]
-        margins = (shares[places] * (best[places] == other)).sum(axis=1) - own[places]
-        found.append(
-            places[np.argsort(-margins, kind="stable")[: int(joint[label, other])]]
-        )
-    places = np.unique(np.concatenate([groups[0][:0], *found]))
-    places = places[best[places, 0] != labels[places]]
-    return np.asarray(
-        places[np.argsort(own[places] - shares[places, 0], kind="stable")]
-    )
+    usual = np.bincount(labels, own, classes) / np.maximum(images, 1)
+    confident = (shares >= usual[best] - 1e-6) & (images[best] > 0)
+    first = np.take_along_axis(best, confident.argmax(axis=1)[:, None], axis=1)[:, 0]
+    counted = confident.any(axis=1) & (first != labels)
+    (places,) = np.nonzero(counted & (best[:, 0] != labels))
+    return np.asarray(places[np.argsort(own[places], kind="stable")])

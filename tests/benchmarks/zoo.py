@@ -304,6 +304,11 @@ def subject(row: Row, folder: Path) -> Subject:
     )
 
 
+def trained(row: Row) -> list[tuple[Photo, int]]:
+    """Return the pictures that a network was trained on, with their classes."""
+    return _split(row)[0]
+
+
 def make(row: Row, folder: Path) -> float:
     """Train a network and save it; return its accuracy on held-back pictures, 0..1."""
     import keras

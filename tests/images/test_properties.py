@@ -9,6 +9,8 @@ from scipy.fft import dctn
 
 import kit
 from kit.images import Photo, properties
+from kit.images.opening import FORMATS
+from kit.images.photo import encoded
 from tests.pictures import file_of
 
 PHOTOS = kit.samples.photos("photographs")
@@ -33,7 +35,19 @@ def measured(pixels):
 def test_pictures_are_compared_by_what_has_a_resolution_and_by_nothing_else():
     assert list(properties.measure(PHOTOS[0])) == list(properties.QUANTITIES)
     alone = set(properties.PROPERTIES) - set(properties.QUANTITIES)
-    assert alone == {"light", "clipping", "range", "edge_share", "grid", "cast"}
+    measures = {"light", "clipping", "range", "edge_share", "grid", "cast"}
+    assert alone == measures | {*FORMATS}
+
+
+def test_a_file_is_of_one_format_and_an_array_of_none():
+    for kind in FORMATS:
+        sample = properties.Sample(kit.load_image(encoded(PHOTOS[0].pixels, kind)))
+        measured = {
+            name: properties.PROPERTIES[name].measure(sample) for name in FORMATS
+        }
+        assert measured == dict.fromkeys(FORMATS, 0.0) | {kind: 1.0}
+    sample = properties.Sample(kit.Photo.from_array(flat(1, 2, 3)))
+    assert not any(properties.PROPERTIES[name].measure(sample) for name in FORMATS)
 
 
 @pytest.mark.parametrize("size", [(64, 96), (1, 1)])

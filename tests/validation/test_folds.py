@@ -63,6 +63,14 @@ def test_the_interval_is_nadeau_and_bengios():
     assert result.table().text().endswith("mean                           86.0%")
 
 
+def test_equal_folds_give_no_interval():
+    result = CrossValidation((kit.accuracy_interval(25, 25),) * 4)
+    assert result.interval() is None
+    assert repr(result) == (
+        "CrossValidation(4 folds, accuracy 100.0%; all folds are equal, which gives no interval)"
+    )
+
+
 def test_copies_in_other_folds_flatter_and_groups_undo_it():
     # Three pictures of each scene; a nearest neighbour knows its scene again, with labels that mean nothing.
     rng = np.random.default_rng(0)

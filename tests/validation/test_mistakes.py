@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.stats import fisher_exact
+from scipy.stats import chi2_contingency
 from sklearn.metrics import confusion_matrix
 
 import kit
 from kit.__main__ import main
 from kit.validation.mistakes import label_errors
-from kit.validation.slices import MEASURED, slices
+from kit.validation.slices import MEASURED, SIDES, YES_OR_NO, slices
 from tests.networks import GREY, imported_keras, stacked
 
 COUNT = 600
@@ -58,21 +58,15 @@ def test_counts_and_order_are_those_of_the_probabilities(
     assert [one.place for one in result.wrong] == order.tolist()
     first = result.wrong[0]
     names = fashion.class_names
-    assert first[1:4] == (
-        clothes[order[0]].name,
-        names[truth[order[0]]],
-        names[top[order[0]]],
-    )
+    assert first.name == clothes[order[0]].name
+    assert first.label == names[truth[order[0]]]
+    assert first.predicted == names[top[order[0]]]
     assert first.probability == pytest.approx(rows[order[0]].max())
     (label, predicted), count = result.confused[0]
     assert [(one.label, one.predicted) for one in result.cell(label, predicted)] == [
         (label, predicted)
     ] * count
-    explorer = result.explorer(result.wrong[:3])
-    assert [photo.name for photo in explorer.photos] == [
-        one.name for one in result.wrong[:3]
-    ]
-    assert explorer.labels == tuple(one.label for one in result.wrong[:3])
+    assert first.picture.open() == clothes[order[0]]
     assert f"The surest mistakes: 12 of {len(wrong)}" in repr(result)
 
 
@@ -81,30 +75,76 @@ def test_planted_labels_look_wrong_as_cleanlab_says(fashion, clothes, clothes_la
     planted = rng.choice(COUNT, COUNT // 20, replace=False)
     labels[planted] = (labels[planted] + rng.integers(1, 10, len(planted))) % 10
     found = kit.mistakes(fashion, clothes[:COUNT], labels, progress=False).doubtful
-    # cleanlab 2.9.0, find_label_issues(…, filter_by="prune_by_noise_rate"): 47, of which 25 were planted.
-    assert len(found) == 47
-    assert len({one.place for one in found} & {*planted.tolist()}) == 25
+    places = [mistake.place for mistake in found]
+    # cleanlab 2.9.0, find_label_issues(…, filter_by="confident_learning",
+    # return_indices_ranked_by="self_confidence"): 41, of which 24 were planted, and these come first.
+    assert len(places) == 41
+    assert len({*places} & {*planted.tolist()}) == 24
+    assert places[:8] == [323, 292, 432, 270, 496, 545, 319, 83]
 
 
 def test_a_planted_slice_is_found_and_nothing_else():
     rng = np.random.default_rng(0)
     rows, labels = rng.normal(size=(600, len(MEASURED))), rng.integers(0, 10, 600)
-    wrong = rng.random(600) < np.where(rows[:, MEASURED.index("noise")] > 1.2, 0.4, 0.1)
+    noise = rows[:, MEASURED.index("noise")]
+    wrong = rng.random(600) < np.where(noise > 1.2, 0.4, 0.1)
     (found,) = slices(rows, wrong, labels)
     assert (found.name, found.limit) == ("noise", pytest.approx(1.2, abs=0.3))
-    inside = rows[:, MEASURED.index("noise")] > found.limit
+    inside = noise > found.limit
+    assert found.images == inside.sum()
     rates = f"{wrong[inside].mean():.0%} of noisy images are wrong, {wrong[~inside].mean():.0%} of the others"
     assert found.summary == f"{rates} (noise above {found.limit:.3g})"
-    # In one class it is Fisher's exact test, times the number of tests.
+    # In one class the evidence is the likelihood ratio of the 2 x 2 table, as in scipy.
     (alone,) = slices(rows, wrong, np.zeros(600, np.int64))
-    counted = [
-        [(part & each).sum() for part in (inside, ~inside)] for each in (wrong, ~wrong)
+    inside = noise > alone.limit
+    counts = [
+        [(part & outcome).sum() for part in (inside, ~inside)]
+        for outcome in (wrong, ~wrong)
     ]
-    assert alone.p_value <= 60 * fisher_exact(counted, alternative="greater").pvalue
+    ratio = chi2_contingency(counts, correction=False, lambda_="log-likelihood")
+    expected = len(SIDES) * np.exp(-ratio.statistic / 2)
+    assert alone.p_value == pytest.approx(expected)
     assert not any(slices(rows, rng.permutation(wrong), labels) for _ in range(5))
     # A class that is hard and bright is no fault of light.
     rows[:, MEASURED.index("brightness")] += 3 * (labels == 3)
     assert not slices(rows, rng.random(600) < np.where(labels == 3, 0.5, 0.05), labels)
+
+
+@pytest.fixture
+def causes():
+    """Measures of 200 images, of which every fifth is wrong and nothing yet goes with that."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(200, len(MEASURED)))
+    rows[:, [MEASURED.index(name) for name in YES_OR_NO]] = 0
+    wrong = np.arange(200) % 5 == 0
+
+    def failing(**measures):
+        changed = rows.copy()
+        for name, values in measures.items():
+            changed[:, MEASURED.index(name)] = values
+        return slices(changed, wrong, np.zeros(200, np.int64))[0].words
+
+    return failing, wrong
+
+
+def test_what_an_image_states_comes_first_and_then_the_widest_gap(causes):
+    failing, wrong = causes
+    ramp = np.linspace(0, 1, 200)
+    # All three set the same images apart: noise by ten times its range, saturation by nothing.
+    noise = ramp + 10 * wrong
+    saturation = np.argsort(np.argsort(noise)) / 200
+    assert failing(noise=noise, saturation=saturation) == "noisy"
+    assert failing(noise=saturation, saturation=noise) == "colourful"
+    assert failing(noise=noise, size=saturation) == "large"
+    # Where both gaps are wide, the cause comes before what follows from it.
+    assert failing(noise=noise, saturation=ramp / 100 + 10 * wrong) == "noisy"
+
+
+def test_a_value_that_a_third_of_the_images_share_is_a_slice(causes):
+    failing, wrong = causes
+    assert failing(size=np.where(wrong, 64, 256)) == "small"
+    shared = wrong | (np.arange(200) % 10 == 1)
+    assert failing(jpeg_quality=np.where(shared, 10, np.nan), turned=shared) == "turned"
 
 
 def test_folders_name_the_classes(folder, fashion):
@@ -176,12 +216,22 @@ def test_a_row_of_pixels_is_measured_and_without_mistakes_none_is_shown(fashion)
     photos = [np.full((*sides, 3), 9, np.uint8) for sides in ((1, 1), (1, 20), (20, 1))]
     labels = fashion.probabilities(photos).argmax(axis=1).tolist()
     found = kit.mistakes(fashion, photos, labels, progress=False)
-    assert np.isfinite(found.found).all()
-    assert found.gallery().text() == "no images"
+    measured = np.isfinite(found.outcomes.measures).all(axis=0)
+    assert [MEASURED[place] for place in np.flatnonzero(~measured)] == ["jpeg_quality"]
     with pytest.raises(
         ValueError, match=r"^Expected at least one image, received none"
     ):
-        found.explorer()
+        kit.plots.mistakes_figure(found.wrong)
+
+
+@pytest.mark.parametrize("name", ["explorer", "gallery", "page", "found"])
+def test_what_is_gone_is_refused_with_what_to_write_instead(result, name):
+    with pytest.raises(
+        AttributeError, match=rf"^no attribute Mistakes.{name}; write .+$"
+    ):
+        getattr(result, name)
+    with pytest.raises(AttributeError, match=r"^no attribute Mistakes.wrongs$"):
+        result.wrongs  # noqa: B018
 
 
 def test_an_interruption_keeps_what_was_predicted(fashion, clothes, clothes_labels):
