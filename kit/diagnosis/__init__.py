@@ -12,7 +12,11 @@ from threadpoolctl import threadpool_limits
 from kit._arrays import Float32
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
-from kit.classifier.architecture import architecture_and_weights, layers_of
+from kit.classifier.architecture import (
+    architecture,
+    architecture_and_weights,
+    layers_of,
+)
 from kit.classifier.labels import Labels, Truth, class_indices, hits, known
 from kit.diagnosis.candidates import (
     PICTURES,
@@ -23,6 +27,7 @@ from kit.diagnosis.candidates import (
 )
 from kit.diagnosis.checks_input import FLAT, check_files, check_tensors
 from kit.diagnosis.checks_network import (
+    check_calls,
     check_determinism,
     check_head,
     check_mode,
@@ -365,6 +370,11 @@ def _quiet_changes(case: Investigation) -> Investigation:
     return replace(case, sensitivity=quiet, undecided=tuple(moving) * (not case.named))
 
 
+def _calls(case: Investigation) -> Investigation:
+    # Asked last, since the kit's own predictions do not depend on it.
+    return case.found(check_calls(layers_of(architecture(case.classifier))))
+
+
 STAGES: Mapping[str, Callable[[Investigation], Investigation]] = {
     "checks": lambda case: replace(
         case, certain=certain_checks(case.classifier, case.photos, case.labels)
@@ -372,5 +382,6 @@ STAGES: Mapping[str, Callable[[Investigation], Investigation]] = {
     "candidates": _preprocessing,
     "properties": _pictures,
     "small changes": _quiet_changes,
+    "training mode": _calls,
 }
 """The stages in their order. Each takes what is known and returns what it has become; a new one is a row."""
