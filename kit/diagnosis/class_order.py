@@ -147,9 +147,9 @@ def _exchanged(table: Int64) -> Finding | None:
 
     `table` has a row for each label and a column for each prediction. Classes that a network cannot tell
     apart get either prediction in half of their images: the chance of as many wrong ones is that of McNemar's
-    exact test (1947, doi 10.1007/BF02295996). Of K classes, in each of which a share e of the images is wrong,
-    at most K e pairs can be of that kind, and so the chance that there is such a pair is at most K e times
-    that of one (Boole's inequality).
+    exact test (1947, doi 10.1007/BF02295996). Of K classes, in each of which a share e of the images is
+    wrong, at most K e pairs can be of that kind, and so the chance that there is such a pair is at most K e
+    times that of one (Boole's inequality).
     """
     labels = np.arange(len(table))
     # Classes that nothing is known of stay where they are.
@@ -170,7 +170,7 @@ def _exchanged(table: Int64) -> Finding | None:
         Evidence("images of these classes predicted as the other", gained),
         Evidence(_BY_CHANCE, chance, NAMED, chance <= NAMED),
         advice=_ADVICE,
-        sure=chance <= NAMED,
+        sure=chance <= NAMED and bool(hits[moved].min() > 1),
         code=f"{_NAMES}order = {order.tolist()}{_RENAMED}",
         cost=(gained + right) / int(table.sum()),
     )
