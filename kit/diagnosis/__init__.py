@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -47,7 +48,7 @@ from kit.diagnosis.search import NOTHING, Search, contradicted, search
 from kit.images import Photo, Pictures, as_photos
 from kit.images.properties import Sample, edgeless
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.black_box import Function
+from kit.preprocessing.black_box import EXPLAINED, Function, levels_apart
 from kit.robustness.profile import LEAST_PROFILED
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
@@ -99,8 +100,10 @@ def diagnose(
     """
     check_first(classifier)
     chosen = as_photos(photos)
+    left, differs = 0.0, ""
     if preprocess is not None:
-        classifier = classifier.using(as_preprocessing(classifier, chosen, preprocess))
+        nearest, left, differs = as_preprocessing(classifier, chosen, preprocess)
+        classifier = classifier.using(nearest)
     used = known_preprocessing(classifier)
     sizes = sorted({photo.size for photo in chosen})
     if used.size is None and len(sizes) > 1:
@@ -119,7 +122,14 @@ def diagnose(
     # The matrices are small: more threads would only wait for each other.
     with threadpool_limits(limits=1, user_api="blas"):
         case = Investigation(
-            classifier, used, chosen, truth, Evaluator(classifier), reference
+            classifier,
+            used,
+            chosen,
+            truth,
+            Evaluator(classifier),
+            reference,
+            left=left,
+            doubts=(differs,) if differs else (),
         )
         for words, stage in Steps(
             STAGES.items(), "Diagnosing", "stage", progress is True
@@ -146,6 +156,8 @@ class Investigation:
         Tensors (N, H, W, C) as in training, in place of what the file tells.
     certain, searched, further
         What the checks, the search over candidates and later stages found.
+    left
+        Levels (root mean square) by which a person's function differs from `in_use`, as `Reading` has them.
     doubts
         Notes of stages that found no cause, but that something must be wrong.
     sensitivity, undecided
@@ -161,6 +173,7 @@ class Investigation:
     certain: tuple[Finding, ...] = ()
     searched: Search = NOTHING
     further: tuple[Finding, ...] = ()
+    left: float = 0.0
     doubts: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
     undecided: tuple[str, ...] = ()
@@ -182,9 +195,21 @@ class Investigation:
         right = hits(self.evaluator.answers(self.photos, self.in_use), self.labels)
         return () if "class_order" in named and right.mean() <= 0.5 else self.labels
 
+    def hidden(self, finding: Finding) -> bool:
+        """Whether a fix changes less than `EXPLAINED` times what nobody knows of a person's function."""
+        if not self.left or finding.right is None:
+            return False
+        tensors = self.evaluator.tensors(self.photos, finding.right)
+        changes = map(partial(levels_apart, self.in_use), self.photos, tensors)
+        return max(changes) < EXPLAINED * self.left
+
     def found(self, *findings: Finding | None) -> "Investigation":
         """Return this with further findings; None is none."""
         return replace(self, further=(*self.further, *filter(None, findings)))
+
+    def doubted(self, note: str) -> "Investigation":
+        """Return this with a further doubt."""
+        return replace(self, doubts=(*self.doubts, note))
 
     def diagnosis(self) -> Diagnosis:
         """Return what it comes to."""
@@ -278,13 +303,16 @@ def _preprocessing(case: Investigation) -> Investigation:
     grounds = Grounds.of(evaluator, case.in_use, case.photos, case.ordered_labels)
     searched = search(grounds)
 
+    searched = replace(searched, findings=_doubted(searched.findings, case.hidden))
+
     def doubtful(one: Finding) -> bool:
         # Predictions for wrongly prepared images can look like another order.
         disordered = one.cause == "class_order" and searched.named
-        return disordered or contradicted(grounds, one)
+        return disordered or contradicted(grounds, one) or case.hidden(one)
 
+    certain = _doubted(case.certain, doubtful)
     case = _search_again(
-        _doubted(replace(case, evaluator=evaluator, searched=searched), doubtful)
+        replace(case, evaluator=evaluator, searched=searched, certain=certain)
     )
     if case.searched.named:
         # An image prepared wrongly changes the statistics, too.
@@ -293,12 +321,12 @@ def _preprocessing(case: Investigation) -> Investigation:
     return replace(case, certain=tuple(check_mode(one, *asked) for one in case.certain))
 
 
-def _doubted(case: Investigation, doubtful: Callable[[Finding], bool]) -> Investigation:
-    certain = (
-        replace(one, verdict="possible") if doubtful(one) else one
-        for one in case.certain
+def _doubted(
+    findings: Iterable[Finding], doubtful: Callable[[Finding], bool]
+) -> tuple[Finding, ...]:
+    return tuple(
+        replace(one, verdict="possible") if doubtful(one) else one for one in findings
     )
-    return replace(case, certain=tuple(certain))
 
 
 def _search_again(case: Investigation) -> Investigation:
@@ -320,7 +348,8 @@ def _search_again(case: Investigation) -> Investigation:
         case.photos[:1], whole.preprocessing, case.in_use
     ):
         # What the checks took for a fault is as in training, by all other evidence.
-        return _doubted(case, lambda one: one.right is not None)
+        certain = _doubted(case.certain, lambda one: one.right is not None)
+        return replace(case, certain=certain)
     return replace(
         case,
         certain=tuple(fixed_together(one, whole) for one in case.certain),
@@ -330,7 +359,7 @@ def _search_again(case: Investigation) -> Investigation:
 
 def _pictures(case: Investigation) -> Investigation:
     if not case.named and all(map(_plain, case.photos)):
-        return replace(case, doubts=("images without edges show nothing",))
+        return case.doubted("images without edges show nothing")
     # What is ordinary for photographs is not for other images.
     if (
         case.searched.photographic
@@ -357,7 +386,7 @@ def _plain(photo: Photo) -> bool:
 def _trust(case: Investigation) -> Investigation:
     answers = case.classifier.probabilities(case.photos)
     right, count = hits(answers, case.labels).sum(), len(known(case.labels)[0])
-    return replace(case, doubts=(_FAILING,) * bool(count and 2 * right <= count))
+    return case.doubted(_FAILING) if count and 2 * right <= count else case
 
 
 def _quiet_changes(case: Investigation) -> Investigation:
