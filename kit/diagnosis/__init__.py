@@ -5,7 +5,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -48,7 +47,7 @@ from kit.diagnosis.search import NOTHING, Search, contradicted, search
 from kit.images import Photo, Pictures, as_photos
 from kit.images.properties import Sample, edgeless
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.black_box import EXPLAINED, Function, levels_apart
+from kit.preprocessing.black_box import Function
 from kit.robustness.profile import LEAST_PROFILED
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
@@ -100,9 +99,9 @@ def diagnose(
     """
     check_first(classifier)
     chosen = as_photos(photos)
-    left, differs = 0.0, ""
+    differs = ""
     if preprocess is not None:
-        nearest, left, differs = as_preprocessing(classifier, chosen, preprocess)
+        nearest, differs = as_preprocessing(classifier, chosen, preprocess)
         classifier = classifier.using(nearest)
     used = known_preprocessing(classifier)
     sizes = sorted({photo.size for photo in chosen})
@@ -122,14 +121,7 @@ def diagnose(
     # The matrices are small: more threads would only wait for each other.
     with threadpool_limits(limits=1, user_api="blas"):
         case = Investigation(
-            classifier,
-            used,
-            chosen,
-            truth,
-            Evaluator(classifier),
-            reference,
-            left=left,
-            doubts=(differs,) if differs else (),
+            classifier, used, chosen, truth, Evaluator(classifier), reference
         )
         for words, stage in Steps(
             STAGES.items(), "Diagnosing", "stage", progress is True
@@ -139,7 +131,10 @@ def diagnose(
                 if callable(progress):
                     progress(words)
                 case = stage(case)
-    return case.diagnosis()
+    found = case.diagnosis()
+    if differs:
+        found = replace(found, clean=False, notes=(differs, *found.notes))
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,8 +151,6 @@ class Investigation:
         Tensors (N, H, W, C) as in training, in place of what the file tells.
     certain, searched, further
         What the checks, the search over candidates and later stages found.
-    left
-        Levels (root mean square) by which a person's function differs from `in_use`, as `Reading` has them.
     doubts
         Notes of stages that found no cause, but that something must be wrong.
     sensitivity, undecided
@@ -173,7 +166,6 @@ class Investigation:
     certain: tuple[Finding, ...] = ()
     searched: Search = NOTHING
     further: tuple[Finding, ...] = ()
-    left: float = 0.0
     doubts: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
     undecided: tuple[str, ...] = ()
@@ -195,21 +187,9 @@ class Investigation:
         right = hits(self.evaluator.answers(self.photos, self.in_use), self.labels)
         return () if "class_order" in named and right.mean() <= 0.5 else self.labels
 
-    def hidden(self, finding: Finding) -> bool:
-        """Whether a fix changes less than `EXPLAINED` times what nobody knows of a person's function."""
-        if not self.left or finding.right is None:
-            return False
-        tensors = self.evaluator.tensors(self.photos, finding.right)
-        changes = map(partial(levels_apart, self.in_use), self.photos, tensors)
-        return max(changes) < EXPLAINED * self.left
-
     def found(self, *findings: Finding | None) -> "Investigation":
         """Return this with further findings; None is none."""
         return replace(self, further=(*self.further, *filter(None, findings)))
-
-    def doubted(self, note: str) -> "Investigation":
-        """Return this with a further doubt."""
-        return replace(self, doubts=(*self.doubts, note))
 
     def diagnosis(self) -> Diagnosis:
         """Return what it comes to."""
@@ -303,16 +283,13 @@ def _preprocessing(case: Investigation) -> Investigation:
     grounds = Grounds.of(evaluator, case.in_use, case.photos, case.ordered_labels)
     searched = search(grounds)
 
-    searched = replace(searched, findings=_doubted(searched.findings, case.hidden))
-
     def doubtful(one: Finding) -> bool:
         # Predictions for wrongly prepared images can look like another order.
         disordered = one.cause == "class_order" and searched.named
-        return disordered or contradicted(grounds, one) or case.hidden(one)
+        return disordered or contradicted(grounds, one)
 
-    certain = _doubted(case.certain, doubtful)
     case = _search_again(
-        replace(case, evaluator=evaluator, searched=searched, certain=certain)
+        _doubted(replace(case, evaluator=evaluator, searched=searched), doubtful)
     )
     if case.searched.named:
         # An image prepared wrongly changes the statistics, too.
@@ -321,12 +298,12 @@ def _preprocessing(case: Investigation) -> Investigation:
     return replace(case, certain=tuple(check_mode(one, *asked) for one in case.certain))
 
 
-def _doubted(
-    findings: Iterable[Finding], doubtful: Callable[[Finding], bool]
-) -> tuple[Finding, ...]:
-    return tuple(
-        replace(one, verdict="possible") if doubtful(one) else one for one in findings
+def _doubted(case: Investigation, doubtful: Callable[[Finding], bool]) -> Investigation:
+    certain = (
+        replace(one, verdict="possible") if doubtful(one) else one
+        for one in case.certain
     )
+    return replace(case, certain=tuple(certain))
 
 
 def _search_again(case: Investigation) -> Investigation:
@@ -348,8 +325,7 @@ def _search_again(case: Investigation) -> Investigation:
         case.photos[:1], whole.preprocessing, case.in_use
     ):
         # What the checks took for a fault is as in training, by all other evidence.
-        certain = _doubted(case.certain, lambda one: one.right is not None)
-        return replace(case, certain=certain)
+        return _doubted(case, lambda one: one.right is not None)
     return replace(
         case,
         certain=tuple(fixed_together(one, whole) for one in case.certain),
@@ -359,7 +335,7 @@ def _search_again(case: Investigation) -> Investigation:
 
 def _pictures(case: Investigation) -> Investigation:
     if not case.named and all(map(_plain, case.photos)):
-        return case.doubted("images without edges show nothing")
+        return replace(case, doubts=("images without edges show nothing",))
     # What is ordinary for photographs is not for other images.
     if (
         case.searched.photographic
@@ -386,7 +362,7 @@ def _plain(photo: Photo) -> bool:
 def _trust(case: Investigation) -> Investigation:
     answers = case.classifier.probabilities(case.photos)
     right, count = hits(answers, case.labels).sum(), len(known(case.labels)[0])
-    return case.doubted(_FAILING) if count and 2 * right <= count else case
+    return replace(case, doubts=(_FAILING,) * bool(count and 2 * right <= count))
 
 
 def _quiet_changes(case: Investigation) -> Investigation:

@@ -382,10 +382,10 @@ def check_calls(layers: Sequence[Layer]) -> Finding | None:
 
 def _differs(layer: Layer) -> bool:
     """Whether a layer with averages or chance computes something else in training mode."""
-    if layer.kind == "BatchNormalization":
-        # Keras runs a frozen one as in inference.
-        return layer.settings.get("trainable") is not False
-    return any(layer.settings.get(name) for name in ("rate", "dropout", "stddev"))
+    chance = any(layer.settings.get(name) for name in ("rate", "dropout", "stddev"))
+    # Keras runs a frozen one as in inference.
+    frozen = layer.settings.get("trainable") is False
+    return chance or (layer.kind == "BatchNormalization" and not frozen)
 
 
 def _differing(cause: str, summary: str, difference: float) -> Finding:

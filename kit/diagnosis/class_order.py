@@ -146,10 +146,10 @@ def _exchanged(table: Int64) -> Finding | None:
     """Whether pairs of classes are predicted as each other, where most of the rest is right.
 
     `table` has a row for each label and a column for each prediction. Classes that a network cannot tell
-    apart get either prediction in half of their images: the chance of as many wrong ones is that of McNemar's
-    exact test (1947, doi 10.1007/BF02295996). Of K classes, in each of which a share e of the images is
-    wrong, at most K e pairs can be of that kind, and so the chance that there is such a pair is at most K e
-    times that of one (Boole's inequality).
+    apart get the other's prediction in half of their images: as many by chance has the probability of the
+    sign test (Conover 1999, section 3.4). Of K classes, in each of which a share e of the images is wrong, at
+    most K e pairs can be of that kind, and so the chance that there is such a pair is at most K e times that
+    of one (Boole's inequality).
     """
     labels = np.arange(len(table))
     # Classes that nothing is known of stay where they are.
@@ -159,20 +159,19 @@ def _exchanged(table: Int64) -> Finding | None:
     right, count = int(hits[~moved].sum()), int(table[~moved].sum())
     if not moved.any() or right <= WORKING * count:
         return None
-    gained, lost = int(hits[moved].sum()), int(table.diagonal()[moved].sum())
     # Laplace's estimate of e, from the classes that have not moved.
-    error = (count - right + 1) / (count + 2)
-    pairs = error * np.count_nonzero(table.any(axis=1))
-    chance = min(1.0, pairs * at_least(gained, gained + lost, 0.5))
+    errors = (count - right + 1) / (count + 2) * np.count_nonzero(table.any(axis=1))
+    exchanged, images = int(hits[moved].sum()), int(table[moved].sum())
+    chance = min(1.0, errors * at_least(exchanged, images, 0.5))
     return conclude(
         "class_order",
         "Some classes are predicted as each other, the rest is mostly right.",
-        Evidence("images of these classes predicted as the other", gained),
+        Evidence(f"of {images} images predicted as the other class", exchanged),
         Evidence(_BY_CHANCE, chance, NAMED, chance <= NAMED),
         advice=_ADVICE,
         sure=chance <= NAMED and bool(hits[moved].min() > 1),
         code=f"{_NAMES}order = {order.tolist()}{_RENAMED}",
-        cost=(gained + right) / int(table.sum()),
+        cost=(exchanged + right) / (images + count),
     )
 
 

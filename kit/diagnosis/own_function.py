@@ -12,7 +12,6 @@ from kit._reporting import Result
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import finite, fitted
 from kit.classifier.labels import Trial
-from kit.diagnosis.search import difference
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.black_box import Function, compared, read
@@ -147,41 +146,26 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
 
 def as_preprocessing(
     classifier: Classifier, photos: Sequence[Photo], function: Function
-) -> tuple[Preprocessing, float, str]:
-    """Return the preprocessing that comes nearest to a function, and what it leaves; see `Reading`.
+) -> tuple[Preprocessing, str]:
+    """Return the preprocessing that comes nearest to a function; a ValueError says why there is none.
 
-    The text says where the function differs from the classifier's preprocessing, which is its own where that
-    is known, and in how many predictions; it is empty where `check` would agree. A ValueError says why there
-    is no such preprocessing.
+    The text is what `check` finds of the function itself, beside the classifier's preprocessing if that is
+    known, and how many levels are left; it is empty where they agree.
     """
-    contract = classifier.preprocessing
     plain = fitted(Preprocessing(), classifier.input_shape)
-    reading = read(contract or plain, function, photos)
-    there, called = reading.there, reading.called
-    problems = [one.problem for one in called if one.problem]
+    reading = read(classifier.preprocessing or plain, function, photos)
+    problems = [one.problem for one in reading.called if one.problem]
     problem = "; ".join(problems[:1] or dict(reading.others).values())
-    if problem or not isinstance(there, Preprocessing):
+    if problem or not isinstance(reading.there, Preprocessing):
         raise ValueError(
             f"Expected a function with steps of a Preprocessing, received another: {problem}"
         )
-    expected = contract or there
-    left = 0.0 if reading.exact else reading.levels
-    unexplained = (
-        f"{left:.2g} levels (root mean square) are unexplained" if left else ""
-    )
-    words = "; ".join(filter(None, (difference(expected, there), unexplained)))
-    rows = _answers(
-        classifier, *(one.tensor for one in called if one.tensor is not None)
-    )
-    if words and rows is not None:
-        usual = classifier.probabilities(photos, preprocessing=expected)
-        changed = Trial(usual, rows).changed.sum()
-        words += f"; {changed} of {len(photos)} predictions change"
-    return (
-        there,
-        left,
-        words and f"your function differs from what is expected: {words}",
-    )
+    expected = classifier.preprocessing or reading.there
+    checkup = check(classifier.using(expected), photos, function)
+    differs = "" if checkup.agrees else str(checkup).partition("\n")[0]
+    if not reading.exact:
+        differs += f" Left unexplained: {reading.levels:.2g} levels (root mean square)."
+    return reading.there, differs
 
 
 def _effect(classifier: Classifier, here: Array, there: Array) -> float:

@@ -246,7 +246,7 @@ def _untold(grounds: Grounds, best: Score, ranked: Scores) -> list[Preprocessing
     """Return what else of the same step explains about as much.
 
     Few labels tell less where they are alone, and how sure a network is of them tells nothing: what meets as
-    many within chance, and changes predictions, is a rival however likely it makes them.
+    many within chance, and moves predictions, is a rival however likely it makes them.
     """
     alone = not grounds.evaluator.statistics
     lead = LEAD * max(sqrt(Labelled.ENOUGH / grounds.known_labels) if alone else 1, 1)
@@ -255,9 +255,10 @@ def _untold(grounds: Grounds, best: Score, ranked: Scores) -> list[Preprocessing
     def close(rival: Score) -> bool:
         trial = around.trial(rival.candidate.preprocessing)
         gained, lost = trial.turned
-        as_many = at_least(lost, gained + lost, 0.5) > Labelled.BY_CHANCE
-        matters = alone and trial.changed.mean() >= QUIET
-        return best.gain - rival.gain < lead or bool(matters and as_many)
+        if best.gain - rival.gain < lead:
+            return True
+        moves = alone and bool(trial.moved.mean() > QUIET)
+        return moves and at_least(lost, gained + lost, 0.5) > Labelled.BY_CHANCE
 
     return [
         rival.candidate.preprocessing

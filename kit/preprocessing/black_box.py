@@ -244,7 +244,7 @@ def read(here: Pipeline, function: Function, photos: Sequence[Photo]) -> Reading
     if pixels is not seen and reading.exact:
         reading = _decoded(reading, seen)
     if not reading.others:
-        apart = [levels_apart(reading.there, *pair) for pair in every]
+        apart = [_apart(reading.there, *pair) for pair in every]
         same = SAME_LEVELS if way in _ARRAYS else DECODERS
         reading = replace(
             reading,
@@ -297,7 +297,7 @@ def _close(one: Float64, other: Float64, share: float) -> bool:
     )
 
 
-def levels_apart(there: Pipeline, photo: Photo, theirs: Float64) -> float:
+def _apart(there: Pipeline, photo: Photo, theirs: Float64) -> float:
     """Return the root mean square in levels, between a pipeline and a function."""
     ours = run(PIPELINE, there, photo)[0]
     if ours.shape != theirs.shape:
@@ -469,7 +469,7 @@ def _decoded(reading: Reading, seen: Sequence[tuple[Photo, Float64]]) -> Reading
             for each in _DECODINGS
         ),
     ]
-    left = [max(levels_apart(each, *pair) for pair in seen) for each in tried]
+    left = [max(_apart(each, *pair) for pair in seen) for each in tried]
     if left[0] <= DECODERS:
         return reading
     words = f"files are decoded otherwise, off by {min(left):.2f} levels"
@@ -537,7 +537,7 @@ def compared(
         ]
         levels, same = reading.levels, SAME_LEVELS
         if not reading.others:
-            levels = levels_apart(there, photo, theirs)
+            levels = _apart(there, photo, theirs)
             same = SAME_LEVELS if called.way in _ARRAYS else DECODERS
         left = f"{levels:.2f} levels (root mean square)" if levels < inf else "all"
         if levels > same:
