@@ -56,8 +56,8 @@ def layers_of(
     calls = [mapping(node) for node in _listed(config.get("inbound_nodes"))]
     if training is None:
         modes = [mapping(call.get("kwargs")).get("training") for call in calls]
-        # Of a layer that is called several times, the call in training mode counts.
-        training = next((mode for mode in (True, None, False) if mode in modes), None)
+        # Of a layer that is called several times, a call in training mode counts.
+        training = True in modes or next(iter(modes), None)
     if isinstance(inner := settings.get("layers"), list):
         return tuple(
             layer for part in inner for layer in layers_of(mapping(part), training)

@@ -376,11 +376,6 @@ def _quiet_changes(case: Investigation) -> Investigation:
     return replace(case, sensitivity=quiet, undecided=tuple(moving) * (not case.named))
 
 
-def _calls(case: Investigation) -> Investigation:
-    # Asked last, since the kit's own predictions do not depend on it.
-    return case.found(check_calls(layers_of(architecture(case.classifier))))
-
-
 STAGES: Mapping[str, Callable[[Investigation], Investigation]] = {
     "checks": lambda case: replace(
         case, certain=certain_checks(case.classifier, case.photos, case.labels)
@@ -388,6 +383,9 @@ STAGES: Mapping[str, Callable[[Investigation], Investigation]] = {
     "candidates": _preprocessing,
     "properties": _pictures,
     "small changes": _quiet_changes,
-    "training mode": _calls,
+    # Asked last, since the kit's own predictions do not depend on it.
+    "training mode": lambda case: case.found(
+        check_calls(layers_of(architecture(case.classifier)))
+    ),
 }
 """The stages in their order. Each takes what is known and returns what it has become; a new one is a row."""

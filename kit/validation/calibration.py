@@ -346,7 +346,8 @@ def _determined(rows: Float32, labels: Int64) -> tuple[float, tuple[str, ...]]:
     )
     if temperature < 1 and accuracy_interval(right).low > 1 - RARE:
         notes.append(
-            f"warning: {errors}, as images do that a model was trained on; fit on others"
+            f"was the model trained on these images? {errors}, as such images do; if not, look for"
+            " wrong labels in its training"
         )
     inside = LOWEST * 1.01 < temperature < HIGHEST / 1.01
     if inside and (temperature >= 1 or (~right).sum() >= FEWEST_ERRORS):

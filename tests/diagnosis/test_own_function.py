@@ -214,6 +214,27 @@ def test_a_diagnosis_takes_a_function_in_place_of_the_preprocessing():
         kit.diagnose(CLASSIFIER, PHOTOS, preprocess=lambda x: 1 / 0)
 
 
+def blurred(pixels):
+    return scaled(cv2.blur(pixels, (9, 9)))
+
+
+def test_a_diagnosis_says_what_its_preprocessing_leaves_of_a_function():
+    classifier, photos = CLASSIFIER.using(SQUASHED), PHOTOS[:2]
+    same, near, other = (
+        kit.diagnose(classifier, photos, preprocess=function)
+        for function in (scaled, blurred, lambda x: scaled(x)[:, :, ::-1])
+    )
+    assert not any(note.startswith("The function") for note in same.notes)
+    assert (near.best, near.clean) == (None, False)
+    assert near.notes[0].startswith("The function differs at ")
+    changed = kit.check(classifier, photos, blurred).changed * len(photos)
+    assert f"{changed:.0f} of 2 predictions change" in near.notes[0]
+    assert re.search(r"Left unexplained: [1-9].* levels", near.notes[0])
+    # What is named keeps the note.
+    assert other.best.cause == "channel_order"
+    assert other.notes[0].startswith("The function differs at 'channels' on 2 of 2")
+
+
 def test_a_function_that_fails_on_some_images_or_on_later_calls_is_said_to_fail():
     def upright(x):
         if x.shape[0] > x.shape[1]:
