@@ -81,7 +81,8 @@ def diagnose(
         Some tensors (N, H, W, C) as the network was trained on, for networks whose file holds no statistics
         of their training images.
     preprocess
-        Your own function that prepares an image, in place of the preprocessing in use; see `kit.check`.
+        Your own function that prepares an image, in place of the preprocessing in use; see `kit.check`, which
+        also says where it differs from that: nothing is clean then, and the images are not looked into.
     progress
         True shows a bar of the parts once two seconds have passed, False nothing; a function is told each
         part in a few words before it begins.
@@ -99,9 +100,9 @@ def diagnose(
     """
     check_first(classifier)
     chosen = as_photos(photos)
-    differs = ""
+    doubts: tuple[str, ...] = ()
     if preprocess is not None:
-        nearest, differs = as_preprocessing(classifier, chosen, preprocess)
+        nearest, doubts = as_preprocessing(classifier, chosen, preprocess)
         classifier = classifier.using(nearest)
     used = known_preprocessing(classifier)
     sizes = sorted({photo.size for photo in chosen})
@@ -120,8 +121,9 @@ def diagnose(
     )
     # The matrices are small: more threads would only wait for each other.
     with threadpool_limits(limits=1, user_api="blas"):
+        evaluator = Evaluator(classifier)
         case = Investigation(
-            classifier, used, chosen, truth, Evaluator(classifier), reference
+            classifier, used, chosen, truth, evaluator, reference, doubts=doubts
         )
         for words, stage in Steps(
             STAGES.items(), "Diagnosing", "stage", progress is True
@@ -131,10 +133,7 @@ def diagnose(
                 if callable(progress):
                     progress(words)
                 case = stage(case)
-    found = case.diagnosis()
-    if differs:
-        found = replace(found, clean=False, notes=(differs, *found.notes))
-    return found
+    return case.diagnosis()
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +151,7 @@ class Investigation:
     certain, searched, further
         What the checks, the search over candidates and later stages found.
     doubts
-        Notes of stages that found no cause, but that something must be wrong.
+        Notes that something must be wrong: of stages that found no cause, and of a person's own function.
     sensitivity, undecided
         As in `Diagnosis`.
     """
@@ -334,6 +333,9 @@ def _search_again(case: Investigation) -> Investigation:
 
 
 def _pictures(case: Investigation) -> Investigation:
+    if case.doubts:
+        # Images are asked for where they are prepared as in training, for all that is known.
+        return case
     if not case.named and all(map(_plain, case.photos)):
         return replace(case, doubts=("images without edges show nothing",))
     # What is ordinary for photographs is not for other images.

@@ -146,11 +146,11 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
 
 def as_preprocessing(
     classifier: Classifier, photos: Sequence[Photo], function: Function
-) -> tuple[Preprocessing, str]:
+) -> tuple[Preprocessing, tuple[str, ...]]:
     """Return the preprocessing that comes nearest to a function; a ValueError says why there is none.
 
-    The text is what `check` finds of the function itself, beside the classifier's preprocessing if that is
-    known, and how many levels are left; it is empty where they agree.
+    Beside it, what `check` finds of the function itself, compared with the classifier's preprocessing if that
+    is known, and how many levels are left; nothing where they agree.
     """
     plain = fitted(Preprocessing(), classifier.input_shape)
     reading = read(classifier.preprocessing or plain, function, photos)
@@ -162,10 +162,11 @@ def as_preprocessing(
         )
     expected = classifier.preprocessing or reading.there
     checkup = check(classifier.using(expected), photos, function)
-    differs = "" if checkup.agrees else str(checkup).partition("\n")[0]
-    if not reading.exact:
-        differs += f" Left unexplained: {reading.levels:.2g} levels (root mean square)."
-    return reading.there, differs
+    if checkup.agrees:
+        return reading.there, ()
+    left = f"{reading.levels:.2g} levels (root mean square) are unexplained"
+    headline = str(checkup).partition("\n")[0]
+    return reading.there, (headline if reading.exact else f"{headline} {left}",)
 
 
 def _effect(classifier: Classifier, here: Array, there: Array) -> float:
