@@ -31,26 +31,41 @@ class Layer:
         Its part of ``config.json``.
     constants
         Numbers among the arguments it is called with, for operations such as ``x / 255``.
+    training
+        The argument ``training`` it is called with, which that of an enclosing network overrules; None
+        without one.
     """
 
     name: str
     kind: str
     settings: Mapping[str, Any]
     constants: tuple[float, ...] = ()
+    training: bool | None = None
 
 
-def layers_of(config: Mapping[str, Any]) -> tuple[Layer, ...]:
-    """Return the layers of a Keras ``config.json`` in order, those of nested networks in place of these."""
+def layers_of(
+    config: Mapping[str, Any], training: bool | None = None
+) -> tuple[Layer, ...]:
+    """Return the layers of a Keras ``config.json`` in order, those of nested networks in place of these.
+
+    `training` is the argument that the whole is called with.
+    """
     if not config:
         return ()
     kind, settings = str(config.get("class_name")), mapping(config.get("config"))
+    calls = [mapping(node) for node in _listed(config.get("inbound_nodes"))]
+    if training is None:
+        modes = [mapping(call.get("kwargs")).get("training") for call in calls]
+        # Of a layer that is called several times, a call in training mode counts.
+        training = True in modes or next(iter(modes), None)
     if isinstance(inner := settings.get("layers"), list):
-        return tuple(layer for part in inner for layer in layers_of(mapping(part)))
+        return tuple(
+            layer for part in inner for layer in layers_of(mapping(part), training)
+        )
     name = str(settings.get("name") or config.get("name") or kind)
-    nodes = _listed(config.get("inbound_nodes"))
-    arguments = [each for node in nodes for each in _listed(mapping(node).get("args"))]
+    arguments = [each for call in calls for each in _listed(call.get("args"))]
     constants = tuple(float(each) for each in arguments if type(each) in {int, float})
-    return (Layer(name, kind, settings, constants),)
+    return (Layer(name, kind, settings, constants, training),)
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
@@ -135,19 +150,23 @@ def weights_in(path: Path) -> Weights:
     }
 
 
+def architecture(classifier: Classifier) -> Mapping[str, Any]:
+    """Return what `layers_of` takes, of a file without TensorFlow, or of a model; empty of another format."""
+    source = classifier.source
+    if source is None:
+        return mapping(json.loads(classifier.model.to_json()))
+    return {} if source.network else unchanged(source).config()
+
+
 def architecture_and_weights(
     classifier: Classifier,
 ) -> tuple[Mapping[str, Any], Weights]:
-    """Return what `layers_of` takes and `weights_in` returns, of a file without TensorFlow, or of a model."""
-    source = classifier.source
+    """Return what `architecture` and `weights_in` return, also of a model in memory."""
+    config, source = architecture(classifier), classifier.source
     if source is not None:
-        return (
-            ({}, {})
-            if source.network
-            else (unchanged(source).config(), weights_in(source.path))
-        )
+        return config, weights_in(source.path) if config else {}
     model = classifier.model
     kept = {layer.name: tuple(layer.get_weights()) for layer in leaves(model)}
     if optimizer := getattr(model, "optimizer", None):
         kept["optimizer"] = (np.asarray(optimizer.iterations),)
-    return json.loads(model.to_json()), kept
+    return config, kept

@@ -12,7 +12,11 @@ from threadpoolctl import threadpool_limits
 from kit._arrays import Float32
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
-from kit.classifier.architecture import architecture_and_weights, layers_of
+from kit.classifier.architecture import (
+    architecture,
+    architecture_and_weights,
+    layers_of,
+)
 from kit.classifier.labels import Labels, Truth, class_indices
 from kit.diagnosis.candidates import (
     PICTURES,
@@ -23,6 +27,7 @@ from kit.diagnosis.candidates import (
 )
 from kit.diagnosis.checks_input import FLAT, check_files, check_tensors
 from kit.diagnosis.checks_network import (
+    check_calls,
     check_determinism,
     check_head,
     check_mode,
@@ -76,7 +81,8 @@ def diagnose(
         Some tensors (N, H, W, C) as the network was trained on, for networks whose file holds no statistics
         of their training images.
     preprocess
-        Your own function that prepares an image, in place of the preprocessing in use; see `kit.check`.
+        Your own function that prepares an image, in place of the preprocessing in use; see `kit.check`, which
+        also says where it differs from that: nothing is clean then, and the images are not looked into.
     progress
         True shows a bar of the parts once two seconds have passed, False nothing; a function is told each
         part in a few words before it begins.
@@ -94,8 +100,10 @@ def diagnose(
     """
     check_first(classifier)
     chosen = as_photos(photos)
+    doubts: tuple[str, ...] = ()
     if preprocess is not None:
-        classifier = classifier.using(as_preprocessing(classifier, chosen, preprocess))
+        nearest, doubts = as_preprocessing(classifier, chosen, preprocess)
+        classifier = classifier.using(nearest)
     used = known_preprocessing(classifier)
     sizes = sorted({photo.size for photo in chosen})
     if used.size is None and len(sizes) > 1:
@@ -113,8 +121,9 @@ def diagnose(
     )
     # The matrices are small: more threads would only wait for each other.
     with threadpool_limits(limits=1, user_api="blas"):
+        evaluator = Evaluator(classifier)
         case = Investigation(
-            classifier, used, chosen, truth, Evaluator(classifier), reference
+            classifier, used, chosen, truth, evaluator, reference, doubts=doubts
         )
         for words, stage in Steps(
             STAGES.items(), "Diagnosing", "stage", progress is True
@@ -142,7 +151,7 @@ class Investigation:
     certain, searched, further
         What the checks, the search over candidates and later stages found.
     doubts
-        Notes of stages that found no cause, but that something must be wrong.
+        Notes that something must be wrong: of stages that found no cause, and of a person's own function.
     sensitivity, undecided
         As in `Diagnosis`.
     """
@@ -174,7 +183,10 @@ class Investigation:
     def ordered_labels(self) -> Truth:
         """The labels to search by: in another order they speak for whatever makes the network unsure."""
         named = [one.cause for one in self.certain if one.verdict == "named"]
-        return () if "class_order" in named else self.labels
+        if "class_order" not in named:
+            return self.labels
+        labelled = self.classifier.predict(self.photos, self.labels).labelled
+        return self.labels if labelled.correct.mean() > 0.5 else ()
 
     def found(self, *findings: Finding | None) -> "Investigation":
         """Return this with further findings; None is none."""
@@ -323,6 +335,9 @@ def _search_again(case: Investigation) -> Investigation:
 
 
 def _pictures(case: Investigation) -> Investigation:
+    if case.doubts:
+        # Images are asked for where they are prepared as in training, for all that is known.
+        return case
     if not case.named and all(map(_plain, case.photos)):
         return replace(case, doubts=("images without edges show nothing",))
     # What is ordinary for photographs is not for other images.
@@ -372,5 +387,9 @@ STAGES: Mapping[str, Callable[[Investigation], Investigation]] = {
     "candidates": _preprocessing,
     "properties": _pictures,
     "small changes": _quiet_changes,
+    # Asked last, since the kit's own predictions do not depend on it.
+    "training mode": lambda case: case.found(
+        check_calls(layers_of(architecture(case.classifier)))
+    ),
 }
 """The stages in their order. Each takes what is known and returns what it has become; a new one is a row."""

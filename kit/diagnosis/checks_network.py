@@ -355,6 +355,39 @@ def check_determinism(classifier: Classifier, tensors: Float32) -> Finding | Non
     return _differing("batchnorm_mode", told, beside) if beside > SAME else None
 
 
+_IN_INFERENCE = """import keras
+text = classifier.model.to_json().replace('"training": true', '"training": false')
+model = keras.models.model_from_json(text)
+model.set_weights(classifier.model.get_weights())
+classifier = kit.Classifier(model, classifier.preprocessing, classifier.class_names)"""
+
+
+def check_calls(layers: Sequence[Layer]) -> Finding | None:
+    """Look for layers that the graph itself runs in training mode; the cause is ``"training_mode"``.
+
+    ``model(x)`` of Keras does so; ``model.predict(x)`` and the kit overrule it. Layers that augment images
+    are left out: Keras notes ``training=True`` for each of them, asked or not.
+    """
+    names = [layer.name for layer in layers if layer.training and _differs(layer)]
+    if not names:
+        return None
+    return conclude(
+        "training_mode",
+        f"model(x) differs from model.predict(x): {names[0]!r} is called with training=True.",
+        Evidence("layers that are called so", len(names), 1, True),
+        advice="Build the layers without it; the kit, as model.predict, overrules it.",
+        code=_IN_INFERENCE,
+    )
+
+
+def _differs(layer: Layer) -> bool:
+    """Whether a layer with averages or chance computes something else in training mode."""
+    chance = any(layer.settings.get(name) for name in ("rate", "dropout", "stddev"))
+    # Keras runs a frozen one as in inference.
+    frozen = layer.settings.get("trainable") is False
+    return chance or (layer.kind == "BatchNormalization" and not frozen)
+
+
 def _differing(cause: str, summary: str, difference: float) -> Finding:
     evidence = Evidence("largest difference in a probability", difference, SAME, True)
     return conclude(cause, summary, evidence, advice=_FIX)

@@ -52,16 +52,19 @@ def check_class_order(
     places, indices = known(labels)
     truth = np.array(indices, dtype=np.intp)
     answers = probabilities[places].argmax(axis=1)
-    if not places or 2 * int((answers == truth).sum()) > len(truth):
-        return None
+    table: Int64 = np.zeros((len(class_names),) * 2, np.int64)
+    np.add.at(table, (truth, answers), 1)
+    exchanged = _exchanged(table)
+    if 2 * table.trace() > len(truth) or not places:
+        return exchanged
     by_rule = _by_rule(answers, truth, class_names)
-    free = _without_rule(answers, truth, probabilities[places])
+    free = _without_rule(table, probabilities[places])
 
     def rank(one: Finding) -> tuple[bool, float]:
         # Any order can be bent to explain a few more images than the rule that holds.
         return one.verdict == "named", (one.cost or 0.0) + MORE * (one is by_rule)
 
-    return max(filter(None, (by_rule, free)), key=rank, default=None)
+    return max(filter(None, (by_rule, free, exchanged)), key=rank, default=None)
 
 
 def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
@@ -139,16 +142,45 @@ def _chance(answers: Indices, truth: Indices, outputs: Indices) -> float:
     return float(comb(len(moved), len(fitting)) * prod(rates))
 
 
-def _without_rule(
-    answers: Indices, truth: Indices, probabilities: Float32
-) -> Finding | None:
+def _exchanged(table: Int64) -> Finding | None:
+    """Whether pairs of classes are predicted as each other, where most of the rest is right.
+
+    `table` has a row for each label and a column for each prediction. Classes that a network cannot tell
+    apart get the other's prediction in half of their images: as many by chance has the probability of the
+    sign test (Conover 1999, section 3.4). Of K classes, in each of which a share e of the images is wrong, at
+    most K e pairs can be of that kind, and so the chance that there is such a pair is at most K e times that
+    of one (Boole's inequality).
+    """
+    labels = np.arange(len(table))
+    # Classes that nothing is known of stay where they are.
+    outputs = (table + 1e-6 * np.eye(len(table))).argmax(axis=1)
+    order = np.where(outputs[outputs] == labels, outputs, labels)
+    moved, hits = order != labels, table[labels, order]
+    right, count = int(hits[~moved].sum()), int(table[~moved].sum())
+    if not moved.any() or right <= WORKING * count:
+        return None
+    # Laplace's estimate of e, from the classes that have not moved.
+    errors = (count - right + 1) / (count + 2) * np.count_nonzero(table.any(axis=1))
+    exchanged, images = int(hits[moved].sum()), int(table[moved].sum())
+    chance = min(1.0, errors * at_least(exchanged, images, 0.5))
+    return conclude(
+        "class_order",
+        "Some classes are predicted as each other, the rest is mostly right.",
+        Evidence(f"of {images} images predicted as the other class", exchanged),
+        Evidence(_BY_CHANCE, chance, NAMED, chance <= NAMED),
+        advice=_ADVICE,
+        sure=chance <= NAMED and bool(hits[moved].min() > 1),
+        code=f"{_NAMES}order = {order.tolist()}{_RENAMED}",
+        cost=(exchanged + right) / (images + count),
+    )
+
+
+def _without_rule(table: Int64, probabilities: Float32) -> Finding | None:
     """Whether one other order, whichever, explains what others of the same class do not contradict."""
     from scipy.optimize import linear_sum_assignment
 
-    classes = probabilities.shape[1]
+    classes = len(table)
     labels = np.arange(classes)
-    table: Int64 = np.zeros((classes, classes), np.int64)
-    np.add.at(table, (truth, answers), 1)
     # Classes that nothing is known of stay where they are, if they can.
     outputs = linear_sum_assignment(table + 1e-6 * np.eye(classes), maximize=True)[1]
     hits = table[labels, outputs]
@@ -174,5 +206,5 @@ def _without_rule(
         advice=_ADVICE,
         sure=sure,
         code=f"{_NAMES}order = {np.argsort(outputs).tolist()}{_RENAMED}",
-        cost=fits / len(truth),
+        cost=fits / len(probabilities),
     )

@@ -146,8 +146,12 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
 
 def as_preprocessing(
     classifier: Classifier, photos: Sequence[Photo], function: Function
-) -> Preprocessing:
-    """Return the preprocessing that comes nearest to a function; a ValueError says why there is none."""
+) -> tuple[Preprocessing, tuple[str, ...]]:
+    """Return the preprocessing that comes nearest to a function; a ValueError says why there is none.
+
+    Beside it, what `check` finds of the function itself, compared with the classifier's preprocessing if that
+    is known, and how many levels are left; nothing where they agree.
+    """
     plain = fitted(Preprocessing(), classifier.input_shape)
     reading = read(classifier.preprocessing or plain, function, photos)
     problems = [one.problem for one in reading.called if one.problem]
@@ -156,7 +160,13 @@ def as_preprocessing(
         raise ValueError(
             f"Expected a function with steps of a Preprocessing, received another: {problem}"
         )
-    return reading.there
+    expected = classifier.preprocessing or reading.there
+    checkup = check(classifier.using(expected), photos, function)
+    if checkup.agrees:
+        return reading.there, ()
+    left = f"{reading.levels:.2g} levels (root mean square) are unexplained"
+    headline = str(checkup).partition("\n")[0]
+    return reading.there, (headline if reading.exact else f"{headline} {left}",)
 
 
 def _effect(classifier: Classifier, here: Array, there: Array) -> float:

@@ -243,23 +243,29 @@ def judged(grounds: Grounds, ranked: Scores) -> Finding | None:
 
 
 def _untold(grounds: Grounds, best: Score, ranked: Scores) -> list[Preprocessing]:
-    """Return what else of the same step explains about as much; few labels alone tell less."""
-    few = (
-        1.0
-        if grounds.evaluator.statistics
-        else sqrt(Labelled.ENOUGH / grounds.known_labels)
-    )
-    near = (
-        one
-        for one in ranked
-        if one.candidate.step == best.candidate.step and not one.vetoed
-    )
-    others = (
-        one
-        for one in near
-        if one is not best and best.gain - one.gain < LEAD * max(few, 1)
-    )
-    return [one.candidate.preprocessing for one in others]
+    """Return what else of the same step explains about as much.
+
+    Few labels tell less where they are alone, and how sure a network is of them tells nothing: what meets as
+    many within chance, and moves predictions, is a rival however likely it makes them.
+    """
+    alone = not grounds.evaluator.statistics
+    lead = LEAD * max(sqrt(Labelled.ENOUGH / grounds.known_labels) if alone else 1, 1)
+    around = grounds.around(best.candidate.preprocessing)
+
+    def close(rival: Score) -> bool:
+        trial = around.trial(rival.candidate.preprocessing)
+        gained, lost = trial.turned
+        if best.gain - rival.gain < lead:
+            return True
+        moves = alone and bool(trial.moved.mean() > QUIET)
+        return moves and at_least(lost, gained + lost, 0.5) > Labelled.BY_CHANCE
+
+    return [
+        rival.candidate.preprocessing
+        for rival in ranked
+        if rival.candidate.step == best.candidate.step and rival is not best
+        if not rival.vetoed and close(rival)
+    ]
 
 
 def _unlike(

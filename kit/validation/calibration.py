@@ -366,7 +366,8 @@ def _determined(rows: Float32, labels: Int64) -> tuple[float, list[str]]:
     notes = []
     if temperature < 1 and accuracy_interval(right).low > 1 - RARE:
         notes.append(
-            f"{asked}, as images do that a model was trained on; was it trained on these?"
+            f"was the model trained on these images? {asked}, as such images do; if not, look for"
+            " wrong labels in its training"
         )
     inside = LOWEST * 1.01 < temperature < HIGHEST / 1.01
     if inside and (temperature >= 1 or errors >= FEWEST_ERRORS):

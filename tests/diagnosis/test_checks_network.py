@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -10,12 +11,14 @@ import numpy as np
 import pytest
 from keras import layers
 
+import kit
 from kit import Classifier, Preprocessing, samples
 from kit.classifier import store
 from kit.classifier.architecture import layers_of, weights_in
 from kit.classifier.training import adapt
 from kit.diagnosis import certain_checks, diagnose
 from kit.diagnosis.checks_network import (
+    check_calls,
     check_determinism,
     check_head,
     check_mode,
@@ -396,3 +399,58 @@ def test_answers_that_depend_on_the_batch_are_named():
 @pytest.mark.parametrize("layer", [layers.Dropout(0.5), layers.BatchNormalization()])
 def test_layers_in_inference_mode_are_not_accused(layer):
     assert called(model_with(layer)) is None
+
+
+def calling(layer, training, around=None):
+    """A network whose graph calls a layer in a mode, within another that is called in the mode `around`."""
+    entry = keras.Input((12, 12, 3))
+    inner = keras.Model(entry, layer(entry, training=training))
+    outer = keras.Input((12, 12, 3))
+    flat = layers.Flatten()(inner(outer, training=around))
+    return keras.Model(outer, layers.Dense(3, activation="softmax")(flat))
+
+
+DROPOUT, NORM = partial(layers.Dropout, 0.5), layers.BatchNormalization
+CALLS = [
+    (DROPOUT(name="chance"), True, None, True),
+    (DROPOUT(name="chance"), None, True, True),
+    (NORM(name="chance"), True, None, True),
+    (DROPOUT(), None, None, False),
+    (DROPOUT(), True, False, False),
+    (layers.Dropout(0), True, None, False),
+    (NORM(trainable=False), True, None, False),
+    (layers.ReLU(), None, True, False),
+]
+
+
+@pytest.mark.parametrize(("layer", "training", "around", "differs"), CALLS)
+def test_a_graph_that_runs_layers_in_training_mode_is_named(
+    layer, training, around, differs
+):
+    model = calling(layer, training, around)
+    # Far from the averages 0 and 1 that batch normalization begins with.
+    tensors = TENSORS * 5
+    by_call, by_predict = np.asarray(model(tensors)), model.predict_on_batch(tensors)
+    assert (np.abs(by_call - by_predict).max() > 1e-3) == differs
+    finding = check_calls(layers_of(json.loads(model.to_json())))
+    assert (finding is not None) == differs
+    assert finding is None or "'chance' is called with training=True" in finding.summary
+
+
+def test_training_mode_is_named_last_and_its_code_ends_it():
+    fashion = samples.classifier("fashion_mnist")
+    entry = keras.Input(fashion.input_shape)
+    model = keras.Model(entry, fashion.model(entry, training=True))
+    photos = samples.photos("fashion_mnist")[1000:1016]
+    used = fashion.preprocessing.replace(invert=True)
+    classifier = Classifier(model, used, fashion.class_names)
+    named = [
+        one for one in diagnose(classifier, photos).findings if one.verdict == "named"
+    ]
+    assert [one.cause for one in named] == ["inverted_polarity", "training_mode"]
+    scope = {"kit": kit, "classifier": classifier}
+    exec(named[1].fix.code, scope)  # noqa: S102
+    fixed = scope["classifier"].model
+    tensors = classifier.tensor(photos[0])
+    assert np.array_equal(np.asarray(fixed(tensors)), np.asarray(fixed(tensors)))
+    assert np.allclose(fixed(tensors), classifier.predict_tensors(tensors), atol=1e-5)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+import kit
 from kit import samples
 from kit.diagnosis.class_order import check_class_order, known_orders
 from kit.preprocessing.faults import CATALOGUE
@@ -173,3 +174,38 @@ def test_wrong_preprocessing_and_foreign_pictures_are_no_other_order(broken, cou
             named.append(finding is not None and finding.verdict == "named")
     # 0.5 % of 480.
     assert sum(named) <= 2
+
+
+def exchanged(count):
+    """Three classes with so many images each, all right in a network that knows two of them by each other."""
+    labels = [0, 1, 2] * count
+    return check_class_order(
+        answers([[1, 0, 2][label] for label in labels], 3), labels, list("abc")
+    )
+
+
+def test_two_classes_that_are_predicted_as_each_other_need_several_images():
+    few, more = exchanged(2), exchanged(5)
+    assert (few.verdict, more.verdict) == ("possible", "named")
+    # 3 classes, Laplace's 1 / 4 and 1 / 7 for the errors of the third, and 4 and 10 images of 1 / 2 each.
+    assert few.evidence[1].value == pytest.approx(3 / 4 / 2**4)
+    assert more.evidence[1].value == pytest.approx(3 / 7 / 2**10)
+    assert "order = [1, 0, 2]" in more.fix.code
+
+
+def test_classes_that_a_network_confuses_are_not_exchanged():
+    labels = [0] * 4 + [1] * 4 + [2] * 4
+    # Half of each of two classes is predicted as the other; one class as another, which is right.
+    for outputs in ([0, 0, 1, 1, 0, 0, 1, 1], [1, 1, 1, 1, 1, 1, 1, 1]):
+        rows = answers([*outputs, 2, 2, 2, 2], 3)
+        assert check_class_order(rows, labels, list("abc")) is None
+
+
+def test_exchanged_classes_leave_no_diagnosis_clean(fashion, sixteen, truth):
+    exchanged = [{0: 9, 9: 0}.get(label, label) for label in truth]
+    right, wrong = (kit.diagnose(fashion, sixteen, each) for each in (truth, exchanged))
+    assert "class_order" not in {one.cause for one in right.findings}
+    assert "class_order" in {
+        one.cause for one in wrong.findings if one.verdict in {"named", "possible"}
+    }
+    assert not wrong.clean

@@ -227,6 +227,30 @@ def test_a_diagnosis_takes_a_function_in_place_of_the_preprocessing():
         kit.diagnose(CLASSIFIER, PHOTOS, preprocess=lambda x: 1 / 0)
 
 
+def blurred(pixels):
+    return scaled(cv2.blur(pixels, (9, 9)))
+
+
+def test_a_diagnosis_says_what_its_preprocessing_leaves_of_a_function():
+    classifier, photos = CLASSIFIER.using(SQUASHED), PHOTOS[:2]
+    same, near, other = (
+        kit.diagnose(classifier, photos, preprocess=function)
+        for function in (scaled, blurred, lambda x: scaled(x)[:, :, ::-1])
+    )
+    notes = [
+        next((note for note in each.notes if note.startswith("The function")), "")
+        for each in (same, near, other)
+    ]
+    changed = kit.check(classifier, photos, blurred).changed * len(photos)
+    assert notes[0] == ""
+    assert (near.best, near.clean) == (None, False)
+    assert f"{changed:.0f} of 2 predictions change" in notes[1]
+    assert re.search(r" [1-9]\S* levels .* are unexplained$", notes[1])
+    # What is named keeps the note.
+    assert other.best.cause == "channel_order"
+    assert notes[2].startswith("The function differs at 'channels' on 2 of 2")
+
+
 def test_a_function_that_fails_on_some_images_or_on_later_calls_is_said_to_fail():
     def upright(x):
         if x.shape[0] > x.shape[1]:

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from kit.diagnosis.candidates import Evaluator, candidates
+from kit.diagnosis.candidates import Evaluator, candidates, explained
 from kit.diagnosis.evidence import Grounds, Score
 from kit.diagnosis.search import difference, fix, judged, settled
 from kit.diagnosis.sources import Vote
+from kit.preprocessing.scaling import Scaling
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +196,29 @@ def test_a_cause_has_no_fix_where_another_scaling_explains_about_as_much_and_pre
     assert "cannot tell" in undecided.fix.text
     assert told(0.79, right.replace(invert=not right.invert)).right is None
     assert told(0.79, right).right == right
+
+
+def test_labels_alone_offer_no_scaling_where_another_meets_as_many(
+    no_batchnorm, sixteen, truth
+):
+    right = no_batchnorm.preprocessing
+    faint = right.replace(scaling=Scaling(600.0))
+    used = right.replace(scaling="lite")
+    grounds = Grounds.of(Evaluator(no_batchnorm), used, sixteen, truth)
+    # Of 16 labels the right scaling meets all, the faint one two fewer.
+    assert grounds.evaluator.trial(sixteen, right, faint, truth).turned == (0, 2)
+
+    def fixed(first, second):
+        ranked = [
+            Score(explained("scaling", tried, used), (Vote("a", gain, gain),) * 2)
+            for tried, gain in ((first, 3.0), (second, 0.0))
+        ]
+        finding = judged(grounds, ranked)
+        assert finding.verdict == "named"
+        return finding.right
+
+    assert fixed(right, faint) == right
+    assert fixed(faint, right) is None
 
 
 def test_labels_of_failing_images_name_nothing_by_chance_beside_other_evidence(

@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import pytest
 
+from kit.diagnosis import STAGES
 from kit.explorer import view, why
 from kit.explorer.explorer import Explorer
 from kit.explorer.view import changed_settings
@@ -220,8 +221,8 @@ def test_what_each_change_does_comes_first_and_the_cause_last(explorer):
     assert first["changes"]["settings"] == explorer.settings
     assert [message["kind"] for message in progress] == ["asking"] * len(progress)
     assert [message["text"] for message in progress[:2]] == [
-        "checks, part 1 of 4",
-        "candidates, part 2 of 4",
+        f"checks, part 1 of {len(STAGES)}",
+        f"candidates, part 2 of {len(STAGES)}",
     ]
     assert last["changes"] == first["changes"]
     assert last["headline"] == "The cause: noisy"
