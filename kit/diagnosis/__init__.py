@@ -374,7 +374,11 @@ def _pictures(case: Investigation) -> Investigation:
         doubtful = any(one.verdict == "possible" for one in case.searched.findings)
         case = case.found(
             *check_properties(
-                case.classifier, case.photos, case.labels, doubtful=doubtful
+                case.classifier,
+                case.photos,
+                case.labels,
+                first_layers=case.evaluator.first_layers,
+                doubtful=doubtful,
             )
         )
     if not case.named:

@@ -10,8 +10,7 @@ from kit._arrays import Float64
 from kit.diagnosis.candidates import explained
 from kit.diagnosis.evidence import Grounds, Score, Scores
 from kit.diagnosis.sources import Vote
-from kit.preprocessing.pipeline import arrange_back
-from kit.preprocessing.scaling import Scaling, unscale
+from kit.preprocessing.scaling import Scaling, scale, unscale
 
 FITS = 9.0
 """Squared standard errors, of two numbers together, up to which a scaling fits; chance exceeds it in 1 %."""
@@ -31,6 +30,9 @@ DIMMEST, BRIGHTEST = 0.51, 100.0
 
 NOT_LINEAR = 13
 """Standard deviation, in levels, from one gain and one offset for a channel: clipped images have some."""
+
+BEYOND = 26
+"""Levels, a tenth of their range, by which what is undone may leave 0..255."""
 
 AS_WELL = 0.75
 """Share of the evidence for a change from which on light that is undone explains the images as well."""
@@ -144,29 +146,30 @@ def _with(score: Score, vote: Vote) -> Score:
 
 
 def as_light(grounds: Grounds, score: Score) -> bool:
-    """Whether other light than in training explains the images as well as a change of the preprocessing.
+    """Whether other light than in training explains images as well as another scaling or order of channels.
 
-    Light is a gain and an offset of each channel, and once it is undone, all levels are within 0..255.
+    Light is a gain and an offset of each channel: those of the other scaling, as far as they leave levels
+    within 0..255; or those that make all channels as bright as green, for which cameras balance white.
     """
-    in_use, candidate = grounds.in_use, score.candidate
-    levels, needed = (
-        unscale(
-            arrange_back(
-                grounds.evaluator.tensors(grounds.photos, each), in_use.layout
-            ),
-            in_use.scaling,
-        ).reshape(-1, in_use.channel_count)
-        for each in (in_use, candidate.preprocessing)
-    )
-    spread = levels - levels.mean(axis=0)
-    gains = (spread * needed).mean(axis=0) / (spread**2).mean(axis=0).clip(1e-6)
-    errors = (needed - gains * levels).std(axis=0)
-    if (gains <= DIMMEST).any() or (errors >= NOT_LINEAR).any():
+    in_use, right = grounds.in_use, score.candidate.preprocessing
+    if right != in_use.replace(scaling=right.scaling, channels=right.channels):
         return False
-    dark, bright = np.quantile(levels, _ENDS, axis=0)
-    black, white = np.quantile(needed, _ENDS, axis=0).clip(0, 255)
-    gains = ((white - black) / (bright - dark).clip(1)).clip(DIMMEST, BRIGHTEST)
-    undone = Scaling(mean=dark - black / gains, std=1 / gains)
+    plain = in_use.replace(scaling=(), cast=None, layout="channels_last")
+    levels = grounds.evaluator.tensors(grounds.photos, plain)
+    ends = np.quantile(levels, _ENDS, axis=(0, 1, 2))
+    spread = np.ptp(ends, axis=0).clip(1)
+    if right.channels == in_use.channels:
+        needed = unscale(scale(ends, right.scaling), in_use.scaling)
+        wanted = needed.clip(0, 255)
+        if ((needed[1] - needed[0]) / spread <= DIMMEST).any():
+            return False
+        if np.abs(needed - wanted).max() <= BEYOND:
+            return True
+    else:
+        means = levels.mean(axis=(0, 1, 2))
+        wanted = ends * means[1] / means.clip(1)
+    gains = (np.ptp(wanted, axis=0) / spread).clip(DIMMEST, BRIGHTEST)
+    undone = Scaling(mean=ends[0] - wanted[0] / gains, std=1 / gains)
     lamp = in_use.replace(scaling=(undone, *in_use.scaling))
-    explained = grounds.score(replace(candidate, preprocessing=lamp)).measured
+    explained = grounds.score(replace(score.candidate, preprocessing=lamp)).measured
     return explained >= AS_WELL * score.measured
