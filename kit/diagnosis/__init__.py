@@ -23,7 +23,7 @@ from kit.diagnosis.candidates import (
     Sensitivity,
     sensitivities,
 )
-from kit.diagnosis.checks_input import BY_PREDICTIONS, FLAT, check_files, check_tensors
+from kit.diagnosis.checks_input import FLAT, check_files, check_tensors
 from kit.diagnosis.checks_network import (
     check_determinism,
     check_head,
@@ -40,7 +40,7 @@ from kit.diagnosis.image_causes import check_properties, out_of_distribution, un
 from kit.diagnosis.inside import check_graph, read_inside
 from kit.diagnosis.own_function import as_preprocessing
 from kit.diagnosis.report import Diagnosis
-from kit.diagnosis.search import NOTHING, Search, contradicted, fix, search
+from kit.diagnosis.search import NOTHING, Search, contradicted, search, unsupported
 from kit.images import Photo, Pictures, as_photos
 from kit.images.properties import Sample, edgeless
 from kit.preprocessing import Preprocessing
@@ -292,10 +292,7 @@ def _preprocessing(case: Investigation) -> Investigation:
     def doubtful(one: Finding) -> bool:
         # Predictions for wrongly prepared images can look like another order.
         disordered = one.cause == "class_order" and searched.named
-        # Sure predictions alone do not say how the training images were decoded.
-        unknown = not evaluator.statistics and not grounds.known_labels
-        guessed = one.cause in BY_PREDICTIONS and unknown
-        return disordered or guessed or contradicted(grounds, one)
+        return disordered or unsupported(grounds, one) or contradicted(grounds, one)
 
     case = _search_again(
         _doubted(replace(case, evaluator=evaluator, searched=searched), doubtful)
@@ -351,14 +348,12 @@ def _all_fixed(case: Investigation) -> Investigation:
         key=lambda tried: grounds.score(Candidate(tried, "", "")).gain,
     )
     whole = using("", right)
-    named = (
-        replace(one, fix=fix(case.in_use, right, one.cause)) if one.right else one
-        for one in case.searched.findings
+    certain, searched = (
+        tuple(fixed_together(one, whole) for one in findings)
+        for findings in (case.certain, case.searched.findings)
     )
     return replace(
-        case,
-        certain=tuple(fixed_together(one, whole) for one in case.certain),
-        searched=replace(case.searched, findings=tuple(named)),
+        case, certain=certain, searched=replace(case.searched, findings=searched)
     )
 
 

@@ -6,10 +6,11 @@ from math import inf, sqrt
 import numpy as np
 
 from kit.diagnosis.candidates import FEW, QUIET, Candidate
+from kit.diagnosis.checks_input import BY_PREDICTIONS
 from kit.diagnosis.estimation import as_light, estimated
 from kit.diagnosis.evidence import Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
-from kit.diagnosis.sources import NAMED, Labelled
+from kit.diagnosis.sources import NAMED, Certainty, Labelled
 from kit.preprocessing import Preprocessing
 
 FIRSTS = 6
@@ -158,6 +159,19 @@ def contradicted(grounds: Grounds, finding: Finding) -> bool:
     ):
         return False
     return grounds.score(Candidate(finding.right, "", finding.cause)).vetoed
+
+
+def unsupported(grounds: Grounds, finding: Finding) -> bool:
+    """Whether nothing but surer predictions speaks for the fix of what a check has named by predictions."""
+    if finding.right is None or finding.cause not in BY_PREDICTIONS:
+        return False
+    votes = grounds.score(Candidate(finding.right, "", finding.cause)).votes
+    gains = [
+        vote.gain
+        for source, vote in zip(grounds.sources, votes, strict=False)
+        if not isinstance(source, Certainty)
+    ]
+    return not gains or sum(gains) < -NEAR
 
 
 def _one_by_one(grounds: Grounds) -> tuple[list[Finding], list[Finding], Preprocessing]:
