@@ -110,7 +110,7 @@ def test_the_correction_holds_the_fixes_of_all_that_is_named():
 def test_a_cast_is_fixed_together_with_the_scaling_before_it(no_batchnorm, sixteen):
     faults = kit.faults.CATALOGUE
     right = no_batchnorm.preprocessing
-    broken = faults["cast_to_uint8"].apply(faults["range_minus1_1"].apply(right))
+    broken = faults["cast_to_uint8"].apply(faults["double_scaling"].apply(right))
     diagnosis = kit.diagnose(no_batchnorm.using(broken), sixteen)
     causes = {one.cause for one in diagnosis.findings if one.verdict == "named"}
     assert "dtype_cast" in causes
