@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -21,6 +22,7 @@ from kit.classifier.labels import Labels, Truth, class_indices
 from kit.diagnosis.candidates import (
     PICTURES,
     QUIET,
+    Candidate,
     Evaluator,
     Sensitivity,
     sensitivities,
@@ -38,12 +40,12 @@ from kit.diagnosis.checks_network import (
 )
 from kit.diagnosis.class_order import check_class_order
 from kit.diagnosis.evidence import Grounds
-from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, ranked
+from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, ranked, using
 from kit.diagnosis.image_causes import check_properties, out_of_distribution, unsettled
 from kit.diagnosis.inside import check_graph, read_inside
 from kit.diagnosis.own_function import as_preprocessing
 from kit.diagnosis.report import Diagnosis
-from kit.diagnosis.search import NOTHING, Search, contradicted, search
+from kit.diagnosis.search import NOTHING, Search, contradicted, search, unsupported
 from kit.images import Photo, Pictures, as_photos
 from kit.images.properties import Sample, edgeless
 from kit.preprocessing import Preprocessing
@@ -214,8 +216,23 @@ class Investigation:
 
 
 def corrected(findings: Iterable[Finding], in_use: Preprocessing) -> Preprocessing:
-    """Return the corrected preprocessing of what is named, or else the one in use."""
-    return next((one.right for one in findings if one.right is not None), in_use)
+    """Return the preprocessing in use with all fixes of what is named; where two contradict, the first."""
+    rights = [one.right for one in findings if one.right is not None]
+    whole: Preprocessing = _combined(in_use, rights)
+    return whole
+
+
+def _combined(in_use: Any, variants: Sequence[Any]) -> Any:
+    """Return the fields of the variants that differ from those in use; the first variants come first."""
+    changes: dict[str, Any] = {}
+    for variant in variants:
+        for name, value in vars(variant).items():
+            if value != getattr(in_use, name):
+                changes.setdefault(name, value)
+    if "decoding" in changes:
+        decodings = [variant.decoding for variant in variants]
+        changes["decoding"] = _combined(in_use.decoding, decodings)
+    return replace(in_use, **changes)
 
 
 def fixed_together(finding: Finding, whole: Fix) -> Finding:
@@ -287,7 +304,7 @@ def _preprocessing(case: Investigation) -> Investigation:
     def doubtful(one: Finding) -> bool:
         # Predictions for wrongly prepared images can look like another order.
         disordered = one.cause == "class_order" and searched.named
-        return disordered or contradicted(grounds, one)
+        return disordered or unsupported(grounds, one) or contradicted(grounds, one)
 
     case = _search_again(
         _doubted(replace(case, evaluator=evaluator, searched=searched), doubtful)
@@ -308,19 +325,17 @@ def _doubted(case: Investigation, doubtful: Callable[[Finding], bool]) -> Invest
 
 
 def _search_again(case: Investigation) -> Investigation:
-    """Search from where what is certain is fixed: it may hide another fault."""
+    """Search from where what is certain is fixed, which may hide another fault; fix all of it at once."""
     repaired = corrected(case.certain, case.in_use)
-    if (
-        case.searched.named
-        or repaired == case.in_use
-        or repaired.decoding != case.in_use.decoding
-    ):
+    if repaired == case.in_use:
         return case
+    if repaired.decoding != case.in_use.decoding:
+        return _all_fixed(case)
     searched = search(
         Grounds.of(case.evaluator, repaired, case.photos, case.ordered_labels)
     )
     if not searched.named:
-        return case
+        return _all_fixed(case)
     whole = searched.findings[0].fix
     if whole.preprocessing and case.evaluator.alike(
         case.photos[:1], whole.preprocessing, case.in_use
@@ -331,6 +346,26 @@ def _search_again(case: Investigation) -> Investigation:
         case,
         certain=tuple(fixed_together(one, whole) for one in case.certain),
         searched=searched,
+    )
+
+
+def _all_fixed(case: Investigation) -> Investigation:
+    """Let all that is named about the preprocessing carry that fix which explains most: of all, or of one."""
+    rights = {one.right for one in case.findings if one.right is not None}
+    if len(rights) < 2:
+        return case
+    grounds = Grounds.of(case.evaluator, case.in_use, case.photos, case.ordered_labels)
+    right = max(
+        (corrected(case.findings, case.in_use), *rights),
+        key=lambda tried: grounds.score(Candidate(tried, "", "")).gain,
+    )
+    whole = using("", right)
+    certain, searched = (
+        tuple(fixed_together(one, whole) for one in findings)
+        for findings in (case.certain, case.searched.findings)
+    )
+    return replace(
+        case, certain=certain, searched=replace(case.searched, findings=searched)
     )
 
 
@@ -349,7 +384,11 @@ def _pictures(case: Investigation) -> Investigation:
         doubtful = any(one.verdict == "possible" for one in case.searched.findings)
         case = case.found(
             *check_properties(
-                case.classifier, case.photos, case.labels, doubtful=doubtful
+                case.classifier,
+                case.photos,
+                case.labels,
+                first_layers=case.evaluator.first_layers,
+                doubtful=doubtful,
             )
         )
     if not case.named:

@@ -11,6 +11,7 @@ from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.labels import Trial, Truth
 from kit.diagnosis.finding import Evidence, Finding, Photos, conclude
 from kit.preprocessing import Preprocessing
+from kit.preprocessing.pipeline import arrange_back
 
 GAIN = 0.1
 """Nats by which heeding the file must help, on average: log-likelihood of the label, or else entropy lost."""
@@ -24,6 +25,9 @@ _REQUESTS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("alpha_matte", {"matte": (255, 255, 255)}, "Transparent pixels are not white"),
     ("bit_depth", {"depth": "scale"}, "Levels above 255 are clipped"),
 )
+
+BY_PREDICTIONS = frozenset(cause for cause, *_ in _REQUESTS)
+"""Causes that are judged by predictions."""
 
 
 def check_files(
@@ -133,13 +137,13 @@ FLAT = 2.0
 """Standard deviation in levels of a resized channel up to which an image is constant, and says nothing:
 noise and rounding make what little range it has."""
 
-ROUGH = 1.5
-"""Differences between a row and the next, over those to the third next, from which on a tensor is scrambled:
-np.reshape lays one row of an RGB image into three. The bundled photos have 0.33 to 0.89 as they are,
-noise has 1, and scrambled they have 2.35 and more at 28 x 28 and larger."""
+SMOOTHER, ALIKE = 1.5, 0.7
+"""How many times smoother a scrambled tensor becomes once it is undone, and the correlation of its channels
+that it stays below: they are three parts of the image. Stripes of three rows become smoother, too, but all
+channels have the same ones; of stripes, grids and text at many periods none is below 0.8."""
 
 SMALLEST_SIDE = 16
-"""Rows that are needed for that."""
+"""Rows and columns that are needed for that."""
 
 
 def check_tensors(photos: Photos, used: Preprocessing) -> tuple[Finding, ...]:
@@ -243,22 +247,40 @@ def _range(
 
 
 def _scrambled(tensors: Sequence[Float32], used: Preprocessing) -> Finding | None:
-    axis = 2 if used.layout == "channels_first" else 1
-    rows = np.moveaxis(np.concatenate(tensors), axis, 1)
-    if used.channel_count != 3 or rows.shape[1] < SMALLEST_SIDE:
+    images = np.concatenate(tensors)
+    if used.layout == "channels_first":
+        images = arrange_back(images, used.layout)
+    if used.channel_count != 3 or min(images.shape[1:3]) < SMALLEST_SIDE:
         return None
-    next_, third = (
-        np.abs(rows[:, n:] - rows[:, :-n]).mean(axis=(1, 2, 3)) for n in (1, 3)
-    )
-    ratio = float(np.median(next_ / np.maximum(third, 1e-12)))
-    if not ratio > ROUGH:
+    undone = arrange_back(images, "reshaped")
+    smoother = float(np.median(_roughness(images) / (_roughness(undone) + 1e-12)))
+    alike = float(np.median([_likeness(image) for image in images]))
+    if smoother <= SMOOTHER or alike >= ALIKE:
         return None
     return conclude(
         "channel_layout",
         "The tensor was reshaped, not transposed.",
-        Evidence("difference to the next row over the third next", ratio, ROUGH, True),
+        Evidence(
+            "times that undoing it makes the tensor smoother", smoother, SMOOTHER, True
+        ),
+        Evidence("correlation of the channels", alike, ALIKE, True),
         advice="Transpose the axes instead of reshaping.",
         right=used.replace(layout="channels_last")
         if used.layout == "reshaped"
         else None,
     )
+
+
+def _roughness(images: Float32) -> Float32:
+    """Return the mean difference between neighbours, below and beside, of each image (N, H, W, C)."""
+    differences = (np.abs(np.diff(images, axis=axis)) for axis in (1, 2))
+    return np.asarray(sum(each.mean(axis=(1, 2, 3)) for each in differences))
+
+
+def _likeness(image: Float32) -> float:
+    """Return the mean correlation of the channels, of any sign, weighted by their contrast."""
+    covariances = np.cov(image.reshape(-1, image.shape[-1]).T)
+    deviations = np.sqrt(np.diag(covariances))
+    pairs = np.triu_indices(len(deviations), 1)
+    products = np.outer(deviations, deviations)[pairs]
+    return float(np.abs(covariances[pairs]).sum() / (products.sum() + 1e-12))

@@ -1,4 +1,4 @@
-"""A scaling that no table has, from the level and the contrast that tensors had in training."""
+"""A scaling that no table has, from the level and contrast of tensors in training; and other light."""
 
 from dataclasses import replace
 from math import log, sqrt
@@ -7,11 +7,10 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from kit._arrays import Float64
-from kit.diagnosis.candidates import explained, mean_and_std
+from kit.diagnosis.candidates import explained
 from kit.diagnosis.evidence import Grounds, Score, Scores
 from kit.diagnosis.sources import Vote
-from kit.preprocessing import Preprocessing
-from kit.preprocessing.scaling import Scaling
+from kit.preprocessing.scaling import Scaling, scale, unscale
 
 FITS = 9.0
 """Squared standard errors, of two numbers together, up to which a scaling fits; chance exceeds it in 1 %."""
@@ -25,14 +24,24 @@ BETTER = 0.1
 MEANS, STDS = (-0.05, 1.0), (0.05, 1.1)
 """Shares of 255 that people subtract, and divide by."""
 
-LIGHT, LIFTED = (0.5, 2.1), 0.4
-"""Factors on the levels of an image, and the share of their range by which its middle changes, that its light
-and contrast may have of their own."""
+DIMMEST, BRIGHTEST = 0.51, 100.0
+"""Gains of a channel by which other light may be undone: lamps hardly make levels more than twice as high.
+-1..1 in place of 0..1 is undone by 0.5."""
+
+NOT_LINEAR = 13
+"""Standard deviation, in levels, from one gain and one offset for a channel: clipped images have some."""
+
+BEYOND = 26
+"""Levels, a tenth of their range, by which what is undone may leave 0..255."""
+
+AS_WELL = 0.75
+"""Share of the evidence for a change from which on light that is undone explains the images as well."""
 
 ENOUGH = 4
 """Images that a fit needs to be more than possible."""
 
 _CELLS = 16
+_ENDS = 0.01, 0.99
 _DIGITS = 3
 
 
@@ -110,13 +119,11 @@ def estimated(grounds: Grounds, ranked: Scores) -> Score | None:
 
 
 def _fitted(grounds: Grounds, raw: Float64, training: Levels) -> Score | None:
-    """Return the score of the fit; None where people do not scale so, or other light would do the same."""
+    """Return the score of the fit; None where people do not scale so."""
     mean, std = (round(value, _DIGITS) for value in Levels.of(raw).fit(training))
     if not (MEANS[0] <= mean <= MEANS[1] and STDS[0] <= std <= STDS[1]):
         return None
     right = grounds.in_use.replace(scaling=Scaling(255.0, mean, std), cast=None)
-    if _as_light(grounds.in_use, right):
-        return None
     score = grounds.score(explained("scaling", right, grounds.in_use))
     apart = len(set(grounds.trial(right).after.argmax(axis=1))) > 1
     error = sqrt(1 / len(raw) + 1 / training.tensors) * std
@@ -138,11 +145,31 @@ def _with(score: Score, vote: Vote) -> Score:
     return replace(score, votes=(*votes, vote, rarity))
 
 
-def _as_light(in_use: Preprocessing, right: Preprocessing) -> bool:
-    """Whether other light or contrast of the images would do the same as this change of the scaling."""
-    (mean, std), (middle, wanted) = (
-        map(np.mean, mean_and_std(each)) for each in (in_use, right)
-    )
-    gain = std / wanted
-    lifted = gain * (0.5 - middle) + mean - 0.5
-    return bool(LIGHT[0] < gain < LIGHT[1] and abs(lifted) <= LIFTED)
+def as_light(grounds: Grounds, score: Score) -> bool:
+    """Whether other light than in training explains images as well as another scaling or order of channels.
+
+    Light is a gain and an offset of each channel: those of the other scaling, as far as they leave levels
+    within 0..255; or those that make all channels as bright as green, for which cameras balance white.
+    """
+    in_use, right = grounds.in_use, score.candidate.preprocessing
+    if right != in_use.replace(scaling=right.scaling, channels=right.channels):
+        return False
+    plain = in_use.replace(scaling=(), cast=None, layout="channels_last")
+    levels = grounds.evaluator.tensors(grounds.photos, plain)
+    ends = np.quantile(levels, _ENDS, axis=(0, 1, 2))
+    spread = np.ptp(ends, axis=0).clip(1)
+    if right.channels == in_use.channels:
+        needed = unscale(scale(ends, right.scaling), in_use.scaling)
+        wanted = needed.clip(0, 255)
+        if ((needed[1] - needed[0]) / spread <= DIMMEST).any():
+            return False
+        if np.abs(needed - wanted).max() <= BEYOND:
+            return True
+    else:
+        means = levels.mean(axis=(0, 1, 2))
+        wanted = ends * means[1] / means.clip(1)
+    gains = (np.ptp(wanted, axis=0) / spread).clip(DIMMEST, BRIGHTEST)
+    undone = Scaling(mean=ends[0] - wanted[0] / gains, std=1 / gains)
+    lamp = in_use.replace(scaling=(undone, *in_use.scaling))
+    explained = grounds.score(replace(score.candidate, preprocessing=lamp)).measured
+    return explained >= AS_WELL * score.measured

@@ -10,8 +10,10 @@ from PIL import Image, ImageOps
 from kit._arrays import Bools
 from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.engines import picture_size
+from kit.classifier.first_layers import FirstLayers
 from kit.classifier.labels import Truth
 from kit.classifier.predictions import Predictions
+from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.finding import Evidence, Finding, Photos, Verdict, at_least
 from kit.diagnosis.image_properties import PROPERTIES, WORDS, Property, slight
 from kit.images import Photo
@@ -87,6 +89,7 @@ def check_properties(
     photos: Photos,
     labels: Truth = (),
     *,
+    first_layers: FirstLayers | None = None,
     doubtful: bool = False,
 ) -> tuple[Finding, ...]:
     """Measure the images, do what is out of the ordinary to others, undo it, and ask the network.
@@ -97,6 +100,8 @@ def check_properties(
         With the preprocessing in use, which should be right: these causes are asked for last.
     photos, labels
         At least one, and the index of the right class of each, None where it is not known.
+    first_layers
+        With statistics of the training images: what brings images nearer to these is not named.
     doubtful
         Whether a fault of the preprocessing is possible.
 
@@ -132,6 +137,7 @@ def check_properties(
         factor,
         classifier.predict(decoded, labels or None),
         unusual,
+        first_layers,
         doubtful,
     )
     found = sorted(
@@ -167,6 +173,7 @@ class _Case:
     factor: int
     predictions: Predictions
     unusual: Mapping[str, Mapping[int, float]]
+    first_layers: FirstLayers | None
     doubtful: bool
 
     @cached_property
@@ -211,6 +218,21 @@ class _Case:
             for place, one in self.unusual[item.name].items()
             if not self.right[place]
         }
+
+    def farther(self, item: Property, amounts: Mapping[int, float]) -> bool:
+        """Whether images without a property lie farther from those of training, which then have it, too."""
+        evaluator = Evaluator(self.classifier, self.first_layers)
+        if not evaluator.statistics:
+            return False
+        used = known_preprocessing(self.classifier)
+        photos = [self.pictures[place] for place in amounts]
+        undone = [
+            map(Photo, item.undo(photo.pixels, amount))
+            for photo, amount in zip(photos, amounts.values(), strict=True)
+        ]
+        ways = list(zip(*undone, strict=True))
+        nearest = min(evaluator.distance(way, used) for way in ways)
+        return nearest > evaluator.distance(photos, used)
 
     def ordinary(self, item: Property) -> bool:
         """Whether a property is too frequent to be to blame; correctly predicted images are the controls."""
@@ -274,7 +296,12 @@ def _found(case: _Case, item: Property) -> tuple[tuple[bool, float], Finding]:
     ]
     chance = float(1 / (1 + np.exp(-np.median(odds))))
     often = len(measures) >= MOST * int((~case.right).sum())
-    blamed = chance >= NAMED and often and not case.ordinary(item)
+    blamed = (
+        chance >= NAMED
+        and often
+        and not case.ordinary(item)
+        and not case.farther(item, dict(zip(places, amounts, strict=True)))
+    )
     verdict: Verdict = "named" if blamed else "possible"
     if chance <= RULED_OUT and (item.exact or kept >= STARTS):
         verdict = "ruled_out"

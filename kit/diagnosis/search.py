@@ -6,10 +6,11 @@ from math import inf, sqrt
 import numpy as np
 
 from kit.diagnosis.candidates import FEW, QUIET, Candidate
-from kit.diagnosis.estimation import estimated
+from kit.diagnosis.checks_input import BY_PREDICTIONS
+from kit.diagnosis.estimation import as_light, estimated
 from kit.diagnosis.evidence import Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
-from kit.diagnosis.sources import NAMED, Labelled
+from kit.diagnosis.sources import NAMED, Certainty, Labelled
 from kit.preprocessing import Preprocessing
 
 FIRSTS = 6
@@ -48,6 +49,7 @@ def together(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | None:
         or not grounds.usual(right)
         or both.vetoed
         or _needless(grounds, right)
+        or as_light(grounds, both)
     ):
         return None
     whole = Evidence("gain of both changes together, in nats", both.gain, needed, True)
@@ -132,7 +134,8 @@ def search(grounds: Grounds) -> Search:
     else:
         convincing = grounds.convincing()
         few = not grounds.evaluator.statistics and bool(doubtful or not convincing)
-        notes = [_UNUSUAL] * (not usual) + [_FEW_LABELS] * few
+        lit = [one.summary for one in doubtful if one.summary == _LIGHT]
+        notes = lit or [_UNUSUAL] * (not usual) + [_FEW_LABELS] * few
         decided = usual and convincing and not (doubtful or left)
     known = (
         bool(grounds.probes),
@@ -156,6 +159,19 @@ def contradicted(grounds: Grounds, finding: Finding) -> bool:
     ):
         return False
     return grounds.score(Candidate(finding.right, "", finding.cause)).vetoed
+
+
+def unsupported(grounds: Grounds, finding: Finding) -> bool:
+    """Whether nothing but surer predictions speaks for the fix of what a check has named by predictions."""
+    if finding.right is None or finding.cause not in BY_PREDICTIONS:
+        return False
+    votes = grounds.score(Candidate(finding.right, "", finding.cause)).votes
+    gains = [
+        vote.gain
+        for source, vote in zip(grounds.sources, votes, strict=False)
+        if not isinstance(source, Certainty)
+    ]
+    return not gains or sum(gains) < -NEAR
 
 
 def _one_by_one(grounds: Grounds) -> tuple[list[Finding], list[Finding], Preprocessing]:
@@ -203,6 +219,9 @@ _MEETS = "With the fix, the predictions match the labels."
 _MAY = "The fix brings the images somewhat nearer to training."
 _SEES_NOT = "This change brings the images no nearer to training."
 _MEETS_NOT = "This change makes no more predictions match the labels."
+_LIGHT = (
+    "The preprocessing, or the light of these images: compare with a training image."
+)
 _OPEN = "Nothing says whether this is as in training."
 
 
@@ -217,8 +236,12 @@ def judged(grounds: Grounds, ranked: Scores) -> Finding | None:
     ]
     forbidden = best.vetoed or _needless(grounds, right)
     seen = best.measured >= MEASURED and grounds.usual(right) and not forbidden
-    sure = best.gain >= NAMED and seen and all(one.supports for one in conditions)
+    lit = as_light(grounds, best)
+    strong = best.gain >= NAMED and seen and all(one.supports for one in conditions)
+    sure = strong and not lit
     summary = _MEETS if not grounds.evaluator.statistics else _SEES if sure else _MAY
+    if lit:
+        summary = _LIGHT
     evidence, cost = (
         (*weighed(best), *conditions),
         float(grounds.trial(right).changed.mean()),

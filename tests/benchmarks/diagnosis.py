@@ -10,7 +10,7 @@ Columns
     whose fix does no harm. ``harmful``: of all fixes, the share under which the accuracy on 100 held-back
     images is more than 8 points below that of the right preprocessing.
     ``accused``: of healthy pipelines (also with images that are predicted wrongly, and with those from other
-    sources: dim, bright, saved again, nearer, farther) and of faults that change no answer, the share for
+    sources: in other light, saved again, nearer, farther) and of faults that change no answer, the share for
     which a wrong cause is named.
     ``silent``: of faults that change a quarter of the answers, the share that is called clean. ``N=…``: of
     these faults, quiet ones left out, the share that is named rightly. All with the ends of Wilson's interval
@@ -43,7 +43,16 @@ from tests.benchmarks.zoo_pictures import MissingPackageError, saved_small
 
 OF_FILES = {"exif", "alpha", "depth"}
 HARM, LOSS = 0.25, 0.08
-OTHERS = ("dim", "bright", "saved again", "nearer", "farther")
+LIGHTS = {
+    "dim": {"brightness": 0.65},
+    "dark": {"brightness": 0.35},
+    "bright": {"brightness": 1.35},
+    "flat": {"contrast": 0.4},
+    "warm": {"white_balance": 0.5},
+    "cool": {"white_balance": -0.5},
+}
+"""Other light than in training, as a `Perturbation` makes it."""
+SOURCES = ("saved again", "nearer", "farther")
 PAIRS = tuple(
     (one, other)
     for one in ("missing_scaling", "range_0_1", "missing_mean_std")
@@ -105,8 +114,8 @@ def subjects(folder: Path, only: Sequence[str]) -> Iterator[Subject]:
 def other(photo: Photo, how: str) -> Photo:
     """The same picture as another source would have it."""
     height, width = photo.size
-    if how in {"dim", "bright"}:
-        return kit.Perturbation(brightness=0.65 if how == "dim" else 1.35).apply(photo)
+    if how in LIGHTS:
+        return kit.Perturbation(**LIGHTS[how]).apply(photo)
     if how == "saved again":
         return Photo.from_array(saved_small(photo.pixels))
     if how == "nearer":
@@ -162,9 +171,11 @@ def run(
                 len(subject.photos), min(count, len(subject.photos)), replace=False
             )
             photos, labels = _picked(subject, chosen)
-            how = OTHERS[int(random.integers(len(OTHERS)))]
-            shifted = [other(photo, how) for photo in photos]
-            cases = [("healthy", right, photos), (f"healthy, {how}", right, shifted)]
+            cases = [("healthy", right, photos)]
+            for others in (tuple(LIGHTS), SOURCES):
+                how = others[int(random.integers(len(others)))]
+                shifted = [other(photo, how) for photo in photos]
+                cases.append((f"healthy, {how}", right, shifted))
             cases += [(fault.name, fault.apply(right), photos) for fault in faults]
             wrong = _picked(
                 subject, np.random.default_rng(len(rows)).permutation(missed)[:count]

@@ -54,12 +54,34 @@ def test_no_bundled_photograph_is_accused_in_a_usual_range(scaling, channels):
 
 
 @pytest.mark.parametrize("size", [(28, 28), (96, 64)])
-def test_a_reshaped_picture_is_told_by_its_rows_on_every_photograph(size):
+def test_a_reshaped_image_is_named_on_every_photograph(size):
     scrambled = SCALED.replace(size=size, layout="reshaped")
     assert {tuple(causes(scrambled, [photo])) for photo in EVERY} == {
         (("channel_layout", "named"),)
     }
     assert causes(SCALED.replace(size=size, layout="transposed"), EVERY) == []
+
+
+def stripes(period, width=0.5):
+    """Rows of two colours, grey below and beside, at a period in rows of a network of 96."""
+    rows = np.arange(960) / 10 % period < width * period
+    return np.where(rows[:, None, None], 235, (30, 60, 90)).astype(np.uint8) + np.zeros(
+        (1, 960, 1), np.uint8
+    )
+
+
+PERIODS = [2.0, 2.5, 2.7, 2.9, 3.0, 3.1, 3.4, 4.0, 6.0]
+
+
+@pytest.mark.parametrize("period", PERIODS)
+def test_stripes_blinds_and_grids_of_three_rows_are_not_taken_for_a_reshaped_image(
+    period,
+):
+    right = SCALED.replace(size=(96, 96))
+    blinds, fence = stripes(period, width=0.8), stripes(period).swapaxes(0, 1)
+    grid = np.minimum(stripes(period), fence)
+    for pixels in (stripes(period), blinds, fence, grid):
+        assert causes(right, [Photo.from_array(pixels.copy())]) == []
 
 
 @pytest.mark.parametrize("scaling", ["0..1", "-1..1", "imagenet", "lite", "caffe"])

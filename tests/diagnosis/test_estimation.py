@@ -76,9 +76,24 @@ def test_nothing_is_estimated_where_pictures_are_usual_or_a_known_scaling_is_rig
     assert found(no_batchnorm, "0..255", sixteen) is None
 
 
-@pytest.mark.parametrize(
-    "light", [{"brightness": 0.6}, {"brightness": 1.4}, {"contrast": 0.6}], ids=str
-)
+LIGHTS = [
+    {"brightness": 0.35},
+    {"brightness": 0.6},
+    {"brightness": 1.4},
+    {"contrast": 0.4},
+    {"contrast": 0.6},
+]
+
+
+@pytest.mark.parametrize("light", LIGHTS, ids=str)
 def test_other_light_is_no_other_scaling(trained, sixteen, light):
     changed = [kit.Perturbation(**light).apply(photo) for photo in sixteen]
     assert kit.diagnose(trained, changed).best is None
+
+
+def test_what_may_be_light_is_possible_and_the_report_says_what_to_compare(
+    trained, sixteen
+):
+    dark = [kit.Perturbation(brightness=0.35).apply(photo) for photo in sixteen]
+    report = str(kit.diagnose(trained, dark))
+    assert "or the light of these images: compare with a training image" in report

@@ -8,6 +8,8 @@ import pytest
 import kit
 from kit.diagnosis.candidates import Evaluator, candidates
 from kit.diagnosis.evidence import Grounds
+from kit.diagnosis.finding import Finding, using
+from kit.diagnosis.search import unsupported
 from kit.diagnosis.sources import Averages, Certainty, Labelled, Ordinary, votes
 
 LITE = kit.samples.classifier("efficientnet_lite0")
@@ -165,3 +167,16 @@ def test_what_is_tried_makes_a_difference_and_can_be_told(
 ):
     tried = grounds_of(no_batchnorm, evaluator, sixteen).tried()
     assert {candidate.step for candidate in tried} == {"polarity", "scaling", "layout"}
+
+
+def test_surer_predictions_alone_do_not_say_how_training_images_were_decoded(
+    no_batchnorm, sixteen, truth
+):
+    used = no_batchnorm.preprocessing
+    black = used.replace(decoding=replace(used.decoding, matte=(0, 0, 0)))
+    finding = Finding("alpha_matte", "named", "", fix=using("", used))
+    bare = Evaluator(no_batchnorm)
+    assert unsupported(Grounds.of(bare, black, sixteen), finding)
+    assert not unsupported(Grounds.of(bare, black, sixteen, truth), finding)
+    certain = replace(finding, cause="dtype_cast")
+    assert not unsupported(Grounds.of(bare, black, sixteen), certain)

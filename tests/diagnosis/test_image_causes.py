@@ -1,5 +1,6 @@
 """Verdicts about images: corrupted ones are named, answers that stand are not, one cause is enough."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from kit import Perturbation, Photo, samples
 from kit.diagnosis.image_causes import check_properties
 from kit.diagnosis.image_properties import PROPERTIES
+from kit.robustness.profile import split
 
 PHOTOS = samples.photos("photographs")
 
@@ -63,6 +65,26 @@ def test_what_turns_right_answers_wrong_is_named_alone_and_first(cause):
     assert named.fix.code
     assert all(part.value >= 0 for part in named.evidence)
     assert named.cost <= 1
+
+
+@pytest.mark.parametrize("cause", ["dark", "low_contrast", "noisy"])
+def test_a_property_that_training_images_have_is_not_named(cause):
+    photos, labels = zip(*flipped(cause)[:4], strict=True)
+    layers = CLASSIFIER.first_layers
+    tensors = np.concatenate(
+        [CLASSIFIER.tensor(SEVERE[cause].apply(photo)) for photo in PHOTOS[:12]]
+    )
+    moments = layers.measure(tensors).mean(axis=0).astype(np.float64)
+    means, _, variances = split(moments, layers.widths)
+    likewise = replace(layers, means=means, variances=variances)
+    said = [
+        {one.cause: one.verdict for one in findings}[cause]
+        for findings in (
+            check_properties(CLASSIFIER, photos, labels, first_layers=each)
+            for each in (layers, likewise)
+        )
+    ]
+    assert said == ["named", "possible"]
 
 
 def test_an_answer_that_is_known_to_be_right_is_not_blamed():

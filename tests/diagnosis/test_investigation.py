@@ -94,6 +94,29 @@ def test_the_correction_is_that_of_the_first_named_cause_that_has_one():
     assert corrected([named("dark")], WRONG) == WRONG
 
 
+def test_the_correction_holds_the_fixes_of_all_that_is_named():
+    broken = USED.replace(
+        cast="uint8", decoding=kit.images.Decoding(exif=False, matte=None)
+    )
+    fixes = (
+        broken.replace(cast=None),
+        broken.replace(decoding=replace(broken.decoding, exif=True)),
+        broken.replace(decoding=replace(broken.decoding, matte=(255, 255, 255))),
+    )
+    found = [named("a cause", fix=Fix("", "", right)) for right in fixes]
+    assert corrected(found, broken) == USED
+
+
+def test_a_cast_is_fixed_together_with_the_scaling_before_it(no_batchnorm, sixteen):
+    faults = kit.faults.CATALOGUE
+    right = no_batchnorm.preprocessing
+    broken = faults["cast_to_uint8"].apply(faults["double_scaling"].apply(right))
+    diagnosis = kit.diagnose(no_batchnorm.using(broken), sixteen)
+    causes = {one.cause for one in diagnosis.findings if one.verdict == "named"}
+    assert "dtype_cast" in causes
+    assert {one.right for one in diagnosis.findings if one.right} == {right}
+
+
 def test_one_fix_puts_all_faults_of_the_preprocessing_right():
     whole = Fix("all", "all code", USED)
     one = named("inverted_polarity", fix=Fix("one", "one code", WRONG))
