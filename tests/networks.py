@@ -90,11 +90,16 @@ def norms(model):
     return [layer for layer in model.layers if isinstance(layer, kind)]
 
 
+def copied(model):
+    """A network of its own, with the same weights."""
+    copy = imported_keras().models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
 def after_steps(model, steps):
     """A compiled copy of a trained network whose optimizer has counted this many steps."""
-    keras = imported_keras()
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
+    copy = copied(model)
     copy.compile("adam", "sparse_categorical_crossentropy")
     copy.optimizer.build(copy.trainable_variables)
     copy.optimizer.iterations.assign(steps)

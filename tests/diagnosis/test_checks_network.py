@@ -160,8 +160,7 @@ def checked(model):
 def with_head(**settings):
     """The body of the bundled network under a new head."""
     keras.utils.set_random_seed(4)
-    body = keras.models.clone_model(CLOTHES.model)  # which other tests rely on
-    body.set_weights(CLOTHES.model.get_weights())
+    body = networks.copied(CLOTHES.model)  # which other tests rely on
     outputs = layers.Dense(10, activation="softmax", name="new", **settings)(
         body.layers[-2].output
     )
