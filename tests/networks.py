@@ -84,6 +84,38 @@ def careless_layers():
     return RandomShift, BatchStatistics
 
 
+def norms(model):
+    """The layers of batch normalization."""
+    kind = imported_keras().layers.BatchNormalization
+    return [layer for layer in model.layers if isinstance(layer, kind)]
+
+
+def copied(model):
+    """A network of its own, with the same weights."""
+    copy = imported_keras().models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def after_steps(model, steps):
+    """A compiled copy of a trained network whose optimizer has counted this many steps."""
+    copy = copied(model)
+    copy.compile("adam", "sparse_categorical_crossentropy")
+    copy.optimizer.build(copy.trainable_variables)
+    copy.optimizer.iterations.assign(steps)
+    return copy
+
+
+def barely_averaged(model, steps):
+    """As `after_steps`, with moving averages that began at their initial values these steps ago."""
+    copy = after_steps(model, steps)
+    for norm in norms(copy):
+        left = norm.momentum**steps
+        *scale, mean, variance = norm.get_weights()
+        norm.set_weights([*scale, (1 - left) * mean, left + (1 - left) * variance])
+    return copy
+
+
 def rewritten(source, target, change):
     """Copy a file with ``change(name, content)`` in place of each of its members; return where it is."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:

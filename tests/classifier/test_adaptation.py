@@ -52,12 +52,9 @@ def test_a_prior_weighs_like_as_many_training_pictures(small, few):
 
 def test_a_deep_network_uses_the_new_statistics_on_the_way(fashion, few):
     # With its own batch statistics in every layer, which is what Keras does in training mode.
-    keras = imported_keras()
-    reference = keras.models.clone_model(fashion.model)
-    reference.set_weights(fashion.model.get_weights())
-    for layer in reference.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.0
+    reference = networks.copied(fashion.model)
+    for norm in networks.norms(reference):
+        norm.momentum = 0.0
     reference(np.concatenate([fashion.tensor(photo) for photo in few]), training=True)
     pairs = zip(
         adapt(fashion, few).model.get_weights(), reference.get_weights(), strict=True

@@ -1,4 +1,4 @@
-"""Training loops: the same call gives the same network, and what is learned shows on held-back images."""
+"""Training loops: the same call gives the same network, and its steps are those of Adam."""
 
 import numpy as np
 import pytest

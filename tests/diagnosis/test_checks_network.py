@@ -31,27 +31,16 @@ from tests import networks
 DATA = Path(__file__).parents[2] / "data"
 
 
-def network(momentum=0.99):
+def network():
     keras.utils.set_random_seed(3)
     first = (
         layers.Conv2D(64, 3, use_bias=False),
-        layers.BatchNormalization(momentum=momentum),
+        layers.BatchNormalization(),
         layers.ReLU(),
     )
     last = layers.GlobalAveragePooling2D(), layers.Dense(3, activation="softmax")
     model = networks.stacked((12, 12, 3), *first, layers.Conv2D(64, 3), *last)
     model.compile("adam", "sparse_categorical_crossentropy")
-    return model
-
-
-def train(model, steps):
-    random = np.random.default_rng(0)
-    pictures, classes = (
-        random.random((8, 12, 12, 3), np.float32),
-        random.integers(0, 3, 8),
-    )
-    for _ in range(steps):
-        model.train_on_batch(pictures, classes)
     return model
 
 
@@ -115,15 +104,21 @@ def test_weights_that_overflow_are_named_with_and_without_labels():
         assert found.best.cause == "diverged_training"
 
 
+CLOTHES = samples.classifier("fashion_mnist")
+PHOTOGRAPH = samples.photos("imagenet")[:1]
+
+
 def test_moving_averages_after_three_steps_are_named(tmp_path):
-    (finding,) = weights_checked(train(network(), 3), tmp_path)
+    (finding,) = weights_checked(
+        networks.barely_averaged(CLOTHES.model, steps=3), tmp_path
+    )
     assert (finding.cause, finding.verdict) == ("batchnorm_mode", "named")
-    assert finding.evidence[-1].value == pytest.approx(0.99**3)
+    assert finding.evidence[-1].value == pytest.approx(0.9**3)
     assert "3 training steps" in finding.summary
     classifier = Classifier.load(
-        tmp_path / "model.keras", preprocessing=Preprocessing(size=(12, 12))
+        tmp_path / "model.keras", preprocessing=CLOTHES.preprocessing
     )
-    photos = samples.photos("imagenet")[:8]
+    photos = samples.photos("fashion_mnist")[:16]
     before, after = (
         one.probabilities(photos).argmax(axis=1)
         for one in (classifier, adapt(classifier, photos))
@@ -139,30 +134,22 @@ def test_moving_averages_after_three_steps_are_named(tmp_path):
 
 
 def test_a_few_more_steps_on_a_trained_network_are_not_accused(tmp_path):
-    model = train(network(momentum=0.5), 30)
-    model.layers[1].momentum = 0.99
-    model.compile("adam", "sparse_categorical_crossentropy")
-    assert weights_checked(train(model, 3), tmp_path) == ()
+    assert weights_checked(networks.after_steps(CLOTHES.model, 3), tmp_path) == ()
 
 
 def test_moving_averages_that_training_left_out_are_named(tmp_path):
-    model = train(network(), 3)
-    *scale, mean, variance = model.layers[1].get_weights()
-    model.layers[1].set_weights([*scale, np.zeros_like(mean), np.ones_like(variance)])
+    model = networks.barely_averaged(CLOTHES.model, steps=0)
+    model.optimizer.iterations.assign(1000)
     (finding,) = weights_checked(model, tmp_path)
     assert (finding.cause, finding.verdict) == ("batchnorm_mode", "named")
     assert "never updated" in finding.summary
 
 
-CLOTHES = samples.classifier("fashion_mnist")
-PHOTOGRAPH = samples.photos("imagenet")[:1]
-
-
 def test_frozen_normalization_is_the_same_in_training(tmp_path):
-    model = network()
-    model.layers[1].trainable = False
-    model.compile("adam", "sparse_categorical_crossentropy")
-    assert weights_checked(train(model, 3), tmp_path) == ()
+    model = networks.barely_averaged(CLOTHES.model, steps=3)
+    for norm in networks.norms(model):
+        norm.trainable = False
+    assert weights_checked(model, tmp_path) == ()
 
 
 def checked(model):
@@ -176,8 +163,7 @@ def checked(model):
 def with_head(**settings):
     """The body of the bundled network under a new head."""
     keras.utils.set_random_seed(4)
-    body = keras.models.clone_model(CLOTHES.model)  # which other tests rely on
-    body.set_weights(CLOTHES.model.get_weights())
+    body = networks.copied(CLOTHES.model)  # which other tests rely on
     outputs = layers.Dense(10, activation="softmax", name="new", **settings)(
         body.layers[-2].output
     )

@@ -104,35 +104,20 @@ def test_what_only_training_puts_right_has_no_code(last, verdict):
     assert "train again" in finding.fix.text
 
 
-def briefly_trained(steps=60):
-    """Images of clothes; after 60 steps the moving averages hold 55 % of what they began with."""
-    keras.utils.set_random_seed(5)
-    pictures, classes = samples.fashion_mnist_arrays("train")
-    body = [
-        layers.Conv2D(16, 3, strides=2, use_bias=False),
-        layers.BatchNormalization(),
-        layers.ReLU(),
-    ]
-    last = [layers.Flatten(), layers.Dense(10, activation="softmax")]
-    model = keras.Sequential([keras.Input((28, 28, 1)), *body, *last])
-    model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy")
-    for step in range(steps):
-        part = slice(64 * step, 64 * step + 64)
-        model.train_on_batch(pictures[part, ..., None] / np.float32(255), classes[part])
-    return model
-
-
 def test_moving_averages_are_measured_anew():
     classifier = Classifier(
-        briefly_trained(), CLOTHES.preprocessing, CLOTHES.class_names
+        networks.barely_averaged(CLOTHES.model, steps=5),
+        CLOTHES.preprocessing,
+        CLOTHES.class_names,
     )
     photos = PICTURES[:64]
     finding = found("batchnorm_mode", classifier, photos)
     assert finding.verdict == "named"
     fixed = run(finding.fix.code, classifier, photos)["classifier"]
     assert found("batchnorm_mode", fixed, photos) is None
+    # Of 200 images about 70 are right before, 190 after.
     others = PICTURES[64:264], CLASSES[64:264]
-    assert right(fixed, *others) >= right(classifier, *others) + 20
+    assert right(fixed, *others) >= right(classifier, *others) + 60
 
 
 ORDERS = {
