@@ -66,7 +66,8 @@ def test_channels_first_is_taken(keras):
     model = networks.stacked(
         (3, 8, 8), layers.Permute((2, 3, 1)), layers.GlobalAveragePooling2D()
     )
-    found = describe(model, Preprocessing(size=(8, 8), layout="channels_first"))
+    steps = Preprocessing(size=(8, 8), scaling="0..1", layout="channels_first")
+    found = describe(model, steps)
     assert found.input_shape == (3, 8, 8)
     assert found.data is not None
 
