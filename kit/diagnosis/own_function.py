@@ -136,12 +136,12 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
     changed = (
         float(np.diff(tops).any(axis=1).mean()) if len(tops) == len(chosen) else None
     )
-    there = (
-        reading.there
-        if reading.exact and isinstance(reading.there, Preprocessing)
+    equal = (
+        reading.pipeline
+        if reading.exact and isinstance(reading.pipeline, Preprocessing)
         else None
     )
-    return Checkup(tuple(comparisons), changed, there)
+    return Checkup(tuple(comparisons), changed, equal)
 
 
 def as_preprocessing(
@@ -151,12 +151,12 @@ def as_preprocessing(
     plain = fitted(Preprocessing(), classifier.input_shape)
     reading = read(classifier.preprocessing or plain, function, photos)
     problems = [one.problem for one in reading.called if one.problem]
-    problem = "; ".join(problems[:1] or dict(reading.others).values())
-    if problem or not isinstance(reading.there, Preprocessing):
+    problem = "; ".join(problems[:1] or reading.unexplained.values())
+    if problem or not isinstance(reading.pipeline, Preprocessing):
         raise ValueError(
             f"Expected a function with steps of a Preprocessing, received another: {problem}"
         )
-    return reading.there
+    return reading.pipeline
 
 
 def _effect(classifier: Classifier, here: Array, there: Array) -> float:

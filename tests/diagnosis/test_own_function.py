@@ -13,7 +13,7 @@ from kit import samples
 from kit.diagnosis.own_function import Checkup
 from kit.images import Photo
 from kit.preprocessing.black_box import call
-from kit.preprocessing.comparison import Comparison
+from kit.preprocessing.comparison import Comparison, Difference
 from kit.preprocessing.resizing import PILLOW
 
 CLASSIFIER = samples.classifier("efficientnet_lite0")
@@ -165,7 +165,7 @@ def test_every_photo_counts():
 def test_the_headline_is_what_most_images_say():
     comparisons = [
         Comparison.on(
-            [("resize", "r", size), ("cast", "s", 0.2)],
+            [Difference("resize", "r", size), Difference("cast", "s", 0.2)],
             first_step="resize",
             steps=(),
             photo="a",
