@@ -22,7 +22,7 @@ def test_every_field_is_read_by_one_step():
         cause
         for operation in PIPELINE
         for choice in operation.choices
-        for cause in choice.causes.split()
+        for cause in choice.causes
     ]
     assert len(set(causes)) == len(causes)
 
