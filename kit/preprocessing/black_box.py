@@ -23,9 +23,8 @@ from kit.preprocessing.comparison import (
     Difference,
     Effect,
     StepDifference,
-    differences,
-    effect_alone,
     short,
+    weighed,
 )
 from kit.preprocessing.pipeline import (
     LAYOUTS,
@@ -234,9 +233,9 @@ def read(expected: Pipeline, function: Function, photos: Sequence[Photo]) -> Rea
     way = max(outcome.way for outcome in called)
     reading = _read(expected, function, way, every)
     if not reading.unexplained:
-        levels = [_levels_apart(reading.pipeline, [sample]) for sample in every]
-        levels = [level for level in levels if level > _same_levels(way)]
-        reading = replace(reading, levels=max([reading.levels, *levels]))
+        worst = max(_levels_apart(reading.pipeline, [sample]) for sample in every)
+        if worst > _same_levels(way):
+            reading = replace(reading, levels=max(reading.levels, worst))
     return replace(reading, called=called)
 
 
@@ -370,13 +369,14 @@ def _plain(
 class _View(NamedTuple):
     """A way to turn results back, whose values are `slope` times levels plus `offset`, each float64 (C,).
 
-    `whole` is the pipeline up to the size, with the whole image in it.
+    Then they have this `size`, and `fill` around the image, in levels.
     """
 
     turn: str
     slope: Float64
     offset: Float64
-    whole: Pipeline
+    size: tuple[int, int]
+    fill: tuple[int, int, int]
 
     def levels(self, result: Float64) -> Float64:
         """Return a result turned back, on the scale 0..255."""
@@ -392,25 +392,26 @@ def _view(expected: Pipeline, turn: str, black: Float64, white: Float64) -> _Vie
     slope = np.where(np.abs(slope) > _TINY, slope, _TINY)
     # Whatever is the same on black and on white was filled in.
     is_fill = np.all(np.abs(white - black) < np.abs(slope), axis=-1)
-    fill: Any = expected.fill
+    fill = expected.fill
     if is_fill.any():
         levels = (black[is_fill] - offset) / slope
         mean = levels.mean(axis=0).round().clip(0, 255)
-        fill = np.resize(mean, 3).astype(int).tolist()
+        red, green, blue = np.resize(mean, 3).astype(int).tolist()
+        fill = (red, green, blue)
+    return _View(turn, slope, offset, size=(height, width), fill=fill)
+
+
+def _windows(expected: Pipeline, photo: Photo, view: _View) -> Iterator[Pipeline]:
+    """Yield each part of a photo that may have been resized, up to the size."""
     whole = type(expected)(
-        size=(height, width),
+        size=view.size,
         filter="tf_bilinear",
-        fill=fill,
+        fill=view.fill,
         decoding=expected.decoding,
     )
-    return _View(turn, slope, offset, whole)
-
-
-def _windows(expected: Pipeline, photo: Photo, whole: Pipeline) -> Iterator[Pipeline]:
-    """Yield each part of a photo that may have been resized."""
-    if expected.size is None and photo.size == whole.size:
+    if expected.size is None and photo.size == view.size:
         yield whole.replace(size=None)
-    _, width = whole.size or photo.size
+    _, width = view.size
     # As usual, the side before a crop is a multiple of 8 pixels, where that of the network is 224.
     sides = range(width, width * 4 // 3 + 1, max(1, width // 28))
     fractions = {expected.crop_fraction, 0.875, *(width / side for side in sides)}
@@ -430,7 +431,7 @@ def _turned(
         grey = view.levels(sample.result).mean(axis=-1)
         # Another part of an image may resemble one that is scrambled by chance.
         doubt = EXPLAINED_RATIO**2 if turn else 1
-        for window in _windows(expected, sample.photo, view.whole):
+        for window in _windows(expected, sample.photo, view):
             difference = float(np.mean((shades(window) - grey) ** 2))
             ranked.append((doubt * difference, view, window))
     ranked.sort(key=itemgetter(0))
@@ -448,7 +449,8 @@ def _as_pipeline(
         white = np.moveaxis(white, 0, -1)
         samples = [_Sample(photo, np.moveaxis(x, 0, -1)) for photo, x in samples]
     view, windows = _turned(expected, samples[0], black, white)
-    if np.any(np.abs(view.slope) < 0.01 * np.abs(view.slope).max()):
+    slopes = np.abs(view.slope)
+    if np.any(slopes < 0.01 * slopes.max()):
         words = "colours: another colour space there, such as HSV or LAB, or a missing channel; cannot tell"
         return Reading(expected, unexplained={"channels": words})
     samples = [_Sample(photo, view.levels(result)) for photo, result in samples]
@@ -508,7 +510,7 @@ def _decoded(reading: Reading, samples: Sequence[_Sample]) -> Reading:
     levels = {}
     for changes in _DECODINGS:
         pipeline = reading.pipeline.replace(decoding=replace(decoding, **changes))
-        levels[pipeline] = max(_levels_apart(pipeline, [one]) for one in samples)
+        levels[pipeline] = max(_levels_apart(pipeline, [sample]) for sample in samples)
     if levels[reading.pipeline] <= DECODER_LEVELS:
         return reading
     nearest = min(levels, key=lambda pipeline: levels[pipeline])
@@ -522,9 +524,9 @@ def _decoded(reading: Reading, samples: Sequence[_Sample]) -> Reading:
 def _scaled(expected: Pipeline, slope: Float64, offset: Float64) -> Changes:
     """Return the scaling that makes the line, one with a name if it is within half a level from 0 to 255."""
     own = expected.scaling
-    scalings = [own, *SCALINGS.values()]
-    scalings += [both for each in scalings for both in (own + each, each + own)]
-    scalings = [scaling for scaling in scalings if fits(scaling, slope.size)]
+    single = [own, *SCALINGS.values()]
+    double = [pair for entry in single for pair in (own + entry, entry + own)]
+    scalings = [entry for entry in single + double if fits(entry, slope.size)]
     lines = {False: (slope, offset), True: (-slope, 255 * slope + offset)}
     for invert in (expected.invert, not expected.invert):
         for scaling in scalings:
@@ -553,9 +555,7 @@ def compared(
     """
     if called.tensor is None:
         problem = Difference("function", f"function: {called.problem}", effect=1.0)
-        return Comparison.on(
-            [problem], first_step="function", steps=(), photo=photo.name
-        )
+        return Comparison.on([problem], first_step="function", photo=photo.name)
     way = f"the function reads {called.way}, so decoding is compared"
     notes = [_PIXELS if called.way in _ARRAYS else way]
     sample = _Sample(photo, _image(called.tensor))
@@ -564,9 +564,7 @@ def compared(
     step = StepDifference.of("tensor", tensor[0], result)
     causes: list[Difference] = []
     if step.parts or "function" in reading.unexplained:
-        for name, words in differences(expected, reading.pipeline, photo):
-            alone = effect_alone(expected, reading.pipeline, name, photo, effect)
-            causes.append(Difference(name, words, alone))
+        causes = list(weighed(expected, reading.pipeline, photo, effect))
         for name, words in reading.unexplained.items():
             causes.append(Difference(name, words, effect(tensor[0], sample.result)))
         levels = reading.levels

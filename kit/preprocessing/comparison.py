@@ -56,14 +56,20 @@ class StepDifference:
     def of(cls, name: str, expected: Array, actual: Array) -> Self:
         """Measure how far two arrays are apart."""
         difference = None
-        parts = True
+        differs = True
         if expected.shape == actual.shape:
             values = expected.astype(np.float64)
             difference = float(np.max(np.abs(values - actual), initial=0))
             largest = float(np.max(np.abs(values), initial=1))
             # A difference that is no number is none that rounding makes.
-            parts = not difference <= ROUNDING * largest
-        return cls(name, _summary(expected), _summary(actual), difference, parts)
+            differs = not difference <= ROUNDING * largest
+        return cls(
+            name,
+            here=_summary(expected),
+            there=_summary(actual),
+            difference=difference,
+            parts=differs,
+        )
 
     @property
     def words(self) -> str:
@@ -113,10 +119,10 @@ class Comparison(Result):
     """
 
     differences: tuple[str, ...]
-    first_step: str | None
-    steps: tuple[StepDifference, ...]
-    photo: str
-    effects: tuple[tuple[str, float], ...]
+    first_step: str | None = None
+    steps: tuple[StepDifference, ...] = ()
+    photo: str = ""
+    effects: tuple[tuple[str, float], ...] = ()
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -145,8 +151,8 @@ class Comparison(Result):
         """Return a row for each step with what both hold after it; on the right none where they are equal."""
         rows = []
         for step in self.steps:
-            there = "" if step.difference == 0 else step.there
-            rows.append((step.name, step.words, step.here, there))
+            second = "" if step.difference == 0 else step.there
+            rows.append((step.name, step.words, step.here, second))
         return Table(("step", "difference", "here", "there"), rows, "<<<<")
 
     def _report(self) -> Iterator[str | Result]:
@@ -180,44 +186,38 @@ def compare_values(
     expected: Pipeline, actual: Pipeline, photo: Photo | None
 ) -> Comparison:
     """Compare two preprocessings in words and, if there is a photo, step by step on it."""
-    named = list(differences(expected, actual, photo))
     if photo is None:
-        return Comparison(
-            differences=tuple(words for _, words in named),
-            first_step=None,
-            steps=(),
-            photo="",
-            effects=(),
-        )
+        words = tuple(words for _, words in differences(expected, actual, photo))
+        return Comparison(words)
     actual_arrays = steps(actual, photo)
     figures = tuple(
         StepDifference.of(name, array, actual_arrays[name])
         for name, array in steps(expected, photo).items()
     )
     return Comparison.on(
-        (
-            Difference(name, words, effect_alone(expected, actual, name, photo, moved))
-            for name, words in named
-        ),
+        weighed(expected, actual, photo, moved),
         first_step=next((figure.name for figure in figures if figure.parts), None),
         steps=figures,
         photo=photo.name,
     )
 
 
-def effect_alone(
-    expected: Pipeline, actual: Pipeline, step: str, photo: Photo, effect: Effect
-) -> float:
-    """Return the effect of one step of the second preprocessing by itself."""
-    operation = next(operation for operation in PIPELINE if operation.name == step)
-    try:
-        changed = expected.replace(
-            **{name: getattr(actual, name) for name in operation.fields}
-        )
-    except ValueError:
-        # The other order of channels has another number of them than the mean.
-        return 1.0
-    return effect(run(PIPELINE, expected, photo), run(PIPELINE, changed, photo))
+def weighed(
+    expected: Pipeline, actual: Pipeline, photo: Photo, effect: Effect
+) -> Iterator[Difference]:
+    """Yield each difference with the effect of its step by itself."""
+    fields = {operation.name: operation.fields for operation in PIPELINE}
+    tensor = run(PIPELINE, expected, photo)
+    for step, words in differences(expected, actual, photo):
+        changes = {name: getattr(actual, name) for name in fields[step]}
+        try:
+            changed = expected.replace(**changes)
+        except ValueError:
+            # The other order of channels has another number of them than the mean.
+            yield Difference(step, words, effect=1.0)
+        else:
+            changed_tensor = run(PIPELINE, changed, photo)
+            yield Difference(step, words, effect(tensor, changed_tensor))
 
 
 _SIDES = ("here", "there")
@@ -247,8 +247,8 @@ def differences(
                 and same_scaling(expected.scaling, actual.scaling)
             )
             if not is_same:
-                both = f"{expected_words} {sides[0]}, {actual_words} {sides[1]}"
-                yield operation.name, f"{choice.title or choice.name}: {both}"
+                values = f"{expected_words} {sides[0]}, {actual_words} {sides[1]}"
+                yield operation.name, f"{choice.title or choice.name}: {values}"
     if words := pillow_words(expected, actual, photo, sides):
         yield "resize", words
 

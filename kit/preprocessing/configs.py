@@ -243,12 +243,12 @@ def _cropped(size: Any, crop: Size | None, kind: str) -> Fields:
     )
     _require(is_known, f"size {size}")
     squashed = "height" in size
-    whole = _sides(size if squashed else size["shortest_edge"])
+    resized = _sides(size if squashed else size["shortest_edge"])
     _require(squashed or crop, "shortest_edge alone: the photo decides the size")
-    height, width = crop or whole
-    is_inside = height <= whole[0] and height * whole[1] == width * whole[0]
-    _require(is_inside, f"crop_size {crop} of {whole}")
-    return _window((height, width), height / whole[0], squashed=squashed)
+    height, width = crop or resized
+    is_inside = height <= resized[0] and height * resized[1] == width * resized[0]
+    _require(is_inside, f"crop_size {crop} of {resized}")
+    return _window((height, width), height / resized[0], squashed=squashed)
 
 
 def _sides(value: Any) -> Size:

@@ -82,16 +82,16 @@ def _scale_twice(preprocessing: Preprocessing) -> Changes:
 def _without_mean_std(preprocessing: Preprocessing) -> Changes:
     return {
         "scaling": tuple(
-            Scaling(part.divisor) for part in preprocessing.scaling if part.divisor != 1
+            Scaling(step.divisor) for step in preprocessing.scaling if step.divisor != 1
         )
     }
 
 
 def _thumbnail(preprocessing: Preprocessing) -> Changes:
-    size = preprocessing.size
-    return (
-        {} if size is None else {"thumbnail": tuple(max(side // 4, 1) for side in size)}
-    )
+    if preprocessing.size is None:
+        return {}
+    height, width = preprocessing.size
+    return {"thumbnail": (max(height // 4, 1), max(width // 4, 1))}
 
 
 _SWAPPED = {"rgb": {"channels": "bgr"}, "bgr": {"channels": "rgb"}}

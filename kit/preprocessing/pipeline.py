@@ -323,7 +323,7 @@ PIPELINE: tuple[Operation, ...] = (
                 name="alpha",
                 words=_alpha_words,
                 causes=("alpha_matte",),
-                tried=lambda p: [decoding_changes(p, matte=each) for each in MATTES],
+                tried=lambda p: [decoding_changes(p, matte=matte) for matte in MATTES],
             ),
             Choice(
                 name="depth",

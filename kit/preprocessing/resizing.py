@@ -38,8 +38,8 @@ def _positions(axis: Axis, first: float = 0.5) -> tuple[Float32, int]:
     """Where the kept pixels' centres fall in the source window, counted from `first`; its length."""
     length = axis.stop - axis.start
     scale = np.float32(length) / np.float32(axis.resized)
-    kept = np.arange(axis.offset, axis.offset + axis.kept, dtype=np.float32)
-    return (kept + np.float32(0.5)) * scale - np.float32(first), length
+    pixels = np.arange(axis.offset, axis.offset + axis.kept, dtype=np.float32)
+    return (pixels + np.float32(0.5)) * scale - np.float32(first), length
 
 
 @lru_cache(maxsize=32)
@@ -87,8 +87,8 @@ def _nearest_taps(axis: Axis) -> _Taps:
     return _single(*_positions(axis, 0))
 
 
-def _single(places: Floats, length: int) -> _Taps:
-    indices = np.minimum(places, length - 1).astype(np.intp)[None]
+def _single(positions: Floats, length: int) -> _Taps:
+    indices = np.minimum(positions, length - 1).astype(np.intp)[None]
     return indices, np.ones(indices.shape, np.float32)
 
 
@@ -146,17 +146,17 @@ def _antialiased(
     return taps
 
 
-def _cv_places(axis: Axis) -> tuple[Float64, float, int]:
+def _cv_positions(axis: Axis) -> tuple[Float64, float, int]:
     """Return which pixels are kept, how many of the source each of them is, and the last of the source."""
     length = axis.stop - axis.start
     scale = 1 / (axis.resized / length)
-    places = np.arange(axis.offset, axis.offset + axis.kept, dtype=np.float64)
-    return places, scale, length - 1
+    positions = np.arange(axis.offset, axis.offset + axis.kept, dtype=np.float64)
+    return positions, scale, length - 1
 
 
 def _cv_nearest_taps(axis: Axis) -> _Taps:
-    places, scale, last = _cv_places(axis)
-    return _single(places * scale, last + 1)
+    positions, scale, last = _cv_positions(axis)
+    return _single(positions * scale, last + 1)
 
 
 def _cv_taps(
@@ -166,11 +166,11 @@ def _cv_taps(
     *,
     area: bool = False,
 ) -> _Taps:
-    places, scale, last = _cv_places(axis)
-    where = ((places + 0.5) * scale - 0.5).astype(np.float32)
+    positions, scale, last = _cv_positions(axis)
+    where = ((positions + 0.5) * scale - 0.5).astype(np.float32)
     if area:  # between the pixel where a target pixel begins and the next, by the share beyond the first
-        begins = np.floor(places * scale)
-        share = places + 1 - (begins + 1) * (axis.resized / (last + 1))
+        begins = np.floor(positions * scale)
+        share = positions + 1 - (begins + 1) * (axis.resized / (last + 1))
         where = begins + share.astype(np.float32).clip(0) % 1
     below = np.floor(where)
     taps = np.arange(1 - radius, 1 + radius)[:, None]
@@ -181,9 +181,9 @@ def _cv_taps(
 
 @lru_cache(maxsize=32)
 def _cv_area_taps(axis: Axis) -> _Taps:
-    places, scale, last = _cv_places(axis)
-    start = places * scale
-    stop = (places + 1) * scale
+    positions, scale, last = _cv_positions(axis)
+    start = positions * scale
+    stop = (positions + 1) * scale
     pixels = np.floor(start + 1e-6) + np.arange(int(scale) + 2)[:, None]
     covered = (np.minimum(pixels + 1, stop) - np.maximum(pixels, start)).clip(0)
     weights = (covered / covered.sum(axis=0)).astype(np.float32)
@@ -204,7 +204,8 @@ def _cv_linear(
     down, heights = taps(rows)
     across, widths = taps(columns)
     high, wide = (
-        np.rint(2048 * each).astype(np.int32)[..., None] for each in (heights, widths)
+        np.rint(2048 * weights).astype(np.int32)[..., None]
+        for weights in (heights, widths)
     )
     lines = (pixels[:, across[0]] * wide[0] + pixels[:, across[1]] * wide[1]) >> 4
     above, below = (
@@ -310,7 +311,9 @@ def resize(
         resized = SAMPLERS[filter](window, rows, columns)
     else:
         resampling = Image.Resampling[filter.upper()]
-        resized = _pillow(pixels, rows, columns, resampling, pillow or PILLOW)
+        resized = _pillow(
+            pixels, rows, columns, resampling=resampling, version=pillow or PILLOW
+        )
     if (rows.kept, columns.kept) == size:
         return resized
     return _framed(resized, size, corner=(rows.before, columns.before), fill=fill)

@@ -137,8 +137,8 @@ def same_line(
 
 
 def _name(scalings: Scalings) -> str | None:
-    for name, named in SCALINGS.items():
-        if same_scaling(scalings, named):
+    for name, named_scalings in SCALINGS.items():
+        if same_scaling(scalings, named_scalings):
             return name
     return None
 
