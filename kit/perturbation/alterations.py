@@ -212,9 +212,9 @@ def responses(photos: Sequence[Photo]) -> Float64:
     return np.stack(differences).reshape(len(ALTERATIONS), -1, len(QUANTITIES))
 
 
-def middle(photo: Photo) -> Photo:
-    """Return the middle of a photo, 256 pixels at most in height and width; itself where it is smaller."""
-    pixels = Sample(photo, 256).middle
+def middle(photo: Photo, side: int = 256) -> Photo:
+    """Return the middle of a photo, `side` pixels at most in height and width; itself where it is smaller."""
+    pixels = Sample(photo, side).middle
     return photo if pixels.shape == photo.pixels.shape else photo.altered(pixels)
 
 
