@@ -122,7 +122,7 @@ class Preprocessing(Pipeline):
                 f"a tensor {LAYOUTS[self.layout]} of {self.channel_count} channels"
             )
             raise ValueError(f"Expected {expected}, received {array.shape}")
-        levels = np.rint(run_back(PIPELINE, self, x))
+        levels = np.rint(run_back(self, x))
         pixels = np.nan_to_num(levels, nan=0.0).clip(0, 255).astype(np.uint8)
         return np.ascontiguousarray(pixels)
 

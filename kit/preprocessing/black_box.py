@@ -112,7 +112,7 @@ def call(function: Function, photo: Photo, way: str = "") -> Called:
     problems: dict[str, str] = {}
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         suffix = Path(photo.name).suffix if photo.file else ".png"
-        path = Path(folder, "picture").with_suffix(suffix)
+        path = Path(folder, f"picture{suffix}")
         for form in ways:
             if form not in _ARRAYS and not path.exists():
                 path.write_bytes(photo.file or encoded(photo.pixels, compress_level=1))
@@ -127,9 +127,10 @@ def call(function: Function, photo: Photo, way: str = "") -> Called:
 def _wants_bgr(function: Function) -> bool:
     """Whether a function's arguments or what it calls, such as COLOR_BGR2RGB, say so."""
     code = getattr(function, "__code__", None)
-    return code is not None and any(
-        map(_BGR.search, (*code.co_names, *code.co_varnames[: code.co_argcount]))
-    )
+    if code is None:
+        return False
+    names = (*code.co_names, *code.co_varnames[: code.co_argcount])
+    return any(map(_BGR.search, names))
 
 
 def _result(function: Function, argument: Any) -> tuple[Array | None, str]:
@@ -535,15 +536,18 @@ def _scaled(expected: Pipeline, slope: Float64, offset: Float64) -> Changes:
     slope, offset = lines[expected.invert]
     # Less than half a level is what rounding makes of none.
     means = np.where(np.abs(offset / slope) < 0.5, 0, -offset / slope)
-    mean, std = (
-        tuple(float(f"{value:.4g}") for value in values)
-        for values in (means, 1 / slope)
-    )
+    mean = _rounded(means)
+    std = _rounded(1 / slope)
     if len({*mean}) == len({*std}) == 1:
         fitted = Scaling(1.0, mean[0] or None, std[0])
     else:
         fitted = Scaling(1.0, mean if any(mean) else None, std)
     return {"invert": expected.invert, "scaling": fitted}
+
+
+def _rounded(values: Float64) -> tuple[float, ...]:
+    """Return numbers of four digits."""
+    return tuple(float(f"{value:.4g}") for value in values)
 
 
 def compared(

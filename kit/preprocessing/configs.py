@@ -158,8 +158,14 @@ def _keras_hub(content: Content) -> Fields:
     return fields | {"filter": f"tf_{method}{smooth}", "fit": fit}
 
 
-_TIMM: Fields = {"interpolation": "bicubic", "crop_pct": 0.875, "crop_mode": "center"}
-_TIMM |= {"mean": SCALINGS["imagenet"][0].mean, "std": SCALINGS["imagenet"][0].std}
+_IMAGENET = SCALINGS["imagenet"][0]
+_TIMM: Fields = {
+    "interpolation": "bicubic",
+    "crop_pct": 0.875,
+    "crop_mode": "center",
+    "mean": _IMAGENET.mean,
+    "std": _IMAGENET.std,
+}
 
 
 def _timm(content: Content) -> Fields:

@@ -231,9 +231,7 @@ CATALOGUE: Mapping[str, Fault] = MappingProxyType(
 """Every fault by name, grouped by step in the order of :data:`STEPS`."""
 
 STEPS: Mapping[str, str] = {
-    choice.name: choice.label
-    for choice in CHOICES
-    if any(fault.step == choice.name for fault in _FAULTS)
+    choice.name: choice.label for choice in CHOICES if choice.causes
 }
 """Preprocessing steps in the order in which they run, with their labels."""
 

@@ -1,6 +1,6 @@
 """The steps of a preprocessing and how each runs and is undone."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
@@ -114,9 +114,9 @@ def run(operations: Iterable[Operation], p: "Pipeline", x: Any) -> Any:
     return x
 
 
-def run_back(operations: Sequence[Operation], p: "Pipeline", x: Array) -> Array:
+def run_back(p: "Pipeline", x: Array) -> Array:
     """Return what `x` was before those operations that can be undone."""
-    for operation in reversed(operations):
+    for operation in reversed(PIPELINE):
         if operation.undo is not None and not operation.skipped(p):
             x = operation.undo(x, *operation.values(p))
     return x

@@ -305,7 +305,8 @@ def resize(
     if fit == "pad":
         pixels = _pad(pixels, size, fill)
     height, width, _ = pixels.shape
-    rows, columns = _axes((height, width), size, fit, crop_fraction)
+    rows = _axis((height, width), size, fit, crop_fraction)
+    columns = _axis((width, height), size[::-1], fit, crop_fraction)
     if filter in SAMPLERS:
         window = pixels[rows.start : rows.stop, columns.start : columns.stop]
         resized = SAMPLERS[filter](window, rows, columns)
@@ -324,14 +325,8 @@ def sides(size: Size) -> str:
     return f"{size[0]}\N{MULTIPLICATION SIGN}{size[1]}"
 
 
-def _axes(source: Size, target: Size, fit: str, fraction: float) -> tuple[Axis, Axis]:
-    rows = _axis(source, target, fit, fraction)
-    columns = _axis(source[::-1], target[::-1], fit, fraction)
-    return rows, columns
-
-
 def _axis(source: Size, target: Size, fit: str, fraction: float) -> Axis:
-    """Return what a fit does along the first of the two sides."""
+    """Return what a fit does along the first of the two sides of an image and of its target."""
     length, other_length = source
     side, other_side = target
     if fit == "crop":
