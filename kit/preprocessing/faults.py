@@ -231,7 +231,9 @@ CATALOGUE: Mapping[str, Fault] = MappingProxyType(
 """Every fault by name, grouped by step in the order of :data:`STEPS`."""
 
 STEPS: Mapping[str, str] = {
-    choice.name: choice.label for choice in CHOICES if choice.causes
+    choice.name: choice.label
+    for choice in CHOICES
+    if any(fault.step == choice.name for fault in _FAULTS)
 }
 """Preprocessing steps in the order in which they run, with their labels."""
 
