@@ -23,8 +23,8 @@ from kit.preprocessing.comparison import (
     Difference,
     Effect,
     StepDifference,
+    differences_with_effects,
     short,
-    weighed,
 )
 from kit.preprocessing.pipeline import (
     LAYOUTS,
@@ -568,7 +568,9 @@ def compared(
     step = StepDifference.of("tensor", tensor[0], result)
     causes: list[Difference] = []
     if step.parts or "function" in reading.unexplained:
-        causes = list(weighed(expected, reading.pipeline, photo, effect))
+        causes = list(
+            differences_with_effects(expected, reading.pipeline, photo, effect)
+        )
         for name, words in reading.unexplained.items():
             causes.append(Difference(name, words, effect(tensor[0], sample.result)))
         levels = reading.levels

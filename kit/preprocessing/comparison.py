@@ -195,14 +195,14 @@ def compare_values(
         for name, array in steps(expected, photo).items()
     )
     return Comparison.on(
-        weighed(expected, actual, photo, moved),
+        differences_with_effects(expected, actual, photo, moved),
         first_step=next((figure.name for figure in figures if figure.parts), None),
         steps=figures,
         photo=photo.name,
     )
 
 
-def weighed(
+def differences_with_effects(
     expected: Pipeline, actual: Pipeline, photo: Photo, effect: Effect
 ) -> Iterator[Difference]:
     """Yield each difference with the effect of its step by itself."""
