@@ -21,7 +21,7 @@ from kit.preprocessing.scaling import affine, same_scaling
 from kit.robustness.profile import LEAST_PROFILED, Profile, distances
 
 # What it is called where no fault of the catalogue leads from the candidate to the preprocessing in use.
-_CAUSES = {choice.name: choice.causes.split()[0] for choice in CHOICES if choice.causes}
+_CAUSES = {choice.name: choice.causes[0] for choice in CHOICES if choice.causes}
 
 
 @dataclass(frozen=True)

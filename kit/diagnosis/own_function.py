@@ -136,12 +136,12 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
     changed = (
         float(np.diff(tops).any(axis=1).mean()) if len(tops) == len(chosen) else None
     )
-    there = (
-        reading.there
-        if reading.exact and isinstance(reading.there, Preprocessing)
+    equal = (
+        reading.pipeline
+        if reading.exact and isinstance(reading.pipeline, Preprocessing)
         else None
     )
-    return Checkup(tuple(comparisons), changed, there)
+    return Checkup(tuple(comparisons), changed, equal)
 
 
 def as_preprocessing(
@@ -155,18 +155,18 @@ def as_preprocessing(
     plain = fitted(Preprocessing(), classifier.input_shape)
     reading = read(classifier.preprocessing or plain, function, photos)
     problems = [one.problem for one in reading.called if one.problem]
-    problem = "; ".join(problems[:1] or dict(reading.others).values())
-    if problem or not isinstance(reading.there, Preprocessing):
+    problem = "; ".join(problems[:1] or reading.unexplained.values())
+    if problem or not isinstance(reading.pipeline, Preprocessing):
         raise ValueError(
             f"Expected a function with steps of a Preprocessing, received another: {problem}"
         )
-    expected = classifier.preprocessing or reading.there
+    expected = classifier.preprocessing or reading.pipeline
     checkup = check(classifier.using(expected), photos, function)
     if checkup.agrees:
-        return reading.there, ()
+        return reading.pipeline, ()
     left = f"{reading.levels:.2g} levels (root mean square) are unexplained"
     headline = str(checkup).partition("\n")[0]
-    return reading.there, (headline if reading.exact else f"{headline} {left}",)
+    return reading.pipeline, (headline if reading.exact else f"{headline} {left}",)
 
 
 def _effect(classifier: Classifier, here: Array, there: Array) -> float:

@@ -140,9 +140,8 @@ class Perturbation:
         TypeError, ValueError
             Another name (the message names the nearest), severity or seed.
         """
-        parameter, values = parameters.CORRUPTIONS[
-            known("corruption", name, cls.CORRUPTIONS)
-        ]
+        known("corruption", name, cls.CORRUPTIONS)
+        parameter, values = parameters.CORRUPTIONS[name]
         value = values[whole("severity", severity, 1, 5) - 1]
         settings: dict[str, Any] = {parameter: value, "seed": seed}
         if name == "motion_blur":
@@ -157,12 +156,12 @@ class Perturbation:
         photo = load_image(photo)
         pixels = untouched = photo.pixels
         for name, parameter in PARAMETERS.items():
+            function = parameter.function
             value = getattr(self, name)
-            if parameter.function is not None and value != parameter.neutral:
-                others = list(_signature(parameter.function).parameters)[2:]
-                pixels = parameter.function(
-                    pixels, value, *(getattr(self, other) for other in others)
-                )
+            if function is not None and value != parameter.neutral:
+                _, _, *names = _signature(function).parameters
+                settings = {name: getattr(self, name) for name in names}
+                pixels = function(pixels, value, **settings)
         if pixels is untouched:
             return photo
         pixels.flags.writeable = False
@@ -172,8 +171,10 @@ class Perturbation:
 
     def apply_to_all(self, photos: Pictures) -> tuple[Photo, ...]:
         """Perturb photos, each with noise of its own: the first with this seed, the next with one more."""
-        each = enumerate(as_photos(photos), start=self.seed)
-        return tuple(replace(self, seed=seed).apply(photo) for seed, photo in each)
+        return tuple(
+            replace(self, seed=seed).apply(photo)
+            for seed, photo in enumerate(as_photos(photos), start=self.seed)
+        )
 
     def __repr__(self) -> str:
         return f"Perturbation({changed(self)})"

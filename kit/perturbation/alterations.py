@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
@@ -68,9 +67,8 @@ def _warmed(photo: Photo, ratio: float) -> Photo:
 
 
 def _greened(photo: Photo, gain: float) -> Photo:
-    return photo.altered(
-        to_pixels(photo.pixels.astype(np.float32) * np.array([1, gain, 1], np.float32))
-    )
+    gains = np.array([1, gain, 1], np.float32)
+    return photo.altered(to_pixels(photo.pixels * gains))
 
 
 def _saved(photo: Photo, quality: float) -> Photo:
@@ -98,28 +96,20 @@ def _grained(photo: Photo, deviation: float) -> Photo:
 def _resized(across: float, down: float) -> Apply:
     # Each side times the strength to this power.
     def resize(image: Image.Image, factor: float) -> Image.Image:
-        width, height = image.width * factor**across, image.height * factor**down
-        return image.resize(
-            (max(round(width), 1), max(round(height), 1)), Image.Resampling.BICUBIC
-        )
+        width = max(round(image.width * factor**across), 1)
+        height = max(round(image.height * factor**down), 1)
+        return image.resize((width, height), Image.Resampling.BICUBIC)
 
     return _pillow(resize)
 
 
 def _cropped(across: int, down: int) -> Apply:
-    def cut(image: Image.Image, part: float) -> Image.Image:
-        left, top = (
-            image.width * (1 - part) / 2 * across,
-            image.height * (1 - part) / 2 * down,
-        )
-        return image.crop(
-            (
-                round(left),
-                round(top),
-                round(image.width - left),
-                round(image.height - top),
-            )
-        )
+    def cut(image: Image.Image, share: float) -> Image.Image:
+        left = image.width * (1 - share) / 2 * across
+        top = image.height * (1 - share) / 2 * down
+        right = image.width - left
+        bottom = image.height - top
+        return image.crop((round(left), round(top), round(right), round(bottom)))
 
     return _pillow(cut)
 
@@ -128,43 +118,79 @@ _COLOUR = _pillow(lambda image, factor: ImageEnhance.Color(image).enhance(factor
 _SHARPEN = _pillow(
     lambda image, percent: image.filter(ImageFilter.UnsharpMask(2, round(percent), 0))
 )
-_RATIO, _REST = "red over blue", "green over the rest"
-_LESS, _MORE = (0.85, 0.6, 0.3), (1.15, 1.5, 2.2)
-_GAINS, _LOSSES = (1.05, 1.15, 1.4), (0.95, 0.87, 0.71)
+_RATIO = "red over blue"
+_REST = "green over the rest"
+_LESS = (0.85, 0.6, 0.3)
+_MORE = (1.15, 1.5, 2.2)
+_GAINS = (1.05, 1.15, 1.4)
+_LOSSES = (0.95, 0.87, 0.71)
 
-_TABLE: tuple[tuple[Any, ...], ...] = (
-    ("darker", "brightness", _LESS, _perturbed("brightness")),
-    ("brighter", "brightness", _MORE, _perturbed("brightness")),
-    ("flatter", "contrast", _LESS, _perturbed("contrast")),
-    ("harder", "contrast", _MORE, _perturbed("contrast")),
-    ("warmer", "warmth", _GAINS, _warmed, _RATIO),
-    ("cooler", "warmth", _LOSSES, _warmed, _RATIO),
-    ("greener", "tint", _GAINS, _greened, _REST),
-    ("more magenta", "tint", _LOSSES, _greened, _REST),
-    ("paler", "saturation", (0.8, 0.4, 0), _COLOUR),
-    ("more colourful", "saturation", (1.2, 1.6, 2.5), _COLOUR),
-    ("blurred", "sharpness", (0.5, 1, 2.5), _perturbed("blur"), "px", 0, "sharper"),
-    ("sharpened", "sharpness", (50, 120, 300), _SHARPEN, "% of an unsharp mask", 0),
-    ("noisy", "noise", (2, 8, 25), _noised, "levels", 0, "cleaner"),
-    ("grainy", "noise", (2, 8, 25), _grained, "levels of grey noise", 0, "less grainy"),
-    (
+_ALTERATIONS = (
+    Alteration("darker", "brightness", _LESS, _perturbed("brightness")),
+    Alteration("brighter", "brightness", _MORE, _perturbed("brightness")),
+    Alteration("flatter", "contrast", _LESS, _perturbed("contrast")),
+    Alteration("harder", "contrast", _MORE, _perturbed("contrast")),
+    Alteration("warmer", "warmth", _GAINS, _warmed, _RATIO),
+    Alteration("cooler", "warmth", _LOSSES, _warmed, _RATIO),
+    Alteration("greener", "tint", _GAINS, _greened, _REST),
+    Alteration("more magenta", "tint", _LOSSES, _greened, _REST),
+    Alteration("paler", "saturation", (0.8, 0.4, 0), _COLOUR),
+    Alteration("more colourful", "saturation", (1.2, 1.6, 2.5), _COLOUR),
+    Alteration(
+        "blurred",
+        "sharpness",
+        (0.5, 1, 2.5),
+        _perturbed("blur"),
+        unit="px",
+        neutral=0,
+        opposite="sharper",
+    ),
+    Alteration(
+        "sharpened",
+        "sharpness",
+        (50, 120, 300),
+        _SHARPEN,
+        unit="% of an unsharp mask",
+        neutral=0,
+    ),
+    Alteration(
+        "noisy",
+        "noise",
+        (2, 8, 25),
+        _noised,
+        unit="levels",
+        neutral=0,
+        opposite="cleaner",
+    ),
+    Alteration(
+        "grainy",
+        "noise",
+        (2, 8, 25),
+        _grained,
+        unit="levels of grey noise",
+        neutral=0,
+        opposite="less grainy",
+    ),
+    Alteration(
         "compressed",
         "blocking",
         (90, 60, 15),
         _saved,
-        "JPEG quality",
-        100,
-        "less compressed",
+        unit="JPEG quality",
+        neutral=100,
+        opposite="less compressed",
     ),
-    ("reduced", "size", (0.8, 0.5, 0.25), _resized(1, 1)),
-    ("enlarged", "size", (1.25, 2, 4), _resized(1, 1)),
-    ("cropped", "size", (0.9, 0.7, 0.5), _cropped(1, 1)),
-    ("squeezed", "aspect", (0.85, 0.65, 0.4), _resized(0.5, -0.5)),
-    ("stretched", "aspect", (1.2, 1.6, 2.5), _resized(0.5, -0.5)),
-    ("narrower", "aspect", (0.9, 0.75, 0.5), _cropped(1, 0)),
-    ("wider", "aspect", (0.9, 0.75, 0.5), _cropped(0, 1)),
+    Alteration("reduced", "size", (0.8, 0.5, 0.25), _resized(1, 1)),
+    Alteration("enlarged", "size", (1.25, 2, 4), _resized(1, 1)),
+    Alteration("cropped", "size", (0.9, 0.7, 0.5), _cropped(1, 1)),
+    Alteration("squeezed", "aspect", (0.85, 0.65, 0.4), _resized(0.5, -0.5)),
+    Alteration("stretched", "aspect", (1.2, 1.6, 2.5), _resized(0.5, -0.5)),
+    Alteration("narrower", "aspect", (0.9, 0.75, 0.5), _cropped(1, 0)),
+    Alteration("wider", "aspect", (0.9, 0.75, 0.5), _cropped(0, 1)),
 )
-ALTERATIONS: Mapping[str, Alteration] = {row[0]: Alteration(*row) for row in _TABLE}
+ALTERATIONS: Mapping[str, Alteration] = {
+    alteration.name: alteration for alteration in _ALTERATIONS
+}
 """Every alteration by its name."""
 
 
@@ -177,18 +203,19 @@ def responses(photos: Sequence[Photo]) -> Float64:
         Mean differences on the scale of `Quantity.scaled`; NaN where a quantity is not measured.
     """
     before = scaled_rows(measured_rows(photos))
-    moved = []
+    differences = []
     for alteration in ALTERATIONS.values():
         for strength in alteration.strengths:
             altered = (alteration.apply(photo, strength) for photo in photos)
-            moved.append(mean_known(scaled_rows(measured_rows(altered)) - before))
-    return np.stack(moved).reshape(len(ALTERATIONS), -1, len(QUANTITIES))
+            after = scaled_rows(measured_rows(altered))
+            differences.append(mean_known(after - before))
+    return np.stack(differences).reshape(len(ALTERATIONS), -1, len(QUANTITIES))
 
 
 def middle(photo: Photo, side: int = 256) -> Photo:
     """Return the middle of a photo, `side` pixels at most in height and width; itself where it is smaller."""
-    part = Sample(photo, side).middle
-    return photo if part.shape == photo.pixels.shape else photo.altered(part)
+    pixels = Sample(photo, side).middle
+    return photo if pixels.shape == photo.pixels.shape else photo.altered(pixels)
 
 
 def measured_rows(photos: Iterable[Photo]) -> Float64:
@@ -199,13 +226,8 @@ def measured_rows(photos: Iterable[Photo]) -> Float64:
 
 def scaled_rows(rows: Float64) -> Float64:
     """Return measures, (images, quantities), on the scale on which differences count."""
-    return np.stack(
-        [
-            item.scaled(rows[:, column])
-            for column, item in enumerate(QUANTITIES.values())
-        ],
-        axis=1,
-    )
+    columns = zip(QUANTITIES.values(), rows.T, strict=True)
+    return np.stack([quantity.scaled(column) for quantity, column in columns], axis=1)
 
 
 def mean_known(table: Float64) -> Float64:

@@ -41,7 +41,7 @@ def noise_field(seed: int, count: int) -> Int16:
         if field is None or field.size < count:
             field = _draw(seed, count)
         _fields[seed] = field  # the newest comes last
-        while sum(kept.nbytes for kept in _fields.values()) > NOISE_CACHE_BYTES:
+        while sum(cached.nbytes for cached in _fields.values()) > NOISE_CACHE_BYTES:
             del _fields[next(iter(_fields))]
     return field[:count]
 
@@ -50,20 +50,16 @@ def _draw(seed: int, count: int) -> Int16:
     samples = np.random.default_rng(seed).standard_normal(count, dtype=np.float32)
     samples *= NOISE_STEPS
     # int16 ends at 8 standard deviations, which a sample passes once in 10**15.
-    field = (
-        np.rint(samples, out=samples).clip(-32768, 32767, out=samples).astype(np.int16)
-    )
+    np.rint(samples, out=samples).clip(-32768, 32767, out=samples)
+    field = samples.astype(np.int16)
     field.flags.writeable = False
     return field
 
 
 def derived_seed(seed: int, purpose: str) -> int:
     """Return a seed that belongs to `seed` and `purpose` alone, by `numpy.random.SeedSequence`."""
-    return int(
-        np.random.SeedSequence((seed, crc32(purpose.encode()))).generate_state(
-            2, np.uint64
-        )[0]
-    )
+    sequence = np.random.SeedSequence((seed, crc32(purpose.encode())))
+    return int(sequence.generate_state(1, np.uint64)[0])
 
 
 def steps(seed: int, purpose: str, count: int) -> Int16:
@@ -135,17 +131,17 @@ def elastic(pixels: Pixels, deviation: float, seed: int) -> Pixels:
     moves *= deviation / (_gain(widths[0]) * _gain(widths[1]))
     moves[0] += np.arange(height, dtype=np.float32)[:, None]
     moves[1] += np.arange(width, dtype=np.float32)
-    moved = partial(
+    sample = partial(
         scipy.ndimage.map_coordinates, coordinates=moves, order=1, mode="reflect"
     )
-    return _by_channel(pixels, moved)
+    return _by_channel(pixels, sample)
 
 
 def _gain(sigma: float) -> float:
+    """Return what smoothing by a Gaussian leaves of the standard deviation of white noise."""
     reach = int(_REACH * sigma + 0.5)
-    weights: Float32 = np.exp(
-        -0.5 * (np.arange(-reach, reach + 1, dtype=np.float32) / sigma) ** 2
-    )
+    distances = np.arange(-reach, reach + 1, dtype=np.float32)
+    weights: Float32 = np.exp(-0.5 * (distances / sigma) ** 2)
     return float(np.sqrt((weights**2).sum()) / weights.sum())
 
 
@@ -159,10 +155,8 @@ def occlusion(
     out = pixels.copy()
     height, width = pixels.shape[:2]
     tall, wide = (round(side * share**0.5) for side in (height, width))
-    top, left = (
-        round((height - tall) * occlusion_y),
-        round((width - wide) * occlusion_x),
-    )
+    top = round((height - tall) * occlusion_y)
+    left = round((width - wide) * occlusion_x)
     out[top : top + tall, left : left + wide] = OCCLUDER
     return out
 
@@ -184,29 +178,27 @@ def blur(pixels: Pixels, radius: float) -> Pixels:
 
 def motion_blur(pixels: Pixels, length: float, motion_angle: float) -> Pixels:
     """Blur along a line of this length in pixels, at an angle anticlockwise from the horizontal."""
-    places = np.linspace(
-        -0.5, 0.5, 4 * math.ceil(length) + 1, dtype=np.float32
-    ) * np.float32(length)
-    kernel = line_kernel(places, np.ones_like(places), motion_angle)
+    count = 4 * math.ceil(length) + 1
+    positions = np.linspace(-0.5, 0.5, count, dtype=np.float32) * np.float32(length)
+    kernel = line_kernel(positions, np.ones_like(positions), motion_angle)
     return _by_channel(pixels, partial(convolve, kernel=kernel))
 
 
-def line_kernel(places: Float32, weights: Float32, angle: float) -> Float32:
-    """Put `weights` at `places` (pixels from the centre) along a line: float32, square, of an odd side.
+def line_kernel(positions: Float32, weights: Float32, angle: float) -> Float32:
+    """Put `weights` at `positions` (pixels from the centre) along a line: float32, square, of an odd side.
 
-    Each is shared among the four pixels around it, so the kernel changes smoothly with place and angle.
+    Each is shared among the four pixels around it, so the kernel changes smoothly with position and angle.
     """
-    x = places * math.cos(math.radians(angle))
-    y = -places * math.sin(math.radians(angle))
-    reach = math.ceil(float(np.abs(places).max())) + 1
+    x = positions * math.cos(math.radians(angle))
+    y = -positions * math.sin(math.radians(angle))
+    reach = math.ceil(float(np.abs(positions).max())) + 1
     kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
-    left, top = np.floor(x), np.floor(y)
+    left = np.floor(x)
+    top = np.floor(y)
     for right, down in product((0, 1), (0, 1)):
         share = np.abs(1 - right - (x - left)) * np.abs(1 - down - (y - top))
-        rows, columns = (
-            (top + down + reach).astype(int),
-            (left + right + reach).astype(int),
-        )
+        rows = (top + down + reach).astype(int)
+        columns = (left + right + reach).astype(int)
         np.add.at(kernel, (rows, columns), weights * share)
     return kernel
 
@@ -232,14 +224,12 @@ def glass_blur(pixels: Pixels, deviation: float, seed: int) -> Pixels:
 
     As ImageNet-C's frosted glass; the standard deviation of the blurs follows from the displacement.
     """
-    softness = min(
-        deviation, 0.55 + 0.22 * deviation
-    )  # a line through ImageNet-C's five pairs
+    # A line through ImageNet-C's five pairs.
+    softness = min(deviation, 0.55 + 0.22 * deviation)
     soft = blur(pixels, softness)
     height, width = pixels.shape[:2]
-    moves = np.rint(deviation * normal(seed, "glass", (2, height, width))).astype(
-        np.intp
-    )
+    field = normal(seed, "glass", (2, height, width))
+    moves = np.rint(deviation * field).astype(np.intp)
     rows = np.clip(moves[0] + np.arange(height)[:, None], 0, height - 1)
     columns = np.clip(moves[1] + np.arange(width), 0, width - 1)
     return blur(soft[rows, columns], softness)
@@ -253,7 +243,8 @@ def zoom_blur(pixels: Pixels, percent: float) -> Pixels:
     image = Image.fromarray(pixels)
     total = np.zeros(pixels.shape, np.float32)
     for zoom in np.linspace(1, 1 + percent / 100, count):
-        across, down = width / zoom, height / zoom
+        across = width / zoom
+        down = height / zoom
         box = (
             (width - across) / 2,
             (height - down) / 2,
@@ -279,10 +270,10 @@ def brightness(pixels: Pixels, factor: float) -> Pixels:
 def lift(pixels: Pixels, levels: float) -> Pixels:
     """Add to the value of hue, saturation, value, which is the largest channel: ImageNet-C's brightness."""
     largest = pixels.max(axis=-1).astype(np.float32)
-    wanted = np.clip(largest + np.float32(levels), 0, 255)
-    gain = wanted / np.maximum(largest, 1)
+    lifted = np.clip(largest + np.float32(levels), 0, 255)
+    gain = lifted / np.maximum(largest, 1)
     return to_pixels(
-        np.where(largest[..., None] > 0, pixels * gain[..., None], wanted[..., None])
+        np.where(largest[..., None] > 0, pixels * gain[..., None], lifted[..., None])
     )
 
 
@@ -318,10 +309,11 @@ def noise(pixels: Pixels, deviation: float, seed: int) -> Pixels:
 def add_field(pixels: Pixels, deviation: float, field: Int16) -> Pixels:
     """Add the given samples, int16 in steps of 1/4096 of the deviation, one for each value."""
     scale = np.float32(deviation / NOISE_STEPS)
-    values, out = pixels.reshape(-1), np.empty(pixels.size, np.uint8)
+    values = pixels.reshape(-1)
+    out = np.empty(pixels.size, np.uint8)
     for start in range(0, pixels.size, _CHUNK):
-        part = slice(start, start + _CHUNK)
-        out[part] = to_pixels(field[part] * scale + values[part])
+        chunk = slice(start, start + _CHUNK)
+        out[chunk] = to_pixels(field[chunk] * scale + values[chunk])
     return out.reshape(pixels.shape)
 
 
@@ -349,13 +341,11 @@ def poisson(levels: Pixels, means: Floats, field: Int16) -> Float32:
     order = np.argsort(levels, kind="stable")
     ends = np.searchsorted(levels[order], np.arange(257))
     for level in np.flatnonzero(means < _MANY):
-        there = order[ends[level] : ends[level + 1]]
+        of_level = order[ends[level] : ends[level + 1]]
         most = int(means[level] + 10 * means[level] ** 0.5 + 10)
-        limits = (
-            scipy.special.ndtri(scipy.special.pdtr(np.arange(most), means[level]))
-            * NOISE_STEPS
-        )
-        counts[there] = np.searchsorted(limits, field[there])
+        ranks = scipy.special.pdtr(np.arange(most), means[level])
+        limits = scipy.special.ndtri(ranks) * NOISE_STEPS
+        counts[of_level] = np.searchsorted(limits, field[of_level])
     return counts
 
 
@@ -407,6 +397,5 @@ def _resampled(
 
 def jpeg_quality(pixels: Pixels, quality: int) -> Pixels:
     """Write a JPEG file of this quality in memory and read it back."""
-    return np.array(
-        Image.open(BytesIO(encoded(pixels, "JPEG", quality=quality)), formats=("JPEG",))
-    )
+    file = BytesIO(encoded(pixels, "JPEG", quality=quality))
+    return np.array(Image.open(file, formats=("JPEG",)))

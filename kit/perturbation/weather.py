@@ -61,7 +61,8 @@ def plasma(seed: int, side: int, decay: float) -> Float32:
     """
     noise = _uniform(seed, "fog", (side, side))
     clouds = np.zeros((side, side), np.float32)
-    step, strength = side, 1.0
+    step = side
+    strength = 1.0
     while step >= 2:
         half = step // 2
         corners = clouds[::step, ::step]
@@ -73,7 +74,8 @@ def plasma(seed: int, side: int, decay: float) -> Float32:
         clouds[::step, half::step] = above / 4 + strength * noise[::step, half::step]
         beside = middles + np.roll(middles, 1, 1) + corners + np.roll(corners, -1, 0)
         clouds[half::step, ::step] = beside / 4 + strength * noise[half::step, ::step]
-        step, strength = half, strength / decay**2
+        step = half
+        strength /= decay**2
     clouds -= clouds.min()
     return clouds / max(float(clouds.max()), 1e-6)
 
@@ -102,11 +104,10 @@ def _snowed(pixels: Pixels, severity: int, seed: int) -> Float32:
         flakes, np.full(2, 1 / zoom), shift, order=1, mode="reflect"
     )
     flakes = np.clip(np.where(flakes < least, 0, flakes), 0, 1).astype(np.float32)
-    places = np.arange(2 * radius + 1, dtype=np.float32)
-    weights = np.exp(-0.5 * (places / fading) ** 2)
-    flakes = convolve(
-        flakes, line_kernel(places, weights, uniform(seed, "snow", -135, -45))
-    )
+    positions = np.arange(2 * radius + 1, dtype=np.float32)
+    weights = np.exp(-0.5 * (positions / fading) ** 2)
+    angle = uniform(seed, "snow", -135, -45)
+    flakes = convolve(flakes, line_kernel(positions, weights, angle))
     layer = _stretched(flakes + np.rot90(flakes, 2), pixels)
     values = pixels * np.float32(1 / 255)
     grey = values @ np.array([0.299, 0.587, 0.114], np.float32)
@@ -153,9 +154,9 @@ def crystals(seed: int, shape: tuple[int, int]) -> Float32:
     tile = normal(seed, "needles", (256, 256))
     pane = np.zeros(shape, np.float32)
     for width, strength in ((1.0, 0.8), (3.0, 1.0)):
-        places = np.stack([across / width, along / (8 * width)])
+        coordinates = np.stack([across / width, along / (8 * width)])
         pane += strength * scipy.ndimage.map_coordinates(
-            tile, places, order=1, mode="grid-wrap"
+            tile, coordinates, order=1, mode="grid-wrap"
         )
     pane += 0.8 * _smooth(seed, "haze", shape, 12.0)[0]
     pane -= pane.mean()

@@ -20,7 +20,8 @@ from kit.preprocessing.pipeline import LAYOUTS, PIPELINE, Pipeline, run, run_bac
 from kit.preprocessing.resizing import PILLOW, SAMPLERS
 from kit.preprocessing.scaling import SCALINGS, Scaling
 
-FORMAT, VERSION = "kit.preprocessing", 1
+FORMAT = "kit.preprocessing"
+VERSION = 1
 
 
 @guiding
@@ -66,12 +67,12 @@ class Preprocessing(Pipeline):
 
     def __repr__(self) -> str:
         names = {value: name for name, value in SCALINGS.items()}
-        shown = (
+        settings = (
             f"{name}={names.get(value, value) if name == 'scaling' else value!r}"
             for name, value in vars(self).items()
             if value != getattr(Pipeline, name)
         )
-        return f"Preprocessing({', '.join(shown)})"
+        return f"Preprocessing({', '.join(settings)})"
 
     @property
     def input_shape(self) -> tuple[int, int, int] | None:
@@ -113,27 +114,24 @@ class Preprocessing(Pipeline):
         ValueError
             If the tensor cannot have this layout.
         """
-        given = np.asarray(tensor, dtype=np.float32)
-        x = given[0] if given.ndim == 4 and given.shape[0] == 1 else given
-        if (
-            x.ndim != 3
-            or x.shape[0 if self.layout == "channels_first" else -1]
-            != self.channel_count
-        ):
+        array = np.asarray(tensor, dtype=np.float32)
+        x = array[0] if array.ndim == 4 and array.shape[0] == 1 else array
+        axis = 0 if self.layout == "channels_first" else -1
+        if x.ndim != 3 or x.shape[axis] != self.channel_count:
             expected = (
                 f"a tensor {LAYOUTS[self.layout]} of {self.channel_count} channels"
             )
-            raise ValueError(f"Expected {expected}, received {given.shape}")
-        levels = np.rint(run_back(PIPELINE, self, x))
-        return np.ascontiguousarray(
-            np.nan_to_num(levels, nan=0.0).clip(0, 255).astype(np.uint8)
-        )
+            raise ValueError(f"Expected {expected}, received {array.shape}")
+        levels = np.rint(run_back(self, x))
+        pixels = np.nan_to_num(levels, nan=0.0).clip(0, 255).astype(np.uint8)
+        return np.ascontiguousarray(pixels)
 
     def describe(self) -> tuple[str, ...]:
         """Return one line in words for each step that does something."""
-        done = (operation for operation in PIPELINE if not operation.skipped(self))
         return tuple(
-            f"{operation.name}: {operation.described(self)}" for operation in done
+            f"{operation.name}: {operation.described(self)}"
+            for operation in PIPELINE
+            if not operation.skipped(self)
         )
 
     def compare(
@@ -187,21 +185,21 @@ class Preprocessing(Pipeline):
         TypeError, ValueError
             For another format or version, an unknown key (the message names the nearest one) or a bad value.
         """
-        given = dict(instance("a preprocessing", data, Mapping, "a JSON object"))
-        given.pop("notes", None)  # of earlier versions
-        received = given.pop("format", None), given.pop("version", None)
+        fields = dict(instance("a preprocessing", data, Mapping, "a JSON object"))
+        fields.pop("notes", None)  # of earlier versions
+        received = fields.pop("format", None), fields.pop("version", None)
         if received != (FORMAT, VERSION):
             expected = f"format {FORMAT!r} in version {VERSION}"
             raise ValueError(
                 f"Expected {expected}, received {received}; or use Preprocessing.from_config"
             )
-        if isinstance(given.get("scaling"), list):
-            given["scaling"] = [
-                built(Scaling, "scaling", part) for part in given["scaling"]
+        if isinstance(fields.get("scaling"), list):
+            fields["scaling"] = [
+                built(Scaling, "scaling", scaling) for scaling in fields["scaling"]
             ]
-        if "decoding" in given:
-            given["decoding"] = built(Decoding, "decoding", given["decoding"])
-        return built(cls, "a preprocessing", given)
+        if "decoding" in fields:
+            fields["decoding"] = built(Decoding, "decoding", fields["decoding"])
+        return built(cls, "a preprocessing", fields)
 
     @classmethod
     def for_application(cls, name: str) -> Self:

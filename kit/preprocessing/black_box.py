@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from io import BytesIO
 from math import inf
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -13,16 +14,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from kit._arrays import Array, Float64
+from kit._arrays import Array, Float64, Pixels
 from kit.images import Photo
 from kit.images.photo import encoded
 from kit.preprocessing.comparison import (
     TURNS,
     Comparison,
+    Difference,
     Effect,
     StepDifference,
-    differences,
-    effect_alone,
+    differences_with_effects,
     short,
 )
 from kit.preprocessing.pipeline import (
@@ -30,8 +31,8 @@ from kit.preprocessing.pipeline import (
     MATTES,
     PIPELINE,
     TO_SIZE,
+    Changes,
     Pipeline,
-    order_channels,
     run,
 )
 from kit.preprocessing.resizing import FILTERS, FITS, LARGEST_SIDE
@@ -41,23 +42,23 @@ Function = Callable[[Any], Any]
 
 SAME_LEVELS = 0.6
 """Root mean square in 8-bit levels, below which two images differ by rounding alone."""
+DECODER_LEVELS = 3.0
+"""Up to which libraries differ in decoding a JPEG file."""
 STRANGE_LEVELS = 25.0
-"""Above which they do not show the same."""
-EXPLAINED = 2
+"""Above which two images do not show the same."""
+CURVE_LEVELS = 5.0
+"""By which grey is off the line from black to white, from which on it is a curve."""
+EXPLAINED_RATIO = 2
 """How many times more must be left over without a step for it to be named."""
-READ = 4
-"""Photos from which a function is read, the least square first; all are compared."""
+PHOTOS_READ = 4
+"""From which a function is read, the least square first; all are compared."""
 REPEATS = 12
 """Calls that tell a random function."""
 LEAST_SIDE = 4
 """Of what can be an image."""
-SHOWN = 3
-"""Reasons that are given why a function could not be called."""
-BENT = 5.0
-"""Levels by which grey is off the line from black to white, from which on it is a curve."""
-DECODERS = 3.0
-"""Levels up to which libraries differ in decoding a JPEG file."""
-NEAR = 4
+REASONS_GIVEN = 3
+"""Why a function could not be called."""
+FINALISTS = 4
 """Fits, and then filters, of which the best are compared on."""
 SAME_CONTRAST = 0.02
 """Share of its values to which a result stays the same at half the contrast, where each image is scaled."""
@@ -71,10 +72,11 @@ _PIXELS = (
     " give one that takes a path and reads the file itself"
 )
 _TINY = 1e-9
-_DECODINGS: tuple[Mapping[str, Any], ...] = (
+_DECODINGS: tuple[Changes, ...] = (
+    {},
     {"exif": False},
     {"depth": "clip"},
-    *({"matte": each} for each in MATTES),
+    *({"matte": matte} for matte in MATTES),
 )
 _BGR = re.compile(r"(?<!2)bgr", re.IGNORECASE)
 # What a function may take, of a photo and the path of its file.
@@ -106,51 +108,51 @@ def call(function: Function, photo: Photo, way: str = "") -> Called:
     The file has the contents that the photo was decoded from, or is a PNG of its pixels.
     """
     first = "a BGR array" if _wants_bgr(function) else "an RGB array"
+    ways = [way] if way else dict.fromkeys((first, *_WAYS))
     problems: dict[str, str] = {}
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        path = Path(folder, "picture").with_suffix(
-            Path(photo.name).suffix if photo.file else ".png"
-        )
-        for each in [way] if way else dict.fromkeys((first, *_WAYS)):
-            if each not in _ARRAYS and not path.exists():
+        suffix = Path(photo.name).suffix if photo.file else ".png"
+        path = Path(folder, f"picture{suffix}")
+        for form in ways:
+            if form not in _ARRAYS and not path.exists():
                 path.write_bytes(photo.file or encoded(photo.pixels, compress_level=1))
-            tensor, problem = _tried(function, _WAYS[each](photo, path))
+            tensor, problem = _result(function, _WAYS[form](photo, path))
             if not problem:
-                return Called(tensor, way=each)
-            problems.setdefault(problem.replace(str(path), path.name), each)
-    told = (f"{problem} (given {each})" for problem, each in problems.items())
-    return Called(None, f"could not be called: {'; '.join(list(told)[:SHOWN])}")
+                return Called(tensor, way=form)
+            problems.setdefault(problem.replace(str(path), path.name), form)
+    reasons = [f"{problem} (given {form})" for problem, form in problems.items()]
+    return Called(None, f"could not be called: {'; '.join(reasons[:REASONS_GIVEN])}")
 
 
 def _wants_bgr(function: Function) -> bool:
     """Whether a function's arguments or what it calls, such as COLOR_BGR2RGB, say so."""
     code = getattr(function, "__code__", None)
-    return code is not None and any(
-        map(_BGR.search, (*code.co_names, *code.co_varnames[: code.co_argcount]))
-    )
+    if code is None:
+        return False
+    names = (*code.co_names, *code.co_varnames[: code.co_argcount])
+    return any(map(_BGR.search, names))
 
 
-def _tried(function: Function, given: Any) -> tuple[Array | None, str]:
+def _result(function: Function, argument: Any) -> tuple[Array | None, str]:
+    """Return the first image that a function returns, or why there is none."""
+    problems = []
     try:
-        result, problem = function(given), ""
-        parts = (
-            result.values()
-            if isinstance(result, Mapping)
-            else result
-            if type(result) is tuple
-            else [result]
-        )
-        for part in parts:
-            tensor = _as_array(part)
-            reason = _unusable(tensor)
-            if not reason:
-                return tensor, ""
-            problem = problem or reason
+        for value in _values(function(argument)):
+            array = _as_array(value)
+            problem = _unusable(array)
+            if not problem:
+                return array, ""
+            problems.append(problem)
     except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a person's function raises is the finding
-        problem = f"raised {type(error).__name__}: {' '.join(str(error).split())[:120]}".removesuffix(
-            ": "
-        )
-    return None, problem or "returned nothing"
+        message = " ".join(str(error).split())[:120]
+        problems = [f"raised {type(error).__name__}: {message}".removesuffix(": ")]
+    return None, problems[0] if problems else "returned nothing"
+
+
+def _values(result: Any) -> Iterable[Any]:
+    if isinstance(result, Mapping):
+        return result.values()
+    return result if type(result) is tuple else [result]
 
 
 def _as_array(value: Any) -> Array:
@@ -159,25 +161,24 @@ def _as_array(value: Any) -> Array:
     return np.asarray(value.numpy() if hasattr(value, "numpy") else value)
 
 
-def _unusable(theirs: Array) -> str:
-    if theirs.dtype.kind not in "buif":
-        return f"returned {theirs.dtype} values instead of numbers"
-    shape = (
-        theirs.shape[1:] if theirs.ndim == 4 and theirs.shape[0] == 1 else theirs.shape
-    )
-    flat = len(shape) not in {2, 3} or (
-        len(shape) == 3 and not {shape[0], shape[2]} & {1, 3}
-    )
-    if flat or sorted(shape)[-2] < LEAST_SIDE or max(shape) > LARGEST_SIDE:
-        return f"returned shape {theirs.shape}, which is not an image of 1 or 3 channels to {LARGEST_SIDE}"
+def _unusable(array: Array) -> str:
+    """Say why an array is no image for a network; empty where it is one."""
+    if array.dtype.kind not in "buif":
+        return f"returned {array.dtype} values instead of numbers"
+    is_batch = array.ndim == 4 and array.shape[0] == 1
+    shape = array.shape[1:] if is_batch else array.shape
+    has_channels = len(shape) == 3 and {shape[0], shape[2]} & {1, 3}
+    is_image = has_channels or len(shape) == 2
+    if not is_image or sorted(shape)[-2] < LEAST_SIDE or max(shape) > LARGEST_SIDE:
+        return f"returned shape {array.shape}, which is not an image of 1 or 3 channels to {LARGEST_SIDE}"
     with np.errstate(over="ignore"):
-        bad = theirs.size - np.isfinite(theirs.astype(np.float32)).sum()
+        bad = array.size - np.isfinite(array.astype(np.float32)).sum()
     return f"returned {bad} values that are not finite in float32" if bad else ""
 
 
-def _image(theirs: Array) -> Float64:
+def _image(array: Array) -> Float64:
     """Return a result as (H, W, C) or (C, H, W)."""
-    image = theirs[..., None] if theirs.ndim == 2 else theirs.reshape(theirs.shape[-3:])
+    image = array[..., None] if array.ndim == 2 else array.reshape(array.shape[-3:])
     return image.astype(np.float64)
 
 
@@ -187,71 +188,55 @@ class Reading:
 
     Attributes
     ----------
-    called
-        What it returned for each photo.
-    there
-        The pipeline that comes nearest.
+    pipeline
+        The one that comes nearest.
     levels
         The root mean square that is left, in 8-bit levels.
-    others
-        The step and the words of each difference that no pipeline has.
+    unexplained
+        Words for what no pipeline does, by step.
+    called
+        What the function returned for each photo.
     """
 
-    called: tuple[Called, ...]
-    there: Pipeline
+    pipeline: Pipeline
     levels: float = 0.0
-    others: tuple[tuple[str, str], ...] = ()
+    unexplained: Mapping[str, str] = field(default_factory=dict)
+    called: tuple[Called, ...] = ()
 
     @property
     def exact(self) -> bool:
-        """Whether `there` does what the function does."""
-        return self.levels <= SAME_LEVELS and not self.others
+        """Whether the pipeline does what the function does."""
+        return self.levels <= SAME_LEVELS and not self.unexplained
 
 
-def read(here: Pipeline, function: Function, photos: Sequence[Photo]) -> Reading:
+class _Sample(NamedTuple):
+    """A photo, and what the function makes of it: (H, W, C) or (C, H, W)."""
+
+    photo: Photo
+    result: Float64
+
+
+def read(expected: Pipeline, function: Function, photos: Sequence[Photo]) -> Reading:
     """Find the pipeline that does what a function does with photos, as near as may be to the one expected.
 
     What it makes of black, grey and white says how it scales; the photos say the rest.
     """
     # The function runs with the Pillow that is installed, whatever the pipeline expects.
-    here = here.replace(pillow=0)
+    expected = expected.replace(pillow=0)
     called = _called(function, photos)
-    pairs = zip(photos, called, strict=True)
     every = [
-        (photo, _image(one.tensor)) for photo, one in pairs if one.tensor is not None
+        _Sample(photo, _image(outcome.tensor))
+        for photo, outcome in zip(photos, called, strict=True)
+        if outcome.tensor is not None
     ]
     if not every:
-        return Reading(called, here, inf)
-    seen = sorted(every, key=lambda pair: min(pair[0].size) / max(pair[0].size))[:READ]
-    way = max(one.way for one in called)
-
-    def made(photo: Photo) -> Float64:
-        tensor = call(function, photo, way).tensor
-        return np.zeros((0, 1, 1)) if tensor is None else _image(tensor)
-
-    photo, theirs = seen[0]
-    flat = [made(Photo(np.full_like(photo.pixels, level))) for level in (0, 128, 255)]
-    faint = made(Photo(photo.pixels // 2))
-    pixels = (
-        seen
-        if way in _ARRAYS
-        else [(photo, made(Photo(photo.pixels))) for photo, _ in seen]
-    )
-    if not all(one.size for _, one in pixels):
-        pixels = seen
-    other = _unsteady(function, way, seen) or _plain(here, photo, theirs, faint, flat)
-    if other:
-        return Reading(called, here, 0.0, (other,))
-    reading = _read(here, pixels, flat)
-    if pixels is not seen and reading.exact:
-        reading = _decoded(reading, seen)
-    if not reading.others:
-        apart = [_apart(reading.there, *pair) for pair in every]
-        same = SAME_LEVELS if way in _ARRAYS else DECODERS
-        reading = replace(
-            reading,
-            levels=max([reading.levels, *(each for each in apart if each > same)]),
-        )
+        return Reading(expected, inf, called=called)
+    way = max(outcome.way for outcome in called)
+    reading = _read(expected, function, way, every)
+    if not reading.unexplained:
+        worst = max(_levels_apart(reading.pipeline, [sample]) for sample in every)
+        if worst > _same_levels(way):
+            reading = replace(reading, levels=max(reading.levels, worst))
     return replace(reading, called=called)
 
 
@@ -259,304 +244,353 @@ def _called(function: Function, photos: Sequence[Photo]) -> tuple[Called, ...]:
     called: list[Called] = []
     for photo in photos:
         called.append(call(function, photo, called[0].way if called else ""))
-    failed = sum(one.tensor is None for one in called)
-    some = (
-        f"called on {failed} of {len(called)} images:"
-        if failed < len(called)
-        else "called:"
-    )
+    failed = sum(outcome.tensor is None for outcome in called)
+    if failed == len(called):
+        return tuple(called)
+    count = f"called on {failed} of {len(called)} images:"
     return tuple(
-        replace(one, problem=one.problem.replace("called:", some, 1)) for one in called
+        replace(outcome, problem=outcome.problem.replace("called:", count, 1))
+        for outcome in called
     )
 
 
-def _unsteady(
-    function: Function, way: str, seen: list[tuple[Photo, Float64]]
-) -> tuple[str, str] | None:
-    """Call a function again, last of all, since it may fail from some call on."""
-    again = [
-        (call(function, photo, way), theirs)
-        for photo, theirs in (seen * REPEATS)[:REPEATS]
-    ]
-    failed = [one.problem for one, _ in again if one.tensor is None]
-    if failed:
-        later = f"called again, {len(failed)} of {REPEATS} times:"
-        return "function", f"function: {failed[0].replace('called:', later, 1)}"
-    if all(
-        one.tensor is not None and _close(_image(one.tensor), theirs, 1e-3)
-        for one, theirs in again
-    ):
-        return None
-    return (
-        "function",
-        "function: is random, two calls on one image return different tensors",
-    )
-
-
-def _close(one: Float64, other: Float64, share: float) -> bool:
-    return one.shape == other.shape and np.allclose(
-        one, other, atol=share * np.ptp(other)
-    )
-
-
-def _apart(there: Pipeline, photo: Photo, theirs: Float64) -> float:
-    """Return the root mean square in levels, between a pipeline and a function."""
-    ours = run(PIPELINE, there, photo)[0]
-    if ours.shape != theirs.shape:
-        return inf
-    return float(
-        np.sqrt(np.mean((ours - theirs) ** 2)) / np.abs(affine(there.scaling)[0]).mean()
-    )
-
-
-def _plain(
-    here: Pipeline,
-    photo: Photo,
-    theirs: Float64,
-    faint: Float64,
-    flat: Sequence[Float64],
-) -> tuple[str, str] | None:
-    """Return what is seen at once, and leaves nothing to be read."""
-    black, grey, white = flat
-    values, own = np.unique(theirs), np.unique(run(PIPELINE, here, photo))
-    if np.array_equal(black, white) and np.array_equal(black, theirs):
-        return "tensor", "content: nothing tried explains it, all images give the same"
-    if (
-        here.cast is None
-        and len(values) <= FEW_VALUES < len(own)
-        and not np.any(values % 1)
-    ):
-        few = ", ".join(short(value) for value in values[:6])
-        return (
-            "cast",
-            f"cast: none here, to whole numbers after scaling there; only {few} are left",
-        )
-    if _close(faint, theirs, SAME_CONTRAST) or (
-        black.size and np.array_equal(black, white)
-    ):
-        return (
-            "scaling",
-            "scaling: the same for all images here, by the values of each image there",
-        )
-    if not black.size or len({each.shape for each in flat}) > 1:
-        return (
-            "tensor",
-            "content: cannot tell, since the function takes no images of one colour",
-        )
-    bent = np.abs(grey - black - (white - black) * 128 / 255) > BENT / 255 * np.abs(
-        white - black
-    )
-    if here.cast is None and bent.mean() > 0.5:
-        return (
-            "scaling",
-            "scaling: along a straight line here, a curve there, such as a gamma",
-        )
-    return None
-
-
-class _View(NamedTuple):
-    """A pipeline up to the size and how far off it is; `slope` and `offset` (C,) make levels values."""
-
-    steps: Pipeline
-    apart: float
-    slope: Float64
-    offset: Float64
-    turn: str
-
-
-def _views(here: Pipeline, photo: Photo, images: Sequence[Float64]) -> Iterator[_View]:
-    """Yield each way to turn back a result and each fit; `images` are black, white, and the photo."""
-    shown = lru_cache(lambda p: run(TO_SIZE, p, photo).mean(axis=-1))
-    for turn in TURNS:
-        black, white, values = (TURNS[turn](each) for each in images)
-        height, width, _ = black.shape
-        slope, offset = (
-            (white - black)[height // 2, width // 2] / 255,
-            black[height // 2, width // 2],
-        )
-        slope = np.where(np.abs(slope) > _TINY, slope, _TINY)
-        # Whatever is the same on black and on white was filled in.
-        empty = np.all(np.abs(white - black) < np.abs(slope), axis=-1)
-        levels = (black[empty] - offset) / slope
-        fill = levels.mean(axis=0).round().clip(0, 255) if empty.any() else here.fill
-        p = here.replace(
-            size=(height, width),
-            fill=np.resize(fill, 3).astype(int).tolist(),
-            thumbnail=None,
-        )
-        tried = [p.replace(size=None)] * (
-            here.size is None and photo.size == (height, width)
-        )
-        # As usual, the side before a crop is a multiple of 8 pixels, where that of the network is 224.
-        sides = range(width, width * 4 // 3 + 1, max(1, width // 28))
-        parts = {here.crop_fraction, 0.875, *(width / side for side in sides)}
-        tried += [
-            p.replace(fit=fit, crop_fraction=part)
-            for fit in FITS
-            for part in parts
-            if "crop" in fit or part == 1
-        ]
-        grey = ((values - offset) / slope).mean(axis=-1)
-        for each in tried:
-            apart = np.mean((shown(each.replace(filter="tf_bilinear")) - grey) ** 2)
-            yield _View(each.replace(scaling=()), float(apart), slope, offset, turn)
+def _same_levels(way: str) -> float:
+    """Return how far apart two images are that are the same, where a function was called in this way."""
+    return SAME_LEVELS if way in _ARRAYS else DECODER_LEVELS
 
 
 def _read(
-    here: Pipeline, seen: Sequence[tuple[Photo, Float64]], flat: Sequence[Float64]
+    expected: Pipeline, function: Function, way: str, every: list[_Sample]
 ) -> Reading:
-    first = flat[0].shape[0] in {1, 3} and flat[0].shape[2] not in {1, 3}
-    black, white, *shown = (
-        np.moveaxis(each, 0, -1) if first else each
-        for each in (*flat[::2], *(one for _, one in seen))
+    """Read a function from the least square photos, and from what it makes of their pixels."""
+
+    def result(pixels: Pixels) -> Float64:
+        tensor = call(function, Photo(pixels), way).tensor
+        return np.zeros((0, 1, 1)) if tensor is None else _image(tensor)
+
+    every = sorted(every, key=lambda one: min(one.photo.size) / max(one.photo.size))
+    samples = every[:PHOTOS_READ]
+    pixels = samples[0].photo.pixels
+    flat = [result(np.full_like(pixels, level)) for level in (0, 128, 255)]
+    faint = result(pixels // 2)
+    decoded = samples
+    if way not in _ARRAYS:
+        decoded = [_Sample(photo, result(photo.pixels)) for photo, _ in samples]
+    unexplained = _unsteady(function, way, samples) or _plain(
+        expected, samples[0], faint, flat
     )
-
-    def likely(view: _View) -> float:
-        # Another part of an image may resemble one that is scrambled by chance.
-        return view.apart * (EXPLAINED**2 if view.turn else 1)
-
-    views = sorted(_views(here, seen[0][0], (black, white, shown[0])), key=likely)
-    _, _, slope, offset, turn = views[0]
-    if np.any(np.abs(slope) < 0.01 * np.abs(slope).max()):
-        words = "colours: another colour space there, such as HSV or LAB, or a missing channel; cannot tell"
-        return Reading((), here, 0.0, (("channels", words),))
-    levels = [(TURNS[turn](each) - offset) / slope for each in shown]
-
-    def left(p: Pipeline, count: int = READ) -> float:
-        pairs = zip(seen[:count], levels, strict=False)
-        ours = (
-            (order_channels(run(TO_SIZE, p, photo), p.channels), other)
-            for (photo, _), other in pairs
-        )
-        return float(
-            np.sqrt(np.mean([np.mean((one - other) ** 2) for one, other in ours]))
-        )
-
-    def nearest(tried: Iterable[Pipeline]) -> list[Pipeline]:
-        return sorted(tried, key=lambda p: left(p, 1))[:NEAR]
-
-    orders = ["gray"] if slope.size == 1 else ["rgb", "bgr", "gray_rgb"]
-    windows = [one.steps for one in views if one.turn == turn][:NEAR]
-    coloured = nearest(one.replace(channels=name) for one in windows for name in orders)
-    steps = min(
-        nearest(one.replace(filter=name) for one in coloured for name in FILTERS),
-        key=left,
-    )
-    named = turn in LAYOUTS and not first
-    others = (("layout", f"image: as it is here, {turn} there"),) * (
-        turn != "" and not named
-    )
-    layout = turn if named else "channels_first" if first else "channels_last"
-    fields = {"layout": layout, "cast": None, **_scaled(here, slope, offset)}
-    apart = left(steps)
-    if apart > STRANGE_LEVELS:
-        steps = here.replace(size=steps.size, channels=steps.channels, scaling=())
-        # Each level becomes the same value everywhere, so what differs is where.
-        words = f"fit: {here.fit} of the image here, another part or content there; nothing tried explains it"
-        return Reading((), steps.replace(**fields), 0.0, (*others, ("resize", words)))
-    for together in _TOGETHER:
-        other = steps.replace(**{name: getattr(here, name) for name in together})
-        if left(other) <= max(EXPLAINED * apart, SAME_LEVELS):
-            steps = other
-    return Reading((), steps.replace(**fields), left(steps), others)
-
-
-def _decoded(reading: Reading, seen: Sequence[tuple[Photo, Float64]]) -> Reading:
-    """Add how files are decoded, by what a function makes of them and its reading of decoded images."""
-    there = reading.there
-    tried = [
-        there,
-        *(
-            there.replace(decoding=replace(there.decoding, **each))
-            for each in _DECODINGS
-        ),
-    ]
-    left = [max(_apart(each, *pair) for pair in seen) for each in tried]
-    if left[0] <= DECODERS:
+    if unexplained:
+        return Reading(expected, unexplained=unexplained)
+    if not all(sample.result.size for sample in decoded):
+        decoded = samples
+    reading = _as_pipeline(expected, decoded, black=flat[0], white=flat[2])
+    if decoded is samples or not reading.exact:
         return reading
-    words = f"files are decoded otherwise, off by {min(left):.2f} levels"
-    others = (("decode", words),) if min(left) > DECODERS else ()
-    return replace(reading, there=tried[int(np.argmin(left))], others=others)
+    return _decoded(reading, samples)
 
 
-def _scaled(here: Pipeline, slope: Float64, offset: Float64) -> dict[str, Any]:
+def _unsteady(function: Function, way: str, samples: list[_Sample]) -> dict[str, str]:
+    """Call a function again, last of all, since it may fail from some call on."""
+    repeated = (samples * REPEATS)[:REPEATS]
+    called = [call(function, sample.photo, way) for sample in repeated]
+    problems = [outcome.problem for outcome in called if outcome.problem]
+    if problems:
+        count = f"called again, {len(problems)} of {REPEATS} times:"
+        return {"function": f"function: {problems[0].replace('called:', count, 1)}"}
+    if all(
+        outcome.tensor is not None
+        and _close(_image(outcome.tensor), sample.result, share=1e-3)
+        for outcome, sample in zip(called, repeated, strict=True)
+    ):
+        return {}
+    return {
+        "function": "function: is random,"
+        " two calls on one image return different tensors"
+    }
+
+
+def _close(first: Float64, second: Float64, share: float) -> bool:
+    """Whether two images agree to a share of the range of the second."""
+    return first.shape == second.shape and np.allclose(
+        first, second, atol=share * np.ptp(second)
+    )
+
+
+def _levels_apart(pipeline: Pipeline, samples: Iterable[_Sample]) -> float:
+    """Return the root mean square in levels, between a pipeline and a function."""
+    squares = []
+    for photo, result in samples:
+        tensor = run(PIPELINE, pipeline, photo)[0]
+        if tensor.shape != result.shape:
+            return inf
+        squares.append(np.mean((tensor - result) ** 2))
+    slope, _ = affine(pipeline.scaling)
+    return float(np.sqrt(np.mean(squares)) / np.abs(slope).mean())
+
+
+def _plain(
+    expected: Pipeline, sample: _Sample, faint: Float64, flat: Sequence[Float64]
+) -> dict[str, str]:
+    """Return what is seen at once, and leaves nothing to be read."""
+    black, grey, white = flat
+    black_as_white = bool(black.size) and np.array_equal(black, white)
+    if black_as_white and np.array_equal(black, sample.result):
+        return {
+            "tensor": "content: nothing tried explains it, all images give the same"
+        }
+    values = np.unique(sample.result)
+    count = len(np.unique(run(PIPELINE, expected, sample.photo)))
+    is_cast = len(values) <= FEW_VALUES < count and not np.any(values % 1)
+    if is_cast and expected.cast is None:
+        few = ", ".join(short(value) for value in values[:6])
+        return {
+            "cast": "cast: none here, to whole numbers after scaling there;"
+            f" only {few} are left"
+        }
+    if black_as_white or _close(faint, sample.result, SAME_CONTRAST):
+        return {
+            "scaling": "scaling: the same for all images here,"
+            " by the values of each image there"
+        }
+    if not black.size or len({result.shape for result in flat}) > 1:
+        return {
+            "tensor": "content: cannot tell, since the function takes no images of one"
+            " colour"
+        }
+    line = black + (white - black) * 128 / 255
+    is_bent = np.abs(grey - line) > CURVE_LEVELS / 255 * np.abs(white - black)
+    if is_bent.mean() > 0.5 and expected.cast is None:
+        return {
+            "scaling": "scaling: along a straight line here, a curve there, such as a"
+            " gamma"
+        }
+    return {}
+
+
+class _View(NamedTuple):
+    """A way to turn results back, whose values are `slope` times levels plus `offset`, each float64 (C,).
+
+    Then they have this `size`, and `fill` around the image, in levels.
+    """
+
+    turn: str
+    slope: Float64
+    offset: Float64
+    size: tuple[int, int]
+    fill: tuple[int, int, int]
+
+    def levels(self, result: Float64) -> Float64:
+        """Return a result turned back, on the scale 0..255."""
+        return (TURNS[self.turn](result) - self.offset) / self.slope
+
+
+def _view(expected: Pipeline, turn: str, black: Float64, white: Float64) -> _View:
+    black = TURNS[turn](black)
+    white = TURNS[turn](white)
+    height, width, _ = black.shape
+    offset = black[height // 2, width // 2]
+    slope = (white[height // 2, width // 2] - offset) / 255
+    slope = np.where(np.abs(slope) > _TINY, slope, _TINY)
+    # Whatever is the same on black and on white was filled in.
+    is_fill = np.all(np.abs(white - black) < np.abs(slope), axis=-1)
+    fill = expected.fill
+    if is_fill.any():
+        levels = (black[is_fill] - offset) / slope
+        mean = levels.mean(axis=0).round().clip(0, 255)
+        red, green, blue = np.resize(mean, 3).astype(int).tolist()
+        fill = (red, green, blue)
+    return _View(turn, slope, offset, size=(height, width), fill=fill)
+
+
+def _windows(expected: Pipeline, photo: Photo, view: _View) -> Iterator[Pipeline]:
+    """Yield each part of a photo that may have been resized, up to the size."""
+    whole = type(expected)(
+        size=view.size,
+        filter="tf_bilinear",
+        fill=view.fill,
+        decoding=expected.decoding,
+    )
+    if expected.size is None and photo.size == view.size:
+        yield whole.replace(size=None)
+    _, width = view.size
+    # As usual, the side before a crop is a multiple of 8 pixels, where that of the network is 224.
+    sides = range(width, width * 4 // 3 + 1, max(1, width // 28))
+    fractions = {expected.crop_fraction, 0.875, *(width / side for side in sides)}
+    for fit in FITS:
+        for fraction in fractions if "crop" in fit else [1]:
+            yield whole.replace(fit=fit, crop_fraction=fraction)
+
+
+def _turned(
+    expected: Pipeline, sample: _Sample, black: Float64, white: Float64
+) -> tuple[_View, list[Pipeline]]:
+    """Return the way to turn results back, and the windows that come nearest then, in shades of grey."""
+    shades = lru_cache(lambda p: run(TO_SIZE, p, sample.photo).mean(axis=-1))
+    ranked = []
+    for turn in TURNS:
+        view = _view(expected, turn, black, white)
+        grey = view.levels(sample.result).mean(axis=-1)
+        # Another part of an image may resemble one that is scrambled by chance.
+        doubt = EXPLAINED_RATIO**2 if turn else 1
+        for window in _windows(expected, sample.photo, view):
+            difference = float(np.mean((shades(window) - grey) ** 2))
+            ranked.append((doubt * difference, view, window))
+    ranked.sort(key=itemgetter(0))
+    best = ranked[0][1]
+    return best, [window for _, view, window in ranked if view is best][:FINALISTS]
+
+
+def _as_pipeline(
+    expected: Pipeline, samples: Sequence[_Sample], black: Float64, white: Float64
+) -> Reading:
+    """Read the turn, the window, the channels and the scaling, one after the other."""
+    channels_first = black.shape[0] in {1, 3} and black.shape[2] not in {1, 3}
+    if channels_first:
+        black = np.moveaxis(black, 0, -1)
+        white = np.moveaxis(white, 0, -1)
+        samples = [_Sample(photo, np.moveaxis(x, 0, -1)) for photo, x in samples]
+    view, windows = _turned(expected, samples[0], black, white)
+    slopes = np.abs(view.slope)
+    if np.any(slopes < 0.01 * slopes.max()):
+        words = "colours: another colour space there, such as HSV or LAB, or a missing channel; cannot tell"
+        return Reading(expected, unexplained={"channels": words})
+    samples = [_Sample(photo, view.levels(result)) for photo, result in samples]
+    nearest = _nearest(windows, samples)
+    levels = _levels_apart(nearest, samples)
+    unexplained = {}
+    layout = "channels_first" if channels_first else "channels_last"
+    if view.turn in LAYOUTS and not channels_first:
+        layout = view.turn
+    elif view.turn:
+        unexplained["layout"] = f"image: as it is here, {view.turn} there"
+    if levels > STRANGE_LEVELS:
+        # Each level becomes the same value everywhere, so what differs is where.
+        unexplained["resize"] = (
+            f"fit: {expected.fit} of the image here, another part or content there;"
+            " nothing tried explains it"
+        )
+        fields = {"size": nearest.size, "channels": nearest.channels, "cast": None}
+        nearest = expected.replace(**fields, scaling=())
+        levels = 0.0
+    else:
+        nearest = _as_expected(expected, nearest, samples)
+        levels = _levels_apart(nearest, samples)
+    scaled = _scaled(expected, view.slope, view.offset)
+    return Reading(nearest.replace(layout=layout, **scaled), levels, unexplained)
+
+
+def _nearest(windows: Sequence[Pipeline], samples: Sequence[_Sample]) -> Pipeline:
+    """Return the pipeline that comes nearest to samples in levels."""
+
+    def finalists(pipelines: Iterable[Pipeline]) -> list[Pipeline]:
+        first = samples[:1]
+        return sorted(pipelines, key=lambda p: _levels_apart(p, first))[:FINALISTS]
+
+    is_grey = samples[0].result.shape[-1] == 1
+    orders = ["gray"] if is_grey else ["rgb", "bgr", "gray_rgb"]
+    coloured = finalists(p.replace(channels=order) for p in windows for order in orders)
+    filtered = finalists(p.replace(filter=name) for p in coloured for name in FILTERS)
+    return min(filtered, key=lambda p: _levels_apart(p, samples))
+
+
+def _as_expected(
+    expected: Pipeline, nearest: Pipeline, samples: Sequence[_Sample]
+) -> Pipeline:
+    """Return the pipeline that comes nearest and with it the fields that are expected, if that is as near."""
+    limit = max(EXPLAINED_RATIO * _levels_apart(nearest, samples), SAME_LEVELS)
+    for names in _TOGETHER:
+        fields = {name: getattr(expected, name) for name in names}
+        if _levels_apart(nearest.replace(**fields), samples) <= limit:
+            nearest = nearest.replace(**fields)
+    return nearest
+
+
+def _decoded(reading: Reading, samples: Sequence[_Sample]) -> Reading:
+    """Add how files are decoded, by what a function makes of them and its reading of decoded images."""
+    decoding = reading.pipeline.decoding
+    levels = {}
+    for changes in _DECODINGS:
+        pipeline = reading.pipeline.replace(decoding=replace(decoding, **changes))
+        levels[pipeline] = max(_levels_apart(pipeline, [sample]) for sample in samples)
+    if levels[reading.pipeline] <= DECODER_LEVELS:
+        return reading
+    nearest = min(levels, key=lambda pipeline: levels[pipeline])
+    unexplained = {}
+    if levels[nearest] > DECODER_LEVELS:
+        words = f"files are decoded otherwise, off by {levels[nearest]:.2f} levels"
+        unexplained["decode"] = words
+    return replace(reading, pipeline=nearest, unexplained=unexplained)
+
+
+def _scaled(expected: Pipeline, slope: Float64, offset: Float64) -> Changes:
     """Return the scaling that makes the line, one with a name if it is within half a level from 0 to 255."""
-    own = here.scaling
-    named = [own, *SCALINGS.values()]
-    named += [both for each in named for both in (own + each, each + own)]
-    named = [each for each in named if fits(each, slope.size)]
+    own = expected.scaling
+    single = [own, *SCALINGS.values()]
+    double = [pair for entry in single for pair in (own + entry, entry + own)]
+    scalings = [entry for entry in single + double if fits(entry, slope.size)]
     lines = {False: (slope, offset), True: (-slope, 255 * slope + offset)}
-    for inverted in (here.invert, not here.invert):
-        for scaling in named:
-            if same_line(affine(scaling), lines[inverted], 0.5 * np.abs(slope)):
-                return {"invert": inverted, "scaling": scaling}
-    slope, offset = lines[here.invert]
+    for invert in (expected.invert, not expected.invert):
+        for scaling in scalings:
+            if same_line(affine(scaling), lines[invert], 0.5 * np.abs(slope)):
+                return {"invert": invert, "scaling": scaling}
+    slope, offset = lines[expected.invert]
     # Less than half a level is what rounding makes of none.
     means = np.where(np.abs(offset / slope) < 0.5, 0, -offset / slope)
-    mean, std = (
-        tuple(float(f"{value:.4g}") for value in values)
-        for values in (means, 1 / slope)
-    )
+    mean = _rounded(means)
+    std = _rounded(1 / slope)
     if len({*mean}) == len({*std}) == 1:
-        return {"scaling": Scaling(1.0, mean[0] or None, std[0])}
-    return {"scaling": Scaling(1.0, mean if any(mean) else None, std)}
+        fitted = Scaling(1.0, mean[0] or None, std[0])
+    else:
+        fitted = Scaling(1.0, mean if any(mean) else None, std)
+    return {"invert": expected.invert, "scaling": fitted}
+
+
+def _rounded(values: Float64) -> tuple[float, ...]:
+    """Return numbers of four digits."""
+    return tuple(float(f"{value:.4g}") for value in values)
 
 
 def compared(
-    here: Pipeline, reading: Reading, called: Called, photo: Photo, effect: Effect
+    expected: Pipeline, reading: Reading, called: Called, photo: Photo, effect: Effect
 ) -> Comparison:
     """Compare a preprocessing with what a function made of a photo that is decoded as the preprocessing does.
 
     `effect` orders the differences, each tried by itself on the tensor of the preprocessing.
     """
     if called.tensor is None:
-        problem = "function", f"function: {called.problem}", 1.0
-        return Comparison.on(
-            [problem], first_step="function", steps=(), photo=photo.name
+        problem = Difference("function", f"function: {called.problem}", effect=1.0)
+        return Comparison.on([problem], first_step="function", photo=photo.name)
+    way = f"the function reads {called.way}, so decoding is compared"
+    notes = [_PIXELS if called.way in _ARRAYS else way]
+    sample = _Sample(photo, _image(called.tensor))
+    tensor = run(PIPELINE, expected, photo)
+    result = sample.result.astype(called.tensor.dtype)
+    step = StepDifference.of("tensor", tensor[0], result)
+    causes: list[Difference] = []
+    if step.parts or "function" in reading.unexplained:
+        causes = list(
+            differences_with_effects(expected, reading.pipeline, photo, effect)
         )
-    notes = [
-        _PIXELS
-        if called.way in _ARRAYS
-        else f"the function reads {called.way}, so decoding is compared"
-    ]
-    ours, theirs, there = (
-        run(PIPELINE, here, photo),
-        _image(called.tensor),
-        reading.there,
-    )
-    step, found = (
-        StepDifference.of("tensor", ours[0], theirs.astype(called.tensor.dtype)),
-        [],
-    )
-    if step.parts or "function" in dict(reading.others):
-        steps = differences(here, there, photo)
-        found = [
-            (name, words, effect_alone(here, there, name, photo, effect))
-            for name, words in steps
-        ]
-        found += [
-            (name, words, effect(ours[0], theirs)) for name, words in reading.others
-        ]
-        levels, same = reading.levels, SAME_LEVELS
-        if not reading.others:
-            levels = _apart(there, photo, theirs)
-            same = SAME_LEVELS if called.way in _ARRAYS else DECODERS
-        left = f"{levels:.2f} levels (root mean square)" if levels < inf else "all"
-        if levels > same:
-            rest = effect(run(PIPELINE, there, photo)[0], theirs)
+        for name, words in reading.unexplained.items():
+            causes.append(Difference(name, words, effect(tensor[0], sample.result)))
+        levels = reading.levels
+        if not reading.unexplained:
+            levels = _levels_apart(reading.pipeline, [sample])
+        remainder = f"{levels:.2f} levels (root mean square)" if levels < inf else "all"
+        if levels > _same_levels(called.way):
+            words = f"values: {remainder} are unexplained, so something else happens there, too"
+            nearest = run(PIPELINE, reading.pipeline, photo)[0]
+            effects = [effect(nearest, sample.result)]
             # A step that is named explains more than what is left.
-            rest = min((rest, *(one[2] for one in found)))
-            found.append(
-                (
-                    "tensor",
-                    f"values: {left} are unexplained, so something else happens there, too",
-                    rest,
-                )
-            )
+            effects += [cause.effect for cause in causes]
+            causes.append(Difference("tensor", words, min(effects)))
         elif reading.exact:
-            rebuilds = "what is listed above" if found else "this preprocessing"
-            notes.append(f"{rebuilds} reproduces the result to within {left}")
-    first = found[0][0] if found else None
+            rebuilds = "what is listed above" if causes else "this preprocessing"
+            notes.append(f"{rebuilds} reproduces the result to within {remainder}")
     return Comparison.on(
-        found, first_step=first, steps=(step,), photo=photo.name, notes=tuple(notes)
+        causes,
+        first_step=causes[0].step if causes else None,
+        steps=(step,),
+        photo=photo.name,
+        notes=tuple(notes),
     )

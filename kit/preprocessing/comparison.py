@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -53,20 +53,22 @@ class StepDifference:
     parts: bool
 
     @classmethod
-    def of(cls, name: str, here: Array, there: Array) -> Self:
+    def of(cls, name: str, expected: Array, actual: Array) -> Self:
         """Measure how far two arrays are apart."""
-        if here.shape != there.shape:
-            return cls(name, _held(here), _held(there), None, parts=True)
-        difference = float(np.max(np.abs(here.astype(np.float64) - there), initial=0))
-        rounding = ROUNDING * max(
-            1.0, float(np.max(np.abs(here.astype(np.float64)), initial=0))
-        )
+        difference = None
+        differs = True
+        if expected.shape == actual.shape:
+            values = expected.astype(np.float64)
+            difference = float(np.max(np.abs(values - actual), initial=0))
+            largest = float(np.max(np.abs(values), initial=1))
+            # A difference that is no number is none that rounding makes.
+            differs = not difference <= ROUNDING * largest
         return cls(
             name,
-            _held(here),
-            _held(there),
-            difference,
-            parts=not difference <= rounding,
+            here=_summary(expected),
+            there=_summary(actual),
+            difference=difference,
+            parts=differs,
         )
 
     @property
@@ -80,7 +82,7 @@ class StepDifference:
         return short(self.difference) if self.parts else "equal up to rounding"
 
 
-def _held(array: Array) -> str:
+def _summary(array: Array) -> str:
     return f"{array.dtype} {array.shape}, {short(array.min())}..{short(array.max())}"
 
 
@@ -89,8 +91,12 @@ def short(value: float) -> str:
     return f"{value:.4g}".replace("-", MINUS)
 
 
-Difference = tuple[str, str, float]
-"""Its step, what it is in words, and its effect by itself."""
+class Difference(NamedTuple):
+    """The step that differs, in words how, and its effect by itself, from 0 to 1."""
+
+    step: str
+    words: str
+    effect: float
 
 
 @dataclass(frozen=True)
@@ -113,18 +119,21 @@ class Comparison(Result):
     """
 
     differences: tuple[str, ...]
-    first_step: str | None
-    steps: tuple[StepDifference, ...]
-    photo: str
-    effects: tuple[tuple[str, float], ...]
+    first_step: str | None = None
+    steps: tuple[StepDifference, ...] = ()
+    photo: str = ""
+    effects: tuple[tuple[str, float], ...] = ()
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def on(cls, found: Iterable[Difference], **fields: Any) -> Self:
+    def on(cls, differences: Iterable[Difference], **fields: Any) -> Self:
         """Return the comparison of differences in the order of the pipeline."""
-        ordered = sorted(found, key=lambda one: -one[2])
-        effects = tuple((step, effect) for step, _, effect in ordered)
-        return cls(tuple(words for _, words, _ in ordered), effects=effects, **fields)
+        ordered = sorted(differences, key=lambda difference: -difference.effect)
+        return cls(
+            differences=tuple(difference.words for difference in ordered),
+            effects=tuple((step, effect) for step, _, effect in ordered),
+            **fields,
+        )
 
     @property
     def main_step(self) -> str | None:
@@ -140,120 +149,124 @@ class Comparison(Result):
 
     def table(self) -> Table:
         """Return a row for each step with what both hold after it; on the right none where they are equal."""
-        rows = [
-            (
-                step.name,
-                step.words,
-                step.here,
-                step.there if step.difference != 0 else "",
-            )
-            for step in self.steps
-        ]
+        rows = []
+        for step in self.steps:
+            second = "" if step.difference == 0 else step.there
+            rows.append((step.name, step.words, step.here, second))
         return Table(("step", "difference", "here", "there"), rows, "<<<<")
 
     def _report(self) -> Iterator[str | Result]:
         yield from self.differences or ["No difference in the steps."]
         if self.photo:
-            exact = all(step.difference == 0 for step in self.steps)
-            end = (
-                "the tensors are equal"
-                if exact
-                else "the tensors are equal up to rounding"
-            )
+            end = "the tensors are equal"
             if self.first_step:
                 end = f"first difference: {self.first_step}"
-                end += (
-                    f", biggest: {self.main_step}"
-                    if self.main_step != self.first_step
-                    else ""
-                )
+                if self.main_step != self.first_step:
+                    end += f", biggest: {self.main_step}"
+            elif any(step.difference for step in self.steps):
+                end += " up to rounding"
             yield f"On {self.photo}, {end}."
         if self.steps:
             yield self.table()
         yield from (f"Note: {note}." for note in self.notes)
 
 
-def moved(here: Array, there: Array) -> float:
+def moved(tensor: Array, changed: Array) -> float:
     """Return how far a tensor is moved: d / (d + s), of root mean square d and the standard deviation s.
 
     0 where it stays as it is, 0.5 where it moves as far as it varies, 1 where the shapes differ.
     """
-    if here.shape != there.shape:
+    if tensor.shape != changed.shape:
         return 1.0
-    apart = float(np.sqrt(np.mean((there.astype(np.float64) - here) ** 2)))
-    return apart / (apart + float(np.std(here))) if apart else 0.0
+    distance = float(np.sqrt(np.mean((changed.astype(np.float64) - tensor) ** 2)))
+    return distance / (distance + float(np.std(tensor))) if distance else 0.0
 
 
-def compare_values(here: Pipeline, there: Pipeline, photo: Photo | None) -> Comparison:
+def compare_values(
+    expected: Pipeline, actual: Pipeline, photo: Photo | None
+) -> Comparison:
     """Compare two preprocessings in words and, if there is a photo, step by step on it."""
-    named = tuple(differences(here, there, photo))
     if photo is None:
-        return Comparison(tuple(text for _, text in named), None, (), "", ())
-    mine, theirs = steps(here, photo), steps(there, photo)
-    found = tuple(StepDifference.of(name, mine[name], theirs[name]) for name in mine)
-    first = next((step.name for step in found if step.parts), None)
-    parts = [
-        (name, text, effect_alone(here, there, name, photo, moved))
-        for name, text in named
-    ]
-    return Comparison.on(parts, first_step=first, steps=found, photo=photo.name)
+        words = tuple(words for _, words in differences(expected, actual, photo))
+        return Comparison(words)
+    actual_arrays = steps(actual, photo)
+    figures = tuple(
+        StepDifference.of(name, array, actual_arrays[name])
+        for name, array in steps(expected, photo).items()
+    )
+    return Comparison.on(
+        differences_with_effects(expected, actual, photo, moved),
+        first_step=next((figure.name for figure in figures if figure.parts), None),
+        steps=figures,
+        photo=photo.name,
+    )
 
 
-def effect_alone(
-    here: Pipeline, there: Pipeline, step: str, photo: Photo, effect: Effect
-) -> float:
-    """Return the effect of one step of the second preprocessing by itself."""
-    operation = next(each for each in PIPELINE if each.name == step)
-    try:
-        changed = here.replace(
-            **{name: getattr(there, name) for name in operation.fields}
-        )
-    except ValueError:
-        # The other order of channels has another number of them than the mean.
-        return 1.0
-    return effect(run(PIPELINE, here, photo), run(PIPELINE, changed, photo))
+def differences_with_effects(
+    expected: Pipeline, actual: Pipeline, photo: Photo, effect: Effect
+) -> Iterator[Difference]:
+    """Yield each difference with the effect of its step by itself."""
+    fields = {operation.name: operation.fields for operation in PIPELINE}
+    tensor = run(PIPELINE, expected, photo)
+    for step, words in differences(expected, actual, photo):
+        changes = {name: getattr(actual, name) for name in fields[step]}
+        try:
+            changed = expected.replace(**changes)
+        except ValueError:
+            # The other order of channels has another number of them than the mean.
+            yield Difference(step, words, effect=1.0)
+        else:
+            changed_tensor = run(PIPELINE, changed, photo)
+            yield Difference(step, words, effect(tensor, changed_tensor))
+
+
+_SIDES = ("here", "there")
 
 
 def differences(
-    here: Pipeline,
-    there: Pipeline,
+    expected: Pipeline,
+    actual: Pipeline,
     photo: Photo | None,
-    sides: tuple[str, str] = ("here", "there"),
+    sides: tuple[str, str] = _SIDES,
 ) -> Iterator[tuple[str, str]]:
     """Yield ``("scaling", "scaling: 0..1 here, 0..255 there")`` for each choice that differs.
 
-    So are versions of Pillow that resize the photo, where there is one, to other pixels.
+    So are versions of Pillow that resize the photo, where there is one, to other pixels. `sides` is what
+    the two preprocessings are called.
     """
     for operation in PIPELINE:
-        # Where one of the two leaves the operation out, that is all there is to say.
-        compared = 1 if operation.skipped(here) or operation.skipped(there) else None
-        for choice in operation.choices[:compared]:
-            mine, theirs = choice.words(here), choice.words(there)
-            alike = choice.name == "scaling" and same_scaling(
-                here.scaling, there.scaling
+        choices = operation.choices
+        if operation.skipped(expected) or operation.skipped(actual):
+            # Where one of the two leaves the operation out, that is all there is to say.
+            choices = choices[:1]
+        for choice in choices:
+            expected_words = choice.words(expected)
+            actual_words = choice.words(actual)
+            is_same = expected_words == actual_words or (
+                choice.name == "scaling"
+                and same_scaling(expected.scaling, actual.scaling)
             )
-            if mine != theirs and not alike:
-                yield (
-                    operation.name,
-                    f"{choice.title or choice.name}: {mine} {sides[0]}, {theirs} {sides[1]}",
-                )
-    if words := pillow_words(here, there, photo, sides):
+            if not is_same:
+                values = f"{expected_words} {sides[0]}, {actual_words} {sides[1]}"
+                yield operation.name, f"{choice.title or choice.name}: {values}"
+    if words := pillow_words(expected, actual, photo, sides):
         yield "resize", words
 
 
 def pillow_words(
-    here: Pipeline,
-    there: Pipeline,
+    expected: Pipeline,
+    actual: Pipeline,
     photo: Photo | None,
-    sides: tuple[str, str] = ("here", "there"),
+    sides: tuple[str, str] = _SIDES,
 ) -> str:
     """Say which versions of Pillow resize a photo, if they alone make other pixels of it; else empty."""
-    if photo is None or here.filter != there.filter or here.pillow == there.pillow:
+    is_other_filter = expected.filter != actual.filter
+    if photo is None or is_other_filter or expected.pillow == actual.pillow:
         return ""
-    other = here.replace(pillow=there.pillow)
-    if np.array_equal(run(TO_SIZE, here, photo), run(TO_SIZE, other, photo)):
+    changed = expected.replace(pillow=actual.pillow)
+    if np.array_equal(run(TO_SIZE, expected, photo), run(TO_SIZE, changed, photo)):
         return ""
-    versions = (
-        f"{here.pillow or PILLOW} {sides[0]}, {there.pillow or PILLOW} {sides[1]}"
+    return (
+        f"resize: Pillow {expected.pillow or PILLOW} {sides[0]},"
+        f" {actual.pillow or PILLOW} {sides[1]}"
     )
-    return f"resize: Pillow {versions}"

@@ -23,33 +23,65 @@ class Family(NamedTuple):
     sides: Mapping[str, int]
 
 
-def _family(scaling: str, prefix: str, names: str, *sides: int) -> Family:
-    listed = [prefix + name for name in names.split(",")]
-    return Family(
-        scaling,
-        dict(
-            zip(listed, sides if len(sides) > 1 else sides * len(listed), strict=True)
-        ),
-    )
+def _of_side(side: int, *names: str) -> dict[str, int]:
+    return dict.fromkeys(names, side)
 
 
-_B, _V2 = (224, 240, 260, 300, 380, 456, 528, 600), (224, 240, 260, 300, 384, 480, 480)
 FAMILIES: dict[str, Family] = {
-    "convnext": _family("0..255", "ConvNeXt", "Tiny,Small,Base,Large,XLarge", 224),
-    "densenet": _family("imagenet", "DenseNet", "121,169,201", 224),
-    "efficientnet": _family("0..255", "EfficientNet", "B0,B1,B2,B3,B4,B5,B6,B7", *_B),
-    "efficientnet_v2": _family("0..255", "EfficientNetV2", "B0,B1,B2,B3,S,M,L", *_V2),
-    "inception_resnet_v2": _family("-1..1", "InceptionResNetV2", "", 299),
-    "inception_v3": _family("-1..1", "InceptionV3", "", 299),
-    "mobilenet": _family("-1..1", "MobileNet", "", 224),
-    "mobilenet_v2": _family("-1..1", "MobileNetV2", "", 224),
-    "mobilenet_v3": _family("0..255", "MobileNetV3", "Large,Small", 224),
-    "nasnet": _family("-1..1", "NASNet", "Mobile,Large", 224, 331),
-    "resnet": _family("caffe", "ResNet", "50,101,152", 224),
-    "resnet_v2": _family("-1..1", "ResNet", "50V2,101V2,152V2", 224),
-    "vgg16": _family("caffe", "VGG16", "", 224),
-    "vgg19": _family("caffe", "VGG19", "", 224),
-    "xception": _family("-1..1", "Xception", "", 299),
+    "convnext": Family(
+        "0..255",
+        _of_side(
+            224,
+            "ConvNeXtTiny",
+            "ConvNeXtSmall",
+            "ConvNeXtBase",
+            "ConvNeXtLarge",
+            "ConvNeXtXLarge",
+        ),
+    ),
+    "densenet": Family(
+        "imagenet", _of_side(224, "DenseNet121", "DenseNet169", "DenseNet201")
+    ),
+    "efficientnet": Family(
+        "0..255",
+        {
+            "EfficientNetB0": 224,
+            "EfficientNetB1": 240,
+            "EfficientNetB2": 260,
+            "EfficientNetB3": 300,
+            "EfficientNetB4": 380,
+            "EfficientNetB5": 456,
+            "EfficientNetB6": 528,
+            "EfficientNetB7": 600,
+        },
+    ),
+    "efficientnet_v2": Family(
+        "0..255",
+        {
+            "EfficientNetV2B0": 224,
+            "EfficientNetV2B1": 240,
+            "EfficientNetV2B2": 260,
+            "EfficientNetV2B3": 300,
+            "EfficientNetV2S": 384,
+            "EfficientNetV2M": 480,
+            "EfficientNetV2L": 480,
+        },
+    ),
+    "inception_resnet_v2": Family("-1..1", {"InceptionResNetV2": 299}),
+    "inception_v3": Family("-1..1", {"InceptionV3": 299}),
+    "mobilenet": Family("-1..1", {"MobileNet": 224}),
+    "mobilenet_v2": Family("-1..1", {"MobileNetV2": 224}),
+    "mobilenet_v3": Family(
+        "0..255", _of_side(224, "MobileNetV3Large", "MobileNetV3Small")
+    ),
+    "nasnet": Family("-1..1", {"NASNetMobile": 224, "NASNetLarge": 331}),
+    "resnet": Family("caffe", _of_side(224, "ResNet50", "ResNet101", "ResNet152")),
+    "resnet_v2": Family(
+        "-1..1", _of_side(224, "ResNet50V2", "ResNet101V2", "ResNet152V2")
+    ),
+    "vgg16": Family("caffe", {"VGG16": 224}),
+    "vgg19": Family("caffe", {"VGG19": 224}),
+    "xception": Family("-1..1", {"Xception": 299}),
 }
 
 
@@ -59,18 +91,18 @@ def fields_for(name: str) -> Fields:
     A module ("mobilenet_v2", meaning its first model) or a model ("MobileNetV2"), in any spelling; a
     ValueError gives the nearest one.
     """
-    families = {
-        model: family for family in FAMILIES.values() for model in family.sides
-    } | FAMILIES
-    spelled = {_plain(each): each for each in families}
-    wanted = spelled.get(_plain(str(name)))
-    if wanted is None:
-        known_names = f"a model of keras.applications or one of {', '.join(FAMILIES)}"
+    models = {model: family for family in FAMILIES.values() for model in family.sides}
+    families = FAMILIES | models
+    spelled = {_plain(known_name): known_name for known_name in families}
+    plain = _plain(str(name))
+    if plain not in spelled:
+        expected = f"a model of keras.applications or one of {', '.join(FAMILIES)}"
         raise ValueError(
-            f"Expected {known_names}; received {name!r}{nearest(str(name), spelled.values())}"
+            f"Expected {expected}; received {name!r}{nearest(str(name), spelled.values())}"
         )
-    family = families[wanted]
-    side = family.sides.get(wanted, next(iter(family.sides.values())))
+    family = families[spelled[plain]]
+    first_side = next(iter(family.sides.values()))
+    side = family.sides.get(spelled[plain], first_side)
     channels = "bgr" if family.scaling == "caffe" else "rgb"
     return {"size": (side, side), "channels": channels, "scaling": family.scaling}
 
@@ -80,71 +112,70 @@ def _plain(name: str) -> str:
 
 
 _CONVERTER = (
-    *(
-        "name",
-        "trainable",
-        "dtype",
-        "image_size",
-        "scale",
-        "offset",
-        "interpolation",
-        "antialias",
-    ),
-    *(
-        "crop_to_aspect_ratio",
-        "pad_to_aspect_ratio",
-        "bounding_box_format",
-        "data_format",
-    ),
+    "name",
+    "trainable",
+    "dtype",
+    "image_size",
+    "scale",
+    "offset",
+    "interpolation",
+    "antialias",
+    "crop_to_aspect_ratio",
+    "pad_to_aspect_ratio",
+    "bounding_box_format",
+    "data_format",
 )
 
 
-def _require(holds: Any, received: object) -> None:
+def _require(holds: Any, received: str) -> None:
     if not holds:
-        text = f"Expected what a Preprocessing has, received {told(str(received))}; write the fields out"
-        raise ValueError(text)
+        raise ValueError(
+            f"Expected what a Preprocessing has, received {told(received)};"
+            " write the fields out"
+        )
 
 
 def _keras_hub(content: Content) -> Fields:
     config = content["config"].get("image_converter", content)["config"]
     refuse_unknown(config, _CONVERTER)
     # x * scale + offset becomes (x - mean) / std; a Scaling of both checks their numbers.
-    given = Scaling(1.0, config.get("offset"), config.get("scale"))
-    offset, scale = np.broadcast_arrays(
-        given.mean or 0.0, 1.0 if given.std is None else given.std
-    )
-    scaling = simplest(
-        (Scaling(1.0, (-offset / scale).tolist(), (1 / scale).tolist()),)
-    )
-    layout = config.get("data_format", "channels_last")
+    checked = Scaling(1.0, config.get("offset"), config.get("scale"))
+    std = 1.0 if checked.std is None else checked.std
+    offset, scale = np.broadcast_arrays(checked.mean or 0.0, std)
+    scaling = Scaling(1.0, (-offset / scale).tolist(), (1 / scale).tolist())
     fields: Fields = {
         "size": config.get("image_size"),
-        "scaling": scaling,
-        "layout": layout,
+        "scaling": simplest((scaling,)),
+        "layout": config.get("data_format", "channels_last"),
     }
-    if fields["size"] is not None:
-        crop, pad = (
-            config.get("crop_to_aspect_ratio", True),
-            config.get("pad_to_aspect_ratio"),
-        )
-        method = config.get("interpolation", "bilinear")
-        smooth = "_antialias" if config.get("antialias") and method != "nearest" else ""
-        fields |= {
-            "filter": f"tf_{method}{smooth}",
-            "fit": "crop" if crop else "pad" if pad else "squash",
-        }
-    return fields
+    if fields["size"] is None:
+        return fields
+    method = config.get("interpolation", "bilinear")
+    smooth = "_antialias" if config.get("antialias") and method != "nearest" else ""
+    fit = "pad" if config.get("pad_to_aspect_ratio") else "squash"
+    if config.get("crop_to_aspect_ratio", True):
+        fit = "crop"
+    return fields | {"filter": f"tf_{method}{smooth}", "fit": fit}
 
 
-_TIMM: Fields = {"interpolation": "bicubic", "crop_pct": 0.875, "crop_mode": "center"}
-_TIMM |= {"mean": SCALINGS["imagenet"][0].mean, "std": SCALINGS["imagenet"][0].std}
+_IMAGENET = SCALINGS["imagenet"][0]
+_TIMM: Fields = {
+    "interpolation": "bicubic",
+    "crop_pct": 0.875,
+    "crop_mode": "center",
+    "mean": _IMAGENET.mean,
+    "std": _IMAGENET.std,
+}
 
 
 def _timm(content: Content) -> Fields:
-    given = content.get("pretrained_cfg", content)
-    config = _TIMM | {key: value for key, value in given.items() if value is not None}
+    settings = content.get("pretrained_cfg", content)
+    config = _TIMM | {
+        key: value for key, value in settings.items() if value is not None
+    }
     channels, height, width = config["input_size"]
-    squashed = known("crop_mode", config["crop_mode"], ("center", "squash")) == "squash"
+    mode = known("crop_mode", config["crop_mode"], ("center", "squash"))
+    squashed = mode == "squash"
     _require(
         squashed or height == width, f"input_size {height, width} with crop_mode center"
     )
@@ -158,9 +189,9 @@ def _timm(content: Content) -> Fields:
 
 
 def _window(size: Size, fraction: float, *, squashed: bool) -> Fields:
-    fit = (
-        "resize_crop" if not squashed else "squash" if fraction == 1 else "squash_crop"
-    )
+    fit = "resize_crop"
+    if squashed:
+        fit = "squash" if fraction == 1 else "squash_crop"
     return {"size": size, "fit": fit, "crop_fraction": fraction}
 
 
@@ -180,32 +211,30 @@ def _hugging_face(content: Content) -> Fields:
     if kind.startswith("EfficientNet") and content.get("include_top") is not False:
         unread.append("include_top, which divides by image_std twice")
     _require(not unread, ", ".join(unread))
-    mean, std = content.get("image_mean"), content.get("image_std")
+    mean = content.get("image_mean")
+    std = content.get("image_std")
     normalize = content.get("do_normalize", mean is not None)
     _require(
         not normalize or None not in (mean, std),
         "do_normalize without image_mean or image_std",
     )
-    factor = (
-        content.get("rescale_factor", 1 / 255)
-        if content.get("do_rescale", normalize)
-        else 1
-    )
-    divisor = round(1 / factor, 9)  # 1 / 255 is a little less
-    scaling = simplest(
-        (Scaling(divisor, mean, std) if normalize else Scaling(divisor),)
-    )
-    fields: Fields = {"layout": "channels_first", "size": None, "scaling": scaling}
+    divisor = 1.0
+    if content.get("do_rescale", normalize):
+        # 1 / 255 is a little less.
+        divisor = round(1 / content.get("rescale_factor", 1 / 255), 9)
+    scaling = Scaling(divisor, mean, std) if normalize else Scaling(divisor)
+    fields: Fields = {
+        "layout": "channels_first",
+        "size": None,
+        "scaling": simplest((scaling,)),
+    }
     crop = _sides(content["crop_size"]) if content.get("do_center_crop") else None
-    if content.get("do_resize", "size" in content):
-        code = Image.Resampling(content.get("resample", 2))
-        fields |= {
-            "filter": code.name.lower(),
-            **_cropped(content.get("size"), crop, kind),
-        }
-    else:
+    if not content.get("do_resize", "size" in content):
         _require(crop is None, "a crop alone, which depends on the photo")
-    return fields
+        return fields
+    resample = Image.Resampling(content.get("resample", Image.Resampling.BILINEAR))
+    window = _cropped(content.get("size"), crop, kind)
+    return fields | window | {"filter": resample.name.lower()}
 
 
 def _cropped(size: Any, crop: Size | None, kind: str) -> Fields:
@@ -214,26 +243,24 @@ def _cropped(size: Any, crop: Size | None, kind: str) -> Fields:
         size = {"shortest_edge": size}
     elif isinstance(size, int) and crop is None:
         size = {"height": size, "width": size}
-    named = isinstance(size, Mapping) and set(size) in (
+    is_known = isinstance(size, Mapping) and set(size) in (
         {"shortest_edge"},
         {"height", "width"},
     )
-    _require(named, f"size {size}")
+    _require(is_known, f"size {size}")
     squashed = "height" in size
-    whole = _sides(size if squashed else size["shortest_edge"])
+    resized = _sides(size if squashed else size["shortest_edge"])
     _require(squashed or crop, "shortest_edge alone: the photo decides the size")
-    height, width = crop or whole
-    inside = height <= whole[0] and height * whole[1] == width * whole[0]
-    _require(inside, f"crop_size {crop} of {whole}")
-    return _window((height, width), height / whole[0], squashed=squashed)
+    height, width = crop or resized
+    is_inside = height <= resized[0] and height * resized[1] == width * resized[0]
+    _require(is_inside, f"crop_size {crop} of {resized}")
+    return _window((height, width), height / resized[0], squashed=squashed)
 
 
 def _sides(value: Any) -> Size:
-    return (
-        (value["height"], value["width"])
-        if isinstance(value, Mapping)
-        else (value, value)
-    )
+    if isinstance(value, Mapping):
+        return value["height"], value["width"]
+    return value, value
 
 
 _HUGGING_FACE = (

@@ -6,12 +6,12 @@ unchanged, so :meth:`Fault.changes` tells which faults apply. Faults compose by 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.pipeline import CHOICES, Changes
+from kit.preprocessing.pipeline import CHOICES, Changes, decoding_changes
 from kit.preprocessing.scaling import SCALINGS, Scaling
 
 Edit = Callable[[Preprocessing], Changes]
@@ -52,7 +52,7 @@ class Fault:
 
 
 def _fault(name: str, cause: str, title: str, edit: Edit) -> Fault:
-    step = next(choice.name for choice in CHOICES if cause in choice.causes.split())
+    step = next(choice.name for choice in CHOICES if cause in choice.causes)
     return Fault(name, cause, step, title, edit)
 
 
@@ -61,9 +61,7 @@ def _set(**changes: Any) -> Edit:
 
 
 def _decode(**changes: Any) -> Edit:
-    return lambda preprocessing: {
-        "decoding": replace(preprocessing.decoding, **changes)
-    }
+    return lambda preprocessing: decoding_changes(preprocessing, **changes)
 
 
 def _if_colour(**changes: Any) -> Edit:
@@ -84,16 +82,16 @@ def _scale_twice(preprocessing: Preprocessing) -> Changes:
 def _without_mean_std(preprocessing: Preprocessing) -> Changes:
     return {
         "scaling": tuple(
-            Scaling(part.divisor) for part in preprocessing.scaling if part.divisor != 1
+            Scaling(step.divisor) for step in preprocessing.scaling if step.divisor != 1
         )
     }
 
 
 def _thumbnail(preprocessing: Preprocessing) -> Changes:
-    size = preprocessing.size
-    return (
-        {} if size is None else {"thumbnail": tuple(max(side // 4, 1) for side in size)}
-    )
+    if preprocessing.size is None:
+        return {}
+    height, width = preprocessing.size
+    return {"thumbnail": (max(height // 4, 1), max(width // 4, 1))}
 
 
 _SWAPPED = {"rgb": {"channels": "bgr"}, "bgr": {"channels": "rgb"}}

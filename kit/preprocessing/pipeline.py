@@ -1,9 +1,8 @@
 """The steps of a preprocessing and how each runs and is undone."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from operator import attrgetter
 from typing import Any, Self
 
 import numpy as np
@@ -40,14 +39,21 @@ Tried = Callable[["Pipeline"], Iterable[Changes]]
 class Choice:
     """What there is to choose in an operation, and to choose wrongly.
 
-    `name` is its key, `title` what people read if that is another one, and `words` says what has been chosen.
-    `causes`, with spaces between them, are what it is called to choose wrongly; the first is meant where no
-    fault of the catalogue fits. `tried` are changes from what is in use to what may have been in training.
+    Attributes
+    ----------
+    name, title
+        Its key, and what people read if that is another one.
+    words
+        Say what has been chosen.
+    causes
+        What it is called to choose wrongly; the first is meant where no fault of the catalogue fits.
+    tried
+        Changes from what is in use to what may have been in training.
     """
 
     name: str
-    causes: str
     words: Words
+    causes: tuple[str, ...] = ()
     tried: Tried = lambda _: ()
     title: str = ""
 
@@ -65,7 +71,7 @@ class Operation:
     ----------
     name
         Of the step.
-    function
+    run
         Takes what the operation before it left behind, then the values of the fields.
     fields
         Those that it reads, each with what checks a value by its name. The operation is left out where the
@@ -73,13 +79,13 @@ class Operation:
     choices
         What can be chosen wrongly in it.
     undo
-        Like `function`, back from a tensor to an image; None where that cannot be.
+        Like `run`, back from a tensor to an image; None where that cannot be.
     line
-        What it does in words, if the words of the choices do not say it.
+        What it does in words, if those of its choice do not say it.
     """
 
     name: str
-    function: Callable[..., Any]
+    run: Callable[..., Any]
     fields: Mapping[str, Callable[[str, Any], Any]]
     choices: tuple[Choice, ...]
     undo: Callable[..., Any] | None = None
@@ -96,24 +102,21 @@ class Operation:
 
     def described(self, p: "Pipeline") -> str:
         """Return what it does, in words."""
-        return (
-            self.line(p)
-            if self.line
-            else "; ".join(choice.words(p) for choice in self.choices)
-        )
+        words = self.line or self.choices[0].words
+        return words(p)
 
 
 def run(operations: Iterable[Operation], p: "Pipeline", x: Any) -> Any:
     """Return what operations make of a photo, or of what those before them left behind."""
     for operation in operations:
         if not operation.skipped(p):
-            x = operation.function(x, *operation.values(p))
+            x = operation.run(x, *operation.values(p))
     return x
 
 
-def run_back(operations: Sequence[Operation], p: "Pipeline", x: Array) -> Array:
+def run_back(p: "Pipeline", x: Array) -> Array:
     """Return what `x` was before those operations that can be undone."""
-    for operation in reversed(operations):
+    for operation in reversed(PIPELINE):
         if operation.undo is not None and not operation.skipped(p):
             x = operation.undo(x, *operation.values(p))
     return x
@@ -121,12 +124,13 @@ def run_back(operations: Sequence[Operation], p: "Pipeline", x: Array) -> Array:
 
 def steps(p: "Pipeline", x: Any) -> dict[str, Array]:
     """Return what each operation leaves behind of a photo, by its name, read-only."""
-    found = {}
+    arrays = {}
     for operation in PIPELINE:
         x = run((operation,), p, x)
-        found[operation.name] = shown = x.view()
-        shown.flags.writeable = False
-    return found
+        view = x.view()
+        view.flags.writeable = False
+        arrays[operation.name] = view
+    return arrays
 
 
 CHANNELS: Mapping[str, str] = {
@@ -183,29 +187,25 @@ def cast_uint8(x: Float32, _to: str = "uint8") -> Float32:
 
 def arrange(x: Array, layout: str) -> Array:
     """Return (…, H, W, C) in one of the `LAYOUTS`, C-contiguous."""
-    return np.ascontiguousarray(_ARRANGE[layout][0](x))
+    if layout == "channels_first":
+        x = np.moveaxis(x, -1, -3)
+    elif layout == "transposed":
+        x = x.swapaxes(-3, -2)
+    elif layout == "reshaped":
+        *count, height, width, channels = x.shape
+        x = np.moveaxis(x.reshape(*count, channels, height, width), -3, -1)
+    return np.ascontiguousarray(x)
 
 
 def arrange_back(x: Array, layout: str) -> Array:
     """Return the (…, H, W, C) that `arrange` turned into `x`."""
-    return _ARRANGE[layout][1](x)
-
-
-def _scrambled(x: Array) -> Array:
-    *many, height, width, channels = x.shape
-    return np.moveaxis(x.reshape(*many, channels, height, width), -3, -1)
-
-
-# For each of the LAYOUTS the way there and the way back.
-_ARRANGE: Mapping[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
-    "channels_last": (lambda x: x, lambda x: x),
-    "channels_first": (
-        lambda x: np.moveaxis(x, -1, -3),
-        lambda x: np.moveaxis(x, -3, -1),
-    ),
-    "transposed": (lambda x: x.swapaxes(-3, -2), lambda x: x.swapaxes(-3, -2)),
-    "reshaped": (_scrambled, lambda x: np.moveaxis(x, -1, -3).reshape(x.shape)),
-}
+    if layout == "channels_first":
+        return np.moveaxis(x, -3, -1)
+    if layout == "transposed":
+        return x.swapaxes(-3, -2)
+    if layout == "reshaped":
+        return np.moveaxis(x, -1, -3).reshape(x.shape)
+    return x
 
 
 @dataclass(frozen=True, repr=False)
@@ -235,12 +235,13 @@ class Pipeline:
                 object.__setattr__(self, name, check(name, getattr(self, name)))
         if self.filter in SAMPLERS or self.pillow == PILLOW:
             object.__setattr__(self, "pillow", 0)
-        wrong = {part.channels for part in self.scaling} - {None, self.channel_count}
-        if wrong:
-            expected = (
-                f"mean and std for {self.channel_count} channels ({self.channels})"
+        if not fits(self.scaling, self.channel_count):
+            counts = {scaling.channels for scaling in self.scaling}
+            received = counts - {None, self.channel_count}
+            raise ValueError(
+                f"Expected mean and std for {self.channel_count} channels"
+                f" ({self.channels}), received {received.pop()}"
             )
-            raise ValueError(f"Expected {expected}, received {wrong.pop()}")
 
     @property
     def channel_count(self) -> int:
@@ -258,18 +259,17 @@ class Pipeline:
         return replace(self, **changes)
 
 
+def _exif_words(p: Pipeline) -> str:
+    return "applied" if p.decoding.exif else "ignored"
+
+
+def _alpha_words(p: Pipeline) -> str:
+    matte = p.decoding.matte
+    return "dropped" if matte is None else f"laid over {matte}"
+
+
 def _depth_words(p: Pipeline) -> str:
     return "divided by 257" if p.decoding.depth == "scale" else "clipped at 255"
-
-
-def _before_words(p: Pipeline) -> str:
-    return "none" if p.thumbnail is None else f"at most {sides(p.thumbnail)} first"
-
-
-def _orders(p: Pipeline) -> Iterable[Changes]:
-    return (
-        () if p.channels == "gray" else _values("channels", "rgb", "bgr", "gray_rgb")(p)
-    )
 
 
 def _fit_words(p: Pipeline) -> str:
@@ -278,27 +278,18 @@ def _fit_words(p: Pipeline) -> str:
     return f"{p.fit} on {p.fill}" if p.fit != "squash" else p.fit
 
 
-def _values(name: str, *values: Any) -> Tried:
-    return lambda _: ({name: value} for value in values)
-
-
-def _decodings(name: str, *values: Any) -> Tried:
-    return lambda p: (
-        {"decoding": replace(p.decoding, **{name: value})} for value in values
-    )
-
-
-def _if_sized(*tried: Changes) -> Tried:
-    return lambda p: tried if p.size else ()
+def decoding_changes(p: Pipeline, **changes: Any) -> Changes:
+    """Return the change of a pipeline that changes fields of its decoding."""
+    return {"decoding": replace(p.decoding, **changes)}
 
 
 def _scalings(p: Pipeline) -> Iterator[Changes]:
     half = len(p.scaling) // 2
     if half and p.scaling[:half] == p.scaling[half:]:
         yield {"scaling": p.scaling[:half]}
-    yield from (
-        {"scaling": each} for each in SCALINGS.values() if fits(each, p.channel_count)
-    )
+    for scaling in SCALINGS.values():
+        if fits(scaling, p.channel_count):
+            yield {"scaling": scaling}
 
 
 def _layouts(p: Pipeline) -> Iterator[Changes]:
@@ -308,62 +299,64 @@ def _layouts(p: Pipeline) -> Iterator[Changes]:
         yield {"layout": "transposed"}
 
 
-def _said(field: str, words: str, otherwise: str) -> Words:
-    value = attrgetter(field)
-    return lambda p: words.format(value(p)) if value(p) else otherwise
-
-
-_SIZE = optional(partial(integers, names=("height", "width"), low=1, high=LARGEST_SIDE))
 MATTES = (255, 255, 255), (0, 0, 0), None
-_EXIF = _said("decoding.exif", "applied", "ignored")
-_ALPHA = _said("decoding.matte", "laid over {}", "dropped")
-_DECODE = (
-    Choice("exif", "exif_orientation", _EXIF, _decodings("exif", True), "EXIF"),
-    Choice("alpha", "alpha_matte", _ALPHA, _decodings("matte", *MATTES)),
-    Choice("depth", "bit_depth", _depth_words, _decodings("depth", "scale"), "16 bit"),
-)
-_FILTERS = _if_sized(
-    *({"filter": name} for name in ("nearest", "bilinear", "bicubic", "tf_bilinear"))
-)
+_FILTERS = ("nearest", "bilinear", "bicubic", "tf_bilinear")
 _WINDOWS = ("squash", 1.0), ("crop", 1.0), ("crop", 0.875), ("letterbox", 1.0)
-_FITS = _if_sized(*({"fit": fit, "crop_fraction": part} for fit, part in _WINDOWS))
-_RESIZE = (
-    Choice("size", "", lambda p: "as it comes" if p.size is None else sides(p.size)),
-    Choice("filter", "resize_filter", attrgetter("filter"), _FILTERS),
-    Choice("fit", "resize_fit", _fit_words, _FITS),
-)
-_BEFORE = Choice("thumbnail", "target_size", _before_words, _values("thumbnail", None))
-_CHANNELS = Choice(
-    "channels", "grayscale channel_order", attrgetter("channels"), _orders
-)
-_INVERTED = _said("invert", "inverted", "as it is")
-_POLARITY = Choice(
-    "polarity", "inverted_polarity", _INVERTED, _values("invert", True, False)
-)
-_SCALING_CAUSES = "missing_scaling double_scaling wrong_range wrong_mean_std"
-_SCALING = Choice(
-    "scaling", _SCALING_CAUSES, lambda p: scaling_words(p.scaling), _scalings
-)
-_CASTS = _said("cast", "to {} after scaling", "none")
-_CAST = Choice("cast", "dtype_cast", _CASTS, _values("cast", None))
-_LAYOUT = Choice("layout", "channel_layout", attrgetter("layout"), _layouts)
+_size = optional(partial(integers, names=("height", "width"), low=1, high=LARGEST_SIDE))
 
 PIPELINE: tuple[Operation, ...] = (
     Operation(
-        "decode",
-        lambda photo, decoding: photo.decoded(decoding).pixels,
-        {"decoding": partial(instance, kind=Decoding, words="a kit.images.Decoding")},
-        _DECODE,
-        line=lambda p: "; ".join(
-            f"{each.title or each.name} {each.words(p)}" for each in _DECODE
+        name="decode",
+        run=lambda photo, decoding: photo.decoded(decoding).pixels,
+        fields={
+            "decoding": partial(instance, kind=Decoding, words="a kit.images.Decoding")
+        },
+        choices=(
+            Choice(
+                name="exif",
+                title="EXIF",
+                words=_exif_words,
+                causes=("exif_orientation",),
+                tried=lambda p: [decoding_changes(p, exif=True)],
+            ),
+            Choice(
+                name="alpha",
+                words=_alpha_words,
+                causes=("alpha_matte",),
+                tried=lambda p: [decoding_changes(p, matte=matte) for matte in MATTES],
+            ),
+            Choice(
+                name="depth",
+                title="16 bit",
+                words=_depth_words,
+                causes=("bit_depth",),
+                tried=lambda p: [decoding_changes(p, depth="scale")],
+            ),
+        ),
+        line=lambda p: (
+            f"EXIF {_exif_words(p)}; alpha {_alpha_words(p)}; 16 bit {_depth_words(p)}"
         ),
     ),
-    Operation("thumbnail", shrink, {"thumbnail": _SIZE}, (_BEFORE,)),
     Operation(
-        "resize",
-        resize,
-        {
-            "size": _SIZE,
+        name="thumbnail",
+        run=shrink,
+        fields={"thumbnail": _size},
+        choices=(
+            Choice(
+                name="thumbnail",
+                words=lambda p: (
+                    f"at most {sides(p.thumbnail)} first" if p.thumbnail else "none"
+                ),
+                causes=("target_size",),
+                tried=lambda _: [{"thumbnail": None}],
+            ),
+        ),
+    ),
+    Operation(
+        name="resize",
+        run=resize,
+        fields={
+            "size": _size,
             "filter": partial(known, names=FILTERS),
             "fit": partial(known, names=FITS),
             # The largest images have 50 million pixels: of a side, less than this is nothing.
@@ -371,53 +364,117 @@ PIPELINE: tuple[Operation, ...] = (
             "fill": partial(integers, names=("red", "green", "blue"), low=0, high=255),
             "pillow": partial(number, low=0, high=1000),
         },
-        _RESIZE,
+        choices=(
+            Choice(
+                name="size", words=lambda p: sides(p.size) if p.size else "as it comes"
+            ),
+            Choice(
+                name="filter",
+                words=lambda p: p.filter,
+                causes=("resize_filter",),
+                tried=lambda p: [{"filter": name} for name in _FILTERS if p.size],
+            ),
+            Choice(
+                name="fit",
+                words=_fit_words,
+                causes=("resize_fit",),
+                tried=lambda p: [
+                    {"fit": fit, "crop_fraction": fraction}
+                    for fit, fraction in _WINDOWS
+                    if p.size
+                ],
+            ),
+        ),
         line=lambda p: (
             f"to {sides(p.size or (0, 0))}, filter {p.filter}, {_fit_words(p)} ({FITS[p.fit]})"
         ),
     ),
     Operation(
-        "channels",
-        order_channels,
-        {"channels": lambda _, value: known("channel order", value, CHANNELS)},
-        (_CHANNELS,),
-        restore_channels,
-        lambda p: f"{p.channels} ({CHANNELS[p.channels]})",
+        name="channels",
+        run=order_channels,
+        undo=restore_channels,
+        fields={"channels": lambda _, value: known("channel order", value, CHANNELS)},
+        choices=(
+            Choice(
+                name="channels",
+                words=lambda p: p.channels,
+                causes=("grayscale", "channel_order"),
+                tried=lambda p: [
+                    {"channels": order}
+                    for order in ("rgb", "bgr", "gray_rgb")
+                    if p.channels != "gray"
+                ],
+            ),
+        ),
+        line=lambda p: f"{p.channels} ({CHANNELS[p.channels]})",
     ),
     Operation(
-        "polarity",
-        invert,
-        {"invert": partial(instance, kind=bool, words="True or False")},
-        (_POLARITY,),
-        invert,
+        name="polarity",
+        run=invert,
+        undo=invert,
+        fields={"invert": partial(instance, kind=bool, words="True or False")},
+        choices=(
+            Choice(
+                name="polarity",
+                words=lambda p: "inverted" if p.invert else "as it is",
+                causes=("inverted_polarity",),
+                tried=lambda p: [{"invert": not p.invert}],
+            ),
+        ),
     ),
     Operation(
-        "scaling",
-        scale,
-        {"scaling": lambda _, value: as_scalings(value)},
-        (_SCALING,),
-        unscale,
+        name="scaling",
+        run=scale,
+        undo=unscale,
+        fields={"scaling": lambda _, value: as_scalings(value)},
+        choices=(
+            Choice(
+                name="scaling",
+                words=lambda p: scaling_words(p.scaling),
+                causes=(
+                    "missing_scaling",
+                    "double_scaling",
+                    "wrong_range",
+                    "wrong_mean_std",
+                ),
+                tried=_scalings,
+            ),
+        ),
     ),
     Operation(
-        "cast",
-        cast_uint8,
-        {"cast": optional(partial(known, names=("uint8",)))},
-        (_CAST,),
+        name="cast",
+        run=cast_uint8,
+        fields={"cast": optional(partial(known, names=("uint8",)))},
+        choices=(
+            Choice(
+                name="cast",
+                words=lambda p: f"to {p.cast} after scaling" if p.cast else "none",
+                causes=("dtype_cast",),
+                tried=lambda _: [{"cast": None}],
+            ),
+        ),
     ),
     Operation(
-        "layout",
+        name="layout",
         # The leading axis comes with the layout, if there are not many images already.
-        lambda x, layout: arrange(x if x.ndim == 4 else x[None], layout),
-        {"layout": partial(known, names=LAYOUTS)},
-        (_LAYOUT,),
-        arrange_back,
-        lambda p: f"{p.layout} {LAYOUTS[p.layout]}",
+        run=lambda x, layout: arrange(x if x.ndim == 4 else x[None], layout),
+        undo=arrange_back,
+        fields={"layout": partial(known, names=LAYOUTS)},
+        choices=(
+            Choice(
+                name="layout",
+                words=lambda p: p.layout,
+                causes=("channel_layout",),
+                tried=_layouts,
+            ),
+        ),
+        line=lambda p: f"{p.layout} {LAYOUTS[p.layout]}",
     ),
 )
 """Every step, in the order in which they run."""
-_PLACE = next(
-    place for place, operation in enumerate(PIPELINE, 1) if operation.name == "resize"
-)
 CHOICES = tuple(choice for operation in PIPELINE for choice in operation.choices)
-TO_SIZE, TO_TENSOR = PIPELINE[:_PLACE], PIPELINE[_PLACE:]
-"""The steps from a photo to the network's size, and those after it, which take many images as well."""
+_RESIZED = [operation.name for operation in PIPELINE].index("resize") + 1
+TO_SIZE = PIPELINE[:_RESIZED]
+"""The steps from a photo to the network's size."""
+TO_TENSOR = PIPELINE[_RESIZED:]
+"""Those after it, which take many images as well."""

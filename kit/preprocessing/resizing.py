@@ -38,8 +38,8 @@ def _positions(axis: Axis, first: float = 0.5) -> tuple[Float32, int]:
     """Where the kept pixels' centres fall in the source window, counted from `first`; its length."""
     length = axis.stop - axis.start
     scale = np.float32(length) / np.float32(axis.resized)
-    kept = np.arange(axis.offset, axis.offset + axis.kept, dtype=np.float32)
-    return (kept + np.float32(0.5)) * scale - np.float32(first), length
+    pixels = np.arange(axis.offset, axis.offset + axis.kept, dtype=np.float32)
+    return (pixels + np.float32(0.5)) * scale - np.float32(first), length
 
 
 @lru_cache(maxsize=32)
@@ -87,20 +87,19 @@ def _nearest_taps(axis: Axis) -> _Taps:
     return _single(*_positions(axis, 0))
 
 
-def _single(places: Floats, length: int) -> _Taps:
-    indices = np.minimum(places, length - 1).astype(np.intp)[None]
+def _single(positions: Floats, length: int) -> _Taps:
+    indices = np.minimum(positions, length - 1).astype(np.intp)[None]
     return indices, np.ones(indices.shape, np.float32)
 
 
 def _sample_bilinear(pixels: Pixels, rows: Axis, columns: Axis) -> Float32:
-    ((up, down), row_weights), ((left, right), column_weights) = (
-        _bilinear_taps(rows),
-        _bilinear_taps(columns),
-    )
+    (up, down), row_weights = _bilinear_taps(rows)
+    (left, right), column_weights = _bilinear_taps(columns)
     # Repeated for speed, as in _sampler.
     across = column_weights[:, None].repeat(pixels.shape[2], axis=1)
     # np.take is twice as fast as indexing.
-    upper, lower = pixels[up], pixels[down]
+    upper = pixels[up]
+    lower = pixels[down]
     above: Float32 = upper.take(left, axis=1).astype(np.float32)
     below: Float32 = lower.take(left, axis=1).astype(np.float32)
     # In this order the results are bit for bit TensorFlow's; so they are in _sampler.
@@ -112,7 +111,8 @@ def _sample_bilinear(pixels: Pixels, rows: Axis, columns: Axis) -> Float32:
 
 def _sampler(taps: Callable[[Axis], _Taps]) -> Callable[..., Float32]:
     def sample(pixels: Pixels, rows: Axis, columns: Axis) -> Float32:
-        (down, heights), (across, widths) = taps(rows), taps(columns)
+        down, heights = taps(rows)
+        across, widths = taps(columns)
         lines = _weighted([pixels[index] for index in down], heights[:, :, None, None])
         # Repeated along the channels: multiplying by an innermost axis of one is slow.
         shares = widths[:, :, None].repeat(pixels.shape[2], axis=2)
@@ -121,11 +121,11 @@ def _sampler(taps: Callable[[Axis], _Taps]) -> Callable[..., Float32]:
     return sample
 
 
-def _weighted(parts: list[Levels], weights: Float32) -> Float32:
+def _weighted(arrays: list[Levels], weights: Float32) -> Float32:
     # One after the other, as TensorFlow adds; a matrix product would also wait for threads.
-    total: Float32 = np.multiply(parts[0], weights[0]).astype(np.float32, copy=False)
-    for part, weight in zip(parts[1:], weights[1:], strict=True):
-        np.add(total, part * weight, out=total)
+    total: Float32 = np.multiply(arrays[0], weights[0]).astype(np.float32, copy=False)
+    for array, weight in zip(arrays[1:], weights[1:], strict=True):
+        np.add(total, array * weight, out=total)
     return total
 
 
@@ -146,19 +146,17 @@ def _antialiased(
     return taps
 
 
-def _cv_places(axis: Axis) -> tuple[Float64, float, int]:
+def _cv_positions(axis: Axis) -> tuple[Float64, float, int]:
+    """Return which pixels are kept, how many of the source each of them is, and the last of the source."""
     length = axis.stop - axis.start
     scale = 1 / (axis.resized / length)
-    return (
-        np.arange(axis.offset, axis.offset + axis.kept, dtype=np.float64),
-        scale,
-        length - 1,
-    )
+    positions = np.arange(axis.offset, axis.offset + axis.kept, dtype=np.float64)
+    return positions, scale, length - 1
 
 
 def _cv_nearest_taps(axis: Axis) -> _Taps:
-    places, scale, last = _cv_places(axis)
-    return _single(places * scale, last + 1)
+    positions, scale, last = _cv_positions(axis)
+    return _single(positions * scale, last + 1)
 
 
 def _cv_taps(
@@ -168,29 +166,28 @@ def _cv_taps(
     *,
     area: bool = False,
 ) -> _Taps:
-    places, scale, last = _cv_places(axis)
-    where = ((places + 0.5) * scale - 0.5).astype(np.float32)
+    positions, scale, last = _cv_positions(axis)
+    where = ((positions + 0.5) * scale - 0.5).astype(np.float32)
     if area:  # between the pixel where a target pixel begins and the next, by the share beyond the first
-        begins = np.floor(places * scale)
-        share = places + 1 - (begins + 1) * (axis.resized / (last + 1))
+        begins = np.floor(positions * scale)
+        share = positions + 1 - (begins + 1) * (axis.resized / (last + 1))
         where = begins + share.astype(np.float32).clip(0) % 1
     below = np.floor(where)
     taps = np.arange(1 - radius, 1 + radius)[:, None]
-    weights = kernel(np.abs((where - below).astype(np.float64) - taps)).astype(
-        np.float32
-    )
-    return (below + taps).clip(0, last).astype(np.intp), weights
+    weights = kernel(np.abs((where - below).astype(np.float64) - taps))
+    indices = (below + taps).clip(0, last).astype(np.intp)
+    return indices, weights.astype(np.float32)
 
 
 @lru_cache(maxsize=32)
 def _cv_area_taps(axis: Axis) -> _Taps:
-    places, scale, last = _cv_places(axis)
-    start, stop = places * scale, (places + 1) * scale
+    positions, scale, last = _cv_positions(axis)
+    start = positions * scale
+    stop = (positions + 1) * scale
     pixels = np.floor(start + 1e-6) + np.arange(int(scale) + 2)[:, None]
     covered = (np.minimum(pixels + 1, stop) - np.maximum(pixels, start)).clip(0)
-    return pixels.clip(0, last).astype(np.intp), (covered / covered.sum(axis=0)).astype(
-        np.float32
-    )
+    weights = (covered / covered.sum(axis=0)).astype(np.float32)
+    return pixels.clip(0, last).astype(np.intp), weights
 
 
 _cv_linear_taps = partial(_cv_taps, kernel=_triangle, radius=1)
@@ -204,9 +201,11 @@ def _cv_linear(
     taps: Callable[[Axis], _Taps] = _cv_linear_taps,
 ) -> Pixels:
     # In whole 2048ths, and dropping the bits that OpenCV's vector code drops on the way.
-    (down, heights), (across, widths) = taps(rows), taps(columns)
+    down, heights = taps(rows)
+    across, widths = taps(columns)
     high, wide = (
-        np.rint(2048 * each).astype(np.int32)[..., None] for each in (heights, widths)
+        np.rint(2048 * weights).astype(np.int32)[..., None]
+        for weights in (heights, widths)
     )
     lines = (pixels[:, across[0]] * wide[0] + pixels[:, across[1]] * wide[1]) >> 4
     above, below = (
@@ -218,7 +217,7 @@ def _cv_linear(
 
 
 def _rounded(sample: Callable[..., Float32]) -> Callable[..., Pixels]:
-    return lambda *given: np.rint(sample(*given)).clip(0, 255).astype(np.uint8)
+    return lambda *window: np.rint(sample(*window)).clip(0, 255).astype(np.uint8)
 
 
 def _cv_area(pixels: Pixels, rows: Axis, columns: Axis) -> Pixels:
@@ -260,6 +259,8 @@ FITS: Mapping[str, str] = {
 }
 MAX_PADDED_PIXELS = 100_000_000
 LARGEST_SIDE = 4096
+_TOLERANCE = 1e-6
+"""Of pixels, which keeps 224 / (224 / 232) at 232."""
 
 Size = tuple[int, int]
 
@@ -301,19 +302,22 @@ def resize(
     ValueError
         For more than `MAX_PADDED_PIXELS` with the fit "pad".
     """
-    sampled = SAMPLERS.get(filter)
     if fit == "pad":
         pixels = _pad(pixels, size, fill)
-    rows, columns = _axes((pixels.shape[0], pixels.shape[1]), size, fit, crop_fraction)
-    if sampled is None:
-        resampling = Image.Resampling[filter.upper()]
-        part: Levels = _pillow(pixels, rows, columns, resampling, pillow)
+    height, width, _ = pixels.shape
+    rows = _axis((height, width), size, fit, crop_fraction)
+    columns = _axis((width, height), size[::-1], fit, crop_fraction)
+    if filter in SAMPLERS:
+        window = pixels[rows.start : rows.stop, columns.start : columns.stop]
+        resized = SAMPLERS[filter](window, rows, columns)
     else:
-        part = sampled(
-            pixels[rows.start : rows.stop, columns.start : columns.stop], rows, columns
+        resampling = Image.Resampling[filter.upper()]
+        resized = _pillow(
+            pixels, rows, columns, resampling=resampling, version=pillow or PILLOW
         )
-    whole = (rows.kept, columns.kept) == size
-    return part if whole else _framed(part, size, (rows.before, columns.before), fill)
+    if (rows.kept, columns.kept) == size:
+        return resized
+    return _framed(resized, size, corner=(rows.before, columns.before), fill=fill)
 
 
 def sides(size: Size) -> str:
@@ -321,71 +325,52 @@ def sides(size: Size) -> str:
     return f"{size[0]}\N{MULTIPLICATION SIGN}{size[1]}"
 
 
-def _axes(source: Size, target: Size, fit: str, fraction: float) -> tuple[Axis, Axis]:
-    (height, width), (rows, columns) = source, target
+def _axis(source: Size, target: Size, fit: str, fraction: float) -> Axis:
+    """Return what a fit does along the first of the two sides of an image and of its target."""
+    length, other_length = source
+    side, other_side = target
     if fit == "crop":
-        window = (
-            min(height, width * rows // columns),
-            min(width, height * columns // rows),
-        )
-        return _window(height, window[0], rows, fraction), _window(
-            width, window[1], columns, fraction
-        )
-    # The tolerance keeps 224 / (224 / 232) at 232.
-    least = int(rows / fraction + 1e-6), int(columns / fraction + 1e-6)
-    if fit == "squash_crop":
-        return _centre(height, least[0], rows), _centre(width, least[1], columns)
-    if fit == "resize_crop":
-        # One of the two is the shorter side and keeps its `least`.
-        tall, wide = int(least[1] * height / width), int(least[0] * width / height)
-        return _centre(height, max(least[0], tall), rows), _centre(
-            width, max(least[1], wide), columns
-        )
+        window = min(length, other_length * side // other_side)
+        window = max(1, int(window * fraction + _TOLERANCE))
+        start = (length - window) // 2
+        return Axis(start, start + window, side, offset=0, kept=side)
     if "letterbox" in fit:
-        return _inside(fit, height, rows, width, columns), _inside(
-            fit, width, columns, height, rows
-        )
-    return Axis(0, height, rows, 0, rows), Axis(0, width, columns, 0, columns)
-
-
-def _window(length: int, window: int, target: int, fraction: float) -> Axis:
-    window = max(1, int(window * fraction + 1e-6))
-    start = (length - window) // 2
-    return Axis(start, start + window, target, 0, target)
-
-
-def _centre(length: int, resized: int, target: int) -> Axis:
-    return Axis(0, length, resized, round((resized - target) / 2), target)
-
-
-def _inside(
-    fit: str, length: int, target: int, other_length: int, other_target: int
-) -> Axis:
-    inner = max(1, min(target, round(length / other_length * other_target)))
-    rest = target - inner
-    return Axis(
-        0, length, inner, 0, inner, round(rest / 2) if fit == "letterbox" else rest // 2
-    )
+        inner = max(1, min(side, round(length / other_length * other_side)))
+        border = (side - inner) / 2
+        before = round(border) if fit == "letterbox" else int(border)
+        return Axis(0, length, inner, offset=0, kept=inner, before=before)
+    resized = side
+    if fit in {"squash_crop", "resize_crop"}:
+        resized = int(side / fraction + _TOLERANCE)
+    if fit == "resize_crop":
+        # One of the two is the shorter side, and the other is longer in proportion.
+        shorter = int(other_side / fraction + _TOLERANCE)
+        resized = max(resized, int(shorter * length / other_length))
+    return Axis(0, length, resized, offset=round((resized - side) / 2), kept=side)
 
 
 def _pad(pixels: Pixels, size: Size, fill: tuple[int, ...]) -> Pixels:
+    """Fill an image up, the same on both sides, to the proportions of a size."""
     height, width, _ = pixels.shape
     above = (max(height, width * size[0] // size[1]) - height) // 2
     left = (max(width, height * size[1] // size[0]) - width) // 2
-    padded = height + 2 * above, width + 2 * left
-    if padded[0] * padded[1] > MAX_PADDED_PIXELS:
-        received = f"{padded[0]} x {padded[1]}"
+    tall = height + 2 * above
+    wide = width + 2 * left
+    if tall * wide > MAX_PADDED_PIXELS:
         raise ValueError(
-            f"Expected at most {MAX_PADDED_PIXELS} pixels after padding, received {received}"
+            f"Expected at most {MAX_PADDED_PIXELS} pixels after padding,"
+            f" received {tall} x {wide}"
         )
-    return _framed(pixels, padded, (above, left), fill)
+    return _framed(pixels, (tall, wide), corner=(above, left), fill=fill)
 
 
-def _framed(part: Array, size: Size, corner: Size, fill: tuple[int, ...]) -> Array:
-    (height, width, _), (top, left) = part.shape, corner
-    result = np.full((*size, 3), fill, dtype=part.dtype)
-    result[top : top + height, left : left + width] = part
-    return result
+def _framed(pixels: Array, size: Size, corner: Size, fill: tuple[int, ...]) -> Array:
+    """Put an image on a ground of this size and colour, its upper left corner at (top, left)."""
+    height, width, _ = pixels.shape
+    top, left = corner
+    framed = np.full((*size, 3), fill, dtype=pixels.dtype)
+    framed[top : top + height, left : left + width] = pixels
+    return framed
 
 
 def _pillow(
@@ -393,23 +378,27 @@ def _pillow(
     rows: Axis,
     columns: Axis,
     resampling: Image.Resampling,
-    pillow: float,
+    version: float,
 ) -> Pixels:
-    (top, bottom), (left, right) = rows.box, columns.box
-    height, width, _ = pixels.shape
+    """Resample as this version of Pillow does."""
+    top, bottom = rows.box
+    left, right = columns.box
     image = Image.fromarray(pixels)
     # Pillow rounds between its passes; since 13.0, the height of tall images comes first (pull request 9549).
-    tall = height - rows.kept > max(2 * (width - columns.kept), 0)
-    width_first = (pillow or PILLOW) < 13
-    if not tall or width_first == (PILLOW < 13):
+    is_tall = image.height - rows.kept > max(2 * (image.width - columns.kept), 0)
+    width_first = version < 13
+    if not is_tall or width_first == (PILLOW < 13):
         # One resampling with box= gives what resizing everything and then cutting out gives.
-        size, box = (columns.kept, rows.kept), (left, top, right, bottom)
-        return np.asarray(image.resize(size, resampling, box))
+        size = columns.kept, rows.kept
+        return np.asarray(image.resize(size, resampling, (left, top, right, bottom)))
 
-    for across in (width_first, not width_first):
-        wide, high = image.size
-        size, box = (wide, rows.kept), (0, top, wide, bottom)
-        if across:
-            size, box = (columns.kept, high), (left, 0, right, high)
+    box: tuple[float, float, float, float]
+    for along_width in (width_first, not width_first):
+        if along_width:
+            size = columns.kept, image.height
+            box = left, 0, right, image.height
+        else:
+            size = image.width, rows.kept
+            box = 0, top, image.width, bottom
         image = image.resize(size, resampling, box)
     return np.asarray(image)

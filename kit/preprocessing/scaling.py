@@ -17,20 +17,19 @@ _LARGEST = 1e12
 """Of a number in a scaling, and of one over it: beyond, float32 overflows."""
 
 
-def _per_channel(what: str, value: Any) -> PerChannel | None:
+def _per_channel(name: str, value: Any) -> PerChannel | None:
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, (tuple, list)):
-        return tuple(_single(what, part) for part in value)
-    return None if value is None else _single(what, value)
+        return tuple(_checked(name, entry) for entry in value)
+    return None if value is None else _checked(name, value)
 
 
-def _single(what: str, value: Any) -> float:
-    given = number(what, value)
-    number(
-        f"size of {what}", abs(given), 0 if what == "mean" else 1 / _LARGEST, _LARGEST
-    )
-    return given
+def _checked(name: str, value: Any) -> float:
+    checked = number(name, value)
+    low = 0 if name == "mean" else 1 / _LARGEST
+    number(f"size of {name}", abs(checked), low, _LARGEST)
+    return checked
 
 
 @dataclass(frozen=True)
@@ -57,16 +56,13 @@ class Scaling:
     std: PerChannel | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "divisor", _single("divisor", self.divisor))
+        object.__setattr__(self, "divisor", _checked("divisor", self.divisor))
         object.__setattr__(self, "mean", _per_channel("mean", self.mean))
         object.__setattr__(self, "std", _per_channel("std", self.std))
-        lengths = [
-            len(value) for value in (self.mean, self.std) if isinstance(value, tuple)
-        ]
-        if len(set(lengths)) > 1:
-            received = f"{lengths[0]} and {lengths[1]} values"
+        if len(set(self._lengths)) > 1:
+            received = " and ".join(map(str, self._lengths))
             raise ValueError(
-                f"Expected mean and std of one length, received {received}"
+                f"Expected mean and std of one length, received {received} values"
             )
 
     def __repr__(self) -> str:
@@ -75,10 +71,12 @@ class Scaling:
     @property
     def channels(self) -> int | None:
         """How many channels the mean and std are made for; None if for any number."""
-        return next(
-            (len(value) for value in (self.mean, self.std) if isinstance(value, tuple)),
-            None,
-        )
+        return next(iter(self._lengths), None)
+
+    @property
+    def _lengths(self) -> list[int]:
+        values = (self.mean, self.std)
+        return [len(value) for value in values if isinstance(value, tuple)]
 
 
 Scalings = tuple[Scaling, ...]
@@ -99,18 +97,21 @@ def as_scalings(value: str | Scaling | Sequence[str | Scaling]) -> Scalings:
         return (value,)
     if isinstance(value, str):
         return SCALINGS[known("scaling", value, SCALINGS)]
-    parts = instance("scaling", value, Sequence, "a name, a Scaling or a tuple of them")
-    return tuple(scaling for part in parts for scaling in as_scalings(part))
+    values = instance(
+        "scaling", value, Sequence, "a name, a Scaling or a tuple of them"
+    )
+    return tuple(scaling for entry in values for scaling in as_scalings(entry))
 
 
 def fits(scalings: Scalings, count: int) -> bool:
     """Whether scalings are made for any number of channels, or for this one."""
-    return all(part.channels in {None, count} for part in scalings)
+    return all(scaling.channels in {None, count} for scaling in scalings)
 
 
 def affine(scalings: Scalings) -> tuple[Float64, Float64]:
     """Return (slope, offset), each of shape () or (C,), of the straight line that the scalings make."""
-    slope, offset = np.array(1.0), np.array(0.0)
+    slope = np.array(1.0)
+    offset = np.array(0.0)
     for scaling in scalings:
         std = np.array(1.0 if scaling.std is None else scaling.std)
         mean = np.array(0.0 if scaling.mean is None else scaling.mean)
@@ -119,28 +120,27 @@ def affine(scalings: Scalings) -> tuple[Float64, Float64]:
     return slope, offset
 
 
-def same_scaling(one: Scalings, other: Scalings) -> bool:
+def same_scaling(first: Scalings, second: Scalings) -> bool:
     """Return whether two scalings agree on 0..255 up to what float32 rounds off."""
-    slope, offset = affine(one)
-    return same_line(
-        (slope, offset),
-        affine(other),
-        1e-6 * np.max(255 * np.abs(slope) + np.abs(offset)),
-    )
+    slope, offset = affine(first)
+    rounding = 1e-6 * np.max(255 * np.abs(slope) + np.abs(offset))
+    return same_line((slope, offset), affine(second), rounding)
 
 
 def same_line(
-    one: tuple[Float64, Float64], other: tuple[Float64, Float64], apart: Any
+    first: tuple[Float64, Float64], second: tuple[Float64, Float64], tolerance: Any
 ) -> bool:
-    """Return whether two lines (slope, offset) are nowhere on 0..255 further apart than `apart`."""
-    ends = [x * (one[0] - other[0]) + one[1] - other[1] for x in (0, 255)]
-    return all(bool(np.all(np.abs(end) <= apart)) for end in ends)
+    """Return whether two lines (slope, offset) are nowhere on 0..255 further apart than `tolerance`."""
+    slope = first[0] - second[0]
+    offset = first[1] - second[1]
+    return all(np.all(np.abs(x * slope + offset) <= tolerance) for x in (0, 255))
 
 
 def _name(scalings: Scalings) -> str | None:
-    return next(
-        (name for name, each in SCALINGS.items() if same_scaling(scalings, each)), None
-    )
+    for name, named_scalings in SCALINGS.items():
+        if same_scaling(scalings, named_scalings):
+            return name
+    return None
 
 
 def simplest(scalings: Scalings) -> Scalings:
@@ -161,39 +161,31 @@ def scaling_words(scalings: Scalings) -> str:
 def scale(x: ArrayLike, scalings: Scalings) -> Float32:
     """Return the copy of `x`, float32 (..., C), to which `scalings` were applied one after the other."""
     result: Float32 = np.array(x, dtype=np.float32, order="C")
-    for each in scalings:
-        _calculate(
-            result,
-            (np.divide, each.divisor),
-            (np.subtract, each.mean),
-            (np.divide, each.std),
-        )
+    for scaling in scalings:
+        _calculate(np.divide, result, scaling.divisor)
+        _calculate(np.subtract, result, scaling.mean)
+        _calculate(np.divide, result, scaling.std)
     return result
 
 
 def unscale(x: ArrayLike, scalings: Scalings) -> Float32:
     """Return the copy of `x`, float32 (…, C), that `scale` would turn into `x` (up to rounding)."""
     result = np.array(x, dtype=np.float32, order="C")
-    for each in reversed(scalings):
-        _calculate(
-            result,
-            (np.multiply, each.std),
-            (np.add, each.mean),
-            (np.multiply, each.divisor),
-        )
+    for scaling in reversed(scalings):
+        _calculate(np.multiply, result, scaling.std)
+        _calculate(np.add, result, scaling.mean)
+        _calculate(np.multiply, result, scaling.divisor)
     return result
 
 
-def _calculate(result: Float32, *steps: tuple[np.ufunc, PerChannel | None]) -> None:
+def _calculate(function: np.ufunc, result: Float32, value: PerChannel | None) -> None:
+    """Change a result by a function of it and of one number, or of one for each channel."""
+    if value is None:
+        return
     # Repeated along the row: broadcasting over an innermost axis of three is eight times slower.
-    rows = result.reshape(
-        -1, result.shape[-1] * (result.shape[-2] if result.ndim > 1 else 1)
-    )
-    for function, value in steps:
-        if value is not None:
-            function(
-                rows, np.resize(np.asarray(value, np.float32), rows.shape[-1]), out=rows
-            )
+    width = result.shape[-1] * (result.shape[-2] if result.ndim > 1 else 1)
+    rows = result.reshape(-1, width)
+    function(rows, np.resize(np.asarray(value, np.float32), width), out=rows)
 
 
 def _formula(scaling: Scaling) -> str:
@@ -201,17 +193,12 @@ def _formula(scaling: Scaling) -> str:
     if scaling.mean is not None:
         text = f"{text} {MINUS} {_short(scaling.mean)}"
     if scaling.std is not None:
-        text = (
-            f"({text}) / {_short(scaling.std)}"
-            if " " in text
-            else f"{text} / {_short(scaling.std)}"
-        )
+        text = f"({text})" if " " in text else text
+        text = f"{text} / {_short(scaling.std)}"
     return text
 
 
 def _short(value: PerChannel) -> str:
-    return (
-        f"({', '.join(f'{part:g}' for part in value)})"
-        if isinstance(value, tuple)
-        else f"{value:g}"
-    )
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_short, value))})"
+    return f"{value:g}"

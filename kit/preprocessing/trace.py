@@ -12,11 +12,12 @@ from kit.images import Photo
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 
-BLOCKS = 4
+BLOCKS_A_SIDE = 4
 """An image is kept as means over so many blocks a side."""
-SAME = 1e-4
+SAME_MEANS = 1e-4
 """Share of a step's range by which two means may differ and be the same: machines round otherwise."""
-DECODE, PERTURB = "decode", "perturb"
+DECODE = "decode"
+PERTURB = "perturb"
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,11 @@ class Left:
             or self.kind.startswith("uint8")
         ):
             return (self.kind, self.digest) == (other.kind, other.digest)
-        ours, theirs = self.numbers(), other.numbers()
-        scale = max(map(abs, [1e-6, *ours]))
-        return bool(np.allclose(ours, theirs, rtol=0, atol=SAME * scale))
+        means = self.numbers()
+        scale = max(map(abs, [1e-6, *means]))
+        return bool(
+            np.allclose(means, other.numbers(), rtol=0, atol=SAME_MEANS * scale)
+        )
 
 
 def trace_of(
@@ -73,18 +76,19 @@ def trace_of(
     return tuple(Left.of(name, array) for name, array in steps.items())
 
 
-def parts_at(ours: tuple[Left, ...], theirs: tuple[Left, ...]) -> str:
+def parts_at(traced: tuple[Left, ...], recorded: tuple[Left, ...]) -> str:
     """Return the first step whose results differ; empty where all are the same."""
-    for one, other in zip(ours, theirs, strict=False):
-        if not one.same(other):
-            return one.step
-    return "" if len(ours) == len(theirs) else "steps"
+    for left, recorded_left in zip(traced, recorded, strict=False):
+        if not left.same(recorded_left):
+            return left.step
+    return "" if len(traced) == len(recorded) else "steps"
 
 
 def _means(array: Array) -> str:
     image = array[0] if array.ndim == 4 else array
     rows, columns = (
-        np.array_split(np.arange(side), min(BLOCKS, side)) for side in image.shape[:2]
+        np.array_split(np.arange(side), min(BLOCKS_A_SIDE, side))
+        for side in image.shape[:2]
     )
     blocks = [
         image[row][:, column].mean(axis=(0, 1), dtype=np.float64)

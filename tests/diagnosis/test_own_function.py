@@ -13,7 +13,7 @@ from kit import samples
 from kit.diagnosis.own_function import Checkup
 from kit.images import Photo
 from kit.preprocessing.black_box import call
-from kit.preprocessing.comparison import Comparison
+from kit.preprocessing.comparison import Comparison, Difference
 from kit.preprocessing.resizing import PILLOW
 
 CLASSIFIER = samples.classifier("efficientnet_lite0")
@@ -162,14 +162,15 @@ def test_every_photo_counts():
     )
 
 
+def test_a_function_that_resizes_nothing_is_compared_on_photos_of_any_size():
+    sizes = [PHOTOS[0].pixels, PHOTOS[0].pixels[:90]]
+    found = kit.check(CLASSIFIER, sizes, lambda x: x / 255)
+    assert (found.agrees, found.main_step) == (False, "resize")
+
+
 def test_the_headline_is_what_most_images_say():
     comparisons = [
-        Comparison.on(
-            [("resize", "r", size), ("cast", "s", 0.2)],
-            first_step="resize",
-            steps=(),
-            photo="a",
-        )
+        Comparison.on([Difference("resize", "r", size), Difference("cast", "s", 0.2)])
         for size in (0.9, 0.1, 0.1)
     ]
     assert Checkup(tuple(comparisons), None).main_step == "cast"

@@ -34,6 +34,10 @@ def first(x):
     return x.transpose(2, 0, 1)[None]
 
 
+def usual(x):
+    return first(normalised(x))
+
+
 def centre(x):
     height, width, _ = x.shape
     side = min(height, width)
@@ -48,32 +52,32 @@ def grey(x):
 # What is done to the photo, how the only difference begins, the first step.
 CHANGES = {
     "size": (
-        lambda x: first(normalised(resized(x, size=(256, 192)))),
+        lambda x: usual(resized(x, size=(256, 192))),
         f"size: 224{TIMES}224 here",
         "resize",
     ),
     "nearest": (
-        lambda x: first(normalised(resized(x, 0))),
+        lambda x: usual(resized(x, 0)),
         "filter: bilinear here, nearest there",
         "resize",
     ),
     "crop": (
-        lambda x: first(normalised(centre(x))),
+        lambda x: usual(centre(x)),
         "fit: squash here, crop of 100 % there",
         "resize",
     ),
     "bgr": (
-        lambda x: first(normalised(resized(x)[..., ::-1])),
+        lambda x: usual(resized(x)[..., ::-1]),
         "channels: rgb here, bgr",
         "channels",
     ),
     "grey": (
-        lambda x: first(normalised(grey(x))),
+        lambda x: usual(grey(x)),
         "channels: rgb here, gray_rgb there",
         "channels",
     ),
     "inverted": (
-        lambda x: first(normalised(255 - resized(x))),
+        lambda x: usual(255 - resized(x)),
         "polarity: as it is here",
         "polarity",
     ),
@@ -83,7 +87,7 @@ CHANGES = {
         "scaling",
     ),
     "scaled twice": (
-        lambda x: first(normalised(resized(x) / 255)),
+        lambda x: usual(resized(x) / 255),
         "scaling: imagenet",
         "scaling",
     ),
@@ -121,7 +125,7 @@ def test_one_change_is_named_and_nothing_else(name):
     ],
 )
 def test_equal_functions_are_called_equal_in_any_form(form):
-    comparison = HERE.compare(lambda x: form(first(normalised(resized(x)))), CAT)
+    comparison = HERE.compare(lambda x: form(usual(resized(x))), CAT)
     assert comparison.equal, comparison
 
 
@@ -173,7 +177,7 @@ CASTS = [
 
 @pytest.mark.parametrize(("cast", "few"), CASTS)
 def test_a_cast_that_wraps_around_and_one_that_keeps_the_sign_are_both_told(cast, few):
-    comparison = HERE.compare(lambda x: cast(first(normalised(resized(x)))), scene())
+    comparison = HERE.compare(lambda x: cast(usual(resized(x))), scene())
     text = f"cast: none here, to whole numbers after scaling there; only {few} are left"
     assert comparison.differences == (text,)
     # Where the cast is known, it is no difference.
@@ -203,11 +207,7 @@ def test_another_decoding_is_looked_for_only_where_the_function_decodes(tmp_path
 
 
 def test_a_picture_without_colour_accuses_no_channel_order():
-    columns = (
-        np.arange(240, dtype=np.uint8)[None, :, None]
-        .repeat(160, axis=0)
-        .repeat(3, axis=2)
-    )
+    columns = np.tile(np.arange(240, dtype=np.uint8)[:, None], (160, 1, 3))
     for order in ("rgb", "bgr"):
         here = Preprocessing(scaling=Scaling(127.5, (1.0, 1.0, 1.1)), channels=order)
         comparison = here.compare(
@@ -217,8 +217,6 @@ def test_a_picture_without_colour_accuses_no_channel_order():
 
 
 def test_what_no_step_explains_is_said_to_be_unexplained():
-    curved = KERAS.compare(lambda x: (2 * (resized(x) / 255.0) ** 2.2 - 1)[None], CAT)
-    assert "a curve there" in curved.differences[0]
     noise = np.random.default_rng(0).normal(size=(1, 96, 96, 3))
     assert (
         "nothing tried explains it"
@@ -228,14 +226,8 @@ def test_what_no_step_explains_is_said_to_be_unexplained():
     blurred = lambda x: resized(
         np.asarray(Image.fromarray(x).filter(ImageFilter.GaussianBlur(1)))
     )
-    told = KERAS.compare(lambda x: (blurred(x) / 127.5 - 1)[None], CAT).differences
-    assert (
-        sum(
-            "are unexplained, so something else happens there, too" in line
-            for line in told
-        )
-        == 1
-    )
+    *_, words = KERAS.compare(lambda x: blurred(x) / 127.5 - 1, CAT).differences
+    assert words.endswith("are unexplained, so something else happens there, too")
 
 
 def test_grey_networks_and_missing_resizing_are_compared_too():

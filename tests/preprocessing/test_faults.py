@@ -76,16 +76,15 @@ def test_alternatives_are_distinct_and_differ_from_training():
 
 def test_faults_of_the_fit_keep_the_part_of_the_image_that_their_titles_say():
     inside = Preprocessing(fit="resize_crop", crop_fraction=0.5)
-    kept = {
+    windows = {
         "fit_squash": ("squash", 1),
         "fit_crop_all": ("crop", 1),
         "fit_crop_margin": ("crop", 0.875),
+        "fit_letterbox": ("letterbox", 1),
     }
-    for fault, part in (
-        kept | {"fit_crop_margin": ("crop", 0.875), "fit_letterbox": ("letterbox", 1)}
-    ).items():
+    for fault, window in windows.items():
         wrong = CATALOGUE[fault].apply(inside)
-        assert (wrong.fit, wrong.crop_fraction, wrong.fill) == (*part, (0, 0, 0))
+        assert (wrong.fit, wrong.crop_fraction, wrong.fill) == (*window, (0, 0, 0))
 
 
 def test_a_thumbnail_and_exchanged_axes_depend_on_the_networks_size():

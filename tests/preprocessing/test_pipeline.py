@@ -18,12 +18,7 @@ PHOTOS = [Photo.from_array(picture((30 + seed, 40), seed=seed)) for seed in rang
 def test_every_field_is_read_by_one_step():
     read = [name for operation in PIPELINE for name in operation.fields]
     assert sorted(read) == sorted(part.name for part in fields(Preprocessing))
-    causes = [
-        cause
-        for operation in PIPELINE
-        for choice in operation.choices
-        for cause in choice.causes.split()
-    ]
+    causes = [cause for choice in pipeline.CHOICES for cause in choice.causes]
     assert len(set(causes)) == len(causes)
 
 
@@ -52,21 +47,13 @@ def test_after_resizing_many_pictures_run_as_one_by_one_and_are_not_changed(chan
 
 def tried(name, **settings):
     """What a diagnosis tries in place of the choice of this name, where settings are in use."""
-    (choice,) = (
-        choice
-        for operation in PIPELINE
-        for choice in operation.choices
-        if choice.name == name
-    )
+    (choice,) = (choice for choice in pipeline.CHOICES if choice.name == name)
     return [dict(changes) for changes in choice.tried(Preprocessing(**settings))]
 
 
 def test_a_scaling_that_is_done_twice_may_have_been_meant_once():
-    once, twice = (
-        Preprocessing(scaling="lite").scaling,
-        Preprocessing(scaling=("lite", "lite")).scaling,
-    )
-    assert tried("scaling", scaling=twice)[0] == {"scaling": once}
+    once = SCALINGS["lite"]
+    assert tried("scaling", scaling=once + once)[0] == {"scaling": once}
     # A grey network takes none that is made for three channels.
     of_three = {"imagenet", "caffe"}
     assert tried("scaling", channels="gray") == [

@@ -48,18 +48,12 @@ def test_these_crops_are_resizing_and_then_cutting_out_the_centre(
 
 
 def test_crop_keeps_the_centre_in_proportion_and_by_fraction():
-    columns = (
-        np.arange(200, dtype=np.uint8)[None, :, None]
-        .repeat(100, axis=0)
-        .repeat(3, axis=2)
+    columns = np.tile(np.arange(200, dtype=np.uint8)[:, None], (100, 1, 3))
+    whole, half = (
+        resize(columns, (100, 100), "nearest", "crop", fraction)[0, [0, -1], 0]
+        for fraction in (1, 0.5)
     )
-    assert resize(columns, (100, 100), "nearest", "crop")[0, [0, -1], 0].tolist() == [
-        50,
-        149,
-    ]
-    assert resize(columns, (100, 100), "nearest", "crop", 0.5)[
-        0, [0, -1], 0
-    ].tolist() == [75, 124]
+    assert (whole.tolist(), half.tolist()) == ([50, 149], [75, 124])
 
 
 def test_pad_fills_before_it_resizes_and_letterbox_after():
