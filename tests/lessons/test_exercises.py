@@ -6,17 +6,16 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from kit import adapt
-from kit.perturbation import Perturbation
-from kit.preprocessing.faults import CATALOGUE
-from kit.workshop import exercises
-from kit.workshop.exercises import (
+import kit
+from exercises import (
     Delivery,
     Mystery,
     check_brightness,
     check_noise,
     check_temperature,
 )
+from kit.perturbation import Perturbation
+from kit.preprocessing.faults import CATALOGUE
 
 # Sure of a class to 0.9 (odds of 9) and right three times in four (odds of 3, the root of 9).
 ROWS, LABELS = np.array([[0.9, 0.1]] * 4, np.float32), [0, 0, 0, 1]
@@ -141,8 +140,8 @@ def test_a_remedy_passes_where_it_gets_most_right(
     fashion, monkeypatch, which, wrong, passing
 ):
     delivery = Delivery(fashion, (0, 213), which)
-    adapted = adapt(fashion, delivery.photos)
-    monkeypatch.setattr(exercises, "adapt", lambda *_: adapted)  # takes a while
+    adapted = kit.adapt(fashion, delivery.photos)
+    monkeypatch.setattr(kit, "adapt", lambda *_: adapted)  # takes a while
     assert (
         delivery.check(None)
         == "Not answered yet. Set answer to one of leave, correct, adapt."
