@@ -42,9 +42,8 @@ def check_setup() -> Setup:
         process = _run(check)
         if process.returncode:
             missing.append(name)
-            output, mark = process.stderr, "NO"
-        else:
-            output, mark = process.stdout, "ok"
+        mark = "NO" if process.returncode else "ok"
+        output = process.stderr if process.returncode else process.stdout
         # Libraries may print more before it.
         line = output.strip().rpartition("\n")[2]
         line = line or f"Python ended with exit code {process.returncode}"

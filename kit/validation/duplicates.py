@@ -122,7 +122,8 @@ def find_duplicates(
     left_out: list[tuple[str, str]] = []
     names, hashes = _hashed(pictures, left_out, progress)
     sizes = [len(names)]
-    other_names, other_hashes = names, hashes
+    other_names = names
+    other_hashes = hashes
     if others is not None:
         other_names, other_hashes = _hashed(others, left_out, progress)
         sizes.append(len(other_names))

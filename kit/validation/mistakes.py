@@ -21,8 +21,10 @@ from kit.robustness.sweeps import held, predicted
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 from kit.validation.slices import MEASURED, Slice, measured, slices
 
-RANKS, _CELLS = 10, 1 << 23
+RANKS = 10
 """Most probable classes of an image that are kept at least; of few images more."""
+_PROBABILITIES = 1 << 23
+"""Of all images together, for which more classes are kept."""
 MOST = 1000
 """Images that are measured at most, chosen at random."""
 ROWS = 12
@@ -273,7 +275,7 @@ def mistakes(
     if labels is None:
         labels = _folders(pictures, names)
     truth = known_classes(labels, names, len(pictures))
-    ranks = min(len(names), max(RANKS, _CELLS // len(pictures)))
+    ranks = min(len(names), max(RANKS, _PROBABILITIES // len(pictures)))
     outcomes = Outcomes.unread(len(pictures), ranks)
     errors = np.full(len(pictures), "", np.object_)
     is_measured = np.random.default_rng(0).permutation(len(pictures)) < MOST
