@@ -88,30 +88,30 @@ def _suit_both_themes(figure: Any) -> None:
             spine.set_edgecolor(DARK)
 
 
-_LETTERS = 9.5
-"""Letters of a title in an inch."""
-_CLASSES = 12
+_LETTERS_PER_INCH = 9.5
+"""Of a title."""
+_MOST_CLASSES = 12
 """In a confusion matrix."""
-_WIDEST = 8.9
-"""Inches; with margins cut, 570 pixels, which a page of 1024 shows unscaled beside its files."""
+_MOST_INCHES = 8.9
+"""Width of a figure; with margins cut, 570 pixels, which a page of 1024 shows unscaled beside its files."""
 
 
 def image_figure(images: Sequence[tuple[str, Pixels]], columns: int = 4) -> Drawn:
     """Show images, pairs of a title and uint8 pixels (H, W, 3), in rows of so many columns."""
     rows = -(-len(images) // columns)
-    side = min(2.4, _WIDEST / columns)
+    side = min(2.4, _MOST_INCHES / columns)
     tall = max(min(pixels.shape[0] / pixels.shape[1], 1) for _, pixels in images)
     figure = blank(side * columns, (tall * side + 0.4) * rows)
-    for place, (title, pixels) in enumerate(images, start=1):
-        axes = figure.add_subplot(rows, columns, place)
+    for number, (title, pixels) in enumerate(images, start=1):
+        axes = figure.add_subplot(rows, columns, number)
         axes.imshow(pixels, interpolation="nearest")
-        axes.set_title(textwrap.fill(title, int(side * _LETTERS)), fontsize=10)
+        axes.set_title(textwrap.fill(title, int(side * _LETTERS_PER_INCH)), fontsize=10)
         axes.set_axis_off()
     titles = "; ".join(title for title, _ in images)
     return image(figure, f"{len(images)} images: {titles}.")
 
 
-_IMAGES = 12
+_MOST_IMAGES = 12
 """In a figure of mistakes."""
 
 
@@ -122,7 +122,7 @@ def mistakes_figure(mistakes: Sequence["Mistake"]) -> Drawn:
             f"{mistake.predicted} {mistake.probability:.0%}, label {mistake.label}",
             Sample(mistake.picture.open(), window=256).thin,
         )
-        for mistake in at_least_one(mistakes[:_IMAGES])
+        for mistake in at_least_one(mistakes[:_MOST_IMAGES])
     ]
     return image_figure(images)
 
@@ -298,8 +298,8 @@ def _heat_maps(sweep: "Sweep") -> Any:
         )
         for name, axis in ((across, axes.xaxis), (down, axes.yaxis)):
             values = sweep.axes[name]
-            places = range(0, len(values), max(1, len(values) // _TICKS))
-            axis.set_ticks(places, [shown(values[place]) for place in places])
+            ticks = range(0, len(values), max(1, len(values) // _TICKS))
+            axis.set_ticks(ticks, [shown(values[tick]) for tick in ticks])
         axes.set_xlabel(_axis_label(across))
         axes.set_title(f"{title} (%)", fontsize=10)
     panels[0].set_ylabel(_axis_label(down))
@@ -349,7 +349,7 @@ def confusion_figure(mistakes: "Mistakes") -> Drawn:
     counts = mistakes.confusion
     wrong = counts - np.diag(counts.diagonal())
     worst = np.argsort(-wrong.sum(axis=0) - wrong.sum(axis=1), kind="stable")
-    chosen = np.sort(worst[:_CLASSES])
+    chosen = np.sort(worst[:_MOST_CLASSES])
     cells = counts[np.ix_(chosen, chosen)]
     shares = cells / np.maximum(counts[chosen].sum(axis=1, keepdims=True), 1)
     size = 0.5 * len(chosen) + 2

@@ -402,10 +402,8 @@ def shift(
         source, examples, measured, classifier, progress=progress
     )
     if result.photos + len(result.unreadable) < len(pictures):
-        part = (
-            f"{result.photos} of {len(pictures)} photos were measured, chosen at random"
-        )
-        notes = (part, *notes)
+        measured_share = f"{result.photos} of {len(pictures)} photos were measured"
+        notes = (f"{measured_share}, chosen at random", *notes)
     return replace(result, findings=quantities, notes=notes, answers=answers)
 
 

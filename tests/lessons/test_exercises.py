@@ -1,6 +1,8 @@
 """Self-checks pass the right answer only, and say why another does not hold."""
 
 import re
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +20,10 @@ from kit.preprocessing.faults import CATALOGUE
 
 # Sure of a class to 0.9 (odds of 9) and right three times in four (odds of 3, the root of 9).
 ROWS, LABELS = np.array([[0.9, 0.1]] * 4, np.float32), [0, 0, 0, 1]
+
+
+def test_a_lesson_finds_its_exercises_in_whatever_folder_it_lies(tmp_path):
+    subprocess.run([sys.executable, "-c", "import exercises"], cwd=tmp_path, check=True)
 
 
 def test_the_lowest_brightness_passes(classifier, cat):
