@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     )
     from kit.robustness.shifts import shift as shift
     from kit.robustness.sweeps import sweep as sweep
+    from kit.setup import check_setup as check_setup
     from kit.validation import (
         accuracy_interval as accuracy_interval,
         cross_validate as cross_validate,
@@ -53,8 +54,6 @@ if TYPE_CHECKING:
     from kit.validation.calibration import calibrate as calibrate
     from kit.validation.duplicates import find_duplicates as find_duplicates
     from kit.validation.mistakes import mistakes as mistakes
-    from kit.workshop import exercises as exercises
-    from kit.workshop.setup import check_setup as check_setup
 
 _HOMES = {
     name.name: str(node.module)
@@ -65,8 +64,15 @@ _HOMES = {
 }
 __all__ = sorted(_HOMES)  # noqa: PLE0605
 
+_REPLACED = {
+    "exercises": "kit.exercises lies beside the lessons; write import exercises"
+}
+"""What is said of public names that are gone."""
+
 
 def __getattr__(name: str) -> Any:
+    if name in _REPLACED:
+        raise AttributeError(_REPLACED[name])
     if name not in _HOMES:
         raise AttributeError(
             f"module 'kit' has no attribute {name!r}; it offers {', '.join(__all__)}"

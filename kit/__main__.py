@@ -12,7 +12,7 @@ import traceback
 import warnings
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import kit
 from kit._version import __version__
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 DIAGNOSED = {"clean": 0, "named": 1, "cannot_tell": 2}
-BAD_INPUT, CRASHED, INTERRUPTED = 3, 70, 130
+BAD_INPUT = 3
+CRASHED = 70
+INTERRUPTED = 130
 """Exit codes, beside 0 where all holds and 1 where something changed."""
 PROGRAM = "python -m kit"
 
@@ -33,23 +35,25 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code; bad input is one line on stderr."""
-    given = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
-        for module in given.imports:
+        for module in options.imports:
             _registered(module)
-        code: int = given.run(given)
+        code: int = options.run(options)
     except KeyboardInterrupt:
-        line, code = "interrupted", INTERRUPTED
+        message = "interrupted"
+        code = INTERRUPTED
     except (ImportError, OSError, TypeError, ValueError) as error:
-        line = " ".join(str(error).split()) or type(error).__name__
-        code = BAD_INPUT
+        message = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, ImportError):
-            line += "; make environment installs what is needed, for .venv/bin/python -m kit"
+            message += "; make environment installs what is needed, for .venv/bin/python -m kit"
+        code = BAD_INPUT
     except Exception:  # noqa: BLE001 (ours; Python's own 1 would be read as a result)
-        line, code = traceback.format_exc(), CRASHED
+        message = traceback.format_exc()
+        code = CRASHED
     else:
         return code
-    sys.stderr.write(f"{PROGRAM} {given.command}: {line}\n")
+    sys.stderr.write(f"{PROGRAM} {options.command}: {message}\n")
     return code
 
 
@@ -86,223 +90,163 @@ def _parser() -> _Parser:
     commands = parser.add_subparsers(
         required=True, metavar="COMMAND", dest="command", parser_class=_Parser
     )
-    _add_model_commands(commands)
-    _command(
-        commands,
-        _check,
-        "check that this machine can run the notebooks",
-        "ready, 1 not",
-    )
-    _command(
-        commands,
-        _import,
-        "convert a file of Keras 2 or Teachable Machine to .keras",
-        "written",
-        old="OLD.h5",
-        new="NEW.keras",
-    )
+    for row in _COMMANDS:
+        _add(commands, row)
     return parser
 
 
-def _add_model_commands(commands: Any) -> None:
-    diagnose = _command(
-        commands,
-        _diagnose,
-        "name the cause of wrong predictions",
-        "nothing serious found, 1 a cause is named, 2 cannot tell",
-        model="MODEL",
-    )
-    diagnose.add_argument("--details", action="store_true", help="print all findings")
-    pin = _command(
-        commands,
-        _pin,
-        "save images as cases, with the class that you expect",
-        "pinned",
-        model="MODEL",
-    )
-    pin.add_argument(
-        "--expect", metavar="CLASS", help="expected class; default: the prediction"
-    )
-    pin.add_argument(
-        "--cases",
-        metavar="FOLDER",
-        default="cases",
-        help="where to save; default: cases",
-    )
-    pin.add_argument("--note", default="", help="why you keep it")
-    verify = _command(
-        commands,
-        _verify,
-        "test whether predictions of saved cases changed",
-        "none changed, 1 some did",
-        model="MODEL",
-        cases="FOLDER",
-    )
-    verify.add_argument(
-        "--artefacts", metavar="FOLDER", help="write images of what changed"
-    )
-    verify.add_argument(
-        "--update",
-        action="store_true",
-        help="accept changes, if the class is as expected",
-    )
-    verify.add_argument(
-        "--junit", metavar="FILE.xml", type=Path, help="write a JUnit report"
-    )
-    compare = _command(
-        commands,
-        _compare,
-        "compare two models on the same images",
-        "no prediction changes, 1 some change",
-        first="MODEL",
-        second="OTHER",
-    )
-    mistakes = _command(
-        commands,
-        _mistakes,
-        "list images that a model predicts wrongly; FOLDER has a folder for each class",
-        "done",
-        model="MODEL",
-        folder="FOLDER",
-    )
-    mistakes.add_argument("--html", metavar="FILE.html", type=Path, help="write a page")
-    export = _command(
-        commands,
-        _export,
-        "write the explorer as a page that works without Python",
-        "written",
-        model="MODEL",
-    )
-    for command in (diagnose, export):
-        command.add_argument(
-            "--labels", help="true classes, names or indices, with commas between"
-        )
-    for command in (diagnose, pin, compare, export):
-        command.add_argument(
-            "pictures", metavar="IMAGE", nargs="+", help="files, folders or patterns"
-        )
-    for command in (diagnose, verify, compare):
-        command.add_argument("--json", action="store_true", help="print JSON")
-    export.add_argument("page", metavar="PAGE.html", help="the page to write")
+_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "model": {"metavar": "MODEL"},
+    "other": {"metavar": "OTHER"},
+    "cases": {"metavar": "FOLDER"},
+    "folder": {"metavar": "FOLDER"},
+    "old": {"metavar": "OLD.h5"},
+    "new": {"metavar": "NEW.keras"},
+    "page": {"metavar": "PAGE.html", "help": "the page to write"},
+    "pictures": {
+        "metavar": "IMAGE",
+        "nargs": "+",
+        "help": "files, folders or patterns",
+    },
+    "--preprocessing": {
+        "metavar": "FILE.json",
+        "help": "how your code prepares images: a file of the kit, KerasHub, Hugging Face or timm",
+    },
+    "--application": {
+        "metavar": "NAME",
+        "help": "the same, as this model of keras.applications",
+    },
+    "--scaling": {
+        "metavar": "NAME",
+        "help": "only how your code scales pixels: 0..255, 0..1, -1..1, imagenet, caffe or lite",
+    },
+    "--import": {
+        "dest": "imports",
+        "metavar": "MODULE",
+        "action": "append",
+        "default": [],
+        "help": "import this module first, for custom layers",
+    },
+    "--details": {"action": "store_true", "help": "print all findings"},
+    "--labels": {"help": "true classes, names or indices, with commas between"},
+    "--expect": {
+        "metavar": "CLASS",
+        "help": "expected class; default: the prediction",
+    },
+    "--cases": {
+        "metavar": "FOLDER",
+        "default": "cases",
+        "help": "where to save; default: cases",
+    },
+    "--note": {"default": "", "help": "why you keep it"},
+    "--artefacts": {"metavar": "FOLDER", "help": "write images of what changed"},
+    "--update": {
+        "action": "store_true",
+        "help": "accept changes, if the class is as expected",
+    },
+    "--junit": {
+        "metavar": "FILE.xml",
+        "type": Path,
+        "help": "write a JUnit report",
+    },
+    "--html": {"metavar": "FILE.html", "type": Path, "help": "write a page"},
+    "--json": {"action": "store_true", "help": "print JSON"},
+}
 
 
-def _command(
-    commands: Any, run: Callable[..., int], words: str, code_0: str, **arguments: str
-) -> Any:
-    """Add a command, named after its function, with its arguments in order."""
-    told = f"{words[0].upper()}{words[1:]}. Exit codes: 0 {code_0}, 3 bad input."
-    takes_model = "MODEL" in arguments.values()
-    if takes_model:
-        told += " A MODEL is a .keras, .tflite or .onnx file."
-    command = commands.add_parser(run.__name__.strip("_"), help=words, description=told)
-    command.set_defaults(run=run)
-    if takes_model:
-        _add_in_use(command)
-    for name, metavar in arguments.items():
-        command.add_argument(name, metavar=metavar)
-    command.add_argument(
-        "--import",
-        dest="imports",
-        metavar="MODULE",
-        action="append",
-        default=[],
-        help="import this module first, for custom layers",
-    )
+class _Command(NamedTuple):
+    """A command, named after its function; `exit_codes` begin with 0, `arguments` are of `_ARGUMENTS`."""
+
+    run: Callable[[argparse.Namespace], int]
+    words: str
+    exit_codes: str
+    arguments: tuple[str, ...] = ()
+
+
+def _add(commands: Any, row: _Command) -> None:
+    description = f"{row.words[0].upper()}{row.words[1:]}. Exit codes: 0 {row.exit_codes}, 3 bad input."
+    if "model" in row.arguments:
+        description += " A MODEL is a .keras, .tflite or .onnx file."
+    name = row.run.__name__.strip("_")
+    command = commands.add_parser(name, help=row.words, description=description)
+    command.set_defaults(run=row.run)
+    if "model" in row.arguments:
+        in_use = command.add_mutually_exclusive_group()
+        for option in ("--preprocessing", "--application", "--scaling"):
+            in_use.add_argument(option, **_ARGUMENTS[option])
+    for argument in ("--import", *row.arguments):
+        command.add_argument(argument, **_ARGUMENTS[argument])
     # As from Python 3.14 on: -1..1 is a value, no option.
     command._negative_number_matcher = re.compile(r"-\d")  # noqa: SLF001
-    return command
 
 
-def _add_in_use(command: argparse.ArgumentParser) -> None:
-    """Add the options that say how images are prepared."""
-    in_use = command.add_mutually_exclusive_group()
-    in_use.add_argument(
-        "--preprocessing",
-        metavar="FILE.json",
-        help="how your code prepares images: a file of the kit, KerasHub, Hugging Face or timm",
-    )
-    in_use.add_argument(
-        "--application",
-        metavar="NAME",
-        help="the same, as this model of keras.applications",
-    )
-    in_use.add_argument(
-        "--scaling",
-        metavar="NAME",
-        help="only how your code scales pixels: 0..255, 0..1, -1..1, imagenet, caffe or lite",
-    )
-
-
-def _diagnose(given: argparse.Namespace) -> int:
-    classifier = _classifier(given, given.model)
-    diagnosis = kit.diagnose(classifier, given.pictures, _labels(given, classifier))
-    _show(
-        diagnosis.details() if given.details and not given.json else diagnosis,
-        as_json=given.json,
-    )
+def _diagnose(options: argparse.Namespace) -> int:
+    classifier = _classifier(options, options.model)
+    diagnosis = kit.diagnose(classifier, options.pictures, _labels(options, classifier))
+    result = diagnosis.details() if options.details and not options.json else diagnosis
+    _show(result, as_json=options.json)
     return 0 if diagnosis.undecided else DIAGNOSED[diagnosis.verdict]
 
 
-def _pin(given: argparse.Namespace) -> int:
+def _pin(options: argparse.Namespace) -> int:
     from kit.images import as_photos
     from kit.regression.cases import read
 
-    classifier = _classifier(given, given.model)
-    expected = (
-        None if given.expect is None else _label(given.expect, classifier.class_names)
-    )
-    for photo in as_photos(
-        given.pictures
-    ):  # nothing is written where one of them cannot be read
-        path = kit.pin(given.cases, classifier, photo, expected, note=given.note)
+    classifier = _classifier(options, options.model)
+    expected = None
+    if options.expect is not None:
+        expected = _label(options.expect, classifier.class_names)
+    # All are opened first: nothing is written where one of them cannot be read.
+    for photo in as_photos(options.pictures):
+        path = kit.pin(options.cases, classifier, photo, expected, note=options.note)
         case = read(path)
-        name, share = case.observed.top
+        name, probability = case.observed.top
         state = "still failing" if case.known_to_fail else "as expected"
-        sys.stdout.write(f"{path}: {name}, {share:.3f}, {state}\n")
+        sys.stdout.write(f"{path}: {name}, {probability:.3f}, {state}\n")
     return 0
 
 
-def _verify(given: argparse.Namespace) -> int:
+def _verify(options: argparse.Namespace) -> int:
     from kit.regression.cases import write
 
     result = kit.check_cases(
-        given.cases,
-        _classifier(given, given.model),
-        artefacts=given.artefacts,
-        update=given.update,
-        progress=not given.json,
+        options.cases,
+        _classifier(options, options.model),
+        artefacts=options.artefacts,
+        update=options.update,
+        progress=not options.json,
     )
-    _show(result, as_json=given.json)
-    if given.junit:
-        write(given.junit, result.junit().encode())
+    _show(result, as_json=options.json)
+    if options.junit:
+        write(options.junit, result.junit().encode())
     return int(not result.holds)
 
 
-def _compare(given: argparse.Namespace) -> int:
+def _compare(options: argparse.Namespace) -> int:
     result = kit.compare(
-        _classifier(given, given.first),
-        _classifier(given, given.second),
-        given.pictures,
-        progress=not given.json,
+        _classifier(options, options.model),
+        _classifier(options, options.other),
+        options.pictures,
+        progress=not options.json,
     )
-    _show(result, as_json=given.json)
+    _show(result, as_json=options.json)
     return int(result.changed > 0)
 
 
-def _mistakes(given: argparse.Namespace) -> int:
+def _mistakes(options: argparse.Namespace) -> int:
     from kit.regression.cases import write
 
-    result = kit.mistakes(_classifier(given, given.model), given.folder)
+    result = kit.mistakes(_classifier(options, options.model), options.folder)
     _show(result)
-    if given.html:
-        write(given.html, kit.plots.mistakes_page(result).encode())
+    if options.html:
+        write(options.html, kit.plots.mistakes_page(result).encode())
     return 0
 
 
-def _export(given: argparse.Namespace) -> int:
-    classifier = _classifier(given, given.model)
-    kit.Explorer(classifier, given.pictures, _labels(given, classifier)).export(
-        given.page
+def _export(options: argparse.Namespace) -> int:
+    classifier = _classifier(options, options.model)
+    kit.Explorer(classifier, options.pictures, _labels(options, classifier)).export(
+        options.page
     )
     return 0
 
@@ -324,31 +268,31 @@ def _check(_given: argparse.Namespace) -> int:
     return int(bool(setup.missing))
 
 
-def _import(given: argparse.Namespace) -> int:
-    left_out = kit.import_h5(given.old, given.new)
+def _import(options: argparse.Namespace) -> int:
+    left_out = kit.import_h5(options.old, options.new)
     without = f", without {', '.join(left_out)}" if left_out else ""
-    sys.stdout.write(f"{given.new}: architecture and weights of {given.old}{without}\n")
+    sys.stdout.write(
+        f"{options.new}: architecture and weights of {options.old}{without}\n"
+    )
     return 0
 
 
-def _classifier(given: argparse.Namespace, model: str) -> kit.Classifier:
+def _classifier(options: argparse.Namespace, model: str) -> kit.Classifier:
     """Open the model with the preprocessing in use; what is wrong is said before anything is compiled."""
     from kit.classifier import store
     from kit.diagnosis.inside import assumed_preprocessing
 
-    if given.preprocessing is not None:
-        file = Path(given.preprocessing)
-        if '"kit.preprocessing"' in (
-            text := file.read_text(encoding="utf-8", errors="replace")
-        ):
-            return kit.Classifier.load(
-                model, preprocessing=kit.Preprocessing.from_json(text)
-            )
-        named = kit.Preprocessing.from_config(file)
-    elif given.application is not None:
-        named = kit.Preprocessing.for_application(given.application)
-    elif given.scaling is not None:
-        named = kit.Preprocessing(scaling=given.scaling)
+    if options.preprocessing is not None:
+        file = Path(options.preprocessing)
+        text = file.read_text(encoding="utf-8", errors="replace")
+        if '"kit.preprocessing"' in text:
+            preprocessing = kit.Preprocessing.from_json(text)
+            return kit.Classifier.load(model, preprocessing=preprocessing)
+        preprocessing = kit.Preprocessing.from_config(file)
+    elif options.application is not None:
+        preprocessing = kit.Preprocessing.for_application(options.application)
+    elif options.scaling is not None:
+        preprocessing = kit.Preprocessing(scaling=options.scaling)
     else:
         opened = store.read(model)
         # What its maker says of another format is read where it is tried.
@@ -362,19 +306,24 @@ def _classifier(given: argparse.Namespace, model: str) -> kit.Classifier:
         )
     classifier = kit.Classifier.load(model)
     usual = assumed_preprocessing(classifier)
-    if given.scaling is not None:
-        return classifier.using(usual.replace(scaling=named.scaling))
-    size = named.size if given.application is None else usual.size or named.size
-    return classifier.using(named.replace(size=size, layout=usual.layout))
+    if options.scaling is not None:
+        return classifier.using(usual.replace(scaling=preprocessing.scaling))
+    size = (
+        preprocessing.size
+        if options.application is None
+        else usual.size or preprocessing.size
+    )
+    return classifier.using(preprocessing.replace(size=size, layout=usual.layout))
 
 
 def _labels(
-    given: argparse.Namespace, classifier: kit.Classifier
+    options: argparse.Namespace, classifier: kit.Classifier
 ) -> list[int | str | None] | None:
-    if given.labels is None:
+    if options.labels is None:
         return None
     return [
-        _label(part.strip(), classifier.class_names) for part in given.labels.split(",")
+        _label(part.strip(), classifier.class_names)
+        for part in options.labels.split(",")
     ]
 
 
@@ -382,6 +331,56 @@ def _label(text: str, class_names: Sequence[str]) -> int | str | None:
     """Read a label; a class may have a number for its name, which then comes first."""
     return int(text) if text.isdecimal() and text not in class_names else text or None
 
+
+_COMMANDS = (
+    _Command(
+        run=_diagnose,
+        words="name the cause of wrong predictions",
+        exit_codes="nothing serious found, 1 a cause is named, 2 cannot tell",
+        arguments=("model", "--details", "--labels", "pictures", "--json"),
+    ),
+    _Command(
+        run=_pin,
+        words="save images as cases, with the class that you expect",
+        exit_codes="pinned",
+        arguments=("model", "--expect", "--cases", "--note", "pictures"),
+    ),
+    _Command(
+        run=_verify,
+        words="test whether predictions of saved cases changed",
+        exit_codes="none changed, 1 some did",
+        arguments=("model", "cases", "--artefacts", "--update", "--junit", "--json"),
+    ),
+    _Command(
+        run=_compare,
+        words="compare two models on the same images",
+        exit_codes="no prediction changes, 1 some change",
+        arguments=("model", "other", "pictures", "--json"),
+    ),
+    _Command(
+        run=_mistakes,
+        words="list images that a model predicts wrongly; FOLDER has a folder for each class",
+        exit_codes="done",
+        arguments=("model", "folder", "--html"),
+    ),
+    _Command(
+        run=_export,
+        words="write the explorer as a page that works without Python",
+        exit_codes="written",
+        arguments=("model", "--labels", "pictures", "page"),
+    ),
+    _Command(
+        run=_check,
+        words="check that this machine can run the notebooks",
+        exit_codes="ready, 1 not",
+    ),
+    _Command(
+        run=_import,
+        words="convert a file of Keras 2 or Teachable Machine to .keras",
+        exit_codes="written",
+        arguments=("old", "new"),
+    ),
+)
 
 if __name__ == "__main__":
     run()

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from io import BytesIO
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit._arrays import Float64, Floats, Pixels
+from kit._arrays import Floats, Pixels
 from kit._reporting import shown, tag
 from kit.images.photo import at_least_one
 from kit.images.properties import Sample
@@ -87,30 +88,30 @@ def _suit_both_themes(figure: Any) -> None:
             spine.set_edgecolor(DARK)
 
 
-_LETTERS = 9.5
-"""Letters of a title in an inch."""
-_CLASSES = 12
+_LETTERS_PER_INCH = 9.5
+"""Of a title."""
+_MOST_CLASSES = 12
 """In a confusion matrix."""
-_WIDEST = 8.9
-"""Inches; with margins cut, 570 pixels, which a page of 1024 shows unscaled beside its files."""
+_MOST_INCHES = 8.9
+"""Width of a figure; with margins cut, 570 pixels, which a page of 1024 shows unscaled beside its files."""
 
 
 def image_figure(images: Sequence[tuple[str, Pixels]], columns: int = 4) -> Drawn:
     """Show images, pairs of a title and uint8 pixels (H, W, 3), in rows of so many columns."""
     rows = -(-len(images) // columns)
-    side = min(2.4, _WIDEST / columns)
+    side = min(2.4, _MOST_INCHES / columns)
     tall = max(min(pixels.shape[0] / pixels.shape[1], 1) for _, pixels in images)
     figure = blank(side * columns, (tall * side + 0.4) * rows)
-    for place, (title, pixels) in enumerate(images, start=1):
-        axes = figure.add_subplot(rows, columns, place)
+    for number, (title, pixels) in enumerate(images, start=1):
+        axes = figure.add_subplot(rows, columns, number)
         axes.imshow(pixels, interpolation="nearest")
-        axes.set_title(textwrap.fill(title, int(side * _LETTERS)), fontsize=10)
+        axes.set_title(textwrap.fill(title, int(side * _LETTERS_PER_INCH)), fontsize=10)
         axes.set_axis_off()
     titles = "; ".join(title for title, _ in images)
     return image(figure, f"{len(images)} images: {titles}.")
 
 
-_IMAGES = 12
+_MOST_IMAGES = 12
 """In a figure of mistakes."""
 
 
@@ -121,7 +122,7 @@ def mistakes_figure(mistakes: Sequence["Mistake"]) -> Drawn:
             f"{mistake.predicted} {mistake.probability:.0%}, label {mistake.label}",
             Sample(mistake.picture.open(), window=256).thin,
         )
-        for mistake in at_least_one(mistakes[:_IMAGES])
+        for mistake in at_least_one(mistakes[:_MOST_IMAGES])
     ]
     return image_figure(images)
 
@@ -142,33 +143,33 @@ def mistakes_page(mistakes: "Mistakes") -> str:
     for title, images in mistakes.groups.items():
         if images:
             figures[title] = mistakes_figure(images)
-    parts = (
-        f"<h2>{escape(title)}</h2>{figure._repr_html_()}"
-        for title, figure in figures.items()
-    )
+    sections = [
+        f"<h2>{title}</h2>{figure._repr_html_()}" for title, figure in figures.items()
+    ]
     return _PAGE.format(
         title=escape(f"Mistakes of {mistakes.classifier.name}"),
         report=mistakes.html(),
-        figures="".join(parts),
+        figures="".join(sections),
     )
 
 
 def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Drawn:
     """Draw shares, 0..1, by group and by bar, as horizontal bars; all groups have the same bars."""
     bars = list(next(iter(shares.values())))
-    places, height = np.arange(len(shares))[::-1], 0.8 / len(bars)
+    height = 0.8 / len(bars)
+    groups = np.arange(len(shares))[::-1]
     axes = blank(7, 0.14 * len(bars) * len(shares) + 1, "constrained").subplots()
     for number, bar in enumerate(bars):
         widths = [100 * group[bar] for group in shares.values()]
-        middle = places + 0.4 - (number + 0.5) * height
+        middle = groups + 0.4 - (number + 0.5) * height
         axes.barh(middle, widths, 0.9 * height, label=bar)
-    axes.set_yticks(places, shares)
+    axes.set_yticks(groups, shares)
     axes.set(xlim=(0, 100), ylim=(-0.6, len(shares) - 0.4), xlabel="%")
     axes.figure.legend(loc="outside upper center", ncols=len(bars), frameon=False)
-    words = [
-        f"{group}: {', '.join(f'{bar} {share:.0%}' for bar, share in by_bar.items())}."
-        for group, by_bar in shares.items()
-    ]
+    words = []
+    for title, group in shares.items():
+        percentages = [f"{bar} {share:.0%}" for bar, share in group.items()]
+        words.append(f"{title}: {', '.join(percentages)}.")
     return image(axes.figure, f"Horizontal bars. {' '.join(words)}")
 
 
@@ -192,55 +193,55 @@ def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Drawn:
         sharey="row",
         gridspec_kw={"height_ratios": [3, 1]},
     )
-    for column, (title, bins) in enumerate(panels):
-        axes, below = grid[:, column]
-        confidence, accuracy = (
-            [one.confidence for one in bins],
-            [one.share.accuracy for one in bins],
-        )
-        margins = np.abs(
-            np.array([(one.share.low, one.share.high) for one in bins]).T - accuracy
-        )
-        low, high, count = np.array(
-            [(one.low, one.high, one.share.count) for one in bins]
-        ).T
-        axes.plot([0, 1], [0, 1], color=DARK, linestyle=":", linewidth=1)
-        axes.vlines(
-            confidence, confidence, accuracy, color=ORANGE, linewidth=5, label="gap"
-        )
-        label = "share, 95 % interval"
-        axes.errorbar(
-            confidence, accuracy, margins, fmt="o", capsize=3, color=BLUE, label=label
-        )
-        axes.set(title=title, xlim=(0, 1), ylim=(0, 1.02))
-        below.bar(
-            low,
-            count,
-            high - low,
-            align="edge",
-            color=BLUE,
-            edgecolor="white",
-            linewidth=0.5,
-        )
-        below.set_xlabel("confidence")
+    words = []
+    for (diagram, histogram), (title, bins) in zip(grid.T, panels, strict=True):
+        diagram.set(title=title, xlim=(0, 1), ylim=(0, 1.02))
+        histogram.set_xlabel("confidence")
+        words.append(f"{title}: {_reliability(diagram, histogram, bins)}.")
     grid[0, 0].legend(loc="upper left", frameon=False)
     grid[0, 0].set_ylabel("share of correct predictions")
     grid[1, 0].set_ylabel("images")
-    alt = "Reliability diagrams. " + " ".join(
-        f"{title}: {_gap(bins)}." for title, bins in panels
-    )
-    return image(figure, alt)
+    return image(figure, f"Reliability diagrams. {' '.join(words)}")
 
 
-def _gap(bins: Sequence["Bin"]) -> str:
-    pairs, counts = (
-        [(one.confidence, one.share.accuracy) for one in bins],
-        [one.share.count for one in bins],
+_OF_BIN = attrgetter(
+    "low", "high", "confidence", "share.accuracy", "share.low", "share.high"
+)
+
+
+def _reliability(diagram: Any, histogram: Any, bins: Sequence["Bin"]) -> str:
+    """Draw a diagram over its histogram, and say what they show."""
+    counts = [group.share.count for group in bins]
+    left, right, confidence, accuracy, lowest, highest = np.transpose(
+        [_OF_BIN(group) for group in bins]
     )
-    confidence, accuracy = np.average(pairs, axis=0, weights=counts)
-    error = np.average(np.ptp(pairs, axis=1), weights=counts)
-    words = f"{accuracy:.0%} correct at a mean confidence of {confidence:.0%} on {sum(counts):,} images"
-    return f"{words}, calibration error {error:.3f}"
+    diagram.plot([0, 1], [0, 1], color=DARK, linestyle=":", linewidth=1)
+    diagram.vlines(
+        confidence, confidence, accuracy, color=ORANGE, linewidth=5, label="gap"
+    )
+    diagram.errorbar(
+        confidence,
+        accuracy,
+        yerr=(accuracy - lowest, highest - accuracy),
+        fmt="o",
+        capsize=3,
+        color=BLUE,
+        label="share, 95 % interval",
+    )
+    histogram.bar(
+        left,
+        counts,
+        width=right - left,
+        align="edge",
+        color=BLUE,
+        edgecolor="white",
+        linewidth=0.5,
+    )
+    correct = np.average(accuracy, weights=counts)
+    mean = np.average(confidence, weights=counts)
+    error = np.average(np.abs(accuracy - confidence), weights=counts)
+    shares = f"{correct:.0%} correct at a mean confidence of {mean:.0%}"
+    return f"{shares} on {sum(counts):,} images, calibration error {error:.3f}"
 
 
 def sweep_figure(sweep: "Sweep") -> Drawn:
@@ -252,114 +253,120 @@ def sweep_figure(sweep: "Sweep") -> Drawn:
         raise ValueError(
             f"Expected a sweep with one or two axes, received {len(sweep.axes)}"
         )
-    figures = sweep.figures
-    many = f"{len(sweep.photos)} image{'s' if len(sweep.photos) != 1 else ''}"
-    ends = "; ".join(
-        f"{name} from {np.nanmin(values):.0%} to {np.nanmax(values):.0%}"
-        for name, values in figures.items()
-    )
-    if len(sweep.axes) == 2:
-        figure = blank(4 * len(figures), 3.6)
-        _heat_maps(figure, sweep, figures)
-        return image(
-            figure, f"Heat maps over {' and '.join(sweep.axes)} for {many}: {ends}."
-        )
-    figure = blank(7, 4)
-    _curves(figure.subplots(), sweep, figures)
-    return image(figure, f"Curves over {', '.join(sweep.axes)} for {many}: {ends}.")
+    ranges = [
+        f"{title} from {np.nanmin(shares):.0%} to {np.nanmax(shares):.0%}"
+        for title, shares in sweep.figures.items()
+    ]
+    if len(sweep.axes) == 1:
+        figure = _curves(sweep)
+        kind = "Curves"
+    else:
+        figure = _heat_maps(sweep)
+        kind = "Heat maps"
+    images = f"{len(sweep.photos)} image{'s' if len(sweep.photos) != 1 else ''}"
+    over = f"{kind} over {' and '.join(sweep.axes)} for {images}"
+    return image(figure, f"{over}: {'; '.join(ranges)}.")
 
 
-def _curves(axes: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> None:
+def _curves(sweep: "Sweep") -> Any:
     ((name, values),) = sweep.axes.items()
     across = np.array(values, float)
-    places = np.argsort(across)
-    for (title, line), look in zip(figures.items(), ("o-", "s--"), strict=False):
-        axes.plot(across[places], 100 * line[places], look, markersize=3, label=title)
-    axes.set_xlabel(_axis_label(name))
-    axes.set(ylim=(-4, 104), ylabel="%")
+    order = np.argsort(across)
+    axes = blank(7, 4).subplots()
+    for (title, shares), look in zip(
+        sweep.figures.items(), ("o-", "s--"), strict=False
+    ):
+        axes.plot(across[order], 100 * shares[order], look, markersize=3, label=title)
+    axes.set(ylim=(-4, 104), xlabel=_axis_label(name), ylabel="%")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
+    return axes.figure
 
 
-def _heat_maps(figure: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> None:
+def _heat_maps(sweep: "Sweep") -> Any:
     down, across = sweep.axes
-    panels = figure.subplots(1, len(figures), squeeze=False)[0]
-    for axes, (title, values) in zip(panels, figures.items(), strict=True):
+    figure = blank(4 * len(sweep.figures), 3.6)
+    panels = figure.subplots(1, len(sweep.figures), squeeze=False)[0]
+    for axes, (title, shares) in zip(panels, sweep.figures.items(), strict=True):
         cells = axes.imshow(
-            100 * values,
+            100 * shares,
             "viridis",
             origin="lower",
             aspect="auto",
             interpolation="nearest",
+            vmin=0,
+            vmax=100,
         )
-        cells.set_clim(0, 100)
-        for name, ticks in ((across, axes.set_xticks), (down, axes.set_yticks)):
-            places = range(0, len(sweep.axes[name]), max(1, len(sweep.axes[name]) // 6))
-            ticks(list(places), [shown(sweep.axes[name][place]) for place in places])
+        for name, axis in ((across, axes.xaxis), (down, axes.yaxis)):
+            values = sweep.axes[name]
+            ticks = range(0, len(values), max(1, len(values) // _TICKS))
+            axis.set_ticks(ticks, [shown(values[tick]) for tick in ticks])
         axes.set_xlabel(_axis_label(across))
         axes.set_title(f"{title} (%)", fontsize=10)
     panels[0].set_ylabel(_axis_label(down))
     figure.colorbar(cells, ax=list(panels))
+    return figure
+
+
+_TICKS = 6
+"""Of an axis of a heat map, about."""
 
 
 def _axis_label(name: str) -> str:
-    parameter = PARAMETERS.get(name)
-    unit = f" ({parameter.unit})" if parameter and parameter.unit else ""
-    return (parameter.label if parameter else name) + unit
+    if name not in PARAMETERS:
+        return name
+    parameter = PARAMETERS[name]
+    if parameter.unit:
+        return f"{parameter.label} ({parameter.unit})"
+    return parameter.label
 
 
 def confidence_figure(panels: Sequence[tuple[str, Mapping[str, Floats]]]) -> Drawn:
     """Draw histograms of confidences 0..1, shape (N,), by kind of image, in titled panels."""
     figure = blank(3.5 * len(panels), 3, "constrained")
-    for axes, (title, kinds) in zip(
-        figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
-    ):
-        shares = [np.full(len(each), 100 / len(each)) for each in kinds.values()]
+    row = figure.subplots(1, len(panels), squeeze=False)[0]
+    words = []
+    for axes, (title, kinds) in zip(row, panels, strict=True):
+        samples = list(kinds.values())
         # Beside each other, and hatched: overlapping colours make a third.
-        looks = {
-            "color": (BLUE, ORANGE, DARK)[: len(kinds)],
-            "hatch": ("", "////", "....")[: len(kinds)],
-        }
-        bins = np.linspace(0, 1, 21)
         axes.hist(
-            list(kinds.values()),
-            bins,
-            weights=shares,
+            samples,
+            bins=np.linspace(0, 1, 21),
+            weights=[np.full(len(sample), 100 / len(sample)) for sample in samples],
             label=list(kinds),
+            color=(BLUE, ORANGE, DARK)[: len(kinds)],
+            hatch=("", "////", "....")[: len(kinds)],
             edgecolor="white",
-            **looks,
         )
         axes.set(title=title, xlim=(0, 1), xlabel="confidence", ylabel="images (%)")
         axes.legend(loc="upper left", frameon=False)
-    words = []
-    for title, kinds in panels:
-        means = ", ".join(
-            f"{confidences.mean():.0%} on {kind}" for kind, confidences in kinds.items()
-        )
-        words.append(f"{title}: mean confidence {means}.")
+        means = [f"{sample.mean():.0%} on {kind}" for kind, sample in kinds.items()]
+        words.append(f"{title}: mean confidence {', '.join(means)}.")
     return image(figure, f"Histograms of confidence. {' '.join(words)}")
 
 
 def confusion_figure(mistakes: "Mistakes") -> Drawn:
     """Draw the confusion matrix of `kit.mistakes`, by shares of each label; of many classes the worst."""
-    counts, names = mistakes.confusion, mistakes.classifier.class_names
-    apart = counts - np.diag(counts.diagonal())
-    chosen = np.sort(
-        np.argsort(-apart.sum(axis=0) - apart.sum(axis=1), kind="stable")[:_CLASSES]
-    )
-    cells, size = counts[np.ix_(chosen, chosen)], 0.5 * len(chosen) + 2
-    axes = blank(size, size, "constrained").subplots()
+    counts = mistakes.confusion
+    wrong = counts - np.diag(counts.diagonal())
+    worst = np.argsort(-wrong.sum(axis=0) - wrong.sum(axis=1), kind="stable")
+    chosen = np.sort(worst[:_MOST_CLASSES])
+    cells = counts[np.ix_(chosen, chosen)]
     shares = cells / np.maximum(counts[chosen].sum(axis=1, keepdims=True), 1)
+    size = 0.5 * len(chosen) + 2
+    axes = blank(size, size, "constrained").subplots()
     axes.imshow(shares, "Blues", vmin=0, vmax=1)
+    plate = {"facecolor": "white", "linewidth": 0, "pad": 1}
     for row, column in np.argwhere(cells):
-        plate = {"facecolor": "white", "linewidth": 0, "pad": 1}
-        axes.text(
-            column, row, f"{cells[row, column]:,}", ha="center", va="center", bbox=plate
-        )
-    labels = [textwrap.fill(names[each], 24) for each in chosen]
+        count = f"{cells[row, column]:,}"
+        axes.text(column, row, count, ha="center", va="center", bbox=plate)
+    names = mistakes.classifier.class_names
+    labels = [textwrap.fill(names[index], 24) for index in chosen]
     axes.set_xticks(range(len(chosen)), labels, rotation=90)
     axes.set_yticks(range(len(chosen)), labels)
     axes.set(xlabel="predicted", ylabel="label")
-    pairs = "; ".join(
-        f"{label} as {other} {count:,}" for (label, other), count in mistakes.confused
-    )
-    return image(axes.figure, f"Confusion matrix. Mistakes: {pairs or 'none'}.")
+    pairs = [
+        f"{label} as {predicted} {count:,}"
+        for (label, predicted), count in mistakes.confused
+    ]
+    words = "; ".join(pairs) or "none"
+    return image(axes.figure, f"Confusion matrix. Mistakes: {words}.")

@@ -51,7 +51,7 @@ def undeclared(paths, requirements):
     """Top-level modules that are imported in `paths` and come with none of `requirements`."""
     declared = {canonicalize_name(requirement.name) for requirement in requirements}
     homes = packages_distributions()
-    ours = {"kit", "tests", "data"}
+    ours = {"kit", "exercises", "tests", "data"}
     found = {name.split(".")[0] for path in paths for name in imported(code(path))}
     others = found - ours - sys.stdlib_module_names
     return {
@@ -288,6 +288,8 @@ def test_every_public_name_is_there():
 def test_an_unknown_name_is_answered_with_the_known_ones():
     with pytest.raises(AttributeError, match=r"no attribute 'Clasifier'.*Classifier"):
         kit.Clasifier  # noqa: B018
+    with pytest.raises(AttributeError, match="write import exercises"):
+        kit.exercises  # noqa: B018
 
 
 # Lessons

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cost:
-    """Answers of a classifier under one fault, beside those without it.
+    """Predictions of a classifier under one fault, beside those without it.
 
     Attributes
     ----------
@@ -48,16 +49,10 @@ class Costs(tuple[Cost, ...], Result):
     __slots__ = ()
 
     def _report(self) -> Iterator[str | Result]:
-        shares = ("right", "changed", "confidence", "wrong_and_sure")
-        rows = [
-            (item.title, *(f"{getattr(item, share):.0%}" for share in shares))
-            for item in self
-        ]
-        yield Table(
-            ("preprocessing", "correct", "changed", "confidence", "wrong and sure"),
-            rows,
-            "<>>>>",
-        )
+        head = ("preprocessing", "correct", "changed", "confidence", "wrong and sure")
+        shares = attrgetter("right", "changed", "confidence", "wrong_and_sure")
+        rows = [(cost.title, *map("{:.0%}".format, shares(cost))) for cost in self]
+        yield Table(head, rows)
 
     __repr__ = Result.__str__
 
@@ -94,33 +89,29 @@ def fault_costs(
     trained = known_preprocessing(classifier)
     untouched = classifier.predict(photos, labels)
 
-    def cost(name: str, title: str, predictions: Predictions) -> Cost:
-        correct = predictions.correct
+    def cost(fault: str, title: str, predictions: Predictions) -> Cost:
+        wrong = ~predictions.correct
         of_label = predictions.probabilities[np.arange(len(photos)), predictions.labels]
         return Cost(
-            fault=name,
+            fault=fault,
             title=title,
-            right=float(correct.mean()),
+            right=float(predictions.correct.mean()),
             changed=float(predictions.changed(untouched).mean()),
             probability=float(of_label.mean()),
             confidence=float(predictions.probability.mean()),
-            wrong_and_sure=float((~correct & (predictions.probability > 0.5)).mean()),
+            wrong_and_sure=float((wrong & (predictions.probability > 0.5)).mean()),
         )
 
-    as_trained = cost("", "as in training", untouched)
     # Two faults can come to the same: without a divisor, no mean and standard deviation is no scaling at all.
     distinct: dict[Preprocessing, Fault] = {}
     for fault in CATALOGUE.values():
         distinct.setdefault(fault.apply(trained), fault)
     distinct.pop(trained, None)
     steps = Steps(distinct.items(), "Measuring faults", "fault", progress)
-    costs = [
-        cost(
-            fault.name,
-            f"{STEPS[fault.step]}: {fault.title}",
-            classifier.predict(photos, labels, preprocessing=faulty),
-        )
-        for faulty, fault in steps
-    ]
-    costs.sort(key=lambda item: (item.right, item.probability))
-    return Costs((as_trained, *costs))
+    costs = []
+    for faulty, fault in steps:
+        predictions = classifier.predict(photos, labels, preprocessing=faulty)
+        title = f"{STEPS[fault.step]}: {fault.title}"
+        costs.append(cost(fault.name, title, predictions))
+    costs.sort(key=attrgetter("right", "probability"))
+    return Costs((cost("", "as in training", untouched), *costs))

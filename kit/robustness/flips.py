@@ -51,20 +51,17 @@ def flip(
         be read.
     """
     check_first(classifier)
-    known(
-        "parameter",
-        parameter,
-        [name for name, each in PARAMETERS.items() if each.kind != "switch"],
-    )
-    whole = PARAMETERS[parameter].kind == "whole"
+    kinds = {name: row.kind for name, row in PARAMETERS.items() if row.kind != "switch"}
+    whole = kinds[known("parameter", parameter, kinds)] == "whole"
     finest = 1 if whole else PARAMETERS[parameter].step / 10
-    last, value = low, high
     image = load_image(photo)
 
-    def predicted(at: float) -> Predictions:
-        change: dict[str, Any] = {parameter: at}
+    def predicted(setting: float) -> Predictions:
+        change: dict[str, Any] = {parameter: setting}
         return classifier.predict(image, perturbation=Perturbation(**change))
 
+    last = low
+    value = high
     before = predicted(last)
     after = predicted(value)
     if not before.changed(after)[0]:
@@ -78,9 +75,9 @@ def flip(
         else:
             last = middle
     return Flip(
-        parameter,
-        last,
-        value,
+        parameter=parameter,
+        last=last,
+        value=value,
         before=before.label[0],
         after=after.label[0],
     )

@@ -67,11 +67,11 @@ class Heatmap(Result):
         return f"<div>{tag(encoded(self.overlay), repr(self))}</div>{super().html()}<p>{self.about}</p>"
 
     def __repr__(self) -> str:
-        down, right = (
-            100 * np.argwhere(self.cells == self.cells.max())[0] / self.cells.shape
-        )
-        found = f"hottest {right:.0f} % from the left, {down:.0f} % from the top"
-        return f"Heatmap({self.class_name!r} by {self.method}: {found if self.cells.any() else 'none'})"
+        if not self.cells.any():
+            return f"Heatmap({self.class_name!r} by {self.method}: none)"
+        down, right = 100 * np.argwhere(self.cells == 1)[0] / self.cells.shape
+        hottest = f"hottest {right:.0f} % from the left, {down:.0f} % from the top"
+        return f"Heatmap({self.class_name!r} by {self.method}: {hottest})"
 
 
 def heatmap(
@@ -106,30 +106,27 @@ def heatmap(
     check_first(classifier)
     (index,) = class_indices([label], classifier.class_names, 1)
     tensor = classifier.tensor(photo)
-    rows, inside = classifier.inside(tensor)
-    index = int(rows[0].argmax()) if index is None else index
-    cells, method = class_activation(classifier, inside, index), "class activation"
+    probabilities, feature_map = classifier.inside(tensor)
+    if index is None:
+        index = int(probabilities[0].argmax())
+    method = "class activation"
+    cells = class_activation(classifier, feature_map, index)
     if cells is None:
-        steps = Steps(
-            occlusion(classifier, tensor, index),
-            "Covering",
-            " rows",
-            progress,
-            total=GRID,
-        )
-        (*_, cells), method = steps, "occlusion"
+        method = "occlusion"
+        maps = occlusion(classifier, tensor, index)
+        *_, cells = Steps(maps, "Covering", " rows", progress, total=GRID)
     picture = known_preprocessing(classifier).image(tensor)
     return Heatmap(classifier.class_names[index], method, cells, picture)
 
 
 def class_activation(
-    classifier: Classifier, inside: Float32 | None, index: int
+    classifier: Classifier, feature_map: Float32 | None, index: int
 ) -> Float32 | None:
     """Return the cells of a map from the last feature map, (1, h, w, channels); None for other heads."""
     weights = classifier.network.opened[1]
-    if inside is None or weights is None:
+    if feature_map is None or weights is None:
         return None
-    return _scaled((inside[0] * weights[index]).sum(axis=-1))
+    return _scaled((feature_map[0] * weights[index]).sum(axis=-1))
 
 
 def occlusion(predictor: Predictor, tensor: Float32, index: int) -> Iterator[Float32]:
@@ -140,27 +137,23 @@ def occlusion(predictor: Predictor, tensor: Float32, index: int) -> Iterator[Flo
     """
     covered = tensor.copy()
     pixels = np.moveaxis(covered, 1, 3) if channels_first(tensor.shape[1:]) else covered
-    plain, grey = pixels.copy(), pixels.mean(axis=(1, 2))
-    rows, columns = (_patches(side) for side in pixels.shape[1:3])
-    fallen = np.zeros((len(rows), len(columns)), np.float32)
+    original = pixels.copy()
+    mean_colour = pixels.mean(axis=(1, 2))
+    rows = _patches(pixels.shape[1])
+    columns = _patches(pixels.shape[2])
+    cells = np.zeros((len(rows), len(columns)), np.float32)
 
-    def logarithm() -> float:
-        return float(
-            np.log(
-                max(
-                    predictor.predict_tensors(covered)[0, index],
-                    np.finfo(np.float32).tiny,
-                )
-            )
-        )
+    def log_probability() -> float:
+        probability = predictor.predict_tensors(covered)[0, index]
+        return float(np.log(max(probability, np.finfo(np.float32).tiny)))
 
-    whole = logarithm()
-    for row, high in enumerate(rows):
-        for column, wide in enumerate(columns):
-            pixels[:, high, wide] = grey
-            fallen[row, column] = whole - logarithm()
-            pixels[:] = plain
-        yield _scaled(fallen)
+    uncovered = log_probability()
+    for row, down in enumerate(rows):
+        for column, across in enumerate(columns):
+            pixels[:, down, across] = mean_colour
+            cells[row, column] = uncovered - log_probability()
+            pixels[:] = original
+        yield _scaled(cells)
 
 
 def _patches(side: int) -> list[slice]:

@@ -51,8 +51,8 @@ class Novelty:
 
     def is_novel(self, feature_map: Float32) -> bool:
         """Return whether the score of an image is above `threshold`, by its last feature map (1, h, w, C)."""
-        known = self.classifier.reference.neighbours
-        return bool(known.scores(feature_map.mean(axis=(1, 2))) > self.threshold)
+        neighbours = self.classifier.reference.neighbours
+        return bool(neighbours.scores(feature_map.mean(axis=(1, 2))) > self.threshold)
 
     def chances(self, scores: npt.ArrayLike) -> Float64:
         """Return how probable it is that an ordinary image scores so high or higher: float64 (N,), above 0.
@@ -60,10 +60,8 @@ class Novelty:
         (1 + held-back images as high or higher) / (1 + held-back images).
         """
         count = len(self.held_back)
-        lower = np.searchsorted(
-            self.held_back, np.asarray(scores, np.float32), side="left"
-        )
-        return np.asarray((1 + count - lower) / (1 + count), np.float64)
+        lower = np.searchsorted(self.held_back, np.asarray(scores, np.float32))
+        return np.asarray((1 + count - lower) / (1 + count))
 
     def attached(self) -> Classifier:
         """Return the classifier carrying this, so that `Classifier.save` keeps it; nothing is copied."""
@@ -80,9 +78,8 @@ class Novelty:
 def _scores(
     classifier: Classifier, photos: Sequence[Photo], progress: Progress = False
 ) -> Float64:
-    return classifier.reference.neighbours.scores(
-        classifier.features(photos, progress)[1]
-    )
+    _, features = classifier.features(photos, progress)
+    return classifier.reference.neighbours.scores(features)
 
 
 def fit_novelty(
@@ -111,23 +108,21 @@ def fit_novelty(
         be compiled or has no feature map.
     """
     check_first(classifier)
-    others = as_photos(held_back)
-    if len(others) < FEWEST:
+    ordinary = as_photos(held_back)
+    if len(ordinary) < FEWEST:
         raise ValueError(
-            f"Expected at least {FEWEST} held-back images, received {len(others)}; give more"
+            f"Expected at least {FEWEST} held-back images, received {len(ordinary)}; give more"
         )
     carrying = classifier.with_reference(training, progress=progress)
-    return Novelty(
-        carrying, np.sort(_scores(carrying, others, progress).astype(np.float32))
-    )
+    scores = _scores(carrying, ordinary, progress)
+    return Novelty(carrying, np.sort(scores.astype(np.float32)))
 
 
 def novelty_of(classifier: Classifier) -> Novelty | None:
     """Return what a classifier carries, from its file or `attached`; None if none was fitted for it."""
-    held_back = (
-        classifier.reference.arrays("novelty").get("held_back", np.empty(0)).ravel()
-    )
+    arrays = classifier.reference.arrays("novelty")
+    scores = np.sort(arrays.get("held_back", np.empty(0)), axis=None)
     with suppress(ValueError):
-        if classifier.reference.neighbours is not None and len(held_back) >= FEWEST:
-            return Novelty(classifier, np.sort(held_back))
+        if classifier.reference.neighbours is not None and len(scores) >= FEWEST:
+            return Novelty(classifier, scores)
     return None

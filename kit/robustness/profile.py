@@ -32,21 +32,18 @@ class Gaussian:
         """
         from sklearn.covariance import ledoit_wolf
 
-        spread = rows.std(axis=0)
-        varied = spread > _CONSTANT * np.abs(rows).max(initial=0)
-        mean, spread = rows.mean(axis=0)[varied], spread[varied]
-        covariance, _ = ledoit_wolf((rows[:, varied] - mean) / spread)
-        return cls(
-            np.linalg.cholesky(np.linalg.inv(covariance)) / spread[:, None],
-            mean,
-            varied,
-        )
+        deviations = rows.std(axis=0)
+        varied = deviations > _CONSTANT * np.abs(rows).max(initial=0)
+        centre = rows.mean(axis=0)[varied]
+        scale = deviations[varied]
+        covariance, _ = ledoit_wolf((rows[:, varied] - centre) / scale)
+        whitening = np.linalg.cholesky(np.linalg.inv(covariance)) / scale[:, None]
+        return cls(whitening, centre, columns=varied)
 
     def distances(self, rows: Float64) -> Float64:
         """Return the squared Mahalanobis distance to the mean, over D: float64 (N, values) to (N,)."""
-        return np.asarray(
-            (((rows[:, self.columns] - self.centre) @ self.whitening) ** 2).mean(axis=1)
-        )
+        whitened = (rows[:, self.columns] - self.centre) @ self.whitening
+        return np.asarray((whitened**2).mean(axis=1))
 
 
 def distances(
@@ -72,22 +69,27 @@ def distances(
     float64, shape (..., layers)
         In nats; 0 where the statistics are those of training.
     """
-    wanted, variances = first_layers.means, first_layers.variances
-    if wanted is None or variances is None:
+    widths = first_layers.widths
+    training_means = first_layers.means
+    training_variances = first_layers.variances
+    if training_means is None or training_variances is None:
         profile = np.mean(cast("Float64", first_layers.profile), axis=0)
-        wanted, _, variances = split(profile, first_layers.widths)
-    means, _, found = split(moments, first_layers.widths)
-    found = found + first_layers.epsilon
-    spread = variances + first_layers.epsilon
-    divergence = (
-        np.log(spread / found) + (found + (means - wanted) ** 2) / spread - 1
-    ) / 2
-    ends = np.cumsum(first_layers.widths)[:-1]
-    layers = zip(
-        np.split(divergence, ends, axis=-1), np.split(variances, ends), strict=True
-    )
-    kept = [part[..., own >= constant * np.median(own)] for part, own in layers]
-    return np.stack([part.mean(axis=-1) for part in kept], axis=-1)
+        training_means, _, training_variances = split(profile, widths)
+    means, _, variances = split(moments, widths)
+    variances = variances + first_layers.epsilon
+    expected = training_variances + first_layers.epsilon
+    squares = (variances + (means - training_means) ** 2) / expected
+    divergence = np.log(expected / variances) + squares - 1
+    ends = np.cumsum(widths)[:-1]
+    layers = []
+    for channels, variance in zip(
+        np.split(divergence / 2, ends, axis=-1),
+        np.split(training_variances, ends),
+        strict=True,
+    ):
+        varied = variance >= constant * np.median(variance)
+        layers.append(channels[..., varied].mean(axis=-1))
+    return np.stack(layers, axis=-1)
 
 
 def split(
@@ -97,11 +99,10 @@ def split(
 
     Of a channel that hardly varies, rounding may leave less than nothing, which counts as nothing.
     """
+    # Of each layer all means, then all mean squares.
     parts = np.split(moments, np.cumsum(np.repeat(widths, 2))[:-1], axis=-1)
-    means, squares = (
-        np.concatenate(parts[::2], axis=-1),
-        np.concatenate(parts[1::2], axis=-1),
-    )
+    means = np.concatenate(parts[::2], axis=-1)
+    squares = np.concatenate(parts[1::2], axis=-1)
     return means, squares, np.maximum(squares - means**2, 0)
 
 
@@ -150,22 +151,20 @@ class Profile:
         """
         floors = _floors(profile, widths)
         rows = _rows(profile, features, widths, floors)
+        distances = []
         # Neighbours may be copies of one image: they are left out together.
-        distances = np.concatenate(
-            [
-                Gaussian.of_rows(np.delete(rows, part, axis=0)).distances(rows[part])
-                for part in np.array_split(np.arange(len(rows)), _PARTS)
-            ]
-        )
-        logs = np.log(distances + 1e-12)
-        limit = float(np.quantile(distances, SHARE))
+        for part in np.array_split(np.arange(len(rows)), _PARTS):
+            others = Gaussian.of_rows(np.delete(rows, part, axis=0))
+            distances.append(others.distances(rows[part]))
+        left_out = np.concatenate(distances)
+        logarithms = np.log(left_out + 1e-12)
         return cls(
-            widths,
-            floors,
-            Gaussian.of_rows(rows),
-            limit,
-            float(logs.mean()),
-            float(logs.std()),
+            widths=widths,
+            floors=floors,
+            gaussian=Gaussian.of_rows(rows),
+            limit=float(np.quantile(left_out, SHARE)),
+            typical=float(logarithms.mean()),
+            scatter=float(logarithms.std()),
         )
 
     def distances(self, moments: Float64, features: Float64 | None) -> Float64:
@@ -186,10 +185,11 @@ def _rows(
     # contrast as unusual as it is: by its variance, it is near the mean of all.
     means, _, variances = split(moments, widths)
     varied = ~np.isnan(floors)
-    known = [] if features is None else [features]
-    return np.concatenate(
-        [means, np.log(variances[:, varied] + floors[varied]) / 2, *known], axis=1
-    )
+    deviations = np.log(variances[:, varied] + floors[varied]) / 2
+    blocks = [means, deviations]
+    if features is not None:
+        blocks.append(features)
+    return np.concatenate(blocks, axis=1)
 
 
 def _floors(profile: Float64, widths: tuple[int, ...]) -> Float64:

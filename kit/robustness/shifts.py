@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -28,14 +27,17 @@ from kit.robustness.differences import (
 MOST = 1000
 """Images that are measured at most; of more, as many at random."""
 
-KEPT = (64, 256)
-"""Images, large and small ones, that are kept for asking the classifier."""
+EXAMPLES = 256
+"""Images that are kept for asking the classifier, at most."""
 
-_PIXELS = 1 << 22
+LARGE_EXAMPLES = 64
+"""The same, of images that have more than `_SMALL_PIXELS` together."""
+
+_SMALL_PIXELS = 1 << 22
 
 _SEED = 0
 
-_ANSWERED = {
+_PREDICTIONS = {
     "other_classes": "other classes",
     "follows": "the mix of classes differs, which this alteration may explain",
     "unchanged": "each class is predicted about as often",
@@ -81,8 +83,11 @@ class Shift(Result):
         """``"shifted"`` where a quantity is, ``"other_classes"``, ``"unchanged"``, or ``"cannot_tell"``."""
         if min(self.training, self.photos) < FEWEST:
             return "cannot_tell"
-        others = self.answers is not None and self.answers.verdict == "other_classes"
-        return "shifted" if self.shifted else "other_classes" if others else "unchanged"
+        if self.shifted:
+            return "shifted"
+        if self.answers is not None and self.answers.verdict == "other_classes":
+            return "other_classes"
+        return "unchanged"
 
     def table(self) -> Table:
         """Set the findings in a table, one row for each quantity."""
@@ -90,44 +95,47 @@ class Shift(Result):
         return Table(head, map(_cells, self.findings), "<>>>><")
 
     def _report(self) -> Iterable[str | Result]:
-        names = ", ".join(
-            QUANTITIES[finding.quantity].label for finding in self.shifted
-        )
-        said = {
+        names = [QUANTITIES[finding.quantity].label for finding in self.shifted]
+        results = {
             "cannot_tell": f"cannot tell, it takes {FEWEST} on each side",
             "other_classes": "the classes differ, the images of each class do not",
             "unchanged": "no measured quantity is shifted",
-            "shifted": f"shifted in {names}",
+            "shifted": f"shifted in {', '.join(names)}",
         }
-        photos = f"{self.photos} photo{'s' * (self.photos != 1)}"
-        yield f"{photos} compared with {self.training} training images: {said[self.verdict]}."
+        photos = f"{self.photos} photo{'' if self.photos == 1 else 's'}"
+        yield f"{photos} compared with {self.training} training images: {results[self.verdict]}."
         yield from (f"Note: {note}" for note in self.notes)
         if self.findings:
             yield self.table()
-        for one in self.shifted:
-            if (cause := one.explanation) is not None and cause.count:
-                changed = (
+        for name, finding in zip(names, self.shifted, strict=True):
+            cause = finding.explanation
+            if cause is not None and cause.count:
+                change = (
                     f"{cause.changed:.0%} of the predictions change when {cause.tried}"
                 )
-                yield f"{QUANTITIES[one.quantity].label}: {changed} ({cause.count} images)."
+                yield f"{name}: {change} ({cause.count} images)."
         if self.answers is not None and self.answers.verdict != "cannot_tell":
-            yield f"Predictions: {_ANSWERED[self.answers.verdict]} ({self.answers.summary})."
+            yield f"Predictions: {_PREDICTIONS[self.answers.verdict]} ({self.answers.summary})."
         if self.unreadable:
             yield f"Not readable: {names_of(self.unreadable)}."
 
     __repr__ = Result.__str__
 
 
-def _cells(one: QuantityShift) -> tuple[str, ...]:
-    numbers = (
-        (one.training, ".3g"),
-        (one.photos, ".3g"),
-        (one.delta, "+.2f"),
-        (one.p_value, ".3f"),
+def _cells(finding: QuantityShift) -> tuple[str, ...]:
+    p_value = _number(finding.p_value, ".3f")
+    return (
+        QUANTITIES[finding.quantity].label,
+        _number(finding.training, ".3g"),
+        _number(finding.photos, ".3g"),
+        _number(finding.delta, "+.2f"),
+        "<0.001" if finding.p_value < 0.001 else p_value,
+        finding.summary,
     )
-    shown = ["" if np.isnan(value) else format(value, form) for value, form in numbers]
-    shown[3] = "<0.001" if one.p_value < 0.001 else shown[3]
-    return QUANTITIES[one.quantity].label, *shown, one.summary
+
+
+def _number(value: float, form: str) -> str:
+    return "" if np.isnan(value) else format(value, form)
 
 
 class Gathered(NamedTuple):
@@ -138,7 +146,7 @@ class Gathered(NamedTuple):
     rows
         float64 (images, quantities), in the order of `kit.images.properties.QUANTITIES`.
     photos
-        The first of them, `KEPT` at most.
+        The first of them, `EXAMPLES` at most.
     answers
         int64 (images,): index of the class that a classifier predicts; -1 without one.
     unreadable
@@ -152,7 +160,7 @@ class Gathered(NamedTuple):
 
 
 def gather(
-    found: Sequence[Picture],
+    pictures: Sequence[Picture],
     what: str = "photos",
     *,
     classifier: Classifier | None = None,
@@ -162,29 +170,35 @@ def gather(
 
     Interrupted, it returns what was measured, which is a fair sample.
     """
-    order = np.random.default_rng(_SEED).permutation(len(found))[:MOST].tolist()
+    order = np.random.default_rng(_SEED).permutation(len(pictures))[:MOST].tolist()
     # In one list, so that an interruption leaves nothing half done.
-    done: list[tuple[Float64, int]] = []
-    photos: list[Photo] = []
+    measured: list[tuple[Float64, int]] = []
+    examples: list[Photo] = []
     unreadable: list[tuple[str, str]] = []
     pixels = 0
     with Steps(order, f"Measuring {what}", "image", progress, keep=True) as places:
         for place in places:
             try:
-                photo = found[place].open()
+                photo = pictures[place].open()
             except UNREADABLE as error:
-                unreadable.append((found[place].name, str(error)))
+                unreadable.append((pictures[place].name, str(error)))
                 continue
             answer = -1
             if classifier is not None:
                 answer = int(classifier.predict(photo).index[0])
-            done.append((measured_rows([photo])[0], answer))
+            measured.append((measured_rows([photo])[0], answer))
             pixels += photo.pixels[..., 0].size
-            if len(photos) < (KEPT[1] if pixels <= _PIXELS else KEPT[0]):
-                photos.append(photo)
-    rows = np.array([row for row, _ in done], np.float64).reshape(-1, len(QUANTITIES))
-    answers = np.array([answer for _, answer in done], np.int64)
-    return Gathered(rows, tuple(photos), answers, tuple(sorted(unreadable)))
+            if len(examples) < (
+                EXAMPLES if pixels <= _SMALL_PIXELS else LARGE_EXAMPLES
+            ):
+                examples.append(photo)
+    rows = np.array([row for row, _ in measured], np.float64)
+    return Gathered(
+        rows=rows.reshape(-1, len(QUANTITIES)),
+        photos=tuple(examples),
+        answers=np.array([answer for _, answer in measured], np.int64),
+        unreadable=tuple(sorted(unreadable)),
+    )
 
 
 def judged(
@@ -202,83 +216,92 @@ def judged(
     they do when they are tried. What no quantity measures, such as a turn, looks like other classes. Returns
     the findings, the predictions and the notes of a `Shift`.
     """
-    found = findings(statistics, photos.rows)
+    quantities = findings(statistics, photos.rows)
     if classifier is None:
-        return found, None, ()
-    answers, within, count = None, found, 0
-    notes: tuple[str, ...] = (
-        "predictions are not compared: that takes the training images themselves",
-    )
-    if statistics.answers is not None:
-        answers, notes = (
-            compared_answers(
-                statistics.answers, photos.answers, classifier.class_names
-            ),
-            (),
+        return quantities, None, ()
+    if statistics.answers is None:
+        answers = None
+        note = "predictions are not compared: that takes the training images themselves"
+    else:
+        answers = compared_answers(
+            statistics.answers, photos.answers, classifier.class_names
         )
         ours, theirs = alike(statistics.answers, photos.answers)
+        note = ""
+    classes_differ = answers is not None and answers.verdict == "follows"
+    if classes_differ:
         count = int(theirs.sum())
-        if answers.verdict == "follows" and count >= FEWEST:
-            within = findings(
-                replace(statistics, rows=statistics.rows[ours]), photos.rows[theirs]
+        training = replace(statistics, rows=statistics.rows[ours])
+        within = findings(training, photos.rows[theirs])
+        # What is shifted by other classes alone is not shifted within them.
+        if count >= FEWEST and not _shifted(quantities) <= _shifted(within):
+            quantities = within
+            note = f"compared are {count} photos with as many training images of the same predicted classes"
+    steps = Steps(quantities, "Predicting altered images", "quantity", progress)
+    quantities = tuple(
+        _with_predictions(finding, classifier, examples, photos.photos)
+        for finding in steps
+    )
+    if answers is not None and classes_differ and not _accounted(answers, quantities):
+        answers = replace(answers, verdict="other_classes")
+        if count < FEWEST:
+            note = f"classes may explain what differs: only {count} photos are predicted as training images"
+            quantities = tuple(
+                replace(finding, verdict="cannot_tell", explanation=None)
+                for finding in quantities
             )
-    # What is shifted by other classes alone is not shifted within them.
-    if not _shifted(found) <= _shifted(within):
-        note = f"compared are {count} photos with as many training images of the same predicted classes"
-        found, notes = within, (note,)
-    asked = []
-    for one in Steps(found, "Predicting altered images", "quantity", progress):
-        cause = one.explanation and asked_about(
-            classifier, one.explanation, examples, photos.photos
-        )
-        asked.append(replace(one, explanation=cause))
-    found = tuple(asked)
-    if answers is None or answers.verdict != "follows" or _accounted(answers, found):
-        return found, answers, notes
-    if count < FEWEST:
-        notes = (
-            f"classes may explain what differs: only {count} photos are predicted as training images",
-        )
-        found = tuple(
-            replace(one, verdict="cannot_tell", explanation=None) for one in found
-        )
-    return found, replace(answers, verdict="other_classes"), notes
+    return quantities, answers, (note,) if note else ()
 
 
-def _shifted(found: Sequence[QuantityShift]) -> set[str]:
-    return {one.quantity for one in found if one.verdict == "shifted"}
+def _shifted(quantities: Sequence[QuantityShift]) -> set[str]:
+    return {finding.quantity for finding in quantities if finding.verdict == "shifted"}
 
 
-def _accounted(answers: AnswerShift, found: Sequence[QuantityShift]) -> bool:
+def _accounted(answers: AnswerShift, quantities: Sequence[QuantityShift]) -> bool:
     """Whether alterations change as many predictions as differ, or are too strong to say how many."""
-    causes = [one.explanation for one in found if one.explanation is not None]
+    causes = [finding.explanation for finding in quantities if finding.explanation]
     changed = answers.chance + sum(cause.changed for cause in causes)
+    explains_distance = answers.distance <= changed
     return bool(causes) and (
-        answers.distance <= changed or any(cause.strongest for cause in causes)
+        explains_distance or any(cause.strongest for cause in causes)
     )
 
 
 def findings(statistics: InputStatistics, rows: Float64) -> tuple[QuantityShift, ...]:
     """Compare measures, float64 (images, quantities), with those of training, and rank the quantities."""
     compared = differences(statistics.rows, rows)
-    differing = np.array([one.verdict == "follows" for one in compared])
-    explained, unexplained = (
-        explanations(statistics, rows, differing)
-        if differing.any()
-        else ((), differing)
-    )
-    causes = {
-        one.quantity: (place, one) for place, one in reversed([*enumerate(explained)])
-    }
-    found = []
-    for one, alone in zip(compared, unexplained, strict=True):
-        place, cause = causes.get(one.quantity, (len(explained), None))
-        if cause is not None or alone:
-            one = replace(one, verdict="shifted", explanation=cause)  # noqa: PLW2901
-        found.append(
-            ((place, _ORDER.index(one.verdict), -abs(np.nan_to_num(one.delta))), one)
-        )
-    return tuple(one for _, one in sorted(found, key=itemgetter(0)))
+    unexplained = np.array([finding.verdict == "follows" for finding in compared])
+    causes: dict[str, Explanation] = {}
+    if unexplained.any():
+        explained, unexplained = explanations(statistics, rows, unexplained)
+        for explanation in explained:
+            causes.setdefault(explanation.quantity, explanation)
+    ranked = []
+    for finding, is_unexplained in zip(compared, unexplained, strict=True):
+        cause = causes.get(finding.quantity)
+        if cause is not None or is_unexplained:
+            ranked.append(replace(finding, verdict="shifted", explanation=cause))
+        else:
+            ranked.append(finding)
+
+    def rank(finding: QuantityShift) -> tuple[int, int, float]:
+        # What is no cause comes after all that are.
+        place = [*causes, finding.quantity].index(finding.quantity)
+        return place, _ORDER.index(finding.verdict), -abs(np.nan_to_num(finding.delta))
+
+    return tuple(sorted(ranked, key=rank))
+
+
+def _with_predictions(
+    finding: QuantityShift,
+    classifier: Classifier,
+    training: Sequence[Photo],
+    photos: Sequence[Photo],
+) -> QuantityShift:
+    if finding.explanation is None:
+        return finding
+    cause = asked_about(classifier, finding.explanation, training, photos)
+    return replace(finding, explanation=cause)
 
 
 def asked_about(
@@ -291,21 +314,19 @@ def asked_about(
 
     What training images went through cannot be done to them again, so the photos go through it.
     """
-    chosen, strength, tried = (
-        training,
-        cause.strength,
-        "training images are altered in this way",
-    )
+    chosen = training
+    strength = cause.strength
+    tried = "training images are altered in this way"
     if cause.opposite or not training:
-        chosen, tried = photos, "this is undone"
+        chosen = photos
+        tried = "this is undone"
         if cause.quantity in _INVERTIBLE:
             strength = float(np.clip(1 / max(strength, 1e-3), 1 / _FARTHEST, _FARTHEST))
         elif not cause.opposite:
             tried = "this is done to the photos once more"
     altered = [ALTERATIONS[cause.alteration].apply(photo, strength) for photo in chosen]
-    changes = classifier.predict(chosen).changed(classifier.predict(altered))
-    changed = float(changes.mean())
-    return replace(cause, changed=changed, count=len(chosen), tried=tried)
+    changed = classifier.predict(chosen).changed(classifier.predict(altered))
+    return replace(cause, changed=float(changed.mean()), count=len(chosen), tried=tried)
 
 
 def shift(
@@ -351,48 +372,53 @@ def shift(
         A classifier in place of the photos, one without statistics, no image, no such folder or one without
         images, probabilities that are no numbers.
     """
-    asked = (
-        training
-        if classifier is None and isinstance(training, Classifier)
-        else classifier
-    )
-    asked = asked if asked and asked.preprocessing else None
-    source, pictures = _source(training, asked), at_least_one(each_picture(photos))
-    counts = (
-        len(source.rows if isinstance(source, InputStatistics) else source),
-        len(pictures),
-    )
-    if min(counts) < FEWEST:
-        return Shift((), *counts)
+    if classifier is None and isinstance(training, Classifier):
+        classifier = training
+    if classifier is not None and classifier.preprocessing is None:
+        classifier = None
+    source = _source(training, classifier)
+    pictures = at_least_one(each_picture(photos))
+    known = source.rows if isinstance(source, InputStatistics) else source
+    if min(len(known), len(pictures)) < FEWEST:
+        return Shift(findings=(), training=len(known), photos=len(pictures))
     examples: tuple[Photo, ...] = ()
     if not isinstance(source, InputStatistics):
-        ours = gather(source, "training images", classifier=asked, progress=progress)
-        examples = ours.photos
-        source = InputStatistics(ours.rows, measured_responses(examples), ours.answers)
-    theirs = gather(pictures, classifier=asked, progress=progress)
-    counts = len(source.rows), len(theirs.rows)
-    if min(counts) < FEWEST:
-        return Shift((), *counts, theirs.unreadable)
-    found, answers, notes = judged(source, examples, theirs, asked, progress=progress)
-    if counts[1] + len(theirs.unreadable) < len(pictures):
-        notes = (
-            f"{counts[1]} of {len(pictures)} photos were measured, chosen at random",
-            *notes,
+        gathered = gather(
+            source, "training images", classifier=classifier, progress=progress
         )
-    return Shift(found, *counts, theirs.unreadable, notes, answers)
+        examples = gathered.photos
+        response = measured_responses(examples)
+        source = InputStatistics(gathered.rows, response, gathered.answers)
+    measured = gather(pictures, classifier=classifier, progress=progress)
+    result = Shift(
+        findings=(),
+        training=len(source.rows),
+        photos=len(measured.rows),
+        unreadable=measured.unreadable,
+    )
+    if min(result.training, result.photos) < FEWEST:
+        return result
+    quantities, answers, notes = judged(
+        source, examples, measured, classifier, progress=progress
+    )
+    if result.photos + len(result.unreadable) < len(pictures):
+        measured_share = f"{result.photos} of {len(pictures)} photos were measured"
+        notes = (f"{measured_share}, chosen at random", *notes)
+    return replace(result, findings=quantities, notes=notes, answers=answers)
 
 
 def _source(
-    training: Classifier | InputStatistics | Pictures, asked: Classifier | None
+    training: Classifier | InputStatistics | Pictures, classifier: Classifier | None
 ) -> InputStatistics | tuple[Picture, ...]:
     if isinstance(training, InputStatistics):
         return training
     if not isinstance(training, Classifier):
         return at_least_one(each_picture(training))
-    found = training.reference.properties
-    if found is None:
+    statistics = training.reference.properties
+    if statistics is None:
         received = f"{training.name!r} without; write kit.shift(images, photos, classifier=classifier)"
         raise ValueError(
             f"Expected a classifier with statistics of its training images, received {received}"
         )
-    return found if asked is training else replace(found, answers=None)
+    # What another classifier predicts cannot be compared with what this one predicted in training.
+    return statistics if classifier is training else replace(statistics, answers=None)

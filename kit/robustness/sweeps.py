@@ -36,8 +36,8 @@ IN_FLIGHT = 32
 """Tasks that an executor holds at a time: enough for sixteen workers, and few enough to stay small."""
 
 _Key = TypeVar("_Key")
-_Given = TypeVar("_Given")
-_Found = TypeVar("_Found")
+_Input = TypeVar("_Input")
+_Output = TypeVar("_Output")
 _AXES = tuple(field.name for field in fields(Perturbation))
 
 
@@ -98,24 +98,23 @@ class Sweep(Result):
         """Set accuracy and confidence in whole percentages; of two axes, one of them in a grid."""
         figures = self.figures
         if len(self.axes) == 2:
-            name, shares = next(iter(figures.items()))
+            title, shares = next(iter(figures.items()))
             (down, downwards), (across, values) = self.axes.items()
-            rows = zip(
-                map(shown, downwards),
-                *(map(_percent, each) for each in shares.T),
-                strict=True,
-            )
-            title = f"{name}, {down} down, {across} across"
-            return Table(
-                (down, *map(shown, values)), rows, ">" * (1 + len(values)), title=title
-            )
-        places = (
-            ", ".join(shown(getattr(each, name)) for name in self.axes) or repr(each)
-            for each in self.perturbations
-        )
-        columns = (map(_percent, values.ravel()) for values in figures.values())
+            rows = [
+                (shown(value), *map(_percent, row))
+                for value, row in zip(downwards, shares, strict=True)
+            ]
+            head = (down, *map(shown, values))
+            title = f"{title}, {down} down, {across} across"
+            return Table(head, rows, ">" * len(head), title=title)
+        names = [
+            ", ".join(shown(getattr(perturbation, axis)) for axis in self.axes)
+            or repr(perturbation)
+            for perturbation in self.perturbations
+        ]
+        columns = [map(_percent, shares) for shares in figures.values()]
         head = (", ".join(self.axes) or "perturbation", *figures)
-        return Table(head, zip(places, *columns, strict=True), ">" * len(head))
+        return Table(head, zip(names, *columns, strict=True), ">" * len(head))
 
     def _mean(self, values: Array, counted: Bools) -> Float64:
         table = np.ma.array(values, np.float64, mask=~counted).reshape(
@@ -132,19 +131,13 @@ def _percent(value: float) -> str:
     return "–" if np.isnan(value) else f"{value:.0%}"
 
 
-def blocks(pictures: int, perturbations: int) -> Iterator[tuple[slice, slice, slice]]:
-    """Cut the rows into blocks of about `BLOCK_ROWS`: whole images, or parts of one image.
-
-    Each is a rectangle of images and perturbations, and the rows, which lie one after another.
-    """
-    step = max(1, BLOCK_ROWS // perturbations)
+def blocks(photos: int, perturbations: int) -> Iterator[tuple[slice, slice]]:
+    """Cut photos and perturbations into blocks of about `BLOCK_ROWS`: whole photos, or parts of one."""
+    together = max(1, BLOCK_ROWS // perturbations)
     for first, start in product(
-        range(0, pictures, step), range(0, perturbations, BLOCK_ROWS)
+        range(0, photos, together), range(0, perturbations, BLOCK_ROWS)
     ):
-        last, stop = min(first + step, pictures), min(start + BLOCK_ROWS, perturbations)
-        begin = first * perturbations + start
-        rows = slice(begin, begin + (last - first) * (stop - start))
-        yield slice(first, last), slice(start, stop), rows
+        yield slice(first, first + together), slice(start, start + BLOCK_ROWS)
 
 
 def expand(
@@ -154,24 +147,22 @@ def expand(
     axes: dict[str, tuple[Any, ...]] = {}
     if isinstance(perturbations, Mapping):
         for name, values in perturbations.items():
+            known("parameter", name, _AXES)
+            changes = [Perturbation(**{name: value}) for value in values]
             # As a perturbation keeps them: 85.0 as a whole number, -0.0 as 0.0.
-            made = (
-                Perturbation(**{known("parameter", name, _AXES): each})
-                for each in values
-            )
-            axes[name] = tuple(getattr(each, name) for each in made)
+            axes[name] = tuple(getattr(change, name) for change in changes)
         cells = product(*axes.values()) if axes else ()
         listed = tuple(
             Perturbation(**dict(zip(axes, values, strict=True))) for values in cells
         )
-    elif isinstance(perturbations, Iterable):
-        listed = tuple(perturbations)
-    else:
+    elif isinstance(perturbations, Perturbation):
         listed = (perturbations,)
-    for each in listed:
-        if not isinstance(each, Perturbation):
+    else:
+        listed = tuple(perturbations)
+    for change in listed:
+        if not isinstance(change, Perturbation):
             raise TypeError(
-                f"Expected perturbations, or a mapping to lists of values, received {each!r}"
+                f"Expected perturbations, or a mapping to lists of values, received {change!r}"
             )
     if not listed:
         raise ValueError(
@@ -181,7 +172,7 @@ def expand(
 
 
 def held(photos: Pictures) -> tuple[Picture, ...]:
-    """Return what to look at as workers can have it: a path, the contents of a file, a photo, or an error."""
+    """Return the images as workers can have them: a path, a photo, or why it cannot be read."""
     return at_least_one(map(_held, each_picture(photos)))
 
 
@@ -190,8 +181,6 @@ def _held(picture: Picture) -> Picture:
     if isinstance(source, (str, os.PathLike)):
         # Workers may have been started in another folder.
         return picture._replace(source=os.path.abspath(source))  # noqa: PTH100 (of ten thousand, texts are smaller)
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return picture._replace(source=bytes(source))
     try:
         return picture._replace(source=picture.open())
     except PhotoError as error:
@@ -214,11 +203,11 @@ def _opened(pickled: bytes) -> Shared:
 
 
 def run(
-    function: Callable[[_Given], _Found],
-    tasks: Iterable[tuple[_Key, _Given]],
+    function: Callable[[_Input], _Output],
+    tasks: Iterable[tuple[_Key, _Input]],
     executor: Executor | None,
     ahead: int = IN_FLIGHT,
-) -> Iterator[tuple[_Key, _Found]]:
+) -> Iterator[tuple[_Key, _Output]]:
     """Yield each task's key with its result, as soon as it is there.
 
     Parameters
@@ -243,7 +232,7 @@ def run(
     if executor is None:
         yield from ((key, function(task)) for key, task in tasks)
         return
-    waiting: dict[Future[_Found], _Key] = {}
+    waiting: dict[Future[_Output], _Key] = {}
     try:
         listed = iter(tasks)
         while True:
@@ -258,8 +247,8 @@ def run(
             future.cancel()
 
 
-class Task(NamedTuple):
-    """Images that are all to be predicted under the same perturbations."""
+class Block(NamedTuple):
+    """Images that are all predicted under the same perturbations, for a worker."""
 
     shared: Shared
     pictures: tuple[Picture, ...]
@@ -267,77 +256,88 @@ class Task(NamedTuple):
 
 
 _Cell: TypeAlias = tuple[int, Photo, Perturbation]
-_Row: TypeAlias = tuple[int, Float32]
-_Answers: TypeAlias = tuple[Int32, Float32, list[str]]
+_Placed: TypeAlias = tuple[int, Float32]
+
+_ROW = np.dtype([("top", np.int32), ("confidence", np.float32), ("error", np.object_)])
 """The most probable class, -1 for none; its softmax probability; why there is none."""
 
 
-def predicted(task: Task, errors: list[str]) -> Iterator[_Row]:
+def _unread(photos: int, perturbations: int) -> Array:
+    rows = np.empty((photos, perturbations), _ROW)
+    rows[...] = (-1, np.nan, "stopped before it")
+    return rows
+
+
+def predicted(
+    classifier: Classifier,
+    pictures: Sequence[Picture],
+    perturbations: Sequence[Perturbation],
+    *,
+    errors: Array,
+) -> Iterator[_Placed]:
     """Predict every image under every perturbation, image by image, each decoded once.
 
-    Yields place and probabilities of each, in no order; `errors` gets what cannot be read.
+    Yields place and probabilities of each, in no order; `errors`, text (rows,), gets what cannot be read.
     """
-    classifier = task.shared.classifier
     predict, lanes = classifier.side_by_side()
 
-    def ask(cells: Sequence[_Cell]) -> list[_Row]:
+    def predict_part(cells: Sequence[_Cell]) -> list[_Placed]:
         # Both parts of the work leave Python's lock to others for most of their time.
-        rows: list[_Row] = []
-        for _, batch in groupby(
-            _prepared(classifier, cells, errors), key=lambda one: one[1].shape
-        ):
-            places, tensors = zip(*batch, strict=True)
+        prepared: list[_Placed] = []
+        for place, photo, perturbation in cells:
+            try:
+                prepared.append((place, classifier.tensor(photo, perturbation)))
+            except UNREADABLE as error:
+                errors[place] = str(error)
+        rows: list[_Placed] = []
+        for _, of_one_shape in groupby(prepared, key=lambda placed: placed[1].shape):
+            places, tensors = zip(*of_one_shape, strict=True)
             rows += zip(places, predict(np.concatenate(tensors)), strict=True)
         return rows
 
-    cells = _cells(task, errors)
+    cells = _cells(classifier, pictures, perturbations, errors=errors)
     size = part_size((1, *(side or 1 for side in classifier.input_shape)))
     parts = iter(lambda: list(islice(cells, size)), [])
     with ThreadPoolExecutor(lanes) as pool:
-        for _, rows in run(ask, enumerate(parts), pool, 2 * lanes):
+        for _, rows in run(predict_part, enumerate(parts), pool, 2 * lanes):
             yield from rows
 
 
-def _none(count: int) -> _Answers:
-    return (
-        np.full(count, -1, np.int32),
-        np.full(count, np.nan, np.float32),
-        [""] * count,
-    )
+def predict_block(block: Block) -> Array:
+    """Return what `predicted` yields and the errors: `_ROW` (photos, perturbations)."""
+    rows = _unread(len(block.pictures), len(block.perturbations))
+    in_order = rows.reshape(-1)
+    for place, probabilities in predicted(
+        block.shared.classifier,
+        block.pictures,
+        block.perturbations,
+        errors=in_order["error"],
+    ):
+        in_order["top"][place] = probabilities.argmax()
+        in_order["confidence"][place] = probabilities.max()
+    return rows
 
 
-def answers(task: Task) -> _Answers:
-    """Return class and probability of what `predicted` yields, in order, and the errors."""
-    tops, confidences, errors = _none(len(task.pictures) * len(task.perturbations))
-    for place, row in predicted(task, errors):
-        tops[place], confidences[place] = row.argmax(), row.max()
-    return tops, confidences, errors
-
-
-def _cells(task: Task, errors: list[str]) -> Iterator[_Cell]:
-    decoding = known_preprocessing(task.shared.classifier).decoding
-    count = len(task.perturbations)
-    for number, picture in enumerate(task.pictures):
+def _cells(
+    classifier: Classifier,
+    pictures: Sequence[Picture],
+    perturbations: Sequence[Perturbation],
+    *,
+    errors: Array,
+) -> Iterator[_Cell]:
+    decoding = known_preprocessing(classifier).decoding
+    count = len(perturbations)
+    for number, picture in enumerate(pictures):
         first = number * count
         try:
             if isinstance(picture.source, PhotoError):
                 raise picture.source
             photo = picture.open(decoding)
         except UNREADABLE as error:
-            errors[first : first + count] = [str(error)] * count
+            errors[first : first + count] = str(error)
             continue
-        for place, perturbation in enumerate(task.perturbations, first):
+        for place, perturbation in enumerate(perturbations, first):
             yield place, photo, perturbation
-
-
-def _prepared(
-    classifier: Classifier, cells: Iterable[_Cell], errors: list[str]
-) -> Iterator[_Row]:
-    for place, photo, perturbation in cells:
-        try:
-            yield place, classifier.tensor(photo, perturbation)
-        except UNREADABLE as error:
-            errors[place] = str(error)
 
 
 def sweep(
@@ -388,21 +388,27 @@ def sweep(
     pictures = held(photos)
     axes, listed = expand(perturbations)
     truth = label_indices(labels, classifier.class_names, len(pictures))
-    shared, (tops, confidences, reasons) = (
-        Shared(classifier),
-        _none(len(pictures) * len(listed)),
-    )
+    rows = _unread(len(pictures), len(listed))
+    shared = Shared(classifier)
     tasks = (
-        (rows, Task(shared, pictures[chosen], listed[some]))
-        for chosen, some, rows in blocks(len(pictures), len(listed))
+        ((photos, changes), Block(shared, pictures[photos], listed[changes]))
+        for photos, changes in blocks(*rows.shape)
     )
     with Steps[None](
-        (), "Sweeping", "row", progress, total=len(tops), keep=True
+        (), "Sweeping", "row", progress, total=rows.size, keep=True
     ) as steps:
-        for rows, found in run(answers, tasks, executor):
-            tops[rows], confidences[rows], reasons[rows] = found
-            steps.advance(rows.stop - rows.start)
-    missing = np.flatnonzero(tops < 0).tolist()
-    errors = {place: reasons[place] or "stopped before it" for place in missing}
-    names = tuple(each.name for each in pictures)
-    return Sweep(names, listed, axes, truth.astype(np.int32), tops, confidences, errors)
+        for place, rows_of_block in run(predict_block, tasks, executor):
+            rows[place] = rows_of_block
+            steps.advance(rows_of_block.size)
+    rows = rows.reshape(-1)
+    missing = np.flatnonzero(rows["top"] < 0).tolist()
+    errors = {place: rows["error"][place] for place in missing}
+    return Sweep(
+        photos=tuple(picture.name for picture in pictures),
+        perturbations=listed,
+        axes=axes,
+        labels=truth.astype(np.int32),
+        tops=rows["top"],
+        confidences=rows["confidence"],
+        errors=errors,
+    )

@@ -51,7 +51,8 @@ def accuracy_interval(
     """
     if count is None:
         hits = _bools(right)
-        right, count = int(hits.sum()), len(hits)
+        count = len(hits)
+        right = hits.sum()
     total = whole("count", count, 1, None)
     correct = whole("right", right, 0, total)
     low, high = scipy.stats.binomtest(correct, total).proportion_ci(method="wilson")
@@ -158,25 +159,20 @@ class CrossValidation(Result):
     def table(self) -> Table:
         """Return the folds as a table, one row for each, and the mean."""
         total = sum(fold.count for fold in self.folds)
-        rows = [
-            (
-                str(number),
-                f"{total - fold.count:,}",
-                f"{fold.count:,}",
-                f"{fold.accuracy:.1%}",
-            )
-            for number, fold in enumerate(self.folds, 1)
-        ]
+        rows = []
+        for number, fold in enumerate(self.folds, start=1):
+            counts = (f"{total - fold.count:,}", f"{fold.count:,}")
+            rows.append((str(number), *counts, f"{fold.accuracy:.1%}"))
         rows.append(("mean", "", "", f"{self.accuracy:.1%}"))
         return Table(("fold", "training", "validation", "accuracy"), rows, ">" * 4)
 
     def __repr__(self) -> str:
-        low, high = min(self.accuracies), max(self.accuracies)
-        about = f"{low:.1%} to {high:.1%} over the folds"
-        if ends := self.interval():
-            about += f"; 95% confidence {ends[0]:.1%} to {ends[1]:.1%} (Nadeau-Bengio)"
-        else:
-            about = "all folds are equal, which gives no interval"
+        interval = self.interval()
+        about = "all folds are equal, which gives no interval"
+        if interval:
+            span = f"{min(self.accuracies):.1%} to {max(self.accuracies):.1%} over the folds"
+            low, high = interval
+            about = f"{span}; 95% confidence {low:.1%} to {high:.1%} (Nadeau-Bengio)"
         return f"CrossValidation({len(self.folds)} folds, accuracy {self.accuracy:.1%}; {about})"
 
 

@@ -213,6 +213,7 @@ def measure(rows: Floats, labels: Int64, *, resamples: int = 1000) -> Metrics:
 
 
 def _error(places: Int64, gaps: Float64) -> float:
+    """Return the calibration error of images in the bins at `places`, by accuracy less confidence of each."""
     return float(np.abs(np.bincount(places, gaps)).sum()) / len(places)
 
 
@@ -272,13 +273,12 @@ class Calibration(Result):
     def _report(self) -> Iterator[str | Result]:
         counts = f"fitted on {self.fitted:,} images; before and after on {self.judged:,} others"
         yield f"Temperature {self.temperature:.2f}, {counts}"
-        parts = self.measured, self.before, self.after
-        rows = [("images", *(f"{one.pictures:,}" for one in parts))]
-        rows += [
-            (title, *(str(getattr(one, name)) for one in parts))
-            for name, title in TITLES.items()
-        ]
-        rows.append(("ECE by chance", *(f"{one.ece_by_chance:.3f}" for one in parts)))
+        columns = (self.measured, self.before, self.after)
+        rows = [("images", *(f"{metrics.pictures:,}" for metrics in columns))]
+        for name, title in TITLES.items():
+            rows.append((title, *(str(getattr(metrics, name)) for metrics in columns)))
+        by_chance = [f"{metrics.ece_by_chance:.3f}" for metrics in columns]
+        rows.append(("ECE by chance", *by_chance))
         yield Table(("", "all, as it is", "before", "after"), rows, "<<<<")
         yield from (f"Note: {note}" for note in self.notes)
 
@@ -327,20 +327,19 @@ def calibrate(
         No preprocessing, fewer than 20 images, or labels that do not fit.
     """
     check_first(classifier)
-    chosen = as_photos(photos)
-    truth = known_classes(labels, classifier.class_names, len(chosen))
-    if len(chosen) < FEWEST:
+    images = as_photos(photos)
+    truth = known_classes(labels, classifier.class_names, len(images))
+    if len(images) < FEWEST:
         raise ValueError(
-            f"Expected at least {FEWEST} images, received {len(chosen)}; give more"
+            f"Expected at least {FEWEST} images, received {len(images)}; give more"
         )
-    steps = Steps(chosen, "Predicting", " images", progress)
+    steps = Steps(images, "Predicting", " images", progress)
     rows = np.concatenate([classifier.probabilities(photo) for photo in steps])
     fitting = half_of(truth)
-    temperature, unsure = _determined(rows[fitting], truth[fitting])
+    temperature, notes = _determined(rows[fitting], truth[fitting])
     tempered = classifier.tempered(temperature)
-    others = rows[~fitting]
-    before = measure(others, truth[~fitting])
-    notes = [*_copied(classifier, chosen), *unsure]
+    held_out = rows[~fitting]
+    before = measure(held_out, truth[~fitting])
     if before.ece.low == 0:
         chance = f"on {before.pictures} images it gives {before.ece_by_chance:.3f} on average"
         ece = f"chance may explain the ECE of {before.ece.value:.3f} before"
@@ -349,46 +348,48 @@ def calibrate(
         classifier=tempered,
         temperature=temperature,
         fitted=int(fitting.sum()),
-        judged=len(others),
+        judged=len(held_out),
         measured=measure(rows, truth),
         before=before,
-        after=measure(tempered.calibrated(others), truth[~fitting]),
-        notes=tuple(notes),
+        after=measure(tempered.calibrated(held_out), truth[~fitting]),
+        notes=(*_copied(classifier, images), *notes),
     )
 
 
 def _determined(rows: Float32, labels: Int64) -> tuple[float, list[str]]:
     """Return the temperature that the images ask for, or 1 where they ask for none; and what is unsure."""
     temperature = fit_temperature(rows, labels)
-    right = rows.argmax(axis=1) == labels
-    errors = int((~right).sum())
-    asked = f"{errors} errors in {len(rows)} images ask for {temperature:.2g}"
+    correct = rows.argmax(axis=1) == labels
+    errors = int((~correct).sum())
+    request = f"{errors} errors in {len(rows)} images ask for {temperature:.2g}"
     notes = []
-    if temperature < 1 and accuracy_interval(right).low > 1 - RARE:
+    if temperature < 1 and accuracy_interval(correct).low > 1 - RARE:
         notes.append(
-            f"was the model trained on these images? {asked}, as such images do; if not, look for"
+            f"was the model trained on these images? {request}, as such images do; if not, look for"
             " wrong labels in its training"
         )
-    inside = LOWEST * 1.01 < temperature < HIGHEST / 1.01
-    if inside and (temperature >= 1 or errors >= FEWEST_ERRORS):
+    is_inside = LOWEST * 1.01 < temperature < HIGHEST / 1.01
+    if is_inside and (temperature >= 1 or errors >= FEWEST_ERRORS):
         return temperature, notes
-    reason = f"the images determine no temperature, so 1 is kept: {asked}"
+    reason = f"the images determine no temperature, so 1 is kept: {request}"
     return 1.0, [*notes, f"{reason}; give more images"]
 
 
 def _copied(classifier: Classifier, photos: Sequence[Photo]) -> Iterator[str]:
     with suppress(ValueError):
-        known = classifier.reference.neighbours
-        pairs = [
-            np.sort(known.distances(row[None])[0])[:2]
-            for row in classifier.features(photos)[1]
-        ]
-        copied = sum(bool(nearest < COPIED * second) for nearest, second in pairs)
+        neighbours = classifier.reference.neighbours
+        _, features = classifier.features(photos)
+        copied = 0
+        # One at a time: there may be 10,000 distances to each.
+        for row in features:
+            nearest, second = np.sort(neighbours.distances(row[None])[0])[:2]
+            copied += bool(nearest < COPIED * second)
         if copied > len(photos) / 100:
             yield f"warning: {copied} of {len(photos)} images are nearly training images; leave them out"
 
 
 def _checked(rows: Floats, labels: Labels) -> tuple[Float64, Int64]:
+    """Return probabilities, float64 (N, classes), and the index of each label, or raise a ValueError."""
     values = np.asarray(rows, np.float64)
     sums_to_one = (
         values.ndim == 2

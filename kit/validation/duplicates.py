@@ -19,7 +19,7 @@ BITS = 24
 pairs of the bundled photos none; all of these are found again at JPEG quality 30 or at half the size."""
 PLAIN = 4.0
 """Standard deviation in grey levels below which an image has nothing to be recognized by."""
-SHOWN = 20
+ROWS = 20
 """Pairs in a table."""
 _AT_ONCE = 1000
 
@@ -64,12 +64,11 @@ class Duplicates(Result):
         A ValueError where two collections were compared.
         """
         (size,) = self.sizes
-        ends = [pair.first for pair in self.pairs], [pair.second for pair in self.pairs]
-        graph = scipy.sparse.coo_array(
-            (np.ones(len(self.pairs)), ends), shape=(size, size)
-        )
-        components = scipy.sparse.csgraph.connected_components(graph, directed=False)[1]
-        return np.asarray(components, np.int64)
+        graph = scipy.sparse.dok_array((size, size))
+        for pair in self.pairs:
+            graph[pair.first, pair.second] = 1
+        _, groups = scipy.sparse.csgraph.connected_components(graph, directed=False)
+        return np.asarray(groups, np.int64)
 
     @property
     def leaked(self) -> Bools:
@@ -84,16 +83,13 @@ class Duplicates(Result):
 
     def table(self) -> Table:
         """Return the first pairs as a table."""
-        shown = [
-            (
-                one.first_name,
-                one.second_name,
-                str(one.distance),
-                "yes" if one.mirrored else "no",
+        rows = []
+        for pair in self.pairs[:ROWS]:
+            mirrored = "yes" if pair.mirrored else "no"
+            rows.append(
+                (pair.first_name, pair.second_name, str(pair.distance), mirrored)
             )
-            for one in self.pairs[:SHOWN]
-        ]
-        return Table(("first", "second", "bits that differ", "mirrored"), shown, "<<><")
+        return Table(("first", "second", "bits that differ", "mirrored"), rows, "<<><")
 
     def __repr__(self) -> str:
         among = " and ".join(f"{size:,}" for size in self.sizes)
@@ -125,13 +121,16 @@ def find_duplicates(
     """
     left_out: list[tuple[str, str]] = []
     names, hashes = _hashed(pictures, left_out, progress)
-    their_names, theirs = (
-        (names, hashes) if others is None else _hashed(others, left_out, progress)
-    )
+    sizes = [len(names)]
+    other_names = names
+    other_hashes = hashes
+    if others is not None:
+        other_names, other_hashes = _hashed(others, left_out, progress)
+        sizes.append(len(other_names))
     pairs = []
     for start in range(0, len(names), _AT_ONCE):
-        ours = hashes[0, start : start + _AT_ONCE]
-        direct, mirror = (_distances(ours, bits) for bits in theirs)
+        rows = hashes[0, start : start + _AT_ONCE]
+        direct, mirror = (_distances(rows, bits) for bits in other_hashes)
         least = np.fmin(direct, mirror)
         for row, second in np.argwhere(least <= BITS).tolist():
             first = start + row
@@ -140,13 +139,12 @@ def find_duplicates(
                     first=first,
                     second=second,
                     first_name=names[first],
-                    second_name=their_names[second],
+                    second_name=other_names[second],
                     distance=int(least[row, second]),
                     mirrored=bool(mirror[row, second] < direct[row, second]),
                 )
                 pairs.append(duplicate)
-    sizes = (len(names),) if others is None else (len(names), len(their_names))
-    return Duplicates(tuple(pairs), sizes, tuple(left_out))
+    return Duplicates(tuple(pairs), tuple(sizes), tuple(left_out))
 
 
 def _hashed(
@@ -155,9 +153,9 @@ def _hashed(
     """Names, and bits (2, N, 256) of images and of their mirror images; NaN for what cannot be compared."""
     from imagehash import phash
 
-    found = at_least_one(each_picture(pictures))
-    hashes = np.full((2, len(found), SIDE * SIDE), np.nan, np.float32)
-    for place, picture in enumerate(Steps(found, "Hashing images", "image", progress)):
+    images = at_least_one(each_picture(pictures))
+    hashes = np.full((2, len(images), SIDE * SIDE), np.nan, np.float32)
+    for place, picture in enumerate(Steps(images, "Hashing images", "image", progress)):
         try:
             grey = Image.fromarray(picture.open().pixels).convert("L")
         except UNREADABLE as error:
@@ -168,11 +166,12 @@ def _hashed(
         if np.asarray(grey, np.float32).std() < PLAIN:
             left_out.append((picture.name, "too little contrast to be compared"))
             continue
-        for bits, image in zip(hashes, (grey, ImageOps.mirror(grey)), strict=True):
-            bits[place] = phash(image, SIDE).hash.reshape(-1)
-    return [picture.name for picture in found], hashes
+        hashes[0, place] = phash(grey, SIDE).hash.reshape(-1)
+        hashes[1, place] = phash(ImageOps.mirror(grey), SIDE).hash.reshape(-1)
+    return [picture.name for picture in images], hashes
 
 
-def _distances(ours: Float32, theirs: Float32) -> Float32:
-    agreeing = ours @ theirs.T
-    return np.asarray(ours.sum(1)[:, None] + theirs.sum(1) - 2 * agreeing, np.float32)
+def _distances(rows: Float32, columns: Float32) -> Float32:
+    """Return by how many bits hashes differ, (N, 256) and (M, 256) of 0 and 1: float32 (N, M)."""
+    set_in_both = rows @ columns.T
+    return np.asarray(rows.sum(axis=1)[:, None] + columns.sum(axis=1) - 2 * set_in_both)

@@ -2,13 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from kit._arrays import Bools, Float32, Int64
 from kit._reporting import Progress, Result, Steps, Table
@@ -17,17 +17,18 @@ from kit.classifier.labels import Labels, class_indices, known_classes
 from kit.images import Picture, Pictures
 from kit.images.photo import names_of
 from kit.perturbation import Perturbation
-from kit.robustness.sweeps import Shared, Task, held, predicted, run
+from kit.robustness.sweeps import held, predicted
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 from kit.validation.slices import MEASURED, Slice, measured, slices
 
-RANKS, _CELLS = 10, 1 << 23
+RANKS = 10
 """Most probable classes of an image that are kept at least; of few images more."""
+_PROBABILITIES = 1 << 23
+"""Of all images together, for which more classes are kept."""
 MOST = 1000
 """Images that are measured at most, chosen at random."""
 ROWS = 12
 """Images in a table, and pairs of classes."""
-_TOGETHER = 96
 _REPLACED = {
     "explorer": "kit.Explorer(classifier, [one.picture.open() for one in mistakes.wrong])",
     "found": "mistakes.outcomes",
@@ -86,11 +87,6 @@ class Outcomes:
             measures=np.full((count, len(MEASURED)), np.nan, np.float32),
         )
 
-    def put(self, places: slice, outcomes: "Outcomes") -> None:
-        """Write the outcomes of some of the images in their places."""
-        for array in fields(self):
-            getattr(self, array.name)[places] = getattr(outcomes, array.name)
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Mistakes(Result):
@@ -113,8 +109,14 @@ class Mistakes(Result):
     notes: tuple[str, ...] = ()
 
     def __getattr__(self, name: str) -> Any:
-        advice = f"; write {_REPLACED[name]}" if name in _REPLACED else ""
-        raise AttributeError(f"no attribute Mistakes.{name}{advice}")
+        message = f"no attribute Mistakes.{name}"
+        if name in _REPLACED:
+            message += f"; write {_REPLACED[name]}"
+        raise AttributeError(message)
+
+    @property
+    def _read(self) -> Bools:
+        return self.predicted >= 0
 
     @property
     def predicted(self) -> Int64:
@@ -123,20 +125,19 @@ class Mistakes(Result):
 
     @property
     def _wrong(self) -> Bools:
-        return np.asarray((self.predicted >= 0) & (self.predicted != self.labels))
+        return np.asarray(self._read & (self.predicted != self.labels))
 
     @property
     def accuracy(self) -> AccuracyInterval:
         """Share of correct predictions, with its interval."""
-        return accuracy_interval(~self._wrong[self.predicted >= 0])
+        return accuracy_interval(~self._wrong[self._read])
 
     @property
     def confusion(self) -> Int64:
         """How many images of each class, in rows, are predicted as each: int64 (classes, classes)."""
         classes = len(self.classifier.class_names)
         counts = np.zeros((classes, classes), np.int64)
-        read = self.predicted >= 0
-        np.add.at(counts, (self.labels[read], self.predicted[read]), 1)
+        np.add.at(counts, (self.labels[self._read], self.predicted[self._read]), 1)
         return counts
 
     @cached_property
@@ -156,7 +157,7 @@ class Mistakes(Result):
         See `label_errors`; approximate where not all classes are kept, as of over 8,388
         images of 1,000 classes.
         """
-        (read,) = np.nonzero(self.predicted >= 0)
+        (read,) = np.nonzero(self._read)
         doubtful = label_errors(
             labels=self.labels[read],
             own=self.outcomes.label_probabilities[read],
@@ -169,8 +170,8 @@ class Mistakes(Result):
     def slices(self) -> tuple[Slice, ...]:
         """Properties of the images that go with mistakes, the clearest first; see `kit.validation.slices`."""
         measures = self.outcomes.measures
-        known = ~np.isnan(measures).all(axis=1)
-        return slices(measures[known], self._wrong[known], self.labels[known])
+        measured = ~np.isnan(measures).all(axis=1)
+        return slices(measures[measured], self._wrong[measured], self.labels[measured])
 
     def _surest(self, among: Bools) -> tuple[Mistake, ...]:
         (places,) = np.nonzero(among)
@@ -203,10 +204,8 @@ class Mistakes(Result):
         if len(names) > RANKS:
             pairs = [(*pair, str(count)) for pair, count in self.confused]
             return Table(("label", "predicted", "images"), pairs, "<<>")
-        return Table(
-            ("label / predicted", *names),
-            zip(names, *self.confusion.T.astype(str), strict=True),
-        )
+        counts = self.confusion.T.astype(str)
+        return Table(("label / predicted", *names), zip(names, *counts, strict=True))
 
     @property
     def groups(self) -> dict[str, tuple[Mistake, ...]]:
@@ -246,7 +245,6 @@ def mistakes(
     photos: Pictures,
     labels: Labels | None = None,
     *,
-    executor: Executor | None = None,
     progress: Progress = True,
 ) -> Mistakes:
     """Predict labelled images and report the mistakes: which classes, which images, which labels look wrong.
@@ -262,8 +260,6 @@ def mistakes(
     labels
         The class of each image, by index or name. By default the folders name them, or, where the classifier
         has no names and folders no class, follow their order, as in Keras's `image_dataset_from_directory`.
-    executor
-        As in `kit.sweep`.
     progress
         True for a bar once two seconds have passed; or a function that gets each step as a line of text.
 
@@ -276,19 +272,25 @@ def mistakes(
     known_preprocessing(classifier)
     pictures = held(photos)
     names = classifier.class_names
-    given = _folders(pictures, names) if labels is None else labels
-    truth = known_classes(given, names, len(pictures))
-    ranks = min(len(names), max(RANKS, _CELLS // len(pictures)))
+    if labels is None:
+        labels = _folders(pictures, names)
+    truth = known_classes(labels, names, len(pictures))
+    ranks = min(len(names), max(RANKS, _PROBABILITIES // len(pictures)))
     outcomes = Outcomes.unread(len(pictures), ranks)
-    errors = [""] * len(pictures)
-    with Steps[None](
-        (), "Predicting", "image", progress, total=len(pictures), keep=True
+    errors = np.full(len(pictures), "", np.object_)
+    is_measured = np.random.default_rng(0).permutation(len(pictures)) < MOST
+    rows = predicted(classifier, pictures, (Perturbation(),), errors=errors)
+    with Steps(
+        rows, "Predicting", "image", progress, total=len(pictures), keep=True
     ) as steps:
-        parts = _parts(classifier, pictures, truth, ranks)
-        for places, (predictions, reasons) in run(_outcomes, parts, executor):
-            outcomes.put(places, predictions)
-            errors[places] = reasons
-            steps.advance(len(reasons))
+        for place, row in steps:
+            best = np.argsort(-row, kind="stable")[:ranks]
+            if is_measured[place]:
+                outcomes.measures[place] = measured(pictures[place].open())
+            outcomes.label_probabilities[place] = row[truth[place]]
+            outcomes.probabilities[place] = row[best]
+            # Last, since an image is read once it has classes: here a person may interrupt.
+            outcomes.classes[place] = best
     notes = _unreadable(pictures, errors)
     if steps.interrupted:
         notes += (f"stopped after {steps.done:,} of {len(pictures):,} images",)
@@ -301,52 +303,11 @@ def mistakes(
     )
 
 
-class _Part(NamedTuple):
-    """Images that are predicted together: their labels, and which of them are measured."""
-
-    task: Task
-    labels: Int64
-    chosen: Bools
-    ranks: int
-
-
-def _parts(
-    classifier: Classifier, pictures: tuple[Picture, ...], labels: Int64, ranks: int
-) -> Iterator[tuple[slice, _Part]]:
-    shared = Shared(classifier)
-    chosen = np.random.default_rng(0).permutation(len(pictures)) < MOST
-    for start in range(0, len(pictures), _TOGETHER):
-        places = slice(start, start + _TOGETHER)
-        task = Task(shared, pictures[places], (Perturbation(),))
-        yield (
-            places,
-            _Part(
-                task=task,
-                labels=labels[places],
-                chosen=chosen[places],
-                ranks=ranks,
-            ),
-        )
-
-
-def _outcomes(part: _Part) -> tuple[Outcomes, list[str]]:
-    outcomes = Outcomes.unread(len(part.labels), part.ranks)
-    errors = [""] * len(part.labels)
-    for place, row in predicted(part.task, errors):
-        best = np.argsort(-row, kind="stable")[: part.ranks]
-        outcomes.label_probabilities[place] = row[part.labels[place]]
-        outcomes.probabilities[place] = row[best]
-        outcomes.classes[place] = best
-        if part.chosen[place]:
-            outcomes.measures[place] = measured(part.task.pictures[place].open())
-    return outcomes, errors
-
-
-def _unreadable(pictures: tuple[Picture, ...], errors: list[str]) -> tuple[str, ...]:
+def _unreadable(
+    pictures: tuple[Picture, ...], errors: npt.NDArray[np.object_]
+) -> tuple[str, ...]:
     unreadable = [
-        (picture.name, error)
-        for picture, error in zip(pictures, errors, strict=True)
-        if error
+        (pictures[place].name, errors[place]) for place in np.flatnonzero(errors)
     ]
     if not unreadable:
         return ()
@@ -357,16 +318,19 @@ def _unreadable(pictures: tuple[Picture, ...], errors: list[str]) -> tuple[str, 
 
 
 def _folders(pictures: Sequence[Picture], names: Sequence[str]) -> list[int | str]:
-    parents = (picture.name.rpartition("/")[0] for picture in pictures)
-    folders = [parent.partition("/")[0] for parent in parents]
-    if "" in folders:
-        received = pictures[folders.index("")].name
-        raise ValueError(
-            f"Expected a folder for each class, received {received!r} outside; give labels="
-        )
+    folders = []
+    for picture in pictures:
+        folder, slash, _ = picture.name.partition("/")
+        if not slash:
+            received = f"{picture.name!r} outside"
+            raise ValueError(
+                f"Expected a folder for each class, received {received}; give labels="
+            )
+        folders.append(folder)
     order = sorted(set(folders))
     unnamed = names == tuple(f"class {place}" for place in range(len(names)))
-    if unnamed and not set(order) <= set(names):
+    folders_are_classes = set(order) <= set(names)
+    if unnamed and not folders_are_classes:
         if len(order) != len(names):
             wanted = f"{len(names)} folders, one for each class, received {len(order)}"
             raise ValueError(f"Expected {wanted}; give labels=")

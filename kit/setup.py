@@ -28,47 +28,46 @@ class Setup:
     missing: tuple[str, ...]
 
     def __repr__(self) -> str:
-        return (
-            f"Not ready yet: {', '.join(self.missing)}."
-            if self.missing
-            else "Everything is in place."
-        )
+        if self.missing:
+            return f"Not ready yet: {', '.join(self.missing)}."
+        return "Everything is in place."
 
 
 def check_setup() -> Setup:
     """Check that this machine can run the notebooks: ten seconds, a line for each thing as it is known."""
     missing = []
-    for name, look in CHECKS.items():
+    for name, check in CHECKS.items():
         sys.stdout.write(f"{name:13}")
         sys.stdout.flush()
-        holds, told = _checked(look)
-        sys.stdout.write(f"{'ok ' if holds else 'NO '} {told}\n")
-        missing += [] if holds else [name]
+        process = _run(check)
+        if process.returncode:
+            missing.append(name)
+        mark = "NO" if process.returncode else "ok"
+        output = process.stderr if process.returncode else process.stdout
+        # Libraries may print more before it.
+        line = output.strip().rpartition("\n")[2]
+        line = line or f"Python ended with exit code {process.returncode}"
+        sys.stdout.write(f"{mark}  {line}\n")
     return Setup(tuple(missing))
 
 
-def _checked(look: Callable[[], str]) -> tuple[bool, str]:
+def _run(check: Callable[[], str]) -> subprocess.CompletedProcess[str]:
     # In a process of its own: a broken TensorFlow ends its process without an exception.
-    command = [sys.executable, "-m", __name__, look.__name__]
-    root = os.pathsep.join(
-        filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")])
-    )
+    home = str(Path(__file__).parents[1])
+    path = os.environ.get("PYTHONPATH")
     environment = os.environ | {
-        "PYTHONPATH": root,
+        "PYTHONPATH": f"{home}{os.pathsep}{path}" if path else home,
         "PYTHONUTF8": "1",
         "PYTHONSAFEPATH": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
     }
-    done = subprocess.run(  # noqa: S603
-        command, env=environment, capture_output=True, encoding="utf-8", check=False
+    return subprocess.run(  # noqa: S603
+        [sys.executable, "-m", __name__, check.__name__],
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
-    said = (done.stderr if done.returncode else done.stdout).strip()
-    told = (
-        said.splitlines()[-1]
-        if said
-        else f"Python ended with exit code {done.returncode}"
-    )
-    return done.returncode == 0, told
 
 
 def packages() -> str:
@@ -76,29 +75,28 @@ def packages() -> str:
     system = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     from packaging.requirements import Requirement
 
-    asked = [Requirement(text) for text in metadata.requires(NAME) or []]
+    requirements = [Requirement(text) for text in metadata.requires(NAME) or []]
     needed = [
-        each
-        for each in asked
-        if each.marker is None or each.marker.evaluate({"extra": ""})
+        requirement
+        for requirement in requirements
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
     ]
-    unmet = sorted(filter(None, map(_lack, needed)))
+    unmet = sorted(filter(None, map(_unmet, needed)))
     if unmet:
         raise RuntimeError(f"{'; '.join(unmet)}: {_INSTALL}")
     return f"{system} has all {len(needed)} packages"
 
 
-def _lack(requirement: Any) -> str:
+def _unmet(requirement: Any) -> str:
+    """Say why a package does not do; empty where it does."""
+    name = requirement.name
     try:
-        found = metadata.version(requirement.name)
+        version = metadata.version(name)
     except metadata.PackageNotFoundError:
-        return f"{requirement.name} is missing"
-    fits = requirement.specifier.contains(found, prereleases=True)
-    return (
-        ""
-        if fits
-        else f"{requirement.name} is {found}, expected {requirement.specifier}"
-    )
+        return f"{name} is missing"
+    if requirement.specifier.contains(version, prereleases=True):
+        return ""
+    return f"{name} is {version}, expected {requirement.specifier}"
 
 
 def widgets() -> str:
@@ -106,11 +104,9 @@ def widgets() -> str:
     from jupyterlab.labapp import LabApp
 
     lab = LabApp()
-    places = [
-        Path(folder) for folder in lab.extra_labextensions_path + lab.labextensions_path
-    ]
+    folders = lab.extra_labextensions_path + lab.labextensions_path
     for name in FRONT_ENDS:
-        if not any((folder / name).is_dir() for folder in places):
+        if not any(Path(folder, name).is_dir() for folder in folders):
             advice = "run pip install --force-reinstall anywidget ipywidgets"
             raise RuntimeError(f"JupyterLab {lab.version} has no {name}; {advice}")
     return f"JupyterLab {lab.version} has {' and '.join(FRONT_ENDS)}"
@@ -142,19 +138,19 @@ def memory() -> str:
     import psutil
 
     machine = psutil.virtual_memory()
+    limit = machine.total
     # Of a container; "max" where there is none.
-    limit = Path("/sys/fs/cgroup/memory.max")
-    most = limit.read_text().strip() if limit.exists() else ""
-    bound = int(most) if most.isdecimal() else machine.total
-    total, free = (
-        min(each, bound) / 1e9 for each in (machine.total, machine.available)
-    )
-    found = f"{total:.1f} GB, {free:.1f} of them free; cores: {os.cpu_count()}"
+    file = Path("/sys/fs/cgroup/memory.max")
+    if file.exists() and file.read_text().strip().isdecimal():
+        limit = int(file.read_text())
+    total = min(machine.total, limit) / 1e9
+    free = min(machine.available, limit) / 1e9
+    figures = f"{total:.1f} GB, {free:.1f} of them free; cores: {os.cpu_count()}"
     if free < MEMORY:
         raise RuntimeError(
-            f"{found}; {MEMORY:g} GB must be free: close other programs, or use a hub"
+            f"{figures}; {MEMORY:g} GB must be free: close other programs, or use a hub"
         )
-    return found
+    return figures
 
 
 CHECKS = {
@@ -168,8 +164,8 @@ CHECKS = {
 if __name__ == "__main__":
     try:
         sys.stdout.write(f"{globals()[sys.argv[1]]()}\n")
-    except Exception as error:  # noqa: BLE001 (whatever is broken is said)
-        advice = f": {_INSTALL}" if isinstance(error, ImportError) else ""
-        sys.exit(
-            f"{' '.join(str(error).split())[:500] or type(error).__name__}{advice}"
-        )
+    except Exception as error:  # noqa: BLE001 (whatever is broken is reported)
+        line = " ".join(str(error).split())[:500] or type(error).__name__
+        if isinstance(error, ImportError):
+            line += f": {_INSTALL}"
+        sys.exit(line)

@@ -8,8 +8,8 @@ import venv
 import pytest
 
 import kit
+from kit import setup
 from kit.__main__ import main
-from kit.workshop import setup
 from tests.project import ROOT
 
 

@@ -1,1 +1,0 @@
-"""For workshops: self-checks of the exercises in the notebooks."""

@@ -1,0 +1,242 @@
+"""Self-checks for the lessons: each says whether an answer is right, and if not, why not.
+
+In a checkout this module is installed beside `kit`, so that a lesson finds it in whatever folder it lies.
+"""
+
+import math
+import re
+import reprlib
+import tempfile
+from numbers import Real
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import kit
+from kit.robustness import relevelled
+from kit.validation.calibration import fit_temperature
+
+_MYSTERIES = ("double_scaling", "inverted", "imagenet_mean_std")
+# The class of clothes that are delivered, None for all, and what was done to their images.
+_DELIVERIES = (
+    (None, kit.Perturbation(noise=80)),
+    (9, kit.Perturbation(brightness=0.15)),
+    (8, kit.Perturbation()),
+)
+_DELIVERED = 64
+_REMEDIES = ("leave", "correct", "adapt")
+_TIED = 0.05
+"""Share of correct predictions by which a remedy may be behind the best one and still pass."""
+
+
+def _numbered(what, choices, number):
+    if number not in range(1, len(choices) + 1):
+        raise ValueError(
+            f"Expected the number of a {what} as a whole number 1..{len(choices)}, received {number!r}"
+        )
+    return choices[number - 1]
+
+
+def _no_number(answer, rule, fits):
+    """Say why an answer is no number that can be checked; empty where it is one."""
+    if answer is None:
+        return f"Not answered yet. Set answer to {rule}."
+    is_number = isinstance(answer, Real) and not isinstance(answer, bool)
+    if is_number and fits(float(answer)):
+        return ""
+    return f"Not yet: use {rule}, instead of {_quoted(answer)}."
+
+
+def _plain(text):
+    return re.sub(r"[\W_]+", "", re.sub(r"\(.*?\)", "", text.casefold()))
+
+
+def _quoted(answer):
+    return " ".join(reprlib.repr(answer).split())[:60]
+
+
+def somebodys_script(classifier):
+    """Return a classifier as somebody's script uses it; what is wrong there is to be found."""
+    trained = classifier.preprocessing
+    return classifier.using(trained.replace(channels="bgr", scaling="0..1"))
+
+
+def camera_folder(images):
+    """Return a new folder of PNG files as a camera gives them; what is different about them is to be found.
+
+    Parameters
+    ----------
+    images
+        uint8 (N, H, W).
+    """
+    folder = Path(tempfile.mkdtemp())
+    camera = kit.Perturbation(brightness=0.55, noise=14, seed=3)
+    for place, pixels in enumerate(images):
+        shot = camera.apply(kit.Photo.from_array(pixels)).pixels[..., 0]
+        Image.fromarray(shot).save(folder / f"{place:04}.png")
+    return folder
+
+
+def check_brightness(classifier, photo, answer):
+    """Check the lowest brightness, in steps of 0.1, that does not change the prediction; return one line."""
+
+    def fits(factor):
+        return 0.1 <= factor <= 1 and round(10 * factor, 5) % 1 == 0
+
+    refused = _no_number(answer, "one decimal from 0.1 to 1.0, such as 0.7", fits)
+    if refused:
+        return refused
+    beyond = round(answer - 0.1, 4)
+    return _last(classifier, photo, "brightness", answer=answer, beyond=beyond)
+
+
+def check_noise(classifier, photo, answer):
+    """Check a noise, in whole levels from 0 to 99, that the prediction just survives; return one line."""
+    rule = "a whole number of levels from 0 to 99, such as 12"
+    refused = _no_number(answer, rule, lambda levels: levels in range(100))
+    if refused:
+        return refused
+    return _last(classifier, photo, "noise", answer=answer, beyond=answer + 1)
+
+
+def _last(classifier, photo, parameter, *, answer, beyond):
+    """Say whether this is the last step that leaves the prediction as it is."""
+
+    def predicted(**change):
+        changed = kit.Perturbation(**change)
+        return classifier.predict(photo, perturbation=changed).label[0]
+
+    untouched = predicted()
+    survived = predicted(**{parameter: answer})
+    lost = predicted(**{parameter: beyond})
+    if survived != untouched:
+        return f"Not yet: at {answer:g} it is {survived}, no longer {untouched}; change less."
+    if lost == untouched:
+        return f"Not yet: {untouched} survives {beyond:g}, too; change more."
+    return f"Passed: {untouched} at {answer:g}, {lost} at {beyond:g}."
+
+
+def check_temperature(rows, labels, answer):
+    """Check the temperature, to one decimal, with the least negative log-likelihood; return one line.
+
+    Parameters
+    ----------
+    rows
+        float32, shape (N, classes): softmax probabilities.
+    labels
+        Shape (N,): index of the right class.
+    answer
+        A number; None is not answered yet.
+    """
+    rule = "a number above 0, such as 1.1"
+    refused = _no_number(answer, rule, lambda number: 0 < number < math.inf)
+    if refused:
+        return refused
+    temperature = float(answer)
+    best = fit_temperature(np.asarray(rows), np.asarray(labels))
+    if abs(temperature - best) > 0.1:
+        direction = "higher" if temperature < best else "lower"
+        return f"Not yet: a {direction} temperature than {temperature:g} fits better."
+    return f"Passed: the least negative log-likelihood is at {best:.1f}."
+
+
+class Mystery:
+    """A preprocessing with an unnamed fault: one of three, put into that of `classifier`."""
+
+    def __init__(self, classifier, number):
+        name = _numbered("mystery", _MYSTERIES, number)
+        self._trained = classifier.preprocessing
+        self._fault = kit.faults.CATALOGUE[name]
+        self._faulty = self._fault.apply(self._trained)
+
+    def tensor(self, photo):
+        """Return what the network is fed: float32 (1, H, W, C)."""
+        return self._faulty.apply(photo)
+
+    def seen(self, photo):
+        """Return what the network takes it for: uint8 (H, W, 3)."""
+        return self._trained.image(self.tensor(photo))
+
+    def check(self, answer):
+        """Check a fault, by its name or title; return one line: passed, or what speaks against it."""
+        if answer is None:
+            return "Not answered yet. Set answer to the name of a fault in kit.faults.CATALOGUE."
+        named = _fault(answer)
+        if named is None:
+            return f"Not yet: {_quoted(answer)} is not in the catalogue."
+        preprocessing = named.apply(self._trained)
+        if preprocessing == self._faulty:
+            return f"Passed: {_titled(named)}."
+        near = "the step is right, and " if named.step == self._fault.step else ""
+        photo = kit.samples.photos("imagenet")[0]
+        expected = _figures(preprocessing.apply(photo))
+        actual = _figures(self.tensor(photo))
+        return f"Not yet, {_titled(named)}: {near}{photo.name} would be {expected}, and here it is {actual}."
+
+
+def _fault(answer):
+    """Return the fault of the catalogue with this name or title; None without one."""
+    if isinstance(answer, str):
+        for fault in kit.faults.CATALOGUE.values():
+            if _plain(answer) in map(_plain, (fault.name, fault.title, _titled(fault))):
+                return fault
+    return None
+
+
+def _figures(tensor):
+    means = ", ".join(f"{mean:.3g}" for mean in tensor.mean(axis=(0, 1, 2)))
+    return f"{tensor.min():.3g} to {tensor.max():.3g} (channel means {means})"
+
+
+def _titled(fault):
+    return f"{kit.faults.STEPS[fault.step].lower()} {fault.title}"
+
+
+class Delivery:
+    """Images from somewhere else, without labels and origin, and a choice of remedies.
+
+    Parameters
+    ----------
+    classifier
+        A classifier of clothes, as the bundled one for Fashion-MNIST.
+    levels
+        To which ``"correct"`` brings the images back; see `kit.robustness.usual_levels`.
+    number
+        1, 2 or 3.
+    """
+
+    def __init__(self, classifier, levels, number):
+        clothes, change = _numbered("delivery", _DELIVERIES, number)
+        labels = np.array(kit.samples.labels("fashion_mnist"))
+        chosen = np.ones(len(labels), bool) if clothes is None else labels == clothes
+        places = np.flatnonzero(chosen)[:_DELIVERED].tolist()
+        self._classifier = classifier
+        self._levels = levels
+        self._labels = labels[places]
+        photos = kit.samples.photos("fashion_mnist")
+        changed = change.apply_to_all(photos[place] for place in places)
+        self.photos = tuple(
+            kit.Photo(photo.pixels, f"picture_{index:02d}")
+            for index, photo in enumerate(changed)
+        )
+
+    def check(self, answer):
+        """Check the choice of a remedy; return one line: passed, or how many it gets right."""
+        if answer is None:
+            return f"Not answered yet. Set answer to one of {', '.join(_REMEDIES)}."
+        if not isinstance(answer, str) or answer not in _REMEDIES:
+            return f"Not yet: {_quoted(answer)} is none of {', '.join(_REMEDIES)}."
+        corrected = [relevelled(photo, self._levels) for photo in self.photos]
+        shares = {
+            "leave": self._share(self._classifier, self.photos),
+            "correct": self._share(self._classifier, corrected),
+            "adapt": self._share(kit.adapt(self._classifier, self.photos), self.photos),
+        }
+        if shares[answer] < max(shares.values()) - _TIED:
+            return f"Not yet: {answer} gets {shares[answer]:.0%} correct, and another remedy more."
+        results = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+        return f"Passed: {results} correct."
+
+    def _share(self, classifier, photos):
+        return float(classifier.predict(photos, self._labels).correct.mean())
