@@ -245,7 +245,7 @@ def _diagnose(given: argparse.Namespace) -> int:
 
 def _pin(given: argparse.Namespace) -> int:
     from kit.images import as_photos
-    from kit.regression.cases import read
+    from kit.regression.cases import read_case
 
     classifier = _classifier(given, given.model)
     expected = (
@@ -255,7 +255,7 @@ def _pin(given: argparse.Namespace) -> int:
         given.pictures
     ):  # nothing is written where one of them cannot be read
         path = kit.pin(given.cases, classifier, photo, expected, note=given.note)
-        case = read(path)
+        case = read_case(path)
         name, share = case.observed.top
         state = "still failing" if case.known_to_fail else "as expected"
         sys.stdout.write(f"{path}: {name}, {share:.3f}, {state}\n")
@@ -263,7 +263,7 @@ def _pin(given: argparse.Namespace) -> int:
 
 
 def _verify(given: argparse.Namespace) -> int:
-    from kit.regression.cases import write
+    from kit.regression.cases import write_file
 
     result = kit.check_cases(
         given.cases,
@@ -274,7 +274,7 @@ def _verify(given: argparse.Namespace) -> int:
     )
     _show(result, as_json=given.json)
     if given.junit:
-        write(given.junit, result.junit().encode())
+        write_file(given.junit, result.junit().encode())
     return int(not result.holds)
 
 
@@ -290,12 +290,12 @@ def _compare(given: argparse.Namespace) -> int:
 
 
 def _mistakes(given: argparse.Namespace) -> int:
-    from kit.regression.cases import write
+    from kit.regression.cases import write_file
 
     result = kit.mistakes(_classifier(given, given.model), given.folder)
     _show(result)
     if given.html:
-        write(given.html, kit.plots.mistakes_page(result).encode())
+        write_file(given.html, kit.plots.mistakes_page(result).encode())
     return 0
 
 
@@ -308,12 +308,12 @@ def _export(given: argparse.Namespace) -> int:
 
 
 def _show(result: Any, *, as_json: bool = False) -> None:
-    from kit._reporting import plain
+    from kit._reporting import json_value
 
     text = result.text()
     if as_json:
         text = json.dumps(
-            plain(result.to_dict()), indent=2, ensure_ascii=False, allow_nan=False
+            json_value(result.to_dict()), indent=2, ensure_ascii=False, allow_nan=False
         )
     sys.stdout.write(f"{text}\n")
 
@@ -350,7 +350,7 @@ def _classifier(given: argparse.Namespace, model: str) -> kit.Classifier:
     elif given.scaling is not None:
         named = kit.Preprocessing(scaling=given.scaling)
     else:
-        opened = store.read(model)
+        opened = store.read_model(model)
         # What its maker says of another format is read where it is tried.
         if opened.network or opened.preprocessing():
             classifier = kit.Classifier.load(model)

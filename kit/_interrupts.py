@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def held() -> Iterator[None]:
+def uninterrupted() -> Iterator[None]:
     """Hold an interrupt (SIGINT) back until the block ends, where it is raised as ever.
 
     For single steps of TensorFlow: cut off, they leave it building graphs for ever, or end the process.

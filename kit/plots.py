@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit._arrays import Float64, Floats, Pixels
-from kit._reporting import shown, tag
+from kit._reporting import tag, value_text
 from kit.images.photo import at_least_one
 from kit.images.properties import Sample
 from kit.perturbation import PARAMETERS
@@ -294,7 +294,9 @@ def _heat_maps(figure: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> N
         cells.set_clim(0, 100)
         for name, ticks in ((across, axes.set_xticks), (down, axes.set_yticks)):
             places = range(0, len(sweep.axes[name]), max(1, len(sweep.axes[name]) // 6))
-            ticks(list(places), [shown(sweep.axes[name][place]) for place in places])
+            ticks(
+                list(places), [value_text(sweep.axes[name][place]) for place in places]
+            )
         axes.set_xlabel(_axis_label(across))
         axes.set_title(f"{title} (%)", fontsize=10)
     panels[0].set_ylabel(_axis_label(down))

@@ -13,7 +13,7 @@ from kit._arrays import Array, Float64
 from kit._checking import first_line
 from kit.classifier import Classifier
 from kit.classifier.first_layers import leaves
-from kit.classifier.store import opened, unchanged
+from kit.classifier.store import open_archive, unchanged
 
 Weights = Mapping[str, tuple[Array, ...]]
 """The arrays of every layer, by its name."""
@@ -87,7 +87,7 @@ def weights_in(path: Path) -> Weights:
     """
     import h5py
 
-    with opened(path) as archive:
+    with open_archive(path) as archive:
         if "model.weights.h5" not in archive.namelist():
             return {}
         content = archive.read("model.weights.h5")

@@ -184,7 +184,7 @@ class Classifier:
         FileNotFoundError, ValueError
             No such file, another SHA-256, another format, a damaged archive, or no classifier of images.
         """
-        opened = store.read(path, sha256=sha256)
+        opened = store.read_model(path, sha256=sha256)
         engines.sized((None, None, None), preprocessing)
         network = restore(opened, preprocessing)
         opened = network.source or opened
@@ -251,15 +251,19 @@ class Classifier:
                     reference = reference.with_arrays(
                         store.FIRST_LAYERS, known.first_layers.arrays()
                     )
-                store.write(foreign, target, contract, reference.contents, known.data)
+                store.write_model(
+                    foreign, target, contract, reference.contents, known.data
+                )
             elif origin is not None:
-                store.write(
+                store.write_model(
                     store.unchanged(origin).path, target, contract, reference.contents
                 )
             else:
                 file = Path(folder) / "network.keras"
                 self.model.save(file)
-                keep(store.write(file, target, contract, reference.contents), known)
+                keep(
+                    store.write_model(file, target, contract, reference.contents), known
+                )
 
     def tensor(
         self,
@@ -536,7 +540,7 @@ class Classifier:
         return self.network.source
 
     def __repr__(self) -> str:
-        shape = engines.sides(self.input_shape)
+        shape = engines.shape_text(self.input_shape)
         known = "" if self.preprocessing is not None else ", preprocessing unknown"
         classes = f"{len(self.class_names)} classes, {self.network.compiled.runner}"
         return f"Classifier({self.name!r}, {shape} -> {classes}{known})"

@@ -12,7 +12,7 @@ import numpy as np
 
 from kit._arrays import Array, Float32
 from kit._checking import first_line
-from kit._interrupts import held
+from kit._interrupts import uninterrupted
 from kit._reporting import hidden_errors
 from kit.preprocessing import Preprocessing
 
@@ -30,7 +30,7 @@ def picture_size(shape: Shape) -> tuple[int | None, int | None]:
     return shape[1:] if channels_first(shape) else shape[:2]
 
 
-def sides(shape: Shape) -> str:
+def shape_text(shape: Shape) -> str:
     """Write the shape of one tensor, with a question mark for a side that is open."""
     return "x".join("?" if side is None else str(side) for side in shape)
 
@@ -109,7 +109,7 @@ def check_shape(received: tuple[int, ...], expected: Shape) -> None:
     else:
         advice = f"set channels={'gray' if expected[2] == 1 else 'rgb'!r} in the preprocessing"
     raise ValueError(
-        f"Expected tensors of {sides(expected)}, received the shape {received}; {advice}"
+        f"Expected tensors of {shape_text(expected)}, received the shape {received}; {advice}"
     )
 
 
@@ -470,13 +470,13 @@ class KerasEngine(Engine):
         self.input_shape = tuple(model.inputs[0].shape[1:])
         self.output_count = int(model.outputs[0].shape[-1])
         self._dtype = model.inputs[0].dtype
-        with held():
+        with uninterrupted():
             self.graph = traced(
                 model, lambda tensors: model(tensors, training=False), self.input_shape
             )
 
     def _run(self, tensors: Float32) -> Float32:
-        with held():
+        with uninterrupted():
             run = self._model.predict_on_batch if self.graph is None else self.graph
             return np.asarray(run(tensors.astype(self._dtype)), np.float32)
 

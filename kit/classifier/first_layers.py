@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from kit._arrays import Array, Float32, Float64, Indices
-from kit._interrupts import held
+from kit._interrupts import uninterrupted
 from kit.classifier.engines import LiteEngine, traced
 from kit.classifier.keras_models import ConversionError, lite_of
 
@@ -140,7 +140,7 @@ _Met = tuple[Any, Any]
 """A layer, and what is measured there, with its channels last."""
 
 
-@held()
+@uninterrupted()
 def first_layers_of(model: Any) -> FirstLayers | None:
     """Compile the first layers of a Keras model, from images (N, H, W, C), which is not changed.
 

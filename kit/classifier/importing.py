@@ -13,7 +13,7 @@ from typing import Any
 
 from kit._checking import told
 from kit.classifier import store
-from kit.classifier.child import answer, ask
+from kit.classifier.child import run_apart, work_apart
 from kit.classifier.keras_models import (
     import_keras,
     opened_safely,
@@ -88,7 +88,7 @@ def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, 
             found = _import(copy, folder)
         else:
             words = f"Importing {source.name!r}"
-            found = ask(
+            found = run_apart(
                 "kit.classifier.importing", copy, folder, words, seconds=SECONDS
             )
         names, numbered = names_beside(source)
@@ -99,7 +99,7 @@ def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, 
                 "class_names": list(names),
                 "preprocessing": steps,
             }
-            store.write(folder / _NEW, folder / _NEW, stated)
+            store.write_model(folder / _NEW, folder / _NEW, stated)
         (folder / _NEW).replace(target)
     return tuple(found["left_out"])
 
@@ -192,4 +192,4 @@ def _calls(nodes: Any) -> Iterator[list[Any]]:
 
 
 if __name__ == "__main__":
-    answer(_import)
+    work_apart(_import)

@@ -88,7 +88,7 @@ def load_keras(path: str | PathLike[str]) -> Any:
 
     FileNotFoundError or ValueError where it is no such file, damaged, or not to be opened safely.
     """
-    opened = store.read(path)
+    opened = store.read_model(path)
     if opened.network is not None:
         raise ValueError(
             f"Expected a .keras file, whose layers Keras knows, received {opened.path.name!r}"

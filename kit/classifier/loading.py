@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from kit._reporting import Steps
-from kit.classifier.child import Early, answer, ask, awaited
+from kit.classifier.child import Early, awaited, run_apart, work_apart
 from kit.classifier.engines import (
     OnnxEngine,
     check_lite,
@@ -26,13 +26,13 @@ from kit.classifier.engines import (
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.keras_models import load_keras, serialized
 from kit.classifier.metadata import lite_about, onnx_about
-from kit.classifier.network import Compiled, Network, describe, trial_tensors
+from kit.classifier.network import Compiled, Network, compile_model, trial_tensors
 from kit.classifier.store import (
     FIRST_LAYERS,
     Archive,
+    as_stated,
     part_of,
-    read,
-    stating,
+    read_model,
     unchanged,
 )
 from kit.preprocessing import Preprocessing
@@ -74,7 +74,7 @@ def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
         return found
     if _custom(opened):
         # Their code is known in this process and nowhere else.
-        return Network(describe(load_keras(opened.path), steps), source=opened)
+        return Network(compile_model(load_keras(opened.path), steps), source=opened)
     early: Early = Future()
     rest: Future[Compiled] = Future()
     Thread(target=_compile, args=(opened, steps, early, rest), daemon=True).start()
@@ -98,20 +98,22 @@ def _compile(
             if found := _known(opened):
                 compiled = found.compiled
             else:
-                compiled = convert(opened, steps, early)
+                compiled = compile_apart(opened, steps, early)
                 keep(opened, compiled)
         rest.set_result(compiled)
     except BaseException as error:  # noqa: BLE001 (raised where it is waited for)
         rest.set_exception(error)
 
 
-def convert(opened: Archive, steps: Preprocessing | None, early: Early) -> Compiled:
+def compile_apart(
+    opened: Archive, steps: Preprocessing | None, early: Early
+) -> Compiled:
     """Compile a ``.keras`` file, or try another, in a process of its own; raises as `restore` does."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         if steps is not None:
             (folder / _STEPS).write_text(steps.to_json(), encoding="utf-8")
-        ask(_HERE, opened.path, folder, "", seconds=SECONDS, early=early)
+        run_apart(_HERE, opened.path, folder, "", seconds=SECONDS, early=early)
         unchanged(opened)
         return Compiled.read(folder / _COMPILED)
 
@@ -122,9 +124,9 @@ def _work(file: Path, folder: Path) -> Mapping[str, Any]:
     with suppress(FileNotFoundError):
         steps = Preprocessing.from_json((folder / _STEPS).read_text(encoding="utf-8"))
     found = (
-        describe(load_keras(file), steps, serving=True)
+        compile_model(load_keras(file), steps, serving=True)
         if file.suffix == ".keras"
-        else _try(read(file), steps)
+        else _try(read_model(file), steps)
     )
     found.write(folder / _COMPILED)
     return {}
@@ -173,7 +175,7 @@ def _network(compiled: Compiled, opened: Archive) -> Network:
         with suppress(KeyError, TypeError, ValueError):
             layers = FirstLayers.of(part_of(opened.statistics, FIRST_LAYERS))
         compiled = replace(compiled, data=opened.network, first_layers=layers)
-        opened = opened if opened.contract else stating(opened, compiled.said)
+        opened = opened if opened.contract else as_stated(opened, compiled.said)
     elif compiled.data is not None:
         check_lite(compiled.data)
     return Network(compiled, source=opened)
@@ -273,4 +275,4 @@ def _custom(opened: Archive) -> bool:
 
 
 if __name__ == "__main__":
-    answer(_work)
+    work_apart(_work)

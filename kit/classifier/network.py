@@ -14,7 +14,7 @@ import numpy as np
 
 from kit._arrays import Float32
 from kit._checking import first_line
-from kit._interrupts import held
+from kit._interrupts import uninterrupted
 from kit._reporting import Result
 from kit.classifier import engines
 from kit.classifier.child import Predict, awaited, serve
@@ -191,8 +191,8 @@ def trial_tensors(
     )
 
 
-@held()
-def describe(
+@uninterrupted()
+def compile_model(
     model: Any, steps: Preprocessing | None = None, *, serving: bool = False
 ) -> Compiled:
     """Compile a Keras model, which is not changed, and hold the result against it.
@@ -282,8 +282,8 @@ class Network:
 
     @classmethod
     def of(cls, model: Any, steps: Preprocessing | None = None) -> Self:
-        """Compile a Keras model that is in memory; raises as `describe` does."""
-        return cls(describe(model, steps), model=model)
+        """Compile a Keras model that is in memory; raises as `compile_model` does."""
+        return cls(compile_model(model, steps), model=model)
 
     @property
     def pending(self) -> bool:

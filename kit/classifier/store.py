@@ -93,7 +93,7 @@ class Archive:
         """Architecture of the network, from ``config.json``; empty of another format."""
         if self.network is not None:
             return {}
-        with opened(self.path) as archive:
+        with open_archive(self.path) as archive:
             return _json(archive, "config.json", self.path.name)
 
     def preprocessing(self) -> Preprocessing | None:
@@ -102,7 +102,7 @@ class Archive:
         return None if stated is None else Preprocessing.from_dict(stated)
 
 
-def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
+def read_model(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
     """Open and check a local ``.keras``, ``.tflite`` or ``.onnx`` file.
 
     Raises
@@ -121,17 +121,17 @@ def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
             )
     if file.suffix in SHIPPED:
         return _shipped(file)
-    with opened(file) as archive:
+    with open_archive(file) as archive:
         names = set(archive.namelist())
         if "config.json" not in names or not names & _WEIGHTS:
             received = f"{file.name!r} with {told(', '.join(sorted(names)))[:100] or 'nothing'}"
             raise ValueError(
                 f"Expected a Keras archive, received {received}; {_ADVICE}"
             )
-        return _stating(Archive(file, _digest_of(archive)), archive)
+        return _with_contract(Archive(file, _digest_of(archive)), archive)
 
 
-def _stating(plain: Archive, archive: zipfile.ZipFile) -> Archive:
+def _with_contract(plain: Archive, archive: zipfile.ZipFile) -> Archive:
     if CONTRACT not in archive.namelist():
         return plain
     contract = _json(archive, CONTRACT, plain.path.name)
@@ -177,15 +177,15 @@ def _shipped(file: Path) -> Archive:
     plain = Archive(file, digest, network=content)
     if file.suffix == ".onnx" or not zipfile.is_zipfile(file):
         return plain
-    with opened(file) as archive:
+    with open_archive(file) as archive:
         starts = (member.header_offset for member in archive.infolist())
         network = content[: min(starts, default=size)]
         weights = hashlib.sha256(network).hexdigest()
-        stated = _stating(Archive(file, weights, network=network), archive)
+        stated = _with_contract(Archive(file, weights, network=network), archive)
     return replace(stated, digest=digest)
 
 
-def stating(given: Archive, said: Mapping[str, Any]) -> Archive:
+def as_stated(given: Archive, said: Mapping[str, Any]) -> Archive:
     """Return a file with what its maker says in it, or in Teachable Machine's list beside it."""
     contract = {"name": given.path.stem, **said}
     if said["class_names"] is None:
@@ -197,7 +197,7 @@ def stating(given: Archive, said: Mapping[str, Any]) -> Archive:
 
 def unchanged(given: Archive) -> Archive:
     """Return a file that was opened before; FileNotFoundError or ValueError if its network is another."""
-    if read(given.path).digest != given.digest:
+    if read_model(given.path).digest != given.digest:
         file = given.path.name
         raise ValueError(
             f"Expected the network in {file!r} as it was loaded, received another; load it"
@@ -282,7 +282,7 @@ def _zip(file: Path) -> zipfile.ZipFile:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[zipfile.ZipFile]:
+def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open a zip that is whole and unpacks to a sensible size; also tell of damage that the block meets."""
     try:
         with _zip(path) as archive:
@@ -312,7 +312,7 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
         ) from error
 
 
-def write(
+def write_model(
     source: Path | None,
     target: str | PathLike[str],
     contract: Mapping[str, Any],
@@ -327,7 +327,7 @@ def write(
     """
     with ExitStack() as stack:
         copied = source is not None and (network is None or zipfile.is_zipfile(source))
-        old = stack.enter_context(opened(source)) if source and copied else None
+        old = stack.enter_context(open_archive(source)) if source and copied else None
         stream = stack.enter_context(replacing(target))
         stream.write(network or b"")
         new = stack.enter_context(zipfile.ZipFile(stream, "w"))
@@ -352,7 +352,7 @@ def write(
 
 def write_config(source: Path, target: Path, config: Mapping[str, Any]) -> None:
     """Copy the network in a ``.keras`` file with another architecture."""
-    with opened(source) as old, zipfile.ZipFile(target, "w") as new:
+    with open_archive(source) as old, zipfile.ZipFile(target, "w") as new:
         new.writestr("config.json", json.dumps(config))
         _copy(old, new)
 

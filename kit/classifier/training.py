@@ -9,7 +9,7 @@ import numpy as np
 
 from kit._arrays import Float32, Pixels
 from kit._checking import number, whole
-from kit._interrupts import held
+from kit._interrupts import uninterrupted
 from kit._reporting import Progress, Steps, hidden_errors
 from kit.classifier import Classifier, check_first
 from kit.classifier.engines import finite
@@ -26,10 +26,12 @@ BATCH = 64
 """Images in a step, or all of them where there are fewer."""
 
 FILTERS = (16, 24, 40)
-"""Filters of the three stages of `network`."""
+"""Filters of the three stages of `small_network`."""
 
 
-def network(name: str, shape: tuple[int, ...], classes: int, *, seed: int = 0) -> Any:
+def small_network(
+    name: str, shape: tuple[int, ...], classes: int, *, seed: int = 0
+) -> Any:
     """Make the small convolutional network of the bundled Fashion-MNIST classifiers, not yet trained.
 
     Three pairs of 3 x 3 convolutions with BatchNormalization (momentum 0.9) and ReLU, maximum pooling between
@@ -105,7 +107,7 @@ def train(
     seed
         Of initial weights, dropout, order and augmentation; not negative.
     model
-        A Keras model to go on from in place of a new `network`. Not changed: a copy of it is trained, whose
+        A Keras model to go on from in place of a new `small_network`. Not changed: a copy is trained, whose
         dropout has the seeds that it has there.
     learning_rate
         At the start; 2e-3 suits a network without BatchNormalization.
@@ -126,11 +128,13 @@ def train(
     rng = np.random.default_rng(seed)
     tensors = _tensors(photos, preprocessing, augment, rng)
     with (
-        held()
+        uninterrupted()
     ):  # TensorFlow is not to be used any more in a process in which it was interrupted
         if model is None:
             first = preprocessing.apply(photos[0].decoded(preprocessing.decoding))
-            model = network("trained", first.shape[1:], len(class_names), seed=seed)
+            model = small_network(
+                "trained", first.shape[1:], len(class_names), seed=seed
+            )
         else:
             model = _copy(model)
         keras = import_keras()
@@ -149,7 +153,7 @@ def train(
         drawn, order = next(tensors), rng.permutation(len(truth))
         for start in range(0, len(order) - size + 1, size):
             step = order[start : start + size]
-            with held():
+            with uninterrupted():
                 learner.train_on_batch(drawn[step], truth[step])
     return Classifier(model, preprocessing, class_names)
 
@@ -260,7 +264,7 @@ def remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
     return remarks
 
 
-@held()
+@uninterrupted()
 def _adapted(model: Any, batch: Any, old: float) -> Any:
     """Copy the model, with statistics that mix this share of the old ones with those of the batch."""
     keras, adapted = import_keras(), _copy(model)

@@ -258,7 +258,7 @@ def name_for(*words: str) -> str:
 # The folder
 
 
-def paths(folder: str | PathLike[str]) -> list[Path]:
+def case_files(folder: str | PathLike[str]) -> list[Path]:
     """Return the files of all cases of a folder, by name; raises a FileNotFoundError where there is none."""
     place = Path(folder)
     if not place.is_dir():
@@ -289,7 +289,7 @@ def _contents(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def read(path: Path) -> Case:
+def read_case(path: Path) -> Case:
     """Read one case; raises a ValueError of one line."""
     try:
         return replace(Case.from_json(_contents(path)), name=path.stem)
@@ -310,7 +310,7 @@ def photo_of(folder: str | PathLike[str], case: Case) -> Photo:
     return photo
 
 
-def write(target: Path, data: bytes) -> None:
+def write_file(target: Path, data: bytes) -> None:
     """Write a file in one step, over the one that is there; its folder is made."""
     with one_line_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -320,7 +320,7 @@ def write(target: Path, data: bytes) -> None:
 
 def overwrite(path: Path, case: Case) -> None:
     """Write a case."""
-    write(own_file(path.parent, path.name), case.to_json().encode())
+    write_file(own_file(path.parent, path.name), case.to_json().encode())
 
 
 # Pinning
@@ -425,7 +425,7 @@ def _added(folder: Path, case: Case, file: bytes) -> Path:
     picture = own_file(folder, *case.picture.split("/"))
     with one_line_errors(picture):
         picture.parent.mkdir(parents=True, exist_ok=True)
-    write_picture = partial(write, picture, file)
+    write_picture = partial(write_file, picture, file)
     name, attempt = case.name, 1
     while True:
         path = folder / f"{name}.json"

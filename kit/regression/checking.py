@@ -215,7 +215,7 @@ def check_cases(
     if classifier is not None:
         check_first(classifier)
     place = Path(folder)
-    found = folders.paths(place)
+    found = folders.case_files(place)
     if not found:
         raise ValueError(f"Expected cases in {place.name!r}, received none; {MAKE_ONE}")
     chosen = classifier or _named_by(found)
@@ -239,7 +239,7 @@ def _named_by(paths: Sequence[Path]) -> Classifier:
 
     for path in paths:
         with suppress(ValueError):
-            return samples.classifier(folders.read(path).classifier)
+            return samples.classifier(folders.read_case(path).classifier)
     raise ValueError(
         "Expected a classifier, or cases that name a bundled one; received neither"
     )
@@ -252,7 +252,7 @@ def _check(
     update: bool,
 ) -> Checked:
     try:
-        case = folders.read(path)
+        case = folders.read_case(path)
         photo = folders.photo_of(path.parent, case)
         steps = case.preprocessing or known_preprocessing(classifier)
         found = _compared(classifier, case, photo, steps)
@@ -387,4 +387,6 @@ def _keep(
         then, now = map(before.image, tensors)
         difference = STRONGER * np.abs(then.astype(np.int16) - now)
         parts = [then, now, difference.clip(0, 255).astype(np.uint8)]
-        folders.write(Path(artefacts, f"{case.name}.png"), encoded(np.hstack(parts)))
+        folders.write_file(
+            Path(artefacts, f"{case.name}.png"), encoded(np.hstack(parts))
+        )

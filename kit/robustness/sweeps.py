@@ -19,7 +19,7 @@ import numpy as np
 
 from kit._arrays import Array, Bools, Float32, Float64, Int32
 from kit._checking import known
-from kit._reporting import Progress, Result, Steps, Table, shown
+from kit._reporting import Progress, Result, Steps, Table, value_text
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import part_size
 from kit.classifier.labels import Labels, label_indices
@@ -101,16 +101,20 @@ class Sweep(Result):
             name, shares = next(iter(figures.items()))
             (down, downwards), (across, values) = self.axes.items()
             rows = zip(
-                map(shown, downwards),
+                map(value_text, downwards),
                 *(map(_percent, each) for each in shares.T),
                 strict=True,
             )
             title = f"{name}, {down} down, {across} across"
             return Table(
-                (down, *map(shown, values)), rows, ">" * (1 + len(values)), title=title
+                (down, *map(value_text, values)),
+                rows,
+                ">" * (1 + len(values)),
+                title=title,
             )
         places = (
-            ", ".join(shown(getattr(each, name)) for name in self.axes) or repr(each)
+            ", ".join(value_text(getattr(each, name)) for name in self.axes)
+            or repr(each)
             for each in self.perturbations
         )
         columns = (map(_percent, values.ravel()) for values in figures.values())

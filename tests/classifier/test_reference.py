@@ -73,7 +73,9 @@ def test_a_keras_file_brings_nothing_compiled(tmp_path, monkeypatch):
     flat.save(tmp_path / "flat.keras")
     contract = {"name": "flat", "class_names": [], "preprocessing": None}
     contract["class_names"] = [str(place) for place in range(784)]
-    store.write(tmp_path / "flat.keras", tmp_path / "hostile.keras", contract, hostile)
+    store.write_model(
+        tmp_path / "flat.keras", tmp_path / "hostile.keras", contract, hostile
+    )
     ran = []
     monkeypatch.setattr(
         first_layers, "LiteEngine", lambda data, **_options: ran.append(data)

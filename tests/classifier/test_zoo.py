@@ -25,7 +25,7 @@ def tried_here(_module, file, folder, _words, **_options):
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch):
-    monkeypatch.setattr(loading, "ask", tried_here)
+    monkeypatch.setattr(loading, "run_apart", tried_here)
 
 
 def nested():

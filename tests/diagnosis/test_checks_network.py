@@ -54,7 +54,7 @@ def train(model, steps):
 
 def weights_checked(model, folder):
     model.save(folder / "model.keras")
-    weights = weights_in(store.read(folder / "model.keras").path)
+    weights = weights_in(store.read_model(folder / "model.keras").path)
     layers = layers_of(json.loads(model.to_json()))
     finding = (
         check_nan(weights)
@@ -291,7 +291,7 @@ def test_weights_of_two_layers_of_one_name_are_left_out(tmp_path):
 
 
 def test_the_bundled_network_is_trained():
-    opened = store.read(DATA / "models" / "efficientnet_lite0.keras")
+    opened = store.read_model(DATA / "models" / "efficientnet_lite0.keras")
     assert check_trained(layers_of(opened.config()), weights_in(opened.path)) is None
 
 

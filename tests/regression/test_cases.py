@@ -88,7 +88,7 @@ def test_everything_of_a_case_is_in_its_file(tmp_path, classifier, four):
         ["espresso", classifier.class_names.index("cup")],
         **given,
     )
-    case = folders.read(path)
+    case = folders.read_case(path)
     assert path.name.endswith("-espresso-channel-order.json")
     assert case.expected == ("espresso", "cup")
     assert {name: getattr(case, name) for name in given} == given
@@ -98,7 +98,7 @@ def test_everything_of_a_case_is_in_its_file(tmp_path, classifier, four):
     np.testing.assert_array_equal(
         folders.photo_of(tmp_path, case).pixels, four[0].pixels
     )
-    own = folders.read(kit.pin(tmp_path, classifier, four[0], preprocessing=right))
+    own = folders.read_case(kit.pin(tmp_path, classifier, four[0], preprocessing=right))
     assert own.preprocessing is None, "the classifier's own, whatever that will be"
     assert own.observed.preprocessing == right
     for each in (case, own, made()):
@@ -175,11 +175,11 @@ def test_an_image_has_one_file_name_that_is_one_on_every_system(picture):
 
 
 def test_a_folder_has_the_cases_and_each_image_once(cases, four):
-    assert len(folders.paths(cases)) == 5
+    assert len(folders.case_files(cases)) == 5
     files = sorted((cases / "pictures").iterdir())
     assert [path.suffix for path in files] == [".jpg"] * 4, "one is in two cases"
     assert {sha256(path.read_bytes()).hexdigest() for path in files} == {
-        folders.read(path).sha256 for path in folders.paths(cases)
+        folders.read_case(path).sha256 for path in folders.case_files(cases)
     }
     assert not list(cases.rglob(".*"))
 
@@ -194,14 +194,14 @@ def test_a_name_that_is_taken_gets_a_number(tmp_path, fashion, clothes):
         "strange-näme-x-2.json",
         "strange-näme-x-3.json",
     ]
-    assert len(folders.paths(tmp_path)) == 3
+    assert len(folders.case_files(tmp_path)) == 3
     with ThreadPoolExecutor(4) as threads:
         list(
             threads.map(
                 lambda _: kit.pin(tmp_path, fashion, clothes[0], name="same"), range(12)
             )
         )
-    assert len(folders.paths(tmp_path)) == 15, "none takes the place of another"
+    assert len(folders.case_files(tmp_path)) == 15, "none takes the place of another"
 
 
 @pytest.mark.parametrize("expected", [[], {}, 1.5])
@@ -250,7 +250,7 @@ def test_a_photo_of_a_phone_is_pinned_without_place_and_owner(tmp_path, fashion)
 
 
 def test_an_image_is_named_after_the_bytes_that_are_kept(tmp_path, fashion, clothes):
-    case = folders.read(kit.pin(tmp_path, fashion, clothes[0]))
+    case = folders.read_case(kit.pin(tmp_path, fashion, clothes[0]))
     data = (tmp_path / case.picture).read_bytes()
     assert case.sha256 == sha256(data).hexdigest()
     assert case.picture == f"pictures/{case.sha256[:16]}.png"
@@ -265,7 +265,7 @@ def test_a_pin_that_is_ended_leaves_no_case_and_no_image(
         assert visible == [], "neither is there before both are written"
         raise ends
 
-    monkeypatch.setattr(folders, "write", write)
+    monkeypatch.setattr(folders, "write_file", write)
     with pytest.raises(ends):
         kit.pin(tmp_path, fashion, clothes[0])
     assert [path.name for path in tmp_path.rglob("*")] == ["pictures"]
@@ -316,7 +316,7 @@ def test_an_image_that_is_gone_or_another_is_reported_and_the_others_run(
     first, second = sorted((cases / "pictures").iterdir())[:2]
     first.unlink()
     second.write_bytes(second.read_bytes() + b"x")
-    folders.paths(cases)[-1].write_bytes(b"{")
+    folders.case_files(cases)[-1].write_bytes(b"{")
     result = kit.check_cases(cases, classifier, progress=False)
     states = [one.state for one in result.cases]
     assert states.count("unusable") + states.count("holds") == 5
@@ -332,7 +332,7 @@ def test_a_link_leads_nowhere_else(tmp_path, fashion, clothes):
         kit.pin(tmp_path / each, fashion, clothes[0], name="one")
         for each in ("cases", "other")
     )
-    for name in ("one.json", folders.read(path).picture, "pictures"):
+    for name in ("one.json", folders.read_case(path).picture, "pictures"):
         mine, theirs = path.parent / name, other.parent / name
         mine.rename(tmp_path / "kept")
         mine.symlink_to(theirs)
@@ -352,11 +352,11 @@ def test_a_link_leads_nowhere_else(tmp_path, fashion, clothes):
 def test_a_file_that_is_no_small_file_is_not_read(tmp_path):
     (tmp_path / "large.json").write_bytes(bytes(1 + (1 << 20)))
     with pytest.raises(ValueError, match="a file of at most 1048576 bytes"):
-        folders.read(tmp_path / "large.json")
+        folders.read_case(tmp_path / "large.json")
     with pytest.raises(ValueError, match="received another"):
-        folders.read(tmp_path)
+        folders.read_case(tmp_path)
     (tmp_path / "marked.json").write_bytes(b"\xef\xbb\xbf" + made().to_json().encode())
-    assert folders.read(tmp_path / "marked.json") == made(name="marked"), (
+    assert folders.read_case(tmp_path / "marked.json") == made(name="marked"), (
         "as editors of Windows save it"
     )
 
@@ -364,6 +364,6 @@ def test_a_file_that_is_no_small_file_is_not_read(tmp_path):
 def test_cases_are_the_json_files_of_a_folder_that_are_not_hidden(tmp_path):
     for name in ("b.json", "a.json", ".draft.json", "notes.txt"):
         (tmp_path / name).write_text("{}")
-    assert [path.name for path in folders.paths(tmp_path)] == ["a.json", "b.json"]
+    assert [path.name for path in folders.case_files(tmp_path)] == ["a.json", "b.json"]
     with pytest.raises(ValueError, match=r"^nothing.json: .*No such file or directory"):
-        folders.read(tmp_path / "nothing.json")
+        folders.read_case(tmp_path / "nothing.json")
