@@ -149,7 +149,7 @@ def _value(properties: Mapping[str, str], *keys: str) -> Any:
     for key in keys:
         with suppress(Exception):
             # In JSON, or as Python prints a dictionary of names.
-            return ast.literal_eval(properties[key])
+            return ast.literal_eval(properties[key][:MOST_TEXT])
     return None
 
 
