@@ -39,9 +39,9 @@ def run_apart(
     module: str,
     file: Path,
     folder: Path,
-    what: str,
     *,
     seconds: int,
+    what: str = "",
     early: Early | None = None,
 ) -> dict[str, Any]:
     """Run a module of the kit, by its dotted name, on a file; it ends in `work_apart`.

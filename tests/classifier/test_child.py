@@ -34,7 +34,7 @@ def asked(tmp_path, monkeypatch):
             "answering",
             tmp_path / "file",
             tmp_path,
-            "Asking",
+            what="Asking",
             seconds=seconds,
             early=early,
         )
@@ -141,7 +141,7 @@ def test_it_ends_with_the_process_that_asked_and_leaves_nothing(tmp_path, import
     (tmp_path / "asking.py").write_text(
         "from pathlib import Path\n"
         "from kit.classifier.child import run_apart\n"
-        "run_apart('answering', Path('file'), Path('work'), '', seconds=600)\n",
+        "run_apart('answering', Path('file'), Path('work'), seconds=600)\n",
         encoding="utf-8",
     )
     (tmp_path / "file").write_bytes(b"")

@@ -23,7 +23,7 @@ def here(monkeypatch):
     monkeypatch.setattr(
         importing,
         "run_apart",
-        lambda _module, old, folder, *_, **__: importing._import(old, folder),
+        lambda _module, old, folder, **_: importing._import(old, folder),
     )
 
 

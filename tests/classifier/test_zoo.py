@@ -18,7 +18,7 @@ IMAGENET = (("mean", "[0.485, 0.456, 0.406]"), ("std", "[0.229, 0.224, 0.225]"))
 HEADS = {"logits": None, "sigmoids": "sigmoid"}
 
 
-def tried_here(_module, file, folder, _words, **_options):
+def tried_here(_module, file, folder, **_options):
     """The child's work without its process, which a test below starts."""
     return loading._work(file, folder)
 
