@@ -22,7 +22,7 @@ from PIL import Image
 import kit
 from data.build.packing import pack
 from data.build.sources import DATA, read
-from kit.classifier.training import FILTERS, small_network, train
+from kit.validation.training import FILTERS, small_network, train
 
 FOLDER = DATA / "fashion_mnist"
 MODELS = DATA / "models"

@@ -19,8 +19,8 @@ import numpy as np
 import kit
 from data.build.fashion_mnist import CLASS_NAMES, MODELS, PREPROCESSING
 from data.build.packing import pack
-from kit.classifier.training import BATCH, small_network, train
 from kit.samples import CHECKPOINTS
+from kit.validation.training import BATCH, small_network, train
 
 STEPS, SEED = 1_250, 7
 

@@ -152,6 +152,13 @@ def _refusal(error: BaseException) -> str:
     )
 
 
+def copied(model: Any) -> Any:
+    """Return a Keras model with layers and weights of its own."""
+    copy = import_keras().models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
 class ConversionError(RuntimeError):
     """A network that cannot be compiled; the Keras model itself works all the same."""
 

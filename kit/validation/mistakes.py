@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from kit._arrays import Bools, Float32, Int64
+from kit._checking import guiding
 from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import Labels, class_indices, known_classes
@@ -28,13 +29,6 @@ MOST = 1000
 ROWS = 12
 """Images in a table, and pairs of classes."""
 _TOGETHER = 96
-_REPLACED = {
-    "explorer": "kit.Explorer(classifier, [one.picture.open() for one in mistakes.wrong])",
-    "found": "mistakes.outcomes",
-    "gallery": "kit.plots.mistakes_figure(mistakes.wrong)",
-    "page": "kit.plots.mistakes_page(mistakes)",
-}
-"""Attributes that are gone, and what to write in their place."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +86,7 @@ class Outcomes:
             getattr(self, array.name)[places] = getattr(outcomes, array.name)
 
 
+@guiding
 @dataclass(frozen=True, eq=False, repr=False)
 class Mistakes(Result):
     """Predictions for labelled images, and where they are wrong.
@@ -111,10 +106,6 @@ class Mistakes(Result):
     labels: Int64
     outcomes: Outcomes
     notes: tuple[str, ...] = ()
-
-    def __getattr__(self, name: str) -> Any:
-        advice = f"; write {_REPLACED[name]}" if name in _REPLACED else ""
-        raise AttributeError(f"no attribute Mistakes.{name}{advice}")
 
     @property
     def predicted(self) -> Int64:

@@ -16,11 +16,11 @@ from kit import samples
 from kit._arrays import Float32, Pixels
 from kit._checking import whole
 from kit.classifier import Classifier, known_preprocessing
-from kit.classifier.training import adapt
 from kit.images import Photo
 from kit.images.properties import Levels, relevelled
 from kit.perturbation import Perturbation
 from kit.preprocessing.faults import CATALOGUE, STEPS, Fault
+from kit.robustness.adaptation import adapt
 from kit.validation.calibration import fit_temperature
 
 _MYSTERIES = ("double_scaling", "inverted", "imagenet_mean_std")

@@ -13,7 +13,6 @@ from keras import layers
 from kit import Classifier, Preprocessing, samples
 from kit.classifier import store
 from kit.classifier.architecture import layers_of, weights_in
-from kit.classifier.training import adapt
 from kit.diagnosis import certain_checks, diagnose
 from kit.diagnosis.checks_network import (
     check_determinism,
@@ -23,6 +22,7 @@ from kit.diagnosis.checks_network import (
     check_norms,
     check_trained,
 )
+from kit.robustness.adaptation import adapt
 from tests import networks
 
 DATA = Path(__file__).parents[2] / "data"

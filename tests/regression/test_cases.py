@@ -12,7 +12,7 @@ from PIL import Image
 import kit
 from kit.preprocessing.trace import Left
 from kit.regression import cases as folders
-from kit.regression.cases import Observed, kept
+from kit.regression.cases import Observed, probable_classes
 from tests.pictures import file_of, smooth
 
 NAMES = ("cat", "dog", "fox")
@@ -48,16 +48,18 @@ def test_the_most_probable_class_has_to_be_one_of_those_expected():
 
 
 def test_probabilities_are_kept_from_a_thousandth_on_the_most_probable_first():
-    found = kept(row(0.001, 0.4990001, 0.4990001, 0.0009999), (*NAMES, "owl"))
+    found = probable_classes(
+        row(0.001, 0.4990001, 0.4990001, 0.0009999), (*NAMES, "owl")
+    )
     assert found == ((1, "dog", 0.499), (2, "fox", 0.499), (0, "cat", 0.001))
     assert Observed(found).top == ("dog", 0.499)
-    assert Observed(kept(row(0, 0), NAMES)).top == ("no class", 0)
+    assert Observed(probable_classes(row(0, 0), NAMES)).top == ("no class", 0)
     assert not Observed(found).renamed((*NAMES, "bird"))
     assert Observed(found).renamed(("cat", "fox", "dog"))
 
 
 def test_a_probability_moves_by_the_largest_difference():
-    observed = Observed(kept(row(0.6, 0.3995, 0.0005), NAMES))
+    observed = Observed(probable_classes(row(0.6, 0.3995, 0.0005), NAMES))
     assert observed.moved(row(0.6, 0.3995, 0.0005)) == pytest.approx(0, abs=1e-6)
     assert observed.moved(row(0.55, 0.4495, 0.0005)) == pytest.approx(0.05, abs=1e-5)
     # What was below a thousandth may become a thousandth and no more.
@@ -288,7 +290,6 @@ def test_drafts_are_removed_where_cases_are_and_nothing_of_others(
     # Perhaps of a process that writes it now, which keeps the name.
     (cases / ".kit-draft-new.json").touch()
     assert kit.pin(cases, fashion, clothes[0], name="new").name == "new-2.json"
-    kit.check_cases(cases, fashion, progress=False)
     assert (cases / ".kit-draft-new.json").exists()
     assert [(folder / own).exists() for folder in folders_of_drafts] == [
         False,
@@ -299,15 +300,6 @@ def test_drafts_are_removed_where_cases_are_and_nothing_of_others(
     assert all(
         (folder / name).exists() for folder in folders_of_drafts for name in of_others
     )
-
-
-def test_no_draft_is_removed_where_no_case_is(tmp_path, fashion):
-    (tmp_path / "package.json").write_text("{}")
-    draft = tmp_path / ".kit-draft-one.json"
-    draft.touch()
-    os.utime(draft, (0, 0))
-    assert not kit.check_cases(tmp_path, fashion, progress=False).holds
-    assert draft.exists()
 
 
 def test_an_image_that_is_gone_or_another_is_reported_and_the_others_run(

@@ -1,4 +1,4 @@
-"""Training a small network, and adapting batch normalization."""
+"""Training a small network."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -8,19 +8,17 @@ from typing import Any
 import numpy as np
 
 from kit._arrays import Float32, Pixels
-from kit._checking import number, whole
+from kit._checking import whole
 from kit._interrupts import uninterrupted
-from kit._reporting import Progress, Steps, hidden_errors
-from kit.classifier import Classifier, check_first
-from kit.classifier.engines import finite
-from kit.classifier.first_layers import Call, called_through, leaves
-from kit.classifier.keras_models import import_keras
+from kit._reporting import Progress, Steps
+from kit.classifier import Classifier
+from kit.classifier.keras_models import copied, import_keras
 from kit.classifier.labels import Labels, known_classes
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 
 Augment = Callable[[Pixels, np.random.Generator], Pixels]
-"""As `kit.perturbation.augmentation.Augmentation`: changes uint8 images (N, H, W, 3), keeps the shape."""
+"""As `kit.robustness.Augmentation`: changes uint8 images (N, H, W, 3), keeps the shape."""
 
 BATCH = 64
 """Images in a step, or all of them where there are fewer."""
@@ -136,7 +134,7 @@ def train(
                 "trained", first.shape[1:], len(class_names), seed=seed
             )
         else:
-            model = _copy(model)
+            model = copied(model)
         keras = import_keras()
         # A second model around the same layers, so that no optimizer clings to the first.
         learner = keras.Model(model.inputs, model.outputs)
@@ -158,12 +156,6 @@ def train(
     return Classifier(model, preprocessing, class_names)
 
 
-def _copy(model: Any) -> Any:
-    copy = import_keras().models.clone_model(model)
-    copy.set_weights(model.get_weights())
-    return copy
-
-
 def _tensors(
     photos: Iterable[Photo],
     steps: Preprocessing,
@@ -176,115 +168,3 @@ def _tensors(
     while augment is not None:
         drawn = augment(np.stack([photo.pixels for photo in decoded]), rng)
         yield np.concatenate([steps.apply(Photo(pixels)) for pixels in drawn])
-
-
-FEW = 16
-"""Images, those of the prior included, that the statistics should stand on; or one a class if more."""
-
-MOST_VALUES = 1 << 23
-"""Pixels that go through the network at once, 160 images of 224 x 224: two gigabytes in a large network."""
-
-ONE_CLASS = 0.8
-"""Share of the images with one and the same answer from which on they may well show one class."""
-
-
-def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Classifier:
-    """Estimate the statistics of BatchNormalization again on images of the kind at hand (AdaBN).
-
-    Li et al. 2016 (arXiv 1603.04779) take the mean and variance of the n new images. Schneider et al. 2020
-    (arXiv 2006.16971) mix N / (N + n) of the old and n / (N + n) of the new. What was measured in training
-    is left behind.
-
-    It helps where all images changed in one way and show the classes in about the proportions of training,
-    and hurts where they are few, show one class, or changed otherwise, as by inversion.
-
-    Parameters
-    ----------
-    classifier
-        With the preprocessing to use. Not changed.
-    photos
-        Images of the new kind, without labels; several dozen of all classes are better than a few.
-    prior
-        N, in training images; 0 forgets the training, 16 suits few images.
-
-    Returns
-    -------
-    Classifier
-        A new one. Its ``notes`` say on how many images, and warn of few and of mostly one answer.
-
-    Raises
-    ------
-    TypeError, ValueError
-        A network without BatchNormalization, no images or too many at once, a negative prior, or no known
-        preprocessing.
-    """
-    check_first(classifier)
-    chosen = as_photos(photos)
-    kept = number("prior", prior, 0)
-    model = classifier.model
-    if not _norms(model):
-        raise ValueError(
-            f"Expected a network with BatchNormalization, received {classifier.name!r} without"
-        )
-    first = classifier.tensor(chosen[0])
-    most = MOST_VALUES // first[..., 0].size
-    if len(chosen) > most:
-        raise ValueError(
-            f"Expected at most {most} images of this size, received {len(chosen)}"
-        )
-    batch = np.concatenate([first, *(classifier.tensor(photo) for photo in chosen[1:])])
-    before = finite(classifier.predict_tensors(batch), classifier.name)
-    with hidden_errors():
-        adapted = _adapted(model, batch, kept / (kept + len(batch)))
-    result = Classifier(
-        adapted, classifier.preprocessing, classifier.class_names
-    ).tempered(classifier.temperature)
-    result.remarks = (*result.remarks, *remarks(before, result.class_names, kept))
-    return result
-
-
-def remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
-    """Say on how many images the statistics rest, and what is unusual about these."""
-    count, classes = before.shape
-    mixed = f", mixed with a prior of {prior:g}" if prior else ""
-    remarks = [f"statistics of BatchNormalization estimated on {count} images{mixed}"]
-    if count + prior < (enough := max(FEW, classes)):
-        advice = (
-            f"prior={enough - count} adds training statistics as if there were {enough}"
-        )
-        remarks.append(
-            f"warning: {count} images are few for {classes} classes; {advice}"
-        )
-    counts = np.bincount(before.argmax(axis=1), minlength=classes)
-    if (most := counts.max()) >= ONE_CLASS * count:
-        told = f"{most} of {count} images were predicted as {names[int(counts.argmax())]} before"
-        remarks.append(
-            f"warning: {told}; if they really show one class, adapting to them does harm"
-        )
-    return remarks
-
-
-@uninterrupted()
-def _adapted(model: Any, batch: Any, old: float) -> Any:
-    """Copy the model, with statistics that mix this share of the old ones with those of the batch."""
-    keras, adapted = import_keras(), _copy(model)
-
-    def estimating(layer: Any, call: Call, inputs: Any, **options: Any) -> Any:
-        axes = [
-            axis
-            for axis in range(len(inputs.shape))
-            if axis != layer.axis % len(inputs.shape)
-        ]
-        mean, variance = keras.ops.moments(inputs, axes)
-        layer.moving_mean.assign(old * layer.moving_mean + (1 - old) * mean)
-        layer.moving_variance.assign(old * layer.moving_variance + (1 - old) * variance)
-        return call(inputs, **options)
-
-    # One pass: what a layer receives has gone through the layers before it with their new statistics.
-    with called_through(_norms(adapted), estimating):
-        adapted(batch, training=False)
-    return adapted
-
-
-def _norms(model: Any) -> list[Any]:
-    return [layer for layer in leaves(model) if hasattr(layer, "moving_variance")]

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from kit import samples
-from kit.classifier.training import small_network, train
 from kit.images import Photo
-from kit.perturbation.augmentation import Augmentation
 from kit.preprocessing import Preprocessing
+from kit.robustness.augmentation import Augmentation
+from kit.validation.training import small_network, train
 from tests.networks import imported_keras, small, stacked
 
 GREY = Preprocessing(size=(28, 28), channels="gray", scaling="0..1")
