@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from math import ceil
-from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from kit._arrays import Float32
+from kit._arrays import AnyPath, Float32
 from kit._checking import guiding, instance, number, told, whole
 from kit._reporting import Progress, Steps
 from kit.classifier import engines, store
@@ -144,7 +143,7 @@ class Classifier:
     @classmethod
     def load(
         cls,
-        path: str | PathLike[str],
+        path: AnyPath,
         *,
         sha256: str | None = None,
         preprocessing: Preprocessing | None = None,
@@ -186,7 +185,7 @@ class Classifier:
         self.temperature = float(contract.get("temperature", 1.0))
         return self
 
-    def save(self, path: str | PathLike[str], training: Pictures = ()) -> None:
+    def save(self, path: AnyPath, training: Pictures = ()) -> None:
         """Write network, preprocessing, class names and reference into one file.
 
         Plain ``keras.models.load_model`` opens a ``.keras`` file too, and does not see what is added; a plain

@@ -6,11 +6,11 @@ import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from inspect import signature
-from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from kit._arrays import AnyPath
 from kit._checking import told
 from kit.classifier import store
 from kit.classifier.child import run_apart, work_apart
@@ -40,7 +40,7 @@ _OFF = ("null", "false", "1", "[1, 1]")
 """Values that leave an argument without effect, as JSON, since in Python True is 1."""
 
 
-def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, ...]:
+def import_h5(old: AnyPath, new: AnyPath) -> tuple[str, ...]:
     """Convert an ``.h5`` file with architecture and weights, or a ``.keras`` file of Keras 2.
 
     Where Teachable Machine's ``labels.txt`` lies beside it, class names and preprocessing are written too.
@@ -65,20 +65,18 @@ def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, 
     FileNotFoundError, ValueError
         No such file, a new one that exists, weights alone, code in a layer, or what Keras cannot build.
     """
-    source, target = Path(old), Path(new)
+    source = Path(old)
+    target = Path(new)
     if not source.is_file():
         raise FileNotFoundError(
             f"Expected an existing local .h5 file, received {str(old)!r}"
         )
-    if (
-        target.suffix != ".keras"
-        or target.exists()
-        or not target.resolve().parent.is_dir()
-    ):
+    parent = target.resolve().parent
+    if target.suffix != ".keras" or target.exists() or not parent.is_dir():
         raise ValueError(
             f"Expected a new file ….keras in a folder that is there, received {str(new)!r}"
         )
-    with TemporaryDirectory(dir=target.resolve().parent) as name:
+    with TemporaryDirectory(dir=parent) as name:
         folder = Path(name)
         copy = folder / told(source.name)
         shutil.copyfile(source, copy)

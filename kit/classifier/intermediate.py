@@ -110,6 +110,7 @@ def _constant(model: Any, tensor: Any, types: Any) -> Float32:
     values = model.buffers[tensor.buffer].data.view(dtypes[tensor.type])
     values = values.reshape(tensor.shape[0], -1).astype(np.float32)
     if tensor.type == types.INT8:
-        scale, zero = tensor.quantization.scale, tensor.quantization.zeroPoint
-        values = (values - np.reshape(zero, (-1, 1))) * np.reshape(scale, (-1, 1))
+        scale = np.reshape(tensor.quantization.scale, (-1, 1))
+        zero = np.reshape(tensor.quantization.zeroPoint, (-1, 1))
+        values = (values - zero) * scale
     return np.asarray(values, np.float32)

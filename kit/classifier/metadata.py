@@ -28,12 +28,23 @@ def litert_schema() -> Any:
 
 
 # Numbers of fields and values in TFLite Support's metadata_schema.fbs, of which LiteRT has no classes.
-_SUBGRAPHS = 3  # of the model
-_INPUTS, _OUTPUTS = 2, 3  # of a subgraph
-_PROCESS_UNITS, _FILES = 4, 6  # of an input or output
-_FILE_NAME, _FILE_KIND, _LABELS = 0, 2, 2
-_OPTIONS_KIND, _OPTIONS, _NORMALIZATION = 0, 1, 1  # of a process unit
-_MEAN, _STD = 0, 1
+_SUBGRAPHS = 3
+# Of a subgraph.
+_INPUTS = 2
+_OUTPUTS = 3
+# Of an input or output.
+_PROCESS_UNITS = 4
+_FILES = 6
+# Of a file, and the kind that lists class names.
+_FILE_NAME = 0
+_FILE_KIND = 2
+_LABELS = 2
+# Of a process unit, and the kind that has mean and standard deviation.
+_OPTIONS_KIND = 0
+_OPTIONS = 1
+_NORMALIZATION = 1
+_MEAN = 0
+_STD = 1
 
 
 def lite_about(network: bytes, file: Path) -> About:
@@ -53,7 +64,7 @@ def _described_graph(network: bytes) -> Any:
     schema = litert_schema()
     model = schema.Model.GetRootAs(network)
     entries = map(model.Metadata, range(model.MetadataLength()))
-    (entry,) = (each for each in entries if each.Name() == b"TFLITE_METADATA")
+    (entry,) = (entry for entry in entries if entry.Name() == b"TFLITE_METADATA")
     content = model.Buffers(entry.Buffer()).DataAsNumpy().tobytes()
     metadata = schema.flatbuffers.Table(content, 0)
     metadata.Pos = metadata.Indirect(0)
@@ -63,12 +74,11 @@ def _described_graph(network: bytes) -> Any:
 
 def _labels(graph: Any, file: Path) -> tuple[str, ...] | None:
     (output,) = _tables(graph, _OUTPUTS)
-    lists = [
-        each for each in _tables(output, _FILES) if _code(each, _FILE_KIND) == _LABELS
-    ]
-    labels = lists[0]
-    name = labels.String(_place(labels, _FILE_NAME)).decode()
-    return listed(zipfile.Path(file, name).read_bytes()[:MOST_TEXT])
+    for member in _tables(output, _FILES):
+        if _code(member, _FILE_KIND) == _LABELS:
+            name = member.String(_place(member, _FILE_NAME)).decode()
+            return listed(zipfile.Path(file, name).read_bytes()[:MOST_TEXT])
+    return None
 
 
 def _normalization(graph: Any) -> Scaling | None:
@@ -111,7 +121,8 @@ def _code(table: Any, field: int) -> int:
 
 def _floats(table: Any, field: int) -> Any:
     offset = _offset(table, field)
-    count, start = table.VectorLen(offset), table.Vector(offset)
+    start = table.Vector(offset)
+    count = table.VectorLen(offset)
     return _one(np.frombuffer(table.Bytes, "<f4", count, start).tolist())
 
 

@@ -12,14 +12,13 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from os import PathLike
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 import numpy as np
 
-from kit._arrays import Array
+from kit._arrays import AnyPath, Array
 from kit._checking import first_line, left_by_git, told
 from kit.classifier.engines import is_lite
 from kit.classifier.metadata import names_beside
@@ -102,7 +101,7 @@ class Archive:
         return None if stated is None else Preprocessing.from_dict(stated)
 
 
-def read_model(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
+def read_model(path: AnyPath, *, sha256: str | None = None) -> Archive:
     """Open and check a local ``.keras``, ``.tflite`` or ``.onnx`` file.
 
     Raises
@@ -203,7 +202,7 @@ def unchanged(model: Archive) -> Archive:
     return model
 
 
-def _local_file(path: str | PathLike[str]) -> Path:
+def _local_file(path: AnyPath) -> Path:
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(
@@ -306,7 +305,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
 
 def write_model(
     source: Path | None,
-    target: str | PathLike[str],
+    target: AnyPath,
     contract: Mapping[str, Any],
     statistics: Mapping[str, Array] | None = None,
     network: bytes | None = None,
@@ -357,7 +356,7 @@ def _copy(old: zipfile.ZipFile, new: zipfile.ZipFile) -> None:
 
 @contextmanager
 def replacing(
-    target: str | PathLike[str], *, first: Callable[[], None] | None = None
+    target: AnyPath, *, first: Callable[[], None] | None = None
 ) -> Iterator[Any]:
     """Write a binary file beside ``target`` that takes its place when the block ends without an exception.
 

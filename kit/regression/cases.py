@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from kit._arrays import Float32
+from kit._arrays import AnyPath, Float32
 from kit._checking import (
     built,
     first_line,
@@ -253,7 +252,7 @@ def name_for(*words: str) -> str:
 # The folder
 
 
-def case_files(folder: str | PathLike[str]) -> list[Path]:
+def case_files(folder: AnyPath) -> list[Path]:
     """Return the files of all cases of a folder, by name; raises a FileNotFoundError where there is none."""
     folder = Path(folder)
     if not folder.is_dir():
@@ -263,7 +262,7 @@ def case_files(folder: str | PathLike[str]) -> list[Path]:
     return sorted(folder.glob("[!.]*.json"))
 
 
-def own_file(folder: str | PathLike[str], *names: str) -> Path:
+def own_file(folder: AnyPath, *names: str) -> Path:
     """Return a path in the folder of the cases; raises a ValueError where a link leads out of it."""
     path = Path(folder)
     for name in names:
@@ -292,7 +291,7 @@ def read_case(path: Path) -> Case:
         raise ValueError(f"{path.name}: {first_line(error)}") from error
 
 
-def photo_of(folder: str | PathLike[str], case: Case) -> Photo:
+def photo_of(folder: AnyPath, case: Case) -> Photo:
     """Open the image of a case; raises a ValueError where it is not there, or another one."""
     path = own_file(folder, *case.picture.split("/"))
     if not path.is_file():
@@ -322,7 +321,7 @@ def overwrite(path: Path, case: Case) -> None:
 
 
 def pin(
-    folder: str | PathLike[str],
+    folder: AnyPath,
     classifier: Classifier,
     photo: Source,
     expected: str | int | Sequence[str | int] | None = None,

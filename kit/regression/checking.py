@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kit._arrays import Pixels
+from kit._arrays import AnyPath, Pixels
 from kit._checking import first_line, told
 from kit._reporting import Heading, Progress, Result, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
@@ -180,11 +179,11 @@ class CheckedCases(Result):
 
 
 def check_cases(
-    folder: str | PathLike[str],
+    folder: AnyPath,
     classifier: Classifier | None = None,
     *,
     raise_on_moved: bool = False,
-    artefacts: str | PathLike[str] | None = None,
+    artefacts: AnyPath | None = None,
     update: bool = False,
     progress: Progress = True,
 ) -> CheckedCases:
@@ -247,7 +246,7 @@ def _named_by(paths: Sequence[Path]) -> Classifier:
 def _check(
     classifier: Classifier,
     path: Path,
-    artefacts: str | PathLike[str] | None,
+    artefacts: AnyPath | None,
     *,
     update: bool,
 ) -> Checked:
