@@ -1,7 +1,6 @@
 """Cases as values, as JSON and as files of a folder."""
 
 import json
-import os
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
@@ -273,33 +272,13 @@ def test_a_pin_that_is_ended_leaves_no_case_and_no_image(
     assert [path.name for path in tmp_path.rglob("*")] == ["pictures"]
 
 
-def test_drafts_are_removed_where_cases_are_and_nothing_of_others(
+def test_a_name_that_another_process_is_writing_is_left_to_it(
     tmp_path, fashion, clothes
 ):
-    cases = kit.pin(tmp_path / "cases", fashion, clothes[0], name="one").parent
-    own, of_others = (
-        ".kit-draft-two.json",
-        (".12345678.tmp", ".draft.json", "kit-draft-x"),
-    )
-    folders_of_drafts = [cases, cases / "pictures", cases / "deeper", tmp_path]
-    for folder in folders_of_drafts:
-        folder.mkdir(exist_ok=True)
-        for name in (own, *of_others):
-            (folder / name).touch()
-            os.utime(folder / name, (0, 0))
-    # Perhaps of a process that writes it now, which keeps the name.
-    (cases / ".kit-draft-new.json").touch()
-    assert kit.pin(cases, fashion, clothes[0], name="new").name == "new-2.json"
-    assert (cases / ".kit-draft-new.json").exists()
-    assert [(folder / own).exists() for folder in folders_of_drafts] == [
-        False,
-        False,
-        True,
-        True,
-    ]
-    assert all(
-        (folder / name).exists() for folder in folders_of_drafts for name in of_others
-    )
+    draft = tmp_path / ".kit-draft-new.json"
+    draft.touch()
+    assert kit.pin(tmp_path, fashion, clothes[0], name="new").name == "new-2.json"
+    assert draft.exists()
 
 
 def test_an_image_that_is_gone_or_another_is_reported_and_the_others_run(
