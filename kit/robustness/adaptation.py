@@ -1,5 +1,6 @@
 """Adapting batch normalization to images of another kind."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,62 +57,59 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
         preprocessing.
     """
     check_first(classifier)
-    chosen = as_photos(photos)
-    kept = number("prior", prior, 0)
+    images = as_photos(photos)
+    prior = number("prior", prior, 0)
     model = classifier.model
     if not _norms(model):
         raise ValueError(
             f"Expected a network with BatchNormalization, received {classifier.name!r} without"
         )
-    first = classifier.tensor(chosen[0])
+    first = classifier.tensor(images[0])
     most = MOST_VALUES // first[..., 0].size
-    if len(chosen) > most:
+    if len(images) > most:
         raise ValueError(
-            f"Expected at most {most} images of this size, received {len(chosen)}"
+            f"Expected at most {most} images of this size, received {len(images)}"
         )
-    batch = np.concatenate([first, *(classifier.tensor(photo) for photo in chosen[1:])])
+    batch = np.concatenate([classifier.tensor(photo) for photo in images])
     before = finite(classifier.predict_tensors(batch), classifier.name)
     with hidden_errors():
-        adapted = _adapted(model, batch, kept / (kept + len(batch)))
-    result = Classifier(
-        adapted, classifier.preprocessing, classifier.class_names
-    ).tempered(classifier.temperature)
-    result.remarks = (*result.remarks, *remarks(before, result.class_names, kept))
-    return result
+        model = _adapted(model, batch, prior / (prior + len(batch)))
+    adapted = Classifier(model, classifier.preprocessing, classifier.class_names)
+    adapted = adapted.tempered(classifier.temperature)
+    adapted.remarks += tuple(remarks(before, adapted.class_names, prior))
+    return adapted
 
 
 def remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
     """Say on how many images the statistics rest, and what is unusual about these."""
     count, classes = before.shape
-    mixed = f", mixed with a prior of {prior:g}" if prior else ""
-    remarks = [f"statistics of BatchNormalization estimated on {count} images{mixed}"]
-    if count + prior < (enough := max(FEW, classes)):
+    remarks = [f"statistics of BatchNormalization estimated on {count} images"]
+    if prior:
+        remarks[0] += f", mixed with a prior of {prior:g}"
+    enough = max(FEW, classes)
+    if count + prior < enough:
+        few = f"{count} images are few for {classes} classes"
         advice = (
             f"prior={enough - count} adds training statistics as if there were {enough}"
         )
-        remarks.append(
-            f"warning: {count} images are few for {classes} classes; {advice}"
-        )
-    counts = np.bincount(before.argmax(axis=1), minlength=classes)
-    if (most := counts.max()) >= ONE_CLASS * count:
-        told = f"{most} of {count} images were predicted as {names[int(counts.argmax())]} before"
-        remarks.append(
-            f"warning: {told}; if they really show one class, adapting to them does harm"
-        )
+        remarks.append(f"warning: {few}; {advice}")
+    ((commonest, most),) = Counter(before.argmax(axis=1).tolist()).most_common(1)
+    if most >= ONE_CLASS * count:
+        alike = f"{most} of {count} images were predicted as {names[commonest]} before"
+        harm = "if they really show one class, adapting to them does harm"
+        remarks.append(f"warning: {alike}; {harm}")
     return remarks
 
 
 @uninterrupted()
 def _adapted(model: Any, batch: Any, old: float) -> Any:
     """Copy the model, with statistics that mix this share of the old ones with those of the batch."""
-    keras, adapted = import_keras(), copied(model)
+    keras = import_keras()
+    adapted = copied(model)
 
     def estimating(layer: Any, call: Call, inputs: Any, **options: Any) -> Any:
-        axes = [
-            axis
-            for axis in range(len(inputs.shape))
-            if axis != layer.axis % len(inputs.shape)
-        ]
+        axes = list(range(len(inputs.shape)))
+        del axes[layer.axis]
         mean, variance = keras.ops.moments(inputs, axes)
         layer.moving_mean.assign(old * layer.moving_mean + (1 - old) * mean)
         layer.moving_variance.assign(old * layer.moving_variance + (1 - old) * variance)

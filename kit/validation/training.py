@@ -125,35 +125,39 @@ def train(
     passes = range(whole("epochs", epochs, 1, None))
     rng = np.random.default_rng(seed)
     tensors = _tensors(photos, preprocessing, augment, rng)
-    with (
-        uninterrupted()
-    ):  # TensorFlow is not to be used any more in a process in which it was interrupted
+    size = min(BATCH, len(photos))
+    starts = range(0, len(photos) - size + 1, size)
+    # TensorFlow is not to be used any more in a process in which it was interrupted.
+    with uninterrupted():
         if model is None:
             first = preprocessing.apply(photos[0].decoded(preprocessing.decoding))
-            model = small_network(
-                "trained", first.shape[1:], len(class_names), seed=seed
-            )
+            shape = first.shape[1:]
+            model = small_network("trained", shape, len(class_names), seed=seed)
         else:
             model = copied(model)
-        keras = import_keras()
-        # A second model around the same layers, so that no optimizer clings to the first.
-        learner = keras.Model(model.inputs, model.outputs)
-        steps = epochs * max(1, len(photos) // BATCH)
-        rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-        # XLA takes longer to compile such small networks than it saves.
-        learner.compile(
-            keras.optimizers.Adam(rate),
-            "sparse_categorical_crossentropy",
-            jit_compile=False,
-        )
-    size = min(BATCH, len(photos))
+        learner = _learner(model, learning_rate, epochs * len(starts))
     for _ in Steps(passes, "Training", "epoch", progress):
-        drawn, order = next(tensors), rng.permutation(len(truth))
-        for start in range(0, len(order) - size + 1, size):
+        batch = next(tensors)
+        order = rng.permutation(len(truth))
+        for start in starts:
             step = order[start : start + size]
             with uninterrupted():
-                learner.train_on_batch(drawn[step], truth[step])
+                learner.train_on_batch(batch[step], truth[step])
     return Classifier(model, preprocessing, class_names)
+
+
+def _learner(model: Any, learning_rate: float, steps: int) -> Any:
+    """Return a second model around the same layers, so that no optimizer clings to the first."""
+    keras = import_keras()
+    learner = keras.Model(model.inputs, model.outputs)
+    rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    # XLA takes longer to compile such small networks than it saves.
+    learner.compile(
+        keras.optimizers.Adam(rate),
+        "sparse_categorical_crossentropy",
+        jit_compile=False,
+    )
+    return learner
 
 
 def _tensors(
@@ -162,9 +166,10 @@ def _tensors(
     augment: Augment | None,
     rng: np.random.Generator,
 ) -> Iterator[Float32]:
+    """Yield the tensors of all photos, for one epoch after another."""
     decoded = [photo.decoded(steps.decoding) for photo in photos]
     if augment is None:
         yield from repeat(np.concatenate([steps.apply(photo) for photo in decoded]))
     while augment is not None:
-        drawn = augment(np.stack([photo.pixels for photo in decoded]), rng)
-        yield np.concatenate([steps.apply(Photo(pixels)) for pixels in drawn])
+        images = augment(np.stack([photo.pixels for photo in decoded]), rng)
+        yield np.concatenate([steps.apply(Photo(pixels)) for pixels in images])
