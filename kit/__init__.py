@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from kit.classifier import Classifier as Classifier
     from kit.classifier.importing import import_h5 as import_h5
     from kit.classifier.predictions import Predictions as Predictions
-    from kit.classifier.training import adapt as adapt
     from kit.diagnosis import diagnose as diagnose
     from kit.diagnosis.comparing import compare as compare
     from kit.diagnosis.own_function import check as check
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from kit.preprocessing.scaling import Scaling as Scaling
     from kit.regression.cases import Case as Case, pin as pin
     from kit.regression.checking import check_cases as check_cases
+    from kit.robustness.adaptation import adapt as adapt
     from kit.robustness.costs import fault_costs as fault_costs
     from kit.robustness.heatmap import heatmap as heatmap
     from kit.robustness.novelty import (

@@ -190,7 +190,7 @@ def _diagnose(options: argparse.Namespace) -> int:
 
 def _pin(options: argparse.Namespace) -> int:
     from kit.images import as_photos
-    from kit.regression.cases import read
+    from kit.regression.cases import read_case
 
     classifier = _classifier(options, options.model)
     expected = None
@@ -199,7 +199,7 @@ def _pin(options: argparse.Namespace) -> int:
     # All are opened first: nothing is written where one of them cannot be read.
     for photo in as_photos(options.pictures):
         path = kit.pin(options.cases, classifier, photo, expected, note=options.note)
-        case = read(path)
+        case = read_case(path)
         name, probability = case.observed.top
         state = "still failing" if case.known_to_fail else "as expected"
         sys.stdout.write(f"{path}: {name}, {probability:.3f}, {state}\n")
@@ -207,7 +207,7 @@ def _pin(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from kit.regression.cases import write
+    from kit.regression.cases import write_file
 
     result = kit.check_cases(
         options.cases,
@@ -218,7 +218,7 @@ def _verify(options: argparse.Namespace) -> int:
     )
     _show(result, as_json=options.json)
     if options.junit:
-        write(options.junit, result.junit().encode())
+        write_file(options.junit, result.junit().encode())
     return int(not result.holds)
 
 
@@ -234,12 +234,12 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _mistakes(options: argparse.Namespace) -> int:
-    from kit.regression.cases import write
+    from kit.regression.cases import write_file
 
     result = kit.mistakes(_classifier(options, options.model), options.folder)
     _show(result)
     if options.html:
-        write(options.html, kit.plots.mistakes_page(result).encode())
+        write_file(options.html, kit.plots.mistakes_page(result).encode())
     return 0
 
 
@@ -252,12 +252,12 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _show(result: Any, *, as_json: bool = False) -> None:
-    from kit._reporting import plain
+    from kit._reporting import json_value
 
     text = result.text()
     if as_json:
         text = json.dumps(
-            plain(result.to_dict()), indent=2, ensure_ascii=False, allow_nan=False
+            json_value(result.to_dict()), indent=2, ensure_ascii=False, allow_nan=False
         )
     sys.stdout.write(f"{text}\n")
 
@@ -294,7 +294,7 @@ def _classifier(options: argparse.Namespace, model: str) -> kit.Classifier:
     elif options.scaling is not None:
         preprocessing = kit.Preprocessing(scaling=options.scaling)
     else:
-        opened = store.read(model)
+        opened = store.read_model(model)
         # What its maker says of another format is read where it is tried.
         if opened.network or opened.preprocessing():
             classifier = kit.Classifier.load(model)

@@ -1,5 +1,6 @@
-"""The types of arrays, named once; shapes are told where they are used."""
+"""The types of arrays and paths, named once; shapes are given where they are used."""
 
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -18,3 +19,4 @@ Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 Indices = NDArray[np.intp]
 Bools = NDArray[np.bool_]
+AnyPath = str | PathLike[str]

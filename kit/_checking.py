@@ -38,9 +38,13 @@ _CALLED = {
     "box": ("area", "inter_area"),
 }
 _REPLACED = {
-    "Classifier.top": "Classifier.top is gone; use classifier.predict(photos).top(count)",
+    "Classifier.top": "classifier.predict(photos).top(count)",
+    "Mistakes.explorer": "kit.Explorer(classifier, [one.picture.open() for one in mistakes.wrong])",
+    "Mistakes.found": "mistakes.outcomes",
+    "Mistakes.gallery": "kit.plots.mistakes_figure(mistakes.wrong)",
+    "Mistakes.page": "kit.plots.mistakes_page(mistakes)",
 }
-"""What is said of public attributes that are gone."""
+"""Public attributes that are gone, and what to use in their place."""
 _MEANT = {other: name for name, others in _CALLED.items() for other in others}
 """What users of Keras, scikit-learn and torchvision try, and what it is called here."""
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufffe\uffff]")
@@ -52,14 +56,13 @@ def nearest(received: str, names: Iterable[str]) -> str:
     A name that has it for one of its words, as ``giant panda`` has ``panda``, is the most similar.
     """
     spelled = {name.lower(): name for name in names}
-    meant = _MEANT.get(received.lower())
-    close = (
-        [meant]
-        if meant in spelled
-        else [name for name in spelled if received.lower() in name.split()]
-    )
-    close = close or get_close_matches(received.lower(), spelled, n=1, cutoff=0.5)
-    return f"; did you mean {spelled[close[0]]!r}?" if close else ""
+    received = received.lower()
+    candidates = [
+        *[name for name in spelled if name == _MEANT.get(received)],
+        *[name for name in spelled if received in name.split()],
+        *get_close_matches(received, spelled, n=1, cutoff=0.5),
+    ]
+    return f"; did you mean {spelled[candidates[0]]!r}?" if candidates else ""
 
 
 def told(name: str) -> str:
@@ -104,48 +107,48 @@ def parsed(what: str, text: str | bytes) -> dict[str, Any]:
     """Return the object that a JSON text holds, else raise a TypeError or a ValueError."""
     try:
         value = json.loads(text)
-        json.dumps(
-            value, ensure_ascii=False
-        ).encode()  # half a character could be printed nowhere
+        # Half a character could be printed nowhere.
+        json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         received = left_by_git(text) or f"text that is not ({error})"
         raise ValueError(f"Expected {what} as JSON, received {received}") from error
-    found: dict[str, Any] = instance(what, value, dict, "a JSON object")
-    return found
+    parsed_object: dict[str, Any] = instance(what, value, dict, "a JSON object")
+    return parsed_object
 
 
 def left_by_git(text: str | bytes) -> str:
     """Say which trace of Git is in a file that is not what it should be; empty where there is none."""
-    text = text if isinstance(text, str) else text.decode(errors="replace")
+    if isinstance(text, bytes):
+        text = text.decode(errors="replace")
     if text.startswith("version https://git-lfs"):
         return "a Git LFS pointer; run git lfs pull"
-    return (
-        "both sides of a Git merge; keep one of them"
-        if re.search("^<<<<<<< ", text, re.MULTILINE)
-        else ""
-    )
+    if re.search("^<<<<<<< ", text, re.MULTILINE):
+        return "both sides of a Git merge; keep one of them"
+    return ""
 
 
 def built(kind: type[_Kind], what: str, value: Any) -> _Kind:
     """Return a dataclass from its JSON object, else raise a TypeError."""
-    given = instance(what, value, Mapping, "a JSON object")
-    refuse_unknown(given, [part.name for part in fields(kind)])  # type: ignore[arg-type]
-    return kind(**given)
+    values = instance(what, value, Mapping, "a JSON object")
+    refuse_unknown(values, [field.name for field in fields(kind)])  # type: ignore[arg-type]
+    return kind(**values)
 
 
 def guiding(kind: type[_Kind]) -> type[_Kind]:
     """Let a class name the right argument or attribute where a wrong or an old one is tried."""
     make = kind.__init__
-    fields = list(signature(make).parameters)[1:]
+    _, *names = signature(make).parameters
 
     @wraps(make)
     def init(self: Any, *args: Any, **options: Any) -> None:
-        refuse_unknown(options, fields)
+        refuse_unknown(options, names)
         make(self, *args, **options)
 
     def missing(self: Any, name: str) -> None:
         called = f"{kind.__name__}.{name}"
-        message = _REPLACED.get(called, f"there is no {called}")
+        message = f"there is no {called}"
+        if called in _REPLACED:
+            message = f"{called} is gone; use {_REPLACED[called]}"
         raise AttributeError(message, name=name, obj=self)
 
     kind.__init__ = init  # type: ignore[method-assign]
@@ -170,11 +173,10 @@ def whole(name: str, value: Any, low: int, high: int | None) -> int:
     expected = f"Expected {name} as a whole number {bounds}, received {value!r}"
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(expected)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # sliders hand over 85.0
     try:
-        # Sliders hand over 85.0.
-        result = operator.index(
-            int(value) if isinstance(value, float) and value.is_integer() else value
-        )
+        result = operator.index(value)
     except TypeError:
         raise TypeError(expected) from None
     if result < low or (high is not None and result > high):
@@ -192,7 +194,7 @@ def integers(
         )
     pairs = zip(names, value, strict=True)
     return tuple(
-        whole(f"{name} of the {what}", part, low, high) for name, part in pairs
+        whole(f"{name} of the {what}", number, low, high) for name, number in pairs
     )
 
 
@@ -202,9 +204,8 @@ def first_line(error: BaseException) -> str:
     That is the first one, if it is not one in which Keras or TensorFlow only says where it happened.
     """
     text = re.sub(r"\x1b\[\d*m", "", str(error))
-    lines = [line.strip() for line in text.splitlines() if line.strip()] or [
-        type(error).__name__
-    ]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = lines or [type(error).__name__]
     if lines[0].startswith("in user code"):
         lines = [line for line in lines if re.match(r"\w+Error: ", line)][:1] + lines
     while len(lines) > 1 and "Exception encountered when calling" in lines[0]:

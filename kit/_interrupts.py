@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def held() -> Iterator[None]:
+def uninterrupted() -> Iterator[None]:
     """Hold an interrupt (SIGINT) back until the block ends, where it is raised as ever.
 
     For single steps of TensorFlow: cut off, they leave it building graphs for ever, or end the process.
@@ -18,11 +18,11 @@ def held() -> Iterator[None]:
     if not on_main or before is None:
         yield
         return
-    came: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
+    interrupts: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _frame: interrupts.append(number))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-        if came:
+        if interrupts:
             signal.raise_signal(signal.SIGINT)

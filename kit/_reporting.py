@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Siz
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from html import escape
+from itertools import repeat
 from math import isfinite
 from pathlib import Path
 from textwrap import indent
@@ -53,19 +54,20 @@ class Steps(Generic[Part]):
         total: int | None = None,
         keep: bool = False,
     ) -> None:
-        self._parts, self._what, self._keep = parts, what, keep
-        self._total = (
-            len(parts) if total is None and isinstance(parts, Sized) else total
-        )
+        if total is None and isinstance(parts, Sized):
+            total = len(parts)
+        self._parts = parts
+        self._what = what
+        self._keep = keep
+        self._total = total
         self._tell = progress if callable(progress) else None
-        self.done, self.interrupted = 0, False
+        self.done = 0
+        self.interrupted = False
         self._bar: Any = None
         if progress and self._tell is None:
             from tqdm.auto import tqdm
 
-            self._bar = tqdm(
-                total=self._total, desc=what, unit=unit, delay=2, leave=False
-            )
+            self._bar = tqdm(total=total, desc=what, unit=unit, delay=2, leave=False)
 
     def __iter__(self) -> Iterator[Part]:
         with self:
@@ -87,9 +89,9 @@ class Steps(Generic[Part]):
     def __exit__(self, kind: object, error: object, trace: object) -> bool:
         if self._bar is not None:
             self._bar.close()
-        kept = self._keep and self.done > 0 and isinstance(error, KeyboardInterrupt)
-        self.interrupted |= kept
-        return kept
+        stopped = isinstance(error, KeyboardInterrupt)
+        self.interrupted = self._keep and self.done > 0 and stopped
+        return self.interrupted
 
 
 # The standard error belongs to the whole process: two blocks at once would put back each other's sink.
@@ -101,7 +103,7 @@ def hidden_errors() -> Iterator[None]:
     """Keep what libraries write to the standard error of the process off the screen."""
     with _LOCK, Path(os.devnull).open("wb") as sink:
         try:
-            kept = os.dup(2)
+            screen = os.dup(2)
         except OSError:  # no standard error, as under pythonw
             yield
             return
@@ -109,8 +111,8 @@ def hidden_errors() -> Iterator[None]:
             os.dup2(sink.fileno(), 2)
             yield
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(screen, 2)
+            os.close(screen)
 
 
 class Heading(str):
@@ -144,7 +146,7 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain lists, numbers and texts, for JSON; None for what is no number."""
-        return {field.name: plain(getattr(self, field.name)) for field in fields(self)}  # type: ignore[arg-type]
+        return _fields_for_json(self)
 
     def __str__(self) -> str:
         return self.text()
@@ -188,29 +190,30 @@ class Table(Result):
         self._rows = [head, *rows]
         self._align = align or "<".ljust(len(head), ">")
         self._title = title
-        widths = (max(map(len, column)) for column in zip(*self._rows, strict=True))
-        self._formats = [
-            f"{side}{width}" for side, width in zip(self._align, widths, strict=True)
-        ]
+        columns = zip(self._align, *self._rows, strict=True)
+        self._formats = [f"{side}{max(map(len, texts))}" for side, *texts in columns]
 
     def text(self) -> str:
         """Return aligned columns."""
         lines = [
             "  ".join(map(format, row, self._formats)).rstrip() for row in self._rows
         ]
-        return "\n".join([*[self._title] * bool(self._title), *lines])
+        if self._title:
+            lines = [self._title, *lines]
+        return "\n".join(lines)
 
     def html(self) -> str:
         """Return a table whose columns and rows have header cells."""
         caption = f"<caption>{escape(self._title)}</caption>" if self._title else ""
         head, *rows = self._rows
-        titles = "".join(map(_cell, ['th scope="col"'] * len(head), head, self._align))
-        tags = ['th scope="row"', *["td"] * (len(head) - 1)]
-        body = "".join(
-            f"<tr>{''.join(map(_cell, tags, row, self._align))}</tr>" for row in rows
-        )
+        titles = self._html_row(repeat('th scope="col"'), head)
+        tags = ['th scope="row"', *repeat("td", len(head) - 1)]
+        body = "".join(self._html_row(tags, row) for row in rows)
         # Where its output is folded, JupyterLab shows the first line.
-        return f"<table>\n{caption}<thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
+        return f"<table>\n{caption}<thead>{titles}</thead><tbody>{body}</tbody></table>"
+
+    def _html_row(self, tags: Iterable[str], texts: Sequence[str]) -> str:
+        return f"<tr>{''.join(map(_cell, tags, texts, self._align))}</tr>"
 
     __repr__ = Result.__str__
 
@@ -224,18 +227,13 @@ def _text(part: str | Result) -> str:
 def _html(part: str | Result) -> str:
     if isinstance(part, Heading):
         return f"<p><strong>{escape(part)}</strong></p>"
+    if isinstance(part, Code) or (isinstance(part, str) and "\n" in part):
+        return f"<pre>{escape(part)}</pre>"
     if isinstance(part, str):
-        lines = isinstance(part, Code) or "\n" in part
-        return (
-            f"<pre>{escape(part)}</pre>"
-            if lines
-            else f"<p>{escape(part)}</p>" * bool(part)
-        )
-    return (
-        part.html()
-        if isinstance(part, Table)
-        else f'<div style="margin-left: 1.5em">{part.html()}</div>'
-    )
+        return f"<p>{escape(part)}</p>" if part else ""
+    if isinstance(part, Table):
+        return part.html()
+    return f'<div style="margin-left: 1.5em">{part.html()}</div>'
 
 
 def _cell(tag: str, text: str, side: str) -> str:
@@ -248,35 +246,38 @@ def tag(file: bytes, alt: str, kind: str = "png") -> str:
     return f'<img alt="{escape(alt)}" src="data:image/{kind};base64,{b64encode(file).decode()}">'
 
 
-def plain(value: Any) -> Any:
+def json_value(value: Any) -> Any:
     """Return a value as JSON has it; None for a number that is none, its `repr` for what has no such form."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if hasattr(value, "to_dict"):
         return value.to_dict()
     if is_dataclass(value):
-        return {
-            field.name: plain(getattr(value, field.name)) for field in fields(value)
-        }
+        return _fields_for_json(value)
     if isinstance(value, Mapping):
-        return {str(key): plain(part) for key, part in value.items()}
+        return {str(key): json_value(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
+        return [json_value(part) for part in value]
     if value is None or (isinstance(value, float) and not isfinite(value)):
         return None
     return value if isinstance(value, bool | int | float | str) else repr(value)
 
 
-def changed(value: Any) -> str:
+def _fields_for_json(instance: Any) -> dict[str, Any]:
+    names = (field.name for field in fields(instance))
+    return {name: json_value(getattr(instance, name)) for name in names}
+
+
+def changed(settings: Any) -> str:
     """Return ``name=value`` of the fields of a dataclass that differ from their defaults."""
-    pairs = ((field.name, getattr(value, field.name)) for field in fields(value))
+    defaults = {field.name: field.default for field in fields(settings)}
     return ", ".join(
-        f"{name}={found!r}"
-        for name, found in pairs
-        if found != getattr(type(value), name)
+        f"{name}={getattr(settings, name)!r}"
+        for name, default in defaults.items()
+        if getattr(settings, name) != default
     )
 
 
-def shown(value: Any) -> str:
+def value_text(value: Any) -> str:
     """Return a value of a parameter as text."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit._arrays import Floats, Pixels
-from kit._reporting import shown, tag
+from kit._reporting import tag, value_text
 from kit.images.photo import at_least_one
 from kit.images.properties import Sample
 from kit.perturbation import PARAMETERS
@@ -299,7 +299,7 @@ def _heat_maps(sweep: "Sweep") -> Any:
         for name, axis in ((across, axes.xaxis), (down, axes.yaxis)):
             values = sweep.axes[name]
             ticks = range(0, len(values), max(1, len(values) // _TICKS))
-            axis.set_ticks(ticks, [shown(values[tick]) for tick in ticks])
+            axis.set_ticks(ticks, [value_text(values[tick]) for tick in ticks])
         axes.set_xlabel(_axis_label(across))
         axes.set_title(f"{title} (%)", fontsize=10)
     panels[0].set_ylabel(_axis_label(down))

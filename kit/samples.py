@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from functools import cache
-from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +21,20 @@ PHOTOS = ("photographs", "imagenet", "special", "fashion_mnist")
 """Names for `photos` and `labels`."""
 
 # Non-negative least squares with a small ridge over the coloured photos, the twelve largest once more.
-_TYPICAL: tuple[str, ...] = (
-    "pavilion",
-    "espresso",
-    "gorilla",
-    "panda",
-    "rocket",
-    "volleyball",
-)
-_TYPICAL += ("koala", "lake", "storm", "chameleon", "astronaut", "alp")
-_WEIGHTS = (0.06, 0.09, 0.09, 0.11, 0.06, 0.11, 0.12, 0.05, 0.06, 0.06, 0.11, 0.08)
+_TYPICAL = {
+    "pavilion": 0.06,
+    "espresso": 0.09,
+    "gorilla": 0.09,
+    "panda": 0.11,
+    "rocket": 0.06,
+    "volleyball": 0.11,
+    "koala": 0.12,
+    "lake": 0.05,
+    "storm": 0.06,
+    "chameleon": 0.06,
+    "astronaut": 0.11,
+    "alp": 0.08,
+}
 _HERE = Path(__file__).resolve().parent
 # A wheel carries the photos in the package; in a checkout all of it lies beside the package, once.
 _DATA = _HERE / "data" if (_HERE / "data").is_dir() else _HERE.parent / "data"
@@ -93,12 +96,9 @@ def fashion_mnist_arrays(split: str) -> tuple[Pixels, Int64]:
     known("part of Fashion-MNIST", split, ("train", "test"))
     mosaic = load_image(_path("fashion_mnist", f"{split}.webp")).pixels[..., 0]
     digits = _path("fashion_mnist", f"{split}_labels.txt").read_bytes().strip()
-    rows, columns = mosaic.shape[0] // _TILE, mosaic.shape[1] // _TILE
-    tiles = (
-        mosaic.reshape(rows, _TILE, columns, _TILE)
-        .swapaxes(1, 2)
-        .reshape(-1, _TILE, _TILE)
-    )
+    height, width = mosaic.shape
+    grid = mosaic.reshape(height // _TILE, _TILE, width // _TILE, _TILE)
+    tiles = grid.swapaxes(1, 2).reshape(-1, _TILE, _TILE)
     indices = np.frombuffer(digits, np.uint8).astype(np.int64) - ord("0")
     tiles.flags.writeable = indices.flags.writeable = False
     return tiles, indices
@@ -128,20 +128,20 @@ def typical(without: Sequence[Photo] = ()) -> tuple[tuple[Photo, ...], Float64]:
         float64 (photos,), their sum is 1. Weighted, mean and standard deviation of all pixels are those of
         ImageNet, (0.485, 0.456, 0.406) and (0.277, 0.269, 0.282), up to 0.01.
     """
-    found = [_photograph(f"{name}.jpg") for name in _TYPICAL]
-    asked = {photo.pixels.tobytes() for photo in without}
-    kept = [photo.pixels.tobytes() not in asked for photo in found]
-    weights = np.array(_WEIGHTS)[kept]
-    return tuple(compress(found, kept)), weights / max(weights.sum(), 1e-12)
+    unwanted = {photo.pixels.tobytes() for photo in without}
+    weight_of = {_photograph(f"{name}.jpg"): _TYPICAL[name] for name in _TYPICAL}
+    photos = [photo for photo in weight_of if photo.pixels.tobytes() not in unwanted]
+    weights = np.array([weight_of[photo] for photo in photos])
+    return tuple(photos), weights / max(weights.sum(), 1e-12)
 
 
 @cache
 def _photos(name: str) -> tuple[Photo, ...]:
     if name == "fashion_mnist":
-        pictures = fashion_mnist_arrays("test")[0]
+        tiles, _ = fashion_mnist_arrays("test")
         return tuple(
             Photo.from_array(tile, f"test_{index:04d}")
-            for index, tile in enumerate(pictures)
+            for index, tile in enumerate(tiles)
         )
     return tuple(_photograph(entry["file"]) for entry in _entries(name))
 
@@ -155,18 +155,19 @@ def _photograph(file: str) -> Photo:
 def _entries(name: str) -> tuple[dict[str, Any], ...]:
     index = json.loads(_path("photographs", "index.json").read_text(encoding="utf-8"))
     kind = "special" if name == "special" else "photograph"
-    unwanted = {"imagenet": True, "probes": False}.get(name)
-    of_kind = [each for each in index if each["kind"] == kind]
-    return tuple(
-        each for each in of_kind if (each["imagenet_class"] is None) is not unwanted
-    )
+    entries = [entry for entry in index if entry["kind"] == kind]
+    if name == "imagenet":
+        entries = [entry for entry in entries if entry["imagenet_class"] is not None]
+    elif name == "probes":
+        entries = [entry for entry in entries if entry["imagenet_class"] is None]
+    return tuple(entries)
 
 
 def _path(*parts: str) -> Path:
     path = _DATA.joinpath(*parts)
     if not path.is_file():
-        wanted = f"{'/'.join(('data', *parts))} beside the package kit"
+        name = "/".join(("data", *parts))
         raise FileNotFoundError(
-            f"Expected {wanted}, received no such file; work in a checkout"
+            f"Expected {name} beside the package kit, received no such file; work in a checkout"
         )
     return path

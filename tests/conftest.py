@@ -10,7 +10,7 @@ import pytest
 
 from kit import Classifier, fit_novelty, samples
 from kit.classifier import loading, store
-from kit.classifier.network import describe
+from kit.classifier.network import compile_model
 from kit.diagnosis.candidates import Evaluator
 from tests import networks
 from tests.project import VARIABLES
@@ -149,5 +149,5 @@ def plain_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("classifiers") / "plain.keras"
     networks.small().save(path)
     # As if it had been opened before, which takes a process of its own some seconds.
-    loading.keep(store.read(path), describe(networks.small()))
+    loading.keep(store.read_model(path), compile_model(networks.small()))
     return path

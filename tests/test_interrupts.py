@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from kit._interrupts import held
+from kit._interrupts import uninterrupted
 
 pytestmark = pytest.mark.skipif(
     os.name == "nt", reason="there os.kill ends a process in place of interrupting it"
@@ -18,7 +18,7 @@ def test_an_interrupt_that_is_held_is_raised_at_the_end_of_the_block_and_an_erro
 
     def block():
         nonlocal reached
-        with held(), held():
+        with uninterrupted(), uninterrupted():
             os.kill(os.getpid(), signal.SIGINT)
             reached = True
 
@@ -27,7 +27,7 @@ def test_an_interrupt_that_is_held_is_raised_at_the_end_of_the_block_and_an_erro
     assert reached
     with (
         pytest.raises(ZeroDivisionError),
-        held(),
+        uninterrupted(),
     ):  # an error in a block is raised as it is
         1 / 0  # noqa: B018
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -38,7 +38,7 @@ def test_nothing_is_held_where_no_interrupt_arrives():
     seen = []
 
     def work():
-        with held():
+        with uninterrupted():
             seen.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=work)

@@ -10,7 +10,7 @@ import tqdm.auto
 from IPython.core.formatters import DisplayFormatter
 
 import kit
-from kit._reporting import Code, Heading, Result, Steps, Table, plain
+from kit._reporting import Code, Heading, Result, Steps, Table, json_value
 
 
 def test_a_function_is_told_of_every_step():
@@ -160,8 +160,8 @@ def test_a_result_within_another_is_indented():
 
 def test_plain_values_are_what_json_has():
     values = np.float32(0.5), np.int64(2), True, None, "a", float("inf")
-    assert plain({1: values}) == {"1": [0.5, 2, True, None, "a", None]}
-    assert plain(slice(1, 2)) == "slice(1, 2, None)"
+    assert json_value({1: values}) == {"1": [0.5, 2, True, None, "a", None]}
+    assert json_value(slice(1, 2)) == "slice(1, 2, None)"
 
 
 def test_a_notebook_shows_html_and_keeps_the_text_beside_it():

@@ -22,7 +22,7 @@ from PIL import Image
 import kit
 from data.build.packing import pack
 from data.build.sources import DATA, read
-from kit.classifier.training import FILTERS, network, train
+from kit.validation.training import FILTERS, small_network, train
 
 FOLDER = DATA / "fashion_mnist"
 MODELS = DATA / "models"
@@ -86,7 +86,7 @@ def mirrored_and_moved(pictures: UInt8, rng: np.random.Generator) -> UInt8:
 
 
 def network_with_biases(name: str) -> keras.Model:
-    """Return `network` with a bias in place of each batch normalization."""
+    """Return `small_network` with a bias in place of each batch normalization."""
     layers = keras.layers
     seeds = iter(
         np.random.SeedSequence(SEED).generate_state(2 * len(FILTERS) + 2).tolist()
@@ -118,7 +118,7 @@ def trained(x: UInt8, y: UInt8, *, batch_normalization: bool) -> kit.Classifier:
     """Return the network after `EPOCHS` passes over mirrored and shifted pictures."""
     if batch_normalization:
         model, learning_rate = (
-            network("fashion_mnist", (28, 28, 1), 10, seed=SEED),
+            small_network("fashion_mnist", (28, 28, 1), 10, seed=SEED),
             3e-3,
         )
     else:

@@ -19,8 +19,8 @@ import numpy as np
 import kit
 from data.build.fashion_mnist import CLASS_NAMES, MODELS, PREPROCESSING
 from data.build.packing import pack
-from kit.classifier.training import BATCH, network, train
 from kit.samples import CHECKPOINTS
+from kit.validation.training import BATCH, small_network, train
 
 STEPS, SEED = 1_250, 7
 
@@ -56,7 +56,7 @@ def main() -> None:
             CLASS_NAMES,
             epochs=round(STEPS / (count // BATCH)),
             seed=SEED,
-            model=network(name, (28, 28, 1), 10, seed=SEED),
+            model=small_network(name, (28, 28, 1), 10, seed=SEED),
         )
         target = MODELS / f"{name}.keras"
         kit.Classifier(rounded(trained.model), PREPROCESSING, CLASS_NAMES).save(target)

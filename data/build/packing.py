@@ -23,7 +23,7 @@ FILLED_IN = ("format", "weights_sha256", "statistics_sha256")
 
 def pack(path: Path) -> None:
     """Rewrite a file that ``Classifier.save`` wrote with packed weights, and compile it."""
-    saved = store.read(path)
+    saved = store.read_model(path)
     if saved.contract is None:
         raise ValueError(
             f"Expected a file that Classifier.save wrote, received {path.name!r}; save it so first"
@@ -41,7 +41,7 @@ def pack(path: Path) -> None:
                     new.writestr(
                         zipfile.ZipInfo(info.filename), packed, zipfile.ZIP_DEFLATED, 9
                     )
-        compile_beside(store.write(network, path, contract, saved.statistics))
+        compile_beside(store.write_model(network, path, contract, saved.statistics))
 
 
 def compile_beside(opened: store.Archive) -> None:

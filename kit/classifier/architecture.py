@@ -13,7 +13,7 @@ from kit._arrays import Array, Float64
 from kit._checking import first_line
 from kit.classifier import Classifier
 from kit.classifier.first_layers import leaves
-from kit.classifier.store import opened, unchanged
+from kit.classifier.store import open_archive, unchanged
 
 Weights = Mapping[str, tuple[Array, ...]]
 """The arrays of every layer, by its name."""
@@ -102,52 +102,50 @@ def weights_in(path: Path) -> Weights:
     """
     import h5py
 
-    with opened(path) as archive:
+    with open_archive(path) as archive:
         if "model.weights.h5" not in archive.namelist():
             return {}
         content = archive.read("model.weights.h5")
-    found: dict[str, dict[str, dict[int, Array]]] = {}
-    parts: list[Any] = []
-    left = _MOST_TIMES * len(content) + _SPARE_WEIGHTS
+    # By the name of a layer, the groups of its arrays.
+    groups: dict[str, dict[str, dict[int, Array]]] = {}
+    entries: list[Any] = []
+    most = _MOST_TIMES * len(content) + _SPARE_WEIGHTS
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
-            file.visititems(lambda _, part: parts.append(part))  # which visits no links
-            for data in parts:
-                layer, kind, key = f"//{data.name}".rsplit("/", 3)[-3:]
-                usable = (
-                    isinstance(data, h5py.Dataset)
-                    and not data.external
-                    and not data.is_virtual
-                )
-                if kind != "vars" or not usable or data.size is None:
-                    continue
+            # Which visits no links.
+            file.visititems(lambda _, entry: entries.append(entry))
+            for entry in filter(_is_weight, entries):
+                most -= entry.nbytes
+                if most < 0 or entry.dtype.kind not in "biuf":
+                    raise ValueError(f"{entry.size} values of {entry.dtype.name}")  # noqa: TRY301 (reported below)
+                *_, layer, _, key = entry.name.split("/")
                 # The group of the optimizer bears the name of its kind.
-                name = (
-                    layer
-                    if layer == "optimizer"
-                    else str(data.parent.attrs.get("name", layer))
-                )
-                left -= data.nbytes
-                if left < 0 or data.dtype.kind not in "biuf":
-                    raise ValueError(f"{data.size} values of {data.dtype.name}")  # noqa: TRY301 (told below)
-                found.setdefault(name, {}).setdefault(data.parent.name, {})[
-                    int(key)
-                ] = np.asarray(data)
+                if layer != "optimizer":
+                    layer = str(entry.parent.attrs.get("name", layer))
+                arrays = groups.setdefault(layer, {}).setdefault(entry.parent.name, {})
+                arrays[int(key)] = np.asarray(entry)
     # What HDF5 meets in a damaged file reaches Python under many names.
     except Exception as error:
         raise ValueError(
             f"Expected weights of Keras in {path.name!r}: {first_line(error)}"
         ) from error
-    # Which of two layers of one name is meant, nobody knows.
-    alone = {
-        name: next(iter(groups.values()))
-        for name, groups in found.items()
-        if len(groups) == 1
-    }
-    return {
-        name: tuple(arrays[key] for key in sorted(arrays))
-        for name, arrays in alone.items()
-    }
+    weights = {}
+    for layer, (arrays, *others) in (
+        (name, group.values()) for name, group in groups.items()
+    ):
+        # Which of two layers of one name is meant, nobody knows.
+        if not others:
+            weights[layer] = tuple(arrays[key] for key in sorted(arrays))
+    return weights
+
+
+def _is_weight(entry: Any) -> bool:
+    """Whether an entry of HDF5 is an array in its own file, such as ``…/layer/vars/0``."""
+    import h5py
+
+    if not isinstance(entry, h5py.Dataset) or entry.external or entry.is_virtual:
+        return False
+    return entry.size is not None and entry.parent.name.endswith("/vars")
 
 
 def architecture(classifier: Classifier) -> Mapping[str, Any]:
@@ -166,7 +164,7 @@ def architecture_and_weights(
     if source is not None:
         return config, weights_in(source.path) if config else {}
     model = classifier.model
-    kept = {layer.name: tuple(layer.get_weights()) for layer in leaves(model)}
+    weights = {layer.name: tuple(layer.get_weights()) for layer in leaves(model)}
     if optimizer := getattr(model, "optimizer", None):
-        kept["optimizer"] = (np.asarray(optimizer.iterations),)
-    return config, kept
+        weights["optimizer"] = (np.asarray(optimizer.iterations),)
+    return config, weights

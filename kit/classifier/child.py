@@ -17,17 +17,17 @@ import numpy as np
 
 from kit._arrays import Float32
 from kit._checking import first_line, told
-from kit._interrupts import held
+from kit._interrupts import uninterrupted
 from kit._reporting import Steps
 
-_ANSWER, _WRITTEN, _GIVEN, _FOUND = (
-    "answer.json",
-    "written.txt",
-    "given.npy",
-    "found.npy",
-)
+# In the folder that two processes share.
+_ANSWER = "answer.json"
+_ERRORS = "errors.txt"
+_TENSORS = "tensors.npy"
+_OUTPUTS = "outputs.npy"
 # TensorFlow's libraries and its graph of a network with many layers take 1.6 GB.
-_MEMORY, _MEMORY_EACH = 3 << 30, 16
+_MEMORY = 3 << 30
+_MEMORY_PER_BYTE = 16
 
 Predict = Callable[[Float32], Float32 | None]
 """From float32 (N, H, W, C) to outputs, float32 (N, outputs); None where they are not to be had."""
@@ -35,48 +35,27 @@ Early = Future[tuple[Any, Predict]]
 """What a process says with `serve`: something in JSON, and what predicts there until it ends."""
 
 
-def ask(
+def run_apart(
     module: str,
     file: Path,
     folder: Path,
-    what: str,
     *,
     seconds: int,
+    what: str = "",
     early: Early | None = None,
 ) -> dict[str, Any]:
-    """Run a module of the kit, by its dotted name, on a file; it ends in `answer`.
+    """Run a module of the kit, by its dotted name, on a file; it ends in `work_apart`.
 
     Results are put into the folder; the seconds that pass are shown with the words `what`, if any; whoever
     cancels `early` ends it. Returns what the module answered; ValueError, one line, where it failed or did
     not come to an end in time.
     """
-    early, lock = early or Future(), threading.Lock()
+    early = early or Future()
+    exchange = threading.Lock()
     failed = f"Expected to open {file.name!r} in limited memory and time, received"
-    search = filter(
-        None, [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH")]
-    )
-    settings = {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": os.pathsep.join(search)}
-    # What libraries unpack goes away with the folder, however the process ends.
-    settings |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), os.fspath(folder))
-    # Without the notebook's folder, in which anybody may have put a file named like a module.
-    command = [
-        sys.executable,
-        "-P",
-        "-Wignore",
-        "-m",
-        module,
-        os.fspath(file.resolve()),
-        os.fspath(folder),
-    ]
-    # In a session of its own, it outlives a signal to this one's group, and removes the folder.
-    options: dict[str, Any] = {"env": os.environ | settings, "start_new_session": True}
-    with (
-        (folder / _WRITTEN).open("wb") as written,
-        Popen(command, stdin=PIPE, stdout=PIPE, stderr=written, **options) as process,  # noqa: S603 (this very interpreter)
-    ):
-        threading.Thread(
-            target=_listen, args=(process, folder, early, lock), daemon=True
-        ).start()
+    with _started(module, file, folder) as process:
+        listener = process, folder, early, exchange
+        threading.Thread(target=_listen, args=listener, daemon=True).start()
         try:
             for _ in Steps(iter(range(seconds)), what, " s", progress=bool(what)):
                 with suppress(TimeoutExpired):
@@ -88,31 +67,55 @@ def ask(
                 raise ValueError(f"{failed} no end after {seconds} s")
         finally:
             process.kill()
-            process.communicate()  # which closes the pipes, whatever is left in them
-            with (
-                lock
-            ):  # a prediction under way still writes to the folder, which goes next
-                pass
-    lines = (folder / _WRITTEN).read_text(errors="replace").strip().splitlines()
-    last = [f"a process that ended with {process.returncode}", *lines][-1]
-    found: dict[str, Any] = {"error": told(last[:300])}
-    with suppress(FileNotFoundError, ValueError):  # none, or cut off by a full disk
-        found = json.loads((folder / _ANSWER).read_text(encoding="utf-8"))
-    if error := found.get("error"):
+            # A prediction under way still uses the pipes, and the folder, which goes next.
+            with exchange:
+                process.communicate()  # which closes the pipes
+    result = _result(folder, process.returncode)
+    if error := result.get("error"):
         raise ValueError(error if error.startswith("Expected") else f"{failed} {error}")
-    return found
+    return result
 
 
-def _listen(process: Any, folder: Path, early: Early, lock: threading.Lock) -> None:
+def _started(module: str, file: Path, folder: Path) -> Popen[bytes]:
+    kit_parent = str(Path(__file__).resolve().parents[2])
+    search = filter(None, [kit_parent, os.environ.get("PYTHONPATH")])
+    settings = {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": os.pathsep.join(search)}
+    # What libraries unpack goes away with the folder, however the process ends.
+    settings |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), os.fspath(folder))
+    # -P: without the notebook's folder, in which anybody may have put a file named like a module.
+    options = ["-P", "-Wignore", "-m", module]
+    with (folder / _ERRORS).open("wb") as errors:
+        return Popen(  # noqa: S603 (this very interpreter)
+            [sys.executable, *options, os.fspath(file.resolve()), os.fspath(folder)],
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=errors,
+            env=os.environ | settings,
+            # In a session of its own, it outlives a signal to this one's group, and removes the folder.
+            start_new_session=True,
+        )
+
+
+def _result(folder: Path, code: int) -> dict[str, Any]:
+    """Return what the process found, or the ``error`` with which it ended."""
+    with suppress(FileNotFoundError, ValueError):  # none, or cut off by a full disk
+        result: dict[str, Any] = json.loads((folder / _ANSWER).read_text("utf-8"))
+        return result
+    lines = (folder / _ERRORS).read_text(errors="replace").strip().splitlines()
+    last_line = lines[-1] if lines else f"a process that ended with {code}"
+    return {"error": told(last_line[:300])}
+
+
+def _listen(process: Any, folder: Path, early: Early, exchange: threading.Lock) -> None:
     def predict(tensors: Float32) -> Float32 | None:
         # Cut off within an exchange, the next would begin with the rest of this one.
-        with lock, held(), suppress(OSError, ValueError):
+        with exchange, uninterrupted(), suppress(OSError, ValueError):
             if process.returncode is None:
-                np.save(folder / _GIVEN, tensors)
+                np.save(folder / _TENSORS, tensors)
                 process.stdin.write(b"\n")
                 process.stdin.flush()
                 process.stdout.readline()
-                return np.asarray(np.load(folder / _FOUND), np.float32)
+                return np.asarray(np.load(folder / _OUTPUTS), np.float32)
         return None
 
     with suppress(ValueError, InvalidStateError):  # ended or cancelled before
@@ -130,40 +133,37 @@ _SERVING: list[Callable[[Float32], Float32]] = []
 
 
 def serve(about: Any, predict: Callable[[Float32], Float32]) -> None:
-    """Be the process that `ask` started: say something in JSON early, and predict beside the work."""
+    """Be the process that `run_apart` started: say something in JSON early, and predict beside the work."""
     _SERVING.append(predict)
     os.write(1, json.dumps(about).encode() + b"\n")
 
 
-def answer(work: Callable[[Path, Path], Mapping[str, Any]]) -> None:
-    """Be the process that `ask` started: work, and write what was found."""
+def work_apart(work: Callable[[Path, Path], Mapping[str, Any]]) -> None:
+    """Be the process that `run_apart` started: work, and write the result."""
     file, folder = map(Path, sys.argv[1:])
     sys.stdout = sys.stderr  # whose place is taken by predictions
     threading.Thread(target=_watch, args=(folder,), daemon=True).start()
     with suppress(ImportError, ValueError, OSError):
         import resource
 
-        most = _MEMORY + _MEMORY_EACH * file.stat().st_size
+        most = _MEMORY + _MEMORY_PER_BYTE * file.stat().st_size
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     try:
-        found = work(file, folder)
+        result = work(file, folder)
+    except (ValueError, TypeError, OSError) as error:
+        result = {"error": first_line(error)}
     except Exception as error:  # noqa: BLE001 (what libraries raise on hostile files has no limit)
-        known = isinstance(error, ValueError | TypeError | OSError)
-        found = {
-            "error": first_line(error)
-            if known
-            else f"{type(error).__name__} {first_line(error)}"
-        }
-    (folder / _ANSWER).write_text(json.dumps(found), encoding="utf-8")
+        result = {"error": f"{type(error).__name__} {first_line(error)}"}
+    (folder / _ANSWER).write_text(json.dumps(result), encoding="utf-8")
     os._exit(0)  # TensorFlow takes its time to end
 
 
 def _watch(folder: Path) -> None:
     # The other end of the pipe closes with the process that holds it, on every system.
     while sys.stdin.readline():
-        (folder / _FOUND).unlink(missing_ok=True)
+        (folder / _OUTPUTS).unlink(missing_ok=True)
         with suppress(Exception):  # of TensorFlow, too; then there is no file
-            np.save(folder / _FOUND, _SERVING[0](np.load(folder / _GIVEN)))
+            np.save(folder / _OUTPUTS, _SERVING[0](np.load(folder / _TENSORS)))
         os.write(1, b"\n")
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)

@@ -5,13 +5,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from os import PathLike
+from math import ceil
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from kit._arrays import Float32
+from kit._arrays import AnyPath, Float32
 from kit._checking import guiding, instance, number, told, whole
 from kit._reporting import Progress, Steps
 from kit.classifier import engines, store
@@ -24,7 +24,7 @@ from kit.classifier.labels import (
     label_indices,
 )
 from kit.classifier.loading import keep, restore
-from kit.classifier.neighbours import KEPT, NEAREST, Nearest, Neighbour, described
+from kit.classifier.neighbours import MOST_KEPT, NEAREST, Nearest, Neighbour, described
 from kit.classifier.network import (
     TOLERANCE,
     Network,
@@ -34,31 +34,21 @@ from kit.classifier.network import (
 )
 from kit.classifier.predictions import Predictions
 from kit.classifier.reference import Reference
-from kit.classifier.store import Archive
+from kit.classifier.store import FIRST_LAYERS, Archive
 from kit.images import Photo, Pictures, Source, as_photos, load_image
 from kit.images.photo import each_picture
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 
-_HEADS = {
-    (
-        "logits",
-        True,
-    ): "a linear last layer, whose outputs are used as logits, with a softmax",
-    (
-        "binary_logit",
-        False,
-    ): "one linear output, used as the logit of the second class; a number is no class",
-    (
-        "sigmoid",
-        True,
-    ): "one sigmoid for each class: the outputs are divided by their sum",
-    (
-        "softmax",
-        False,
-    ): "a softmax over one output is always 1; train with one sigmoid or two outputs",
+_SINGLE_HEADS = {
+    "binary_logit": "one linear output, used as the logit of the second class; a number is no class",
+    "softmax": "a softmax over one output is always 1; train with one sigmoid or two outputs",
 }
-"""What is said of what the last layer puts out, and of whether that is more than one number."""
+_HEADS = {
+    "logits": "a linear last layer, whose outputs are used as logits, with a softmax",
+    "sigmoid": "one sigmoid for each class: the outputs are divided by their sum",
+}
+"""Remarks on what the last layer puts out: of one number, and of several."""
 
 
 @guiding
@@ -111,53 +101,49 @@ class Classifier:
         steps: Preprocessing | None,
         names: ClassNames | None,
     ) -> None:
-        compiled, source = network.about, network.source
+        source = network.source
         self.network = network
         self.name = told(name)
         self.preprocessing = steps
-        self.class_names = checked_class_names(names, compiled.class_count, name)
-        self.input_shape = engines.sized(compiled.input_shape, steps)
-        self.reference = Reference(
-            network, self.input_shape, {} if source is None else source.statistics
-        )
+        self.class_names = checked_class_names(names, network.about.class_count, name)
+        self.input_shape = engines.sized(network.about.input_shape, steps)
+        statistics = {} if source is None else source.statistics
+        self.reference = Reference(network, self.input_shape, statistics)
         self.remarks = tuple(self._remarks())
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What to know of it, a line each: `remarks`, and why Keras runs it, if it does."""
         reason = self.network.compiled.reason
-        return (
-            (*self.remarks, f"falls back to Keras because {reason}")
-            if reason
-            else self.remarks
-        )
+        if not reason:
+            return self.remarks
+        return (*self.remarks, f"falls back to Keras because {reason}")
 
     def _remarks(self) -> Iterator[str]:
-        compiled, source = self.network.about, self.source
+        compiled = self.network.about
+        source = self.source
         if source is not None and source.flaw:
             yield f"what the file says of its training images {source.flaw}"
         if source is not None and source.network is not None:
-            missing = (
-                ""
-                if self.reference.first_layers
-                else ", and has no statistics of its first layers"
-            )
-            yield f"a {source.path.suffix} file names no layers to check{missing}"
+            missing = f"a {source.path.suffix} file names no layers to check"
+            if not self.reference.first_layers:
+                missing += ", and has no statistics of its first layers"
+            yield missing
             if step := compiled.step:
                 yield f"8 bits: its outputs have steps of {step:.2g}"
         if self.preprocessing is None:
             yield "preprocessing unknown: nothing says how the training images were prepared"
-        if repeated := [
-            name[:40] for name, count in Counter(self.class_names).items() if count > 1
-        ]:
+        counts = Counter(self.class_names)
+        if repeated := [name[:40] for name in counts if counts[name] > 1]:
             yield f"class names that occur more than once: {len(repeated)}, such as {repeated[0]}"
-        if words := _HEADS.get((compiled.head, compiled.output_count > 1)):
+        heads = _HEADS if compiled.output_count > 1 else _SINGLE_HEADS
+        if words := heads.get(compiled.head):
             yield words
 
     @classmethod
     def load(
         cls,
-        path: str | PathLike[str],
+        path: AnyPath,
         *,
         sha256: str | None = None,
         preprocessing: Preprocessing | None = None,
@@ -184,18 +170,14 @@ class Classifier:
         FileNotFoundError, ValueError
             No such file, another SHA-256, another format, a damaged archive, or no classifier of images.
         """
-        opened = store.read(path, sha256=sha256)
+        opened = store.read_model(path, sha256=sha256)
         engines.sized((None, None, None), preprocessing)
         network = restore(opened, preprocessing)
         opened = network.source or opened
         contract = {"name": opened.path.stem, **opened.contract}
         if preprocessing is None:
             preprocessing = opened.preprocessing()
-        if (
-            preprocessing is not None
-            and preprocessing.size is None
-            and opened.network is not None
-        ):
+        if preprocessing and preprocessing.size is None and opened.network:
             preprocessing = engines.fitted(preprocessing, network.about.input_shape)
         self = cls.__new__(cls)
         names = contract.get("class_names") if class_names is None else class_names
@@ -203,7 +185,7 @@ class Classifier:
         self.temperature = float(contract.get("temperature", 1.0))
         return self
 
-    def save(self, path: str | PathLike[str], training: Pictures = ()) -> None:
+    def save(self, path: AnyPath, training: Pictures = ()) -> None:
         """Write network, preprocessing, class names and reference into one file.
 
         Plain ``keras.models.load_model`` opens a ``.keras`` file too, and does not see what is added; a plain
@@ -224,9 +206,14 @@ class Classifier:
         ValueError, OSError
             Another file name, a file that was replaced since it was loaded, or one that cannot be written.
         """
-        target, origin, known = Path(path), self.source, self.network.compiled
+        target = Path(path)
+        origin = self.source
         foreign = origin.path if origin and origin.network else None
-        formats = [".keras"] * (not foreign) + [".tflite"] * (known.runner == "LiteRT")
+        formats = []
+        if not foreign:
+            formats.append(".keras")
+        if self.network.compiled.runner == "LiteRT":
+            formats.append(".tflite")
         if target.suffix not in formats:
             ends = " or ".join(formats) or "nothing: no .onnx network to save"
             raise ValueError(
@@ -243,23 +230,21 @@ class Classifier:
                 "preprocessing": self.preprocessing and self.preprocessing.to_dict(),
                 "temperature": self.temperature,
             }
-            known = self.network.compiled
+            compiled = self.network.compiled
+            write = partial(store.write_model, target=target, contract=contract)
             if target.suffix != ".keras":
-                if (
-                    known.first_layers is not None
-                ):  # which TensorFlow alone could make again
-                    reference = reference.with_arrays(
-                        store.FIRST_LAYERS, known.first_layers.arrays()
-                    )
-                store.write(foreign, target, contract, reference.contents, known.data)
+                # Which TensorFlow alone could make again.
+                if layers := compiled.first_layers:
+                    reference = reference.with_arrays(FIRST_LAYERS, layers.arrays())
+                statistics = reference.contents
+                write(foreign, statistics=statistics, network=compiled.data)
             elif origin is not None:
-                store.write(
-                    store.unchanged(origin).path, target, contract, reference.contents
-                )
+                file = store.unchanged(origin).path
+                write(file, statistics=reference.contents)
             else:
                 file = Path(folder) / "network.keras"
                 self.model.save(file)
-                keep(store.write(file, target, contract, reference.contents), known)
+                keep(write(file, statistics=reference.contents), compiled)
 
     def tensor(
         self,
@@ -283,13 +268,11 @@ class Classifier:
         ValueError
             No preprocessing is known.
         """
-        steps = (
-            preprocessing if preprocessing is not None else known_preprocessing(self)
-        )
+        steps = preprocessing or known_preprocessing(self)
         decoded = load_image(photo).decoded(steps.decoding)
-        return steps.apply(
-            decoded if perturbation is None else perturbation.apply(decoded)
-        )
+        if perturbation is not None:
+            decoded = perturbation.apply(decoded)
+        return steps.apply(decoded)
 
     def predict_tensors(self, tensors: Float32, *, early: bool = False) -> Float32:
         """Return probabilities for tensors that are prepared already.
@@ -316,13 +299,12 @@ class Classifier:
         The map is float32 (N, h, w, channels); None where the network has none, or is not compiled.
         ValueError for probabilities that are no numbers.
         """
-        outputs, found = self.network.opened[0].inside(tensors)
-        return self._rows(outputs), found
+        outputs, feature_map = self.network.opened[0].inside(tensors)
+        return self._rows(outputs), feature_map
 
     def _rows(self, outputs: Float32) -> Float32:
-        return engines.finite(
-            engines.probabilities(outputs, self.network.compiled.head), self.name
-        )
+        rows = engines.probabilities(outputs, self.network.compiled.head)
+        return engines.finite(rows, self.name)
 
     def side_by_side(self) -> tuple[Callable[[Float32], Float32], int]:
         """Return a `predict_tensors` for many images, and from how many threads it is best called.
@@ -394,13 +376,11 @@ class Classifier:
         ValueError
             No photos, no preprocessing known, tensors that do not fit, or probabilities that are no numbers.
         """
-        tensors = (
-            self.tensor(photo, perturbation, preprocessing)
+        rows = [
+            self.predict_tensors(self.tensor(photo, perturbation, preprocessing))
             for photo in as_photos(photos)
-        )
-        return engines.finite(
-            np.concatenate([self.predict_tensors(each) for each in tensors]), self.name
-        )
+        ]
+        return engines.finite(np.concatenate(rows), self.name)
 
     def using(self, preprocessing: Preprocessing) -> Self:
         """Return the same network with another preprocessing in use; nothing is compiled or copied.
@@ -450,12 +430,11 @@ class Classifier:
         """
         if isinstance(photos, Reference):
             return self._with(reference=photos.moved(self.network, self.input_shape))
-        given = as_photos(photos)
-        chosen = given[:: -(-len(given) // KEPT)]
-        found = described(
-            chosen, *self.features(chosen, progress), thumbnails=thumbnails
-        )
-        reference = self.reference.with_arrays("novelty", found)
+        images = as_photos(photos)
+        sample = images[:: ceil(len(images) / MOST_KEPT)]
+        rows, features = self.features(sample, progress)
+        arrays = described(sample, rows, features, thumbnails=thumbnails)
+        reference = self.reference.with_arrays("novelty", arrays)
         return self._with(reference=replace(reference, made_with=self.preprocessing))
 
     def features(
@@ -465,15 +444,16 @@ class Classifier:
 
         Both float32. ValueError where the network is not compiled, or has no feature map.
         """
-        rows, means = [], []
+        rows = []
+        means = []
         for photo in Steps(photos, "Images", " images", progress):
-            row, found = self.inside(self.tensor(photo))
-            if found is None:
+            row, feature_map = self.inside(self.tensor(photo))
+            if feature_map is None:
                 raise ValueError(
                     f"Expected a network with a feature map, received {self.name!r} without"
                 )
             rows.append(row)
-            means.append(found.mean(axis=(1, 2)))
+            means.append(feature_map.mean(axis=(1, 2)))
         return np.concatenate(rows), np.concatenate(means)
 
     def nearest(self, photo: Source, count: int = NEAREST) -> Nearest:
@@ -483,41 +463,39 @@ class Classifier:
         training images. It says so where `with_reference` was called with another preprocessing in use, since
         distances then compare unlike tensors; of what a file has that is not known.
         """
-        known, shown = self.reference.neighbours, load_image(photo)
-        rows, features = self.features([shown])
-        (distances,) = known.distances(features)
+        training = self.reference.neighbours
+        image = load_image(photo)
+        rows, features = self.features([image])
+        (distances,) = training.distances(features)
         order = np.argsort(distances, kind="stable")[: whole("count", count, 1, None)]
-        found = [
+        neighbours = [
             Neighbour(
-                known.names[one],
-                self.class_names[known.predicted[one]],
-                float(distances[one]),
+                name=training.names[index],
+                predicted=self.class_names[training.predicted[index]],
+                distance=float(distances[index]),
             )
-            for one in order
+            for index in order
         ]
-        thumbnails = known.thumbnails[order[: len(known.thumbnails)]]
-        foreign = self.reference.made_with not in (None, self.preprocessing)
         return Nearest(
-            shown.name,
-            self.class_names[rows[0].argmax()],
-            tuple(found),
-            thumbnails,
-            foreign,
+            name=image.name,
+            predicted=self.class_names[rows[0].argmax()],
+            neighbours=tuple(neighbours),
+            thumbnails=training.thumbnails[order[: len(training.thumbnails)]],
+            foreign=self.reference.made_with not in (None, self.preprocessing),
         )
 
     def _with(self, **changes: Any) -> Self:
-        other = object.__new__(type(self))
-        vars(other).update(vars(self) | changes)
-        return other
+        classifier = object.__new__(type(self))
+        vars(classifier).update(vars(self) | changes)
+        return classifier
 
     def verify(self, photos: Pictures = ()) -> Verification:
         """Hold the compiled form against Keras once more, on photos too; imports TensorFlow."""
         tensors = [self.tensor(picture.open()) for picture in each_picture(photos)]
         batches = (*trial_tensors(self.input_shape, self.preprocessing), *tensors)
-        keras, network = KerasEngine(self.model), self.network
-        difference = largest_difference(
-            keras, network.engine, network.compiled.head, batches
-        )
+        keras = KerasEngine(self.model)
+        head = self.network.compiled.head
+        difference = largest_difference(keras, self.network.engine, head, batches)
         return Verification(difference, len(tensors), difference <= TOLERANCE)
 
     @property
@@ -536,10 +514,11 @@ class Classifier:
         return self.network.source
 
     def __repr__(self) -> str:
-        shape = engines.sides(self.input_shape)
-        known = "" if self.preprocessing is not None else ", preprocessing unknown"
+        shape = engines.shape_text(self.input_shape)
         classes = f"{len(self.class_names)} classes, {self.network.compiled.runner}"
-        return f"Classifier({self.name!r}, {shape} -> {classes}{known})"
+        if self.preprocessing is None:
+            classes += ", preprocessing unknown"
+        return f"Classifier({self.name!r}, {shape} -> {classes})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.source is None:

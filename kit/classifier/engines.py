@@ -12,7 +12,7 @@ import numpy as np
 
 from kit._arrays import Array, Float32
 from kit._checking import first_line
-from kit._interrupts import held
+from kit._interrupts import uninterrupted
 from kit._reporting import hidden_errors
 from kit.preprocessing import Preprocessing
 
@@ -30,7 +30,7 @@ def picture_size(shape: Shape) -> tuple[int | None, int | None]:
     return shape[1:] if channels_first(shape) else shape[:2]
 
 
-def sides(shape: Shape) -> str:
+def shape_text(shape: Shape) -> str:
     """Write the shape of one tensor, with a question mark for a side that is open."""
     return "x".join("?" if side is None else str(side) for side in shape)
 
@@ -46,12 +46,11 @@ def sized(expected: Shape, steps: Preprocessing | None) -> Shape:
         )
     if steps is None or steps.input_shape is None:
         return expected
-    height, width, channels = steps.input_shape
-    turned = {
-        "channels_first": (channels, height, width),
-        "transposed": (width, height, channels),
-    }
-    shape = turned.get(steps.layout, steps.input_shape)
+    height, width, channels = shape = steps.input_shape
+    if steps.layout == "channels_first":
+        shape = channels, height, width
+    elif steps.layout == "transposed":
+        shape = width, height, channels
     check_shape((1, *shape), expected)
     return shape
 
@@ -65,17 +64,14 @@ Shapes = Sequence[tuple[int | None, ...]]
 
 def check_ends(kind: str, inputs: Shapes, outputs: Shapes, advice: str = "") -> None:
     """Refuse a network that is no classifier of images, with the words that say what it is."""
-    image = (
-        len(inputs) == 1
-        and len(inputs[0]) == 4
-        and {inputs[0][1], inputs[0][3]} & {1, 3}
+    match inputs, outputs:
+        case [(_, first, _, last)], [(_, int(classes))]:
+            if {first, last} & {1, 3} and 0 < classes <= MOST_CLASSES:
+                return
+    wanted = "a network from (N, H, W, 1) or (N, H, W, 3) to (N, classes)"
+    raise ValueError(
+        f"Expected {wanted}, received {kind} from {inputs} to {outputs}{advice}"
     )
-    classes = outputs[0][-1] if [len(shape) for shape in outputs] == [2] else None
-    if not image or not 0 < (classes or 0) <= MOST_CLASSES:
-        wanted = "a network from (N, H, W, 1) or (N, H, W, 3) to (N, classes)"
-        raise ValueError(
-            f"Expected {wanted}, received {kind} from {inputs} to {outputs}{advice}"
-        )
 
 
 def fitted(
@@ -83,7 +79,7 @@ def fitted(
 ) -> Preprocessing:
     """Return a preprocessing with the size, channels and layout of a network; open sides get one length."""
     first = channels_first(shape)
-    height, width = (each or side for each in picture_size(shape))
+    height, width = (length or side for length in picture_size(shape))
     return steps.replace(
         size=(height, width) if height and width else None,
         channels="gray" if shape[0 if first else 2] == 1 else steps.channels,
@@ -94,10 +90,10 @@ def fitted(
 def check_shape(received: tuple[int, ...], expected: Shape) -> None:
     """Refuse tensors that the network does not take, with the setting that helps."""
     shape = received[1:]
-    if len(shape) == 3 and all(
-        side in (None, given) for side, given in zip(expected, shape, strict=True)
-    ):
-        return
+    if len(shape) == 3:
+        pairs = zip(expected, shape, strict=True)
+        if all(wanted in (None, side) for wanted, side in pairs):
+            return
     first = channels_first(expected)
     channels = 0 if first else 2
     if len(shape) != 3:
@@ -109,7 +105,7 @@ def check_shape(received: tuple[int, ...], expected: Shape) -> None:
     else:
         advice = f"set channels={'gray' if expected[2] == 1 else 'rgb'!r} in the preprocessing"
     raise ValueError(
-        f"Expected tensors of {sides(expected)}, received the shape {received}; {advice}"
+        f"Expected tensors of {shape_text(expected)}, received the shape {received}; {advice}"
     )
 
 
@@ -118,7 +114,8 @@ def head_of(model: Any) -> str | None:
     layer = model
     while getattr(layer, "outputs", None):
         layer = layer.outputs[0]._keras_history.operation  # noqa: SLF001 (Keras's own way to it)
-    kind, activation = type(layer).__name__, getattr(layer, "activation", None)
+    kind = type(layer).__name__
+    activation = getattr(layer, "activation", None)
     name = getattr(activation, "__name__", kind.lower())
     if kind == "Dense" and name == "linear":
         return "binary_logit" if layer.units == 1 else "logits"
@@ -144,12 +141,10 @@ def probabilities(outputs: Float32, head: str) -> Float32:
     if head == "softmax":
         return outputs
     if head in {"sigmoid", "binary_logit"} and outputs.shape[1] == 1:
-        # The sigmoid in the form that cannot overflow.
-        second = (
-            outputs
-            if head == "sigmoid"
-            else np.asarray((1 + np.tanh(outputs / 2)) / 2, np.float32)
-        )
+        second = outputs
+        if head == "binary_logit":
+            # The sigmoid in the form that cannot overflow.
+            second = np.asarray((1 + np.tanh(outputs / 2)) / 2, np.float32)
         return np.concatenate([1 - second, second], axis=1)
     if head == "sigmoid":
         weights = outputs + np.finfo(np.float32).tiny
@@ -161,9 +156,9 @@ def probabilities(outputs: Float32, head: str) -> Float32:
 
 def finite(rows: Float32, name: str) -> Float32:
     """Return the probabilities that a network of this name gave; ValueError if one is nan or infinite."""
-    lost = np.count_nonzero(~np.isfinite(rows).all(axis=1))
-    if lost:
-        received = f"nan or infinite values in {lost} of {len(rows)} rows"
+    useless = np.count_nonzero(~np.isfinite(rows).all(axis=1))
+    if useless:
+        received = f"nan or infinite values in {useless} of {len(rows)} rows"
         raise ValueError(
             f"Expected probabilities from {name!r}, received {received}; see kit.diagnose"
         )
@@ -179,19 +174,16 @@ def tempered(rows: Float32, temperature: float) -> Float32:
     """
     if temperature == 1:
         return rows.copy()
-    logarithms = np.log(np.maximum(rows, np.finfo(np.float32).tiny)) / np.float32(
-        temperature
-    )
-    return probabilities(logarithms.astype(np.float32), "logits")
+    logits = np.log(np.maximum(rows, np.finfo(np.float32).tiny))
+    tempered_logits = (logits / np.float32(temperature)).astype(np.float32)
+    return probabilities(tempered_logits, "logits")
 
 
 def cores() -> int:
     """Return how many cores this process may use."""
-    return (
-        len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1
-    )
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 # A batch is cut into parts of about this many input values: nothing is gained by larger ones, the buffers
@@ -222,38 +214,33 @@ class Engine(ABC):
         # Beside the classes there may be a feature map.
         check_ends("one", inputs, [shape for shape in outputs if len(shape) != 4])
         batch, height, width, channels = inputs[0]
-        self.input_shape, self.output_count = (
-            (height, width, channels),
-            outputs[0][1] or 0,
-        )
-        self.single = batch == 1
         if batch not in {None, 1}:
             raise ValueError(
                 f"Expected a network for one image or any number, received one for {batch}"
             )
+        self.single = batch == 1
+        self.input_shape = height, width, channels
+        self.output_count = outputs[0][1] or 0
 
     def predict(self, tensors: Float32) -> Float32:
         """Run the network on float32 tensors (N, H, W, C), in the range that it expects; not changed.
 
         Returns what the last layer puts out, float32 (N, outputs), in a new array.
         """
-        shape, count = tensors.shape, len(tensors)
-        check_shape(shape, self.input_shape)
-        part = 1 if count == 1 or self.single else part_size(shape)
-        if count > part:
-            parts = [
-                self.predict(tensors[start : start + part])
-                for start in range(0, count, part)
-            ]
-            return np.concatenate(parts)
+        check_shape(tensors.shape, self.input_shape)
+        size = 1 if self.single else part_size(tensors.shape)
+        if len(tensors) > size:
+            starts = range(0, len(tensors), size)
+            return np.concatenate(
+                [self.predict(tensors[start : start + size]) for start in starts]
+            )
         with self._lock:
             try:
                 return self._run(tensors)
-            except (
-                Exception
-            ) as error:  # TensorFlow has exceptions of its own, for memory too
+            # TensorFlow has exceptions of its own, for memory too.
+            except Exception as error:
                 raise ValueError(
-                    f"Expected other tensors than {shape}: {first_line(error)}"
+                    f"Expected other tensors than {tensors.shape}: {first_line(error)}"
                 ) from error
 
     @abstractmethod
@@ -293,56 +280,51 @@ class LiteEngine(Engine):
             with hidden_errors(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 lite = Interpreter(model_content=compiled, num_threads=threads)
-                given, found = lite.get_input_details(), lite.get_output_details()
-                _, *open_sides = given[0]["shape_signature"].tolist()
-                if min(open_sides) < 1:
-                    shape = 1, *(side if side > 0 else OPEN_SIDE for side in open_sides)
-                    lite.resize_tensor_input(given[0]["index"], shape)
-                lite.allocate_tensors()  # tells what it runs on
+                inputs = lite.get_input_details()
+                outputs = lite.get_output_details()
+                _, *sides = inputs[0]["shape_signature"].tolist()
+                if min(sides) < 1:
+                    shape = 1, *(side if side > 0 else OPEN_SIDE for side in sides)
+                    lite.resize_tensor_input(inputs[0]["index"], shape)
+                lite.allocate_tensors()  # prints what it runs on
         except (RuntimeError, ValueError) as error:
             raise ValueError(
                 f"Expected a network that LiteRT can run: {first_line(error)}"
             ) from error
-        self._take(
-            *(
-                [_whole(each["shape_signature"].tolist()) for each in ends]
-                for ends in (given, found)
-            )
-        )
-        self._lite, self._input, self._outputs = lite, given[0], found
-        tensors = lite.get_tensor_details()
+        self._take(*map(_signatures, (inputs, outputs)))
+        self._lite = lite
+        self._input = inputs[0]
+        self._outputs = outputs
+        self._shape: tuple[int, ...] = ()
+        self.step = outputs[0]["quantization"][0]
         self.quantised = any(
-            each["dtype"] in {np.int8, np.uint8}
-            and each["quantization_parameters"]["scales"].size
-            for each in tensors
+            tensor["dtype"] in {np.int8, np.uint8}
+            and tensor["quantization_parameters"]["scales"].size
+            for tensor in lite.get_tensor_details()
         )
-        self.step, self._shape = found[0]["quantization"][0], ()
-        if len(found) > 1:
-            self.channels = int(found[1]["shape_signature"][-1])
+        if len(outputs) > 1:
+            self.channels = int(outputs[1]["shape_signature"][-1])
 
     def _run(self, tensors: Float32) -> Float32:
-        lite, about, shape = self._lite, self._input, tensors.shape
-        if shape != self._shape:
+        index = self._input["index"]
+        if tensors.shape != self._shape:
             self._shape = ()  # in case what follows fails
             # Memory grows with the largest part so far and is kept: going back to one image costs 0.1 ms.
-            lite.resize_tensor_input(about["index"], shape)
-            lite.allocate_tensors()
-            self._shape = shape
-        lite.set_tensor(
-            about["index"], _cast(tensors, about["dtype"], *about["quantization"])
-        )
-        lite.invoke()
+            self._lite.resize_tensor_input(index, tensors.shape)
+            self._lite.allocate_tensors()
+            self._shape = tensors.shape
+        levels = _cast(tensors, self._input["dtype"], *self._input["quantization"])
+        self._lite.set_tensor(index, levels)
+        self._lite.invoke()
         return self._output(0)
 
     def _output(self, number: int) -> Float32:
-        about = self._outputs[number]
-        values, (scale, zero) = (
-            self._lite.get_tensor(about["index"]),
-            about["quantization"],
-        )
-        return np.asarray(
-            (values - np.float32(zero)) * scale if scale else values, np.float32
-        )
+        output = self._outputs[number]
+        values = self._lite.get_tensor(output["index"])
+        scale, zero = output["quantization"]
+        if scale:
+            values = (values - np.float32(zero)) * scale
+        return np.asarray(values, np.float32)
 
     def inside(self, tensors: Float32) -> tuple[Float32, Float32 | None]:  # noqa: D102 (see Engine)
         if self.channels is None:
@@ -352,8 +334,13 @@ class LiteEngine(Engine):
             return self._run(tensors), self._output(1)
 
 
-def _whole(shape: Sequence[Any]) -> tuple[int | None, ...]:
-    return tuple(side if isinstance(side, int) and side > 0 else None for side in shape)
+def _signatures(tensors: Sequence[Any]) -> Shapes:
+    return [_shape(tensor["shape_signature"].tolist()) for tensor in tensors]
+
+
+def _shape(sides: Sequence[Any]) -> tuple[int | None, ...]:
+    """Return a shape with None for a side that is a name, or -1: it is open."""
+    return tuple(side if isinstance(side, int) and side > 0 else None for side in sides)
 
 
 def _cast(tensors: Float32, dtype: Any, scale: float = 0.0, zero: int = 0) -> Array:
@@ -395,27 +382,29 @@ class OnnxEngine(Engine):
                 "Expected a network that ONNX Runtime can run, with its weights in it"
                 f" (external_data=False): {first_line(error)}"
             ) from error
-        given, found = self._session.get_inputs(), self._session.get_outputs()
-        self._take(*([_whole(each.shape) for each in ends] for ends in (given, found)))
-        self._ends, kind = (
-            (given[0].name, found[0].name),
-            given[0].type[len("tensor(") : -1],
+        inputs = self._session.get_inputs()
+        outputs = self._session.get_outputs()
+        self._take(
+            [_shape(tensor.shape) for tensor in inputs],
+            [_shape(tensor.shape) for tensor in outputs],
         )
+        self._input = inputs[0].name
+        self._output = outputs[0].name
+        kind = inputs[0].type.removeprefix("tensor(").removesuffix(")")
         self._dtype = np.dtype("float32" if kind == "float" else kind)
         self.quantised = b"uantizeLinear" in data  # with Q, Deq, or DynamicQ before it
         self.properties = self._session.get_modelmeta().custom_metadata_map
 
     def _run(self, tensors: Float32) -> Float32:
-        given, found = self._ends
-        return np.asarray(
-            self._session.run([found], {given: _cast(tensors, self._dtype)})[0],
-            np.float32,
-        )
+        inputs = {self._input: _cast(tensors, self._dtype)}
+        (outputs,) = self._session.run([self._output], inputs)
+        return np.asarray(outputs, np.float32)
 
 
 def engine_of(data: bytes, *, threads: int = _THREADS) -> LiteEngine | OnnxEngine:
     """Make what runs a network in the ``.tflite`` or the ``.onnx`` format; raises as they do."""
-    return (LiteEngine if is_lite(data) else OnnxEngine)(data, threads=threads)
+    kind = LiteEngine if is_lite(data) else OnnxEngine
+    return kind(data, threads=threads)
 
 
 def check_lite(data: bytes) -> None:
@@ -470,13 +459,13 @@ class KerasEngine(Engine):
         self.input_shape = tuple(model.inputs[0].shape[1:])
         self.output_count = int(model.outputs[0].shape[-1])
         self._dtype = model.inputs[0].dtype
-        with held():
+        with uninterrupted():
             self.graph = traced(
                 model, lambda tensors: model(tensors, training=False), self.input_shape
             )
 
     def _run(self, tensors: Float32) -> Float32:
-        with held():
+        with uninterrupted():
             run = self._model.predict_on_batch if self.graph is None else self.graph
             return np.asarray(run(tensors.astype(self._dtype)), np.float32)
 
@@ -491,11 +480,9 @@ def traced(model: Any, call: Callable[[Any], Any], shape: Shape) -> Any:
     signature = tf.TensorSpec((None, *shape), model.inputs[0].dtype)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", DeprecationWarning
-            )  # of what TensorFlow asks of Python
-            return tf.function(
-                call, input_signature=[signature]
-            ).get_concrete_function()
+            # Of what TensorFlow asks of Python.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            function = tf.function(call, input_signature=[signature])
+            return function.get_concrete_function()
     except Exception:  # noqa: BLE001 (what another backend or a layer raises has no limit)
         return None

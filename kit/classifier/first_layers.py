@@ -1,16 +1,16 @@
 """Statistics of what a network's first layers receive, from its running averages."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from kit._arrays import Array, Float32, Float64, Indices
-from kit._interrupts import held
+from kit._interrupts import uninterrupted
 from kit.classifier.engines import LiteEngine, traced
 from kit.classifier.keras_models import ConversionError, lite_of
 
@@ -38,17 +38,17 @@ def tensor_features(tensors: Float32) -> Float64:
     """
     count, height, width, channels = tensors.shape
     values = tensors.astype(np.float64)
-    rows, columns = _starts(height), _starts(width)
+    rows = _starts(height)
+    columns = _starts(width)
     sums = np.add.reduceat(np.add.reduceat(values, rows, axis=1), columns, axis=2)
     sizes = np.outer(np.diff(rows, append=height), np.diff(columns, append=width))
     cells = np.reshape(sums / sizes[..., None], (count, -1))
     if channels != 3:
         return cells
-    one = values.reshape(count, -1, channels)
-    other = np.roll(one, -1, axis=2)
-    ratio = (one - other).var(axis=1) / np.maximum(
-        one.var(axis=1) + other.var(axis=1), _TINY
-    )
+    pixels = values.reshape(count, -1, channels)
+    neighbours = np.roll(pixels, -1, axis=2)
+    spread = pixels.var(axis=1) + neighbours.var(axis=1)
+    ratio = (pixels - neighbours).var(axis=1) / np.maximum(spread, _TINY)
     return np.concatenate([cells, np.log(ratio + _LEAST) / 2], axis=1)
 
 
@@ -88,13 +88,9 @@ class FirstLayers:
     @property
     def source(self) -> str:
         """Where statistics of the training images come from: "batchnorm", "profile" or ""."""
-        return (
-            "batchnorm"
-            if self.means is not None
-            else "profile"
-            if self.profile is not None
-            else ""
-        )
+        if self.means is not None:
+            return "batchnorm"
+        return "" if self.profile is None else "profile"
 
     @cached_property
     def _engine(self) -> LiteEngine:
@@ -112,23 +108,27 @@ class FirstLayers:
 
     def arrays(self) -> dict[str, Array]:
         """Return what belongs to the network, and nothing of the training images, as arrays."""
-        names = "widths", "means", "variances", "epsilon"
-        kept = {
-            name: np.array(value)
-            for name in names
-            if (value := getattr(self, name)) is not None
+        values = {
+            "widths": self.widths,
+            "means": self.means,
+            "variances": self.variances,
+            "epsilon": self.epsilon,
+            "compiled": np.frombuffer(self.compiled, np.uint8),
         }
-        return kept | {"compiled": np.frombuffer(self.compiled, np.uint8)}
+        return {
+            name: np.array(value) for name, value in values.items() if value is not None
+        }
 
     @classmethod
     def of(cls, arrays: Mapping[str, Array]) -> Self:
         """Return what `arrays` gave; KeyError or ValueError where something is missing."""
-        compiled, widths = (
-            arrays["compiled"].tobytes(),
-            tuple(arrays["widths"].tolist()),
+        return cls(
+            compiled=arrays["compiled"].tobytes(),
+            widths=tuple(arrays["widths"].tolist()),
+            means=arrays.get("means"),
+            variances=arrays.get("variances"),
+            epsilon=float(arrays["epsilon"]),
         )
-        averages = arrays.get("means"), arrays.get("variances")
-        return cls(compiled, widths, *averages, epsilon=float(arrays["epsilon"]))
 
     def __repr__(self) -> str:
         return f"FirstLayers(widths={self.widths}, source={self.source!r})"
@@ -136,11 +136,16 @@ class FirstLayers:
 
 COUNT = 3
 """Layers that are measured; later ones were found to add nothing."""
-_Met = tuple[Any, Any]
-"""A layer, and what is measured there, with its channels last."""
 
 
-@held()
+class _Measured(NamedTuple):
+    """A layer, and the tensor that is measured there, with its channels last."""
+
+    layer: Any
+    values: Any
+
+
+@uninterrupted()
 def first_layers_of(model: Any) -> FirstLayers | None:
     """Compile the first layers of a Keras model, from images (N, H, W, C), which is not changed.
 
@@ -149,71 +154,69 @@ def first_layers_of(model: Any) -> FirstLayers | None:
     float32, which LiteRT runs and squares do not overflow. None for a network that has neither, or cannot be
     compiled.
     """
-    found: list[_Met] = []
+    measured: list[_Measured] = []
     try:
         copy = _in_float32(model)
-        graph = traced(
-            copy,
-            lambda tensors: _moments(copy, tensors, found),
-            tuple(copy.inputs[0].shape[1:]),
-        )
-        if not found:
+        shape = tuple(copy.inputs[0].shape[1:])
+        graph = traced(copy, lambda tensors: _moments(copy, tensors, measured), shape)
+        if not measured:
             return None
         compiled = lite_of(graph)
         LiteEngine(compiled, threads=1)  # which refuses what it does not run
     # A class of its own that its configuration does not make, or operations that LiteRT does not have.
     except (TypeError, ValueError, NotImplementedError, ConversionError):
         return None
-    widths = tuple(int(values.shape[-1]) for _, values in found)
-    layers = [layer for layer, _ in found if hasattr(layer, "moving_mean")]
+    widths = tuple(int(values.shape[-1]) for _, values in measured)
+    layers = [layer for layer, _ in measured if hasattr(layer, "moving_mean")]
     if not layers:
         return FirstLayers(compiled, widths)
-    means, variances = (
-        np.concatenate(
-            [np.asarray(getattr(layer, name), np.float64) for layer in layers]
-        )
-        for name in ("moving_mean", "moving_variance")
-    )
     return FirstLayers(
         compiled,
         widths,
-        means,
-        variances,
-        max(float(layer.epsilon) for layer in layers),
+        means=_joined(layer.moving_mean for layer in layers),
+        variances=_joined(layer.moving_variance for layer in layers),
+        epsilon=max(float(layer.epsilon) for layer in layers),
     )
 
 
-def _moments(model: Any, tensors: Any, found: list[_Met]) -> Any:
+def _joined(weights: Iterable[Any]) -> Float64:
+    return np.concatenate([np.asarray(values, np.float64) for values in weights])
+
+
+def _moments(model: Any, tensors: Any, measured: list[_Measured]) -> Any:
     """Return means and mean squares at the first layers, and put these into a list."""
     from keras import ops
 
-    norms: dict[int, _Met] = {}
-    kernels: dict[int, _Met] = {}
+    norms: dict[int, _Measured] = {}
+    kernels: dict[int, _Measured] = {}
 
     def noted(
         layer: Any, call: Call, received: Any, *others: Any, **options: Any
     ) -> Any:
         returned = call(received, *others, **options)
-        given, made = (len(getattr(each, "shape", ())) for each in (received, returned))
-        turned = getattr(layer, "data_format", "") == "channels_first"
+        channels_first = getattr(layer, "data_format", "") == "channels_first"
+        has_kernel = hasattr(layer, "kernel") and not channels_first
         if type(layer).__name__ == "BatchNormalization":
-            if given == 4 and layer.axis % 4 == 3:
-                norms.setdefault(id(layer), (layer, received))
-        elif hasattr(layer, "kernel") and made in {2, 4} and not turned:
-            kernels.setdefault(id(layer), (layer, returned))
+            if _dimensions(received) == 4 and layer.axis % 4 == 3:
+                norms.setdefault(id(layer), _Measured(layer, received))
+        elif has_kernel and _dimensions(returned) in {2, 4}:
+            kernels.setdefault(id(layer), _Measured(layer, returned))
         return returned
 
     with called_through(list(leaves(model)), noted):
         model(tensors, training=False)
-    found[:] = list((norms or kernels).values())[:COUNT]
-    parts = []
-    for _, values in found:
-        axes = tuple(range(1, len(values.shape) - 1))
-        parts += [
-            ops.mean(each, axes) if axes else each
-            for each in (values, ops.square(values))
-        ]
-    return ops.concatenate(parts, axis=-1) if parts else tensors
+    measured[:] = list((norms or kernels).values())[:COUNT]
+    moments = []
+    for _, values in measured:
+        powers = [values, ops.square(values)]
+        if _dimensions(values) == 4:
+            powers = [ops.mean(power, axis=(1, 2)) for power in powers]
+        moments += powers
+    return ops.concatenate(moments, axis=-1) if moments else tensors
+
+
+def _dimensions(tensor: Any) -> int:
+    return len(getattr(tensor, "shape", ()))
 
 
 def _in_float32(model: Any) -> Any:
@@ -222,9 +225,8 @@ def _in_float32(model: Any) -> Any:
         return model
     import keras
 
-    copy = keras.models.model_from_json(
-        re.sub('"(mixed_)?b?float16"', '"float32"', model.to_json())
-    )
+    config = re.sub('"(mixed_)?b?float16"', '"float32"', model.to_json())
+    copy = keras.models.model_from_json(config)
     copy.set_weights(model.get_weights())
     return copy
 

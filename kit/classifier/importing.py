@@ -6,14 +6,14 @@ import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from inspect import signature
-from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from kit._arrays import AnyPath
 from kit._checking import told
 from kit.classifier import store
-from kit.classifier.child import answer, ask
+from kit.classifier.child import run_apart, work_apart
 from kit.classifier.keras_models import (
     import_keras,
     opened_safely,
@@ -24,7 +24,8 @@ from kit.classifier.metadata import names_beside
 
 SECONDS = 600
 """Longest time that it may take."""
-_NEW, _REPAIRED = "new.keras", "repaired.keras"
+_NEW = "new.keras"
+_REPAIRED = "repaired.keras"
 _CODE = ("Lambda", "__lambda__", "TFOpLambda", "SlicingOpLambda", "TFSMLayer")
 """Layers whose code is in the file, or elsewhere on the disk."""
 _MODULES = {
@@ -39,7 +40,7 @@ _OFF = ("null", "false", "1", "[1, 1]")
 """Values that leave an argument without effect, as JSON, since in Python True is 1."""
 
 
-def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, ...]:
+def import_h5(old: AnyPath, new: AnyPath) -> tuple[str, ...]:
     """Convert an ``.h5`` file with architecture and weights, or a ``.keras`` file of Keras 2.
 
     Where Teachable Machine's ``labels.txt`` lies beside it, class names and preprocessing are written too.
@@ -64,44 +65,44 @@ def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, 
     FileNotFoundError, ValueError
         No such file, a new one that exists, weights alone, code in a layer, or what Keras cannot build.
     """
-    source, target = Path(old), Path(new)
+    source = Path(old)
+    target = Path(new)
     if not source.is_file():
         raise FileNotFoundError(
             f"Expected an existing local .h5 file, received {str(old)!r}"
         )
-    if (
-        target.suffix != ".keras"
-        or target.exists()
-        or not target.resolve().parent.is_dir()
-    ):
+    parent = target.resolve().parent
+    if target.suffix != ".keras" or target.exists() or not parent.is_dir():
         raise ValueError(
             f"Expected a new file ….keras in a folder that is there, received {str(new)!r}"
         )
-    with TemporaryDirectory(dir=target.resolve().parent) as name:
+    with TemporaryDirectory(dir=parent) as name:
         folder = Path(name)
         copy = folder / told(source.name)
         shutil.copyfile(source, copy)
         keras = sys.modules.get("keras")
-        if (
-            keras is not None and keras.saving.get_custom_objects()
-        ):  # whose code is here and nowhere else
-            found = _import(copy, folder)
+        # The code of custom objects is here and nowhere else.
+        if keras is not None and keras.saving.get_custom_objects():
+            result = _import(copy, folder)
         else:
-            words = f"Importing {source.name!r}"
-            found = ask(
-                "kit.classifier.importing", copy, folder, words, seconds=SECONDS
+            result = run_apart(
+                "kit.classifier.importing",
+                copy,
+                folder,
+                seconds=SECONDS,
+                what=f"Importing {source.name!r}",
             )
         names, numbered = names_beside(source)
         if names and numbered:
             steps = store.TEACHABLE.replace(size=(224, 224)).to_dict()
-            stated = {
+            contract = {
                 "name": source.stem,
                 "class_names": list(names),
                 "preprocessing": steps,
             }
-            store.write(folder / _NEW, folder / _NEW, stated)
+            store.write_model(folder / _NEW, folder / _NEW, contract)
         (folder / _NEW).replace(target)
-    return tuple(found["left_out"])
+    return tuple(result["left_out"])
 
 
 def _import(file: Path, folder: Path) -> Mapping[str, Any]:
@@ -138,46 +139,41 @@ def _repaired(config: Any, layers: Any) -> Iterator[str]:
         settings = part.get("config")
         if not isinstance(settings, dict):
             continue
-        kind, (_, old, home) = (
-            str(part["class_name"]),
-            str(part.get("module")).partition("keras.src."),
-        )
-        if old:
+        kind = str(part["class_name"])
+        _, private, home = str(part.get("module")).partition("keras.src.")
+        if private:
             public = "layers" if home.startswith("engine") else home.partition(".")[0]
             part["module"] = _MODULES.get(kind, f"keras.{public}")
         if isinstance(inner := settings.get("layers"), list):
-            _recount(
-                inner,
-                [
-                    settings.get("output_layers"),
-                    *(each.get("inbound_nodes") for each in inner),
-                ],
-            )
+            nodes = [layer.get("inbound_nodes") for layer in inner]
+            _recount(inner, [*nodes, settings.get("output_layers")])
         for name in ("input_layers", "output_layers"):
             # One tensor in a list stays a list, which the layer behind a nested network does not take.
-            if (
-                isinstance(ends := settings.get(name), list)
-                and len(ends) == 1
-                and isinstance(ends[0], list)
-            ):
-                settings[name] = ends[0]
-        known = getattr(layers, kind, None)
-        kinds = known.__mro__ if isinstance(known, type) else ()
-        taken = {name for base in kinds for name in signature(base.__init__).parameters}  # type: ignore[misc]
-        for name in [name for name in settings if kinds and name not in taken]:
-            if name in _HARMLESS or json.dumps(settings[name]) in _OFF:
-                yield f"{name}={settings.pop(name)!r} of {kind}"
+            match settings.get(name):
+                case [[*tensor]]:
+                    settings[name] = tensor
+        layer = getattr(layers, kind, None)
+        if isinstance(layer, type):
+            yield from _without_effect(layer, settings)
+
+
+def _without_effect(layer: type, settings: dict[str, Any]) -> Iterator[str]:
+    """Take out the arguments that a layer does not know, where they have no effect, and yield them."""
+    makers = [base.__init__ for base in layer.__mro__]  # type: ignore[misc]
+    arguments = {name for maker in makers for name in signature(maker).parameters}
+    for name in settings.keys() - arguments:
+        if name in _HARMLESS or json.dumps(settings[name]) in _OFF:
+            yield f"{name}={settings.pop(name)!r} of {layer.__name__}"
 
 
 def _recount(inner: list[Any], nodes: list[Any]) -> None:
-    # In Keras 2 a network was called once when it was built.
-    networks = {
-        part["config"].get("name") for part in inner if "layers" in part["config"]
-    }
+    """Count the calls of nested networks from 0; in Keras 2 building a network was a call of it."""
+    settings = [layer["config"] for layer in inner]
+    networks = {each.get("name") for each in settings if "layers" in each}
     calls = [call for call in _calls(nodes) if call[0] in networks]
-    first = {
-        name: min(call[1] for call in calls if call[0] == name) for name, *_ in calls
-    }
+    first: dict[str, int] = {}
+    for name, number, *_ in calls:
+        first[name] = min(number, first.get(name, number))
     for call in calls:
         call[1] -= first[call[0]]
 
@@ -192,4 +188,4 @@ def _calls(nodes: Any) -> Iterator[list[Any]]:
 
 
 if __name__ == "__main__":
-    answer(_import)
+    work_apart(_import)

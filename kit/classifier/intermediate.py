@@ -8,8 +8,11 @@ import numpy as np
 from kit._arrays import Float32
 from kit.classifier.metadata import litert_schema
 
+# Operators of LiteRT between the last feature map and the output.
 _SAME = "RESHAPE", "SQUEEZE", "QUANTIZE", "DEQUANTIZE"
+_POOLINGS = "MEAN", "AVERAGE_POOL_2D"
 _DENSE = "FULLY_CONNECTED", "CONV_2D"
+_HEADS = "SOFTMAX", "LOGISTIC"
 
 
 def with_feature_map(compiled: bytes) -> tuple[bytes, Float32 | None]:
@@ -37,11 +40,8 @@ def with_feature_map(compiled: bytes) -> tuple[bytes, Float32 | None]:
     try:
         model = litert.ModelT.InitFromPackedBuf(compiled, 0)
         (graph,) = model.subgraphs
-        place = max(
-            place
-            for place, each in enumerate(graph.operators)
-            if _is_map(graph, each, litert)
-        )
+        maps = [_is_map(graph, operator, litert) for operator in graph.operators]
+        (*_, place) = np.flatnonzero(maps).tolist()
         weights = None
         with suppress(Exception):
             weights = _weights(model, graph, place, litert)
@@ -51,17 +51,19 @@ def with_feature_map(compiled: bytes) -> tuple[bytes, Float32 | None]:
         builder = litert.flatbuffers.Builder(len(compiled) + (1 << 16))
         builder.Finish(model.Pack(builder), b"TFL3")  # the mark of the format
         return bytes(builder.Output()), weights
-    except Exception as error:  # bytes that only look like the format fail wherever they are read first
+    # Bytes that only look like the format fail wherever they are read first.
+    except Exception as error:
         raise ValueError(
             "Expected a compiled network with a feature map, received one without"
         ) from error
 
 
 def _is_map(graph: Any, operator: Any, litert: Any) -> bool:
-    tensor, types = graph.tensors[operator.outputs[0]], litert.TensorType
+    tensor = graph.tensors[operator.outputs[0]]
+    types = litert.TensorType
     sides = tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature
-    known = tensor.type in {types.FLOAT32, types.INT8, types.UINT8}
-    return known and len(sides) == 4 and tuple(sides[1:3]) != (1, 1)
+    is_read = tensor.type in {types.FLOAT32, types.INT8, types.UINT8}
+    return is_read and len(sides) == 4 and tuple(sides[1:3]) != (1, 1)
 
 
 def _weights(model: Any, graph: Any, place: int, litert: Any) -> Float32 | None:
@@ -70,52 +72,45 @@ def _weights(model: Any, graph: Any, place: int, litert: Any) -> Float32 | None:
     codes = [model.operatorCodes[each.opcodeIndex] for each in graph.operators]
     kinds = [names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in codes]
     steps = [*zip(kinds, graph.operators, strict=True)]
-    widened = {
-        each.outputs[0]: each.inputs[0] for kind, each in steps if kind == "DEQUANTIZE"
+    half_precision = {
+        operator.outputs[0]: operator.inputs[0]
+        for kind, operator in steps
+        if kind == "DEQUANTIZE"
     }
-    tensor, weights = graph.operators[place].outputs[0], None
+    tensor = graph.operators[place].outputs[0]
     _, height, width, channels = graph.tensors[tensor].shape
-    for kind, each in steps[place + 1 :]:
-        made = each.outputs[0]
-        # Sizes of an open batch, and weights in half precision.
-        if (
-            graph.tensors[made].type == litert.TensorType.INT32
-            or widened.get(made, tensor) != tensor
-        ):
+    weights = None
+    for kind, operator in steps[place + 1 :]:
+        made = operator.outputs[0]
+        # Others widen weights of half precision, or compute the sizes of an open batch.
+        is_size = graph.tensors[made].type == litert.TensorType.INT32
+        if operator.inputs[0] != tensor or is_size:
             continue
-        known = (
-            ("MEAN", "AVERAGE_POOL_2D") if weights is None else ("SOFTMAX", "LOGISTIC")
-        )
-        if (
-            weights is None
-            and kind in _DENSE
-            and not each.builtinOptions.fusedActivationFunction
-        ):
-            source = graph.tensors[widened.get(each.inputs[1], each.inputs[1])]
-            weights = _constant(
-                model.buffers[source.buffer].data, source, litert.TensorType
-            )
-        elif kind not in {*known, *_SAME}:
+        options = operator.builtinOptions
+        if kind in _DENSE and weights is None and not options.fusedActivationFunction:
+            constant = operator.inputs[1]
+            source = graph.tensors[half_precision.get(constant, constant)]
+            weights = _constant(model, source, litert.TensorType)
+        elif kind not in (*_SAME, *(_POOLINGS if weights is None else _HEADS)):
             return None
-        options = each.builtinOptions
-        small = kind == "AVERAGE_POOL_2D" and not (
-            0 < height <= options.filterHeight and 0 < width <= options.filterWidth
-        )
-        if each.inputs[0] != tensor or small:
-            return None
+        if kind == "AVERAGE_POOL_2D":
+            covers_height = 0 < height <= options.filterHeight
+            if not (covers_height and 0 < width <= options.filterWidth):
+                return None
         tensor = made
     if weights is None or tensor != graph.outputs[0]:
         return None
-    shape = (1, 1) if weights[0].size == channels else (height, width)
-    return weights.reshape(len(weights), *shape, channels)
+    sides = (1, 1) if weights[0].size == channels else (height, width)
+    return weights.reshape(len(weights), *sides, channels)
 
 
-def _constant(data: Any, tensor: Any, types: Any) -> Float32:
-    dtype = {types.FLOAT32: np.float32, types.FLOAT16: np.float16, types.INT8: np.int8}[
-        tensor.type
-    ]
-    values = data.view(dtype).reshape(tensor.shape[0], -1).astype(np.float32)
+def _constant(model: Any, tensor: Any, types: Any) -> Float32:
+    """Return the numbers of a tensor that the file holds, float32 (outputs, inputs of each)."""
+    dtypes = {types.FLOAT32: "f4", types.FLOAT16: "f2", types.INT8: "i1"}
+    values = model.buffers[tensor.buffer].data.view(dtypes[tensor.type])
+    values = values.reshape(tensor.shape[0], -1).astype(np.float32)
     if tensor.type == types.INT8:
-        scale, zero = tensor.quantization.scale, tensor.quantization.zeroPoint
-        values = (values - np.reshape(zero, (-1, 1))) * np.reshape(scale, (-1, 1))
+        scale = np.reshape(tensor.quantization.scale, (-1, 1))
+        zero = np.reshape(tensor.quantization.zeroPoint, (-1, 1))
+        values = (values - zero) * scale
     return np.asarray(values, np.float32)

@@ -4,10 +4,10 @@ import logging
 import os
 import re
 from collections.abc import Collection, Iterator
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from kit._arrays import AnyPath
 from kit._checking import first_line, told
 from kit._reporting import hidden_errors
 from kit.classifier import store
@@ -24,8 +24,6 @@ _FUNCTIONS = (
 )
 """Modules of Keras whose functions compute on tensors alone; others set options, or read files."""
 
-_TRAINING = "compile_config"
-
 
 def serialized(config: Any) -> Iterator[dict[str, Any]]:
     """Yield each part of a configuration that Keras makes an object or a function of.
@@ -38,11 +36,9 @@ def serialized(config: Any) -> Iterator[dict[str, Any]]:
         if isinstance(value, dict):
             if "class_name" in value:
                 yield value
-            pending.extend(
-                part
-                for key, part in value.items()
-                if value is not config or key != _TRAINING
-            )
+            if value is config:
+                value = {**value, "compile_config": None}
+            pending.extend(value.values())
         elif isinstance(value, list):
             pending.extend(value)
 
@@ -53,25 +49,24 @@ def refuse_code(config: Any, name: str, kinds: Collection[str] = ()) -> None:
     Keras itself would call each function that an architecture names, with the arguments that stand there.
     """
     for part in serialized(config):
-        kind, home, called = (
+        kind, home, function = (
             told(str(part.get(key)))[:60] for key in ("class_name", "module", "config")
         )
-        root = home.removeprefix("keras.").removeprefix("src.").partition(".")[0]
+        package, _, module = home.partition(".")
+        module = module.removeprefix("src.").partition(".")[0]
         # Keras takes a function where it is named like a class, too; those of applications look like classes.
-        called = called if kind == "function" else kind
-        is_class = kind[:1].isupper() and root != "applications"
-        function = (
-            home.partition(".")[0] == "keras"
-            and not is_class
-            and root not in _FUNCTIONS
+        if kind != "function":
+            function = kind
+        is_class = kind[:1].isupper() and module != "applications"
+        if package == "keras" and not is_class and module not in _FUNCTIONS:
+            code = f"the function {function!r} of {home}"
+        elif kind in kinds:
+            code = f"a {kind} layer"
+        else:
+            continue
+        raise ValueError(
+            f"Expected a network without code in its file, received {name!r} with {code}"
         )
-        if function or kind in kinds:
-            runs = (
-                f"the function {called!r} of {home}" if function else f"a {kind} layer"
-            )
-            raise ValueError(
-                f"Expected a network without code in its file, received {name!r} with {runs}"
-            )
 
 
 def import_keras() -> Any:
@@ -83,12 +78,12 @@ def import_keras() -> Any:
     return keras
 
 
-def load_keras(path: str | PathLike[str]) -> Any:
+def load_keras(path: AnyPath) -> Any:
     """Open a ``.keras`` file with Keras: always ``safe_mode=True, compile=False``, no code in it is run.
 
     FileNotFoundError or ValueError where it is no such file, damaged, or not to be opened safely.
     """
-    opened = store.read(path)
+    opened = store.read_model(path)
     if opened.network is not None:
         raise ValueError(
             f"Expected a .keras file, whose layers Keras knows, received {opened.path.name!r}"
@@ -125,9 +120,8 @@ def check_model(model: Any) -> None:
     )
     if isinstance(getattr(model, "output", None), dict):
         outputs = [(name,) for name in model.output]
-    check_ends(
-        type(model).__name__, inputs, outputs, "; wrap it in a keras.Model that is one"
-    )
+    advice = "; wrap it in a keras.Model that is one"
+    check_ends(type(model).__name__, inputs, outputs, advice)
 
 
 def _refusal(error: BaseException) -> str:
@@ -136,7 +130,7 @@ def _refusal(error: BaseException) -> str:
     chain = [error]
     while chain[-1].__context__ is not None:
         chain.append(chain[-1].__context__)
-    missing = [each for each in chain if str(each).startswith("Could not locate")]
+    missing = [cause for cause in chain if str(cause).startswith("Could not locate")]
     # What follows the first sentence is advice for those who call Keras themselves, such as safe_mode=False.
     reason = first_line(missing[0] if missing else error).partition(". ")[0]
     if "keras.src" in reason:
@@ -145,11 +139,15 @@ def _refusal(error: BaseException) -> str:
         return (
             f"{reason}; import the module that registers custom layers first (--import)"
         )
-    return re.sub(
-        r"\{\{.*?\}\} ?",
-        "",
-        f"{reason}; replace Lambda layers, or copy a damaged file again",
-    )
+    reason = re.sub(r"\{\{.*?\}\} ?", "", reason)
+    return f"{reason}; replace Lambda layers, or copy a damaged file again"
+
+
+def copied(model: Any) -> Any:
+    """Return a Keras model with layers and weights of its own."""
+    copy = import_keras().models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 class ConversionError(RuntimeError):
@@ -176,9 +174,8 @@ def lite_of(graph: Any) -> bytes:
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         try:
             return bytes(converter.convert())
-        except (
-            Exception
-        ) as error:  # the converter has no exception of its own for what it cannot do
+        # The converter has no exception of its own for what it cannot do.
+        except Exception as error:
             raise ConversionError(_reason(error)) from error
         finally:
             logger.setLevel(level)
@@ -186,7 +183,7 @@ def lite_of(graph: Any) -> bytes:
 
 def _reason(error: Exception) -> str:
     """Name the operation that the converter complains about, or what else it says without where."""
-    if found := re.search(r"'tfl?\.(\w+)' op( is neither)?", str(error)):
-        verb = "has no" if found[2] else "cannot compile the"
-        return f"LiteRT {verb} operation {found[1]}"
+    if operation := re.search(r"'tfl?\.(\w+)' op( is neither)?", str(error)):
+        verb = "has no" if operation[2] else "cannot compile the"
+        return f"LiteRT {verb} operation {operation[1]}"
     return re.sub("^.*?error: ", "", first_line(error))[:100]

@@ -53,18 +53,16 @@ def checked_class_names(
 
 def _by_index(given: Mapping[Any, Any]) -> tuple[str, ...]:
     """Return the names of a mapping, from or to indices, in the order of the indices."""
-    named = any(isinstance(value, str) for value in given.values())
-    pairs = given.items() if named else [(index, name) for name, index in given.items()]
+    to_names = any(isinstance(value, str) for value in given.values())
+    indices, names = (given, given.values()) if to_names else (given.values(), given)
     # JSON has texts for keys, so an index may be one.
-    names, places = (
-        {str(index): name for index, name in pairs},
-        [str(index) for index in range(len(given))],
-    )
-    if names.keys() != set(places):
+    by_index = dict(zip(map(str, indices), names, strict=True))
+    try:
+        return tuple(by_index[str(index)] for index in range(len(given)))
+    except KeyError:
         raise ValueError(
             f"Expected one index for each class name, received {given!r:.80}; give a list"
-        )
-    return tuple(names[place] for place in places)
+        ) from None
 
 
 def class_indices(
@@ -99,9 +97,10 @@ def class_indices(
     rows: Any = labels
     if np.ndim(rows) == 2 and np.array_equal(np.sort(rows)[:, -2:], [[0, 1]] * count):
         rows = np.argmax(rows, axis=1)
-    places = {name: index for index, name in reversed(list(enumerate(class_names)))}
+    # Of several classes of one name, the first.
+    index_of = {name: index for index, name in reversed([*enumerate(class_names)])}
     return tuple(
-        _index(label, places, len(class_names)) for label in np.asarray(rows, object)
+        _index(label, index_of, len(class_names)) for label in np.asarray(rows, object)
     )
 
 
@@ -128,17 +127,17 @@ def complete(labels: Int64) -> Int64:
     return labels
 
 
-def _index(label: Any, places: Mapping[str, int], classes: int) -> int | None:
+def _index(label: Any, index_of: Mapping[str, int], classes: int) -> int | None:
     if label is None:
         return None
     if isinstance(label, str):
         label = told(label)
-        if label not in places:
-            hint = nearest(label, places)
+        if label not in index_of:
+            hint = nearest(label, index_of)
             raise ValueError(
                 f"Expected a label out of {classes} class names, received {label!r}{hint}"
             )
-        return places[label]
+        return index_of[label]
     return whole("a label", label, 0, classes - 1)
 
 

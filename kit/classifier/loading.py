@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from kit._reporting import Steps
-from kit.classifier.child import Early, answer, ask, awaited
+from kit.classifier.child import Early, awaited, run_apart, work_apart
 from kit.classifier.engines import (
     OnnxEngine,
     check_lite,
@@ -26,13 +26,13 @@ from kit.classifier.engines import (
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.keras_models import load_keras, serialized
 from kit.classifier.metadata import lite_about, onnx_about
-from kit.classifier.network import Compiled, Network, describe, trial_tensors
+from kit.classifier.network import Compiled, Network, compile_model, trial_tensors
 from kit.classifier.store import (
     FIRST_LAYERS,
     Archive,
+    as_stated,
     part_of,
-    read,
-    stating,
+    read_model,
     unchanged,
 )
 from kit.preprocessing import Preprocessing
@@ -49,11 +49,9 @@ FORMAT = 2
 BUNDLED = Path(__file__).resolve().parents[2] / "data" / "models" / "compiled"
 """Compiled forms of the bundled networks, by the digest of the weights like those in the cache folder."""
 
-_HERE, _COMPILED, _STEPS = (
-    "kit.classifier.loading",
-    "compiled.zip",
-    "preprocessing.json",
-)
+# In the folder that is shared with the process that compiles.
+_COMPILED = "compiled.zip"
+_STEPS = "preprocessing.json"
 
 
 def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
@@ -70,48 +68,55 @@ def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
         The network cannot be opened, is no classifier of images, or was replaced meanwhile.
     """
     steps = opened.preprocessing() if steps is None else steps
-    if found := _known(opened):
-        return found
+    if network := _known(opened):
+        return network
     if _custom(opened):
         # Their code is known in this process and nowhere else.
-        return Network(describe(load_keras(opened.path), steps), source=opened)
+        return Network(compile_model(load_keras(opened.path), steps), source=opened)
     early: Early = Future()
-    rest: Future[Compiled] = Future()
-    Thread(target=_compile, args=(opened, steps, early, rest), daemon=True).start()
+    late: Future[Compiled] = Future()
+    Thread(target=_compile, args=(opened, steps, early, late), daemon=True).start()
     try:
-        awaited([early, rest], f"Opening {opened.path.name!r}")
+        awaited([early, late], f"Opening {opened.path.name!r}")
     finally:
         early.cancel()
-    if rest.done():
-        return _network(rest.result(), opened)
+    if late.done():
+        return _network(late.result(), opened)
     (head, shape, outputs), predict = early.result()
-    return Network(
-        Compiled(head, tuple(shape), outputs), source=opened, late=(rest, predict)
-    )
+    compiled = Compiled(head, tuple(shape), outputs)
+    return Network(compiled, source=opened, late=(late, predict))
 
 
 def _compile(
-    opened: Archive, steps: Preprocessing | None, early: Early, rest: Future[Compiled]
+    opened: Archive, steps: Preprocessing | None, early: Early, late: Future[Compiled]
 ) -> None:
     try:
         with _alone(opened):
-            if found := _known(opened):
-                compiled = found.compiled
+            if network := _known(opened):
+                compiled = network.compiled
             else:
-                compiled = convert(opened, steps, early)
+                compiled = compile_apart(opened, steps, early)
                 keep(opened, compiled)
-        rest.set_result(compiled)
+        late.set_result(compiled)
     except BaseException as error:  # noqa: BLE001 (raised where it is waited for)
-        rest.set_exception(error)
+        late.set_exception(error)
 
 
-def convert(opened: Archive, steps: Preprocessing | None, early: Early) -> Compiled:
+def compile_apart(
+    opened: Archive, steps: Preprocessing | None, early: Early
+) -> Compiled:
     """Compile a ``.keras`` file, or try another, in a process of its own; raises as `restore` does."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         if steps is not None:
             (folder / _STEPS).write_text(steps.to_json(), encoding="utf-8")
-        ask(_HERE, opened.path, folder, "", seconds=SECONDS, early=early)
+        run_apart(
+            "kit.classifier.loading",
+            opened.path,
+            folder,
+            seconds=SECONDS,
+            early=early,
+        )
         unchanged(opened)
         return Compiled.read(folder / _COMPILED)
 
@@ -121,12 +126,11 @@ def _work(file: Path, folder: Path) -> Mapping[str, Any]:
     steps = None
     with suppress(FileNotFoundError):
         steps = Preprocessing.from_json((folder / _STEPS).read_text(encoding="utf-8"))
-    found = (
-        describe(load_keras(file), steps, serving=True)
-        if file.suffix == ".keras"
-        else _try(read(file), steps)
-    )
-    found.write(folder / _COMPILED)
+    if file.suffix == ".keras":
+        compiled = compile_model(load_keras(file), steps, serving=True)
+    else:
+        compiled = _try(read_model(file), steps)
+    compiled.write(folder / _COMPILED)
     return {}
 
 
@@ -134,36 +138,33 @@ def _try(opened: Archive, steps: Preprocessing | None) -> Compiled:
     """Run all that the user's process will run of a file, and read what its maker says."""
     data = opened.network or b""
     engine = engine_of(data, threads=1)
-    about = (
-        onnx_about(engine.properties)
-        if isinstance(engine, OnnxEngine)
-        else lite_about(data, opened.path)
-    )
+    if isinstance(engine, OnnxEngine):
+        class_names, scaling = onnx_about(engine.properties)
+    else:
+        class_names, scaling = lite_about(data, opened.path)
     stated = None
-    said: dict[str, Any] = {"class_names": about[0], "preprocessing": None}
-    if about[1] is not None:
+    if scaling is not None:
         with suppress(ValueError):
-            stated = Preprocessing(size=None, scaling=simplest((about[1],)))
-            said["preprocessing"] = stated.to_dict()
+            stated = Preprocessing(size=None, scaling=simplest((scaling,)))
     # What is kept depends on the file alone, but where it leaves its sides open.
-    batches = trial_tensors(
-        sized(engine.input_shape, steps), opened.preprocessing() or stated
-    )
+    shape = sized(engine.input_shape, steps)
+    batches = trial_tensors(shape, opened.preprocessing() or stated)
     outputs = np.concatenate([engine.predict(batch[-2:]) for batch in batches])
     # In a range that is not its own, half precision may overflow.
-    usable = outputs[np.isfinite(outputs).all(axis=1)]
-    found = Compiled(
-        measured_head(usable if len(usable) else outputs, engine.step),
+    finite = outputs[np.isfinite(outputs).all(axis=1)]
+    said = {"class_names": class_names, "preprocessing": stated and stated.to_dict()}
+    compiled = Compiled(
+        measured_head(finite if len(finite) else outputs, engine.step),
         engine.input_shape,
         engine.output_count,
         step=float(engine.step),
         said=said,
     )
-    network = _network(found, opened)
+    network = _network(compiled, opened)
     network.opened[0].inside(batches[0][:1])
     if layers := network.compiled.first_layers:
         layers.measure(batches[0][:1])
-    return found
+    return compiled
 
 
 def _network(compiled: Compiled, opened: Archive) -> Network:
@@ -173,7 +174,8 @@ def _network(compiled: Compiled, opened: Archive) -> Network:
         with suppress(KeyError, TypeError, ValueError):
             layers = FirstLayers.of(part_of(opened.statistics, FIRST_LAYERS))
         compiled = replace(compiled, data=opened.network, first_layers=layers)
-        opened = opened if opened.contract else stating(opened, compiled.said)
+        if not opened.contract:
+            opened = as_stated(opened, compiled.said)
     elif compiled.data is not None:
         check_lite(compiled.data)
     return Network(compiled, source=opened)
@@ -186,11 +188,9 @@ def keep(opened: Archive, compiled: Compiled) -> None:
             folder = _made()
             compiled.write(folder / f"{opened.digest}.zip")
             # By names that nobody else gives, should the folder be a link to another.
-            entries = sorted(
-                folder.glob("[0-9a-f]" * 64 + ".zip"),
-                key=lambda entry: entry.stat().st_mtime,
-            )
-            for entry in entries[:-CACHED]:
+            entries = folder.glob("[0-9a-f]" * 64 + ".zip")
+            by_use = sorted(entries, key=lambda entry: entry.stat().st_mtime)
+            for entry in by_use[:-CACHED]:
                 entry.unlink()
                 entry.with_suffix(".lock").unlink(missing_ok=True)
 
@@ -200,10 +200,10 @@ def _known(opened: Archive) -> Network | None:
         # Missing, damaged, or made by another version of LiteRT: made again.
         with suppress(Exception):
             entry = folder / f"{opened.digest}.zip"
-            found = _network(Compiled.read(entry), opened)
+            network = _network(Compiled.read(entry), opened)
             if folder != BUNDLED:
                 os.utime(entry)  # the longest unused make room
-            return found
+            return network
     return None
 
 
@@ -218,9 +218,9 @@ def cache_folder() -> Path:
         return nowhere
     folder = parent / f"compiled-{FORMAT}"
     with suppress(AttributeError, OSError):  # Windows keeps the folders of users apart
-        about = folder.stat()
+        status = folder.stat()
         # What others put there would be run.
-        if about.st_mode & 0o022 or about.st_uid not in {0, os.getuid()}:
+        if status.st_mode & 0o022 or status.st_uid not in {0, os.getuid()}:
             return nowhere
     return folder
 
@@ -244,12 +244,8 @@ def _alone(opened: Archive) -> Iterator[None]:
 
             path = _made() / f"{opened.digest}.lock"
             file = stack.enter_context(path.open("ab"))
-            for _ in Steps(
-                range(10 * PATIENCE),
-                f"Waiting for another process, which opens {opened.path.name!r}",
-                " x 0.1 s",
-                progress=True,
-            ):
+            words = f"Waiting for another process, which opens {opened.path.name!r}"
+            for _ in Steps(range(10 * PATIENCE), words, " x 0.1 s", progress=True):
                 with suppress(BlockingIOError):
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
@@ -273,4 +269,4 @@ def _custom(opened: Archive) -> bool:
 
 
 if __name__ == "__main__":
-    answer(_work)
+    work_apart(_work)

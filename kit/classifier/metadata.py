@@ -1,19 +1,20 @@
 """What ``.tflite`` and ``.onnx`` files say of their classes and pixels, and a list of classes beside them."""
 
 import ast
+import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from kit.preprocessing.scaling import Scaling
 
 MOST_TEXT = 1 << 20
 """Bytes of a list of class names."""
-_MOST_PROPERTY = 1 << 16
-_MOST = 1 << 17
 About = tuple[tuple[str, ...] | None, Scaling | None]
 """Class names, and how levels 0..255 are scaled; None where a file does not say."""
 
@@ -26,79 +27,115 @@ def litert_schema() -> Any:
     return schema_py_generated
 
 
-def _at(table: Any, number: int) -> int:
-    if offset := table.Offset(4 + 2 * number):
+# Numbers of fields and values in TFLite Support's metadata_schema.fbs, of which LiteRT has no classes.
+_SUBGRAPHS = 3
+# Of a subgraph.
+_INPUTS = 2
+_OUTPUTS = 3
+# Of an input or output.
+_PROCESS_UNITS = 4
+_FILES = 6
+# Of a file, and the kind that lists class names.
+_FILE_NAME = 0
+_FILE_KIND = 2
+_LABELS = 2
+# Of a process unit, and the kind that has mean and standard deviation.
+_OPTIONS_KIND = 0
+_OPTIONS = 1
+_NORMALIZATION = 1
+_MEAN = 0
+_STD = 1
+
+
+def lite_about(network: bytes, file: Path) -> About:
+    """Read TFLite Metadata; ``file`` has the network, and behind it the texts that the metadata name."""
+    names = scaling = None
+    # Without metadata, or with damaged ones, a network runs all the same.
+    with suppress(Exception):
+        graph = _described_graph(network)
+        with suppress(Exception):
+            names = _labels(graph, file)
+        scaling = _normalization(graph)
+    return names, scaling
+
+
+def _described_graph(network: bytes) -> Any:
+    """Return the table that describes the only subgraph of a network."""
+    schema = litert_schema()
+    model = schema.Model.GetRootAs(network)
+    entries = map(model.Metadata, range(model.MetadataLength()))
+    (entry,) = (entry for entry in entries if entry.Name() == b"TFLITE_METADATA")
+    content = model.Buffers(entry.Buffer()).DataAsNumpy().tobytes()
+    metadata = schema.flatbuffers.Table(content, 0)
+    metadata.Pos = metadata.Indirect(0)
+    (graph,) = _tables(metadata, _SUBGRAPHS)
+    return graph
+
+
+def _labels(graph: Any, file: Path) -> tuple[str, ...] | None:
+    (output,) = _tables(graph, _OUTPUTS)
+    for member in _tables(output, _FILES):
+        if _code(member, _FILE_KIND) == _LABELS:
+            name = member.String(_place(member, _FILE_NAME)).decode()
+            return listed(zipfile.Path(file, name).read_bytes()[:MOST_TEXT])
+    return None
+
+
+def _normalization(graph: Any) -> Scaling | None:
+    (picture,) = _tables(graph, _INPUTS)
+    for unit in _tables(picture, _PROCESS_UNITS):
+        if _code(unit, _OPTIONS_KIND) == _NORMALIZATION:
+            options = _table_at(unit, _place(unit, _OPTIONS))
+            return Scaling(1.0, _floats(options, _MEAN), _floats(options, _STD))
+    return None
+
+
+def _offset(table: Any, field: int) -> int:
+    """Return where in a table the entry of a field is."""
+    if offset := table.Offset(4 + 2 * field):
         return int(offset)
     raise LookupError
 
 
-def _text(table: Any, number: int) -> bytes:
-    return bytes(table.String(table.Pos + _at(table, number)))
+def _place(table: Any, field: int) -> int:
+    return int(table.Pos) + _offset(table, field)
 
 
-def _tables(table: Any, number: int) -> list[Any]:
-    start, count = table.Vector(_at(table, number)), table.VectorLen(_at(table, number))
-    places = range(start, start + 4 * min(count, _MOST), 4)
-    return [type(table)(table.Bytes, table.Indirect(place)) for place in places]
+def _table_at(table: Any, place: int) -> Any:
+    return type(table)(table.Bytes, table.Indirect(place))
 
 
-def lite_about(network: bytes, file: Path) -> About:
-    """Read TFLite Metadata; the numbers are of LiteRT's schema and of TFLite Support's metadata_schema.fbs.
-
-    ``file`` has the network, and behind it the texts that the metadata name.
-    """
-    flat, names, scaling = litert_schema().flatbuffers, None, None
-    kinds = flat.number_types
-
-    def root(data: bytes) -> Any:
-        return flat.Table(data, flat.Table(data, 0).Indirect(0))
-
-    with suppress(Exception):
-        model = root(network)
-        (entry,) = (
-            each for each in _tables(model, 6) if _text(each, 0) == b"TFLITE_METADATA"
-        )
-        (graph,) = _tables(
-            root(_text(_tables(model, 4)[entry.GetSlot(6, 0, kinds.Uint32Flags)], 0)), 3
-        )
-        with suppress(Exception):
-            (output,) = _tables(graph, 3)
-            lists = [
-                each
-                for each in _tables(output, 6)
-                if each.GetSlot(8, 0, kinds.Int8Flags) == 2
-            ]
-            behind = zipfile.Path(file, _text(lists[0], 0).decode())
-            names = listed(behind.read_bytes()[:MOST_TEXT])
-        (given,) = _tables(graph, 2)
-        for unit in (
-            each
-            for each in _tables(given, 4)
-            if each.GetSlot(4, 0, kinds.Uint8Flags) == 1
-        ):
-            options = flat.Table(unit.Bytes, unit.Indirect(unit.Pos + _at(unit, 1)))
-            parts = (
-                options.GetVectorAsNumpy(kinds.Float32Flags, _at(options, part))
-                for part in (0, 1)
-            )
-            scaling = Scaling(1.0, *(_one(tuple(each.tolist())) for each in parts))
-    return names, scaling
+def _tables(table: Any, field: int) -> list[Any]:
+    offset = _offset(table, field)
+    start = table.Vector(offset)
+    return [
+        _table_at(table, start + 4 * index) for index in range(table.VectorLen(offset))
+    ]
 
 
-def _one(values: tuple[float, ...]) -> Any:
-    return values if len(values) > 1 else values[0]
+def _code(table: Any, field: int) -> int:
+    """Return a number of 8 bits; a field that is not there is 0."""
+    offset = table.Offset(4 + 2 * field)
+    return int(table.Bytes[table.Pos + offset]) if offset else 0
+
+
+def _floats(table: Any, field: int) -> Any:
+    offset = _offset(table, field)
+    start = table.Vector(offset)
+    count = table.VectorLen(offset)
+    return _one(np.frombuffer(table.Bytes, "<f4", count, start).tolist())
+
+
+def _one(values: Sequence[float]) -> Any:
+    """Return one number for all channels, or one for each."""
+    return tuple(values) if len(values) > 1 else values[0]
 
 
 def listed(content: bytes) -> tuple[str, ...] | None:
     """Return the class names in a text, one a line; None for what is no such text."""
     with suppress(UnicodeDecodeError):
-        return (
-            tuple(
-                line.strip()
-                for line in content.decode("utf-8-sig").strip().splitlines()
-            )
-            or None
-        )
+        lines = content.decode("utf-8-sig").strip().splitlines()
+        return tuple(line.strip() for line in lines) or None
     return None
 
 
@@ -110,14 +147,11 @@ def onnx_about(properties: Mapping[str, str]) -> About:
             names = [names[key] for key in sorted(names, key=int)]
     names = tuple(map(str, names)) if isinstance(names, list | tuple) else None
     with suppress(Exception):
-        mean, std = (
-            tuple(map(float, _value(properties, key, f"image_{key}")))
-            for key in ("mean", "std")
-        )
+        mean = list(map(float, _value(properties, "mean", "image_mean")))
+        std = list(map(float, _value(properties, "std", "image_std")))
         # Of 0..1, as in PyTorch, or of levels.
-        return names, Scaling(
-            255.0 if max(*mean, *std) <= 1 else 1.0, _one(mean), _one(std)
-        )
+        divisor = 255.0 if max(mean + std) <= 1 else 1.0
+        return names, Scaling(divisor, _one(mean), _one(std))
     return names, None
 
 
@@ -125,10 +159,8 @@ def _value(properties: Mapping[str, str], *keys: str) -> Any:
     """Return the value of the first of these keys that has one; None without."""
     for key in keys:
         with suppress(Exception):
-            text = properties[key]
-            if len(text) <= _MOST_PROPERTY:
-                # In JSON, or as Python prints a dictionary of names.
-                return ast.literal_eval(text)
+            # In JSON, or as Python prints a dictionary of names.
+            return ast.literal_eval(properties[key][:MOST_TEXT])
     return None
 
 
@@ -137,15 +169,15 @@ def names_beside(file: Path) -> tuple[tuple[str, ...] | None, bool]:
 
     It numbers the lines from 0.
     """
-    names: tuple[str, ...] = ()
+    names = None
     labels = file.with_name("labels.txt")
     # A pipe would be waited for, and a link may lead to what is nobody's business.
     if labels.is_file() and not labels.is_symlink():
         with suppress(OSError), labels.open("rb") as stream:
-            names = listed(stream.read(MOST_TEXT)) or ()
-    pairs = [line.partition(" ") for line in names]
-    if pairs and all(
-        name and number == str(place) for place, (number, _, name) in enumerate(pairs)
-    ):
-        return tuple(name for _, _, name in pairs), True
-    return names or None, False
+            names = listed(stream.read(MOST_TEXT))
+    numbered = [
+        re.match(rf"{number} (.+)", line) for number, line in enumerate(names or ())
+    ]
+    if names and all(numbered):
+        return tuple(match[1] for match in numbered if match), True
+    return names, False

@@ -15,7 +15,7 @@ from kit.images.photo import encoded
 
 NEAREST = 5
 """Training images that are shown, and whose mean distance says how novel an image is."""
-KEPT = 10_000
+MOST_KEPT = 10_000
 """Training images that are kept at most."""
 NUMBERS = 40
 """Numbers kept of each."""
@@ -56,29 +56,29 @@ class Nearest(Result):
     @property
     def agreeing(self) -> int:
         """How many of the neighbours are of the predicted class."""
-        return sum(one.predicted == self.predicted for one in self.neighbours)
+        return sum(image.predicted == self.predicted for image in self.neighbours)
 
     def table(self) -> Table:
         """Return name, predicted class and distance of each."""
         rows = [
-            (one.name, one.predicted, f"{one.distance:.1f}") for one in self.neighbours
+            (image.name, image.predicted, f"{image.distance:.1f}")
+            for image in self.neighbours
         ]
         return Table(("training image", "predicted as", "distance"), rows, "<<>")
 
     def html(self) -> str:
         """Return the table, and the thumbnails that there are."""
-        shown = zip(self.thumbnails, self.neighbours, strict=False)
-        return super().html() + " ".join(
-            tag(encoded(image), one.name) for image, one in shown
-        )
+        pairs = zip(self.thumbnails, self.neighbours, strict=False)
+        images = (tag(encoded(pixels), image.name) for pixels, image in pairs)
+        return super().html() + " ".join(images)
 
     def __repr__(self) -> str:
         count = len(self.neighbours)
         doubt = ": doubt this prediction" if 2 * self.agreeing < count else ""
         if self.foreign:
             doubt = "; these were made with another preprocessing: call with_reference again"
-        found = f"{self.agreeing} of the {count} nearest training images are predicted as this class{doubt}"
-        return f"Nearest({self.name!r}, predicted {self.predicted!r}; {found})"
+        words = f"{self.agreeing} of the {count} nearest training images are predicted as this class{doubt}"
+        return f"Nearest({self.name!r}, predicted {self.predicted!r}; {words})"
 
 
 class Neighbours:
@@ -90,76 +90,77 @@ class Neighbours:
     def __init__(
         self, arrays: Mapping[str, Array], channels: int, classes: int
     ) -> None:
-        features, self.predicted = (
-            arrays["features"].astype(np.float64),
-            arrays["predicted"].astype(np.int64),
-        )
-        self.features, self.basis = (
-            features,
-            arrays.get("basis", np.empty((channels, channels - 1))),
-        )
+        no_thumbnails = np.empty((0, SIDE, SIDE, 3), np.uint8)
+        self.features = arrays["features"].astype(np.float64)
+        self.predicted = arrays["predicted"].astype(np.int64)
         self.names = arrays["names"].tobytes().decode().split("\0")
-        count, self.whole = len(features), "basis" not in arrays
-        self.thumbnails = arrays.get(
-            "thumbnails", np.empty((0, SIDE, SIDE, 3), np.uint8)
-        )
+        self.thumbnails = arrays.get("thumbnails", no_thumbnails)
+        self.basis = arrays.get("basis")
+        count = len(self.features)
+        numbers = channels
+        if self.basis is not None:
+            _, components = self.basis.shape
+            numbers = components + 1
         fits = (
-            features.shape == (count, self.basis.shape[1] + 1)
-            and self.basis.shape[0] == channels
+            0 < count == len(self.names) <= MOST_KEPT
+            and self.features.shape == (count, numbers)
+            and (self.basis is None or len(self.basis) == channels)
+            and self.predicted.shape == (count,)
+            and set(self.predicted.tolist()) <= set(range(classes))
+            and self.thumbnails.shape[1:] == no_thumbnails.shape[1:]
+            and len(self.thumbnails) in {0, count}
+            and self.thumbnails.dtype == np.uint8
         )
-        fits &= (
-            self.predicted.shape == (count,) and 0 < count == len(self.names) <= KEPT
-        )
-        fits &= self.thumbnails.shape in {(0, SIDE, SIDE, 3), (count, SIDE, SIDE, 3)}
-        fits &= self.thumbnails.dtype == np.uint8 and set(self.predicted.tolist()) <= {
-            *range(classes)
-        }
-        if not fits or not np.isfinite(features).all():
+        if not fits or not np.isfinite(self.features).all():
             raise ValueError(
                 "Expected what is kept of training images, received other arrays"
             )
 
     def distances(self, features: Float32) -> Float64:
         """Return Euclidean distances, float64 (N, images), of features, float32 (N, channels)."""
-        rows = features if self.whole else projected(features, self.basis)
+        rows = features if self.basis is None else projected(features, self.basis)
         return np.asarray(scipy.spatial.distance.cdist(rows, self.features))
 
     def scores(self, features: Float32) -> Float64:
         """Return the mean distance to the `NEAREST`, float64 (N,), of features, float32 (N, channels)."""
         # Nearest neighbours in scikit-learn start threads for every single image, which takes longer.
-        return np.asarray(
-            np.sort(self.distances(features), axis=1)[:, :NEAREST].mean(axis=1)
-        )
+        distances = np.sort(self.distances(features), axis=1)
+        return np.asarray(distances[:, :NEAREST].mean(axis=1))
 
 
 def described(
-    photos: Sequence[Photo], answers: Float32, features: Float32, *, thumbnails: bool
+    photos: Sequence[Photo],
+    probabilities: Float32,
+    features: Float32,
+    *,
+    thumbnails: bool,
 ) -> dict[str, Array]:
     """Return what is kept of images, of their probabilities (N, classes) and features (N, channels).
 
     Of more than `NUMBERS` channels the first principal components are kept, and the length of what is left.
     """
-    kept: dict[str, Array] = {"predicted": answers.argmax(axis=1).astype(np.int32)}
+    predicted = probabilities.argmax(axis=1)
     names = "\0".join(photo.name.replace("\0", "") for photo in photos)
-    kept["names"] = np.frombuffer(names.encode(errors="replace"), np.uint8)
-    if (count := features.shape[1]) > NUMBERS:
+    arrays: dict[str, Array] = {
+        "predicted": predicted.astype(np.int32),
+        "names": np.frombuffer(names.encode(errors="replace"), np.uint8),
+    }
+    count = features.shape[1]
+    if count > NUMBERS:
         largest = count - NUMBERS + 1, count - 1
-        kept["basis"] = scipy.linalg.eigh(
-            features.T @ features, subset_by_index=largest
-        )[1]
-        features = projected(features, kept["basis"])
+        products = features.T @ features
+        _, arrays["basis"] = scipy.linalg.eigh(products, subset_by_index=largest)
+        features = projected(features, arrays["basis"])
     if thumbnails:
-        small = (
-            ImageOps.fit(Image.fromarray(photo.pixels), (SIDE, SIDE))
-            for photo in photos
-        )
-        kept["thumbnails"] = np.stack([np.asarray(image) for image in small])
+        images = (Image.fromarray(photo.pixels) for photo in photos)
+        small = [np.asarray(ImageOps.fit(image, (SIDE, SIDE))) for image in images]
+        arrays["thumbnails"] = np.stack(small)
     # Half precision changes no distance by more than a thousandth of itself.
-    return kept | {"features": features.astype(np.float16)}
+    return arrays | {"features": features.astype(np.float16)}
 
 
 def projected(features: Float32, basis: Array) -> Float32:
     """Return the parts of features, float32 (N, channels), along a basis, and the length of the rest."""
-    kept = features @ basis
-    left = (features**2).sum(axis=1) - (kept**2).sum(axis=1)
-    return np.column_stack([kept, np.sqrt(np.maximum(left, 0))])
+    along = features @ basis
+    beside = (features**2).sum(axis=1) - (along**2).sum(axis=1)
+    return np.column_stack([along, np.sqrt(np.maximum(beside, 0))])

@@ -14,7 +14,7 @@ import numpy as np
 
 from kit._arrays import Float32
 from kit._checking import first_line
-from kit._interrupts import held
+from kit._interrupts import uninterrupted
 from kit._reporting import Result
 from kit.classifier import engines
 from kit.classifier.child import Predict, awaited, serve
@@ -38,8 +38,11 @@ from kit.classifier.store import Archive, arrays_in, packed, replacing, unchange
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 
-_SAID = ("head", "input_shape", "output_count", "reason", "step", "said")
-_ABOUT, _MODEL, _LAYERS = "about.json", "model.tflite", "first_layers.npz"
+# Members of the file that is kept, and what the first of them holds.
+_ABOUT = "about.json"
+_MODEL = "model.tflite"
+_LAYERS = "first_layers.npz"
+_FIELDS = ("head", "input_shape", "output_count", "reason", "step", "said")
 
 
 @dataclass(frozen=True)
@@ -77,44 +80,37 @@ class Compiled:
     @property
     def class_count(self) -> int:
         """Columns of the probabilities; one sigmoid or one logit stands for two classes."""
-        return (
-            2
-            if self.output_count == 1 and self.head != "softmax"
-            else self.output_count
-        )
+        two = self.output_count == 1 and self.head != "softmax"
+        return 2 if two else self.output_count
 
     @property
     def runner(self) -> str:
         """Name of what runs it."""
-        return (
-            "Keras"
-            if self.data is None
-            else "LiteRT"
-            if engines.is_lite(self.data)
-            else "ONNX Runtime"
-        )
+        if self.data is None:
+            return "Keras"
+        return "LiteRT" if engines.is_lite(self.data) else "ONNX Runtime"
 
     def write(self, path: Path) -> None:
         """Write everything to a file of its own."""
-        about = {name: getattr(self, name) for name in _SAID}
-        with replacing(path) as stream, zipfile.ZipFile(stream, "w") as entry:
-            entry.writestr(_ABOUT, json.dumps(about))
+        fields = {name: getattr(self, name) for name in _FIELDS}
+        with replacing(path) as stream, zipfile.ZipFile(stream, "w") as archive:
+            archive.writestr(_ABOUT, json.dumps(fields))
             if self.data is not None:
-                entry.writestr(_MODEL, self.data)
+                archive.writestr(_MODEL, self.data)
             if self.first_layers is not None:
-                entry.writestr(_LAYERS, packed(self.first_layers.arrays()))
+                archive.writestr(_LAYERS, packed(self.first_layers.arrays()))
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read what `write` wrote; any exception for anything else."""
-        with zipfile.ZipFile(path) as entry:
-            parts = {name: entry.read(name) for name in entry.namelist()}
-        about = json.loads(parts[_ABOUT])
-        about.pop("max_difference", None)  # of earlier versions
-        about["input_shape"] = tuple(about["input_shape"])
-        layers = parts.get(_LAYERS)
-        first_layers = None if layers is None else FirstLayers.of(arrays_in(layers))
-        return cls(data=parts.get(_MODEL), first_layers=first_layers, **about)
+        with zipfile.ZipFile(path) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        fields = json.loads(members[_ABOUT])
+        fields.pop("max_difference", None)  # of earlier versions
+        fields["input_shape"] = tuple(fields["input_shape"])
+        if _LAYERS in members:
+            fields["first_layers"] = FirstLayers.of(arrays_in(members[_LAYERS]))
+        return cls(data=members.get(_MODEL), **fields)
 
 
 TOLERANCE = 1e-5
@@ -153,15 +149,11 @@ def largest_difference(
     """Return the largest difference of a probability, 0..1; infinite where a result is no number."""
     largest = 0.0
     for batch in batches:
-        one, other = (
-            engines.probabilities(engine.predict(batch), head)
-            for engine in (reference, compiled)
-        )
-        difference = np.abs(one - other)
-        largest = max(
-            largest,
-            float(difference.max()) if np.isfinite(difference).all() else float("inf"),
-        )
+        expected = engines.probabilities(reference.predict(batch), head)
+        received = engines.probabilities(compiled.predict(batch), head)
+        difference = float(np.abs(expected - received).max())
+        # Not a number is larger than any.
+        largest = max(largest, difference if np.isfinite(difference) else np.inf)
     return largest
 
 
@@ -176,11 +168,10 @@ def trial_tensors(
     sides = [side or OPEN_SIDE for side in shape]
     random = np.random.default_rng(20_241)
     noise = random.random((5, *sides), dtype=np.float32)
-    places = np.ix_(
-        np.arange(3), *(np.arange(side) * _PATCHES // side for side in sides)
-    )
+    patch_of = [np.arange(side) * _PATCHES // side for side in sides]
     light = random.random((3, _PATCHES, _PATCHES, _PATCHES), dtype=np.float32)
-    noise[2:] = np.float32(0.1) * noise[2:] + np.float32(0.9) * light[places]
+    patches = light[np.ix_(range(3), *patch_of)]
+    noise[2:] = np.float32(0.1) * noise[2:] + np.float32(0.9) * patches
     ranges = [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)]
     if steps is not None:
         ends = np.repeat(np.array([0, 255], np.uint8), 48 * 96 * 3).reshape(96, 96, 3)
@@ -191,8 +182,8 @@ def trial_tensors(
     )
 
 
-@held()
-def describe(
+@uninterrupted()
+def compile_model(
     model: Any, steps: Preprocessing | None = None, *, serving: bool = False
 ) -> Compiled:
     """Compile a Keras model, which is not changed, and hold the result against it.
@@ -212,27 +203,29 @@ def describe(
     head = engines.head_of(model) or engines.measured_head(
         np.concatenate([keras.predict(batch) for batch in batches])
     )
-    known = Compiled(head, keras.input_shape, keras.output_count)
-    if (
-        serving and keras.graph is not None
-    ):  # without one, layers are called, which are changed below
-        keras.predict(
-            batches[0][:1]
-        )  # the first time takes long, and longer beside what follows
-        serve((head, known.input_shape, known.output_count), keras.predict)
-    known = replace(known, first_layers=first_layers_of(model))
+    # Without a graph, layers are called, which `first_layers_of` changes meanwhile.
+    if serving and keras.graph is not None:
+        # The first time takes long, and longer beside what follows.
+        keras.predict(batches[0][:1])
+        serve((head, keras.input_shape, keras.output_count), keras.predict)
+    compiled = Compiled(
+        head,
+        keras.input_shape,
+        keras.output_count,
+        first_layers=first_layers_of(model),
+    )
     try:
         data = lite_of(keras.graph)
         engine = LiteEngine(data, threads=1)
     except (ConversionError, ValueError) as error:
-        return replace(known, reason=first_line(error))
+        return replace(compiled, reason=first_line(error))
     difference = largest_difference(keras, engine, head, batches)
     if difference <= TOLERANCE:
-        return replace(known, data=data)
+        return replace(compiled, data=data)
     reason = f"its compiled form differs by {difference:.1e} in a probability"
     if not all(np.isfinite(array).all() for array in model.get_weights()):
         reason = "some of its weights are nan or infinite"
-    return replace(known, reason=reason)
+    return replace(compiled, reason=reason)
 
 
 _T = TypeVar("_T")
@@ -245,11 +238,13 @@ class _Once(Generic[_T]):
         self._make = make
 
     def __get__(self, network: Any, _kind: type) -> _T:
-        known, name = vars(network), self._make.__name__
+        values = vars(network)
+        name = self._make.__name__
         with network.lock:
-            found: _T = known[name] if name in known else self._make(network)
-            known[name] = found
-        return found
+            if name not in values:
+                values[name] = self._make(network)
+            value: _T = values[name]
+        return value
 
 
 class Network:
@@ -271,19 +266,18 @@ class Network:
         source: Archive | None = None,
         late: tuple[Future[Compiled], Predict] | None = None,
     ) -> None:
-        self.about, self.source, self._late, self.lock = (
-            about,
-            source,
-            late,
-            threading.RLock(),
-        )
+        self.about = about
+        self.source = source
+        self._late = late
+        self.lock = threading.RLock()
         if source is None:
-            self.model, self._weights = model, _digest(model)
+            self.model = model
+            self._weights = _digest(model)
 
     @classmethod
     def of(cls, model: Any, steps: Preprocessing | None = None) -> Self:
-        """Compile a Keras model that is in memory; raises as `describe` does."""
-        return cls(describe(model, steps), model=model)
+        """Compile a Keras model that is in memory; raises as `compile_model` does."""
+        return cls(compile_model(model, steps), model=model)
 
     @property
     def pending(self) -> bool:
@@ -324,9 +318,10 @@ class Network:
 
         ``early`` ones come from Keras where the network is still being compiled.
         """
-        outputs = (
-            self._late[1](tensors) if early and self._late and self.pending else None
-        )
+        outputs = None
+        if early and self._late and self.pending:
+            _, predict = self._late
+            outputs = predict(tensors)
         if outputs is None:
             outputs = self.engine.predict(tensors)
         return engines.probabilities(outputs, self.about.head)
@@ -338,18 +333,18 @@ class Network:
         if data is None or not isinstance(self.engine, LiteEngine):
             return self.engine, None
         try:
-            opened, weights = with_feature_map(data)
-            self.engine = LiteEngine(
-                opened
-            )  # whose predictions are the same: one in memory is enough
+            with_map, weights = with_feature_map(data)
+            # Whose predictions are the same: one in memory is enough.
+            self.engine = LiteEngine(with_map)
         except ValueError:
             return self.engine, None
-        if weights is not None and len(weights) < self.compiled.class_count:
+        if weights is None:
+            return self.engine, None
+        if len(weights) < self.compiled.class_count:
             weights = np.concatenate([-weights, weights])
-        elif weights is not None and self.compiled.head != "sigmoid":
-            weights = weights - weights.mean(
-                axis=0
-            )  # a softmax is blind to what all classes share
+        elif self.compiled.head != "sigmoid":
+            # A softmax is blind to what all classes share.
+            weights = weights - weights.mean(axis=0)
         return self.engine, weights
 
     def up_to_date(self, steps: Preprocessing | None) -> Self:

@@ -60,13 +60,13 @@ class Predictions(Result):
         # Without it, numpy would go through the predictions one by one, each again a sequence of one.
         return np.array(self.probabilities, dtype, copy=copy)
 
-    def __getitem__(self, chosen: int | slice | Bools | Indices) -> "Predictions":
-        places = np.atleast_1d(np.arange(len(self))[chosen])
+    def __getitem__(self, key: int | slice | Bools | Indices) -> "Predictions":
+        rows = np.atleast_1d(np.arange(len(self))[key])
         return Predictions(
-            self.probabilities[places],
+            self.probabilities[rows],
             self.class_names,
-            self.labels[places],
-            tuple(self.photos[place] for place in places),
+            self.labels[rows],
+            tuple(self.photos[row] for row in rows),
         )
 
     @cached_property
@@ -161,7 +161,7 @@ class Predictions(Result):
         return pandas.DataFrame(columns)
 
     def _rows(self) -> Iterator[tuple[str, str, str, str]]:
-        for photo, predicted, share, index, label in zip(
+        for photo, predicted, probability, index, label in zip(
             self.photos,
             self.label,
             self.probability,
@@ -170,7 +170,7 @@ class Predictions(Result):
             strict=True,
         ):
             mark = "✓" if index == label else f"✕ it is {self.class_names[label]}"
-            yield photo, predicted, f"{share:.0%}", "" if label < 0 else mark
+            yield photo, predicted, f"{probability:.0%}", "" if label < 0 else mark
 
     def _report(self) -> Iterator[str | Result]:
         if len(self) == 1:

@@ -19,7 +19,7 @@ from kit.images.properties import QUANTITIES
 from kit.perturbation.alterations import ALTERATIONS, measured_rows, middle, responses
 from kit.preprocessing import Preprocessing
 
-KEPT = 256
+MOST_MEASURED = 256
 """Images whose measures are kept; of more, as many at random."""
 
 TRIED = (16, 64)
@@ -36,7 +36,7 @@ class InputStatistics:
     ----------
     rows
         float64 (images, quantities): measures in the order of `QUANTITIES`; NaN where there was nothing to
-        measure. `KEPT` images at most.
+        measure. `MOST_MEASURED` images at most.
     response
         float64 (alterations, strengths, quantities): what `responses` gives for some of the images.
     answers
@@ -51,22 +51,24 @@ class InputStatistics:
     def of(
         cls, photos: Sequence[Photo], predict: Callable[[Photo], int] | None = None
     ) -> Self:
-        """Measure images, `KEPT` of them at most."""
-        order = np.random.default_rng(0).permutation(len(photos))[:KEPT]
-        chosen = [photos[place] for place in order]
-        answers = (
-            None if predict is None else np.array([predict(photo) for photo in chosen])
-        )
-        return cls(measured_rows(chosen), measured_responses(chosen), answers)
+        """Measure images, `MOST_MEASURED` of them at most."""
+        order = np.random.default_rng(0).permutation(len(photos))[:MOST_MEASURED]
+        sample = [photos[index] for index in order]
+        answers = None
+        if predict is not None:
+            answers = np.array([predict(photo) for photo in sample])
+        return cls(measured_rows(sample), measured_responses(sample), answers)
 
     def arrays(self) -> dict[str, Array]:
         """Return this value as arrays, with the strengths that the responses belong to."""
-        kept: dict[str, Array] = {
+        arrays: dict[str, Array] = {
             "rows": self.rows,
             "response": self.response,
             "strengths": _strengths(),
         }
-        return kept if self.answers is None else kept | {"answers": self.answers}
+        if self.answers is not None:
+            arrays["answers"] = self.answers
+        return arrays
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, Array]) -> Self:
@@ -75,18 +77,17 @@ class InputStatistics:
         ValueError for anything else, and for other quantities or alterations than there are here.
         """
         with suppress(KeyError, TypeError, ValueError):
-            rows, response, answers = (
-                arrays["rows"],
-                arrays["response"],
-                arrays.get("answers"),
+            statistics = cls(arrays["rows"], arrays["response"], arrays.get("answers"))
+            images, quantities = statistics.rows.shape
+            alterations, _, columns = statistics.response.shape
+            same = (
+                quantities == columns == len(QUANTITIES)
+                and alterations == len(ALTERATIONS)
+                and np.array_equal(arrays["strengths"], _strengths())
             )
-            images, quantities = rows.shape
-            same = np.array_equal(
-                arrays["strengths"], _strengths()
-            ) and quantities == len(QUANTITIES)
-            same &= response.shape[::2] == (len(ALTERATIONS), quantities)
+            answers = statistics.answers
             if same and (answers is None or answers.shape == (images,)):
-                return cls(rows, response, answers)
+                return statistics
         raise ValueError(
             "Expected input statistics of this version; save again with training="
         )
@@ -100,9 +101,8 @@ def measured_responses(photos: Sequence[Photo]) -> Float64:
 
 
 def _strengths() -> Float64:
-    return np.array(
-        [strength for item in ALTERATIONS.values() for strength in item.strengths],
-        np.float64,
+    return np.concatenate(
+        [item.strengths for item in ALTERATIONS.values()], dtype=float
     )
 
 
@@ -123,20 +123,21 @@ class Reference:
     @cached_property
     def first_layers(self) -> FirstLayers | None:
         """What the first layers receive, and received in training; None where nothing can be read."""
-        layers, profile = self.network.compiled.first_layers, self.arrays("profile")
-        if layers is None:
-            return None
-        with suppress(KeyError):
-            moments, features, shape = (
-                profile[name] for name in ("moments", "features", "shape")
-            )
-            fits = features.ndim == 2 and moments.shape == (
-                len(features),
-                2 * sum(layers.widths),
-            )
-            if fits and shape.tolist() == [side or 0 for side in self.shape]:
-                return replace(layers, profile=moments, features=features)
-        return layers
+        layers = self.network.compiled.first_layers
+        profile = self.arrays("profile")
+        if layers is None or not {"moments", "features", "shape"} <= profile.keys():
+            return layers
+        moments = profile["moments"]
+        features = profile["features"]
+        same_shape = profile["shape"].tolist() == self._sides
+        columns = 2 * sum(layers.widths)
+        if not same_shape or moments.shape != (len(features), columns):
+            return layers
+        return replace(layers, profile=moments, features=features)
+
+    @property
+    def _sides(self) -> list[int]:
+        return [side or 0 for side in self.shape]
 
     @cached_property
     def properties(self) -> InputStatistics | None:
@@ -151,11 +152,9 @@ class Reference:
     def neighbours(self) -> Neighbours:
         """What is kept of training images; ValueError where nothing is, or it belongs to another network."""
         try:
-            channels, classes = (
-                self.network.opened[0].channels,
-                self.network.compiled.class_count,
-            )
-            return Neighbours(self.arrays("novelty"), channels or 0, classes)
+            channels = self.network.opened[0].channels or 0
+            classes = self.network.compiled.class_count
+            return Neighbours(self.arrays("novelty"), channels, classes)
         except (KeyError, TypeError, ValueError) as error:
             text = "Expected a classifier that knows its training images; use with_reference(photos)"
             raise ValueError(text) from error
@@ -169,11 +168,10 @@ class Reference:
 
         ValueError for other values than numbers, or more than 128 MB of them.
         """
-        kept = {f"{part}/{name}": np.asarray(array) for name, array in arrays.items()}
-        total = sum(array.nbytes for array in kept.values())
-        if total > MOST_BYTES or any(
-            array.dtype.kind not in "biuf" for array in kept.values()
-        ):
+        new = {f"{part}/{name}": np.asarray(array) for name, array in arrays.items()}
+        total = sum(array.nbytes for array in new.values())
+        numbers = all(array.dtype.kind in "biuf" for array in new.values())
+        if total > MOST_BYTES or not numbers:
             raise ValueError(
                 f"Expected numbers of at most {MOST_BYTES} bytes for {part!r}, received {total}"
             )
@@ -182,7 +180,7 @@ class Reference:
             for name, array in self.contents.items()
             if not name.startswith(f"{part}/")
         }
-        return replace(self, contents=others | kept)
+        return replace(self, contents=others | new)
 
     def with_pictures(
         self, photos: Sequence[Photo], prepare: Callable[[Photo], Float32]
@@ -193,33 +191,30 @@ class Reference:
         """
         if not photos:
             return self
-        measures = InputStatistics.of(
-            photos, lambda one: int(self.network.predict(prepare(one))[0].argmax())
-        )
-        found, layers = (
-            self.with_arrays("properties", measures.arrays()),
-            self.first_layers,
-        )
-        if layers is None:
-            return found
-        measured = layers.with_profile(
-            np.concatenate([prepare(photo) for photo in photos])
-        )
-        shape = [side or 0 for side in self.shape]
+
+        def predicted(photo: Photo) -> int:
+            return int(self.network.predict(prepare(photo)).argmax())
+
+        statistics = InputStatistics.of(photos, predicted)
+        reference = self.with_arrays("properties", statistics.arrays())
+        if self.first_layers is None:
+            return reference
+        tensors = np.concatenate([prepare(photo) for photo in photos])
+        layers = self.first_layers.with_profile(tensors)
         profile = {
-            "moments": measured.profile,
-            "features": measured.features,
-            "shape": shape,
+            "moments": layers.profile,
+            "features": layers.features,
+            "shape": self._sides,
         }
-        return found.with_arrays("profile", profile)
+        return reference.with_arrays("profile", profile)
 
     def moved(self, network: Network, shape: Shape) -> Self:
         """Return this for tensors of a size, and without what belongs to other weights."""
         if network is self.network:
             return self if shape == self.shape else replace(self, shape=shape)
-        kept = self.arrays("properties")
-        kept.pop("answers", None)
-        return type(self)(network, shape).with_arrays("properties", kept)
+        properties = self.arrays("properties")
+        properties.pop("answers", None)
+        return type(self)(network, shape).with_arrays("properties", properties)
 
     def __repr__(self) -> str:
         parts = sorted({name.partition("/")[0] for name in self.contents})

@@ -12,14 +12,13 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from os import PathLike
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 import numpy as np
 
-from kit._arrays import Array
+from kit._arrays import AnyPath, Array
 from kit._checking import first_line, left_by_git, told
 from kit.classifier.engines import is_lite
 from kit.classifier.metadata import names_beside
@@ -93,7 +92,7 @@ class Archive:
         """Architecture of the network, from ``config.json``; empty of another format."""
         if self.network is not None:
             return {}
-        with opened(self.path) as archive:
+        with open_archive(self.path) as archive:
             return _json(archive, "config.json", self.path.name)
 
     def preprocessing(self) -> Preprocessing | None:
@@ -102,7 +101,7 @@ class Archive:
         return None if stated is None else Preprocessing.from_dict(stated)
 
 
-def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
+def read_model(path: AnyPath, *, sha256: str | None = None) -> Archive:
     """Open and check a local ``.keras``, ``.tflite`` or ``.onnx`` file.
 
     Raises
@@ -121,41 +120,38 @@ def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
             )
     if file.suffix in SHIPPED:
         return _shipped(file)
-    with opened(file) as archive:
+    with open_archive(file) as archive:
         names = set(archive.namelist())
         if "config.json" not in names or not names & _WEIGHTS:
             received = f"{file.name!r} with {told(', '.join(sorted(names)))[:100] or 'nothing'}"
             raise ValueError(
                 f"Expected a Keras archive, received {received}; {_ADVICE}"
             )
-        return _stating(Archive(file, _digest_of(archive)), archive)
+        return _with_contract(Archive(file, _digest_of(archive)), archive)
 
 
-def _stating(plain: Archive, archive: zipfile.ZipFile) -> Archive:
+def _with_contract(model: Archive, archive: zipfile.ZipFile) -> Archive:
+    """Return a model file with what the kit wrote into it."""
     if CONTRACT not in archive.namelist():
-        return plain
-    contract = _json(archive, CONTRACT, plain.path.name)
-    _check(contract, plain.path.name)
-    known = replace(plain, contract=contract)
+        return model
+    contract = _json(archive, CONTRACT, model.path.name)
+    _check(contract, model.path.name)
+    model = replace(model, contract=contract)
     try:
-        statistics = _statistics(archive, contract, plain.digest)
+        statistics = _statistics(archive, contract, model.digest)
     except ValueError as error:
-        return replace(known, flaw=first_line(error))
+        return replace(model, flaw=first_line(error))
     # What is compiled comes with a network that is, and was tried: never out of a Keras file.
-    if plain.network is None:
+    if model.network is None:
         for name in part_of(statistics, FIRST_LAYERS):
             del statistics[f"{FIRST_LAYERS}/{name}"]
-    return replace(known, statistics=statistics)
+    return replace(model, statistics=statistics)
 
 
 def part_of(arrays: Mapping[str, Array], part: str) -> dict[str, Array]:
     """Return the arrays named ``part/name``, by name."""
-    own = f"{part}/"
-    return {
-        name.removeprefix(own): array
-        for name, array in arrays.items()
-        if name.startswith(own)
-    }
+    pairs = ((name.partition("/"), array) for name, array in arrays.items())
+    return {name: array for (home, _, name), array in pairs if home == part}
 
 
 def _shipped(file: Path) -> Archive:
@@ -168,44 +164,45 @@ def _shipped(file: Path) -> Archive:
     content = file.read_bytes()
     damage = left_by_git(content[:200])
     # What it is says itself, before what is said of it counts.
-    if damage or is_lite(content) != (file.suffix == ".tflite"):
+    if is_lite(content) != (file.suffix == ".tflite"):
         damage = damage or "none or damaged; copy it again"
+    if damage:
         raise ValueError(
             f"Expected a {file.suffix} network, received {file.name!r}, which is {damage}"
         )
     digest = hashlib.sha256(content).hexdigest()
-    plain = Archive(file, digest, network=content)
+    model = Archive(file, digest, network=content)
     if file.suffix == ".onnx" or not zipfile.is_zipfile(file):
-        return plain
-    with opened(file) as archive:
+        return model
+    with open_archive(file) as archive:
         starts = (member.header_offset for member in archive.infolist())
         network = content[: min(starts, default=size)]
         weights = hashlib.sha256(network).hexdigest()
-        stated = _stating(Archive(file, weights, network=network), archive)
-    return replace(stated, digest=digest)
+        model = _with_contract(Archive(file, weights, network=network), archive)
+    return replace(model, digest=digest)
 
 
-def stating(given: Archive, said: Mapping[str, Any]) -> Archive:
+def as_stated(model: Archive, said: Mapping[str, Any]) -> Archive:
     """Return a file with what its maker says in it, or in Teachable Machine's list beside it."""
-    contract = {"name": given.path.stem, **said}
+    contract = {"name": model.path.stem, **said}
     if said["class_names"] is None:
-        contract["class_names"], numbered = names_beside(given.path)
+        contract["class_names"], numbered = names_beside(model.path)
         if numbered:
             contract["preprocessing"] = said["preprocessing"] or TEACHABLE.to_dict()
-    return replace(given, contract=contract)
+    return replace(model, contract=contract)
 
 
-def unchanged(given: Archive) -> Archive:
+def unchanged(model: Archive) -> Archive:
     """Return a file that was opened before; FileNotFoundError or ValueError if its network is another."""
-    if read(given.path).digest != given.digest:
-        file = given.path.name
+    if read_model(model.path).digest != model.digest:
+        file = model.path.name
         raise ValueError(
             f"Expected the network in {file!r} as it was loaded, received another; load it"
         )
-    return given
+    return model
 
 
-def _local_file(path: str | PathLike[str]) -> Path:
+def _local_file(path: AnyPath) -> Path:
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(
@@ -215,13 +212,10 @@ def _local_file(path: str | PathLike[str]) -> Path:
         hdf5 = stream.read(8) == b"\x89HDF\r\n\x1a\n"
     if file.suffix in {".keras", *SHIPPED} and not hdf5:
         return file
-    advice = (
-        f"of HDF5 make one: python -m kit import {quote(told(file.name))} NEW.keras"
-        if hdf5
-        else _ADVICE
-    )
-    if file.suffix in _PYTORCH:
-        advice = _EXPORT
+    advice = _EXPORT if file.suffix in _PYTORCH else _ADVICE
+    if hdf5:
+        new = f"{quote(told(file.name))} NEW.keras"
+        advice = f"of HDF5 make one: python -m kit import {new}"
     raise ValueError(
         f"Expected a .keras, .tflite or .onnx file, received {file.name!r}; {advice}"
     )
@@ -231,17 +225,18 @@ def _digest_of(archive: zipfile.ZipFile) -> str:
     """Return the same for a plain copy and for one with the kit's members."""
     total = hashlib.sha256()
     for info in sorted(archive.infolist(), key=lambda info: info.filename):
-        if (
-            info.is_dir()
-            or info.filename == "metadata.json"
-            or info.filename.startswith(PREFIX)
-        ):
+        # The metadata have the date of saving.
+        if not _is_of_network(info) or info.filename == "metadata.json":
             continue
         total.update(f"{info.filename}\0{info.file_size}\0".encode())
         with archive.open(info) as stream:
             while block := stream.read(_CHUNK):
                 total.update(block)
     return total.hexdigest()
+
+
+def _is_of_network(info: zipfile.ZipInfo) -> bool:
+    return not info.is_dir() and not info.filename.startswith(PREFIX)
 
 
 def _json(archive: zipfile.ZipFile, name: str, file: str) -> dict[str, Any]:
@@ -258,7 +253,8 @@ def _json(archive: zipfile.ZipFile, name: str, file: str) -> dict[str, Any]:
 
 def _check(contract: Mapping[str, Any], file: str) -> None:
     """Refuse what no version of the kit wrote."""
-    names, temperature = contract.get("class_names"), contract.get("temperature", 1.0)
+    names = contract.get("class_names")
+    temperature = contract.get("temperature", 1.0)
     sound = (
         contract.get("format") in (1, FORMAT)
         and isinstance(contract.get("name"), str)
@@ -282,26 +278,21 @@ def _zip(file: Path) -> zipfile.ZipFile:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[zipfile.ZipFile]:
+def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open a zip that is whole and unpacks to a sensible size; also tell of damage that the block meets."""
     try:
         with _zip(path) as archive:
             members = archive.infolist()
             declared = sum(member.file_size for member in members)
-            if (
-                len(members) > _MAX_MEMBERS
-                or declared > _MOST_TIMES * path.stat().st_size + _SPARE
-            ):
+            most = _MOST_TIMES * path.stat().st_size + _SPARE
+            if len(members) > _MAX_MEMBERS or declared > most:
                 size = f"{len(members)} members of {declared} bytes, which would fill the memory"
                 raise ValueError(
                     f"Expected a Keras archive, received {path.name!r} with {size}"
                 )
-            for each in members:
-                if (
-                    each.header_offset < 0
-                    or each.compress_type not in _METHODS
-                    or each.flag_bits & 1
-                ):
+            for member in members:
+                odd = member.header_offset < 0 or member.compress_type not in _METHODS
+                if odd or member.flag_bits & 1:
                     raise zipfile.BadZipFile  # noqa: TRY301 (told below)
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
@@ -312,9 +303,9 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
         ) from error
 
 
-def write(
+def write_model(
     source: Path | None,
-    target: str | PathLike[str],
+    target: AnyPath,
     contract: Mapping[str, Any],
     statistics: Mapping[str, Array] | None = None,
     network: bytes | None = None,
@@ -325,46 +316,39 @@ def write(
     contract are filled in here. A ``network`` in the ``.tflite`` format is written with the rest behind it,
     as in TFLite Metadata.
     """
+    digest = hashlib.sha256(network or b"").hexdigest()
     with ExitStack() as stack:
-        copied = source is not None and (network is None or zipfile.is_zipfile(source))
-        old = stack.enter_context(opened(source)) if source and copied else None
         stream = stack.enter_context(replacing(target))
         stream.write(network or b"")
         new = stack.enter_context(zipfile.ZipFile(stream, "w"))
-        if old is not None:
+        # There need be nothing behind a network of another format.
+        if source is not None and (network is None or zipfile.is_zipfile(source)):
+            old = stack.enter_context(open_archive(source))
             _copy(old, new)
-        digest = (
-            _digest_of(old)
-            if network is None and old
-            else hashlib.sha256(network or b"").hexdigest()
-        )
-        complete = {"format": FORMAT, "weights_sha256": digest, **contract}
+            digest = _digest_of(old) if network is None else digest
+        contract = {"format": FORMAT, "weights_sha256": digest, **contract}
         if statistics:
-            new.writestr(
-                zipfile.ZipInfo(STATISTICS, _DATE),
-                packed(statistics),
-                zipfile.ZIP_DEFLATED,
-            )
-        text = json.dumps(complete, indent=1, ensure_ascii=False)
-        new.writestr(zipfile.ZipInfo(CONTRACT, _DATE), text, zipfile.ZIP_DEFLATED)
-    return Archive(Path(target), digest, complete, statistics or {}, network=network)
+            _add(new, STATISTICS, packed(statistics))
+        _add(new, CONTRACT, json.dumps(contract, indent=1, ensure_ascii=False))
+    return Archive(Path(target), digest, contract, statistics or {}, network=network)
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: str | bytes) -> None:
+    archive.writestr(zipfile.ZipInfo(name, _DATE), content, zipfile.ZIP_DEFLATED)
 
 
 def write_config(source: Path, target: Path, config: Mapping[str, Any]) -> None:
     """Copy the network in a ``.keras`` file with another architecture."""
-    with opened(source) as old, zipfile.ZipFile(target, "w") as new:
+    with open_archive(source) as old, zipfile.ZipFile(target, "w") as new:
         new.writestr("config.json", json.dumps(config))
         _copy(old, new)
 
 
 def _copy(old: zipfile.ZipFile, new: zipfile.ZipFile) -> None:
-    there = new.namelist()
+    """Copy the members of a network, but for those that are written already."""
+    written = new.namelist()
     for info in old.infolist():
-        if (
-            not info.filename.startswith(PREFIX)
-            and not info.is_dir()
-            and info.filename not in there
-        ):
+        if _is_of_network(info) and info.filename not in written:
             entry = zipfile.ZipInfo(info.filename, _DATE)
             entry.compress_type = info.compress_type
             new.writestr(entry, old.read(info))
@@ -372,7 +356,7 @@ def _copy(old: zipfile.ZipFile, new: zipfile.ZipFile) -> None:
 
 @contextmanager
 def replacing(
-    target: str | PathLike[str], *, first: Callable[[], None] | None = None
+    target: AnyPath, *, first: Callable[[], None] | None = None
 ) -> Iterator[Any]:
     """Write a binary file beside ``target`` that takes its place when the block ends without an exception.
 
@@ -440,19 +424,18 @@ def _statistics(
         return {}
     if archive.getinfo(STATISTICS).file_size > MOST_BYTES:
         raise ValueError(f"takes more than {MOST_BYTES} bytes")
-    found = arrays_in(archive.read(STATISTICS))
-    for name, array in found.items():
+    statistics = arrays_in(archive.read(STATISTICS))
+    for name, array in statistics.items():
         # Where an image has nothing to measure, its properties are NaN.
-        known = array[~np.isnan(array)] if name.startswith("properties/") else array
-        spread = float(known.max(initial=0)) - float(known.min(initial=0))
-        flat = name in {"profile/moments", "profile/features"} and (
-            array.ndim != 2 or not array.size
-        )
+        values = array[~np.isnan(array)] if name.startswith("properties/") else array
+        spread = float(values.max(initial=0)) - float(values.min(initial=0))
+        is_profile = name in {"profile/moments", "profile/features"}
+        flat = is_profile and (array.ndim != 2 or not array.size)
         if flat or not spread < _LARGEST:
             raise ValueError(
                 f"has no usable {name}: save the file again with training="
             )
-    return found
+    return statistics
 
 
 def packed(arrays: Mapping[str, Array]) -> bytes:
@@ -467,11 +450,11 @@ def arrays_in(data: bytes) -> dict[str, Array]:
     try:
         with np.load(io.BytesIO(data)) as file:
             # Sizes that are declared are read only where they are there.
-            whole = sum(info.file_size for info in file.zip.infolist()) <= len(data)
-            found = dict(file) if whole else {}
-        whole &= all(array.dtype.kind in "biuf" for array in found.values())
+            declared = sum(info.file_size for info in file.zip.infolist())
+            arrays = dict(file) if declared <= len(data) else {}
     except Exception as error:  # what numpy meets in hostile bytes has many names
         raise ValueError(f"cannot be read ({first_line(error)})") from error
-    if not whole:
+    numbers = all(array.dtype.kind in "biuf" for array in arrays.values())
+    if declared > len(data) or not numbers:
         raise ValueError("is not stored as it is")
-    return found
+    return arrays

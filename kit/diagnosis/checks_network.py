@@ -13,9 +13,9 @@ from kit._arrays import Array, Float32, Int64
 from kit.classifier import Classifier
 from kit.classifier.architecture import Layer, Weights, mapping
 from kit.classifier.labels import Trial, Truth, known
-from kit.classifier.training import adapt
 from kit.diagnosis.candidates import FEW, QUIET
 from kit.diagnosis.finding import Evidence, Finding, Photos, Verdict, conclude
+from kit.robustness.adaptation import adapt
 
 LEFT, MOSTLY = 0.05, 0.5
 """Share of the initial values in the moving averages from which on they have not settled: with Keras's

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from kit._reporting import Heading, Result, Table, plain
+from kit._reporting import Heading, Result, Table, json_value
 from kit.classifier import Classifier
 from kit.classifier.labels import Truth
 from kit.diagnosis.candidates import Sensitivity
@@ -137,7 +137,7 @@ class Diagnosis(Result):
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain lists, numbers and texts, for JSON."""
         kept = ("classifier", "photos", "judged_by", "notes", "findings", "sensitivity")
-        told = {name: plain(getattr(self, name)) for name in kept}
+        told = {name: json_value(getattr(self, name)) for name in kept}
         return {"verdict": self.verdict, "cause": self._best.cause or None, **told}
 
     def details(self) -> "Details":

@@ -33,7 +33,7 @@ from kit.images import Photo, Pictures, load_image
 from kit.images.photo import at_least_one, each_picture
 from kit.perturbation import Perturbation, noise_field
 from kit.preprocessing import Preprocessing
-from kit.regression.cases import pin, write
+from kit.regression.cases import pin, write_file
 from kit.robustness.heatmap import occlusion
 
 if TYPE_CHECKING:
@@ -273,7 +273,7 @@ class Explorer(anywidget.AnyWidget):
             raise ValueError(
                 f"Expected a page.html in a folder that can be written, received {str(path)!r}"
             )
-        write(
+        write_file(
             file, export.document(self._bench, self._parts(photos, progress)).encode()
         )
         return file

@@ -6,15 +6,14 @@ import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
-from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from kit._arrays import Float32
+from kit._arrays import AnyPath, Float32
 from kit._checking import (
     built,
     first_line,
@@ -35,7 +34,7 @@ from kit.preprocessing import Preprocessing
 from kit.preprocessing.trace import Left, trace_of
 
 UNTOUCHED = Perturbation()
-KEPT = 0.001
+LEAST_PROBABILITY = 0.001
 """Smallest probability that is kept by class; the others count as none."""
 TOLERANCE = 0.02
 """By how much a probability may change, unless a case says otherwise."""
@@ -53,13 +52,15 @@ _LARGEST = 1 << 20
 """Bytes of the JSON of a case that is read; with a thousand probabilities it has 100,000."""
 
 
-def kept(row: Float32, names: Sequence[str]) -> tuple[tuple[int, str, float], ...]:
+def probable_classes(
+    row: Float32, names: Sequence[str]
+) -> tuple[tuple[int, str, float], ...]:
     """Return what an `Observed` keeps of probabilities, float32 (classes,)."""
     ranked = np.argsort(-row, kind="stable").tolist()
     return tuple(
-        (place, names[place], round(float(row[place]), 6))
-        for place in ranked
-        if row[place] >= KEPT
+        (index, names[index], round(float(row[index]), 6))
+        for index in ranked
+        if row[index] >= LEAST_PROBABILITY
     )
 
 
@@ -70,8 +71,8 @@ class Observed:
     Attributes
     ----------
     probabilities
-        Index and name of each class with a probability of `KEPT` or more, and that probability, 0..1; the
-        most probable first.
+        Index and name of each class with a probability of `LEAST_PROBABILITY` or more, and that probability,
+        0..1; the most probable first.
     trace
         What each step left behind.
     preprocessing
@@ -89,40 +90,40 @@ class Observed:
 
     def moved(self, row: Float32) -> float:
         """Return the largest change of a probability to another prediction, float32 (classes,)."""
-        # What was not kept may be anything up to KEPT.
-        before: Float32 = np.clip(np.asarray(row, np.float32), 0, KEPT)
-        for place, _, share in self.probabilities:
-            if place >= len(row):
+        # What was not kept may be anything up to that.
+        before: Float32 = np.clip(np.asarray(row, np.float32), 0, LEAST_PROBABILITY)
+        for index, _, probability in self.probabilities:
+            if index >= len(row):
                 return 1.0
-            before[place] = share
+            before[index] = probability
         return float(np.abs(row - before).max(initial=0))
 
     def renamed(self, names: Sequence[str]) -> bool:
         """Whether a class that was predicted has another name now."""
         return any(
-            place >= len(names) or names[place] != name
-            for place, name, _ in self.probabilities
+            index >= len(names) or names[index] != name
+            for index, name, _ in self.probabilities
         )
 
     @classmethod
     def from_dict(cls, data: Any) -> Self:
         """Return what was predicted from JSON values; raises a TypeError or a ValueError for others."""
-        found = built(cls, "a part of a case", data)
-        rows = (
+        raw = built(cls, "a part of a case", data)
+        rows = instance("probabilities", raw.probabilities, list, "a list")
+        trace = instance("trace", raw.trace, list, "a list")
+        probabilities = [
             (
-                whole("the index of a class", place, 0, 1 << 31),
+                whole("the index of a class", index, 0, 1 << 31),
                 instance("a class", name, str, "text"),
-                number("a probability", share, 0, 1),
+                number("a probability", probability, 0, 1),
             )
-            for place, name, share in instance(
-                "probabilities", found.probabilities, list, "a list"
-            )
+            for index, name, probability in rows
+        ]
+        return cls(
+            probabilities=tuple(probabilities),
+            trace=tuple(built(Left, "a step", step) for step in trace),
+            preprocessing=_steps(raw.preprocessing),
         )
-        trace = (
-            built(Left, "a step", each)
-            for each in instance("trace", found.trace, list, "a list")
-        )
-        return cls(tuple(rows), tuple(trace), _steps(found.preprocessing))
 
 
 @dataclass(frozen=True)
@@ -166,27 +167,20 @@ class Case:
     note: str = ""
 
     def __post_init__(self) -> None:
-        for name in (
-            "name",
-            "picture",
-            "sha256",
-            "classifier",
-            "weights",
-            "cause",
-            "note",
-        ):
-            instance(name, getattr(self, name), str, "text")
+        for field in fields(self):
+            if field.type is str:
+                instance(field.name, getattr(self, field.name), str, "text")
         object.__setattr__(self, "tolerance", number("tolerance", self.tolerance, 0, 1))
         if not _PICTURE.fullmatch(self.picture):
             raise ValueError(
                 f"Expected the name of a file below {PICTURES}/, received {self.picture!r}"
             )
-        listed = instance("expected", self.expected, Sequence, "names of classes")
-        if isinstance(listed, str) or set(map(type, listed)) != {str}:
+        names = instance("expected", self.expected, Sequence, "names of classes")
+        if isinstance(names, str) or set(map(type, names)) != {str}:
             raise ValueError(
-                f"Expected names of at least one class, received {listed!r}"
+                f"Expected names of at least one class, received {names!r}"
             )
-        object.__setattr__(self, "expected", tuple(listed))
+        object.__setattr__(self, "expected", tuple(names))
 
     @property
     def known_to_fail(self) -> bool:
@@ -198,12 +192,10 @@ class Case:
         unknown = next((name for name in self.expected if name not in names), None)
         if unknown is not None:
             return f"the classifier has no class {unknown!r}{nearest(unknown, names)}"
-        top = names[int(np.argmax(row))]
-        return (
-            ""
-            if top in self.expected
-            else f"it is {top}, expected {' or '.join(self.expected)}"
-        )
+        predicted = names[int(np.argmax(row))]
+        if predicted in self.expected:
+            return ""
+        return f"it is {predicted}, expected {' or '.join(self.expected)}"
 
     def to_json(self) -> str:
         """Return the case as JSON text; `from_json` gives back an equal one."""
@@ -219,21 +211,23 @@ class Case:
         TypeError, ValueError
             Another format, or something that is no case.
         """
-        given = parsed("a case", text)
-        if (named := given.pop("format", None)) != FORMAT:
+        values = parsed("a case", text)
+        written_as = values.pop("format", None)
+        if written_as != FORMAT:
             raise ValueError(
-                f"Expected a case of the format {FORMAT!r}, received {named!r}"
+                f"Expected a case of the format {FORMAT!r}, received {written_as!r}"
             )
         try:
-            given["observed"] = Observed.from_dict(given["observed"])
-            refuse_unknown(given["expected"], ["classes"])
-            given["expected"] = given["expected"]["classes"]
-            given["perturbation"] = built(
-                Perturbation, "a part of a case", given["perturbation"]
+            values["observed"] = Observed.from_dict(values["observed"])
+            refuse_unknown(values["expected"], ["classes"])
+            values["expected"] = values["expected"]["classes"]
+            perturbation = values["perturbation"]
+            values["perturbation"] = built(
+                Perturbation, "a part of a case", perturbation
             )
             for name in ("preprocessing", "fault"):
-                given[name] = _steps(given[name])
-            return built(cls, "a case", given)
+                values[name] = _steps(values[name])
+            return built(cls, "a case", values)
         except (KeyError, AttributeError) as error:
             raise ValueError(
                 f"Expected a whole case, received one without {error}"
@@ -258,17 +252,17 @@ def name_for(*words: str) -> str:
 # The folder
 
 
-def paths(folder: str | PathLike[str]) -> list[Path]:
+def case_files(folder: AnyPath) -> list[Path]:
     """Return the files of all cases of a folder, by name; raises a FileNotFoundError where there is none."""
-    place = Path(folder)
-    if not place.is_dir():
+    folder = Path(folder)
+    if not folder.is_dir():
         raise FileNotFoundError(
-            f"Expected a folder of cases, received {place.name!r}; {MAKE_ONE}"
+            f"Expected a folder of cases, received {folder.name!r}; {MAKE_ONE}"
         )
-    return sorted(place.glob("[!.]*.json"))
+    return sorted(folder.glob("[!.]*.json"))
 
 
-def own_file(folder: str | PathLike[str], *names: str) -> Path:
+def own_file(folder: AnyPath, *names: str) -> Path:
     """Return a path in the folder of the cases; raises a ValueError where a link leads out of it."""
     path = Path(folder)
     for name in names:
@@ -289,7 +283,7 @@ def _contents(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def read(path: Path) -> Case:
+def read_case(path: Path) -> Case:
     """Read one case; raises a ValueError of one line."""
     try:
         return replace(Case.from_json(_contents(path)), name=path.stem)
@@ -297,7 +291,7 @@ def read(path: Path) -> Case:
         raise ValueError(f"{path.name}: {first_line(error)}") from error
 
 
-def photo_of(folder: str | PathLike[str], case: Case) -> Photo:
+def photo_of(folder: AnyPath, case: Case) -> Photo:
     """Open the image of a case; raises a ValueError where it is not there, or another one."""
     path = own_file(folder, *case.picture.split("/"))
     if not path.is_file():
@@ -310,7 +304,7 @@ def photo_of(folder: str | PathLike[str], case: Case) -> Photo:
     return photo
 
 
-def write(target: Path, data: bytes) -> None:
+def write_file(target: Path, data: bytes) -> None:
     """Write a file in one step, over the one that is there; its folder is made."""
     with one_line_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -320,14 +314,14 @@ def write(target: Path, data: bytes) -> None:
 
 def overwrite(path: Path, case: Case) -> None:
     """Write a case."""
-    write(own_file(path.parent, path.name), case.to_json().encode())
+    write_file(own_file(path.parent, path.name), case.to_json().encode())
 
 
 # Pinning
 
 
 def pin(
-    folder: str | PathLike[str],
+    folder: AnyPath,
     classifier: Classifier,
     photo: Source,
     expected: str | int | Sequence[str | int] | None = None,
@@ -369,9 +363,9 @@ def pin(
     opened = without_metadata(load_image(photo))
     steps = known_preprocessing(classifier) if preprocessing is None else preprocessing
     row, observed = observe(classifier, opened, perturbation, steps)
-    classes = _named(
-        int(row.argmax()) if expected is None else expected, classifier.class_names
-    )
+    if expected is None:
+        expected = int(row.argmax())
+    classes = _class_names(expected, classifier.class_names)
     file = opened.file or b""
     digest = hashlib.sha256(file).hexdigest()
     kind = "jpg" if file.startswith(b"\xff\xd8") else "png"
@@ -400,10 +394,9 @@ def observe(
     steps: Preprocessing,
 ) -> tuple[Float32, Observed]:
     """Return probabilities, float32 (classes,), and what a case keeps of them."""
-    row = classifier.probabilities(photo, perturbation, steps)[0]
-    return row, Observed(
-        kept(row, classifier.class_names), trace_of(photo, perturbation, steps), steps
-    )
+    (row,) = classifier.probabilities(photo, perturbation, steps)
+    probabilities = probable_classes(row, classifier.class_names)
+    return row, Observed(probabilities, trace_of(photo, perturbation, steps), steps)
 
 
 def weights_of(classifier: Classifier) -> str:
@@ -411,13 +404,13 @@ def weights_of(classifier: Classifier) -> str:
     return "" if classifier.source is None else classifier.source.digest
 
 
-def _named(expected: Any, names: Sequence[str]) -> tuple[str, ...]:
-    wanted = list(expected) if isinstance(expected, (list, tuple)) else [expected]
-    if not wanted:
+def _class_names(expected: Any, names: Sequence[str]) -> tuple[str, ...]:
+    labels = list(expected) if isinstance(expected, (list, tuple)) else [expected]
+    if not labels:
         raise ValueError(
             f"Expected at least one class by name or index, received {expected!r}"
         )
-    return tuple(names[place] for place in known_classes(wanted, names, len(wanted)))
+    return tuple(names[index] for index in known_classes(labels, names, len(labels)))
 
 
 def _added(folder: Path, case: Case, file: bytes) -> Path:
@@ -425,8 +418,9 @@ def _added(folder: Path, case: Case, file: bytes) -> Path:
     picture = own_file(folder, *case.picture.split("/"))
     with one_line_errors(picture):
         picture.parent.mkdir(parents=True, exist_ok=True)
-    write_picture = partial(write, picture, file)
-    name, attempt = case.name, 1
+    write_picture = partial(write_file, picture, file)
+    name = case.name
+    attempt = 1
     while True:
         path = folder / f"{name}.json"
         with suppress(FileExistsError), replacing(path, first=write_picture) as stream:

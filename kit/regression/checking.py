@@ -5,16 +5,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from os import PathLike
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kit._arrays import AnyPath, Pixels
 from kit._checking import first_line, told
 from kit._reporting import Heading, Progress, Result, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
-from kit.classifier.store import remove_drafts
+from kit.classifier.predictions import Predictions
 from kit.images import Photo
 from kit.images.photo import encoded
 from kit.preprocessing import Preprocessing
@@ -42,7 +43,8 @@ _WORDS = {
     "fixed": ("now passing", "now passing"),
 }
 """By state: of one case, and of several."""
-_SHOWN = 5
+_NAMED = 5
+"""Cases that an error names."""
 _SIDES = ("before", "now")
 
 
@@ -87,19 +89,18 @@ class Checked:
     @property
     def words(self) -> str:
         """One line: the same everywhere, unless something changed."""
-        verb = _WORDS[self.state][0]
+        verb, _ = _WORDS[self.state]
         if self.case is None:
             return f"{verb}: {self.told}"
-        before, share = self.case.observed.top
-        parts = [before]
+        before, probability = self.case.observed.top
+        clauses = [before]
         if self.state not in {"holds", "failing"}:
-            parts = [
-                self.broken,
-                f"was {before} {share:.3f}, is {self.answer[0]} {self.answer[1]:.3f}",
-            ]
+            name, now = self.answer
+            change = f"was {before} {probability:.3f}, is {name} {now:.3f}"
+            clauses = [self.broken, change]
             if self.change > self.case.tolerance:
-                parts.append(f"a probability changed by {self.change:.3f}")
-        return f"{verb}: {'; '.join(filter(None, [*parts, self.told]))}"
+                clauses.append(f"a probability changed by {self.change:.3f}")
+        return f"{verb}: {'; '.join(filter(None, [*clauses, self.told]))}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -118,7 +119,7 @@ class CheckedCases(Result):
     @property
     def moved(self) -> tuple[Checked, ...]:
         """Those that are red: moved, or not to be run."""
-        return tuple(one for one in self.cases if one.moved)
+        return tuple(case for case in self.cases if case.moved)
 
     @property
     def holds(self) -> bool:
@@ -127,32 +128,32 @@ class CheckedCases(Result):
 
     def headline(self) -> str:
         """Return one sentence."""
-        counts = Counter(one.state for one in self.cases)
-        parts = [
+        counts = Counter(case.state for case in self.cases)
+        states = [
             f"{counts[state]} {several}"
             for state, (_, several) in _WORDS.items()
             if counts[state]
         ]
-        count = len(self.cases)
-        return f"{count} case{'s' * (count != 1)} of {self.classifier}: {', '.join(parts) or 'none'}."
+        cases = "1 case" if len(self.cases) == 1 else f"{len(self.cases)} cases"
+        return f"{cases} of {self.classifier}: {', '.join(states) or 'none'}."
 
     def _report(self) -> Iterator[str]:
         yield Heading(self.headline())
-        yield from (told(f"  {one.name}: {one.words}") for one in self.cases)
+        yield from (told(f"  {case.name}: {case.words}") for case in self.cases)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
         rows = [
             {
-                "name": one.name,
-                "state": one.state,
-                "answer": one.answer[0],
-                "probability": one.answer[1],
-                "change": one.change,
-                "step": one.step,
-                "told": one.words,
+                "name": case.name,
+                "state": case.state,
+                "answer": case.answer[0],
+                "probability": case.answer[1],
+                "change": case.change,
+                "step": case.step,
+                "told": case.words,
             }
-            for one in self.cases
+            for case in self.cases
         ]
         return {"classifier": self.classifier, "holds": self.holds, "cases": rows}
 
@@ -166,23 +167,23 @@ class CheckedCases(Result):
             tests=str(len(self.cases)),
             failures=str(len(self.moved)),
         )
-        for one in self.cases:
-            case = ET.SubElement(
-                suite, "testcase", classname="cases", name=told(one.name)
+        for case in self.cases:
+            test = ET.SubElement(
+                suite, "testcase", classname="cases", name=told(case.name)
             )
-            if one.moved:
-                ET.SubElement(case, "failure", message=told(one.words))
+            if case.moved:
+                ET.SubElement(test, "failure", message=told(case.words))
         return ET.tostring(suite, encoding="unicode") + "\n"
 
     __repr__ = Result.__str__
 
 
 def check_cases(
-    folder: str | PathLike[str],
+    folder: AnyPath,
     classifier: Classifier | None = None,
     *,
     raise_on_moved: bool = False,
-    artefacts: str | PathLike[str] | None = None,
+    artefacts: AnyPath | None = None,
     update: bool = False,
     progress: Progress = True,
 ) -> CheckedCases:
@@ -214,22 +215,19 @@ def check_cases(
     """
     if classifier is not None:
         check_first(classifier)
-    place = Path(folder)
-    found = folders.paths(place)
-    if not found:
-        raise ValueError(f"Expected cases in {place.name!r}, received none; {MAKE_ONE}")
-    chosen = classifier or _named_by(found)
+    paths = folders.case_files(folder)
+    if not paths:
+        name = Path(folder).name
+        raise ValueError(f"Expected cases in {name!r}, received none; {MAKE_ONE}")
+    classifier = classifier or _named_by(paths)
     checked = [
-        _check(chosen, path, artefacts, update)
-        for path in Steps(found, "Cases", "case", progress)
+        _check(classifier, path, artefacts, update=update)
+        for path in Steps(paths, "Cases", "case", progress)
     ]
-    if any(one.case for one in checked):
-        remove_drafts(place)
-        remove_drafts(place / folders.PICTURES)
-    result = CheckedCases(chosen.name, tuple(checked))
+    result = CheckedCases(classifier.name, tuple(checked))
     if raise_on_moved and not result.holds:
-        shown = [f"{one.name} {one.words}." for one in result.moved[:_SHOWN]]
-        raise CasesMovedError(told(" ".join([result.headline(), *shown])))
+        lines = [f"{case.name} {case.words}." for case in result.moved[:_NAMED]]
+        raise CasesMovedError(told(" ".join([result.headline(), *lines])))
     return result
 
 
@@ -239,7 +237,7 @@ def _named_by(paths: Sequence[Path]) -> Classifier:
 
     for path in paths:
         with suppress(ValueError):
-            return samples.classifier(folders.read(path).classifier)
+            return samples.classifier(folders.read_case(path).classifier)
     raise ValueError(
         "Expected a classifier, or cases that name a bundled one; received neither"
     )
@@ -248,143 +246,155 @@ def _named_by(paths: Sequence[Path]) -> Classifier:
 def _check(
     classifier: Classifier,
     path: Path,
-    artefacts: str | PathLike[str] | None,
+    artefacts: AnyPath | None,
+    *,
     update: bool,
 ) -> Checked:
     try:
-        case = folders.read(path)
+        case = folders.read_case(path)
         photo = folders.photo_of(path.parent, case)
         steps = case.preprocessing or known_preprocessing(classifier)
-        found = _compared(classifier, case, photo, steps)
-        if found.moved and artefacts is not None:
-            _keep(classifier, case, photo, steps, artefacts)
-        return (
-            _accepted(found, path, classifier, case, photo, steps) if update else found
-        )
+        rerun = _Rerun(classifier=classifier, case=case, photo=photo, steps=steps)
+        checked = rerun.checked()
+        if checked.moved and artefacts is not None:
+            rerun.draw(Path(artefacts))
+        return rerun.accepted(checked, path) if update else checked
     except (OSError, TypeError, ValueError) as error:
         return Checked(path.stem, "unusable", told=first_line(error))
 
 
-def _compared(
-    classifier: Classifier, case: Case, photo: Photo, steps: Preprocessing
-) -> Checked:
-    predictions = classifier.predict(
-        photo, perturbation=case.perturbation, preprocessing=steps
-    )
-    row = predictions.probabilities[0]
-    names = classifier.class_names
-    broken = case.broken(row, names)
-    change = case.observed.moved(row)
-    named = (
-        "class_names"
-        if case.observed.renamed(names)
-        else ""
-        if set(case.expected) <= set(names)
-        else "expected"
-    )
-    state = "failing" if case.known_to_fail else "holds"
-    step = words = ""
-    if case.known_to_fail and not broken:
-        state, words = "fixed", "accept it with update=True, or --update"
-    elif named or (broken and not case.known_to_fail) or change > case.tolerance:
-        state = "moved"
-        step, words = _step(
-            classifier, case, photo, steps, named if change <= case.tolerance else ""
+@dataclass(frozen=True)
+class _Rerun:
+    """A case that is predicted again; ``steps`` prepare its photo now."""
+
+    classifier: Classifier
+    case: Case
+    photo: Photo
+    steps: Preprocessing
+
+    @property
+    def steps_before(self) -> Preprocessing:
+        """What prepared the photo when the case was made."""
+        return self.case.observed.preprocessing or self.steps
+
+    @property
+    def other_weights(self) -> bool:
+        return self.case.weights != weights_of(self.classifier)
+
+    def predict(self, steps: Preprocessing) -> Predictions:
+        return self.classifier.predict(
+            self.photo, perturbation=self.case.perturbation, preprocessing=steps
         )
-    elif state == "holds":
-        recorded = case.observed.preprocessing or steps
-        resized = pillow_words(recorded, steps, photo, _SIDES)
-        words = "; ".join(filter(None, [resized, _fault(classifier, case, photo)]))
-    return Checked(
-        case.name,
-        state,
-        case,
-        predictions.top(1)[0][0],
-        change,
-        broken,
-        step,
-        words,
-    )
 
+    def checked(self) -> Checked:
+        """Predict again, and say what changed."""
+        case = self.case
+        names = self.classifier.class_names
+        predictions = self.predict(self.steps)
+        (row,) = predictions.probabilities
+        ((answer,),) = predictions.top(1)
+        checked = Checked(
+            name=case.name,
+            state="failing" if case.known_to_fail else "holds",
+            case=case,
+            answer=answer,
+            change=case.observed.moved(row),
+            broken=case.broken(row, names),
+        )
+        if case.known_to_fail and not checked.broken:
+            advice = "accept it with update=True, or --update"
+            return replace(checked, state="fixed", told=advice)
+        step = ""
+        if case.observed.renamed(names):
+            step = "class_names"
+        elif not set(case.expected) <= set(names):
+            step = "expected"
+        changed = checked.change > case.tolerance
+        if step or changed or (checked.broken and not case.known_to_fail):
+            step = self.step() if changed or not step else step
+            return replace(checked, state="moved", step=step, told=self.words(step))
+        if case.known_to_fail:
+            return checked
+        resized = pillow_words(self.steps_before, self.steps, self.photo, _SIDES)
+        notes = filter(None, [resized, self.fault()])
+        return replace(checked, told="; ".join(notes))
 
-def _step(
-    classifier: Classifier, case: Case, photo: Photo, steps: Preprocessing, named: str
-) -> tuple[str, str]:
-    """Return the first step that explains why a prediction changed, and the same in words."""
-    before = case.observed.preprocessing or steps
-    found = list(differences(before, steps, photo, _SIDES))
-    # The means kept of a step may be too coarse to show a setting that changed.
-    step = parts_at(trace_of(photo, case.perturbation, steps), case.observed.trace)
-    step = named or step or next((name for name, _ in found), "")
-    other = case.weights != weights_of(classifier)
-    step = step or ("weights" if other else "engine")
-    changed = "; ".join(words for name, words in found if name == step)
-    words = f"the {STEPS.get(step, f'step {step!r}')} differs{f' ({changed})' if changed else ''}"
-    if other and step != "weights":
-        words += "; the model file differs, too"
-    return step, words
+    @cached_property
+    def differences(self) -> list[tuple[str, str]]:
+        """The steps of the preprocessing that differ from before, and how, in words."""
+        return list(differences(self.steps_before, self.steps, self.photo, _SIDES))
 
+    def step(self) -> str:
+        """Return the first step that explains why a prediction changed."""
+        trace = trace_of(self.photo, self.case.perturbation, self.steps)
+        if step := parts_at(trace, self.case.observed.trace):
+            return step
+        # The means kept of a step may be too coarse to show a setting that changed.
+        for step, _ in self.differences:
+            return step
+        return "weights" if self.other_weights else "engine"
 
-def _fault(classifier: Classifier, case: Case, photo: Photo) -> str:
-    """Say whether the fault that a case keeps, if there is one, still goes wrong."""
-    if case.fault is None:
+    def words(self, step: str) -> str:
+        """Say that a step differs, and how."""
+        text = f"the {STEPS.get(step, f'step {step!r}')} differs"
+        changes = [words for name, words in self.differences if name == step]
+        if changes:
+            text += f" ({'; '.join(changes)})"
+        if self.other_weights and step != "weights":
+            text += "; the model file differs, too"
+        return text
+
+    def fault(self) -> str:
+        """Say whether the fault that a case keeps, if there is one, still goes wrong."""
+        if self.case.fault is None:
+            return ""
+        with suppress(TypeError, ValueError):  # this network may not take it
+            predictions = self.predict(self.case.fault)
+            (row,) = predictions.probabilities
+            words = f"with the stored wrong preprocessing it is {predictions.label[0]}"
+            if not self.case.broken(row, self.classifier.class_names):
+                words += ": no longer wrong"
+            return words
         return ""
-    with suppress(TypeError, ValueError):  # this network may not take it
-        predictions = classifier.predict(
-            photo, perturbation=case.perturbation, preprocessing=case.fault
+
+    def accepted(self, checked: Checked, path: Path) -> Checked:
+        """Write a case that moved, or that holds by now, with the present prediction.
+
+        A new prediction is no reason to give up what was expected: pin that again.
+        """
+        if checked.state not in {"moved", "fixed"}:
+            return checked
+        case = self.case
+        possible = set(case.expected) <= set(self.classifier.class_names)
+        if checked.broken and not (possible and case.known_to_fail):
+            refused = (
+                "not accepted, because the expected class does not hold: pin it again"
+            )
+            return replace(checked, told=f"{checked.told}; {refused}")
+        _, observed = observe(
+            self.classifier, self.photo, case.perturbation, self.steps
         )
-        broken = case.broken(predictions.probabilities[0], classifier.class_names)
-        end = "" if broken else ": no longer wrong"
-        return f"with the stored wrong preprocessing it is {predictions.label[0]}{end}"
-    return ""
-
-
-def _accepted(
-    one: Checked,
-    path: Path,
-    classifier: Classifier,
-    case: Case,
-    photo: Photo,
-    steps: Preprocessing,
-) -> Checked:
-    """Write a case that moved, or that holds by now, with the present prediction.
-
-    A new prediction is no reason to give up what was expected: pin that again.
-    """
-    if one.state not in {"moved", "fixed"}:
-        return one
-    possible = set(case.expected) <= set(classifier.class_names)
-    if one.broken and not (possible and case.known_to_fail):
-        refused = "not accepted, because the expected class does not hold: pin it again"
-        return replace(one, told=f"{one.told}; {refused}")
-    _, observed = observe(classifier, photo, case.perturbation, steps)
-    case = replace(
-        case,
-        observed=observed,
-        weights=weights_of(classifier),
-        classifier=classifier.name,
-    )
-    folders.overwrite(path, case)
-    return replace(one, state="accepted", told="" if one.state == "fixed" else one.told)
-
-
-def _keep(
-    classifier: Classifier,
-    case: Case,
-    photo: Photo,
-    steps: Preprocessing,
-    artefacts: str | PathLike[str],
-) -> None:
-    """Write what the model sees with the settings of then, of now, and the difference, side by side."""
-    with suppress(
-        ValueError
-    ):  # settings of then that cannot be run any more, or of other channels or size
-        before = case.observed.preprocessing or steps
-        tensors = (
-            classifier.tensor(photo, case.perturbation, each)
-            for each in (before, steps)
+        case = replace(
+            case,
+            observed=observed,
+            weights=weights_of(self.classifier),
+            classifier=self.classifier.name,
         )
-        then, now = map(before.image, tensors)
-        difference = STRONGER * np.abs(then.astype(np.int16) - now)
-        parts = [then, now, difference.clip(0, 255).astype(np.uint8)]
-        folders.write(Path(artefacts, f"{case.name}.png"), encoded(np.hstack(parts)))
+        folders.overwrite(path, case)
+        words = "" if checked.state == "fixed" else checked.told
+        return replace(checked, state="accepted", told=words)
+
+    def draw(self, folder: Path) -> None:
+        """Write what the model sees with the settings of then, of now, and the difference, side by side."""
+        # Settings of then may not run any more, or give other channels or sizes.
+        with suppress(ValueError):
+            then = self.model_input(self.steps_before)
+            now = self.model_input(self.steps)
+            difference = STRONGER * np.abs(then.astype(np.int16) - now)
+            images = [then, now, difference.clip(0, 255).astype(np.uint8)]
+            picture = encoded(np.hstack(images))
+            folders.write_file(folder / f"{self.case.name}.png", picture)
+
+    def model_input(self, steps: Preprocessing) -> Pixels:
+        tensor = self.classifier.tensor(self.photo, self.case.perturbation, steps)
+        return self.steps_before.image(tensor)

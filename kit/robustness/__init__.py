@@ -5,7 +5,7 @@ images that changed.
 """
 
 from kit.images.properties import denoised, relevelled, usual_levels
-from kit.perturbation.augmentation import Augmentation
+from kit.robustness.augmentation import Augmentation
 from kit.robustness.flips import flip
 from kit.robustness.restoring import restored
 from kit.robustness.sweeps import sweep

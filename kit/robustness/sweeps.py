@@ -19,7 +19,7 @@ import numpy as np
 
 from kit._arrays import Array, Bools, Float32, Float64, Int32
 from kit._checking import known
-from kit._reporting import Progress, Result, Steps, Table, shown
+from kit._reporting import Progress, Result, Steps, Table, value_text
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import part_size
 from kit.classifier.labels import Labels, label_indices
@@ -101,14 +101,14 @@ class Sweep(Result):
             title, shares = next(iter(figures.items()))
             (down, downwards), (across, values) = self.axes.items()
             rows = [
-                (shown(value), *map(_percent, row))
+                (value_text(value), *map(_percent, row))
                 for value, row in zip(downwards, shares, strict=True)
             ]
-            head = (down, *map(shown, values))
+            head = (down, *map(value_text, values))
             title = f"{title}, {down} down, {across} across"
             return Table(head, rows, ">" * len(head), title=title)
         names = [
-            ", ".join(shown(getattr(perturbation, axis)) for axis in self.axes)
+            ", ".join(value_text(getattr(perturbation, axis)) for axis in self.axes)
             or repr(perturbation)
             for perturbation in self.perturbations
         ]

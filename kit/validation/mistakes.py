@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from kit._arrays import Bools, Float32, Int64
+from kit._checking import guiding
 from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import Labels, class_indices, known_classes
@@ -29,13 +30,6 @@ MOST = 1000
 """Images that are measured at most, chosen at random."""
 ROWS = 12
 """Images in a table, and pairs of classes."""
-_REPLACED = {
-    "explorer": "kit.Explorer(classifier, [one.picture.open() for one in mistakes.wrong])",
-    "found": "mistakes.outcomes",
-    "gallery": "kit.plots.mistakes_figure(mistakes.wrong)",
-    "page": "kit.plots.mistakes_page(mistakes)",
-}
-"""Attributes that are gone, and what to write in their place."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +82,7 @@ class Outcomes:
         )
 
 
+@guiding
 @dataclass(frozen=True, eq=False, repr=False)
 class Mistakes(Result):
     """Predictions for labelled images, and where they are wrong.
@@ -107,12 +102,6 @@ class Mistakes(Result):
     labels: Int64
     outcomes: Outcomes
     notes: tuple[str, ...] = ()
-
-    def __getattr__(self, name: str) -> Any:
-        message = f"no attribute Mistakes.{name}"
-        if name in _REPLACED:
-            message += f"; write {_REPLACED[name]}"
-        raise AttributeError(message)
 
     @property
     def _read(self) -> Bools:

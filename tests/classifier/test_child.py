@@ -10,13 +10,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from kit.classifier.child import ask
+from kit.classifier.child import run_apart
 
 ANSWERING = """
-from kit.classifier.child import answer
+from kit.classifier.child import work_apart
 def work(file, folder):
     {}
-answer(work)
+work_apart(work)
 """
 
 
@@ -30,11 +30,11 @@ def asked(tmp_path, monkeypatch):
         (tmp_path / "answering.py").write_text(
             ANSWERING.format(words), encoding="utf-8"
         )
-        return ask(
+        return run_apart(
             "answering",
             tmp_path / "file",
             tmp_path,
-            "Asking",
+            what="Asking",
             seconds=seconds,
             early=early,
         )
@@ -106,9 +106,11 @@ def test_it_predicts_while_it_works(asked, tmp_path):
         assert running.result(30) == {"done": True}
         # Whoever asked removes the folder now: nothing may be written to it.
         before = set(tmp_path.iterdir())
-        (tmp_path / "given.npy").unlink()
+        (tmp_path / "tensors.npy").unlink()
         assert predict(tensors) is None
-        assert {path.name for path in before - set(tmp_path.iterdir())} == {"given.npy"}
+        assert {path.name for path in before - set(tmp_path.iterdir())} == {
+            "tensors.npy"
+        }
 
 
 def test_it_ends_when_what_it_says_early_is_no_longer_waited_for(asked):
@@ -138,8 +140,8 @@ def test_it_ends_with_the_process_that_asked_and_leaves_nothing(tmp_path, import
     (tmp_path / "answering.py").write_text(text, encoding="utf-8")
     (tmp_path / "asking.py").write_text(
         "from pathlib import Path\n"
-        "from kit.classifier.child import ask\n"
-        "ask('answering', Path('file'), Path('work'), '', seconds=600)\n",
+        "from kit.classifier.child import run_apart\n"
+        "run_apart('answering', Path('file'), Path('work'), seconds=600)\n",
         encoding="utf-8",
     )
     (tmp_path / "file").write_bytes(b"")

@@ -182,7 +182,7 @@ def test_a_network_that_cannot_be_compiled_falls_back_to_keras_and_says_so(tmp_p
 
 
 def with_contract(source, target, **changes):
-    contract = json.dumps({**store.read(source).contract, **changes})
+    contract = json.dumps({**store.read_model(source).contract, **changes})
     return networks.rewritten(
         source, target, lambda name, old: contract if name == store.CONTRACT else old
     )

@@ -22,8 +22,8 @@ def here(monkeypatch):
 
     monkeypatch.setattr(
         importing,
-        "ask",
-        lambda _module, old, folder, *_, **__: importing._import(old, folder),
+        "run_apart",
+        lambda _module, old, folder, **_: importing._import(old, folder),
     )
 
 
@@ -151,7 +151,7 @@ def test_a_network_in_a_network_of_keras_2_is_imported(here, tmp_path, name):
     images = np.random.default_rng(1).random((2, 16, 16, 3), np.float32)
     opened = load_keras(tmp_path / "new.keras")
     np.testing.assert_array_equal(np.asarray(opened(images)), np.asarray(model(images)))
-    contract = store.read(tmp_path / "new.keras").contract
+    contract = store.read_model(tmp_path / "new.keras").contract
     assert (contract["class_names"], contract["preprocessing"]["fit"]) == (
         ["cat", "dog", "horse"],
         "crop",

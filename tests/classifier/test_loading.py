@@ -44,7 +44,7 @@ def converted(folder, monkeypatch):
         time.sleep(0.2)
         return small()
 
-    monkeypatch.setattr(loading, "convert", convert)
+    monkeypatch.setattr(loading, "compile_apart", convert)
     return files
 
 
@@ -54,7 +54,7 @@ def keras_file(
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("config.json", config)
         file.writestr("model.weights.h5", weights)
-    return store.read(path)
+    return store.read_model(path)
 
 
 def test_a_file_is_compiled_once_whatever_it_is_called(tmp_path, converted):
@@ -90,7 +90,7 @@ def test_bars_come_first_and_a_failure_is_raised_where_the_compiled_form_is_need
         failing.wait(30)
         raise ValueError("Expected a process, received none")
 
-    monkeypatch.setattr(loading, "convert", convert)
+    monkeypatch.setattr(loading, "compile_apart", convert)
     network = restore(keras_file(tmp_path / "plain.keras"))
     assert (network.about.class_count, network.pending) == (3, True)
     assert network.predict(np.zeros((2, 28, 28, 1), np.float32), early=True).shape == (
@@ -115,8 +115,8 @@ def convert(opened, preprocessing, early):
         file.write("once ")
     time.sleep(1)
     return Compiled.read(folder / "entry.zip")
-loading.convert = convert
-print(loading.restore(store.read(path)).compiled)
+loading.compile_apart = convert
+print(loading.restore(store.read_model(path)).compiled)
 """
 IMPORTING = """
 import threading
@@ -279,7 +279,7 @@ def test_a_network_with_layers_that_are_registered_here_is_compiled_here(
     monkeypatch.setattr(loading, "load_keras", lambda path: path.name)
     monkeypatch.setattr(
         loading,
-        "describe",
+        "compile_model",
         lambda model, _preprocessing: described.append(model) or small(),
     )
     layer = {
@@ -358,7 +358,7 @@ def test_a_file_that_is_replaced_while_it_is_compiled_leaves_nothing(
     asked = lambda *_given, **_options: (
         keras_file(tmp_path / "plain.keras", weights=b"new") and {}
     )
-    monkeypatch.setattr(loading, "ask", asked)
+    monkeypatch.setattr(loading, "run_apart", asked)
     with pytest.raises(
         ValueError, match=r"Expected the network in 'plain.keras' as it was loaded"
     ):

@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 
 from kit.classifier.engines import KerasEngine
-from kit.classifier.network import Compiled, describe, largest_difference, trial_tensors
+from kit.classifier.network import (
+    Compiled,
+    compile_model,
+    largest_difference,
+    trial_tensors,
+)
 from kit.preprocessing import Preprocessing
 from tests import networks
 
@@ -14,7 +19,7 @@ def test_compiling_writes_nothing_to_the_notebook(capfd, caplog):
 
 
 def test_what_was_found_comes_back_from_a_file(tmp_path):
-    found = describe(networks.small(), networks.GREY)
+    found = compile_model(networks.small(), networks.GREY)
     assert (found.head, found.input_shape, found.output_count) == (
         "softmax",
         (28, 28, 1),
@@ -35,7 +40,7 @@ def test_what_litert_lacks_is_named_without_a_path():
     keras = networks.imported_keras()
     inputs = keras.Input((28, 28, 1))
     rows = keras.layers.LSTM(4)(keras.layers.Reshape((28, 28))(inputs))
-    reason = describe(keras.Model(inputs, keras.layers.Dense(3)(rows))).reason
+    reason = compile_model(keras.Model(inputs, keras.layers.Dense(3)(rows))).reason
     assert reason == "LiteRT cannot compile the operation TensorListReserve"
 
 
@@ -45,7 +50,7 @@ def test_a_head_that_the_architecture_hides_is_measured(keras):
     model = keras.Model(
         inputs, keras.layers.Reshape((3,))(keras.layers.Softmax()(hidden))
     )
-    assert describe(model).head == "softmax"
+    assert compile_model(model).head == "softmax"
 
 
 def test_a_layer_that_has_to_know_the_sizes_is_run_by_keras(keras):
@@ -53,7 +58,7 @@ def test_a_layer_that_has_to_know_the_sizes_is_run_by_keras(keras):
     larger = keras.layers.UpSampling2D(interpolation="bilinear")(inputs)
     pooled = keras.layers.GlobalAveragePooling2D()(larger)
     model = keras.Model(inputs, keras.layers.Softmax()(pooled))
-    described = describe(model)
+    described = compile_model(model)
     assert described.data is None
     batch = np.random.default_rng(1).random((2, 9, 7, 3), np.float32)
     assert KerasEngine(model).predict(batch) == pytest.approx(
@@ -67,7 +72,7 @@ def test_channels_first_is_taken(keras):
         (3, 8, 8), layers.Permute((2, 3, 1)), layers.GlobalAveragePooling2D()
     )
     steps = Preprocessing(size=(8, 8), scaling="0..1", layout="channels_first")
-    found = describe(model, steps)
+    found = compile_model(model, steps)
     assert found.input_shape == (3, 8, 8)
     assert found.data is not None
 

@@ -9,7 +9,7 @@ import pytest
 
 from kit import diagnose
 from kit.classifier import Classifier, first_layers, reference, store
-from kit.classifier.reference import KEPT, InputStatistics
+from kit.classifier.reference import MOST_MEASURED, InputStatistics
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from tests import networks
@@ -73,7 +73,9 @@ def test_a_keras_file_brings_nothing_compiled(tmp_path, monkeypatch):
     flat.save(tmp_path / "flat.keras")
     contract = {"name": "flat", "class_names": [], "preprocessing": None}
     contract["class_names"] = [str(place) for place in range(784)]
-    store.write(tmp_path / "flat.keras", tmp_path / "hostile.keras", contract, hostile)
+    store.write_model(
+        tmp_path / "flat.keras", tmp_path / "hostile.keras", contract, hostile
+    )
     ran = []
     monkeypatch.setattr(
         first_layers, "LiteEngine", lambda data, **_options: ran.append(data)
@@ -148,15 +150,15 @@ def test_of_many_pictures_those_that_are_kept_are_drawn_from_all(monkeypatch):
     monkeypatch.setattr(
         reference, "TRIED", (1, 1)
     )  # responses take longer and are not looked at
-    levels = np.linspace(1, 255, 2 * KEPT).astype(np.uint8)
+    levels = np.linspace(1, 255, 2 * MOST_MEASURED).astype(np.uint8)
     statistics = InputStatistics.of(
         [Photo.from_array(np.full((4, 4), level, np.uint8)) for level in levels]
     )
-    assert len(statistics.rows) == KEPT
+    assert len(statistics.rows) == MOST_MEASURED
     brightness = statistics.rows[:, 0]
-    assert len(np.unique(brightness)) > 0.6 * KEPT
+    assert len(np.unique(brightness)) > 0.6 * MOST_MEASURED
     # Evenly from 1 to 255: mean 128, and the standard error of half of the pictures.
-    assert abs(brightness.mean() - 128) < 4 * 254 / np.sqrt(12 * 2 * KEPT)
+    assert abs(brightness.mean() - 128) < 4 * 254 / np.sqrt(12 * 2 * MOST_MEASURED)
 
 
 @pytest.mark.parametrize(

@@ -39,17 +39,17 @@ def replaced(source, target, **changes):
 def saved(tmp_path):
     source = network(tmp_path / "plain.keras")
     target = tmp_path / "saved.keras"
-    store.write(source, target, CONTRACT, STATISTICS)
+    store.write_model(source, target, CONTRACT, STATISTICS)
     return target
 
 
 def test_statistics_come_back_and_are_replaced_as_a_whole(saved):
-    found = store.read(saved)
+    found = store.read_model(saved)
     assert found.flaw == ""
     read = {name: array.tolist() for name, array in found.statistics.items()}
     assert read == {"novelty/rows": [[0, 1, 2], [3, 4, 5]], "novelty/count": 7}
-    store.write(saved, saved, CONTRACT | {"name": "renamed"})
-    again = store.read(saved)
+    store.write_model(saved, saved, CONTRACT | {"name": "renamed"})
+    again = store.read_model(saved)
     assert (again.contract["name"], again.statistics) == ("renamed", {})
 
 
@@ -64,14 +64,14 @@ def test_statistics_come_back_and_are_replaced_as_a_whole(saved):
     ],
 )
 def test_statistics_that_nothing_can_be_computed_from_are_not_used(saved, features):
-    store.write(
+    store.write_model(
         saved,
         saved,
         CONTRACT,
         {"profile/features": features, "properties/rows": np.array([np.nan])},
     )
     flaw = "has no usable profile/features: save the file again with training="
-    found = store.read(saved)
+    found = store.read_model(saved)
     assert (found.statistics, found.flaw) == ({}, flaw)
 
 
@@ -80,7 +80,7 @@ def test_members_before_the_start_of_the_file_are_damage(saved):
     content[-3] = 255  # of where the list of members begins
     saved.write_bytes(content)
     with pytest.raises(ValueError, match="damaged or no zip"):
-        store.read(saved)
+        store.read_model(saved)
 
 
 @pytest.mark.parametrize(
@@ -93,19 +93,21 @@ def test_members_before_the_start_of_the_file_are_damage(saved):
 def test_statistics_that_do_not_belong_to_the_file_are_not_used(
     tmp_path, saved, member, content, flaw
 ):
-    found = store.read(replaced(saved, tmp_path / "other.keras", **{member: content}))
+    found = store.read_model(
+        replaced(saved, tmp_path / "other.keras", **{member: content})
+    )
     assert (found.statistics, found.flaw) == ({}, flaw)
     assert found.contract["class_names"] == ["cat", "dog"]
 
 
 def test_the_sha256_of_the_file_is_compared(saved):
     right = hashlib.sha256(saved.read_bytes()).hexdigest()
-    assert store.read(saved, sha256=right.upper()).contract["name"] == "small"
+    assert store.read_model(saved, sha256=right.upper()).contract["name"] == "small"
     with pytest.raises(
         ValueError,
         match=r"Expected 'saved.keras' with SHA-256 0000, received [0-9a-f]{64}",
     ):
-        store.read(saved, sha256="0000")
+        store.read_model(saved, sha256="0000")
 
 
 WRONG = [
@@ -128,9 +130,11 @@ def test_a_contract_with_wrong_content_is_refused_in_one_line(
     tmp_path, saved, change, message
 ):
     if isinstance(change, dict):
-        change = json.dumps(dict(store.read(saved).contract) | change).encode()
+        change = json.dumps(dict(store.read_model(saved).contract) | change).encode()
     with pytest.raises(ValueError, match=message) as caught:
-        store.read(replaced(saved, tmp_path / "o.keras", **{store.CONTRACT: change}))
+        store.read_model(
+            replaced(saved, tmp_path / "o.keras", **{store.CONTRACT: change})
+        )
     assert "\n" not in str(caught.value)
 
 
@@ -196,7 +200,7 @@ def refused_or_read(path, content):
     path.write_bytes(content)
     told = "Expected"
     try:
-        found = store.read(path)
+        found = store.read_model(path)
         told += found.flaw
         found.config()
     except (OSError, ValueError) as error:
@@ -211,14 +215,16 @@ def test_the_digest_covers_names_sizes_and_contents(tmp_path):
     total.update(
         b"config.json\x0028\x00" + config + b"model.weights.h5\x00280\x00" + weights
     )
-    assert store.read(network(tmp_path / "plain.keras")).digest == total.hexdigest()
+    assert (
+        store.read_model(network(tmp_path / "plain.keras")).digest == total.hexdigest()
+    )
 
 
 def test_the_digest_is_blind_to_the_date_and_to_extra_members(tmp_path, saved):
     other = network(
         tmp_path / "later.keras", **{"metadata.json": b'{"date_saved": "later"}'}
     )
-    assert store.read(other).digest == store.read(saved).digest
+    assert store.read_model(other).digest == store.read_model(saved).digest
 
 
 FORMATS = [
@@ -243,7 +249,7 @@ FORMATS = [
 def test_other_formats_are_refused_in_one_line(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=message) as caught:
-        store.read(tmp_path / name)
+        store.read_model(tmp_path / name)
     assert "\n" not in str(caught.value)
 
 
@@ -255,7 +261,7 @@ def test_a_folder_and_a_missing_or_remote_file_are_refused(tmp_path):
         "https://example.org/model.keras",
     ):
         with pytest.raises(FileNotFoundError, match="existing local"):
-            store.read(path)
+            store.read_model(path)
 
 
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
@@ -265,7 +271,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
         file.writestr("model.weights.h5", bytes(200 << 20))
     (tmp_path / "bomb.keras").write_bytes(buffer.getvalue())
     with pytest.raises(ValueError, match="would fill the memory"):
-        store.read(tmp_path / "bomb.keras")
+        store.read_model(tmp_path / "bomb.keras")
 
 
 @pytest.mark.skipif(
@@ -273,7 +279,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
 )
 def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path, saved):
     saved.chmod(0o600)
-    store.write(saved, saved, CONTRACT)
+    store.write_model(saved, saved, CONTRACT)
     assert stat.S_IMODE(saved.stat().st_mode) == 0o600
 
 
@@ -283,9 +289,9 @@ def test_a_link_stays_a_link(tmp_path, saved):
         link.symlink_to(saved)
     except OSError:
         pytest.skip("this system does not let its users make links")
-    store.write(saved, link, CONTRACT | {"name": "renamed"})
+    store.write_model(saved, link, CONTRACT | {"name": "renamed"})
     assert link.is_symlink()
-    assert store.read(saved).contract["name"] == "renamed"
+    assert store.read_model(saved).contract["name"] == "renamed"
 
 
 # What is not believed
@@ -321,8 +327,8 @@ def test_a_folder_that_cannot_be_written_to_ends_in_one_line_without_a_hidden_na
 ):
     message = "^Expected to write 'saved.keras', received: No such file or directory; free space, or"
     with pytest.raises(FileNotFoundError, match=message):
-        store.write(saved, tmp_path / "none" / "saved.keras", CONTRACT)
-    store.write(
+        store.write_model(saved, tmp_path / "none" / "saved.keras", CONTRACT)
+    store.write_model(
         saved, tmp_path / f"{'x' * 249}.keras", CONTRACT
     )  # 255 bytes, as many as a name may have
 

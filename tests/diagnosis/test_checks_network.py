@@ -15,7 +15,6 @@ import kit
 from kit import Classifier, Preprocessing, samples
 from kit.classifier import store
 from kit.classifier.architecture import layers_of, weights_in
-from kit.classifier.training import adapt
 from kit.diagnosis import certain_checks, diagnose
 from kit.diagnosis.checks_network import (
     check_calls,
@@ -26,6 +25,7 @@ from kit.diagnosis.checks_network import (
     check_norms,
     check_trained,
 )
+from kit.robustness.adaptation import adapt
 from tests import networks
 
 DATA = Path(__file__).parents[2] / "data"
@@ -46,7 +46,7 @@ def network():
 
 def weights_checked(model, folder):
     model.save(folder / "model.keras")
-    weights = weights_in(store.read(folder / "model.keras").path)
+    weights = weights_in(store.read_model(folder / "model.keras").path)
     layers = layers_of(json.loads(model.to_json()))
     finding = (
         check_nan(weights)
@@ -280,7 +280,7 @@ def test_weights_of_two_layers_of_one_name_are_left_out(tmp_path):
 
 
 def test_the_bundled_network_is_trained():
-    opened = store.read(DATA / "models" / "efficientnet_lite0.keras")
+    opened = store.read_model(DATA / "models" / "efficientnet_lite0.keras")
     assert check_trained(layers_of(opened.config()), weights_in(opened.path)) is None
 
 

@@ -12,7 +12,7 @@ import pytest
 import kit
 from kit.explorer.explorer import Explorer
 from kit.explorer.replies import CAMERA, LIVE_PIXELS, REPLY_BYTES
-from kit.regression.cases import read
+from kit.regression.cases import read_case
 from tests import networks
 from tests.explorer.page import ask, deliver, listen, panel
 
@@ -292,7 +292,7 @@ def test_pin_expects_what_a_person_has_said_and_nothing_else(
     message, _ = ask(explorer, kind="pin", settings=explorer.settings)
     assert message["text"].endswith("expected tiger cat, which it is not yet")
     [path] = tmp_path.glob("*.json")
-    assert read(path).expected == ("tiger cat",)
+    assert read_case(path).expected == ("tiger cat",)
 
 
 def test_a_cause_is_pinned_whether_or_not_a_map_is_shown(classifier, pair, tmp_path):
@@ -308,7 +308,7 @@ def test_a_cause_is_pinned_whether_or_not_a_map_is_shown(classifier, pair, tmp_p
     explorer.wait()
     for where in (None, -1):
         ask(explorer, kind="pin", settings=settings | {"where": where})
-    with_map, without = map(read, tmp_path.glob("*.json"))
+    with_map, without = map(read_case, tmp_path.glob("*.json"))
     for case in (with_map, without):
         assert (case.cause, case.fault) == ("missing_scaling", explorer.preprocessing)
 

@@ -1,7 +1,6 @@
 """Cases as values, as JSON and as files of a folder."""
 
 import json
-import os
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
@@ -12,7 +11,7 @@ from PIL import Image
 import kit
 from kit.preprocessing.trace import Left
 from kit.regression import cases as folders
-from kit.regression.cases import Observed, kept
+from kit.regression.cases import Observed, probable_classes
 from tests.pictures import file_of, smooth
 
 NAMES = ("cat", "dog", "fox")
@@ -48,16 +47,18 @@ def test_the_most_probable_class_has_to_be_one_of_those_expected():
 
 
 def test_probabilities_are_kept_from_a_thousandth_on_the_most_probable_first():
-    found = kept(row(0.001, 0.4990001, 0.4990001, 0.0009999), (*NAMES, "owl"))
+    found = probable_classes(
+        row(0.001, 0.4990001, 0.4990001, 0.0009999), (*NAMES, "owl")
+    )
     assert found == ((1, "dog", 0.499), (2, "fox", 0.499), (0, "cat", 0.001))
     assert Observed(found).top == ("dog", 0.499)
-    assert Observed(kept(row(0, 0), NAMES)).top == ("no class", 0)
+    assert Observed(probable_classes(row(0, 0), NAMES)).top == ("no class", 0)
     assert not Observed(found).renamed((*NAMES, "bird"))
     assert Observed(found).renamed(("cat", "fox", "dog"))
 
 
 def test_a_probability_moves_by_the_largest_difference():
-    observed = Observed(kept(row(0.6, 0.3995, 0.0005), NAMES))
+    observed = Observed(probable_classes(row(0.6, 0.3995, 0.0005), NAMES))
     assert observed.moved(row(0.6, 0.3995, 0.0005)) == pytest.approx(0, abs=1e-6)
     assert observed.moved(row(0.55, 0.4495, 0.0005)) == pytest.approx(0.05, abs=1e-5)
     # What was below a thousandth may become a thousandth and no more.
@@ -88,7 +89,7 @@ def test_everything_of_a_case_is_in_its_file(tmp_path, classifier, four):
         ["espresso", classifier.class_names.index("cup")],
         **given,
     )
-    case = folders.read(path)
+    case = folders.read_case(path)
     assert path.name.endswith("-espresso-channel-order.json")
     assert case.expected == ("espresso", "cup")
     assert {name: getattr(case, name) for name in given} == given
@@ -98,7 +99,7 @@ def test_everything_of_a_case_is_in_its_file(tmp_path, classifier, four):
     np.testing.assert_array_equal(
         folders.photo_of(tmp_path, case).pixels, four[0].pixels
     )
-    own = folders.read(kit.pin(tmp_path, classifier, four[0], preprocessing=right))
+    own = folders.read_case(kit.pin(tmp_path, classifier, four[0], preprocessing=right))
     assert own.preprocessing is None, "the classifier's own, whatever that will be"
     assert own.observed.preprocessing == right
     for each in (case, own, made()):
@@ -175,11 +176,11 @@ def test_an_image_has_one_file_name_that_is_one_on_every_system(picture):
 
 
 def test_a_folder_has_the_cases_and_each_image_once(cases, four):
-    assert len(folders.paths(cases)) == 5
+    assert len(folders.case_files(cases)) == 5
     files = sorted((cases / "pictures").iterdir())
     assert [path.suffix for path in files] == [".jpg"] * 4, "one is in two cases"
     assert {sha256(path.read_bytes()).hexdigest() for path in files} == {
-        folders.read(path).sha256 for path in folders.paths(cases)
+        folders.read_case(path).sha256 for path in folders.case_files(cases)
     }
     assert not list(cases.rglob(".*"))
 
@@ -194,14 +195,14 @@ def test_a_name_that_is_taken_gets_a_number(tmp_path, fashion, clothes):
         "strange-näme-x-2.json",
         "strange-näme-x-3.json",
     ]
-    assert len(folders.paths(tmp_path)) == 3
+    assert len(folders.case_files(tmp_path)) == 3
     with ThreadPoolExecutor(4) as threads:
         list(
             threads.map(
                 lambda _: kit.pin(tmp_path, fashion, clothes[0], name="same"), range(12)
             )
         )
-    assert len(folders.paths(tmp_path)) == 15, "none takes the place of another"
+    assert len(folders.case_files(tmp_path)) == 15, "none takes the place of another"
 
 
 @pytest.mark.parametrize("expected", [[], {}, 1.5])
@@ -250,7 +251,7 @@ def test_a_photo_of_a_phone_is_pinned_without_place_and_owner(tmp_path, fashion)
 
 
 def test_an_image_is_named_after_the_bytes_that_are_kept(tmp_path, fashion, clothes):
-    case = folders.read(kit.pin(tmp_path, fashion, clothes[0]))
+    case = folders.read_case(kit.pin(tmp_path, fashion, clothes[0]))
     data = (tmp_path / case.picture).read_bytes()
     assert case.sha256 == sha256(data).hexdigest()
     assert case.picture == f"pictures/{case.sha256[:16]}.png"
@@ -265,48 +266,18 @@ def test_a_pin_that_is_ended_leaves_no_case_and_no_image(
         assert visible == [], "neither is there before both are written"
         raise ends
 
-    monkeypatch.setattr(folders, "write", write)
+    monkeypatch.setattr(folders, "write_file", write)
     with pytest.raises(ends):
         kit.pin(tmp_path, fashion, clothes[0])
     assert [path.name for path in tmp_path.rglob("*")] == ["pictures"]
 
 
-def test_drafts_are_removed_where_cases_are_and_nothing_of_others(
+def test_a_name_that_another_process_is_writing_is_left_to_it(
     tmp_path, fashion, clothes
 ):
-    cases = kit.pin(tmp_path / "cases", fashion, clothes[0], name="one").parent
-    own, of_others = (
-        ".kit-draft-two.json",
-        (".12345678.tmp", ".draft.json", "kit-draft-x"),
-    )
-    folders_of_drafts = [cases, cases / "pictures", cases / "deeper", tmp_path]
-    for folder in folders_of_drafts:
-        folder.mkdir(exist_ok=True)
-        for name in (own, *of_others):
-            (folder / name).touch()
-            os.utime(folder / name, (0, 0))
-    # Perhaps of a process that writes it now, which keeps the name.
-    (cases / ".kit-draft-new.json").touch()
-    assert kit.pin(cases, fashion, clothes[0], name="new").name == "new-2.json"
-    kit.check_cases(cases, fashion, progress=False)
-    assert (cases / ".kit-draft-new.json").exists()
-    assert [(folder / own).exists() for folder in folders_of_drafts] == [
-        False,
-        False,
-        True,
-        True,
-    ]
-    assert all(
-        (folder / name).exists() for folder in folders_of_drafts for name in of_others
-    )
-
-
-def test_no_draft_is_removed_where_no_case_is(tmp_path, fashion):
-    (tmp_path / "package.json").write_text("{}")
-    draft = tmp_path / ".kit-draft-one.json"
+    draft = tmp_path / ".kit-draft-new.json"
     draft.touch()
-    os.utime(draft, (0, 0))
-    assert not kit.check_cases(tmp_path, fashion, progress=False).holds
+    assert kit.pin(tmp_path, fashion, clothes[0], name="new").name == "new-2.json"
     assert draft.exists()
 
 
@@ -316,7 +287,7 @@ def test_an_image_that_is_gone_or_another_is_reported_and_the_others_run(
     first, second = sorted((cases / "pictures").iterdir())[:2]
     first.unlink()
     second.write_bytes(second.read_bytes() + b"x")
-    folders.paths(cases)[-1].write_bytes(b"{")
+    folders.case_files(cases)[-1].write_bytes(b"{")
     result = kit.check_cases(cases, classifier, progress=False)
     states = [one.state for one in result.cases]
     assert states.count("unusable") + states.count("holds") == 5
@@ -332,7 +303,7 @@ def test_a_link_leads_nowhere_else(tmp_path, fashion, clothes):
         kit.pin(tmp_path / each, fashion, clothes[0], name="one")
         for each in ("cases", "other")
     )
-    for name in ("one.json", folders.read(path).picture, "pictures"):
+    for name in ("one.json", folders.read_case(path).picture, "pictures"):
         mine, theirs = path.parent / name, other.parent / name
         mine.rename(tmp_path / "kept")
         mine.symlink_to(theirs)
@@ -352,11 +323,11 @@ def test_a_link_leads_nowhere_else(tmp_path, fashion, clothes):
 def test_a_file_that_is_no_small_file_is_not_read(tmp_path):
     (tmp_path / "large.json").write_bytes(bytes(1 + (1 << 20)))
     with pytest.raises(ValueError, match="a file of at most 1048576 bytes"):
-        folders.read(tmp_path / "large.json")
+        folders.read_case(tmp_path / "large.json")
     with pytest.raises(ValueError, match="received another"):
-        folders.read(tmp_path)
+        folders.read_case(tmp_path)
     (tmp_path / "marked.json").write_bytes(b"\xef\xbb\xbf" + made().to_json().encode())
-    assert folders.read(tmp_path / "marked.json") == made(name="marked"), (
+    assert folders.read_case(tmp_path / "marked.json") == made(name="marked"), (
         "as editors of Windows save it"
     )
 
@@ -364,6 +335,6 @@ def test_a_file_that_is_no_small_file_is_not_read(tmp_path):
 def test_cases_are_the_json_files_of_a_folder_that_are_not_hidden(tmp_path):
     for name in ("b.json", "a.json", ".draft.json", "notes.txt"):
         (tmp_path / name).write_text("{}")
-    assert [path.name for path in folders.paths(tmp_path)] == ["a.json", "b.json"]
+    assert [path.name for path in folders.case_files(tmp_path)] == ["a.json", "b.json"]
     with pytest.raises(ValueError, match=r"^nothing.json: .*No such file or directory"):
-        folders.read(tmp_path / "nothing.json")
+        folders.read_case(tmp_path / "nothing.json")

@@ -36,8 +36,8 @@ def inverted(fashion):
 
 def edited(folder, **changes):
     """Change the one case of a folder."""
-    (path,) = folders.paths(folder)
-    folders.overwrite(path, replace(folders.read(path), **changes))
+    (path,) = folders.case_files(folder)
+    folders.overwrite(path, replace(folders.read_case(path), **changes))
 
 
 def test_what_did_not_change_holds(pinned, classifier):
@@ -96,8 +96,8 @@ def test_which_settings_changed_is_told_where_the_case_knows_them(cases, classif
         "the step 'scaling' differs (scaling: lite, (x − 127) / 128 before, 0..1 now)"
     )
     assert {one.told for one in moved(cases, other).moved} == {told}
-    for path in folders.paths(cases):
-        case = folders.read(path)
+    for path in folders.case_files(cases):
+        case = folders.read_case(path)
         folders.overwrite(
             path, replace(case, observed=replace(case.observed, preprocessing=None))
         )
@@ -221,7 +221,7 @@ def test_a_fault_that_is_kept_is_told_and_not_red(tmp_path, classifier, photos):
 def test_what_is_known_to_fail_is_green_and_so_is_what_holds_by_now(
     boot, fashion, inverted
 ):
-    photo = folders.photo_of(boot, folders.read(boot / "one.json"))
+    photo = folders.photo_of(boot, folders.read_case(boot / "one.json"))
     right, wrong = (
         each.class_names[each.probabilities(photo)[0].argmax()]
         for each in (fashion, inverted)
@@ -250,7 +250,7 @@ def test_what_moved_can_be_accepted(cases, classifier):
     assert moved(cases, other).holds
     assert not moved(cases, classifier).holds
     (one,) = [each for each in result.cases if each.name.endswith("espresso-espresso")]
-    case = folders.read(cases / f"{one.name}.json")
+    case = folders.read_case(cases / f"{one.name}.json")
     assert case.observed.preprocessing == other.preprocessing
 
 
@@ -260,7 +260,7 @@ def test_an_accepted_case_is_one_of_the_network_that_it_was_accepted_for(
     other = samples.classifier("fashion_mnist_5000")
     kit.pin(tmp_path, fashion, clothes[0], tolerance=1e-6, name="one")
     assert moved(tmp_path, other, update=True).cases[0].state == "accepted"
-    case = folders.read(tmp_path / "one.json")
+    case = folders.read_case(tmp_path / "one.json")
     assert (case.classifier, case.weights) == (other.name, other.source.digest)
 
 
@@ -323,7 +323,7 @@ def test_then_now_and_four_times_the_difference_lie_side_by_side(
     then, now, difference = np.hsplit(
         kit.load_image(target / "one.png").pixels.astype(int), 3
     )
-    photo = folders.photo_of(boot, folders.read(boot / "one.json"))
+    photo = folders.photo_of(boot, folders.read_case(boot / "one.json"))
     np.testing.assert_array_equal(
         then, fashion.preprocessing.image(fashion.tensor(photo))
     )
@@ -334,7 +334,7 @@ def test_then_now_and_four_times_the_difference_lie_side_by_side(
 
 
 def test_what_cannot_lie_side_by_side_leaves_no_artefact(boot, classifier, tmp_path):
-    case = folders.read(boot / "one.json")
+    case = folders.read_case(boot / "one.json")
     folders.overwrite(boot / "two.json", replace(case, picture=f"pictures/{'a' * 300}"))
     result = moved(boot, classifier, artefacts=tmp_path / "kept")
     assert [one.state for one in result.cases] == ["moved", "unusable"]

@@ -35,8 +35,8 @@ def pinned(tmp_path, fashion, clothes):
 
 def edited(folder, **changes):
     """Change the first case of a folder, and return its name."""
-    path = folders.paths(folder)[0]
-    folders.overwrite(path, replace(folders.read(path), **changes))
+    path = folders.case_files(folder)[0]
+    folders.overwrite(path, replace(folders.read_case(path), **changes))
     return path.stem
 
 
@@ -47,7 +47,7 @@ def test_a_case_is_pinned_and_verified(tmp_path, capsys):
     path, told = capsys.readouterr().out.rsplit(": ", 1)
     assert told.startswith("Egyptian cat, ")
     assert told.endswith(", as expected\n")
-    case = folders.read(Path(path))
+    case = folders.read_case(Path(path))
     assert (case.note, case.expected) == ("seen in the field", ("Egyptian cat",))
     assert main(["verify", LITE, cases]) == 0
     assert "1 case of efficientnet_lite0: 1 hold." in capsys.readouterr().out
@@ -63,8 +63,8 @@ def test_a_class_can_be_expected_by_index_and_need_not_be_predicted_yet(
         main(["pin", LITE, CAT, "--expect", str(tiger), "--cases", str(tmp_path)]) == 0
     )
     assert "still failing" in capsys.readouterr().out
-    (path,) = folders.paths(tmp_path)
-    assert folders.read(path).expected == ("tiger cat",)
+    (path,) = folders.case_files(tmp_path)
+    assert folders.read_case(path).expected == ("tiger cat",)
 
 
 def test_what_moved_gives_1_in_text_json_and_junit_until_it_is_accepted(

@@ -219,11 +219,9 @@ def test_a_row_of_pixels_is_measured_and_without_mistakes_none_is_shown(fashion)
 
 @pytest.mark.parametrize("name", ["explorer", "gallery", "page", "found"])
 def test_what_is_gone_is_refused_with_what_to_write_instead(result, name):
-    with pytest.raises(
-        AttributeError, match=rf"^no attribute Mistakes.{name}; write .+$"
-    ):
+    with pytest.raises(AttributeError, match=rf"^Mistakes.{name} is gone; use .+$"):
         getattr(result, name)
-    with pytest.raises(AttributeError, match=r"^no attribute Mistakes.wrongs$"):
+    with pytest.raises(AttributeError, match=r"^there is no Mistakes.wrongs$"):
         result.wrongs  # noqa: B018
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from kit import samples
-from kit.classifier.training import network, train
 from kit.images import Photo
-from kit.perturbation.augmentation import Augmentation
 from kit.preprocessing import Preprocessing
+from kit.robustness.augmentation import Augmentation
+from kit.validation.training import small_network, train
 from tests.networks import imported_keras, small, stacked
 
 GREY = Preprocessing(size=(28, 28), channels="gray", scaling="0..1")
@@ -31,7 +31,7 @@ def weights(model):
 
 def test_the_network_is_that_of_the_bundled_classifiers():
     made, bundled = (
-        network("made", (28, 28, 1), 10),
+        small_network("made", (28, 28, 1), 10),
         samples.classifier("fashion_mnist").model,
     )
     assert [layer.name for layer in made.layers] == [
@@ -44,7 +44,7 @@ def test_the_network_is_that_of_the_bundled_classifiers():
 
 
 def test_a_seed_decides_everything_whatever_the_global_state():
-    made = [network("one", (28, 28, 1), 10, seed=seed) for seed in (0, 0, 1)]
+    made = [small_network("one", (28, 28, 1), 10, seed=seed) for seed in (0, 0, 1)]
     assert np.array_equal(weights(made[0]), weights(made[1]))
     assert not np.array_equal(weights(made[0]), weights(made[2]))
     layers = imported_keras().layers

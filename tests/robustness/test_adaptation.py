@@ -5,7 +5,7 @@ import pytest
 
 from kit import adapt, samples
 from kit.classifier import Classifier
-from kit.classifier.training import MOST_VALUES, remarks
+from kit.robustness.adaptation import MOST_VALUES, remarks
 from tests import networks
 from tests.networks import GREY, imported_keras
 

@@ -1,0 +1,125 @@
+"""Adapting batch normalization to images of another kind."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kit._arrays import Float32
+from kit._checking import number
+from kit._interrupts import uninterrupted
+from kit._reporting import hidden_errors
+from kit.classifier import Classifier, check_first
+from kit.classifier.engines import finite
+from kit.classifier.first_layers import Call, called_through, leaves
+from kit.classifier.keras_models import copied, import_keras
+from kit.images import Pictures, as_photos
+
+FEW = 16
+"""Images, those of the prior included, that the statistics should stand on; or one a class if more."""
+
+MOST_VALUES = 1 << 23
+"""Pixels that go through the network at once, 160 images of 224 x 224: two gigabytes in a large network."""
+
+ONE_CLASS = 0.8
+"""Share of the images with one and the same answer from which on they may well show one class."""
+
+
+def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Classifier:
+    """Estimate the statistics of BatchNormalization again on images of the kind at hand (AdaBN).
+
+    Li et al. 2016 (arXiv 1603.04779) take the mean and variance of the n new images. Schneider et al. 2020
+    (arXiv 2006.16971) mix N / (N + n) of the old and n / (N + n) of the new. What was measured in training
+    is left behind.
+
+    It helps where all images changed in one way and show the classes in about the proportions of training,
+    and hurts where they are few, show one class, or changed otherwise, as by inversion.
+
+    Parameters
+    ----------
+    classifier
+        With the preprocessing to use. Not changed.
+    photos
+        Images of the new kind, without labels; several dozen of all classes are better than a few.
+    prior
+        N, in training images; 0 forgets the training, 16 suits few images.
+
+    Returns
+    -------
+    Classifier
+        A new one. Its ``notes`` say on how many images, and warn of few and of mostly one answer.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A network without BatchNormalization, no images or too many at once, a negative prior, or no known
+        preprocessing.
+    """
+    check_first(classifier)
+    images = as_photos(photos)
+    prior = number("prior", prior, 0)
+    model = classifier.model
+    if not _norms(model):
+        raise ValueError(
+            f"Expected a network with BatchNormalization, received {classifier.name!r} without"
+        )
+    first = classifier.tensor(images[0])
+    most = MOST_VALUES // first[..., 0].size
+    if len(images) > most:
+        raise ValueError(
+            f"Expected at most {most} images of this size, received {len(images)}"
+        )
+    batch = np.concatenate([classifier.tensor(photo) for photo in images])
+    before = finite(classifier.predict_tensors(batch), classifier.name)
+    with hidden_errors():
+        model = _adapted(model, batch, prior / (prior + len(batch)))
+    adapted = Classifier(model, classifier.preprocessing, classifier.class_names)
+    adapted = adapted.tempered(classifier.temperature)
+    adapted.remarks += tuple(remarks(before, adapted.class_names, prior))
+    return adapted
+
+
+def remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
+    """Say on how many images the statistics rest, and what is unusual about these."""
+    count, classes = before.shape
+    remarks = [f"statistics of BatchNormalization estimated on {count} images"]
+    if prior:
+        remarks[0] += f", mixed with a prior of {prior:g}"
+    enough = max(FEW, classes)
+    if count + prior < enough:
+        few = f"{count} images are few for {classes} classes"
+        advice = (
+            f"prior={enough - count} adds training statistics as if there were {enough}"
+        )
+        remarks.append(f"warning: {few}; {advice}")
+    ((commonest, most),) = Counter(before.argmax(axis=1).tolist()).most_common(1)
+    if most >= ONE_CLASS * count:
+        alike = f"{most} of {count} images were predicted as {names[commonest]} before"
+        harm = "if they really show one class, adapting to them does harm"
+        remarks.append(f"warning: {alike}; {harm}")
+    return remarks
+
+
+@uninterrupted()
+def _adapted(model: Any, batch: Any, old: float) -> Any:
+    """Copy the model, with statistics that mix this share of the old ones with those of the batch."""
+    keras = import_keras()
+    adapted = copied(model)
+
+    def estimating(layer: Any, call: Call, inputs: Any, **options: Any) -> Any:
+        axes = list(range(len(inputs.shape)))
+        del axes[layer.axis]
+        mean, variance = keras.ops.moments(inputs, axes)
+        layer.moving_mean.assign(old * layer.moving_mean + (1 - old) * mean)
+        layer.moving_variance.assign(old * layer.moving_variance + (1 - old) * variance)
+        return call(inputs, **options)
+
+    # One pass: what a layer receives has gone through the layers before it with their new statistics.
+    with called_through(_norms(adapted), estimating):
+        adapted(batch, training=False)
+    return adapted
+
+
+def _norms(model: Any) -> list[Any]:
+    return [layer for layer in leaves(model) if hasattr(layer, "moving_variance")]
