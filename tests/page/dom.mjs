@@ -82,7 +82,7 @@ class FakeElement {
   }
 
   replaceChildren(...nodes) {
-    for (const child of [...this.children]) child.remove();
+    for (const child of this.children) child.remove();
     this.texts = [];
     this.append(...nodes);
   }

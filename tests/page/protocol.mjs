@@ -74,12 +74,18 @@ render({ model, el: parent });
 const [root] = parent.children;
 const press = (name) => called(root, name).click();
 const slider = [...root].find((node) => node.getAttribute("type") === "range");
-const box = called(root, `${panel.sliders.find(({ group }) => group === "main").label}, exact value`);
+const box = called(
+  root,
+  `${panel.sliders.find(({ group }) => group === "main").label}, exact value`,
+);
 const select = root.querySelector("select");
 await go();
 slider.fire("pointerenter"); // answers ahead
 await go();
-for (const [node, value] of [[box, String(1.5)], [select, ""]]) {
+for (const [node, value] of [
+  [box, String(1.5)],
+  [select, ""],
+]) {
   node.value = value;
   node.fire("change");
   await go();
