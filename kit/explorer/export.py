@@ -42,8 +42,8 @@ SIDE = 512
 """Longest side of a photo, in pixels."""
 CELL = 56
 """Side of the small images of faults and further perturbations, in pixels."""
-THREADED_VIEWS = 64
-"""Views without a change that are kept at a time, since many changes have the same one."""
+SHARED_VIEWS = 64
+"""Views without a change that are kept at a time, since many states lead to the same one."""
 
 
 def coarse(parameter: Parameter) -> float:
@@ -108,7 +108,7 @@ class _Photo:
         self.untouched = bench.look(entry.photo, states[0], None, entry.label)
         self.pixels = self.untouched.source.pixels
         self.cell = min(CELL, max(self.pixels.shape))
-        self.without = lru_cache(THREADED_VIEWS)(self._without)
+        self.without = lru_cache(SHARED_VIEWS)(self._without)
 
     def _without(self, items: tuple[tuple[str, Any], ...]) -> View:
         # Without pixels of their own, since many are kept.

@@ -38,14 +38,11 @@ def bars(view: View) -> list[Bar]:
         if view.label is not None:
             needed.add(view.label)
         classes = _most_probable(probabilities, needed)
-    rows = [_bar(index, names[index], columns[:, index]) for index in classes]
+    rows = [_bar(view, index, names[index], columns[:, index]) for index in classes]
     others = len(names) - len(classes)
     if others:
         remaining = np.maximum(1 - columns[:, classes].sum(axis=1), 0)
-        rows.append(_bar(-1, f"{others} others", remaining))
-    for row in rows:
-        row["top"] = row["index"] == view.top
-        row["expected"] = row["index"] == view.label
+        rows.append(_bar(view, -1, f"{others} others", remaining))
     return rows
 
 
@@ -61,7 +58,7 @@ def _most_probable(probabilities: Float32, needed: set[int]) -> list[int]:
     return sorted(classes, key=lambda index: (-probabilities[index], index))
 
 
-def _bar(index: int, name: str, shares: Float32) -> Bar:
+def _bar(view: View, index: int, name: str, shares: Float32) -> Bar:
     value, ghost, calibrated = shares.tolist()
     return {
         "index": index,
@@ -72,8 +69,8 @@ def _bar(index: int, name: str, shares: Float32) -> Bar:
         "ghostText": percent(ghost),
         "calibrated": round(calibrated, 6),
         "calibratedText": percent(calibrated),
-        "top": False,
-        "expected": False,
+        "top": index == view.top,
+        "expected": index == view.label,
     }
 
 

@@ -10,13 +10,14 @@ const { panel, replies, types } = JSON.parse(readFileSync(process.argv[2], "utf8
 const read = Object.fromEntries(Object.keys(types).map((type) => [type, new Set()]));
 const sent = {};
 
-/** A message that notes which of its fields are read; a copy of all of them tells nothing. */
-function watched(value, type) {
-  if (value === null || type === null) return value;
-  if (type.each) return value.map((item) => watched(item, type.each));
-  if (type.values)
+/** A message, or several, of a type as Python writes it, that note which fields are read; a copy of all tells nothing. */
+function watched(value, hint) {
+  const type = /protocol\.(\w+)/.exec(hint)?.[1];
+  if (!type || value === null) return value;
+  if (Array.isArray(value)) return value.map((item) => watched(item, `protocol.${type}`));
+  if (hint.startsWith("dict["))
     return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [key, watched(item, type.values)]),
+      Object.entries(value).map(([key, item]) => [key, watched(item, `protocol.${type}`)]),
     );
   let copied = [];
   return new Proxy(value, {
@@ -27,17 +28,17 @@ function watched(value, type) {
     get: (target, key) => {
       if (copied[0] === key) copied.shift();
       else if (typeof key === "string" && key !== "toJSON") read[type].add(key);
-      return watched(target[key], types[type][key] ?? null);
+      return watched(target[key], types[type][key] ?? "");
     },
   });
 }
 
 const bytes = (text) => new DataView(Uint8Array.from(Buffer.from(text, "base64")).buffer);
 const waiting = [];
-let current = panel.neutral;
+let { settings: current } = replies.hello[0].content;
 const events = {};
 const model = {
-  get: (name) => (name === "_panel" ? watched(panel, "Panel") : []),
+  get: (name) => (name === "_panel" ? watched(panel, "protocol.Panel") : []),
   on: (event, heard) => {
     events[event] = heard;
   },
@@ -60,7 +61,7 @@ async function go(ms = 200) {
       if (reply.settings) reply.settings = current;
       if (photos) reply.marks = Object.fromEntries(photos.map((name) => [name, "right"]));
       if (reply.where) reply.where = { ...reply.where, waits: kind !== "where" }; // it has two rows
-      events["msg:custom"](watched(reply, type), buffers.map(bytes));
+      events["msg:custom"](watched(reply, `protocol.${type}`), buffers.map(bytes));
       pass(50);
       await settled();
     }
@@ -96,6 +97,9 @@ press("Where?");
 await go();
 press("Why?");
 await go();
+for (const node of root.querySelectorAll("button"))
+  if (node.textContent === "Take back") node.click();
+await go();
 press("Why?");
 press("Stop");
 await go();
@@ -114,7 +118,8 @@ file.files = [{ name: "my.jpg", size: 3, arrayBuffer: async () => new ArrayBuffe
 file.fire("change");
 await go();
 press(`Remove ${panel.photos.find(({ added }) => added).name}`);
-await go(2000);
+await go(2000); // what a saved notebook shows is renewed
+await go();
 process.stdout.write(
   JSON.stringify({
     read: Object.fromEntries(Object.entries(read).map(([type, keys]) => [type, [...keys].sort()])),
