@@ -123,6 +123,9 @@ class Explorer(anywidget.AnyWidget):
     _kept = traitlets.List[str]().tag(sync=True)
     settings = traitlets.Any({})
     error = traitlets.Unicode("")
+    _note = ""  # its display, once the explorer is shown
+    _fresh = False  # whether no page has asked since
+    _request = ""  # of the page's message that is being answered
 
     def __init__(
         self,
@@ -149,9 +152,6 @@ class Explorer(anywidget.AnyWidget):
         self._thread = futures.ThreadPoolExecutor(1, "explorer-why")
         self._asking: futures.Future[None] | None = None
         self._stopped = threading.Event()
-        self._note = ""  # its display, once the explorer is shown
-        self._fresh = False
-        self._request = ""
         self._rows: Iterator[Float32] = iter(())
         self.diagnosis: Diagnosis | None = None
         self._about: Settings = {}
@@ -262,7 +262,8 @@ class Explorer(anywidget.AnyWidget):
                 )
             del self._shelf[name]
             if self._about.get("photo") == name:
-                self.diagnosis, self._about = None, {}
+                self.diagnosis = None
+                self._about = {}
             self._refresh()
             if self.settings["photo"] == name:
                 self._show(next(iter(self._shelf)))
@@ -334,7 +335,9 @@ class Explorer(anywidget.AnyWidget):
         entries.pop(CAMERA, None)
         names = at_least_one(entries if photos is None else photos)
         shelf = Shelf({known("photo", name, entries): entries[name] for name in names})
-        return export.parts(bench, shelf, self._tries, start, progress)
+        return export.parts(
+            bench, shelf, tries=self._tries, start=start, progress=progress
+        )
 
     def _show(self, name: str) -> None:
         where = None if self.settings["where"] is None else -1

@@ -135,7 +135,9 @@ class _Photo:
         row["where"]["cells"] = (places // 32 * 36).tolist()
         row["settings"] = changed
         row["bars"] = [[bar[key] for key in BAR] for bar in row["bars"]]
-        row["because"] = {**why.because(view, self._look_without)}
+        row["because"] = {
+            **why.because(view, lambda other: self.without(tuple(other.items())))
+        }
         row["prepared"] = prepared
         row["top"] = view.top
         # What the page knows by itself is left out.
@@ -144,9 +146,6 @@ class _Photo:
             return row, None
         picture = Image.fromarray(view.seen if prepared else view.photo.pixels)
         return row, np.asarray(picture.resize((self.cell, self.cell)))
-
-    def _look_without(self, settings: Settings) -> View:
-        return self.without(tuple(settings.items()))
 
     def content(self, what: str, progress: Progress) -> dict[str, Any]:
         """Return all that the page has of the photo."""

@@ -69,11 +69,11 @@ class Parameter:
                     f"Expected {self.name} as True or False, received {value!r}"
                 )
             return bool(value)
-        # Nearly every value is right, and each move of a slider checks 27 of them.
-        right = type(value) in {int, float} and self.low <= value <= self.high
-        checked = value if right else number(self.name, value, self.low, self.high)
+        # Nearly every value is right, and each move of a slider checks all of them.
+        if type(value) not in {int, float} or not self.low <= value <= self.high:
+            value = number(self.name, value, self.low, self.high)
         # -0.0 becomes 0.0, which prints in one way.
-        return checked + 0.0
+        return value + 0.0
 
 
 def _number(
