@@ -42,7 +42,11 @@ def checked_class_names(
         )
     if isinstance(class_names, Mapping):
         class_names = _by_index(class_names)
-    names = tuple(told(str(name)) for name in class_names)
+    names = tuple(map(str, class_names))
+    # All at once, since of a thousand names hardly any has a character that cannot be shown.
+    text = "".join(names)
+    if told(text) != text:
+        names = tuple(map(told, names))
     if len(names) != count:
         raise ValueError(
             f"Expected {count} class names for {network!r}, received {len(names)}; mend the list,"

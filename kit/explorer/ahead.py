@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from time import perf_counter, thread_time
 
 from kit._checking import whole
-from kit.explorer.view import Settings, View
+from kit.explorer.bench import View
+from kit.explorer.settings import Settings
 
 VARIABLE = "KIT_EXPLORER_AHEAD"
 """Environment variable with the number of places; a hub sets it to 0."""
@@ -33,20 +34,23 @@ def chosen_places(places: int | None) -> int:
     """
     if places is not None:
         return whole("ahead", places, 0, 10_000)
-    given = os.environ.get(VARIABLE, str(PLACES)).strip()
-    return whole(VARIABLE, int(given) if given.isdecimal() else given, 0, 10_000)
+    text = os.environ.get(VARIABLE, str(PLACES)).strip()
+    return whole(VARIABLE, int(text) if text.isdecimal() else text, 0, 10_000)
 
 
 def answered(
-    wanted: Sequence[Settings], compute: Callable[[Settings], View]
+    states: Sequence[Settings], compute: Callable[[Settings], View]
 ) -> tuple[list[View], int]:
     """Return as many views as the time allows, and a pause in ms where others need the cores."""
-    start, worked = perf_counter(), thread_time()
-    found = []
-    for settings in wanted:
-        found.append(compute(settings))
-        if perf_counter() > start + SECONDS:
+    start = perf_counter()
+    worked_before = thread_time()
+    views: list[View] = []
+    elapsed = 0.0
+    for settings in states:
+        views.append(compute(settings))
+        elapsed = perf_counter() - start
+        if elapsed > SECONDS:
             break
-    took = perf_counter() - start
-    waited = 1 - (thread_time() - worked) / took if found else 0.0
-    return found, PAUSE_MS if waited > WAITED else 0
+    worked = thread_time() - worked_before
+    crowded = bool(views) and elapsed - worked > WAITED * elapsed
+    return views, PAUSE_MS if crowded else 0

@@ -5,14 +5,14 @@ The page sends its newest settings once the reply to the last has come, so a dra
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent import futures
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from textwrap import shorten
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import anywidget
 import numpy as np
@@ -25,10 +25,38 @@ from kit._reporting import Progress
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices, label_indices
 from kit.classifier.predictions import Predictions
-from kit.explorer import export, page, replies, view as views, why
+from kit.explorer import export, page, why
 from kit.explorer.ahead import answered, chosen_places
-from kit.explorer.replies import CAMERA, Entry, Replies, Shelf
-from kit.explorer.view import Bench, Settings
+from kit.explorer.bench import Bench, View
+from kit.explorer.note import note
+from kit.explorer.panel import UPLOAD_BYTES, panel
+from kit.explorer.protocol import (
+    BecauseReply,
+    ExplainedReply,
+    JudgedReply,
+    NoiseReply,
+    Reply,
+    TextReply,
+    WhereReply,
+    request_fields,
+)
+from kit.explorer.replies import (
+    LIVE_PIXELS,
+    Replies,
+    ahead_reply,
+    heat_map,
+    padded,
+)
+from kit.explorer.settings import (
+    MAIN,
+    Settings,
+    changed_settings,
+    complete_settings,
+    neutral,
+    perturbation_of,
+)
+from kit.explorer.shelf import CAMERA, Entry, Shelf
+from kit.explorer.texts import answer_of, called
 from kit.images import Photo, Pictures, load_image
 from kit.images.photo import at_least_one, each_picture
 from kit.perturbation import Perturbation, noise_field
@@ -38,6 +66,11 @@ from kit.robustness.heatmap import occlusion
 
 if TYPE_CHECKING:
     from kit.diagnosis import Diagnosis
+
+UPLOADS = 4
+"""So many files may be on their way at a time: a view of the widget sends one after the other."""
+KEPT_KB = 300
+"""Most that a saved notebook keeps of an explorer, in kB."""
 
 
 class Explorer(anywidget.AnyWidget):
@@ -90,6 +123,9 @@ class Explorer(anywidget.AnyWidget):
     _kept = traitlets.List[str]().tag(sync=True)
     settings = traitlets.Any({})
     error = traitlets.Unicode("")
+    _note = ""  # its display, once the explorer is shown
+    _fresh = False  # whether no page has asked since
+    _request = ""  # of the page's message that is being answered
 
     def __init__(
         self,
@@ -116,31 +152,25 @@ class Explorer(anywidget.AnyWidget):
         self._thread = futures.ThreadPoolExecutor(1, "explorer-why")
         self._asking: futures.Future[None] | None = None
         self._stopped = threading.Event()
-        self._note = ""  # its display, once the explorer is shown
-        self._fresh = False
-        self._request = ""
         self._rows: Iterator[Float32] = iter(())
         self.diagnosis: Diagnosis | None = None
         self._about: Settings = {}
         for picture, label in zip(pictures, expected, strict=True):
             self._shelf.add(picture.open(), label)
-        self._tries = {name: self._checked(one) for name, one in (tries or {}).items()}
-        first = next(
-            (one["photo"] for one in self._tries.values()), next(iter(self._shelf))
-        )
-        self._shown = self._compute(views.neutral(first))
-        super().__init__(settings=views.neutral(first))
+        self._tries = {
+            name: self._checked(settings) for name, settings in (tries or {}).items()
+        }
+        names = [settings["photo"] for settings in self._tries.values()]
+        start = neutral([*names, *self._shelf][0])
+        self._shown = self._compute(start)
+        super().__init__(settings=start)
         self._refresh()
         self.on_msg(self._on_message)
 
     def __repr__(self) -> str:
-        changes = {"photo": self.settings["photo"]} | views.changed_settings(
-            self.settings
-        )
-        state = ", ".join(f"{key}={value!r}" for key, value in changes.items())
-        return (
-            f"Explorer({self.classifier.name!r}, {state}: {views.called(self._shown)})"
-        )
+        settings = {"photo": self.settings["photo"], **changed_settings(self.settings)}
+        state = ", ".join(f"{key}={value!r}" for key, value in settings.items())
+        return f"Explorer({self.classifier.name!r}, {state}: {called(self._shown)})"
 
     @property
     def classifier(self) -> Classifier:
@@ -148,7 +178,7 @@ class Explorer(anywidget.AnyWidget):
         return self._bench.classifier
 
     @property
-    def view(self) -> views.View:
+    def view(self) -> View:
         """Everything that the current settings come to."""
         with self._lock:
             if self.error and self._shown.settings != self.settings:
@@ -170,8 +200,8 @@ class Explorer(anywidget.AnyWidget):
         """For each of `photos` the class that it shows; None where nobody has said."""
         names = self.classifier.class_names
         return tuple(
-            None if one.label is None else names[one.label]
-            for one in self._shelf.values()
+            None if entry.label is None else names[entry.label]
+            for entry in self._shelf.values()
         )
 
     @property
@@ -182,7 +212,7 @@ class Explorer(anywidget.AnyWidget):
     @property
     def perturbation(self) -> Perturbation:
         """The perturbation of the current settings."""
-        return views.perturbation_of(self.settings)
+        return perturbation_of(self.settings)
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -232,7 +262,8 @@ class Explorer(anywidget.AnyWidget):
                 )
             del self._shelf[name]
             if self._about.get("photo") == name:
-                self.diagnosis, self._about = None, {}
+                self.diagnosis = None
+                self._about = {}
             self._refresh()
             if self.settings["photo"] == name:
                 self._show(next(iter(self._shelf)))
@@ -288,21 +319,25 @@ class Explorer(anywidget.AnyWidget):
         ValueError
             Where that takes more than 300 kB.
         """
-        kept = self._parts([self.settings["photo"]], progress)
-        size = sum(map(len, kept)) // 1000
-        if size > 300:
+        parts = self._parts([self.settings["photo"]], progress)
+        size = sum(map(len, parts)) // 1000
+        if size > KEPT_KB:
             raise ValueError(
-                f"Expected at most 300 kB to keep, received {size} kB; use export instead"
+                f"Expected at most {KEPT_KB} kB to keep, received {size} kB; use export instead"
             )
-        self._kept = kept
+        self._kept = parts
 
     def _parts(self, photos: Iterable[str] | None, progress: Progress) -> list[str]:
         with self._lock:
-            bench, start, every = self._bench, self.settings, dict(self._shelf)
-        every.pop(CAMERA, None)
-        wanted = at_least_one(every if photos is None else photos)
-        shelf = Shelf({known("photo", name, every): every[name] for name in wanted})
-        return export.parts(bench, shelf, self._tries, start, progress)
+            bench = self._bench
+            start = self.settings
+            entries = dict(self._shelf)
+        entries.pop(CAMERA, None)
+        names = at_least_one(entries if photos is None else photos)
+        shelf = Shelf({known("photo", name, entries): entries[name] for name in names})
+        return export.parts(
+            bench, shelf, tries=self._tries, start=start, progress=progress
+        )
 
     def _show(self, name: str) -> None:
         where = None if self.settings["where"] is None else -1
@@ -315,8 +350,9 @@ class Explorer(anywidget.AnyWidget):
         )
         display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
         # Where no widget is shown: GitHub, nbviewer, a page without a network.
-        self._note, self._fresh = f"kit-{self.model_id}", True
-        display(replies.note(self._shown), raw=True, display_id=self._note)  # type: ignore[no-untyped-call]
+        self._note = f"kit-{self.model_id}"
+        self._fresh = True
+        display(note(self._shown), raw=True, display_id=self._note)  # type: ignore[no-untyped-call]
 
     def _send(self, msg: dict[str, Any], buffers: Any = None) -> None:
         super()._send(msg, buffers)
@@ -325,26 +361,29 @@ class Explorer(anywidget.AnyWidget):
         getattr(self.comm, "__dict__", {}).pop("_reply_subshell_id", None)
 
     def _refresh(self) -> None:
-        told = {"latency": self._latency, "tries": list(self._tries.items())}
-        self._panel = replies.panel(self._bench, self._shelf, self._ahead) | told
+        self._panel = {
+            **panel(
+                self._bench,
+                self._shelf,
+                self._tries,
+                ahead=self._ahead,
+                latency=self._latency,
+            )
+        }
 
-    def _compute(self, settings: Settings) -> views.View:
-        entry, untouched = (
-            self._shelf[settings["photo"]],
-            views.neutral(settings["photo"]),
-        )
+    def _compute(self, settings: Settings) -> View:
+        entry = self._shelf[settings["photo"]]
         if entry.reference is None:
-            entry.reference = self._look(untouched)
+            entry.reference = self._look(neutral(settings["photo"]))
+        untouched = entry.reference.settings
         if settings == untouched:
             return entry.reference
-        same = settings == untouched | {"where": settings["where"]}
-        return self._look(settings, None if same else entry.reference)
+        with_map = untouched | {"where": settings["where"]}
+        return self._look(settings, None if settings == with_map else entry.reference)
 
-    def _look(
-        self, settings: Settings, reference: views.View | None = None
-    ) -> views.View:
+    def _look(self, settings: Settings, reference: View | None = None) -> View:
         entry = self._shelf[settings["photo"]]
-        return self._bench.view(entry.photo, settings, reference, entry.label)
+        return self._bench.look(entry.photo, settings, reference, entry.label)
 
     @traitlets.validate("settings")
     def _validate(self, proposal: dict[str, Any]) -> Settings:
@@ -357,10 +396,10 @@ class Explorer(anywidget.AnyWidget):
 
     def _checked(self, settings: Settings, photos: Iterable[str] = ()) -> Settings:
         current = self.settings.get("photo", next(iter(self._shelf)))
-        complete = views.checked(settings, photos or self._shelf, current)
+        complete = complete_settings(settings, photos or self._shelf, current)
         if complete["fix"] and self._bench.fixed is None:
             raise ValueError("Expected fix as False before a diagnosis, received True")
-        if complete["where"] != -1:
+        if complete["where"] not in (None, -1):
             [complete["where"]] = class_indices(
                 [complete["where"]], self.classifier.class_names, 1
             )
@@ -377,37 +416,37 @@ class Explorer(anywidget.AnyWidget):
             except Exception as error:  # noqa: BLE001 - Jupyter would swallow it; page and `error` show it
                 self._fail(error, self._request)
             else:
-                self.send(*self._replies.view(self._shown, self._request, started))
+                self.send(*self._replies.answer(self._shown, self._request, started))
 
     def _fail(self, error: Exception, request: str) -> None:
         self.error = shorten(str(error), 1000, placeholder=" …") or type(error).__name__
-        self.send({"kind": "error", "request": request, "text": self.error})
+        self._say("error", self.error, request)
+
+    def _say(self, kind: str, text: str, request: str) -> None:
+        reply: TextReply = {"kind": kind, "request": request, "text": text}
+        self.send(reply)
 
     def _on_message(
         self, _widget: object, content: Any, buffers: list[memoryview]
     ) -> None:
         with self._lock:
-            self._request = (
-                told(str(content.get("request", "")))[:100]
-                if isinstance(content, dict)
-                else ""
-            )
+            if isinstance(content, dict):
+                self._request = told(str(content.get("request", "")))[:100]
             try:
-                kind, given = replies.checked(content, buffers, FIELDS)
-                getattr(self, f"_take_{kind}")(**given)
+                kind, fields = request_fields(content, buffers)
+                self._handlers[kind](self, **fields)
             except Exception as error:  # noqa: BLE001 - as in _update
                 self._fail(error, self._request)
             finally:
                 self._request = ""
 
-    # -- what the page asks for, by the kind of its message; its fields are the parameters
+    # -- what the page asks for, by the kind of its message: see REQUESTS of kit.explorer.protocol
 
     def _take_settings(self, settings: Settings, held: object) -> None:
         """Take on settings, and answer even where they are those before."""
         if self._replies.held and held not in (None, self._replies.held[0]):
-            self._replies.held = (
-                None  # the page did not keep it, since a newer answer had overtaken it
-            )
+            # The page did not keep it, since a newer answer had overtaken it.
+            self._replies.held = None
         before = self.settings
         self.settings = settings
         if self.settings == before:
@@ -418,12 +457,13 @@ class Explorer(anywidget.AnyWidget):
         self._update()
         if self._fresh:
             self._fresh = False
-            self.send({"kind": "fresh", "request": self._request})
+            fresh: Reply = {"kind": "fresh", "request": self._request}
+            self.send(fresh)
 
     def _take_keep(self) -> None:
         """Renew what a saved notebook shows."""
         if self._note:
-            update_display(replies.note(self._shown), raw=True, display_id=self._note)  # type: ignore[no-untyped-call]
+            update_display(note(self._shown), raw=True, display_id=self._note)  # type: ignore[no-untyped-call]
 
     def _take_where(self) -> None:
         """Cover one more row of places of the image that is shown, until its heat map is whole."""
@@ -433,15 +473,16 @@ class Explorer(anywidget.AnyWidget):
         cells = next(self._rows, None)
         if cells is not None:
             self._shown = replace(view, occluded=cells)
-        heat, places = replies.where(self._shown)
-        heat = heat and heat | {"waits": cells is not None}
-        about = {
+        heat, places = heat_map(self._shown)
+        if heat:
+            heat["waits"] = cells is not None
+        reply: WhereReply = {
             "kind": "where",
             "request": self._request,
             "settings": view.settings,
             "where": heat,
         }
-        self.send(about, [places.ljust(replies.REPLY_BYTES, b"\0")])
+        self.send(reply, [padded(places)])
 
     def _take_label(self, photo: str, label: str) -> None:
         """Note what a photo shows; an empty label takes it back."""
@@ -454,25 +495,23 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_judge(self, settings: Settings, photos: list[Any]) -> None:
         """Say of as many labelled photos as the time allows whether their prediction is correct."""
-        wanted = [self._checked({**settings, "photo": name}) for name in photos]
-        found, _ = answered(wanted, self._look)
-        marks = {view.settings["photo"]: views.answer(view)["state"] for view in found}
-        judged = {
+        states = [self._checked({**settings, "photo": name}) for name in photos]
+        views, _ = answered(states, self._look)
+        reply: JudgedReply = {
             "kind": "judged",
             "request": self._request,
             "settings": settings,
-            "marks": marks,
+            "marks": {
+                view.settings["photo"]: answer_of(view)["state"] for view in views
+            },
         }
-        self.send(judged, [bytes(replies.REPLY_BYTES)])
+        self.send(reply, [padded(b"")])
 
     def _take_noise(self, seed: int, count: int) -> None:
-        most = 3 * replies.LIVE_PIXELS
-        field = noise_field(
-            whole("seed", seed, 0, None), min(whole("count", count, 0, None), most)
-        )
-        self.send(
-            {"kind": "noise", "seed": seed, "count": len(field)}, [field.tobytes()]
-        )
+        count = min(whole("count", count, 0, None), 3 * LIVE_PIXELS)
+        field = noise_field(whole("seed", seed, 0, None), count)
+        reply: NoiseReply = {"kind": "noise", "request": self._request, "seed": seed}
+        self.send(reply, [field.tobytes()])
 
     def _take_frame(
         self, settings: Settings, height: int, width: int, buffer: memoryview
@@ -486,10 +525,8 @@ class Explorer(anywidget.AnyWidget):
             )
         frame = np.frombuffer(buffer, np.uint8).reshape(height, width, 3)
         self._shelf[CAMERA] = Entry(Photo.from_array(frame, CAMERA))
-        self._replies.held = (
-            CAMERA,
-            self._bench.trained.decoding,
-        )  # the page has its own frames
+        # The page has its own frames.
+        self._replies.held = (CAMERA, self._bench.trained.decoding)
         self._take_settings(settings, None)
 
     def _take_snap(self) -> None:
@@ -499,36 +536,33 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_ahead(self, settings: Settings, key: str, places: list[Any]) -> None:
         """Answer for settings that nobody has chosen yet, as many as the time allows."""
-        known("slider", key, views.MAIN)
-        wanted = [self._checked({**settings, key: place}) for place in places]
-        found, pause = answered(wanted, self._compute)
-        message, pixels = self._replies.ahead(found, self._request)
-        self.send(message | {"pause": pause}, pixels)
+        known("slider", key, MAIN)
+        states = [self._checked({**settings, key: place}) for place in places]
+        views, pause = answered(states, self._compute)
+        self.send(*ahead_reply(views, self._request, pause))
 
     def _take_upload(
         self, number: str, name: str, last: bool, buffer: memoryview
     ) -> None:
         """Take a piece of a file, since a websocket refuses messages over 10 MiB; the last one adds it."""
         file = self._uploads.pop(number, b"") + buffer
-        if len(file) > replies.UPLOAD_BYTES:
-            most = replies.UPLOAD_BYTES // 1_000_000
+        if len(file) > UPLOAD_BYTES:
+            megabytes = UPLOAD_BYTES // 1_000_000
             raise ValueError(
-                f"Expected an image of at most {most} MB, received more: {name}"
+                f"Expected an image of at most {megabytes} MB, received more: {name}"
             )
         if last:
             self.add(file, name=name)
-        else:  # of too many, the oldest makes room
-            self._uploads = dict(
-                [*self._uploads.items(), (number, file)][-replies.UPLOADS :]
-            )
-
-    _take_remove = remove
+            return
+        self._uploads[number] = file
+        if len(self._uploads) > UPLOADS:
+            del self._uploads[next(iter(self._uploads))]
 
     def _take_why(self, settings: Settings) -> None:
         """Say at once what each change does, and look for the cause beside the bars."""
         self.settings = settings  # those that the page shows may be newer
         view = self.view
-        first = {
+        first: BecauseReply = {
             "kind": "because",
             "request": self._request,
             "changes": why.because(view, self._compute),
@@ -539,33 +573,35 @@ class Explorer(anywidget.AnyWidget):
         self._asking = self._thread.submit(self._explain, view, first, self._stopped)
 
     def _explain(
-        self, view: views.View, first: dict[str, Any], stopped: threading.Event
+        self, view: View, first: BecauseReply, stopped: threading.Event
     ) -> None:
         def progress(text: str) -> None:
             if stopped.is_set():
                 raise futures.CancelledError
-            self.send({"kind": "asking", "request": first["request"], "text": text})
+            self._say("asking", text, first["request"])
 
         try:
             diagnosis = why.ask(self.classifier, view, progress)
-            explained, pictures = why.answer(diagnosis, view)
+            explanation, pictures = why.explanation(diagnosis, view)
             progress("")
         except futures.CancelledError:
-            self.send(first | {"stopped": "Stopped."})
+            ended: BecauseReply = {**first, "stopped": "Stopped."}
+            self.send(ended)
         except Exception as error:  # noqa: BLE001 - a thread's error would be swallowed; the page shows it
             self._fail(error, first["request"])
         else:
-            with self._lock:
-                if (
-                    view.settings["photo"] in self._shelf
-                ):  # nothing is kept of one that was removed meanwhile
-                    self.diagnosis, self._about = (
-                        diagnosis,
-                        view.settings | {"where": None},
-                    )
-                if diagnosis.corrected is not None and not self.settings["fix"]:
-                    self._bench = replace(self._bench, fixed=diagnosis.corrected)
-            self.send(first | explained, pictures)
+            self._keep_diagnosis(diagnosis, view.settings)
+            reply: ExplainedReply = {**first, **explanation}
+            self.send(reply, pictures)
+
+    def _keep_diagnosis(self, diagnosis: "Diagnosis", settings: Settings) -> None:
+        with self._lock:
+            # Nothing is kept of a photo that was removed meanwhile.
+            if settings["photo"] in self._shelf:
+                self.diagnosis = diagnosis
+                self._about = settings | {"where": None}
+            if diagnosis.corrected is not None and not self.settings["fix"]:
+                self._bench = replace(self._bench, fixed=diagnosis.corrected)
 
     def _take_stop(self) -> None:
         self._stopped.set()
@@ -578,36 +614,40 @@ class Explorer(anywidget.AnyWidget):
             raise ValueError(
                 "Expected a label to pin, received none; say what it shows with It is …"
             )
-        found = (
-            self.diagnosis if self._about == view.settings | {"where": None} else None
-        )
-        fix = None if found is None else found.corrected
+        diagnosis = None
+        if self._about == view.settings | {"where": None}:
+            diagnosis = self.diagnosis
+        fix = None if diagnosis is None else diagnosis.corrected
+        best = None if diagnosis is None else diagnosis.best
         path = pin(
             self._cases,
             self.classifier,
             view.original,
             view.label,
-            perturbation=views.perturbation_of(view.settings),
+            perturbation=view.perturbation,
             preprocessing=fix or view.preprocessing,
             fault=view.preprocessing if fix else None,
-            cause=found.best.cause
-            if found is not None and found.best is not None
-            else "",
+            cause="" if best is None else best.cause,
         )
-        yet = ", which it is not yet" if view.wrong else ""
-        text = (
-            f"Pinned: {path}, expected {self.classifier.class_names[view.label]}{yet}"
-        )
-        self.send({"kind": "pinned", "request": self._request, "text": text})
+        failing = ", which it is not yet" if view.wrong else ""
+        label = self.classifier.class_names[view.label]
+        text = f"Pinned: {path}, expected {label}{failing}"
+        self._say("pinned", text, self._request)
 
-
-FIELDS = {
-    name.removeprefix("_take_"): {
-        field: get_origin(kind) or kind
-        for field, kind in take.__annotations__.items()
-        if field != "return"
+    _handlers: ClassVar[Mapping[str, Callable[..., None]]] = {
+        "hello": _take_hello,
+        "settings": _take_settings,
+        "ahead": _take_ahead,
+        "noise": _take_noise,
+        "keep": _take_keep,
+        "where": _take_where,
+        "why": _take_why,
+        "stop": _take_stop,
+        "judge": _take_judge,
+        "label": _take_label,
+        "frame": _take_frame,
+        "snap": _take_snap,
+        "upload": _take_upload,
+        "remove": remove,
+        "pin": _take_pin,
     }
-    for name, take in vars(Explorer).items()
-    if name.startswith("_take_")
-}
-"""Fields of each kind of message, with their types."""

@@ -21,9 +21,13 @@ from PIL import Image
 from kit._arrays import Pixels
 from kit._reporting import Progress, Steps
 from kit._version import __version__
-from kit.explorer import page, replies, view as views, why
-from kit.explorer.replies import Entry, Shelf
-from kit.explorer.view import MAIN, Bench, Settings, View
+from kit.explorer import page, why
+from kit.explorer.bench import Bench, View
+from kit.explorer.panel import panel
+from kit.explorer.replies import shown
+from kit.explorer.settings import MAIN, Settings, neutral
+from kit.explorer.shelf import Entry, Shelf
+from kit.explorer.texts import MARKS
 from kit.images import Photo
 from kit.images.photo import encoded
 from kit.perturbation.parameters import PARAMETERS, Parameter
@@ -33,135 +37,143 @@ PLACES = {"brightness": 30, "noise": 20}
 """Steps of a slider at most, from one end to the other; of all others `FURTHER`."""
 FURTHER = 10
 BAR = ("index", "text", "ghostText", "calibratedText")
-SIDE, CELL = 512, 56
-"""Longest side of a photo, and of the small images of faults and further perturbations, in pixels."""
+"""What the page has of a bar; the others it makes from these."""
+SIDE = 512
+"""Longest side of a photo, in pixels."""
+CELL = 56
+"""Side of the small images of faults and further perturbations, in pixels."""
+SHARED_VIEWS = 64
+"""Views without a change that are kept at a time, since many states lead to the same one."""
 
 
-def coarse(item: Parameter) -> float:
+def coarse(parameter: Parameter) -> float:
     """Return the step of a slider of the page, which reaches both ends and the neutral place."""
-    neutral = item.low if item.neutral is None else item.neutral
-    count, before = (
-        round((end - item.low) / item.step) for end in (item.high, neutral)
-    )
-    widest = ceil(count / PLACES.get(item.name, FURTHER))
-    wide = next(wide for wide in range(widest, 0, -1) if gcd(count, before) % wide == 0)
-    return round(item.step * wide, 6)
+    low = parameter.low
+    neutral_value = low if parameter.neutral is None else parameter.neutral
+    steps = round((parameter.high - low) / parameter.step)
+    steps_to_neutral = round((neutral_value - low) / parameter.step)
+    widest = ceil(steps / PLACES.get(parameter.name, FURTHER))
+    common = gcd(steps, steps_to_neutral)
+    stride = next(stride for stride in range(widest, 0, -1) if common % stride == 0)
+    return round(parameter.step * stride, 6)
 
 
-def places(item: Parameter) -> list[Any]:
+def places(parameter: Parameter) -> list[Any]:
     """Return the values that a slider of the page can have."""
-    count = round((item.high - item.low) / coarse(item))
+    step = coarse(parameter)
+    count = round((parameter.high - parameter.low) / step) + 1
     return [
-        item.checked(round(item.low + coarse(item) * k, 6)) for k in range(count + 1)
+        parameter.checked(round(parameter.low + step * index, 6))
+        for index in range(count)
     ]
 
 
 def states(bench: Bench, photo: str, further: Iterable[Settings]) -> list[Settings]:
     """Return the settings that are computed for a photo, with the heat map; the first is untouched."""
-    plain, main = views.neutral(photo), [places(PARAMETERS[key]) for key in MAIN]
-    changes: list[Settings] = [
-        {},
-        *(dict(zip(MAIN, pair, strict=True)) for pair in product(*main)),
+    changes: list[Settings] = [{}]
+    changes += [
+        dict(zip(MAIN, pair, strict=True))
+        for pair in product(*(places(PARAMETERS[key]) for key in MAIN))
     ]
     changes += [
-        {item.name: place}
-        for item in PARAMETERS.values()
-        if not item.of
-        for place in places(item)
+        {parameter.name: place}
+        for parameter in PARAMETERS.values()
+        if not parameter.of
+        for place in places(parameter)
     ]
     changes += [
-        {step: one.name}
+        {step: fault.name}
         for step in faults.STEPS
-        for one in faults.alternatives(bench.trained, step)
+        for fault in faults.alternatives(bench.trained, step)
     ]
-    for one in further:
-        if one["photo"] == photo:
-            moved = (
-                one | {key: place}
-                for key, some in zip(MAIN, main, strict=True)
-                for place in some
-            )
-            changes += [one, *moved]
-    every = (plain | change | {"where": -1} for change in changes)
-    return list({json.dumps(settings): settings for settings in every}.values())
+    for settings in further:
+        if settings["photo"] == photo:
+            changes.append(settings)
+            changes += [
+                settings | {key: place}
+                for key in MAIN
+                for place in places(PARAMETERS[key])
+            ]
+    complete = [neutral(photo) | change | {"where": -1} for change in changes]
+    return list({json.dumps(settings): settings for settings in complete}.values())
 
 
 class _Photo:
     """Computes the states of one photo, from several threads."""
 
-    def __init__(self, bench: Bench, entry: Entry, wanted: Sequence[Settings]) -> None:
-        self.bench, self.entry, self.wanted = bench, entry, wanted
-        self.untouched = bench.view(entry.photo, wanted[0], None, entry.label)
+    def __init__(self, bench: Bench, entry: Entry, states: Sequence[Settings]) -> None:
+        self.bench = bench
+        self.entry = entry
+        self.states = states
+        self.untouched = bench.look(entry.photo, states[0], None, entry.label)
         self.pixels = self.untouched.source.pixels
         self.cell = min(CELL, max(self.pixels.shape))
+        self.without = lru_cache(SHARED_VIEWS)(self._without)
+
+    def _without(self, items: tuple[tuple[str, Any], ...]) -> View:
         # Without pixels of their own, since many are kept.
-        self.without = lru_cache(64)(
-            lambda items: replace(self.look(dict(items)), photo=self.untouched.photo)
-        )
+        return replace(self.look(dict(items)), photo=self.untouched.photo)
 
     def look(self, settings: Settings) -> View:
-        if settings == self.wanted[0]:
+        if settings == self.states[0]:
             return self.untouched
-        return self.bench.view(
+        return self.bench.look(
             self.entry.photo, settings, self.untouched, self.entry.label
         )
 
     def row(self, settings: Settings) -> tuple[dict[str, Any], Pixels | None]:
         """Return what a reply is made from, and an image of what the page does not paint by itself."""
         view = self.look(settings)
-        row, seen = replies.shown(view)
+        message, seen = shown(view)
+        row: dict[str, Any] = {**message}
+        untouched = self.states[0]
         changed = {
-            key: value
-            for key, value in settings.items()
-            if value != self.wanted[0][key]
+            key: value for key, value in settings.items() if value != untouched[key]
         }
         prepared = view.preprocessing != self.bench.trained
-        picture = Image.fromarray(view.seen if prepared else view.photo.pixels).resize(
-            (self.cell, self.cell)
-        )
-        row["where"]["cells"] = (
-            np.frombuffer(seen, np.uint8)[view.seen.size :] // 32 * 36
-        ).tolist()
-        row |= {
-            "settings": changed,
-            "bars": [[bar[key] for key in BAR] for bar in row["bars"]],
-            "because": why.because(
-                view, lambda other: self.without(tuple(other.items()))
-            ),
-            "prepared": prepared,
-            "top": view.top,
+        places = np.frombuffer(seen, np.uint8)[view.seen.size :]
+        row["where"]["cells"] = (places // 32 * 36).tolist()
+        row["settings"] = changed
+        row["bars"] = [[bar[key] for key in BAR] for bar in row["bars"]]
+        row["because"] = {
+            **why.because(view, lambda other: self.without(tuple(other.items())))
         }
+        row["prepared"] = prepared
+        row["top"] = view.top
         # What the page knows by itself is left out.
         row["because"]["settings"] = row["code"] = row["verdict"] = None
-        return row, None if changed.keys() <= set(MAIN) else np.asarray(picture)
+        if changed.keys() <= set(MAIN):
+            return row, None
+        picture = Image.fromarray(view.seen if prepared else view.photo.pixels)
+        return row, np.asarray(picture.resize((self.cell, self.cell)))
 
     def content(self, what: str, progress: Progress) -> dict[str, Any]:
         """Return all that the page has of the photo."""
-        rows, cells = (
-            list[dict[str, Any]](),
-            [np.zeros((self.cell, self.cell, 3), np.uint8)],
-        )
+        rows: list[dict[str, Any]] = []
+        cells = [np.zeros((self.cell, self.cell, 3), np.uint8)]
         pool = ThreadPoolExecutor(self.bench.classifier.side_by_side()[1])
         try:
-            found = pool.map(self.row, self.wanted)
+            results = pool.map(self.row, self.states)
             for row, cell in Steps(
-                found, what, "state", progress, total=len(self.wanted)
+                results, what, "state", progress, total=len(self.states)
             ):
                 rows.append(row | {"cell": None if cell is None else len(cells)})
-                cells += [] if cell is None else [cell]
+                if cell is not None:
+                    cells.append(cell)
         finally:
             pool.shutdown(cancel_futures=True)
         photo = Image.fromarray(self.pixels)
         photo.thumbnail((SIDE, SIDE))
-        pictures = (photo, 75), (np.concatenate(cells), 20)
+        sheet = Image.fromarray(np.concatenate(cells))
+        lossless = self.cell < CELL
         return {
             "label": rows[0]["answer"]["label"],
             "size": photo.size,
             "box": self._box(),
             "gray": "gray" in self.bench.trained.channels,
             "files": [
-                encoded(one, "WEBP", quality=much, lossless=self.cell < CELL)
-                for one, much in pictures
+                encoded(photo, "WEBP", quality=75, lossless=lossless),
+                encoded(sheet, "WEBP", quality=20, lossless=lossless),
             ],
             "columns": {key: [row[key] for row in rows] for key in rows[0]},
         }
@@ -171,21 +183,24 @@ class _Photo:
 
         What is white for a white photo and black for a black one is no padding; ramps say where that is.
         """
-        trained, sides = self.bench.trained, np.array(self.pixels.shape[:2])
+        trained = self.bench.trained
+        sides = np.array(self.pixels.shape[:2])
         shape = sides * ceil(CELL / sides.min())
 
         def seen(levels: Any) -> Any:
             picture = np.broadcast_to(np.rint(levels).astype(np.uint8), (*shape, 3))
             return trained.image(trained.apply(Photo.from_array(picture))).mean(axis=2)
 
-        whole = seen(255) - seen(0)
-        inside = np.nonzero(whole >= whole.max() - 1)
+        range_of_levels = seen(255) - seen(0)
+        inside = np.nonzero(range_of_levels >= range_of_levels.max() - 1)
         lines = []
         for axis in (1, 0):
             ramp = 255 * (np.arange(shape[axis]) + 0.5) / shape[axis]
             shares = seen(np.expand_dims(ramp, (1 - axis, 2)))[inside] / 255
             lines.append(
-                np.polyfit((inside[axis] + 0.5) / whole.shape[axis], shares, 1)
+                np.polyfit(
+                    (inside[axis] + 0.5) / range_of_levels.shape[axis], shares, 1
+                )
             )
         return np.transpose(lines)[::-1].ravel().round(4).tolist()
 
@@ -206,35 +221,35 @@ def parts(
     progress: Progress,
 ) -> list[str]:
     """Return what a page has of these photos; it begins with `start`, and `tries` are computed, too."""
-    tries = {name: one for name, one in tries.items() if one["photo"] in shelf}
-    start = start if start["photo"] in shelf else views.neutral(next(iter(shelf)))
+    tries = {
+        name: settings for name, settings in tries.items() if settings["photo"] in shelf
+    }
+    if start["photo"] not in shelf:
+        start = neutral(next(iter(shelf)))
     photos = []
     for number, (name, entry) in enumerate(shelf.items(), 1):
         photo = _Photo(bench, entry, states(bench, name, [start, *tries.values()]))
-        photos.append(
-            _packed(photo.content(f"Photo {number} of {len(shelf)}", progress))
-        )
-    told = replies.panel(bench, shelf, max(PLACES.values()))
-    told |= {
-        "tries": list(tries.items()),
-        "sliders": [
-            spec | {"step": coarse(PARAMETERS[spec["key"]]), "snaps": True}
-            for spec in told["sliders"]
-            if not PARAMETERS[spec["key"]].of
-        ],
+        content = photo.content(f"Photo {number} of {len(shelf)}", progress)
+        photos.append(_packed(content))
+    ahead = max(PLACES.values())
+    contents: dict[str, Any] = {
+        **panel(bench, shelf, tries, ahead=ahead, latency=False),
         "alone": True,
-        "marks": views.MARKS,
+        "marks": MARKS,
         "start": start | {"where": None},
     }
-    return [_packed(told), *photos]
+    contents["sliders"] = [
+        slider | {"step": coarse(PARAMETERS[slider["key"]]), "snaps": True}
+        for slider in contents["sliders"]
+        if not PARAMETERS[slider["key"]].of
+    ]
+    return [_packed(contents), *photos]
 
 
 def document(bench: Bench, data: Sequence[str]) -> str:
     """Return the page of these parts."""
-    style, script = (
-        page.read("explorer.css") + page.read("table.css"),
-        page.joined("alone"),
-    )
+    style = page.read("explorer.css") + page.read("table.css")
+    script = page.joined("alone")
     source = bench.classifier.source
     return Template(page.read("table.html")).substitute(
         style=style,

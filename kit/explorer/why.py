@@ -3,28 +3,32 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from kit.classifier import Classifier
-from kit.diagnosis import STAGES, Diagnosis, Fix, diagnose
-from kit.explorer import view as views
-from kit.explorer.view import (
-    CHOICES,
+from kit.diagnosis import STAGES, Diagnosis, Finding, Fix, diagnose
+from kit.explorer.bench import View
+from kit.explorer.protocol import Cause, Changes, Explanation, Fixed, Line
+from kit.explorer.settings import (
+    FAULTLESS,
     Settings,
-    View,
-    called,
-    changed_settings,
     neutral,
-    percent,
+    preprocessing_of,
+    step_words,
     words,
 )
+from kit.explorer.texts import called, percent
 from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import STEPS
 
 Compute = Callable[[Settings], View]
+SAME_TENSOR = 0.02
+"""Largest difference between two tensors, as a share of their range, that is none to a model.
+
+Such are (x - 127) / 128 and x / 127.5 - 1.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,35 +53,45 @@ class Change:
     gain: float
 
 
-def because(view: View, compute: Compute) -> dict[str, Any]:
+def because(view: View, compute: Compute) -> Changes:
     """Return what the changes did to the prediction, as the page shows it."""
-    found = changes(view, compute)
-    lines = []
-    for change in found:
-        still = "still " if change.without.answer == view.answer else ""
-        now = f"{still}{called(change.without)}"
-        text = f"{change.words}{'. Fixed:' if change.keys[0] in STEPS else ': without it'} {now}"
-        if len(change.keys) > 1:
-            text = f"Only together: {change.words}: without them {now}"
-        back = {
-            key: value
-            for key, value in change.without.settings.items()
-            if value != view.settings[key]
-        }
-        matters = change.regains or (not view.altered and not still)
-        after = fixed(view, change.without)
-        lines.append(
-            {"text": text, "settings": back, "matters": matters, "fixed": after}
-        )
-    guilty = [key for one in found if one.regains for key in one.keys]
-    stays = f"Your changes did not change the prediction: untouched it is {called(view.untouched)}."
+    all_changes = changes(view, compute)
+    headline = ""  # the lines say it all
+    if all_changes and not view.altered:
+        headline = f"Your changes did not change the prediction: untouched it is {called(view.untouched)}."
+    guilty = {
+        "perturbation" if key in PARAMETERS else key
+        for change in all_changes
+        if change.regains
+        for key in change.keys
+    }
     return {
-        "headline": "" if not found or view.altered else stays,  # the lines say it all
-        "lines": lines,
+        "headline": headline,
+        "lines": [_line(view, change) for change in all_changes],
         "settings": view.settings,
-        "guilty": sorted(
-            {"perturbation" if key in PARAMETERS else key for key in guilty}
-        ),
+        "guilty": sorted(guilty),
+    }
+
+
+def _line(view: View, change: Change) -> Line:
+    without = change.without
+    stays = without.answer == view.answer
+    prediction = f"{'still ' if stays else ''}{called(without)}"
+    if len(change.keys) > 1:
+        text = f"Only together: {change.words}: without them {prediction}"
+    elif change.keys[0] in STEPS:
+        text = f"{change.words}. Fixed: {prediction}"
+    else:
+        text = f"{change.words}: without it {prediction}"
+    return {
+        "text": text,
+        "settings": {
+            key: value
+            for key, value in without.settings.items()
+            if value != view.settings[key]
+        },
+        "matters": change.regains or not (view.altered or stays),
+        "fixed": fixed(view, without),
     }
 
 
@@ -89,58 +103,69 @@ def changes(view: View, compute: Compute) -> tuple[Change, ...]:
     tuple of Change
         The one that matters most first. One with several keys stands first where no single one is enough.
     """
-    changed = [key for key in changed_settings(view.settings) if key != "seed"]
-    found = sorted(
-        (_without(view, (key,), compute) for key in changed),
-        key=lambda one: (one.regains, one.without.answer != view.answer, one.gain),
+    keys = [key for key in view.changed if key != "seed"]
+    singles = sorted(
+        (_without(view, (key,), compute) for key in keys),
+        key=lambda change: (
+            change.regains,
+            change.without.answer != view.answer,
+            change.gain,
+        ),
         reverse=True,
     )
-    if not view.altered or len(found) < 2 or found[0].regains:
-        return tuple(found)
-    together = _without(view, tuple(key for one in found for key in one.keys), compute)
-    for one in reversed(found):
-        fewer = _without(
-            view, tuple(key for key in together.keys if key not in one.keys), compute
-        )
-        if fewer.regains:
-            together = fewer
-    return (together, *found)
-
-
-def fixed(view: View, after: View) -> dict[str, str]:
-    """Return the predictions before and after a fix, and what it did, for people."""
-    wanted = view.untouched.answer if view.label is None else view.label
-    mark = "same prediction" if after.answer == view.answer else "changed"
-    if after.answer == wanted != view.answer:
-        mark = "✓ fixed"
-    return {"before": called(view), "after": called(after), "mark": mark}
+    if not view.altered or len(singles) < 2 or singles[0].regains:
+        return tuple(singles)
+    by_effect = [key for change in singles for key in change.keys]
+    together = _without(view, tuple(by_effect), compute)
+    for key in reversed(by_effect):
+        fewer = tuple(other for other in together.keys if other != key)
+        without_fewer = _without(view, fewer, compute)
+        if without_fewer.regains:
+            together = without_fewer
+    return (together, *singles)
 
 
 def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
-    plain = neutral(view.settings["photo"])
-    taken = (*keys, *(name for name, item in PARAMETERS.items() if item.of in keys))
-    without = compute(view.settings | {key: plain[key] for key in taken})
+    steering = [name for name, parameter in PARAMETERS.items() if parameter.of in keys]
+    untouched = neutral(view.settings["photo"])
+    back = {key: untouched[key] for key in (*keys, *steering)}
+    without = compute(view.settings | back)
     target = view.untouched.top if view.label in {None, view.top} else view.label
-    gain = float(without.probabilities[target] - view.probabilities[target])
-    regains = view.altered and without.answer in {view.untouched.answer, target} - {
-        view.answer
-    }
-    named = " and ".join(words(key, view.settings) for key in keys)
-    return Change(keys, named, without, regains, gain)
+    right = {view.untouched.answer, target} - {view.answer}
+    return Change(
+        keys=keys,
+        words=" and ".join(words(key, view.settings) for key in keys),
+        without=without,
+        regains=view.altered and without.answer in right,
+        gain=float(without.probabilities[target] - view.probabilities[target]),
+    )
+
+
+def fixed(before: View, after: View) -> Fixed:
+    """Return the predictions before and after a fix, and what it did, for people."""
+    right = before.untouched.answer if before.label is None else before.label
+    mark = "changed"
+    if after.answer == before.answer:
+        mark = "same prediction"
+    elif after.answer == right:
+        mark = "✓ fixed"
+    return {"before": called(before), "after": called(after), "mark": mark}
 
 
 def ask(
     classifier: Classifier, view: View, progress: Callable[[str], None]
 ) -> Diagnosis:
     """Diagnose the image as it is shown, with the preprocessing in use."""
-    labels, parts = None if view.label is None else [view.label], list(STAGES)
+    stages = list(STAGES)
+
+    def report(stage: str) -> None:
+        progress(f"{stage}, part {stages.index(stage) + 1} of {len(stages)}")
+
     return diagnose(
         classifier.using(view.preprocessing),
         [view.photo],
-        labels,
-        progress=lambda part: progress(
-            f"{part}, part {parts.index(part) + 1} of {len(parts)}"
-        ),
+        None if view.label is None else [view.label],
+        progress=report,
     )
 
 
@@ -152,73 +177,94 @@ def remedy(
     Chosen faults of the steps that differ are taken back from `base`; where that does not lead there, the fix
     is put in use. None where one is in use already.
     """
-    guilty = _differing(views.preprocessing_of(settings, base), right)
+    guilty = _differing(preprocessing_of(settings, base), right)
     back = {step: "" for step in guilty if settings[step]}
-    if views.preprocessing_of(settings | back, base) == right:
+    if preprocessing_of(settings | back, base) == right:
         return back
-    return None if settings["fix"] else dict.fromkeys(STEPS, "") | {"fix": True}
+    return None if settings["fix"] else FAULTLESS | {"fix": True}
 
 
-def _differing(one: Preprocessing, other: Preprocessing) -> list[str]:
+def _differing(first: Preprocessing, second: Preprocessing) -> list[str]:
+    second_words = step_words(second)
     return [
-        step for step in STEPS if CHOICES[step].words(one) != CHOICES[step].words(other)
+        step for step, words in step_words(first).items() if words != second_words[step]
     ]
 
 
-def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes]]:
+def explanation(diagnosis: Diagnosis, view: View) -> tuple[Explanation, list[bytes]]:
     """Return the diagnosis as the page shows it, with two images where a fix is known.
 
     The images, uint8 RGB, are what the model gets and what it was trained to see.
     """
-    right = diagnosis.corrected
-    if right is not None:
-        one, other = view.base.apply(view.photo), right.apply(view.photo)
-        # The same to a model, as (x - 127) / 128 and x / 127.5 - 1 are.
-        if one.shape == other.shape and np.abs(one - other).max() <= 0.02 * np.ptp(
-            other
-        ):
-            right = view.base
-    after = None if right is None else _prepared(view, right)
+    right = _right(diagnosis, view)
     fix = Fix("") if diagnosis.best is None else diagnosis.best.fix
-    dismissed = [
+    ruled_out = [
         plain(finding.cause)
         for finding in diagnosis.findings
         if finding.verdict == "ruled_out"
     ]
-    spoils = after is not None and after.wrong and not view.wrong
-    pair = [] if after is None else [view, after]
-    pictures = [each.covered((right or view.base).image(each.tensor)) for each in pair]
-    content = {
-        "headline": _headline(diagnosis, view, after),
+    message: Explanation = {
+        "headline": "",
         "notes": list(map(plain, diagnosis.notes)),
         "judged": plain(diagnosis.judged_by),
         "findings": [
-            {
-                "title": f"{'' if one.verdict == 'named' else 'possible: '}{plain(one.cause)}",
-                "summary": plain(one.summary),
-                "evidence": [list(map(plain, part.cells())) for part in one.evidence],
-            }
-            for one in diagnosis.findings
-            if one.verdict in {"named", "possible"}
+            _cause(finding)
+            for finding in diagnosis.findings
+            if finding.verdict in {"named", "possible"}
         ],
         # Nothing is ruled out above a prediction that is known to be wrong.
-        "ruledOut": [] if view.wrong or view.altered else dismissed,
+        "ruledOut": [] if view.wrong or view.altered else ruled_out,
         "fix": plain(fix.text),
         "code": fix.code,
-        "apply": None
-        if right is None or spoils
-        else remedy(view.settings, view.base, right),
-        "fixed": None if after is None else fixed(view, after),
-        "guilty": [] if right is None else _differing(view.preprocessing, right),
-        "pictures": [picture.shape[:2] for picture in pictures],
+        "apply": None,
+        "fixed": None,
+        "guilty": [],
+        "pictures": [],
     }
-    return content, [picture.tobytes() for picture in pictures]
+    if right is None:
+        message["headline"] = _headline(diagnosis, view, None)
+        return message, []
+    after = _prepared(view, right)
+    message["headline"] = _headline(diagnosis, view, after)
+    if view.wrong or not after.wrong:
+        message["apply"] = remedy(view.settings, view.base, right)
+    message["fixed"] = fixed(view, after)
+    message["guilty"] = _differing(view.preprocessing, right)
+    pictures = [shot.covered(right.image(shot.tensor)) for shot in (view, after)]
+    message["pictures"] = [picture.shape[:2] for picture in pictures]
+    return message, [picture.tobytes() for picture in pictures]
+
+
+def _cause(finding: Finding) -> Cause:
+    evidence = [list(map(plain, item.cells())) for item in finding.evidence]
+    doubt = "" if finding.verdict == "named" else "possible: "
+    return {
+        "title": f"{doubt}{plain(finding.cause)}",
+        "summary": plain(finding.summary),
+        "evidence": evidence,
+    }
+
+
+def _right(diagnosis: Diagnosis, view: View) -> Preprocessing | None:
+    """Return the preprocessing that the diagnosis found; the one before any fault where that is the same."""
+    right = diagnosis.corrected
+    if right is None:
+        return None
+    fed = view.base.apply(view.photo)
+    wanted = right.apply(view.photo)
+    if fed.shape != wanted.shape:
+        return right
+    difference = np.abs(fed - wanted).max()
+    return view.base if difference <= SAME_TENSOR * np.ptp(wanted) else right
 
 
 def _prepared(view: View, right: Preprocessing) -> View:
-    settings = view.settings | dict.fromkeys(STEPS, "") | {"fix": False}
-    return replace(view.bench, trained=right).view(
-        view.original, settings, view.untouched, view.label
+    """Return the view of the same photo, perturbed as it is, with this preprocessing."""
+    return replace(view.bench, trained=right).look(
+        view.original,
+        view.settings | FAULTLESS | {"fix": False},
+        view.untouched,
+        view.label,
     )
 
 
@@ -226,30 +272,34 @@ def plain(text: str) -> str:
     """Return a text without the names and units that only people who wrote it know."""
     text = re.sub(r",? in nats\b", "", text)
     return re.sub(
-        r"\b[a-z]+(?:_[a-z]+)+\b", lambda found: found[0].replace("_", " "), text
+        r"\b[a-z]+(?:_[a-z]+)+\b", lambda name: name[0].replace("_", " "), text
     )
 
 
 def _headline(diagnosis: Diagnosis, view: View, after: View | None) -> str:
-    causes = {
-        verdict: " and ".join(
-            plain(one.cause) for one in diagnosis.findings if one.verdict == verdict
-        )
-        for verdict in ("named", "possible")
-    }
-    if causes["named"]:
-        return _named(causes["named"], view, after)
-    if causes["possible"] and (view.wrong or view.altered):
-        return f"A possible cause: {causes['possible']}"
+    named = _causes(diagnosis, "named")
+    possible = _causes(diagnosis, "possible")
+    if named:
+        return _named(named, view, after)
+    if possible and (view.wrong or view.altered):
+        return f"A possible cause: {possible}"
     if view.altered:
         return "Nothing else stands out: your own changes made this prediction"
     if view.wrong and view.label is not None:
-        wanted = f"{view.names[view.label]}, {percent(view.probabilities[view.label])}"
-        return f"A hard image: this model says {called(view)} rather than {wanted}"
+        label = f"{view.names[view.label]}, {percent(view.probabilities[view.label])}"
+        return f"A hard image: this model says {called(view)} rather than {label}"
     conclusion = plain(diagnosis.conclusion)
-    if changed_settings(view.settings):
+    if view.changed:
         return f"Besides your changes: {conclusion}"
     return f"{conclusion[0].upper()}{conclusion[1:]}"
+
+
+def _causes(diagnosis: Diagnosis, verdict: str) -> str:
+    return " and ".join(
+        plain(finding.cause)
+        for finding in diagnosis.findings
+        if finding.verdict == verdict
+    )
 
 
 def _named(cause: str, view: View, after: View | None) -> str:
@@ -258,16 +308,12 @@ def _named(cause: str, view: View, after: View | None) -> str:
         # Whatever was changed about a prediction that stays has not made it.
         stays = view.reference is not None and not view.altered
         return f"{'Found in the image' if stays else 'The cause'}: {cause}"
-    if (view.wrong or view.altered) and after.answer in {
-        view.label,
-        view.untouched.answer,
-    } - {view.answer}:
-        return f"The cause: {cause}"
     if after.answer == view.answer:
         return f"Not as in training: {cause}. Fixing it does not change the prediction here"
-    correct = (
-        "This prediction is correct, yet not"
-        if after.wrong and not view.wrong
-        else "Not"
-    )
-    return f"{correct} as in training: {cause}. Fixing it gives {called(after)}"
+    spoiled = view.wrong or view.altered
+    if spoiled and after.answer in {view.label, view.untouched.answer}:
+        return f"The cause: {cause}"
+    start = "Not as in training"
+    if after.wrong and not view.wrong:
+        start = "This prediction is correct, yet not as in training"
+    return f"{start}: {cause}. Fixing it gives {called(after)}"

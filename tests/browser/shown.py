@@ -8,7 +8,7 @@ import numpy as np
 from playwright.sync_api import Locator
 
 from kit.classifier import Classifier
-from kit.explorer import view
+from kit.explorer.settings import neutral, perturbation_of, preprocessing_of
 from kit.images import Photo
 from kit.perturbation import Perturbation
 
@@ -146,12 +146,12 @@ class Shown:
         state = self.state()
         assert state["alert"] == ""
         assert not state["stale"]
-        settings = view.neutral(photo.name) | changes
+        settings = neutral(photo.name) | changes
         assert state["painted"][-1] == settings
-        preprocessing = view.preprocessing_of(settings, classifier.preprocessing)
-        row = classifier.probabilities(
-            photo, view.perturbation_of(settings), preprocessing
-        )[0]
+        preprocessing = preprocessing_of(settings, classifier.preprocessing)
+        row = classifier.probabilities(photo, perturbation_of(settings), preprocessing)[
+            0
+        ]
         expected: dict[str, list[float]] = {}
         for name, value in zip(classifier.class_names, row.tolist(), strict=True):
             expected.setdefault(name, []).append(value)

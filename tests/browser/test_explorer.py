@@ -10,8 +10,10 @@ from axe_playwright_python.sync_playwright import Axe
 
 import kit
 from kit import samples
-from kit.explorer import replies, view
-from kit.explorer.replies import CAMERA, CAMERA_SIDE
+from kit.explorer import panel
+from kit.explorer.panel import CAMERA_SIDE
+from kit.explorer.settings import FILE_STEPS, MAIN
+from kit.explorer.shelf import CAMERA
 from tests.browser.lab import WIDE
 from tests.browser.shown import RECORD, Shown
 
@@ -331,13 +333,13 @@ def test_tab_reaches_every_control_with_a_visible_focus(shown):
             break
         assert visible, f"no visible focus on {name}"
         visited.append(name)
-    chips = replies.chips(samples.classifier("efficientnet_lite0").preprocessing, "")
+    chips = panel.chips(samples.classifier("efficientnet_lite0").preprocessing, "")
     keys = [
-        *view.MAIN,
+        *MAIN,
         *(
             chip["key"]
             for chip in chips
-            if "options" in chip and chip["key"] not in view.FILE_STEPS
+            if "options" in chip and chip["key"] not in FILE_STEPS
         ),
     ]
     assert [name for name in visited if name in keys] == keys

@@ -5,7 +5,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 import kit
-from kit.explorer import export, view
+from kit.explorer import export
+from kit.explorer.settings import neutral
+from kit.explorer.texts import bars
 from kit.images import Photo
 from tests.browser.shown import RECORD, Shown
 
@@ -35,7 +37,7 @@ def written(explorer, tmp_path_factory):
         path = explorer.export(
             tmp_path_factory.mktemp("exported") / "page.html", progress=False
         )
-        plain = view.neutral("") | {"where": -1}
+        plain = neutral("") | {"where": -1}
         states = export.states(explorer._bench, "", [])
         yield (
             path,
@@ -79,7 +81,7 @@ def test_an_exported_page_shows_what_the_kernel_does_wherever_it_is_moved(
         for key, value in [("photo", photo), *changed.items()]:
             shown.put(key, value)
         explorer.settings = {"photo": photo, **changed}
-        state, wanted = shown.state(), view.bars(explorer.view)
+        state, wanted = shown.state(), bars(explorer.view)
         assert (state["alert"], state["stale"]) == ("", False)
         texts = ("name", "text", "top")
         assert [[bar[key] for key in texts] for bar in state["bars"]] == [

@@ -1,12 +1,16 @@
 """Photos under the explorer's settings, without a widget."""
 
+import os
+import re
+import shutil
+import subprocess
 from functools import cache
 
 import pytest
 
 from kit import samples
-from kit.explorer import view
-from kit.explorer.view import Bench
+from kit.explorer.bench import Bench
+from kit.explorer.settings import complete_settings, neutral
 
 
 class Look:
@@ -23,21 +27,17 @@ class Look:
 
     def untouched(self, name):
         photo, label = self._known[name]
-        return self.bench.view(photo, view.neutral(name), None, label)
+        return self.bench.look(photo, neutral(name), None, label)
 
     def at(self, settings):
         """View for complete settings."""
         photo, label = self._known[settings["photo"]]
-        return self.bench.view(photo, settings, self.untouched(photo.name), label)
+        return self.bench.look(photo, settings, self.untouched(photo.name), label)
 
     def __call__(self, name="espresso.jpg", **changed):
         """View of a photo with what is changed about it."""
-        settings = view.checked(changed, list(self._known), name)
-        return (
-            self.at(settings)
-            if settings != view.neutral(name)
-            else self.untouched(name)
-        )
+        settings = complete_settings(changed, list(self._known), name)
+        return self.at(settings) if settings != neutral(name) else self.untouched(name)
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +48,21 @@ def look(classifier, photos, labels):
 @pytest.fixture(scope="session")
 def espresso():
     return samples.photo("espresso.jpg")
+
+
+@pytest.fixture(scope="session")
+def node():
+    """Node.js, from the release on whose tests are part of it."""
+    program = shutil.which("node")
+    version = "none"
+    if program:
+        done = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, check=False
+        )
+        version = done.stdout.strip()
+        if done.returncode == 0 and int(re.findall(r"\d+", version)[0]) >= 18:
+            return program
+    reason = f"the tests of the explorer's page need node 18 or later, found {version}; install Node.js"
+    if os.environ.get("KIT_REQUIRE_NODE") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)

@@ -11,7 +11,8 @@ import pytest
 
 import kit
 from kit.explorer.explorer import Explorer
-from kit.explorer.replies import CAMERA, LIVE_PIXELS, REPLY_BYTES
+from kit.explorer.replies import LIVE_PIXELS, REPLY_BYTES
+from kit.explorer.shelf import CAMERA
 from kit.regression.cases import read_case
 from tests import networks
 from tests.explorer.page import ask, deliver, listen, panel

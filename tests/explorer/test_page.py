@@ -1,12 +1,8 @@
 """The page as it is joined, and its own tests, which node runs."""
 
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
-
-import pytest
 
 import kit
 from kit.explorer import page
@@ -26,27 +22,9 @@ def source(name):
     return (HERE / f"{name}.js").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def node():
-    """Node.js, from the release on whose tests are part of it."""
-    program = shutil.which("node")
-    version = "none"
-    if program:
-        done = subprocess.run(
-            [program, "--version"], capture_output=True, text=True, check=False
-        )
-        version = done.stdout.strip()
-        if done.returncode == 0 and int(re.findall(r"\d+", version)[0]) >= 18:
-            return program
-    reason = f"the tests of the explorer's page need node 18 or later, found {version}; install Node.js"
-    if os.environ.get("KIT_REQUIRE_NODE") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 def test_the_page_passes_its_own_tests(node):
     files = sorted(map(str, TESTS.glob("*.test.mjs")))
-    assert len(files) >= 3
+    assert len(files) >= 4
     done = subprocess.run(
         [node, "--test", *files], capture_output=True, text=True, check=False
     )
@@ -114,10 +92,10 @@ def version(name):
 
 metadata.version = version
 from kit import samples
-from kit.explorer import export, view
+from kit.explorer import bench, export
 
 classifier = samples.classifier("fashion_mnist")
-print(export.document(view.Bench(classifier, classifier.preprocessing), []))
+print(export.document(bench.Bench(classifier, classifier.preprocessing), []))
 """
 
 

@@ -14,10 +14,14 @@ from PIL import Image
 from traitlets.config import Config
 
 from kit import faults, load_image, samples
-from kit.explorer import replies, view
+from kit.explorer import explorer as explorers, note, shelf
+from kit.explorer.bench import Bench
 from kit.explorer.explorer import Explorer
-from kit.explorer.replies import LIVE_PIXELS, THUMBNAIL, UPLOADS, Shelf
-from kit.explorer.view import FILE_STEPS, MAIN, Bench, neutral
+from kit.explorer.panel import chips as chips_of, sliders as sliders_of
+from kit.explorer.replies import LIVE_PIXELS, path_of
+from kit.explorer.settings import FILE_STEPS, MAIN, neutral
+from kit.explorer.shelf import THUMBNAIL, Shelf, small_jpeg
+from kit.explorer.texts import answer_of, bars, verdict
 from kit.perturbation import PARAMETERS, noise_field
 from tests.explorer.page import ask, deliver, listen, panel
 
@@ -170,7 +174,7 @@ def test_a_bad_frame_leaves_the_last_one(classifier, photos):
 
 def test_noise_is_bounded_by_what_a_page_can_paint(shown):
     message, [field] = ask(listen(shown), kind="noise", seed=3, count=10**12)
-    assert message["count"] == 3 * LIVE_PIXELS
+    assert message["seed"] == 3
     assert bytes(field) == noise_field(3, 3 * LIVE_PIXELS).tobytes()
 
 
@@ -196,7 +200,7 @@ def test_chips_stand_in_the_order_of_the_steps_and_offer_every_alternative(
     classifier, fashion
 ):
     trained = classifier.preprocessing
-    chips = replies.chips(trained, "as in training")
+    chips = chips_of(trained, "as in training")
     assert [chip["key"] for chip in chips] == ORDER
     assert [chip["key"] for chip in chips if "options" in chip] == list(faults.STEPS)
     for chip in chips:
@@ -208,12 +212,12 @@ def test_chips_stand_in_the_order_of_the_steps_and_offer_every_alternative(
             ]
     # A step without an alternative has none.
     assert "channels" not in [
-        chip["key"] for chip in replies.chips(fashion.preprocessing, "")
+        chip["key"] for chip in chips_of(fashion.preprocessing, "")
     ]
 
 
 def test_sliders_offer_every_parameter_with_its_groups_together():
-    sliders = replies.sliders()
+    sliders = sliders_of()
     assert [slider["key"] for slider in sliders] == list(PARAMETERS)
     folded = [slider["section"] for slider in sliders if slider["group"] == "more"]
     groups = ["Scene", "Weather", "Lens", "Light", "Sensor", "File"]
@@ -245,7 +249,7 @@ def test_sliders_offer_every_parameter_with_its_groups_together():
 def test_what_is_changed_is_marked_and_what_follows_where_it_differs(
     look, changed, marked, perturbed
 ):
-    told = replies.values(look(**changed))
+    told = path_of(look(**changed))
     assert {key for key, chip in told.items() if chip["changed"]} == marked
     assert told["perturbation"]["value"] == perturbed
     assert (told["photograph"]["value"], told["tensor"]["value"]) == (
@@ -260,10 +264,10 @@ def test_what_is_changed_is_marked_and_what_follows_where_it_differs(
 
 
 def test_steps_that_cannot_act_on_a_file_are_hidden_unless_they_are_changed(look):
-    assert {
-        key for key, chip in replies.values(look()).items() if chip["hidden"]
-    } == set(FILE_STEPS)
-    chosen = replies.values(look(exif="exif_ignored"))
+    assert {key for key, chip in path_of(look()).items() if chip["hidden"]} == set(
+        FILE_STEPS
+    )
+    chosen = path_of(look(exif="exif_ignored"))
     assert {key for key, chip in chosen.items() if chip["hidden"]} == {"alpha", "depth"}
 
 
@@ -290,7 +294,7 @@ def test_thumbnails_are_small_jpegs_of_the_whole_picture():
     kept = Shelf()
     for pixels in (left_white, left_white[:1, :1], left_white[:1]):
         kept.add(load_image(pixels, name="any"))
-    files = [row["thumbnail"] for row in kept.told()]
+    files = [row["thumbnail"] for row in kept.rows()]
     assert max(map(len, files)) < 4_000
     image = opened(files[0])
     assert image.size == (THUMBNAIL, THUMBNAIL // 2)
@@ -303,7 +307,7 @@ def test_pieces_of_several_files_are_kept_apart_and_the_oldest_make_room(
     classifier, photos
 ):
     explorer, half = listen(Explorer(classifier, photos[:1])), len(GOLDFISH) // 2
-    for number in range(UPLOADS + 1):
+    for number in range(explorers.UPLOADS + 1):
         deliver(
             explorer,
             [GOLDFISH[:half]],
@@ -319,7 +323,7 @@ def test_pieces_of_several_files_are_kept_apart_and_the_oldest_make_room(
 def test_uploads_are_bounded_in_bytes_and_nothing_is_kept_of_one_that_is_too_large(
     shown, monkeypatch
 ):
-    monkeypatch.setattr(replies, "UPLOAD_BYTES", 10)
+    monkeypatch.setattr(explorers, "UPLOAD_BYTES", 10)
     explorer = listen(shown)
     for piece, last in ((b"x" * 10, False), (b"x", True)):
         deliver(explorer, [piece], **UPLOAD | {"last": last})
@@ -333,7 +337,7 @@ def test_uploads_are_bounded_in_bytes_and_nothing_is_kept_of_one_that_is_too_lar
 def test_added_images_are_bounded_together_until_one_is_removed(
     classifier, photos, monkeypatch
 ):
-    monkeypatch.setattr(replies, "ADDED_BYTES", load_image(GOLDFISH).pixels.nbytes)
+    monkeypatch.setattr(shelf, "ADDED_BYTES", load_image(GOLDFISH).pixels.nbytes)
     explorer = listen(Explorer(classifier, photos[:2]))
     ask(explorer, [GOLDFISH], **UPLOAD)
     message, _ = ask(explorer, [GOLDFISH], **UPLOAD)
@@ -396,15 +400,15 @@ def test_beside_the_widget_stands_the_state_in_words_bars_and_images(
     assert "application/vnd.jupyter.widget-view+json" in widget
     said = texts(data)
     for wanted in (
-        view.verdict(explorer.view),
+        verdict(answer_of(explorer.view)),
         "efficientnet_lite0: espresso.jpg, Noise 5 levels, Channels: red and blue swapped",
-        *("The photo", "What the model sees", "993 others", replies.LIVE),
+        *("The photo", "What the model sees", "993 others", note.LIVE),
     ):
         assert wanted in said
-    for row in view.bars(explorer.view):
+    for row in bars(explorer.view):
         bar = ("░" if row["index"] < 0 else "█") * round(25 * row["value"])
         assert f"<td>{row['text']}</td><td>{bar}</td>" in data["text/html"]
-    assert data["text/plain"] == replies.LIVE
+    assert data["text/plain"] == note.LIVE
     assert widget["text/plain"] == "kit.Explorer", (
         "the state of the first run would contradict what is renewed"
     )
@@ -447,7 +451,7 @@ def test_only_the_first_page_after_a_cell_was_run_is_told_that_it_is_fresh(explo
 
 
 def test_small_pictures_are_enlarged_without_inventing_pixels(clothes):
-    image = opened(replies.small(clothes[0].pixels))
+    image = opened(small_jpeg(clothes[0].pixels, note.SIDE))
     assert image.size == (7 * 28, 7 * 28)
     centres = np.asarray(image, float)[3::7, 3::7]
     assert np.abs(centres - clothes[0].pixels).max() < 30  # of 255 levels, as a JPEG
@@ -456,7 +460,8 @@ def test_small_pictures_are_enlarged_without_inventing_pixels(clothes):
 @pytest.mark.parametrize("size", [(1, 1), (1, 2000), (3000, 2000)])
 def test_pictures_of_any_shape_fit(size):
     assert (
-        max(opened(replies.small(np.zeros((*size, 3), np.uint8))).size) <= replies.SIDE
+        max(opened(small_jpeg(np.zeros((*size, 3), np.uint8), note.SIDE)).size)
+        <= note.SIDE
     )
 
 
@@ -474,8 +479,8 @@ def test_a_file_step_is_judged_by_the_untouched_picture(classifier):
         photo for photo in samples.photos("special") if photo.name == "exif.jpg"
     )
     bench = Bench(classifier, classifier.preprocessing)
-    untouched = bench.view(turned, neutral("exif.jpg"))
-    ignoring = bench.view(
+    untouched = bench.look(turned, neutral("exif.jpg"))
+    ignoring = bench.look(
         turned, neutral("exif.jpg") | {"exif": "exif_ignored"}, untouched
     )
     assert ignoring.idle == untouched.idle == ("alpha", "depth")

@@ -7,14 +7,24 @@ import pytest
 
 import kit
 from kit import faults, load_image
-from kit.explorer import view
+from kit.explorer import texts
+from kit.explorer.bench import Bench
 from kit.explorer.explorer import Explorer
-from kit.explorer.view import Bench, neutral
+from kit.explorer.settings import (
+    changed_settings,
+    complete_settings,
+    neutral,
+    perturbation_of,
+)
 from kit.perturbation import PARAMETERS
 from tests.outliers import outliers
 
 NAMES = ("cat.jpg", "espresso.jpg")
 ESPRESSO = 967
+
+
+def said_of(shown):
+    return texts.verdict(texts.answer_of(shown))
 
 
 def test_neutral_settings_hold_every_parameter_every_step_and_the_fix():
@@ -27,8 +37,10 @@ def test_neutral_settings_hold_every_parameter_every_step_and_the_fix():
         *PARAMETERS,
         *faults.STEPS,
     }
-    assert view.perturbation_of(settings) == kit.Perturbation()
-    assert view.checked({"noise": 5}, NAMES, "cat.jpg") == settings | {"noise": 5.0}
+    assert perturbation_of(settings) == kit.Perturbation()
+    assert complete_settings({"noise": 5}, NAMES, "cat.jpg") == settings | {
+        "noise": 5.0
+    }
 
 
 @pytest.mark.parametrize(
@@ -46,7 +58,7 @@ def test_neutral_settings_hold_every_parameter_every_step_and_the_fix():
     ],
 )
 def test_only_what_changes_something_by_itself_counts_as_changed(changed, counts):
-    assert view.changed_settings(neutral("cat.jpg") | changed) == counts
+    assert changed_settings(neutral("cat.jpg") | changed) == counts
 
 
 def test_the_untouched_view_is_made_once(look):
@@ -75,17 +87,19 @@ def test_what_the_network_sees_is_its_input_as_a_picture(look, classifier, espre
 
 
 def test_a_temperature_gives_every_bar_a_calibrated_one(look, classifier):
-    assert view.bars(look())[0]["calibratedText"] == view.bars(look())[0]["text"]
+    assert texts.bars(look())[0]["calibratedText"] == texts.bars(look())[0]["text"]
     tempered = classifier.tempered(2.0)
-    shown = replace(look.bench, classifier=tempered).view(
+    shown = replace(look.bench, classifier=tempered).look(
         look().source, look().settings
     )
     by_hand = np.sqrt(look().probabilities)  # a temperature of 2 halves the logits
     calibrated = float(by_hand.max() / by_hand.sum())
-    top = next(row for row in view.bars(shown) if row["top"])
+    top = next(row for row in texts.bars(shown) if row["top"])
     assert top["calibrated"] == pytest.approx(calibrated, abs=1e-6)
-    assert top["calibratedText"] == view.percent(calibrated)
-    assert view.caption(tempered).endswith("thin bar: calibrated with temperature 2.00")
+    assert top["calibratedText"] == texts.percent(calibrated)
+    assert texts.caption(tempered).endswith(
+        "thin bar: calibrated with temperature 2.00"
+    )
 
 
 def test_the_answer_can_be_none_of_these(fashion, clothes, novelty):
@@ -97,8 +111,8 @@ def test_the_answer_can_be_none_of_these(fashion, clothes, novelty):
         (clothes[1000], knowing),
         (digit, fashion),
     ):
-        shown = Bench.of(classifier).view(photo, neutral(photo.name))
-        told.append((shown.novel, view.verdict(shown), shown.names[shown.top]))
+        shown = Bench.of(classifier).look(photo, neutral(photo.name))
+        told.append((shown.novel, said_of(shown), shown.names[shown.top]))
     assert [novel for novel, *_ in told] == [True, False, None]
     unlike = "None of these. Unlike the training images. Likeliest: "
     assert told[0][1].startswith(f"{unlike}{told[0][2]}, ")
@@ -119,15 +133,15 @@ def test_the_answer_can_be_none_of_these(fashion, clothes, novelty):
 )
 def test_nearly_none_and_nearly_all_are_told_from_none_and_all(probability, text):
     # 0.0005 in binary lies a little above 0.05 %, which is rounded up.
-    assert view.percent(probability) == text
+    assert texts.percent(probability) == text
 
 
 def test_bars_show_the_most_probable_classes_with_their_untouched_values_and_one_for_the_others(
     look,
 ):
     shown = look(brightness=0.3)
-    *rows, others = view.bars(shown)
-    assert len(rows) == view.BARS - 1
+    *rows, others = texts.bars(shown)
+    assert len(rows) == texts.BARS - 1
     values = [row["value"] for row in rows]
     assert values == sorted(values, reverse=True)
     assert sum(row["top"] for row in rows) == 1
@@ -138,7 +152,7 @@ def test_bars_show_the_most_probable_classes_with_their_untouched_values_and_one
     assert others["value"] == pytest.approx(1 - sum(values), abs=1e-4)
     certain = np.zeros(1000, np.float32)
     certain[:4] = 0.99, 0.007, 0.0026, 0.0004
-    rows = view.bars(replace(look(), probabilities=certain, label=None))
+    rows = texts.bars(replace(look(), probabilities=certain, label=None))
     assert [row["text"] for row in rows] == ["99.0 %", "0.7 %", "0.3 %", "<0.1 %"], (
         "no rows of nothing"
     )
@@ -146,49 +160,49 @@ def test_bars_show_the_most_probable_classes_with_their_untouched_values_and_one
 
 def test_the_known_class_and_the_untouched_answer_keep_their_bars(look):
     shown = look("cat.jpg", scaling="missing_scaling")
-    assert shown.label not in np.argsort(-shown.probabilities)[: view.BARS]
-    rows = view.bars(shown)
+    assert shown.label not in np.argsort(-shown.probabilities)[: texts.BARS]
+    rows = texts.bars(shown)
     assert {"Egyptian cat", "tiger cat"} <= {row["name"] for row in rows}
-    assert len(rows) == view.BARS
+    assert len(rows) == texts.BARS
 
 
 def test_ten_classes_keep_their_places(fashion, clothes):
-    shown = Bench(fashion, fashion.preprocessing).view(
+    shown = Bench(fashion, fashion.preprocessing).look(
         clothes[0], neutral(clothes[0].name)
     )
-    assert [row["name"] for row in view.bars(shown)] == list(fashion.class_names)
+    assert [row["name"] for row in texts.bars(shown)] == list(fashion.class_names)
 
 
 def test_the_verdict_tells_answer_truth_and_what_it_was(look, espresso):
-    before = view.percent(look().probabilities[ESPRESSO])
-    assert view.verdict(look()) == f"espresso, {before}, ✓ correct."
+    before = texts.percent(look().probabilities[ESPRESSO])
+    assert said_of(look()) == f"espresso, {before}, ✓ correct."
     wrong = look(scaling="missing_scaling")
-    assert ", ✕ it is espresso. " in view.verdict(wrong)
-    assert view.verdict(wrong).endswith(f"Untouched: espresso, {before}")
-    same = view.verdict(look(brightness=0.9))
+    assert ", ✕ it is espresso. " in said_of(wrong)
+    assert said_of(wrong).endswith(f"Untouched: espresso, {before}")
+    same = said_of(look(brightness=0.9))
     assert same.endswith(f"✓ correct. Untouched: the same class, {before}")
-    unknown = look.bench.view(espresso, neutral("espresso.jpg"))
-    marks = [view.answer(each)["mark"] for each in (look(), wrong, unknown)]
+    unknown = look.bench.look(espresso, neutral("espresso.jpg"))
+    marks = [texts.answer_of(each)["mark"] for each in (look(), wrong, unknown)]
     assert marks == ["✓ correct", "✕ it is espresso", ""]
 
 
 def test_the_tensor_table_marks_what_differs(look):
     rows = {
-        row[0]: row[1:] for row in view.tensor_table(look(scaling="missing_scaling"))
+        row[0]: row[1:] for row in texts.tensor_table(look(scaling="missing_scaling"))
     }
     assert rows["shape"] == ["(1, 224, 224, 3)", "(1, 224, 224, 3)", "same"]
     assert (rows["maximum"][0], rows["maximum"][2]) == ("255", "differs")
 
 
 def test_only_a_preprocessing_that_the_file_states_is_called_as_in_training(classifier):
-    assert view.usual(classifier) == "as in training"
+    assert texts.usual(classifier) == "as in training"
     wrong = classifier.using(
         classifier.preprocessing.replace(channels="bgr", scaling="0..1")
     )
-    assert view.usual(wrong) == "as your code does it"
-    assert view.usual(wrong.using(classifier.preprocessing)) == "as in training"
+    assert texts.usual(wrong) == "as your code does it"
+    assert texts.usual(wrong.using(classifier.preprocessing)) == "as in training"
     assert (
-        view.caption(wrong)
+        texts.caption(wrong)
         == "Pale bar: the untouched photo, prepared as your code does it"
     )
 
@@ -214,7 +228,7 @@ def test_the_code_gives_the_same_settings_perturbation_and_preprocessing(
     other = Explorer(classifier, photos[:2])
     other.settings = {"noise": 99}
     found = {"explorer": other, "kit": kit}
-    exec(view.as_code(shown.view), found)  # noqa: S102
+    exec(texts.as_code(shown.view), found)  # noqa: S102
     assert other.settings == shown.settings
     assert found["preprocessing"] == shown.preprocessing
     assert found.get("perturbation", kit.Perturbation()) == shown.perturbation

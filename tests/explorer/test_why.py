@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from kit.diagnosis import STAGES
-from kit.explorer import view, why
+from kit.explorer import why
 from kit.explorer.explorer import Explorer
-from kit.explorer.view import changed_settings
+from kit.explorer.settings import changed_settings, neutral, preprocessing_of
 from tests.explorer.page import ask as deliver_and_take, deliver, listen
 
 ALL_AT_ONCE = {"noise": 80, "brightness": 0.1, "blur": 8, "fog": 5, "contrast": 0.1}
@@ -178,9 +178,9 @@ def told(look, classifier):
 
     def told(name, **changed):
         shown = look(name, **changed)
-        return shown, why.answer(why.ask(classifier, shown, lambda text: None), shown)[
-            0
-        ]
+        return shown, why.explanation(
+            why.ask(classifier, shown, lambda text: None), shown
+        )[0]
 
     return told
 
@@ -237,7 +237,7 @@ def test_two_faults_are_named_and_one_click_puts_both_right(explorer):
     assert len(progress) > 1
     assert "wrong range" in because["headline"]
     assert "channel order" in because["headline"]
-    assert explorer.settings | because["apply"] == view.neutral("espresso.jpg")
+    assert explorer.settings | because["apply"] == neutral("espresso.jpg")
 
 
 def test_a_right_pipeline_is_not_accused(explorer):
@@ -282,22 +282,24 @@ def test_names_and_units_of_the_kits_own_are_left_out():
 
 def test_only_the_faults_that_matter_are_put_back(classifier):
     trained = classifier.preprocessing
-    settings = view.neutral("cat.jpg") | {
+    settings = neutral("cat.jpg") | {
         "exif": "exif_ignored",
         "channels": "channels_swapped",
         "noise": 4,
     }
-    right = trained.replace(decoding=view.preprocessing_of(settings, trained).decoding)
+    right = trained.replace(decoding=preprocessing_of(settings, trained).decoding)
     assert why.remedy(settings, trained, right) == {"channels": ""}
 
 
 def test_where_no_step_leads_there_the_fix_is_put_in_use_without_faults(classifier):
     trained = classifier.preprocessing
     caffe = trained.replace(scaling="caffe")
-    neutral = view.neutral("cat.jpg")
-    assert neutral | why.remedy(neutral, trained, caffe) == neutral | {"fix": True}
-    chosen = neutral | {"channels": "channels_swapped", "noise": 4}
-    assert chosen | why.remedy(chosen, trained, caffe) == neutral | {
+    untouched = neutral("cat.jpg")
+    assert untouched | why.remedy(untouched, trained, caffe) == untouched | {
+        "fix": True
+    }
+    chosen = untouched | {"channels": "channels_swapped", "noise": 4}
+    assert chosen | why.remedy(chosen, trained, caffe) == untouched | {
         "noise": 4,
         "fix": True,
     }
@@ -307,7 +309,7 @@ def test_faults_on_top_of_a_fix_are_taken_back_and_another_fix_is_not_offered(
     classifier,
 ):
     fixed = classifier.preprocessing
-    in_use = view.neutral("cat.jpg") | {"fix": True}
+    in_use = neutral("cat.jpg") | {"fix": True}
     chosen = in_use | {"channels": "channels_swapped"}
     assert chosen | why.remedy(chosen, fixed, fixed) == in_use
     assert why.remedy(chosen, fixed, fixed.replace(scaling="caffe")) is None

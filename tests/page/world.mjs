@@ -10,8 +10,8 @@ export const AHEAD = {
   keys: ["brightness", "noise"],
   places: 320,
   bytes: 50_000_000,
-  around: (key, value, most) => around({ low: 0, high: 2, step: 0.2 }, value, most),
 };
+const nearest = (key, value, most) => around({ low: 0, high: 2, step: 0.2 }, value, most);
 
 export class World {
   now = 0;
@@ -129,7 +129,7 @@ export class Page {
   constructor(world, prefix, ahead) {
     this.world = world;
     this.prefix = prefix;
-    this.exchange = new Exchange(prefix, ahead);
+    this.exchange = new Exchange(prefix, ahead, nearest);
   }
 
   do(event, ...given) {

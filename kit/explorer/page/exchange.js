@@ -26,10 +26,11 @@ export const CUT =
   "The connection to the kernel is broken. This goes on by itself once it is back.";
 
 export class Exchange {
-  /** `ahead`: keys of sliders, at most so many places and bytes, and `around(key, value, most)`, the nearest places. */
-  constructor(prefix, ahead) {
+  /** `ahead`: keys of sliders, at most so many places and bytes; `around(key, value, most)`: the nearest places. */
+  constructor(prefix, ahead, around) {
     this.prefix = prefix; // of the numbers of requests, another one for each view
     this.ahead = ahead;
+    this.around = around;
     this.settings = {};
     this.lost = "";
     this.moving = false;
@@ -310,7 +311,7 @@ export class Exchange {
     this.#keepKnown();
     const { answers } = this.known;
     const most = Math.min(this.ahead.places, Math.floor(this.ahead.bytes / this.inputBytes));
-    const around = this.ahead.around(key, this.settings[key], most);
+    const around = this.around(key, this.settings[key], most);
     const kept = new Set(around.map(at));
     for (const settings of answers.keys()) if (!kept.has(settings)) answers.delete(settings);
     const places = around.filter((place) => !answers.has(at(place))).slice(0, AHEAD_PLACES);

@@ -111,7 +111,7 @@ class ExplorerView {
     );
     const around = (key, value, most) =>
       this.controls.find((control) => control.key === key).around(value, most);
-    this.exchange = new Exchange(prefix, { ...panel.ahead, around });
+    this.exchange = new Exchange(prefix, panel.ahead, around);
     this.settings = { ...panel.neutral };
     this.message = null; // the newest answer, painted in the next frame
     this.tensorLines = [];

@@ -52,7 +52,7 @@ export class Where {
     if (!where) return;
     write(this.text, where.about);
     const named = bars.filter(({ index }) => index >= 0).map(({ index, name }) => [index, name]);
-    const classes = new Map([[settings.where, where.class], ...named, [-1, "predicted"]]);
+    const classes = new Map([[settings.where, where.name], ...named, [-1, "predicted"]]);
     const options = JSON.stringify([...classes]);
     if (options !== this.options)
       this.choice.replaceChildren(

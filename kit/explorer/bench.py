@@ -1,0 +1,233 @@
+"""What the explorer computes for one state: from the photo to probabilities and heat map."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+
+from kit._arrays import Float32, Pixels
+from kit.classifier import Classifier
+from kit.classifier.engines import finite
+from kit.diagnosis.inside import assumed_preprocessing
+from kit.explorer.settings import (
+    FILE_STEPS,
+    Settings,
+    changed_settings,
+    perturbation_of,
+    preprocessing_of,
+)
+from kit.images import Photo
+from kit.perturbation import Perturbation
+from kit.preprocessing import Preprocessing
+from kit.robustness.heatmap import Heatmap, class_activation
+from kit.robustness.novelty import Novelty, novelty_of
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Everything one state of the explorer is made of.
+
+    Attributes
+    ----------
+    bench, settings
+        Where it was looked at, and the complete settings.
+    perturbation, preprocessing
+        What the settings describe.
+    original, source, photo
+        The photo as it came, as it is decoded here, and after the perturbation.
+    tensor, probabilities
+        float32, (1, H, W, C) and (classes,): what the network is fed, and its softmax.
+    reference
+        The view of the same photo unperturbed and prepared as in training; None where this is that view.
+    label
+        Index of the class that the photo is known to show, where it is known.
+    features
+        The last feature map, float32 (1, h, w, channels), where it was asked for and there is one.
+    occluded
+        What `occlusion` has given so far, float32 (rows, columns).
+    """
+
+    bench: "Bench"
+    settings: Settings
+    perturbation: Perturbation
+    preprocessing: Preprocessing
+    original: Photo
+    source: Photo
+    photo: Photo
+    tensor: Float32
+    probabilities: Float32
+    reference: "View | None" = None
+    label: int | None = None
+    features: Float32 | None = None
+    occluded: Float32 | None = None
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of the classes."""
+        return self.bench.classifier.class_names
+
+    @cached_property
+    def changed(self) -> Settings:
+        """Settings that are not as they are untouched."""
+        return changed_settings(self.settings)
+
+    @property
+    def base(self) -> Preprocessing:
+        """`preprocessing` without the faults that were chosen."""
+        return self.bench.base(self.settings)
+
+    @cached_property
+    def novel(self) -> bool | None:
+        """Whether the tensor is unlike those of the training images; None if the classifier cannot tell."""
+        novelty = self.bench.novelty
+        if novelty is None or self.features is None:
+            return None
+        return novelty.is_novel(self.features)
+
+    @cached_property
+    def top(self) -> int:
+        """Index of the most probable class."""
+        return int(self.probabilities.argmax())
+
+    @property
+    def untouched(self) -> "View":
+        """The view of the same photo untouched; this one where it is."""
+        return self.reference or self
+
+    @property
+    def seen(self) -> Pixels:
+        """The tensor read back as the network expects it: uint8 (H, W, 3)."""
+        return self.base.image(self.tensor)
+
+    @property
+    def where(self) -> int:
+        """Index of the class whose heat map is asked for: -1 stands for the predicted one."""
+        where = self.settings["where"]
+        return self.top if where == -1 else int(where)
+
+    @cached_property
+    def heat(self) -> Heatmap | None:
+        """Where that class is seen; None where nobody asked. One by occlusion begins empty."""
+        if self.settings["where"] is None:
+            return None
+        class_name = self.names[self.where]
+        cells = class_activation(self.bench.classifier, self.features, self.where)
+        if cells is not None:
+            return Heatmap(class_name, "class activation", cells, self.seen)
+        cells = np.zeros((1, 1), np.float32) if self.occluded is None else self.occluded
+        return Heatmap(class_name, "occlusion", cells, self.seen)
+
+    def covered(self, picture: Pixels) -> Pixels:
+        """Return a picture of the tensor with the heat map over it, where there is one."""
+        if self.heat is None:
+            return picture
+        return replace(self.heat, picture=picture).overlay
+
+    @cached_property
+    def answer(self) -> int | None:
+        """Index of the predicted class; None for none of the classes."""
+        return None if self.novel else self.top
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the prediction is known to be wrong."""
+        return self.answer != self.label and self.label is not None
+
+    @property
+    def altered(self) -> bool:
+        """Whether what was changed has changed the prediction."""
+        return self.answer != self.untouched.answer
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Steps of reading a file that make no difference to this one, whatever is chosen."""
+        notes = self.source.notes
+        return tuple(
+            step
+            for step, sign in FILE_STEPS.items()
+            if not any(note.startswith(sign) for note in notes)
+        )
+
+    @cached_property
+    def statistics(self) -> dict[str, str]:
+        """dtype, shape, minimum, maximum, mean and standard deviation of the tensor, as text."""
+        tensor = self.tensor
+        numbers = {
+            "minimum": tensor.min(),
+            "maximum": tensor.max(),
+            "mean": tensor.mean(),
+            "standard deviation": tensor.std(),
+        }
+        texts = {name: f"{float(value):.4g}" for name, value in numbers.items()}
+        return {"dtype": str(tensor.dtype), "shape": str(tensor.shape), **texts}
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """Where images are looked at.
+
+    Attributes
+    ----------
+    classifier, novelty
+        The model, and what tells images of none of its classes; None where nothing does.
+    trained, fixed
+        The preprocessing where nobody has chosen another, and what the last diagnosis found to be right.
+    """
+
+    classifier: Classifier
+    trained: Preprocessing
+    novelty: Novelty | None = None
+    fixed: Preprocessing | None = None
+
+    @classmethod
+    def of(cls, classifier: Classifier) -> Self:
+        """Take a classifier as it is; where its preprocessing is unknown, one is assumed."""
+        knows_novelty = classifier.reference.arrays("novelty")
+        novelty = novelty_of(classifier) if knows_novelty else None
+        return cls(classifier, assumed_preprocessing(classifier), novelty)
+
+    def base(self, settings: Settings) -> Preprocessing:
+        """Preprocessing that the settings start from."""
+        if settings["fix"] and self.fixed is not None:
+            return self.fixed
+        return self.trained
+
+    def preprocessing(self, settings: Settings) -> Preprocessing:
+        """Preprocessing that the settings describe."""
+        return preprocessing_of(settings, self.base(settings))
+
+    def look(
+        self,
+        photo: Photo,
+        settings: Settings,
+        reference: View | None = None,
+        label: int | None = None,
+    ) -> View:
+        """Take one photo along the whole path: decode, perturb, preprocess, predict."""
+        preprocessing = self.preprocessing(settings)
+        perturbation = perturbation_of(settings)
+        source = photo.decoded(preprocessing.decoding)
+        perturbed = perturbation.apply(source)
+        tensor = preprocessing.apply(perturbed)
+        features = None
+        if self.novelty is None and settings["where"] is None:
+            rows = self.classifier.predict_tensors(tensor, early=True)
+        else:
+            rows, features = self.classifier.inside(tensor)
+        [probabilities] = finite(rows, self.classifier.name)
+        return View(
+            bench=self,
+            settings=settings,
+            perturbation=perturbation,
+            preprocessing=preprocessing,
+            original=photo,
+            source=source,
+            photo=perturbed,
+            tensor=tensor,
+            probabilities=probabilities,
+            reference=reference,
+            label=label,
+            features=features,
+        )

@@ -1,0 +1,95 @@
+"""What the page is told once: photos, sliders, the steps of the path, and limits."""
+
+from collections.abc import Mapping
+
+from kit.explorer.ahead import AHEAD_BYTES
+from kit.explorer.bench import Bench
+from kit.explorer.protocol import Panel, Slider, Step
+from kit.explorer.settings import CHOICES, FILE_STEPS, MAIN, Settings, neutral
+from kit.explorer.shelf import CAMERA, Shelf
+from kit.explorer.texts import caption, usual
+from kit.perturbation import PARAMETERS
+from kit.preprocessing import Preprocessing, faults
+from kit.preprocessing.pipeline import TO_SIZE
+
+UPLOAD_BYTES = 64_000_000
+"""Largest image file that the page accepts."""
+CAMERA_SIDE = 512
+"""Longest side of a camera's frame, in pixels: the page shrinks it before it sends it."""
+CAMERA_MS = 50
+"""Least time between two frames, so that a camera leaves room for other work."""
+
+
+def chips(trained: Preprocessing, faultless: str) -> list[Step]:
+    """Describe the chips in the order in which the steps run; those that can be changed have options.
+
+    `faultless` is the word for a step in which `trained` is left as it is.
+    """
+    path: list[Step] = [{"key": "file", "label": "File"}]
+    for step, label in faults.STEPS.items():
+        after_file = path[-1]["key"] in FILE_STEPS
+        if after_file and CHOICES[step] not in TO_SIZE[0].choices:
+            path.append({"key": "photograph", "label": "Photo"})
+            path.append({"key": "perturbation", "label": "Perturbed"})
+        alternatives = [
+            [fault.name, fault.title] for fault in faults.alternatives(trained, step)
+        ]
+        if alternatives:
+            options = [["", faultless], *alternatives]
+            path.append({"key": step, "label": label, "options": options})
+    path.append({"key": "tensor", "label": "Model input"})
+    path.append({"key": "probabilities", "label": "Prediction"})
+    return path
+
+
+def sliders() -> list[Slider]:
+    """Describe the page's sliders and switches: every perturbation."""
+    return [
+        {
+            "key": name,
+            "label": parameter.label,
+            "hint": parameter.description,
+            "unit": parameter.unit,
+            "low": parameter.low,
+            "high": parameter.high,
+            "step": parameter.step,
+            "neutral": parameter.neutral,
+            "kind": "switch" if parameter.kind == "switch" else "range",
+            "whole": parameter.kind == "whole",
+            "group": "main" if name in MAIN else "more",
+            "section": parameter.group,
+        }
+        for name, parameter in PARAMETERS.items()
+    ]
+
+
+def panel(
+    bench: Bench,
+    shelf: Shelf,
+    tries: Mapping[str, Settings],
+    *,
+    ahead: int,
+    latency: bool,
+) -> Panel:
+    """Return the panel of an explorer, which looks ahead to `ahead` places of a slider."""
+    classifier = bench.classifier
+    notes = list(classifier.remarks if classifier.network.pending else classifier.notes)
+    if classifier.preprocessing is None:
+        notes.append(f"assumed here: {'; '.join(bench.trained.describe())}")
+    return {
+        "title": classifier.name,
+        "photos": shelf.rows(),
+        "classes": classifier.class_names,
+        "camera": {"name": CAMERA, "side": CAMERA_SIDE, "pause": CAMERA_MS},
+        "sliders": sliders(),
+        "path": chips(bench.trained, usual(classifier)),
+        "usual": usual(classifier),
+        "neutral": neutral(next(iter(shelf))),
+        "notes": notes,
+        "caption": caption(classifier),
+        "tempered": classifier.temperature != 1,
+        "uploadBytes": UPLOAD_BYTES,
+        "ahead": {"keys": MAIN, "places": ahead, "bytes": AHEAD_BYTES},
+        "latency": latency,
+        "tries": list(tries.items()),
+    }

@@ -1,0 +1,317 @@
+"""What the page and Python say to each other: every message, with its fields.
+
+A test delivers replies to the page, takes what the page sends, and compares both with what stands here.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NotRequired, TypedDict
+
+from kit._checking import known
+from kit.explorer.settings import Settings
+
+REQUESTS: Mapping[str, Mapping[str, type]] = {
+    "hello": {},
+    "settings": {"settings": dict, "held": object},
+    "ahead": {"settings": dict, "key": str, "places": list},
+    "noise": {"seed": int, "count": int},
+    "keep": {},
+    "where": {},
+    "why": {"settings": dict},
+    "stop": {},
+    "judge": {"settings": dict, "photos": list},
+    "label": {"photo": str, "label": str},
+    "frame": {"settings": dict, "height": int, "width": int, "buffer": memoryview},
+    "snap": {},
+    "upload": {"number": str, "name": str, "last": bool, "buffer": memoryview},
+    "remove": {"name": str},
+    "pin": {"settings": dict},
+}
+"""Messages of the page by their kind: fields with types. Bytes stand beside a message, as its buffer.
+
+Each has a ``request`` as well, which the reply repeats; a page knows by it what is meant for it.
+"""
+
+
+def request_fields(
+    content: Any, buffers: Sequence[memoryview]
+) -> tuple[str, dict[str, Any]]:
+    """Return the kind of a message of the page, and the fields of that kind.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An unknown kind, or a field that is missing or of another type.
+    """
+    if not isinstance(content, Mapping):
+        raise TypeError(f"Expected a message as an object, received {content!r}")
+    kind = known("kind of a message", content.get("kind"), REQUESTS)
+    sent = {**content, "buffer": memoryview(buffers[0]) if buffers else None}
+    fields = {name: sent.get(name) for name in REQUESTS[kind]}
+    for name, expected in REQUESTS[kind].items():
+        if not isinstance(fields[name], expected):
+            raise TypeError(
+                f"Expected {name} of a message {kind!r} as {expected.__name__}, received {fields[name]!r}"
+            )
+    return kind, fields
+
+
+# -- what the page is sent
+
+
+class Reply(TypedDict):
+    """What every message to the page begins with; `request` is empty where the page has not asked."""
+
+    kind: str
+    request: str
+
+
+class Size(TypedDict):
+    """Pixels of an image."""
+
+    height: int
+    width: int
+
+
+class Bar(TypedDict):
+    """One row of the softmax table: lengths, 0 to 1, and texts. The index of all other classes is -1."""
+
+    index: int
+    name: str
+    value: float
+    text: str
+    ghost: float
+    ghostText: str
+    calibrated: float
+    calibratedText: str
+    top: bool
+    expected: bool
+
+
+class Answer(TypedDict):
+    """The prediction; `state` is right, wrong or empty, `label` the class that the photo shows."""
+
+    name: str
+    share: str
+    mark: str
+    state: str
+    note: str
+    label: str
+
+
+class Chip(TypedDict):
+    """What a chip of the path says of its step."""
+
+    value: str
+    changed: bool
+    hidden: bool
+
+
+class Heat(Size):
+    """The heat map of a class, whose places are bytes beside the message; `waits` while it is not whole."""
+
+    waits: bool
+    name: str
+    about: str
+
+
+class Shown(TypedDict):
+    """Texts and bars of a view; beside it are pixels of the model input, then places of the heat map."""
+
+    settings: Settings
+    bars: list[Bar]
+    answer: Answer
+    verdict: str
+    tensor: list[list[str]]
+    path: dict[str, Chip]
+    code: str
+    about: str
+    input: Size
+    where: Heat | None
+
+
+class Source(Size):
+    """The photo whose pixels are beside the message; `live` where the page perturbs them by itself."""
+
+    live: bool
+
+
+class ViewReply(Reply, Shown):
+    """The settings have been taken on."""
+
+    source: Source
+    kernelMs: float
+
+
+class AheadReply(Reply):
+    """Views of settings that nobody has chosen yet; the page asks again after `pause` milliseconds."""
+
+    views: list[Shown]
+    pause: int
+
+
+class NoiseReply(Reply):
+    """The noise field of a seed, as int16 beside the message."""
+
+    seed: int
+
+
+class WhereReply(Reply):
+    """One more row of a heat map."""
+
+    settings: Settings
+    where: Heat | None
+
+
+class JudgedReply(Reply):
+    """Which photos are predicted correctly, by name."""
+
+    settings: Settings
+    marks: dict[str, str]
+
+
+class TextReply(Reply):
+    """A line: a case that was written (pinned), or how far *Why?* has come (asking)."""
+
+    text: str
+
+
+class ErrorReply(TextReply):
+    """What was refused; a page without a kernel adds the code of the state that it cannot show."""
+
+    code: NotRequired[str]
+
+
+class Fixed(TypedDict):
+    """Predictions before and after a fix, and what it did."""
+
+    before: str
+    after: str
+    mark: str
+
+
+class Line(TypedDict):
+    """One change, the settings that take it back, and what that does."""
+
+    text: str
+    settings: Settings
+    matters: bool
+    fixed: Fixed
+
+
+class Changes(TypedDict):
+    """What the changes did to the prediction, and the chips that are to blame."""
+
+    headline: str
+    lines: list[Line]
+    settings: Settings
+    guilty: list[str]
+
+
+class Cause(TypedDict):
+    """A finding of the diagnosis."""
+
+    title: str
+    summary: str
+    evidence: list[list[str]]
+
+
+class Explanation(TypedDict):
+    """The diagnosis; `pictures` are heights and widths of the two whose bytes are beside the message."""
+
+    headline: str
+    notes: list[str]
+    judged: str
+    findings: list[Cause]
+    ruledOut: list[str]
+    fix: str
+    code: str
+    apply: Settings | None
+    fixed: Fixed | None
+    guilty: list[str]
+    pictures: list[tuple[int, int]]
+
+
+class BecauseReply(Reply):
+    """The answer to *Why?*: what the changes did, at once, and later again with why it has ended."""
+
+    changes: Changes
+    stopped: NotRequired[str]
+
+
+class ExplainedReply(BecauseReply, Explanation):
+    """The last answer to *Why?*."""
+
+
+# -- what the page is told once, in the trait `_panel`
+
+
+class PhotoRow(TypedDict):
+    """A photo of the strip, with a JPEG of it."""
+
+    name: str
+    added: bool
+    labelled: bool
+    thumbnail: bytes
+
+
+class Slider(TypedDict):
+    """A slider or a switch of a perturbation."""
+
+    key: str
+    label: str
+    hint: str
+    unit: str
+    low: float
+    high: float
+    step: float
+    neutral: float | None
+    kind: str
+    whole: bool
+    group: str
+    section: str
+    snaps: NotRequired[bool]
+
+
+class Step(TypedDict):
+    """A chip of the path; one whose step can be changed has options, each with its value and text."""
+
+    key: str
+    label: str
+    options: NotRequired[list[list[str]]]
+
+
+class Camera(TypedDict):
+    """The photo that a camera gives, its longest side in pixels, and milliseconds between two frames."""
+
+    name: str
+    side: int
+    pause: int
+
+
+class Ahead(TypedDict):
+    """Sliders along which the page looks ahead, to so many places, and bytes that it keeps of them."""
+
+    keys: Sequence[str]
+    places: int
+    bytes: int
+
+
+class Panel(TypedDict):
+    """Everything about an explorer that no setting changes."""
+
+    title: str
+    photos: list[PhotoRow]
+    classes: Sequence[str]
+    camera: Camera
+    sliders: list[Slider]
+    path: list[Step]
+    usual: str
+    neutral: Settings
+    notes: list[str]
+    caption: str
+    tempered: bool
+    uploadBytes: int
+    ahead: Ahead
+    latency: bool
+    tries: list[tuple[str, Settings]]
+    alone: NotRequired[bool]

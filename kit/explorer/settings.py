@@ -1,0 +1,102 @@
+"""The state of all controls as one dictionary, and the perturbation and preprocessing that it describes."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields
+from functools import lru_cache
+from typing import Any
+
+from kit._checking import instance, known, whole
+from kit.perturbation import PARAMETERS, Perturbation
+from kit.preprocessing import Preprocessing, faults
+from kit.preprocessing.pipeline import PIPELINE
+
+Settings = dict[str, Any]
+
+MAIN = ("brightness", "noise")
+"""The article's two sliders; the other perturbations are folded away."""
+FILE_STEPS = {"exif": "EXIF", "alpha": "alpha", "depth": "16-bit"}
+"""Steps that act on some files only, and how the notes of those begin."""
+CHOICES = {
+    choice.name: choice for operation in PIPELINE for choice in operation.choices
+}
+"""What can be chosen wrongly, by name, in the order in which the steps run."""
+UNPERTURBED = Perturbation()
+FAULTLESS = dict.fromkeys(faults.STEPS, "")
+_NEUTRAL = asdict(UNPERTURBED) | FAULTLESS | {"fix": False, "where": None}
+
+
+def neutral(photo: str) -> Settings:
+    """Return the settings that show `photo` unperturbed and prepared as in training."""
+    return {"photo": photo} | _NEUTRAL
+
+
+def changed_settings(settings: Settings) -> Settings:
+    """Return what is not as it is untouched, without what changes no prediction by itself."""
+    untouched = neutral(settings["photo"]) | {"where": settings["where"]}
+    changed = {key: value for key, value in settings.items() if value != untouched[key]}
+    perturbing = changed.keys() & PARAMETERS
+    idle = {name for name in perturbing if PARAMETERS[name].of not in {"", *changed}}
+    if perturbing == idle:
+        idle.add("seed")
+    return {key: value for key, value in changed.items() if key not in idle}
+
+
+def words(key: str, settings: Settings) -> str:
+    """Return a change in words."""
+    if key == "fix":
+        return "The fix"
+    if key in faults.STEPS:
+        return f"{faults.STEPS[key]}: {faults.CATALOGUE[settings[key]].title}"
+    parameter = PARAMETERS[key]
+    if parameter.kind == "switch":
+        return parameter.label
+    return f"{parameter.label} {settings[key]:g} {parameter.unit}".strip()
+
+
+@lru_cache(maxsize=8)  # of a drag all have the same
+def step_words(preprocessing: Preprocessing) -> Mapping[str, str]:
+    """Return in words how a preprocessing does each step in which there are faults."""
+    return {step: CHOICES[step].words(preprocessing) for step in faults.STEPS}
+
+
+def complete_settings(
+    settings: Mapping[str, Any], photos: Iterable[str], current: str
+) -> Settings:
+    """Complete and validate `settings`; what is missing is neutral, and a missing photo is the current one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an unknown key, photo or fault (the message names the nearest), or a perturbation out of range.
+    """
+    complete = neutral(current)
+    instance("settings", settings, Mapping, "a dictionary")
+    for key, value in settings.items():
+        complete[known("setting", key, complete)] = value
+    known("photo", complete["photo"], photos)
+    for step in faults.STEPS:
+        names = [
+            fault.name for fault in faults.CATALOGUE.values() if fault.step == step
+        ]
+        known(f"fault of the step {step!r}", complete[step], ("", *names))
+    instance("fix", complete["fix"], bool, "True or False")
+    # As a Perturbation does, which is made once a move: by Bench.look.
+    complete["seed"] = whole("seed", complete["seed"], 0, None)
+    for name, parameter in PARAMETERS.items():
+        complete[name] = parameter.checked(complete[name])
+    return complete
+
+
+def perturbation_of(settings: Settings) -> Perturbation:
+    """Perturbation that the settings describe."""
+    return Perturbation(
+        **{field.name: settings[field.name] for field in fields(Perturbation)}
+    )
+
+
+def preprocessing_of(settings: Settings, base: Preprocessing) -> Preprocessing:
+    """Return `base` with the chosen fault of every step in it, in the order of the steps."""
+    for step in faults.STEPS:
+        if settings[step]:
+            base = faults.CATALOGUE[settings[step]].apply(base)
+    return base

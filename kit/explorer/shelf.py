@@ -1,0 +1,87 @@
+"""The photos of an explorer, by name, with their thumbnails."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+from PIL import Image, ImageOps
+
+from kit._arrays import Pixels
+from kit.explorer.bench import View
+from kit.explorer.protocol import PhotoRow
+from kit.images import Photo
+from kit.images.photo import encoded
+
+CAMERA = "Camera (live)"
+"""Name of the image that a camera of the page gives; its frames take each other's place."""
+THUMBNAIL = 56
+"""Longest side of a thumbnail, in pixels."""
+THUMBNAILS = 200
+"""So many photos have a thumbnail and a mark; of those that follow there is the name."""
+ADDED_BYTES = 1_500_000_000
+"""Pixels of added images from which on no more are taken."""
+
+
+def small_jpeg(pixels: Pixels, side: int) -> bytes:
+    """Return a JPEG of at most `side` pixels a side."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((side, side))
+    # Small images are enlarged in whole pixels, so that none of them is invented.
+    image = ImageOps.scale(image, side // max(image.size), Image.Resampling.NEAREST)
+    return encoded(image, "JPEG", quality=85)
+
+
+@dataclass(eq=False)
+class Entry:
+    """A photo, the index of its class where that is known, and its untouched view once there is one."""
+
+    photo: Photo
+    label: int | None = None
+    added: bool = False
+    reference: View | None = None
+
+    @cached_property
+    def thumbnail(self) -> bytes:
+        """A small JPEG."""
+        step = max(1, min(self.photo.size) // (2 * THUMBNAIL))
+        return small_jpeg(self.photo.pixels[::step, ::step], THUMBNAIL)
+
+
+class Shelf(dict[str, Entry]):
+    """Photos by name, in the order in which they came; names are made unique."""
+
+    def add(
+        self, photo: Photo, label: int | None = None, *, added: bool = False
+    ) -> str:
+        """Put a photo there, and return its name, or raise a ValueError beyond `ADDED_BYTES`."""
+        if added and self._added_bytes() >= ADDED_BYTES:
+            raise ValueError(
+                f"Expected at most {ADDED_BYTES} bytes of added images; remove one"
+            )
+        name = photo.name
+        count = 1
+        while name in self or name == CAMERA:
+            count += 1
+            name = f"{photo.name} ({count})"
+        self[name] = Entry(photo, label, added)
+        if len(self) <= THUMBNAILS:
+            self[name].thumbnail  # noqa: B018  made while the photo has its pixels
+        return name
+
+    def _added_bytes(self) -> int:
+        return sum(3 * prod(entry.photo.size) for entry in self.values() if entry.added)
+
+    def rows(self) -> list[PhotoRow]:
+        """Return the strip of the page, on which a camera's frame has no place."""
+        rows: list[PhotoRow] = []
+        for index, (name, entry) in enumerate(self.items()):
+            has_thumbnail = index < THUMBNAILS
+            row: PhotoRow = {
+                "name": name,
+                "added": entry.added,
+                "labelled": has_thumbnail and entry.label is not None,
+                "thumbnail": entry.thumbnail if has_thumbnail else b"",
+            }
+            if name != CAMERA:
+                rows.append(row)
+        return rows

@@ -1,0 +1,164 @@
+"""What the explorer says of a state: bars, prediction, tensor and code, for the page and for a saved note."""
+
+import numpy as np
+
+from kit._arrays import Float32
+from kit.classifier import Classifier
+from kit.explorer.bench import View
+from kit.explorer.protocol import Answer, Bar
+from kit.explorer.settings import UNPERTURBED
+
+BARS = 8
+"""Rows, the last one for all other classes; where there are ten or fewer, each has one, in their order."""
+LEAST_SHOWN = 0.0005
+"""Probability below which a class has no row of its own, unless it is expected."""
+MARKS = {"right": "✓ correct", "wrong": "✕ it is {}"}
+"""What stands beside a prediction whose class is known."""
+
+
+def percent(probability: float) -> str:
+    """Return a probability, 0..1, for people; what rounds to none or to all of it is marked."""
+    if 0 < probability < LEAST_SHOWN:
+        return "<0.1 %"
+    if 0.9995 <= probability < 1:
+        return ">99.9 %"
+    return f"{100 * float(probability):.1f} %"
+
+
+def bars(view: View) -> list[Bar]:
+    """Return the rows of the softmax table, with lengths (0 to 1) and texts of their three bars."""
+    names = view.names
+    untouched = view.untouched
+    probabilities = view.probabilities
+    [calibrated] = view.bench.classifier.calibrated(probabilities[None])
+    columns = np.stack([probabilities, untouched.probabilities, calibrated])
+    classes = list(range(len(names)))
+    if len(names) > BARS + 2:
+        needed = {view.top, untouched.top}
+        if view.label is not None:
+            needed.add(view.label)
+        classes = _most_probable(probabilities, needed)
+    rows = [_bar(view, index, names[index], columns[:, index]) for index in classes]
+    others = len(names) - len(classes)
+    if others:
+        remaining = np.maximum(1 - columns[:, classes].sum(axis=1), 0)
+        rows.append(_bar(view, -1, f"{others} others", remaining))
+    return rows
+
+
+def _most_probable(probabilities: Float32, needed: set[int]) -> list[int]:
+    """Return the classes that have a row of their own, those that are `needed` among them."""
+    ranking: list[int] = np.argsort(-probabilities, kind="stable")[:BARS].tolist()
+    probable = [
+        index
+        for index in ranking
+        if index not in needed and probabilities[index] >= LEAST_SHOWN
+    ]
+    classes = [*needed, *probable[: BARS - 1 - len(needed)]]
+    return sorted(classes, key=lambda index: (-probabilities[index], index))
+
+
+def _bar(view: View, index: int, name: str, shares: Float32) -> Bar:
+    value, ghost, calibrated = shares.tolist()
+    return {
+        "index": index,
+        "name": name,
+        "value": round(value, 6),
+        "text": percent(value),
+        "ghost": round(ghost, 6),
+        "ghostText": percent(ghost),
+        "calibrated": round(calibrated, 6),
+        "calibratedText": percent(calibrated),
+        "top": index == view.top,
+        "expected": index == view.label,
+    }
+
+
+def called(view: View) -> str:
+    """Return what is predicted, with its probability."""
+    name = "none of these" if view.answer is None else view.names[view.answer]
+    return f"{name}, {percent(view.probabilities[view.top])}"
+
+
+def answer_of(view: View) -> Answer:
+    """Return the prediction in parts that are read from the back row, and the class that is known."""
+    wrong = view.wrong
+    names = view.names
+    name = names[view.top]
+    mark = ""
+    state = ""
+    label = ""
+    if view.label is not None:
+        label = names[view.label]
+        state = "wrong" if wrong else "right"
+        mark = MARKS[state].format(label)
+    note = ""
+    if view.reference is not None:
+        note = f"Untouched: {_compared(view.reference, view)}"
+    share = percent(view.probabilities[view.top])
+    if view.novel:
+        note = f"Unlike the training images. Likeliest: {name}, {share}. {note}".strip()
+        name = "None of these"
+        share = ""
+    return {
+        "name": name,
+        "share": share,
+        "mark": mark,
+        "state": state,
+        "note": note,
+        "label": label,
+    }
+
+
+def _compared(before: View, after: View) -> str:
+    if before.answer == after.answer:
+        return f"the same class, {percent(before.probabilities[before.top])}"
+    return called(before)
+
+
+def verdict(answer: Answer) -> str:
+    """Say in a sentence or two what the prediction is, and how it differs from the untouched one."""
+    prediction = filter(None, (answer["name"], answer["share"], answer["mark"]))
+    return f"{', '.join(prediction)}. {answer['note']}".strip()
+
+
+def tensor_table(view: View) -> list[list[str]]:
+    """Rows of (property, fed to the network, expected for this photo, the same?) as text."""
+    expected = view.untouched.statistics
+    return [
+        [name, fed, expected[name], "same" if fed == expected[name] else "differs"]
+        for name, fed in view.statistics.items()
+    ]
+
+
+def usual(classifier: Classifier) -> str:
+    """Say what a preprocessing that nobody has touched is like."""
+    if classifier.preprocessing is None:
+        return "as assumed"
+    source = classifier.source
+    if source is None or source.preprocessing() == classifier.preprocessing:
+        return "as in training"
+    return "as your code does it"
+
+
+def caption(classifier: Classifier) -> str:
+    """Say below the softmax table what its bars are."""
+    text = f"Pale bar: the untouched photo, prepared {usual(classifier)}"
+    if classifier.temperature == 1:
+        return text
+    return f"{text}; thin bar: calibrated with temperature {classifier.temperature:.2f}"
+
+
+def as_code(view: View) -> str:
+    """Return the state as lines of Python, where ``kit``, ``classifier`` and ``explorer`` are there."""
+    lines = []
+    if view.changed.get("fix"):
+        lines.append(f"classifier = classifier.using({view.base.to_code()})")
+        lines.append("explorer = kit.Explorer(classifier, explorer.photos)")
+    settings = {"photo": view.settings["photo"], **view.changed}
+    settings.pop("fix", None)  # the lines above have done it
+    lines.append(f"explorer.settings = {settings!r}")
+    if view.perturbation != UNPERTURBED:
+        lines.append(f"perturbation = kit.{view.perturbation!r}")
+    lines.append(f"preprocessing = {view.preprocessing.to_code()}")
+    return "\n".join(lines)

@@ -1,0 +1,243 @@
+// As much of a browser as the page's modules use, with a clock that goes on only when it is told to.
+
+let now = 0;
+let order = 0;
+let waiting = []; // timers and frames: { id, time, run }
+
+function later(run, ms) {
+  order += 1;
+  waiting.push({ id: order, time: now + ms, run });
+  return order;
+}
+
+const forget = (id) => {
+  waiting = waiting.filter((timer) => timer.id !== id);
+};
+
+/** Let time pass: run timers, and frames of 16 ms. */
+export function pass(ms) {
+  const end = now + ms;
+  for (;;) {
+    const [next] = waiting.sort((a, b) => a.time - b.time || a.id - b.id);
+    if (!next || next.time > end) break;
+    waiting.shift();
+    now = Math.max(now, next.time);
+    next.run(now);
+  }
+  now = end;
+}
+
+/** Let everything that waits for a promise go on. */
+export const settled = () => new Promise((done) => setImmediate(done));
+
+class FakeElement {
+  constructor(tag) {
+    this.tag = tag;
+    this.attributes = new Map();
+    this.children = [];
+    this.texts = []; // children that are texts stand here alone, since no test asks for their place
+    this.listeners = {};
+    this.parentElement = null;
+    this.dataset = {};
+    this.style = {};
+    this.className = "";
+    this.clientWidth = this.clientHeight = this.offsetWidth = this.offsetLeft = this.scrollLeft = 0;
+    this.classList = {
+      contains: (name) => this.className.split(" ").includes(name),
+      toggle: (name, on = !this.classList.contains(name)) => {
+        const names = this.className.split(" ").filter((other) => other && other !== name);
+        this.className = [...names, ...(on ? [name] : [])].join(" ");
+      },
+      add: (name) => this.classList.toggle(name, true),
+      remove: (name) => this.classList.toggle(name, false),
+    };
+  }
+
+  setAttribute(name, value) {
+    if (name === "class") this.className = String(value);
+    else this.attributes.set(name, String(value));
+  }
+
+  getAttribute(name) {
+    return this.attributes.get(name) ?? null;
+  }
+
+  get textContent() {
+    return this.texts.join("") + this.children.map((child) => child.textContent).join("");
+  }
+
+  set textContent(text) {
+    this.replaceChildren(String(text));
+  }
+
+  append(...nodes) {
+    for (const node of nodes) {
+      if (typeof node === "string") this.texts.push(node);
+      else {
+        node.remove();
+        node.parentElement = this;
+        this.children.push(node);
+      }
+    }
+  }
+
+  replaceChildren(...nodes) {
+    for (const child of this.children) child.remove();
+    this.texts = [];
+    this.append(...nodes);
+  }
+
+  replaceWith(node) {
+    const { parentElement } = this;
+    const place = parentElement.children.indexOf(this);
+    parentElement.append(node);
+    parentElement.children.pop();
+    parentElement.children[place] = node;
+  }
+
+  remove() {
+    if (this.parentElement)
+      this.parentElement.children = this.parentElement.children.filter((node) => node !== this);
+    this.parentElement = null;
+  }
+
+  get firstChild() {
+    return this.children[0];
+  }
+
+  *[Symbol.iterator]() {
+    for (const child of this.children) {
+      yield child;
+      yield* child;
+    }
+  }
+
+  matches(selector) {
+    const last = selector.split(" ").at(-1);
+    if (last === ":focus") return document.activeElement === this;
+    return last.startsWith(".") ? this.classList.contains(last.slice(1)) : this.tag === last;
+  }
+
+  closest(selector) {
+    return this.matches(selector) ? this : (this.parentElement?.closest(selector) ?? null);
+  }
+
+  querySelectorAll(selector) {
+    return [...this].filter((node) => node.matches(selector));
+  }
+
+  querySelector(selector) {
+    return this.querySelectorAll(selector)[0] ?? null;
+  }
+
+  contains(node) {
+    return node === this || [...this].includes(node);
+  }
+
+  addEventListener(type, heard) {
+    (this.listeners[type] ??= []).push(heard);
+  }
+
+  dispatchEvent() {}
+
+  /** What a person does: the listeners of this element hear of it, with these properties of an event. */
+  fire(type, properties = {}) {
+    const event = { type, target: this, currentTarget: this, ...properties };
+    event.preventDefault = event.stopPropagation = () => {};
+    for (const heard of this.listeners[type] ?? []) heard(event);
+  }
+
+  click() {
+    this.fire("click");
+  }
+
+  focus() {
+    document.activeElement = this;
+  }
+
+  getBoundingClientRect() {
+    return { top: 0, bottom: 0 };
+  }
+
+  scrollIntoView() {}
+
+  getContext() {
+    const canvas = this;
+    return {
+      canvas,
+      createImageData: (width, height) => new ImageData(width, height),
+      getImageData: (_left, _top, width, height) => new ImageData(width, height),
+      putImageData: (image) => {
+        canvas.image = image;
+      },
+      drawImage: (image) => (canvas.drawn ??= []).push(image),
+      fillRect: () => {},
+    };
+  }
+
+  play() {
+    Object.assign(this, { videoWidth: 4, videoHeight: 2 });
+    return Promise.resolve();
+  }
+}
+
+// Properties that show an attribute.
+for (const name of ["title", "value"])
+  Object.defineProperty(FakeElement.prototype, name, {
+    get() {
+      return this.getAttribute(name) ?? "";
+    },
+    set(value) {
+      this.setAttribute(name, value ?? "");
+    },
+  });
+for (const name of ["hidden", "disabled", "open"])
+  Object.defineProperty(FakeElement.prototype, name, {
+    get() {
+      return this.attributes.has(name);
+    },
+    set(on) {
+      if (on) this.setAttribute(name, "");
+      else this.attributes.delete(name);
+    },
+  });
+
+class FakeImageData {
+  constructor(...parts) {
+    const [data, width, height] = typeof parts[0] === "object" ? parts : [null, ...parts];
+    Object.assign(this, { width, height, data: data ?? new Uint8ClampedArray(4 * width * height) });
+  }
+}
+
+export const camera = { getUserMedia: async () => ({ getTracks: () => [] }) };
+
+const globals = {
+  document: {
+    createElement: (tag) => new FakeElement(tag),
+    activeElement: null,
+    hidden: false,
+  },
+  window: { addEventListener: () => {}, removeEventListener: () => {} },
+  navigator: { mediaDevices: camera },
+  performance: { now: () => now },
+  requestAnimationFrame: (run) => later(run, 16),
+  cancelAnimationFrame: forget,
+  setTimeout: later,
+  clearTimeout: forget,
+  devicePixelRatio: 1,
+  innerHeight: 1000,
+  getComputedStyle: () => ({ overflowY: "visible" }),
+  ImageData: FakeImageData,
+  CustomEvent: class {},
+};
+for (const [name, value] of Object.entries(globals))
+  Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
+
+/** The element below `root` that is called so, by its accessible name or its text. */
+export function called(root, name) {
+  const node = [...root].find(
+    (other) => (other.getAttribute("aria-label") ?? other.textContent) === name,
+  );
+  if (!node) throw new Error(`nothing is called ${name}`);
+  return node;
+}

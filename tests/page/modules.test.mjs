@@ -1,0 +1,437 @@
+// What the page's parts do for a person, each by itself.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { called, pass, settled } from "./dom.mjs";
+import { AnswerView } from "../../kit/explorer/page/answer.js";
+import { BecauseView } from "../../kit/explorer/page/because.js";
+import { Camera } from "../../kit/explorer/page/camera.js";
+import { CONTROLS } from "../../kit/explorer/page/controls.js";
+import { Files } from "../../kit/explorer/page/files.js";
+import { Flip } from "../../kit/explorer/page/flip.js";
+import { Judging, LabelPicker } from "../../kit/explorer/page/labels.js";
+import { PathView } from "../../kit/explorer/page/path.js";
+import { PhotoStrip } from "../../kit/explorer/page/photos.js";
+import { Preview } from "../../kit/explorer/page/preview.js";
+import { Where } from "../../kit/explorer/page/where.js";
+import { Picture } from "../../kit/explorer/page/picture.js";
+
+/** Functions that note how they were called. */
+const noted = (...names) => {
+  const log = [];
+  const entries = names.map((name) => [name, (...values) => log.push([name, ...values])]);
+  return { log, events: Object.fromEntries(entries) };
+};
+
+const NOISE = { key: "noise", label: "Noise", unit: "levels", hint: "", group: "main" };
+const SLIDER = { ...NOISE, low: 0, high: 100, step: 1, neutral: 0, kind: "range" };
+
+// -- flip.js
+
+/** Walk along a slider of a model that says "dog" from `limit` on; returns the places and the last line. */
+const walked = (spec, limit, value = spec.neutral) => {
+  const places = [];
+  let line = "";
+  const predicted = (place) => (place >= limit ? "dog" : "cat");
+  const flip = new Flip(spec, {
+    now: () => ({ value, name: predicted(value) }),
+    move: (place) => places.push(place),
+    say: (text) => {
+      line = text;
+    },
+  });
+  flip.button.click();
+  for (let count = 0; flip.running && count < 200; count += 1) {
+    flip.painted(places.at(-1), predicted(places.at(-1)));
+    pass(16);
+  }
+  return { places, line };
+};
+
+test("a walk ends at the first place with another prediction, to a tenth of a step or the next whole number", () => {
+  const { places, line } = walked(SLIDER, 37.25);
+  assert.equal(line, "Noise 37.3 levels: cat becomes dog.");
+  assert.equal(places.at(-1), 37.3);
+  assert.equal(walked({ ...SLIDER, whole: true }, 37.25).places.at(-1), 38);
+});
+
+test("a walk away from neutral that finds nothing goes the other way, and then comes back to where it began", () => {
+  const { places, line } = walked({ ...SLIDER, low: -100 }, 1000, 20);
+  assert.equal(line, "Noise does not change the prediction: it stays cat.");
+  assert.ok(places.indexOf(100) < places.indexOf(-100));
+  assert.equal(places.at(-1), 20);
+});
+
+test("a second press stops a walk", () => {
+  const { log, events } = noted("move", "say");
+  const flip = new Flip(SLIDER, { ...events, now: () => ({ value: 0, name: "cat" }) });
+  flip.button.click();
+  assert.equal(flip.button.textContent, "Stop");
+  flip.button.click();
+  flip.painted(log[0][1], "cat");
+  pass(100);
+  assert.deepEqual(
+    log.map(([name]) => name),
+    ["move", "say"],
+  );
+});
+
+// -- controls.js
+
+test("a number that is typed is taken with a comma, within the bounds, and as the nearest whole number", () => {
+  const { log, events } = noted("changed");
+  const { node } = CONTROLS.range({ ...SLIDER, whole: true }, "id", events.changed, () => {});
+  const box = called(node, "Noise, exact value");
+  for (const text of ["12,6", "500", "", "none"]) {
+    box.value = text;
+    box.fire("change");
+  }
+  assert.deepEqual(
+    log.map(([, , value]) => value),
+    [13, 100, 0, 0],
+  );
+});
+
+test("a parameter without a neutral number is off beyond the end of its slider", () => {
+  const { log, events } = noted("changed");
+  const spec = { ...SLIDER, key: "jpeg_quality", low: 1, neutral: null, whole: true };
+  const control = CONTROLS.range(spec, "id", events.changed, () => {});
+  const slider = [...control.node].find((node) => node.getAttribute("type") === "range");
+  control.show(null);
+  assert.equal(slider.value, "101");
+  assert.equal(slider.getAttribute("aria-valuetext"), "off");
+  for (const value of ["100", "101"]) {
+    slider.value = value;
+    slider.fire("input");
+  }
+  assert.deepEqual(log, [
+    ["changed", "jpeg_quality", 100],
+    ["changed", "jpeg_quality", null],
+  ]);
+});
+
+// -- labels.js
+
+test("a label is chosen from the prediction, from the list or taken back, and what waited for it goes on", () => {
+  const { log, events } = noted("chosen", "pin");
+  const picker = new LabelPicker("a", ["cat", "dog"], events.chosen);
+  const opener = document.createElement("button");
+  picker.open({ top: "dog", label: "" }, opener, events.pin);
+  called(picker.node, "Yes, dog").click();
+  assert.deepEqual(log.splice(0), [["chosen", "dog"], ["pin"]]);
+  assert.equal(document.activeElement, opener);
+  picker.open({ top: "dog", label: "dog" }, opener);
+  picker.box.value = "cat";
+  picker.box.fire("input"); // picked whole
+  picker.open({ top: "dog", label: "cat" }, opener);
+  picker.box.value = "ca";
+  picker.box.fire("input", { inputType: "insertText" });
+  called(picker.node, "I do not know").click();
+  assert.equal(picker.node.hidden, false, "something is typed");
+  picker.box.value = "";
+  called(picker.node, "I do not know").click();
+  assert.deepEqual(log, [
+    ["chosen", "cat"],
+    ["chosen", ""],
+  ]);
+});
+
+test("photos are asked about in parts, one part at a time, and marks are of the present settings alone", () => {
+  const { log, events } = noted("post", "judged");
+  const judging = new Judging(events);
+  const names = Array.from({ length: 10 }, (_, index) => `${index}.jpg`);
+  const asked = () => log.splice(0).filter(([name]) => name === "post");
+  const dark = { photo: "0.jpg", brightness: 0.5, where: null };
+  judging.ask(dark, names);
+  judging.ask(dark, names);
+  assert.deepEqual(
+    asked().map(([, , photos]) => photos),
+    [names.slice(0, 8)],
+  );
+  judging.heard(dark, { "0.jpg": "right", "1.jpg": "wrong" });
+  judging.ask({ ...dark, photo: "5.jpg", where: 3 }, names); // another photo, and a map, change no prediction
+  assert.deepEqual(asked()[0][2], names.slice(2));
+  judging.heard({ ...dark, brightness: 1 }, { "2.jpg": "right" });
+  assert.deepEqual(
+    [...judging.marks.keys()],
+    ["0.jpg", "1.jpg"],
+    "those were of another brightness",
+  );
+  judging.ask({ ...dark, brightness: 1 }, names);
+  assert.equal(judging.marks.size, 0);
+});
+
+// -- path.js
+
+test("a chip offers its alternatives, shows what is chosen, and is marked where it is to blame", () => {
+  const { log, events } = noted("changed", "open");
+  const options = [
+    ["", "as in training"],
+    ["channels_swapped", "red and blue swapped"],
+  ];
+  const path = new PathView(
+    [
+      { key: "channels", label: "Channels", options },
+      { key: "tensor", label: "Model input" },
+      { key: "file", label: "File" },
+    ],
+    "a",
+    events,
+  );
+  const select = path.node.querySelector("select");
+  select.value = "channels_swapped";
+  select.fire("change");
+  path.chips.get("tensor").node.click();
+  assert.deepEqual(log, [
+    ["changed", "channels", "channels_swapped"],
+    ["open", "tensor"],
+  ]);
+  const plain = { value: "as it is", changed: false, hidden: true };
+  path.paint({
+    channels: { value: "bgr", changed: true, hidden: false },
+    tensor: plain,
+    file: plain,
+  });
+  const chip = path.chips.get("channels");
+  assert.equal(chip.value.textContent, "bgr");
+  assert.ok(chip.node.classList.contains("kit-changed"));
+  assert.ok(path.chips.get("file").node.hidden);
+  path.blame(["channels"]);
+  assert.equal(select.getAttribute("aria-description"), "the cause");
+  path.blame([]);
+  assert.equal(select.getAttribute("aria-description"), "");
+});
+
+// -- photos.js
+
+test("labelled photos are counted once all of them are judged, and only added ones can be removed", () => {
+  const { log, events } = noted("chosen", "removed");
+  const strip = new PhotoStrip("a", events);
+  strip.build(
+    [
+      { name: "cat.jpg", added: false, labelled: true },
+      { name: "dog.jpg", added: false, labelled: true },
+      { name: "mine.png", added: true, labelled: false },
+    ],
+    "dog.jpg",
+  );
+  assert.deepEqual(
+    strip.strip.querySelectorAll("input").map((radio) => radio.checked),
+    [false, true, false],
+  );
+  strip.judge(new Map([["cat.jpg", "right"]]));
+  assert.equal(strip.count.textContent, "… of 2 correct");
+  strip.judge(
+    new Map([
+      ["cat.jpg", "right"],
+      ["dog.jpg", "wrong"],
+    ]),
+  );
+  assert.equal(strip.count.textContent, "1 of 2 correct");
+  assert.equal(called(strip.node, "dog.jpg").getAttribute("aria-description"), "wrong");
+  assert.deepEqual(
+    strip.strip.querySelectorAll("button").map((node) => node.title),
+    ["Remove mine.png"],
+  );
+  called(strip.node, "Remove mine.png").click();
+  called(strip.node, "cat.jpg").fire("change");
+  assert.deepEqual(log, [
+    ["removed", "mine.png"],
+    ["chosen", "cat.jpg"],
+  ]);
+});
+
+// -- answer.js
+
+const bar = (index, name, value) => ({
+  index,
+  name,
+  value,
+  text: `${100 * value} %`,
+  ghost: 0.5,
+  ghostText: "50 %",
+  calibrated: value,
+  calibratedText: "",
+  top: index === 1,
+  expected: index === 0,
+});
+
+test("bars follow the order of the classes and keep their lines, and an unknown label can be said", () => {
+  const said = noted("say");
+  const view = new AnswerView(said.events.say, null);
+  const answer = { name: "dog", share: "75 %", mark: "", state: "", note: "", label: "" };
+  const content = { answer, bars: [bar(1, "dog", 0.75), bar(0, "cat", 0.25)], settings: {} };
+  view.paint({ ...content, verdict: "dog, 75 %." });
+  const dog = view.lines.get(1);
+  view.paint({
+    ...content,
+    bars: [bar(0, "cat", 0.75), bar(1, "dog", 0.25)],
+    verdict: "cat, 75 %.",
+  });
+  assert.deepEqual([...view.lines.keys()], [0, 1]);
+  assert.equal(view.lines.get(1), dog);
+  assert.equal(dog.children[1].children[1].style.transform, "scaleX(0.25)");
+  assert.ok(dog.classList.contains("kit-top"));
+  called(view.node, "It is …").click();
+  assert.equal(said.log.length, 1);
+  assert.equal(view.status.textContent, "", "screen readers hear of it once it rests");
+  pass(500);
+  assert.equal(view.status.textContent, "cat, 75 %.");
+});
+
+// -- because.js
+
+const FIXED = { before: "cat, 60 %", after: "dog, 90 %", mark: "✓ fixed" };
+const SETTINGS = { photo: "dog.jpg", noise: 60, scaling: "missing_scaling", where: null };
+const CHANGES = {
+  headline: "",
+  lines: [
+    {
+      text: "Noise 60 levels: without it dog",
+      settings: { noise: 0 },
+      matters: true,
+      fixed: FIXED,
+    },
+  ],
+  settings: SETTINGS,
+  guilty: ["perturbation"],
+};
+const EXPLAINED = {
+  changes: CHANGES,
+  headline: "The cause: missing scaling",
+  notes: [],
+  judged: "",
+  findings: [],
+  ruledOut: ["dark", "bright"],
+  fix: "Scale pixels.",
+  code: "",
+  apply: { scaling: "" },
+  fixed: FIXED,
+  guilty: ["scaling"],
+  pictures: [],
+};
+
+test("an answer blames chips, offers its fix, and says so when it is about another state", () => {
+  const { log, events } = noted("ask", "stop", "take", "blame", "opened");
+  const view = new BecauseView(events);
+  view.moved(SETTINGS);
+  view.ask.click();
+  view.ask.click(); // still busy
+  assert.deepEqual(
+    log.splice(0).map(([name]) => name),
+    ["blame", "opened", "ask"],
+  );
+  view.progress("checks, part 1 of 4");
+  assert.equal(view.status.textContent, "Looking for the cause: checks, part 1 of 4 …");
+  view.explain({ changes: CHANGES }, []);
+  view.explain(EXPLAINED, []);
+  view.moved(SETTINGS);
+  assert.deepEqual(log.splice(0).at(-1), ["blame", ["perturbation", "scaling"]]);
+  assert.match(view.found.textContent, /Ruled out: dark, bright\./);
+  called(view.node, "Apply the fix").click();
+  const then = { ...SETTINGS, scaling: "" };
+  assert.deepEqual(log.splice(0).at(-1).slice(0, 3), ["take", { scaling: "" }, FIXED]);
+  view.moved(then);
+  assert.equal(view.before.hidden, true, "the fix has led there");
+  assert.equal(called(view.node, "Apply the fix").getAttribute("aria-disabled"), "true");
+  view.moved({ ...SETTINGS, noise: 10 });
+  assert.equal(view.before.hidden, false);
+});
+
+test("a question that was stopped keeps what the changes do", () => {
+  const { events } = noted("ask", "stop", "take", "blame", "opened");
+  const view = new BecauseView(events);
+  view.moved(SETTINGS);
+  view.ask.click();
+  view.explain({ changes: CHANGES, stopped: "Stopped." }, []);
+  assert.equal(view.status.textContent, "Stopped.");
+  assert.match(view.changes.textContent, /Noise 60 levels/);
+  assert.equal(view.found.children.length, 0);
+});
+
+// -- camera.js, files.js, preview.js, where.js
+
+test("a frame is sent when the last is answered and the pause is over, none after the camera is off", async () => {
+  const { log, events } = noted("framed", "switched", "snapped", "fail");
+  let ready = true;
+  const panel = () => ({ name: "Camera", side: 2, pause: 50 });
+  const camera = new Camera(panel, { ...events, ready: () => ready });
+  camera.button.click();
+  await settled();
+  pass(100);
+  const frames = log.filter(([name]) => name === "framed").length;
+  assert.ok(frames >= 2 && frames <= 3);
+  assert.deepEqual([camera.frame.width, camera.frame.height], [2, 1], "the video has 4 × 2 pixels");
+  ready = false;
+  pass(200);
+  camera.snap.click();
+  ready = true;
+  pass(200);
+  assert.equal(log.filter(([name]) => name === "framed").length, frames);
+  assert.deepEqual(log.at(-1), ["snapped"]);
+});
+
+test("a file goes in pieces of 4 MB, the last one marked, and one over the limit is refused by its name", async () => {
+  const { log, events } = noted("post", "fail");
+  const files = new Files("a", { ...events, limit: () => 9e6 });
+  const file = (size) => ({
+    name: "big.jpg",
+    size,
+    arrayBuffer: async () => new ArrayBuffer(size),
+  });
+  await files.send([file(8_500_000), file(12e6)]);
+  const posts = log.filter(([name]) => name === "post");
+  assert.deepEqual(
+    posts.map(([, content, [piece]]) => [content.last, piece.byteLength]),
+    [
+      [false, 4e6],
+      [false, 4e6],
+      [true, 5e5],
+    ],
+  );
+  assert.equal(new Set(posts.map(([, { number }]) => number)).size, 1);
+  assert.deepEqual(log.at(-1), [
+    "fail",
+    "Expected an image of at most 9 MB, received 12 MB: big.jpg",
+  ]);
+});
+
+test("noise is asked for once, and the photo is painted with it when it has come", () => {
+  const { log, events } = noted("ask");
+  const preview = new Preview(events.ask);
+  const source = { live: true, width: 1, height: 1 };
+  const grey = new DataView(Uint8Array.of(100, 100, 100).buffer);
+  preview.take({ settings: { photo: "a" }, source }, [grey, grey], null);
+  const settings = { brightness: 1, noise: 10, seed: 5 };
+  preview.wantNoise(settings);
+  preview.wantNoise(settings);
+  assert.deepEqual(log, [["ask", { kind: "noise", seed: 5, count: 3 }]]);
+  preview.paint(settings, false);
+  assert.equal(preview.picture.canvas.image, undefined, "not without its noise");
+  preview.takeNoise({ seed: 5 }, new DataView(Int16Array.of(4096, 0, -4096).buffer));
+  preview.paint(settings, false);
+  assert.deepEqual(Array.from(preview.picture.canvas.image.data.slice(0, 3)), [110, 100, 90]);
+});
+
+test("rows of a map are asked for until it is whole, and those of another state are left out", () => {
+  const { log, events } = noted("changed", "toggled", "ask");
+  const where = new Where(new Picture(""), events);
+  const map = { width: 1, height: 1, waits: true, name: "cat", about: "Orange" };
+  const settings = { noise: 0, where: 3 };
+  const content = {
+    settings,
+    where: map,
+    input: { width: 1, height: 1 },
+    bars: [bar(3, "cat", 1)],
+  };
+  where.paint(content, new Uint8Array(7));
+  assert.equal(where.text.textContent, "Orange");
+  where.ask();
+  where.ask();
+  assert.equal(log.length, 1);
+  const row = [new DataView(new ArrayBuffer(4))];
+  where.heard({ settings: { ...settings, noise: 1 }, where: { ...map, about: "Old" } }, row);
+  assert.equal(where.text.textContent, "Orange");
+  where.heard({ settings, where: { ...map, waits: false } }, row);
+  where.ask();
+  assert.equal(log.length, 1);
+});
