@@ -1,6 +1,6 @@
 """What a classifier file knows of its training images."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,8 +15,8 @@ from kit.classifier.neighbours import Neighbours
 from kit.classifier.network import Network
 from kit.classifier.store import MOST_BYTES, part_of
 from kit.images import Photo
-from kit.images.properties import QUANTITIES
-from kit.perturbation.alterations import ALTERATIONS, measured_rows, middle, responses
+from kit.perturbation.conditions import ALTERATIONS, QUANTITIES
+from kit.perturbation.responses import measured_rows, middle, responses
 from kit.preprocessing import Preprocessing
 
 KEPT = 256
@@ -27,6 +27,14 @@ TRIED = (16, 64)
 
 _PIXELS = 1 << 20
 
+_UNNAMED_QUANTITIES = """\
+brightness contrast highlights shadows warmth tint saturation sharpness noise colour_noise blocking \
+jpeg_quality size aspect turned"""
+_UNNAMED_ALTERATIONS = """\
+darker brighter flatter harder warmer cooler greener more_magenta paler more_colourful blurred sharpened \
+noisy grainy compressed reduced enlarged cropped squeezed stretched narrower wider"""
+"""Those in files that do not name them, in their order."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class InputStatistics:
@@ -36,7 +44,7 @@ class InputStatistics:
     ----------
     rows
         float64 (images, quantities): measures in the order of `QUANTITIES`; NaN where there was nothing to
-        measure. `KEPT` images at most.
+        measure, or the file has no such quantity. `KEPT` images at most.
     response
         float64 (alterations, strengths, quantities): what `responses` gives for some of the images.
     answers
@@ -60,32 +68,36 @@ class InputStatistics:
         return cls(measured_rows(chosen), measured_responses(chosen), answers)
 
     def arrays(self) -> dict[str, Array]:
-        """Return this value as arrays, with the strengths that the responses belong to."""
-        kept: dict[str, Array] = {
+        """Return this value as arrays, with the names of all columns, and the strengths of alterations."""
+        arrays: dict[str, Array] = {
             "rows": self.rows,
             "response": self.response,
-            "strengths": _strengths(),
+            "strengths": np.array([*_strengths().values()], np.float64).reshape(-1),
+            "quantities": _as_bytes(QUANTITIES),
+            "alterations": _as_bytes(_strengths()),
         }
-        return kept if self.answers is None else kept | {"answers": self.answers}
+        if self.answers is not None:
+            arrays["answers"] = self.answers
+        return arrays
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, Array]) -> Self:
-        """Return the value that `arrays` gave.
+        """Return the value that `arrays` gave; NaN for quantities and alterations that it has not.
 
-        ValueError for anything else, and for other quantities or alterations than there are here.
+        ValueError for anything else.
         """
-        with suppress(KeyError, TypeError, ValueError):
-            rows, response, answers = (
-                arrays["rows"],
-                arrays["response"],
-                arrays.get("answers"),
-            )
-            images, quantities = rows.shape
-            same = np.array_equal(
-                arrays["strengths"], _strengths()
-            ) and quantities == len(QUANTITIES)
-            same &= response.shape[::2] == (len(ALTERATIONS), quantities)
-            if same and (answers is None or answers.shape == (images,)):
+        with suppress(KeyError, TypeError, ValueError, AttributeError):
+            quantities = _names(arrays, "quantities", _UNNAMED_QUANTITIES)
+            alterations = _names(arrays, "alterations", _UNNAMED_ALTERATIONS)
+            strengths = arrays["strengths"].reshape(len(alterations), -1)
+            rows = _selected(arrays["rows"], quantities, QUANTITIES)
+            response = _selected(arrays["response"], quantities, QUANTITIES)
+            # What is known of other strengths says nothing.
+            tried = zip(alterations, map(tuple, strengths.tolist()), strict=True)
+            response = _selected(response.T, [*tried], _strengths().items()).T
+            answers = arrays.get("answers")
+            fits = response.shape[1:2] == strengths.shape[1:] == (3,) and rows.ndim == 2
+            if fits and (answers is None or answers.shape == rows.shape[:1]):
                 return cls(rows, response, answers)
         raise ValueError(
             "Expected input statistics of this version; save again with training="
@@ -99,11 +111,29 @@ def measured_responses(photos: Sequence[Photo]) -> Float64:
     return responses(middles[: max(TRIED[0], int((pixels <= _PIXELS).sum()))])
 
 
-def _strengths() -> Float64:
-    return np.array(
-        [strength for item in ALTERATIONS.values() for strength in item.strengths],
-        np.float64,
-    )
+def _strengths() -> dict[str, tuple[float, ...]]:
+    """Return the strengths of each alteration by its name, which has no blanks."""
+    return {
+        name.replace(" ", "_"): alteration.strengths
+        for name, alteration in ALTERATIONS.items()
+    }
+
+
+def _as_bytes(names: Iterable[str]) -> Array:
+    # A file carries nothing but numbers.
+    return np.frombuffer(" ".join(names).encode(), np.uint8)
+
+
+def _names(arrays: Mapping[str, Array], key: str, default: str) -> list[str]:
+    text = arrays[key].tobytes().decode() if key in arrays else default
+    return text.split()
+
+
+def _selected(table: Array, names: Iterable[Any], wanted: Iterable[Any]) -> Float64:
+    """Return the columns of these names, along the last axis; NaN for those that are not there."""
+    columns = dict(zip(names, np.moveaxis(table, -1, 0), strict=True))
+    unknown = np.full(table.shape[:-1], np.nan)
+    return np.stack([columns.get(name, unknown) for name in wanted], axis=-1)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

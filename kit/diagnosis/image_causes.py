@@ -1,8 +1,10 @@
 """Images as causes: their properties, tried on others, undone and weighed; images unlike the training's."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
+from typing import Self
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -14,10 +16,11 @@ from kit.classifier.first_layers import FirstLayers
 from kit.classifier.labels import Truth
 from kit.classifier.predictions import Predictions
 from kit.diagnosis.candidates import Evaluator
-from kit.diagnosis.finding import Evidence, Finding, Photos, Verdict, at_least
-from kit.diagnosis.image_properties import PROPERTIES, WORDS, Property, slight
+from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, Verdict, at_least
 from kit.images import Photo
-from kit.images.properties import PROPERTIES as MEASURES
+from kit.perturbation.conditions import IMAGE_CAUSES, ImageCause
+from kit.perturbation.physics import to_pixels
+from kit.perturbation.restoring import balanced, dimmed
 from kit.robustness.novelty import FALSE_POSITIVES, novelty_of
 from kit.samples import probes
 
@@ -58,12 +61,21 @@ MOST = 0.5
 ASKED = 8
 """At most so many of the images with a property, spread over all, are asked about once it is undone."""
 
-# Shorter side over that of the network, from twice which on images are reduced.
 _LARGE = 1.5
-# Probabilities below count as this.
+"""Shorter side over that of the network, from twice which on images are reduced."""
+
 _LEAST = 1e-3
-# Nats up to which another prediction is ahead: further ahead it proves no more.
+"""Probabilities below count as this."""
+
 _FAR = 2.0
+"""Nats up to which another prediction is ahead: further ahead it proves no more."""
+
+_REMEDY = """\
+from PIL import Image, ImageOps
+from kit.images import as_photos
+from kit.robustness import relevelled, restored
+better = [{} for photo in as_photos(photos)]
+print(classifier.predict(better))"""
 
 
 def _resized(photo: Photo, side: int) -> Photo:
@@ -77,11 +89,22 @@ def unsettled(classifier: Classifier, photo: Photo) -> tuple[str, ...]:
     """Return the names of the slight changes of an image that give it another prediction."""
     pixels = photo.decoded(known_preprocessing(classifier).decoding).pixels
     (present,) = classifier.predict(photo).index
-    tried = {
-        name: classifier.predict(list(map(Photo, done))).index
-        for name, done in slight(pixels).items()
+    changes = {
+        "light": [dimmed(pixels), to_pixels(pixels * 1.5)],
+        "colour of the light": [balanced(pixels)[1]],
     }
-    return tuple(name for name, index in tried.items() if (index != present).any())
+    names = []
+    for name, versions in changes.items():
+        predictions = classifier.predict([Photo(version) for version in versions])
+        if (predictions.index != present).any():
+            names.append(name)
+    return tuple(names)
+
+
+def remedy(cause: ImageCause, amount: float) -> Fix:
+    """Return what to change, and code that takes this amount out of ``photos`` and asks again."""
+    code = _REMEDY.format(cause.call.format(amount))
+    return Fix(f"{cause.advice}, or train on such images.", code)
 
 
 def check_properties(
@@ -113,60 +136,64 @@ def check_properties(
     """
     used = known_preprocessing(classifier)
     decoded = [photo.decoded(used.decoding) for photo in photos]
-    # More pixels than these the network does not see.
-    seen = min(filter(None, picture_size(classifier.input_shape)), default=np.inf)
-    factor = max(1, int(min(min(photo.size) for photo in decoded) // (_LARGE * seen)))
+    factor = _reduction(classifier, decoded)
     pictures = [
-        Photo(np.asarray(Image.fromarray(one.pixels).reduce(factor)), one.name)
-        for one in decoded
+        Photo(np.asarray(Image.fromarray(photo.pixels).reduce(factor)), photo.name)
+        for photo in decoded
     ]
-    grey = used.channels.startswith("gray")
-    items = [item for item in PROPERTIES.values() if not (item.coloured and grey)]
-    unusual = {item.name: _unusual(item, pictures) for item in items}
-    for item in items:
-        for name in unusual.keys() & item.brings:
-            brought = unusual[name].keys() & unusual[item.name]
-            unusual[name] = {
-                place: one
-                for place, one in unusual[name].items()
-                if place not in brought
-            }
     case = _Case(
-        classifier,
-        pictures,
-        factor,
-        classifier.predict(decoded, labels or None),
-        unusual,
-        first_layers,
-        doubtful,
+        classifier=classifier,
+        pictures=pictures,
+        factor=factor,
+        predictions=classifier.predict(decoded, labels or None),
+        unusual=_unusual(pictures, grey=used.channels.startswith("gray")),
+        first_layers=first_layers,
+        doubtful=doubtful,
     )
-    found = sorted(
-        (_found(case, item) for item in items if case.suspects(item)),
-        key=lambda pair: pair[0],
-    )
-    # One is to blame: that by which most other predictions fall.
-    others = [one for _, one in found if one.verdict == "named"][1:]
-    return tuple(
-        replace(one, verdict="possible") if one in others else one for _, one in found
-    )
+    suspected = [cause for cause in IMAGE_CAUSES.values() if case.suspects(cause)]
+    trials = [_Trial.of(case, cause) for cause in suspected]
+    findings: list[Finding] = []
+    for trial in sorted(trials, key=lambda trial: trial.rank):
+        verdict = trial.verdict
+        # One is to blame: that by which most other predictions fall.
+        if verdict == "named" and any(
+            finding.verdict == "named" for finding in findings
+        ):
+            verdict = "possible"
+        findings.append(trial.finding(verdict))
+    return tuple(findings)
 
 
-def _unusual(item: Property, pictures: Photos) -> dict[int, float]:
-    """Return the measures, by place, of the images in which a property is out of the ordinary."""
-    large = {
-        place: photo
-        for place, photo in enumerate(pictures)
-        if min(photo.size) >= item.least_side
-    }
-    measures = {place: item.measure(photo.pixels) for place, photo in large.items()}
-    return {
-        place: measure for place, measure in measures.items() if item.unusual(measure)
-    }
+def _reduction(classifier: Classifier, photos: Photos) -> int:
+    """Return the factor by which images are reduced: more pixels the network does not see."""
+    side = min(filter(None, picture_size(classifier.input_shape)), default=np.inf)
+    shortest = min(min(photo.size) for photo in photos)
+    return max(1, int(shortest // (_LARGE * side)))
+
+
+def _unusual(pictures: Photos, *, grey: bool) -> dict[str, dict[int, float]]:
+    """Return the measures, by cause and place, of the images in which a property is out of the ordinary.
+
+    Without those that another property brings; nothing about colours for a network that takes grey.
+    """
+    unusual: dict[str, dict[int, float]] = {name: {} for name in IMAGE_CAUSES}
+    for place, photo in enumerate(pictures):
+        measures = {}
+        for name, cause in IMAGE_CAUSES.items():
+            if min(photo.size) < cause.least_side or (cause.coloured and grey):
+                continue
+            measure = cause.measured(photo.pixels)
+            if cause.unusual(measure):
+                measures[name] = measure
+        brought = {other for name in measures for other in IMAGE_CAUSES[name].brings}
+        for name in measures.keys() - brought:
+            unusual[name][place] = measures[name]
+    return unusual
 
 
 @dataclass(frozen=True, eq=False)
 class _Case:
-    """The images, reduced by a factor, the predictions to them, and what is unusual: measures by place."""
+    """The images, reduced by a factor, and what is unusual in them: measures by cause and place."""
 
     classifier: Classifier
     pictures: Photos
@@ -188,145 +215,192 @@ class _Case:
         Out of probes and images that are known to be predicted correctly, at the usual size of the images.
         """
         odd = {place for measures in self.unusual.values() for place in measures}
-        own = [
-            self.pictures[place]
-            for place in np.flatnonzero(self.right).tolist()
-            if place not in odd
-        ]
+        right = np.flatnonzero(self.right).tolist()
+        own = [self.pictures[place] for place in right if place not in odd]
         photos = (*own, *probes())
         predictions = self.classifier.predict(photos)
         surest = np.argsort(-predictions.probability, kind="stable")[:COUNT]
         side = int(np.median([min(photo.size) for photo in self.pictures]))
         return [_resized(photos[place], side) for place in surest], predictions[surest]
 
-    def kept(self, item: Property, amount: float) -> float:
+    def kept(self, cause: ImageCause, amount: float) -> float:
         """Share of the predictions for other images that are kept once this amount is done to them.
 
         Of an answer that has become less sure, the share of its probability counts.
         """
         photos, before = self.good
-        changed = self.classifier.probabilities(
-            [item.done(photo, amount) for photo in photos]
-        )
-        after = changed[np.arange(len(photos)), before.index]
+        spoilt = [cause.done(photo, amount) for photo in photos]
+        rows = self.classifier.probabilities(spoilt)
+        after = rows[np.arange(len(photos)), before.index]
         return float(np.minimum(after / before.probability, 1).mean())
 
-    def suspects(self, item: Property) -> dict[int, float]:
+    def suspects(self, cause: ImageCause) -> dict[int, float]:
         """Return the measures, by place, of the images that a property may be to blame for."""
-        return {
-            place: one
-            for place, one in self.unusual[item.name].items()
-            if not self.right[place]
-        }
+        unusual = self.unusual[cause.cause].items()
+        return {place: measure for place, measure in unusual if not self.right[place]}
 
-    def farther(self, item: Property, amounts: Mapping[int, float]) -> bool:
+    def farther(self, cause: ImageCause, amounts: Mapping[int, float]) -> bool:
         """Whether images without a property lie farther from those of training, which then have it, too."""
         evaluator = Evaluator(self.classifier, self.first_layers)
         if not evaluator.statistics:
             return False
         used = known_preprocessing(self.classifier)
         photos = [self.pictures[place] for place in amounts]
-        undone = [
-            map(Photo, item.undo(photo.pixels, amount))
-            for photo, amount in zip(photos, amounts.values(), strict=True)
-        ]
-        ways = list(zip(*undone, strict=True))
+        undone = [self.undone(cause, place, amounts[place]) for place in amounts]
+        ways = zip(*undone, strict=True)
         nearest = min(evaluator.distance(way, used) for way in ways)
         return nearest > evaluator.distance(photos, used)
 
-    def ordinary(self, item: Property) -> bool:
+    def undone(self, cause: ImageCause, place: int, amount: float) -> list[Photo]:
+        """Return the image at a place without a property, in several ways."""
+        return list(map(Photo, cause.undo(self.pictures[place].pixels, amount)))
+
+    def ordinary(self, cause: ImageCause) -> bool:
         """Whether a property is too frequent to be to blame; correctly predicted images are the controls."""
-        unusual, count, controls = (
-            self.unusual[item.name],
-            len(self.right),
-            int(self.right.sum()),
-        )
+        unusual = self.unusual[cause.cause]
+        count = len(self.right)
+        controls = int(self.right.sum())
         if not controls:
             return self.doubtful and count > 2 and len(unusual) > COMMON * count
-        having = int(self.right[list(unusual)].sum())
-        suspects = len(unusual) - having, count - controls
-        odds, usual = (
-            (part + 1) / (whole - part + 1)
-            for part, whole in (suspects, (having, controls))
-        )
-        return bool(np.log(odds / usual) < RARER)
+        unusual_controls = int(self.right[list(unusual)].sum())
+        unusual_suspects = len(unusual) - unusual_controls
+        odds = (unusual_suspects + 1) / (count - controls - unusual_suspects + 1)
+        usual_odds = (unusual_controls + 1) / (controls - unusual_controls + 1)
+        return bool(np.log(odds / usual_odds) < RARER)
 
-    def log_odds(self, item: Property, place: int, kept: float, ahead: float) -> float:
+    def log_odds(
+        self, cause: ImageCause, place: int, *, kept: float, ahead: float
+    ) -> float:
         """Weigh what speaks for a change of an answer, where another is `ahead` once a property is undone."""
         sure = self.predictions.probability[place]
         unsure = np.log((1 - sure + _LEAST) / (sure + _LEAST))
-        weight = min(max(ahead, -_FAR), _FAR) * EXACT if item.exact else ahead * RIVAL
+        rival = ahead * RIVAL
+        if cause.exact:
+            rival = min(max(ahead, -_FAR), _FAR) * EXACT
         lost = (1 - kept) * COUNT
         fallen = np.log((lost + 1) / (COUNT - lost + 1))
-        odds = (
-            BEFORE
-            + CURVE * fallen
-            + UNSURE * unsure
-            + weight
-            + WRONG * (self.predictions.labels[place] >= 0)
-        )
+        odds = BEFORE + CURVE * fallen + UNSURE * unsure + rival
+        if self.predictions.labels[place] >= 0:
+            odds += WRONG
         return float(odds if kept < BORNE else min(odds, 0))
 
-    def ahead(self, item: Property, place: int, amount: float) -> float:
+    def ahead(self, cause: ImageCause, place: int, amount: float) -> float:
         """Return the log of the mean probability of the best other class over that of the present one."""
-        undone = [
-            Photo(each) for each in item.undo(self.pictures[place].pixels, amount)
-        ]
+        undone = self.undone(cause, place, amount)
         present = self.predictions.index[place]
         mean = self.classifier.probabilities(undone).mean(axis=0) + np.float32(_LEAST)
         return float(np.log(np.delete(mean, present).max() / mean[present]))
 
 
-def _found(case: _Case, item: Property) -> tuple[tuple[bool, float], Finding]:
-    """Return its rank, the share of other predictions that bear as much of a property, and the finding."""
-    measures = case.suspects(item)
-    places = list(measures)[:: -(-len(measures) // ASKED)]
-    amounts = [
-        item.amount(measures[place], case.pictures[place].pixels) for place in places
-    ]
-    amount = float(np.median(amounts))
-    kept = case.kept(item, amount)
-    ahead = [
-        case.ahead(item, place, each)
-        for place, each in zip(places, amounts, strict=True)
-    ]
-    odds = [
-        case.log_odds(item, place, kept, each)
-        for place, each in zip(places, ahead, strict=True)
-    ]
-    chance = float(1 / (1 + np.exp(-np.median(odds))))
-    often = len(measures) >= MOST * int((~case.right).sum())
-    blamed = (
-        chance >= NAMED
-        and often
-        and not case.ordinary(item)
-        and not case.farther(item, dict(zip(places, amounts, strict=True)))
-    )
-    verdict: Verdict = "named" if blamed else "possible"
-    if chance <= RULED_OUT and (item.exact or kept >= STARTS):
-        verdict = "ruled_out"
-    changed = float((np.array(ahead) > 0).mean())
-    whole = amount * case.factor if item.name in {"noisy", "blurred"} else amount
-    count, median = len(case.pictures), float(np.median([*measures.values()]))
-    evidence = (
-        Evidence(MEASURES[item.measured].unit, median, item.ordinary, True),
-        Evidence(
-            f"share of predictions for {COUNT} other images that stay",
-            kept,
-            STARTS,
-            kept < STARTS,
-        ),
-        Evidence("share of these predictions that change once it is undone", changed),
-        Evidence(
-            "probability that it changed the prediction", chance, NAMED, chance >= NAMED
-        ),
-    )
-    which = "This image is" if count == 1 else f"{len(measures)} of {count} images are"
-    summary = f"{which} unusually {WORDS[item.name][0]}: {item.parameter} {whole:.2g}."
-    cost = changed * len(measures) / count
-    finding = Finding(item.name, verdict, summary, evidence, cost, item.remedy(whole))
-    # What is undone exactly should have changed the prediction.
-    return (item.exact and changed < 0.5, kept), finding
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """A property, done to other images and undone in those that have it.
+
+    Attributes
+    ----------
+    measures
+        By place, of the images that it may be to blame for.
+    amounts
+        By place, of those that were asked about once it is undone.
+    amount, kept
+        Median of these, and the share of other predictions that bear it.
+    changed, chance
+        Share of the predictions that change once it is undone, and how likely it has changed them.
+    """
+
+    case: _Case
+    cause: ImageCause
+    measures: Mapping[int, float]
+    amounts: Mapping[int, float]
+    amount: float
+    kept: float
+    changed: float
+    chance: float
+
+    @classmethod
+    def of(cls, case: _Case, cause: ImageCause) -> Self:
+        """Try a property."""
+        measures = case.suspects(cause)
+        step = ceil(len(measures) / ASKED)
+        amounts = {
+            place: cause.amount(measures[place], case.pictures[place].pixels)
+            for place in list(measures)[::step]
+        }
+        amount = float(np.median([*amounts.values()]))
+        kept = case.kept(cause, amount)
+        ahead = {place: case.ahead(cause, place, amounts[place]) for place in amounts}
+        odds = [
+            case.log_odds(cause, place, kept=kept, ahead=lead)
+            for place, lead in ahead.items()
+        ]
+        return cls(
+            case=case,
+            cause=cause,
+            measures=measures,
+            amounts=amounts,
+            amount=amount,
+            kept=kept,
+            changed=float(np.mean([lead > 0 for lead in ahead.values()])),
+            chance=float(1 / (1 + np.exp(-np.median(odds)))),
+        )
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """The least comes first: that by which most other predictions fall."""
+        # What is undone exactly should have changed the prediction.
+        return self.cause.exact and self.changed < 0.5, self.kept
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """The verdict of this property by itself."""
+        case = self.case
+        if self.chance <= RULED_OUT and (self.cause.exact or self.kept >= STARTS):
+            return "ruled_out"
+        frequent = len(self.measures) >= MOST * int((~case.right).sum())
+        blamed = (
+            self.chance >= NAMED
+            and frequent
+            and not case.ordinary(self.cause)
+            and not case.farther(self.cause, self.amounts)
+        )
+        return "named" if blamed else "possible"
+
+    def finding(self, verdict: Verdict) -> Finding:
+        """Report what was measured."""
+        cause = self.cause
+        count = len(self.case.pictures)
+        amount = self.amount
+        if cause.name in {"noise", "edge_share"}:
+            # Measured in pixels of the reduced image.
+            amount *= self.case.factor
+        images = "This image is"
+        if count > 1:
+            images = f"{len(self.measures)} of {count} images are"
+        summary = (
+            f"{images} unusually {cause.adjective}: {cause.parameter} {amount:.2g}."
+        )
+        return Finding(
+            cause=cause.cause,
+            verdict=verdict,
+            summary=summary,
+            evidence=self.evidence,
+            cost=self.changed * len(self.measures) / count,
+            fix=remedy(cause, amount),
+        )
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """What was measured, for and against."""
+        median = float(np.median([*self.measures.values()]))
+        others = f"share of predictions for {COUNT} other images that stay"
+        undone = "share of these predictions that change once it is undone"
+        chance = "probability that it changed the prediction"
+        return (
+            Evidence(self.cause.unit, median, self.cause.ordinary, supports=True),
+            Evidence(others, self.kept, STARTS, supports=self.kept < STARTS),
+            Evidence(undone, self.changed),
+            Evidence(chance, self.chance, NAMED, supports=self.chance >= NAMED),
+        )
 
 
 SURE = 0.01
@@ -355,7 +429,8 @@ def out_of_distribution(classifier: Classifier, photos: Photos) -> Finding | Non
     if novelty is None:
         return None
     chances = novelty.chances(novelty.scores(photos))
-    count, evidence = len(chances), []
+    count = len(chances)
+    evidence = []
     for rate in (FALSE_POSITIVES, SURE):
         # A chance is a share of held-back images: it is compared as such, not by its last bit.
         limit = rate + 1e-9
@@ -366,10 +441,12 @@ def out_of_distribution(classifier: Classifier, photos: Photos) -> Finding | Non
             if at_least(number, count, rate) <= limit
         )
         text = f"images farther from training than {1 - rate:.0%} of held-back ones"
-        evidence.append(Evidence(text, above, needed, above >= needed))
+        evidence.append(Evidence(text, above, needed, supports=above >= needed))
     unusual, sure = evidence
-    verdict: Verdict = (
-        "named" if sure.supports else "possible" if unusual.supports else "ruled_out"
-    )
+    verdict: Verdict = "ruled_out"
+    if unusual.supports:
+        verdict = "possible"
+    if sure.supports:
+        verdict = "named"
     summary = _UNLIKE[verdict].format(unusual.value, count)
     return Finding("out_of_distribution", verdict, summary, (unusual, sure))

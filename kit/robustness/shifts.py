@@ -13,8 +13,8 @@ from kit.classifier import Classifier
 from kit.classifier.reference import InputStatistics, measured_responses
 from kit.images import Photo, Picture, Pictures
 from kit.images.photo import UNREADABLE, at_least_one, each_picture, names_of
-from kit.images.properties import QUANTITIES
-from kit.perturbation.alterations import ALTERATIONS, measured_rows
+from kit.perturbation.conditions import ALTERATIONS, QUANTITIES
+from kit.perturbation.responses import measured_rows
 from kit.robustness.attribution import Explanation, explanations
 from kit.robustness.differences import (
     FEWEST,
@@ -41,7 +41,6 @@ _ANSWERED = {
     "unchanged": "each class is predicted about as often",
 }
 _ORDER = ("shifted", "follows", "unchanged", "cannot_tell")
-_INVERTIBLE = frozenset({"brightness", "contrast", "warmth", "tint", "saturation"})
 _FARTHEST = 3.0
 
 
@@ -136,7 +135,7 @@ class Gathered(NamedTuple):
     Attributes
     ----------
     rows
-        float64 (images, quantities), in the order of `kit.images.properties.QUANTITIES`.
+        float64 (images, quantities), in the order of `kit.perturbation.conditions.QUANTITIES`.
     photos
         The first of them, `KEPT` at most.
     answers
@@ -298,7 +297,7 @@ def asked_about(
     )
     if cause.opposite or not training:
         chosen, tried = photos, "this is undone"
-        if cause.quantity in _INVERTIBLE:
+        if QUANTITIES[cause.quantity].group in {"light", "colour"}:
             strength = float(np.clip(1 / max(strength, 1e-3), 1 / _FARTHEST, _FARTHEST))
         elif not cause.opposite:
             tried = "this is done to the photos once more"

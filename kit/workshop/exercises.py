@@ -18,8 +18,9 @@ from kit._checking import whole
 from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.training import adapt
 from kit.images import Photo
-from kit.images.properties import Levels, relevelled
+from kit.images.properties import Levels
 from kit.perturbation import Perturbation
+from kit.perturbation.restoring import relevelled
 from kit.preprocessing.faults import CATALOGUE, STEPS, Fault
 from kit.validation.calibration import fit_temperature
 

@@ -169,3 +169,12 @@ def test_measures_of_another_version_are_refused_and_kept(file, change):
     with pytest.raises(ValueError, match="Expected input statistics of this version"):
         _ = found.properties
     assert found.contents.keys() >= {"properties/rows", "properties/response"}
+
+
+def test_a_file_without_names_has_the_first_quantities_and_alterations(file):
+    statistics = Classifier.load(file).reference.properties
+    arrays = statistics.arrays()
+    del arrays["quantities"], arrays["alterations"]
+    unnamed = InputStatistics.of_arrays(arrays)
+    np.testing.assert_array_equal(unnamed.rows, statistics.rows)
+    np.testing.assert_array_equal(unnamed.response, statistics.response)

@@ -4,14 +4,9 @@ import numpy as np
 import pytest
 
 import kit
-from kit.images.properties import QUANTITIES, jpeg_quality
-from kit.perturbation.alterations import (
-    ALTERATIONS,
-    measured_rows,
-    middle,
-    responses,
-    scaled_rows,
-)
+from kit.images.properties import file_quality
+from kit.perturbation.conditions import ALTERATIONS, QUANTITIES
+from kit.perturbation.responses import measured_rows, middle, responses, scaled_rows
 
 PHOTO = kit.samples.photos("photographs")[0]
 
@@ -98,7 +93,7 @@ def test_noise_is_each_pictures_own_and_grain_the_same_in_all_channels():
 
 def test_compressing_goes_through_a_file_whose_quality_can_be_read():
     compressed = ALTERATIONS["compressed"].apply(middle(PHOTO, 64), 60.4)
-    assert jpeg_quality(compressed.file) == 60
+    assert file_quality(compressed.file) == 60
     assert compressed.name == PHOTO.name
 
 

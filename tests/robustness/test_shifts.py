@@ -1,6 +1,7 @@
 """`kit.shift`: ranking on real pictures with one thing changed, SciPy's statistics, files and words."""
 
 from dataclasses import replace
+from itertools import compress
 
 import numpy as np
 import pytest
@@ -8,10 +9,11 @@ from PIL import Image
 from scipy.stats import chi2_contingency, mannwhitneyu
 
 import kit
+from kit.classifier import reference
 from kit.classifier.reference import InputStatistics
 from kit.images.photo import each_picture
-from kit.images.properties import QUANTITIES, measure
-from kit.perturbation.alterations import ALTERATIONS, measured_rows
+from kit.perturbation.conditions import ALTERATIONS, QUANTITIES
+from kit.perturbation.responses import measured_rows
 from kit.robustness import shifts
 from kit.robustness.attribution import POINTS, Explanation, paths, together
 from kit.robustness.differences import (
@@ -423,6 +425,28 @@ def test_a_folder_is_read_and_what_cannot_be_read_is_reported(tmp_path):
     assert "<b>" not in shift._repr_html_()
 
 
+@pytest.mark.parametrize("name", ["brightness", "tint", "turned"])
+def test_statistics_from_before_a_quantity_are_read_for_the_others(monkeypatch, name):
+    kept = np.array(list(QUANTITIES)) != name
+    moves = np.array([item.quantity != name for item in ALTERATIONS.values()])
+    earlier = replace(
+        STATISTICS,
+        rows=STATISTICS.rows[:, kept],
+        response=STATISTICS.response[moves][..., kept],
+    )
+    with monkeypatch.context() as before:
+        for table, keep in (("QUANTITIES", kept), ("ALTERATIONS", moves)):
+            rows = getattr(reference, table).items()
+            before.setattr(reference, table, dict(compress(rows, keep)))
+        arrays = earlier.arrays()
+    statistics = InputStatistics.of_arrays(arrays)
+    np.testing.assert_array_equal(statistics.rows[:, kept], STATISTICS.rows[:, kept])
+    photos = altered(60, noise=15)
+    found = {one.quantity: one for one in kit.shift(statistics, photos).findings}
+    assert found[name].verdict == "cannot_tell"
+    assert found["noise"].explanation.alteration == "noisy"
+
+
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(ValueError, match="Expected a folder or pattern with images"):
         kit.shift(STATISTICS, tmp_path)
@@ -437,7 +461,7 @@ def test_an_interruption_keeps_what_was_measured(monkeypatch):
         seen.append(photos)
         if len(seen) > 30:
             raise KeyboardInterrupt
-        return np.array([list(measure(photo).values()) for photo in photos])
+        return measured_rows(photos)
 
     monkeypatch.setattr(shifts, "measured_rows", stopping)
     gathered = shifts.gather(list(each_picture(CLOTHES[:50])))
