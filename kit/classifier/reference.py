@@ -27,13 +27,12 @@ TRIED = (16, 64)
 
 _PIXELS = 1 << 20
 
-_UNNAMED_QUANTITIES = """\
-brightness contrast highlights shadows warmth tint saturation sharpness noise colour_noise blocking \
-jpeg_quality size aspect turned"""
-_UNNAMED_ALTERATIONS = """\
-darker brighter flatter harder warmer cooler greener more_magenta paler more_colourful blurred sharpened \
-noisy grainy compressed reduced enlarged cropped squeezed stretched narrower wider"""
-"""Those in files that do not name them, in their order."""
+_UNNAMED = """\
+brightness, contrast, highlights, shadows, warmth, tint, saturation, sharpness, noise, colour_noise, \
+blocking, jpeg_quality, size, aspect, turned
+darker, brighter, flatter, harder, warmer, cooler, greener, more magenta, paler, more colourful, blurred, \
+sharpened, noisy, grainy, compressed, reduced, enlarged, cropped, squeezed, stretched, narrower, wider"""
+"""Quantities and alterations, in their order, of files that do not name them."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,13 +67,15 @@ class InputStatistics:
         return cls(measured_rows(chosen), measured_responses(chosen), answers)
 
     def arrays(self) -> dict[str, Array]:
-        """Return this value as arrays, with the names of all columns, and the strengths of alterations."""
+        """Return this value as arrays, with the names of its columns and the strengths of alterations."""
+        names = "\n".join([", ".join(QUANTITIES), ", ".join(ALTERATIONS)])
+        strengths = [alteration.strengths for alteration in ALTERATIONS.values()]
         arrays: dict[str, Array] = {
             "rows": self.rows,
             "response": self.response,
-            "strengths": np.array([*_strengths().values()], np.float64).reshape(-1),
-            "quantities": _as_bytes(QUANTITIES),
-            "alterations": _as_bytes(_strengths()),
+            "strengths": np.array(strengths, np.float64).reshape(-1),
+            # A file carries nothing but numbers.
+            "names": np.frombuffer(names.encode(), np.uint8),
         }
         if self.answers is not None:
             arrays["answers"] = self.answers
@@ -86,17 +87,20 @@ class InputStatistics:
 
         ValueError for anything else.
         """
-        with suppress(KeyError, TypeError, ValueError, AttributeError):
-            quantities = _names(arrays, "quantities", _UNNAMED_QUANTITIES)
-            alterations = _names(arrays, "alterations", _UNNAMED_ALTERATIONS)
-            strengths = arrays["strengths"].reshape(len(alterations), -1)
+        with suppress(KeyError, TypeError, ValueError):
+            names = _UNNAMED
+            if "names" in arrays:
+                names = arrays["names"].tobytes().decode()
+            quantities, alterations = (line.split(", ") for line in names.splitlines())
+            strengths = arrays["strengths"].reshape(-1, 3).tolist()
             rows = _selected(arrays["rows"], quantities, QUANTITIES)
             response = _selected(arrays["response"], quantities, QUANTITIES)
-            # What is known of other strengths says nothing.
-            tried = zip(alterations, map(tuple, strengths.tolist()), strict=True)
-            response = _selected(response.T, [*tried], _strengths().items()).T
+            # A response to other strengths says nothing.
+            measured = zip(alterations, map(tuple, strengths), strict=True)
+            wanted = [(name, item.strengths) for name, item in ALTERATIONS.items()]
+            response = _selected(response.T, measured, wanted).T
             answers = arrays.get("answers")
-            fits = response.shape[1:2] == strengths.shape[1:] == (3,) and rows.ndim == 2
+            fits = response.shape[1] == 3 and rows.ndim == 2
             if fits and (answers is None or answers.shape == rows.shape[:1]):
                 return cls(rows, response, answers)
         raise ValueError(
@@ -109,24 +113,6 @@ def measured_responses(photos: Sequence[Photo]) -> Float64:
     middles = [middle(photo) for photo in photos[: TRIED[1]]]
     pixels = np.cumsum([photo.pixels[..., 0].size for photo in middles])
     return responses(middles[: max(TRIED[0], int((pixels <= _PIXELS).sum()))])
-
-
-def _strengths() -> dict[str, tuple[float, ...]]:
-    """Return the strengths of each alteration by its name, which has no blanks."""
-    return {
-        name.replace(" ", "_"): alteration.strengths
-        for name, alteration in ALTERATIONS.items()
-    }
-
-
-def _as_bytes(names: Iterable[str]) -> Array:
-    # A file carries nothing but numbers.
-    return np.frombuffer(" ".join(names).encode(), np.uint8)
-
-
-def _names(arrays: Mapping[str, Array], key: str, default: str) -> list[str]:
-    text = arrays[key].tobytes().decode() if key in arrays else default
-    return text.split()
 
 
 def _selected(table: Array, names: Iterable[Any], wanted: Iterable[Any]) -> Float64:

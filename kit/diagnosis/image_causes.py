@@ -1,10 +1,9 @@
 """Images as causes: their properties, tried on others, undone and weighed; images unlike the training's."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
-from typing import Self
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -60,6 +59,9 @@ MOST = 0.5
 
 ASKED = 8
 """At most so many of the images with a property, spread over all, are asked about once it is undone."""
+
+TEXTURED_SIDE = 64
+"""Pixels below which an image is little but texture, so that noise, blur and JPEG blocks cannot be told."""
 
 _LARGE = 1.5
 """Shorter side over that of the network, from twice which on images are reduced."""
@@ -137,6 +139,7 @@ def check_properties(
     used = known_preprocessing(classifier)
     decoded = [photo.decoded(used.decoding) for photo in photos]
     factor = _reduction(classifier, decoded)
+    grey = used.channels.startswith("gray")
     pictures = [
         Photo(np.asarray(Image.fromarray(photo.pixels).reduce(factor)), photo.name)
         for photo in decoded
@@ -146,19 +149,17 @@ def check_properties(
         pictures=pictures,
         factor=factor,
         predictions=classifier.predict(decoded, labels or None),
-        unusual=_unusual(pictures, grey=used.channels.startswith("gray")),
+        unusual=[_unusual(photo, grey=grey) for photo in pictures],
         first_layers=first_layers,
         doubtful=doubtful,
     )
-    suspected = [cause for cause in IMAGE_CAUSES.values() if case.suspects(cause)]
-    trials = [_Trial.of(case, cause) for cause in suspected]
+    trials = [_Trial(case, cause) for cause in IMAGE_CAUSES.values()]
+    suspected = [trial for trial in trials if trial.measures]
     findings: list[Finding] = []
-    for trial in sorted(trials, key=lambda trial: trial.rank):
+    for trial in sorted(suspected, key=lambda trial: trial.rank):
         verdict = trial.verdict
         # One is to blame: that by which most other predictions fall.
-        if verdict == "named" and any(
-            finding.verdict == "named" for finding in findings
-        ):
+        if verdict == "named" and any(other.verdict == "named" for other in findings):
             verdict = "possible"
         findings.append(trial.finding(verdict))
     return tuple(findings)
@@ -171,35 +172,32 @@ def _reduction(classifier: Classifier, photos: Photos) -> int:
     return max(1, int(shortest // (_LARGE * side)))
 
 
-def _unusual(pictures: Photos, *, grey: bool) -> dict[str, dict[int, float]]:
-    """Return the measures, by cause and place, of the images in which a property is out of the ordinary.
-
-    Without those that another property brings; nothing about colours for a network that takes grey.
-    """
-    unusual: dict[str, dict[int, float]] = {name: {} for name in IMAGE_CAUSES}
-    for place, photo in enumerate(pictures):
-        measures = {}
-        for name, cause in IMAGE_CAUSES.items():
-            if min(photo.size) < cause.least_side or (cause.coloured and grey):
-                continue
-            measure = cause.measured(photo.pixels)
-            if cause.unusual(measure):
-                measures[name] = measure
-        brought = {other for name in measures for other in IMAGE_CAUSES[name].brings}
-        for name in measures.keys() - brought:
-            unusual[name][place] = measures[name]
-    return unusual
+def _unusual(photo: Photo, *, grey: bool) -> dict[str, float]:
+    """Return the measures, by cause, that are out of the ordinary, without what another of them brings."""
+    causes = list(IMAGE_CAUSES.values())
+    if min(photo.size) < TEXTURED_SIDE:
+        causes = [cause for cause in causes if not cause.textural]
+    if grey:
+        causes = [cause for cause in causes if cause.group != "colour"]
+    measures = {cause.cause: cause.measured(photo.pixels) for cause in causes}
+    unusual = [cause for cause in causes if cause.unusual(measures[cause.cause])]
+    brought = {name for cause in unusual for name in cause.brings}
+    return {
+        cause.cause: measures[cause.cause]
+        for cause in unusual
+        if cause.cause not in brought
+    }
 
 
 @dataclass(frozen=True, eq=False)
 class _Case:
-    """The images, reduced by a factor, and what is unusual in them: measures by cause and place."""
+    """The images, reduced by a factor, their predictions, and what is unusual in each: measures by cause."""
 
     classifier: Classifier
     pictures: Photos
     factor: int
     predictions: Predictions
-    unusual: Mapping[str, Mapping[int, float]]
+    unusual: Sequence[Mapping[str, float]]
     first_layers: FirstLayers | None
     doubtful: bool
 
@@ -214,179 +212,145 @@ class _Case:
 
         Out of probes and images that are known to be predicted correctly, at the usual size of the images.
         """
-        odd = {place for measures in self.unusual.values() for place in measures}
-        right = np.flatnonzero(self.right).tolist()
-        own = [self.pictures[place] for place in right if place not in odd]
+        images = zip(self.pictures, self.unusual, self.right, strict=True)
+        own = [photo for photo, unusual, right in images if right and not unusual]
         photos = (*own, *probes())
         predictions = self.classifier.predict(photos)
         surest = np.argsort(-predictions.probability, kind="stable")[:COUNT]
         side = int(np.median([min(photo.size) for photo in self.pictures]))
         return [_resized(photos[place], side) for place in surest], predictions[surest]
 
-    def kept(self, cause: ImageCause, amount: float) -> float:
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """A property, done to other images and undone in those that have it."""
+
+    case: _Case
+    cause: ImageCause
+
+    @cached_property
+    def places(self) -> list[int]:
+        """Images in which the property is out of the ordinary."""
+        name = self.cause.cause
+        return [at for at, measures in enumerate(self.case.unusual) if name in measures]
+
+    @cached_property
+    def measures(self) -> dict[int, float]:
+        """Measures, by place, of the images that the property may be to blame for."""
+        unusual = self.case.unusual
+        suspects = [place for place in self.places if not self.case.right[place]]
+        return {place: unusual[place][self.cause.cause] for place in suspects}
+
+    @cached_property
+    def amounts(self) -> dict[int, float]:
+        """How much of it there is, by place, in those that are asked about."""
+        step = ceil(len(self.measures) / ASKED)
+        pixels = [photo.pixels for photo in self.case.pictures]
+        return {
+            place: self.cause.amount(self.measures[place], pixels[place])
+            for place in list(self.measures)[::step]
+        }
+
+    @cached_property
+    def amount(self) -> float:
+        """Median of `amounts`."""
+        return float(np.median([*self.amounts.values()]))
+
+    def undone(self, place: int) -> list[Photo]:
+        """Return an image without the property, in several ways."""
+        pixels = self.case.pictures[place].pixels
+        return list(map(Photo, self.cause.undo(pixels, self.amounts[place])))
+
+    @cached_property
+    def kept(self) -> float:
         """Share of the predictions for other images that are kept once this amount is done to them.
 
         Of an answer that has become less sure, the share of its probability counts.
         """
-        photos, before = self.good
-        spoilt = [cause.done(photo, amount) for photo in photos]
-        rows = self.classifier.probabilities(spoilt)
+        photos, before = self.case.good
+        spoilt = [self.cause.done(photo, self.amount) for photo in photos]
+        rows = self.case.classifier.probabilities(spoilt)
         after = rows[np.arange(len(photos)), before.index]
         return float(np.minimum(after / before.probability, 1).mean())
 
-    def suspects(self, cause: ImageCause) -> dict[int, float]:
-        """Return the measures, by place, of the images that a property may be to blame for."""
-        unusual = self.unusual[cause.cause].items()
-        return {place: measure for place, measure in unusual if not self.right[place]}
+    @cached_property
+    def ahead(self) -> dict[int, float]:
+        """Log of the mean probability of the best other class over that of the present one, by place."""
+        leads = {}
+        for place in self.amounts:
+            present = self.case.predictions.index[place]
+            rows = self.case.classifier.probabilities(self.undone(place))
+            mean = rows.mean(axis=0) + np.float32(_LEAST)
+            leads[place] = float(np.log(np.delete(mean, present).max() / mean[present]))
+        return leads
 
-    def farther(self, cause: ImageCause, amounts: Mapping[int, float]) -> bool:
-        """Whether images without a property lie farther from those of training, which then have it, too."""
-        evaluator = Evaluator(self.classifier, self.first_layers)
-        if not evaluator.statistics:
-            return False
-        used = known_preprocessing(self.classifier)
-        photos = [self.pictures[place] for place in amounts]
-        undone = [self.undone(cause, place, amounts[place]) for place in amounts]
-        ways = zip(*undone, strict=True)
-        nearest = min(evaluator.distance(way, used) for way in ways)
-        return nearest > evaluator.distance(photos, used)
+    @property
+    def changed(self) -> float:
+        """Share of the predictions that change once it is undone."""
+        return float(np.mean([ahead > 0 for ahead in self.ahead.values()]))
 
-    def undone(self, cause: ImageCause, place: int, amount: float) -> list[Photo]:
-        """Return the image at a place without a property, in several ways."""
-        return list(map(Photo, cause.undo(self.pictures[place].pixels, amount)))
+    @cached_property
+    def chance(self) -> float:
+        """How likely it has changed the predictions, 0..1."""
+        odds = np.median([self._log_odds(place) for place in self.amounts])
+        return float(1 / (1 + np.exp(-odds)))
 
-    def ordinary(self, cause: ImageCause) -> bool:
-        """Whether a property is too frequent to be to blame; correctly predicted images are the controls."""
-        unusual = self.unusual[cause.cause]
-        count = len(self.right)
-        controls = int(self.right.sum())
-        if not controls:
-            return self.doubtful and count > 2 and len(unusual) > COMMON * count
-        unusual_controls = int(self.right[list(unusual)].sum())
-        unusual_suspects = len(unusual) - unusual_controls
-        odds = (unusual_suspects + 1) / (count - controls - unusual_suspects + 1)
-        usual_odds = (unusual_controls + 1) / (controls - unusual_controls + 1)
-        return bool(np.log(odds / usual_odds) < RARER)
-
-    def log_odds(
-        self, cause: ImageCause, place: int, *, kept: float, ahead: float
-    ) -> float:
-        """Weigh what speaks for a change of an answer, where another is `ahead` once a property is undone."""
-        sure = self.predictions.probability[place]
+    def _log_odds(self, place: int) -> float:
+        """Weigh what speaks for a change of the prediction for one image."""
+        predictions = self.case.predictions
+        sure = predictions.probability[place]
         unsure = np.log((1 - sure + _LEAST) / (sure + _LEAST))
-        rival = ahead * RIVAL
-        if cause.exact:
-            rival = min(max(ahead, -_FAR), _FAR) * EXACT
-        lost = (1 - kept) * COUNT
+        rival = self.ahead[place] * RIVAL
+        if self.cause.invertible:
+            rival = np.clip(self.ahead[place], -_FAR, _FAR) * EXACT
+        lost = (1 - self.kept) * COUNT
         fallen = np.log((lost + 1) / (COUNT - lost + 1))
         odds = BEFORE + CURVE * fallen + UNSURE * unsure + rival
-        if self.predictions.labels[place] >= 0:
+        if predictions.labels[place] >= 0:
             odds += WRONG
-        return float(odds if kept < BORNE else min(odds, 0))
-
-    def ahead(self, cause: ImageCause, place: int, amount: float) -> float:
-        """Return the log of the mean probability of the best other class over that of the present one."""
-        undone = self.undone(cause, place, amount)
-        present = self.predictions.index[place]
-        mean = self.classifier.probabilities(undone).mean(axis=0) + np.float32(_LEAST)
-        return float(np.log(np.delete(mean, present).max() / mean[present]))
-
-
-@dataclass(frozen=True, eq=False)
-class _Trial:
-    """A property, done to other images and undone in those that have it.
-
-    Attributes
-    ----------
-    measures
-        By place, of the images that it may be to blame for.
-    amounts
-        By place, of those that were asked about once it is undone.
-    amount, kept
-        Median of these, and the share of other predictions that bear it.
-    changed, chance
-        Share of the predictions that change once it is undone, and how likely it has changed them.
-    """
-
-    case: _Case
-    cause: ImageCause
-    measures: Mapping[int, float]
-    amounts: Mapping[int, float]
-    amount: float
-    kept: float
-    changed: float
-    chance: float
-
-    @classmethod
-    def of(cls, case: _Case, cause: ImageCause) -> Self:
-        """Try a property."""
-        measures = case.suspects(cause)
-        step = ceil(len(measures) / ASKED)
-        amounts = {
-            place: cause.amount(measures[place], case.pictures[place].pixels)
-            for place in list(measures)[::step]
-        }
-        amount = float(np.median([*amounts.values()]))
-        kept = case.kept(cause, amount)
-        ahead = {place: case.ahead(cause, place, amounts[place]) for place in amounts}
-        odds = [
-            case.log_odds(cause, place, kept=kept, ahead=lead)
-            for place, lead in ahead.items()
-        ]
-        return cls(
-            case=case,
-            cause=cause,
-            measures=measures,
-            amounts=amounts,
-            amount=amount,
-            kept=kept,
-            changed=float(np.mean([lead > 0 for lead in ahead.values()])),
-            chance=float(1 / (1 + np.exp(-np.median(odds)))),
-        )
+        return float(odds if self.kept < BORNE else min(odds, 0))
 
     @property
     def rank(self) -> tuple[bool, float]:
         """The least comes first: that by which most other predictions fall."""
         # What is undone exactly should have changed the prediction.
-        return self.cause.exact and self.changed < 0.5, self.kept
+        return self.cause.invertible and self.changed < 0.5, self.kept
 
-    @cached_property
+    @property
     def verdict(self) -> Verdict:
         """The verdict of this property by itself."""
-        case = self.case
-        if self.chance <= RULED_OUT and (self.cause.exact or self.kept >= STARTS):
+        exact = self.cause.invertible
+        if self.chance <= RULED_OUT and (exact or self.kept >= STARTS):
             return "ruled_out"
-        frequent = len(self.measures) >= MOST * int((~case.right).sum())
-        blamed = (
-            self.chance >= NAMED
-            and frequent
-            and not case.ordinary(self.cause)
-            and not case.farther(self.cause, self.amounts)
-        )
-        return "named" if blamed else "possible"
+        frequent = len(self.measures) >= MOST * int((~self.case.right).sum())
+        likely = self.chance >= NAMED and frequent
+        if likely and not self._ordinary() and not self._farther():
+            return "named"
+        return "possible"
 
-    def finding(self, verdict: Verdict) -> Finding:
-        """Report what was measured."""
-        cause = self.cause
-        count = len(self.case.pictures)
-        amount = self.amount
-        if cause.name in {"noise", "edge_share"}:
-            # Measured in pixels of the reduced image.
-            amount *= self.case.factor
-        images = "This image is"
-        if count > 1:
-            images = f"{len(self.measures)} of {count} images are"
-        summary = (
-            f"{images} unusually {cause.adjective}: {cause.parameter} {amount:.2g}."
-        )
-        return Finding(
-            cause=cause.cause,
-            verdict=verdict,
-            summary=summary,
-            evidence=self.evidence,
-            cost=self.changed * len(self.measures) / count,
-            fix=remedy(cause, amount),
-        )
+    def _ordinary(self) -> bool:
+        """Whether a property is too frequent to be to blame; correctly predicted images are the controls."""
+        count = len(self.case.right)
+        controls = int(self.case.right.sum())
+        if not controls:
+            frequent = len(self.places) > COMMON * count
+            return self.case.doubtful and count > 2 and frequent
+        suspects = len(self.measures)
+        unusual_controls = len(self.places) - suspects
+        odds = (suspects + 1) / (count - controls - suspects + 1)
+        usual_odds = (unusual_controls + 1) / (controls - unusual_controls + 1)
+        return bool(np.log(odds / usual_odds) < RARER)
+
+    def _farther(self) -> bool:
+        """Whether images without a property lie farther from those of training, which then have it, too."""
+        evaluator = Evaluator(self.case.classifier, self.case.first_layers)
+        if not evaluator.statistics:
+            return False
+        used = known_preprocessing(self.case.classifier)
+        photos = [self.case.pictures[place] for place in self.amounts]
+        ways = zip(*map(self.undone, self.amounts), strict=True)
+        nearest = min(evaluator.distance(way, used) for way in ways)
+        return nearest > evaluator.distance(photos, used)
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:
@@ -400,6 +364,26 @@ class _Trial:
             Evidence(others, self.kept, STARTS, supports=self.kept < STARTS),
             Evidence(undone, self.changed),
             Evidence(chance, self.chance, NAMED, supports=self.chance >= NAMED),
+        )
+
+    def finding(self, verdict: Verdict) -> Finding:
+        """Report what was measured."""
+        cause = self.cause
+        count = len(self.case.pictures)
+        amount = self.amount
+        if cause.parameter in {"noise", "blur"}:
+            # Less of them is left in the reduced image.
+            amount *= self.case.factor
+        images = "This image is"
+        if count > 1:
+            images = f"{len(self.measures)} of {count} images are"
+        return Finding(
+            cause=cause.cause,
+            verdict=verdict,
+            summary=f"{images} unusually {cause.adjective}: {cause.parameter} {amount:.2g}.",
+            evidence=self.evidence,
+            cost=self.changed * len(self.measures) / count,
+            fix=remedy(cause, amount),
         )
 
 

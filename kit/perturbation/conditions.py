@@ -5,7 +5,7 @@ causes of a diagnosis read its columns.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -57,7 +57,7 @@ from kit.perturbation.restoring import (
 Group = Literal["light", "clipping", "colour", "texture", "noise", "shape", "file"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Condition:
     """A property of an image, measured as one number.
 
@@ -68,8 +68,7 @@ class Condition:
     measure
         Takes it from a `Sample`; NaN where there is nothing to measure.
     group
-        What it is about. Light and colours are undone by the inverse of a factor; shape and file are not
-        estimated: the image states them.
+        What it is about.
     title
         The name in words, where that is another one.
     unit
@@ -91,6 +90,7 @@ class Condition:
     """
 
     name: str
+    _: KW_ONLY
     measure: Callable[[Sample], float]
     group: Group
     title: str = ""
@@ -111,8 +111,18 @@ class Condition:
 
     @property
     def stated(self) -> bool:
-        """Whether the image states it exactly."""
+        """Whether the image states it, so that nothing is estimated."""
         return self.group in {"shape", "file"}
+
+    @property
+    def invertible(self) -> bool:
+        """Whether undoing it brings back all but the rounding, since it is done by a factor."""
+        return self.group in {"light", "colour"}
+
+    @property
+    def textural(self) -> bool:
+        """Whether it is told by fine detail."""
+        return self.group in {"texture", "noise"}
 
     def scaled(self, values: Float64) -> Float64:
         """Return values on the scale on which differences count."""
@@ -142,14 +152,8 @@ class ImageCause(Condition):
         Takes it out of an image, given the setting, in several ways.
     call
         Python that takes this amount out of ``photo``.
-    least_side
-        Pixels a side that an image needs for it.
-    exact
-        Whether undoing it brings back all but the rounding.
     brings
         Causes that come with it and are none of their own beside it.
-    coloured
-        Whether it says something only where the network takes colour.
     """
 
     cause: str
@@ -162,10 +166,7 @@ class ImageCause(Condition):
     read: Callable[[Pixels], float] | None = None
     undo: Callable[[Pixels, float], list[Pixels]]
     call: str
-    least_side: int = 0
-    exact: bool = False
     brings: tuple[str, ...] = ()
-    coloured: bool = False
 
     def measured(self, pixels: Pixels) -> float:
         """Measure uint8 pixels (H, W, 3), every one of them."""
@@ -191,9 +192,6 @@ def _is_of_format(name: str, sample: Sample) -> float:
     return float(file_format(sample.photo.file or b"") == name)
 
 
-TEXTURED = 64
-"""Pixels a side below which an image is little but texture, so that noise, blur and JPEG blocks cannot be
-told."""
 _LESS = (0.85, 0.6, 0.3)
 _MORE = (1.15, 1.5, 2.2)
 _RATIOS_UP = (1.05, 1.15, 1.4)
@@ -231,7 +229,7 @@ _BLOCKS = (
 
 _ROWS = (
     Condition(
-        name="brightness",
+        "brightness",
         measure=lambda sample: float(sample.luma.mean()),
         group="light",
         resolution=0.05,
@@ -246,7 +244,7 @@ _ROWS = (
         signs=("highlights", "shadows"),
     ),
     Condition(
-        name="contrast",
+        "contrast",
         # Root mean square (Peli, Contrast in complex images, 1990), which less light alone leaves as it is.
         measure=lambda sample: (
             float(sample.luma.std()) / max(float(sample.luma.mean()), 1.0)
@@ -263,7 +261,7 @@ _ROWS = (
         signs=("highlights", "shadows"),
     ),
     ImageCause(
-        name="light",
+        "light",
         measure=lambda sample: light_level(sample.thin),
         group="light",
         unit="level of the brightest 5 %, or 3.5 of the median, 0..255",
@@ -276,11 +274,10 @@ _ROWS = (
         amounts=_DARK,
         undo=brightened,
         call=_RELEVEL,
-        exact=True,
         brings=("tinted",),
     ),
     Condition(
-        name="highlights",
+        "highlights",
         measure=lambda sample: float((sample.luma >= 254).mean()),
         group="clipping",
         title="white pixels",
@@ -289,14 +286,14 @@ _ROWS = (
         rank=14,
     ),
     Condition(
-        name="shadows",
+        "shadows",
         measure=lambda sample: float((sample.luma <= 1).mean()),
         group="clipping",
         title="black pixels",
         resolution=0.005,
     ),
     ImageCause(
-        name="clipping",
+        "clipping",
         measure=lambda sample: clipping(sample.thin),
         group="clipping",
         unit="share clipped at white",
@@ -311,7 +308,7 @@ _ROWS = (
         brings=("low_contrast",),
     ),
     ImageCause(
-        name="range",
+        "range",
         measure=lambda sample: relative_contrast(sample.thin),
         group="light",
         unit="range of levels over the sum of its ends",
@@ -326,10 +323,9 @@ _ROWS = (
         amounts=_FLAT,
         undo=contrasted,
         call=_RELEVEL,
-        exact=True,
     ),
     Condition(
-        name="warmth",
+        "warmth",
         measure=lambda sample: sample.light[0] / sample.light[2],
         group="colour",
         resolution=0.02,
@@ -343,7 +339,7 @@ _ROWS = (
         ),
     ),
     Condition(
-        name="tint",
+        "tint",
         measure=lambda sample: (
             sample.light[1] / (sample.light[0] * sample.light[2]) ** 0.5
         ),
@@ -359,7 +355,7 @@ _ROWS = (
         ),
     ),
     ImageCause(
-        name="cast",
+        "cast",
         measure=lambda sample: float(np.ptp(np.log2(sample.light))),
         group="colour",
         unit="stops between the channels",
@@ -371,11 +367,9 @@ _ROWS = (
         amounts=_CAST,
         undo=balanced,
         call=_BALANCE,
-        exact=True,
-        coloured=True,
     ),
     Condition(
-        name="saturation",
+        "saturation",
         measure=lambda sample: saturation(sample.thin),
         group="colour",
         resolution=0.01,
@@ -388,7 +382,7 @@ _ROWS = (
         ),
     ),
     Condition(
-        name="sharpness",
+        "sharpness",
         measure=lambda sample: sharpness(sample.middle),
         group="texture",
         resolution=0.02,
@@ -411,7 +405,7 @@ _ROWS = (
         ),
     ),
     ImageCause(
-        name="noise",
+        "noise",
         measure=lambda sample: noise_level(sample.middle),
         group="noise",
         unit="levels, standard deviation",
@@ -445,16 +439,15 @@ _ROWS = (
         read=noise_deviation,
         undo=cleaned,
         call="restored(photo, noise={:.3g})",
-        least_side=TEXTURED,
     ),
     Condition(
-        name="colour_noise",
+        "colour_noise",
         measure=lambda sample: colour_noise(sample.middle),
         group="noise",
         resolution=0.25,
     ),
     ImageCause(
-        name="edge_share",
+        "edge_share",
         measure=lambda sample: edge_share(sample.middle),
         group="texture",
         unit="share of a step over 8 pixels between two",
@@ -469,11 +462,10 @@ _ROWS = (
         read=blur_radius,
         undo=deblurred,
         call="restored(photo, blur={:.3g})",
-        least_side=TEXTURED,
         brings=("low_contrast",),
     ),
     Condition(
-        name="blocking",
+        "blocking",
         measure=lambda sample: grid_zeros(sample.middle),
         group="texture",
         title="JPEG blocks",
@@ -493,7 +485,7 @@ _ROWS = (
         signs=("jpeg_quality",),
     ),
     ImageCause(
-        name="grid",
+        "grid",
         measure=lambda sample: grid(sample.middle),
         group="texture",
         unit="regular part of the steps between pixels, as a share",
@@ -507,10 +499,9 @@ _ROWS = (
         amounts=_BLOCKS,
         undo=smoothed,
         call="restored(photo, jpeg_quality={:.3g})",
-        least_side=TEXTURED,
     ),
     Condition(
-        name="jpeg_quality",
+        "jpeg_quality",
         measure=lambda sample: file_quality(sample.photo.file),
         group="file",
         title="JPEG quality",
@@ -519,7 +510,7 @@ _ROWS = (
         rank=4,
     ),
     Condition(
-        name="size",
+        "size",
         measure=lambda sample: float(np.sqrt(np.prod(sample.photo.size))),
         group="shape",
         resolution=0.05,
@@ -534,7 +525,7 @@ _ROWS = (
         ),
     ),
     Condition(
-        name="aspect",
+        "aspect",
         measure=lambda sample: sample.photo.size[1] / sample.photo.size[0],
         group="shape",
         resolution=0.05,
@@ -550,7 +541,7 @@ _ROWS = (
         ),
     ),
     Condition(
-        name="turned",
+        "turned",
         measure=lambda sample: float(
             "EXIF orientation" in " ".join(sample.photo.notes)
         ),
@@ -563,7 +554,7 @@ _ROWS = (
     ),
     *(
         Condition(
-            name=name,
+            name,
             measure=partial(_is_of_format, name),
             group="file",
             binary=True,

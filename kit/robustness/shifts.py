@@ -297,7 +297,7 @@ def asked_about(
     )
     if cause.opposite or not training:
         chosen, tried = photos, "this is undone"
-        if QUANTITIES[cause.quantity].group in {"light", "colour"}:
+        if QUANTITIES[cause.quantity].invertible:
             strength = float(np.clip(1 / max(strength, 1e-3), 1 / _FARTHEST, _FARTHEST))
         elif not cause.opposite:
             tried = "this is done to the photos once more"

@@ -174,7 +174,7 @@ def test_measures_of_another_version_are_refused_and_kept(file, change):
 def test_a_file_without_names_has_the_first_quantities_and_alterations(file):
     statistics = Classifier.load(file).reference.properties
     arrays = statistics.arrays()
-    del arrays["quantities"], arrays["alterations"]
+    del arrays["names"]
     unnamed = InputStatistics.of_arrays(arrays)
     np.testing.assert_array_equal(unnamed.rows, statistics.rows)
     np.testing.assert_array_equal(unnamed.response, statistics.response)
