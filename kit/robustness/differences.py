@@ -49,9 +49,9 @@ class QuantityShift:
     quantity: str
     training: float
     photos: float
-    delta: float = np.nan
-    p_value: float = np.nan
-    verdict: str = "cannot_tell"
+    delta: float
+    p_value: float
+    verdict: str
     explanation: Explanation | None = None
 
     @property
@@ -72,24 +72,33 @@ def differences(training: Float64, photos: Float64) -> tuple[QuantityShift, ...]
 
 
 def _compared(quantity: Condition, training: Float64, photos: Float64) -> QuantityShift:
-    """Compare one quantity where it was measured, by Mann and Whitney's test."""
+    """Compare one quantity where it was measured."""
     ours = training[~np.isnan(training)]
     theirs = photos[~np.isnan(photos)]
     middle = np.mean if quantity.binary else np.median
-    shift = QuantityShift(
+    delta, p_value = _ranked(
+        np.rint(quantity.scaled(ours) / quantity.resolution),
+        np.rint(quantity.scaled(theirs) / quantity.resolution),
+    )
+    return QuantityShift(
         quantity=quantity.name,
         training=float(middle(ours)) if ours.size else np.nan,
         photos=float(middle(theirs)) if theirs.size else np.nan,
+        delta=delta,
+        p_value=p_value,
+        verdict="cannot_tell",
     )
-    if min(len(ours), len(theirs)) < FEWEST:
-        return shift
-    our_steps = np.rint(quantity.scaled(ours) / quantity.resolution)
-    their_steps = np.rint(quantity.scaled(theirs) / quantity.resolution)
-    if np.unique(np.concatenate([our_steps, their_steps])).size == 1:
-        return replace(shift, delta=0.0, p_value=1.0)
-    test = scipy.stats.mannwhitneyu(their_steps, our_steps, method="asymptotic")
-    delta = 2 * float(test.statistic) / (len(ours) * len(theirs)) - 1
-    return replace(shift, delta=delta, p_value=float(test.pvalue))
+
+
+def _ranked(training: Float64, photos: Float64) -> tuple[float, float]:
+    """Return Cliff's delta, and the p-value of Mann and Whitney's test; NaN for too few images."""
+    if min(len(training), len(photos)) < FEWEST:
+        return np.nan, np.nan
+    if np.unique(np.concatenate([training, photos])).size == 1:
+        return 0.0, 1.0
+    test = scipy.stats.mannwhitneyu(photos, training, method="asymptotic")
+    delta = 2 * float(test.statistic) / (len(training) * len(photos)) - 1
+    return delta, float(test.pvalue)
 
 
 def _judged(shift: QuantityShift, p_value: float) -> QuantityShift:

@@ -22,6 +22,13 @@ AMOUNTS = {
 EACH = pytest.mark.parametrize("cause", IMAGE_CAUSES.values(), ids=IMAGE_CAUSES)
 
 
+def spoiling(cause):
+    """An amount that is clearly out of the ordinary."""
+    if cause.cause in AMOUNTS:
+        return AMOUNTS[cause.cause]
+    return cause.amounts[len(cause.amounts) // 2][1]
+
+
 def unusual(cause, photo):
     return cause.unusual(cause.measured(photo.pixels))
 
@@ -33,7 +40,7 @@ def test_a_corruption_is_seen_by_its_own_measure_on_nearly_every_photograph(caus
         for photo in PHOTOS
         if cause.group != "colour" or np.ptp(photo.pixels, -1).mean() > 2
     ]
-    amount = AMOUNTS[cause.cause]
+    amount = spoiling(cause)
     assert np.mean([unusual(cause, cause.done(one, amount)) for one in photos]) >= 0.9
 
 
@@ -64,7 +71,7 @@ def test_the_amounts_of_the_table_bring_probes_to_its_measures(cause):
 
 @EACH
 def test_undoing_brings_the_measure_back_towards_the_ordinary(cause):
-    amount = AMOUNTS[cause.cause]
+    amount = spoiling(cause)
     spoilt = cause.done(PHOTOS[5], amount).pixels
     measures = list(map(cause.measured, cause.undo(spoilt, amount)))
     before = cause.measured(spoilt)
