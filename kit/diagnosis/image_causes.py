@@ -23,53 +23,67 @@ from kit.perturbation.restoring import balanced, dimmed
 from kit.robustness.novelty import FALSE_POSITIVES, novelty_of
 from kit.samples import probes
 
-COUNT = 6
+CONTROL_IMAGES = 6
 """Images that a curve is made of: those with the surest predictions."""
 
-STARTS = 0.75
+BEARABLE_SHARE = 0.75
 """Share of other predictions that are kept below which an amount is too much for the network."""
 
-BEFORE, CURVE, UNSURE, RIVAL, EXACT = 0.35, 1.2, 0.5, 1.0, 1.9
-"""Log odds that a property has changed a prediction: before anything is weighed, and for each nat of what is.
+BEFORE = 0.35
+"""Log odds that a property has changed a prediction, before anything is weighed.
 
-How other predictions fall, how unsure this one is, and how far another is ahead once it is undone, roughly or
-exactly. Logistic regressions on photos none of which is bundled.
+These and the weights below are of logistic regressions on photos none of which is bundled.
 """
 
-WRONG = 2.5
+FALLEN_WEIGHT = 1.2
+"""For each nat by which other predictions fall."""
+
+UNSURE_WEIGHT = 0.5
+"""For each nat by which this prediction is unsure."""
+
+ROUGH_WEIGHT = 1.0
+"""For each nat by which another is ahead once the property is undone roughly."""
+
+EXACT_WEIGHT = 1.9
+"""Likewise, where it is undone exactly."""
+
+WRONG_LOG_ODDS = 2.5
 """Log odds that are added where the label says that the answer is wrong: something has made it so."""
 
-NAMED, RULED_OUT = 0.6, 0.05
-"""Chance that the answer is changed from which on a property is named, and up to which it is ruled out.
+NAMED_CHANCE = 0.6
+"""Chance that the answer is changed from which on a property is named."""
 
-Ruled out is only what is undone exactly, or what other predictions bear: no remedy that fails is a proof.
+RULED_OUT_CHANCE = 0.05
+"""Chance up to which it is ruled out.
+
+Only where it is undone exactly, or other predictions bear it: no remedy that fails is a proof.
 """
 
-BORNE = 0.9
+UNHARMED_SHARE = 0.9
 """Share of other predictions that are kept, from which on a property is not named."""
 
-RARER = 1.0
+RARER_LOG_ODDS = 1.0
 """Log odds, one added to each count, by which a named property is rarer among correctly predicted images."""
 
-COMMON = 1 / 3
+COMMON_SHARE = 1 / 3
 """Share of unlabelled images that may have a named property while the preprocessing may be faulty."""
 
-MOST = 0.5
+FREQUENT_SHARE = 0.5
 """Share of the images, those known to be predicted correctly left out, that a named property must affect."""
 
-ASKED = 8
+IMAGES_ASKED = 8
 """At most so many of the images with a property, spread over all, are asked about once it is undone."""
 
 TEXTURED_SIDE = 64
 """Pixels below which an image is little but texture, so that noise, blur and JPEG blocks cannot be told."""
 
-_LARGE = 1.5
+_LARGE_RATIO = 1.5
 """Shorter side over that of the network, from twice which on images are reduced."""
 
-_LEAST = 1e-3
+_LEAST_PROBABILITY = 1e-3
 """Probabilities below count as this."""
 
-_FAR = 2.0
+_MOST_NATS = 2.0
 """Nats up to which another prediction is ahead: further ahead it proves no more."""
 
 _REMEDY = """\
@@ -169,7 +183,7 @@ def _reduction(classifier: Classifier, photos: Photos) -> int:
     """Return the factor by which images are reduced: more pixels the network does not see."""
     side = min(filter(None, picture_size(classifier.input_shape)), default=np.inf)
     shortest = min(min(photo.size) for photo in photos)
-    return max(1, int(shortest // (_LARGE * side)))
+    return max(1, int(shortest // (_LARGE_RATIO * side)))
 
 
 def _unusual(photo: Photo, *, grey: bool) -> dict[str, float]:
@@ -208,7 +222,7 @@ class _Case:
 
     @cached_property
     def good(self) -> tuple[list[Photo], Predictions]:
-        """At most `COUNT` images with the surest predictions, and these.
+        """At most `CONTROL_IMAGES` images with the surest predictions, and these.
 
         Out of probes and images that are known to be predicted correctly, at the usual size of the images.
         """
@@ -216,7 +230,7 @@ class _Case:
         own = [photo for photo, unusual, right in images if right and not unusual]
         photos = (*own, *probes())
         predictions = self.classifier.predict(photos)
-        surest = np.argsort(-predictions.probability, kind="stable")[:COUNT]
+        surest = np.argsort(-predictions.probability, kind="stable")[:CONTROL_IMAGES]
         side = int(np.median([min(photo.size) for photo in self.pictures]))
         return [_resized(photos[place], side) for place in surest], predictions[surest]
 
@@ -244,7 +258,7 @@ class _Trial:
     @cached_property
     def amounts(self) -> dict[int, float]:
         """How much of it there is, by place, in those that are asked about."""
-        step = ceil(len(self.measures) / ASKED)
+        step = ceil(len(self.measures) / IMAGES_ASKED)
         pixels = [photo.pixels for photo in self.case.pictures]
         return {
             place: self.cause.amount(self.measures[place], pixels[place])
@@ -280,7 +294,7 @@ class _Trial:
         for place in self.amounts:
             present = self.case.predictions.index[place]
             rows = self.case.classifier.probabilities(self.undone(place))
-            mean = rows.mean(axis=0) + np.float32(_LEAST)
+            mean = rows.mean(axis=0) + np.float32(_LEAST_PROBABILITY)
             leads[place] = float(np.log(np.delete(mean, present).max() / mean[present]))
         return leads
 
@@ -299,16 +313,16 @@ class _Trial:
         """Weigh what speaks for a change of the prediction for one image."""
         predictions = self.case.predictions
         sure = predictions.probability[place]
-        unsure = np.log((1 - sure + _LEAST) / (sure + _LEAST))
-        rival = self.ahead[place] * RIVAL
+        unsure = np.log((1 - sure + _LEAST_PROBABILITY) / (sure + _LEAST_PROBABILITY))
+        rival = self.ahead[place] * ROUGH_WEIGHT
         if self.cause.invertible:
-            rival = np.clip(self.ahead[place], -_FAR, _FAR) * EXACT
-        lost = (1 - self.kept) * COUNT
-        fallen = np.log((lost + 1) / (COUNT - lost + 1))
-        odds = BEFORE + CURVE * fallen + UNSURE * unsure + rival
+            rival = np.clip(self.ahead[place], -_MOST_NATS, _MOST_NATS) * EXACT_WEIGHT
+        lost = (1 - self.kept) * CONTROL_IMAGES
+        fallen = np.log((lost + 1) / (CONTROL_IMAGES - lost + 1))
+        odds = BEFORE + FALLEN_WEIGHT * fallen + UNSURE_WEIGHT * unsure + rival
         if predictions.labels[place] >= 0:
-            odds += WRONG
-        return float(odds if self.kept < BORNE else min(odds, 0))
+            odds += WRONG_LOG_ODDS
+        return float(odds if self.kept < UNHARMED_SHARE else min(odds, 0))
 
     @property
     def rank(self) -> tuple[bool, float]:
@@ -320,10 +334,10 @@ class _Trial:
     def verdict(self) -> Verdict:
         """The verdict of this property by itself."""
         exact = self.cause.invertible
-        if self.chance <= RULED_OUT and (exact or self.kept >= STARTS):
+        if self.chance <= RULED_OUT_CHANCE and (exact or self.kept >= BEARABLE_SHARE):
             return "ruled_out"
-        frequent = len(self.measures) >= MOST * int((~self.case.right).sum())
-        likely = self.chance >= NAMED and frequent
+        frequent = len(self.measures) >= FREQUENT_SHARE * int((~self.case.right).sum())
+        likely = self.chance >= NAMED_CHANCE and frequent
         if likely and not self._ordinary() and not self._farther():
             return "named"
         return "possible"
@@ -333,13 +347,13 @@ class _Trial:
         count = len(self.case.right)
         controls = int(self.case.right.sum())
         if not controls:
-            frequent = len(self.places) > COMMON * count
+            frequent = len(self.places) > COMMON_SHARE * count
             return self.case.doubtful and count > 2 and frequent
         suspects = len(self.measures)
         unusual_controls = len(self.places) - suspects
         odds = (suspects + 1) / (count - controls - suspects + 1)
         usual_odds = (unusual_controls + 1) / (controls - unusual_controls + 1)
-        return bool(np.log(odds / usual_odds) < RARER)
+        return bool(np.log(odds / usual_odds) < RARER_LOG_ODDS)
 
     def _farther(self) -> bool:
         """Whether images without a property lie farther from those of training, which then have it, too."""
@@ -356,14 +370,18 @@ class _Trial:
     def evidence(self) -> tuple[Evidence, ...]:
         """What was measured, for and against."""
         median = float(np.median([*self.measures.values()]))
-        others = f"share of predictions for {COUNT} other images that stay"
+        others = f"share of predictions for {CONTROL_IMAGES} other images that stay"
         undone = "share of these predictions that change once it is undone"
         chance = "probability that it changed the prediction"
         return (
             Evidence(self.cause.unit, median, self.cause.ordinary, supports=True),
-            Evidence(others, self.kept, STARTS, supports=self.kept < STARTS),
+            Evidence(
+                others, self.kept, BEARABLE_SHARE, supports=self.kept < BEARABLE_SHARE
+            ),
             Evidence(undone, self.changed),
-            Evidence(chance, self.chance, NAMED, supports=self.chance >= NAMED),
+            Evidence(
+                chance, self.chance, NAMED_CHANCE, supports=self.chance >= NAMED_CHANCE
+            ),
         )
 
     def finding(self, verdict: Verdict) -> Finding:

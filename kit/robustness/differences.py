@@ -12,7 +12,7 @@ from kit.robustness.attribution import Explanation
 FEWEST = 20
 """Images on each side from which anything is said."""
 
-LEVEL = 0.01
+SIGNIFICANCE = 0.01
 """Probability of a false positive, over all quantities together (Holm, 1979), and for the class shares."""
 
 NEGLIGIBLE = 0.147
@@ -105,7 +105,7 @@ def _judged(shift: QuantityShift, p_value: float) -> QuantityShift:
     """Return the shift with its adjusted p-value and what follows from it."""
     if np.isnan(p_value):
         return shift
-    differs = p_value < LEVEL and abs(shift.delta) >= NEGLIGIBLE
+    differs = p_value < SIGNIFICANCE and abs(shift.delta) >= NEGLIGIBLE
     verdict = "follows" if differs else "unchanged"
     return replace(shift, p_value=p_value, verdict=verdict)
 
@@ -194,7 +194,7 @@ def compared_answers(
         shift,
         p_value=p_value,
         chance=chance,
-        verdict="follows" if p_value < LEVEL else "unchanged",
+        verdict="follows" if p_value < SIGNIFICANCE else "unchanged",
     )
 
 

@@ -19,11 +19,11 @@ SIDES = {
 }
 """Key of `kit.perturbation.conditions.CONDITIONS`, little (-1) or much (1), and the words for such images."""
 MEASURED = tuple(dict.fromkeys(name for name, _ in SIDES))
-LEVEL = 0.02
+SLICE_P_VALUE = 0.02
 """Most that a p-value may be."""
-NEAR = 0.8
+NEAR_SHARE = 0.8
 """Share of the best evidence from which on the gap decides, not the evidence."""
-WIDE = 1.5
+WIDEST_GAP = 1.5
 """From here on a gap counts as no wider, and the first in `SIDES` is taken."""
 _WINDOW = 256
 
@@ -74,8 +74,8 @@ def slices(rows: Floats, wrong: Bools, labels: Int64) -> tuple[Slice, ...]:
     Each end of each property is cut off where that explains the mistakes best, after `FEWEST` to half of the
     images. The evidence is the likelihood ratio of other rates of mistakes on both sides to one rate for each
     class, since a class that is hard and bright is no fault of light. What only follows from the cause has
-    nearly as much evidence. Of all with `NEAR` of the most, those that the image states exactly come first,
-    then the one with the widest gap at its cut: a cause sets its images apart.
+    nearly as much evidence. Of all with `NEAR_SHARE` of the most, those that the image states exactly come
+    first, then the one with the widest gap at its cut: a cause sets its images apart.
 
     The p-value is Chernoff's bound for a cut times the number of ends (Bonferroni); the cuts of an end are
     nearly one. The next slice is sought in the images outside.
@@ -93,9 +93,9 @@ def slices(rows: Floats, wrong: Bools, labels: Int64) -> tuple[Slice, ...]:
         ends = _ends(rows[outside], wrong[outside], labels[outside])
         most = max(end.evidence for end in ends)
         p_value = len(ends) * float(np.exp(-most))
-        if p_value >= LEVEL:
+        if p_value >= SLICE_P_VALUE:
             break
-        near = [end for end in ends if end.evidence >= NEAR * most]
+        near = [end for end in ends if end.evidence >= NEAR_SHARE * most]
         stated = [end for end in near if CONDITIONS[end.name].stated]
         cause = max(stated or near, key=lambda end: end.gap)
         inside = cause.side * (rows[:, MEASURED.index(cause.name)] - cause.limit) > 0
@@ -130,12 +130,12 @@ class _End:
 
     @property
     def gap(self) -> float:
-        """The distance of the medians on both sides, in widths of their middle halves, up to `WIDE`."""
+        """The distance of the medians on both sides, in widths of their middle halves, up to `WIDEST_GAP`."""
         values = self.side * CONDITIONS[self.name].scaled(self.values)
         low, median, high = np.nanpercentile(values[: self.size], (25, 50, 75))
         lower, middle, upper = np.nanpercentile(values[self.size :], (25, 50, 75))
         width = max(high - low + upper - lower, 1e-9)
-        return float(min((median - middle) / width, WIDE))
+        return float(min((median - middle) / width, WIDEST_GAP))
 
 
 def _ends(rows: Floats, wrong: Bools, labels: Int64) -> list[_End]:
