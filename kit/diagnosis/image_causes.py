@@ -117,10 +117,10 @@ def unsettled(classifier: Classifier, photo: Photo) -> tuple[str, ...]:
     return tuple(names)
 
 
-def remedy(cause: ImageCause, amount: float) -> Fix:
+def remedy(condition: ImageCause, amount: float) -> Fix:
     """Return what to change, and code that takes this amount out of ``photos`` and asks again."""
-    code = _REMEDY.format(cause.call.format(amount))
-    return Fix(f"{cause.advice}, or train on such images.", code)
+    code = _REMEDY.format(condition.call.format(amount))
+    return Fix(f"{condition.advice}, or train on such images.", code)
 
 
 def check_properties(
@@ -167,7 +167,7 @@ def check_properties(
         first_layers=first_layers,
         doubtful=doubtful,
     )
-    trials = [_Trial(case, cause) for cause in IMAGE_CAUSES.values()]
+    trials = [_Trial(case, condition) for condition in IMAGE_CAUSES.values()]
     suspected = [trial for trial in trials if trial.measures]
     findings: list[Finding] = []
     for trial in sorted(suspected, key=lambda trial: trial.rank):
@@ -188,19 +188,16 @@ def _reduction(classifier: Classifier, photos: Photos) -> int:
 
 def _unusual(photo: Photo, *, grey: bool) -> dict[str, float]:
     """Return the measures, by cause, that are out of the ordinary, without what another of them brings."""
-    causes = list(IMAGE_CAUSES.values())
-    if min(photo.size) < TEXTURED_SIDE:
-        causes = [cause for cause in causes if not cause.textural]
-    if grey:
-        causes = [cause for cause in causes if cause.group != "colour"]
-    measures = {cause.cause: cause.measured(photo.pixels) for cause in causes}
-    unusual = [cause for cause in causes if cause.unusual(measures[cause.cause])]
-    brought = {name for cause in unusual for name in cause.brings}
-    return {
-        cause.cause: measures[cause.cause]
-        for cause in unusual
-        if cause.cause not in brought
-    }
+    tiny = min(photo.size) < TEXTURED_SIDE
+    measures = {}
+    for cause, condition in IMAGE_CAUSES.items():
+        if (tiny and condition.textural) or (grey and condition.group == "colour"):
+            continue
+        measure = condition.measured(photo.pixels)
+        if condition.unusual(measure):
+            measures[cause] = measure
+    brought = {name for cause in measures for name in IMAGE_CAUSES[cause].brings}
+    return {cause: measures[cause] for cause in measures if cause not in brought}
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,12 +237,12 @@ class _Trial:
     """A property, done to other images and undone in those that have it."""
 
     case: _Case
-    cause: ImageCause
+    condition: ImageCause
 
     @cached_property
     def places(self) -> list[int]:
         """Images in which the property is out of the ordinary."""
-        name = self.cause.cause
+        name = self.condition.cause
         return [at for at, measures in enumerate(self.case.unusual) if name in measures]
 
     @cached_property
@@ -253,7 +250,7 @@ class _Trial:
         """Measures, by place, of the images that the property may be to blame for."""
         unusual = self.case.unusual
         suspects = [place for place in self.places if not self.case.right[place]]
-        return {place: unusual[place][self.cause.cause] for place in suspects}
+        return {place: unusual[place][self.condition.cause] for place in suspects}
 
     @cached_property
     def amounts(self) -> dict[int, float]:
@@ -261,7 +258,7 @@ class _Trial:
         step = ceil(len(self.measures) / IMAGES_ASKED)
         pixels = [photo.pixels for photo in self.case.pictures]
         return {
-            place: self.cause.amount(self.measures[place], pixels[place])
+            place: self.condition.amount(self.measures[place], pixels[place])
             for place in list(self.measures)[::step]
         }
 
@@ -273,7 +270,7 @@ class _Trial:
     def undone(self, place: int) -> list[Photo]:
         """Return an image without the property, in several ways."""
         pixels = self.case.pictures[place].pixels
-        return list(map(Photo, self.cause.undo(pixels, self.amounts[place])))
+        return list(map(Photo, self.condition.undo(pixels, self.amounts[place])))
 
     @cached_property
     def kept(self) -> float:
@@ -282,7 +279,7 @@ class _Trial:
         Of an answer that has become less sure, the share of its probability counts.
         """
         photos, before = self.case.good
-        spoilt = [self.cause.done(photo, self.amount) for photo in photos]
+        spoilt = [self.condition.done(photo, self.amount) for photo in photos]
         rows = self.case.classifier.probabilities(spoilt)
         after = rows[np.arange(len(photos)), before.index]
         return float(np.minimum(after / before.probability, 1).mean())
@@ -315,7 +312,7 @@ class _Trial:
         sure = predictions.probability[place]
         unsure = np.log((1 - sure + _LEAST_PROBABILITY) / (sure + _LEAST_PROBABILITY))
         rival = self.ahead[place] * ROUGH_WEIGHT
-        if self.cause.invertible:
+        if self.condition.invertible:
             rival = np.clip(self.ahead[place], -_MOST_NATS, _MOST_NATS) * EXACT_WEIGHT
         lost = (1 - self.kept) * CONTROL_IMAGES
         fallen = np.log((lost + 1) / (CONTROL_IMAGES - lost + 1))
@@ -328,12 +325,12 @@ class _Trial:
     def rank(self) -> tuple[bool, float]:
         """The least comes first: that by which most other predictions fall."""
         # What is undone exactly should have changed the prediction.
-        return self.cause.invertible and self.changed < 0.5, self.kept
+        return self.condition.invertible and self.changed < 0.5, self.kept
 
     @property
     def verdict(self) -> Verdict:
         """The verdict of this property by itself."""
-        exact = self.cause.invertible
+        exact = self.condition.invertible
         if self.chance <= RULED_OUT_CHANCE and (exact or self.kept >= BEARABLE_SHARE):
             return "ruled_out"
         frequent = len(self.measures) >= FREQUENT_SHARE * int((~self.case.right).sum())
@@ -374,7 +371,9 @@ class _Trial:
         undone = "share of these predictions that change once it is undone"
         chance = "probability that it changed the prediction"
         return (
-            Evidence(self.cause.unit, median, self.cause.ordinary, supports=True),
+            Evidence(
+                self.condition.unit, median, self.condition.ordinary, supports=True
+            ),
             Evidence(
                 others, self.kept, BEARABLE_SHARE, supports=self.kept < BEARABLE_SHARE
             ),
@@ -386,22 +385,22 @@ class _Trial:
 
     def finding(self, verdict: Verdict) -> Finding:
         """Report what was measured."""
-        cause = self.cause
+        condition = self.condition
         count = len(self.case.pictures)
         amount = self.amount
-        if cause.parameter in {"noise", "blur"}:
-            # Less of them is left in the reduced image.
+        if condition.read is not None:
+            # In the image that was not reduced there is more of it.
             amount *= self.case.factor
         images = "This image is"
         if count > 1:
             images = f"{len(self.measures)} of {count} images are"
         return Finding(
-            cause=cause.cause,
+            cause=condition.cause,
             verdict=verdict,
-            summary=f"{images} unusually {cause.adjective}: {cause.parameter} {amount:.2g}.",
+            summary=f"{images} unusually {condition.adjective}: {condition.parameter} {amount:.2g}.",
             evidence=self.evidence,
             cost=self.changed * len(self.measures) / count,
-            fix=remedy(cause, amount),
+            fix=remedy(condition, amount),
         )
 
 
