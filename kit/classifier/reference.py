@@ -100,7 +100,7 @@ class InputStatistics:
             wanted = [(name, item.strengths) for name, item in ALTERATIONS.items()]
             response = _selected(response.T, measured, wanted).T
             answers = arrays.get("answers")
-            fits = response.shape[1] == 3 and rows.ndim == 2
+            fits = response.shape[1:] == (3, len(QUANTITIES)) and rows.ndim == 2
             if fits and (answers is None or answers.shape == rows.shape[:1]):
                 return cls(rows, response, answers)
         raise ValueError(
