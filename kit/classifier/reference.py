@@ -1,6 +1,6 @@
 """What a classifier file knows of its training images."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,8 +15,8 @@ from kit.classifier.neighbours import Neighbours
 from kit.classifier.network import Network
 from kit.classifier.store import MOST_BYTES, part_of
 from kit.images import Photo
-from kit.images.properties import QUANTITIES
-from kit.perturbation.alterations import ALTERATIONS, measured_rows, middle, responses
+from kit.perturbation.conditions import ALTERATIONS, QUANTITIES
+from kit.perturbation.responses import measured_rows, middle, responses
 from kit.preprocessing import Preprocessing
 
 MOST_MEASURED = 256
@@ -27,6 +27,13 @@ TRIED = (16, 64)
 
 _PIXELS = 1 << 20
 
+_UNNAMED = """\
+brightness, contrast, highlights, shadows, warmth, tint, saturation, sharpness, noise, colour_noise, \
+blocking, jpeg_quality, size, aspect, turned
+darker, brighter, flatter, harder, warmer, cooler, greener, more magenta, paler, more colourful, blurred, \
+sharpened, noisy, grainy, compressed, reduced, enlarged, cropped, squeezed, stretched, narrower, wider"""
+"""Quantities and alterations, in their order, of files that do not name them."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class InputStatistics:
@@ -36,7 +43,7 @@ class InputStatistics:
     ----------
     rows
         float64 (images, quantities): measures in the order of `QUANTITIES`; NaN where there was nothing to
-        measure. `MOST_MEASURED` images at most.
+        measure, or the file has no such quantity. `MOST_MEASURED` images at most.
     response
         float64 (alterations, strengths, quantities): what `responses` gives for some of the images.
     answers
@@ -60,11 +67,15 @@ class InputStatistics:
         return cls(measured_rows(sample), measured_responses(sample), answers)
 
     def arrays(self) -> dict[str, Array]:
-        """Return this value as arrays, with the strengths that the responses belong to."""
+        """Return this value as arrays, with the names of its columns and the strengths of alterations."""
+        names = "\n".join([", ".join(QUANTITIES), ", ".join(ALTERATIONS)])
+        strengths = [alteration.strengths for alteration in ALTERATIONS.values()]
         arrays: dict[str, Array] = {
             "rows": self.rows,
             "response": self.response,
-            "strengths": _strengths(),
+            "strengths": np.array(strengths, np.float64).reshape(-1),
+            # A file carries nothing but numbers.
+            "names": np.frombuffer(names.encode(), np.uint8),
         }
         if self.answers is not None:
             arrays["answers"] = self.answers
@@ -72,22 +83,26 @@ class InputStatistics:
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, Array]) -> Self:
-        """Return the value that `arrays` gave.
+        """Return the value that `arrays` gave; NaN for quantities and alterations that it has not.
 
-        ValueError for anything else, and for other quantities or alterations than there are here.
+        ValueError for anything else.
         """
         with suppress(KeyError, TypeError, ValueError):
-            statistics = cls(arrays["rows"], arrays["response"], arrays.get("answers"))
-            images, quantities = statistics.rows.shape
-            alterations, _, columns = statistics.response.shape
-            same = (
-                quantities == columns == len(QUANTITIES)
-                and alterations == len(ALTERATIONS)
-                and np.array_equal(arrays["strengths"], _strengths())
-            )
-            answers = statistics.answers
-            if same and (answers is None or answers.shape == (images,)):
-                return statistics
+            names = _UNNAMED
+            if "names" in arrays:
+                names = arrays["names"].tobytes().decode()
+            quantities, alterations = (line.split(", ") for line in names.splitlines())
+            strengths = arrays["strengths"].reshape(-1, 3).tolist()
+            rows = _selected(arrays["rows"], quantities, QUANTITIES)
+            response = _selected(arrays["response"], quantities, QUANTITIES)
+            # A response to other strengths says nothing.
+            measured = zip(alterations, map(tuple, strengths), strict=True)
+            wanted = [(name, item.strengths) for name, item in ALTERATIONS.items()]
+            response = _selected(response.T, measured, wanted).T
+            answers = arrays.get("answers")
+            fits = response.shape[1:] == (3, len(QUANTITIES)) and rows.ndim == 2
+            if fits and (answers is None or answers.shape == rows.shape[:1]):
+                return cls(rows, response, answers)
         raise ValueError(
             "Expected input statistics of this version; save again with training="
         )
@@ -100,10 +115,11 @@ def measured_responses(photos: Sequence[Photo]) -> Float64:
     return responses(middles[: max(TRIED[0], int((pixels <= _PIXELS).sum()))])
 
 
-def _strengths() -> Float64:
-    return np.concatenate(
-        [item.strengths for item in ALTERATIONS.values()], dtype=float
-    )
+def _selected(table: Array, names: Iterable[Any], wanted: Iterable[Any]) -> Float64:
+    """Return the columns of these names, along the last axis; NaN for those that are not there."""
+    columns = dict(zip(names, np.moveaxis(table, -1, 0), strict=True))
+    unknown = np.full(table.shape[:-1], np.nan)
+    return np.stack([columns.get(name, unknown) for name in wanted], axis=-1)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

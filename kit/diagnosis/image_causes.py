@@ -1,8 +1,9 @@
 """Images as causes: their properties, tried on others, undone and weighed; images unlike the training's."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -14,56 +15,83 @@ from kit.classifier.first_layers import FirstLayers
 from kit.classifier.labels import Truth
 from kit.classifier.predictions import Predictions
 from kit.diagnosis.candidates import Evaluator
-from kit.diagnosis.finding import Evidence, Finding, Photos, Verdict, at_least
-from kit.diagnosis.image_properties import PROPERTIES, WORDS, Property, slight
+from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, Verdict, at_least
 from kit.images import Photo
-from kit.images.properties import PROPERTIES as MEASURES
+from kit.perturbation.conditions import IMAGE_CAUSES, ImageCause
+from kit.perturbation.physics import to_pixels
+from kit.perturbation.restoring import balanced, dimmed
 from kit.robustness.novelty import FALSE_POSITIVES, novelty_of
 from kit.samples import probes
 
-COUNT = 6
+CONTROL_IMAGES = 6
 """Images that a curve is made of: those with the surest predictions."""
 
-STARTS = 0.75
+BEARABLE_SHARE = 0.75
 """Share of other predictions that are kept below which an amount is too much for the network."""
 
-BEFORE, CURVE, UNSURE, RIVAL, EXACT = 0.35, 1.2, 0.5, 1.0, 1.9
-"""Log odds that a property has changed a prediction: before anything is weighed, and for each nat of what is.
+BEFORE = 0.35
+"""Log odds that a property has changed a prediction, before anything is weighed.
 
-How other predictions fall, how unsure this one is, and how far another is ahead once it is undone, roughly or
-exactly. Logistic regressions on photos none of which is bundled.
+These and the weights below are of logistic regressions on photos none of which is bundled.
 """
 
-WRONG = 2.5
+FALLEN_WEIGHT = 1.2
+"""For each nat by which other predictions fall."""
+
+UNSURE_WEIGHT = 0.5
+"""For each nat by which this prediction is unsure."""
+
+ROUGH_WEIGHT = 1.0
+"""For each nat by which another is ahead once the property is undone roughly."""
+
+EXACT_WEIGHT = 1.9
+"""Likewise, where it is undone exactly."""
+
+WRONG_LOG_ODDS = 2.5
 """Log odds that are added where the label says that the answer is wrong: something has made it so."""
 
-NAMED, RULED_OUT = 0.6, 0.05
-"""Chance that the answer is changed from which on a property is named, and up to which it is ruled out.
+NAMED_CHANCE = 0.6
+"""Chance that the answer is changed from which on a property is named."""
 
-Ruled out is only what is undone exactly, or what other predictions bear: no remedy that fails is a proof.
+RULED_OUT_CHANCE = 0.05
+"""Chance up to which it is ruled out.
+
+Only where it is undone exactly, or other predictions bear it: no remedy that fails is a proof.
 """
 
-BORNE = 0.9
+UNHARMED_SHARE = 0.9
 """Share of other predictions that are kept, from which on a property is not named."""
 
-RARER = 1.0
+RARER_LOG_ODDS = 1.0
 """Log odds, one added to each count, by which a named property is rarer among correctly predicted images."""
 
-COMMON = 1 / 3
+COMMON_SHARE = 1 / 3
 """Share of unlabelled images that may have a named property while the preprocessing may be faulty."""
 
-MOST = 0.5
+FREQUENT_SHARE = 0.5
 """Share of the images, those known to be predicted correctly left out, that a named property must affect."""
 
-ASKED = 8
+IMAGES_ASKED = 8
 """At most so many of the images with a property, spread over all, are asked about once it is undone."""
 
-# Shorter side over that of the network, from twice which on images are reduced.
-_LARGE = 1.5
-# Probabilities below count as this.
-_LEAST = 1e-3
-# Nats up to which another prediction is ahead: further ahead it proves no more.
-_FAR = 2.0
+TEXTURED_SIDE = 64
+"""Pixels below which an image is little but texture, so that noise, blur and JPEG blocks cannot be told."""
+
+_LARGE_RATIO = 1.5
+"""Shorter side over that of the network, from twice which on images are reduced."""
+
+_LEAST_PROBABILITY = 1e-3
+"""Probabilities below count as this."""
+
+_MOST_NATS = 2.0
+"""Nats up to which another prediction is ahead: further ahead it proves no more."""
+
+_REMEDY = """\
+from PIL import Image, ImageOps
+from kit.images import as_photos
+from kit.robustness import relevelled, restored
+better = [{} for photo in as_photos(photos)]
+print(classifier.predict(better))"""
 
 
 def _resized(photo: Photo, side: int) -> Photo:
@@ -77,11 +105,22 @@ def unsettled(classifier: Classifier, photo: Photo) -> tuple[str, ...]:
     """Return the names of the slight changes of an image that give it another prediction."""
     pixels = photo.decoded(known_preprocessing(classifier).decoding).pixels
     (present,) = classifier.predict(photo).index
-    tried = {
-        name: classifier.predict(list(map(Photo, done))).index
-        for name, done in slight(pixels).items()
+    changes = {
+        "light": [dimmed(pixels), to_pixels(pixels * 1.5)],
+        "colour of the light": [balanced(pixels)[1]],
     }
-    return tuple(name for name, index in tried.items() if (index != present).any())
+    names = []
+    for name, versions in changes.items():
+        predictions = classifier.predict([Photo(version) for version in versions])
+        if (predictions.index != present).any():
+            names.append(name)
+    return tuple(names)
+
+
+def remedy(condition: ImageCause, amount: float) -> Fix:
+    """Return what to change, and code that takes this amount out of ``photos`` and asks again."""
+    code = _REMEDY.format(condition.call.format(amount))
+    return Fix(f"{condition.advice}, or train on such images.", code)
 
 
 def check_properties(
@@ -113,66 +152,63 @@ def check_properties(
     """
     used = known_preprocessing(classifier)
     decoded = [photo.decoded(used.decoding) for photo in photos]
-    # More pixels than these the network does not see.
-    seen = min(filter(None, picture_size(classifier.input_shape)), default=np.inf)
-    factor = max(1, int(min(min(photo.size) for photo in decoded) // (_LARGE * seen)))
-    pictures = [
-        Photo(np.asarray(Image.fromarray(one.pixels).reduce(factor)), one.name)
-        for one in decoded
-    ]
+    factor = _reduction(classifier, decoded)
     grey = used.channels.startswith("gray")
-    items = [item for item in PROPERTIES.values() if not (item.coloured and grey)]
-    unusual = {item.name: _unusual(item, pictures) for item in items}
-    for item in items:
-        for name in unusual.keys() & item.brings:
-            brought = unusual[name].keys() & unusual[item.name]
-            unusual[name] = {
-                place: one
-                for place, one in unusual[name].items()
-                if place not in brought
-            }
+    pictures = [
+        Photo(np.asarray(Image.fromarray(photo.pixels).reduce(factor)), photo.name)
+        for photo in decoded
+    ]
     case = _Case(
-        classifier,
-        pictures,
-        factor,
-        classifier.predict(decoded, labels or None),
-        unusual,
-        first_layers,
-        doubtful,
+        classifier=classifier,
+        pictures=pictures,
+        factor=factor,
+        predictions=classifier.predict(decoded, labels or None),
+        unusual=[_unusual(photo, grey=grey) for photo in pictures],
+        first_layers=first_layers,
+        doubtful=doubtful,
     )
-    found = sorted(
-        (_found(case, item) for item in items if case.suspects(item)),
-        key=lambda pair: pair[0],
-    )
-    # One is to blame: that by which most other predictions fall.
-    others = [one for _, one in found if one.verdict == "named"][1:]
-    return tuple(
-        replace(one, verdict="possible") if one in others else one for _, one in found
-    )
+    trials = [_Trial(case, condition) for condition in IMAGE_CAUSES.values()]
+    suspected = [trial for trial in trials if trial.measures]
+    findings: list[Finding] = []
+    for trial in sorted(suspected, key=lambda trial: trial.rank):
+        verdict = trial.verdict
+        # One is to blame: that by which most other predictions fall.
+        if verdict == "named" and any(other.verdict == "named" for other in findings):
+            verdict = "possible"
+        findings.append(trial.finding(verdict))
+    return tuple(findings)
 
 
-def _unusual(item: Property, pictures: Photos) -> dict[int, float]:
-    """Return the measures, by place, of the images in which a property is out of the ordinary."""
-    large = {
-        place: photo
-        for place, photo in enumerate(pictures)
-        if min(photo.size) >= item.least_side
-    }
-    measures = {place: item.measure(photo.pixels) for place, photo in large.items()}
-    return {
-        place: measure for place, measure in measures.items() if item.unusual(measure)
-    }
+def _reduction(classifier: Classifier, photos: Photos) -> int:
+    """Return the factor by which images are reduced: more pixels the network does not see."""
+    side = min(filter(None, picture_size(classifier.input_shape)), default=np.inf)
+    shortest = min(min(photo.size) for photo in photos)
+    return max(1, int(shortest // (_LARGE_RATIO * side)))
+
+
+def _unusual(photo: Photo, *, grey: bool) -> dict[str, float]:
+    """Return the measures, by cause, that are out of the ordinary, without what another of them brings."""
+    tiny = min(photo.size) < TEXTURED_SIDE
+    measures = {}
+    for cause, condition in IMAGE_CAUSES.items():
+        if (tiny and condition.textural) or (grey and condition.group == "colour"):
+            continue
+        measure = condition.measured(photo.pixels)
+        if condition.unusual(measure):
+            measures[cause] = measure
+    brought = {name for cause in measures for name in IMAGE_CAUSES[cause].brings}
+    return {cause: measures[cause] for cause in measures if cause not in brought}
 
 
 @dataclass(frozen=True, eq=False)
 class _Case:
-    """The images, reduced by a factor, the predictions to them, and what is unusual: measures by place."""
+    """The images, reduced by a factor, their predictions, and what is unusual in each: measures by cause."""
 
     classifier: Classifier
     pictures: Photos
     factor: int
     predictions: Predictions
-    unusual: Mapping[str, Mapping[int, float]]
+    unusual: Sequence[Mapping[str, float]]
     first_layers: FirstLayers | None
     doubtful: bool
 
@@ -183,150 +219,189 @@ class _Case:
 
     @cached_property
     def good(self) -> tuple[list[Photo], Predictions]:
-        """At most `COUNT` images with the surest predictions, and these.
+        """At most `CONTROL_IMAGES` images with the surest predictions, and these.
 
         Out of probes and images that are known to be predicted correctly, at the usual size of the images.
         """
-        odd = {place for measures in self.unusual.values() for place in measures}
-        own = [
-            self.pictures[place]
-            for place in np.flatnonzero(self.right).tolist()
-            if place not in odd
-        ]
+        images = zip(self.pictures, self.unusual, self.right, strict=True)
+        own = [photo for photo, unusual, right in images if right and not unusual]
         photos = (*own, *probes())
         predictions = self.classifier.predict(photos)
-        surest = np.argsort(-predictions.probability, kind="stable")[:COUNT]
+        surest = np.argsort(-predictions.probability, kind="stable")[:CONTROL_IMAGES]
         side = int(np.median([min(photo.size) for photo in self.pictures]))
         return [_resized(photos[place], side) for place in surest], predictions[surest]
 
-    def kept(self, item: Property, amount: float) -> float:
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """A property, done to other images and undone in those that have it."""
+
+    case: _Case
+    condition: ImageCause
+
+    @cached_property
+    def places(self) -> list[int]:
+        """Images in which the property is out of the ordinary."""
+        name = self.condition.cause
+        return [at for at, measures in enumerate(self.case.unusual) if name in measures]
+
+    @cached_property
+    def measures(self) -> dict[int, float]:
+        """Measures, by place, of the images that the property may be to blame for."""
+        unusual = self.case.unusual
+        suspects = [place for place in self.places if not self.case.right[place]]
+        return {place: unusual[place][self.condition.cause] for place in suspects}
+
+    @cached_property
+    def amounts(self) -> dict[int, float]:
+        """How much of it there is, by place, in those that are asked about."""
+        step = ceil(len(self.measures) / IMAGES_ASKED)
+        pixels = [photo.pixels for photo in self.case.pictures]
+        return {
+            place: self.condition.amount(self.measures[place], pixels[place])
+            for place in list(self.measures)[::step]
+        }
+
+    @cached_property
+    def amount(self) -> float:
+        """Median of `amounts`."""
+        return float(np.median([*self.amounts.values()]))
+
+    def undone(self, place: int) -> list[Photo]:
+        """Return an image without the property, in several ways."""
+        pixels = self.case.pictures[place].pixels
+        return list(map(Photo, self.condition.undo(pixels, self.amounts[place])))
+
+    @cached_property
+    def kept(self) -> float:
         """Share of the predictions for other images that are kept once this amount is done to them.
 
         Of an answer that has become less sure, the share of its probability counts.
         """
-        photos, before = self.good
-        changed = self.classifier.probabilities(
-            [item.done(photo, amount) for photo in photos]
-        )
-        after = changed[np.arange(len(photos)), before.index]
+        photos, before = self.case.good
+        spoilt = [self.condition.done(photo, self.amount) for photo in photos]
+        rows = self.case.classifier.probabilities(spoilt)
+        after = rows[np.arange(len(photos)), before.index]
         return float(np.minimum(after / before.probability, 1).mean())
 
-    def suspects(self, item: Property) -> dict[int, float]:
-        """Return the measures, by place, of the images that a property may be to blame for."""
-        return {
-            place: one
-            for place, one in self.unusual[item.name].items()
-            if not self.right[place]
-        }
+    @cached_property
+    def ahead(self) -> dict[int, float]:
+        """Log of the mean probability of the best other class over that of the present one, by place."""
+        leads = {}
+        for place in self.amounts:
+            present = self.case.predictions.index[place]
+            rows = self.case.classifier.probabilities(self.undone(place))
+            mean = rows.mean(axis=0) + np.float32(_LEAST_PROBABILITY)
+            leads[place] = float(np.log(np.delete(mean, present).max() / mean[present]))
+        return leads
 
-    def farther(self, item: Property, amounts: Mapping[int, float]) -> bool:
+    @property
+    def changed(self) -> float:
+        """Share of the predictions that change once it is undone."""
+        return float(np.mean([ahead > 0 for ahead in self.ahead.values()]))
+
+    @cached_property
+    def chance(self) -> float:
+        """How likely it has changed the predictions, 0..1."""
+        odds = np.median([self._log_odds(place) for place in self.amounts])
+        return float(1 / (1 + np.exp(-odds)))
+
+    def _log_odds(self, place: int) -> float:
+        """Weigh what speaks for a change of the prediction for one image."""
+        predictions = self.case.predictions
+        sure = predictions.probability[place]
+        unsure = np.log((1 - sure + _LEAST_PROBABILITY) / (sure + _LEAST_PROBABILITY))
+        rival = self.ahead[place] * ROUGH_WEIGHT
+        if self.condition.invertible:
+            rival = np.clip(self.ahead[place], -_MOST_NATS, _MOST_NATS) * EXACT_WEIGHT
+        lost = (1 - self.kept) * CONTROL_IMAGES
+        fallen = np.log((lost + 1) / (CONTROL_IMAGES - lost + 1))
+        odds = BEFORE + FALLEN_WEIGHT * fallen + UNSURE_WEIGHT * unsure + rival
+        if predictions.labels[place] >= 0:
+            odds += WRONG_LOG_ODDS
+        return float(odds if self.kept < UNHARMED_SHARE else min(odds, 0))
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """The least comes first: that by which most other predictions fall."""
+        # What is undone exactly should have changed the prediction.
+        return self.condition.invertible and self.changed < 0.5, self.kept
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of this property by itself."""
+        exact = self.condition.invertible
+        if self.chance <= RULED_OUT_CHANCE and (exact or self.kept >= BEARABLE_SHARE):
+            return "ruled_out"
+        frequent = len(self.measures) >= FREQUENT_SHARE * int((~self.case.right).sum())
+        likely = self.chance >= NAMED_CHANCE and frequent
+        if likely and not self._ordinary() and not self._farther():
+            return "named"
+        return "possible"
+
+    def _ordinary(self) -> bool:
+        """Whether a property is too frequent to be to blame; correctly predicted images are the controls."""
+        count = len(self.case.right)
+        controls = int(self.case.right.sum())
+        if not controls:
+            frequent = len(self.places) > COMMON_SHARE * count
+            return self.case.doubtful and count > 2 and frequent
+        suspects = len(self.measures)
+        unusual_controls = len(self.places) - suspects
+        odds = (suspects + 1) / (count - controls - suspects + 1)
+        usual_odds = (unusual_controls + 1) / (controls - unusual_controls + 1)
+        return bool(np.log(odds / usual_odds) < RARER_LOG_ODDS)
+
+    def _farther(self) -> bool:
         """Whether images without a property lie farther from those of training, which then have it, too."""
-        evaluator = Evaluator(self.classifier, self.first_layers)
+        evaluator = Evaluator(self.case.classifier, self.case.first_layers)
         if not evaluator.statistics:
             return False
-        used = known_preprocessing(self.classifier)
-        photos = [self.pictures[place] for place in amounts]
-        undone = [
-            map(Photo, item.undo(photo.pixels, amount))
-            for photo, amount in zip(photos, amounts.values(), strict=True)
-        ]
-        ways = list(zip(*undone, strict=True))
+        used = known_preprocessing(self.case.classifier)
+        photos = [self.case.pictures[place] for place in self.amounts]
+        ways = zip(*map(self.undone, self.amounts), strict=True)
         nearest = min(evaluator.distance(way, used) for way in ways)
         return nearest > evaluator.distance(photos, used)
 
-    def ordinary(self, item: Property) -> bool:
-        """Whether a property is too frequent to be to blame; correctly predicted images are the controls."""
-        unusual, count, controls = (
-            self.unusual[item.name],
-            len(self.right),
-            int(self.right.sum()),
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """What was measured, for and against."""
+        median = float(np.median([*self.measures.values()]))
+        others = f"share of predictions for {CONTROL_IMAGES} other images that stay"
+        undone = "share of these predictions that change once it is undone"
+        chance = "probability that it changed the prediction"
+        return (
+            Evidence(
+                self.condition.unit, median, self.condition.ordinary, supports=True
+            ),
+            Evidence(
+                others, self.kept, BEARABLE_SHARE, supports=self.kept < BEARABLE_SHARE
+            ),
+            Evidence(undone, self.changed),
+            Evidence(
+                chance, self.chance, NAMED_CHANCE, supports=self.chance >= NAMED_CHANCE
+            ),
         )
-        if not controls:
-            return self.doubtful and count > 2 and len(unusual) > COMMON * count
-        having = int(self.right[list(unusual)].sum())
-        suspects = len(unusual) - having, count - controls
-        odds, usual = (
-            (part + 1) / (whole - part + 1)
-            for part, whole in (suspects, (having, controls))
+
+    def finding(self, verdict: Verdict) -> Finding:
+        """Report what was measured."""
+        condition = self.condition
+        count = len(self.case.pictures)
+        amount = self.amount
+        if condition.read is not None:
+            # In the image that was not reduced there is more of it.
+            amount *= self.case.factor
+        images = "This image is"
+        if count > 1:
+            images = f"{len(self.measures)} of {count} images are"
+        return Finding(
+            cause=condition.cause,
+            verdict=verdict,
+            summary=f"{images} unusually {condition.adjective}: {condition.parameter} {amount:.2g}.",
+            evidence=self.evidence,
+            cost=self.changed * len(self.measures) / count,
+            fix=remedy(condition, amount),
         )
-        return bool(np.log(odds / usual) < RARER)
-
-    def log_odds(self, item: Property, place: int, kept: float, ahead: float) -> float:
-        """Weigh what speaks for a change of an answer, where another is `ahead` once a property is undone."""
-        sure = self.predictions.probability[place]
-        unsure = np.log((1 - sure + _LEAST) / (sure + _LEAST))
-        weight = min(max(ahead, -_FAR), _FAR) * EXACT if item.exact else ahead * RIVAL
-        lost = (1 - kept) * COUNT
-        fallen = np.log((lost + 1) / (COUNT - lost + 1))
-        odds = (
-            BEFORE
-            + CURVE * fallen
-            + UNSURE * unsure
-            + weight
-            + WRONG * (self.predictions.labels[place] >= 0)
-        )
-        return float(odds if kept < BORNE else min(odds, 0))
-
-    def ahead(self, item: Property, place: int, amount: float) -> float:
-        """Return the log of the mean probability of the best other class over that of the present one."""
-        undone = [
-            Photo(each) for each in item.undo(self.pictures[place].pixels, amount)
-        ]
-        present = self.predictions.index[place]
-        mean = self.classifier.probabilities(undone).mean(axis=0) + np.float32(_LEAST)
-        return float(np.log(np.delete(mean, present).max() / mean[present]))
-
-
-def _found(case: _Case, item: Property) -> tuple[tuple[bool, float], Finding]:
-    """Return its rank, the share of other predictions that bear as much of a property, and the finding."""
-    measures = case.suspects(item)
-    places = list(measures)[:: -(-len(measures) // ASKED)]
-    amounts = [
-        item.amount(measures[place], case.pictures[place].pixels) for place in places
-    ]
-    amount = float(np.median(amounts))
-    kept = case.kept(item, amount)
-    ahead = [
-        case.ahead(item, place, each)
-        for place, each in zip(places, amounts, strict=True)
-    ]
-    odds = [
-        case.log_odds(item, place, kept, each)
-        for place, each in zip(places, ahead, strict=True)
-    ]
-    chance = float(1 / (1 + np.exp(-np.median(odds))))
-    often = len(measures) >= MOST * int((~case.right).sum())
-    blamed = (
-        chance >= NAMED
-        and often
-        and not case.ordinary(item)
-        and not case.farther(item, dict(zip(places, amounts, strict=True)))
-    )
-    verdict: Verdict = "named" if blamed else "possible"
-    if chance <= RULED_OUT and (item.exact or kept >= STARTS):
-        verdict = "ruled_out"
-    changed = float((np.array(ahead) > 0).mean())
-    whole = amount * case.factor if item.name in {"noisy", "blurred"} else amount
-    count, median = len(case.pictures), float(np.median([*measures.values()]))
-    evidence = (
-        Evidence(MEASURES[item.measured].unit, median, item.ordinary, True),
-        Evidence(
-            f"share of predictions for {COUNT} other images that stay",
-            kept,
-            STARTS,
-            kept < STARTS,
-        ),
-        Evidence("share of these predictions that change once it is undone", changed),
-        Evidence(
-            "probability that it changed the prediction", chance, NAMED, chance >= NAMED
-        ),
-    )
-    which = "This image is" if count == 1 else f"{len(measures)} of {count} images are"
-    summary = f"{which} unusually {WORDS[item.name][0]}: {item.parameter} {whole:.2g}."
-    cost = changed * len(measures) / count
-    finding = Finding(item.name, verdict, summary, evidence, cost, item.remedy(whole))
-    # What is undone exactly should have changed the prediction.
-    return (item.exact and changed < 0.5, kept), finding
 
 
 SURE = 0.01
@@ -355,7 +430,8 @@ def out_of_distribution(classifier: Classifier, photos: Photos) -> Finding | Non
     if novelty is None:
         return None
     chances = novelty.chances(novelty.scores(photos))
-    count, evidence = len(chances), []
+    count = len(chances)
+    evidence = []
     for rate in (FALSE_POSITIVES, SURE):
         # A chance is a share of held-back images: it is compared as such, not by its last bit.
         limit = rate + 1e-9
@@ -366,10 +442,12 @@ def out_of_distribution(classifier: Classifier, photos: Photos) -> Finding | Non
             if at_least(number, count, rate) <= limit
         )
         text = f"images farther from training than {1 - rate:.0%} of held-back ones"
-        evidence.append(Evidence(text, above, needed, above >= needed))
+        evidence.append(Evidence(text, above, needed, supports=above >= needed))
     unusual, sure = evidence
-    verdict: Verdict = (
-        "named" if sure.supports else "possible" if unusual.supports else "ruled_out"
-    )
+    verdict: Verdict = "ruled_out"
+    if unusual.supports:
+        verdict = "possible"
+    if sure.supports:
+        verdict = "named"
     summary = _UNLIKE[verdict].format(unusual.value, count)
     return Finding("out_of_distribution", verdict, summary, (unusual, sure))

@@ -1,20 +1,24 @@
-"""What is measured in an image."""
+"""What is measured in an image, as functions of its pixels or its file."""
 
 import io
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 
 import numpy as np
-from PIL import Image, ImageFilter, JpegImagePlugin
+from PIL import JpegImagePlugin
 
 from kit._arrays import Array, Float32, Float64, Int64, Pixels
 from kit.images import Photo, Pictures, as_photos
-from kit.images.opening import FORMATS, file_format
 from kit.images.photo import encoded
 
-# Levels of the faintest edge.
-_EDGE = 3
+_FAINTEST_EDGE = 3
+"""Levels."""
+# What the mask of `noise_deviation` makes of a standard deviation of one in each channel; what it measures
+# where much is added, since much is cut off nearly everywhere.
+_MASKED_DEVIATION = 6 * 0.669
+_MEASURED_DEVIATIONS = (0, 10, 20, 29.5, 55, 76.7)
+_ADDED_DEVIATIONS = (0, 10, 20, 30, 60, 100)
+_SECOND_BLUR = 3.0
+"""Standard deviation in pixels, of the blur that shows how sharp the edges were."""
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -40,11 +44,11 @@ def clipping(pixels: Pixels) -> float:
     In means of 4 x 4 pixels, which noise alone does not bring to white. Of those that are white in all
     channels, the share that the border has of them is left out.
     """
-    cut = _means(pixels) >= 250
-    white = np.asarray(cut.all(axis=-1))
+    clipped = _means(pixels) >= 250
+    white = np.asarray(clipped.all(axis=-1))
     border = np.concatenate([white[0], white[-1], white[:, 0], white[:, -1]])
     ground = float(border.mean() * white.sum())
-    return (float(cut.any(axis=-1).sum()) - ground) / max(white.size - ground, 1.0)
+    return (float(clipped.any(axis=-1).sum()) - ground) / max(white.size - ground, 1.0)
 
 
 def relative_contrast(pixels: Pixels) -> float:
@@ -56,12 +60,10 @@ def relative_contrast(pixels: Pixels) -> float:
     """
     from scipy.ndimage import minimum_filter
 
-    least = minimum_filter(pixels.min(axis=-1), 9)
-    seen = least[least < 250]
-    low, high = (
-        float(np.percentile(seen, 20)) if seen.size else 0.0,
-        bright_level(pixels),
-    )
+    dark_channel = minimum_filter(pixels.min(axis=-1), 9)
+    subject = dark_channel[dark_channel < 250]
+    low = float(np.percentile(subject, 20)) if subject.size else 0.0
+    high = bright_level(pixels)
     return max(high - low, 0) / max(high + low, 1.0)
 
 
@@ -77,19 +79,19 @@ def noise_level(pixels: Pixels) -> float:
 
 def colour_noise(pixels: Pixels) -> float:
     """As `noise_level`, in the difference of red and blue, in which the edges of most things cancel."""
-    x = pixels[..., 0].astype(np.float32) - pixels[..., 2]
-    return _flattest(x) / float(np.sqrt(2))
+    difference = pixels[..., 0].astype(np.float32) - pixels[..., 2]
+    return _flattest(difference) / float(np.sqrt(2))
 
 
-def _flattest(x: Float32) -> float:
-    if min(x.shape) < 10:
+def _flattest(plane: Float32) -> float:
+    """Return the standard deviation of noise in the flattest tenth of the blocks of (H, W)."""
+    if min(plane.shape) < 10:
         return 0.0
-    flattest = float(
-        np.percentile(np.sqrt((in_blocks(noise_mask(x)) ** 2).mean(axis=(1, 3))), 10)
-    )
+    squares = in_blocks(noise_mask(plane)) ** 2
+    deviations = np.sqrt(squares.mean(axis=(1, 3)))
     # The mask makes 6 of one standard deviation; 0.78 is the tenth percentile of the root mean square in a
     # block of correlated noise, over that of all blocks.
-    return flattest / 0.78 / 6
+    return float(np.percentile(deviations, 10)) / 0.78 / 6
 
 
 def noise_mask(x: Float32) -> Float32:
@@ -109,14 +111,13 @@ def sharpness(pixels: Pixels) -> float:
 
     The 99.5th percentile over the range of levels; about 1 / (2.5 r) after a Gaussian blur of radius r.
     """
-    x = luma(pixels)
-    steps = np.concatenate(
-        [np.abs(np.diff(x, axis=axis)).reshape(-1) for axis in (0, 1)]
-    )
+    plane = luma(pixels)
+    differences = [np.diff(plane, axis=axis).reshape(-1) for axis in (0, 1)]
+    steps = np.abs(np.concatenate(differences))
     if not steps.size:
         return 0.0  # a single pixel has no edges
-    low, high = np.percentile(x, (5, 95))
-    return float(np.percentile(steps, 99.5)) / max(float(high - low), 8.0)
+    low, high = end_levels(pixels)
+    return float(np.percentile(steps, 99.5)) / max(high - low, 8.0)
 
 
 def edge_share(pixels: Pixels) -> float:
@@ -127,15 +128,18 @@ def edge_share(pixels: Pixels) -> float:
     """
     if min(pixels.shape[:2]) <= 8 or edgeless(pixels):
         return 1.0  # nothing says how sharp it is
-    return float((_steps(pixels, 1) / np.maximum(_steps(pixels, 8), _EDGE)).min())
+    return float(
+        (_steps(pixels, 1) / np.maximum(_steps(pixels, 8), _FAINTEST_EDGE)).min()
+    )
 
 
 def edgeless(pixels: Pixels) -> bool:
     """Whether no step over 8 pixels is an edge, so that nothing says how sharp or how lit an image is."""
-    return min(pixels.shape[:2]) > 8 and bool(_steps(pixels, 8).max() <= _EDGE)
+    return min(pixels.shape[:2]) > 8 and bool(_steps(pixels, 8).max() <= _FAINTEST_EDGE)
 
 
 def _steps(pixels: Pixels, n: int) -> Float64:
+    """Return the sharpest steps over n pixels: by rows, by columns and by both diagonals."""
     x = luma(pixels)
     steps = (
         x[n:] - x[:-n],
@@ -143,7 +147,7 @@ def _steps(pixels: Pixels, n: int) -> Float64:
         x[n:, n:] - x[:-n, :-n],
         x[n:, :-n] - x[:-n, n:],
     )
-    return np.array([np.percentile(np.abs(each), 99.5) for each in steps])
+    return np.array([np.percentile(np.abs(differences), 99.5) for differences in steps])
 
 
 def grid(pixels: Pixels) -> float:
@@ -154,27 +158,24 @@ def grid(pixels: Pixels) -> float:
     """
     from scipy.ndimage import uniform_filter1d
 
-    x = luma(pixels)
-    if min(x.shape) < 2:
+    light = luma(pixels)
+    if min(light.shape) < 2:
         return 0.0  # a single row or column has no steps
-    found = []
-    for plane in (x, x.T):
+    strongest = []
+    for plane in (light, light.T):
         steps = np.abs(np.diff(plane, axis=1)).mean(axis=0)
-        around = steps / np.maximum(uniform_filter1d(steps, 9), 0.05)
-        waves = (
-            np.abs(np.fft.rfft((around - around.mean()) * np.hanning(len(around))))
-            * 4
-            / len(around)
-        )
-        found.append(float(waves[len(around) // 16 + 1 :].max(initial=0)))
-    return min(found)
+        count = len(steps)
+        relative = steps / np.maximum(uniform_filter1d(steps, 9), 0.05)
+        windowed = (relative - relative.mean()) * np.hanning(count)
+        waves = np.abs(np.fft.rfft(windowed)) * 4 / count
+        strongest.append(float(waves[count // 16 + 1 :].max(initial=0)))
+    return min(strongest)
 
 
 def saturation(pixels: Pixels) -> float:
     """Mean distance of the largest and smallest channel over the mean of the largest, 0..1."""
-    return float(np.ptp(pixels, axis=-1).mean()) / max(
-        float(pixels.max(axis=-1).mean()), 1.0
-    )
+    distance = float(np.ptp(pixels, axis=-1).mean())
+    return distance / max(float(pixels.max(axis=-1).mean()), 1.0)
 
 
 def edge_colour(pixels: Pixels) -> tuple[float, float, float]:
@@ -202,28 +203,28 @@ def grid_zeros(pixels: Pixels) -> float:
     Quantization makes zeros on the grid alone (Fan and de Queiroz, Identification of bitmap compression
     history, 2003). -1..1, about 0 for an image without a trace of JPEG.
     """
-    x = luma(pixels)
-    if min(x.shape) < 16:
+    plane = luma(pixels)
+    if min(plane.shape) < 16:
         return 0.0
-    return _near_zero(x) - _near_zero(x[4:, 4:])
+    return _near_zero(plane) - _near_zero(plane[4:, 4:])
 
 
-def jpeg_quality(file: bytes | None) -> float:
+def file_quality(file: bytes | None) -> float:
     """Quality 1..100 whose luminance table, scaled by libjpeg, has the sum nearest to a JPEG's; or NaN."""
     if file is None or file[:3] != b"\xff\xd8\xff":
         return float("nan")
-    return 1.0 + float(np.abs(_sums() - _sum(file)).argmin())
+    return 1.0 + float(np.abs(_table_sums() - _table_sum(file)).argmin())
 
 
 @cache
-def _sums() -> Int64:
+def _table_sums() -> Int64:
+    """Return the sums of the tables of qualities 1 to 100."""
     black = np.zeros((8, 8, 3), np.uint8)
-    return np.array(
-        [_sum(encoded(black, "JPEG", quality=each)) for each in range(1, 101)]
-    )
+    files = [encoded(black, "JPEG", quality=quality) for quality in range(1, 101)]
+    return np.array([_table_sum(file) for file in files])
 
 
-def _sum(file: bytes) -> int:
+def _table_sum(file: bytes) -> int:
     with JpegImagePlugin.JpegImageFile(io.BytesIO(file)) as image:
         return sum(image.quantization[0])
 
@@ -232,8 +233,8 @@ def _near_zero(plane: Float32) -> float:
     # Without the first row and column of each block.
     from scipy.fft import dctn
 
-    parts = dctn(in_blocks(plane), axes=(1, 3), norm="ortho")
-    return float((np.abs(parts[:, 1:, :, 1:]) < 0.5).mean())
+    coefficients = dctn(in_blocks(plane), axes=(1, 3), norm="ortho")
+    return float((np.abs(coefficients[:, 1:, :, 1:]) < 0.5).mean())
 
 
 Levels = tuple[float, float]
@@ -248,30 +249,39 @@ def end_levels(pixels: Pixels) -> Levels:
 
 def usual_levels(photos: Pictures) -> Levels:
     """Measure the dark and the bright level of images: the median of each over all of them."""
-    found = [end_levels(photo.pixels) for photo in as_photos(photos)]
-    low, high = np.median(found, axis=0).tolist()
+    levels = [end_levels(photo.pixels) for photo in as_photos(photos)]
+    low, high = np.median(levels, axis=0).tolist()
     return low, high
 
 
-def relevelled(photo: Photo, levels: Levels) -> Photo:
-    """Stretch and move all values so that dark and bright levels become these, as of `usual_levels`.
+def noise_deviation(pixels: Pixels) -> float:
+    """Read the standard deviation of Gaussian noise, in levels, in an image that is known to be noisy.
 
-    That undoes added levels, a factor, or both, except where values had been clipped.
+    The mask of Immerkaer, as `noise_level`, but on the tenth of the blocks in which the
+    fewest values are cut off at black and white, where there is less noise than was added.
     """
-    low, high = end_levels(photo.pixels)
-    slope = (levels[1] - levels[0]) / (high - low) if high > low else 1.0
-    table = np.clip(np.rint((np.arange(256) - low) * slope + levels[0]), 0, 255).astype(
-        np.uint8
-    )
-    return photo.altered(table[photo.pixels], "levels corrected")
+    clipped = ((pixels == 0) | (pixels == 255)).mean(axis=-1)[1:-1, 1:-1]
+    shares = in_blocks(clipped).mean(axis=(1, 3))
+    squares = in_blocks(noise_mask(luma(pixels)) ** 2).mean(axis=(1, 3))
+    square = np.median(squares[shares <= np.quantile(shares, 0.1)])
+    deviation = np.sqrt(square) / _MASKED_DEVIATION
+    return float(np.interp(deviation, _MEASURED_DEVIATIONS, _ADDED_DEVIATIONS))
 
 
-def denoised(photo: Photo) -> Photo:
-    """Take noise out: the median of 3 x 3 pixels, then a Gaussian of 0.8 pixels; fine detail goes with it."""
-    image = Image.fromarray(photo.pixels).filter(ImageFilter.MedianFilter(3))
-    return photo.altered(
-        np.asarray(image.filter(ImageFilter.GaussianBlur(0.8))), "noise taken out"
-    )
+def blur_radius(pixels: Pixels) -> float:
+    """Read the standard deviation, in pixels, of the Gaussian blur that the sharpest edges show.
+
+    By how much an edge loses when it is blurred once more (Zhuo and Sim, Defocus map estimation from a single
+    image, 2011), which does not depend on its contrast.
+    """
+    from scipy import ndimage
+
+    light = luma(pixels)
+    before = np.hypot(*np.gradient(light))
+    after = np.hypot(*np.gradient(ndimage.gaussian_filter(light, _SECOND_BLUR)))
+    edges = before >= np.percentile(before, 99.5)
+    ratio = float(np.median(before[edges] / np.maximum(after[edges], 1e-3)))
+    return _SECOND_BLUR / float(np.sqrt(max(ratio**2 - 1, 0.09)))
 
 
 WINDOW = 512
@@ -317,134 +327,3 @@ class Sample:
     def light(self) -> tuple[float, float, float]:
         """Red, green and blue of the light."""
         return edge_colour(self.thin)
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """One number that can be measured on an image.
-
-    Attributes
-    ----------
-    name
-        Of the number.
-    measure
-        Takes it from a `Sample`; NaN where there is nothing to measure.
-    resolution
-        Smallest difference worth speaking of between two sets of images; 0 where they are not compared.
-    logarithmic
-        Whether ratios count (by their logarithm, base 2), and not differences.
-    title
-        The name in words, where that is another one.
-    unit
-        In words, where a diagnosis names it.
-    """
-
-    name: str
-    measure: Callable[[Sample], float]
-    resolution: float = 0
-    logarithmic: bool = False
-    title: str = ""
-    unit: str = ""
-
-    @property
-    def label(self) -> str:
-        """The name in words."""
-        return self.title or self.name.replace("_", " ")
-
-    def scaled(self, values: Float64) -> Float64:
-        """Return values on the scale on which differences count."""
-        return (
-            np.asarray(np.log2(np.maximum(values, 1e-3)))
-            if self.logarithmic
-            else values
-        )
-
-
-def _is_of_format(name: str, sample: Sample) -> float:
-    return float(file_format(sample.photo.file or b"") == name)
-
-
-_TABLE = (
-    Quantity("brightness", lambda s: float(s.luma.mean()), 0.05, True),
-    # Root mean square (Peli, Contrast in complex images, 1990), which less light alone leaves as it is.
-    Quantity(
-        "contrast",
-        lambda s: float(s.luma.std()) / max(float(s.luma.mean()), 1.0),
-        0.05,
-        True,
-    ),
-    Quantity(
-        "highlights",
-        lambda s: float((s.luma >= 254).mean()),
-        0.005,
-        title="white pixels",
-    ),
-    Quantity(
-        "shadows", lambda s: float((s.luma <= 1).mean()), 0.005, title="black pixels"
-    ),
-    Quantity("warmth", lambda s: s.light[0] / s.light[2], 0.02, True),
-    Quantity(
-        "tint", lambda s: s.light[1] / (s.light[0] * s.light[2]) ** 0.5, 0.02, True
-    ),
-    Quantity("saturation", lambda s: saturation(s.thin), 0.01),
-    Quantity("sharpness", lambda s: sharpness(s.middle), 0.02),
-    Quantity(
-        "noise",
-        lambda s: noise_level(s.middle),
-        0.25,
-        unit="levels, standard deviation",
-    ),
-    Quantity("colour_noise", lambda s: colour_noise(s.middle), 0.25),
-    Quantity("blocking", lambda s: grid_zeros(s.middle), 0.01, title="JPEG blocks"),
-    Quantity(
-        "jpeg_quality", lambda s: jpeg_quality(s.photo.file), 2, title="JPEG quality"
-    ),
-    Quantity("size", lambda s: float(np.sqrt(np.prod(s.photo.size))), 0.05, True),
-    Quantity("aspect", lambda s: s.photo.size[1] / s.photo.size[0], 0.05, True),
-    Quantity(
-        "turned",
-        lambda s: float("EXIF orientation" in " ".join(s.photo.notes)),
-        0.1,
-        title="EXIF turn",
-    ),
-    Quantity(
-        "light",
-        lambda s: light_level(s.thin),
-        unit="level of the brightest 5 %, or 3.5 of the median, 0..255",
-    ),
-    Quantity("clipping", lambda s: clipping(s.thin), unit="share clipped at white"),
-    Quantity(
-        "range",
-        lambda s: relative_contrast(s.thin),
-        unit="range of levels over the sum of its ends",
-    ),
-    Quantity(
-        "edge_share",
-        lambda s: edge_share(s.middle),
-        unit="share of a step over 8 pixels between two",
-    ),
-    Quantity(
-        "grid",
-        lambda s: grid(s.middle),
-        unit="regular part of the steps between pixels, as a share",
-    ),
-    Quantity(
-        "cast",
-        lambda s: float(np.ptp(np.log2(s.light))),
-        unit="stops between the channels",
-    ),
-    *(Quantity(name, partial(_is_of_format, name)) for name in FORMATS),
-)
-PROPERTIES: Mapping[str, Quantity] = {item.name: item for item in _TABLE}
-"""Everything that is measured, by its name."""
-
-QUANTITIES: Mapping[str, Quantity] = {
-    item.name: item for item in _TABLE if item.resolution
-}
-"""What two sets of images are compared by, in the order of the statistics that a file carries."""
-
-
-def measure(photo: Photo) -> dict[str, float]:
-    """Measure an image by all of `QUANTITIES`, in their order, as a `Sample`."""
-    sample = Sample(photo)
-    return {name: item.measure(sample) for name, item in QUANTITIES.items()}

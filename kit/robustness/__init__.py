@@ -4,10 +4,10 @@ Sweeps and flips measure. Of the remedies, levels and noise are corrected in an 
 images that changed.
 """
 
-from kit.images.properties import denoised, relevelled, usual_levels
+from kit.images.properties import usual_levels
+from kit.perturbation.restoring import denoised, relevelled, restored
 from kit.robustness.augmentation import Augmentation
 from kit.robustness.flips import flip
-from kit.robustness.restoring import restored
 from kit.robustness.sweeps import sweep
 
 __all__ = [

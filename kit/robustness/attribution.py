@@ -1,7 +1,7 @@
 """Which alteration explains a shift."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from typing import NamedTuple
@@ -10,42 +10,32 @@ import numpy as np
 
 from kit._arrays import Bools, Float64
 from kit.classifier.reference import InputStatistics
-from kit.images.properties import QUANTITIES
-from kit.perturbation.alterations import (
-    ALTERATIONS,
-    Alteration,
-    mean_known,
-    scaled_rows,
-)
+from kit.perturbation.alterations import Alteration
+from kit.perturbation.conditions import ALTERATIONS, QUANTITIES, Condition
+from kit.perturbation.responses import mean_known, scaled_rows
 
 POINTS = np.arange(0.1, 3.51, 0.1)
 """Where the path from no alteration (0) over its three strengths (1, 2, 3) and a little further is tried."""
 
+_CORNERS = np.arange(5)
+_GROUPS = np.array([row.group for row in QUANTITIES.values()])
+_LEVELS = np.isin(_GROUPS, ["noise", "clipping"])
+_SHAPE = _GROUPS == "shape"
+_TEXTURE = np.isin(_GROUPS, ["texture", "noise"])
+_LINEAR = np.array([not row.logarithmic for row in QUANTITIES.values()])
+_RESOLUTION = np.array([row.resolution for row in QUANTITIES.values()])
 
-def _among(names: Iterable[str]) -> Bools:
-    return np.isin(list(QUANTITIES), list(names))
+_UNKNOWN_VARIANCE = 1e12
+"""Of a quantity that was not measured: it says nothing."""
 
-
-_LIGHT = frozenset({"darker", "brighter", "flatter", "harder"})
-_NOISE, _SHARES = _among({"noise", "colour_noise"}), _among({"highlights", "shadows"})
-_SHAPE, _TEXTURE = (
-    _among({"size", "aspect"}),
-    _among({"sharpness", "noise", "colour_noise", "blocking"}),
-)
-_LINEAR = np.array([not item.logarithmic for item in QUANTITIES.values()])
-_RESOLUTION = np.array([item.resolution for item in QUANTITIES.values()])
-
-_UNKNOWN = 1e12
-"""Variance of a quantity that was not measured: it says nothing."""
-
-_RELATIVE = 0.2
-"""Part of a movement that an alteration of other images may miss it by."""
+_RELATIVE_MISS = 0.2
+"""Share of a movement that an alteration of other images may miss it by."""
 
 _FAR = 2
 """Squared distance for each quantity from which one alteration is not enough; about 1 is chance."""
 
 _HALF = 0.5
-"""Part of the distance left by one alteration that another must leave of it at most."""
+"""Share of the distance left by one alteration that another must leave of it at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,23 +59,30 @@ class Path:
     @cached_property
     def strengths(self) -> Float64:
         """Strengths at `POINTS`: float64 (points,)."""
-        return np.asarray(np.interp(POINTS, np.arange(5), self.scale))
+        return np.asarray(np.interp(POINTS, _CORNERS, self.scale))
+
+    @property
+    def quantity(self) -> Condition:
+        """What the alteration is about."""
+        return QUANTITIES[self.alteration.quantity]
 
     @cached_property
     def about(self) -> Bools:
-        """The quantities that the alteration is about: bool (quantities,)."""
-        return _among(self.alteration.about)
+        """Which quantities may speak for the alteration: bool (quantities,)."""
+        return np.isin(list(QUANTITIES), [self.quantity.name, *self.quantity.signs])
 
     @property
     def noise(self) -> bool:
         """Whether noise is added."""
-        return self.alteration.quantity == "noise" and not self.opposite
+        return self.quantity.group == "noise" and not self.opposite
 
     def _at(self, points: Float64) -> Float64:
-        return np.stack(
-            [np.interp(points, np.arange(5), corner) for corner in self.corners.T],
-            axis=-1,
-        )
+        columns = [np.interp(points, _CORNERS, corner) for corner in self.corners.T]
+        return np.stack(columns, axis=-1)
+
+    def along(self, movement: Float64) -> bool:
+        """Return whether a quantity that speaks for the alteration has moved the way that this does."""
+        return bool((self.corners[-2] * movement > 0)[self.about].any())
 
     def in_light(self, factors: Float64) -> Float64:
         """Movement by noise on images whose light was changed first: (factors, points, quantities).
@@ -94,26 +91,24 @@ class Path:
         image itself. What is measured in levels is left out.
         """
         deviations = self.strengths / factors[:, None]
-        moved = self._at(np.interp(deviations, self.scale, np.arange(5)))
-        return np.where(_NOISE | _SHARES, self.moved, moved)
+        moved = self._at(np.interp(deviations, self.scale, _CORNERS))
+        return np.where(_LEVELS, self.moved, moved)
 
 
-def together(one: Path, other: Path, base: Float64) -> Float64:
+def together(first: Path, second: Path, base: Float64) -> Float64:
     """Return the movement under two alterations: float64 (points, points, quantities), at `POINTS` of each.
 
-    ``base``, float64 (quantities,), has the means of the training images on the scale of `Quantity.scaled`.
+    ``base``, float64 (quantities,), has the means of the training images on the scale of `Condition.scaled`.
     Movements add, but noise is added to what light has become, and what is no logarithm cannot fall below
     nothing.
     """
-    first: Float64 = np.broadcast_to(
-        one.moved[:, None], (len(POINTS), len(POINTS), len(base))
-    )
-    second: Float64 = np.broadcast_to(other.moved[None], first.shape)
-    if one.alteration.name in _LIGHT and other.noise:
-        second = other.in_light(one.strengths)
-    elif other.alteration.name in _LIGHT and one.noise:
-        first = one.in_light(other.strengths).swapaxes(0, 1)
-    total = first + second
+    by_first = first.moved[:, None]
+    by_second = second.moved[None]
+    if first.quantity.group == "light" and second.noise:
+        by_second = second.in_light(first.strengths)
+    elif second.quantity.group == "light" and first.noise:
+        by_first = first.in_light(second.strengths).swapaxes(0, 1)
+    total: Float64 = by_first + by_second
     return np.where(_LINEAR & (base > 0), np.maximum(total, -base), total)
 
 
@@ -123,22 +118,19 @@ def paths(response: Float64) -> tuple[Path, ...]:
     ``response``, float64 (alterations, strengths, quantities), is that of `InputStatistics`; what is unknown
     of it stays as it is.
     """
-    found = []
-    for alteration, moved in zip(
-        ALTERATIONS.values(), np.nan_to_num(response), strict=True
-    ):
-        corners = np.vstack(
-            [np.zeros(len(QUANTITIES)), moved, 2 * moved[-1] - moved[-2]]
-        )
-        given = alteration.strengths
+    ways = []
+    movements = np.nan_to_num(response)
+    for alteration, moved in zip(ALTERATIONS.values(), movements, strict=True):
+        unmoved = np.zeros(len(QUANTITIES))
+        corners = np.vstack([unmoved, moved, 2 * moved[-1] - moved[-2]])
+        *_, strong, strongest = alteration.strengths
         # Factors and qualities that fall have an end; those that rise go on.
-        scale = np.array(
-            [alteration.neutral, *given, max(given[-1], 2 * given[-1] - given[-2])]
-        )
-        found.append(Path(alteration, False, corners, scale))
+        farthest = max(strongest, 2 * strongest - strong)
+        scale = np.array([alteration.neutral, *alteration.strengths, farthest])
+        ways.append(Path(alteration, opposite=False, corners=corners, scale=scale))
         if alteration.opposite:
-            found.append(Path(alteration, True, -corners, scale))
-    return tuple(found)
+            ways.append(Path(alteration, opposite=True, corners=-corners, scale=scale))
+    return tuple(ways)
 
 
 class Nearest(NamedTuple):
@@ -156,10 +148,8 @@ class Nearest(NamedTuple):
     @property
     def apart(self) -> tuple[Float64, ...]:
         """Movement, float64 (quantities,), by each alteration alone."""
-        return tuple(
-            path.moved[place]
-            for path, place in zip(self.paths, self.places, strict=True)
-        )
+        places = zip(self.paths, self.places, strict=True)
+        return tuple(path.moved[place] for path, place in places)
 
     @property
     def size(self) -> Float64:
@@ -172,27 +162,6 @@ class Nearest(NamedTuple):
         return np.asarray((np.abs(movement - self.moved) > limit) & ~about)
 
 
-def _distances(misses: Float64, inverse: Float64) -> Float64:
-    return np.asarray(((misses @ inverse) * misses).sum(axis=-1))
-
-
-def _nearest(
-    tried: Iterable[tuple[Path, ...]],
-    movement: Float64,
-    base: Float64,
-    inverse: Float64,
-) -> Nearest | None:
-    found = []
-    for some in tried:
-        moved = some[0].moved if len(some) == 1 else together(some[0], some[1], base)
-        left = _distances(movement - moved, inverse)
-        places = tuple(
-            int(place) for place in np.unravel_index(left.argmin(), left.shape)
-        )
-        found.append(Nearest(some, places, float(left[places]), moved[places].copy()))
-    return min(found, key=lambda one: one.distance, default=None)
-
-
 @dataclass(frozen=True)
 class Explanation:
     """An alteration that explains a shift.
@@ -200,7 +169,7 @@ class Explanation:
     Attributes
     ----------
     alteration, strength
-        Key of `kit.perturbation.alterations.ALTERATIONS`, and how strong it is.
+        Key of `kit.perturbation.conditions.ALTERATIONS`, and how strong it is.
     opposite
         Whether the training images look like photos that were altered in this way.
     changed, count, tried
@@ -225,19 +194,111 @@ class Explanation:
         """The alteration and its strength in words."""
         alteration = ALTERATIONS[self.alteration]
         name = alteration.opposite if self.opposite else alteration.name
-        unit = (
-            "\N{MULTIPLICATION SIGN}{}"
-            if alteration.unit == "factor"
-            else f"{{}} {alteration.unit}"
-        )
-        return f"{name} (about {unit.format(f'{self.strength:.2g}')})"
+        strength = f"{self.strength:.2g}"
+        if alteration.unit == "factor":
+            return f"{name} (about \N{MULTIPLICATION SIGN}{strength})"
+        return f"{name} (about {strength} {alteration.unit})"
 
     @property
     def strongest(self) -> bool:
         """Whether it is at least as strong as the strongest that was tried."""
-        tried = ALTERATIONS[self.alteration]
-        return abs(self.strength - tried.neutral) >= abs(
-            tried.strengths[-1] - tried.neutral
+        alteration = ALTERATIONS[self.alteration]
+        strongest = abs(alteration.strengths[-1] - alteration.neutral)
+        return abs(self.strength - alteration.neutral) >= strongest
+
+
+@dataclass(frozen=True, eq=False)
+class _Remainder:
+    """What is left of a movement once `explained` is subtracted.
+
+    Of each quantity: the `movement` that is left, the `size` of all movements so far, whether or not they
+    cancel, whether it is `unexplained`, and its mean among the training images (`base`). `covariance` is that
+    of the means, and `measured` the number of quantities that both sides have.
+    """
+
+    movement: Float64
+    size: Float64
+    unexplained: Bools
+    base: Float64
+    covariance: Float64
+    measured: int
+    explained: tuple[Explanation, ...] = ()
+
+    @cached_property
+    def _inverse(self) -> Float64:
+        miss = np.diag((_RELATIVE_MISS * self.movement) ** 2)
+        inverse: Float64 = np.linalg.inv(self.covariance + miss)
+        return inverse
+
+    def _distances(self, moved: Float64) -> Float64:
+        """Return the squared distance of Mahalanobis from each movement, (…, quantities): (…)."""
+        misses = self.movement - moved
+        return np.asarray(((misses @ self._inverse) * misses).sum(axis=-1))
+
+    def _nearest(self, candidates: Iterable[tuple[Path, ...]]) -> Nearest | None:
+        nearest = []
+        for candidate in candidates:
+            moved = candidate[0].moved
+            if len(candidate) == 2:
+                moved = together(candidate[0], candidate[1], self.base)
+            distances = self._distances(moved)
+            places = np.unravel_index(distances.argmin(), distances.shape)
+            point = Nearest(
+                paths=candidate,
+                places=tuple(map(int, places)),
+                distance=float(distances[places]),
+                moved=moved[places].copy(),
+            )
+            nearest.append(point)
+        return min(nearest, key=lambda point: point.distance, default=None)
+
+    def _limit(self, step: Nearest) -> Float64:
+        """Return how far each quantity may be from where a step takes it: float64 (quantities,)."""
+        chance = 3 * np.sqrt(np.diag(self.covariance))
+        relative = _RELATIVE_MISS * (self.size + step.size)
+        return np.asarray(np.maximum(chance, relative))
+
+    def step(self, candidates: Sequence[Path]) -> "_Remainder | None":
+        """Subtract the nearest alteration, or the nearest pair; None where that explains too little."""
+        able = [path for path in candidates if self.unexplained[path.about].any()]
+        # Nothing but a change of shape moves the shape, whatever else that moves.
+        shape = self.unexplained & _SHAPE
+        leading = able
+        if shape.any():
+            leading = [path for path in able if shape[path.about].any()]
+        single = self._nearest((path,) for path in leading)
+        most = _HALF if self.explained else 1
+        unmoved = float(self._distances(np.zeros_like(self.movement)))
+        if single is None or single.distance > most * unmoved:
+            return None
+        limit = self._limit(single)
+        if not self.explained and self._misses(single, limit):
+            pair = self._nearest(_pairs(able, leading))
+            if pair is not None and pair.distance <= _HALF * single.distance:
+                return self._without(pair, np.maximum(limit, self._limit(pair)))
+        return self._without(single, limit)
+
+    def _misses(self, step: Nearest, limit: Float64) -> bool:
+        far = step.distance > _FAR * self.measured
+        unsettled = self.unexplained & step.unsettled(self.movement, limit)
+        return far or bool(unsettled.any())
+
+    def _without(self, step: Nearest, limit: Float64) -> "_Remainder":
+        alone = [float(self._distances(moved)) for moved in step.apart]
+        explained = [
+            Explanation(
+                alteration=step.paths[index].alteration.name,
+                opposite=step.paths[index].opposite,
+                strength=float(step.paths[index].strengths[step.places[index]]),
+            )
+            for index in np.argsort(alone, kind="stable")
+        ]
+        return replace(
+            self,
+            movement=self.movement - step.moved,
+            size=self.size + step.size,
+            unexplained=self.unexplained & step.unsettled(self.movement, limit),
+            explained=(*self.explained, *explained),
         )
 
 
@@ -254,69 +315,42 @@ def explanations(
     Takes statistics of the training images, measures of the photos, float64 (images, quantities), and which
     quantities differ, bool (quantities,); returns also which of them no explanation accounts for.
     """
-    training, theirs = scaled_rows(statistics.rows), scaled_rows(photos)
-    movement, base = (
-        mean_known(theirs) - mean_known(training),
-        np.nan_to_num(mean_known(training)),
+    training = scaled_rows(statistics.rows)
+    theirs = scaled_rows(photos)
+    base = mean_known(training)
+    movement = mean_known(theirs) - base
+    measured = ~np.isnan(movement)
+    variance = np.where(measured, np.square(_RESOLUTION), _UNKNOWN_VARIANCE)
+    remainder = _Remainder(
+        movement=np.nan_to_num(movement),
+        size=np.abs(np.nan_to_num(movement)),
+        unexplained=shifted,
+        base=np.nan_to_num(base),
+        covariance=_covariance(training) + _covariance(theirs) + np.diag(variance),
+        measured=int(measured.sum()),
     )
-    known, left = ~np.isnan(movement), np.nan_to_num(movement)
-    noise = _covariance(training) + _covariance(theirs)
-    noise += np.diag(np.where(known, np.square(_RESOLUTION), _UNKNOWN))
-    # Its quantity, or one that speaks for it, has moved the way that it does.
-    tried = [
-        path
-        for path in paths(statistics.response)
-        if (path.corners[-2] * left > 0)[path.about].any()
+    candidates = [
+        path for path in paths(statistics.response) if path.along(remainder.movement)
     ]
-    wanted, size = shifted, np.abs(left)
-    found: list[Explanation] = []
-    while wanted.any():
-        inverse = np.linalg.inv(noise + np.diag((_RELATIVE * left) ** 2)).astype(
-            np.float64, copy=False
-        )
-        able = [path for path in tried if wanted[path.about].any()]
-        # Nothing but a change of shape moves the shape, whatever else that moves.
-        shape = wanted & _SHAPE
-        first = [path for path in able if not shape.any() or shape[path.about].any()]
-        step = _nearest([(path,) for path in first], left, base, inverse)
-        if step is None or step.distance > (_HALF if found else 1) * float(
-            _distances(left, inverse)
-        ):
-            break
-        limit = np.maximum(3 * np.sqrt(np.diag(noise)), _RELATIVE * (size + step.size))
-        far = step.distance > _FAR * known.sum()
-        if not found and (far or (wanted & step.unsettled(left, limit)).any()):
-            two = _nearest(_pairs(able, first), left, base, inverse)
-            if two is not None and two.distance <= _HALF * step.distance:
-                step, limit = two, np.maximum(limit, _RELATIVE * (size + two.size))
-        wanted = wanted & step.unsettled(left, limit)
-        alone = [float(_distances(left - moved, inverse)) for moved in step.apart]
-        parts = sorted(
-            zip(alone, step.paths, step.places, strict=True), key=lambda part: part[0]
-        )
-        found += [
-            Explanation(
-                path.alteration.name, path.opposite, float(path.strengths[place])
-            )
-            for _, path, place in parts
-        ]
-        left, size = left - step.moved, size + step.size
-    # Filters that resize differ in what they do to texture.
-    return tuple(found), wanted & ~_TEXTURE if (shifted & _SHAPE).any() else wanted
+    while (following := remainder.step(candidates)) is not None:
+        remainder = following
+    unexplained = remainder.unexplained
+    if (shifted & _SHAPE).any():
+        # Filters that resize differ in what they do to texture.
+        unexplained = unexplained & ~_TEXTURE
+    return remainder.explained, unexplained
 
 
-def _pairs(able: list[Path], first: list[Path]) -> Iterable[tuple[Path, Path]]:
-    for one, other in combinations(able, 2):
+def _pairs(able: list[Path], leading: list[Path]) -> Iterable[tuple[Path, Path]]:
+    for first, second in combinations(able, 2):
         # One that the photos went through and one that the training images did are no pair.
-        same = (
-            one.alteration.quantity == other.alteration.quantity
-            or one.opposite != other.opposite
-        )
-        if not same and (one in first or other in first):
-            yield one, other
+        alike = first.opposite == second.opposite
+        apart = first.quantity.name != second.quantity.name
+        if alike and apart and (first in leading or second in leading):
+            yield first, second
 
 
 def _covariance(table: Float64) -> Float64:
-    # Of the mean of rows in which some numbers may be missing.
+    """Return the covariance of the mean of rows in which some numbers may be missing."""
     filled = np.where(np.isnan(table), np.nan_to_num(mean_known(table)), table)
     return np.asarray(np.cov(filled, rowvar=False) / len(table))

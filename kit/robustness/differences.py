@@ -6,19 +6,20 @@ import numpy as np
 import scipy  # its heavy parts are imported when they are used
 
 from kit._arrays import Bools, Float64, Int64
-from kit.images.properties import QUANTITIES
+from kit.perturbation.conditions import QUANTITIES, Condition
 from kit.robustness.attribution import Explanation
 
 FEWEST = 20
 """Images on each side from which anything is said."""
 
-LEVEL = 0.01
+SIGNIFICANCE = 0.01
 """Probability of a false positive, over all quantities together (Holm, 1979), and for the class shares."""
 
 NEGLIGIBLE = 0.147
 """Size of Cliff's delta below which a difference is negligible (Romano et al., 2006)."""
 
-_DRAWS, _SEED = 4999, 0
+_RANDOM_TABLES = 4999
+_SEED = 0
 _CHANCE = 0.99
 
 
@@ -29,7 +30,7 @@ class QuantityShift:
     Attributes
     ----------
     quantity
-        Key of `kit.images.properties.QUANTITIES`.
+        Key of `kit.perturbation.conditions.QUANTITIES`.
     training, photos
         Medians, in the unit of the quantity; means of ``turned``. NaN where nothing was measured.
     delta
@@ -57,42 +58,56 @@ class QuantityShift:
     def summary(self) -> str:
         """One line in words."""
         verdict = self.verdict.replace("_", " ")
-        return (
-            verdict
-            if self.explanation is None
-            else f"{verdict}: {self.explanation.summary}"
-        )
+        if self.explanation is None:
+            return verdict
+        return f"{verdict}: {self.explanation.summary}"
 
 
 def differences(training: Float64, photos: Float64) -> tuple[QuantityShift, ...]:
     """Compare measures, float64 (images, quantities); what differs has the verdict ``"follows"``."""
-    found = []
-    for column, (name, quantity) in enumerate(QUANTITIES.items()):
-        sides = [
-            side[~np.isnan(side[:, column]), column] for side in (training, photos)
-        ]
-        middle = np.mean if name == "turned" else np.median
-        first, second = (float(middle(side)) if side.size else np.nan for side in sides)
-        steps = [np.rint(quantity.scaled(side) / quantity.resolution) for side in sides]
-        numbers = (
-            _ranked(*steps) if min(map(len, sides)) >= FEWEST else (np.nan, np.nan)
-        )
-        found.append(QuantityShift(name, first, second, *numbers, "cannot_tell"))
-    for place, p_value in enumerate(holm([one.p_value for one in found])):
-        if not np.isnan(p_value):
-            differs = p_value < LEVEL and abs(found[place].delta) >= NEGLIGIBLE
-            verdict = "follows" if differs else "unchanged"
-            found[place] = replace(found[place], p_value=p_value, verdict=verdict)
-    return tuple(found)
+    columns = zip(QUANTITIES.values(), training.T, photos.T, strict=True)
+    shifts = [_compared(*column) for column in columns]
+    adjusted = holm([shift.p_value for shift in shifts])
+    return tuple(map(_judged, shifts, adjusted))
+
+
+def _compared(quantity: Condition, training: Float64, photos: Float64) -> QuantityShift:
+    """Compare one quantity where it was measured."""
+    ours = training[~np.isnan(training)]
+    theirs = photos[~np.isnan(photos)]
+    middle = np.mean if quantity.binary else np.median
+    delta, p_value = _ranked(
+        np.rint(quantity.scaled(ours) / quantity.resolution),
+        np.rint(quantity.scaled(theirs) / quantity.resolution),
+    )
+    return QuantityShift(
+        quantity=quantity.name,
+        training=float(middle(ours)) if ours.size else np.nan,
+        photos=float(middle(theirs)) if theirs.size else np.nan,
+        delta=delta,
+        p_value=p_value,
+        verdict="cannot_tell",
+    )
 
 
 def _ranked(training: Float64, photos: Float64) -> tuple[float, float]:
+    """Return Cliff's delta, and the p-value of Mann and Whitney's test; NaN for too few images."""
+    if min(len(training), len(photos)) < FEWEST:
+        return np.nan, np.nan
     if np.unique(np.concatenate([training, photos])).size == 1:
         return 0.0, 1.0
-    tested = scipy.stats.mannwhitneyu(photos, training, method="asymptotic")
-    return 2 * float(tested.statistic) / (len(training) * len(photos)) - 1, float(
-        tested.pvalue
-    )
+    test = scipy.stats.mannwhitneyu(photos, training, method="asymptotic")
+    delta = 2 * float(test.statistic) / (len(training) * len(photos)) - 1
+    return delta, float(test.pvalue)
+
+
+def _judged(shift: QuantityShift, p_value: float) -> QuantityShift:
+    """Return the shift with its adjusted p-value and what follows from it."""
+    if np.isnan(p_value):
+        return shift
+    differs = p_value < SIGNIFICANCE and abs(shift.delta) >= NEGLIGIBLE
+    verdict = "follows" if differs else "unchanged"
+    return replace(shift, p_value=p_value, verdict=verdict)
 
 
 def holm(p_values: list[float]) -> list[float]:
@@ -145,9 +160,10 @@ class AnswerShift:
     @property
     def summary(self) -> str:
         """What changed most, in words, in percent of the images on a side."""
-        most = np.argsort(-np.abs(self.changes), kind="stable")[:3]
+        changes = self.changes
+        largest = np.argsort(-np.abs(changes), kind="stable")[:3]
         return ", ".join(
-            f"{self.names[each]} {self.changes[each]:+.0%}" for each in most
+            f"{self.names[label]} {changes[label]:+.0%}" for label in largest
         )
 
 
@@ -160,15 +176,14 @@ def compared_answers(
     training: Int64, photos: Int64, names: tuple[str, ...]
 ) -> AnswerShift:
     """Compare how often each class, an index in int64 (images,), is predicted."""
-    counts = np.stack(
-        [np.bincount(side, minlength=len(names)) for side in (training, photos)]
-    )
-    found = AnswerShift(tuple(counts[0].tolist()), tuple(counts[1].tolist()), names)
+    sides = (training, photos)
+    counts = np.stack([np.bincount(side, minlength=len(names)) for side in sides])
+    shift = AnswerShift(tuple(counts[0].tolist()), tuple(counts[1].tolist()), names)
     if min(len(training), len(photos)) < FEWEST:
-        return found
+        return shift
     total = counts.sum(axis=0)
     drawn = scipy.stats.random_table(counts.sum(axis=1), total).rvs(
-        _DRAWS, random_state=_SEED
+        _RANDOM_TABLES, random_state=_SEED
     )
     changes = _changes(np.concatenate([counts[None], drawn]))
     # With these sums fixed, chi-squared is this but for a factor.
@@ -176,10 +191,10 @@ def compared_answers(
     p_value = float((squares >= squares[0] * (1 - 1e-12)).mean())
     chance = float(np.quantile(np.abs(changes[1:]).sum(axis=-1) / 2, _CHANCE))
     return replace(
-        found,
+        shift,
         p_value=p_value,
         chance=chance,
-        verdict="follows" if p_value < LEVEL else "unchanged",
+        verdict="follows" if p_value < SIGNIFICANCE else "unchanged",
     )
 
 
@@ -188,9 +203,12 @@ def alike(training: Int64, photos: Int64) -> tuple[Bools, Bools]:
 
     Takes indices of classes, int64 (images,), in random order; returns bool (images,) for each side.
     """
-    chosen = np.zeros(len(training), bool), np.zeros(len(photos), bool)
-    for each in np.intersect1d(training, photos):
-        places = [np.flatnonzero(side == each) for side in (training, photos)]
-        for mask, where in zip(chosen, places, strict=True):
-            mask[where[: min(map(len, places))]] = True
-    return chosen
+    chosen_training = np.zeros(len(training), bool)
+    chosen_photos = np.zeros(len(photos), bool)
+    for label in np.intersect1d(training, photos):
+        training_places = np.flatnonzero(training == label)
+        photo_places = np.flatnonzero(photos == label)
+        count = min(len(training_places), len(photo_places))
+        chosen_training[training_places[:count]] = True
+        chosen_photos[photo_places[:count]] = True
+    return chosen_training, chosen_photos

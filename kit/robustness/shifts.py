@@ -12,8 +12,8 @@ from kit.classifier import Classifier
 from kit.classifier.reference import InputStatistics, measured_responses
 from kit.images import Photo, Picture, Pictures
 from kit.images.photo import UNREADABLE, at_least_one, each_picture, names_of
-from kit.images.properties import QUANTITIES
-from kit.perturbation.alterations import ALTERATIONS, measured_rows
+from kit.perturbation.conditions import ALTERATIONS, QUANTITIES
+from kit.perturbation.responses import measured_rows
 from kit.robustness.attribution import Explanation, explanations
 from kit.robustness.differences import (
     FEWEST,
@@ -43,7 +43,6 @@ _PREDICTIONS = {
     "unchanged": "each class is predicted about as often",
 }
 _ORDER = ("shifted", "follows", "unchanged", "cannot_tell")
-_INVERTIBLE = frozenset({"brightness", "contrast", "warmth", "tint", "saturation"})
 _FARTHEST = 3.0
 
 
@@ -144,7 +143,7 @@ class Gathered(NamedTuple):
     Attributes
     ----------
     rows
-        float64 (images, quantities), in the order of `kit.images.properties.QUANTITIES`.
+        float64 (images, quantities), in the order of `kit.perturbation.conditions.QUANTITIES`.
     photos
         The first of them, `EXAMPLES` at most.
     answers
@@ -320,7 +319,7 @@ def asked_about(
     if cause.opposite or not training:
         chosen = photos
         tried = "this is undone"
-        if cause.quantity in _INVERTIBLE:
+        if QUANTITIES[cause.quantity].invertible:
             strength = float(np.clip(1 / max(strength, 1e-3), 1 / _FARTHEST, _FARTHEST))
         elif not cause.opposite:
             tried = "this is done to the photos once more"

@@ -7,47 +7,23 @@ import scipy  # its parts are imported when they are used
 
 from kit._arrays import Bools, Float64, Floats, Int64
 from kit.images import Photo
-from kit.images.opening import FORMATS
-from kit.images.properties import PROPERTIES, Sample
+from kit.perturbation.conditions import CONDITIONS, measures
 from kit.robustness.differences import FEWEST
 
-YES_OR_NO = ("turned", *FORMATS)
-"""Properties that an image has or has not."""
-STATED = {
-    **{(name, 1): name for name in YES_OR_NO},
-    ("aspect", -1): "tall",
-    ("aspect", 1): "wide",
-    ("size", -1): "small",
-    ("size", 1): "large",
-    ("jpeg_quality", -1): "low-quality JPEG",
-}
-"""What an image states, as in `SIDES`."""
+_NAMED = [row for row in CONDITIONS.values() if row.little or row.much]
 SIDES = {
-    **STATED,
-    ("noise", 1): "noisy",
-    ("edge_share", -1): "blurred",
-    ("blocking", 1): "compressed",
-    ("grid", 1): "blocky",
-    ("warmth", -1): "bluish",
-    ("warmth", 1): "yellowish",
-    ("tint", -1): "pinkish",
-    ("tint", 1): "greenish",
-    ("range", -1): "low-contrast",
-    ("contrast", 1): "high-contrast",
-    ("brightness", -1): "dark",
-    ("brightness", 1): "bright",
-    ("highlights", 1): "overexposed",
-    ("saturation", -1): "pale",
-    ("saturation", 1): "colourful",
+    (row.name, side): words
+    for row in sorted(_NAMED, key=lambda row: row.rank)
+    for side, words in ((-1, row.little), (1, row.much))
+    if words
 }
-"""Key of `kit.images.properties.PROPERTIES`, little (-1) or much (1), and the words for such images. What
-changes another property as well comes before it: noise has colours."""
+"""Key of `kit.perturbation.conditions.CONDITIONS`, little (-1) or much (1), and the words for such images."""
 MEASURED = tuple(dict.fromkeys(name for name, _ in SIDES))
-LEVEL = 0.02
+SLICE_P_VALUE = 0.02
 """Most that a p-value may be."""
-NEAR = 0.8
+NEAR_SHARE = 0.8
 """Share of the best evidence from which on the gap decides, not the evidence."""
-WIDE = 1.5
+WIDEST_GAP = 1.5
 """From here on a gap counts as no wider, and the first in `SIDES` is taken."""
 _WINDOW = 256
 
@@ -59,7 +35,7 @@ class Slice:
     Attributes
     ----------
     name, words, limit
-        Key of `kit.images.properties.PROPERTIES`; what such images are; the value that they are beyond.
+        Key of `kit.perturbation.conditions.CONDITIONS`; what such images are; the value that they are beyond.
     images
         Measured images in it.
     wrong, others
@@ -80,16 +56,16 @@ class Slice:
     def summary(self) -> str:
         """One sentence."""
         sentence = f"{self.wrong:.0%} of {self.words} images are wrong, {self.others:.0%} of the others"
-        if self.name in YES_OR_NO:
+        row = CONDITIONS[self.name]
+        if row.binary:
             return sentence
-        side = "above" if SIDES.get((self.name, 1)) == self.words else "below"
-        return f"{sentence} ({PROPERTIES[self.name].label} {side} {self.limit:.3g})"
+        side = "above" if row.much == self.words else "below"
+        return f"{sentence} ({row.label} {side} {self.limit:.3g})"
 
 
 def measured(photo: Photo) -> list[float]:
     """Measure an image by each of `MEASURED`; texture in its middle of 256 x 256 pixels."""
-    sample = Sample(photo, _WINDOW)
-    return [PROPERTIES[name].measure(sample) for name in MEASURED]
+    return measures(photo, map(CONDITIONS.__getitem__, MEASURED), _WINDOW)
 
 
 def slices(rows: Floats, wrong: Bools, labels: Int64) -> tuple[Slice, ...]:
@@ -98,8 +74,8 @@ def slices(rows: Floats, wrong: Bools, labels: Int64) -> tuple[Slice, ...]:
     Each end of each property is cut off where that explains the mistakes best, after `FEWEST` to half of the
     images. The evidence is the likelihood ratio of other rates of mistakes on both sides to one rate for each
     class, since a class that is hard and bright is no fault of light. What only follows from the cause has
-    nearly as much evidence. Of all with `NEAR` of the most, those that the image states exactly come first,
-    then the one with the widest gap at its cut: a cause sets its images apart.
+    nearly as much evidence. Of all with `NEAR_SHARE` of the most, those that the image states exactly come
+    first, then the one with the widest gap at its cut: a cause sets its images apart.
 
     The p-value is Chernoff's bound for a cut times the number of ends (Bonferroni); the cuts of an end are
     nearly one. The next slice is sought in the images outside.
@@ -117,10 +93,10 @@ def slices(rows: Floats, wrong: Bools, labels: Int64) -> tuple[Slice, ...]:
         ends = _ends(rows[outside], wrong[outside], labels[outside])
         most = max(end.evidence for end in ends)
         p_value = len(ends) * float(np.exp(-most))
-        if p_value >= LEVEL:
+        if p_value >= SLICE_P_VALUE:
             break
-        near = [end for end in ends if end.evidence >= NEAR * most]
-        stated = [end for end in near if (end.name, end.side) in STATED]
+        near = [end for end in ends if end.evidence >= NEAR_SHARE * most]
+        stated = [end for end in near if CONDITIONS[end.name].stated]
         cause = max(stated or near, key=lambda end: end.gap)
         inside = cause.side * (rows[:, MEASURED.index(cause.name)] - cause.limit) > 0
         found.append(
@@ -154,12 +130,12 @@ class _End:
 
     @property
     def gap(self) -> float:
-        """The distance of the medians on both sides, in widths of their middle halves, up to `WIDE`."""
-        values = self.side * PROPERTIES[self.name].scaled(self.values)
+        """The distance of the medians on both sides, in widths of their middle halves, up to `WIDEST_GAP`."""
+        values = self.side * CONDITIONS[self.name].scaled(self.values)
         low, median, high = np.nanpercentile(values[: self.size], (25, 50, 75))
         lower, middle, upper = np.nanpercentile(values[self.size :], (25, 50, 75))
         width = max(high - low + upper - lower, 1e-9)
-        return float(min((median - middle) / width, WIDE))
+        return float(min((median - middle) / width, WIDEST_GAP))
 
 
 def _ends(rows: Floats, wrong: Bools, labels: Int64) -> list[_End]:

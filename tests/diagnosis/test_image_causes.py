@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from kit import Perturbation, Photo, samples
-from kit.diagnosis.image_causes import check_properties
-from kit.diagnosis.image_properties import PROPERTIES
+from kit.diagnosis.image_causes import check_properties, remedy
+from kit.perturbation.conditions import IMAGE_CAUSES
 from kit.robustness.profile import split
 
 PHOTOS = samples.photos("photographs")
@@ -147,7 +147,8 @@ def test_a_large_picture_is_measured_as_the_network_sees_it():
     large = Photo.from_array(np.repeat(np.repeat(photo.pixels, 3, axis=0), 3, axis=1))
     noisy = Perturbation(noise=15).apply(large)
     # Of noise of 15 levels the mean over 3 x 3 pixels leaves 5.
-    assert PROPERTIES["noisy"].unusual(PROPERTIES["noisy"].measure(noisy.pixels))
+    cause = IMAGE_CAUSES["noisy"]
+    assert cause.unusual(cause.measured(noisy.pixels))
     assert "noisy" not in verdicts([noisy])
 
 
@@ -163,3 +164,11 @@ def test_of_all_photographs_alone_only_blurred_ones_are_named():
     named = {(name, cause) for name, cause, verdict in said if verdict == "named"}
     # Soft ones with an answer that is wrong or as good as guessed.
     assert named <= {("clock_blurred.jpg", "blurred"), ("dandelions.jpg", "blurred")}
+
+
+@pytest.mark.parametrize("cause", IMAGE_CAUSES.values(), ids=IMAGE_CAUSES)
+def test_the_printed_code_runs_with_the_arguments_of_a_diagnosis(cause, capsys):
+    fix = remedy(cause, 12.0)
+    exec(fix.code, {"classifier": CLASSIFIER, "photos": PHOTOS[:2]})  # noqa: S102 (it is printed to be run)
+    assert fix.text
+    assert len(capsys.readouterr().out.splitlines()) == 1 + 2

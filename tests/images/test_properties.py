@@ -1,4 +1,4 @@
-"""What is measured in an image, by hand and by what Pillow says; levels and noise corrected."""
+"""What is measured in an image, by hand and by what Pillow says."""
 
 from types import SimpleNamespace
 
@@ -9,8 +9,7 @@ from scipy.fft import dctn
 
 import kit
 from kit.images import Photo, properties
-from kit.images.opening import FORMATS
-from kit.images.photo import encoded
+from kit.perturbation.conditions import QUANTITIES, measures
 from tests.pictures import file_of
 
 PHOTOS = kit.samples.photos("photographs")
@@ -25,29 +24,12 @@ def rgb(plane):
 
 
 def measure(photo):
-    return SimpleNamespace(**properties.measure(photo))
+    values = measures(photo, QUANTITIES.values())
+    return SimpleNamespace(**dict(zip(QUANTITIES, values, strict=True)))
 
 
 def measured(pixels):
     return measure(kit.Photo.from_array(pixels))
-
-
-def test_pictures_are_compared_by_what_has_a_resolution_and_by_nothing_else():
-    assert list(properties.measure(PHOTOS[0])) == list(properties.QUANTITIES)
-    alone = set(properties.PROPERTIES) - set(properties.QUANTITIES)
-    measures = {"light", "clipping", "range", "edge_share", "grid", "cast"}
-    assert alone == measures | {*FORMATS}
-
-
-def test_a_file_is_of_one_format_and_an_array_of_none():
-    for kind in FORMATS:
-        sample = properties.Sample(kit.load_image(encoded(PHOTOS[0].pixels, kind)))
-        measured = {
-            name: properties.PROPERTIES[name].measure(sample) for name in FORMATS
-        }
-        assert measured == dict.fromkeys(FORMATS, 0.0) | {kind: 1.0}
-    sample = properties.Sample(kit.Photo.from_array(flat(1, 2, 3)))
-    assert not any(properties.PROPERTIES[name].measure(sample) for name in FORMATS)
 
 
 @pytest.mark.parametrize("size", [(64, 96), (1, 1)])
@@ -189,7 +171,7 @@ def test_colour_of_light_is_read_in_both_directions_and_not_from_single_pixels()
 def test_every_quality_is_read_from_a_file():
     small = Image.fromarray(PHOTOS[0].pixels[:16, :16])
     found = [
-        properties.jpeg_quality(file_of(small, "JPEG", quality=quality))
+        properties.file_quality(file_of(small, "JPEG", quality=quality))
         for quality in range(1, 101)
     ]
     assert found == list(range(1, 101))
@@ -224,6 +206,20 @@ def test_an_edge_is_as_soft_as_in_its_softest_direction_and_at_any_contrast():
     assert properties.edge_share(moved.pixels) == pytest.approx(1 / 8, abs=0.02)
 
 
+def test_what_is_cut_off_at_white_is_told_from_a_white_ground():
+    half = flat(100, 100, 100, (64, 64))
+    half[:32] = 255
+    # Half is cut off, and so is half of the border, which takes a quarter of all for a ground.
+    assert properties.clipping(half) == pytest.approx((0.5 - 0.25) / (1 - 0.25))
+    on_white = flat(255, 255, 255, (64, 64))
+    on_white[16:48, 16:48] = (255, 120, 80)
+    assert properties.clipping(on_white) == 1
+    on_white[16:48, 16:48] = (200, 120, 80)
+    assert properties.clipping(on_white) == 0
+    noisy = kit.Perturbation(noise=60).apply(kit.Photo.from_array(on_white))
+    assert properties.clipping(noisy.pixels) < 0.05
+
+
 def test_fog_lowers_the_contrast_and_a_white_ground_does_not():
     wall = flat(200, 40, 40)
     # The dark channel is 40, and luma 0.299 * 200 + 0.701 * 40 = 87.84.
@@ -240,36 +236,6 @@ def test_fog_lowers_the_contrast_and_a_white_ground_does_not():
 RAMP = np.tile(np.linspace(0, 100, 101).round().astype(np.uint8), (4, 1))
 
 
-def percentiles(photo):
-    return tuple(np.percentile(photo.pixels[..., 0], (5, 95)))
-
-
 def test_levels_are_the_median_of_the_percentiles():
     photos = [Photo.from_array(RAMP + np.uint8(added)) for added in (0, 10, 100)]
     assert properties.usual_levels(photos) == pytest.approx((15, 105), abs=0.01)
-
-
-@pytest.mark.parametrize(
-    "change", [lambda x: x + 80, lambda x: x // 2, lambda x: 2 * x + 20]
-)
-def test_added_levels_and_factors_are_undone(change):
-    photo = Photo.from_array(RAMP)
-    changed = Photo.from_array(change(RAMP.astype(int)).astype(np.uint8))
-    back = properties.relevelled(changed, percentiles(photo))
-    assert np.abs(back.pixels.astype(int) - photo.pixels).max() <= 2
-    assert back.notes[-1] == "levels corrected"
-
-
-def test_a_picture_of_one_value_is_moved_alone():
-    flat = Photo.from_array(np.full((3, 3), 50, np.uint8))
-    assert set(properties.relevelled(flat, (10, 200)).pixels.ravel().tolist()) == {10}
-
-
-def test_noise_is_taken_out_and_a_plain_picture_stays():
-    plain = np.full((9, 9, 3), 120, np.uint8)
-    speck = plain.copy()
-    speck[4, 4] = 255
-    for pixels in (plain, speck):
-        result = properties.denoised(Photo(pixels, "one"))
-        assert np.array_equal(result.pixels, plain)
-        assert (result.name, result.notes[-1]) == ("one", "noise taken out")

@@ -10,8 +10,8 @@ from scipy.stats import chi2_contingency, mannwhitneyu
 import kit
 from kit.classifier.reference import InputStatistics
 from kit.images.photo import each_picture
-from kit.images.properties import QUANTITIES, measure
-from kit.perturbation.alterations import ALTERATIONS, measured_rows
+from kit.perturbation.conditions import ALTERATIONS, QUANTITIES
+from kit.perturbation.responses import measured_rows
 from kit.robustness import shifts
 from kit.robustness.attribution import POINTS, Explanation, paths, together
 from kit.robustness.differences import (
@@ -253,16 +253,6 @@ def test_the_answers_of_the_classifier_are_those_that_it_gives():
     assert cause.changed == (answers(training) != answers(dimmed)).mean()
 
 
-def test_with_statistics_alone_the_photos_are_brought_back():
-    photos = altered(brightness=0.5)
-    cause = kit.shift(STATISTICS, photos, classifier=CLASSIFIER).shifted[0].explanation
-    brightened = [
-        kit.Perturbation(brightness=1 / cause.strength).apply(photo) for photo in photos
-    ]
-    assert cause.tried == "this is undone"
-    assert cause.changed == (answers(photos) != answers(brightened)).mean()
-
-
 def explained(name, strength, *, opposite=False):
     return Explanation(name, opposite, strength)
 
@@ -271,6 +261,7 @@ def test_images_are_altered_as_strongly_as_the_shift_or_brought_back():
     dark = altered(60, brightness=0.1)
     for explanation, training, tried, does in [
         (explained("darker", 0.1), True, "training", kit.Perturbation(brightness=0.1)),
+        (explained("darker", 0.5), False, "undone", kit.Perturbation(brightness=2)),
         (
             explained("darker", 0.1),
             False,
@@ -423,6 +414,28 @@ def test_a_folder_is_read_and_what_cannot_be_read_is_reported(tmp_path):
     assert "<b>" not in shift._repr_html_()
 
 
+def test_statistics_from_before_a_quantity_are_read_for_the_others():
+    arrays, tint = STATISTICS.arrays(), list(QUANTITIES).index("tint")
+    names = arrays["names"].tobytes().replace(b"tint, ", b"").replace(b"darker, ", b"")
+    response = np.delete(arrays["response"], tint, axis=2)
+    earlier = {
+        "names": np.frombuffer(names, np.uint8),
+        "rows": np.delete(arrays["rows"], tint, axis=1),
+        "response": response[1:],
+        "strengths": arrays["strengths"][3:],
+    }
+    statistics = InputStatistics.of_arrays(earlier)
+    np.testing.assert_array_equal(
+        statistics.response[1:, :, :tint], response[1:, :, :tint]
+    )
+    assert np.isnan(statistics.response[0]).all()
+    found = kit.shift(statistics, altered(60, noise=15)).findings
+    explained = {one.quantity: one.explanation for one in found}
+    assert explained["noise"].alteration == "noisy"
+    assert found[-1].quantity in {"tint", "jpeg_quality"}
+    assert found[-1].verdict == "cannot_tell"
+
+
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(ValueError, match="Expected a folder or pattern with images"):
         kit.shift(STATISTICS, tmp_path)
@@ -437,7 +450,7 @@ def test_an_interruption_keeps_what_was_measured(monkeypatch):
         seen.append(photos)
         if len(seen) > 30:
             raise KeyboardInterrupt
-        return np.array([list(measure(photo).values()) for photo in photos])
+        return measured_rows(photos)
 
     monkeypatch.setattr(shifts, "measured_rows", stopping)
     gathered = shifts.gather(list(each_picture(CLOTHES[:50])))

@@ -11,8 +11,9 @@ from sklearn.metrics import confusion_matrix
 
 import kit
 from kit.__main__ import main
+from kit.perturbation.conditions import CONDITIONS
 from kit.validation.mistakes import label_errors
-from kit.validation.slices import MEASURED, SIDES, YES_OR_NO, slices
+from kit.validation.slices import MEASURED, SIDES, slices
 from tests.networks import GREY, imported_keras, stacked
 
 COUNT = 600
@@ -112,7 +113,7 @@ def causes():
     """Measures of 200 images, of which every fifth is wrong and nothing yet goes with that."""
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(200, len(MEASURED)))
-    rows[:, [MEASURED.index(name) for name in YES_OR_NO]] = 0
+    rows[:, [CONDITIONS[name].binary for name in MEASURED]] = 0
     wrong = np.arange(200) % 5 == 0
 
     def failing(**measures):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from kit import Perturbation, Photo, samples
-from kit.robustness.restoring import blur_radius, noise_deviation, restored
+from kit.images.properties import blur_radius, end_levels, noise_deviation
+from kit.robustness import denoised, relevelled, restored
 
 PHOTO = samples.photos("imagenet")[5]
 FLAT = Photo.from_array(np.full((50, 70, 3), 120, np.uint8), "flat")
@@ -70,3 +71,32 @@ def test_the_radius_of_a_blur_is_read_whatever_the_contrast(radius, contrast):
 def test_a_flat_picture_has_neither_noise_nor_edges():
     assert noise_deviation(FLAT.pixels) == 0
     assert 0 < blur_radius(FLAT.pixels) <= 10
+
+
+RAMP = np.tile(np.linspace(0, 100, 101).round().astype(np.uint8), (4, 1))
+
+
+@pytest.mark.parametrize(
+    "change", [lambda x: x + 80, lambda x: x // 2, lambda x: 2 * x + 20]
+)
+def test_added_levels_and_factors_are_undone(change):
+    photo = Photo.from_array(RAMP)
+    changed = Photo.from_array(change(RAMP.astype(int)).astype(np.uint8))
+    back = relevelled(changed, end_levels(photo.pixels))
+    assert np.abs(back.pixels.astype(int) - photo.pixels).max() <= 2
+    assert back.notes[-1] == "levels corrected"
+
+
+def test_a_picture_of_one_value_is_moved_alone():
+    flat = Photo.from_array(np.full((3, 3), 50, np.uint8))
+    assert set(relevelled(flat, (10, 200)).pixels.ravel().tolist()) == {10}
+
+
+def test_noise_is_taken_out_and_a_plain_picture_stays():
+    plain = np.full((9, 9, 3), 120, np.uint8)
+    speck = plain.copy()
+    speck[4, 4] = 255
+    for pixels in (plain, speck):
+        result = denoised(Photo(pixels, "one"))
+        assert np.array_equal(result.pixels, plain)
+        assert (result.name, result.notes[-1]) == ("one", "noise taken out")

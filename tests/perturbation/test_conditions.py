@@ -1,0 +1,87 @@
+"""Image causes: each is seen by its own measure, done to other images and undone."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kit import Perturbation, Photo, load_image, samples
+from kit.images.opening import FORMATS
+from kit.images.photo import encoded
+from kit.perturbation.conditions import CONDITIONS, IMAGE_CAUSES, measures
+
+PHOTOS = samples.photos("photographs")
+AMOUNTS = {
+    "dark": 0.25,
+    "bright": 2.5,
+    "low_contrast": 0.15,
+    "tinted": 0.9,
+    "noisy": 20,
+    "blurred": 4,
+    "jpeg": 5,
+}
+EACH = pytest.mark.parametrize("cause", IMAGE_CAUSES.values(), ids=IMAGE_CAUSES)
+
+
+def spoiling(cause):
+    """An amount that is clearly out of the ordinary."""
+    if cause.cause in AMOUNTS:
+        return AMOUNTS[cause.cause]
+    return cause.amounts[len(cause.amounts) // 2][1]
+
+
+def unusual(cause, photo):
+    return cause.unusual(cause.measured(photo.pixels))
+
+
+@EACH
+def test_a_corruption_is_seen_by_its_own_measure_on_nearly_every_photograph(cause):
+    photos = [
+        photo
+        for photo in PHOTOS
+        if cause.group != "colour" or np.ptp(photo.pixels, -1).mean() > 2
+    ]
+    amount = spoiling(cause)
+    assert np.mean([unusual(cause, cause.done(one, amount)) for one in photos]) >= 0.9
+
+
+def test_what_a_gamma_a_moving_camera_fog_and_a_later_resize_do_is_seen():
+    photo = PHOTOS[0]
+    small = Image.fromarray(Perturbation(jpeg_quality=5).apply(photo).pixels)
+    larger = (small.width * 5 // 4, small.height * 5 // 4)
+    for name, changed in {
+        "dark": Photo((255 * (photo.pixels / 255) ** 5).astype(np.uint8)),
+        "blurred": Perturbation(motion_blur=15, motion_angle=30).apply(photo),
+        "low_contrast": Perturbation(fog=5).apply(photo),
+        "jpeg": Photo(np.asarray(small.resize(larger))),
+    }.items():
+        assert unusual(IMAGE_CAUSES[name], changed), name
+        assert not unusual(IMAGE_CAUSES[name], photo), name
+
+
+@EACH
+def test_the_amounts_of_the_table_bring_probes_to_its_measures(cause):
+    # Within a step of the table, but at its ends, which only bound it.
+    for (before, _), (measure, amount), (after, _) in zip(
+        cause.amounts, cause.amounts[1:], cause.amounts[2:], strict=False
+    ):
+        done = [cause.done(photo, amount).pixels for photo in samples.probes()]
+        assert before <= np.median(list(map(cause.measured, done))) <= after, amount
+        assert cause.amount(measure, PHOTOS[0].pixels) == pytest.approx(amount)
+
+
+@EACH
+def test_undoing_brings_the_measure_back_towards_the_ordinary(cause):
+    amount = spoiling(cause)
+    spoilt = cause.done(PHOTOS[5], amount).pixels
+    measures = list(map(cause.measured, cause.undo(spoilt, amount)))
+    before = cause.measured(spoilt)
+    # Some only show the picture in another way, so that one of them is enough.
+    assert max(measures) > before if cause.below else min(measures) < before
+
+
+def test_a_file_is_of_one_format_and_an_array_of_none():
+    rows = [CONDITIONS[name] for name in FORMATS]
+    for row in rows:
+        photo = load_image(encoded(PHOTOS[0].pixels, row.name))
+        assert measures(photo, rows) == [other is row for other in rows]
+    assert not any(measures(Photo.from_array(PHOTOS[0].pixels), rows))
