@@ -563,8 +563,10 @@ class Explorer(anywidget.AnyWidget):
                         diagnosis,
                         view.settings | {"where": None},
                     )
-                if diagnosis.corrected is not None and not self.settings["fix"]:
-                    self._bench = replace(self._bench, fixed=diagnosis.corrected)
+                best = diagnosis.best
+                right = None if best is None else best.fix.preprocessing
+                if right is not None and not self.settings["fix"]:
+                    self._bench = replace(self._bench, fixed=right)
             self.send(first | explained, pictures)
 
     def _take_stop(self) -> None:
@@ -581,7 +583,8 @@ class Explorer(anywidget.AnyWidget):
         found = (
             self.diagnosis if self._about == view.settings | {"where": None} else None
         )
-        fix = None if found is None else found.corrected
+        best = None if found is None else found.best
+        fix = None if best is None else best.fix.preprocessing
         path = pin(
             self._cases,
             self.classifier,
@@ -590,9 +593,7 @@ class Explorer(anywidget.AnyWidget):
             perturbation=views.perturbation_of(view.settings),
             preprocessing=fix or view.preprocessing,
             fault=view.preprocessing if fix else None,
-            cause=found.best.cause
-            if found is not None and found.best is not None
-            else "",
+            cause="" if best is None else best.cause,
         )
         yet = ", which it is not yet" if view.wrong else ""
         text = (

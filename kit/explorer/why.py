@@ -170,7 +170,8 @@ def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes
 
     The images, uint8 RGB, are what the model gets and what it was trained to see.
     """
-    right = diagnosis.corrected
+    fix = Fix("") if diagnosis.best is None else diagnosis.best.fix
+    right = fix.preprocessing
     if right is not None:
         one, other = view.base.apply(view.photo), right.apply(view.photo)
         # The same to a model, as (x - 127) / 128 and x / 127.5 - 1 are.
@@ -179,7 +180,6 @@ def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes
         ):
             right = view.base
     after = None if right is None else _prepared(view, right)
-    fix = Fix("") if diagnosis.best is None else diagnosis.best.fix
     dismissed = [
         plain(finding.cause)
         for finding in diagnosis.findings
