@@ -85,7 +85,8 @@ def diagnose(
         of their training images.
     preprocess
         Your own function that prepares an image, in place of the preprocessing in use; see `kit.check`, which
-        also says where it differs from that: nothing is clean then, and the images are not looked into.
+        also says where it differs from that: nothing is clean then, and the images are not looked into. What
+        fixes less of the function than is unexplained is possible at most.
     progress
         True shows a bar of the parts once two seconds have passed, False nothing; a function is told each
         part in a few words before it begins.
@@ -165,6 +166,8 @@ class Investigation:
         What the checks, the search over candidates and later stages found.
     doubts
         Notes that something must be wrong: of stages that found no cause, and of a person's own function.
+    whole_fix
+        Of all that is named about the preprocessing together; None where each finding has its own.
     sensitivity, undecided
         As in `Diagnosis`.
     own_probabilities
@@ -180,6 +183,7 @@ class Investigation:
     certain: tuple[Finding, ...] = ()
     searched: Search = NOTHING
     further: tuple[Finding, ...] = ()
+    whole_fix: Fix | None = None
     doubts: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
     undecided: tuple[str, ...] = ()
@@ -189,6 +193,8 @@ class Investigation:
     def findings(self) -> tuple[Finding, ...]:
         """Everything found so far, named ones first; one finding for each cause of checks and search."""
         findings = (*_merged(self.certain, self.searched.findings), *self.further)
+        if self.whole_fix is not None:
+            findings = fixed_together(findings, self.whole_fix)
         return ranked(_doubted(findings, self._unlike_function))
 
     def _unlike_function(self, finding: Finding) -> bool:
@@ -224,7 +230,7 @@ class Investigation:
         if not self.labels:
             return False
         labelled = self.classifier.predict(self.photos, self.labels).labelled
-        return len(labelled) > 0 and bool(labelled.correct.mean() <= 0.5)
+        return bool(len(labelled) and labelled.correct.mean() <= 0.5)
 
     def found(self, *findings: Finding | None) -> "Investigation":
         """Return this with further findings; None is none."""
@@ -419,7 +425,7 @@ def _search_again(case: Investigation) -> Investigation:
                 case.certain, lambda finding: finding.fix.preprocessing is not None
             ),
         )
-    return replace(case, certain=fixed_together(case.certain, fix), searched=searched)
+    return replace(case, whole_fix=fix, searched=searched)
 
 
 def _all_fixed(case: Investigation) -> Investigation:
@@ -432,11 +438,7 @@ def _all_fixed(case: Investigation) -> Investigation:
         (with_fixes(case.findings, case.in_use), *rights),
         key=lambda tried: grounds.score(Candidate(tried, "", "")).gain,
     )
-    fix = using("", right)
-    searched = replace(
-        case.searched, findings=fixed_together(case.searched.findings, fix)
-    )
-    return replace(case, certain=fixed_together(case.certain, fix), searched=searched)
+    return replace(case, whole_fix=using("", right))
 
 
 def _images(case: Investigation) -> Investigation:

@@ -33,13 +33,11 @@ _SCALE = {"Glorot": 1.0, "He": 2.0, "Lecun": 1.0}
 
 def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     """Look for moving averages that training has hardly touched; the cause is ``"batchnorm_mode"``."""
+    # Their last two arrays are the averages.
     norms = [
         layer
         for layer in layers
-        # A frozen layer is used in training as it is afterwards.
-        if layer.kind == "BatchNormalization" and layer.settings.get("trainable", True)
-        # Its last two arrays are averages; without scale and offset it has no other.
-        if len(weights.get(layer.name, ())) >= 2
+        if _averages(layer) and len(weights.get(layer.name, ())) >= 2
     ]
     if not norms:
         return None
@@ -66,6 +64,12 @@ def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
         sure=share > UNSETTLED_NAMED,
         code="classifier = kit.adapt(classifier, photos)",
     )
+
+
+def _averages(layer: Layer) -> bool:
+    """Whether it is a batch normalization that updates its averages in training, as a frozen one does not."""
+    trainable = layer.settings.get("trainable", True)
+    return layer.kind == "BatchNormalization" and bool(trainable)
 
 
 def _training_steps(weights: Weights) -> float:
@@ -362,6 +366,9 @@ def check_determinism(predictor: Predictor, tensors: Float32) -> Finding | None:
     )
 
 
+_CHANCES = ("rate", "dropout", "stddev")
+"""Settings that make a layer random in training, where they are not 0."""
+
 _IN_INFERENCE = """import keras
 text = classifier.model.to_json().replace('"training": true', '"training": false')
 model = keras.models.model_from_json(text)
@@ -388,8 +395,5 @@ def check_calls(layers: Sequence[Layer]) -> Finding | None:
 
 
 def _differs(layer: Layer) -> bool:
-    """Whether a layer with averages or chance computes something else in training mode."""
-    chance = any(layer.settings.get(name) for name in ("rate", "dropout", "stddev"))
-    # Keras runs a frozen one as in inference.
-    frozen = layer.settings.get("trainable") is False
-    return chance or (layer.kind == "BatchNormalization" and not frozen)
+    """Whether a layer with chance or averages computes something else in training mode."""
+    return _averages(layer) or any(map(layer.settings.get, _CHANCES))

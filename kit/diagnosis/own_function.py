@@ -72,12 +72,9 @@ class Checkup(Result):
         failed = [one for one in differing if one.main_step == "function"]
         if failed:
             yield f"The {failed[-1].differences[0].replace(': ', ' ', 1)}."
-        if self.main_step != "function":
-            yield from self._differences(differing)
-
-    def _differences(self, differing: Sequence[Comparison]) -> Iterator[str | Result]:
-        count = len(self.comparisons)
         step = self.main_step
+        if step == "function":
+            return
         first = next(one for one in differing if one.main_step == step)
         differences = zip(first.effects, first.differences, strict=True)
         words = "; ".join(text for (name, _), text in differences if name == step)

@@ -1,6 +1,6 @@
 """What a diagnosis found."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import zip_longest
@@ -162,7 +162,13 @@ class Diagnosis(Result):
                 yield f"Possible: {', '.join(possible)}."
             yield from (f"Note: {note}" for note in self.notes[:2])
         else:
-            yield from _in_short(best, possible)
+            supports = [one.supports for one in best.evidence]
+            measured = len(supports) - supports.count(None)
+            yield f"How sure: {supports.count(True)} of {measured} measurements speak for it."
+            yield f"Fix: {best.fix.text or 'none is known.'}"
+            against = [one.text for one in best.evidence if one.supports is False]
+            against += [f"{cause} is possible too" for cause in possible]
+            yield f"Against it: {'; '.join(against) or 'nothing'}."
         code = "; the fix as code: diagnosis.fix_code" if self.fix_code else ""
         yield f"All numbers: print(diagnosis.details()), --details in a shell{code}."
 
@@ -170,17 +176,6 @@ class Diagnosis(Result):
         findings = [f"{one.cause} {one.verdict}" for one in self.findings]
         words = ", ".join(findings) or "no findings"
         return f"Diagnosis({self.classifier!r}, {self.photos} photos, {self.verdict}: {words})"
-
-
-def _in_short(finding: Finding, possible: Sequence[str]) -> Iterator[str]:
-    """Say how sure a finding is, its fix, and what speaks against it, possible causes among it."""
-    supports = [one.supports for one in finding.evidence]
-    measured = len(supports) - supports.count(None)
-    yield f"How sure: {supports.count(True)} of {measured} measurements speak for it."
-    yield f"Fix: {finding.fix.text or 'none is known.'}"
-    against = [one.text for one in finding.evidence if one.supports is False]
-    against += [f"{cause} is possible too" for cause in possible]
-    yield f"Against it: {'; '.join(against) or 'nothing'}."
 
 
 @dataclass(frozen=True)
