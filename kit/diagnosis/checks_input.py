@@ -1,6 +1,5 @@
 """Certain checks of files and tensors."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from typing import Any, NamedTuple
@@ -149,16 +148,16 @@ def check_tensors(photos: Photos, used: Preprocessing) -> tuple[Finding, ...]:
     """
     plain = used.replace(scaling=(), cast=None)
     # Channels may lie at different places.
-    axes = (0, 2, 3) if used.layout == "channels_first" else (0, 1, 2)
+    sides = (2, 3) if used.layout == "channels_first" else (1, 2)
     # Resizing evens out noise, and a colour differs between channels only.
     varied = [
         photo
         for photo in (photo.decoded(used.decoding) for photo in photos)
-        if plain.apply(photo).std(axis=axes).max() > FLAT
+        if plain.apply(photo).std(axis=sides).max() > FLAT
     ]
     if not varied:
         return ()
-    tensors = [used.apply(photo) for photo in varied]
+    tensors = np.concatenate([used.apply(photo) for photo in varied])
     share = float(1 - np.isfinite(tensors).mean())
     if share:
         infinite = conclude(
@@ -170,17 +169,15 @@ def check_tensors(photos: Photos, used: Preprocessing) -> tuple[Finding, ...]:
         return (infinite,)
     values = _cast(varied, tensors, used)
     if values is None:
-        before, after = (
-            max(float(np.ptp(image, axis=axes).max()) for image in images)
-            for images in (map(plain.apply, varied), tensors)
+        levels = np.concatenate([plain.apply(photo) for photo in varied])
+        gain = (
+            np.ptp(tensors, axis=sides).max() * 255 / np.ptp(levels, axis=sides).max()
         )
-        values = _range(tensors, after * 255 / before, used)
+        values = _range(tensors, float(gain), used)
     return tuple(filter(None, (values, _scrambled(tensors, used))))
 
 
-def _cast(
-    photos: Photos, tensors: Sequence[Float32], used: Preprocessing
-) -> Finding | None:
+def _cast(photos: Photos, tensors: Float32, used: Preprocessing) -> Finding | None:
     known = used.cast is not None
     without = used.replace(cast=None)
     # A cast of 0..255 is harmless; one of negative numbers wraps around, and leaves many values.
@@ -188,11 +185,11 @@ def _cast(
         np.abs(without.apply(photo) - tensor).max() > 2
         for photo, tensor in zip(photos, tensors, strict=True)
     )
-    whole = all((tensor == np.rint(tensor)).all() for tensor in tensors)
     before = min(np.unique(photo.pixels).size for photo in photos)
     after = max(np.unique(tensor).size for tensor in tensors)
     # One value alone comes from other faults as well, unless a cast is known to be there.
     few = (1 if known else 2) <= after <= LEVELS_LEFT
+    whole = bool((tensors == np.rint(tensors)).all())
     collapsed = whole and before >= LEVELS_BEFORE and few
     if not (collapsed or wrapped):
         return None
@@ -206,17 +203,15 @@ def _cast(
     )
 
 
-def _range(
-    tensors: Sequence[Float32], gain: float, used: Preprocessing
-) -> Finding | None:
+def _range(tensors: Float32, gain: float, used: Preprocessing) -> Finding | None:
     """Look at the largest number, and at the range of the tensor for one of 255 levels, its gain."""
     largest = float(np.abs(tensors).max())
     beyond = largest > LARGEST
     cause = "wrong_range"
     if beyond:
         summary = f"The tensor goes up to {largest:g}; no model takes more than 255."
-    elif all(np.ptp(tensor) == 0 for tensor in tensors):
-        summary = f"The tensor is {tensors[0].flat[0]:g} everywhere."
+    elif not np.ptp(tensors, axis=(1, 2, 3)).any():
+        summary = f"The tensor is {tensors.flat[0]:g} everywhere."
     elif gain < SQUEEZED:
         cause = "double_scaling"
         summary = f"The tensor's range is only {gain:.2g}: scaled twice."
@@ -236,8 +231,7 @@ def _range(
     )
 
 
-def _scrambled(tensors: Sequence[Float32], used: Preprocessing) -> Finding | None:
-    images = np.concatenate(tensors)
+def _scrambled(images: Float32, used: Preprocessing) -> Finding | None:
     if used.layout == "channels_first":
         images = arrange_back(images, used.layout)
     if used.channel_count != 3 or min(images.shape[1:3]) < SMALLEST_SIDE:

@@ -21,14 +21,14 @@ def answers(classes, count, sure=0.9):
     return rows
 
 
-def checked(rows, labels, class_names):
-    indices = label_indices(labels, class_names, len(rows))
-    photos = ("",) * len(rows)
-    return check_class_order(Predictions(rows, tuple(class_names), indices, photos))
-
-
 def names(count):
     return [f"name {place:04d}" for place in range(count)]
+
+
+def checked(rows, labels, class_names=()):
+    named = tuple(class_names or names(rows.shape[1]))
+    indices = label_indices(labels, named, len(rows))
+    return check_class_order(Predictions(rows, named, indices, ("",) * len(rows)))
 
 
 def test_one_place_too_far_needs_several_pictures_since_neighbours_are_alike():
@@ -37,7 +37,7 @@ def test_one_place_too_far_needs_several_pictures_since_neighbours_are_alike():
         for labels in ([5], [5, 90, 400, 700])
     ]
     one, four = (
-        checked(rows, labels, names(1001))
+        checked(rows, labels)
         for rows, labels in zip(shifted, ([5], [5, 90, 400, 700]), strict=True)
     )
     assert one is None
@@ -62,11 +62,11 @@ def test_a_network_that_always_gives_one_class_is_not_accused():
 
 
 def test_right_answers_unknown_labels_and_scattered_errors_are_not_accused():
-    assert checked(answers([1, 2], 10), [1, 2], names(10)) is None
-    assert checked(answers([1, 2], 10), [None, None], names(10)) is None
+    assert checked(answers([1, 2], 10), [1, 2]) is None
+    assert checked(answers([1, 2], 10), [None, None]) is None
     random = np.random.default_rng(0)
     labels = random.integers(0, 10, 40).tolist()
-    assert checked(answers(random.integers(0, 10, 40), 10), labels, names(10)) is None
+    assert checked(answers(random.integers(0, 10, 40), 10), labels) is None
 
 
 @pytest.mark.parametrize("name", ["sorted as text", "one place too far", "reversed"])
@@ -106,12 +106,10 @@ def test_the_code_of_every_rule_gives_its_order_and_moves_the_labels(rule):
 
 def test_pictures_of_one_class_count_once():
     # Output 8 for class 1 is what reversed classes would give, four times or once.
-    one, four = (
-        checked(answers([8] * count, 10), [1] * count, names(10)) for count in (1, 4)
-    )
+    one, four = (checked(answers([8] * count, 10), [1] * count) for count in (1, 4))
     assert one is None
     assert four is None
-    three = checked(answers([8, 7, 6, 8], 10), [1, 2, 3, 1], names(10))
+    three = checked(answers([8, 7, 6, 8], 10), [1, 2, 3, 1])
     assert three.verdict == "named"
     # 1 / 10 * 1 / 11 * 1 / 12, for each order.
     assert three.evidence[2].value == pytest.approx(len(known_orders(names(10))) / 1320)
@@ -122,7 +120,7 @@ def test_a_rule_that_leaves_a_network_half_wrong_is_not_named():
     outputs = [
         9 - label if place % 20 < 11 else label for place, label in enumerate(labels)
     ]
-    finding = checked(answers(outputs, 10), labels, names(10))
+    finding = checked(answers(outputs, 10), labels)
     assert finding is None or finding.verdict != "named"
 
 
@@ -169,7 +167,7 @@ def test_wrong_preprocessing_and_foreign_pictures_are_no_other_order(broken, cou
     for rows, labels in broken:
         for _ in range(40):
             chosen = random.choice(len(labels), count, replace=False)
-            finding = checked(rows[chosen], labels[chosen].tolist(), names(10))
+            finding = checked(rows[chosen], labels[chosen].tolist())
             named.append(finding is not None and finding.verdict == "named")
     # 0.5 % of 480.
     assert sum(named) <= 2
