@@ -178,6 +178,7 @@ def check_tensors(photos: Photos, used: Preprocessing) -> tuple[Finding, ...]:
 
 
 def _cast(photos: Photos, tensors: Float32, used: Preprocessing) -> Finding | None:
+    # A cast shows by what it leaves of the levels; one that is known, by what it changes, too.
     known = used.cast is not None
     without = used.replace(cast=None)
     # A cast of 0..255 is harmless; one of negative numbers wraps around, and leaves many values.

@@ -61,6 +61,7 @@ class Checkup(Result):
         return max(self.effects, key=votes.__getitem__, default=None)
 
     def _report(self) -> Iterator[str | Result]:
+        # A line for each question: whether it agrees, whether it fails, where it differs and how much.
         differing = [
             comparison for comparison in self.comparisons if not comparison.equal
         ]

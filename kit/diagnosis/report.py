@@ -152,6 +152,7 @@ class Diagnosis(Result):
         return f"{super().html()}<details><summary>Details</summary>{self.details().html()}</details>"
 
     def _report(self) -> Iterator[str | Result]:
+        # A line for each question that people ask: what, how sure, how to fix it, what else.
         best = self._best
         possible = [one.cause for one in self.findings if one.verdict == "possible"]
         images = "1 image" if self.photos == 1 else f"{self.photos} images"
