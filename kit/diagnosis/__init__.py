@@ -18,6 +18,7 @@ from kit.classifier.architecture import (
     architecture_and_weights,
     layers_of,
 )
+from kit.classifier.first_layers import FirstLayers
 from kit.classifier.labels import Labels, Truth, class_indices
 from kit.diagnosis.candidates import (
     PICTURES,
@@ -32,10 +33,10 @@ from kit.diagnosis.checks_network import (
     check_calls,
     check_determinism,
     check_head,
-    check_mode,
     check_nan,
     check_norms,
     check_trained,
+    judged_by_own_statistics,
     no_numbers,
 )
 from kit.diagnosis.class_order import check_class_order
@@ -43,7 +44,7 @@ from kit.diagnosis.evidence import Grounds
 from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, ranked, using
 from kit.diagnosis.image_causes import check_properties, out_of_distribution, unsettled
 from kit.diagnosis.inside import check_graph, read_inside
-from kit.diagnosis.own_function import as_preprocessing
+from kit.diagnosis.own_function import StandIn, stand_in
 from kit.diagnosis.report import Diagnosis
 from kit.diagnosis.search import NOTHING, Search, contradicted, search, unsupported
 from kit.images import Photo, Pictures, as_photos
@@ -55,7 +56,7 @@ from kit.robustness.profile import LEAST_PROFILED
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
 
 _HOPELESS = {"diverged_training", "untrained_weights"}
-_UNREAD = ("layers and weights were not checked",)
+_UNREAD = "layers and weights were not checked"
 _FAILING = "no more than half is predicted correctly: look at the crop, and at the training images"
 
 
@@ -84,7 +85,8 @@ def diagnose(
         of their training images.
     preprocess
         Your own function that prepares an image, in place of the preprocessing in use; see `kit.check`, which
-        also says where it differs from that: nothing is clean then, and the images are not looked into.
+        also says where it differs from that: nothing is clean then, and the images are not looked into. What
+        fixes less of the function than is unexplained is possible at most.
     progress
         True shows a bar of the parts once two seconds have passed, False nothing; a function is told each
         part in a few words before it begins.
@@ -101,14 +103,44 @@ def diagnose(
         that do not fit.
     """
     check_first(classifier)
-    chosen = as_photos(photos)
-    doubts: tuple[str, ...] = ()
-    if preprocess is not None:
-        nearest, doubts = as_preprocessing(classifier, chosen, preprocess)
-        classifier = classifier.using(nearest)
-    used = known_preprocessing(classifier)
-    sizes = sorted({photo.size for photo in chosen})
-    if used.size is None and len(sizes) > 1:
+    opened = as_photos(photos)
+    if preprocess is None:
+        diagnosed = StandIn(known_preprocessing(classifier))
+    else:
+        diagnosed = stand_in(classifier, opened, preprocess)
+        classifier = classifier.using(diagnosed.preprocessing)
+    in_use = diagnosed.preprocessing
+    _refuse_what_does_not_fit(in_use, opened, reference)
+    indices: Truth = ()
+    if labels is not None:
+        indices = class_indices(labels, classifier.class_names, len(opened))
+    case = Investigation(
+        classifier,
+        in_use,
+        opened,
+        indices,
+        Evaluator(classifier),
+        reference,
+        doubts=diagnosed.doubts,
+        own_probabilities=diagnosed.probabilities,
+    )
+    shown = progress is True
+    # The matrices are small: more threads would only wait for each other.
+    with threadpool_limits(limits=1, user_api="blas"):
+        for words, stage in Steps(STAGES.items(), "Diagnosing", "stage", shown):
+            # Nothing else is asked of a network whose weights are not those of a training.
+            if _HOPELESS.isdisjoint(finding.cause for finding in case.certain):
+                if callable(progress):
+                    progress(words)
+                case = stage(case)
+    return case.diagnosis()
+
+
+def _refuse_what_does_not_fit(
+    in_use: Preprocessing, photos: Photos, reference: Float32 | None
+) -> None:
+    sizes = sorted({photo.size for photo in photos})
+    if in_use.size is None and len(sizes) > 1:
         raise ValueError(
             f"Expected images of one size, received {sizes[0]} and {sizes[-1]}; give a size"
         )
@@ -116,26 +148,6 @@ def diagnose(
         raise ValueError(
             f"Expected at least {LEAST_PROFILED} reference tensors, received {len(reference)}"
         )
-    truth = (
-        ()
-        if labels is None
-        else class_indices(labels, classifier.class_names, len(chosen))
-    )
-    # The matrices are small: more threads would only wait for each other.
-    with threadpool_limits(limits=1, user_api="blas"):
-        evaluator = Evaluator(classifier)
-        case = Investigation(
-            classifier, used, chosen, truth, evaluator, reference, doubts=doubts
-        )
-        for words, stage in Steps(
-            STAGES.items(), "Diagnosing", "stage", progress is True
-        ):
-            # Nothing else is asked of a network whose weights are not those of a training.
-            if _HOPELESS.isdisjoint(one.cause for one in case.certain):
-                if callable(progress):
-                    progress(words)
-                case = stage(case)
-    return case.diagnosis()
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,8 +166,12 @@ class Investigation:
         What the checks, the search over candidates and later stages found.
     doubts
         Notes that something must be wrong: of stages that found no cause, and of a person's own function.
+    whole_fix
+        Of all that is named about the preprocessing together; None where each finding has its own.
     sensitivity, undecided
         As in `Diagnosis`.
+    own_probabilities
+        float32 (N, classes), of a person's own function where `in_use` does not do all that it does.
     """
 
     classifier: Classifier
@@ -167,14 +183,33 @@ class Investigation:
     certain: tuple[Finding, ...] = ()
     searched: Search = NOTHING
     further: tuple[Finding, ...] = ()
+    whole_fix: Fix | None = None
     doubts: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
     undecided: tuple[str, ...] = ()
+    own_probabilities: Float32 | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Everything found so far, named ones first; one finding for each cause of checks and search."""
-        return ranked((*_merged(self.certain, self.searched.findings), *self.further))
+        findings = (*_merged(self.certain, self.searched.findings), *self.further)
+        if self.whole_fix is not None:
+            findings = fixed_together(findings, self.whole_fix)
+        return ranked(_doubted(findings, self._unlike_function))
+
+    def _unlike_function(self, finding: Finding) -> bool:
+        """Whether a person's own function predicts as with the fix rather than as the one in use.
+
+        It does not do then what would be fixed, or less of it than is unexplained.
+        """
+        right = finding.fix.preprocessing
+        if self.own_probabilities is None or right is None:
+            return False
+        in_use, fixed = (
+            np.abs(self.evaluator.answers(self.photos, each) - self.own_probabilities)
+            for each in (self.in_use, right)
+        )
+        return bool(fixed.sum() <= in_use.sum())
 
     @property
     def named(self) -> bool:
@@ -184,11 +219,18 @@ class Investigation:
     @property
     def ordered_labels(self) -> Truth:
         """The labels to search by: in another order they speak for whatever makes the network unsure."""
-        named = [one.cause for one in self.certain if one.verdict == "named"]
-        if "class_order" not in named:
-            return self.labels
+        disordered = any(
+            finding.cause == "class_order" and finding.verdict == "named"
+            for finding in self.certain
+        )
+        return () if disordered and self.failing() else self.labels
+
+    def failing(self) -> bool:
+        """Whether no more than half of the labelled images are predicted correctly."""
+        if not self.labels:
+            return False
         labelled = self.classifier.predict(self.photos, self.labels).labelled
-        return self.labels if labelled.correct.mean() > 0.5 else ()
+        return bool(len(labelled) and labelled.correct.mean() <= 0.5)
 
     def found(self, *findings: Finding | None) -> "Investigation":
         """Return this with further findings; None is none."""
@@ -197,29 +239,42 @@ class Investigation:
     def diagnosis(self) -> Diagnosis:
         """Return what it comes to."""
         findings = self.findings
-        blameless = all(one.verdict == "ruled_out" for one in findings)
-        quiet = self.searched.decided and blameless and not self.doubts
+        notes = [*self.searched.notes, *self.doubts]
+        if self.searched.named and not self.named:
+            # Those of the search are about what is left with the fix.
+            notes = [*self.doubts]
         source = self.classifier.source
-        unread = source is not None and source.network is not None
+        if source is not None and source.network is not None:
+            notes.append(_UNREAD)
+        blameless = all(finding.verdict == "ruled_out" for finding in findings)
+        no_fault = self.searched.decided and blameless and not self.doubts
         return Diagnosis(
             findings,
             self.classifier.name,
             len(self.photos),
-            quiet and not self.undecided,
-            self.in_use,
-            (*self.searched.notes, *self.doubts, *_UNREAD * unread),
-            self.sensitivity,
-            self.undecided if quiet else (),
-            self.searched.judged_by,
-            (self.classifier, self.photos, self.labels),
+            clean=no_fault and not self.undecided,
+            preprocessing=self.in_use,
+            notes=tuple(notes),
+            sensitivity=self.sensitivity,
+            undecided=self.undecided if no_fault else (),
+            judged_by=self.searched.judged_by,
+            asked=(self.classifier, self.photos, self.labels),
         )
 
 
-def corrected(findings: Iterable[Finding], in_use: Preprocessing) -> Preprocessing:
+def fixes(findings: Iterable[Finding]) -> list[Preprocessing]:
+    """Return the preprocessings that fix what is named."""
+    return [
+        finding.fix.preprocessing
+        for finding in findings
+        if finding.verdict == "named" and finding.fix.preprocessing is not None
+    ]
+
+
+def with_fixes(findings: Iterable[Finding], in_use: Preprocessing) -> Preprocessing:
     """Return the preprocessing in use with all fixes of what is named; where two contradict, the first."""
-    rights = [one.right for one in findings if one.right is not None]
-    whole: Preprocessing = _combined(in_use, rights)
-    return whole
+    right: Preprocessing = _combined(in_use, fixes(findings))
+    return right
 
 
 def _combined(in_use: Any, variants: Sequence[Any]) -> Any:
@@ -235,26 +290,32 @@ def _combined(in_use: Any, variants: Sequence[Any]) -> Any:
     return replace(in_use, **changes)
 
 
-def fixed_together(finding: Finding, whole: Fix) -> Finding:
-    """Let a named finding about the preprocessing carry the fix of all faults together."""
-    if finding.right is None:
-        return finding
-    return replace(finding, fix=replace(whole, text=finding.fix.text))
+def fixed_together(findings: Iterable[Finding], fix: Fix) -> tuple[Finding, ...]:
+    """Let what is named about the preprocessing carry the fix of all faults, each in its own words."""
+    return tuple(
+        replace(finding, fix=replace(fix, text=finding.fix.text))
+        if fixes([finding])
+        else finding
+        for finding in findings
+    )
 
 
-def _merged(certain: Sequence[Finding], searched: Sequence[Finding]) -> list[Finding]:
+def _merged(certain: Iterable[Finding], searched: Iterable[Finding]) -> list[Finding]:
     """Return one finding for each cause; a certain one takes what the search knows of cost and fix."""
     by_cause = {finding.cause: finding for finding in searched}
-
-    def merged(one: Finding) -> Finding:
-        other = by_cause.pop(one.cause, one) if one.verdict == "named" else one
-        if other is one or other.verdict != "named":
-            return one
-        return replace(
-            one, evidence=one.evidence + other.evidence, cost=other.cost, fix=other.fix
+    merged: list[Finding] = []
+    for finding in certain:
+        other = (
+            by_cause.pop(finding.cause, None) if finding.verdict == "named" else None
         )
-
-    return [*map(merged, certain), *by_cause.values()]
+        if other is not None and other.verdict == "named":
+            evidence = finding.evidence + other.evidence
+            merged.append(
+                replace(finding, evidence=evidence, cost=other.cost, fix=other.fix)
+            )
+        else:
+            merged.append(finding)
+    return [*merged, *by_cause.values()]
 
 
 def certain_checks(
@@ -263,18 +324,18 @@ def certain_checks(
     """Run every check that needs no search, in the order of the data; what is named comes first."""
     used = known_preprocessing(classifier)
     config, weights = architecture_and_weights(classifier)
-    lost = check_nan(weights)
-    if lost is not None:
-        return (lost,)
-    few = tuple(photos[:PICTURES])
+    diverged = check_nan(weights)
+    if diverged is not None:
+        return (diverged,)
+    first_photos = tuple(photos[:PICTURES])
     layers = layers_of(config)
-    tensors = np.concatenate([classifier.tensor(photo) for photo in few])
+    tensors = np.concatenate([classifier.tensor(photo) for photo in first_photos])
     outputs = classifier.network.engine.predict(tensors)
     if np.isfinite(tensors).all() and not np.isfinite(outputs).all():
         return (no_numbers(outputs),)
-    found = [
+    findings = [
         *check_files(classifier, photos, labels),
-        *check_tensors(few, used),
+        *check_tensors(first_photos, used),
         check_graph(read_inside(layers, weights), used),
         check_determinism(classifier, tensors),
         check_trained(layers, weights),
@@ -282,141 +343,147 @@ def certain_checks(
         check_norms(layers, weights),
     ]
     if labels:
-        found.append(
-            check_class_order(
-                classifier.probabilities(photos), labels, classifier.class_names
-            )
-        )
-    return ranked(filter(None, found))
+        findings.append(check_class_order(classifier.predict(photos, labels)))
+    return ranked(filter(None, findings))
 
 
 def _preprocessing(case: Investigation) -> Investigation:
-    layers = case.classifier.first_layers
-    if case.reference is not None and layers is not None:
-        layers = layers.with_profile(np.asarray(case.reference, np.float32))
-    unsettled = any(one.cause == "batchnorm_mode" for one in case.certain)
-    if layers is not None and (case.reference is not None or unsettled):
-        layers = replace(layers, means=None, variances=None)
-    evaluator = Evaluator(case.classifier, layers)
-    grounds = Grounds.of(evaluator, case.in_use, case.photos, case.ordered_labels)
+    """Search the preprocessing, and doubt what is certain where all evidence speaks against it."""
+    case = replace(case, evaluator=Evaluator(case.classifier, _first_layers(case)))
+    grounds = _grounds(case, case.in_use)
     searched = search(grounds)
 
-    def doubtful(one: Finding) -> bool:
+    def doubtful(finding: Finding) -> bool:
         # Predictions for wrongly prepared images can look like another order.
-        disordered = one.cause == "class_order" and searched.named
-        return disordered or unsupported(grounds, one) or contradicted(grounds, one)
+        disordered = finding.cause == "class_order" and searched.named
+        return (
+            disordered
+            or unsupported(grounds, finding)
+            or contradicted(grounds, finding)
+        )
 
-    case = _search_again(
-        _doubted(replace(case, evaluator=evaluator, searched=searched), doubtful)
-    )
+    certain = _doubted(case.certain, doubtful)
+    case = _search_again(replace(case, searched=searched, certain=certain))
     if case.searched.named:
         # An image prepared wrongly changes the statistics, too.
         return case
-    asked = case.classifier, case.photos, case.ordered_labels
-    return replace(case, certain=tuple(check_mode(one, *asked) for one in case.certain))
-
-
-def _doubted(case: Investigation, doubtful: Callable[[Finding], bool]) -> Investigation:
-    certain = (
-        replace(one, verdict="possible") if doubtful(one) else one
-        for one in case.certain
+    settled = (
+        judged_by_own_statistics(
+            finding, case.classifier, case.photos, case.ordered_labels
+        )
+        for finding in case.certain
     )
-    return replace(case, certain=tuple(certain))
+    return replace(case, certain=tuple(settled))
+
+
+def _first_layers(case: Investigation) -> FirstLayers | None:
+    """Return the first layers with the reference as their profile, without averages that tell less."""
+    layers = case.classifier.first_layers
+    if layers is None:
+        return None
+    if case.reference is not None:
+        layers = layers.with_profile(np.asarray(case.reference, np.float32))
+    unsettled = any(finding.cause == "batchnorm_mode" for finding in case.certain)
+    if case.reference is not None or unsettled:
+        layers = replace(layers, means=None, variances=None)
+    return layers
+
+
+def _grounds(case: Investigation, in_use: Preprocessing) -> Grounds:
+    return Grounds.of(case.evaluator, in_use, case.photos, case.ordered_labels)
+
+
+def _doubted(
+    findings: Iterable[Finding], doubtful: Callable[[Finding], bool]
+) -> tuple[Finding, ...]:
+    return tuple(
+        replace(finding, verdict="possible")
+        if finding.verdict == "named" and doubtful(finding)
+        else finding
+        for finding in findings
+    )
 
 
 def _search_again(case: Investigation) -> Investigation:
     """Search from where what is certain is fixed, which may hide another fault; fix all of it at once."""
-    repaired = corrected(case.certain, case.in_use)
+    repaired = with_fixes(case.certain, case.in_use)
     if repaired == case.in_use:
         return case
     if repaired.decoding != case.in_use.decoding:
         return _all_fixed(case)
-    searched = search(
-        Grounds.of(case.evaluator, repaired, case.photos, case.ordered_labels)
-    )
+    searched = search(_grounds(case, repaired))
     if not searched.named:
         return _all_fixed(case)
-    whole = searched.findings[0].fix
-    if whole.preprocessing and case.evaluator.alike(
-        case.photos[:1], whole.preprocessing, case.in_use
+    fix = searched.findings[0].fix
+    if fix.preprocessing and case.evaluator.alike(
+        case.photos[:1], fix.preprocessing, case.in_use
     ):
         # What the checks took for a fault is as in training, by all other evidence.
-        return _doubted(case, lambda one: one.right is not None)
-    return replace(
-        case,
-        certain=tuple(fixed_together(one, whole) for one in case.certain),
-        searched=searched,
-    )
+        return replace(
+            case,
+            certain=_doubted(
+                case.certain, lambda finding: finding.fix.preprocessing is not None
+            ),
+        )
+    return replace(case, whole_fix=fix, searched=searched)
 
 
 def _all_fixed(case: Investigation) -> Investigation:
     """Let all that is named about the preprocessing carry that fix which explains most: of all, or of one."""
-    rights = {one.right for one in case.findings if one.right is not None}
+    rights = dict.fromkeys(fixes(case.findings))
     if len(rights) < 2:
         return case
-    grounds = Grounds.of(case.evaluator, case.in_use, case.photos, case.ordered_labels)
+    grounds = _grounds(case, case.in_use)
     right = max(
-        (corrected(case.findings, case.in_use), *rights),
+        (with_fixes(case.findings, case.in_use), *rights),
         key=lambda tried: grounds.score(Candidate(tried, "", "")).gain,
     )
-    whole = using("", right)
-    certain, searched = (
-        tuple(fixed_together(one, whole) for one in findings)
-        for findings in (case.certain, case.searched.findings)
-    )
-    return replace(
-        case, certain=certain, searched=replace(case.searched, findings=searched)
-    )
+    return replace(case, whole_fix=using("", right))
 
 
-def _pictures(case: Investigation) -> Investigation:
-    if case.doubts:
+def _images(case: Investigation) -> Investigation:
+    if case.doubts or case.named:
         # Images are asked for where they are prepared as in training, for all that is known.
         return case
-    if not case.named and all(map(_plain, case.photos)):
+    if all(map(_plain, case.photos)):
         return replace(case, doubts=("images without edges show nothing",))
     # What is ordinary for photographs is not for other images.
-    if (
-        case.searched.photographic
-        and not case.searched.as_in_training
-        and not case.named
-    ):
-        doubtful = any(one.verdict == "possible" for one in case.searched.findings)
-        case = case.found(
-            *check_properties(
-                case.classifier,
-                case.photos,
-                case.labels,
-                first_layers=case.evaluator.first_layers,
-                doubtful=doubtful,
-            )
+    if case.searched.photographic and not case.searched.as_in_training:
+        possible = [one for one in case.searched.findings if one.verdict == "possible"]
+        properties = check_properties(
+            case.classifier,
+            case.photos,
+            case.labels,
+            first_layers=case.evaluator.first_layers,
+            doubtful=bool(possible),
         )
+        case = case.found(*properties)
     if not case.named:
         case = case.found(out_of_distribution(case.classifier, case.photos))
-    return _trust(case) if case.labels and not case.named else case
+    if not case.named and case.failing():
+        case = replace(case, doubts=(_FAILING,))
+    return case
 
 
 def _plain(photo: Photo) -> bool:
-    return bool(photo.pixels.std(axis=(0, 1)).max() <= FLAT) or edgeless(
-        Sample(photo).thin
-    )
+    flat = photo.pixels.std(axis=(0, 1)).max() <= FLAT
+    return bool(flat) or edgeless(Sample(photo).thin)
 
 
-def _trust(case: Investigation) -> Investigation:
-    labelled = case.classifier.predict(case.photos, case.labels).labelled
-    failing = len(labelled) and labelled.correct.mean() <= 1 / 2
-    return replace(case, doubts=(_FAILING,) if failing else ())
-
-
-def _quiet_changes(case: Investigation) -> Investigation:
-    right = corrected(case.findings, case.in_use)
-    quiet = sensitivities(case.evaluator, right, case.photos)
-    moving = [
-        one.name.replace("_", " ") for one in quiet if one.changed > QUIET * one.photos
+def _small_changes(case: Investigation) -> Investigation:
+    right = with_fixes(case.findings, case.in_use)
+    changes = sensitivities(case.evaluator, right, case.photos)
+    case = replace(case, sensitivity=changes)
+    if case.named:
+        return case
+    undecided = [
+        change.name.replace("_", " ")
+        for change in changes
+        if change.changed > QUIET * change.photos
     ]
     if len(case.photos) == 1 and not case.labels and case.searched.photographic:
-        moving += unsettled(case.classifier, case.photos[0])
-    return replace(case, sensitivity=quiet, undecided=tuple(moving) * (not case.named))
+        undecided += unsettled(case.classifier, case.photos[0])
+    return replace(case, undecided=tuple(undecided))
 
 
 STAGES: Mapping[str, Callable[[Investigation], Investigation]] = {
@@ -424,8 +491,8 @@ STAGES: Mapping[str, Callable[[Investigation], Investigation]] = {
         case, certain=certain_checks(case.classifier, case.photos, case.labels)
     ),
     "candidates": _preprocessing,
-    "properties": _pictures,
-    "small changes": _quiet_changes,
+    "properties": _images,
+    "small changes": _small_changes,
     # Asked last, since the kit's own predictions do not depend on it.
     "training mode": lambda case: case.found(
         check_calls(layers_of(architecture(case.classifier)))

@@ -1,8 +1,8 @@
 """Certain checks of files and tensors."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from itertools import zip_longest
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from kit._arrays import Float32
 from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.labels import Trial, Truth
 from kit.diagnosis.finding import Evidence, Finding, Photos, conclude
+from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import arrange_back
 
@@ -20,13 +21,23 @@ SMALL = 0.5
 """Share of the network's side below which an image is enlarged so much that detail is missing."""
 
 
-_REQUESTS: tuple[tuple[str, dict[str, Any], str], ...] = (
-    ("exif_orientation", {"exif": True}, "The EXIF orientation is ignored"),
-    ("alpha_matte", {"matte": (255, 255, 255)}, "Transparent pixels are not white"),
-    ("bit_depth", {"depth": "scale"}, "Levels above 255 are clipped"),
+class _Request(NamedTuple):
+    """What a file asks for: the cause where it is ignored, fields of `Decoding` that heed it, in words."""
+
+    cause: str
+    heeding: dict[str, Any]
+    words: str
+
+
+_REQUESTS = (
+    _Request("exif_orientation", {"exif": True}, "The EXIF orientation is ignored"),
+    _Request(
+        "alpha_matte", {"matte": (255, 255, 255)}, "Transparent pixels are not white"
+    ),
+    _Request("bit_depth", {"depth": "scale"}, "Levels above 255 are clipped"),
 )
 
-BY_PREDICTIONS = frozenset(cause for cause, *_ in _REQUESTS)
+BY_PREDICTIONS = frozenset(request.cause for request in _REQUESTS)
 """Causes that are judged by predictions."""
 
 
@@ -37,51 +48,42 @@ def check_files(
 
     `labels` are indices of the right classes, None where one is not known; empty where none is.
     """
-    found = (_unheeded(classifier, photos, labels, *request) for request in _REQUESTS)
-    return tuple(
-        filter(None, (*found, _small(known_preprocessing(classifier), photos)))
+    findings = (
+        *(_unheeded(classifier, photos, labels, request) for request in _REQUESTS),
+        _small(known_preprocessing(classifier), photos),
     )
+    return tuple(filter(None, findings))
 
 
 def _unheeded(
-    classifier: Classifier,
-    photos: Photos,
-    labels: Truth,
-    cause: str,
-    heeded: dict[str, Any],
-    told: str,
+    classifier: Classifier, photos: Photos, labels: Truth, request: _Request
 ) -> Finding | None:
     used = known_preprocessing(classifier)
-    fixed = used.replace(decoding=replace(used.decoding, **heeded))
-    pairs = [
-        (photo.decoded(used.decoding), photo.decoded(fixed.decoding))
-        for photo in photos
-    ]
-    affected = [
-        i
-        for i, (one, other) in enumerate(pairs)
-        if not np.array_equal(one.pixels, other.pixels)
-    ]
+    fixed = used.replace(decoding=replace(used.decoding, **request.heeding))
+
+    def differs(photo: Photo) -> bool:
+        before = photo.decoded(used.decoding).pixels
+        return not np.array_equal(before, photo.decoded(fixed.decoding).pixels)
+
+    pairs = zip_longest(photos, labels)
+    affected = [(photo, label) for photo, label in pairs if differs(photo)]
     if not affected:
         return None
-    touched = [photos[place] for place in affected]
-    before, after = (
-        classifier.probabilities(touched, preprocessing=each) for each in (used, fixed)
-    )
-    trial = Trial(
-        before, after, [labels[place] for place in affected] if labels else ()
-    )
-    changed, helps = float(trial.changed.mean()), trial.gain > GAIN
+    touched, truth = zip(*affected, strict=True)
+    before = classifier.probabilities(touched, preprocessing=used)
+    after = classifier.probabilities(touched, preprocessing=fixed)
+    trial = Trial(before, after, truth)
+    helps = trial.gain > GAIN
+    changed = float(trial.changed.mean())
+    text = "mean gain in likelihood or certainty, in nats"
     return conclude(
-        cause,
-        f"{told} in {len(affected)} of {len(photos)} images.",
-        Evidence(
-            "mean gain in likelihood or certainty, in nats", trial.gain, GAIN, helps
-        ),
+        request.cause,
+        f"{request.words} in {len(affected)} of {len(photos)} images.",
+        Evidence(text, trial.gain, GAIN, helps),
         Evidence("share of these predictions that change", changed),
         advice="Decode as the file asks for.",
         sure=helps,
-        right=fixed,
+        fixed=fixed,
         cost=changed * len(affected) / len(photos),
     )
 
@@ -89,32 +91,25 @@ def _unheeded(
 def _small(used: Preprocessing, photos: Photos) -> Finding | None:
     if used.size is None:
         return None
-    sizes = [photo.size for photo in photos]
-    *sides, step = np.divide([*sizes, used.thumbnail or used.size], used.size).min(
-        axis=1
-    )
-    if step < SMALL and np.median(sides) > step:
+    sides = np.divide([photo.size for photo in photos], used.size).min(axis=1)
+    thumbnail = float(np.divide(used.thumbnail or used.size, used.size).min())
+    if thumbnail < SMALL and np.median(sides) > thumbnail:
+        text = "side of the thumbnail as a share of the model's"
         return conclude(
             "target_size",
             "Every image is made small first.",
-            Evidence(
-                "side of the thumbnail as a share of the model's",
-                float(step),
-                SMALL,
-                True,
-            ),
+            Evidence(text, thumbnail, SMALL, True),
             advice="Resize once, from the original.",
-            right=used.replace(thumbnail=None),
+            fixed=used.replace(thumbnail=None),
         )
-    if min(sides) >= SMALL:
+    count = int((sides < SMALL).sum())
+    if not count:
         return None
-    count = sum(side < SMALL for side in sides)
+    text = "smallest side as a share of the model's"
     return conclude(
         "target_size",
         f"{count} of {len(photos)} images are far smaller than the input.",
-        Evidence(
-            "smallest side as a share of the model's", float(min(sides)), SMALL, True
-        ),
+        Evidence(text, float(sides.min()), SMALL, True),
         advice="Use the original images instead of thumbnails.",
         sure=False,
     )
@@ -152,46 +147,51 @@ def check_tensors(photos: Photos, used: Preprocessing) -> tuple[Finding, ...]:
     Returns the first thing that is wrong with the numbers, then what is wrong with their places.
     """
     plain = used.replace(scaling=(), cast=None)
-    pictures = [photo.decoded(used.decoding) for photo in photos]
     # Channels may lie at different places.
-    axes = (0, 2, 3) if used.layout == "channels_first" else (0, 1, 2)
+    sides = (2, 3) if used.layout == "channels_first" else (1, 2)
     # Resizing evens out noise, and a colour differs between channels only.
-    seen = [
-        photo for photo in pictures if plain.apply(photo).std(axis=axes).max() > FLAT
+    varied = [
+        photo
+        for photo in (photo.decoded(used.decoding) for photo in photos)
+        if plain.apply(photo).std(axis=sides).max() > FLAT
     ]
-    if not seen:
+    if not varied:
         return ()
-    tensors = [used.apply(photo) for photo in seen]
-    share = 1 - np.isfinite(tensors).mean()
+    tensors = np.concatenate([used.apply(photo) for photo in varied])
+    share = float(1 - np.isfinite(tensors).mean())
     if share:
-        evidence = Evidence("share of such values", float(share), 0.0, True)
-        advice = "Find the division by zero before the model."
-        return (
-            conclude(
-                "wrong_range", "Values are NaN or infinite.", evidence, advice=advice
-            ),
+        infinite = conclude(
+            "wrong_range",
+            "Values are NaN or infinite.",
+            Evidence("share of such values", share, 0.0, True),
+            advice="Find the division by zero before the model.",
         )
-    values = _cast(seen, tensors, used) or _range(
-        tensors, [*map(plain.apply, seen)], axes, used
-    )
+        return (infinite,)
+    values = _cast(varied, tensors, used)
+    if values is None:
+        levels = np.concatenate([plain.apply(photo) for photo in varied])
+        gain = (
+            np.ptp(tensors, axis=sides).max() * 255 / np.ptp(levels, axis=sides).max()
+        )
+        values = _range(tensors, float(gain), used)
     return tuple(filter(None, (values, _scrambled(tensors, used))))
 
 
-def _cast(
-    photos: Photos, tensors: Sequence[Float32], used: Preprocessing
-) -> Finding | None:
+def _cast(photos: Photos, tensors: Float32, used: Preprocessing) -> Finding | None:
+    # A cast shows by what it leaves of the levels; one that is known, by what it changes, too.
+    known = used.cast is not None
     without = used.replace(cast=None)
-    whole = all((tensor == np.rint(tensor)).all() for tensor in tensors)
+    # A cast of 0..255 is harmless; one of negative numbers wraps around, and leaves many values.
+    wrapped = known and any(
+        np.abs(without.apply(photo) - tensor).max() > 2
+        for photo, tensor in zip(photos, tensors, strict=True)
+    )
     before = min(np.unique(photo.pixels).size for photo in photos)
     after = max(np.unique(tensor).size for tensor in tensors)
-    # A cast of 0..255 is harmless; one of negative numbers wraps around, and leaves many values.
-    pairs = zip(map(without.apply, photos), tensors, strict=True)
-    wrapped = used.cast is not None and any(
-        np.abs(one - other).max() > 2 for one, other in pairs
-    )
     # One value alone comes from other faults as well, unless a cast is known to be there.
-    fewest = 1 if used.cast is not None else 2
-    collapsed = whole and before >= LEVELS_BEFORE and fewest <= after <= LEVELS_LEFT
+    few = (1 if known else 2) <= after <= LEVELS_LEFT
+    whole = bool((tensors == np.rint(tensors)).all())
+    collapsed = whole and before >= LEVELS_BEFORE and few
     if not (collapsed or wrapped):
         return None
     return conclude(
@@ -200,74 +200,57 @@ def _cast(
         Evidence("fewest levels in an image", before, LEVELS_BEFORE, True),
         Evidence("most values in its tensor", after, LEVELS_LEFT, collapsed),
         advice="Keep float32 after scaling.",
-        right=without if used.cast is not None else None,
+        fixed=without if known else None,
     )
 
 
-def _range(
-    tensors: Sequence[Float32],
-    levels: Sequence[Float32],
-    axes: tuple[int, ...],
-    used: Preprocessing,
-) -> Finding | None:
-    after, before = (
-        max(float(np.ptp(one, axis=axes).max()) for one in each)
-        for each in (tensors, levels)
-    )
-    gain = after * 255 / before
-    largest = float(max(np.abs(tensor).max() for tensor in tensors))
-    constant = all(np.ptp(tensor) == 0 for tensor in tensors)
-    cause, without = "wrong_range", used.scaling[:-1]
-    if largest > LARGEST:
-        told, without = (
-            f"The tensor goes up to {largest:g}; no model takes more than 255.",
-            (),
-        )
-    elif constant:
-        told = f"The tensor is {tensors[0].flat[0]:g} everywhere."
+def _range(tensors: Float32, gain: float, used: Preprocessing) -> Finding | None:
+    """Look at the largest number, and at the range of the tensor for one of 255 levels, its gain."""
+    largest = float(np.abs(tensors).max())
+    beyond = largest > LARGEST
+    cause = "wrong_range"
+    if beyond:
+        summary = f"The tensor goes up to {largest:g}; no model takes more than 255."
+    elif not np.ptp(tensors, axis=(1, 2, 3)).any():
+        summary = f"The tensor is {tensors.flat[0]:g} everywhere."
     elif gain < SQUEEZED:
-        cause, told = (
-            "double_scaling",
-            f"The tensor's range is only {gain:.2g}: scaled twice.",
-        )
+        cause = "double_scaling"
+        summary = f"The tensor's range is only {gain:.2g}: scaled twice."
     else:
         return None
+    # The last of several scalings is one too many.
+    fixable = used.scaling if beyond else used.scaling[1:]
+    scaling = () if beyond else used.scaling[:-1]
+    text = "range of the tensor from black to white"
     return conclude(
         cause,
-        told,
-        Evidence(
-            "range of the tensor from black to white", gain, SQUEEZED, gain < SQUEEZED
-        ),
-        Evidence("largest absolute value", largest, LARGEST, largest > LARGEST),
+        summary,
+        Evidence(text, gain, SQUEEZED, gain < SQUEEZED),
+        Evidence("largest absolute value", largest, LARGEST, beyond),
         advice="Scale once, as in training: in the loader or yourself.",
-        right=used.replace(scaling=without)
-        if without or (used.scaling and largest > LARGEST)
-        else None,
+        fixed=used.replace(scaling=scaling) if fixable else None,
     )
 
 
-def _scrambled(tensors: Sequence[Float32], used: Preprocessing) -> Finding | None:
-    images = np.concatenate(tensors)
+def _scrambled(images: Float32, used: Preprocessing) -> Finding | None:
     if used.layout == "channels_first":
         images = arrange_back(images, used.layout)
     if used.channel_count != 3 or min(images.shape[1:3]) < SMALLEST_SIDE:
         return None
-    undone = arrange_back(images, "reshaped")
-    smoother = float(np.median(_roughness(images) / (_roughness(undone) + 1e-12)))
+    restored = arrange_back(images, "reshaped")
+    smoother = float(np.median(_roughness(images) / (_roughness(restored) + 1e-12)))
     alike = float(np.median([_likeness(image) for image in images]))
     if smoother <= SMOOTHER or alike >= ALIKE:
         return None
+    text = "times that undoing it makes the tensor smoother"
+    fixable = used.layout == "reshaped"
     return conclude(
         "channel_layout",
         "The tensor was reshaped, not transposed.",
-        Evidence(
-            "times that undoing it makes the tensor smoother", smoother, SMOOTHER, True
-        ),
+        Evidence(text, smoother, SMOOTHER, True),
         Evidence("correlation of the channels", alike, ALIKE, True),
         advice="Transpose the axes instead of reshaping.",
-        right=used.replace(layout="channels_last")
-        if used.layout == "reshaped"
-        else None,
+        fixed=used.replace(layout="channels_last") if fixable else None,
     )
 
 
@@ -279,8 +262,8 @@ def _roughness(images: Float32) -> Float32:
 
 def _likeness(image: Float32) -> float:
     """Return the mean correlation of the channels, of any sign, weighted by their contrast."""
-    covariances = np.cov(image.reshape(-1, image.shape[-1]).T)
-    deviations = np.sqrt(np.diag(covariances))
-    pairs = np.triu_indices(len(deviations), 1)
-    products = np.outer(deviations, deviations)[pairs]
-    return float(np.abs(covariances[pairs]).sum() / (products.sum() + 1e-12))
+    covariances = np.abs(np.cov(image.reshape(-1, image.shape[-1]).T))
+    variances = covariances.diagonal()
+    of_pairs = covariances.sum() - variances.sum()
+    products = np.sqrt(variances).sum() ** 2 - variances.sum()
+    return float(of_pairs / (products + 1e-12))

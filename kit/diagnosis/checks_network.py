@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from kit._arrays import Array, Float32, Int64
+from kit._arrays import Array, Float32
 from kit.classifier import Classifier
 from kit.classifier.architecture import Layer, Weights, mapping
-from kit.classifier.labels import Trial, Truth, known
+from kit.classifier.labels import Truth
+from kit.classifier.predictions import Predictor
 from kit.diagnosis.candidates import FEW, QUIET
 from kit.diagnosis.finding import Evidence, Finding, Photos, Verdict, conclude
 from kit.robustness.adaptation import adapt
 
-LEFT, MOSTLY = 0.05, 0.5
+UNSETTLED_SHARE, UNSETTLED_NAMED = 0.05, 0.5
 """Share of the initial values in the moving averages from which on they have not settled: with Keras's
 momentum of 0.99 it is reached after 300 training steps; and from which on no image is needed to name it."""
 
@@ -32,78 +33,88 @@ _SCALE = {"Glorot": 1.0, "He": 2.0, "Lecun": 1.0}
 
 def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     """Look for moving averages that training has hardly touched; the cause is ``"batchnorm_mode"``."""
-    # A frozen layer is used in training as it is afterwards.
-    learning = [
+    # Their last two arrays are the averages.
+    norms = [
         layer
         for layer in layers
-        if layer.settings.get("trainable", True) and layer.name in weights
+        if _averages(layer) and len(weights.get(layer.name, ())) >= 2
     ]
-    norms = [layer for layer in learning if layer.kind == "BatchNormalization"]
-    kept = [weights[layer.name] for layer in norms]
-    if not kept or min(map(len, kept)) < 2:
+    if not norms:
         return None
-    means, variances = (
-        np.hstack([each[place].ravel() for each in kept]) for place in (-2, -1)
-    )
-    smallest, steps = float(variances.min()), _steps(weights)
-    untouched = not means.any() and bool((variances == 1).all())
-    momentum = float(norms[0].settings.get("momentum", 0.99))
-    left = 1.0 if untouched else 0.0 if steps is None else momentum**steps
+    means = np.hstack([weights[layer.name][-2].ravel() for layer in norms])
+    variances = np.hstack([weights[layer.name][-1].ravel() for layer in norms])
+    if not means.any() and (variances == 1).all():
+        share = 1.0
+        text = "were never updated"
+    else:
+        steps = _training_steps(weights)
+        momentum = float(norms[0].settings.get("momentum", 0.99))
+        share = momentum**steps
+        text = f"had only {steps:.0f} training steps"
     # Variances are averages of 1, with that weight, and of numbers that are not negative: a smaller one
     # proves that the layer was trained before. Where all are above 1, nothing shows what they began with.
-    if left <= LEFT or not left * (1 - 1e-4) <= smallest <= 1:
+    begun_with_1 = share * (1 - 1e-4) <= variances.min() <= 1
+    if share <= UNSETTLED_SHARE or not begun_with_1:
         return None
-    what = "were never updated" if untouched else f"had only {steps} training steps"
     return conclude(
         "batchnorm_mode",
-        f"The moving averages of batch normalization {what}.",
-        Evidence("share left of the initial values", left, LEFT, True),
+        f"The moving averages of batch normalization {text}.",
+        Evidence("share left of the initial values", share, UNSETTLED_SHARE, True),
         advice="Measure them again on images as in training, or train for more steps.",
-        sure=left > MOSTLY,
+        sure=share > UNSETTLED_NAMED,
         code="classifier = kit.adapt(classifier, photos)",
     )
 
 
-def check_mode(
+def _averages(layer: Layer) -> bool:
+    """Whether it is a batch normalization that updates its averages in training, as a frozen one does not."""
+    trainable = layer.settings.get("trainable", True)
+    return layer.kind == "BatchNormalization" and bool(trainable)
+
+
+def _training_steps(weights: Weights) -> float:
+    """Return the training steps, which Keras keeps as the optimizer's first variable; infinity without it."""
+    first = np.asarray([*weights.get("optimizer", ()), np.inf][0])
+    return math.inf if first.ndim or first.dtype.kind not in "iu" else int(first)
+
+
+def judged_by_own_statistics(
     finding: Finding, classifier: Classifier, photos: Photos, labels: Truth
 ) -> Finding:
     """Let predictions with the images' own statistics decide about averages that have not settled."""
-    given = len(known(labels)[0])
-    count = given or len(photos)
-    if finding.cause != "batchnorm_mode" or not finding.fix.code or count < FEW:
+    if finding.cause != "batchnorm_mode" or not finding.fix.code:
+        return finding
+    before = classifier.predict(photos, labels or None)
+    labelled = before.labelled
+    count = len(labelled) or len(photos)
+    if count < FEW:
         return finding
     try:
-        after = adapt(classifier, photos).probabilities(photos)
+        after = adapt(classifier, photos).predict(photos, labels or None)
     except (TypeError, ValueError):
         return finding
-    trial = Trial(classifier.probabilities(photos), after, labels)
-    (gained, lost), least = trial.turned, QUIET * count
-    better, least = (
-        (gained - lost, least) if given else (int(trial.changed.sum()), 2 * least)
-    )
-    text = f"of {count} predictions that own statistics {'put right' if given else 'change'}"
+    if len(labelled):
+        verb = "put right"
+        better = int(after.labelled.correct.sum()) - int(labelled.correct.sum())
+        least = QUIET * count
+    else:
+        verb = "change"
+        better = int(before.changed(after).sum())
+        least = 2 * QUIET * count
+    text = f"of {count} predictions that own statistics {verb}"
     evidence = Evidence(text, better, least, better >= least)
     verdict: Verdict = "named" if evidence.supports else "possible"
     return replace(finding, verdict=verdict, evidence=(*finding.evidence, evidence))
 
 
-def _steps(weights: Weights) -> int | None:
-    """Return the training steps, which Keras keeps as the optimizer's first variable."""
-    first: Int64 | None = next(iter(weights.get("optimizer", ())), None)
-    return (
-        None
-        if first is None or first.ndim or first.dtype.kind not in "iu"
-        else int(first)
-    )
-
-
 def check_nan(weights: Weights) -> Finding | None:
     """Look for weights that are NaN, infinite or at `OVERFLOWING`; the cause is ``"diverged_training"``."""
-    arrays = [
-        array for name, kept in weights.items() if name != "optimizer" for array in kept
+    shares = [
+        1 - (np.abs(array) < OVERFLOWING).mean()
+        for name, arrays in weights.items()
+        for array in arrays
+        if name != "optimizer" and array.dtype.kind == "f" and array.size
     ]
-    floats = [array for array in arrays if array.dtype.kind == "f" and array.size]
-    shares = [1 - (abs(array) < OVERFLOWING).mean() for array in floats]
     if not any(shares):
         return None
     return conclude(
@@ -129,31 +140,33 @@ def no_numbers(outputs: Float32) -> Finding:
 
 def check_trained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     """Look for kernels within the bounds of their initializer, with a bias of 0: ``"untrained_weights"``."""
-    kernels = [
+    weighted = [
         layer
         for layer in layers
         if any(array.ndim > 1 for array in weights.get(layer.name, ()))
     ]
-    left = {
-        layer.name: found
-        for layer in kernels
-        if (found := _initial(layer, weights[layer.name]))
+    # Largest weights as shares, by layer.
+    initial = {
+        layer.name: share
+        for layer in weighted
+        if (share := _initial(layer, weights[layer.name]))
     }
     # A frozen one may be meant to be as it is, but not the last.
-    wrong = [
-        layer
-        for layer in kernels
-        if layer.settings.get("trainable", True) or layer is kernels[-1]
-    ]
-    if not any(layer.name in left for layer in wrong):
+    wrong = any(
+        layer.settings.get("trainable", True) or layer is weighted[-1]
+        for layer in weighted
+        if layer.name in initial
+    )
+    if not wrong:
         return None
-    names = ", ".join(map(repr, left))
+    names = ", ".join(map(repr, initial))
     return conclude(
         "untrained_weights",
-        f"{len(left)} of {len(kernels)} layers with weights are as their initializers left them: {names}.",
+        f"{len(initial)} of {len(weighted)} layers with weights are as their initializers"
+        f" left them: {names}.",
         Evidence(
             "largest weight as a share of the initializer's largest",
-            [*left.values()][-1],
+            [*initial.values()][-1],
             1.0,
             True,
         ),
@@ -161,42 +174,38 @@ def check_trained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     )
 
 
-def _initial(layer: Layer, kept: tuple[Array, ...]) -> float:
-    """Return a kernel's largest weight over its initializer's; 0 if it is not as its initializer left it."""
-    initializer = str(
-        mapping(layer.settings.get("kernel_initializer")).get("class_name")
-    )
-    scale = next(
-        (value for name, value in _SCALE.items() if initializer.startswith(name)), 0.0
-    )
-    bias = kept[-1] if layer.settings.get("use_bias") and len(kept) > 1 else np.zeros(0)
-    kernel, fewest = kept[0], SMALLEST_KERNEL if bias.size else WITHOUT_BIAS
-    usual = (
-        scale
-        and kernel.ndim > 1
-        and not layer.kind.startswith(("Depthwise", "Separable"))
-    )
-    if not usual or kernel.size < fewest or bias.any():
+def _initial(layer: Layer, arrays: tuple[Array, ...]) -> float:
+    """Return a kernel's largest weight over its initializer's; 0 if it was trained, or nothing tells."""
+    kernel = arrays[0]
+    biases = arrays[1:][-1:] if layer.settings.get("use_bias") else ()
+    fewest = SMALLEST_KERNEL if biases else WITHOUT_BIAS
+    if kernel.ndim < 2 or kernel.size < fewest or any(bias.any() for bias in biases):
         return 0.0
-    fan_in, fan_out = kernel.size / kernel.shape[-1], kernel.size / kernel.shape[-2]
-    # Uniform and truncated normal initializers of Keras have the same variance.
-    spread = math.sqrt(
-        scale / ((fan_in + fan_out) / 2 if initializer.startswith("Glorot") else fan_in)
+    settings = mapping(layer.settings.get("kernel_initializer"))
+    initializer = re.match(
+        "(Glorot|He|Lecun)(Normal|Uniform)", str(settings.get("class_name"))
     )
-    uniform = initializer.endswith("Uniform")
+    if not initializer or layer.kind.startswith(("Depthwise", "Separable")):
+        return 0.0
+    return _share_of_bound(kernel, *initializer.groups())
+
+
+def _share_of_bound(kernel: Array, family: str, distribution: str) -> float:
+    """Return the largest weight over the largest of the initializer; 0 if it does not fit all weights."""
+    fan_in = kernel.size / kernel.shape[-1]
+    fan_out = kernel.size / kernel.shape[-2]
+    fan = (fan_in + fan_out) / 2 if family == "Glorot" else fan_in
+    # Uniform and truncated normal initializers of Keras have the same variance.
+    spread = math.sqrt(_SCALE[family] / fan)
+    uniform = distribution == "Uniform"
     # Truncated at two deviations, the others are widened to have it.
     bound = spread * (math.sqrt(3) if uniform else 2 / 0.87962566)
-    largest, away = (
-        float(np.abs(kernel).max()) / bound,
-        abs(float(np.std(kernel)) / spread - 1),
-    )
-    rest = 1 / kernel.size
-    trained = (
-        largest > 1 + 1e-5
-        or away > 2 * math.sqrt(rest)
-        or (uniform and largest < 1 - 12 * rest)
-    )
-    return 0.0 if trained else largest
+    largest = float(np.abs(kernel).max()) / bound
+    away = abs(float(np.std(kernel)) / spread - 1)
+    within = largest <= 1 + 1e-5 and away <= 2 / math.sqrt(kernel.size)
+    # So many uniform numbers come near to their bound.
+    reached = not uniform or largest >= 1 - 12 / kernel.size
+    return largest if within and reached else 0.0
 
 
 SUM_TOLERANCE = 0.02
@@ -232,12 +241,11 @@ def check_head(
     compiled
         ``compile_config`` of the Keras architecture, if there is one: it tells the loss of the training.
     """
-    ends = [
-        (name, layer) for layer in layers if (name := _activation(layer)) is not None
-    ]
+    # One question after the other, in the order of how much they explain.
+    ends = [(layer, name) for layer in layers if (name := _activation(layer))]
     if not ends:
         return None
-    last, layer = ends[-1]
+    layer, last = ends[-1]
     loss, from_logits = _loss(mapping(compiled).get("loss"))
     several = last == "sigmoid" and outputs.shape[1] > 1
     if _REGRESSION.search(loss) and (several or last in {"linear", "relu"}):
@@ -249,12 +257,12 @@ def check_head(
             advice="End in a sigmoid and train again: such a softmax has no gradient.",
         )
     # A second softmax after weights of its own is not bound to the flat answers of one right behind another.
-    twice = [name for name, _ in ends[-2:]] == ["softmax", "softmax"]
+    twice = [name for _, name in ends[-2:]] == ["softmax", "softmax"]
     if twice and layer.kind in {"Softmax", "Activation"}:
         return _flat(layer, outputs)
-    return (
-        _sigmoids(outputs) if several else _trained_otherwise(last, loss, from_logits)
-    )
+    if several:
+        return _sigmoids(outputs)
+    return _trained_otherwise(last, loss, from_logits)
 
 
 def _numbers(loss: str, last: str, outputs: Float32) -> Finding:
@@ -268,7 +276,8 @@ def _numbers(loss: str, last: str, outputs: Float32) -> Finding:
 
 
 def _flat(layer: Layer, outputs: Float32) -> Finding:
-    largest, most = float(outputs.max()), float(np.e / (np.e + outputs.shape[1] - 1))
+    largest = float(outputs.max())
+    most = math.e / (math.e + outputs.shape[1] - 1)
     return _head(
         f"Two softmax layers: no class can get more than {most:.1%}.",
         Evidence("largest output", largest, most, largest <= most + 1e-4),
@@ -278,7 +287,8 @@ def _flat(layer: Layer, outputs: Float32) -> Finding:
 
 
 def _sigmoids(outputs: Float32) -> Finding | None:
-    away, count = float(np.abs(outputs.sum(axis=1) - 1).max()), outputs.shape[1]
+    away = float(np.abs(outputs.sum(axis=1) - 1).max())
+    count = outputs.shape[1]
     if away <= SUM_TOLERANCE:
         return None
     return _head(
@@ -290,19 +300,12 @@ def _sigmoids(outputs: Float32) -> Finding | None:
 
 
 def _trained_otherwise(last: str, loss: str, from_logits: bool) -> Finding | None:
-    probable = last in {"softmax", "sigmoid"}
-    agree = from_logits != probable
-    if (
-        "crossentropy" not in loss.replace("_", "")
-        or agree
-        or not (probable or last == "linear")
-    ):
+    are = {"softmax": "probabilities", "sigmoid": "probabilities", "linear": "logits"}
+    taken = "logits" if from_logits else "probabilities"
+    if "crossentropy" not in loss.replace("_", "") or are.get(last, taken) == taken:
         return None
-    taken, are = (
-        ("logits", "probabilities") if probable else ("probabilities", "logits")
-    )
     return _head(
-        f"The loss ({loss}) takes the outputs for {taken}, but they are {are}.",
+        f"The loss ({loss}) takes the outputs for {taken}, but they are {are[last]}.",
         Evidence("from_logits of the loss (1 is true)", float(from_logits), None, True),
         advice=f"Train again with from_logits={not from_logits}, or with another last layer.",
     )
@@ -319,41 +322,52 @@ def _activation(layer: Layer) -> str | None:
 
 def _loss(loss: Any) -> tuple[str, bool]:
     """Return its name, empty where it is not known, and whether it takes logits."""
-    if isinstance(loss, Mapping):
-        settings = mapping(loss.get("config"))
-        return str(settings.get("name") or loss.get("class_name") or ""), settings.get(
-            "from_logits"
-        ) is True
-    return loss if isinstance(loss, str) else "", False
+    if isinstance(loss, str):
+        return loss, False
+    settings = mapping(mapping(loss).get("config"))
+    name = settings.get("name") or mapping(loss).get("class_name") or ""
+    return str(name), settings.get("from_logits") is True
 
 
-SAME = 1e-3
+SAME_PROBABILITY = 1e-3
 """Largest difference in a probability that rounding may make; batches of other sizes differ by 1e-6."""
 
-_FIX = "Run the model, and build its layers, with training=False."
 
-
-def check_determinism(classifier: Classifier, tensors: Float32) -> Finding | None:
-    """Ask twice, and with other images beside.
+def check_determinism(predictor: Predictor, tensors: Float32) -> Finding | None:
+    """Ask again, and with other images beside.
 
     Tensors are float32 (N, H, W, C); one is enough. The cause is ``"training_mode"`` where the same one gets
-    different predictions, ``"batchnorm_mode"`` where the answer depends on the images in the same batch.
+    different predictions, ``"batchnorm_mode"`` where the prediction depends on the images in the same batch.
     """
-    one = tensors[:1]
-    first = classifier.predict_tensors(one)
-    repeats = np.concatenate([classifier.predict_tensors(one) for _ in range(3)])
-    twice = float(np.abs(repeats - first).max())
-    if twice > SAME:
-        told = "The same tensor gets different predictions: a random layer is active."
-        return _differing("training_mode", told, twice)
-    # A mate that is as unlike as can be: a batch norm in training mode shifts every answer.
-    mates = np.concatenate(
-        [one, one * np.float32(-3), one + np.float32(np.ptp(one) + 1)]
-    )
-    beside = float(np.abs(classifier.predict_tensors(mates)[:1] - first).max())
-    told = "The prediction depends on the other images in the batch."
-    return _differing("batchnorm_mode", told, beside) if beside > SAME else None
+    tensor = tensors[:1]
+    first = predictor.predict_tensors(tensor)[0]
 
+    def difference(batch: Float32) -> float:
+        return float(np.abs(predictor.predict_tensors(batch)[0] - first).max())
+
+    cause = "training_mode"
+    summary = "The same tensor gets different predictions: a random layer is active."
+    largest = max(difference(tensor) for _ in range(3))
+    if largest <= SAME_PROBABILITY:
+        cause = "batchnorm_mode"
+        summary = "The prediction depends on the other images in the batch."
+        # Mates that are as unlike as can be: a batch norm in training mode shifts every prediction.
+        mates = (tensor * np.float32(-3), tensor + np.float32(np.ptp(tensor) + 1))
+        largest = difference(np.concatenate([tensor, *mates]))
+    if largest <= SAME_PROBABILITY:
+        return None
+    return conclude(
+        cause,
+        summary,
+        Evidence(
+            "largest difference in a probability", largest, SAME_PROBABILITY, True
+        ),
+        advice="Run the model, and build its layers, with training=False.",
+    )
+
+
+_CHANCES = ("rate", "dropout", "stddev")
+"""Settings that make a layer random in training, where they are not 0."""
 
 _IN_INFERENCE = """import keras
 text = classifier.model.to_json().replace('"training": true', '"training": false')
@@ -381,13 +395,5 @@ def check_calls(layers: Sequence[Layer]) -> Finding | None:
 
 
 def _differs(layer: Layer) -> bool:
-    """Whether a layer with averages or chance computes something else in training mode."""
-    chance = any(layer.settings.get(name) for name in ("rate", "dropout", "stddev"))
-    # Keras runs a frozen one as in inference.
-    frozen = layer.settings.get("trainable") is False
-    return chance or (layer.kind == "BatchNormalization" and not frozen)
-
-
-def _differing(cause: str, summary: str, difference: float) -> Finding:
-    evidence = Evidence("largest difference in a probability", difference, SAME, True)
-    return conclude(cause, summary, evidence, advice=_FIX)
+    """Whether a layer with chance or averages computes something else in training mode."""
+    return _averages(layer) or any(map(layer.settings.get, _CHANCES))

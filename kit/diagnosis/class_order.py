@@ -2,69 +2,74 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import comb, prod
 from typing import Any
 
 import numpy as np
 
 from kit._arrays import Float32, Indices, Int64
-from kit.classifier.labels import Truth, known
+from kit.classifier.predictions import Predictions
 from kit.diagnosis.finding import Evidence, Finding, at_least, conclude
 
-NAMED, POSSIBLE = 0.01, 0.1
-"""Probability that answers fit an order by chance, up to which it is named, and is possible."""
+CHANCE_NAMED, CHANCE_POSSIBLE = 0.01, 0.1
+"""Probability that predictions fit an order by chance, up to which it is named, and is possible."""
 
-ADJACENT = 0.1
+ADJACENT_RATE = 0.1
 """Share of wrong predictions that lie next to the label anyway: lists of classes put like beside like."""
 
-WORKING = 0.7
+WORKING_SHARE = 0.7
 """Share of ordinary images that a network predicts correctly at the least, to be called a working one."""
 
-FAULTY = 0.5
+FAULTY_SHARE = 0.5
 """Share that one other order explains where the preprocessing is to blame: up to 0.42 with ten classes."""
 
-MOVED = 3
+LEAST_CLASSES = 3
 """Classes, each with two images, that must have changed places to name an order without a rule."""
 
-MORE = 0.05
+RULE_BONUS = 0.05
 """Share of the images that such an order must explain beyond a rule, to be preferred to it."""
 
-SURE = 0.9
+SURE_CONFIDENCE = 0.9
 """Mean confidence from which on a network is at home with images, so that few classes may do."""
 
 _BY_CHANCE = "probability of so many by chance"
-_ADVICE = "Give the class names in the order of the training, such as train_dataset.class_names."
 _BY_RULE = "from kit.diagnosis.class_order import known_orders\norder = known_orders(names)[{!r}].tolist()"
 _NAMES = "names = classifier.class_names\n"
 # Labels that are indices move with the names.
 _RENAMED = """
 classifier = kit.Classifier(classifier.model, classifier.preprocessing, [names[place] for place in order])
 labels = [order.index(one) if one is not None and not isinstance(one, str) else one for one in labels]"""
+_order = partial(
+    conclude,
+    "class_order",
+    advice="Give the class names in the order of the training, such as train_dataset.class_names.",
+)
 
 
-def check_class_order(
-    probabilities: Float32, labels: Truth, class_names: Sequence[str]
-) -> Finding | None:
+def check_class_order(predictions: Predictions) -> Finding | None:
     """Look for an order of the classes under which the predictions are right; the cause is ``"class_order"``.
 
-    Probabilities are float32 (N, classes), labels indices in the order in use, None where not known.
+    Images without a label are left out.
     """
-    places, indices = known(labels)
-    truth = np.array(indices, dtype=np.intp)
-    answers = probabilities[places].argmax(axis=1)
-    table: Int64 = np.zeros((len(class_names),) * 2, np.int64)
-    np.add.at(table, (truth, answers), 1)
+    labelled = predictions.labelled
+    count = len(labelled.class_names)
+    # A row for each label, a column for each predicted class.
+    table: Int64 = np.zeros((count, count), np.int64)
+    np.add.at(table, (labelled.labels, labelled.index), 1)
     exchanged = _exchanged(table)
-    if 2 * table.trace() > len(truth) or not places:
+    if 2 * table.trace() > len(labelled):
         return exchanged
-    by_rule = _by_rule(answers, truth, class_names)
-    free = _without_rule(table, probabilities[places])
+    by_rule = _by_rule(labelled)
+    without_rule = _without_rule(table, labelled.probability)
 
-    def rank(one: Finding) -> tuple[bool, float]:
+    def rank(finding: Finding) -> tuple[bool, float]:
         # Any order can be bent to explain a few more images than the rule that holds.
-        return one.verdict == "named", (one.cost or 0.0) + MORE * (one is by_rule)
+        bonus = RULE_BONUS if finding is by_rule else 0.0
+        return finding.verdict == "named", (finding.cost or 0.0) + bonus
 
-    return max(filter(None, (by_rule, free, exchanged)), key=rank, default=None)
+    findings = filter(None, (by_rule, without_rule, exchanged))
+    return max(findings, key=rank, default=None)
 
 
 def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
@@ -97,53 +102,55 @@ def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
     return dict(reversed(distinct.values()))
 
 
-def _by_rule(
-    answers: Indices, truth: Indices, class_names: Sequence[str]
-) -> Finding | None:
+def _by_rule(labelled: Predictions) -> Finding | None:
     """Whether one of the usual mistakes makes the predictions right."""
-    orders = known_orders(class_names)
-    count, right = (
-        len(truth),
-        {name: int((order[answers] == truth).sum()) for name, order in orders.items()},
-    )
-    name = max(right, key=lambda each: right[each], default="")
-    fits = right.get(name, 0)
-    if 2 * fits <= count:
+    orders = known_orders(labelled.class_names)
+    hits = {
+        name: int((order[labelled.index] == labelled.labels).sum())
+        for name, order in orders.items()
+    }
+    name = max(hits, key=hits.__getitem__, default="")
+    count = len(labelled)
+    if 2 * hits.get(name, 0) <= count:
         return None
-    chance = min(1.0, len(orders) * _chance(answers, truth, np.argsort(orders[name])))
-    short = 1 - at_least(fits + 1, count, WORKING)
-    if chance > POSSIBLE:
+    chance = min(1.0, len(orders) * _chance(labelled, np.argsort(orders[name])))
+    if chance > CHANCE_POSSIBLE:
         return None
-    return conclude(
-        "class_order",
+    # The chance of no more hits in a network that works.
+    short = 1 - at_least(hits[name] + 1, count, WORKING_SHARE)
+    return _order(
         f"The classes of the model are {name}.",
-        Evidence("images predicted correctly as it is", int((answers == truth).sum())),
-        Evidence(f"predicted correctly if {name}", fits, supports=short >= NAMED),
-        Evidence(_BY_CHANCE, chance, NAMED, chance <= NAMED),
-        advice=_ADVICE,
-        sure=chance <= NAMED <= short,
+        Evidence("images predicted correctly as it is", int(labelled.correct.sum())),
+        Evidence(
+            f"predicted correctly if {name}", hits[name], supports=short >= CHANCE_NAMED
+        ),
+        Evidence(_BY_CHANCE, chance, CHANCE_NAMED, chance <= CHANCE_NAMED),
+        sure=chance <= CHANCE_NAMED <= short,
         code=_NAMES + _BY_RULE.format(name) + _RENAMED,
-        cost=fits / count,
+        cost=hits[name] / count,
     )
 
 
-def _chance(answers: Indices, truth: Indices, outputs: Indices) -> float:
-    """Return how probable it is that answers, given by class, put so many classes where an order has them.
+def _chance(labelled: Predictions, outputs: Indices) -> float:
+    """Return the chance that predictions, given by class, put so many classes where an order has them.
 
     Which outputs a network gives in its trouble is not known: the first class hits one of K with 1 / K, and
     another one after j hits with 1 / (K + j), as in drawing from Pólya's urn.
     """
-    hits = answers == outputs[truth]
-    moved = [label for label in np.unique(truth).tolist() if outputs[label] != label]
-    fitting = [label for label in moved if 2 * hits[truth == label].mean() >= 1]
-    count = len(outputs)
-    adjacent = (ADJACENT * (abs(int(outputs[label]) - label) == 1) for label in fitting)
-    rates = [max(1 / (count + place), least) for place, least in enumerate(adjacent)]
+    labels = labelled.labels
+    hits = labelled.index == outputs[labels]
+    distances = np.abs(outputs - np.arange(len(outputs)))
+    moved = [label for label in np.unique(labels).tolist() if distances[label]]
+    fitting = [label for label in moved if 2 * hits[labels == label].mean() >= 1]
+    rates = (
+        max(1 / (len(outputs) + place), ADJACENT_RATE if distances[label] == 1 else 0.0)
+        for place, label in enumerate(fitting)
+    )
     return float(comb(len(moved), len(fitting)) * prod(rates))
 
 
 def _exchanged(table: Int64) -> Finding | None:
-    """Whether pairs of classes are predicted as each other, where most of the rest is right.
+    """Whether pairs of classes are predicted as each other, where most of the others are right.
 
     `table` has a row for each label and a column for each prediction. Classes that a network cannot tell
     apart get the other's prediction in half of their images: as many by chance has the probability of the
@@ -155,27 +162,27 @@ def _exchanged(table: Int64) -> Finding | None:
     # Classes that nothing is known of stay where they are.
     outputs = (table + 1e-6 * np.eye(len(table))).argmax(axis=1)
     order = np.where(outputs[outputs] == labels, outputs, labels)
-    moved, hits = order != labels, table[labels, order]
-    right, count = int(hits[~moved].sum()), int(table[~moved].sum())
-    if not moved.any() or right <= WORKING * count:
+    moved = order != labels
+    hits = table[labels, order]
+    counts = np.stack([hits, table.sum(axis=1)])
+    right, others = counts[:, ~moved].sum(axis=1).tolist()
+    exchanged, images = counts[:, moved].sum(axis=1).tolist()
+    if not images or right <= WORKING_SHARE * others:
         return None
     # Laplace's estimate of e, from the classes that have not moved.
-    errors = (count - right + 1) / (count + 2) * np.count_nonzero(table.any(axis=1))
-    exchanged, images = int(hits[moved].sum()), int(table[moved].sum())
+    errors = (others - right + 1) / (others + 2) * np.count_nonzero(counts[1])
     chance = min(1.0, errors * at_least(exchanged, images, 0.5))
-    return conclude(
-        "class_order",
+    return _order(
         "Some classes are predicted as each other, the rest is mostly right.",
         Evidence(f"of {images} images predicted as the other class", exchanged),
-        Evidence(_BY_CHANCE, chance, NAMED, chance <= NAMED),
-        advice=_ADVICE,
-        sure=chance <= NAMED and bool(hits[moved].min() > 1),
+        Evidence(_BY_CHANCE, chance, CHANCE_NAMED, chance <= CHANCE_NAMED),
+        sure=chance <= CHANCE_NAMED and bool(hits[moved].min() > 1),
         code=f"{_NAMES}order = {order.tolist()}{_RENAMED}",
-        cost=(exchanged + right) / (images + count),
+        cost=(exchanged + right) / (images + others),
     )
 
 
-def _without_rule(table: Int64, probabilities: Float32) -> Finding | None:
+def _without_rule(table: Int64, confidences: Float32) -> Finding | None:
     """Whether one other order, whichever, explains what others of the same class do not contradict."""
     from scipy.optimize import linear_sum_assignment
 
@@ -185,26 +192,27 @@ def _without_rule(table: Int64, probabilities: Float32) -> Finding | None:
     outputs = linear_sum_assignment(table + 1e-6 * np.eye(classes), maximize=True)[1]
     hits = table[labels, outputs]
     agreeing = hits >= 2
-    fits, count = int(hits[agreeing].sum()), int(table[table.sum(axis=1) >= 2].sum())
-    chance = at_least(fits, count, FAULTY)
-    if (agreeing & (outputs != labels)).sum() < min(
-        MOVED, classes
-    ) or chance > POSSIBLE:
+    moved = (agreeing & (outputs != labels)).sum()
+    totals = table.sum(axis=1)
+    fits = int(hits[agreeing].sum())
+    count = int(totals[totals >= 2].sum())
+    chance = at_least(fits, count, FAULTY_SHARE)
+    if moved < min(LEAST_CLASSES, classes) or chance > CHANCE_POSSIBLE:
         return None
     # Few classes are one-to-one by chance.
     taken = prod((classes - place) / classes for place in range(int(agreeing.sum())))
-    confidence = float(probabilities.max(axis=1).mean())
-    many = taken <= POSSIBLE and chance * taken <= NAMED**2
-    sure = chance <= NAMED and (many or confidence >= SURE)
-    return conclude(
-        "class_order",
+    many = taken <= CHANCE_POSSIBLE and chance * taken <= CHANCE_NAMED**2
+    confidence = float(confidences.mean())
+    at_home = confidence >= SURE_CONFIDENCE
+    return _order(
         "Each class is predicted as one other, always the same.",
         Evidence(f"of {count} images, predicted correctly in one other order", fits),
-        Evidence(_BY_CHANCE, chance, NAMED, chance <= NAMED),
-        Evidence("probability of so many one-to-one by chance", taken, POSSIBLE, many),
-        Evidence("mean confidence", confidence, SURE, confidence >= SURE),
-        advice=_ADVICE,
-        sure=sure,
+        Evidence(_BY_CHANCE, chance, CHANCE_NAMED, chance <= CHANCE_NAMED),
+        Evidence(
+            "probability of so many one-to-one by chance", taken, CHANCE_POSSIBLE, many
+        ),
+        Evidence("mean confidence", confidence, SURE_CONFIDENCE, at_home),
+        sure=chance <= CHANCE_NAMED and (many or at_home),
         code=f"{_NAMES}order = {np.argsort(outputs).tolist()}{_RENAMED}",
-        cost=fits / len(probabilities),
+        cost=fits / len(confidences),
     )

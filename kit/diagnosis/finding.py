@@ -50,7 +50,7 @@ class Fix:
         Lines that run as printed where ``kit``, ``classifier``, ``photos`` and ``labels`` are what
         `kit.diagnose` was given, the last two as lists; what they fixed has the same names. May be empty.
     preprocessing
-        The corrected preprocessing; None where the fix is not one of preprocessing.
+        The fixed preprocessing; None where the fix is not one of preprocessing.
     """
 
     text: str
@@ -86,11 +86,6 @@ class Finding(Result):
     fix: Fix = Fix("")
     equivalent: tuple[str, ...] = ()
 
-    @property
-    def right(self) -> Preprocessing | None:
-        """The corrected preprocessing where the cause is named and one puts it right; else None."""
-        return self.fix.preprocessing if self.verdict == "named" else None
-
     def _report(self) -> Iterator[str | Result]:
         yield self.summary
         if self.evidence:
@@ -115,17 +110,17 @@ def conclude(
     advice: str,
     sure: bool = True,
     code: str = "",
-    right: Preprocessing | None = None,
+    fixed: Preprocessing | None = None,
     cost: float | None = None,
 ) -> Finding:
-    """Return a finding, named if it is sure, whose fix is advice, and code or the corrected preprocessing."""
-    fix = Fix(advice, code) if right is None else using(advice, right)
+    """Return a finding, named if it is sure, whose fix is advice, and code or the fixed preprocessing."""
+    fix = Fix(advice, code) if fixed is None else using(advice, fixed)
     return Finding(cause, "named" if sure else "possible", summary, evidence, cost, fix)
 
 
-def using(text: str, right: Preprocessing) -> Fix:
-    """Return the fix that puts the corrected preprocessing in use, in words and as code."""
-    return Fix(text, f"classifier = classifier.using({right.to_code()})", right)
+def using(text: str, fixed: Preprocessing) -> Fix:
+    """Return the fix that puts the fixed preprocessing in use, in words and as code."""
+    return Fix(text, f"classifier = classifier.using({fixed.to_code()})", fixed)
 
 
 def at_least(successes: int, trials: int, rate: float) -> float:

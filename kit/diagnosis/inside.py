@@ -38,10 +38,15 @@ LANDING_SIZE = 4.0
 SAME_RANGE = 0.03
 """Share of the span by which two ranges may differ; (x - 127) / 128 differs from x / 127.5 - 1 by 0.004."""
 
+EXACT_RANGE = 2 * SAME_RANGE
+"""Distance from 0..1 or -1..1 after the scaling inside up to which numbers are meant to be these."""
+
 NARROW = 0.3
 """Share of the expected span below which the input was scaled outside as well; 0.02 for ImageNet's mean and
 standard deviation where 0..255 is expected, 0.004 for 0..1."""
 
+_BLACK_WHITE = np.array([[0], [255]])
+_MOMENTS = ("mean", "variance")
 # Parts of the names of layers that leave the range as it is.
 _PASSING = re.compile(
     "Input|Padding|Identity|Activation|Dropout|Noise|Crop|Resizing|Random"
@@ -59,107 +64,110 @@ class Inside:
     expected: str | None
 
 
-def read_inside(layers: Sequence[Layer], weights: Weights | None = None) -> Inside:
+def read_inside(layers: Sequence[Layer], weights: Weights) -> Inside:
     """Follow the input up to the first layer with weights.
 
     ``Normalization`` layers that were adapted to data keep their numbers in the weights.
     """
-    slope, offset = np.ones(1), np.zeros(1)
+    # What becomes of 0 and 1, by channel.
+    numbers = np.array([[0.0], [1.0]])
     steps: list[str] = []
     for layer in layers:
         if _PASSING.search(layer.kind):
             continue
-        line = _line(layer, weights or {})
-        if line is None:
+        scaled = _scaled(layer, weights.get(layer.name, ()), numbers)
+        if scaled is None:
             # Layers with weights, and a normalisation whose numbers are not known.
             break
-        slope, offset = slope * line[0], offset * line[0] + line[1]
+        numbers = scaled
         steps.append(layer.kind)
-    return Inside(", ".join(steps), _expected(slope, offset) if steps else None)
+    return Inside(", ".join(steps), _expected(numbers) if steps else None)
 
 
-def check_graph(inside: Inside, p: Preprocessing) -> Finding | None:
-    """Hold the range that the architecture implies against the range in use.
+def check_graph(inside: Inside, in_use: Preprocessing) -> Finding | None:
+    """Compare the range that the architecture implies with the range in use.
 
     Named where they differ, ruled out where they agree, None where the architecture does not tell.
     """
     if inside.expected is None:
         return None
-    slope, offset = affine(p.scaling)
-    ends = np.sort(
-        np.broadcast_arrays(*np.atleast_1d(offset, slope * 255 + offset)), axis=0
-    )
-    wanted = np.array(RANGES[inside.expected])
-    span = float(np.ptp(wanted))
-    away = float(np.abs(ends - wanted[:, None]).max() / span)
-    distance = "distance of the range in use, as a share of the other"
-    evidence = (Evidence(distance, away, SAME_RANGE, away > SAME_RANGE),)
-    told = f"The model scales inside ({inside.steps}) and expects {inside.expected}"
-    if away <= SAME_RANGE:
+    slope, offset = affine(in_use.scaling)
+    ends = np.sort(_BLACK_WHITE * slope + offset, axis=0)
+    limits = np.reshape(RANGES[inside.expected], (2, 1))
+    span = float(np.ptp(limits))
+    distance = float(np.abs(ends - limits).max() / span)
+    differs = distance > SAME_RANGE
+    text = "distance of the range in use, as a share of the other"
+    evidence = (Evidence(text, distance, SAME_RANGE, differs),)
+    summary = f"The model scales inside ({inside.steps}) and expects {inside.expected}"
+    if not differs:
         return Finding(
-            "double_scaling", "ruled_out", f"{told}, which it gets.", evidence
+            "double_scaling", "ruled_out", f"{summary}, which it gets.", evidence
         )
-    fixed = p.replace(scaling=SCALINGS[inside.expected], cast=None)
-    found = explained("scaling", fixed, p.replace(cast=None))
-    narrow = p.scaling and np.ptp(ends, axis=0).max() < NARROW * span
-    cause = "double_scaling" if narrow else found.cause
-    equivalent = tuple(
-        name for name in (found.cause, *found.equivalent) if name != cause
+    fixed = in_use.replace(scaling=SCALINGS[inside.expected], cast=None)
+    candidate = explained("scaling", fixed, in_use.replace(cast=None))
+    cause = candidate.cause
+    if in_use.scaling and np.ptp(ends, axis=0).max() < NARROW * span:
+        cause = "double_scaling"
+    return Finding(
+        cause,
+        "named",
+        f"{summary}, but gets {scaling_words(in_use.scaling)}.",
+        evidence,
+        fix=using(f"Feed {inside.expected}, and leave the rest to the model.", fixed),
+        equivalent=tuple(
+            name for name in (candidate.cause, *candidate.equivalent) if name != cause
+        ),
     )
-    remedy = using(f"Feed {inside.expected}, and leave the rest to the model.", fixed)
-    told += f", but gets {scaling_words(p.scaling)}."
-    return Finding(cause, "named", told, evidence, fix=remedy, equivalent=equivalent)
 
 
-def _line(layer: Layer, weights: Weights) -> tuple[Float64, Float64] | None:
-    """Slope and offset of a layer that scales; None for any other layer."""
+def _scaled(
+    layer: Layer, arrays: tuple[Array, ...], numbers: Float64
+) -> Float64 | None:
+    """Return what a layer makes of numbers, float64 (2, C); None for one that does not scale."""
+    # A branch for each kind of layer that people scale with.
     if layer.kind == "Rescaling":
-        scale, shift = (
-            channel_values(layer.settings.get(key, 0.0)) for key in ("scale", "offset")
-        )
-        return None if scale is None or shift is None else (scale, shift)
+        slope = channel_values(layer.settings.get("scale", 0.0))
+        offset = channel_values(layer.settings.get("offset", 0.0))
+        return None if slope is None or offset is None else numbers * slope + offset
     if layer.kind == "Normalization":
-        return _normalisation(layer, weights.get(layer.name, ()))
+        moments = arrays if len(arrays) >= 2 else map(layer.settings.get, _MOMENTS)
+        mean, variance, *_ = map(channel_values, moments)
+        if mean is None or variance is None or layer.settings.get("invert"):
+            return None
+        # As Keras does it: no deviation below its epsilon.
+        return (numbers - mean) / np.maximum(np.sqrt(np.maximum(variance, 0)), 1e-7)
     if len(layer.constants) != 1:
         return None
     (constant,) = layer.constants
-    lines = {
-        "Multiply": (constant, 0.0),
-        "Add": (1.0, constant),
-        "Subtract": (1.0, -constant),
-        "Divide": (1 / (constant or np.inf), 0.0),
+    operations = {
+        "Multiply": numbers * constant,
+        "Add": numbers + constant,
+        "Subtract": numbers - constant,
+        "Divide": numbers / (constant or np.inf),
     }
-    slope, offset = np.array(lines.get(layer.kind.removeprefix("True"), (0.0, 0.0)))
-    return None if slope == 0 else (slope[None], offset[None])
+    result = operations.get(layer.kind.removeprefix("True"))
+    return result if result is not None and np.ptp(result) else None
 
 
-def _normalisation(
-    layer: Layer, kept: tuple[Array, ...]
-) -> tuple[Float64, Float64] | None:
-    given = (
-        kept[:2]
-        if len(kept) >= 2
-        else (layer.settings.get(each) for each in ("mean", "variance"))
-    )
-    mean, variance = map(channel_values, given)
-    if mean is None or variance is None or layer.settings.get("invert"):
-        return None
-    # As Keras does it: no deviation below its epsilon.
-    deviation = np.maximum(np.sqrt(np.maximum(variance, 0)), 1e-7)
-    return 1 / deviation, -mean / deviation
+def _expected(numbers: Float64) -> str | None:
+    """Return the range after which numbers lie as networks have them; None where several would do.
 
-
-def _expected(slope: Float64, offset: Float64) -> str | None:
-    landed = {}
-    for name, (low, high) in RANGES.items():
-        ends = np.stack([slope * low + offset, slope * high + offset])
-        span, size = float(np.ptp(ends, axis=0).max()), float(np.abs(ends).max())
-        if LANDING_SPAN[0] <= span <= LANDING_SPAN[1] and size <= LANDING_SIZE:
-            usual = (np.array([[bottom], [1.0]]) for bottom in (0.0, -1.0))
-            landed[name] = min(float(np.abs(ends - each).max()) for each in usual)
-    exact = [name for name, distance in landed.items() if distance <= 2 * SAME_RANGE]
-    # Of several that would do, none is known.
-    return next(iter(exact or [*landed] * (len(landed) == 1)), None)
+    `numbers`, float64 (2, C), are what the layers make of 0 and 1.
+    """
+    zero, one = numbers
+    distances: dict[str, float] = {}
+    for name, limits in RANGES.items():
+        ends = np.reshape(limits, (2, 1)) * (one - zero) + zero
+        span = np.ptp(ends, axis=0).max()
+        usual_span = LANDING_SPAN[0] <= span <= LANDING_SPAN[1]
+        if usual_span and np.abs(ends).max() <= LANDING_SIZE:
+            distances[name] = min(
+                float(np.abs(ends - [[bottom], [1.0]]).max()) for bottom in (0.0, -1.0)
+            )
+    exact = [name for name, distance in distances.items() if distance <= EXACT_RANGE]
+    names = exact or list(distances)
+    return names[0] if exact or len(names) == 1 else None
 
 
 OPEN_SIDE = 224

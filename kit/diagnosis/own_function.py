@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -11,10 +12,9 @@ from kit._arrays import Array, Float32
 from kit._reporting import Result
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import finite, fitted
-from kit.classifier.labels import Trial
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.black_box import Function, compared, read
+from kit.preprocessing.black_box import Function, Reading, compared, read
 from kit.preprocessing.comparison import Comparison
 
 
@@ -48,39 +48,41 @@ class Checkup(Result):
         From 0 to 1, the mean of all photos; 1 for a step that makes a tensor which does not fit the network.
         """
         means: dict[str, float] = {}
-        for one in self.comparisons:
+        for comparison in self.comparisons:
             # The largest effect comes first; of two differences in one step that one counts.
-            for step, effect in dict(reversed(one.effects)).items():
+            for step, effect in dict(reversed(comparison.effects)).items():
                 means[step] = means.get(step, 0.0) + effect / len(self.comparisons)
         return dict(sorted(means.items(), key=lambda item: -item[1]))
 
     @property
     def main_step(self) -> str | None:
         """The step that changes most photos' predictions more than any other; None if the function agrees."""
-        votes = Counter(one.main_step for one in self.comparisons)
-        return max(self.effects, key=lambda step: votes[step], default=None)
+        votes = Counter(comparison.main_step for comparison in self.comparisons)
+        return max(self.effects, key=votes.__getitem__, default=None)
 
     def _report(self) -> Iterator[str | Result]:
-        apart = [comparison for comparison in self.comparisons if not comparison.equal]
-        count, step = len(self.comparisons), self.main_step
-        if not apart:
+        # A line for each question: whether it agrees, whether it fails, where it differs and how much.
+        differing = [
+            comparison for comparison in self.comparisons if not comparison.equal
+        ]
+        count = len(self.comparisons)
+        if not differing:
             yield f"The function agrees with the classifier's preprocessing on {count} of {count} photos."
             yield from (f"Note: {note}." for note in self.comparisons[0].notes)
             return
-        first = next(one for one in apart if one.main_step == step)
-        if failed := [one for one in apart if one.main_step == "function"]:
+        failed = [one for one in differing if one.main_step == "function"]
+        if failed:
             yield f"The {failed[-1].differences[0].replace(': ', ' ', 1)}."
+        step = self.main_step
         if step == "function":
             return
-        effect = (
-            ""
-            if self.changed is None
-            else f"; {self.changed * count:.0f} of {count} predictions change"
-        )
-        told = zip(first.effects, first.differences, strict=True)
-        words = "; ".join(text for (name, _), text in told if name == step)
-        yield f"The function differs at {step!r} on {len(apart)} of {count}: {words}{effect}."
-        alone = ", ".join(f"{step} {share:.0%}" for step, share in self.effects.items())
+        first = next(one for one in differing if one.main_step == step)
+        differences = zip(first.effects, first.differences, strict=True)
+        words = "; ".join(text for (name, _), text in differences if name == step)
+        if self.changed is not None:
+            words += f"; {self.changed * count:.0f} of {count} predictions change"
+        yield f"The function differs at {step!r} on {len(differing)} of {count}: {words}."
+        alone = ", ".join(f"{name} {share:.0%}" for name, share in self.effects.items())
         yield f"Change of the probability by each step alone: {alone}."
         yield first
 
@@ -119,66 +121,84 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
             f"Expected a function, received {kind}; call kit.check(classifier, photos, function)"
         )
     contract = known_preprocessing(classifier)
-    chosen = [photo.decoded(contract.decoding) for photo in as_photos(photos)]
-    reading = read(contract, function, chosen)
-    pairs, effect = (
-        list(zip(reading.called, chosen, strict=True)),
-        partial(_effect, classifier),
+    decoded = [photo.decoded(contract.decoding) for photo in as_photos(photos)]
+    return _checkup(classifier, contract, read(contract, function, decoded), decoded)
+
+
+def _checkup(
+    classifier: Classifier,
+    contract: Preprocessing,
+    reading: Reading,
+    photos: Sequence[Photo],
+) -> Checkup:
+    effect = partial(_effect, classifier)
+    pairs = list(zip(reading.called, photos, strict=True))
+    both = (
+        _probabilities(classifier, contract.apply(photo), called.tensor)
+        for called, photo in pairs
+        if called.tensor is not None
     )
+    classes = [rows.argmax(axis=1) for rows in both if rows is not None]
+    changed = None
+    if len(classes) == len(photos):
+        changed = float(np.diff(classes).any(axis=1).mean())
     comparisons = [compared(contract, reading, *pair, effect) for pair in pairs]
-    tensors = [
-        (contract.apply(photo), one.tensor)
-        for one, photo in pairs
-        if one.tensor is not None
-    ]
-    rows = (_answers(classifier, *each) for each in tensors)
-    tops = [each.argmax(axis=1) for each in rows if each is not None]
-    changed = (
-        float(np.diff(tops).any(axis=1).mean()) if len(tops) == len(chosen) else None
-    )
-    equal = (
-        reading.pipeline
-        if reading.exact and isinstance(reading.pipeline, Preprocessing)
-        else None
-    )
-    return Checkup(tuple(comparisons), changed, equal)
+    preprocessing = cast("Preprocessing", reading.pipeline) if reading.exact else None
+    return Checkup(tuple(comparisons), changed, preprocessing)
 
 
-def as_preprocessing(
-    classifier: Classifier, photos: Sequence[Photo], function: Function
-) -> tuple[Preprocessing, tuple[str, ...]]:
-    """Return the preprocessing that comes nearest to a function; a ValueError says why there is none.
+class StandIn(NamedTuple):
+    """The preprocessing that is diagnosed in place of a function.
 
-    Beside it, what `check` finds of the function itself, compared with the classifier's preprocessing if that
-    is known, and how many levels are left; nothing where they agree.
+    `doubts` is what `check` finds of the function, compared with the classifier's preprocessing if that is
+    known, and how many levels are left; empty where they agree. `probabilities`, float32 (N, classes), are
+    those for the function's own tensors; None where the preprocessing does all that the function does, or the
+    network does not take them.
     """
-    plain = fitted(Preprocessing(), classifier.input_shape)
-    reading = read(classifier.preprocessing or plain, function, photos)
-    problems = [one.problem for one in reading.called if one.problem]
+
+    preprocessing: Preprocessing
+    doubts: tuple[str, ...] = ()
+    probabilities: Float32 | None = None
+
+
+def stand_in(
+    classifier: Classifier, photos: Sequence[Photo], function: Function
+) -> StandIn:
+    """Return the preprocessing that comes nearest to a function; a ValueError says why there is none."""
+    expected = classifier.preprocessing or fitted(
+        Preprocessing(), classifier.input_shape
+    )
+    decoded = [photo.decoded(expected.decoding) for photo in photos]
+    reading = read(expected, function, decoded)
+    nearest = cast("Preprocessing", reading.pipeline)
+    problems = [called.problem for called in reading.called if called.problem]
     problem = "; ".join(problems[:1] or reading.unexplained.values())
-    if problem or not isinstance(reading.pipeline, Preprocessing):
+    if problem:
         raise ValueError(
             f"Expected a function with steps of a Preprocessing, received another: {problem}"
         )
-    expected = classifier.preprocessing or reading.pipeline
-    checkup = check(classifier.using(expected), photos, function)
+    contract = classifier.preprocessing or nearest
+    checkup = _checkup(classifier, contract, reading, decoded)
     if checkup.agrees:
-        return reading.pipeline, ()
-    left = f"{reading.levels:.2g} levels (root mean square) are unexplained"
-    headline = str(checkup).partition("\n")[0]
-    return reading.pipeline, (headline if reading.exact else f"{headline} {left}",)
+        return StandIn(nearest)
+    difference = str(checkup).partition("\n")[0]
+    if reading.exact:
+        return StandIn(nearest, (difference,))
+    difference += f" {reading.levels:.2g} levels (root mean square) are unexplained"
+    tensors = (called.tensor for called in reading.called if called.tensor is not None)
+    return StandIn(nearest, (difference,), _probabilities(classifier, *tensors))
 
 
 def _effect(classifier: Classifier, here: Array, there: Array) -> float:
     """Return the share of the probability that changes; 1 where there is no prediction."""
-    rows = _answers(classifier, here, there)
-    return 1.0 if rows is None else float(Trial(rows[:1], rows[1:]).moved[0])
+    rows = _probabilities(classifier, here, there)
+    return 1.0 if rows is None else float(np.abs(rows[0] - rows[1]).sum() / 2)
 
 
-def _answers(classifier: Classifier, *tensors: Array) -> Float32 | None:
+def _probabilities(classifier: Classifier, *tensors: Array) -> Float32 | None:
     """Return the probabilities of tensors, with or without a leading axis; None where there are none."""
     try:
-        batches = [each if each.ndim == 4 else each[None] for each in tensors]
+        batches = [tensor if tensor.ndim == 4 else tensor[None] for tensor in tensors]
         rows = classifier.predict_tensors(np.concatenate(batches).astype(np.float32))
         return finite(rows, classifier.name)
     except ValueError:

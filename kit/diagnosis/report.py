@@ -57,9 +57,8 @@ class Diagnosis(Result):
     @property
     def best(self) -> Finding | None:
         """The first finding that is named; None where there is none."""
-        return next(
-            (finding for finding in self.findings if finding.verdict == "named"), None
-        )
+        named = (finding for finding in self.findings if finding.verdict == "named")
+        return next(named, None)
 
     @property
     def verdict(self) -> str:
@@ -77,27 +76,27 @@ class Diagnosis(Result):
             return f"the cause is {self.best.cause}"
         if self.undecided:
             return f"nothing serious is found; the {' and the '.join(self.undecided)} cannot be judged"
-        return (
-            "no fault is found"
-            if self.clean
-            else "the cause cannot be told from these images"
-        )
-
-    @property
-    def corrected(self) -> Preprocessing | None:
-        """The corrected preprocessing; None where nothing is named that one puts right."""
-        return self._best.right
+        if self.clean:
+            return "no fault is found"
+        return "the cause cannot be told from these images"
 
     def fix(self) -> Preprocessing:
-        """Return the corrected preprocessing, or raise a ValueError where there is none."""
-        if self.corrected is not None:
-            return self.corrected
+        """Return the preprocessing of the best finding's fix, or raise a ValueError where there is none."""
+        fix = self._best.fix
+        if fix.preprocessing is not None:
+            return fix.preprocessing
         if self.best is None:
             raise ValueError(
                 f"Expected a named cause, received {self.verdict!r}; give more labels"
             )
-        received = f"{self.best.cause!r}: {self.best.fix.text}"
-        raise ValueError(f"Expected a cause in the preprocessing, received {received}")
+        raise ValueError(
+            f"Expected a cause in the preprocessing, received {self.best.cause!r}: {fix.text}"
+        )
+
+    @property
+    def fix_code(self) -> str:
+        """The code of the best finding's fix; empty where there is none."""
+        return self._best.fix.code
 
     def pin(
         self,
@@ -116,29 +115,33 @@ class Diagnosis(Result):
                 "Expected a diagnosis from kit.diagnose, received one made by hand"
             )
         classifier, photos, labels = self.asked
-        right, cause = self.corrected, self._best.cause
-        kept = partial(
+        fixed = self._best.fix.preprocessing
+        write = partial(
             pin,
-            preprocessing=right,
-            fault=right and self.preprocessing,
-            cause=cause,
+            folder,
+            classifier,
+            preprocessing=fixed,
+            fault=self.preprocessing if fixed else None,
+            cause=self._best.cause,
             note=note,
         )
         return tuple(
-            kept(folder, classifier, photo, expect if label is None else label)
+            write(photo, expect if label is None else label)
             for photo, label in zip_longest(photos, labels)
         )
 
-    @property
-    def fix_code(self) -> str:
-        """Lines for the user's own code; empty where there are none."""
-        return self._best.fix.code
-
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain lists, numbers and texts, for JSON."""
-        kept = ("classifier", "photos", "judged_by", "notes", "findings", "sensitivity")
-        told = {name: json_value(getattr(self, name)) for name in kept}
-        return {"verdict": self.verdict, "cause": self._best.cause or None, **told}
+        fields = (
+            "classifier",
+            "photos",
+            "judged_by",
+            "notes",
+            "findings",
+            "sensitivity",
+        )
+        content = {name: json_value(getattr(self, name)) for name in fields}
+        return {"verdict": self.verdict, "cause": self._best.cause or None, **content}
 
     def details(self) -> "Details":
         """Return everything that was found, with its numbers; print it."""
@@ -149,35 +152,31 @@ class Diagnosis(Result):
         return f"{super().html()}<details><summary>Details</summary>{self.details().html()}</details>"
 
     def _report(self) -> Iterator[str | Result]:
-        best, possible = (
-            self.best,
-            [one.cause for one in self.findings if one.verdict == "possible"],
-        )
-        images = f"{self.photos} image{'s' * (self.photos > 1)}"
-        yield Heading(
-            f"{self.classifier} on {images}: {self.conclusion}. {self._best.summary}".strip()
-        )
-        if best is None:
-            yield from [f"Possible: {', '.join(possible)}."] if possible else ()
+        # A line for each question that people ask: what, how sure, how to fix it, what else.
+        best = self._best
+        possible = [one.cause for one in self.findings if one.verdict == "possible"]
+        images = "1 image" if self.photos == 1 else f"{self.photos} images"
+        headline = f"{self.classifier} on {images}: {self.conclusion}. {best.summary}"
+        yield Heading(headline.strip())
+        if self.best is None:
+            if possible:
+                yield f"Possible: {', '.join(possible)}."
             yield from (f"Note: {note}" for note in self.notes[:2])
         else:
-            speaking = [
-                one.supports for one in best.evidence if one.supports is not None
-            ]
-            yield f"How sure: {speaking.count(True)} of {len(speaking)} measurements speak for it."
+            supports = [one.supports for one in best.evidence]
+            measured = len(supports) - supports.count(None)
+            yield f"How sure: {supports.count(True)} of {measured} measurements speak for it."
             yield f"Fix: {best.fix.text or 'none is known.'}"
             against = [one.text for one in best.evidence if one.supports is False]
             against += [f"{cause} is possible too" for cause in possible]
             yield f"Against it: {'; '.join(against) or 'nothing'}."
-        code = "; the fix as code: diagnosis.fix_code" * bool(self.fix_code)
+        code = "; the fix as code: diagnosis.fix_code" if self.fix_code else ""
         yield f"All numbers: print(diagnosis.details()), --details in a shell{code}."
 
     def __repr__(self) -> str:
-        told = (
-            ", ".join(f"{one.cause} {one.verdict}" for one in self.findings)
-            or "no findings"
-        )
-        return f"Diagnosis({self.classifier!r}, {self.photos} photos, {self.verdict}: {told})"
+        findings = [f"{one.cause} {one.verdict}" for one in self.findings]
+        words = ", ".join(findings) or "no findings"
+        return f"Diagnosis({self.classifier!r}, {self.photos} photos, {self.verdict}: {words})"
 
 
 @dataclass(frozen=True)
@@ -187,17 +186,16 @@ class Details(Result):
     diagnosis: Diagnosis
 
     def _report(self) -> Iterator[str | Result]:
-        one = self.diagnosis
-        if one.judged_by:
-            yield one.judged_by
-        yield from (f"Note: {note}" for note in one.notes)
-        for number, finding in enumerate(one.findings, start=1):
-            yield from (
-                Heading(f"{number}. {finding.cause}: {finding.verdict}"),
-                finding,
-            )
-        if one.sensitivity:
+        diagnosis = self.diagnosis
+        if diagnosis.judged_by:
+            yield diagnosis.judged_by
+        yield from (f"Note: {note}" for note in diagnosis.notes)
+        for number, finding in enumerate(diagnosis.findings, start=1):
+            yield Heading(f"{number}. {finding.cause}: {finding.verdict}")
+            yield finding
+        if diagnosis.sensitivity:
             rows = (
-                (row.name, f"{row.changed} of {row.photos}") for row in one.sensitivity
+                (change.name, f"{change.changed} of {change.photos}")
+                for change in diagnosis.sensitivity
             )
             yield Table(("small change", "predictions that change"), rows)

@@ -116,7 +116,7 @@ def search(grounds: Grounds) -> Search:
     named, doubtful, current = _one_by_one(grounds)
     if not named and (pair := together(grounds)) is not None:
         (named, current), doubtful = pair, []
-    if len(named) > 1 and all(one.right for one in named):
+    if len(named) > 1 and all(one.fix.preprocessing for one in named):
         named = [
             replace(one, fix=fix(grounds.in_use, current, one.cause)) for one in named
         ]
@@ -148,24 +148,25 @@ def search(grounds: Grounds) -> Search:
 
 def contradicted(grounds: Grounds, finding: Finding) -> bool:
     """Whether labels or the user's images forbid the fix of a fault that a check has named."""
-    if finding.right is None:
+    right = finding.fix.preprocessing
+    if right is None:
         return False
     before, after = (
-        grounds.evaluator.tensors(grounds.photos, p)
-        for p in (grounds.in_use, finding.right)
+        grounds.evaluator.tensors(grounds.photos, p) for p in (grounds.in_use, right)
     )
     if before.shape != after.shape or not (
         np.isfinite(before).all() and np.isfinite(after).all()
     ):
         return False
-    return grounds.score(Candidate(finding.right, "", finding.cause)).vetoed
+    return grounds.score(Candidate(right, "", finding.cause)).vetoed
 
 
 def unsupported(grounds: Grounds, finding: Finding) -> bool:
     """Whether nothing but surer predictions speaks for the fix of what a check has named by predictions."""
-    if finding.right is None or finding.cause not in BY_PREDICTIONS:
+    right = finding.fix.preprocessing
+    if right is None or finding.cause not in BY_PREDICTIONS:
         return False
-    votes = grounds.score(Candidate(finding.right, "", finding.cause)).votes
+    votes = grounds.score(Candidate(right, "", finding.cause)).votes
     gains = [
         vote.gain
         for source, vote in zip(grounds.sources, votes, strict=False)
@@ -194,7 +195,7 @@ def _one_by_one(grounds: Grounds) -> tuple[list[Finding], list[Finding], Preproc
         best = ranked[0].candidate
         steps.add(best.step)
         grounds = grounds.around(best.preprocessing)
-        if one.right is None:
+        if one.fix.preprocessing is None:
             break
     return named, [], grounds.in_use
 

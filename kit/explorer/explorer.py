@@ -600,8 +600,10 @@ class Explorer(anywidget.AnyWidget):
             if settings["photo"] in self._shelf:
                 self.diagnosis = diagnosis
                 self._about = settings | {"where": None}
-            if diagnosis.corrected is not None and not self.settings["fix"]:
-                self._bench = replace(self._bench, fixed=diagnosis.corrected)
+            best = diagnosis.best
+            fixed = None if best is None else best.fix.preprocessing
+            if fixed is not None and not self.settings["fix"]:
+                self._bench = replace(self._bench, fixed=fixed)
 
     def _take_stop(self) -> None:
         self._stopped.set()
@@ -617,8 +619,8 @@ class Explorer(anywidget.AnyWidget):
         diagnosis = None
         if self._about == view.settings | {"where": None}:
             diagnosis = self.diagnosis
-        fix = None if diagnosis is None else diagnosis.corrected
         best = None if diagnosis is None else diagnosis.best
+        fix = None if best is None else best.fix.preprocessing
         path = pin(
             self._cases,
             self.classifier,

@@ -247,7 +247,7 @@ def _cause(finding: Finding) -> Cause:
 
 def _right(diagnosis: Diagnosis, view: View) -> Preprocessing | None:
     """Return the preprocessing that the diagnosis found; the one before any fault where that is the same."""
-    right = diagnosis.corrected
+    right = None if diagnosis.best is None else diagnosis.best.fix.preprocessing
     if right is None:
         return None
     fed = view.base.apply(view.photo)

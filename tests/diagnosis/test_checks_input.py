@@ -18,8 +18,8 @@ SPECIAL = samples.photos("special")
 ORDINARY = samples.photos("imagenet")[:4]
 
 
-def files_checked(preprocessing, photos, labels=None):
-    return check_files(LITE.using(preprocessing), photos, labels)
+def files_checked(preprocessing, photos):
+    return check_files(LITE.using(preprocessing), photos)
 
 
 def test_a_small_picture_is_possible_trouble():

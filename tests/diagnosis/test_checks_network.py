@@ -20,10 +20,10 @@ from kit.diagnosis.checks_network import (
     check_calls,
     check_determinism,
     check_head,
-    check_mode,
     check_nan,
     check_norms,
     check_trained,
+    judged_by_own_statistics,
 )
 from kit.robustness.adaptation import adapt
 from tests import networks
@@ -129,7 +129,7 @@ def test_moving_averages_after_three_steps_are_named(tmp_path):
         (before, -changed, "possible"),
         (after, changed, "named"),
     ):
-        told = check_mode(finding, classifier, photos, labels.tolist())
+        told = judged_by_own_statistics(finding, classifier, photos, labels.tolist())
         assert (told.evidence[-1].value, told.verdict) == (value, said)
 
 

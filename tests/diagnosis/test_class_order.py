@@ -8,6 +8,8 @@ from sklearn.datasets import load_digits
 
 import kit
 from kit import samples
+from kit.classifier.labels import label_indices
+from kit.classifier.predictions import Predictions
 from kit.diagnosis.class_order import check_class_order, known_orders
 from kit.preprocessing.faults import CATALOGUE
 from tests.outliers import outliers
@@ -23,13 +25,19 @@ def names(count):
     return [f"name {place:04d}" for place in range(count)]
 
 
+def checked(rows, labels, class_names=()):
+    named = tuple(class_names or names(rows.shape[1]))
+    indices = label_indices(labels, named, len(rows))
+    return check_class_order(Predictions(rows, named, indices, ("",) * len(rows)))
+
+
 def test_one_place_too_far_needs_several_pictures_since_neighbours_are_alike():
     shifted = [
         answers([label + 1 for label in labels], 1001)
         for labels in ([5], [5, 90, 400, 700])
     ]
     one, four = (
-        check_class_order(rows, labels, names(1001))
+        checked(rows, labels)
         for rows, labels in zip(shifted, ([5], [5, 90, 400, 700]), strict=True)
     )
     assert one is None
@@ -43,26 +51,22 @@ def test_one_place_too_far_needs_several_pictures_since_neighbours_are_alike():
 def test_two_classes_that_changed_places_need_both_classes():
     labels = [0, 1] * 5
     assert (
-        check_class_order(answers([1, 0] * 5, 2, 0.95), labels, ["cat", "dog"]).verdict
-        == "named"
+        checked(answers([1, 0] * 5, 2, 0.95), labels, ["cat", "dog"]).verdict == "named"
     )
-    assert check_class_order(answers([1] * 5, 2), [0] * 5, ["cat", "dog"]) is None
+    assert checked(answers([1] * 5, 2), [0] * 5, ["cat", "dog"]) is None
 
 
 def test_a_network_that_always_gives_one_class_is_not_accused():
     labels = list(range(5)) * 2
-    assert check_class_order(answers([3] * 10, 5), labels, list("abcde")) is None
+    assert checked(answers([3] * 10, 5), labels, list("abcde")) is None
 
 
 def test_right_answers_unknown_labels_and_scattered_errors_are_not_accused():
-    assert check_class_order(answers([1, 2], 10), [1, 2], names(10)) is None
-    assert check_class_order(answers([1, 2], 10), [None, None], names(10)) is None
+    assert checked(answers([1, 2], 10), [1, 2]) is None
+    assert checked(answers([1, 2], 10), [None, None]) is None
     random = np.random.default_rng(0)
     labels = random.integers(0, 10, 40).tolist()
-    assert (
-        check_class_order(answers(random.integers(0, 10, 40), 10), labels, names(10))
-        is None
-    )
+    assert checked(answers(random.integers(0, 10, 40), 10), labels) is None
 
 
 @pytest.mark.parametrize("name", ["sorted as text", "one place too far", "reversed"])
@@ -70,10 +74,10 @@ def test_real_answers_name_the_order_and_their_own_order_is_not_accused(name):
     classifier = samples.classifier("efficientnet_lite0")
     labels = samples.labels("imagenet")
     rows = classifier.probabilities(samples.photos("imagenet"))
-    assert check_class_order(rows, labels, classifier.class_names) is None
+    assert checked(rows, labels, classifier.class_names) is None
     order = known_orders(classifier.class_names)[name]
     # The network as it would be had its training had the classes in this order.
-    finding = check_class_order(rows[:, order], labels, classifier.class_names)
+    finding = checked(rows[:, order], labels, classifier.class_names)
     assert (finding.cause, finding.verdict) == ("class_order", "named")
     assert name in finding.summary
 
@@ -86,7 +90,7 @@ def test_the_code_of_every_rule_gives_its_order_and_moves_the_labels(rule):
     order = known_orders(SHUFFLED)[rule]
     outputs = list(range(13)) * 2
     labels = [int(order[output]) for output in outputs]
-    finding = check_class_order(answers(outputs, 13), labels, SHUFFLED)
+    finding = checked(answers(outputs, 13), labels, SHUFFLED)
     assert rule in finding.summary
     made = SimpleNamespace(
         Classifier=lambda _model, _preprocessing, class_names: class_names
@@ -102,13 +106,10 @@ def test_the_code_of_every_rule_gives_its_order_and_moves_the_labels(rule):
 
 def test_pictures_of_one_class_count_once():
     # Output 8 for class 1 is what reversed classes would give, four times or once.
-    one, four = (
-        check_class_order(answers([8] * count, 10), [1] * count, names(10))
-        for count in (1, 4)
-    )
+    one, four = (checked(answers([8] * count, 10), [1] * count) for count in (1, 4))
     assert one is None
     assert four is None
-    three = check_class_order(answers([8, 7, 6, 8], 10), [1, 2, 3, 1], names(10))
+    three = checked(answers([8, 7, 6, 8], 10), [1, 2, 3, 1])
     assert three.verdict == "named"
     # 1 / 10 * 1 / 11 * 1 / 12, for each order.
     assert three.evidence[2].value == pytest.approx(len(known_orders(names(10))) / 1320)
@@ -119,7 +120,7 @@ def test_a_rule_that_leaves_a_network_half_wrong_is_not_named():
     outputs = [
         9 - label if place % 20 < 11 else label for place, label in enumerate(labels)
     ]
-    finding = check_class_order(answers(outputs, 10), labels, names(10))
+    finding = checked(answers(outputs, 10), labels)
     assert finding is None or finding.verdict != "named"
 
 
@@ -128,9 +129,7 @@ def test_an_order_without_a_rule_is_preferred_to_a_rule_that_explains_less():
     order = [1, 0, 3, 4, 5, 6, 7, 8, 9, 2]
     letters = list("abcdefghij")
     labels = list(range(10)) * 6
-    finding = check_class_order(
-        answers([order[label] for label in labels], 10), labels, letters
-    )
+    finding = checked(answers([order[label] for label in labels], 10), labels, letters)
     assert "one other" in finding.summary
     assert finding.cost == 1
 
@@ -168,9 +167,7 @@ def test_wrong_preprocessing_and_foreign_pictures_are_no_other_order(broken, cou
     for rows, labels in broken:
         for _ in range(40):
             chosen = random.choice(len(labels), count, replace=False)
-            finding = check_class_order(
-                rows[chosen], labels[chosen].tolist(), names(10)
-            )
+            finding = checked(rows[chosen], labels[chosen].tolist())
             named.append(finding is not None and finding.verdict == "named")
     # 0.5 % of 480.
     assert sum(named) <= 2
@@ -179,7 +176,7 @@ def test_wrong_preprocessing_and_foreign_pictures_are_no_other_order(broken, cou
 def exchanged(count):
     """Three classes with so many images each, all right in a network that knows two of them by each other."""
     labels = [0, 1, 2] * count
-    return check_class_order(
+    return checked(
         answers([[1, 0, 2][label] for label in labels], 3), labels, list("abc")
     )
 
@@ -198,7 +195,7 @@ def test_classes_that_a_network_confuses_are_not_exchanged():
     # Half of each of two classes is predicted as the other; one class as another, which is right.
     for outputs in ([0, 0, 1, 1, 0, 0, 1, 1], [1, 1, 1, 1, 1, 1, 1, 1]):
         rows = answers([*outputs, 2, 2, 2, 2], 3)
-        assert check_class_order(rows, labels, list("abc")) is None
+        assert checked(rows, labels, list("abc")) is None
 
 
 def test_exchanged_classes_leave_no_diagnosis_clean(fashion, sixteen, truth):

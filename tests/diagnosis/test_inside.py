@@ -25,8 +25,8 @@ def network(*first):
     return keras.Sequential([keras.Input((*SIDE, 3)), *first, *body])
 
 
-def inside(model, weights=None):
-    return read_inside(layers_of(json.loads(model.to_json())), weights)
+def inside(model, weights=()):
+    return read_inside(layers_of(json.loads(model.to_json())), dict(weights))
 
 
 def check(model, scaling):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 import kit
-from kit.diagnosis import STAGES, Investigation, corrected, fixed_together
+from kit.diagnosis import STAGES, Investigation, fixed_together, with_fixes
 from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.finding import Evidence, Finding, Fix
 from kit.diagnosis.search import Search
@@ -88,10 +88,10 @@ def test_labels_in_another_order_take_no_part_in_the_search():
 def test_the_correction_is_that_of_the_first_named_cause_that_has_one():
     fixed = named("inverted_polarity", fix=Fix("", "", USED))
     assert (
-        corrected([replace(fixed, verdict="possible"), named("dark"), fixed], WRONG)
+        with_fixes([replace(fixed, verdict="possible"), named("dark"), fixed], WRONG)
         == USED
     )
-    assert corrected([named("dark")], WRONG) == WRONG
+    assert with_fixes([named("dark")], WRONG) == WRONG
 
 
 def test_the_correction_holds_the_fixes_of_all_that_is_named():
@@ -104,7 +104,7 @@ def test_the_correction_holds_the_fixes_of_all_that_is_named():
         broken.replace(decoding=replace(broken.decoding, matte=(255, 255, 255))),
     )
     found = [named("a cause", fix=Fix("", "", right)) for right in fixes]
-    assert corrected(found, broken) == USED
+    assert with_fixes(found, broken) == USED
 
 
 def test_a_cast_is_fixed_together_with_the_scaling_before_it(no_batchnorm, sixteen):
@@ -112,17 +112,22 @@ def test_a_cast_is_fixed_together_with_the_scaling_before_it(no_batchnorm, sixte
     right = no_batchnorm.preprocessing
     broken = faults["cast_to_uint8"].apply(faults["double_scaling"].apply(right))
     diagnosis = kit.diagnose(no_batchnorm.using(broken), sixteen)
-    causes = {one.cause for one in diagnosis.findings if one.verdict == "named"}
-    assert "dtype_cast" in causes
-    assert {one.right for one in diagnosis.findings if one.right} == {right}
+    fixes = {
+        one.cause: one.fix.preprocessing
+        for one in diagnosis.findings
+        if one.verdict == "named"
+    }
+    assert "dtype_cast" in fixes
+    assert set(fixes.values()) == {right}
 
 
 def test_one_fix_puts_all_faults_of_the_preprocessing_right():
     whole = Fix("all", "all code", USED)
     one = named("inverted_polarity", fix=Fix("one", "one code", WRONG))
-    assert fixed_together(one, whole).fix == Fix("one", "all code", USED)
     advice = named("dark", fix=Fix("brighten"))
-    assert fixed_together(advice, whole) == advice
+    fixed, unchanged = fixed_together([one, advice], whole)
+    assert fixed.fix == Fix("one", "all code", USED)
+    assert unchanged == advice
 
 
 def test_a_stage_is_a_row_and_is_told_before_it_runs(monkeypatch):

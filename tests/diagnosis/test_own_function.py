@@ -252,6 +252,27 @@ def test_a_diagnosis_says_what_its_preprocessing_leaves_of_a_function():
     assert notes[2].startswith("The function differs at 'channels' on 2 of 2")
 
 
+def faded(share):
+    """A function that takes a share of the colour out."""
+
+    def prepared(pixels):
+        grey = np.repeat(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[..., None], 3, -1)
+        return scaled(cv2.addWeighted(grey, share, pixels, 1 - share, 0))
+
+    return prepared
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.7, "possible"), (1.0, "named")])
+def test_a_fix_that_explains_less_of_a_function_than_is_unexplained_is_not_named(
+    share, verdict
+):
+    classifier = CLASSIFIER.using(SQUASHED)
+    found = kit.diagnose(classifier, PHOTOS, preprocess=faded(share))
+    verdicts = {one.cause: one.verdict for one in found.findings}
+    assert verdicts["grayscale"] == verdict
+    assert (found.best is None, found.clean) == (verdict != "named", False)
+
+
 def test_a_function_that_fails_on_some_images_or_on_later_calls_is_said_to_fail():
     def upright(x):
         if x.shape[0] > x.shape[1]:

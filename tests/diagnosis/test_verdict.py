@@ -186,16 +186,16 @@ def test_a_cause_has_no_fix_where_another_scaling_explains_about_as_much_and_pre
         )
         return judged(grounds.around(used), ranked)
 
-    assert told(0.79).right == right
+    assert told(0.79).fix.preprocessing == right
     undecided = told(0.81)
-    assert (undecided.verdict, undecided.right, undecided.fix.code) == (
+    assert (undecided.verdict, undecided.fix.preprocessing, undecided.fix.code) == (
         "named",
         None,
         "",
     )
     assert "cannot tell" in undecided.fix.text
-    assert told(0.79, right.replace(invert=not right.invert)).right is None
-    assert told(0.79, right).right == right
+    assert told(0.79, right.replace(invert=not right.invert)).fix.preprocessing is None
+    assert told(0.79, right).fix.preprocessing == right
 
 
 def test_labels_alone_offer_no_scaling_where_another_meets_as_many(
@@ -215,7 +215,7 @@ def test_labels_alone_offer_no_scaling_where_another_meets_as_many(
         ]
         finding = judged(grounds, ranked)
         assert finding.verdict == "named"
-        return finding.right
+        return finding.fix.preprocessing
 
     assert fixed(right, faint) == right
     assert fixed(faint, right) is None

@@ -321,7 +321,7 @@ def test_a_wrong_preprocessing_is_put_right_by_a_fix_that_can_be_taken_back(
     in_use = wrong.preprocessing
     assert in_use == classifier.preprocessing.replace(channels="bgr", scaling="0..1")
     because = ask(wrong, photo="espresso.jpg")[-1]
-    right = wrong.diagnosis.corrected
+    right = wrong.diagnosis.fix()
     assert (right.channels, right.size) == ("rgb", in_use.size)
     sizes = zip(wrong.sent[-1][1], because["pictures"], strict=True)
     gets, sees = (
