@@ -13,6 +13,7 @@ from kit._arrays import Array, Float32, Int64
 from kit.classifier import Classifier
 from kit.classifier.architecture import Layer, Weights, mapping
 from kit.classifier.labels import Trial, Truth, known
+from kit.classifier.predictions import Predictor
 from kit.classifier.training import adapt
 from kit.diagnosis.candidates import FEW, QUIET
 from kit.diagnosis.finding import Evidence, Finding, Photos, Verdict, conclude
@@ -333,7 +334,7 @@ SAME = 1e-3
 _FIX = "Run the model, and build its layers, with training=False."
 
 
-def check_determinism(classifier: Classifier, tensors: Float32) -> Finding | None:
+def check_determinism(classifier: Predictor, tensors: Float32) -> Finding | None:
     """Ask twice, and with other images beside.
 
     Tensors are float32 (N, H, W, C); one is enough. The cause is ``"training_mode"`` where the same one gets

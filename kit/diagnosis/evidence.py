@@ -1,6 +1,6 @@
 """All evidence together: what there is for one network and some images, and the scores of candidates."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -74,6 +74,15 @@ class Score:
 Scores = Sequence[Score]
 
 
+def distinguishable(in_use: Preprocessing) -> Iterable[Candidate]:
+    """Return the candidates that evidence can single out."""
+    return (
+        candidate
+        for candidate in candidates(in_use)
+        if not candidate.quiet and candidate.step not in _OF_FILES
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Grounds:
     """The evidence that there is for one network and some images.
@@ -94,6 +103,7 @@ class Grounds:
     labels: Truth
     sources: tuple[Source, ...]
     probes: tuple[Photo, ...] = ()
+    candidates: Callable[[Preprocessing], Iterable[Candidate]] = distinguishable
     _known: dict[Preprocessing, tuple[Score, ...]] = field(default_factory=dict)
 
     @classmethod
@@ -156,7 +166,7 @@ class Grounds:
     def tried(self) -> list[Candidate]:
         """Return the candidates that make a difference, without those that evidence cannot single out."""
         found = self.evaluator.differing(
-            self.photos[:FEW], self.in_use, _loud(self.in_use)
+            self.photos[:FEW], self.in_use, self.candidates(self.in_use)
         )
         return [one for one in found if not (one.step == "fit" and self._square(one))]
 
@@ -228,7 +238,7 @@ def _probing(
     photos, weights = typical(without=seen)
     if not photos:
         return []
-    others = evaluator.differing(photos[:FEW], in_use, _loud(in_use))
+    others = evaluator.differing(photos[:FEW], in_use, distinguishable(in_use))
     tried = [in_use, *(one.preprocessing for one in others)]
     best = min(tried, key=lambda each: evaluator.distance(photos, each, weights))
     nearest, profile = evaluator.distance(photos, best, weights), evaluator.profile
@@ -251,11 +261,4 @@ def _probing(
             0.0,
             weights,
         )
-    ]
-
-
-def _loud(in_use: Preprocessing) -> list[Candidate]:
-    """Return the candidates that evidence can single out."""
-    return [
-        one for one in candidates(in_use) if not one.quiet and one.step not in _OF_FILES
     ]

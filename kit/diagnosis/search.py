@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from math import inf, sqrt
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,29 @@ DEARER = 0.4
 """Nats more that two changes must explain than one: of so many pairs some fit better by chance."""
 
 
+class Pair(NamedTuple):
+    """A change, and what comes of another one with it."""
+
+    first: Candidate
+    both: Score
+
+    @property
+    def causes(self) -> set[str]:
+        """What both are called."""
+        return {self.first.cause, self.both.candidate.cause}
+
+
+def pairs(grounds: Grounds, firsts: Scores) -> list[Pair]:
+    """Weigh changes of two steps, the first of which is given; the best first."""
+    weighed = [
+        Pair(first.candidate, grounds.score(second))
+        for first in firsts
+        for second in grounds.around(first.candidate.preprocessing).tried()
+        if second.step != first.candidate.step
+    ]
+    return sorted(weighed, key=lambda pair: -pair.both.gain)
+
+
 def together(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | None:
     """Look for two changes of which neither explains anything alone.
 
@@ -27,20 +51,14 @@ def together(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | None:
     if not grounds.evaluator.statistics or grounds.usual(grounds.in_use):
         return None
     ranked = grounds.scores()
-    pairs = [
-        (one.candidate, grounds.score(second))
-        for one in ranked[:FIRSTS]
-        for second in grounds.around(one.candidate.preprocessing).tried()
-        if second.step != one.candidate.step
-    ]
-    if not pairs:
+    ranked_pairs = pairs(grounds, ranked[:FIRSTS])
+    if not ranked_pairs:
         return None
-    pairs.sort(key=lambda pair: -pair[1].gain)
-    (first, both), alone = pairs[0], max(ranked[0].gain, 0.0)
-    causes = {first.cause, both.candidate.cause}
-    rival = next(
-        (s.gain for f, s in pairs if {f.cause, s.candidate.cause} != causes), -inf
-    )
+    best = ranked_pairs[0]
+    first, both = best
+    alone = max(ranked[0].gain, 0.0)
+    rivals = (pair.both.gain for pair in ranked_pairs if pair.causes != best.causes)
+    rival = max(rivals, default=-inf)
     needed = NAMED + DEARER
     enough = both.gain >= max(needed, alone + DEARER, rival + LEAD)
     right = both.candidate.preprocessing

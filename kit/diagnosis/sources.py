@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, log, sqrt
+from typing import Protocol
 
 import numpy as np
 
@@ -228,7 +229,16 @@ class Labelled:
         return Vote(text, weight * (after - before), gained - lost, veto=worse)
 
 
-Source = Averages | Ordinary | Certainty | Labelled
+class Source(Protocol):
+    """What judges candidates."""
+
+    @property
+    def told(self) -> str:
+        """What it is, in words; empty where that goes without saying."""
+
+    def vote(self, in_use: Preprocessing, candidate: Candidate, /) -> Vote:
+        """Compare a candidate with the preprocessing in use."""
+
 
 ODD, UNEXPLAINED = 0.6, 0.35
 """Nats for each step that hardly any training has, and for a change that no fault of the catalogue makes."""
