@@ -259,7 +259,7 @@ def compare(
             sound=sound,
         )
     if not (cause.causes or sound) and mean <= CLOSE and _quantised(first, second):
-        cause = _Cause("quantisation", left=1.0)
+        cause = _Cause(("quantisation",), left=1.0)
     used = original.preprocessing
     prepared = [
         difference(used, form.preprocessing),
@@ -286,9 +286,9 @@ def compare(
         photos=len(opened),
         changed=int(before.changed(after).sum()),
         difference=mean,
-        cause=cause.causes,
+        cause=_joined(cause.causes),
         undone=cause.undone,
-        left=cause.left,
+        left=cause.left if cause.causes else 0.0,
         prepared=_joined(prepared, "; "),
         movers=tuple(movers),
         accuracy=accuracy,
@@ -343,14 +343,20 @@ class _Cause:
     `left` is a difference as `Compared` has it where a cause is tried, and a share of it once it is proven.
     """
 
-    causes: str = ""
+    causes: tuple[str, ...] = ()
     undone: str = ""
-    left: float = 0.0
+    left: float = inf
 
     def with_head(self, words: str) -> "_Cause":
         """Return this and what undoes another head, if there are words for it."""
-        causes = [_HEAD if words else "", self.causes]
-        return _Cause(_joined(causes), _joined([words, self.undone]), self.left)
+        if not words:
+            return self
+        return _Cause((_HEAD, *self.causes), _joined([words, self.undone]), self.left)
+
+    @property
+    def rank(self) -> float:
+        """What is left; of two explanations, one with a cause more has to leave half of it."""
+        return self.left * 2.0 ** len({*self.causes} - {""})
 
 
 _NONE = _Cause()
@@ -370,7 +376,7 @@ def _cause(
     if not sound:
         unsteady = check_determinism(second, used.apply(photos[0]))
         if unsteady is not None:
-            return _Cause(unsteady.cause, left=1.0)
+            return _Cause((unsteady.cause,), left=1.0)
     heads = _heads(second.rows)
     one_size = used.size is not None or len({photo.size for photo in photos}) == 1
 
@@ -389,9 +395,9 @@ def _cause(
 
 def _proven(whole: float, tried: Iterable[_Cause]) -> _Cause:
     """Return what leaves the least of the whole difference; `_NONE` where that is too much."""
-    best = replace(_NONE, left=inf)
+    best = _NONE
     for cause in tried:
-        best = min(best, cause, key=attrgetter("left"))
+        best = min(best, cause, key=attrgetter("rank"))
         if best.left <= WHOLLY * whole:
             break
     share = RESTORED if whole > SOUND else EXACT
@@ -433,7 +439,7 @@ def _by_outputs(
 ) -> Iterator[_Cause]:
     """Yield what is left of the difference as it is, with a temperature, and with other orders."""
     left = _apart(before, after)
-    yield replace(_NONE, left=left)
+    yield _Cause(left=left)
     # A temperature changes no predicted class.
     if np.array_equal(before.argmax(axis=1), after.argmax(axis=1)):
         fitted = scipy.optimize.minimize_scalar(
@@ -443,16 +449,16 @@ def _by_outputs(
         )
         words = f"a temperature of {np.exp(fitted.x):.3g}"
         if abs(fitted.x) > EXACT:
-            yield _Cause(_HEAD, words, float(fitted.fun))
+            yield _Cause((_HEAD,), words, float(fitted.fun))
     for name, order in known_orders(names).items():
         ordered = _apart(before, after[:, np.argsort(order)])
-        yield _Cause("class_order", f"reading its classes {name}", ordered)
+        yield _Cause(("class_order",), f"reading its classes {name}", ordered)
     distances = scipy.spatial.distance.cdist(before.T, after.T, "sqeuclidean")
     order = scipy.optimize.linear_sum_assignment(distances)[1]
     ordered = _apart(before, after[:, order])
     # So much is fitted that little may be left.
     if ordered <= EXACT * left:
-        yield _Cause("class_order", "putting its classes in order", ordered)
+        yield _Cause(("class_order",), "putting its classes in order", ordered)
 
 
 _REVERSED = "with their channels reversed"
@@ -517,12 +523,16 @@ class _Suspect:
         left = self.left(self.photos[:SEARCHED], candidate.preprocessing)
         return Vote("difference of a probability", -log(left + _LEAST), left)
 
+    def best_change(self) -> Iterator[_Cause]:
+        for score in self.grounds.scores()[:1]:
+            yield from self.proofs(score.candidate)
+
     def proofs(self, *candidates: Candidate) -> Iterator[_Cause]:
         """Yield what candidates that build on each other leave on all photos, if on a few it is little."""
         preprocessing = candidates[-1].preprocessing
         if self.left(self.photos[:SEARCHED], preprocessing) <= self.little:
             yield _Cause(
-                _joined([*(candidate.cause for candidate in candidates), self.cause]),
+                (*(candidate.cause for candidate in candidates), self.cause),
                 self.words(preprocessing),
                 self.left(self.photos, preprocessing),
             )
@@ -531,17 +541,16 @@ class _Suspect:
 def _by_inputs(
     first: _Form, second: _Form, photos: tuple[Photo, ...]
 ) -> Iterator[_Cause]:
-    """Yield what turned tensors leave, then the best change for each suspect, then two without a turn."""
-    suspects = [*_suspects(first, second, photos)]
-    for suspect in suspects:
+    """Yield what the simplest changes leave first, then two changes, then those of turned tensors."""
+    as_it_is, *turned, first_itself = _suspects(first, second, photos)
+    yield from as_it_is.best_change()
+    for suspect in turned:
         yield from suspect.proofs(Candidate(suspect.in_use, "", ""))
-    for suspect in suspects:
-        for score in suspect.grounds.scores()[:1]:
-            yield from suspect.proofs(score.candidate)
-    for suspect in suspects:
-        if not suspect.cause:
-            for pair in pairs(suspect.grounds, suspect.grounds.scores())[:1]:
-                yield from suspect.proofs(pair.first, pair.both.candidate)
+    for suspect in (*turned, first_itself):
+        yield from suspect.best_change()
+    for suspect in (as_it_is, first_itself):
+        for pair in pairs(suspect.grounds, suspect.grounds.scores())[:1]:
+            yield from suspect.proofs(pair.first, pair.both.candidate)
 
 
 def _suspects(
@@ -563,25 +572,22 @@ def _suspects(
             yield Candidate(right, "", _joined(_causes(used, right)))
 
     image = used.replace(layout="channels_last").apply(photos[0])[0]
+    suspect = partial(_Suspect, photos=photos, little=little)
     for name, turn in _TURNS.items():
         if turn(image).shape == image.shape:
-            yield _Suspect(
+            yield suspect(
                 evaluator=Evaluator(second.turned(turn)),
                 in_use=used,
                 candidates=to_undo,
-                photos=photos,
                 wanted=first.rows,
-                little=little,
                 words=partial(_undone, used, name),
                 cause=_TURN_CAUSES.get(name, "exif_orientation"),
             )
-    yield _Suspect(
+    yield suspect(
         evaluator=Evaluator(first),
         in_use=own,
         candidates=_faults,
-        photos=photos,
         wanted=second.rows,
-        little=little,
         words=lambda wrong: (
             f"doing the same to {first.name} ({difference(own, wrong)})"
         ),
