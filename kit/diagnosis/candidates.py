@@ -331,7 +331,8 @@ def _resized(p: Preprocessing) -> Iterator[tuple[str, dict[str, object]]]:
     cropped = "crop" in p.fit
     for fraction in (0.8, 0.875, 0.95):
         yield (
-            "crop_fraction" if cropped else "resize_fit",
+            # Where nothing is cropped in training, this changes the fit, too.
+            "crop_fraction" if cropped else "crop",
             {"fit": p.fit if cropped else "crop", "crop_fraction": fraction},
         )
 

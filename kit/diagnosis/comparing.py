@@ -486,8 +486,10 @@ class _Suspect:
     ----------
     evaluator, in_use, candidates
         Of the model; what is tried for a preprocessing in use.
-    photos, wanted, little
-        What the other model predicts for the photos, and a difference that is little for the first of them.
+    photos, target
+        What the other model predicts for the photos.
+    promising
+        Largest difference for the few photos of the search with which a candidate is tried on all.
     words, cause
         How a preprocessing makes both agree, and a cause besides that of the preprocessing.
     """
@@ -496,8 +498,8 @@ class _Suspect:
     in_use: Preprocessing
     candidates: Callable[[Preprocessing], Iterable[Candidate]]
     photos: tuple[Photo, ...]
-    wanted: Floats
-    little: float
+    target: Floats
+    promising: float
     words: Callable[[Preprocessing], str]
     cause: str = ""
     told: str = ""
@@ -516,7 +518,7 @@ class _Suspect:
 
     def left(self, photos: tuple[Photo, ...], preprocessing: Preprocessing) -> float:
         rows = self.evaluator.answers(photos, preprocessing)
-        return _apart(self.wanted[: len(rows)], rows)
+        return _apart(self.target[: len(rows)], rows)
 
     def vote(self, _in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Return how near a candidate brings the two models."""
@@ -528,9 +530,9 @@ class _Suspect:
             yield from self.proofs(score.candidate)
 
     def proofs(self, *candidates: Candidate) -> Iterator[_Cause]:
-        """Yield what candidates that build on each other leave on all photos, if on a few it is little."""
+        """Yield what candidates that build on each other leave on all photos, if they are promising."""
         preprocessing = candidates[-1].preprocessing
-        if self.left(self.photos[:SEARCHED], preprocessing) <= self.little:
+        if self.left(self.photos[:SEARCHED], preprocessing) <= self.promising:
             yield _Cause(
                 (*(candidate.cause for candidate in candidates), self.cause),
                 self.words(preprocessing),
@@ -559,7 +561,7 @@ def _suspects(
     """Yield the second, as it is and with its tensors turned; then the first, since not all can be undone."""
     own = first.preprocessing
     used = second.preprocessing
-    little = RESTORED * _apart(first.rows[:SEARCHED], second.rows[:SEARCHED])
+    promising = RESTORED * _apart(first.rows[:SEARCHED], second.rows[:SEARCHED])
 
     def to_undo(in_use: Preprocessing) -> Iterator[Candidate]:
         for candidate in distinguishable(in_use):
@@ -572,14 +574,14 @@ def _suspects(
             yield Candidate(right, "", _joined(_causes(used, right)))
 
     image = used.replace(layout="channels_last").apply(photos[0])[0]
-    suspect = partial(_Suspect, photos=photos, little=little)
+    suspect = partial(_Suspect, photos=photos, promising=promising)
     for name, turn in _TURNS.items():
         if turn(image).shape == image.shape:
             yield suspect(
                 evaluator=Evaluator(second.turned(turn)),
                 in_use=used,
                 candidates=to_undo,
-                wanted=first.rows,
+                target=first.rows,
                 words=partial(_undone, used, name),
                 cause=_TURN_CAUSES.get(name, "exif_orientation"),
             )
@@ -587,7 +589,7 @@ def _suspects(
         evaluator=Evaluator(first),
         in_use=own,
         candidates=_faults,
-        wanted=second.rows,
+        target=second.rows,
         words=lambda wrong: (
             f"doing the same to {first.name} ({difference(own, wrong)})"
         ),

@@ -100,6 +100,8 @@ class Grounds:
         The user's images, the index of the class of each where known, and what judges.
     probes
         Photos of the kit that judge the pipeline, too; empty where the network knows no photos.
+    candidates
+        From a preprocessing in use to what is tried in its place.
     """
 
     evaluator: Evaluator
