@@ -529,6 +529,10 @@ class _Suspect:
         for score in self.grounds.scores()[:1]:
             yield from self.proofs(score.candidate)
 
+    def best_pair(self) -> Iterator[_Cause]:
+        for pair in pairs(self.grounds, self.grounds.scores())[:1]:
+            yield from self.proofs(pair.first, pair.both.candidate)
+
     def proofs(self, *candidates: Candidate) -> Iterator[_Cause]:
         """Yield what candidates that build on each other leave on all photos, if they are promising."""
         preprocessing = candidates[-1].preprocessing
@@ -543,16 +547,19 @@ class _Suspect:
 def _by_inputs(
     first: _Form, second: _Form, photos: tuple[Photo, ...]
 ) -> Iterator[_Cause]:
-    """Yield what the simplest changes leave first, then two changes, then those of turned tensors."""
+    """Yield what the simplest changes leave first, and last what can only be done to the first model.
+
+    Both predict alike, too, where faults leave nothing to see: what restores predictions says more.
+    """
     as_it_is, *turned, first_itself = _suspects(first, second, photos)
     yield from as_it_is.best_change()
     for suspect in turned:
         yield from suspect.proofs(Candidate(suspect.in_use, "", ""))
-    for suspect in (*turned, first_itself):
+    yield from as_it_is.best_pair()
+    for suspect in turned:
         yield from suspect.best_change()
-    for suspect in (as_it_is, first_itself):
-        for pair in pairs(suspect.grounds, suspect.grounds.scores())[:1]:
-            yield from suspect.proofs(pair.first, pair.both.candidate)
+    yield from first_itself.best_change()
+    yield from first_itself.best_pair()
 
 
 def _suspects(
