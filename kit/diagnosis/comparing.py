@@ -265,18 +265,6 @@ def compare(
         difference(used, form.preprocessing),
         *(pillow_words(used, form.preprocessing, photo) for photo in judged),
     ]
-    movers = (
-        Mover(
-            photo=opened[place].name,
-            before=before[place].top(1)[0][0],
-            after=after[place].top(1)[0][0],
-            change=float(changes[place]),
-            # A label of -1, which is none, is the last of these.
-            label=(*names, "")[truth[place]],
-        )
-        for place in most_changed[:MOST_CHANGED].tolist()
-        if changes[place] > 0
-    )
     accuracy = None
     if (truth >= 0).any():
         accuracy = compare_accuracies(before.labelled.correct, after.labelled.correct)
@@ -288,10 +276,27 @@ def compare(
         difference=mean,
         cause=_joined(cause.causes),
         undone=cause.undone,
-        left=cause.left if cause.causes else 0.0,
+        left=cause.left,
         prepared=_joined(prepared, "; "),
-        movers=tuple(movers),
+        movers=_movers(before, after, changes, most_changed[:MOST_CHANGED]),
         accuracy=accuracy,
+    )
+
+
+def _movers(
+    before: Predictions, after: Predictions, changes: Floats, places: Indices
+) -> tuple[Mover, ...]:
+    return tuple(
+        Mover(
+            photo=before.photos[place],
+            before=before[place].top(1)[0][0],
+            after=after[place].top(1)[0][0],
+            change=float(changes[place]),
+            # A label of -1, which is none, is the last of these.
+            label=(*before.class_names, "")[before.labels[place]],
+        )
+        for place in places.tolist()
+        if changes[place] > 0
     )
 
 
@@ -359,7 +364,7 @@ class _Cause:
         return self.left * 2.0 ** len({*self.causes} - {""})
 
 
-_NONE = _Cause()
+_NONE = _Cause(left=0.0)
 _HEAD = "softmax_head"
 
 
@@ -395,7 +400,7 @@ def _cause(
 
 def _proven(whole: float, tried: Iterable[_Cause]) -> _Cause:
     """Return what leaves the least of the whole difference; `_NONE` where that is too much."""
-    best = _NONE
+    best = _Cause()
     for cause in tried:
         best = min(best, cause, key=attrgetter("rank"))
         if best.left <= WHOLLY * whole:
