@@ -190,7 +190,8 @@ class Evaluator:
 
     def alike(self, photos: Photos, one: Preprocessing, other: Preprocessing) -> bool:
         """Whether two preprocessings make the same tensors up to `SAME`."""
-        first, second = (self.tensors(photos, each) for each in (one, other))
+        first = self.tensors(photos, one)
+        second = self.tensors(photos, other)
         if first.shape != second.shape:
             return False
         return bool(

@@ -62,7 +62,8 @@ class Levels(NamedTuple):
     def of(cls, features: Float64) -> Self:
         """Measure what `tensor_features` gave, float64 (N, K)."""
         cells = features[:, : features.shape[1] // _CELLS * _CELLS]
-        means, variances = cells.mean(axis=1), cells.var(axis=1) + 1e-12
+        means = cells.mean(axis=1)
+        variances = cells.var(axis=1) + 1e-12
         of_std = float(variances.std() / variances.mean() / 2)
         return cls(
             len(cells),
