@@ -56,16 +56,14 @@ class Candidate:
 @lru_cache(maxsize=256)
 def candidates(in_use: Preprocessing) -> tuple[Candidate, ...]:
     """Return what may have been the preprocessing in training, without doubles, in the order of the steps."""
-    found: list[Candidate] = []
+    distinct: list[Candidate] = []
     for choice in CHOICES:
         for changes in choice.tried(in_use):
             tried = in_use.replace(**changes)
-            if not any(
-                _same(tried, other)
-                for other in (in_use, *(one.preprocessing for one in found))
-            ):
-                found.append(explained(choice.name, tried, in_use))
-    return tuple(found)
+            others = (in_use, *(candidate.preprocessing for candidate in distinct))
+            if not any(_same(tried, other) for other in others):
+                distinct.append(explained(choice.name, tried, in_use))
+    return tuple(distinct)
 
 
 def explained(step: str, candidate: Preprocessing, in_use: Preprocessing) -> Candidate:
@@ -80,10 +78,12 @@ def explained(step: str, candidate: Preprocessing, in_use: Preprocessing) -> Can
     faults.sort(key=lambda fault: fault.name == "range_0_1")
     causes = [fault.cause for fault in faults] or [_cause(step, candidate, in_use)]
     if step == "scaling" and len(in_use.scaling) <= 1:
-        means = (np.any(mean_and_std(each)[0]) for each in (in_use, candidate))
+        mean_in_use, _ = mean_and_std(in_use)
+        mean, _ = mean_and_std(candidate)
         # -1..1 is a mean and a std of 0.5, or both of 127.5, too, which may have been left out.
-        causes += ["wrong_mean_std"] * ([*means] == [False, True])
-    cause, *others = dict.fromkeys(causes)
+        if np.any(mean) and not np.any(mean_in_use):
+            causes.append("wrong_mean_std")
+    cause, *equivalent = dict.fromkeys(causes)
     # Squashing costs EfficientNet-Lite1 no certainty on photos with a known class: 0.06 nats.
     quiet = step == "filter" or (
         step == "fit" and "letterbox" not in {candidate.fit, in_use.fit}
@@ -92,9 +92,9 @@ def explained(step: str, candidate: Preprocessing, in_use: Preprocessing) -> Can
         candidate,
         step,
         cause,
-        tuple(fault.name for fault in faults),
-        tuple(others),
-        quiet,
+        faults=tuple(fault.name for fault in faults),
+        equivalent=tuple(equivalent),
+        quiet=quiet,
     )
 
 
@@ -109,8 +109,9 @@ def _cause(step: str, candidate: Preprocessing, in_use: Preprocessing) -> str:
         return _CAUSES[step]
     if not in_use.scaling:
         return "missing_scaling"
-    (_, offset), (_, wanted) = affine(in_use.scaling), affine(candidate.scaling)
-    return "wrong_range" if offset.ndim == wanted.ndim == 0 else "wrong_mean_std"
+    _, offset = affine(in_use.scaling)
+    _, right_offset = affine(candidate.scaling)
+    return "wrong_range" if offset.ndim == right_offset.ndim == 0 else "wrong_mean_std"
 
 
 def _same(one: Preprocessing, other: Preprocessing) -> bool:
@@ -189,7 +190,8 @@ class Evaluator:
 
     def alike(self, photos: Photos, one: Preprocessing, other: Preprocessing) -> bool:
         """Whether two preprocessings make the same tensors up to `SAME`."""
-        first, second = (self.tensors(photos, each) for each in (one, other))
+        first = self.tensors(photos, one)
+        second = self.tensors(photos, other)
         if first.shape != second.shape:
             return False
         return bool(
@@ -284,18 +286,18 @@ def sensitivities(
     Returns one for each kind of change that changes any tensor at all.
     """
     chosen = tuple(photos[:PICTURES])
-    base, top = (
-        evaluator.tensors(chosen, around),
-        evaluator.answers(chosen, around).argmax(axis=1),
-    )
-    found: dict[str, Bools] = {}
+    base = evaluator.tensors(chosen, around)
+    predicted = evaluator.answers(chosen, around).argmax(axis=1)
+    changed: dict[str, Bools] = {}
     for name, tensors in _varied(evaluator, around, chosen):
         if not np.array_equal(tensors, base):
-            changed = evaluator.predictor.predict_tensors(tensors).argmax(axis=1) != top
-            found[name] = found.get(name, False) | changed
+            rows = evaluator.predictor.predict_tensors(tensors)
+            changed[name] = changed.get(name, False) | (
+                rows.argmax(axis=1) != predicted
+            )
     return tuple(
-        Sensitivity(name, len(top), int(changed.sum()))
-        for name, changed in found.items()
+        Sensitivity(name, photos=len(chosen), changed=int(photos_changed.sum()))
+        for name, photos_changed in changed.items()
     )
 
 
@@ -303,28 +305,36 @@ def _varied(
     evaluator: Evaluator, p: Preprocessing, photos: Photos
 ) -> Iterator[tuple[str, Float32]]:
     """Yield the kind of each change, and the tensors that it makes of the photos."""
-    for name, changes in _resized(p) if p.size is not None else ():
-        yield name, evaluator.tensors(photos, p.replace(**changes))
+    if p.size is not None:
+        for name, changes in _resized(p):
+            yield name, evaluator.tensors(photos, p.replace(**changes))
     # Another decoder differs by as much as saving again.
     decoded = (photo.decoded(p.decoding).pixels for photo in photos)
-    redone = [
+    saved_again = [
         Photo(jpeg_quality(pixels, quality=90), decoding=p.decoding)
         for pixels in decoded
     ]
-    yield "decoder", np.concatenate([p.apply(photo) for photo in redone])
+    yield "decoder", np.concatenate([p.apply(photo) for photo in saved_again])
 
 
 def _resized(p: Preprocessing) -> Iterator[tuple[str, dict[str, object]]]:
     for name in ("nearest", "bilinear", "bicubic", "lanczos"):
         yield "resize_filter", {"filter": name}
     plain = "tf_bicubic" if "bicubic" in p.filter else "tf_bilinear"
-    yield "antialias", {"filter": f"{plain}_antialias" if p.filter == plain else plain}
-    yield "resize_fit", {"fit": "squash", "crop_fraction": 1.0}
-    yield "resize_fit", {"fit": "crop", "crop_fraction": 1.0}
+    # Without antialiasing, these two of Pillow are TensorFlow's of the same name; others are other filters.
+    related = p.filter.startswith("tf_bi") or p.filter in {"bilinear", "bicubic"}
+    yield (
+        "antialias" if related else "resize_filter",
+        {"filter": f"{plain}_antialias" if p.filter == plain else plain},
+    )
+    for fit in ("squash", "crop"):
+        yield "resize_fit", {"fit": fit, "crop_fraction": 1.0}
+    cropped = "crop" in p.fit
     for fraction in (0.8, 0.875, 0.95):
         yield (
-            "crop_fraction",
-            {"fit": p.fit if "crop" in p.fit else "crop", "crop_fraction": fraction},
+            # Where nothing is cropped in training, this changes the fit, too.
+            "crop_fraction" if cropped else "crop",
+            {"fit": p.fit if cropped else "crop", "crop_fraction": fraction},
         )
 
 

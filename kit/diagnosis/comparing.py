@@ -1,52 +1,59 @@
 """Two classifiers, or two forms of one network, compared on the same images."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from math import inf
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from math import inf, log
 from operator import attrgetter
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import numpy as np
 import scipy
 
-from kit._arrays import Array, Float32, Indices
+from kit._arrays import Array, Float32, Floats, Indices
 from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import finite, probabilities, tempered
 from kit.classifier.labels import Labels, label_indices
 from kit.classifier.predictions import Predictions
-from kit.diagnosis.candidates import Evaluator, candidates, explained
+from kit.diagnosis.candidates import Candidate, Evaluator, explained
 from kit.diagnosis.checks_network import check_determinism
 from kit.diagnosis.class_order import known_orders
-from kit.diagnosis.search import difference
+from kit.diagnosis.evidence import Grounds, distinguishable
+from kit.diagnosis.search import difference, pairs
+from kit.diagnosis.sources import Vote
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import TURNS, pillow_words
 from kit.preprocessing.faults import CATALOGUE
-from kit.preprocessing.pipeline import LAYOUTS, PIPELINE, TO_TENSOR, arrange
+from kit.preprocessing.pipeline import (
+    PIPELINE,
+    TO_TENSOR,
+    arrange,
+    arrange_back,
+)
 from kit.preprocessing.scaling import SCALINGS, fits
 from kit.validation.accuracy import Comparison, compare_accuracies
 
 Function = Callable[[Float32], Float32]
+Outputs = Callable[[Any], Any]
 
-GIVEN = {
-    choice.name
-    for operation in TO_TENSOR
-    for choice in operation.choices
-    if choice.name != "layout"
+STEPS_OF_TENSORS = {
+    choice.name for operation in TO_TENSOR for choice in operation.choices
 }
-"""The steps between resizing and the layout, which are tried on tensors."""
-MOVERS = 10
-"""How many of the images that changed most are reported."""
-JUDGED, SEARCHED, FEW, MATCHES = 32, 8, 2, 8
-"""How many of them judge outputs, how many inputs, on how many all is tried, of which so many best go on."""
+"""The steps after resizing."""
+MOST_CHANGED = 10
+"""Images that changed most, as many as are reported."""
+JUDGED, SEARCHED = 32, 2
+"""Of these, as many judge what differs, and as many are searched on."""
 SOUND, ROUNDED, CLOSE = 0.01, 1e-3, 0.1
 """Largest difference, as `Compared` has it, of a form that can take the place of another, of one that is not
 looked into, and of one that is called close; with a larger change of one probability, none is sound."""
 RESTORED, EXACT = 0.1, 0.02
 """Share of the difference that undoing a cause may leave, also where it seems sound or much is fitted."""
-_FLOOR, _EXACT = 1e-30, 1e-3
+WHOLLY = 1e-3
+"""Share of the difference that a cause may leave so that no other is looked for."""
+_FLOOR, _LEAST = 1e-30, 1e-6
 
 
 @dataclass(frozen=True)
@@ -100,11 +107,14 @@ class Compared(Result):
 
     def __repr__(self) -> str:
         changes = f"{self.changed} of {self.photos} predictions change from {self.first} to {self.second}"
-        sound = _sound(
-            self.difference, max((mover.change for mover in self.movers), default=0.0)
-        )
-        unknown = "close, " * (not sound and self.difference <= CLOSE) + "cause unknown"
-        cause = self.cause or ("no difference found" if sound else unknown)
+        largest = max((mover.change for mover in self.movers), default=0.0)
+        if self.cause:
+            cause = self.cause
+        elif _sound(self.difference, largest):
+            cause = "no difference found"
+        else:
+            close = "close, " if self.difference <= CLOSE else ""
+            cause = f"{close}cause unknown"
         undone = (
             f", of which {self.undone} leaves {self.left:.0%}" if self.undone else ""
         )
@@ -114,33 +124,44 @@ class Compared(Result):
         yield repr(self)
         if self.prepared:
             yield f"the second prepares images differently: {self.prepared}"
-        if (one := self.accuracy) is not None:
-            only = f"only before {one.only_first}, only after {one.only_second}"
-            shares = f"{one.first:.1%} before, {one.second:.1%} after"
-            yield f"correct: {shares}; {only}; by chance alone in {one.p_value:.2g} (McNemar)"
-        rows = []
-        for mover in self.movers:
-            sides = (
-                f"{name} {share:.2f}" for name, share in (mover.before, mover.after)
+        if (accuracy := self.accuracy) is not None:
+            shares = f"{accuracy.first:.1%} before, {accuracy.second:.1%} after"
+            only = (
+                f"only before {accuracy.only_first}, only after {accuracy.only_second}"
             )
-            rows.append((mover.photo, *sides, f"{mover.change:.3f}", mover.label))
+            yield f"correct: {shares}; {only}; by chance alone in {accuracy.p_value:.2g} (McNemar)"
+        rows = [
+            (
+                mover.photo,
+                "{} {:.2f}".format(*mover.before),
+                "{} {:.2f}".format(*mover.after),
+                f"{mover.change:.3f}",
+                mover.label,
+            )
+            for mover in self.movers
+        ]
         if rows:
             yield Table(
                 ("image", "before", "after", "change", "true class"), rows, "<<<><"
             )
 
 
-def _sound(mean: float, most: float) -> bool:
-    return mean <= SOUND and most <= CLOSE
+def _sound(mean: float, largest: float) -> bool:
+    return mean <= SOUND and largest <= CLOSE
 
 
-class _Form(NamedTuple):
-    """The second as a search asks it: its outputs in the order of the first's classes."""
+@dataclass(frozen=True, eq=False)
+class _Form:
+    """One of the two models, with its outputs in the order of the first's classes.
 
+    `rows` are its outputs for the photos that are judged.
+    """
+
+    name: str
     function: Function
     order: Indices
     preprocessing: Preprocessing
-    quantised: bool = False
+    rows: Any = None
 
     def predict_tensors(self, tensors: Float32) -> Float32:
         rows = np.asarray(self.function(tensors), np.float32)
@@ -148,11 +169,27 @@ class _Form(NamedTuple):
             raise ValueError(
                 f"Expected as many classes, received {len(self.order)} and {rows.shape[-1]}"
             )
-        return finite(rows, "the second")[:, self.order]
+        return finite(rows, self.name)[:, self.order]
 
-    def rows(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float32:
-        return self.predict_tensors(
-            np.concatenate([preprocessing.apply(photo) for photo in photos])
+    def predict(self, photo: Photo) -> Float32:
+        return self.predict_tensors(self.preprocessing.apply(photo))
+
+    def turned(self, turn: Callable[[Array], Array]) -> "_Form":
+        """Return the same model, whose tensors are turned before it gets them."""
+        layout = self.preprocessing.layout
+
+        def predict(tensors: Float32) -> Float32:
+            turned = np.stack([turn(image) for image in arrange_back(tensors, layout)])
+            return self.function(arrange(turned, layout))
+
+        return replace(self, function=predict)
+
+    def read_by(self, head: Outputs) -> "_Form":
+        """Return the same model with another head."""
+        return replace(
+            self,
+            function=lambda tensors: head(self.function(tensors)),
+            rows=head(self.rows),
         )
 
 
@@ -189,183 +226,212 @@ def compare(
         No classifier, no images, another number of classes or labels.
     """
     check_first(first)
-    used, names = known_preprocessing(first), first.class_names
+    names = first.class_names
     form = _form(first, second)
+    original = _Form(
+        first.name,
+        lambda tensors: first.calibrated(first.predict_tensors(tensors)),
+        np.arange(len(names)),
+        known_preprocessing(first),
+    )
     opened = as_photos(photos)
     truth = label_indices(labels, names, len(opened))
-    steps = Steps(opened, "Comparing", "image", progress)
-    pairs = [
-        (first.probabilities(each), form.rows([each], form.preprocessing))
-        for each in steps
+    rows = [
+        (original.predict(photo), form.predict(photo))
+        for photo in Steps(opened, "Comparing", "image", progress)
     ]
-    one, two = np.hstack(pairs)
+    photo_names = tuple(photo.name for photo in opened)
     before, after = (
-        Predictions(rows, names, truth, tuple(photo.name for photo in opened))
-        for rows in (one, two)
+        Predictions(side, names, truth, photo_names) for side in np.hstack(rows)
     )
-    changes = _changes(one, two)
-    most = np.argsort(-changes, kind="stable")[:JUDGED].tolist()
-    asked = tuple(opened[place] for place in most), one[most], two[most]
-    sound = _sound(float(changes.mean()), float(changes.max()))
-    cause = _cause(first, form, *asked, sound=sound) if changes.mean() > ROUNDED else {}
-    if not (cause or sound) and form.quantised and changes.mean() <= CLOSE:
-        cause = {"cause": "quantisation", "left": 1.0}
-
-    def moved(place: int) -> Mover:
-        return Mover(
-            photo=opened[place].name,
-            before=before[place].top(1)[0][0],
-            after=after[place].top(1)[0][0],
-            change=float(changes[place]),
-            label="" if truth[place] < 0 else names[truth[place]],
+    changes = _changes(before.probabilities, after.probabilities)
+    most_changed = np.argsort(-changes, kind="stable")[:JUDGED]
+    judged = tuple(opened[place] for place in most_changed)
+    mean = float(changes.mean())
+    sound = _sound(mean, float(changes.max()))
+    cause = _NONE
+    if mean > ROUNDED:
+        cause = _cause(
+            replace(original, rows=before.probabilities[most_changed]),
+            replace(form, rows=after.probabilities[most_changed]),
+            judged,
+            names,
+            sound=sound,
         )
-
-    right = before.labelled.correct, after.labelled.correct
-    versions = (pillow_words(used, form.preprocessing, photo) for photo in asked[0])
-    prepared = dict.fromkeys([difference(used, form.preprocessing), *versions])
+    if not (cause.causes or sound) and mean <= CLOSE and _quantised(first, second):
+        cause = _Cause(("quantisation",), left=1.0)
+    used = original.preprocessing
+    prepared = [
+        difference(used, form.preprocessing),
+        *(pillow_words(used, form.preprocessing, photo) for photo in judged),
+    ]
+    accuracy = None
+    if (truth >= 0).any():
+        accuracy = compare_accuracies(before.labelled.correct, after.labelled.correct)
     return Compared(
         first.name,
         getattr(second, "name", getattr(second, "__name__", "the other form")),
         photos=len(opened),
         changed=int(before.changed(after).sum()),
-        difference=float(changes.mean()),
-        **cause,
-        prepared="; ".join(filter(None, prepared)),
-        movers=tuple(moved(place) for place in most[:MOVERS] if changes[place] > 0),
-        accuracy=compare_accuracies(*right) if (truth >= 0).any() else None,
+        difference=mean,
+        cause=_joined(cause.causes),
+        undone=cause.undone,
+        left=cause.left,
+        prepared=_joined(prepared, "; "),
+        movers=_movers(before, after, changes, most_changed[:MOST_CHANGED]),
+        accuracy=accuracy,
+    )
+
+
+def _movers(
+    before: Predictions, after: Predictions, changes: Floats, places: Indices
+) -> tuple[Mover, ...]:
+    return tuple(
+        Mover(
+            photo=before.photos[place],
+            before=before[place].top(1)[0][0],
+            after=after[place].top(1)[0][0],
+            change=float(changes[place]),
+            # A label of -1, which is none, is the last of these.
+            label=(*before.class_names, "")[before.labels[place]],
+        )
+        for place in places.tolist()
+        if changes[place] > 0
     )
 
 
 def _form(first: Classifier, second: Classifier | Function) -> _Form:
-    used, names = known_preprocessing(first), first.class_names
+    names = first.class_names
     order = np.arange(len(names))
-    if isinstance(second, Classifier):
-        others = second.class_names
-        if sorted(names) == sorted(others):
-            # Stable, so that classes of one name stay in their order.
-            ours, theirs = (np.argsort(each, kind="stable") for each in (names, others))
-            order = theirs[np.argsort(ours)]
-        quantised = (
-            second.network.engine.quantised and not first.network.engine.quantised
-        )
-        return _Form(
-            second.predict_tensors, order, second.preprocessing or used, quantised
-        )
-    if not callable(second):
-        raise TypeError(
-            f"Expected a classifier or a function of tensors, received {type(second).__name__}"
-        )
-    return _Form(second, order, used)
+    used = known_preprocessing(first)
+    if not isinstance(second, Classifier):
+        if not callable(second):
+            raise TypeError(
+                f"Expected a classifier or a function of tensors, received {type(second).__name__}"
+            )
+        return _Form("the second", second, order, used)
+    if sorted(names) == sorted(second.class_names):
+        # Stable, so that classes of one name stay in their order.
+        by_name = np.argsort(second.class_names, kind="stable")
+        order[np.argsort(names, kind="stable")] = by_name
+    return _Form(
+        "the second", second.predict_tensors, order, second.preprocessing or used
+    )
 
 
-def _changes(one: Float32, two: Float32) -> Float32:
+def _quantised(first: Classifier, second: Classifier | Function) -> bool:
+    """Whether the file of the second alone has weights of 8 bits."""
+    return (
+        isinstance(second, Classifier)
+        and second.network.engine.quantised
+        and not first.network.engine.quantised
+    )
+
+
+def _changes(one: Floats, two: Floats) -> Floats:
     """Return the largest difference of a probability of each image; what is no probability counts as 1."""
     return np.asarray(np.abs(one - two).max(axis=1).clip(max=1), np.float32)
 
 
-class _Trial(NamedTuple):
-    """Causes, what undoes them or does the same to the first, and the difference that is left then."""
-
-    causes: tuple[str, ...]
-    undone: tuple[str, ...]
-    left: float
-
-
-class _Idea(NamedTuple):
-    """Causes, words as in `_Trial`, and the probabilities of both forms under it, for so many images."""
-
-    causes: tuple[str, ...]
-    undone: str
-    rows: Callable[[int], tuple[Float32, Float32]]
-
-
-def _cause(
-    first: Classifier,
-    form: _Form,
-    photos: tuple[Photo, ...],
-    one: Float32,
-    two: Float32,
-    *,
-    sound: bool,
-) -> dict[str, Any]:
-    """Undo one thing after the other, and return what removes the difference, as `Compared` has it."""
-    tensors = form.preprocessing.apply(photos[0])
-    if not sound and (unsteady := check_determinism(cast("Classifier", form), tensors)):
-        return {"cause": unsteady.cause, "left": 1.0}
-    heads: dict[str, Function] = {"": np.asarray, **_heads(two)}
-    proven = _proven(one, two, _outputs(first.class_names, one, two, heads))
-    open_size = (
-        form.preprocessing.size is None and len({photo.size for photo in photos}) > 1
-    )
-    if sound or open_size or (proven and proven["left"] * _apart(one, two) <= SOUND):
-        return proven
-    photos, one, two = photos[:SEARCHED], one[:SEARCHED], two[:SEARCHED]
-    ideas = [*_inputs(first, form, photos, one), *_done(first, photos, two)]
-    return _proven(one, two, _tried(ideas, heads, one, two)) or proven
-
-
-def _tried(
-    ideas: Sequence[_Idea], heads: Mapping[str, Function], one: Float32, two: Float32
-) -> Iterator[_Trial]:
-    """Yield what ideas leave, with each head: those that explain two images at once, then the best."""
-
-    def trial(idea: _Idea, count: int) -> _Trial:
-        ours, theirs = idea.rows(count)
-        left, head = min(
-            (_apart(ours, undo(theirs)), head) for head, undo in heads.items()
-        )
-        return _Trial(_HEAD * bool(head) + idea.causes, (head, idea.undone), left)
-
-    lefts = []
-    for idea in ideas:
-        lefts.append(trial(idea, FEW).left)
-        if lefts[-1] <= EXACT * _apart(one[:FEW], two[:FEW]):
-            yield trial(idea, SEARCHED)
-    yield from (
-        trial(ideas[place], SEARCHED)
-        for place in np.argsort(lefts, kind="stable")[:MATCHES]
-    )
-
-
-def _proven(one: Float32, two: Float32, trials: Iterable[_Trial]) -> dict[str, Any]:
-    """Return the trial that leaves the least, as `Compared` has it; nothing where it leaves too much."""
-    whole = _apart(one, two)
-    best = _Trial((), (), inf)
-    for trial in trials:
-        best = min(best, trial, key=attrgetter("left"))
-        if best.left <= _EXACT * whole:
-            break
-    if best.left > min(SOUND, whole * (RESTORED if whole > SOUND else EXACT)):
-        return {}
-    cause, undone = (
-        " and ".join(filter(None, dict.fromkeys(each))) for each in best[:2]
-    )
-    return {"cause": cause, "undone": undone, "left": best.left / whole}
-
-
-def _apart(one: Float32, two: Float32) -> float:
+def _apart(one: Floats, two: Floats) -> float:
     return float(_changes(one, two).mean())
 
 
-_HEAD = ("softmax_head",)
+def _joined(words: Iterable[str], between: str = " and ") -> str:
+    return between.join(dict.fromkeys(filter(None, words)))
 
 
-def _heads(two: Float32) -> dict[str, Function]:
-    """Return what may turn the outputs of another head into probabilities."""
-    inside = np.all(np.abs(two - 0.5) <= 0.5 + ROUNDED)
-    if inside and np.allclose(two.sum(axis=1), 1, atol=1e-2):
-        twice = _without_softmax(two).min() > -ROUNDED
-        return {"taking one of two softmaxes out": _without_softmax} if twice else {}
-    return {
-        "a softmax": lambda x: probabilities(x, "logits"),
-        "a softmax in place of sigmoids": lambda x: probabilities(
+@dataclass(frozen=True)
+class _Cause:
+    """Causes, what undoes them or does the same to the first, and what is left then.
+
+    `left` is a difference as `Compared` has it where a cause is tried, and a share of it once it is proven.
+    """
+
+    causes: tuple[str, ...] = ()
+    undone: str = ""
+    left: float = inf
+
+    def with_head(self, words: str) -> "_Cause":
+        """Return this and what undoes another head, if there are words for it."""
+        if not words:
+            return self
+        return _Cause((_HEAD, *self.causes), _joined([words, self.undone]), self.left)
+
+    @property
+    def rank(self) -> float:
+        """What is left; of two explanations, one with a cause more has to leave half of it."""
+        return self.left * 2.0 ** len({*self.causes} - {""})
+
+
+_NONE = _Cause(left=0.0)
+_HEAD = "softmax_head"
+
+
+def _cause(
+    first: _Form,
+    second: _Form,
+    photos: tuple[Photo, ...],
+    names: Sequence[str],
+    *,
+    sound: bool,
+) -> _Cause:
+    """Undo one thing after the other, and return what removes the difference."""
+    used = second.preprocessing
+    if not sound:
+        unsteady = check_determinism(second, used.apply(photos[0]))
+        if unsteady is not None:
+            return _Cause((unsteady.cause,), left=1.0)
+    heads = _heads(second.rows)
+    one_size = used.size is not None or len({photo.size for photo in photos}) == 1
+
+    def tried() -> Iterator[_Cause]:
+        for words, head in heads.items():
+            for cause in _by_outputs(first.rows, head(second.rows), names):
+                yield cause.with_head(words)
+        if sound or not one_size:
+            return
+        for words, head in heads.items():
+            for cause in _by_inputs(first, second.read_by(head), photos):
+                yield cause.with_head(words)
+
+    return _proven(_apart(first.rows, second.rows), tried())
+
+
+def _proven(whole: float, tried: Iterable[_Cause]) -> _Cause:
+    """Return what leaves the least of the whole difference; `_NONE` where that is too much."""
+    best = _Cause()
+    for cause in tried:
+        best = min(best, cause, key=attrgetter("rank"))
+        if best.left <= WHOLLY * whole:
+            break
+    share = RESTORED if whole > SOUND else EXACT
+    if best.left > min(SOUND, share * whole):
+        return _NONE
+    return replace(best, left=best.left / whole)
+
+
+def _heads(after: Floats) -> Mapping[str, Outputs]:
+    """Return what may turn the outputs into probabilities, by its words."""
+    heads: dict[str, Outputs] = {}
+    in_range = np.all(np.abs(after - 0.5) <= 0.5 + ROUNDED)
+    if in_range and np.allclose(after.sum(axis=1), 1, atol=1e-2):
+        heads[""] = np.asarray
+        if _without_softmax(after).min() > -ROUNDED:
+            heads["taking one of two softmaxes out"] = _without_softmax
+        return heads
+    if in_range:
+        heads["a softmax in place of sigmoids"] = lambda x: probabilities(
             scipy.special.logit(x.clip(_FLOOR, 1 - 1e-7)), "logits"
-        ),
-        "dividing by the sum": lambda x: probabilities(x.clip(0), "sigmoid"),
-    }
+        )
+    else:
+        heads["a softmax"] = partial(probabilities, head="logits")
+    if after.min() >= -ROUNDED:
+        heads["dividing by the sum"] = lambda x: probabilities(x.clip(0), "sigmoid")
+    return heads
 
 
-def _without_softmax(rows: Float32) -> Float32:
+def _without_softmax(rows: Floats) -> Floats:
     # What a softmax was taken of is known but for a constant, and probabilities are 1 together.
     logs = np.log(np.maximum(rows, _FLOOR))
     return np.asarray(
@@ -373,101 +439,188 @@ def _without_softmax(rows: Float32) -> Float32:
     )
 
 
-def _outputs(
-    names: Sequence[str], one: Float32, two: Float32, heads: Mapping[str, Function]
-) -> Iterator[_Trial]:
-    """Yield what other heads leave of the difference, alone, with a temperature, and with other orders."""
-    undone = [
-        (_Trial(_HEAD * bool(head), (head,), _apart(one, undo(two))), undo(two))
-        for head, undo in heads.items()
-    ]
-    yield from (alone for alone, _ in undone)
-    for (causes, (head,), left), rows in undone:
-
-        def cooled(power: float, rows: Float32 = rows) -> float:
-            return _apart(one, tempered(rows, np.exp(-power)))
-
-        # A temperature changes no predicted class.
-        if np.array_equal(one.argmax(axis=1), rows.argmax(axis=1)):
-            fitted = scipy.optimize.minimize_scalar(
-                cooled, bounds=(-3, 3), method="bounded"
-            )
-            words = f"a temperature of {np.exp(fitted.x):.3g}"
-            if abs(fitted.x) > EXACT:
-                yield _Trial(_HEAD, (head, words), float(fitted.fun))
-        for name, order in known_orders(names).items():
-            back = _apart(one, rows[:, np.argsort(order)])
-            yield _Trial(
-                (*causes, "class_order"), (head, f"reading its classes {name}"), back
-            )
-        pairs = scipy.spatial.distance.cdist(one.T, rows.T, "sqeuclidean")
-        back = _apart(one, rows[:, scipy.optimize.linear_sum_assignment(pairs)[1]])
-        # So much is fitted that little may be left.
-        if back <= EXACT * left:
-            yield _Trial(
-                (*causes, "class_order"), (head, "putting its classes in order"), back
-            )
+def _by_outputs(
+    before: Floats, after: Floats, names: Sequence[str]
+) -> Iterator[_Cause]:
+    """Yield what is left of the difference as it is, with a temperature, and with other orders."""
+    left = _apart(before, after)
+    yield _Cause(left=left)
+    # A temperature changes no predicted class.
+    if np.array_equal(before.argmax(axis=1), after.argmax(axis=1)):
+        fitted = scipy.optimize.minimize_scalar(
+            lambda power: _apart(before, tempered(after, np.exp(-power))),
+            bounds=(-3, 3),
+            method="bounded",
+        )
+        words = f"a temperature of {np.exp(fitted.x):.3g}"
+        if abs(fitted.x) > EXACT:
+            yield _Cause((_HEAD,), words, float(fitted.fun))
+    for name, order in known_orders(names).items():
+        ordered = _apart(before, after[:, np.argsort(order)])
+        yield _Cause(("class_order",), f"reading its classes {name}", ordered)
+    distances = scipy.spatial.distance.cdist(before.T, after.T, "sqeuclidean")
+    order = scipy.optimize.linear_sum_assignment(distances)[1]
+    ordered = _apart(before, after[:, order])
+    # So much is fitted that little may be left.
+    if ordered <= EXACT * left:
+        yield _Cause(("class_order",), "putting its classes in order", ordered)
 
 
-# Where channels have means of their own, this is not what another order does that is scaled afterwards.
 _REVERSED = "with their channels reversed"
 _TURNS: Mapping[str, Callable[[Array], Array]] = {
     **TURNS,
+    # Where channels have means of their own, this is not what another order does that is scaled afterwards.
     _REVERSED: lambda x: x[..., ::-1],
 }
 
 
-def _inputs(
-    first: Classifier, form: _Form, photos: tuple[Photo, ...], one: Float32
-) -> Iterator[_Idea]:
-    """Yield images that are prepared, turned or reshaped otherwise for the second; the simplest first."""
-    used, own = form.preprocessing, known_preprocessing(first)
-    evaluator = Evaluator(form)
-    starts = {used: None}
-    # As for the first, where that makes tensors for the second.
-    if own.channel_count == used.channel_count:
-        starts[own.replace(size=used.size, layout=used.layout)] = None
-    shape = evaluator.tensors(photos[:1], used.replace(layout="channels_last"))[0].shape
-    turns = [
-        name
-        for name, turn in _TURNS.items()
-        if name and turn(np.empty(shape)).shape == shape
-    ]
-    ones = [each for start in starts for each in _ones(start)]
-    tried = [(p, "") for p in (*starts, *ones)] + [
-        (p, name) for name in turns for p in starts
-    ]
-    tried += [(p, "") for start in starts for p in _others(start)]
-    tried += [(p, name) for name in turns for p in ones]
+_TURN_CAUSES = {
+    "": "",
+    "transposed": "channel_layout",
+    "reshaped": "channel_layout",
+    "reshaped back": "channel_layout",
+    _REVERSED: "channel_order",
+}
 
-    def rows(p: Preprocessing, name: str, count: int) -> tuple[Float32, Float32]:
-        tensors = evaluator.tensors(photos[:count], p.replace(layout="channels_last"))
-        turned = np.stack([_TURNS[name](each) for each in tensors])
-        return one[:count], form.predict_tensors(arrange(turned, used.layout))
 
-    for p, name in tried:
-        words = (difference(used, p), f"giving it tensors {name}" * bool(name))
-        turn = (
-            "channel_layout"
-            if name and name.split()[0] in LAYOUTS
-            else "exif_orientation"
+@dataclass(frozen=True, eq=False)
+class _Suspect:
+    """A model that gets other tensors until both agree; as a source, it votes for what brings them nearer.
+
+    Attributes
+    ----------
+    evaluator, in_use, candidates
+        Of the model; what is tried for a preprocessing in use.
+    photos, target
+        What the other model predicts for the photos.
+    promising
+        Largest difference for the few photos of the search with which a candidate is tried on all.
+    words, cause
+        How a preprocessing makes both agree, and a cause besides that of the preprocessing.
+    """
+
+    evaluator: Evaluator
+    in_use: Preprocessing
+    candidates: Callable[[Preprocessing], Iterable[Candidate]]
+    photos: tuple[Photo, ...]
+    target: Floats
+    promising: float
+    words: Callable[[Preprocessing], str]
+    cause: str = ""
+    told: str = ""
+
+    @cached_property
+    def grounds(self) -> Grounds:
+        """What the search of a diagnosis needs, with a few of the photos."""
+        return Grounds(
+            evaluator=self.evaluator,
+            in_use=self.in_use,
+            photos=self.photos[:SEARCHED],
+            labels=(),
+            sources=(self,),
+            candidates=self.candidates,
         )
-        turn = "channel_order" if name == _REVERSED else turn
-        causes = (*_causes(used, p), *[turn] * bool(name))
-        yield _Idea(causes, " and ".join(filter(None, words)), partial(rows, p, name))
+
+    def left(self, photos: tuple[Photo, ...], preprocessing: Preprocessing) -> float:
+        rows = self.evaluator.answers(photos, preprocessing)
+        return _apart(self.target[: len(rows)], rows)
+
+    def vote(self, _in_use: Preprocessing, candidate: Candidate) -> Vote:
+        """Return how near a candidate brings the two models."""
+        left = self.left(self.photos[:SEARCHED], candidate.preprocessing)
+        return Vote("difference of a probability", -log(left + _LEAST), left)
+
+    def best_change(self) -> Iterator[_Cause]:
+        for score in self.grounds.scores()[:1]:
+            yield from self.proofs(score.candidate)
+
+    def best_pair(self) -> Iterator[_Cause]:
+        for pair in pairs(self.grounds, self.grounds.scores())[:1]:
+            yield from self.proofs(pair.first, pair.both.candidate)
+
+    def proofs(self, *candidates: Candidate) -> Iterator[_Cause]:
+        """Yield what candidates that build on each other leave on all photos, if they are promising."""
+        preprocessing = candidates[-1].preprocessing
+        if self.left(self.photos[:SEARCHED], preprocessing) <= self.promising:
+            yield _Cause(
+                (*(candidate.cause for candidate in candidates), self.cause),
+                self.words(preprocessing),
+                self.left(self.photos, preprocessing),
+            )
 
 
-def _ones(start: Preprocessing) -> list[Preprocessing]:
-    return [one.preprocessing for one in candidates(start) if one.step in GIVEN]
+def _by_inputs(
+    first: _Form, second: _Form, photos: tuple[Photo, ...]
+) -> Iterator[_Cause]:
+    """Yield what the simplest changes leave first, and last what can only be done to the first model.
+
+    Both predict alike, too, where faults leave nothing to see: what restores predictions says more.
+    """
+    as_it_is, *turned, first_itself = _suspects(first, second, photos)
+    yield from as_it_is.best_change()
+    for suspect in turned:
+        yield from suspect.proofs(Candidate(suspect.in_use, "", ""))
+    yield from as_it_is.best_pair()
+    for suspect in turned:
+        yield from suspect.best_change()
+    yield from first_itself.best_change()
+    yield from first_itself.best_pair()
 
 
-def _others(start: Preprocessing) -> Iterator[Preprocessing]:
-    """Yield two changes together, and two scalings one after the other."""
-    for one in _ones(start):
-        yield from _ones(one)
+def _suspects(
+    first: _Form, second: _Form, photos: tuple[Photo, ...]
+) -> Iterator[_Suspect]:
+    """Yield the second, as it is and with its tensors turned; then the first, since not all can be undone."""
+    own = first.preprocessing
+    used = second.preprocessing
+    promising = RESTORED * _apart(first.rows[:SEARCHED], second.rows[:SEARCHED])
+
+    def to_undo(in_use: Preprocessing) -> Iterator[Candidate]:
+        for candidate in distinguishable(in_use):
+            # Turns of the tensors do the same.
+            if candidate.step != "layout":
+                yield candidate
+        # As for the first, where that makes tensors for the second.
+        if own.channel_count == used.channel_count:
+            right = own.replace(size=used.size, layout=used.layout)
+            yield Candidate(right, "", _joined(_causes(used, right)))
+
+    image = used.replace(layout="channels_last").apply(photos[0])[0]
+    suspect = partial(_Suspect, photos=photos, promising=promising)
+    for name, turn in _TURNS.items():
+        if turn(image).shape == image.shape:
+            yield suspect(
+                evaluator=Evaluator(second.turned(turn)),
+                in_use=used,
+                candidates=to_undo,
+                target=first.rows,
+                words=partial(_undone, used, name),
+                cause=_TURN_CAUSES.get(name, "exif_orientation"),
+            )
+    yield suspect(
+        evaluator=Evaluator(first),
+        in_use=own,
+        candidates=_faults,
+        target=second.rows,
+        words=lambda wrong: (
+            f"doing the same to {first.name} ({difference(own, wrong)})"
+        ),
+    )
+
+
+def _faults(own: Preprocessing) -> Iterator[Candidate]:
+    for fault in CATALOGUE.values():
+        if fault.step in STEPS_OF_TENSORS:
+            yield Candidate(fault.apply(own), fault.step, fault.cause)
     for scaling in SCALINGS.values():
-        if fits(scaling, start.channel_count):
-            yield start.replace(scaling=scaling + start.scaling)
+        if fits(scaling, own.channel_count):
+            twice = own.replace(scaling=own.scaling + scaling)
+            yield Candidate(twice, "scaling", "double_scaling")
+
+
+def _undone(used: Preprocessing, turn: str, right: Preprocessing) -> str:
+    turned = f"giving it tensors {turn}" if turn else ""
+    return _joined([difference(used, right), turned])
 
 
 def _causes(used: Preprocessing, right: Preprocessing) -> Iterator[str]:
@@ -478,33 +631,3 @@ def _causes(used: Preprocessing, right: Preprocessing) -> Iterator[str]:
         for choice in operation.choices:
             if choice.words(used) != choice.words(right):
                 yield explained(choice.name, alone, used).cause
-
-
-def _done(
-    first: Classifier, photos: tuple[Photo, ...], two: Float32
-) -> Iterator[_Idea]:
-    """Yield faults done to the first, too, since not all can be undone."""
-    own = known_preprocessing(first)
-    faults: list[tuple[tuple[str, ...], str, Preprocessing]] = [
-        ((one.cause,), one.title, one.apply(own))
-        for one in CATALOGUE.values()
-        if one.step in GIVEN
-    ]
-    for name, scaling in SCALINGS.items():
-        if fits(scaling, own.channel_count):
-            faults.append(
-                (
-                    ("double_scaling",),
-                    f"and {name}",
-                    own.replace(scaling=own.scaling + scaling),
-                )
-            )
-    faults += [(tuple(_causes(p, own)), difference(own, p), p) for p in _others(own)]
-
-    def rows(fault: Preprocessing, count: int) -> tuple[Float32, Float32]:
-        return first.probabilities(photos[:count], preprocessing=fault), two[:count]
-
-    for causes, title, fault in faults:
-        yield _Idea(
-            causes, f"doing the same to {first.name} ({title})", partial(rows, fault)
-        )

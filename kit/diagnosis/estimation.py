@@ -62,7 +62,8 @@ class Levels(NamedTuple):
     def of(cls, features: Float64) -> Self:
         """Measure what `tensor_features` gave, float64 (N, K)."""
         cells = features[:, : features.shape[1] // _CELLS * _CELLS]
-        means, variances = cells.mean(axis=1), cells.var(axis=1) + 1e-12
+        means = cells.mean(axis=1)
+        variances = cells.var(axis=1) + 1e-12
         of_std = float(variances.std() / variances.mean() / 2)
         return cls(
             len(cells),
@@ -93,25 +94,23 @@ def estimated(grounds: Grounds, ranked: Scores) -> Score | None:
     where it makes the tensors flat.
     """
     best = next((score for score in ranked if score.candidate.step == "scaling"), None)
-    layers, measure = grounds.evaluator.first_layers, grounds.evaluator.features
-    if (
-        best is None
-        or grounds.evaluator.profile is None
-        or layers is None
-        or layers.features is None
-    ):
+    evaluator = grounds.evaluator
+    layers = evaluator.first_layers
+    if best is None or evaluator.profile is None or layers is None:
         return None
-    if grounds.usual(grounds.in_use) or (
-        ranked[0] is not best and grounds.usual(ranked[0].candidate.preprocessing)
-    ):
+    if layers.features is None or grounds.usual(grounds.in_use):
+        return None
+    explained_otherwise = ranked[0] is not best and grounds.usual(ranked[0].right)
+    if explained_otherwise:
         return None
     training = Levels.of(layers.features)
-    tried = best.candidate.preprocessing, grounds.in_use.replace(scaling=(), cast=None)
-    known, raw = (np.asarray(measure(grounds.photos, each)) for each in tried)
-    misfit, contrast = Levels.of(known).beyond(training)
+    scaled = evaluator.features(grounds.photos, best.right)
+    misfit, contrast = Levels.of(np.asarray(scaled)).beyond(training)
     if misfit <= FITS:
         return None
-    fitted = _fitted(grounds, raw, training)
+    unscaled = grounds.in_use.replace(scaling=(), cast=None)
+    raw = evaluator.features(grounds.photos, unscaled)
+    fitted = _fitted(grounds, np.asarray(raw), training)
     if fitted is not None and (contrast < FLAT or fitted.gain >= best.gain + BETTER):
         return fitted
     text = "contrast above that of training, in standard errors"
@@ -121,22 +120,25 @@ def estimated(grounds: Grounds, ranked: Scores) -> Score | None:
 def _fitted(grounds: Grounds, raw: Float64, training: Levels) -> Score | None:
     """Return the score of the fit; None where people do not scale so."""
     mean, std = (round(value, _DIGITS) for value in Levels.of(raw).fit(training))
-    if not (MEANS[0] <= mean <= MEANS[1] and STDS[0] <= std <= STDS[1]):
+    plausible = MEANS[0] <= mean <= MEANS[1] and STDS[0] <= std <= STDS[1]
+    if not plausible:
         return None
     right = grounds.in_use.replace(scaling=Scaling(255.0, mean, std), cast=None)
     score = grounds.score(explained("scaling", right, grounds.in_use))
-    apart = len(set(grounds.trial(right).after.argmax(axis=1))) > 1
+    predicted = grounds.trial(right).after.argmax(axis=1)
     error = sqrt(1 / len(raw) + 1 / training.tensors) * std
-    by_mean, by_std = training.of_mean * error, training.of_std * error
+    mean_error = training.of_mean * error
+    std_error = training.of_std * error
     ends = (
-        (mean - by_mean, std),
-        (mean + by_mean, std),
-        (mean, std - by_std),
-        (mean, std + by_std),
+        Scaling(255.0, mean - mean_error, std),
+        Scaling(255.0, mean + mean_error, std),
+        Scaling(255.0, mean, std - std_error),
+        Scaling(255.0, mean, std + std_error),
     )
-    variants = tuple(right.replace(scaling=Scaling(255.0, *each)) for each in ends)
-    text = f"fitted mean; mean known to ± {by_mean:.2g}, std to ± {by_std:.2g}"
-    vote = Vote(text, 0.0, mean, veto=len(raw) < ENOUGH or not apart)
+    variants = tuple(right.replace(scaling=scaling) for scaling in ends)
+    text = f"fitted mean; mean known to ± {mean_error:.2g}, std to ± {std_error:.2g}"
+    one_class = len(set(predicted)) == 1
+    vote = Vote(text, 0.0, mean, veto=len(raw) < ENOUGH or one_class)
     return replace(_with(score, vote), variants=variants)
 
 
@@ -151,7 +153,8 @@ def as_light(grounds: Grounds, score: Score) -> bool:
     Light is a gain and an offset of each channel: those of the other scaling, as far as they leave levels
     within 0..255; or those that make all channels as bright as green, for which cameras balance white.
     """
-    in_use, right = grounds.in_use, score.candidate.preprocessing
+    in_use = grounds.in_use
+    right = score.right
     if right != in_use.replace(scaling=right.scaling, channels=right.channels):
         return False
     plain = in_use.replace(scaling=(), cast=None, layout="channels_last")
@@ -160,16 +163,16 @@ def as_light(grounds: Grounds, score: Score) -> bool:
     spread = np.ptp(ends, axis=0).clip(1)
     if right.channels == in_use.channels:
         needed = unscale(scale(ends, right.scaling), in_use.scaling)
-        wanted = needed.clip(0, 255)
+        lit = needed.clip(0, 255)
         if ((needed[1] - needed[0]) / spread <= DIMMEST).any():
             return False
-        if np.abs(needed - wanted).max() <= BEYOND:
+        if np.abs(needed - lit).max() <= BEYOND:
             return True
     else:
         means = levels.mean(axis=(0, 1, 2))
-        wanted = ends * means[1] / means.clip(1)
-    gains = (np.ptp(wanted, axis=0) / spread).clip(DIMMEST, BRIGHTEST)
-    undone = Scaling(mean=ends[0] - wanted[0] / gains, std=1 / gains)
+        lit = ends * means[1] / means.clip(1)
+    gains = (np.ptp(lit, axis=0) / spread).clip(DIMMEST, BRIGHTEST)
+    undone = Scaling(mean=ends[0] - lit[0] / gains, std=1 / gains)
     lamp = in_use.replace(scaling=(undone, *in_use.scaling))
-    explained = grounds.score(replace(score.candidate, preprocessing=lamp)).measured
-    return explained >= AS_WELL * score.measured
+    by_light = grounds.score(replace(score.candidate, preprocessing=lamp)).measured
+    return by_light >= AS_WELL * score.measured

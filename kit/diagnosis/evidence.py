@@ -1,6 +1,6 @@
 """All evidence together: what there is for one network and some images, and the scores of candidates."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -56,6 +56,11 @@ class Score:
     variants: tuple[Preprocessing, ...] = ()
 
     @property
+    def right(self) -> Preprocessing:
+        """The preprocessing of the candidate."""
+        return self.candidate.preprocessing
+
+    @property
     def gain(self) -> float:
         """Nats of all sources together; above 0 where the candidate explains more."""
         return sum(vote.gain for vote in self.votes)
@@ -74,6 +79,15 @@ class Score:
 Scores = Sequence[Score]
 
 
+def distinguishable(in_use: Preprocessing) -> Iterable[Candidate]:
+    """Return the candidates that evidence can single out."""
+    return (
+        candidate
+        for candidate in candidates(in_use)
+        if not candidate.quiet and candidate.step not in _OF_FILES
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Grounds:
     """The evidence that there is for one network and some images.
@@ -86,6 +100,8 @@ class Grounds:
         The user's images, the index of the class of each where known, and what judges.
     probes
         Photos of the kit that judge the pipeline, too; empty where the network knows no photos.
+    candidates
+        From a preprocessing in use to what is tried in its place.
     """
 
     evaluator: Evaluator
@@ -94,6 +110,7 @@ class Grounds:
     labels: Truth
     sources: tuple[Source, ...]
     probes: tuple[Photo, ...] = ()
+    candidates: Callable[[Preprocessing], Iterable[Candidate]] = distinguishable
     _known: dict[Preprocessing, tuple[Score, ...]] = field(default_factory=dict)
 
     @classmethod
@@ -105,17 +122,17 @@ class Grounds:
         labels: Truth = (),
     ) -> "Grounds":
         """Find out what there is."""
-        seen = tuple(photos)
-        probing = _probing(evaluator, in_use, seen)
-        probes = probing[0].photos if probing else ()
-        labelled = [Labelled(evaluator, seen, labels)] * bool(known(labels)[0])
-        sources = (
-            *_pictured(evaluator, seen),
-            *probing,
-            Certainty(evaluator, seen, probes),
-            *labelled,
-        )
-        return cls(evaluator, in_use, seen, labels, sources, probes)
+        chosen = tuple(photos)
+        sources = _own_images(evaluator, chosen)
+        probing = _probing(evaluator, in_use, chosen)
+        probes: tuple[Photo, ...] = ()
+        if probing is not None:
+            probes = probing.photos
+            sources.append(probing)
+        sources.append(Certainty(evaluator, chosen, probes))
+        if known(labels)[0]:
+            sources.append(Labelled(evaluator, chosen, labels))
+        return cls(evaluator, in_use, chosen, labels, tuple(sources), probes)
 
     def around(self, in_use: Preprocessing) -> "Grounds":
         """Return the same evidence where another preprocessing is suspected."""
@@ -137,8 +154,8 @@ class Grounds:
     @property
     def judged_by(self) -> str:
         """A sentence that says what there was to judge by."""
-        told = " and ".join(source.told for source in self.sources if source.told)
-        return f"Judged by {told or 'how sure the predictions are'}."
+        names = [source.told for source in self.sources if source.told]
+        return f"Judged by {' and '.join(names) or 'how sure the predictions are'}."
 
     def score(self, candidate: Candidate) -> Score:
         """Weigh one candidate against the preprocessing in use."""
@@ -147,37 +164,42 @@ class Grounds:
     def scores(self) -> tuple[Score, ...]:
         """Weigh every candidate that makes a difference; the best first."""
         if self.in_use not in self._known:
-            found = map(self.score, self.tried())
-            self._known[self.in_use] = tuple(
-                sorted(found, key=lambda score: -score.gain)
-            )
+            scores = map(self.score, self.tried())
+            ranked = sorted(scores, key=lambda score: -score.gain)
+            self._known[self.in_use] = tuple(ranked)
         return self._known[self.in_use]
 
     def tried(self) -> list[Candidate]:
         """Return the candidates that make a difference, without those that evidence cannot single out."""
-        found = self.evaluator.differing(
-            self.photos[:FEW], self.in_use, _loud(self.in_use)
+        differing = self.evaluator.differing(
+            self.photos[:FEW], self.in_use, self.candidates(self.in_use)
         )
-        return [one for one in found if not (one.step == "fit" and self._square(one))]
+        return [
+            candidate
+            for candidate in differing
+            if not (candidate.step == "fit" and self._square(candidate))
+        ]
 
     def _square(self, candidate: Candidate) -> bool:
         """Whether a letterbox adds no bars: then fits differ by as little as those without one."""
-        photos, tensors = self.photos[:FEW], self.evaluator.tensors
+        photos = self.photos[:FEW]
         return all(
             np.array_equal(
-                tensors(photos, each), tensors(photos, each.replace(fit="squash"))
+                self.evaluator.tensors(photos, letterbox),
+                self.evaluator.tensors(photos, letterbox.replace(fit="squash")),
             )
-            for each in (self.in_use, candidate.preprocessing)
-            if each.fit == "letterbox"
+            for letterbox in (self.in_use, candidate.preprocessing)
+            if letterbox.fit == "letterbox"
         )
 
     def usual(self, p: Preprocessing) -> bool:
         """Whether some source finds its images as usual as in training; True where none can tell."""
-        judges = (
-            source for source in self.sources if isinstance(source, Averages | Ordinary)
-        )
-        told = {judge.at_home(p) for judge in judges} - {None}
-        return not told or True in told
+        verdicts = {
+            source.at_home(p)
+            for source in self.sources
+            if isinstance(source, Averages | Ordinary)
+        } - {None}
+        return not verdicts or True in verdicts
 
     def trial(self, right: Preprocessing) -> Trial:
         """Return the predictions to the user's images as it is, and under another preprocessing."""
@@ -185,77 +207,73 @@ class Grounds:
 
     def correct(self) -> int:
         """Return how many labelled images are predicted correctly."""
-        return int(
-            hits(self.evaluator.answers(self.photos, self.in_use), self.labels).sum()
-        )
+        answers = self.evaluator.answers(self.photos, self.in_use)
+        return int(hits(answers, self.labels).sum())
 
     def convincing(self) -> bool:
         """Whether the evidence can say that nothing is wrong: more than as many labels met by chance."""
         if self.evaluator.statistics:
             return True
         classes = self.evaluator.answers(self.photos, self.in_use).shape[1]
-        return (
-            at_least(self.correct(), self.known_labels, 1 / max(classes, 2))
-            <= BY_CHANCE
-        )
+        chance = at_least(self.correct(), self.known_labels, 1 / max(classes, 2))
+        return chance <= BY_CHANCE
 
 
-def _pictured(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[Source]:
+def _own_images(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[Source]:
     """Return what judges the user's own images: a profile, if there is one, before averages."""
-    profile, layers = evaluator.profile, evaluator.first_layers
-    sources: list[Source] = (
-        [] if profile is None else [Ordinary(evaluator, photos, profile)]
-    )
+    profile = evaluator.profile
+    layers = evaluator.first_layers
+    sources: list[Source] = []
+    if profile is not None:
+        sources.append(Ordinary(evaluator, photos, profile))
     if layers is not None and layers.means is not None:
-        weight, home = (1.0, AT_HOME) if profile is None else (0.5, None)
-        chance, alone = CHANCE / len(photos), profile is None
-        floor = chance + ALWAYS
-        sources.append(
-            Averages(
-                evaluator, photos, "your images", weight, floor, home, alone, 2 * chance
-            )
+        chance = CHANCE / len(photos)
+        averages = Averages(
+            evaluator,
+            photos,
+            told="your images",
+            weight=1.0,
+            floor=chance + ALWAYS,
+            home=AT_HOME,
+            binding=True,
+            close=2 * chance,
         )
+        if profile is not None:
+            averages = replace(averages, weight=0.5, home=None, binding=False)
+        sources.append(averages)
     return sources
 
 
 def _probing(
-    evaluator: Evaluator, in_use: Preprocessing, seen: tuple[Photo, ...]
-) -> list[Averages]:
+    evaluator: Evaluator, in_use: Preprocessing, own_images: tuple[Photo, ...]
+) -> Averages | None:
     """Return photos as a source, where the network is at home with them under some preprocessing."""
     size = in_use.size
     if not evaluator.statistics or size is None or min(size) < LEAST_SIDE:
-        return []
-    photos, weights = typical(without=seen)
+        return None
+    photos, weights = typical(without=own_images)
     if not photos:
-        return []
-    others = evaluator.differing(photos[:FEW], in_use, _loud(in_use))
-    tried = [in_use, *(one.preprocessing for one in others)]
-    best = min(tried, key=lambda each: evaluator.distance(photos, each, weights))
-    nearest, profile = evaluator.distance(photos, best, weights), evaluator.profile
+        return None
+
+    def away(p: Preprocessing) -> float:
+        return evaluator.distance(photos, p, weights)
+
+    others = evaluator.differing(photos[:FEW], in_use, distinguishable(in_use))
+    best = min((in_use, *(other.preprocessing for other in others)), key=away)
+    nearest = away(best)
+    if nearest > FAMILIAR:
+        return None
+    profile = evaluator.profile
     # Averages of all together can be met by images each of which is unlike any of the training.
-    unlike = profile is not None and not Ordinary(evaluator, photos, profile).among(
-        best
+    if profile is not None and not Ordinary(evaluator, photos, profile).among(best):
+        return None
+    return Averages(
+        evaluator,
+        photos,
+        told=f"{len(photos)} photos of the kit",
+        weight=1.0 if nearest <= NATIVE else 0.5,
+        floor=max(nearest, LEAST),
+        home=FAMILIAR,
+        binding=False,
+        weights=weights,
     )
-    if nearest > FAMILIAR or unlike:
-        return []
-    told, weight = f"{len(photos)} photos of the kit", 1.0 if nearest <= NATIVE else 0.5
-    return [
-        Averages(
-            evaluator,
-            photos,
-            told,
-            weight,
-            max(nearest, LEAST),
-            FAMILIAR,
-            False,
-            0.0,
-            weights,
-        )
-    ]
-
-
-def _loud(in_use: Preprocessing) -> list[Candidate]:
-    """Return the candidates that evidence can single out."""
-    return [
-        one for one in candidates(in_use) if not one.quiet and one.step not in _OF_FILES
-    ]

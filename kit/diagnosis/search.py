@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from math import inf, sqrt
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,29 @@ DEARER = 0.4
 """Nats more that two changes must explain than one: of so many pairs some fit better by chance."""
 
 
+class Pair(NamedTuple):
+    """A change, and what comes of another one with it."""
+
+    first: Candidate
+    both: Score
+
+    @property
+    def causes(self) -> set[str]:
+        """What both are called."""
+        return {self.first.cause, self.both.candidate.cause}
+
+
+def pairs(grounds: Grounds, firsts: Scores) -> list[Pair]:
+    """Weigh changes of two steps, the first of which is given; the best first."""
+    weighed = [
+        Pair(first.candidate, grounds.score(second))
+        for first in firsts
+        for second in grounds.around(first.candidate.preprocessing).tried()
+        if second.step != first.candidate.step
+    ]
+    return sorted(weighed, key=lambda pair: -pair.both.gain)
+
+
 def together(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | None:
     """Look for two changes of which neither explains anything alone.
 
@@ -26,47 +50,45 @@ def together(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | None:
     """
     if not grounds.evaluator.statistics or grounds.usual(grounds.in_use):
         return None
-    ranked = grounds.scores()
-    pairs = [
-        (one.candidate, grounds.score(second))
-        for one in ranked[:FIRSTS]
-        for second in grounds.around(one.candidate.preprocessing).tried()
-        if second.step != one.candidate.step
-    ]
-    if not pairs:
+    singles = grounds.scores()
+    weighed = pairs(grounds, singles[:FIRSTS])
+    if not weighed:
         return None
-    pairs.sort(key=lambda pair: -pair[1].gain)
-    (first, both), alone = pairs[0], max(ranked[0].gain, 0.0)
-    causes = {first.cause, both.candidate.cause}
-    rival = next(
-        (s.gain for f, s in pairs if {f.cause, s.candidate.cause} != causes), -inf
-    )
+    best = weighed[0]
+    alone = max(singles[0].gain, 0.0)
+    rivals = (pair.both.gain for pair in weighed if pair.causes != best.causes)
     needed = NAMED + DEARER
-    enough = both.gain >= max(needed, alone + DEARER, rival + LEAD)
-    right = both.candidate.preprocessing
+    enough = max(needed, alone + DEARER, max(rivals, default=-inf) + LEAD)
+    right = best.both.right
     if (
-        not enough
+        best.both.gain < enough
         or not grounds.usual(right)
-        or both.vetoed
+        or best.both.vetoed
         or _needless(grounds, right)
-        or as_light(grounds, both)
+        or as_light(grounds, best.both)
     ):
         return None
-    whole = Evidence("gain of both changes together, in nats", both.gain, needed, True)
-    evidence = whole, Evidence("gain of the best change alone", alone)
-    share = float(grounds.trial(right).changed.mean())
-    found = [
+    evidence = (
+        Evidence(
+            "gain of both changes together, in nats",
+            best.both.gain,
+            needed,
+            supports=True,
+        ),
+        Evidence("gain of the best change alone", alone),
+    )
+    findings = [
         Finding(
-            cause,
-            "named",
-            "One of two causes.",
-            evidence,
-            share,
-            fix(grounds.in_use, right, cause),
+            cause=cause,
+            verdict="named",
+            summary="One of two causes.",
+            evidence=evidence,
+            cost=_cost(grounds, right),
+            fix=fix(grounds.in_use, right, cause),
         )
-        for cause in (first.cause, both.candidate.cause)
+        for cause in (best.first.cause, best.both.candidate.cause)
     ]
-    return found, right
+    return findings, right
 
 
 _UNABLE = "nothing is known of the training images: pass reference= or labels="
@@ -113,37 +135,48 @@ def search(grounds: Grounds) -> Search:
     """Try every candidate for the preprocessing in use, put the best right, and look once more."""
     if not grounds.evaluator.statistics and not grounds.known_labels:
         return Search(notes=(_UNABLE,))
-    named, doubtful, current = _one_by_one(grounds)
+    named, doubtful, right = _one_by_one(grounds)
     if not named and (pair := together(grounds)) is not None:
-        (named, current), doubtful = pair, []
-    if len(named) > 1 and all(one.fix.preprocessing for one in named):
+        named, right = pair
+        doubtful = []
+    if len(named) > 1 and all(finding.fix.preprocessing for finding in named):
         named = [
-            replace(one, fix=fix(grounds.in_use, current, one.cause)) for one in named
+            replace(finding, fix=fix(grounds.in_use, right, finding.cause))
+            for finding in named
         ]
-    usual, fixed = grounds.usual(current), grounds.around(current)
-    told = {
-        cause for one in named or doubtful for cause in (one.cause, *one.equivalent)
+    usual = grounds.usual(right)
+    repaired = grounds.around(right)
+    reported = {
+        cause
+        for finding in named or doubtful
+        for cause in (finding.cause, *finding.equivalent)
     }
-    rest = settled(fixed, fixed.scores(), told)
-    left = [one.cause for one in rest if one.verdict != "ruled_out"]
-    decided, notes = True, []
+    others = settled(repaired, repaired.scores(), reported)
+    undecided = [finding.cause for finding in others if finding.verdict != "ruled_out"]
+    convincing = grounds.convincing()
+    notes = []
     if named:
-        rest = []
-        doubts = [f"with that fixed, cannot tell about {', '.join(left)}"] * bool(left)
-        notes = doubts + [_REMAINS] * (not usual)
+        others = []
+        if undecided:
+            notes.append(f"with that fixed, cannot tell about {', '.join(undecided)}")
+        if not usual:
+            notes.append(_REMAINS)
+    elif any(finding.summary == _LIGHT for finding in doubtful):
+        notes.append(_LIGHT)
     else:
-        convincing = grounds.convincing()
-        few = not grounds.evaluator.statistics and bool(doubtful or not convincing)
-        lit = [one.summary for one in doubtful if one.summary == _LIGHT]
-        notes = lit or [_UNUSUAL] * (not usual) + [_FEW_LABELS] * few
-        decided = usual and convincing and not (doubtful or left)
-    known = (
-        bool(grounds.probes),
-        tuple(notes),
-        grounds.judged_by,
-        grounds.as_in_training,
+        if not usual:
+            notes.append(_UNUSUAL)
+        if not grounds.evaluator.statistics and (doubtful or not convincing):
+            notes.append(_FEW_LABELS)
+    nothing_else = usual and convincing and not (doubtful or undecided)
+    return Search(
+        findings=(*named, *doubtful, *others),
+        decided=bool(named) or nothing_else,
+        photographic=bool(grounds.probes),
+        notes=tuple(notes),
+        judged_by=grounds.judged_by,
+        as_in_training=grounds.as_in_training,
     )
-    return Search((*named, *doubtful, *rest), decided, *known)
 
 
 def contradicted(grounds: Grounds, finding: Finding) -> bool:
@@ -151,12 +184,9 @@ def contradicted(grounds: Grounds, finding: Finding) -> bool:
     right = finding.fix.preprocessing
     if right is None:
         return False
-    before, after = (
-        grounds.evaluator.tensors(grounds.photos, p) for p in (grounds.in_use, right)
-    )
-    if before.shape != after.shape or not (
-        np.isfinite(before).all() and np.isfinite(after).all()
-    ):
+    before = grounds.evaluator.tensors(grounds.photos, grounds.in_use)
+    after = grounds.evaluator.tensors(grounds.photos, right)
+    if before.shape != after.shape or not np.isfinite([before, after]).all():
         return False
     return grounds.score(Candidate(right, "", finding.cause)).vetoed
 
@@ -166,10 +196,10 @@ def unsupported(grounds: Grounds, finding: Finding) -> bool:
     right = finding.fix.preprocessing
     if right is None or finding.cause not in BY_PREDICTIONS:
         return False
-    votes = grounds.score(Candidate(right, "", finding.cause)).votes
+    score = grounds.score(Candidate(right, "", finding.cause))
     gains = [
         vote.gain
-        for source, vote in zip(grounds.sources, votes, strict=False)
+        for source, vote in zip(grounds.sources, score.votes, strict=False)
         if not isinstance(source, Certainty)
     ]
     return not gains or sum(gains) < -NEAR
@@ -180,22 +210,24 @@ def _one_by_one(grounds: Grounds) -> tuple[list[Finding], list[Finding], Preproc
     named: list[Finding] = []
     steps: set[str] = set()
     for _ in range(ROUNDS):
-        ranked = [
+        scores = [
             score for score in grounds.scores() if score.candidate.step not in steps
         ]
-        fitted = None if "scaling" in steps else estimated(grounds, ranked)
+        fitted = None if "scaling" in steps else estimated(grounds, scores)
         if fitted is not None:
             # The known scalings only come near to it.
-            others = (score for score in ranked if score.candidate.step != "scaling")
-            ranked = sorted([fitted, *others], key=lambda score: -score.gain)
-        one = judged(grounds, ranked)
-        if one is None or one.verdict != "named":
-            return named, [one] if one else [], grounds.in_use
-        named.append(one)
-        best = ranked[0].candidate
+            others = (score for score in scores if score.candidate.step != "scaling")
+            scores = sorted([fitted, *others], key=lambda score: -score.gain)
+        finding = judged(grounds, scores)
+        if finding is None:
+            return named, [], grounds.in_use
+        if finding.verdict != "named":
+            return named, [finding], grounds.in_use
+        named.append(finding)
+        best = scores[0].candidate
         steps.add(best.step)
         grounds = grounds.around(best.preprocessing)
-        if one.fix.preprocessing is None:
+        if finding.fix.preprocessing is None:
             break
     return named, [], grounds.in_use
 
@@ -226,67 +258,87 @@ _LIGHT = (
 _OPEN = "Nothing says whether this is as in training."
 
 
-def judged(grounds: Grounds, ranked: Scores) -> Finding | None:
+def judged(grounds: Grounds, scores: Scores) -> Finding | None:
     """Put the first of the scores into words and numbers; None where nothing speaks for a change."""
-    if not ranked or ranked[0].gain < POSSIBLE:
+    if not scores or scores[0].gain < POSSIBLE:
         return None
-    best = ranked[0]
-    right, cause = best.candidate.preprocessing, best.candidate.cause
-    conditions = [
-        one for one in (_lead(best, ranked), _beyond_chance(grounds, best)) if one
-    ]
-    forbidden = best.vetoed or _needless(grounds, right)
-    seen = best.measured >= MEASURED and grounds.usual(right) and not forbidden
+    best = scores[0]
+    right = best.right
+    conditions = [*filter(None, (_lead(best, scores), _beyond_chance(grounds, best)))]
     lit = as_light(grounds, best)
-    strong = best.gain >= NAMED and seen and all(one.supports for one in conditions)
-    sure = strong and not lit
-    summary = _MEETS if not grounds.evaluator.statistics else _SEES if sure else _MAY
+    sure = (
+        best.gain >= NAMED
+        and best.measured >= MEASURED
+        and grounds.usual(right)
+        and not (best.vetoed or lit or _needless(grounds, right))
+        and all(condition.supports for condition in conditions)
+    )
     if lit:
         summary = _LIGHT
-    evidence, cost = (
-        (*weighed(best), *conditions),
-        float(grounds.trial(right).changed.mean()),
-    )
-    fixed, same = fix(grounds.in_use, right, cause), best.candidate.equivalent
-    unlike = [each for each in best.variants if _unlike(grounds, right, each, 0)]
-    unlike += [
-        each
-        for each in _untold(grounds, best, ranked)
-        if _unlike(grounds, right, each, 2)
-    ]
-    if unlike:
-        forms = " or ".join(
-            difference(grounds.in_use, each) for each in (right, unlike[0])
-        )
-        fixed = Fix(
-            f"Prepare images as in training; these cannot tell {forms}: give more, or labels."
-        )
+    elif not grounds.evaluator.statistics:
+        summary = _MEETS
+    else:
+        summary = _SEES if sure else _MAY
     return Finding(
-        cause, "named" if sure else "possible", summary, evidence, cost, fixed, same
+        cause=best.candidate.cause,
+        verdict="named" if sure else "possible",
+        summary=summary,
+        evidence=(*weighed(best), *conditions),
+        cost=_cost(grounds, right),
+        fix=_best_fix(grounds, best, scores),
+        equivalent=best.candidate.equivalent,
     )
 
 
-def _untold(grounds: Grounds, best: Score, ranked: Scores) -> list[Preprocessing]:
+def _cost(grounds: Grounds, right: Preprocessing) -> float:
+    """Return the share of the predictions that change."""
+    return float(grounds.trial(right).changed.mean())
+
+
+def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
+    """Return the fix, without code where another one explains as much and changes predictions."""
+    right = best.right
+    unlike = [
+        variant for variant in best.variants if _unlike(grounds, right, variant, 0)
+    ]
+    unlike += [
+        rival
+        for rival in _rivals(grounds, best, scores)
+        if _unlike(grounds, right, rival, 2)
+    ]
+    if not unlike:
+        return fix(grounds.in_use, right, best.candidate.cause)
+    first = difference(grounds.in_use, right)
+    second = difference(grounds.in_use, unlike[0])
+    return Fix(
+        f"Prepare images as in training; these cannot tell {first} or {second}: give more, or labels."
+    )
+
+
+def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing]:
     """Return what else of the same step explains about as much.
 
     Few labels tell less where they are alone, and how sure a network is of them tells nothing: what meets as
     many within chance, and moves predictions, is a rival however likely it makes them.
     """
-    alone = not grounds.evaluator.statistics
-    lead = LEAD * max(sqrt(Labelled.ENOUGH / grounds.known_labels) if alone else 1, 1)
-    around = grounds.around(best.candidate.preprocessing)
+    by_labels = not grounds.evaluator.statistics
+    lead = LEAD
+    if by_labels:
+        lead *= max(sqrt(Labelled.ENOUGH / grounds.known_labels), 1)
+    repaired = grounds.around(best.right)
 
     def close(rival: Score) -> bool:
-        trial = around.trial(rival.candidate.preprocessing)
-        gained, lost = trial.turned
         if best.gain - rival.gain < lead:
             return True
-        moves = alone and bool(trial.moved.mean() > QUIET)
-        return moves and at_least(lost, gained + lost, 0.5) > Labelled.BY_CHANCE
+        trial = repaired.trial(rival.right)
+        if not by_labels or trial.moved.mean() <= QUIET:
+            return False
+        gained, lost = trial.turned
+        return at_least(lost, gained + lost, 0.5) > Labelled.BY_CHANCE
 
     return [
-        rival.candidate.preprocessing
-        for rival in ranked
+        rival.right
+        for rival in scores
         if rival.candidate.step == best.candidate.step and rival is not best
         if not rival.vetoed and close(rival)
     ]
@@ -296,17 +348,17 @@ def _unlike(
     grounds: Grounds, right: Preprocessing, other: Preprocessing, errors: int
 ) -> bool:
     """Whether another preprocessing may change more than a few predictions; a few images do not show it."""
-    photos, evaluator = (*grounds.probes[:FEW], *grounds.photos), grounds.evaluator
-    moved = evaluator.trial(photos, right, other).moved
+    photos = (*grounds.probes[:FEW], *grounds.photos)
+    moved = grounds.evaluator.trial(photos, right, other).moved
     # With 2, the upper end of the interval of Agresti and Coull (1998).
-    large = (moved.sum() + errors) / (len(moved) + 2 * errors) > QUIET
-    return bool(large) and not evaluator.alike(photos, right, other)
+    share = (moved.sum() + errors) / (len(moved) + 2 * errors)
+    return bool(share > QUIET) and not grounds.evaluator.alike(photos, right, other)
 
 
 def weighed(score: Score) -> tuple[Evidence, ...]:
     """Return the sum of the votes, then what each of them measured."""
     whole = Evidence(
-        "overall evidence, in nats", score.gain, NAMED, score.gain >= NAMED
+        "overall evidence, in nats", score.gain, NAMED, supports=score.gain >= NAMED
     )
     return whole, *(
         Evidence(
@@ -319,23 +371,27 @@ def weighed(score: Score) -> tuple[Evidence, ...]:
     )
 
 
-def _lead(best: Score, ranked: Scores) -> Evidence | None:
+def _lead(best: Score, scores: Scores) -> Evidence | None:
     """Return the lead over that other cause whose lead is the most doubtful."""
-    rivals = [
-        score for score in ranked if not best.candidate.causes & score.candidate.causes
-    ]
-    if not rivals:
-        return None
 
     def needed(rival: Score) -> float:
         return LEAD_WITHIN if rival.candidate.step == best.candidate.step else LEAD
 
-    other = min(rivals, key=lambda rival: -rival.gain - needed(rival))
-    lead, text = (
-        best.gain - other.gain,
-        f"lead over {other.candidate.cause}, the next cause, in nats",
+    rival = min(
+        _otherwise_called(best, scores),
+        key=lambda rival: -rival.gain - needed(rival),
+        default=None,
     )
-    return Evidence(text, lead, needed(other), lead >= needed(other))
+    if rival is None:
+        return None
+    lead = best.gain - rival.gain
+    text = f"lead over {rival.candidate.cause}, the next cause, in nats"
+    return Evidence(text, lead, needed(rival), supports=lead >= needed(rival))
+
+
+def _otherwise_called(score: Score, scores: Scores) -> list[Score]:
+    causes = score.candidate.causes
+    return [other for other in scores if not causes & other.candidate.causes]
 
 
 def _beyond_chance(grounds: Grounds, best: Score) -> Evidence | None:
@@ -344,18 +400,18 @@ def _beyond_chance(grounds: Grounds, best: Score) -> Evidence | None:
     by_labels = sum(vote.gain for source, vote in votes if isinstance(source, Labelled))
     if grounds.evaluator.statistics and best.gain - by_labels >= NAMED:
         return None
-    gained, lost = grounds.trial(best.candidate.preprocessing).turned
+    gained, lost = grounds.trial(best.right).turned
     chance = _by_chance(grounds, best)
     text = f"chance that any change puts {gained} labels right and {lost} wrong"
-    return Evidence(text, chance, BY_CHANCE, chance <= BY_CHANCE)
+    return Evidence(text, chance, BY_CHANCE, supports=chance <= BY_CHANCE)
 
 
 def _needless(grounds: Grounds, right: Preprocessing) -> bool:
     """Whether nearly all labels are met as it is, and no more with a change."""
-    count, (gained, lost) = grounds.known_labels, grounds.trial(right).turned
-    return (
-        count >= FEW and count - grounds.correct() <= QUIET * count and gained <= lost
-    )
+    count = grounds.known_labels
+    gained, lost = grounds.trial(right).turned
+    wrong = count - grounds.correct()
+    return count >= FEW and wrong <= QUIET * count and gained <= lost
 
 
 def _by_chance(grounds: Grounds, score: Score) -> float:
@@ -363,49 +419,45 @@ def _by_chance(grounds: Grounds, score: Score) -> float:
 
     Each puts a wrong label right as often as those do that are called otherwise.
     """
-    tried = grounds.scores()
-    apart = [one for one in tried if not one.candidate.causes & score.candidate.causes]
-    gained, lost = grounds.trial(score.candidate.preprocessing).turned
+    scores = grounds.scores()
+    others = _otherwise_called(score, scores)
+    gained, lost = grounds.trial(score.right).turned
     wrong = grounds.known_labels - grounds.correct()
-    met = sum(grounds.trial(one.candidate.preprocessing).turned[0] for one in apart)
-    rate = (met + 1) / (wrong * len(apart) + 2)
-    return min(1.0, at_least(gained - lost, wrong, rate) * len(tried))
+    by_others = sum(grounds.trial(other.right).turned[0] for other in others)
+    rate = (by_others + 1) / (wrong * len(others) + 2)
+    return min(1.0, at_least(gained - lost, wrong, rate) * len(scores))
 
 
-def settled(grounds: Grounds, ranked: Scores, told: set[str]) -> list[Finding]:
-    """Return each cause not yet told: ruled out where no candidate of it is left that would change anything.
+def settled(grounds: Grounds, scores: Scores, reported: set[str]) -> list[Finding]:
+    """Return each cause not yet reported: ruled out where no candidate of it would change anything.
 
     A candidate is left that comes near to being named, or that changes a prediction and is not excluded.
     """
-    found: dict[str, Finding] = {}
+    findings: dict[str, Finding] = {}
     excluded = _SEES_NOT if grounds.evaluator.statistics else _MEETS_NOT
-    for score in ranked:
+    for score in scores:
         cause = score.candidate.cause
-        if cause in told or (cause in found and found[cause].verdict == "cannot_tell"):
+        previous = findings.get(cause)
+        if cause in reported or (previous and previous.verdict == "cannot_tell"):
             continue
-        trial = grounds.trial(score.candidate.preprocessing)
-        labelled = (
-            bool(grounds.known_labels) and _by_chance(grounds, score) <= BY_CHANCE
-        )
-        if (
-            labelled
-            or score.gain > NEAR
-            or (score.gain > EXCLUDED and trial.changed.any())
-        ):
-            found[cause] = Finding(cause, "cannot_tell", _OPEN, weighed(score))
-        else:
-            found.setdefault(
-                cause, Finding(cause, "ruled_out", excluded, weighed(score))
-            )
-    return list(found.values())
+        if _undecided(grounds, score):
+            findings[cause] = Finding(cause, "cannot_tell", _OPEN, weighed(score))
+        elif previous is None:
+            findings[cause] = Finding(cause, "ruled_out", excluded, weighed(score))
+    return list(findings.values())
+
+
+def _undecided(grounds: Grounds, score: Score) -> bool:
+    if grounds.known_labels and _by_chance(grounds, score) <= BY_CHANCE:
+        return True
+    changed = grounds.trial(score.right).changed
+    return score.gain > NEAR or bool(score.gain > EXCLUDED and changed.any())
 
 
 def difference(in_use: Preprocessing, right: Preprocessing) -> str:
     """Return what `right` does otherwise, step by step, and which steps it leaves out."""
-    before, after = (
-        dict(line.split(": ", 1) for line in each.describe())
-        for each in (in_use, right)
-    )
+    before = dict(line.split(": ", 1) for line in in_use.describe())
+    after = dict(line.split(": ", 1) for line in right.describe())
     changed = [
         f"{step}: {words}" for step, words in after.items() if before.get(step) != words
     ]

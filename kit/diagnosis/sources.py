@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, log, sqrt
+from typing import Protocol
 
 import numpy as np
 
@@ -89,12 +90,13 @@ class Averages:
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
-        before, after = self.away(in_use), self.away(candidate.preprocessing)
+        before = self.away(in_use)
+        after = self.away(candidate.preprocessing)
         close = candidate.step == "channels" and after <= self.close
         floor = self.close / CLOSE if close else self.floor
         gain = self.weight * log((before + floor) / (after + floor))
         text = f"distance of {self.told} from the averages of training, in nats; {before:.3g} as it is"
-        return Vote(text, gain, after, self.binding and gain < AGAINST)
+        return Vote(text, gain, after, veto=self.binding and gain < AGAINST)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,20 +141,22 @@ class Ordinary:
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
-        right, typical = candidate.preprocessing, self.profile.typical
-        before, after = (max(self.away(each), typical) for each in (in_use, right))
+        typical = self.profile.typical
+        before = max(self.away(in_use), typical)
+        after = max(self.away(candidate.preprocessing), typical)
         # As many errors of the mean as a name needs are worth a name.
         weight = min(1.0, NAMED / (self.ERRORS * max(self._error, 1e-6)))
         gain = max(weight * (before - after), self._paired(in_use, candidate))
         text = f"mean log distance from the profile; {before:.2f} as it is, {typical:.2f} for training images"
-        return Vote(text, gain, after, gain < AGAINST)
+        return Vote(text, gain, after, veto=gain < AGAINST)
 
     def _paired(self, in_use: Preprocessing, candidate: Candidate) -> float:
         """Return what another order of channels is worth, by how many standard errors images lie nearer.
 
         Only where it makes them wholly usual; minus infinity for all else, and for fewer than `PAIRED`.
         """
-        count, right = len(self.photos), candidate.preprocessing
+        count = len(self.photos)
+        right = candidate.preprocessing
         usual = self.profile.typical + 2 * self._error
         if (
             candidate.step != "channels"
@@ -162,6 +166,7 @@ class Ordinary:
             return -inf
         nearer = self._each(in_use) - self._each(right)
         error = max(float(nearer.std()) / sqrt(count), 1e-3)
+        # Below Student's t, which has count - 1: a little more careful where images are few.
         errors = float(nearer.mean()) / error * sqrt((count - 2) / count)
         return NAMED * min(errors / self.ERRORS, self.MOST)
 
@@ -219,7 +224,8 @@ class Labelled:
             self.photos, in_use, candidate.preprocessing, self.labels
         )
         before, after = trial.likelihoods(self.LEAST) or (0.0, 0.0)
-        count, (gained, lost) = len(known(self.labels)[0]), trial.turned
+        count = len(known(self.labels)[0])
+        gained, lost = trial.turned
         weight = self.WEIGHT * min(1.0, sqrt(count / self.ENOUGH))
         worse = gained < lost and (
             not gained or at_least(lost, gained + lost, 0.5) <= self.BY_CHANCE
@@ -228,7 +234,16 @@ class Labelled:
         return Vote(text, weight * (after - before), gained - lost, veto=worse)
 
 
-Source = Averages | Ordinary | Certainty | Labelled
+class Source(Protocol):
+    """What judges candidates."""
+
+    @property
+    def told(self) -> str:
+        """What it is, in words; empty where that goes without saying."""
+
+    def vote(self, in_use: Preprocessing, candidate: Candidate, /) -> Vote:
+        """Compare a candidate with the preprocessing in use."""
+
 
 ODD, UNEXPLAINED = 0.6, 0.35
 """Nats for each step that hardly any training has, and for a change that no fault of the catalogue makes."""
@@ -239,17 +254,21 @@ def votes(
 ) -> tuple[Vote, ...]:
     """Return the votes of all sources on a candidate, and last that of what is known before any image."""
     fewer = _oddities(in_use) - _oddities(candidate.preprocessing)
-    gain = ODD * fewer - UNEXPLAINED * (not candidate.faults)
+    gain = ODD * fewer
+    if not candidate.faults:
+        gain -= UNEXPLAINED
     rarity = Vote("fewer steps that are rare in training", gain, fewer)
     return (*(source.vote(in_use, candidate) for source in sources), rarity)
 
 
 def _oddities(p: Preprocessing) -> float:
+    """Return how many steps of a preprocessing hardly any training has, weighted by how rare they are."""
     odd = [
         p.invert,
         p.layout in {"transposed", "reshaped"},
         p.thumbnail is not None,
         p.cast is not None,
     ]
-    rare = 0.6 * (p.channels == "gray_rgb") + 0.5 * (p.fit == "letterbox")
+    rarities = {"gray_rgb": 0.6, "letterbox": 0.5}
+    rare = rarities.get(p.channels, 0.0) + rarities.get(p.fit, 0.0)
     return sum(odd) + rare + 0.5 * max(len(p.scaling) - 1, 0)

@@ -177,6 +177,14 @@ def test_what_is_wrong_with_a_form_is_named(network, kind):
     assert said in repr(found)
 
 
+def test_two_causes_are_named_only_where_they_leave_half_of_what_one_does(classifier):
+    _, form = forms.faults(classifier)["grey"]
+    photos = samples.photos("imagenet")[:10]
+    found = kit.compare(classifier, form, photos, progress=False)
+    # Rounded luma leaves 2 %, and another scaling besides hardly less.
+    assert (found.cause, round(found.left, 2)) == ("grayscale", 0.02)
+
+
 @pytest.mark.parametrize("kind", ["mixed with noise", "another training"])
 def test_a_form_whose_fault_has_no_name_gets_none_and_is_not_sound(fashion, kind):
     found = compared("fashion_mnist", forms.unknown(fashion)[kind])
