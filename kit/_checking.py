@@ -65,7 +65,7 @@ def nearest(received: str, names: Iterable[str]) -> str:
     return f"; did you mean {spelled[candidates[0]]!r}?" if candidates else ""
 
 
-def told(name: str) -> str:
+def printable(name: str) -> str:
     """Return a name for one line of any text, with ? for controls and for bytes of another encoding."""
     return _CONTROLS.sub("?", name.encode(errors="replace").decode())
 
@@ -210,4 +210,4 @@ def first_line(error: BaseException) -> str:
         lines = [line for line in lines if re.match(r"\w+Error: ", line)][:1] + lines
     while len(lines) > 1 and "Exception encountered when calling" in lines[0]:
         del lines[0]
-    return told(lines[0][:300].rstrip(".;:"))
+    return printable(lines[0][:300].rstrip(".;:"))

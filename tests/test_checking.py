@@ -5,7 +5,7 @@ import pytest
 
 import kit
 from kit import samples
-from kit._checking import first_line, told
+from kit._checking import first_line, printable
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,6 @@ def test_of_an_exception_the_line_that_says_what_is_wrong_is_told(text, line):
 
 
 def test_a_name_is_one_line_of_any_text():
-    assert told("caf\u00e9 \U0001f408.jpg") == "caf\u00e9 \U0001f408.jpg"
-    assert told("a\nb\x1b[2J\u2028\udcff") == "a?b?[2J??"
-    assert told("\ufffe\uffff") == "??", "which XML has not"
+    assert printable("caf\u00e9 \U0001f408.jpg") == "caf\u00e9 \U0001f408.jpg"
+    assert printable("a\nb\x1b[2J\u2028\udcff") == "a?b?[2J??"
+    assert printable("\ufffe\uffff") == "??", "which XML has not"

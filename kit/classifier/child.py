@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from kit._arrays import Float32
-from kit._checking import first_line, told
+from kit._checking import first_line, printable
 from kit._interrupts import uninterrupted
 from kit._reporting import Steps
 
@@ -103,7 +103,7 @@ def _result(folder: Path, code: int) -> dict[str, Any]:
         return result
     lines = (folder / _ERRORS).read_text(errors="replace").strip().splitlines()
     last_line = lines[-1] if lines else f"a process that ended with {code}"
-    return {"error": told(last_line[:300])}
+    return {"error": printable(last_line[:300])}
 
 
 def _listen(process: Any, folder: Path, early: Early, exchange: threading.Lock) -> None:

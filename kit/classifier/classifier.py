@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from kit._arrays import AnyPath, Float32
-from kit._checking import guiding, instance, number, told, whole
+from kit._checking import guiding, instance, number, printable, whole
 from kit._reporting import Progress, Steps
 from kit.classifier import engines, store
 from kit.classifier.engines import KerasEngine, check_shape
@@ -103,7 +103,7 @@ class Classifier:
     ) -> None:
         source = network.source
         self.network = network
-        self.name = told(name)
+        self.name = printable(name)
         self.preprocessing = steps
         self.class_names = checked_class_names(names, network.about.class_count, name)
         self.input_shape = engines.sized(network.about.input_shape, steps)

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from kit._arrays import AnyPath
-from kit._checking import told
+from kit._checking import printable
 from kit.classifier import store
 from kit.classifier.child import run_apart, work_apart
 from kit.classifier.keras_models import (
@@ -78,7 +78,7 @@ def import_h5(old: AnyPath, new: AnyPath) -> tuple[str, ...]:
         )
     with TemporaryDirectory(dir=parent) as name:
         folder = Path(name)
-        copy = folder / told(source.name)
+        copy = folder / printable(source.name)
         shutil.copyfile(source, copy)
         keras = sys.modules.get("keras")
         # The code of custom objects is here and nowhere else.

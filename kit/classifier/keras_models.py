@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kit._arrays import AnyPath
-from kit._checking import first_line, told
+from kit._checking import first_line, printable
 from kit._reporting import hidden_errors
 from kit.classifier import store
 from kit.classifier.engines import check_ends
@@ -50,7 +50,8 @@ def refuse_code(config: Any, name: str, kinds: Collection[str] = ()) -> None:
     """
     for part in serialized(config):
         kind, home, function = (
-            told(str(part.get(key)))[:60] for key in ("class_name", "module", "config")
+            printable(str(part.get(key)))[:60]
+            for key in ("class_name", "module", "config")
         )
         package, _, module = home.partition(".")
         module = module.removeprefix("src.").partition(".")[0]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kit._arrays import Bools, Float64, Floats, Int64
-from kit._checking import nearest, told, whole
+from kit._checking import nearest, printable, whole
 
 Labels = Sequence[int | str | None] | npt.NDArray[np.integer]
 
@@ -45,8 +45,8 @@ def checked_class_names(
     names = tuple(map(str, class_names))
     # All at once, since of a thousand names hardly any has a character that cannot be shown.
     text = "".join(names)
-    if told(text) != text:
-        names = tuple(map(told, names))
+    if printable(text) != text:
+        names = tuple(map(printable, names))
     if len(names) != count:
         raise ValueError(
             f"Expected {count} class names for {network!r}, received {len(names)}; mend the list,"
@@ -135,7 +135,7 @@ def _index(label: Any, index_of: Mapping[str, int], classes: int) -> int | None:
     if label is None:
         return None
     if isinstance(label, str):
-        label = told(label)
+        label = printable(label)
         if label not in index_of:
             hint = nearest(label, index_of)
             raise ValueError(

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from kit._arrays import AnyPath, Array
-from kit._checking import first_line, left_by_git, told
+from kit._checking import first_line, left_by_git, printable
 from kit.classifier.engines import is_lite
 from kit.classifier.metadata import names_beside
 from kit.preprocessing import Preprocessing
@@ -123,7 +123,7 @@ def read_model(path: AnyPath, *, sha256: str | None = None) -> Archive:
     with open_archive(file) as archive:
         names = set(archive.namelist())
         if "config.json" not in names or not names & _WEIGHTS:
-            received = f"{file.name!r} with {told(', '.join(sorted(names)))[:100] or 'nothing'}"
+            received = f"{file.name!r} with {printable(', '.join(sorted(names)))[:100] or 'nothing'}"
             raise ValueError(
                 f"Expected a Keras archive, received {received}; {_ADVICE}"
             )
@@ -214,7 +214,7 @@ def _local_file(path: AnyPath) -> Path:
         return file
     advice = _EXPORT if file.suffix in _PYTORCH else _ADVICE
     if hdf5:
-        new = f"{quote(told(file.name))} NEW.keras"
+        new = f"{quote(printable(file.name))} NEW.keras"
         advice = f"of HDF5 make one: python -m kit import {new}"
     raise ValueError(
         f"Expected a .keras, .tflite or .onnx file, received {file.name!r}; {advice}"

@@ -507,7 +507,7 @@ class _Suspect:
     promising: float
     words: Callable[[Preprocessing], str]
     cause: str = ""
-    told: str = ""
+    title: str = ""
 
     @cached_property
     def grounds(self) -> Grounds:

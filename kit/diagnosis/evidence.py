@@ -154,7 +154,7 @@ class Grounds:
     @property
     def judged_by(self) -> str:
         """A sentence that says what there was to judge by."""
-        names = [source.told for source in self.sources if source.told]
+        names = [source.title for source in self.sources if source.title]
         return f"Judged by {' and '.join(names) or 'how sure the predictions are'}."
 
     def score(self, candidate: Candidate) -> Score:
@@ -231,7 +231,7 @@ def _own_images(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[Source]
         averages = Averages(
             evaluator,
             photos,
-            told="your images",
+            title="your images",
             weight=1.0,
             floor=chance + ALWAYS,
             home=AT_HOME,
@@ -270,7 +270,7 @@ def _probing(
     return Averages(
         evaluator,
         photos,
-        told=f"{len(photos)} photos of the kit",
+        title=f"{len(photos)} photos of the kit",
         weight=1.0 if nearest <= NATIVE else 0.5,
         floor=max(nearest, LEAST),
         home=FAMILIAR,

@@ -54,7 +54,7 @@ class Averages:
 
     Attributes
     ----------
-    evaluator, photos, told
+    evaluator, photos, title
         Of a network with such averages; the user's photos or probes, and what they are, in words.
     weight
         Of the gain.
@@ -72,7 +72,7 @@ class Averages:
 
     evaluator: Evaluator
     photos: tuple[Photo, ...]
-    told: str
+    title: str
     weight: float
     floor: float
     home: float | None
@@ -95,7 +95,7 @@ class Averages:
         close = candidate.step == "channels" and after <= self.close
         floor = self.close / CLOSE if close else self.floor
         gain = self.weight * log((before + floor) / (after + floor))
-        text = f"distance of {self.told} from the averages of training, in nats; {before:.3g} as it is"
+        text = f"distance of {self.title} from the averages of training, in nats; {before:.3g} as it is"
         return Vote(text, gain, after, veto=self.binding and gain < AGAINST)
 
 
@@ -106,7 +106,7 @@ class Ordinary:
     evaluator: Evaluator
     photos: tuple[Photo, ...]
     profile: Profile
-    told: str = "a profile of training images"
+    title: str = "a profile of training images"
 
     ERRORS = 3.0
     """Standard errors of the mean of so many images that a name needs, and up to which they are usual."""
@@ -182,7 +182,7 @@ class Certainty:
     evaluator: Evaluator
     photos: tuple[Photo, ...]
     probes: tuple[Photo, ...]
-    told: str = ""
+    title: str = ""
 
     WEIGHT, OF_PLACES = 0.2, 0.5
     """Of a nat of entropy."""
@@ -210,7 +210,7 @@ class Labelled:
     evaluator: Evaluator
     photos: tuple[Photo, ...]
     labels: Truth
-    told: str = "your labels"
+    title: str = "your labels"
 
     LEAST, WEIGHT = 0.05, 0.7
     BY_CHANCE = 0.3
@@ -238,7 +238,7 @@ class Source(Protocol):
     """What judges candidates."""
 
     @property
-    def told(self) -> str:
+    def title(self) -> str:
         """What it is, in words; empty where that goes without saying."""
 
     def vote(self, in_use: Preprocessing, candidate: Candidate, /) -> Vote:

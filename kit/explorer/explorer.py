@@ -20,7 +20,7 @@ import traitlets
 from IPython.display import display, update_display
 
 from kit._arrays import Float32
-from kit._checking import known, told, whole
+from kit._checking import known, printable, whole
 from kit._reporting import Progress
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices, label_indices
@@ -431,7 +431,7 @@ class Explorer(anywidget.AnyWidget):
     ) -> None:
         with self._lock:
             if isinstance(content, dict):
-                self._request = told(str(content.get("request", "")))[:100]
+                self._request = printable(str(content.get("request", "")))[:100]
             try:
                 kind, fields = request_fields(content, buffers)
                 self._handlers[kind](self, **fields)

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from kit._arrays import Array, Pixels
-from kit._checking import told
+from kit._checking import printable
 from kit.images.opening import (
     FORMATS,
     Decoding,
@@ -65,7 +65,7 @@ class Photo:
     size: tuple[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", told(self.name))
+        object.__setattr__(self, "name", printable(self.name))
         pixels = self.pixels
         if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
             received = f"{describe(pixels)}; scale it to 0..255, round and cast it"
@@ -440,7 +440,9 @@ def each_picture(pictures: Pictures) -> Iterator[Picture]:
     ):
         check_path(fsdecode(pictures))
     for place, (name, source) in enumerate(chain.from_iterable(map(_found, given))):
-        yield Picture(told(name or name_of(source, None if single else place)), source)
+        yield Picture(
+            printable(name or name_of(source, None if single else place)), source
+        )
 
 
 def as_photos(pictures: Pictures) -> tuple[Photo, ...]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from kit._checking import first_line, known, nearest, parsed, refuse_unknown, told
+from kit._checking import first_line, known, nearest, parsed, printable, refuse_unknown
 from kit.preprocessing.resizing import Size
 from kit.preprocessing.scaling import SCALINGS, Scaling, simplest
 
@@ -130,7 +130,7 @@ _CONVERTER = (
 def _require(holds: Any, received: str) -> None:
     if not holds:
         raise ValueError(
-            f"Expected what a Preprocessing has, received {told(received)};"
+            f"Expected what a Preprocessing has, received {printable(received)};"
             " write the fields out"
         )
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kit._arrays import AnyPath, Pixels
-from kit._checking import first_line, told
+from kit._checking import first_line, printable
 from kit._reporting import Heading, Progress, Result, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.predictions import Predictions
@@ -139,7 +139,7 @@ class CheckedCases(Result):
 
     def _report(self) -> Iterator[str]:
         yield Heading(self.headline())
-        yield from (told(f"  {case.name}: {case.words}") for case in self.cases)
+        yield from (printable(f"  {case.name}: {case.words}") for case in self.cases)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
@@ -163,16 +163,16 @@ class CheckedCases(Result):
 
         suite = ET.Element(
             "testsuite",
-            name=told(self.classifier),
+            name=printable(self.classifier),
             tests=str(len(self.cases)),
             failures=str(len(self.moved)),
         )
         for case in self.cases:
             test = ET.SubElement(
-                suite, "testcase", classname="cases", name=told(case.name)
+                suite, "testcase", classname="cases", name=printable(case.name)
             )
             if case.moved:
-                ET.SubElement(test, "failure", message=told(case.words))
+                ET.SubElement(test, "failure", message=printable(case.words))
         return ET.tostring(suite, encoding="unicode") + "\n"
 
     __repr__ = Result.__str__
@@ -227,7 +227,7 @@ def check_cases(
     result = CheckedCases(classifier.name, tuple(checked))
     if raise_on_moved and not result.holds:
         lines = [f"{case.name} {case.words}." for case in result.moved[:_NAMED]]
-        raise CasesMovedError(told(" ".join([result.headline(), *lines])))
+        raise CasesMovedError(printable(" ".join([result.headline(), *lines])))
     return result
 
 

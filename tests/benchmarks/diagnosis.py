@@ -319,7 +319,7 @@ def chosen(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     def cost(limits: dict[str, float]) -> float:
         total = 0.0
         for some in by_kind.values():
-            counts = told([decided(row, limits) for row in some])
+            counts = printable([decided(row, limits) for row in some])
             share = {
                 name: part / max(whole, 1) for name, (part, whole) in counts.items()
             }
@@ -386,7 +386,7 @@ def pairs(subject: Subject, draws: int, seed: int) -> Iterator[dict[str, Any]]:
             }
 
 
-def told(rows: Sequence[dict[str, Any]]) -> dict[str, tuple[int, int]]:
+def printable(rows: Sequence[dict[str, Any]]) -> dict[str, tuple[int, int]]:
     """Counts (of, out of) for each column."""
     harmful = [row for row in rows if row["harm"] >= HARM]
     loud = [row for row in harmful if not row["quiet"]]
@@ -418,7 +418,7 @@ def told(rows: Sequence[dict[str, Any]]) -> dict[str, tuple[int, int]]:
 def shown(title: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Print one line of the table, and return it."""
     found, cells = {}, []
-    for name, (part, whole) in told(rows).items():
+    for name, (part, whole) in printable(rows).items():
         interval = accuracy_interval(part, whole) if whole else None
         found[name] = [
             part,

@@ -73,10 +73,10 @@ def main() -> None:
             for file in Path(reached).iterdir()
             for line in file.read_text("utf-8").splitlines()
         }
-    report.write(options.json, told(found) | {"passed": code == 0})
+    report.write(options.json, printable(found) | {"passed": code == 0})
 
 
-def told(found: set[str]) -> dict[str, Any]:
+def printable(found: set[str]) -> dict[str, Any]:
     """Print the share that is reached of each room, and return it with the functions that never run."""
     rooms: dict[str, list[bool]] = defaultdict(list)
     silent = []

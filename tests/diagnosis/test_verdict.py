@@ -179,23 +179,26 @@ def test_a_cause_has_no_fix_where_another_scaling_explains_about_as_much_and_pre
     best, other = by_scaling[right.scaling], by_scaling[()]
     rare = Vote("rare", 0.0, 0.0)
 
-    def told(gain, *variants):
+    def printable(gain, *variants):
         ranked = (
             Score(best, (Vote("a", 1.0, 1.0), rare), variants),
             Score(other, (Vote("a", gain, 1.0), rare)),
         )
         return judged(grounds.around(used), ranked)
 
-    assert told(0.79).fix.preprocessing == right
-    undecided = told(0.81)
+    assert printable(0.79).fix.preprocessing == right
+    undecided = printable(0.81)
     assert (undecided.verdict, undecided.fix.preprocessing, undecided.fix.code) == (
         "named",
         None,
         "",
     )
     assert "cannot tell" in undecided.fix.text
-    assert told(0.79, right.replace(invert=not right.invert)).fix.preprocessing is None
-    assert told(0.79, right).fix.preprocessing == right
+    assert (
+        printable(0.79, right.replace(invert=not right.invert)).fix.preprocessing
+        is None
+    )
+    assert printable(0.79, right).fix.preprocessing == right
 
 
 def test_labels_alone_offer_no_scaling_where_another_meets_as_many(

@@ -173,16 +173,16 @@ def wrong(classifier, photos, labels):
 
 
 @pytest.fixture(scope="module")
-def told(look, classifier):
+def explained(look, classifier):
     """Return view and answer for a photo with what is changed about it."""
 
-    def told(name, **changed):
+    def explained(name, **changed):
         shown = look(name, **changed)
         return shown, why.explanation(
             why.ask(classifier, shown, lambda text: None), shown
         )[0]
 
-    return told
+    return explained
 
 
 def ask(explorer, **settings):
@@ -253,9 +253,9 @@ def test_a_right_pipeline_is_not_accused(explorer):
 
 @pytest.mark.parametrize(("name", "changed"), WRONG)
 def test_a_wrong_or_changed_answer_is_never_cleared_and_told_in_plain_words(
-    told, name, changed
+    explained, name, changed
 ):
-    shown, because = told(name, **changed)
+    shown, because = explained(name, **changed)
     assert shown.top != shown.label or shown.altered
     assert because["ruledOut"] == []
     assert because["headline"]
@@ -263,8 +263,10 @@ def test_a_wrong_or_changed_answer_is_never_cleared_and_told_in_plain_words(
     assert not [text for text in texts(because) if INTERNAL.search(text)]
 
 
-def test_an_untouched_photograph_between_two_classes_is_called_hard_with_both(told):
-    shown, because = told("cat.jpg")
+def test_an_untouched_photograph_between_two_classes_is_called_hard_with_both(
+    explained,
+):
+    shown, because = explained("cat.jpg")
     top, right = (
         f"{100 * shown.probabilities[index]:.1f} %"
         for index in (shown.top, shown.label)
@@ -422,9 +424,9 @@ def test_a_question_that_fails_is_told_in_one_line(classifier, monkeypatch):
     assert "\n" not in last["text"]
 
 
-def test_a_cause_is_not_said_to_be_behind_an_answer_that_stands_without_it(told):
+def test_a_cause_is_not_said_to_be_behind_an_answer_that_stands_without_it(explained):
     # The blurs make it, and the scaling that is wrong as well is found: putting that right does not help.
-    shown, because = told(
+    shown, because = explained(
         "otter.jpg", zoom_blur=26, glass_blur=12, scaling="caffe_means"
     )
     assert shown.wrong
@@ -432,7 +434,7 @@ def test_a_cause_is_not_said_to_be_behind_an_answer_that_stands_without_it(told)
     assert "Fixing it gives " in because["headline"]
 
 
-def test_a_fix_that_spoils_a_right_answer_is_not_offered(told):
-    shown, because = told("espresso.jpg", channels="channels_swapped")
+def test_a_fix_that_spoils_a_right_answer_is_not_offered(explained):
+    shown, because = explained("espresso.jpg", channels="channels_swapped")
     assert not shown.wrong
     assert because["apply"] in (None, {"channels": ""})

@@ -90,20 +90,20 @@ def test_it_harms_on_one_class_and_warns(fashion, clothes):
 
 
 def test_remarks_count_pictures_classes_and_answers():
-    def told(counts, classes, prior=0):
+    def printable(counts, classes, prior=0):
         rows = np.eye(classes, dtype=np.float32)[
             np.repeat(np.arange(len(counts)), counts)
         ]
         return remarks(rows, [f"class {place}" for place in range(classes)], prior)
 
     first = "statistics of BatchNormalization estimated on 16 images"
-    assert told([12, 4], 3) == [first]  # three quarters of one answer
+    assert printable([12, 4], 3) == [first]  # three quarters of one answer
     one = "warning: 13 of 16 images were predicted as class 0 before; if they really show one class"
-    (remark,) = told([13, 3], 3)[1:]
+    (remark,) = printable([13, 3], 3)[1:]
     assert remark.startswith(one)
     few = "warning: 16 images are few for 20 classes; prior=4 adds training statistics as if there"
-    assert told([8, 8], 20) == [first, f"{few} were 20"]
-    assert told([8, 8], 20, prior=4) == [f"{first}, mixed with a prior of 4"]
+    assert printable([8, 8], 20) == [first, f"{few} were 20"]
+    assert printable([8, 8], 20, prior=4) == [f"{first}, mixed with a prior of 4"]
 
 
 def test_normalization_inside_an_inner_model_is_found(few):

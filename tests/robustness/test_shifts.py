@@ -297,7 +297,7 @@ def known():
     ), gathered.photos
 
 
-def told(known, photos):
+def printable(known, photos):
     gathered = shifts.gather(list(each_picture(photos)), classifier=CLASSIFIER)
     found, answers, notes = judged(*known, gathered, CLASSIFIER)
     return {one.quantity for one in found if one.verdict == "shifted"}, answers, notes
@@ -312,12 +312,12 @@ def of_class(*classes, count=100):
 def test_other_classes_are_told_from_other_pictures(known):
     # Of T-shirts alone "flatter" was said, since they are brighter than all clothes on average.
     assert set(ranked(of_class(0))) == {"contrast"}
-    shifted, answers, notes = told(known, of_class(0))
+    shifted, answers, notes = printable(known, of_class(0))
     assert (shifted, answers.verdict) == (set(), "other_classes")
     assert answers.summary.startswith("T-shirt/top +")
     assert notes[0].startswith("compared are ")
     dark = [kit.Perturbation(brightness=0.55).apply(photo) for photo in of_class(0)]
-    shifted, answers, _ = told(known, dark)
+    shifted, answers, _ = printable(known, dark)
     assert (shifted, answers.verdict) == ({"brightness"}, "other_classes")
 
 
@@ -333,7 +333,7 @@ def test_a_file_that_knows_how_its_training_images_are_predicted_tells_other_cla
 
 
 def test_answers_that_an_alteration_changes_follow(known):
-    shifted, answers, notes = told(known, altered(contrast=0.5))
+    shifted, answers, notes = printable(known, altered(contrast=0.5))
     assert (shifted, answers.verdict, notes) == ({"contrast"}, "follows", ())
     assert answers.distance > 0.4
 
