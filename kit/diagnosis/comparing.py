@@ -240,47 +240,70 @@ def compare(
         (original.predict(photo), form.predict(photo))
         for photo in Steps(opened, "Comparing", "image", progress)
     ]
-    photo_names = tuple(photo.name for photo in opened)
     before, after = (
-        Predictions(side, names, truth, photo_names) for side in np.hstack(rows)
+        Predictions(side, names, truth, tuple(photo.name for photo in opened))
+        for side in np.hstack(rows)
     )
     changes = _changes(before.probabilities, after.probabilities)
     most_changed = np.argsort(-changes, kind="stable")[:JUDGED]
     judged = tuple(opened[place] for place in most_changed)
-    mean = float(changes.mean())
-    sound = _sound(mean, float(changes.max()))
-    cause = _NONE
-    if mean > ROUNDED:
-        cause = _cause(
-            replace(original, rows=before.probabilities[most_changed]),
-            replace(form, rows=after.probabilities[most_changed]),
-            judged,
-            names,
-            sound=sound,
-        )
-    if not (cause.causes or sound) and mean <= CLOSE and _quantised(first, second):
+    cause = _searched(
+        replace(original, rows=before.probabilities[most_changed]),
+        replace(form, rows=after.probabilities[most_changed]),
+        judged,
+        names,
+        changes=changes,
+    )
+    if not cause.causes and _close(changes) and _quantised(first, second):
         cause = _Cause(("quantisation",), left=1.0)
-    used = original.preprocessing
-    prepared = [
-        difference(used, form.preprocessing),
-        *(pillow_words(used, form.preprocessing, photo) for photo in judged),
-    ]
-    accuracy = None
-    if (truth >= 0).any():
-        accuracy = compare_accuracies(before.labelled.correct, after.labelled.correct)
     return Compared(
         first.name,
         getattr(second, "name", getattr(second, "__name__", "the other form")),
         photos=len(opened),
         changed=int(before.changed(after).sum()),
-        difference=mean,
+        difference=float(changes.mean()),
         cause=_joined(cause.causes),
         undone=cause.undone,
         left=cause.left,
-        prepared=_joined(prepared, "; "),
+        prepared=_prepared(original.preprocessing, form.preprocessing, judged),
         movers=_movers(before, after, changes, most_changed[:MOST_CHANGED]),
-        accuracy=accuracy,
+        accuracy=_accuracies(before.labelled, after.labelled),
     )
+
+
+def _searched(
+    original: "_Form",
+    form: "_Form",
+    photos: tuple[Photo, ...],
+    names: Sequence[str],
+    *,
+    changes: Float32,
+) -> "_Cause":
+    """Look for the cause of the changes of all images on those that changed most."""
+    if changes.mean() <= ROUNDED:
+        return _NONE
+    sound = _sound(float(changes.mean()), float(changes.max()))
+    return _cause(original, form, photos, names, sound=sound)
+
+
+def _close(changes: Float32) -> bool:
+    """Whether the two are close, and differ by more than a sound form does."""
+    mean = float(changes.mean())
+    return mean <= CLOSE and not _sound(mean, float(changes.max()))
+
+
+def _prepared(
+    used: Preprocessing, other: Preprocessing, photos: Sequence[Photo]
+) -> str:
+    """Return what the second does otherwise when it prepares images, in words."""
+    resized = (pillow_words(used, other, photo) for photo in photos)
+    return _joined([difference(used, other), *resized], "; ")
+
+
+def _accuracies(before: Predictions, after: Predictions) -> Comparison | None:
+    if not len(before):
+        return None
+    return compare_accuracies(before.correct, after.correct)
 
 
 def _movers(
