@@ -13,6 +13,9 @@ import numpy as np
 
 from kit.preprocessing.scaling import Scaling
 
+MOST_PROPERTY = 1 << 16
+"""Characters of a property that are read: a literal takes several hundred times as much memory."""
+
 MOST_TEXT = 1 << 20
 """Bytes of a list of class names."""
 About = tuple[tuple[str, ...] | None, Scaling | None]
@@ -160,7 +163,7 @@ def _value(properties: Mapping[str, str], *keys: str) -> Any:
     for key in keys:
         with suppress(Exception):
             # In JSON, or as Python prints a dictionary of names.
-            return ast.literal_eval(properties[key][:MOST_TEXT])
+            return ast.literal_eval(properties[key][:MOST_PROPERTY])
     return None
 
 
