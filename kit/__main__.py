@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def run() -> NoReturn:
+def run_and_exit() -> NoReturn:
     """Be the process of one command."""
     # Of the script, or at hand, where a file may have the name of a module that is imported later.
     if not getattr(sys.flags, "safe_path", False):
@@ -383,4 +383,4 @@ _COMMANDS = (
 )
 
 if __name__ == "__main__":
-    run()
+    run_and_exit()

@@ -137,5 +137,5 @@ def test_the_page_of_the_explorer_and_the_special_photographs_travel_in_the_whee
     shown = done(bare, "-X", "utf8", "-c", script, cwd=tmp_path)
     assert (
         shown
-        == f"{samples.photos('special')}\n{page.joined()}{page.read('explorer.css')}".strip()
+        == f"{samples.photos('special')}\n{page.joined()}{page.page_file('explorer.css')}".strip()
     )

@@ -144,7 +144,7 @@ def _refusal(error: BaseException) -> str:
     return f"{reason}; replace Lambda layers, or copy a damaged file again"
 
 
-def copied(model: Any) -> Any:
+def copied_model(model: Any) -> Any:
     """Return a Keras model with layers and weights of its own."""
     copy = import_keras().models.clone_model(model)
     copy.set_weights(model.get_weights())

@@ -191,7 +191,7 @@ class Trial:
 
     def likelihoods(self, least: float = LEAST) -> tuple[float, float] | None:
         """Return the mean log-likelihood of the known labels before and after, if there are any."""
-        rows, columns = known(self.labels)
+        rows, columns = labelled_places(self.labels)
         if not rows:
             return None
         right = self.before[rows, columns], self.after[rows, columns]
@@ -202,7 +202,7 @@ class Trial:
 
     def _surprise(self, answers: Floats) -> Float64:
         surprise = entropies(answers).astype(np.float64)
-        rows, columns = known(self.labels)
+        rows, columns = labelled_places(self.labels)
         surprise[rows] = -np.log(
             np.maximum(answers[rows, columns].astype(np.float64), LEAST)
         )
@@ -217,12 +217,12 @@ def entropies(answers: Floats) -> Floats:
 def hits(answers: Floats, labels: Truth) -> Bools:
     """Return whether each image is known to be predicted correctly; bool (N,), False without a label."""
     found = np.zeros(len(answers), np.bool_)
-    rows, columns = known(labels)
+    rows, columns = labelled_places(labels)
     found[rows] = answers.argmax(axis=1)[rows] == columns
     return found
 
 
-def known(labels: Truth) -> tuple[list[int], list[int]]:
+def labelled_places(labels: Truth) -> tuple[list[int], list[int]]:
     """Return the places of the labels that are known, and these labels."""
     places = [place for place, label in enumerate(labels) if label is not None]
     return places, [int(labels[place] or 0) for place in places]

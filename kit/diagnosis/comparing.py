@@ -33,7 +33,7 @@ from kit.preprocessing.pipeline import (
     arrange_back,
 )
 from kit.preprocessing.scaling import SCALINGS, fits
-from kit.validation.accuracy import Comparison, compare_accuracies
+from kit.validation.accuracy import AccuracyComparison, compare_accuracies
 
 Function = Callable[[Float32], Float32]
 Outputs = Callable[[Any], Any]
@@ -103,7 +103,7 @@ class Compared(Result):
     left: float = 0.0
     prepared: str = ""
     movers: tuple[Mover, ...] = ()
-    accuracy: Comparison | None = None
+    accuracy: AccuracyComparison | None = None
 
     def __repr__(self) -> str:
         changes = f"{self.changed} of {self.photos} predictions change from {self.first} to {self.second}"
@@ -300,7 +300,7 @@ def _prepared(
     return _joined([difference(used, other), *resized], "; ")
 
 
-def _accuracies(before: Predictions, after: Predictions) -> Comparison | None:
+def _accuracies(before: Predictions, after: Predictions) -> AccuracyComparison | None:
     if not len(before):
         return None
     return compare_accuracies(before.correct, after.correct)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from kit.classifier.labels import Trial, Truth, hits, known
+from kit.classifier.labels import Trial, Truth, hits, labelled_places
 from kit.diagnosis.candidates import FEW, Candidate, Evaluator, candidates
 from kit.diagnosis.finding import Photos, at_least
 from kit.diagnosis.sources import (
@@ -130,7 +130,7 @@ class Grounds:
             probes = probing.photos
             sources.append(probing)
         sources.append(Certainty(evaluator, chosen, probes))
-        if known(labels)[0]:
+        if labelled_places(labels)[0]:
             sources.append(Labelled(evaluator, chosen, labels))
         return cls(evaluator, in_use, chosen, labels, tuple(sources), probes)
 
@@ -149,7 +149,7 @@ class Grounds:
     @property
     def known_labels(self) -> int:
         """How many labels are known."""
-        return len(known(self.labels)[0])
+        return len(labelled_places(self.labels)[0])
 
     @property
     def judged_by(self) -> str:

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from kit._arrays import Float64
-from kit.classifier.labels import Truth, entropies, known
+from kit.classifier.labels import Truth, entropies, labelled_places
 from kit.diagnosis.candidates import Candidate, Evaluator
 from kit.diagnosis.finding import at_least
 from kit.images import Photo
@@ -224,7 +224,7 @@ class Labelled:
             self.photos, in_use, candidate.preprocessing, self.labels
         )
         before, after = trial.likelihoods(self.LEAST) or (0.0, 0.0)
-        count = len(known(self.labels)[0])
+        count = len(labelled_places(self.labels)[0])
         gained, lost = trial.turned
         weight = self.WEIGHT * min(1.0, sqrt(count / self.ENOUGH))
         worse = gained < lost and (

@@ -62,7 +62,7 @@ from kit.images.photo import at_least_one, each_picture
 from kit.perturbation import Perturbation, noise_field
 from kit.preprocessing import Preprocessing
 from kit.regression.cases import pin, write_file
-from kit.robustness.heatmap import occlusion
+from kit.robustness.heatmap import occlusion_rows
 
 if TYPE_CHECKING:
     from kit.diagnosis import Diagnosis
@@ -118,7 +118,7 @@ class Explorer(anywidget.AnyWidget):
     """
 
     _esm = page.joined()
-    _css = page.read("explorer.css")
+    _css = page.page_file("explorer.css")
     _panel = traitlets.Dict().tag(sync=True)
     _kept = traitlets.List[str]().tag(sync=True)
     settings = traitlets.Any({})
@@ -469,7 +469,7 @@ class Explorer(anywidget.AnyWidget):
         """Cover one more row of places of the image that is shown, until its heat map is whole."""
         view = self._shown
         if view.occluded is None:
-            self._rows = occlusion(self.classifier, view.tensor, view.where)
+            self._rows = occlusion_rows(self.classifier, view.tensor, view.where)
         cells = next(self._rows, None)
         if cells is not None:
             self._shown = replace(view, occluded=cells)

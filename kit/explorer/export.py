@@ -248,10 +248,10 @@ def parts(
 
 def document(bench: Bench, data: Sequence[str]) -> str:
     """Return the page of these parts."""
-    style = page.read("explorer.css") + page.read("table.css")
+    style = page.page_file("explorer.css") + page.page_file("table.css")
     script = page.joined("alone")
     source = bench.classifier.source
-    return Template(page.read("table.html")).substitute(
+    return Template(page.page_file("table.html")).substitute(
         style=style,
         style_hash=_hash(style),
         script=script,

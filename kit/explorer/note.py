@@ -5,7 +5,7 @@ from typing import Any
 
 from kit._reporting import tag
 from kit.explorer.bench import View
-from kit.explorer.page import read
+from kit.explorer.page import page_file
 from kit.explorer.protocol import Bar
 from kit.explorer.replies import heat_map
 from kit.explorer.settings import words
@@ -37,7 +37,7 @@ def note(view: View) -> dict[str, Any]:
     html += f"<table>{''.join(map(_row, bars(view)))}</table><p>{LIVE}</p>"
     return {
         "text/plain": LIVE,
-        "text/html": f'<style>{read("note.css")}</style><div class="kit-note">{html}</div>',
+        "text/html": f'<style>{page_file("note.css")}</style><div class="kit-note">{html}</div>',
     }
 
 

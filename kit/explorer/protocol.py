@@ -129,7 +129,7 @@ class Shown(TypedDict):
     where: Heat | None
 
 
-class Source(Size):
+class PreviewSource(Size):
     """The photo whose pixels are beside the message; `live` where the page perturbs them by itself."""
 
     live: bool
@@ -138,7 +138,7 @@ class Source(Size):
 class ViewReply(Reply, Shown):
     """The settings have been taken on."""
 
-    source: Source
+    source: PreviewSource
     kernelMs: float
 
 
@@ -215,7 +215,7 @@ class Cause(TypedDict):
     evidence: list[list[str]]
 
 
-class Explanation(TypedDict):
+class ExplainedContent(TypedDict):
     """The diagnosis; `pictures` are heights and widths of the two whose bytes are beside the message."""
 
     headline: str
@@ -238,7 +238,7 @@ class BecauseReply(Reply):
     stopped: NotRequired[str]
 
 
-class ExplainedReply(BecauseReply, Explanation):
+class ExplainedReply(BecauseReply, ExplainedContent):
     """The last answer to *Why?*."""
 
 

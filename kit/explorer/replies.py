@@ -9,7 +9,14 @@ import numpy as np
 
 from kit._arrays import Pixels
 from kit.explorer.bench import View
-from kit.explorer.protocol import AheadReply, Chip, Heat, Shown, Source, ViewReply
+from kit.explorer.protocol import (
+    AheadReply,
+    Chip,
+    Heat,
+    PreviewSource,
+    Shown,
+    ViewReply,
+)
 from kit.explorer.settings import MAIN, step_words
 from kit.explorer.texts import (
     answer_of,
@@ -154,7 +161,7 @@ class Replies:
         }
         return reply, buffers
 
-    def _preview(self, view: View) -> tuple[Pixels | None, Source]:
+    def _preview(self, view: View) -> tuple[Pixels | None, PreviewSource]:
         """Pixels of the photo for the page, None where it has them, and what they are."""
         height, width = view.source.size
         folded = any(view.settings[key] != PARAMETERS[key].neutral for key in FOLDED)
@@ -163,7 +170,7 @@ class Replies:
         # At most LIVE_PIXELS are left: for looking at, never for predicting.
         step = ceil(sqrt(height * width / LIVE_PIXELS))
         pixels = np.ascontiguousarray(pixels[::step, ::step])
-        source: Source = {
+        source: PreviewSource = {
             "height": pixels.shape[0],
             "width": pixels.shape[1],
             "live": live,

@@ -9,7 +9,7 @@ import numpy as np
 from kit.classifier import Classifier
 from kit.diagnosis import STAGES, Diagnosis, Finding, Fix, diagnose
 from kit.explorer.bench import View
-from kit.explorer.protocol import Cause, Changes, Explanation, Fixed, Line
+from kit.explorer.protocol import Cause, Changes, ExplainedContent, Fixed, Line
 from kit.explorer.settings import (
     FAULTLESS,
     Settings,
@@ -169,7 +169,7 @@ def ask(
     )
 
 
-def remedy(
+def settings_of_fix(
     settings: Settings, base: Preprocessing, right: Preprocessing
 ) -> Settings | None:
     """Return the settings to change for the preprocessing `right`; perturbations stay.
@@ -191,7 +191,9 @@ def _differing(first: Preprocessing, second: Preprocessing) -> list[str]:
     ]
 
 
-def explanation(diagnosis: Diagnosis, view: View) -> tuple[Explanation, list[bytes]]:
+def explanation(
+    diagnosis: Diagnosis, view: View
+) -> tuple[ExplainedContent, list[bytes]]:
     """Return the diagnosis as the page shows it, with two images where a fix is known.
 
     The images, uint8 RGB, are what the model gets and what it was trained to see.
@@ -203,7 +205,7 @@ def explanation(diagnosis: Diagnosis, view: View) -> tuple[Explanation, list[byt
         for finding in diagnosis.findings
         if finding.verdict == "ruled_out"
     ]
-    message: Explanation = {
+    message: ExplainedContent = {
         "headline": "",
         "notes": list(map(plain, diagnosis.notes)),
         "judged": plain(diagnosis.judged_by),
@@ -227,7 +229,7 @@ def explanation(diagnosis: Diagnosis, view: View) -> tuple[Explanation, list[byt
     after = _prepared(view, right)
     message["headline"] = _headline(diagnosis, view, after)
     if view.wrong or not after.wrong:
-        message["apply"] = remedy(view.settings, view.base, right)
+        message["apply"] = settings_of_fix(view.settings, view.base, right)
     message["fixed"] = fixed(view, after)
     message["guilty"] = _differing(view.preprocessing, right)
     pictures = [shot.covered(right.image(shot.tensor)) for shot in (view, after)]

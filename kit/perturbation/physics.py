@@ -62,14 +62,14 @@ def derived_seed(seed: int, purpose: str) -> int:
     return int(sequence.generate_state(1, np.uint64)[0])
 
 
-def steps(seed: int, purpose: str, count: int) -> Int16:
+def normal_steps(seed: int, purpose: str, count: int) -> Int16:
     """Return `count` standard normal samples as `noise_field` keeps them: steps of 1/4096."""
     return noise_field(derived_seed(seed, purpose), count)
 
 
 def normal(seed: int, purpose: str, shape: tuple[int, ...]) -> Float32:
     """Return standard normal samples: float32 of this shape, a copy."""
-    samples = steps(seed, purpose, math.prod(shape)).astype(np.float32)
+    samples = normal_steps(seed, purpose, math.prod(shape)).astype(np.float32)
     samples /= NOISE_STEPS
     return samples.reshape(shape)
 
@@ -323,7 +323,7 @@ def shot_noise(pixels: Pixels, deviation: float, seed: int) -> Pixels:
     Each value is the Poisson quantile of a fixed random number, so counts change one by one with the setting.
     """
     photons = (255 / deviation) ** 2
-    field = steps(seed, "shot", pixels.size)
+    field = normal_steps(seed, "shot", pixels.size)
     counts = poisson(pixels.reshape(-1), np.arange(256) * (photons / 255), field)
     return to_pixels(counts.reshape(pixels.shape) * np.float32(255 / photons))
 
@@ -354,7 +354,7 @@ def impulse_noise(pixels: Pixels, share: float, seed: int) -> Pixels:
 
     A value that is lost at one share is lost at every larger one.
     """
-    field = steps(seed, "impulse", pixels.size).reshape(pixels.shape)
+    field = normal_steps(seed, "impulse", pixels.size).reshape(pixels.shape)
     limit = -scipy.special.ndtri(share / 2) * NOISE_STEPS
     out = pixels.copy()
     out[field < -limit] = 0

@@ -13,7 +13,7 @@ from kit._reporting import hidden_errors
 from kit.classifier import Classifier, check_first
 from kit.classifier.engines import finite
 from kit.classifier.first_layers import Call, called_through, leaves
-from kit.classifier.keras_models import copied, import_keras
+from kit.classifier.keras_models import copied_model, import_keras
 from kit.images import Pictures, as_photos
 
 FEW = 16
@@ -105,7 +105,7 @@ def remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
 def _adapted(model: Any, batch: Any, old: float) -> Any:
     """Copy the model, with statistics that mix this share of the old ones with those of the batch."""
     keras = import_keras()
-    adapted = copied(model)
+    adapted = copied_model(model)
 
     def estimating(layer: Any, call: Call, inputs: Any, **options: Any) -> Any:
         axes = list(range(len(inputs.shape)))

@@ -95,7 +95,7 @@ class Path:
         return np.where(_LEVELS, self.moved, moved)
 
 
-def together(first: Path, second: Path, base: Float64) -> Float64:
+def combined(first: Path, second: Path, base: Float64) -> Float64:
     """Return the movement under two alterations: float64 (points, points, quantities), at `POINTS` of each.
 
     ``base``, float64 (quantities,), has the means of the training images on the scale of `Condition.scaled`.
@@ -133,7 +133,7 @@ def paths(response: Float64) -> tuple[Path, ...]:
     return tuple(ways)
 
 
-class Nearest(NamedTuple):
+class NearestPaths(NamedTuple):
     """One alteration, or two, where they come nearest to a movement.
 
     `places` are the points on their `paths`, indices to `POINTS`; `distance` is the squared distance of
@@ -235,15 +235,15 @@ class _Remainder:
         misses = self.movement - moved
         return np.asarray(((misses @ self._inverse) * misses).sum(axis=-1))
 
-    def _nearest(self, candidates: Iterable[tuple[Path, ...]]) -> Nearest | None:
+    def _nearest(self, candidates: Iterable[tuple[Path, ...]]) -> NearestPaths | None:
         nearest = []
         for candidate in candidates:
             moved = candidate[0].moved
             if len(candidate) == 2:
-                moved = together(candidate[0], candidate[1], self.base)
+                moved = combined(candidate[0], candidate[1], self.base)
             distances = self._distances(moved)
             places = np.unravel_index(distances.argmin(), distances.shape)
-            point = Nearest(
+            point = NearestPaths(
                 paths=candidate,
                 places=tuple(map(int, places)),
                 distance=float(distances[places]),
@@ -252,7 +252,7 @@ class _Remainder:
             nearest.append(point)
         return min(nearest, key=lambda point: point.distance, default=None)
 
-    def _limit(self, step: Nearest) -> Float64:
+    def _limit(self, step: NearestPaths) -> Float64:
         """Return how far each quantity may be from where a step takes it: float64 (quantities,)."""
         chance = 3 * np.sqrt(np.diag(self.covariance))
         relative = _RELATIVE_MISS * (self.size + step.size)
@@ -278,12 +278,12 @@ class _Remainder:
                 return self._without(pair, np.maximum(limit, self._limit(pair)))
         return self._without(single, limit)
 
-    def _misses(self, step: Nearest, limit: Float64) -> bool:
+    def _misses(self, step: NearestPaths, limit: Float64) -> bool:
         far = step.distance > _FAR * self.measured
         unsettled = self.unexplained & step.unsettled(self.movement, limit)
         return far or bool(unsettled.any())
 
-    def _without(self, step: Nearest, limit: Float64) -> "_Remainder":
+    def _without(self, step: NearestPaths, limit: Float64) -> "_Remainder":
         alone = [float(self._distances(moved)) for moved in step.apart]
         explained = [
             Explanation(

@@ -63,7 +63,7 @@ class QuantityShift:
         return f"{verdict}: {self.explanation.summary}"
 
 
-def differences(training: Float64, photos: Float64) -> tuple[QuantityShift, ...]:
+def quantity_shifts(training: Float64, photos: Float64) -> tuple[QuantityShift, ...]:
     """Compare measures, float64 (images, quantities); what differs has the verdict ``"follows"``."""
     columns = zip(QUANTITIES.values(), training.T, photos.T, strict=True)
     shifts = [_compared(*column) for column in columns]

@@ -113,7 +113,7 @@ def heatmap(
     cells = class_activation(classifier, feature_map, index)
     if cells is None:
         method = "occlusion"
-        maps = occlusion(classifier, tensor, index)
+        maps = occlusion_rows(classifier, tensor, index)
         *_, cells = Steps(maps, "Covering", " rows", progress, total=GRID)
     picture = known_preprocessing(classifier).image(tensor)
     return Heatmap(classifier.class_names[index], method, cells, picture)
@@ -129,7 +129,9 @@ def class_activation(
     return _scaled((feature_map[0] * weights[index]).sum(axis=-1))
 
 
-def occlusion(predictor: Predictor, tensor: Float32, index: int) -> Iterator[Float32]:
+def occlusion_rows(
+    predictor: Predictor, tensor: Float32, index: int
+) -> Iterator[Float32]:
     """Yield the cells of a map with one more row each time, 0 in those to come.
 
     A cell is by how much the logarithm of the probability falls where a patch of the mean colour, as wide as

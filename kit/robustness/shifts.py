@@ -21,7 +21,7 @@ from kit.robustness.differences import (
     QuantityShift,
     alike,
     compared_answers,
-    differences,
+    quantity_shifts,
 )
 
 MOST = 1000
@@ -200,7 +200,7 @@ def gather(
     )
 
 
-def judged(
+def judged_shifts(
     statistics: InputStatistics,
     examples: Sequence[Photo],
     photos: Gathered,
@@ -268,7 +268,7 @@ def _accounted(answers: AnswerShift, quantities: Sequence[QuantityShift]) -> boo
 
 def findings(statistics: InputStatistics, rows: Float64) -> tuple[QuantityShift, ...]:
     """Compare measures, float64 (images, quantities), with those of training, and rank the quantities."""
-    compared = differences(statistics.rows, rows)
+    compared = quantity_shifts(statistics.rows, rows)
     unexplained = np.array([finding.verdict == "follows" for finding in compared])
     causes: dict[str, Explanation] = {}
     if unexplained.any():
@@ -397,7 +397,7 @@ def shift(
     )
     if min(result.training, result.photos) < FEWEST:
         return result
-    quantities, answers, notes = judged(
+    quantities, answers, notes = judged_shifts(
         source, examples, measured, classifier, progress=progress
     )
     if result.photos + len(result.unreadable) < len(pictures):

@@ -202,7 +202,7 @@ def _opened(pickled: bytes) -> Shared:
     return Shared(pickle.loads(pickled))  # noqa: S301 (made by Shared.__reduce__, as part of the same pickle)
 
 
-def run(
+def run_tasks(
     function: Callable[[_Input], _Output],
     tasks: Iterable[tuple[_Key, _Input]],
     executor: Executor | None,
@@ -299,7 +299,7 @@ def predicted(
     size = part_size((1, *(side or 1 for side in classifier.input_shape)))
     parts = iter(lambda: list(islice(cells, size)), [])
     with ThreadPoolExecutor(lanes) as pool:
-        for _, rows in run(predict_part, enumerate(parts), pool, 2 * lanes):
+        for _, rows in run_tasks(predict_part, enumerate(parts), pool, 2 * lanes):
             yield from rows
 
 
@@ -397,7 +397,7 @@ def sweep(
     with Steps[None](
         (), "Sweeping", "row", progress, total=rows.size, keep=True
     ) as steps:
-        for place, rows_of_block in run(predict_block, tasks, executor):
+        for place, rows_of_block in run_tasks(predict_block, tasks, executor):
             rows[place] = rows_of_block
             steps.advance(rows_of_block.size)
     rows = rows.reshape(-1)

@@ -76,7 +76,7 @@ def _bools(right: npt.ArrayLike) -> Bools:
 
 
 @dataclass(frozen=True)
-class Comparison(Result):
+class AccuracyComparison(Result):
     """Accuracies of two classifiers on the same images, 0..1, and how many only one predicts correctly.
 
     ``p_value`` is how often chance alone makes such a difference or a larger one.
@@ -89,7 +89,9 @@ class Comparison(Result):
     p_value: float
 
 
-def compare_accuracies(first: npt.ArrayLike, second: npt.ArrayLike) -> Comparison:
+def compare_accuracies(
+    first: npt.ArrayLike, second: npt.ArrayLike
+) -> AccuracyComparison:
     """Test whether two classifiers differ in accuracy: McNemar's exact test (1947, doi 10.1007/BF02295996).
 
     Parameters
@@ -115,7 +117,7 @@ def compare_accuracies(first: npt.ArrayLike, second: npt.ArrayLike) -> Compariso
     if only_first or only_second:
         test = scipy.stats.binomtest(only_first, only_first + only_second)
         p_value = float(test.pvalue)
-    return Comparison(
+    return AccuracyComparison(
         first=float(by_first.mean()),
         second=float(by_second.mean()),
         only_first=only_first,

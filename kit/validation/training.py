@@ -12,7 +12,7 @@ from kit._checking import whole
 from kit._interrupts import uninterrupted
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier
-from kit.classifier.keras_models import copied, import_keras
+from kit.classifier.keras_models import copied_model, import_keras
 from kit.classifier.labels import Labels, known_classes
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
@@ -134,7 +134,7 @@ def train(
             shape = first.shape[1:]
             model = small_network("trained", shape, len(class_names), seed=seed)
         else:
-            model = copied(model)
+            model = copied_model(model)
         learner = _learner(model, learning_rate, epochs * len(starts))
     for _ in Steps(passes, "Training", "epoch", progress):
         batch = next(tensors)

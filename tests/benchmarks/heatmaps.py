@@ -12,7 +12,7 @@ import numpy as np
 
 from kit import heatmap, samples
 from kit._arrays import Float32
-from kit.robustness.heatmap import GRID, occlusion
+from kit.robustness.heatmap import GRID, occlusion_rows
 from tests.benchmarks import report
 
 SHARES = (0.1, 0.2, 0.4)
@@ -36,7 +36,7 @@ def main() -> None:
         if label is None or whole.argmax() != label:
             continue
         hot = heatmap(classifier, photo, label)
-        *_, covered = occlusion(classifier, tensor, label)
+        *_, covered = occlusion_rows(classifier, tensor, label)
         draws = [
             replace(hot, cells=random.random((7, 7), np.float32)) for _ in range(DRAWS)
         ]

@@ -51,7 +51,11 @@ def test_nothing_ties_the_joined_page_to_other_files():
 
 
 def test_the_page_asks_nothing_of_a_network_and_makes_no_html_of_texts():
-    told = page.joined("alone") + page.read("explorer.css") + page.read("table.css")
+    told = (
+        page.joined("alone")
+        + page.page_file("explorer.css")
+        + page.page_file("table.css")
+    )
     markup = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\("
     network = r"fetch\(|XMLHttpRequest|WebSocket|https?:"
     assert re.findall(f"{markup}|{network}", told) == []

@@ -290,18 +290,18 @@ def test_only_the_faults_that_matter_are_put_back(classifier):
         "noise": 4,
     }
     right = trained.replace(decoding=preprocessing_of(settings, trained).decoding)
-    assert why.remedy(settings, trained, right) == {"channels": ""}
+    assert why.settings_of_fix(settings, trained, right) == {"channels": ""}
 
 
 def test_where_no_step_leads_there_the_fix_is_put_in_use_without_faults(classifier):
     trained = classifier.preprocessing
     caffe = trained.replace(scaling="caffe")
     untouched = neutral("cat.jpg")
-    assert untouched | why.remedy(untouched, trained, caffe) == untouched | {
+    assert untouched | why.settings_of_fix(untouched, trained, caffe) == untouched | {
         "fix": True
     }
     chosen = untouched | {"channels": "channels_swapped", "noise": 4}
-    assert chosen | why.remedy(chosen, trained, caffe) == untouched | {
+    assert chosen | why.settings_of_fix(chosen, trained, caffe) == untouched | {
         "noise": 4,
         "fix": True,
     }
@@ -313,8 +313,8 @@ def test_faults_on_top_of_a_fix_are_taken_back_and_another_fix_is_not_offered(
     fixed = classifier.preprocessing
     in_use = neutral("cat.jpg") | {"fix": True}
     chosen = in_use | {"channels": "channels_swapped"}
-    assert chosen | why.remedy(chosen, fixed, fixed) == in_use
-    assert why.remedy(chosen, fixed, fixed.replace(scaling="caffe")) is None
+    assert chosen | why.settings_of_fix(chosen, fixed, fixed) == in_use
+    assert why.settings_of_fix(chosen, fixed, fixed.replace(scaling="caffe")) is None
 
 
 def test_a_wrong_preprocessing_is_put_right_by_a_fix_that_can_be_taken_back(

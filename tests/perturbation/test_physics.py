@@ -233,7 +233,7 @@ def test_white_balance_moves_red_and_blue_apart():
 
 
 def test_counts_are_poisson_quantiles():
-    field = physics.steps(0, "test", 40_000)
+    field = physics.normal_steps(0, "test", 40_000)
     rank = stats.norm.cdf(field / 4096)
     # Exact below 30, an expansion above, which may be off by one where a quantile falls between two counts.
     for mean, wrong in [

@@ -13,15 +13,15 @@ from kit.images.photo import each_picture
 from kit.perturbation.conditions import ALTERATIONS, QUANTITIES
 from kit.perturbation.responses import measured_rows
 from kit.robustness import shifts
-from kit.robustness.attribution import POINTS, Explanation, paths, together
+from kit.robustness.attribution import POINTS, Explanation, combined, paths
 from kit.robustness.differences import (
     QuantityShift,
     alike,
     compared_answers,
-    differences,
     holm,
+    quantity_shifts,
 )
-from kit.robustness.shifts import Shift, asked_about, findings, judged
+from kit.robustness.shifts import Shift, asked_about, findings, judged_shifts
 
 CLASSIFIER = kit.samples.classifier("fashion_mnist")
 CLOTHES = kit.samples.photos("fashion_mnist")
@@ -136,7 +136,7 @@ def test_of_white_pixels_no_more_than_all_can_go():
         np.where(np.array(kinds) == "highlights", 0.12, 0),
         int(np.abs(POINTS - 2).argmin()),
     )
-    assert together(path, path, base)[two, two, white] == -0.12
+    assert combined(path, path, base)[two, two, white] == -0.12
 
 
 def test_training_pictures_that_were_altered_are_told_from_photos_that_were():
@@ -189,7 +189,9 @@ def test_test_and_effect_size_are_those_of_scipy_and_of_counting():
     one, two = (
         np.rint(np.log2(side[:, column]) / item.resolution) for side in (ours, theirs)
     )
-    found = {entry.quantity: entry for entry in differences(ours, theirs)}["brightness"]
+    found = {entry.quantity: entry for entry in quantity_shifts(ours, theirs)}[
+        "brightness"
+    ]
     assert found.delta == pytest.approx(np.sign(two[:, None] - one[None]).mean())
     raw = mannwhitneyu(one, two).pvalue
     assert raw <= found.p_value <= raw * len(QUANTITIES)
@@ -203,14 +205,14 @@ def test_a_difference_is_neither_chance_nor_negligible():
     ]:
         ours, theirs = np.ones((2, 400, len(QUANTITIES)))
         theirs[: 4 * more], theirs[396 - 4 * less : 396] = 2, 0.5
-        found = {one.quantity: one for one in differences(ours, theirs)}["tint"]
+        found = {one.quantity: one for one in quantity_shifts(ours, theirs)}["tint"]
         assert (found.delta, found.verdict) == (
             pytest.approx((more - less) / 100),
             verdict,
         )
     theirs[:13] = 2
-    assert differences(ours[:20], theirs[:20])[0].verdict == "follows"
-    assert differences(ours[:20], theirs[:19])[0].verdict == "cannot_tell"
+    assert quantity_shifts(ours[:20], theirs[:20])[0].verdict == "follows"
+    assert quantity_shifts(ours[:20], theirs[:19])[0].verdict == "cannot_tell"
 
 
 def test_steps_below_the_resolution_are_equal_and_turns_are_shares():
@@ -221,7 +223,7 @@ def test_steps_below_the_resolution_are_equal_and_turns_are_shares():
     theirs[:3, names.index("turned")] = 0
     theirs[:, names.index("noise")] += 0.1  # of 0.25 levels
     theirs[:, names.index("size")] *= 1.01
-    found = {one.quantity: one for one in differences(ours, theirs)}
+    found = {one.quantity: one for one in quantity_shifts(ours, theirs)}
     assert (found["turned"].training, found["turned"].photos) == pytest.approx(
         (0.7, 0.9)
     )
@@ -299,7 +301,7 @@ def known():
 
 def printable(known, photos):
     gathered = shifts.gather(list(each_picture(photos)), classifier=CLASSIFIER)
-    found, answers, notes = judged(*known, gathered, CLASSIFIER)
+    found, answers, notes = judged_shifts(*known, gathered, CLASSIFIER)
     return {one.quantity for one in found if one.verdict == "shifted"}, answers, notes
 
 
@@ -346,7 +348,7 @@ def test_where_no_photo_is_predicted_as_training_is_no_alteration_is_named(known
     )
     photos = [photo for photo, boot in zip(CLOTHES, boots, strict=True) if boot][:60]
     gathered = shifts.gather(list(each_picture(photos)), classifier=CLASSIFIER)
-    found, compared, notes = judged(ours, examples, gathered, CLASSIFIER)
+    found, compared, notes = judged_shifts(ours, examples, gathered, CLASSIFIER)
     assert {one.verdict for one in found} == {"cannot_tell"}
     assert compared.verdict == "other_classes"
     assert notes[0].startswith("classes may explain what differs: only 0 photos")

@@ -247,7 +247,7 @@ def test_what_has_not_begun_is_cancelled_when_the_caller_stops():
             return futures[-1]
 
     with pytest.raises(KeyboardInterrupt):
-        list(sweeps.run(str, enumerate("abcd"), Idle()))
+        list(sweeps.run_tasks(str, enumerate("abcd"), Idle()))
     assert [future.cancelled() for future in futures] == [True] * 3
 
 

@@ -32,10 +32,10 @@ _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 
 def joined(*more: str) -> str:
     """Return all modules, and `more` after them, as one, without what ties them to each other."""
-    parts = [read(f"{name}.js") for name in (*MODULES, *more)]
+    parts = [page_file(f"{name}.js") for name in (*MODULES, *more)]
     return "\n".join(_EXPORT.sub("", _IMPORT.sub("", part)) for part in parts)
 
 
-def read(name: str) -> str:
+def page_file(name: str) -> str:
     """Return a file of the page."""
     return (_HERE / name).read_text(encoding="utf-8")
