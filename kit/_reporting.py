@@ -90,8 +90,10 @@ class Steps(Generic[Part]):
         if self._bar is not None:
             self._bar.close()
         stopped = isinstance(error, KeyboardInterrupt)
-        self.interrupted = self._keep and self.done > 0 and stopped
-        return self.interrupted
+        keeps = self._keep and self.done > 0 and stopped
+        # A block around the loop ends once more, without an error.
+        self.interrupted |= keeps
+        return keeps
 
 
 # The standard error belongs to the whole process: two blocks at once would put back each other's sink.
