@@ -28,9 +28,6 @@ DIMMEST, BRIGHTEST = 0.51, 100.0
 """Gains of a channel by which other light may be undone: lamps hardly make levels more than twice as high.
 -1..1 in place of 0..1 is undone by 0.5."""
 
-NOT_LINEAR = 13
-"""Standard deviation, in levels, from one gain and one offset for a channel: clipped images have some."""
-
 BEYOND = 26
 """Levels, a tenth of their range, by which what is undone may leave 0..255."""
 
