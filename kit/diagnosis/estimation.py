@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from kit._arrays import Float64
+from kit._arrays import Array, Float64
 from kit.diagnosis.candidates import explained
 from kit.diagnosis.evidence import Grounds, Score, Scores
 from kit.diagnosis.sources import Vote
@@ -148,7 +148,8 @@ def as_light(grounds: Grounds, score: Score) -> bool:
     """Whether other light than in training explains images as well as another scaling or order of channels.
 
     Light is a gain and an offset of each channel: those of the other scaling, as far as they leave levels
-    within 0..255; or those that make all channels as bright as green, for which cameras balance white.
+    within 0..255; or those that make all channels as bright as green on average, or where each is brightest,
+    as cameras balance white.
     """
     in_use = grounds.in_use
     right = score.right
@@ -160,16 +161,26 @@ def as_light(grounds: Grounds, score: Score) -> bool:
     spread = np.ptp(ends, axis=0).clip(1)
     if right.channels == in_use.channels:
         needed = unscale(scale(ends, right.scaling), in_use.scaling)
-        lit = needed.clip(0, 255)
         if ((needed[1] - needed[0]) / spread <= DIMMEST).any():
             return False
-        if np.abs(needed - lit).max() <= BEYOND:
+        undone = [needed.clip(0, 255)]
+        if np.abs(needed - undone[0]).max() <= BEYOND:
             return True
     else:
         means = levels.mean(axis=(0, 1, 2))
-        lit = ends * means[1] / means.clip(1)
+        bright = ends[1].clip(1)
+        undone = [ends * means[1] / means.clip(1), ends * bright[1] / bright]
+    return any(
+        _measured_under(grounds, score, ends, lit) >= AS_WELL * score.measured
+        for lit in undone
+    )
+
+
+def _measured_under(grounds: Grounds, score: Score, ends: Array, lit: Array) -> float:
+    """Return the evidence for light that takes the ends of the levels of each channel, (2, C), to others."""
+    spread = np.ptp(ends, axis=0).clip(1)
     gains = (np.ptp(lit, axis=0) / spread).clip(DIMMEST, BRIGHTEST)
     undone = Scaling(mean=ends[0] - lit[0] / gains, std=1 / gains)
+    in_use = grounds.in_use
     lamp = in_use.replace(scaling=(undone, *in_use.scaling))
-    by_light = grounds.score(replace(score.candidate, preprocessing=lamp)).measured
-    return by_light >= AS_WELL * score.measured
+    return grounds.score(replace(score.candidate, preprocessing=lamp)).measured
