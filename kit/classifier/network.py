@@ -170,7 +170,7 @@ def trial_tensors(
     noise = random.random((5, *sides), dtype=np.float32)
     patch_of = [np.arange(side) * _PATCHES // side for side in sides]
     light = random.random((3, _PATCHES, _PATCHES, _PATCHES), dtype=np.float32)
-    patches = light[np.ix_(range(3), *patch_of)]
+    patches = light[np.ix_(np.arange(3), *patch_of)]
     noise[2:] = np.float32(0.1) * noise[2:] + np.float32(0.9) * patches
     ranges = [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)]
     if steps is not None:

@@ -227,8 +227,7 @@ class _Remainder:
     @cached_property
     def _inverse(self) -> Float64:
         miss = np.diag((_RELATIVE_MISS * self.movement) ** 2)
-        inverse: Float64 = np.linalg.inv(self.covariance + miss)
-        return inverse
+        return np.asarray(np.linalg.inv(self.covariance + miss), np.float64)
 
     def _distances(self, moved: Float64) -> Float64:
         """Return the squared distance of Mahalanobis from each movement, (…, quantities): (…)."""
