@@ -34,7 +34,7 @@ from kit.perturbation.parameters import PARAMETERS, Parameter
 from kit.preprocessing import faults
 
 PLACES = {"brightness": 30, "noise": 20}
-"""Steps of a slider at most, from one end to the other; of all others `FURTHER`."""
+"""Steps of a slider from end to end, of all others `FURTHER`; more where they would miss neutral."""
 FURTHER = 10
 BAR = ("index", "text", "ghostText", "calibratedText")
 """What the page has of a bar; the others it makes from these."""
