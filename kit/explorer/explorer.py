@@ -120,7 +120,7 @@ class Explorer(anywidget.AnyWidget):
     _esm = page.joined()
     _css = page.page_file("explorer.css")
     _panel = traitlets.Dict().tag(sync=True)
-    _kept = traitlets.List[str]().tag(sync=True)
+    _kept = traitlets.List(traitlets.Unicode()).tag(sync=True)
     settings = traitlets.Any({})
     error = traitlets.Unicode("")
     _note = ""  # its display, once the explorer is shown

@@ -13,7 +13,7 @@ def listen(explorer):
 def deliver(explorer, buffers=(), **content):
     """Deliver a message as Jupyter does."""
     data = {"method": "custom", "content": content}
-    explorer.comm.handle_msg(
+    explorer._handle_msg(
         {"content": {"data": data}, "buffers": [memoryview(part) for part in buffers]}
     )
 
