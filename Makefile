@@ -117,7 +117,7 @@ site: environment
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 		--annotation-style line --custom-compile-command "make lock" \
-		--extra test pyproject.toml --output-file requirements.lock
+		--extra keras --extra lab --extra test pyproject.toml --output-file requirements.lock
 
 # Strict, so that a package that could not be looked up is no clean one.
 audit:

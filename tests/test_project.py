@@ -30,11 +30,12 @@ from tests.project import (
 )
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-RUNTIME = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
+LIGHT = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
 OPTIONAL = PROJECT["project"]["optional-dependencies"]
 EXTRAS = {
     name: [Requirement(line) for line in lines] for name, lines in OPTIONAL.items()
 }
+RUNTIME = LIGHT + EXTRAS["keras"] + EXTRAS["lab"]
 FOLDERS = {".ci", "data", "docs", "kit", "notebooks", "tests"}
 FILES = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md"}
 FILES |= {
