@@ -149,7 +149,7 @@ def test_a_malformed_message_gets_one_clear_line_with_its_number_and_changes_not
 @pytest.mark.parametrize("content", [None, 3, "settings", [{"kind": "settings"}]])
 def test_what_is_no_object_is_refused_and_the_next_message_answered(shown, content):
     explorer = listen(shown)
-    explorer.comm.handle_msg(
+    explorer._handle_msg(
         {"content": {"data": {"method": "custom", "content": content}}, "buffers": []}
     )
     [(message, _)] = explorer.sent

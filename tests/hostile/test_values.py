@@ -120,7 +120,7 @@ def test_a_message_of_any_values_is_answered_and_the_explorer_goes_on(
     if isinstance(content, dict) and "settings" in content:
         content = content | {"settings": inner}
     data = {"method": "custom", "content": json.loads(json.dumps(content))}
-    live.comm.handle_msg(
+    live._handle_msg(
         {"content": {"data": data}, "buffers": [memoryview(bytes(size))]}
     )
     for answer, _ in live.sent:
