@@ -3,13 +3,14 @@
 # make test-others  runs mypy and the quick tests on the oldest and the newest other Python, in .venv-3.x
 # make check-setup  says whether this machine has what the notebooks need
 # make wheelhouse   downloads the packages of the lock into wheelhouse/, from which the others then install offline
+# make wheel        builds the kit with its models, images and lessons as one file in dist/
 # make exercises    runs the notebooks in notebooks/solutions and derives the lessons from them
 # make site         writes the lessons into site/ as pages whose explorers move without Python or a network
 # make lock         solves pyproject.toml again into requirements.lock (needs uv)
 # make audit        looks up known vulnerabilities of what the lock names (needs uv and a network)
 # make clean        removes the environments
 #
-# The first seven make .venv from requirements.lock, once. PYTHON=python3.12 chooses the Python.
+# The first eight make .venv from requirements.lock, once. PYTHON=python3.12 chooses the Python.
 
 LAB_ARGS =
 TEST_ARGS =
@@ -51,7 +52,7 @@ STYLES = $(wildcard kit/explorer/page/*.css)
 # Every check runs, even if one before it fails.
 MAKEFLAGS += --keep-going
 
-.PHONY: lab test lint types pytest quick test-others environment check-setup wheelhouse exercises site lock audit clean
+.PHONY: lab test lint types pytest quick test-others environment check-setup wheelhouse wheel exercises site lock audit clean
 
 # The address it prints leads to the notebook, too. In a container there may be nobody to be but root.
 lab: environment
@@ -106,6 +107,9 @@ check-setup: environment
 
 wheelhouse: environment
 	$(PIP) download --require-hashes --only-binary=:all: -r requirements.lock -d wheelhouse
+
+wheel: environment
+	$(RUN) -m hatchling build -t wheel
 
 exercises: environment
 	$(RUN) notebooks/solutions/derive.py

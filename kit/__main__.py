@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import sys
 import traceback
 import warnings
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import kit
+from kit._bundled import LESSONS
+from kit._extras import require
 from kit._version import __version__
 
 if TYPE_CHECKING:
@@ -45,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = INTERRUPTED
     except (ImportError, OSError, TypeError, ValueError) as error:
         message = " ".join(str(error).split()) or type(error).__name__
-        if isinstance(error, ImportError):
+        if isinstance(error, ImportError) and not message.startswith("Expected"):
             message += "; make environment installs what is needed, for .venv/bin/python -m kit"
         code = BAD_INPUT
     except Exception:  # noqa: BLE001 (ours; Python's own 1 would be read as a result)
@@ -236,6 +239,8 @@ def _compare(options: argparse.Namespace) -> int:
 def _mistakes(options: argparse.Namespace) -> int:
     from kit.regression.cases import write_file
 
+    if options.html:
+        require("matplotlib")
     result = kit.mistakes(_classifier(options, options.model), options.folder)
     _show(result)
     if options.html:
@@ -274,6 +279,19 @@ def _import(options: argparse.Namespace) -> int:
     sys.stdout.write(
         f"{options.new}: architecture and weights of {options.old}{without}\n"
     )
+    return 0
+
+
+def _lessons(options: argparse.Namespace) -> int:
+    folder = Path(options.folder)
+    if folder.exists():
+        raise FileExistsError(
+            f"Expected a folder that is not there yet, received {options.folder!r}"
+        )
+    shutil.copytree(LESSONS / "regression", folder / "regression")
+    for file in (*LESSONS.glob("*.ipynb"), LESSONS / "exercises.py"):
+        shutil.copy(file, folder)
+    sys.stdout.write(f"{folder}: begin with 00_explore.ipynb\n")
     return 0
 
 
@@ -371,8 +389,14 @@ _COMMANDS = (
     ),
     _Command(
         run=_check,
-        words="check that this machine can run the notebooks",
+        words="check that this machine can run what is installed",
         exit_codes="ready, 1 not",
+    ),
+    _Command(
+        run=_lessons,
+        words="copy the lessons into a new FOLDER",
+        exit_codes="copied",
+        arguments=("folder",),
     ),
     _Command(
         run=_import,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit._arrays import Floats, Pixels
+from kit._extras import require
 from kit._reporting import tag, value_text
 from kit.images.photo import at_least_one
 from kit.images.properties import Sample
@@ -44,6 +45,7 @@ _DOTS_PER_INCH = 80
 
 def blank(width: float, height: float, layout: Any = None) -> Any:
     """Return an empty `matplotlib.figure.Figure` of so many inches, outside pyplot's global state."""
+    require("matplotlib")
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout=layout)

@@ -1,4 +1,4 @@
-"""The bundled networks and images, in a checkout; of a wheel, the photos (else FileNotFoundError)."""
+"""The bundled networks and images; FileNotFoundError where they were left out."""
 
 import json
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kit._arrays import Float64, Int64, Pixels
+from kit._bundled import DATA
 from kit._checking import known
 from kit.classifier import Classifier
 from kit.images import Photo, load_image
@@ -35,9 +36,6 @@ _TYPICAL = {
     "astronaut": 0.11,
     "alp": 0.08,
 }
-_HERE = Path(__file__).resolve().parent
-# A wheel carries the photos in the package; in a checkout all of it lies beside the package, once.
-_DATA = _HERE / "data" if (_HERE / "data").is_dir() else _HERE.parent / "data"
 _TILE = 28
 
 
@@ -164,10 +162,11 @@ def _entries(name: str) -> tuple[dict[str, Any], ...]:
 
 
 def _path(*parts: str) -> Path:
-    path = _DATA.joinpath(*parts)
+    path = DATA.joinpath(*parts)
     if not path.is_file():
         name = "/".join(("data", *parts))
         raise FileNotFoundError(
-            f"Expected {name} beside the package kit, received no such file; work in a checkout"
+            f"Expected {name} beside the package kit, received no such file; "
+            "work in a checkout, or install the wheel"
         )
     return path

@@ -1,4 +1,4 @@
-"""Whether this machine can run the notebooks: Python, packages, front end, TensorFlow, a network, memory.
+"""Whether this machine can run what is installed: Python, packages, front end, TensorFlow, a network, memory.
 
 Imports nothing but Python's own modules at first, so that it can say what is missing.
 """
@@ -13,12 +13,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from kit._extras import KERAS, require
+
 NAME = "classifier-investigation-kit"
 MEMORY = 2.0
 """GB that one explorer, one kernel that trains and JupyterLab need."""
 FRONT_ENDS = ("anywidget", "@jupyter-widgets/jupyterlab-manager")
 """Extensions of JupyterLab's page that show the explorer."""
-_INSTALL = "run make clean lab, or in the folder of the kit: python -m pip install -e ."
+EXTRAS = ("keras", "lab")
+"""Whose packages have to be new enough where they are installed."""
+_INSTALL = "run make clean lab, or install the kit again with python -m pip install"
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,11 +38,20 @@ class Setup:
 
 
 def check_setup() -> Setup:
-    """Check that this machine can run the notebooks: ten seconds, a line for each thing as it is known."""
+    """Check that this machine can run what is installed: ten seconds, a line for each thing as it is known.
+
+    What the kit does without, such as JupyterLab, is not missing where it is not installed; its line says how
+    it would be.
+    """
     missing = []
-    for name, check in CHECKS.items():
+    for name, (check, modules) in CHECKS.items():
         sys.stdout.write(f"{name:13}")
         sys.stdout.flush()
+        try:
+            require(*modules)
+        except ModuleNotFoundError as error:
+            sys.stdout.write(f"--  {error}\n")
+            continue
         process = _run(check)
         if process.returncode:
             missing.append(name)
@@ -76,23 +89,37 @@ def packages() -> str:
     from packaging.requirements import Requirement
 
     requirements = [Requirement(text) for text in metadata.requires(NAME) or []]
-    needed = [
-        requirement
-        for requirement in requirements
-        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    needed = [each for each in requirements if _asked_for(each, extra="")]
+    added = [
+        each
+        for extra in EXTRAS
+        for each in requirements
+        if each not in needed and _asked_for(each, extra) and _version(each.name)
     ]
-    unmet = sorted(filter(None, map(_unmet, needed)))
+    unmet = sorted(filter(None, map(_unmet, [*needed, *added])))
     if unmet:
         raise RuntimeError(f"{'; '.join(unmet)}: {_INSTALL}")
-    return f"{system} has all {len(needed)} packages"
+    return f"{system} has all {len(needed) + len(added)} packages"
+
+
+def _asked_for(requirement: Any, extra: str) -> bool:
+    marker = requirement.marker
+    return marker is None or marker.evaluate({"extra": extra})
+
+
+def _version(name: str) -> str:
+    """Return the version of a package; empty where it is not installed."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def _unmet(requirement: Any) -> str:
     """Say why a package does not do; empty where it does."""
     name = requirement.name
-    try:
-        version = metadata.version(name)
-    except metadata.PackageNotFoundError:
+    version = _version(name)
+    if not version:
         return f"{name} is missing"
     if requirement.specifier.contains(version, prereleases=True):
         return ""
@@ -153,13 +180,14 @@ def memory() -> str:
     return figures
 
 
-CHECKS = {
-    "Python": packages,
-    "Widgets": widgets,
-    "TensorFlow": tensorflow,
-    "Model": network,
-    "Memory": memory,
+CHECKS: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
+    "Python": (packages, ()),
+    "Widgets": (widgets, ("jupyterlab",)),
+    "TensorFlow": (tensorflow, KERAS),
+    "Model": (network, ()),
+    "Memory": (memory, ("psutil",)),
 }
+"""What is checked, with the modules without which it is left out."""
 
 if __name__ == "__main__":
     try:

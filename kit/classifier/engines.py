@@ -12,6 +12,7 @@ import numpy as np
 
 from kit._arrays import Array, Float32
 from kit._checking import first_line
+from kit._extras import require
 from kit._interrupts import uninterrupted
 from kit._reporting import hidden_errors
 from kit.preprocessing import Preprocessing
@@ -359,12 +360,9 @@ class OnnxEngine(Engine):
         super().__init__()
         # Read at its import; from 1.32 on it would leave a file for its telemetry among the temporary ones.
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise ValueError(
-                "Expected onnxruntime, received none; python -m pip install onnxruntime"
-            ) from error
+        require("onnxruntime")
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = threads
@@ -475,10 +473,10 @@ def traced(model: Any, call: Callable[[Any], Any], shape: Shape) -> Any:
 
     As on another backend, or with a layer that must know the sizes where the network leaves them open.
     """
-    import tensorflow as tf
-
-    signature = tf.TensorSpec((None, *shape), model.inputs[0].dtype)
     try:
+        import tensorflow as tf
+
+        signature = tf.TensorSpec((None, *shape), model.inputs[0].dtype)
         with warnings.catch_warnings():
             # Of what TensorFlow asks of Python.
             warnings.simplefilter("ignore", DeprecationWarning)

@@ -12,6 +12,7 @@ from typing import Any
 
 from kit._arrays import AnyPath
 from kit._checking import printable
+from kit._extras import KERAS, require
 from kit.classifier import store
 from kit.classifier.child import run_apart, work_apart
 from kit.classifier.keras_models import (
@@ -64,7 +65,10 @@ def import_h5(old: AnyPath, new: AnyPath) -> tuple[str, ...]:
     ------
     FileNotFoundError, ValueError
         No such file, a new one that exists, weights alone, code in a layer, or what Keras cannot build.
+    ModuleNotFoundError
+        Keras or TensorFlow is not installed.
     """
+    require(*KERAS)
     source = Path(old)
     target = Path(new)
     if not source.is_file():

@@ -9,6 +9,7 @@ from typing import Any
 
 from kit._arrays import AnyPath
 from kit._checking import first_line, printable
+from kit._extras import KERAS, require
 from kit._reporting import hidden_errors
 from kit.classifier import store
 from kit.classifier.engines import check_ends
@@ -72,6 +73,7 @@ def refuse_code(config: Any, name: str, kinds: Collection[str] = ()) -> None:
 
 def import_keras() -> Any:
     """Import Keras, which takes seconds the first time, without what TensorFlow's libraries write."""
+    require(*KERAS)
     # Read once, when TensorFlow's libraries are loaded; a user's own setting stays.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with hidden_errors():

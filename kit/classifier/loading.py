@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from kit._bundled import DATA
+from kit._extras import KERAS, require
 from kit._reporting import Steps
 from kit.classifier.child import Early, awaited, run_apart, work_apart
 from kit.classifier.engines import (
@@ -46,7 +48,7 @@ CACHED = 50
 """Networks that are kept in the cache folder; the longest unused make room."""
 FORMAT = 2
 """Of what is kept; a version that needs more of a network begins again."""
-BUNDLED = Path(__file__).resolve().parents[2] / "data" / "models" / "compiled"
+BUNDLED = DATA / "models" / "compiled"
 """Compiled forms of the bundled networks, by the digest of the weights like those in the cache folder."""
 
 # In the folder that is shared with the process that compiles.
@@ -66,10 +68,14 @@ def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
     ------
     FileNotFoundError, ValueError
         The network cannot be opened, is no classifier of images, or was replaced meanwhile.
+    ModuleNotFoundError
+        It is one of Keras's that nothing is known of, and Keras or TensorFlow is not installed.
     """
     steps = opened.preprocessing() if steps is None else steps
     if network := _known(opened):
         return network
+    if opened.network is None:
+        require(*KERAS)
     if _custom(opened):
         # Their code is known in this process and nowhere else.
         return Network(compile_model(load_keras(opened.path), steps), source=opened)

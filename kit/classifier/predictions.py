@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kit._arrays import Bools, Float32, Floats, Indices, Int64
+from kit._extras import require
 from kit._reporting import Result, Table
 from kit.classifier.labels import complete, entropies
 
@@ -143,12 +144,8 @@ class Predictions(Result):
         The columns are ``image``, ``predicted``, ``probability``, ``true class`` and ``correct``; in the last
         two, an image without a label has None.
         """
-        try:
-            pandas = import_module("pandas")
-        except ImportError as error:
-            raise ImportError(
-                "Expected pandas, received none; python -m pip install pandas"
-            ) from error
+        require("pandas")
+        pandas = import_module("pandas")
         # A label of -1, which is none, is the last of these.
         names = np.array([*self.class_names, None], object)
         columns = {

@@ -55,11 +55,13 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
     TypeError, ValueError
         A network without BatchNormalization, no images or too many at once, a negative prior, or no known
         preprocessing.
+    ModuleNotFoundError
+        Keras or TensorFlow is not installed.
     """
     check_first(classifier)
-    images = as_photos(photos)
     prior = number("prior", prior, 0)
     model = classifier.model
+    images = as_photos(photos)
     if not _norms(model):
         raise ValueError(
             f"Expected a network with BatchNormalization, received {classifier.name!r} without"

@@ -9,6 +9,7 @@ import numpy as np
 
 from kit._arrays import Float32, Pixels
 from kit._checking import whole
+from kit._extras import KERAS, require
 from kit._interrupts import uninterrupted
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier
@@ -119,7 +120,10 @@ def train(
     TypeError, ValueError
         Labels that do not fit the images or the class names, no epochs, tensors of several sizes, or images
         of several sizes with ``augment``.
+    ModuleNotFoundError
+        Keras or TensorFlow is not installed.
     """
+    require(*KERAS)
     photos = as_photos(pictures)
     truth = known_classes(labels, class_names, len(photos))
     passes = range(whole("epochs", epochs, 1, None))
