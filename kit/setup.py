@@ -20,8 +20,6 @@ MEMORY = 2.0
 """GB that one explorer, one kernel that trains and JupyterLab need."""
 FRONT_ENDS = ("anywidget", "@jupyter-widgets/jupyterlab-manager")
 """Extensions of JupyterLab's page that show the explorer."""
-EXTRAS = ("keras", "lab")
-"""Whose packages have to be new enough where they are installed."""
 _INSTALL = "run make clean lab, or install the kit again with python -m pip install"
 
 
@@ -89,37 +87,23 @@ def packages() -> str:
     from packaging.requirements import Requirement
 
     requirements = [Requirement(text) for text in metadata.requires(NAME) or []]
-    needed = [each for each in requirements if _asked_for(each, extra="")]
-    added = [
-        each
-        for extra in EXTRAS
-        for each in requirements
-        if each not in needed and _asked_for(each, extra) and _version(each.name)
+    needed = [
+        requirement
+        for requirement in requirements
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
     ]
-    unmet = sorted(filter(None, map(_unmet, [*needed, *added])))
+    unmet = sorted(filter(None, map(_unmet, needed)))
     if unmet:
         raise RuntimeError(f"{'; '.join(unmet)}: {_INSTALL}")
-    return f"{system} has all {len(needed) + len(added)} packages"
-
-
-def _asked_for(requirement: Any, extra: str) -> bool:
-    marker = requirement.marker
-    return marker is None or marker.evaluate({"extra": extra})
-
-
-def _version(name: str) -> str:
-    """Return the version of a package; empty where it is not installed."""
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return ""
+    return f"{system} has all {len(needed)} packages"
 
 
 def _unmet(requirement: Any) -> str:
     """Say why a package does not do; empty where it does."""
     name = requirement.name
-    version = _version(name)
-    if not version:
+    try:
+        version = metadata.version(name)
+    except metadata.PackageNotFoundError:
         return f"{name} is missing"
     if requirement.specifier.contains(version, prereleases=True):
         return ""

@@ -165,6 +165,14 @@ def test_without_the_packages_it_says_how_to_install_them():
     assert "make environment installs what is needed" in done.stderr
 
 
+def test_a_page_of_mistakes_asks_for_matplotlib_before_anything_is_predicted(
+    monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(["mistakes", SMALL, "nothing", "--html", "page.html"]) == 3
+    assert "python -m pip install matplotlib" in capsys.readouterr().err
+
+
 LAYER = """
 import keras
 

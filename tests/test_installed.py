@@ -1,21 +1,24 @@
-"""An installed wheel has what it needs, and does what a checkout does."""
+"""An installed wheel does what a checkout does; what it leaves to an extra, it says."""
 
 import json
 import os
+import re
 import subprocess
 import sys
-import sysconfig
 import tomllib
 import zipfile
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from PIL import Image
 
 import kit
 from kit import Perturbation, samples
+from kit.classifier import store
 from kit.explorer import page
-from tests.project import ROOT, tracked
+from tests.project import ROOT, code, tracked
 
 NETWORK = ROOT / "data" / "models" / "efficientnet_lite0.keras"
 
@@ -49,9 +52,22 @@ def wheel(tmp_path_factory):
     return next(folder.glob("*.whl"))
 
 
+def brought_by(lines):
+    """The distributions that requirements bring, by name, with what these bring."""
+    found = {}
+    pending = [Requirement(line) for line in lines]
+    while pending:
+        wanted = pending.pop()
+        here = wanted.marker is None or wanted.marker.evaluate({"extra": ""})
+        if here and wanted.name not in found:
+            found[wanted.name] = distribution(wanted.name)
+            pending += map(Requirement, found[wanted.name].requires or [])
+    return found
+
+
 @pytest.fixture(scope="module")
 def bare(wheel, tmp_path_factory):
-    """The Python of an environment with the wheel, and with the packages that it needs as they are here."""
+    """The Python of an environment with the wheel and the packages that it asks for, as they are here."""
     folder = tmp_path_factory.mktemp("bare")
     done(sys.executable, "-m", "venv", "--without-pip", str(folder), cwd=folder)
     python = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
@@ -63,26 +79,31 @@ def bare(wheel, tmp_path_factory):
         "import sysconfig; print(sysconfig.get_path('purelib'))",
         cwd=folder,
     )
-    # A path in such a file is searched after the environment's own, and no such files in it are read.
-    Path(site, "others.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    packages = brought_by(project["dependencies"]).values()
+    tops = {
+        package.locate_file(file.parts[0])
+        for package in packages
+        for file in package.files
+    }
+    for top in tops:
+        if top.name not in {"..", "__pycache__"}:
+            Path(site, top.name).symlink_to(top)
     assert Path(
         done(python, "-c", "import kit; print(kit.__file__)", cwd=folder)
     ).parent == Path(site, "kit")
     return python
 
 
-def test_the_wheel_has_the_package_and_the_photographs_with_their_licences_and_nothing_else(
+def test_the_wheel_has_package_models_images_and_lessons_with_their_licences_and_no_answers(
     wheel,
 ):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     package = {path for path in tracked() if path.startswith("kit/")}
-    photographs = {
-        f"kit/{path}" for path in tracked() if path.startswith("data/photographs/")
-    }
-    assert {
-        name for name in names if ".dist-info/" not in name
-    } == package | photographs
+    beside = r"data/(fashion_mnist|models|photographs)/.*|notebooks/(\w+\.(ipynb|py)|regression/.*)"
+    bundled = {f"kit/{path}" for path in tracked() if re.fullmatch(beside, path)}
+    assert {name for name in names if ".dist-info/" not in name} == package | bundled
     for name in ("LICENSE", "data/README.md", "data/licences/GPL-2.0.txt"):
         assert any(each.endswith(f"/licenses/{name}") for each in names), name
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -139,3 +160,95 @@ def test_the_page_of_the_explorer_and_the_special_photographs_travel_in_the_whee
         shown
         == f"{samples.photos('special')}\n{page.joined()}{page.page_file('explorer.css')}".strip()
     )
+
+
+LIGHT = """
+import kit
+from kit import samples
+
+classifier = samples.classifier("fashion_mnist")
+photos, labels = samples.photos("fashion_mnist")[:4], samples.labels("fashion_mnist")[:4]
+explorer = kit.Explorer(classifier, photos)
+explorer.settings = {"brightness": 0.1}
+print(explorer.prediction.label)
+twice = classifier.preprocessing.replace(scaling=("0..1", "0..1"))
+print(kit.diagnose(classifier.using(twice), photos, labels).best.cause)
+print(kit.sweep(classifier, photos, {"noise": [0, 30]}, progress=False))
+print(kit.mistakes(classifier, photos, labels, progress=False).accuracy)
+classifier.save("model.tflite")
+saved = kit.Classifier.load("model.tflite")
+kit.pin("cases", saved, photos[0])
+print(kit.check_cases("cases", saved, progress=False).holds)
+"""
+
+
+def test_explorer_diagnosis_sweep_mistakes_and_cases_need_no_extra(bare, tmp_path):
+    here = Path(sys.executable).with_name("python")
+    installed = done(bare, "-c", LIGHT, cwd=tmp_path)
+    assert "double_scaling" in installed
+    assert installed.endswith("True")
+    (tmp_path / "here").mkdir()
+    assert installed == done(str(here), "-c", LIGHT, cwd=tmp_path / "here")
+
+
+KERAS = '"classifier-investigation-kit[keras]"'
+NEEDS = {
+    "kit.Classifier.load('plain.keras')": KERAS,
+    "kit.import_h5('none.h5', 'new.keras')": KERAS,
+    "kit.adapt(classifier, 'none.jpg')": KERAS,
+    "kit.validation.train('none.jpg', [0], None, (), epochs=1)": KERAS,
+    "kit.plots.image_figure([('', classifier.tensor(photo)[0])])": "matplotlib",
+}
+"""What needs an extra, with files that are not there: it is asked for before any is opened."""
+
+
+def test_what_needs_an_extra_says_so_before_it_begins(bare, tmp_path):
+    network = NETWORK.with_name("fashion_mnist.keras")
+    config = store.read_model(network).config() | {"name": "unknown"}
+    store.write_config(network, tmp_path / "plain.keras", config)
+    script = f"""
+import kit
+classifier, photo = kit.samples.classifier("fashion_mnist"), kit.samples.photo("cat.jpg")
+for call in {list(NEEDS)}:
+    try:
+        eval(call)
+    except ModuleNotFoundError as error:
+        print(error)
+"""
+    lines = done(bare, "-c", script, cwd=tmp_path).splitlines()
+    for line, package in zip(lines, NEEDS.values(), strict=True):
+        assert re.match(
+            rf"Expected \w+, received none; python -m pip install {re.escape(package)}",
+            line,
+        )
+
+
+def test_the_check_of_a_light_installation_holds_and_says_what_would_be_added(
+    bare, tmp_path
+):
+    printed = done(bare, "-m", "kit", "check", cwd=tmp_path)
+    assert re.search(r"^Widgets +--  .*\[lab\]", printed, re.MULTILINE)
+    assert re.search(r"^TensorFlow +--  .*\[keras\]", printed, re.MULTILINE)
+    assert printed.endswith("Everything is in place.")
+
+
+def test_lessons_are_copied_out_and_run_there(bare, tmp_path):
+    done(bare, "-m", "kit", "lessons", "lessons", cwd=tmp_path)
+    names = {path.name for path in (tmp_path / "lessons").iterdir()}
+    notebooks = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert names == notebooks | {"exercises.py", "regression"}
+    for name in (
+        "00_explore.ipynb",
+        "05_keep_it_fixed.ipynb",
+        "regression/check_cases.ipynb",
+    ):
+        file = tmp_path / "lessons" / name
+        done(bare, "-c", code(file), cwd=file.parent)
+    refused = subprocess.run(
+        [bare, "-m", "kit", "lessons", "lessons"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (refused.returncode, refused.stderr.count("\n")) == (3, 1)

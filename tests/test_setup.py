@@ -33,9 +33,9 @@ def test_without_packages_each_line_says_what_to_do(tmp_path):
     assert (done.returncode, done.stderr) == (1, "")
     lines = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
     assert "run make clean lab" in lines["Python"]
-    assert "No module named 'tensorflow': run make clean lab" in lines["TensorFlow"]
-    assert "No module named 'jupyterlab'" in lines["Widgets"]
-    assert "Not ready yet: Python, Widgets, TensorFlow, Model, Memory." in done.stdout
+    assert "No module named 'numpy': run make clean lab" in lines["Model"]
+    assert "pip install psutil" in lines["Memory"]
+    assert "Not ready yet: Python, Model." in done.stdout
     assert "Traceback" not in done.stdout
 
 
@@ -73,6 +73,6 @@ def test_too_little_memory_is_said(monkeypatch):
 
 def test_a_check_that_ends_its_process_is_said(monkeypatch, capsys):
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
-    monkeypatch.setattr(setup, "CHECKS", {"TensorFlow": setup.tensorflow})
+    monkeypatch.setattr(setup, "CHECKS", {"TensorFlow": (setup.tensorflow, ())})
     assert repr(kit.check_setup()) == "Not ready yet: TensorFlow."
     assert capsys.readouterr().out == "TensorFlow   NO  Python ended with exit code 1\n"

@@ -150,7 +150,7 @@ def work_apart(work: Callable[[Path, Path], Mapping[str, Any]]) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     try:
         result = work(file, folder)
-    except (ImportError, OSError, TypeError, ValueError) as error:
+    except (ValueError, TypeError, OSError) as error:
         result = {"error": first_line(error)}
     except Exception as error:  # noqa: BLE001 (what libraries raise on hostile files has no limit)
         result = {"error": f"{type(error).__name__} {first_line(error)}"}

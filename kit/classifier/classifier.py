@@ -170,7 +170,7 @@ class Classifier:
         FileNotFoundError, ValueError
             No such file, another SHA-256, another format, a damaged archive, or no classifier of images.
         ModuleNotFoundError
-            A ``.keras`` file that is to be compiled, where Keras or TensorFlow is not installed.
+            A ``.keras`` file that is to be compiled without Keras and TensorFlow, or no ONNX Runtime.
         """
         opened = store.read_model(path, sha256=sha256)
         engines.sized((None, None, None), preprocessing)

@@ -12,7 +12,6 @@ import numpy as np
 
 from kit._arrays import Array, Float32
 from kit._checking import first_line
-from kit._extras import require
 from kit._interrupts import uninterrupted
 from kit._reporting import hidden_errors
 from kit.preprocessing import Preprocessing
@@ -360,7 +359,6 @@ class OnnxEngine(Engine):
         super().__init__()
         # Read at its import; from 1.32 on it would leave a file for its telemetry among the temporary ones.
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-        require("onnxruntime")
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

@@ -22,6 +22,7 @@ from kit.classifier.engines import (
     OnnxEngine,
     check_lite,
     engine_of,
+    is_lite,
     measured_head,
     sized,
 )
@@ -69,13 +70,15 @@ def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
     FileNotFoundError, ValueError
         The network cannot be opened, is no classifier of images, or was replaced meanwhile.
     ModuleNotFoundError
-        It is one of Keras's that nothing is known of, and Keras or TensorFlow is not installed.
+        Nothing is known of it yet, and what runs it, such as Keras with TensorFlow, is not installed.
     """
     steps = opened.preprocessing() if steps is None else steps
     if network := _known(opened):
         return network
     if opened.network is None:
         require(*KERAS)
+    elif not is_lite(opened.network):
+        require("onnxruntime")
     if _custom(opened):
         # Their code is known in this process and nowhere else.
         return Network(compile_model(load_keras(opened.path), steps), source=opened)

@@ -318,7 +318,7 @@ def test_what_runs_a_file_that_was_tried_is_made_by_its_first_prediction(
 def test_onnx_asks_for_its_runtime(tmp_path, monkeypatch):
     (tmp_path / "net.onnx").write_bytes(onnx(batch=1, made=network(seed=4)))
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(ValueError, match="python -m pip install onnxruntime"):
+    with pytest.raises(ModuleNotFoundError, match="python -m pip install onnxruntime"):
         kit.Classifier.load(tmp_path / "net.onnx")
 
 
