@@ -62,8 +62,8 @@ def replies(fashion, clothes, tmp_path_factory):
     return recorded, panel(explorer)
 
 
-@pytest.fixture(scope="module")
-def page(replies, node, tmp_path_factory):
+@pytest.fixture(scope="module", params=["DataView", "Uint8Array"])
+def page(replies, node, tmp_path_factory, request):
     """What the page reads by type, and sends by kind."""
     recorded, content = replies
     told = {
@@ -81,7 +81,7 @@ def page(replies, node, tmp_path_factory):
     text = json.dumps(told, default=lambda part: b64encode(part).decode())
     file.write_text(text, encoding="utf-8")
     done = subprocess.run(
-        [node, DRIVER, file],
+        [node, DRIVER, file, request.param],
         capture_output=True,
         text=True,
         check=False,

@@ -1,7 +1,8 @@
 // The page with replies that Python has recorded: which fields it reads, and which messages it sends.
 //
 // Started by tests/explorer/test_protocol.py with a file: the panel, a reply to each kind of message, and the declared
-// fields of each type of message. Printed are the fields that were read by type, and the fields that were sent by kind.
+// fields of each type of message; and with the name of what hosts hand bytes over as: JupyterLab and VS Code a DataView,
+// Colab's manager a Uint8Array. Printed are the fields that were read by type, and the fields that were sent by kind.
 import { readFileSync } from "node:fs";
 import { called, pass, settled } from "./dom.mjs";
 import { render } from "../../kit/explorer/page/explorer.js";
@@ -33,7 +34,9 @@ function watched(value, hint) {
   });
 }
 
-const bytes = (text) => new DataView(Uint8Array.from(Buffer.from(text, "base64")).buffer);
+const View = { DataView, Uint8Array }[process.argv[3]];
+/** Not at the beginning of their buffer. */
+const bytes = (text) => new View(Uint8Array.from([0, 0, ...Buffer.from(text, "base64")]).buffer, 2);
 const waiting = [];
 let { settings: current } = replies.hello[0].content;
 const events = {};
