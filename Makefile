@@ -1,20 +1,23 @@
 # make lab          opens JupyterLab on the first notebook;  LAB_ARGS="--no-browser --port 8890" passes options on
 # make test         runs ruff, mypy, all tests and all notebooks;  TEST_ARGS="-k brightness" passes options to pytest
 # make test-others  runs mypy and the quick tests on the oldest and the newest other Python, in .venv-3.x
+# make test-oldest  runs the quick tests on the oldest packages that pyproject.toml allows, in .venv-oldest
+# make test-hosted  installs the kit beside the packages of Colab, which stay as they are, and runs the quick tests there
 # make check-setup  says whether this machine has what the notebooks need
 # make wheelhouse   downloads the packages of the lock into wheelhouse/, from which the others then install offline
 # make wheel        builds the kit with its models, images and lessons as one file in dist/
 # make exercises    runs the notebooks in notebooks/solutions and derives the lessons from them
 # make site         writes the lessons into site/ as pages whose explorers move without Python or a network
-# make lock         solves pyproject.toml again into requirements.lock (needs uv)
+# make lock         solves pyproject.toml again into requirements.lock and tests/oldest.txt (needs uv)
 # make audit        looks up known vulnerabilities of what the lock names (needs uv and a network)
 # make clean        removes the environments
 #
-# The first eight make .venv from requirements.lock, once. PYTHON=python3.12 chooses the Python.
+# Those up to make site make .venv from requirements.lock, once. PYTHON=python3.12 chooses the Python.
 
 LAB_ARGS =
 TEST_ARGS =
 ENV = .venv
+LOCK = requirements.lock
 
 # TensorFlow and Keras read these when they are first imported; kernels and test processes inherit them.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
@@ -52,7 +55,7 @@ STYLES = $(wildcard kit/explorer/page/*.css)
 # Every check runs, even if one before it fails.
 MAKEFLAGS += --keep-going
 
-.PHONY: lab test lint types pytest quick test-others environment check-setup wheelhouse wheel exercises site lock audit clean
+.PHONY: lab test lint types pytest quick test-others test-oldest test-hosted hosted environment check-setup wheelhouse wheel exercises site lock audit clean
 
 # The address it prints leads to the notebook, too. In a container there may be nobody to be but root.
 lab: environment
@@ -85,14 +88,30 @@ test-others:
 		else echo "Left out: python$$version is not here, or has no venv."; fi; \
 	done; exit $$failed
 
+test-oldest:
+	$(MAKE) pytest PYTHON=python3.11 ENV=.venv-oldest LOCK=tests/oldest.txt TEST_ARGS="$(QUICK) $(TEST_ARGS)"
+
+test-hosted:
+	$(MAKE) hosted ENV=.venv-hosted LOCK=tests/colab.txt
+
+# As people install it who have everything else already; what the tests need comes after that.
+hosted: $(PACKAGES)
+	$(PIP) install --quiet -e .
+	@$(PIP) freeze > $(ENV)/installed.txt
+	@! grep -v '^#' $(LOCK) | grep -vxFf $(ENV)/installed.txt || { echo "Expected the packages above as they were," \
+		"received others; lower the floor of pyproject.toml that replaced them" >&2; exit 1; }
+	$(PIP) install --quiet --constraint $(LOCK) -e '.[quick]'
+	$(RUN) -m pytest -rs $(WORKERS) $(QUICK) $(TEST_ARGS)
+
 environment: $(READY)
 
-$(PACKAGES): requirements.lock
+# Users have packages whose content the lock vouches for; those of the other two are for tests alone.
+$(PACKAGES): $(LOCK)
 	@[ "$(FOUND)" ] || { echo "Expected Python 3.11, 3.12 or 3.13 with venv (Debian and Ubuntu: apt install" \
 		"python3-venv), found none; install one, or name it: make lab PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@echo "Making $(ENV) with Python $(VERSION): once, about 2 GB, a minute or more."
 	"$(FOUND)" -m venv --clear $(ENV)
-	$(PIP) install $(OFFLINE) --require-hashes --only-binary=:all: -r requirements.lock
+	$(PIP) install $(OFFLINE) $(if $(filter %.lock,$(LOCK)),--require-hashes) --only-binary=:all: -r $(LOCK)
 	mkdir -p $(ENV)/share/jupyter/lab
 	cp -R notebooks/.jupyterlab/. $(ENV)/share/jupyter/lab
 	touch $@
@@ -121,11 +140,14 @@ site: environment
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 		--annotation-style line --custom-compile-command "make lock" \
-		--extra keras --extra lab --extra test pyproject.toml --output-file requirements.lock
+		--extra keras --extra lab --extra quick --extra test pyproject.toml --output-file requirements.lock
+	uv pip compile --quiet --python-version 3.11 --resolution lowest-direct --upgrade \
+		--no-annotate --custom-compile-command "make lock" \
+		--extra keras --extra quick pyproject.toml --output-file tests/oldest.txt
 
 # Strict, so that a package that could not be looked up is no clean one.
 audit:
 	uvx pip-audit --strict --no-deps --disable-pip --requirement requirements.lock
 
 clean:
-	rm -rf .venv .venv-3.*
+	rm -rf .venv .venv-*

@@ -11,6 +11,7 @@ _INSTALLED_BY = {
     "keras": f'"{_KIT}[keras]" (a .tflite file that Classifier.save wrote needs none)',
     "matplotlib": "matplotlib",
     "onnxruntime": "onnxruntime",
+    "packaging": "packaging",
     "pandas": "pandas",
     "psutil": "psutil",
     "tensorflow": f'"{_KIT}[keras]"',

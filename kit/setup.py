@@ -20,6 +20,9 @@ MEMORY = 2.0
 """GB that one explorer, one kernel that trains and JupyterLab need."""
 FRONT_ENDS = ("anywidget", "@jupyter-widgets/jupyterlab-manager")
 """Extensions of JupyterLab's page that show the explorer."""
+SAFE = {"keras": ("3.15.1", "CVE-2026-12480"), "pillow": ("12.3", "CVE-2026-55379")}
+"""Oldest releases to open files of strangers with, and an advisory on those before; no floors, since a host
+keeps what it has."""
 _INSTALL = "run make clean lab, or install the kit again with python -m pip install"
 
 
@@ -110,6 +113,21 @@ def _unmet(requirement: Any) -> str:
     return f"{name} is {version}, expected {requirement.specifier}"
 
 
+def safety() -> str:
+    """Return what had better be newer before files of strangers are opened, as advice."""
+    from packaging.version import Version
+
+    installed = {each.name.lower(): each.version for each in metadata.distributions()}
+    older = [
+        f"{name} from {installed[name]} to {release} or later ({advisory})"
+        for name, (release, advisory) in SAFE.items()
+        if name in installed and Version(installed[name]) < Version(release)
+    ]
+    if older:
+        return f"before you open files of strangers, update {'; '.join(older)}"
+    return f"{' and '.join(SAFE)} are newer than the advisories that the kit knows"
+
+
 def widgets() -> str:
     """Return the version of JupyterLab, if it lists the extensions that show the explorer."""
     from jupyterlab.labapp import LabApp
@@ -166,6 +184,7 @@ def memory() -> str:
 
 CHECKS: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
     "Python": (packages, ()),
+    "Safety": (safety, ("packaging",)),
     "Widgets": (widgets, ("jupyterlab",)),
     "TensorFlow": (tensorflow, KERAS),
     "Model": (network, ()),

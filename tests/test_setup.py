@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,7 +17,8 @@ from tests.project import ROOT
 def test_everything_is_in_place_here(capsys):
     assert main(["check"]) == 0
     printed = capsys.readouterr().out
-    assert [line.split()[:2] for line in printed.splitlines()[:5]] == [
+    lines = printed.splitlines()[: len(setup.CHECKS)]
+    assert [line.split()[:2] for line in lines] == [
         [name, "ok"] for name in setup.CHECKS
     ]
     assert "TensorFlow 2." in printed
@@ -52,6 +54,17 @@ def test_an_old_and_a_missing_package_are_named(monkeypatch):
         RuntimeError, match=r"^h5py is missing; keras is 0.1, expected >=3: run make"
     ):
         setup.packages()
+
+
+def test_what_had_better_be_newer_is_advice_with_its_advisory(monkeypatch):
+    host = [
+        SimpleNamespace(name="keras", version="3.13.2"),
+        SimpleNamespace(name="Pillow", version="12.3.0"),
+    ]
+    monkeypatch.setattr(setup.metadata, "distributions", lambda: host)
+    assert setup.safety() == (
+        "before you open files of strangers, update keras from 3.13.2 to 3.15.1 or later (CVE-2026-12480)"
+    )
 
 
 def test_a_front_end_that_jupyterlab_does_not_find_is_named(monkeypatch):

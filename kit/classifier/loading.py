@@ -228,8 +228,8 @@ def cache_folder() -> Path:
     folder = parent / f"compiled-{FORMAT}"
     with suppress(AttributeError, OSError):  # Windows keeps the folders of users apart
         status = folder.stat()
-        # What others put there would be run.
-        if status.st_mode & 0o022 or status.st_uid not in {0, os.getuid()}:
+        # What others put there would be run. Modes mean nothing where there are no users' numbers.
+        if status.st_uid not in {0, os.getuid()} or status.st_mode & 0o022:
             return nowhere
     return folder
 

@@ -202,6 +202,19 @@ def test_a_folder_that_others_can_write_to_is_not_used(
     assert [*folder.iterdir()] == [kept]
 
 
+def test_where_users_have_no_numbers_as_on_windows_modes_say_nothing(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(
+        "platformdirs.user_cache_path", lambda *_given, **_options: tmp_path
+    )
+    folder = cache_folder()
+    folder.mkdir()
+    folder.chmod(0o777)
+    monkeypatch.delattr(os, "getuid", raising=False)
+    assert cache_folder() == folder
+
+
 def held_by_another(folder, opened):
     """A process that locks what is kept of a file, until its input ends."""
     folder.mkdir()

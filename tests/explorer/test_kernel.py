@@ -1,10 +1,9 @@
-"""The explorer in a real kernel, spoken to as the widget managers of hosts do: ipywidgets 7 and 8, VS Code, Colab.
+"""The explorer in a real kernel, spoken to as the widget managers of JupyterLab, VS Code and Colab do.
 
 The messages are those of the managers' published sources: ``@jupyter-widgets/base-manager``, vscode-jupyter's
 ``ipywidgets/kernel`` and googlecolab/colab-cdn-widget-manager.
 """
 
-import sys
 from io import BytesIO
 
 import numpy as np

@@ -120,9 +120,7 @@ def test_a_message_of_any_values_is_answered_and_the_explorer_goes_on(
     if isinstance(content, dict) and "settings" in content:
         content = content | {"settings": inner}
     data = {"method": "custom", "content": json.loads(json.dumps(content))}
-    live._handle_msg(
-        {"content": {"data": data}, "buffers": [memoryview(bytes(size))]}
-    )
+    live._handle_msg({"content": {"data": data}, "buffers": [memoryview(bytes(size))]})
     for answer, _ in live.sent:
         json.dumps(answer, ensure_ascii=False, allow_nan=False).encode()
         assert answer["kind"] != "error" or "\n" not in answer["text"]
