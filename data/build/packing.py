@@ -6,9 +6,11 @@ What is compiled goes to ``data/models/compiled/``, named by the digest of the w
 """
 
 import io
+import json
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import h5py
 
@@ -18,6 +20,9 @@ from kit.classifier.store import PREFIX
 WEIGHTS = "model.weights.h5"
 # Smaller arrays are not worth a chunk of their own.
 SMALLEST = 64
+# What Keras writes from 3.14 on where nobody has set it; earlier releases refuse a file that names it.
+NEWER = {"input_axes": None, "output_axes": None}
+NEWER |= {"renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99}
 FILLED_IN = ("format", "weights_sha256", "statistics_sha256")
 
 
@@ -37,11 +42,27 @@ def pack(path: Path) -> None:
             for info in old.infolist():
                 if not info.filename.startswith(PREFIX):
                     data = old.read(info)
-                    packed = filtered(data) if info.filename == WEIGHTS else data
+                    if info.filename == WEIGHTS:
+                        data = filtered(data)
+                    elif info.filename == "config.json":
+                        data = json.dumps(without_newer(json.loads(data)))
                     new.writestr(
-                        zipfile.ZipInfo(info.filename), packed, zipfile.ZIP_DEFLATED, 9
+                        zipfile.ZipInfo(info.filename), data, zipfile.ZIP_DEFLATED, 9
                     )
         compile_beside(store.write_model(network, path, contract, saved.statistics))
+
+
+def without_newer(config: Any) -> Any:
+    """Return a configuration as Keras wrote it before it had more to say, so that Keras 3.13 opens it."""
+    if isinstance(config, list):
+        return [without_newer(value) for value in config]
+    if not isinstance(config, dict):
+        return config
+    return {
+        key: without_newer(value)
+        for key, value in config.items()
+        if (key, value) not in NEWER.items()
+    }
 
 
 def compile_beside(opened: store.Archive) -> None:

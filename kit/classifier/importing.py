@@ -1,4 +1,4 @@
-"""Making a ``.keras`` file of one that an older version of Keras, or Teachable Machine, wrote."""
+"""Making a ``.keras`` file of one that another version of Keras, or Teachable Machine, wrote."""
 
 import json
 import shutil
@@ -35,14 +35,14 @@ _MODULES = {
     "Model": "keras",
 }
 """Where Keras 3 has what was in a private module of Keras 2."""
-_HARMLESS = ("fused", "implementation")
-"""Arguments of Keras 2 that changed how fast a layer ran, and not what it did."""
+_HARMLESS = ("fused", "implementation", "renorm_momentum")
+"""Arguments of another Keras that change how fast a layer runs, or nothing without another argument."""
 _OFF = ("null", "false", "1", "[1, 1]")
 """Values that leave an argument without effect, as JSON, since in Python True is 1."""
 
 
 def import_h5(old: AnyPath, new: AnyPath) -> tuple[str, ...]:
-    """Convert an ``.h5`` file with architecture and weights, or a ``.keras`` file of Keras 2.
+    """Convert an ``.h5`` file with architecture and weights, or a ``.keras`` file of another Keras.
 
     Where Teachable Machine's ``labels.txt`` lies beside it, class names and preprocessing are written too.
 
@@ -120,7 +120,9 @@ def _import(file: Path, folder: Path) -> Mapping[str, Any]:
         else:
             with h5py.File(file) as opened:
                 config = json.loads(opened.attrs["model_config"])
-        left_out = sorted({*_repaired(config, import_keras().layers)})
+        keras = import_keras()
+        makers = {**vars(keras.initializers), **vars(keras.layers)}
+        left_out = sorted({*_repaired(config, makers)})
     except (OSError, KeyError, ValueError, TypeError, RecursionError) as error:
         received = f"{file.name!r} without an architecture; build the network and load its weights"
         raise ValueError(
@@ -137,7 +139,7 @@ def _import(file: Path, folder: Path) -> Mapping[str, Any]:
     return {"left_out": left_out}
 
 
-def _repaired(config: Any, layers: Any) -> Iterator[str]:
+def _repaired(config: Any, makers: Mapping[str, Any]) -> Iterator[str]:
     """Repair a configuration in place, and yield what is left out."""
     for part in serialized(config):
         settings = part.get("config")
@@ -156,18 +158,18 @@ def _repaired(config: Any, layers: Any) -> Iterator[str]:
             match settings.get(name):
                 case [[*tensor]]:
                     settings[name] = tensor
-        layer = getattr(layers, kind, None)
-        if isinstance(layer, type):
-            yield from _without_effect(layer, settings)
+        maker = makers.get(kind)
+        if isinstance(maker, type):
+            yield from _without_effect(maker, settings)
 
 
-def _without_effect(layer: type, settings: dict[str, Any]) -> Iterator[str]:
-    """Take out the arguments that a layer does not know, where they have no effect, and yield them."""
-    makers = [base.__init__ for base in layer.__mro__]  # type: ignore[misc]
-    arguments = {name for maker in makers for name in signature(maker).parameters}
+def _without_effect(maker: type, settings: dict[str, Any]) -> Iterator[str]:
+    """Take out the arguments that are not known here, where they have no effect, and yield them."""
+    calls = [base.__init__ for base in maker.__mro__]  # type: ignore[misc]
+    arguments = {name for call in calls for name in signature(call).parameters}
     for name in settings.keys() - arguments:
         if name in _HARMLESS or json.dumps(settings[name]) in _OFF:
-            yield f"{name}={settings.pop(name)!r} of {layer.__name__}"
+            yield f"{name}={settings.pop(name)!r} of {maker.__name__}"
 
 
 def _recount(inner: list[Any], nodes: list[Any]) -> None:

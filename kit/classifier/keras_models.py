@@ -137,7 +137,7 @@ def _refusal(error: BaseException) -> str:
     # What follows the first sentence is advice for those who call Keras themselves, such as safe_mode=False.
     reason = first_line(missing[0] if missing else error).partition(". ")[0]
     if "keras.src" in reason:
-        return f"{reason}; of Keras 2 make a new file: python -m kit import OLD.keras NEW.keras"
+        return f"{reason}; of another Keras make a new file: python -m kit import OLD.keras NEW.keras"
     if missing or reason.startswith(("Could not deserialize", "Unknown layer")):
         return (
             f"{reason}; import the module that registers custom layers first (--import)"

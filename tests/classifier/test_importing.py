@@ -158,6 +158,24 @@ def test_a_network_in_a_network_of_keras_2_is_imported(here, tmp_path, name):
     )
 
 
+def test_of_a_newer_keras_what_nobody_has_set_is_left_out(here, tmp_path):
+    entry = keras.Input((2, 2, 3))
+    model = keras.Model(entry, layers.Conv2D(4, 2, name="only")(entry))
+    model.save(old := tmp_path / "old.keras")
+    config = json.loads(model.to_json())
+    config["config"]["layers"][1]["config"]["kernel_initializer"]["config"] |= {
+        "axes": None
+    }
+    store.write_config(old, tmp_path / "newer.keras", config)
+    with pytest.raises(ValueError, match="of another Keras make a new file"):
+        load_keras(tmp_path / "newer.keras")
+    left_out = import_h5(tmp_path / "newer.keras", tmp_path / "new.keras")
+    assert left_out == ("axes=None of GlorotUniform",)
+    image = np.ones((1, 2, 2, 3), np.float32)
+    opened = load_keras(tmp_path / "new.keras")
+    np.testing.assert_array_equal(np.asarray(opened(image)), np.asarray(model(image)))
+
+
 @pytest.mark.parametrize("value", ["2", "true"])
 def test_an_argument_with_an_effect_is_left_in_and_refused_by_keras(
     teachable, here, tmp_path, value
