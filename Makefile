@@ -109,7 +109,7 @@ environment: $(READY)
 $(PACKAGES): $(LOCK)
 	@[ "$(FOUND)" ] || { echo "Expected Python 3.11, 3.12 or 3.13 with venv (Debian and Ubuntu: apt install" \
 		"python3-venv), found none; install one, or name it: make lab PYTHON=/path/to/python3.12" >&2; exit 1; }
-	@echo "Making $(ENV) with Python $(VERSION): once, about 2 GB, a minute or more."
+	@echo "Making $(ENV) with Python $(VERSION): once, about 2.9 GB, a minute or more."
 	"$(FOUND)" -m venv --clear $(ENV)
 	$(PIP) install $(OFFLINE) $(if $(filter %.lock,$(LOCK)),--require-hashes) --only-binary=:all: -r $(LOCK)
 	mkdir -p $(ENV)/share/jupyter/lab
