@@ -45,8 +45,8 @@ OFFLINE = $(if $(wildcard wheelhouse),--no-index --find-links=wheelhouse)
 # A test file stays with one worker, as do the fixtures it makes; each worker that opens TensorFlow takes a gigabyte.
 WORKERS = --numprocesses=auto --maxprocesses=4 --dist=loadfile
 # What another Python or numpy breaks first, in a minute: no browser, no notebook, no training.
-QUICK = tests/images tests/perturbation tests/preprocessing tests/test_plots.py \
-	tests/test_checking.py tests/test_command_line.py tests/test_samples.py
+QUICK = tests/images tests/perturbation tests/preprocessing tests/explorer/test_kernel.py tests/test_plots.py \
+	tests/test_checking.py tests/test_command_line.py tests/test_functions.py tests/test_samples.py
 
 # What is written for browsers.
 SCRIPTS = $(wildcard kit/explorer/page/*.js tests/page/*.mjs tests/browser/*.js)
