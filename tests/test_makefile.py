@@ -23,11 +23,13 @@ case "$*" in
     echo "command = {version} -m venv $PWD/$folder" > "$folder/pyvenv.cfg" ;;
 "-c "*) ;;
 "-m ruff"*) echo "$*" >> done; [ ! -e untidy ] ;;
+*" freeze") cat frozen ;;
 *" pip "*install*) echo "$*" >> done; [ ! -e broken ] ;;
 *) echo "$*" >> done ;;
 esac
 """
 SOURCES = ("pyproject.toml", "requirements.lock")
+OLDEST, HOST = "tests/oldest.txt", "tests/colab.txt"
 LOCKED, KIT = "--require-hashes", "--no-build-isolation"
 
 
@@ -36,7 +38,8 @@ class Project:
 
     def __init__(self, folder):
         self.folder = folder
-        for name in ("Makefile", *SOURCES):
+        (folder / "tests").mkdir()
+        for name in ("Makefile", *SOURCES, OLDEST, HOST):
             shutil.copy(ROOT / name, folder / name)
         shutil.copytree(
             ROOT / "notebooks/.jupyterlab", folder / "notebooks/.jupyterlab"
@@ -162,6 +165,30 @@ def test_the_oldest_and_the_newest_other_python_run_types_and_quick_tests(ready)
     done = ready.make("test-others")
     assert (done.returncode, done.asked) == (0, [])
     assert done.stdout.startswith("Left out: python3.11 is not here")
+
+
+def test_quick_tests_run_on_the_oldest_packages(project):
+    project.python("python3.11", "3.11")
+    packages, kit, tests = project.make("test-oldest").asked
+    assert packages.endswith(f" -r {OLDEST}")
+    assert KIT in kit
+    assert " tests/images " in tests
+    assert (project.folder / ".venv-oldest" / "packages-3.11").exists()
+
+
+def test_beside_what_a_host_has_the_kit_replaces_nothing_or_is_not_tested(project):
+    pins = (ROOT / HOST).read_text("utf-8").replace("numpy==2.1.3", "numpy==2.4.6")
+    (project.folder / "frozen").write_text(pins)
+    done = project.make("test-hosted")
+    assert done.returncode
+    assert "numpy==2.1.3" in done.stdout.splitlines()
+    assert "Expected the packages above as they were" in done.stderr
+    assert not any(" pytest " in asked for asked in done.asked)
+    shutil.copy(ROOT / HOST, project.folder / "frozen")
+    kit, tools, tests = project.make("test-hosted").asked
+    assert kit.endswith("install --quiet -e .")
+    assert f"--constraint {HOST}" in tools
+    assert " tests/images " in tests
 
 
 def test_jupyterlab_opens_the_first_notebook_in_the_layout_beside_the_environment(
