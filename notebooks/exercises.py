@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 import kit
+from kit._extras import require
 from kit.robustness import relevelled
 from kit.validation.calibration import fit_temperature
 
@@ -28,6 +29,15 @@ _DELIVERED = 64
 _REMEDIES = ("leave", "correct", "adapt")
 _TIED = 0.05
 """Share of correct predictions by which a remedy may be behind the best one and still pass."""
+
+
+# Of every lesson, before its first exercise.
+require("matplotlib")
+
+
+def needs(*modules):
+    """Raise a ModuleNotFoundError that says how to install what a lesson needs besides, in its first cell."""
+    require(*modules)
 
 
 def _numbered(what, choices, number):
