@@ -286,7 +286,7 @@ def _lessons(options: argparse.Namespace) -> int:
     folder = Path(options.folder)
     if folder.exists():
         raise FileExistsError(
-            f"Expected a folder that is not there yet, received {options.folder!r}"
+            f"Expected a folder that is not there yet, received {options.folder!r}; name another"
         )
     shutil.copytree(LESSONS / "regression", folder / "regression")
     for file in (*LESSONS.glob("*.ipynb"), LESSONS / "exercises.py"):

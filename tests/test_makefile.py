@@ -213,5 +213,6 @@ def test_other_targets_run_in_the_environment_and_a_wheelhouse_takes_the_place_o
     assert checked == "-m kit check"
     for target, script in (("exercises", "derive.py"), ("site", "publish.py")):
         assert project.make(target).asked == [f"notebooks/solutions/{script}"]
+    assert project.make("wheel").asked == ["-m hatchling build -t wheel"]
     (asked,) = project.make("wheelhouse").asked
     assert " download --require-hashes " in asked
