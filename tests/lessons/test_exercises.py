@@ -15,6 +15,7 @@ from exercises import (
     check_brightness,
     check_noise,
     check_temperature,
+    needs,
 )
 from kit.preprocessing.faults import CATALOGUE
 
@@ -24,6 +25,14 @@ ROWS, LABELS = np.array([[0.9, 0.1]] * 4, np.float32), [0, 0, 0, 1]
 
 def test_a_lesson_finds_its_exercises_in_whatever_folder_it_lies(tmp_path):
     subprocess.run([sys.executable, "-c", "import exercises"], cwd=tmp_path, check=True)
+
+
+def test_a_lesson_says_first_what_it_needs_and_how_that_is_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(
+        ModuleNotFoundError, match=r"^Expected tensorflow.* pip install"
+    ):
+        needs("keras", "tensorflow")
 
 
 def test_the_lowest_brightness_passes(classifier, cat):
