@@ -49,7 +49,7 @@ QUICK = tests/images tests/perturbation tests/preprocessing tests/explorer/test_
 	tests/test_checking.py tests/test_command_line.py tests/test_functions.py tests/test_samples.py
 
 # What is written for browsers.
-SCRIPTS = $(wildcard kit/explorer/page/*.js tests/page/*.mjs tests/browser/*.js)
+SCRIPTS = $(wildcard kit/explorer/page/*.js tests/page/*.mjs tests/browser/*.js notebooks/solutions/*.js)
 STYLES = $(wildcard kit/explorer/page/*.css)
 
 # Every check runs, even if one before it fails.

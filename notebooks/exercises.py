@@ -51,11 +51,21 @@ def _numbered(what, choices, number):
 def _no_number(answer, rule, fits):
     """Say why an answer is no number that can be checked; empty where it is one."""
     if answer is None:
-        return f"Not answered yet. Set answer to {rule}."
-    is_number = isinstance(answer, Real) and not isinstance(answer, bool)
-    if is_number and fits(float(answer)):
+        return f"Not answered yet: it takes {rule}."
+    number = _number(answer)
+    if number is not None and fits(number):
         return ""
     return f"Not yet: use {rule}, instead of {_quoted(answer)}."
+
+
+def _number(answer):
+    """Return an answer as a float, in quotation marks too; None where it is no number."""
+    if isinstance(answer, bool) or not isinstance(answer, Real | str):
+        return None
+    try:
+        return float(answer)
+    except ValueError:
+        return None
 
 
 def _plain(text):
@@ -97,8 +107,9 @@ def check_brightness(classifier, photo, answer):
     refused = _no_number(answer, "one decimal from 0.1 to 1.0, such as 0.7", fits)
     if refused:
         return refused
-    beyond = round(answer - 0.1, 4)
-    return _last(classifier, photo, "brightness", answer=answer, beyond=beyond)
+    factor = float(answer)
+    beyond = round(factor - 0.1, 4)
+    return _last(classifier, photo, "brightness", answer=factor, beyond=beyond)
 
 
 def check_noise(classifier, photo, answer):
@@ -107,7 +118,8 @@ def check_noise(classifier, photo, answer):
     refused = _no_number(answer, rule, lambda levels: levels in range(100))
     if refused:
         return refused
-    return _last(classifier, photo, "noise", answer=answer, beyond=answer + 1)
+    levels = float(answer)
+    return _last(classifier, photo, "noise", answer=levels, beyond=levels + 1)
 
 
 def _last(classifier, photo, parameter, *, answer, beyond):
@@ -171,7 +183,7 @@ class Mystery:
     def check(self, answer):
         """Check a fault, by its name or title; return one line: passed, or what speaks against it."""
         if answer is None:
-            return "Not answered yet. Set answer to the name of a fault in kit.faults.CATALOGUE."
+            return "Not answered yet: it takes the name of a fault in kit.faults.CATALOGUE."
         named = _fault(answer)
         if named is None:
             return f"Not yet: {_quoted(answer)} is not in the catalogue."
@@ -234,7 +246,7 @@ class Delivery:
     def check(self, answer):
         """Check the choice of a remedy; return one line: passed, or how many it gets right."""
         if answer is None:
-            return f"Not answered yet. Set answer to one of {', '.join(_REMEDIES)}."
+            return f"Not answered yet: it takes one of {', '.join(_REMEDIES)}."
         if not isinstance(answer, str) or answer not in _REMEDIES:
             return f"Not yet: {_quoted(answer)} is none of {', '.join(_REMEDIES)}."
         corrected = [relevelled(photo, self._levels) for photo in self.photos]

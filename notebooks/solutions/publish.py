@@ -1,13 +1,17 @@
 """Runs the lessons and writes them as pages whose explorers move: ``python publish.py [NAME.ipynb …]``.
 
 The pages in ``site/`` are read from the disk or from any server, without Python and without a network. Each
-explorer is a page of its own, as `kit.Explorer.export` writes it, in a frame where the lesson shows it.
+explorer is a page of its own, as `kit.Explorer.export` writes it, in a frame where the lesson shows it. Cells
+with the tag ``notebook`` are left out. An exercise becomes a field: the lesson's own check is asked
+beforehand, about every answer that a reader may give.
 """
 
+import json
 import re
 import shutil
 import sys
 from base64 import b64encode
+from hashlib import sha256
 from html import escape
 from io import BytesIO
 from itertools import count
@@ -28,6 +32,11 @@ TITLE = "Image classifier investigation kit"
 SMALL = 64
 """Side of a model input, in pixels, up to which an explorer keeps all its photos, since it predicts fast."""
 LINK = re.compile(r"\]\((\w+)\.ipynb\)")
+GUESS = re.compile(r"write down|^\*\*\w\)?[.)]", re.IGNORECASE | re.MULTILINE)
+ANSWER = re.compile(r"<details>.*?</details>\s*", re.DOTALL)
+CHECK = re.compile(r"^print\((.*)\)$", re.MULTILINE)
+NUMBERS = [*range(101), *(tenth / 10 for tenth in range(100) if tenth % 10)]
+NAMES = [*kit.faults.CATALOGUE, "leave", "correct", "adapt"]
 FORMULA = re.compile(r"\$(\$?)(.+?)\1\$")
 
 
@@ -46,6 +55,43 @@ def live(folder, stem):
         display(HTML(f'{frame}<p><a href="{name}">Open this explorer alone</a></p>'))
 
     kit.Explorer._ipython_display_ = show
+
+
+def self_check(check):
+    """Show a field for an answer, with what `check` says of each."""
+    replies = {
+        "numbers": {f"{answer:g}": check(answer) for answer in NUMBERS},
+        "names": {plain(answer): check(answer) for answer in NAMES},
+        "none": check(None),
+        "other": check("?"),
+    }
+    form = """<form class="check" data-replies="{}">
+    <label>Your answer <input name="answer" autocomplete="off"></label>
+    <button>Check</button> <output></output></form>"""
+    display(HTML(form.format(escape(json.dumps(replies)))))
+
+
+def plain(text):
+    """Return the letters and digits of a text, as check.js does."""
+    return re.sub(r"[\W_]+", "", text.casefold())
+
+
+def for_readers(lesson):
+    """Return a lesson without what needs a kernel at hand, its exercises as fields, its guesses marked."""
+    lesson.cells = [
+        cell for cell in lesson.cells if "notebook" not in cell.metadata.get("tags", [])
+    ]
+    text = ""
+    for cell in lesson.cells:
+        tags = cell.metadata.get("tags", [])
+        if "exercise" in tags:
+            cell.source = CHECK.sub(
+                r"publish.self_check(lambda answer: \1)", cell.source
+            )
+        if "guess" in tags and GUESS.search(text):
+            tags.append("write")
+        text = cell.source if cell.cell_type == "markdown" else ""
+    return lesson
 
 
 def run(lesson, folder, stem):
@@ -77,7 +123,7 @@ def drawn(formula):
 
 
 def page(notebook, title):
-    """Return a notebook as a page without scripts."""
+    """Return a notebook as a page, whose one script compares answers."""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = FORMULA.sub(drawn, LINK.sub(r"](\1.html)", cell.source))
@@ -90,16 +136,28 @@ def page(notebook, title):
         HtmlFormatter(style=name).get_style_defs(".highlight")
         for name in ("default", "monokai")
     )
-    return exporter.from_notebook_node(
-        notebook, {"title": title, "light": light, "dark": dark}
-    )[0]
+    script = (SOLUTIONS / "check.js").read_text(encoding="utf-8")
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+    resources = {
+        "title": title,
+        "light": light,
+        "dark": dark,
+        "script": script,
+        "digest": digest,
+    }
+    written = exporter.from_notebook_node(notebook, resources)[0]
+    # Long lines of code scroll, by the keyboard as well.
+    return written.replace(
+        '<div class="highlight"><pre>', '<div class="highlight"><pre tabindex="0">'
+    )
 
 
 def publish(paths, folder):
     """Write the pages of these notebooks, and an index of them, into a folder."""
     rows = ["| lesson | question | time |", "|---|---|---|"]
+    questions = []
     for path in paths:
-        lesson = nbformat.read(path, as_version=4)
+        lesson = for_readers(nbformat.read(path, as_version=4))
         text = "\n\n".join(
             cell.source for cell in lesson.cells if cell.cell_type == "markdown"
         )
@@ -112,16 +170,34 @@ def publish(paths, folder):
             )
         )
         rows.append(f"| [{title}]({path.name}) | {question} | {time} |")
+        questions += [
+            cell.source.replace("## Questions", f"## {title}")
+            for cell in lesson.cells
+            if "questions" in cell.metadata.get("tags", [])
+        ]
         run(lesson, folder, path.stem)
-        (folder / f"{path.stem}.html").write_text(page(lesson, title), encoding="utf-8")
-        print(folder / f"{path.stem}.html", flush=True)
-    about = "The lessons as they ran. The explorers move; to run and change the code, open the notebooks."
-    cells = [
-        nbformat.v4.new_markdown_cell("\n".join([f"# {TITLE}", "", about, "", *rows]))
-    ]
-    (folder / "index.html").write_text(
-        page(nbformat.v4.new_notebook(cells=cells), TITLE), encoding="utf-8"
-    )
+        write(folder, path.stem, title, lesson.cells)
+    write_text(folder, "questions", "Questions", *questions)
+    unanswered = [ANSWER.sub("", text) for text in questions]
+    write_text(folder, "questions_to_print", "Questions", *unanswered)
+    handout = (LESSONS.parent / "docs" / "handout.md").read_text(encoding="utf-8")
+    write_text(folder, "handout", "In one page", handout.partition("\n")[2])
+    about = (SOLUTIONS / "about.md").read_text(encoding="utf-8")
+    write_text(folder, "index", TITLE, about.format(lessons="\n".join(rows)))
+
+
+def write_text(folder, stem, title, *parts):
+    """Write texts in Markdown as a page with this title."""
+    text = "\n\n".join([f"# {title}", *parts])
+    write(folder, stem, title, [nbformat.v4.new_markdown_cell(text)])
+
+
+def write(folder, stem, title, cells):
+    """Write cells as a page."""
+    path = folder / f"{stem}.html"
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    path.write_text(page(notebook, title), encoding="utf-8")
+    print(path, flush=True)
 
 
 def main(names):

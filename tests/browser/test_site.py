@@ -4,6 +4,7 @@ import runpy
 
 import nbformat
 
+import exercises
 from tests.browser.shown import RECORD, Shown
 from tests.project import ROOT
 
@@ -13,15 +14,51 @@ from kit.explorer import export
 export.PLACES, export.FURTHER = {"brightness": 2, "noise": 1}, 1
 classifier, photos = kit.samples.classifier("fashion_mnist"), kit.samples.photos("fashion_mnist")
 kit.Explorer(classifier, photos[:1])"""
+ROWS, LABELS = [[0.9, 0.1]] * 4, [0, 0, 0, 1]
+EXERCISE = """import exercises
+answer = None
+
+print(exercises.check_temperature([[0.9, 0.1]] * 4, [0, 0, 0, 1], answer))"""
+# Typed into the page, and what a reader of the notebook would give.
+ANSWERS = {
+    "2": 2,
+    " 2.0 ": 2,
+    "2,0": 2,
+    "'2'": 2,
+    "1.5": 1.5,
+    "3": 3,
+    "0": 0,
+    "": None,
+    "warm": "warm",
+    "-1": "-1",
+    "<b>2</b>": "<b>2</b>",
+}
+GUESS = "**Write down** what you see."
 TEXT = "# Clothes\n\n**Question.** Is $x_1$ a boot?\n\n**Time.** 1 minute.\n\nNext: [again](lesson.ipynb)"
+
+
+def lesson(path):
+    """Write a lesson with an explorer, a guess and an exercise."""
+    new = nbformat.v4
+    guess = new.new_code_cell("'a boot'", metadata={"tags": ["guess"]})
+    exercise = new.new_code_cell(EXERCISE, metadata={"tags": ["exercise"]})
+    kernel = new.new_markdown_cell("Run the cell.", metadata={"tags": ["notebook"]})
+    cells = [
+        new.new_markdown_cell(TEXT),
+        new.new_code_cell(CELL),
+        new.new_markdown_cell(GUESS),
+        guess,
+        kernel,
+        exercise,
+    ]
+    nbformat.write(new.new_notebook(cells=cells), path)
 
 
 def test_a_lesson_is_a_page_whose_explorer_moves_and_whose_links_work(
     browser, tmp_path, monkeypatch
 ):
     monkeypatch.syspath_prepend(str(SOLUTIONS))
-    cells = [nbformat.v4.new_markdown_cell(TEXT), nbformat.v4.new_code_cell(CELL)]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "lesson.ipynb")
+    lesson(tmp_path / "lesson.ipynb")
     runpy.run_path(str(SOLUTIONS / "publish.py"))["publish"](
         [tmp_path / "lesson.ipynb"], tmp_path
     )
@@ -33,6 +70,13 @@ def test_a_lesson_is_a_page_whose_explorer_moves_and_whose_links_work(
             "(links) => links.map((link) => link.getAttribute('href'))"
         )
         assert {*links} == {"index.html", "lesson.html", "lesson-1.html"}
+        assert not page.get_by_text("Run the cell").count()
+        page.get_by_label("Your guess").fill("a boot")
+        for typed, answer in ANSWERS.items():
+            page.get_by_label("Your answer").fill(typed)
+            page.get_by_role("button", name="Check").click()
+            reply = exercises.check_temperature(ROWS, LABELS, answer)
+            assert page.locator("output").text_content() == reply
         assert all((tmp_path / link).exists() for link in links)
         assert (
             page.get_by_role("img", name="x_1", exact=True).evaluate(

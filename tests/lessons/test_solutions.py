@@ -43,13 +43,23 @@ def test_the_lesson_shows_what_was_printed_and_the_exercise_is_open(pair):
         if "exercise" in whole.metadata.get("tags", []):
             assert "# solution" in whole.source
             assert "Passed" in whole.outputs[-1].text
-            assert cell.outputs[-1].text.startswith("Not answered yet.")
+            assert cell.outputs[-1].text.startswith("Not answered yet:")
         elif "guess" in whole.metadata.get("tags", []):
             assert cell.outputs == []
         elif cell.cell_type == "code":
             assert [
                 without_pictures(output) for output in cell.outputs
             ] == whole.outputs
+
+
+def test_what_readers_guess_is_not_answered_in_plain_sight_below(pair):
+    cells = iter(pair[0].cells)
+    for cell in cells:
+        if re.search("write down", cell.source, re.IGNORECASE):
+            following = next(cells)
+            while following.cell_type == "code":
+                following = next(cells)
+            assert re.match(r"<details>|#|\*\*\w\)", following.source), cell.source
 
 
 def test_links_between_notebooks_lead_somewhere():

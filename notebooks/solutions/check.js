@@ -1,0 +1,27 @@
+// Answers of readers, compared with the replies that the lesson's own check gave to each of them.
+
+const plain = (text) =>
+  text
+    .normalize("NFKC")
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]/gu, "");
+
+const asNumber = (text) => {
+  const number = Number(text.replace(",", ".").replace(/^["']|["']$/g, ""));
+  return text === "" || Number.isNaN(number) ? null : number;
+};
+
+const reply = (answer, { numbers, names, none, other }) => {
+  if (answer === "") return none;
+  const number = asNumber(answer);
+  const known = number === null ? names[plain(answer)] : numbers[String(number)];
+  return known ?? other.replace("'?'", () => `'${answer}'`);
+};
+
+for (const form of document.querySelectorAll("form.check")) {
+  const replies = JSON.parse(form.dataset.replies);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    form.querySelector("output").textContent = reply(form.elements.answer.value.trim(), replies);
+  });
+}
