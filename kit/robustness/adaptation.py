@@ -8,6 +8,7 @@ import numpy as np
 
 from kit._arrays import Float32
 from kit._checking import number
+from kit._extras import KERAS, require
 from kit._interrupts import uninterrupted
 from kit._reporting import hidden_errors
 from kit.classifier import Classifier, check_first
@@ -59,9 +60,10 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
         Keras or TensorFlow is not installed.
     """
     check_first(classifier)
+    require(*KERAS)
+    images = as_photos(photos)
     prior = number("prior", prior, 0)
     model = classifier.model
-    images = as_photos(photos)
     if not _norms(model):
         raise ValueError(
             f"Expected a network with BatchNormalization, received {classifier.name!r} without"
