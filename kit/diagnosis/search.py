@@ -9,10 +9,11 @@ import numpy as np
 from kit.diagnosis.candidates import FEW, QUIET, Candidate
 from kit.diagnosis.checks_input import BY_PREDICTIONS
 from kit.diagnosis.estimation import as_light, estimated
-from kit.diagnosis.evidence import Grounds, Score, Scores
+from kit.diagnosis.evidence import LEAST_SIDE, Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
 from kit.diagnosis.sources import NAMED, Certainty, Labelled
 from kit.preprocessing import Preprocessing
+from kit.samples import probes
 
 FIRSTS = 6
 """Changes that are combined with others where none explains anything alone."""
@@ -133,8 +134,8 @@ NOTHING = Search()
 
 def search(grounds: Grounds) -> Search:
     """Try every candidate for the preprocessing in use, put the best right, and look once more."""
-    if not grounds.evaluator.statistics and not grounds.known_labels:
-        return Search(notes=(_UNABLE,))
+    if not grounds.measured and not grounds.known_labels:
+        return Search(findings=by_certainty(grounds), notes=(_UNABLE,))
     named, doubtful, right = _one_by_one(grounds)
     if not named and (pair := together(grounds)) is not None:
         named, right = pair
@@ -166,7 +167,7 @@ def search(grounds: Grounds) -> Search:
     else:
         if not usual:
             notes.append(_UNUSUAL)
-        if not grounds.evaluator.statistics and (doubtful or not convincing):
+        if not grounds.measured and (doubtful or not convincing):
             notes.append(_FEW_LABELS)
     nothing_else = usual and convincing and not (doubtful or undecided)
     return Search(
@@ -177,6 +178,31 @@ def search(grounds: Grounds) -> Search:
         judged_by=grounds.judged_by,
         as_in_training=grounds.as_in_training,
     )
+
+
+UNSURE = 0.5
+"""Probability that some prediction of a network exceeds under the right scaling."""
+
+
+def by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
+    """Return a scaling as possible where the one in use makes all predictions for photos unsure, or the same.
+
+    How sure a network is names nothing: see `kit.diagnosis.sources.Certainty`.
+    """
+    photos = (*grounds.photos, *probes())
+
+    def dull(p: Preprocessing) -> bool:
+        rows = grounds.evaluator.answers(photos, p)
+        return bool(rows.max() <= UNSURE or np.ptp(rows.argmax(axis=1)) == 0)
+
+    if min(grounds.in_use.size or (0,)) < LEAST_SIDE or not dull(grounds.in_use):
+        return ()
+    for score in grounds.scores():
+        candidate = score.candidate
+        if candidate.step == "scaling" and not dull(score.right):
+            advice = fix(grounds.in_use, score.right, candidate.cause)
+            return (Finding(candidate.cause, "possible", _DULL, fix=advice),)
+    return ()
 
 
 def contradicted(grounds: Grounds, finding: Finding) -> bool:
@@ -248,13 +274,14 @@ BY_CHANCE = 0.05
 """Chance, out of all changes tried, of so many labels fixed, up to which labels alone name a cause."""
 
 _SEES = "With the fix, the model sees what it was trained on."
-_MEETS = "With the fix, the predictions match the labels."
+_MEETS = "With the fix, labelled images are predicted correctly."
 _MAY = "The fix brings the images somewhat nearer to training."
 _SEES_NOT = "This change brings the images no nearer to training."
 _MEETS_NOT = "This change makes no more predictions match the labels."
 _LIGHT = (
     "The preprocessing, or the light of these images: compare with a training image."
 )
+_DULL = "All predictions are unsure, or the same; with another scaling they are not."
 _OPEN = "Nothing says whether this is as in training."
 
 
@@ -321,10 +348,12 @@ def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing
     Few labels tell less where they are alone, and how sure a network is of them tells nothing: what meets as
     many within chance, and moves predictions, is a rival however likely it makes them.
     """
-    by_labels = not grounds.evaluator.statistics
+    by_labels = not grounds.measured
     lead = LEAD
     if by_labels:
-        lead *= max(sqrt(Labelled.ENOUGH / grounds.known_labels), 1)
+        lead *= max(
+            sqrt(grounds.labelled.enough(grounds.in_use) / grounds.known_labels), 1
+        )
     repaired = grounds.around(best.right)
 
     def close(rival: Score) -> bool:
@@ -333,7 +362,7 @@ def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing
         trial = repaired.trial(rival.right)
         if not by_labels or trial.moved.mean() <= QUIET:
             return False
-        gained, lost = trial.turned
+        gained, lost = repaired.turned(rival.right)
         return at_least(lost, gained + lost, 0.5) > Labelled.BY_CHANCE
 
     return [
@@ -398,9 +427,9 @@ def _beyond_chance(grounds: Grounds, best: Score) -> Evidence | None:
     """Return the chance of so many more labels; None where other evidence names the cause without them."""
     votes = zip(grounds.sources, best.votes, strict=False)
     by_labels = sum(vote.gain for source, vote in votes if isinstance(source, Labelled))
-    if grounds.evaluator.statistics and best.gain - by_labels >= NAMED:
+    if grounds.measured and best.gain - by_labels >= NAMED:
         return None
-    gained, lost = grounds.trial(best.right).turned
+    gained, lost = grounds.turned(best.right)
     chance = _by_chance(grounds, best)
     text = f"chance that any change puts {gained} labels right and {lost} wrong"
     return Evidence(text, chance, BY_CHANCE, supports=chance <= BY_CHANCE)
@@ -409,7 +438,7 @@ def _beyond_chance(grounds: Grounds, best: Score) -> Evidence | None:
 def _needless(grounds: Grounds, right: Preprocessing) -> bool:
     """Whether nearly all labels are met as it is, and no more with a change."""
     count = grounds.known_labels
-    gained, lost = grounds.trial(right).turned
+    gained, lost = grounds.turned(right)
     wrong = count - grounds.correct()
     return count >= FEW and wrong <= QUIET * count and gained <= lost
 
@@ -421,9 +450,9 @@ def _by_chance(grounds: Grounds, score: Score) -> float:
     """
     scores = grounds.scores()
     others = _otherwise_called(score, scores)
-    gained, lost = grounds.trial(score.right).turned
+    gained, lost = grounds.turned(score.right)
     wrong = grounds.known_labels - grounds.correct()
-    by_others = sum(grounds.trial(other.right).turned[0] for other in others)
+    by_others = sum(grounds.turned(other.right)[0] for other in others)
     rate = (by_others + 1) / (wrong * len(others) + 2)
     return min(1.0, at_least(gained - lost, wrong, rate) * len(scores))
 

@@ -83,9 +83,11 @@ def heatmap(
 ) -> Heatmap:
     """Show where in an image a class is seen.
 
-    Class activation mapping (Zhou et al., Learning deep features for discriminative localization, 2016) where
-    pooling and one dense layer follow the last feature map of a compiled network: there it equals Grad-CAM,
-    for a softmax of the logit less the mean of all logits, since a softmax ignores what they share.
+    Grad-CAM (Selvaraju et al., Grad-CAM: visual explanations from deep networks via gradient-based
+    localization, 2017) where pooling or flattening and dense layers follow the last feature map of a compiled
+    network, for a softmax of the logit less the mean of all logits, since a softmax ignores what they share.
+    With one dense layer it is class activation mapping (Zhou et al., Learning deep features for
+    discriminative localization, 2016).
     Else occlusion (Zeiler and Fergus, Visualizing and understanding convolutional networks, 2014), which
     takes ``GRID**2`` predictions.
 
@@ -123,10 +125,20 @@ def class_activation(
     classifier: Classifier, feature_map: Float32 | None, index: int
 ) -> Float32 | None:
     """Return the cells of a map from the last feature map, (1, h, w, channels); None for other heads."""
-    weights = classifier.network.opened[1]
-    if feature_map is None or weights is None:
+    head = classifier.network.opened[1]
+    if feature_map is None or head is None:
         return None
-    return _scaled((feature_map[0] * weights[index]).sum(axis=-1))
+    compiled = classifier.network.compiled
+    weights = np.zeros(compiled.output_count, np.float32)
+    if compiled.output_count < compiled.class_count:
+        # One output speaks for the second of two classes.
+        weights[0] = 2 * index - 1
+    else:
+        weights[index] = 1
+        if compiled.head != "sigmoid":
+            weights -= weights.mean()
+    gradient = head.gradient(feature_map[0], weights)
+    return _scaled((feature_map[0] * gradient).sum(axis=-1))
 
 
 def occlusion_rows(

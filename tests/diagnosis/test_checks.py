@@ -1,5 +1,6 @@
 """All certain checks at once, with the bundled network and every fault of the catalogue."""
 
+import numpy as np
 import pytest
 
 from kit import samples
@@ -29,7 +30,7 @@ CERTAIN = {
 @pytest.mark.parametrize("name", [None, *CATALOGUE])
 def test_each_fault_is_named_by_its_cause_or_left_to_the_search(name):
     used = RIGHT if name is None else CATALOGUE[name].apply(RIGHT)
-    found = certain_checks(LITE.using(used), PHOTOS, LABELS)
+    found = certain_checks(LITE.using(used), PHOTOS, np.array(LABELS))
     wanted = [CERTAIN[name]] if name in CERTAIN else []
     named = [finding for finding in found if finding.verdict == "named"]
     assert [finding.cause for finding in named] == wanted

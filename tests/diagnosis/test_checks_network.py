@@ -129,7 +129,7 @@ def test_moving_averages_after_three_steps_are_named(tmp_path):
         (before, -changed, "possible"),
         (after, changed, "named"),
     ):
-        told = judged_by_own_statistics(finding, classifier, photos, labels.tolist())
+        told = judged_by_own_statistics(finding, classifier, photos, labels)
         assert (told.evidence[-1].value, told.verdict) == (value, said)
 
 
@@ -156,6 +156,7 @@ def checked(model):
     found = certain_checks(
         Classifier(model, CLOTHES.preprocessing, CLOTHES.class_names),
         samples.photos("fashion_mnist")[:1],
+        np.array([-1]),
     )
     return [one for one in found if one.verdict in {"named", "possible"}]
 

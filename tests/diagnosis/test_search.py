@@ -1,5 +1,6 @@
 """Two faults that hide each other are found together."""
 
+import numpy as np
 import pytest
 
 import kit
@@ -42,5 +43,6 @@ def test_a_healthy_pipeline_has_no_pair(no_batchnorm, evaluator, sixteen):
 
 
 def test_labels_alone_are_too_little_for_a_pair(no_batchnorm, sixteen, truth, in_use):
-    grounds = Grounds.of(Evaluator(no_batchnorm), in_use, sixteen, truth)
+    labels = np.array(truth)
+    grounds = Grounds.of(Evaluator(no_batchnorm), in_use, sixteen, labels)
     assert together(grounds) is None
