@@ -114,17 +114,13 @@ def probes() -> tuple[Photo, ...]:
     return _photos("probes")
 
 
-def labelled_images(
-    classes: int, without: Sequence[Photo] = ()
-) -> tuple[tuple[Photo, ...], Int64]:
+def labelled_images(classes: int) -> tuple[tuple[Photo, ...], Int64]:
     """Load labelled images for a network with so many classes, in the usual order of its outputs.
 
     Parameters
     ----------
     classes
         10 for Fashion-MNIST, 1000 for ImageNet, 1001 with the background first.
-    without
-        Images that must not be among them.
 
     Returns
     -------
@@ -132,10 +128,8 @@ def labelled_images(
         Read-only, at most `FEW_LABELLED`, and int64 (photos,).
     """
     name = "fashion_mnist" if classes == 10 else "imagenet"
-    images = photos(name)[:FEW_LABELLED]
     indices = np.array(labels(name)[:FEW_LABELLED]) + int(classes == 1001)
-    places = _other_than(without, images)
-    return tuple(images[place] for place in places), indices[places]
+    return photos(name)[:FEW_LABELLED], indices
 
 
 def typical(without: Sequence[Photo] = ()) -> tuple[tuple[Photo, ...], Float64]:
@@ -154,21 +148,11 @@ def typical(without: Sequence[Photo] = ()) -> tuple[tuple[Photo, ...], Float64]:
         float64 (photos,), their sum is 1. Weighted, mean and standard deviation of all pixels are those of
         ImageNet, (0.485, 0.456, 0.406) and (0.277, 0.269, 0.282), up to 0.01.
     """
-    images = [_photograph(f"{name}.jpg") for name in _TYPICAL]
-    places = _other_than(without, images)
-    weights = np.array([*_TYPICAL.values()])[places]
-    photos = tuple(images[place] for place in places)
-    return photos, weights / max(weights.sum(), 1e-12)
-
-
-def _other_than(unwanted: Sequence[Photo], images: Sequence[Photo]) -> list[int]:
-    """Return the places of the images with other pixels than those that are unwanted."""
-    pixels = {photo.pixels.tobytes() for photo in unwanted}
-    return [
-        place
-        for place, photo in enumerate(images)
-        if photo.pixels.tobytes() not in pixels
-    ]
+    unwanted = {photo.pixels.tobytes() for photo in without}
+    weight_of = {_photograph(f"{name}.jpg"): _TYPICAL[name] for name in _TYPICAL}
+    photos = [photo for photo in weight_of if photo.pixels.tobytes() not in unwanted]
+    weights = np.array([weight_of[photo] for photo in photos])
+    return tuple(photos), weights / max(weights.sum(), 1e-12)
 
 
 @cache

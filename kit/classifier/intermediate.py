@@ -1,6 +1,6 @@
 """What a compiled network makes of an image before its head, and what its head makes of that."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -56,19 +56,22 @@ class DenseHead:
         -------
         float64 (h, w, channels), or (1, 1, channels) where the map is pooled
         """
-        values: Array = feature_map.astype(np.float64)
-        values = values.mean(axis=(0, 1)) if self.pooled else values.ravel()
-        slopes = []
-        for layer in self.layers:
-            sums = layer.weights @ values + layer.bias
-            values = layer.activation(sums)
-            rise = layer.activation(sums + _SMALL) - layer.activation(sums - _SMALL)
-            slopes.append(rise / (2 * _SMALL))
-        gradient: Array = weights
-        for layer, slope in zip(self.layers[::-1], slopes[::-1], strict=True):
-            gradient = (gradient * slope) @ layer.weights
+        values = feature_map.astype(np.float64)
+        inputs = values.mean(axis=(0, 1)) if self.pooled else values.ravel()
+        gradient = _gradient(self.layers, inputs, weights)
         sides = (1, 1) if self.pooled else feature_map.shape[:2]
         return gradient.reshape(*sides, -1)
+
+
+def _gradient(layers: Sequence[Dense], inputs: Array, weights: Array) -> Array:
+    """Return the gradient of a sum of the last layer's outputs, with these weights, by the first's inputs."""
+    if not layers:
+        return weights
+    first, *others = layers
+    sums = first.weights @ inputs + first.bias
+    rise = first.activation(sums + _SMALL) - first.activation(sums - _SMALL)
+    after = _gradient(others, first.activation(sums), weights)
+    return np.asarray((after * rise / (2 * _SMALL)) @ first.weights)
 
 
 def with_feature_map(compiled: bytes) -> tuple[bytes, DenseHead | None]:

@@ -140,7 +140,7 @@ class Grounds:
         if bundled is not None:
             sources.append(bundled)
             if bundled.photographic:
-                probes = bundled.labelled.photos
+                probes = bundled.photos
         grounds = cls(evaluator, in_use, chosen, labels, tuple(sources), probes)
         if not grounds.known_labels:
             return grounds
@@ -221,7 +221,7 @@ class Grounds:
         verdicts = {
             source.at_home(p)
             for source in self.sources
-            if isinstance(source, Averages | Ordinary | Bundled)
+            if isinstance(source, Averages | Ordinary)
         } - {None}
         return not verdicts or True in verdicts
 
@@ -316,11 +316,11 @@ def _bundled(
     if evaluator.inside or in_use.size is None or not usual:
         return None
     try:
-        photos, labels = labelled_images(classes, without=own_images)
+        photos, labels = labelled_images(classes)
     except FileNotFoundError:
         return None
-    bundled = Bundled(Labelled(evaluator, photos, labels), photographic=classes != 10)
+    bundled = Bundled(evaluator, photos, labels, photographic=classes != 10)
     others = evaluator.differing(photos[:FEW], in_use, distinguishable(in_use))
     tried = (in_use, *(other.preprocessing for other in others))
-    best = max(map(bundled.share, tried))
-    return replace(bundled, best=best) if best >= MOSTLY else None
+    right = max(bundled.correct(p).mean() for p in tried)
+    return bundled if right >= MOSTLY else None

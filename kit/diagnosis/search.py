@@ -11,7 +11,7 @@ from kit.diagnosis.checks_input import BY_PREDICTIONS
 from kit.diagnosis.estimation import as_light, estimated
 from kit.diagnosis.evidence import LEAST_SIDE, Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
-from kit.diagnosis.sources import NAMED, Certainty, Labelled
+from kit.diagnosis.sources import NAMED, Bundled, Certainty, Labelled
 from kit.preprocessing import Preprocessing
 from kit.samples import probes
 
@@ -226,7 +226,7 @@ def unsupported(grounds: Grounds, finding: Finding) -> bool:
     gains = [
         vote.gain
         for source, vote in zip(grounds.sources, score.votes, strict=False)
-        if not isinstance(source, Certainty)
+        if not isinstance(source, Certainty | Bundled)
     ]
     return not gains or sum(gains) < -NEAR
 
@@ -245,10 +245,8 @@ def _one_by_one(grounds: Grounds) -> tuple[list[Finding], list[Finding], Preproc
             others = (score for score in scores if score.candidate.step != "scaling")
             scores = sorted([fitted, *others], key=lambda score: -score.gain)
         finding = judged(grounds, scores)
-        if finding is None:
-            return named, [], grounds.in_use
-        if finding.verdict != "named":
-            return named, [finding], grounds.in_use
+        if finding is None or finding.verdict != "named":
+            return named, [*filter(None, [finding])], grounds.in_use
         named.append(finding)
         best = scores[0].candidate
         steps.add(best.step)
@@ -426,7 +424,7 @@ def _otherwise_called(score: Score, scores: Scores) -> list[Score]:
 def _beyond_chance(grounds: Grounds, best: Score) -> Evidence | None:
     """Return the chance of so many more labels; None where other evidence names the cause without them."""
     votes = zip(grounds.sources, best.votes, strict=False)
-    by_labels = sum(vote.gain for source, vote in votes if isinstance(source, Labelled))
+    by_labels = sum(vote.gain for source, vote in votes if type(source) is Labelled)
     if grounds.measured and best.gain - by_labels >= NAMED:
         return None
     gained, lost = grounds.turned(best.right)

@@ -225,19 +225,24 @@ class Labelled:
 
     def enough(self, in_use: Preprocessing) -> float:
         """Return how many labels count in full: of more classes fewer, since chance meets them less."""
-        classes = self.evaluator.answers(self.photos, in_use).shape[1]
-        return self.ENOUGH / max(1.0, log10(classes))
+        return self.ENOUGH / max(1.0, log10(self.rows(in_use).shape[1]))
 
-    def log_likelihoods(self, p: Preprocessing) -> Float64:
-        """Return the log-likelihood of each label that is known, in nats."""
-        rows = self.evaluator.answers(self.photos, p)
-        likely = rows[np.arange(len(rows)), self.labels][self.labels >= 0]
-        return np.log(np.maximum(likely, self.LEAST))
+    def rows(self, p: Preprocessing) -> Float64:
+        """Return the probabilities, float64 (photos, classes)."""
+        return self.evaluator.answers(self.photos, p)
+
+    def rise(self, in_use: Preprocessing, candidate: Candidate) -> Float64:
+        """Return by how much a candidate raises the log-likelihood of each label that is known, in nats."""
+        places = np.flatnonzero(self.labels >= 0)
+        before, after = (
+            np.log(np.maximum(self.rows(p)[places, self.labels[places]], self.LEAST))
+            for p in (in_use, candidate.preprocessing)
+        )
+        return np.asarray(after - before)
 
     def correct(self, p: Preprocessing) -> Bools:
         """Return whether each image is known to be predicted correctly; bool (photos,)."""
-        predicted = self.evaluator.answers(self.photos, p).argmax(axis=1)
-        return np.asarray(predicted == self.labels)
+        return np.asarray(self.rows(p).argmax(axis=1) == self.labels)
 
     def turned(self, in_use: Preprocessing, right: Preprocessing) -> tuple[int, int]:
         """Return how many images another preprocessing puts right, and how many it puts wrong."""
@@ -247,10 +252,9 @@ class Labelled:
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
-        right = candidate.preprocessing
-        rise = self.log_likelihoods(right) - self.log_likelihoods(in_use)
+        rise = self.rise(in_use, candidate)
         weight = self.WEIGHT * min(1.0, sqrt(self.count / self.enough(in_use)))
-        gained, lost = self.turned(in_use, right)
+        gained, lost = self.turned(in_use, candidate.preprocessing)
         worse = gained < lost and (
             not gained or at_least(lost, gained + lost, 0.5) <= self.BY_CHANCE
         )
@@ -259,47 +263,29 @@ class Labelled:
 
 
 @dataclass(frozen=True, eq=False)
-class Bundled:
+class Bundled(Labelled):
     """Labelled images of the kit, for a network that has their classes.
 
-    `best` is the largest share of them that is predicted correctly under some preprocessing, 0..1. Where they
-    are not `photographic`, a person's own may be inverted beside them: polarity is not judged.
+    Where they are not `photographic`, a person's own may be inverted beside them: polarity is not judged.
     """
 
-    labelled: Labelled
-    best: float = 1.0
+    title: str = "labelled images of the kit"
     photographic: bool = True
 
     ERRORS, LEAST_ERROR = 2.5, 0.03
     """Standard errors of the mean log-likelihood that are worth a name, and the smallest error, in nats."""
-    HOME = 0.75
-    """Part of `best` from which on the pipeline may be right."""
 
-    @property
-    def title(self) -> str:
-        """What it is, in words."""
-        return f"{self.labelled.count} labelled images of the kit"
-
-    def at_home(self, p: Preprocessing) -> bool:
-        """Whether nearly as many are predicted correctly as under the best preprocessing."""
-        return self.share(p) >= self.HOME * self.best
-
-    def share(self, p: Preprocessing) -> float:
-        """Return the share that is predicted correctly, 0..1."""
-        return float(self.labelled.correct(self._own(p)).mean())
+    def rows(self, p: Preprocessing) -> Float64:
+        """Return the probabilities, float64 (photos, classes)."""
+        return super().rows(p if self.photographic else p.replace(invert=False))
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use, image by image."""
-        before = self.labelled.log_likelihoods(self._own(in_use))
-        after = self.labelled.log_likelihoods(self._own(candidate.preprocessing))
-        rise = after - before
+        rise = self.rise(in_use, candidate)
         error = float(rise.std(ddof=1)) / sqrt(len(rise))
         errors = float(rise.mean()) / max(error, self.LEAST_ERROR)
         text = f"rise of the log-likelihood of {self.title}, in standard errors"
         return Vote(text, NAMED * errors / self.ERRORS, errors)
-
-    def _own(self, p: Preprocessing) -> Preprocessing:
-        return p if self.photographic else p.replace(invert=False)
 
 
 class Source(Protocol):

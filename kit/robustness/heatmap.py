@@ -129,15 +129,11 @@ def class_activation(
     if feature_map is None or head is None:
         return None
     compiled = classifier.network.compiled
-    weights = np.zeros(compiled.output_count, np.float32)
-    if compiled.output_count < compiled.class_count:
-        # One output speaks for the second of two classes.
-        weights[0] = 2 * index - 1
-    else:
-        weights[index] = 1
-        if compiled.head != "sigmoid":
-            weights -= weights.mean()
-    gradient = head.gradient(feature_map[0], weights)
+    weights = np.eye(compiled.class_count)[index]
+    if compiled.head != "sigmoid" or compiled.output_count == 1:
+        weights -= weights.mean()
+    # One output speaks for the second of two classes.
+    gradient = head.gradient(feature_map[0], weights[-compiled.output_count :])
     return _scaled((feature_map[0] * gradient).sum(axis=-1))
 
 

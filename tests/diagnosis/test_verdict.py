@@ -12,6 +12,7 @@ from kit.diagnosis.search import difference, fix, judged, settled
 from kit.diagnosis.sources import Vote
 from kit.preprocessing.scaling import Scaling
 from tests.diagnosis import indices
+from tests.networks import MoreClasses
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,9 @@ def grounds(no_batchnorm, evaluator, sixteen, in_use):
 @pytest.fixture(scope="module")
 def labelled(no_batchnorm, sixteen, truth, in_use):
     """Nothing is known but labels."""
-    return Grounds.of(Evaluator(no_batchnorm), in_use, sixteen, np.array(truth))
+    return Grounds.of(
+        Evaluator(MoreClasses(no_batchnorm)), in_use, sixteen, np.array(truth)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +213,9 @@ def test_labels_alone_offer_no_scaling_where_another_meets_as_many(
     right = no_batchnorm.preprocessing
     faint = right.replace(scaling=Scaling(600.0))
     used = right.replace(scaling="lite")
-    grounds = Grounds.of(Evaluator(no_batchnorm), used, sixteen, np.array(truth))
+    grounds = Grounds.of(
+        Evaluator(MoreClasses(no_batchnorm)), used, sixteen, np.array(truth)
+    )
     # Of 16 labels the right scaling meets all, the faint one two fewer.
     assert grounds.around(right).turned(faint) == (0, 2)
 
