@@ -169,11 +169,15 @@ class Grounds:
         return self.labelled.count
 
     @property
+    def decisive(self) -> bool:
+        """Whether every step of the preprocessing can be judged without labels of the user's."""
+        return self.evaluator.statistics or bool(self.probes)
+
+    @property
     def measured(self) -> bool:
-        """Whether more than the user's labels, and how sure predictions are, tells of the training."""
-        return any(
-            isinstance(source, Averages | Ordinary | Bundled) for source in self.sources
-        )
+        """Whether some step can be judged so."""
+        bundled = (isinstance(source, Bundled) for source in self.sources)
+        return self.decisive or any(bundled)
 
     @property
     def judged_by(self) -> str:
@@ -239,7 +243,7 @@ class Grounds:
 
     def convincing(self) -> bool:
         """Whether the evidence can say that nothing is wrong: more than as many labels met by chance."""
-        if self.measured:
+        if self.decisive:
             return True
         classes = self.evaluator.answers(self.photos, self.in_use).shape[1]
         rate = 1 / max(classes, 2)

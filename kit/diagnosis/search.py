@@ -69,13 +69,9 @@ def together(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | None:
         or as_light(grounds, best.both)
     ):
         return None
+    text = "gain of both changes together, in nats"
     evidence = (
-        Evidence(
-            "gain of both changes together, in nats",
-            best.both.gain,
-            needed,
-            supports=True,
-        ),
+        Evidence(text, best.both.gain, needed, supports=True),
         Evidence("gain of the best change alone", alone),
     )
     findings = [
@@ -92,7 +88,7 @@ def together(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | None:
     return findings, right
 
 
-_UNABLE = "nothing is known of the training images: pass reference= or labels="
+_UNABLE = "too little is known of the training images: pass reference= or labels="
 _FEW_LABELS = "so few labels match by chance: give more, or pass reference="
 _REMAINS = "with that fixed, the first layers still get unusual values"
 _UNUSUAL = "the first layers get unusual values: look at crop, background and light"
@@ -136,15 +132,7 @@ def search(grounds: Grounds) -> Search:
     """Try every candidate for the preprocessing in use, put the best right, and look once more."""
     if not grounds.measured and not grounds.known_labels:
         return Search(findings=by_certainty(grounds), notes=(_UNABLE,))
-    named, doubtful, right = _one_by_one(grounds)
-    if not named and (pair := together(grounds)) is not None:
-        named, right = pair
-        doubtful = []
-    if len(named) > 1 and all(finding.fix.preprocessing for finding in named):
-        named = [
-            replace(finding, fix=fix(grounds.in_use, right, finding.cause))
-            for finding in named
-        ]
+    named, doubtful, right = _one_or_two(grounds)
     usual = grounds.usual(right)
     repaired = grounds.around(right)
     reported = {
@@ -167,8 +155,8 @@ def search(grounds: Grounds) -> Search:
     else:
         if not usual:
             notes.append(_UNUSUAL)
-        if not grounds.measured and (doubtful or not convincing):
-            notes.append(_FEW_LABELS)
+        if not grounds.decisive and (doubtful or not convincing):
+            notes.append(_FEW_LABELS if grounds.known_labels else _UNABLE)
     nothing_else = usual and convincing and not (doubtful or undecided)
     return Search(
         findings=(*named, *doubtful, *others),
@@ -229,6 +217,20 @@ def unsupported(grounds: Grounds, finding: Finding) -> bool:
         if not isinstance(source, Certainty | Bundled)
     ]
     return not gains or sum(gains) < -NEAR
+
+
+def _one_or_two(grounds: Grounds) -> tuple[list[Finding], list[Finding], Preprocessing]:
+    """Return what `_one_by_one` does, or a pair; what is named together has one fix."""
+    named, doubtful, right = _one_by_one(grounds)
+    if not named and (pair := together(grounds)) is not None:
+        named, right = pair
+        doubtful = []
+    if len(named) > 1 and all(finding.fix.preprocessing for finding in named):
+        named = [
+            replace(finding, fix=fix(grounds.in_use, right, finding.cause))
+            for finding in named
+        ]
+    return named, doubtful, right
 
 
 def _one_by_one(grounds: Grounds) -> tuple[list[Finding], list[Finding], Preprocessing]:

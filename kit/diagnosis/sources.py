@@ -266,7 +266,8 @@ class Labelled:
 class Bundled(Labelled):
     """Labelled images of the kit, for a network that has their classes.
 
-    Where they are not `photographic`, a person's own may be inverted beside them: polarity is not judged.
+    Where they are not `photographic`, a person's own may be inverted beside them: then no polarity is named,
+    and nothing is clean.
     """
 
     title: str = "labelled images of the kit"
@@ -285,7 +286,8 @@ class Bundled(Labelled):
         error = float(rise.std(ddof=1)) / sqrt(len(rise))
         errors = float(rise.mean()) / max(error, self.LEAST_ERROR)
         text = f"rise of the log-likelihood of {self.title}, in standard errors"
-        return Vote(text, NAMED * errors / self.ERRORS, errors)
+        unknown = candidate.step == "polarity" and not self.photographic
+        return Vote(text, NAMED * errors / self.ERRORS, errors, veto=unknown)
 
 
 class Source(Protocol):

@@ -226,7 +226,10 @@ def test_own_images_may_have_another_polarity_than_those_of_the_kit(
     grounds = Grounds.of(Evaluator(no_batchnorm), inverted, sixteen[:1])
     bundled = next(one for one in grounds.sources if isinstance(one, Bundled))
     back = next(one for one in candidates(inverted) if one.step == "polarity")
-    assert bundled.vote(inverted, back).gain == 0
+    vote = bundled.vote(inverted, back)
+    assert (vote.gain, vote.veto) == (0, True)
+    # So that nothing is clean, either.
+    assert (grounds.measured, grounds.convincing()) == (True, False)
 
 
 def test_outputs_with_the_background_first_are_one_further():
