@@ -19,8 +19,8 @@ CHECKPOINTS = {count: f"fashion_mnist_{count}" for count in (500, 2_000, 5_000, 
 """Names for `classifier`, too: one network trained on so many images of Fashion-MNIST."""
 PHOTOS = ("photographs", "imagenet", "special", "fashion_mnist")
 """Names for `photos` and `labels`."""
-FEW_LABELLED = 40
-"""Labelled images that a network is asked about."""
+# Labelled images that a network is asked about.
+_FEW_LABELLED = 40
 
 # Non-negative least squares with a small ridge over the coloured photos, the twelve largest once more.
 _TYPICAL = {
@@ -125,11 +125,11 @@ def labelled_images(classes: int) -> tuple[tuple[Photo, ...], Int64]:
     Returns
     -------
     photos, labels
-        Read-only, at most `FEW_LABELLED`, and int64 (photos,).
+        Read-only, 40 at most, and int64 (photos,).
     """
     name = "fashion_mnist" if classes == 10 else "imagenet"
-    indices = np.array(labels(name)[:FEW_LABELLED]) + int(classes == 1001)
-    return photos(name)[:FEW_LABELLED], indices
+    indices = np.array(labels(name)[:_FEW_LABELLED]) + int(classes == 1001)
+    return photos(name)[:_FEW_LABELLED], indices
 
 
 def typical(without: Sequence[Photo] = ()) -> tuple[tuple[Photo, ...], Float64]:

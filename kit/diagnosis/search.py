@@ -425,9 +425,15 @@ def _otherwise_called(score: Score, scores: Scores) -> list[Score]:
 
 def _beyond_chance(grounds: Grounds, best: Score) -> Evidence | None:
     """Return the chance of so many more labels; None where other evidence names the cause without them."""
-    votes = zip(grounds.sources, best.votes, strict=False)
-    by_labels = sum(vote.gain for source, vote in votes if type(source) is Labelled)
-    if grounds.measured and best.gain - by_labels >= NAMED:
+
+    def gain(kind: type) -> float:
+        votes = zip(grounds.sources, best.votes, strict=False)
+        return sum(vote.gain for source, vote in votes if type(source) is kind)
+
+    by_others = gain(Bundled)
+    if grounds.evaluator.statistics:
+        by_others = best.gain - gain(Labelled)
+    if by_others >= NAMED:
         return None
     gained, lost = grounds.turned(best.right)
     chance = _by_chance(grounds, best)
