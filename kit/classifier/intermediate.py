@@ -195,6 +195,8 @@ def _constant(model: Any, tensor: Any, types: Any) -> Float32:
     values = values.reshape(tensor.shape[0], -1).astype(np.float32)
     if tensor.type in {types.INT8, types.INT32}:
         scale = np.reshape(tensor.quantization.scale, (-1, 1))
-        zero = np.reshape(tensor.quantization.zeroPoint, (-1, 1))
+        zeros = tensor.quantization.zeroPoint
+        # A bias has none.
+        zero = 0 if zeros is None else np.reshape(zeros, (-1, 1))
         values = (values - zero) * scale
     return np.asarray(values, np.float32)
