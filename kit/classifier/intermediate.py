@@ -132,14 +132,10 @@ def _head(model: Any, graph: Any, place: int, litert: Any) -> DenseHead | None:
         for kind, operator in operators
         if kind == "DEQUANTIZE"
     }
-
-    def constant(index: int) -> Float32:
-        tensor = graph.tensors[half_precision.get(index, index)]
-        return _constant(model, tensor, litert.TensorType)
-
     tensor = graph.operators[place].outputs[0]
     _, *sides, channels = graph.tensors[tensor].shape
     layers: list[Dense] = []
+    ended = False
     for kind, operator in operators[place + 1 :]:
         made = operator.outputs[0]
         # Others widen weights of half precision, or compute the sizes of an open batch.
@@ -147,20 +143,28 @@ def _head(model: Any, graph: Any, place: int, litert: Any) -> DenseHead | None:
         if operator.inputs[0] != tensor or is_size:
             continue
         options = operator.builtinOptions
+        if ended and kind not in _SAME:
+            return None
         if kind in _DENSE:
-            _, weights, *bias = operator.inputs
             # A bias of zeros is left out.
-            offset = sum(constant(index).ravel() for index in bias if index != _ABSENT)
+            weights, *bias = (
+                _constant(
+                    model, graph.tensors[half_precision.get(index, index)], litert
+                )
+                for index in operator.inputs[1:]
+                if index != _ABSENT
+            )
             activation = _ACTIVATIONS[_FUSED[options.fusedActivationFunction]]
-            layers.append(Dense(constant(weights), offset, activation))
+            layers.append(Dense(weights, sum(map(np.ravel, bias)), activation))
         elif kind in _ACTIVATIONS:
             layers[-1] = layers[-1]._replace(activation=_ACTIVATIONS[kind])
         elif not (
             kind in _SAME
-            or (kind in _HEADS and made == graph.outputs[0])
+            or (kind in _HEADS and layers)
             or (kind in _POOLINGS and not layers and _covers(kind, options, sides))
         ):
             return None
+        ended = ended or kind in _HEADS
         tensor = made
     if tensor != graph.outputs[0]:
         return None
@@ -183,8 +187,9 @@ def _covers(kind: str, options: Any, sides: list[int]) -> bool:
     return all(0 < side <= size for side, size in zip(sides, filters, strict=True))
 
 
-def _constant(model: Any, tensor: Any, types: Any) -> Float32:
+def _constant(model: Any, tensor: Any, litert: Any) -> Float32:
     """Return the numbers of a tensor that the file holds, float32 (outputs, inputs of each)."""
+    types = litert.TensorType
     dtypes = {
         types.FLOAT32: "f4",
         types.FLOAT16: "f2",
