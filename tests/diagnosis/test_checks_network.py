@@ -212,7 +212,9 @@ def test_a_softmax_over_one_output_is_named_before_averages_that_are_not_converg
     model.compile("adam", "binary_crossentropy")
     model.train_on_batch(np.ones((8, 12, 12, 3), np.float32), np.arange(8) % 2)
     found = certain_checks(
-        Classifier(model, Preprocessing(size=(12, 12), scaling="0..1")), PHOTOGRAPH
+        Classifier(model, Preprocessing(size=(12, 12), scaling="0..1")),
+        PHOTOGRAPH,
+        np.array([-1]),
     )
     named = [one.cause for one in found if one.verdict == "named"]
     assert named[named.index("softmax_head") :] == ["softmax_head", "batchnorm_mode"]

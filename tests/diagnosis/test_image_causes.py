@@ -82,7 +82,7 @@ def test_a_property_that_training_images_have_is_not_named(cause):
     said = [
         {one.cause: one.verdict for one in findings}[cause]
         for findings in (
-            check_properties(CLASSIFIER, photos, labels, first_layers=each)
+            check_properties(CLASSIFIER, photos, np.array(labels), first_layers=each)
             for each in (layers, likewise)
         )
     ]
