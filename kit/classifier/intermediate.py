@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,32 +34,27 @@ class Dense(NamedTuple):
     activation: Callable[[Array], Array]
 
 
-@dataclass(frozen=True, eq=False)
-class DenseHead:
-    """Dense layers that follow the last feature map, which is pooled or flattened."""
+def gradient(layers: Sequence[Dense], feature_map: Float32, weights: Array) -> Array:
+    """Return the gradient of a sum of outputs by the places of the feature map before dense layers.
 
-    layers: tuple[Dense, ...]
-    pooled: bool
+    Parameters
+    ----------
+    layers
+        As `with_feature_map` gives them.
+    feature_map
+        float32 (h, w, channels).
+    weights
+        float (outputs,): of the outputs before a last softmax or sigmoid, in the sum.
 
-    def gradient(self, feature_map: Float32, weights: Float32) -> Array:
-        """Return the gradient of a sum of outputs, with these weights, by the places of a feature map.
-
-        Parameters
-        ----------
-        feature_map
-            float32 (h, w, channels).
-        weights
-            float32 (outputs,), of the outputs before a last softmax or sigmoid.
-
-        Returns
-        -------
-        float64 (h, w, channels), or (1, 1, channels) where the map is pooled
-        """
-        values = feature_map.astype(np.float64)
-        inputs = values.mean(axis=(0, 1)) if self.pooled else values.ravel()
-        gradient = _gradient(self.layers, inputs, weights)
-        sides = (1, 1) if self.pooled else feature_map.shape[:2]
-        return gradient.reshape(*sides, -1)
+    Returns
+    -------
+    float64 (h, w, channels), or (1, 1, channels) where the map is pooled
+    """
+    values = feature_map.astype(np.float64)
+    if layers[0].weights.shape[1] == values.shape[-1]:
+        values = values.mean(axis=(0, 1), keepdims=True)
+    by_inputs = _gradient(layers, values.ravel(), weights)
+    return by_inputs.reshape(values.shape)
 
 
 def _gradient(layers: Sequence[Dense], inputs: Array, weights: Array) -> Array:
@@ -74,7 +68,7 @@ def _gradient(layers: Sequence[Dense], inputs: Array, weights: Array) -> Array:
     return np.asarray((after * rise / (2 * _SMALL)) @ first.weights)
 
 
-def with_feature_map(compiled: bytes) -> tuple[bytes, DenseHead | None]:
+def with_feature_map(compiled: bytes) -> tuple[bytes, tuple[Dense, ...]]:
     """Return a compiled network whose second output is its last feature map, and what follows it.
 
     Parameters
@@ -86,8 +80,8 @@ def with_feature_map(compiled: bytes) -> tuple[bytes, DenseHead | None]:
     -------
     bytes
         In the same format, for `LiteEngine.inside`.
-    DenseHead or None
-        None where more than pooling or flattening, dense layers and `_ACTIVATIONS` follows the map.
+    tuple of Dense
+        Empty where more than pooling or flattening, dense layers and `_ACTIVATIONS` follows the map.
 
     Raises
     ------
@@ -100,7 +94,7 @@ def with_feature_map(compiled: bytes) -> tuple[bytes, DenseHead | None]:
         (graph,) = model.subgraphs
         maps = [_is_map(graph, operator, litert) for operator in graph.operators]
         (*_, place) = np.flatnonzero(maps).tolist()
-        head = None
+        head: tuple[Dense, ...] = ()
         with suppress(Exception):
             head = _head(model, graph, place, litert)
         graph.outputs = [graph.outputs[0], graph.operators[place].outputs[0]]
@@ -124,8 +118,8 @@ def _is_map(graph: Any, operator: Any, litert: Any) -> bool:
     return is_read and len(sides) == 4 and tuple(sides[1:3]) != (1, 1)
 
 
-def _head(model: Any, graph: Any, place: int, litert: Any) -> DenseHead | None:
-    """Follow the feature map to the output; None unless all on the way is pooling, dense or elementwise."""
+def _head(model: Any, graph: Any, place: int, litert: Any) -> tuple[Dense, ...]:
+    """Follow the feature map to the output; empty unless all on the way is pooling, dense or elementwise."""
     operators = _named(model, graph, litert)
     half_precision = {
         operator.outputs[0]: operator.inputs[0]
@@ -133,7 +127,7 @@ def _head(model: Any, graph: Any, place: int, litert: Any) -> DenseHead | None:
         if kind == "DEQUANTIZE"
     }
     tensor = graph.operators[place].outputs[0]
-    _, *sides, channels = graph.tensors[tensor].shape
+    _, *sides, _ = graph.tensors[tensor].shape
     layers: list[Dense] = []
     ended = False
     for kind, operator in operators[place + 1 :]:
@@ -144,7 +138,7 @@ def _head(model: Any, graph: Any, place: int, litert: Any) -> DenseHead | None:
             continue
         options = operator.builtinOptions
         if ended and kind not in _SAME:
-            return None
+            return ()
         if kind in _DENSE:
             # A bias of zeros is left out.
             weights, *bias = (
@@ -163,12 +157,10 @@ def _head(model: Any, graph: Any, place: int, litert: Any) -> DenseHead | None:
             or (kind in _HEADS and layers)
             or (kind in _POOLINGS and not layers and _covers(kind, options, sides))
         ):
-            return None
+            return ()
         ended = ended or kind in _HEADS
         tensor = made
-    if tensor != graph.outputs[0]:
-        return None
-    return DenseHead(tuple(layers), pooled=layers[0].weights.shape[1] == channels)
+    return tuple(layers) if tensor == graph.outputs[0] else ()
 
 
 def _named(model: Any, graph: Any, litert: Any) -> list[tuple[str, Any]]:

@@ -141,10 +141,10 @@ class Grounds:
             sources.append(bundled)
             if bundled.photographic:
                 probes = bundled.photos
-        grounds = cls(evaluator, in_use, chosen, labels, tuple(sources), probes)
-        if not grounds.known_labels:
-            return grounds
-        return replace(grounds, sources=(*sources, grounds.labelled))
+        labelled = Labelled(evaluator, chosen, labels)
+        if labelled.count:
+            sources.append(labelled)
+        return cls(evaluator, in_use, chosen, labels, tuple(sources), probes)
 
     def around(self, in_use: Preprocessing) -> "Grounds":
         """Return the same evidence where another preprocessing is suspected."""

@@ -425,14 +425,11 @@ def _otherwise_called(score: Score, scores: Scores) -> list[Score]:
 
 def _beyond_chance(grounds: Grounds, best: Score) -> Evidence | None:
     """Return the chance of so many more labels; None where other evidence names the cause without them."""
-
-    def gain(kind: type) -> float:
-        votes = zip(grounds.sources, best.votes, strict=False)
-        return sum(vote.gain for source, vote in votes if type(source) is kind)
-
-    by_others = gain(Bundled)
+    kinds = map(type, grounds.sources)
+    gains = {kind: vote.gain for kind, vote in zip(kinds, best.votes, strict=False)}
+    by_others = gains.get(Bundled, 0.0)
     if grounds.evaluator.statistics:
-        by_others = best.gain - gain(Labelled)
+        by_others = best.gain - gains.get(Labelled, 0.0)
     if by_others >= NAMED:
         return None
     gained, lost = grounds.turned(best.right)

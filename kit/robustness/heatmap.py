@@ -10,6 +10,7 @@ from kit._arrays import Float32, Pixels
 from kit._reporting import Progress, Result, Steps, tag
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import channels_first
+from kit.classifier.intermediate import gradient
 from kit.classifier.labels import class_indices
 from kit.classifier.predictions import Predictor
 from kit.images import Source
@@ -125,16 +126,17 @@ def class_activation(
     classifier: Classifier, feature_map: Float32 | None, index: int
 ) -> Float32 | None:
     """Return the cells of a map from the last feature map, (1, h, w, channels); None for other heads."""
-    head = classifier.network.opened[1]
-    if feature_map is None or head is None:
+    layers = classifier.network.opened[1]
+    if feature_map is None or not layers:
         return None
     compiled = classifier.network.compiled
     weights = np.eye(compiled.class_count)[index]
     if compiled.head != "sigmoid" or compiled.output_count == 1:
         weights -= weights.mean()
     # One output speaks for the second of two classes.
-    gradient = head.gradient(feature_map[0], weights[-compiled.output_count :])
-    return _scaled((feature_map[0] * gradient).sum(axis=-1))
+    weights = weights[-compiled.output_count :]
+    slopes = gradient(layers, feature_map[0], weights)
+    return _scaled((feature_map[0] * slopes).sum(axis=-1))
 
 
 def occlusion_rows(
