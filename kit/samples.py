@@ -20,6 +20,8 @@ CHECKPOINTS = {count: f"fashion_mnist_{count}" for count in (500, 2_000, 5_000, 
 """Names for `classifier`, too: one network trained on so many images of Fashion-MNIST."""
 PHOTOS = ("photographs", "imagenet", "special", "fashion_mnist")
 """Names for `photos` and `labels`."""
+# Labelled images that a network is asked about.
+_FEW_LABELLED = 40
 
 # Non-negative least squares with a small ridge over the coloured photos, the twelve largest once more.
 _TYPICAL = {
@@ -108,6 +110,24 @@ def probes() -> tuple[Photo, ...]:
     These are the bundled ones without a known class: what is reported on labelled ones never meets them.
     """
     return _photos("probes")
+
+
+def labelled_images(classes: int) -> tuple[tuple[Photo, ...], Int64]:
+    """Load labelled images for a network with so many classes, in the usual order of its outputs.
+
+    Parameters
+    ----------
+    classes
+        10 for Fashion-MNIST, 1000 for ImageNet, 1001 with the background first.
+
+    Returns
+    -------
+    photos, labels
+        Read-only, 40 at most, and int64 (photos,).
+    """
+    name = "fashion_mnist" if classes == 10 else "imagenet"
+    indices = np.array(labels(name)[:_FEW_LABELLED]) + int(classes == 1001)
+    return photos(name)[:_FEW_LABELLED], indices
 
 
 def typical(without: Sequence[Photo] = ()) -> tuple[tuple[Photo, ...], Float64]:

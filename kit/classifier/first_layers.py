@@ -67,7 +67,7 @@ class FirstLayers:
         LiteRT: from tensors (N, H, W, C) to (N, 2 * sum(widths)): for each layer the mean of every channel
         over the image, then the mean of its squares.
     widths
-        Channels of each layer.
+        Channels of each layer; none where only the tensors themselves are measured, as `features`.
     means, variances
         float64 (sum(widths),): the moving averages of BatchNorm layers; None in a network without them.
     epsilon
@@ -98,6 +98,8 @@ class FirstLayers:
 
     def measure(self, tensors: Float32) -> Float64:
         """Run the first layers on float32 (N, H, W, C): float64 (N, 2 * sum(widths)), see `compiled`."""
+        if not self.widths:
+            return np.empty((len(tensors), 0))
         return self._engine.predict(tensors).astype(np.float64)
 
     def with_profile(self, tensors: Float32) -> Self:

@@ -1,13 +1,12 @@
 """Class names and indices, and labels that a person gives."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from kit._arrays import Bools, Float64, Floats, Int64
+from kit._arrays import Float64, Floats, Int64
 from kit._checking import nearest, printable, whole
 
 Labels = Sequence[int | str | None] | npt.NDArray[np.integer]
@@ -145,84 +144,22 @@ def _index(label: Any, index_of: Mapping[str, int], classes: int) -> int | None:
     return whole("a label", label, 0, classes - 1)
 
 
-Truth = Sequence[int | None]
-"""Index of the right class of each image, None where it is not known; empty where none is."""
-
 LEAST = 1e-7
 """Probabilities of the right class below count as this: one answer must not outweigh all others."""
 
 
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """Predictions to some images before and after a change of the images, the preprocessing or the network.
+def surprises(probabilities: Floats, labels: Int64) -> Float64:
+    """Return how unexpected each right class is, and the entropy where none is known, in nats; float64 (N,).
 
-    ``before`` and ``after`` are softmax probabilities, float (N, classes), one row for each image, in the
-    same order, and not copied.
+    ``labels`` are those of `label_indices`.
     """
-
-    before: Floats
-    after: Floats
-    labels: Truth = ()
-
-    @property
-    def changed(self) -> Bools:
-        """Whether each image gets another prediction; bool (N,)."""
-        return np.asarray(self.before.argmax(axis=1) != self.after.argmax(axis=1))
-
-    @property
-    def gain(self) -> float:
-        """Mean over the images of what the change brings, in nats; below 0 where it makes matters worse.
-
-        By how much the log-likelihood of a known label rises; where there is none, by how much the entropy of
-        the answer falls.
-        """
-        return float(np.mean(self._surprise(self.before) - self._surprise(self.after)))
-
-    @property
-    def turned(self) -> tuple[int, int]:
-        """How many labelled images the change puts right, and how many it puts wrong."""
-        before, after = hits(self.before, self.labels), hits(self.after, self.labels)
-        return int((after & ~before).sum()), int((before & ~after).sum())
-
-    @property
-    def moved(self) -> Float64:
-        """The share of the probability that moves, 0..1; float64 (N,)."""
-        return np.asarray(np.abs(self.before - self.after).sum(axis=1) / 2)
-
-    def likelihoods(self, least: float = LEAST) -> tuple[float, float] | None:
-        """Return the mean log-likelihood of the known labels before and after, if there are any."""
-        rows, columns = labelled_places(self.labels)
-        if not rows:
-            return None
-        right = self.before[rows, columns], self.after[rows, columns]
-        before, after = (
-            float(np.log(np.maximum(each, least)).mean()) for each in right
-        )
-        return before, after
-
-    def _surprise(self, answers: Floats) -> Float64:
-        surprise = entropies(answers).astype(np.float64)
-        rows, columns = labelled_places(self.labels)
-        surprise[rows] = -np.log(
-            np.maximum(answers[rows, columns].astype(np.float64), LEAST)
-        )
-        return surprise
+    likely = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return np.where(
+        labels < 0, entropies(probabilities), -np.log(np.maximum(likely, LEAST))
+    )
 
 
-def entropies(answers: Floats) -> Floats:
+def entropies(probabilities: Floats) -> Floats:
     """Return the entropy of each row of probabilities, in nats; float (N,)."""
-    return np.asarray(-(answers * np.log(np.maximum(answers, 1e-12))).sum(axis=1))
-
-
-def hits(answers: Floats, labels: Truth) -> Bools:
-    """Return whether each image is known to be predicted correctly; bool (N,), False without a label."""
-    found = np.zeros(len(answers), np.bool_)
-    rows, columns = labelled_places(labels)
-    found[rows] = answers.argmax(axis=1)[rows] == columns
-    return found
-
-
-def labelled_places(labels: Truth) -> tuple[list[int], list[int]]:
-    """Return the places of the labels that are known, and these labels."""
-    places = [place for place, label in enumerate(labels) if label is not None]
-    return places, [int(labels[place] or 0) for place in places]
+    logarithms = np.log(np.maximum(probabilities, 1e-12))
+    return np.asarray(-(probabilities * logarithms).sum(axis=1))

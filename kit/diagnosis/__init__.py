@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from kit._arrays import Float32
+from kit._arrays import Float32, Int64
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.architecture import (
@@ -19,7 +19,7 @@ from kit.classifier.architecture import (
     layers_of,
 )
 from kit.classifier.first_layers import FirstLayers
-from kit.classifier.labels import Labels, Truth, class_indices
+from kit.classifier.labels import Labels, label_indices
 from kit.diagnosis.candidates import (
     PICTURES,
     QUIET,
@@ -111,14 +111,11 @@ def diagnose(
         classifier = classifier.using(diagnosed.preprocessing)
     in_use = diagnosed.preprocessing
     _refuse_what_does_not_fit(in_use, opened, reference)
-    indices: Truth = ()
-    if labels is not None:
-        indices = class_indices(labels, classifier.class_names, len(opened))
     case = Investigation(
         classifier,
         in_use,
         opened,
-        indices,
+        label_indices(labels, classifier.class_names, len(opened)),
         Evaluator(classifier),
         reference,
         doubts=diagnosed.doubts,
@@ -157,7 +154,7 @@ class Investigation:
     Attributes
     ----------
     classifier, in_use, photos, labels
-        As asked; labels are indices, None where one is not known, and empty where none is.
+        As asked; labels are indices, int64 (photos,), -1 where one is not known.
     evaluator
         Runs candidates; without the first layers of the network until the search opens them.
     reference
@@ -177,7 +174,7 @@ class Investigation:
     classifier: Classifier
     in_use: Preprocessing
     photos: tuple[Photo, ...]
-    labels: Truth
+    labels: Int64
     evaluator: Evaluator
     reference: Float32 | None = None
     certain: tuple[Finding, ...] = ()
@@ -217,19 +214,22 @@ class Investigation:
         return any(finding.verdict == "named" for finding in self.findings)
 
     @property
-    def ordered_labels(self) -> Truth:
+    def ordered_labels(self) -> Int64:
         """The labels to search by: in another order they speak for whatever makes the network unsure."""
         disordered = any(
             finding.cause == "class_order" and finding.verdict == "named"
             for finding in self.certain
         )
-        return () if disordered and self.failing() else self.labels
+        if disordered and self.failing():
+            return np.full_like(self.labels, -1)
+        return self.labels
 
     def failing(self) -> bool:
         """Whether no more than half of the labelled images are predicted correctly."""
-        if not self.labels:
+        if (self.labels < 0).all():
             return False
-        labelled = self.classifier.predict(self.photos, self.labels).labelled
+        predictions = replace(self.classifier.predict(self.photos), labels=self.labels)
+        labelled = predictions.labelled
         return bool(len(labelled) and labelled.correct.mean() <= 0.5)
 
     def found(self, *findings: Finding | None) -> "Investigation":
@@ -302,26 +302,26 @@ def fixed_together(findings: Iterable[Finding], fix: Fix) -> tuple[Finding, ...]
 
 def _merged(certain: Iterable[Finding], searched: Iterable[Finding]) -> list[Finding]:
     """Return one finding for each cause; a certain one takes what the search knows of cost and fix."""
-    by_cause = {finding.cause: finding for finding in searched}
-    merged: list[Finding] = []
-    for finding in certain:
-        other = (
-            by_cause.pop(finding.cause, None) if finding.verdict == "named" else None
-        )
-        if other is not None and other.verdict == "named":
-            evidence = finding.evidence + other.evidence
-            merged.append(
-                replace(finding, evidence=evidence, cost=other.cost, fix=other.fix)
+    by_cause = {finding.cause: finding for finding in ranked(certain)}
+    for finding in ranked(searched):
+        first = by_cause.setdefault(finding.cause, finding)
+        if first is not finding and finding.verdict == "named":
+            evidence = finding.evidence
+            if first.verdict == "named":
+                evidence = first.evidence + evidence
+            by_cause[finding.cause] = replace(
+                finding, evidence=evidence, summary=first.summary
             )
-        else:
-            merged.append(finding)
-    return [*merged, *by_cause.values()]
+    return list(by_cause.values())
 
 
 def certain_checks(
-    classifier: Classifier, photos: Photos, labels: Truth = ()
+    classifier: Classifier, photos: Photos, labels: Int64
 ) -> tuple[Finding, ...]:
-    """Run every check that needs no search, in the order of the data; what is named comes first."""
+    """Run every check that needs no search, in the order of the data; what is named comes first.
+
+    ``labels``, int64 (photos,), are indices of the right classes, -1 where one is not known.
+    """
     used = known_preprocessing(classifier)
     config, weights = architecture_and_weights(classifier)
     diverged = check_nan(weights)
@@ -342,8 +342,9 @@ def certain_checks(
         check_head(layers, outputs, config.get("compile_config")),
         check_norms(layers, weights),
     ]
-    if labels:
-        findings.append(check_class_order(classifier.predict(photos, labels)))
+    if (labels >= 0).any():
+        predictions = replace(classifier.predict(photos), labels=labels)
+        findings.append(check_class_order(predictions))
     return ranked(filter(None, findings))
 
 
@@ -379,10 +380,12 @@ def _preprocessing(case: Investigation) -> Investigation:
 def _first_layers(case: Investigation) -> FirstLayers | None:
     """Return the first layers with the reference as their profile, without averages that tell less."""
     layers = case.classifier.first_layers
+    if case.reference is not None:
+        # Where a file has no layers that can be run, the tensors themselves are compared.
+        layers = layers or FirstLayers(b"", ())
+        layers = layers.with_profile(np.asarray(case.reference, np.float32))
     if layers is None:
         return None
-    if case.reference is not None:
-        layers = layers.with_profile(np.asarray(case.reference, np.float32))
     unsettled = any(finding.cause == "batchnorm_mode" for finding in case.certain)
     if case.reference is not None or unsettled:
         layers = replace(layers, means=None, variances=None)
@@ -481,7 +484,7 @@ def _small_changes(case: Investigation) -> Investigation:
         for change in changes
         if change.changed > QUIET * change.photos
     ]
-    if len(case.photos) == 1 and not case.labels and case.searched.photographic:
+    if len(case.photos) == 1 and case.labels[0] < 0 and case.searched.photographic:
         undecided += unsettled(case.classifier, case.photos[0])
     return replace(case, undecided=tuple(undecided))
 

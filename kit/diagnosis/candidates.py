@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from kit._arrays import Array, Bools, Float32, Float64
 from kit.classifier.first_layers import FirstLayers, tensor_features
-from kit.classifier.labels import Trial, Truth
 from kit.classifier.predictions import Predictor
 from kit.diagnosis.finding import Photos
 from kit.images import Photo
@@ -130,6 +129,23 @@ SAME = 0.02
 _KEPT = 24
 
 
+class Trial(NamedTuple):
+    """Probabilities of the same images, float64 (N, classes), before and after a change."""
+
+    before: Float64
+    after: Float64
+
+    @property
+    def changed(self) -> Bools:
+        """Whether each image gets another prediction; bool (N,)."""
+        return np.asarray(self.before.argmax(axis=1) != self.after.argmax(axis=1))
+
+    @property
+    def moved(self) -> Float64:
+        """The share of the probability that moves, 0..1; float64 (N,)."""
+        return np.asarray(np.abs(self.before - self.after).sum(axis=1) / 2)
+
+
 class Evaluator:
     """Runs a network, and its first layers where they can be reached, under many preprocessings."""
 
@@ -149,13 +165,19 @@ class Evaluator:
             layers.means is not None or self.profile is not None
         )
 
+    @property
+    def inside(self) -> bool:
+        """Whether it is known what the first layers received in training."""
+        return self.statistics and bool(self._read.widths)
+
     @cached_property
     def profile(self) -> Profile | None:
         """What is ordinary by the profile; None without one, or where it is short."""
         layers = self.first_layers
         if layers is None or layers.profile is None:
             return None
-        distinct = len({row.tobytes() for row in layers.profile})
+        rows = layers.profile if layers.features is None else layers.features
+        distinct = len({row.tobytes() for row in rows})
         usable = distinct >= LEAST_PROFILED and np.isfinite(layers.profile).all()
         return (
             Profile.of(layers.profile, layers.features, layers.widths)
@@ -237,14 +259,10 @@ class Evaluator:
         return self._known[key]
 
     def trial(
-        self,
-        photos: Photos,
-        before: Preprocessing,
-        after: Preprocessing,
-        labels: Truth = (),
+        self, photos: Photos, before: Preprocessing, after: Preprocessing
     ) -> Trial:
         """Return the predictions under one preprocessing, and under another in its place."""
-        return Trial(self.answers(photos, before), self.answers(photos, after), labels)
+        return Trial(self.answers(photos, before), self.answers(photos, after))
 
 
 def _learned(layers: FirstLayers | None) -> FirstLayers | None:

@@ -1,14 +1,13 @@
 """Certain checks of files and tensors."""
 
 from dataclasses import replace
-from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from kit._arrays import Float32
+from kit._arrays import Float32, Int64
 from kit.classifier import Classifier, known_preprocessing
-from kit.classifier.labels import Trial, Truth
+from kit.classifier.labels import surprises
 from kit.diagnosis.finding import Evidence, Finding, Photos, conclude
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
@@ -42,11 +41,11 @@ BY_PREDICTIONS = frozenset(request.cause for request in _REQUESTS)
 
 
 def check_files(
-    classifier: Classifier, photos: Photos, labels: Truth = ()
+    classifier: Classifier, photos: Photos, labels: Int64
 ) -> tuple[Finding, ...]:
     """Decode the images as their files ask for, and see what that changes.
 
-    `labels` are indices of the right classes, None where one is not known; empty where none is.
+    `labels`, int64 (photos,), are indices of the right classes, -1 where one is not known.
     """
     findings = (
         *(_unheeded(classifier, photos, labels, request) for request in _REQUESTS),
@@ -56,7 +55,7 @@ def check_files(
 
 
 def _unheeded(
-    classifier: Classifier, photos: Photos, labels: Truth, request: _Request
+    classifier: Classifier, photos: Photos, labels: Int64, request: _Request
 ) -> Finding | None:
     used = known_preprocessing(classifier)
     fixed = used.replace(decoding=replace(used.decoding, **request.heeding))
@@ -65,21 +64,24 @@ def _unheeded(
         before = photo.decoded(used.decoding).pixels
         return not np.array_equal(before, photo.decoded(fixed.decoding).pixels)
 
-    pairs = zip_longest(photos, labels)
-    affected = [(photo, label) for photo, label in pairs if differs(photo)]
-    if not affected:
+    places = [place for place, photo in enumerate(photos) if differs(photo)]
+    if not places:
         return None
-    touched, truth = zip(*affected, strict=True)
-    before = classifier.probabilities(touched, preprocessing=used)
-    after = classifier.probabilities(touched, preprocessing=fixed)
-    trial = Trial(before, after, truth)
-    helps = trial.gain > GAIN
-    changed = float(trial.changed.mean())
+    affected = [photos[place] for place in places]
+    truth = labels[places]
+    before = classifier.predict(affected, preprocessing=used)
+    after = classifier.predict(affected, preprocessing=fixed)
+    fall = surprises(before.probabilities, truth) - surprises(
+        after.probabilities, truth
+    )
+    gain = float(fall.mean())
+    helps = gain > GAIN
+    changed = float(before.changed(after).mean())
     text = "mean gain in likelihood or certainty, in nats"
     return conclude(
         request.cause,
         f"{request.words} in {len(affected)} of {len(photos)} images.",
-        Evidence(text, trial.gain, GAIN, helps),
+        Evidence(text, gain, GAIN, helps),
         Evidence("share of these predictions that change", changed),
         advice="Decode as the file asks for.",
         sure=helps,

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from kit._arrays import Array, Float32
+from kit._arrays import Array, Float32, Int64
 from kit.classifier import Classifier
 from kit.classifier.architecture import Layer, Weights, mapping
-from kit.classifier.labels import Truth
 from kit.classifier.predictions import Predictor
 from kit.diagnosis.candidates import FEW, QUIET
 from kit.diagnosis.finding import Evidence, Finding, Photos, Verdict, conclude
@@ -79,23 +78,24 @@ def _training_steps(weights: Weights) -> float:
 
 
 def judged_by_own_statistics(
-    finding: Finding, classifier: Classifier, photos: Photos, labels: Truth
+    finding: Finding, classifier: Classifier, photos: Photos, labels: Int64
 ) -> Finding:
     """Let predictions with the images' own statistics decide about averages that have not settled."""
     if finding.cause != "batchnorm_mode" or not finding.fix.code:
         return finding
-    before = classifier.predict(photos, labels or None)
+    before = replace(classifier.predict(photos), labels=labels)
     labelled = before.labelled
     count = len(labelled) or len(photos)
     if count < FEW:
         return finding
     try:
-        after = adapt(classifier, photos).predict(photos, labels or None)
+        after = adapt(classifier, photos).predict(photos)
     except (TypeError, ValueError):
         return finding
     if len(labelled):
         verb = "put right"
-        better = int(after.labelled.correct.sum()) - int(labelled.correct.sum())
+        after = replace(after, labels=labels).labelled
+        better = int(after.correct.sum()) - int(labelled.correct.sum())
         least = QUIET * count
     else:
         verb = "change"

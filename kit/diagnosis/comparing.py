@@ -539,7 +539,7 @@ class _Suspect:
             evaluator=self.evaluator,
             in_use=self.in_use,
             photos=self.photos[:SEARCHED],
-            labels=(),
+            labels=np.full(SEARCHED, -1),
             sources=(self,),
             candidates=self.candidates,
         )

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from kit.classifier.labels import Trial, Truth, hits, labelled_places
-from kit.diagnosis.candidates import FEW, Candidate, Evaluator, candidates
+from kit._arrays import Int64
+from kit.diagnosis.candidates import FEW, Candidate, Evaluator, Trial, candidates
 from kit.diagnosis.finding import Photos, at_least
 from kit.diagnosis.sources import (
     Averages,
+    Bundled,
     Certainty,
     Labelled,
     Ordinary,
@@ -19,7 +20,7 @@ from kit.diagnosis.sources import (
 )
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
-from kit.samples import typical
+from kit.samples import labelled_images, typical
 
 FAMILIAR = 0.15
 """Largest distance, in nats, at which probe photos count as what the network knows."""
@@ -37,6 +38,9 @@ that images have from small differences of their source."""
 
 AT_HOME = 0.5
 """Distance from the averages, in nats, up to which images count as those of the training."""
+
+MOSTLY = 0.5
+"""Share of the kit's labelled images that a network with their classes predicts correctly."""
 
 BY_CHANCE = 0.05
 """Chance of as many correct predictions by guessing up to which labels alone say that nothing is wrong."""
@@ -97,7 +101,7 @@ class Grounds:
     in_use
         The preprocessing that is suspected.
     photos, labels, sources
-        The user's images, the index of the class of each where known, and what judges.
+        The user's images, the index of the class of each, -1 where it is not known, and what judges.
     probes
         Photos of the kit that judge the pipeline, too; empty where the network knows no photos.
     candidates
@@ -107,7 +111,7 @@ class Grounds:
     evaluator: Evaluator
     in_use: Preprocessing
     photos: tuple[Photo, ...]
-    labels: Truth
+    labels: Int64
     sources: tuple[Source, ...]
     probes: tuple[Photo, ...] = ()
     candidates: Callable[[Preprocessing], Iterable[Candidate]] = distinguishable
@@ -119,10 +123,12 @@ class Grounds:
         evaluator: Evaluator,
         in_use: Preprocessing,
         photos: Photos,
-        labels: Truth = (),
+        labels: Int64 | None = None,
     ) -> "Grounds":
         """Find out what there is."""
         chosen = tuple(photos)
+        if labels is None:
+            labels = np.full(len(chosen), -1)
         sources = _own_images(evaluator, chosen)
         probing = _probing(evaluator, in_use, chosen)
         probes: tuple[Photo, ...] = ()
@@ -130,8 +136,14 @@ class Grounds:
             probes = probing.photos
             sources.append(probing)
         sources.append(Certainty(evaluator, chosen, probes))
-        if labelled_places(labels)[0]:
-            sources.append(Labelled(evaluator, chosen, labels))
+        bundled = _bundled(evaluator, in_use, chosen)
+        if bundled is not None:
+            sources.append(bundled)
+            if bundled.photographic:
+                probes = bundled.photos
+        labelled = Labelled(evaluator, chosen, labels)
+        if labelled.count:
+            sources.append(labelled)
         return cls(evaluator, in_use, chosen, labels, tuple(sources), probes)
 
     def around(self, in_use: Preprocessing) -> "Grounds":
@@ -147,9 +159,25 @@ class Grounds:
         )
 
     @property
+    def labelled(self) -> Labelled:
+        """The user's images with their labels."""
+        return Labelled(self.evaluator, self.photos, self.labels)
+
+    @property
     def known_labels(self) -> int:
         """How many labels are known."""
-        return len(labelled_places(self.labels)[0])
+        return self.labelled.count
+
+    @property
+    def decisive(self) -> bool:
+        """Whether every step of the preprocessing can be judged without labels of the user's."""
+        return self.evaluator.statistics or bool(self.probes)
+
+    @property
+    def measured(self) -> bool:
+        """Whether some step can be judged so."""
+        bundled = (isinstance(source, Bundled) for source in self.sources)
+        return self.decisive or any(bundled)
 
     @property
     def judged_by(self) -> str:
@@ -203,19 +231,23 @@ class Grounds:
 
     def trial(self, right: Preprocessing) -> Trial:
         """Return the predictions to the user's images as it is, and under another preprocessing."""
-        return self.evaluator.trial(self.photos, self.in_use, right, self.labels)
+        return self.evaluator.trial(self.photos, self.in_use, right)
+
+    def turned(self, right: Preprocessing) -> tuple[int, int]:
+        """Return how many of the user's labels another preprocessing puts right, and how many wrong."""
+        return self.labelled.turned(self.in_use, right)
 
     def correct(self) -> int:
         """Return how many labelled images are predicted correctly."""
-        answers = self.evaluator.answers(self.photos, self.in_use)
-        return int(hits(answers, self.labels).sum())
+        return int(self.labelled.correct(self.in_use).sum())
 
     def convincing(self) -> bool:
         """Whether the evidence can say that nothing is wrong: more than as many labels met by chance."""
-        if self.evaluator.statistics:
+        if self.decisive:
             return True
         classes = self.evaluator.answers(self.photos, self.in_use).shape[1]
-        chance = at_least(self.correct(), self.known_labels, 1 / max(classes, 2))
+        rate = 1 / max(classes, 2)
+        chance = at_least(self.correct(), self.known_labels, rate)
         return chance <= BY_CHANCE
 
 
@@ -249,7 +281,7 @@ def _probing(
 ) -> Averages | None:
     """Return photos as a source, where the network is at home with them under some preprocessing."""
     size = in_use.size
-    if not evaluator.statistics or size is None or min(size) < LEAST_SIDE:
+    if not evaluator.inside or size is None or min(size) < LEAST_SIDE:
         return None
     photos, weights = typical(without=own_images)
     if not photos:
@@ -277,3 +309,22 @@ def _probing(
         binding=False,
         weights=weights,
     )
+
+
+def _bundled(
+    evaluator: Evaluator, in_use: Preprocessing, own_images: tuple[Photo, ...]
+) -> Bundled | None:
+    """Return labelled images as a source, where a network predicts most of them under some preprocessing."""
+    classes = evaluator.answers(own_images, in_use).shape[1]
+    usual = classes in {10, 1000, 1001}
+    if evaluator.inside or in_use.size is None or not usual:
+        return None
+    try:
+        photos, labels = labelled_images(classes)
+    except FileNotFoundError:
+        return None
+    bundled = Bundled(evaluator, photos, labels, photographic=classes != 10)
+    others = evaluator.differing(photos[:FEW], in_use, distinguishable(in_use))
+    tried = (in_use, *(other.preprocessing for other in others))
+    right = max(bundled.correct(p).mean() for p in tried)
+    return bundled if right >= MOSTLY else None

@@ -1,18 +1,17 @@
 """Images as causes: their properties, tried on others, undone and weighed; images unlike the training's."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from kit._arrays import Bools
+from kit._arrays import Bools, Int64
 from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.engines import picture_size
 from kit.classifier.first_layers import FirstLayers
-from kit.classifier.labels import Truth
 from kit.classifier.predictions import Predictions
 from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, Verdict, at_least
@@ -126,7 +125,7 @@ def remedy(condition: ImageCause, amount: float) -> Fix:
 def check_properties(
     classifier: Classifier,
     photos: Photos,
-    labels: Truth = (),
+    labels: Int64 | None = None,
     *,
     first_layers: FirstLayers | None = None,
     doubtful: bool = False,
@@ -138,7 +137,7 @@ def check_properties(
     classifier
         With the preprocessing in use, which should be right: these causes are asked for last.
     photos, labels
-        At least one, and the index of the right class of each, None where it is not known.
+        At least one, and the index of the right class of each, int64 (photos,), -1 where it is not known.
     first_layers
         With statistics of the training images: what brings images nearer to these is not named.
     doubtful
@@ -158,11 +157,14 @@ def check_properties(
         Photo(np.asarray(Image.fromarray(photo.pixels).reduce(factor)), photo.name)
         for photo in decoded
     ]
+    predictions = classifier.predict(decoded)
+    if labels is not None:
+        predictions = replace(predictions, labels=labels)
     case = _Case(
         classifier=classifier,
         pictures=pictures,
         factor=factor,
-        predictions=classifier.predict(decoded, labels or None),
+        predictions=predictions,
         unusual=[_unusual(photo, grey=grey) for photo in pictures],
         first_layers=first_layers,
         doubtful=doubtful,
@@ -355,7 +357,7 @@ class _Trial:
     def _farther(self) -> bool:
         """Whether images without a property lie farther from those of training, which then have it, too."""
         evaluator = Evaluator(self.case.classifier, self.case.first_layers)
-        if not evaluator.statistics:
+        if not evaluator.inside:
             return False
         used = known_preprocessing(self.case.classifier)
         photos = [self.case.pictures[place] for place in self.amounts]

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import zip_longest
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from kit._arrays import Int64
 from kit._reporting import Heading, Result, Table, json_value
 from kit.classifier import Classifier
-from kit.classifier.labels import Truth
 from kit.diagnosis.candidates import Sensitivity
 from kit.diagnosis.finding import Finding, Photos
 from kit.preprocessing import Preprocessing
@@ -38,7 +37,7 @@ class Diagnosis(Result):
         What small changes, which no evidence singles out, do to the predictions; and the kinds that change
         predictions here, where no large fault is found.
     asked
-        Classifier, images and the indices of their classes, where known.
+        Classifier, images and the indices of their classes, -1 where one is not known.
     """
 
     findings: tuple[Finding, ...]
@@ -50,7 +49,7 @@ class Diagnosis(Result):
     sensitivity: tuple[Sensitivity, ...] = ()
     undecided: tuple[str, ...] = ()
     judged_by: str = ""
-    asked: tuple[Classifier, Photos, Truth] | None = field(
+    asked: tuple[Classifier, Photos, Int64] | None = field(
         default=None, repr=False, compare=False
     )
 
@@ -126,8 +125,8 @@ class Diagnosis(Result):
             note=note,
         )
         return tuple(
-            write(photo, expect if label is None else label)
-            for photo, label in zip_longest(photos, labels)
+            write(photo, expect if label < 0 else label)
+            for photo, label in zip(photos, labels.tolist(), strict=True)
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -9,10 +9,11 @@ import numpy as np
 from kit.diagnosis.candidates import FEW, QUIET, Candidate
 from kit.diagnosis.checks_input import BY_PREDICTIONS
 from kit.diagnosis.estimation import as_light, estimated
-from kit.diagnosis.evidence import Grounds, Score, Scores
+from kit.diagnosis.evidence import LEAST_SIDE, Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
-from kit.diagnosis.sources import NAMED, Certainty, Labelled
+from kit.diagnosis.sources import NAMED, Bundled, Certainty, Labelled
 from kit.preprocessing import Preprocessing
+from kit.samples import probes
 
 FIRSTS = 6
 """Changes that are combined with others where none explains anything alone."""
@@ -68,13 +69,9 @@ def together(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | None:
         or as_light(grounds, best.both)
     ):
         return None
+    text = "gain of both changes together, in nats"
     evidence = (
-        Evidence(
-            "gain of both changes together, in nats",
-            best.both.gain,
-            needed,
-            supports=True,
-        ),
+        Evidence(text, best.both.gain, needed, supports=True),
         Evidence("gain of the best change alone", alone),
     )
     findings = [
@@ -91,7 +88,7 @@ def together(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | None:
     return findings, right
 
 
-_UNABLE = "nothing is known of the training images: pass reference= or labels="
+_UNABLE = "too little is known of the training images: pass reference= or labels="
 _FEW_LABELS = "so few labels match by chance: give more, or pass reference="
 _REMAINS = "with that fixed, the first layers still get unusual values"
 _UNUSUAL = "the first layers get unusual values: look at crop, background and light"
@@ -133,17 +130,9 @@ NOTHING = Search()
 
 def search(grounds: Grounds) -> Search:
     """Try every candidate for the preprocessing in use, put the best right, and look once more."""
-    if not grounds.evaluator.statistics and not grounds.known_labels:
-        return Search(notes=(_UNABLE,))
-    named, doubtful, right = _one_by_one(grounds)
-    if not named and (pair := together(grounds)) is not None:
-        named, right = pair
-        doubtful = []
-    if len(named) > 1 and all(finding.fix.preprocessing for finding in named):
-        named = [
-            replace(finding, fix=fix(grounds.in_use, right, finding.cause))
-            for finding in named
-        ]
+    if not grounds.measured and not grounds.known_labels:
+        return Search(findings=by_certainty(grounds), notes=(_UNABLE,))
+    named, doubtful, right = _one_or_two(grounds)
     usual = grounds.usual(right)
     repaired = grounds.around(right)
     reported = {
@@ -166,8 +155,8 @@ def search(grounds: Grounds) -> Search:
     else:
         if not usual:
             notes.append(_UNUSUAL)
-        if not grounds.evaluator.statistics and (doubtful or not convincing):
-            notes.append(_FEW_LABELS)
+        if not grounds.decisive and (doubtful or not convincing):
+            notes.append(_FEW_LABELS if grounds.known_labels else _UNABLE)
     nothing_else = usual and convincing and not (doubtful or undecided)
     return Search(
         findings=(*named, *doubtful, *others),
@@ -177,6 +166,31 @@ def search(grounds: Grounds) -> Search:
         judged_by=grounds.judged_by,
         as_in_training=grounds.as_in_training,
     )
+
+
+UNSURE = 0.5
+"""Probability that some prediction of a network exceeds under the right scaling."""
+
+
+def by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
+    """Return a scaling as possible where the one in use makes all predictions for photos unsure, or the same.
+
+    How sure a network is names nothing: see `kit.diagnosis.sources.Certainty`.
+    """
+    photos = (*grounds.photos, *probes())
+
+    def dull(p: Preprocessing) -> bool:
+        rows = grounds.evaluator.answers(photos, p)
+        return bool(rows.max() <= UNSURE or np.ptp(rows.argmax(axis=1)) == 0)
+
+    if min(grounds.in_use.size or (0,)) < LEAST_SIDE or not dull(grounds.in_use):
+        return ()
+    for score in grounds.scores():
+        candidate = score.candidate
+        if candidate.step == "scaling" and not dull(score.right):
+            advice = fix(grounds.in_use, score.right, candidate.cause)
+            return (Finding(candidate.cause, "possible", _DULL, fix=advice),)
+    return ()
 
 
 def contradicted(grounds: Grounds, finding: Finding) -> bool:
@@ -200,9 +214,23 @@ def unsupported(grounds: Grounds, finding: Finding) -> bool:
     gains = [
         vote.gain
         for source, vote in zip(grounds.sources, score.votes, strict=False)
-        if not isinstance(source, Certainty)
+        if not isinstance(source, Certainty | Bundled)
     ]
     return not gains or sum(gains) < -NEAR
+
+
+def _one_or_two(grounds: Grounds) -> tuple[list[Finding], list[Finding], Preprocessing]:
+    """Return what `_one_by_one` does, or a pair; what is named together has one fix."""
+    named, doubtful, right = _one_by_one(grounds)
+    if not named and (pair := together(grounds)) is not None:
+        named, right = pair
+        doubtful = []
+    if len(named) > 1 and all(finding.fix.preprocessing for finding in named):
+        named = [
+            replace(finding, fix=fix(grounds.in_use, right, finding.cause))
+            for finding in named
+        ]
+    return named, doubtful, right
 
 
 def _one_by_one(grounds: Grounds) -> tuple[list[Finding], list[Finding], Preprocessing]:
@@ -219,10 +247,8 @@ def _one_by_one(grounds: Grounds) -> tuple[list[Finding], list[Finding], Preproc
             others = (score for score in scores if score.candidate.step != "scaling")
             scores = sorted([fitted, *others], key=lambda score: -score.gain)
         finding = judged(grounds, scores)
-        if finding is None:
-            return named, [], grounds.in_use
-        if finding.verdict != "named":
-            return named, [finding], grounds.in_use
+        if finding is None or finding.verdict != "named":
+            return named, [*filter(None, [finding])], grounds.in_use
         named.append(finding)
         best = scores[0].candidate
         steps.add(best.step)
@@ -248,13 +274,14 @@ BY_CHANCE = 0.05
 """Chance, out of all changes tried, of so many labels fixed, up to which labels alone name a cause."""
 
 _SEES = "With the fix, the model sees what it was trained on."
-_MEETS = "With the fix, the predictions match the labels."
+_MEETS = "With the fix, labelled images are predicted correctly."
 _MAY = "The fix brings the images somewhat nearer to training."
 _SEES_NOT = "This change brings the images no nearer to training."
 _MEETS_NOT = "This change makes no more predictions match the labels."
 _LIGHT = (
     "The preprocessing, or the light of these images: compare with a training image."
 )
+_DULL = "All predictions are unsure, or the same; with another scaling they are not."
 _OPEN = "Nothing says whether this is as in training."
 
 
@@ -321,10 +348,12 @@ def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing
     Few labels tell less where they are alone, and how sure a network is of them tells nothing: what meets as
     many within chance, and moves predictions, is a rival however likely it makes them.
     """
-    by_labels = not grounds.evaluator.statistics
+    by_labels = not grounds.measured
     lead = LEAD
     if by_labels:
-        lead *= max(sqrt(Labelled.ENOUGH / grounds.known_labels), 1)
+        lead *= max(
+            sqrt(grounds.labelled.enough(grounds.in_use) / grounds.known_labels), 1
+        )
     repaired = grounds.around(best.right)
 
     def close(rival: Score) -> bool:
@@ -333,7 +362,7 @@ def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing
         trial = repaired.trial(rival.right)
         if not by_labels or trial.moved.mean() <= QUIET:
             return False
-        gained, lost = trial.turned
+        gained, lost = repaired.turned(rival.right)
         return at_least(lost, gained + lost, 0.5) > Labelled.BY_CHANCE
 
     return [
@@ -396,11 +425,14 @@ def _otherwise_called(score: Score, scores: Scores) -> list[Score]:
 
 def _beyond_chance(grounds: Grounds, best: Score) -> Evidence | None:
     """Return the chance of so many more labels; None where other evidence names the cause without them."""
-    votes = zip(grounds.sources, best.votes, strict=False)
-    by_labels = sum(vote.gain for source, vote in votes if isinstance(source, Labelled))
-    if grounds.evaluator.statistics and best.gain - by_labels >= NAMED:
+    kinds = map(type, grounds.sources)
+    gains = {kind: vote.gain for kind, vote in zip(kinds, best.votes, strict=False)}
+    by_others = gains.get(Bundled, 0.0)
+    if grounds.evaluator.statistics:
+        by_others = best.gain - gains.get(Labelled, 0.0)
+    if by_others >= NAMED:
         return None
-    gained, lost = grounds.trial(best.right).turned
+    gained, lost = grounds.turned(best.right)
     chance = _by_chance(grounds, best)
     text = f"chance that any change puts {gained} labels right and {lost} wrong"
     return Evidence(text, chance, BY_CHANCE, supports=chance <= BY_CHANCE)
@@ -409,7 +441,7 @@ def _beyond_chance(grounds: Grounds, best: Score) -> Evidence | None:
 def _needless(grounds: Grounds, right: Preprocessing) -> bool:
     """Whether nearly all labels are met as it is, and no more with a change."""
     count = grounds.known_labels
-    gained, lost = grounds.trial(right).turned
+    gained, lost = grounds.turned(right)
     wrong = count - grounds.correct()
     return count >= FEW and wrong <= QUIET * count and gained <= lost
 
@@ -421,9 +453,9 @@ def _by_chance(grounds: Grounds, score: Score) -> float:
     """
     scores = grounds.scores()
     others = _otherwise_called(score, scores)
-    gained, lost = grounds.trial(score.right).turned
+    gained, lost = grounds.turned(score.right)
     wrong = grounds.known_labels - grounds.correct()
-    by_others = sum(grounds.trial(other.right).turned[0] for other in others)
+    by_others = sum(grounds.turned(other.right)[0] for other in others)
     rate = (by_others + 1) / (wrong * len(others) + 2)
     return min(1.0, at_least(gained - lost, wrong, rate) * len(scores))
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, log, sqrt
+from math import inf, log, log10, sqrt
 from typing import Protocol
 
 import numpy as np
 
-from kit._arrays import Float64
-from kit.classifier.labels import Truth, entropies, labelled_places
+from kit._arrays import Bools, Float64, Int64
+from kit.classifier.labels import entropies
 from kit.diagnosis.candidates import Candidate, Evaluator
 from kit.diagnosis.finding import at_least
 from kit.images import Photo
@@ -203,35 +203,95 @@ class Certainty:
 class Labelled:
     """The right classes, where they are known; whatever makes them worse is out of the question.
 
-    A probability below `LEAST` counts as this: a network that is very sure of a wrong answer says no more
-    than one that is just wrong.
+    `labels` are int64 (photos,), -1 where one is not known. A probability below `LEAST` counts as this: a
+    network that is very sure of a wrong class says no more than one that is just wrong.
     """
 
     evaluator: Evaluator
     photos: tuple[Photo, ...]
-    labels: Truth
+    labels: Int64
     title: str = "your labels"
 
     LEAST, WEIGHT = 0.05, 0.7
     BY_CHANCE = 0.3
     """Chance of as many more losses than gains up to which they forbid; any where nothing is gained."""
     ENOUGH = 16
-    """Labels that count in full; fewer are met by chance too easily."""
+    """Labels out of ten classes that count in full; fewer are met by chance too easily."""
+
+    @property
+    def count(self) -> int:
+        """How many labels are known."""
+        return int((self.labels >= 0).sum())
+
+    def enough(self, in_use: Preprocessing) -> float:
+        """Return how many labels count in full: of more classes fewer, since chance meets them less."""
+        return self.ENOUGH / max(1.0, log10(self.rows(in_use).shape[1]))
+
+    def rows(self, p: Preprocessing) -> Float64:
+        """Return the probabilities, float64 (photos, classes)."""
+        return self.evaluator.answers(self.photos, p)
+
+    def rise(self, in_use: Preprocessing, candidate: Candidate) -> Float64:
+        """Return by how much a candidate raises the log-likelihood of each label that is known, in nats."""
+        places = np.flatnonzero(self.labels >= 0)
+        before, after = (
+            np.log(np.maximum(self.rows(p)[places, self.labels[places]], self.LEAST))
+            for p in (in_use, candidate.preprocessing)
+        )
+        return np.asarray(after - before)
+
+    def correct(self, p: Preprocessing) -> Bools:
+        """Return whether each image is known to be predicted correctly; bool (photos,)."""
+        return np.asarray(self.rows(p).argmax(axis=1) == self.labels)
+
+    def turned(self, in_use: Preprocessing, right: Preprocessing) -> tuple[int, int]:
+        """Return how many images another preprocessing puts right, and how many it puts wrong."""
+        before = self.correct(in_use)
+        after = self.correct(right)
+        return int((after & ~before).sum()), int((before & ~after).sum())
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
-        trial = self.evaluator.trial(
-            self.photos, in_use, candidate.preprocessing, self.labels
-        )
-        before, after = trial.likelihoods(self.LEAST) or (0.0, 0.0)
-        count = len(labelled_places(self.labels)[0])
-        gained, lost = trial.turned
-        weight = self.WEIGHT * min(1.0, sqrt(count / self.ENOUGH))
+        rise = self.rise(in_use, candidate)
+        weight = self.WEIGHT * min(1.0, sqrt(self.count / self.enough(in_use)))
+        gained, lost = self.turned(in_use, candidate.preprocessing)
         worse = gained < lost and (
             not gained or at_least(lost, gained + lost, 0.5) <= self.BY_CHANCE
         )
-        text = f"more of {count} labelled images predicted correctly"
-        return Vote(text, weight * (after - before), gained - lost, veto=worse)
+        text = f"more of {self.count} labelled images predicted correctly"
+        return Vote(text, weight * float(rise.mean()), gained - lost, veto=worse)
+
+
+@dataclass(frozen=True, eq=False)
+class Bundled(Labelled):
+    """Labelled images of the kit, for a network that has their classes.
+
+    Where they are not `photographic`, a person's own may be inverted beside them: then no polarity is named,
+    and nothing is clean.
+    """
+
+    title: str = "labelled images of the kit"
+    photographic: bool = True
+
+    ERRORS, LEAST_ERROR = 2.5, 0.03
+    """Standard errors of the mean log-likelihood that are worth a name, and the smallest error, in nats."""
+    RISE = 0.2
+    """Nats of the mean that are worth a name: wrong scalings that hardly matter rise by up to 0.13."""
+
+    def rows(self, p: Preprocessing) -> Float64:
+        """Return the probabilities, float64 (photos, classes)."""
+        return super().rows(p if self.photographic else p.replace(invert=False))
+
+    def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
+        """Compare a candidate with the preprocessing in use, image by image."""
+        rise = self.rise(in_use, candidate)
+        error = float(rise.std(ddof=1)) / sqrt(len(rise))
+        mean = float(rise.mean())
+        errors = mean / max(error, self.LEAST_ERROR)
+        gain = NAMED * min(errors / self.ERRORS, mean / self.RISE)
+        text = f"rise of the log-likelihood of {self.title}, in standard errors"
+        unknown = candidate.step == "polarity" and not self.photographic
+        return Vote(text, gain, errors, veto=unknown)
 
 
 class Source(Protocol):

@@ -10,6 +10,7 @@ from kit._arrays import Float32, Pixels
 from kit._reporting import Progress, Result, Steps, tag
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import channels_first
+from kit.classifier.intermediate import gradient
 from kit.classifier.labels import class_indices
 from kit.classifier.predictions import Predictor
 from kit.images import Source
@@ -83,9 +84,11 @@ def heatmap(
 ) -> Heatmap:
     """Show where in an image a class is seen.
 
-    Class activation mapping (Zhou et al., Learning deep features for discriminative localization, 2016) where
-    pooling and one dense layer follow the last feature map of a compiled network: there it equals Grad-CAM,
-    for a softmax of the logit less the mean of all logits, since a softmax ignores what they share.
+    Grad-CAM (Selvaraju et al., Grad-CAM: visual explanations from deep networks via gradient-based
+    localization, 2017) where pooling or flattening and dense layers follow the last feature map of a compiled
+    network, for a softmax of the logit less the mean of all logits, since a softmax ignores what they share.
+    With one dense layer it is class activation mapping (Zhou et al., Learning deep features for
+    discriminative localization, 2016).
     Else occlusion (Zeiler and Fergus, Visualizing and understanding convolutional networks, 2014), which
     takes ``GRID**2`` predictions.
 
@@ -123,10 +126,17 @@ def class_activation(
     classifier: Classifier, feature_map: Float32 | None, index: int
 ) -> Float32 | None:
     """Return the cells of a map from the last feature map, (1, h, w, channels); None for other heads."""
-    weights = classifier.network.opened[1]
-    if feature_map is None or weights is None:
+    layers = classifier.network.opened[1]
+    if feature_map is None or not layers:
         return None
-    return _scaled((feature_map[0] * weights[index]).sum(axis=-1))
+    compiled = classifier.network.compiled
+    weights = np.eye(compiled.class_count)[index]
+    if compiled.head != "sigmoid" or compiled.output_count == 1:
+        weights -= weights.mean()
+    # One output speaks for the second of two classes.
+    weights = weights[-compiled.output_count :]
+    slopes = gradient(layers, feature_map[0], weights)
+    return _scaled((feature_map[0] * slopes).sum(axis=-1))
 
 
 def occlusion_rows(

@@ -99,6 +99,8 @@ def split(
 
     Of a channel that hardly varies, rounding may leave less than nothing, which counts as nothing.
     """
+    if not widths:
+        return moments, moments, moments
     # Of each layer all means, then all mean squares.
     parts = np.split(moments, np.cumsum(np.repeat(widths, 2))[:-1], axis=-1)
     means = np.concatenate(parts[::2], axis=-1)

@@ -247,7 +247,7 @@ def _diagnosed(
             "fixed": fix is not None,
             "right": met and lost <= LOSS,
             "seconds": round(time.perf_counter() - started, 3),
-            "scores": _scores(evaluator, in_use, photos, given or (), right, wanted),
+            "scores": _scores(evaluator, in_use, photos, given, right, wanted),
         }
 
 
@@ -255,12 +255,13 @@ def _scores(
     evaluator: Evaluator,
     in_use: kit.Preprocessing,
     photos: Sequence[Photo],
-    labels: Sequence[int],
+    labels: Sequence[int] | None,
     right: kit.Preprocessing,
     wanted: set[str],
 ) -> list[list[Any]]:
     """Of every candidate: whether it is right, cause, step, at home, forbidden, and the sources' gains."""
-    grounds = Grounds.of(evaluator, in_use, photos, labels)
+    known = None if labels is None else np.array(labels)
+    grounds = Grounds.of(evaluator, in_use, photos, known)
     names = [type(source).__name__ for source in grounds.sources] + ["rarity"]
     return [
         [

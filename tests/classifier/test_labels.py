@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kit.classifier.labels import Trial, checked_class_names, class_indices, hits
+from kit.classifier.labels import checked_class_names, class_indices, surprises
 
 NAMES = ("coat", "dress", "bag", "coat", "7")
 
@@ -86,39 +86,10 @@ def test_a_name_in_another_encoding_is_told_with_question_marks_and_found_again(
     assert class_indices(["caf\udce9", "caf?"], names, 2) == (0, 0)
 
 
-# Before and after
-
-BEFORE = np.array([[0.8, 0.2], [0.5, 0.5], [0.1, 0.9], [0.6, 0.4]])
-AFTER = np.array([[0.4, 0.6], [1.0, 0.0], [0.1, 0.9], [0.3, 0.7]])
+ROWS = np.array([[0.8, 0.2], [0.5, 0.5], [1.0, 0.0]])
 
 
-def test_an_answer_changes_where_another_class_is_likeliest():
-    assert Trial(BEFORE, AFTER).changed.tolist() == [True, False, False, True]
-
-
-def test_right_answers_are_counted_before_and_after_among_the_labels_that_are_known():
-    trial = Trial(BEFORE, AFTER, (1, None, 1, 1))
-    # 0.2, 0.9 and 0.4 become 0.6, 0.9 and 0.7.
-    assert trial.turned == (2, 0)
-    assert Trial(AFTER, BEFORE, (1, None, 1, 1)).turned == (0, 2)
-    assert hits(BEFORE, (1, None, 1, 1)).tolist() == [False, False, True, False]
-
-
-def test_a_known_label_gains_by_its_likelihood_and_another_picture_by_its_entropy():
-    # ln(0.6 / 0.2) where the label is known, ln 2 - 0 where it is not.
-    assert Trial(BEFORE[:1], AFTER[:1], (1,)).gain == pytest.approx(np.log(3))
-    assert Trial(BEFORE[1:2], AFTER[1:2]).gain == pytest.approx(np.log(2))
-    assert Trial(BEFORE[:2], AFTER[:2], (1, None)).gain == pytest.approx(
-        (np.log(3) + np.log(2)) / 2
-    )
-
-
-def test_likelihoods_are_means_over_what_is_known():
-    before, after = Trial(BEFORE, AFTER, [1, None, 1, None]).likelihoods()
-    assert before == pytest.approx((np.log(0.2) + np.log(0.9)) / 2)
-    assert after == pytest.approx((np.log(0.6) + np.log(0.9)) / 2)
-    assert Trial(BEFORE, AFTER, [None] * 4).likelihoods() is None
+def test_a_known_label_surprises_by_its_likelihood_and_another_image_by_its_entropy():
     # One impossible answer must not outweigh all others.
-    impossible = Trial(np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]]), [1])
-    assert impossible.gain == pytest.approx(-np.log(1e-7))
-    assert impossible.likelihoods(0.05) == pytest.approx((np.log(0.05), 0))
+    expected = -np.log([0.2, 0.5, 1e-7])
+    assert surprises(ROWS, np.array([1, -1, 1])) == pytest.approx(expected)

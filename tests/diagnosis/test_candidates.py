@@ -1,9 +1,10 @@
 """Candidates undo every fault of the catalogue; small changes that change predictions are counted."""
 
+import numpy as np
 import pytest
 
 import kit
-from kit.diagnosis.candidates import Evaluator, candidates, sensitivities
+from kit.diagnosis.candidates import Evaluator, Trial, candidates, sensitivities
 from kit.preprocessing.scaling import SCALINGS, same_scaling
 
 RIGHT = kit.Preprocessing(
@@ -121,3 +122,11 @@ def test_the_table_is_that_of_the_corrected_preprocessing():
         kit.diagnose(broken, PHOTOS[:1]).sensitivity
         == kit.diagnose(LITE, PHOTOS[:1]).sensitivity
     )
+
+
+def test_a_prediction_changes_where_another_class_is_likeliest_and_moves_by_half_the_difference():
+    before = np.array([[0.8, 0.2], [0.5, 0.5], [0.1, 0.9]])
+    after = np.array([[0.4, 0.6], [1.0, 0.0], [0.1, 0.9]])
+    trial = Trial(before, after)
+    assert trial.changed.tolist() == [True, False, False]
+    assert trial.moved == pytest.approx([0.4, 0.5, 0])

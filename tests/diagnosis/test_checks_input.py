@@ -8,6 +8,7 @@ from kit.diagnosis import diagnose
 from kit.diagnosis.checks_input import check_files, check_tensors
 from kit.preprocessing.faults import CATALOGUE
 from kit.preprocessing.scaling import SCALINGS
+from tests.diagnosis import indices
 
 LITE = samples.classifier("efficientnet_lite0")
 
@@ -19,7 +20,7 @@ ORDINARY = samples.photos("imagenet")[:4]
 
 
 def files_checked(preprocessing, photos):
-    return check_files(LITE.using(preprocessing), photos)
+    return check_files(LITE.using(preprocessing), photos, indices((), len(photos)))
 
 
 def test_a_small_picture_is_possible_trouble():

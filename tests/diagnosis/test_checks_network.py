@@ -129,7 +129,7 @@ def test_moving_averages_after_three_steps_are_named(tmp_path):
         (before, -changed, "possible"),
         (after, changed, "named"),
     ):
-        told = judged_by_own_statistics(finding, classifier, photos, labels.tolist())
+        told = judged_by_own_statistics(finding, classifier, photos, labels)
         assert (told.evidence[-1].value, told.verdict) == (value, said)
 
 
@@ -156,6 +156,7 @@ def checked(model):
     found = certain_checks(
         Classifier(model, CLOTHES.preprocessing, CLOTHES.class_names),
         samples.photos("fashion_mnist")[:1],
+        np.array([-1]),
     )
     return [one for one in found if one.verdict in {"named", "possible"}]
 
@@ -211,7 +212,9 @@ def test_a_softmax_over_one_output_is_named_before_averages_that_are_not_converg
     model.compile("adam", "binary_crossentropy")
     model.train_on_batch(np.ones((8, 12, 12, 3), np.float32), np.arange(8) % 2)
     found = certain_checks(
-        Classifier(model, Preprocessing(size=(12, 12), scaling="0..1")), PHOTOGRAPH
+        Classifier(model, Preprocessing(size=(12, 12), scaling="0..1")),
+        PHOTOGRAPH,
+        np.array([-1]),
     )
     named = [one.cause for one in found if one.verdict == "named"]
     assert named[named.index("softmax_head") :] == ["softmax_head", "batchnorm_mode"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import kit
-from tests import networks
+from tests import networks, zoo
 from tests.outliers import outliers
 
 # Those that are certain without a search: test_checks.py.
@@ -202,6 +202,22 @@ def test_a_reference_takes_the_place_of_statistics(sixteen, clothes):
         kit.diagnose(classifier, sixteen, reference=training).best.cause
         == "inverted_polarity"
     )
+
+
+def test_a_reference_counts_where_no_layers_can_be_run(tmp_path):
+    (tmp_path / "small.onnx").write_bytes(zoo.onnx(first=False))
+    right = kit.Preprocessing(size=(zoo.SIDE, zoo.SIDE), scaling="0..1")
+    classifier = kit.Classifier.load(tmp_path / "small.onnx", preprocessing=right)
+    assert classifier.first_layers is None
+    photos = kit.samples.photos("photographs")
+    training = np.concatenate([classifier.tensor(photo) for photo in photos[4:]])
+    for photo in photos[:4]:
+        healthy = kit.diagnose(classifier, photo, reference=training)
+        assert healthy.best is None
+        unscaled = classifier.using(right.replace(scaling=()))
+        diagnosis = kit.diagnose(unscaled, photo, reference=training)
+        assert diagnosis.best.cause == "missing_scaling"
+        assert diagnosis.fix() == right
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])

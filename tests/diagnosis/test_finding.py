@@ -9,7 +9,7 @@ from keras import layers
 
 import kit
 from kit import Classifier, Preprocessing, samples
-from kit.classifier.labels import class_indices
+from kit.classifier.labels import label_indices
 from kit.diagnosis import certain_checks
 from tests import networks
 
@@ -25,7 +25,7 @@ SMALL = Preprocessing(size=(32, 32), scaling="0..1")
 
 def found(cause, classifier, photos, labels=None):
     """What the checks find about one cause; None for nothing."""
-    truth = class_indices(labels, classifier.class_names, len(photos))
+    truth = label_indices(labels, classifier.class_names, len(photos))
     return next(
         (
             one

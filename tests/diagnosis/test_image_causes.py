@@ -10,6 +10,7 @@ from kit import Perturbation, Photo, samples
 from kit.diagnosis.image_causes import check_properties, remedy
 from kit.perturbation.conditions import IMAGE_CAUSES
 from kit.robustness.profile import split
+from tests.diagnosis import indices
 
 PHOTOS = samples.photos("photographs")
 
@@ -25,9 +26,10 @@ RIGHT = CLASSIFIER.probabilities(LABELLED).argmax(axis=1) == LABELS
 
 
 def verdicts(photos, labels=()):
+    known = indices(labels, len(photos))
     return {
         finding.cause: finding.verdict
-        for finding in check_properties(CLASSIFIER, photos, labels)
+        for finding in check_properties(CLASSIFIER, photos, known)
     }
 
 
@@ -58,7 +60,7 @@ SEVERE = {
 @pytest.mark.parametrize("cause", SEVERE)
 def test_what_turns_right_answers_wrong_is_named_alone_and_first(cause):
     photos, labels = zip(*flipped(cause)[:4], strict=True)
-    findings = check_properties(CLASSIFIER, photos, labels)
+    findings = check_properties(CLASSIFIER, photos, np.array(labels))
     assert [one.cause for one in findings if one.verdict == "named"] == [cause]
     (named,) = (one for one in findings if one.verdict == "named")
     assert " unusually " in named.summary
@@ -80,7 +82,7 @@ def test_a_property_that_training_images_have_is_not_named(cause):
     said = [
         {one.cause: one.verdict for one in findings}[cause]
         for findings in (
-            check_properties(CLASSIFIER, photos, labels, first_layers=each)
+            check_properties(CLASSIFIER, photos, np.array(labels), first_layers=each)
             for each in (layers, likewise)
         )
     ]

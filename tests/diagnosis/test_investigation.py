@@ -9,12 +9,15 @@ from kit.diagnosis import STAGES, Investigation, fixed_together, with_fixes
 from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.finding import Evidence, Finding, Fix
 from kit.diagnosis.search import Search
+from tests.diagnosis import indices
 
 CLASSIFIER = kit.samples.classifier("fashion_mnist")
 
 USED = CLASSIFIER.preprocessing
 
 PHOTOS = tuple(kit.samples.photos("fashion_mnist")[:2])
+
+UNKNOWN = indices((), 2)
 
 WRONG = USED.replace(invert=True)
 
@@ -23,7 +26,7 @@ def investigation(certain=(), searched=(), **known):
     evaluator = Evaluator(CLASSIFIER)
     found = Search(tuple(searched), decided=True)
     made = Investigation(
-        CLASSIFIER, WRONG, PHOTOS, (), evaluator, None, tuple(certain), found
+        CLASSIFIER, WRONG, PHOTOS, UNKNOWN, evaluator, None, tuple(certain), found
     )
     return replace(made, **known)
 
@@ -45,6 +48,15 @@ def test_a_certain_finding_takes_cost_and_fix_of_the_search_which_puts_all_right
     (joined,) = investigation([certain], [searched]).findings
     assert [part.text for part in joined.evidence] == ["a", "b"]
     assert (joined.cost, joined.fix) == (0.5, Fix("", "its code", USED))
+
+
+def test_a_cause_has_one_finding_the_firmest():
+    possible = Finding("wrong_range", "possible", "Told.")
+    searched = named("wrong_range", evidence=(Evidence("b", 2),), cost=0.5)
+    twice = investigation([possible, possible], [searched])
+    (joined,) = twice.findings
+    assert (joined.verdict, joined.cost) == ("named", 0.5)
+    assert [part.text for part in joined.evidence] == ["b"]
 
 
 def test_what_is_certain_is_not_ruled_out_by_the_search():
@@ -81,8 +93,10 @@ def test_a_doubt_is_noted_and_denies_that_all_is_well():
 
 
 def test_labels_in_another_order_take_no_part_in_the_search():
-    assert investigation(labels=(1, None)).ordered_labels == (1, None)
-    assert investigation([named("class_order")], labels=(1, None)).ordered_labels == ()
+    labels = indices([1], 2)
+    assert investigation(labels=labels).ordered_labels.tolist() == [1, -1]
+    case = investigation([named("class_order")], labels=labels)
+    assert case.ordered_labels.tolist() == [-1, -1]
 
 
 def test_the_correction_is_that_of_the_first_named_cause_that_has_one():

@@ -1,11 +1,13 @@
 """Two faults that hide each other are found together."""
 
+import numpy as np
 import pytest
 
 import kit
 from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.evidence import Grounds
-from kit.diagnosis.search import together
+from kit.diagnosis.search import search, together
+from tests.networks import MoreClasses
 
 
 @pytest.fixture(scope="module")
@@ -42,5 +44,35 @@ def test_a_healthy_pipeline_has_no_pair(no_batchnorm, evaluator, sixteen):
 
 
 def test_labels_alone_are_too_little_for_a_pair(no_batchnorm, sixteen, truth, in_use):
-    grounds = Grounds.of(Evaluator(no_batchnorm), in_use, sixteen, truth)
+    labels = np.array(truth)
+    grounds = Grounds.of(Evaluator(no_batchnorm), in_use, sixteen, labels)
     assert together(grounds) is None
+
+
+LITE = kit.samples.classifier("efficientnet_lite0")
+FAULTS = kit.faults.CATALOGUE
+
+
+@pytest.mark.parametrize("unscaled", [True, False])
+def test_how_sure_predictions_are_makes_another_scaling_possible_at_most(unscaled):
+    used = LITE.preprocessing
+    if unscaled:
+        used = FAULTS["missing_scaling"].apply(used)
+    grounds = Grounds.of(
+        Evaluator(MoreClasses(LITE)), used, kit.samples.photos("imagenet")[:1]
+    )
+    result = search(grounds)
+    verdicts = [(one.cause, one.verdict) for one in result.findings]
+    assert verdicts == [("missing_scaling", "possible")] * unscaled
+    assert not result.decided
+
+
+def test_a_network_without_statistics_is_searched_by_the_labelled_images_of_the_kit():
+    right = LITE.preprocessing
+    photos = kit.samples.photos("special")[-1:]
+    evaluator = Evaluator(LITE)
+    assert search(Grounds.of(evaluator, right, photos)).decided
+    swapped = FAULTS["channels_swapped"].apply(right)
+    named = search(Grounds.of(evaluator, swapped, photos)).findings[0]
+    assert (named.cause, named.verdict) == ("channel_order", "named")
+    assert named.fix.preprocessing == right

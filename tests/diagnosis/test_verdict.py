@@ -11,6 +11,8 @@ from kit.diagnosis.evidence import Grounds, Score
 from kit.diagnosis.search import difference, fix, judged, settled
 from kit.diagnosis.sources import Vote
 from kit.preprocessing.scaling import Scaling
+from tests.diagnosis import indices
+from tests.networks import MoreClasses
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,9 @@ def grounds(no_batchnorm, evaluator, sixteen, in_use):
 @pytest.fixture(scope="module")
 def labelled(no_batchnorm, sixteen, truth, in_use):
     """Nothing is known but labels."""
-    return Grounds.of(Evaluator(no_batchnorm), in_use, sixteen, truth)
+    return Grounds.of(
+        Evaluator(MoreClasses(no_batchnorm)), in_use, sixteen, np.array(truth)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +92,9 @@ def test_nothing_is_named_that_is_forbidden_or_leaves_the_pictures_away_from_tra
         labels = [
             (label + (place < wrong)) % 10 for place, label in enumerate(met[:count])
         ]
-        labelled = Grounds.of(grounds.evaluator, in_use, grounds.photos[:count], labels)
+        labelled = Grounds.of(
+            grounds.evaluator, in_use, grounds.photos[:count], np.array(labels)
+        )
         assert verdict(labelled, scores(found, 9.0)) == said
 
 
@@ -106,14 +112,14 @@ def test_labels_alone_name_a_cause_where_chance_would_hardly_turn_as_many(
     chance = told.evidence[-1]
     # Any of the changes puts all 13 of as many wrong labels right, each as seldom as other causes do.
     others = [one for one in labelled.tried() if one.cause != "inverted_polarity"]
-    met = sum(labelled.trial(one.preprocessing).turned[0] for one in others)
+    met = sum(labelled.turned(one.preprocessing)[0] for one in others)
     wrong = int((~before).sum())
     rate = (met + 1) / (wrong * len(others) + 2)
     assert chance.value == pytest.approx(
         binom.sf(12, wrong, rate) * len(labelled.tried())
     )
     assert told.verdict == "named"
-    few = Grounds.of(labelled.evaluator, in_use, sixteen[:2], truth[:2])
+    few = Grounds.of(labelled.evaluator, in_use, sixteen[:2], np.array(truth[:2]))
     assert verdict(few, scores(found, 9.0)) == "possible"
 
 
@@ -207,9 +213,11 @@ def test_labels_alone_offer_no_scaling_where_another_meets_as_many(
     right = no_batchnorm.preprocessing
     faint = right.replace(scaling=Scaling(600.0))
     used = right.replace(scaling="lite")
-    grounds = Grounds.of(Evaluator(no_batchnorm), used, sixteen, truth)
+    grounds = Grounds.of(
+        Evaluator(MoreClasses(no_batchnorm)), used, sixteen, np.array(truth)
+    )
     # Of 16 labels the right scaling meets all, the faint one two fewer.
-    assert grounds.evaluator.trial(sixteen, right, faint, truth).turned == (0, 2)
+    assert grounds.around(right).turned(faint) == (0, 2)
 
     def fixed(first, second):
         ranked = [
@@ -227,7 +235,7 @@ def test_labels_alone_offer_no_scaling_where_another_meets_as_many(
 def test_labels_of_failing_images_name_nothing_by_chance_beside_other_evidence(
     grounds, evaluator, in_use, found, sixteen, truth
 ):
-    few = Grounds.of(evaluator, in_use, sixteen[:2], truth[:2])
+    few = Grounds.of(evaluator, in_use, sixteen[:2], np.array(truth[:2]))
     assert [type(source).__name__ for source in few.sources] == [
         "Ordinary",
         "Certainty",
@@ -254,12 +262,13 @@ def test_a_cause_that_labels_speak_for_is_never_ruled_out(
     grounds, evaluator, in_use, found, sixteen, truth
 ):
     def verdicts(labels):
-        judges = Grounds.of(evaluator, in_use, sixteen, labels)
+        judges = Grounds.of(evaluator, in_use, sixteen, indices(labels, 16))
         return [one.verdict for one in settled(judges, scores(found, -9.0), set())]
 
     (by_statistics,) = settled(grounds, scores(found, -9.0), set())
     assert by_statistics.summary.startswith("This change brings the images no nearer")
-    few = Grounds.of(Evaluator(evaluator.predictor), in_use, sixteen, truth[:2])
+    labels = indices(truth[:2], 16)
+    few = Grounds.of(Evaluator(evaluator.predictor), in_use, sixteen, labels)
     (by_labels,) = settled(few, scores(found, -9.0), set())
     assert by_labels.summary.startswith(
         "This change makes no more predictions match the labels"
