@@ -15,7 +15,8 @@ from kit._arrays import AnyPath, Float32
 from kit._checking import guiding, instance, number, printable, whole
 from kit._reporting import Progress, Steps
 from kit.classifier import engines, store
-from kit.classifier.engines import KerasEngine, check_shape
+from kit.classifier.averages import exported_from
+from kit.classifier.engines import KerasEngine, channels_first, check_shape
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.labels import (
     ClassNames,
@@ -436,6 +437,22 @@ class Classifier:
         arrays = described(sample, rows, features, thumbnails=thumbnails)
         reference = self.reference.with_arrays("novelty", arrays)
         return self._with(reference=replace(reference, made_with=self.preprocessing))
+
+    def with_statistics(self, path: AnyPath) -> Self:
+        """Return the same network with what an exporter dropped: what its first layer received in training.
+
+        `kit.diagnose` then judges how images are prepared as for a Keras file. ``path`` is a ``.safetensors``
+        file of the PyTorch model that a ``.onnx`` or ``.tflite`` network was exported from; nothing in it is
+        run. ValueError for another format or network, or one without running averages.
+        """
+        shape = self.input_shape
+        channels = shape[0 if channels_first(shape) else 2]
+        network = self.network.compiled.data or b""
+        arrays = exported_from(path, network, channels).arrays()
+        reference = self.reference.with_arrays(FIRST_LAYERS, arrays)
+        classifier = self._with(reference=reference)
+        classifier.remarks = tuple(classifier._remarks())  # noqa: SLF001 (of its class)
+        return classifier
 
     def features(
         self, photos: Sequence[Photo], progress: Progress = False

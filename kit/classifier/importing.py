@@ -6,6 +6,7 @@ import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from inspect import signature
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,7 +26,12 @@ from kit.classifier.metadata import names_beside
 SECONDS = 600
 """Longest time that it may take."""
 _NEW = "new.keras"
-_REPAIRED = "repaired.keras"
+_REPAIRED = "repaired"
+_WEIGHTS = "model.weights.h5"
+_CONVERT = (
+    "convert it with the Keras that wrote it: "
+    "open('model.tflite', 'wb').write(tensorflow.lite.TFLiteConverter.from_keras_model(model).convert())"
+)
 _CODE = ("Lambda", "__lambda__", "TFOpLambda", "SlicingOpLambda", "TFSMLayer")
 """Layers whose code is in the file, or elsewhere on the disk."""
 _MODULES = {
@@ -65,12 +71,8 @@ def import_h5(old: AnyPath, new: AnyPath) -> tuple[str, ...]:
     FileNotFoundError, ValueError
         No such file, a new one that exists, weights alone, code in a layer, or what Keras cannot build.
     """
-    source = Path(old)
+    source = store.local_file(old)
     target = Path(new)
-    if not source.is_file():
-        raise FileNotFoundError(
-            f"Expected an existing local .h5 file, received {str(old)!r}"
-        )
     parent = target.resolve().parent
     if target.suffix != ".keras" or target.exists() or not parent.is_dir():
         raise ValueError(
@@ -124,13 +126,28 @@ def _import(file: Path, folder: Path) -> Mapping[str, Any]:
         ) from error
     refuse_code(config, file.name, _CODE)
     if zipped:
-        store.write_config(file, folder / _REPAIRED, config)
-        file = folder / _REPAIRED
+        members = {"config.json": json.dumps(config).encode(), _WEIGHTS: _weights(file)}
+        repaired = folder / _REPAIRED / file.name
+        repaired.parent.mkdir()
+        store.write_members(file, repaired, members)
+        file = repaired
     else:
         with h5py.File(file, "r+") as opened:
             opened.attrs["model_config"] = json.dumps(config)
-    opened_safely(file).save(folder / _NEW)
+    opened_safely(file, _CONVERT).save(folder / _NEW)
     return {"left_out": left_out}
+
+
+def _weights(file: Path) -> bytes:
+    """Return the weights of a ``.keras`` file; where Windows wrote it, groups are named as paths there."""
+    import h5py
+
+    with store.open_archive(file) as archive:
+        content = BytesIO(archive.read(_WEIGHTS))
+    with h5py.File(content, "r+") as opened:
+        for name in [name for name in opened if "\\" in name]:
+            opened.move(name, name.replace("\\", "/"))
+    return content.getvalue()
 
 
 def _repaired(config: Any, layers: Any) -> Iterator[str]:
@@ -152,6 +169,11 @@ def _repaired(config: Any, layers: Any) -> Iterator[str]:
             match settings.get(name):
                 case [[*tensor]]:
                     settings[name] = tensor
+        match settings.get("axis"):
+            case [axis]:
+                settings["axis"] = axis
+        if kind != "InputLayer" and "batch_input_shape" in settings:
+            _, *settings["input_shape"] = settings.pop("batch_input_shape")
         layer = getattr(layers, kind, None)
         if isinstance(layer, type):
             yield from _without_effect(layer, settings)

@@ -23,15 +23,13 @@ from kit.classifier.engines import (
     measured_head,
     sized,
 )
-from kit.classifier.first_layers import FirstLayers
 from kit.classifier.keras_models import load_keras, serialized
 from kit.classifier.metadata import lite_about, onnx_about
 from kit.classifier.network import Compiled, Network, compile_model, trial_tensors
+from kit.classifier.reference import Reference
 from kit.classifier.store import (
-    FIRST_LAYERS,
     Archive,
     as_stated,
-    part_of,
     read_model,
     unchanged,
 )
@@ -44,7 +42,7 @@ PATIENCE = 60
 """Longest time to wait for another process that compiles the same network, in seconds."""
 CACHED = 50
 """Networks that are kept in the cache folder; the longest unused make room."""
-FORMAT = 2
+FORMAT = 3
 """Of what is kept; a version that needs more of a network begins again."""
 BUNDLED = Path(__file__).resolve().parents[2] / "data" / "models" / "compiled"
 """Compiled forms of the bundled networks, by the digest of the weights like those in the cache folder."""
@@ -142,6 +140,8 @@ def _try(opened: Archive, steps: Preprocessing | None) -> Compiled:
         class_names, scaling = onnx_about(engine.properties)
     else:
         class_names, scaling = lite_about(data, opened.path)
+    # Of whole numbers, a note in the file may say what they were in training; what is fed follows from these.
+    scaling = engine.scaling or scaling
     stated = None
     if scaling is not None:
         with suppress(ValueError):
@@ -162,7 +162,7 @@ def _try(opened: Archive, steps: Preprocessing | None) -> Compiled:
     )
     network = _network(compiled, opened)
     network.opened[0].inside(batches[0][:1])
-    if layers := network.compiled.first_layers:
+    if layers := Reference(network, shape, opened.statistics).first_layers:
         layers.measure(batches[0][:1])
     return compiled
 
@@ -170,10 +170,7 @@ def _try(opened: Archive, steps: Preprocessing | None) -> Compiled:
 def _network(compiled: Compiled, opened: Archive) -> Network:
     """Return the network of a file; what is known of another than Keras's is run as the file has it."""
     if opened.network is not None:
-        layers = None
-        with suppress(KeyError, TypeError, ValueError):
-            layers = FirstLayers.of(part_of(opened.statistics, FIRST_LAYERS))
-        compiled = replace(compiled, data=opened.network, first_layers=layers)
+        compiled = replace(compiled, data=opened.network)
         if not opened.contract:
             opened = as_stated(opened, compiled.said)
     elif compiled.data is not None:

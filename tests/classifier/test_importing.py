@@ -1,6 +1,8 @@
 """Files of older versions of Keras, and of Teachable Machine: nested, with arguments that are gone."""
 
+import io
 import json
+import zipfile
 
 import h5py
 import keras
@@ -12,6 +14,7 @@ from kit.__main__ import main
 from kit.classifier import importing, store
 from kit.classifier.importing import import_h5
 from kit.classifier.keras_models import load_keras
+from tests import zoo
 from tests.networks import stacked
 from tests.project import python
 
@@ -140,7 +143,8 @@ def test_a_network_in_a_network_of_keras_2_is_imported(here, tmp_path, name):
     if name == "old.h5":
         written(model, old, lambda _: config)
     else:
-        store.write_config(old, tmp_path / "aged.keras", config)
+        members = {"config.json": json.dumps(config).encode()}
+        store.write_members(old, tmp_path / "aged.keras", members)
         old = tmp_path / "aged.keras"
         with pytest.raises(
             ValueError, match=r"python -m kit import OLD\.keras NEW\.keras"
@@ -156,6 +160,88 @@ def test_a_network_in_a_network_of_keras_2_is_imported(here, tmp_path, name):
         ["cat", "dog", "horse"],
         "crop",
     )
+
+
+def of_2_15(part, depth=0):
+    """The configuration as Keras 2.15 wrote a network of layers, the first of which has the shape."""
+    if isinstance(part, list):
+        return [of_2_15(each, depth) for each in part]
+    if not isinstance(part, dict):
+        return part
+    part = {key: of_2_15(value, depth + 1) for key, value in part.items()}
+    settings = part.get("config")
+    if part.get("class_name") == "Sequential":
+        first, second, *_ = settings["layers"]
+        shape = first["config"].pop("batch_shape")
+        first["config"]["batch_input_shape"] = shape
+        second["config"]["batch_input_shape"] = shape
+    if part.get("class_name") == "BatchNormalization":
+        settings["axis"] = [settings["axis"] % 4]
+    return part
+
+
+def as_on_windows(content):
+    """Weights whose groups have the path for their name."""
+    old, new = io.BytesIO(content), io.BytesIO()
+    with h5py.File(old) as before, h5py.File(new, "w") as after:
+        names = []
+        before.visit(names.append)
+        for name in names:
+            if isinstance(before[name], h5py.Dataset):
+                layer, variables, key = name.rsplit("/", 2)
+                layer = layer.replace("/", "\\")
+                after.require_group(layer).require_group(variables)[key] = before[name][
+                    ()
+                ]
+    return new.getvalue()
+
+
+def convolved():
+    body = layers.Conv2D(4, 3), layers.BatchNormalization(), layers.Flatten()
+    return stacked((12, 12, 3), *body, layers.Dense(3))
+
+
+@pytest.mark.parametrize("change", [bytes, as_on_windows])
+@pytest.mark.parametrize("make", [zoo.quickstart, convolved])
+def test_a_keras_file_of_2_15_is_imported_from_every_system(
+    here, tmp_path, make, change
+):
+    model = make()
+    model.save(tmp_path / "new.keras")
+    with zipfile.ZipFile(tmp_path / "new.keras") as archive:
+        config = of_2_15(json.loads(archive.read("config.json")))
+        weights = change(archive.read("model.weights.h5"))
+    old = tmp_path / "old.keras"
+    members = {
+        "config.json": json.dumps(config).encode(),
+        "model.weights.h5": weights,
+    }
+    store.write_members(tmp_path / "new.keras", old, members)
+    with pytest.raises(ValueError, match=r"python -m kit import OLD\.keras NEW\.keras"):
+        load_keras(old)
+    import_h5(old, tmp_path / "imported.keras")
+    opened = load_keras(tmp_path / "imported.keras")
+    for array, expected in zip(opened.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(array, expected)
+    assert opened.input_shape == model.input_shape
+
+
+def test_what_cannot_be_imported_is_not_advised_to_be_imported(
+    teachable, here, tmp_path
+):
+    def unknown(config):
+        home = {"module": "keras.src.engine.own", "registered_name": "Own"}
+        return {"class_name": "Own", **home, "config": config["config"]}
+
+    members = {"config.json": json.dumps(unknown(json.loads(teachable.to_json())))}
+    teachable.save(tmp_path / "new.keras")
+    old = tmp_path / "old.keras"
+    store.write_members(
+        tmp_path / "new.keras", old, {"config.json": members["config.json"].encode()}
+    )
+    with pytest.raises(ValueError, match=r"'old\.keras': .*; \w.* it") as refused:
+        import_h5(old, tmp_path / "imported.keras")
+    assert "kit import" not in str(refused.value)
 
 
 @pytest.mark.parametrize("value", ["2", "true"])
@@ -205,7 +291,9 @@ def test_what_is_no_such_file_is_refused_in_a_line(teachable, here, tmp_path):
             ValueError, match=rf"Expected a new file ….keras in .*, received .*{name}'"
         ):
             import_h5(tmp_path / "text.h5", tmp_path / name)
-    with pytest.raises(FileNotFoundError, match=r"Expected an existing local .h5 file"):
+    with pytest.raises(
+        FileNotFoundError, match=r"Expected an existing local model file"
+    ):
         import_h5(tmp_path / "none.h5", tmp_path / "new.keras")
 
 
