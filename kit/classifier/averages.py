@@ -51,16 +51,15 @@ def exported_from(path: AnyPath, network: bytes, channels: int | None) -> FirstL
         norm = _following(first, len(kernel), arrays)
         means = arrays[f"{norm}.running_mean"].astype(np.float64)
         variances = arrays[norm + _VARIANCE].astype(np.float64)
+        dense = (array.tobytes() for array in arrays.values() if array.ndim == 2)
+        belongs = any(weights in network for weights in dense)
     except (
         Exception
     ) as error:  # what numpy and JSON meet in hostile bytes has many names
         raise ValueError(
             f"Expected a convolution of images with running averages in {file.name!r}: {first_line(error)}"
         ) from error
-    dense = (array for array in arrays.values() if array.ndim == 2)
-    if not any(
-        turned.tobytes() in network for array in dense for turned in (array, array.T)
-    ):
+    if not belongs:
         raise ValueError(
             f"Expected the weights that the network was exported from, received those in {file.name!r}"
         )

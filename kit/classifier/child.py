@@ -146,6 +146,8 @@ def work_apart(work: Callable[[Path, Path], Mapping[str, Any]]) -> None:
     with suppress(ImportError, ValueError, OSError):
         import resource
 
+        # Written for a process that crashes, gigabytes of its memory take half a minute.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         most = _MEMORY + _MEMORY_PER_BYTE * file.stat().st_size
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     try:

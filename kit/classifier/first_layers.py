@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple, Self
@@ -159,6 +159,10 @@ COUNT = 3
 """Layers that are measured; later ones were found to add nothing."""
 
 
+class _EnoughError(Exception):
+    """All layers that are measured were called; what follows them need not be."""
+
+
 class _Measured(NamedTuple):
     """A layer, and the tensor that is measured there, with its channels last."""
 
@@ -219,11 +223,13 @@ def _moments(model: Any, tensors: Any, measured: list[_Measured]) -> Any:
         if type(layer).__name__ == "BatchNormalization":
             if _dimensions(received) == 4 and layer.axis % 4 == 3:
                 norms.setdefault(id(layer), _Measured(layer, received))
+                if len(norms) == COUNT:
+                    raise _EnoughError
         elif has_kernel and _dimensions(returned) in {2, 4}:
             kernels.setdefault(id(layer), _Measured(layer, returned))
         return returned
 
-    with called_through(list(leaves(model)), noted):
+    with called_through(list(leaves(model)), noted), suppress(_EnoughError):
         model(tensors, training=False)
     measured[:] = list((norms or kernels).values())[:COUNT]
     moments = []

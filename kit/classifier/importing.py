@@ -10,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from warnings import catch_warnings
 
 from kit._arrays import AnyPath
 from kit._checking import printable
@@ -26,7 +27,6 @@ from kit.classifier.metadata import names_beside
 SECONDS = 600
 """Longest time that it may take."""
 _NEW = "new.keras"
-_REPAIRED = "repaired"
 _WEIGHTS = "model.weights.h5"
 _CONVERT = (
     "convert it with the Keras that wrote it: "
@@ -115,6 +115,7 @@ def _import(file: Path, folder: Path) -> Mapping[str, Any]:
     try:
         if zipped:
             config = store.Archive(file, "").config()
+            weights = _weights(file)
         else:
             with h5py.File(file) as opened:
                 config = json.loads(opened.attrs["model_config"])
@@ -126,11 +127,10 @@ def _import(file: Path, folder: Path) -> Mapping[str, Any]:
         ) from error
     refuse_code(config, file.name, _CODE)
     if zipped:
-        members = {"config.json": json.dumps(config).encode(), _WEIGHTS: _weights(file)}
-        repaired = folder / _REPAIRED / file.name
-        repaired.parent.mkdir()
-        store.write_members(file, repaired, members)
-        file = repaired
+        # Of two members of one name, the later counts.
+        with catch_warnings(action="ignore"), zipfile.ZipFile(file, "a") as archive:
+            archive.writestr("config.json", json.dumps(config))
+            archive.writestr(_WEIGHTS, weights)
     else:
         with h5py.File(file, "r+") as opened:
             opened.attrs["model_config"] = json.dumps(config)

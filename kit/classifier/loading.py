@@ -149,7 +149,7 @@ def _try(opened: Archive, steps: Preprocessing | None) -> Compiled:
     # What is kept depends on the file alone, but where it leaves its sides open.
     shape = sized(engine.input_shape, steps)
     batches = trial_tensors(shape, opened.preprocessing() or stated)
-    outputs = np.concatenate([engine.predict(batch[-2:]) for batch in batches])
+    outputs = np.concatenate([engine.predict(batch) for batch in batches])
     # In a range that is not its own, half precision may overflow.
     finite = outputs[np.isfinite(outputs).all(axis=1)]
     said = {"class_names": class_names, "preprocessing": stated and stated.to_dict()}

@@ -361,19 +361,10 @@ def _add(archive: zipfile.ZipFile, name: str, content: str | bytes) -> None:
     archive.writestr(zipfile.ZipInfo(name, _DATE), content, zipfile.ZIP_DEFLATED)
 
 
-def write_members(source: Path, target: Path, members: Mapping[str, bytes]) -> None:
-    """Copy the network in a ``.keras`` file with some of its members exchanged."""
-    with open_archive(source) as old, zipfile.ZipFile(target, "w") as new:
-        for name, content in members.items():
-            new.writestr(name, content)
-        _copy(old, new)
-
-
 def _copy(old: zipfile.ZipFile, new: zipfile.ZipFile) -> None:
-    """Copy the members of a network, but for those that are written already."""
-    written = new.namelist()
+    """Copy the members of a network."""
     for info in old.infolist():
-        if _is_of_network(info) and info.filename not in written:
+        if _is_of_network(info):
             entry = zipfile.ZipInfo(info.filename, _DATE)
             entry.compress_type = info.compress_type
             new.writestr(entry, old.read(info))
