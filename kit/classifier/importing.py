@@ -17,6 +17,7 @@ from kit._checking import printable
 from kit.classifier import store
 from kit.classifier.child import run_apart, work_apart
 from kit.classifier.keras_models import (
+    CONVERT,
     import_keras,
     opened_safely,
     refuse_code,
@@ -28,10 +29,6 @@ SECONDS = 600
 """Longest time that it may take."""
 _NEW = "new.keras"
 _WEIGHTS = "model.weights.h5"
-_CONVERT = (
-    "convert it with the Keras that wrote it: "
-    "open('model.tflite', 'wb').write(tensorflow.lite.TFLiteConverter.from_keras_model(model).convert())"
-)
 _CODE = ("Lambda", "__lambda__", "TFOpLambda", "SlicingOpLambda", "TFSMLayer")
 """Layers whose code is in the file, or elsewhere on the disk."""
 _MODULES = {
@@ -134,7 +131,7 @@ def _import(file: Path, folder: Path) -> Mapping[str, Any]:
     else:
         with h5py.File(file, "r+") as opened:
             opened.attrs["model_config"] = json.dumps(config)
-    opened_safely(file, _CONVERT).save(folder / _NEW)
+    opened_safely(file, CONVERT).save(folder / _NEW)
     return {"left_out": left_out}
 
 

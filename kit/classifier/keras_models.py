@@ -24,6 +24,10 @@ _FUNCTIONS = (
 )
 """Modules of Keras whose functions compute on tensors alone; others set options, or read files."""
 
+CONVERT = (
+    "convert it with the Keras that wrote it: "
+    "open('model.tflite', 'wb').write(tensorflow.lite.TFLiteConverter.from_keras_model(model).convert())"
+)
 _OF_KERAS_2 = "of Keras 2 make a new file: python -m kit import OLD.keras NEW.keras"
 
 
@@ -68,7 +72,7 @@ def refuse_code(config: Any, name: str, kinds: Collection[str] = ()) -> None:
         else:
             continue
         raise ValueError(
-            f"Expected a network without code in its file, received {name!r} with {code}"
+            f"Expected a network without code in its file, received {name!r} with {code}; {CONVERT}"
         )
 
 
