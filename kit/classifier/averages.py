@@ -49,13 +49,14 @@ def exported_from(path: AnyPath, network: bytes, channels: int | None) -> FirstL
         first = min(kernels, key=len)
         kernel = arrays[first]
         norm = _following(first, len(kernel), arrays)
-        means = arrays[f"{norm}.running_mean"].astype(np.float64)
+        # Which a convolution before BatchNorm seldom has.
+        bias = arrays.get(first.removesuffix("weight") + "bias", 0)
+        means = arrays[f"{norm}.running_mean"].astype(np.float64) - bias
         variances = arrays[norm + _VARIANCE].astype(np.float64)
         dense = (array.tobytes() for array in arrays.values() if array.ndim == 2)
         belongs = any(weights in network for weights in dense)
-    except (
-        Exception
-    ) as error:  # what numpy and JSON meet in hostile bytes has many names
+    # What numpy and JSON meet in hostile bytes has many names.
+    except Exception as error:
         raise ValueError(
             f"Expected a convolution of images with running averages in {file.name!r}: {first_line(error)}"
         ) from error

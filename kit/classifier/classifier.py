@@ -126,10 +126,7 @@ class Classifier:
         if source is not None and source.flaw:
             yield f"what the file says of its training images {source.flaw}"
         if source is not None and source.network is not None:
-            missing = f"a {source.path.suffix} file names no layers to check"
-            if not self.reference.first_layers:
-                missing += ", and has no statistics of its first layers"
-            yield missing
+            yield f"a {source.path.suffix} file names no layers to check"
             if step := compiled.step:
                 yield f"8 bits: its outputs have steps of {step:.2g}"
         if self.preprocessing is None:
@@ -449,10 +446,7 @@ class Classifier:
         channels = shape[0 if channels_first(shape) else 2]
         network = self.network.compiled.data or b""
         arrays = exported_from(path, network, channels).arrays()
-        reference = self.reference.with_arrays(FIRST_LAYERS, arrays)
-        classifier = self._with(reference=reference)
-        classifier.remarks = tuple(classifier._remarks())  # noqa: SLF001 (of its class)
-        return classifier
+        return self._with(reference=self.reference.with_arrays(FIRST_LAYERS, arrays))
 
     def features(
         self, photos: Sequence[Photo], progress: Progress = False

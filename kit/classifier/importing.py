@@ -161,14 +161,11 @@ def _repaired(config: Any, layers: Any) -> Iterator[str]:
         if isinstance(inner := settings.get("layers"), list):
             nodes = [layer.get("inbound_nodes") for layer in inner]
             _recount(inner, [*nodes, settings.get("output_layers")])
-        for name in ("input_layers", "output_layers"):
+        for name in ("input_layers", "output_layers", "axis"):
             # One tensor in a list stays a list, which the layer behind a nested network does not take.
             match settings.get(name):
-                case [[*tensor]]:
-                    settings[name] = tensor
-        match settings.get("axis"):
-            case [axis]:
-                settings["axis"] = axis
+                case [alone]:
+                    settings[name] = alone
         if kind != "InputLayer" and "batch_input_shape" in settings:
             _, *settings["input_shape"] = settings.pop("batch_input_shape")
         layer = getattr(layers, kind, None)

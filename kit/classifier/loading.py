@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from kit._reporting import Steps
 from kit.classifier.child import Early, awaited, run_apart, work_apart
 from kit.classifier.engines import (
     OnnxEngine,
@@ -241,8 +240,7 @@ def _alone(opened: Archive) -> Iterator[None]:
 
             path = _made() / f"{opened.digest}.lock"
             file = stack.enter_context(path.open("ab"))
-            words = f"Waiting for another process, which opens {opened.path.name!r}"
-            for _ in Steps(range(10 * PATIENCE), words, " x 0.1 s", progress=True):
+            for _ in range(10 * PATIENCE):
                 with suppress(BlockingIOError):
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break

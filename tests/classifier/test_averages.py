@@ -79,6 +79,7 @@ def test_with_its_averages_an_exported_network_tells_how_images_are_prepared(
 
 DENSE = np.arange(6).reshape(3, 2)
 SMALL = {
+    "0.bias": [0.5, -0.5],
     "0.weight": np.arange(6).reshape(2, 3, 1, 1) / 6,
     "1.running_mean": [0, 1],
     "1.running_var": [1, 2],
@@ -95,7 +96,7 @@ def of_small(path, arrays, channels=3):
 
 def test_the_first_layer_is_measured_whether_channels_are_first_or_last(tmp_path):
     layers = of_small(tmp_path / "small.safetensors", SMALL)
-    np.testing.assert_array_equal(layers.means, [0, 1])
+    np.testing.assert_array_equal(layers.means, [0 - 0.5, 1 + 0.5])
     np.testing.assert_array_equal(layers.variances, [1, 2])
     tensors = np.random.default_rng(1).random((2, 4, 6, 3), dtype=np.float32)
     values = tensors[:, ::2, ::2] @ SMALL["0.weight"][:, :, 0, 0].T
