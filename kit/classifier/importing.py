@@ -1,6 +1,7 @@
 """Making a ``.keras`` file of one that an older version of Keras, or Teachable Machine, wrote."""
 
 import json
+import re
 import shutil
 import sys
 import zipfile
@@ -15,6 +16,7 @@ from warnings import catch_warnings
 from kit._arrays import AnyPath
 from kit._checking import printable
 from kit.classifier import store
+from kit.classifier.architecture import is_weight
 from kit.classifier.child import run_apart, work_apart
 from kit.classifier.keras_models import (
     CONVERT,
@@ -37,6 +39,8 @@ _MODULES = {
     "Model": "keras",
 }
 """Where Keras 3 has what was in a private module of Keras 2."""
+_NUMBER = re.compile(r"_(\d+)/")
+"""Of a layer among those of its kind, in a path of weights."""
 _HARMLESS = ("fused", "implementation")
 """Arguments of Keras 2 that changed how fast a layer ran, and not what it did."""
 _OFF = ("null", "false", "1", "[1, 1]")
@@ -136,15 +140,31 @@ def _import(file: Path, folder: Path) -> Mapping[str, Any]:
 
 
 def _weights(file: Path) -> bytes:
-    """Return the weights of a ``.keras`` file; where Windows wrote it, groups are named as paths there."""
+    """Return the weights of a ``.keras`` file under the paths that Keras 3 reads.
+
+    Where Windows wrote them, groups have a whole path for a name; Keras 2.13 counts layers of a kind by twos.
+    """
     import h5py
 
+    arrays: dict[str, Any] = {}
+
+    def note(path: str, entry: Any) -> None:
+        if is_weight(entry):
+            arrays[path.replace("\\", "/")] = entry[()]
+
     with store.open_archive(file) as archive:
-        content = BytesIO(archive.read(_WEIGHTS))
-    with h5py.File(content, "r+") as opened:
-        for name in [name for name in opened if "\\" in name]:
-            opened.move(name, name.replace("\\", "/"))
-    return content.getvalue()
+        content = archive.read(_WEIGHTS)
+    renamed = BytesIO()
+    with h5py.File(BytesIO(content)) as old, h5py.File(renamed, "w") as new:
+        old.visititems(note)
+        by_twos = not any("_1/" in path for path in arrays)
+        for path, array in arrays.items():
+            new[_NUMBER.sub(_halved, path) if by_twos else path] = array
+    return renamed.getvalue()
+
+
+def _halved(number: re.Match[str]) -> str:
+    return f"_{int(number[1]) // 2}/"
 
 
 def _repaired(config: Any, layers: Any) -> Iterator[str]:

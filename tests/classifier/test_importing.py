@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 
 import h5py
@@ -186,36 +187,50 @@ def of_2_15(part, depth=0):
     return part
 
 
-def as_on_windows(content):
-    """Weights whose groups have the path for their name."""
+def moved(content, name):
+    """Weights whose layers lie under other names."""
     old, new = io.BytesIO(content), io.BytesIO()
+
+    def move(path, entry):
+        if isinstance(entry, h5py.Dataset):
+            layer, variables, key = path.rsplit("/", 2)
+            after.require_group(name(layer)).require_group(variables)[key] = entry[()]
+
     with h5py.File(old) as before, h5py.File(new, "w") as after:
-        names = []
-        before.visit(names.append)
-        for name in names:
-            if isinstance(before[name], h5py.Dataset):
-                layer, variables, key = name.rsplit("/", 2)
-                layer = layer.replace("/", "\\")
-                after.require_group(layer).require_group(variables)[key] = before[name][
-                    ()
-                ]
+        before.visititems(move)
     return new.getvalue()
 
 
+SYSTEMS = {
+    "2.15": bytes,
+    "2.15, Windows": lambda old: moved(old, lambda name: name.replace("/", "\\")),
+    "2.13": lambda old: moved(old, as_by_2_13),
+}
+
+
+def as_by_2_13(name):
+    """By twos, and under another name of all layers."""
+    twice = re.sub(r"_(\d+)$", lambda number: f"_{2 * int(number[1])}", name)
+    return twice.replace("layers/", "_layer_checkpoint_dependencies/")
+
+
 def convolved():
-    body = layers.Conv2D(4, 3), layers.BatchNormalization(), layers.Flatten()
-    return stacked((12, 12, 3), *body, layers.Dense(3))
+    norm = layers.BatchNormalization()
+    body = layers.Conv2D(4, 3), norm, layers.Conv2D(2, 3), layers.Conv2D(3, 3)
+    return stacked((12, 12, 3), *body, layers.Flatten(), layers.Dense(3))
 
 
-@pytest.mark.parametrize("change", [bytes, as_on_windows])
+@pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize("make", [zoo.quickstart, convolved])
-def test_a_keras_file_of_2_15_is_imported_from_every_system(
-    here, tmp_path, make, change
+def test_a_keras_file_of_2_13_to_2_15_is_imported_from_every_system(
+    here, tmp_path, make, system
 ):
     model = make()
     model.save(tmp_path / "new.keras")
     config = of_2_15(json.loads(model.to_json()))
-    old = exchanged(tmp_path / "new.keras", tmp_path / "old.keras", config, change)
+    old = exchanged(
+        tmp_path / "new.keras", tmp_path / "old.keras", config, SYSTEMS[system]
+    )
     with pytest.raises(ValueError, match=r"python -m kit import OLD\.keras NEW\.keras"):
         load_keras(old)
     import_h5(old, tmp_path / "imported.keras")
