@@ -53,8 +53,11 @@ def exported_from(path: AnyPath, network: bytes, channels: int | None) -> FirstL
         bias = arrays.get(first.removesuffix("weight") + "bias", 0)
         means = arrays[f"{norm}.running_mean"].astype(np.float64) - bias
         variances = arrays[norm + _VARIANCE].astype(np.float64)
-        dense = (array.tobytes() for array in arrays.values() if array.ndim == 2)
-        belongs = any(weights in network for weights in dense)
+        belongs = any(
+            array.tobytes() in network
+            for array in arrays.values()
+            if array.ndim > 1 and np.ptp(array)
+        )
     # What numpy and JSON meet in hostile bytes has many names.
     except Exception as error:
         raise ValueError(

@@ -106,7 +106,10 @@ def test_the_first_layer_is_measured_whether_channels_are_first_or_last(tmp_path
 
 
 REFUSED = {
-    "of another network": (SMALL | {"9.weight": DENSE + 1}, "that the network was"),
+    "of another network": (
+        SMALL | {"9.weight": DENSE + 1, "5.weight": [[0]]},
+        "that the network was",
+    ),
     "no averages": ({"0.weight": SMALL["0.weight"], "9.weight": DENSE}, "averages in"),
     "no convolution": ({"9.weight": DENSE}, "averages in"),
 }
