@@ -114,8 +114,9 @@ def _listen(process: Any, folder: Path, early: Early, exchange: threading.Lock) 
                 np.save(folder / _TENSORS, tensors)
                 process.stdin.write(b"\n")
                 process.stdin.flush()
-                process.stdout.readline()
-                return np.asarray(np.load(folder / _OUTPUTS), np.float32)
+                # Where it ended meanwhile, the outputs are those of other tensors.
+                if process.stdout.readline():
+                    return np.asarray(np.load(folder / _OUTPUTS), np.float32)
         return None
 
     with suppress(ValueError, InvalidStateError):  # ended or cancelled before
