@@ -66,8 +66,14 @@ def onnx(
     outputs=1,
     made=None,
 ):
-    """The network in the ``.onnx`` format, channels first or last; without the package that writes it."""
+    """The network in the ``.onnx`` format, without the package that writes it.
+
+    Channels first or last, or, for None, its dense layer alone, on (N, height, width).
+    """
     last, weights = made or network()
+    if first is None:
+        dense = np.random.default_rng(6).normal(0, 0.1, (SIDE * SIDE, 3))
+        weights = weights | {"dense": dense}
 
     def tensor(name, array):
         array = np.ascontiguousarray(
@@ -99,17 +105,17 @@ def onnx(
         return field(1, fields(*content))
 
     sides = (batch, 3, SIDE, SIDE) if first else (batch, SIDE, SIDE, 3)
+    sides = (batch, SIDE, SIDE) if first is None else sides
     x, nodes = "x", b""
     if kind == BYTE:
         nodes, x = node("Cast", x, "float", to=FLOAT), "float"
-    if not first:
+    if first is False:
         nodes, x = nodes + node("Transpose", x, "turned", perm=(0, 3, 1, 2)), "turned"
-    nodes += node("Conv", f"{x} kernel bias", "conv", kernel_shape=(3, 3)) + node(
-        "Relu", "conv", "relu"
-    )
-    nodes += node("GlobalAveragePool", "relu", "pooled") + node(
-        "Flatten", "pooled", "flat", axis=1
-    )
+    if first is not None:
+        convolved = node("Conv", f"{x} kernel bias", "conv", kernel_shape=(3, 3))
+        nodes += convolved + node("Relu", "conv", "relu")
+        nodes, x = nodes + node("GlobalAveragePool", "relu", "pooled"), "pooled"
+    nodes += node("Flatten", x, "flat", axis=1)
     nodes += node("Gemm", "flat dense offset", "y" if last is None else "logits")
     if last is not None:
         nodes += node(
@@ -191,6 +197,15 @@ def apart(said, place="initializer"):
     return model
 
 
+def quickstart():
+    """The network of TensorFlow's quickstart, for (N, height, width)."""
+    keras = networks.imported_keras()
+    keras.utils.set_random_seed(4)
+    layers = keras.layers
+    dense = layers.Dense(8, activation="relu"), layers.Dropout(0.2), layers.Dense(3)
+    return networks.stacked((SIDE, SIDE), layers.Flatten(), *dense)
+
+
 def keras_model(made=None, side=SIDE):
     """The same network in Keras."""
     last, weights = made or network()
@@ -207,12 +222,19 @@ def keras_model(made=None, side=SIDE):
     return model
 
 
-def lite(kind="float32", batch=1, made=None, side=SIDE):
-    """The network in the ``.tflite`` format; kinds as in the converter's guide."""
+def lite(kind="float32", batch=1, made=None, side=SIDE, ends=(0, 1)):
+    """The network in the ``.tflite`` format; kinds as in the converter's guide, images within two ends."""
+    low, high = ends
+    sample = np.float32(low) + np.float32(high - low) * SAMPLE
+    return lite_of(keras_model(made, side), kind, batch, sample)
+
+
+def lite_of(model, kind="float32", batch=1, sample=()):
+    """A Keras model in the ``.tflite`` format."""
     import tensorflow as tf
 
-    model = keras_model(made, side)
-    given = tf.TensorSpec((batch, side, side, 3), tf.float32)
+    _, *sides = model.inputs[0].shape
+    given = tf.TensorSpec((batch, *sides), tf.float32)
     call = tf.function(lambda x: model(x, training=False), input_signature=[given])
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [call.get_concrete_function()]
@@ -222,7 +244,7 @@ def lite(kind="float32", batch=1, made=None, side=SIDE):
     if kind == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if kind in {"int8", "uint8"}:
-        converter.representative_dataset = lambda: ([each[None]] for each in SAMPLE)
+        converter.representative_dataset = lambda: ([each[None]] for each in sample)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = getattr(
             tf, kind

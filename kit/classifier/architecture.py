@@ -114,7 +114,7 @@ def weights_in(path: Path) -> Weights:
         with h5py.File(io.BytesIO(content), "r") as file:
             # Which visits no links.
             file.visititems(lambda _, entry: entries.append(entry))
-            for entry in filter(_is_weight, entries):
+            for entry in filter(is_weight, entries):
                 most -= entry.nbytes
                 if most < 0 or entry.dtype.kind not in "biuf":
                     raise ValueError(f"{entry.size} values of {entry.dtype.name}")  # noqa: TRY301 (reported below)
@@ -139,7 +139,7 @@ def weights_in(path: Path) -> Weights:
     return weights
 
 
-def _is_weight(entry: Any) -> bool:
+def is_weight(entry: Any) -> bool:
     """Whether an entry of HDF5 is an array in its own file, such as ``…/layer/vars/0``."""
     import h5py
 

@@ -114,8 +114,9 @@ def _listen(process: Any, folder: Path, early: Early, exchange: threading.Lock) 
                 np.save(folder / _TENSORS, tensors)
                 process.stdin.write(b"\n")
                 process.stdin.flush()
-                process.stdout.readline()
-                return np.asarray(np.load(folder / _OUTPUTS), np.float32)
+                # Where it ended meanwhile, the outputs are those of other tensors.
+                if process.stdout.readline():
+                    return np.asarray(np.load(folder / _OUTPUTS), np.float32)
         return None
 
     with suppress(ValueError, InvalidStateError):  # ended or cancelled before
@@ -146,6 +147,8 @@ def work_apart(work: Callable[[Path, Path], Mapping[str, Any]]) -> None:
     with suppress(ImportError, ValueError, OSError):
         import resource
 
+        # Written for a process that crashes, gigabytes of its memory take half a minute.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         most = _MEMORY + _MEMORY_PER_BYTE * file.stat().st_size
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     try:

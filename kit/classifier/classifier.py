@@ -15,7 +15,8 @@ from kit._arrays import AnyPath, Float32
 from kit._checking import guiding, instance, number, printable, whole
 from kit._reporting import Progress, Steps
 from kit.classifier import engines, store
-from kit.classifier.engines import KerasEngine, check_shape
+from kit.classifier.averages import exported_from
+from kit.classifier.engines import KerasEngine, channels_first, check_shape
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.labels import (
     ClassNames,
@@ -125,10 +126,7 @@ class Classifier:
         if source is not None and source.flaw:
             yield f"what the file says of its training images {source.flaw}"
         if source is not None and source.network is not None:
-            missing = f"a {source.path.suffix} file names no layers to check"
-            if not self.reference.first_layers:
-                missing += ", and has no statistics of its first layers"
-            yield missing
+            yield f"a {source.path.suffix} file names no layers to check"
             if step := compiled.step:
                 yield f"8 bits: its outputs have steps of {step:.2g}"
         if self.preprocessing is None:
@@ -438,6 +436,19 @@ class Classifier:
         arrays = described(sample, rows, features, thumbnails=thumbnails)
         reference = self.reference.with_arrays("novelty", arrays)
         return self._with(reference=replace(reference, made_with=self.preprocessing))
+
+    def with_statistics(self, path: AnyPath) -> Self:
+        """Return the same network with what an exporter dropped: what its first layer received in training.
+
+        `kit.diagnose` then judges how images are prepared as for a Keras file. ``path`` is a ``.safetensors``
+        file of the PyTorch model that a ``.onnx`` or ``.tflite`` network was exported from; nothing in it is
+        run. ValueError for another format or network, or one without running averages.
+        """
+        shape = self.input_shape
+        channels = shape[0 if channels_first(shape) else 2]
+        network = self.network.compiled.data or b""
+        arrays = exported_from(path, network, channels).arrays()
+        return self._with(reference=self.reference.with_arrays(FIRST_LAYERS, arrays))
 
     def features(
         self, photos: Sequence[Photo], progress: Progress = False

@@ -15,6 +15,7 @@ from kit._checking import first_line
 from kit._interrupts import uninterrupted
 from kit._reporting import hidden_errors
 from kit.preprocessing import Preprocessing
+from kit.preprocessing.scaling import Scaling
 
 Shape = tuple[int | None, int | None, int | None]
 """(H, W, C) of one tensor; None for a side that is open."""
@@ -65,10 +66,10 @@ Shapes = Sequence[tuple[int | None, ...]]
 def check_ends(kind: str, inputs: Shapes, outputs: Shapes, advice: str = "") -> None:
     """Refuse a network that is no classifier of images, with the words that say what it is."""
     match inputs, outputs:
-        case [(_, first, _, last)], [(_, int(classes))]:
-            if {first, last} & {1, 3} and 0 < classes <= MOST_CLASSES:
+        case [(_, first, _, *last)], [(_, int(classes))] if len(last) < 2:
+            if {first, *(last or [1])} & {1, 3} and 0 < classes <= MOST_CLASSES:
                 return
-    wanted = "a network from (N, H, W, 1) or (N, H, W, 3) to (N, classes)"
+    wanted = "a network from (N, H, W), (N, H, W, 1) or (N, H, W, 3) to (N, classes)"
     raise ValueError(
         f"Expected {wanted}, received {kind} from {inputs} to {outputs}{advice}"
     )
@@ -206,21 +207,31 @@ class Engine(ABC):
     """Whether weights are of 8 bits, by its file."""
     channels: int | None = None
     """Of the last feature map, if `inside` gives one."""
+    scaling: Scaling | None = None
+    """Of an input of whole numbers, with which each of the levels 0..255 is one of them; None for others."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def _take(self, inputs: Shapes, outputs: Shapes) -> None:
         # Beside the classes there may be a feature map.
-        check_ends("one", inputs, [shape for shape in outputs if len(shape) != 4])
-        batch, height, width, channels = inputs[0]
+        check_ends(
+            "one", inputs, [shape for shape in outputs if len(shape) != 4] or outputs
+        )
+        self._receive(inputs[0])
+        batch = inputs[0][0]
         if batch not in {None, 1}:
             raise ValueError(
                 f"Expected a network for one image or any number, received one for {batch}"
             )
         self.single = batch == 1
-        self.input_shape = height, width, channels
         self.output_count = outputs[0][1] or 0
+
+    def _receive(self, shape: Sequence[int | None]) -> None:
+        """Take tensors for an input of this shape, which for grey images may be (N, H, W)."""
+        _, height, width, channels, *_ = (*shape, 1)
+        self.input_shape = height, width, channels
+        self._dimensions = len(shape)
 
     def predict(self, tensors: Float32) -> Float32:
         """Run the network on float32 tensors (N, H, W, C), in the range that it expects; not changed.
@@ -236,7 +247,7 @@ class Engine(ABC):
             )
         with self._lock:
             try:
-                return self._run(tensors)
+                return self._run(tensors.reshape(tensors.shape[: self._dimensions]))
             # TensorFlow has exceptions of its own, for memory too.
             except Exception as error:
                 raise ValueError(
@@ -296,6 +307,7 @@ class LiteEngine(Engine):
         self._input = inputs[0]
         self._outputs = outputs
         self._shape: tuple[int, ...] = ()
+        self.scaling = _of_levels(inputs[0]["dtype"], *inputs[0]["quantization"])
         self.step = outputs[0]["quantization"][0]
         self.quantised = any(
             tensor["dtype"] in {np.int8, np.uint8}
@@ -329,9 +341,8 @@ class LiteEngine(Engine):
     def inside(self, tensors: Float32) -> tuple[Float32, Float32 | None]:  # noqa: D102 (see Engine)
         if self.channels is None:
             return super().inside(tensors)
-        check_shape(tensors.shape, self.input_shape)
         with self._lock:
-            return self._run(tensors), self._output(1)
+            return self.predict(tensors), self._output(1)
 
 
 def _signatures(tensors: Sequence[Any]) -> Shapes:
@@ -350,6 +361,14 @@ def _cast(tensors: Float32, dtype: Any, scale: float = 0.0, zero: int = 0) -> Ar
     limits = np.iinfo(dtype)
     levels = np.clip(np.rint(tensors / (scale or 1) + zero), limits.min, limits.max)
     return np.asarray(levels, dtype)
+
+
+def _of_levels(dtype: Any, scale: float = 0.0, zero: int = 0) -> Scaling | None:
+    """Return the scaling that `_cast` undoes, of an input for which the levels 0..255 are all there is."""
+    if np.dtype(dtype).itemsize > 1:
+        return None
+    first = int(np.iinfo(dtype).min)
+    return Scaling(1.0, mean=float(zero - first), std=1 / (scale or 1))
 
 
 class OnnxEngine(Engine):
@@ -388,6 +407,7 @@ class OnnxEngine(Engine):
         self._output = outputs[0].name
         kind = inputs[0].type.removeprefix("tensor(").removesuffix(")")
         self._dtype = np.dtype("float32" if kind == "float" else kind)
+        self.scaling = _of_levels(self._dtype)
         self.quantised = b"uantizeLinear" in data  # with Q, Deq, or DynamicQ before it
         self.properties = self._session.get_modelmeta().custom_metadata_map
 
@@ -452,13 +472,11 @@ class KerasEngine(Engine):
     def __init__(self, model: Any) -> None:
         super().__init__()
         self._model = model  # the graph does not keep its weights alive
-        self.input_shape = tuple(model.inputs[0].shape[1:])
+        self._receive(model.inputs[0].shape)
         self.output_count = int(model.outputs[0].shape[-1])
         self._dtype = model.inputs[0].dtype
         with uninterrupted():
-            self.graph = traced(
-                model, lambda tensors: model(tensors, training=False), self.input_shape
-            )
+            self.graph = traced(model, lambda tensors: model(tensors, training=False))
 
     def _run(self, tensors: Float32) -> Float32:
         with uninterrupted():
@@ -466,15 +484,16 @@ class KerasEngine(Engine):
             return np.asarray(run(tensors.astype(self._dtype)), np.float32)
 
 
-def traced(model: Any, call: Callable[[Any], Any], shape: Shape) -> Any:
+def traced(model: Any, call: Callable[[Any], Any]) -> Any:
     """Return one graph of TensorFlow for every number of images; None where there is none.
 
     As on another backend, or with a layer that must know the sizes where the network leaves them open.
     """
+    _, *sides = model.inputs[0].shape
     try:
         import tensorflow as tf
 
-        signature = tf.TensorSpec((None, *shape), model.inputs[0].dtype)
+        signature = tf.TensorSpec((None, *sides), model.inputs[0].dtype)
         with warnings.catch_warnings():
             # Of what TensorFlow asks of Python.
             warnings.simplefilter("ignore", DeprecationWarning)

@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from kit._arrays import Array, Float32, Float64, Indices
 from kit._interrupts import uninterrupted
-from kit.classifier.engines import LiteEngine, traced
+from kit.classifier.engines import LiteEngine, channels_first, traced
 from kit.classifier.keras_models import ConversionError, lite_of
 
 GRID = 4
@@ -65,7 +66,7 @@ class FirstLayers:
     ----------
     compiled
         LiteRT: from tensors (N, H, W, C) to (N, 2 * sum(widths)): for each layer the mean of every channel
-        over the image, then the mean of its squares.
+        over the image, then the mean of its squares. Empty where there is a ``kernel``.
     widths
         Channels of each layer; none where only the tensors themselves are measured, as `features`.
     means, variances
@@ -75,6 +76,8 @@ class FirstLayers:
     profile, features
         float64 (images, …): what `measure` and `tensor_features` give for some training images; None if
         none were given.
+    kernel
+        float32 (widths, C, h, w): of a first convolution, which is measured in its place.
     """
 
     compiled: bytes
@@ -84,6 +87,7 @@ class FirstLayers:
     epsilon: float = 1e-3
     profile: Float64 | None = None
     features: Float64 | None = None
+    kernel: Float32 | None = None
 
     @property
     def source(self) -> str:
@@ -98,6 +102,8 @@ class FirstLayers:
 
     def measure(self, tensors: Float32) -> Float64:
         """Run the first layers on float32 (N, H, W, C): float64 (N, 2 * sum(widths)), see `compiled`."""
+        if self.kernel is not None:
+            return np.stack([_convolved(tensor, self.kernel) for tensor in tensors])
         if not self.widths:
             return np.empty((len(tensors), 0))
         return self._engine.predict(tensors).astype(np.float64)
@@ -116,6 +122,7 @@ class FirstLayers:
             "variances": self.variances,
             "epsilon": self.epsilon,
             "compiled": np.frombuffer(self.compiled, np.uint8),
+            "kernel": self.kernel,
         }
         return {
             name: np.array(value) for name, value in values.items() if value is not None
@@ -130,14 +137,32 @@ class FirstLayers:
             means=arrays.get("means"),
             variances=arrays.get("variances"),
             epsilon=float(arrays["epsilon"]),
+            kernel=arrays.get("kernel"),
         )
 
     def __repr__(self) -> str:
         return f"FirstLayers(widths={self.widths}, source={self.source!r})"
 
 
+def _convolved(tensor: Float32, kernel: Float32) -> Float64:
+    """Return means and mean squares (2 * widths,) of a convolution of one tensor, at every second place.
+
+    Padding and another stride would change next to nothing in them.
+    """
+    if not channels_first(tensor.shape):
+        tensor = np.moveaxis(tensor, -1, 0)
+    windows = sliding_window_view(tensor, kernel.shape[2:], axis=(1, 2))
+    values = np.tensordot(windows[:, ::2, ::2], kernel, ((0, 3, 4), (1, 2, 3)))
+    moments = [power.mean(axis=(0, 1)) for power in (values, np.square(values))]
+    return np.concatenate(moments).astype(np.float64)
+
+
 COUNT = 3
 """Layers that are measured; later ones were found to add nothing."""
+
+
+class _EnoughError(Exception):
+    """All layers that are measured were called; what follows them need not be."""
 
 
 class _Measured(NamedTuple):
@@ -159,8 +184,7 @@ def first_layers_of(model: Any) -> FirstLayers | None:
     measured: list[_Measured] = []
     try:
         copy = _in_float32(model)
-        shape = tuple(copy.inputs[0].shape[1:])
-        graph = traced(copy, lambda tensors: _moments(copy, tensors, measured), shape)
+        graph = traced(copy, lambda tensors: _moments(copy, tensors, measured))
         if not measured:
             return None
         compiled = lite_of(graph)
@@ -201,11 +225,13 @@ def _moments(model: Any, tensors: Any, measured: list[_Measured]) -> Any:
         if type(layer).__name__ == "BatchNormalization":
             if _dimensions(received) == 4 and layer.axis % 4 == 3:
                 norms.setdefault(id(layer), _Measured(layer, received))
+                if len(norms) == COUNT:
+                    raise _EnoughError
         elif has_kernel and _dimensions(returned) in {2, 4}:
             kernels.setdefault(id(layer), _Measured(layer, returned))
         return returned
 
-    with called_through(list(leaves(model)), noted):
+    with called_through(list(leaves(model)), noted), suppress(_EnoughError):
         model(tensors, training=False)
     measured[:] = list((norms or kernels).values())[:COUNT]
     moments = []

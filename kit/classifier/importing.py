@@ -1,21 +1,26 @@
 """Making a ``.keras`` file of one that another version of Keras, or Teachable Machine, wrote."""
 
 import json
+import re
 import shutil
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from inspect import signature
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from warnings import catch_warnings
 
 from kit._arrays import AnyPath
 from kit._checking import printable
 from kit._extras import KERAS, require
 from kit.classifier import store
+from kit.classifier.architecture import is_weight
 from kit.classifier.child import run_apart, work_apart
 from kit.classifier.keras_models import (
+    CONVERT,
     import_keras,
     opened_safely,
     refuse_code,
@@ -26,7 +31,7 @@ from kit.classifier.metadata import names_beside
 SECONDS = 600
 """Longest time that it may take."""
 _NEW = "new.keras"
-_REPAIRED = "repaired.keras"
+_WEIGHTS = "model.weights.h5"
 _CODE = ("Lambda", "__lambda__", "TFOpLambda", "SlicingOpLambda", "TFSMLayer")
 """Layers whose code is in the file, or elsewhere on the disk."""
 _MODULES = {
@@ -35,6 +40,8 @@ _MODULES = {
     "Model": "keras",
 }
 """Where Keras 3 has what was in a private module of Keras 2."""
+_NUMBER = re.compile(r"_(\d+)/")
+"""Of a layer among those of its kind, in a path of weights."""
 _HARMLESS = ("fused", "implementation", "renorm_momentum")
 """Arguments of another Keras that change how fast a layer runs, or nothing without another argument."""
 _OFF = ("null", "false", "1", "[1, 1]")
@@ -69,12 +76,8 @@ def import_h5(old: AnyPath, new: AnyPath) -> tuple[str, ...]:
         Keras or TensorFlow is not installed.
     """
     require(*KERAS)
-    source = Path(old)
+    source = store.local_file(old)
     target = Path(new)
-    if not source.is_file():
-        raise FileNotFoundError(
-            f"Expected an existing local .h5 file, received {str(old)!r}"
-        )
     parent = target.resolve().parent
     if target.suffix != ".keras" or target.exists() or not parent.is_dir():
         raise ValueError(
@@ -117,6 +120,7 @@ def _import(file: Path, folder: Path) -> Mapping[str, Any]:
     try:
         if zipped:
             config = store.Archive(file, "").config()
+            weights = _weights(file)
         else:
             with h5py.File(file) as opened:
                 config = json.loads(opened.attrs["model_config"])
@@ -130,13 +134,43 @@ def _import(file: Path, folder: Path) -> Mapping[str, Any]:
         ) from error
     refuse_code(config, file.name, _CODE)
     if zipped:
-        store.write_config(file, folder / _REPAIRED, config)
-        file = folder / _REPAIRED
+        # Of two members of one name, the later counts.
+        with catch_warnings(action="ignore"), zipfile.ZipFile(file, "a") as archive:
+            archive.writestr("config.json", json.dumps(config))
+            archive.writestr(_WEIGHTS, weights)
     else:
         with h5py.File(file, "r+") as opened:
             opened.attrs["model_config"] = json.dumps(config)
-    opened_safely(file).save(folder / _NEW)
+    opened_safely(file, CONVERT).save(folder / _NEW)
     return {"left_out": left_out}
+
+
+def _weights(file: Path) -> bytes:
+    """Return the weights of a ``.keras`` file under the paths that Keras 3 reads.
+
+    Where Windows wrote them, groups have a whole path for a name; Keras 2.13 counts layers of a kind by twos.
+    """
+    import h5py
+
+    arrays: dict[str, Any] = {}
+
+    def note(path: str, entry: Any) -> None:
+        if is_weight(entry):
+            arrays[path.replace("\\", "/")] = entry[()]
+
+    with store.open_archive(file) as archive:
+        content = archive.read(_WEIGHTS)
+    renamed = BytesIO()
+    with h5py.File(BytesIO(content)) as old, h5py.File(renamed, "w") as new:
+        old.visititems(note)
+        by_twos = not any("_1/" in path for path in arrays)
+        for path, array in arrays.items():
+            new[_NUMBER.sub(_halved, path) if by_twos else path] = array
+    return renamed.getvalue()
+
+
+def _halved(number: re.Match[str]) -> str:
+    return f"_{int(number[1]) // 2}/"
 
 
 def _repaired(config: Any, makers: Mapping[str, Any]) -> Iterator[str]:
@@ -153,11 +187,13 @@ def _repaired(config: Any, makers: Mapping[str, Any]) -> Iterator[str]:
         if isinstance(inner := settings.get("layers"), list):
             nodes = [layer.get("inbound_nodes") for layer in inner]
             _recount(inner, [*nodes, settings.get("output_layers")])
-        for name in ("input_layers", "output_layers"):
+        for name in ("input_layers", "output_layers", "axis"):
             # One tensor in a list stays a list, which the layer behind a nested network does not take.
             match settings.get(name):
-                case [[*tensor]]:
-                    settings[name] = tensor
+                case [alone]:
+                    settings[name] = alone
+        if kind != "InputLayer" and "batch_input_shape" in settings:
+            _, *settings["input_shape"] = settings.pop("batch_input_shape")
         maker = makers.get(kind)
         if isinstance(maker, type):
             yield from _without_effect(maker, settings)

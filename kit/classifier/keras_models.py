@@ -25,6 +25,14 @@ _FUNCTIONS = (
 )
 """Modules of Keras whose functions compute on tensors alone; others set options, or read files."""
 
+CONVERT = (
+    "convert it with the Keras that wrote it: "
+    "open('model.tflite', 'wb').write(tensorflow.lite.TFLiteConverter.from_keras_model(model).convert())"
+)
+_OF_ANOTHER_KERAS = (
+    "of another Keras make a new file: python -m kit import OLD.keras NEW.keras"
+)
+
 
 def serialized(config: Any) -> Iterator[dict[str, Any]]:
     """Yield each part of a configuration that Keras makes an object or a function of.
@@ -67,7 +75,7 @@ def refuse_code(config: Any, name: str, kinds: Collection[str] = ()) -> None:
         else:
             continue
         raise ValueError(
-            f"Expected a network without code in its file, received {name!r} with {code}"
+            f"Expected a network without code in its file, received {name!r} with {code}; {CONVERT}"
         )
 
 
@@ -95,8 +103,11 @@ def load_keras(path: AnyPath) -> Any:
     return opened_safely(opened.path)
 
 
-def opened_safely(file: Path) -> Any:
-    """Open a file with Keras in its safe mode, or raise a ValueError that says in one line why not."""
+def opened_safely(file: Path, advice: str = _OF_ANOTHER_KERAS) -> Any:
+    """Open a file with Keras in its safe mode, or raise a ValueError that says in one line why not.
+
+    ``advice`` is what to do about a file of another Keras.
+    """
     keras = import_keras()
     # Private, but without it `keras.config.enable_unsafe_deserialization()` overrules `safe_mode=True`.
     from keras.src.saving.serialization_lib import SafeModeScope
@@ -105,7 +116,7 @@ def opened_safely(file: Path) -> Any:
         with SafeModeScope(safe_mode=True):
             return keras.models.load_model(file, safe_mode=True, compile=False)
     except Exception as error:  # Keras raises whatever a layer raises
-        received = f"{file.name!r}: {_refusal(error)}"
+        received = f"{file.name!r}: {_refusal(error, advice)}"
         raise ValueError(
             f"Expected a network that Keras opens in safe mode, received {received}"
         ) from error
@@ -127,7 +138,7 @@ def check_model(model: Any) -> None:
     check_ends(type(model).__name__, inputs, outputs, advice)
 
 
-def _refusal(error: BaseException) -> str:
+def _refusal(error: BaseException, of_another_keras: str) -> str:
     """Say why Keras did not open a file, and what to do about it."""
     # A class that is missing within a network hides behind the network that is not built without it.
     chain = [error]
@@ -136,8 +147,8 @@ def _refusal(error: BaseException) -> str:
     missing = [cause for cause in chain if str(cause).startswith("Could not locate")]
     # What follows the first sentence is advice for those who call Keras themselves, such as safe_mode=False.
     reason = first_line(missing[0] if missing else error).partition(". ")[0]
-    if "keras.src" in reason:
-        return f"{reason}; of another Keras make a new file: python -m kit import OLD.keras NEW.keras"
+    if "keras.src" in reason or "batch_input_shape" in reason:
+        return f"{reason}; {of_another_keras}"
     if missing or reason.startswith(("Could not deserialize", "Unknown layer")):
         return (
             f"{reason}; import the module that registers custom layers first (--import)"

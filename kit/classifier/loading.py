@@ -16,7 +16,6 @@ import numpy as np
 
 from kit._bundled import DATA
 from kit._extras import KERAS, require
-from kit._reporting import Steps
 from kit.classifier.child import Early, awaited, run_apart, work_apart
 from kit.classifier.engines import (
     OnnxEngine,
@@ -26,15 +25,13 @@ from kit.classifier.engines import (
     measured_head,
     sized,
 )
-from kit.classifier.first_layers import FirstLayers
 from kit.classifier.keras_models import load_keras, serialized
 from kit.classifier.metadata import lite_about, onnx_about
 from kit.classifier.network import Compiled, Network, compile_model, trial_tensors
+from kit.classifier.reference import Reference
 from kit.classifier.store import (
-    FIRST_LAYERS,
     Archive,
     as_stated,
-    part_of,
     read_model,
     unchanged,
 )
@@ -47,7 +44,7 @@ PATIENCE = 60
 """Longest time to wait for another process that compiles the same network, in seconds."""
 CACHED = 50
 """Networks that are kept in the cache folder; the longest unused make room."""
-FORMAT = 2
+FORMAT = 3
 """Of what is kept; a version that needs more of a network begins again."""
 BUNDLED = DATA / "models" / "compiled"
 """Compiled forms of the bundled networks, by the digest of the weights like those in the cache folder."""
@@ -151,6 +148,8 @@ def _try(opened: Archive, steps: Preprocessing | None) -> Compiled:
         class_names, scaling = onnx_about(engine.properties)
     else:
         class_names, scaling = lite_about(data, opened.path)
+    # Of whole numbers, a note in the file may say what they were in training; what is fed follows from these.
+    scaling = engine.scaling or scaling
     stated = None
     if scaling is not None:
         with suppress(ValueError):
@@ -158,7 +157,7 @@ def _try(opened: Archive, steps: Preprocessing | None) -> Compiled:
     # What is kept depends on the file alone, but where it leaves its sides open.
     shape = sized(engine.input_shape, steps)
     batches = trial_tensors(shape, opened.preprocessing() or stated)
-    outputs = np.concatenate([engine.predict(batch[-2:]) for batch in batches])
+    outputs = np.concatenate([engine.predict(batch) for batch in batches])
     # In a range that is not its own, half precision may overflow.
     finite = outputs[np.isfinite(outputs).all(axis=1)]
     said = {"class_names": class_names, "preprocessing": stated and stated.to_dict()}
@@ -171,7 +170,7 @@ def _try(opened: Archive, steps: Preprocessing | None) -> Compiled:
     )
     network = _network(compiled, opened)
     network.opened[0].inside(batches[0][:1])
-    if layers := network.compiled.first_layers:
+    if layers := Reference(network, shape, opened.statistics).first_layers:
         layers.measure(batches[0][:1])
     return compiled
 
@@ -179,10 +178,7 @@ def _try(opened: Archive, steps: Preprocessing | None) -> Compiled:
 def _network(compiled: Compiled, opened: Archive) -> Network:
     """Return the network of a file; what is known of another than Keras's is run as the file has it."""
     if opened.network is not None:
-        layers = None
-        with suppress(KeyError, TypeError, ValueError):
-            layers = FirstLayers.of(part_of(opened.statistics, FIRST_LAYERS))
-        compiled = replace(compiled, data=opened.network, first_layers=layers)
+        compiled = replace(compiled, data=opened.network)
         if not opened.contract:
             opened = as_stated(opened, compiled.said)
     elif compiled.data is not None:
@@ -253,8 +249,7 @@ def _alone(opened: Archive) -> Iterator[None]:
 
             path = _made() / f"{opened.digest}.lock"
             file = stack.enter_context(path.open("ab"))
-            words = f"Waiting for another process, which opens {opened.path.name!r}"
-            for _ in Steps(range(10 * PATIENCE), words, " x 0.1 s", progress=True):
+            for _ in range(10 * PATIENCE):
                 with suppress(BlockingIOError):
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break

@@ -13,7 +13,7 @@ from kit.classifier.engines import Shape
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.neighbours import Neighbours
 from kit.classifier.network import Network
-from kit.classifier.store import MOST_BYTES, part_of
+from kit.classifier.store import FIRST_LAYERS, MOST_BYTES, part_of
 from kit.images import Photo
 from kit.perturbation.conditions import ALTERATIONS, QUANTITIES
 from kit.perturbation.responses import measured_rows, middle, responses
@@ -140,6 +140,8 @@ class Reference:
     def first_layers(self) -> FirstLayers | None:
         """What the first layers receive, and received in training; None where nothing can be read."""
         layers = self.network.compiled.first_layers
+        with suppress(KeyError, TypeError, ValueError):
+            layers = FirstLayers.of(self.arrays(FIRST_LAYERS))
         profile = self.arrays("profile")
         if layers is None or not {"moments", "features", "shape"} <= profile.keys():
             return layers

@@ -36,6 +36,9 @@ _WEIGHTS = {"model.weights.h5", "model.weights.npz"}
 
 SHIPPED = (".tflite", ".onnx")
 """Formats of networks that are run as they are."""
+_SAVED_MODEL = "saved_model.pb"
+_HEAD = 200
+"""Bytes of a file that say whether Git left it."""
 _CHUNK = 1 << 20
 _MAX_SHIPPED = 1 << 31
 # JSON of a large network is one or two megabytes, and parsed it takes some 25 times as much memory.
@@ -51,11 +54,23 @@ _SPARE = 1 << 24
 # The lowest of the bits of a member is set where it is encrypted.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ADVICE = "make it with model.save('….keras')"
-_PYTORCH = {".pt", ".pth", ".safetensors", ".ckpt", ".bin"}
 _EXPORT = (
     "it has weights alone: export where the model is built, model.eval(); "
     "torch.onnx.export(model, torch.zeros(1, 3, height, width), 'model.onnx', external_data=False)"
 )
+_CONVERSIONS = {
+    **dict.fromkeys((".pt", ".pth", ".safetensors", ".ckpt", ".bin"), _EXPORT),
+    ".pb": (
+        "of its folder make one: open('model.tflite', 'wb').write("
+        "tensorflow.lite.TFLiteConverter.from_saved_model('FOLDER').convert())"
+    ),
+    ".json": (
+        "of TensorFlow.js make one: tensorflowjs_converter --input_format=tfjs_layers_model"
+        " --output_format=keras model.json model.h5; python -m kit import model.h5 model.keras"
+    ),
+    ".mlmodel": "nothing makes one of Core ML's: export to .onnx, .tflite or .keras where it was built",
+}
+"""What makes a file that is opened, by the suffix of one that is not."""
 TEACHABLE = Preprocessing(size=None, fit="crop", filter="lanczos", scaling="-1..1")
 """How Teachable Machine prepares images, for any size."""
 DRAFT = ".kit-draft-"
@@ -110,7 +125,7 @@ def read_model(path: AnyPath, *, sha256: str | None = None) -> Archive:
         No such file, another SHA-256, damage, sizes that no network needs, or a contract that is not
         understood.
     """
-    file = _local_file(path)
+    file = _model_file(path)
     if sha256 is not None:
         with file.open("rb") as stream:
             received = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -162,14 +177,10 @@ def _shipped(file: Path) -> Archive:
             f"Expected at most {_MAX_SHIPPED} bytes, received {file.name!r} of {size}"
         )
     content = file.read_bytes()
-    damage = left_by_git(content[:200])
     # What it is says itself, before what is said of it counts.
     if is_lite(content) != (file.suffix == ".tflite"):
-        damage = damage or "none or damaged; copy it again"
-    if damage:
-        raise ValueError(
-            f"Expected a {file.suffix} network, received {file.name!r}, which is {damage}"
-        )
+        received = f"{file.name!r}, which is none or damaged; copy it again"
+        raise ValueError(f"Expected a {file.suffix} network, received {received}")
     digest = hashlib.sha256(content).hexdigest()
     model = Archive(file, digest, network=content)
     if file.suffix == ".onnx" or not zipfile.is_zipfile(file):
@@ -202,17 +213,32 @@ def unchanged(model: Archive) -> Archive:
     return model
 
 
-def _local_file(path: AnyPath) -> Path:
+def local_file(path: AnyPath) -> Path:
+    """Return a model file that is there; FileNotFoundError for none, ValueError for what Git left of one."""
     file = Path(path)
+    if (file / _SAVED_MODEL).is_file():
+        file = file / _SAVED_MODEL
     if not file.is_file():
         raise FileNotFoundError(
             f"Expected an existing local model file, received {str(path)!r}; check it"
         )
     with file.open("rb") as stream:
+        damage = left_by_git(stream.read(_HEAD))
+    if damage:
+        raise ValueError(
+            f"Expected a model file, received {file.name!r}, which is {damage}"
+        )
+    return file
+
+
+def _model_file(path: AnyPath) -> Path:
+    """Return a file in one of the formats that are opened, by its name."""
+    file = local_file(path)
+    with file.open("rb") as stream:
         hdf5 = stream.read(8) == b"\x89HDF\r\n\x1a\n"
     if file.suffix in {".keras", *SHIPPED} and not hdf5:
         return file
-    advice = _EXPORT if file.suffix in _PYTORCH else _ADVICE
+    advice = _CONVERSIONS.get(file.suffix, _ADVICE)
     if hdf5:
         new = f"{quote(printable(file.name))} NEW.keras"
         advice = f"of HDF5 make one: python -m kit import {new}"
@@ -296,10 +322,8 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
                     raise zipfile.BadZipFile  # noqa: TRY301 (told below)
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        with path.open("rb") as file:
-            damage = left_by_git(file.read(200)) or "damaged or no zip; copy it again"
         raise ValueError(
-            f"Expected a Keras archive, received {path.name!r}, which is {damage}"
+            f"Expected a Keras archive, received {path.name!r}, which is damaged or no zip; copy it again"
         ) from error
 
 
@@ -337,18 +361,10 @@ def _add(archive: zipfile.ZipFile, name: str, content: str | bytes) -> None:
     archive.writestr(zipfile.ZipInfo(name, _DATE), content, zipfile.ZIP_DEFLATED)
 
 
-def write_config(source: Path, target: Path, config: Mapping[str, Any]) -> None:
-    """Copy the network in a ``.keras`` file with another architecture."""
-    with open_archive(source) as old, zipfile.ZipFile(target, "w") as new:
-        new.writestr("config.json", json.dumps(config))
-        _copy(old, new)
-
-
 def _copy(old: zipfile.ZipFile, new: zipfile.ZipFile) -> None:
-    """Copy the members of a network, but for those that are written already."""
-    written = new.namelist()
+    """Copy the members of a network."""
     for info in old.infolist():
-        if _is_of_network(info) and info.filename not in written:
+        if _is_of_network(info):
             entry = zipfile.ZipInfo(info.filename, _DATE)
             entry.compress_type = info.compress_type
             new.writestr(entry, old.read(info))

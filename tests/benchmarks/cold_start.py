@@ -6,8 +6,8 @@ file, one prediction. ``kit`` uses `kit.Classifier`; ``keras`` uses ``keras.mode
 whatever else the machine does falls on both; a first pair, which does not count, brings the files into the
 disk cache.
 
-``first`` and ``keras, first`` open a plain MobileNetV2 that the kit does not know yet: to the first bars of
-the explorer, which Keras computes until the network is compiled.
+``first`` and ``keras, first`` open plain networks of three sizes that the kit does not know yet: to the first
+bars of the explorer, which Keras computes until the network is compiled.
 
 ``seconds``: from the moment before the process is started to the moment the probabilities are there, medians.
 ``memory_mb``: resident memory at that moment.
@@ -39,9 +39,8 @@ image = keras.utils.load_img(
 )
 row = model.predict((np.asarray(image, np.float32)[None] - 127) / 128, verbose=0)[0]
 """
-PLAIN = (
-    "import keras, sys; keras.applications.MobileNetV2(weights=None).save(sys.argv[1])"
-)
+SIZES = ("MobileNetV2", "EfficientNetB0", "ResNet50")
+PLAIN = "import keras, sys; getattr(keras.applications, sys.argv[2])(weights=None).save(sys.argv[1])"
 FIRST = """
 import pathlib, tempfile
 import kit
@@ -70,20 +69,19 @@ def start(script: str, model: Path = MODEL) -> dict[str, Any]:
 
 def measure(pairs: int) -> dict[str, Any]:
     """Start both variants in turn and put the medians together."""
-    starts: dict[str, list[dict[str, Any]]] = {
-        "kit": [],
-        "keras": [],
-        "first": [],
-        "keras, first": [],
-    }
+    starts: dict[str, list[dict[str, Any]]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder, "plain.keras")
-        report.python(PLAIN, plain)
+        variants = {"kit": (KIT, MODEL), "keras": (KERAS, MODEL)}
+        for size in SIZES:
+            plain = Path(folder, f"{size}.keras")
+            report.python(PLAIN, plain, size)
+            variants[f"{size}, first"] = FIRST, plain
+            variants[f"{size}, keras"] = KERAS, plain
         for number in range(pairs + 1):
-            for variant, script in zip(starts, (KIT, KERAS, FIRST, KERAS), strict=True):
-                found = start(script, plain if "first" in variant else MODEL)
+            for variant, started in variants.items():
+                found = start(*started)
                 if number:
-                    starts[variant].append(found)
+                    starts.setdefault(variant, []).append(found)
     rows = []
     for variant, each in starts.items():
         seconds = [found["seconds"] for found in each]
@@ -109,14 +107,17 @@ def main() -> None:
     options = parser.parse_args()
     found = measure(options.pairs)
     report.table(found["rows"])
-    kit, keras, first, plain = found["rows"]
+    kit, keras, *first = found["rows"]
     found["targets"] = [
         report.target("times faster", keras["seconds"] / kit["seconds"], 10),
-        report.target(
-            "first bars, in times of Keras",
-            first["seconds"] / plain["seconds"],
-            1.2,
-            most=True,
+        *(
+            report.target(
+                f"{ours['variant']} bars, in times of Keras",
+                ours["seconds"] / plain["seconds"],
+                1.2,
+                most=True,
+            )
+            for ours, plain in zip(first[::2], first[1::2], strict=True)
         ),
         report.target(
             "share of the memory", kit["memory_mb"] / keras["memory_mb"], 0.2, most=True

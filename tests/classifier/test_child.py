@@ -68,7 +68,9 @@ def test_a_crash_and_an_endless_loop_come_back_in_one_line(asked):
     with pytest.raises(ValueError, match=f"{LIMITED} no end after 2 s"):
         asked("while True: pass", seconds=2)
     if sys.platform != "win32":
-        silent = "import ctypes, resource as r; r.setrlimit(r.RLIMIT_CORE, (0, 0))"
+        silent = (
+            "import ctypes, resource as r; assert r.getrlimit(r.RLIMIT_CORE)[0] == 0"
+        )
         with pytest.raises(
             ValueError, match=f"{LIMITED} a process that ended with -11"
         ):
@@ -111,6 +113,29 @@ def test_it_predicts_while_it_works(asked, tmp_path):
         assert {path.name for path in before - set(tmp_path.iterdir())} == {
             "tensors.npy"
         }
+
+
+# The call holds the interpreter, so that nothing reads what comes meanwhile.
+LEAVING = (
+    "import ctypes, signal, time; from kit.classifier.child import serve\n"
+    "    serve([3], lambda x: 2 * x)\n"
+    "    while not (folder / 'end').exists(): time.sleep(0.01)\n"
+    "    (folder / 'leaving').touch(); signal.alarm(3); ctypes.PyDLL(None).sleep(60)"
+)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such call")
+def test_outputs_of_other_tensors_are_not_given_where_it_ends(asked, tmp_path):
+    early, tensors = Future(), np.ones((1, 2), np.float32)
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(asked, LEAVING, early=early)
+        _, predict = early.result(30)
+        np.testing.assert_array_equal(predict(tensors), 2 * tensors)
+        (tmp_path / "end").touch()
+        until((tmp_path / "leaving").exists)
+        assert predict(3 * tensors) is None
+        with pytest.raises(ValueError, match="a process that ended with -14"):
+            running.result(30)
 
 
 def test_it_ends_when_what_it_says_early_is_no_longer_waited_for(asked):

@@ -1,6 +1,9 @@
 """Files of older versions of Keras, and of Teachable Machine: nested, with arguments that are gone."""
 
+import io
 import json
+import re
+import zipfile
 
 import h5py
 import keras
@@ -12,6 +15,7 @@ from kit.__main__ import main
 from kit.classifier import importing, store
 from kit.classifier.importing import import_h5
 from kit.classifier.keras_models import load_keras
+from tests import zoo
 from tests.networks import stacked
 from tests.project import python
 
@@ -111,6 +115,14 @@ def test_a_file_of_teachable_machine_is_imported_with_its_weights(
     assert "without fused=True of BatchNormalization" in capsys.readouterr().out
 
 
+def exchanged(source, target, config, change=bytes):
+    """A copy of a ``.keras`` file with another architecture, and changed weights."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        new.writestr("config.json", json.dumps(config))
+        new.writestr("model.weights.h5", change(old.read("model.weights.h5")))
+    return target
+
+
 def older(part):
     """The configuration as Keras 2.15 wrote it: private modules, and a network's second call is its first."""
     if isinstance(part, list):
@@ -140,8 +152,7 @@ def test_a_network_in_a_network_of_keras_2_is_imported(here, tmp_path, name):
     if name == "old.h5":
         written(model, old, lambda _: config)
     else:
-        store.write_config(old, tmp_path / "aged.keras", config)
-        old = tmp_path / "aged.keras"
+        old = exchanged(old, tmp_path / "aged.keras", config)
         with pytest.raises(
             ValueError, match=r"python -m kit import OLD\.keras NEW\.keras"
         ):
@@ -166,7 +177,7 @@ def test_of_a_newer_keras_what_nobody_has_set_is_left_out(here, tmp_path):
     config["config"]["layers"][1]["config"]["kernel_initializer"]["config"] |= {
         "axes": None
     }
-    store.write_config(old, tmp_path / "newer.keras", config)
+    exchanged(old, tmp_path / "newer.keras", config)
     with pytest.raises(ValueError, match="of another Keras make a new file"):
         load_keras(tmp_path / "newer.keras")
     left_out = import_h5(tmp_path / "newer.keras", tmp_path / "new.keras")
@@ -174,6 +185,77 @@ def test_of_a_newer_keras_what_nobody_has_set_is_left_out(here, tmp_path):
     image = np.ones((1, 2, 2, 3), np.float32)
     opened = load_keras(tmp_path / "new.keras")
     np.testing.assert_array_equal(np.asarray(opened(image)), np.asarray(model(image)))
+
+
+def of_2_15(part, depth=0):
+    """The configuration as Keras 2.15 wrote a network of layers, the first of which has the shape."""
+    if isinstance(part, list):
+        return [of_2_15(each, depth) for each in part]
+    if not isinstance(part, dict):
+        return part
+    part = {key: of_2_15(value, depth + 1) for key, value in part.items()}
+    settings = part.get("config")
+    if part.get("class_name") == "Sequential":
+        first, second, *_ = settings["layers"]
+        shape = first["config"].pop("batch_shape")
+        first["config"]["batch_input_shape"] = shape
+        second["config"]["batch_input_shape"] = shape
+    if part.get("class_name") == "BatchNormalization":
+        settings["axis"] = [settings["axis"] % 4]
+    return part
+
+
+def moved(content, name):
+    """Weights whose layers lie under other names."""
+    old, new = io.BytesIO(content), io.BytesIO()
+
+    def move(path, entry):
+        if isinstance(entry, h5py.Dataset):
+            layer, variables, key = path.rsplit("/", 2)
+            after.require_group(name(layer)).require_group(variables)[key] = entry[()]
+
+    with h5py.File(old) as before, h5py.File(new, "w") as after:
+        before.visititems(move)
+    return new.getvalue()
+
+
+SYSTEMS = {
+    "2.15": bytes,
+    "2.15, Windows": lambda old: moved(old, lambda name: name.replace("/", "\\")),
+    "2.13": lambda old: moved(old, as_by_2_13),
+}
+
+
+def as_by_2_13(name):
+    """By twos, and under another name of all layers."""
+    twice = re.sub(r"_(\d+)$", lambda number: f"_{2 * int(number[1])}", name)
+    return twice.replace("layers/", "_layer_checkpoint_dependencies/")
+
+
+def convolved():
+    norm = layers.BatchNormalization()
+    body = layers.Conv2D(4, 3), norm, layers.Conv2D(2, 3), layers.Conv2D(3, 3)
+    return stacked((12, 12, 3), *body, layers.Flatten(), layers.Dense(3))
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("make", [zoo.quickstart, convolved])
+def test_a_keras_file_of_2_13_to_2_15_is_imported_from_every_system(
+    here, tmp_path, make, system
+):
+    model = make()
+    model.save(tmp_path / "new.keras")
+    config = of_2_15(json.loads(model.to_json()))
+    old = exchanged(
+        tmp_path / "new.keras", tmp_path / "old.keras", config, SYSTEMS[system]
+    )
+    with pytest.raises(ValueError, match=r"python -m kit import OLD\.keras NEW\.keras"):
+        load_keras(old)
+    import_h5(old, tmp_path / "imported.keras")
+    opened = load_keras(tmp_path / "imported.keras")
+    for array, expected in zip(opened.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(array, expected)
+    assert opened.input_shape == model.input_shape
 
 
 @pytest.mark.parametrize("value", ["2", "true"])
@@ -190,6 +272,17 @@ def test_an_argument_with_an_effect_is_left_in_and_refused_by_keras(
         import_h5(old, tmp_path / "new.keras")
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "new.keras").exists()
+
+
+def test_what_cannot_be_imported_is_not_advised_to_be_imported(here, tmp_path):
+    body = layers.DepthwiseConv2D(3), layers.Flatten(), layers.Dense(3)
+    model = stacked((12, 12, 3), *body)
+    model.save(tmp_path / "new.keras")
+    config = json.dumps(of_2_15(json.loads(model.to_json())))
+    config = json.loads(config.replace('"use_bias"', '"groups": 2, "use_bias"', 1))
+    old = exchanged(tmp_path / "new.keras", tmp_path / "old.keras", config)
+    with pytest.raises(ValueError, match=r"'old.keras'.*; convert it with the Keras"):
+        import_h5(old, tmp_path / "imported.keras")
 
 
 @pytest.mark.parametrize("kind", ["Lambda", "TFOpLambda", "TFSMLayer"])
@@ -223,7 +316,9 @@ def test_what_is_no_such_file_is_refused_in_a_line(teachable, here, tmp_path):
             ValueError, match=rf"Expected a new file ….keras in .*, received .*{name}'"
         ):
             import_h5(tmp_path / "text.h5", tmp_path / name)
-    with pytest.raises(FileNotFoundError, match=r"Expected an existing local .h5 file"):
+    with pytest.raises(
+        FileNotFoundError, match=r"Expected an existing local model file"
+    ):
         import_h5(tmp_path / "none.h5", tmp_path / "new.keras")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import kit
 from kit.classifier import engines, loading
-from tests import zoo
+from tests import networks, zoo
 from tests.networks import imported_keras
 from tests.zoo import SAMPLE, lite, network, onnx, with_metadata
 
@@ -58,6 +58,7 @@ KERAS = {
     **{name: partial(zoo.keras_model, network(last)) for name, last in HEADS.items()},
     "one sigmoid": partial(zoo.keras_model, network("sigmoid", 1)),
     "one logit": partial(zoo.keras_model, network(None, 1)),
+    "height and width": zoo.quickstart,
 }
 KINDS = "float32", "float16", "dynamic", "int8", "uint8"
 LITE = {
@@ -68,11 +69,9 @@ LITE = {
 LITE |= {name: partial(lite, made=network(last)) for name, last in HEADS.items()}
 LITE |= {"one sigmoid, int8": partial(lite, "int8", made=network("sigmoid", 1))}
 LITE |= {"open sides": partial(lite, side=None)}
+LITE |= {"height and width": lambda: zoo.lite_of(zoo.quickstart())}
 LITE |= {"names alone": lambda: with_metadata(lite(), levels=())}
-LITE |= {
-    f"metadata, {kind}": lambda kind=kind: with_metadata(lite(kind))
-    for kind in ("float32", "uint8")
-}
+LITE |= {"metadata": lambda: with_metadata(lite())}
 ONNX = {
     f"first={first}, {batch}": (first, batch)
     for first in (True, False)
@@ -82,6 +81,7 @@ ONNX = {name: partial(onnx, *ends) for name, ends in ONNX.items()}
 ONNX |= {name: partial(onnx, made=network(last)) for name, last in HEADS.items()}
 ONNX |= {"one sigmoid": partial(onnx, made=network("sigmoid", 1))}
 ONNX |= {"one logit": partial(onnx, made=network(None, 1))}
+ONNX |= {"height and width": partial(onnx, None)}
 ONNX |= {
     "float16": partial(onnx, kind=zoo.FLOAT16),
     "uint8": partial(onnx, False, kind=zoo.BYTE),
@@ -91,6 +91,11 @@ ONNX |= {
         onnx, properties=(("names", str(dict(enumerate(zoo.NAMES)))), *IMAGENET)
     )
 }
+
+
+def sample(sides):
+    """Images for an input, those of one channel where it has none."""
+    return SAMPLE[..., :1] if len(sides) == 3 else SAMPLE
 
 
 def as_probabilities(rows, head):
@@ -111,6 +116,8 @@ def lite_rows(data, tensors):
         interpreter.get_input_details(),
         interpreter.get_output_details(),
     )
+    _, *sides = given["shape"]
+    tensors = tensors.reshape(len(tensors), *tensors.shape[1 : 1 + len(sides)])
     interpreter.resize_tensor_input(given["index"], (1, *tensors.shape[1:]))
     interpreter.allocate_tensors()
     rows = []
@@ -152,13 +159,13 @@ def check(path, tensors, rows):
 def test_keras_is_saved_as_keras_and_as_lite(name, tmp_path):
     model = KERAS[name]()
     made = kit.Classifier(model)
-    expected = as_probabilities(
-        model.predict_on_batch(SAMPLE), made.network.compiled.head
-    )
+    tensors = sample(model.inputs[0].shape)
+    rows = model.predict_on_batch(tensors[..., 0] if tensors.shape[3] == 1 else tensors)
+    expected = as_probabilities(rows, made.network.compiled.head)
     for file in ("saved.keras", "saved.tflite"):
         made.save(tmp_path / file)
         found = kit.Classifier.load(tmp_path / file)
-        np.testing.assert_allclose(found.predict_tensors(SAMPLE), expected, atol=1e-5)
+        np.testing.assert_allclose(found.predict_tensors(tensors), expected, atol=1e-5)
         assert (found.network.compiled.head, found.first_layers.widths) == (
             made.network.compiled.head,
             made.first_layers.widths,
@@ -169,7 +176,8 @@ def test_keras_is_saved_as_keras_and_as_lite(name, tmp_path):
 def test_lite_predicts_as_its_interpreter(name, tmp_path):
     data = LITE[name]()
     (tmp_path / "net.tflite").write_bytes(data)
-    opened = check(tmp_path / "net.tflite", SAMPLE, lite_rows(data, SAMPLE))
+    tensors = SAMPLE[..., :1] if name == "height and width" else SAMPLE
+    opened = check(tmp_path / "net.tflite", tensors, lite_rows(data, tensors))
     assert any("steps of 0.0039" in note for note in opened.notes) == ("int8" in name)
     assert opened.network.engine.quantised == ("int8" in name)
     if name == "names alone":
@@ -190,15 +198,13 @@ def test_onnx_predicts_as_its_runtime(name, tmp_path):
     dtype = {"tensor(float16)": np.float16, "tensor(uint8)": np.uint8}.get(
         given.type, np.float32
     )
-    tensors = np.rint(SAMPLE * 255) if dtype == np.uint8 else SAMPLE
-    tensors = (
-        tensors
-        if given.shape[3] == 3
-        else np.ascontiguousarray(tensors.transpose(0, 3, 1, 2))
-    )
+    tensors = np.rint(SAMPLE * 255) if dtype == np.uint8 else sample(given.shape)
+    if given.shape[1] == 3:
+        tensors = np.ascontiguousarray(tensors.transpose(0, 3, 1, 2))
+    shape = (1, *tensors.shape[1 : len(given.shape)])
     rows = np.concatenate(
         [
-            session.run(None, {given.name: each[None].astype(dtype)})[0]
+            session.run(None, {given.name: each.reshape(shape).astype(dtype)})[0]
             for each in tensors
         ]
     )
@@ -216,10 +222,62 @@ def half():
     return onnx()[: len(onnx()) // 2]
 
 
+ENDS = [(0, 1), (-1, 1), (0, 255), (-2, 2.5)]
+
+
+@pytest.mark.parametrize("ends", ENDS)
+@pytest.mark.parametrize("kind", ["int8", "uint8"])
+def test_levels_reach_a_network_of_whole_numbers_as_they_are(tmp_path, kind, ends):
+    """Whatever a note in the file says of mean and std, which are those of the training."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    data = with_metadata(lite(kind, ends=ends), levels=(1.0,))
+    (tmp_path / "net.tflite").write_bytes(data)
+    opened = kit.Classifier.load(tmp_path / "net.tflite")
+    pixels = np.arange(432, dtype=np.uint8).reshape(12, 12, 3)
+    interpreter = Interpreter(model_content=data)
+    interpreter.allocate_tensors()
+    (given,), (found,) = (
+        interpreter.get_input_details(),
+        interpreter.get_output_details(),
+    )
+    levels = pixels if kind == "uint8" else (pixels.astype(int) - 128).astype(np.int8)
+    interpreter.set_tensor(given["index"], levels[None])
+    interpreter.invoke()
+    row = interpreter.get_tensor(found["index"]).astype(np.float32)
+    scale, zero = found["quantization"]
+    np.testing.assert_array_equal(
+        opened.probabilities(pixels), (row - np.float32(zero)) * scale
+    )
+
+
+def test_an_onnx_network_of_bytes_takes_the_levels_as_they_are(tmp_path):
+    data = onnx(False, kind=zoo.BYTE, properties=IMAGENET)
+    (tmp_path / "net.onnx").write_bytes(data)
+    opened = kit.Classifier.load(tmp_path / "net.onnx")
+    assert opened.preprocessing == kit.Preprocessing(size=(12, 12), scaling="0..255")
+
+
+def four_sides():
+    layers = imported_keras().layers
+    return zoo.lite_of(networks.stacked((12, 12, 3), layers.Conv2D(4, 3)))
+
+
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
 REFUSED = {
     "a.pt": (b"PK", r"export .*torch.onnx.export\("),
     "a.safetensors": (b"{}", r"export .*torch.onnx.export\("),
+    "saved_model.pb": (b"\x08\x01", r"TFLiteConverter\.from_saved_model\('FOLDER'\)"),
+    "model.json": (
+        b"{}",
+        "tensorflowjs_converter .* model.json model.h5; python -m kit",
+    ),
+    "a.mlmodel": (b"\x08\x01", "export to .onnx, .tflite or .keras where it was built"),
+    **{
+        f"pointer.{suffix}": (POINTER, "a Git LFS pointer; run git lfs pull")
+        for suffix in ("keras", "h5", "pt", "safetensors", "bin", "any")
+    },
+    "map.tflite": (four_sides, r"to \[\(1, 10, 10, 4\)\]"),
     "pointer.tflite": (POINTER, "a Git LFS pointer; run git lfs pull"),
     "pointer.onnx": (POINTER, "a Git LFS pointer; run git lfs pull"),
     "merge.tflite": (b"<<<<<<< ours\n", "both sides of a Git merge"),
@@ -253,6 +311,12 @@ def test_others_are_refused_in_one_sentence(name, tmp_path):
         kit.Classifier.load(tmp_path / name)
     assert str(caught.value).startswith("Expected")
     assert "\n" not in str(caught.value)
+
+
+def test_a_folder_of_a_saved_model_is_refused_as_its_file(tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(b"\x08\x01")
+    with pytest.raises(ValueError, match=r"received 'saved_model\.pb'; of its folder"):
+        kit.Classifier.load(tmp_path)
 
 
 @pytest.mark.parametrize("place", zoo.PLACES)

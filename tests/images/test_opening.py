@@ -9,11 +9,22 @@ from hypothesis import given, settings, strategies as st
 from PIL import ExifTags, Image, ImageCms
 
 from kit.images import PhotoError, load_image
-from kit.images.opening import MAX_PIXELS, Decoding
+from kit.images.opening import FORMATS, MAX_PIXELS, Decoding
 from tests.pictures import file_of, png, smooth
+from tests.project import python
+
+OPENING = "import sys, kit; print(kit.load_image(sys.argv[1]).pixels.shape)"
 
 
-@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
+@pytest.mark.parametrize("image_format", FORMATS)
+def test_a_file_of_every_format_opens_in_a_fresh_process(tmp_path, image_format):
+    """Whose Pillow knows no plugin but those that the kit asked for."""
+    Image.fromarray(smooth()).save(tmp_path / "photo", image_format)
+    result = python(OPENING, tmp_path / "photo")
+    assert result.stdout == f"{smooth().shape}\n", result.stderr
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
 def test_a_truncated_file_is_refused_by_name(image_format):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     data = file_of(Image.fromarray(noise), image_format)
