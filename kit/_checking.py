@@ -40,7 +40,8 @@ _CALLED = {
 _REPLACED = {
     "Classifier.top": "classifier.predict(photos).top(count)",
     "Mistakes.explorer": "kit.Explorer(classifier, [one.picture.open() for one in mistakes.wrong])",
-    "Mistakes.found": "mistakes.outcomes",
+    "Mistakes.found": "mistakes.swept",
+    "Mistakes.outcomes": "mistakes.swept",
     "Mistakes.gallery": "kit.plots.mistakes_figure(mistakes.wrong)",
     "Mistakes.page": "kit.plots.mistakes_page(mistakes)",
 }

@@ -1,5 +1,6 @@
 """What the kit shows while it works, and the forms in which it tells what it found."""
 
+import csv
 import os
 import threading
 from base64 import b64encode
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Siz
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from html import escape
+from importlib import import_module
 from itertools import repeat
 from math import isfinite
 from pathlib import Path
@@ -14,6 +16,8 @@ from textwrap import indent
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 import numpy as np
+
+from kit._arrays import AnyPath, Array
 
 Part = TypeVar("Part")
 Progress: TypeAlias = bool | Callable[[str], object]
@@ -159,6 +163,32 @@ class Result:
     def _repr_mimebundle_(self, **_options: Any) -> dict[str, str]:
         # Beside the HTML all of it stands as text, for pages that show only that and for comparisons.
         return {"text/plain": self.text(), "text/html": self._repr_html_()}
+
+
+class Rows(Result):
+    """A result with a row for each image, perturbed image or case."""
+
+    def _columns(self) -> Mapping[str, Sequence[Any] | Array]:
+        """Return the values of each column, by its name."""
+        raise NotImplementedError
+
+    def to_dataframe(self) -> Any:
+        """Return a `pandas.DataFrame`, in which None is what is not known; ImportError without pandas."""
+        try:
+            pandas = import_module("pandas")
+        except ImportError as error:
+            raise ImportError(
+                "Expected pandas, received none; python -m pip install pandas"
+            ) from error
+        return pandas.DataFrame(self._columns())
+
+    def to_csv(self, path: AnyPath) -> None:
+        """Write the columns of `to_dataframe` as a CSV file in UTF-8, over the one that is there."""
+        columns = self._columns()
+        with Path(path).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(columns)
+            writer.writerows(zip(*columns.values(), strict=True))
 
 
 class Table(Result):

@@ -210,7 +210,7 @@ def test_a_row_of_pixels_is_measured_and_without_mistakes_none_is_shown(fashion)
     photos = [np.full((*sides, 3), 9, np.uint8) for sides in ((1, 1), (1, 20), (20, 1))]
     labels = fashion.probabilities(photos).argmax(axis=1).tolist()
     found = kit.mistakes(fashion, photos, labels, progress=False)
-    measured = np.isfinite(found.outcomes.measures).all(axis=0)
+    measured = np.isfinite(found.measures).all(axis=0)
     assert [MEASURED[place] for place in np.flatnonzero(~measured)] == ["jpeg_quality"]
     with pytest.raises(
         ValueError, match=r"^Expected at least one image, received none"
@@ -226,6 +226,27 @@ def test_what_is_gone_is_refused_with_what_to_write_instead(result, name):
         result.wrongs  # noqa: B018
 
 
+def test_mistakes_add_up_and_what_is_missing_is_taken_up_again(
+    result, fashion, clothes, clothes_labels
+):
+    def predicted(places, **settings):
+        images, labels = clothes[places], clothes_labels[places]
+        return kit.mistakes(fashion, images, labels, progress=False, **settings)
+
+    def stop(_line):
+        raise KeyboardInterrupt
+
+    both = predicted(slice(250)) + predicted(slice(250, COUNT))
+    assert repr(both) == repr(result)
+    stopped = kit.mistakes(
+        fashion, clothes[:COUNT], clothes_labels[:COUNT], progress=stop
+    )
+    whole = predicted(slice(COUNT), resume=stopped)
+    assert whole.to_dict() == result.to_dict()
+    with pytest.raises(ValueError, match=r"^Expected results for the same photos,"):
+        predicted(slice(250), resume=stopped)
+
+
 def test_an_interruption_keeps_what_was_predicted(fashion, clothes, clothes_labels):
     def stop(_line):
         raise KeyboardInterrupt
@@ -233,8 +254,8 @@ def test_an_interruption_keeps_what_was_predicted(fashion, clothes, clothes_labe
     found = kit.mistakes(
         fashion, clothes[:COUNT], clothes_labels[:COUNT], progress=stop
     )
-    assert found.accuracy.count == 1
-    assert found.notes == ("stopped after 1 of 600 images",)
+    assert found.accuracy.count == 96
+    assert found.notes == ("stopped after 96 of 600 images",)
 
 
 def test_the_page_stands_alone_and_takes_no_markup_from_names(folder, tmp_path, capsys):
