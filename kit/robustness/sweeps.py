@@ -113,7 +113,7 @@ class Sweep(Rows):
             for axis in self.axes
         } or {"perturbation": [repr(change) for change in self.perturbations]}
         return {
-            "image": np.repeat(self.photos, count),
+            "image": np.repeat(np.array(self.photos, object), count),
             **{axis: values * len(self.photos) for axis, values in columns.items()},
             **prediction_columns(
                 class_names=self.model["class_names"],
