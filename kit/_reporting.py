@@ -18,6 +18,7 @@ from typing import Any, Generic, Self, TypeAlias, TypeVar
 import numpy as np
 
 from kit._arrays import AnyPath, Array
+from kit._checking import no_attribute
 
 Part = TypeVar("Part")
 Progress: TypeAlias = bool | Callable[[str], object]
@@ -44,8 +45,6 @@ class Steps(Generic[Part]):
     ----------
     done : int
         Steps that were taken.
-    interrupted : bool
-        Whether a person stopped it and `keep` let the block end.
     """
 
     def __init__(
@@ -66,7 +65,6 @@ class Steps(Generic[Part]):
         self._total = total
         self._tell = progress if callable(progress) else None
         self.done = 0
-        self.interrupted = False
         self._bar: Any = None
         if progress and self._tell is None:
             from tqdm.auto import tqdm
@@ -94,10 +92,7 @@ class Steps(Generic[Part]):
         if self._bar is not None:
             self._bar.close()
         stopped = isinstance(error, KeyboardInterrupt)
-        keeps = self._keep and self.done > 0 and stopped
-        # A block around the loop ends once more, without an error.
-        self.interrupted |= keeps
-        return keeps
+        return self._keep and self.done > 0 and stopped
 
 
 # The standard error belongs to the whole process: two blocks at once would put back each other's sink.
@@ -163,6 +158,10 @@ class Result:
     def _repr_mimebundle_(self, **_options: Any) -> dict[str, str]:
         # Beside the HTML all of it stands as text, for pages that show only that and for comparisons.
         return {"text/plain": self.text(), "text/html": self._repr_html_()}
+
+
+# Where it would stand in the class, every attribute would have a type.
+Result.__getattr__ = no_attribute  # type: ignore[attr-defined]
 
 
 class Rows(Result):

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kit._arrays import Bools, Float64, Floats, Int64
-from kit._checking import nearest, printable, whole
+from kit._checking import meant, printable, whole
 
 Labels = Sequence[int | str | None] | npt.NDArray[np.integer]
 
@@ -92,7 +92,7 @@ def class_indices(
     """
     if labels is None:
         return (None,) * count
-    if isinstance(labels, (str, int, np.integer)):
+    if isinstance(labels, (str, int, float, np.integer)):
         labels = (labels,)
     if len(labels) != count:
         raise ValueError(
@@ -132,16 +132,10 @@ def complete(labels: Int64) -> Int64:
 
 
 def _index(label: Any, index_of: Mapping[str, int], classes: int) -> int | None:
-    if label is None:
+    if label is None or label != label:  # noqa: PLR0124 (what pandas has for None is not equal to itself)
         return None
     if isinstance(label, str):
-        label = printable(label)
-        if label not in index_of:
-            hint = nearest(label, index_of)
-            raise ValueError(
-                f"Expected a label out of {classes} class names, received {label!r}{hint}"
-            )
-        return index_of[label]
+        return index_of[meant("label", printable(label), index_of)]
     return whole("a label", label, 0, classes - 1)
 
 

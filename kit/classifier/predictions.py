@@ -173,16 +173,11 @@ class Predictions(Rows):
         }
 
     def _rows(self) -> Iterator[tuple[str, str, str, str]]:
-        for photo, predicted, probability, index, label in zip(
-            self.photos,
-            self.label,
-            self.probability,
-            self.index,
-            self.labels,
-            strict=True,
+        for image, predicted, probability, label, correct in zip(
+            *self._columns().values(), strict=True
         ):
-            mark = "✓" if index == label else f"✕ it is {self.class_names[label]}"
-            yield photo, predicted, f"{probability:.0%}", "" if label < 0 else mark
+            mark = "✓" if correct else f"✕ it is {label}"
+            yield image, predicted, f"{probability:.0%}", "" if label is None else mark
 
     def _report(self) -> Iterator[str | Result]:
         if len(self) == 1:

@@ -18,10 +18,10 @@ from kit._checking import (
     built,
     first_line,
     instance,
+    known,
     nearest,
     number,
     parsed,
-    refuse_unknown,
     whole,
 )
 from kit.classifier import Classifier, check_first, known_preprocessing
@@ -221,7 +221,8 @@ class Case:
             )
         try:
             values["observed"] = Observed.from_dict(values["observed"])
-            refuse_unknown(values["expected"], ["classes"])
+            for name in values["expected"]:
+                known("field of what is expected", name, ["classes"])
             values["expected"] = values["expected"]["classes"]
             perturbation = values["perturbation"]
             values["perturbation"] = built(
@@ -283,12 +284,10 @@ def own_file(folder: AnyPath, *names: str) -> Path:
 
 
 def _contents(path: Path) -> bytes:
-    if not path.exists():
-        raise ValueError(
-            f"Expected a case, received none; restore it, or take it out of {NAMES}"
-        )
-    size = own_file(path.parent, path.name).stat().st_size
-    if size > _LARGEST or not path.is_file():
+    if not own_file(path.parent, path.name).is_file():
+        advice = f"restore it, or take it out of {NAMES}"
+        raise ValueError(f"Expected a case, received no file; {advice}")
+    if path.stat().st_size > _LARGEST:
         raise ValueError(
             f"Expected a file of at most {_LARGEST} bytes, received another"
         )

@@ -9,7 +9,7 @@ from concurrent.futures import (
     ThreadPoolExecutor,
     wait,
 )
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby, islice, product
 from typing import Any, NamedTuple, TypeAlias, TypeVar
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 
 from kit._arrays import Array, Bools, Float32, Float64, Int32, Int64
-from kit._checking import known
+from kit._checking import instance
 from kit._reporting import Progress, Rows, Steps, Table, value_text
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import part_size
@@ -27,7 +27,7 @@ from kit.images import Photo, PhotoError, Picture, Pictures
 from kit.images.photo import UNREADABLE, at_least_one, each_picture
 from kit.perturbation import Perturbation
 
-Grid: TypeAlias = Mapping[str, Sequence[Any]]
+Grid: TypeAlias = Mapping[str, Any]
 
 BLOCK_ROWS = 96
 """Rows that are computed, reported and kept together: under a second for a network of usual size."""
@@ -40,7 +40,6 @@ STOPPED = "stopped before it"
 _Key = TypeVar("_Key")
 _Input = TypeVar("_Input")
 _Output = TypeVar("_Output")
-_AXES = tuple(field.name for field in fields(Perturbation))
 
 
 def _check_same(first: "Sweep", second: "Sweep", *names: str) -> None:
@@ -108,13 +107,12 @@ class Sweep(Rows):
 
     def _columns(self) -> dict[str, Any]:
         count = len(self.perturbations)
-        columns = {
-            axis: [getattr(change, axis) for change in self.perturbations]
-            for axis in self.axes
-        } or {"perturbation": [repr(change) for change in self.perturbations]}
+        axes = dict(
+            zip(self.axes, zip(*product(*self.axes.values()), strict=True), strict=True)
+        ) or {"perturbation": tuple(map(repr, self.perturbations))}
         return {
             "image": np.repeat(np.array(self.photos, object), count),
-            **{axis: values * len(self.photos) for axis, values in columns.items()},
+            **{axis: values * len(self.photos) for axis, values in axes.items()},
             **prediction_columns(
                 class_names=self.model["class_names"],
                 labels=np.repeat(self.labels, count),
@@ -203,26 +201,25 @@ def expand(
     axes: dict[str, tuple[Any, ...]] = {}
     if isinstance(perturbations, Mapping):
         for name, values in perturbations.items():
-            known("parameter", name, _AXES)
-            changes = [Perturbation(**{name: value}) for value in values]
+            # As objects, since a quality may be None; one value stands alone.
+            listed_values = np.atleast_1d(np.array(values, object))
+            changes = [Perturbation(**{name: value}) for value in listed_values]
             # As a perturbation keeps them: 85.0 as a whole number, -0.0 as 0.0.
             axes[name] = tuple(getattr(change, name) for change in changes)
         cells = product(*axes.values()) if axes else ()
-        listed = tuple(
+        perturbations = [
             Perturbation(**dict(zip(axes, values, strict=True))) for values in cells
-        )
-    elif isinstance(perturbations, Perturbation):
-        listed = (perturbations,)
-    else:
-        listed = tuple(perturbations)
-    for change in listed:
-        if not isinstance(change, Perturbation):
-            raise TypeError(
-                f"Expected perturbations, or a mapping to lists of values, received {change!r}"
-            )
+        ]
+    elif isinstance(perturbations, Perturbation | str):
+        perturbations = [perturbations]
+    words = "a kit.Perturbation, or a mapping from names to values"
+    listed = tuple(
+        instance("a perturbation", change, Perturbation, words)
+        for change in perturbations
+    )
     if not listed:
         raise ValueError(
-            f"Expected at least one perturbation with values, received {perturbations!r}"
+            f"Expected at least one perturbation with values, received {axes!r}"
         )
     return axes, listed
 
@@ -414,7 +411,6 @@ def run(
         How many of the most probable classes are kept.
     """
     axes, perturbations = grid
-    source = classifier.source
     swept = Sweep(
         photos=tuple(picture.name for picture in pictures),
         perturbations=perturbations,
@@ -423,7 +419,7 @@ def run(
         rows=unread(len(pictures), len(perturbations), ranks),
         model={
             "name": classifier.name,
-            "file": "" if source is None else source.digest,
+            "file": getattr(classifier.source, "digest", ""),
             "class_names": classifier.class_names,
             "preprocessing": known_preprocessing(classifier),
         },

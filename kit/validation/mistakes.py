@@ -1,6 +1,5 @@
 """The mistakes of a classifier on labelled images."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from kit._arrays import Array, Bools, Float32, Int32, Int64
-from kit._checking import guiding
 from kit._reporting import Progress, Result, Rows, Steps, Table
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices, known_classes
 from kit.images import Picture, Pictures
 from kit.images.photo import names_of
 from kit.perturbation import Perturbation
-from kit.robustness.sweeps import STOPPED, Sweep, expand, held, run
+from kit.robustness.sweeps import Sweep, expand, held, run
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 from kit.validation.slices import MEASURED, Slice, measured, slices
 
@@ -51,7 +49,6 @@ class Mistake:
     picture: Picture = field(repr=False, compare=False)
 
 
-@guiding
 @dataclass(frozen=True, eq=False, repr=False)
 class Mistakes(Rows):
     """Predictions for labelled images, and where they are wrong.
@@ -96,7 +93,6 @@ class Mistakes(Rows):
         doubtful = {mistake.place for mistake in self.doubtful}
         return {
             **columns,
-            "label probability": self._rows["label_probability"],
             "label looks wrong": [
                 place in doubtful for place in range(len(self.labels))
             ],
@@ -105,21 +101,14 @@ class Mistakes(Rows):
     @property
     def notes(self) -> tuple[str, ...]:
         """What limits the result, in words."""
-        errors = self.swept.errors
-        unreadable = [
+        errors = [
             (self.pictures[place].name, reason)
-            for place, reason in errors.items()
-            if reason != STOPPED
+            for place, reason in self.swept.errors.items()
         ]
-        notes = []
-        if unreadable:
-            _, reason = unreadable[0]
-            notes.append(f"not readable: {names_of(unreadable)} ({reason})")
-        stopped = len(errors) - len(unreadable)
-        if stopped:
-            count = len(self.labels)
-            notes.append(f"stopped after {count - stopped:,} of {count:,} images")
-        return tuple(notes)
+        if not errors:
+            return ()
+        _, reason = errors[0]
+        return (f"not predicted: {names_of(errors)} ({reason})",)
 
     @property
     def _read(self) -> Bools:
@@ -309,7 +298,7 @@ def mistakes(
     )
 
 
-def _folders(pictures: Sequence[Picture], names: Sequence[str]) -> list[int | str]:
+def _folders(pictures: Sequence[Picture], names: Sequence[str]) -> list[Any]:
     folders = []
     for picture in pictures:
         folder, slash, _ = picture.name.partition("/")
@@ -327,16 +316,7 @@ def _folders(pictures: Sequence[Picture], names: Sequence[str]) -> list[int | st
             wanted = f"{len(names)} folders, one for each class, received {len(order)}"
             raise ValueError(f"Expected {wanted}; give labels=")
         return [order.index(folder) for folder in folders]
-    # Of a name such as T-shirt/top, no folder can have every letter.
-    spelled = {_letters(name): name for name in names}
-    return [
-        folder if folder in names else spelled.get(_letters(folder), folder)
-        for folder in folders
-    ]
-
-
-def _letters(name: str) -> str:
-    return re.sub(r"\W|_", "", name).casefold()
+    return folders
 
 
 def label_errors(labels: Int64, own: Float32, shares: Float32, best: Array) -> Int64:
