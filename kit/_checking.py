@@ -58,18 +58,17 @@ def known(kind: str, received: object, names: Iterable[str]) -> str:
 
 def meant(kind: str, received: object, names: Collection[str]) -> str:
     """Return what `known` does, or the only one of `names` that is spelled or called otherwise."""
-    if received not in names:
-        # Enumerations of Pillow and torchvision, data types of TensorFlow and types of NumPy have names.
-        name = getattr(received, "name", getattr(received, "__name__", received))
-        word = letters(str(name))
-        same = [
-            name
-            for name in names
-            if word in map(letters, [name, *WORDS["values"].get(name, ())])
-        ]
-        if len(same) == 1 and word:
-            return same[0]
-    return known(kind, received, names)
+    if isinstance(received, str) and received in names:
+        return received
+    # Enumerations of Pillow and torchvision, data types of TensorFlow and types of NumPy have names.
+    name = getattr(received, "name", getattr(received, "__name__", received))
+    word = letters(str(name))
+    same = [
+        name
+        for name in names
+        if word in map(letters, [name, *WORDS["values"].get(name, ())])
+    ]
+    return same[0] if len(same) == 1 and word else known(kind, received, names)
 
 
 def letters(text: str) -> str:

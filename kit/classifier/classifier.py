@@ -63,8 +63,8 @@ class Classifier:
         A Keras model from (N, H, W, 1) or (N, H, W, 3) to (N, classes): softmax probabilities, or logits,
         which get a softmax. One sigmoid output becomes two columns.
     preprocessing
-        How its training images were prepared; what has the size of `Preprocessing` by default gets that of the
-        model. ``None`` if unknown; predictions then ask for one.
+        How its training images were prepared; where it has the default size of `Preprocessing`, it gets the
+        model's. ``None`` if unknown; predictions then ask for one.
     class_names
         One for each class, or a mapping such as ``class_indices`` of Keras's generators; "class 0", "class
         1", … by default.

@@ -89,10 +89,10 @@ def fitted(
 
 
 def suited(steps: Preprocessing | None, shape: Shape) -> Preprocessing | None:
-    """Return a preprocessing, `fitted` to a network if its size is the one that is there where none is given."""
-    if steps is None or steps.size != Preprocessing.size:
-        return steps
-    return fitted(steps, shape, side=Preprocessing.size[0])
+    """Return a preprocessing, `fitted` to a network if its size is that of `Preprocessing` by default."""
+    if steps and steps.size == Preprocessing.size:
+        return fitted(steps, shape, side=224)
+    return steps
 
 
 def check_shape(received: tuple[int, ...], expected: Shape) -> None:

@@ -104,7 +104,7 @@ def class_indices(
     # Of several classes of one name, the first.
     index_of = {name: index for index, name in reversed([*enumerate(class_names)])}
     return tuple(
-        _index(label, index_of, len(class_names)) for label in np.asarray(rows, object)
+        _index(label, index_of, class_names) for label in np.asarray(rows, object)
     )
 
 
@@ -131,12 +131,17 @@ def complete(labels: Int64) -> Int64:
     return labels
 
 
-def _index(label: Any, index_of: Mapping[str, int], classes: int) -> int | None:
+def _index(
+    label: Any, index_of: Mapping[str, int], class_names: Sequence[str]
+) -> int | None:
     if label is None or label != label:  # noqa: PLR0124 (what pandas has for None is not equal to itself)
         return None
     if isinstance(label, str):
-        return index_of[meant("label", printable(label), index_of)]
-    return whole("a label", label, 0, classes - 1)
+        label = printable(label)
+        if label not in index_of:
+            label = meant("label", label, class_names)
+        return index_of[label]
+    return whole("a label", label, 0, len(class_names) - 1)
 
 
 Truth = Sequence[int | None]

@@ -105,20 +105,30 @@ class Sweep(Rows):
         missing = np.flatnonzero(self.tops < 0).tolist()
         return {place: reasons[place] for place in missing}
 
+    @property
+    def _settings(self) -> dict[str, Any]:
+        """The values of each axis for each perturbation; else how it is written."""
+        if not self.axes:
+            return {"perturbation": tuple(map(repr, self.perturbations))}
+        return dict(
+            zip(self.axes, zip(*product(*self.axes.values()), strict=True), strict=True)
+        )
+
     def _columns(self) -> dict[str, Any]:
         count = len(self.perturbations)
-        axes = dict(
-            zip(self.axes, zip(*product(*self.axes.values()), strict=True), strict=True)
-        ) or {"perturbation": tuple(map(repr, self.perturbations))}
+        settings = {
+            name: values * len(self.photos) for name, values in self._settings.items()
+        }
+        predictions = prediction_columns(
+            class_names=self.model["class_names"],
+            labels=np.repeat(self.labels, count),
+            predicted=self.tops,
+            probability=self.confidences,
+        )
         return {
             "image": np.repeat(np.array(self.photos, object), count),
-            **{axis: values * len(self.photos) for axis, values in axes.items()},
-            **prediction_columns(
-                class_names=self.model["class_names"],
-                labels=np.repeat(self.labels, count),
-                predicted=self.tops,
-                probability=self.confidences,
-            ),
+            **settings,
+            **predictions,
             "error": self.rows["error"].ravel(),
         }
 
@@ -161,13 +171,13 @@ class Sweep(Rows):
             head = (down, *map(value_text, values))
             title = f"{title}, {down} down, {across} across"
             return Table(head, rows, ">" * len(head), title=title)
+        settings = self._settings
         names = [
-            ", ".join(value_text(getattr(perturbation, axis)) for axis in self.axes)
-            or repr(perturbation)
-            for perturbation in self.perturbations
+            ", ".join(map(value_text, row))
+            for row in zip(*settings.values(), strict=True)
         ]
-        columns = [map(_percent, shares) for shares in figures.values()]
-        head = (", ".join(self.axes) or "perturbation", *figures)
+        columns = [map(_percent, shares.ravel()) for shares in figures.values()]
+        head = (", ".join(settings), *figures)
         return Table(head, zip(names, *columns, strict=True), ">" * len(head))
 
     def _mean(self, values: Array, counted: Bools) -> Float64:

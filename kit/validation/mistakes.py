@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -11,9 +12,14 @@ import numpy as np
 from kit._arrays import Array, Bools, Float32, Int32, Int64
 from kit._reporting import Progress, Result, Rows, Steps, Table
 from kit.classifier import Classifier, check_first
-from kit.classifier.labels import Labels, class_indices, known_classes
+from kit.classifier.labels import (
+    Labels,
+    checked_class_names,
+    class_indices,
+    known_classes,
+)
 from kit.images import Picture, Pictures
-from kit.images.photo import names_of
+from kit.images.photo import UNREADABLE, names_of
 from kit.perturbation import Perturbation
 from kit.robustness.sweeps import Sweep, expand, held, run
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
@@ -83,20 +89,10 @@ class Mistakes(Rows):
         """The class of each image, int64 (N,)."""
         return self.swept.labels
 
-    @property
-    def _rows(self) -> Array:
-        return np.asarray(self.swept.rows[:, 0])
-
     def _columns(self) -> dict[str, Any]:
         columns = self.swept._columns()  # noqa: SLF001 (whose rows these are)
         del columns["perturbation"]
-        doubtful = {mistake.place for mistake in self.doubtful}
-        return {
-            **columns,
-            "label looks wrong": [
-                place in doubtful for place in range(len(self.labels))
-            ],
-        }
+        return columns
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -153,7 +149,7 @@ class Mistakes(Rows):
         See `label_errors`; of more than 32 classes, the 32 most probable ones count.
         """
         (read,) = np.nonzero(self._read)
-        rows = self._rows[read]
+        rows = self.swept.rows[read, 0]
         doubtful = label_errors(
             labels=self.labels[read],
             own=rows["label_probability"],
@@ -282,7 +278,7 @@ def mistakes(
         expand(Perturbation()),
         known_classes(labels, names, count),
         ranks=min(len(names), RANKS),
-        resume=None if resume is None else resume.swept,
+        resume=getattr(resume, "swept", None),
         executor=executor,
         progress=progress,
     )
@@ -291,8 +287,10 @@ def mistakes(
     measures = np.full((count, len(MEASURED)), np.nan, np.float32)
     sample = np.random.default_rng(0).permutation(count)[:MOST]
     for place in Steps(sample.tolist(), "Measuring", "image", progress, keep=True):
-        if swept.tops[place] >= 0:
-            measures[place] = measured(pictures[place].open())
+        # After hours, a file may be gone.
+        with suppress(*UNREADABLE):
+            if swept.tops[place] >= 0:
+                measures[place] = measured(pictures[place].open())
     return Mistakes(
         classifier=classifier, pictures=pictures, swept=swept, measures=measures
     )
@@ -309,7 +307,7 @@ def _folders(pictures: Sequence[Picture], names: Sequence[str]) -> list[Any]:
             )
         folders.append(folder)
     order = sorted(set(folders))
-    unnamed = names == tuple(f"class {place}" for place in range(len(names)))
+    unnamed = names == checked_class_names(None, len(names), "")
     folders_are_classes = set(order) <= set(names)
     if unnamed and not folders_are_classes:
         if len(order) != len(names):

@@ -328,12 +328,13 @@ def test_sweeps_of_the_same_model_and_settings_add_up(fashion):
 
 
 NONE = [
-    ({"nois": [1]}, ValueError, "did you mean 'noise'"),
-    ({"noise": 3}, TypeError, "'int' object is not iterable"),
+    ({"nois": [1]}, TypeError, "received 'nois'; did you mean 'noise'"),
+    ({"rotate": [1]}, TypeError, "received 'rotate'; did you mean 'rotation'"),
+    ({"noise": "20"}, TypeError, "Expected noise as a number, received '20'"),
     (
         {"noise": []},
         ValueError,
-        r"Expected at least one perturbation .*, received {'noise': \[\]}",
+        r"Expected at least one perturbation .*, received {'noise': \(\)}",
     ),
     (
         {"noise": np.array([101.0])},
@@ -341,7 +342,8 @@ NONE = [
         "Expected noise within 0..100, received",
     ),
     ({}, ValueError, "Expected at least one perturbation with values, received {}"),
-    ([1.5], TypeError, "Expected perturbations, or a mapping .* received 1.5"),
+    ([1.5], TypeError, "Expected a perturbation as .* received 1.5"),
+    ("noise", TypeError, "Expected a perturbation as .* received 'noise'"),
 ]
 
 
@@ -351,6 +353,27 @@ def test_perturbations_that_are_none_are_refused(
 ):
     with pytest.raises(error, match=message):
         swept(fashion, samples.photos("fashion_mnist")[0], perturbations)
+
+
+def test_one_value_is_an_axis_of_one(fashion):
+    photo = samples.photos("fashion_mnist")[0]
+    same(
+        swept(fashion, photo, {"noise": 20, "jpeg_quality": None}),
+        swept(fashion, photo, {"noise": [20], "jpeg_quality": [None]}),
+    )
+
+
+def test_three_axes_are_a_row_for_each_combination(fashion):
+    photo = samples.photos("fashion_mnist")[0]
+    grid = {"brightness": (0.5, 1), "noise": (0, 30), "blur": 2}
+    head, *lines = swept(fashion, photo, grid).table().text().splitlines()
+    assert head.split() == ["brightness,", "noise,", "blur", "mean", "confidence"]
+    assert [line.split()[:3] for line in lines] == [
+        ["0.5,", "0,", "2"],
+        ["0.5,", "30,", "2"],
+        ["1,", "0,", "2"],
+        ["1,", "30,", "2"],
+    ]
 
 
 def test_two_axes_are_a_table_of_whole_percentages(fashion):
