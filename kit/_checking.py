@@ -48,7 +48,7 @@ def known(kind: str, received: object, names: Iterable[str]) -> str:
     """Return `received` if it is one of `names`, else raise a ValueError that lists them."""
     names = tuple(names)
     if not isinstance(received, str) or received not in names:
-        hint = nearest(received, names) if isinstance(received, str) else ""
+        hint = nearest(str(received), names)
         offered = ", ".join(names) if len(names) < 50 else f"{len(names)} names"
         raise ValueError(
             f"Expected the {kind} out of {offered}; received {received!r}{hint}"

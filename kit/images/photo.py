@@ -407,10 +407,10 @@ _SINGLE = (
 
 
 class Picture(NamedTuple):
-    """An image that is not opened yet: what it is called, and where it is or why there is none."""
+    """An image that is not opened yet: what it is called, and where it is."""
 
     name: str
-    source: Source | PhotoError
+    source: Source
 
     def open(self, decoding: Decoding | None = None) -> Photo:
         """Open it as `kit.load_image` does, and with what that raises."""

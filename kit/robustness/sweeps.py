@@ -23,7 +23,7 @@ from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import part_size
 from kit.classifier.labels import Labels, label_indices
 from kit.classifier.predictions import prediction_columns
-from kit.images import Photo, PhotoError, Picture, Pictures
+from kit.images import Photo, Picture, Pictures
 from kit.images.photo import UNREADABLE, at_least_one, each_picture
 from kit.perturbation import Perturbation
 
@@ -69,7 +69,7 @@ class Sweep(Rows):
     rows
         What was predicted, as `unread` has it, of shape (photos, perturbations).
     model
-        What predicted: its name, the digest of its file, its class names and its preprocessing.
+        What predicted: the digest of its file, its class names and its preprocessing.
     """
 
     photos: tuple[str, ...]
@@ -235,19 +235,13 @@ def expand(
 
 
 def held(photos: Pictures) -> tuple[Picture, ...]:
-    """Return the images as workers can have them: a path, a photo, or why it cannot be read."""
-    return at_least_one(map(_held, each_picture(photos)))
-
-
-def _held(picture: Picture) -> Picture:
-    source = picture.source
-    if isinstance(source, (str, os.PathLike)):
-        # Workers may have been started in another folder.
-        return picture._replace(source=os.path.abspath(source))  # noqa: PTH100 (of ten thousand, texts are smaller)
-    try:
-        return picture._replace(source=picture.open())
-    except PhotoError as error:
-        return picture._replace(source=error)
+    """Return the images, not opened, as workers can have them that were started in another folder."""
+    return at_least_one(
+        picture._replace(source=os.path.abspath(picture.source))  # noqa: PTH100 (of ten thousand, texts are smaller)
+        if isinstance(picture.source, (str, os.PathLike))
+        else picture
+        for picture in each_picture(photos)
+    )
 
 
 class Shared:
@@ -388,8 +382,6 @@ def _cells(block: Block, errors: Array) -> Iterator[_Cell]:
     for number, picture in enumerate(block.pictures):
         first = number * count
         try:
-            if isinstance(picture.source, PhotoError):
-                raise picture.source
             photo = picture.open(decoding)
         except UNREADABLE as error:
             errors[first : first + count] = str(error)
@@ -428,7 +420,6 @@ def run(
         labels=labels,
         rows=unread(len(pictures), len(perturbations), ranks),
         model={
-            "name": classifier.name,
             "file": getattr(classifier.source, "digest", ""),
             "class_names": classifier.class_names,
             "preprocessing": known_preprocessing(classifier),
