@@ -248,7 +248,7 @@ UNFIT = [
     ({"scaling": 127.5}, ValueError, "a factor, instead of a Scaling, within 1e-12..1"),
     ({"scaling": (0, 1)}, TypeError, "a name, 1/255, a Scaling .* received 0"),
     ({"channels": 3}, ValueError, "channel order out of rgb, .* received 3"),
-    ({"channels": ["rgb"]}, ValueError, r"received \['rgb'\]"),
+    ({"channels": ["rgb", "bgr"]}, ValueError, r"received \['rgb', 'bgr'\]"),
     ({"filter": "area"}, ValueError, "did you mean 'box' or 'cv2_area'"),
     (
         {"size": (-1, 224)},

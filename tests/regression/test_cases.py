@@ -308,7 +308,9 @@ def test_a_case_that_was_deleted_is_red_until_it_is_struck_off_the_list(
     content = path.read_bytes()
     path.unlink()
     gone, other = kit.check_cases(tmp_path, fashion, progress=False).cases
-    assert gone.words.endswith("received none; restore it, or take it out of cases.txt")
+    assert gone.words.endswith(
+        "received no file; restore it, or take it out of cases.txt"
+    )
     assert (gone.name, gone.state, other.state) == ("first", "unusable", "holds")
     names.write_text("second\n")
     assert kit.check_cases(tmp_path, fashion, progress=False).holds
@@ -345,7 +347,7 @@ def test_a_file_that_is_no_small_file_is_not_read(tmp_path):
     (tmp_path / "large.json").write_bytes(bytes(1 + (1 << 20)))
     with pytest.raises(ValueError, match="a file of at most 1048576 bytes"):
         folders.read_case(tmp_path / "large.json")
-    with pytest.raises(ValueError, match="received another"):
+    with pytest.raises(ValueError, match="received no file"):
         folders.read_case(tmp_path)
     (tmp_path / "marked.json").write_bytes(b"\xef\xbb\xbf" + made().to_json().encode())
     assert folders.read_case(tmp_path / "marked.json") == made(name="marked"), (
@@ -358,6 +360,6 @@ def test_cases_are_the_json_files_of_a_folder_that_are_not_hidden(tmp_path):
         (tmp_path / name).write_text("{}")
     assert [path.name for path in folders.case_files(tmp_path)] == ["a.json", "b.json"]
     with pytest.raises(
-        ValueError, match=r"^nothing.json: Expected a case, received none;"
+        ValueError, match=r"^nothing.json: Expected a case, received no file;"
     ):
         folders.read_case(tmp_path / "nothing.json")
