@@ -476,7 +476,7 @@ def sweep(
         See `kit.images.photo`. Name files where there are many: they are opened where they are used.
     perturbations
         A grid, ``{"brightness": np.linspace(0.2, 2, 21), "noise": range(0, 51, 5)}``: all combinations of any
-        parameters of `Perturbation`, its seed too. Or perturbations in a list.
+        parameters of `Perturbation`, its seed too; one value may stand alone. Or perturbations in a list.
     labels
         Right classes, as indices or names; None where none is known.
     resume
