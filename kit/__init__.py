@@ -5,6 +5,7 @@ Names are imported on first use, so that ``import kit`` stays fast and never imp
 
 import ast
 from importlib import import_module
+from inspect import isfunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,26 +65,23 @@ _HOMES = {
 }
 __all__ = sorted(_HOMES)  # noqa: PLE0605
 
-_REPLACED = {
-    "exercises": "kit.exercises lies beside the lessons; write import exercises"
-}
-"""What is said of public names that are gone."""
-
 
 def __getattr__(name: str) -> Any:
-    if name in _REPLACED:
-        raise AttributeError(_REPLACED[name])
+    from kit._checking import WORDS, guided, nearest
+
     if name not in _HOMES:
+        hint = nearest(name, [*__all__, *WORDS["advice"]])
         raise AttributeError(
-            f"module 'kit' has no attribute {name!r}; it offers {', '.join(__all__)}"
+            f"module 'kit' has no attribute {name!r}{hint}; it offers {', '.join(__all__)}"
         )
     home = _HOMES[name]
-    module = (
-        import_module(f"kit.{name}")
-        if home == "kit"
-        else __import__(home, fromlist=[name])
-    )
-    value = globals()[name] = module if home == "kit" else getattr(module, name)
+    module = import_module(f"kit.{name}" if home == "kit" else home)
+    value = module if home == "kit" else getattr(module, name)
+    if isfunction(value):
+        value = guided(value)
+        # Where the guided one is, for other processes.
+        value.__module__ = "kit"
+    globals()[name] = value
     return value
 
 

@@ -3,66 +3,40 @@
 import json
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import tomllib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields
 from difflib import get_close_matches
 from functools import wraps
 from inspect import signature
 from math import inf, isfinite
 from numbers import Real
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar, cast
 
 import numpy as np
 
 _Kind = TypeVar("_Kind")
-_CALLED = {
-    "scaling": (
-        "rescale",
-        "scale",
-        "normalize",
-        "mean",
-        "std",
-        "mode",
-        "preprocessing_function",
-    ),
-    "size": (
-        "target_size",
-        "image_size",
-        "input_shape",
-        "input_size",
-        "resize",
-        "shape",
-    ),
-    "filter": ("interpolation", "resample"),
-    "box": ("area", "inter_area"),
-}
-_REPLACED = {
-    "Classifier.top": "classifier.predict(photos).top(count)",
-    "Mistakes.explorer": "kit.Explorer(classifier, [one.picture.open() for one in mistakes.wrong])",
-    "Mistakes.found": "mistakes.outcomes",
-    "Mistakes.gallery": "kit.plots.mistakes_figure(mistakes.wrong)",
-    "Mistakes.page": "kit.plots.mistakes_page(mistakes)",
-}
-"""Public attributes that are gone, and what to use in their place."""
-_MEANT = {other: name for name, others in _CALLED.items() for other in others}
-"""What users of Keras, scikit-learn and torchvision try, and what it is called here."""
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+WORDS = tomllib.loads(Path(__file__).with_name("words.toml").read_text("utf-8"))
+"""What others call what the kit calls otherwise: by kind, the names here and their words for each."""
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufffe\uffff]")
 
 
 def nearest(received: str, names: Iterable[str]) -> str:
     """Return ``"; did you mean 'name'?"`` for what other libraries call so, or the most similar name.
 
-    A name that has it for one of its words, as ``giant panda`` has ``panda``, is the most similar.
+    Names that have it for one of their words, as ``giant panda`` has ``panda``, are the most similar.
     """
     spelled = {name.lower(): name for name in names}
     received = received.lower()
-    candidates = [
-        *[name for name in spelled if name == _MEANT.get(received)],
-        *[name for name in spelled if received in name.split()],
-        *get_close_matches(received, spelled, n=1, cutoff=0.5),
-    ]
-    return f"; did you mean {spelled[candidates[0]]!r}?" if candidates else ""
+    words = WORDS["names"] | WORDS["advice"]
+    meant = (
+        [name for name in spelled.values() if received in words.get(name, ())]
+        or [name for word, name in spelled.items() if received in word.split()]
+        or [spelled[word] for word in get_close_matches(received, spelled, n=1)]
+    )
+    return f"; did you mean {' or '.join(map(repr, meant[:5]))}?" if meant else ""
 
 
 def printable(name: str) -> str:
@@ -74,11 +48,32 @@ def known(kind: str, received: object, names: Iterable[str]) -> str:
     """Return `received` if it is one of `names`, else raise a ValueError that lists them."""
     names = tuple(names)
     if not isinstance(received, str) or received not in names:
-        hint = nearest(received, names) if isinstance(received, str) else ""
+        hint = nearest(str(received), names)
+        offered = ", ".join(names) if len(names) < 50 else f"{len(names)} names"
         raise ValueError(
-            f"Expected the {kind} out of {', '.join(names)}; received {received!r}{hint}"
+            f"Expected the {kind} out of {offered}; received {received!r}{hint}"
         )
     return received
+
+
+def meant(kind: str, received: object, names: Collection[str]) -> str:
+    """Return what `known` does, or the only one of `names` that is spelled or called otherwise."""
+    if isinstance(received, str) and received in names:
+        return received
+    # Enumerations of Pillow and torchvision, data types of TensorFlow and types of NumPy have names.
+    name = getattr(received, "name", getattr(received, "__name__", received))
+    word = letters(str(name))
+    same = [
+        name
+        for name in names
+        if word in map(letters, [name, *WORDS["values"].get(name, ())])
+    ]
+    return same[0] if len(same) == 1 and word else known(kind, received, names)
+
+
+def letters(text: str) -> str:
+    """Return the letters and digits of a text, in lower case."""
+    return re.sub(r"\W|_", "", text).casefold()
 
 
 def instance(what: str, value: Any, kind: type, words: str) -> Any:
@@ -91,16 +86,6 @@ def instance(what: str, value: Any, kind: type, words: str) -> Any:
 def optional(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
     """Return the check that lets None pass as well."""
     return lambda what, value: None if value is None else check(what, value)
-
-
-def refuse_unknown(received: Iterable[str], names: Sequence[str]) -> None:
-    """Raise a TypeError for the first of `received` that is none of `names`."""
-    for name in received:
-        if name not in names:
-            hint = nearest(str(name), names)
-            raise TypeError(
-                f"Expected fields out of {', '.join(names)}; received {name!r}{hint}"
-            )
 
 
 def parsed(what: str, text: str | bytes) -> dict[str, Any]:
@@ -129,31 +114,45 @@ def left_by_git(text: str | bytes) -> str:
 
 def built(kind: type[_Kind], what: str, value: Any) -> _Kind:
     """Return a dataclass from its JSON object, else raise a TypeError."""
-    values = instance(what, value, Mapping, "a JSON object")
-    refuse_unknown(values, [field.name for field in fields(kind)])  # type: ignore[arg-type]
-    return kind(**values)
+    return guided(kind)(**instance(what, value, Mapping, "a JSON object"))
+
+
+def guided(function: _Function) -> _Function:
+    """Let a function say what it takes, and what is meant, where it is called otherwise."""
+    form = signature(function)
+    names = [name for name in form.parameters if name not in {"self", "cls"}]
+    called = function.__qualname__.removesuffix(".__init__")
+
+    @wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        try:
+            form.bind(*args, **options)
+        except TypeError as error:
+            received = f"a call with {error}"
+            for name in options:
+                if name not in names:
+                    received = f"{name!r}{nearest(name, names)}"
+            expected = f"{called}({', '.join(names)})"
+            raise TypeError(f"Expected {expected}, received {received}") from None
+        return function(*args, **options)
+
+    return cast("_Function", call)
 
 
 def guiding(kind: type[_Kind]) -> type[_Kind]:
     """Let a class name the right argument or attribute where a wrong or an old one is tried."""
-    make = kind.__init__
-    _, *names = signature(make).parameters
-
-    @wraps(make)
-    def init(self: Any, *args: Any, **options: Any) -> None:
-        refuse_unknown(options, names)
-        make(self, *args, **options)
-
-    def missing(self: Any, name: str) -> None:
-        called = f"{kind.__name__}.{name}"
-        message = f"there is no {called}"
-        if called in _REPLACED:
-            message = f"{called} is gone; use {_REPLACED[called]}"
-        raise AttributeError(message, name=name, obj=self)
-
-    kind.__init__ = init  # type: ignore[method-assign]
-    kind.__getattr__ = missing  # type: ignore[attr-defined]
+    kind.__init__ = guided(kind.__init__)  # type: ignore[method-assign]
+    kind.__getattr__ = no_attribute  # type: ignore[attr-defined]
     return kind
+
+
+def no_attribute(value: object, name: str) -> NoReturn:
+    """Raise an AttributeError with the name that is meant: the `__getattr__` of a class."""
+    message = f"there is no {type(value).__name__}.{name}"
+    if not name.startswith("_"):
+        names = [known for known in dir(value) if not known.startswith("_")]
+        message += nearest(name, [*names, *WORDS["advice"]])
+    raise AttributeError(message)
 
 
 def number(what: str, value: Any, low: float = -inf, high: float = inf) -> float:
@@ -188,11 +187,14 @@ def integers(
     what: str, value: Any, names: Sequence[str], low: int, high: int
 ) -> tuple[int, ...]:
     """Return whole numbers within low..high, one for each name, else raise a TypeError or a ValueError."""
-    if not isinstance(value, (tuple, list)) or len(value) != len(names):
+    try:
+        # As objects, so that True does not become 1; one number stands for all.
+        values = np.broadcast_to(np.array(value, object), len(names)).tolist()
+    except ValueError:
         raise TypeError(
             f"Expected {what} as whole numbers ({', '.join(names)}), received {value!r}"
-        )
-    pairs = zip(names, value, strict=True)
+        ) from None
+    pairs = zip(names, values, strict=True)
     return tuple(
         whole(f"{name} of the {what}", number, low, high) for name, number in pairs
     )

@@ -1,5 +1,6 @@
 """What the kit shows while it works, and the forms in which it tells what it found."""
 
+import csv
 import os
 import threading
 from base64 import b64encode
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Siz
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from html import escape
+from importlib import import_module
 from itertools import repeat
 from math import isfinite
 from pathlib import Path
@@ -14,6 +16,10 @@ from textwrap import indent
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 import numpy as np
+
+from kit._arrays import AnyPath, Array
+from kit._checking import no_attribute
+from kit._extras import require
 
 Part = TypeVar("Part")
 Progress: TypeAlias = bool | Callable[[str], object]
@@ -40,8 +46,6 @@ class Steps(Generic[Part]):
     ----------
     done : int
         Steps that were taken.
-    interrupted : bool
-        Whether a person stopped it and `keep` let the block end.
     """
 
     def __init__(
@@ -62,7 +66,6 @@ class Steps(Generic[Part]):
         self._total = total
         self._tell = progress if callable(progress) else None
         self.done = 0
-        self.interrupted = False
         self._bar: Any = None
         if progress and self._tell is None:
             from tqdm.auto import tqdm
@@ -90,10 +93,7 @@ class Steps(Generic[Part]):
         if self._bar is not None:
             self._bar.close()
         stopped = isinstance(error, KeyboardInterrupt)
-        keeps = self._keep and self.done > 0 and stopped
-        # A block around the loop ends once more, without an error.
-        self.interrupted |= keeps
-        return keeps
+        return self._keep and self.done > 0 and stopped
 
 
 # The standard error belongs to the whole process: two blocks at once would put back each other's sink.
@@ -159,6 +159,31 @@ class Result:
     def _repr_mimebundle_(self, **_options: Any) -> dict[str, str]:
         # Beside the HTML all of it stands as text, for pages that show only that and for comparisons.
         return {"text/plain": self.text(), "text/html": self._repr_html_()}
+
+
+# Where it would stand in the class, every attribute would have a type.
+Result.__getattr__ = no_attribute  # type: ignore[attr-defined]
+
+
+class Rows(Result):
+    """A result with a row for each image, perturbed image or case."""
+
+    def _columns(self) -> Mapping[str, Sequence[Any] | Array]:
+        """Return the values of each column, by its name."""
+        raise NotImplementedError
+
+    def to_dataframe(self) -> Any:
+        """Return a `pandas.DataFrame`, in which None is what is not known; ImportError without pandas."""
+        require("pandas")
+        return import_module("pandas").DataFrame(self._columns())
+
+    def to_csv(self, path: AnyPath) -> None:
+        """Write the columns of `to_dataframe` as a CSV file in UTF-8, over the one that is there."""
+        columns = self._columns()
+        with Path(path).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(columns)
+            writer.writerows(zip(*columns.values(), strict=True))
 
 
 class Table(Result):

@@ -1,7 +1,9 @@
 import copy
 import pickle
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import kit
 from kit import samples
@@ -15,6 +17,97 @@ from kit._checking import first_line, printable
 def test_an_argument_of_another_library_is_answered_with_the_name_here(wrong, right):
     with pytest.raises(TypeError, match=f"received '{wrong}'; did you mean '{right}'"):
         kit.Preprocessing(**{wrong: 1})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("classes", "'class_names'"),
+        ("summary", "'notes'"),
+        ("predict_on_batch", "'classifier.predict_tensors(tensors)'"),
+        ("explain", "'kit.diagnose(classifier, photos)'"),
+        ("top", "'classifier.predict(photos).top(count)'"),
+    ],
+)
+def test_an_attribute_of_another_library_is_answered_with_the_name_here(wrong, right):
+    classifier = samples.classifier("fashion_mnist")
+    with pytest.raises(AttributeError) as refused:
+        getattr(classifier, wrong)
+    message = f"there is no Classifier.{wrong}; did you mean {right}?"
+    assert str(refused.value) == message
+    # Others that Python, IPython and pickle look for.
+    assert not hasattr(classifier, "_repr_html_")
+    with pytest.raises(AttributeError, match=r"^there is no Classifier.device$"):
+        classifier.device  # noqa: B018
+
+
+def test_results_photos_and_the_kit_itself_answer_as_well():
+    photo = samples.photo("cat.jpg")
+    for value, wrong, right in [
+        (kit, "load", "'kit.Classifier.load(path)'"),
+        (photo, "numpy", "'pixels'"),
+        (samples.classifier("fashion_mnist").predict(photo), "df", "'to_dataframe'"),
+    ]:
+        with pytest.raises(
+            AttributeError, match=f"{wrong}.*; did you mean "
+        ) as refused:
+            getattr(value, wrong)
+        assert right in str(refused.value)
+
+
+def test_a_function_says_what_it_takes_and_travels_to_other_processes():
+    classifier = samples.classifier("fashion_mnist")
+    for function, options, message in [
+        (kit.sweep, {"n_jobs": 2}, "received 'n_jobs'; did you mean 'executor'?"),
+        (
+            kit.mistakes,
+            {},
+            "received a call with missing a required argument: 'photos'",
+        ),
+        (kit.Classifier.load, {"labels": []}, "'labels'; did you mean 'class_names'?"),
+        (classifier.using, {"scaling": 1}, "'scaling'; did you mean 'preprocessing'?"),
+    ]:
+        with pytest.raises(TypeError) as refused:
+            function(classifier, **options)
+        assert str(refused.value).startswith(f"Expected {function.__qualname__}(")
+        assert str(refused.value).endswith(message)
+    assert pickle.loads(pickle.dumps(kit.sweep)) is kit.sweep  # noqa: S301 (its own)
+
+
+SAME = [
+    ({"size": 96}, {"size": (96, 96)}),
+    ({"size": np.array([96, 64])}, {"size": (96, 64)}),
+    ({"fill": 255}, {"fill": (255, 255, 255)}),
+    ({"scaling": 1 / 255}, {"scaling": "0..1"}),
+    ({"scaling": "[-1, 1]"}, {"scaling": "-1..1"}),
+    ({"scaling": "torch"}, {"scaling": "imagenet"}),
+    ({"scaling": None}, {"scaling": "0..255"}),
+    ({"scaling": 1 / 128}, {"scaling": kit.Scaling(128)}),
+    ({"channels": "BGR"}, {"channels": "bgr"}),
+    ({"channels": "L"}, {"channels": "gray"}),
+    ({"layout": "NCHW"}, {"layout": "channels_first"}),
+    ({"filter": Image.Resampling.LANCZOS}, {"filter": "lanczos"}),
+    ({"cast": np.uint8}, {"cast": "uint8"}),
+    ({"fit": "stretch"}, {"fit": "squash"}),
+]
+
+
+@pytest.mark.parametrize(("called", "same"), SAME)
+def test_a_value_that_is_called_otherwise_is_the_same(called, same):
+    assert kit.Preprocessing(**called) == kit.Preprocessing(**same)
+
+
+def test_a_column_of_paths_and_a_call_are_predictions(tmp_path):
+    classifier = samples.classifier("fashion_mnist")
+    photos = samples.photos("fashion_mnist")[:2]
+    for photo in photos:
+        Image.fromarray(photo.pixels).save(tmp_path / f"{photo.name}.png")
+    paths = sorted(map(str, tmp_path.iterdir()))
+    expected = classifier.predict(photos).probabilities
+    for column in (np.array(paths), np.array(paths, object)):
+        assert (classifier(column).probabilities == expected).all()
+    tensor = classifier.preprocessing(photos[0])
+    assert (classifier.predict_tensors(tensor) == expected[:1]).all()
 
 
 def test_what_guides_is_copied_and_pickled_as_before():

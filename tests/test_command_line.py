@@ -111,7 +111,7 @@ BAD = [
         "No such file or directory: 'nothing.json'",
     ),
     ([*DIAGNOSE, "--preprocessing", PICTURES[0]], "as JSON, received text that is not"),
-    ([*DIAGNOSE, "--scaling", "0-1"], "did you mean '0..1'"),
+    ([*DIAGNOSE, "--scaling", "0..l"], "did you mean '0..1'"),
     (["diagnose", MODEL, "nothing.jpg"], "Expected an existing image file"),
     (
         [*DIAGNOSE, "--labels", "1,2"],
@@ -124,7 +124,10 @@ BAD = [
     (["pin", SMALL, "nothing.jpg"], "nothing.jpg"),
     (["pin", SMALL, PICTURES[0], __file__], Path(__file__).name),
     (["pin", SMALL, PICTURES[0], "--cases", f"{PICTURES[0]}/cases"], "Not a directory"),
-    (["pin", MODEL, PICTURES[0], "--expect", "panda"], "did you mean 'giant panda'"),
+    (
+        ["pin", MODEL, PICTURES[0], "--expect", "panda"],
+        "'lesser panda' or 'giant panda'?",
+    ),
     (["verify", "nothing.keras", "cases"], "Expected an existing local model file"),
     (["verify", SMALL, "nothing"], "Expected a folder of cases"),
     (["verify", SMALL, str(DATA / "fashion_mnist")], "Expected cases in"),

@@ -293,7 +293,7 @@ def test_every_public_name_is_there():
 def test_an_unknown_name_is_answered_with_the_known_ones():
     with pytest.raises(AttributeError, match=r"no attribute 'Clasifier'.*Classifier"):
         kit.Clasifier  # noqa: B018
-    with pytest.raises(AttributeError, match="write import exercises"):
+    with pytest.raises(AttributeError, match="did you mean 'import exercises'"):
         kit.exercises  # noqa: B018
 
 

@@ -1,5 +1,6 @@
 """Progress, tables and results, which every part of the kit shows in one way."""
 
+import csv
 import json
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
@@ -18,7 +19,7 @@ def test_a_function_is_told_of_every_step():
     with Steps([10, 20], "Folds", "fold", told.append) as steps:
         assert list(steps) == [10, 20]
     assert told == ["Folds: 1 of 2", "Folds: 2 of 2"]
-    assert (steps.done, steps.interrupted) == (2, False)
+    assert steps.done == 2
 
 
 def test_steps_may_be_counted_by_hand():
@@ -58,12 +59,12 @@ def interrupted_in(place, *, keep):
             if letter == place:
                 raise KeyboardInterrupt
             finished.append(letter)
-    return finished, steps.interrupted
+    return finished
 
 
 def test_an_interruption_keeps_what_is_finished_where_that_can_be_used():
-    assert interrupted_in("c", keep=True) == (["a", "b"], True)
-    assert interrupted_in("none", keep=True) == (["a", "b", "c"], False)
+    assert interrupted_in("c", keep=True) == ["a", "b"]
+    assert interrupted_in("none", keep=True) == ["a", "b", "c"]
     for place, keep in (("c", False), ("a", True)):  # with nothing finished, too
         with pytest.raises(KeyboardInterrupt):
             interrupted_in(place, keep=keep)
@@ -168,3 +169,51 @@ def test_a_notebook_shows_html_and_keeps_the_text_beside_it():
     for shown in (FOUND, FOUND.table()):
         data, _ = DisplayFormatter().format(shown, include={"text/plain", "text/html"})
         assert data == {"text/plain": str(shown), "text/html": shown.html()}
+
+
+def test_rows_of_predictions_sweeps_mistakes_and_cases_are_written_as_csv(
+    tmp_path, fashion, clothes
+):
+    photos = [*clothes[:2], b"none"]
+    given = {"progress": False}
+    kit.pin(tmp_path, fashion, clothes[1], "Pullover", name="one")
+    boot, pullover = fashion.predict(photos[:2]).probability.astype(str)
+    (dark,) = fashion.predict(
+        photos[0], perturbation=kit.Perturbation(brightness=0)
+    ).probability.astype(str)
+    error = kit.sweep(fashion, b"none", kit.Perturbation(), **given).errors[0]
+    error = error.replace("'image'", "'image 2'")
+    head = ["image", "predicted", "probability", "true class", "correct"]
+    first = ["test_0000", "Ankle boot", boot, "Ankle boot", "True"]
+    second = ["test_0001", "Pullover", pullover, "Sneaker", "False"]
+    for rows, expected in [
+        (fashion.predict(photos[:2], [9, "Sneaker"]), [head, first, second]),
+        (
+            kit.sweep(fashion, photos, {"brightness": [0, 1]}, [9, 7, None], **given),
+            [
+                ["image", "brightness", *head[1:], "error"],
+                ["test_0000", "0.0", "Sneaker", dark, "Ankle boot", "False", ""],
+                ["test_0000", "1.0", *first[1:], ""],
+                ["test_0001", "0.0", "Sneaker", dark, "Sneaker", "True", ""],
+                ["test_0001", "1.0", *second[1:], ""],
+                ["image 2", "0.0", "", "nan", "", "", error],
+                ["image 2", "1.0", "", "nan", "", "", error],
+            ],
+        ),
+        (
+            kit.mistakes(fashion, photos[:2], [9, 8], **given),
+            [
+                [*head, "error"],
+                [*first, ""],
+            ],
+        ),
+        (
+            kit.check_cases(tmp_path, fashion, **given),
+            [["name", "state", "expected"], ["one", "holds", "Pullover"]],
+        ),
+    ]:
+        rows.to_csv(tmp_path / "rows.csv")
+        with (tmp_path / "rows.csv").open(newline="", encoding="utf-8") as file:
+            written = list(csv.reader(file))
+        for row, cells in zip(written, expected, strict=False):
+            assert row[: len(cells)] == cells

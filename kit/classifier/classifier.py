@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from kit._arrays import AnyPath, Float32
-from kit._checking import guiding, instance, number, printable, whole
+from kit._checking import guided, guiding, instance, number, printable, whole
 from kit._reporting import Progress, Steps
 from kit.classifier import engines, store
 from kit.classifier.averages import exported_from
@@ -64,7 +64,8 @@ class Classifier:
         A Keras model from (N, H, W, 1) or (N, H, W, 3) to (N, classes): softmax probabilities, or logits,
         which get a softmax. One sigmoid output becomes two columns.
     preprocessing
-        How its training images were prepared. ``None`` if unknown; predictions then ask for one.
+        How its training images were prepared; where it has the default size of `Preprocessing`, it gets the
+        model's. ``None`` if unknown; predictions then ask for one.
     class_names
         One for each class, or a mapping such as ``class_indices`` of Keras's generators; "class 0", "class
         1", … by default.
@@ -105,7 +106,7 @@ class Classifier:
         source = network.source
         self.network = network
         self.name = printable(name)
-        self.preprocessing = steps
+        self.preprocessing = engines.suited(steps, network.about.input_shape)
         self.class_names = checked_class_names(names, network.about.class_count, name)
         self.input_shape = engines.sized(network.about.input_shape, steps)
         statistics = {} if source is None else source.statistics
@@ -139,6 +140,7 @@ class Classifier:
             yield words
 
     @classmethod
+    @guided
     def load(
         cls,
         path: AnyPath,
@@ -314,6 +316,7 @@ class Classifier:
         lanes = self.network.lanes
         return lambda tensors: self._rows(lanes.predict(tensors)), lanes.count
 
+    @guided
     def predict(
         self,
         photos: Pictures,
@@ -349,6 +352,8 @@ class Classifier:
             photos=tuple(photo.name for photo in opened),
         )
 
+    __call__ = predict
+
     def probabilities(
         self,
         photos: Pictures,
@@ -382,15 +387,18 @@ class Classifier:
         ]
         return engines.finite(np.concatenate(rows), self.name)
 
+    @guided
     def using(self, preprocessing: Preprocessing) -> Self:
         """Return the same network with another preprocessing in use; nothing is compiled or copied.
 
         ValueError where its tensors do not fit the network.
         """
-        shape = engines.sized(self.network.about.input_shape, preprocessing)
-        reference = self.reference.moved(self.network, shape)
+        expected = self.network.about.input_shape
+        shape = engines.sized(expected, preprocessing)
         return self._with(
-            preprocessing=preprocessing, input_shape=shape, reference=reference
+            preprocessing=engines.suited(preprocessing, expected),
+            input_shape=shape,
+            reference=self.reference.moved(self.network, shape),
         )
 
     def tempered(self, temperature: float) -> Self:

@@ -45,6 +45,7 @@ def sized(expected: Shape, steps: Preprocessing | None) -> Shape:
         raise TypeError(
             f"Expected a Preprocessing, received {steps!r}; see kit.Preprocessing"
         )
+    steps = suited(steps, expected)
     if steps is None or steps.input_shape is None:
         return expected
     height, width, channels = shape = steps.input_shape
@@ -86,6 +87,13 @@ def fitted(
         channels="gray" if shape[0 if first else 2] == 1 else steps.channels,
         layout="channels_first" if first else steps.layout,
     )
+
+
+def suited(steps: Preprocessing | None, shape: Shape) -> Preprocessing | None:
+    """Return a preprocessing, `fitted` to a network if its size is that of `Preprocessing` by default."""
+    if steps and steps.size == Preprocessing.size:
+        return fitted(steps, shape, side=224)
+    return steps
 
 
 def check_shape(received: tuple[int, ...], expected: Shape) -> None:

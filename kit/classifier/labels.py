@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kit._arrays import Float64, Floats, Int64
-from kit._checking import nearest, printable, whole
+from kit._checking import meant, printable, whole
 
 Labels = Sequence[int | str | None] | npt.NDArray[np.integer]
 
@@ -91,7 +91,7 @@ def class_indices(
     """
     if labels is None:
         return (None,) * count
-    if isinstance(labels, (str, int, np.integer)):
+    if isinstance(labels, (str, int, float, np.integer)):
         labels = (labels,)
     if len(labels) != count:
         raise ValueError(
@@ -103,7 +103,7 @@ def class_indices(
     # Of several classes of one name, the first.
     index_of = {name: index for index, name in reversed([*enumerate(class_names)])}
     return tuple(
-        _index(label, index_of, len(class_names)) for label in np.asarray(rows, object)
+        _index(label, index_of, class_names) for label in np.asarray(rows, object)
     )
 
 
@@ -130,18 +130,17 @@ def complete(labels: Int64) -> Int64:
     return labels
 
 
-def _index(label: Any, index_of: Mapping[str, int], classes: int) -> int | None:
-    if label is None:
+def _index(
+    label: Any, index_of: Mapping[str, int], class_names: Sequence[str]
+) -> int | None:
+    if label is None or label != label:  # noqa: PLR0124 (what pandas has for None is not equal to itself)
         return None
     if isinstance(label, str):
         label = printable(label)
         if label not in index_of:
-            hint = nearest(label, index_of)
-            raise ValueError(
-                f"Expected a label out of {classes} class names, received {label!r}{hint}"
-            )
+            label = meant("label", label, class_names)
         return index_of[label]
-    return whole("a label", label, 0, classes - 1)
+    return whole("a label", label, 0, len(class_names) - 1)
 
 
 LEAST = 1e-7

@@ -3,15 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from kit._arrays import Bools, Float32, Floats, Indices, Int64
-from kit._extras import require
-from kit._reporting import Result, Table
+from kit._arrays import Array, Bools, Float32, Floats, Indices, Int64
+from kit._reporting import Result, Rows, Table
 from kit.classifier.labels import complete, entropies
 
 IN_SHORT = 10
@@ -25,8 +23,33 @@ class Predictor(Protocol):
         """Return probabilities, float32 (N, classes), for tensors, float32 (N, H, W, C)."""
 
 
+def prediction_columns(
+    class_names: tuple[str, ...], *, labels: Array, predicted: Array, probability: Array
+) -> dict[str, Any]:
+    """Return what rows say of predictions, by the names of the columns; None for what is not known.
+
+    Parameters
+    ----------
+    class_names
+        In the order of the outputs.
+    labels, predicted
+        int, shape (N,): the right classes and the predicted ones, -1 for none.
+    probability
+        float, shape (N,), 0..1: that of the predicted class.
+    """
+    # An index of -1 is the last of these.
+    names = np.array([*class_names, None], object)
+    unknown = (labels < 0) | (predicted < 0)
+    return {
+        "predicted": names[predicted],
+        "probability": probability,
+        "true class": names[labels],
+        "correct": np.where(unknown, None, predicted == labels),
+    }
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class Predictions(Result):
+class Predictions(Rows):
     """Softmax probabilities of some images, and what follows from them; `Classifier.predict` makes them.
 
     ``predictions[places]`` has those of some of the images, by index, slice or mask.
@@ -138,36 +161,23 @@ class Predictions(Result):
             head[:width], (row[:width] for row in self._rows()), "<<><"[:width]
         )
 
-    def to_dataframe(self) -> Any:
-        """Return a `pandas.DataFrame` with a row for each image; ImportError without pandas.
-
-        The columns are ``image``, ``predicted``, ``probability``, ``true class`` and ``correct``; in the last
-        two, an image without a label has None.
-        """
-        require("pandas")
-        pandas = import_module("pandas")
-        # A label of -1, which is none, is the last of these.
-        names = np.array([*self.class_names, None], object)
-        columns = {
+    def _columns(self) -> dict[str, Any]:
+        return {
             "image": self.photos,
-            "predicted": self.label,
-            "probability": self.probability,
-            "true class": names[self.labels],
-            "correct": np.where(self.labels < 0, None, self.index == self.labels),
+            **prediction_columns(
+                class_names=self.class_names,
+                labels=self.labels,
+                predicted=self.index,
+                probability=self.probability,
+            ),
         }
-        return pandas.DataFrame(columns)
 
     def _rows(self) -> Iterator[tuple[str, str, str, str]]:
-        for photo, predicted, probability, index, label in zip(
-            self.photos,
-            self.label,
-            self.probability,
-            self.index,
-            self.labels,
-            strict=True,
+        for image, predicted, probability, label, correct in zip(
+            *self._columns().values(), strict=True
         ):
-            mark = "✓" if index == label else f"✕ it is {self.class_names[label]}"
-            yield photo, predicted, f"{probability:.0%}", "" if label < 0 else mark
+            mark = "✓" if correct else f"✕ it is {label}"
+            yield image, predicted, f"{probability:.0%}", "" if label is None else mark
 
     def _report(self) -> Iterator[str | Result]:
         if len(self) == 1:

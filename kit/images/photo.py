@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from kit._arrays import Array, Pixels
-from kit._checking import printable
+from kit._checking import no_attribute, printable
 from kit.images.opening import (
     FORMATS,
     Decoding,
@@ -68,7 +68,7 @@ class Photo:
         object.__setattr__(self, "name", printable(self.name))
         pixels = self.pixels
         if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
-            received = f"{describe(pixels)}; scale it to 0..255, round and cast it"
+            received = f"{describe(pixels)}; scale it to 0..255, round and cast it, or call predict_tensors"
             raise TypeError(
                 f"Expected a uint8 array with values 0..255, received {received}"
             )
@@ -88,7 +88,7 @@ class Photo:
         def __getattr__(self, name: str) -> Pixels:
             """Decode the pixels of a file again."""
             if name != "pixels" or not isinstance(self.remake, Encoded):
-                raise AttributeError(name)
+                no_attribute(self, name)
             pixels, _ = decoded(self.remake.contents(), self.name, self.decoding)
             _keep(self, pixels)
             return pixels
@@ -407,10 +407,10 @@ _SINGLE = (
 
 
 class Picture(NamedTuple):
-    """An image that is not opened yet: what it is called, and where it is or why there is none."""
+    """An image that is not opened yet: what it is called, and where it is."""
 
     name: str
-    source: Source | PhotoError
+    source: Source
 
     def open(self, decoding: Decoding | None = None) -> Photo:
         """Open it as `kit.load_image` does, and with what that raises."""
@@ -428,7 +428,9 @@ def each_picture(pictures: Pictures) -> Iterator[Picture]:
     """
     pictures = as_array(pictures)
     if isinstance(pictures, np.ndarray):
-        pictures = as_levels(pictures)
+        # A column of a table has paths.
+        is_text = pictures.dtype.kind in "OU"
+        pictures = pictures.tolist() if is_text else as_levels(pictures)
     single = not _many(pictures)
     if single and not isinstance(pictures, _SINGLE) and not hasattr(pictures, "read"):
         _read(pictures)  # which says what it takes

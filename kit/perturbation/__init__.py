@@ -9,7 +9,7 @@ from functools import cache, partial
 from inspect import signature
 from typing import Any, ClassVar, Self
 
-from kit._checking import known, whole
+from kit._checking import guiding, known, whole
 from kit._reporting import changed
 from kit.images import Photo, Pictures, Source, as_photos, load_image
 from kit.images.opening import Decoding
@@ -21,6 +21,7 @@ __all__ = ["PARAMETERS", "Parameter", "Perturbation", "noise_field"]
 _signature = cache(signature)
 
 
+@guiding
 @dataclass(frozen=True, repr=False)
 class Perturbation:
     """A perturbation of 8-bit pixels, before any preprocessing.

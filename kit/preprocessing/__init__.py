@@ -34,7 +34,8 @@ class Preprocessing(Pipeline):
     Parameters
     ----------
     size
-        (height, width) of the tensor; None leaves resizing out.
+        (height, width) of the tensor, or one number for both; None leaves resizing out. In a classifier, the
+        default becomes what its network takes.
     filter, fit
         A name of `kit.preprocessing.resizing.FILTERS` and one of `kit.preprocessing.resizing.FITS`.
     crop_fraction
@@ -48,7 +49,8 @@ class Preprocessing(Pipeline):
     invert
         Whether levels x become 255 - x.
     scaling
-        A name of `SCALINGS`, a Scaling, or a sequence of them; kept as a tuple of Scaling.
+        A name of `SCALINGS`, a factor such as 1/255, a Scaling, or a sequence of them; kept as a tuple of
+        Scaling.
     cast
         "uint8" cuts the decimals off after scaling and wraps around at 256, a frequent mistake.
     layout
@@ -89,6 +91,8 @@ class Preprocessing(Pipeline):
         """
         tensor: Float32 = run(PIPELINE, self, load_image(photo))
         return tensor
+
+    __call__ = apply
 
     def steps(self, photo: Source) -> dict[str, Array]:
         """Return what each step leaves of a photo, read-only, by its name; the last array equals `apply`."""

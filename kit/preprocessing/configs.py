@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from kit._checking import first_line, known, nearest, parsed, printable, refuse_unknown
+from kit._checking import first_line, known, nearest, parsed, printable
 from kit.preprocessing.resizing import Size
 from kit.preprocessing.scaling import SCALINGS, Scaling, simplest
 
@@ -137,7 +137,8 @@ def _require(holds: Any, received: str) -> None:
 
 def _keras_hub(content: Content) -> Fields:
     config = content["config"].get("image_converter", content)["config"]
-    refuse_unknown(config, _CONVERTER)
+    for name in config:
+        known("setting", name, _CONVERTER)
     # x * scale + offset becomes (x - mean) / std; a Scaling of both checks their numbers.
     checked = Scaling(1.0, config.get("offset"), config.get("scale"))
     std = 1.0 if checked.std is None else checked.std

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from kit._arrays import Array, Float32, Levels, Pixels
-from kit._checking import instance, integers, known, number, optional
+from kit._checking import instance, integers, meant, number, optional
 from kit.images import Decoding
 from kit.preprocessing.resizing import (
     FILTERS,
@@ -357,8 +357,8 @@ PIPELINE: tuple[Operation, ...] = (
         run=resize,
         fields={
             "size": _size,
-            "filter": partial(known, names=FILTERS),
-            "fit": partial(known, names=FITS),
+            "filter": partial(meant, names=FILTERS),
+            "fit": partial(meant, names=FITS),
             # The largest images have 50 million pixels: of a side, less than this is nothing.
             "crop_fraction": partial(number, low=1e-8, high=1),
             "fill": partial(integers, names=("red", "green", "blue"), low=0, high=255),
@@ -393,7 +393,7 @@ PIPELINE: tuple[Operation, ...] = (
         name="channels",
         run=order_channels,
         undo=restore_channels,
-        fields={"channels": lambda _, value: known("channel order", value, CHANNELS)},
+        fields={"channels": lambda _, value: meant("channel order", value, CHANNELS)},
         choices=(
             Choice(
                 name="channels",
@@ -444,7 +444,7 @@ PIPELINE: tuple[Operation, ...] = (
     Operation(
         name="cast",
         run=cast_uint8,
-        fields={"cast": optional(partial(known, names=("uint8",)))},
+        fields={"cast": optional(partial(meant, names=("uint8",)))},
         choices=(
             Choice(
                 name="cast",
@@ -459,7 +459,7 @@ PIPELINE: tuple[Operation, ...] = (
         # The leading axis comes with the layout, if there are not many images already.
         run=lambda x, layout: arrange(x if x.ndim == 4 else x[None], layout),
         undo=arrange_back,
-        fields={"layout": partial(known, names=LAYOUTS)},
+        fields={"layout": partial(meant, names=LAYOUTS)},
         choices=(
             Choice(
                 name="layout",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kit._arrays import Float32, Float64
-from kit._checking import instance, known, number
+from kit._checking import instance, meant, number
 from kit._reporting import changed
 
 PerChannel = float | tuple[float, ...]
@@ -91,14 +91,17 @@ SCALINGS: Mapping[str, Scalings] = {
 }
 
 
-def as_scalings(value: str | Scaling | Sequence[str | Scaling]) -> Scalings:
-    """Return a name of `SCALINGS`, one scaling or a sequence of both as a tuple of scalings, in order."""
+def as_scalings(value: Any) -> Scalings:
+    """Return names of `SCALINGS`, factors and scalings, one or several, as a tuple of scalings, in order."""
     if isinstance(value, Scaling):
         return (value,)
-    if isinstance(value, str):
-        return SCALINGS[known("scaling", value, SCALINGS)]
+    if value is None or isinstance(value, str):
+        return SCALINGS[meant("scaling", value, SCALINGS)]
+    if isinstance(value, float):
+        factor = number("a factor, instead of a Scaling,", value, 1 / _LARGEST, 1)
+        return simplest((Scaling(1 / factor),))
     values = instance(
-        "scaling", value, Sequence, "a name, a Scaling or a tuple of them"
+        "scaling", value, Sequence, "a name, 1/255, a Scaling or a tuple of them"
     )
     return tuple(scaling for entry in values for scaling in as_scalings(entry))
 

@@ -18,10 +18,10 @@ from kit._checking import (
     built,
     first_line,
     instance,
+    known,
     nearest,
     number,
     parsed,
-    refuse_unknown,
     whole,
 )
 from kit.classifier import Classifier, check_first, known_preprocessing
@@ -41,6 +41,8 @@ TOLERANCE = 0.02
 FORMAT = "kit.case/1"
 PICTURES = "pictures"
 """Folder of the images, below that of the cases."""
+NAMES = "cases.txt"
+"""File with the name of each case that was pinned, so that none goes unnoticed."""
 MAKE_ONE = "make one with kit.pin or python -m kit pin"
 # One file name on every system: no folder, drive or stream, and none of the devices of Windows.
 _FILE = re.compile(r"(?i:(?!(con|prn|aux|nul|com\w|lpt\w)(\.|$))[\w-]([\w.-]*[\w-])?)")
@@ -219,7 +221,8 @@ class Case:
             )
         try:
             values["observed"] = Observed.from_dict(values["observed"])
-            refuse_unknown(values["expected"], ["classes"])
+            for name in values["expected"]:
+                known("field of what is expected", name, ["classes"])
             values["expected"] = values["expected"]["classes"]
             perturbation = values["perturbation"]
             values["perturbation"] = built(
@@ -253,13 +256,19 @@ def name_for(*words: str) -> str:
 
 
 def case_files(folder: AnyPath) -> list[Path]:
-    """Return the files of all cases of a folder, by name; raises a FileNotFoundError where there is none."""
+    """Return the files of all cases of a folder, by name, those too that were pinned and are gone.
+
+    Raises a FileNotFoundError where there is no such folder.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(
             f"Expected a folder of cases, received {folder.name!r}; {MAKE_ONE}"
         )
-    return sorted(folder.glob("[!.]*.json"))
+    names = own_file(folder, NAMES)
+    pinned = names.read_text("utf-8").splitlines() if names.exists() else []
+    paths = {folder / Path(f"{name}.json").name for name in pinned}
+    return sorted(paths.union(folder.glob("[!.]*.json")))
 
 
 def own_file(folder: AnyPath, *names: str) -> Path:
@@ -275,8 +284,10 @@ def own_file(folder: AnyPath, *names: str) -> Path:
 
 
 def _contents(path: Path) -> bytes:
-    size = own_file(path.parent, path.name).stat().st_size
-    if size > _LARGEST or not path.is_file():
+    if not own_file(path.parent, path.name).is_file():
+        advice = f"restore it, or take it out of {NAMES}"
+        raise ValueError(f"Expected a case, received no file; {advice}")
+    if path.stat().st_size > _LARGEST:
         raise ValueError(
             f"Expected a file of at most {_LARGEST} bytes, received another"
         )
@@ -337,7 +348,8 @@ def pin(
     Parameters
     ----------
     folder
-        Of cases; made where there is none. The image is copied into it once.
+        Of cases; made where there is none. The image is copied into it once. Its ``cases.txt`` lists the
+        cases, so that `check_cases` reports one that was deleted.
     classifier
         That predicts.
     photo
@@ -384,7 +396,10 @@ def pin(
         fault=fault,
         **about,
     )
-    return _added(Path(folder), case, file)
+    path = _added(Path(folder), case, file)
+    names = "".join(f"{pinned.stem}\n" for pinned in case_files(folder))
+    write_file(own_file(folder, NAMES), names.encode())
+    return path
 
 
 def observe(

@@ -13,7 +13,7 @@ import numpy as np
 
 from kit._arrays import AnyPath, Pixels
 from kit._checking import first_line, printable
-from kit._reporting import Heading, Progress, Result, Steps
+from kit._reporting import Heading, Progress, Rows, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.predictions import Predictions
 from kit.images import Photo
@@ -104,7 +104,7 @@ class Checked:
 
 
 @dataclass(frozen=True, repr=False)
-class CheckedCases(Result):
+class CheckedCases(Rows):
     """What came of a folder of cases.
 
     Attributes
@@ -141,12 +141,17 @@ class CheckedCases(Result):
         yield Heading(self.headline())
         yield from (printable(f"  {case.name}: {case.words}") for case in self.cases)
 
+    def _columns(self) -> dict[str, list[Any]]:
+        rows = self.to_dict()["cases"]
+        return {name: [row[name] for row in rows] for name in rows[0]}
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
         rows = [
             {
                 "name": case.name,
                 "state": case.state,
+                "expected": " or ".join(case.case.expected) if case.case else "",
                 "answer": case.answer[0],
                 "probability": case.answer[1],
                 "change": case.change,
@@ -175,7 +180,7 @@ class CheckedCases(Result):
                 ET.SubElement(test, "failure", message=printable(case.words))
         return ET.tostring(suite, encoding="unicode") + "\n"
 
-    __repr__ = Result.__str__
+    __repr__ = Rows.__str__
 
 
 def check_cases(

@@ -5,29 +5,29 @@ import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
-    Executor,
     Future,
     ThreadPoolExecutor,
     wait,
 )
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby, islice, product
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
-from kit._arrays import Array, Bools, Float32, Float64, Int32
-from kit._checking import known
-from kit._reporting import Progress, Result, Steps, Table, value_text
+from kit._arrays import Array, Bools, Float32, Float64, Int32, Int64
+from kit._checking import instance
+from kit._reporting import Progress, Rows, Steps, Table, value_text
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import part_size
 from kit.classifier.labels import Labels, label_indices
-from kit.images import Photo, PhotoError, Picture, Pictures
+from kit.classifier.predictions import prediction_columns
+from kit.images import Photo, Picture, Pictures
 from kit.images.photo import UNREADABLE, at_least_one, each_picture
 from kit.perturbation import Perturbation
 
-Grid: TypeAlias = Mapping[str, Sequence[Any]]
+Grid: TypeAlias = Mapping[str, Any]
 
 BLOCK_ROWS = 96
 """Rows that are computed, reported and kept together: under a second for a network of usual size."""
@@ -35,15 +35,27 @@ BLOCK_ROWS = 96
 IN_FLIGHT = 32
 """Tasks that an executor holds at a time: enough for sixteen workers, and few enough to stay small."""
 
+STOPPED = "stopped before it"
+"""Why an image was not predicted that nobody came to."""
 _Key = TypeVar("_Key")
 _Input = TypeVar("_Input")
 _Output = TypeVar("_Output")
-_AXES = tuple(field.name for field in fields(Perturbation))
+
+
+def _check_same(first: "Sweep", second: "Sweep", *names: str) -> None:
+    for name in names:
+        expected = np.asarray(getattr(first, name), object)
+        if not np.array_equal(expected, np.asarray(getattr(second, name), object)):
+            raise ValueError(
+                f"Expected results for the same {name}, received others; predict all again"
+            )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Sweep(Result):
+class Sweep(Rows):
     """Predictions to images under perturbations: a row for each pair, image by image.
+
+    ``first + second`` has the images of both, where the model and all settings are the same.
 
     Parameters
     ----------
@@ -52,21 +64,73 @@ class Sweep(Result):
     axes
         Names and values of which `perturbations` are all combinations, the last name changing fastest; empty
         where they are just a list.
-    labels, tops
-        int32: right classes, shape (photos,), and the most probable ones, shape (rows,); -1 for none.
-    confidences
-        float32, shape (rows,): softmax probability 0..1 of the most probable class; NaN where there is none.
-    errors
-        Rows without an answer, each with the reason.
+    labels
+        int64, shape (photos,): right classes, -1 for none.
+    rows
+        What was predicted, as `unread` has it, of shape (photos, perturbations).
+    model
+        What predicted: the digest of its file, its class names and its preprocessing.
     """
 
     photos: tuple[str, ...]
     perturbations: tuple[Perturbation, ...]
     axes: Mapping[str, tuple[Any, ...]]
-    labels: Int32
-    tops: Int32
-    confidences: Float32
-    errors: Mapping[int, str]
+    labels: Int64
+    rows: Array
+    model: Mapping[str, Any]
+
+    def __add__(self, other: "Sweep") -> "Sweep":
+        _check_same(self, other, "model", "perturbations")
+        return replace(
+            self,
+            photos=self.photos + other.photos,
+            labels=np.concatenate([self.labels, other.labels]),
+            rows=np.concatenate([self.rows, other.rows]),
+        )
+
+    @property
+    def tops(self) -> Int32:
+        """The most probable class of each row, int32 (rows,); -1 for none."""
+        return np.asarray(self.rows["classes"][..., 0].ravel())
+
+    @property
+    def confidences(self) -> Float32:
+        """Its softmax probability, 0..1, float32 (rows,); NaN where there is none."""
+        return np.asarray(self.rows["probabilities"][..., 0].ravel())
+
+    @property
+    def errors(self) -> dict[int, str]:
+        """Rows without a prediction, each with the reason."""
+        reasons = self.rows["error"].ravel()
+        missing = np.flatnonzero(self.tops < 0).tolist()
+        return {place: reasons[place] for place in missing}
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        """The values of each axis for each perturbation; else how it is written."""
+        if not self.axes:
+            return {"perturbation": tuple(map(repr, self.perturbations))}
+        return dict(
+            zip(self.axes, zip(*product(*self.axes.values()), strict=True), strict=True)
+        )
+
+    def _columns(self) -> dict[str, Any]:
+        count = len(self.perturbations)
+        settings = {
+            name: values * len(self.photos) for name, values in self._settings.items()
+        }
+        predictions = prediction_columns(
+            class_names=self.model["class_names"],
+            labels=np.repeat(self.labels, count),
+            predicted=self.tops,
+            probability=self.confidences,
+        )
+        return {
+            "image": np.repeat(np.array(self.photos, object), count),
+            **settings,
+            **predictions,
+            "error": self.rows["error"].ravel(),
+        }
 
     def __len__(self) -> int:
         return len(self.tops)
@@ -107,13 +171,13 @@ class Sweep(Result):
             head = (down, *map(value_text, values))
             title = f"{title}, {down} down, {across} across"
             return Table(head, rows, ">" * len(head), title=title)
+        settings = self._settings
         names = [
-            ", ".join(value_text(getattr(perturbation, axis)) for axis in self.axes)
-            or repr(perturbation)
-            for perturbation in self.perturbations
+            ", ".join(map(value_text, row))
+            for row in zip(*settings.values(), strict=True)
         ]
-        columns = [map(_percent, shares) for shares in figures.values()]
-        head = (", ".join(self.axes) or "perturbation", *figures)
+        columns = [map(_percent, shares.ravel()) for shares in figures.values()]
+        head = (", ".join(settings), *figures)
         return Table(head, zip(names, *columns, strict=True), ">" * len(head))
 
     def _mean(self, values: Array, counted: Bools) -> Float64:
@@ -147,44 +211,37 @@ def expand(
     axes: dict[str, tuple[Any, ...]] = {}
     if isinstance(perturbations, Mapping):
         for name, values in perturbations.items():
-            known("parameter", name, _AXES)
-            changes = [Perturbation(**{name: value}) for value in values]
+            # As objects, since a quality may be None; one value stands alone.
+            listed_values = np.atleast_1d(np.array(values, object))
+            changes = [Perturbation(**{name: value}) for value in listed_values]
             # As a perturbation keeps them: 85.0 as a whole number, -0.0 as 0.0.
             axes[name] = tuple(getattr(change, name) for change in changes)
         cells = product(*axes.values()) if axes else ()
-        listed = tuple(
+        perturbations = [
             Perturbation(**dict(zip(axes, values, strict=True))) for values in cells
-        )
-    elif isinstance(perturbations, Perturbation):
-        listed = (perturbations,)
-    else:
-        listed = tuple(perturbations)
-    for change in listed:
-        if not isinstance(change, Perturbation):
-            raise TypeError(
-                f"Expected perturbations, or a mapping to lists of values, received {change!r}"
-            )
+        ]
+    elif isinstance(perturbations, Perturbation | str):
+        perturbations = [perturbations]
+    words = "a kit.Perturbation, or a mapping from names to values"
+    listed = tuple(
+        instance("a perturbation", change, Perturbation, words)
+        for change in perturbations
+    )
     if not listed:
         raise ValueError(
-            f"Expected at least one perturbation with values, received {perturbations!r}"
+            f"Expected at least one perturbation with values, received {axes!r}"
         )
     return axes, listed
 
 
 def held(photos: Pictures) -> tuple[Picture, ...]:
-    """Return the images as workers can have them: a path, a photo, or why it cannot be read."""
-    return at_least_one(map(_held, each_picture(photos)))
-
-
-def _held(picture: Picture) -> Picture:
-    source = picture.source
-    if isinstance(source, (str, os.PathLike)):
-        # Workers may have been started in another folder.
-        return picture._replace(source=os.path.abspath(source))  # noqa: PTH100 (of ten thousand, texts are smaller)
-    try:
-        return picture._replace(source=picture.open())
-    except PhotoError as error:
-        return picture._replace(source=error)
+    """Return the images, not opened, as workers can have them that were started in another folder."""
+    return at_least_one(
+        picture._replace(source=os.path.abspath(picture.source))  # noqa: PTH100 (of ten thousand, texts are smaller)
+        if isinstance(picture.source, (str, os.PathLike))
+        else picture
+        for picture in each_picture(photos)
+    )
 
 
 class Shared:
@@ -205,7 +262,7 @@ def _opened(pickled: bytes) -> Shared:
 def run_tasks(
     function: Callable[[_Input], _Output],
     tasks: Iterable[tuple[_Key, _Input]],
-    executor: Executor | None,
+    executor: Any,
     ahead: int = IN_FLIGHT,
 ) -> Iterator[tuple[_Key, _Output]]:
     """Yield each task's key with its result, as soon as it is there.
@@ -217,11 +274,13 @@ def run_tasks(
     tasks
         Read only this far ahead, so that images do not pile up.
     executor
-        None for this thread.
+        As in `sweep`; None for this thread.
 
     Raises whatever a task raises, and ValueError for processes that fork. What has not begun then, or when
     the caller stops, is cancelled.
     """
+    if hasattr(executor, "get_executor"):  # a Dask client
+        executor = executor.get_executor()
     # Private, and the only way to know; without it, nothing is refused.
     context = getattr(executor, "_mp_context", None)
     if context is not None and context.get_start_method() == "fork":
@@ -232,6 +291,10 @@ def run_tasks(
     if executor is None:
         yield from ((key, function(task)) for key, task in tasks)
         return
+    if not hasattr(executor, "submit"):
+        raise TypeError(
+            f"Expected an executor or a Dask client, received {executor!r}; see kit.sweep"
+        )
     waiting: dict[Future[_Output], _Key] = {}
     try:
         listed = iter(tasks)
@@ -247,106 +310,156 @@ def run_tasks(
             future.cancel()
 
 
+def unread(photos: int, perturbations: int, ranks: int) -> Array:
+    """Return rows (photos, perturbations) in which nothing is predicted yet.
+
+    A row has ``label_probability`` (NaN without a label), ``probabilities`` and ``classes`` of the `ranks`
+    most probable classes, in order (NaN and -1 for none), and ``error``, why there are none.
+    """
+    nothing = np.nan, [np.nan] * ranks, [-1] * ranks, STOPPED
+    columns = [
+        ("label_probability", np.float32),
+        ("probabilities", np.float32, (ranks,)),
+        ("classes", np.int32, (ranks,)),
+        ("error", np.object_),
+    ]
+    return np.full((photos, perturbations), np.array(nothing, columns))
+
+
 class Block(NamedTuple):
-    """Images that are all predicted under the same perturbations, for a worker."""
+    """Images that are all predicted under the same perturbations, for a worker.
+
+    `labels` are int (photos,), -1 for none; `ranks` is how many classes of each are kept.
+    """
 
     shared: Shared
     pictures: tuple[Picture, ...]
     perturbations: tuple[Perturbation, ...]
+    labels: Int64
+    ranks: int
 
 
 _Cell: TypeAlias = tuple[int, Photo, Perturbation]
-_Placed: TypeAlias = tuple[int, Float32]
-
-_ROW = np.dtype([("top", np.int32), ("confidence", np.float32), ("error", np.object_)])
-"""The most probable class, -1 for none; its softmax probability; why there is none."""
 
 
-def _unread(photos: int, perturbations: int) -> Array:
-    rows = np.empty((photos, perturbations), _ROW)
-    rows[...] = (-1, np.nan, "stopped before it")
-    return rows
-
-
-def predicted(
-    classifier: Classifier,
-    pictures: Sequence[Picture],
-    perturbations: Sequence[Perturbation],
-    *,
-    errors: Array,
-) -> Iterator[_Placed]:
-    """Predict every image under every perturbation, image by image, each decoded once.
-
-    Yields place and probabilities of each, in no order; `errors`, text (rows,), gets what cannot be read.
-    """
+def predict_block(block: Block) -> Array:
+    """Predict every image under every perturbation, each image decoded once: rows as `unread` has them."""
+    classifier = block.shared.classifier
     predict, lanes = classifier.side_by_side()
+    count = len(block.perturbations)
+    rows = unread(len(block.pictures), count, block.ranks)
+    in_order = rows.reshape(-1)
 
-    def predict_part(cells: Sequence[_Cell]) -> list[_Placed]:
+    def predict_part(cells: Sequence[_Cell]) -> None:
         # Both parts of the work leave Python's lock to others for most of their time.
-        prepared: list[_Placed] = []
+        prepared: list[tuple[int, Float32]] = []
         for place, photo, perturbation in cells:
             try:
                 prepared.append((place, classifier.tensor(photo, perturbation)))
             except UNREADABLE as error:
-                errors[place] = str(error)
-        rows: list[_Placed] = []
+                in_order["error"][place] = str(error)
         for _, of_one_shape in groupby(prepared, key=lambda placed: placed[1].shape):
             places, tensors = zip(*of_one_shape, strict=True)
-            rows += zip(places, predict(np.concatenate(tensors)), strict=True)
-        return rows
+            predictions = predict(np.concatenate(tensors))
+            for place, probabilities in zip(places, predictions, strict=True):
+                best = np.argsort(-probabilities, kind="stable")[: block.ranks]
+                label = block.labels[place // count]
+                own = probabilities[label] if label >= 0 else np.nan
+                in_order[place] = own, probabilities[best], best, ""
 
-    cells = _cells(classifier, pictures, perturbations, errors=errors)
+    cells = _cells(block, in_order["error"])
     size = part_size((1, *(side or 1 for side in classifier.input_shape)))
     parts = iter(lambda: list(islice(cells, size)), [])
     with ThreadPoolExecutor(lanes) as pool:
-        for _, rows in run_tasks(predict_part, enumerate(parts), pool, 2 * lanes):
-            yield from rows
-
-
-def predict_block(block: Block) -> Array:
-    """Return what `predicted` yields and the errors: `_ROW` (photos, perturbations)."""
-    rows = _unread(len(block.pictures), len(block.perturbations))
-    in_order = rows.reshape(-1)
-    for place, probabilities in predicted(
-        block.shared.classifier,
-        block.pictures,
-        block.perturbations,
-        errors=in_order["error"],
-    ):
-        in_order["top"][place] = probabilities.argmax()
-        in_order["confidence"][place] = probabilities.max()
+        for _ in run_tasks(predict_part, enumerate(parts), pool, 2 * lanes):
+            pass
     return rows
 
 
-def _cells(
-    classifier: Classifier,
-    pictures: Sequence[Picture],
-    perturbations: Sequence[Perturbation],
-    *,
-    errors: Array,
-) -> Iterator[_Cell]:
-    decoding = known_preprocessing(classifier).decoding
-    count = len(perturbations)
-    for number, picture in enumerate(pictures):
+def _cells(block: Block, errors: Array) -> Iterator[_Cell]:
+    decoding = known_preprocessing(block.shared.classifier).decoding
+    count = len(block.perturbations)
+    for number, picture in enumerate(block.pictures):
         first = number * count
         try:
-            if isinstance(picture.source, PhotoError):
-                raise picture.source
             photo = picture.open(decoding)
         except UNREADABLE as error:
             errors[first : first + count] = str(error)
             continue
-        for place, perturbation in enumerate(perturbations, first):
+        for place, perturbation in enumerate(block.perturbations, first):
             yield place, photo, perturbation
+
+
+def run(
+    classifier: Classifier,
+    pictures: tuple[Picture, ...],
+    grid: tuple[Mapping[str, tuple[Any, ...]], tuple[Perturbation, ...]],
+    labels: Int64,
+    *,
+    ranks: int,
+    resume: Sweep | None,
+    executor: Any,
+    progress: Progress,
+) -> Sweep:
+    """Predict every image under every perturbation, or what a sweep to resume is missing.
+
+    Parameters
+    ----------
+    grid
+        What `expand` returns.
+    labels
+        int64, shape (pictures,), -1 for none.
+    ranks
+        How many of the most probable classes are kept.
+    """
+    axes, perturbations = grid
+    swept = Sweep(
+        photos=tuple(picture.name for picture in pictures),
+        perturbations=perturbations,
+        axes=axes,
+        labels=labels,
+        rows=unread(len(pictures), len(perturbations), ranks),
+        model={
+            "file": getattr(classifier.source, "digest", ""),
+            "class_names": classifier.class_names,
+            "preprocessing": known_preprocessing(classifier),
+        },
+    )
+    if resume is not None:
+        _check_same(swept, resume, "model", "perturbations", "photos", "labels")
+        swept = replace(swept, rows=resume.rows.copy())
+    shared = Shared(classifier)
+    tasks = (
+        (
+            (photos, changes),
+            Block(
+                shared=shared,
+                pictures=pictures[photos],
+                perturbations=perturbations[changes],
+                labels=swept.labels[photos],
+                ranks=ranks,
+            ),
+        )
+        for photos, changes in blocks(*swept.rows.shape)
+        if (swept.rows["classes"][photos, changes] < 0).any()
+    )
+    with Steps[None](
+        (), "Predicting", "row", progress, total=len(swept), keep=True
+    ) as steps:
+        for place, rows in run_tasks(predict_block, tasks, executor):
+            swept.rows[place] = rows
+            steps.advance(rows.size)
+    return swept
 
 
 def sweep(
     classifier: Classifier,
     photos: Pictures,
     perturbations: Grid | Perturbation | Iterable[Perturbation],
-    *,
     labels: Labels | None = None,
-    executor: Executor | None = None,
+    *,
+    resume: Sweep | None = None,
+    executor: Any = None,
     progress: Progress = True,
 ) -> Sweep:
     """Predict every image under every perturbation.
@@ -363,13 +476,15 @@ def sweep(
         See `kit.images.photo`. Name files where there are many: they are opened where they are used.
     perturbations
         A grid, ``{"brightness": np.linspace(0.2, 2, 21), "noise": range(0, 51, 5)}``: all combinations of any
-        parameters of `Perturbation`, its seed too. Or perturbations in a list.
+        parameters of `Perturbation`, its seed too; one value may stand alone. Or perturbations in a list.
     labels
         Right classes, as indices or names; None where none is known.
+    resume
+        An earlier sweep of the same images and settings: only what it could not predict is predicted.
     executor
-        Anything with the interface of `concurrent.futures`: threads, processes that are spawned, or the
-        ``client.get_executor()`` of a `dask.distributed` client, whose machines need the same files at the
-        same paths. By default everything runs in this thread.
+        Anything with the interface of `concurrent.futures`: threads, processes that are spawned, or a
+        `dask.distributed` client, whose machines need the same files at the same paths. By default everything
+        runs in this thread.
     progress
         True for a bar once two seconds have passed; or a function that gets each step as a line of text.
 
@@ -384,31 +499,14 @@ def sweep(
         that forks.
     """
     check_first(classifier)
-    known_preprocessing(classifier)
     pictures = held(photos)
-    axes, listed = expand(perturbations)
-    truth = label_indices(labels, classifier.class_names, len(pictures))
-    rows = _unread(len(pictures), len(listed))
-    shared = Shared(classifier)
-    tasks = (
-        ((photos, changes), Block(shared, pictures[photos], listed[changes]))
-        for photos, changes in blocks(*rows.shape)
-    )
-    with Steps[None](
-        (), "Sweeping", "row", progress, total=rows.size, keep=True
-    ) as steps:
-        for place, rows_of_block in run_tasks(predict_block, tasks, executor):
-            rows[place] = rows_of_block
-            steps.advance(rows_of_block.size)
-    rows = rows.reshape(-1)
-    missing = np.flatnonzero(rows["top"] < 0).tolist()
-    errors = {place: rows["error"][place] for place in missing}
-    return Sweep(
-        photos=tuple(picture.name for picture in pictures),
-        perturbations=listed,
-        axes=axes,
-        labels=truth.astype(np.int32),
-        tops=rows["top"],
-        confidences=rows["confidence"],
-        errors=errors,
+    return run(
+        classifier,
+        pictures,
+        expand(perturbations),
+        label_indices(labels, classifier.class_names, len(pictures)),
+        ranks=1,
+        resume=resume,
+        executor=executor,
+        progress=progress,
     )

@@ -1,35 +1,38 @@
 """The mistakes of a classifier on labelled images."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Self
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from kit._arrays import Bools, Float32, Int64
-from kit._checking import guiding
-from kit._reporting import Progress, Result, Steps, Table
-from kit.classifier import Classifier, check_first, known_preprocessing
-from kit.classifier.labels import Labels, class_indices, known_classes
+from kit._arrays import Array, Bools, Float32, Int32, Int64
+from kit._reporting import Progress, Result, Rows, Steps, Table
+from kit.classifier import Classifier, check_first
+from kit.classifier.labels import (
+    Labels,
+    checked_class_names,
+    class_indices,
+    known_classes,
+)
 from kit.images import Picture, Pictures
-from kit.images.photo import names_of
+from kit.images.photo import UNREADABLE, names_of
 from kit.perturbation import Perturbation
-from kit.robustness.sweeps import held, predicted
+from kit.robustness.sweeps import Sweep, expand, held, run
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 from kit.validation.slices import MEASURED, Slice, measured, slices
 
-RANKS = 10
-"""Most probable classes of an image that are kept at least; of few images more."""
-_PROBABILITIES = 1 << 23
-"""Of all images together, for which more classes are kept."""
+RANKS = 32
+"""Most probable classes of an image that are kept: the next one has a probability below 1/32."""
 MOST = 1000
 """Images that are measured at most, chosen at random."""
 ROWS = 12
 """Images in a table, and pairs of classes."""
+_MATRIX = 10
+"""Classes of the largest confusion matrix that is shown."""
 
 
 @dataclass(frozen=True)
@@ -52,65 +55,65 @@ class Mistake:
     picture: Picture = field(repr=False, compare=False)
 
 
-@dataclass(frozen=True, eq=False)
-class Outcomes:
-    """What was predicted for images and measured on them, with a row for each.
+@dataclass(frozen=True, eq=False, repr=False)
+class Mistakes(Rows):
+    """Predictions for labelled images, and where they are wrong.
+
+    ``first + second`` has the images of both, where classifier and preprocessing are the same.
 
     Attributes
     ----------
-    label_probabilities
-        float32 (N,), 0..1: of the label; NaN where an image was not read.
-    probabilities, classes
-        float32 and int64 (N, K): the most probable classes, in order; NaN and -1 where it was not read.
+    classifier, pictures
+        What was asked, and the images, not opened.
+    swept
+        What was predicted: a sweep without any perturbation that keeps more classes.
     measures
         float32 (N, quantities), in the order of `kit.validation.slices.MEASURED`; NaN where none was taken.
     """
 
-    label_probabilities: Float32
-    probabilities: Float32
-    classes: Int64
-    measures: Float32
-
-    @classmethod
-    def unread(cls, count: int, ranks: int) -> Self:
-        """Return the outcomes of images that were not read."""
-        return cls(
-            label_probabilities=np.full(count, np.nan, np.float32),
-            probabilities=np.full((count, ranks), np.nan, np.float32),
-            classes=np.full((count, ranks), -1, np.int64),
-            measures=np.full((count, len(MEASURED)), np.nan, np.float32),
-        )
-
-
-@guiding
-@dataclass(frozen=True, eq=False, repr=False)
-class Mistakes(Result):
-    """Predictions for labelled images, and where they are wrong.
-
-    Attributes
-    ----------
-    classifier, pictures, labels
-        What was asked; the images, not opened; int64 (N,), the class of each.
-    outcomes
-        What was predicted and measured.
-    notes
-        What limits the result, in words.
-    """
-
     classifier: Classifier
     pictures: tuple[Picture, ...]
-    labels: Int64
-    outcomes: Outcomes
-    notes: tuple[str, ...] = ()
+    swept: Sweep
+    measures: Float32
+
+    def __add__(self, other: "Mistakes") -> "Mistakes":
+        return replace(
+            self,
+            pictures=self.pictures + other.pictures,
+            swept=self.swept + other.swept,
+            measures=np.concatenate([self.measures, other.measures]),
+        )
+
+    @property
+    def labels(self) -> Int64:
+        """The class of each image, int64 (N,)."""
+        return self.swept.labels
+
+    def _columns(self) -> dict[str, Any]:
+        columns = self.swept._columns()  # noqa: SLF001 (whose rows these are)
+        del columns["perturbation"]
+        return columns
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What limits the result, in words."""
+        errors = [
+            (self.pictures[place].name, reason)
+            for place, reason in self.swept.errors.items()
+        ]
+        if not errors:
+            return ()
+        _, reason = errors[0]
+        return (f"not predicted: {names_of(errors)} ({reason})",)
 
     @property
     def _read(self) -> Bools:
         return self.predicted >= 0
 
     @property
-    def predicted(self) -> Int64:
-        """The class that is predicted for each image, int64 (N,); -1 where it was not read."""
-        return self.outcomes.classes[:, 0]
+    def predicted(self) -> Int32:
+        """The class that is predicted for each image, int32 (N,); -1 where it was not read."""
+        return self.swept.tops
 
     @property
     def _wrong(self) -> Bools:
@@ -143,39 +146,41 @@ class Mistakes(Result):
     def doubtful(self) -> tuple[Mistake, ...]:
         """Images whose label looks wrong, the least probable label first, of those that were not trained on.
 
-        See `label_errors`; approximate where not all classes are kept, as of over 8,388
-        images of 1,000 classes.
+        See `label_errors`; of more than 32 classes, the 32 most probable ones count.
         """
         (read,) = np.nonzero(self._read)
+        rows = self.swept.rows[read, 0]
         doubtful = label_errors(
             labels=self.labels[read],
-            own=self.outcomes.label_probabilities[read],
-            shares=self.outcomes.probabilities[read],
-            best=self.outcomes.classes[read],
+            own=rows["label_probability"],
+            shares=rows["probabilities"],
+            best=rows["classes"],
         )
         return self._listed(read[doubtful])
 
     @cached_property
     def slices(self) -> tuple[Slice, ...]:
         """Properties of the images that go with mistakes, the clearest first; see `kit.validation.slices`."""
-        measures = self.outcomes.measures
-        measured = ~np.isnan(measures).all(axis=1)
-        return slices(measures[measured], self._wrong[measured], self.labels[measured])
+        measured = ~np.isnan(self.measures).all(axis=1)
+        return slices(
+            self.measures[measured], self._wrong[measured], self.labels[measured]
+        )
 
     def _surest(self, among: Bools) -> tuple[Mistake, ...]:
         (places,) = np.nonzero(among)
-        order = np.argsort(-self.outcomes.probabilities[places, 0], kind="stable")
+        order = np.argsort(-self.swept.confidences[places], kind="stable")
         return self._listed(places[order])
 
     def _listed(self, places: Int64) -> tuple[Mistake, ...]:
         names = self.classifier.class_names
+        confidences = self.swept.confidences
         return tuple(
             Mistake(
                 place=place,
                 name=self.pictures[place].name,
                 label=names[self.labels[place]],
                 predicted=names[self.predicted[place]],
-                probability=float(self.outcomes.probabilities[place, 0]),
+                probability=float(confidences[place]),
                 picture=self.pictures[place],
             )
             for place in places.tolist()
@@ -190,7 +195,7 @@ class Mistakes(Result):
     def table(self) -> Table:
         """Return the confusion matrix; of more than ten classes, the pairs that are confused most."""
         names = self.classifier.class_names
-        if len(names) > RANKS:
+        if len(names) > _MATRIX:
             pairs = [(*pair, str(count)) for pair, count in self.confused]
             return Table(("label", "predicted", "images"), pairs, "<<>")
         counts = self.confusion.T.astype(str)
@@ -234,6 +239,8 @@ def mistakes(
     photos: Pictures,
     labels: Labels | None = None,
     *,
+    resume: Mistakes | None = None,
+    executor: Any = None,
     progress: Progress = True,
 ) -> Mistakes:
     """Predict labelled images and report the mistakes: which classes, which images, which labels look wrong.
@@ -249,8 +256,10 @@ def mistakes(
     labels
         The class of each image, by index or name. By default the folders name them, or, where the classifier
         has no names and folders no class, follow their order, as in Keras's `image_dataset_from_directory`.
-    progress
-        True for a bar once two seconds have passed; or a function that gets each step as a line of text.
+    resume
+        Earlier mistakes of the same images, labels and classifier: only what is missing is predicted.
+    executor, progress
+        See `kit.sweep`.
 
     Raises
     ------
@@ -258,55 +267,36 @@ def mistakes(
         Arguments of another kind, no image that can be read, or labels or folders that name no class.
     """
     check_first(classifier)
-    known_preprocessing(classifier)
     pictures = held(photos)
     names = classifier.class_names
     if labels is None:
         labels = _folders(pictures, names)
-    truth = known_classes(labels, names, len(pictures))
-    ranks = min(len(names), max(RANKS, _PROBABILITIES // len(pictures)))
-    outcomes = Outcomes.unread(len(pictures), ranks)
-    errors = np.full(len(pictures), "", np.object_)
-    is_measured = np.random.default_rng(0).permutation(len(pictures)) < MOST
-    rows = predicted(classifier, pictures, (Perturbation(),), errors=errors)
-    with Steps(
-        rows, "Predicting", "image", progress, total=len(pictures), keep=True
-    ) as steps:
-        for place, row in steps:
-            best = np.argsort(-row, kind="stable")[:ranks]
-            if is_measured[place]:
-                outcomes.measures[place] = measured(pictures[place].open())
-            outcomes.label_probabilities[place] = row[truth[place]]
-            outcomes.probabilities[place] = row[best]
-            # Last, since an image is read once it has classes: here a person may interrupt.
-            outcomes.classes[place] = best
-    notes = _unreadable(pictures, errors)
-    if steps.interrupted:
-        notes += (f"stopped after {steps.done:,} of {len(pictures):,} images",)
+    count = len(pictures)
+    swept = run(
+        classifier,
+        pictures,
+        expand(Perturbation()),
+        known_classes(labels, names, count),
+        ranks=min(len(names), RANKS),
+        resume=getattr(resume, "swept", None),
+        executor=executor,
+        progress=progress,
+    )
+    if (swept.tops < 0).all():
+        raise ValueError(swept.errors[0])
+    measures = np.full((count, len(MEASURED)), np.nan, np.float32)
+    sample = np.random.default_rng(0).permutation(count)[:MOST]
+    for place in Steps(sample.tolist(), "Measuring", "image", progress, keep=True):
+        # After hours, a file may be gone.
+        with suppress(*UNREADABLE):
+            if swept.tops[place] >= 0:
+                measures[place] = measured(pictures[place].open())
     return Mistakes(
-        classifier=classifier,
-        pictures=pictures,
-        labels=truth,
-        outcomes=outcomes,
-        notes=notes,
+        classifier=classifier, pictures=pictures, swept=swept, measures=measures
     )
 
 
-def _unreadable(
-    pictures: tuple[Picture, ...], errors: npt.NDArray[np.object_]
-) -> tuple[str, ...]:
-    unreadable = [
-        (pictures[place].name, errors[place]) for place in np.flatnonzero(errors)
-    ]
-    if not unreadable:
-        return ()
-    _, reason = unreadable[0]
-    if len(unreadable) == len(pictures):
-        raise ValueError(reason)
-    return (f"not readable: {names_of(unreadable)} ({reason})",)
-
-
-def _folders(pictures: Sequence[Picture], names: Sequence[str]) -> list[int | str]:
+def _folders(pictures: Sequence[Picture], names: Sequence[str]) -> list[Any]:
     folders = []
     for picture in pictures:
         folder, slash, _ = picture.name.partition("/")
@@ -317,26 +307,17 @@ def _folders(pictures: Sequence[Picture], names: Sequence[str]) -> list[int | st
             )
         folders.append(folder)
     order = sorted(set(folders))
-    unnamed = names == tuple(f"class {place}" for place in range(len(names)))
+    unnamed = names == checked_class_names(None, len(names), "")
     folders_are_classes = set(order) <= set(names)
     if unnamed and not folders_are_classes:
         if len(order) != len(names):
             wanted = f"{len(names)} folders, one for each class, received {len(order)}"
             raise ValueError(f"Expected {wanted}; give labels=")
         return [order.index(folder) for folder in folders]
-    # Of a name such as T-shirt/top, no folder can have every letter.
-    spelled = {_letters(name): name for name in names}
-    return [
-        folder if folder in names else spelled.get(_letters(folder), folder)
-        for folder in folders
-    ]
+    return folders
 
 
-def _letters(name: str) -> str:
-    return re.sub(r"\W|_", "", name).casefold()
-
-
-def label_errors(labels: Int64, own: Float32, shares: Float32, best: Int64) -> Int64:
+def label_errors(labels: Int64, own: Float32, shares: Float32, best: Array) -> Int64:
     """Return the places of images whose label looks wrong, the least probable label first: int64.
 
     Confident learning (Northcutt, Jiang and Chuang, Confident learning: estimating uncertainty in dataset

@@ -329,6 +329,17 @@ def test_an_open_input_size_follows_the_preprocessing_in_use():
     )
 
 
+def test_where_no_size_is_given_a_preprocessing_gets_what_the_network_takes(small_file):
+    used = Preprocessing(scaling="0..1")
+    fitted = used.replace(size=(28, 28), channels="gray")
+    loaded = Classifier.load(small_file, preprocessing=used)
+    assert (loaded.preprocessing, loaded.input_shape) == (fitted, (28, 28, 1))
+    for classifier in (loaded.using(used), Classifier(networks.small(), used)):
+        assert classifier.preprocessing == fitted
+    with pytest.raises(ValueError, match=r"set size=\(28, 28\) in the preprocessing"):
+        loaded.using(fitted.replace(size=32))
+
+
 def test_verify_agrees_or_finds_a_compiled_form_of_other_weights(loaded):
     assert loaded.verify() == Verification(
         loaded.verify().max_difference, 0, agrees=True

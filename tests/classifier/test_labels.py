@@ -13,6 +13,8 @@ def test_labels_are_indices_names_or_unknown():
     assert class_indices(np.array([0, 3]), NAMES, 2) == (0, 3)
     assert class_indices(None, NAMES, 2) == (None, None)
     assert class_indices(np.eye(5)[[4, 1]], NAMES, 2) == (4, 1)  # one-hot
+    # pandas has NaN where nothing is known; case and all but letters and digits count for nothing.
+    assert class_indices([np.nan, "Dress!", "BAG"], NAMES, 3) == (None, 1, 2)
     # A name that two classes share stands for the first, and one may be a number.
     assert class_indices(["coat", "7"], NAMES, 2) == (0, 4)
 
@@ -34,10 +36,22 @@ UNFIT = [
     ([True], "received True"),
     (
         ["dres"],
-        "Expected a label out of 5 class names, received 'dres'; did you mean 'dress'",
+        "Expected the label out of coat, dress, .* received 'dres'; did you mean 'dress'",
     ),
     (["1"], "received '1'"),
 ]
+
+
+CATS = [*map("animal {}".format, range(60)), "tiger cat", "tabby", "Persian cat"]
+
+
+def test_a_word_that_several_classes_have_is_answered_with_all_of_them():
+    with pytest.raises(
+        ValueError,
+        match="^Expected the label out of 63 names; received 'cat'; "
+        r"did you mean 'tiger cat' or 'Persian cat'\?$",
+    ):
+        class_indices("cat", CATS, 1)
 
 
 @pytest.mark.parametrize(("labels", "message"), UNFIT)

@@ -149,7 +149,7 @@ NOT_OF_KERASHUB = [
         ValueError,
         "filter out of nearest.*received 'tf_lanczos3'",
     ),
-    ({"patch_size": 14}, TypeError, "received 'patch_size'"),
+    ({"patch_size": 14}, ValueError, "received 'patch_size'"),
     ({"scale": 0.0}, ValueError, "within 1e-12.*, received 0"),
     ({"scale": "1/255"}, TypeError, "as a number"),
 ]

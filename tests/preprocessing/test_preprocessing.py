@@ -244,13 +244,18 @@ def test_json_that_does_not_fit_is_refused_in_one_line(changes, error, message):
 
 UNFIT = [
     ({"filter": "bilinaer"}, ValueError, r"did you mean 'bilinear'\?"),
-    ({"scaling": "0-1"}, ValueError, r"did you mean '0..1'\?"),
+    ({"scaling": "0..l"}, ValueError, r"did you mean '0..1'\?"),
+    ({"scaling": 127.5}, ValueError, "a factor, instead of a Scaling, within 1e-12..1"),
+    ({"scaling": (0, 1)}, TypeError, "a name, 1/255, a Scaling .* received 0"),
+    ({"channels": 3}, ValueError, "channel order out of rgb, .* received 3"),
+    ({"channels": ["rgb", "bgr"]}, ValueError, r"received \['rgb', 'bgr'\]"),
+    ({"filter": "area"}, ValueError, "did you mean 'box' or 'cv2_area'"),
     (
         {"size": (-1, 224)},
         ValueError,
         "height of the size as a whole number 1..4096, received -1",
     ),
-    ({"size": 224}, TypeError, r"whole numbers \(height, width\), received 224"),
+    ({"size": (224, 224, 3)}, TypeError, r"whole numbers \(height, width\), received"),
     ({"fill": (0, 0, 256)}, ValueError, "of the fill as a whole number 0..255"),
     ({"crop_fraction": 0}, ValueError, "crop_fraction within 1e-08..1, received 0"),
     (

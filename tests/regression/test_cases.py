@@ -298,6 +298,29 @@ def test_an_image_that_is_gone_or_another_is_reported_and_the_others_run(
     assert "as JSON, received text that is not" in words
 
 
+def test_a_case_that_was_deleted_is_red_until_it_is_struck_off_the_list(
+    tmp_path, fashion, clothes
+):
+    for name in ("second", "first"):
+        path = kit.pin(tmp_path, fashion, clothes[0], name=name)
+    names = tmp_path / "cases.txt"
+    assert names.read_text() == "first\nsecond\n"
+    content = path.read_bytes()
+    path.unlink()
+    gone, other = kit.check_cases(tmp_path, fashion, progress=False).cases
+    assert gone.words.endswith(
+        "received no file; restore it, or take it out of cases.txt"
+    )
+    assert (gone.name, gone.state, other.state) == ("first", "unusable", "holds")
+    names.write_text("second\n")
+    assert kit.check_cases(tmp_path, fashion, progress=False).holds
+    # Pinning another one lists those too that came without a list.
+    path.write_bytes(content)
+    names.unlink()
+    kit.pin(tmp_path, fashion, clothes[0], name="third")
+    assert names.read_text() == "first\nsecond\nthird\n"
+
+
 def test_a_link_leads_nowhere_else(tmp_path, fashion, clothes):
     path, other = (
         kit.pin(tmp_path / each, fashion, clothes[0], name="one")
@@ -324,7 +347,7 @@ def test_a_file_that_is_no_small_file_is_not_read(tmp_path):
     (tmp_path / "large.json").write_bytes(bytes(1 + (1 << 20)))
     with pytest.raises(ValueError, match="a file of at most 1048576 bytes"):
         folders.read_case(tmp_path / "large.json")
-    with pytest.raises(ValueError, match="received another"):
+    with pytest.raises(ValueError, match="received no file"):
         folders.read_case(tmp_path)
     (tmp_path / "marked.json").write_bytes(b"\xef\xbb\xbf" + made().to_json().encode())
     assert folders.read_case(tmp_path / "marked.json") == made(name="marked"), (
@@ -336,5 +359,7 @@ def test_cases_are_the_json_files_of_a_folder_that_are_not_hidden(tmp_path):
     for name in ("b.json", "a.json", ".draft.json", "notes.txt"):
         (tmp_path / name).write_text("{}")
     assert [path.name for path in folders.case_files(tmp_path)] == ["a.json", "b.json"]
-    with pytest.raises(ValueError, match=r"^nothing.json: .*No such file or directory"):
+    with pytest.raises(
+        ValueError, match=r"^nothing.json: Expected a case, received no file;"
+    ):
         folders.read_case(tmp_path / "nothing.json")

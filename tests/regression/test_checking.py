@@ -228,6 +228,7 @@ def test_what_is_known_to_fail_is_green_and_so_is_what_holds_by_now(
     )
     kit.pin(boot, inverted, photo, right, name="two")
     (boot / "one.json").unlink()
+    (boot / "cases.txt").write_text("two\n")
     assert moved(boot, inverted).cases[0].state == "failing"
     result = moved(boot, fashion)
     assert result.holds, "however far its probabilities moved"

@@ -1,4 +1,4 @@
-"""Sweeps in spawned processes and on a Dask cluster: the same rows as in this thread."""
+"""Sweeps and mistakes in spawned processes and on a Dask cluster: the same rows as in this thread."""
 
 import multiprocessing
 import pickle
@@ -36,7 +36,7 @@ def serial(sources):
 
 
 def same(one, other):
-    np.testing.assert_equal(vars(one), vars(other))
+    assert one.to_dict() == other.to_dict()
 
 
 def swept(sources, executor=None):
@@ -77,7 +77,7 @@ def test_spawned_processes_give_the_same_rows_and_refuse_a_classifier_that_lies_
             kit.sweep(small, sources[0], {"noise": (0, 1)}, executor=executor)
 
 
-def test_a_dask_cluster_gives_the_same_rows(classifier, sources, serial):
+def test_a_dask_client_gives_the_same_rows_and_mistakes(classifier, sources, serial):
     with (
         LocalCluster(
             n_workers=2,
@@ -89,9 +89,14 @@ def test_a_dask_cluster_gives_the_same_rows(classifier, sources, serial):
         Client(cluster) as client,
     ):
         assert len(client.scheduler_info()["workers"]) == 2
-        executor = client.get_executor()
-        same(swept(sources, executor), serial)
-        same(photographs(classifier, executor), photographs(classifier))
+        same(swept(sources, client), serial)
+        same(photographs(classifier, client.get_executor()), photographs(classifier))
+        fashion = samples.classifier("fashion_mnist")
+        labelled = fashion, sources, [9, 9, 2, 0]
+        same(
+            kit.mistakes(*labelled, executor=client, progress=False),
+            kit.mistakes(*labelled, progress=False),
+        )
 
 
 @pytest.mark.skipif(

@@ -12,7 +12,7 @@ from kit import samples
 from kit.images import Picture
 from kit.perturbation import Perturbation
 from kit.robustness import flip, sweeps
-from kit.robustness.sweeps import Sweep
+from kit.robustness.sweeps import Sweep, unread
 
 BRIGHTNESS = (0.2, 1.0, 2.5)
 NOISE = (0, 30)
@@ -24,7 +24,7 @@ def swept(*arguments, **settings):
 
 
 def same(one, other):
-    np.testing.assert_equal(vars(one), vars(other))
+    assert one.to_dict() == other.to_dict()
 
 
 @pytest.fixture(scope="module")
@@ -107,15 +107,16 @@ def test_rows_of_many_blocks_belong_to_their_picture_perturbation_and_label(fash
 
 
 def test_a_sweep_by_hand():
-    none = np.nan
+    rows = unread(3, 3, ranks=1)
+    rows["classes"][..., 0] = [[0, 1, -1], [1, 0, -1], [0, -1, -1]]
+    rows["probabilities"][rows["classes"] >= 0] = [0.9, 0.8, 0.7, 0.6, 0.5]
     by_hand = Sweep(
-        ("first", "second", "third"),
-        (Perturbation(brightness=0.5), Perturbation(), Perturbation(brightness=2)),
-        {"brightness": (0.5, 1.0, 2.0)},
-        np.array([0, 1, -1], np.int32),
-        np.array([0, 1, -1, 1, 0, -1, 0, -1, -1], np.int32),
-        np.array([0.9, 0.8, none, 0.7, 0.6, none, 0.5, none, none], np.float32),
-        {2: "dark", 5: "dark", 7: "dark", 8: "dark"},
+        photos=("first", "second", "third"),
+        perturbations=tuple(Perturbation(brightness=value) for value in (0.5, 1, 2)),
+        axes={"brightness": (0.5, 1.0, 2.0)},
+        labels=np.array([0, 1, -1]),
+        rows=rows,
+        model={"class_names": ("cat", "dog")},
     )
     # Right are two of two, none of two, and nothing was answered.
     assert by_hand.accuracy().tolist()[:2] == [1, 0]
@@ -266,16 +267,74 @@ def test_an_interrupted_sweep_returns_the_rows_that_it_has(fashion, folder):
     assert set(found.errors.values()) == {"stopped before it"}
 
 
+def test_what_a_sweep_is_missing_is_taken_up_again_and_nothing_else(
+    fashion, folder, monkeypatch
+):
+    grid = {"noise": np.linspace(0, 60, 90)}
+    whole = swept(fashion, folder, grid)
+    opened = []
+    original = Picture.open
+
+    def watched(picture, *decoding):
+        opened.append(picture.name)
+        return original(picture, *decoding)
+
+    def stop(_line):
+        raise KeyboardInterrupt
+
+    stopped = kit.sweep(fashion, folder, grid, progress=stop)
+    monkeypatch.setattr(Picture, "open", watched)
+    same(swept(fashion, folder, grid, resume=stopped), whole)
+    assert opened == [f"{number:02}.png" for number in range(1, 12)]
+    # The file that cannot be read is tried again.
+    opened.clear()
+    same(swept(fashion, folder, grid, resume=whole), whole)
+    assert opened == ["05.png"]
+    labels = samples.labels("fashion_mnist")[:12]
+    for arguments, name in [
+        ((folder, {"noise": (0, 60)}), "perturbations"),
+        ((samples.photos("fashion_mnist")[:12], grid), "photos"),
+        ((folder, grid, labels), "labels"),
+    ]:
+        with pytest.raises(
+            ValueError, match=rf"^Expected results for the same {name},"
+        ):
+            swept(fashion, *arguments, resume=whole)
+
+
+def test_sweeps_of_the_same_model_and_settings_add_up(fashion):
+    photos = samples.photos("fashion_mnist")[:5]
+    labels = samples.labels("fashion_mnist")[:5]
+    grid = {"noise": (0, 60)}
+    first = swept(fashion, photos[:2], grid, labels[:2])
+    second = swept(fashion, [b"none", *photos[2:]], grid, [None, *labels[2:]])
+    both = first + second
+    whole = swept(fashion, photos, grid, labels)
+    places = [*range(4), *range(6, 12)]
+    assert both.tops[places].tolist() == whole.tops.tolist()
+    assert both.confidences[places].tolist() == whole.confidences.tolist()
+    assert both.photos == (*first.photos, "image 0", *second.photos[1:])
+    assert both.accuracy().tolist() == whole.accuracy().tolist()
+    assert list(both.errors) == [4, 5]
+    for model in (
+        samples.classifier("fashion_mnist_500"),
+        fashion.using(fashion.preprocessing.replace(invert=True)),
+    ):
+        with pytest.raises(ValueError, match=r"^Expected results for the same model,"):
+            first + swept(model, photos[2:], grid)
+
+
 # Arguments and text
 
 
 NONE = [
-    ({"nois": [1]}, ValueError, "did you mean 'noise'"),
-    ({"noise": 3}, TypeError, "'int' object is not iterable"),
+    ({"nois": [1]}, TypeError, "received 'nois'; did you mean 'noise'"),
+    ({"rotate": [1]}, TypeError, "received 'rotate'; did you mean 'rotation'"),
+    ({"noise": "20"}, TypeError, "Expected noise as a number, received '20'"),
     (
         {"noise": []},
         ValueError,
-        r"Expected at least one perturbation .*, received {'noise': \[\]}",
+        r"Expected at least one perturbation .*, received {'noise': \(\)}",
     ),
     (
         {"noise": np.array([101.0])},
@@ -283,7 +342,8 @@ NONE = [
         "Expected noise within 0..100, received",
     ),
     ({}, ValueError, "Expected at least one perturbation with values, received {}"),
-    ([1.5], TypeError, "Expected perturbations, or a mapping .* received 1.5"),
+    ([1.5], TypeError, "Expected a perturbation as .* received 1.5"),
+    ("noise", TypeError, "Expected a perturbation as .* received 'noise'"),
 ]
 
 
@@ -293,6 +353,27 @@ def test_perturbations_that_are_none_are_refused(
 ):
     with pytest.raises(error, match=message):
         swept(fashion, samples.photos("fashion_mnist")[0], perturbations)
+
+
+def test_one_value_is_an_axis_of_one(fashion):
+    photo = samples.photos("fashion_mnist")[0]
+    same(
+        swept(fashion, photo, {"noise": 20, "jpeg_quality": None}),
+        swept(fashion, photo, {"noise": [20], "jpeg_quality": [None]}),
+    )
+
+
+def test_three_axes_are_a_row_for_each_combination(fashion):
+    photo = samples.photos("fashion_mnist")[0]
+    grid = {"brightness": (0.5, 1), "noise": (0, 30), "blur": 2}
+    head, *lines = swept(fashion, photo, grid).table().text().splitlines()
+    assert head.split() == ["brightness,", "noise,", "blur", "mean", "confidence"]
+    assert [line.split()[:3] for line in lines] == [
+        ["0.5,", "0,", "2"],
+        ["0.5,", "30,", "2"],
+        ["1,", "0,", "2"],
+        ["1,", "30,", "2"],
+    ]
 
 
 def test_two_axes_are_a_table_of_whole_percentages(fashion):
