@@ -1,0 +1,54 @@
+"""Fetch LiteRT.js, which runs networks in exported pages, and make one script and one binary of it.
+
+``python litert.py`` writes ``kit/explorer/page/vendor/``. The script is classic, so that a page from the disk can
+run it in a worker; the binary computes on one thread.
+"""
+
+import gzip
+import re
+from pathlib import Path
+
+from sources import DATA, read
+
+VERSION = "2.5.3"
+PACKAGE = f"npm:@litertjs/core@{VERSION}"
+GLUE = "wasm/litert_wasm_compat_internal"
+VENDOR = DATA.parent / "kit" / "explorer" / "page" / "vendor"
+START = """// LiteRT.js {version}, Apache-2.0, https://github.com/google-ai-edge/LiteRT: see data/README.md.
+globalThis.litertOf = (wasmBinary) => {{
+const createWasmLib = async (Lib) => new Lib(await ModuleFactory({{ wasmBinary }}));
+"""
+END = "return { loadLiteRt, loadAndCompile, Tensor };\n};\n"
+
+
+def text(path: str) -> str:
+    """Return a text file of the package, without its address of a source map."""
+    return re.sub(
+        r"^//# sourceMapping.*\n?",
+        "",
+        read(PACKAGE, f"package/{path}").decode(),
+        flags=re.MULTILINE,
+    )
+
+
+def script() -> str:
+    """Return the modules and the glue as one function from the binary to what a page needs."""
+    modules = re.sub(
+        r"^import .*\n|^export \{[^}]*\};\n",
+        "",
+        text("dist/index.js"),
+        flags=re.MULTILINE,
+    )
+    return START.format(version=VERSION) + text(f"{GLUE}.js") + modules + END
+
+
+def write(path: Path, contents: bytes) -> None:
+    """Write a file compressed, the same bytes each time."""
+    path.write_bytes(gzip.compress(contents, 9, mtime=0))
+    print(path, path.stat().st_size)
+
+
+if __name__ == "__main__":
+    VENDOR.mkdir(exist_ok=True)
+    write(VENDOR / "litert.js.gz", script().encode())
+    write(VENDOR / "litert.wasm.gz", read(PACKAGE, f"package/{GLUE}.wasm"))
