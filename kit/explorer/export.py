@@ -1,7 +1,6 @@
 """A page that works without a kernel: the explorer's modules, and the predictions that they may ask for."""
 
 import json
-import zlib
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -205,14 +204,6 @@ class _Photo:
         return np.transpose(lines)[::-1].ravel().round(4).tolist()
 
 
-def _packed(value: Any) -> str:
-    """Return JSON, deflated and in base 64, which holds nothing that HTML would read."""
-    text = json.dumps(
-        value, separators=(",", ":"), default=lambda file: b64encode(file).decode()
-    )
-    return b64encode(zlib.compress(text.encode(), 9)).decode()
-
-
 def parts(
     bench: Bench,
     shelf: Shelf,
@@ -221,21 +212,19 @@ def parts(
     progress: Progress,
 ) -> list[str]:
     """Return what a page has of these photos; it begins with `start`, and `tries` are computed, too."""
-    tries = {
-        name: settings for name, settings in tries.items() if settings["photo"] in shelf
-    }
-    if start["photo"] not in shelf:
-        start = neutral(next(iter(shelf)))
     photos = []
+    labels = {}
     for number, (name, entry) in enumerate(shelf.items(), 1):
         photo = _Photo(bench, entry, states(bench, name, [start, *tries.values()]))
         content = photo.content(f"Photo {number} of {len(shelf)}", progress)
-        photos.append(_packed(content))
+        labels[name] = content.pop("label")
+        photos.append(page.packed(content))
     ahead = max(PLACES.values())
     contents: dict[str, Any] = {
         **panel(bench, shelf, tries, ahead=ahead, latency=False),
         "alone": True,
         "marks": MARKS,
+        "labels": labels,
         "start": start | {"where": None},
     }
     contents["sliders"] = [
@@ -243,23 +232,40 @@ def parts(
         for slider in contents["sliders"]
         if not PARAMETERS[slider["key"]].of
     ]
-    return [_packed(contents), *photos]
+    return [page.packed(contents), *photos]
 
 
-def document(bench: Bench, data: Sequence[str]) -> str:
-    """Return the page of these parts."""
+TABLE_NOTE = (
+    "Predictions computed on {date} with kit {version}, since {reason};"
+    " nothing leaves this page. Images are shown reduced. The noise that you see is as strong as the noise"
+    " that was predicted, but not the same."
+)
+LIVE_NOTE = (
+    "The network runs in this page, made on {date} with kit {version}; no photo leaves it."
+    " The search for a cause needs the notebook."
+)
+
+
+def document(
+    bench: Bench, data: Sequence[str], reason: str, *, title: str = "", text: str = ""
+) -> str:
+    """Return the page of these parts; the reason says why they are no network, empty where they are."""
     style = page.page_file("explorer.css") + page.page_file("table.css")
-    script = page.joined("alone")
+    script = page.joined((*page.MODULES, *page.ALONE))
     source = bench.classifier.source
+    note = (TABLE_NOTE if reason else LIVE_NOTE).format(
+        date=datetime.now(UTC).date(), version=__version__, reason=reason
+    )
     return Template(page.page_file("table.html")).substitute(
         style=style,
         style_hash=_hash(style),
         script=script,
         script_hash=_hash(script),
+        title=escape(title or bench.classifier.name),
+        text=escape(text),
         name=escape(bench.classifier.name),
         digest="" if source is None else f", SHA-256 {source.digest}",
-        date=datetime.now(UTC).date(),
-        version=__version__,
+        note=escape(note),
         data="\n".join(f'<script type="text/plain">{block}</script>' for block in data),
     )
 

@@ -12,7 +12,7 @@ import { PathView } from "./path.js";
 import { PhotoStrip } from "./photos.js";
 import { Picture } from "./picture.js";
 import { Preview, bytesOf } from "./preview.js";
-import { unfolded } from "./table.js";
+import { panelOf, unfolded } from "./table.js";
 import { Where } from "./where.js";
 
 const OVER = ["restarting", "autorestarting", "dead", "terminating"]; // states of a kernel that will not answer this page
@@ -221,7 +221,7 @@ class ExplorerView {
         this.latency,
         element(
           "div",
-          { class: "kit-group kit-quiet", hidden: panel.alone },
+          { class: "kit-group kit-quiet", hidden: panel.alone && !panel.live },
           button("Add an image…", "Or drop or paste one anywhere here", () =>
             this.files.node.click(),
           ),
@@ -580,7 +580,8 @@ class ExplorerView {
     const kept = this.model.get("_kept");
     if (this.stopped || !kept.length) return;
     this.stop();
-    const model = await unfolded(kept);
+    const [first, ...photos] = kept;
+    const model = unfolded(await panelOf(first), photos, false);
     this.stop = render({ model, el: this.root.parentElement });
     this.root.remove();
   }

@@ -1,0 +1,153 @@
+// What a page without Python computes for one state, in a worker: from the photo to probabilities and heat map.
+import { decoded } from "./decode.js";
+import { noiseField } from "./noise.js";
+import { perturb } from "./pixels.js";
+import { imageOf, resized, tensorOf } from "./prepare.js";
+
+const MOST_PIXELS = 4_194_304; // of a photo; larger ones are reduced first
+const THUMBNAIL = 56; // longest side, in pixels
+
+export class Bench {
+  /** `about` says how images are prepared; `run` gives the outputs of the network for a tensor. */
+  constructor(about, run) {
+    this.about = about;
+    this.run = run;
+    this.photos = new Map();
+    this.fields = new Map(); // of noise, by seed
+  }
+
+  /** Take a photo, as a file or as pixels; returns what the page says of it. */
+  async open({ name, file, image }) {
+    const photo = { file, images: new Map() };
+    this.photos.set(name, photo);
+    if (image) photo.images.set("", { ...image, from: null });
+    const signs = file ? await this.#signs(photo) : {};
+    const { width, height, from } = await this.#decoded(photo, this.about.steps);
+    return { width, height, from, signs };
+  }
+
+  /** Which choices of reading a file make a difference to it. */
+  async #signs({ file, images }) {
+    const [upright, stored] = [true, false].map((exif) =>
+      decoded(file, { exif, matte: null }, MOST_PIXELS),
+    );
+    const { clear, ...image } = await upright;
+    if (!clear) images.set(keyOf({ ...this.about.steps, exif: true }), image);
+    const other = (await stored).data;
+    return { exif: image.data.some((value, place) => value !== other[place]), alpha: clear };
+  }
+
+  remove({ name }) {
+    this.photos.delete(name);
+  }
+
+  noise({ seed, count }) {
+    return this.#field(seed, count).subarray(0, count);
+  }
+
+  async look({ settings }) {
+    const { about } = this;
+    const steps = this.#stepsOf(settings);
+    const image = await this.#imageOf(settings, steps);
+    const tensor = tensorOf(this.#perturbed(image, settings), steps);
+    const { row, map } = await this.run(tensor.data);
+    if (!row.every(Number.isFinite))
+      throw new Error("Expected probabilities, received nan or infinite values");
+    const where = settings.where === -1 ? row.indexOf(Math.max(...row)) : settings.where;
+    return {
+      row,
+      seen: imageOf(tensor, about.steps),
+      shape: tensor.shape,
+      statistics: statisticsOf(tensor.data),
+      size: [image.width, image.height],
+      cells: where === null ? null : activation(map, about.map, where),
+    };
+  }
+
+  /** The photo's own pixels. */
+  async pixels({ settings }) {
+    return (await this.#imageOf(settings, this.#stepsOf(settings))).data;
+  }
+
+  async thumbnail({ name }) {
+    const image = await this.#decoded(this.photos.get(name), this.about.steps);
+    const scale = THUMBNAIL / Math.max(image.width, image.height);
+    const size = [image.height, image.width].map((side) => Math.max(1, Math.round(side * scale)));
+    const { data, width, height } = resized(image, { size, filter: "bilinear", fit: "squash" });
+    const small = new ImageData(width, height);
+    small.data.fill(255);
+    perturb(small.data, data, width, height);
+    const canvas = new OffscreenCanvas(width, height);
+    canvas.getContext("2d").putImageData(small, 0, 0);
+    return new Uint8Array(await (await canvas.convertToBlob({ type: "image/jpeg" })).arrayBuffer());
+  }
+
+  #stepsOf(settings) {
+    const { steps, faults } = this.about;
+    const changes = Object.entries(faults).map(([step, names]) => names[settings[step]]);
+    return Object.assign({}, steps, ...changes);
+  }
+
+  #imageOf({ photo }, steps) {
+    return this.#decoded(this.photos.get(photo), steps);
+  }
+
+  async #decoded({ file, images }, { exif, matte }) {
+    const key = file ? keyOf({ exif, matte }) : "";
+    if (!images.has(key)) {
+      images.clear(); // one is enough: who looks at a fault looks at it for a while
+      images.set(key, await decoded(file, { exif, matte: matte ?? [0, 0, 0] }, MOST_PIXELS));
+    }
+    return images.get(key);
+  }
+
+  #field(seed, count) {
+    const { seeds } = this.about;
+    if (!seeds[seed]) throw new Error(`Expected a seed of ${Object.keys(seeds)}, received ${seed}`);
+    if (!(this.fields.get(seed)?.length >= count))
+      this.fields.set(seed, noiseField(seeds[seed], count));
+    return this.fields.get(seed);
+  }
+
+  #perturbed(image, { brightness, noise, seed }) {
+    if (brightness === 1 && noise === 0) return image;
+    const { data, width, height } = image;
+    const field = noise ? this.#field(seed, data.length) : null;
+    const out = new Uint8ClampedArray(data.length);
+    perturb(out, data, width, height, { brightness, noise, field, channels: 3 });
+    return { data: new Uint8Array(out.buffer), width, height };
+  }
+}
+
+/** Class activation: the last feature map, weighted as the last layer does. */
+function activation(map, { weights, shape: [height, width, channels], classes }, index) {
+  const size = weights.length / classes;
+  const own = weights.subarray(index * size, (index + 1) * size);
+  const cells = Float32Array.from({ length: height * width }, (_, place) => {
+    let sum = 0;
+    for (let c = 0, at = channels * place; c < channels; c++, at++) sum += map[at] * own[at % size];
+    return sum;
+  });
+  return { height, width, values: scaledUp(cells) };
+}
+
+const keyOf = ({ exif, matte }) => JSON.stringify([exif, matte]);
+
+/** What speaks for a class, 1 for the hottest place. */
+function scaledUp(cells) {
+  const positive = cells.map((cell) => Math.max(cell, 0) || 0);
+  const most = Math.max(...positive) || 1;
+  return positive.map((cell) => cell / most);
+}
+
+function statisticsOf(values) {
+  let [least, most, sum, squares] = [Infinity, -Infinity, 0, 0];
+  for (const value of values) {
+    least = Math.min(least, value);
+    most = Math.max(most, value);
+    sum += value;
+  }
+  const mean = sum / values.length;
+  for (const value of values) squares += (value - mean) ** 2;
+  return [least, most, mean, Math.sqrt(squares / values.length)];
+}

@@ -1,0 +1,45 @@
+// Image files as the browser decodes them, reduced where they are large.
+import { resized } from "./prepare.js";
+
+const MOST_READ = 50_000_000; // pixels, as in kit.images
+
+function drawn(image, matte) {
+  const { width, height } = image;
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  if (matte) {
+    context.fillStyle = `rgb(${matte})`;
+    context.fillRect(0, 0, width, height);
+  }
+  context.drawImage(image, 0, 0);
+  return context.getImageData(0, 0, width, height).data;
+}
+
+/** RGB pixels of a file and whether some of them are transparent; at most `most` pixels. */
+export async function decoded(file, { exif, matte }, most) {
+  const image = await createImageBitmap(file, {
+    imageOrientation: exif ? "from-image" : "none",
+    premultiplyAlpha: "none",
+    colorSpaceConversion: "none",
+  });
+  const { width, height } = image;
+  if (width * height > MOST_READ)
+    throw new Error(`Expected at most ${MOST_READ} pixels, received ${width * height}; resize it`);
+  const rgba = drawn(image, matte);
+  const clear = !matte && rgba.some((value, place) => place % 4 === 3 && value < 255);
+  image.close();
+  const data = new Uint8Array(3 * width * height);
+  for (let i = 0, o = 0; i < rgba.length; i += 4, o += 3) {
+    data[o] = rgba[i];
+    data[o + 1] = rgba[i + 1];
+    data[o + 2] = rgba[i + 2];
+  }
+  return { ...reduced({ data, width, height }, most), clear };
+}
+
+function reduced(image, most) {
+  const scale = Math.sqrt(most / (image.width * image.height));
+  if (scale >= 1) return { ...image, from: null };
+  const size = [image.height, image.width].map((side) => Math.max(1, Math.floor(side * scale)));
+  const small = resized(image, { size, filter: "bicubic", fit: "squash", pillow: 13 });
+  return { ...small, from: [image.width, image.height] };
+}
