@@ -14,11 +14,22 @@ VERSION = "2.5.3"
 PACKAGE = f"npm:@litertjs/core@{VERSION}"
 GLUE = "wasm/litert_wasm_compat_internal"
 VENDOR = DATA.parent / "kit" / "explorer" / "page" / "vendor"
-START = """// LiteRT.js {version}, Apache-2.0, https://github.com/google-ai-edge/LiteRT: see data/README.md.
+START = f"""// LiteRT.js {VERSION}, Apache-2.0, https://github.com/google-ai-edge/LiteRT: see data/README.md.
 globalThis.litertOf = (wasmBinary) => {{
-const createWasmLib = async (Lib) => new Lib(await ModuleFactory({{ wasmBinary }}));
+const silent = () => {{}};
+const glue = {{ wasmBinary, print: silent, printErr: silent }};
+const createWasmLib = async (Lib) => new Lib(await ModuleFactory(glue));
 """
-END = "return { loadLiteRt, loadAndCompile, Tensor };\n};\n"
+# Without a graphics device, which would only cost time.
+END = """const open = async (file) => {
+  const runtime = await load("litert.js");
+  setGlobalLiteRt(runtime);
+  runtime.setDefaultEnvironment(await Environment.create({ webGpuDevice: null }));
+  return loadAndCompile(file, { accelerator: "wasm" });
+};
+return { open, Tensor };
+};
+"""
 
 
 def text(path: str) -> str:
@@ -39,7 +50,7 @@ def script() -> str:
         text("dist/index.js"),
         flags=re.MULTILINE,
     )
-    return START.format(version=VERSION) + text(f"{GLUE}.js") + modules + END
+    return START + text(f"{GLUE}.js") + modules + END
 
 
 def write(path: Path, contents: bytes) -> None:

@@ -17,6 +17,7 @@ from kit.classifier.network import trial_tensors
 from kit.explorer import page
 from kit.explorer.bench import Bench
 from kit.explorer.panel import panel
+from kit.explorer.protocol import Step
 from kit.explorer.replies import in_short
 from kit.explorer.settings import MAIN, Settings, changed_settings, step_words
 from kit.explorer.shelf import Shelf
@@ -109,9 +110,10 @@ def parts(
     compiled = bench.classifier.network.compiled
     network, about = _network(bench, shelf, exact=exact)
     names = bench.classifier.class_names
-    contents = {
+    contents: dict[str, Any] = {
         **panel(bench, shelf, tries, ahead=AHEAD, latency=False),
         "alone": True,
+        "mapless": about["map"] is None,
         "marks": MARKS,
         "start": start | {"where": None},
         "labels": {
@@ -133,7 +135,7 @@ def parts(
     contents["sliders"] = [
         slider for slider in contents["sliders"] if slider["key"] in MAIN
     ]
-    contents["path"] = list(map(_offered, contents["path"]))
+    contents["path"] = _offered(contents["path"])
     script = (
         gzip.decompress(page.vendored("litert.js")) + page.joined(page.WORKER).encode()
     )
@@ -142,11 +144,17 @@ def parts(
     return [page.packed(contents), *(b64encode(part).decode() for part in binaries)]
 
 
-def _offered(step: Any) -> Any:
-    options = [
-        option for option in step.get("options", ()) if option[0] not in NOT_OFFERED
-    ]
-    return step | ({"options": options} if "options" in step else {})
+def _offered(path: Sequence[Step]) -> list[Step]:
+    """Return the chips without the faults that a browser cannot repeat, nor those of which nothing is left."""
+    steps: list[Step] = []
+    for step in path:
+        options = step.get("options", [])
+        offered = [option for option in options if option[0] not in NOT_OFFERED]
+        if options and len(offered) > 1:
+            steps.append({**step, "options": offered})
+        elif not options:
+            steps.append(step)
+    return steps
 
 
 def _seeds(states: Sequence[Settings]) -> dict[int, dict[str, str]]:

@@ -57,6 +57,7 @@ class ExplorerView {
       toggled: () => look(this.settings.where === null ? -1 : null),
       ask: () => this.post({ kind: "where", request: `${prefix}.where` }),
     });
+    this.where.button.hidden = panel.mapless ?? false;
     this.answer = new AnswerView(
       () => this.picker.open(this.known, this.answer.mark),
       this.where.text,
@@ -185,7 +186,7 @@ class ExplorerView {
       "More perturbations",
       "Blur, contrast, JPEG, weather and others",
       () => this.toggle("more"),
-      { "aria-expanded": "false" },
+      { "aria-expanded": "false", hidden: panel.sliders.every(({ group }) => group === "main") },
     );
     this.tensor = element("tbody");
     const heads = ["Property", "Fed", "Expected", "Same?"].map((text) =>
@@ -283,7 +284,7 @@ class ExplorerView {
   }
 
   toggle(key) {
-    if (key === "more") this.open("more", this.more.hidden);
+    if (key === "more") this.open("more", this.more.hidden && !this.moreButton.hidden);
     else this.tensorBox.hidden = !this.tensorBox.hidden;
     this.paintTensor();
   }

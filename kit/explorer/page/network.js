@@ -38,9 +38,8 @@ export function restored(bytes, { length, weights }) {
 
 /** Open a network; gives a function from a tensor to its outputs: probabilities, and the last feature map. */
 export async function opened(file, wasm, { head, shape }) {
-  const { loadLiteRt, loadAndCompile, Tensor } = globalThis.litertOf(wasm);
-  await loadLiteRt("litert.js");
-  const model = await loadAndCompile(file, { accelerator: "wasm" });
+  const { open, Tensor } = globalThis.litertOf(wasm);
+  const model = await open(file);
   return async (values) => {
     const input = new Tensor(values, [1, ...shape]);
     const outputs = await model.run([input]);
