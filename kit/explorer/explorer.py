@@ -25,9 +25,11 @@ from kit._reporting import Progress, say
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices, label_indices
 from kit.classifier.predictions import Predictions
-from kit.explorer import export, live, page, why
+from kit.explorer import export, page, why
 from kit.explorer.ahead import answered, chosen_places
 from kit.explorer.bench import Bench, View
+from kit.explorer.compact import PageError
+from kit.explorer.export import Contents
 from kit.explorer.note import note
 from kit.explorer.panel import UPLOAD_BYTES, panel
 from kit.explorer.protocol import (
@@ -313,16 +315,15 @@ class Explorer(anywidget.AnyWidget):
             raise ValueError(
                 f"Expected a page.html in a folder that can be written, received {str(path)!r}"
             )
+        contents = self._contents(photos)
         reason = ""
-        with self._lock:
-            bench = self._bench
         try:
-            parts = live.parts(bench, *self._chosen(photos), exact=exact)
-        except live.PageError as error:
+            parts = export.network_parts(contents, exact=exact)
+        except PageError as error:
             reason = str(error)
-            parts = self._table(photos, progress)
-        page = export.document(bench, parts, reason, title=title, text=text).encode()
-        write_file(file, page)
+            parts = export.table_parts(contents, progress)
+        page = export.document(contents.bench, parts, reason, title=title, text=text)
+        write_file(file, page.encode())
         kind = f"predictions, since {reason}" if reason else "the model itself"
         say(f"{file}: {len(page) / 1e6:.1f} MB with {kind}", progress)
         return file
@@ -337,7 +338,8 @@ class Explorer(anywidget.AnyWidget):
         ValueError
             Where that takes more than 300 kB.
         """
-        parts = self._table([self.settings["photo"]], progress)
+        contents = self._contents([self.settings["photo"]])
+        parts = export.table_parts(contents, progress)
         size = sum(map(len, parts)) // 1000
         if size > KEPT_KB:
             raise ValueError(
@@ -345,11 +347,9 @@ class Explorer(anywidget.AnyWidget):
             )
         self._kept = parts
 
-    def _chosen(
-        self, photos: Iterable[str] | None
-    ) -> tuple[Shelf, dict[str, Settings], Settings]:
-        """Return the photos of a page, tries with them, and the state that it begins with."""
+    def _contents(self, photos: Iterable[str] | None) -> Contents:
         with self._lock:
+            bench = self._bench
             start = self.settings
             entries = dict(self._shelf)
         entries.pop(CAMERA, None)
@@ -358,16 +358,11 @@ class Explorer(anywidget.AnyWidget):
         tries = {
             name: settings
             for name, settings in self._tries.items()
-            if settings["photo"] in shelf
+            if settings["photo"] in shelf and export.offered(settings)
         }
-        if start["photo"] not in shelf:
+        if start["photo"] not in shelf or not export.offered(start):
             start = neutral(next(iter(shelf), ""))
-        return shelf, tries, start
-
-    def _table(self, photos: Iterable[str] | None, progress: Progress) -> list[str]:
-        shelf, tries, start = self._chosen(photos)
-        at_least_one(shelf)
-        return export.parts(self._bench, shelf, tries, start, progress)
+        return Contents(bench, shelf, tries, start)
 
     def _show(self, name: str) -> None:
         where = None if self.settings["where"] is None else -1

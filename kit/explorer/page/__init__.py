@@ -27,13 +27,15 @@ MODULES += (
     "photos",
     "because",
     "where",
-    "standin",
-    "table",
+    "noise",
+    "prepare",
+    "decode",
+    "bench",
+    "texts",
+    "live",
     "explorer",
 )
 """In the order in which they need each other; their names at the top level are all different."""
-ALONE = ("texts", "live", "alone")
-"""Those of a page with nothing but an explorer, after all others."""
 WORKER = ("pixels", "noise", "prepare", "decode", "network", "bench", "worker")
 """Those of the worker of a page that runs the network itself."""
 FILTERS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos", "tf_bilinear")

@@ -8,7 +8,7 @@ const MOST_PIXELS = 4_194_304; // of a photo; larger ones are reduced first
 const THUMBNAIL = 56; // longest side, in pixels
 
 export class Bench {
-  /** `about` says how images are prepared; `run` gives the outputs of the network for a tensor. */
+  /** `about` says how images are prepared; `run` gives what the network makes of a tensor, or what is known of it. */
   constructor(about, run) {
     this.about = about;
     this.run = run;
@@ -45,22 +45,22 @@ export class Bench {
     return this.#field(seed, count).subarray(0, count);
   }
 
+  /** What a state comes to; null where it is not known. */
   async look({ settings }) {
-    const { about } = this;
     const steps = this.#stepsOf(settings);
     const image = await this.#imageOf(settings, steps);
     const tensor = tensorOf(this.#perturbed(image, settings), steps);
-    const { row, map } = await this.run(tensor.data);
-    if (!row.every(Number.isFinite))
+    const outputs = await this.run(tensor.data, settings);
+    if (outputs === null) return null;
+    if (!outputs.row.every(Number.isFinite))
       throw new Error("Expected probabilities, received nan or infinite values");
-    const where = settings.where === -1 ? row.indexOf(Math.max(...row)) : settings.where;
     return {
-      row,
-      seen: imageOf(tensor, about.steps),
+      ...outputs,
+      seen: imageOf(tensor, this.about.steps),
       shape: tensor.shape,
       statistics: statisticsOf(tensor.data),
+      sum: checksum(tensor.data),
       size: [image.width, image.height],
-      cells: where === null ? null : activation(map, about.map, where),
     };
   }
 
@@ -119,26 +119,7 @@ export class Bench {
   }
 }
 
-/** Class activation: the last feature map, weighted as the last layer does. */
-function activation(map, { weights, shape: [height, width, channels], classes }, index) {
-  const size = weights.length / classes;
-  const own = weights.subarray(index * size, (index + 1) * size);
-  const cells = Float32Array.from({ length: height * width }, (_, place) => {
-    let sum = 0;
-    for (let c = 0, at = channels * place; c < channels; c++, at++) sum += map[at] * own[at % size];
-    return sum;
-  });
-  return { height, width, values: scaledUp(cells) };
-}
-
 const keyOf = ({ exif, matte }) => JSON.stringify([exif, matte]);
-
-/** What speaks for a class, 1 for the hottest place. */
-function scaledUp(cells) {
-  const positive = cells.map((cell) => Math.max(cell, 0) || 0);
-  const most = Math.max(...positive) || 1;
-  return positive.map((cell) => cell / most);
-}
 
 function statisticsOf(values) {
   let [least, most, sum, squares] = [Infinity, -Infinity, 0, 0];
@@ -150,4 +131,45 @@ function statisticsOf(values) {
   const mean = sum / values.length;
   for (const value of values) squares += (value - mean) ** 2;
   return [least, most, mean, Math.sqrt(squares / values.length)];
+}
+
+/** A number by which two tensors are told apart. */
+function checksum(values) {
+  let sum = 0;
+  for (const bits of new Uint32Array(values.buffer)) sum = (Math.imul(sum, 31) + bits) | 0;
+  return sum;
+}
+
+/** Predictions that were computed beforehand, in place of a network: tables by the photo's name. */
+export function recorded(tables, { classes, neutral }) {
+  const address = (settings) =>
+    JSON.stringify(
+      Object.keys(neutral)
+        .filter((key) => !["photo", "where"].includes(key) && key in settings)
+        .filter((key) => settings[key] !== neutral[key])
+        .map((key) => [key, settings[key]]),
+    );
+  const rowOf = (shares, indices) => {
+    const row = new Float32Array(classes.length);
+    indices.forEach((index, k) => {
+      row[index] = shares[k];
+    });
+    return row;
+  };
+  const states = new Map();
+  for (const [name, { classes: indices, states: list }] of tables)
+    for (const { settings, row, calibrated, ...state } of list)
+      states.set(name + address(settings), {
+        ...state,
+        row: rowOf(row, indices),
+        calibrated: rowOf(calibrated, indices),
+      });
+  return (_tensor, settings) => {
+    const state = states.get(settings.photo + address(settings));
+    if (!state) return null;
+    const { where } = settings;
+    const top = state.row.indexOf(Math.max(...state.row));
+    if (where === null) return { ...state, cells: null };
+    return state.cells && [-1, top].includes(where) ? state : null;
+  };
 }

@@ -8,11 +8,11 @@ import { Exchange, GONE } from "./exchange.js";
 import { Files } from "./files.js";
 import { Flip } from "./flip.js";
 import { Judging, LabelPicker } from "./labels.js";
+import { living } from "./live.js";
 import { PathView } from "./path.js";
 import { PhotoStrip } from "./photos.js";
 import { Picture } from "./picture.js";
 import { Preview, bytesOf } from "./preview.js";
-import { panelOf, unfolded } from "./table.js";
 import { Where } from "./where.js";
 
 const OVER = ["restarting", "autorestarting", "dead", "terminating"]; // states of a kernel that will not answer this page
@@ -57,7 +57,7 @@ class ExplorerView {
       toggled: () => look(this.settings.where === null ? -1 : null),
       ask: () => this.post({ kind: "where", request: `${prefix}.where` }),
     });
-    this.where.button.hidden = panel.mapless ?? false;
+    this.where.button.hidden = panel.map === null;
     this.answer = new AnswerView(
       () => this.picker.open(this.known, this.answer.mark),
       this.where.text,
@@ -222,7 +222,7 @@ class ExplorerView {
         this.latency,
         element(
           "div",
-          { class: "kit-group kit-quiet", hidden: panel.alone && !panel.live },
+          { class: "kit-group kit-quiet", hidden: panel.table },
           button("Add an image…", "Or drop or paste one anywhere here", () =>
             this.files.node.click(),
           ),
@@ -581,8 +581,7 @@ class ExplorerView {
     const kept = this.model.get("_kept");
     if (this.stopped || !kept.length) return;
     this.stop();
-    const [first, ...photos] = kept;
-    const model = unfolded(await panelOf(first), photos, false);
+    const model = await living(kept, false);
     this.stop = render({ model, el: this.root.parentElement });
     this.root.remove();
   }

@@ -36,17 +36,44 @@ export function restored(bytes, { length, weights }) {
   return file;
 }
 
-/** Open a network; gives a function from a tensor to its outputs: probabilities, and the last feature map. */
-export async function opened(file, wasm, { head, shape }) {
+/** Open a network; gives a function from a tensor to probabilities and, for the class that is asked for, a heat map. */
+export async function opened(file, wasm, { head, map, shape, temperature }) {
   const { open, Tensor } = globalThis.litertOf(wasm);
   const model = await open(file);
-  return async (values) => {
+  const weights = map && mapWeights(file, map, head);
+  return async (values, { where }) => {
     const input = new Tensor(values, [1, ...shape]);
     const outputs = await model.run([input]);
-    const [row, map] = outputs.map((output) => Float32Array.from(output.toTypedArray()));
+    const [last, features] = outputs.map((output) => Float32Array.from(output.toTypedArray()));
     for (const tensor of [input, ...outputs]) tensor.delete();
-    return { row: probabilities(row, head), map };
+    const row = probabilities(last, head);
+    const index = where === -1 ? row.indexOf(Math.max(...row)) : where;
+    const cells = index !== null && map ? activation(features, weights, map.shape, index) : null;
+    return { row, calibrated: tempered(row, temperature), novel: false, cells };
   };
+}
+
+/** Weights of the last layer, by class: less what all classes share, to which a softmax is blind. */
+function mapWeights(file, { start, count, rows }, head) {
+  const weights = new Float32Array(file.buffer, start, count).slice();
+  const size = count / rows;
+  if (rows === 1) return [weights.map((weight) => -weight), weights];
+  const mean = new Float32Array(size);
+  if (head !== "sigmoid") weights.forEach((weight, k) => (mean[k % size] += weight / rows));
+  return Array.from({ length: rows }, (_, row) =>
+    mean.map((shared, k) => weights[row * size + k] - shared),
+  );
+}
+
+/** Class activation: the last feature map, weighted as the last layer does; 1 for the hottest place. */
+function activation(features, weights, [height, width, channels], index) {
+  const own = weights[index];
+  const cells = new Float32Array(height * width);
+  features.forEach((value, k) => {
+    cells[Math.floor(k / channels)] += value * own[k % own.length];
+  });
+  const most = Math.max(...cells, 0) || 1;
+  return { height, width, values: cells.map((cell) => Math.max(cell, 0) / most) };
 }
 
 const TINY = 2 ** -126; // the smallest float32 of full precision

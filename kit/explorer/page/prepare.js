@@ -343,13 +343,16 @@ function arranged({ data, width, height, count }, layout) {
 
 /** From RGB, uint8, to the tensor: { data, shape }, float32, without the leading axis. */
 export function tensorOf(image, steps) {
-  const small = resized(steps.thumbnail ? shrunk(image, steps) : image, steps);
+  const first = steps.thumbnail ? shrunk(image, steps) : image;
+  const small = steps.size ? resized(first, steps) : first;
   return arranged(levels(ordered(small, steps.channels), steps), steps.layout);
 }
 
 /** What a network that expects these steps sees in a tensor, as RGB, uint8. */
-export function imageOf({ data }, { size: [height, width], channels, layout, invert, scaling }) {
+export function imageOf({ data, shape }, { channels, layout, invert, scaling }) {
   const count = channels === "gray" ? 1 : 3;
+  const sides = layout === "channels_first" ? shape.slice(1) : shape.slice(0, 2);
+  const [height, width] = layout === "transposed" ? sides.toReversed() : sides;
   const [, placeOf] = LAYOUTS[layout](height, width, count);
   const out = new Uint8ClampedArray(3 * width * height); // which rounds half to even
   const back = (value, c) => {
@@ -367,5 +370,5 @@ export function imageOf({ data }, { size: [height, width], channels, layout, inv
         const stored = count === 1 ? 0 : channels === "bgr" ? 2 - c : c;
         out[o++] = back(data[placeOf(y, x, stored)], stored);
       }
-  return new Uint8Array(out.buffer);
+  return { data: new Uint8Array(out.buffer), width, height };
 }

@@ -1,6 +1,6 @@
 // What is said of a state in a page without a kernel, from Python's templates: bars, path, tensor, and what changes did.
-// A view is { settings, top, row, size, shape, statistics, seen, cells }; `row` are the probabilities of all classes.
-import { tempered } from "./network.js";
+// A view is { settings, top, row, calibrated, novel, size, shape, statistics, sum, cells }; `row` are the probabilities
+// of all classes, in a table 0 where they are not known.
 
 const BARS = 8; // rows, the last one for all other classes; of ten or fewer classes, each has one
 const LEAST_SHOWN = 0.0005;
@@ -32,9 +32,12 @@ function classesOf(row, needed) {
   return [...needed, ...others.slice(0, BARS - 1 - needed.size)].sort(byShare);
 }
 
+const isSame = (one, other) => (one.novel ? other.novel : !other.novel && one.top === other.top);
+
 export class Texts {
   constructor(panel) {
-    Object.assign(this, panel.live, { names: panel.classes, neutral: panel.neutral });
+    const { classes: names, marks, neutral, stepWords, words } = panel;
+    Object.assign(this, { names, marks, neutral, stepWords, words });
     this.specs = new Map(panel.sliders.map((spec) => [spec.key, spec]));
     this.chips = new Map(
       panel.path.filter(({ options }) => options).map((spec) => [spec.key, spec]),
@@ -47,11 +50,28 @@ export class Texts {
     return keys.filter((key) => settings[key] !== this.neutral[key]);
   }
 
-  called({ top, row }) {
-    return `${this.names[top]}, ${percent(row[top])}`;
+  called({ novel, top, row }) {
+    return `${novel ? "none of these" : this.names[top]}, ${percent(row[top])}`;
   }
 
-  bars(view, untouched, label) {
+  /** What a view shows; `label` is the class that the photo is said to show, or empty. */
+  shown(view, { untouched, ...info }, label) {
+    const answer = this.#answer(view, untouched, label);
+    const said = [answer.name, answer.share, answer.mark].filter(Boolean).join(", ");
+    const { width, height } = view.seen;
+    return {
+      answer,
+      verdict: `${said}. ${answer.note}`.trim(),
+      bars: this.#bars(view, untouched, label),
+      tensor: this.#tensor(view, untouched),
+      path: this.#path(view, untouched, info),
+      about: [`${view.size.join(" × ")} pixels`, ...this.#notes(view.settings, info)].join(", "),
+      input: { width, height },
+      where: this.#heat(view),
+    };
+  }
+
+  #bars(view, untouched, label) {
     const needed = new Set([
       view.top,
       untouched.top,
@@ -68,6 +88,8 @@ export class Texts {
       text: percent(value),
       ghostText: percent(ghost),
       calibratedText: percent(calibrated),
+      top: index === view.top,
+      expected: name === label,
     });
     const bars = indices.map((k) =>
       bar(
@@ -85,16 +107,22 @@ export class Texts {
     return count ? [...bars, bar(-1, filled(this.words.others, { count }), rows.map(rest))] : bars;
   }
 
-  answer(view, untouched) {
-    const { words } = this;
+  #answer(view, untouched, label) {
+    const { marks, words } = this;
     const same = filled(words.same, { share: percent(untouched.row[untouched.top]) });
-    const before = view.top === untouched.top ? same : this.called(untouched);
-    const note = this.changed(view.settings).length ? filled(words.untouched, { before }) : "";
-    return { name: this.names[view.top], share: percent(view.row[view.top]), note };
+    const before = isSame(view, untouched) ? same : this.called(untouched);
+    const changed = this.changed(view.settings).length > 0;
+    const note = changed ? filled(words.untouched, { before }) : "";
+    const [name, share] = [this.names[view.top], percent(view.row[view.top])];
+    const state = label && (label === name && !view.novel ? "right" : "wrong");
+    const mark = state && marks[state].replace("{}", () => label);
+    if (!view.novel) return { name, share, note, label, state, mark };
+    const novel = filled(words.novel, { prediction: `${name}, ${share}`, note }).trim();
+    return { name: "None of these", share: "", note: novel, label, state, mark };
   }
 
   /** What was done to the file: `from` is its size where it was reduced, `signs` what reading it can get wrong. */
-  notes(settings, { from, signs }) {
+  #notes(settings, { from, signs }) {
     const reduced = from ? [filled(this.words.reduced, { size: from.join(" × ") })] : [];
     const read = [...this.chips.values()].filter(({ key }) => signs[key]);
     return [
@@ -103,18 +131,20 @@ export class Texts {
     ];
   }
 
-  path(view, untouched, info) {
+  #path(view, untouched, info) {
     const { settings } = view;
     const perturbing = this.changed(settings).filter((key) => this.specs.has(key));
     const [first = "none", second] = perturbing.map((key) => this.specs.get(key).label);
     const chip = (value, changed = false, hidden = false) => ({ value, changed, hidden });
-    const fed = ({ seen, statistics }) => `${statistics} ${seen}`;
     const path = {
-      file: chip(this.notes(settings, info).join(", ") || "as it is"),
+      file: chip(this.#notes(settings, info).join(", ") || "as it is"),
       photograph: chip(view.size.join(" × ")),
       perturbation: chip(second ? `${perturbing.length} changes` : first, perturbing.length > 0),
-      tensor: chip(view.shape.join("×"), fed(view) !== fed(untouched)),
-      probabilities: chip(this.names[view.top], view.top !== untouched.top),
+      tensor: chip(view.shape.join("×"), view.sum !== untouched.sum),
+      probabilities: chip(
+        view.novel ? "none of these" : this.names[view.top],
+        !isSame(view, untouched),
+      ),
     };
     for (const key of this.chips.keys()) {
       const changed = settings[key] !== "";
@@ -127,7 +157,7 @@ export class Texts {
     return path;
   }
 
-  tensor(view, untouched) {
+  #tensor(view, untouched) {
     const [fed, expected] = [view, untouched].map(({ shape, statistics }) => [
       "float32",
       `(1, ${shape.join(", ")})`,
@@ -137,7 +167,7 @@ export class Texts {
     return this.words.tensor.map((name, k) => [name, ...compared(fed[k], k)]);
   }
 
-  heat({ settings: { where }, cells, top }) {
+  #heat({ settings: { where }, cells, top }) {
     if (where === null) return null;
     const name = this.names[where === -1 ? top : where];
     const { height, width } = cells;
@@ -146,21 +176,23 @@ export class Texts {
 
   // -- what the changes did: see kit.explorer.why
 
-  /** Take back each change by itself, and where none is enough, as few together as will do; `look` computes. */
+  /** Take back each change by itself, and where none is enough, as few together as will do; `look` gives views. */
   async because(view, untouched, label, look) {
-    const altered = view.top !== untouched.top;
+    const altered = !isSame(view, untouched);
     const without = async (keys) => {
       const back = Object.fromEntries(keys.map((key) => [key, this.neutral[key]]));
-      return this.#change(keys, view, untouched, label, await look({ ...view.settings, ...back }));
+      const other = await look({ ...view.settings, ...back });
+      return other && this.#change(keys, view, untouched, label, other);
     };
-    const changes = [];
-    for (const key of this.changed(view.settings)) changes.push(await without([key]));
+    const all = [];
+    for (const key of this.changed(view.settings)) all.push(await without([key]));
+    const changes = all.filter(Boolean);
     changes.sort((a, b) => b.regains - a.regains || a.stays - b.stays || b.gain - a.gain);
     if (altered && changes.length > 1 && !changes[0].regains) {
       let together = await without(changes.flatMap(({ keys }) => keys));
       for (const key of together.keys.toReversed()) {
         const fewer = await without(together.keys.filter((other) => other !== key));
-        if (fewer.regains) together = fewer;
+        if (fewer?.regains) together = fewer;
       }
       changes.unshift(together);
     }
@@ -178,14 +210,11 @@ export class Texts {
   #change(keys, view, untouched, label, other) {
     const expected = label ? this.names.indexOf(label) : view.top;
     const target = expected === view.top ? untouched.top : expected;
-    const isRight = [untouched.top, target].includes(other.top);
-    return {
-      keys,
-      other,
-      regains: isRight && other.top !== view.top && view.top !== untouched.top,
-      stays: other.top === view.top,
-      gain: other.row[target] - view.row[target],
-    };
+    const isRight = isSame(other, untouched) || (!other.novel && other.top === target);
+    const stays = isSame(other, view);
+    const altered = !isSame(view, untouched);
+    const gain = other.row[target] - view.row[target];
+    return { keys, other, stays, gain, regains: altered && isRight && !stays };
   }
 
   #line({ keys, other, regains, stays }, view, untouched, label) {
@@ -194,12 +223,14 @@ export class Texts {
     const changes = keys.map((key) => this.#named(key, view.settings)).join(words.and);
     const kind = keys.length > 1 ? "together" : this.chips.has(keys[0]) ? "fixed" : "without";
     const prediction = stays ? filled(words.still, { after }) : after;
-    const right = label ? this.names.indexOf(label) : untouched.top;
-    const mark = stays ? "same" : other.top === right ? "right" : "changed";
+    const isRight = label
+      ? this.names[other.top] === label && !other.novel
+      : isSame(other, untouched);
+    const mark = stays ? "same" : isRight ? "right" : "changed";
     return {
       text: filled(words[kind], { changes, prediction }),
       settings: Object.fromEntries(keys.map((key) => [key, this.neutral[key]])),
-      matters: regains || (view.top === untouched.top && !stays),
+      matters: regains || (isSame(view, untouched) && !stays),
       fixed: { before: this.called(view), after, mark: words.marks[mark] },
     };
   }
