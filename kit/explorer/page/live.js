@@ -16,8 +16,13 @@ const python = (value) =>
 
 /** What the model sees, and over it the places of a map. */
 function bytesOfView({ seen, cells }) {
-  const places = Array.from(cells?.values ?? [], (cell) => [...HOTTEST, Math.round(COVER * cell)]);
-  return Uint8Array.from([...seen.data, ...places.flat()]);
+  if (!cells) return seen.data;
+  const bytes = new Uint8Array(seen.data.length + 4 * cells.values.length);
+  bytes.set(seen.data);
+  cells.values.forEach((cell, k) =>
+    bytes.set([...HOTTEST, Math.round(COVER * cell)], seen.data.length + 4 * k),
+  );
+  return bytes;
 }
 
 /** Start a worker of a script; the function that it gives asks it. */
@@ -105,7 +110,9 @@ export class StandIn {
       return { ...info, untouched: await this.#look({ ...this.panel.neutral, photo: name }) };
     };
     if (!this.opened.has(name)) this.opened.set(name, load());
-    return this.opened.get(name);
+    const opened = this.opened.get(name);
+    opened.catch(() => this.opened.delete(name));
+    return opened;
   }
 
   async #viewOf(settings) {
@@ -270,7 +277,13 @@ export class StandIn {
   async #add(wanted, content) {
     let name = wanted;
     for (let count = 2; this.files.has(name); count++) name = `${wanted} (${count})`;
-    await this.#open(name, content);
+    try {
+      await this.#open(name, content);
+    } catch (trouble) {
+      throw new Error(`Expected an image, received ${name}: ${trouble.message}`, {
+        cause: trouble,
+      });
+    }
     this.files.set(name, content);
     const thumbnail = await this.ask("thumbnail", { name });
     this.panel.photos.push({ name, added: true, labelled: false, thumbnail });

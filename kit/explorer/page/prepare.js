@@ -142,75 +142,17 @@ function pillow(image, rows, columns, { filter, pillow: version }) {
   return alongColumns(alongRows(needed, horizontal), moved);
 }
 
-// -- TensorFlow's filters, in float32
+// -- TensorFlow's bilinear filter, in float32
 
-function positionsOf({ start, stop, resized, offset, count }, first = 0.5) {
+function positionsOf({ start, stop, resized, offset, count }) {
   const scale = f32(f32(stop - start) / f32(resized));
-  return Array.from({ length: count }, (_, k) =>
-    f32(f32(f32(offset + k + 0.5) * scale) - f32(first)),
-  );
+  return Array.from({ length: count }, (_, k) => f32(f32(f32(offset + k + 0.5) * scale) - 0.5));
 }
 
 const limited = (index, { start, stop }) => start + Math.max(0, Math.min(stop - start - 1, index));
-const insideOf = (index, { start, stop }) => index >= 0 && index < stop - start;
-
-/** For each pixel of a target pairs of a source's index and its weight. */
-const TENSORFLOW = {
-  tf_nearest: (axis) => positionsOf(axis, 0).map((at) => [[limited(Math.trunc(at), axis), 1]]),
-  tf_bicubic: (axis) =>
-    positionsOf(axis).map((at) => {
-      const below = Math.floor(at);
-      const distance = even(f32(f32(at - below) * 1024)) / 1024;
-      const pairs = [-1, 0, 1, 2].map((k) => [
-        limited(below + k, axis),
-        insideOf(below + k, axis) ? f32(keys(distance - k)) : 0,
-      ]);
-      const total = pairs.reduce((sum, [, weight]) => f32(sum + weight), 0);
-      return pairs.map(([index, weight]) => [index, f32(weight * f32(1 / total))]);
-    }),
-  tf_bilinear_antialias: antialiased(triangle, 1),
-  tf_bicubic_antialias: antialiased(keys, 2),
-};
-
-function antialiased(weigh, radius) {
-  return (axis) => {
-    const widening = Math.max(1, (axis.stop - axis.start) / axis.resized);
-    const count = Math.trunc(2 * radius * widening) + 1;
-    return positionsOf(axis).map((at) => {
-      const first = Math.ceil(at - radius * widening);
-      const indices = Array.from({ length: count }, (_, k) => first + k);
-      const weights = indices.map((index) =>
-        insideOf(index, axis) ? weigh(Math.abs(index - at) / widening) : 0,
-      );
-      const total = weights.reduce((sum, weight) => sum + weight, 0);
-      return indices.map((index, k) => [limited(index, axis), f32(weights[k] / total)]);
-    });
-  };
-}
-
-/** The sum of samples with their weights, one after the other; samples are `stride` apart. */
-function weighted(data, pairs, stride, from) {
-  let sum = f32(data[stride * pairs[0][0] + from] * pairs[0][1]);
-  for (let k = 1; k < pairs.length; k++)
-    sum = f32(sum + f32(data[stride * pairs[k][0] + from] * pairs[k][1]));
-  return sum;
-}
-
-function sampled({ data, width }, down, across) {
-  const lines = new Float32Array(3 * width);
-  const out = new Float32Array(3 * across.length * down.length);
-  let place = 0;
-  for (const rows of down) {
-    for (let x = 0; x < lines.length; x++) lines[x] = weighted(data, rows, lines.length, x);
-    for (const columns of across)
-      for (let c = 0; c < 3; c++) out[place++] = weighted(lines, columns, 3, c);
-  }
-  return { data: out, width: across.length, height: down.length };
-}
-
 const between = (low, high, share) => f32(low + f32(f32(high - low) * share));
 
-/** Along rows first, as TensorFlow does here alone. */
+/** Along rows first. */
 function bilinear({ data, width }, rows, columns) {
   const [down, across] = [rows, columns].map((axis) =>
     positionsOf(axis).map((at) => {
@@ -256,11 +198,8 @@ export function resized(image, step) {
   const source = fit === "pad" ? padded(image, step) : image;
   const rows = axisOf(source.height, source.width, tall, wide, step);
   const columns = axisOf(source.width, source.height, wide, tall, step);
-  let small;
-  if (filter === "tf_bilinear") small = bilinear(source, rows, columns);
-  else if (filter in TENSORFLOW)
-    small = sampled(source, TENSORFLOW[filter](rows), TENSORFLOW[filter](columns));
-  else small = pillow(source, rows, columns, step);
+  const sample = filter === "tf_bilinear" ? bilinear : pillow;
+  const small = sample(source, rows, columns, step);
   if (rows.count === tall && columns.count === wide) return small;
   return framed(small, wide, tall, columns.before, rows.before, fill);
 }
