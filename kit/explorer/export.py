@@ -201,10 +201,15 @@ def _steps(trained: Preprocessing) -> dict[str, Any]:
 
 
 def plain_steps(preprocessing: Preprocessing) -> dict[str, Any]:
-    """Return the fields of a preprocessing and of its decoding, with the version of Pillow in numbers."""
+    """Return the fields of a preprocessing and of its decoding; a filter that pages have not is another."""
     fields = asdict(preprocessing)
-    version = fields["pillow"] or PILLOW
-    return {**fields, **fields["decoding"], "pillow": version, "shrinks": PILLOW}
+    return {
+        **fields,
+        **fields["decoding"],
+        "filter": fields["filter"] if fields["filter"] in page.FILTERS else "bilinear",
+        "pillow": fields["pillow"] or PILLOW,
+        "shrinks": PILLOW,
+    }
 
 
 def states(contents: Contents, photo: str) -> list[Settings]:

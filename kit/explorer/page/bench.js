@@ -159,6 +159,7 @@ export function recorded(tables, { classes, neutral }) {
     for (const { settings, row, calibrated, ...state } of list)
       states.set(name + address(settings), {
         ...state,
+        classes: indices,
         row: rowOf(row, indices),
         calibrated: rowOf(calibrated, indices),
       });

@@ -89,7 +89,7 @@ export class StandIn {
   async send({ kind, request, ...content }, _callbacks, sent = []) {
     const say = (reply, buffers) => this.events["msg:custom"]({ request, ...reply }, buffers);
     try {
-      const [reply, ...buffers] = (await this[`on_${kind}`]?.(content, sent, say)) ?? [];
+      const [reply, ...buffers] = (await this[`on_${kind}`]?.(content, sent, say)) || [];
       if (reply) say(reply, buffers);
     } catch (trouble) {
       say({ kind: "error", text: trouble.message });

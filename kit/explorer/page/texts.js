@@ -72,12 +72,10 @@ export class Texts {
   }
 
   #bars(view, untouched, label) {
-    const needed = new Set([
-      view.top,
-      untouched.top,
-      ...(label ? [this.names.indexOf(label)] : []),
-    ]);
-    const rows = [view.row, untouched.row, tempered(view.row, this.temperature)];
+    const expected = this.names.indexOf(label);
+    const needed = new Set([view.top, untouched.top]);
+    if (view.classes?.includes(expected) ?? label) needed.add(expected); // a table has not all
+    const rows = [view.row, untouched.row, view.calibrated];
     const indices = classesOf(view.row, needed);
     const bar = (index, name, [value, ghost, calibrated]) => ({
       index,
