@@ -37,7 +37,7 @@ def _check(bench: Bench) -> bytes:
     if data is None or not is_lite(data):
         raise PageError(f"{compiled.runner} runs this network")
     if len(data) > LARGEST:
-        raise PageError(f"this network has {len(data) / 1e6:.0f} MB")
+        raise PageError(f"this network has more than {LARGEST / 1e6:.0f} MB")
     if None in compiled.input_shape or bench.trained.size is None:
         raise PageError("this network takes images of any size")
     if bench.novelty is not None:

@@ -47,7 +47,6 @@ def test_a_network_for_pages_predicts_as_the_kit_with_short_weights_and_exactly_
 
 def test_the_map_of_a_page_comes_from_the_weights_in_the_file(bench):
     data, head, _ = compact._for_one(bench.classifier.network.compiled.data)
-    _, weights = bench.classifier.network.opened, None
     stored = np.frombuffer(data, np.float32, head["count"], head["start"])
     weights = stored.reshape(head["rows"], -1)
     np.testing.assert_array_equal(
@@ -72,7 +71,7 @@ def test_a_network_that_a_page_cannot_run_is_refused_with_the_reason(
 
 def test_a_network_beyond_what_a_page_takes_is_refused(bench, monkeypatch):
     monkeypatch.setattr(compact, "LARGEST", 100_000)
-    with pytest.raises(PageError, match=r"^this network has 0\.1 MB"):
+    with pytest.raises(PageError, match=r"^this network has more than 0 MB"):
         compact.compact(bench, [], exact=False)
 
 

@@ -1,6 +1,6 @@
 """Writes down what Python makes of pixels and says of states: ``python -m tests.page.record``.
 
-The tests of the page hold its own results against these files, and tests of the kit hold the files against it.
+Tests of the page hold its own results against these files, and tests of the kit hold the files against it.
 """
 
 import json

@@ -4,6 +4,8 @@ import { bytesOf64, unpacked } from "./network.js";
 import { Texts } from "./texts.js";
 
 const MISSING = "This state was not computed beforehand; it needs the notebook.";
+const WAITING =
+  "Drop a photo here, paste or add one, or use your camera; it does not leave this page.";
 const ENDED = "The search for a cause needs the notebook.";
 const HOTTEST = [255, 72, 0]; // colour of a heat map
 const COVER = 0.65 * 255; // of its hottest place
@@ -190,7 +192,7 @@ export class StandIn {
     const { neutral, start } = this.panel;
     const address = new URLSearchParams(this.alone && location.hash.slice(1));
     const photo = [address.get("photo"), start.photo].find((name) => this.files.has(name));
-    if (photo === undefined) return []; // it waits for one
+    if (photo === undefined) return [{ kind: "error", text: WAITING }];
     if (photo !== address.get("photo")) return this.#view(start);
     const answer = await this.#view({ ...neutral, ...this.#parsed(address), photo });
     if (answer[0].kind !== "error") return answer;
