@@ -1,14 +1,14 @@
 """Fetch LiteRT.js, which runs networks in exported pages, and make one script and one binary of it.
 
-``python litert.py`` writes ``kit/explorer/page/vendor/``. The script is classic, so that a page from the
-disk can run it in a worker; the binary computes on one thread.
+``python -m data.build.litert`` writes ``kit/explorer/page/vendor/``. The script is classic, so that a page from
+the disk can run it in a worker; the binary computes on one thread.
 """
 
 import gzip
 import re
 from pathlib import Path
 
-from sources import DATA, read
+from data.build.sources import DATA, read
 
 VERSION = "2.5.3"
 PACKAGE = f"npm:@litertjs/core@{VERSION}"
