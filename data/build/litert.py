@@ -1,7 +1,7 @@
 """Fetch LiteRT.js, which runs networks in exported pages, and make one script and one binary of it.
 
-``python -m data.build.litert`` writes ``kit/explorer/page/vendor/``. The script is classic, so that a page from
-the disk can run it in a worker; the binary computes on one thread.
+``python -m data.build.litert`` writes ``kit/explorer/page/vendor/``: a classic script, which a page from disk
+can run in a worker, and a binary that computes on one thread.
 """
 
 import gzip

@@ -1,7 +1,6 @@
 """A network as a page holds it: for one image, and with weights of 16 bits."""
 
 import gzip
-import math
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -115,27 +114,19 @@ def _shortened(
     scales = []
     wholes = []
     for values in constants:
-        if values.nbytes < SMALL:
+        # Those with a row for each channel; of the small ones that have none, such as biases, all bits stay.
+        if values.nbytes < SMALL or values.ndim < 2 or len(values) == 1:
             continue
         start = data.find(values.tobytes())
-        # Of a depthwise convolution the channels come last, after a side of one.
-        axis = 0 if len(values) > 1 else values.ndim - 1
-        others = tuple(other for other in range(values.ndim) if other != axis)
-        scale = np.abs(values).max(axis=others, keepdims=True) / np.float32(WHOLE)
+        rows = values.reshape(len(values), -1)
+        scale = np.abs(rows).max(axis=1, keepdims=True) / np.float32(WHOLE)
         scale[scale == 0] = 1
-        whole = np.rint(values / scale).astype("<i2")
+        whole = np.rint(rows / scale).astype("<i2")
         file[start : start + values.nbytes] = bytes(values.nbytes)
         restored[start : start + values.nbytes] = (whole * scale).tobytes()
-        scales.append(scale.ravel())
-        wholes.append(whole.ravel())
-        weights.append(
-            {
-                "start": start,
-                "count": values.size,
-                "channels": scale.size,
-                "inner": math.prod(values.shape[axis + 1 :]),
-            }
-        )
+        scales.append(scale)
+        wholes.append(whole)
+        weights.append({"start": start, "count": values.size, "rows": len(values)})
     scale_bytes = b"".join(scale.tobytes() for scale in scales)
     whole_bytes = b"".join(whole.tobytes() for whole in wholes)
     planes = whole_bytes[::2] + whole_bytes[1::2]

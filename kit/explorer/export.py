@@ -3,7 +3,6 @@
 import gzip
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -147,7 +146,7 @@ def _panel(contents: Contents) -> dict[str, Any]:
         "head": classifier.network.compiled.head,
         "labels": labels,
         "marks": MARKS,
-        "path": _offered(described["path"]),
+        "path": list(map(_offered, described["path"])),
         "seeds": _seeds({0, *(settings["seed"] for settings in contents.states)}),
         "shape": classifier.network.compiled.input_shape,
         "sliders": [row for row in described["sliders"] if row["key"] in MAIN],
@@ -158,18 +157,12 @@ def _panel(contents: Contents) -> dict[str, Any]:
     }
 
 
-def _offered(path: Sequence[Step]) -> list[Step]:
-    """Return the chips without faults that are not offered, nor those of which nothing is left."""
-    steps: list[Step] = []
-    for step in path:
-        options = [
-            option for option in step.get("options", []) if option[0] not in NOT_OFFERED
-        ]
-        if "options" not in step:
-            steps.append(step)
-        elif len(options) > 1:
-            steps.append({**step, "options": options})
-    return steps
+def _offered(step: Step) -> Step:
+    """Return a chip without the faults that are not offered."""
+    if "options" not in step:
+        return step
+    options = [option for option in step["options"] if option[0] not in NOT_OFFERED]
+    return {**step, "options": options}
 
 
 def _seeds(seeds: Iterable[int]) -> dict[int, dict[str, str]]:
@@ -215,10 +208,7 @@ def plain_steps(preprocessing: Preprocessing) -> dict[str, Any]:
 def states(contents: Contents, photo: str) -> list[Settings]:
     """Return the settings that are computed for a photo, with the heat map; the first is untouched."""
     sliders = {
-        name: [
-            PARAMETERS[name].checked(round(place * step, 6))
-            for place in range(round(PARAMETERS[name].high / step) + 1)
-        ]
+        name: np.arange(0, PARAMETERS[name].high + step / 2, step).round(6).tolist()
         for name, step in COARSE.items()
     }
     changes: list[Settings] = [{}]
@@ -238,8 +228,7 @@ def states(contents: Contents, photo: str) -> list[Settings]:
                 for name, places in sliders.items()
                 for place in places
             ]
-    complete = [neutral(photo) | change | {"where": -1} for change in changes]
-    return list({repr(settings): settings for settings in complete}.values())
+    return [neutral(photo) | change | {"where": -1} for change in changes]
 
 
 def _table(
@@ -251,22 +240,16 @@ def _table(
     first, *others = states(contents, name)
     untouched = bench.look(entry.photo, first, None, entry.label)
 
-    def row(settings: Settings) -> tuple[View, set[int]]:
-        view = untouched
-        if settings != first:
-            view = bench.look(entry.photo, settings, untouched, entry.label)
-        return view, {bar["index"] for bar in bars(view)}
-
-    pool = ThreadPoolExecutor(bench.classifier.side_by_side()[1])
-    try:
-        rows = pool.map(row, [first, *others])
-        done = [*Steps(rows, what, "state", progress, total=1 + len(others))]
-    finally:
-        pool.shutdown(cancel_futures=True)
-    classes = sorted(set().union(*(shown for _, shown in done)) - {-1})
+    views = [untouched]
+    views += [
+        bench.look(entry.photo, settings, untouched, entry.label)
+        for settings in Steps(others, what, "state", progress)
+    ]
+    shown = {bar["index"] for view in views for bar in bars(view)}
+    classes = sorted(shown - {-1})
     return {
         "classes": classes,
-        "states": [_state(view, classes) for view, _ in done],
+        "states": [_state(view, classes) for view in views],
     }
 
 

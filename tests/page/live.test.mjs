@@ -226,7 +226,7 @@ test("weights of 16 bits and their scales are put back where they were", () => {
   const planes = [0, 1].flatMap((k) => [...raw].filter((_, place) => place % 2 === k));
   const scales = new Uint8Array(Float32Array.of(0.5, 2).buffer);
   const bytes = Uint8Array.from([...new Uint8Array(20).fill(7), ...scales, ...planes]);
-  const weights = [{ start: 4, count: 4, channels: 2, inner: 2 }];
+  const weights = [{ start: 4, count: 4, rows: 2 }];
   const file = restored(bytes, { length: 20, weights });
   assert.deepEqual([...new Float32Array(file.buffer, 4, 4)], [-16383.5, 16383.5, 6, -4]);
   assert.deepEqual(Array.from(file.slice(0, 4)), [7, 7, 7, 7]);

@@ -32,7 +32,7 @@ export class Bench {
     const stored = await decoded(file, { exif: false, matte: null }, MOST_PIXELS);
     if (!clear) images.set(keyOf({ ...this.about.steps, exif: true }), upright);
     const isTurned = upright.data.some((value, place) => value !== stored.data[place]);
-    return { exif: isTurned, alpha: clear };
+    return { exif: isTurned, alpha: clear, depth: false }; // nothing is left of 16 bits
   }
 
   remove({ name }) {

@@ -16,22 +16,22 @@ export function bytesOf64(text) {
   return bytes;
 }
 
-/** Put the weights back where they belong: whole numbers of 16 bits, the low bytes first, and a scale for each channel. */
+/** Put the weights back where they belong: whole numbers of 16 bits, the low bytes first, and a scale for each row. */
 export function restored(bytes, { length, weights }) {
   const file = bytes.slice(0, length);
-  const channels = weights.reduce((sum, weight) => sum + weight.channels, 0);
-  const scales = new Float32Array(bytes.slice(length, length + 4 * channels).buffer);
-  const planes = bytes.subarray(length + 4 * channels);
+  const rows = weights.reduce((sum, weight) => sum + weight.rows, 0);
+  const scales = new Float32Array(bytes.slice(length, length + 4 * rows).buffer);
+  const planes = bytes.subarray(length + 4 * rows);
   const count = planes.length / 2;
-  let [from, scale] = [0, 0];
-  for (const { start, count: size, channels: wide, inner } of weights) {
+  let [from, row] = [0, 0];
+  for (const { start, count: size, rows: own } of weights) {
     const values = new Float32Array(file.buffer, start, size);
     for (let k = 0; k < size; k++) {
       const whole = ((planes[count + from + k] << 24) >> 16) | planes[from + k];
-      values[k] = whole * scales[scale + (Math.floor(k / inner) % wide)];
+      values[k] = whole * scales[row + Math.floor((k * own) / size)];
     }
     from += size;
-    scale += wide;
+    row += own;
   }
   return file;
 }
