@@ -14,23 +14,27 @@ function drawn(image, matte) {
   return context.getImageData(0, 0, width, height).data;
 }
 
-/** A JPEG without its EXIF block, which says how it is to be turned. */
-async function unturned(file) {
-  const bytes = new Uint8Array(await file.arrayBuffer());
-  if (bytes[0] !== 0xff || bytes[1] !== 0xd8) return file;
-  const segments = [];
-  let place = 2;
+/** Bytes of a JPEG without its EXIF block, which says how it is to be turned. */
+function unturned(bytes) {
+  if (bytes[0] !== 0xff || bytes[1] !== 0xd8) return bytes;
+  const left = bytes.slice();
+  let [place, length] = [2, 2];
   while (bytes[place] === 0xff && bytes[place + 1] !== 0xda) {
     const end = place + 2 + 256 * bytes[place + 2] + bytes[place + 3];
-    if (bytes[place + 1] !== 0xe1) segments.push(bytes.subarray(place, end));
+    const segment = bytes[place + 1] === 0xe1 ? [] : bytes.subarray(place, end);
+    left.set(segment, length);
+    length += segment.length;
     place = end;
   }
-  return new Blob([bytes.subarray(0, 2), ...segments, bytes.subarray(place)]);
+  left.set(bytes.subarray(place), length);
+  return left.subarray(0, length + bytes.length - place);
 }
 
 /** RGB pixels of a file and whether some of them are transparent; at most `most` pixels. */
 export async function decoded(file, { exif, matte }, most) {
-  const image = await createImageBitmap(exif ? file : await unturned(file), {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  // Firefox decodes no file that is made of several parts.
+  const image = await createImageBitmap(new Blob([exif ? bytes : unturned(bytes)]), {
     premultiplyAlpha: "none",
     colorSpaceConversion: "none",
   });
