@@ -85,7 +85,7 @@ test("numbers are written as Python writes them", () => {
 /** A stand-in whose bench is this one; `ask` sends a message and gives the last reply, with what else was heard. */
 function standing(answers, contents = panel) {
   const started = { ...contents, photos: [{ name: PHOTO, added: false, labelled: false }] };
-  const files = new Map(started.start.photo ? [[PHOTO, {}]] : []);
+  const files = new Map(started.start.photo ? [[PHOTO, { image: { data: [] } }]] : []);
   const model = new StandIn(started, files, async (kind, content) => answers[kind](content), false);
   const heard = [];
   model.on("msg:custom", (content, buffers) => heard.push({ content, buffers }));
@@ -96,6 +96,10 @@ function standing(answers, contents = panel) {
   };
 }
 
+globalThis.createImageBitmap = async ({ size }) => {
+  if (size === 3) throw new Error("it is damaged");
+  return { size };
+};
 const BENCH = {
   open: async () => ({ from: null, signs: {} }),
   look: async ({ settings }) => look({ ...settings, photo: PHOTO }),
@@ -153,8 +157,8 @@ test("ahead, one place at a time is answered", async () => {
 
 test("a page without a photo waits for one, names files alike, and shows what comes in pieces", async () => {
   const opened = [];
-  const open = async ({ name, file }) => {
-    opened.push([name, file.size]);
+  const open = async ({ name, upright }) => {
+    opened.push([name, upright.size]);
     return { from: [9, 9], signs: {} };
   };
   const ask = standing({ ...BENCH, open }, { ...panel, start: { ...panel.start, photo: "" } });
@@ -172,13 +176,9 @@ test("a page without a photo waits for one, names files alike, and shows what co
 });
 
 test("a file that is no image is refused by its name, and leaves what is shown", async () => {
-  const open = async ({ name }) => {
-    if (name === "bad.png") throw new Error("it is damaged");
-    return { from: null, signs: {} };
-  };
-  const ask = standing({ ...BENCH, open });
+  const ask = standing(BENCH);
   const piece = { kind: "upload", number: "1", name: "bad.png", last: true };
-  const { content } = await ask(piece, [new Uint8Array(1)]);
+  const { content } = await ask(piece, [new Uint8Array(3)]);
   assert.equal(content.text, "Expected an image, received bad.png: it is damaged");
   const { content: view } = await ask({ kind: "settings", settings: at({}) });
   assert.equal(view.kind, "view");

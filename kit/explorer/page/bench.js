@@ -1,5 +1,5 @@
 // What a page without Python computes for one state, in a worker: from the photo to probabilities and heat map.
-import { decoded } from "./decode.js";
+import { pixelsOf } from "./decode.js";
 import { noiseField } from "./noise.js";
 import { perturb } from "./pixels.js";
 import { imageOf, resized, tensorOf } from "./prepare.js";
@@ -16,23 +16,14 @@ export class Bench {
     this.fields = new Map(); // of noise, by seed
   }
 
-  /** Take a photo, as a file or as pixels; returns what the page says of it. */
-  async open({ name, file, image }) {
-    const photo = { file, images: new Map() };
+  /** Take a photo, as bitmaps or as pixels; returns what the page says of it. */
+  open({ name, image, ...bitmaps }) {
+    const photo = { ...bitmaps, images: new Map() };
     this.photos.set(name, photo);
     if (image) photo.images.set("", { ...image, from: null });
-    const signs = file ? await this.#signs(photo) : {};
-    const { width, height, from } = await this.#decoded(photo, this.about.steps);
+    const signs = image ? {} : signsOf(photo, this.about.steps);
+    const { width, height, from } = this.#decoded(photo, this.about.steps);
     return { width, height, from, signs };
-  }
-
-  /** Which choices of reading a file make a difference to it. */
-  async #signs({ file, images }) {
-    const { clear, ...upright } = await decoded(file, { exif: true, matte: null }, MOST_PIXELS);
-    const stored = await decoded(file, { exif: false, matte: null }, MOST_PIXELS);
-    if (!clear) images.set(keyOf({ ...this.about.steps, exif: true }), upright);
-    const isTurned = upright.data.some((value, place) => value !== stored.data[place]);
-    return { exif: isTurned, alpha: clear, depth: false }; // nothing is left of 16 bits
   }
 
   remove({ name }) {
@@ -46,7 +37,7 @@ export class Bench {
   /** What a state comes to; null where it is not known. */
   async look({ settings }) {
     const steps = this.#stepsOf(settings);
-    const image = await this.#imageOf(settings, steps);
+    const image = this.#imageOf(settings, steps);
     const tensor = tensorOf(this.#perturbed(image, settings), steps);
     const outputs = await this.run(tensor.data, settings);
     if (outputs === null) return null;
@@ -63,12 +54,12 @@ export class Bench {
   }
 
   /** The photo's own pixels. */
-  async pixels({ settings }) {
-    return (await this.#imageOf(settings, this.#stepsOf(settings))).data;
+  pixels({ settings }) {
+    return this.#imageOf(settings, this.#stepsOf(settings)).data;
   }
 
   async thumbnail({ name }) {
-    const image = await this.#decoded(this.photos.get(name), this.about.steps);
+    const image = this.#decoded(this.photos.get(name), this.about.steps);
     const scale = THUMBNAIL / Math.max(image.width, image.height);
     const size = [image.height, image.width].map((side) => Math.max(1, Math.round(side * scale)));
     const { data, width, height } = resized(image, { size, filter: "bilinear", fit: "squash" });
@@ -90,11 +81,12 @@ export class Bench {
     return this.#decoded(this.photos.get(photo), steps);
   }
 
-  async #decoded({ file, images }, { exif, matte }) {
-    const key = file ? keyOf({ exif, matte }) : "";
+  #decoded({ images, upright, stored }, { exif, matte }) {
+    const key = upright ? keyOf({ exif, matte }) : "";
     if (!images.has(key)) {
       images.clear(); // one is enough: who looks at a fault looks at it for a while
-      images.set(key, await decoded(file, { exif, matte: matte ?? [0, 0, 0] }, MOST_PIXELS));
+      const bitmap = exif ? upright : (stored ?? upright);
+      images.set(key, pixelsOf(bitmap, matte ?? [0, 0, 0], MOST_PIXELS));
     }
     return images.get(key);
   }
@@ -118,6 +110,15 @@ export class Bench {
 }
 
 const keyOf = ({ exif, matte }) => JSON.stringify([exif, matte]);
+
+/** Which choices of reading a file make a difference to it; nothing is left of 16 bits. */
+function signsOf({ images, upright, stored }, steps) {
+  const { clear, ...image } = pixelsOf(upright, null, MOST_PIXELS);
+  if (!clear) images.set(keyOf({ ...steps, exif: true }), image);
+  const other = stored && pixelsOf(stored, null, MOST_PIXELS).data;
+  const exif = other !== null && image.data.some((value, place) => value !== other[place]);
+  return { exif, alpha: clear, depth: false };
+}
 
 function statisticsOf(values) {
   let [least, most, sum, squares] = [Infinity, -Infinity, 0, 0];

@@ -30,20 +30,27 @@ function unturned(bytes) {
   return left.subarray(0, length + bytes.length - place);
 }
 
-/** RGB pixels of a file and whether some of them are transparent; at most `most` pixels. */
-export async function decoded(file, { exif, matte }, most) {
+/** A file as the browser decodes it, and as it is stored where its EXIF block may turn it, else null. */
+export async function bitmapsOf(file) {
   const bytes = new Uint8Array(await file.arrayBuffer());
-  // Firefox decodes no file that is made of several parts.
-  const image = await createImageBitmap(new Blob([exif ? bytes : unturned(bytes)]), {
-    premultiplyAlpha: "none",
-    colorSpaceConversion: "none",
-  });
-  const { width, height } = image;
+  const plain = unturned(bytes);
+  // Firefox decodes no file that is made of several parts, WebKit none in a worker.
+  const decoded = (part) =>
+    createImageBitmap(new Blob([part]), {
+      premultiplyAlpha: "none",
+      colorSpaceConversion: "none",
+    });
+  const stored = plain.length < bytes.length ? await decoded(plain) : null;
+  return { upright: await decoded(bytes), stored };
+}
+
+/** RGB pixels of a bitmap and whether some of them are transparent; at most `most` pixels. */
+export function pixelsOf(bitmap, matte, most) {
+  const { width, height } = bitmap;
   if (width * height > MOST_READ)
     throw new Error(`Expected at most ${MOST_READ} pixels, received ${width * height}; resize it`);
-  const rgba = drawn(image, matte);
+  const rgba = drawn(bitmap, matte);
   const clear = !matte && rgba.some((value, place) => place % 4 === 3 && value < 255);
-  image.close();
   const data = new Uint8Array(3 * width * height);
   for (let i = 0, o = 0; i < rgba.length; i += 4, o += 3) {
     data[o] = rgba[i];

@@ -1,5 +1,6 @@
 // What answers a page without a kernel: a stand-in for the widget's model, in the kernel's messages.
 import { Bench, recorded } from "./bench.js";
+import { bitmapsOf } from "./decode.js";
 import { bytesOf64, unpacked } from "./network.js";
 import { Texts } from "./texts.js";
 
@@ -42,7 +43,8 @@ function asking(script) {
     new Promise((resolve, reject) => {
       count += 1;
       waiting.set(count, [resolve, reject]);
-      worker.postMessage({ id: count, kind, content });
+      const bitmaps = Object.values(content).filter((part) => part instanceof ImageBitmap);
+      worker.postMessage({ id: count, kind, content }, bitmaps);
     });
 }
 
@@ -108,7 +110,8 @@ export class StandIn {
   /** Open a photo once. */
   #open(name, content = this.files.get(name)) {
     const load = async () => {
-      const info = await this.ask("open", { name, ...content });
+      const source = content.file ? await bitmapsOf(content.file) : content;
+      const info = await this.ask("open", { name, ...source });
       return { ...info, untouched: await this.#look({ ...this.panel.neutral, photo: name }) };
     };
     if (!this.opened.has(name)) this.opened.set(name, load());

@@ -2,10 +2,11 @@
 
 /** Bytes of a packed text: base 64 of gzip. */
 export async function unpacked(text) {
-  const stream = new Blob([bytesOf64(text)]).stream();
-  return new Uint8Array(
-    await new Response(stream.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer(),
-  );
+  const { readable, writable } = new DecompressionStream("gzip");
+  const writer = writable.getWriter();
+  writer.write(bytesOf64(text));
+  writer.close();
+  return new Uint8Array(await new Response(readable).arrayBuffer());
 }
 
 export function bytesOf64(text) {
