@@ -104,7 +104,7 @@ const BENCH = {
   open: async () => ({ from: null, signs: {} }),
   look: async ({ settings }) => look({ ...settings, photo: PHOTO }),
   pixels: async () => new Uint8Array(3),
-  thumbnail: async () => new Uint8Array(1),
+  thumbnail: async () => ({ data: new Uint8Array(3), width: 1, height: 1 }),
   remove: async () => null,
 };
 const at = (changes) => ({ ...panel.neutral, photo: PHOTO, ...changes });

@@ -58,17 +58,12 @@ export class Bench {
     return this.#imageOf(settings, this.#stepsOf(settings)).data;
   }
 
-  async thumbnail({ name }) {
+  /** A small image of a photo. */
+  thumbnail({ name }) {
     const image = this.#decoded(this.photos.get(name), this.about.steps);
     const scale = THUMBNAIL / Math.max(image.width, image.height);
     const size = [image.height, image.width].map((side) => Math.max(1, Math.round(side * scale)));
-    const { data, width, height } = resized(image, { size, filter: "bilinear", fit: "squash" });
-    const small = new ImageData(width, height);
-    small.data.fill(255);
-    perturb(small.data, data, width, height);
-    const canvas = new OffscreenCanvas(width, height);
-    canvas.getContext("2d").putImageData(small, 0, 0);
-    return new Uint8Array(await (await canvas.convertToBlob({ type: "image/jpeg" })).arrayBuffer());
+    return resized(image, { size, filter: "bilinear", fit: "squash" });
   }
 
   #stepsOf(settings) {

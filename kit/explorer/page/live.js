@@ -2,6 +2,7 @@
 import { Bench, recorded } from "./bench.js";
 import { bitmapsOf } from "./decode.js";
 import { bytesOf64, unpacked } from "./network.js";
+import { Picture } from "./picture.js";
 import { Texts } from "./texts.js";
 
 const MISSING = "This state was not computed beforehand; it needs the notebook.";
@@ -290,7 +291,10 @@ export class StandIn {
       });
     }
     this.files.set(name, content);
-    const thumbnail = await this.ask("thumbnail", { name });
+    const { data, width, height } = await this.ask("thumbnail", { name });
+    const picture = new Picture(name);
+    picture.paint(data, width, height);
+    const thumbnail = new Uint8Array(await (await picture.file()).arrayBuffer());
     this.panel.photos.push({ name, added: true, labelled: false, thumbnail });
     this.events["change:_panel"]();
     return this.#show(name);
