@@ -111,6 +111,13 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
         "nargs": "+",
         "help": "files, folders or patterns",
     },
+    "photos": {
+        "metavar": "IMAGE",
+        "nargs": "*",
+        "help": "files, folders or patterns; without any, the page waits for one",
+    },
+    "--title": {"default": "", "help": "what the page is called"},
+    "--text": {"default": "", "help": "what stands above the explorer"},
     "--preprocessing": {
         "metavar": "FILE.json",
         "help": "how your code prepares images: a file of the kit, KerasHub, Hugging Face or timm",
@@ -250,9 +257,10 @@ def _mistakes(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     classifier = _classifier(options, options.model)
-    kit.Explorer(classifier, options.pictures, _labels(options, classifier)).export(
-        options.page
-    )
+    photos = options.photos or kit.samples.photo("cat.jpg")
+    explorer = kit.Explorer(classifier, photos, _labels(options, classifier))
+    shown = None if options.photos else ()
+    explorer.export(options.page, shown, title=options.title, text=options.text)
     return 0
 
 
@@ -385,7 +393,7 @@ _COMMANDS = (
         run=_export,
         words="write the explorer as a page that works without Python",
         exit_codes="written",
-        arguments=("model", "--labels", "pictures", "page"),
+        arguments=("model", "--labels", "--title", "--text", "photos", "page"),
     ),
     _Command(
         run=_check,

@@ -26,6 +26,13 @@ Progress: TypeAlias = bool | Callable[[str], object]
 """True shows a bar once two seconds have passed, False nothing; a function is told each step in a line."""
 
 
+def say(line: str, progress: Progress) -> None:
+    """Report what was done, to whom steps are shown."""
+    tell = progress if callable(progress) else print
+    if progress:
+        tell(line)
+
+
 class Steps(Generic[Part]):
     """The parts of something that may take long; a context manager.
 

@@ -21,13 +21,15 @@ from IPython.display import display, update_display
 
 from kit._arrays import Float32
 from kit._checking import known, printable, whole
-from kit._reporting import Progress
+from kit._reporting import Progress, say
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices, label_indices
 from kit.classifier.predictions import Predictions
 from kit.explorer import export, page, why
 from kit.explorer.ahead import answered, chosen_places
 from kit.explorer.bench import Bench, View
+from kit.explorer.compact import PageError
+from kit.explorer.export import Contents
 from kit.explorer.note import note
 from kit.explorer.panel import UPLOAD_BYTES, panel
 from kit.explorer.protocol import (
@@ -273,19 +275,28 @@ class Explorer(anywidget.AnyWidget):
         path: str | PathLike[str],
         photos: Iterable[str] | None = None,
         *,
+        title: str = "",
+        text: str = "",
+        exact: bool = False,
         progress: Progress = True,
     ) -> Path:
         """Write a page that works without Python, a server or a network, and return its path.
 
-        It has the predictions for brightness and noise together, and for every other perturbation and every
-        choice of a chip alone.
+        The page has the model itself, and predicts any photo, where that has at most 40 MB and runs in
+        LiteRT. Else it has the predictions for brightness and noise together, and for every other
+        perturbation and every choice of a chip alone.
 
         Parameters
         ----------
         path
             File to write, such as ``page.html``. It is written whole or not at all.
         photos
-            Names of the photos, by default all.
+            Names of the photos, by default all; with none, a page with the model waits for one.
+        title, text
+            What the page is called, by default as the model, and a text above the explorer.
+        exact
+            Whether weights keep all their bits; else they have 16, as long as no probability differs by more
+            than 0.001.
         progress
             True for a bar once two seconds have passed; or a function that gets each step as a line of text.
 
@@ -304,9 +315,17 @@ class Explorer(anywidget.AnyWidget):
             raise ValueError(
                 f"Expected a page.html in a folder that can be written, received {str(path)!r}"
             )
-        write_file(
-            file, export.document(self._bench, self._parts(photos, progress)).encode()
-        )
+        contents = self._contents(photos)
+        reason = ""
+        try:
+            parts = export.network_parts(contents, exact=exact)
+        except PageError as error:
+            reason = str(error)
+            parts = export.table_parts(contents, progress)
+        page = export.document(contents.bench, parts, reason, title=title, text=text)
+        write_file(file, page.encode())
+        kind = f"predictions, since {reason}" if reason else "the model itself"
+        say(f"{file}: {len(page) / 1e6:.1f} MB with {kind}", progress)
         return file
 
     def keep(self, *, progress: Progress = True) -> None:
@@ -319,7 +338,8 @@ class Explorer(anywidget.AnyWidget):
         ValueError
             Where that takes more than 300 kB.
         """
-        parts = self._parts([self.settings["photo"]], progress)
+        contents = self._contents([self.settings["photo"]])
+        parts = export.table_parts(contents, progress)
         size = sum(map(len, parts)) // 1000
         if size > KEPT_KB:
             raise ValueError(
@@ -327,17 +347,22 @@ class Explorer(anywidget.AnyWidget):
             )
         self._kept = parts
 
-    def _parts(self, photos: Iterable[str] | None, progress: Progress) -> list[str]:
+    def _contents(self, photos: Iterable[str] | None) -> Contents:
         with self._lock:
             bench = self._bench
             start = self.settings
             entries = dict(self._shelf)
         entries.pop(CAMERA, None)
-        names = at_least_one(entries if photos is None else photos)
+        names = entries if photos is None else photos
         shelf = Shelf({known("photo", name, entries): entries[name] for name in names})
-        return export.parts(
-            bench, shelf, tries=self._tries, start=start, progress=progress
-        )
+        tries = {
+            name: settings
+            for name, settings in self._tries.items()
+            if settings["photo"] in shelf and export.offered(settings)
+        }
+        if start["photo"] not in shelf or not export.offered(start):
+            start = neutral(next(iter(shelf), ""))
+        return Contents(bench, shelf, tries, start)
 
     def _show(self, name: str) -> None:
         where = None if self.settings["where"] is None else -1

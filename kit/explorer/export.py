@@ -1,266 +1,311 @@
-"""A page that works without a kernel: the explorer's modules, and the predictions that they may ask for."""
+"""A page that works without a kernel: the explorer's modules, and the network or a table of predictions."""
 
-import json
-import zlib
+import gzip
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from hashlib import sha256
 from html import escape
 from itertools import product
-from math import ceil, gcd
 from string import Template
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from kit._arrays import Pixels
 from kit._reporting import Progress, Steps
 from kit._version import __version__
-from kit.explorer import page, why
+from kit.explorer import page
 from kit.explorer.bench import Bench, View
+from kit.explorer.compact import compact
 from kit.explorer.panel import panel
-from kit.explorer.replies import shown
-from kit.explorer.settings import MAIN, Settings, neutral
+from kit.explorer.protocol import Step
+from kit.explorer.replies import in_short
+from kit.explorer.settings import (
+    MAIN,
+    Settings,
+    changed_settings,
+    neutral,
+    step_words,
+)
 from kit.explorer.shelf import Entry, Shelf
-from kit.explorer.texts import MARKS
-from kit.images import Photo
-from kit.images.photo import encoded
-from kit.perturbation.parameters import PARAMETERS, Parameter
-from kit.preprocessing import faults
+from kit.explorer.texts import MARKS, bars
+from kit.images.metadata import without_metadata
+from kit.perturbation.parameters import PARAMETERS
+from kit.preprocessing import Preprocessing, faults
+from kit.preprocessing.resizing import PILLOW
 
-PLACES = {"brightness": 30, "noise": 20}
-"""Steps of a slider from end to end, of all others `FURTHER`; more where they would miss neutral."""
-FURTHER = 10
-BAR = ("index", "text", "ghostText", "calibratedText")
-"""What the page has of a bar; the others it makes from these."""
-SIDE = 512
-"""Longest side of a photo, in pixels."""
-CELL = 56
-"""Side of the small images of faults and further perturbations, in pixels."""
-SHARED_VIEWS = 64
-"""Views without a change that are kept at a time, since many states lead to the same one."""
+COARSE = {"brightness": 0.1, "noise": 5.0}
+"""Steps of the sliders of a page with a table."""
+AHEAD = 320
+"""Places of a slider to which a page looks ahead."""
+NOT_OFFERED = {"alpha_dropped", "depth_clipped"}
+"""Faults of reading a file that a browser, which reads it by itself, cannot repeat."""
+WORDS = {
+    "and": " and ",
+    "fixed": "{changes}. Fixed: {prediction}",
+    "marks": {"changed": "changed", "right": "✓ fixed", "same": "same prediction"},
+    "novel": "Unlike the training images. Likeliest: {prediction}. {note}",
+    "others": "{count} others",
+    "reduced": "reduced from {size}",
+    "same": "the same class, {share}",
+    "still": "still {after}",
+    "tensor": (
+        "dtype",
+        "shape",
+        "minimum",
+        "maximum",
+        "mean",
+        "standard deviation",
+    ),
+    "together": "Only together: {changes}: without them {prediction}",
+    "unchanged": "Your changes did not change the prediction: untouched it is {before}.",
+    "untouched": "Untouched: {before}",
+    "where": "Orange places speak for {name}; they do not say why.",
+    "without": "{changes}: without it {prediction}",
+}
+"""What a page says as `texts`, `replies` and `why` do."""
 
 
-def coarse(parameter: Parameter) -> float:
-    """Return the step of a slider of the page, which reaches both ends and the neutral place."""
-    low = parameter.low
-    neutral_value = low if parameter.neutral is None else parameter.neutral
-    steps = round((parameter.high - low) / parameter.step)
-    steps_to_neutral = round((neutral_value - low) / parameter.step)
-    widest = ceil(steps / PLACES.get(parameter.name, FURTHER))
-    common = gcd(steps, steps_to_neutral)
-    stride = next(stride for stride in range(widest, 0, -1) if common % stride == 0)
-    return round(parameter.step * stride, 6)
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """What a page shows.
+
+    Attributes
+    ----------
+    bench, shelf, tries, start
+        The model, photos, a button each, and the state that the page begins with.
+    """
+
+    bench: Bench
+    shelf: Shelf
+    tries: Mapping[str, Settings]
+    start: Settings
+
+    @property
+    def states(self) -> list[Settings]:
+        """States that the page has to be able to show."""
+        return [self.start, *self.tries.values()]
 
 
-def places(parameter: Parameter) -> list[Any]:
-    """Return the values that a slider of the page can have."""
-    step = coarse(parameter)
-    count = round((parameter.high - parameter.low) / step) + 1
-    return [
-        parameter.checked(round(parameter.low + step * index, 6))
-        for index in range(count)
+def offered(settings: Settings) -> bool:
+    """Whether a page computes all that is changed in a state."""
+    computed = {*MAIN, *faults.STEPS, "seed", "where"}
+    chosen = {settings[step] for step in faults.STEPS}
+    return changed_settings(settings).keys() <= computed and not chosen & NOT_OFFERED
+
+
+def network_parts(contents: Contents, *, exact: bool) -> list[str]:
+    """Return a page's panel, its worker's script, the runtime, the network and the photos.
+
+    PageError says why a page cannot run the network.
+    """
+    shelf = contents.shelf
+    tensors = [contents.bench.trained.apply(entry.photo) for entry in shelf.values()]
+    network, about = compact(contents.bench, tensors, exact=exact)
+    worker = gzip.decompress(page.vendored("litert.js"))
+    worker += page.joined(page.WORKER).encode()
+    wasm = page.vendored("litert.wasm")
+    binaries = [gzip.compress(worker), wasm, network, *map(_file, shelf.values())]
+    texts = [b64encode(binary).decode() for binary in binaries]
+    return [page.packed(_panel(contents) | about), *texts]
+
+
+def table_parts(contents: Contents, progress: Progress) -> list[str]:
+    """Return a page's panel, for each photo a table of predictions, and the photos."""
+    shelf = contents.shelf
+    tables = [
+        page.packed(_table(contents, name, f"Photo {number} of {len(shelf)}", progress))
+        for number, name in enumerate(shelf, 1)
     ]
+    described = _panel(contents)
+    for slider in described["sliders"]:
+        slider |= {"step": COARSE[slider["key"]], "snaps": True}
+    files = [b64encode(_file(entry)).decode() for entry in shelf.values()]
+    return [page.packed(described | {"table": True}), *tables, *files]
 
 
-def states(bench: Bench, photo: str, further: Iterable[Settings]) -> list[Settings]:
+def _file(entry: Entry) -> bytes:
+    return without_metadata(entry.photo).file or b""
+
+
+def _panel(contents: Contents) -> dict[str, Any]:
+    """Return what a page without a kernel is told once."""
+    classifier = contents.bench.classifier
+    described = panel(
+        contents.bench, contents.shelf, contents.tries, ahead=AHEAD, latency=False
+    )
+    labels = {
+        name: classifier.class_names[entry.label]
+        for name, entry in contents.shelf.items()
+        if entry.label is not None
+    }
+    return {
+        **described,
+        "alone": True,
+        "head": classifier.network.compiled.head,
+        "labels": labels,
+        "marks": MARKS,
+        "path": list(map(_offered, described["path"])),
+        "seeds": _seeds({0, *(settings["seed"] for settings in contents.states)}),
+        "shape": classifier.network.compiled.input_shape,
+        "sliders": [row for row in described["sliders"] if row["key"] in MAIN],
+        "start": contents.start | {"where": None},
+        "temperature": classifier.temperature,
+        "words": WORDS,
+        **_steps(contents.bench.trained),
+    }
+
+
+def _offered(step: Step) -> Step:
+    """Return a chip without the faults that are not offered."""
+    if "options" not in step:
+        return step
+    options = [option for option in step["options"] if option[0] not in NOT_OFFERED]
+    return {**step, "options": options}
+
+
+def _seeds(seeds: Iterable[int]) -> dict[int, dict[str, str]]:
+    """Return the beginning of numpy's generator for each seed, as text: its numbers have 128 bits."""
+    states = {seed: np.random.PCG64(seed).state["state"] for seed in seeds}
+    return {
+        seed: {"state": str(state["state"]), "increment": str(state["inc"])}
+        for seed, state in states.items()
+    }
+
+
+def _steps(trained: Preprocessing) -> dict[str, Any]:
+    """Return the preprocessing as JSON takes it, what each fault changes in it, and words for its chips."""
+    steps = plain_steps(trained)
+    words = {step: {"": in_short(text)} for step, text in step_words(trained).items()}
+    changes: dict[str, dict[str, Any]] = {step: {} for step in faults.STEPS}
+    alternatives = [
+        fault for step in changes for fault in faults.alternatives(trained, step)
+    ]
+    for fault in alternatives:
+        faulty = fault.apply(trained)
+        words[fault.step][fault.name] = in_short(step_words(faulty)[fault.step])
+        changes[fault.step][fault.name] = {
+            name: value
+            for name, value in plain_steps(faulty).items()
+            if value != steps[name]
+        }
+    return {"steps": steps, "faults": changes, "stepWords": words}
+
+
+def plain_steps(preprocessing: Preprocessing) -> dict[str, Any]:
+    """Return the fields of a preprocessing and of its decoding; a filter that pages have not is another."""
+    fields = asdict(preprocessing)
+    return {
+        **fields,
+        **fields["decoding"],
+        "filter": fields["filter"] if fields["filter"] in page.FILTERS else "bilinear",
+        "pillow": fields["pillow"] or PILLOW,
+        "shrinks": PILLOW,
+    }
+
+
+def states(contents: Contents, photo: str) -> list[Settings]:
     """Return the settings that are computed for a photo, with the heat map; the first is untouched."""
+    sliders = {
+        name: np.arange(0, PARAMETERS[name].high + step / 2, step).round(6).tolist()
+        for name, step in COARSE.items()
+    }
     changes: list[Settings] = [{}]
     changes += [
-        dict(zip(MAIN, pair, strict=True))
-        for pair in product(*(places(PARAMETERS[key]) for key in MAIN))
-    ]
-    changes += [
-        {parameter.name: place}
-        for parameter in PARAMETERS.values()
-        if not parameter.of
-        for place in places(parameter)
+        dict(zip(sliders, pair, strict=True)) for pair in product(*sliders.values())
     ]
     changes += [
         {step: fault.name}
         for step in faults.STEPS
-        for fault in faults.alternatives(bench.trained, step)
+        for fault in faults.alternatives(contents.bench.trained, step)
     ]
-    for settings in further:
+    for settings in contents.states:
         if settings["photo"] == photo:
             changes.append(settings)
             changes += [
-                settings | {key: place}
-                for key in MAIN
-                for place in places(PARAMETERS[key])
+                settings | {name: place}
+                for name, places in sliders.items()
+                for place in places
             ]
-    complete = [neutral(photo) | change | {"where": -1} for change in changes]
-    return list({json.dumps(settings): settings for settings in complete}.values())
+    return [neutral(photo) | change | {"where": -1} for change in changes]
 
 
-class _Photo:
-    """Computes the states of one photo, from several threads."""
+def _table(
+    contents: Contents, name: str, what: str, progress: Progress
+) -> dict[str, Any]:
+    """Return for each state of a photo the probabilities of all classes that any of them shows."""
+    bench = contents.bench
+    entry = contents.shelf[name]
+    first, *others = states(contents, name)
+    untouched = bench.look(entry.photo, first, None, entry.label)
 
-    def __init__(self, bench: Bench, entry: Entry, states: Sequence[Settings]) -> None:
-        self.bench = bench
-        self.entry = entry
-        self.states = states
-        self.untouched = bench.look(entry.photo, states[0], None, entry.label)
-        self.pixels = self.untouched.source.pixels
-        self.cell = min(CELL, max(self.pixels.shape))
-        self.without = lru_cache(SHARED_VIEWS)(self._without)
-
-    def _without(self, items: tuple[tuple[str, Any], ...]) -> View:
-        # Without pixels of their own, since many are kept.
-        return replace(self.look(dict(items)), photo=self.untouched.photo)
-
-    def look(self, settings: Settings) -> View:
-        if settings == self.states[0]:
-            return self.untouched
-        return self.bench.look(
-            self.entry.photo, settings, self.untouched, self.entry.label
-        )
-
-    def row(self, settings: Settings) -> tuple[dict[str, Any], Pixels | None]:
-        """Return what a reply is made from, and an image of what the page does not paint by itself."""
-        view = self.look(settings)
-        message, seen = shown(view)
-        row: dict[str, Any] = {**message}
-        untouched = self.states[0]
-        changed = {
-            key: value for key, value in settings.items() if value != untouched[key]
-        }
-        prepared = view.preprocessing != self.bench.trained
-        places = np.frombuffer(seen, np.uint8)[view.seen.size :]
-        row["where"]["cells"] = (places // 32 * 36).tolist()
-        row["settings"] = changed
-        row["bars"] = [[bar[key] for key in BAR] for bar in row["bars"]]
-        row["because"] = {
-            **why.because(view, lambda other: self.without(tuple(other.items())))
-        }
-        row["prepared"] = prepared
-        row["top"] = view.top
-        # What the page knows by itself is left out.
-        row["because"]["settings"] = row["code"] = row["verdict"] = None
-        if changed.keys() <= set(MAIN):
-            return row, None
-        picture = Image.fromarray(view.seen if prepared else view.photo.pixels)
-        return row, np.asarray(picture.resize((self.cell, self.cell)))
-
-    def content(self, what: str, progress: Progress) -> dict[str, Any]:
-        """Return all that the page has of the photo."""
-        rows: list[dict[str, Any]] = []
-        cells = [np.zeros((self.cell, self.cell, 3), np.uint8)]
-        pool = ThreadPoolExecutor(self.bench.classifier.side_by_side()[1])
-        try:
-            results = pool.map(self.row, self.states)
-            for row, cell in Steps(
-                results, what, "state", progress, total=len(self.states)
-            ):
-                rows.append(row | {"cell": None if cell is None else len(cells)})
-                if cell is not None:
-                    cells.append(cell)
-        finally:
-            pool.shutdown(cancel_futures=True)
-        photo = Image.fromarray(self.pixels)
-        photo.thumbnail((SIDE, SIDE))
-        sheet = Image.fromarray(np.concatenate(cells))
-        lossless = self.cell < CELL
-        return {
-            "label": rows[0]["answer"]["label"],
-            "size": photo.size,
-            "box": self._box(),
-            "gray": "gray" in self.bench.trained.channels,
-            "files": [
-                encoded(photo, "WEBP", quality=75, lossless=lossless),
-                encoded(sheet, "WEBP", quality=20, lossless=lossless),
-            ],
-            "columns": {key: [row[key] for row in rows] for key in rows[0]},
-        }
-
-    def _box(self) -> list[float]:
-        """Return left, top, width and height of the model input in the photo, as shares of its sides.
-
-        What is white for a white photo and black for a black one is no padding; ramps say where that is.
-        """
-        trained = self.bench.trained
-        sides = np.array(self.pixels.shape[:2])
-        shape = sides * ceil(CELL / sides.min())
-
-        def seen(levels: Any) -> Any:
-            picture = np.broadcast_to(np.rint(levels).astype(np.uint8), (*shape, 3))
-            return trained.image(trained.apply(Photo.from_array(picture))).mean(axis=2)
-
-        range_of_levels = seen(255) - seen(0)
-        inside = np.nonzero(range_of_levels >= range_of_levels.max() - 1)
-        lines = []
-        for axis in (1, 0):
-            ramp = 255 * (np.arange(shape[axis]) + 0.5) / shape[axis]
-            shares = seen(np.expand_dims(ramp, (1 - axis, 2)))[inside] / 255
-            lines.append(
-                np.polyfit(
-                    (inside[axis] + 0.5) / range_of_levels.shape[axis], shares, 1
-                )
-            )
-        return np.transpose(lines)[::-1].ravel().round(4).tolist()
-
-
-def _packed(value: Any) -> str:
-    """Return JSON, deflated and in base 64, which holds nothing that HTML would read."""
-    text = json.dumps(
-        value, separators=(",", ":"), default=lambda file: b64encode(file).decode()
-    )
-    return b64encode(zlib.compress(text.encode(), 9)).decode()
-
-
-def parts(
-    bench: Bench,
-    shelf: Shelf,
-    tries: Mapping[str, Settings],
-    start: Settings,
-    progress: Progress,
-) -> list[str]:
-    """Return what a page has of these photos; it begins with `start`, and `tries` are computed, too."""
-    tries = {
-        name: settings for name, settings in tries.items() if settings["photo"] in shelf
-    }
-    if start["photo"] not in shelf:
-        start = neutral(next(iter(shelf)))
-    photos = []
-    for number, (name, entry) in enumerate(shelf.items(), 1):
-        photo = _Photo(bench, entry, states(bench, name, [start, *tries.values()]))
-        content = photo.content(f"Photo {number} of {len(shelf)}", progress)
-        photos.append(_packed(content))
-    ahead = max(PLACES.values())
-    contents: dict[str, Any] = {
-        **panel(bench, shelf, tries, ahead=ahead, latency=False),
-        "alone": True,
-        "marks": MARKS,
-        "start": start | {"where": None},
-    }
-    contents["sliders"] = [
-        slider | {"step": coarse(PARAMETERS[slider["key"]]), "snaps": True}
-        for slider in contents["sliders"]
-        if not PARAMETERS[slider["key"]].of
+    views = [untouched]
+    views += [
+        bench.look(entry.photo, settings, untouched, entry.label)
+        for settings in Steps(others, what, "state", progress)
     ]
-    return [_packed(contents), *photos]
+    shown = {bar["index"] for view in views for bar in bars(view)}
+    classes = sorted(shown - {-1})
+    return {
+        "classes": classes,
+        "states": [_state(view, classes) for view in views],
+    }
 
 
-def document(bench: Bench, data: Sequence[str]) -> str:
-    """Return the page of these parts."""
-    style = page.page_file("explorer.css") + page.page_file("table.css")
-    script = page.joined("alone")
+def _state(view: View, classes: Sequence[int]) -> dict[str, Any]:
+    """Return what a table has of a state."""
+    [calibrated] = view.bench.classifier.calibrated(view.probabilities[None])
+    untouched = neutral(view.settings["photo"]) | {"where": -1}
+    heat = view.heat
+    cells = None
+    if heat is not None and heat.method == "class activation":
+        height, width = heat.cells.shape
+        cells = {
+            "height": height,
+            "width": width,
+            "values": heat.cells.round(2).ravel().tolist(),
+        }
+    return {
+        "settings": {
+            key: value
+            for key, value in view.settings.items()
+            if value != untouched[key]
+        },
+        "row": view.probabilities[classes].round(6).tolist(),
+        "calibrated": calibrated[classes].round(6).tolist(),
+        "novel": bool(view.novel),
+        "cells": cells,
+    }
+
+
+TABLE_NOTE = "Predictions computed on {date} with kit {version}, since {reason}; nothing leaves this page."
+NETWORK_NOTE = "The network runs in this page, made on {date} with kit {version}; no photo leaves it."
+WHY_NOTE = " The search for a cause needs the notebook."
+
+
+def document(
+    bench: Bench, parts: Sequence[str], reason: str, *, title: str = "", text: str = ""
+) -> str:
+    """Return the page of these parts; the reason says why they are a table, empty where they are not."""
+    style = page.page_file("explorer.css") + page.page_file("alone.css")
+    script = page.joined((*page.MODULES, "alone"))
     source = bench.classifier.source
-    return Template(page.page_file("table.html")).substitute(
+    name = bench.classifier.name
+    note = (TABLE_NOTE if reason else NETWORK_NOTE).format(
+        date=datetime.now(UTC).date(), version=__version__, reason=reason
+    )
+    return Template(page.page_file("alone.html")).substitute(
         style=style,
         style_hash=_hash(style),
         script=script,
         script_hash=_hash(script),
-        name=escape(bench.classifier.name),
+        title=escape(title or name),
+        text=escape(text),
+        name=escape(name),
         digest="" if source is None else f", SHA-256 {source.digest}",
-        date=datetime.now(UTC).date(),
-        version=__version__,
-        data="\n".join(f'<script type="text/plain">{block}</script>' for block in data),
+        note=escape(note + WHY_NOTE),
+        data="\n".join(f'<script type="text/plain">{part}</script>' for part in parts),
     )
 
 

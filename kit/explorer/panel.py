@@ -84,7 +84,7 @@ def panel(
         "sliders": sliders(),
         "path": chips(bench.trained, usual(classifier)),
         "usual": usual(classifier),
-        "neutral": neutral(next(iter(shelf))),
+        "neutral": neutral(next(iter(shelf), "")),
         "notes": notes,
         "caption": caption(classifier),
         "tempered": classifier.temperature != 1,

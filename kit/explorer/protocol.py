@@ -315,3 +315,5 @@ class Panel(TypedDict):
     latency: bool
     tries: list[tuple[str, Settings]]
     alone: NotRequired[bool]
+    table: NotRequired[bool]
+    map: NotRequired[Any]

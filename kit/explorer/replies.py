@@ -68,7 +68,7 @@ def path_of(view: View) -> dict[str, Chip]:
     for step, words in step_words(view.preprocessing).items():
         changed = words != trained[step]
         hidden = step in idle and not changed
-        chips[step] = _chip(_in_short(words), changed=changed, hidden=hidden)
+        chips[step] = _chip(in_short(words), changed=changed, hidden=hidden)
     return chips
 
 
@@ -76,7 +76,7 @@ def _chip(value: str, *, changed: bool, hidden: bool = False) -> Chip:
     return {"value": value, "changed": changed, "hidden": hidden}
 
 
-def _in_short(words: str) -> str:
+def in_short(words: str) -> str:
     """Return the name that stands before a formula."""
     name, _, _ = words.partition(", ")
     return (words if "(" in name else name).replace("_", " ")

@@ -123,7 +123,7 @@ def test_a_trusted_notebook_moves_without_its_kernel_by_what_was_kept(
 ):
     few = (
         "from kit.explorer import export\n"
-        'export.PLACES, export.FURTHER = {"brightness": 4, "noise": 1}, 1\n'
+        'export.COARSE = {"brightness": 0.5, "noise": 50}\n'
     )
     written(
         tmp_path / "book.ipynb",

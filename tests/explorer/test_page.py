@@ -9,6 +9,7 @@ from kit.explorer import page
 from tests.project import python
 
 HERE = Path(page.__file__).parent
+ALONE = (*page.MODULES, "alone")
 TESTS = Path(__file__).parents[1] / "page"
 TOP = re.compile(
     r"^(?:export )?(?:async )?(?:const|let|var|class|function\*?) (\w+)", re.MULTILINE
@@ -33,7 +34,16 @@ def test_the_page_passes_its_own_tests(node):
 
 def test_the_joined_page_is_one_module(node, tmp_path):
     joined = tmp_path / "joined.mjs"
-    joined.write_text(page.joined("alone"), encoding="utf-8")
+    joined.write_text(page.joined(ALONE), encoding="utf-8")
+    done = subprocess.run(
+        [node, "--check", joined], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_joined_worker_is_one_script(node, tmp_path):
+    joined = tmp_path / "joined.cjs"
+    joined.write_text(page.joined(page.WORKER), encoding="utf-8")
     done = subprocess.run(
         [node, "--check", joined], capture_output=True, text=True, check=False
     )
@@ -43,7 +53,7 @@ def test_the_joined_page_is_one_module(node, tmp_path):
 def test_nothing_ties_the_joined_page_to_other_files():
     assert (
         re.findall(
-            r"^import\b.*|^export (?!default ).*", page.joined("alone"), re.MULTILINE
+            r"^import\b.*|^export (?!default ).*", page.joined(ALONE), re.MULTILINE
         )
         == []
     )
@@ -52,9 +62,9 @@ def test_nothing_ties_the_joined_page_to_other_files():
 
 def test_the_page_asks_nothing_of_a_network_and_makes_no_html_of_texts():
     told = (
-        page.joined("alone")
+        page.joined(ALONE)
         + page.page_file("explorer.css")
-        + page.page_file("table.css")
+        + page.page_file("alone.css")
     )
     markup = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\("
     network = r"fetch\(|XMLHttpRequest|WebSocket|https?:"
@@ -62,14 +72,14 @@ def test_the_page_asks_nothing_of_a_network_and_makes_no_html_of_texts():
 
 
 def test_every_module_of_the_page_is_joined_once():
-    assert sorted((*page.MODULES, "alone")) == sorted(
+    assert sorted({*ALONE, *page.WORKER}) == sorted(
         path.stem for path in HERE.glob("*.js")
     )
 
 
 def test_a_module_needs_only_what_earlier_ones_declare_for_others():
     declared = {}
-    for module in (*page.MODULES, "alone"):
+    for module in (*ALONE, "worker"):
         for names, other in IMPORTED.findall(source(module)):
             assert other in declared, f"{module}.js needs {other}.js"
             wanted = {name.strip() for name in names.split(",") if name.strip()}
@@ -99,7 +109,7 @@ from kit import samples
 from kit.explorer import bench, export
 
 classifier = samples.classifier("fashion_mnist")
-print(export.document(bench.Bench(classifier, classifier.preprocessing), []))
+print(export.document(bench.Bench(classifier, classifier.preprocessing), [], ""))
 """
 
 

@@ -161,6 +161,10 @@ class FakeElement {
 
   scrollIntoView() {}
 
+  toBlob(done) {
+    done(new Blob());
+  }
+
   getContext() {
     const canvas = this;
     return {

@@ -1,20 +1,33 @@
-"""Writes down what the kernel makes of pixels, for the tests of the page: ``python -m tests.page.record``."""
+"""Writes down what Python makes of pixels and says of states: ``python -m tests.page.record``.
+
+Tests of the page hold its own results against these files, and tests of the kit hold the files against it.
+"""
 
 import json
 import math
 from base64 import b64encode
+from dataclasses import replace
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
+import kit
 from kit import samples
+from kit.explorer import export, page
+from kit.explorer.bench import Bench
+from kit.explorer.replies import shown
+from kit.explorer.settings import neutral
+from kit.explorer.shelf import Shelf
+from kit.explorer.why import because
 from kit.images import Photo
 from kit.perturbation import Perturbation
 from kit.perturbation.physics import add_field, brightness, noise_field
 from tests.pictures import LEVELS
 
-FILE = Path(__file__).parent / "data" / "pixels.json"
+DATA = Path(__file__).parent / "data"
+FILE = DATA / "pixels.json"
 HEIGHT, WIDTH = 24, 32
 SEED = 5
 PAIRS = (
@@ -96,6 +109,163 @@ def _digest(pixels):
     return sha256(pixels.tobytes()).hexdigest()[:8]
 
 
+SIZES = (1, 1), (7, 300), (60, 90), (97, 31), (225, 223)
+"""Heights and widths of photos that are prepared; the sides of their tensors are `TARGET`."""
+TARGET = 32, 40
+
+
+def grain(height: int, width: int) -> np.ndarray:
+    """A photo of pseudo-random numbers, which the page makes as well: uint8 (height, width, 3)."""
+    numbers = []
+    number = height
+    for _ in range(3 * height * width):
+        number = (number * 1_103_515_245 + 12_345) % 2**31
+        numbers.append(number >> 16 & 255)
+    return np.array(numbers, np.uint8).reshape(height, width, 3)
+
+
+def pipelines() -> list[kit.Preprocessing]:
+    """Preprocessings in which each step is done in each way, and some steps together."""
+    base = kit.Preprocessing(
+        size=TARGET, fill=(10, 200, 30), scaling="imagenet", pillow=13
+    )
+    square = base.replace(size=(24, 24))
+    return [
+        *(
+            base.replace(
+                filter=name, fit=fit, crop_fraction=0.875 if "crop" in fit else 1
+            )
+            for name, fit in product(page.FILTERS, kit.preprocessing.resizing.FITS)
+        ),
+        base.replace(filter="bicubic", pillow=12),
+        *(
+            base.replace(
+                channels=channels,
+                filter=name,
+                scaling=scaling,
+                invert=scaling == "0..1",
+                cast="uint8" if scaling == "0..255" else None,
+            )
+            for channels, name, scaling in product(
+                ("rgb", "bgr", "gray", "gray_rgb"),
+                ("bilinear", "tf_bilinear"),
+                ("0..255", "0..1", "lite"),
+            )
+        ),
+        base.replace(channels="bgr", scaling="caffe"),
+        *(base.replace(layout=layout) for layout in kit.preprocessing.pipeline.LAYOUTS),
+        *(base.replace(thumbnail=size) for size in ((8, 10), (20, 6))),
+        *(fault.apply(square) for fault in kit.preprocessing.faults.CATALOGUE.values()),
+    ]
+
+
+def prepared() -> str:
+    """Digests of tensors, with what a network sees in them, and of noise fields."""
+    photos = {size: Photo.from_array(grain(*size)) for size in SIZES}
+    base = export.plain_steps(pipelines()[0]) | {"shrinks": 13}
+    cases = []
+    for size, steps in product(SIZES, pipelines()):
+        tensor = steps.apply(photos[size])
+        # A scrambled tensor cannot be told from one that is not, and is looked at as it is.
+        seen = steps.replace(layout=_readable(steps.layout)).image(tensor)
+        plain = export.plain_steps(steps) | {"shrinks": 13}
+        changes = {name: value for name, value in plain.items() if value != base[name]}
+        digest = sha256(np.ascontiguousarray(tensor).tobytes() + seen.tobytes())
+        cases.append([size, changes, digest.hexdigest()[:12]])
+    seeds = export._seeds([0, 1, 7, 2**40 + 1])
+    fields = {
+        seed: sha256(noise_field(seed, 100_000).tobytes()).hexdigest()[:12]
+        for seed in seeds
+    }
+    lines = ",\n".join(map(json.dumps, cases))
+    head = json.dumps({"steps": base, "seeds": seeds, "fields": fields})
+    return f'{head[:-1]}, "cases": [\n{lines}\n]}}\n'
+
+
+def _readable(layout):
+    return "channels_last" if layout == "reshaped" else layout
+
+
+PROBABILITIES = {
+    (): {281: 0.6, 282: 0.25, 285: 0.0004, 9: 0.1},
+    ("noise",): {282: 0.7, 281: 0.2995},
+    ("brightness",): {285: 0.99951, 281: 0.0001},
+    ("scaling",): {285: 0.5, 281: 0.4},
+    ("brightness", "scaling"): {285: 0.9, 282: 0.05, 281: 0.03, 7: 0.02},
+    ("fit",): {281: 0.55, 282: 0.3},
+    ("noise", "channels"): {285: 0.6, 281: 0.3},
+    ("channels",): {281: 0.8, 282: 0.1},
+}
+"""By what is changed, probabilities of classes by index; those of all others are 0."""
+CHANGES = {
+    "brightness": 0.5,
+    "noise": 30.0,
+    "scaling": "range_0_1",
+    "fit": "fit_squash",
+    "channels": "channels_swapped",
+}
+NOVEL = ("fit",)
+"""Of this state the images are unlike the training images."""
+
+
+def said() -> str:
+    """What is said of states whose probabilities are given."""
+    classifier = samples.classifier("efficientnet_lite0")
+    bench = Bench.of(classifier)
+    cat = samples.photo("cat.jpg")
+    shelf = Shelf()
+    name = shelf.add(cat)
+    start = neutral(name)
+
+    def look(settings):
+        keys = tuple(key for key in CHANGES if settings[key] != start[key])
+        [keys] = [known for known in PROBABILITIES if {*known} == {*keys}]
+        row = np.zeros(1000, np.float32)
+        for index, share in PROBABILITIES[keys].items():
+            row[index] = share
+        view = replace(
+            bench.look(cat, settings), probabilities=row, reference=None, label=label
+        )
+        vars(view)["novel"] = keys == NOVEL
+        return view if settings == start else replace_reference(view, look(start))
+
+    states = []
+    for keys, label in product(PROBABILITIES, (None, 282)):
+        view = look(start | {key: CHANGES[key] for key in keys})
+        message, _ = shown(view)
+        numbers = [view.tensor.min(), view.tensor.max(), view.tensor.mean()]
+        states.append(
+            {
+                "changes": {key: CHANGES[key] for key in keys},
+                "label": "" if label is None else classifier.class_names[label],
+                "row": PROBABILITIES[keys],
+                "novel": keys == NOVEL,
+                "shape": view.tensor.shape[1:],
+                "statistics": [*map(float, numbers), float(view.tensor.std())],
+                "shown": {
+                    key: message[key]
+                    for key in ("answer", "bars", "path", "tensor", "verdict")
+                },
+                "because": because(view, look),
+            }
+        )
+    contents = export.Contents(bench, shelf, {}, start)
+    panel = export._panel(contents) | {"photos": []}
+    lines = ",\n".join(map(json.dumps, states))
+    return f'{{"panel": {json.dumps(panel)},\n"states": [\n{lines}\n]}}\n'
+
+
+def replace_reference(view, untouched):
+    """A view beside its untouched one."""
+    compared = replace(view, reference=untouched)
+    vars(compared)["novel"] = view.novel
+    return compared
+
+
+FILES = {"pixels.json": recorded, "prepare.json": prepared, "texts.json": said}
+"""What writes each file."""
+
 if __name__ == "__main__":
-    FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(recorded(), encoding="utf-8")
+    DATA.mkdir(exist_ok=True)
+    for file_name, write in FILES.items():
+        (DATA / file_name).write_text(write(), encoding="utf-8")

@@ -1,11 +1,11 @@
 // A page with nothing but an explorer: its state is in the address.
 import { render } from "./explorer.js";
-import { unfolded } from "./table.js";
+import { living } from "./live.js";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 (dark.onchange = () =>
   document.documentElement.setAttribute("theme", dark.matches ? "dark" : "light"))();
-const model = await unfolded(
+const model = await living(
   [...document.querySelectorAll("script[type='text/plain']")].map(({ textContent }) => textContent),
   true,
 );

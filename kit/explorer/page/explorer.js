@@ -8,11 +8,11 @@ import { Exchange, GONE } from "./exchange.js";
 import { Files } from "./files.js";
 import { Flip } from "./flip.js";
 import { Judging, LabelPicker } from "./labels.js";
+import { living } from "./live.js";
 import { PathView } from "./path.js";
 import { PhotoStrip } from "./photos.js";
 import { Picture } from "./picture.js";
 import { Preview, bytesOf } from "./preview.js";
-import { unfolded } from "./table.js";
 import { Where } from "./where.js";
 
 const OVER = ["restarting", "autorestarting", "dead", "terminating"]; // states of a kernel that will not answer this page
@@ -57,6 +57,7 @@ class ExplorerView {
       toggled: () => look(this.settings.where === null ? -1 : null),
       ask: () => this.post({ kind: "where", request: `${prefix}.where` }),
     });
+    this.where.button.hidden = panel.map === null;
     this.answer = new AnswerView(
       () => this.picker.open(this.known, this.answer.mark),
       this.where.text,
@@ -185,7 +186,7 @@ class ExplorerView {
       "More perturbations",
       "Blur, contrast, JPEG, weather and others",
       () => this.toggle("more"),
-      { "aria-expanded": "false" },
+      { "aria-expanded": "false", hidden: panel.sliders.every(({ group }) => group === "main") },
     );
     this.tensor = element("tbody");
     const heads = ["Property", "Fed", "Expected", "Same?"].map((text) =>
@@ -221,7 +222,7 @@ class ExplorerView {
         this.latency,
         element(
           "div",
-          { class: "kit-group kit-quiet", hidden: panel.alone },
+          { class: "kit-group kit-quiet", hidden: panel.table },
           button("Add an image…", "Or drop or paste one anywhere here", () =>
             this.files.node.click(),
           ),
@@ -283,7 +284,7 @@ class ExplorerView {
   }
 
   toggle(key) {
-    if (key === "more") this.open("more", this.more.hidden);
+    if (key === "more") this.open("more", this.more.hidden && !this.moreButton.hidden);
     else this.tensorBox.hidden = !this.tensorBox.hidden;
     this.paintTensor();
   }
@@ -580,7 +581,7 @@ class ExplorerView {
     const kept = this.model.get("_kept");
     if (this.stopped || !kept.length) return;
     this.stop();
-    const model = await unfolded(kept);
+    const model = await living(kept, false);
     this.stop = render({ model, el: this.root.parentElement });
     this.root.remove();
   }

@@ -19,6 +19,11 @@ export class Picture {
     this.context.putImageData(this.image, 0, 0);
   }
 
+  /** What it shows, as a JPEG. */
+  file() {
+    return new Promise((done) => this.canvas.toBlob(done, "image/jpeg"));
+  }
+
   #resize(width, height) {
     const fits = (image) => image?.width === width && image.height === height;
     if (fits(this.image)) return;

@@ -14,13 +14,13 @@ export function brightnessTable(factor) {
 
 const IDENTITY = brightnessTable(1);
 
-/** Write every `stride`-th pixel of every `stride`-th row as RGBA, of which A is left as it is; noise is in levels. */
+/** Write every `stride`-th pixel of every `stride`-th row as RGB or RGBA, of which A is left as it is; noise is in levels. */
 export function perturb(
   out,
   rgb,
   width,
   height,
-  { stride = 1, brightness = 1, noise = 0, field = null } = {},
+  { stride = 1, brightness = 1, noise = 0, field = null, channels = 4 } = {},
 ) {
   const table = brightness === 1 ? IDENTITY : brightnessTable(brightness);
   const scale = Math.fround(noise / NOISE_STEPS);
@@ -29,13 +29,13 @@ export function perturb(
     const end = 3 * width * (row + 1);
     if (field && noise) {
       // Fractions are meant: a Uint8ClampedArray rounds half to even, as numpy's rint does.
-      for (let i = 3 * width * row; i < end; i += 3 * stride, o += 4) {
+      for (let i = 3 * width * row; i < end; i += 3 * stride, o += channels) {
         out[o] = Math.fround(table[rgb[i]] + Math.fround(scale * field[i]));
         out[o + 1] = Math.fround(table[rgb[i + 1]] + Math.fround(scale * field[i + 1]));
         out[o + 2] = Math.fround(table[rgb[i + 2]] + Math.fround(scale * field[i + 2]));
       }
     } else {
-      for (let i = 3 * width * row; i < end; i += 3 * stride, o += 4) {
+      for (let i = 3 * width * row; i < end; i += 3 * stride, o += channels) {
         out[o] = table[rgb[i]];
         out[o + 1] = table[rgb[i + 1]];
         out[o + 2] = table[rgb[i + 2]];

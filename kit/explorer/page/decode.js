@@ -1,0 +1,69 @@
+// Image files as the browser decodes them, reduced where they are large.
+import { resized } from "./prepare.js";
+
+const MOST_READ = 50_000_000; // pixels, as in kit.images
+
+function drawn(image, matte) {
+  const { width, height } = image;
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  if (matte) {
+    context.fillStyle = `rgb(${matte})`;
+    context.fillRect(0, 0, width, height);
+  }
+  context.drawImage(image, 0, 0);
+  return context.getImageData(0, 0, width, height).data;
+}
+
+/** Bytes of a JPEG without its EXIF block, which says how it is to be turned. */
+function unturned(bytes) {
+  if (bytes[0] !== 0xff || bytes[1] !== 0xd8) return bytes;
+  const left = bytes.slice();
+  let [place, length] = [2, 2];
+  while (bytes[place] === 0xff && bytes[place + 1] !== 0xda) {
+    const end = place + 2 + 256 * bytes[place + 2] + bytes[place + 3];
+    const segment = bytes[place + 1] === 0xe1 ? [] : bytes.subarray(place, end);
+    left.set(segment, length);
+    length += segment.length;
+    place = end;
+  }
+  left.set(bytes.subarray(place), length);
+  return left.subarray(0, length + bytes.length - place);
+}
+
+/** A file as the browser decodes it, and as it is stored where its EXIF block may turn it, else null. */
+export async function bitmapsOf(file) {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  const plain = unturned(bytes);
+  // Firefox decodes no file that is made of several parts, WebKit none in a worker.
+  const decoded = (part) =>
+    createImageBitmap(new Blob([part]), {
+      premultiplyAlpha: "none",
+      colorSpaceConversion: "none",
+    });
+  const stored = plain.length < bytes.length ? await decoded(plain) : null;
+  return { upright: await decoded(bytes), stored };
+}
+
+/** RGB pixels of a bitmap and whether some of them are transparent; at most `most` pixels. */
+export function pixelsOf(bitmap, matte, most) {
+  const { width, height } = bitmap;
+  if (width * height > MOST_READ)
+    throw new Error(`Expected at most ${MOST_READ} pixels, received ${width * height}; resize it`);
+  const rgba = drawn(bitmap, matte);
+  const clear = !matte && rgba.some((value, place) => place % 4 === 3 && value < 255);
+  const data = new Uint8Array(3 * width * height);
+  for (let i = 0, o = 0; i < rgba.length; i += 4, o += 3) {
+    data[o] = rgba[i];
+    data[o + 1] = rgba[i + 1];
+    data[o + 2] = rgba[i + 2];
+  }
+  return { ...reduced({ data, width, height }, most), clear };
+}
+
+function reduced(image, most) {
+  const scale = Math.sqrt(most / (image.width * image.height));
+  if (scale >= 1) return { ...image, from: null };
+  const size = [image.height, image.width].map((side) => Math.max(1, Math.floor(side * scale)));
+  const small = resized(image, { size, filter: "bicubic", fit: "squash", pillow: 13 });
+  return { ...small, from: [image.width, image.height] };
+}

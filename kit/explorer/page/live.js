@@ -1,0 +1,307 @@
+// What answers a page without a kernel: a stand-in for the widget's model, in the kernel's messages.
+import { Bench, recorded } from "./bench.js";
+import { bitmapsOf } from "./decode.js";
+import { bytesOf64, unpacked } from "./network.js";
+import { Picture } from "./picture.js";
+import { Texts } from "./texts.js";
+
+const MISSING = "This state was not computed beforehand; it needs the notebook.";
+const WAITING =
+  "Drop a photo here, paste or add one, or use your camera; it does not leave this page.";
+const ENDED = "The search for a cause needs the notebook.";
+const HOTTEST = [255, 72, 0]; // colour of a heat map
+const COVER = 0.65 * 255; // of its hottest place
+
+const jsonOf = async (text) => JSON.parse(new TextDecoder().decode(await unpacked(text)));
+const python = (value) =>
+  typeof value === "string"
+    ? JSON.stringify(value)
+    : ({ true: "True", false: "False", null: "None" }[value] ?? String(value));
+
+/** What the model sees, and over it the places of a map. */
+function bytesOfView({ seen, cells }) {
+  if (!cells) return seen.data;
+  const bytes = new Uint8Array(seen.data.length + 4 * cells.values.length);
+  bytes.set(seen.data);
+  cells.values.forEach((cell, k) =>
+    bytes.set([...HOTTEST, Math.round(COVER * cell)], seen.data.length + 4 * k),
+  );
+  return bytes;
+}
+
+/** Start a worker of a script; the function that it gives asks it. */
+function asking(script) {
+  const worker = new Worker(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
+  const waiting = new Map(); // by number
+  let count = 0;
+  worker.addEventListener("message", ({ data: { id, value, trouble } }) => {
+    const [resolve, reject] = waiting.get(id);
+    waiting.delete(id);
+    if (trouble === undefined) resolve(value);
+    else reject(new Error(trouble));
+  });
+  return (kind, content) =>
+    new Promise((resolve, reject) => {
+      count += 1;
+      waiting.set(count, [resolve, reject]);
+      const bitmaps = Object.values(content).filter((part) => part instanceof ImageBitmap);
+      worker.postMessage({ id: count, kind, content }, bitmaps);
+    });
+}
+
+/** A stand-in from packed texts: the panel, then what it needs to predict, then photos; `alone` has its state in the address. */
+export async function living([first, ...parts], alone) {
+  const panel = await jsonOf(first);
+  for (const photo of panel.photos) photo.thumbnail = bytesOf64(photo.thumbnail);
+  const names = panel.photos.map(({ name }) => name);
+  const files = parts.slice(panel.table ? names.length : 3);
+  const photos = new Map(names.map((name, k) => [name, { file: new Blob([bytesOf64(files[k])]) }]));
+  if (panel.table) {
+    const tables = await Promise.all(names.map(async (name, k) => [name, await jsonOf(parts[k])]));
+    const bench = new Bench(panel, recorded(tables, panel));
+    return new StandIn(panel, photos, async (kind, content) => bench[kind](content), alone);
+  }
+  const [script, wasm, network] = parts;
+  const ask = asking(await unpacked(script));
+  const { photos: _photos, classes: _classes, ...about } = panel;
+  await ask("start", { about, network, wasm });
+  return new StandIn(panel, photos, ask, alone);
+}
+
+export class StandIn {
+  /** `files` are photos by name, `ask(kind, content)` is answered by a bench. */
+  constructor(panel, files, ask, alone) {
+    Object.assign(this, { panel, files, ask, alone });
+    this.texts = new Texts(panel);
+    this.events = {};
+    this.labels = { ...panel.labels };
+    this.shown = panel.start;
+    this.opened = new Map(); // what is known of a photo, its untouched view included
+    this.held = ""; // the pixels that the page has
+    this.pieces = new Map(); // of files that are on their way
+  }
+
+  get() {
+    return this.panel;
+  }
+
+  on(event, heard) {
+    this.events[event] = heard;
+  }
+
+  off() {}
+
+  async send({ kind, request, ...content }, _callbacks, sent = []) {
+    const say = (reply, buffers) => this.events["msg:custom"]({ request, ...reply }, buffers);
+    try {
+      const [reply, ...buffers] = (await this[`on_${kind}`]?.(content, sent, say)) || [];
+      if (reply) say(reply, buffers);
+    } catch (trouble) {
+      say({ kind: "error", text: trouble.message });
+    }
+  }
+
+  // -- what a state comes to
+
+  async #look(settings) {
+    const view = await this.ask("look", { settings });
+    return view && { ...view, settings, top: view.row.indexOf(Math.max(...view.row)) };
+  }
+
+  /** Open a photo once. */
+  #open(name, content = this.files.get(name)) {
+    const load = async () => {
+      const source = content.file ? await bitmapsOf(content.file) : content;
+      const info = await this.ask("open", { name, ...source });
+      return { ...info, untouched: await this.#look({ ...this.panel.neutral, photo: name }) };
+    };
+    if (!this.opened.has(name)) this.opened.set(name, load());
+    const opened = this.opened.get(name);
+    opened.catch(() => this.opened.delete(name));
+    return opened;
+  }
+
+  async #viewOf(settings) {
+    const { untouched } = await this.#open(settings.photo);
+    const isUntouched = this.texts.changed(settings).length === 0 && settings.where === null;
+    return isUntouched ? untouched : this.#look(settings);
+  }
+
+  /** What is shown of settings, with the view; undefined where that is not known. */
+  async #known(settings) {
+    const info = await this.#open(settings.photo);
+    const view = await this.#viewOf(settings);
+    return view && [this.texts.shown(view, info, this.labels[settings.photo] ?? ""), view];
+  }
+
+  async #answered(settings, held) {
+    const state = [["photo", settings.photo], ...this.#changes(settings)];
+    const code = `explorer.settings = {${state.map((pair) => pair.map(python).join(": ")).join(", ")}}`;
+    const known = await this.#known(settings);
+    if (!known) return [{ kind: "error", text: MISSING, code }];
+    const [shown, view] = known;
+    const holds = JSON.stringify([settings.photo, settings.exif, settings.alpha]);
+    const missing = held !== settings.photo || this.held !== holds;
+    const pixels = missing ? [await this.ask("pixels", { settings })] : [];
+    this.held = holds;
+    const [width, height] = view.size;
+    const source = { live: true, width, height };
+    return [
+      { ...shown, kind: "view", settings, code, source, kernelMs: null },
+      bytesOfView(view),
+      ...pixels,
+    ];
+  }
+
+  #view(settings, held) {
+    this.shown = settings;
+    return this.#answered(settings, held);
+  }
+
+  #show(photo) {
+    return this.#view({ ...this.shown, photo, where: this.shown.where && -1 });
+  }
+
+  /** Changed settings, but for the photo and the map. */
+  #changes(settings) {
+    const { neutral } = this.panel;
+    return Object.entries(settings)
+      .filter(([key, value]) => !["photo", "where"].includes(key) && value !== neutral[key])
+      .sort();
+  }
+
+  // -- what the page asks for
+
+  on_settings({ settings, held }) {
+    return this.#view(settings, held);
+  }
+
+  async on_ahead({ settings, key, places: [place] }) {
+    // One at a time, so that a hand need not wait.
+    const [view, pixels] = await this.#answered({ ...settings, [key]: place }, settings.photo);
+    return view.kind === "error" ? [view] : [{ kind: "ahead", views: [view], pause: 0 }, pixels];
+  }
+
+  async on_noise({ seed, count }) {
+    return [{ kind: "noise", seed }, await this.ask("noise", { seed, count })];
+  }
+
+  on_keep() {
+    const { shown } = this;
+    const state = new URLSearchParams([["photo", shown.photo], ...this.#changes(shown)]);
+    if (this.alone) history.replaceState(null, "", `#${state}`);
+  }
+
+  async on_hello(_content, _sent, say) {
+    const { neutral, start } = this.panel;
+    const address = new URLSearchParams(this.alone && location.hash.slice(1));
+    const photo = [address.get("photo"), start.photo].find((name) => this.files.has(name));
+    if (photo === undefined) return [{ kind: "error", text: WAITING }];
+    if (photo !== address.get("photo")) return this.#view(start);
+    const answer = await this.#view({ ...neutral, ...this.#parsed(address), photo });
+    if (answer[0].kind !== "error") return answer;
+    say(answer[0], []);
+    return this.#view({ ...neutral, photo });
+  }
+
+  /** Settings of an address that can be made with the page's controls. */
+  #parsed(address) {
+    const { path, seeds, sliders } = this.panel;
+    const numbers = sliders.filter(({ key, low, high }) => {
+      const value = Number(address.get(key));
+      return address.has(key) && value >= low && value <= high;
+    });
+    const seed = seeds[address.get("seed")] ? [{ key: "seed" }] : [];
+    const names = path.filter(({ key, options = [] }) =>
+      options.some(([name]) => name === address.get(key)),
+    );
+    return Object.fromEntries([
+      ...[...numbers, ...seed].map(({ key }) => [key, Number(address.get(key))]),
+      ...names.map(({ key }) => [key, address.get(key)]),
+    ]);
+  }
+
+  on_label({ photo, label }) {
+    const { classes, photos } = this.panel;
+    if (label && !classes.includes(label))
+      throw new Error(`Expected one of ${classes.length} class names, received '${label}'`);
+    this.labels[photo] = label;
+    const row = photos.find(({ name }) => name === photo);
+    if (row) row.labelled = label !== ""; // a camera's frame has none
+    this.events["change:_panel"]();
+    return this.#view(this.shown, photo);
+  }
+
+  async on_judge({ settings, photos }) {
+    const marks = {};
+    for (const photo of photos)
+      marks[photo] = (await this.#known({ ...settings, photo }))?.[0].answer.state ?? "";
+    return [{ kind: "judged", settings, marks }];
+  }
+
+  async on_why({ settings }) {
+    const view = await this.#viewOf(settings);
+    const { untouched } = await this.#open(settings.photo);
+    const look = (other) => this.#viewOf(other);
+    const label = this.labels[settings.photo] ?? "";
+    const changes = view && (await this.texts.because(view, untouched, label, look));
+    const nothing = { headline: "", lines: [], guilty: [] };
+    return [{ kind: "because", changes: { ...(changes ?? nothing), settings }, stopped: ENDED }];
+  }
+
+  // -- photos of one's own
+
+  on_upload({ number, name, last }, [piece]) {
+    const parts = [...(this.pieces.get(number) ?? []), piece];
+    this.pieces.set(number, parts);
+    return last && this.pieces.delete(number) && this.#add(name, { file: new Blob(parts) });
+  }
+
+  async on_frame({ settings, height, width }, [pixels]) {
+    const { name } = this.panel.camera;
+    await this.#forget(name);
+    this.files.set(name, { image: { data: new Uint8Array(pixels), width, height } });
+    const photo = { ...settings, photo: name };
+    this.held = JSON.stringify([name, photo.exif, photo.alpha]); // the page has its own frames
+    return this.#view(photo, name);
+  }
+
+  on_snap() {
+    return this.#add("Snap", this.files.get(this.panel.camera.name));
+  }
+
+  async on_remove({ name }) {
+    const left = this.panel.photos.filter((photo) => photo.name !== name);
+    if (left.length === 0) throw new Error("Expected another photo to show; add one first");
+    this.panel.photos = left;
+    this.files.delete(name);
+    await this.#forget(name);
+    this.events["change:_panel"]();
+    return this.#show(left[0].name);
+  }
+
+  async #add(wanted, content) {
+    let name = wanted;
+    for (let count = 2; this.files.has(name); count++) name = `${wanted} (${count})`;
+    try {
+      await this.#open(name, content);
+    } catch (trouble) {
+      throw new Error(`Expected an image, received ${name}: ${trouble.message}`, {
+        cause: trouble,
+      });
+    }
+    this.files.set(name, content);
+    const { data, width, height } = await this.ask("thumbnail", { name });
+    const picture = new Picture(name);
+    picture.paint(data, width, height);
+    const thumbnail = new Uint8Array(await (await picture.file()).arrayBuffer());
+    this.panel.photos.push({ name, added: true, labelled: false, thumbnail });
+    this.events["change:_panel"]();
+    return this.#show(name);
+  }
+
+  #forget(name) {
+    this.opened.delete(name);
+    return this.ask("remove", { name });
+  }
+}

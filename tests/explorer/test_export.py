@@ -1,0 +1,100 @@
+"""What an exported page has: the network, or a table of predictions where a page cannot run it."""
+
+import gzip
+
+import numpy as np
+import pytest
+
+import kit
+from kit.classifier.engines import LiteEngine
+from kit.explorer import compact, export
+from kit.explorer.bench import Bench
+from kit.explorer.compact import PageError
+from kit.explorer.export import Contents
+from kit.explorer.settings import neutral
+from kit.explorer.shelf import Shelf
+from tests.page import record
+
+
+@pytest.mark.parametrize("name", record.FILES.keys() - {"pixels.json"})
+def test_the_page_is_held_to_what_the_kit_computes_and_says_today(name):
+    kept = (record.DATA / name).read_text(encoding="utf-8")
+    assert kept == record.FILES[name](), (
+        "run python -m tests.page.record, then the tests of the page"
+    )
+
+
+@pytest.fixture
+def bench(fashion):
+    return Bench.of(fashion)
+
+
+def test_a_network_for_pages_predicts_as_the_kit_with_short_weights_and_exactly_without(
+    bench, clothes
+):
+    tensors = [bench.trained.apply(photo) for photo in clothes[:3]]
+    batch = np.concatenate(tensors)
+    wanted = bench.classifier.predict_tensors(batch)
+    packed, about = compact.compact(bench, tensors, exact=True)
+    whole = LiteEngine(gzip.decompress(packed))
+    np.testing.assert_array_equal(whole.predict(batch[:1]), wanted[:1])
+    data, _, constants = compact._for_one(bench.classifier.network.compiled.data)
+    _, restored, weights = compact._shortened(data, constants)
+    np.testing.assert_allclose(LiteEngine(restored).predict(batch), wanted, atol=1e-3)
+    assert about["network"] == {"length": len(data), "weights": []}
+    assert sum(weight["count"] for weight in weights) > 20_000
+
+
+def test_the_map_of_a_page_comes_from_the_weights_in_the_file(bench):
+    data, head, _ = compact._for_one(bench.classifier.network.compiled.data)
+    stored = np.frombuffer(data, np.float32, head["count"], head["start"])
+    weights = stored.reshape(head["rows"], -1)
+    np.testing.assert_array_equal(
+        weights - weights.mean(axis=0), bench.classifier.network.opened[1][:, 0, 0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"filter": "cv2_area"}, "pages do not resize by cv2_area"),
+        ({"size": None}, "this network takes images of any size"),
+    ],
+)
+def test_a_network_that_a_page_cannot_run_is_refused_with_the_reason(
+    bench, changes, reason
+):
+    bench = kit.explorer.bench.replace(bench, trained=bench.trained.replace(**changes))
+    with pytest.raises(PageError, match=f"^{reason}$"):
+        compact.compact(bench, [], exact=False)
+
+
+def test_a_network_beyond_what_a_page_takes_is_refused(bench, monkeypatch):
+    monkeypatch.setattr(compact, "LARGEST", 100_000)
+    with pytest.raises(PageError, match=r"^this network has more than 0 MB"):
+        compact.compact(bench, [], exact=False)
+
+
+def test_a_table_has_pairs_of_the_sliders_each_fault_and_what_surrounds_a_start(bench):
+    shelf = Shelf()
+    name = shelf.add(kit.samples.photo("cat.jpg"))
+    start = neutral(name) | {"polarity": "inverted"}
+    found = export.states(Contents(bench, shelf, {}, start), name)
+    assert found[0] == neutral(name) | {"where": -1}
+    changed = [
+        {key: value for key, value in each.items() if value != found[0][key]}
+        for each in found
+    ]
+    assert {"brightness": 3.0, "noise": 100.0} in changed
+    assert {"polarity": "inverted", "noise": 5.0} in changed
+    assert {"filter": "filter_nearest"} in changed
+    pairs = [each for each in changed if each.keys() == {"brightness", "noise"}]
+    assert len(pairs) == 30 * 20
+
+
+def test_states_that_a_page_does_not_compute_are_not_offered():
+    shown = neutral("cat.jpg")
+    assert export.offered(shown | {"noise": 3.0, "seed": 5, "where": 2})
+    assert export.offered(shown | {"alpha": "alpha_black"})
+    assert not export.offered(shown | {"blur": 1.0})
+    assert not export.offered(shown | {"alpha": "alpha_dropped"})

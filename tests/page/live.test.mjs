@@ -1,0 +1,249 @@
+// What answers a page without a kernel: with views as tests/page/record.py has written them down, and what Python says.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import test from "node:test";
+import "./dom.mjs";
+import { StandIn } from "../../kit/explorer/page/live.js";
+import { recorded } from "../../kit/explorer/page/bench.js";
+import { probabilities, restored, tempered } from "../../kit/explorer/page/network.js";
+import { Texts, general, percent } from "../../kit/explorer/page/texts.js";
+
+const { panel, states } = JSON.parse(
+  readFileSync(new URL("./data/texts.json", import.meta.url), "utf-8"),
+);
+const PHOTO = panel.start.photo;
+const SEEN = { data: new Uint8Array(3 * 224 * 224), width: 224, height: 224 };
+
+/** The view of a recorded state, as a bench computes it. */
+function viewOf({ row, changes, ...state }) {
+  const all = new Float32Array(panel.classes.length);
+  for (const [index, share] of Object.entries(row)) all[index] = share;
+  const view = { row: all, calibrated: all, seen: SEEN, size: [451, 300], cells: null, ...state };
+  const settings = { ...panel.neutral, photo: PHOTO, ...changes };
+  return {
+    ...view,
+    settings,
+    sum: String(Object.keys(changes)),
+    top: all.indexOf(Math.max(...all)),
+  };
+}
+
+const stateOf = (settings) =>
+  states.find(
+    ({ changes }) =>
+      JSON.stringify({ ...panel.neutral, photo: PHOTO, ...changes }) === JSON.stringify(settings),
+  );
+const look = async (settings) => viewOf(stateOf(settings));
+const untouched = viewOf(states[0]);
+const INFO = { from: null, signs: { exif: false, alpha: false }, untouched };
+const texts = new Texts(panel);
+
+for (const state of states) {
+  const name = `${Object.keys(state.changes).join(" and ") || "no change"}, ${state.label || "no label"}`;
+  const withoutDepth = ({ path: { depth: _depth, ...path } }) => path; // which pages have not
+
+  test(`what is said of ${name} is what Python says`, () => {
+    const { bars, ...said } = texts.shown(viewOf(state), INFO, state.label);
+    const { bars: wanted, ...others } = state.shown;
+    for (const key of ["answer", "tensor", "verdict"]) assert.deepEqual(said[key], others[key]);
+    assert.deepEqual(said.path, withoutDepth(others));
+    const rounded = (bar) =>
+      Object.fromEntries(
+        Object.entries(bar).map(([key, value]) => [
+          key,
+          typeof value === "number" ? Number(value.toFixed(5)) : value,
+        ]),
+      );
+    assert.deepEqual(bars.map(rounded), wanted.map(rounded));
+  });
+
+  test(`what the changes did, ${name}, is what Python says`, async () => {
+    const said = await texts.because(viewOf(state), untouched, state.label, look);
+    const { settings: _settings, ...wanted } = state.because;
+    assert.deepEqual(said, wanted);
+  });
+}
+
+test("numbers are written as Python writes them", () => {
+  assert.deepEqual(
+    [0, 1, -1.21484, 127.4996, 0.00012344, 0.000012344, 12345.6, 9999.6].map(general),
+    ["0", "1", "-1.215", "127.5", "0.0001234", "1.234e-05", "1.235e+04", "1e+04"],
+  );
+  assert.deepEqual([0, 0.0004, 0.0005, 0.3456, 0.9994, 0.9996, 1].map(percent), [
+    "0.0 %",
+    "<0.1 %",
+    "0.1 %",
+    "34.6 %",
+    "99.9 %",
+    ">99.9 %",
+    "100.0 %",
+  ]);
+});
+
+// -- messages
+
+/** A stand-in whose bench is this one; `ask` sends a message and gives the last reply, with what else was heard. */
+function standing(answers, contents = panel) {
+  const started = { ...contents, photos: [{ name: PHOTO, added: false, labelled: false }] };
+  const files = new Map(started.start.photo ? [[PHOTO, { image: { data: [] } }]] : []);
+  const model = new StandIn(started, files, async (kind, content) => answers[kind](content), false);
+  const heard = [];
+  model.on("msg:custom", (content, buffers) => heard.push({ content, buffers }));
+  model.on("change:_panel", () => {});
+  return async (content, buffers = []) => {
+    await model.send({ request: "a.1", ...content }, undefined, buffers);
+    return heard.splice(0).at(-1);
+  };
+}
+
+globalThis.createImageBitmap = async ({ size }) => {
+  if (size === 3) throw new Error("it is damaged");
+  return { size };
+};
+const BENCH = {
+  open: async () => ({ from: null, signs: {} }),
+  look: async ({ settings }) => look({ ...settings, photo: PHOTO }),
+  pixels: async () => new Uint8Array(3),
+  thumbnail: async () => ({ data: new Uint8Array(3), width: 1, height: 1 }),
+  remove: async () => null,
+};
+const at = (changes) => ({ ...panel.neutral, photo: PHOTO, ...changes });
+
+test("a state is answered with its bars, its code, and the photo's pixels once", async () => {
+  const ask = standing(BENCH);
+  const { content, buffers } = await ask({ kind: "settings", settings: at({ noise: 30 }) });
+  assert.deepEqual([content.kind, content.request], ["view", "a.1"]);
+  assert.equal(content.verdict, "tiger cat, 70.0 %. Untouched: tabby, 60.0 %");
+  assert.equal(content.code, `explorer.settings = {"photo": "${PHOTO}", "noise": 30}`);
+  assert.equal(buffers.length, 2);
+  const again = await ask({ kind: "settings", settings: at({}), held: PHOTO });
+  assert.equal(again.buffers.length, 1);
+});
+
+test("what is not known is refused, with the code that asks a kernel", async () => {
+  const ask = standing({
+    ...BENCH,
+    look: async ({ settings }) => (settings.noise ? null : untouched),
+  });
+  const { content } = await ask({ kind: "settings", settings: at({ noise: 21 }) });
+  assert.equal(content.kind, "error");
+  assert.match(content.code, /"noise": 21/);
+});
+
+test("a label changes what is correct, and one that is no class is refused", async () => {
+  const ask = standing(BENCH);
+  await ask({ kind: "settings", settings: at({ noise: 30 }) });
+  const { content } = await ask({ kind: "label", photo: PHOTO, label: "tiger cat" });
+  assert.equal(content.answer.state, "right");
+  const judged = await ask({ kind: "judge", settings: at({}), photos: [PHOTO] });
+  assert.deepEqual(judged.content.marks, { [PHOTO]: "wrong" });
+  const refused = await ask({ kind: "label", photo: PHOTO, label: "dodo" });
+  assert.equal(refused.content.text, "Expected one of 1000 class names, received 'dodo'");
+});
+
+test("ahead, one place at a time is answered", async () => {
+  const ask = standing(BENCH);
+  const { content } = await ask({
+    kind: "ahead",
+    settings: at({}),
+    key: "noise",
+    places: [30, 21],
+  });
+  assert.deepEqual(
+    content.views.map(({ answer }) => answer.name),
+    ["tiger cat"],
+  );
+});
+
+test("a page without a photo waits for one, names files alike, and shows what comes in pieces", async () => {
+  const opened = [];
+  const open = async ({ name, upright }) => {
+    opened.push([name, upright.size]);
+    return { from: [9, 9], signs: {} };
+  };
+  const ask = standing({ ...BENCH, open }, { ...panel, start: { ...panel.start, photo: "" } });
+  assert.match((await ask({ kind: "hello" })).content.text, /^Drop a photo here/);
+  const piece = { kind: "upload", number: "1", name: "mine.jpg" };
+  assert.equal(await ask({ ...piece, last: false }, [new Uint8Array(5)]), undefined);
+  const { content } = await ask({ ...piece, last: true }, [new Uint8Array(2)]);
+  assert.equal(content.settings.photo, "mine.jpg");
+  assert.equal(content.path.file.value, "reduced from 9 × 9");
+  await ask({ ...piece, last: true }, [new Uint8Array(1)]);
+  assert.deepEqual(opened, [
+    ["mine.jpg", 7],
+    ["mine.jpg (2)", 1],
+  ]);
+});
+
+test("a file that is no image is refused by its name, and leaves what is shown", async () => {
+  const ask = standing(BENCH);
+  const piece = { kind: "upload", number: "1", name: "bad.png", last: true };
+  const { content } = await ask(piece, [new Uint8Array(3)]);
+  assert.equal(content.text, "Expected an image, received bad.png: it is damaged");
+  const { content: view } = await ask({ kind: "settings", settings: at({}) });
+  assert.equal(view.kind, "view");
+});
+
+test("each frame of a camera takes the place of the one before, and a snap keeps it", async () => {
+  const images = [];
+  const open = async ({ name, image }) => {
+    images.push([name, image.data.length]);
+    return { from: null, signs: {} };
+  };
+  const ask = standing({ ...BENCH, open });
+  for (const width of [1, 2])
+    await ask({ kind: "frame", settings: at({}), height: 1, width }, [new Uint8Array(3 * width)]);
+  const { content } = await ask({ kind: "snap" });
+  assert.equal(content.settings.photo, "Snap");
+  assert.deepEqual(images, [
+    [panel.camera.name, 3],
+    [panel.camera.name, 6],
+    ["Snap", 6],
+  ]);
+});
+
+// -- the network, and a table in its place
+
+test("what the last layer puts out becomes probabilities", () => {
+  const of = (outputs, head) =>
+    [...probabilities(Float32Array.from(outputs), head)].map((share) => Number(share.toFixed(4)));
+  assert.deepEqual(of([0.25, 0.75], "softmax"), [0.25, 0.75]);
+  assert.deepEqual(of([Math.log(1000), Math.log(3000)], "logits"), [0.25, 0.75]);
+  assert.deepEqual(of([0.1, 0.3], "sigmoid"), [0.25, 0.75]);
+  assert.deepEqual(of([0, 0], "sigmoid"), [0.5, 0.5]);
+  assert.deepEqual(of([0.3], "sigmoid"), [0.7, 0.3]);
+  assert.deepEqual(of([-1000], "binary_logit"), [1, 0]);
+  const even = tempered(Float32Array.of(0.2, 0.8), 2);
+  assert.deepEqual(
+    [...even].map((share) => Number(share.toFixed(4))),
+    [0.3333, 0.6667],
+  );
+});
+
+test("weights of 16 bits and their scales are put back where they were", () => {
+  const wholes = Int16Array.of(-32767, 32767, 3, -2);
+  const raw = new Uint8Array(wholes.buffer);
+  const planes = [0, 1].flatMap((k) => [...raw].filter((_, place) => place % 2 === k));
+  const scales = new Uint8Array(Float32Array.of(0.5, 2).buffer);
+  const bytes = Uint8Array.from([...new Uint8Array(20).fill(7), ...scales, ...planes]);
+  const weights = [{ start: 4, count: 4, rows: 2 }];
+  const file = restored(bytes, { length: 20, weights });
+  assert.deepEqual([...new Float32Array(file.buffer, 4, 4)], [-16383.5, 16383.5, 6, -4]);
+  assert.deepEqual(Array.from(file.slice(0, 4)), [7, 7, 7, 7]);
+});
+
+test("a table gives the states that it has, and the map of the predicted class alone", () => {
+  const cells = { height: 1, width: 1, values: [1] };
+  const state = { settings: { noise: 20 }, row: [0.9, 0.1], calibrated: [0.8, 0.2], cells };
+  const neutral = { photo: "", noise: 0, seed: 0, where: null };
+  const tables = [["a", { classes: [2, 0], states: [state] }]];
+  const run = recorded(tables, { classes: ["x", "y", "z"], neutral });
+  const asked = (changes) => run(null, { ...neutral, photo: "a", noise: 20, ...changes });
+  assert.deepEqual([...asked({}).row], [...Float32Array.of(0.1, 0, 0.9)]);
+  assert.equal(asked({}).cells, null);
+  assert.deepEqual([asked({ where: -1 }).cells, asked({ where: 2 }).cells], [cells, cells]);
+  assert.deepEqual(
+    [asked({ where: 0 }), asked({ noise: 21 }), asked({ photo: "b" }), asked({ seed: 1 })],
+    [null, null, null, null],
+  );
+});
