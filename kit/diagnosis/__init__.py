@@ -50,7 +50,7 @@ from kit.diagnosis.search import NOTHING, Search, contradicted, search, unsuppor
 from kit.images import Photo, Pictures, as_photos
 from kit.images.properties import Sample, edgeless
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.black_box import Function
+from kit.preprocessing.calling import Function
 from kit.robustness.profile import LEAST_PROFILED
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]

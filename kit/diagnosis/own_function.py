@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import finite, fitted
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.black_box import Function, Reading, compared, read
+from kit.preprocessing.black_box import compared, read
+from kit.preprocessing.calling import TENSOR, Function, image_of, with_names
 from kit.preprocessing.comparison import Comparison
+from kit.preprocessing.matching import Reading
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,11 +32,14 @@ class Checkup(Result):
         Share of the photos, 0 to 1, whose prediction changes; None where the network takes no such tensors.
     preprocessing
         What does the same as the function, up to rounding; None where nothing does.
+    code
+        "function", or "tensor" where that was given.
     """
 
     comparisons: tuple[Comparison, ...]
     changed: float | None
     preprocessing: Preprocessing | None = None
+    code: str = "function"
 
     @property
     def agrees(self) -> bool:
@@ -67,7 +72,7 @@ class Checkup(Result):
         ]
         count = len(self.comparisons)
         if not differing:
-            yield f"The function agrees with the classifier's preprocessing on {count} of {count} photos."
+            yield f"The {self.code} agrees with the classifier's preprocessing on {count} of {count} photos."
             yield from (f"Note: {note}." for note in self.comparisons[0].notes)
             return
         failed = [one for one in differing if one.main_step == "function"]
@@ -81,7 +86,7 @@ class Checkup(Result):
         words = "; ".join(text for (name, _), text in differences if name == step)
         if self.changed is not None:
             words += f"; {self.changed * count:.0f} of {count} predictions change"
-        yield f"The function differs at {step!r} on {len(differing)} of {count}: {words}."
+        yield f"The {self.code} differs at {step!r} on {len(differing)} of {count}: {words}."
         alone = ", ".join(f"{name} {share:.0%}" for name, share in self.effects.items())
         yield f"Change of the probability by each step alone: {alone}."
         yield first
@@ -91,7 +96,9 @@ class Checkup(Result):
         return f"Checkup({outcome}, {len(self.comparisons)} photos)"
 
 
-def check(classifier: Classifier, photos: Pictures, function: Function) -> Checkup:
+def check(
+    classifier: Classifier, photos: Pictures, function: Function, **names: Any
+) -> Checkup:
     """Compare your own preprocessing function with the preprocessing of a classifier.
 
     Parameters
@@ -115,14 +122,18 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
         Arguments in another order, no function, an unknown preprocessing, or no photo.
     """
     check_first(classifier)
-    if not callable(function):
+    is_tensor = hasattr(function, "__array__") or isinstance(function, list | tuple)
+    if not callable(function) and not is_tensor:
         kind = type(function).__name__
         raise TypeError(
-            f"Expected a function, received {kind}; call kit.check(classifier, photos, function)"
+            f"Expected a function or a tensor, received {kind};"
+            " call kit.check(classifier, photos, function)"
         )
     contract = known_preprocessing(classifier)
     decoded = [photo.decoded(contract.decoding) for photo in as_photos(photos)]
-    return _checkup(classifier, contract, read(contract, function, decoded), decoded)
+    with with_names(function, names) as prepares:
+        reading = read(contract, prepares, decoded)
+    return _checkup(classifier, contract, reading, decoded)
 
 
 def _checkup(
@@ -134,7 +145,11 @@ def _checkup(
     effect = partial(_effect, classifier)
     pairs = list(zip(reading.called, photos, strict=True))
     both = (
-        _probabilities(classifier, contract.apply(photo), called.tensor)
+        _probabilities(
+            classifier,
+            contract.apply(photo),
+            image_of(called.tensor, contract),
+        )
         for called, photo in pairs
         if called.tensor is not None
     )
@@ -144,7 +159,9 @@ def _checkup(
         changed = float(np.diff(classes).any(axis=1).mean())
     comparisons = [compared(contract, reading, *pair, effect) for pair in pairs]
     preprocessing = cast("Preprocessing", reading.pipeline) if reading.exact else None
-    return Checkup(tuple(comparisons), changed, preprocessing)
+    is_tensor = any(called.way == TENSOR for called in reading.called)
+    code = "tensor" if is_tensor else "function"
+    return Checkup(tuple(comparisons), changed, preprocessing, code)
 
 
 class StandIn(NamedTuple):

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from kit._arrays import Array, Float32, Pixels
 from kit._checking import built, guiding, instance, parsed
 from kit.images import Decoding, Source, load_image
-from kit.preprocessing.black_box import Function, compared, read
+from kit.preprocessing.black_box import Code, compared, read
 from kit.preprocessing.comparison import Comparison, compare_values, moved
 from kit.preprocessing.configs import fields_for, read_configs
 from kit.preprocessing.pipeline import LAYOUTS, PIPELINE, Pipeline, run, run_back, steps
@@ -135,7 +135,7 @@ class Preprocessing(Pipeline):
         )
 
     def compare(
-        self, other: "Preprocessing | Function", photo: Source | None = None
+        self, other: "Preprocessing | Code", photo: Source | None = None
     ) -> Comparison:
         """Find out how another preprocessing, or your own function, differs from this one.
 
@@ -160,11 +160,9 @@ class Preprocessing(Pipeline):
         opened = None if photo is None else load_image(photo)
         if isinstance(other, Preprocessing):
             return compare_values(self, other, opened)
-        if not callable(other) or opened is None:
-            received = f"{other!r}, {photo!r}"
-            raise TypeError(
-                f"Expected a Preprocessing, or a function and a photo, received {received}"
-            )
+        if opened is None or not (callable(other) or hasattr(other, "__array__")):
+            expected = "a Preprocessing, or a function or tensor and a photo"
+            raise TypeError(f"Expected {expected}, received {other!r}, {photo!r}")
         photo = opened.decoded(self.decoding)
         reading = read(self, other, [photo])
         return compared(self, reading, reading.called[0], photo, moved)

@@ -12,7 +12,7 @@ import kit
 from kit import samples
 from kit.diagnosis.own_function import Checkup
 from kit.images import Photo
-from kit.preprocessing.black_box import call
+from kit.preprocessing.calling import call
 from kit.preprocessing.comparison import Comparison, Difference
 from kit.preprocessing.resizing import PILLOW
 

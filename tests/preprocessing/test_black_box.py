@@ -9,7 +9,7 @@ from PIL import Image, ImageFilter
 
 from kit.images import Decoding, Photo, load_image
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.black_box import call
+from kit.preprocessing.calling import call
 from kit.preprocessing.scaling import Scaling
 from tests.pictures import scene
 
