@@ -14,8 +14,8 @@ from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import finite, fitted
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.black_box import compared, read
-from kit.preprocessing.calling import TENSOR, Function, image_of, with_names
+from kit.preprocessing.black_box import Code, compared, read
+from kit.preprocessing.calling import TENSOR, image_of, with_names
 from kit.preprocessing.comparison import Comparison
 from kit.preprocessing.matching import Reading
 
@@ -97,9 +97,9 @@ class Checkup(Result):
 
 
 def check(
-    classifier: Classifier, photos: Pictures, function: Function, **names: Any
+    classifier: Classifier, photos: Pictures, function: Code, **names: Any
 ) -> Checkup:
-    """Compare your own preprocessing function with the preprocessing of a classifier.
+    """Compare your own preprocessing function, or a tensor, with the preprocessing of a classifier.
 
     Parameters
     ----------
@@ -108,8 +108,14 @@ def check(
     photos
         A folder, a glob pattern, an array, one image or several: see `kit.images.photo`.
     function
-        Takes a path, a file or its bytes, a Pillow image, an RGB array (H, W, 3), BGR where an argument or
-        COLOR_BGR2RGB says so, or a batch of one. Returns numbers of any library, or a tuple or dict of them.
+        Takes a path, a file, its bytes or its base64 text, a Pillow image, an RGB array (H, W, 3), BGR where
+        names such as COLOR_BGR2RGB say so, or a batch of one. Returns numbers of any library, or a tuple or
+        dict, of which the part counts that fits the network. If it predicts, too, give it a `kit.recorder()`
+        as its model. Or the tensor that other code made of the photo, such as an app's input buffer with or
+        without its shape, or one for each photo.
+    **names
+        Values for other arguments of the function, or in place of global variables that it uses, such as
+        ``model=kit.recorder()``.
 
     Returns
     -------
@@ -123,7 +129,7 @@ def check(
     """
     check_first(classifier)
     is_tensor = hasattr(function, "__array__") or isinstance(function, list | tuple)
-    if not callable(function) and not is_tensor:
+    if not (callable(function) or is_tensor):
         kind = type(function).__name__
         raise TypeError(
             f"Expected a function or a tensor, received {kind};"
@@ -179,7 +185,7 @@ class StandIn(NamedTuple):
 
 
 def stand_in(
-    classifier: Classifier, photos: Sequence[Photo], function: Function
+    classifier: Classifier, photos: Sequence[Photo], function: Code
 ) -> StandIn:
     """Return the preprocessing that comes nearest to a function; a ValueError says why there is none."""
     expected = classifier.preprocessing or fitted(

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -144,6 +143,7 @@ class Preprocessing(Pipeline):
         other
             A Preprocessing, or a function of what `kit.check` lists. It returns numbers (H, W, C), (C, H, W)
             or (H, W), with or without a leading axis of 1. Decoding is compared only where it opens the file.
+            Or the tensor that other code made of the photo.
         photo
             Anything that `kit.load_image` opens.
 
@@ -219,10 +219,12 @@ class Preprocessing(Pipeline):
         return cls(**fields_for(name))
 
     @classmethod
-    def from_config(cls, config: str | Path | Mapping[str, Any]) -> Self:
-        """Return what a file of KerasHub, Hugging Face or timm describes; see `read_configs`.
+    def from_config(cls, config: Any) -> Self:
+        """Return what a file of KerasHub, Hugging Face or timm describes, or one of their objects.
 
-        Where a file is silent, its library's defaults count. Equal up to float32 rounding, to resizing and
+        Or transforms of torchvision, a mode of Keras's ``preprocess_input``, and more: see `read_configs`.
+
+        Where it is silent, its library's defaults count. Equal up to float32 rounding, to resizing and
         cropping in one step, and to KerasHub's rounding of resized uint8 images.
 
         Raises

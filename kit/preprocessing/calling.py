@@ -3,7 +3,7 @@
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, is_dataclass
 from functools import wraps
@@ -133,42 +133,33 @@ def _current() -> _Recording:
 
 
 @contextmanager
-def with_names(function: Function, names: Mapping[str, Any]) -> Iterator[Function]:
-    """Let values take the place of a function's arguments and variables, and yield what takes an image alone.
+def with_names(function: Any, names: Mapping[str, Any]) -> Iterator[Any]:
+    """Let values take the place of a function's arguments and global variables; yield what takes an image.
 
-    Variables are those of its object or its module. Raises a TypeError for a name that is none of these.
+    Raises a TypeError for a name that is neither.
     """
-    parameters = signature(function).parameters if names else {}
-    arguments = {name: value for name, value in names.items() if name in parameters}
-    scopes = (
-        getattr(getattr(function, "__self__", function), "__dict__", {}),
-        getattr(unwrap(function), "__globals__", {}),
-    )
-    with ExitStack() as stack:
-        for name in names.keys() - arguments.keys():
-            scope = next((scope for scope in scopes if name in scope), None)
-            if scope is None:
-                expected = "names of the function's arguments or variables"
-                raise TypeError(f"Expected {expected}, received {name!r}")
-            stack.callback(scope.__setitem__, name, scope[name])
-            scope[name] = names[name]
-        prepares = function
-        if arguments:
-            prepares = _of_image(function, arguments)
-        yield prepares
-
-
-def _of_image(function: Function, arguments: Mapping[str, Any]) -> Function:
-    """Return a function of its first argument that is not among these."""
-    names = signature(function).parameters
-    image = next(name for name in names if name not in arguments)
-    call_by_name: Callable[..., Any] = function
+    if not names:
+        yield function
+        return
+    scope = getattr(unwrap(function), "__globals__", {})
+    parameters = signature(function).parameters
+    arguments = {name: names[name] for name in names if name in parameters}
+    variables = {name: names[name] for name in names if name not in parameters}
+    if not variables.keys() <= scope.keys():
+        expected = "names of the function's arguments or global variables"
+        raise TypeError(f"Expected {expected}, received {', '.join(names)}")
+    image = next(name for name in parameters if name not in arguments)
 
     @wraps(function)
     def prepares(picture: Any) -> Any:
-        return call_by_name(**{image: picture}, **arguments)
+        return function(**{image: picture}, **arguments)
 
-    return prepares
+    before = {name: scope[name] for name in variables}
+    scope.update(variables)
+    try:
+        yield prepares
+    finally:
+        scope.update(before)
 
 
 @dataclass(frozen=True)

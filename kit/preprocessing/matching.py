@@ -39,6 +39,8 @@ EXPLAINED_RATIO = 2
 """How many times more must be left over without a step for it to be named."""
 EXPLAINED_SHARE = 0.02
 """Of the variance of a tensor that is left over where it need not be turned."""
+THINNED = 3
+"""Of so many rows and columns one says which part of a photo a tensor shows."""
 FINALISTS = 4
 """Fits, and then filters, of which the best are compared on."""
 FEW_VALUES = 16
@@ -182,12 +184,18 @@ class _Line(NamedTuple):
 _Known = tuple[Float64, Float64] | None
 
 
-def _line(pipeline: Pipeline, samples: Sequence[Sample], known: _Known = None) -> _Line:
-    """Fit a line to the levels that a pipeline makes and to results, unless slope and offset are known."""
-    every = np.stack([result for _, result in samples])
+def _line(
+    pipeline: Pipeline,
+    samples: Sequence[Sample],
+    known: _Known = None,
+    step: int = 1,
+) -> _Line:
+    """Fit a line to levels and results at each pixel, or at some, unless slope and offset are known."""
+    thin = slice(None, None, step)
+    every = np.stack([result[thin, thin] for _, result in samples])
     made = [_levels(pipeline.replace(fill=(0, 0, 0)), photo) for photo, _ in samples]
-    inside = np.stack([mask for _, mask in made])
-    x = np.stack([levels for levels, _ in made])[inside]
+    inside = np.stack([mask[thin, thin] for _, mask in made])
+    x = np.stack([levels[thin, thin] for levels, _ in made])[inside]
     y = every[inside]
     slope, offset = known or _least_squares(x, y)
     around = every[~inside]
@@ -252,7 +260,7 @@ def _turned(expected: Pipeline, sample: Sample) -> tuple[str, list[Pipeline]]:
         # Another part of an image may resemble one that is scrambled by chance.
         doubt = EXPLAINED_RATIO**2 if turn else 1
         ranked += [
-            (doubt * _line(window, [turned]).share, turn, window)
+            (doubt * _line(window, [turned], step=THINNED).share, turn, window)
             for window in _windows(expected, sample.photo, turned.result.shape)
         ]
         ranked.sort(key=itemgetter(0))
