@@ -128,7 +128,8 @@ def check(
         Arguments in another order, no function, an unknown preprocessing, or no photo.
     """
     check_first(classifier)
-    is_tensor = hasattr(function, "__array__") or isinstance(function, list | tuple)
+    tensors = function if isinstance(function, list | tuple) else [function]
+    is_tensor = all(hasattr(tensor, "__array__") for tensor in tensors)
     if not (callable(function) or is_tensor):
         kind = type(function).__name__
         raise TypeError(
@@ -198,7 +199,8 @@ def stand_in(
     problem = "; ".join(problems[:1] or reading.unexplained.values())
     if problem:
         raise ValueError(
-            f"Expected a function with steps of a Preprocessing, received another: {problem}"
+            "Expected a function or tensor with steps of a Preprocessing,"
+            f" received another: {problem}"
         )
     contract = classifier.preprocessing or nearest
     checkup = _checkup(classifier, contract, reading, decoded)

@@ -104,7 +104,7 @@ def _usable(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
     """Return a tensor as if it was returned; a buffer without sides has those that the network takes."""
     array = as_array(tensor)
     shape = tensor_shape(expected, photo)
-    if array.size == max(array.shape) == np.prod(shape):
+    if array.size == max(array.shape, default=0) == np.prod(shape):
         array = array.reshape(shape)
     problem = unusable(array).partition(";")[0].replace("returned", "has")
     if array.dtype.kind == "f" and _is_large(array) and not _is_large(array.byteswap()):
@@ -116,7 +116,7 @@ def _usable(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
 
 def _is_large(array: Array) -> bool:
     with np.errstate(over="ignore", invalid="ignore"):
-        return not np.abs(array).max() < LARGEST_VALUE
+        return not np.abs(array).max(initial=0) < LARGEST_VALUE
 
 
 def _read_tensors(expected: Pipeline, samples: list[Sample]) -> Reading:
@@ -282,6 +282,8 @@ def compared(
         )
         for name, words in reading.unexplained.items():
             causes.append(Difference(name, words, effect(tensor[0], sample.result)))
+        if called.way in ARRAYS and any(cause.step == "channels" for cause in causes):
+            notes.append(f"it was given {called.way}; a camera's order is unknown")
         levels = reading.levels
         if not reading.unexplained:
             levels = levels_apart(reading.pipeline, [sample])

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kit._arrays import Array, Float64
+from kit._arrays import Bools, Float32, Float64
 from kit.images import Photo
 from kit.preprocessing.calling import Called, image_of
 from kit.preprocessing.comparison import TURNS, short
@@ -33,8 +33,6 @@ STRANGE_LEVELS = 25.0
 """Above which two images do not show the same."""
 SAME_EDGES = 0.5
 """Correlation of edges from which on two images show the same in the same places."""
-FADED = 0.5
-"""Share of its colour below which an image is taken for grey."""
 EXPLAINED_RATIO = 2
 """How many times more must be left over without a step for it to be named."""
 EXPLAINED_SHARE = 0.02
@@ -195,7 +193,7 @@ def _line(
     every = np.stack([result[thin, thin] for _, result in samples])
     made = [_levels(pipeline.replace(fill=(0, 0, 0)), photo) for photo, _ in samples]
     inside = np.stack([mask[thin, thin] for _, mask in made])
-    x = np.stack([levels[thin, thin] for levels, _ in made])[inside]
+    x = np.stack([levels[thin, thin] for levels, _ in made], dtype=float)[inside]
     y = every[inside]
     slope, offset = known or _least_squares(x, y)
     around = every[~inside]
@@ -220,10 +218,10 @@ def _least_squares(x: Float64, y: Float64) -> tuple[Float64, Float64]:
     return slope, y.mean(axis=0) - slope * x.mean(axis=0)
 
 
-@lru_cache(maxsize=128)
-def _levels(pipeline: Pipeline, photo: Photo) -> tuple[Float64, Array]:
+@lru_cache(maxsize=64)
+def _levels(pipeline: Pipeline, photo: Photo) -> tuple[Float32, Bools]:
     """Return what a pipeline makes of a photo, and where the image is, and not what it fills up."""
-    levels = run(PIPELINE, pipeline, photo)[0].astype(np.float64)
+    levels = run(PIPELINE, pipeline, photo)[0]
     inside = np.ones(levels.shape[:2], bool)
     if pipeline.fit in _FILLED:
         white = run(PIPELINE, pipeline.replace(fill=(255, 255, 255)), photo)[0]
@@ -291,7 +289,10 @@ def _steps(
     tolerance = 0.5 if known else max(0.5, line.levels)
     if line.levels > STRANGE_LEVELS:
         unexplained |= _strange(expected, nearest, upright[0], line)
-        fields = {"size": nearest.size, "channels": nearest.channels, "cast": None}
+        # Where colours are in other places, grey is nearer, which says nothing.
+        same_count = nearest.channel_count == expected.channel_count
+        channels = expected.channels if same_count else nearest.channels
+        fields = {"size": nearest.size, "channels": channels, "cast": None}
         nearest = expected.replace(**fields, scaling=())
     else:
         nearest = _as_expected(expected, nearest, upright, known)
@@ -353,7 +354,8 @@ def _nearest(
             :FINALISTS
         ]
 
-    orders = _orders(windows[0], samples[0])
+    is_grey = windows[0].channels == "gray"
+    orders = ["gray"] if is_grey else ["rgb", "bgr", "gray_rgb"]
     coloured = finalists(p.replace(channels=order) for p in windows for order in orders)
     filtered = finalists(p.replace(filter=name) for p in coloured for name in FILTERS)
     apart = {p: _line(p, samples, known).levels for p in filtered}
@@ -363,23 +365,6 @@ def _nearest(
             small = nearest.replace(thumbnail=(side, side))
             apart[small] = EXPLAINED_RATIO * _line(small, samples, known).levels
     return min(apart, key=apart.__getitem__)
-
-
-def _orders(window: Pipeline, sample: Sample) -> list[str]:
-    """Return the orders of channels that an image may have."""
-    if window.channels == "gray":
-        return ["gray"]
-    # Where the image is another one, grey is nearer than colours in the wrong places.
-    is_faded = _colour(sample.result) < FADED * _colour(
-        run(TO_SIZE, window, sample.photo)
-    )
-    return ["gray_rgb"] if is_faded else ["rgb", "bgr"]
-
-
-def _colour(image: Array) -> float:
-    """Return the share of colour, of (H, W, 3), in what an image varies by."""
-    varied = (image - image.mean(axis=(0, 1))) / (image.std(axis=(0, 1)) + _TINY)
-    return float(varied.std(axis=-1).mean())
 
 
 def _as_expected(
