@@ -114,8 +114,8 @@ def check(
         as its model. Or the tensor that other code made of the photo, such as an app's input buffer with or
         without its shape, or one for each photo.
     **names
-        Values for other arguments of the function, or in place of global variables that it uses, such as
-        ``model=kit.recorder()``.
+        Values for other arguments of the function, or in place of variables that it uses, global or of its
+        object, such as ``model=kit.recorder()``.
 
     Returns
     -------

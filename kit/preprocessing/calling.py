@@ -134,9 +134,9 @@ def _current() -> _Recording:
 
 @contextmanager
 def with_names(function: Any, names: Mapping[str, Any]) -> Iterator[Any]:
-    """Let values take the place of a function's arguments and global variables; yield what takes an image.
+    """Let values take the place of a function's arguments and variables; yield what takes an image.
 
-    Raises a TypeError for a name that is neither.
+    Variables are those of its object, if it is a method, or global. Raises a TypeError for another name.
     """
     if not names:
         yield function
@@ -145,8 +145,11 @@ def with_names(function: Any, names: Mapping[str, Any]) -> Iterator[Any]:
     parameters = signature(function).parameters
     arguments = {name: names[name] for name in names if name in parameters}
     variables = {name: names[name] for name in names if name not in parameters}
-    if not variables.keys() <= scope.keys():
-        expected = "names of the function's arguments or global variables"
+    attributes = getattr(getattr(function, "__self__", None), "__dict__", {})
+    if variables.keys() <= attributes.keys():
+        scope = attributes
+    elif not variables.keys() <= scope.keys():
+        expected = "names of the function's arguments or variables"
         raise TypeError(f"Expected {expected}, received {', '.join(names)}")
     image = next(name for name in parameters if name not in arguments)
 

@@ -363,7 +363,9 @@ def _nearest(
     if apart[nearest] > DECODER_LEVELS:
         for side in THUMBNAILS:
             small = nearest.replace(thumbnail=(side, side))
-            apart[small] = EXPLAINED_RATIO * _line(small, samples, known).levels
+            levels = _line(small, samples, known).levels
+            if levels <= DECODER_LEVELS:
+                apart[small] = EXPLAINED_RATIO * levels
     return min(apart, key=apart.__getitem__)
 
 

@@ -92,10 +92,24 @@ def predict(path):
     return network.predict(prepared(path)[..., ::-1])
 
 
+class Server:
+    def __init__(self):
+        self.model = "loaded"
+
+    def predict(self, path):
+        return self.model(prepared(path))
+
+
+def test_a_recorder_takes_the_place_of_the_model_of_an_object():
+    server = Server()
+    assert kit.check(CLASSIFIER, CAT, server.predict, model=kit.recorder()).agrees
+    assert server.model == "loaded"
+
+
 def test_a_recorder_takes_the_place_of_a_global_variable_for_the_time_of_the_check():
     found = kit.check(CLASSIFIER, CAT, predict, network=kit.recorder())
     assert (found.main_step, network) == ("channels", None)
-    with pytest.raises(TypeError, match="global variables, received netwrok"):
+    with pytest.raises(TypeError, match="arguments or variables, received netwrok"):
         kit.check(CLASSIFIER, CAT, predict, netwrok=kit.recorder())
     with pytest.raises(RuntimeError, match="received a call outside"):
         kit.recorder()(np.zeros((8, 8)))
