@@ -304,7 +304,11 @@ def _steps(
     else:
         scaled = {"scaling": expected.scaling}
     pipeline = nearest.replace(layout=layout, **scaled)
-    return Reading(pipeline, levels_apart(pipeline, results), unexplained)
+    if not unexplained:
+        return Reading(pipeline, levels_apart(pipeline, results))
+    # What is strange is all that there is to say.
+    levels = line.levels if line.levels <= STRANGE_LEVELS else 0.0
+    return Reading(pipeline, levels, unexplained)
 
 
 def _laid_out(turn: str, *, channels_first: bool) -> tuple[str, dict[str, str]]:
@@ -364,7 +368,7 @@ def _nearest(
         for side in THUMBNAILS:
             small = nearest.replace(thumbnail=(side, side))
             levels = _line(small, samples, known).levels
-            if levels <= DECODER_LEVELS:
+            if levels <= EXPLAINED_RATIO * SAME_LEVELS:
                 apart[small] = EXPLAINED_RATIO * levels
     return min(apart, key=apart.__getitem__)
 
