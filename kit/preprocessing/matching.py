@@ -297,7 +297,8 @@ def _steps(
     else:
         nearest = _as_expected(expected, nearest, upright, known)
         line = _line(nearest, upright, known)
-        if np.abs(np.subtract(line.fill, nearest.fill)).max() > 1 + tolerance:
+        is_other = np.abs(np.subtract(line.fill, nearest.fill)).max() > 1 + tolerance
+        if nearest.fit in _FILLED and is_other:
             nearest = nearest.replace(fill=line.fill)
     if known or line.levels <= STRANGE_LEVELS:
         scaled = _scaled(expected, line.slope, line.offset, tolerance)
