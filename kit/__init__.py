@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from kit.perturbation import Perturbation as Perturbation
     from kit.preprocessing import Preprocessing as Preprocessing, faults as faults
+    from kit.preprocessing.calling import recorder as recorder
     from kit.preprocessing.scaling import Scaling as Scaling
     from kit.regression.cases import Case as Case, pin as pin
     from kit.regression.checking import check_cases as check_cases

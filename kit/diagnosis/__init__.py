@@ -50,7 +50,7 @@ from kit.diagnosis.search import NOTHING, Search, contradicted, search, unsuppor
 from kit.images import Photo, Pictures, as_photos
 from kit.images.properties import Sample, edgeless
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.black_box import Function
+from kit.preprocessing.black_box import Code
 from kit.robustness.profile import LEAST_PROFILED
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
@@ -66,7 +66,8 @@ def diagnose(
     labels: Labels | None = None,
     *,
     reference: Float32 | None = None,
-    preprocess: Function | None = None,
+    preprocess: Code | None = None,
+    tensor: Code | None = None,
     progress: Progress = False,
 ) -> Diagnosis:
     """Name what is wrong with the preprocessing in use, the images or the network; or say that it is fine.
@@ -87,6 +88,8 @@ def diagnose(
         Your own function that prepares an image, in place of the preprocessing in use; see `kit.check`, which
         also says where it differs from that: nothing is clean then, and the images are not looked into. What
         fixes less of the function than is unexplained is possible at most.
+    tensor
+        In place of such a function, the tensor that other code made of the photo, or one for each.
     progress
         True shows a bar of the parts once two seconds have passed, False nothing; a function is told each
         part in a few words before it begins.
@@ -104,10 +107,11 @@ def diagnose(
     """
     check_first(classifier)
     opened = as_photos(photos)
-    if preprocess is None:
+    code = tensor if preprocess is None else preprocess
+    if code is None:
         diagnosed = StandIn(known_preprocessing(classifier))
     else:
-        diagnosed = stand_in(classifier, opened, preprocess)
+        diagnosed = stand_in(classifier, opened, code)
         classifier = classifier.using(diagnosed.preprocessing)
     in_use = diagnosed.preprocessing
     _refuse_what_does_not_fit(in_use, opened, reference)

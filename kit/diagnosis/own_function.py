@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import finite, fitted
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.black_box import Function, Reading, compared, read
+from kit.preprocessing.black_box import Code, compared, read
+from kit.preprocessing.calling import TENSOR, image_of, with_names
 from kit.preprocessing.comparison import Comparison
+from kit.preprocessing.matching import Reading
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,11 +32,14 @@ class Checkup(Result):
         Share of the photos, 0 to 1, whose prediction changes; None where the network takes no such tensors.
     preprocessing
         What does the same as the function, up to rounding; None where nothing does.
+    code
+        "function", or "tensor" where that was given.
     """
 
     comparisons: tuple[Comparison, ...]
     changed: float | None
     preprocessing: Preprocessing | None = None
+    code: str = "function"
 
     @property
     def agrees(self) -> bool:
@@ -67,7 +72,7 @@ class Checkup(Result):
         ]
         count = len(self.comparisons)
         if not differing:
-            yield f"The function agrees with the classifier's preprocessing on {count} of {count} photos."
+            yield f"The {self.code} agrees with the classifier's preprocessing on {count} of {count} photos."
             yield from (f"Note: {note}." for note in self.comparisons[0].notes)
             return
         failed = [one for one in differing if one.main_step == "function"]
@@ -81,7 +86,7 @@ class Checkup(Result):
         words = "; ".join(text for (name, _), text in differences if name == step)
         if self.changed is not None:
             words += f"; {self.changed * count:.0f} of {count} predictions change"
-        yield f"The function differs at {step!r} on {len(differing)} of {count}: {words}."
+        yield f"The {self.code} differs at {step!r} on {len(differing)} of {count}: {words}."
         alone = ", ".join(f"{name} {share:.0%}" for name, share in self.effects.items())
         yield f"Change of the probability by each step alone: {alone}."
         yield first
@@ -91,8 +96,10 @@ class Checkup(Result):
         return f"Checkup({outcome}, {len(self.comparisons)} photos)"
 
 
-def check(classifier: Classifier, photos: Pictures, function: Function) -> Checkup:
-    """Compare your own preprocessing function with the preprocessing of a classifier.
+def check(
+    classifier: Classifier, photos: Pictures, function: Code, **names: Any
+) -> Checkup:
+    """Compare your own preprocessing function, or a tensor, with the preprocessing of a classifier.
 
     Parameters
     ----------
@@ -101,8 +108,14 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
     photos
         A folder, a glob pattern, an array, one image or several: see `kit.images.photo`.
     function
-        Takes a path, a file or its bytes, a Pillow image, an RGB array (H, W, 3), BGR where an argument or
-        COLOR_BGR2RGB says so, or a batch of one. Returns numbers of any library, or a tuple or dict of them.
+        Takes a path, a file, its bytes or its base64 text, a Pillow image, an RGB array (H, W, 3), BGR where
+        names such as COLOR_BGR2RGB say so, or a batch of one. Returns numbers of any library, or a tuple or
+        dict, of which the part counts that fits the network. If it predicts, too, give it a `kit.recorder()`
+        as its model. Or the tensor that other code made of the photo, such as an app's input buffer with or
+        without its shape, or one for each photo.
+    **names
+        Values for other arguments of the function, or in place of variables that it uses, global or of its
+        object, such as ``model=kit.recorder()``.
 
     Returns
     -------
@@ -115,14 +128,19 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
         Arguments in another order, no function, an unknown preprocessing, or no photo.
     """
     check_first(classifier)
-    if not callable(function):
+    tensors = function if isinstance(function, list | tuple) else [function]
+    is_tensor = all(hasattr(tensor, "__array__") for tensor in tensors)
+    if not (callable(function) or is_tensor):
         kind = type(function).__name__
         raise TypeError(
-            f"Expected a function, received {kind}; call kit.check(classifier, photos, function)"
+            f"Expected a function or a tensor, received {kind};"
+            " call kit.check(classifier, photos, function)"
         )
     contract = known_preprocessing(classifier)
     decoded = [photo.decoded(contract.decoding) for photo in as_photos(photos)]
-    return _checkup(classifier, contract, read(contract, function, decoded), decoded)
+    with with_names(function, names) as prepares:
+        reading = read(contract, prepares, decoded)
+    return _checkup(classifier, contract, reading, decoded)
 
 
 def _checkup(
@@ -134,7 +152,11 @@ def _checkup(
     effect = partial(_effect, classifier)
     pairs = list(zip(reading.called, photos, strict=True))
     both = (
-        _probabilities(classifier, contract.apply(photo), called.tensor)
+        _probabilities(
+            classifier,
+            contract.apply(photo),
+            image_of(called.tensor, contract),
+        )
         for called, photo in pairs
         if called.tensor is not None
     )
@@ -144,7 +166,9 @@ def _checkup(
         changed = float(np.diff(classes).any(axis=1).mean())
     comparisons = [compared(contract, reading, *pair, effect) for pair in pairs]
     preprocessing = cast("Preprocessing", reading.pipeline) if reading.exact else None
-    return Checkup(tuple(comparisons), changed, preprocessing)
+    is_tensor = any(called.way == TENSOR for called in reading.called)
+    code = "tensor" if is_tensor else "function"
+    return Checkup(tuple(comparisons), changed, preprocessing, code)
 
 
 class StandIn(NamedTuple):
@@ -162,7 +186,7 @@ class StandIn(NamedTuple):
 
 
 def stand_in(
-    classifier: Classifier, photos: Sequence[Photo], function: Function
+    classifier: Classifier, photos: Sequence[Photo], function: Code
 ) -> StandIn:
     """Return the preprocessing that comes nearest to a function; a ValueError says why there is none."""
     expected = classifier.preprocessing or fitted(
@@ -175,7 +199,8 @@ def stand_in(
     problem = "; ".join(problems[:1] or reading.unexplained.values())
     if problem:
         raise ValueError(
-            f"Expected a function with steps of a Preprocessing, received another: {problem}"
+            "Expected a function or tensor with steps of a Preprocessing,"
+            f" received another: {problem}"
         )
     contract = classifier.preprocessing or nearest
     checkup = _checkup(classifier, contract, reading, decoded)

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import ArrayLike
 from kit._arrays import Array, Float32, Pixels
 from kit._checking import built, guiding, instance, parsed
 from kit.images import Decoding, Source, load_image
-from kit.preprocessing.black_box import Function, compared, read
+from kit.preprocessing.black_box import Code, compared, read
 from kit.preprocessing.comparison import Comparison, compare_values, moved
 from kit.preprocessing.configs import fields_for, read_configs
 from kit.preprocessing.pipeline import LAYOUTS, PIPELINE, Pipeline, run, run_back, steps
@@ -139,7 +138,7 @@ class Preprocessing(Pipeline):
         )
 
     def compare(
-        self, other: "Preprocessing | Function", photo: Source | None = None
+        self, other: "Preprocessing | Code", photo: Source | None = None
     ) -> Comparison:
         """Find out how another preprocessing, or your own function, differs from this one.
 
@@ -148,6 +147,7 @@ class Preprocessing(Pipeline):
         other
             A Preprocessing, or a function of what `kit.check` lists. It returns numbers (H, W, C), (C, H, W)
             or (H, W), with or without a leading axis of 1. Decoding is compared only where it opens the file.
+            Or the tensor that other code made of the photo.
         photo
             Anything that `kit.load_image` opens.
 
@@ -164,11 +164,9 @@ class Preprocessing(Pipeline):
         opened = None if photo is None else load_image(photo)
         if isinstance(other, Preprocessing):
             return compare_values(self, other, opened)
-        if not callable(other) or opened is None:
-            received = f"{other!r}, {photo!r}"
-            raise TypeError(
-                f"Expected a Preprocessing, or a function and a photo, received {received}"
-            )
+        if opened is None or not (callable(other) or hasattr(other, "__array__")):
+            expected = "a Preprocessing, or a function or tensor and a photo"
+            raise TypeError(f"Expected {expected}, received {other!r}, {photo!r}")
         photo = opened.decoded(self.decoding)
         reading = read(self, other, [photo])
         return compared(self, reading, reading.called[0], photo, moved)
@@ -225,10 +223,12 @@ class Preprocessing(Pipeline):
         return cls(**fields_for(name))
 
     @classmethod
-    def from_config(cls, config: str | Path | Mapping[str, Any]) -> Self:
-        """Return what a file of KerasHub, Hugging Face or timm describes; see `read_configs`.
+    def from_config(cls, config: Any) -> Self:
+        """Return what a file of KerasHub, Hugging Face or timm describes, or one of their objects.
 
-        Where a file is silent, its library's defaults count. Equal up to float32 rounding, to resizing and
+        Or transforms of torchvision, a mode of Keras's ``preprocess_input``, and more: see `read_configs`.
+
+        Where it is silent, its library's defaults count. Equal up to float32 rounding, to resizing and
         cropping in one step, and to KerasHub's rounding of resized uint8 images.
 
         Raises

@@ -1,7 +1,9 @@
-"""Preprocessing as `keras.applications`, KerasHub, Hugging Face and timm describe it."""
+"""Preprocessing as `keras.applications`, KerasHub, Hugging Face, timm and torchvision describe it."""
 
+import ast
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -264,6 +266,103 @@ def _sides(value: Any) -> Size:
     return value, value
 
 
+_KERAS = ("rescale", "mode", "target_size", "interpolation")
+_KERAS_MODES = {"tf": "-1..1", "torch": "imagenet", "caffe": "caffe"}
+"""Of `preprocess_input`, and the scaling that each is."""
+
+
+def _keras(content: Content) -> Fields:
+    """Read arguments of ImageDataGenerator, flow_from_directory and preprocess_input."""
+    refuse_unknown(content, _KERAS)
+    scaling: Any = simplest((Scaling(round(1 / content.get("rescale", 1), 9)),))
+    mode = content.get("mode")
+    if mode is not None:
+        scaling = _KERAS_MODES[known("mode", mode, _KERAS_MODES)]
+    return {
+        "size": content.get("target_size"),
+        "filter": content.get("interpolation", "nearest"),
+        "channels": "bgr" if mode == "caffe" else "rgb",
+        "scaling": scaling,
+    }
+
+
+def _torchvision(text: str) -> Fields:
+    """Read what transforms of torchvision, timm or open_clip are printed as, as Hugging Face names it."""
+    # Functions among them, such as _convert_to_rgb, are printed with an address.
+    lines = re.sub(r"<[^<>]*rgb[^<>]*>", "", text, flags=re.IGNORECASE).split("\n")
+    parts = [line.strip().rstrip(",") for line in lines if line.strip()]
+    expression = ", ".join(parts).replace("(,", "(")
+    content: Fields = {"do_rescale": False}
+    for name, options in _transforms(ast.parse(expression, mode="eval").body):
+        _require(name in _TRANSFORMS, f"{name}; give the transforms of an evaluation")
+        content |= _TRANSFORMS[name](options)
+    channels = content.pop("channels", "rgb")
+    return _hugging_face(content) | {"channels": channels}
+
+
+def _transforms(node: Any) -> Iterator[tuple[str, Fields]]:
+    """Yield the name and the arguments of each transform, those of a Compose one by one."""
+    if isinstance(node, ast.List):
+        parts = node.elts
+    else:
+        name = ast.unparse(node.func).rpartition(".")[2]
+        parts = node.args
+        if name != "Compose":
+            yield name, {word.arg: _value(word.value) for word in node.keywords}
+    for part in parts:
+        yield from _transforms(part)
+
+
+def _value(node: ast.expr) -> Any:
+    """Return a value that is printed: numbers, or the last part of a name such as that of a filter."""
+    text = ast.unparse(node).removeprefix("tensor")
+    with suppress(ValueError):
+        return ast.literal_eval(text)
+    return text.rpartition(".")[2].upper()
+
+
+def _resized(options: Fields) -> Fields:
+    size = np.atleast_1d(options["size"]).tolist()
+    names = ("height", "width") if len(size) == 2 else ("shortest_edge",)
+    resample = Image.Resampling[options.get("interpolation", "BILINEAR")]
+    return {"size": dict(zip(names, size, strict=True)), "resample": resample}
+
+
+def _center_cropped(options: Fields) -> Fields:
+    height, width = np.resize(options["size"], 2).tolist()
+    return {"do_center_crop": True, "crop_size": {"height": height, "width": width}}
+
+
+def _normalized(options: Fields) -> Fields:
+    return {"image_mean": options["mean"], "image_std": options["std"]}
+
+
+def _preset(options: Fields) -> Fields:
+    return {
+        **_resized(options | {"size": options["resize_size"]}),
+        **_center_cropped({"size": options["crop_size"]}),
+        **_normalized(options),
+        "do_rescale": True,
+    }
+
+
+_AS_TENSOR = ("ToTensor", "MaybeToTensor", "ConvertImageDtype")
+_NEUTRAL = ("ToImage", "PILToTensor", "ToPureTensor")
+_TRANSFORMS: Mapping[str, Callable[[Fields], Fields]] = {
+    "Resize": _resized,
+    "CenterCrop": _center_cropped,
+    "Grayscale": lambda options: {
+        "channels": {1: "gray", 3: "gray_rgb"}[options["num_output_channels"]]
+    },
+    "ToDtype": lambda options: {"do_rescale": options.get("scale", False)},
+    "Normalize": _normalized,
+    "ImageClassification": _preset,
+    **dict.fromkeys(_AS_TENSOR, lambda _: {"do_rescale": True}),
+    **dict.fromkeys(_NEUTRAL, lambda _: {}),
+}
+"""What each transform says in the words of Hugging Face."""
+
+
 _HUGGING_FACE = (
     "do_resize",
     "do_normalize",
@@ -276,25 +375,32 @@ _READERS: Mapping[tuple[str, ...], Callable[[Content], Fields]] = {
     ("class_name",): _keras_hub,
     _HUGGING_FACE: _hugging_face,
     ("pretrained_cfg", "input_size"): _timm,
+    _KERAS: _keras,
 }
 
 
-def read_configs(config: str | Path | Content) -> Fields:
-    """Return the fields of a `Preprocessing` that a file or its parsed content describes.
+def read_configs(config: Any) -> Fields:
+    """Return the fields of a `Preprocessing` that a file, its parsed content, or an object describes.
 
     Parameters
     ----------
     config
         Path or content of a KerasHub ``preprocessor.json`` or ``image_converter.json``, a Hugging Face
-        ``preprocessor_config.json``, or a timm ``config.json``; recognized by content.
+        ``preprocessor_config.json``, or a timm ``config.json``; recognized by content. A processor of Hugging
+        Face or a ``data_config`` of timm; transforms of torchvision, or the text that they are printed as; a
+        mode of Keras's `preprocess_input`, or arguments of its `ImageDataGenerator` as a dict.
 
     Raises
     ------
     ValueError, TypeError
         For content that is none of these, or that cannot be expressed; OSError if the file cannot be read.
     """
-    content = config
+    content = config.to_dict() if hasattr(config, "to_dict") else config
+    if isinstance(content, str) and content in _KERAS_MODES:
+        return _keras({"mode": content})
     if not isinstance(content, Mapping):
+        if re.match(r"\s*(Compose|ImageClassification)\(", str(content)):
+            return _torchvision(str(content))
         content = parsed(f"the file {Path(content).name}", Path(content).read_bytes())
     reason = f"an object with {list(content)[:6]}"
     try:
@@ -311,5 +417,5 @@ def read_configs(config: str | Path | Content) -> Fields:
         if str(error).startswith("Expected"):
             raise
         reason = f"one that cannot be read ({first_line(error)})"
-    formats = "a preprocessing file of KerasHub, Hugging Face or timm (see Preprocessing.from_config)"
+    formats = "what KerasHub, Hugging Face, timm, torchvision or Keras has (see Preprocessing.from_config)"
     raise ValueError(f"Expected {formats}, received {reason}")

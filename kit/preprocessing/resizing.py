@@ -255,6 +255,7 @@ FITS: Mapping[str, str] = {
     "squash_crop": "the whole image squashed, then the centre cut out (DeiT, timm)",
     "letterbox": "resized to fit inside, then filled up (Pillow's ImageOps.pad)",
     "letterbox_floor": "the same, with the larger half of an odd rest below and to the right (Ultralytics)",
+    "letterbox_corner": "the same, with the image in the upper left corner (YOLOX, EfficientDet)",
     "pad": "filled up first and then resized (Keras pad_to_aspect_ratio)",
 }
 MAX_PADDED_PIXELS = 100_000_000
@@ -338,6 +339,8 @@ def _axis(source: Size, target: Size, fit: str, fraction: float) -> Axis:
         inner = max(1, min(side, round(length / other_length * other_side)))
         border = (side - inner) / 2
         before = round(border) if fit == "letterbox" else int(border)
+        if fit == "letterbox_corner":
+            before = 0
         return Axis(0, length, inner, offset=0, kept=inner, before=before)
     resized = side
     if fit in {"squash_crop", "resize_crop"}:

@@ -12,7 +12,7 @@ import kit
 from kit import samples
 from kit.diagnosis.own_function import Checkup
 from kit.images import Photo
-from kit.preprocessing.black_box import call
+from kit.preprocessing.calling import call
 from kit.preprocessing.comparison import Comparison, Difference
 from kit.preprocessing.resizing import PILLOW
 
@@ -297,3 +297,16 @@ def test_a_function_that_fails_on_some_images_or_on_later_calls_is_said_to_fail(
     assert str(found).startswith(
         "The function could not be called again, 9 of 12 times: raised Stop"
     )
+
+
+def test_a_tensor_takes_the_place_of_a_function():
+    classifier, photos = CLASSIFIER.using(SQUASHED), PHOTOS[:2]
+    tensors = [scaled(photo.pixels[..., ::-1]) for photo in photos]
+    found = kit.check(classifier, photos, tensors)
+    assert (found.main_step, found.code) == ("channels", "tensor")
+    assert str(found).startswith("The tensor differs at 'channels' on 2 of 2: ")
+    assert found.preprocessing == SQUASHED.replace(channels="bgr")
+    diagnosis = kit.diagnose(classifier, photos, tensor=tensors)
+    assert diagnosis.best.cause == "channel_order"
+    with pytest.raises(ValueError, match="each of 2 images, received 1"):
+        kit.check(classifier, photos, tensors[:1])

@@ -3,17 +3,19 @@
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
 from kit.images import Decoding, Photo, load_image
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.black_box import call
+from kit.preprocessing.calling import call
 from kit.preprocessing.scaling import Scaling
 from tests.pictures import scene
 
-CAT = load_image(Path(__file__).parents[2] / "data" / "photographs" / "cat.jpg")
+CAT_FILE = Path(__file__).parents[2] / "data" / "photographs" / "cat.jpg"
+CAT = load_image(CAT_FILE)
 MEAN, STD = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 HERE = Preprocessing(scaling="imagenet", layout="channels_first")
 KERAS = Preprocessing(scaling="-1..1")
@@ -327,3 +329,57 @@ def test_what_goes_wrong_with_pixels_and_with_a_path_is_told_in_one_line():
     )
     once = "could not be called: raised ZeroDivisionError: division by zero (given an RGB array)"
     assert call(lambda given: 1 / 0, CAT).problem == once
+
+
+def test_a_contrast_that_depends_on_the_image_is_not_taken_for_another_part_of_it():
+    def equalised(x):
+        levels = cv2.cvtColor(x, cv2.COLOR_RGB2YCrCb)
+        levels[..., 0] = cv2.equalizeHist(levels[..., 0])
+        return resized(cv2.cvtColor(levels, cv2.COLOR_YCrCb2RGB)) / 127.5 - 1
+
+    (words,) = KERAS.compare(equalised, CAT).differences
+    assert words.startswith("contrast: as it is here, of each image by itself there")
+
+
+# Tensors that other code made, without a function: what is changed, and the step.
+YOLO = KERAS.replace(fit="letterbox_floor", fill=(114, 114, 114))
+TENSORS = [
+    ({}, None),
+    ({"scaling": "0..1"}, "scaling"),
+    ({"scaling": "0..255"}, "scaling"),
+    ({"channels": "bgr"}, "channels"),
+    ({"channels": "gray_rgb"}, "channels"),
+    ({"filter": "nearest"}, "resize"),
+    ({"fit": "crop", "crop_fraction": 0.875}, "resize"),
+    ({"fit": "letterbox"}, "resize"),
+    ({"thumbnail": (56, 56)}, "thumbnail"),
+    ({"invert": True}, "polarity"),
+    ({"cast": "uint8"}, "cast"),
+    ({"layout": "channels_first"}, "layout"),
+    ({"layout": "transposed"}, "layout"),
+]
+
+
+@pytest.mark.parametrize(("changes", "step"), TENSORS)
+def test_a_tensor_is_read_without_the_code_that_made_it(changes, step):
+    comparison = KERAS.compare(KERAS.replace(**changes).apply(CAT), CAT)
+    assert comparison.main_step == step, comparison
+    assert len(comparison.differences) == (step is not None)
+
+
+def test_a_buffer_has_the_shape_that_the_network_takes():
+    assert YOLO.compare(YOLO.apply(CAT).ravel(), CAT).equal
+    # What is there for each pixel was written for each channel.
+    scrambled = HERE.replace(layout="channels_last").apply(CAT).ravel()
+    assert HERE.compare(scrambled, CAT).main_step == "layout"
+    other_order = HERE.apply(CAT).astype(">f4").view("<f4")
+    (words,) = HERE.compare(other_order, CAT).differences
+    assert words.startswith("tensor: cannot be read: has its bytes in another order")
+
+
+def test_a_tensor_shows_how_its_file_was_decoded():
+    photo = load_image(CAT_FILE.with_name("exif.jpg"))
+    ignored = KERAS.replace(decoding=Decoding(exif=False))
+    assert KERAS.compare(ignored.apply(photo), photo).differences == (
+        "EXIF: applied here, ignored there",
+    )

@@ -307,6 +307,89 @@ def test_what_timm_says_and_cannot_be_expressed_is_refused(changes, message):
         read({**TIMM, **changes})
 
 
+# What is printed of transforms, and arguments of Keras
+
+
+def compose(*lines):
+    return "\n    ".join(("Compose(", *lines)) + "\n)"
+
+
+SCALED = f"Normalize(mean=tensor({MEAN}), std=tensor({STD}))"
+HALF = "Normalize(mean=[0.5, 0.5, 0.5], std=[0.5, 0.5, 0.5], inplace=False)"
+PRESET = """ImageClassification(
+    crop_size=[224]
+    resize_size=[256]
+    mean=[0.485, 0.456, 0.406]
+    std=[0.229, 0.224, 0.225]
+    interpolation=InterpolationMode.BICUBIC
+)"""
+SHORTER = "Resize(size=256, interpolation=bicubic, max_size=None, antialias=None)"
+BOTH = "Resize(size=[64, 48], interpolation=InterpolationMode.BILINEAR, antialias=True)"
+CENTRE = "CenterCrop(size=(224, 224))"
+IMAGENET = Preprocessing(
+    filter="bicubic",
+    fit="resize_crop",
+    crop_fraction=0.875,
+    scaling="imagenet",
+    layout="channels_first",
+)
+SMALL = Preprocessing((64, 48), layout="channels_first")
+DECLARED = [
+    (PRESET, IMAGENET),
+    (compose(SHORTER, CENTRE, "MaybeToTensor()", SCALED), IMAGENET),
+    (
+        compose(SHORTER, CENTRE, "<function _to_rgb at 0x7f>", "ToTensor()", SCALED),
+        IMAGENET,
+    ),
+    (
+        compose(BOTH, "Compose([ToImage(), ToDtype(scale=True)])", HALF),
+        SMALL.replace(scaling="-1..1"),
+    ),
+    (
+        compose("Grayscale(num_output_channels=1)", BOTH, "ToTensor()"),
+        SMALL.replace(channels="gray", scaling="0..1"),
+    ),
+    ("tf", Preprocessing(None, filter="nearest", scaling="-1..1")),
+    ("torch", Preprocessing(None, filter="nearest", scaling="imagenet")),
+    ("caffe", Preprocessing(None, filter="nearest", channels="bgr", scaling="caffe")),
+    (
+        {"rescale": 1 / 255, "target_size": (150, 150)},
+        Preprocessing((150, 150), filter="nearest", scaling="0..1"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("declared", "expected"), DECLARED)
+def test_what_is_declared_elsewhere_is_read(declared, expected):
+    assert read(declared) == expected
+
+
+def test_an_object_is_read_by_what_it_prints_or_by_its_own_settings():
+    class Printed:
+        def __repr__(self):
+            return PRESET
+
+    class Processor:
+        def to_dict(self):
+            return VIT
+
+    assert read(Printed()) == IMAGENET
+    assert read(Processor()) == read(VIT)
+
+
+NOT_DECLARED = [
+    (compose("RandomHorizontalFlip(p=0.5)"), "RandomHorizontalFlip; give the trans"),
+    (compose(SHORTER, "ToTensor()"), "the photo decides the size"),
+    ({"mode": "tensorflow"}, "mode out of tf, torch, caffe"),
+]
+
+
+@pytest.mark.parametrize(("declared", "message"), NOT_DECLARED)
+def test_what_is_declared_and_cannot_be_expressed_is_refused(declared, message):
+    with pytest.raises(ValueError, match=message):
+        read(declared)
+
+
 # Files
 
 

@@ -142,6 +142,10 @@ def test_other_images_and_windows_are_the_same_in_both_versions_of_pillow():
 def test_letterboxes_differ_in_where_the_rest_is():
     # 20 rows become 13 of 20; of the rest of 7, Pillow puts 4 above.
     white = np.full((20, 31, 3), 255, np.uint8)
-    for fit, above in {"letterbox": 4, "letterbox_floor": 3}.items():
+    for fit, above in {
+        "letterbox": 4,
+        "letterbox_floor": 3,
+        "letterbox_corner": 0,
+    }.items():
         boxed = resize(white, (20, 20), "bilinear", fit, fill=(114, 114, 114))[:, 0, 0]
         assert boxed.tolist() == [114] * above + [255] * 13 + [114] * (7 - above)

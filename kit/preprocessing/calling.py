@@ -1,0 +1,311 @@
+"""A person's own code: called on whatever it takes, with stand-ins for its model, for the tensor it makes."""
+
+import re
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, is_dataclass
+from functools import wraps
+from inspect import signature, unwrap
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import FunctionType
+from typing import Any, Self
+
+import numpy as np
+from PIL import Image
+
+from kit._arrays import Array, Float64
+from kit.images import Photo
+from kit.images.photo import encoded
+from kit.preprocessing.pipeline import Pipeline, arrange
+from kit.preprocessing.resizing import LARGEST_SIDE
+
+Function = Callable[[Any], Any]
+
+LEAST_SIDE = 4
+"""Of what can be an image."""
+REASONS_GIVEN = 3
+"""Why a function could not be called."""
+HELPERS_DEEP = 2
+"""How deep helpers of a function are searched for names."""
+TENSOR = "a tensor"
+
+_IF_IT_PREDICTS = "; if it predicts, give it a kit.recorder() as its model"
+_BGR = re.compile(r"(?<!2)bgr", re.IGNORECASE)
+# What a function may take, of a photo and the path of its file.
+_WAYS: Mapping[str, Callable[[Photo, Path], Any]] = {
+    "an RGB array": lambda photo, _: photo.pixels.copy(),
+    "a path": lambda _, path: str(path),
+    "a Pillow image": lambda _, path: Image.open(BytesIO(path.read_bytes())),
+    "bytes": lambda _, path: path.read_bytes(),
+    "an open file": lambda _, path: BytesIO(path.read_bytes()),
+    "a batch": lambda photo, _: photo.pixels[None].copy(),
+    "a Path": lambda _, path: path,
+    "a BGR array": lambda photo, _: photo.pixels[..., ::-1].copy(),
+    "base64 text": lambda _, path: b64encode(path.read_bytes()).decode(),
+}
+ARRAYS = {"an RGB array", "a BGR array", "a batch"}
+
+
+@dataclass
+class _Recording:
+    """The shape of the tensor that a model takes, and what it was given."""
+
+    shape: tuple[int, ...]
+    arrays: list[Array] = field(default_factory=list)
+
+
+class _Recorded(BaseException):
+    """Ends a function once its model has been given a tensor; no `except Exception` stops it."""
+
+
+_recording: ContextVar[_Recording] = ContextVar("recording")
+
+
+class Recorder:
+    """Stands in for a model in code that prepares an image and predicts.
+
+    Whatever is asked of it, it returns itself, but for what code reads of the input of a Keras model, a
+    LiteRT interpreter, an ONNX session or a PyTorch module. The first image that it is given is what the code
+    prepared; the code ends there.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name in {"shape", "input_shape"}:
+            return _current().shape
+        return _INPUT.get(name, self)
+
+    def __getitem__(self, name: Any) -> Any:
+        if name == "shape":
+            return np.array(_current().shape)
+        return _INPUT.get(name, self) if isinstance(name, str) else self
+
+    def __setitem__(self, place: Any, value: Any) -> None:
+        self(value)
+
+    def __call__(self, *values: Any, **options: Any) -> Self:
+        """Keep the first image, and end the code."""
+        for array in _arrays_in((*values, *options.values())):
+            if array.dtype.kind in "buif" and array.size >= LEAST_SIDE**2:
+                _current().arrays.append(array)
+                raise _Recorded
+        return self
+
+    def __iter__(self) -> Iterator[Self]:
+        yield self
+
+    def __next__(self) -> Self:
+        return self
+
+    def __repr__(self) -> str:
+        return "recorder()"
+
+
+# Of LiteRT's details, ONNX Runtime's arguments, and parameters of PyTorch.
+_INPUT: Mapping[str, Any] = {
+    "device": "cpu",
+    "dtype": np.float32,
+    "index": 0,
+    "name": "input",
+    "quantization": (0.0, 0),
+    "type": "tensor(float)",
+}
+
+
+def recorder() -> Recorder:
+    """Return a stand-in for the model in code that prepares and predicts; see `kit.check`."""
+    return Recorder()
+
+
+def _current() -> _Recording:
+    recording = _recording.get(None)
+    if recording is None:
+        expected = "a recorder in a function that is checked"
+        raise RuntimeError(
+            f"Expected {expected}, received a call outside; give kit.check the function"
+        )
+    return recording
+
+
+@contextmanager
+def with_names(function: Any, names: Mapping[str, Any]) -> Iterator[Any]:
+    """Let values take the place of a function's arguments and variables; yield what takes an image.
+
+    Variables are those of its object, if it is a method, or global. Raises a TypeError for another name.
+    """
+    if not names:
+        yield function
+        return
+    scope = getattr(unwrap(function), "__globals__", {})
+    parameters = signature(function).parameters
+    arguments = {name: names[name] for name in names if name in parameters}
+    variables = {name: names[name] for name in names if name not in parameters}
+    attributes = getattr(getattr(function, "__self__", None), "__dict__", {})
+    if variables.keys() <= attributes.keys():
+        scope = attributes
+    elif not variables.keys() <= scope.keys():
+        expected = "names of the function's arguments or variables"
+        raise TypeError(f"Expected {expected}, received {', '.join(names)}")
+    image = next(name for name in parameters if name not in arguments)
+
+    @wraps(function)
+    def prepares(picture: Any) -> Any:
+        return function(**{image: picture}, **arguments)
+
+    before = {name: scope[name] for name in variables}
+    scope.update(variables)
+    try:
+        yield prepares
+    finally:
+        scope.update(before)
+
+
+@dataclass(frozen=True)
+class Called:
+    """What a function returned, and what it was given; `tensor` is None where `problem` says why."""
+
+    tensor: Array | None
+    problem: str = ""
+    way: str = ""
+
+
+def call(
+    function: Function, photo: Photo, way: str = "", expected: Pipeline | None = None
+) -> Called:
+    """Call a function on whatever it takes: pixels, a batch of them, a path, a Pillow image, or bytes.
+
+    The file has the contents that the photo was decoded from, or is a PNG of its pixels. Of several arrays
+    that it returns, the one counts that fits what is expected.
+    """
+    shape = tensor_shape(expected or Pipeline(), photo)
+    first = "a BGR array" if _wants_bgr(function) else "an RGB array"
+    ways = [way] if way else dict.fromkeys((first, *_WAYS))
+    problems: dict[str, str] = {}
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        suffix = Path(photo.name).suffix if photo.file else ".png"
+        path = Path(folder, f"picture{suffix}")
+        for form in ways:
+            if form not in ARRAYS and not path.exists():
+                path.write_bytes(photo.file or encoded(photo.pixels, compress_level=1))
+            result, problem = _result(function, _WAYS[form](photo, path), shape)
+            if not problem:
+                return Called(result, way=form)
+            problems.setdefault(problem.replace(str(path), path.name), form)
+    # What it returned says more than what it raised, which it may do for want of what it takes.
+    likely = sorted(problems, key=lambda problem: problem.startswith("raised"))
+    reasons = [f"{problem} (given {problems[problem]})" for problem in likely]
+    return Called(None, f"could not be called: {'; '.join(reasons[:REASONS_GIVEN])}")
+
+
+def tensor_shape(expected: Pipeline, photo: Photo) -> tuple[int, ...]:
+    """Return the shape of the tensor that is expected of a photo."""
+    size = expected.size or photo.size
+    tensor = np.empty((1, *size, expected.channel_count), np.uint8)
+    return arrange(tensor, expected.layout).shape
+
+
+def _wants_bgr(function: Function) -> bool:
+    """Whether names in a function, such as COLOR_BGR2RGB, say so, or it takes a frame of OpenCV's."""
+    names = set(_names(function, HELPERS_DEEP))
+    return {"frame", "cv2"} <= names or any(map(_BGR.search, names))
+
+
+def _names(function: Any, depth: int) -> Iterator[str]:
+    """Yield the names of a function's arguments, and those that it and helpers beside it use."""
+    function = unwrap(getattr(function, "func", function))
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return
+    yield from code.co_varnames[: code.co_argcount]
+    for name in code.co_names:
+        yield name
+        helper = function.__globals__.get(name)
+        is_beside = getattr(helper, "__module__", "") == function.__module__
+        if depth and is_beside and isinstance(helper, FunctionType):
+            yield from _names(helper, depth - 1)
+
+
+def _result(
+    function: Function, argument: Any, shape: tuple[int, ...]
+) -> tuple[Array | None, str]:
+    """Return the image among what a function returns or gives to its model, or why there is none."""
+    recording = _Recording(shape)
+    token = _recording.set(recording)
+    try:
+        arrays = list(_arrays_in(function(argument)))
+    except _Recorded:
+        arrays = []
+    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a person's function raises is the finding
+        message = " ".join(str(error).split())[:120]
+        return None, f"raised {type(error).__name__}: {message}".removesuffix(": ")
+    finally:
+        _recording.reset(token)
+    arrays = recording.arrays or arrays
+    problems = [unusable(array) for array in arrays]
+    images = [array for array in arrays if not unusable(array)]
+    if not images:
+        return None, problems[0] if problems else "returned nothing"
+    # An image beside its tensor has another size, mostly, no batch in front, or is not scaled.
+    return max(
+        images,
+        key=lambda x: ({*shape} <= {1, *x.shape}, x.ndim == 4, x.dtype.kind == "f"),
+    ), ""
+
+
+def _arrays_in(value: Any) -> Iterator[Array]:
+    """Yield every array in a result, however deep."""
+    if is_dataclass(value):
+        value = vars(value)
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    if isinstance(value, list):
+        try:
+            yield np.asarray(value)
+        except ValueError:
+            value = tuple(value)
+    if isinstance(value, tuple):
+        for entry in value:
+            yield from _arrays_in(entry)
+    elif not isinstance(value, list):
+        yield as_array(value)
+
+
+def as_array(value: Any) -> Array:
+    """Return a tensor of any library as an array."""
+    # One of PyTorch may be part of a graph or lie on another device.
+    value = value.detach().cpu() if hasattr(value, "detach") else value
+    return np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+
+
+def unusable(array: Array) -> str:
+    """Say why an array is no image for a network; empty where it is one."""
+    if array.dtype.kind not in "buif":
+        kind = "text" if array.dtype.kind in "SU" else f"{array.dtype} values"
+        return f"returned {kind} instead of numbers{_IF_IT_PREDICTS}"
+    is_batch = array.ndim == 4 and array.shape[0] == 1
+    shape = array.shape[1:] if is_batch else array.shape
+    has_channels = len(shape) == 3 and {shape[0], shape[2]} & {1, 3}
+    is_image = has_channels or len(shape) == 2
+    if not is_image or sorted(shape)[-2] < LEAST_SIDE or max(shape) > LARGEST_SIDE:
+        expected = f"an image of 1 or 3 channels to {LARGEST_SIDE}"
+        return f"returned shape {array.shape}, which is not {expected}{_IF_IT_PREDICTS}"
+    with np.errstate(over="ignore"):
+        bad = array.size - np.isfinite(array.astype(np.float32)).sum()
+    return f"returned {bad} values that are not finite in float32" if bad else ""
+
+
+def image_of(array: Array, expected: Pipeline) -> Float64:
+    """Return a result as (H, W, C) or (C, H, W)."""
+    image = array.astype(np.float64)
+    if image.ndim == 3 and image.shape[0] == 1:
+        # A batch of grey.
+        image = image[0]
+    if image.ndim == 2:
+        first = expected.layout == "channels_first"
+        return image[None] if first else image[..., None]
+    return image.reshape(image.shape[-3:])

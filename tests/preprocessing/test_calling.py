@@ -1,0 +1,181 @@
+"""Code that predicts, returns several things, or takes more than an image."""
+
+from base64 import b64decode
+from io import BytesIO
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+import kit
+from kit import samples
+from kit.images import load_image
+from kit.preprocessing import Preprocessing
+from kit.preprocessing.calling import call
+
+SIDES = 224, 224
+HERE = Preprocessing(filter="cv2_linear", scaling="0..1")
+CLASSIFIER = samples.classifier("efficientnet_lite0").using(HERE)
+CAT = load_image(Path(__file__).parents[2] / "data" / "photographs" / "cat.jpg")
+
+
+def resized(path, sides=SIDES):
+    return cv2.resize(cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB), sides)
+
+
+def prepared(path):
+    return resized(path)[None] / np.float32(255)
+
+
+def in_litert(path, interpreter):
+    interpreter.allocate_tensors()
+    (details,) = interpreter.get_input_details()
+    _, height, width, _ = details["shape"]
+    values = resized(path, (int(width), int(height)))[None]
+    if details["dtype"] == np.float32:
+        values = values / np.float32(255)
+    interpreter.set_tensor(details["index"], values)
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+
+def in_place(interpreter, path):
+    view = interpreter.tensor(interpreter.get_input_details()[0]["index"])()[0]
+    view[:, :] = prepared(path)[0]
+
+
+def in_torch(path, model):
+    device = next(model.parameters()).device
+    assert device == "cpu"
+    return model.eval()(prepared(path)).softmax(dim=1).argmax().item()
+
+
+def swallowed(path, model):
+    try:
+        return model(prepared(path))
+    except Exception:  # noqa: BLE001  as servers do
+        return {"error": "failed"}
+
+
+RUNTIMES = {
+    "Keras": lambda path, model: ["cat"][
+        model.predict(prepared(path), verbose=0).argmax()
+    ],
+    "ONNX": lambda path, model: model.run(
+        [output.name for output in model.get_outputs()],
+        {model.get_inputs()[0].name: prepared(path)},
+    ),
+    "LiteRT": in_litert,
+    "in place": in_place,
+    "PyTorch": in_torch,
+    "swallowed": swallowed,
+    "size of the model": lambda path, model: model(
+        resized(path, model.input_shape[1:3])[None] / np.float32(255)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_a_recorder_stands_in_for_a_model_of_any_runtime(name):
+    function = RUNTIMES[name]
+    argument = "model" if "model" in function.__code__.co_varnames else "interpreter"
+    found = kit.check(CLASSIFIER, CAT, function, **{argument: kit.recorder()})
+    assert found.agrees, found
+
+
+network = None
+
+
+def predict(path):
+    return network.predict(prepared(path)[..., ::-1])
+
+
+class Server:
+    def __init__(self):
+        self.model = "loaded"
+
+    def predict(self, path):
+        return self.model(prepared(path))
+
+
+def test_a_recorder_takes_the_place_of_the_model_of_an_object():
+    server = Server()
+    assert kit.check(CLASSIFIER, CAT, server.predict, model=kit.recorder()).agrees
+    assert server.model == "loaded"
+
+
+def test_a_recorder_takes_the_place_of_a_global_variable_for_the_time_of_the_check():
+    found = kit.check(CLASSIFIER, CAT, predict, network=kit.recorder())
+    assert (found.main_step, network) == ("channels", None)
+    with pytest.raises(TypeError, match="arguments or variables, received netwrok"):
+        kit.check(CLASSIFIER, CAT, predict, netwrok=kit.recorder())
+    with pytest.raises(RuntimeError, match="received a call outside"):
+        kit.recorder()(np.zeros((8, 8)))
+
+
+@pytest.mark.parametrize("answer", [np.zeros((1, 1000)), ("cat", 0.9), {"cat": 0.9}])
+def test_code_that_predicts_is_told_of_the_recorder(answer):
+    found = kit.check(CLASSIFIER, CAT, lambda _: answer)
+    assert "if it predicts, give it a kit.recorder() as its model" in str(found)
+
+
+RETURNED = [
+    lambda path: (cv2.imread(path), prepared(path), (300, 451)),
+    lambda path: [prepared(path)[0], (300, 451)],
+    lambda path: {"image": cv2.imread(path), "pixel_values": [prepared(path)[0]]},
+]
+
+
+@pytest.mark.parametrize("function", RETURNED)
+def test_of_several_values_the_one_counts_that_fits(function):
+    assert HERE.compare(function, CAT).equal
+
+
+def test_a_batch_of_grey_has_no_channels():
+    small = Preprocessing((28, 28), channels="gray", scaling="0..1")
+
+    def shade(path):
+        return Image.open(path).resize((28, 28), Image.Resampling.BILINEAR).convert("L")
+
+    first = small.replace(layout="channels_first")
+    for expected in (small, first):
+        batch = lambda path: np.asarray(shade(path))[None] / 255.0
+        assert expected.compare(batch, CAT).equal
+
+
+def test_a_threshold_is_no_cast():
+    def black_and_white(path):
+        grey = cv2.cvtColor(resized(path), cv2.COLOR_RGB2GRAY)
+        _, white = cv2.threshold(grey, 127, 1, cv2.THRESH_BINARY)
+        return np.repeat(white[..., None], 3, axis=-1)
+
+    (words,) = HERE.compare(black_and_white, CAT).differences
+    assert words.startswith("scaling: all levels here, a threshold there; only 0, 1")
+
+
+def test_a_result_of_the_size_of_its_photo_has_no_fixed_size():
+    def shorter(image):
+        width, height = (side * 256 // min(image.size) for side in image.size)
+        return np.asarray(image.resize((width, height))) / 127.5 - 1
+
+    found = HERE.compare(shorter, CAT)
+    assert "size: 224×224 here, of no fixed size there" in found.differences
+    assert [step for step, _ in found.effects] == ["resize", "scaling"]
+
+
+def test_frames_of_opencv_are_bgr():
+    def from_camera(frame):
+        return cv2.resize(frame, SIDES)[..., ::-1] / 255.0
+
+    assert call(from_camera, CAT).way == "a BGR array"
+    assert HERE.compare(from_camera, CAT).equal
+
+
+def test_base64_text_is_given_too():
+    def upload(text):
+        image = Image.open(BytesIO(b64decode(text, validate=True)))
+        return np.asarray(image.resize(SIDES)) / 255.0
+
+    assert call(upload, CAT).way == "base64 text"
