@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 import traceback
@@ -299,7 +300,8 @@ def _lessons(options: argparse.Namespace) -> int:
     shutil.copytree(LESSONS / "regression", folder / "regression")
     for file in (*LESSONS.glob("*.ipynb"), LESSONS / "exercises.py"):
         shutil.copy(file, folder)
-    sys.stdout.write(f"{folder}: begin with 00_explore.ipynb\n")
+    lesson = folder / "00_explore.ipynb"
+    sys.stdout.write(f"Begin with: python -m jupyterlab {shlex.quote(str(lesson))}\n")
     return 0
 
 

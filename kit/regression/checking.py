@@ -19,7 +19,7 @@ from kit.classifier.predictions import Predictions
 from kit.images import Photo
 from kit.images.photo import encoded
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.comparison import differences, pillow_words
+from kit.preprocessing.comparison import differences
 from kit.preprocessing.trace import parts_at, trace_of
 from kit.regression import cases as folders
 from kit.regression.cases import MAKE_ONE, Case, observe, weights_of
@@ -320,8 +320,8 @@ class _Rerun:
             return replace(checked, state="moved", step=step, told=self.words(step))
         if case.known_to_fail:
             return checked
-        resized = pillow_words(self.steps_before, self.steps, self.photo, _SIDES)
-        notes = filter(None, [resized, self.fault()])
+        steps = [words for _, words in self.differences]
+        notes = filter(None, [*steps, self.fault()])
         return replace(checked, told="; ".join(notes))
 
     @cached_property
@@ -372,9 +372,7 @@ class _Rerun:
         case = self.case
         possible = set(case.expected) <= set(self.classifier.class_names)
         if checked.broken and not (possible and case.known_to_fail):
-            refused = (
-                "not accepted, because the expected class does not hold: pin it again"
-            )
+            refused = "not accepted, as the expected class does not hold; delete the case, then pin its image"
             return replace(checked, told=f"{checked.told}; {refused}")
         _, observed = observe(
             self.classifier, self.photo, case.perturbation, self.steps

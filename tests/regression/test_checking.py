@@ -66,6 +66,16 @@ def test_a_case_of_another_pillow_says_so_where_its_pixels_are_others(
     assert "Pillow" not in moved(tmp_path, older).text()
 
 
+def test_a_step_that_changed_is_reported_even_where_the_prediction_holds(
+    tmp_path, classifier, photos
+):
+    kit.pin(tmp_path, classifier, photos[0], tolerance=0.5)
+    nearest = classifier.preprocessing.replace(filter="nearest")
+    [checked] = moved(tmp_path, classifier.using(nearest)).cases
+    assert checked.state == "holds"
+    assert "filter: bicubic before, nearest now" in checked.words
+
+
 CHANGES = {
     "filter": ({"filter": "nearest"}, "resize"),
     "channels": ({"channels": "bgr"}, "channels"),
@@ -269,7 +279,7 @@ def test_an_expectation_that_held_is_never_given_up(boot, fashion, inverted):
     for _ in range(2):
         (one,) = moved(boot, inverted, update=True).moved
         assert one.words.startswith("CHANGED: it is ")
-        assert "; not accepted, because the expected class does not hold" in one.words
+        assert "; not accepted, as the expected class does not hold" in one.words
     edited(boot, expected=("Ankle bot",))
     (one,) = moved(boot, fashion, update=True).moved
     assert (
