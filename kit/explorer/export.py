@@ -135,9 +135,8 @@ class _Photo:
         row["where"]["cells"] = (places // 32 * 36).tolist()
         row["settings"] = changed
         row["bars"] = [[bar[key] for key in BAR] for bar in row["bars"]]
-        row["because"] = {
-            **why.because(view, lambda other: self.without(tuple(other.items())))
-        }
+        changes, _ = why.because(view, lambda other: self.without(tuple(other.items())))
+        row["because"] = {**changes, "pictures": []}
         row["prepared"] = prepared
         row["top"] = view.top
         # What the page knows by itself is left out.

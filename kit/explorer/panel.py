@@ -30,7 +30,7 @@ def chips(trained: Preprocessing, faultless: str) -> list[Step]:
         after_file = path[-1]["key"] in FILE_STEPS
         if after_file and CHOICES[step] not in TO_SIZE[0].choices:
             path.append({"key": "photograph", "label": "Photo"})
-            path.append({"key": "perturbation", "label": "Perturbed"})
+            path.append({"key": "perturbation", "label": "Perturbation"})
         alternatives = [
             [fault.name, fault.title] for fault in faults.alternatives(trained, step)
         ]
@@ -70,6 +70,7 @@ def panel(
     *,
     ahead: int,
     latency: bool,
+    flips: bool = True,
 ) -> Panel:
     """Return the panel of an explorer, which looks ahead to `ahead` places of a slider."""
     classifier = bench.classifier
@@ -91,5 +92,6 @@ def panel(
         "uploadBytes": UPLOAD_BYTES,
         "ahead": {"keys": MAIN, "places": ahead, "bytes": AHEAD_BYTES},
         "latency": latency,
+        "flips": flips,
         "tries": list(tries.items()),
     }

@@ -17,7 +17,7 @@ from kit.explorer.protocol import (
     Shown,
     ViewReply,
 )
-from kit.explorer.settings import MAIN, step_words
+from kit.explorer.settings import FILE_STEPS, MAIN, step_words
 from kit.explorer.texts import (
     answer_of,
     as_code,
@@ -26,12 +26,16 @@ from kit.explorer.texts import (
     verdict,
 )
 from kit.perturbation import PARAMETERS
+from kit.preprocessing import Preprocessing
+from kit.preprocessing.scaling import range_words
 
 REPLY_BYTES = 65_536
 """Smallest reply. Jupyter's kernel websocket keeps Nagle's algorithm on, so a smaller one waits up to 40 ms
 for a delayed acknowledgement while a slider is dragged; from 64 KiB on it leaves at once."""
 LIVE_PIXELS = 1_048_576
 """Largest photo, in pixels, that the page perturbs by itself; the kernel shows larger ones reduced."""
+IDLE = Preprocessing(filter="lanczos", fit="pad")
+"""What stands for a step that does nothing; resizing always does something."""
 FOLDED = PARAMETERS.keys() - MAIN
 """Perturbations that the page cannot paint by itself."""
 
@@ -42,38 +46,39 @@ def padded(buffer: bytes) -> bytes:
 
 
 def path_of(view: View) -> dict[str, Chip]:
-    """Return for each chip its value in words, whether it is changed, and whether it cannot act."""
-    names = view.names
-    idle = view.idle
-    altered = view.altered
-    untouched = view.untouched
+    """Return for each chip its value in words, whether it is changed, and whether it does nothing here."""
     height, width = view.source.size
-    shape = "×".join(map(str, view.tensor.shape[1:]))
-    fed_otherwise = not np.array_equal(view.tensor, untouched.tensor)
+    trained = view.bench.trained
     perturbing = [key for key in view.changed if key in PARAMETERS]
-    perturbed = "none"
+    perturbed = f"{len(perturbing)} changes" if perturbing else "none"
     if len(perturbing) == 1:
         perturbed = PARAMETERS[perturbing[0]].label
-    elif perturbing:
-        perturbed = f"{len(perturbing)} changes"
-    prediction = "none of these" if view.answer is None else names[view.answer]
-    chips = {
-        "file": _chip(", ".join(view.source.notes) or "as it is", changed=False),
-        "photograph": _chip(f"{width} × {height}", changed=False),
-        "perturbation": _chip(perturbed, changed=bool(perturbing)),
-        "tensor": _chip(shape, changed=fed_otherwise),
-        "probabilities": _chip(prediction, changed=altered),
+    prediction = "none of these" if view.answer is None else view.names[view.answer]
+    gets = range_words(view.preprocessing.scaling)
+    expects = range_words(trained.scaling)
+    values = {
+        "file": ", ".join(view.source.notes),
+        "photograph": f"{width} × {height}",
+        "perturbation": perturbed,
+        "tensor": gets if gets == expects else f"{gets}, expected {expects}",
+        "probabilities": prediction,
     }
-    trained = step_words(view.bench.trained)
+    chips: dict[str, Chip] = {
+        key: {"value": value, "changed": False, "hidden": not value}
+        for key, value in values.items()
+    }
+    chips["perturbation"]["changed"] = bool(perturbing)
+    before = step_words(trained)
+    idle = step_words(IDLE)
     for step, words in step_words(view.preprocessing).items():
-        changed = words != trained[step]
-        hidden = step in idle and not changed
-        chips[step] = _chip(_in_short(words), changed=changed, hidden=hidden)
+        changed = words != before[step]
+        acts = step not in view.idle if step in FILE_STEPS else words != idle[step]
+        chips[step] = {
+            "value": gets if step == "scaling" else _in_short(words),
+            "changed": changed,
+            "hidden": not (acts or changed),
+        }
     return chips
-
-
-def _chip(value: str, *, changed: bool, hidden: bool = False) -> Chip:
-    return {"value": value, "changed": changed, "hidden": hidden}
 
 
 def _in_short(words: str) -> str:
@@ -88,7 +93,7 @@ def heat_map(view: View) -> tuple[Heat | None, bytes]:
     if heat is None:
         return None, b""
     height, width = heat.cells.shape
-    about = f"Orange places speak for {heat.class_name}; they do not say why."
+    about = f'Yellow areas support "{heat.class_name}". They do not explain why.'
     message: Heat = {
         "height": height,
         "width": width,

@@ -42,15 +42,14 @@ def changed_settings(settings: Settings) -> Settings:
 
 
 def words(key: str, settings: Settings) -> str:
-    """Return a change in words."""
+    """Return a change in words, for the middle of a sentence."""
     if key == "fix":
-        return "The fix"
+        return "the fix"
     if key in faults.STEPS:
-        return f"{faults.STEPS[key]}: {faults.CATALOGUE[settings[key]].title}"
+        return f"“{faults.STEPS[key]}: {faults.CATALOGUE[settings[key]].title}”"
     parameter = PARAMETERS[key]
-    if parameter.kind == "switch":
-        return parameter.label
-    return f"{parameter.label} {settings[key]:g} {parameter.unit}".strip()
+    label = parameter.label.lower().replace("jpeg", "JPEG")
+    return label if parameter.kind == "switch" else f"{label} {settings[key]:g}"
 
 
 @lru_cache(maxsize=8)  # of a drag all have the same

@@ -94,7 +94,7 @@ def answer_of(view: View) -> Answer:
         mark = MARKS[state].format(label)
     note = ""
     if view.reference is not None:
-        note = f"Untouched: {_compared(view.reference, view)}"
+        note = f"Original photo: {_compared(view.reference, view)}"
     share = percent(view.probabilities[view.top])
     if view.novel:
         note = f"Unlike the training images. Likeliest: {name}, {share}. {note}".strip()
@@ -112,7 +112,7 @@ def answer_of(view: View) -> Answer:
 
 def _compared(before: View, after: View) -> str:
     if before.answer == after.answer:
-        return f"the same class, {percent(before.probabilities[before.top])}"
+        return f"same class, {percent(before.probabilities[before.top])}"
     return called(before)
 
 
@@ -143,7 +143,7 @@ def usual(classifier: Classifier) -> str:
 
 def caption(classifier: Classifier) -> str:
     """Say below the softmax table what its bars are."""
-    text = f"Pale bar: the untouched photo, prepared {usual(classifier)}"
+    text = f"Pale bar: the original photo, prepared {usual(classifier)}"
     if classifier.temperature == 1:
         return text
     return f"{text}; thin bar: calibrated with temperature {classifier.temperature:.2f}"

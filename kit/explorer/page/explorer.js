@@ -36,7 +36,7 @@ class ExplorerView {
     this.model = model;
     this.prefix = prefix;
     this.preview = new Preview((content) => this.post({ ...content, request: `${prefix}.noise` }));
-    this.input = new Picture("What the model sees");
+    this.input = new Picture("Model input");
     this.files = new Files(prefix, {
       limit: () => model.get("_panel").uploadBytes,
       post: (content, buffers) => this.post(content, buffers),
@@ -57,10 +57,7 @@ class ExplorerView {
       toggled: () => look(this.settings.where === null ? -1 : null),
       ask: () => this.post({ kind: "where", request: `${prefix}.where` }),
     });
-    this.answer = new AnswerView(
-      () => this.picker.open(this.known, this.answer.mark),
-      this.where.text,
-    );
+    this.answer = new AnswerView(() => this.picker.open(this.known, this.answer.mark));
     this.path = new PathView(panel.path, prefix, {
       changed: (key, value) => this.changed(key, value),
       open: (key) => this.toggle(key),
@@ -84,8 +81,8 @@ class ExplorerView {
     this.because = new BecauseView({
       ask: () => this.post({ kind: "why", request: `${prefix}.why`, settings: this.settings }),
       stop: () => this.post({ kind: "stop", request: `${prefix}.stop` }),
-      take: (settings, fixed, then) => this.fix(settings, fixed, then),
-      blame: (keys) => this.path.blame(keys),
+      take: (settings) => this.take(settings),
+      blame: (guilty, fixed) => this.path.blame(guilty, fixed),
       opened: (open) => this.open("because", open),
     });
     this.controls = panel.sliders.map((spec, index) => ({
@@ -99,7 +96,7 @@ class ExplorerView {
     }));
     this.flips = new Map(
       panel.sliders
-        .filter((spec) => spec.kind === "range")
+        .filter((spec) => panel.flips && spec.kind === "range")
         .map((spec) => [
           spec.key,
           new Flip(spec, {
@@ -173,10 +170,10 @@ class ExplorerView {
       ),
     );
     this.done = element("p", { class: "kit-done", role: "status" });
-    this.peek = button("Untouched", "Hold to see the untouched photo, prepared as usual", () => {});
+    this.peek = button("Original photo", "Hold to see it unperturbed, prepared as usual", () => {});
     this.about = element("figcaption");
     this.more = element("div", {
-      class: "kit-more",
+      class: "kit-more kit-drawer",
       hidden: true,
       role: "group",
       "aria-label": "More perturbations",
@@ -188,12 +185,12 @@ class ExplorerView {
       { "aria-expanded": "false" },
     );
     this.tensor = element("tbody");
-    const heads = ["Property", "Fed", "Expected", "Same?"].map((text) =>
+    const heads = ["Property", "Model input", "Expected", "Same?"].map((text) =>
       element("th", { scope: "col", text }),
     );
     this.tensorBox = element(
       "div",
-      { class: "kit-tensor", hidden: true, role: "group", "aria-label": "The tensor that is fed" },
+      { class: "kit-tensor", hidden: true, role: "group", "aria-label": "Model input in numbers" },
       element("table", {}, element("thead", {}, element("tr", {}, ...heads)), this.tensor),
     );
     const main = element("div", { class: "kit-main" });
@@ -234,7 +231,6 @@ class ExplorerView {
           { class: "kit-group" },
           this.peek,
           button("Reset", `Unperturbed, prepared ${panel.usual}`, () => this.reset()),
-          this.because.ask,
         ),
         this.menu,
       ),
@@ -250,13 +246,19 @@ class ExplorerView {
           { class: "kit-pictures" },
           element("figure", {}, this.preview.picture.canvas, this.about),
           element("figure", {}, this.input.canvas, this.where.caption),
+          this.where.text,
         ),
-        this.more,
-        this.because.node,
         this.answer.node,
       ),
-      element("div", { class: "kit-sliders" }, main, this.moreButton),
+      element(
+        "div",
+        { class: "kit-sliders" },
+        main,
+        element("div", { class: "kit-ask" }, this.moreButton, this.because.ask),
+      ),
       this.path.node,
+      this.more,
+      this.because.node,
       this.tensorBox,
     );
     // The attribute keeps JupyterLab from taking the arrow keys for moving between cells.
@@ -288,12 +290,12 @@ class ExplorerView {
     this.paintTensor();
   }
 
-  /** Beside the bars there is room for one. */
+  /** One at a time, below all that must not move. */
   open(key, open) {
-    this.more.hidden = !(open && key === "more");
-    this.because.node.hidden = !(open && key === "because");
+    const drawers = { more: this.more, because: this.because.node };
+    for (const [name, drawer] of Object.entries(drawers)) drawer.hidden = !(open && key === name);
     this.moreButton.setAttribute("aria-expanded", String(!this.more.hidden));
-    this.root.classList.toggle("kit-open", open);
+    if (open) drawers[key].scrollIntoView({ block: "nearest" });
   }
 
   // -- beginning and end
@@ -416,19 +418,7 @@ class ExplorerView {
     this.move(this.settings);
   }
 
-  /** Change settings, and show what that did, with the way back. */
-  fix(settings, fixed, then) {
-    const before = this.settings;
-    const undo = () => {
-      this.take(before);
-      this.because.ask.focus();
-    };
-    this.answer.applied({ fixed, settings: then, canvas: this.input.canvas, undo });
-    this.take(settings);
-  }
-
   reset() {
-    this.answer.fix = null;
     this.settings = this.predicted(this.settings);
     this.take(this.model.get("_panel").neutral);
   }

@@ -3,7 +3,7 @@ import { element } from "./dom.js";
 import { Picture, rgbOf } from "./picture.js";
 import { NOISE_STEPS } from "./pixels.js";
 
-const MISSING = "This state was not computed beforehand; it needs the notebook.";
+const MISSING = "This combination is not in the page; open the notebook for it.";
 const normal = () =>
   Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random()); // Box and Muller
 const shareOf = (text) => (parseFloat(text) || (text.startsWith(">") ? 100 : 0)) / 100; // "<0.1 %" is less than its half
@@ -185,16 +185,16 @@ function table(panel, photos, alone) {
       return [{ kind: "judged", settings, marks: Object.fromEntries(await Promise.all(marks)) }];
     },
     why: async ({ settings }) => {
-      const { because } = (await known(settings)) ?? {
-        because: { headline: "", lines: [], guilty: [] },
-      };
-      return [
-        {
-          kind: "because",
-          changes: { ...because, settings },
-          stopped: "The search for a cause needs the notebook.",
-        },
-      ];
+      const nothing = { headline: MISSING, advice: "", button: "", lines: [], pictures: [] };
+      const changes = (await known(settings))?.because ?? nothing;
+      const shots = [];
+      for (const some of changes.apply ? [{}, changes.apply] : [])
+        shots.push(await answered({ settings: { ...settings, where: null, ...some } }));
+      const pictures = shots.map(([{ input }]) => input && [input.height, input.width]);
+      const whole = pictures.every(Boolean) ? { pictures } : {};
+      const stopped = "The search for a cause needs the notebook.";
+      const reply = { kind: "because", changes: { ...changes, settings, ...whole }, stopped };
+      return [reply, ...shots.map(([, seen]) => seen)];
     },
   };
   const send = async ({ kind, request, ...content }) => {

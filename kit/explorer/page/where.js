@@ -20,7 +20,7 @@ export class Where {
     this.choice = element("select", { "aria-label": "Class of the map" });
     this.choice.addEventListener("change", () => events.changed(Number(this.choice.value)));
     this.title = element("span", { text: "Model input" });
-    this.text = element("span", { class: "kit-where", hidden: true });
+    this.text = element("p", { class: "kit-where", hidden: true });
     this.caption = element(
       "figcaption",
       { class: "kit-under" },
