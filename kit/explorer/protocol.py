@@ -121,7 +121,6 @@ class Shown(TypedDict):
     bars: list[Bar]
     answer: Answer
     verdict: str
-    tensor: list[list[str]]
     path: dict[str, Chip]
     code: str
     about: str

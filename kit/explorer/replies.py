@@ -17,12 +17,11 @@ from kit.explorer.protocol import (
     Shown,
     ViewReply,
 )
-from kit.explorer.settings import FILE_STEPS, MAIN, step_words
+from kit.explorer.settings import MAIN, step_words
 from kit.explorer.texts import (
     answer_of,
     as_code,
     bars,
-    tensor_table,
     verdict,
 )
 from kit.perturbation import PARAMETERS
@@ -49,17 +48,14 @@ def path_of(view: View) -> dict[str, Chip]:
     """Return for each chip its value in words, whether it is changed, and whether it does nothing here."""
     height, width = view.source.size
     trained = view.bench.trained
-    perturbing = [key for key in view.changed if key in PARAMETERS]
-    perturbed = f"{len(perturbing)} changes" if perturbing else "none"
-    if len(perturbing) == 1:
-        perturbed = PARAMETERS[perturbing[0]].label
+    perturbing = [PARAMETERS[key].label for key in view.changed if key in PARAMETERS]
     prediction = "none of these" if view.answer is None else view.names[view.answer]
     gets = range_words(view.preprocessing.scaling)
     expects = range_words(trained.scaling)
     values = {
         "file": ", ".join(view.source.notes),
         "photograph": f"{width} × {height}",
-        "perturbation": perturbed,
+        "perturbation": ", ".join(perturbing) or "none",
         "tensor": gets if gets == expects else f"{gets}, expected {expects}",
         "probabilities": prediction,
     }
@@ -72,11 +68,10 @@ def path_of(view: View) -> dict[str, Chip]:
     idle = step_words(IDLE)
     for step, words in step_words(view.preprocessing).items():
         changed = words != before[step]
-        acts = step not in view.idle if step in FILE_STEPS else words != idle[step]
         chips[step] = {
             "value": gets if step == "scaling" else _in_short(words),
             "changed": changed,
-            "hidden": not (acts or changed),
+            "hidden": words == idle[step] and not changed,
         }
     return chips
 
@@ -118,7 +113,6 @@ def shown(view: View) -> tuple[Shown, bytes]:
         "bars": bars(view),
         "answer": answer,
         "verdict": verdict(answer),
-        "tensor": tensor_table(view),
         "path": path_of(view),
         "code": as_code(view),
         "about": ", ".join((f"{width} × {height} pixels", *view.source.notes)),

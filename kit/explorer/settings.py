@@ -14,8 +14,6 @@ Settings = dict[str, Any]
 
 MAIN = ("brightness", "noise")
 """The article's two sliders; the other perturbations are folded away."""
-FILE_STEPS = {"exif": "EXIF", "alpha": "alpha", "depth": "16-bit"}
-"""Steps that act on some files only, and how the notes of those begin."""
 CHOICES = {
     choice.name: choice for operation in PIPELINE for choice in operation.choices
 }
@@ -48,8 +46,10 @@ def words(key: str, settings: Settings) -> str:
     if key in faults.STEPS:
         return f"“{faults.STEPS[key]}: {faults.CATALOGUE[settings[key]].title}”"
     parameter = PARAMETERS[key]
+    if parameter.kind == "switch":
+        return f"“{parameter.label}”"
     label = parameter.label.lower().replace("jpeg", "JPEG")
-    return label if parameter.kind == "switch" else f"{label} {settings[key]:g}"
+    return f"{label} {settings[key]:g}"
 
 
 @lru_cache(maxsize=8)  # of a drag all have the same

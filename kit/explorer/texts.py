@@ -122,15 +122,6 @@ def verdict(answer: Answer) -> str:
     return f"{', '.join(prediction)}. {answer['note']}".strip()
 
 
-def tensor_table(view: View) -> list[list[str]]:
-    """Rows of (property, fed to the network, expected for this photo, the same?) as text."""
-    expected = view.untouched.statistics
-    return [
-        [name, fed, expected[name], "same" if fed == expected[name] else "differs"]
-        for name, fed in view.statistics.items()
-    ]
-
-
 def usual(classifier: Classifier) -> str:
     """Say what a preprocessing that nobody has touched is like."""
     if classifier.preprocessing is None:

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kit._arrays import Pixels
 from kit.classifier import Classifier
-from kit.diagnosis import STAGES, Diagnosis, Finding, diagnose
+from kit.diagnosis import Diagnosis, Finding, diagnose
 from kit.explorer.bench import View
 from kit.explorer.protocol import Cause, Changes, ExplainedContent, Fixed, Reason
 from kit.explorer.settings import (
@@ -34,8 +33,12 @@ FALL = 0.2
 """Probability by which a prediction whose class stays must fall for that to count, or half of it."""
 TRAINED = "What it was trained to see"
 """What the second image of an answer shows where a preprocessing is fixed."""
-HARMLESS = "Nothing to fix. Change more, and ask again."
+HARMLESS = "Nothing to undo. Change more, and ask again."
+HELPS = "Keep the change: it makes the prediction correct."
 HARD = "Check its label. If that is right, train on more such images."
+COMPARE = (
+    "The prediction is correct as it is: ask about other photos before you fix it."
+)
 CLEAN = "Ask about a photo whose prediction is wrong."
 
 
@@ -103,13 +106,16 @@ def _reason(headline: str, advice: str = "") -> Reason:
 
 def _own(view: View, found: Sequence[Change]) -> tuple[Reason, list[bytes]]:
     """Say what the person's own changes did; the first of them is the one to undo."""
+    reason = _reason(_done(view, found))
+    if not spoilt(view):
+        reason["advice"] = HARMLESS
+        return reason, _compare(reason, view, view.untouched, "Original photo")
     first = found[0]
     without = first.without
-    reason = _reason(_done(view, found), "" if spoilt(view) else HARMLESS)
     title = TRAINED if first.mistake else f"Without {first.words}"
-    images = _compare(reason, view, without, title, [view.seen, without.seen])
-    # What would spoil a correct prediction is not offered.
-    if spoilt(view) and (view.wrong or not without.wrong):
+    if without.wrong and not view.wrong:
+        reason["advice"] = HELPS
+    else:
         reason["button"] = "Fix it" if first.mistake else f"Undo {first.words}"
         reason["apply"] = {
             key: value
@@ -123,19 +129,22 @@ def _own(view: View, found: Sequence[Change]) -> tuple[Reason, list[bytes]]:
         for key in change.keys
     }
     reason["guilty"] = sorted(guilty)
-    return reason, images
+    return reason, _compare(reason, view, without, title)
 
 
 def _compare(
-    reason: Reason, view: View, after: View, title: str, images: Sequence[Pixels]
+    reason: Reason,
+    view: View,
+    after: View,
+    title: str,
+    right: Preprocessing | None = None,
 ) -> list[bytes]:
-    """Put two views, and their images, beside each other in a reason; return the bytes of the images."""
+    """Put two views beside each other in a reason; return their images, as `right` reads the tensors."""
+    right = right or view.base
+    images = [shot.covered(right.image(shot.tensor)) for shot in (view, after)]
     reason["fixed"] = fixed(view, after, title)
     reason["pictures"] = [image.shape[:2] for image in images]
-    return [
-        shot.covered(image).tobytes()
-        for shot, image in zip((view, after), images, strict=True)
-    ]
+    return [image.tobytes() for image in images]
 
 
 def _done(view: View, found: Sequence[Change]) -> str:
@@ -143,24 +152,33 @@ def _done(view: View, found: Sequence[Change]) -> str:
     first = found[0]
     before = percent(view.untouched.probabilities[view.untouched.top])
     if not spoilt(view):
-        return (
-            f"Your changes leave the prediction: {called(view)}; without them {before}."
+        return f"Your changes keep the class: {called(view)}; without them {before}."
+    start = ""
+    prediction = called
+    if not view.altered:
+        start = (
+            f"Still {view.names[view.top]}, but {_share(view)} instead of {before}. "
         )
-    start = "" if view.altered else f"Still {called(view)} instead of {before}. "
-    start = start.replace(", ", ", but ", 1)
+        prediction = _share
+    after = prediction(first.without)
     regaining = [change for change in found if change.regains]
     if len(first.keys) > 1:
-        return f"{start}Only without {first.words}: {called(first.without)}."
+        return f"{start}Only without {first.words}: {after}."
     if len(regaining) > 1:
         parts = [
-            f"without {change.words} {called(change.without)}" for change in regaining
+            f"without {change.words}: {prediction(change.without)}"
+            for change in regaining
         ]
-        text = ", ".join(parts)
-        return f"{start}{text[0].upper()}{text[1:]}: only together do they do it."
+        text = "; ".join([*parts, "only together do they do it."])
+        return f"{start}{text[0].upper()}{text[1:]}"
     if first.mistake:
         sentences = contrasts(view.preprocessing, first.without.preprocessing)
-        return f"{start}{' '.join(sentences.values())} Fixed: {called(first.without)}."
-    return f"{start}Without {first.words}: {called(first.without)}."
+        return f"{start}{' '.join(sentences.values())} Fixed: {after}."
+    return f"{start}Without {first.words}: {after}."
+
+
+def _share(view: View) -> str:
+    return percent(view.probabilities[view.top])
 
 
 def _line(view: View, change: Change) -> str:
@@ -219,16 +237,11 @@ def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
 def fixed(before: View, after: View, title: str) -> Fixed:
     """Return the predictions before and after a fix, what it did, and what its image shows, for people."""
     right = before.untouched.answer if before.label is None else before.label
-    share = percent(after.probabilities[after.top])
-    mark = f"Now {called(after)}"
-    if after.answer == right and spoilt(before):
-        mark = f"✓ {share} again" if after.answer == before.answer else "✓ fixed"
-    elif after.answer == before.answer:
-        mark = f"Same prediction, {share}"
+    regained = after.answer == right and spoilt(before)
     return {
         "before": called(before),
         "after": called(after),
-        "mark": mark,
+        "mark": f"✓ {called(after)} again" if regained else f"Now {called(after)}",
         "title": title,
     }
 
@@ -237,16 +250,11 @@ def ask(
     classifier: Classifier, view: View, progress: Callable[[str], None]
 ) -> Diagnosis:
     """Diagnose the image as it is shown, with the preprocessing in use."""
-    stages = list(STAGES)
-
-    def report(stage: str) -> None:
-        progress(f"{stage}, part {stages.index(stage) + 1} of {len(stages)}")
-
     return diagnose(
         classifier.using(view.preprocessing),
         [view.photo],
         None if view.label is None else [view.label],
-        progress=report,
+        progress=progress,
     )
 
 
@@ -304,47 +312,49 @@ def _concluded(
     right = _right(diagnosis, view)
     if right is not None:
         apply = settings_of_fix(view.settings, view.base, right)
-        # What the person has chosen is said by what the changes did.
-        if apply is None or "fix" in apply or not spoilt(view):
-            return _prepared_otherwise(diagnosis, view, right, apply)
+        after = _prepared(view, right)
+        unchosen = apply is None or "fix" in apply
+        # Else there is more to undo than that.
+        if unchosen or not (spoilt(view) and spoilt(after)):
+            return _prepared_otherwise(view, after, apply)
     in_image = None if spoilt(view) else _in_image(diagnosis, view)
     return own if in_image is None else (in_image, [])
 
 
 def _in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
     """Say what an image suffers from that no change has spoilt; None where its changes say it all."""
-    best = diagnosis.best
-    possible = [one for one in diagnosis.findings if one.verdict == "possible"]
     if view.changed and not view.wrong:
         return None
+    best = diagnosis.best
     if best is not None:
         return _reason(diagnosis.headline, plain(best.fix.text))
-    if view.wrong and possible:
-        headline = f"Perhaps: {possible[0].summary}"
-        return _reason(headline, plain(possible[0].fix.text))
+    for finding in diagnosis.findings:
+        if view.wrong and finding.verdict == "possible":
+            return _reason(f"Perhaps: {finding.summary}", plain(finding.fix.text))
     if view.wrong and view.label is not None:
         label = f"{view.names[view.label]}, {percent(view.probabilities[view.label])}"
         return _reason(f"A hard image: {called(view)}, rather than {label}.", HARD)
-    advice = diagnosis.notes[:1] if diagnosis.verdict == "cannot_tell" else ()
-    return _reason(diagnosis.headline, plain(" ".join(advice)) or CLEAN)
+    return _reason(diagnosis.headline, CLEAN)
 
 
 def _prepared_otherwise(
-    diagnosis: Diagnosis, view: View, right: Preprocessing, apply: Settings | None
+    view: View, after: View, apply: Settings | None
 ) -> tuple[Reason, list[bytes]]:
-    """Say how this image is prepared otherwise than in training, and what the fix does to its prediction."""
-    after = _prepared(view, right)
+    """Say how an image is prepared otherwise than in training, and what the fix does to its prediction."""
+    right = after.preprocessing
     sentences = contrasts(view.preprocessing, right)
-    cause = " ".join(sentences.values()) or diagnosis.headline
-    stays = "still " if after.answer == view.answer else ""
-    reason = _reason(f"{cause} Fixed: {stays}{called(after)}.")
-    images = [right.image(shot.tensor) for shot in (view, after)]
-    parts = _compare(reason, view, after, TRAINED, images)
+    effect = f"Fixed: {called(after)}."
+    if after.answer == view.answer:
+        effect = f"Fixed: still {called(after)} instead of {_share(view)}."
+    reason = _reason(" ".join([*sentences.values(), effect]))
+    images = _compare(reason, view, after, TRAINED, right)
     reason["guilty"] = list(sentences)
     if view.wrong or not after.wrong:
         reason["button"] = "Fix it"
         reason["apply"] = apply
-    return reason, parts
+    else:
+        reason["advice"] = COMPARE
+    return reason, images
 
 
 def _right(diagnosis: Diagnosis, view: View) -> Preprocessing | None:

@@ -60,7 +60,7 @@ class ExplorerView {
     this.answer = new AnswerView(() => this.picker.open(this.known, this.answer.mark));
     this.path = new PathView(panel.path, prefix, {
       changed: (key, value) => this.changed(key, value),
-      open: (key) => this.toggle(key),
+      open: () => this.toggle(),
     });
     this.photos = new PhotoStrip(prefix, {
       chosen: (name) => {
@@ -111,7 +111,6 @@ class ExplorerView {
     this.exchange = new Exchange(prefix, panel.ahead, around);
     this.settings = { ...panel.neutral };
     this.message = null; // the newest answer, painted in the next frame
-    this.tensorLines = [];
     this.frame = this.timer = this.resting = this.late = 0;
     this.kept = ""; // the state that the output of the cell shows where no kernel is
     this.held = null; // the settings to come back to from the untouched state
@@ -181,17 +180,8 @@ class ExplorerView {
     this.moreButton = button(
       "More perturbations",
       "Blur, contrast, JPEG, weather and others",
-      () => this.toggle("more"),
+      () => this.toggle(),
       { "aria-expanded": "false" },
-    );
-    this.tensor = element("tbody");
-    const heads = ["Property", "Model input", "Expected", "Same?"].map((text) =>
-      element("th", { scope: "col", text }),
-    );
-    this.tensorBox = element(
-      "div",
-      { class: "kit-tensor", hidden: true, role: "group", "aria-label": "Model input in numbers" },
-      element("table", {}, element("thead", {}, element("tr", {}, ...heads)), this.tensor),
     );
     const main = element("div", { class: "kit-main" });
     const sections = new Map();
@@ -259,7 +249,6 @@ class ExplorerView {
       this.path.node,
       this.more,
       this.because.node,
-      this.tensorBox,
     );
     // The attribute keeps JupyterLab from taking the arrow keys for moving between cells.
     this.root = element(
@@ -284,10 +273,8 @@ class ExplorerView {
     this.judging.forget();
   }
 
-  toggle(key) {
-    if (key === "more") this.open("more", this.more.hidden);
-    else this.tensorBox.hidden = !this.tensorBox.hidden;
-    this.paintTensor();
+  toggle() {
+    this.open("more", this.more.hidden);
   }
 
   /** One at a time, below all that must not move. */
@@ -668,8 +655,6 @@ class ExplorerView {
     writeLong(this.about, about);
     this.preview.picture.canvas.setAttribute("aria-label", `The photo ${about}`);
     this.code = content.code;
-    this.tensorLines = content.tensor;
-    this.paintTensor();
     // What is refused beside the bars, such as a file, stays until a hand moves.
     if (this.exchange.changes > this.failedAt || this.root.classList.contains("kit-stale"))
       this.error.hidden = true;
@@ -689,22 +674,6 @@ class ExplorerView {
       if (state !== this.kept) this.post({ kind: "keep", request: `${this.prefix}.keep` });
       this.kept = state;
     }, KEPT_MS);
-  }
-
-  paintTensor() {
-    if (this.tensorBox.hidden) return;
-    this.tensor.replaceChildren(
-      ...this.tensorLines.map(([name, fed, wanted, same]) =>
-        element(
-          "tr",
-          { class: same === "same" ? null : "kit-changed" },
-          element("th", { scope: "row", text: name }),
-          element("td", { text: fed }),
-          element("td", { text: wanted }),
-          element("td", { text: same }),
-        ),
-      ),
-    );
   }
 }
 

@@ -51,7 +51,7 @@ function chip(spec, prefix, events) {
   const value = element("span", { class: "kit-chip-value" });
   const label = element("span", { class: "kit-chip-label", text: spec.label });
   if (!spec.options) {
-    const opens = { perturbation: "more", tensor: "tensor" }[spec.key];
+    const opens = spec.key === "perturbation";
     const node = element(
       opens ? "button" : "div",
       { class: "kit-chip", type: opens && "button", "data-chip": spec.key },
@@ -59,7 +59,7 @@ function chip(spec, prefix, events) {
       " ", // for those who hear it
       value,
     );
-    if (opens) node.addEventListener("click", () => events.open(opens));
+    if (opens) node.addEventListener("click", events.open);
     return { node, value, select: null, state: "" };
   }
   const id = `${prefix}-${spec.key}`;
