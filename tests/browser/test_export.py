@@ -108,14 +108,14 @@ def test_the_address_has_the_state_and_what_was_not_computed_needs_the_notebook(
     assert shown.state()["painted"][-1]["noise"] == 25
     shown.page.wait_for_url("**#photo=espresso.jpg&brightness=0.5&noise=25")
     shown.put("channels", "channels_swapped")
-    assert "it needs the notebook. Copy as Python" in shown.state()["alert"]
+    assert "open the notebook for it. Copy as Python" in shown.state()["alert"]
     shown.press("Find the flip: Noise")
     shown.root.get_by_role("button", name="Stop: Noise").wait_for(state="hidden")
     shown.put("noise", 0)
     shown.put("brightness", 1)
     assert not shown.state()["stale"]
     shown.press("Why?")
-    shown.root.get_by_text("Channels: Red and blue swapped. Fixed: ").wait_for()
+    shown.root.get_by_text("Your code passes blue, green, red").wait_for()
 
 
 def test_a_state_that_is_offered_moves_and_an_address_without_one_says_so(
@@ -125,7 +125,7 @@ def test_a_state_that_is_offered_moves_and_an_address_without_one_says_so(
     shown.put("brightness", 0.5)
     assert shown.state()["alert"] == ""
     assert (
-        "it needs the notebook"
+        "open the notebook for it"
         in opened(written[0], "#photo=cat.jpg&noise=33").state()["alert"]
     )
 
