@@ -81,7 +81,12 @@ def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
     all_changes = changes(view, compute)
     reason = _reason("")
     images: list[bytes] = []
-    if all_changes:
+    mistakes = {step: "" for step in STEPS if view.settings[step]}
+    if mistakes and not spoilt(view):
+        # One that does no harm here does it elsewhere.
+        after = compute(view.settings | mistakes)
+        reason, images = _prepared_otherwise(view, after, mistakes)
+    elif all_changes:
         reason, images = _own(view, all_changes)
     lines = [_line(view, change) for change in all_changes]
     message: Changes = {
@@ -116,7 +121,8 @@ def _own(view: View, found: Sequence[Change]) -> tuple[Reason, list[bytes]]:
     if without.wrong and not view.wrong:
         reason["advice"] = HELPS
     else:
-        reason["button"] = "Fix it" if first.mistake else f"Undo {first.words}"
+        undo = f"Undo {'these changes' if len(first.keys) > 1 else first.words}"
+        reason["button"] = "Fix it" if first.mistake else undo
         reason["apply"] = {
             key: value
             for key, value in without.settings.items()
@@ -198,11 +204,7 @@ def changes(view: View, compute: Compute) -> tuple[Change, ...]:
     keys = [key for key in view.changed if key != "seed"]
     singles = sorted(
         (_without(view, (key,), compute) for key in keys),
-        key=lambda change: (
-            change.regains,
-            change.without.answer != view.answer,
-            change.gain,
-        ),
+        key=lambda change: (change.regains, change.gain),
         reverse=True,
     )
     if not spoilt(view) or len(singles) < 2 or singles[0].regains:

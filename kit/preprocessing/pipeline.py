@@ -152,7 +152,7 @@ CHANNELS: Mapping[str, str] = {
     "rgb": "red, green, blue",
     "bgr": "blue, green, red (OpenCV, caffe)",
     "gray": "one channel, ITU-R 601 luma as Pillow's mode L",
-    "gray_rgb": "the luma three times",
+    "gray_rgb": "grey in all three channels",
 }
 LAYOUTS: Mapping[str, str] = {
     "channels_last": "(1, H, W, C)",

@@ -9,7 +9,12 @@ import pytest
 from kit.diagnosis import STAGES
 from kit.explorer import why
 from kit.explorer.explorer import Explorer
-from kit.explorer.settings import changed_settings, neutral, preprocessing_of
+from kit.explorer.settings import (
+    changed_settings,
+    neutral,
+    preprocessing_of,
+    words,
+)
 from tests.explorer.page import ask as deliver_and_take, deliver, listen
 
 ALL_AT_ONCE = {"noise": 80, "brightness": 0.1, "blur": 8, "fog": 5, "contrast": 0.1}
@@ -37,7 +42,7 @@ def test_noise_that_changes_the_prediction_is_undone_with_one_button(explain):
     assert answer["headline"] == "Without noise 60: volleyball, 87.6 %."
     assert answer["button"] == "Undo noise 60"
     assert undone(shown, answer) == {}
-    assert answer["fixed"]["mark"] == "✓ fixed"
+    assert answer["fixed"]["mark"] == "✓ volleyball, 87.6 % again"
     assert answer["guilty"] == ["perturbation"]
     assert answer["lines"] == [], "the sentence says it"
 
@@ -48,11 +53,11 @@ def test_a_prediction_that_stays_with_a_fraction_of_its_probability_is_no_succes
     shown, found, answer = explain("panda.jpg", brightness=0.4, noise=60)
     assert shown.top == shown.untouched.top
     assert answer["headline"] == (
-        "Still giant panda, but 4.9 % instead of 96.9 %. Without brightness 0.4 giant panda, 98.0 %,"
-        " without noise 60 giant panda, 97.9 %: only together do they do it."
+        "Still giant panda, but 4.9 % instead of 96.9 %. Without noise 60: 97.9 %;"
+        " without brightness 0.4: 98.0 %; only together do they do it."
     )
     assert all(change.regains for change in found)
-    assert answer["fixed"]["mark"] == "✓ 98.0 % again"
+    assert answer["fixed"]["mark"] == "✓ giant panda, 98.0 % again"
     assert answer["guilty"] == ["perturbation"]
 
 
@@ -69,7 +74,7 @@ def test_one_of_two_that_work_together_is_enough_to_undo(explain, look):
         assert look("meerkats.jpg", **alone).top == look("meerkats.jpg").top
     shown, _, answer = explain("meerkats.jpg", noise=20, brightness=0.5)
     assert answer["headline"].count("ithout ") == 2
-    assert answer["headline"].endswith(": only together do they do it.")
+    assert answer["headline"].endswith("; only together do they do it.")
     assert len(undone(shown, answer)) == 1
 
 
@@ -97,7 +102,7 @@ def test_what_need_not_be_undone_is_left_out(explain):
 def test_changes_that_leave_the_prediction_have_nothing_to_undo(explain):
     shown, _, answer = explain("espresso.jpg", brightness=0.9, flip_horizontal=True)
     assert answer["headline"] == (
-        f"Your changes leave the prediction: {why.called(shown)}; without them 92.5 %."
+        f"Your changes keep the class: {why.called(shown)}; without them 92.5 %."
     )
     assert answer["advice"] == why.HARMLESS
     assert (answer["apply"], answer["guilty"]) == (None, [])
@@ -111,8 +116,8 @@ def test_nothing_is_said_of_an_original_photo(explain):
 
 
 def test_what_only_steers_a_change_goes_with_it(explain):
-    shown, _, answer = explain("german_shepherd.jpg", occlusion=0.7, occlusion_x=0.2)
-    assert answer["headline"].startswith("Without occlusion 0.7: German shepherd")
+    shown, _, answer = explain("panda.jpg", occlusion=0.5, occlusion_x=0.2)
+    assert answer["headline"].startswith("Without occlusion 0.5: giant panda")
     assert undone(shown, answer) == {}
     assert answer["lines"][1].startswith("Without occlusion x 0.2: ")
 
@@ -127,9 +132,16 @@ def test_a_chosen_mistake_is_said_by_the_two_pipelines_and_a_switch_by_its_name(
     )
     assert (answer["button"], answer["apply"]) == ("Fix it", {"scaling": ""})
     assert answer["fixed"]["title"] == why.TRAINED
-    assert explain("espresso.jpg", flip_horizontal=True)[2]["fixed"]["title"] == (
-        "Without mirrored"
+    assert words("flip_horizontal", shown.settings) == "“Mirrored”"
+
+
+def test_a_mistake_that_does_no_harm_here_is_said_and_fixed_all_the_same(explain):
+    shown, _, answer = explain("panda.jpg", fit="fit_letterbox")
+    assert answer["headline"] == (
+        "Your code uses a letterbox on (0, 0, 0); this model was trained on a crop of 87.5 %."
+        f" Fixed: still giant panda, 96.9 % instead of {why.percent(shown.probabilities.max())}."
     )
+    assert answer["apply"] == {"fit": ""}
 
 
 # -- the cause
@@ -212,10 +224,7 @@ def test_what_each_change_does_comes_first_and_the_cause_last(explorer):
     assert first["changes"]["headline"] == "Without noise 60: volleyball, 87.6 %."
     assert first["changes"]["settings"] == explorer.settings
     assert [message["kind"] for message in progress] == ["asking"] * len(progress)
-    assert [message["text"] for message in progress[:2]] == [
-        f"checks, part 1 of {len(STAGES)}",
-        f"candidates, part 2 of {len(STAGES)}",
-    ]
+    assert [message["text"] for message in progress] == [*STAGES, ""]
     assert last["changes"] == first["changes"]
     assert last["headline"] == first["changes"]["headline"], "one thing is said once"
     assert last["findings"][0]["title"].startswith("noisy, ")
