@@ -88,7 +88,7 @@ def heat_map(view: View) -> tuple[Heat | None, bytes]:
     if heat is None:
         return None, b""
     height, width = heat.cells.shape
-    about = f'Yellow areas support "{heat.class_name}". They do not explain why.'
+    about = f"Yellow areas support {heat.class_name}. They do not say why."
     message: Heat = {
         "height": height,
         "width": width,

@@ -577,7 +577,7 @@ def test_all_that_moves_together_is_on_one_screen(notebook, shown, cell):
     page.set_viewport_size({"width": 1024, "height": 640})  # 1280 x 800 at 125 %
     page.evaluate("() => jupyterapp.commands.execute('filebrowser:activate')")
     in_cell(notebook, cell).press("Where?")
-    root.locator(".kit-where").get_by_text("They do not explain why").wait_for()
+    root.locator(".kit-where").get_by_text("They do not say why").wait_for()
     for _ in range(2):  # the cells above may change height while they come into view
         page.wait_for_timeout(300)
         root.evaluate("(root) => root.scrollIntoView({ block: 'center' })")

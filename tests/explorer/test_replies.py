@@ -422,7 +422,7 @@ def test_beside_the_widget_stands_the_state_in_words_bars_and_images(
     explorer.settings = {"photo": "espresso.jpg", "where": "cup"}
     deliver(explorer, kind="label", photo="espresso.jpg", label="espresso")
     said = texts(published(explorer)[1])
-    assert 'Yellow areas support "cup". They do not explain why.' in said
+    assert "Yellow areas support cup. They do not say why." in said
     assert "✓ espresso" in said
 
 

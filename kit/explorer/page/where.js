@@ -1,6 +1,6 @@
 // @ts-check
 // Where the model sees a class: a map over its input, which the kernel makes; one by occlusion comes row by row.
-import { button, element, write } from "./dom.js";
+import { button, element, writeLong } from "./dom.js";
 import { bytesOf } from "./preview.js";
 
 export class Where {
@@ -49,7 +49,7 @@ export class Where {
     this.button.setAttribute("aria-pressed", String(Boolean(where)));
     this.choice.hidden = !where;
     this.title.hidden = Boolean(where);
-    write(this.text, where ? where.about : "");
+    writeLong(this.text, where ? where.about : "");
     if (!where) return;
     const named = bars.filter(({ index }) => index >= 0).map(({ index, name }) => [index, name]);
     const classes = new Map([[settings.where, where.name], ...named, [-1, "predicted"]]);
