@@ -85,7 +85,7 @@ class Explorer(anywidget.AnyWidget):
     photos
         A folder, a glob pattern, an array, one image or several: see `kit.images.photo`.
     labels
-        For each photo the class that it shows, by name or index, or None where that is not known; *It is …*
+        For each photo the class that it shows, by name or index, or None where that is not known; *Label it*
         in the widget changes it.
     ahead
         When idle, the explorer prefetches predictions at up to this many places of the slider that you are
@@ -95,6 +95,8 @@ class Explorer(anywidget.AnyWidget):
         Whether the page shows how long each prediction took.
     cases
         Folder that *Pin* writes cases to, for `kit.check_cases`.
+    flips
+        Whether the page offers to find where a slider changes the prediction.
     tries
         Settings for a button each, by the name on it. The photo of the first one is shown, untouched.
 
@@ -138,6 +140,7 @@ class Explorer(anywidget.AnyWidget):
         ahead: int | None = None,
         latency: bool = False,
         cases: str | PathLike[str] = "cases",
+        flips: bool = True,
         tries: Mapping[str, Settings] | None = None,
     ) -> None:
         check_first(classifier)
@@ -146,6 +149,7 @@ class Explorer(anywidget.AnyWidget):
         self._lock = threading.RLock()
         self._ahead = chosen_places(ahead)
         self._latency = bool(latency)
+        self._flips = bool(flips)
         self._cases = Path(cases)
         self._bench = Bench.of(classifier)
         self._shelf = Shelf()
@@ -393,6 +397,7 @@ class Explorer(anywidget.AnyWidget):
                 self._tries,
                 ahead=self._ahead,
                 latency=self._latency,
+                flips=self._flips,
             )
         }
 
@@ -587,18 +592,25 @@ class Explorer(anywidget.AnyWidget):
         """Say at once what each change does, and look for the cause beside the bars."""
         self.settings = settings  # those that the page shows may be newer
         view = self.view
+        changes, images = why.because(view, self._compute)
         first: BecauseReply = {
             "kind": "because",
             "request": self._request,
-            "changes": why.because(view, self._compute),
+            "changes": changes,
         }
-        self.send(first)
+        self.send(first, images)
         self._stopped.set()
         self._stopped = threading.Event()
-        self._asking = self._thread.submit(self._explain, view, first, self._stopped)
+        self._asking = self._thread.submit(
+            self._explain, view, first, images, self._stopped
+        )
 
     def _explain(
-        self, view: View, first: BecauseReply, stopped: threading.Event
+        self,
+        view: View,
+        first: BecauseReply,
+        images: list[bytes],
+        stopped: threading.Event,
     ) -> None:
         def progress(text: str) -> None:
             if stopped.is_set():
@@ -607,11 +619,12 @@ class Explorer(anywidget.AnyWidget):
 
         try:
             diagnosis = why.ask(self.classifier, view, progress)
-            explanation, pictures = why.explanation(diagnosis, view)
+            own = first["changes"], images
+            explanation, pictures = why.explanation(diagnosis, view, own)
             progress("")
         except futures.CancelledError:
             ended: BecauseReply = {**first, "stopped": "Stopped."}
-            self.send(ended)
+            self.send(ended, images)
         except Exception as error:  # noqa: BLE001 - a thread's error would be swallowed; the page shows it
             self._fail(error, first["request"])
         else:
@@ -639,7 +652,7 @@ class Explorer(anywidget.AnyWidget):
         view = self.view
         if view.label is None:
             raise ValueError(
-                "Expected a label to pin, received none; say what it shows with It is …"
+                "Expected a label to pin, received none; say what it shows with Label it"
             )
         diagnosis = None
         if self._about == view.settings | {"where": None}:

@@ -235,14 +235,14 @@ def test_the_address_has_the_state_and_what_was_not_computed_needs_the_notebook(
     assert shown.state()["painted"][-1]["noise"] == 25
     shown.page.wait_for_url("**#photo=espresso.jpg&brightness=0.5&noise=25")
     shown.put("channels", "channels_swapped")
-    assert "it needs the notebook. Copy as Python" in shown.state()["alert"]
+    assert "open the notebook for it. Copy as Python" in shown.state()["alert"]
     shown.put("brightness", 1)
     shown.put("noise", 0)
     assert not shown.state()["stale"]
     shown.press("Why?")
-    shown.root.get_by_text("Channels: Red and blue swapped. Fixed: ").wait_for()
+    shown.root.get_by_text("Your code passes blue, green, red").wait_for()
     assert (
-        "it needs the notebook"
+        "open the notebook for it"
         in opened(table, "#photo=cat.jpg&noise=33").state()["alert"]
     )
 

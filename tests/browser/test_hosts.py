@@ -113,7 +113,7 @@ def test_simple_mode_is_no_different_and_its_export_shows_the_last_picture_and_h
     page.goto((tmp_path / "book.html").as_uri())
     # What was last seen, and not what it began with.
     page.get_by_text("efficientnet_lite0: cat.jpg, Brightness 1.6").wait_for()
-    image = page.get_by_alt_text("What the model sees")
+    image = page.get_by_alt_text("Model input")
     assert image.evaluate("(image) => image.complete && image.naturalWidth") == 200
     page.get_by_text(LIVE).wait_for()
 

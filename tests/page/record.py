@@ -233,20 +233,17 @@ def said() -> str:
     for keys, label in product(PROBABILITIES, (None, 282)):
         view = look(start | {key: CHANGES[key] for key in keys})
         message, _ = shown(view)
-        numbers = [view.tensor.min(), view.tensor.max(), view.tensor.mean()]
+        changes, _ = because(view, look)
         states.append(
             {
                 "changes": {key: CHANGES[key] for key in keys},
                 "label": "" if label is None else classifier.class_names[label],
                 "row": PROBABILITIES[keys],
                 "novel": keys == NOVEL,
-                "shape": view.tensor.shape[1:],
-                "statistics": [*map(float, numbers), float(view.tensor.std())],
                 "shown": {
-                    key: message[key]
-                    for key in ("answer", "bars", "path", "tensor", "verdict")
+                    key: message[key] for key in ("answer", "bars", "path", "verdict")
                 },
-                "because": because(view, look),
+                "because": changes,
             }
         )
     contents = export.Contents(bench, shelf, {}, start)

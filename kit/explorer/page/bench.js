@@ -46,9 +46,6 @@ export class Bench {
     return {
       ...outputs,
       seen: imageOf(tensor, this.about.steps),
-      shape: tensor.shape,
-      statistics: statisticsOf(tensor.data),
-      sum: checksum(tensor.data),
       size: [image.width, image.height],
     };
   }
@@ -106,32 +103,13 @@ export class Bench {
 
 const keyOf = ({ exif, matte }) => JSON.stringify([exif, matte]);
 
-/** Which choices of reading a file make a difference to it; nothing is left of 16 bits. */
+/** Which choices of reading a file make a difference to it. */
 function signsOf({ images, upright, stored }, steps) {
   const { clear, ...image } = pixelsOf(upright, null, MOST_PIXELS);
   if (!clear) images.set(keyOf({ ...steps, exif: true }), image);
   const other = stored && pixelsOf(stored, null, MOST_PIXELS).data;
   const exif = other !== null && image.data.some((value, place) => value !== other[place]);
-  return { exif, alpha: clear, depth: false };
-}
-
-function statisticsOf(values) {
-  let [least, most, sum, squares] = [Infinity, -Infinity, 0, 0];
-  for (const value of values) {
-    least = Math.min(least, value);
-    most = Math.max(most, value);
-    sum += value;
-  }
-  const mean = sum / values.length;
-  for (const value of values) squares += (value - mean) ** 2;
-  return [least, most, mean, Math.sqrt(squares / values.length)];
-}
-
-/** A number by which two tensors are told apart. */
-function checksum(values) {
-  let sum = 0;
-  for (const bits of new Uint32Array(values.buffer)) sum = (Math.imul(sum, 31) + bits) | 0;
-  return sum;
+  return { exif, alpha: clear };
 }
 
 /** Predictions that were computed beforehand, in place of a network: tables by the photo's name. */

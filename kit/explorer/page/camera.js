@@ -38,8 +38,7 @@ export class Camera {
     }));
     this.#switched();
     try {
-      if (!navigator.mediaDevices)
-        throw new Error("a page over plain http, where browsers allow none");
+      if (!navigator.mediaDevices) throw new Error("this page came over plain http");
       video.srcObject = await navigator.mediaDevices.getUserMedia({ video: true });
       if (this.video === video) await video.play();
       else release(video);
@@ -48,7 +47,7 @@ export class Camera {
       if (this.video !== video) return;
       this.stop();
       this.events.fail(
-        `Expected a camera, received ${trouble.message}; allow it, or choose a photo`,
+        `No camera (${trouble.message}). Allow it in the browser, or choose a photo.`,
       );
     }
   }

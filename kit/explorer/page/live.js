@@ -5,12 +5,10 @@ import { bytesOf64, unpacked } from "./network.js";
 import { Picture } from "./picture.js";
 import { Texts } from "./texts.js";
 
-const MISSING = "This state was not computed beforehand; it needs the notebook.";
+const MISSING = "This combination is not in the page; open the notebook for it.";
 const WAITING =
   "Drop a photo here, paste or add one, or use your camera; it does not leave this page.";
 const ENDED = "The search for a cause needs the notebook.";
-const HOTTEST = [255, 72, 0]; // colour of a heat map
-const COVER = 0.65 * 255; // of its hottest place
 
 const jsonOf = async (text) => JSON.parse(new TextDecoder().decode(await unpacked(text)));
 const python = (value) =>
@@ -18,14 +16,15 @@ const python = (value) =>
     ? JSON.stringify(value)
     : ({ true: "True", false: "False", null: "None" }[value] ?? String(value));
 
-/** What the model sees, and over it the places of a map. */
-function bytesOfView({ seen, cells }) {
+/** The model input, and over it the places of a map. */
+function bytesOfView({ seen, cells }, { cold, hot, cover }) {
   if (!cells) return seen.data;
   const bytes = new Uint8Array(seen.data.length + 4 * cells.values.length);
   bytes.set(seen.data);
-  cells.values.forEach((cell, k) =>
-    bytes.set([...HOTTEST, Math.round(COVER * cell)], seen.data.length + 4 * k),
-  );
+  cells.values.forEach((cell, k) => {
+    const colour = cold.map((level, c) => Math.round(level + cell * (hot[c] - level)));
+    bytes.set([...colour, Math.round(255 * cover)], seen.data.length + 4 * k);
+  });
   return bytes;
 }
 
@@ -148,7 +147,7 @@ export class StandIn {
     const source = { live: true, width, height };
     return [
       { ...shown, kind: "view", settings, code, source, kernelMs: null },
-      bytesOfView(view),
+      bytesOfView(view, this.panel.heat),
       ...pixels,
     ];
   }
@@ -240,13 +239,14 @@ export class StandIn {
   }
 
   async on_why({ settings }) {
-    const view = await this.#viewOf(settings);
+    const look = (other) => this.#viewOf({ ...other, where: null });
+    const view = await look(settings);
+    if (!view) throw new Error(MISSING);
     const { untouched } = await this.#open(settings.photo);
-    const look = (other) => this.#viewOf(other);
     const label = this.labels[settings.photo] ?? "";
-    const changes = view && (await this.texts.because(view, untouched, label, look));
-    const nothing = { headline: "", lines: [], guilty: [] };
-    return [{ kind: "because", changes: { ...(changes ?? nothing), settings }, stopped: ENDED }];
+    const [changes, after] = await this.texts.because(view, untouched, label, look);
+    const images = after ? [view.seen.data, after.seen.data] : [];
+    return [{ kind: "because", changes: { ...changes, settings }, stopped: ENDED }, ...images];
   }
 
   // -- photos of one's own

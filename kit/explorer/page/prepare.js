@@ -40,6 +40,7 @@ function axisOf(length, other, side, otherSide, { fit, crop_fraction: fraction }
     axis.resized = axis.count;
     const border = (side - axis.count) / 2;
     axis.before = fit === "letterbox" ? even(border) : Math.trunc(border);
+    if (fit === "letterbox_corner") axis.before = 0;
   } else if (fit.endsWith("_crop")) {
     axis.resized = Math.trunc(side / fraction + TOLERANCE);
     const shorter = Math.trunc(otherSide / fraction + TOLERANCE);
