@@ -4,8 +4,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from kit.classifier import Classifier
 from kit.diagnosis import Diagnosis, Finding, diagnose
 from kit.explorer.bench import View
@@ -17,18 +15,13 @@ from kit.explorer.settings import (
     preprocessing_of,
     words,
 )
-from kit.explorer.texts import called, percent
+from kit.explorer.texts import called, percent, usual
 from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import STEPS
 from kit.preprocessing.pipeline import contrasts
 
 Compute = Callable[[Settings], View]
-SAME_TENSOR = 0.02
-"""Largest difference between two tensors, as a share of their range, that is none to a model.
-
-Such are (x - 127) / 128 and x / 127.5 - 1.
-"""
 FALL = 0.2
 """Probability by which a prediction whose class stays must fall for that to count, or half of it."""
 TRAINED = "What it was trained to see"
@@ -360,16 +353,12 @@ def _prepared_otherwise(
 
 
 def _right(diagnosis: Diagnosis, view: View) -> Preprocessing | None:
-    """Return the preprocessing that the diagnosis found; the one before any fault where that is the same."""
+    """Return the preprocessing that the diagnosis found; that of training where a person left it by choice."""
     right = None if diagnosis.best is None else diagnosis.best.fix.preprocessing
-    if right is None:
-        return None
-    fed = view.base.apply(view.photo)
-    wanted = right.apply(view.photo)
-    if fed.shape != wanted.shape:
+    if right is None or usual(view.bench.classifier) != "as in training":
         return right
-    difference = np.abs(fed - wanted).max()
-    return view.base if difference <= SAME_TENSOR * np.ptp(wanted) else right
+    steps = contrasts(view.preprocessing, right)
+    return view.base if all(view.settings.get(step) for step in steps) else right
 
 
 def _prepared(view: View, right: Preprocessing) -> View:
