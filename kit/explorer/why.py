@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from kit.classifier import Classifier
 from kit.diagnosis import Diagnosis, Finding, diagnose
 from kit.explorer.bench import View
-from kit.explorer.protocol import Cause, Changes, ExplainedContent, Fixed, Reason
+from kit.explorer.protocol import Cause, Changes, ExplainedContent, Reason
 from kit.explorer.settings import (
     FAULTLESS,
     Settings,
@@ -27,10 +27,9 @@ FALL = 0.2
 TRAINED = "What it was trained to see"
 """What the second image of an answer shows where a preprocessing is fixed."""
 HARMLESS = "Nothing to undo. Change more, and ask again."
-HELPS = "Keep the change: it makes the prediction correct."
 HARD = "Check its label. If that is right, train on more such images."
-COMPARE = (
-    "The prediction is correct as it is: ask about other photos before you fix it."
+KEEP = (
+    "The prediction is correct as it is: ask about other photos before you change it."
 )
 CLEAN = "Ask about a photo whose prediction is wrong."
 
@@ -56,11 +55,6 @@ class Change:
     regains: bool
     gain: float
 
-    @property
-    def mistake(self) -> bool:
-        """Whether it is a mistake in a step, and nothing else."""
-        return STEPS.keys() >= set(self.keys)
-
 
 def spoilt(view: View) -> bool:
     """Whether the changes changed the prediction, or took much of its probability."""
@@ -71,22 +65,21 @@ def spoilt(view: View) -> bool:
 
 def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
     """Return what the changes did to the prediction, as the page shows it, with the images of `Reason`."""
-    all_changes = changes(view, compute)
+    found = changes(view, compute)
+    # Mistakes that do no harm here do it elsewhere.
+    mistakes = {step: "" for step in STEPS if view.settings[step]}
+    if spoilt(view):
+        guilty = found[0].keys
+        mistakes = dict.fromkeys(guilty, "") if STEPS.keys() >= set(guilty) else {}
     reason = _reason("")
     images: list[bytes] = []
-    mistakes = {step: "" for step in STEPS if view.settings[step]}
-    if mistakes and not spoilt(view):
-        # One that does no harm here does it elsewhere.
+    if mistakes:
         after = compute(view.settings | mistakes)
         reason, images = _prepared_otherwise(view, after, mistakes)
-    elif all_changes:
-        reason, images = _own(view, all_changes)
-    lines = [_line(view, change) for change in all_changes]
-    message: Changes = {
-        **reason,
-        "lines": lines if len(lines) > 1 else [],
-        "settings": view.settings,
-    }
+    elif found:
+        reason, images = _own(view, found)
+    lines = [_line(view, change) for change in found if len(found) > 1]
+    message: Changes = {**reason, "lines": lines, "settings": view.settings}
     return message, images
 
 
@@ -102,48 +95,50 @@ def _reason(headline: str, advice: str = "") -> Reason:
     }
 
 
+def _beside(
+    reason: Reason, view: View, after: View, title: str
+) -> tuple[Reason, list[bytes]]:
+    """Put what is shown and what comes after it beside each other in a reason, and return their images."""
+    images = [shot.covered(after.base.image(shot.tensor)) for shot in (view, after)]
+    right = view.untouched.answer if view.label is None else view.label
+    regained = after.answer == right and spoilt(view)
+    reason["pictures"] = [image.shape[:2] for image in images]
+    reason["fixed"] = {
+        "before": called(view),
+        "after": called(after),
+        "mark": f"✓ {called(after)} again" if regained else f"Now {called(after)}",
+        "title": title,
+    }
+    if after.wrong and not view.wrong:
+        reason["apply"] = None
+        reason["advice"] = KEEP
+    return reason, [image.tobytes() for image in images]
+
+
 def _own(view: View, found: Sequence[Change]) -> tuple[Reason, list[bytes]]:
     """Say what the person's own changes did; the first of them is the one to undo."""
-    reason = _reason(_done(view, found))
+    reason = _reason(_done(view, found), HARMLESS)
     if not spoilt(view):
-        reason["advice"] = HARMLESS
-        return reason, _compare(reason, view, view.untouched, "Original photo")
+        return _beside(reason, view, view.untouched, "Original photo")
     first = found[0]
-    without = first.without
-    title = TRAINED if first.mistake else f"Without {first.words}"
-    if without.wrong and not view.wrong:
-        reason["advice"] = HELPS
-    else:
-        undo = f"Undo {'these changes' if len(first.keys) > 1 else first.words}"
-        reason["button"] = "Fix it" if first.mistake else undo
-        reason["apply"] = {
-            key: value
-            for key, value in without.settings.items()
-            if value != view.settings[key]
-        }
+    after = first.without
     guilty = {
         "perturbation" if key in PARAMETERS else key
         for change in found
         if change.regains
         for key in change.keys
     }
-    reason["guilty"] = sorted(guilty)
-    return reason, _compare(reason, view, without, title)
-
-
-def _compare(
-    reason: Reason,
-    view: View,
-    after: View,
-    title: str,
-    right: Preprocessing | None = None,
-) -> list[bytes]:
-    """Put two views beside each other in a reason; return their images, as `right` reads the tensors."""
-    right = right or view.base
-    images = [shot.covered(right.image(shot.tensor)) for shot in (view, after)]
-    reason["fixed"] = fixed(view, after, title)
-    reason["pictures"] = [image.shape[:2] for image in images]
-    return [image.tobytes() for image in images]
+    reason |= {
+        "advice": "",
+        "button": f"Undo {'these changes' if len(first.keys) > 1 else first.words}",
+        "guilty": sorted(guilty),
+        "apply": {
+            key: value
+            for key, value in after.settings.items()
+            if value != view.settings[key]
+        },
+    }
+    return _beside(reason, view, after, f"Without {first.words}")
 
 
 def _done(view: View, found: Sequence[Change]) -> str:
@@ -170,9 +165,6 @@ def _done(view: View, found: Sequence[Change]) -> str:
         ]
         text = "; ".join([*parts, "only together do they do it."])
         return f"{start}{text[0].upper()}{text[1:]}"
-    if first.mistake:
-        sentences = contrasts(view.preprocessing, first.without.preprocessing)
-        return f"{start}{' '.join(sentences.values())} Fixed: {after}."
     return f"{start}Without {first.words}: {after}."
 
 
@@ -227,18 +219,6 @@ def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
         regains=spoilt(view) and regained,
         gain=float(without.probabilities[target] - view.probabilities[target]),
     )
-
-
-def fixed(before: View, after: View, title: str) -> Fixed:
-    """Return the predictions before and after a fix, what it did, and what its image shows, for people."""
-    right = before.untouched.answer if before.label is None else before.label
-    regained = after.answer == right and spoilt(before)
-    return {
-        "before": called(before),
-        "after": called(after),
-        "mark": f"✓ {called(after)} again" if regained else f"Now {called(after)}",
-        "title": title,
-    }
 
 
 def ask(
@@ -336,24 +316,17 @@ def _prepared_otherwise(
     view: View, after: View, apply: Settings | None
 ) -> tuple[Reason, list[bytes]]:
     """Say how an image is prepared otherwise than in training, and what the fix does to its prediction."""
-    right = after.preprocessing
-    sentences = contrasts(view.preprocessing, right)
+    sentences = contrasts(view.preprocessing, after.preprocessing)
     effect = f"Fixed: {called(after)}."
     if after.answer == view.answer:
         effect = f"Fixed: still {called(after)} instead of {_share(view)}."
     reason = _reason(" ".join([*sentences.values(), effect]))
-    images = _compare(reason, view, after, TRAINED, right)
-    reason["guilty"] = list(sentences)
-    if view.wrong or not after.wrong:
-        reason["button"] = "Fix it"
-        reason["apply"] = apply
-    else:
-        reason["advice"] = COMPARE
-    return reason, images
+    reason |= {"button": "Fix it", "apply": apply, "guilty": list(sentences)}
+    return _beside(reason, view, after, TRAINED)
 
 
 def _right(diagnosis: Diagnosis, view: View) -> Preprocessing | None:
-    """Return the preprocessing that the diagnosis found; that of training where a person left it by choice."""
+    """Return the preprocessing that the diagnosis found; that of training where it was left by choice."""
     right = None if diagnosis.best is None else diagnosis.best.fix.preprocessing
     if right is None or usual(view.bench.classifier) != "as in training":
         return right
