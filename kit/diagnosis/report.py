@@ -90,8 +90,7 @@ class Diagnosis(Result):
         """The answer in a sentence: how the pipeline in use differs from training, or what else was found."""
         right = self._best.fix.preprocessing
         if self.preprocessing is not None and right is not None:
-            sentences = contrasts(self.preprocessing, right).values()
-            return " ".join(sentences) or self._best.summary
+            return " ".join(contrasts(self.preprocessing, right).values())
         return self._best.summary or f"{self.conclusion.capitalize()}."
 
     @property

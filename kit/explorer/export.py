@@ -140,11 +140,12 @@ def _offered(path: Sequence[Step]) -> list[Step]:
     """Return the chips without the faults that are not offered, and without those of which none is left."""
     offers: list[Step] = []
     for step in path:
-        if "options" in step:
-            options = [row for row in step["options"] if row[0] not in NOT_OFFERED]
-            step = {**step, "options": options}
-        if len(step.get("options", "all")) > 1:
+        if "options" not in step:
             offers.append(step)
+            continue
+        options = [row for row in step["options"] if row[0] not in NOT_OFFERED]
+        if len(options) > 1:
+            offers.append({**step, "options": options})
     return offers
 
 

@@ -4,12 +4,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from kit.classifier import Classifier
 from kit.diagnosis import Diagnosis, Finding, diagnose
 from kit.explorer.bench import View
-from kit.explorer.protocol import Cause, Changes, ExplainedContent, Fixed, Reason
+from kit.explorer.protocol import Cause, Changes, ExplainedContent, Reason
 from kit.explorer.settings import (
     FAULTLESS,
     Settings,
@@ -17,41 +15,35 @@ from kit.explorer.settings import (
     preprocessing_of,
     words,
 )
-from kit.explorer.texts import called, percent
+from kit.explorer.texts import called, percent, usual
 from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import STEPS
 from kit.preprocessing.pipeline import contrasts
 
 Compute = Callable[[Settings], View]
-SAME_TENSOR = 0.02
-"""Largest difference between two tensors, as a share of their range, that is none to a model.
-
-Such are (x - 127) / 128 and x / 127.5 - 1.
-"""
 FALL = 0.2
 """Probability by which a prediction whose class stays must fall for that to count, or half of it."""
 WORDS = {
     "again": "✓ {after} again",
     "and": " and ",
-    "compare": "The prediction is correct as it is: ask about other photos before you fix it.",
     "fix": "Fix it",
-    "fixed": "{sentences} Fixed: {after}.",
-    "fixed_still": "{sentences} Fixed: still {after} instead of {before}.",
+    "fixed": "Fixed: {after}.",
+    "fixed_still": "Fixed: still {after} instead of {before}.",
     "harmless": "Nothing to undo. Change more, and ask again.",
-    "helps": "Keep the change: it makes the prediction correct.",
+    "keep": "The prediction is correct as it is: ask about other photos before you change it.",
     "kept": "Your changes keep the class: {prediction}; without them {before}.",
     "now": "Now {after}",
     "only": "Only without {words}: {after}.",
     "still": "Still {name}, but {share} instead of {before}. ",
     "still_so": "still {after}",
     "title": "Original photo",
+    "title_trained": "What it was trained to see",
+    "title_without": "Without {words}",
     "together": "only together do they do it",
-    "trained": "What it was trained to see",
     "undo": "Undo {words}",
     "undo_all": "Undo these changes",
     "without": "without {words}: {after}",
-    "without_title": "Without {words}",
 }
 """What is said of changes; a page without Python has it from here."""
 HARD = "Check its label. If that is right, train on more such images."
@@ -79,11 +71,6 @@ class Change:
     regains: bool
     gain: float
 
-    @property
-    def mistake(self) -> bool:
-        """Whether it is a mistake in a step, and nothing else."""
-        return STEPS.keys() >= set(self.keys)
-
 
 def spoilt(view: View) -> bool:
     """Whether the changes changed the prediction, or took much of its probability."""
@@ -94,22 +81,21 @@ def spoilt(view: View) -> bool:
 
 def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
     """Return what the changes did to the prediction, as the page shows it, with the images of `Reason`."""
-    all_changes = changes(view, compute)
+    found = changes(view, compute)
+    # Mistakes that do no harm here do it elsewhere.
+    mistakes = {step: "" for step in STEPS if view.settings[step]}
+    if spoilt(view):
+        guilty = found[0].keys
+        mistakes = dict.fromkeys(guilty, "") if STEPS.keys() >= set(guilty) else {}
     reason = _reason("")
     images: list[bytes] = []
-    mistakes = {step: "" for step in STEPS if view.settings[step]}
-    if mistakes and not spoilt(view):
-        # One that does no harm here does it elsewhere.
+    if mistakes:
         after = compute(view.settings | mistakes)
         reason, images = _prepared_otherwise(view, after, mistakes)
-    elif all_changes:
-        reason, images = _own(view, all_changes)
-    lines = [_line(view, change) for change in all_changes]
-    message: Changes = {
-        **reason,
-        "lines": lines if len(lines) > 1 else [],
-        "settings": view.settings,
-    }
+    elif found:
+        reason, images = _own(view, found)
+    lines = [_line(view, change) for change in found if len(found) > 1]
+    message: Changes = {**reason, "lines": lines, "settings": view.settings}
     return message, images
 
 
@@ -125,49 +111,52 @@ def _reason(headline: str, advice: str = "") -> Reason:
     }
 
 
+def _beside(
+    reason: Reason, view: View, after: View, title: str
+) -> tuple[Reason, list[bytes]]:
+    """Put what is shown and what comes after it beside each other in a reason, and return their images."""
+    images = [shot.covered(after.base.image(shot.tensor)) for shot in (view, after)]
+    right = view.untouched.answer if view.label is None else view.label
+    mark = WORDS["again" if after.answer == right and spoilt(view) else "now"]
+    reason["pictures"] = [image.shape[:2] for image in images]
+    reason["fixed"] = {
+        "before": called(view),
+        "after": called(after),
+        "mark": mark.format(after=called(after)),
+        "title": title,
+    }
+    if after.wrong and not view.wrong:
+        reason["apply"] = None
+        reason["advice"] = WORDS["keep"]
+    return reason, [image.tobytes() for image in images]
+
+
 def _own(view: View, found: Sequence[Change]) -> tuple[Reason, list[bytes]]:
     """Say what the person's own changes did; the first of them is the one to undo."""
-    reason = _reason(_done(view, found))
+    reason = _reason(_done(view, found), WORDS["harmless"])
     if not spoilt(view):
-        reason["advice"] = WORDS["harmless"]
-        return reason, _compare(reason, view, view.untouched, WORDS["title"])
+        return _beside(reason, view, view.untouched, WORDS["title"])
     first = found[0]
-    without = first.without
-    title = WORDS["trained" if first.mistake else "without_title"]
-    if without.wrong and not view.wrong:
-        reason["advice"] = WORDS["helps"]
-    else:
-        undo = "undo_all" if len(first.keys) > 1 else "undo"
-        text = WORDS["fix" if first.mistake else undo]
-        reason["button"] = text.format(words=first.words)
-        reason["apply"] = {
-            key: value
-            for key, value in without.settings.items()
-            if value != view.settings[key]
-        }
+    after = first.without
     guilty = {
         "perturbation" if key in PARAMETERS else key
         for change in found
         if change.regains
         for key in change.keys
     }
-    reason["guilty"] = sorted(guilty)
-    return reason, _compare(reason, view, without, title.format(words=first.words))
-
-
-def _compare(
-    reason: Reason,
-    view: View,
-    after: View,
-    title: str,
-    right: Preprocessing | None = None,
-) -> list[bytes]:
-    """Put two views beside each other in a reason; return their images, as `right` reads the tensors."""
-    right = right or view.base
-    images = [shot.covered(right.image(shot.tensor)) for shot in (view, after)]
-    reason["fixed"] = fixed(view, after, title)
-    reason["pictures"] = [image.shape[:2] for image in images]
-    return [image.tobytes() for image in images]
+    undo = WORDS["undo_all" if len(first.keys) > 1 else "undo"]
+    reason |= {
+        "advice": "",
+        "button": undo.format(words=first.words),
+        "guilty": sorted(guilty),
+        "apply": {
+            key: value
+            for key, value in after.settings.items()
+            if value != view.settings[key]
+        },
+    }
+    title = WORDS["title_without"].format(words=first.words)
+    return _beside(reason, view, after, title)
 
 
 def _done(view: View, found: Sequence[Change]) -> str:
@@ -187,10 +176,6 @@ def _done(view: View, found: Sequence[Change]) -> str:
     if len(first.keys) > 1:
         return start + WORDS["only"].format(words=first.words, after=after)
     regaining = [change for change in found if change.regains] or [first]
-    if len(regaining) == 1 and first.mistake:
-        sentences = contrasts(view.preprocessing, first.without.preprocessing)
-        text = " ".join(sentences.values())
-        return start + WORDS["fixed"].format(sentences=text, after=after)
     parts = [
         WORDS["without"].format(words=change.words, after=prediction(change.without))
         for change in regaining
@@ -256,18 +241,6 @@ def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
         regains=spoilt(view) and regained,
         gain=float(without.probabilities[target] - view.probabilities[target]),
     )
-
-
-def fixed(before: View, after: View, title: str) -> Fixed:
-    """Return the predictions before and after a fix, what it did, and what its image shows, for people."""
-    right = before.untouched.answer if before.label is None else before.label
-    regained = after.answer == right and spoilt(before)
-    return {
-        "before": called(before),
-        "after": called(after),
-        "mark": WORDS["again" if regained else "now"].format(after=called(after)),
-        "title": title,
-    }
 
 
 def ask(
@@ -365,36 +338,21 @@ def _prepared_otherwise(
     view: View, after: View, apply: Settings | None
 ) -> tuple[Reason, list[bytes]]:
     """Say how an image is prepared otherwise than in training, and what the fix does to its prediction."""
-    right = after.preprocessing
-    sentences = contrasts(view.preprocessing, right)
-    text = WORDS["fixed_still" if after.answer == view.answer else "fixed"]
-    headline = text.format(
-        sentences=" ".join(sentences.values()),
-        after=called(after),
-        before=_share(view),
-    )
-    reason = _reason(headline.strip())
-    images = _compare(reason, view, after, WORDS["trained"], right)
-    reason["guilty"] = list(sentences)
-    if view.wrong or not after.wrong:
-        reason["button"] = WORDS["fix"]
-        reason["apply"] = apply
-    else:
-        reason["advice"] = WORDS["compare"]
-    return reason, images
+    sentences = contrasts(view.preprocessing, after.preprocessing)
+    effect = WORDS["fixed_still" if after.answer == view.answer else "fixed"]
+    effect = effect.format(after=called(after), before=_share(view))
+    reason = _reason(" ".join([*sentences.values(), effect]))
+    reason |= {"button": WORDS["fix"], "apply": apply, "guilty": list(sentences)}
+    return _beside(reason, view, after, WORDS["title_trained"])
 
 
 def _right(diagnosis: Diagnosis, view: View) -> Preprocessing | None:
-    """Return the preprocessing that the diagnosis found; the one before any fault where that is the same."""
+    """Return the preprocessing that the diagnosis found; that of training where it was left by choice."""
     right = None if diagnosis.best is None else diagnosis.best.fix.preprocessing
-    if right is None:
-        return None
-    fed = view.base.apply(view.photo)
-    wanted = right.apply(view.photo)
-    if fed.shape != wanted.shape:
+    if right is None or usual(view.bench.classifier) != "as in training":
         return right
-    difference = np.abs(fed - wanted).max()
-    return view.base if difference <= SAME_TENSOR * np.ptp(wanted) else right
+    steps = contrasts(view.preprocessing, right)
+    return view.base if all(view.settings.get(step) for step in steps) else right
 
 
 def _prepared(view: View, right: Preprocessing) -> View:

@@ -67,16 +67,6 @@ class Choice:
         """Its name on the screen, as it begins a line."""
         return self.title or self.name.capitalize()
 
-    def contrast(self, in_use: "Pipeline", right: "Pipeline") -> str:
-        """Say in a sentence how it is done and how it was done in training; empty where that is the same."""
-        if self.words(in_use) == self.words(right):
-            return ""
-        plain = self.plain or self.words
-        words = plain if plain(in_use) != plain(right) else self.words
-        return self.sentence.format(
-            label=self.label, in_use=words(in_use), right=words(right)
-        )
-
 
 @dataclass(frozen=True)
 class Operation:
@@ -502,8 +492,17 @@ CHOICES = tuple(choice for operation in PIPELINE for choice in operation.choices
 
 def contrasts(in_use: Pipeline, right: Pipeline) -> dict[str, str]:
     """Return a sentence for each choice, by name, in which a pipeline differs from that of training."""
-    sentences = {choice.name: choice.contrast(in_use, right) for choice in CHOICES}
-    return {name: sentence for name, sentence in sentences.items() if sentence}
+    sentences = {}
+    for choice in CHOICES:
+        words = choice.words
+        if words(in_use) == words(right):
+            continue
+        if choice.plain and choice.plain(in_use) != choice.plain(right):
+            words = choice.plain
+        sentences[choice.name] = choice.sentence.format(
+            label=choice.label, in_use=words(in_use), right=words(right)
+        )
+    return sentences
 
 
 _RESIZED = [operation.name for operation in PIPELINE].index("resize") + 1

@@ -131,7 +131,7 @@ def test_a_chosen_mistake_is_said_by_the_two_pipelines_and_a_switch_by_its_name(
         f" Fixed: {why.called(shown.untouched)}."
     )
     assert (answer["button"], answer["apply"]) == ("Fix it", {"scaling": ""})
-    assert answer["fixed"]["title"] == why.WORDS["trained"]
+    assert answer["fixed"]["title"] == why.WORDS["title_trained"]
     assert words("flip_horizontal", shown.settings) == "“Mirrored”"
 
 

@@ -6,6 +6,7 @@ import "./dom.mjs";
 import { StandIn } from "../../kit/explorer/page/live.js";
 import { recorded } from "../../kit/explorer/page/bench.js";
 import { probabilities, restored, tempered } from "../../kit/explorer/page/network.js";
+import { Reasons } from "../../kit/explorer/page/reasons.js";
 import { Texts, percent } from "../../kit/explorer/page/texts.js";
 
 const { panel, states } = JSON.parse(
@@ -57,10 +58,11 @@ for (const state of states) {
   });
 
   test(`what the changes did, ${name}, is what Python says`, async () => {
-    const [said, after] = await texts.because(viewOf(state), untouched, state.label, look);
-    const { settings: _settings, ...wanted } = state.because;
+    const reasons = new Reasons(texts, viewOf(state), untouched, state.label);
+    const [said, after] = await reasons.explained(look);
+    const { settings: _settings, pictures, ...wanted } = state.because;
     assert.deepEqual(said, wanted);
-    assert.equal(Boolean(after), wanted.pictures.length > 0);
+    assert.equal(Boolean(after), pictures.length > 0);
   });
 }
 

@@ -171,7 +171,7 @@ test("a chip offers its alternatives, shows what is chosen, and is marked where 
   const path = new PathView(
     [
       { key: "channels", label: "Channels", options },
-      { key: "tensor", label: "Model input" },
+      { key: "perturbation", label: "Perturbation" },
       { key: "file", label: "File" },
     ],
     "a",
@@ -180,15 +180,12 @@ test("a chip offers its alternatives, shows what is chosen, and is marked where 
   const select = path.node.querySelector("select");
   select.value = "channels_swapped";
   select.fire("change");
-  path.chips.get("tensor").node.click();
-  assert.deepEqual(log, [
-    ["changed", "channels", "channels_swapped"],
-    ["open", "tensor"],
-  ]);
+  path.chips.get("perturbation").node.click();
+  assert.deepEqual(log, [["changed", "channels", "channels_swapped"], ["open"]]);
   const plain = { value: "as it is", changed: false, hidden: true };
   path.paint({
     channels: { value: "bgr", changed: true, hidden: false },
-    tensor: plain,
+    perturbation: plain,
     file: plain,
   });
   const chip = path.chips.get("channels");

@@ -195,6 +195,7 @@ PROBABILITIES = {
     ("fit",): {281: 0.55, 282: 0.3},
     ("noise", "channels"): {285: 0.6, 281: 0.3},
     ("channels",): {281: 0.8, 282: 0.1},
+    ("brightness", "channels"): {281: 0.25, 282: 0.2},
 }
 """By what is changed, probabilities of classes by index; those of all others are 0."""
 CHANGES = {

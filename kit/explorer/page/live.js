@@ -3,6 +3,7 @@ import { Bench, recorded } from "./bench.js";
 import { bitmapsOf } from "./decode.js";
 import { bytesOf64, unpacked } from "./network.js";
 import { Picture } from "./picture.js";
+import { Reasons } from "./reasons.js";
 import { Texts } from "./texts.js";
 
 const MISSING = "This combination is not in the page; open the notebook for it.";
@@ -244,9 +245,11 @@ export class StandIn {
     if (!view) throw new Error(MISSING);
     const { untouched } = await this.#open(settings.photo);
     const label = this.labels[settings.photo] ?? "";
-    const [changes, after] = await this.texts.because(view, untouched, label, look);
-    const images = after ? [view.seen.data, after.seen.data] : [];
-    return [{ kind: "because", changes: { ...changes, settings }, stopped: ENDED }, ...images];
+    const [reason, after] = await new Reasons(this.texts, view, untouched, label).explained(look);
+    const images = after ? [view.seen, after.seen] : [];
+    const pictures = images.map(({ width, height }) => [height, width]);
+    const changes = { ...reason, pictures, settings };
+    return [{ kind: "because", changes, stopped: ENDED }, ...images.map(({ data }) => data)];
   }
 
   // -- photos of one's own

@@ -59,7 +59,7 @@ function chip(spec, prefix, events) {
       " ", // for those who hear it
       value,
     );
-    if (opens) node.addEventListener("click", events.open);
+    if (opens) node.addEventListener("click", () => events.open());
     return { node, value, select: null, state: "" };
   }
   const id = `${prefix}-${spec.key}`;
