@@ -77,7 +77,10 @@ def _for_one(compiled: bytes) -> tuple[bytes, Any, list[Float32]]:
     litert = litert_schema()
     weights = None
     with suppress(ValueError):
-        compiled, weights = with_feature_map(compiled)
+        compiled, layers = with_feature_map(compiled)
+        # What lies before more than one dense layer takes a gradient, which the page has not.
+        if len(layers) == 1:
+            weights = layers[0].weights
     model = litert.ModelT.InitFromPackedBuf(compiled, 0)
     [graph] = model.subgraphs
     for tensor in graph.tensors:

@@ -273,7 +273,8 @@ _KERAS_MODES = {"tf": "-1..1", "torch": "imagenet", "caffe": "caffe"}
 
 def _keras(content: Content) -> Fields:
     """Read arguments of ImageDataGenerator, flow_from_directory and preprocess_input."""
-    refuse_unknown(content, _KERAS)
+    for name in content:
+        known("argument", name, _KERAS)
     scaling: Any = simplest((Scaling(round(1 / content.get("rescale", 1), 9)),))
     mode = content.get("mode")
     if mode is not None:

@@ -134,10 +134,12 @@ def test_other_shapes_and_values_that_are_no_numbers_part_the_tensors():
 def test_only_preprocessings_and_functions_are_compared():
     with pytest.raises(
         TypeError,
-        match="a Preprocessing, or a function and a photo, received 'imagenet'",
+        match="a function or tensor and a photo, received 'imagenet'",
     ):
         HERE.compare("imagenet", PHOTO)
-    with pytest.raises(TypeError, match="a function and a photo, received <function"):
+    with pytest.raises(
+        TypeError, match="a function or tensor and a photo, received <function"
+    ):
         HERE.compare(lambda pixels: pixels)
 
 
