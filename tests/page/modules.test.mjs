@@ -181,10 +181,7 @@ test("a chip offers its alternatives, shows what is chosen, and is marked where 
   select.value = "channels_swapped";
   select.fire("change");
   path.chips.get("perturbation").node.click();
-  assert.deepEqual(log, [
-    ["changed", "channels", "channels_swapped"],
-    ["open"],
-  ]);
+  assert.deepEqual(log, [["changed", "channels", "channels_swapped"], ["open"]]);
   const plain = { value: "as it is", changed: false, hidden: true };
   path.paint({
     channels: { value: "bgr", changed: true, hidden: false },
