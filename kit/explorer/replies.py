@@ -69,17 +69,11 @@ def path_of(view: View) -> dict[str, Chip]:
     for step, words in step_words(view.preprocessing).items():
         changed = words != before[step]
         chips[step] = {
-            "value": gets if step == "scaling" else _in_short(words),
+            "value": gets if step == "scaling" else words.replace("_", " "),
             "changed": changed,
             "hidden": words == idle[step] and not changed,
         }
     return chips
-
-
-def _in_short(words: str) -> str:
-    """Return the name that stands before a formula."""
-    name, _, _ = words.partition(", ")
-    return (words if "(" in name else name).replace("_", " ")
 
 
 def heat_map(view: View) -> tuple[Heat | None, bytes]:
