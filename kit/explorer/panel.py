@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from kit.explorer.ahead import AHEAD_BYTES
 from kit.explorer.bench import Bench
 from kit.explorer.protocol import Panel, Slider, Step
-from kit.explorer.settings import CHOICES, MAIN, Settings, neutral
+from kit.explorer.settings import MAIN, Settings, neutral
 from kit.explorer.shelf import CAMERA, Shelf
 from kit.explorer.texts import caption, usual
 from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing, faults
-from kit.preprocessing.pipeline import PIPELINE
 
 UPLOAD_BYTES = 64_000_000
 """Largest image file that the page accepts."""
@@ -27,7 +26,7 @@ def chips(trained: Preprocessing, faultless: str) -> list[Step]:
     """
     path: list[Step] = [{"key": "file", "label": "File"}]
     for step, label in faults.STEPS.items():
-        if CHOICES[step] == PIPELINE[1].choices[0]:
+        if step == "thumbnail":  # the first after the file is read
             path.append({"key": "photograph", "label": "Photo"})
             path.append({"key": "perturbation", "label": "Perturbation"})
         alternatives = [

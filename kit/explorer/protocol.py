@@ -212,20 +212,11 @@ class Changes(Reason):
     settings: Settings
 
 
-class Cause(TypedDict):
-    """A finding of the diagnosis."""
-
-    title: str
-    summary: str
-    evidence: list[list[str]]
-
-
 class ExplainedContent(Reason):
-    """The diagnosis, and what limits it."""
+    """The diagnosis, with the fix as code and all of its numbers."""
 
-    limits: list[str]
-    findings: list[Cause]
     code: str
+    details: str
 
 
 class BecauseReply(Reply):

@@ -51,7 +51,8 @@ def path_of(view: View) -> dict[str, Chip]:
     height, width = view.source.size
     trained = view.bench.trained
     perturbing = [PARAMETERS[key].label for key in view.changed if key in PARAMETERS]
-    gets = range_words(view.preprocessing.scaling)
+    steps = step_values(view.preprocessing)
+    gets = steps["scaling"]
     expects = range_words(trained.scaling)
     values = {
         "file": ", ".join(view.source.notes),
@@ -69,11 +70,10 @@ def path_of(view: View) -> dict[str, Chip]:
     chips["perturbation"]["changed"] = bool(perturbing)
     before = step_words(trained)
     idle = step_words(IDLE)
-    values = step_values(view.preprocessing)
     for step, words in step_words(view.preprocessing).items():
         changed = words != before[step]
         chips[step] = {
-            "value": values[step],
+            "value": steps[step],
             "changed": changed,
             "hidden": words == idle[step] and not changed,
         }
@@ -82,14 +82,11 @@ def path_of(view: View) -> dict[str, Chip]:
 
 def step_values(preprocessing: Preprocessing) -> dict[str, str]:
     """Return what stands in the chip of each step."""
-    values = {step: _in_short(text) for step, text in step_words(preprocessing).items()}
+    values = {
+        step: words.replace("_", " ")
+        for step, words in step_words(preprocessing).items()
+    }
     return values | {"scaling": range_words(preprocessing.scaling)}
-
-
-def _in_short(words: str) -> str:
-    """Return the name that stands before a formula."""
-    name, _, _ = words.partition(", ")
-    return (words if "(" in name else name).replace("_", " ")
 
 
 def heat_map(view: View) -> tuple[Heat | None, bytes]:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from kit.classifier import Classifier
-from kit.diagnosis import Diagnosis, Finding, diagnose
+from kit.diagnosis import Diagnosis, diagnose
 from kit.explorer.bench import View
-from kit.explorer.protocol import Cause, Changes, ExplainedContent, Reason
+from kit.explorer.protocol import Changes, ExplainedContent, Reason
 from kit.explorer.settings import (
     FAULTLESS,
     Settings,
@@ -31,6 +31,7 @@ WORDS = {
     "fixed": "Fixed: {after}.",
     "fixed_still": "Fixed: still {after} instead of {before}.",
     "harmless": "Nothing to undo. Change more, and ask again.",
+    "helped": "Your changes make the prediction correct: {prediction}; without them {before}.",
     "keep": "The prediction is correct as it is: ask about other photos before you change it.",
     "kept": "Your changes keep the class: {prediction}; without them {before}.",
     "now": "Now {after}",
@@ -61,8 +62,8 @@ class Change:
     without
         The view without it.
     regains, gain
-        Whether the correct prediction, or that of the original photo, comes back without it, or the
-        probability that it had; and by how much its probability rises, -1..1.
+        Whether the prediction is `spoilt` no more without it; and by how much the probability of the
+        correct class, or of the one of the original photo, rises, -1..1.
     """
 
     keys: tuple[str, ...]
@@ -73,7 +74,9 @@ class Change:
 
 
 def spoilt(view: View) -> bool:
-    """Whether the changes changed the prediction, or took much of its probability."""
+    """Whether the changes changed the prediction for the worse, or took much of its probability."""
+    if view.untouched.wrong and not view.wrong:
+        return False
     before = view.untouched.probabilities[view.untouched.top]
     now = view.probabilities[view.untouched.top]
     return bool(view.altered or before - now > FALL or now <= before / 2)
@@ -164,7 +167,8 @@ def _done(view: View, found: Sequence[Change]) -> str:
     first = found[0]
     before = percent(view.untouched.probabilities[view.untouched.top])
     if not spoilt(view):
-        return WORDS["kept"].format(prediction=called(view), before=before)
+        text = WORDS["helped" if view.altered else "kept"]
+        return text.format(prediction=called(view), before=before)
     start = ""
     prediction = called
     if not view.altered:
@@ -231,14 +235,12 @@ def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
     untouched = neutral(view.settings["photo"])
     back = {key: untouched[key] for key in (*keys, *steering)}
     without = compute(view.settings | back)
-    target = view.untouched.top if view.label in {None, view.top} else view.label
-    right = {view.untouched.answer, target} - {view.answer}
-    regained = without.answer in right if view.altered else not spoilt(without)
+    target = view.untouched.top if view.label is None else view.label
     return Change(
         keys=keys,
         words=WORDS["and"].join(words(key, view.settings) for key in keys),
         without=without,
-        regains=spoilt(view) and regained,
+        regains=spoilt(view) and not spoilt(without),
         gain=float(without.probabilities[target] - view.probabilities[target]),
     )
 
@@ -275,31 +277,8 @@ def explanation(
 ) -> tuple[ExplainedContent, list[bytes]]:
     """Return the diagnosis as the page shows it, with the images of `Reason`; `own` is that of `because`."""
     reason, images = _concluded(diagnosis, view, own)
-    best = diagnosis.best
-    ruled_out = [
-        plain(finding.cause)
-        for finding in diagnosis.findings
-        if finding.verdict == "ruled_out"
-    ]
-    # Nothing is ruled out above a prediction that is known to be wrong.
-    doubtful = view.wrong or view.altered or not ruled_out
-    limits = [
-        diagnosis.limits,
-        *map(plain, diagnosis.notes),
-        plain(diagnosis.judged_by),
-        "" if doubtful else f"Ruled out: {', '.join(ruled_out)}.",
-    ]
-    message: ExplainedContent = {
-        **reason,
-        "limits": list(filter(None, limits)),
-        "findings": [
-            _finding(finding)
-            for finding in diagnosis.findings
-            if finding.verdict in {"named", "possible"}
-        ],
-        "code": "" if best is None else best.fix.code,
-    }
-    return message, images
+    details = plain(diagnosis.details().text())
+    return {**reason, "code": diagnosis.fix_code, "details": details}, images
 
 
 def _concluded(
@@ -331,7 +310,7 @@ def _in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
     if view.wrong and view.label is not None:
         label = f"{view.names[view.label]}, {percent(view.probabilities[view.label])}"
         return _reason(f"A hard image: {called(view)}, rather than {label}.", HARD)
-    return _reason(diagnosis.headline, CLEAN)
+    return _reason(diagnosis.headline, diagnosis.limits or CLEAN)
 
 
 def _prepared_otherwise(
@@ -363,17 +342,6 @@ def _prepared(view: View, right: Preprocessing) -> View:
         view.untouched,
         view.label,
     )
-
-
-def _finding(finding: Finding) -> Cause:
-    supports = [item.supports for item in finding.evidence]
-    measured = len(supports) - supports.count(None)
-    doubt = "" if finding.verdict == "named" else "possible: "
-    return {
-        "title": f"{doubt}{plain(finding.cause)}, {supports.count(True)} of {measured} measurements",
-        "summary": plain(finding.summary),
-        "evidence": [list(map(plain, item.cells())) for item in finding.evidence],
-    }
 
 
 def plain(text: str) -> str:

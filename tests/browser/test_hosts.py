@@ -139,4 +139,4 @@ def test_a_trusted_notebook_moves_without_its_kernel_by_what_was_kept(
         shown.state()
         shown.assert_shows(classifier, cat, brightness=0.5)
         shown.put("channels", "channels_swapped")
-        assert "it needs the notebook" in shown.state()["alert"]
+        assert "open the notebook for it" in shown.state()["alert"]

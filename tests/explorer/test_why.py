@@ -91,10 +91,10 @@ def test_two_that_each_spoil_the_prediction_are_undone_only_together(explain, lo
 
 def test_what_need_not_be_undone_is_left_out(explain):
     shown, found, answer = explain(
-        "espresso.jpg", noise=60, brightness=0.1, scaling="missing_scaling"
+        "espresso.jpg", noise=60, brightness=0.4, scaling="missing_scaling"
     )
     assert set(found[0].keys) == {"noise", "scaling"}
-    assert undone(shown, answer) == {"brightness": 0.1}
+    assert undone(shown, answer) == {"brightness": 0.4}
     _, found, _ = explain("volleyball.jpg", **ALL_AT_ONCE, flip_horizontal=True)
     assert set(found[0].keys) == set(ALL_AT_ONCE)
 
@@ -207,7 +207,7 @@ def texts(answer):
         kept = (
             value
             for key, value in answer.items()
-            if key not in {"code", "apply", "settings"}
+            if key not in {"code", "apply", "settings", "changes"}
         )
         return [text for value in kept for text in texts(value)]
     return (
@@ -227,7 +227,7 @@ def test_what_each_change_does_comes_first_and_the_cause_last(explorer):
     assert [message["text"] for message in progress] == [*STAGES, ""]
     assert last["changes"] == first["changes"]
     assert last["headline"] == first["changes"]["headline"], "one thing is said once"
-    assert last["findings"][0]["title"].startswith("noisy, ")
+    assert "noisy: named" in last["details"]
     assert last["apply"] == {"noise": 0}
     assert explorer.diagnosis.best.cause == "noisy"
 
@@ -247,9 +247,9 @@ def test_two_faults_are_named_and_one_click_puts_both_right(explorer):
 def test_a_right_pipeline_is_not_accused(explorer):
     because = ask(explorer, photo="otter.jpg")[-1]
     assert because["headline"] == "Nothing wrong found."
-    assert because["advice"] == why.CLEAN
+    assert because["advice"] in {why.CLEAN, explorer.diagnosis.limits}
     assert explorer.diagnosis.best is None
-    assert because["limits"][-1].startswith("Ruled out: ")
+    assert "inverted polarity: ruled out" in because["details"]
     assert because["apply"] is None
 
 

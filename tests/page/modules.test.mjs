@@ -301,8 +301,7 @@ const EXPLAINED = {
   button: "Fix it",
   apply: { scaling: "" },
   guilty: ["scaling"],
-  limits: ["Ruled out: dark, bright."],
-  findings: [],
+  details: "Ruled out: dark, bright.",
   code: "",
 };
 

@@ -135,33 +135,11 @@ function shown([title, prediction], [height, width], { buffer, byteOffset, byteL
 
 /** What a person may want to know besides: each as a fold, if there is any. */
 function folded({ lines }, explained) {
-  const paragraph = (text) => element("p", { text });
-  const { code = "", findings = [], limits = [] } = explained ?? {};
-  const folds = [
-    ["Each change", lines.map(paragraph)],
-    ["As code", code ? [element("pre", { text: code })] : []],
-    ["How sure", findings.flatMap(measured)],
-    ["Limits", limits.map(paragraph)],
-  ];
-  return folds
-    .filter(([, parts]) => parts.length)
-    .map(([title, parts]) => element("details", {}, element("summary", { text: title }), ...parts));
-}
-
-function measured({ title, summary, evidence }) {
-  const heads = ["Speaks", "Measured", "Value", "Threshold"].map((text) =>
-    element("th", { scope: "col", text }),
-  );
-  const rows = evidence.map((cells) =>
-    element("tr", {}, ...cells.map((text) => element("td", { text }))),
-  );
-  return [
-    element("p", {}, element("b", { text: title }), `: ${summary}`),
-    element(
-      "table",
-      {},
-      element("thead", {}, element("tr", {}, ...heads)),
-      element("tbody", {}, ...rows),
-    ),
-  ];
+  const folds = { "Each change": lines.join("\n"), "As code": explained?.code };
+  folds["How sure, and what was ruled out"] = explained?.details;
+  return Object.entries(folds)
+    .filter(([, text]) => text)
+    .map(([title, text]) =>
+      element("details", {}, element("summary", { text: title }), element("pre", { text })),
+    );
 }

@@ -27,8 +27,9 @@ export class Reasons {
     return [{ ...reason, lines }, after];
   }
 
-  /** Whether changes changed the prediction, or took much of its probability. */
+  /** Whether changes changed the prediction for the worse, or took much of its probability. */
   #isSpoilt(view) {
+    if (this.#isWrong(this.untouched) && !this.#isWrong(view)) return false;
     const { row, top } = this.untouched;
     const now = view.row[top];
     return !isSame(view, this.untouched) || row[top] - now > this.texts.fall || now <= row[top] / 2;
@@ -67,14 +68,12 @@ export class Reasons {
 
   #change(keys, other) {
     const { texts, view, untouched } = this;
-    const target = this.#isWrong(view) ? texts.names.indexOf(this.label) : untouched.top;
-    const isRight = isSame(other, untouched) || (!other.novel && other.top === target);
-    const isBack = this.altered ? isRight && !isSame(other, view) : !this.#isSpoilt(other);
+    const target = this.label ? texts.names.indexOf(this.label) : untouched.top;
     return {
       keys,
       other,
       words: keys.map((key) => texts.named(key, view.settings)).join(this.words.and),
-      regains: this.spoilt && isBack,
+      regains: this.spoilt && !this.#isSpoilt(other),
       gain: other.row[target] - view.row[target],
     };
   }
@@ -102,7 +101,8 @@ export class Reasons {
     const { texts, view, words } = this;
     const [first] = changes;
     const before = shareOf(this.untouched);
-    if (!this.spoilt) return filled(words.kept, { prediction: texts.called(view), before });
+    const outcome = { prediction: texts.called(view), before };
+    if (!this.spoilt) return filled(this.altered ? words.helped : words.kept, outcome);
     const still = { name: texts.names[view.top], share: shareOf(view), before };
     const start = this.altered ? "" : filled(words.still, still);
     const withAfter = ({ words: named, other }) => ({
