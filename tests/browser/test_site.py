@@ -9,8 +9,6 @@ from tests.project import ROOT
 
 SOLUTIONS = ROOT / "notebooks" / "solutions"
 CELL = """import kit
-from kit.explorer import export
-export.PLACES, export.FURTHER = {"brightness": 2, "noise": 1}, 1
 classifier, photos = kit.samples.classifier("fashion_mnist"), kit.samples.photos("fashion_mnist")
 kit.Explorer(classifier, photos[:1])"""
 TEXT = "# Clothes\n\n**Question.** Is $x_1$ a boot?\n\n**Time.** 1 minute.\n\nNext: [again](lesson.ipynb)"
