@@ -43,3 +43,8 @@ def test_a_lesson_is_a_page_whose_explorer_moves_and_whose_links_work(
         )
         shown.put("brightness", 0)
         assert shown.state()["painted"][-1]["brightness"] == 0
+        page.goto((tmp_path / "start.html").as_uri())
+        photo = ROOT / "data" / "photographs" / "cat.jpg"
+        page.locator("input[type=file]").set_input_files(photo)
+        state = Shown(page.locator(".kit-explorer")).state()
+        assert state["verdict"].startswith("Egyptian cat 40.")
