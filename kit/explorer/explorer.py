@@ -287,8 +287,8 @@ class Explorer(anywidget.AnyWidget):
         """Write a page that works without Python, a server or a network, and return its path.
 
         The page has the model itself, and predicts any photo, where that has at most 40 MB and runs in
-        LiteRT. Else it has the predictions for brightness and noise together, and for every other
-        perturbation and every choice of a chip alone.
+        LiteRT. Else it has a table of predictions: for brightness and noise together, and for every choice
+        of a chip alone. Tries with other perturbations are left out. What was written, and why, is reported.
 
         Parameters
         ----------
@@ -302,12 +302,14 @@ class Explorer(anywidget.AnyWidget):
             Whether weights keep all their bits; else they have 16, as long as no probability differs by more
             than 0.001.
         progress
-            True for a bar once two seconds have passed; or a function that gets each step as a line of text.
+            True for a bar once two seconds have passed, and a line at the end; or a function that gets each
+            step as a line of text.
 
         Raises
         ------
         ValueError
-            For a photo that is not there or none, a name without .html, or a folder that cannot be written.
+            For a photo that is not there, a table of no photos, a name without .html, or a folder that cannot be
+            written.
         OSError
             Where the system refuses to write the file.
         """

@@ -31,6 +31,7 @@ from kit.explorer.settings import (
 from kit.explorer.shelf import Entry, Shelf
 from kit.explorer.texts import WORDS, bars
 from kit.images.metadata import without_metadata
+from kit.images.photo import at_least_one
 from kit.perturbation.parameters import PARAMETERS
 from kit.preprocessing import Preprocessing, faults
 from kit.preprocessing.pipeline import contrasts
@@ -84,7 +85,12 @@ def network_parts(contents: Contents, *, exact: bool) -> list[str]:
     worker = gzip.decompress(page.vendored("litert.js"))
     worker += page.joined(page.WORKER).encode()
     wasm = page.vendored("litert.wasm")
-    binaries = [gzip.compress(worker), wasm, network, *map(_file, shelf.values())]
+    binaries = [
+        gzip.compress(worker, mtime=0),
+        wasm,
+        network,
+        *map(_file, shelf.values()),
+    ]
     texts = [b64encode(binary).decode() for binary in binaries]
     return [page.packed(_panel(contents) | about), *texts]
 
@@ -92,6 +98,7 @@ def network_parts(contents: Contents, *, exact: bool) -> list[str]:
 def table_parts(contents: Contents, progress: Progress) -> list[str]:
     """Return a page's panel, for each photo a table of predictions, and the photos."""
     shelf = contents.shelf
+    at_least_one(shelf)
     tables = [
         page.packed(_table(contents, name, f"Photo {number} of {len(shelf)}", progress))
         for number, name in enumerate(shelf, 1)

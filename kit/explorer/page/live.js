@@ -232,11 +232,10 @@ export class StandIn {
     return this.#view(this.shown, photo);
   }
 
-  async on_judge({ settings, photos }) {
-    const marks = {};
-    for (const photo of photos)
-      marks[photo] = (await this.#known({ ...settings, photo }))?.[0].answer.state ?? "";
-    return [{ kind: "judged", settings, marks }];
+  async on_judge({ settings, photos: [photo] }) {
+    // One at a time, as above.
+    const [shown] = (await this.#known({ ...settings, photo })) ?? [];
+    return [{ kind: "judged", settings, marks: { [photo]: shown?.answer.state ?? "" } }];
   }
 
   async on_why({ settings }) {
