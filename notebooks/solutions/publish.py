@@ -3,7 +3,8 @@
 The pages in ``site/`` are read from the disk or from any server, without Python and without a network. Each
 explorer is a page of its own, as `kit.Explorer.export` writes it, in a frame where the lesson shows it. What
 several of them have, such as a model, lies beside them once. Cells with the tag ``notebook`` are left out. An
-exercise becomes a field: the lesson's own check is asked beforehand, about every answer that a reader may give.
+exercise becomes a field: the lesson's own check is asked beforehand, about every answer that a reader may
+give.
 """
 
 import json
