@@ -166,30 +166,26 @@ def _seeds(seeds: Iterable[int]) -> dict[int, dict[str, str]]:
 
 
 def _steps(trained: Preprocessing) -> dict[str, Any]:
-    """Return the preprocessing as JSON takes it, what each fault changes in it, and words for both."""
+    """Return the preprocessing as JSON takes it, and by step what each fault changes in it and is called."""
     steps = plain_steps(trained)
-    values = {step: {"": value} for step, value in step_values(trained).items()}
-    changes: dict[str, dict[str, Any]] = {step: {} for step in faults.STEPS}
-    sentences = {}
+    before = step_words(trained)
+    idle = step_words(IDLE)
+    choices: dict[str, dict[str, Any]] = {
+        step: {"": {"value": value, "idle": before[step] == idle[step]}}
+        for step, value in step_values(trained).items()
+    }
     for fault in alternatives(trained):
         faulty = fault.apply(trained)
-        values[fault.step][fault.name] = step_values(faulty)[fault.step]
-        sentences[fault.name] = contrasts(faulty, trained)[fault.step]
-        changes[fault.step][fault.name] = {
-            name: value
-            for name, value in plain_steps(faulty).items()
-            if value != steps[name]
+        choices[fault.step][fault.name] = {
+            "value": step_values(faulty)[fault.step],
+            "sentence": " ".join(contrasts(faulty, trained).values()),
+            "changes": {
+                name: value
+                for name, value in plain_steps(faulty).items()
+                if value != steps[name]
+            },
         }
-    idle = step_words(IDLE)
-    return {
-        "steps": steps,
-        "faults": changes,
-        "stepWords": values,
-        "idle": [
-            step for step, text in step_words(trained).items() if text == idle[step]
-        ],
-        "contrasts": sentences,
-    }
+    return {"steps": steps, "choices": choices}
 
 
 def alternatives(trained: Preprocessing) -> list[faults.Fault]:

@@ -18,7 +18,7 @@ export class Bench {
 
   /** Take a photo, as bitmaps or as pixels; returns what the page says of it. */
   open({ name, image, upright, stored }) {
-    const { steps, faults } = this.about;
+    const { steps, choices } = this.about;
     const images = new Map();
     this.photos.set(name, images);
     if (image) {
@@ -27,8 +27,7 @@ export class Bench {
     }
     const [turned, plain] = [upright, stored].map((bitmap) => bitmap && pixelsOf(bitmap, null));
     const isTurned = plain !== null && turned.data.some((value, k) => value !== plain.data[k]);
-    const decodings = [steps, ...Object.values(faults.alpha ?? {})];
-    for (const { matte = steps.matte } of decodings)
+    for (const { changes: { matte } = steps } of Object.values(choices.alpha))
       for (const exif of [true, false]) {
         const bitmap = exif || !isTurned ? upright : stored;
         const opaque = bitmap === upright ? turned : plain;
@@ -77,8 +76,8 @@ export class Bench {
   }
 
   #stepsOf(settings) {
-    const { steps, faults } = this.about;
-    const changes = Object.entries(faults).map(([step, names]) => names[settings[step]]);
+    const { steps, choices } = this.about;
+    const changes = Object.entries(choices).map(([step, rows]) => rows[settings[step]].changes);
     return Object.assign({}, steps, ...changes);
   }
 

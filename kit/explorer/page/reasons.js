@@ -126,7 +126,10 @@ export class Reasons {
       before: shareOf(view),
     });
     return {
-      headline: [...mistakes.map((key) => texts.contrasts[view.settings[key]]), effect].join(" "),
+      headline: [
+        ...mistakes.map((key) => texts.choices[key][view.settings[key]].sentence),
+        effect,
+      ].join(" "),
       button: words.fix,
       apply: this.#neutral(mistakes),
       guilty: mistakes,

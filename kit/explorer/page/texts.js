@@ -31,8 +31,8 @@ export const isSame = (one, other) =>
 
 export class Texts {
   constructor(panel) {
-    const { classes: names, contrasts, fall, idle, neutral, stepWords, words } = panel;
-    Object.assign(this, { names, contrasts, fall, idle, neutral, stepWords, words });
+    const { choices, classes: names, fall, neutral, words } = panel;
+    Object.assign(this, { choices, names, fall, neutral, words });
     this.specs = new Map(panel.sliders.map((spec) => [spec.key, spec]));
     this.chips = new Map(
       panel.path.filter(({ options }) => options).map((spec) => [spec.key, spec]),
@@ -131,7 +131,7 @@ export class Texts {
     const read = [...this.chips.values()].filter(({ key }) => signs[key]);
     return [
       ...reduced,
-      ...read.map(({ key, label }) => `${label} ${this.stepWords[key][settings[key]]}`),
+      ...read.map(({ key, label }) => `${label} ${this.choices[key][settings[key]].value}`),
     ];
   }
 
@@ -139,8 +139,8 @@ export class Texts {
     const { settings } = view;
     const keys = this.changed(settings);
     const labels = keys.flatMap((key) => this.specs.get(key)?.label ?? []);
-    const scaling = this.stepWords.scaling;
-    const [gets, expects] = [scaling[settings.scaling], scaling[""]];
+    const { scaling } = this.choices;
+    const [gets, expects] = [settings.scaling, ""].map((name) => scaling[name].value);
     const values = {
       file: this.#notes(settings, info).join(", "),
       photograph: view.size.join(" × "),
@@ -154,8 +154,8 @@ export class Texts {
     path.perturbation.changed = labels.length > 0;
     for (const key of this.chips.keys()) {
       const changed = keys.includes(key);
-      const hidden = this.idle.includes(key) && !changed;
-      path[key] = { value: this.stepWords[key][settings[key]], changed, hidden };
+      const { value, idle = false } = this.choices[key][settings[key]];
+      path[key] = { value, changed, hidden: idle };
     }
     return path;
   }
