@@ -84,10 +84,9 @@ export class AnswerView {
       const className = `${row.top ? "kit-top" : ""} ${row.expected ? "kit-expected" : ""} ${row.index < 0 ? "kit-others" : ""}`;
       if (line.className !== className) line.className = className;
       line.dataset.value = row.value;
-      track.children[0].style.transform = `scaleX(${row.ghost})`;
-      track.children[1].style.transform = `scaleX(${row.value})`;
       write(calibratedText, row.calibratedText);
-      track.children[2].style.transform = `scaleX(${row.calibrated})`;
+      for (const [place, share] of [row.ghost, row.value, row.calibrated].entries())
+        track.children[place].style.transform = `scaleX(${share})`;
     }
   }
 }

@@ -38,11 +38,8 @@ export class LabelPicker {
       if (inputType === "insertReplacementText" && this.classes.has(this.box.value))
         this.#choose(this.box.value);
     });
-    this.node = element(
-      "div",
-      { class: "kit-say", role: "group", "aria-label": "What the image shows", hidden: true },
-      form,
-    );
+    const attributes = { class: "kit-say", role: "group", "aria-label": "What the image shows" };
+    this.node = element("div", { ...attributes, hidden: true }, form);
   }
 
   /** Ask; the focus goes back to the opener, and once something is chosen, `onChosen` is called. */

@@ -47,32 +47,22 @@ export class PathView {
   }
 }
 
-function chip(spec, prefix, events) {
+function chip({ key, label, options }, prefix, events) {
+  const opens = key === "perturbation";
   const value = element("span", { class: "kit-chip-value" });
-  const label = element("span", { class: "kit-chip-label", text: spec.label });
-  if (!spec.options) {
-    const opens = spec.key === "perturbation";
-    const node = element(
-      opens ? "button" : "div",
-      { class: "kit-chip", type: opens && "button", "data-chip": spec.key },
-      label,
-      " ", // for those who hear it
-      value,
-    );
-    if (opens) node.addEventListener("click", () => events.open());
-    return { node, value, select: null, state: "" };
-  }
-  const id = `${prefix}-${spec.key}`;
-  const select = element("select", { id, "data-key": spec.key, "aria-label": spec.label });
-  for (const [name, text] of spec.options) select.append(element("option", { value: name, text }));
-  select.addEventListener("change", () => events.changed(spec.key, select.value));
   const node = element(
-    "div",
-    { class: "kit-chip kit-choice", "data-chip": spec.key },
-    label,
-    " ",
+    opens ? "button" : "div",
+    { class: `kit-chip ${options ? "kit-choice" : ""}`, type: opens && "button", "data-chip": key },
+    element("span", { class: "kit-chip-label", text: label }),
+    " ", // for those who hear it
     value,
-    select,
   );
+  if (opens) node.addEventListener("click", () => events.open());
+  if (!options) return { node, value, select: null, state: "" };
+  const rows = options.map(([name, text]) => element("option", { value: name, text }));
+  const attributes = { id: `${prefix}-${key}`, "data-key": key, "aria-label": label };
+  const select = element("select", attributes, ...rows);
+  select.addEventListener("change", () => events.changed(key, select.value));
+  node.append(select);
   return { node, value, select, state: "" };
 }

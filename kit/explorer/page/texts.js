@@ -34,9 +34,8 @@ export class Texts {
     const { choices, classes: names, fall, neutral, words } = panel;
     Object.assign(this, { choices, names, fall, neutral, words });
     this.specs = new Map(panel.sliders.map((spec) => [spec.key, spec]));
-    this.chips = new Map(
-      panel.path.filter(({ options }) => options).map((spec) => [spec.key, spec]),
-    );
+    const chips = panel.path.filter(({ options }) => options);
+    this.chips = new Map(chips.map((spec) => [spec.key, spec]));
   }
 
   /** Settings that change a prediction, by their names. */
@@ -95,20 +94,13 @@ export class Texts {
       top: index === view.top,
       expected: name === label,
     });
-    const bars = indices.map((k) =>
-      bar(
-        k,
-        this.names[k],
-        rows.map((row) => row[k]),
-      ),
-    );
+    const sharesOf = (index) => rows.map((row) => row[index]);
+    const bars = indices.map((index) => bar(index, this.names[index], sharesOf(index)));
     const count = this.names.length - indices.length;
-    const rest = (row) =>
-      Math.max(
-        0,
-        indices.reduce((left, index) => left - row[index], 1),
-      );
-    return count ? [...bars, bar(-1, filled(this.words.others, { count }), rows.map(rest))] : bars;
+    if (count === 0) return bars;
+    const others = rows.map((row) => indices.reduce((left, index) => left - row[index], 1));
+    const shares = others.map((share) => Math.max(0, share));
+    return [...bars, bar(-1, filled(this.words.others, { count }), shares)];
   }
 
   #answer(view, untouched, label) {
@@ -127,12 +119,11 @@ export class Texts {
 
   /** What was done to the file: `from` is its size where it was reduced, `signs` what reading it can get wrong. */
   #notes(settings, { from, signs }) {
-    const reduced = from ? [`reduced from ${from.join(" × ")}`] : [];
     const read = [...this.chips.values()].filter(({ key }) => signs[key]);
-    return [
-      ...reduced,
-      ...read.map(({ key, label }) => `${label} ${this.choices[key][settings[key]].value}`),
-    ];
+    const texts = read.map(
+      ({ key, label }) => `${label} ${this.choices[key][settings[key]].value}`,
+    );
+    return from ? [`reduced from ${from.join(" × ")}`, ...texts] : texts;
   }
 
   #path(view, info) {
