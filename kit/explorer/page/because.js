@@ -135,9 +135,8 @@ function shown([title, prediction], [height, width], { buffer, byteOffset, byteL
 
 /** What a person may want to know besides: each as a fold, if there is any. */
 function folded({ lines }, explained) {
-  const folds = { "Each change": lines.join("\n"), "As code": explained?.code };
-  folds["How sure, and what was ruled out"] = explained?.details;
-  return Object.entries(folds)
+  const { code, details } = explained ?? {};
+  return Object.entries({ "Each change": lines.join("\n"), "As code": code, "How sure": details })
     .filter(([, text]) => text)
     .map(([title, text]) =>
       element("details", {}, element("summary", { text: title }), element("pre", { text })),
