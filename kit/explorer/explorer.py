@@ -308,8 +308,8 @@ class Explorer(anywidget.AnyWidget):
         Raises
         ------
         ValueError
-            For a photo that is not there, a table of no photos, a name without .html, or a folder that cannot
-            be written.
+            For a photo that is not there, a table without photos, a name without .html, or a folder that
+            cannot be written.
         OSError
             Where the system refuses to write the file.
         """

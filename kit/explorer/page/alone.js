@@ -10,6 +10,11 @@ const blocks = [...document.querySelectorAll("script[type='text/plain']")];
 const parts = blocks.map(
   ({ textContent, dataset }) => window.kitParts?.[dataset.part] ?? textContent,
 );
-const model = await living(parts, true);
-render({ model, el: document.querySelector("main") });
-window.addEventListener("hashchange", () => model.send({ kind: "hello" }));
+const main = document.querySelector("main");
+try {
+  const model = await living(parts, true);
+  render({ model, el: main });
+  window.addEventListener("hashchange", () => model.send({ kind: "hello" }));
+} catch (trouble) {
+  main.append(`This browser cannot run the model: ${trouble.message}`);
+}

@@ -300,7 +300,8 @@ class ExplorerView {
     for (const event of this.events) this.model.on(...event);
     this.watchKernel();
     this.listen();
-    this.files.listen(this.root);
+    const { alone, table } = this.model.get("_panel");
+    if (!table) this.files.listen(alone ? document.body : this.root);
     this.perform(this.exchange.opened(performance.now()));
   }
 

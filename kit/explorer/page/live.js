@@ -40,6 +40,9 @@ function asking(script) {
     if (trouble === undefined) resolve(value);
     else reject(new Error(trouble));
   });
+  worker.addEventListener("error", ({ message }) => {
+    for (const [, reject] of waiting.values()) reject(new Error(message));
+  });
   return (kind, content) =>
     new Promise((resolve, reject) => {
       count += 1;
