@@ -87,9 +87,9 @@ MALFORMED = [
     ({**FRAME, "height": 3}, TWELVE, "Expected 18 bytes of a frame, received 12"),
     ({**FRAME, "width": 0}, TWELVE, "Expected 0 bytes of a frame, received 12"),
     (
-        {"kind": "label", "photo": "cat.jpg", "label": "tigercat"},
+        {"kind": "label", "photo": "cat.jpg", "label": "tiger kat"},
         [],
-        "received 'tigercat'; did you mean 'tiger cat'",
+        "received 'tiger kat'; did you mean 'tiger cat'",
     ),
     (
         {"kind": "label", "photo": "dog.jpg", "label": "tiger cat"},
