@@ -1,6 +1,6 @@
 // A camera of the page: each frame is a photo.
 import { button, element } from "./dom.js";
-import { rgbOf } from "./picture.js";
+import { rgbOf } from "./pixels.js";
 
 export class Camera {
   constructor(panel, events) {
@@ -86,7 +86,8 @@ export class Camera {
     );
     Object.assign(canvas, { width, height });
     this.context.drawImage(video, 0, 0, width, height);
-    return { pixels: rgbOf(this.context, width, height), width, height };
+    const rgba = this.context.getImageData(0, 0, width, height).data;
+    return { pixels: rgbOf(rgba), width, height };
   }
 }
 

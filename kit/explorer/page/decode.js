@@ -1,4 +1,5 @@
 // Image files as the browser decodes them, reduced where they are large.
+import { rgbOf } from "./pixels.js";
 import { resized } from "./prepare.js";
 
 const MOST_READ = 50_000_000; // pixels, as in kit.images
@@ -52,13 +53,7 @@ export function pixelsOf(bitmap, matte) {
     throw new Error(`Expected at most ${MOST_READ} pixels, received ${width * height}; resize it`);
   const rgba = drawn(bitmap, matte);
   const clear = !matte && rgba.some((value, place) => place % 4 === 3 && value < 255);
-  const data = new Uint8Array(3 * width * height);
-  for (let i = 0, o = 0; i < rgba.length; i += 4, o += 3) {
-    data[o] = rgba[i];
-    data[o + 1] = rgba[i + 1];
-    data[o + 2] = rgba[i + 2];
-  }
-  return { ...reduced({ data, width, height }), clear };
+  return { ...reduced({ data: rgbOf(rgba), width, height }), clear };
 }
 
 function reduced(image) {

@@ -12,10 +12,6 @@ const WAITING =
 const ENDED = "The search for a cause needs the notebook.";
 
 const jsonOf = async (text) => JSON.parse(new TextDecoder().decode(await unpacked(text)));
-const python = (value) =>
-  typeof value === "string"
-    ? JSON.stringify(value)
-    : ({ true: "True", false: "False", null: "None" }[value] ?? String(value));
 
 /** The model input, and over it the places of a map. */
 function bytesOfView({ seen, cells }, { cold, hot, cover }) {
@@ -139,7 +135,9 @@ export class StandIn {
 
   async #answered(settings, held) {
     const state = [["photo", settings.photo], ...this.#changes(settings)];
-    const code = `explorer.settings = {${state.map((pair) => pair.map(python).join(": ")).join(", ")}}`;
+    // Texts and numbers, which Python writes in the same way.
+    const pairs = state.map((pair) => pair.map((part) => JSON.stringify(part)).join(": "));
+    const code = `explorer.settings = {${pairs.join(", ")}}`;
     const known = await this.#known(settings);
     if (!known) return [{ kind: "error", text: MISSING, code }];
     const [shown, view] = known;
