@@ -20,13 +20,12 @@ from kit.explorer.bench import Bench, View
 from kit.explorer.compact import compact
 from kit.explorer.panel import panel
 from kit.explorer.protocol import Step
-from kit.explorer.replies import IDLE, step_values
+from kit.explorer.replies import step_chips
 from kit.explorer.settings import (
     MAIN,
     Settings,
     changed_settings,
     neutral,
-    step_words,
 )
 from kit.explorer.shelf import Entry, Shelf
 from kit.explorer.texts import WORDS, bars
@@ -168,16 +167,14 @@ def _seeds(seeds: Iterable[int]) -> dict[int, dict[str, str]]:
 def _steps(trained: Preprocessing) -> dict[str, Any]:
     """Return the preprocessing as JSON takes it, and by step what each fault changes in it and is called."""
     steps = plain_steps(trained)
-    before = step_words(trained)
-    idle = step_words(IDLE)
     choices: dict[str, dict[str, Any]] = {
-        step: {"": {"value": value, "idle": before[step] == idle[step]}}
-        for step, value in step_values(trained).items()
+        step: {"": {"chip": chip}}
+        for step, chip in step_chips(trained, trained).items()
     }
     for fault in alternatives(trained):
         faulty = fault.apply(trained)
         choices[fault.step][fault.name] = {
-            "value": step_values(faulty)[fault.step],
+            "chip": step_chips(faulty, trained)[fault.step],
             "sentence": " ".join(contrasts(faulty, trained).values()),
             "changes": {
                 name: value

@@ -47,20 +47,19 @@ def padded(buffer: bytes) -> bytes:
 
 
 def path_of(view: View) -> dict[str, Chip]:
-    """Return for each chip its value in words, whether it is changed, and whether it does nothing here."""
+    """Return what stands in each chip."""
     height, width = view.source.size
     trained = view.bench.trained
     perturbing = [PARAMETERS[key].label for key in view.changed if key in PARAMETERS]
-    steps = step_values(view.preprocessing)
-    gets = steps["scaling"]
+    gets = range_words(view.preprocessing.scaling)
     expects = range_words(trained.scaling)
+    if gets != expects:
+        gets = WORDS["expected"].format(gets=gets, expects=expects)
     values = {
         "file": ", ".join(view.source.notes),
         "photograph": f"{width} × {height}",
         "perturbation": ", ".join(perturbing) or "none",
-        "tensor": gets
-        if gets == expects
-        else WORDS["expected"].format(gets=gets, expects=expects),
+        "tensor": gets,
         "probabilities": answer_name(view),
     }
     chips: dict[str, Chip] = {
@@ -68,25 +67,23 @@ def path_of(view: View) -> dict[str, Chip]:
         for key, value in values.items()
     }
     chips["perturbation"]["changed"] = bool(perturbing)
+    return chips | step_chips(view.preprocessing, trained)
+
+
+def step_chips(preprocessing: Preprocessing, trained: Preprocessing) -> dict[str, Chip]:
+    """Return for each step its value in words, whether it is changed, and whether it does nothing."""
     before = step_words(trained)
     idle = step_words(IDLE)
-    for step, words in step_words(view.preprocessing).items():
+    chips: dict[str, Chip] = {}
+    for step, words in step_words(preprocessing).items():
         changed = words != before[step]
         chips[step] = {
-            "value": steps[step],
+            "value": words.replace("_", " "),
             "changed": changed,
             "hidden": words == idle[step] and not changed,
         }
+    chips["scaling"]["value"] = range_words(preprocessing.scaling)
     return chips
-
-
-def step_values(preprocessing: Preprocessing) -> dict[str, str]:
-    """Return what stands in the chip of each step."""
-    values = {
-        step: words.replace("_", " ")
-        for step, words in step_words(preprocessing).items()
-    }
-    return values | {"scaling": range_words(preprocessing.scaling)}
 
 
 def heat_map(view: View) -> tuple[Heat | None, bytes]:

@@ -121,17 +121,16 @@ export class Texts {
   #notes(settings, { from, signs }) {
     const read = [...this.chips.values()].filter(({ key }) => signs[key]);
     const texts = read.map(
-      ({ key, label }) => `${label} ${this.choices[key][settings[key]].value}`,
+      ({ key, label }) => `${label} ${this.choices[key][settings[key]].chip.value}`,
     );
     return from ? [`reduced from ${from.join(" × ")}`, ...texts] : texts;
   }
 
   #path(view, info) {
     const { settings } = view;
-    const keys = this.changed(settings);
-    const labels = keys.flatMap((key) => this.specs.get(key)?.label ?? []);
+    const labels = this.changed(settings).flatMap((key) => this.specs.get(key)?.label ?? []);
     const { scaling } = this.choices;
-    const [gets, expects] = [settings.scaling, ""].map((name) => scaling[name].value);
+    const [gets, expects] = [settings.scaling, ""].map((name) => scaling[name].chip.value);
     const values = {
       file: this.#notes(settings, info).join(", "),
       photograph: view.size.join(" × "),
@@ -143,11 +142,7 @@ export class Texts {
     for (const [key, value] of Object.entries(values))
       path[key] = { value, changed: false, hidden: !value };
     path.perturbation.changed = labels.length > 0;
-    for (const key of this.chips.keys()) {
-      const changed = keys.includes(key);
-      const { value, idle = false } = this.choices[key][settings[key]];
-      path[key] = { value, changed, hidden: idle };
-    }
+    for (const key of this.chips.keys()) path[key] = this.choices[key][settings[key]].chip;
     return path;
   }
 
