@@ -13,7 +13,15 @@ from kit.classifier import Classifier
 from kit.diagnosis.candidates import Sensitivity
 from kit.diagnosis.finding import Finding, Photos
 from kit.preprocessing import Preprocessing
+from kit.preprocessing.pipeline import contrasts
 from kit.regression.cases import pin
+
+_SUBJECTS = {
+    "decoder": "decoding",
+    "light": "the light",
+    "colour of the light": "the light",
+}
+"""What a small change is about; of all others it is resizing."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,11 +81,27 @@ class Diagnosis(Result):
         """What it comes to, in a few words."""
         if self.best is not None:
             return f"the cause is {self.best.cause}"
-        if self.undecided:
-            return f"nothing serious is found; the {' and the '.join(self.undecided)} cannot be judged"
-        if self.clean:
-            return "no fault is found"
+        if self.undecided or self.clean:
+            return "nothing wrong found"
         return "the cause cannot be told from these images"
+
+    @property
+    def headline(self) -> str:
+        """The answer in a sentence: how the pipeline in use differs from training, or what else was found."""
+        right = self._best.fix.preprocessing
+        if self.preprocessing is not None and right is not None:
+            return " ".join(contrasts(self.preprocessing, right).values())
+        return self._best.summary or f"{self.conclusion.capitalize()}."
+
+    @property
+    def limits(self) -> str:
+        """What these images do not show, in a sentence; empty where nothing is open."""
+        if not self.undecided:
+            return ""
+        subjects = {_SUBJECTS.get(name, "resizing"): None for name in self.undecided}
+        images = "one image" if self.photos == 1 else "these images"
+        words = " and ".join(subjects)
+        return f"{words.capitalize()} cannot be judged from {images}."
 
     def fix(self) -> Preprocessing:
         """Return the preprocessing of the best finding's fix, or raise a ValueError where there is none."""
@@ -155,16 +179,17 @@ class Diagnosis(Result):
         best = self._best
         possible = [one.cause for one in self.findings if one.verdict == "possible"]
         images = "1 image" if self.photos == 1 else f"{self.photos} images"
-        headline = f"{self.classifier} on {images}: {self.conclusion}. {best.summary}"
-        yield Heading(headline.strip())
+        yield Heading(f"{self.classifier} on {images}: {self.headline}")
         if self.best is None:
+            if self.limits:
+                yield self.limits
             if possible:
                 yield f"Possible: {', '.join(possible)}."
             yield from (f"Note: {note}" for note in self.notes[:2])
         else:
             supports = [one.supports for one in best.evidence]
             measured = len(supports) - supports.count(None)
-            yield f"How sure: {supports.count(True)} of {measured} measurements speak for it."
+            yield f"Cause: {best.cause}; {supports.count(True)} of {measured} measurements speak for it."
             yield f"Fix: {best.fix.text or 'none is known.'}"
             against = [one.text for one in best.evidence if one.supports is False]
             against += [f"{cause} is possible too" for cause in possible]

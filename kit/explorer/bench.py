@@ -12,7 +12,6 @@ from kit.classifier import Classifier
 from kit.classifier.engines import finite
 from kit.diagnosis.inside import assumed_preprocessing
 from kit.explorer.settings import (
-    FILE_STEPS,
     Settings,
     changed_settings,
     perturbation_of,
@@ -139,29 +138,6 @@ class View:
     def altered(self) -> bool:
         """Whether what was changed has changed the prediction."""
         return self.answer != self.untouched.answer
-
-    @property
-    def idle(self) -> tuple[str, ...]:
-        """Steps of reading a file that make no difference to this one, whatever is chosen."""
-        notes = self.source.notes
-        return tuple(
-            step
-            for step, sign in FILE_STEPS.items()
-            if not any(note.startswith(sign) for note in notes)
-        )
-
-    @cached_property
-    def statistics(self) -> dict[str, str]:
-        """dtype, shape, minimum, maximum, mean and standard deviation of the tensor, as text."""
-        tensor = self.tensor
-        numbers = {
-            "minimum": tensor.min(),
-            "maximum": tensor.max(),
-            "mean": tensor.mean(),
-            "standard deviation": tensor.std(),
-        }
-        texts = {name: f"{float(value):.4g}" for name, value in numbers.items()}
-        return {"dtype": str(tensor.dtype), "shape": str(tensor.shape), **texts}
 
 
 @dataclass(frozen=True, eq=False)

@@ -85,7 +85,7 @@ class Explorer(anywidget.AnyWidget):
     photos
         A folder, a glob pattern, an array, one image or several: see `kit.images.photo`.
     labels
-        For each photo the class that it shows, by name or index, or None where that is not known; *It is …*
+        For each photo the class that it shows, by name or index, or None where that is not known; *Label it*
         in the widget changes it.
     ahead
         When idle, the explorer prefetches predictions at up to this many places of the slider that you are
@@ -95,6 +95,8 @@ class Explorer(anywidget.AnyWidget):
         Whether the page shows how long each prediction took.
     cases
         Folder that *Pin* writes cases to, for `kit.check_cases`.
+    flips
+        Whether the page offers to find where a slider changes the prediction.
     tries
         Settings for a button each, by the name on it. The photo of the first one is shown, untouched.
 
@@ -138,6 +140,7 @@ class Explorer(anywidget.AnyWidget):
         ahead: int | None = None,
         latency: bool = False,
         cases: str | PathLike[str] = "cases",
+        flips: bool = True,
         tries: Mapping[str, Settings] | None = None,
     ) -> None:
         check_first(classifier)
@@ -146,6 +149,7 @@ class Explorer(anywidget.AnyWidget):
         self._lock = threading.RLock()
         self._ahead = chosen_places(ahead)
         self._latency = bool(latency)
+        self._flips = bool(flips)
         self._cases = Path(cases)
         self._bench = Bench.of(classifier)
         self._shelf = Shelf()
@@ -283,8 +287,8 @@ class Explorer(anywidget.AnyWidget):
         """Write a page that works without Python, a server or a network, and return its path.
 
         The page has the model itself, and predicts any photo, where that has at most 40 MB and runs in
-        LiteRT. Else it has the predictions for brightness and noise together, and for every other
-        perturbation and every choice of a chip alone.
+        LiteRT. Else it has a table of predictions: for brightness and noise together, and for every choice
+        of a chip alone. Tries with other perturbations are left out. What was written, and why, is reported.
 
         Parameters
         ----------
@@ -298,12 +302,14 @@ class Explorer(anywidget.AnyWidget):
             Whether weights keep all their bits; else they have 16, as long as no probability differs by more
             than 0.001.
         progress
-            True for a bar once two seconds have passed; or a function that gets each step as a line of text.
+            True for a bar once two seconds have passed, and a line at the end; or a function that gets each
+            step as a line of text.
 
         Raises
         ------
         ValueError
-            For a photo that is not there or none, a name without .html, or a folder that cannot be written.
+            For a photo that is not there, a table without photos, a name without .html, or a folder that
+            cannot be written.
         OSError
             Where the system refuses to write the file.
         """
@@ -393,6 +399,7 @@ class Explorer(anywidget.AnyWidget):
                 self._tries,
                 ahead=self._ahead,
                 latency=self._latency,
+                flips=self._flips,
             )
         }
 
@@ -587,18 +594,25 @@ class Explorer(anywidget.AnyWidget):
         """Say at once what each change does, and look for the cause beside the bars."""
         self.settings = settings  # those that the page shows may be newer
         view = self.view
+        changes, images = why.because(view, self._compute)
         first: BecauseReply = {
             "kind": "because",
             "request": self._request,
-            "changes": why.because(view, self._compute),
+            "changes": changes,
         }
-        self.send(first)
+        self.send(first, images)
         self._stopped.set()
         self._stopped = threading.Event()
-        self._asking = self._thread.submit(self._explain, view, first, self._stopped)
+        self._asking = self._thread.submit(
+            self._explain, view, first, images, self._stopped
+        )
 
     def _explain(
-        self, view: View, first: BecauseReply, stopped: threading.Event
+        self,
+        view: View,
+        first: BecauseReply,
+        images: list[bytes],
+        stopped: threading.Event,
     ) -> None:
         def progress(text: str) -> None:
             if stopped.is_set():
@@ -607,11 +621,12 @@ class Explorer(anywidget.AnyWidget):
 
         try:
             diagnosis = why.ask(self.classifier, view, progress)
-            explanation, pictures = why.explanation(diagnosis, view)
+            own = first["changes"], images
+            explanation, pictures = why.explanation(diagnosis, view, own)
             progress("")
         except futures.CancelledError:
             ended: BecauseReply = {**first, "stopped": "Stopped."}
-            self.send(ended)
+            self.send(ended, images)
         except Exception as error:  # noqa: BLE001 - a thread's error would be swallowed; the page shows it
             self._fail(error, first["request"])
         else:
@@ -639,7 +654,7 @@ class Explorer(anywidget.AnyWidget):
         view = self.view
         if view.label is None:
             raise ValueError(
-                "Expected a label to pin, received none; say what it shows with It is …"
+                "Expected a label to pin, received none; say what it shows with Label it"
             )
         diagnosis = None
         if self._about == view.settings | {"where": None}:

@@ -15,25 +15,27 @@ import numpy as np
 
 from kit._reporting import Progress, Steps
 from kit._version import __version__
-from kit.explorer import page
+from kit.explorer import page, why
 from kit.explorer.bench import Bench, View
 from kit.explorer.compact import compact
 from kit.explorer.panel import panel
 from kit.explorer.protocol import Step
-from kit.explorer.replies import in_short
+from kit.explorer.replies import step_chips
 from kit.explorer.settings import (
     MAIN,
     Settings,
     changed_settings,
     neutral,
-    step_words,
 )
 from kit.explorer.shelf import Entry, Shelf
-from kit.explorer.texts import MARKS, bars
+from kit.explorer.texts import WORDS, bars
 from kit.images.metadata import without_metadata
+from kit.images.photo import at_least_one
 from kit.perturbation.parameters import PARAMETERS
 from kit.preprocessing import Preprocessing, faults
+from kit.preprocessing.pipeline import contrasts
 from kit.preprocessing.resizing import PILLOW
+from kit.robustness.heatmap import COLD, COVER, HOT
 
 COARSE = {"brightness": 0.1, "noise": 5.0}
 """Steps of the sliders of a page with a table."""
@@ -41,30 +43,6 @@ AHEAD = 320
 """Places of a slider to which a page looks ahead."""
 NOT_OFFERED = {"alpha_dropped", "depth_clipped"}
 """Faults of reading a file that a browser, which reads it by itself, cannot repeat."""
-WORDS = {
-    "and": " and ",
-    "fixed": "{changes}. Fixed: {prediction}",
-    "marks": {"changed": "changed", "right": "✓ fixed", "same": "same prediction"},
-    "novel": "Unlike the training images. Likeliest: {prediction}. {note}",
-    "others": "{count} others",
-    "reduced": "reduced from {size}",
-    "same": "the same class, {share}",
-    "still": "still {after}",
-    "tensor": (
-        "dtype",
-        "shape",
-        "minimum",
-        "maximum",
-        "mean",
-        "standard deviation",
-    ),
-    "together": "Only together: {changes}: without them {prediction}",
-    "unchanged": "Your changes did not change the prediction: untouched it is {before}.",
-    "untouched": "Untouched: {before}",
-    "where": "Orange places speak for {name}; they do not say why.",
-    "without": "{changes}: without it {prediction}",
-}
-"""What a page says as `texts`, `replies` and `why` do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +84,12 @@ def network_parts(contents: Contents, *, exact: bool) -> list[str]:
     worker = gzip.decompress(page.vendored("litert.js"))
     worker += page.joined(page.WORKER).encode()
     wasm = page.vendored("litert.wasm")
-    binaries = [gzip.compress(worker), wasm, network, *map(_file, shelf.values())]
+    binaries = [
+        gzip.compress(worker, mtime=0),
+        wasm,
+        network,
+        *map(_file, shelf.values()),
+    ]
     texts = [b64encode(binary).decode() for binary in binaries]
     return [page.packed(_panel(contents) | about), *texts]
 
@@ -114,6 +97,7 @@ def network_parts(contents: Contents, *, exact: bool) -> list[str]:
 def table_parts(contents: Contents, progress: Progress) -> list[str]:
     """Return a page's panel, for each photo a table of predictions, and the photos."""
     shelf = contents.shelf
+    at_least_one(shelf)
     tables = [
         page.packed(_table(contents, name, f"Photo {number} of {len(shelf)}", progress))
         for number, name in enumerate(shelf, 1)
@@ -145,24 +129,30 @@ def _panel(contents: Contents) -> dict[str, Any]:
         "alone": True,
         "head": classifier.network.compiled.head,
         "labels": labels,
-        "marks": MARKS,
-        "path": list(map(_offered, described["path"])),
+        "path": _offered(described["path"]),
         "seeds": _seeds({0, *(settings["seed"] for settings in contents.states)}),
         "shape": classifier.network.compiled.input_shape,
         "sliders": [row for row in described["sliders"] if row["key"] in MAIN],
         "start": contents.start | {"where": None},
         "temperature": classifier.temperature,
-        "words": WORDS,
+        "words": WORDS | why.WORDS,
+        "fall": why.FALL,
+        "heat": {"cold": COLD.tolist(), "hot": HOT.tolist(), "cover": COVER},
         **_steps(contents.bench.trained),
     }
 
 
-def _offered(step: Step) -> Step:
-    """Return a chip without the faults that are not offered."""
-    if "options" not in step:
-        return step
-    options = [option for option in step["options"] if option[0] not in NOT_OFFERED]
-    return {**step, "options": options}
+def _offered(path: Sequence[Step]) -> list[Step]:
+    """Return the chips without the faults that are not offered, and without those of which none is left."""
+    offers: list[Step] = []
+    for step in path:
+        if "options" not in step:
+            offers.append(step)
+            continue
+        options = [row for row in step["options"] if row[0] not in NOT_OFFERED]
+        if len(options) > 1:
+            offers.append({**step, "options": options})
+    return offers
 
 
 def _seeds(seeds: Iterable[int]) -> dict[int, dict[str, str]]:
@@ -175,22 +165,31 @@ def _seeds(seeds: Iterable[int]) -> dict[int, dict[str, str]]:
 
 
 def _steps(trained: Preprocessing) -> dict[str, Any]:
-    """Return the preprocessing as JSON takes it, what each fault changes in it, and words for its chips."""
+    """Return the preprocessing as JSON takes it, and by step what each fault changes in it and is called."""
     steps = plain_steps(trained)
-    words = {step: {"": in_short(text)} for step, text in step_words(trained).items()}
-    changes: dict[str, dict[str, Any]] = {step: {} for step in faults.STEPS}
-    alternatives = [
-        fault for step in changes for fault in faults.alternatives(trained, step)
-    ]
-    for fault in alternatives:
+    choices: dict[str, dict[str, Any]] = {
+        step: {"": {"chip": chip}}
+        for step, chip in step_chips(trained, trained).items()
+    }
+    for fault in alternatives(trained):
         faulty = fault.apply(trained)
-        words[fault.step][fault.name] = in_short(step_words(faulty)[fault.step])
-        changes[fault.step][fault.name] = {
-            name: value
-            for name, value in plain_steps(faulty).items()
-            if value != steps[name]
+        choices[fault.step][fault.name] = {
+            "chip": step_chips(faulty, trained)[fault.step],
+            "sentence": " ".join(contrasts(faulty, trained).values()),
+            "changes": {
+                name: value
+                for name, value in plain_steps(faulty).items()
+                if value != steps[name]
+            },
         }
-    return {"steps": steps, "faults": changes, "stepWords": words}
+    return {"steps": steps, "choices": choices}
+
+
+def alternatives(trained: Preprocessing) -> list[faults.Fault]:
+    """Return the faults of all steps that make a difference, in the order of the steps."""
+    return [
+        fault for step in faults.STEPS for fault in faults.alternatives(trained, step)
+    ]
 
 
 def plain_steps(preprocessing: Preprocessing) -> dict[str, Any]:
@@ -216,9 +215,7 @@ def states(contents: Contents, photo: str) -> list[Settings]:
         dict(zip(sliders, pair, strict=True)) for pair in product(*sliders.values())
     ]
     changes += [
-        {step: fault.name}
-        for step in faults.STEPS
-        for fault in faults.alternatives(contents.bench.trained, step)
+        {fault.step: fault.name} for fault in alternatives(contents.bench.trained)
     ]
     for settings in contents.states:
         if settings["photo"] == photo:

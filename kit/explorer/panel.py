@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from kit.explorer.ahead import AHEAD_BYTES
 from kit.explorer.bench import Bench
 from kit.explorer.protocol import Panel, Slider, Step
-from kit.explorer.settings import CHOICES, FILE_STEPS, MAIN, Settings, neutral
+from kit.explorer.settings import MAIN, Settings, neutral
 from kit.explorer.shelf import CAMERA, Shelf
 from kit.explorer.texts import caption, usual
 from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing, faults
-from kit.preprocessing.pipeline import TO_SIZE
 
 UPLOAD_BYTES = 64_000_000
 """Largest image file that the page accepts."""
@@ -27,10 +26,9 @@ def chips(trained: Preprocessing, faultless: str) -> list[Step]:
     """
     path: list[Step] = [{"key": "file", "label": "File"}]
     for step, label in faults.STEPS.items():
-        after_file = path[-1]["key"] in FILE_STEPS
-        if after_file and CHOICES[step] not in TO_SIZE[0].choices:
+        if step == "thumbnail":  # the first after the file is read
             path.append({"key": "photograph", "label": "Photo"})
-            path.append({"key": "perturbation", "label": "Perturbed"})
+            path.append({"key": "perturbation", "label": "Perturbation"})
         alternatives = [
             [fault.name, fault.title] for fault in faults.alternatives(trained, step)
         ]
@@ -70,6 +68,7 @@ def panel(
     *,
     ahead: int,
     latency: bool,
+    flips: bool = True,
 ) -> Panel:
     """Return the panel of an explorer, which looks ahead to `ahead` places of a slider."""
     classifier = bench.classifier
@@ -91,5 +90,6 @@ def panel(
         "uploadBytes": UPLOAD_BYTES,
         "ahead": {"keys": MAIN, "places": ahead, "bytes": AHEAD_BYTES},
         "latency": latency,
+        "flips": flips,
         "tries": list(tries.items()),
     }

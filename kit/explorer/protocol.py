@@ -121,7 +121,6 @@ class Shown(TypedDict):
     bars: list[Bar]
     answer: Answer
     verdict: str
-    tensor: list[list[str]]
     path: dict[str, Chip]
     code: str
     about: str
@@ -182,53 +181,42 @@ class ErrorReply(TextReply):
 
 
 class Fixed(TypedDict):
-    """Predictions before and after a fix, and what it did."""
+    """Predictions before and after a fix, what it did, and what the image after it shows."""
 
     before: str
     after: str
     mark: str
-
-
-class Line(TypedDict):
-    """One change, the settings that take it back, and what that does."""
-
-    text: str
-    settings: Settings
-    matters: bool
-    fixed: Fixed
-
-
-class Changes(TypedDict):
-    """What the changes did to the prediction, and the chips that are to blame."""
-
-    headline: str
-    lines: list[Line]
-    settings: Settings
-    guilty: list[str]
-
-
-class Cause(TypedDict):
-    """A finding of the diagnosis."""
-
     title: str
-    summary: str
-    evidence: list[list[str]]
 
 
-class ExplainedContent(TypedDict):
-    """The diagnosis; `pictures` are heights and widths of the two whose bytes are beside the message."""
+class Reason(TypedDict):
+    """The answer to *Why?* in a sentence, and what to do: settings to apply at a button, or advice.
+
+    `pictures` are heights and widths of two images before and after it, whose bytes are beside the message;
+    `guilty` are the chips that are to blame.
+    """
 
     headline: str
-    notes: list[str]
-    judged: str
-    findings: list[Cause]
-    ruledOut: list[str]
-    fix: str
-    code: str
+    advice: str
+    button: str
     apply: Settings | None
     fixed: Fixed | None
     guilty: list[str]
     pictures: list[tuple[int, int]]
+
+
+class Changes(Reason):
+    """What the changes did to the prediction; the lines say what each of several did."""
+
+    lines: list[str]
+    settings: Settings
+
+
+class ExplainedContent(Reason):
+    """The diagnosis, with the fix as code and all of its numbers."""
+
+    code: str
+    details: str
 
 
 class BecauseReply(Reply):
@@ -313,6 +301,7 @@ class Panel(TypedDict):
     uploadBytes: int
     ahead: Ahead
     latency: bool
+    flips: bool
     tries: list[tuple[str, Settings]]
     alone: NotRequired[bool]
     table: NotRequired[bool]

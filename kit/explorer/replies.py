@@ -19,19 +19,24 @@ from kit.explorer.protocol import (
 )
 from kit.explorer.settings import MAIN, step_words
 from kit.explorer.texts import (
+    WORDS,
+    answer_name,
     answer_of,
     as_code,
     bars,
-    tensor_table,
     verdict,
 )
 from kit.perturbation import PARAMETERS
+from kit.preprocessing import Preprocessing
+from kit.preprocessing.scaling import range_words
 
 REPLY_BYTES = 65_536
 """Smallest reply. Jupyter's kernel websocket keeps Nagle's algorithm on, so a smaller one waits up to 40 ms
 for a delayed acknowledgement while a slider is dragged; from 64 KiB on it leaves at once."""
 LIVE_PIXELS = 1_048_576
 """Largest photo, in pixels, that the page perturbs by itself; the kernel shows larger ones reduced."""
+IDLE = Preprocessing(filter="lanczos", fit="pad")
+"""What stands for a step that does nothing; resizing always does something."""
 FOLDED = PARAMETERS.keys() - MAIN
 """Perturbations that the page cannot paint by itself."""
 
@@ -42,44 +47,43 @@ def padded(buffer: bytes) -> bytes:
 
 
 def path_of(view: View) -> dict[str, Chip]:
-    """Return for each chip its value in words, whether it is changed, and whether it cannot act."""
-    names = view.names
-    idle = view.idle
-    altered = view.altered
-    untouched = view.untouched
+    """Return what stands in each chip."""
     height, width = view.source.size
-    shape = "×".join(map(str, view.tensor.shape[1:]))
-    fed_otherwise = not np.array_equal(view.tensor, untouched.tensor)
-    perturbing = [key for key in view.changed if key in PARAMETERS]
-    perturbed = "none"
-    if len(perturbing) == 1:
-        perturbed = PARAMETERS[perturbing[0]].label
-    elif perturbing:
-        perturbed = f"{len(perturbing)} changes"
-    prediction = "none of these" if view.answer is None else names[view.answer]
-    chips = {
-        "file": _chip(", ".join(view.source.notes) or "as it is", changed=False),
-        "photograph": _chip(f"{width} × {height}", changed=False),
-        "perturbation": _chip(perturbed, changed=bool(perturbing)),
-        "tensor": _chip(shape, changed=fed_otherwise),
-        "probabilities": _chip(prediction, changed=altered),
+    trained = view.bench.trained
+    perturbing = [PARAMETERS[key].label for key in view.changed if key in PARAMETERS]
+    gets = range_words(view.preprocessing.scaling)
+    expects = range_words(trained.scaling)
+    if gets != expects:
+        gets = WORDS["expected"].format(gets=gets, expects=expects)
+    values = {
+        "file": ", ".join(view.source.notes),
+        "photograph": f"{width} × {height}",
+        "perturbation": ", ".join(perturbing) or "none",
+        "tensor": gets,
+        "probabilities": answer_name(view),
     }
-    trained = step_words(view.bench.trained)
-    for step, words in step_words(view.preprocessing).items():
-        changed = words != trained[step]
-        hidden = step in idle and not changed
-        chips[step] = _chip(in_short(words), changed=changed, hidden=hidden)
+    chips: dict[str, Chip] = {
+        key: {"value": value, "changed": False, "hidden": not value}
+        for key, value in values.items()
+    }
+    chips["perturbation"]["changed"] = bool(perturbing)
+    return chips | step_chips(view.preprocessing, trained)
+
+
+def step_chips(preprocessing: Preprocessing, trained: Preprocessing) -> dict[str, Chip]:
+    """Return for each step its value in words, whether it is changed, and whether it does nothing."""
+    before = step_words(trained)
+    idle = step_words(IDLE)
+    chips: dict[str, Chip] = {}
+    for step, words in step_words(preprocessing).items():
+        changed = words != before[step]
+        chips[step] = {
+            "value": words.replace("_", " "),
+            "changed": changed,
+            "hidden": words == idle[step] and not changed,
+        }
+    chips["scaling"]["value"] = range_words(preprocessing.scaling)
     return chips
-
-
-def _chip(value: str, *, changed: bool, hidden: bool = False) -> Chip:
-    return {"value": value, "changed": changed, "hidden": hidden}
-
-
-def in_short(words: str) -> str:
-    """Return the name that stands before a formula."""
-    name, _, _ = words.partition(", ")
-    return (words if "(" in name else name).replace("_", " ")
 
 
 def heat_map(view: View) -> tuple[Heat | None, bytes]:
@@ -88,13 +92,12 @@ def heat_map(view: View) -> tuple[Heat | None, bytes]:
     if heat is None:
         return None, b""
     height, width = heat.cells.shape
-    about = f"Orange places speak for {heat.class_name}; they do not say why."
     message: Heat = {
         "height": height,
         "width": width,
         "waits": heat.method == "occlusion",
         "name": heat.class_name,
-        "about": about,
+        "about": WORDS["map"].format(name=heat.class_name),
     }
     return message, heat.rgba.tobytes()
 
@@ -113,7 +116,6 @@ def shown(view: View) -> tuple[Shown, bytes]:
         "bars": bars(view),
         "answer": answer,
         "verdict": verdict(answer),
-        "tensor": tensor_table(view),
         "path": path_of(view),
         "code": as_code(view),
         "about": ", ".join((f"{width} × {height} pixels", *view.source.notes)),

@@ -14,8 +14,6 @@ Settings = dict[str, Any]
 
 MAIN = ("brightness", "noise")
 """The article's two sliders; the other perturbations are folded away."""
-FILE_STEPS = {"exif": "EXIF", "alpha": "alpha", "depth": "16-bit"}
-"""Steps that act on some files only, and how the notes of those begin."""
 CHOICES = {
     choice.name: choice for operation in PIPELINE for choice in operation.choices
 }
@@ -42,15 +40,16 @@ def changed_settings(settings: Settings) -> Settings:
 
 
 def words(key: str, settings: Settings) -> str:
-    """Return a change in words."""
+    """Return a change in words, for the middle of a sentence."""
     if key == "fix":
-        return "The fix"
+        return "the fix"
     if key in faults.STEPS:
-        return f"{faults.STEPS[key]}: {faults.CATALOGUE[settings[key]].title}"
+        return f"“{faults.STEPS[key]}: {faults.CATALOGUE[settings[key]].title}”"
     parameter = PARAMETERS[key]
     if parameter.kind == "switch":
-        return parameter.label
-    return f"{parameter.label} {settings[key]:g} {parameter.unit}".strip()
+        return f"“{parameter.label}”"
+    label = parameter.label.lower().replace("jpeg", "JPEG")
+    return f"{label} {settings[key]:g}"
 
 
 @lru_cache(maxsize=8)  # of a drag all have the same

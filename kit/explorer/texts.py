@@ -12,8 +12,18 @@ BARS = 8
 """Rows, the last one for all other classes; where there are ten or fewer, each has one, in their order."""
 LEAST_SHOWN = 0.0005
 """Probability below which a class has no row of its own, unless it is expected."""
-MARKS = {"right": "✓ correct", "wrong": "✕ it is {}"}
-"""What stands beside a prediction whose class is known."""
+WORDS = {
+    "expected": "{gets}, expected {expects}",
+    "map": "Yellow areas support {name}. They do not say why.",
+    "none": "none of these",
+    "novel": "Unlike the training images. Likeliest: {name}, {share}. {note}",
+    "original": "Original photo: {before}",
+    "others": "{count} others",
+    "right": "✓ correct",
+    "same": "same class, {share}",
+    "wrong": "✕ it is {label}",
+}
+"""What is said of a state; a page without Python has it from here."""
 
 
 def percent(probability: float) -> str:
@@ -42,7 +52,8 @@ def bars(view: View) -> list[Bar]:
     others = len(names) - len(classes)
     if others:
         remaining = np.maximum(1 - columns[:, classes].sum(axis=1), 0)
-        rows.append(_bar(view, -1, f"{others} others", remaining))
+        name = WORDS["others"].format(count=others)
+        rows.append(_bar(view, -1, name, remaining))
     return rows
 
 
@@ -74,9 +85,14 @@ def _bar(view: View, index: int, name: str, shares: Float32) -> Bar:
     }
 
 
+def answer_name(view: View) -> str:
+    """Return the predicted class, or that it is none."""
+    return WORDS["none"] if view.answer is None else view.names[view.answer]
+
+
 def called(view: View) -> str:
     """Return what is predicted, with its probability."""
-    name = "none of these" if view.answer is None else view.names[view.answer]
+    name = answer_name(view)
     return f"{name}, {percent(view.probabilities[view.top])}"
 
 
@@ -91,14 +107,14 @@ def answer_of(view: View) -> Answer:
     if view.label is not None:
         label = names[view.label]
         state = "wrong" if wrong else "right"
-        mark = MARKS[state].format(label)
+        mark = WORDS[state].format(label=label)
     note = ""
     if view.reference is not None:
-        note = f"Untouched: {_compared(view.reference, view)}"
+        note = WORDS["original"].format(before=_compared(view.reference, view))
     share = percent(view.probabilities[view.top])
     if view.novel:
-        note = f"Unlike the training images. Likeliest: {name}, {share}. {note}".strip()
-        name = "None of these"
+        note = WORDS["novel"].format(name=name, share=share, note=note).strip()
+        name = WORDS["none"].capitalize()
         share = ""
     return {
         "name": name,
@@ -112,7 +128,8 @@ def answer_of(view: View) -> Answer:
 
 def _compared(before: View, after: View) -> str:
     if before.answer == after.answer:
-        return f"the same class, {percent(before.probabilities[before.top])}"
+        share = percent(before.probabilities[before.top])
+        return WORDS["same"].format(share=share)
     return called(before)
 
 
@@ -120,15 +137,6 @@ def verdict(answer: Answer) -> str:
     """Say in a sentence or two what the prediction is, and how it differs from the untouched one."""
     prediction = filter(None, (answer["name"], answer["share"], answer["mark"]))
     return f"{', '.join(prediction)}. {answer['note']}".strip()
-
-
-def tensor_table(view: View) -> list[list[str]]:
-    """Rows of (property, fed to the network, expected for this photo, the same?) as text."""
-    expected = view.untouched.statistics
-    return [
-        [name, fed, expected[name], "same" if fed == expected[name] else "differs"]
-        for name, fed in view.statistics.items()
-    ]
 
 
 def usual(classifier: Classifier) -> str:
@@ -143,7 +151,7 @@ def usual(classifier: Classifier) -> str:
 
 def caption(classifier: Classifier) -> str:
     """Say below the softmax table what its bars are."""
-    text = f"Pale bar: the untouched photo, prepared {usual(classifier)}"
+    text = f"Pale bar: the original photo, prepared {usual(classifier)}"
     if classifier.temperature == 1:
         return text
     return f"{text}; thin bar: calibrated with temperature {classifier.temperature:.2f}"

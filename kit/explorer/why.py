@@ -1,34 +1,54 @@
 """The answer to *Why?*: what each change did, then the diagnosis."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from kit.classifier import Classifier
-from kit.diagnosis import STAGES, Diagnosis, Finding, Fix, diagnose
+from kit.diagnosis import Diagnosis, diagnose
 from kit.explorer.bench import View
-from kit.explorer.protocol import Cause, Changes, ExplainedContent, Fixed, Line
+from kit.explorer.protocol import Changes, ExplainedContent, Reason
 from kit.explorer.settings import (
     FAULTLESS,
     Settings,
     neutral,
     preprocessing_of,
-    step_words,
     words,
 )
-from kit.explorer.texts import called, percent
+from kit.explorer.texts import called, percent, usual
 from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import STEPS
+from kit.preprocessing.pipeline import contrasts
 
 Compute = Callable[[Settings], View]
-SAME_TENSOR = 0.02
-"""Largest difference between two tensors, as a share of their range, that is none to a model.
-
-Such are (x - 127) / 128 and x / 127.5 - 1.
-"""
+FALL = 0.2
+"""Probability by which a prediction whose class stays must fall for that to count, or half of it."""
+WORDS = {
+    "again": "✓ {after} again",
+    "and": " and ",
+    "fix": "Fix it",
+    "fixed": "Fixed: {after}.",
+    "fixed_still": "Fixed: still {after} instead of {before}.",
+    "harmless": "Nothing to undo. Change more, and ask again.",
+    "helped": "Your changes make the prediction correct: {prediction}; without them {before}.",
+    "keep": "The prediction is correct as it is: ask about other photos before you change it.",
+    "kept": "Your changes keep the class: {prediction}; without them {before}.",
+    "now": "Now {after}",
+    "only": "Only without {words}: {after}.",
+    "still": "Still {name}, but {share} instead of {before}. ",
+    "still_so": "still {after}",
+    "title": "Original photo",
+    "title_trained": "What it was trained to see",
+    "title_without": "Without {words}",
+    "together": "only together do they do it",
+    "undo": "Undo {words}",
+    "undo_all": "Undo these changes",
+    "without": "without {words}: {after}",
+}
+"""What is said of changes; a page without Python has it from here."""
+HARD = "Check its label. If that is right, train on more such images."
+CLEAN = "Ask about a photo whose prediction is wrong."
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +58,12 @@ class Change:
     Attributes
     ----------
     keys, words
-        Settings that are taken back, those that only steer them left out; and what was changed, for people.
+        Settings that are undone, those that only steer them left out; and what was changed, for people.
     without
         The view without it.
     regains, gain
-        Whether the correct prediction, or that of the untouched photo, comes back without it, and by how much
-        its probability rises, -1..1.
+        Whether the prediction is `spoilt` no more without it; and by how much the probability of the
+        correct class, or of the one of the original photo, rises, -1..1.
     """
 
     keys: tuple[str, ...]
@@ -53,50 +73,139 @@ class Change:
     gain: float
 
 
-def because(view: View, compute: Compute) -> Changes:
-    """Return what the changes did to the prediction, as the page shows it."""
-    all_changes = changes(view, compute)
-    headline = ""  # the lines say it all
-    if all_changes and not view.altered:
-        headline = f"Your changes did not change the prediction: untouched it is {called(view.untouched)}."
+def spoilt(view: View) -> bool:
+    """Whether the changes changed the prediction for the worse, or took much of its probability."""
+    if view.untouched.wrong and not view.wrong:
+        return False
+    before = view.untouched.probabilities[view.untouched.top]
+    now = view.probabilities[view.untouched.top]
+    return bool(view.altered or before - now > FALL or now <= before / 2)
+
+
+def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
+    """Return what the changes did to the prediction, as the page shows it, with the images of `Reason`."""
+    found = changes(view, compute)
+    # Mistakes that do no harm here do it elsewhere.
+    mistakes = {step: "" for step in STEPS if view.settings[step]}
+    if spoilt(view):
+        guilty = found[0].keys
+        mistakes = dict.fromkeys(guilty, "") if STEPS.keys() >= set(guilty) else {}
+    reason = _reason("")
+    images: list[bytes] = []
+    if mistakes:
+        after = compute(view.settings | mistakes)
+        reason, images = _prepared_otherwise(view, after, mistakes)
+    elif found:
+        reason, images = _own(view, found)
+    lines = [_line(view, change) for change in found if len(found) > 1]
+    message: Changes = {**reason, "lines": lines, "settings": view.settings}
+    return message, images
+
+
+def _reason(headline: str, advice: str = "") -> Reason:
+    return {
+        "headline": headline,
+        "advice": advice,
+        "button": "",
+        "apply": None,
+        "fixed": None,
+        "guilty": [],
+        "pictures": [],
+    }
+
+
+def _beside(
+    reason: Reason, view: View, after: View, title: str
+) -> tuple[Reason, list[bytes]]:
+    """Put what is shown and what comes after it beside each other in a reason, and return their images."""
+    images = [shot.covered(after.base.image(shot.tensor)) for shot in (view, after)]
+    right = view.untouched.answer if view.label is None else view.label
+    mark = WORDS["again" if after.answer == right and spoilt(view) else "now"]
+    reason["pictures"] = [image.shape[:2] for image in images]
+    reason["fixed"] = {
+        "before": called(view),
+        "after": called(after),
+        "mark": mark.format(after=called(after)),
+        "title": title,
+    }
+    if after.wrong and not view.wrong:
+        reason["apply"] = None
+        reason["advice"] = WORDS["keep"]
+    return reason, [image.tobytes() for image in images]
+
+
+def _own(view: View, found: Sequence[Change]) -> tuple[Reason, list[bytes]]:
+    """Say what the person's own changes did; the first of them is the one to undo."""
+    reason = _reason(_done(view, found), WORDS["harmless"])
+    if not spoilt(view):
+        return _beside(reason, view, view.untouched, WORDS["title"])
+    first = found[0]
+    after = first.without
     guilty = {
         "perturbation" if key in PARAMETERS else key
-        for change in all_changes
+        for change in found
         if change.regains
         for key in change.keys
     }
-    return {
-        "headline": headline,
-        "lines": [_line(view, change) for change in all_changes],
-        "settings": view.settings,
+    undo = WORDS["undo_all" if len(first.keys) > 1 else "undo"]
+    reason |= {
+        "advice": "",
+        "button": undo.format(words=first.words),
         "guilty": sorted(guilty),
-    }
-
-
-def _line(view: View, change: Change) -> Line:
-    without = change.without
-    stays = without.answer == view.answer
-    prediction = f"{'still ' if stays else ''}{called(without)}"
-    if len(change.keys) > 1:
-        text = f"Only together: {change.words}: without them {prediction}"
-    elif change.keys[0] in STEPS:
-        text = f"{change.words}. Fixed: {prediction}"
-    else:
-        text = f"{change.words}: without it {prediction}"
-    return {
-        "text": text,
-        "settings": {
+        "apply": {
             key: value
-            for key, value in without.settings.items()
+            for key, value in after.settings.items()
             if value != view.settings[key]
         },
-        "matters": change.regains or not (view.altered or stays),
-        "fixed": fixed(view, without),
     }
+    title = WORDS["title_without"].format(words=first.words)
+    return _beside(reason, view, after, title)
+
+
+def _done(view: View, found: Sequence[Change]) -> str:
+    """Say in a sentence or two what the changes did."""
+    first = found[0]
+    before = percent(view.untouched.probabilities[view.untouched.top])
+    if not spoilt(view):
+        text = WORDS["helped" if view.altered else "kept"]
+        return text.format(prediction=called(view), before=before)
+    start = ""
+    prediction = called
+    if not view.altered:
+        start = WORDS["still"].format(
+            name=view.names[view.top], share=_share(view), before=before
+        )
+        prediction = _share
+    after = prediction(first.without)
+    if len(first.keys) > 1:
+        return start + WORDS["only"].format(words=first.words, after=after)
+    regaining = [change for change in found if change.regains] or [first]
+    parts = [
+        WORDS["without"].format(words=change.words, after=prediction(change.without))
+        for change in regaining
+    ]
+    if len(parts) > 1:
+        parts.append(WORDS["together"])
+    return f"{start}{_capital('; '.join(parts))}."
+
+
+def _capital(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}"
+
+
+def _share(view: View) -> str:
+    return percent(view.probabilities[view.top])
+
+
+def _line(view: View, change: Change) -> str:
+    after = called(change.without)
+    if change.without.answer == view.answer:
+        after = WORDS["still_so"].format(after=after)
+    return _capital(WORDS["without"].format(words=change.words, after=after))
 
 
 def changes(view: View, compute: Compute) -> tuple[Change, ...]:
-    """Take back each change by itself, and where none of them is enough, as few together as will do.
+    """Undo each change by itself, and where none of them is enough, as few together as will do.
 
     Returns
     -------
@@ -106,14 +215,10 @@ def changes(view: View, compute: Compute) -> tuple[Change, ...]:
     keys = [key for key in view.changed if key != "seed"]
     singles = sorted(
         (_without(view, (key,), compute) for key in keys),
-        key=lambda change: (
-            change.regains,
-            change.without.answer != view.answer,
-            change.gain,
-        ),
+        key=lambda change: (change.regains, change.gain),
         reverse=True,
     )
-    if not view.altered or len(singles) < 2 or singles[0].regains:
+    if not spoilt(view) or len(singles) < 2 or singles[0].regains:
         return tuple(singles)
     by_effect = [key for change in singles for key in change.keys]
     together = _without(view, tuple(by_effect), compute)
@@ -130,42 +235,25 @@ def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
     untouched = neutral(view.settings["photo"])
     back = {key: untouched[key] for key in (*keys, *steering)}
     without = compute(view.settings | back)
-    target = view.untouched.top if view.label in {None, view.top} else view.label
-    right = {view.untouched.answer, target} - {view.answer}
+    target = view.untouched.top if view.label is None else view.label
     return Change(
         keys=keys,
-        words=" and ".join(words(key, view.settings) for key in keys),
+        words=WORDS["and"].join(words(key, view.settings) for key in keys),
         without=without,
-        regains=view.altered and without.answer in right,
+        regains=spoilt(view) and not spoilt(without),
         gain=float(without.probabilities[target] - view.probabilities[target]),
     )
-
-
-def fixed(before: View, after: View) -> Fixed:
-    """Return the predictions before and after a fix, and what it did, for people."""
-    right = before.untouched.answer if before.label is None else before.label
-    mark = "changed"
-    if after.answer == before.answer:
-        mark = "same prediction"
-    elif after.answer == right:
-        mark = "✓ fixed"
-    return {"before": called(before), "after": called(after), "mark": mark}
 
 
 def ask(
     classifier: Classifier, view: View, progress: Callable[[str], None]
 ) -> Diagnosis:
     """Diagnose the image as it is shown, with the preprocessing in use."""
-    stages = list(STAGES)
-
-    def report(stage: str) -> None:
-        progress(f"{stage}, part {stages.index(stage) + 1} of {len(stages)}")
-
     return diagnose(
         classifier.using(view.preprocessing),
         [view.photo],
         None if view.label is None else [view.label],
-        progress=report,
+        progress=progress,
     )
 
 
@@ -174,90 +262,76 @@ def settings_of_fix(
 ) -> Settings | None:
     """Return the settings to change for the preprocessing `right`; perturbations stay.
 
-    Chosen faults of the steps that differ are taken back from `base`; where that does not lead there, the fix
+    Chosen faults of the steps that differ are undone from `base`; where that does not lead there, the fix
     is put in use. None where one is in use already.
     """
-    guilty = _differing(preprocessing_of(settings, base), right)
-    back = {step: "" for step in guilty if settings[step]}
+    guilty = contrasts(preprocessing_of(settings, base), right)
+    back = {step: "" for step in guilty if settings.get(step)}
     if preprocessing_of(settings | back, base) == right:
         return back
     return None if settings["fix"] else FAULTLESS | {"fix": True}
 
 
-def _differing(first: Preprocessing, second: Preprocessing) -> list[str]:
-    second_words = step_words(second)
-    return [
-        step for step, words in step_words(first).items() if words != second_words[step]
-    ]
-
-
 def explanation(
-    diagnosis: Diagnosis, view: View
+    diagnosis: Diagnosis, view: View, own: tuple[Reason, list[bytes]]
 ) -> tuple[ExplainedContent, list[bytes]]:
-    """Return the diagnosis as the page shows it, with two images where a fix is known.
+    """Return the diagnosis as the page shows it, with the images of `Reason`; `own` is that of `because`."""
+    reason, images = _concluded(diagnosis, view, own)
+    details = plain(diagnosis.details().text())
+    return {**reason, "code": diagnosis.fix_code, "details": details}, images
 
-    The images, uint8 RGB, are what the model gets and what it was trained to see.
-    """
+
+def _concluded(
+    diagnosis: Diagnosis, view: View, own: tuple[Reason, list[bytes]]
+) -> tuple[Reason, list[bytes]]:
+    """Return the most that can be said of this prediction, with the images of `Reason`."""
     right = _right(diagnosis, view)
-    fix = Fix("") if diagnosis.best is None else diagnosis.best.fix
-    ruled_out = [
-        plain(finding.cause)
-        for finding in diagnosis.findings
-        if finding.verdict == "ruled_out"
-    ]
-    message: ExplainedContent = {
-        "headline": "",
-        "notes": list(map(plain, diagnosis.notes)),
-        "judged": plain(diagnosis.judged_by),
-        "findings": [
-            _cause(finding)
-            for finding in diagnosis.findings
-            if finding.verdict in {"named", "possible"}
-        ],
-        # Nothing is ruled out above a prediction that is known to be wrong.
-        "ruledOut": [] if view.wrong or view.altered else ruled_out,
-        "fix": plain(fix.text),
-        "code": fix.code,
-        "apply": None,
-        "fixed": None,
-        "guilty": [],
-        "pictures": [],
-    }
-    if right is None:
-        message["headline"] = _headline(diagnosis, view, None)
-        return message, []
-    after = _prepared(view, right)
-    message["headline"] = _headline(diagnosis, view, after)
-    if view.wrong or not after.wrong:
-        message["apply"] = settings_of_fix(view.settings, view.base, right)
-    message["fixed"] = fixed(view, after)
-    message["guilty"] = _differing(view.preprocessing, right)
-    pictures = [shot.covered(right.image(shot.tensor)) for shot in (view, after)]
-    message["pictures"] = [picture.shape[:2] for picture in pictures]
-    return message, [picture.tobytes() for picture in pictures]
+    if right is not None:
+        apply = settings_of_fix(view.settings, view.base, right)
+        after = _prepared(view, right)
+        unchosen = apply is None or "fix" in apply
+        # Else there is more to undo than that.
+        if unchosen or not (spoilt(view) and spoilt(after)):
+            return _prepared_otherwise(view, after, apply)
+    in_image = None if spoilt(view) else _in_image(diagnosis, view)
+    return own if in_image is None else (in_image, [])
 
 
-def _cause(finding: Finding) -> Cause:
-    evidence = [list(map(plain, item.cells())) for item in finding.evidence]
-    doubt = "" if finding.verdict == "named" else "possible: "
-    return {
-        "title": f"{doubt}{plain(finding.cause)}",
-        "summary": plain(finding.summary),
-        "evidence": evidence,
-    }
+def _in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
+    """Say what an image suffers from that no change has spoilt; None where its changes say it all."""
+    if view.changed and not view.wrong:
+        return None
+    best = diagnosis.best
+    if best is not None:
+        return _reason(diagnosis.headline, plain(best.fix.text))
+    for finding in diagnosis.findings:
+        if view.wrong and finding.verdict == "possible":
+            return _reason(f"Perhaps: {finding.summary}", plain(finding.fix.text))
+    if view.wrong and view.label is not None:
+        label = f"{view.names[view.label]}, {percent(view.probabilities[view.label])}"
+        return _reason(f"A hard image: {called(view)}, rather than {label}.", HARD)
+    return _reason(diagnosis.headline, diagnosis.limits or CLEAN)
+
+
+def _prepared_otherwise(
+    view: View, after: View, apply: Settings | None
+) -> tuple[Reason, list[bytes]]:
+    """Say how an image is prepared otherwise than in training, and what the fix does to its prediction."""
+    sentences = contrasts(view.preprocessing, after.preprocessing)
+    effect = WORDS["fixed_still" if after.answer == view.answer else "fixed"]
+    effect = effect.format(after=called(after), before=_share(view))
+    reason = _reason(" ".join([*sentences.values(), effect]))
+    reason |= {"button": WORDS["fix"], "apply": apply, "guilty": list(sentences)}
+    return _beside(reason, view, after, WORDS["title_trained"])
 
 
 def _right(diagnosis: Diagnosis, view: View) -> Preprocessing | None:
-    """Return the preprocessing that the diagnosis found; the one before any fault where that is the same."""
+    """Return the preprocessing that the diagnosis found; that of training where it was left by choice."""
     right = None if diagnosis.best is None else diagnosis.best.fix.preprocessing
-    if right is None:
-        return None
-    fed = view.base.apply(view.photo)
-    wanted = right.apply(view.photo)
-    if fed.shape != wanted.shape:
+    if right is None or usual(view.bench.classifier) != "as in training":
         return right
-    difference = np.abs(fed - wanted).max()
-    return view.base if difference <= SAME_TENSOR * np.ptp(wanted) else right
+    steps = contrasts(view.preprocessing, right)
+    return view.base if all(view.settings.get(step) for step in steps) else right
 
 
 def _prepared(view: View, right: Preprocessing) -> View:
@@ -276,46 +350,3 @@ def plain(text: str) -> str:
     return re.sub(
         r"\b[a-z]+(?:_[a-z]+)+\b", lambda name: name[0].replace("_", " "), text
     )
-
-
-def _headline(diagnosis: Diagnosis, view: View, after: View | None) -> str:
-    named = _causes(diagnosis, "named")
-    possible = _causes(diagnosis, "possible")
-    if named:
-        return _named(named, view, after)
-    if possible and (view.wrong or view.altered):
-        return f"A possible cause: {possible}"
-    if view.altered:
-        return "Nothing else stands out: your own changes made this prediction"
-    if view.wrong and view.label is not None:
-        label = f"{view.names[view.label]}, {percent(view.probabilities[view.label])}"
-        return f"A hard image: this model says {called(view)} rather than {label}"
-    conclusion = plain(diagnosis.conclusion)
-    if view.changed:
-        return f"Besides your changes: {conclusion}"
-    return f"{conclusion[0].upper()}{conclusion[1:]}"
-
-
-def _causes(diagnosis: Diagnosis, verdict: str) -> str:
-    return " and ".join(
-        plain(finding.cause)
-        for finding in diagnosis.findings
-        if finding.verdict == verdict
-    )
-
-
-def _named(cause: str, view: View, after: View | None) -> str:
-    """Name a cause only as firmly as its fix changes this prediction."""
-    if after is None:
-        # Whatever was changed about a prediction that stays has not made it.
-        stays = view.reference is not None and not view.altered
-        return f"{'Found in the image' if stays else 'The cause'}: {cause}"
-    if after.answer == view.answer:
-        return f"Not as in training: {cause}. Fixing it does not change the prediction here"
-    spoiled = view.wrong or view.altered
-    if spoiled and after.answer in {view.label, view.untouched.answer}:
-        return f"The cause: {cause}"
-    start = "Not as in training"
-    if after.wrong and not view.wrong:
-        start = "This prediction is correct, yet not as in training"
-    return f"{start}: {cause}. Fixing it gives {called(after)}"

@@ -25,6 +25,7 @@ from kit.preprocessing.scaling import (
     SCALINGS,
     as_scalings,
     fits,
+    range_words,
     scale,
     scaling_words,
     unscale,
@@ -49,6 +50,8 @@ class Choice:
         What it is called to choose wrongly; the first is meant where no fault of the catalogue fits.
     tried
         Changes from what is in use to what may have been in training.
+    sentence, plain
+        How a pipeline in use differs from that of training, and what stands there if not `words`.
     """
 
     name: str
@@ -56,6 +59,8 @@ class Choice:
     causes: tuple[str, ...] = ()
     tried: Tried = lambda _: ()
     title: str = ""
+    sentence: str = "{label}: {in_use} in your code; in training, {right}."
+    plain: Words | None = None
 
     @property
     def label(self) -> str:
@@ -137,7 +142,7 @@ CHANNELS: Mapping[str, str] = {
     "rgb": "red, green, blue",
     "bgr": "blue, green, red (OpenCV, caffe)",
     "gray": "one channel, ITU-R 601 luma as Pillow's mode L",
-    "gray_rgb": "the luma three times",
+    "gray_rgb": "grey in all three channels",
 }
 LAYOUTS: Mapping[str, str] = {
     "channels_last": "(1, H, W, C)",
@@ -314,20 +319,21 @@ PIPELINE: tuple[Operation, ...] = (
         choices=(
             Choice(
                 name="exif",
-                title="EXIF",
+                title="EXIF orientation",
                 words=_exif_words,
                 causes=("exif_orientation",),
                 tried=lambda p: [decoding_changes(p, exif=True)],
             ),
             Choice(
                 name="alpha",
+                title="Transparency",
                 words=_alpha_words,
                 causes=("alpha_matte",),
                 tried=lambda p: [decoding_changes(p, matte=matte) for matte in MATTES],
             ),
             Choice(
                 name="depth",
-                title="16 bit",
+                title="16-bit image",
                 words=_depth_words,
                 causes=("bit_depth",),
                 tried=lambda p: [decoding_changes(p, depth="scale")],
@@ -372,12 +378,17 @@ PIPELINE: tuple[Operation, ...] = (
                 name="filter",
                 words=lambda p: p.filter,
                 causes=("resize_filter",),
+                sentence="Your code resizes with the filter {in_use}; this model was trained with {right}.",
                 tried=lambda p: [{"filter": name} for name in _FILTERS if p.size],
             ),
             Choice(
                 name="fit",
                 words=_fit_words,
                 causes=("resize_fit",),
+                sentence="Your code uses {in_use}; this model was trained on {right}.",
+                plain=lambda p: (
+                    "the whole image" if p.fit == "squash" else f"a {_fit_words(p)}"
+                ),
                 tried=lambda p: [
                     {"fit": fit, "crop_fraction": fraction}
                     for fit, fraction in _WINDOWS
@@ -399,6 +410,8 @@ PIPELINE: tuple[Operation, ...] = (
                 name="channels",
                 words=lambda p: p.channels,
                 causes=("grayscale", "channel_order"),
+                sentence="Your code passes {in_use}; this model was trained on {right}.",
+                plain=lambda p: CHANNELS[p.channels],
                 tried=lambda p: [
                     {"channels": order}
                     for order in ("rgb", "bgr", "gray_rgb")
@@ -437,6 +450,8 @@ PIPELINE: tuple[Operation, ...] = (
                     "wrong_range",
                     "wrong_mean_std",
                 ),
+                sentence="Your code scales pixels to {in_use}; this model was trained on {right}.",
+                plain=lambda p: range_words(p.scaling),
                 tried=_scalings,
             ),
         ),
@@ -473,6 +488,23 @@ PIPELINE: tuple[Operation, ...] = (
 )
 """Every step, in the order in which they run."""
 CHOICES = tuple(choice for operation in PIPELINE for choice in operation.choices)
+
+
+def contrasts(in_use: Pipeline, right: Pipeline) -> dict[str, str]:
+    """Return a sentence for each choice, by name, in which a pipeline differs from that of training."""
+    sentences = {}
+    for choice in CHOICES:
+        words = choice.words
+        if words(in_use) == words(right):
+            continue
+        if choice.plain and choice.plain(in_use) != choice.plain(right):
+            words = choice.plain
+        sentences[choice.name] = choice.sentence.format(
+            label=choice.label, in_use=words(in_use), right=words(right)
+        )
+    return sentences
+
+
 _RESIZED = [operation.name for operation in PIPELINE].index("resize") + 1
 TO_SIZE = PIPELINE[:_RESIZED]
 """The steps from a photo to the network's size."""

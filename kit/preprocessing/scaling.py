@@ -161,6 +161,15 @@ def scaling_words(scalings: Scalings) -> str:
     return formula if name is None else f"{name}, {formula}"
 
 
+def range_words(scalings: Scalings) -> str:
+    """Return what 0..255 becomes, such as "−1..1", to a hundredth of its width or more exactly."""
+    slope, offset = affine(scalings)
+    ends = np.stack([offset, 255 * slope + offset])
+    decimals = max(0, 1 - int(np.floor(np.log10(np.ptp(ends)))))
+    low, high = (round(float(end), decimals) + 0.0 for end in (ends.min(), ends.max()))
+    return f"{low:g}..{high:g}".replace("-", MINUS)
+
+
 def scale(x: ArrayLike, scalings: Scalings) -> Float32:
     """Return the copy of `x`, float32 (..., C), to which `scalings` were applied one after the other."""
     result: Float32 = np.array(x, dtype=np.float32, order="C")

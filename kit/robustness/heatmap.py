@@ -18,9 +18,10 @@ from kit.images.photo import encoded
 
 GRID = 14
 """Places a side at which occlusion covers the image."""
-COLOUR = np.array((255, 72, 0), np.float32)
-"""RGB of the hottest place, which covers `COVER` of what is below it."""
-COVER = 0.65
+COLD, HOT = np.array(((10, 20, 110), (255, 240, 0)), np.float32)
+"""RGB of the coldest and of the hottest place: of blue and yellow, one stands out from any colour."""
+COVER = 0.5
+"""Share that they cover of what is below them."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,14 +55,16 @@ class Heatmap(Result):
     @property
     def overlay(self) -> Pixels:
         """`picture` with the map over it: uint8 (h, w, 3)."""
-        share = COVER * self.values[..., None]
-        return np.rint(self.picture + share * (COLOUR - self.picture)).astype(np.uint8)
+        colour = COLD + self.values[..., None] * (HOT - COLD)
+        covered = self.picture + COVER * (colour - self.picture)
+        return np.asarray(np.rint(covered), np.uint8)
 
     @property
     def rgba(self) -> Pixels:
         """What is laid over the picture, for each of the cells: uint8 (rows, columns, 4)."""
-        colour = np.broadcast_to(COLOUR, (*self.cells.shape, 3))
-        return np.dstack([colour, np.rint(255 * COVER * self.cells)]).astype(np.uint8)
+        colour = COLD + self.cells[..., None] * (HOT - COLD)
+        alpha = np.full(self.cells.shape, 255 * COVER)
+        return np.asarray(np.rint(np.dstack([colour, alpha])), np.uint8)
 
     def html(self) -> str:
         """Return the overlay with what it shows."""

@@ -1,9 +1,10 @@
 """Runs the lessons and writes them as pages whose explorers move: ``python publish.py [NAME.ipynb …]``.
 
 The pages in ``site/`` are read from the disk or from any server, without Python and without a network. Each
-explorer is a page of its own, as `kit.Explorer.export` writes it, in a frame where the lesson shows it. Cells
-with the tag ``notebook`` are left out. An exercise becomes a field: the lesson's own check is asked
-beforehand, about every answer that a reader may give.
+explorer is a page of its own, as `kit.Explorer.export` writes it, in a frame where the lesson shows it. What
+several of them have, such as a model, lies beside them once. Cells with the tag ``notebook`` are left out. An
+exercise becomes a field: the lesson's own check is asked beforehand, about every answer that a reader may
+give.
 """
 
 import json
@@ -29,8 +30,11 @@ import kit
 
 SITE = LESSONS.parent / "site"
 TITLE = "Image classifier investigation kit"
-SMALL = 64
-"""Side of a model input, in pixels, up to which an explorer keeps all its photos, since it predicts fast."""
+START = "start.html"
+"""The page that waits for a photo."""
+SHARED = 50_000
+"""Characters from which on a part of a page becomes a file of its own."""
+PART = re.compile(r'<script type="text/plain">([\w+/=]+)</script>')
 LINK = re.compile(r"\]\((\w+)\.ipynb\)")
 GUESS = re.compile(r"write down|^\*\*\w\)?[.)]", re.IGNORECASE | re.MULTILINE)
 ANSWER = re.compile(r"<details>.*?</details>\s*", re.DOTALL)
@@ -40,19 +44,40 @@ NAMES = [*kit.faults.CATALOGUE, "leave", "correct", "adapt"]
 FORMULA = re.compile(r"\$(\$?)(.+?)\1\$")
 
 
+def share(file):
+    """Move the large parts of an exported page into scripts beside it, named after what they hold."""
+
+    def moved(match):
+        part = match[1]
+        if len(part) < SHARED:
+            return match[0]
+        name = f"{sha256(part.encode()).hexdigest()[:16]}.js"
+        script = f'(window.kitParts ??= {{}})["{name}"] = "{part}";'
+        (file.parent / name).write_text(script, encoding="utf-8")
+        block = f'<script type="text/plain" data-part="{name}"></script>'
+        return f'<script src="{name}"></script>\n{block}'
+
+    page = PART.sub(moved, file.read_text(encoding="utf-8"))
+    page = page.replace("script-src 'sha256-", "script-src 'self' 'sha256-", 1)
+    file.write_text(page, encoding="utf-8")
+
+
+def framed(name, about):
+    """Return a page of an explorer in a frame, and the link to it."""
+    rights = "camera *; clipboard-write *"
+    frame = f'<iframe src="{name}" title="{escape(about)}" loading="lazy" allow="{rights}"></iframe>'
+    return f'{frame}<p><a href="{name}">Open this explorer alone</a></p>'
+
+
 def live(folder, stem):
-    """Show each explorer of this kernel as a page of its own, with the photos that its cell names."""
+    """Show each explorer of this kernel as a page of its own."""
     numbers = count(1)
 
     def show(explorer, **_options):
         name = f"{stem}-{next(numbers)}.html"
-        states = [explorer.settings, *explorer._tries.values()]  # noqa: SLF001 - nothing else asks for them
-        names = dict.fromkeys(state["photo"] for state in states)
-        small = max(explorer.tensor.shape[1:3]) <= SMALL
-        explorer.export(Path(folder) / name, None if small else names, progress=False)
-        about = escape(f"Explorer: {', '.join(names)}")
-        frame = f'<iframe src="{name}" title="{about}" loading="lazy"></iframe>'
-        display(HTML(f'{frame}<p><a href="{name}">Open this explorer alone</a></p>'))
+        share(explorer.export(Path(folder) / name, progress=False))
+        about = ", ".join(photo.name for photo in explorer.photos)
+        display(HTML(framed(name, f"Explorer: {about}")))
 
     kit.Explorer._ipython_display_ = show
 
@@ -154,6 +179,7 @@ def page(notebook, title):
 
 def publish(paths, folder):
     """Write the pages of these notebooks, and an index of them, into a folder."""
+    start(folder)
     rows = ["| lesson | question | time |", "|---|---|---|"]
     questions = []
     for path in paths:
@@ -198,6 +224,14 @@ def write(folder, stem, title, cells):
     notebook = nbformat.v4.new_notebook(cells=cells)
     path.write_text(page(notebook, title), encoding="utf-8")
     print(path, flush=True)
+
+
+def start(folder):
+    """Write the page that waits for a photo."""
+    classifier = kit.samples.classifier("efficientnet_lite0")
+    explorer = kit.Explorer(classifier, kit.samples.photo("cat.jpg"))
+    text = "What does the model see in your photo, and what changes its prediction?"
+    share(explorer.export(folder / START, [], title=TITLE, text=text, progress=False))
 
 
 def main(names):

@@ -86,6 +86,8 @@ class Shown:
             return
         control = self.control(key)
         if control.evaluate("(control) => control.matches('select')"):
+            if not control.is_visible():
+                self.press("Other steps")
             control.select_option(str(value))
         elif isinstance(value, bool):
             control.set_checked(value)

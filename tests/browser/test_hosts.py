@@ -113,7 +113,7 @@ def test_simple_mode_is_no_different_and_its_export_shows_the_last_picture_and_h
     page.goto((tmp_path / "book.html").as_uri())
     # What was last seen, and not what it began with.
     page.get_by_text("efficientnet_lite0: cat.jpg, Brightness 1.6").wait_for()
-    image = page.get_by_alt_text("What the model sees")
+    image = page.get_by_alt_text("Model input")
     assert image.evaluate("(image) => image.complete && image.naturalWidth") == 200
     page.get_by_text(LIVE).wait_for()
 
@@ -139,4 +139,4 @@ def test_a_trusted_notebook_moves_without_its_kernel_by_what_was_kept(
         shown.state()
         shown.assert_shows(classifier, cat, brightness=0.5)
         shown.put("channels", "channels_swapped")
-        assert "it needs the notebook" in shown.state()["alert"]
+        assert "open the notebook for it" in shown.state()["alert"]

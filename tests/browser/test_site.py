@@ -10,8 +10,6 @@ from tests.project import ROOT
 
 SOLUTIONS = ROOT / "notebooks" / "solutions"
 CELL = """import kit
-from kit.explorer import export
-export.PLACES, export.FURTHER = {"brightness": 2, "noise": 1}, 1
 classifier, photos = kit.samples.classifier("fashion_mnist"), kit.samples.photos("fashion_mnist")
 kit.Explorer(classifier, photos[:1])"""
 ROWS, LABELS = [[0.9, 0.1]] * 4, [0, 0, 0, 1]
@@ -89,3 +87,8 @@ def test_a_lesson_is_a_page_whose_explorer_moves_and_whose_links_work(
         )
         shown.put("brightness", 0)
         assert shown.state()["painted"][-1]["brightness"] == 0
+        page.goto((tmp_path / "start.html").as_uri())
+        photo = ROOT / "data" / "photographs" / "cat.jpg"
+        page.locator("input[type=file]").set_input_files(photo)
+        state = Shown(page.locator(".kit-explorer")).state()
+        assert state["verdict"].startswith("Egyptian cat 40.")

@@ -46,8 +46,8 @@ def test_the_fix_is_the_corrected_preprocessing_and_code():
 
 def test_five_lines_come_first():
     assert FOUND.text().splitlines() == [
-        "net<script> on 2 images: the cause is double_scaling. Scaled <twice>.",
-        "How sure: 1 of 1 measurements speak for it.",
+        "net<script> on 2 images: Scaled <twice>.",
+        "Cause: double_scaling; 1 of 1 measurements speak for it.",
         "Fix: Scale once.",
         "Against it: blurred is possible too.",
         "All numbers: print(diagnosis.details()), --details in a shell; the fix as code: diagnosis.fix_code.",
@@ -55,12 +55,27 @@ def test_five_lines_come_first():
     assert Diagnosis(
         (POSSIBLE,), "n", 1, notes=("give labels",)
     ).text().splitlines() == [
-        "n on 1 image: the cause cannot be told from these images.",
+        "n on 1 image: The cause cannot be told from these images.",
         "Possible: blurred.",
         "Note: give labels",
         "All numbers: print(diagnosis.details()), --details in a shell.",
     ]
     assert "Possible" not in Diagnosis((), "n", 1).text()
+
+
+def test_a_fix_is_said_by_the_two_pipelines_and_limits_in_one_sentence():
+    in_use = FIXED.replace(scaling="0..1", channels="bgr")
+    right = in_use.replace(scaling="-1..1")
+    named = Finding("wrong_range", "named", "Seen.", fix=Fix("", "", right))
+    assert Diagnosis((named,), "n", 1, preprocessing=in_use).headline == (
+        "Your code scales pixels to 0..1; this model was trained on −1..1."
+    )
+    undecided = ("resize_filter", "crop_fraction", "decoder", "light")
+    clean = Diagnosis((), "n", 1, undecided=undecided)
+    assert clean.headline == "Nothing wrong found."
+    assert clean.limits == (
+        "Resizing and decoding and the light cannot be judged from one image."
+    )
 
 
 def test_details_tell_numbers_for_and_against():

@@ -402,3 +402,11 @@ def test_a_heat_map_by_occlusion_comes_row_by_row(clothes):
     assert explorer.settings["where"] == 1
     explorer.settings = {"noise": 5, "where": -1}
     assert not explorer.view.heat.cells.any()
+
+
+def test_an_exercise_can_leave_the_flip_to_its_readers(classifier, pair):
+    offered = [
+        panel(Explorer(classifier, pair, **given))["flips"]
+        for given in ({}, {"flips": False})
+    ]
+    assert offered == [True, False]

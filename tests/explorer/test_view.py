@@ -178,20 +178,12 @@ def test_the_verdict_tells_answer_truth_and_what_it_was(look, espresso):
     assert said_of(look()) == f"espresso, {before}, ✓ correct."
     wrong = look(scaling="missing_scaling")
     assert ", ✕ it is espresso. " in said_of(wrong)
-    assert said_of(wrong).endswith(f"Untouched: espresso, {before}")
+    assert said_of(wrong).endswith(f"Original photo: espresso, {before}")
     same = said_of(look(brightness=0.9))
-    assert same.endswith(f"✓ correct. Untouched: the same class, {before}")
+    assert same.endswith(f"✓ correct. Original photo: same class, {before}")
     unknown = look.bench.look(espresso, neutral("espresso.jpg"))
     marks = [texts.answer_of(each)["mark"] for each in (look(), wrong, unknown)]
     assert marks == ["✓ correct", "✕ it is espresso", ""]
-
-
-def test_the_tensor_table_marks_what_differs(look):
-    rows = {
-        row[0]: row[1:] for row in texts.tensor_table(look(scaling="missing_scaling"))
-    }
-    assert rows["shape"] == ["(1, 224, 224, 3)", "(1, 224, 224, 3)", "same"]
-    assert (rows["maximum"][0], rows["maximum"][2]) == ("255", "differs")
 
 
 def test_only_a_preprocessing_that_the_file_states_is_called_as_in_training(classifier):
@@ -203,7 +195,7 @@ def test_only_a_preprocessing_that_the_file_states_is_called_as_in_training(clas
     assert texts.usual(wrong.using(classifier.preprocessing)) == "as in training"
     assert (
         texts.caption(wrong)
-        == "Pale bar: the untouched photo, prepared as your code does it"
+        == "Pale bar: the original photo, prepared as your code does it"
     )
 
 

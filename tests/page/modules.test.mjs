@@ -171,7 +171,7 @@ test("a chip offers its alternatives, shows what is chosen, and is marked where 
   const path = new PathView(
     [
       { key: "channels", label: "Channels", options },
-      { key: "tensor", label: "Model input" },
+      { key: "perturbation", label: "Perturbation" },
       { key: "file", label: "File" },
     ],
     "a",
@@ -180,25 +180,28 @@ test("a chip offers its alternatives, shows what is chosen, and is marked where 
   const select = path.node.querySelector("select");
   select.value = "channels_swapped";
   select.fire("change");
-  path.chips.get("tensor").node.click();
-  assert.deepEqual(log, [
-    ["changed", "channels", "channels_swapped"],
-    ["open", "tensor"],
-  ]);
+  path.chips.get("perturbation").node.click();
+  assert.deepEqual(log, [["changed", "channels", "channels_swapped"], ["open"]]);
   const plain = { value: "as it is", changed: false, hidden: true };
   path.paint({
     channels: { value: "bgr", changed: true, hidden: false },
-    tensor: plain,
+    perturbation: plain,
     file: plain,
   });
   const chip = path.chips.get("channels");
   assert.equal(chip.value.textContent, "bgr");
   assert.ok(chip.node.classList.contains("kit-changed"));
-  assert.ok(path.chips.get("file").node.hidden);
-  path.blame(["channels"]);
-  assert.equal(select.getAttribute("aria-description"), "the cause");
-  path.blame([]);
-  assert.equal(select.getAttribute("aria-description"), "");
+  assert.ok(path.chips.get("file").node.classList.contains("kit-idle"));
+  path.others.click();
+  assert.ok(path.node.classList.contains("kit-all"));
+  for (const [guilty, fixed, said] of [
+    [["channels"], [], "the cause"],
+    [[], ["channels"], "fixed"],
+    [[], [], ""],
+  ]) {
+    path.blame(guilty, fixed);
+    assert.equal(select.getAttribute("aria-description"), said);
+  }
 });
 
 // -- photos.js
@@ -257,7 +260,7 @@ const bar = (index, name, value) => ({
 
 test("bars follow the order of the classes and keep their lines, and an unknown label can be said", () => {
   const said = noted("say");
-  const view = new AnswerView(said.events.say, null);
+  const view = new AnswerView(said.events.say);
   const answer = { name: "dog", share: "75 %", mark: "", state: "", note: "", label: "" };
   const content = { answer, bars: [bar(1, "dog", 0.75), bar(0, "cat", 0.25)], settings: {} };
   view.paint({ ...content, verdict: "dog, 75 %." });
@@ -271,7 +274,7 @@ test("bars follow the order of the classes and keep their lines, and an unknown 
   assert.equal(view.lines.get(1), dog);
   assert.equal(dog.children[1].children[1].style.transform, "scaleX(0.25)");
   assert.ok(dog.classList.contains("kit-top"));
-  called(view.node, "It is …").click();
+  called(view.node, "Label it").click();
   assert.equal(said.log.length, 1);
   assert.equal(view.status.textContent, "", "screen readers hear of it once it rests");
   pass(500);
@@ -280,37 +283,29 @@ test("bars follow the order of the classes and keep their lines, and an unknown 
 
 // -- because.js
 
-const FIXED = { before: "cat, 60 %", after: "dog, 90 %", mark: "✓ fixed" };
 const SETTINGS = { photo: "dog.jpg", noise: 60, scaling: "missing_scaling", where: null };
-const CHANGES = {
-  headline: "",
-  lines: [
-    {
-      text: "Noise 60 levels: without it dog",
-      settings: { noise: 0 },
-      matters: true,
-      fixed: FIXED,
-    },
-  ],
-  settings: SETTINGS,
+const REASON = {
+  headline: "Without noise 60: dog, 70 %.",
+  advice: "",
+  button: "Undo noise 60",
+  apply: { noise: 0 },
+  fixed: { before: "cat, 60 %", after: "dog, 90 %", mark: "✓ fixed", title: "Without noise 60" },
   guilty: ["perturbation"],
-};
-const EXPLAINED = {
-  changes: CHANGES,
-  headline: "The cause: missing scaling",
-  notes: [],
-  judged: "",
-  findings: [],
-  ruledOut: ["dark", "bright"],
-  fix: "Scale pixels.",
-  code: "",
-  apply: { scaling: "" },
-  fixed: FIXED,
-  guilty: ["scaling"],
   pictures: [],
 };
+const CHANGES = { ...REASON, lines: ["Without noise 60: dog"], settings: SETTINGS };
+const EXPLAINED = {
+  ...REASON,
+  changes: CHANGES,
+  headline: "Your code scales pixels to 0..1.",
+  button: "Fix it",
+  apply: { scaling: "" },
+  guilty: ["scaling"],
+  details: "Ruled out: dark, bright.",
+  code: "",
+};
 
-test("an answer blames chips, offers its fix, and says so when it is about another state", () => {
+test("an answer blames chips, fixes them and goes back, and says so when it is about another state", () => {
   const { log, events } = noted("ask", "stop", "take", "blame", "opened");
   const view = new BecauseView(events);
   view.moved(SETTINGS);
@@ -323,18 +318,24 @@ test("an answer blames chips, offers its fix, and says so when it is about anoth
   view.progress("checks, part 1 of 4");
   assert.equal(view.status.textContent, "Looking for the cause: checks, part 1 of 4 …");
   view.explain({ changes: CHANGES }, []);
+  view.moved(SETTINGS);
+  assert.equal(view.act.textContent, "Undo noise 60", "offered while the search goes on");
   view.explain(EXPLAINED, []);
   view.moved(SETTINGS);
-  assert.deepEqual(log.splice(0).at(-1), ["blame", ["perturbation", "scaling"]]);
-  assert.match(view.found.textContent, /Ruled out: dark, bright\./);
-  called(view.node, "Apply the fix").click();
-  const then = { ...SETTINGS, scaling: "" };
-  assert.deepEqual(log.splice(0).at(-1).slice(0, 3), ["take", { scaling: "" }, FIXED]);
-  view.moved(then);
-  assert.equal(view.before.hidden, true, "the fix has led there");
-  assert.equal(called(view.node, "Apply the fix").getAttribute("aria-disabled"), "true");
+  assert.deepEqual(log.splice(0).at(-1), ["blame", ["scaling"], []]);
+  assert.match(view.folds.textContent, /Without noise 60: dog.*Ruled out: dark, bright\./);
+  called(view.node, "Fix it").click();
+  assert.deepEqual(log.splice(0).at(-1), ["take", { scaling: "" }]);
+  view.moved({ ...SETTINGS, scaling: "" });
+  assert.deepEqual(log.splice(0).at(-1), ["blame", [], ["scaling"]]);
+  assert.equal(view.status.textContent, "✓ fixed");
+  called(view.node, "Go back").click();
+  assert.deepEqual(log.splice(0).at(-1), ["take", SETTINGS]);
   view.moved({ ...SETTINGS, noise: 10 });
-  assert.equal(view.before.hidden, false);
+  assert.match(view.status.textContent, /Ask again/);
+  view.act.click();
+  assert.equal(view.act.getAttribute("aria-disabled"), "true");
+  assert.deepEqual(log.splice(0), [["blame", [], []]]);
 });
 
 test("a question that was stopped keeps what the changes do", () => {
@@ -343,9 +344,10 @@ test("a question that was stopped keeps what the changes do", () => {
   view.moved(SETTINGS);
   view.ask.click();
   view.explain({ changes: CHANGES, stopped: "Stopped." }, []);
+  view.moved(SETTINGS);
   assert.equal(view.status.textContent, "Stopped.");
-  assert.match(view.changes.textContent, /Noise 60 levels/);
-  assert.equal(view.found.children.length, 0);
+  assert.equal(view.headline.textContent, CHANGES.headline);
+  assert.equal(view.act.hidden, false);
 });
 
 // -- camera.js, files.js, preview.js, where.js

@@ -62,6 +62,7 @@ async function go(ms = 200) {
       const reply = { ...content, request };
       if (settings) current = settings;
       if (reply.settings) reply.settings = current;
+      if (reply.changes) reply.changes = { ...reply.changes, settings: current };
       if (photos) reply.marks = Object.fromEntries(photos.map((name) => [name, "right"]));
       if (reply.where) reply.where = { ...reply.where, waits: kind !== "where" }; // it has two rows
       events["msg:custom"](watched(reply, `protocol.${type}`), buffers.map(bytes));
@@ -82,13 +83,13 @@ const box = called(
   root,
   `${panel.sliders.find(({ group }) => group === "main").label}, exact value`,
 );
-const select = root.querySelector("select");
+const menu = [...root].find((node) => node.getAttribute("data-key") === "polarity");
 await go();
 slider.fire("pointerenter"); // answers ahead
 await go();
 for (const [node, value] of [
   [box, String(1.5)],
-  [select, ""],
+  [menu, "inverted"], // which the recorded answer fixes
 ]) {
   node.value = value;
   node.fire("change");
@@ -100,8 +101,7 @@ press("Where?");
 await go();
 press("Why?");
 await go();
-for (const node of root.querySelectorAll("button"))
-  if (node.textContent === "Take back") node.click();
+root.querySelector(".kit-apply").click();
 await go();
 press("Why?");
 press("Stop");

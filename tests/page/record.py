@@ -195,6 +195,7 @@ PROBABILITIES = {
     ("fit",): {281: 0.55, 282: 0.3},
     ("noise", "channels"): {285: 0.6, 281: 0.3},
     ("channels",): {281: 0.8, 282: 0.1},
+    ("brightness", "channels"): {281: 0.25, 282: 0.2},
 }
 """By what is changed, probabilities of classes by index; those of all others are 0."""
 CHANGES = {
@@ -233,20 +234,17 @@ def said() -> str:
     for keys, label in product(PROBABILITIES, (None, 282)):
         view = look(start | {key: CHANGES[key] for key in keys})
         message, _ = shown(view)
-        numbers = [view.tensor.min(), view.tensor.max(), view.tensor.mean()]
+        changes, _ = because(view, look)
         states.append(
             {
                 "changes": {key: CHANGES[key] for key in keys},
                 "label": "" if label is None else classifier.class_names[label],
                 "row": PROBABILITIES[keys],
                 "novel": keys == NOVEL,
-                "shape": view.tensor.shape[1:],
-                "statistics": [*map(float, numbers), float(view.tensor.std())],
                 "shown": {
-                    key: message[key]
-                    for key in ("answer", "bars", "path", "tensor", "verdict")
+                    key: message[key] for key in ("answer", "bars", "path", "verdict")
                 },
-                "because": because(view, look),
+                "because": changes,
             }
         )
     contents = export.Contents(bench, shelf, {}, start)

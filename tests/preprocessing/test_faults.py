@@ -7,6 +7,7 @@ import pytest
 
 from kit import Photo, Preprocessing
 from kit.preprocessing.faults import CATALOGUE, STEPS, alternatives
+from kit.preprocessing.pipeline import contrasts
 from kit.preprocessing.scaling import SCALINGS
 
 LITE = Preprocessing(filter="lanczos", fit="crop", crop_fraction=0.9, scaling="lite")
@@ -22,6 +23,18 @@ TINY = Preprocessing(size=None, scaling="0..1")
 
 def fed(fault: str, preprocessing: Preprocessing = TINY) -> np.ndarray:
     return CATALOGUE[fault].apply(preprocessing).apply(PHOTO)[0]
+
+
+def test_every_fault_is_said_in_one_sentence_by_both_pipelines():
+    for fault in CATALOGUE.values():
+        sentences = contrasts(fault.apply(LITE), LITE)
+        assert list(sentences) == [fault.step], fault.name
+        assert sentences[fault.step].endswith(".")
+        assert "training" in sentences[fault.step] or "trained" in sentences[fault.step]
+    assert contrasts(LITE, LITE) == {}
+    assert contrasts(CATALOGUE["range_0_1"].apply(LITE), LITE) == {
+        "scaling": "Your code scales pixels to 0..1; this model was trained on −1..1."
+    }
 
 
 def test_every_fault_changes_a_colour_preprocessing():

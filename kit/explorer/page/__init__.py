@@ -32,6 +32,7 @@ MODULES += (
     "decode",
     "bench",
     "texts",
+    "reasons",
     "live",
     "explorer",
 )

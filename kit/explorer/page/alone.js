@@ -5,9 +5,16 @@ import { living } from "./live.js";
 const dark = matchMedia("(prefers-color-scheme: dark)");
 (dark.onchange = () =>
   document.documentElement.setAttribute("theme", dark.matches ? "dark" : "light"))();
-const model = await living(
-  [...document.querySelectorAll("script[type='text/plain']")].map(({ textContent }) => textContent),
-  true,
+const blocks = [...document.querySelectorAll("script[type='text/plain']")];
+// Pages of one folder may have parts in common, as scripts beside them.
+const parts = blocks.map(
+  ({ textContent, dataset }) => window.kitParts?.[dataset.part] ?? textContent,
 );
-render({ model, el: document.querySelector("main") });
-window.addEventListener("hashchange", () => model.send({ kind: "hello" }));
+const main = document.querySelector("main");
+try {
+  const model = await living(parts, true);
+  render({ model, el: main });
+  window.addEventListener("hashchange", () => model.send({ kind: "hello" }));
+} catch (trouble) {
+  main.append(`This browser cannot run the model: ${trouble.message}`);
+}

@@ -1,14 +1,13 @@
 // The answer to be read from the back row, and the bars.
-import { button, element, stateOf, write, writeLong } from "./dom.js";
+import { button, element, write, writeLong } from "./dom.js";
 
 const SETTLED_MS = 500; // silence after which the sentence for screen readers is renewed
 
 export class AnswerView {
-  /** `map` says below the bars what a map shows. */
-  constructor(say, map) {
+  constructor(say) {
     this.name = element("span", { class: "kit-name" });
     this.share = element("span", { class: "kit-share" });
-    this.mark = button("It is …", "Say what the image shows", say);
+    this.mark = button("Label it", "Say what the image shows", say);
     this.note = element("span", { class: "kit-note-line" });
     this.status = element("p", { class: "kit-status", role: "status" });
     this.caption = element("span");
@@ -19,7 +18,7 @@ export class AnswerView {
       ["", "Class"],
       ["kit-scale", ""],
       ["kit-value", "Now"],
-      ["kit-value kit-was", "Untouched"],
+      ["kit-value kit-was", "Original"],
       ["kit-value kit-even", "Calibrated"],
     ];
     const head = columns.map(([name, text]) =>
@@ -38,70 +37,25 @@ export class AnswerView {
       element("div", {}, this.name, this.share, this.mark),
       this.note,
     );
-    this.fix = null; // what was applied, shown in the verdict's place as long as its settings are
-    this.event = element("div", {
-      class: "kit-event",
-      role: "group",
-      "aria-label": "What the fix did",
-      hidden: true,
-    });
     this.node = element(
       "div",
       { class: "kit-answer" },
       this.verdict,
-      this.event,
       this.status,
       element(
         "table",
         { class: "kit-bars" },
-        element("caption", {}, this.caption, map),
+        element("caption", {}, this.caption),
         element("thead", {}, element("tr", {}, ...head)),
         this.rows,
       ),
     );
   }
 
-  /** Show what a fix does, once the prediction with it is painted. */
-  applied(fix) {
-    const { before, after, mark } = fix.fixed;
-    const undo = button("Undo", "Back to the state before the fix", () => {
-      this.fix = null;
-      fix.undo();
-    });
-    this.fix = { ...fix, undo, waits: true };
-    this.event.replaceChildren(
-      element("figure", {}, copied(fix.canvas), element("figcaption", { text: before })),
-      element("span", { text: "→" }),
-      element(
-        "figure",
-        {},
-        element("canvas"),
-        element("figcaption", {}, element("b", { text: after })),
-      ),
-      element("span", {
-        class: `kit-mark ${mark.startsWith("✓") ? "kit-right" : "kit-unknown"}`,
-        text: mark,
-      }),
-      undo,
-    );
-  }
-
-  #paintFix(settings) {
-    const { fix } = this;
-    const shown = fix !== null && stateOf(settings) === fix.settings;
-    this.verdict.hidden = shown;
-    this.event.hidden = !shown;
-    if (!shown || !fix.waits) return;
-    this.event.querySelectorAll("canvas")[1].replaceWith(copied(fix.canvas));
-    fix.waits = false;
-    fix.undo.focus();
-  }
-
-  paint({ answer, bars, settings, verdict }) {
-    this.#paintFix(settings);
+  paint({ answer, bars, verdict }) {
     writeLong(this.name, answer.name);
     write(this.share, answer.share);
-    write(this.mark, answer.mark || "It is …");
+    write(this.mark, answer.mark || "Label it");
     this.mark.className = `kit-mark kit-${answer.state || "unknown"}`;
     write(this.note, answer.note);
     this.#paintBars(bars);
@@ -130,10 +84,9 @@ export class AnswerView {
       const className = `${row.top ? "kit-top" : ""} ${row.expected ? "kit-expected" : ""} ${row.index < 0 ? "kit-others" : ""}`;
       if (line.className !== className) line.className = className;
       line.dataset.value = row.value;
-      track.children[0].style.transform = `scaleX(${row.ghost})`;
-      track.children[1].style.transform = `scaleX(${row.value})`;
       write(calibratedText, row.calibratedText);
-      track.children[2].style.transform = `scaleX(${row.calibrated})`;
+      for (const [place, share] of [row.ghost, row.value, row.calibrated].entries())
+        track.children[place].style.transform = `scaleX(${share})`;
     }
   }
 }
@@ -150,11 +103,4 @@ function emptyLine() {
     value("kit-was"),
     value("kit-even"),
   );
-}
-
-function copied(canvas) {
-  const { width, height } = canvas;
-  const copy = element("canvas", { width, height, "aria-hidden": "true" });
-  if (width * height) copy.getContext("2d").drawImage(canvas, 0, 0);
-  return copy;
 }

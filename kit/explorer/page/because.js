@@ -1,4 +1,4 @@
-// The question "why?" and its answer: first what was changed, then what was measured.
+// The question "why?" and its answer: a sentence, two images and one button; the rest is folded.
 import { button, element, stateOf, write } from "./dom.js";
 import { Picture } from "./picture.js";
 
@@ -6,62 +6,68 @@ export class BecauseView {
   constructor(events) {
     this.events = events;
     this.busy = false;
-    this.valid = []; // the states that the answer is about: first the one that was asked for, then those that its fixes led to
-    this.guilty = this.valid; // chips that are to blame
-    this.offers = []; // buttons, each with the settings that it takes on
+    this.valid = []; // the states that the answer is about: the one that was asked for, and that with its fix
+    this.reason = null;
     this.ask = button("Why?", "Look for the cause of this prediction", () => this.#ask(), {
       class: "kit-why",
     });
     this.status = element("p", { role: "status", class: "kit-asking" });
-    this.before = element("p", {
-      class: "kit-before",
-      hidden: true,
-      text: "This is about the state before your last change. Ask again.",
-    });
-    [this.cause, this.changes, this.found] = ["div", "div", "div"].map((tag) => element(tag));
+    this.headline = element("p", { class: "kit-headline", role: "status" });
+    this.advice = element("p");
+    this.pictures = element("div", { class: "kit-beside" });
+    this.folds = element("div", { class: "kit-folds" });
+    this.act = button("", "", () => this.#act(), { class: "kit-apply" });
     this.stopButton = button("Stop", "End the search", () => {
       write(this.status, "Stopping …");
       events.stop();
     });
     this.node = element(
       "div",
-      { class: "kit-because", role: "group", "aria-label": "Why", hidden: true, tabindex: 0 },
+      { class: "kit-because kit-drawer", role: "group", "aria-label": "Why", hidden: true },
+      this.pictures,
+      element(
+        "div",
+        { class: "kit-reason" },
+        this.headline,
+        this.advice,
+        element("div", { class: "kit-line" }, this.act, this.stopButton, this.status),
+        this.folds,
+      ),
       button("✕", "Close this report", () => this.close(), {
         class: "kit-close",
         "aria-label": "Close",
       }),
-      this.before,
-      this.cause,
-      this.changes,
-      element("div", { class: "kit-line" }, this.status, this.stopButton),
-      this.found,
     );
   }
 
-  /** The state that is shown; an answer to another one is marked as such. */
+  /** The state that is shown: the one that was asked about, that with the fix, or another one. */
   moved(settings) {
     const place = this.valid.indexOf(stateOf(settings));
-    this.settings = settings;
-    for (const [offer, some] of this.offers) offer.setAttribute("aria-disabled", this.#holds(some));
-    this.before.hidden = this.valid.length === 0 || place >= 0;
-    this.events.blame(place === 0 ? this.guilty : []);
+    const { guilty = [], button: text, fixed } = this.reason ?? {};
+    this.events.blame(place === 0 ? guilty : [], place === 1 ? guilty : []);
+    this.act.setAttribute("aria-disabled", place < 0);
+    write(this.act, place === 1 ? "Go back" : (text ?? ""));
+    const outdated = "This is about the state before your last change. Ask again.";
+    if (!this.busy && this.reason && !this.stopped)
+      write(this.status, place < 0 ? outdated : place === 1 ? fixed.mark : "");
+    this.place = place;
   }
 
   progress(text) {
-    this.#busy(true, text ? `Looking for the cause: ${text} …` : "");
+    if (text) this.#busy(true, `Looking for the cause: ${text} …`);
   }
 
   explain(content, pixels) {
-    const { changes } = content;
+    const { changes, stopped } = content;
+    const found = content.headline !== undefined;
     this.asked = changes.settings;
-    if (content.headline === undefined) this.valid = [stateOf(this.asked)];
-    this.#paintChanges(changes);
-    this.guilty = [...changes.guilty, ...(content.guilty ?? [])];
-    if (content.stopped) this.#busy(false, content.stopped);
-    else if (content.headline !== undefined) {
-      this.#busy(false, "");
-      this.#paintFound(content, pixels);
-    }
+    this.reason = found ? content : changes;
+    this.valid = [this.asked, { ...this.asked, ...this.reason.apply }].map(stateOf);
+    if (!this.reason.apply) this.valid.pop();
+    this.#paint(this.reason, pixels ?? []);
+    this.folds.replaceChildren(...folded(changes, found ? content : null));
+    if (stopped || found) this.#busy(false, stopped ?? "");
+    this.stopped = stopped;
   }
 
   end(text) {
@@ -70,19 +76,26 @@ export class BecauseView {
 
   close() {
     this.events.stop();
-    this.valid = this.guilty = [];
-    this.events.blame([]);
+    this.#clear();
+    this.events.blame([], []);
     this.events.opened(false);
     this.ask.focus();
   }
 
   #ask() {
     if (this.busy) return;
+    this.#clear();
     this.events.opened(true);
-    for (const part of [this.cause, this.changes, this.found]) part.replaceChildren();
-    this.before.hidden = true;
     this.#busy(true, "Looking for the cause …");
     this.events.ask();
+  }
+
+  #clear() {
+    this.valid = [];
+    this.reason = null;
+    for (const part of [this.headline, this.advice, this.pictures, this.folds])
+      part.replaceChildren();
+    this.act.hidden = true;
   }
 
   #busy(on, text) {
@@ -93,103 +106,39 @@ export class BecauseView {
     this.status.textContent = text;
   }
 
-  #take(settings, fixed) {
-    if (this.#holds(settings)) return;
-    const then = stateOf({ ...this.asked, ...settings });
-    this.valid.push(then);
-    this.events.take(settings, fixed, then);
+  #act() {
+    this.stopped = "";
+    if (this.place >= 0) this.events.take(this.place ? this.asked : this.reason.apply);
   }
 
-  #holds(some) {
-    return Object.entries(some).every(([key, value]) => this.settings[key] === value);
-  }
-
-  #offer(text, title, settings, fixed, attributes = {}) {
-    const offer = button(text, title, () => this.#take(settings, fixed), attributes);
-    this.offers.push([offer, settings]);
-    return offer;
-  }
-
-  #paintChanges({ headline, lines }) {
-    this.offers = [];
-    this.changes.replaceChildren(
-      ...(headline ? [element("p", { class: "kit-headline", text: headline })] : []),
-      ...lines.map(({ text, settings, matters, fixed }) =>
-        element(
-          "div",
-          { class: `kit-line ${matters ? "kit-matters" : ""}` },
-          element("span", { text }),
-          this.#offer("Take back", text, settings, fixed),
-        ),
-      ),
+  #paint({ headline, advice, apply, fixed, pictures }, pixels) {
+    write(this.headline, headline);
+    write(this.advice, advice);
+    this.act.hidden = !apply;
+    if (!pictures.length) return;
+    const texts = [
+      ["What the model gets", fixed.before],
+      [fixed.title, fixed.after],
+    ];
+    this.pictures.replaceChildren(
+      ...texts.map((text, index) => shown(text, pictures[index], pixels[index])),
     );
   }
-
-  #paintFound(content, pixels) {
-    const { apply, fixed } = content;
-    const line = (text) => (text ? element("p", { text }) : null);
-    const headline = element("p", { class: "kit-headline", text: content.headline });
-    // What can be put right stands first, so that it is pressed without scrolling.
-    if (apply)
-      this.cause.append(
-        headline,
-        this.#offer("Apply the fix", content.fix, apply, fixed, { class: "kit-apply" }),
-      );
-    const shown = [
-      apply ? null : headline,
-      line(content.fix),
-      content.code ? element("pre", { text: content.code }) : null,
-      content.pictures.length ? beside(content.pictures, pixels) : null,
-      ...content.findings.map((finding) =>
-        element(
-          "div",
-          {},
-          element("p", {}, element("b", { text: finding.title }), ` ${finding.summary}`),
-          measured(finding.evidence),
-        ),
-      ),
-      ...content.notes.map(line),
-      content.judged ? element("p", { class: "kit-judged", text: content.judged }) : null,
-      content.ruledOut.length ? line(`Ruled out: ${content.ruledOut.join(", ")}.`) : null,
-    ];
-    this.found.replaceChildren(...shown.filter(Boolean));
-  }
 }
 
-function measured(evidence) {
-  const heads = ["Speaks", "Measured", "Value", "Threshold"].map((text) =>
-    element("th", { scope: "col", text }),
-  );
-  return element(
-    "details",
-    {},
-    element("summary", { text: "How this was measured" }),
-    element(
-      "table",
-      {},
-      element("thead", {}, element("tr", {}, ...heads)),
-      element(
-        "tbody",
-        {},
-        ...evidence.map((cells) =>
-          element("tr", {}, ...cells.map((text) => element("td", { text }))),
-        ),
-      ),
-    ),
-  );
+function shown([title, prediction], [height, width], { buffer, byteOffset, byteLength }) {
+  const picture = new Picture(title);
+  picture.paint(new Uint8Array(buffer, byteOffset, byteLength), width, height);
+  const caption = element("figcaption", { text: title }, " ", element("b", { text: prediction }));
+  return element("figure", { title: `${title}: ${prediction}` }, picture.canvas, caption);
 }
 
-function beside(sizes, pixels) {
-  const titles = ["What the model gets", "What it was trained to see"];
-  return element(
-    "div",
-    { class: "kit-beside" },
-    ...titles.map((title, index) => {
-      const picture = new Picture(title);
-      const { buffer, byteOffset, byteLength } = pixels[index];
-      const [height, width] = sizes[index];
-      picture.paint(new Uint8Array(buffer, byteOffset, byteLength), width, height);
-      return element("figure", {}, picture.canvas, element("figcaption", { text: title }));
-    }),
-  );
+/** What a person may want to know besides: each as a fold, if there is any. */
+function folded({ lines }, explained) {
+  const { code, details } = explained ?? {};
+  return Object.entries({ "Each change": lines.join("\n"), "As code": code, "How sure": details })
+    .filter(([, text]) => text)
+    .map(([title, text]) =>
+      element("details", {}, element("summary", { text: title }), element("pre", { text })),
+    );
 }

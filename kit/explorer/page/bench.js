@@ -4,7 +4,7 @@ import { noiseField } from "./noise.js";
 import { perturb } from "./pixels.js";
 import { imageOf, resized, tensorOf } from "./prepare.js";
 
-const MOST_PIXELS = 4_194_304; // of a photo; larger ones are reduced first
+const BLACK = [0, 0, 0];
 const THUMBNAIL = 56; // longest side, in pixels
 
 export class Bench {
@@ -17,13 +17,25 @@ export class Bench {
   }
 
   /** Take a photo, as bitmaps or as pixels; returns what the page says of it. */
-  open({ name, image, ...bitmaps }) {
-    const photo = { ...bitmaps, images: new Map() };
-    this.photos.set(name, photo);
-    if (image) photo.images.set("", { ...image, from: null });
-    const signs = image ? {} : signsOf(photo, this.about.steps);
-    const { width, height, from } = this.#decoded(photo, this.about.steps);
-    return { width, height, from, signs };
+  open({ name, image, upright, stored }) {
+    const { steps, choices } = this.about;
+    const images = new Map();
+    this.photos.set(name, images);
+    if (image) {
+      images.set("", image);
+      return { from: null, signs: {} };
+    }
+    const [turned, plain] = [upright, stored].map((bitmap) => bitmap && pixelsOf(bitmap, null));
+    const isTurned = plain !== null && turned.data.some((value, k) => value !== plain.data[k]);
+    for (const { changes: { matte } = steps } of Object.values(choices.alpha))
+      for (const exif of [true, false]) {
+        const bitmap = exif || !isTurned ? upright : stored;
+        const opaque = bitmap === upright ? turned : plain;
+        const decoded = turned.clear ? pixelsOf(bitmap, matte ?? BLACK) : opaque;
+        images.set(keyOf({ exif, matte }), decoded);
+      }
+    for (const bitmap of [upright, stored]) bitmap?.close();
+    return { from: turned.from, signs: { exif: isTurned, alpha: turned.clear } };
   }
 
   remove({ name }) {
@@ -37,7 +49,7 @@ export class Bench {
   /** What a state comes to; null where it is not known. */
   async look({ settings }) {
     const steps = this.#stepsOf(settings);
-    const image = this.#imageOf(settings, steps);
+    const image = this.#imageOf(settings.photo, steps);
     const tensor = tensorOf(this.#perturbed(image, settings), steps);
     const outputs = await this.run(tensor.data, settings);
     if (outputs === null) return null;
@@ -46,44 +58,32 @@ export class Bench {
     return {
       ...outputs,
       seen: imageOf(tensor, this.about.steps),
-      shape: tensor.shape,
-      statistics: statisticsOf(tensor.data),
-      sum: checksum(tensor.data),
       size: [image.width, image.height],
     };
   }
 
   /** The photo's own pixels. */
   pixels({ settings }) {
-    return this.#imageOf(settings, this.#stepsOf(settings)).data;
+    return this.#imageOf(settings.photo, this.#stepsOf(settings)).data;
   }
 
   /** A small image of a photo. */
   thumbnail({ name }) {
-    const image = this.#decoded(this.photos.get(name), this.about.steps);
+    const image = this.#imageOf(name, this.about.steps);
     const scale = THUMBNAIL / Math.max(image.width, image.height);
     const size = [image.height, image.width].map((side) => Math.max(1, Math.round(side * scale)));
     return resized(image, { size, filter: "bilinear", fit: "squash" });
   }
 
   #stepsOf(settings) {
-    const { steps, faults } = this.about;
-    const changes = Object.entries(faults).map(([step, names]) => names[settings[step]]);
+    const { steps, choices } = this.about;
+    const changes = Object.entries(choices).map(([step, rows]) => rows[settings[step]].changes);
     return Object.assign({}, steps, ...changes);
   }
 
-  #imageOf({ photo }, steps) {
-    return this.#decoded(this.photos.get(photo), steps);
-  }
-
-  #decoded({ images, upright, stored }, { exif, matte }) {
-    const key = upright ? keyOf({ exif, matte }) : "";
-    if (!images.has(key)) {
-      images.clear(); // one is enough: who looks at a fault looks at it for a while
-      const bitmap = exif ? upright : (stored ?? upright);
-      images.set(key, pixelsOf(bitmap, matte ?? [0, 0, 0], MOST_PIXELS));
-    }
-    return images.get(key);
+  #imageOf(photo, steps) {
+    const images = this.photos.get(photo);
+    return images.get("") ?? images.get(keyOf(steps));
   }
 
   #field(seed, count) {
@@ -105,34 +105,6 @@ export class Bench {
 }
 
 const keyOf = ({ exif, matte }) => JSON.stringify([exif, matte]);
-
-/** Which choices of reading a file make a difference to it; nothing is left of 16 bits. */
-function signsOf({ images, upright, stored }, steps) {
-  const { clear, ...image } = pixelsOf(upright, null, MOST_PIXELS);
-  if (!clear) images.set(keyOf({ ...steps, exif: true }), image);
-  const other = stored && pixelsOf(stored, null, MOST_PIXELS).data;
-  const exif = other !== null && image.data.some((value, place) => value !== other[place]);
-  return { exif, alpha: clear, depth: false };
-}
-
-function statisticsOf(values) {
-  let [least, most, sum, squares] = [Infinity, -Infinity, 0, 0];
-  for (const value of values) {
-    least = Math.min(least, value);
-    most = Math.max(most, value);
-    sum += value;
-  }
-  const mean = sum / values.length;
-  for (const value of values) squares += (value - mean) ** 2;
-  return [least, most, mean, Math.sqrt(squares / values.length)];
-}
-
-/** A number by which two tensors are told apart. */
-function checksum(values) {
-  let sum = 0;
-  for (const bits of new Uint32Array(values.buffer)) sum = (Math.imul(sum, 31) + bits) | 0;
-  return sum;
-}
 
 /** Predictions that were computed beforehand, in place of a network: tables by the photo's name. */
 export function recorded(tables, { classes, neutral }) {

@@ -1,6 +1,6 @@
 // A camera of the page: each frame is a photo.
 import { button, element } from "./dom.js";
-import { rgbOf } from "./picture.js";
+import { rgbOf } from "./pixels.js";
 
 export class Camera {
   constructor(panel, events) {
@@ -38,8 +38,7 @@ export class Camera {
     }));
     this.#switched();
     try {
-      if (!navigator.mediaDevices)
-        throw new Error("a page over plain http, where browsers allow none");
+      if (!navigator.mediaDevices) throw new Error("this page came over plain http");
       video.srcObject = await navigator.mediaDevices.getUserMedia({ video: true });
       if (this.video === video) await video.play();
       else release(video);
@@ -48,7 +47,7 @@ export class Camera {
       if (this.video !== video) return;
       this.stop();
       this.events.fail(
-        `Expected a camera, received ${trouble.message}; allow it, or choose a photo`,
+        `No camera (${trouble.message}). Allow it in the browser, or choose a photo.`,
       );
     }
   }
@@ -87,7 +86,8 @@ export class Camera {
     );
     Object.assign(canvas, { width, height });
     this.context.drawImage(video, 0, 0, width, height);
-    return { pixels: rgbOf(this.context, width, height), width, height };
+    const rgba = this.context.getImageData(0, 0, width, height).data;
+    return { pixels: rgbOf(rgba), width, height };
   }
 }
 

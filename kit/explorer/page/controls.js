@@ -84,22 +84,17 @@ export function around({ low, high, step }, value, most) {
     .map(place);
 }
 
-function switchControl(spec, id, changed) {
-  const box = element("input", { type: "checkbox", id, title: spec.hint, "data-key": spec.key });
-  box.addEventListener("change", () => changed(spec.key, box.checked));
+function switchControl({ key, label, hint }, id, changed) {
+  const box = element("input", { type: "checkbox", id, title: hint, "data-key": key });
+  box.addEventListener("change", () => changed(key, box.checked));
   const node = element(
     "div",
     { class: "kit-range" },
-    element("label", { for: id, text: spec.label }),
+    element("label", { for: id, text: label }),
     box,
   );
-  return {
-    key: spec.key,
-    show: (value) => {
-      box.checked = value;
-    },
-    node,
-  };
+  const show = (value) => Object.assign(box, { checked: value });
+  return { key, show, node };
 }
 
 export const CONTROLS = { range: rangeControl, switch: switchControl };

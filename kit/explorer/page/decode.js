@@ -1,7 +1,9 @@
 // Image files as the browser decodes them, reduced where they are large.
+import { rgbOf } from "./pixels.js";
 import { resized } from "./prepare.js";
 
 const MOST_READ = 50_000_000; // pixels, as in kit.images
+const MOST_PIXELS = 4_194_304; // larger photos are reduced first
 
 function drawn(image, matte) {
   const { width, height } = image;
@@ -44,24 +46,18 @@ export async function bitmapsOf(file) {
   return { upright: await decoded(bytes), stored };
 }
 
-/** RGB pixels of a bitmap and whether some of them are transparent; at most `most` pixels. */
-export function pixelsOf(bitmap, matte, most) {
+/** RGB pixels of a bitmap on a ground of this colour, if any, and whether some of them are transparent. */
+export function pixelsOf(bitmap, matte) {
   const { width, height } = bitmap;
   if (width * height > MOST_READ)
     throw new Error(`Expected at most ${MOST_READ} pixels, received ${width * height}; resize it`);
   const rgba = drawn(bitmap, matte);
   const clear = !matte && rgba.some((value, place) => place % 4 === 3 && value < 255);
-  const data = new Uint8Array(3 * width * height);
-  for (let i = 0, o = 0; i < rgba.length; i += 4, o += 3) {
-    data[o] = rgba[i];
-    data[o + 1] = rgba[i + 1];
-    data[o + 2] = rgba[i + 2];
-  }
-  return { ...reduced({ data, width, height }, most), clear };
+  return { ...reduced({ data: rgbOf(rgba), width, height }), clear };
 }
 
-function reduced(image, most) {
-  const scale = Math.sqrt(most / (image.width * image.height));
+function reduced(image) {
+  const scale = Math.sqrt(MOST_PIXELS / (image.width * image.height));
   if (scale >= 1) return { ...image, from: null };
   const size = [image.height, image.width].map((side) => Math.max(1, Math.floor(side * scale)));
   const small = resized(image, { size, filter: "bicubic", fit: "squash", pillow: 13 });

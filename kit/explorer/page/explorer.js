@@ -36,7 +36,7 @@ class ExplorerView {
     this.model = model;
     this.prefix = prefix;
     this.preview = new Preview((content) => this.post({ ...content, request: `${prefix}.noise` }));
-    this.input = new Picture("What the model sees");
+    this.input = new Picture("Model input");
     this.files = new Files(prefix, {
       limit: () => model.get("_panel").uploadBytes,
       post: (content, buffers) => this.post(content, buffers),
@@ -58,13 +58,10 @@ class ExplorerView {
       ask: () => this.post({ kind: "where", request: `${prefix}.where` }),
     });
     this.where.button.hidden = panel.map === null;
-    this.answer = new AnswerView(
-      () => this.picker.open(this.known, this.answer.mark),
-      this.where.text,
-    );
+    this.answer = new AnswerView(() => this.picker.open(this.known, this.answer.mark));
     this.path = new PathView(panel.path, prefix, {
       changed: (key, value) => this.changed(key, value),
-      open: (key) => this.toggle(key),
+      open: () => this.toggle(),
     });
     this.photos = new PhotoStrip(prefix, {
       chosen: (name) => {
@@ -85,8 +82,8 @@ class ExplorerView {
     this.because = new BecauseView({
       ask: () => this.post({ kind: "why", request: `${prefix}.why`, settings: this.settings }),
       stop: () => this.post({ kind: "stop", request: `${prefix}.stop` }),
-      take: (settings, fixed, then) => this.fix(settings, fixed, then),
-      blame: (keys) => this.path.blame(keys),
+      take: (settings) => this.take(settings),
+      blame: (guilty, fixed) => this.path.blame(guilty, fixed),
       opened: (open) => this.open("because", open),
     });
     this.controls = panel.sliders.map((spec, index) => ({
@@ -100,7 +97,7 @@ class ExplorerView {
     }));
     this.flips = new Map(
       panel.sliders
-        .filter((spec) => spec.kind === "range")
+        .filter((spec) => panel.flips && spec.kind === "range")
         .map((spec) => [
           spec.key,
           new Flip(spec, {
@@ -115,7 +112,6 @@ class ExplorerView {
     this.exchange = new Exchange(prefix, panel.ahead, around);
     this.settings = { ...panel.neutral };
     this.message = null; // the newest answer, painted in the next frame
-    this.tensorLines = [];
     this.frame = this.timer = this.resting = this.late = 0;
     this.kept = ""; // the state that the output of the cell shows where no kernel is
     this.held = null; // the settings to come back to from the untouched state
@@ -174,10 +170,10 @@ class ExplorerView {
       ),
     );
     this.done = element("p", { class: "kit-done", role: "status" });
-    this.peek = button("Untouched", "Hold to see the untouched photo, prepared as usual", () => {});
+    this.peek = button("Original photo", "Hold to see it unperturbed, prepared as usual", () => {});
     this.about = element("figcaption");
     this.more = element("div", {
-      class: "kit-more",
+      class: "kit-more kit-drawer",
       hidden: true,
       role: "group",
       "aria-label": "More perturbations",
@@ -185,17 +181,8 @@ class ExplorerView {
     this.moreButton = button(
       "More perturbations",
       "Blur, contrast, JPEG, weather and others",
-      () => this.toggle("more"),
+      () => this.toggle(),
       { "aria-expanded": "false", hidden: panel.sliders.every(({ group }) => group === "main") },
-    );
-    this.tensor = element("tbody");
-    const heads = ["Property", "Fed", "Expected", "Same?"].map((text) =>
-      element("th", { scope: "col", text }),
-    );
-    this.tensorBox = element(
-      "div",
-      { class: "kit-tensor", hidden: true, role: "group", "aria-label": "The tensor that is fed" },
-      element("table", {}, element("thead", {}, element("tr", {}, ...heads)), this.tensor),
     );
     const main = element("div", { class: "kit-main" });
     const sections = new Map();
@@ -235,7 +222,6 @@ class ExplorerView {
           { class: "kit-group" },
           this.peek,
           button("Reset", `Unperturbed, prepared ${panel.usual}`, () => this.reset()),
-          this.because.ask,
         ),
         this.menu,
       ),
@@ -251,14 +237,19 @@ class ExplorerView {
           { class: "kit-pictures" },
           element("figure", {}, this.preview.picture.canvas, this.about),
           element("figure", {}, this.input.canvas, this.where.caption),
+          this.where.text,
         ),
-        this.more,
-        this.because.node,
         this.answer.node,
       ),
-      element("div", { class: "kit-sliders" }, main, this.moreButton),
+      element(
+        "div",
+        { class: "kit-sliders" },
+        main,
+        element("div", { class: "kit-ask" }, this.moreButton, this.because.ask),
+      ),
       this.path.node,
-      this.tensorBox,
+      this.more,
+      this.because.node,
     );
     // The attribute keeps JupyterLab from taking the arrow keys for moving between cells.
     this.root = element(
@@ -283,18 +274,16 @@ class ExplorerView {
     this.judging.forget();
   }
 
-  toggle(key) {
-    if (key === "more") this.open("more", this.more.hidden && !this.moreButton.hidden);
-    else this.tensorBox.hidden = !this.tensorBox.hidden;
-    this.paintTensor();
+  toggle() {
+    this.open("more", this.more.hidden && !this.moreButton.hidden);
   }
 
-  /** Beside the bars there is room for one. */
+  /** One at a time, below all that must not move. */
   open(key, open) {
-    this.more.hidden = !(open && key === "more");
-    this.because.node.hidden = !(open && key === "because");
+    const drawers = { more: this.more, because: this.because.node };
+    for (const [name, drawer] of Object.entries(drawers)) drawer.hidden = !(open && key === name);
     this.moreButton.setAttribute("aria-expanded", String(!this.more.hidden));
-    this.root.classList.toggle("kit-open", open);
+    if (open) drawers[key].scrollIntoView({ block: "nearest" });
   }
 
   // -- beginning and end
@@ -311,7 +300,8 @@ class ExplorerView {
     for (const event of this.events) this.model.on(...event);
     this.watchKernel();
     this.listen();
-    this.files.listen(this.root);
+    const { alone, table } = this.model.get("_panel");
+    if (!table) this.files.listen(alone ? document.body : this.root);
     this.perform(this.exchange.opened(performance.now()));
   }
 
@@ -417,19 +407,7 @@ class ExplorerView {
     this.move(this.settings);
   }
 
-  /** Change settings, and show what that did, with the way back. */
-  fix(settings, fixed, then) {
-    const before = this.settings;
-    const undo = () => {
-      this.take(before);
-      this.because.ask.focus();
-    };
-    this.answer.applied({ fixed, settings: then, canvas: this.input.canvas, undo });
-    this.take(settings);
-  }
-
   reset() {
-    this.answer.fix = null;
     this.settings = this.predicted(this.settings);
     this.take(this.model.get("_panel").neutral);
   }
@@ -679,8 +657,6 @@ class ExplorerView {
     writeLong(this.about, about);
     this.preview.picture.canvas.setAttribute("aria-label", `The photo ${about}`);
     this.code = content.code;
-    this.tensorLines = content.tensor;
-    this.paintTensor();
     // What is refused beside the bars, such as a file, stays until a hand moves.
     if (this.exchange.changes > this.failedAt || this.root.classList.contains("kit-stale"))
       this.error.hidden = true;
@@ -700,22 +676,6 @@ class ExplorerView {
       if (state !== this.kept) this.post({ kind: "keep", request: `${this.prefix}.keep` });
       this.kept = state;
     }, KEPT_MS);
-  }
-
-  paintTensor() {
-    if (this.tensorBox.hidden) return;
-    this.tensor.replaceChildren(
-      ...this.tensorLines.map(([name, fed, wanted, same]) =>
-        element(
-          "tr",
-          { class: same === "same" ? null : "kit-changed" },
-          element("th", { scope: "row", text: name }),
-          element("td", { text: fed }),
-          element("td", { text: wanted }),
-          element("td", { text: same }),
-        ),
-      ),
-    );
   }
 }
 

@@ -11,7 +11,7 @@ export class Flip {
     this.text = spec.group === "main" ? "Find the flip" : "⇥";
     this.button = button(
       "",
-      `Walk to where ${spec.label} changes the prediction`,
+      `Move ${spec.label} to where the prediction changes`,
       () => (this.running ? this.stop() : this.#start()),
       { class: "kit-flip" },
     );

@@ -14,7 +14,7 @@ export class LabelPicker {
       type: "text",
       list: id,
       autocomplete: "off",
-      "aria-label": "It is …",
+      "aria-label": "Class of this image",
       placeholder: "Type a class",
     });
     this.yes = button("", "Say that the prediction is correct", () => this.#choose(this.yes.value));
@@ -22,7 +22,7 @@ export class LabelPicker {
     const form = element(
       "form",
       {},
-      element("span", { text: "It is", "aria-hidden": "true" }),
+      element("span", { text: "It is" }),
       this.box,
       element("datalist", { id }, ...classes.map((value) => element("option", { value }))),
       this.yes,
@@ -38,11 +38,8 @@ export class LabelPicker {
       if (inputType === "insertReplacementText" && this.classes.has(this.box.value))
         this.#choose(this.box.value);
     });
-    this.node = element(
-      "div",
-      { class: "kit-say", role: "group", "aria-label": "What the image shows", hidden: true },
-      form,
-    );
+    const attributes = { class: "kit-say", role: "group", "aria-label": "What the image shows" };
+    this.node = element("div", { ...attributes, hidden: true }, form);
   }
 
   /** Ask; the focus goes back to the opener, and once something is chosen, `onChosen` is called. */

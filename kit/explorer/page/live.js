@@ -3,29 +3,25 @@ import { Bench, recorded } from "./bench.js";
 import { bitmapsOf } from "./decode.js";
 import { bytesOf64, unpacked } from "./network.js";
 import { Picture } from "./picture.js";
+import { Reasons } from "./reasons.js";
 import { Texts } from "./texts.js";
 
-const MISSING = "This state was not computed beforehand; it needs the notebook.";
+const MISSING = "This combination is not in the page; open the notebook for it.";
 const WAITING =
   "Drop a photo here, paste or add one, or use your camera; it does not leave this page.";
 const ENDED = "The search for a cause needs the notebook.";
-const HOTTEST = [255, 72, 0]; // colour of a heat map
-const COVER = 0.65 * 255; // of its hottest place
 
 const jsonOf = async (text) => JSON.parse(new TextDecoder().decode(await unpacked(text)));
-const python = (value) =>
-  typeof value === "string"
-    ? JSON.stringify(value)
-    : ({ true: "True", false: "False", null: "None" }[value] ?? String(value));
 
-/** What the model sees, and over it the places of a map. */
-function bytesOfView({ seen, cells }) {
+/** The model input, and over it the places of a map. */
+function bytesOfView({ seen, cells }, { cold, hot, cover }) {
   if (!cells) return seen.data;
   const bytes = new Uint8Array(seen.data.length + 4 * cells.values.length);
   bytes.set(seen.data);
-  cells.values.forEach((cell, k) =>
-    bytes.set([...HOTTEST, Math.round(COVER * cell)], seen.data.length + 4 * k),
-  );
+  cells.values.forEach((cell, k) => {
+    const colour = cold.map((level, c) => Math.round(level + cell * (hot[c] - level)));
+    bytes.set([...colour, Math.round(255 * cover)], seen.data.length + 4 * k);
+  });
   return bytes;
 }
 
@@ -39,6 +35,9 @@ function asking(script) {
     waiting.delete(id);
     if (trouble === undefined) resolve(value);
     else reject(new Error(trouble));
+  });
+  worker.addEventListener("error", ({ message }) => {
+    for (const [, reject] of waiting.values()) reject(new Error(message));
   });
   return (kind, content) =>
     new Promise((resolve, reject) => {
@@ -136,7 +135,9 @@ export class StandIn {
 
   async #answered(settings, held) {
     const state = [["photo", settings.photo], ...this.#changes(settings)];
-    const code = `explorer.settings = {${state.map((pair) => pair.map(python).join(": ")).join(", ")}}`;
+    // Texts and numbers, which Python writes in the same way.
+    const pairs = state.map((pair) => pair.map((part) => JSON.stringify(part)).join(": "));
+    const code = `explorer.settings = {${pairs.join(", ")}}`;
     const known = await this.#known(settings);
     if (!known) return [{ kind: "error", text: MISSING, code }];
     const [shown, view] = known;
@@ -148,7 +149,7 @@ export class StandIn {
     const source = { live: true, width, height };
     return [
       { ...shown, kind: "view", settings, code, source, kernelMs: null },
-      bytesOfView(view),
+      bytesOfView(view, this.panel.heat),
       ...pixels,
     ];
   }
@@ -232,21 +233,23 @@ export class StandIn {
     return this.#view(this.shown, photo);
   }
 
-  async on_judge({ settings, photos }) {
-    const marks = {};
-    for (const photo of photos)
-      marks[photo] = (await this.#known({ ...settings, photo }))?.[0].answer.state ?? "";
-    return [{ kind: "judged", settings, marks }];
+  async on_judge({ settings, photos: [photo] }) {
+    // One at a time, as above.
+    const [shown] = (await this.#known({ ...settings, photo })) ?? [];
+    return [{ kind: "judged", settings, marks: { [photo]: shown?.answer.state ?? "" } }];
   }
 
   async on_why({ settings }) {
-    const view = await this.#viewOf(settings);
+    const look = (other) => this.#viewOf({ ...other, where: null });
+    const view = await look(settings);
+    if (!view) throw new Error(MISSING);
     const { untouched } = await this.#open(settings.photo);
-    const look = (other) => this.#viewOf(other);
     const label = this.labels[settings.photo] ?? "";
-    const changes = view && (await this.texts.because(view, untouched, label, look));
-    const nothing = { headline: "", lines: [], guilty: [] };
-    return [{ kind: "because", changes: { ...(changes ?? nothing), settings }, stopped: ENDED }];
+    const [reason, after] = await new Reasons(this.texts, view, untouched, label).explained(look);
+    const images = after ? [view.seen, after.seen] : [];
+    const pictures = images.map(({ width, height }) => [height, width]);
+    const changes = { ...reason, pictures, settings };
+    return [{ kind: "because", changes, stopped: ENDED }, ...images.map(({ data }) => data)];
   }
 
   // -- photos of one's own

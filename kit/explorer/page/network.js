@@ -11,10 +11,7 @@ export async function unpacked(text) {
 
 export function bytesOf64(text) {
   if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let place = 0; place < bytes.length; place++) bytes[place] = binary.charCodeAt(place);
-  return bytes;
+  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 }
 
 /** Put the weights back where they belong: whole numbers of 16 bits, the low bytes first, and a scale for each row. */

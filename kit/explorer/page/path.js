@@ -1,35 +1,44 @@
-// The way of the image as a row of chips; those that can be changed are menus.
-import { element, writeLong } from "./dom.js";
+// The way of the image as a line of chips; those that can be changed are menus, and those that do nothing are folded.
+import { button, element, writeLong } from "./dom.js";
 
 export class PathView {
   constructor(specs, prefix, events) {
     this.chips = new Map(specs.map((spec) => [spec.key, chip(spec, prefix, events)]));
+    this.others = button("…", "Show the steps that do nothing here", () => {
+      const open = this.node.classList.toggle("kit-all");
+      this.others.setAttribute("aria-expanded", String(open));
+    });
+    this.others.setAttribute("aria-expanded", "false");
+    this.others.setAttribute("aria-label", "Other steps");
     this.node = element(
       "div",
       { class: "kit-path", role: "group", "aria-label": "From the file to the prediction" },
       ...[...this.chips.values()].map((each) => each.node),
+      this.others,
     );
   }
 
   paint(values) {
     for (const [key, chip] of this.chips) {
       const { node, value, select } = chip;
-      const told = values[key];
+      const step = values[key];
       // Most stay as they are while a slider moves.
-      const state = JSON.stringify([told, select?.value]);
+      const state = JSON.stringify([step, select?.value]);
       if (state === chip.state) continue;
       chip.state = state;
-      writeLong(value, told.value);
-      node.classList.toggle("kit-changed", told.changed);
-      node.hidden = told.hidden;
+      writeLong(value, step.value);
+      node.classList.toggle("kit-changed", step.changed);
+      node.classList.toggle("kit-idle", step.hidden);
     }
   }
 
-  /** Mark the chips of the steps that are to blame. */
-  blame(keys) {
+  /** Mark the chips of the steps that are to blame, and those that are fixed. */
+  blame(guilty, fixed) {
     for (const [key, { node, select }] of this.chips) {
-      node.classList.toggle("kit-guilty", keys.includes(key));
-      (select ?? node).setAttribute("aria-description", keys.includes(key) ? "the cause" : "");
+      node.classList.toggle("kit-guilty", guilty.includes(key));
+      node.classList.toggle("kit-fixed", fixed.includes(key));
+      const said = guilty.includes(key) ? "the cause" : fixed.includes(key) ? "fixed" : "";
+      (select ?? node).setAttribute("aria-description", said);
     }
   }
 
@@ -38,30 +47,22 @@ export class PathView {
   }
 }
 
-function chip(spec, prefix, events) {
+function chip({ key, label, options }, prefix, events) {
+  const opens = key === "perturbation";
   const value = element("span", { class: "kit-chip-value" });
-  const label = element("span", { class: "kit-chip-label", text: spec.label });
-  if (!spec.options) {
-    const opens = { perturbation: "more", tensor: "tensor" }[spec.key];
-    const node = element(
-      opens ? "button" : "div",
-      { class: "kit-chip", type: opens && "button", "data-chip": spec.key },
-      label,
-      value,
-    );
-    if (opens) node.addEventListener("click", () => events.open(opens));
-    return { node, value, select: null, state: "" };
-  }
-  const id = `${prefix}-${spec.key}`;
-  const select = element("select", { id, "data-key": spec.key, "aria-label": spec.label });
-  for (const [name, text] of spec.options) select.append(element("option", { value: name, text }));
-  select.addEventListener("change", () => events.changed(spec.key, select.value));
   const node = element(
-    "div",
-    { class: "kit-chip kit-choice", "data-chip": spec.key },
-    label,
+    opens ? "button" : "div",
+    { class: `kit-chip ${options ? "kit-choice" : ""}`, type: opens && "button", "data-chip": key },
+    element("span", { class: "kit-chip-label", text: label }),
+    " ", // for those who hear it
     value,
-    select,
   );
+  if (opens) node.addEventListener("click", () => events.open());
+  if (!options) return { node, value, select: null, state: "" };
+  const rows = options.map(([name, text]) => element("option", { value: name, text }));
+  const attributes = { id: `${prefix}-${key}`, "data-key": key, "aria-label": label };
+  const select = element("select", attributes, ...rows);
+  select.addEventListener("change", () => events.changed(key, select.value));
+  node.append(select);
   return { node, value, select, state: "" };
 }

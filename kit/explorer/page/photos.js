@@ -56,13 +56,9 @@ export class PhotoStrip {
     const picture = thumbnail?.byteLength
       ? element("img", { src: this.#url(thumbnail), alt: "", draggable: "false" })
       : null;
-    const label = element(
-      "label",
-      { title: name },
-      radio,
-      picture,
-      element("span", { text: name.replace(/\.\w+$/, "") }),
-    );
+    // Beyond the first photos there are no thumbnails.
+    const sign = picture ?? element("span", { text: name.replace(/\.\w+$/, "") });
+    const label = element("label", { title: name }, radio, sign);
     const remove =
       added &&
       button("✕", `Remove ${name}`, () => this.events.removed(name), {

@@ -34,7 +34,3 @@ export class Picture {
     this.image.data.fill(255);
   }
 }
-
-/** What a canvas shows, as RGB. */
-export const rgbOf = (context, width, height) =>
-  context.getImageData(0, 0, width, height).data.filter((_, i) => i % 4 < 3);

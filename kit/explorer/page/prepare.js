@@ -5,6 +5,7 @@ import { even } from "./noise.js";
 const f32 = Math.fround;
 const TOLERANCE = 1e-6; // of pixels, as in kit.preprocessing.resizing
 const BITS = 22; // of the fractions in Pillow's weights
+const HALF = 1 << (BITS - 1); // for rounding
 
 const triangle = (x) => Math.max(0, 1 - Math.abs(x));
 const sinc = (x) => (x === 0 ? 1 : Math.sin(x * Math.PI) / (x * Math.PI));
@@ -40,6 +41,7 @@ function axisOf(length, other, side, otherSide, { fit, crop_fraction: fraction }
     axis.resized = axis.count;
     const border = (side - axis.count) / 2;
     axis.before = fit === "letterbox" ? even(border) : Math.trunc(border);
+    if (fit === "letterbox_corner") axis.before = 0;
   } else if (fit.endsWith("_crop")) {
     axis.resized = Math.trunc(side / fraction + TOLERANCE);
     const shorter = Math.trunc(otherSide / fraction + TOLERANCE);
@@ -82,7 +84,9 @@ function alongRows({ data, width, height }, taps) {
   let place = 0;
   for (let row = 0; row < height; row++) {
     for (const [first, weights] of taps) {
-      let [red, green, blue] = [1, 1, 1].map((one) => one << (BITS - 1));
+      let red = HALF;
+      let green = HALF;
+      let blue = HALF;
       let from = 3 * (row * width + first);
       for (let k = 0; k < weights.length; k++, from += 3) {
         const weight = weights[k];
@@ -104,7 +108,7 @@ function alongColumns({ data, width }, taps) {
   const out = new Uint8Array(line * taps.length);
   const sums = new Float64Array(line);
   taps.forEach(([first, weights], row) => {
-    sums.fill(1 << (BITS - 1));
+    sums.fill(HALF);
     weights.forEach((weight, k) => {
       const from = line * (first + k);
       for (let x = 0; x < line; x++) sums[x] += data[from + x] * weight;
@@ -294,9 +298,10 @@ export function imageOf({ data, shape }, { channels, layout, invert, scaling }) 
   const [height, width] = layout === "transposed" ? sides.toReversed() : sides;
   const [, placeOf] = LAYOUTS[layout](height, width, count);
   const out = new Uint8ClampedArray(3 * width * height); // which rounds half to even
+  const undone = scaling.toReversed();
   const back = (value, c) => {
     let x = value;
-    for (const { divisor, mean, std } of [...scaling].reverse()) {
+    for (const { divisor, mean, std } of undone) {
       if (std !== null) x = f32(x * channel(std, c));
       if (mean !== null) x = f32(x + channel(mean, c));
       x = f32(x * f32(divisor));

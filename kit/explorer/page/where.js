@@ -1,6 +1,6 @@
 // @ts-check
 // Where the model sees a class: a map over its input, which the kernel makes; one by occlusion comes row by row.
-import { button, element, write } from "./dom.js";
+import { button, element, writeLong } from "./dom.js";
 import { bytesOf } from "./preview.js";
 
 export class Where {
@@ -20,7 +20,7 @@ export class Where {
     this.choice = element("select", { "aria-label": "Class of the map" });
     this.choice.addEventListener("change", () => events.changed(Number(this.choice.value)));
     this.title = element("span", { text: "Model input" });
-    this.text = element("span", { class: "kit-where", hidden: true });
+    this.text = element("p", { class: "kit-where" });
     this.caption = element(
       "figcaption",
       { class: "kit-under" },
@@ -47,10 +47,10 @@ export class Where {
 
   #tell({ settings, where, bars }) {
     this.button.setAttribute("aria-pressed", String(Boolean(where)));
-    this.text.hidden = this.choice.hidden = !where;
+    this.choice.hidden = !where;
     this.title.hidden = Boolean(where);
+    writeLong(this.text, where ? where.about : "");
     if (!where) return;
-    write(this.text, where.about);
     const named = bars.filter(({ index }) => index >= 0).map(({ index, name }) => [index, name]);
     const classes = new Map([[settings.where, where.name], ...named, [-1, "predicted"]]);
     const options = JSON.stringify([...classes]);

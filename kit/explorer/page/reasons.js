@@ -1,0 +1,159 @@
+// The answer to *Why?* in a page without a kernel: what the changes did. See kit.explorer.why.
+import { capital, filled, isSame, percent } from "./texts.js";
+
+const shareOf = ({ row, top }) => percent(row[top]);
+
+export class Reasons {
+  /** `untouched` is the view without changes; `label` is the class that the photo is said to show, or empty. */
+  constructor(texts, view, untouched, label) {
+    Object.assign(this, { texts, view, untouched, label, words: texts.words });
+    this.spoilt = this.#isSpoilt(view);
+    this.altered = !isSame(view, untouched);
+  }
+
+  /** The answer, and the view that is put beside; `look` gives views, null for those that are not known. */
+  async explained(look) {
+    const changes = await this.#changes(look);
+    // Mistakes that do no harm here do it elsewhere.
+    const keys = this.spoilt ? (changes[0]?.keys ?? []) : this.texts.changed(this.view.settings);
+    const mistakes = [...this.texts.chips.keys()].filter((key) => keys.includes(key));
+    const isPrepared = mistakes.length > 0 && (!this.spoilt || mistakes.length === keys.length);
+    const prepared = isPrepared ? await look(this.#without(mistakes)) : null;
+    const after = prepared ?? (this.spoilt ? changes[0]?.other : changes.length && this.untouched);
+    let reason = { headline: "", advice: "", button: "", apply: null, fixed: null, guilty: [] };
+    if (prepared) reason = { ...reason, ...this.#prepared(prepared, mistakes) };
+    else if (after) reason = { ...reason, ...this.#own(changes, after) };
+    const lines = changes.length > 1 ? changes.map((change) => this.#line(change)) : [];
+    return [{ ...reason, lines }, after];
+  }
+
+  /** Whether changes changed the prediction for the worse, or took much of its probability. */
+  #isSpoilt(view) {
+    if (this.#isWrong(this.untouched) && !this.#isWrong(view)) return false;
+    const { row, top } = this.untouched;
+    const now = view.row[top];
+    return !isSame(view, this.untouched) || row[top] - now > this.texts.fall || now <= row[top] / 2;
+  }
+
+  #isWrong({ novel, top }) {
+    return this.label !== "" && (novel || this.texts.names[top] !== this.label);
+  }
+
+  #neutral(keys) {
+    return Object.fromEntries(keys.map((key) => [key, this.texts.neutral[key]]));
+  }
+
+  #without(keys) {
+    return { ...this.view.settings, ...this.#neutral(keys) };
+  }
+
+  /** Undo each change by itself, and where none is enough, as few together as will do. */
+  async #changes(look) {
+    const change = async (keys) => {
+      const other = await look(this.#without(keys));
+      return other && this.#change(keys, other);
+    };
+    const all = [];
+    for (const key of this.texts.changed(this.view.settings)) all.push(await change([key]));
+    const changes = all.filter(Boolean);
+    changes.sort((a, b) => b.regains - a.regains || b.gain - a.gain);
+    if (!this.spoilt || changes.length < 2 || changes[0].regains) return changes;
+    let together = await change(changes.flatMap(({ keys }) => keys));
+    for (const key of together.keys.toReversed()) {
+      const fewer = await change(together.keys.filter((other) => other !== key));
+      if (fewer?.regains) together = fewer;
+    }
+    return [together, ...changes];
+  }
+
+  #change(keys, other) {
+    const { texts, view, untouched } = this;
+    const target = this.label ? texts.names.indexOf(this.label) : untouched.top;
+    return {
+      keys,
+      other,
+      words: keys.map((key) => texts.named(key, view.settings)).join(this.words.and),
+      regains: this.spoilt && !this.#isSpoilt(other),
+      gain: other.row[target] - view.row[target],
+    };
+  }
+
+  /** What one's own changes did; the first of them is the one to undo. */
+  #own(changes, after) {
+    const { words } = this;
+    const headline = this.#done(changes);
+    if (!this.spoilt)
+      return { headline, advice: words.harmless, ...this.#beside(after, words.title) };
+    const [first] = changes;
+    const guilty = changes.filter(({ regains }) => regains).flatMap(({ keys }) => keys);
+    const chips = guilty.map((key) => (this.texts.chips.has(key) ? key : "perturbation"));
+    return {
+      headline,
+      button: filled(first.keys.length > 1 ? words.undo_all : words.undo, first),
+      apply: this.#neutral(first.keys),
+      guilty: [...new Set(chips)].sort(),
+      ...this.#beside(after, filled(words.title_without, first)),
+    };
+  }
+
+  /** What the changes did, in a sentence or two. */
+  #done(changes) {
+    const { texts, view, words } = this;
+    const [first] = changes;
+    const before = shareOf(this.untouched);
+    const outcome = { prediction: texts.called(view), before };
+    if (!this.spoilt) return filled(this.altered ? words.helped : words.kept, outcome);
+    const still = { name: texts.names[view.top], share: shareOf(view), before };
+    const start = this.altered ? "" : filled(words.still, still);
+    const withAfter = ({ words: named, other }) => ({
+      words: named,
+      after: this.altered ? texts.called(other) : shareOf(other),
+    });
+    if (first.keys.length > 1) return start + filled(words.only, withAfter(first));
+    const regaining = changes.filter(({ regains }) => regains);
+    const parts = (regaining.length ? regaining : [first]).map((change) =>
+      filled(words.without, withAfter(change)),
+    );
+    if (parts.length > 1) parts.push(words.together);
+    return `${start}${capital(parts.join("; "))}.`;
+  }
+
+  /** How an image is prepared otherwise than in training, and what the fix does to its prediction. */
+  #prepared(after, mistakes) {
+    const { texts, view, words } = this;
+    const effect = filled(isSame(after, view) ? words.fixed_still : words.fixed, {
+      after: texts.called(after),
+      before: shareOf(view),
+    });
+    return {
+      headline: [
+        ...mistakes.map((key) => texts.choices[key][view.settings[key]].sentence),
+        effect,
+      ].join(" "),
+      button: words.fix,
+      apply: this.#neutral(mistakes),
+      guilty: mistakes,
+      ...this.#beside(after, words.title_trained),
+    };
+  }
+
+  /** The predictions before and after; nothing is offered that would make a correct one wrong. */
+  #beside(after, title) {
+    const { texts, view, words } = this;
+    const isRight = this.label ? !this.#isWrong(after) : isSame(after, this.untouched);
+    const names = { before: texts.called(view), after: texts.called(after) };
+    const mark = filled(isRight && this.spoilt ? words.again : words.now, names);
+    const isWorse = this.#isWrong(after) && !this.#isWrong(view);
+    return {
+      fixed: { ...names, mark, title },
+      ...(isWorse && { apply: null, advice: words.keep }),
+    };
+  }
+
+  #line({ other, words }) {
+    const called = this.texts.called(other);
+    const isStill = isSame(other, this.view);
+    const after = isStill ? filled(this.words.still_so, { after: called }) : called;
+    return capital(filled(this.words.without, { words, after }));
+  }
+}
