@@ -25,6 +25,9 @@ Part = TypeVar("Part")
 Progress: TypeAlias = bool | Callable[[str], object]
 """True shows a bar once two seconds have passed, False nothing; a function is told each step in a line."""
 
+SECONDS = "s"
+"""The unit of steps that only wait."""
+
 
 def say(line: str, progress: Progress) -> None:
     """Report what was done, to whom steps are shown."""
@@ -77,7 +80,15 @@ class Steps(Generic[Part]):
         if progress and self._tell is None:
             from tqdm.auto import tqdm
 
-            self._bar = tqdm(total=total, desc=what, unit=unit, delay=2, leave=False)
+            self._bar = tqdm(
+                total=total,
+                desc=what,
+                unit=unit,
+                delay=2,
+                leave=False,
+                # How fast seconds pass is nothing to show.
+                bar_format="{desc}: {elapsed}" if unit == SECONDS else None,
+            )
 
     def __iter__(self) -> Iterator[Part]:
         with self:

@@ -21,7 +21,7 @@ import numpy as np
 from kit._arrays import AnyPath, Array
 from kit._checking import first_line, left_by_git, printable
 from kit.classifier.engines import is_lite
-from kit.classifier.metadata import names_beside
+from kit.classifier.metadata import names_in
 from kit.preprocessing import Preprocessing
 
 PREFIX = "kit/"
@@ -197,7 +197,8 @@ def as_stated(model: Archive, said: Mapping[str, Any]) -> Archive:
     """Return a file with what its maker says in it, or in Teachable Machine's list beside it."""
     contract = {"name": model.path.stem, **said}
     if said["class_names"] is None:
-        contract["class_names"], numbered = names_beside(model.path)
+        labels = model.path.with_name("labels.txt")
+        contract["class_names"], numbered = names_in(labels)
         if numbered:
             contract["preprocessing"] = said["preprocessing"] or TEACHABLE.to_dict()
     return replace(model, contract=contract)

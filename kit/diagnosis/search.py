@@ -88,8 +88,8 @@ def together(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | None:
     return findings, right
 
 
-_UNABLE = "too little is known of the training images: pass reference= or labels="
-_FEW_LABELS = "so few labels match by chance: give more, or pass reference="
+_UNABLE = "too little is known of the training images: give labels or training images"
+_FEW_LABELS = "so few labels match by chance: give more, or training images"
 _REMAINS = "with that fixed, the first layers still get unusual values"
 _UNUSUAL = "the first layers get unusual values: look at crop, background and light"
 
