@@ -93,15 +93,15 @@ def judged_by_own_statistics(
     except (TypeError, ValueError):
         return finding
     if len(labelled):
-        verb = "put right"
+        verb = "fixed"
         after = replace(after, labels=labels).labelled
         better = int(after.correct.sum()) - int(labelled.correct.sum())
         least = QUIET * count
     else:
-        verb = "change"
+        verb = "changed"
         better = int(before.changed(after).sum())
         least = 2 * QUIET * count
-    text = f"of {count} predictions that own statistics {verb}"
+    text = f"of {count} predictions, {verb} by statistics of these images"
     evidence = Evidence(text, better, least, better >= least)
     verdict: Verdict = "named" if evidence.supports else "possible"
     return replace(finding, verdict=verdict, evidence=(*finding.evidence, evidence))
