@@ -320,7 +320,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
             for member in members:
                 odd = member.header_offset < 0 or member.compress_type not in _METHODS
                 if odd or member.flag_bits & 1:
-                    raise zipfile.BadZipFile  # noqa: TRY301 (told below)
+                    raise zipfile.BadZipFile  # noqa: TRY301 (reported below)
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise ValueError(
