@@ -11,7 +11,7 @@ import tqdm.auto
 from IPython.core.formatters import DisplayFormatter
 
 import kit
-from kit._reporting import Code, Heading, Result, Steps, Table, json_value
+from kit._reporting import SECONDS, Code, Heading, Result, Steps, Table, json_value
 
 
 def test_a_function_is_told_of_every_step():
@@ -50,6 +50,20 @@ def test_only_true_shows_a_bar_and_only_after_two_seconds(
         (3, 2, False)
     ] * bars
     assert "Quick" not in capsys.readouterr().err
+
+
+def test_a_wait_shows_its_seconds_and_no_rate(monkeypatch):
+    lines = []
+
+    class Watched(tqdm.auto.tqdm):
+        def close(self):
+            lines.append(str(self))
+            super().close()
+
+    monkeypatch.setattr(tqdm.auto, "tqdm", Watched)
+    with Steps([], "Compiling", SECONDS, progress=True):
+        pass
+    assert lines[0] == "Compiling: 00:00"
 
 
 def interrupted_in(place, *, keep):

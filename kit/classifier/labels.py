@@ -48,7 +48,7 @@ def checked_class_names(
         names = tuple(map(printable, names))
     if len(names) != count:
         raise ValueError(
-            f"Expected {count} class names for {network!r}, received {len(names)}; mend the list,"
+            f"Expected {count} class names for {network!r}, received {len(names)}; correct the list,"
             " or labels.txt beside the file"
         )
     return names

@@ -167,17 +167,17 @@ def _value(properties: Mapping[str, str], *keys: str) -> Any:
     return None
 
 
-def names_beside(file: Path) -> tuple[tuple[str, ...] | None, bool]:
-    """Return the class names in a ``labels.txt`` beside a file, and whether Teachable Machine wrote it.
+def names_in(labels: Path) -> tuple[tuple[str, ...] | None, bool]:
+    """Return the class names in a file, one a line, and whether Teachable Machine wrote it.
 
-    It numbers the lines from 0.
+    It numbers the lines from 0. None where there is no such file.
     """
     names = None
-    labels = file.with_name("labels.txt")
-    # A pipe would be waited for, and a link may lead to what is nobody's business.
-    if labels.is_file() and not labels.is_symlink():
-        with suppress(OSError), labels.open("rb") as stream:
-            names = listed(stream.read(MOST_TEXT))
+    with suppress(OSError):
+        # A pipe would be waited for, and a link may lead to what is nobody's business.
+        if labels.is_file() and not labels.is_symlink():
+            with labels.open("rb") as stream:
+                names = listed(stream.read(MOST_TEXT))
     numbered = [
         re.match(rf"{number} (.+)", line) for number, line in enumerate(names or ())
     ]

@@ -21,7 +21,7 @@ import numpy as np
 from kit._arrays import AnyPath, Array
 from kit._checking import first_line, left_by_git, printable
 from kit.classifier.engines import is_lite
-from kit.classifier.metadata import names_beside
+from kit.classifier.metadata import names_in
 from kit.preprocessing import Preprocessing
 
 PREFIX = "kit/"
@@ -197,7 +197,8 @@ def as_stated(model: Archive, said: Mapping[str, Any]) -> Archive:
     """Return a file with what its maker says in it, or in Teachable Machine's list beside it."""
     contract = {"name": model.path.stem, **said}
     if said["class_names"] is None:
-        contract["class_names"], numbered = names_beside(model.path)
+        labels = model.path.with_name("labels.txt")
+        contract["class_names"], numbered = names_in(labels)
         if numbered:
             contract["preprocessing"] = said["preprocessing"] or TEACHABLE.to_dict()
     return replace(model, contract=contract)
@@ -319,7 +320,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
             for member in members:
                 odd = member.header_offset < 0 or member.compress_type not in _METHODS
                 if odd or member.flag_bits & 1:
-                    raise zipfile.BadZipFile  # noqa: TRY301 (told below)
+                    raise zipfile.BadZipFile  # noqa: TRY301 (reported below)
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise ValueError(

@@ -339,7 +339,7 @@ def _strange(
         for image in (run(TO_SIZE, nearest, sample.photo), sample.result / line.slope)
     )
     if np.corrcoef(edges, other_edges)[0, 1] > SAME_EDGES:
-        words = "contrast: as it is here, of each image by itself there, such as an equalised histogram"
+        words = "contrast: unchanged here, adjusted image by image there, as by an equalised histogram"
         return {"scaling": words}
     # Each level becomes the same value everywhere, so what differs is where.
     return {

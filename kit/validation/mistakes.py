@@ -303,7 +303,7 @@ def _folders(pictures: Sequence[Picture], names: Sequence[str]) -> list[Any]:
         if not slash:
             received = f"{picture.name!r} outside"
             raise ValueError(
-                f"Expected a folder for each class, received {received}; give labels="
+                f"Expected a folder for each class, received {received}; move it into one, or give labels"
             )
         folders.append(folder)
     order = sorted(set(folders))
@@ -312,7 +312,7 @@ def _folders(pictures: Sequence[Picture], names: Sequence[str]) -> list[Any]:
     if unnamed and not folders_are_classes:
         if len(order) != len(names):
             wanted = f"{len(names)} folders, one for each class, received {len(order)}"
-            raise ValueError(f"Expected {wanted}; give labels=")
+            raise ValueError(f"Expected {wanted}; name the classes of the model")
         return [order.index(folder) for folder in folders]
     return folders
 

@@ -405,7 +405,8 @@ def test_labels_beside_a_file_of_teachable_machine_say_how_images_are_prepared(
     assert (opened.class_names, opened.preprocessing) == (("0", "1", "2"), None)
     (tmp_path / "labels.txt").write_text("cat\ndog\n", encoding="utf-8")
     with pytest.raises(
-        ValueError, match=r"3 class names .*, received 2; mend the list, or labels\.txt"
+        ValueError,
+        match=r"3 class names .*, received 2; correct the list, or labels\.txt",
     ):
         kit.Classifier.load(tmp_path / "model_unquant.tflite")
 

@@ -271,7 +271,7 @@ def test_a_cause_that_labels_speak_for_is_never_ruled_out(
     few = Grounds.of(Evaluator(evaluator.predictor), in_use, sixteen, labels)
     (by_labels,) = settled(few, scores(found, -9.0), set())
     assert by_labels.summary.startswith(
-        "This change makes no more predictions match the labels"
+        "This change does not make more predictions correct"
     )
     assert verdicts(()) == ["ruled_out"]
     assert verdicts(truth) == ["cannot_tell"]  # 13 labels more

@@ -338,7 +338,7 @@ def test_a_contrast_that_depends_on_the_image_is_not_taken_for_another_part_of_i
         return resized(cv2.cvtColor(levels, cv2.COLOR_YCrCb2RGB)) / 127.5 - 1
 
     (words,) = KERAS.compare(equalised, CAT).differences
-    assert words.startswith("contrast: as it is here, of each image by itself there")
+    assert words.startswith("contrast: unchanged here, adjusted image by image there")
 
 
 # Tensors that other code made, without a function: what is changed, and the step.

@@ -96,7 +96,8 @@ def test_a_preprocessing_that_changes_is_red_and_named(pinned, classifier, name)
     assert not result.holds
     assert steps(result) == {step}
     assert all(
-        " before, " in one.told and one.told.endswith(" now)") for one in result.moved
+        " before, " in one.message and one.message.endswith(" now)")
+        for one in result.moved
     ), "what changed"
 
 
@@ -105,13 +106,13 @@ def test_which_settings_changed_is_told_where_the_case_knows_them(cases, classif
     told = (
         "the step 'scaling' differs (scaling: lite, (x − 127) / 128 before, 0..1 now)"
     )
-    assert {one.told for one in moved(cases, other).moved} == {told}
+    assert {one.message for one in moved(cases, other).moved} == {told}
     for path in folders.case_files(cases):
         case = folders.read_case(path)
         folders.overwrite(
             path, replace(case, observed=replace(case.observed, preprocessing=None))
         )
-    assert {one.told for one in moved(cases, other).moved} == {
+    assert {one.message for one in moved(cases, other).moved} == {
         "the step 'scaling' differs"
     }
 
@@ -127,7 +128,7 @@ def test_a_setting_is_told_where_what_is_kept_of_the_steps_is_too_coarse(
     other = fashion.using(fashion.preprocessing.replace(layout="transposed"))
     (one,) = moved(tmp_path, other).moved
     assert (
-        one.told
+        one.message
         == "the step 'layout' differs (layout: channels_last before, transposed now)"
     )
 
@@ -196,7 +197,7 @@ def test_another_network_is_told_by_its_weights_where_they_come_from_files(
     assert steps(moved(tmp_path / "files", other)) == {"weights"}
     scaled = other.using(other.preprocessing.replace(scaling="-1..1"))
     (one,) = moved(tmp_path / "files", scaled).moved
-    assert (one.step, one.told.endswith("the model file differs, too")) == (
+    assert (one.step, one.message.endswith("the model file differs, too")) == (
         "scaling",
         True,
     )
@@ -225,7 +226,9 @@ def test_a_fault_that_is_kept_is_told_and_not_red(tmp_path, classifier, photos):
     )
     edited(tmp_path, fault=right.replace(size=(20, 20)))
     (one,) = moved(tmp_path, classifier).cases
-    assert (one.state, one.told) == ("holds", ""), "this network cannot be given that"
+    assert (one.state, one.message) == ("holds", ""), (
+        "this network cannot be given that"
+    )
 
 
 def test_what_is_known_to_fail_is_green_and_so_is_what_holds_by_now(
@@ -287,7 +290,7 @@ def test_an_expectation_that_held_is_never_given_up(boot, fashion, inverted):
         == "the classifier has no class 'Ankle bot'; did you mean 'Ankle boot'?"
     )
     assert one.step == "expected"
-    assert one.told.startswith("the mistyped expected class differs")
+    assert one.message.startswith("the mistyped expected class differs")
     edited(boot, expected=("Bag",))
     other = kit.Classifier.load(
         fashion.source.path, class_names=[f"new {each}" for each in range(10)]
@@ -363,7 +366,12 @@ def case(*shares):
 
 
 def red(name="one", state="moved", **changes):
-    told = {"answer": ("class 1", 0.5678), "change": 0.3, "told": "the step", **changes}
+    told = {
+        "answer": ("class 1", 0.5678),
+        "change": 0.3,
+        "message": "the step",
+        **changes,
+    }
     return Checked(name, state, case(0.9, 0.1), **told)
 
 
@@ -377,14 +385,14 @@ def test_a_line_says_what_was_and_what_is_and_why():
     assert red(state="accepted").words.startswith("accepted: was class 0")
     assert Checked("one", "holds", case(0.9, 0.1)).words == "holds: class 0"
     assert (
-        Checked("one", "failing", case(0.5, 0.4), told="more").words
+        Checked("one", "failing", case(0.5, 0.4), message="more").words
         == "still failing: class 0; more"
     )
-    assert Checked("one", "unusable", told="torn").words == "CANNOT BE RUN: torn"
+    assert Checked("one", "unusable", message="torn").words == "CANNOT BE RUN: torn"
 
 
 def test_a_report_counts_each_state_once():
-    torn = Checked("c", "unusable", told="torn")
+    torn = Checked("c", "unusable", message="torn")
     one = Checked("a", "holds", case(1.0)), red("b"), torn, red("d", "accepted")
     found = CheckedCases("net", one)
     assert (
@@ -416,7 +424,7 @@ def test_red_is_one_paragraph_of_five_cases_at_most(boot, inverted):
 def test_a_server_gets_xml_that_can_be_read_whatever_names_hold():
     strange = 'a"<b>\x07&'
     result = CheckedCases(
-        strange, (red(strange, told=strange), Checked("c", "holds", case(1.0)))
+        strange, (red(strange, message=strange), Checked("c", "holds", case(1.0)))
     )
     suite = ET.fromstring(result.junit())  # noqa: S314 - our own
     assert [suite.get(name) for name in ("name", "tests", "failures")] == [

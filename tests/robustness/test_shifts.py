@@ -248,7 +248,7 @@ def test_the_answers_of_the_classifier_are_those_that_it_gives():
     training = TRAINING[:20]
     shift = kit.shift(training, altered(60, brightness=0.5), classifier=CLASSIFIER)
     cause = shift.shifted[0].explanation
-    assert (cause.tried, cause.count) == ("training images are altered in this way", 20)
+    assert (cause.tried, cause.count) == ("training images are changed in this way", 20)
     dimmed = [
         kit.Perturbation(brightness=cause.strength).apply(photo) for photo in training
     ]
@@ -465,7 +465,7 @@ def test_an_interruption_keeps_what_was_measured(monkeypatch):
 
 def test_a_report_by_hand():
     darker = Explanation(
-        "darker", False, 0.5, 0.25, 32, "training images are altered in this way"
+        "darker", False, 0.5, 0.25, 32, "training images are changed in this way"
     )
     cleaner = Explanation("noisy", True, 8, 0.02, 60, "this is undone")
     findings = (
@@ -489,7 +489,7 @@ def test_a_report_by_hand():
         "tint 1 cannot tell",
     ]
     assert lines[7:] == [
-        "brightness: 25% of the predictions change when training images are altered in this way (32 images).",
+        "brightness: 25% of the predictions change when training images are changed in this way (32 images).",
         "noise: 2% of the predictions change when this is undone (60 images).",
         "Not readable: <a>.png, b.png, c.png and 2 more.",
     ]

@@ -201,7 +201,7 @@ def test_many_classes_without_names_are_those_of_their_folders_and_none_is_left_
     (tmp_path / "class 3").rename(tmp_path / "three")
     shutil.rmtree(tmp_path / "class 4")
     with pytest.raises(
-        ValueError, match=r"^Expected 30 folders, .* received 29; give labels="
+        ValueError, match=r"^Expected 30 folders, .* received 29; name the classes"
     ):
         kit.mistakes(classifier, tmp_path, progress=False)
 
