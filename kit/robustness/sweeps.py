@@ -396,6 +396,7 @@ def _begun(
     pictures: tuple[Picture, ...],
     grid: _Expanded,
     labels: Int64,
+    *,
     ranks: int,
 ) -> Sweep:
     """Return the sweep in which nothing is predicted yet."""
@@ -436,7 +437,7 @@ def run_sweep(
     ranks
         How many of the most probable classes are kept.
     """
-    swept = _begun(classifier, pictures, grid, labels, ranks)
+    swept = _begun(classifier, pictures, grid, labels, ranks=ranks)
     if resume is not None:
         _check_same(swept, resume, "model", "perturbations", "photos", "labels")
         swept = replace(swept, rows=resume.rows.copy())
