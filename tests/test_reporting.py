@@ -189,13 +189,12 @@ def test_rows_of_predictions_sweeps_mistakes_and_cases_are_written_as_csv(
     tmp_path, fashion, clothes
 ):
     photos = [*clothes[:2], b"none"]
-    given = {"progress": False}
     kit.pin(tmp_path, fashion, clothes[1], "Pullover", name="one")
     boot, pullover = fashion.predict(photos[:2]).probability.astype(str)
     (dark,) = fashion.predict(
         photos[0], perturbation=kit.Perturbation(brightness=0)
     ).probability.astype(str)
-    error = kit.sweep(fashion, b"none", kit.Perturbation(), **given).errors[0]
+    error = kit.sweep(fashion, b"none", kit.Perturbation()).errors[0]
     error = error.replace("'image'", "'image 2'")
     head = ["image", "predicted", "probability", "true class", "correct"]
     first = ["test_0000", "Ankle boot", boot, "Ankle boot", "True"]
@@ -203,7 +202,7 @@ def test_rows_of_predictions_sweeps_mistakes_and_cases_are_written_as_csv(
     for rows, expected in [
         (fashion.predict(photos[:2], [9, "Sneaker"]), [head, first, second]),
         (
-            kit.sweep(fashion, photos, {"brightness": [0, 1]}, [9, 7, None], **given),
+            kit.sweep(fashion, photos, {"brightness": [0, 1]}, [9, 7, None]),
             [
                 ["image", "brightness", *head[1:], "error"],
                 ["test_0000", "0.0", "Sneaker", dark, "Ankle boot", "False", ""],
@@ -215,14 +214,14 @@ def test_rows_of_predictions_sweeps_mistakes_and_cases_are_written_as_csv(
             ],
         ),
         (
-            kit.mistakes(fashion, photos[:2], [9, 8], **given),
+            kit.mistakes(fashion, photos[:2], [9, 8]),
             [
                 [*head, "error"],
                 [*first, ""],
             ],
         ),
         (
-            kit.check_cases(tmp_path, fashion, **given),
+            kit.check_cases(tmp_path, fashion),
             [["name", "state", "expected"], ["one", "holds", "Pullover"]],
         ),
     ]:

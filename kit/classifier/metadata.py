@@ -2,12 +2,12 @@
 
 import ast
 import re
-import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings
 
 import numpy as np
 
@@ -24,8 +24,7 @@ About = tuple[tuple[str, ...] | None, Scaling | None]
 
 def litert_schema() -> Any:
     """Import the classes of the ``.tflite`` format."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with catch_warnings(action="ignore"):
         from ai_edge_litert import schema_py_generated
     return schema_py_generated
 

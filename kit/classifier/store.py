@@ -353,7 +353,7 @@ def write_model(
             digest = _digest_of(old) if network is None else digest
         contract = {"format": FORMAT, "weights_sha256": digest, **contract}
         if statistics:
-            _add(new, STATISTICS, packed(statistics))
+            _add(new, STATISTICS, npz_of(statistics))
         _add(new, CONTRACT, json.dumps(contract, indent=1, ensure_ascii=False))
     return Archive(Path(target), digest, contract, statistics or {}, network=network)
 
@@ -455,7 +455,7 @@ def _statistics(
     return statistics
 
 
-def packed(arrays: Mapping[str, Array]) -> bytes:
+def npz_of(arrays: Mapping[str, Array]) -> bytes:
     """Return arrays as an ``.npz`` file, in which they are stored as they are."""
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
@@ -463,7 +463,7 @@ def packed(arrays: Mapping[str, Array]) -> bytes:
 
 
 def arrays_in(data: bytes) -> dict[str, Array]:
-    """Return the arrays of numbers that `packed` wrote, by name; ValueError for anything else."""
+    """Return the arrays of numbers that `npz_of` wrote, by name; ValueError for anything else."""
     try:
         with np.load(io.BytesIO(data)) as file:
             # Sizes that are declared are read only where they are there.

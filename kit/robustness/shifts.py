@@ -245,11 +245,12 @@ def judged_shifts(
         answers = replace(answers, verdict="other_classes")
         if count < FEWEST:
             note = f"classes may explain what differs: only {count} photos are predicted as training images"
-            quantities = tuple(
-                replace(finding, verdict="cannot_tell", explanation=None)
-                for finding in quantities
-            )
+            quantities = tuple(map(_untold, quantities))
     return quantities, answers, (note,) if note else ()
+
+
+def _untold(finding: QuantityShift) -> QuantityShift:
+    return replace(finding, verdict="cannot_tell", explanation=None)
 
 
 def _shifted(quantities: Sequence[QuantityShift]) -> set[str]:

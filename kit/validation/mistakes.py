@@ -21,7 +21,7 @@ from kit.classifier.labels import (
 from kit.images import Picture, Pictures
 from kit.images.photo import UNREADABLE, names_of
 from kit.perturbation import Perturbation
-from kit.robustness.sweeps import Sweep, expand, held, run
+from kit.robustness.sweeps import Sweep, expand, held, run_sweep
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 from kit.validation.slices import MEASURED, Slice, measured, slices
 
@@ -272,7 +272,7 @@ def mistakes(
     if labels is None:
         labels = _folders(pictures, names)
     count = len(pictures)
-    swept = run(
+    swept = run_sweep(
         classifier,
         pictures,
         expand(Perturbation()),

@@ -15,7 +15,7 @@ from kit.regression.checking import CasesMovedError, Checked, CheckedCases
 
 
 def moved(folder, classifier, **options):
-    return kit.check_cases(folder, classifier, progress=False, **options)
+    return kit.check_cases(folder, classifier, **options)
 
 
 def steps(result):
@@ -45,9 +45,7 @@ def test_what_did_not_change_holds(pinned, classifier):
     assert result.holds
     assert "5 cases of efficientnet_lite0: 5 hold." in result.text()
     assert "holds: espresso" in result.text()
-    assert kit.check_cases(pinned, progress=False) == result, (
-        "the bundled network that they name"
-    )
+    assert kit.check_cases(pinned) == result, "the bundled network that they name"
 
 
 @pytest.mark.parametrize(("tolerance", "state"), [(0.5, "holds"), (0, "moved")])
@@ -212,8 +210,8 @@ def test_a_small_change_within_the_tolerance_holds(boot, fashion):
         assert moved(boot, darker).cases[0].state == state
 
 
-def test_a_fault_that_is_kept_is_told_and_not_red(tmp_path, classifier, photos):
-    (ladybird,) = [photo for photo in photos if photo.name == "ladybird.jpg"]
+def test_a_fault_that_is_kept_is_told_and_not_red(tmp_path, classifier):
+    ladybird = samples.photo("ladybird.jpg")
     right = classifier.preprocessing
     wrong = right.replace(channels="bgr", scaling="0..1")
     kit.pin(tmp_path, classifier, ladybird, "ladybug", fault=wrong, name="ladybird")
@@ -314,7 +312,7 @@ def test_a_case_that_cannot_be_run_on_this_classifier_is_red_in_one_line(
 
 def test_the_classifier_is_the_one_that_the_first_readable_case_names(boot):
     (boot / "0.json").write_text("{}", encoding="utf-8")
-    result = kit.check_cases(boot, progress=False)
+    result = kit.check_cases(boot)
     assert (result.classifier, [one.name for one in result.moved]) == (
         "fashion_mnist",
         ["0"],
@@ -324,7 +322,7 @@ def test_the_classifier_is_the_one_that_the_first_readable_case_names(boot):
     with pytest.raises(
         ValueError, match="a classifier, or cases that name a bundled one"
     ):
-        kit.check_cases(boot, progress=False)
+        kit.check_cases(boot)
 
 
 def test_then_now_and_four_times_the_difference_lie_side_by_side(
