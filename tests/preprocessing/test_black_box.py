@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
@@ -20,7 +19,7 @@ MEAN, STD = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 HERE = Preprocessing(scaling="imagenet", layout="channels_first")
 KERAS = Preprocessing(scaling="-1..1")
 WINDOW = Preprocessing((96, 96), scaling="-1..1", fit="crop", crop_fraction=0.875)
-FAILED = "function: could not be called:"
+FAILED = "code: could not be called:"
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
 
 
@@ -139,7 +138,9 @@ RELATIONS = [
         f"x / 127.5 {MINUS} 1, then x / 127.5 {MINUS} 1 there",
     ),
     (lambda x: x / 510, "x / 510 there"),
-    (lambda x: (x - 30.0) / [1, 2, 4], f"(x {MINUS} (30, 30, 30)) / (1, 2, 4) there"),
+    (lambda x: (x - 30.0) / [1, 2, 4], f"(x {MINUS} 30) / (1, 2, 4) there"),
+    # One that takes no images of one colour is read from photos alone.
+    (lambda x: x / (255 if x.std() else np.nan), f"{MINUS}1..1 here, 0..1 there"),
     # Half a level counts.
     (lambda x: (x + 0.6) / 127.5 - 1, f"(x {MINUS} 126.9) / 127.5 there"),
     (lambda x: (x + 0.4) / 127.5 - 1, None),
@@ -331,16 +332,6 @@ def test_what_goes_wrong_with_pixels_and_with_a_path_is_told_in_one_line():
     assert call(lambda given: 1 / 0, CAT).problem == once
 
 
-def test_a_contrast_that_depends_on_the_image_is_not_taken_for_another_part_of_it():
-    def equalised(x):
-        levels = cv2.cvtColor(x, cv2.COLOR_RGB2YCrCb)
-        levels[..., 0] = cv2.equalizeHist(levels[..., 0])
-        return resized(cv2.cvtColor(levels, cv2.COLOR_YCrCb2RGB)) / 127.5 - 1
-
-    (words,) = KERAS.compare(equalised, CAT).differences
-    assert words.startswith("contrast: as it is here, of each image by itself there")
-
-
 # Tensors that other code made, without a function: what is changed, and the step.
 YOLO = KERAS.replace(fit="letterbox_floor", fill=(114, 114, 114))
 TENSORS = [
@@ -372,9 +363,6 @@ def test_a_buffer_has_the_shape_that_the_network_takes():
     # What is there for each pixel was written for each channel.
     scrambled = HERE.replace(layout="channels_last").apply(CAT).ravel()
     assert HERE.compare(scrambled, CAT).main_step == "layout"
-    other_order = HERE.apply(CAT).astype(">f4").view("<f4")
-    (words,) = HERE.compare(other_order, CAT).differences
-    assert words.startswith("tensor: cannot be read: has its bytes in another order")
 
 
 def test_a_tensor_shows_how_its_file_was_decoded():
