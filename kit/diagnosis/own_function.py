@@ -112,11 +112,11 @@ def check(
     photos
         A folder, a glob pattern, an array, one image or several: see `kit.images.photo`.
     function
-        Takes a path, a file, its bytes or its base64 text, a Pillow image, an RGB array (H, W, 3), BGR where
-        names such as COLOR_BGR2RGB say so, or a batch of one. Returns numbers of any library, or a tuple or
-        dict, of which the part counts that fits the network. If it predicts, too, give it a `kit.recorder()`
-        as its model. Or the tensor that other code made of the photo, such as an app's input buffer with or
-        without its shape, or one for each photo.
+        Takes a path or a list of paths, a file, its bytes or its base64 text, a Pillow image, an RGB array
+        (H, W, 3), BGR where names such as COLOR_BGR2RGB say so, or a batch of one. Returns numbers of any
+        library, or a tuple or dict, of which the part counts that fits the network. If it predicts, too, give
+        it a `kit.recorder()` as its model. Or the tensor that other code made of the photo, such as an app's
+        input buffer with or without its shape, or one for each photo.
     **names
         Values for other arguments of the function, or in place of variables that it uses, global or of its
         object, such as ``model=kit.recorder()``.
@@ -198,12 +198,9 @@ def stand_in(
     reading = read(expected, function, decoded)
     nearest = cast("Preprocessing", reading.pipeline)
     problems = [called.problem for called in reading.called if called.problem]
-    problem = "; ".join(problems[:1] or reading.unexplained.values())
-    if problem:
-        raise ValueError(
-            "Expected a function or tensor with steps of a Preprocessing,"
-            f" received another: {problem}"
-        )
+    if problems:
+        steps = "a function or tensor with steps of a Preprocessing"
+        raise ValueError(f"Expected {steps}, received another: {problems[0]}")
     contract = classifier.preprocessing or nearest
     checkup = _checkup(classifier, contract, reading, decoded)
     if checkup.agrees:
@@ -215,7 +212,8 @@ def stand_in(
         )
     if reading.exact:
         return StandIn(nearest, (difference,))
-    difference += f" {reading.levels:.2g} levels (root mean square) are unexplained"
+    if not reading.unexplained:
+        difference += f" {reading.levels:.2g} levels (root mean square) are unexplained"
     tensors = (called.tensor for called in reading.called if called.tensor is not None)
     return StandIn(nearest, (difference,), _probabilities(classifier, *tensors))
 
