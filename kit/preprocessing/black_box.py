@@ -45,8 +45,6 @@ from kit.preprocessing.resizing import sides
 Code = Function | ArrayLike
 """A person's own function, or the tensors that other code made."""
 
-CURVE_LEVELS = 5.0
-"""By which grey is off the line from black to white, from which on it is a curve."""
 PHOTOS_READ = 4
 """From which a function is read, the least square first; all are compared."""
 REPEATS = 12
@@ -63,7 +61,7 @@ _PIXELS = (
 def read(expected: Pipeline, code: Code, photos: Sequence[Photo]) -> Reading:
     """Find the pipeline that does what other code does with photos, as near as may be to the one expected.
 
-    What a function makes of black, grey and white says how it scales; the photos say the rest, and all of it
+    What a function makes of black and white says how it scales; the photos say the rest, and all of it
     where tensors are given: one, or one for each photo, else a ValueError is raised.
     """
     # A function runs with the Pillow that is installed, whatever the pipeline expects.
@@ -97,7 +95,8 @@ def _called(
 def _tensors(
     expected: Pipeline, code: Any, photos: Sequence[Photo]
 ) -> tuple[Called, ...]:
-    tensors = [code] if len(photos) == 1 else [*code]
+    is_one = len(photos) == 1 and not isinstance(code, list | tuple)
+    tensors = [code] if is_one else [*code]
     if len(tensors) != len(photos):
         expectation = f"a tensor for each of {len(photos)} images"
         raise ValueError(f"Expected {expectation}, received {len(tensors)}")
@@ -134,7 +133,7 @@ def _read(
     if callable(code):
         *flat, faint = _probed(expected, code, way, samples[0].photo.pixels)
         unexplained = _unsteady(expected, code, way, samples) or _plain(
-            expected, samples[0], faint, flat, few
+            samples[0], faint, flat, few
         )
         # Where a function takes no images of one colour, the photos say all.
         if flat[0].size and flat[0].shape == flat[-1].shape:
@@ -157,7 +156,7 @@ def _probed(
 ) -> list[Float64]:
     """Return what a function makes of lower images of one colour, and of a dark photo."""
     lower = pixels[len(pixels) // 4 :]
-    images = [np.full_like(lower, level) for level in (0, 128, 254, 255)]
+    images = [np.full_like(lower, level) for level in (0, 254, 255)]
     called = [
         call(function, Photo(image), way, expected) for image in (*images, pixels // 2)
     ]
@@ -195,40 +194,23 @@ def _close(first: Float64, second: Float64, share: float) -> bool:
 
 
 def _plain(
-    expected: Pipeline,
-    sample: Sample,
-    faint: Float64,
-    flat: Sequence[Float64],
-    few: str,
+    sample: Sample, faint: Float64, flat: Sequence[Float64], few: str
 ) -> dict[str, str]:
     """Return what is seen at once, and leaves nothing to be read."""
-    black, grey, pale, white = flat
+    black, pale, white = flat
     same = bool(black.size) and np.array_equal(black, white)
-    step = "scaling"
-    words = ""
     if same and np.array_equal(faint, sample.result):
-        step = "content"
-        words = "nothing tried explains it, all images give the same"
-    elif few:
+        words = "content: nothing tried explains it, all images give the same"
+        return {"tensor": words}
+    if few:
         # Of two values, a cast leaves the upper one to white alone.
-        if len(np.unique(sample.result)) > 2 or not np.array_equal(pale, white):
-            return _cast(few)
-        words = f"all levels here, a threshold there; {few}"
-    elif same or _close(faint, sample.result, SAME_CONTRAST):
+        if len(np.unique(sample.result)) == 2 and np.array_equal(pale, white):
+            return {"scaling": f"scaling: all levels here, a threshold there; {few}"}
+        return _cast(few)
+    if same or _close(faint, sample.result, SAME_CONTRAST):
         words = "the same for all images here, by the values of each image there"
-    elif expected.cast is None and _is_bent(black, grey, white):
-        words = "along a straight line here, a curve there, such as a gamma"
-    if not words:
-        return {}
-    return {step.replace("content", "tensor"): f"{step}: {words}"}
-
-
-def _is_bent(black: Float64, grey: Float64, white: Float64) -> bool:
-    if not black.size or not black.shape == grey.shape == white.shape:
-        return False
-    line = black + (white - black) * 128 / 255
-    is_off = np.abs(grey - line) > CURVE_LEVELS / 255 * np.abs(white - black)
-    return bool(is_off.mean() > 0.5)
+        return {"scaling": f"scaling: {words}"}
+    return {}
 
 
 def compared(

@@ -142,8 +142,8 @@ def with_names(function: Any, names: Mapping[str, Any]) -> Iterator[Any]:
         yield function
         return
     parameters = signature(function).parameters
-    arguments = {name: names[name] for name in names if name in parameters}
-    variables = {name: names[name] for name in names if name not in parameters}
+    variables = dict(names)
+    arguments = {name: variables.pop(name) for name in parameters if name in names}
     scope = getattr(getattr(function, "__self__", function), "__dict__", {})
     if not variables.keys() <= scope.keys():
         scope = getattr(unwrap(function), "__globals__", {})

@@ -1,6 +1,7 @@
 """A person's own function against the bundled classifier's preprocessing."""
 
 import re
+from base64 import b64decode
 from io import BytesIO
 
 import cv2
@@ -134,6 +135,12 @@ WAYS = {
     "a Pillow image": lambda image: scaled(np.asarray(image.convert("RGB"))),
     "an RGB array": scaled,
     "a BGR array": lambda frame: scaled(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)),
+    "base64 text": lambda text: scaled(
+        np.asarray(Image.open(BytesIO(b64decode(text, validate=True))))
+    ),
+    "a list of paths": lambda paths: [
+        scaled(np.asarray(Image.open(path))) for path in list(paths)
+    ],
     "a batch": lambda batch: {"pixel_values": scaled(batch[0, :, :, :])[None]},
 }
 
@@ -211,8 +218,8 @@ OTHERWISE = [
         lambda x: scaled(cv2.cvtColor(x, cv2.COLOR_RGB2HSV)),
     ),
     (
-        "scaling",
-        "a curve there, such as a gamma",
+        "resize",
+        "another part, colours or contrast of the image there",
         lambda x: 2 * (cv2.resize(x, (224, 224)) / 255) ** 2.2 - 1,
     ),
 ]
