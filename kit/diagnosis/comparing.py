@@ -508,7 +508,7 @@ _TURN_CAUSES = {
     "": "",
     "transposed": "channel_layout",
     "reshaped": "channel_layout",
-    "reshaped back": "channel_layout",
+    "channels first in another shape": "channel_layout",
     _REVERSED: "channel_order",
 }
 
