@@ -7,10 +7,12 @@ import argparse
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 import traceback
 import warnings
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -98,6 +100,13 @@ def _parser() -> _Parser:
     return parser
 
 
+def _class_names(text: str) -> Sequence[str]:
+    from kit.classifier.metadata import names_in
+
+    names, _ = names_in(Path(text).resolve())
+    return names or re.split(" *, *", text)
+
+
 _ARGUMENTS: dict[str, dict[str, Any]] = {
     "model": {"metavar": "MODEL"},
     "other": {"metavar": "OTHER"},
@@ -129,6 +138,11 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "--scaling": {
         "metavar": "NAME",
         "help": "only how your code scales pixels: 0..255, 0..1, -1..1, imagenet, caffe or lite",
+    },
+    "--classes": {
+        "metavar": "NAMES",
+        "type": _class_names,
+        "help": "class names: a text file with one a line, or the names with commas between",
     },
     "--import": {
         "dest": "imports",
@@ -184,6 +198,7 @@ def _add(commands: Any, row: _Command) -> None:
         in_use = command.add_mutually_exclusive_group()
         for option in ("--preprocessing", "--application", "--scaling"):
             in_use.add_argument(option, **_ARGUMENTS[option])
+        command.add_argument("--classes", **_ARGUMENTS["--classes"])
     for argument in ("--import", *row.arguments):
         command.add_argument(argument, **_ARGUMENTS[argument])
     # As from Python 3.14 on: -1..1 is a value, no option.
@@ -195,6 +210,8 @@ def _diagnose(options: argparse.Namespace) -> int:
     diagnosis = kit.diagnose(classifier, options.pictures, _labels(options, classifier))
     result = diagnosis.details() if options.details and not options.json else diagnosis
     _show(result, as_json=options.json)
+    if diagnosis.fix_code and not options.json:
+        sys.stdout.write(f"\n{diagnosis.fix_code}\n")
     return 0 if diagnosis.undecided else DIAGNOSED[diagnosis.verdict]
 
 
@@ -299,7 +316,8 @@ def _lessons(options: argparse.Namespace) -> int:
     shutil.copytree(LESSONS / "regression", folder / "regression")
     for file in (*LESSONS.glob("*.ipynb"), LESSONS / "exercises.py"):
         shutil.copy(file, folder)
-    sys.stdout.write(f"{folder}: begin with 00_explore.ipynb\n")
+    lesson = folder / "00_explore.ipynb"
+    sys.stdout.write(f"Begin with: python -m jupyterlab {shlex.quote(str(lesson))}\n")
     return 0
 
 
@@ -308,12 +326,13 @@ def _classifier(options: argparse.Namespace, model: str) -> kit.Classifier:
     from kit.classifier import store
     from kit.diagnosis.inside import assumed_preprocessing
 
+    load = partial(kit.Classifier.load, model, class_names=options.classes)
     if options.preprocessing is not None:
         file = Path(options.preprocessing)
         text = file.read_text(encoding="utf-8", errors="replace")
         if '"kit.preprocessing"' in text:
             preprocessing = kit.Preprocessing.from_json(text)
-            return kit.Classifier.load(model, preprocessing=preprocessing)
+            return load(preprocessing=preprocessing)
         preprocessing = kit.Preprocessing.from_config(file)
     elif options.application is not None:
         preprocessing = kit.Preprocessing.for_application(options.application)
@@ -323,14 +342,14 @@ def _classifier(options: argparse.Namespace, model: str) -> kit.Classifier:
         opened = store.read_model(model)
         # What its maker says of another format is read where it is tried.
         if opened.network or opened.preprocessing():
-            classifier = kit.Classifier.load(model)
+            classifier = load()
             if classifier.preprocessing:
                 return classifier
         raise ValueError(
             "Expected a model that carries its preprocessing, received one without; "
             "add --scaling, --application or --preprocessing (see --help)"
         )
-    classifier = kit.Classifier.load(model)
+    classifier = load()
     usual = assumed_preprocessing(classifier)
     if options.scaling is not None:
         return classifier.using(usual.replace(scaling=preprocessing.scaling))

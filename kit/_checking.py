@@ -14,8 +14,6 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
 
-import numpy as np
-
 _Kind = TypeVar("_Kind")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 WORDS = tomllib.loads(Path(__file__).with_name("words.toml").read_text("utf-8"))
@@ -168,6 +166,8 @@ def number(what: str, value: Any, low: float = -inf, high: float = inf) -> float
 
 def whole(name: str, value: Any, low: int, high: int | None) -> int:
     """Return a whole number within the bounds as an int, else raise a TypeError or a ValueError."""
+    import numpy as np  # the check of a machine without it comes this way, too
+
     bounds = f"{low}..{high}" if high is not None else f"not below {low}"
     expected = f"Expected {name} as a whole number {bounds}, received {value!r}"
     if isinstance(value, (bool, np.bool_)):
@@ -187,6 +187,8 @@ def integers(
     what: str, value: Any, names: Sequence[str], low: int, high: int
 ) -> tuple[int, ...]:
     """Return whole numbers within low..high, one for each name, else raise a TypeError or a ValueError."""
+    import numpy as np  # the check of a machine without it comes this way, too
+
     try:
         # As objects, so that True does not become 1; one number stands for all.
         values = np.broadcast_to(np.array(value, object), len(names)).tolist()

@@ -1,4 +1,4 @@
-"""What the kit shows while it works, and the forms in which it tells what it found."""
+"""What the kit shows while it works, and the forms of its results."""
 
 import csv
 import os
@@ -23,7 +23,10 @@ from kit._extras import require
 
 Part = TypeVar("Part")
 Progress: TypeAlias = bool | Callable[[str], object]
-"""True shows a bar once two seconds have passed, False nothing; a function is told each step in a line."""
+"""True shows a bar once two seconds have passed, False nothing; a function gets each step as a line."""
+
+SECONDS = "s"
+"""The unit of steps that only wait."""
 
 
 def say(line: str, progress: Progress) -> None:
@@ -43,7 +46,7 @@ class Steps(Generic[Part]):
     what, unit
         What is done, and what one step is called.
     progress
-        Who is shown or told.
+        See `Progress`.
     total
         Steps that there are, by default as many as parts.
     keep
@@ -77,7 +80,15 @@ class Steps(Generic[Part]):
         if progress and self._tell is None:
             from tqdm.auto import tqdm
 
-            self._bar = tqdm(total=total, desc=what, unit=unit, delay=2, leave=False)
+            self._bar = tqdm(
+                total=total,
+                desc=what,
+                unit=unit,
+                delay=2,
+                leave=False,
+                # How fast seconds pass is nothing to show.
+                bar_format="{desc}: {elapsed}" if unit == SECONDS else None,
+            )
 
     def __iter__(self) -> Iterator[Part]:
         with self:

@@ -28,13 +28,16 @@ _INSTALL = "run make clean lab, or install the kit again with python -m pip inst
 
 @dataclass(frozen=True, repr=False)
 class Setup:
-    """Names of what was checked and does not hold."""
+    """Names of what was checked and does not hold, and of what is not installed."""
 
     missing: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         if self.missing:
             return f"Not ready yet: {', '.join(self.missing)}."
+        if self.left_out:
+            return f"What is installed is in place; not installed: {', '.join(self.left_out)}."
         return "Everything is in place."
 
 
@@ -45,6 +48,7 @@ def check_setup() -> Setup:
     it would be.
     """
     missing = []
+    left_out = []
     for name, (check, modules) in CHECKS.items():
         sys.stdout.write(f"{name:13}")
         sys.stdout.flush()
@@ -52,6 +56,7 @@ def check_setup() -> Setup:
             require(*modules)
         except ModuleNotFoundError as error:
             sys.stdout.write(f"--  {error}\n")
+            left_out.append(name)
             continue
         process = _run(check)
         if process.returncode:
@@ -62,7 +67,7 @@ def check_setup() -> Setup:
         line = output.strip().rpartition("\n")[2]
         line = line or f"Python ended with exit code {process.returncode}"
         sys.stdout.write(f"{mark}  {line}\n")
-    return Setup(tuple(missing))
+    return Setup(tuple(missing), tuple(left_out))
 
 
 def _run(check: Callable[[], str]) -> subprocess.CompletedProcess[str]:

@@ -74,7 +74,7 @@ def faults(classifier):
                 lambda x: np.repeat(x @ [[0.299], [0.587], [0.114]], 3, -1),
             ),
             "reshaped": ({"channel_layout"}, lambda x: arrange(x, "reshaped")),
-            "reshaped back": (
+            "channels first in another shape": (
                 {"channel_layout"},
                 lambda x: arrange_back(x, "reshaped"),
             ),

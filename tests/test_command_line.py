@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import kit
 from kit import Preprocessing
@@ -227,3 +228,31 @@ def test_the_version_is_printed(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["--version"])
     assert capsys.readouterr().out == f"python -m kit {kit.__version__}\n"
+
+
+def test_the_fix_is_printed_as_code_that_runs(capsys):
+    assert main(["diagnose", MODEL, *PICTURES[:2], "--scaling", "0..1"]) == 1
+    code = capsys.readouterr().out.splitlines()[-1]
+    classifier = kit.Classifier.load(MODEL)
+    names = {"kit": kit, "classifier": classifier}
+    exec(code, names)  # noqa: S102 (our own)
+    assert names["classifier"].preprocessing.scaling == classifier.preprocessing.scaling
+
+
+CLOTHES = ["top", "trouser", "pullover", "dress", "coat"]
+CLOTHES += ["sandal", "shirt", "sneaker", "bag", "boot"]
+
+
+@pytest.mark.parametrize("in_a_file", [True, False])
+def test_the_classes_of_a_model_can_be_named(tmp_path, capsys, in_a_file):
+    names = ",".join(CLOTHES)
+    if in_a_file:
+        names = tmp_path / "classes.txt"
+        names.write_text("\n".join(CLOTHES), encoding="utf-8")
+    photo = tmp_path / "photo.png"
+    Image.fromarray(kit.samples.photos("fashion_mnist")[0].pixels).save(photo)
+    pin = ["pin", SMALL, str(photo), "--classes", str(names), "--cases", str(tmp_path)]
+    assert main(pin) == 0
+    assert "boot, " in capsys.readouterr().out
+    assert main([*pin, "--classes", "boot,bag"]) == 3
+    assert "10 class names" in capsys.readouterr().err

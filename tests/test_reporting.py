@@ -11,7 +11,7 @@ import tqdm.auto
 from IPython.core.formatters import DisplayFormatter
 
 import kit
-from kit._reporting import Code, Heading, Result, Steps, Table, json_value
+from kit._reporting import SECONDS, Code, Heading, Result, Steps, Table, json_value
 
 
 def test_a_function_is_told_of_every_step():
@@ -50,6 +50,20 @@ def test_only_true_shows_a_bar_and_only_after_two_seconds(
         (3, 2, False)
     ] * bars
     assert "Quick" not in capsys.readouterr().err
+
+
+def test_a_wait_shows_its_seconds_and_no_rate(monkeypatch):
+    lines = []
+
+    class Watched(tqdm.auto.tqdm):
+        def close(self):
+            lines.append(str(self))
+            super().close()
+
+    monkeypatch.setattr(tqdm.auto, "tqdm", Watched)
+    with Steps([], "Compiling", SECONDS, progress=True):
+        pass
+    assert lines[0] == "Compiling: 00:00"
 
 
 def interrupted_in(place, *, keep):
@@ -175,13 +189,12 @@ def test_rows_of_predictions_sweeps_mistakes_and_cases_are_written_as_csv(
     tmp_path, fashion, clothes
 ):
     photos = [*clothes[:2], b"none"]
-    given = {"progress": False}
     kit.pin(tmp_path, fashion, clothes[1], "Pullover", name="one")
     boot, pullover = fashion.predict(photos[:2]).probability.astype(str)
     (dark,) = fashion.predict(
         photos[0], perturbation=kit.Perturbation(brightness=0)
     ).probability.astype(str)
-    error = kit.sweep(fashion, b"none", kit.Perturbation(), **given).errors[0]
+    error = kit.sweep(fashion, b"none", kit.Perturbation()).errors[0]
     error = error.replace("'image'", "'image 2'")
     head = ["image", "predicted", "probability", "true class", "correct"]
     first = ["test_0000", "Ankle boot", boot, "Ankle boot", "True"]
@@ -189,7 +202,7 @@ def test_rows_of_predictions_sweeps_mistakes_and_cases_are_written_as_csv(
     for rows, expected in [
         (fashion.predict(photos[:2], [9, "Sneaker"]), [head, first, second]),
         (
-            kit.sweep(fashion, photos, {"brightness": [0, 1]}, [9, 7, None], **given),
+            kit.sweep(fashion, photos, {"brightness": [0, 1]}, [9, 7, None]),
             [
                 ["image", "brightness", *head[1:], "error"],
                 ["test_0000", "0.0", "Sneaker", dark, "Ankle boot", "False", ""],
@@ -201,14 +214,14 @@ def test_rows_of_predictions_sweeps_mistakes_and_cases_are_written_as_csv(
             ],
         ),
         (
-            kit.mistakes(fashion, photos[:2], [9, 8], **given),
+            kit.mistakes(fashion, photos[:2], [9, 8]),
             [
                 [*head, "error"],
                 [*first, ""],
             ],
         ),
         (
-            kit.check_cases(tmp_path, fashion, **given),
+            kit.check_cases(tmp_path, fashion),
             [["name", "state", "expected"], ["one", "holds", "Pullover"]],
         ),
     ]:

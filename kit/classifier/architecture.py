@@ -130,9 +130,8 @@ def weights_in(path: Path) -> Weights:
             f"Expected weights of Keras in {path.name!r}: {first_line(error)}"
         ) from error
     weights = {}
-    for layer, (arrays, *others) in (
-        (name, group.values()) for name, group in groups.items()
-    ):
+    for layer, group in groups.items():
+        arrays, *others = group.values()
         # Which of two layers of one name is meant, nobody knows.
         if not others:
             weights[layer] = tuple(arrays[key] for key in sorted(arrays))

@@ -18,7 +18,7 @@ import numpy as np
 from kit._arrays import Float32
 from kit._checking import first_line, printable
 from kit._interrupts import uninterrupted
-from kit._reporting import Steps
+from kit._reporting import SECONDS, Steps
 
 # In the folder that two processes share.
 _ANSWER = "answer.json"
@@ -57,7 +57,7 @@ def run_apart(
         listener = process, folder, early, exchange
         threading.Thread(target=_listen, args=listener, daemon=True).start()
         try:
-            for _ in Steps(iter(range(seconds)), what, " s", progress=bool(what)):
+            for _ in Steps(iter(range(seconds)), what, SECONDS, progress=bool(what)):
                 with suppress(TimeoutExpired):
                     process.wait(1)
                     break
@@ -125,7 +125,7 @@ def _listen(process: Any, folder: Path, early: Early, exchange: threading.Lock) 
 
 def awaited(futures: Iterable[Future[Any]], what: str) -> None:
     """Wait until one of them is done; the seconds that pass are shown with the words `what`."""
-    for _ in Steps(count(), what, " s", progress=True):
+    for _ in Steps(count(), what, SECONDS, progress=True):
         if wait(futures, 1, FIRST_COMPLETED).done:
             return
 

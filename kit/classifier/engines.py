@@ -2,11 +2,11 @@
 
 import os
 import threading
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
+from warnings import catch_warnings
 
 import numpy as np
 
@@ -296,8 +296,7 @@ class LiteEngine(Engine):
 
         super().__init__()
         try:
-            with hidden_errors(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with hidden_errors(), catch_warnings(action="ignore"):
                 lite = Interpreter(model_content=compiled, num_threads=threads)
                 inputs = lite.get_input_details()
                 outputs = lite.get_output_details()
@@ -502,9 +501,8 @@ def traced(model: Any, call: Callable[[Any], Any]) -> Any:
         import tensorflow as tf
 
         signature = tf.TensorSpec((None, *sides), model.inputs[0].dtype)
-        with warnings.catch_warnings():
-            # Of what TensorFlow asks of Python.
-            warnings.simplefilter("ignore", DeprecationWarning)
+        # Of what TensorFlow asks of Python.
+        with catch_warnings(action="ignore", category=DeprecationWarning):
             function = tf.function(call, input_signature=[signature])
             return function.get_concrete_function()
     except Exception:  # noqa: BLE001 (what another backend or a layer raises has no limit)

@@ -89,13 +89,6 @@ class FirstLayers:
     features: Float64 | None = None
     kernel: Float32 | None = None
 
-    @property
-    def source(self) -> str:
-        """Where statistics of the training images come from: "batchnorm", "profile" or ""."""
-        if self.means is not None:
-            return "batchnorm"
-        return "" if self.profile is None else "profile"
-
     @cached_property
     def _engine(self) -> LiteEngine:
         return LiteEngine(self.compiled)
@@ -141,7 +134,7 @@ class FirstLayers:
         )
 
     def __repr__(self) -> str:
-        return f"FirstLayers(widths={self.widths}, source={self.source!r})"
+        return f"FirstLayers(widths={self.widths})"
 
 
 def _convolved(tensor: Float32, kernel: Float32) -> Float64:

@@ -26,7 +26,7 @@ from kit.classifier.keras_models import (
     refuse_code,
     serialized,
 )
-from kit.classifier.metadata import names_beside
+from kit.classifier.metadata import names_in
 
 SECONDS = 600
 """Longest time that it may take."""
@@ -99,7 +99,7 @@ def import_h5(old: AnyPath, new: AnyPath) -> tuple[str, ...]:
                 seconds=SECONDS,
                 what=f"Importing {source.name!r}",
             )
-        names, numbered = names_beside(source)
+        names, numbered = names_in(source.with_name("labels.txt"))
         if names and numbered:
             steps = store.TEACHABLE.replace(size=(224, 224)).to_dict()
             contract = {

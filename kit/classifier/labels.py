@@ -41,14 +41,10 @@ def checked_class_names(
         )
     if isinstance(class_names, Mapping):
         class_names = _by_index(class_names)
-    names = tuple(map(str, class_names))
-    # All at once, since of a thousand names hardly any has a character that cannot be shown.
-    text = "".join(names)
-    if printable(text) != text:
-        names = tuple(map(printable, names))
+    names = tuple(map(printable, map(str, class_names)))
     if len(names) != count:
         raise ValueError(
-            f"Expected {count} class names for {network!r}, received {len(names)}; mend the list,"
+            f"Expected {count} class names for {network!r}, received {len(names)}; correct the list,"
             " or labels.txt beside the file"
         )
     return names

@@ -2,12 +2,12 @@
 
 import ast
 import re
-import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings
 
 import numpy as np
 
@@ -24,8 +24,7 @@ About = tuple[tuple[str, ...] | None, Scaling | None]
 
 def litert_schema() -> Any:
     """Import the classes of the ``.tflite`` format."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with catch_warnings(action="ignore"):
         from ai_edge_litert import schema_py_generated
     return schema_py_generated
 
@@ -167,17 +166,17 @@ def _value(properties: Mapping[str, str], *keys: str) -> Any:
     return None
 
 
-def names_beside(file: Path) -> tuple[tuple[str, ...] | None, bool]:
-    """Return the class names in a ``labels.txt`` beside a file, and whether Teachable Machine wrote it.
+def names_in(labels: Path) -> tuple[tuple[str, ...] | None, bool]:
+    """Return the class names in a file, one a line, and whether Teachable Machine wrote it.
 
-    It numbers the lines from 0.
+    It numbers the lines from 0. None where there is no such file.
     """
     names = None
-    labels = file.with_name("labels.txt")
-    # A pipe would be waited for, and a link may lead to what is nobody's business.
-    if labels.is_file() and not labels.is_symlink():
-        with suppress(OSError), labels.open("rb") as stream:
-            names = listed(stream.read(MOST_TEXT))
+    with suppress(OSError):
+        # A pipe would be waited for, and a link may lead to what is nobody's business.
+        if labels.is_file() and not labels.is_symlink():
+            with labels.open("rb") as stream:
+                names = listed(stream.read(MOST_TEXT))
     numbered = [
         re.match(rf"{number} (.+)", line) for number, line in enumerate(names or ())
     ]

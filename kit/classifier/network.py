@@ -34,7 +34,7 @@ from kit.classifier.keras_models import (
     lite_of,
     load_keras,
 )
-from kit.classifier.store import Archive, arrays_in, packed, replacing, unchanged
+from kit.classifier.store import Archive, arrays_in, npz_of, replacing, unchanged
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 
@@ -98,7 +98,7 @@ class Compiled:
             if self.data is not None:
                 archive.writestr(_MODEL, self.data)
             if self.first_layers is not None:
-                archive.writestr(_LAYERS, packed(self.first_layers.arrays()))
+                archive.writestr(_LAYERS, npz_of(self.first_layers.arrays()))
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -21,7 +21,7 @@ import numpy as np
 from kit._arrays import AnyPath, Array
 from kit._checking import first_line, left_by_git, printable
 from kit.classifier.engines import is_lite
-from kit.classifier.metadata import names_beside
+from kit.classifier.metadata import names_in
 from kit.preprocessing import Preprocessing
 
 PREFIX = "kit/"
@@ -197,7 +197,8 @@ def as_stated(model: Archive, said: Mapping[str, Any]) -> Archive:
     """Return a file with what its maker says in it, or in Teachable Machine's list beside it."""
     contract = {"name": model.path.stem, **said}
     if said["class_names"] is None:
-        contract["class_names"], numbered = names_beside(model.path)
+        labels = model.path.with_name("labels.txt")
+        contract["class_names"], numbered = names_in(labels)
         if numbered:
             contract["preprocessing"] = said["preprocessing"] or TEACHABLE.to_dict()
     return replace(model, contract=contract)
@@ -319,7 +320,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
             for member in members:
                 odd = member.header_offset < 0 or member.compress_type not in _METHODS
                 if odd or member.flag_bits & 1:
-                    raise zipfile.BadZipFile  # noqa: TRY301 (told below)
+                    raise zipfile.BadZipFile  # noqa: TRY301 (reported below)
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise ValueError(
@@ -352,7 +353,7 @@ def write_model(
             digest = _digest_of(old) if network is None else digest
         contract = {"format": FORMAT, "weights_sha256": digest, **contract}
         if statistics:
-            _add(new, STATISTICS, packed(statistics))
+            _add(new, STATISTICS, npz_of(statistics))
         _add(new, CONTRACT, json.dumps(contract, indent=1, ensure_ascii=False))
     return Archive(Path(target), digest, contract, statistics or {}, network=network)
 
@@ -454,7 +455,7 @@ def _statistics(
     return statistics
 
 
-def packed(arrays: Mapping[str, Array]) -> bytes:
+def npz_of(arrays: Mapping[str, Array]) -> bytes:
     """Return arrays as an ``.npz`` file, in which they are stored as they are."""
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
@@ -462,7 +463,7 @@ def packed(arrays: Mapping[str, Array]) -> bytes:
 
 
 def arrays_in(data: bytes) -> dict[str, Array]:
-    """Return the arrays of numbers that `packed` wrote, by name; ValueError for anything else."""
+    """Return the arrays of numbers that `npz_of` wrote, by name; ValueError for anything else."""
     try:
         with np.load(io.BytesIO(data)) as file:
             # Sizes that are declared are read only where they are there.

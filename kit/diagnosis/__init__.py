@@ -91,7 +91,7 @@ def diagnose(
     tensor
         In place of such a function, the tensor that other code made of the photo, or one for each.
     progress
-        True shows a bar of the parts once two seconds have passed, False nothing; a function is told each
+        True shows a bar of the parts once two seconds have passed, False nothing; a function gets each
         part in a few words before it begins.
 
     Returns

@@ -36,7 +36,7 @@ class Candidate:
     faults
         Names in the catalogue that lead from this one to the one in use; may be empty.
     quiet
-        Whether the difference is too small to be told from evidence.
+        Whether the difference is too small to be seen in evidence.
     """
 
     preprocessing: Preprocessing

@@ -22,7 +22,7 @@ UNSETTLED_SHARE, UNSETTLED_NAMED = 0.05, 0.5
 momentum of 0.99 it is reached after 300 training steps; and from which on no image is needed to name it."""
 
 SMALLEST_KERNEL, WITHOUT_BIAS = 64, 2_000
-"""Weights that a kernel must have to be told from a trained one, with a bias of 0 and without one."""
+"""Weights that a kernel must have to be seen as trained or not, with a bias of 0 and without one."""
 
 OVERFLOWING = np.float32(1e19)
 """The square of a larger weight is infinite in float32."""
@@ -93,15 +93,15 @@ def judged_by_own_statistics(
     except (TypeError, ValueError):
         return finding
     if len(labelled):
-        verb = "put right"
+        verb = "fixed"
         after = replace(after, labels=labels).labelled
         better = int(after.correct.sum()) - int(labelled.correct.sum())
         least = QUIET * count
     else:
-        verb = "change"
+        verb = "changed"
         better = int(before.changed(after).sum())
         least = 2 * QUIET * count
-    text = f"of {count} predictions that own statistics {verb}"
+    text = f"of {count} predictions, {verb} by statistics of these images"
     evidence = Evidence(text, better, least, better >= least)
     verdict: Verdict = "named" if evidence.supports else "possible"
     return replace(finding, verdict=verdict, evidence=(*finding.evidence, evidence))
@@ -270,7 +270,7 @@ def _numbers(loss: str, last: str, outputs: Float32) -> Finding:
         f"The model was trained by {loss}: its {outputs.shape[1]} outputs are numbers, not classes.",
         Evidence("largest output", float(outputs.max())),
         advice="Use the outputs of classifier.model: they are no probabilities.",
-        # Classes told apart by squares of their sigmoids are rare, but there are some.
+        # Classes separated by squares of their sigmoids are rare, but there are some.
         sure=last != "sigmoid",
     )
 

@@ -33,7 +33,7 @@ RULE_BONUS = 0.05
 SURE_CONFIDENCE = 0.9
 """Mean confidence from which on a network is at home with images, so that few classes may do."""
 
-_BY_CHANCE = "probability of so many by chance"
+_BY_CHANCE = "probability of as many by chance"
 _BY_RULE = "from kit.diagnosis.class_order import known_orders\norder = known_orders(names)[{!r}].tolist()"
 _NAMES = "names = classifier.class_names\n"
 # Labels that are indices move with the names.
@@ -209,7 +209,7 @@ def _without_rule(table: Int64, confidences: Float32) -> Finding | None:
         Evidence(f"of {count} images, predicted correctly in one other order", fits),
         Evidence(_BY_CHANCE, chance, CHANCE_NAMED, chance <= CHANCE_NAMED),
         Evidence(
-            "probability of so many one-to-one by chance", taken, CHANCE_POSSIBLE, many
+            "probability of as many one-to-one by chance", taken, CHANCE_POSSIBLE, many
         ),
         Evidence("mean confidence", confidence, SURE_CONFIDENCE, at_home),
         sure=chance <= CHANCE_NAMED and (many or at_home),

@@ -152,7 +152,7 @@ def _sound(mean: float, largest: float) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _Form:
-    """One of the two models, with its outputs in the order of the first's classes.
+    """One of the two models, with its outputs in the order of the first's classes, of which it has the names.
 
     `rows` are its outputs for the photos that are judged.
     """
@@ -161,6 +161,7 @@ class _Form:
     function: Function
     order: Indices
     preprocessing: Preprocessing
+    class_names: tuple[str, ...]
     rows: Any = None
 
     def predict_tensors(self, tensors: Float32) -> Float32:
@@ -228,37 +229,25 @@ def compare(
     check_first(first)
     names = first.class_names
     form = _form(first, second)
-    original = _Form(
-        first.name,
-        lambda tensors: first.calibrated(first.predict_tensors(tensors)),
-        np.arange(len(names)),
-        known_preprocessing(first),
-    )
+    original = _original(first)
     opened = as_photos(photos)
     truth = label_indices(labels, names, len(opened))
-    rows = [
-        (original.predict(photo), form.predict(photo))
-        for photo in Steps(opened, "Comparing", "image", progress)
-    ]
+    steps = Steps(opened, "Comparing", "image", progress)
+    rows = [(original.predict(photo), form.predict(photo)) for photo in steps]
+    photo_names = tuple(photo.name for photo in opened)
     before, after = (
-        Predictions(side, names, truth, tuple(photo.name for photo in opened))
-        for side in np.hstack(rows)
+        Predictions(side, names, truth, photo_names) for side in np.hstack(rows)
     )
     changes = _changes(before.probabilities, after.probabilities)
     most_changed = np.argsort(-changes, kind="stable")[:JUDGED]
     judged = tuple(opened[place] for place in most_changed)
-    cause = _searched(
-        replace(original, rows=before.probabilities[most_changed]),
-        replace(form, rows=after.probabilities[most_changed]),
-        judged,
-        names,
-        changes=changes,
-    )
-    if not cause.causes and _close(changes) and _quantised(first, second):
-        cause = _Cause(("quantisation",), left=1.0)
+    original = replace(original, rows=before.probabilities[most_changed])
+    form = replace(form, rows=after.probabilities[most_changed])
+    quantised = _quantised(first, second)
+    cause = _searched(original, form, judged, changes=changes, quantised=quantised)
     return Compared(
         first.name,
-        getattr(second, "name", getattr(second, "__name__", "the other form")),
+        _name(second),
         photos=len(opened),
         changed=int(before.changed(after).sum()),
         difference=float(changes.mean()),
@@ -271,25 +260,28 @@ def compare(
     )
 
 
+def _name(second: Classifier | Function) -> str:
+    name: str = getattr(second, "name", getattr(second, "__name__", "the other form"))
+    return name
+
+
 def _searched(
-    original: "_Form",
-    form: "_Form",
+    original: _Form,
+    form: _Form,
     photos: tuple[Photo, ...],
-    names: Sequence[str],
     *,
     changes: Float32,
+    quantised: bool,
 ) -> "_Cause":
     """Look for the cause of the changes of all images on those that changed most."""
-    if changes.mean() <= ROUNDED:
-        return _NONE
-    sound = _sound(float(changes.mean()), float(changes.max()))
-    return _cause(original, form, photos, names, sound=sound)
-
-
-def _close(changes: Float32) -> bool:
-    """Whether the two are close, and differ by more than a sound form does."""
     mean = float(changes.mean())
-    return mean <= CLOSE and not _sound(mean, float(changes.max()))
+    sound = _sound(mean, float(changes.max()))
+    cause = _NONE
+    if mean > ROUNDED:
+        cause = _cause(original, form, photos, sound=sound)
+    if quantised and not cause.causes and not sound and mean <= CLOSE:
+        return _Cause(("quantisation",), left=1.0)
+    return cause
 
 
 def _prepared(
@@ -323,22 +315,39 @@ def _movers(
     )
 
 
+def _original(first: Classifier) -> _Form:
+    return _Form(
+        name=first.name,
+        function=lambda tensors: first.calibrated(first.predict_tensors(tensors)),
+        order=np.arange(len(first.class_names)),
+        preprocessing=known_preprocessing(first),
+        class_names=first.class_names,
+    )
+
+
 def _form(first: Classifier, second: Classifier | Function) -> _Form:
     names = first.class_names
     order = np.arange(len(names))
     used = known_preprocessing(first)
-    if not isinstance(second, Classifier):
-        if not callable(second):
-            raise TypeError(
-                f"Expected a classifier or a function of tensors, received {type(second).__name__}"
-            )
-        return _Form("the second", second, order, used)
-    if sorted(names) == sorted(second.class_names):
-        # Stable, so that classes of one name stay in their order.
-        by_name = np.argsort(second.class_names, kind="stable")
-        order[np.argsort(names, kind="stable")] = by_name
+    if isinstance(second, Classifier):
+        function: Function = second.predict_tensors
+        used = second.preprocessing or used
+        if sorted(names) == sorted(second.class_names):
+            # Stable, so that classes of one name stay in their order.
+            by_name = np.argsort(second.class_names, kind="stable")
+            order[np.argsort(names, kind="stable")] = by_name
+    elif callable(second):
+        function = second
+    else:
+        raise TypeError(
+            f"Expected a classifier or a function of tensors, received {type(second).__name__}"
+        )
     return _Form(
-        "the second", second.predict_tensors, order, second.preprocessing or used
+        name="the second",
+        function=function,
+        order=order,
+        preprocessing=used,
+        class_names=names,
     )
 
 
@@ -395,7 +404,6 @@ def _cause(
     first: _Form,
     second: _Form,
     photos: tuple[Photo, ...],
-    names: Sequence[str],
     *,
     sound: bool,
 ) -> _Cause:
@@ -410,7 +418,7 @@ def _cause(
 
     def tried() -> Iterator[_Cause]:
         for words, head in heads.items():
-            for cause in _by_outputs(first.rows, head(second.rows), names):
+            for cause in _by_outputs(first, head(second.rows)):
                 yield cause.with_head(words)
         if sound or not one_size:
             return
@@ -462,10 +470,9 @@ def _without_softmax(rows: Floats) -> Floats:
     )
 
 
-def _by_outputs(
-    before: Floats, after: Floats, names: Sequence[str]
-) -> Iterator[_Cause]:
+def _by_outputs(first: _Form, after: Floats) -> Iterator[_Cause]:
     """Yield what is left of the difference as it is, with a temperature, and with other orders."""
+    before = first.rows
     left = _apart(before, after)
     yield _Cause(left=left)
     # A temperature changes no predicted class.
@@ -478,7 +485,7 @@ def _by_outputs(
         words = f"a temperature of {np.exp(fitted.x):.3g}"
         if abs(fitted.x) > EXACT:
             yield _Cause((_HEAD,), words, float(fitted.fun))
-    for name, order in known_orders(names).items():
+    for name, order in known_orders(first.class_names).items():
         ordered = _apart(before, after[:, np.argsort(order)])
         yield _Cause(("class_order",), f"reading its classes {name}", ordered)
     distances = scipy.spatial.distance.cdist(before.T, after.T, "sqeuclidean")
@@ -501,7 +508,7 @@ _TURN_CAUSES = {
     "": "",
     "transposed": "channel_layout",
     "reshaped": "channel_layout",
-    "reshaped back": "channel_layout",
+    "channels first in another shape": "channel_layout",
     _REVERSED: "channel_order",
 }
 

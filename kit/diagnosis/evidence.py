@@ -7,7 +7,7 @@ import numpy as np
 
 from kit._arrays import Int64
 from kit.diagnosis.candidates import FEW, Candidate, Evaluator, Trial, candidates
-from kit.diagnosis.finding import Photos, at_least
+from kit.diagnosis.finding import at_least
 from kit.diagnosis.sources import (
     Averages,
     Bundled,
@@ -122,29 +122,27 @@ class Grounds:
         cls,
         evaluator: Evaluator,
         in_use: Preprocessing,
-        photos: Photos,
+        photos: tuple[Photo, ...],
         labels: Int64 | None = None,
     ) -> "Grounds":
         """Find out what there is."""
-        chosen = tuple(photos)
         if labels is None:
-            labels = np.full(len(chosen), -1)
-        sources = _own_images(evaluator, chosen)
-        probing = _probing(evaluator, in_use, chosen)
-        probes: tuple[Photo, ...] = ()
-        if probing is not None:
-            probes = probing.photos
-            sources.append(probing)
-        sources.append(Certainty(evaluator, chosen, probes))
-        bundled = _bundled(evaluator, in_use, chosen)
-        if bundled is not None:
-            sources.append(bundled)
-            if bundled.photographic:
-                probes = bundled.photos
-        labelled = Labelled(evaluator, chosen, labels)
-        if labelled.count:
-            sources.append(labelled)
-        return cls(evaluator, in_use, chosen, labels, tuple(sources), probes)
+            labels = np.full(len(photos), -1)
+        probing = _probing(evaluator, in_use, photos)
+        bundled = _bundled(evaluator, in_use, photos)
+        labelled = Labelled(evaluator, photos, labels)
+        probes = probing.photos if probing else ()
+        sources = (
+            *_own_images(evaluator, photos),
+            probing,
+            Certainty(evaluator, photos, probes),
+            bundled,
+            labelled if labelled.count else None,
+        )
+        if bundled and bundled.photographic:
+            probes = bundled.photos
+        known = tuple(source for source in sources if source)
+        return cls(evaluator, in_use, photos, labels, known, probes)
 
     def around(self, in_use: Preprocessing) -> "Grounds":
         """Return the same evidence where another preprocessing is suspected."""
@@ -290,8 +288,7 @@ def _probing(
     def away(p: Preprocessing) -> float:
         return evaluator.distance(photos, p, weights)
 
-    others = evaluator.differing(photos[:FEW], in_use, distinguishable(in_use))
-    best = min((in_use, *(other.preprocessing for other in others)), key=away)
+    best = min(_tried(evaluator, in_use, photos), key=away)
     nearest = away(best)
     if nearest > FAMILIAR:
         return None
@@ -311,6 +308,14 @@ def _probing(
     )
 
 
+def _tried(
+    evaluator: Evaluator, in_use: Preprocessing, photos: tuple[Photo, ...]
+) -> list[Preprocessing]:
+    """Return the preprocessing in use, and all that make other tensors of photos."""
+    others = evaluator.differing(photos[:FEW], in_use, distinguishable(in_use))
+    return [in_use, *(other.preprocessing for other in others)]
+
+
 def _bundled(
     evaluator: Evaluator, in_use: Preprocessing, own_images: tuple[Photo, ...]
 ) -> Bundled | None:
@@ -324,7 +329,6 @@ def _bundled(
     except FileNotFoundError:
         return None
     bundled = Bundled(evaluator, photos, labels, photographic=classes != 10)
-    others = evaluator.differing(photos[:FEW], in_use, distinguishable(in_use))
-    tried = (in_use, *(other.preprocessing for other in others))
+    tried = _tried(evaluator, in_use, photos)
     right = max(bundled.correct(p).mean() for p in tried)
     return bundled if right >= MOSTLY else None

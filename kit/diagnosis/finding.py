@@ -21,7 +21,7 @@ class Evidence:
     text, value
         What was measured, in words, and the number in the unit that they name.
     threshold
-        The number from which on it counts; None where it is only told.
+        The number from which on it counts; None where it is only reported.
     supports
         True where it speaks for the cause, False where it speaks against, None where it decides nothing.
     """
@@ -75,7 +75,7 @@ class Finding(Result):
     fix
         What to change; its text is empty where nothing can be said.
     equivalent
-        Other causes that no evidence can tell from this one on this network.
+        Other causes that no evidence can distinguish from this one on this network.
     """
 
     cause: str

@@ -74,7 +74,7 @@ IMAGES_ASKED = 8
 """At most so many of the images with a property, spread over all, are asked about once it is undone."""
 
 TEXTURED_SIDE = 64
-"""Pixels below which an image is little but texture, so that noise, blur and JPEG blocks cannot be told."""
+"""Pixels below which an image is mostly texture, so that noise, blur and JPEG blocks cannot be measured."""
 
 _LARGE_RATIO = 1.5
 """Shorter side over that of the network, from twice which on images are reduced."""

@@ -1,6 +1,5 @@
 """A person's own preprocessing function, compared with what the classifier was trained with."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,9 +14,12 @@ from kit.classifier.engines import finite, fitted
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.black_box import Code, compared, read
-from kit.preprocessing.calling import TENSOR, image_of, with_names
+from kit.preprocessing.calling import image_of, with_names
 from kit.preprocessing.comparison import Comparison
 from kit.preprocessing.matching import Reading
+
+LARGE_SHARE = 0.5
+"""Of the largest effect, from which on a step is in the headline, too."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,14 +34,11 @@ class Checkup(Result):
         Share of the photos, 0 to 1, whose prediction changes; None where the network takes no such tensors.
     preprocessing
         What does the same as the function, up to rounding; None where nothing does.
-    code
-        "function", or "tensor" where that was given.
     """
 
     comparisons: tuple[Comparison, ...]
     changed: float | None
     preprocessing: Preprocessing | None = None
-    code: str = "function"
 
     @property
     def agrees(self) -> bool:
@@ -50,20 +49,21 @@ class Checkup(Result):
     def effects(self) -> dict[str, float]:
         """Step to the share of the probability that it moves by itself, the largest first.
 
-        From 0 to 1, the mean of all photos; 1 for a step that makes a tensor which does not fit the network.
+        From 0 to 1, the median of the photos on which it differs; 1 for a step that makes a tensor which does
+        not fit the network.
         """
-        means: dict[str, float] = {}
+        shares: dict[str, list[float]] = {}
         for comparison in self.comparisons:
             # The largest effect comes first; of two differences in one step that one counts.
             for step, effect in dict(reversed(comparison.effects)).items():
-                means[step] = means.get(step, 0.0) + effect / len(self.comparisons)
-        return dict(sorted(means.items(), key=lambda item: -item[1]))
+                shares.setdefault(step, []).append(effect)
+        medians = {step: float(np.median(effects)) for step, effects in shares.items()}
+        return dict(sorted(medians.items(), key=lambda item: -item[1]))
 
     @property
     def main_step(self) -> str | None:
-        """The step that changes most photos' predictions more than any other; None if the function agrees."""
-        votes = Counter(comparison.main_step for comparison in self.comparisons)
-        return max(self.effects, key=votes.__getitem__, default=None)
+        """The step with the largest effect; None if the function agrees."""
+        return next(iter(self.effects), None)
 
     def _report(self) -> Iterator[str | Result]:
         # A line for each question: whether it agrees, whether it fails, where it differs and how much.
@@ -72,22 +72,26 @@ class Checkup(Result):
         ]
         count = len(self.comparisons)
         if not differing:
-            yield f"The {self.code} agrees with the classifier's preprocessing on {count} of {count} photos."
+            yield f"Your code agrees with the classifier's preprocessing on {count} of {count} photos."
             yield from (f"Note: {note}." for note in self.comparisons[0].notes)
             return
         failed = [one for one in differing if one.main_step == "function"]
         if failed:
-            yield f"The {failed[-1].differences[0].replace(': ', ' ', 1)}."
-        step = self.main_step
-        if step == "function":
+            problem = failed[-1].differences[0].removeprefix("code: ")
+            yield f"Your code {problem}, on {len(failed)} of {count} images."
+        effects = self.effects
+        if self.main_step == "function":
             return
-        first = next(one for one in differing if one.main_step == step)
+        least = max(effects.values()) * LARGE_SHARE
+        steps = [step for step, effect in effects.items() if effect >= least]
+        first = next(one for one in differing if steps[0] in dict(one.effects))
         differences = zip(first.effects, first.differences, strict=True)
-        words = "; ".join(text for (name, _), text in differences if name == step)
+        words = "; ".join(text for (step, _), text in differences if step in steps)
         if self.changed is not None:
             words += f"; {self.changed * count:.0f} of {count} predictions change"
-        yield f"The {self.code} differs at {step!r} on {len(differing)} of {count}: {words}."
-        alone = ", ".join(f"{name} {share:.0%}" for name, share in self.effects.items())
+        names = " and ".join(map(repr, steps))
+        yield f"Your code differs at {names} on {len(differing)} of {count}: {words}."
+        alone = ", ".join(f"{name} {share:.0%}" for name, share in effects.items())
         yield f"Change of the probability by each step alone: {alone}."
         yield first
 
@@ -108,11 +112,11 @@ def check(
     photos
         A folder, a glob pattern, an array, one image or several: see `kit.images.photo`.
     function
-        Takes a path, a file, its bytes or its base64 text, a Pillow image, an RGB array (H, W, 3), BGR where
-        names such as COLOR_BGR2RGB say so, or a batch of one. Returns numbers of any library, or a tuple or
-        dict, of which the part counts that fits the network. If it predicts, too, give it a `kit.recorder()`
-        as its model. Or the tensor that other code made of the photo, such as an app's input buffer with or
-        without its shape, or one for each photo.
+        Takes a path or a list of paths, a file, its bytes or its base64 text, a Pillow image, an RGB array
+        (H, W, 3), BGR where names such as COLOR_BGR2RGB say so, or a batch of one. Returns numbers of any
+        library, or a tuple or dict, of which the part counts that fits the network. If it predicts, too, give
+        it a `kit.recorder()` as its model. Or the tensor that other code made of the photo, such as an app's
+        input buffer with or without its shape, or one for each photo.
     **names
         Values for other arguments of the function, or in place of variables that it uses, global or of its
         object, such as ``model=kit.recorder()``.
@@ -166,9 +170,7 @@ def _checkup(
         changed = float(np.diff(classes).any(axis=1).mean())
     comparisons = [compared(contract, reading, *pair, effect) for pair in pairs]
     preprocessing = cast("Preprocessing", reading.pipeline) if reading.exact else None
-    is_tensor = any(called.way == TENSOR for called in reading.called)
-    code = "tensor" if is_tensor else "function"
-    return Checkup(tuple(comparisons), changed, preprocessing, code)
+    return Checkup(tuple(comparisons), changed, preprocessing)
 
 
 class StandIn(NamedTuple):
@@ -196,20 +198,22 @@ def stand_in(
     reading = read(expected, function, decoded)
     nearest = cast("Preprocessing", reading.pipeline)
     problems = [called.problem for called in reading.called if called.problem]
-    problem = "; ".join(problems[:1] or reading.unexplained.values())
-    if problem:
-        raise ValueError(
-            "Expected a function or tensor with steps of a Preprocessing,"
-            f" received another: {problem}"
-        )
+    if problems:
+        steps = "a function or tensor with steps of a Preprocessing"
+        raise ValueError(f"Expected {steps}, received another: {problems[0]}")
     contract = classifier.preprocessing or nearest
     checkup = _checkup(classifier, contract, reading, decoded)
     if checkup.agrees:
         return StandIn(nearest)
     difference = str(checkup).partition("\n")[0]
+    if checkup.changed is None:
+        raise ValueError(
+            f"Expected tensors that the network takes, received others: {difference}"
+        )
     if reading.exact:
         return StandIn(nearest, (difference,))
-    difference += f" {reading.levels:.2g} levels (root mean square) are unexplained"
+    if not reading.unexplained:
+        difference += f" {reading.levels:.2g} levels (root mean square) are unexplained"
     tensors = (called.tensor for called in reading.called if called.tensor is not None)
     return StandIn(nearest, (difference,), _probabilities(classifier, *tensors))
 

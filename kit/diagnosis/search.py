@@ -88,9 +88,9 @@ def together(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | None:
     return findings, right
 
 
-_UNABLE = "too little is known of the training images: pass reference= or labels="
-_FEW_LABELS = "so few labels match by chance: give more, or pass reference="
-_REMAINS = "with that fixed, the first layers still get unusual values"
+_UNABLE = "too little is known of the training images: give labels or training images"
+_FEW_LABELS = "so few labels match by chance: give more, or training images"
+_REMAINS = "once that is fixed, the first layers still get unusual values"
 _UNUSUAL = "the first layers get unusual values: look at crop, background and light"
 
 
@@ -147,7 +147,9 @@ def search(grounds: Grounds) -> Search:
     if named:
         others = []
         if undecided:
-            notes.append(f"with that fixed, cannot tell about {', '.join(undecided)}")
+            notes.append(
+                f"once that is fixed, these cannot be judged: {', '.join(undecided)}"
+            )
         if not usual:
             notes.append(_REMAINS)
     elif any(finding.summary == _LIGHT for finding in doubtful):
@@ -275,14 +277,14 @@ BY_CHANCE = 0.05
 
 _SEES = "With the fix, the model sees what it was trained on."
 _MEETS = "With the fix, labelled images are predicted correctly."
-_MAY = "The fix brings the images somewhat nearer to training."
-_SEES_NOT = "This change brings the images no nearer to training."
-_MEETS_NOT = "This change makes no more predictions match the labels."
+_MAY = "The fix brings the images a little closer to training."
+_SEES_NOT = "This change does not bring the images closer to training."
+_MEETS_NOT = "This change does not make more predictions correct."
 _LIGHT = (
     "The preprocessing, or the light of these images: compare with a training image."
 )
 _DULL = "All predictions are unsure, or the same; with another scaling they are not."
-_OPEN = "Nothing says whether this is as in training."
+_OPEN = "No evidence shows whether this is as in training."
 
 
 def judged(grounds: Grounds, scores: Scores) -> Finding | None:
@@ -338,7 +340,7 @@ def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
     first = difference(grounds.in_use, right)
     second = difference(grounds.in_use, unlike[0])
     return Fix(
-        f"Prepare images as in training; these cannot tell {first} or {second}: give more, or labels."
+        f"Prepare images as in training: {first}, or {second}? Give more images, or labels."
     )
 
 

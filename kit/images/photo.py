@@ -387,7 +387,7 @@ Pictures: TypeAlias = Source | Iterable[Source]
 SUFFIXES = frozenset(
     suffix for suffix, kind in Image.EXTENSION.items() if kind in FORMATS
 )
-"""By their endings, in either case, images are told from the other files of a folder."""
+"""By their endings, in either case, images are distinguished from other files of a folder."""
 
 UNREADABLE = (OSError, ValueError)
 """What opening an image raises where the image is to blame; a TypeError blames whoever gave it."""

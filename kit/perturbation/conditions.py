@@ -121,7 +121,7 @@ class Condition:
 
     @property
     def textural(self) -> bool:
-        """Whether it is told by fine detail."""
+        """Whether it is measured in fine detail."""
         return self.group in {"texture", "noise"}
 
     def scaled(self, values: Float64) -> Float64:

@@ -33,7 +33,6 @@ HELPERS_DEEP = 2
 """How deep helpers of a function are searched for names."""
 TENSOR = "a tensor"
 
-_IF_IT_PREDICTS = "; if it predicts, give it a kit.recorder() as its model"
 _BGR = re.compile(r"(?<!2)bgr", re.IGNORECASE)
 # What a function may take, of a photo and the path of its file.
 _WAYS: Mapping[str, Callable[[Photo, Path], Any]] = {
@@ -44,6 +43,7 @@ _WAYS: Mapping[str, Callable[[Photo, Path], Any]] = {
     "an open file": lambda _, path: BytesIO(path.read_bytes()),
     "a batch": lambda photo, _: photo.pixels[None].copy(),
     "a Path": lambda _, path: path,
+    "a list of paths": lambda _, path: [str(path)],
     "a BGR array": lambda photo, _: photo.pixels[..., ::-1].copy(),
     "base64 text": lambda _, path: b64encode(path.read_bytes()).decode(),
 }
@@ -141,14 +141,13 @@ def with_names(function: Any, names: Mapping[str, Any]) -> Iterator[Any]:
     if not names:
         yield function
         return
-    scope = getattr(unwrap(function), "__globals__", {})
     parameters = signature(function).parameters
-    arguments = {name: names[name] for name in names if name in parameters}
-    variables = {name: names[name] for name in names if name not in parameters}
-    attributes = getattr(getattr(function, "__self__", None), "__dict__", {})
-    if variables.keys() <= attributes.keys():
-        scope = attributes
-    elif not variables.keys() <= scope.keys():
+    variables = dict(names)
+    arguments = {name: variables.pop(name) for name in parameters if name in names}
+    scope = getattr(getattr(function, "__self__", function), "__dict__", {})
+    if not variables.keys() <= scope.keys():
+        scope = getattr(unwrap(function), "__globals__", {})
+    if not variables.keys() <= scope.keys():
         expected = "names of the function's arguments or variables"
         raise TypeError(f"Expected {expected}, received {', '.join(names)}")
     image = next(name for name in parameters if name not in arguments)
@@ -185,7 +184,7 @@ def call(
     shape = tensor_shape(expected or Pipeline(), photo)
     first = "a BGR array" if _wants_bgr(function) else "an RGB array"
     ways = [way] if way else dict.fromkeys((first, *_WAYS))
-    problems: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         suffix = Path(photo.name).suffix if photo.file else ".png"
         path = Path(folder, f"picture{suffix}")
@@ -195,11 +194,14 @@ def call(
             result, problem = _result(function, _WAYS[form](photo, path), shape)
             if not problem:
                 return Called(result, way=form)
-            problems.setdefault(problem.replace(str(path), path.name), form)
+            problem = problem.replace(str(path), path.name)
+            reasons.setdefault(problem, f"{problem} (given {form})")
     # What it returned says more than what it raised, which it may do for want of what it takes.
-    likely = sorted(problems, key=lambda problem: problem.startswith("raised"))
-    reasons = [f"{problem} (given {problems[problem]})" for problem in likely]
-    return Called(None, f"could not be called: {'; '.join(reasons[:REASONS_GIVEN])}")
+    likely = sorted(reasons.values(), key=lambda reason: reason.startswith("raised"))
+    problem = f"could not be called: {'; '.join(likely[:REASONS_GIVEN])}"
+    if likely[0].startswith("returned"):
+        problem += "; if it predicts, give it a kit.recorder() as its model"
+    return Called(None, problem)
 
 
 def tensor_shape(expected: Pipeline, photo: Photo) -> tuple[int, ...]:
@@ -246,10 +248,10 @@ def _result(
     finally:
         _recording.reset(token)
     arrays = recording.arrays or arrays
-    problems = [unusable(array) for array in arrays]
     images = [array for array in arrays if not unusable(array)]
     if not images:
-        return None, problems[0] if problems else "returned nothing"
+        problems = [*map(unusable, arrays), "nothing"]
+        return None, f"returned {problems[0]}"
     # An image beside its tensor has another size, mostly, no batch in front, or is not scaled.
     return max(
         images,
@@ -263,15 +265,12 @@ def _arrays_in(value: Any) -> Iterator[Array]:
         value = vars(value)
     if isinstance(value, Mapping):
         value = tuple(value.values())
-    if isinstance(value, list):
-        try:
-            yield np.asarray(value)
-        except ValueError:
-            value = tuple(value)
-    if isinstance(value, tuple):
+    # A list is a tensor itself, if it has none in it.
+    has_tensors = isinstance(value, list) and any(hasattr(x, "shape") for x in value)
+    if isinstance(value, tuple) or has_tensors:
         for entry in value:
             yield from _arrays_in(entry)
-    elif not isinstance(value, list):
+    else:
         yield as_array(value)
 
 
@@ -286,17 +285,16 @@ def unusable(array: Array) -> str:
     """Say why an array is no image for a network; empty where it is one."""
     if array.dtype.kind not in "buif":
         kind = "text" if array.dtype.kind in "SU" else f"{array.dtype} values"
-        return f"returned {kind} instead of numbers{_IF_IT_PREDICTS}"
-    is_batch = array.ndim == 4 and array.shape[0] == 1
-    shape = array.shape[1:] if is_batch else array.shape
+        return f"{kind} instead of numbers"
+    shape = array.shape[1:] if array.ndim == 4 and len(array) == 1 else array.shape
     has_channels = len(shape) == 3 and {shape[0], shape[2]} & {1, 3}
     is_image = has_channels or len(shape) == 2
     if not is_image or sorted(shape)[-2] < LEAST_SIDE or max(shape) > LARGEST_SIDE:
         expected = f"an image of 1 or 3 channels to {LARGEST_SIDE}"
-        return f"returned shape {array.shape}, which is not {expected}{_IF_IT_PREDICTS}"
+        return f"shape {array.shape}, which is not {expected}"
     with np.errstate(over="ignore"):
         bad = array.size - np.isfinite(array.astype(np.float32)).sum()
-    return f"returned {bad} values that are not finite in float32" if bad else ""
+    return f"{bad} values that are not finite in float32" if bad else ""
 
 
 def image_of(array: Array, expected: Pipeline) -> Float64:

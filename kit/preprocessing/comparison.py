@@ -27,7 +27,7 @@ TURNS: Mapping[str, Callable[[Array], Array]] = {
     "": lambda x: x,
     "transposed": lambda x: x.swapaxes(0, 1),
     "reshaped": lambda x: arrange_back(x, "reshaped"),
-    "reshaped back": lambda x: arrange(x, "reshaped"),
+    "channels first in another shape": lambda x: arrange(x, "reshaped"),
     "mirrored left to right": lambda x: x[:, ::-1],
     "upside down": lambda x: x[::-1],
     "turned by 180 degrees": lambda x: x[::-1, ::-1],

@@ -266,25 +266,8 @@ def _sides(value: Any) -> Size:
     return value, value
 
 
-_KERAS = ("rescale", "mode", "target_size", "interpolation")
-_KERAS_MODES = {"tf": "-1..1", "torch": "imagenet", "caffe": "caffe"}
-"""Of `preprocess_input`, and the scaling that each is."""
-
-
-def _keras(content: Content) -> Fields:
-    """Read arguments of ImageDataGenerator, flow_from_directory and preprocess_input."""
-    for name in content:
-        known("argument", name, _KERAS)
-    scaling: Any = simplest((Scaling(round(1 / content.get("rescale", 1), 9)),))
-    mode = content.get("mode")
-    if mode is not None:
-        scaling = _KERAS_MODES[known("mode", mode, _KERAS_MODES)]
-    return {
-        "size": content.get("target_size"),
-        "filter": content.get("interpolation", "nearest"),
-        "channels": "bgr" if mode == "caffe" else "rgb",
-        "scaling": scaling,
-    }
+_KERAS_MODES = {"tf": "mobilenet", "torch": "densenet", "caffe": "resnet"}
+"""Of `preprocess_input`, and a family that is scaled so."""
 
 
 def _torchvision(text: str) -> Fields:
@@ -376,7 +359,6 @@ _READERS: Mapping[tuple[str, ...], Callable[[Content], Fields]] = {
     ("class_name",): _keras_hub,
     _HUGGING_FACE: _hugging_face,
     ("pretrained_cfg", "input_size"): _timm,
-    _KERAS: _keras,
 }
 
 
@@ -388,8 +370,8 @@ def read_configs(config: Any) -> Fields:
     config
         Path or content of a KerasHub ``preprocessor.json`` or ``image_converter.json``, a Hugging Face
         ``preprocessor_config.json``, or a timm ``config.json``; recognized by content. A processor of Hugging
-        Face or a ``data_config`` of timm; transforms of torchvision, or the text that they are printed as; a
-        mode of Keras's `preprocess_input`, or arguments of its `ImageDataGenerator` as a dict.
+        Face or a ``data_config`` of timm; transforms of torchvision, or the text that they are printed as; or
+        a mode of Keras's `preprocess_input`.
 
     Raises
     ------
@@ -398,7 +380,7 @@ def read_configs(config: Any) -> Fields:
     """
     content = config.to_dict() if hasattr(config, "to_dict") else config
     if isinstance(content, str) and content in _KERAS_MODES:
-        return _keras({"mode": content})
+        return fields_for(_KERAS_MODES[content]) | {"size": None}
     if not isinstance(content, Mapping):
         if re.match(r"\s*(Compose|ImageClassification)\(", str(content)):
             return _torchvision(str(content))

@@ -1,7 +1,7 @@
 """The pipeline that comes nearest to tensors which other code made of photos."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from math import inf
 from operator import itemgetter
@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kit._arrays import Bools, Float32, Float64
+from kit._arrays import Float64
 from kit.images import Photo
-from kit.preprocessing.calling import Called, image_of
+from kit.preprocessing.calling import Called
 from kit.preprocessing.comparison import TURNS, short
 from kit.preprocessing.pipeline import (
     LAYOUTS,
@@ -20,6 +20,7 @@ from kit.preprocessing.pipeline import (
     TO_SIZE,
     Changes,
     Pipeline,
+    decoding_changes,
     run,
 )
 from kit.preprocessing.resizing import FILTERS, FITS
@@ -31,12 +32,10 @@ DECODER_LEVELS = 3.0
 """Up to which libraries differ in decoding a JPEG file."""
 STRANGE_LEVELS = 25.0
 """Above which two images do not show the same."""
-SAME_EDGES = 0.5
-"""Correlation of edges from which on two images show the same in the same places."""
 EXPLAINED_RATIO = 2
 """How many times more must be left over without a step for it to be named."""
-EXPLAINED_SHARE = 0.02
-"""Of the variance of a tensor that is left over where it need not be turned."""
+EXPLAINED_SHARE = 0.14
+"""Of the spread of a tensor that is left over where it need not be turned."""
 THINNED = 3
 """Of so many rows and columns one says which part of a photo a tensor shows."""
 FINALISTS = 4
@@ -91,92 +90,62 @@ class Sample(NamedTuple):
     result: Float64
 
 
-def samples_of(
-    expected: Pipeline, called: Sequence[Called], photos: Sequence[Photo]
-) -> list[Sample]:
-    """Return the photos of which an image was made, with these images."""
-    return [
-        Sample(photo, image_of(outcome.tensor, expected))
-        for photo, outcome in zip(photos, called, strict=True)
-        if outcome.tensor is not None
-    ]
-
-
-def levels_apart(pipeline: Pipeline, samples: Sequence[Sample]) -> float:
-    """Return the root mean square in levels, between a pipeline and what was made of photos."""
-    squares = []
+def levels_apart(pipeline: Pipeline, samples: Iterable[Sample]) -> float:
+    """Return the largest root mean square in levels, between a pipeline and what was made of a photo."""
+    slope, _ = affine(pipeline.scaling)
+    apart = [0.0]
     for photo, result in samples:
         tensor = run(PIPELINE, pipeline, photo)[0]
         if tensor.shape != result.shape:
             return inf
-        squares.append(np.mean((tensor - result) ** 2))
-    slope, _ = affine(pipeline.scaling)
-    return float(np.sqrt(np.mean(squares)) / np.abs(slope).mean())
+        distance = np.sqrt(np.mean((tensor - result) ** 2))
+        apart.append(float(distance / np.abs(slope).mean()))
+    return max(apart)
 
 
 def few_values(expected: Pipeline, sample: Sample) -> str:
     """Return the values that are left in words, if they are few and whole; else empty."""
     values = np.unique(sample.result)
-    count = len(np.unique(run(PIPELINE, expected, sample.photo)))
+    decoded = _decoded(expected, sample.photo)
+    count = min(len(np.unique(run(PIPELINE, p, sample.photo))) for p in decoded)
     is_few = len(values) <= FEW_VALUES < count and not np.any(values % 1)
     if not is_few or expected.cast is not None:
         return ""
-    few = ", ".join(short(value) for value in values[:6])
-    return f"only {few} are left"
+    return f"only {', '.join(map(short, values[:6]))} are left"
 
 
-def cast_words(few: str) -> dict[str, str]:
-    """Return the difference of a cast that leaves few values."""
-    return {"cast": f"cast: none here, to whole numbers after scaling there; {few}"}
+def rounding(pipeline: Pipeline, photo: Photo) -> float:
+    """Return by how many levels an image differs where its crop begins at the pixel beside."""
+    if "crop" not in pipeline.fit:
+        return 0.0
+    beside = Photo(photo.decoded(pipeline.decoding).pixels[1:, 1:].copy())
+    apart = run(TO_SIZE, pipeline, photo) - run(TO_SIZE, pipeline, beside).astype(float)
+    return float(np.sqrt(np.mean(apart**2)))
 
 
-def match(
-    expected: Pipeline,
-    samples: Sequence[Sample],
-    flat: Sequence[Float64] = (),
-    *,
-    decoded: bool,
-) -> Reading:
-    """Find the pipeline that makes results of photos, as near as may be to the one expected.
-
-    Parameters
-    ----------
-    flat
-        What is made of black and of white, which says how it scales; else the photos say so.
-    decoded
-        Whether results were made of decoded pixels. If not, the photos may have been decoded otherwise.
-    """
-    reading = _steps(expected, samples, flat)
-    if decoded or not any(photo.notes for photo, _ in samples):
-        return reading
-    others = (
-        _steps(
-            expected.replace(decoding=replace(expected.decoding, **changes)),
-            samples,
-            flat,
-        )
-        for changes in _DECODINGS
-    )
-    explained = (other for other in (reading, *others) if _explains(other))
-    return next(explained, reading)
-
-
-def _explains(reading: Reading) -> bool:
-    return reading.levels <= DECODER_LEVELS and not reading.unexplained
+def _decoded(expected: Pipeline, photo: Photo) -> list[Pipeline]:
+    """Return what is expected, and with each decoding that makes other pixels of a photo."""
+    changes = [{}, *_DECODINGS] if photo.notes else [{}]
+    pipelines = [
+        expected.replace(**decoding_changes(expected, **change)) for change in changes
+    ]
+    by_pixels = {
+        photo.decoded(pipeline.decoding).pixels.tobytes(): pipeline
+        for pipeline in reversed(pipelines)
+    }
+    return [*by_pixels.values()]
 
 
 class _Line(NamedTuple):
     """Results as `slope` times levels plus `offset`, each float64 (C,), and how they are off it.
 
-    `share` is that of the variance of the results, and `levels` the root mean square in levels. `fill` is
-    what is around the image, in levels.
+    `levels` is the root mean square in levels, `fill` what is around the image.
     """
 
     slope: Float64
     offset: Float64
-    share: float
     levels: float
-    fill: tuple[int, int, int]
+    fill: tuple[int, ...]
 
 
 _Known = tuple[Float64, Float64] | None
@@ -190,25 +159,18 @@ def _line(
 ) -> _Line:
     """Fit a line to levels and results at each pixel, or at some, unless slope and offset are known."""
     thin = slice(None, None, step)
-    every = np.stack([result[thin, thin] for _, result in samples])
-    made = [_levels(pipeline.replace(fill=(0, 0, 0)), photo) for photo, _ in samples]
-    inside = np.stack([mask[thin, thin] for _, mask in made])
-    x = np.stack([levels[thin, thin] for levels, _ in made], dtype=float)[inside]
-    y = every[inside]
-    slope, offset = known or _least_squares(x, y)
-    around = every[~inside]
-    ground = around.mean(axis=0) if len(around) else y.mean(axis=0)
-    off = np.concatenate([y - slope * x - offset, around - ground])
-    spread = np.var(every, axis=(0, 1, 2)).sum() + _TINY**2
-    fill = ((ground - offset) / slope).round().clip(0, 255)
-    red, green, blue = np.resize(fill, 3).astype(int).tolist()
-    return _Line(
-        slope,
-        offset,
-        share=float(np.mean(off**2, axis=0).sum() / spread),
-        levels=float(np.sqrt(np.mean((off / slope) ** 2))),
-        fill=(red, green, blue),
-    )
+    plain = pipeline.replace(fill=(0, 0, 0))
+    x = np.stack([_levels(plain, photo)[thin, thin] for photo, _ in samples])
+    y = np.stack([result[thin, thin] for _, result in samples])
+    inside = ~np.isnan(x[..., 0])
+    slope, offset = known or _least_squares(x[inside], y[inside])
+    levels = (y - offset) / slope
+    fill = pipeline.fill
+    if not inside.all():
+        around = levels[~inside].mean(axis=0)
+        x[~inside] = around
+        fill = tuple(np.resize(around.round().clip(0, 255), 3).astype(int).tolist())
+    return _Line(slope, offset, float(np.sqrt(np.mean((levels - x) ** 2))), fill)
 
 
 def _least_squares(x: Float64, y: Float64) -> tuple[Float64, Float64]:
@@ -219,14 +181,13 @@ def _least_squares(x: Float64, y: Float64) -> tuple[Float64, Float64]:
 
 
 @lru_cache(maxsize=64)
-def _levels(pipeline: Pipeline, photo: Photo) -> tuple[Float32, Bools]:
-    """Return what a pipeline makes of a photo, and where the image is, and not what it fills up."""
-    levels = run(PIPELINE, pipeline, photo)[0]
-    inside = np.ones(levels.shape[:2], bool)
+def _levels(pipeline: Pipeline, photo: Photo) -> Float64:
+    """Return what a pipeline makes of a photo, and not-a-number where it fills up."""
+    levels: Float64 = run(PIPELINE, pipeline, photo)[0].astype(float)
     if pipeline.fit in _FILLED:
         white = run(PIPELINE, pipeline.replace(fill=(255, 255, 255)), photo)[0]
-        inside = np.all(levels == white, axis=-1)
-    return levels, inside
+        levels[np.any(levels != white, axis=-1)] = np.nan
+    return levels
 
 
 def _windows(
@@ -250,101 +211,111 @@ def _windows(
             yield whole.replace(fit=fit, crop_fraction=fraction)
 
 
-def _turned(expected: Pipeline, sample: Sample) -> tuple[str, list[Pipeline]]:
+def _turned(
+    pipelines: Sequence[Pipeline], sample: Sample
+) -> tuple[str, list[Pipeline]]:
     """Return the way to turn a result back, and the windows that come nearest then."""
+    photo, result = sample
+    spread = np.std(result) + _TINY
     ranked: list[tuple[float, str, Pipeline]] = []
     for turn, back in TURNS.items():
-        turned = Sample(sample.photo, back(sample.result))
+        turned = back(result)
         # Another part of an image may resemble one that is scrambled by chance.
-        doubt = EXPLAINED_RATIO**2 if turn else 1
-        ranked += [
-            (doubt * _line(window, [turned], step=THINNED).share, turn, window)
-            for window in _windows(expected, sample.photo, turned.result.shape)
-        ]
+        doubt = EXPLAINED_RATIO if turn else 1
+        for pipeline in pipelines:
+            decoded = Sample(photo.decoded(pipeline.decoding), turned)
+            for window in _windows(pipeline, photo, turned.shape):
+                line = _line(window, [decoded], step=THINNED)
+                left_over = line.levels * np.abs(line.slope).mean() / spread
+                ranked.append((doubt * left_over, turn, window))
         ranked.sort(key=itemgetter(0))
         if ranked[0][0] <= EXPLAINED_SHARE:
             break
-    best = ranked[0][1]
-    return best, [window for _, turn, window in ranked if turn == best][:FINALISTS]
+    _, best, first = ranked[0]
+    return best, [
+        window
+        for _, turn, window in ranked
+        if turn == best and window.decoding == first.decoding
+    ][:FINALISTS]
 
 
-def _steps(
-    expected: Pipeline, results: Sequence[Sample], flat: Sequence[Float64]
+def match(
+    expected: Pipeline,
+    samples: Sequence[Sample],
+    flat: Sequence[Float64] = (),
+    *,
+    decoded: bool,
 ) -> Reading:
-    """Read the turn, the window, the channels and the scaling, one after the other."""
-    shape = results[0].result.shape
+    """Find the pipeline that makes results of photos, as near as may be to the one expected.
+
+    Read are the turn, the window, the channels and the scaling, one after the other.
+
+    Parameters
+    ----------
+    flat
+        What is made of black and of white, which says how it scales; else the photos say so.
+    decoded
+        Whether results were made of decoded pixels. If not, the photos may have been decoded otherwise.
+    """
+    # One that can be decoded otherwise says how.
+    first = max(samples, key=lambda sample: bool(sample.photo.notes))
+    shape = first.result.shape
     channels_first = shape[0] in {1, 3} and shape[2] not in {1, 3}
     to_last = partial(np.moveaxis, source=0, destination=-1 if channels_first else 0)
-    turn, windows = _turned(
-        expected, Sample(results[0].photo, to_last(results[0].result))
-    )
-    layout, unexplained = _laid_out(turn, channels_first=channels_first)
-    upright = [Sample(photo, TURNS[turn](to_last(x))) for photo, x in results]
-    known = _through(*(TURNS[turn](to_last(x)) for x in flat)) if flat else None
-    if known and np.any(np.abs(known[0]) < 0.01 * np.abs(known[0]).max()):
-        words = "colours: another colour space there, such as HSV or LAB, or a missing channel; cannot tell"
-        return Reading(expected, unexplained={"channels": words})
-    nearest = _nearest(upright, windows, known)
-    line = _line(nearest, upright, known)
-    tolerance = 0.5 if known else max(0.5, line.levels)
-    if line.levels > STRANGE_LEVELS:
-        unexplained |= _strange(expected, nearest, upright[0], line)
-        # Where colours are in other places, grey is nearer, which says nothing.
-        same_count = nearest.channel_count == expected.channel_count
-        channels = expected.channels if same_count else nearest.channels
-        fields = {"size": nearest.size, "channels": channels, "cast": None}
-        nearest = expected.replace(**fields, scaling=())
-    else:
-        nearest = _as_expected(expected, nearest, upright, known)
-        line = _line(nearest, upright, known)
-        is_other = np.abs(np.subtract(line.fill, nearest.fill)).max() > 1 + tolerance
-        if nearest.fit in _FILLED and is_other:
-            nearest = nearest.replace(fill=line.fill)
-    if known or line.levels <= STRANGE_LEVELS:
-        scaled = _scaled(expected, line.slope, line.offset, tolerance)
-    else:
-        scaled = {"scaling": expected.scaling}
-    pipeline = nearest.replace(layout=layout, **scaled)
-    if not unexplained:
-        return Reading(pipeline, levels_apart(pipeline, results))
+    pipelines = [expected] if decoded else _decoded(expected, first.photo)
+    turn, windows = _turned(pipelines, Sample(first.photo, to_last(first.result)))
+
+    def upright(image: Float64) -> Float64:
+        return TURNS[turn](to_last(image))
+
+    known = None
+    if flat:
+        ends = [upright(image) for image in flat]
+        middle = ends[0].shape[0] // 2, ends[0].shape[1] // 2
+        values = np.stack([image[middle] for image in ends])
+        known = _least_squares(np.array([[0.0], [255.0]]), values)
+        strength = np.abs(known[0])
+        if np.any(strength < 0.01 * strength.max()):
+            words = (
+                "another colour space there, such as HSV or LAB, or a missing channel"
+            )
+            return Reading(
+                expected, unexplained={"channels": f"colours: {words}; cannot tell"}
+            )
+    decoding = windows[0].decoding
+    results = [Sample(photo.decoded(decoding), upright(x)) for photo, x in samples]
+    pipeline, unexplained = _fitted(expected, windows, results, known)
+    layout = "channels_first" if channels_first else "channels_last"
+    if turn in LAYOUTS and not channels_first:
+        layout = turn
+    elif turn:
+        unexplained["layout"] = f"image: as it is here, {turn} there"
+    pipeline = pipeline.replace(layout=layout)
     # What is strange is all that there is to say.
-    levels = line.levels if line.levels <= STRANGE_LEVELS else 0.0
+    levels = 0.0 if unexplained else levels_apart(pipeline, samples)
     return Reading(pipeline, levels, unexplained)
 
 
-def _laid_out(turn: str, *, channels_first: bool) -> tuple[str, dict[str, str]]:
-    """Return the layout of images that are turned back, and in words what no layout does."""
-    layout = "channels_first" if channels_first else "channels_last"
-    if turn in LAYOUTS and not channels_first:
-        return turn, {}
-    if turn:
-        return layout, {"layout": f"image: as it is here, {turn} there"}
-    return layout, {}
-
-
-def _through(black: Float64, white: Float64) -> tuple[Float64, Float64]:
-    """Return slope and offset of the line through what is made of black and of white."""
-    height, width, _ = black.shape
-    offset = black[height // 2, width // 2]
-    slope = (white[height // 2, width // 2] - offset) / 255
-    return np.where(np.abs(slope) > _TINY, slope, _TINY), offset
-
-
-def _strange(
-    expected: Pipeline, nearest: Pipeline, sample: Sample, line: _Line
-) -> dict[str, str]:
-    """Return in words what differs where an image does not show the same."""
-    edges, other_edges = (
-        np.diff(image.mean(axis=-1), axis=1).ravel()
-        for image in (run(TO_SIZE, nearest, sample.photo), sample.result / line.slope)
-    )
-    if np.corrcoef(edges, other_edges)[0, 1] > SAME_EDGES:
-        words = "contrast: as it is here, of each image by itself there, such as an equalised histogram"
-        return {"scaling": words}
-    # Each level becomes the same value everywhere, so what differs is where.
-    return {
-        "resize": f"fit: {expected.fit} of the image here, another part or content there;"
-        " nothing tried explains it"
+def _fitted(
+    expected: Pipeline,
+    windows: Sequence[Pipeline],
+    samples: Sequence[Sample],
+    known: _Known,
+) -> tuple[Pipeline, dict[str, str]]:
+    """Return the pipeline that comes nearest to upright images, and in words what none does."""
+    nearest = _nearest(samples, windows, known)
+    nearest, line = _as_expected(expected, nearest, samples, known)
+    scaled = _scaled(expected, line, 0.5 if known else max(0.5, line.levels))
+    if line.levels <= STRANGE_LEVELS:
+        return nearest.replace(**scaled), {}
+    # Where the image is another one, what comes nearest says nothing.
+    same_count = nearest.channel_count == expected.channel_count
+    if not known:
+        scaled = {"scaling": expected.scaling if same_count else ()}
+    channels = expected.channels if same_count else nearest.channels
+    words = "another part, colours or contrast of the image there"
+    return expected.replace(size=nearest.size, channels=channels, **scaled), {
+        "resize": f"content: {words}; nothing tried explains it"
     }
 
 
@@ -363,39 +334,50 @@ def _nearest(
     orders = ["gray"] if is_grey else ["rgb", "bgr", "gray_rgb"]
     coloured = finalists(p.replace(channels=order) for p in windows for order in orders)
     filtered = finalists(p.replace(filter=name) for p in coloured for name in FILTERS)
-    apart = {p: _line(p, samples, known).levels for p in filtered}
-    nearest = min(apart, key=apart.__getitem__)
-    if apart[nearest] > DECODER_LEVELS:
-        for side in THUMBNAILS:
-            small = nearest.replace(thumbnail=(side, side))
-            levels = _line(small, samples, known).levels
-            if levels <= EXPLAINED_RATIO * SAME_LEVELS:
-                apart[small] = EXPLAINED_RATIO * levels
-    return min(apart, key=apart.__getitem__)
+
+    def levels(pipeline: Pipeline) -> float:
+        return _line(pipeline, samples, known).levels
+
+    nearest = min(filtered, key=levels)
+    if levels(nearest) <= DECODER_LEVELS:
+        return nearest
+    small = min(
+        (nearest.replace(thumbnail=(side, side)) for side in THUMBNAILS), key=levels
+    )
+    return small if levels(small) <= EXPLAINED_RATIO * SAME_LEVELS else nearest
 
 
 def _as_expected(
     expected: Pipeline, nearest: Pipeline, samples: Sequence[Sample], known: _Known
-) -> Pipeline:
-    """Return the pipeline that comes nearest and with it the fields that are expected, if that is as near."""
-    limit = max(EXPLAINED_RATIO * _line(nearest, samples, known).levels, SAME_LEVELS)
+) -> tuple[Pipeline, _Line]:
+    """Return the nearest pipeline with the fields that are expected, where that is as near, and its line."""
+    line = _line(nearest, samples, known)
+    is_exact = line.levels <= SAME_LEVELS
+    limit = max(SAME_LEVELS, min(EXPLAINED_RATIO * line.levels, STRANGE_LEVELS))
     for names in _TOGETHER:
         fields = {name: getattr(expected, name) for name in names}
         changed = nearest.replace(**fields)
-        if changed.channel_count != nearest.channel_count:
-            continue
-        if _line(changed, samples, known).levels <= limit:
+        changed_line = _line(changed, samples, known)
+        beside = 0.0 if is_exact else rounding(changed, samples[0].photo)
+        same_count = changed.channel_count == nearest.channel_count
+        if same_count and changed_line.levels <= max(limit, beside):
             nearest = changed
-    return nearest
+            line = changed_line
+    tolerance = 1.5 if known else max(1.5, 1 + line.levels)
+    if np.abs(np.subtract(line.fill, nearest.fill)).max() > tolerance:
+        nearest = nearest.replace(fill=line.fill)
+    return nearest, line
 
 
-def _scaled(
-    expected: Pipeline, slope: Float64, offset: Float64, tolerance: float
-) -> Changes:
+def _scaled(expected: Pipeline, line: _Line, tolerance: float) -> Changes:
     """Return the scaling that makes the line, one with a name if it is within this many levels."""
     own = expected.scaling
+    slope, offset, *_ = line
+    if np.all(np.abs(slope) <= _TINY):
+        # An image of one colour says nothing of it.
+        return {"invert": expected.invert, "scaling": own}
     single = [own, *SCALINGS.values()]
-    double = [pair for entry in single for pair in (own + entry, entry + own)]
+    double = [first + second for first in single for second in single]
     scalings = [entry for entry in single + double if fits(entry, slope.size)]
     lines = {False: (slope, offset), True: (-slope, 255 * slope + offset)}
     for invert in (expected.invert, not expected.invert):
@@ -403,17 +385,14 @@ def _scaled(
             if same_line(affine(scaling), lines[invert], tolerance * np.abs(slope)):
                 return {"invert": invert, "scaling": scaling}
     slope, offset = lines[expected.invert]
+    zero = -offset / slope
     # Less than half a level is what rounding makes of none.
-    means = np.where(np.abs(offset / slope) < 0.5, 0, -offset / slope)
-    mean = _rounded(means)
-    std = _rounded(1 / slope)
-    if len({*mean}) == len({*std}) == 1:
-        fitted = Scaling(1.0, mean[0] or None, std[0])
-    else:
-        fitted = Scaling(1.0, mean if any(mean) else None, std)
+    mean = _rounded(np.where(np.abs(zero) < 0.5, 0, zero))
+    fitted = Scaling(1.0, mean or None, _rounded(1 / slope))
     return {"invert": expected.invert, "scaling": fitted}
 
 
-def _rounded(values: Float64) -> tuple[float, ...]:
-    """Return numbers of four digits."""
-    return tuple(float(f"{value:.4g}") for value in values)
+def _rounded(values: Float64) -> float | tuple[float, ...]:
+    """Return numbers of four digits, or the one that all are."""
+    rounded = tuple(float(f"{value:.4g}") for value in values)
+    return rounded[0] if len({*rounded}) == 1 else rounded

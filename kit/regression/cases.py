@@ -375,9 +375,8 @@ def pin(
     opened = without_metadata(load_image(photo))
     steps = known_preprocessing(classifier) if preprocessing is None else preprocessing
     row, observed = observe(classifier, opened, perturbation, steps)
-    if expected is None:
-        expected = int(row.argmax())
-    classes = _class_names(expected, classifier.class_names)
+    names = classifier.class_names
+    classes = _class_names(int(row.argmax()) if expected is None else expected, names)
     file = opened.file or b""
     digest = hashlib.sha256(file).hexdigest()
     kind = "jpg" if file.startswith(b"\xff\xd8") else "png"
@@ -397,8 +396,8 @@ def pin(
         **about,
     )
     path = _added(Path(folder), case, file)
-    names = "".join(f"{pinned.stem}\n" for pinned in case_files(folder))
-    write_file(own_file(folder, NAMES), names.encode())
+    listed = "".join(f"{pinned.stem}\n" for pinned in case_files(folder))
+    write_file(own_file(folder, NAMES), listed.encode())
     return path
 
 

@@ -19,7 +19,7 @@ from kit.classifier.predictions import Predictions
 from kit.images import Photo
 from kit.images.photo import encoded
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.comparison import differences, pillow_words
+from kit.preprocessing.comparison import differences
 from kit.preprocessing.trace import parts_at, trace_of
 from kit.regression import cases as folders
 from kit.regression.cases import MAKE_ONE, Case, observe, weights_of
@@ -68,7 +68,7 @@ class Checked:
         None where it cannot be run.
     answer, change
         The most probable class now with its probability, and the largest change of a probability, 0..1.
-    broken, step, told
+    broken, step, message
         What does not hold, which step changed it, and why, in words.
     """
 
@@ -79,7 +79,7 @@ class Checked:
     change: float = 0.0
     broken: str = ""
     step: str = ""
-    told: str = ""
+    message: str = ""
 
     @property
     def moved(self) -> bool:
@@ -91,7 +91,7 @@ class Checked:
         """One line: the same everywhere, unless something changed."""
         verb, _ = _WORDS[self.state]
         if self.case is None:
-            return f"{verb}: {self.told}"
+            return f"{verb}: {self.message}"
         before, probability = self.case.observed.top
         clauses = [before]
         if self.state not in {"holds", "failing"}:
@@ -100,7 +100,7 @@ class Checked:
             clauses = [self.broken, change]
             if self.change > self.case.tolerance:
                 clauses.append(f"a probability changed by {self.change:.3f}")
-        return f"{verb}: {'; '.join(filter(None, [*clauses, self.told]))}"
+        return f"{verb}: {'; '.join(filter(None, [*clauses, self.message]))}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -156,7 +156,7 @@ class CheckedCases(Rows):
                 "probability": case.answer[1],
                 "change": case.change,
                 "step": case.step,
-                "told": case.words,
+                "message": case.words,
             }
             for case in self.cases
         ]
@@ -265,7 +265,7 @@ def _check(
             rerun.draw(Path(artefacts))
         return rerun.accepted(checked, path) if update else checked
     except (OSError, TypeError, ValueError) as error:
-        return Checked(path.stem, "unusable", told=first_line(error))
+        return Checked(path.stem, "unusable", message=first_line(error))
 
 
 @dataclass(frozen=True)
@@ -308,7 +308,7 @@ class _Rerun:
         )
         if case.known_to_fail and not checked.broken:
             advice = "accept it with update=True, or --update"
-            return replace(checked, state="fixed", told=advice)
+            return replace(checked, state="fixed", message=advice)
         step = ""
         if case.observed.renamed(names):
             step = "class_names"
@@ -317,12 +317,12 @@ class _Rerun:
         changed = checked.change > case.tolerance
         if step or changed or (checked.broken and not case.known_to_fail):
             step = self.step() if changed or not step else step
-            return replace(checked, state="moved", step=step, told=self.words(step))
+            return replace(checked, state="moved", step=step, message=self.words(step))
         if case.known_to_fail:
             return checked
-        resized = pillow_words(self.steps_before, self.steps, self.photo, _SIDES)
-        notes = filter(None, [resized, self.fault()])
-        return replace(checked, told="; ".join(notes))
+        steps = [words for _, words in self.differences]
+        notes = filter(None, [*steps, self.fault()])
+        return replace(checked, message="; ".join(notes))
 
     @cached_property
     def differences(self) -> list[tuple[str, str]]:
@@ -372,10 +372,8 @@ class _Rerun:
         case = self.case
         possible = set(case.expected) <= set(self.classifier.class_names)
         if checked.broken and not (possible and case.known_to_fail):
-            refused = (
-                "not accepted, because the expected class does not hold: pin it again"
-            )
-            return replace(checked, told=f"{checked.told}; {refused}")
+            refused = "not accepted, as the expected class does not hold; delete the case, then pin its image"
+            return replace(checked, message=f"{checked.message}; {refused}")
         _, observed = observe(
             self.classifier, self.photo, case.perturbation, self.steps
         )
@@ -386,8 +384,8 @@ class _Rerun:
             classifier=self.classifier.name,
         )
         folders.overwrite(path, case)
-        words = "" if checked.state == "fixed" else checked.told
-        return replace(checked, state="accepted", told=words)
+        words = "" if checked.state == "fixed" else checked.message
+        return replace(checked, state="accepted", message=words)
 
     def draw(self, folder: Path) -> None:
         """Write what the model sees with the settings of then, of now, and the difference, side by side."""

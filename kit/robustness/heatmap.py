@@ -42,7 +42,7 @@ class Heatmap(Result):
     method: str
     cells: Float32
     picture: Pixels
-    about = "Hot places speak for this class; the map does not say why, nor that the prediction is correct."
+    about = "Hot areas support this class; they do not explain why, nor prove that it is correct."
 
     @property
     def values(self) -> Float32:

@@ -39,7 +39,7 @@ _SEED = 0
 
 _PREDICTIONS = {
     "other_classes": "other classes",
-    "follows": "the mix of classes differs, which this alteration may explain",
+    "follows": "the mix of classes differs, which this change may explain",
     "unchanged": "each class is predicted about as often",
 }
 _ORDER = ("shifted", "follows", "unchanged", "cannot_tell")
@@ -236,7 +236,7 @@ def judged_shifts(
         if count >= FEWEST and not _shifted(quantities) <= _shifted(within):
             quantities = within
             note = f"compared are {count} photos with as many training images of the same predicted classes"
-    steps = Steps(quantities, "Predicting altered images", "quantity", progress)
+    steps = Steps(quantities, "Predicting changed images", "quantity", progress)
     quantities = tuple(
         _with_predictions(finding, classifier, examples, photos.photos)
         for finding in steps
@@ -245,11 +245,12 @@ def judged_shifts(
         answers = replace(answers, verdict="other_classes")
         if count < FEWEST:
             note = f"classes may explain what differs: only {count} photos are predicted as training images"
-            quantities = tuple(
-                replace(finding, verdict="cannot_tell", explanation=None)
-                for finding in quantities
-            )
+            quantities = tuple(map(_untold, quantities))
     return quantities, answers, (note,) if note else ()
+
+
+def _untold(finding: QuantityShift) -> QuantityShift:
+    return replace(finding, verdict="cannot_tell", explanation=None)
 
 
 def _shifted(quantities: Sequence[QuantityShift]) -> set[str]:
@@ -315,7 +316,7 @@ def asked_about(
     """
     chosen = training
     strength = cause.strength
-    tried = "training images are altered in this way"
+    tried = "training images are changed in this way"
     if cause.opposite or not training:
         chosen = photos
         tried = "this is undone"

@@ -37,6 +37,7 @@ IN_FLIGHT = 32
 
 STOPPED = "stopped before it"
 """Why an image was not predicted that nobody came to."""
+_Expanded: TypeAlias = tuple[Mapping[str, tuple[Any, ...]], tuple[Perturbation, ...]]
 _Key = TypeVar("_Key")
 _Input = TypeVar("_Input")
 _Output = TypeVar("_Output")
@@ -206,7 +207,7 @@ def blocks(photos: int, perturbations: int) -> Iterator[tuple[slice, slice]]:
 
 def expand(
     perturbations: Perturbation | Iterable[Perturbation] | Grid,
-) -> tuple[Mapping[str, tuple[Any, ...]], tuple[Perturbation, ...]]:
+) -> _Expanded:
     """Return the axes of a grid and all its perturbations; no axes for perturbations that are listed."""
     axes: dict[str, tuple[Any, ...]] = {}
     if isinstance(perturbations, Mapping):
@@ -390,10 +391,34 @@ def _cells(block: Block, errors: Array) -> Iterator[_Cell]:
             yield place, photo, perturbation
 
 
-def run(
+def _begun(
     classifier: Classifier,
     pictures: tuple[Picture, ...],
-    grid: tuple[Mapping[str, tuple[Any, ...]], tuple[Perturbation, ...]],
+    grid: _Expanded,
+    labels: Int64,
+    *,
+    ranks: int,
+) -> Sweep:
+    """Return the sweep in which nothing is predicted yet."""
+    axes, perturbations = grid
+    return Sweep(
+        photos=tuple(picture.name for picture in pictures),
+        perturbations=perturbations,
+        axes=axes,
+        labels=labels,
+        rows=unread(len(pictures), len(perturbations), ranks),
+        model={
+            "file": getattr(classifier.source, "digest", ""),
+            "class_names": classifier.class_names,
+            "preprocessing": known_preprocessing(classifier),
+        },
+    )
+
+
+def run_sweep(
+    classifier: Classifier,
+    pictures: tuple[Picture, ...],
+    grid: _Expanded,
     labels: Int64,
     *,
     ranks: int,
@@ -412,39 +437,29 @@ def run(
     ranks
         How many of the most probable classes are kept.
     """
-    axes, perturbations = grid
-    swept = Sweep(
-        photos=tuple(picture.name for picture in pictures),
-        perturbations=perturbations,
-        axes=axes,
-        labels=labels,
-        rows=unread(len(pictures), len(perturbations), ranks),
-        model={
-            "file": getattr(classifier.source, "digest", ""),
-            "class_names": classifier.class_names,
-            "preprocessing": known_preprocessing(classifier),
-        },
-    )
+    swept = _begun(classifier, pictures, grid, labels, ranks=ranks)
     if resume is not None:
         _check_same(swept, resume, "model", "perturbations", "photos", "labels")
         swept = replace(swept, rows=resume.rows.copy())
     shared = Shared(classifier)
-    tasks = (
-        (
-            (photos, changes),
-            Block(
-                shared=shared,
-                pictures=pictures[photos],
-                perturbations=perturbations[changes],
-                labels=swept.labels[photos],
-                ranks=ranks,
-            ),
+
+    def block(photos: slice, changes: slice) -> Block:
+        return Block(
+            shared=shared,
+            pictures=pictures[photos],
+            perturbations=swept.perturbations[changes],
+            labels=labels[photos],
+            ranks=ranks,
         )
-        for photos, changes in blocks(*swept.rows.shape)
-        if (swept.rows["classes"][photos, changes] < 0).any()
+
+    tasks = (
+        (place, block(*place))
+        for place in blocks(*swept.rows.shape)
+        if (swept.rows["classes"][place] < 0).any()
     )
+    total = len(swept)
     with Steps[None](
-        (), "Predicting", "row", progress, total=len(swept), keep=True
+        (), "Predicting", "row", progress, total=total, keep=True
     ) as steps:
         for place, rows in run_tasks(predict_block, tasks, executor):
             swept.rows[place] = rows
@@ -500,7 +515,7 @@ def sweep(
     """
     check_first(classifier)
     pictures = held(photos)
-    return run(
+    return run_sweep(
         classifier,
         pictures,
         expand(perturbations),

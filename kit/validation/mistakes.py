@@ -21,7 +21,7 @@ from kit.classifier.labels import (
 from kit.images import Picture, Pictures
 from kit.images.photo import UNREADABLE, names_of
 from kit.perturbation import Perturbation
-from kit.robustness.sweeps import Sweep, expand, held, run
+from kit.robustness.sweeps import Sweep, expand, held, run_sweep
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 from kit.validation.slices import MEASURED, Slice, measured, slices
 
@@ -272,7 +272,7 @@ def mistakes(
     if labels is None:
         labels = _folders(pictures, names)
     count = len(pictures)
-    swept = run(
+    swept = run_sweep(
         classifier,
         pictures,
         expand(Perturbation()),
@@ -303,7 +303,7 @@ def _folders(pictures: Sequence[Picture], names: Sequence[str]) -> list[Any]:
         if not slash:
             received = f"{picture.name!r} outside"
             raise ValueError(
-                f"Expected a folder for each class, received {received}; give labels="
+                f"Expected a folder for each class, received {received}; move it into one, or give labels"
             )
         folders.append(folder)
     order = sorted(set(folders))
@@ -312,7 +312,7 @@ def _folders(pictures: Sequence[Picture], names: Sequence[str]) -> list[Any]:
     if unnamed and not folders_are_classes:
         if len(order) != len(names):
             wanted = f"{len(names)} folders, one for each class, received {len(order)}"
-            raise ValueError(f"Expected {wanted}; give labels=")
+            raise ValueError(f"Expected {wanted}; name the classes of the model")
         return [order.index(folder) for folder in folders]
     return folders
 

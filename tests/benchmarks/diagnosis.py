@@ -378,7 +378,7 @@ def pairs(subject: Subject, draws: int, seed: int) -> Iterator[dict[str, Any]]:
                 causes_of(other_fault.apply(right), right),
             )
             met = sum(bool(causes & named) for causes in wanted)
-            more = any("with that fixed" in note for note in found.notes)
+            more = any("once that is fixed" in note for note in found.notes)
             words = ("none", "one, and told" if more else "one", "both")[met]
             yield {
                 "network": subject.name,

@@ -65,7 +65,6 @@ def test_with_its_averages_an_exported_network_tells_how_images_are_prepared(
     classifier = exported.with_statistics(tmp_path / "model.safetensors")
     layers = classifier.first_layers
     np.testing.assert_array_equal(layers.means, np.float32(weights["bn1.running_mean"]))
-    assert layers.source == "batchnorm"
     wrong = classifier.preprocessing.replace(scaling="0..1")
     photo = samples.photo("espresso.jpg")
     assert kit.diagnose(exported.using(wrong), photo).best is None

@@ -4,6 +4,7 @@ import io
 import json
 import re
 import zipfile
+from functools import partial
 
 import h5py
 import keras
@@ -47,17 +48,19 @@ def teachable():
     )
 
 
-def aged(part):
-    """The configuration as Keras 2.4 wrote it."""
-    if isinstance(part, list):
-        return [aged(each) for each in part]
-    if not isinstance(part, dict):
-        return part
-    part = {
-        key: aged(value)
-        for key, value in part.items()
-        if key not in {"build_config", "module"}
-    }
+def rewritten(config, change):
+    """A configuration of which each part is changed, the innermost first."""
+    if isinstance(config, list):
+        return [rewritten(each, change) for each in config]
+    if isinstance(config, dict):
+        return change({key: rewritten(part, change) for key, part in config.items()})
+    return config
+
+
+def of_2_4(part):
+    """A part as Keras 2.4 wrote it."""
+    part.pop("build_config", None)
+    part.pop("module", None)
     settings = part.get("config", {})
     if part.get("class_name") == "DepthwiseConv2D":
         settings["groups"] = 1
@@ -74,6 +77,9 @@ def aged(part):
         ):
             settings[name] = [settings[name]]
     return part
+
+
+aged = partial(rewritten, change=of_2_4)
 
 
 def written(model, path, change=aged):
@@ -123,14 +129,8 @@ def exchanged(source, target, config, change=bytes):
     return target
 
 
-def older(part):
-    """The configuration as Keras 2.15 wrote it: private modules, and a network's second call is its first."""
-    if isinstance(part, list):
-        part = [older(each) for each in part]
-        return [part[0], 1, *part[2:]] if part[:1] == ["backbone"] else part
-    if not isinstance(part, dict):
-        return part
-    part = {key: older(value) for key, value in part.items()}
+def private(part):
+    """A part as Keras 2.15 wrote it, from private modules."""
     if part.get("class_name") == "Functional":
         part |= {
             "module": "keras.src.engine.functional",
@@ -147,7 +147,9 @@ def test_a_network_in_a_network_of_keras_2_is_imported(here, tmp_path, name):
     pooled = layers.GlobalAveragePooling2D()(backbone(entry))
     model = keras.Model(entry, layers.Dense(3, activation="softmax")(pooled))
     model.save(old := tmp_path / name)
-    config = older(aged(json.loads(model.to_json())))
+    # There a network's second call is its first.
+    text = model.to_json().replace('["backbone", 0,', '["backbone", 1,')
+    config = rewritten(aged(json.loads(text)), private)
     config["config"]["layers"][2]["inbound_nodes"] = [[["backbone", 1, 0, {}]]]
     if name == "old.h5":
         written(model, old, lambda _: config)
@@ -187,13 +189,8 @@ def test_of_a_newer_keras_what_nobody_has_set_is_left_out(here, tmp_path):
     np.testing.assert_array_equal(np.asarray(opened(image)), np.asarray(model(image)))
 
 
-def of_2_15(part, depth=0):
-    """The configuration as Keras 2.15 wrote a network of layers, the first of which has the shape."""
-    if isinstance(part, list):
-        return [of_2_15(each, depth) for each in part]
-    if not isinstance(part, dict):
-        return part
-    part = {key: of_2_15(value, depth + 1) for key, value in part.items()}
+def of_2_15(part):
+    """A part as Keras 2.15 wrote a network of layers, the first of which has the shape."""
     settings = part.get("config")
     if part.get("class_name") == "Sequential":
         first, second, *_ = settings["layers"]
@@ -245,7 +242,7 @@ def test_a_keras_file_of_2_13_to_2_15_is_imported_from_every_system(
 ):
     model = make()
     model.save(tmp_path / "new.keras")
-    config = of_2_15(json.loads(model.to_json()))
+    config = rewritten(json.loads(model.to_json()), of_2_15)
     old = exchanged(
         tmp_path / "new.keras", tmp_path / "old.keras", config, SYSTEMS[system]
     )
@@ -278,7 +275,7 @@ def test_what_cannot_be_imported_is_not_advised_to_be_imported(here, tmp_path):
     body = layers.DepthwiseConv2D(3), layers.Flatten(), layers.Dense(3)
     model = stacked((12, 12, 3), *body)
     model.save(tmp_path / "new.keras")
-    config = json.dumps(of_2_15(json.loads(model.to_json())))
+    config = json.dumps(rewritten(json.loads(model.to_json()), of_2_15))
     config = json.loads(config.replace('"use_bias"', '"groups": 2, "use_bias"', 1))
     old = exchanged(tmp_path / "new.keras", tmp_path / "old.keras", config)
     with pytest.raises(ValueError, match=r"'old.keras'.*; convert it with the Keras"):

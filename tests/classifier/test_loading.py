@@ -126,22 +126,6 @@ while "keras" not in sys.modules:
 """
 
 
-@pytest.mark.skipif(os.name == "nt", reason="without a lock on Windows")
-def test_processes_that_open_one_file_compile_it_once(tmp_path):
-    keras_file(tmp_path / "plain.keras")
-    small().write(tmp_path / "entry.zip")
-    command = [sys.executable, "-c", OPENING, tmp_path / "plain.keras", tmp_path]
-    running = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)
-    ]
-    told = {process.communicate()[0] for process in running}
-    assert len(told) == 1
-    assert told.pop().startswith(
-        "Compiled(head='softmax', input_shape=(28, 28, 1), output_count=3"
-    )
-    assert (tmp_path / "compiled.txt").read_text() == "once "
-
-
 @pytest.mark.parametrize("content", [b"", b"foreign", None])
 def test_what_is_damaged_in_the_cache_or_cannot_run_is_made_anew(
     tmp_path, converted, folder, content
@@ -356,7 +340,7 @@ def test_a_process_of_its_own_compiles_while_this_one_loads_no_tensorflow(
     result = python(script, plain_file, tmp_path / "cache")
     assert result.stdout == (
         "True True\nClassifier('plain', 28x28x1 -> 3 classes, LiteRT, preprocessing unknown) True"
-        " FirstLayers(widths=(8,), source='batchnorm') False\n"
+        " FirstLayers(widths=(8,)) False\n"
     ), result.stderr
     assert "Opening 'plain.keras': " in result.stderr
 

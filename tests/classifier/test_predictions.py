@@ -155,12 +155,3 @@ def test_a_classifier_predicts_with_names_and_with_labels_by_name_or_index(fashi
     assert predictions.photos == ("test_0000", "test_0001", "test_0002")
     assert predictions.class_names == fashion.class_names
     assert fashion.predict(photos[0], "Bag").labels.tolist() == [8]
-    with pytest.raises(ValueError, match="Expected 3 labels, one for each image"):
-        fashion.predict(photos, [1])
-
-
-def test_what_predictions_took_the_place_of_names_them(fashion):
-    with pytest.raises(AttributeError, match=r"predict\(photos\)\.top\(count\)"):
-        fashion.top  # noqa: B018
-    with pytest.raises(AttributeError, match=r"^there is no Classifier\.tops$"):
-        fashion.tops  # noqa: B018

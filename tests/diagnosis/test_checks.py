@@ -5,7 +5,7 @@ import pytest
 from kit import samples
 from kit.diagnosis import certain_checks
 from kit.preprocessing.faults import CATALOGUE
-from tests.diagnosis import indices
+from tests.diagnosis import indices, named
 
 LITE = samples.classifier("efficientnet_lite0")
 
@@ -32,6 +32,5 @@ def test_each_fault_is_named_by_its_cause_or_left_to_the_search(name):
     used = RIGHT if name is None else CATALOGUE[name].apply(RIGHT)
     found = certain_checks(LITE.using(used), PHOTOS, indices(LABELS, len(PHOTOS)))
     wanted = [CERTAIN[name]] if name in CERTAIN else []
-    named = [finding for finding in found if finding.verdict == "named"]
-    assert [finding.cause for finding in named] == wanted
-    assert {finding.fix.preprocessing for finding in named} <= {RIGHT}
+    assert [finding.cause for finding in named(found)] == wanted
+    assert {finding.fix.preprocessing for finding in named(found)} <= {RIGHT}

@@ -129,7 +129,7 @@ def test_a_picture_of_one_colour_says_nothing(colour, deviation):
         == causes(RIGHT, [flat])
         == []
     )
-    assert deviation or diagnose(LITE, [flat], progress=False).verdict == "cannot_tell"
+    assert deviation or diagnose(LITE, [flat]).verdict == "cannot_tell"
 
 
 @pytest.mark.parametrize("levels", [4, 20])

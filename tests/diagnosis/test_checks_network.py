@@ -27,6 +27,7 @@ from kit.diagnosis.checks_network import (
 )
 from kit.robustness.adaptation import adapt
 from tests import networks
+from tests.diagnosis import named
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -82,7 +83,7 @@ def test_predictions_that_are_no_numbers_are_said_with_and_without_labels():
     )
     for labels in (None, [0, 1]):
         (finding,) = diagnose(
-            classifier, samples.photos("imagenet")[:2], labels, progress=False
+            classifier, samples.photos("imagenet")[:2], labels
         ).findings
         assert (finding.cause, finding.verdict) == ("diverged_training", "possible")
         assert finding.evidence[0].value == 1
@@ -98,9 +99,7 @@ def test_weights_that_overflow_are_named_with_and_without_labels():
         model, Preprocessing(size=(16, 16), scaling="0..1"), ["a", "b", "c"]
     )
     for labels in (None, [0, 1]):
-        found = diagnose(
-            classifier, samples.photos("imagenet")[:2], labels, progress=False
-        )
+        found = diagnose(classifier, samples.photos("imagenet")[:2], labels)
         assert found.best.cause == "diverged_training"
 
 
@@ -192,9 +191,8 @@ def test_first_layers_that_were_not_loaded_are_named_before_what_else_does_not_f
             layer.set_weights(CLOTHES.model.get_layer(layer.name).get_weights())
     classifier = Classifier(model, CLOTHES.preprocessing, CLOTHES.class_names)
     diagnosis = diagnose(classifier, samples.photos("fashion_mnist")[:4])
-    assert [one.cause for one in diagnosis.findings if one.verdict == "named"] == [
-        "untrained_weights"
-    ]
+    (finding,) = named(diagnosis.findings)
+    assert finding.cause == "untrained_weights"
     assert diagnosis.best.summary.startswith(
         "1 of 7 layers with weights are as their initializers left them"
     )
@@ -216,8 +214,8 @@ def test_a_softmax_over_one_output_is_named_before_averages_that_are_not_converg
         PHOTOGRAPH,
         np.array([-1]),
     )
-    named = [one.cause for one in found if one.verdict == "named"]
-    assert named[named.index("softmax_head") :] == ["softmax_head", "batchnorm_mode"]
+    *_, head, norm = (one.cause for one in named(found))
+    assert (head, norm) == ("softmax_head", "batchnorm_mode")
 
 
 def test_a_head_is_trained_after_one_step():
@@ -433,12 +431,10 @@ def test_training_mode_is_named_last_and_its_code_ends_it():
     photos = samples.photos("fashion_mnist")[1000:1016]
     used = fashion.preprocessing.replace(invert=True)
     classifier = Classifier(model, used, fashion.class_names)
-    named = [
-        one for one in diagnose(classifier, photos).findings if one.verdict == "named"
-    ]
-    assert [one.cause for one in named] == ["inverted_polarity", "training_mode"]
+    inverted, mode = named(diagnose(classifier, photos).findings)
+    assert (inverted.cause, mode.cause) == ("inverted_polarity", "training_mode")
     scope = {"kit": kit, "classifier": classifier}
-    exec(named[1].fix.code, scope)  # noqa: S102
+    exec(mode.fix.code, scope)  # noqa: S102
     fixed = scope["classifier"].model
     tensors = classifier.tensor(photos[0])
     assert np.array_equal(np.asarray(fixed(tensors)), np.asarray(fixed(tensors)))

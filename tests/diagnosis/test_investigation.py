@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 import kit
-from kit.diagnosis import STAGES, Investigation, fixed_together, with_fixes
+from kit.diagnosis import STAGES, Investigation, fixed_together, fixes, with_fixes
 from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.finding import Evidence, Finding, Fix
 from kit.diagnosis.search import Search
@@ -112,12 +112,12 @@ def test_the_correction_holds_the_fixes_of_all_that_is_named():
     broken = USED.replace(
         cast="uint8", decoding=kit.images.Decoding(exif=False, matte=None)
     )
-    fixes = (
+    rights = (
         broken.replace(cast=None),
         broken.replace(decoding=replace(broken.decoding, exif=True)),
         broken.replace(decoding=replace(broken.decoding, matte=(255, 255, 255))),
     )
-    found = [named("a cause", fix=Fix("", "", right)) for right in fixes]
+    found = [named("a cause", fix=Fix("", "", right)) for right in rights]
     assert with_fixes(found, broken) == USED
 
 
@@ -126,13 +126,9 @@ def test_a_cast_is_fixed_together_with_the_scaling_before_it(no_batchnorm, sixte
     right = no_batchnorm.preprocessing
     broken = faults["cast_to_uint8"].apply(faults["double_scaling"].apply(right))
     diagnosis = kit.diagnose(no_batchnorm.using(broken), sixteen)
-    fixes = {
-        one.cause: one.fix.preprocessing
-        for one in diagnosis.findings
-        if one.verdict == "named"
-    }
-    assert "dtype_cast" in fixes
-    assert set(fixes.values()) == {right}
+    findings = diagnosis.findings
+    assert "dtype_cast" in [one.cause for one in findings if one.verdict == "named"]
+    assert set(fixes(findings)) == {right}
 
 
 def test_one_fix_puts_all_faults_of_the_preprocessing_right():

@@ -208,14 +208,12 @@ def test_a_cause_has_no_fix_where_another_scaling_explains_about_as_much_and_pre
 
 
 def test_labels_alone_offer_no_scaling_where_another_meets_as_many(
-    no_batchnorm, sixteen, truth
+    labelled, no_batchnorm
 ):
     right = no_batchnorm.preprocessing
     faint = right.replace(scaling=Scaling(600.0))
     used = right.replace(scaling="lite")
-    grounds = Grounds.of(
-        Evaluator(MoreClasses(no_batchnorm)), used, sixteen, np.array(truth)
-    )
+    grounds = labelled.around(used)
     # Of 16 labels the right scaling meets all, the faint one two fewer.
     assert grounds.around(right).turned(faint) == (0, 2)
 
@@ -271,7 +269,7 @@ def test_a_cause_that_labels_speak_for_is_never_ruled_out(
     few = Grounds.of(Evaluator(evaluator.predictor), in_use, sixteen, labels)
     (by_labels,) = settled(few, scores(found, -9.0), set())
     assert by_labels.summary.startswith(
-        "This change makes no more predictions match the labels"
+        "This change does not make more predictions correct"
     )
     assert verdicts(()) == ["ruled_out"]
     assert verdicts(truth) == ["cannot_tell"]  # 13 labels more

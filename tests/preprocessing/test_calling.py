@@ -1,7 +1,5 @@
 """Code that predicts, returns several things, or takes more than an image."""
 
-from base64 import b64decode
-from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -171,11 +169,3 @@ def test_frames_of_opencv_are_bgr():
 
     assert call(from_camera, CAT).way == "a BGR array"
     assert HERE.compare(from_camera, CAT).equal
-
-
-def test_base64_text_is_given_too():
-    def upload(text):
-        image = Image.open(BytesIO(b64decode(text, validate=True)))
-        return np.asarray(image.resize(SIDES)) / 255.0
-
-    assert call(upload, CAT).way == "base64 text"

@@ -10,9 +10,9 @@ NAMES = ("espresso.jpg", "ladybird.jpg", "hens.jpg", "german_shepherd.jpg")
 
 
 @pytest.fixture(scope="session")
-def four(photos):
+def four():
     """Photos that the network predicts correctly, and not by far."""
-    return [photo for photo in photos if photo.name in NAMES]
+    return [kit.samples.photo(name) for name in NAMES]
 
 
 @pytest.fixture(scope="session")

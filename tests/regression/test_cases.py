@@ -94,6 +94,7 @@ def test_everything_of_a_case_is_in_its_file(tmp_path, classifier, four):
     assert case.expected == ("espresso", "cup")
     assert {name: getattr(case, name) for name in given} == given
     assert case.weights == classifier.source.digest
+    assert case.picture == f"pictures/{case.sha256[:16]}.jpg"
     assert '"note": "seen by Näher"' in path.read_text(encoding="utf-8")
     assert len(path.read_bytes()) < 20_000
     np.testing.assert_array_equal(
@@ -246,15 +247,8 @@ def test_a_photo_of_a_phone_is_pinned_without_place_and_owner(tmp_path, fashion)
     np.testing.assert_array_equal(
         kit.load_image(kept).pixels, kit.load_image(photo).pixels
     )
-    result = kit.check_cases(tmp_path / "cases", fashion, progress=False)
+    result = kit.check_cases(tmp_path / "cases", fashion)
     assert [one.state for one in result.cases] == ["holds", "holds"]
-
-
-def test_an_image_is_named_after_the_bytes_that_are_kept(tmp_path, fashion, clothes):
-    case = folders.read_case(kit.pin(tmp_path, fashion, clothes[0]))
-    data = (tmp_path / case.picture).read_bytes()
-    assert case.sha256 == sha256(data).hexdigest()
-    assert case.picture == f"pictures/{case.sha256[:16]}.png"
 
 
 @pytest.mark.parametrize("ends", [KeyboardInterrupt, OSError])
@@ -288,7 +282,7 @@ def test_an_image_that_is_gone_or_another_is_reported_and_the_others_run(
     first.unlink()
     second.write_bytes(second.read_bytes() + b"x")
     folders.case_files(cases)[-1].write_bytes(b"{")
-    result = kit.check_cases(cases, classifier, progress=False)
+    result = kit.check_cases(cases, classifier)
     states = [one.state for one in result.cases]
     assert states.count("unusable") + states.count("holds") == 5
     assert states.count("holds") >= 1
@@ -307,13 +301,13 @@ def test_a_case_that_was_deleted_is_red_until_it_is_struck_off_the_list(
     assert names.read_text() == "first\nsecond\n"
     content = path.read_bytes()
     path.unlink()
-    gone, other = kit.check_cases(tmp_path, fashion, progress=False).cases
+    gone, other = kit.check_cases(tmp_path, fashion).cases
     assert gone.words.endswith(
         "received no file; restore it, or take it out of cases.txt"
     )
     assert (gone.name, gone.state, other.state) == ("first", "unusable", "holds")
     names.write_text("second\n")
-    assert kit.check_cases(tmp_path, fashion, progress=False).holds
+    assert kit.check_cases(tmp_path, fashion).holds
     # Pinning another one lists those too that came without a list.
     path.write_bytes(content)
     names.unlink()
@@ -331,7 +325,7 @@ def test_a_link_leads_nowhere_else(tmp_path, fashion, clothes):
         mine.rename(tmp_path / "kept")
         mine.symlink_to(theirs)
         before = {each: each.stat().st_mtime_ns for each in other.parent.rglob("*")}
-        (one,) = kit.check_cases(path.parent, fashion, progress=False).cases
+        (one,) = kit.check_cases(path.parent, fashion).cases
         assert f"received the link {mine.name!r}; copy the file there" in one.words
         if name == "pictures":
             with pytest.raises(ValueError, match="received the link"):

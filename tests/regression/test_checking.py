@@ -15,7 +15,7 @@ from kit.regression.checking import CasesMovedError, Checked, CheckedCases
 
 
 def moved(folder, classifier, **options):
-    return kit.check_cases(folder, classifier, progress=False, **options)
+    return kit.check_cases(folder, classifier, **options)
 
 
 def steps(result):
@@ -45,9 +45,7 @@ def test_what_did_not_change_holds(pinned, classifier):
     assert result.holds
     assert "5 cases of efficientnet_lite0: 5 hold." in result.text()
     assert "holds: espresso" in result.text()
-    assert kit.check_cases(pinned, progress=False) == result, (
-        "the bundled network that they name"
-    )
+    assert kit.check_cases(pinned) == result, "the bundled network that they name"
 
 
 @pytest.mark.parametrize(("tolerance", "state"), [(0.5, "holds"), (0, "moved")])
@@ -64,6 +62,16 @@ def test_a_case_of_another_pillow_says_so_where_its_pixels_are_others(
     assert "resize: Pillow 12.3 before, 13.0 now" in by_name["tall"].words
     assert "Pillow" not in by_name["wide"].words
     assert "Pillow" not in moved(tmp_path, older).text()
+
+
+def test_a_step_that_changed_is_reported_even_where_the_prediction_holds(
+    tmp_path, classifier, photos
+):
+    kit.pin(tmp_path, classifier, photos[0], tolerance=0.5)
+    nearest = classifier.preprocessing.replace(filter="nearest")
+    [checked] = moved(tmp_path, classifier.using(nearest)).cases
+    assert checked.state == "holds"
+    assert "filter: bicubic before, nearest now" in checked.words
 
 
 CHANGES = {
@@ -86,7 +94,8 @@ def test_a_preprocessing_that_changes_is_red_and_named(pinned, classifier, name)
     assert not result.holds
     assert steps(result) == {step}
     assert all(
-        " before, " in one.told and one.told.endswith(" now)") for one in result.moved
+        " before, " in one.message and one.message.endswith(" now)")
+        for one in result.moved
     ), "what changed"
 
 
@@ -95,13 +104,13 @@ def test_which_settings_changed_is_told_where_the_case_knows_them(cases, classif
     told = (
         "the step 'scaling' differs (scaling: lite, (x − 127) / 128 before, 0..1 now)"
     )
-    assert {one.told for one in moved(cases, other).moved} == {told}
+    assert {one.message for one in moved(cases, other).moved} == {told}
     for path in folders.case_files(cases):
         case = folders.read_case(path)
         folders.overwrite(
             path, replace(case, observed=replace(case.observed, preprocessing=None))
         )
-    assert {one.told for one in moved(cases, other).moved} == {
+    assert {one.message for one in moved(cases, other).moved} == {
         "the step 'scaling' differs"
     }
 
@@ -117,7 +126,7 @@ def test_a_setting_is_told_where_what_is_kept_of_the_steps_is_too_coarse(
     other = fashion.using(fashion.preprocessing.replace(layout="transposed"))
     (one,) = moved(tmp_path, other).moved
     assert (
-        one.told
+        one.message
         == "the step 'layout' differs (layout: channels_last before, transposed now)"
     )
 
@@ -186,7 +195,7 @@ def test_another_network_is_told_by_its_weights_where_they_come_from_files(
     assert steps(moved(tmp_path / "files", other)) == {"weights"}
     scaled = other.using(other.preprocessing.replace(scaling="-1..1"))
     (one,) = moved(tmp_path / "files", scaled).moved
-    assert (one.step, one.told.endswith("the model file differs, too")) == (
+    assert (one.step, one.message.endswith("the model file differs, too")) == (
         "scaling",
         True,
     )
@@ -201,8 +210,8 @@ def test_a_small_change_within_the_tolerance_holds(boot, fashion):
         assert moved(boot, darker).cases[0].state == state
 
 
-def test_a_fault_that_is_kept_is_told_and_not_red(tmp_path, classifier, photos):
-    (ladybird,) = [photo for photo in photos if photo.name == "ladybird.jpg"]
+def test_a_fault_that_is_kept_is_told_and_not_red(tmp_path, classifier):
+    ladybird = samples.photo("ladybird.jpg")
     right = classifier.preprocessing
     wrong = right.replace(channels="bgr", scaling="0..1")
     kit.pin(tmp_path, classifier, ladybird, "ladybug", fault=wrong, name="ladybird")
@@ -215,7 +224,9 @@ def test_a_fault_that_is_kept_is_told_and_not_red(tmp_path, classifier, photos):
     )
     edited(tmp_path, fault=right.replace(size=(20, 20)))
     (one,) = moved(tmp_path, classifier).cases
-    assert (one.state, one.told) == ("holds", ""), "this network cannot be given that"
+    assert (one.state, one.message) == ("holds", ""), (
+        "this network cannot be given that"
+    )
 
 
 def test_what_is_known_to_fail_is_green_and_so_is_what_holds_by_now(
@@ -269,7 +280,7 @@ def test_an_expectation_that_held_is_never_given_up(boot, fashion, inverted):
     for _ in range(2):
         (one,) = moved(boot, inverted, update=True).moved
         assert one.words.startswith("CHANGED: it is ")
-        assert "; not accepted, because the expected class does not hold" in one.words
+        assert "; not accepted, as the expected class does not hold" in one.words
     edited(boot, expected=("Ankle bot",))
     (one,) = moved(boot, fashion, update=True).moved
     assert (
@@ -277,7 +288,7 @@ def test_an_expectation_that_held_is_never_given_up(boot, fashion, inverted):
         == "the classifier has no class 'Ankle bot'; did you mean 'Ankle boot'?"
     )
     assert one.step == "expected"
-    assert one.told.startswith("the mistyped expected class differs")
+    assert one.message.startswith("the mistyped expected class differs")
     edited(boot, expected=("Bag",))
     other = kit.Classifier.load(
         fashion.source.path, class_names=[f"new {each}" for each in range(10)]
@@ -301,7 +312,7 @@ def test_a_case_that_cannot_be_run_on_this_classifier_is_red_in_one_line(
 
 def test_the_classifier_is_the_one_that_the_first_readable_case_names(boot):
     (boot / "0.json").write_text("{}", encoding="utf-8")
-    result = kit.check_cases(boot, progress=False)
+    result = kit.check_cases(boot)
     assert (result.classifier, [one.name for one in result.moved]) == (
         "fashion_mnist",
         ["0"],
@@ -311,7 +322,7 @@ def test_the_classifier_is_the_one_that_the_first_readable_case_names(boot):
     with pytest.raises(
         ValueError, match="a classifier, or cases that name a bundled one"
     ):
-        kit.check_cases(boot, progress=False)
+        kit.check_cases(boot)
 
 
 def test_then_now_and_four_times_the_difference_lie_side_by_side(
@@ -353,7 +364,12 @@ def case(*shares):
 
 
 def red(name="one", state="moved", **changes):
-    told = {"answer": ("class 1", 0.5678), "change": 0.3, "told": "the step", **changes}
+    told = {
+        "answer": ("class 1", 0.5678),
+        "change": 0.3,
+        "message": "the step",
+        **changes,
+    }
     return Checked(name, state, case(0.9, 0.1), **told)
 
 
@@ -367,14 +383,14 @@ def test_a_line_says_what_was_and_what_is_and_why():
     assert red(state="accepted").words.startswith("accepted: was class 0")
     assert Checked("one", "holds", case(0.9, 0.1)).words == "holds: class 0"
     assert (
-        Checked("one", "failing", case(0.5, 0.4), told="more").words
+        Checked("one", "failing", case(0.5, 0.4), message="more").words
         == "still failing: class 0; more"
     )
-    assert Checked("one", "unusable", told="torn").words == "CANNOT BE RUN: torn"
+    assert Checked("one", "unusable", message="torn").words == "CANNOT BE RUN: torn"
 
 
 def test_a_report_counts_each_state_once():
-    torn = Checked("c", "unusable", told="torn")
+    torn = Checked("c", "unusable", message="torn")
     one = Checked("a", "holds", case(1.0)), red("b"), torn, red("d", "accepted")
     found = CheckedCases("net", one)
     assert (
@@ -406,7 +422,7 @@ def test_red_is_one_paragraph_of_five_cases_at_most(boot, inverted):
 def test_a_server_gets_xml_that_can_be_read_whatever_names_hold():
     strange = 'a"<b>\x07&'
     result = CheckedCases(
-        strange, (red(strange, told=strange), Checked("c", "holds", case(1.0)))
+        strange, (red(strange, message=strange), Checked("c", "holds", case(1.0)))
     )
     suite = ET.fromstring(result.junit())  # noqa: S314 - our own
     assert [suite.get(name) for name in ("name", "tests", "failures")] == [

@@ -20,7 +20,7 @@ def pictures(photos, labels):
 def costs(classifier, pictures):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kit.robustness.costs.CATALOGUE", CHOSEN)
-        return fault_costs(classifier, *pictures, progress=False)
+        return fault_costs(classifier, *pictures)
 
 
 def test_training_comes_first_and_the_worst_fault_next(costs):

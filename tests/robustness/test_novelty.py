@@ -50,7 +50,7 @@ def test_clothes_that_were_altered_a_little_are_hardly_more_novel(novelty, other
 def test_the_score_is_the_mean_distance_to_the_nearest_training_images(
     fashion, clothes
 ):
-    novelty = kit.fit_novelty(fashion, clothes[:50], clothes[50:90], progress=False)
+    novelty = kit.fit_novelty(fashion, clothes[:50], clothes[50:90])
     _, rows = fashion.features(clothes[:100])
     distances, places = (
         NearestNeighbors(n_neighbors=NEAREST).fit(rows[:50]).kneighbors(rows[90:])
@@ -140,9 +140,7 @@ def test_of_many_channels_forty_numbers_are_kept_and_of_images_thumbnails_on_req
     classifier, tmp_path
 ):
     photos = list(samples.photos("imagenet")[:6])
-    classifier.with_reference(photos, thumbnails=True, progress=False).save(
-        tmp_path / "knowing.keras"
-    )
+    classifier.with_reference(photos, thumbnails=True).save(tmp_path / "knowing.keras")
     knowing = kit.Classifier.load(tmp_path / "knowing.keras")
     assert knowing.reference.arrays("novelty")["features"].shape == (6, 40)
     found = knowing.nearest(photos[2], 6)
@@ -167,18 +165,13 @@ def test_of_many_channels_forty_numbers_are_kept_and_of_images_thumbnails_on_req
 def test_a_reference_made_with_another_preprocessing_is_named(fashion, clothes):
     inverted = fashion.using(fashion.preprocessing.replace(invert=True))
     known, said = (
-        inverted.with_reference(clothes[:9], progress=False),
+        inverted.with_reference(clothes[:9]),
         "made with another preprocessing",
     )
     assert said not in known.nearest(clothes[9]).text()
     again = known.using(fashion.preprocessing)
     assert said in again.nearest(clothes[9]).text()
-    assert (
-        said
-        not in again.with_reference(clothes[:9], progress=False)
-        .nearest(clothes[9])
-        .text()
-    )
+    assert said not in again.with_reference(clothes[:9]).nearest(clothes[9]).text()
 
 
 # The cause

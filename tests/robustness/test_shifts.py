@@ -41,8 +41,12 @@ def first(shift):
     return shift.shifted[0].quantity if shift.shifted else None
 
 
+def by_quantity(found):
+    return {one.quantity: one for one in found}
+
+
 def found_in(photos):
-    return {one.quantity: one for one in findings(STATISTICS, measured_rows(photos))}
+    return by_quantity(findings(STATISTICS, measured_rows(photos)))
 
 
 def ranked(photos):
@@ -156,32 +160,6 @@ def test_too_few_images_cannot_tell_and_are_not_even_opened(monkeypatch):
         assert shift.text().endswith("cannot tell, it takes 20 on each side.")
 
 
-@pytest.mark.parametrize("given", [(CLOTHES[:30], None), (5, CLOTHES[:30])])
-def test_what_is_no_image_is_refused_where_there_is_one(given):
-    with pytest.raises(
-        TypeError, match=r"^Expected a path, bytes, .*, received (NoneType|int)"
-    ):
-        kit.shift(*given)
-    assert (
-        kit.shift(CLOTHES[:30], CLOTHES[:1])
-        .text()
-        .startswith("1 photo compared with 30 ")
-    )
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_numbers_that_are_none_are_refused(monkeypatch, value):
-    rows = np.full((20, 10), value)
-    monkeypatch.setattr(
-        kit.Classifier, "predict_tensors", lambda _, tensors: rows[: len(tensors)]
-    )
-    with pytest.raises(
-        ValueError,
-        match=r"^Expected probabilities from .*, received nan or infinite values",
-    ):
-        kit.shift(TRAINING[:20], CLOTHES[:20], classifier=CLASSIFIER)
-
-
 def test_test_and_effect_size_are_those_of_scipy_and_of_counting():
     ours, theirs = STATISTICS.rows, measured_rows(altered(60, brightness=0.8))
     column = list(QUANTITIES).index("brightness")
@@ -189,9 +167,7 @@ def test_test_and_effect_size_are_those_of_scipy_and_of_counting():
     one, two = (
         np.rint(np.log2(side[:, column]) / item.resolution) for side in (ours, theirs)
     )
-    found = {entry.quantity: entry for entry in quantity_shifts(ours, theirs)}[
-        "brightness"
-    ]
+    found = by_quantity(quantity_shifts(ours, theirs))["brightness"]
     assert found.delta == pytest.approx(np.sign(two[:, None] - one[None]).mean())
     raw = mannwhitneyu(one, two).pvalue
     assert raw <= found.p_value <= raw * len(QUANTITIES)
@@ -205,7 +181,7 @@ def test_a_difference_is_neither_chance_nor_negligible():
     ]:
         ours, theirs = np.ones((2, 400, len(QUANTITIES)))
         theirs[: 4 * more], theirs[396 - 4 * less : 396] = 2, 0.5
-        found = {one.quantity: one for one in quantity_shifts(ours, theirs)}["tint"]
+        found = by_quantity(quantity_shifts(ours, theirs))["tint"]
         assert (found.delta, found.verdict) == (
             pytest.approx((more - less) / 100),
             verdict,
@@ -223,7 +199,7 @@ def test_steps_below_the_resolution_are_equal_and_turns_are_shares():
     theirs[:3, names.index("turned")] = 0
     theirs[:, names.index("noise")] += 0.1  # of 0.25 levels
     theirs[:, names.index("size")] *= 1.01
-    found = {one.quantity: one for one in quantity_shifts(ours, theirs)}
+    found = by_quantity(quantity_shifts(ours, theirs))
     assert (found["turned"].training, found["turned"].photos) == pytest.approx(
         (0.7, 0.9)
     )
@@ -248,7 +224,7 @@ def test_the_answers_of_the_classifier_are_those_that_it_gives():
     training = TRAINING[:20]
     shift = kit.shift(training, altered(60, brightness=0.5), classifier=CLASSIFIER)
     cause = shift.shifted[0].explanation
-    assert (cause.tried, cause.count) == ("training images are altered in this way", 20)
+    assert (cause.tried, cause.count) == ("training images are changed in this way", 20)
     dimmed = [
         kit.Perturbation(brightness=cause.strength).apply(photo) for photo in training
     ]
@@ -289,18 +265,22 @@ def test_images_are_altered_as_strongly_as_the_shift_or_brought_back():
         )
 
 
+def gathered_from(pictures):
+    return shifts.gather(list(each_picture(pictures)), classifier=CLASSIFIER)
+
+
 @pytest.fixture(scope="module")
 def known():
     """400 training images, measured and answered."""
     pictures = list(kit.samples.fashion_mnist_arrays("train")[0][:400])
-    gathered = shifts.gather(list(each_picture(pictures)), classifier=CLASSIFIER)
+    gathered = gathered_from(pictures)
     return InputStatistics(
         gathered.rows, STATISTICS.response, gathered.answers
     ), gathered.photos
 
 
 def printable(known, photos):
-    gathered = shifts.gather(list(each_picture(photos)), classifier=CLASSIFIER)
+    gathered = gathered_from(photos)
     found, answers, notes = judged_shifts(*known, gathered, CLASSIFIER)
     return {one.quantity for one in found if one.verdict == "shifted"}, answers, notes
 
@@ -328,9 +308,7 @@ def test_a_file_that_knows_how_its_training_images_are_predicted_tells_other_cla
 ):
     statistics, _ = known
     carrying = CLASSIFIER.reference.with_arrays("properties", statistics.arrays())
-    found = kit.shift(
-        CLASSIFIER.with_reference(carrying), of_class(0, 5), progress=False
-    )
+    found = kit.shift(CLASSIFIER.with_reference(carrying), of_class(0, 5))
     assert (found.verdict, found.shifted) == ("other_classes", ())
 
 
@@ -347,7 +325,7 @@ def test_where_no_photo_is_predicted_as_training_is_no_alteration_is_named(known
         statistics, answers=np.where(statistics.answers == 9, 8, statistics.answers)
     )
     photos = [photo for photo, boot in zip(CLOTHES, boots, strict=True) if boot][:60]
-    gathered = shifts.gather(list(each_picture(photos)), classifier=CLASSIFIER)
+    gathered = gathered_from(photos)
     found, compared, notes = judged_shifts(ours, examples, gathered, CLASSIFIER)
     assert {one.verdict for one in found} == {"cannot_tell"}
     assert compared.verdict == "other_classes"
@@ -438,9 +416,7 @@ def test_statistics_from_before_a_quantity_are_read_for_the_others():
     assert found[-1].verdict == "cannot_tell"
 
 
-def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="Expected a folder or pattern with images"):
-        kit.shift(STATISTICS, tmp_path)
+def test_where_no_image_can_be_read_nothing_can_be_told():
     shift = kit.shift([b"no image"] * 20, CLOTHES[:30])
     assert (shift.verdict, shift.training) == ("cannot_tell", 0)
 
@@ -465,7 +441,7 @@ def test_an_interruption_keeps_what_was_measured(monkeypatch):
 
 def test_a_report_by_hand():
     darker = Explanation(
-        "darker", False, 0.5, 0.25, 32, "training images are altered in this way"
+        "darker", False, 0.5, 0.25, 32, "training images are changed in this way"
     )
     cleaner = Explanation("noisy", True, 8, 0.02, 60, "this is undone")
     findings = (
@@ -489,7 +465,7 @@ def test_a_report_by_hand():
         "tint 1 cannot tell",
     ]
     assert lines[7:] == [
-        "brightness: 25% of the predictions change when training images are altered in this way (32 images).",
+        "brightness: 25% of the predictions change when training images are changed in this way (32 images).",
         "noise: 2% of the predictions change when this is undone (60 images).",
         "Not readable: <a>.png, b.png, c.png and 2 more.",
     ]
@@ -500,3 +476,4 @@ def test_a_report_by_hand():
     few = replace(shift, findings=findings[2:], photos=19)
     told = "19 photos compared with 256 training images: cannot tell, it takes 20 on each side."
     assert few.text().startswith(told)
+    assert replace(few, photos=1).text().startswith("1 photo compared")

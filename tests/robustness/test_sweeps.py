@@ -1,7 +1,6 @@
 """Sweeps: rows against `Classifier.probabilities`, flips against a scan, and what killing one costs."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,11 +15,10 @@ from kit.robustness.sweeps import Sweep, unread
 
 BRIGHTNESS = (0.2, 1.0, 2.5)
 NOISE = (0, 30)
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def swept(*arguments, **settings):
-    return kit.sweep(*arguments, progress=False, **settings)
+    return kit.sweep(*arguments, **settings)
 
 
 def same(one, other):
@@ -140,7 +138,6 @@ def test_a_folder_is_its_pictures_by_name_and_what_cannot_be_read_is_rows_with_t
     assert result.photos == tuple(f"{number:02}.png" for number in range(12))
     assert list(result.errors) == [10, 11]
     assert "received '05.png'" in result.errors[10]
-    assert result.tops[10:12].tolist() == [-1, -1]
     assert np.isnan(result.confidences[10:12]).all()
     brighter = Perturbation(brightness=0.5)
     photos = samples.photos("fashion_mnist")[:12]
@@ -330,16 +327,10 @@ def test_sweeps_of_the_same_model_and_settings_add_up(fashion):
 NONE = [
     ({"nois": [1]}, TypeError, "received 'nois'; did you mean 'noise'"),
     ({"rotate": [1]}, TypeError, "received 'rotate'; did you mean 'rotation'"),
-    ({"noise": "20"}, TypeError, "Expected noise as a number, received '20'"),
     (
         {"noise": []},
         ValueError,
         r"Expected at least one perturbation .*, received {'noise': \(\)}",
-    ),
-    (
-        {"noise": np.array([101.0])},
-        ValueError,
-        "Expected noise within 0..100, received",
     ),
     ({}, ValueError, "Expected at least one perturbation with values, received {}"),
     ([1.5], TypeError, "Expected a perturbation as .* received 1.5"),

@@ -43,7 +43,7 @@ def changed(pixels, change):
 
 
 def found(*collections):
-    return find_duplicates(*collections, progress=False)
+    return find_duplicates(*collections)
 
 
 @pytest.mark.parametrize("change", CHANGES)

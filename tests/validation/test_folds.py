@@ -35,7 +35,7 @@ def train(photos, labels, *, seed):
 
 @pytest.fixture(scope="module")
 def validation():
-    return cross_validate(train, PICTURES, LABELS, folds=4, seed=3, progress=False)
+    return cross_validate(train, PICTURES, LABELS, folds=4, seed=3)
 
 
 def test_folds_are_scikit_learns_and_so_are_their_accuracies(validation):
@@ -80,12 +80,10 @@ def test_copies_in_other_folds_flatter_and_groups_undo_it():
     def neighbour(photos, labels, *, seed):
         return Nearest(KNeighborsClassifier(1).fit(rows(photos), labels))
 
-    flattered = cross_validate(neighbour, pictures, meaningless, progress=False)
-    found = kit.find_duplicates(pictures, progress=False).groups
+    flattered = cross_validate(neighbour, pictures, meaningless)
+    found = kit.find_duplicates(pictures).groups
     np.testing.assert_array_equal(found, scenes)
-    honest = cross_validate(
-        neighbour, pictures, meaningless, groups=found, progress=False
-    )
+    honest = cross_validate(neighbour, pictures, meaningless, groups=found)
     assert flattered.accuracy > 0.95
     assert honest.accuracy == pytest.approx(0.5, abs=0.15)
 
@@ -104,4 +102,4 @@ UNFIT = [
 @pytest.mark.parametrize(("labels", "arguments", "message"), UNFIT)
 def test_folds_that_cannot_be_made_are_refused(labels, arguments, message):
     with pytest.raises(ValueError, match=message):
-        cross_validate(train, PICTURES, labels, progress=False, **arguments)
+        cross_validate(train, PICTURES, labels, **arguments)

@@ -22,9 +22,7 @@ MODEL = str(Path(__file__).parents[2] / "data" / "models" / "fashion_mnist.keras
 
 @pytest.fixture(scope="module")
 def result(fashion, clothes, clothes_labels):
-    return kit.mistakes(
-        fashion, clothes[:COUNT], clothes_labels[:COUNT], progress=False
-    )
+    return kit.mistakes(fashion, clothes[:COUNT], clothes_labels[:COUNT])
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +70,7 @@ def test_planted_labels_look_wrong_as_cleanlab_says(fashion, clothes, clothes_la
     rng, labels = np.random.default_rng(1), np.array(clothes_labels[:COUNT])
     planted = rng.choice(COUNT, COUNT // 20, replace=False)
     labels[planted] = (labels[planted] + rng.integers(1, 10, len(planted))) % 10
-    found = kit.mistakes(fashion, clothes[:COUNT], labels, progress=False).doubtful
+    found = kit.mistakes(fashion, clothes[:COUNT], labels).doubtful
     places = [mistake.place for mistake in found]
     # cleanlab 2.9.0, find_label_issues(…, filter_by="confident_learning",
     # return_indices_ranked_by="self_confidence"): 41, of which 24 were planted, and these come first.
@@ -146,7 +144,7 @@ def test_a_value_that_a_third_of_the_images_share_is_a_slice(causes):
 
 
 def test_folders_name_the_classes(folder, fashion):
-    one = kit.mistakes(fashion, folder, progress=False)
+    one = kit.mistakes(fashion, folder)
     assert one.accuracy.count == 36
     assert one.notes[0].startswith("not predicted: bag/broken.png (")
     # Without names, by their order, as in Keras.
@@ -154,7 +152,7 @@ def test_folders_name_the_classes(folder, fashion):
         MODEL, class_names=[f"class {place}" for place in range(10)]
     )
     order = sorted(path.name for path in folder.iterdir())
-    result = kit.mistakes(unnamed, folder, progress=False)
+    result = kit.mistakes(unnamed, folder)
     folders = [picture.name.partition("/")[0] for picture in result.pictures]
     assert [order[label] for label in result.labels] == folders
     others = kit.Classifier.load(MODEL, class_names=list("abcdefghij"))
@@ -162,12 +160,12 @@ def test_folders_name_the_classes(folder, fashion):
         ValueError,
         match=r"Expected the label out of a, b, .* received 'ankle boot'",
     ):
-        kit.mistakes(others, folder, progress=False)
+        kit.mistakes(others, folder)
     with pytest.raises(
         ValueError,
         match=r"Expected a folder for each class, received '<script>0.png' outside",
     ):
-        kit.mistakes(fashion, next(folder.glob("*/<script>0.png")), progress=False)
+        kit.mistakes(fashion, next(folder.glob("*/<script>0.png")))
 
 
 def test_many_classes_without_names_are_those_of_their_folders_and_none_is_left_out(
@@ -187,7 +185,7 @@ def test_many_classes_without_names_are_those_of_their_folders_and_none_is_left_
         folder = tmp_path / f"class {label}"
         folder.mkdir(exist_ok=True)
         Image.fromarray(images[place]).save(folder / f"{place}.png")
-    found = kit.mistakes(classifier, tmp_path, progress=False)
+    found = kit.mistakes(classifier, tmp_path)
     assert [f"class {label}" for label in found.labels] == [
         one.name.partition("/")[0] for one in found.pictures
     ]
@@ -201,15 +199,15 @@ def test_many_classes_without_names_are_those_of_their_folders_and_none_is_left_
     (tmp_path / "class 3").rename(tmp_path / "three")
     shutil.rmtree(tmp_path / "class 4")
     with pytest.raises(
-        ValueError, match=r"^Expected 30 folders, .* received 29; give labels="
+        ValueError, match=r"^Expected 30 folders, .* received 29; name the classes"
     ):
-        kit.mistakes(classifier, tmp_path, progress=False)
+        kit.mistakes(classifier, tmp_path)
 
 
 def test_a_row_of_pixels_is_measured_and_without_mistakes_none_is_shown(fashion):
     photos = [np.full((*sides, 3), 9, np.uint8) for sides in ((1, 1), (1, 20), (20, 1))]
     labels = fashion.probabilities(photos).argmax(axis=1).tolist()
-    found = kit.mistakes(fashion, photos, labels, progress=False)
+    found = kit.mistakes(fashion, photos, labels)
     measured = np.isfinite(found.measures).all(axis=0)
     assert [MEASURED[place] for place in np.flatnonzero(~measured)] == ["jpeg_quality"]
     with pytest.raises(
@@ -223,7 +221,6 @@ def test_mistakes_add_up_and_what_is_missing_is_taken_up_again(
 ):
     def predicted(first, last, **settings):
         images, labels = clothes[first:last], clothes_labels[first:last]
-        settings = {"progress": False, **settings}
         return kit.mistakes(fashion, images, labels, **settings)
 
     def stop(_line):

@@ -21,7 +21,8 @@ def trained(count=64, epochs=1, **settings):
         labels[:count],
         GREY,
         NAMES,
-        **{"epochs": epochs, "progress": False} | settings,
+        epochs=epochs,
+        **settings,
     )
 
 
@@ -94,7 +95,6 @@ def test_augmented_pictures_are_drawn_anew_and_then_prepared():
 
 
 UNFIT = [
-    ({"labels": [0, 1]}, "Expected 3 labels, one for each image, received 2"),
     ({"labels": [0, 1, None]}, "Expected a label for every image, received None"),
     ({"epochs": 0}, "Expected epochs as a whole number not below 1"),
 ]
@@ -109,7 +109,7 @@ def test_what_does_not_fit_is_refused_before_training(change, message):
         "class_names": NAMES,
     } | change
     with pytest.raises(ValueError, match=message):
-        train(np.zeros((3, 28, 28), np.uint8), **settings, progress=False)
+        train(np.zeros((3, 28, 28), np.uint8), **settings)
 
 
 def test_pictures_of_several_sizes_cannot_be_augmented():
@@ -121,6 +121,5 @@ def test_pictures_of_several_sizes_cannot_be_augmented():
             GREY,
             NAMES,
             epochs=1,
-            progress=False,
             augment=Augmentation(noise=5),
         )
