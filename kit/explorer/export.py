@@ -230,8 +230,11 @@ def states(contents: Contents, photo: str) -> list[Settings]:
 
 def _table(
     contents: Contents, name: str, what: str, progress: Progress
-) -> dict[str, Any]:
-    """Return for each state of a photo the probabilities of all classes that any of them shows."""
+) -> list[dict[str, Any]]:
+    """Return for each state of a photo the probabilities of the classes that it shows.
+
+    The first has those of all others, too, which show them beside their own.
+    """
     bench = contents.bench
     entry = contents.shelf[name]
     first, *others = states(contents, name)
@@ -242,12 +245,12 @@ def _table(
         bench.look(entry.photo, settings, untouched, entry.label)
         for settings in Steps(others, what, "state", progress)
     ]
-    shown = {bar["index"] for view in views for bar in bars(view)}
-    classes = sorted(shown - {-1})
-    return {
-        "classes": classes,
-        "states": [_state(view, classes) for view in views],
-    }
+    indices = [{bar["index"] for bar in bars(view)} - {-1} for view in views]
+    indices[0] = set().union(*indices)
+    return [
+        _state(view, sorted(classes))
+        for view, classes in zip(views, indices, strict=True)
+    ]
 
 
 def _state(view: View, classes: Sequence[int]) -> dict[str, Any]:
@@ -269,6 +272,7 @@ def _state(view: View, classes: Sequence[int]) -> dict[str, Any]:
             for key, value in view.settings.items()
             if value != untouched[key]
         },
+        "classes": classes,
         "row": view.probabilities[classes].round(6).tolist(),
         "calibrated": calibrated[classes].round(6).tolist(),
         "novel": bool(view.novel),

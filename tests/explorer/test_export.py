@@ -90,6 +90,21 @@ def test_a_table_has_pairs_of_the_sliders_each_fault_and_what_surrounds_a_start(
     assert len(pairs) == 30 * 20
 
 
+def test_a_state_in_a_table_has_the_classes_that_it_shows_and_the_first_those_of_all(
+    monkeypatch,
+):
+    monkeypatch.setattr(export, "COARSE", {"brightness": 1.5, "noise": 50.0})
+    shelf = Shelf()
+    name = shelf.add(kit.samples.photo("cat.jpg"))
+    bench = Bench.of(kit.samples.classifier("efficientnet_lite0"))
+    contents = Contents(bench, shelf, {}, neutral(name))
+    first, *others = export._table(contents, name, "", progress=False)
+    assert max(len(state["classes"]) for state in others) <= 8
+    each = set().union(*(state["classes"] for state in others))
+    assert each <= set(first["classes"])
+    assert len(each) > 20
+
+
 def test_states_that_a_page_does_not_compute_are_not_offered():
     shown = neutral("cat.jpg")
     assert export.offered(shown | {"noise": 3.0, "seed": 5, "where": 2})

@@ -232,9 +232,11 @@ test("weights of 16 bits and their scales are put back where they were", () => {
 
 test("a table gives the states that it has, and the map of the predicted class alone", () => {
   const cells = { height: 1, width: 1, values: [1] };
-  const state = { settings: { noise: 20 }, row: [0.9, 0.1], calibrated: [0.8, 0.2], cells };
+  const classes = [2, 0];
+  const shares = { classes, row: [0.9, 0.1], calibrated: [0.8, 0.2] };
+  const state = { settings: { noise: 20 }, ...shares, cells };
   const neutral = { photo: "", noise: 0, seed: 0, where: null };
-  const tables = [["a", { classes: [2, 0], states: [state] }]];
+  const tables = [["a", [state]]];
   const run = recorded(tables, { classes: ["x", "y", "z"], neutral });
   const asked = (changes) => run(null, { ...neutral, photo: "a", noise: 20, ...changes });
   assert.deepEqual([...asked({}).row], [...Float32Array.of(0.1, 0, 0.9)]);

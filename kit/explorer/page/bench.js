@@ -123,13 +123,12 @@ export function recorded(tables, { classes, neutral }) {
     return row;
   };
   const states = new Map();
-  for (const [name, { classes: indices, states: list }] of tables)
+  for (const [name, list] of tables)
     for (const { settings, row, calibrated, ...state } of list)
       states.set(name + address(settings), {
         ...state,
-        classes: indices,
-        row: rowOf(row, indices),
-        calibrated: rowOf(calibrated, indices),
+        row: rowOf(row, state.classes),
+        calibrated: rowOf(calibrated, state.classes),
       });
   return (_tensor, settings) => {
     const state = states.get(settings.photo + address(settings));
