@@ -14,7 +14,7 @@ import typing
 from types import ModuleType
 
 import kit
-from tests.project import ROOT, tracked
+from tests.project import ROOT, python, tracked
 
 WRITTEN = ROOT / "tests" / "public_surface.txt"
 UPDATE = "python -m tests.test_public_surface"
@@ -168,6 +168,10 @@ def named_in(text):
 
 def below(text):
     return {".".join(parts) for parts in named_in(text) if not public_chain(parts)}
+
+
+def test_a_public_module_is_found_before_another_has_imported_it():
+    assert python("import kit; kit.faults.CATALOGUE").stderr == ""
 
 
 def test_notebooks_and_documents_name_nothing_below_the_public_surface():

@@ -320,5 +320,10 @@ def test_a_tensor_takes_the_place_of_a_function():
     assert found.preprocessing == SQUASHED.replace(channels="bgr")
     diagnosis = kit.diagnose(classifier, photos, tensor=tensors)
     assert diagnosis.best.cause == "channel_order"
+    # What is told of a layout that the network cannot take does not hide the rest.
+    planes = np.moveaxis(tensors, -1, 1)
+    diagnosis = kit.diagnose(classifier, photos, tensor=planes)
+    assert diagnosis.best.cause == "channel_order"
+    assert any("channels_first there" in note for note in diagnosis.notes)
     with pytest.raises(ValueError, match="each of 2 images, received 1"):
         kit.check(classifier, photos, tensors[:1])
