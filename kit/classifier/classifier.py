@@ -216,8 +216,12 @@ class Classifier:
             formats.append(".keras")
         if self.network.compiled.runner == "LiteRT":
             formats.append(".tflite")
+        if not formats:
+            raise ValueError(
+                "Expected a network of Keras or LiteRT, received an .onnx file; copy the file itself"
+            )
         if target.suffix not in formats:
-            ends = " or ".join(formats) or "nothing: no .onnx network to save"
+            ends = " or ".join(formats)
             raise ValueError(
                 f"Expected a file name that ends in {ends}, received {target.name!r}"
             )
