@@ -340,7 +340,7 @@ def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
     first = difference(grounds.in_use, right)
     second = difference(grounds.in_use, unlike[0])
     return Fix(
-        f"Prepare images as in training: {first}, or {second}? Give more images, or labels."
+        f"Prepare images as in training; these cannot tell {first} from {second}: give more, or labels."
     )
 
 

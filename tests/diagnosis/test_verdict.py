@@ -264,7 +264,9 @@ def test_a_cause_that_labels_speak_for_is_never_ruled_out(
         return [one.verdict for one in settled(judges, scores(found, -9.0), set())]
 
     (by_statistics,) = settled(grounds, scores(found, -9.0), set())
-    assert by_statistics.summary.startswith("This change brings the images no nearer")
+    assert by_statistics.summary.startswith(
+        "This change does not bring the images closer"
+    )
     labels = indices(truth[:2], 16)
     few = Grounds.of(Evaluator(evaluator.predictor), in_use, sixteen, labels)
     (by_labels,) = settled(few, scores(found, -9.0), set())
