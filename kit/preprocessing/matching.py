@@ -268,20 +268,12 @@ def match(
     def upright(image: Float64) -> Float64:
         return TURNS[turn](to_last(image))
 
-    known = None
-    if flat:
-        ends = [upright(image) for image in flat]
-        middle = ends[0].shape[0] // 2, ends[0].shape[1] // 2
-        values = np.stack([image[middle] for image in ends])
-        known = _least_squares(np.array([[0.0], [255.0]]), values)
-        strength = np.abs(known[0])
-        if np.any(strength < 0.01 * strength.max()):
-            words = (
-                "another colour space there, such as HSV or LAB, or a missing channel"
-            )
-            return Reading(
-                expected, unexplained={"channels": f"colours: {words}; cannot tell"}
-            )
+    known = _through([upright(image) for image in flat]) if flat else None
+    if known and np.any(np.abs(known[0]) < 0.01 * np.abs(known[0]).max()):
+        words = "another colour space there, such as HSV or LAB, or a missing channel"
+        return Reading(
+            expected, unexplained={"channels": f"colours: {words}; cannot tell"}
+        )
     decoding = windows[0].decoding
     results = [Sample(photo.decoded(decoding), upright(x)) for photo, x in samples]
     pipeline, unexplained = _fitted(expected, windows, results, known)
@@ -317,6 +309,13 @@ def _fitted(
     return expected.replace(size=nearest.size, channels=channels, **scaled), {
         "resize": f"content: {words}; nothing tried explains it"
     }
+
+
+def _through(flat: Sequence[Float64]) -> tuple[Float64, Float64]:
+    """Return slope and offset of the line through what is made of black and of white."""
+    middle = flat[0].shape[0] // 2, flat[0].shape[1] // 2
+    values = np.stack([image[middle] for image in flat])
+    return _least_squares(np.array([[0.0], [255.0]]), values)
 
 
 def _nearest(
