@@ -171,7 +171,7 @@ def _steps(trained: Preprocessing) -> dict[str, Any]:
         step: {"": {"chip": chip}}
         for step, chip in step_chips(trained, trained).items()
     }
-    for fault in alternatives(trained):
+    for fault in page_faults(trained):
         faulty = fault.apply(trained)
         choices[fault.step][fault.name] = {
             "chip": step_chips(faulty, trained)[fault.step],
@@ -185,7 +185,7 @@ def _steps(trained: Preprocessing) -> dict[str, Any]:
     return {"steps": steps, "choices": choices}
 
 
-def alternatives(trained: Preprocessing) -> list[faults.Fault]:
+def page_faults(trained: Preprocessing) -> list[faults.Fault]:
     """Return the faults of all steps that make a difference, in the order of the steps."""
     return [
         fault for step in faults.STEPS for fault in faults.alternatives(trained, step)
@@ -215,7 +215,7 @@ def states(contents: Contents, photo: str) -> list[Settings]:
         dict(zip(sliders, pair, strict=True)) for pair in product(*sliders.values())
     ]
     changes += [
-        {fault.step: fault.name} for fault in alternatives(contents.bench.trained)
+        {fault.step: fault.name} for fault in page_faults(contents.bench.trained)
     ]
     for settings in contents.states:
         if settings["photo"] == photo:

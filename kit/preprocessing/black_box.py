@@ -16,9 +16,9 @@ from kit.preprocessing.calling import (
     TENSOR,
     Called,
     Function,
-    as_array,
     call,
     image_of,
+    numpy_of,
     tensor_shape,
     unusable,
 )
@@ -32,8 +32,8 @@ from kit.preprocessing.comparison import (
 from kit.preprocessing.matching import (
     DECODER_LEVELS,
     SAME_LEVELS,
+    Probe,
     Reading,
-    Sample,
     few_values,
     levels_apart,
     match,
@@ -68,7 +68,7 @@ def read(expected: Pipeline, code: Code, photos: Sequence[Photo]) -> Reading:
     expected = expected.replace(pillow=0)
     called = (_called if callable(code) else _tensors)(expected, code, photos)
     samples = [
-        Sample(photo, image_of(outcome.tensor, expected))
+        Probe(photo, image_of(outcome.tensor, expected))
         for photo, outcome in zip(photos, called, strict=True)
         if outcome.tensor is not None
     ]
@@ -106,7 +106,7 @@ def _tensors(
 
 def _usable(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
     """Return a tensor as if it was returned; a buffer without sides has those that the network takes."""
-    array = as_array(tensor)
+    array = numpy_of(tensor)
     shape = tensor_shape(expected, photo)
     if array.size == max(array.shape, default=0) == np.prod(shape):
         array = array.reshape(shape)
@@ -122,7 +122,7 @@ def same_levels(way: str) -> float:
 
 
 def _read(
-    expected: Pipeline, code: Code, way: str, samples: Sequence[Sample]
+    expected: Pipeline, code: Code, way: str, samples: Sequence[Probe]
 ) -> Reading:
     """Read the tensors of photos and, of a function, what it makes of their pixels."""
     shape = samples[0].result.shape
@@ -173,7 +173,7 @@ def _cast(few: str) -> dict[str, str]:
 
 
 def _unsteady(
-    expected: Pipeline, function: Function, way: str, samples: Sequence[Sample]
+    expected: Pipeline, function: Function, way: str, samples: Sequence[Probe]
 ) -> dict[str, str]:
     """Call a function again, last of all, since it may fail from some call on."""
     for sample in islice(cycle(samples), REPEATS):
@@ -194,7 +194,7 @@ def _close(first: Float64, second: Float64, share: float) -> bool:
 
 
 def _plain(
-    sample: Sample, faint: Float64, flat: Sequence[Float64], few: str
+    sample: Probe, faint: Float64, flat: Sequence[Float64], few: str
 ) -> dict[str, str]:
     """Return what is seen at once, and leaves nothing to be read."""
     black, pale, white = flat
@@ -223,7 +223,7 @@ def compared(
     if called.tensor is None:
         problem = Difference("function", f"code: {called.problem}", effect=1.0)
         return Comparison.on([problem], first_step="function", photo=photo.name)
-    sample = Sample(photo, image_of(called.tensor, expected))
+    sample = Probe(photo, image_of(called.tensor, expected))
     tensor = run(PIPELINE, expected, photo)[0]
     step = StepDifference.of(
         "tensor", tensor, sample.result.astype(called.tensor.dtype)
@@ -253,7 +253,7 @@ def compared(
 
 
 def _causes(
-    expected: Pipeline, reading: Reading, sample: Sample, effect: Effect
+    expected: Pipeline, reading: Reading, sample: Probe, effect: Effect
 ) -> list[Difference]:
     """Return the steps that differ on one photo, and what they leave unexplained."""
     photo, result = sample

@@ -271,10 +271,10 @@ def _arrays_in(value: Any) -> Iterator[Array]:
         for entry in value:
             yield from _arrays_in(entry)
     else:
-        yield as_array(value)
+        yield numpy_of(value)
 
 
-def as_array(value: Any) -> Array:
+def numpy_of(value: Any) -> Array:
     """Return a tensor of any library as an array."""
     # One of PyTorch may be part of a graph or lie on another device.
     value = value.detach().cpu() if hasattr(value, "detach") else value

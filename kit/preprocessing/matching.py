@@ -83,14 +83,14 @@ class Reading:
         return self.levels <= SAME_LEVELS and not self.unexplained
 
 
-class Sample(NamedTuple):
+class Probe(NamedTuple):
     """A photo, and what was made of it: (H, W, C) or (C, H, W)."""
 
     photo: Photo
     result: Float64
 
 
-def levels_apart(pipeline: Pipeline, samples: Iterable[Sample]) -> float:
+def levels_apart(pipeline: Pipeline, samples: Iterable[Probe]) -> float:
     """Return the largest root mean square in levels, between a pipeline and what was made of a photo."""
     slope, _ = affine(pipeline.scaling)
     apart = [0.0]
@@ -103,7 +103,7 @@ def levels_apart(pipeline: Pipeline, samples: Iterable[Sample]) -> float:
     return max(apart)
 
 
-def few_values(expected: Pipeline, sample: Sample) -> str:
+def few_values(expected: Pipeline, sample: Probe) -> str:
     """Return the values that are left in words, if they are few and whole; else empty."""
     values = np.unique(sample.result)
     decoded = _decoded(expected, sample.photo)
@@ -153,7 +153,7 @@ _Known = tuple[Float64, Float64] | None
 
 def _line(
     pipeline: Pipeline,
-    samples: Sequence[Sample],
+    samples: Sequence[Probe],
     known: _Known = None,
     step: int = 1,
 ) -> _Line:
@@ -211,9 +211,7 @@ def _windows(
             yield whole.replace(fit=fit, crop_fraction=fraction)
 
 
-def _turned(
-    pipelines: Sequence[Pipeline], sample: Sample
-) -> tuple[str, list[Pipeline]]:
+def _turned(pipelines: Sequence[Pipeline], sample: Probe) -> tuple[str, list[Pipeline]]:
     """Return the way to turn a result back, and the windows that come nearest then."""
     photo, result = sample
     spread = np.std(result) + _TINY
@@ -223,7 +221,7 @@ def _turned(
         # Another part of an image may resemble one that is scrambled by chance.
         doubt = EXPLAINED_RATIO if turn else 1
         for pipeline in pipelines:
-            decoded = Sample(photo.decoded(pipeline.decoding), turned)
+            decoded = Probe(photo.decoded(pipeline.decoding), turned)
             for window in _windows(pipeline, photo, turned.shape):
                 line = _line(window, [decoded], step=THINNED)
                 left_over = line.levels * np.abs(line.slope).mean() / spread
@@ -241,7 +239,7 @@ def _turned(
 
 def match(
     expected: Pipeline,
-    samples: Sequence[Sample],
+    samples: Sequence[Probe],
     flat: Sequence[Float64] = (),
     *,
     decoded: bool,
@@ -263,7 +261,7 @@ def match(
     channels_first = shape[0] in {1, 3} and shape[2] not in {1, 3}
     to_last = partial(np.moveaxis, source=0, destination=-1 if channels_first else 0)
     pipelines = [expected] if decoded else _decoded(expected, first.photo)
-    turn, windows = _turned(pipelines, Sample(first.photo, to_last(first.result)))
+    turn, windows = _turned(pipelines, Probe(first.photo, to_last(first.result)))
 
     def upright(image: Float64) -> Float64:
         return TURNS[turn](to_last(image))
@@ -275,7 +273,7 @@ def match(
             expected, unexplained={"channels": f"colours: {words}; cannot tell"}
         )
     decoding = windows[0].decoding
-    results = [Sample(photo.decoded(decoding), upright(x)) for photo, x in samples]
+    results = [Probe(photo.decoded(decoding), upright(x)) for photo, x in samples]
     pipeline, unexplained = _fitted(expected, windows, results, known)
     layout = "channels_first" if channels_first else "channels_last"
     if turn in LAYOUTS and not channels_first:
@@ -291,7 +289,7 @@ def match(
 def _fitted(
     expected: Pipeline,
     windows: Sequence[Pipeline],
-    samples: Sequence[Sample],
+    samples: Sequence[Probe],
     known: _Known,
 ) -> tuple[Pipeline, dict[str, str]]:
     """Return the pipeline that comes nearest to upright images, and in words what none does."""
@@ -319,7 +317,7 @@ def _through(flat: Sequence[Float64]) -> tuple[Float64, Float64]:
 
 
 def _nearest(
-    samples: Sequence[Sample], windows: Sequence[Pipeline], known: _Known
+    samples: Sequence[Probe], windows: Sequence[Pipeline], known: _Known
 ) -> Pipeline:
     """Return which window comes nearest to samples, in what order of channels and by what filter."""
 
@@ -347,7 +345,7 @@ def _nearest(
 
 
 def _as_expected(
-    expected: Pipeline, nearest: Pipeline, samples: Sequence[Sample], known: _Known
+    expected: Pipeline, nearest: Pipeline, samples: Sequence[Probe], known: _Known
 ) -> tuple[Pipeline, _Line]:
     """Return the nearest pipeline with the fields that are expected, where that is as near, and its line."""
     line = _line(nearest, samples, known)
