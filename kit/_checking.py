@@ -32,7 +32,10 @@ def nearest(received: str, names: Iterable[str]) -> str:
     meant = (
         [name for name in spelled.values() if received in words.get(name, ())]
         or [name for word, name in spelled.items() if received in word.split()]
-        or [spelled[word] for word in get_close_matches(received, spelled, n=1)]
+        or [
+            spelled[word]
+            for word in get_close_matches(received, spelled, n=1, cutoff=0.5)
+        ]
     )
     return f"; did you mean {' or '.join(map(repr, meant[:5]))}?" if meant else ""
 

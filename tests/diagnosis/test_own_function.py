@@ -106,7 +106,10 @@ def test_a_function_that_takes_a_path_is_called_with_a_file_and_its_decoding_see
         CLASSIFIER, tmp_path / "lying.png", lambda path: from_file(path, upright=False)
     )
     assert found.main_step == "decode"
-    assert found.comparisons[0].differences[0] == "EXIF: applied here, ignored there"
+    assert (
+        found.comparisons[0].differences[0]
+        == "EXIF orientation: applied here, ignored there"
+    )
     assert 0 < found.effects["resize"] < found.effects["decode"]
 
 

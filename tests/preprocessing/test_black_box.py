@@ -369,5 +369,5 @@ def test_a_tensor_shows_how_its_file_was_decoded():
     photo = load_image(CAT_FILE.with_name("exif.jpg"))
     ignored = KERAS.replace(decoding=Decoding(exif=False))
     assert KERAS.compare(ignored.apply(photo), photo).differences == (
-        "EXIF: applied here, ignored there",
+        "EXIF orientation: applied here, ignored there",
     )

@@ -45,7 +45,11 @@ CASES = [
         "layout: channels_last here, transposed there",
         "layout",
     ),
-    ({"decoding": Decoding(exif=False)}, "EXIF: applied here, ignored there", None),
+    (
+        {"decoding": Decoding(exif=False)},
+        "EXIF orientation: applied here, ignored there",
+        None,
+    ),
     (
         {"decoding": Decoding(matte=None)},
         "alpha: laid over (255, 255, 255) here, dropped there",
