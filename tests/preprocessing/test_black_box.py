@@ -205,7 +205,7 @@ def test_another_decoding_is_looked_for_only_where_the_function_decodes(tmp_path
         return there.apply(Path(path))
 
     assert set(WINDOW.compare(read, photo).differences) == {
-        "alpha: laid over (255, 255, 255) here, laid over (0, 0, 0) there",
+        "Transparency: laid over (255, 255, 255) here, laid over (0, 0, 0) there",
         "channels: rgb here, bgr there",
     }
     decoded = WINDOW.compare(there.apply, photo)
@@ -355,7 +355,7 @@ def test_a_file_that_turned_white_when_it_was_decoded_says_so():
     clipped = KERAS.replace(decoding=Decoding(depth="clip"))
     for code in (clipped.apply(photo), lambda path: clipped.apply(Path(path))):
         (words,) = KERAS.compare(code, photo).differences
-        assert words == "16 bit: divided by 257 here, clipped at 255 there"
+        assert words == "16-bit image: divided by 257 here, clipped at 255 there"
 
 
 def test_a_buffer_has_the_shape_that_the_network_takes():

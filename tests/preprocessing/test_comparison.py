@@ -52,12 +52,12 @@ CASES = [
     ),
     (
         {"decoding": Decoding(matte=None)},
-        "alpha: laid over (255, 255, 255) here, dropped there",
+        "Transparency: laid over (255, 255, 255) here, dropped there",
         None,
     ),
     (
         {"decoding": Decoding(depth="clip")},
-        "16 bit: divided by 257 here, clipped at 255 there",
+        "16-bit image: divided by 257 here, clipped at 255 there",
         None,
     ),
 ]
