@@ -352,7 +352,7 @@ def certain_checks(
     return ranked(filter(None, findings))
 
 
-def _preprocessing(case: Investigation) -> Investigation:
+def _search_preprocessing(case: Investigation) -> Investigation:
     """Search the preprocessing, and doubt what is certain where all evidence speaks against it."""
     case = replace(case, evaluator=Evaluator(case.classifier, _first_layers(case)))
     grounds = _grounds(case, case.in_use)
@@ -372,13 +372,13 @@ def _preprocessing(case: Investigation) -> Investigation:
     if case.searched.named:
         # An image prepared wrongly changes the statistics, too.
         return case
-    settled = (
+    judged_again = (
         judged_by_own_statistics(
             finding, case.classifier, case.photos, case.ordered_labels
         )
         for finding in case.certain
     )
-    return replace(case, certain=tuple(settled))
+    return replace(case, certain=tuple(judged_again))
 
 
 def _first_layers(case: Investigation) -> FirstLayers | None:
@@ -448,7 +448,7 @@ def _all_fixed(case: Investigation) -> Investigation:
     return replace(case, whole_fix=using("", right))
 
 
-def _images(case: Investigation) -> Investigation:
+def _check_images(case: Investigation) -> Investigation:
     if case.doubts or case.named:
         # Images are asked for where they are prepared as in training, for all that is known.
         return case
@@ -462,7 +462,7 @@ def _images(case: Investigation) -> Investigation:
             case.photos,
             case.labels,
             first_layers=case.evaluator.first_layers,
-            doubtful=bool(possible),
+            preprocessing_doubtful=bool(possible),
         )
         case = case.found(*properties)
     if not case.named:
@@ -477,7 +477,7 @@ def _plain(photo: Photo) -> bool:
     return bool(flat) or edgeless(Sample(photo).thin)
 
 
-def _small_changes(case: Investigation) -> Investigation:
+def _try_small_changes(case: Investigation) -> Investigation:
     right = with_fixes(case.findings, case.in_use)
     changes = sensitivities(case.evaluator, right, case.photos)
     case = replace(case, sensitivity=changes)
@@ -497,9 +497,9 @@ STAGES: Mapping[str, Callable[[Investigation], Investigation]] = {
     "checks": lambda case: replace(
         case, certain=certain_checks(case.classifier, case.photos, case.labels)
     ),
-    "candidates": _preprocessing,
-    "properties": _images,
-    "small changes": _small_changes,
+    "candidates": _search_preprocessing,
+    "properties": _check_images,
+    "small changes": _try_small_changes,
     # Asked last, since the kit's own predictions do not depend on it.
     "training mode": lambda case: case.found(
         check_calls(layers_of(architecture(case.classifier)))

@@ -141,7 +141,7 @@ class Trial(NamedTuple):
         return np.asarray(self.before.argmax(axis=1) != self.after.argmax(axis=1))
 
     @property
-    def moved(self) -> Float64:
+    def moved_share(self) -> Float64:
         """The share of the probability that moves, 0..1; float64 (N,)."""
         return np.asarray(np.abs(self.before - self.after).sum(axis=1) / 2)
 

@@ -149,7 +149,7 @@ def check_trained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     initial = {
         layer.name: share
         for layer in weighted
-        if (share := _initial(layer, weights[layer.name]))
+        if (share := _share_of_initial(layer, weights[layer.name]))
     }
     # A frozen one may be meant to be as it is, but not the last.
     wrong = any(
@@ -174,7 +174,7 @@ def check_trained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     )
 
 
-def _initial(layer: Layer, arrays: tuple[Array, ...]) -> float:
+def _share_of_initial(layer: Layer, arrays: tuple[Array, ...]) -> float:
     """Return a kernel's largest weight over its initializer's; 0 if it was trained, or nothing tells."""
     kernel = arrays[0]
     biases = arrays[1:][-1:] if layer.settings.get("use_bias") else ()
@@ -198,14 +198,14 @@ def _share_of_bound(kernel: Array, family: str, distribution: str) -> float:
     # Uniform and truncated normal initializers of Keras have the same variance.
     spread = math.sqrt(_SCALE[family] / fan)
     uniform = distribution == "Uniform"
-    # Truncated at two deviations, the others are widened to have it.
+    # Normal ones are truncated at two deviations, and widened to have it: 0.88 is what is left of theirs.
     bound = spread * (math.sqrt(3) if uniform else 2 / 0.87962566)
     largest = float(np.abs(kernel).max()) / bound
-    away = abs(float(np.std(kernel)) / spread - 1)
-    within = largest <= 1 + 1e-5 and away <= 2 / math.sqrt(kernel.size)
+    std_misfit = abs(float(np.std(kernel)) / spread - 1)
+    within_bound = largest <= 1 + 1e-5 and std_misfit <= 2 / math.sqrt(kernel.size)
     # So many uniform numbers come near to their bound.
-    reached = not uniform or largest >= 1 - 12 / kernel.size
-    return largest if within and reached else 0.0
+    bound_reached = not uniform or largest >= 1 - 12 / kernel.size
+    return largest if within_bound and bound_reached else 0.0
 
 
 SUM_TOLERANCE = 0.02
@@ -216,7 +216,7 @@ _REGRESSION = re.compile(
 )
 """Losses of numbers, by parts of their names."""
 
-_WITHOUT = """import keras
+_CODE_WITHOUT_SOFTMAX = """import keras
 def changed(layer):
     if layer.name == {name!r}:
         return keras.layers.Activation("linear", name=layer.name)
@@ -224,7 +224,7 @@ def changed(layer):
 model = keras.models.clone_model(classifier.model, clone_function=changed, recursive=True)
 model.set_weights(classifier.model.get_weights())
 classifier = kit.Classifier(model, classifier.preprocessing, classifier.class_names)"""
-_head = partial(conclude, "softmax_head")
+_head_finding = partial(conclude, "softmax_head")
 
 
 def check_head(
@@ -246,12 +246,12 @@ def check_head(
     if not ends:
         return None
     layer, last = ends[-1]
-    loss, from_logits = _loss(mapping(compiled).get("loss"))
+    loss, from_logits = _loss_and_logits(mapping(compiled).get("loss"))
     several = last == "sigmoid" and outputs.shape[1] > 1
     if _REGRESSION.search(loss) and (several or last in {"linear", "relu"}):
-        return _numbers(loss, last, outputs)
+        return _regression_finding(loss, last, outputs)
     if last == "softmax" and outputs.shape[1] == 1:
-        return _head(
+        return _head_finding(
             "A softmax over one output is 1 for every image.",
             Evidence("smallest output", float(outputs.min()), 1.0, True),
             advice="End in a sigmoid and train again: such a softmax has no gradient.",
@@ -259,14 +259,14 @@ def check_head(
     # A second softmax after weights of its own is not bound to the flat answers of one right behind another.
     twice = [name for _, name in ends[-2:]] == ["softmax", "softmax"]
     if twice and layer.kind in {"Softmax", "Activation"}:
-        return _flat(layer, outputs)
+        return _double_softmax_finding(layer, outputs)
     if several:
-        return _sigmoids(outputs)
-    return _trained_otherwise(last, loss, from_logits)
+        return _sigmoids_finding(outputs)
+    return _loss_mismatch_finding(last, loss, from_logits)
 
 
-def _numbers(loss: str, last: str, outputs: Float32) -> Finding:
-    return _head(
+def _regression_finding(loss: str, last: str, outputs: Float32) -> Finding:
+    return _head_finding(
         f"The model was trained by {loss}: its {outputs.shape[1]} outputs are numbers, not classes.",
         Evidence("largest output", float(outputs.max())),
         advice="Use the outputs of classifier.model: they are no probabilities.",
@@ -275,37 +275,46 @@ def _numbers(loss: str, last: str, outputs: Float32) -> Finding:
     )
 
 
-def _flat(layer: Layer, outputs: Float32) -> Finding:
+def _double_softmax_finding(layer: Layer, outputs: Float32) -> Finding:
     largest = float(outputs.max())
     most = math.e / (math.e + outputs.shape[1] - 1)
-    return _head(
+    return _head_finding(
         f"Two softmax layers: no class can get more than {most:.1%}.",
         Evidence("largest output", largest, most, largest <= most + 1e-4),
         advice="Remove one of them: the ranking of the classes stays.",
-        code=_WITHOUT.format(name=layer.name),
+        code=_CODE_WITHOUT_SOFTMAX.format(name=layer.name),
     )
 
 
-def _sigmoids(outputs: Float32) -> Finding | None:
-    away = float(np.abs(outputs.sum(axis=1) - 1).max())
+def _sigmoids_finding(outputs: Float32) -> Finding | None:
+    distance = float(np.abs(outputs.sum(axis=1) - 1).max())
     count = outputs.shape[1]
-    if away <= SUM_TOLERANCE:
+    if distance <= SUM_TOLERANCE:
         return None
-    return _head(
+    return _head_finding(
         f"The {count} outputs are sigmoids, which do not sum to 100 %.",
-        Evidence("largest distance of their sum from 1", away, SUM_TOLERANCE, True),
+        Evidence("largest distance of their sum from 1", distance, SUM_TOLERANCE, True),
         advice="For one class per image, end in a softmax and train again; else read each output alone.",
         sure=count == 2,
     )
 
 
-def _trained_otherwise(last: str, loss: str, from_logits: bool) -> Finding | None:
-    are = {"softmax": "probabilities", "sigmoid": "probabilities", "linear": "logits"}
-    taken = "logits" if from_logits else "probabilities"
-    if "crossentropy" not in loss.replace("_", "") or are.get(last, taken) == taken:
+def _loss_mismatch_finding(
+    last_activation: str, loss: str, from_logits: bool
+) -> Finding | None:
+    output_kinds = {
+        "softmax": "probabilities",
+        "sigmoid": "probabilities",
+        "linear": "logits",
+    }
+    expected_kind = "logits" if from_logits else "probabilities"
+    if (
+        "crossentropy" not in loss.replace("_", "")
+        or output_kinds.get(last_activation, expected_kind) == expected_kind
+    ):
         return None
-    return _head(
-        f"The loss ({loss}) takes the outputs for {taken}, but they are {are[last]}.",
+    return _head_finding(
+        f"The loss ({loss}) takes the outputs for {expected_kind}, but they are {output_kinds[last_activation]}.",
         Evidence("from_logits of the loss (1 is true)", float(from_logits), None, True),
         advice=f"Train again with from_logits={not from_logits}, or with another last layer.",
     )
@@ -320,7 +329,7 @@ def _activation(layer: Layer) -> str | None:
     return activation if isinstance(activation, str) else None
 
 
-def _loss(loss: Any) -> tuple[str, bool]:
+def _loss_and_logits(loss: Any) -> tuple[str, bool]:
     """Return its name, empty where it is not known, and whether it takes logits."""
     if isinstance(loss, str):
         return loss, False
@@ -366,10 +375,10 @@ def check_determinism(predictor: Predictor, tensors: Float32) -> Finding | None:
     )
 
 
-_CHANCES = ("rate", "dropout", "stddev")
+_RANDOM_SETTINGS = ("rate", "dropout", "stddev")
 """Settings that make a layer random in training, where they are not 0."""
 
-_IN_INFERENCE = """import keras
+_CODE_IN_INFERENCE = """import keras
 text = classifier.model.to_json().replace('"training": true', '"training": false')
 model = keras.models.model_from_json(text)
 model.set_weights(classifier.model.get_weights())
@@ -390,10 +399,10 @@ def check_calls(layers: Sequence[Layer]) -> Finding | None:
         f"model(x) differs from model.predict(x): {names[0]!r} is called with training=True.",
         Evidence("layers that are called so", len(names), 1, True),
         advice="Build the layers without it; the kit, as model.predict, overrules it.",
-        code=_IN_INFERENCE,
+        code=_CODE_IN_INFERENCE,
     )
 
 
 def _differs(layer: Layer) -> bool:
     """Whether a layer with chance or averages computes something else in training mode."""
-    return _averages(layer) or any(map(layer.settings.get, _CHANCES))
+    return _averages(layer) or any(map(layer.settings.get, _RANDOM_SETTINGS))

@@ -40,7 +40,7 @@ _NAMES = "names = classifier.class_names\n"
 _RENAMED = """
 classifier = kit.Classifier(classifier.model, classifier.preprocessing, [names[place] for place in order])
 labels = [order.index(one) if one is not None and not isinstance(one, str) else one for one in labels]"""
-_order = partial(
+_order_finding = partial(
     conclude,
     "class_order",
     advice="Give the class names in the order of the training, such as train_dataset.class_names.",
@@ -57,11 +57,11 @@ def check_class_order(predictions: Predictions) -> Finding | None:
     # A row for each label, a column for each predicted class.
     table: Int64 = np.zeros((count, count), np.int64)
     np.add.at(table, (labelled.labels, labelled.index), 1)
-    exchanged = _exchanged(table)
+    exchanged = _exchanged_finding(table)
     if 2 * table.trace() > len(labelled):
         return exchanged
-    by_rule = _by_rule(labelled)
-    without_rule = _without_rule(table, labelled.probability)
+    by_rule = _rule_finding(labelled)
+    without_rule = _any_order_finding(table, labelled.probability)
 
     def rank(finding: Finding) -> tuple[bool, float]:
         # Any order can be bent to explain a few more images than the rule that holds.
@@ -102,7 +102,7 @@ def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
     return dict(reversed(distinct.values()))
 
 
-def _by_rule(labelled: Predictions) -> Finding | None:
+def _rule_finding(labelled: Predictions) -> Finding | None:
     """Whether one of the usual mistakes makes the predictions right."""
     orders = known_orders(labelled.class_names)
     hits = {
@@ -118,7 +118,7 @@ def _by_rule(labelled: Predictions) -> Finding | None:
         return None
     # The chance of no more hits in a network that works.
     short = 1 - at_least(hits[name] + 1, count, WORKING_SHARE)
-    return _order(
+    return _order_finding(
         f"The classes of the model are {name}.",
         Evidence("images predicted correctly as it is", int(labelled.correct.sum())),
         Evidence(
@@ -149,7 +149,7 @@ def _chance(labelled: Predictions, outputs: Indices) -> float:
     return float(comb(len(moved), len(fitting)) * prod(rates))
 
 
-def _exchanged(table: Int64) -> Finding | None:
+def _exchanged_finding(table: Int64) -> Finding | None:
     """Whether pairs of classes are predicted as each other, where most of the others are right.
 
     `table` has a row for each label and a column for each prediction. Classes that a network cannot tell
@@ -172,7 +172,7 @@ def _exchanged(table: Int64) -> Finding | None:
     # Laplace's estimate of e, from the classes that have not moved.
     errors = (others - right + 1) / (others + 2) * np.count_nonzero(counts[1])
     chance = min(1.0, errors * at_least(exchanged, images, 0.5))
-    return _order(
+    return _order_finding(
         "Some classes are predicted as each other, the rest is mostly right.",
         Evidence(f"of {images} images predicted as the other class", exchanged),
         Evidence(_BY_CHANCE, chance, CHANCE_NAMED, chance <= CHANCE_NAMED),
@@ -182,7 +182,7 @@ def _exchanged(table: Int64) -> Finding | None:
     )
 
 
-def _without_rule(table: Int64, confidences: Float32) -> Finding | None:
+def _any_order_finding(table: Int64, confidences: Float32) -> Finding | None:
     """Whether one other order, whichever, explains what others of the same class do not contradict."""
     from scipy.optimize import linear_sum_assignment
 
@@ -204,7 +204,7 @@ def _without_rule(table: Int64, confidences: Float32) -> Finding | None:
     many = taken <= CHANCE_POSSIBLE and chance * taken <= CHANCE_NAMED**2
     confidence = float(confidences.mean())
     at_home = confidence >= SURE_CONFIDENCE
-    return _order(
+    return _order_finding(
         "Each class is predicted as one other, always the same.",
         Evidence(f"of {count} images, predicted correctly in one other order", fits),
         Evidence(_BY_CHANCE, chance, CHANCE_NAMED, chance <= CHANCE_NAMED),

@@ -175,7 +175,7 @@ class _Form:
     def predict(self, photo: Photo) -> Float32:
         return self.predict_tensors(self.preprocessing.apply(photo))
 
-    def turned(self, turn: Callable[[Array], Array]) -> "_Form":
+    def with_turned_inputs(self, turn: Callable[[Array], Array]) -> "_Form":
         """Return the same model, whose tensors are turned before it gets them."""
         layout = self.preprocessing.layout
 
@@ -238,13 +238,15 @@ def compare(
     before, after = (
         Predictions(side, names, truth, photo_names) for side in np.hstack(rows)
     )
-    changes = _changes(before.probabilities, after.probabilities)
+    changes = _largest_changes(before.probabilities, after.probabilities)
     most_changed = np.argsort(-changes, kind="stable")[:JUDGED]
     judged = tuple(opened[place] for place in most_changed)
     original = replace(original, rows=before.probabilities[most_changed])
     form = replace(form, rows=after.probabilities[most_changed])
     quantised = _quantised(first, second)
-    cause = _searched(original, form, judged, changes=changes, quantised=quantised)
+    cause = _cause_of_changes(
+        original, form, judged, changes=changes, quantised=quantised
+    )
     return Compared(
         first.name,
         _name(second),
@@ -253,7 +255,7 @@ def compare(
         difference=float(changes.mean()),
         cause=_joined(cause.causes),
         undone=cause.undone,
-        left=cause.left,
+        left=cause.remaining,
         prepared=_prepared(original.preprocessing, form.preprocessing, judged),
         movers=_movers(before, after, changes, most_changed[:MOST_CHANGED]),
         accuracy=_accuracies(before.labelled, after.labelled),
@@ -265,7 +267,7 @@ def _name(second: Classifier | Function) -> str:
     return name
 
 
-def _searched(
+def _cause_of_changes(
     original: _Form,
     form: _Form,
     photos: tuple[Photo, ...],
@@ -278,9 +280,9 @@ def _searched(
     sound = _sound(mean, float(changes.max()))
     cause = _NONE
     if mean > ROUNDED:
-        cause = _cause(original, form, photos, sound=sound)
+        cause = _most_explaining(original, form, photos, sound=sound)
     if quantised and not cause.causes and not sound and mean <= CLOSE:
-        return _Cause(("quantisation",), left=1.0)
+        return _Cause(("quantisation",), remaining=1.0)
     return cause
 
 
@@ -360,13 +362,15 @@ def _quantised(first: Classifier, second: Classifier | Function) -> bool:
     )
 
 
-def _changes(one: Floats, two: Floats) -> Floats:
+def _largest_changes(first_rows: Floats, second_rows: Floats) -> Floats:
     """Return the largest difference of a probability of each image; what is no probability counts as 1."""
-    return np.asarray(np.abs(one - two).max(axis=1).clip(max=1), np.float32)
+    return np.asarray(
+        np.abs(first_rows - second_rows).max(axis=1).clip(max=1), np.float32
+    )
 
 
-def _apart(one: Floats, two: Floats) -> float:
-    return float(_changes(one, two).mean())
+def _mean_change(first_rows: Floats, second_rows: Floats) -> float:
+    return float(_largest_changes(first_rows, second_rows).mean())
 
 
 def _joined(words: Iterable[str], between: str = " and ") -> str:
@@ -382,25 +386,27 @@ class _Cause:
 
     causes: tuple[str, ...] = ()
     undone: str = ""
-    left: float = inf
+    remaining: float = inf
 
     def with_head(self, words: str) -> "_Cause":
         """Return this and what undoes another head, if there are words for it."""
         if not words:
             return self
-        return _Cause((_HEAD, *self.causes), _joined([words, self.undone]), self.left)
+        return _Cause(
+            (_HEAD, *self.causes), _joined([words, self.undone]), self.remaining
+        )
 
     @property
     def rank(self) -> float:
         """What is left; of two explanations, one with a cause more has to leave half of it."""
-        return self.left * 2.0 ** len({*self.causes} - {""})
+        return self.remaining * 2.0 ** len({*self.causes} - {""})
 
 
-_NONE = _Cause(left=0.0)
+_NONE = _Cause(remaining=0.0)
 _HEAD = "softmax_head"
 
 
-def _cause(
+def _most_explaining(
     first: _Form,
     second: _Form,
     photos: tuple[Photo, ...],
@@ -412,34 +418,34 @@ def _cause(
     if not sound:
         unsteady = check_determinism(second, used.apply(photos[0]))
         if unsteady is not None:
-            return _Cause((unsteady.cause,), left=1.0)
+            return _Cause((unsteady.cause,), remaining=1.0)
     heads = _heads(second.rows)
     one_size = used.size is not None or len({photo.size for photo in photos}) == 1
 
     def tried() -> Iterator[_Cause]:
         for words, head in heads.items():
-            for cause in _by_outputs(first, head(second.rows)):
+            for cause in _causes_in_outputs(first, head(second.rows)):
                 yield cause.with_head(words)
         if sound or not one_size:
             return
         for words, head in heads.items():
-            for cause in _by_inputs(first, second.read_by(head), photos):
+            for cause in _causes_in_inputs(first, second.read_by(head), photos):
                 yield cause.with_head(words)
 
-    return _proven(_apart(first.rows, second.rows), tried())
+    return _proven_cause(_mean_change(first.rows, second.rows), tried())
 
 
-def _proven(whole: float, tried: Iterable[_Cause]) -> _Cause:
+def _proven_cause(difference: float, causes: Iterable[_Cause]) -> _Cause:
     """Return what leaves the least of the whole difference; `_NONE` where that is too much."""
     best = _Cause()
-    for cause in tried:
+    for cause in causes:
         best = min(best, cause, key=attrgetter("rank"))
-        if best.left <= WHOLLY * whole:
+        if best.remaining <= WHOLLY * difference:
             break
-    share = RESTORED if whole > SOUND else EXACT
-    if best.left > min(SOUND, share * whole):
+    share = RESTORED if difference > SOUND else EXACT
+    if best.remaining > min(SOUND, share * difference):
         return _NONE
-    return replace(best, left=best.left / whole)
+    return replace(best, remaining=best.remaining / difference)
 
 
 def _heads(after: Floats) -> Mapping[str, Outputs]:
@@ -470,15 +476,15 @@ def _without_softmax(rows: Floats) -> Floats:
     )
 
 
-def _by_outputs(first: _Form, after: Floats) -> Iterator[_Cause]:
+def _causes_in_outputs(first: _Form, after: Floats) -> Iterator[_Cause]:
     """Yield what is left of the difference as it is, with a temperature, and with other orders."""
     before = first.rows
-    left = _apart(before, after)
-    yield _Cause(left=left)
+    as_it_is = _mean_change(before, after)
+    yield _Cause(remaining=as_it_is)
     # A temperature changes no predicted class.
     if np.array_equal(before.argmax(axis=1), after.argmax(axis=1)):
         fitted = scipy.optimize.minimize_scalar(
-            lambda power: _apart(before, tempered(after, np.exp(-power))),
+            lambda power: _mean_change(before, tempered(after, np.exp(-power))),
             bounds=(-3, 3),
             method="bounded",
         )
@@ -486,13 +492,13 @@ def _by_outputs(first: _Form, after: Floats) -> Iterator[_Cause]:
         if abs(fitted.x) > EXACT:
             yield _Cause((_HEAD,), words, float(fitted.fun))
     for name, order in known_orders(first.class_names).items():
-        ordered = _apart(before, after[:, np.argsort(order)])
+        ordered = _mean_change(before, after[:, np.argsort(order)])
         yield _Cause(("class_order",), f"reading its classes {name}", ordered)
     distances = scipy.spatial.distance.cdist(before.T, after.T, "sqeuclidean")
     order = scipy.optimize.linear_sum_assignment(distances)[1]
-    ordered = _apart(before, after[:, order])
+    ordered = _mean_change(before, after[:, order])
     # So much is fitted that little may be left.
-    if ordered <= EXACT * left:
+    if ordered <= EXACT * as_it_is:
         yield _Cause(("class_order",), "putting its classes in order", ordered)
 
 
@@ -551,50 +557,53 @@ class _Suspect:
             candidates=self.candidates,
         )
 
-    def left(self, photos: tuple[Photo, ...], preprocessing: Preprocessing) -> float:
+    def remaining(
+        self, photos: tuple[Photo, ...], preprocessing: Preprocessing
+    ) -> float:
         rows = self.evaluator.answers(photos, preprocessing)
-        return _apart(self.target[: len(rows)], rows)
+        return _mean_change(self.target[: len(rows)], rows)
 
     def vote(self, _in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Return how near a candidate brings the two models."""
-        left = self.left(self.photos[:SEARCHED], candidate.preprocessing)
-        return Vote("difference of a probability", -log(left + _LEAST), left)
+        remaining = self.remaining(self.photos[:SEARCHED], candidate.preprocessing)
+        return Vote("difference of a probability", -log(remaining + _LEAST), remaining)
 
     def best_change(self) -> Iterator[_Cause]:
         for score in self.grounds.scores()[:1]:
-            yield from self.proofs(score.candidate)
+            yield from self.explanations(score.candidate)
 
     def best_pair(self) -> Iterator[_Cause]:
         for pair in pairs(self.grounds, self.grounds.scores())[:1]:
-            yield from self.proofs(pair.first, pair.both.candidate)
+            yield from self.explanations(pair.first, pair.both.candidate)
 
-    def proofs(self, *candidates: Candidate) -> Iterator[_Cause]:
+    def explanations(self, *candidates: Candidate) -> Iterator[_Cause]:
         """Yield what candidates that build on each other leave on all photos, if they are promising."""
         preprocessing = candidates[-1].preprocessing
-        if self.left(self.photos[:SEARCHED], preprocessing) <= self.promising:
+        if self.remaining(self.photos[:SEARCHED], preprocessing) <= self.promising:
             yield _Cause(
-                (*(candidate.cause for candidate in candidates), self.cause),
-                self.words(preprocessing),
-                self.left(self.photos, preprocessing),
+                causes=(*(candidate.cause for candidate in candidates), self.cause),
+                undone=self.words(preprocessing),
+                remaining=self.remaining(self.photos, preprocessing),
             )
 
 
-def _by_inputs(
+def _causes_in_inputs(
     first: _Form, second: _Form, photos: tuple[Photo, ...]
 ) -> Iterator[_Cause]:
     """Yield what the simplest changes leave first, and last what can only be done to the first model.
 
     Both predict alike, too, where faults leave nothing to see: what restores predictions says more.
     """
-    as_it_is, *turned, first_itself = _suspects(first, second, photos)
-    yield from as_it_is.best_change()
-    for suspect in turned:
-        yield from suspect.proofs(Candidate(suspect.in_use, "", ""))
-    yield from as_it_is.best_pair()
-    for suspect in turned:
+    second_as_it_is, *second_turned, first_model = _suspects(first, second, photos)
+    yield from second_as_it_is.best_change()
+    for suspect in second_turned:
+        turn_alone = Candidate(suspect.in_use, step="", cause="")
+        yield from suspect.explanations(turn_alone)
+    yield from second_as_it_is.best_pair()
+    for suspect in second_turned:
         yield from suspect.best_change()
-    yield from first_itself.best_change()
-    yield from first_itself.best_pair()
+    yield from first_model.best_change()
+    yield from first_model.best_pair()
 
 
 def _suspects(
@@ -603,7 +612,7 @@ def _suspects(
     """Yield the second, as it is and with its tensors turned; then the first, since not all can be undone."""
     own = first.preprocessing
     used = second.preprocessing
-    promising = RESTORED * _apart(first.rows[:SEARCHED], second.rows[:SEARCHED])
+    promising = RESTORED * _mean_change(first.rows[:SEARCHED], second.rows[:SEARCHED])
 
     def to_undo(in_use: Preprocessing) -> Iterator[Candidate]:
         for candidate in distinguishable(in_use):
@@ -613,24 +622,24 @@ def _suspects(
         # As for the first, where that makes tensors for the second.
         if own.channel_count == used.channel_count:
             right = own.replace(size=used.size, layout=used.layout)
-            yield Candidate(right, "", _joined(_causes(used, right)))
+            yield Candidate(right, "", _joined(_causes_of_steps(used, right)))
 
     image = used.replace(layout="channels_last").apply(photos[0])[0]
     suspect = partial(_Suspect, photos=photos, promising=promising)
     for name, turn in _TURNS.items():
         if turn(image).shape == image.shape:
             yield suspect(
-                evaluator=Evaluator(second.turned(turn)),
+                evaluator=Evaluator(second.with_turned_inputs(turn)),
                 in_use=used,
                 candidates=to_undo,
                 target=first.rows,
-                words=partial(_undone, used, name),
+                words=partial(_words_to_undo, used, name),
                 cause=_TURN_CAUSES.get(name, "exif_orientation"),
             )
     yield suspect(
         evaluator=Evaluator(first),
         in_use=own,
-        candidates=_faults,
+        candidates=_catalogued_faults,
         target=second.rows,
         words=lambda wrong: (
             f"doing the same to {first.name} ({difference(own, wrong)})"
@@ -638,7 +647,7 @@ def _suspects(
     )
 
 
-def _faults(own: Preprocessing) -> Iterator[Candidate]:
+def _catalogued_faults(own: Preprocessing) -> Iterator[Candidate]:
     for fault in CATALOGUE.values():
         if fault.step in STEPS_OF_TENSORS:
             yield Candidate(fault.apply(own), fault.step, fault.cause)
@@ -648,12 +657,12 @@ def _faults(own: Preprocessing) -> Iterator[Candidate]:
             yield Candidate(twice, "scaling", "double_scaling")
 
 
-def _undone(used: Preprocessing, turn: str, right: Preprocessing) -> str:
+def _words_to_undo(used: Preprocessing, turn: str, right: Preprocessing) -> str:
     turned = f"giving it tensors {turn}" if turn else ""
     return _joined([difference(used, right), turned])
 
 
-def _causes(used: Preprocessing, right: Preprocessing) -> Iterator[str]:
+def _causes_of_steps(used: Preprocessing, right: Preprocessing) -> Iterator[str]:
     for operation in PIPELINE:
         alone = used.replace(
             **{name: getattr(right, name) for name in operation.fields}

@@ -97,49 +97,58 @@ def estimated(grounds: Grounds, ranked: Scores) -> Score | None:
         return None
     if layers.features is None or grounds.usual(grounds.in_use):
         return None
-    explained_otherwise = ranked[0] is not best and grounds.usual(ranked[0].right)
+    explained_otherwise = ranked[0] is not best and grounds.usual(
+        ranked[0].preprocessing
+    )
     if explained_otherwise:
         return None
     training = Levels.of(layers.features)
-    scaled = evaluator.features(grounds.photos, best.right)
+    scaled = evaluator.features(grounds.photos, best.preprocessing)
     misfit, contrast = Levels.of(np.asarray(scaled)).beyond(training)
     if misfit <= FITS:
         return None
     unscaled = grounds.in_use.replace(scaling=(), cast=None)
-    raw = evaluator.features(grounds.photos, unscaled)
-    fitted = _fitted(grounds, np.asarray(raw), training)
+    features = evaluator.features(grounds.photos, unscaled)
+    fitted = _fitted_score(grounds, np.asarray(features), training)
     if fitted is not None and (contrast < FLAT or fitted.gain >= best.gain + BETTER):
         return fitted
     text = "contrast above that of training, in standard errors"
-    return _with(best, Vote(text, 0.0, contrast, veto=contrast < FLAT))
+    vote = Vote(text, gain=0.0, measured=contrast, veto=contrast < FLAT)
+    return _with_vote(best, vote)
 
 
-def _fitted(grounds: Grounds, raw: Float64, training: Levels) -> Score | None:
+def _fitted_score(
+    grounds: Grounds, unscaled_features: Float64, training: Levels
+) -> Score | None:
     """Return the score of the fit; None where people do not scale so."""
-    mean, std = (round(value, _DIGITS) for value in Levels.of(raw).fit(training))
+    fit = Levels.of(unscaled_features).fit(training)
+    mean, std = (round(value, _DIGITS) for value in fit)
     plausible = MEANS[0] <= mean <= MEANS[1] and STDS[0] <= std <= STDS[1]
     if not plausible:
         return None
     right = grounds.in_use.replace(scaling=Scaling(255.0, mean, std), cast=None)
     score = grounds.score(explained("scaling", right, grounds.in_use))
     predicted = grounds.trial(right).after.argmax(axis=1)
-    error = sqrt(1 / len(raw) + 1 / training.tensors) * std
+    photos = len(unscaled_features)
+    error = sqrt(1 / photos + 1 / training.tensors) * std
     mean_error = training.of_mean * error
     std_error = training.of_std * error
-    ends = (
+    within_error = (
         Scaling(255.0, mean - mean_error, std),
         Scaling(255.0, mean + mean_error, std),
         Scaling(255.0, mean, std - std_error),
         Scaling(255.0, mean, std + std_error),
     )
-    variants = tuple(right.replace(scaling=scaling) for scaling in ends)
+    variants = tuple(right.replace(scaling=scaling) for scaling in within_error)
     text = f"fitted mean; mean known to ± {mean_error:.2g}, std to ± {std_error:.2g}"
     one_class = len(set(predicted)) == 1
-    vote = Vote(text, 0.0, mean, veto=len(raw) < ENOUGH or one_class)
-    return replace(_with(score, vote), variants=variants)
+    vetoed = photos < ENOUGH or one_class
+    vote = Vote(text, gain=0.0, measured=mean, veto=vetoed)
+    return replace(_with_vote(score, vote), variants=variants)
 
 
-def _with(score: Score, vote: Vote) -> Score:
+def _with_vote(score: Score, vote: Vote) -> Score:
+    # The vote of what is known before any image stays the last.
     *votes, rarity = score.votes
     return replace(score, votes=(*votes, vote, rarity))
 
@@ -152,7 +161,7 @@ def as_light(grounds: Grounds, score: Score) -> bool:
     as cameras balance white.
     """
     in_use = grounds.in_use
-    right = score.right
+    right = score.preprocessing
     if right != in_use.replace(scaling=right.scaling, channels=right.channels):
         return False
     plain = in_use.replace(scaling=(), cast=None, layout="channels_last")

@@ -60,7 +60,7 @@ class Score:
     variants: tuple[Preprocessing, ...] = ()
 
     @property
-    def right(self) -> Preprocessing:
+    def preprocessing(self) -> Preprocessing:
         """The preprocessing of the candidate."""
         return self.candidate.preprocessing
 
@@ -152,7 +152,7 @@ class Grounds:
     def as_in_training(self) -> bool:
         """Whether a profile finds the images as usual as nine in ten training images."""
         return any(
-            isinstance(source, Ordinary) and source.among(self.in_use)
+            isinstance(source, Ordinary) and source.as_usual_as_most(self.in_use)
             for source in self.sources
         )
 
@@ -221,7 +221,7 @@ class Grounds:
     def usual(self, p: Preprocessing) -> bool:
         """Whether some source finds its images as usual as in training; True where none can tell."""
         verdicts = {
-            source.at_home(p)
+            source.usual(p)
             for source in self.sources
             if isinstance(source, Averages | Ordinary)
         } - {None}
@@ -231,9 +231,9 @@ class Grounds:
         """Return the predictions to the user's images as it is, and under another preprocessing."""
         return self.evaluator.trial(self.photos, self.in_use, right)
 
-    def turned(self, right: Preprocessing) -> tuple[int, int]:
+    def gained_and_lost(self, right: Preprocessing) -> tuple[int, int]:
         """Return how many of the user's labels another preprocessing puts right, and how many wrong."""
-        return self.labelled.turned(self.in_use, right)
+        return self.labelled.gained_and_lost(self.in_use, right)
 
     def correct(self) -> int:
         """Return how many labelled images are predicted correctly."""
@@ -264,12 +264,12 @@ def _own_images(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[Source]
             title="your images",
             weight=1.0,
             floor=chance + ALWAYS,
-            home=AT_HOME,
+            usual_up_to=AT_HOME,
             binding=True,
             close=2 * chance,
         )
         if profile is not None:
-            averages = replace(averages, weight=0.5, home=None, binding=False)
+            averages = replace(averages, weight=0.5, usual_up_to=None, binding=False)
         sources.append(averages)
     return sources
 
@@ -285,24 +285,26 @@ def _probing(
     if not photos:
         return None
 
-    def away(p: Preprocessing) -> float:
+    def distance(p: Preprocessing) -> float:
         return evaluator.distance(photos, p, weights)
 
-    best = min(_tried(evaluator, in_use, photos), key=away)
-    nearest = away(best)
+    best = min(_tried(evaluator, in_use, photos), key=distance)
+    nearest = distance(best)
     if nearest > FAMILIAR:
         return None
     profile = evaluator.profile
     # Averages of all together can be met by images each of which is unlike any of the training.
-    if profile is not None and not Ordinary(evaluator, photos, profile).among(best):
-        return None
+    if profile is not None:
+        ordinary = Ordinary(evaluator, photos, profile)
+        if not ordinary.as_usual_as_most(best):
+            return None
     return Averages(
         evaluator,
         photos,
         title=f"{len(photos)} photos of the kit",
         weight=1.0 if nearest <= NATIVE else 0.5,
         floor=max(nearest, LEAST),
-        home=FAMILIAR,
+        usual_up_to=FAMILIAR,
         binding=False,
         weights=weights,
     )

@@ -128,7 +128,7 @@ def check_properties(
     labels: Int64 | None = None,
     *,
     first_layers: FirstLayers | None = None,
-    doubtful: bool = False,
+    preprocessing_doubtful: bool = False,
 ) -> tuple[Finding, ...]:
     """Measure the images, do what is out of the ordinary to others, undo it, and ask the network.
 
@@ -140,7 +140,7 @@ def check_properties(
         At least one, and the index of the right class of each, int64 (photos,), -1 where it is not known.
     first_layers
         With statistics of the training images: what brings images nearer to these is not named.
-    doubtful
+    preprocessing_doubtful
         Whether a fault of the preprocessing is possible.
 
     Returns
@@ -167,10 +167,10 @@ def check_properties(
         predictions=predictions,
         unusual=[_unusual(photo, grey=grey) for photo in pictures],
         first_layers=first_layers,
-        doubtful=doubtful,
+        preprocessing_doubtful=preprocessing_doubtful,
     )
     trials = [_Trial(case, condition) for condition in IMAGE_CAUSES.values()]
-    suspected = [trial for trial in trials if trial.measures]
+    suspected = [trial for trial in trials if trial.suspect_measures]
     findings: list[Finding] = []
     for trial in sorted(suspected, key=lambda trial: trial.rank):
         verdict = trial.verdict
@@ -212,21 +212,21 @@ class _Case:
     predictions: Predictions
     unusual: Sequence[Mapping[str, float]]
     first_layers: FirstLayers | None
-    doubtful: bool
+    preprocessing_doubtful: bool
 
     @cached_property
-    def right(self) -> Bools:
+    def correct(self) -> Bools:
         """Whether each image is known to be predicted correctly."""
         return np.asarray(self.predictions.index == self.predictions.labels)
 
     @cached_property
-    def good(self) -> tuple[list[Photo], Predictions]:
+    def controls(self) -> tuple[list[Photo], Predictions]:
         """At most `CONTROL_IMAGES` images with the surest predictions, and these.
 
         Out of probes and images that are known to be predicted correctly, at the usual size of the images.
         """
-        images = zip(self.pictures, self.unusual, self.right, strict=True)
-        own = [photo for photo, unusual, right in images if right and not unusual]
+        images = zip(self.pictures, self.unusual, self.correct, strict=True)
+        own = [photo for photo, unusual, correct in images if correct and not unusual]
         photos = (*own, *probes())
         predictions = self.classifier.predict(photos)
         surest = np.argsort(-predictions.probability, kind="stable")[:CONTROL_IMAGES]
@@ -242,26 +242,29 @@ class _Trial:
     condition: ImageCause
 
     @cached_property
-    def places(self) -> list[int]:
+    def unusual_places(self) -> list[int]:
         """Images in which the property is out of the ordinary."""
         name = self.condition.cause
-        return [at for at, measures in enumerate(self.case.unusual) if name in measures]
+        images = enumerate(self.case.unusual)
+        return [place for place, measures in images if name in measures]
 
     @cached_property
-    def measures(self) -> dict[int, float]:
+    def suspect_measures(self) -> dict[int, float]:
         """Measures, by place, of the images that the property may be to blame for."""
         unusual = self.case.unusual
-        suspects = [place for place in self.places if not self.case.right[place]]
+        suspects = [
+            place for place in self.unusual_places if not self.case.correct[place]
+        ]
         return {place: unusual[place][self.condition.cause] for place in suspects}
 
     @cached_property
     def amounts(self) -> dict[int, float]:
         """How much of it there is, by place, in those that are asked about."""
-        step = ceil(len(self.measures) / IMAGES_ASKED)
+        step = ceil(len(self.suspect_measures) / IMAGES_ASKED)
         pixels = [photo.pixels for photo in self.case.pictures]
         return {
-            place: self.condition.amount(self.measures[place], pixels[place])
-            for place in list(self.measures)[::step]
+            place: self.condition.amount(self.suspect_measures[place], pixels[place])
+            for place in list(self.suspect_measures)[::step]
         }
 
     @cached_property
@@ -275,19 +278,19 @@ class _Trial:
         return list(map(Photo, self.condition.undo(pixels, self.amounts[place])))
 
     @cached_property
-    def kept(self) -> float:
+    def kept_share(self) -> float:
         """Share of the predictions for other images that are kept once this amount is done to them.
 
         Of an answer that has become less sure, the share of its probability counts.
         """
-        photos, before = self.case.good
+        photos, before = self.case.controls
         spoilt = [self.condition.done(photo, self.amount) for photo in photos]
         rows = self.case.classifier.probabilities(spoilt)
         after = rows[np.arange(len(photos)), before.index]
         return float(np.minimum(after / before.probability, 1).mean())
 
     @cached_property
-    def ahead(self) -> dict[int, float]:
+    def rival_leads(self) -> dict[int, float]:
         """Log of the mean probability of the best other class over that of the present one, by place."""
         leads = {}
         for place in self.amounts:
@@ -298,9 +301,9 @@ class _Trial:
         return leads
 
     @property
-    def changed(self) -> float:
+    def changed_share(self) -> float:
         """Share of the predictions that change once it is undone."""
-        return float(np.mean([ahead > 0 for ahead in self.ahead.values()]))
+        return float(np.mean([lead > 0 for lead in self.rival_leads.values()]))
 
     @cached_property
     def chance(self) -> float:
@@ -313,54 +316,60 @@ class _Trial:
         predictions = self.case.predictions
         sure = predictions.probability[place]
         unsure = np.log((1 - sure + _LEAST_PROBABILITY) / (sure + _LEAST_PROBABILITY))
-        rival = self.ahead[place] * ROUGH_WEIGHT
+        rival = self.rival_leads[place] * ROUGH_WEIGHT
         if self.condition.invertible:
-            rival = np.clip(self.ahead[place], -_MOST_NATS, _MOST_NATS) * EXACT_WEIGHT
-        lost = (1 - self.kept) * CONTROL_IMAGES
+            rival = (
+                np.clip(self.rival_leads[place], -_MOST_NATS, _MOST_NATS) * EXACT_WEIGHT
+            )
+        # How many of the other predictions fall, as log odds with one added to each count.
+        lost = (1 - self.kept_share) * CONTROL_IMAGES
         fallen = np.log((lost + 1) / (CONTROL_IMAGES - lost + 1))
         odds = BEFORE + FALLEN_WEIGHT * fallen + UNSURE_WEIGHT * unsure + rival
         if predictions.labels[place] >= 0:
             odds += WRONG_LOG_ODDS
-        return float(odds if self.kept < UNHARMED_SHARE else min(odds, 0))
+        return float(odds if self.kept_share < UNHARMED_SHARE else min(odds, 0))
 
     @property
     def rank(self) -> tuple[bool, float]:
         """The least comes first: that by which most other predictions fall."""
         # What is undone exactly should have changed the prediction.
-        return self.condition.invertible and self.changed < 0.5, self.kept
+        return self.condition.invertible and self.changed_share < 0.5, self.kept_share
 
     @property
     def verdict(self) -> Verdict:
         """The verdict of this property by itself."""
-        exact = self.condition.invertible
-        if self.chance <= RULED_OUT_CHANCE and (exact or self.kept >= BEARABLE_SHARE):
+        conclusive = self.condition.invertible or self.kept_share >= BEARABLE_SHARE
+        if self.chance <= RULED_OUT_CHANCE and conclusive:
             return "ruled_out"
-        frequent = len(self.measures) >= FREQUENT_SHARE * int((~self.case.right).sum())
+        not_correct = int((~self.case.correct).sum())
+        frequent = len(self.suspect_measures) >= FREQUENT_SHARE * not_correct
         likely = self.chance >= NAMED_CHANCE and frequent
-        if likely and not self._ordinary() and not self._farther():
+        if likely and not self._too_frequent() and not self._undoing_leads_away():
             return "named"
         return "possible"
 
-    def _ordinary(self) -> bool:
+    def _too_frequent(self) -> bool:
         """Whether a property is too frequent to be to blame; correctly predicted images are the controls."""
-        count = len(self.case.right)
-        controls = int(self.case.right.sum())
-        if not controls:
-            frequent = len(self.places) > COMMON_SHARE * count
-            return self.case.doubtful and count > 2 and frequent
-        suspects = len(self.measures)
-        unusual_controls = len(self.places) - suspects
-        odds = (suspects + 1) / (count - controls - suspects + 1)
-        usual_odds = (unusual_controls + 1) / (controls - unusual_controls + 1)
+        count = len(self.case.correct)
+        correct = int(self.case.correct.sum())
+        if not correct:
+            frequent = len(self.unusual_places) > COMMON_SHARE * count
+            return self.case.preprocessing_doubtful and count > 2 and frequent
+        # Of the images with the property, those that are not known to be predicted correctly.
+        unusual_wrong = len(self.suspect_measures)
+        unusual_correct = len(self.unusual_places) - unusual_wrong
+        odds = (unusual_wrong + 1) / (count - correct - unusual_wrong + 1)
+        usual_odds = (unusual_correct + 1) / (correct - unusual_correct + 1)
         return bool(np.log(odds / usual_odds) < RARER_LOG_ODDS)
 
-    def _farther(self) -> bool:
+    def _undoing_leads_away(self) -> bool:
         """Whether images without a property lie farther from those of training, which then have it, too."""
         evaluator = Evaluator(self.case.classifier, self.case.first_layers)
         if not evaluator.inside:
             return False
         used = known_preprocessing(self.case.classifier)
         photos = [self.case.pictures[place] for place in self.amounts]
+        # One set of all images for each way to undo the property.
         ways = zip(*map(self.undone, self.amounts), strict=True)
         nearest = min(evaluator.distance(way, used) for way in ways)
         return nearest > evaluator.distance(photos, used)
@@ -368,7 +377,7 @@ class _Trial:
     @property
     def evidence(self) -> tuple[Evidence, ...]:
         """What was measured, for and against."""
-        median = float(np.median([*self.measures.values()]))
+        median = float(np.median([*self.suspect_measures.values()]))
         others = f"share of predictions for {CONTROL_IMAGES} other images that stay"
         undone = "share of these predictions that change once it is undone"
         chance = "probability that it changed the prediction"
@@ -377,9 +386,12 @@ class _Trial:
                 self.condition.unit, median, self.condition.ordinary, supports=True
             ),
             Evidence(
-                others, self.kept, BEARABLE_SHARE, supports=self.kept < BEARABLE_SHARE
+                others,
+                self.kept_share,
+                BEARABLE_SHARE,
+                supports=self.kept_share < BEARABLE_SHARE,
             ),
-            Evidence(undone, self.changed),
+            Evidence(undone, self.changed_share),
             Evidence(
                 chance, self.chance, NAMED_CHANCE, supports=self.chance >= NAMED_CHANCE
             ),
@@ -395,13 +407,13 @@ class _Trial:
             amount *= self.case.factor
         images = "This image is"
         if count > 1:
-            images = f"{len(self.measures)} of {count} images are"
+            images = f"{len(self.suspect_measures)} of {count} images are"
         return Finding(
             cause=condition.cause,
             verdict=verdict,
             summary=f"{images} unusually {condition.adjective}: {condition.parameter} {amount:.2g}.",
             evidence=self.evidence,
-            cost=self.changed * len(self.measures) / count,
+            cost=self.changed_share * len(self.suspect_measures) / count,
             fix=remedy(condition, amount),
         )
 

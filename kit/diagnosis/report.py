@@ -73,7 +73,7 @@ class Diagnosis(Result):
         return "named" if self.best else "clean" if self.clean else "cannot_tell"
 
     @property
-    def _best(self) -> Finding:
+    def _best_or_empty(self) -> Finding:
         return self.best or Finding("", "cannot_tell", "")
 
     @property
@@ -88,10 +88,10 @@ class Diagnosis(Result):
     @property
     def headline(self) -> str:
         """The answer in a sentence: how the pipeline in use differs from training, or what else was found."""
-        right = self._best.fix.preprocessing
+        right = self._best_or_empty.fix.preprocessing
         if self.preprocessing is not None and right is not None:
             return " ".join(contrasts(self.preprocessing, right).values())
-        return self._best.summary or f"{self.conclusion.capitalize()}."
+        return self._best_or_empty.summary or f"{self.conclusion.capitalize()}."
 
     @property
     def limits(self) -> str:
@@ -105,21 +105,21 @@ class Diagnosis(Result):
 
     def fix(self) -> Preprocessing:
         """Return the preprocessing of the best finding's fix, or raise a ValueError where there is none."""
-        fix = self._best.fix
-        if fix.preprocessing is not None:
-            return fix.preprocessing
-        if self.best is None:
+        best = self.best
+        if best is None:
             raise ValueError(
                 f"Expected a named cause, received {self.verdict!r}; give more labels"
             )
-        raise ValueError(
-            f"Expected a cause in the preprocessing, received {self.best.cause!r}: {fix.text}"
-        )
+        if best.fix.preprocessing is None:
+            raise ValueError(
+                f"Expected a cause in the preprocessing, received {best.cause!r}: {best.fix.text}"
+            )
+        return best.fix.preprocessing
 
     @property
     def fix_code(self) -> str:
         """The code of the best finding's fix; empty where there is none."""
-        return self._best.fix.code
+        return self._best_or_empty.fix.code
 
     def pin(
         self,
@@ -138,14 +138,14 @@ class Diagnosis(Result):
                 "Expected a diagnosis from kit.diagnose, received one made by hand"
             )
         classifier, photos, labels = self.asked
-        fixed = self._best.fix.preprocessing
+        fixed = self._best_or_empty.fix.preprocessing
         write = partial(
             pin,
             folder,
             classifier,
             preprocessing=fixed,
             fault=self.preprocessing if fixed else None,
-            cause=self._best.cause,
+            cause=self._best_or_empty.cause,
             note=note,
         )
         return tuple(
@@ -164,7 +164,11 @@ class Diagnosis(Result):
             "sensitivity",
         )
         content = {name: json_value(getattr(self, name)) for name in fields}
-        return {"verdict": self.verdict, "cause": self._best.cause or None, **content}
+        return {
+            "verdict": self.verdict,
+            "cause": self._best_or_empty.cause or None,
+            **content,
+        }
 
     def details(self) -> "Details":
         """Return everything that was found, with its numbers; print it."""
@@ -176,7 +180,7 @@ class Diagnosis(Result):
 
     def _report(self) -> Iterator[str | Result]:
         # A line for each question that people ask: what, how sure, how to fix it, what else.
-        best = self._best
+        best = self._best_or_empty
         possible = [one.cause for one in self.findings if one.verdict == "possible"]
         images = "1 image" if self.photos == 1 else f"{self.photos} images"
         yield Heading(f"{self.classifier} on {images}: {self.headline}")

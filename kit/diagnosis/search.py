@@ -44,7 +44,7 @@ def pairs(grounds: Grounds, firsts: Scores) -> list[Pair]:
     return sorted(weighed, key=lambda pair: -pair.both.gain)
 
 
-def together(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | None:
+def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | None:
     """Look for two changes of which neither explains anything alone.
 
     Returns a finding for each of the two, and the preprocessing with both; None where there are none.
@@ -60,7 +60,7 @@ def together(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | None:
     rivals = (pair.both.gain for pair in weighed if pair.causes != best.causes)
     needed = NAMED + DEARER
     enough = max(needed, alone + DEARER, max(rivals, default=-inf) + LEAD)
-    right = best.both.right
+    right = best.both.preprocessing
     if (
         best.both.gain < enough
         or not grounds.usual(right)
@@ -140,7 +140,7 @@ def search(grounds: Grounds) -> Search:
         for finding in named or doubtful
         for cause in (finding.cause, *finding.equivalent)
     }
-    others = settled(repaired, repaired.scores(), reported)
+    others = other_findings(repaired, repaired.scores(), reported)
     undecided = [finding.cause for finding in others if finding.verdict != "ruled_out"]
     convincing = grounds.convincing()
     notes = []
@@ -189,42 +189,44 @@ def by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
         return ()
     for score in grounds.scores():
         candidate = score.candidate
-        if candidate.step == "scaling" and not dull(score.right):
-            advice = fix(grounds.in_use, score.right, candidate.cause)
+        if candidate.step == "scaling" and not dull(score.preprocessing):
+            advice = fix(grounds.in_use, score.preprocessing, candidate.cause)
             return (Finding(candidate.cause, "possible", _DULL, fix=advice),)
     return ()
 
 
 def contradicted(grounds: Grounds, finding: Finding) -> bool:
     """Whether labels or the user's images forbid the fix of a fault that a check has named."""
-    right = finding.fix.preprocessing
-    if right is None:
+    fixed = finding.fix.preprocessing
+    if fixed is None:
         return False
     before = grounds.evaluator.tensors(grounds.photos, grounds.in_use)
-    after = grounds.evaluator.tensors(grounds.photos, right)
+    after = grounds.evaluator.tensors(grounds.photos, fixed)
     if before.shape != after.shape or not np.isfinite([before, after]).all():
         return False
-    return grounds.score(Candidate(right, "", finding.cause)).vetoed
+    candidate = Candidate(fixed, step="", cause=finding.cause)
+    return grounds.score(candidate).vetoed
 
 
 def unsupported(grounds: Grounds, finding: Finding) -> bool:
     """Whether nothing but surer predictions speaks for the fix of what a check has named by predictions."""
-    right = finding.fix.preprocessing
-    if right is None or finding.cause not in BY_PREDICTIONS:
+    fixed = finding.fix.preprocessing
+    if fixed is None or finding.cause not in BY_PREDICTIONS:
         return False
-    score = grounds.score(Candidate(right, "", finding.cause))
-    gains = [
+    score = grounds.score(Candidate(fixed, step="", cause=finding.cause))
+    # The last vote, that of what is known before any image, has no source: not strict.
+    gains_of_own_images = [
         vote.gain
         for source, vote in zip(grounds.sources, score.votes, strict=False)
         if not isinstance(source, Certainty | Bundled)
     ]
-    return not gains or sum(gains) < -NEAR
+    return not gains_of_own_images or sum(gains_of_own_images) < -NEAR
 
 
 def _one_or_two(grounds: Grounds) -> tuple[list[Finding], list[Finding], Preprocessing]:
     """Return what `_one_by_one` does, or a pair; what is named together has one fix."""
     named, doubtful, right = _one_by_one(grounds)
-    if not named and (pair := together(grounds)) is not None:
+    if not named and (pair := pair_of_changes(grounds)) is not None:
         named, right = pair
         doubtful = []
     if len(named) > 1 and all(finding.fix.preprocessing for finding in named):
@@ -248,7 +250,7 @@ def _one_by_one(grounds: Grounds) -> tuple[list[Finding], list[Finding], Preproc
             # The known scalings only come near to it.
             others = (score for score in scores if score.candidate.step != "scaling")
             scores = sorted([fitted, *others], key=lambda score: -score.gain)
-        finding = judged(grounds, scores)
+        finding = best_finding(grounds, scores)
         if finding is None or finding.verdict != "named":
             return named, [*filter(None, [finding])], grounds.in_use
         named.append(finding)
@@ -287,12 +289,12 @@ _DULL = "All predictions are unsure, or the same; with another scaling they are 
 _OPEN = "No evidence shows whether this is as in training."
 
 
-def judged(grounds: Grounds, scores: Scores) -> Finding | None:
+def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
     """Put the first of the scores into words and numbers; None where nothing speaks for a change."""
     if not scores or scores[0].gain < POSSIBLE:
         return None
     best = scores[0]
-    right = best.right
+    right = best.preprocessing
     conditions = [*filter(None, (_lead(best, scores), _beyond_chance(grounds, best)))]
     lit = as_light(grounds, best)
     sure = (
@@ -312,7 +314,7 @@ def judged(grounds: Grounds, scores: Scores) -> Finding | None:
         cause=best.candidate.cause,
         verdict="named" if sure else "possible",
         summary=summary,
-        evidence=(*weighed(best), *conditions),
+        evidence=(*evidence_of(best), *conditions),
         cost=_cost(grounds, right),
         fix=_best_fix(grounds, best, scores),
         equivalent=best.candidate.equivalent,
@@ -326,14 +328,16 @@ def _cost(grounds: Grounds, right: Preprocessing) -> float:
 
 def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
     """Return the fix, without code where another one explains as much and changes predictions."""
-    right = best.right
+    right = best.preprocessing
     unlike = [
-        variant for variant in best.variants if _unlike(grounds, right, variant, 0)
+        variant
+        for variant in best.variants
+        if _unlike(grounds, right, variant, added_counts=0)
     ]
     unlike += [
         rival
         for rival in _rivals(grounds, best, scores)
-        if _unlike(grounds, right, rival, 2)
+        if _unlike(grounds, right, rival, added_counts=2)
     ]
     if not unlike:
         return fix(grounds.in_use, right, best.candidate.cause)
@@ -356,19 +360,19 @@ def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing
         lead *= max(
             sqrt(grounds.labelled.enough(grounds.in_use) / grounds.known_labels), 1
         )
-    repaired = grounds.around(best.right)
+    repaired = grounds.around(best.preprocessing)
 
     def close(rival: Score) -> bool:
         if best.gain - rival.gain < lead:
             return True
-        trial = repaired.trial(rival.right)
-        if not by_labels or trial.moved.mean() <= QUIET:
+        trial = repaired.trial(rival.preprocessing)
+        if not by_labels or trial.moved_share.mean() <= QUIET:
             return False
-        gained, lost = repaired.turned(rival.right)
+        gained, lost = repaired.gained_and_lost(rival.preprocessing)
         return at_least(lost, gained + lost, 0.5) > Labelled.BY_CHANCE
 
     return [
-        rival.right
+        rival.preprocessing
         for rival in scores
         if rival.candidate.step == best.candidate.step and rival is not best
         if not rival.vetoed and close(rival)
@@ -376,17 +380,18 @@ def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing
 
 
 def _unlike(
-    grounds: Grounds, right: Preprocessing, other: Preprocessing, errors: int
+    grounds: Grounds, right: Preprocessing, other: Preprocessing, added_counts: int
 ) -> bool:
     """Whether another preprocessing may change more than a few predictions; a few images do not show it."""
     photos = (*grounds.probes[:FEW], *grounds.photos)
-    moved = grounds.evaluator.trial(photos, right, other).moved
-    # With 2, the upper end of the interval of Agresti and Coull (1998).
-    share = (moved.sum() + errors) / (len(moved) + 2 * errors)
+    changes = grounds.evaluator.trial(photos, right, other).moved_share
+    # Counted in addition as changed, and as many as unchanged: with 2 it is near to the upper end of the
+    # interval of Agresti and Coull (1998), so that few images do not pass for proof of no change.
+    share = (changes.sum() + added_counts) / (len(changes) + 2 * added_counts)
     return bool(share > QUIET) and not grounds.evaluator.alike(photos, right, other)
 
 
-def weighed(score: Score) -> tuple[Evidence, ...]:
+def evidence_of(score: Score) -> tuple[Evidence, ...]:
     """Return the sum of the votes, then what each of them measured."""
     whole = Evidence(
         "overall evidence, in nats", score.gain, NAMED, supports=score.gain >= NAMED
@@ -434,7 +439,7 @@ def _beyond_chance(grounds: Grounds, best: Score) -> Evidence | None:
         by_others = best.gain - gains.get(Labelled, 0.0)
     if by_others >= NAMED:
         return None
-    gained, lost = grounds.turned(best.right)
+    gained, lost = grounds.gained_and_lost(best.preprocessing)
     chance = _by_chance(grounds, best)
     text = f"chance that any change puts {gained} labels right and {lost} wrong"
     return Evidence(text, chance, BY_CHANCE, supports=chance <= BY_CHANCE)
@@ -443,7 +448,7 @@ def _beyond_chance(grounds: Grounds, best: Score) -> Evidence | None:
 def _needless(grounds: Grounds, right: Preprocessing) -> bool:
     """Whether nearly all labels are met as it is, and no more with a change."""
     count = grounds.known_labels
-    gained, lost = grounds.turned(right)
+    gained, lost = grounds.gained_and_lost(right)
     wrong = count - grounds.correct()
     return count >= FEW and wrong <= QUIET * count and gained <= lost
 
@@ -455,14 +460,16 @@ def _by_chance(grounds: Grounds, score: Score) -> float:
     """
     scores = grounds.scores()
     others = _otherwise_called(score, scores)
-    gained, lost = grounds.turned(score.right)
+    gained, lost = grounds.gained_and_lost(score.preprocessing)
     wrong = grounds.known_labels - grounds.correct()
-    by_others = sum(grounds.turned(other.right)[0] for other in others)
+    by_others = sum(grounds.gained_and_lost(other.preprocessing)[0] for other in others)
     rate = (by_others + 1) / (wrong * len(others) + 2)
     return min(1.0, at_least(gained - lost, wrong, rate) * len(scores))
 
 
-def settled(grounds: Grounds, scores: Scores, reported: set[str]) -> list[Finding]:
+def other_findings(
+    grounds: Grounds, scores: Scores, reported: set[str]
+) -> list[Finding]:
     """Return each cause not yet reported: ruled out where no candidate of it would change anything.
 
     A candidate is left that comes near to being named, or that changes a prediction and is not excluded.
@@ -475,16 +482,16 @@ def settled(grounds: Grounds, scores: Scores, reported: set[str]) -> list[Findin
         if cause in reported or (previous and previous.verdict == "cannot_tell"):
             continue
         if _undecided(grounds, score):
-            findings[cause] = Finding(cause, "cannot_tell", _OPEN, weighed(score))
+            findings[cause] = Finding(cause, "cannot_tell", _OPEN, evidence_of(score))
         elif previous is None:
-            findings[cause] = Finding(cause, "ruled_out", excluded, weighed(score))
+            findings[cause] = Finding(cause, "ruled_out", excluded, evidence_of(score))
     return list(findings.values())
 
 
 def _undecided(grounds: Grounds, score: Score) -> bool:
     if grounds.known_labels and _by_chance(grounds, score) <= BY_CHANCE:
         return True
-    changed = grounds.trial(score.right).changed
+    changed = grounds.trial(score.preprocessing).changed
     return score.gain > NEAR or bool(score.gain > EXCLUDED and changed.any())
 
 

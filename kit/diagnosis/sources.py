@@ -60,7 +60,7 @@ class Averages:
         Of the gain.
     floor
         Distance, in nats, that images as in training reach by chance: below, nearer is no better.
-    home
+    usual_up_to
         Distance up to which images count as those of the training; None where another source tells better.
     binding
         Whether they may forbid a candidate.
@@ -75,28 +75,31 @@ class Averages:
     title: str
     weight: float
     floor: float
-    home: float | None
+    usual_up_to: float | None
     binding: bool
     close: float = 0.0
     weights: Float64 | None = None
 
-    def away(self, p: Preprocessing) -> float:
+    def distance(self, p: Preprocessing) -> float:
         """Return the distance from training, in nats."""
         return self.evaluator.distance(self.photos, p, self.weights)
 
-    def at_home(self, p: Preprocessing) -> bool | None:
+    def usual(self, p: Preprocessing) -> bool | None:
         """Whether the images are as usual as in training; None where another source tells better."""
-        return None if self.home is None else self.away(p) <= self.home
+        return (
+            None if self.usual_up_to is None else self.distance(p) <= self.usual_up_to
+        )
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
-        before = self.away(in_use)
-        after = self.away(candidate.preprocessing)
-        close = candidate.step == "channels" and after <= self.close
-        floor = self.close / CLOSE if close else self.floor
+        before = self.distance(in_use)
+        after = self.distance(candidate.preprocessing)
+        near_by_chance = candidate.step == "channels" and after <= self.close
+        floor = self.close / CLOSE if near_by_chance else self.floor
         gain = self.weight * log((before + floor) / (after + floor))
         text = f"distance of {self.title} from the averages of training, in nats; {before:.3g} as it is"
-        return Vote(text, gain, after, veto=self.binding and gain < AGAINST)
+        vetoed = self.binding and gain < AGAINST
+        return Vote(text, gain, measured=after, veto=vetoed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,37 +121,37 @@ class Ordinary:
         """Standard error, in nats, of the mean logarithm of the distance of so many training images."""
         return self.profile.scatter / sqrt(len(self.photos))
 
-    def away(self, p: Preprocessing) -> float:
+    def log_distance(self, p: Preprocessing) -> float:
         """Return the mean logarithm of the distance from the profile."""
-        return float(self._each(p).mean())
+        return float(self._log_distances(p).mean())
 
-    def _each(self, p: Preprocessing) -> Float64:
+    def _log_distances(self, p: Preprocessing) -> Float64:
         moments = self.evaluator.moments(self.photos, p)
         features = self.evaluator.features(self.photos, p)
         logs: Float64 = np.log(self.profile.distances(moments, features) + 1e-12)
         return logs
 
-    def among(self, p: Preprocessing) -> bool:
+    def as_usual_as_most(self, p: Preprocessing) -> bool:
         """Whether the images are as usual as nine in ten training images."""
-        return self.away(p) <= log(self.profile.limit)
+        return self.log_distance(p) <= log(self.profile.limit)
 
-    def at_home(self, p: Preprocessing) -> bool:
+    def usual(self, p: Preprocessing) -> bool:
         """Whether the images are as usual as in training."""
         return (
-            self.among(p)
-            or self.away(p) <= self.profile.typical + self.ERRORS * self._error
+            self.as_usual_as_most(p)
+            or self.log_distance(p) <= self.profile.typical + self.ERRORS * self._error
         )
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
         typical = self.profile.typical
-        before = max(self.away(in_use), typical)
-        after = max(self.away(candidate.preprocessing), typical)
+        before = max(self.log_distance(in_use), typical)
+        after = max(self.log_distance(candidate.preprocessing), typical)
         # As many errors of the mean as a name needs are worth a name.
         weight = min(1.0, NAMED / (self.ERRORS * max(self._error, 1e-6)))
         gain = max(weight * (before - after), self._paired(in_use, candidate))
         text = f"mean log distance from the profile; {before:.2f} as it is, {typical:.2f} for training images"
-        return Vote(text, gain, after, veto=gain < AGAINST)
+        return Vote(text, gain, measured=after, veto=gain < AGAINST)
 
     def _paired(self, in_use: Preprocessing, candidate: Candidate) -> float:
         """Return what another order of channels is worth, by how many standard errors images lie nearer.
@@ -157,14 +160,14 @@ class Ordinary:
         """
         count = len(self.photos)
         right = candidate.preprocessing
-        usual = self.profile.typical + 2 * self._error
+        usual_up_to = self.profile.typical + 2 * self._error
         if (
             candidate.step != "channels"
             or count < self.PAIRED
-            or self.away(right) > usual
+            or self.log_distance(right) > usual_up_to
         ):
             return -inf
-        nearer = self._each(in_use) - self._each(right)
+        nearer = self._log_distances(in_use) - self._log_distances(right)
         error = max(float(nearer.std()) / sqrt(count), 1e-3)
         # Below Student's t, which has count - 1: a little more careful where images are few.
         errors = float(nearer.mean()) / error * sqrt((count - 2) / count)
@@ -184,19 +187,19 @@ class Certainty:
     probes: tuple[Photo, ...]
     title: str = ""
 
-    WEIGHT, OF_PLACES = 0.2, 0.5
+    WEIGHT, WEIGHT_OF_ORDER = 0.2, 0.5
     """Of a nat of entropy."""
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
-        places = candidate.step in {"layout", "channels"}
-        photos = (*self.probes, *self.photos) if places else self.photos
+        # Statistics of an image hardly see that its numbers are in another order.
+        reordered = candidate.step in {"layout", "channels"}
+        photos = (*self.probes, *self.photos) if reordered else self.photos
         trial = self.evaluator.trial(photos, in_use, candidate.preprocessing)
-        fall = float(np.mean(entropies(trial.before) - entropies(trial.after)))
-        weight = self.OF_PLACES if places else self.WEIGHT
-        return Vote(
-            "fall of the mean entropy of predictions, in nats", weight * fall, fall
-        )
+        entropy_fall = float(np.mean(entropies(trial.before) - entropies(trial.after)))
+        weight = self.WEIGHT_OF_ORDER if reordered else self.WEIGHT
+        text = "fall of the mean entropy of predictions, in nats"
+        return Vote(text, weight * entropy_fall, measured=entropy_fall)
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,7 +247,9 @@ class Labelled:
         """Return whether each image is known to be predicted correctly; bool (photos,)."""
         return np.asarray(self.rows(p).argmax(axis=1) == self.labels)
 
-    def turned(self, in_use: Preprocessing, right: Preprocessing) -> tuple[int, int]:
+    def gained_and_lost(
+        self, in_use: Preprocessing, right: Preprocessing
+    ) -> tuple[int, int]:
         """Return how many images another preprocessing puts right, and how many it puts wrong."""
         before = self.correct(in_use)
         after = self.correct(right)
@@ -254,12 +259,13 @@ class Labelled:
         """Compare a candidate with the preprocessing in use."""
         rise = self.rise(in_use, candidate)
         weight = self.WEIGHT * min(1.0, sqrt(self.count / self.enough(in_use)))
-        gained, lost = self.turned(in_use, candidate.preprocessing)
+        gained, lost = self.gained_and_lost(in_use, candidate.preprocessing)
         worse = gained < lost and (
             not gained or at_least(lost, gained + lost, 0.5) <= self.BY_CHANCE
         )
         text = f"more of {self.count} labelled images predicted correctly"
-        return Vote(text, weight * float(rise.mean()), gained - lost, veto=worse)
+        gain = weight * float(rise.mean())
+        return Vote(text, gain, measured=gained - lost, veto=worse)
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,8 +296,8 @@ class Bundled(Labelled):
         errors = mean / max(error, self.LEAST_ERROR)
         gain = NAMED * min(errors / self.ERRORS, mean / self.RISE)
         text = f"rise of the log-likelihood of {self.title}, in standard errors"
-        unknown = candidate.step == "polarity" and not self.photographic
-        return Vote(text, gain, errors, veto=unknown)
+        unjudged = candidate.step == "polarity" and not self.photographic
+        return Vote(text, gain, measured=errors, veto=unjudged)
 
 
 class Source(Protocol):

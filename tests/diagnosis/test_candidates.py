@@ -129,4 +129,4 @@ def test_a_prediction_changes_where_another_class_is_likeliest_and_moves_by_half
     after = np.array([[0.4, 0.6], [1.0, 0.0], [0.1, 0.9]])
     trial = Trial(before, after)
     assert trial.changed.tolist() == [True, False, False]
-    assert trial.moved == pytest.approx([0.4, 0.5, 0])
+    assert trial.moved_share == pytest.approx([0.4, 0.5, 0])

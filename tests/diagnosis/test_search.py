@@ -6,7 +6,7 @@ import pytest
 import kit
 from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.evidence import Grounds
-from kit.diagnosis.search import search, together
+from kit.diagnosis.search import pair_of_changes, search
 from tests.networks import MoreClasses
 
 
@@ -23,7 +23,7 @@ def test_what_hides_each_other_is_named_together_with_one_fix(
     no_batchnorm, evaluator, sixteen, in_use
 ):
     grounds = Grounds.of(evaluator, in_use, sixteen)
-    findings, right = together(grounds)
+    findings, right = pair_of_changes(grounds)
     assert {one.cause for one in findings} == {"missing_scaling", "inverted_polarity"}
     assert right == no_batchnorm.preprocessing
     gain, alone = findings[0].evidence
@@ -40,13 +40,13 @@ def test_what_hides_each_other_is_named_together_with_one_fix(
 
 def test_a_healthy_pipeline_has_no_pair(no_batchnorm, evaluator, sixteen):
     grounds = Grounds.of(evaluator, no_batchnorm.preprocessing, sixteen)
-    assert together(grounds) is None
+    assert pair_of_changes(grounds) is None
 
 
 def test_labels_alone_are_too_little_for_a_pair(no_batchnorm, sixteen, truth, in_use):
     labels = np.array(truth)
     grounds = Grounds.of(Evaluator(no_batchnorm), in_use, sixteen, labels)
-    assert together(grounds) is None
+    assert pair_of_changes(grounds) is None
 
 
 LITE = kit.samples.classifier("efficientnet_lite0")

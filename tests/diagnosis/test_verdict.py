@@ -8,7 +8,7 @@ from scipy.stats import binom
 
 from kit.diagnosis.candidates import Evaluator, candidates, explained
 from kit.diagnosis.evidence import Grounds, Score
-from kit.diagnosis.search import difference, fix, judged, settled
+from kit.diagnosis.search import best_finding, difference, fix, other_findings
 from kit.diagnosis.sources import Vote
 from kit.preprocessing.scaling import Scaling
 from tests.diagnosis import indices
@@ -52,7 +52,7 @@ def scores(found, *gains, **more):
 
 
 def verdict(grounds, ranked):
-    told = judged(grounds, ranked)
+    told = best_finding(grounds, ranked)
     return None if told is None else told.verdict
 
 
@@ -101,7 +101,7 @@ def test_nothing_is_named_that_is_forbidden_or_leaves_the_pictures_away_from_tra
 def test_labels_alone_name_a_cause_where_chance_would_hardly_turn_as_many(
     labelled, no_batchnorm, sixteen, truth, in_use, found
 ):
-    told = judged(labelled, scores(found, 9.0))
+    told = best_finding(labelled, scores(found, 9.0))
     before, after = (
         no_batchnorm.probabilities(sixteen, preprocessing=each).argmax(axis=1)
         == np.array(truth)
@@ -112,7 +112,7 @@ def test_labels_alone_name_a_cause_where_chance_would_hardly_turn_as_many(
     chance = told.evidence[-1]
     # Any of the changes puts all 13 of as many wrong labels right, each as seldom as other causes do.
     others = [one for one in labelled.tried() if one.cause != "inverted_polarity"]
-    met = sum(labelled.turned(one.preprocessing)[0] for one in others)
+    met = sum(labelled.gained_and_lost(one.preprocessing)[0] for one in others)
     wrong = int((~before).sum())
     rate = (met + 1) / (wrong * len(others) + 2)
     assert chance.value == pytest.approx(
@@ -129,7 +129,7 @@ def test_how_rare_a_step_is_never_names_it_alone(grounds, in_use, found):
             found["polarity"],
             (Vote("told", measured, measured), Vote("rare", 0.6, 0.6)),
         )
-        told = judged(grounds, [score])
+        told = best_finding(grounds, [score])
         assert told.verdict == said
         assert told.evidence[0].value == pytest.approx(0.6 + measured)
         texts = [f"told (counts +{measured})", "rare (counts +0.60)"]
@@ -155,7 +155,7 @@ def test_the_lead_that_is_most_in_doubt_is_told(no_batchnorm, grounds):
                 zip((best, within, beyond), (2.0, *gains), strict=False)
             )
         ]
-        told = judged(
+        told = best_finding(
             grounds.around(used), sorted(ranked, key=lambda score: -score.gain)
         )
         return [
@@ -190,7 +190,7 @@ def test_a_cause_has_no_fix_where_another_scaling_explains_about_as_much_and_pre
             Score(best, (Vote("a", 1.0, 1.0), rare), variants),
             Score(other, (Vote("a", gain, 1.0), rare)),
         )
-        return judged(grounds.around(used), ranked)
+        return best_finding(grounds.around(used), ranked)
 
     assert printable(0.79).fix.preprocessing == right
     undecided = printable(0.81)
@@ -215,14 +215,14 @@ def test_labels_alone_offer_no_scaling_where_another_meets_as_many(
     used = right.replace(scaling="lite")
     grounds = labelled.around(used)
     # Of 16 labels the right scaling meets all, the faint one two fewer.
-    assert grounds.around(right).turned(faint) == (0, 2)
+    assert grounds.around(right).gained_and_lost(faint) == (0, 2)
 
     def fixed(first, second):
         ranked = [
             Score(explained("scaling", tried, used), (Vote("a", gain, gain),) * 2)
             for tried, gain in ((first, 3.0), (second, 0.0))
         ]
-        finding = judged(grounds, ranked)
+        finding = best_finding(grounds, ranked)
         assert finding.verdict == "named"
         return finding.fix.preprocessing
 
@@ -241,7 +241,9 @@ def test_labels_of_failing_images_name_nothing_by_chance_beside_other_evidence(
     ]
     for ordinary, said in ((0.1, "possible"), (0.5, "named")):
         given = [Vote("told", gain, gain) for gain in (ordinary, 0.0, 0.6, 0.0)]
-        assert judged(few, [Score(found["polarity"], tuple(given))]).verdict == said
+        assert (
+            best_finding(few, [Score(found["polarity"], tuple(given))]).verdict == said
+        )
 
 
 @pytest.mark.parametrize(
@@ -251,9 +253,9 @@ def test_labels_of_failing_images_name_nothing_by_chance_beside_other_evidence(
 def test_a_cause_is_ruled_out_only_where_what_it_would_change_is_excluded(
     grounds, in_use, found, gain, said
 ):
-    (told,) = settled(grounds, scores(found, gain), set())
+    (told,) = other_findings(grounds, scores(found, gain), set())
     assert (told.cause, told.verdict) == ("inverted_polarity", said)
-    assert settled(grounds, scores(found, gain), {"inverted_polarity"}) == []
+    assert other_findings(grounds, scores(found, gain), {"inverted_polarity"}) == []
 
 
 def test_a_cause_that_labels_speak_for_is_never_ruled_out(
@@ -261,15 +263,17 @@ def test_a_cause_that_labels_speak_for_is_never_ruled_out(
 ):
     def verdicts(labels):
         judges = Grounds.of(evaluator, in_use, sixteen, indices(labels, 16))
-        return [one.verdict for one in settled(judges, scores(found, -9.0), set())]
+        return [
+            one.verdict for one in other_findings(judges, scores(found, -9.0), set())
+        ]
 
-    (by_statistics,) = settled(grounds, scores(found, -9.0), set())
+    (by_statistics,) = other_findings(grounds, scores(found, -9.0), set())
     assert by_statistics.summary.startswith(
         "This change does not bring the images closer"
     )
     labels = indices(truth[:2], 16)
     few = Grounds.of(Evaluator(evaluator.predictor), in_use, sixteen, labels)
-    (by_labels,) = settled(few, scores(found, -9.0), set())
+    (by_labels,) = other_findings(few, scores(found, -9.0), set())
     assert by_labels.summary.startswith(
         "This change does not make more predictions correct"
     )
