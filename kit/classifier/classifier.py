@@ -211,9 +211,7 @@ class Classifier:
         target = Path(path)
         origin = self.source
         foreign = origin.path if origin and origin.network else None
-        formats = []
-        if not foreign:
-            formats.append(".keras")
+        formats = [] if foreign else [".keras"]
         if self.network.compiled.runner == "LiteRT":
             formats.append(".tflite")
         if not formats:
@@ -242,11 +240,9 @@ class Classifier:
                 # Which TensorFlow alone could make again.
                 if layers := compiled.first_layers:
                     reference = reference.with_arrays(FIRST_LAYERS, layers.arrays())
-                statistics = reference.contents
-                write(foreign, statistics=statistics, network=compiled.data)
+                write(foreign, statistics=reference.contents, network=compiled.data)
             elif origin is not None:
-                file = store.unchanged(origin).path
-                write(file, statistics=reference.contents)
+                write(store.unchanged(origin).path, statistics=reference.contents)
             else:
                 file = Path(folder) / "network.keras"
                 self.model.save(file)

@@ -307,14 +307,12 @@ def _loss_mismatch_finding(
         "sigmoid": "probabilities",
         "linear": "logits",
     }
-    expected_kind = "logits" if from_logits else "probabilities"
-    if (
-        "crossentropy" not in loss.replace("_", "")
-        or output_kinds.get(last_activation, expected_kind) == expected_kind
-    ):
+    expected = "logits" if from_logits else "probabilities"
+    actual = output_kinds.get(last_activation, expected)
+    if "crossentropy" not in loss.replace("_", "") or actual == expected:
         return None
     return _head_finding(
-        f"The loss ({loss}) takes the outputs for {expected_kind}, but they are {output_kinds[last_activation]}.",
+        f"The loss ({loss}) takes the outputs for {expected}, but they are {actual}.",
         Evidence("from_logits of the loss (1 is true)", float(from_logits), None, True),
         advice=f"Train again with from_logits={not from_logits}, or with another last layer.",
     )

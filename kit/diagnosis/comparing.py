@@ -244,9 +244,7 @@ def compare(
     original = replace(original, rows=before.probabilities[most_changed])
     form = replace(form, rows=after.probabilities[most_changed])
     quantised = _quantised(first, second)
-    cause = _cause_of_changes(
-        original, form, judged, changes=changes, quantised=quantised
-    )
+    cause = _likely_cause(original, form, judged, changes=changes, quantised=quantised)
     return Compared(
         first.name,
         _name(second),
@@ -267,7 +265,7 @@ def _name(second: Classifier | Function) -> str:
     return name
 
 
-def _cause_of_changes(
+def _likely_cause(
     original: _Form,
     form: _Form,
     photos: tuple[Photo, ...],

@@ -9,8 +9,8 @@ from kit.explorer.bench import View
 from kit.explorer.settings import Settings
 
 VARIABLE = "KIT_EXPLORER_AHEAD"
-"""Environment variable with the number of places; a hub sets it to 0."""
-PLACES = 320
+"""Environment variable with the number of positions; a hub sets it to 0."""
+POSITIONS = 320
 SECONDS = 0.008
 """Time for one reply to what the page asks for ahead: a hand that moves meanwhile waits no longer."""
 AHEAD_BYTES = 50_000_000
@@ -24,17 +24,17 @@ PAUSE_MS = 1000
 """How long the page then waits before it asks again."""
 
 
-def chosen_places(places: int | None) -> int:
-    """Return how many places a slider has at most, those of the environment where None is given; 0 is none.
+def positions_ahead(positions: int | None) -> int:
+    """Return at how many positions of a slider views are computed ahead; None takes those of the environment.
 
     Raises
     ------
     TypeError, ValueError
         No whole number of 0 to 10,000, from here or from there.
     """
-    if places is not None:
-        return whole("ahead", places, 0, 10_000)
-    text = os.environ.get(VARIABLE, str(PLACES)).strip()
+    if positions is not None:
+        return whole("ahead", positions, 0, 10_000)
+    text = os.environ.get(VARIABLE, str(POSITIONS)).strip()
     return whole(VARIABLE, int(text) if text.isdecimal() else text, 0, 10_000)
 
 

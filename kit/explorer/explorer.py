@@ -26,7 +26,7 @@ from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices, label_indices
 from kit.classifier.predictions import Predictions
 from kit.explorer import export, page, why
-from kit.explorer.ahead import answered, chosen_places
+from kit.explorer.ahead import answered, positions_ahead
 from kit.explorer.bench import Bench, View
 from kit.explorer.compact import PageError
 from kit.explorer.export import Contents
@@ -147,7 +147,7 @@ class Explorer(anywidget.AnyWidget):
         pictures = at_least_one(each_picture(photos))
         expected = class_indices(labels, classifier.class_names, len(pictures))
         self._lock = threading.RLock()
-        self._ahead = chosen_places(ahead)
+        self._ahead = positions_ahead(ahead)
         self._latency = bool(latency)
         self._flips = bool(flips)
         self._cases = Path(cases)
@@ -476,16 +476,20 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_settings(self, settings: Settings, held: object) -> None:
         """Take on settings, and answer even where they are those before."""
-        if self._replies.held and held not in (None, self._replies.held[0]):
+        if self._replies.page_photo and held not in (
+            None,
+            self._replies.page_photo[0],
+        ):
             # The page did not keep it, since a newer answer had overtaken it.
-            self._replies.held = None
+            self._replies.page_photo = None
         before = self.settings
         self.settings = settings
+        # Of settings that stay as they are, no observer is told.
         if self.settings == before:
             self._update()
 
     def _take_hello(self) -> None:
-        self._replies.held = None
+        self._replies.page_photo = None
         self._update()
         if self._fresh:
             self._fresh = False
@@ -558,7 +562,7 @@ class Explorer(anywidget.AnyWidget):
         frame = np.frombuffer(buffer, np.uint8).reshape(height, width, 3)
         self._shelf[CAMERA] = Entry(Photo.from_array(frame, CAMERA))
         # The page has its own frames.
-        self._replies.held = (CAMERA, self._bench.trained.decoding)
+        self._replies.page_photo = (CAMERA, self._bench.trained.decoding)
         self._take_settings(settings, None)
 
     def _take_snap(self) -> None:
@@ -620,7 +624,7 @@ class Explorer(anywidget.AnyWidget):
             self._say("asking", text, first["request"])
 
         try:
-            diagnosis = why.ask(self.classifier, view, progress)
+            diagnosis = why.diagnose_view(self.classifier, view, progress)
             own = first["changes"], images
             explanation, pictures = why.explanation(diagnosis, view, own)
             progress("")

@@ -221,9 +221,9 @@ def states(contents: Contents, photo: str) -> list[Settings]:
         if settings["photo"] == photo:
             changes.append(settings)
             changes += [
-                settings | {name: place}
-                for name, places in sliders.items()
-                for place in places
+                settings | {name: value}
+                for name, values in sliders.items()
+                for value in values
             ]
     return [neutral(photo) | change | {"where": -1} for change in changes]
 

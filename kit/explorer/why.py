@@ -61,7 +61,7 @@ class Change:
         Settings that are undone, those that only steer them left out; and what was changed, for people.
     without
         The view without it.
-    regains, gain
+    restores, gain
         Whether the prediction is `spoilt` no more without it; and by how much the probability of the
         correct class, or of the one of the original photo, rises, -1..1.
     """
@@ -69,7 +69,7 @@ class Change:
     keys: tuple[str, ...]
     words: str
     without: View
-    regains: bool
+    restores: bool
     gain: float
 
 
@@ -84,20 +84,20 @@ def spoilt(view: View) -> bool:
 
 def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
     """Return what the changes did to the prediction, as the page shows it, with the images of `Reason`."""
-    found = changes(view, compute)
+    own_changes = changes(view, compute)
     # Mistakes that do no harm here do it elsewhere.
     mistakes = {step: "" for step in STEPS if view.settings[step]}
     if spoilt(view):
-        guilty = found[0].keys
+        guilty = own_changes[0].keys
         mistakes = dict.fromkeys(guilty, "") if STEPS.keys() >= set(guilty) else {}
     reason = _reason("")
     images: list[bytes] = []
     if mistakes:
         after = compute(view.settings | mistakes)
-        reason, images = _prepared_otherwise(view, after, mistakes)
-    elif found:
-        reason, images = _own(view, found)
-    lines = [_line(view, change) for change in found if len(found) > 1]
+        reason, images = _preprocessing_reason(view, after, mistakes)
+    elif own_changes:
+        reason, images = _own_changes_reason(view, own_changes)
+    lines = [_line(view, change) for change in own_changes if len(own_changes) > 1]
     message: Changes = {**reason, "lines": lines, "settings": view.settings}
     return message, images
 
@@ -114,7 +114,7 @@ def _reason(headline: str, advice: str = "") -> Reason:
     }
 
 
-def _beside(
+def _with_pictures(
     reason: Reason, view: View, after: View, title: str
 ) -> tuple[Reason, list[bytes]]:
     """Put what is shown and what comes after it beside each other in a reason, and return their images."""
@@ -134,17 +134,19 @@ def _beside(
     return reason, [image.tobytes() for image in images]
 
 
-def _own(view: View, found: Sequence[Change]) -> tuple[Reason, list[bytes]]:
+def _own_changes_reason(
+    view: View, own_changes: Sequence[Change]
+) -> tuple[Reason, list[bytes]]:
     """Say what the person's own changes did; the first of them is the one to undo."""
-    reason = _reason(_done(view, found), WORDS["harmless"])
+    reason = _reason(_effect_of_changes(view, own_changes), WORDS["harmless"])
     if not spoilt(view):
-        return _beside(reason, view, view.untouched, WORDS["title"])
-    first = found[0]
+        return _with_pictures(reason, view, view.untouched, WORDS["title"])
+    first = own_changes[0]
     after = first.without
     guilty = {
         "perturbation" if key in PARAMETERS else key
-        for change in found
-        if change.regains
+        for change in own_changes
+        if change.restores
         for key in change.keys
     }
     undo = WORDS["undo_all" if len(first.keys) > 1 else "undo"]
@@ -159,12 +161,12 @@ def _own(view: View, found: Sequence[Change]) -> tuple[Reason, list[bytes]]:
         },
     }
     title = WORDS["title_without"].format(words=first.words)
-    return _beside(reason, view, after, title)
+    return _with_pictures(reason, view, after, title)
 
 
-def _done(view: View, found: Sequence[Change]) -> str:
+def _effect_of_changes(view: View, own_changes: Sequence[Change]) -> str:
     """Say in a sentence or two what the changes did."""
-    first = found[0]
+    first = own_changes[0]
     before = percent(view.untouched.probabilities[view.untouched.top])
     if not spoilt(view):
         text = WORDS["helped" if view.altered else "kept"]
@@ -179,10 +181,10 @@ def _done(view: View, found: Sequence[Change]) -> str:
     after = prediction(first.without)
     if len(first.keys) > 1:
         return start + WORDS["only"].format(words=first.words, after=after)
-    regaining = [change for change in found if change.regains] or [first]
+    restoring = [change for change in own_changes if change.restores] or [first]
     parts = [
         WORDS["without"].format(words=change.words, after=prediction(change.without))
-        for change in regaining
+        for change in restoring
     ]
     if len(parts) > 1:
         parts.append(WORDS["together"])
@@ -215,17 +217,17 @@ def changes(view: View, compute: Compute) -> tuple[Change, ...]:
     keys = [key for key in view.changed if key != "seed"]
     singles = sorted(
         (_without(view, (key,), compute) for key in keys),
-        key=lambda change: (change.regains, change.gain),
+        key=lambda change: (change.restores, change.gain),
         reverse=True,
     )
-    if not spoilt(view) or len(singles) < 2 or singles[0].regains:
+    if not spoilt(view) or len(singles) < 2 or singles[0].restores:
         return tuple(singles)
     by_effect = [key for change in singles for key in change.keys]
     together = _without(view, tuple(by_effect), compute)
     for key in reversed(by_effect):
         fewer = tuple(other for other in together.keys if other != key)
         without_fewer = _without(view, fewer, compute)
-        if without_fewer.regains:
+        if without_fewer.restores:
             together = without_fewer
     return (together, *singles)
 
@@ -233,19 +235,19 @@ def changes(view: View, compute: Compute) -> tuple[Change, ...]:
 def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
     steering = [name for name, parameter in PARAMETERS.items() if parameter.of in keys]
     untouched = neutral(view.settings["photo"])
-    back = {key: untouched[key] for key in (*keys, *steering)}
-    without = compute(view.settings | back)
+    undone = {key: untouched[key] for key in (*keys, *steering)}
+    without = compute(view.settings | undone)
     target = view.untouched.top if view.label is None else view.label
     return Change(
         keys=keys,
         words=WORDS["and"].join(words(key, view.settings) for key in keys),
         without=without,
-        regains=spoilt(view) and not spoilt(without),
+        restores=spoilt(view) and not spoilt(without),
         gain=float(without.probabilities[target] - view.probabilities[target]),
     )
 
 
-def ask(
+def diagnose_view(
     classifier: Classifier, view: View, progress: Callable[[str], None]
 ) -> Diagnosis:
     """Diagnose the image as it is shown, with the preprocessing in use."""
@@ -276,28 +278,28 @@ def explanation(
     diagnosis: Diagnosis, view: View, own: tuple[Reason, list[bytes]]
 ) -> tuple[ExplainedContent, list[bytes]]:
     """Return the diagnosis as the page shows it, with the images of `Reason`; `own` is that of `because`."""
-    reason, images = _concluded(diagnosis, view, own)
+    reason, images = _best_reason(diagnosis, view, own)
     details = plain(diagnosis.details().text())
     return {**reason, "code": diagnosis.fix_code, "details": details}, images
 
 
-def _concluded(
+def _best_reason(
     diagnosis: Diagnosis, view: View, own: tuple[Reason, list[bytes]]
 ) -> tuple[Reason, list[bytes]]:
     """Return the most that can be said of this prediction, with the images of `Reason`."""
-    right = _right(diagnosis, view)
+    right = _fixed_preprocessing(diagnosis, view)
     if right is not None:
         apply = settings_of_fix(view.settings, view.base, right)
-        after = _prepared(view, right)
+        after = _view_with(view, right)
         unchosen = apply is None or "fix" in apply
         # Else there is more to undo than that.
         if unchosen or not (spoilt(view) and spoilt(after)):
-            return _prepared_otherwise(view, after, apply)
-    in_image = None if spoilt(view) else _in_image(diagnosis, view)
+            return _preprocessing_reason(view, after, apply)
+    in_image = None if spoilt(view) else _reason_in_image(diagnosis, view)
     return own if in_image is None else (in_image, [])
 
 
-def _in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
+def _reason_in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
     """Say what an image suffers from that no change has spoilt; None where its changes say it all."""
     if view.changed and not view.wrong:
         return None
@@ -313,7 +315,7 @@ def _in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
     return _reason(diagnosis.headline, diagnosis.limits or CLEAN)
 
 
-def _prepared_otherwise(
+def _preprocessing_reason(
     view: View, after: View, apply: Settings | None
 ) -> tuple[Reason, list[bytes]]:
     """Say how an image is prepared otherwise than in training, and what the fix does to its prediction."""
@@ -322,10 +324,10 @@ def _prepared_otherwise(
     effect = effect.format(after=called(after), before=_share(view))
     reason = _reason(" ".join([*sentences.values(), effect]))
     reason |= {"button": WORDS["fix"], "apply": apply, "guilty": list(sentences)}
-    return _beside(reason, view, after, WORDS["title_trained"])
+    return _with_pictures(reason, view, after, WORDS["title_trained"])
 
 
-def _right(diagnosis: Diagnosis, view: View) -> Preprocessing | None:
+def _fixed_preprocessing(diagnosis: Diagnosis, view: View) -> Preprocessing | None:
     """Return the preprocessing that the diagnosis found; that of training where it was left by choice."""
     right = None if diagnosis.best is None else diagnosis.best.fix.preprocessing
     if right is None or usual(view.bench.classifier) != "as in training":
@@ -334,7 +336,7 @@ def _right(diagnosis: Diagnosis, view: View) -> Preprocessing | None:
     return view.base if all(view.settings.get(step) for step in steps) else right
 
 
-def _prepared(view: View, right: Preprocessing) -> View:
+def _view_with(view: View, right: Preprocessing) -> View:
     """Return the view of the same photo, perturbed as it is, with this preprocessing."""
     return replace(view.bench, trained=right).look(
         view.original,

@@ -13,7 +13,7 @@ from kit._arrays import Array, Float32, Pixels
 from kit._checking import built, guiding, instance, parsed
 from kit.images import Decoding, Source, load_image
 from kit.preprocessing.black_box import Code, compared, read
-from kit.preprocessing.comparison import Comparison, compare_values, moved
+from kit.preprocessing.comparison import Comparison, compare_values, relative_distance
 from kit.preprocessing.configs import fields_for, read_configs
 from kit.preprocessing.pipeline import LAYOUTS, PIPELINE, Pipeline, run, run_back, steps
 from kit.preprocessing.resizing import PILLOW, SAMPLERS
@@ -169,7 +169,7 @@ class Preprocessing(Pipeline):
             raise TypeError(f"Expected {expected}, received {other!r}, {photo!r}")
         photo = opened.decoded(self.decoding)
         reading = read(self, other, [photo])
-        return compared(self, reading, reading.called[0], photo, moved)
+        return compared(self, reading, reading.called[0], photo, relative_distance)
 
     def to_dict(self) -> dict[str, Any]:
         """Return this value as plain lists, numbers and texts, with its format and version."""

@@ -108,7 +108,8 @@ def _usable(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
     """Return a tensor as if it was returned; a buffer without sides has those that the network takes."""
     array = numpy_of(tensor)
     shape = tensor_shape(expected, photo)
-    if array.size == max(array.shape, default=0) == np.prod(shape):
+    is_flat_buffer = array.size == max(array.shape, default=0) == np.prod(shape)
+    if is_flat_buffer:
         array = array.reshape(shape)
     problem = unusable(array)
     if problem:
@@ -155,16 +156,19 @@ def _probed(
     expected: Pipeline, function: Function, way: str, pixels: Pixels
 ) -> list[Float64]:
     """Return what a function makes of lower images of one colour, and of a dark photo."""
+    # Of another shape than the photo: a function of no fixed size returns another one, too.
     lower = pixels[len(pixels) // 4 :]
-    images = [np.full_like(lower, level) for level in (0, 254, 255)]
-    called = [
-        call(function, Photo(image), way, expected) for image in (*images, pixels // 2)
+    black_pale_white = [np.full_like(lower, level) for level in (0, 254, 255)]
+    dark = pixels // 2
+    calls = [
+        call(function, Photo(image), way, expected)
+        for image in (*black_pale_white, dark)
     ]
     return [
         np.zeros((0, 1, 1))
-        if outcome.tensor is None
-        else image_of(outcome.tensor, expected)
-        for outcome in called
+        if called.tensor is None
+        else image_of(called.tensor, expected)
+        for called in calls
     ]
 
 

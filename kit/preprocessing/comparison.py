@@ -113,7 +113,7 @@ class Comparison(Result):
         Every step with its figures.
     effects
         The step of each difference and its effect by itself, from 0 to 1: how far the tensor moves (see
-        `moved`), or where a classifier is asked, which share of the probability.
+        `relative_distance`), or where a classifier is asked, which share of the probability.
     notes
         What the comparison could not see.
     """
@@ -171,7 +171,7 @@ class Comparison(Result):
         yield from (f"Note: {note}." for note in self.notes)
 
 
-def moved(tensor: Array, changed: Array) -> float:
+def relative_distance(tensor: Array, changed: Array) -> float:
     """Return how far a tensor is moved: d / (d + s), of root mean square d and the standard deviation s.
 
     0 where it stays as it is, 0.5 where it moves as far as it varies, 1 where the shapes differ.
@@ -195,7 +195,7 @@ def compare_values(
         for name, array in steps(expected, photo).items()
     )
     return Comparison.on(
-        differences_with_effects(expected, actual, photo, moved),
+        differences_with_effects(expected, actual, photo, relative_distance),
         first_step=next((figure.name for figure in figures if figure.parts), None),
         steps=figures,
         photo=photo.name,

@@ -292,13 +292,14 @@ def _transforms(node: Any) -> Iterator[tuple[str, Fields]]:
         name = ast.unparse(node.func).rpartition(".")[2]
         parts = node.args
         if name != "Compose":
-            yield name, {word.arg: _value(word.value) for word in node.keywords}
+            yield name, {word.arg: _printed_value(word.value) for word in node.keywords}
     for part in parts:
         yield from _transforms(part)
 
 
-def _value(node: ast.expr) -> Any:
+def _printed_value(node: ast.expr) -> Any:
     """Return a value that is printed: numbers, or the last part of a name such as that of a filter."""
+    # Of tensor([0.485, ...]) the list, of InterpolationMode.BICUBIC the name of the filter.
     text = ast.unparse(node).removeprefix("tensor")
     with suppress(ValueError):
         return ast.literal_eval(text)

@@ -106,7 +106,7 @@ def levels_apart(pipeline: Pipeline, samples: Iterable[Probe]) -> float:
 def few_values(expected: Pipeline, sample: Probe) -> str:
     """Return the values that are left in words, if they are few and whole; else empty."""
     values = np.unique(sample.result)
-    decoded = _decoded(expected, sample.photo)
+    decoded = _with_other_decodings(expected, sample.photo)
     count = min(len(np.unique(run(PIPELINE, p, sample.photo))) for p in decoded)
     is_few = len(values) <= FEW_VALUES < count and not np.any(values % 1)
     if not is_few or expected.cast is not None:
@@ -123,12 +123,14 @@ def rounding(pipeline: Pipeline, photo: Photo) -> float:
     return float(np.sqrt(np.mean(apart**2)))
 
 
-def _decoded(expected: Pipeline, photo: Photo) -> list[Pipeline]:
+def _with_other_decodings(expected: Pipeline, photo: Photo) -> list[Pipeline]:
     """Return what is expected, and with each decoding that makes other pixels of a photo."""
+    # A file without notes has nothing that could be decoded in another way.
     changes = [{}, *_DECODINGS] if photo.notes else [{}]
     pipelines = [
         expected.replace(**decoding_changes(expected, **change)) for change in changes
     ]
+    # The first of those that make the same pixels stays.
     by_pixels = {
         photo.decoded(pipeline.decoding).pixels.tobytes(): pipeline
         for pipeline in reversed(pipelines)
@@ -260,7 +262,7 @@ def match(
     shape = first.result.shape
     channels_first = shape[0] in {1, 3} and shape[2] not in {1, 3}
     to_last = partial(np.moveaxis, source=0, destination=-1 if channels_first else 0)
-    pipelines = [expected] if decoded else _decoded(expected, first.photo)
+    pipelines = [expected] if decoded else _with_other_decodings(expected, first.photo)
     turn, windows = _turned(pipelines, Probe(first.photo, to_last(first.result)))
 
     def upright(image: Float64) -> Float64:

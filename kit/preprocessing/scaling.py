@@ -134,9 +134,11 @@ def same_line(
     first: tuple[Float64, Float64], second: tuple[Float64, Float64], tolerance: Any
 ) -> bool:
     """Return whether two lines (slope, offset) are nowhere on 0..255 further apart than `tolerance`."""
-    slope = first[0] - second[0]
-    offset = first[1] - second[1]
-    return all(np.all(np.abs(x * slope + offset) <= tolerance) for x in (0, 255))
+    slope_difference, offset_difference = map(np.subtract, first, second)
+    return all(
+        np.all(np.abs(level * slope_difference + offset_difference) <= tolerance)
+        for level in (0, 255)
+    )
 
 
 def _name(scalings: Scalings) -> str | None:

@@ -76,10 +76,10 @@ class Duplicates(Result):
 
         A ValueError where there is no second one.
         """
-        _, size = self.sizes
-        mask = np.zeros(size, bool)
-        mask[[pair.second for pair in self.pairs]] = True
-        return mask
+        _, second_size = self.sizes
+        leaked = np.zeros(second_size, bool)
+        leaked[[pair.second for pair in self.pairs]] = True
+        return leaked
 
     def table(self) -> Table:
         """Return the first pairs as a table."""

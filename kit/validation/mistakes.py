@@ -107,7 +107,7 @@ class Mistakes(Rows):
         return (f"not predicted: {names_of(errors)} ({reason})",)
 
     @property
-    def _read(self) -> Bools:
+    def _has_prediction(self) -> Bools:
         return self.predicted >= 0
 
     @property
@@ -117,19 +117,23 @@ class Mistakes(Rows):
 
     @property
     def _wrong(self) -> Bools:
-        return np.asarray(self._read & (self.predicted != self.labels))
+        return np.asarray(self._has_prediction & (self.predicted != self.labels))
 
     @property
     def accuracy(self) -> AccuracyInterval:
         """Share of correct predictions, with its interval."""
-        return accuracy_interval(~self._wrong[self._read])
+        return accuracy_interval(~self._wrong[self._has_prediction])
 
     @property
     def confusion(self) -> Int64:
         """How many images of each class, in rows, are predicted as each: int64 (classes, classes)."""
         classes = len(self.classifier.class_names)
         counts = np.zeros((classes, classes), np.int64)
-        np.add.at(counts, (self.labels[self._read], self.predicted[self._read]), 1)
+        np.add.at(
+            counts,
+            (self.labels[self._has_prediction], self.predicted[self._has_prediction]),
+            1,
+        )
         return counts
 
     @cached_property
@@ -148,7 +152,7 @@ class Mistakes(Rows):
 
         See `label_errors`; of more than 32 classes, the 32 most probable ones count.
         """
-        (read,) = np.nonzero(self._read)
+        (read,) = np.nonzero(self._has_prediction)
         rows = self.swept.rows[read, 0]
         doubtful = label_errors(
             labels=self.labels[read],
@@ -198,8 +202,10 @@ class Mistakes(Rows):
         if len(names) > _MATRIX:
             pairs = [(*pair, str(count)) for pair, count in self.confused]
             return Table(("label", "predicted", "images"), pairs, "<<>")
-        counts = self.confusion.T.astype(str)
-        return Table(("label / predicted", *names), zip(names, *counts, strict=True))
+        # Column by column, so that zip makes rows of a label and its counts.
+        columns = self.confusion.T.astype(str)
+        rows = zip(names, *columns, strict=True)
+        return Table(("label / predicted", *names), rows)
 
     @property
     def groups(self) -> dict[str, tuple[Mistake, ...]]:

@@ -56,11 +56,11 @@ class Slice:
     def summary(self) -> str:
         """One sentence."""
         sentence = f"{self.wrong:.0%} of {self.words} images are wrong, {self.others:.0%} of the others"
-        row = CONDITIONS[self.name]
-        if row.binary:
+        condition = CONDITIONS[self.name]
+        if condition.binary:
             return sentence
-        side = "above" if row.much == self.words else "below"
-        return f"{sentence} ({row.label} {side} {self.limit:.3g})"
+        side = "above" if condition.much == self.words else "below"
+        return f"{sentence} ({condition.label} {side} {self.limit:.3g})"
 
 
 def measured(photo: Photo) -> list[float]:
@@ -87,23 +87,23 @@ def slices(rows: Floats, wrong: Bools, labels: Int64) -> tuple[Slice, ...]:
     wrong, labels
         Shape (N,): whether each is predicted wrongly, and its class.
     """
-    found: list[Slice] = []
+    failing: list[Slice] = []
     outside = np.ones(len(rows), np.bool_)
     while outside.sum() >= 2 * FEWEST:
-        ends = _ends(rows[outside], wrong[outside], labels[outside])
-        most = max(end.evidence for end in ends)
-        p_value = len(ends) * float(np.exp(-most))
+        cuts = _best_cuts(rows[outside], wrong[outside], labels[outside])
+        most_evidence = max(cut.evidence for cut in cuts)
+        p_value = len(cuts) * float(np.exp(-most_evidence))
         if p_value >= SLICE_P_VALUE:
             break
-        near = [end for end in ends if end.evidence >= NEAR_SHARE * most]
-        stated = [end for end in near if CONDITIONS[end.name].stated]
-        cause = max(stated or near, key=lambda end: end.gap)
-        inside = cause.side * (rows[:, MEASURED.index(cause.name)] - cause.limit) > 0
-        found.append(
+        convincing = [cut for cut in cuts if cut.evidence >= NEAR_SHARE * most_evidence]
+        stated = [cut for cut in convincing if CONDITIONS[cut.name].stated]
+        cut = max(stated or convincing, key=lambda cut: cut.gap)
+        inside = cut.side * (rows[:, MEASURED.index(cut.name)] - cut.limit) > 0
+        failing.append(
             Slice(
-                name=cause.name,
-                words=SIDES[cause.name, cause.side],
-                limit=cause.limit,
+                name=cut.name,
+                words=SIDES[cut.name, cut.side],
+                limit=cut.limit,
                 images=int(inside.sum()),
                 wrong=float(wrong[inside].mean()),
                 others=float(wrong[~inside].mean()),
@@ -111,11 +111,11 @@ def slices(rows: Floats, wrong: Bools, labels: Int64) -> tuple[Slice, ...]:
             )
         )
         outside &= ~inside
-    return tuple(found)
+    return tuple(failing)
 
 
 @dataclass(frozen=True, eq=False)
-class _End:
+class _Cut:
     """An end of a property, cut off where that explains the mistakes best: the first `size` of its values."""
 
     name: str
@@ -132,18 +132,21 @@ class _End:
     def gap(self) -> float:
         """The distance of the medians on both sides, in widths of their middle halves, up to `WIDEST_GAP`."""
         values = self.side * CONDITIONS[self.name].scaled(self.values)
-        low, median, high = np.nanpercentile(values[: self.size], (25, 50, 75))
-        lower, middle, upper = np.nanpercentile(values[self.size :], (25, 50, 75))
-        width = max(high - low + upper - lower, 1e-9)
-        return float(min((median - middle) / width, WIDEST_GAP))
+        quartiles = (25, 50, 75)
+        inside = np.nanpercentile(values[: self.size], quartiles)
+        outside = np.nanpercentile(values[self.size :], quartiles)
+        _, median_gap, _ = inside - outside
+        width = max(np.ptp(inside) + np.ptp(outside), 1e-9)
+        return float(min(median_gap / width, WIDEST_GAP))
 
 
-def _ends(rows: Floats, wrong: Bools, labels: Int64) -> list[_End]:
+def _best_cuts(rows: Floats, wrong: Bools, labels: Int64) -> list[_Cut]:
+    """Return for each end of each property where to cut it off, from the extreme values on."""
     # Classes of a few images are one.
     strata = np.where(np.bincount(labels)[labels] < FEWEST, 0, labels + 1)
     usual = np.bincount(strata, wrong)[strata] / np.bincount(strata)[strata]
     sizes = np.arange(FEWEST, len(rows) // 2 + 1)
-    ends = []
+    cuts = []
     for name, side in SIDES:
         values = rows[:, MEASURED.index(name)].astype(np.float64)
         order = np.argsort(-side * values, kind="stable")
@@ -152,15 +155,15 @@ def _ends(rows: Floats, wrong: Bools, labels: Int64) -> list[_End]:
         # No cut lies between equal values, nor before a NaN, which comes last.
         evidence[~(side * ranked[sizes - 1] > side * ranked[sizes])] = 0
         best = int(evidence.argmax())
-        end = _End(
+        cut = _Cut(
             name=name,
             side=side,
             values=ranked,
             size=FEWEST + best,
             evidence=float(evidence[best]),
         )
-        ends.append(end)
-    return ends
+        cuts.append(cut)
+    return cuts
 
 
 def _evidence(wrong: Bools, usual: Float64, sizes: Int64) -> Float64:

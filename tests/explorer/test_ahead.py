@@ -3,16 +3,16 @@
 import pytest
 
 from kit.explorer import ahead
-from kit.explorer.ahead import PAUSE_MS, PLACES, VARIABLE, answered, chosen_places
+from kit.explorer.ahead import PAUSE_MS, POSITIONS, VARIABLE, answered, positions_ahead
 from kit.explorer.explorer import Explorer
 
 
 def test_the_environment_says_how_many_places_where_the_caller_does_not(monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
-    assert (chosen_places(None), chosen_places(5)) == (PLACES, 5)
+    assert (positions_ahead(None), positions_ahead(5)) == (POSITIONS, 5)
     for given, places in (("0", 0), (" 12 ", 12), ("10000", 10_000)):
         monkeypatch.setenv(VARIABLE, given)
-        assert (chosen_places(None), chosen_places(5)) == (places, 5)
+        assert (positions_ahead(None), positions_ahead(5)) == (places, 5)
 
 
 @pytest.mark.parametrize("given", ["", "many", "-1", "1.5", "²", "10001"])

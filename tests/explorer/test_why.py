@@ -416,7 +416,7 @@ def test_many_questions_have_one_thread_and_each_gets_its_end(explorer):
 
 def test_a_question_that_fails_is_told_in_one_line(classifier, monkeypatch):
     explorer = listen(Explorer(classifier, np.zeros((8, 8, 3), np.uint8)))
-    monkeypatch.setattr(why, "ask", lambda *_: 1 / 0)
+    monkeypatch.setattr(why, "diagnose_view", lambda *_: 1 / 0)
     deliver(explorer, kind="why", request="a.1", settings=explorer.settings)
     explorer.wait()
     last, _ = explorer.sent[-1]
