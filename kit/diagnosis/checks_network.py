@@ -245,12 +245,14 @@ def check_head(
     ends = [(layer, name) for layer in layers if (name := _activation(layer))]
     if not ends:
         return None
-    layer, last = ends[-1]
+    layer, last_activation = ends[-1]
     loss, from_logits = _loss_and_logits(mapping(compiled).get("loss"))
-    several = last == "sigmoid" and outputs.shape[1] > 1
-    if _REGRESSION.search(loss) and (several or last in {"linear", "relu"}):
-        return _regression_finding(loss, last, outputs)
-    if last == "softmax" and outputs.shape[1] == 1:
+    several_sigmoids = last_activation == "sigmoid" and outputs.shape[1] > 1
+    if _REGRESSION.search(loss) and (
+        several_sigmoids or last_activation in {"linear", "relu"}
+    ):
+        return _regression_finding(loss, last_activation, outputs)
+    if last_activation == "softmax" and outputs.shape[1] == 1:
         return _head_finding(
             "A softmax over one output is 1 for every image.",
             Evidence("smallest output", float(outputs.min()), 1.0, True),
@@ -260,18 +262,18 @@ def check_head(
     twice = [name for _, name in ends[-2:]] == ["softmax", "softmax"]
     if twice and layer.kind in {"Softmax", "Activation"}:
         return _double_softmax_finding(layer, outputs)
-    if several:
+    if several_sigmoids:
         return _sigmoids_finding(outputs)
-    return _loss_mismatch_finding(last, loss, from_logits)
+    return _loss_mismatch_finding(last_activation, loss, from_logits)
 
 
-def _regression_finding(loss: str, last: str, outputs: Float32) -> Finding:
+def _regression_finding(loss: str, last_activation: str, outputs: Float32) -> Finding:
     return _head_finding(
         f"The model was trained by {loss}: its {outputs.shape[1]} outputs are numbers, not classes.",
         Evidence("largest output", float(outputs.max())),
         advice="Use the outputs of classifier.model: they are no probabilities.",
         # Classes separated by squares of their sigmoids are rare, but there are some.
-        sure=last != "sigmoid",
+        sure=last_activation != "sigmoid",
     )
 
 

@@ -551,6 +551,7 @@ class _Suspect:
             in_use=self.in_use,
             photos=self.photos[:SEARCHED],
             labels=np.full(SEARCHED, -1),
+            # What the other model predicts is all the evidence.
             sources=(self,),
             candidates=self.candidates,
         )

@@ -203,10 +203,10 @@ class Grounds:
         return [
             candidate
             for candidate in differing
-            if not (candidate.step == "fit" and self._square(candidate))
+            if not (candidate.step == "fit" and self._letterbox_adds_no_bars(candidate))
         ]
 
-    def _square(self, candidate: Candidate) -> bool:
+    def _letterbox_adds_no_bars(self, candidate: Candidate) -> bool:
         """Whether a letterbox adds no bars: then fits differ by as little as those without one."""
         photos = self.photos[:FEW]
         return all(

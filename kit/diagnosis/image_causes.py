@@ -325,8 +325,10 @@ class _Trial:
         lost = (1 - self.kept_share) * CONTROL_IMAGES
         fallen = np.log((lost + 1) / (CONTROL_IMAGES - lost + 1))
         odds = BEFORE + FALLEN_WEIGHT * fallen + UNSURE_WEIGHT * unsure + rival
+        # Images whose label is predicted are not asked about: one that is known is another.
         if predictions.labels[place] >= 0:
             odds += WRONG_LOG_ODDS
+        # What hardly any other prediction suffers from is never more likely than not.
         return float(odds if self.kept_share < UNHARMED_SHARE else min(odds, 0))
 
     @property

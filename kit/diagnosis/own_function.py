@@ -155,7 +155,7 @@ def _checkup(
 ) -> Checkup:
     effect = partial(_effect, classifier)
     pairs = list(zip(reading.called, photos, strict=True))
-    both = (
+    probability_pairs = (
         _probabilities(
             classifier,
             contract.apply(photo),
@@ -164,10 +164,12 @@ def _checkup(
         for called, photo in pairs
         if called.tensor is not None
     )
-    classes = [rows.argmax(axis=1) for rows in both if rows is not None]
+    predicted_pairs = [
+        rows.argmax(axis=1) for rows in probability_pairs if rows is not None
+    ]
     changed = None
-    if len(classes) == len(photos):
-        changed = float(np.diff(classes).any(axis=1).mean())
+    if len(predicted_pairs) == len(photos):
+        changed = float(np.diff(predicted_pairs).any(axis=1).mean())
     comparisons = [compared(contract, reading, *pair, effect) for pair in pairs]
     preprocessing = cast("Preprocessing", reading.pipeline) if reading.exact else None
     return Checkup(tuple(comparisons), changed, preprocessing)

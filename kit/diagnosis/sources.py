@@ -234,7 +234,7 @@ class Labelled:
         """Return the probabilities, float64 (photos, classes)."""
         return self.evaluator.answers(self.photos, p)
 
-    def rise(self, in_use: Preprocessing, candidate: Candidate) -> Float64:
+    def likelihood_rise(self, in_use: Preprocessing, candidate: Candidate) -> Float64:
         """Return by how much a candidate raises the log-likelihood of each label that is known, in nats."""
         places = np.flatnonzero(self.labels >= 0)
         before, after = (
@@ -257,14 +257,14 @@ class Labelled:
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
-        rise = self.rise(in_use, candidate)
+        likelihood_rise = self.likelihood_rise(in_use, candidate)
         weight = self.WEIGHT * min(1.0, sqrt(self.count / self.enough(in_use)))
         gained, lost = self.gained_and_lost(in_use, candidate.preprocessing)
         worse = gained < lost and (
             not gained or at_least(lost, gained + lost, 0.5) <= self.BY_CHANCE
         )
         text = f"more of {self.count} labelled images predicted correctly"
-        gain = weight * float(rise.mean())
+        gain = weight * float(likelihood_rise.mean())
         return Vote(text, gain, measured=gained - lost, veto=worse)
 
 
@@ -290,9 +290,9 @@ class Bundled(Labelled):
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use, image by image."""
-        rise = self.rise(in_use, candidate)
-        error = float(rise.std(ddof=1)) / sqrt(len(rise))
-        mean = float(rise.mean())
+        likelihood_rise = self.likelihood_rise(in_use, candidate)
+        error = float(likelihood_rise.std(ddof=1)) / sqrt(len(likelihood_rise))
+        mean = float(likelihood_rise.mean())
         errors = mean / max(error, self.LEAST_ERROR)
         gain = NAMED * min(errors / self.ERRORS, mean / self.RISE)
         text = f"rise of the log-likelihood of {self.title}, in standard errors"

@@ -160,7 +160,7 @@ class Explorer(anywidget.AnyWidget):
         self._stopped = threading.Event()
         self._rows: Iterator[Float32] = iter(())
         self.diagnosis: Diagnosis | None = None
-        self._about: Settings = {}
+        self._diagnosed: Settings = {}
         for picture, label in zip(pictures, expected, strict=True):
             self._shelf.add(picture.open(), label)
         self._tries = {
@@ -267,9 +267,9 @@ class Explorer(anywidget.AnyWidget):
                     f"Expected an added image, received {name!r}, which came with the explorer"
                 )
             del self._shelf[name]
-            if self._about.get("photo") == name:
+            if self._diagnosed.get("photo") == name:
                 self.diagnosis = None
-                self._about = {}
+                self._diagnosed = {}
             self._refresh()
             if self.settings["photo"] == name:
                 self._show(next(iter(self._shelf)))
@@ -410,6 +410,7 @@ class Explorer(anywidget.AnyWidget):
         untouched = entry.reference.settings
         if settings == untouched:
             return entry.reference
+        # The untouched photo with a heat map is compared with nothing but itself.
         with_map = untouched | {"where": settings["where"]}
         return self._look(settings, None if settings == with_map else entry.reference)
 
@@ -476,12 +477,12 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_settings(self, settings: Settings, held: object) -> None:
         """Take on settings, and answer even where they are those before."""
-        if self._replies.page_photo and held not in (
+        if self._replies.sent_photo and held not in (
             None,
-            self._replies.page_photo[0],
+            self._replies.sent_photo[0],
         ):
             # The page did not keep it, since a newer answer had overtaken it.
-            self._replies.page_photo = None
+            self._replies.sent_photo = None
         before = self.settings
         self.settings = settings
         # Of settings that stay as they are, no observer is told.
@@ -489,7 +490,7 @@ class Explorer(anywidget.AnyWidget):
             self._update()
 
     def _take_hello(self) -> None:
-        self._replies.page_photo = None
+        self._replies.sent_photo = None
         self._update()
         if self._fresh:
             self._fresh = False
@@ -562,7 +563,7 @@ class Explorer(anywidget.AnyWidget):
         frame = np.frombuffer(buffer, np.uint8).reshape(height, width, 3)
         self._shelf[CAMERA] = Entry(Photo.from_array(frame, CAMERA))
         # The page has its own frames.
-        self._replies.page_photo = (CAMERA, self._bench.trained.decoding)
+        self._replies.sent_photo = (CAMERA, self._bench.trained.decoding)
         self._take_settings(settings, None)
 
     def _take_snap(self) -> None:
@@ -643,7 +644,7 @@ class Explorer(anywidget.AnyWidget):
             # Nothing is kept of a photo that was removed meanwhile.
             if settings["photo"] in self._shelf:
                 self.diagnosis = diagnosis
-                self._about = settings | {"where": None}
+                self._diagnosed = settings | {"where": None}
             best = diagnosis.best
             fixed = None if best is None else best.fix.preprocessing
             if fixed is not None and not self.settings["fix"]:
@@ -661,7 +662,7 @@ class Explorer(anywidget.AnyWidget):
                 "Expected a label to pin, received none; say what it shows with Label it"
             )
         diagnosis = None
-        if self._about == view.settings | {"where": None}:
+        if self._diagnosed == view.settings | {"where": None}:
             diagnosis = self.diagnosis
         best = None if diagnosis is None else diagnosis.best
         fix = None if best is None else best.fix.preprocessing

@@ -143,7 +143,7 @@ def ahead_reply(
 class Replies:
     """Answers with views, and knows which photo the page holds, so that each is sent once."""
 
-    page_photo: tuple[object, ...] | None = None
+    sent_photo: tuple[object, ...] | None = None
 
     def answer(
         self, view: View, request: str, started: float
@@ -178,7 +178,7 @@ class Replies:
             "live": live,
         }
         photo = (view.settings["photo"], view.source.decoding) if live else None
-        if live and photo == self.page_photo:
+        if live and photo == self.sent_photo:
             return None, source
-        self.page_photo = photo
+        self.sent_photo = photo
         return pixels, source

@@ -150,13 +150,14 @@ class _Line(NamedTuple):
     fill: tuple[int, ...]
 
 
-_Known = tuple[Float64, Float64] | None
+_KnownLine = tuple[Float64, Float64] | None
+"""Slope and offset where images of one colour have told them."""
 
 
 def _line(
     pipeline: Pipeline,
     samples: Sequence[Probe],
-    known: _Known = None,
+    known: _KnownLine = None,
     step: int = 1,
 ) -> _Line:
     """Fit a line to levels and results at each pixel, or at some, unless slope and offset are known."""
@@ -268,7 +269,7 @@ def match(
     def upright(image: Float64) -> Float64:
         return TURNS[turn](to_last(image))
 
-    known = _through([upright(image) for image in flat]) if flat else None
+    known = _line_through([upright(image) for image in flat]) if flat else None
     if known and np.any(np.abs(known[0]) < 0.01 * np.abs(known[0]).max()):
         words = "another colour space there, such as HSV or LAB, or a missing channel"
         return Reading(
@@ -292,12 +293,13 @@ def _fitted(
     expected: Pipeline,
     windows: Sequence[Pipeline],
     samples: Sequence[Probe],
-    known: _Known,
+    known: _KnownLine,
 ) -> tuple[Pipeline, dict[str, str]]:
     """Return the pipeline that comes nearest to upright images, and in words what none does."""
-    nearest = _nearest(samples, windows, known)
-    nearest, line = _as_expected(expected, nearest, samples, known)
-    scaled = _scaled(expected, line, 0.5 if known else max(0.5, line.levels))
+    nearest = _nearest_pipeline(samples, windows, known)
+    nearest, line = _with_expected_fields(expected, nearest, samples, known)
+    tolerance = 0.5 if known else max(0.5, line.levels)
+    scaled = _scaled(expected, line, tolerance)
     if line.levels <= STRANGE_LEVELS:
         return nearest.replace(**scaled), {}
     # Where the image is another one, what comes nearest says nothing.
@@ -311,15 +313,15 @@ def _fitted(
     }
 
 
-def _through(flat: Sequence[Float64]) -> tuple[Float64, Float64]:
+def _line_through(flat: Sequence[Float64]) -> tuple[Float64, Float64]:
     """Return slope and offset of the line through what is made of black and of white."""
     middle = flat[0].shape[0] // 2, flat[0].shape[1] // 2
     values = np.stack([image[middle] for image in flat])
     return _least_squares(np.array([[0.0], [255.0]]), values)
 
 
-def _nearest(
-    samples: Sequence[Probe], windows: Sequence[Pipeline], known: _Known
+def _nearest_pipeline(
+    samples: Sequence[Probe], windows: Sequence[Pipeline], known: _KnownLine
 ) -> Pipeline:
     """Return which window comes nearest to samples, in what order of channels and by what filter."""
 
@@ -346,8 +348,8 @@ def _nearest(
     return small if levels(small) <= EXPLAINED_RATIO * SAME_LEVELS else nearest
 
 
-def _as_expected(
-    expected: Pipeline, nearest: Pipeline, samples: Sequence[Probe], known: _Known
+def _with_expected_fields(
+    expected: Pipeline, nearest: Pipeline, samples: Sequence[Probe], known: _KnownLine
 ) -> tuple[Pipeline, _Line]:
     """Return the nearest pipeline with the fields that are expected, where that is as near, and its line."""
     line = _line(nearest, samples, known)
@@ -357,9 +359,9 @@ def _as_expected(
         fields = {name: getattr(expected, name) for name in names}
         changed = nearest.replace(**fields)
         changed_line = _line(changed, samples, known)
-        beside = 0.0 if is_exact else rounding(changed, samples[0].photo)
+        crop_rounding = 0.0 if is_exact else rounding(changed, samples[0].photo)
         same_count = changed.channel_count == nearest.channel_count
-        if same_count and changed_line.levels <= max(limit, beside):
+        if same_count and changed_line.levels <= max(limit, crop_rounding):
             nearest = changed
             line = changed_line
     tolerance = 1.5 if known else max(1.5, 1 + line.levels)

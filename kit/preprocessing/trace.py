@@ -21,7 +21,7 @@ PERTURB = "perturb"
 
 
 @dataclass(frozen=True)
-class Left:
+class StepRecord:
     """What one step left behind.
 
     `kind` is dtype and shape, `digest` the first 16 digits of SHA-256 of the bytes, and `means` are those of
@@ -49,7 +49,7 @@ class Left:
         """Return the means."""
         return [float(mean) for mean in self.means.split()]
 
-    def same(self, other: "Left") -> bool:
+    def same(self, other: "StepRecord") -> bool:
         """Whether two left the same; floats need not agree to the last bit."""
         if (
             self.digest == other.digest
@@ -66,21 +66,23 @@ class Left:
 
 def trace_of(
     photo: Photo, perturbation: Perturbation, preprocessing: Preprocessing
-) -> tuple[Left, ...]:
+) -> tuple[StepRecord, ...]:
     """Take one image along its way, and keep what each step leaves, in order."""
     decoded = photo.decoded(preprocessing.decoding)
     perturbed = perturbation.apply(decoded)
     others = preprocessing.steps(perturbed)
     del others[DECODE]  # done already
     steps = {DECODE: decoded.pixels, PERTURB: perturbed.pixels, **others}
-    return tuple(Left.of(name, array) for name, array in steps.items())
+    return tuple(StepRecord.of(name, array) for name, array in steps.items())
 
 
-def parts_at(traced: tuple[Left, ...], recorded: tuple[Left, ...]) -> str:
+def first_difference(
+    traced: tuple[StepRecord, ...], recorded: tuple[StepRecord, ...]
+) -> str:
     """Return the first step whose results differ; empty where all are the same."""
-    for left, recorded_left in zip(traced, recorded, strict=False):
-        if not left.same(recorded_left):
-            return left.step
+    for record, recorded_record in zip(traced, recorded, strict=False):
+        if not record.same(recorded_record):
+            return record.step
     return "" if len(traced) == len(recorded) else "steps"
 
 

@@ -31,7 +31,7 @@ from kit.images import Photo, Source, load_image
 from kit.images.metadata import without_metadata
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.trace import Left, trace_of
+from kit.preprocessing.trace import StepRecord, trace_of
 
 UNTOUCHED = Perturbation()
 LEAST_PROBABILITY = 0.001
@@ -82,7 +82,7 @@ class Observed:
     """
 
     probabilities: tuple[tuple[int, str, float], ...]
-    trace: tuple[Left, ...] = ()
+    trace: tuple[StepRecord, ...] = ()
     preprocessing: Preprocessing | None = None
 
     @property
@@ -123,7 +123,7 @@ class Observed:
         ]
         return cls(
             probabilities=tuple(probabilities),
-            trace=tuple(built(Left, "a step", step) for step in trace),
+            trace=tuple(built(StepRecord, "a step", step) for step in trace),
             preprocessing=_steps(raw.preprocessing),
         )
 

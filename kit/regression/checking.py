@@ -20,7 +20,7 @@ from kit.images import Photo
 from kit.images.photo import encoded
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import differences
-from kit.preprocessing.trace import parts_at, trace_of
+from kit.preprocessing.trace import first_difference, trace_of
 from kit.regression import cases as folders
 from kit.regression.cases import MAKE_ONE, Case, observe, weights_of
 
@@ -332,7 +332,7 @@ class _Rerun:
     def step(self) -> str:
         """Return the first step that explains why a prediction changed."""
         trace = trace_of(self.photo, self.case.perturbation, self.steps)
-        if step := parts_at(trace, self.case.observed.trace):
+        if step := first_difference(trace, self.case.observed.trace):
             return step
         # The means kept of a step may be too coarse to show a setting that changed.
         for step, _ in self.differences:

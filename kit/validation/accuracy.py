@@ -65,14 +65,18 @@ def accuracy_interval(
     )
 
 
-def _bools(right: npt.ArrayLike) -> Bools:
-    hits = np.asarray(right)
-    if hits.ndim != 1 or not len(hits) or hits.dtype != np.bool_:
-        received = f"{hits.dtype} of shape {hits.shape}"
+def _bools(correct: npt.ArrayLike) -> Bools:
+    correct_bools = np.asarray(correct)
+    if (
+        correct_bools.ndim != 1
+        or not len(correct_bools)
+        or correct_bools.dtype != np.bool_
+    ):
+        received = f"{correct_bools.dtype} of shape {correct_bools.shape}"
         raise ValueError(
             f"Expected a bool for each of at least one image, received {received}"
         )
-    return hits
+    return correct_bools
 
 
 @dataclass(frozen=True)

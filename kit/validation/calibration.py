@@ -226,15 +226,15 @@ def _calibration_error(error: float, drawn: Float64, chance: list[float]) -> Est
     return Estimate(value=error, low=low, high=max(mirrored.high, error))
 
 
-def _bins(places: Int64, confidences: Float64, hits: Bools) -> tuple[Bin, ...]:
+def _bins(bin_indices: Int64, confidences: Float64, correct: Bools) -> tuple[Bin, ...]:
     return tuple(
         Bin(
-            low=place / BINS,
-            high=(place + 1) / BINS,
-            confidence=float(confidences[places == place].mean()),
-            share=accuracy_interval(hits[places == place]),
+            low=bin_index / BINS,
+            high=(bin_index + 1) / BINS,
+            confidence=float(confidences[bin_indices == bin_index].mean()),
+            share=accuracy_interval(correct[bin_indices == bin_index]),
         )
-        for place in np.unique(places).tolist()
+        for bin_index in np.unique(bin_indices).tolist()
     )
 
 

@@ -313,6 +313,7 @@ def _folders(pictures: Sequence[Picture], names: Sequence[str]) -> list[Any]:
             )
         folders.append(folder)
     order = sorted(set(folders))
+    # Classes that nobody has named are called by their numbers.
     unnamed = names == checked_class_names(None, len(names), "")
     folders_are_classes = set(order) <= set(names)
     if unnamed and not folders_are_classes:

@@ -134,8 +134,8 @@ def train(
     # TensorFlow is not to be used any more in a process in which it was interrupted.
     with uninterrupted():
         if model is None:
-            first = preprocessing.apply(photos[0].decoded(preprocessing.decoding))
-            shape = first.shape[1:]
+            tensor = preprocessing.apply(photos[0].decoded(preprocessing.decoding))
+            shape = tensor.shape[1:]
             model = small_network("trained", shape, len(class_names), seed=seed)
         else:
             model = copied_model(model)
@@ -144,9 +144,9 @@ def train(
         batch = next(tensors)
         order = rng.permutation(len(truth))
         for start in starts:
-            step = order[start : start + size]
+            chosen = order[start : start + size]
             with uninterrupted():
-                learner.train_on_batch(batch[step], truth[step])
+                learner.train_on_batch(batch[chosen], truth[chosen])
     return Classifier(model, preprocessing, class_names)
 
 

@@ -16,7 +16,7 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from kit.images import Decoding, Photo, load_image
 from kit.perturbation import PARAMETERS, Perturbation, physics
-from kit.preprocessing.trace import Left
+from kit.preprocessing.trace import StepRecord
 from tests.pictures import FACTORS, LEVELS, scene
 
 EVERY_LEVEL = Photo.from_array(
@@ -296,7 +296,7 @@ def test_the_table_of_parameters_describes_the_perturbation():
 @pytest.mark.parametrize("kept", EARLIER, ids=lambda kept: str(kept["settings"]))
 def test_a_seed_draws_what_it_drew_in_an_earlier_version(kept):
     """Cases that were pinned under a perturbation hold only as long as its images stay."""
-    left = Left.of(
+    left = StepRecord.of(
         "perturb", Perturbation(**kept["settings"], seed=3).apply(scene(60, 80)).pixels
     )
     # Means of sixteen blocks to a tenth of a level, since machines round single pixels otherwise.

@@ -3,20 +3,20 @@
 import numpy as np
 
 import kit
-from kit.preprocessing.trace import Left, parts_at, trace_of
+from kit.preprocessing.trace import StepRecord, first_difference, trace_of
 
 
 def test_the_means_of_sixteen_blocks_are_kept_to_six_digits():
     pixels = np.arange(8 * 12 * 3, dtype=np.uint8).reshape(8, 12, 3)
-    kept = Left.of("decode", pixels)
+    kept = StepRecord.of("decode", pixels)
     by_hand = pixels.reshape(4, 2, 4, 3, 3).mean(axis=(1, 3)).ravel()
     np.testing.assert_allclose(kept.numbers(), by_hand, rtol=1e-5)
     assert (kept.kind, len(kept.digest)) == ("uint8 (8, 12, 3)", 16)
     odd = np.arange(5 * 3, dtype=np.float32).reshape(5, 3, 1)
     # Rows 0 and 1 together, then one each; three columns.
-    assert Left.of("x", odd).means == "1.5 2.5 3.5 6 7 8 9 10 11 12 13 14"
-    assert Left.of("x", odd[None]).means == Left.of("x", odd).means
-    assert set(Left.of("x", np.full((4, 4, 1), 1 / 3)).numbers()) == {0.333333}
+    assert StepRecord.of("x", odd).means == "1.5 2.5 3.5 6 7 8 9 10 11 12 13 14"
+    assert StepRecord.of("x", odd[None]).means == StepRecord.of("x", odd).means
+    assert set(StepRecord.of("x", np.full((4, 4, 1), 1 / 3)).numbers()) == {0.333333}
 
 
 def test_every_step_is_kept_in_the_order_in_which_it_runs(cat, classifier):
@@ -24,15 +24,19 @@ def test_every_step_is_kept_in_the_order_in_which_it_runs(cat, classifier):
     kept = trace_of(cat, dim, classifier.preprocessing)
     ran = classifier.preprocessing.steps(dim.apply(cat))
     assert [left.step for left in kept] == ["decode", "perturb", *list(ran)[1:]]
-    assert kept[0] == Left.of("decode", cat.pixels)
-    assert kept[1] == Left.of("perturb", ran["decode"])
-    assert kept[-1] == Left.of("layout", ran["layout"])
+    assert kept[0] == StepRecord.of("decode", cat.pixels)
+    assert kept[1] == StepRecord.of("perturb", ran["decode"])
+    assert kept[-1] == StepRecord.of("layout", ran["layout"])
     assert kept[-1].kind == "float32 (1, 224, 224, 3)"
-    assert parts_at(kept[:-1], kept) == parts_at(kept, kept[:-1]) == "steps"
+    assert (
+        first_difference(kept[:-1], kept)
+        == first_difference(kept, kept[:-1])
+        == "steps"
+    )
 
 
 def left(means, kind="float32 (1, 1, 1, 2)", digest="", step="scaling"):
-    return Left(step, kind, digest, means)
+    return StepRecord(step, kind, digest, means)
 
 
 def test_floats_are_the_same_within_a_ten_thousandth_of_the_largest_mean():

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import kit
-from kit.preprocessing.trace import Left
+from kit.preprocessing.trace import StepRecord
 from kit.regression import cases as folders
 from kit.regression.cases import Observed, probable_classes
 from tests.pictures import file_of, smooth
@@ -26,7 +26,7 @@ def made(**changes):
     whole = {
         "name": "one", "picture": "pictures/x.png", "sha256": "", "classifier": "net", "weights": "",
         "expected": ("cat",),
-        "observed": Observed(((0, "cat", 0.75),), (Left("decode", "uint8 (1, 1, 3)", "0", "1"),)),
+        "observed": Observed(((0, "cat", 0.75),), (StepRecord("decode", "uint8 (1, 1, 3)", "0", "1"),)),
     }  # fmt: skip
     return kit.Case(**whole | changes)
 
