@@ -21,14 +21,14 @@ from kit.classifier.architecture import (
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.labels import Labels, label_indices
 from kit.diagnosis.candidates import (
-    PICTURES,
-    QUIET,
+    IMAGES_TRIED,
+    QUIET_SHARE,
     Candidate,
     Evaluator,
     Sensitivity,
     sensitivities,
 )
-from kit.diagnosis.checks_input import FLAT, check_files, check_tensors
+from kit.diagnosis.checks_input import FLAT_STD, check_files, check_tensors
 from kit.diagnosis.checks_network import (
     check_calls,
     check_determinism,
@@ -125,10 +125,10 @@ def diagnose(
         doubts=diagnosed.doubts,
         own_probabilities=diagnosed.probabilities,
     )
-    shown = progress is True
+    shows_bar = progress is True
     # The matrices are small: more threads would only wait for each other.
     with threadpool_limits(limits=1, user_api="blas"):
-        for words, stage in Steps(STAGES.items(), "Diagnosing", "stage", shown):
+        for words, stage in Steps(STAGES.items(), "Diagnosing", "stage", shows_bar):
             # Nothing else is asked of a network whose weights are not those of a training.
             if _HOPELESS.isdisjoint(finding.cause for finding in case.certain):
                 if callable(progress):
@@ -203,14 +203,17 @@ class Investigation:
 
         It does not do then what would be fixed, or less of it than is unexplained.
         """
-        right = finding.fix.preprocessing
-        if self.own_probabilities is None or right is None:
+        fixed = finding.fix.preprocessing
+        if self.own_probabilities is None or fixed is None:
             return False
-        in_use, fixed = (
-            np.abs(self.evaluator.answers(self.photos, each) - self.own_probabilities)
-            for each in (self.in_use, right)
+        in_use_difference, fixed_difference = (
+            np.abs(
+                self.evaluator.answers(self.photos, preprocessing)
+                - self.own_probabilities
+            )
+            for preprocessing in (self.in_use, fixed)
         )
-        return bool(fixed.sum() <= in_use.sum())
+        return bool(fixed_difference.sum() <= in_use_difference.sum())
 
     @property
     def named(self) -> bool:
@@ -277,8 +280,8 @@ def fixes(findings: Iterable[Finding]) -> list[Preprocessing]:
 
 def with_fixes(findings: Iterable[Finding], in_use: Preprocessing) -> Preprocessing:
     """Return the preprocessing in use with all fixes of what is named; where two contradict, the first."""
-    right: Preprocessing = _combined(in_use, fixes(findings))
-    return right
+    fixed: Preprocessing = _combined(in_use, fixes(findings))
+    return fixed
 
 
 def _combined(in_use: Any, variants: Sequence[Any]) -> Any:
@@ -308,13 +311,13 @@ def _merged(certain: Iterable[Finding], searched: Iterable[Finding]) -> list[Fin
     """Return one finding for each cause; a certain one takes what the search knows of cost and fix."""
     by_cause = {finding.cause: finding for finding in ranked(certain)}
     for finding in ranked(searched):
-        first = by_cause.setdefault(finding.cause, finding)
-        if first is not finding and finding.verdict == "named":
+        checked = by_cause.setdefault(finding.cause, finding)
+        if checked is not finding and finding.verdict == "named":
             evidence = finding.evidence
-            if first.verdict == "named":
-                evidence = first.evidence + evidence
+            if checked.verdict == "named":
+                evidence = checked.evidence + evidence
             by_cause[finding.cause] = replace(
-                finding, evidence=evidence, summary=first.summary
+                finding, evidence=evidence, summary=checked.summary
             )
     return list(by_cause.values())
 
@@ -331,7 +334,7 @@ def certain_checks(
     diverged = check_nan(weights)
     if diverged is not None:
         return (diverged,)
-    first_photos = tuple(photos[:PICTURES])
+    first_photos = tuple(photos[:IMAGES_TRIED])
     layers = layers_of(config)
     tensors = np.concatenate([classifier.tensor(photo) for photo in first_photos])
     outputs = classifier.network.engine.predict(tensors)
@@ -437,15 +440,15 @@ def _search_again(case: Investigation) -> Investigation:
 
 def _all_fixed(case: Investigation) -> Investigation:
     """Let all that is named about the preprocessing carry that fix which explains most: of all, or of one."""
-    rights = dict.fromkeys(fixes(case.findings))
-    if len(rights) < 2:
+    single_fixes = dict.fromkeys(fixes(case.findings))
+    if len(single_fixes) < 2:
         return case
     grounds = _grounds(case, case.in_use)
-    right = max(
-        (with_fixes(case.findings, case.in_use), *rights),
-        key=lambda tried: grounds.score(Candidate(tried, "", "")).gain,
+    most_explaining = max(
+        (with_fixes(case.findings, case.in_use), *single_fixes),
+        key=lambda preprocessing: grounds.score(Candidate(preprocessing, "", "")).gain,
     )
-    return replace(case, whole_fix=using("", right))
+    return replace(case, whole_fix=using("", most_explaining))
 
 
 def _check_images(case: Investigation) -> Investigation:
@@ -456,7 +459,11 @@ def _check_images(case: Investigation) -> Investigation:
         return replace(case, doubts=("images without edges show nothing",))
     # What is ordinary for photographs is not for other images.
     if case.searched.photographic and not case.searched.as_in_training:
-        possible = [one for one in case.searched.findings if one.verdict == "possible"]
+        possible = [
+            finding
+            for finding in case.searched.findings
+            if finding.verdict == "possible"
+        ]
         properties = check_properties(
             case.classifier,
             case.photos,
@@ -473,20 +480,20 @@ def _check_images(case: Investigation) -> Investigation:
 
 
 def _plain(photo: Photo) -> bool:
-    flat = photo.pixels.std(axis=(0, 1)).max() <= FLAT
+    flat = photo.pixels.std(axis=(0, 1)).max() <= FLAT_STD
     return bool(flat) or edgeless(Sample(photo).thin)
 
 
 def _try_small_changes(case: Investigation) -> Investigation:
-    right = with_fixes(case.findings, case.in_use)
-    changes = sensitivities(case.evaluator, right, case.photos)
+    fixed = with_fixes(case.findings, case.in_use)
+    changes = sensitivities(case.evaluator, fixed, case.photos)
     case = replace(case, sensitivity=changes)
     if case.named:
         return case
     undecided = [
         change.name.replace("_", " ")
         for change in changes
-        if change.changed > QUIET * change.photos
+        if change.changed > QUIET_SHARE * change.photos
     ]
     if len(case.photos) == 1 and case.labels[0] < 0 and case.searched.photographic:
         undecided += unsettled(case.classifier, case.photos[0])

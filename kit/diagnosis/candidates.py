@@ -113,17 +113,17 @@ def _cause(step: str, candidate: Preprocessing, in_use: Preprocessing) -> str:
     return "wrong_range" if offset.ndim == right_offset.ndim == 0 else "wrong_mean_std"
 
 
-def _same(one: Preprocessing, other: Preprocessing) -> bool:
-    return one == other or (
-        same_scaling(one.scaling, other.scaling)
-        and one.replace(scaling=other.scaling) == other
+def _same(first: Preprocessing, second: Preprocessing) -> bool:
+    return first == second or (
+        same_scaling(first.scaling, second.scaling)
+        and first.replace(scaling=second.scaling) == second
     )
 
 
-CONSTANT = 1e-4
+CONSTANT_SHARE = 1e-4
 """Share of the median variance of a layer's channels up to which one is not looked at."""
 
-SAME = 0.02
+SAME_SHARE = 0.02
 """Share of a tensor's range by which two may differ and be the same: (x - 127) / 128 and x / 127.5 - 1 do."""
 
 _KEPT = 24
@@ -201,34 +201,37 @@ class Evaluator:
         return tensors
 
     def differing(
-        self, photos: Photos, p: Preprocessing, tried: Iterable[Candidate]
+        self, photos: Photos, p: Preprocessing, choices: Iterable[Candidate]
     ) -> Iterator[Candidate]:
         """Yield the candidates that make other tensors, of the same shape, which alone fits the network."""
         before = self.tensors(photos, p)
-        for one in tried:
-            after = self.tensors(photos, one.preprocessing)
+        for candidate in choices:
+            after = self.tensors(photos, candidate.preprocessing)
             if after.shape == before.shape and not np.array_equal(after, before):
-                yield one
+                yield candidate
 
-    def alike(self, photos: Photos, one: Preprocessing, other: Preprocessing) -> bool:
-        """Whether two preprocessings make the same tensors up to `SAME`."""
-        first = self.tensors(photos, one)
-        second = self.tensors(photos, other)
-        if first.shape != second.shape:
+    def alike(
+        self, photos: Photos, first: Preprocessing, second: Preprocessing
+    ) -> bool:
+        """Whether two preprocessings make the same tensors up to `SAME_SHARE`."""
+        first_tensors = self.tensors(photos, first)
+        second_tensors = self.tensors(photos, second)
+        if first_tensors.shape != second_tensors.shape:
             return False
         return bool(
-            np.abs(first - second).max() <= SAME * max(float(np.ptp(second)), 1e-6)
+            np.abs(first_tensors - second_tensors).max()
+            <= SAME_SHARE * max(float(np.ptp(second_tensors)), 1e-6)
         )
 
     def moments(self, photos: Photos, p: Preprocessing) -> Float64:
         """Return the statistics of the first layers, float64 (N, 2 * sum(widths)), one row for each photo."""
-        return self._once("moments", self._read.measure, photos, p)
+        return self._computed_once("moments", self._read.measure, photos, p)
 
     def features(self, photos: Photos, p: Preprocessing) -> Float64 | None:
         """Return the features of the tensors, float64 (N, K), one row for each; None as in the profile."""
         if self.first_layers is None or self.first_layers.features is None:
             return None
-        return self._once("features", tensor_features, photos, p)
+        return self._computed_once("features", tensor_features, photos, p)
 
     def distance(
         self, photos: Photos, p: Preprocessing, weights: Float64 | None = None
@@ -239,23 +242,25 @@ class Evaluator:
         """
         moments = np.average(self.moments(photos, p), axis=0, weights=weights)
         return float(
-            np.exp(np.log(distances(moments, self._read, CONSTANT) + 1e-12).mean())
+            np.exp(
+                np.log(distances(moments, self._read, CONSTANT_SHARE) + 1e-12).mean()
+            )
         )
 
     def answers(self, photos: Photos, p: Preprocessing) -> Float64:
         """Return the probabilities, float64 (N, classes)."""
-        return self._once("answers", self.predictor.predict_tensors, photos, p)
+        return self._computed_once("answers", self.predictor.predict_tensors, photos, p)
 
-    def _once(
+    def _computed_once(
         self,
-        what: str,
-        made: Callable[[Float32], Array],
+        kind: str,
+        compute: Callable[[Float32], Array],
         photos: Photos,
         p: Preprocessing,
     ) -> Float64:
-        key = (what, tuple(map(id, photos)), p)
+        key = (kind, tuple(map(id, photos)), p)
         if key not in self._known:
-            self._known[key] = made(self.tensors(photos, p)).astype(np.float64)
+            self._known[key] = compute(self.tensors(photos, p)).astype(np.float64)
         return self._known[key]
 
     def trial(
@@ -273,10 +278,10 @@ def _learned(layers: FirstLayers | None) -> FirstLayers | None:
     return replace(layers, means=None, variances=None) if new else layers
 
 
-PICTURES = 16
+IMAGES_TRIED = 16
 """Images that are tried, the first ones: a question of seconds."""
 
-QUIET = 1 / 8
+QUIET_SHARE = 1 / 8
 """Share of the images whose answer may change under a small change before nothing is called clean; half of
 the quarter from which on a change does harm."""
 
@@ -299,11 +304,11 @@ class Sensitivity:
 def sensitivities(
     evaluator: Evaluator, around: Preprocessing, photos: Photos
 ) -> tuple[Sensitivity, ...]:
-    """Try every small change on the first `PICTURES` images, around the right preprocessing if it is known.
+    """Try every small change on the first `IMAGES_TRIED` images, around the right preprocessing if known.
 
     Returns one for each kind of change that changes any tensor at all.
     """
-    chosen = tuple(photos[:PICTURES])
+    chosen = tuple(photos[:IMAGES_TRIED])
     base = evaluator.tensors(chosen, around)
     predicted = evaluator.answers(chosen, around).argmax(axis=1)
     changed: dict[str, Bools] = {}
@@ -356,5 +361,5 @@ def _resized(p: Preprocessing) -> Iterator[tuple[str, dict[str, object]]]:
         )
 
 
-FEW = 4
+FEW_IMAGES = 4
 """Probes, and images of the user's, on which answers are compared."""

@@ -13,10 +13,10 @@ from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import arrange_back
 
-GAIN = 0.1
+HELPING_GAIN = 0.1
 """Nats by which heeding the file must help, on average: log-likelihood of the label, or else entropy lost."""
 
-SMALL = 0.5
+SMALL_SHARE = 0.5
 """Share of the network's side below which an image is enlarged so much that detail is missing."""
 
 
@@ -75,13 +75,13 @@ def _unheeded(
         after.probabilities, truth
     )
     gain = float(fall.mean())
-    helps = gain > GAIN
+    helps = gain > HELPING_GAIN
     changed = float(before.changed(after).mean())
     text = "mean gain in likelihood or certainty, in nats"
     return conclude(
         request.cause,
         f"{request.words} in {len(affected)} of {len(photos)} images.",
-        Evidence(text, gain, GAIN, helps),
+        Evidence(text, gain, HELPING_GAIN, helps),
         Evidence("share of these predictions that change", changed),
         advice="Decode as the file asks for.",
         sure=helps,
@@ -95,33 +95,33 @@ def _small(used: Preprocessing, photos: Photos) -> Finding | None:
         return None
     sides = np.divide([photo.size for photo in photos], used.size).min(axis=1)
     thumbnail = float(np.divide(used.thumbnail or used.size, used.size).min())
-    if thumbnail < SMALL and np.median(sides) > thumbnail:
+    if thumbnail < SMALL_SHARE and np.median(sides) > thumbnail:
         text = "side of the thumbnail as a share of the model's"
         return conclude(
             "target_size",
             "Every image is made small first.",
-            Evidence(text, thumbnail, SMALL, True),
+            Evidence(text, thumbnail, SMALL_SHARE, True),
             advice="Resize once, from the original.",
             fixed=used.replace(thumbnail=None),
         )
-    count = int((sides < SMALL).sum())
+    count = int((sides < SMALL_SHARE).sum())
     if not count:
         return None
     text = "smallest side as a share of the model's"
     return conclude(
         "target_size",
         f"{count} of {len(photos)} images are far smaller than the input.",
-        Evidence(text, float(sides.min()), SMALL, True),
+        Evidence(text, float(sides.min()), SMALL_SHARE, True),
         advice="Use the original images instead of thumbnails.",
         sure=False,
     )
 
 
-SQUEEZED = 0.2
+SQUEEZED_RANGE = 0.2
 """Step of the tensor for 255 levels below which an image was scaled twice; the smallest of all contracts of
 keras.applications, KerasHub and timm is 1, for 0..1, and 0..1 divided by 255 once more gives 0.004."""
 
-LARGEST = 300.0
+LARGEST_VALUE = 300.0
 """Largest absolute value that any contract makes of 0..255 is 255."""
 
 LEVELS_LEFT = 8
@@ -130,14 +130,17 @@ LEVELS_LEFT = 8
 LEVELS_BEFORE = 32
 """Different levels in an image of which so few may not be left."""
 
-FLAT = 2.0
+FLAT_STD = 2.0
 """Standard deviation in levels of a resized channel up to which an image is constant, and says nothing:
 noise and rounding make what little range it has."""
 
-SMOOTHER, ALIKE = 1.5, 0.7
-"""How many times smoother a scrambled tensor becomes once it is undone, and the correlation of its channels
-that it stays below: they are three parts of the image. Stripes of three rows become smoother, too, but all
-channels have the same ones; of stripes, grids and text at many periods none is below 0.8."""
+SMOOTHER_TIMES = 1.5
+"""How many times smoother a scrambled tensor becomes once it is undone."""
+
+ALIKE_CORRELATION = 0.7
+"""Correlation of its channels that it stays below: they are three parts of the image. Stripes of three rows
+become smoother, too, but all channels have the same ones; of stripes, grids and text at many periods none is
+below 0.8."""
 
 SMALLEST_SIDE = 16
 """Rows and columns that are needed for that."""
@@ -155,7 +158,7 @@ def check_tensors(photos: Photos, used: Preprocessing) -> tuple[Finding, ...]:
     varied = [
         photo
         for photo in (photo.decoded(used.decoding) for photo in photos)
-        if plain.apply(photo).std(axis=sides).max() > FLAT
+        if plain.apply(photo).std(axis=sides).max() > FLAT_STD
     ]
     if not varied:
         return ()
@@ -181,19 +184,19 @@ def check_tensors(photos: Photos, used: Preprocessing) -> tuple[Finding, ...]:
 
 def _cast(photos: Photos, tensors: Float32, used: Preprocessing) -> Finding | None:
     # A cast shows by what it leaves of the levels; one that is known, by what it changes, too.
-    known = used.cast is not None
+    is_known = used.cast is not None
     without = used.replace(cast=None)
     # A cast of 0..255 is harmless; one of negative numbers wraps around, and leaves many values.
-    wrapped = known and any(
+    wrapped = is_known and any(
         np.abs(without.apply(photo) - tensor).max() > 2
         for photo, tensor in zip(photos, tensors, strict=True)
     )
     before = min(np.unique(photo.pixels).size for photo in photos)
     after = max(np.unique(tensor).size for tensor in tensors)
     # One value alone comes from other faults as well, unless a cast is known to be there.
-    few = (1 if known else 2) <= after <= LEVELS_LEFT
-    whole = bool((tensors == np.rint(tensors)).all())
-    collapsed = whole and before >= LEVELS_BEFORE and few
+    few = (1 if is_known else 2) <= after <= LEVELS_LEFT
+    are_whole = bool((tensors == np.rint(tensors)).all())
+    collapsed = are_whole and before >= LEVELS_BEFORE and few
     if not (collapsed or wrapped):
         return None
     return conclude(
@@ -202,33 +205,34 @@ def _cast(photos: Photos, tensors: Float32, used: Preprocessing) -> Finding | No
         Evidence("fewest levels in an image", before, LEVELS_BEFORE, True),
         Evidence("most values in its tensor", after, LEVELS_LEFT, collapsed),
         advice="Keep float32 after scaling.",
-        fixed=without if known else None,
+        fixed=without if is_known else None,
     )
 
 
 def _range(tensors: Float32, gain: float, used: Preprocessing) -> Finding | None:
     """Look at the largest number, and at the range of the tensor for one of 255 levels, its gain."""
     largest = float(np.abs(tensors).max())
-    beyond = largest > LARGEST
+    beyond = largest > LARGEST_VALUE
     cause = "wrong_range"
     if beyond:
         summary = f"The tensor goes up to {largest:g}; no model takes more than 255."
     elif not np.ptp(tensors, axis=(1, 2, 3)).any():
         summary = f"The tensor is {tensors.flat[0]:g} everywhere."
-    elif gain < SQUEEZED:
+    elif gain < SQUEEZED_RANGE:
         cause = "double_scaling"
         summary = f"The tensor's range is only {gain:.2g}: scaled twice."
     else:
         return None
-    # The last of several scalings is one too many.
+    # Without any scaling in use, or with a single one that is too narrow, the fault lies elsewhere; of
+    # several scalings the last is one too many.
     fixable = used.scaling if beyond else used.scaling[1:]
     scaling = () if beyond else used.scaling[:-1]
     text = "range of the tensor from black to white"
     return conclude(
         cause,
         summary,
-        Evidence(text, gain, SQUEEZED, gain < SQUEEZED),
-        Evidence("largest absolute value", largest, LARGEST, beyond),
+        Evidence(text, gain, SQUEEZED_RANGE, gain < SQUEEZED_RANGE),
+        Evidence("largest absolute value", largest, LARGEST_VALUE, beyond),
         advice="Scale once, as in training: in the loader or yourself.",
         fixed=used.replace(scaling=scaling) if fixable else None,
     )
@@ -242,15 +246,15 @@ def _scrambled(images: Float32, used: Preprocessing) -> Finding | None:
     restored = arrange_back(images, "reshaped")
     smoother = float(np.median(_roughness(images) / (_roughness(restored) + 1e-12)))
     alike = float(np.median([_likeness(image) for image in images]))
-    if smoother <= SMOOTHER or alike >= ALIKE:
+    if smoother <= SMOOTHER_TIMES or alike >= ALIKE_CORRELATION:
         return None
     text = "times that undoing it makes the tensor smoother"
     fixable = used.layout == "reshaped"
     return conclude(
         "channel_layout",
         "The tensor was reshaped, not transposed.",
-        Evidence(text, smoother, SMOOTHER, True),
-        Evidence("correlation of the channels", alike, ALIKE, True),
+        Evidence(text, smoother, SMOOTHER_TIMES, True),
+        Evidence("correlation of the channels", alike, ALIKE_CORRELATION, True),
         advice="Transpose the axes instead of reshaping.",
         fixed=used.replace(layout="channels_last") if fixable else None,
     )
@@ -259,7 +263,9 @@ def _scrambled(images: Float32, used: Preprocessing) -> Finding | None:
 def _roughness(images: Float32) -> Float32:
     """Return the mean difference between neighbours, below and beside, of each image (N, H, W, C)."""
     differences = (np.abs(np.diff(images, axis=axis)) for axis in (1, 2))
-    return np.asarray(sum(each.mean(axis=(1, 2, 3)) for each in differences))
+    return np.asarray(
+        sum(along_axis.mean(axis=(1, 2, 3)) for along_axis in differences)
+    )
 
 
 def _likeness(image: Float32) -> float:

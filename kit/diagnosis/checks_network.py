@@ -13,16 +13,22 @@ from kit._arrays import Array, Float32, Int64
 from kit.classifier import Classifier
 from kit.classifier.architecture import Layer, Weights, mapping
 from kit.classifier.predictions import Predictor
-from kit.diagnosis.candidates import FEW, QUIET
+from kit.diagnosis.candidates import FEW_IMAGES, QUIET_SHARE
 from kit.diagnosis.finding import Evidence, Finding, Photos, Verdict, conclude
 from kit.robustness.adaptation import adapt
 
-UNSETTLED_SHARE, UNSETTLED_NAMED = 0.05, 0.5
+UNSETTLED_SHARE = 0.05
 """Share of the initial values in the moving averages from which on they have not settled: with Keras's
-momentum of 0.99 it is reached after 300 training steps; and from which on no image is needed to name it."""
+momentum of 0.99 it is reached after 300 training steps."""
 
-SMALLEST_KERNEL, WITHOUT_BIAS = 64, 2_000
-"""Weights that a kernel must have to be seen as trained or not, with a bias of 0 and without one."""
+UNSETTLED_NAMED_SHARE = 0.5
+"""Likewise, from which on no image is needed to name it."""
+
+SMALLEST_KERNEL = 64
+"""Weights that a kernel must have to be seen as trained or not, with a bias of 0."""
+
+SMALLEST_KERNEL_WITHOUT_BIAS = 2_000
+"""Likewise, without a bias."""
 
 OVERFLOWING = np.float32(1e19)
 """The square of a larger weight is infinite in float32."""
@@ -60,7 +66,7 @@ def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
         f"The moving averages of batch normalization {text}.",
         Evidence("share left of the initial values", share, UNSETTLED_SHARE, True),
         advice="Measure them again on images as in training, or train for more steps.",
-        sure=share > UNSETTLED_NAMED,
+        sure=share > UNSETTLED_NAMED_SHARE,
         code="classifier = kit.adapt(classifier, photos)",
     )
 
@@ -86,7 +92,7 @@ def judged_by_own_statistics(
     before = replace(classifier.predict(photos), labels=labels)
     labelled = before.labelled
     count = len(labelled) or len(photos)
-    if count < FEW:
+    if count < FEW_IMAGES:
         return finding
     try:
         after = adapt(classifier, photos).predict(photos)
@@ -96,11 +102,11 @@ def judged_by_own_statistics(
         verb = "fixed"
         after = replace(after, labels=labels).labelled
         better = int(after.correct.sum()) - int(labelled.correct.sum())
-        least = QUIET * count
+        least = QUIET_SHARE * count
     else:
         verb = "changed"
         better = int(before.changed(after).sum())
-        least = 2 * QUIET * count
+        least = 2 * QUIET_SHARE * count
     text = f"of {count} predictions, {verb} by statistics of these images"
     evidence = Evidence(text, better, least, better >= least)
     verdict: Verdict = "named" if evidence.supports else "possible"
@@ -178,7 +184,7 @@ def _share_of_initial(layer: Layer, arrays: tuple[Array, ...]) -> float:
     """Return a kernel's largest weight over its initializer's; 0 if it was trained, or nothing tells."""
     kernel = arrays[0]
     biases = arrays[1:][-1:] if layer.settings.get("use_bias") else ()
-    fewest = SMALLEST_KERNEL if biases else WITHOUT_BIAS
+    fewest = SMALLEST_KERNEL if biases else SMALLEST_KERNEL_WITHOUT_BIAS
     if kernel.ndim < 2 or kernel.size < fewest or any(bias.any() for bias in biases):
         return 0.0
     settings = mapping(layer.settings.get("kernel_initializer"))

@@ -12,8 +12,11 @@ from kit._arrays import Float32, Indices, Int64
 from kit.classifier.predictions import Predictions
 from kit.diagnosis.finding import Evidence, Finding, at_least, conclude
 
-CHANCE_NAMED, CHANCE_POSSIBLE = 0.01, 0.1
-"""Probability that predictions fit an order by chance, up to which it is named, and is possible."""
+CHANCE_NAMED = 0.01
+"""Probability that predictions fit an order by chance, up to which it is named."""
+
+CHANCE_POSSIBLE = 0.1
+"""Likewise, up to which it is possible."""
 
 ADJACENT_RATE = 0.1
 """Share of wrong predictions that lie next to the label anyway: lists of classes put like beside like."""
@@ -79,7 +82,8 @@ def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
     def by(key: Callable[[int], Any]) -> Indices:
         return np.array(sorted(places.tolist(), key=key))
 
-    as_text, from_one = by(str), by(lambda place: str(place + 1))
+    as_text = by(str)
+    from_one = by(lambda place: str(place + 1))
     orders = {
         "sorted as text": as_text,
         "sorted as text from 1 on": from_one,
@@ -140,13 +144,13 @@ def _chance(labelled: Predictions, outputs: Indices) -> float:
     labels = labelled.labels
     hits = labelled.index == outputs[labels]
     distances = np.abs(outputs - np.arange(len(outputs)))
-    moved = [label for label in np.unique(labels).tolist() if distances[label]]
-    fitting = [label for label in moved if 2 * hits[labels == label].mean() >= 1]
+    moved_labels = [label for label in np.unique(labels).tolist() if distances[label]]
+    fitting = [label for label in moved_labels if 2 * hits[labels == label].mean() >= 1]
     rates = (
         max(1 / (len(outputs) + place), ADJACENT_RATE if distances[label] == 1 else 0.0)
         for place, label in enumerate(fitting)
     )
-    return float(comb(len(moved), len(fitting)) * prod(rates))
+    return float(comb(len(moved_labels), len(fitting)) * prod(rates))
 
 
 def _exchanged_finding(table: Int64) -> Finding | None:
@@ -162,23 +166,23 @@ def _exchanged_finding(table: Int64) -> Finding | None:
     # Classes that nothing is known of stay where they are.
     outputs = (table + 1e-6 * np.eye(len(table))).argmax(axis=1)
     order = np.where(outputs[outputs] == labels, outputs, labels)
-    moved = order != labels
+    exchanged_labels = order != labels
     hits = table[labels, order]
     counts = np.stack([hits, table.sum(axis=1)])
-    right, others = counts[:, ~moved].sum(axis=1).tolist()
-    exchanged, images = counts[:, moved].sum(axis=1).tolist()
-    if not images or right <= WORKING_SHARE * others:
+    correct, others = counts[:, ~exchanged_labels].sum(axis=1).tolist()
+    exchanged, images = counts[:, exchanged_labels].sum(axis=1).tolist()
+    if not images or correct <= WORKING_SHARE * others:
         return None
     # Laplace's estimate of e, from the classes that have not moved.
-    errors = (others - right + 1) / (others + 2) * np.count_nonzero(counts[1])
+    errors = (others - correct + 1) / (others + 2) * np.count_nonzero(counts[1])
     chance = min(1.0, errors * at_least(exchanged, images, 0.5))
     return _order_finding(
         "Some classes are predicted as each other, the rest is mostly right.",
         Evidence(f"of {images} images predicted as the other class", exchanged),
         Evidence(_BY_CHANCE, chance, CHANCE_NAMED, chance <= CHANCE_NAMED),
-        sure=chance <= CHANCE_NAMED and bool(hits[moved].min() > 1),
+        sure=chance <= CHANCE_NAMED and bool(hits[exchanged_labels].min() > 1),
         code=f"{_NAMES}order = {order.tolist()}{_RENAMED}",
-        cost=(exchanged + right) / (images + others),
+        cost=(exchanged + correct) / (images + others),
     )
 
 
@@ -192,12 +196,12 @@ def _any_order_finding(table: Int64, confidences: Float32) -> Finding | None:
     outputs = linear_sum_assignment(table + 1e-6 * np.eye(classes), maximize=True)[1]
     hits = table[labels, outputs]
     agreeing = hits >= 2
-    moved = (agreeing & (outputs != labels)).sum()
+    moved_classes = (agreeing & (outputs != labels)).sum()
     totals = table.sum(axis=1)
     fits = int(hits[agreeing].sum())
     count = int(totals[totals >= 2].sum())
     chance = at_least(fits, count, FAULTY_SHARE)
-    if moved < min(LEAST_CLASSES, classes) or chance > CHANCE_POSSIBLE:
+    if moved_classes < min(LEAST_CLASSES, classes) or chance > CHANCE_POSSIBLE:
         return None
     # Few classes are one-to-one by chance.
     taken = prod((classes - place) / classes for place in range(int(agreeing.sum())))

@@ -42,18 +42,26 @@ STEPS_OF_TENSORS = {
     choice.name for operation in TO_TENSOR for choice in operation.choices
 }
 """The steps after resizing."""
-MOST_CHANGED = 10
+MOVERS_REPORTED = 10
 """Images that changed most, as many as are reported."""
-JUDGED, SEARCHED = 32, 2
-"""Of these, as many judge what differs, and as many are searched on."""
-SOUND, ROUNDED, CLOSE = 0.01, 1e-3, 0.1
-"""Largest difference, as `Compared` has it, of a form that can take the place of another, of one that is not
-looked into, and of one that is called close; with a larger change of one probability, none is sound."""
-RESTORED, EXACT = 0.1, 0.02
-"""Share of the difference that undoing a cause may leave, also where it seems sound or much is fitted."""
-WHOLLY = 1e-3
+IMAGES_JUDGED = 32
+"""Images that changed most, as many as judge what differs."""
+IMAGES_SEARCHED = 2
+"""Of these, as many are searched on."""
+SOUND_CHANGE = 0.01
+"""Largest difference, as `Compared` has it, of a form that can take the place of another."""
+ROUNDING_CHANGE = 1e-3
+"""Likewise, of one that is not looked into."""
+CLOSE_CHANGE = 0.1
+"""Likewise, of one that is called close; with a larger change of one probability, none is sound."""
+RESTORED_SHARE = 0.1
+"""Share of the difference that undoing a cause may leave."""
+EXACT_SHARE = 0.02
+"""Likewise, where the difference seems sound, or much is fitted."""
+WHOLLY_RESTORED_SHARE = 1e-3
 """Share of the difference that a cause may leave so that no other is looked for."""
-_FLOOR, _LEAST = 1e-30, 1e-6
+_LEAST_PROBABILITY = 1e-30
+_LEAST_CHANGE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -113,7 +121,7 @@ class Compared(Result):
         elif _sound(self.difference, largest):
             cause = "no difference found"
         else:
-            close = "close, " if self.difference <= CLOSE else ""
+            close = "close, " if self.difference <= CLOSE_CHANGE else ""
             cause = f"{close}cause unknown"
         undone = (
             f", of which {self.undone} leaves {self.left:.0%}" if self.undone else ""
@@ -147,7 +155,7 @@ class Compared(Result):
 
 
 def _sound(mean: float, largest: float) -> bool:
-    return mean <= SOUND and largest <= CLOSE
+    return mean <= SOUND_CHANGE and largest <= CLOSE_CHANGE
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,8 +212,8 @@ def compare(
 ) -> Compared:
     """Compare two classifiers, or a classifier and another form of its network, on the same images.
 
-    Where predictions differ by more than `SOUND`, the cause is looked for as `kit.diagnose` does, with the
-    predictions of the first as the truth: a fault of the preprocessing, another order of the classes, or
+    Where predictions differ by more than `SOUND_CHANGE`, the cause is looked for as `kit.diagnose` does, with
+    the predictions of the first as the truth: a fault of the preprocessing, another order of the classes, or
     another head. It is named only if undoing it removes the difference; quantisation, where nothing does, the
     two are close, and the file of the second alone has weights of 8 bits.
 
@@ -239,7 +247,7 @@ def compare(
         Predictions(side, names, truth, photo_names) for side in np.hstack(rows)
     )
     changes = _largest_changes(before.probabilities, after.probabilities)
-    most_changed = np.argsort(-changes, kind="stable")[:JUDGED]
+    most_changed = np.argsort(-changes, kind="stable")[:IMAGES_JUDGED]
     judged = tuple(opened[place] for place in most_changed)
     original = replace(original, rows=before.probabilities[most_changed])
     form = replace(form, rows=after.probabilities[most_changed])
@@ -255,7 +263,7 @@ def compare(
         undone=cause.undone,
         left=cause.remaining,
         prepared=_prepared(original.preprocessing, form.preprocessing, judged),
-        movers=_movers(before, after, changes, most_changed[:MOST_CHANGED]),
+        movers=_movers(before, after, changes, most_changed[:MOVERS_REPORTED]),
         accuracy=_accuracies(before.labelled, after.labelled),
     )
 
@@ -277,9 +285,9 @@ def _likely_cause(
     mean = float(changes.mean())
     sound = _sound(mean, float(changes.max()))
     cause = _NONE
-    if mean > ROUNDED:
+    if mean > ROUNDING_CHANGE:
         cause = _most_explaining(original, form, photos, sound=sound)
-    if quantised and not cause.causes and not sound and mean <= CLOSE:
+    if quantised and not cause.causes and not sound and mean <= CLOSE_CHANGE:
         return _Cause(("quantisation",), remaining=1.0)
     return cause
 
@@ -438,10 +446,10 @@ def _proven_cause(difference: float, causes: Iterable[_Cause]) -> _Cause:
     best = _Cause()
     for cause in causes:
         best = min(best, cause, key=attrgetter("rank"))
-        if best.remaining <= WHOLLY * difference:
+        if best.remaining <= WHOLLY_RESTORED_SHARE * difference:
             break
-    share = RESTORED if difference > SOUND else EXACT
-    if best.remaining > min(SOUND, share * difference):
+    share = RESTORED_SHARE if difference > SOUND_CHANGE else EXACT_SHARE
+    if best.remaining > min(SOUND_CHANGE, share * difference):
         return _NONE
     return replace(best, remaining=best.remaining / difference)
 
@@ -449,26 +457,26 @@ def _proven_cause(difference: float, causes: Iterable[_Cause]) -> _Cause:
 def _heads(after: Floats) -> Mapping[str, Outputs]:
     """Return what may turn the outputs into probabilities, by its words."""
     heads: dict[str, Outputs] = {}
-    in_range = np.all(np.abs(after - 0.5) <= 0.5 + ROUNDED)
+    in_range = np.all(np.abs(after - 0.5) <= 0.5 + ROUNDING_CHANGE)
     if in_range and np.allclose(after.sum(axis=1), 1, atol=1e-2):
         heads[""] = np.asarray
-        if _without_softmax(after).min() > -ROUNDED:
+        if _without_softmax(after).min() > -ROUNDING_CHANGE:
             heads["taking one of two softmaxes out"] = _without_softmax
         return heads
     if in_range:
         heads["a softmax in place of sigmoids"] = lambda x: probabilities(
-            scipy.special.logit(x.clip(_FLOOR, 1 - 1e-7)), "logits"
+            scipy.special.logit(x.clip(_LEAST_PROBABILITY, 1 - 1e-7)), "logits"
         )
     else:
         heads["a softmax"] = partial(probabilities, head="logits")
-    if after.min() >= -ROUNDED:
+    if after.min() >= -ROUNDING_CHANGE:
         heads["dividing by the sum"] = lambda x: probabilities(x.clip(0), "sigmoid")
     return heads
 
 
 def _without_softmax(rows: Floats) -> Floats:
     # What a softmax was taken of is known but for a constant, and probabilities are 1 together.
-    logs = np.log(np.maximum(rows, _FLOOR))
+    logs = np.log(np.maximum(rows, _LEAST_PROBABILITY))
     return np.asarray(
         logs + (1 - logs.sum(axis=1, keepdims=True)) / rows.shape[1], np.float32
     )
@@ -487,7 +495,7 @@ def _causes_in_outputs(first: _Form, after: Floats) -> Iterator[_Cause]:
             method="bounded",
         )
         words = f"a temperature of {np.exp(fitted.x):.3g}"
-        if abs(fitted.x) > EXACT:
+        if abs(fitted.x) > EXACT_SHARE:
             yield _Cause((_HEAD,), words, float(fitted.fun))
     for name, order in known_orders(first.class_names).items():
         ordered = _mean_change(before, after[:, np.argsort(order)])
@@ -496,7 +504,7 @@ def _causes_in_outputs(first: _Form, after: Floats) -> Iterator[_Cause]:
     order = scipy.optimize.linear_sum_assignment(distances)[1]
     ordered = _mean_change(before, after[:, order])
     # So much is fitted that little may be left.
-    if ordered <= EXACT * as_it_is:
+    if ordered <= EXACT_SHARE * as_it_is:
         yield _Cause(("class_order",), "putting its classes in order", ordered)
 
 
@@ -549,8 +557,8 @@ class _Suspect:
         return Grounds(
             evaluator=self.evaluator,
             in_use=self.in_use,
-            photos=self.photos[:SEARCHED],
-            labels=np.full(SEARCHED, -1),
+            photos=self.photos[:IMAGES_SEARCHED],
+            labels=np.full(IMAGES_SEARCHED, -1),
             # What the other model predicts is all the evidence.
             sources=(self,),
             candidates=self.candidates,
@@ -564,8 +572,12 @@ class _Suspect:
 
     def vote(self, _in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Return how near a candidate brings the two models."""
-        remaining = self.remaining(self.photos[:SEARCHED], candidate.preprocessing)
-        return Vote("difference of a probability", -log(remaining + _LEAST), remaining)
+        remaining = self.remaining(
+            self.photos[:IMAGES_SEARCHED], candidate.preprocessing
+        )
+        return Vote(
+            "difference of a probability", -log(remaining + _LEAST_CHANGE), remaining
+        )
 
     def best_change(self) -> Iterator[_Cause]:
         for score in self.grounds.scores()[:1]:
@@ -578,7 +590,10 @@ class _Suspect:
     def explanations(self, *candidates: Candidate) -> Iterator[_Cause]:
         """Yield what candidates that build on each other leave on all photos, if they are promising."""
         preprocessing = candidates[-1].preprocessing
-        if self.remaining(self.photos[:SEARCHED], preprocessing) <= self.promising:
+        if (
+            self.remaining(self.photos[:IMAGES_SEARCHED], preprocessing)
+            <= self.promising
+        ):
             yield _Cause(
                 causes=(*(candidate.cause for candidate in candidates), self.cause),
                 undone=self.words(preprocessing),
@@ -611,7 +626,9 @@ def _suspects(
     """Yield the second, as it is and with its tensors turned; then the first, since not all can be undone."""
     own = first.preprocessing
     used = second.preprocessing
-    promising = RESTORED * _mean_change(first.rows[:SEARCHED], second.rows[:SEARCHED])
+    promising = RESTORED_SHARE * _mean_change(
+        first.rows[:IMAGES_SEARCHED], second.rows[:IMAGES_SEARCHED]
+    )
 
     def to_undo(in_use: Preprocessing) -> Iterator[Candidate]:
         for candidate in distinguishable(in_use):
@@ -620,8 +637,8 @@ def _suspects(
                 yield candidate
         # As for the first, where that makes tensors for the second.
         if own.channel_count == used.channel_count:
-            right = own.replace(size=used.size, layout=used.layout)
-            yield Candidate(right, "", _joined(_causes_of_steps(used, right)))
+            fixed = own.replace(size=used.size, layout=used.layout)
+            yield Candidate(fixed, "", _joined(_causes_of_steps(used, fixed)))
 
     image = used.replace(layout="channels_last").apply(photos[0])[0]
     suspect = partial(_Suspect, photos=photos, promising=promising)
@@ -656,16 +673,16 @@ def _catalogued_faults(own: Preprocessing) -> Iterator[Candidate]:
             yield Candidate(twice, "scaling", "double_scaling")
 
 
-def _words_to_undo(used: Preprocessing, turn: str, right: Preprocessing) -> str:
+def _words_to_undo(used: Preprocessing, turn: str, fixed: Preprocessing) -> str:
     turned = f"giving it tensors {turn}" if turn else ""
-    return _joined([difference(used, right), turned])
+    return _joined([difference(used, fixed), turned])
 
 
-def _causes_of_steps(used: Preprocessing, right: Preprocessing) -> Iterator[str]:
+def _causes_of_steps(used: Preprocessing, fixed: Preprocessing) -> Iterator[str]:
     for operation in PIPELINE:
         alone = used.replace(
-            **{name: getattr(right, name) for name in operation.fields}
+            **{name: getattr(fixed, name) for name in operation.fields}
         )
         for choice in operation.choices:
-            if choice.words(used) != choice.words(right):
+            if choice.words(used) != choice.words(fixed):
                 yield explained(choice.name, alone, used).cause

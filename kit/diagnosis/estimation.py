@@ -12,33 +12,39 @@ from kit.diagnosis.evidence import Grounds, Score, Scores
 from kit.diagnosis.sources import Vote
 from kit.preprocessing.scaling import Scaling, scale, unscale
 
-FITS = 9.0
+FITTING_SQUARED_ERRORS = 9.0
 """Squared standard errors, of two numbers together, up to which a scaling fits; chance exceeds it in 1 %."""
 
-FLAT = -4.0
+FLAT_ERRORS = -4.0
 """Standard errors of the contrast below which no scaling is named: flat tensors lie near to any centre."""
 
-BETTER = 0.1
+BETTER_BY_NATS = 0.1
 """Nats by which two numbers that were fitted must explain more than a known scaling."""
 
-MEANS, STDS = (-0.05, 1.0), (0.05, 1.1)
-"""Shares of 255 that people subtract, and divide by."""
+PLAUSIBLE_MEANS = (-0.05, 1.0)
+"""Shares of 255 that people subtract."""
 
-DIMMEST, BRIGHTEST = 0.51, 100.0
-"""Gains of a channel by which other light may be undone: lamps hardly make levels more than twice as high.
--1..1 in place of 0..1 is undone by 0.5."""
+PLAUSIBLE_STDS = (0.05, 1.1)
+"""Shares of 255 that people divide by."""
 
-BEYOND = 26
+DIMMEST_GAIN = 0.51
+"""Least gain of a channel by which other light may be undone: lamps hardly make levels more than twice as
+high. -1..1 in place of 0..1 is undone by 0.5."""
+
+BRIGHTEST_GAIN = 100.0
+"""Largest gain of a channel by which other light may be undone."""
+
+BEYOND_LEVELS = 26
 """Levels, a tenth of their range, by which what is undone may leave 0..255."""
 
-AS_WELL = 0.75
+AS_WELL_SHARE = 0.75
 """Share of the evidence for a change from which on light that is undone explains the images as well."""
 
-ENOUGH = 4
+ENOUGH_IMAGES = 4
 """Images that a fit needs to be more than possible."""
 
 _CELLS = 16
-_ENDS = 0.01, 0.99
+_DARK_AND_BRIGHT = 0.01, 0.99
 _DIGITS = 3
 
 
@@ -105,15 +111,17 @@ def estimated(grounds: Grounds, ranked: Scores) -> Score | None:
     training = Levels.of(layers.features)
     scaled = evaluator.features(grounds.photos, best.preprocessing)
     misfit, contrast = Levels.of(np.asarray(scaled)).beyond(training)
-    if misfit <= FITS:
+    if misfit <= FITTING_SQUARED_ERRORS:
         return None
     unscaled = grounds.in_use.replace(scaling=(), cast=None)
     features = evaluator.features(grounds.photos, unscaled)
     fitted = _fitted_score(grounds, np.asarray(features), training)
-    if fitted is not None and (contrast < FLAT or fitted.gain >= best.gain + BETTER):
+    if fitted is not None and (
+        contrast < FLAT_ERRORS or fitted.gain >= best.gain + BETTER_BY_NATS
+    ):
         return fitted
     text = "contrast above that of training, in standard errors"
-    vote = Vote(text, gain=0.0, measured=contrast, veto=contrast < FLAT)
+    vote = Vote(text, gain=0.0, measured=contrast, veto=contrast < FLAT_ERRORS)
     return _with_vote(best, vote)
 
 
@@ -123,12 +131,15 @@ def _fitted_score(
     """Return the score of the fit; None where people do not scale so."""
     fit = Levels.of(unscaled_features).fit(training)
     mean, std = (round(value, _DIGITS) for value in fit)
-    plausible = MEANS[0] <= mean <= MEANS[1] and STDS[0] <= std <= STDS[1]
+    plausible = (
+        PLAUSIBLE_MEANS[0] <= mean <= PLAUSIBLE_MEANS[1]
+        and PLAUSIBLE_STDS[0] <= std <= PLAUSIBLE_STDS[1]
+    )
     if not plausible:
         return None
-    right = grounds.in_use.replace(scaling=Scaling(255.0, mean, std), cast=None)
-    score = grounds.score(explained("scaling", right, grounds.in_use))
-    predicted = grounds.trial(right).after.argmax(axis=1)
+    fixed = grounds.in_use.replace(scaling=Scaling(255.0, mean, std), cast=None)
+    score = grounds.score(explained("scaling", fixed, grounds.in_use))
+    predicted = grounds.trial(fixed).after.argmax(axis=1)
     photos = len(unscaled_features)
     error = sqrt(1 / photos + 1 / training.tensors) * std
     mean_error = training.of_mean * error
@@ -139,10 +150,10 @@ def _fitted_score(
         Scaling(255.0, mean, std - std_error),
         Scaling(255.0, mean, std + std_error),
     )
-    variants = tuple(right.replace(scaling=scaling) for scaling in within_error)
+    variants = tuple(fixed.replace(scaling=scaling) for scaling in within_error)
     text = f"fitted mean; mean known to ± {mean_error:.2g}, std to ± {std_error:.2g}"
     one_class = len(set(predicted)) == 1
-    vetoed = photos < ENOUGH or one_class
+    vetoed = photos < ENOUGH_IMAGES or one_class
     vote = Vote(text, gain=0.0, measured=mean, veto=vetoed)
     return replace(_with_vote(score, vote), variants=variants)
 
@@ -161,26 +172,26 @@ def as_light(grounds: Grounds, score: Score) -> bool:
     as cameras balance white.
     """
     in_use = grounds.in_use
-    right = score.preprocessing
-    if right != in_use.replace(scaling=right.scaling, channels=right.channels):
+    fixed = score.preprocessing
+    if fixed != in_use.replace(scaling=fixed.scaling, channels=fixed.channels):
         return False
     plain = in_use.replace(scaling=(), cast=None, layout="channels_last")
     levels = grounds.evaluator.tensors(grounds.photos, plain)
-    ends = np.quantile(levels, _ENDS, axis=(0, 1, 2))
+    ends = np.quantile(levels, _DARK_AND_BRIGHT, axis=(0, 1, 2))
     spread = np.ptp(ends, axis=0).clip(1)
-    if right.channels == in_use.channels:
-        needed = unscale(scale(ends, right.scaling), in_use.scaling)
-        if ((needed[1] - needed[0]) / spread <= DIMMEST).any():
+    if fixed.channels == in_use.channels:
+        needed = unscale(scale(ends, fixed.scaling), in_use.scaling)
+        if ((needed[1] - needed[0]) / spread <= DIMMEST_GAIN).any():
             return False
         undone = [needed.clip(0, 255)]
-        if np.abs(needed - undone[0]).max() <= BEYOND:
+        if np.abs(needed - undone[0]).max() <= BEYOND_LEVELS:
             return True
     else:
         means = levels.mean(axis=(0, 1, 2))
         bright = ends[1].clip(1)
         undone = [ends * means[1] / means.clip(1), ends * bright[1] / bright]
     return any(
-        _measured_under(grounds, score, ends, lit) >= AS_WELL * score.measured
+        _measured_under(grounds, score, ends, lit) >= AS_WELL_SHARE * score.measured
         for lit in undone
     )
 
@@ -188,7 +199,7 @@ def as_light(grounds: Grounds, score: Score) -> bool:
 def _measured_under(grounds: Grounds, score: Score, ends: Array, lit: Array) -> float:
     """Return the evidence for light that takes the ends of the levels of each channel, (2, C), to others."""
     spread = np.ptp(ends, axis=0).clip(1)
-    gains = (np.ptp(lit, axis=0) / spread).clip(DIMMEST, BRIGHTEST)
+    gains = (np.ptp(lit, axis=0) / spread).clip(DIMMEST_GAIN, BRIGHTEST_GAIN)
     undone = Scaling(mean=ends[0] - lit[0] / gains, std=1 / gains)
     in_use = grounds.in_use
     lamp = in_use.replace(scaling=(undone, *in_use.scaling))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from kit._arrays import Int64
-from kit.diagnosis.candidates import FEW, Candidate, Evaluator, Trial, candidates
+from kit.diagnosis.candidates import FEW_IMAGES, Candidate, Evaluator, Trial, candidates
 from kit.diagnosis.finding import at_least
 from kit.diagnosis.sources import (
     Averages,
@@ -22,24 +22,28 @@ from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.samples import labelled_images, typical
 
-FAMILIAR = 0.15
+FAMILIAR_DISTANCE = 0.15
 """Largest distance, in nats, at which probe photos count as what the network knows."""
 
-NATIVE, LEAST = 0.04, 0.01
-"""Distance, in nats, up to which these photos count in full, half of it beyond, and the smallest that
-counts as nearer for them."""
+NATIVE_DISTANCE = 0.04
+"""Distance, in nats, up to which these photos count in full; beyond, half as much."""
+
+LEAST_DISTANCE = 0.01
+"""Smallest distance, in nats, that counts as nearer for them."""
 
 LEAST_SIDE = 64
 """Networks for smaller images are not judged by photos."""
 
-CHANCE, ALWAYS = 0.4, 0.05
-"""Distance from training, in nats, that one image has by chance (a share of it where there are more), and
-that images have from small differences of their source."""
+CHANCE_DISTANCE = 0.4
+"""Distance from training, in nats, that one image has by chance; of more images, by their number less."""
 
-AT_HOME = 0.5
+SOURCE_DISTANCE = 0.05
+"""Distance from training, in nats, that images have from small differences of their source."""
+
+USUAL_DISTANCE = 0.5
 """Distance from the averages, in nats, up to which images count as those of the training."""
 
-MOSTLY = 0.5
+CORRECT_SHARE = 0.5
 """Share of the kit's labelled images that a network with their classes predicts correctly."""
 
 BY_CHANCE = 0.05
@@ -198,7 +202,7 @@ class Grounds:
     def tried(self) -> list[Candidate]:
         """Return the candidates that make a difference, without those that evidence cannot single out."""
         differing = self.evaluator.differing(
-            self.photos[:FEW], self.in_use, self.candidates(self.in_use)
+            self.photos[:FEW_IMAGES], self.in_use, self.candidates(self.in_use)
         )
         return [
             candidate
@@ -208,7 +212,7 @@ class Grounds:
 
     def _letterbox_adds_no_bars(self, candidate: Candidate) -> bool:
         """Whether a letterbox adds no bars: then fits differ by as little as those without one."""
-        photos = self.photos[:FEW]
+        photos = self.photos[:FEW_IMAGES]
         return all(
             np.array_equal(
                 self.evaluator.tensors(photos, letterbox),
@@ -227,13 +231,13 @@ class Grounds:
         } - {None}
         return not verdicts or True in verdicts
 
-    def trial(self, right: Preprocessing) -> Trial:
+    def trial(self, fixed: Preprocessing) -> Trial:
         """Return the predictions to the user's images as it is, and under another preprocessing."""
-        return self.evaluator.trial(self.photos, self.in_use, right)
+        return self.evaluator.trial(self.photos, self.in_use, fixed)
 
-    def gained_and_lost(self, right: Preprocessing) -> tuple[int, int]:
+    def gained_and_lost(self, fixed: Preprocessing) -> tuple[int, int]:
         """Return how many of the user's labels another preprocessing puts right, and how many wrong."""
-        return self.labelled.gained_and_lost(self.in_use, right)
+        return self.labelled.gained_and_lost(self.in_use, fixed)
 
     def correct(self) -> int:
         """Return how many labelled images are predicted correctly."""
@@ -257,16 +261,16 @@ def _own_images(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[Source]
     if profile is not None:
         sources.append(Ordinary(evaluator, photos, profile))
     if layers is not None and layers.means is not None:
-        chance = CHANCE / len(photos)
+        chance = CHANCE_DISTANCE / len(photos)
         averages = Averages(
             evaluator,
             photos,
             title="your images",
             weight=1.0,
-            floor=chance + ALWAYS,
-            usual_up_to=AT_HOME,
+            floor=chance + SOURCE_DISTANCE,
+            usual_up_to=USUAL_DISTANCE,
             binding=True,
-            close=2 * chance,
+            chance_distance=2 * chance,
         )
         if profile is not None:
             averages = replace(averages, weight=0.5, usual_up_to=None, binding=False)
@@ -290,7 +294,7 @@ def _probing(
 
     best = min(_tried(evaluator, in_use, photos), key=distance)
     nearest = distance(best)
-    if nearest > FAMILIAR:
+    if nearest > FAMILIAR_DISTANCE:
         return None
     profile = evaluator.profile
     # Averages of all together can be met by images each of which is unlike any of the training.
@@ -302,9 +306,9 @@ def _probing(
         evaluator,
         photos,
         title=f"{len(photos)} photos of the kit",
-        weight=1.0 if nearest <= NATIVE else 0.5,
-        floor=max(nearest, LEAST),
-        usual_up_to=FAMILIAR,
+        weight=1.0 if nearest <= NATIVE_DISTANCE else 0.5,
+        floor=max(nearest, LEAST_DISTANCE),
+        usual_up_to=FAMILIAR_DISTANCE,
         binding=False,
         weights=weights,
     )
@@ -314,7 +318,7 @@ def _tried(
     evaluator: Evaluator, in_use: Preprocessing, photos: tuple[Photo, ...]
 ) -> list[Preprocessing]:
     """Return the preprocessing in use, and all that make other tensors of photos."""
-    others = evaluator.differing(photos[:FEW], in_use, distinguishable(in_use))
+    others = evaluator.differing(photos[:FEW_IMAGES], in_use, distinguishable(in_use))
     return [in_use, *(other.preprocessing for other in others)]
 
 
@@ -332,5 +336,5 @@ def _bundled(
         return None
     bundled = Bundled(evaluator, photos, labels, photographic=classes != 10)
     tried = _tried(evaluator, in_use, photos)
-    right = max(bundled.correct(p).mean() for p in tried)
-    return bundled if right >= MOSTLY else None
+    best_share = max(bundled.correct(p).mean() for p in tried)
+    return bundled if best_share >= CORRECT_SHARE else None

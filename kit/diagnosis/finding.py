@@ -90,7 +90,8 @@ class Finding(Result):
         yield self.summary
         if self.evidence:
             rows = (
-                (one[0], *one[2:], one[1]) for one in map(Evidence.cells, self.evidence)
+                (speaks, value, threshold, text)
+                for speaks, text, value, threshold in map(Evidence.cells, self.evidence)
             )
             yield Table(("speaks", "value", "threshold", "measure"), rows, "<>><")
         if self.cost is not None:
@@ -132,4 +133,6 @@ def at_least(successes: int, trials: int, rate: float) -> float:
 
 def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Return named findings first, then possible ones, those that nothing decides, and what is ruled out."""
-    return tuple(sorted(findings, key=lambda one: get_args(Verdict).index(one.verdict)))
+    return tuple(
+        sorted(findings, key=lambda finding: get_args(Verdict).index(finding.verdict))
+    )

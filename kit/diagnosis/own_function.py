@@ -75,7 +75,9 @@ class Checkup(Result):
             yield f"Your code agrees with the classifier's preprocessing on {count} of {count} photos."
             yield from (f"Note: {note}." for note in self.comparisons[0].notes)
             return
-        failed = [one for one in differing if one.main_step == "function"]
+        failed = [
+            comparison for comparison in differing if comparison.main_step == "function"
+        ]
         if failed:
             problem = failed[-1].differences[0].removeprefix("code: ")
             yield f"Your code {problem}, on {len(failed)} of {count} images."
@@ -84,8 +86,14 @@ class Checkup(Result):
             return
         least = max(effects.values()) * LARGE_SHARE
         steps = [step for step, effect in effects.items() if effect >= least]
-        first = next(one for one in differing if steps[0] in dict(one.effects))
-        differences = zip(first.effects, first.differences, strict=True)
+        shown_comparison = next(
+            comparison
+            for comparison in differing
+            if steps[0] in dict(comparison.effects)
+        )
+        differences = zip(
+            shown_comparison.effects, shown_comparison.differences, strict=True
+        )
         words = "; ".join(text for (step, _), text in differences if step in steps)
         if self.changed is not None:
             words += f"; {self.changed * count:.0f} of {count} predictions change"
@@ -93,7 +101,7 @@ class Checkup(Result):
         yield f"Your code differs at {names} on {len(differing)} of {count}: {words}."
         alone = ", ".join(f"{name} {share:.0%}" for name, share in effects.items())
         yield f"Change of the probability by each step alone: {alone}."
-        yield first
+        yield shown_comparison
 
     def __repr__(self) -> str:
         outcome = "agrees" if self.agrees else f"differs at {self.main_step!r}"
@@ -219,9 +227,9 @@ def stand_in(
     return StandIn(nearest, (difference,), _probabilities(classifier, *tensors))
 
 
-def _effect(classifier: Classifier, here: Array, there: Array) -> float:
+def _effect(classifier: Classifier, tensor: Array, own_tensor: Array) -> float:
     """Return the share of the probability that changes; 1 where there is no prediction."""
-    rows = _probabilities(classifier, here, there)
+    rows = _probabilities(classifier, tensor, own_tensor)
     return 1.0 if rows is None else float(np.abs(rows[0] - rows[1]).sum() / 2)
 
 

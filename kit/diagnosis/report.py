@@ -88,9 +88,9 @@ class Diagnosis(Result):
     @property
     def headline(self) -> str:
         """The answer in a sentence: how the pipeline in use differs from training, or what else was found."""
-        right = self._best_or_empty.fix.preprocessing
-        if self.preprocessing is not None and right is not None:
-            return " ".join(contrasts(self.preprocessing, right).values())
+        fixed = self._best_or_empty.fix.preprocessing
+        if self.preprocessing is not None and fixed is not None:
+            return " ".join(contrasts(self.preprocessing, fixed).values())
         return self._best_or_empty.summary or f"{self.conclusion.capitalize()}."
 
     @property
@@ -181,7 +181,9 @@ class Diagnosis(Result):
     def _report(self) -> Iterator[str | Result]:
         # A line for each question that people ask: what, how sure, how to fix it, what else.
         best = self._best_or_empty
-        possible = [one.cause for one in self.findings if one.verdict == "possible"]
+        possible = [
+            finding.cause for finding in self.findings if finding.verdict == "possible"
+        ]
         images = "1 image" if self.photos == 1 else f"{self.photos} images"
         yield Heading(f"{self.classifier} on {images}: {self.headline}")
         if self.best is None:
@@ -191,18 +193,22 @@ class Diagnosis(Result):
                 yield f"Possible: {', '.join(possible)}."
             yield from (f"Note: {note}" for note in self.notes[:2])
         else:
-            supports = [one.supports for one in best.evidence]
+            supports = [evidence.supports for evidence in best.evidence]
             measured = len(supports) - supports.count(None)
             yield f"Cause: {best.cause}; {supports.count(True)} of {measured} measurements speak for it."
             yield f"Fix: {best.fix.text or 'none is known.'}"
-            against = [one.text for one in best.evidence if one.supports is False]
+            against = [
+                evidence.text
+                for evidence in best.evidence
+                if evidence.supports is False
+            ]
             against += [f"{cause} is possible too" for cause in possible]
             yield f"Against it: {'; '.join(against) or 'nothing'}."
         code = "; the fix as code: diagnosis.fix_code" if self.fix_code else ""
         yield f"All numbers: print(diagnosis.details()), --details in a shell{code}."
 
     def __repr__(self) -> str:
-        findings = [f"{one.cause} {one.verdict}" for one in self.findings]
+        findings = [f"{finding.cause} {finding.verdict}" for finding in self.findings]
         words = ", ".join(findings) or "no findings"
         return f"Diagnosis({self.classifier!r}, {self.photos} photos, {self.verdict}: {words})"
 

@@ -6,18 +6,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kit.diagnosis.candidates import FEW, QUIET, Candidate
+from kit.diagnosis.candidates import FEW_IMAGES, QUIET_SHARE, Candidate
 from kit.diagnosis.checks_input import BY_PREDICTIONS
 from kit.diagnosis.estimation import as_light, estimated
 from kit.diagnosis.evidence import LEAST_SIDE, Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
-from kit.diagnosis.sources import NAMED, Bundled, Certainty, Labelled
+from kit.diagnosis.sources import NAMED_GAIN, Bundled, Certainty, Labelled
 from kit.preprocessing import Preprocessing
 from kit.samples import probes
 
-FIRSTS = 6
+FIRSTS_PAIRED = 6
 """Changes that are combined with others where none explains anything alone."""
-DEARER = 0.4
+PAIR_SURPLUS = 0.4
 """Nats more that two changes must explain than one: of so many pairs some fit better by chance."""
 
 
@@ -52,20 +52,22 @@ def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | N
     if not grounds.evaluator.statistics or grounds.usual(grounds.in_use):
         return None
     singles = grounds.scores()
-    weighed = pairs(grounds, singles[:FIRSTS])
+    weighed = pairs(grounds, singles[:FIRSTS_PAIRED])
     if not weighed:
         return None
     best = weighed[0]
     alone = max(singles[0].gain, 0.0)
     rivals = (pair.both.gain for pair in weighed if pair.causes != best.causes)
-    needed = NAMED + DEARER
-    enough = max(needed, alone + DEARER, max(rivals, default=-inf) + LEAD)
-    right = best.both.preprocessing
+    needed = NAMED_GAIN + PAIR_SURPLUS
+    enough = max(
+        needed, alone + PAIR_SURPLUS, max(rivals, default=-inf) + LEAD_OVER_STEPS
+    )
+    fixed = best.both.preprocessing
     if (
         best.both.gain < enough
-        or not grounds.usual(right)
+        or not grounds.usual(fixed)
         or best.both.vetoed
-        or _needless(grounds, right)
+        or _needless(grounds, fixed)
         or as_light(grounds, best.both)
     ):
         return None
@@ -80,12 +82,12 @@ def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | N
             verdict="named",
             summary="One of two causes.",
             evidence=evidence,
-            cost=_cost(grounds, right),
-            fix=fix(grounds.in_use, right, cause),
+            cost=_cost(grounds, fixed),
+            fix=fix(grounds.in_use, fixed, cause),
         )
         for cause in (best.first.cause, best.both.candidate.cause)
     ]
-    return findings, right
+    return findings, fixed
 
 
 _UNABLE = "too little is known of the training images: give labels or training images"
@@ -94,7 +96,7 @@ _REMAINS = "once that is fixed, the first layers still get unusual values"
 _UNUSUAL = "the first layers get unusual values: look at crop, background and light"
 
 
-ROUNDS = 2
+MOST_FAULTS = 2
 """So many faults at once are looked for."""
 
 
@@ -132,9 +134,9 @@ def search(grounds: Grounds) -> Search:
     """Try every candidate for the preprocessing in use, put the best right, and look once more."""
     if not grounds.measured and not grounds.known_labels:
         return Search(findings=by_certainty(grounds), notes=(_UNABLE,))
-    named, doubtful, right = _one_or_two(grounds)
-    usual = grounds.usual(right)
-    repaired = grounds.around(right)
+    named, doubtful, fixed = _one_or_two(grounds)
+    usual = grounds.usual(fixed)
+    repaired = grounds.around(fixed)
     reported = {
         cause
         for finding in named or doubtful
@@ -170,7 +172,7 @@ def search(grounds: Grounds) -> Search:
     )
 
 
-UNSURE = 0.5
+UNSURE_PROBABILITY = 0.5
 """Probability that some prediction of a network exceeds under the right scaling."""
 
 
@@ -183,7 +185,9 @@ def by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
 
     def dull(p: Preprocessing) -> bool:
         rows = grounds.evaluator.answers(photos, p)
-        return bool(rows.max() <= UNSURE or np.ptp(rows.argmax(axis=1)) == 0)
+        return bool(
+            rows.max() <= UNSURE_PROBABILITY or np.ptp(rows.argmax(axis=1)) == 0
+        )
 
     if min(grounds.in_use.size or (0,)) < LEAST_SIDE or not dull(grounds.in_use):
         return ()
@@ -220,28 +224,28 @@ def unsupported(grounds: Grounds, finding: Finding) -> bool:
         for source, vote in zip(grounds.sources, score.votes, strict=False)
         if not isinstance(source, Certainty | Bundled)
     ]
-    return not gains_of_own_images or sum(gains_of_own_images) < -NEAR
+    return not gains_of_own_images or sum(gains_of_own_images) < -OPEN_GAIN
 
 
 def _one_or_two(grounds: Grounds) -> tuple[list[Finding], list[Finding], Preprocessing]:
     """Return what `_one_by_one` does, or a pair; what is named together has one fix."""
-    named, doubtful, right = _one_by_one(grounds)
+    named, doubtful, fixed = _one_by_one(grounds)
     if not named and (pair := pair_of_changes(grounds)) is not None:
-        named, right = pair
+        named, fixed = pair
         doubtful = []
     if len(named) > 1 and all(finding.fix.preprocessing for finding in named):
         named = [
-            replace(finding, fix=fix(grounds.in_use, right, finding.cause))
+            replace(finding, fix=fix(grounds.in_use, fixed, finding.cause))
             for finding in named
         ]
-    return named, doubtful, right
+    return named, doubtful, fixed
 
 
 def _one_by_one(grounds: Grounds) -> tuple[list[Finding], list[Finding], Preprocessing]:
     """Return what is named, what is doubtful, and the preprocessing fixed."""
     named: list[Finding] = []
     steps: set[str] = set()
-    for _ in range(ROUNDS):
+    for _ in range(MOST_FAULTS):
         scores = [
             score for score in grounds.scores() if score.candidate.step not in steps
         ]
@@ -262,17 +266,23 @@ def _one_by_one(grounds: Grounds) -> tuple[list[Finding], list[Finding], Preproc
     return named, [], grounds.in_use
 
 
-POSSIBLE = 0.25
+POSSIBLE_GAIN = 0.25
 """Nats from which on a cause is mentioned."""
 
-MEASURED = 0.05
+LEAST_MEASURED_GAIN = 0.05
 """Nats that must have been measured: how rare a step is never names it alone."""
 
-NEAR, EXCLUDED = 0.1, -0.2
-"""Nats above which a candidate is never ruled out, and up to which it is, if it changes any answer."""
+OPEN_GAIN = 0.1
+"""Nats above which a candidate is never ruled out."""
 
-LEAD, LEAD_WITHIN = 0.2, 0.03
-"""Nats by which a cause must lead the next one of another step, and of the same step."""
+EXCLUDED_GAIN = -0.2
+"""Nats up to which a candidate that changes any prediction is ruled out."""
+
+LEAD_OVER_STEPS = 0.2
+"""Nats by which a cause must lead the next one of another step."""
+
+LEAD_WITHIN_STEP = 0.03
+"""Nats by which a cause must lead the next one of the same step."""
 
 BY_CHANCE = 0.05
 """Chance, out of all changes tried, of so many labels fixed, up to which labels alone name a cause."""
@@ -291,17 +301,17 @@ _OPEN = "No evidence shows whether this is as in training."
 
 def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
     """Put the first of the scores into words and numbers; None where nothing speaks for a change."""
-    if not scores or scores[0].gain < POSSIBLE:
+    if not scores or scores[0].gain < POSSIBLE_GAIN:
         return None
     best = scores[0]
-    right = best.preprocessing
+    fixed = best.preprocessing
     conditions = [*filter(None, (_lead(best, scores), _beyond_chance(grounds, best)))]
     lit = as_light(grounds, best)
     sure = (
-        best.gain >= NAMED
-        and best.measured >= MEASURED
-        and grounds.usual(right)
-        and not (best.vetoed or lit or _needless(grounds, right))
+        best.gain >= NAMED_GAIN
+        and best.measured >= LEAST_MEASURED_GAIN
+        and grounds.usual(fixed)
+        and not (best.vetoed or lit or _needless(grounds, fixed))
         and all(condition.supports for condition in conditions)
     )
     if lit:
@@ -315,36 +325,36 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
         verdict="named" if sure else "possible",
         summary=summary,
         evidence=(*evidence_of(best), *conditions),
-        cost=_cost(grounds, right),
+        cost=_cost(grounds, fixed),
         fix=_best_fix(grounds, best, scores),
         equivalent=best.candidate.equivalent,
     )
 
 
-def _cost(grounds: Grounds, right: Preprocessing) -> float:
+def _cost(grounds: Grounds, fixed: Preprocessing) -> float:
     """Return the share of the predictions that change."""
-    return float(grounds.trial(right).changed.mean())
+    return float(grounds.trial(fixed).changed.mean())
 
 
 def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
     """Return the fix, without code where another one explains as much and changes predictions."""
-    right = best.preprocessing
+    fixed = best.preprocessing
     unlike = [
         variant
         for variant in best.variants
-        if _unlike(grounds, right, variant, added_counts=0)
+        if _unlike(grounds, fixed, variant, added_counts=0)
     ]
     unlike += [
         rival
         for rival in _rivals(grounds, best, scores)
-        if _unlike(grounds, right, rival, added_counts=2)
+        if _unlike(grounds, fixed, rival, added_counts=2)
     ]
     if not unlike:
-        return fix(grounds.in_use, right, best.candidate.cause)
-    first = difference(grounds.in_use, right)
-    second = difference(grounds.in_use, unlike[0])
+        return fix(grounds.in_use, fixed, best.candidate.cause)
+    fix_words = difference(grounds.in_use, fixed)
+    rival_words = difference(grounds.in_use, unlike[0])
     return Fix(
-        f"Prepare images as in training; these cannot tell {first} from {second}: give more, or labels."
+        f"Prepare images as in training; these cannot tell {fix_words} from {rival_words}: give more, or labels."
     )
 
 
@@ -355,7 +365,7 @@ def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing
     many within chance, and moves predictions, is a rival however likely it makes them.
     """
     by_labels = not grounds.measured
-    lead = LEAD
+    lead = LEAD_OVER_STEPS
     if by_labels:
         lead *= max(
             sqrt(grounds.labelled.enough(grounds.in_use) / grounds.known_labels), 1
@@ -366,7 +376,7 @@ def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing
         if best.gain - rival.gain < lead:
             return True
         trial = repaired.trial(rival.preprocessing)
-        if not by_labels or trial.moved_share.mean() <= QUIET:
+        if not by_labels or trial.moved_share.mean() <= QUIET_SHARE:
             return False
         gained, lost = repaired.gained_and_lost(rival.preprocessing)
         return at_least(lost, gained + lost, 0.5) > Labelled.BY_CHANCE
@@ -380,23 +390,28 @@ def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing
 
 
 def _unlike(
-    grounds: Grounds, right: Preprocessing, other: Preprocessing, added_counts: int
+    grounds: Grounds, fixed: Preprocessing, other: Preprocessing, added_counts: int
 ) -> bool:
     """Whether another preprocessing may change more than a few predictions; a few images do not show it."""
-    photos = (*grounds.probes[:FEW], *grounds.photos)
-    changes = grounds.evaluator.trial(photos, right, other).moved_share
+    photos = (*grounds.probes[:FEW_IMAGES], *grounds.photos)
+    changes = grounds.evaluator.trial(photos, fixed, other).moved_share
     # Counted in addition as changed, and as many as unchanged: with 2 it is near to the upper end of the
     # interval of Agresti and Coull (1998), so that few images do not pass for proof of no change.
     share = (changes.sum() + added_counts) / (len(changes) + 2 * added_counts)
-    return bool(share > QUIET) and not grounds.evaluator.alike(photos, right, other)
+    return bool(share > QUIET_SHARE) and not grounds.evaluator.alike(
+        photos, fixed, other
+    )
 
 
 def evidence_of(score: Score) -> tuple[Evidence, ...]:
     """Return the sum of the votes, then what each of them measured."""
-    whole = Evidence(
-        "overall evidence, in nats", score.gain, NAMED, supports=score.gain >= NAMED
+    overall = Evidence(
+        "overall evidence, in nats",
+        score.gain,
+        NAMED_GAIN,
+        supports=score.gain >= NAMED_GAIN,
     )
-    return whole, *(
+    return overall, *(
         Evidence(
             f"{vote.text} (counts {vote.gain:+.2f})",
             vote.measured,
@@ -411,7 +426,11 @@ def _lead(best: Score, scores: Scores) -> Evidence | None:
     """Return the lead over that other cause whose lead is the most doubtful."""
 
     def needed(rival: Score) -> float:
-        return LEAD_WITHIN if rival.candidate.step == best.candidate.step else LEAD
+        return (
+            LEAD_WITHIN_STEP
+            if rival.candidate.step == best.candidate.step
+            else LEAD_OVER_STEPS
+        )
 
     rival = min(
         _otherwise_called(best, scores),
@@ -437,7 +456,7 @@ def _beyond_chance(grounds: Grounds, best: Score) -> Evidence | None:
     by_others = gains.get(Bundled, 0.0)
     if grounds.evaluator.statistics:
         by_others = best.gain - gains.get(Labelled, 0.0)
-    if by_others >= NAMED:
+    if by_others >= NAMED_GAIN:
         return None
     gained, lost = grounds.gained_and_lost(best.preprocessing)
     chance = _by_chance(grounds, best)
@@ -445,12 +464,12 @@ def _beyond_chance(grounds: Grounds, best: Score) -> Evidence | None:
     return Evidence(text, chance, BY_CHANCE, supports=chance <= BY_CHANCE)
 
 
-def _needless(grounds: Grounds, right: Preprocessing) -> bool:
+def _needless(grounds: Grounds, fixed: Preprocessing) -> bool:
     """Whether nearly all labels are met as it is, and no more with a change."""
     count = grounds.known_labels
-    gained, lost = grounds.gained_and_lost(right)
+    gained, lost = grounds.gained_and_lost(fixed)
     wrong = count - grounds.correct()
-    return count >= FEW and wrong <= QUIET * count and gained <= lost
+    return count >= FEW_IMAGES and wrong <= QUIET_SHARE * count and gained <= lost
 
 
 def _by_chance(grounds: Grounds, score: Score) -> float:
@@ -492,13 +511,13 @@ def _undecided(grounds: Grounds, score: Score) -> bool:
     if grounds.known_labels and _by_chance(grounds, score) <= BY_CHANCE:
         return True
     changed = grounds.trial(score.preprocessing).changed
-    return score.gain > NEAR or bool(score.gain > EXCLUDED and changed.any())
+    return score.gain > OPEN_GAIN or bool(score.gain > EXCLUDED_GAIN and changed.any())
 
 
-def difference(in_use: Preprocessing, right: Preprocessing) -> str:
-    """Return what `right` does otherwise, step by step, and which steps it leaves out."""
+def difference(in_use: Preprocessing, fixed: Preprocessing) -> str:
+    """Return what `fixed` does otherwise, step by step, and which steps it leaves out."""
     before = dict(line.split(": ", 1) for line in in_use.describe())
-    after = dict(line.split(": ", 1) for line in right.describe())
+    after = dict(line.split(": ", 1) for line in fixed.describe())
     changed = [
         f"{step}: {words}" for step, words in after.items() if before.get(step) != words
     ]
@@ -510,9 +529,9 @@ def difference(in_use: Preprocessing, right: Preprocessing) -> str:
     return "; ".join([*changed, *left_out])
 
 
-def fix(in_use: Preprocessing, right: Preprocessing, cause: str) -> Fix:
+def fix(in_use: Preprocessing, fixed: Preprocessing, cause: str) -> Fix:
     """Return what to change, in words and as code."""
     text = (
-        f"Prepare images as in training: {difference(in_use, right)} (fixes {cause})."
+        f"Prepare images as in training: {difference(in_use, fixed)} (fixes {cause})."
     )
-    return using(text, right)
+    return using(text, fixed)

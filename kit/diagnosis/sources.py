@@ -15,14 +15,14 @@ from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.robustness.profile import Profile
 
-NAMED = 0.5
+NAMED_GAIN = 0.5
 """Nats of all sources together that name a cause."""
 
-AGAINST = -0.6
+VETO_GAIN = -0.6
 """Nats of the user's own images at which a candidate is out of the question: they would lie half as near
 again to training as they do."""
 
-CLOSE = 8.0
+FLOOR_DIVISOR = 8.0
 """The order of channels is judged by smaller differences than all else: another order of the same channels is
 as probable before as after, so that only what lies nearer counts. Where a candidate brings images as near
 as chance lets those of the training, this part of that distance is the floor."""
@@ -64,8 +64,8 @@ class Averages:
         Distance up to which images count as those of the training; None where another source tells better.
     binding
         Whether they may forbid a candidate.
-    close
-        Distance up to which images lie as near as chance lets images of the training; see `CLOSE`.
+    chance_distance
+        Distance up to which images lie as near as chance lets images of the training; see `FLOOR_DIVISOR`.
     weights
         float64 (photos,); the same for each by default.
     """
@@ -77,7 +77,7 @@ class Averages:
     floor: float
     usual_up_to: float | None
     binding: bool
-    close: float = 0.0
+    chance_distance: float = 0.0
     weights: Float64 | None = None
 
     def distance(self, p: Preprocessing) -> float:
@@ -94,11 +94,11 @@ class Averages:
         """Compare a candidate with the preprocessing in use."""
         before = self.distance(in_use)
         after = self.distance(candidate.preprocessing)
-        near_by_chance = candidate.step == "channels" and after <= self.close
-        floor = self.close / CLOSE if near_by_chance else self.floor
+        near_by_chance = candidate.step == "channels" and after <= self.chance_distance
+        floor = self.chance_distance / FLOOR_DIVISOR if near_by_chance else self.floor
         gain = self.weight * log((before + floor) / (after + floor))
         text = f"distance of {self.title} from the averages of training, in nats; {before:.3g} as it is"
-        vetoed = self.binding and gain < AGAINST
+        vetoed = self.binding and gain < VETO_GAIN
         return Vote(text, gain, measured=after, veto=vetoed)
 
 
@@ -113,8 +113,10 @@ class Ordinary:
 
     ERRORS = 3.0
     """Standard errors of the mean of so many images that a name needs, and up to which they are usual."""
-    PAIRED, MOST = 4, 1.5
-    """Images from which on each is compared with itself, and the most that this counts, in names."""
+    PAIRED_IMAGES = 4
+    """Images from which on each is compared with itself."""
+    MOST_NAMES = 1.5
+    """The most that this counts, in names."""
 
     @property
     def _error(self) -> float:
@@ -148,30 +150,30 @@ class Ordinary:
         before = max(self.log_distance(in_use), typical)
         after = max(self.log_distance(candidate.preprocessing), typical)
         # As many errors of the mean as a name needs are worth a name.
-        weight = min(1.0, NAMED / (self.ERRORS * max(self._error, 1e-6)))
+        weight = min(1.0, NAMED_GAIN / (self.ERRORS * max(self._error, 1e-6)))
         gain = max(weight * (before - after), self._paired(in_use, candidate))
         text = f"mean log distance from the profile; {before:.2f} as it is, {typical:.2f} for training images"
-        return Vote(text, gain, measured=after, veto=gain < AGAINST)
+        return Vote(text, gain, measured=after, veto=gain < VETO_GAIN)
 
     def _paired(self, in_use: Preprocessing, candidate: Candidate) -> float:
         """Return what another order of channels is worth, by how many standard errors images lie nearer.
 
-        Only where it makes them wholly usual; minus infinity for all else, and for fewer than `PAIRED`.
+        Only where it makes them wholly usual; minus infinity for all else, and below `PAIRED_IMAGES`.
         """
         count = len(self.photos)
-        right = candidate.preprocessing
+        fixed = candidate.preprocessing
         usual_up_to = self.profile.typical + 2 * self._error
         if (
             candidate.step != "channels"
-            or count < self.PAIRED
-            or self.log_distance(right) > usual_up_to
+            or count < self.PAIRED_IMAGES
+            or self.log_distance(fixed) > usual_up_to
         ):
             return -inf
-        nearer = self._log_distances(in_use) - self._log_distances(right)
+        nearer = self._log_distances(in_use) - self._log_distances(fixed)
         error = max(float(nearer.std()) / sqrt(count), 1e-3)
         # Below Student's t, which has count - 1: a little more careful where images are few.
         errors = float(nearer.mean()) / error * sqrt((count - 2) / count)
-        return NAMED * min(errors / self.ERRORS, self.MOST)
+        return NAMED_GAIN * min(errors / self.ERRORS, self.MOST_NAMES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,8 +189,10 @@ class Certainty:
     probes: tuple[Photo, ...]
     title: str = ""
 
-    WEIGHT, WEIGHT_OF_ORDER = 0.2, 0.5
+    WEIGHT = 0.2
     """Of a nat of entropy."""
+    WEIGHT_OF_ORDER = 0.5
+    """Likewise, where values come in another order."""
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
@@ -206,8 +210,8 @@ class Certainty:
 class Labelled:
     """The right classes, where they are known; whatever makes them worse is out of the question.
 
-    `labels` are int64 (photos,), -1 where one is not known. A probability below `LEAST` counts as this: a
-    network that is very sure of a wrong class says no more than one that is just wrong.
+    `labels` are int64 (photos,), -1 where one is not known. A probability below `LEAST_PROBABILITY` counts as
+    this: a network that is very sure of a wrong class says no more than one that is just wrong.
     """
 
     evaluator: Evaluator
@@ -215,7 +219,8 @@ class Labelled:
     labels: Int64
     title: str = "your labels"
 
-    LEAST, WEIGHT = 0.05, 0.7
+    LEAST_PROBABILITY = 0.05
+    WEIGHT = 0.7
     BY_CHANCE = 0.3
     """Chance of as many more losses than gains up to which they forbid; any where nothing is gained."""
     ENOUGH = 16
@@ -238,7 +243,11 @@ class Labelled:
         """Return by how much a candidate raises the log-likelihood of each label that is known, in nats."""
         places = np.flatnonzero(self.labels >= 0)
         before, after = (
-            np.log(np.maximum(self.rows(p)[places, self.labels[places]], self.LEAST))
+            np.log(
+                np.maximum(
+                    self.rows(p)[places, self.labels[places]], self.LEAST_PROBABILITY
+                )
+            )
             for p in (in_use, candidate.preprocessing)
         )
         return np.asarray(after - before)
@@ -248,11 +257,11 @@ class Labelled:
         return np.asarray(self.rows(p).argmax(axis=1) == self.labels)
 
     def gained_and_lost(
-        self, in_use: Preprocessing, right: Preprocessing
+        self, in_use: Preprocessing, fixed: Preprocessing
     ) -> tuple[int, int]:
         """Return how many images another preprocessing puts right, and how many it puts wrong."""
         before = self.correct(in_use)
-        after = self.correct(right)
+        after = self.correct(fixed)
         return int((after & ~before).sum()), int((before & ~after).sum())
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
@@ -279,8 +288,10 @@ class Bundled(Labelled):
     title: str = "labelled images of the kit"
     photographic: bool = True
 
-    ERRORS, LEAST_ERROR = 2.5, 0.03
-    """Standard errors of the mean log-likelihood that are worth a name, and the smallest error, in nats."""
+    ERRORS = 2.5
+    """Standard errors of the mean log-likelihood that are worth a name."""
+    LEAST_ERROR = 0.03
+    """The smallest standard error, in nats."""
     RISE = 0.2
     """Nats of the mean that are worth a name: wrong scalings that hardly matter rise by up to 0.13."""
 
@@ -294,7 +305,7 @@ class Bundled(Labelled):
         error = float(likelihood_rise.std(ddof=1)) / sqrt(len(likelihood_rise))
         mean = float(likelihood_rise.mean())
         errors = mean / max(error, self.LEAST_ERROR)
-        gain = NAMED * min(errors / self.ERRORS, mean / self.RISE)
+        gain = NAMED_GAIN * min(errors / self.ERRORS, mean / self.RISE)
         text = f"rise of the log-likelihood of {self.title}, in standard errors"
         unjudged = candidate.step == "polarity" and not self.photographic
         return Vote(text, gain, measured=errors, veto=unjudged)
@@ -311,8 +322,11 @@ class Source(Protocol):
         """Compare a candidate with the preprocessing in use."""
 
 
-ODD, UNEXPLAINED = 0.6, 0.35
-"""Nats for each step that hardly any training has, and for a change that no fault of the catalogue makes."""
+RARE_STEP_NATS = 0.6
+"""Nats for each step that hardly any training has."""
+
+UNCATALOGUED_NATS = 0.35
+"""Nats against a change that no fault of the catalogue makes."""
 
 
 def votes(
@@ -320,9 +334,9 @@ def votes(
 ) -> tuple[Vote, ...]:
     """Return the votes of all sources on a candidate, and last that of what is known before any image."""
     fewer = _oddities(in_use) - _oddities(candidate.preprocessing)
-    gain = ODD * fewer
+    gain = RARE_STEP_NATS * fewer
     if not candidate.faults:
-        gain -= UNEXPLAINED
+        gain -= UNCATALOGUED_NATS
     rarity = Vote("fewer steps that are rare in training", gain, fewer)
     return (*(source.vote(in_use, candidate) for source in sources), rarity)
 

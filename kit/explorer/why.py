@@ -119,8 +119,8 @@ def _with_pictures(
 ) -> tuple[Reason, list[bytes]]:
     """Put what is shown and what comes after it beside each other in a reason, and return their images."""
     images = [shot.covered(after.base.image(shot.tensor)) for shot in (view, after)]
-    right = view.untouched.answer if view.label is None else view.label
-    mark = WORDS["again" if after.answer == right and spoilt(view) else "now"]
+    correct_class = view.untouched.answer if view.label is None else view.label
+    mark = WORDS["again" if after.answer == correct_class and spoilt(view) else "now"]
     reason["pictures"] = [image.shape[:2] for image in images]
     reason["fixed"] = {
         "before": called(view),
@@ -260,17 +260,17 @@ def diagnose_view(
 
 
 def settings_of_fix(
-    settings: Settings, base: Preprocessing, right: Preprocessing
+    settings: Settings, base: Preprocessing, fixed: Preprocessing
 ) -> Settings | None:
-    """Return the settings to change for the preprocessing `right`; perturbations stay.
+    """Return the settings to change for the preprocessing `fixed`; perturbations stay.
 
     Chosen faults of the steps that differ are undone from `base`; where that does not lead there, the fix
     is put in use. None where one is in use already.
     """
-    guilty = contrasts(preprocessing_of(settings, base), right)
-    back = {step: "" for step in guilty if settings.get(step)}
-    if preprocessing_of(settings | back, base) == right:
-        return back
+    guilty = contrasts(preprocessing_of(settings, base), fixed)
+    undone = {step: "" for step in guilty if settings.get(step)}
+    if preprocessing_of(settings | undone, base) == fixed:
+        return undone
     return None if settings["fix"] else FAULTLESS | {"fix": True}
 
 
@@ -287,10 +287,10 @@ def _best_reason(
     diagnosis: Diagnosis, view: View, own: tuple[Reason, list[bytes]]
 ) -> tuple[Reason, list[bytes]]:
     """Return the most that can be said of this prediction, with the images of `Reason`."""
-    right = _fixed_preprocessing(diagnosis, view)
-    if right is not None:
-        apply = settings_of_fix(view.settings, view.base, right)
-        after = _view_with(view, right)
+    fixed = _fixed_preprocessing(diagnosis, view)
+    if fixed is not None:
+        apply = settings_of_fix(view.settings, view.base, fixed)
+        after = _view_with(view, fixed)
         unchosen = apply is None or "fix" in apply
         # Else there is more to undo than that.
         if unchosen or not (spoilt(view) and spoilt(after)):
@@ -329,16 +329,16 @@ def _preprocessing_reason(
 
 def _fixed_preprocessing(diagnosis: Diagnosis, view: View) -> Preprocessing | None:
     """Return the preprocessing that the diagnosis found; that of training where it was left by choice."""
-    right = None if diagnosis.best is None else diagnosis.best.fix.preprocessing
-    if right is None or usual(view.bench.classifier) != "as in training":
-        return right
-    steps = contrasts(view.preprocessing, right)
-    return view.base if all(view.settings.get(step) for step in steps) else right
+    fixed = None if diagnosis.best is None else diagnosis.best.fix.preprocessing
+    if fixed is None or usual(view.bench.classifier) != "as in training":
+        return fixed
+    steps = contrasts(view.preprocessing, fixed)
+    return view.base if all(view.settings.get(step) for step in steps) else fixed
 
 
-def _view_with(view: View, right: Preprocessing) -> View:
+def _view_with(view: View, fixed: Preprocessing) -> View:
     """Return the view of the same photo, perturbed as it is, with this preprocessing."""
-    return replace(view.bench, trained=right).look(
+    return replace(view.bench, trained=fixed).look(
         view.original,
         view.settings | FAULTLESS | {"fix": False},
         view.untouched,

@@ -490,17 +490,17 @@ PIPELINE: tuple[Operation, ...] = (
 CHOICES = tuple(choice for operation in PIPELINE for choice in operation.choices)
 
 
-def contrasts(in_use: Pipeline, right: Pipeline) -> dict[str, str]:
+def contrasts(in_use: Pipeline, fixed: Pipeline) -> dict[str, str]:
     """Return a sentence for each choice, by name, in which a pipeline differs from that of training."""
     sentences = {}
     for choice in CHOICES:
         words = choice.words
-        if words(in_use) == words(right):
+        if words(in_use) == words(fixed):
             continue
-        if choice.plain and choice.plain(in_use) != choice.plain(right):
+        if choice.plain and choice.plain(in_use) != choice.plain(fixed):
             words = choice.plain
         sentences[choice.name] = choice.sentence.format(
-            label=choice.label, in_use=words(in_use), right=words(right)
+            label=choice.label, in_use=words(in_use), right=words(fixed)
         )
     return sentences
 

@@ -29,12 +29,13 @@ class Bin:
     share: AccuracyInterval
 
 
-LOWEST, HIGHEST = 0.05, 20.0
+LOWEST_TEMPERATURE = 0.05
+HIGHEST_TEMPERATURE = 20.0
 """Temperatures that are looked for; at the ends the images do not determine one."""
 
 
 def fit_temperature(rows: Floats, labels: Int64) -> float:
-    """Return the temperature with the least negative log-likelihood, within `LOWEST` to `HIGHEST`.
+    """Return the temperature with the least negative log-likelihood, within the limits of search.
 
     Parameters as for `measure`.
     """
@@ -51,7 +52,7 @@ def fit_temperature(rows: Floats, labels: Int64) -> float:
 
     minimum = scipy.optimize.minimize_scalar(
         loss,
-        bounds=(np.log(LOWEST), np.log(HIGHEST)),
+        bounds=(np.log(LOWEST_TEMPERATURE), np.log(HIGHEST_TEMPERATURE)),
         method="bounded",
         options={"xatol": 1e-8},
     )
@@ -368,7 +369,7 @@ def _determined(rows: Float32, labels: Int64) -> tuple[float, list[str]]:
             f"was the model trained on these images? {request}, as such images do; if not, look for"
             " wrong labels in its training"
         )
-    is_inside = LOWEST * 1.01 < temperature < HIGHEST / 1.01
+    is_inside = LOWEST_TEMPERATURE * 1.01 < temperature < HIGHEST_TEMPERATURE / 1.01
     if is_inside and (temperature >= 1 or errors >= FEWEST_ERRORS):
         return temperature, notes
     reason = f"the images determine no temperature, so 1 is kept: {request}"

@@ -133,7 +133,7 @@ def test_labels_forbid_what_makes_them_worse(no_batchnorm, sixteen):
     )  # √(4 / 16)
 
 
-ODD = [
+RARE_STEP_NATS = [
     ({"invert": True}, 0.6),
     ({"layout": "transposed"}, 0.6),
     ({"cast": "uint8"}, 0.6),
@@ -143,7 +143,7 @@ ODD = [
 ]
 
 
-@pytest.mark.parametrize(("odd", "nats"), ODD, ids=str)
+@pytest.mark.parametrize(("odd", "nats"), RARE_STEP_NATS, ids=str)
 def test_what_hardly_any_training_has_is_suspected(odd, nats):
     plain = kit.Preprocessing(size=(28, 28), scaling="0..1")
     broken = plain.replace(**odd)
