@@ -354,7 +354,8 @@ def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
     fix_words = difference(grounds.in_use, fixed)
     rival_words = difference(grounds.in_use, unlike[0])
     return Fix(
-        f"Prepare images as in training; these cannot tell {fix_words} from {rival_words}: give more, or labels."
+        "Prepare images as in training;"
+        f" these cannot tell {fix_words} from {rival_words}: give more, or labels."
     )
 
 

@@ -477,10 +477,8 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_settings(self, settings: Settings, held: object) -> None:
         """Take on settings, and answer even where they are those before."""
-        if self._replies.sent_photo and held not in (
-            None,
-            self._replies.sent_photo[0],
-        ):
+        sent = self._replies.sent_photo
+        if sent and held not in (None, sent[0]):
             # The page did not keep it, since a newer answer had overtaken it.
             self._replies.sent_photo = None
         before = self.settings
