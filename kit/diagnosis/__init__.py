@@ -42,7 +42,11 @@ from kit.diagnosis.checks_network import (
 from kit.diagnosis.class_order import check_class_order
 from kit.diagnosis.evidence import Grounds
 from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, ranked, using
-from kit.diagnosis.image_causes import check_properties, out_of_distribution, unsettled
+from kit.diagnosis.image_causes import (
+    check_properties,
+    out_of_distribution,
+    unsettling_changes,
+)
 from kit.diagnosis.inside import check_graph, read_inside
 from kit.diagnosis.own_function import StandIn, stand_in
 from kit.diagnosis.report import Diagnosis
@@ -193,7 +197,10 @@ class Investigation:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Everything found so far, named ones first; one finding for each cause of checks and search."""
-        findings = (*_merged(self.certain, self.searched.findings), *self.further)
+        findings = (
+            *_one_per_cause(self.certain, self.searched.findings),
+            *self.further,
+        )
         if self.whole_fix is not None:
             findings = fixed_together(findings, self.whole_fix)
         return ranked(_doubted(findings, self._unlike_function))
@@ -280,11 +287,11 @@ def fixes(findings: Iterable[Finding]) -> list[Preprocessing]:
 
 def with_fixes(findings: Iterable[Finding], in_use: Preprocessing) -> Preprocessing:
     """Return the preprocessing in use with all fixes of what is named; where two contradict, the first."""
-    fixed: Preprocessing = _combined(in_use, fixes(findings))
+    fixed: Preprocessing = _with_changes(in_use, fixes(findings))
     return fixed
 
 
-def _combined(in_use: Any, variants: Sequence[Any]) -> Any:
+def _with_changes(in_use: Any, variants: Sequence[Any]) -> Any:
     """Return the fields of the variants that differ from those in use; the first variants come first."""
     changes: dict[str, Any] = {}
     for variant in variants:
@@ -293,7 +300,7 @@ def _combined(in_use: Any, variants: Sequence[Any]) -> Any:
                 changes.setdefault(name, value)
     if "decoding" in changes:
         decodings = [variant.decoding for variant in variants]
-        changes["decoding"] = _combined(in_use.decoding, decodings)
+        changes["decoding"] = _with_changes(in_use.decoding, decodings)
     return replace(in_use, **changes)
 
 
@@ -307,7 +314,9 @@ def fixed_together(findings: Iterable[Finding], fix: Fix) -> tuple[Finding, ...]
     )
 
 
-def _merged(certain: Iterable[Finding], searched: Iterable[Finding]) -> list[Finding]:
+def _one_per_cause(
+    certain: Iterable[Finding], searched: Iterable[Finding]
+) -> list[Finding]:
     """Return one finding for each cause; a certain one takes what the search knows of cost and fix."""
     by_cause = {finding.cause: finding for finding in ranked(certain)}
     for finding in ranked(searched):
@@ -420,10 +429,10 @@ def _search_again(case: Investigation) -> Investigation:
     if repaired == case.in_use:
         return case
     if repaired.decoding != case.in_use.decoding:
-        return _all_fixed(case)
+        return _with_most_explaining_fix(case)
     searched = search(_grounds(case, repaired))
     if not searched.named:
-        return _all_fixed(case)
+        return _with_most_explaining_fix(case)
     fix = searched.findings[0].fix
     if fix.preprocessing and case.evaluator.alike(
         case.photos[:1], fix.preprocessing, case.in_use
@@ -438,7 +447,7 @@ def _search_again(case: Investigation) -> Investigation:
     return replace(case, whole_fix=fix, searched=searched)
 
 
-def _all_fixed(case: Investigation) -> Investigation:
+def _with_most_explaining_fix(case: Investigation) -> Investigation:
     """Let all that is named about the preprocessing carry that fix which explains most: of all, or of one."""
     single_fixes = dict.fromkeys(fixes(case.findings))
     if len(single_fixes) < 2:
@@ -455,7 +464,7 @@ def _check_images(case: Investigation) -> Investigation:
     if case.doubts or case.named:
         # Images are asked for where they are prepared as in training, for all that is known.
         return case
-    if all(map(_plain, case.photos)):
+    if all(map(_shows_nothing, case.photos)):
         return replace(case, doubts=("images without edges show nothing",))
     # What is ordinary for photographs is not for other images.
     if case.searched.photographic and not case.searched.as_in_training:
@@ -479,7 +488,7 @@ def _check_images(case: Investigation) -> Investigation:
     return case
 
 
-def _plain(photo: Photo) -> bool:
+def _shows_nothing(photo: Photo) -> bool:
     flat = photo.pixels.std(axis=(0, 1)).max() <= FLAT_STD
     return bool(flat) or edgeless(Sample(photo).thin)
 
@@ -496,7 +505,7 @@ def _try_small_changes(case: Investigation) -> Investigation:
         if change.changed > QUIET_SHARE * change.photos
     ]
     if len(case.photos) == 1 and case.labels[0] < 0 and case.searched.photographic:
-        undecided += unsettled(case.classifier, case.photos[0])
+        undecided += unsettling_changes(case.classifier, case.photos[0])
     return replace(case, undecided=tuple(undecided))
 
 

@@ -75,7 +75,9 @@ def explained(step: str, candidate: Preprocessing, in_use: Preprocessing) -> Can
     faults = [fault for fault in possible if _same(fault.apply(candidate), in_use)]
     # Where mean and std are all that lies between, they were left out.
     faults.sort(key=lambda fault: fault.name == "range_0_1")
-    causes = [fault.cause for fault in faults] or [_cause(step, candidate, in_use)]
+    causes = [fault.cause for fault in faults] or [
+        _uncatalogued_cause(step, candidate, in_use)
+    ]
     if step == "scaling" and len(in_use.scaling) <= 1:
         mean_in_use, _ = mean_and_std(in_use)
         mean, _ = mean_and_std(candidate)
@@ -103,7 +105,9 @@ def mean_and_std(p: Preprocessing) -> tuple[Any, Any]:
     return (-offset / slope / 255).tolist(), (1 / slope / 255).tolist()
 
 
-def _cause(step: str, candidate: Preprocessing, in_use: Preprocessing) -> str:
+def _uncatalogued_cause(
+    step: str, candidate: Preprocessing, in_use: Preprocessing
+) -> str:
     if step != "scaling":
         return _CAUSES[step]
     if not in_use.scaling:
@@ -153,9 +157,9 @@ class Evaluator:
         self, predictor: Predictor, first_layers: FirstLayers | None = None
     ) -> None:
         self.predictor = predictor
-        self.first_layers = _learned(first_layers)
+        self.first_layers = _without_new_averages(first_layers)
         self._resized: dict[tuple[Any, ...], Array] = {}
-        self._known: dict[tuple[Any, ...], Float64] = {}
+        self._results: dict[tuple[Any, ...], Float64] = {}
 
     @property
     def statistics(self) -> bool:
@@ -259,9 +263,9 @@ class Evaluator:
         p: Preprocessing,
     ) -> Float64:
         key = (kind, tuple(map(id, photos)), p)
-        if key not in self._known:
-            self._known[key] = compute(self.tensors(photos, p)).astype(np.float64)
-        return self._known[key]
+        if key not in self._results:
+            self._results[key] = compute(self.tensors(photos, p)).astype(np.float64)
+        return self._results[key]
 
     def trial(
         self, photos: Photos, before: Preprocessing, after: Preprocessing
@@ -270,7 +274,7 @@ class Evaluator:
         return Trial(self.answers(photos, before), self.answers(photos, after))
 
 
-def _learned(layers: FirstLayers | None) -> FirstLayers | None:
+def _without_new_averages(layers: FirstLayers | None) -> FirstLayers | None:
     """Return the layers without averages where these are still those of a new layer, as in a frozen one."""
     if layers is None or layers.means is None or layers.variances is None:
         return layers
@@ -312,7 +316,7 @@ def sensitivities(
     base = evaluator.tensors(chosen, around)
     predicted = evaluator.answers(chosen, around).argmax(axis=1)
     changed: dict[str, Bools] = {}
-    for name, tensors in _varied(evaluator, around, chosen):
+    for name, tensors in _slightly_changed(evaluator, around, chosen):
         if not np.array_equal(tensors, base):
             rows = evaluator.predictor.predict_tensors(tensors)
             changed[name] = changed.get(name, False) | (
@@ -324,12 +328,12 @@ def sensitivities(
     )
 
 
-def _varied(
+def _slightly_changed(
     evaluator: Evaluator, p: Preprocessing, photos: Photos
 ) -> Iterator[tuple[str, Float32]]:
     """Yield the kind of each change, and the tensors that it makes of the photos."""
     if p.size is not None:
-        for name, changes in _resized(p):
+        for name, changes in _resize_changes(p):
             yield name, evaluator.tensors(photos, p.replace(**changes))
     # Another decoder differs by as much as saving again.
     decoded = (photo.decoded(p.decoding).pixels for photo in photos)
@@ -340,7 +344,7 @@ def _varied(
     yield "decoder", np.concatenate([p.apply(photo) for photo in saved_again])
 
 
-def _resized(p: Preprocessing) -> Iterator[tuple[str, dict[str, object]]]:
+def _resize_changes(p: Preprocessing) -> Iterator[tuple[str, dict[str, object]]]:
     for name in ("nearest", "bilinear", "bicubic", "lanczos"):
         yield "resize_filter", {"filter": name}
     plain = "tf_bicubic" if "bicubic" in p.filter else "tf_bilinear"

@@ -48,13 +48,16 @@ def check_files(
     `labels`, int64 (photos,), are indices of the right classes, -1 where one is not known.
     """
     findings = (
-        *(_unheeded(classifier, photos, labels, request) for request in _REQUESTS),
-        _small(known_preprocessing(classifier), photos),
+        *(
+            _unheeded_finding(classifier, photos, labels, request)
+            for request in _REQUESTS
+        ),
+        _small_images_finding(known_preprocessing(classifier), photos),
     )
     return tuple(filter(None, findings))
 
 
-def _unheeded(
+def _unheeded_finding(
     classifier: Classifier, photos: Photos, labels: Int64, request: _Request
 ) -> Finding | None:
     used = known_preprocessing(classifier)
@@ -90,7 +93,7 @@ def _unheeded(
     )
 
 
-def _small(used: Preprocessing, photos: Photos) -> Finding | None:
+def _small_images_finding(used: Preprocessing, photos: Photos) -> Finding | None:
     if used.size is None:
         return None
     sides = np.divide([photo.size for photo in photos], used.size).min(axis=1)
@@ -172,17 +175,19 @@ def check_tensors(photos: Photos, used: Preprocessing) -> tuple[Finding, ...]:
             advice="Find the division by zero before the model.",
         )
         return (infinite,)
-    values = _cast(varied, tensors, used)
+    values = _cast_finding(varied, tensors, used)
     if values is None:
         levels = np.concatenate([plain.apply(photo) for photo in varied])
         gain = (
             np.ptp(tensors, axis=sides).max() * 255 / np.ptp(levels, axis=sides).max()
         )
-        values = _range(tensors, float(gain), used)
-    return tuple(filter(None, (values, _scrambled(tensors, used))))
+        values = _range_finding(tensors, float(gain), used)
+    return tuple(filter(None, (values, _scrambled_finding(tensors, used))))
 
 
-def _cast(photos: Photos, tensors: Float32, used: Preprocessing) -> Finding | None:
+def _cast_finding(
+    photos: Photos, tensors: Float32, used: Preprocessing
+) -> Finding | None:
     # A cast shows by what it leaves of the levels; one that is known, by what it changes, too.
     is_known = used.cast is not None
     without = used.replace(cast=None)
@@ -209,7 +214,9 @@ def _cast(photos: Photos, tensors: Float32, used: Preprocessing) -> Finding | No
     )
 
 
-def _range(tensors: Float32, gain: float, used: Preprocessing) -> Finding | None:
+def _range_finding(
+    tensors: Float32, gain: float, used: Preprocessing
+) -> Finding | None:
     """Look at the largest number, and at the range of the tensor for one of 255 levels, its gain."""
     largest = float(np.abs(tensors).max())
     beyond = largest > LARGEST_VALUE
@@ -238,7 +245,7 @@ def _range(tensors: Float32, gain: float, used: Preprocessing) -> Finding | None
     )
 
 
-def _scrambled(images: Float32, used: Preprocessing) -> Finding | None:
+def _scrambled_finding(images: Float32, used: Preprocessing) -> Finding | None:
     if used.layout == "channels_first":
         images = arrange_back(images, used.layout)
     if used.channel_count != 3 or min(images.shape[1:3]) < SMALLEST_SIDE:

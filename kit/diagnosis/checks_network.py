@@ -42,7 +42,7 @@ def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     norms = [
         layer
         for layer in layers
-        if _averages(layer) and len(weights.get(layer.name, ())) >= 2
+        if _updates_averages(layer) and len(weights.get(layer.name, ())) >= 2
     ]
     if not norms:
         return None
@@ -71,7 +71,7 @@ def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     )
 
 
-def _averages(layer: Layer) -> bool:
+def _updates_averages(layer: Layer) -> bool:
     """Whether it is a batch normalization that updates its averages in training, as a frozen one does not."""
     trainable = layer.settings.get("trainable", True)
     return layer.kind == "BatchNormalization" and bool(trainable)
@@ -183,6 +183,7 @@ def check_trained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
 def _share_of_initial(layer: Layer, arrays: tuple[Array, ...]) -> float:
     """Return a kernel's largest weight over its initializer's; 0 if it was trained, or nothing tells."""
     kernel = arrays[0]
+    # The last array, where there is more than the kernel.
     biases = arrays[1:][-1:] if layer.settings.get("use_bias") else ()
     fewest = SMALLEST_KERNEL if biases else SMALLEST_KERNEL_WITHOUT_BIAS
     if kernel.ndim < 2 or kernel.size < fewest or any(bias.any() for bias in biases):
@@ -397,7 +398,11 @@ def check_calls(layers: Sequence[Layer]) -> Finding | None:
     ``model(x)`` of Keras does so; ``model.predict(x)`` and the kit overrule it. Layers that augment images
     are left out: Keras notes ``training=True`` for each of them, asked or not.
     """
-    names = [layer.name for layer in layers if layer.training and _differs(layer)]
+    names = [
+        layer.name
+        for layer in layers
+        if layer.training and _differs_in_training_mode(layer)
+    ]
     if not names:
         return None
     return conclude(
@@ -409,6 +414,6 @@ def check_calls(layers: Sequence[Layer]) -> Finding | None:
     )
 
 
-def _differs(layer: Layer) -> bool:
+def _differs_in_training_mode(layer: Layer) -> bool:
     """Whether a layer with chance or averages computes something else in training mode."""
-    return _averages(layer) or any(map(layer.settings.get, _RANDOM_SETTINGS))
+    return _updates_averages(layer) or any(map(layer.settings.get, _RANDOM_SETTINGS))

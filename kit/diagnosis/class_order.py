@@ -117,7 +117,9 @@ def _rule_finding(labelled: Predictions) -> Finding | None:
     count = len(labelled)
     if 2 * hits.get(name, 0) <= count:
         return None
-    chance = min(1.0, len(orders) * _chance(labelled, np.argsort(orders[name])))
+    chance = min(
+        1.0, len(orders) * _chance_of_order(labelled, np.argsort(orders[name]))
+    )
     if chance > CHANCE_POSSIBLE:
         return None
     # The chance of no more hits in a network that works.
@@ -135,7 +137,7 @@ def _rule_finding(labelled: Predictions) -> Finding | None:
     )
 
 
-def _chance(labelled: Predictions, outputs: Indices) -> float:
+def _chance_of_order(labelled: Predictions, outputs: Indices) -> float:
     """Return the chance that predictions, given by class, put so many classes where an order has them.
 
     Which outputs a network gives in its trouble is not known: the first class hits one of K with 1 / K, and

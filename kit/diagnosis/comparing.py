@@ -236,8 +236,8 @@ def compare(
     """
     check_first(first)
     names = first.class_names
-    form = _form(first, second)
-    original = _original(first)
+    form = _form_of_second(first, second)
+    original = _form_of_first(first)
     opened = as_photos(photos)
     truth = label_indices(labels, names, len(opened))
     steps = Steps(opened, "Comparing", "image", progress)
@@ -262,9 +262,9 @@ def compare(
         cause=_joined(cause.causes),
         undone=cause.undone,
         left=cause.remaining,
-        prepared=_prepared(original.preprocessing, form.preprocessing, judged),
+        prepared=_preparation_words(original.preprocessing, form.preprocessing, judged),
         movers=_movers(before, after, changes, most_changed[:MOVERS_REPORTED]),
-        accuracy=_accuracies(before.labelled, after.labelled),
+        accuracy=_compared_accuracies(before.labelled, after.labelled),
     )
 
 
@@ -292,7 +292,7 @@ def _likely_cause(
     return cause
 
 
-def _prepared(
+def _preparation_words(
     used: Preprocessing, other: Preprocessing, photos: Sequence[Photo]
 ) -> str:
     """Return what the second does otherwise when it prepares images, in words."""
@@ -300,7 +300,9 @@ def _prepared(
     return _joined([difference(used, other), *resized], "; ")
 
 
-def _accuracies(before: Predictions, after: Predictions) -> AccuracyComparison | None:
+def _compared_accuracies(
+    before: Predictions, after: Predictions
+) -> AccuracyComparison | None:
     if not len(before):
         return None
     return compare_accuracies(before.correct, after.correct)
@@ -323,7 +325,7 @@ def _movers(
     )
 
 
-def _original(first: Classifier) -> _Form:
+def _form_of_first(first: Classifier) -> _Form:
     return _Form(
         name=first.name,
         function=lambda tensors: first.calibrated(first.predict_tensors(tensors)),
@@ -333,7 +335,7 @@ def _original(first: Classifier) -> _Form:
     )
 
 
-def _form(first: Classifier, second: Classifier | Function) -> _Form:
+def _form_of_second(first: Classifier, second: Classifier | Function) -> _Form:
     names = first.class_names
     order = np.arange(len(names))
     used = known_preprocessing(first)
@@ -425,7 +427,7 @@ def _most_explaining(
         unsteady = check_determinism(second, used.apply(photos[0]))
         if unsteady is not None:
             return _Cause((unsteady.cause,), remaining=1.0)
-    heads = _heads(second.rows)
+    heads = _possible_heads(second.rows)
     one_size = used.size is not None or len({photo.size for photo in photos}) == 1
 
     def tried() -> Iterator[_Cause]:
@@ -454,7 +456,7 @@ def _proven_cause(difference: float, causes: Iterable[_Cause]) -> _Cause:
     return replace(best, remaining=best.remaining / difference)
 
 
-def _heads(after: Floats) -> Mapping[str, Outputs]:
+def _possible_heads(after: Floats) -> Mapping[str, Outputs]:
     """Return what may turn the outputs into probabilities, by its words."""
     heads: dict[str, Outputs] = {}
     in_range = np.all(np.abs(after - 0.5) <= 0.5 + ROUNDING_CHANGE)

@@ -81,7 +81,7 @@ class Levels(NamedTuple):
         std = self.std / training.std
         return (self.mean - std * training.mean) / 255, std / 255
 
-    def beyond(self, training: "Levels") -> tuple[float, float]:
+    def errors_from(self, training: "Levels") -> tuple[float, float]:
         """Return squared standard errors from training, and those, not squared, of the contrast above it."""
         error = sqrt(1 / self.tensors + 1 / training.tensors)
         level = (self.mean - training.mean) / (training.of_mean * error + 1e-12)
@@ -110,7 +110,7 @@ def estimated(grounds: Grounds, ranked: Scores) -> Score | None:
         return None
     training = Levels.of(layers.features)
     scaled = evaluator.features(grounds.photos, best.preprocessing)
-    misfit, contrast = Levels.of(np.asarray(scaled)).beyond(training)
+    misfit, contrast = Levels.of(np.asarray(scaled)).errors_from(training)
     if misfit <= FITTING_SQUARED_ERRORS:
         return None
     unscaled = grounds.in_use.replace(scaling=(), cast=None)
@@ -164,7 +164,7 @@ def _with_vote(score: Score, vote: Vote) -> Score:
     return replace(score, votes=(*votes, vote, rarity))
 
 
-def as_light(grounds: Grounds, score: Score) -> bool:
+def explained_by_light(grounds: Grounds, score: Score) -> bool:
     """Whether other light than in training explains images as well as another scaling or order of channels.
 
     Light is a gain and an offset of each channel: those of the other scaling, as far as they leave levels

@@ -119,7 +119,7 @@ class Grounds:
     sources: tuple[Source, ...]
     probes: tuple[Photo, ...] = ()
     candidates: Callable[[Preprocessing], Iterable[Candidate]] = distinguishable
-    _known: dict[Preprocessing, tuple[Score, ...]] = field(default_factory=dict)
+    _ranked_scores: dict[Preprocessing, tuple[Score, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -132,12 +132,12 @@ class Grounds:
         """Find out what there is."""
         if labels is None:
             labels = np.full(len(photos), -1)
-        probing = _probing(evaluator, in_use, photos)
-        bundled = _bundled(evaluator, in_use, photos)
+        probing = _probe_source(evaluator, in_use, photos)
+        bundled = _bundled_source(evaluator, in_use, photos)
         labelled = Labelled(evaluator, photos, labels)
         probes = probing.photos if probing else ()
         sources = (
-            *_own_images(evaluator, photos),
+            *_own_image_sources(evaluator, photos),
             probing,
             Certainty(evaluator, photos, probes),
             bundled,
@@ -193,11 +193,11 @@ class Grounds:
 
     def scores(self) -> tuple[Score, ...]:
         """Weigh every candidate that makes a difference; the best first."""
-        if self.in_use not in self._known:
+        if self.in_use not in self._ranked_scores:
             scores = map(self.score, self.tried())
             ranked = sorted(scores, key=lambda score: -score.gain)
-            self._known[self.in_use] = tuple(ranked)
-        return self._known[self.in_use]
+            self._ranked_scores[self.in_use] = tuple(ranked)
+        return self._ranked_scores[self.in_use]
 
     def tried(self) -> list[Candidate]:
         """Return the candidates that make a difference, without those that evidence cannot single out."""
@@ -253,7 +253,7 @@ class Grounds:
         return chance <= BY_CHANCE
 
 
-def _own_images(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[Source]:
+def _own_image_sources(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[Source]:
     """Return what judges the user's own images: a profile, if there is one, before averages."""
     profile = evaluator.profile
     layers = evaluator.first_layers
@@ -278,7 +278,7 @@ def _own_images(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[Source]
     return sources
 
 
-def _probing(
+def _probe_source(
     evaluator: Evaluator, in_use: Preprocessing, own_images: tuple[Photo, ...]
 ) -> Averages | None:
     """Return photos as a source, where the network is at home with them under some preprocessing."""
@@ -292,7 +292,7 @@ def _probing(
     def distance(p: Preprocessing) -> float:
         return evaluator.distance(photos, p, weights)
 
-    best = min(_tried(evaluator, in_use, photos), key=distance)
+    best = min(_preprocessings_tried(evaluator, in_use, photos), key=distance)
     nearest = distance(best)
     if nearest > FAMILIAR_DISTANCE:
         return None
@@ -314,7 +314,7 @@ def _probing(
     )
 
 
-def _tried(
+def _preprocessings_tried(
     evaluator: Evaluator, in_use: Preprocessing, photos: tuple[Photo, ...]
 ) -> list[Preprocessing]:
     """Return the preprocessing in use, and all that make other tensors of photos."""
@@ -322,7 +322,7 @@ def _tried(
     return [in_use, *(other.preprocessing for other in others)]
 
 
-def _bundled(
+def _bundled_source(
     evaluator: Evaluator, in_use: Preprocessing, own_images: tuple[Photo, ...]
 ) -> Bundled | None:
     """Return labelled images as a source, where a network predicts most of them under some preprocessing."""
@@ -335,6 +335,6 @@ def _bundled(
     except FileNotFoundError:
         return None
     bundled = Bundled(evaluator, photos, labels, photographic=classes != 10)
-    tried = _tried(evaluator, in_use, photos)
+    tried = _preprocessings_tried(evaluator, in_use, photos)
     best_share = max(bundled.correct(p).mean() for p in tried)
     return bundled if best_share >= CORRECT_SHARE else None

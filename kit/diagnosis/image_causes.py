@@ -100,7 +100,7 @@ def _resized(photo: Photo, side: int) -> Photo:
     return Photo(np.asarray(resized), photo.name)
 
 
-def unsettled(classifier: Classifier, photo: Photo) -> tuple[str, ...]:
+def unsettling_changes(classifier: Classifier, photo: Photo) -> tuple[str, ...]:
     """Return the names of the slight changes of an image that give it another prediction."""
     pixels = photo.decoded(known_preprocessing(classifier).decoding).pixels
     (present,) = classifier.predict(photo).index
@@ -151,7 +151,7 @@ def check_properties(
     """
     used = known_preprocessing(classifier)
     decoded = [photo.decoded(used.decoding) for photo in photos]
-    factor = _reduction(classifier, decoded)
+    factor = _reduction_factor(classifier, decoded)
     grey = used.channels.startswith("gray")
     pictures = [
         Photo(np.asarray(Image.fromarray(photo.pixels).reduce(factor)), photo.name)
@@ -165,7 +165,7 @@ def check_properties(
         pictures=pictures,
         factor=factor,
         predictions=predictions,
-        unusual=[_unusual(photo, grey=grey) for photo in pictures],
+        unusual=[_unusual_measures(photo, grey=grey) for photo in pictures],
         first_layers=first_layers,
         preprocessing_doubtful=preprocessing_doubtful,
     )
@@ -181,14 +181,14 @@ def check_properties(
     return tuple(findings)
 
 
-def _reduction(classifier: Classifier, photos: Photos) -> int:
+def _reduction_factor(classifier: Classifier, photos: Photos) -> int:
     """Return the factor by which images are reduced: more pixels the network does not see."""
     side = min(filter(None, picture_size(classifier.input_shape)), default=np.inf)
     shortest = min(min(photo.size) for photo in photos)
     return max(1, int(shortest // (_LARGE_RATIO * side)))
 
 
-def _unusual(photo: Photo, *, grey: bool) -> dict[str, float]:
+def _unusual_measures(photo: Photo, *, grey: bool) -> dict[str, float]:
     """Return the measures, by cause, that are out of the ordinary, without what another of them brings."""
     tiny = min(photo.size) < TEXTURED_SIDE
     measures = {}

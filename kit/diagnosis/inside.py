@@ -75,13 +75,13 @@ def read_inside(layers: Sequence[Layer], weights: Weights) -> Inside:
     for layer in layers:
         if _PASSING.search(layer.kind):
             continue
-        scaled = _scaled(layer, weights.get(layer.name, ()), numbers)
+        scaled = _after_layer(layer, weights.get(layer.name, ()), numbers)
         if scaled is None:
             # Layers with weights, and a normalisation whose numbers are not known.
             break
         numbers = scaled
         steps.append(layer.kind)
-    return Inside(", ".join(steps), _expected(numbers) if steps else None)
+    return Inside(", ".join(steps), _expected_range(numbers) if steps else None)
 
 
 def check_graph(inside: Inside, in_use: Preprocessing) -> Finding | None:
@@ -121,7 +121,7 @@ def check_graph(inside: Inside, in_use: Preprocessing) -> Finding | None:
     )
 
 
-def _scaled(
+def _after_layer(
     layer: Layer, arrays: tuple[Array, ...], numbers: Float64
 ) -> Float64 | None:
     """Return what a layer makes of numbers, float64 (2, C); None for one that does not scale."""
@@ -150,7 +150,7 @@ def _scaled(
     return result if result is not None and np.ptp(result) else None
 
 
-def _expected(numbers: Float64) -> str | None:
+def _expected_range(numbers: Float64) -> str | None:
     """Return the range after which numbers lie as networks have them; None where several would do.
 
     `numbers`, float64 (2, C), are what the layers make of 0 and 1.
@@ -161,6 +161,7 @@ def _expected(numbers: Float64) -> str | None:
         ends = np.reshape(limits, (2, 1)) * (one - zero) + zero
         span = np.ptp(ends, axis=0).max()
         usual_span = LANDING_SPAN[0] <= span <= LANDING_SPAN[1]
+        # Of ranges that may be the one, the distance from 0..1 or -1..1.
         if usual_span and np.abs(ends).max() <= LANDING_SIZE:
             distances[name] = min(
                 float(np.abs(ends - [[bottom], [1.0]]).max()) for bottom in (0.0, -1.0)

@@ -161,7 +161,7 @@ def _checkup(
     reading: Reading,
     photos: Sequence[Photo],
 ) -> Checkup:
-    effect = partial(_effect, classifier)
+    effect = partial(_probability_change, classifier)
     pairs = list(zip(reading.called, photos, strict=True))
     probability_pairs = (
         _probabilities(
@@ -227,7 +227,9 @@ def stand_in(
     return StandIn(nearest, (difference,), _probabilities(classifier, *tensors))
 
 
-def _effect(classifier: Classifier, tensor: Array, own_tensor: Array) -> float:
+def _probability_change(
+    classifier: Classifier, tensor: Array, own_tensor: Array
+) -> float:
     """Return the share of the probability that changes; 1 where there is no prediction."""
     rows = _probabilities(classifier, tensor, own_tensor)
     return 1.0 if rows is None else float(np.abs(rows[0] - rows[1]).sum() / 2)

@@ -8,7 +8,7 @@ import numpy as np
 
 from kit.diagnosis.candidates import FEW_IMAGES, QUIET_SHARE, Candidate
 from kit.diagnosis.checks_input import BY_PREDICTIONS
-from kit.diagnosis.estimation import as_light, estimated
+from kit.diagnosis.estimation import estimated, explained_by_light
 from kit.diagnosis.evidence import LEAST_SIDE, Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
 from kit.diagnosis.sources import NAMED_GAIN, Bundled, Certainty, Labelled
@@ -52,29 +52,29 @@ def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | N
     if not grounds.evaluator.statistics or grounds.usual(grounds.in_use):
         return None
     singles = grounds.scores()
-    weighed = pairs(grounds, singles[:FIRSTS_PAIRED])
-    if not weighed:
+    ranked_pairs = pairs(grounds, singles[:FIRSTS_PAIRED])
+    if not ranked_pairs:
         return None
-    best = weighed[0]
-    alone = max(singles[0].gain, 0.0)
-    rivals = (pair.both.gain for pair in weighed if pair.causes != best.causes)
+    best = ranked_pairs[0]
+    single_gain = max(singles[0].gain, 0.0)
+    rivals = (pair.both.gain for pair in ranked_pairs if pair.causes != best.causes)
     needed = NAMED_GAIN + PAIR_SURPLUS
     enough = max(
-        needed, alone + PAIR_SURPLUS, max(rivals, default=-inf) + LEAD_OVER_STEPS
+        needed, single_gain + PAIR_SURPLUS, max(rivals, default=-inf) + LEAD_OVER_STEPS
     )
     fixed = best.both.preprocessing
     if (
         best.both.gain < enough
         or not grounds.usual(fixed)
         or best.both.vetoed
-        or _needless(grounds, fixed)
-        or as_light(grounds, best.both)
+        or _labels_need_no_fix(grounds, fixed)
+        or explained_by_light(grounds, best.both)
     ):
         return None
     text = "gain of both changes together, in nats"
     evidence = (
         Evidence(text, best.both.gain, needed, supports=True),
-        Evidence("gain of the best change alone", alone),
+        Evidence("gain of the best change alone", single_gain),
     )
     findings = [
         Finding(
@@ -133,8 +133,8 @@ NOTHING = Search()
 def search(grounds: Grounds) -> Search:
     """Try every candidate for the preprocessing in use, put the best right, and look once more."""
     if not grounds.measured and not grounds.known_labels:
-        return Search(findings=by_certainty(grounds), notes=(_UNABLE,))
-    named, doubtful, fixed = _one_or_two(grounds)
+        return Search(findings=scaling_by_certainty(grounds), notes=(_UNABLE,))
+    named, doubtful, fixed = _faults_or_pair(grounds)
     usual = grounds.usual(fixed)
     repaired = grounds.around(fixed)
     reported = {
@@ -176,24 +176,25 @@ UNSURE_PROBABILITY = 0.5
 """Probability that some prediction of a network exceeds under the right scaling."""
 
 
-def by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
+def scaling_by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
     """Return a scaling as possible where the one in use makes all predictions for photos unsure, or the same.
 
     How sure a network is names nothing: see `kit.diagnosis.sources.Certainty`.
     """
     photos = (*grounds.photos, *probes())
 
-    def dull(p: Preprocessing) -> bool:
+    def unsure_or_constant(p: Preprocessing) -> bool:
         rows = grounds.evaluator.answers(photos, p)
         return bool(
             rows.max() <= UNSURE_PROBABILITY or np.ptp(rows.argmax(axis=1)) == 0
         )
 
-    if min(grounds.in_use.size or (0,)) < LEAST_SIDE or not dull(grounds.in_use):
+    too_small = min(grounds.in_use.size or (0,)) < LEAST_SIDE
+    if too_small or not unsure_or_constant(grounds.in_use):
         return ()
     for score in grounds.scores():
         candidate = score.candidate
-        if candidate.step == "scaling" and not dull(score.preprocessing):
+        if candidate.step == "scaling" and not unsure_or_constant(score.preprocessing):
             advice = fix(grounds.in_use, score.preprocessing, candidate.cause)
             return (Finding(candidate.cause, "possible", _DULL, fix=advice),)
     return ()
@@ -227,9 +228,11 @@ def unsupported(grounds: Grounds, finding: Finding) -> bool:
     return not gains_of_own_images or sum(gains_of_own_images) < -OPEN_GAIN
 
 
-def _one_or_two(grounds: Grounds) -> tuple[list[Finding], list[Finding], Preprocessing]:
-    """Return what `_one_by_one` does, or a pair; what is named together has one fix."""
-    named, doubtful, fixed = _one_by_one(grounds)
+def _faults_or_pair(
+    grounds: Grounds,
+) -> tuple[list[Finding], list[Finding], Preprocessing]:
+    """Return what `_faults_one_by_one` does, or a pair; what is named together has one fix."""
+    named, doubtful, fixed = _faults_one_by_one(grounds)
     if not named and (pair := pair_of_changes(grounds)) is not None:
         named, fixed = pair
         doubtful = []
@@ -241,7 +244,9 @@ def _one_or_two(grounds: Grounds) -> tuple[list[Finding], list[Finding], Preproc
     return named, doubtful, fixed
 
 
-def _one_by_one(grounds: Grounds) -> tuple[list[Finding], list[Finding], Preprocessing]:
+def _faults_one_by_one(
+    grounds: Grounds,
+) -> tuple[list[Finding], list[Finding], Preprocessing]:
     """Return what is named, what is doubtful, and the preprocessing fixed."""
     named: list[Finding] = []
     steps: set[str] = set()
@@ -305,13 +310,15 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
         return None
     best = scores[0]
     fixed = best.preprocessing
-    conditions = [*filter(None, (_lead(best, scores), _beyond_chance(grounds, best)))]
-    lit = as_light(grounds, best)
+    conditions = [
+        *filter(None, (_smallest_lead(best, scores), _chance_evidence(grounds, best)))
+    ]
+    lit = explained_by_light(grounds, best)
     sure = (
         best.gain >= NAMED_GAIN
         and best.measured >= LEAST_MEASURED_GAIN
         and grounds.usual(fixed)
-        and not (best.vetoed or lit or _needless(grounds, fixed))
+        and not (best.vetoed or lit or _labels_need_no_fix(grounds, fixed))
         and all(condition.supports for condition in conditions)
     )
     if lit:
@@ -342,12 +349,12 @@ def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
     unlike = [
         variant
         for variant in best.variants
-        if _unlike(grounds, fixed, variant, added_counts=0)
+        if _changes_predictions(grounds, fixed, variant, added_counts=0)
     ]
     unlike += [
         rival
         for rival in _rivals(grounds, best, scores)
-        if _unlike(grounds, fixed, rival, added_counts=2)
+        if _changes_predictions(grounds, fixed, rival, added_counts=2)
     ]
     if not unlike:
         return fix(grounds.in_use, fixed, best.candidate.cause)
@@ -390,7 +397,7 @@ def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing
     ]
 
 
-def _unlike(
+def _changes_predictions(
     grounds: Grounds, fixed: Preprocessing, other: Preprocessing, added_counts: int
 ) -> bool:
     """Whether another preprocessing may change more than a few predictions; a few images do not show it."""
@@ -423,7 +430,7 @@ def evidence_of(score: Score) -> tuple[Evidence, ...]:
     )
 
 
-def _lead(best: Score, scores: Scores) -> Evidence | None:
+def _smallest_lead(best: Score, scores: Scores) -> Evidence | None:
     """Return the lead over that other cause whose lead is the most doubtful."""
 
     def needed(rival: Score) -> float:
@@ -434,7 +441,7 @@ def _lead(best: Score, scores: Scores) -> Evidence | None:
         )
 
     rival = min(
-        _otherwise_called(best, scores),
+        _of_other_causes(best, scores),
         key=lambda rival: -rival.gain - needed(rival),
         default=None,
     )
@@ -445,12 +452,12 @@ def _lead(best: Score, scores: Scores) -> Evidence | None:
     return Evidence(text, lead, needed(rival), supports=lead >= needed(rival))
 
 
-def _otherwise_called(score: Score, scores: Scores) -> list[Score]:
+def _of_other_causes(score: Score, scores: Scores) -> list[Score]:
     causes = score.candidate.causes
     return [other for other in scores if not causes & other.candidate.causes]
 
 
-def _beyond_chance(grounds: Grounds, best: Score) -> Evidence | None:
+def _chance_evidence(grounds: Grounds, best: Score) -> Evidence | None:
     """Return the chance of so many more labels; None where other evidence names the cause without them."""
     kinds = map(type, grounds.sources)
     gains = {kind: vote.gain for kind, vote in zip(kinds, best.votes, strict=False)}
@@ -460,12 +467,12 @@ def _beyond_chance(grounds: Grounds, best: Score) -> Evidence | None:
     if by_others >= NAMED_GAIN:
         return None
     gained, lost = grounds.gained_and_lost(best.preprocessing)
-    chance = _by_chance(grounds, best)
+    chance = _chance_of_labels(grounds, best)
     text = f"chance that any change puts {gained} labels right and {lost} wrong"
     return Evidence(text, chance, BY_CHANCE, supports=chance <= BY_CHANCE)
 
 
-def _needless(grounds: Grounds, fixed: Preprocessing) -> bool:
+def _labels_need_no_fix(grounds: Grounds, fixed: Preprocessing) -> bool:
     """Whether nearly all labels are met as it is, and no more with a change."""
     count = grounds.known_labels
     gained, lost = grounds.gained_and_lost(fixed)
@@ -473,13 +480,13 @@ def _needless(grounds: Grounds, fixed: Preprocessing) -> bool:
     return count >= FEW_IMAGES and wrong <= QUIET_SHARE * count and gained <= lost
 
 
-def _by_chance(grounds: Grounds, score: Score) -> float:
+def _chance_of_labels(grounds: Grounds, score: Score) -> float:
     """Return the chance that one of all changes tried puts as many labels right as this one.
 
     Each puts a wrong label right as often as those do that are called otherwise.
     """
     scores = grounds.scores()
-    others = _otherwise_called(score, scores)
+    others = _of_other_causes(score, scores)
     gained, lost = grounds.gained_and_lost(score.preprocessing)
     wrong = grounds.known_labels - grounds.correct()
     by_others = sum(grounds.gained_and_lost(other.preprocessing)[0] for other in others)
@@ -509,7 +516,7 @@ def other_findings(
 
 
 def _undecided(grounds: Grounds, score: Score) -> bool:
-    if grounds.known_labels and _by_chance(grounds, score) <= BY_CHANCE:
+    if grounds.known_labels and _chance_of_labels(grounds, score) <= BY_CHANCE:
         return True
     changed = grounds.trial(score.preprocessing).changed
     return score.gain > OPEN_GAIN or bool(score.gain > EXCLUDED_GAIN and changed.any())

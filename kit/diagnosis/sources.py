@@ -151,11 +151,11 @@ class Ordinary:
         after = max(self.log_distance(candidate.preprocessing), typical)
         # As many errors of the mean as a name needs are worth a name.
         weight = min(1.0, NAMED_GAIN / (self.ERRORS * max(self._error, 1e-6)))
-        gain = max(weight * (before - after), self._paired(in_use, candidate))
+        gain = max(weight * (before - after), self._paired_gain(in_use, candidate))
         text = f"mean log distance from the profile; {before:.2f} as it is, {typical:.2f} for training images"
         return Vote(text, gain, measured=after, veto=gain < VETO_GAIN)
 
-    def _paired(self, in_use: Preprocessing, candidate: Candidate) -> float:
+    def _paired_gain(self, in_use: Preprocessing, candidate: Candidate) -> float:
         """Return what another order of channels is worth, by how many standard errors images lie nearer.
 
         Only where it makes them wholly usual; minus infinity for all else, and below `PAIRED_IMAGES`.
@@ -333,7 +333,7 @@ def votes(
     sources: Sequence[Source], in_use: Preprocessing, candidate: Candidate
 ) -> tuple[Vote, ...]:
     """Return the votes of all sources on a candidate, and last that of what is known before any image."""
-    fewer = _oddities(in_use) - _oddities(candidate.preprocessing)
+    fewer = _rare_steps(in_use) - _rare_steps(candidate.preprocessing)
     gain = RARE_STEP_NATS * fewer
     if not candidate.faults:
         gain -= UNCATALOGUED_NATS
@@ -341,7 +341,7 @@ def votes(
     return (*(source.vote(in_use, candidate) for source in sources), rarity)
 
 
-def _oddities(p: Preprocessing) -> float:
+def _rare_steps(p: Preprocessing) -> float:
     """Return how many steps of a preprocessing hardly any training has, weighted by how rare they are."""
     odd = [
         p.invert,

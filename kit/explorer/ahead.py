@@ -38,7 +38,7 @@ def positions_ahead(positions: int | None) -> int:
     return whole(VARIABLE, int(text) if text.isdecimal() else text, 0, 10_000)
 
 
-def answered(
+def views_in_time(
     states: Sequence[Settings], compute: Callable[[Settings], View]
 ) -> tuple[list[View], int]:
     """Return as many views as the time allows, and a pause in ms where others need the cores."""

@@ -26,7 +26,7 @@ from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices, label_indices
 from kit.classifier.predictions import Predictions
 from kit.explorer import export, page, why
-from kit.explorer.ahead import answered, positions_ahead
+from kit.explorer.ahead import positions_ahead, views_in_time
 from kit.explorer.bench import Bench, View
 from kit.explorer.compact import PageError
 from kit.explorer.export import Contents
@@ -531,7 +531,7 @@ class Explorer(anywidget.AnyWidget):
     def _take_judge(self, settings: Settings, photos: list[Any]) -> None:
         """Say of as many labelled photos as the time allows whether their prediction is correct."""
         states = [self._checked({**settings, "photo": name}) for name in photos]
-        views, _ = answered(states, self._look)
+        views, _ = views_in_time(states, self._look)
         reply: JudgedReply = {
             "kind": "judged",
             "request": self._request,
@@ -573,7 +573,7 @@ class Explorer(anywidget.AnyWidget):
         """Answer for settings that nobody has chosen yet, as many as the time allows."""
         known("slider", key, MAIN)
         states = [self._checked({**settings, key: place}) for place in places]
-        views, pause = answered(states, self._compute)
+        views, pause = views_in_time(states, self._compute)
         self.send(*ahead_reply(views, self._request, pause))
 
     def _take_upload(

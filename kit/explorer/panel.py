@@ -7,7 +7,7 @@ from kit.explorer.bench import Bench
 from kit.explorer.protocol import Panel, Slider, Step
 from kit.explorer.settings import MAIN, Settings, neutral
 from kit.explorer.shelf import CAMERA, Shelf
-from kit.explorer.texts import caption, usual
+from kit.explorer.texts import caption, usual_preparation
 from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing, faults
 
@@ -81,8 +81,8 @@ def panel(
         "classes": classifier.class_names,
         "camera": {"name": CAMERA, "side": CAMERA_SIDE, "pause": CAMERA_MS},
         "sliders": sliders(),
-        "path": chips(bench.trained, usual(classifier)),
-        "usual": usual(classifier),
+        "path": chips(bench.trained, usual_preparation(classifier)),
+        "usual": usual_preparation(classifier),
         "neutral": neutral(next(iter(shelf), "")),
         "notes": notes,
         "caption": caption(classifier),

@@ -139,7 +139,7 @@ def verdict(answer: Answer) -> str:
     return f"{', '.join(prediction)}. {answer['note']}".strip()
 
 
-def usual(classifier: Classifier) -> str:
+def usual_preparation(classifier: Classifier) -> str:
     """Say what a preprocessing that nobody has touched is like."""
     if classifier.preprocessing is None:
         return "as assumed"
@@ -151,7 +151,7 @@ def usual(classifier: Classifier) -> str:
 
 def caption(classifier: Classifier) -> str:
     """Say below the softmax table what its bars are."""
-    text = f"Pale bar: the original photo, prepared {usual(classifier)}"
+    text = f"Pale bar: the original photo, prepared {usual_preparation(classifier)}"
     if classifier.temperature == 1:
         return text
     return f"{text}; thin bar: calibrated with temperature {classifier.temperature:.2f}"

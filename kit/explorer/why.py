@@ -15,7 +15,7 @@ from kit.explorer.settings import (
     preprocessing_of,
     words,
 )
-from kit.explorer.texts import called, percent, usual
+from kit.explorer.texts import called, percent, usual_preparation
 from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import STEPS
@@ -330,7 +330,7 @@ def _preprocessing_reason(
 def _fixed_preprocessing(diagnosis: Diagnosis, view: View) -> Preprocessing | None:
     """Return the preprocessing that the diagnosis found; that of training where it was left by choice."""
     fixed = None if diagnosis.best is None else diagnosis.best.fix.preprocessing
-    if fixed is None or usual(view.bench.classifier) != "as in training":
+    if fixed is None or usual_preparation(view.bench.classifier) != "as in training":
         return fixed
     steps = contrasts(view.preprocessing, fixed)
     return view.base if all(view.settings.get(step) for step in steps) else fixed

@@ -34,10 +34,10 @@ from kit.preprocessing.matching import (
     SAME_LEVELS,
     Probe,
     Reading,
+    crop_rounding,
     few_values,
     levels_apart,
     match,
-    rounding,
 )
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, run
 from kit.preprocessing.resizing import sides
@@ -101,10 +101,10 @@ def _tensors(
         expectation = f"a tensor for each of {len(photos)} images"
         raise ValueError(f"Expected {expectation}, received {len(tensors)}")
     pairs = zip(photos, tensors, strict=True)
-    return tuple(_usable(expected, photo, tensor) for photo, tensor in pairs)
+    return tuple(_as_called(expected, photo, tensor) for photo, tensor in pairs)
 
 
-def _usable(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
+def _as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
     """Return a tensor as if it was returned; a buffer without sides has those that the network takes."""
     array = numpy_of(tensor)
     shape = tensor_shape(expected, photo)
@@ -132,7 +132,9 @@ def _read(
     unexplained = _cast(few) if few else {}
     ends: tuple[Float64, ...] = ()
     if callable(code):
-        *flat, faint = _probed(expected, code, way, samples[0].photo.pixels)
+        *flat, faint = _responses_to_plain_images(
+            expected, code, way, samples[0].photo.pixels
+        )
         unexplained = _unsteady(expected, code, way, samples) or _plain(
             samples[0], faint, flat, few
         )
@@ -152,7 +154,7 @@ def _read(
     )
 
 
-def _probed(
+def _responses_to_plain_images(
     expected: Pipeline, function: Function, way: str, pixels: Pixels
 ) -> list[Float64]:
     """Return what a function makes of lower images of one colour, and of a dark photo."""
@@ -267,7 +269,7 @@ def _causes(
         causes.append(Difference(step, words, effect(tensor, result)))
     levels = levels_apart(reading.pipeline, [sample])
     way = max(called.way for called in reading.called)
-    least = max(same_levels(way), rounding(reading.pipeline, photo))
+    least = max(same_levels(way), crop_rounding(reading.pipeline, photo))
     if levels > least and not reading.unexplained:
         remainder = f"{levels:.2f} levels (root mean square)" if levels < inf else "all"
         words = (

@@ -114,7 +114,7 @@ def few_values(expected: Pipeline, sample: Probe) -> str:
     return f"only {', '.join(map(short, values[:6]))} are left"
 
 
-def rounding(pipeline: Pipeline, photo: Photo) -> float:
+def crop_rounding(pipeline: Pipeline, photo: Photo) -> float:
     """Return by how many levels an image differs where its crop begins at the pixel beside."""
     if "crop" not in pipeline.fit:
         return 0.0
@@ -214,7 +214,9 @@ def _windows(
             yield whole.replace(fit=fit, crop_fraction=fraction)
 
 
-def _turned(pipelines: Sequence[Pipeline], sample: Probe) -> tuple[str, list[Pipeline]]:
+def _best_turn(
+    pipelines: Sequence[Pipeline], sample: Probe
+) -> tuple[str, list[Pipeline]]:
     """Return the way to turn a result back, and the windows that come nearest then."""
     photo, result = sample
     spread = np.std(result) + _TINY
@@ -264,7 +266,7 @@ def match(
     channels_first = shape[0] in {1, 3} and shape[2] not in {1, 3}
     to_last = partial(np.moveaxis, source=0, destination=-1 if channels_first else 0)
     pipelines = [expected] if decoded else _with_other_decodings(expected, first.photo)
-    turn, windows = _turned(pipelines, Probe(first.photo, to_last(first.result)))
+    turn, windows = _best_turn(pipelines, Probe(first.photo, to_last(first.result)))
 
     def upright(image: Float64) -> Float64:
         return TURNS[turn](to_last(image))
@@ -277,7 +279,7 @@ def match(
         )
     decoding = windows[0].decoding
     results = [Probe(photo.decoded(decoding), upright(x)) for photo, x in samples]
-    pipeline, unexplained = _fitted(expected, windows, results, known)
+    pipeline, unexplained = _fitted_pipeline(expected, windows, results, known)
     layout = "channels_first" if channels_first else "channels_last"
     if turn in LAYOUTS and not channels_first:
         layout = turn
@@ -289,7 +291,7 @@ def match(
     return Reading(pipeline, levels, unexplained)
 
 
-def _fitted(
+def _fitted_pipeline(
     expected: Pipeline,
     windows: Sequence[Pipeline],
     samples: Sequence[Probe],
@@ -299,7 +301,7 @@ def _fitted(
     nearest = _nearest_pipeline(samples, windows, known)
     nearest, line = _with_expected_fields(expected, nearest, samples, known)
     tolerance = 0.5 if known else max(0.5, line.levels)
-    scaled = _scaled(expected, line, tolerance)
+    scaled = _scaling_of_line(expected, line, tolerance)
     if line.levels <= STRANGE_LEVELS:
         return nearest.replace(**scaled), {}
     # Where the image is another one, what comes nearest says nothing.
@@ -359,9 +361,9 @@ def _with_expected_fields(
         fields = {name: getattr(expected, name) for name in names}
         changed = nearest.replace(**fields)
         changed_line = _line(changed, samples, known)
-        crop_rounding = 0.0 if is_exact else rounding(changed, samples[0].photo)
+        own_rounding = 0.0 if is_exact else crop_rounding(changed, samples[0].photo)
         same_count = changed.channel_count == nearest.channel_count
-        if same_count and changed_line.levels <= max(limit, crop_rounding):
+        if same_count and changed_line.levels <= max(limit, own_rounding):
             nearest = changed
             line = changed_line
     tolerance = 1.5 if known else max(1.5, 1 + line.levels)
@@ -370,7 +372,7 @@ def _with_expected_fields(
     return nearest, line
 
 
-def _scaled(expected: Pipeline, line: _Line, tolerance: float) -> Changes:
+def _scaling_of_line(expected: Pipeline, line: _Line, tolerance: float) -> Changes:
     """Return the scaling that makes the line, one with a name if it is within this many levels."""
     own = expected.scaling
     slope, offset, *_ = line

@@ -61,13 +61,13 @@ def _bicubic_taps(axis: Axis) -> _Taps:
     indices = (below + taps).astype(np.intp)
     inside = (indices >= 0) & (indices < length)
     weights = np.where(
-        inside, _keys(np.abs(distance - taps)).astype(np.float32), np.float32(0)
+        inside, _keys_cubic(np.abs(distance - taps)).astype(np.float32), np.float32(0)
     )
     total = weights[0] + weights[1] + weights[2] + weights[3]
     return indices.clip(0, length - 1), weights * (np.float32(1) / total)
 
 
-def _keys(distance: Float64, a: float = -0.5) -> Float64:
+def _keys_cubic(distance: Float64, a: float = -0.5) -> Float64:
     """Cubic convolution (R. Keys, 1981)."""
     near = ((a + 2) * distance - (a + 3)) * distance * distance + 1
     far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
@@ -75,7 +75,7 @@ def _keys(distance: Float64, a: float = -0.5) -> Float64:
 
 
 def _cubic(distance: Float64) -> Float64:
-    return _keys(distance, -0.75)
+    return _keys_cubic(distance, -0.75)
 
 
 def _triangle(distance: Float64) -> Float64:
@@ -233,7 +233,7 @@ SAMPLERS: Mapping[str, Callable[..., Levels]] = {
     "tf_bilinear": _sample_bilinear,
     "tf_bicubic": _sampler(_bicubic_taps),
     "tf_bilinear_antialias": _sampler(_antialiased(_triangle, 1)),
-    "tf_bicubic_antialias": _sampler(_antialiased(_keys, 2)),
+    "tf_bicubic_antialias": _sampler(_antialiased(_keys_cubic, 2)),
     "cv2_nearest": _rounded(_sampler(_cv_nearest_taps)),
     "cv2_linear": _cv_linear,
     "cv2_cubic": _rounded(_sampler(lambda axis: _cv_taps(axis, _cubic, 2))),

@@ -141,7 +141,7 @@ def same_line(
     )
 
 
-def _name(scalings: Scalings) -> str | None:
+def _known_name(scalings: Scalings) -> str | None:
     for name, named_scalings in SCALINGS.items():
         if same_scaling(scalings, named_scalings):
             return name
@@ -150,13 +150,13 @@ def _name(scalings: Scalings) -> str | None:
 
 def simplest(scalings: Scalings) -> Scalings:
     """Return the scaling of `SCALINGS` that agrees up to rounding, since it has a name, or `scalings`."""
-    name = _name(scalings)
+    name = _known_name(scalings)
     return scalings if name is None else SCALINGS[name]
 
 
 def scaling_words(scalings: Scalings) -> str:
     """Return the name, if there is one, and where it does not say all the formula, for people to read."""
-    name = _name(scalings)
+    name = _known_name(scalings)
     if name is not None and ".." in name:
         return name.replace("-", MINUS)
     formula = ", then ".join(_formula(scaling) for scaling in scalings)

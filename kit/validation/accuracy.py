@@ -50,7 +50,7 @@ def accuracy_interval(
         No images or bools, or more correct ones than there are.
     """
     if count is None:
-        hits = _bools(right)
+        hits = _checked_bools(right)
         count = len(hits)
         right = hits.sum()
     total = whole("count", count, 1, None)
@@ -65,7 +65,7 @@ def accuracy_interval(
     )
 
 
-def _bools(correct: npt.ArrayLike) -> Bools:
+def _checked_bools(correct: npt.ArrayLike) -> Bools:
     correct_bools = np.asarray(correct)
     if (
         correct_bools.ndim != 1
@@ -108,8 +108,8 @@ def compare_accuracies(
     ValueError
         No bools, no images, or another number of them.
     """
-    by_first = _bools(first)
-    by_second = _bools(second)
+    by_first = _checked_bools(first)
+    by_second = _checked_bools(second)
     if len(by_first) != len(by_second):
         received = f"{len(by_first)} and {len(by_second)}"
         raise ValueError(

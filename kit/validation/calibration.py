@@ -178,49 +178,51 @@ def measure(rows: Floats, labels: Int64, *, resamples: int = 1000) -> Metrics:
     values, labels = _checked(rows, labels)
     count = len(values)
     confidences = values.max(axis=1)
-    hits = values.argmax(axis=1) == labels
-    gaps = hits - confidences
+    correct = values.argmax(axis=1) == labels
+    gaps = correct - confidences
     truth = np.equal.outer(labels, np.arange(values.shape[1]))
     squares = ((values - truth) ** 2).sum(axis=1)
     logarithms = np.log(np.maximum(values[truth], _SMALLEST))
     measures = np.stack([confidences, squares, -logarithms])
     # One on an edge belongs to the lower bin, as in Guo et al. 2017.
-    places = np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], confidences)
+    bin_indices = np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], confidences)
     random = np.random.default_rng(0)
-    drawn = []
+    resampled = []
     for _ in range(resamples):
         sample = random.integers(0, count, count)
-        error = _error(places[sample], gaps[sample])
-        drawn.append([error, *measures[:, sample].mean(axis=1)])
-    errors, *means = np.transpose(drawn)
+        error = _gap_of_bins(bin_indices[sample], gaps[sample])
+        resampled.append([error, *measures[:, sample].mean(axis=1)])
+    errors, *means = np.transpose(resampled)
     confidence, brier, nll = map(_percentiles, measures.mean(axis=1).tolist(), means)
     random = np.random.default_rng(0)
     # With predictions that are correct as often as the confidences say.
     chance = [
-        _error(places, (random.random(count) < confidences) - confidences)
+        _gap_of_bins(bin_indices, (random.random(count) < confidences) - confidences)
         for _ in range(resamples)
     ]
     return Metrics(
         pictures=count,
-        accuracy=_share(hits),
+        accuracy=_share(correct),
         confidence=confidence,
-        ece=_calibration_error(_error(places, gaps), errors, chance),
+        ece=_calibration_error(_gap_of_bins(bin_indices, gaps), errors, chance),
         brier=brier,
         nll=nll,
-        sure_errors=_share(confidences[~hits] > SURE),
+        sure_errors=_share(confidences[~correct] > SURE),
         ece_by_chance=float(np.mean(chance)),
-        bins=_bins(places, confidences, hits),
+        bins=_bins(bin_indices, confidences, correct),
     )
 
 
-def _error(places: Int64, gaps: Float64) -> float:
+def _gap_of_bins(bin_indices: Int64, gaps: Float64) -> float:
     """Return the calibration error of images in the bins at `places`, by accuracy less confidence of each."""
-    return float(np.abs(np.bincount(places, gaps)).sum()) / len(places)
+    return float(np.abs(np.bincount(bin_indices, gaps)).sum()) / len(bin_indices)
 
 
-def _calibration_error(error: float, drawn: Float64, chance: list[float]) -> Estimate:
+def _calibration_error(
+    error: float, resampled: Float64, chance: list[float]
+) -> Estimate:
     """Mirror the percentiles, since resampling adds to an error that chance is part of."""
-    mirrored = _percentiles(error, 2 * error - drawn)
+    mirrored = _percentiles(error, 2 * error - resampled)
     low = min(max(0.0, mirrored.low), error)
     if error <= np.quantile(chance, LEVEL):
         low = 0.0
@@ -336,8 +338,8 @@ def calibrate(
         )
     steps = Steps(images, "Predicting", " images", progress)
     rows = np.concatenate([classifier.probabilities(photo) for photo in steps])
-    fitting = half_of(truth)
-    temperature, notes = _determined(rows[fitting], truth[fitting])
+    fitting = stratified_half(truth)
+    temperature, notes = _temperature_and_notes(rows[fitting], truth[fitting])
     tempered = classifier.tempered(temperature)
     held_out = rows[~fitting]
     before = measure(held_out, truth[~fitting])
@@ -353,11 +355,11 @@ def calibrate(
         measured=measure(rows, truth),
         before=before,
         after=measure(tempered.calibrated(held_out), truth[~fitting]),
-        notes=(*_copied(classifier, images), *notes),
+        notes=(*_copy_notes(classifier, images), *notes),
     )
 
 
-def _determined(rows: Float32, labels: Int64) -> tuple[float, list[str]]:
+def _temperature_and_notes(rows: Float32, labels: Int64) -> tuple[float, list[str]]:
     """Return the temperature that the images ask for, or 1 where they ask for none; and what is unsure."""
     temperature = fit_temperature(rows, labels)
     correct = rows.argmax(axis=1) == labels
@@ -376,7 +378,7 @@ def _determined(rows: Float32, labels: Int64) -> tuple[float, list[str]]:
     return 1.0, [*notes, f"{reason}; give more images"]
 
 
-def _copied(classifier: Classifier, photos: Sequence[Photo]) -> Iterator[str]:
+def _copy_notes(classifier: Classifier, photos: Sequence[Photo]) -> Iterator[str]:
     with suppress(ValueError):
         neighbours = classifier.reference.neighbours
         _, features = classifier.features(photos)
@@ -405,7 +407,7 @@ def _checked(rows: Floats, labels: Labels) -> tuple[Float64, Int64]:
     return values, known_classes(labels, [""] * values.shape[1], len(values))
 
 
-def half_of(labels: Int64) -> Bools:
+def stratified_half(labels: Int64) -> Bools:
     """Choose half of the images at random, and half of each class to within one; bool (N,)."""
     # Shuffled within each class; then every second one in the order of the classes.
     order = np.random.default_rng(0).permutation(len(labels))

@@ -139,12 +139,12 @@ class Mistakes(Rows):
     @cached_property
     def wrong(self) -> tuple[Mistake, ...]:
         """The mistakes, the most confident first."""
-        return self._surest(self._wrong)
+        return self._surest_mistakes(self._wrong)
 
     def cell(self, label: int | str, predicted: int | str) -> tuple[Mistake, ...]:
         """Return the images of a cell of the confusion matrix, the most confident first."""
         row, column = class_indices([label, predicted], self.classifier.class_names, 2)
-        return self._surest((self.labels == row) & (self.predicted == column))
+        return self._surest_mistakes((self.labels == row) & (self.predicted == column))
 
     @cached_property
     def doubtful(self) -> tuple[Mistake, ...]:
@@ -160,7 +160,7 @@ class Mistakes(Rows):
             shares=rows["probabilities"],
             best=rows["classes"],
         )
-        return self._listed(read[doubtful])
+        return self._mistakes_at(read[doubtful])
 
     @cached_property
     def slices(self) -> tuple[Slice, ...]:
@@ -170,12 +170,12 @@ class Mistakes(Rows):
             self.measures[measured], self._wrong[measured], self.labels[measured]
         )
 
-    def _surest(self, among: Bools) -> tuple[Mistake, ...]:
+    def _surest_mistakes(self, among: Bools) -> tuple[Mistake, ...]:
         (places,) = np.nonzero(among)
         order = np.argsort(-self.swept.confidences[places], kind="stable")
-        return self._listed(places[order])
+        return self._mistakes_at(places[order])
 
-    def _listed(self, places: Int64) -> tuple[Mistake, ...]:
+    def _mistakes_at(self, places: Int64) -> tuple[Mistake, ...]:
         names = self.classifier.class_names
         confidences = self.swept.confidences
         return tuple(
@@ -276,7 +276,7 @@ def mistakes(
     pictures = held(photos)
     names = classifier.class_names
     if labels is None:
-        labels = _folders(pictures, names)
+        labels = _labels_from_folders(pictures, names)
     count = len(pictures)
     swept = run_sweep(
         classifier,
@@ -302,7 +302,9 @@ def mistakes(
     )
 
 
-def _folders(pictures: Sequence[Picture], names: Sequence[str]) -> list[Any]:
+def _labels_from_folders(
+    pictures: Sequence[Picture], names: Sequence[str]
+) -> list[Any]:
     folders = []
     for picture in pictures:
         folder, slash, _ = picture.name.partition("/")

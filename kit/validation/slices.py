@@ -144,14 +144,14 @@ def _best_cuts(rows: Floats, wrong: Bools, labels: Int64) -> list[_Cut]:
     """Return for each end of each property where to cut it off, from the extreme values on."""
     # Classes of a few images are one.
     strata = np.where(np.bincount(labels)[labels] < FEWEST, 0, labels + 1)
-    usual = np.bincount(strata, wrong)[strata] / np.bincount(strata)[strata]
+    usual_rates = np.bincount(strata, wrong)[strata] / np.bincount(strata)[strata]
     sizes = np.arange(FEWEST, len(rows) // 2 + 1)
     cuts = []
     for name, side in SIDES:
         values = rows[:, MEASURED.index(name)].astype(np.float64)
         order = np.argsort(-side * values, kind="stable")
         ranked = values[order]
-        evidence = _evidence(wrong[order], usual[order], sizes)
+        evidence = _evidence(wrong[order], usual_rates[order], sizes)
         # No cut lies between equal values, nor before a NaN, which comes last.
         evidence[~(side * ranked[sizes - 1] > side * ranked[sizes])] = 0
         best = int(evidence.argmax())
@@ -166,10 +166,10 @@ def _best_cuts(rows: Floats, wrong: Bools, labels: Int64) -> list[_Cut]:
     return cuts
 
 
-def _evidence(wrong: Bools, usual: Float64, sizes: Int64) -> Float64:
+def _evidence(wrong: Bools, usual_rates: Float64, sizes: Int64) -> Float64:
     """Return the log-likelihood ratio of a cut after so many images; 0 where fewer of these are wrong."""
     counts = np.cumsum([wrong, ~wrong], axis=1)
-    expected = np.cumsum([usual, 1 - usual], axis=1)
+    expected = np.cumsum([usual_rates, 1 - usual_rates], axis=1)
     inside = counts[:, sizes - 1]
     usual_inside = expected[:, sizes - 1]
     # Rounding may leave less than nothing outside.

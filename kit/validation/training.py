@@ -128,7 +128,7 @@ def train(
     truth = known_classes(labels, class_names, len(photos))
     passes = range(whole("epochs", epochs, 1, None))
     rng = np.random.default_rng(seed)
-    tensors = _tensors(photos, preprocessing, augment, rng)
+    tensors = _tensors_of_epochs(photos, preprocessing, augment, rng)
     size = min(BATCH, len(photos))
     starts = range(0, len(photos) - size + 1, size)
     # TensorFlow is not to be used any more in a process in which it was interrupted.
@@ -139,7 +139,7 @@ def train(
             model = small_network("trained", shape, len(class_names), seed=seed)
         else:
             model = copied_model(model)
-        learner = _learner(model, learning_rate, epochs * len(starts))
+        learner = _compiled_copy(model, learning_rate, epochs * len(starts))
     for _ in Steps(passes, "Training", "epoch", progress):
         batch = next(tensors)
         order = rng.permutation(len(truth))
@@ -150,7 +150,7 @@ def train(
     return Classifier(model, preprocessing, class_names)
 
 
-def _learner(model: Any, learning_rate: float, steps: int) -> Any:
+def _compiled_copy(model: Any, learning_rate: float, steps: int) -> Any:
     """Return a second model around the same layers, so that no optimizer clings to the first."""
     keras = import_keras()
     learner = keras.Model(model.inputs, model.outputs)
@@ -164,7 +164,7 @@ def _learner(model: Any, learning_rate: float, steps: int) -> Any:
     return learner
 
 
-def _tensors(
+def _tensors_of_epochs(
     photos: Iterable[Photo],
     steps: Preprocessing,
     augment: Augment | None,

@@ -187,12 +187,15 @@ def test_the_verdict_tells_answer_truth_and_what_it_was(look, espresso):
 
 
 def test_only_a_preprocessing_that_the_file_states_is_called_as_in_training(classifier):
-    assert texts.usual(classifier) == "as in training"
+    assert texts.usual_preparation(classifier) == "as in training"
     wrong = classifier.using(
         classifier.preprocessing.replace(channels="bgr", scaling="0..1")
     )
-    assert texts.usual(wrong) == "as your code does it"
-    assert texts.usual(wrong.using(classifier.preprocessing)) == "as in training"
+    assert texts.usual_preparation(wrong) == "as your code does it"
+    assert (
+        texts.usual_preparation(wrong.using(classifier.preprocessing))
+        == "as in training"
+    )
     assert (
         texts.caption(wrong)
         == "Pale bar: the original photo, prepared as your code does it"
