@@ -75,7 +75,7 @@ def read(expected: Pipeline, code: Code, photos: Sequence[Photo]) -> Reading:
     if not samples:
         return Reading(expected, inf, called=called)
     way = max(outcome.way for outcome in called)
-    samples.sort(key=lambda one: min(one.photo.size) / max(one.photo.size))
+    samples.sort(key=lambda probe: min(probe.photo.size) / max(probe.photo.size))
     reading = _read(expected, code, way, samples[:PHOTOS_READ])
     if not reading.unexplained:
         reading = replace(reading, levels=levels_apart(reading.pipeline, samples))
@@ -130,7 +130,7 @@ def _read(
     alike = [sample for sample in samples if sample.result.shape == shape]
     few = few_values(expected, samples[0])
     unexplained = _cast(few) if few else {}
-    ends: tuple[Float64, ...] = ()
+    black_and_white: tuple[Float64, ...] = ()
     if callable(code):
         *flat, faint = _responses_to_plain_images(
             expected, code, way, samples[0].photo.pixels
@@ -140,11 +140,15 @@ def _read(
         )
         # Where a function takes no images of one colour, the photos say all.
         if flat[0].size and flat[0].shape == flat[-1].shape:
-            ends = (flat[0], flat[-1])
+            black_and_white = (flat[0], flat[-1])
     if unexplained:
         return Reading(expected, unexplained=unexplained)
-    reading = match(expected, alike, ends, decoded=way in ARRAYS)
-    if not ends or expected.size is None or ends[0].shape == shape:
+    reading = match(expected, alike, black_and_white, decoded=way in ARRAYS)
+    if (
+        not black_and_white
+        or expected.size is None
+        or black_and_white[0].shape == shape
+    ):
         return reading
     fields = {name: getattr(expected, name) for name in _RESIZING}
     words = f"size: {sides(expected.size)} here, of no fixed size there"
@@ -240,7 +244,7 @@ def compared(
         if called.way in ARRAYS
         else "your code decoded the file itself, so decoding is compared"
     ]
-    if step.parts or "function" in reading.unexplained:
+    if step.differs or "function" in reading.unexplained:
         causes = _causes(expected, reading, sample, effect)
         if called.way in ARRAYS and any(cause.step == "channels" for cause in causes):
             notes.append(f"it was given {called.way}; a camera's order is unknown")

@@ -43,14 +43,14 @@ Effect = Callable[[Array, Array], float]
 class StepDifference:
     """One step on a photo: what both hold after it in words, and the largest difference.
 
-    `difference` is None where the shapes differ, `parts` whether the two differ by more than rounding.
+    `difference` is None where the shapes differ, `differs` whether the two differ by more than rounding.
     """
 
     name: str
     here: str
     there: str
     difference: float | None
-    parts: bool
+    differs: bool
 
     @classmethod
     def of(cls, name: str, expected: Array, actual: Array) -> Self:
@@ -68,7 +68,7 @@ class StepDifference:
             here=_summary(expected),
             there=_summary(actual),
             difference=difference,
-            parts=differs,
+            differs=differs,
         )
 
     @property
@@ -79,7 +79,7 @@ class StepDifference:
         if self.difference == 0:
             return "equal"
         # How much is rounded off depends on the processor, so the figure stays out of notebooks.
-        return short(self.difference) if self.parts else "equal up to rounding"
+        return short(self.difference) if self.differs else "equal up to rounding"
 
 
 def _summary(array: Array) -> str:
@@ -196,7 +196,7 @@ def compare_values(
     )
     return Comparison.on(
         differences_with_effects(expected, actual, photo, relative_distance),
-        first_step=next((figure.name for figure in figures if figure.parts), None),
+        first_step=next((figure.name for figure in figures if figure.differs), None),
         steps=figures,
         photo=photo.name,
     )

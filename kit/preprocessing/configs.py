@@ -95,8 +95,8 @@ def fields_for(name: str) -> Fields:
     """
     models = {model: family for family in FAMILIES.values() for model in family.sides}
     families = FAMILIES | models
-    spelled = {_plain(known_name): known_name for known_name in families}
-    plain = _plain(str(name))
+    spelled = {_spelling(known_name): known_name for known_name in families}
+    plain = _spelling(str(name))
     if plain not in spelled:
         expected = f"a model of keras.applications or one of {', '.join(FAMILIES)}"
         raise ValueError(
@@ -109,7 +109,7 @@ def fields_for(name: str) -> Fields:
     return {"size": (side, side), "channels": channels, "scaling": family.scaling}
 
 
-def _plain(name: str) -> str:
+def _spelling(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
@@ -187,11 +187,11 @@ def _timm(content: Content) -> Fields:
         "channels": {3: "rgb", 1: "gray"}[channels],
         "filter": config["interpolation"],
         "scaling": simplest((Scaling(255.0, config["mean"], config["std"]),)),
-        **_window((height, width), config["crop_pct"], squashed=squashed),
+        **_window_fields((height, width), config["crop_pct"], squashed=squashed),
     }
 
 
-def _window(size: Size, fraction: float, *, squashed: bool) -> Fields:
+def _window_fields(size: Size, fraction: float, *, squashed: bool) -> Fields:
     fit = "resize_crop"
     if squashed:
         fit = "squash" if fraction == 1 else "squash_crop"
@@ -257,7 +257,7 @@ def _cropped(size: Any, crop: Size | None, kind: str) -> Fields:
     height, width = crop or resized
     is_inside = height <= resized[0] and height * resized[1] == width * resized[0]
     _require(is_inside, f"crop_size {crop} of {resized}")
-    return _window((height, width), height / resized[0], squashed=squashed)
+    return _window_fields((height, width), height / resized[0], squashed=squashed)
 
 
 def _sides(value: Any) -> Size:

@@ -34,12 +34,12 @@ class Axis:
 _Taps = tuple[Indices, Float32]
 
 
-def _positions(axis: Axis, first: float = 0.5) -> tuple[Float32, int]:
-    """Where the kept pixels' centres fall in the source window, counted from `first`; its length."""
+def _positions(axis: Axis, origin: float = 0.5) -> tuple[Float32, int]:
+    """Where the kept pixels' centres fall in the source window, counted from `origin`; its length."""
     length = axis.stop - axis.start
     scale = np.float32(length) / np.float32(axis.resized)
     pixels = np.arange(axis.offset, axis.offset + axis.kept, dtype=np.float32)
-    return (pixels + np.float32(0.5)) * scale - np.float32(first), length
+    return (pixels + np.float32(0.5)) * scale - np.float32(origin), length
 
 
 @lru_cache(maxsize=32)
@@ -74,7 +74,7 @@ def _keys_cubic(distance: Float64, a: float = -0.5) -> Float64:
     return np.where(distance < 1, near, np.where(distance < 2, far, 0.0))
 
 
-def _cubic(distance: Float64) -> Float64:
+def _opencv_cubic(distance: Float64) -> Float64:
     return _keys_cubic(distance, -0.75)
 
 
@@ -84,10 +84,10 @@ def _triangle(distance: Float64) -> Float64:
 
 def _nearest_taps(axis: Axis) -> _Taps:
     # Pillow computes in double precision: where a centre falls on the border of two pixels, results differ.
-    return _single(*_positions(axis, 0))
+    return _single_tap(*_positions(axis, 0))
 
 
-def _single(positions: Floats, length: int) -> _Taps:
+def _single_tap(positions: Floats, length: int) -> _Taps:
     indices = np.minimum(positions, length - 1).astype(np.intp)[None]
     return indices, np.ones(indices.shape, np.float32)
 
@@ -111,12 +111,16 @@ def _sample_bilinear(pixels: Pixels, rows: Axis, columns: Axis) -> Float32:
 
 def _sampler(taps: Callable[[Axis], _Taps]) -> Callable[..., Float32]:
     def sample(pixels: Pixels, rows: Axis, columns: Axis) -> Float32:
-        down, heights = taps(rows)
-        across, widths = taps(columns)
-        lines = _weighted([pixels[index] for index in down], heights[:, :, None, None])
+        row_indices, row_weights = taps(rows)
+        column_indices, column_weights = taps(columns)
+        lines = _weighted(
+            [pixels[index] for index in row_indices], row_weights[:, :, None, None]
+        )
         # Repeated along the channels: multiplying by an innermost axis of one is slow.
-        shares = widths[:, :, None].repeat(pixels.shape[2], axis=2)
-        return _weighted([lines.take(index, axis=1) for index in across], shares)
+        repeated_weights = column_weights[:, :, None].repeat(pixels.shape[2], axis=2)
+        return _weighted(
+            [lines.take(index, axis=1) for index in column_indices], repeated_weights
+        )
 
     return sample
 
@@ -156,7 +160,7 @@ def _cv_positions(axis: Axis) -> tuple[Float64, float, int]:
 
 def _cv_nearest_taps(axis: Axis) -> _Taps:
     positions, scale, last = _cv_positions(axis)
-    return _single(positions * scale, last + 1)
+    return _single_tap(positions * scale, last + 1)
 
 
 def _cv_taps(
@@ -201,22 +205,25 @@ def _cv_linear(
     taps: Callable[[Axis], _Taps] = _cv_linear_taps,
 ) -> Pixels:
     # In whole 2048ths, and dropping the bits that OpenCV's vector code drops on the way.
-    down, heights = taps(rows)
-    across, widths = taps(columns)
-    high, wide = (
+    row_indices, row_weights = taps(rows)
+    column_indices, column_weights = taps(columns)
+    row_shares, column_shares = (
         np.rint(2048 * weights).astype(np.int32)[..., None]
-        for weights in (heights, widths)
+        for weights in (row_weights, column_weights)
     )
-    lines = (pixels[:, across[0]] * wide[0] + pixels[:, across[1]] * wide[1]) >> 4
+    lines = (
+        pixels[:, column_indices[0]] * column_shares[0]
+        + pixels[:, column_indices[1]] * column_shares[1]
+    ) >> 4
     above, below = (
         lines[index] * share[..., None] >> 16
-        for index, share in zip(down, high, strict=True)
+        for index, share in zip(row_indices, row_shares, strict=True)
     )
     mixed: Pixels = ((above + below + 2) >> 2).astype(np.uint8)
     return mixed
 
 
-def _rounded(sample: Callable[..., Float32]) -> Callable[..., Pixels]:
+def _rounded_to_uint8(sample: Callable[..., Float32]) -> Callable[..., Pixels]:
     return lambda *window: np.rint(sample(*window)).clip(0, 255).astype(np.uint8)
 
 
@@ -224,7 +231,7 @@ def _cv_area(pixels: Pixels, rows: Axis, columns: Axis) -> Pixels:
     scales = {(axis.stop - axis.start) / axis.resized for axis in (rows, columns)}
     if min(scales) < 1:
         return _cv_linear(pixels, rows, columns, _cv_growing_taps)
-    sample = _cv_linear if scales == {2} else _rounded(_sampler(_cv_area_taps))
+    sample = _cv_linear if scales == {2} else _rounded_to_uint8(_sampler(_cv_area_taps))
     return sample(pixels, rows, columns)
 
 
@@ -234,9 +241,11 @@ SAMPLERS: Mapping[str, Callable[..., Levels]] = {
     "tf_bicubic": _sampler(_bicubic_taps),
     "tf_bilinear_antialias": _sampler(_antialiased(_triangle, 1)),
     "tf_bicubic_antialias": _sampler(_antialiased(_keys_cubic, 2)),
-    "cv2_nearest": _rounded(_sampler(_cv_nearest_taps)),
+    "cv2_nearest": _rounded_to_uint8(_sampler(_cv_nearest_taps)),
     "cv2_linear": _cv_linear,
-    "cv2_cubic": _rounded(_sampler(lambda axis: _cv_taps(axis, _cubic, 2))),
+    "cv2_cubic": _rounded_to_uint8(
+        _sampler(lambda axis: _cv_taps(axis, _opencv_cubic, 2))
+    ),
     "cv2_area": _cv_area,
 }
 

@@ -122,17 +122,19 @@ def test_other_shapes_and_values_that_are_no_numbers_part_the_tensors():
     step = StepDifference.of(
         "resize", np.zeros((2, 2, 3), np.uint8), np.ones((3, 2, 3), np.uint8)
     )
-    assert (step.difference, step.parts, step.words) == (None, True, "shapes differ")
+    assert (step.difference, step.differs, step.words) == (None, True, "shapes differ")
     assert step.there == "uint8 (3, 2, 3), 1..1"
     assert StepDifference.of(
         "scale", np.zeros(3, np.float32), np.float32([0, np.nan, 0])
-    ).parts
+    ).differs
     # Two millionths of the largest value are rounding.
     hundred = np.float32([100, 0])
     assert not StepDifference.of(
         "scale", hundred, hundred + np.float32([0, 1.9e-4])
-    ).parts
-    assert StepDifference.of("scale", hundred, hundred + np.float32([0, 2.1e-4])).parts
+    ).differs
+    assert StepDifference.of(
+        "scale", hundred, hundred + np.float32([0, 2.1e-4])
+    ).differs
 
 
 def test_only_preprocessings_and_functions_are_compared():
