@@ -9,7 +9,7 @@ from sklearn.metrics import log_loss
 import kit
 from kit import samples
 from kit.validation import accuracy_interval
-from kit.validation.calibration import fit_temperature, half_of, measure
+from kit.validation.calibration import fit_temperature, measure, stratified_half
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +191,7 @@ def test_the_temperature_is_fitted_on_one_part_and_judged_on_the_other(
 ):
     photos, labels = pictures
     rows, truth = overconfident.probabilities(photos), np.array(labels)
-    fitting = half_of(truth)
+    fitting = stratified_half(truth)
     assert (calibration.fitted, calibration.judged) == (fitting.sum(), (~fitting).sum())
     temperature = fit_temperature(rows[fitting], truth[fitting])
     assert calibration.temperature == pytest.approx(temperature)
@@ -281,7 +281,7 @@ def test_the_text_tells_both_sides(calibration):
 
 def test_half_of_each_class_is_taken():
     labels = np.repeat(np.arange(4), (10, 50, 1, 139))
-    fitting = half_of(labels)
+    fitting = stratified_half(labels)
     assert np.bincount(labels[fitting]).tolist() == [5, 25, 0, 70]
 
 
