@@ -162,7 +162,7 @@ class Evaluator:
         self._results: dict[tuple[Any, ...], Float64] = {}
 
     @property
-    def statistics(self) -> bool:
+    def has_statistics(self) -> bool:
         """Whether anything is known of the training images."""
         layers = self.first_layers
         return layers is not None and (
@@ -170,9 +170,9 @@ class Evaluator:
         )
 
     @property
-    def inside(self) -> bool:
+    def has_layer_statistics(self) -> bool:
         """Whether it is known what the first layers received in training."""
-        return self.statistics and bool(self._read.widths)
+        return self.has_statistics and bool(self._read.widths)
 
     @cached_property
     def profile(self) -> Profile | None:

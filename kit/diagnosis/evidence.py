@@ -148,7 +148,7 @@ class Grounds:
         known = tuple(source for source in sources if source)
         return cls(evaluator, in_use, photos, labels, known, probes)
 
-    def around(self, in_use: Preprocessing) -> "Grounds":
+    def with_in_use(self, in_use: Preprocessing) -> "Grounds":
         """Return the same evidence where another preprocessing is suspected."""
         return replace(self, in_use=in_use)
 
@@ -166,20 +166,20 @@ class Grounds:
         return Labelled(self.evaluator, self.photos, self.labels)
 
     @property
-    def known_labels(self) -> int:
+    def label_count(self) -> int:
         """How many labels are known."""
         return self.labelled.count
 
     @property
-    def decisive(self) -> bool:
+    def judges_every_step(self) -> bool:
         """Whether every step of the preprocessing can be judged without labels of the user's."""
-        return self.evaluator.statistics or bool(self.probes)
+        return self.evaluator.has_statistics or bool(self.probes)
 
     @property
-    def measured(self) -> bool:
+    def judges_some_step(self) -> bool:
         """Whether some step can be judged so."""
         bundled = (isinstance(source, Bundled) for source in self.sources)
-        return self.decisive or any(bundled)
+        return self.judges_every_step or any(bundled)
 
     @property
     def judged_by(self) -> str:
@@ -194,12 +194,12 @@ class Grounds:
     def scores(self) -> tuple[Score, ...]:
         """Weigh every candidate that makes a difference; the best first."""
         if self.in_use not in self._ranked_scores:
-            scores = map(self.score, self.tried())
+            scores = map(self.score, self.differing_candidates())
             ranked = sorted(scores, key=lambda score: -score.gain)
             self._ranked_scores[self.in_use] = tuple(ranked)
         return self._ranked_scores[self.in_use]
 
-    def tried(self) -> list[Candidate]:
+    def differing_candidates(self) -> list[Candidate]:
         """Return the candidates that make a difference, without those that evidence cannot single out."""
         differing = self.evaluator.differing(
             self.photos[:FEW_IMAGES], self.in_use, self.candidates(self.in_use)
@@ -245,11 +245,11 @@ class Grounds:
 
     def convincing(self) -> bool:
         """Whether the evidence can say that nothing is wrong: more than as many labels met by chance."""
-        if self.decisive:
+        if self.judges_every_step:
             return True
         classes = self.evaluator.answers(self.photos, self.in_use).shape[1]
         rate = 1 / max(classes, 2)
-        chance = at_least(self.correct(), self.known_labels, rate)
+        chance = at_least(self.correct(), self.label_count, rate)
         return chance <= BY_CHANCE
 
 
@@ -283,7 +283,7 @@ def _probe_source(
 ) -> Averages | None:
     """Return photos as a source, where the network is at home with them under some preprocessing."""
     size = in_use.size
-    if not evaluator.inside or size is None or min(size) < LEAST_SIDE:
+    if not evaluator.has_layer_statistics or size is None or min(size) < LEAST_SIDE:
         return None
     photos, weights = typical(without=own_images)
     if not photos:
@@ -328,7 +328,7 @@ def _bundled_source(
     """Return labelled images as a source, where a network predicts most of them under some preprocessing."""
     classes = evaluator.answers(own_images, in_use).shape[1]
     usual = classes in {10, 1000, 1001}
-    if evaluator.inside or in_use.size is None or not usual:
+    if evaluator.has_layer_statistics or in_use.size is None or not usual:
         return None
     try:
         photos, labels = labelled_images(classes)

@@ -367,7 +367,7 @@ class _Trial:
     def _undoing_leads_away(self) -> bool:
         """Whether images without a property lie farther from those of training, which then have it, too."""
         evaluator = Evaluator(self.case.classifier, self.case.first_layers)
-        if not evaluator.inside:
+        if not evaluator.has_layer_statistics:
             return False
         used = known_preprocessing(self.case.classifier)
         photos = [self.case.pictures[place] for place in self.amounts]

@@ -38,7 +38,9 @@ def pairs(grounds: Grounds, firsts: Scores) -> list[Pair]:
     weighed = [
         Pair(first.candidate, grounds.score(second))
         for first in firsts
-        for second in grounds.around(first.candidate.preprocessing).tried()
+        for second in grounds.with_in_use(
+            first.candidate.preprocessing
+        ).differing_candidates()
         if second.step != first.candidate.step
     ]
     return sorted(weighed, key=lambda pair: -pair.both.gain)
@@ -49,7 +51,7 @@ def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | N
 
     Returns a finding for each of the two, and the preprocessing with both; None where there are none.
     """
-    if not grounds.evaluator.statistics or grounds.usual(grounds.in_use):
+    if not grounds.evaluator.has_statistics or grounds.usual(grounds.in_use):
         return None
     singles = grounds.scores()
     ranked_pairs = pairs(grounds, singles[:FIRSTS_PAIRED])
@@ -132,11 +134,11 @@ NOTHING = Search()
 
 def search(grounds: Grounds) -> Search:
     """Try every candidate for the preprocessing in use, put the best right, and look once more."""
-    if not grounds.measured and not grounds.known_labels:
+    if not grounds.judges_some_step and not grounds.label_count:
         return Search(findings=scaling_by_certainty(grounds), notes=(_UNABLE,))
     named, doubtful, fixed = _faults_or_pair(grounds)
     usual = grounds.usual(fixed)
-    repaired = grounds.around(fixed)
+    repaired = grounds.with_in_use(fixed)
     reported = {
         cause
         for finding in named or doubtful
@@ -159,8 +161,8 @@ def search(grounds: Grounds) -> Search:
     else:
         if not usual:
             notes.append(_UNUSUAL)
-        if not grounds.decisive and (doubtful or not convincing):
-            notes.append(_FEW_LABELS if grounds.known_labels else _UNABLE)
+        if not grounds.judges_every_step and (doubtful or not convincing):
+            notes.append(_FEW_LABELS if grounds.label_count else _UNABLE)
     nothing_else = usual and convincing and not (doubtful or undecided)
     return Search(
         findings=(*named, *doubtful, *others),
@@ -265,7 +267,7 @@ def _faults_one_by_one(
         named.append(finding)
         best = scores[0].candidate
         steps.add(best.step)
-        grounds = grounds.around(best.preprocessing)
+        grounds = grounds.with_in_use(best.preprocessing)
         if finding.fix.preprocessing is None:
             break
     return named, [], grounds.in_use
@@ -323,7 +325,7 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
     )
     if lit:
         summary = _LIGHT
-    elif not grounds.evaluator.statistics:
+    elif not grounds.evaluator.has_statistics:
         summary = _MEETS
     else:
         summary = _SEES if sure else _MAY
@@ -372,13 +374,13 @@ def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing
     Few labels tell less where they are alone, and how sure a network is of them tells nothing: what meets as
     many within chance, and moves predictions, is a rival however likely it makes them.
     """
-    by_labels = not grounds.measured
+    by_labels = not grounds.judges_some_step
     lead = LEAD_OVER_STEPS
     if by_labels:
         lead *= max(
-            sqrt(grounds.labelled.enough(grounds.in_use) / grounds.known_labels), 1
+            sqrt(grounds.labelled.enough(grounds.in_use) / grounds.label_count), 1
         )
-    repaired = grounds.around(best.preprocessing)
+    repaired = grounds.with_in_use(best.preprocessing)
 
     def close(rival: Score) -> bool:
         if best.gain - rival.gain < lead:
@@ -462,7 +464,7 @@ def _chance_evidence(grounds: Grounds, best: Score) -> Evidence | None:
     kinds = map(type, grounds.sources)
     gains = {kind: vote.gain for kind, vote in zip(kinds, best.votes, strict=False)}
     by_others = gains.get(Bundled, 0.0)
-    if grounds.evaluator.statistics:
+    if grounds.evaluator.has_statistics:
         by_others = best.gain - gains.get(Labelled, 0.0)
     if by_others >= NAMED_GAIN:
         return None
@@ -474,7 +476,7 @@ def _chance_evidence(grounds: Grounds, best: Score) -> Evidence | None:
 
 def _labels_need_no_fix(grounds: Grounds, fixed: Preprocessing) -> bool:
     """Whether nearly all labels are met as it is, and no more with a change."""
-    count = grounds.known_labels
+    count = grounds.label_count
     gained, lost = grounds.gained_and_lost(fixed)
     wrong = count - grounds.correct()
     return count >= FEW_IMAGES and wrong <= QUIET_SHARE * count and gained <= lost
@@ -488,7 +490,7 @@ def _chance_of_labels(grounds: Grounds, score: Score) -> float:
     scores = grounds.scores()
     others = _of_other_causes(score, scores)
     gained, lost = grounds.gained_and_lost(score.preprocessing)
-    wrong = grounds.known_labels - grounds.correct()
+    wrong = grounds.label_count - grounds.correct()
     by_others = sum(grounds.gained_and_lost(other.preprocessing)[0] for other in others)
     rate = (by_others + 1) / (wrong * len(others) + 2)
     return min(1.0, at_least(gained - lost, wrong, rate) * len(scores))
@@ -502,7 +504,7 @@ def other_findings(
     A candidate is left that comes near to being named, or that changes a prediction and is not excluded.
     """
     findings: dict[str, Finding] = {}
-    excluded = _SEES_NOT if grounds.evaluator.statistics else _MEETS_NOT
+    excluded = _SEES_NOT if grounds.evaluator.has_statistics else _MEETS_NOT
     for score in scores:
         cause = score.candidate.cause
         previous = findings.get(cause)
@@ -516,7 +518,7 @@ def other_findings(
 
 
 def _undecided(grounds: Grounds, score: Score) -> bool:
-    if grounds.known_labels and _chance_of_labels(grounds, score) <= BY_CHANCE:
+    if grounds.label_count and _chance_of_labels(grounds, score) <= BY_CHANCE:
         return True
     changed = grounds.trial(score.preprocessing).changed
     return score.gain > OPEN_GAIN or bool(score.gain > EXCLUDED_GAIN and changed.any())

@@ -479,7 +479,7 @@ class Explorer(anywidget.AnyWidget):
         """Take on settings, and answer even where they are those before."""
         sent = self._replies.sent_photo
         if sent and held not in (None, sent[0]):
-            # The page did not keep it, since a newer answer had overtaken it.
+            # The page holds another photo, since a newer answer had overtaken the one that was sent.
             self._replies.sent_photo = None
         before = self.settings
         self.settings = settings

@@ -288,7 +288,7 @@ def decoding_changes(p: Pipeline, **changes: Any) -> Changes:
     return {"decoding": replace(p.decoding, **changes)}
 
 
-def _scalings(p: Pipeline) -> Iterator[Changes]:
+def _scalings_tried(p: Pipeline) -> Iterator[Changes]:
     half = len(p.scaling) // 2
     if half and p.scaling[:half] == p.scaling[half:]:
         yield {"scaling": p.scaling[:half]}
@@ -297,7 +297,7 @@ def _scalings(p: Pipeline) -> Iterator[Changes]:
             yield {"scaling": scaling}
 
 
-def _layouts(p: Pipeline) -> Iterator[Changes]:
+def _layouts_tried(p: Pipeline) -> Iterator[Changes]:
     # A network that takes scrambled images does not exist; exchanged axes come with some data sets.
     yield {"layout": "channels_last"}
     if p.layout == "channels_last" and p.size is not None and p.size[0] == p.size[1]:
@@ -452,7 +452,7 @@ PIPELINE: tuple[Operation, ...] = (
                 ),
                 sentence="Your code scales pixels to {in_use}; this model was trained on {right}.",
                 plain=lambda p: range_words(p.scaling),
-                tried=_scalings,
+                tried=_scalings_tried,
             ),
         ),
     ),
@@ -480,7 +480,7 @@ PIPELINE: tuple[Operation, ...] = (
                 name="layout",
                 words=lambda p: p.layout,
                 causes=("channel_layout",),
-                tried=_layouts,
+                tried=_layouts_tried,
             ),
         ),
         line=lambda p: f"{p.layout} {LAYOUTS[p.layout]}",

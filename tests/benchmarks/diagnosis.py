@@ -68,7 +68,7 @@ class Remembering(Evaluator):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._known, self._resized = self.measured, self.resized
+        self._results, self._resized = self.measured, self.resized
 
     @classmethod
     def forget(cls) -> None:
@@ -212,14 +212,14 @@ def _diagnosed(
     healthy = case.startswith("healthy")
     wanted = set() if healthy else causes_of(in_use, right)
     evaluator = Remembering(classifier, layers)
-    averages = "averages" if evaluator.statistics else "none"
+    averages = "averages" if evaluator.has_statistics else "none"
     before = evaluator.answers(photos, in_use).argmax(axis=1)
     harm = (
         0.0
         if healthy
         else float((evaluator.answers(photos, right).argmax(axis=1) != before).mean())
     )
-    for given in (None, list(labels)) if evaluator.statistics else (list(labels),):
+    for given in (None, list(labels)) if evaluator.has_statistics else (list(labels),):
         started = time.perf_counter()
         found = kit.diagnose(classifier.using(in_use), list(photos), given)
         best = found.best

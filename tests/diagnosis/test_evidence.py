@@ -49,7 +49,7 @@ def test_without_first_layers_only_labels_and_answers_are_known(
         no_batchnorm, Evaluator(no_batchnorm), sixteen[:4], (*truth[:3], None)
     )
     assert kinds(grounds) == [Certainty, Bundled, Labelled]
-    assert (grounds.evaluator.statistics, grounds.probes, grounds.known_labels) == (
+    assert (grounds.evaluator.has_statistics, grounds.probes, grounds.label_count) == (
         False,
         (),
         3,
@@ -174,7 +174,7 @@ def test_labels_convince_where_guessing_would_hardly_meet_as_many(
 def test_what_is_tried_makes_a_difference_and_can_be_told(
     no_batchnorm, evaluator, sixteen
 ):
-    tried = grounds_of(no_batchnorm, evaluator, sixteen).tried()
+    tried = grounds_of(no_batchnorm, evaluator, sixteen).differing_candidates()
     assert {candidate.step for candidate in tried} == {"polarity", "scaling", "layout"}
 
 
@@ -226,7 +226,7 @@ def test_own_images_may_have_another_polarity_than_those_of_the_kit(
     vote = bundled.vote(inverted, back)
     assert (vote.gain, vote.veto) == (0, True)
     # So that nothing is clean, either.
-    assert (grounds.measured, grounds.convincing()) == (True, False)
+    assert (grounds.judges_some_step, grounds.convincing()) == (True, False)
 
 
 def test_outputs_with_the_background_first_are_one_further():

@@ -111,12 +111,16 @@ def test_labels_alone_name_a_cause_where_chance_would_hardly_turn_as_many(
     assert (gained, lost) == (13, 0)
     chance = told.evidence[-1]
     # Any of the changes puts all 13 of as many wrong labels right, each as seldom as other causes do.
-    others = [one for one in labelled.tried() if one.cause != "inverted_polarity"]
+    others = [
+        one
+        for one in labelled.differing_candidates()
+        if one.cause != "inverted_polarity"
+    ]
     met = sum(labelled.gained_and_lost(one.preprocessing)[0] for one in others)
     wrong = int((~before).sum())
     rate = (met + 1) / (wrong * len(others) + 2)
     assert chance.value == pytest.approx(
-        binom.sf(12, wrong, rate) * len(labelled.tried())
+        binom.sf(12, wrong, rate) * len(labelled.differing_candidates())
     )
     assert told.verdict == "named"
     few = Grounds.of(labelled.evaluator, in_use, sixteen[:2], np.array(truth[:2]))
@@ -156,7 +160,7 @@ def test_the_lead_that_is_most_in_doubt_is_told(no_batchnorm, grounds):
             )
         ]
         told = best_finding(
-            grounds.around(used), sorted(ranked, key=lambda score: -score.gain)
+            grounds.with_in_use(used), sorted(ranked, key=lambda score: -score.gain)
         )
         return [
             (one.threshold, round(one.value, 3))
@@ -190,7 +194,7 @@ def test_a_cause_has_no_fix_where_another_scaling_explains_about_as_much_and_pre
             Score(best, (Vote("a", 1.0, 1.0), rare), variants),
             Score(other, (Vote("a", gain, 1.0), rare)),
         )
-        return best_finding(grounds.around(used), ranked)
+        return best_finding(grounds.with_in_use(used), ranked)
 
     assert printable(0.79).fix.preprocessing == right
     undecided = printable(0.81)
@@ -213,9 +217,9 @@ def test_labels_alone_offer_no_scaling_where_another_meets_as_many(
     right = no_batchnorm.preprocessing
     faint = right.replace(scaling=Scaling(600.0))
     used = right.replace(scaling="lite")
-    grounds = labelled.around(used)
+    grounds = labelled.with_in_use(used)
     # Of 16 labels the right scaling meets all, the faint one two fewer.
-    assert grounds.around(right).gained_and_lost(faint) == (0, 2)
+    assert grounds.with_in_use(right).gained_and_lost(faint) == (0, 2)
 
     def fixed(first, second):
         ranked = [
