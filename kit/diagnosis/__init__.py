@@ -217,10 +217,10 @@ class Investigation:
             np.abs(
                 self.evaluator.answers(self.photos, preprocessing)
                 - self.own_probabilities
-            )
+            ).sum()
             for preprocessing in (self.in_use, fixed)
         )
-        return bool(fixed_difference.sum() <= in_use_difference.sum())
+        return bool(fixed_difference <= in_use_difference)
 
     @property
     def named(self) -> bool:

@@ -118,10 +118,8 @@ def _uncatalogued_cause(
 
 
 def _same(first: Preprocessing, second: Preprocessing) -> bool:
-    return first == second or (
-        same_scaling(first.scaling, second.scaling)
-        and first.replace(scaling=second.scaling) == second
-    )
+    same = same_scaling(first.scaling, second.scaling)
+    return same and first.replace(scaling=second.scaling) == second
 
 
 CONSTANT_SHARE = 1e-4
@@ -336,12 +334,11 @@ def _slightly_changed(
         for name, changes in _resize_changes(p):
             yield name, evaluator.tensors(photos, p.replace(**changes))
     # Another decoder differs by as much as saving again.
-    decoded = (photo.decoded(p.decoding).pixels for photo in photos)
-    saved_again = [
-        Photo(jpeg_quality(pixels, quality=90), decoding=p.decoding)
-        for pixels in decoded
-    ]
-    yield "decoder", np.concatenate([p.apply(photo) for photo in saved_again])
+    tensors = []
+    for photo in photos:
+        saved_again = jpeg_quality(photo.decoded(p.decoding).pixels, quality=90)
+        tensors.append(p.apply(Photo(saved_again, decoding=p.decoding)))
+    yield "decoder", np.concatenate(tensors)
 
 
 def _resize_changes(p: Preprocessing) -> Iterator[tuple[str, dict[str, object]]]:

@@ -116,13 +116,11 @@ def estimated(grounds: Grounds, ranked: Scores) -> Score | None:
     unscaled = grounds.in_use.replace(scaling=(), cast=None)
     features = evaluator.features(grounds.photos, unscaled)
     fitted = _fitted_score(grounds, np.asarray(features), training)
-    if fitted is not None and (
-        contrast < FLAT_ERRORS or fitted.gain >= best.gain + BETTER_BY_NATS
-    ):
+    flat = contrast < FLAT_ERRORS
+    if fitted is not None and (flat or fitted.gain >= best.gain + BETTER_BY_NATS):
         return fitted
     text = "contrast above that of training, in standard errors"
-    vote = Vote(text, gain=0.0, measured=contrast, veto=contrast < FLAT_ERRORS)
-    return _with_vote(best, vote)
+    return _with_vote(best, Vote(text, gain=0.0, measured=contrast, veto=flat))
 
 
 def _fitted_score(

@@ -10,6 +10,7 @@ from kit.preprocessing import Preprocessing
 
 Photos = Sequence[Photo]
 Verdict = Literal["named", "possible", "cannot_tell", "ruled_out"]
+_SPEAKS = {True: "for", False: "against", None: "info"}
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,6 @@ class Evidence:
     value: float
     threshold: float | None = None
     supports: bool | None = None
-
-    def cells(self) -> tuple[str, str, str, str]:
-        """Return what it speaks, what was measured, the value and the threshold, as text."""
-        speaks = {True: "for", False: "against", None: "info"}[self.supports]
-        limit = "" if self.threshold is None else f"{self.threshold:.3g}"
-        return speaks, self.text, f"{self.value:.3g}", limit
 
 
 @dataclass(frozen=True)
@@ -89,10 +84,14 @@ class Finding(Result):
     def _report(self) -> Iterator[str | Result]:
         yield self.summary
         if self.evidence:
-            rows = (
-                (speaks, value, threshold, text)
-                for speaks, text, value, threshold in map(Evidence.cells, self.evidence)
-            )
+            rows = []
+            for evidence in self.evidence:
+                threshold = ""
+                if evidence.threshold is not None:
+                    threshold = f"{evidence.threshold:.3g}"
+                speaks = _SPEAKS[evidence.supports]
+                value = f"{evidence.value:.3g}"
+                rows.append((speaks, value, threshold, evidence.text))
             yield Table(("speaks", "value", "threshold", "measure"), rows, "<>><")
         if self.cost is not None:
             yield f"Effect: fixing it changes {self.cost:.0%} of these predictions."

@@ -84,7 +84,7 @@ def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | N
             verdict="named",
             summary="One of two causes.",
             evidence=evidence,
-            cost=_cost(grounds, fixed),
+            cost=float(grounds.trial(fixed).changed.mean()),
             fix=fix(grounds.in_use, fixed, cause),
         )
         for cause in (best.first.cause, best.both.candidate.cause)
@@ -334,15 +334,10 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
         verdict="named" if sure else "possible",
         summary=summary,
         evidence=(*evidence_of(best), *conditions),
-        cost=_cost(grounds, fixed),
+        cost=float(grounds.trial(fixed).changed.mean()),
         fix=_best_fix(grounds, best, scores),
         equivalent=best.candidate.equivalent,
     )
-
-
-def _cost(grounds: Grounds, fixed: Preprocessing) -> float:
-    """Return the share of the predictions that change."""
-    return float(grounds.trial(fixed).changed.mean())
 
 
 def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:

@@ -202,8 +202,11 @@ class Certainty:
         trial = self.evaluator.trial(photos, in_use, candidate.preprocessing)
         entropy_fall = float(np.mean(entropies(trial.before) - entropies(trial.after)))
         weight = self.WEIGHT_OF_ORDER if reordered else self.WEIGHT
-        text = "fall of the mean entropy of predictions, in nats"
-        return Vote(text, weight * entropy_fall, measured=entropy_fall)
+        return Vote(
+            text="fall of the mean entropy of predictions, in nats",
+            gain=weight * entropy_fall,
+            measured=entropy_fall,
+        )
 
 
 @dataclass(frozen=True, eq=False)

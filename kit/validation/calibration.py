@@ -214,7 +214,7 @@ def measure(rows: Floats, labels: Int64, *, resamples: int = 1000) -> Metrics:
 
 
 def _gap_of_bins(bin_indices: Int64, gaps: Float64) -> float:
-    """Return the calibration error of images in the bins at `places`, by accuracy less confidence of each."""
+    """Return the calibration error of images, by the bin of each, and its accuracy less its confidence."""
     return float(np.abs(np.bincount(bin_indices, gaps)).sum()) / len(bin_indices)
 
 

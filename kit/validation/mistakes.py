@@ -204,8 +204,7 @@ class Mistakes(Rows):
             return Table(("label", "predicted", "images"), pairs, "<<>")
         # Column by column, so that zip makes rows of a label and its counts.
         columns = self.confusion.T.astype(str)
-        rows = zip(names, *columns, strict=True)
-        return Table(("label / predicted", *names), rows)
+        return Table(("label / predicted", *names), zip(names, *columns, strict=True))
 
     @property
     def groups(self) -> dict[str, tuple[Mistake, ...]]:
