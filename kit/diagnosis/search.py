@@ -13,6 +13,7 @@ from kit.diagnosis.evidence import LEAST_SIDE, Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
 from kit.diagnosis.sources import NAMED, Bundled, Certainty, Labelled
 from kit.preprocessing import Preprocessing
+from kit.preprocessing.pipeline import contrasts
 from kit.samples import probes
 
 FIRSTS = 6
@@ -81,7 +82,7 @@ def together(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | None:
             summary="One of two causes.",
             evidence=evidence,
             cost=_cost(grounds, right),
-            fix=fix(grounds.in_use, right, cause),
+            fix=fix(grounds.in_use, right),
         )
         for cause in (best.first.cause, best.both.candidate.cause)
     ]
@@ -190,7 +191,7 @@ def by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
     for score in grounds.scores():
         candidate = score.candidate
         if candidate.step == "scaling" and not dull(score.right):
-            advice = fix(grounds.in_use, score.right, candidate.cause)
+            advice = fix(grounds.in_use, score.right)
             return (Finding(candidate.cause, "possible", _DULL, fix=advice),)
     return ()
 
@@ -228,10 +229,7 @@ def _one_or_two(grounds: Grounds) -> tuple[list[Finding], list[Finding], Preproc
         named, right = pair
         doubtful = []
     if len(named) > 1 and all(finding.fix.preprocessing for finding in named):
-        named = [
-            replace(finding, fix=fix(grounds.in_use, right, finding.cause))
-            for finding in named
-        ]
+        named = [replace(finding, fix=fix(grounds.in_use, right)) for finding in named]
     return named, doubtful, right
 
 
@@ -308,13 +306,18 @@ def judged(grounds: Grounds, scores: Scores) -> Finding | None:
         summary = _MEETS
     else:
         summary = _SEES if sure else _MAY
+    advice = _best_fix(grounds, best, scores)
+    if sure and advice.preprocessing is None:
+        sentences = " ".join(contrasts(grounds.in_use, right).values())
+        differs, _, _ = sentences.partition(";")
+        summary = f"{differs}; this model was trained otherwise."
     return Finding(
         cause=best.candidate.cause,
         verdict="named" if sure else "possible",
         summary=summary,
         evidence=(*weighed(best), *conditions),
         cost=_cost(grounds, right),
-        fix=_best_fix(grounds, best, scores),
+        fix=advice,
         equivalent=best.candidate.equivalent,
     )
 
@@ -336,7 +339,7 @@ def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
         if _unlike(grounds, right, rival, 2)
     ]
     if not unlike:
-        return fix(grounds.in_use, right, best.candidate.cause)
+        return fix(grounds.in_use, right)
     first = difference(grounds.in_use, right)
     second = difference(grounds.in_use, unlike[0])
     return Fix(
@@ -503,9 +506,6 @@ def difference(in_use: Preprocessing, right: Preprocessing) -> str:
     return "; ".join([*changed, *left_out])
 
 
-def fix(in_use: Preprocessing, right: Preprocessing, cause: str) -> Fix:
+def fix(in_use: Preprocessing, right: Preprocessing) -> Fix:
     """Return what to change, in words and as code."""
-    text = (
-        f"Prepare images as in training: {difference(in_use, right)} (fixes {cause})."
-    )
-    return using(text, right)
+    return using(f"Prepare images as in training: {difference(in_use, right)}.", right)

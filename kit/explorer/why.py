@@ -12,7 +12,6 @@ from kit.explorer.settings import (
     FAULTLESS,
     Settings,
     neutral,
-    preprocessing_of,
     words,
 )
 from kit.explorer.texts import called, percent, usual
@@ -28,14 +27,13 @@ WORDS = {
     "again": "✓ {after} again",
     "and": " and ",
     "fix": "Fix it",
-    "fixed": "Fixed: {after}.",
-    "fixed_still": "Fixed: still {after} instead of {before}.",
     "harmless": "Nothing to undo. Change more, and ask again.",
     "helped": "Your changes make the prediction correct: {prediction}; without them {before}.",
     "keep": "The prediction is correct as it is: ask about other photos before you change it.",
     "kept": "Your changes keep the class: {prediction}; without them {before}.",
     "now": "Now {after}",
-    "only": "Only without {words}: {after}.",
+    "only": "Without {words} together: {after}.",
+    "same_class": "Here, the class stays the same; on other photos it may not.",
     "still": "Still {name}, but {share} instead of {before}. ",
     "still_so": "still {after}",
     "title": "Original photo",
@@ -45,6 +43,7 @@ WORDS = {
     "undo": "Undo {words}",
     "undo_all": "Undo these changes",
     "without": "without {words}: {after}",
+    "wrong_too": "That is wrong, too: ask about the original photo next.",
 }
 """What is said of changes; a page without Python has it from here."""
 HARD = "Check its label. If that is right, train on more such images."
@@ -75,11 +74,16 @@ class Change:
 
 def spoilt(view: View) -> bool:
     """Whether the changes changed the prediction for the worse, or took much of its probability."""
-    if view.untouched.wrong and not view.wrong:
-        return False
-    before = view.untouched.probabilities[view.untouched.top]
-    now = view.probabilities[view.untouched.top]
-    return bool(view.altered or before - now > FALL or now <= before / 2)
+    helped = view.untouched.wrong and not view.wrong
+    return not helped and _worse(view.untouched, view)
+
+
+def _worse(before: View, after: View) -> bool:
+    """Whether another class is predicted, or the same with much less of its probability."""
+    share = before.probabilities[before.top]
+    remaining = after.probabilities[before.top]
+    fell = share - remaining > FALL or remaining <= share / 2
+    return bool(fell or after.answer != before.answer)
 
 
 def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
@@ -87,14 +91,14 @@ def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
     found = changes(view, compute)
     # Mistakes that do no harm here do it elsewhere.
     mistakes = {step: "" for step in STEPS if view.settings[step]}
-    if spoilt(view):
-        guilty = found[0].keys
-        mistakes = dict.fromkeys(guilty, "") if STEPS.keys() >= set(guilty) else {}
+    prepared = compute(view.settings | mistakes)
     reason = _reason("")
     images: list[bytes] = []
-    if mistakes:
-        after = compute(view.settings | mistakes)
-        reason, images = _prepared_otherwise(view, after, mistakes)
+    if mistakes and not spoilt(prepared):
+        # What does nothing to this photo is fixed without a word: an orientation, where it has none.
+        idle = {key: "" for change in found if not change.gain for key in change.keys}
+        in_use = view.bench.preprocessing(view.settings | idle)
+        reason, images = _prepared_otherwise(view, in_use, prepared, mistakes)
     elif found:
         reason, images = _own(view, found)
     lines = [_line(view, change) for change in found if len(found) > 1]
@@ -128,7 +132,9 @@ def _beside(
         "mark": mark.format(after=called(after)),
         "title": title,
     }
-    if after.wrong and not view.wrong:
+    if after.wrong and view.wrong:
+        reason["advice"] = WORDS["wrong_too"]
+    elif after.wrong:
         reason["apply"] = None
         reason["advice"] = WORDS["keep"]
     return reason, [image.tobytes() for image in images]
@@ -257,21 +263,6 @@ def ask(
     )
 
 
-def settings_of_fix(
-    settings: Settings, base: Preprocessing, right: Preprocessing
-) -> Settings | None:
-    """Return the settings to change for the preprocessing `right`; perturbations stay.
-
-    Chosen faults of the steps that differ are undone from `base`; where that does not lead there, the fix
-    is put in use. None where one is in use already.
-    """
-    guilty = contrasts(preprocessing_of(settings, base), right)
-    back = {step: "" for step in guilty if settings.get(step)}
-    if preprocessing_of(settings | back, base) == right:
-        return back
-    return None if settings["fix"] else FAULTLESS | {"fix": True}
-
-
 def explanation(
     diagnosis: Diagnosis, view: View, own: tuple[Reason, list[bytes]]
 ) -> tuple[ExplainedContent, list[bytes]]:
@@ -285,14 +276,13 @@ def _concluded(
     diagnosis: Diagnosis, view: View, own: tuple[Reason, list[bytes]]
 ) -> tuple[Reason, list[bytes]]:
     """Return the most that can be said of this prediction, with the images of `Reason`."""
-    right = _right(diagnosis, view)
+    right = None if diagnosis.best is None else diagnosis.best.fix.preprocessing
     if right is not None:
-        apply = settings_of_fix(view.settings, view.base, right)
+        if _chosen(view, right):
+            return own
+        apply = None if view.settings["fix"] else FAULTLESS | {"fix": True}
         after = _prepared(view, right)
-        unchosen = apply is None or "fix" in apply
-        # Else there is more to undo than that.
-        if unchosen or not (spoilt(view) and spoilt(after)):
-            return _prepared_otherwise(view, after, apply)
+        return _prepared_otherwise(view, view.preprocessing, after, apply)
     in_image = None if spoilt(view) else _in_image(diagnosis, view)
     return own if in_image is None else (in_image, [])
 
@@ -314,24 +304,24 @@ def _in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
 
 
 def _prepared_otherwise(
-    view: View, after: View, apply: Settings | None
+    view: View, in_use: Preprocessing, after: View, apply: Settings | None
 ) -> tuple[Reason, list[bytes]]:
-    """Say how an image is prepared otherwise than in training, and what the fix does to its prediction."""
-    sentences = contrasts(view.preprocessing, after.preprocessing)
-    effect = WORDS["fixed_still" if after.answer == view.answer else "fixed"]
-    effect = effect.format(after=called(after), before=_share(view))
-    reason = _reason(" ".join([*sentences.values(), effect]))
+    """Say how `in_use` prepares an image otherwise than in training; the fix is put beside."""
+    right = after.preprocessing
+    sentences = contrasts(in_use, right) or contrasts(view.preprocessing, right)
+    advice = "" if _worse(after, view) else WORDS["same_class"]
+    reason = _reason(" ".join(sentences.values()), advice)
     reason |= {"button": WORDS["fix"], "apply": apply, "guilty": list(sentences)}
     return _beside(reason, view, after, WORDS["title_trained"])
 
 
-def _right(diagnosis: Diagnosis, view: View) -> Preprocessing | None:
-    """Return the preprocessing that the diagnosis found; that of training where it was left by choice."""
-    right = None if diagnosis.best is None else diagnosis.best.fix.preprocessing
-    if right is None or usual(view.bench.classifier) != "as in training":
-        return right
+def _chosen(view: View, right: Preprocessing) -> bool:
+    """Whether all that is to be fixed was chosen by a person, whose own changes say more."""
     steps = contrasts(view.preprocessing, right)
-    return view.base if all(view.settings.get(step) for step in steps) else right
+    if usual(view.bench.classifier) == "as in training":
+        return all(view.settings.get(step) for step in steps)
+    undone = view.settings | dict.fromkeys(steps, "")
+    return view.bench.preprocessing(undone) == right
 
 
 def _prepared(view: View, right: Preprocessing) -> View:

@@ -15,13 +15,13 @@ export class Reasons {
   async explained(look) {
     const changes = await this.#changes(look);
     // Mistakes that do no harm here do it elsewhere.
-    const keys = this.spoilt ? (changes[0]?.keys ?? []) : this.texts.changed(this.view.settings);
-    const mistakes = [...this.texts.chips.keys()].filter((key) => keys.includes(key));
-    const isPrepared = mistakes.length > 0 && (!this.spoilt || mistakes.length === keys.length);
-    const prepared = isPrepared ? await look(this.#without(mistakes)) : null;
+    const chosen = this.texts.changed(this.view.settings);
+    const mistakes = chosen.filter((key) => this.texts.chips.has(key));
+    const fixed = mistakes.length ? await look(this.#without(mistakes)) : null;
+    const prepared = fixed && !this.#isSpoilt(fixed) ? fixed : null;
     const after = prepared ?? (this.spoilt ? changes[0]?.other : changes.length && this.untouched);
     let reason = { headline: "", advice: "", button: "", apply: null, fixed: null, guilty: [] };
-    if (prepared) reason = { ...reason, ...this.#prepared(prepared, mistakes) };
+    if (prepared) reason = { ...reason, ...this.#prepared(prepared, mistakes, changes) };
     else if (after) reason = { ...reason, ...this.#own(changes, after) };
     const lines = changes.length > 1 ? changes.map((change) => this.#line(change)) : [];
     return [{ ...reason, lines }, after];
@@ -29,10 +29,15 @@ export class Reasons {
 
   /** Whether changes changed the prediction for the worse, or took much of its probability. */
   #isSpoilt(view) {
-    if (this.#isWrong(this.untouched) && !this.#isWrong(view)) return false;
-    const { row, top } = this.untouched;
-    const now = view.row[top];
-    return !isSame(view, this.untouched) || row[top] - now > this.texts.fall || now <= row[top] / 2;
+    const hasHelped = this.#isWrong(this.untouched) && !this.#isWrong(view);
+    return !hasHelped && this.#isWorse(this.untouched, view);
+  }
+
+  /** Whether another class is predicted, or the same with much less of its probability. */
+  #isWorse(before, after) {
+    const { row, top } = before;
+    const share = after.row[top];
+    return !isSame(after, before) || row[top] - share > this.texts.fall || share <= row[top] / 2;
   }
 
   #isWrong({ novel, top }) {
@@ -118,21 +123,19 @@ export class Reasons {
     return `${start}${capital(parts.join("; "))}.`;
   }
 
-  /** How an image is prepared otherwise than in training, and what the fix does to its prediction. */
-  #prepared(after, mistakes) {
+  /** How an image is prepared otherwise than in training; the fix is put beside. */
+  #prepared(after, mistakes, changes) {
     const { texts, view, words } = this;
-    const effect = filled(isSame(after, view) ? words.fixed_still : words.fixed, {
-      after: texts.called(after),
-      before: shareOf(view),
-    });
+    // What does nothing to this photo is fixed without a word: an orientation, where it has none.
+    const idle = changes.filter(({ gain }) => gain === 0).flatMap(({ keys }) => keys);
+    const active = mistakes.filter((key) => !idle.includes(key));
+    const guilty = active.length ? active : mistakes;
     return {
-      headline: [
-        ...mistakes.map((key) => texts.choices[key][view.settings[key]].sentence),
-        effect,
-      ].join(" "),
+      headline: guilty.map((key) => texts.choices[key][view.settings[key]].sentence).join(" "),
+      advice: this.#isWorse(after, view) ? "" : words.same_class,
       button: words.fix,
       apply: this.#neutral(mistakes),
-      guilty: mistakes,
+      guilty,
       ...this.#beside(after, words.title_trained),
     };
   }
@@ -143,11 +146,10 @@ export class Reasons {
     const isRight = this.label ? !this.#isWrong(after) : isSame(after, this.untouched);
     const names = { before: texts.called(view), after: texts.called(after) };
     const mark = filled(isRight && this.spoilt ? words.again : words.now, names);
-    const isWorse = this.#isWrong(after) && !this.#isWrong(view);
-    return {
-      fixed: { ...names, mark, title },
-      ...(isWorse && { apply: null, advice: words.keep }),
-    };
+    const fixed = { ...names, mark, title };
+    if (!this.#isWrong(after)) return { fixed };
+    if (this.#isWrong(view)) return { fixed, advice: words.wrong_too };
+    return { fixed, apply: null, advice: words.keep };
   }
 
   #line({ other, words }) {
