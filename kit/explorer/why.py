@@ -28,7 +28,7 @@ WORDS = {
     "and": " and ",
     "fix": "Fix it",
     "harmless": "Nothing to undo. Change more, and ask again.",
-    "helped": "Your changes make the prediction correct: {prediction}; without them {before}.",
+    "helped": "Your changes make the prediction correct: {prediction}; without them {original}.",
     "keep": "The prediction is correct as it is: ask about other photos before you change it.",
     "kept": "Your changes keep the class: {prediction}; without them {before}.",
     "now": "Now {after}",
@@ -89,16 +89,18 @@ def _worse(before: View, after: View) -> bool:
 def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
     """Return what the changes did to the prediction, as the page shows it, with the images of `Reason`."""
     found = changes(view, compute)
-    # Mistakes that do no harm here do it elsewhere.
-    mistakes = {step: "" for step in STEPS if view.settings[step]}
+    # A mistake that does no harm here does it elsewhere; one that does nothing to this photo is no answer.
+    mistakes = {
+        key: ""
+        for change in found
+        for key in change.keys
+        if key in STEPS and change.gain
+    }
     prepared = compute(view.settings | mistakes)
     reason = _reason("")
     images: list[bytes] = []
     if mistakes and not spoilt(prepared):
-        # What does nothing to this photo is fixed without a word: an orientation, where it has none.
-        idle = {key: "" for change in found if not change.gain for key in change.keys}
-        in_use = view.bench.preprocessing(view.settings | idle)
-        reason, images = _prepared_otherwise(view, in_use, prepared, mistakes)
+        reason, images = _prepared_otherwise(view, prepared, mistakes)
     elif found:
         reason, images = _own(view, found)
     lines = [_line(view, change) for change in found if len(found) > 1]
@@ -174,7 +176,8 @@ def _done(view: View, found: Sequence[Change]) -> str:
     before = percent(view.untouched.probabilities[view.untouched.top])
     if not spoilt(view):
         text = WORDS["helped" if view.altered else "kept"]
-        return text.format(prediction=called(view), before=before)
+        original = called(view.untouched)
+        return text.format(prediction=called(view), before=before, original=original)
     start = ""
     prediction = called
     if not view.altered:
@@ -282,7 +285,7 @@ def _concluded(
             return own
         apply = None if view.settings["fix"] else FAULTLESS | {"fix": True}
         after = _prepared(view, right)
-        return _prepared_otherwise(view, view.preprocessing, after, apply)
+        return _prepared_otherwise(view, after, apply)
     in_image = None if spoilt(view) else _in_image(diagnosis, view)
     return own if in_image is None else (in_image, [])
 
@@ -304,11 +307,10 @@ def _in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
 
 
 def _prepared_otherwise(
-    view: View, in_use: Preprocessing, after: View, apply: Settings | None
+    view: View, after: View, apply: Settings | None
 ) -> tuple[Reason, list[bytes]]:
-    """Say how `in_use` prepares an image otherwise than in training; the fix is put beside."""
-    right = after.preprocessing
-    sentences = contrasts(in_use, right) or contrasts(view.preprocessing, right)
+    """Say how an image is prepared otherwise than in training; the fix is put beside."""
+    sentences = contrasts(view.preprocessing, after.preprocessing)
     advice = "" if _worse(after, view) else WORDS["same_class"]
     reason = _reason(" ".join(sentences.values()), advice)
     reason |= {"button": WORDS["fix"], "apply": apply, "guilty": list(sentences)}

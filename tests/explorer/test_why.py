@@ -144,17 +144,29 @@ def test_a_mistake_that_does_no_harm_here_is_said_and_fixed_all_the_same(explain
     assert answer["apply"] == {"fit": ""}
 
 
-def test_of_several_mistakes_those_that_do_nothing_to_this_photo_are_fixed_without_a_word(
-    explain,
-):
+def test_a_mistake_that_does_nothing_to_this_photo_is_not_blamed(explain):
     clipped = {"depth": "depth_clipped"}
-    _, _, alone = explain("espresso.jpg", **clipped)
-    assert alone["headline"].startswith("In your code, a 16-bit image is clipped")
-    assert alone["advice"] == why.WORDS["same_class"]
+    shown, _, alone = explain("espresso.jpg", **clipped)
+    assert alone["headline"] == (
+        f"Your changes keep the class: {why.called(shown)}; without them 92.5 %."
+    )
     _, _, answer = explain("espresso.jpg", scaling="caffe_means", **clipped)
     assert answer["headline"].startswith("Your code scales pixels to −124..151;")
     assert answer["guilty"] == ["scaling"]
-    assert answer["apply"] == {"scaling": "", "depth": ""}
+    assert answer["apply"] == {"scaling": ""}
+
+
+def test_changes_that_make_a_prediction_correct_are_said_with_the_class_without_them(
+    explain,
+):
+    shown, _, answer = explain("cat.jpg", contrast=0.6)
+    assert shown.untouched.wrong
+    assert not shown.wrong
+    assert answer["headline"] == (
+        f"Your changes make the prediction correct: {why.called(shown)};"
+        f" without them {why.called(shown.untouched)}."
+    )
+    assert answer["apply"] is None
 
 
 def test_a_mistake_is_said_before_a_perturbation_where_fixing_it_is_enough(explain):

@@ -14,14 +14,14 @@ export class Reasons {
   /** The answer, and the view that is put beside; `look` gives views, null for those that are not known. */
   async explained(look) {
     const changes = await this.#changes(look);
-    // Mistakes that do no harm here do it elsewhere.
-    const chosen = this.texts.changed(this.view.settings);
-    const mistakes = chosen.filter((key) => this.texts.chips.has(key));
+    // A mistake that does no harm here does it elsewhere; one that does nothing to this photo is no answer.
+    const active = changes.filter(({ gain }) => gain !== 0).flatMap(({ keys }) => keys);
+    const mistakes = [...this.texts.chips.keys()].filter((key) => active.includes(key));
     const fixed = mistakes.length ? await look(this.#without(mistakes)) : null;
     const prepared = fixed && !this.#isSpoilt(fixed) ? fixed : null;
     const after = prepared ?? (this.spoilt ? changes[0]?.other : changes.length && this.untouched);
     let reason = { headline: "", advice: "", button: "", apply: null, fixed: null, guilty: [] };
-    if (prepared) reason = { ...reason, ...this.#prepared(prepared, mistakes, changes) };
+    if (prepared) reason = { ...reason, ...this.#prepared(prepared, mistakes) };
     else if (after) reason = { ...reason, ...this.#own(changes, after) };
     const lines = changes.length > 1 ? changes.map((change) => this.#line(change)) : [];
     return [{ ...reason, lines }, after];
@@ -106,7 +106,8 @@ export class Reasons {
     const { texts, view, words } = this;
     const [first] = changes;
     const before = shareOf(this.untouched);
-    const outcome = { prediction: texts.called(view), before };
+    const original = texts.called(this.untouched);
+    const outcome = { prediction: texts.called(view), before, original };
     if (!this.spoilt) return filled(this.altered ? words.helped : words.kept, outcome);
     const still = { name: texts.names[view.top], share: shareOf(view), before };
     const start = this.altered ? "" : filled(words.still, still);
@@ -124,18 +125,14 @@ export class Reasons {
   }
 
   /** How an image is prepared otherwise than in training; the fix is put beside. */
-  #prepared(after, mistakes, changes) {
+  #prepared(after, mistakes) {
     const { texts, view, words } = this;
-    // What does nothing to this photo is fixed without a word: an orientation, where it has none.
-    const idle = changes.filter(({ gain }) => gain === 0).flatMap(({ keys }) => keys);
-    const active = mistakes.filter((key) => !idle.includes(key));
-    const guilty = active.length ? active : mistakes;
     return {
-      headline: guilty.map((key) => texts.choices[key][view.settings[key]].sentence).join(" "),
+      headline: mistakes.map((key) => texts.choices[key][view.settings[key]].sentence).join(" "),
       advice: this.#isWorse(after, view) ? "" : words.same_class,
       button: words.fix,
       apply: this.#neutral(mistakes),
-      guilty,
+      guilty: mistakes,
       ...this.#beside(after, words.title_trained),
     };
   }
