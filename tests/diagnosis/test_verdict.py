@@ -200,6 +200,8 @@ def test_a_cause_has_no_fix_where_another_scaling_explains_about_as_much_and_pre
         "",
     )
     assert "cannot tell" in undecided.fix.text
+    assert undecided.summary.startswith("Your code scales pixels to ")
+    assert undecided.summary.endswith("; this model was trained otherwise.")
     assert (
         printable(0.79, right.replace(invert=not right.invert)).fix.preprocessing
         is None
