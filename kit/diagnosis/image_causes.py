@@ -410,10 +410,11 @@ class _Trial:
         images = "This image is"
         if count > 1:
             images = f"{len(self.suspect_measures)} of {count} images are"
+        parameter = condition.parameter.replace("_", " ")
         return Finding(
             cause=condition.cause,
             verdict=verdict,
-            summary=f"{images} unusually {condition.adjective}: {condition.parameter} {amount:.2g}.",
+            summary=f"{images} unusually {condition.adjective}: {parameter} {amount:.2g}.",
             evidence=self.evidence,
             cost=self.changed_share * len(self.suspect_measures) / count,
             fix=remedy(condition, amount),

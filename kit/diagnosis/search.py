@@ -13,6 +13,7 @@ from kit.diagnosis.evidence import LEAST_SIDE, Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
 from kit.diagnosis.sources import NAMED_GAIN, Bundled, Certainty, Labelled
 from kit.preprocessing import Preprocessing
+from kit.preprocessing.pipeline import contrasts
 from kit.samples import probes
 
 FIRSTS_PAIRED = 6
@@ -85,7 +86,7 @@ def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | N
             summary="One of two causes.",
             evidence=evidence,
             cost=float(grounds.trial(fixed).changed.mean()),
-            fix=fix(grounds.in_use, fixed, cause),
+            fix=fix(grounds.in_use, fixed),
         )
         for cause in (best.first.cause, best.both.candidate.cause)
     ]
@@ -197,7 +198,7 @@ def scaling_by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
     for score in grounds.scores():
         candidate = score.candidate
         if candidate.step == "scaling" and not unsure_or_constant(score.preprocessing):
-            advice = fix(grounds.in_use, score.preprocessing, candidate.cause)
+            advice = fix(grounds.in_use, score.preprocessing)
             return (Finding(candidate.cause, "possible", _DULL, fix=advice),)
     return ()
 
@@ -239,10 +240,7 @@ def _faults_or_pair(
         named, fixed = pair
         doubtful = []
     if len(named) > 1 and all(finding.fix.preprocessing for finding in named):
-        named = [
-            replace(finding, fix=fix(grounds.in_use, fixed, finding.cause))
-            for finding in named
-        ]
+        named = [replace(finding, fix=fix(grounds.in_use, fixed)) for finding in named]
     return named, doubtful, fixed
 
 
@@ -329,13 +327,18 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
         summary = _MEETS
     else:
         summary = _SEES if sure else _MAY
+    advice = _best_fix(grounds, best, scores)
+    if sure and advice.preprocessing is None:
+        sentences = " ".join(contrasts(grounds.in_use, fixed).values())
+        differs, _, _ = sentences.partition(";")
+        summary = f"{differs}; this model was trained otherwise."
     return Finding(
         cause=best.candidate.cause,
         verdict="named" if sure else "possible",
         summary=summary,
         evidence=(*evidence_of(best), *conditions),
         cost=float(grounds.trial(fixed).changed.mean()),
-        fix=_best_fix(grounds, best, scores),
+        fix=advice,
         equivalent=best.candidate.equivalent,
     )
 
@@ -354,7 +357,7 @@ def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
         if _changes_predictions(grounds, fixed, rival, added_counts=2)
     ]
     if not unlike:
-        return fix(grounds.in_use, fixed, best.candidate.cause)
+        return fix(grounds.in_use, fixed)
     fix_words = difference(grounds.in_use, fixed)
     rival_words = difference(grounds.in_use, unlike[0])
     return Fix(
@@ -534,9 +537,6 @@ def difference(in_use: Preprocessing, fixed: Preprocessing) -> str:
     return "; ".join([*changed, *left_out])
 
 
-def fix(in_use: Preprocessing, fixed: Preprocessing, cause: str) -> Fix:
+def fix(in_use: Preprocessing, fixed: Preprocessing) -> Fix:
     """Return what to change, in words and as code."""
-    text = (
-        f"Prepare images as in training: {difference(in_use, fixed)} (fixes {cause})."
-    )
-    return using(text, fixed)
+    return using(f"Prepare images as in training: {difference(in_use, fixed)}.", fixed)

@@ -12,7 +12,6 @@ from kit.explorer.settings import (
     FAULTLESS,
     Settings,
     neutral,
-    preprocessing_of,
     words,
 )
 from kit.explorer.texts import called, percent, usual_preparation
@@ -28,14 +27,13 @@ WORDS = {
     "again": "✓ {after} again",
     "and": " and ",
     "fix": "Fix it",
-    "fixed": "Fixed: {after}.",
-    "fixed_still": "Fixed: still {after} instead of {before}.",
     "harmless": "Nothing to undo. Change more, and ask again.",
-    "helped": "Your changes make the prediction correct: {prediction}; without them {before}.",
+    "helped": "Your changes make the prediction correct: {prediction}; without them {original}.",
     "keep": "The prediction is correct as it is: ask about other photos before you change it.",
     "kept": "Your changes keep the class: {prediction}; without them {before}.",
     "now": "Now {after}",
-    "only": "Only without {words}: {after}.",
+    "only": "Without {words} together: {after}.",
+    "same_class": "Here, the class stays the same; on other photos it may not.",
     "still": "Still {name}, but {share} instead of {before}. ",
     "still_so": "still {after}",
     "title": "Original photo",
@@ -45,6 +43,7 @@ WORDS = {
     "undo": "Undo {words}",
     "undo_all": "Undo these changes",
     "without": "without {words}: {after}",
+    "wrong_too": "That is wrong, too: ask about the original photo next.",
 }
 """What is said of changes; a page without Python has it from here."""
 HARD = "Check its label. If that is right, train on more such images."
@@ -75,26 +74,33 @@ class Change:
 
 def spoilt(view: View) -> bool:
     """Whether the changes changed the prediction for the worse, or took much of its probability."""
-    if view.untouched.wrong and not view.wrong:
-        return False
-    before = view.untouched.probabilities[view.untouched.top]
-    now = view.probabilities[view.untouched.top]
-    return bool(view.altered or before - now > FALL or now <= before / 2)
+    helped = view.untouched.wrong and not view.wrong
+    return not helped and _worse(view.untouched, view)
+
+
+def _worse(before: View, after: View) -> bool:
+    """Whether another class is predicted, or the same with much less of its probability."""
+    share = before.probabilities[before.top]
+    remaining = after.probabilities[before.top]
+    fell = share - remaining > FALL or remaining <= share / 2
+    return bool(fell or after.answer != before.answer)
 
 
 def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
     """Return what the changes did to the prediction, as the page shows it, with the images of `Reason`."""
     own_changes = changes(view, compute)
-    # Mistakes that do no harm here do it elsewhere.
-    mistakes = {step: "" for step in STEPS if view.settings[step]}
-    if spoilt(view):
-        guilty = own_changes[0].keys
-        mistakes = dict.fromkeys(guilty, "") if STEPS.keys() >= set(guilty) else {}
+    # A mistake that does no harm here does it elsewhere; one that does nothing to this photo is no answer.
+    mistakes = {
+        key: ""
+        for change in own_changes
+        for key in change.keys
+        if key in STEPS and change.gain
+    }
+    prepared = compute(view.settings | mistakes)
     reason = _reason("")
     images: list[bytes] = []
-    if mistakes:
-        after = compute(view.settings | mistakes)
-        reason, images = _preprocessing_reason(view, after, mistakes)
+    if mistakes and not spoilt(prepared):
+        reason, images = _preprocessing_reason(view, prepared, mistakes)
     elif own_changes:
         reason, images = _own_changes_reason(view, own_changes)
     lines = [_line(view, change) for change in own_changes if len(own_changes) > 1]
@@ -128,7 +134,9 @@ def _with_pictures(
         "mark": mark.format(after=called(after)),
         "title": title,
     }
-    if after.wrong and not view.wrong:
+    if after.wrong and view.wrong:
+        reason["advice"] = WORDS["wrong_too"]
+    elif after.wrong:
         reason["apply"] = None
         reason["advice"] = WORDS["keep"]
     return reason, [image.tobytes() for image in images]
@@ -170,7 +178,8 @@ def _effect_of_changes(view: View, own_changes: Sequence[Change]) -> str:
     before = percent(view.untouched.probabilities[view.untouched.top])
     if not spoilt(view):
         text = WORDS["helped" if view.altered else "kept"]
-        return text.format(prediction=called(view), before=before)
+        original = called(view.untouched)
+        return text.format(prediction=called(view), before=before, original=original)
     start = ""
     prediction = called
     if not view.altered:
@@ -259,21 +268,6 @@ def diagnose_view(
     )
 
 
-def settings_of_fix(
-    settings: Settings, base: Preprocessing, fixed: Preprocessing
-) -> Settings | None:
-    """Return the settings to change for the preprocessing `fixed`; perturbations stay.
-
-    Chosen faults of the steps that differ are undone from `base`; where that does not lead there, the fix
-    is put in use. None where one is in use already.
-    """
-    guilty = contrasts(preprocessing_of(settings, base), fixed)
-    undone = {step: "" for step in guilty if settings.get(step)}
-    if preprocessing_of(settings | undone, base) == fixed:
-        return undone
-    return None if settings["fix"] else FAULTLESS | {"fix": True}
-
-
 def explanation(
     diagnosis: Diagnosis, view: View, own: tuple[Reason, list[bytes]]
 ) -> tuple[ExplainedContent, list[bytes]]:
@@ -287,14 +281,13 @@ def _best_reason(
     diagnosis: Diagnosis, view: View, own: tuple[Reason, list[bytes]]
 ) -> tuple[Reason, list[bytes]]:
     """Return the most that can be said of this prediction, with the images of `Reason`."""
-    fixed = _fixed_preprocessing(diagnosis, view)
+    fixed = None if diagnosis.best is None else diagnosis.best.fix.preprocessing
     if fixed is not None:
-        apply = settings_of_fix(view.settings, view.base, fixed)
+        if _chosen(view, fixed):
+            return own
+        apply = None if view.settings["fix"] else FAULTLESS | {"fix": True}
         after = _view_with(view, fixed)
-        unchosen = apply is None or "fix" in apply
-        # Else there is more to undo than that.
-        if unchosen or not (spoilt(view) and spoilt(after)):
-            return _preprocessing_reason(view, after, apply)
+        return _preprocessing_reason(view, after, apply)
     in_image = None if spoilt(view) else _reason_in_image(diagnosis, view)
     return own if in_image is None else (in_image, [])
 
@@ -318,22 +311,21 @@ def _reason_in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
 def _preprocessing_reason(
     view: View, after: View, apply: Settings | None
 ) -> tuple[Reason, list[bytes]]:
-    """Say how an image is prepared otherwise than in training, and what the fix does to its prediction."""
+    """Say how an image is prepared otherwise than in training; the fix is put beside."""
     sentences = contrasts(view.preprocessing, after.preprocessing)
-    effect = WORDS["fixed_still" if after.answer == view.answer else "fixed"]
-    effect = effect.format(after=called(after), before=_share(view))
-    reason = _reason(" ".join([*sentences.values(), effect]))
+    advice = "" if _worse(after, view) else WORDS["same_class"]
+    reason = _reason(" ".join(sentences.values()), advice)
     reason |= {"button": WORDS["fix"], "apply": apply, "guilty": list(sentences)}
     return _with_pictures(reason, view, after, WORDS["title_trained"])
 
 
-def _fixed_preprocessing(diagnosis: Diagnosis, view: View) -> Preprocessing | None:
-    """Return the preprocessing that the diagnosis found; that of training where it was left by choice."""
-    fixed = None if diagnosis.best is None else diagnosis.best.fix.preprocessing
-    if fixed is None or usual_preparation(view.bench.classifier) != "as in training":
-        return fixed
+def _chosen(view: View, fixed: Preprocessing) -> bool:
+    """Whether all that is to be fixed was chosen by a person, whose own changes say more."""
     steps = contrasts(view.preprocessing, fixed)
-    return view.base if all(view.settings.get(step) for step in steps) else fixed
+    if usual_preparation(view.bench.classifier) == "as in training":
+        return all(view.settings.get(step) for step in steps)
+    undone = view.settings | dict.fromkeys(steps, "")
+    return view.bench.preprocessing(undone) == fixed
 
 
 def _view_with(view: View, fixed: Preprocessing) -> View:

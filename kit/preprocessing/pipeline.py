@@ -59,7 +59,7 @@ class Choice:
     causes: tuple[str, ...] = ()
     tried: Tried = lambda _: ()
     title: str = ""
-    sentence: str = "{label}: {in_use} in your code; in training, {right}."
+    sentence: str = "In your code, the image is {in_use}; in training, it was {right}."
     plain: Words | None = None
 
     @property
@@ -148,7 +148,7 @@ LAYOUTS: Mapping[str, str] = {
     "channels_last": "(1, H, W, C)",
     "channels_first": "(1, C, H, W)",
     "transposed": "(1, W, H, C), height and width swapped",
-    "reshaped": "(1, H, W, C) scrambled: reshaped, not transposed, to channels first and moved back",
+    "reshaped": "(1, H, W, C), scrambled by a reshape where a transpose is right",
 }
 _LUMA = np.array([19595, 38470, 7471])
 
@@ -322,6 +322,7 @@ PIPELINE: tuple[Operation, ...] = (
                 title="EXIF orientation",
                 words=_exif_words,
                 causes=("exif_orientation",),
+                sentence="In your code, the EXIF orientation is {in_use}; in training, it was {right}.",
                 tried=lambda p: [decoding_changes(p, exif=True)],
             ),
             Choice(
@@ -329,6 +330,7 @@ PIPELINE: tuple[Operation, ...] = (
                 title="Transparency",
                 words=_alpha_words,
                 causes=("alpha_matte",),
+                sentence="In your code, transparency is {in_use}; in training, it was {right}.",
                 tried=lambda p: [decoding_changes(p, matte=matte) for matte in MATTES],
             ),
             Choice(
@@ -336,6 +338,7 @@ PIPELINE: tuple[Operation, ...] = (
                 title="16-bit image",
                 words=_depth_words,
                 causes=("bit_depth",),
+                sentence="In your code, a 16-bit image is {in_use}; in training, it was {right}.",
                 tried=lambda p: [decoding_changes(p, depth="scale")],
             ),
         ),
@@ -354,6 +357,11 @@ PIPELINE: tuple[Operation, ...] = (
                     f"at most {sides(p.thumbnail)} first" if p.thumbnail else "none"
                 ),
                 causes=("target_size",),
+                plain=lambda p: (
+                    f"shrunk to at most {sides(p.thumbnail)} first"
+                    if p.thumbnail
+                    else "not shrunk first"
+                ),
                 tried=lambda _: [{"thumbnail": None}],
             ),
         ),
@@ -431,6 +439,7 @@ PIPELINE: tuple[Operation, ...] = (
                 name="polarity",
                 words=lambda p: "inverted" if p.invert else "as it is",
                 causes=("inverted_polarity",),
+                plain=lambda p: "inverted" if p.invert else "not inverted",
                 tried=lambda p: [{"invert": not p.invert}],
             ),
         ),
@@ -465,6 +474,9 @@ PIPELINE: tuple[Operation, ...] = (
                 name="cast",
                 words=lambda p: f"to {p.cast} after scaling" if p.cast else "none",
                 causes=("dtype_cast",),
+                plain=lambda p: (
+                    f"cast to {p.cast} after scaling" if p.cast else "not cast"
+                ),
                 tried=lambda _: [{"cast": None}],
             ),
         ),
@@ -480,6 +492,8 @@ PIPELINE: tuple[Operation, ...] = (
                 name="layout",
                 words=lambda p: p.layout,
                 causes=("channel_layout",),
+                sentence="In your code, the tensor is {in_use}; in training, it was {right}.",
+                plain=lambda p: LAYOUTS[p.layout],
                 tried=_layouts_tried,
             ),
         ),
@@ -499,9 +513,9 @@ def contrasts(in_use: Pipeline, fixed: Pipeline) -> dict[str, str]:
             continue
         if choice.plain and choice.plain(in_use) != choice.plain(fixed):
             words = choice.plain
-        sentences[choice.name] = choice.sentence.format(
-            label=choice.label, in_use=words(in_use), right=words(fixed)
-        )
+        sentence = choice.sentence.format(in_use=words(in_use), right=words(fixed))
+        sentence = sentence.replace("(0, 0, 0)", "black")
+        sentences[choice.name] = sentence.replace("(255, 255, 255)", "white")
     return sentences
 
 

@@ -6,13 +6,12 @@ import threading
 import numpy as np
 import pytest
 
-from kit.diagnosis import STAGES
+from kit.diagnosis import STAGES, Diagnosis, Finding, Fix
 from kit.explorer import why
 from kit.explorer.explorer import Explorer
 from kit.explorer.settings import (
     changed_settings,
     neutral,
-    preprocessing_of,
     words,
 )
 from tests.explorer.page import ask as deliver_and_take, deliver, listen
@@ -83,7 +82,7 @@ def test_two_that_each_spoil_the_prediction_are_undone_only_together(explain, lo
         assert look("volleyball.jpg", **alone).top != look("volleyball.jpg").top
     shown, found, answer = explain("volleyball.jpg", noise=60, brightness=0.1)
     assert answer["headline"] == (
-        "Only without noise 60 and brightness 0.1: volleyball, 87.6 %."
+        "Without noise 60 and brightness 0.1 together: volleyball, 87.6 %."
     )
     assert undone(shown, answer) == {}
     assert [len(one.keys) for one in found] == [2, 1, 1]
@@ -128,20 +127,64 @@ def test_a_chosen_mistake_is_said_by_the_two_pipelines_and_a_switch_by_its_name(
     shown, _, answer = explain("espresso.jpg", scaling="caffe_means")
     assert answer["headline"] == (
         "Your code scales pixels to −124..151; this model was trained on −1..1."
-        f" Fixed: {why.called(shown.untouched)}."
     )
+    assert answer["fixed"]["after"] == why.called(shown.untouched)
+    assert answer["advice"] == ""
     assert (answer["button"], answer["apply"]) == ("Fix it", {"scaling": ""})
     assert answer["fixed"]["title"] == why.WORDS["title_trained"]
     assert words("flip_horizontal", shown.settings) == "“Mirrored”"
 
 
 def test_a_mistake_that_does_no_harm_here_is_said_and_fixed_all_the_same(explain):
-    shown, _, answer = explain("panda.jpg", fit="fit_letterbox")
+    _, _, answer = explain("panda.jpg", fit="fit_letterbox")
     assert answer["headline"] == (
-        "Your code uses a letterbox on (0, 0, 0); this model was trained on a crop of 87.5 %."
-        f" Fixed: still giant panda, 96.9 % instead of {why.percent(shown.probabilities.max())}."
+        "Your code uses a letterbox on black; this model was trained on a crop of 87.5 %."
     )
+    assert answer["advice"] == why.WORDS["same_class"]
     assert answer["apply"] == {"fit": ""}
+
+
+def test_a_mistake_that_does_nothing_to_this_photo_is_not_blamed(explain):
+    clipped = {"depth": "depth_clipped"}
+    shown, _, alone = explain("espresso.jpg", **clipped)
+    assert alone["headline"] == (
+        f"Your changes keep the class: {why.called(shown)}; without them 92.5 %."
+    )
+    _, _, answer = explain("espresso.jpg", scaling="caffe_means", **clipped)
+    assert answer["headline"].startswith("Your code scales pixels to −124..151;")
+    assert answer["guilty"] == ["scaling"]
+    assert answer["apply"] == {"scaling": ""}
+
+
+def test_changes_that_make_a_prediction_correct_are_said_with_the_class_without_them(
+    explain,
+):
+    shown, _, answer = explain("cat.jpg", contrast=0.6)
+    assert shown.untouched.wrong
+    assert not shown.wrong
+    assert answer["headline"] == (
+        f"Your changes make the prediction correct: {why.called(shown)};"
+        f" without them {why.called(shown.untouched)}."
+    )
+    assert answer["apply"] is None
+
+
+def test_a_mistake_is_said_before_a_perturbation_where_fixing_it_is_enough(explain):
+    shown, found, answer = explain(
+        "espresso.jpg", brightness=0.8, scaling="caffe_means"
+    )
+    assert [change.regains for change in found] == [True, False]
+    assert answer["button"] == "Fix it"
+    assert undone(shown, answer) == {"brightness": 0.8}
+
+
+def test_a_photo_that_is_predicted_wrongly_without_the_changes_is_said_to_be(explain):
+    for changed in ({"snow": 2.4}, {"cast": "cast_to_uint8"}):
+        shown, _, answer = explain("cat.jpg", **changed)
+        assert shown.wrong
+        assert shown.untouched.wrong
+        assert answer["advice"] == why.WORDS["wrong_too"]
+        assert undone(shown, answer) == {}
 
 
 # -- the cause
@@ -284,39 +327,47 @@ def test_names_and_units_of_the_kits_own_are_left_out():
     )
 
 
-def test_only_the_faults_that_matter_are_put_back(classifier):
-    trained = classifier.preprocessing
-    settings = neutral("cat.jpg") | {
-        "exif": "exif_ignored",
-        "channels": "channels_swapped",
+def concluded(explorer, right):
+    """Return what is said where a diagnosis named the preprocessing `right`."""
+    view = explorer.view
+    named = Finding("wrong_range", "named", "Seen.", fix=Fix("", "", right))
+    diagnosis = Diagnosis((named,), "n", 1, preprocessing=view.preprocessing)
+    own = why.because(view, explorer._compute)
+    return why.explanation(diagnosis, view, own)[0], own[0]
+
+
+def test_of_mistakes_that_a_person_chose_the_changes_say_more_than_the_search(explorer):
+    explorer.settings = {"photo": "espresso.jpg", "scaling": "range_0_1"}
+    # A search cannot tell this from what the network was trained on.
+    right = explorer.preprocessing.replace(scaling="-1..1")
+    because, own = concluded(explorer, right)
+    assert because["headline"] == own["headline"]
+    assert because["apply"] == {"scaling": ""}
+
+
+def test_a_fix_that_nobody_chose_is_put_in_use_without_faults_and_perturbations_stay(
+    wrong, classifier
+):
+    wrong.settings = {
+        "photo": "espresso.jpg",
+        "filter": "filter_nearest",
         "noise": 4,
     }
-    right = trained.replace(decoding=preprocessing_of(settings, trained).decoding)
-    assert why.settings_of_fix(settings, trained, right) == {"channels": ""}
-
-
-def test_where_no_step_leads_there_the_fix_is_put_in_use_without_faults(classifier):
-    trained = classifier.preprocessing
-    caffe = trained.replace(scaling="caffe")
-    untouched = neutral("cat.jpg")
-    assert untouched | why.settings_of_fix(untouched, trained, caffe) == untouched | {
-        "fix": True
-    }
-    chosen = untouched | {"channels": "channels_swapped", "noise": 4}
-    assert chosen | why.settings_of_fix(chosen, trained, caffe) == untouched | {
+    because, _ = concluded(wrong, classifier.preprocessing)
+    assert changed_settings(wrong.settings | because["apply"]) == {
         "noise": 4,
         "fix": True,
     }
 
 
-def test_faults_on_top_of_a_fix_are_taken_back_and_another_fix_is_not_offered(
-    classifier,
+def test_a_mistake_on_top_of_a_wrong_preprocessing_is_undone_where_that_is_the_fix(
+    wrong,
 ):
-    fixed = classifier.preprocessing
-    in_use = neutral("cat.jpg") | {"fix": True}
-    chosen = in_use | {"channels": "channels_swapped"}
-    assert chosen | why.settings_of_fix(chosen, fixed, fixed) == in_use
-    assert why.settings_of_fix(chosen, fixed, fixed.replace(scaling="caffe")) is None
+    in_use = wrong.preprocessing
+    wrong.settings = {"photo": "espresso.jpg", "filter": "filter_nearest"}
+    because, own = concluded(wrong, in_use)
+    assert because["headline"] == own["headline"]
+    assert because["apply"] == {"filter": ""}
 
 
 def test_a_wrong_preprocessing_is_put_right_by_a_fix_that_can_be_taken_back(
@@ -335,8 +386,9 @@ def test_a_wrong_preprocessing_is_put_right_by_a_fix_that_can_be_taken_back(
     np.testing.assert_array_equal(sees, right.steps(espresso)["resize"])
     assert because["headline"].startswith(
         "Your code passes blue, green, red (OpenCV, caffe); this model was trained on red, green, blue."
-        " Your code scales pixels to 0..1; this model was trained on −1..1. Fixed: still espresso, "
+        " Your code scales pixels to 0..1; this model was trained on −1..1."
     )
+    assert because["fixed"]["after"].startswith("espresso, ")
     before = wrong.settings
     applied = before | because["apply"]
     assert applied == before | {"fix": True}

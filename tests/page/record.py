@@ -192,6 +192,8 @@ PROBABILITIES = {
     ("brightness",): {285: 0.99951, 281: 0.0001},
     ("scaling",): {285: 0.5, 281: 0.4},
     ("brightness", "scaling"): {285: 0.9, 282: 0.05, 281: 0.03, 7: 0.02},
+    ("exif",): {281: 0.6, 282: 0.25, 285: 0.0004, 9: 0.1},
+    ("exif", "scaling"): {285: 0.5, 281: 0.4},
     ("fit",): {281: 0.55, 282: 0.3},
     ("noise", "channels"): {285: 0.6, 281: 0.3},
     ("channels",): {281: 0.8, 282: 0.1},
@@ -203,6 +205,7 @@ CHANGES = {
     "noise": 30.0,
     "scaling": "range_0_1",
     "fit": "fit_squash",
+    "exif": "exif_ignored",
     "channels": "channels_swapped",
 }
 NOVEL = ("fit",)

@@ -14,11 +14,11 @@ export class Reasons {
   /** The answer, and the view that is put beside; `look` gives views, null for those that are not known. */
   async explained(look) {
     const changes = await this.#changes(look);
-    // Mistakes that do no harm here do it elsewhere.
-    const keys = this.spoilt ? (changes[0]?.keys ?? []) : this.texts.changed(this.view.settings);
-    const mistakes = [...this.texts.chips.keys()].filter((key) => keys.includes(key));
-    const isPrepared = mistakes.length > 0 && (!this.spoilt || mistakes.length === keys.length);
-    const prepared = isPrepared ? await look(this.#without(mistakes)) : null;
+    // A mistake that does no harm here does it elsewhere; one that does nothing to this photo is no answer.
+    const active = changes.filter(({ gain }) => gain !== 0).flatMap(({ keys }) => keys);
+    const mistakes = [...this.texts.chips.keys()].filter((key) => active.includes(key));
+    const fixed = mistakes.length ? await look(this.#without(mistakes)) : null;
+    const prepared = fixed && !this.#isSpoilt(fixed) ? fixed : null;
     const after = prepared ?? (this.spoilt ? changes[0]?.other : changes.length && this.untouched);
     let reason = { headline: "", advice: "", button: "", apply: null, fixed: null, guilty: [] };
     if (prepared) reason = { ...reason, ...this.#prepared(prepared, mistakes) };
@@ -29,10 +29,15 @@ export class Reasons {
 
   /** Whether changes changed the prediction for the worse, or took much of its probability. */
   #isSpoilt(view) {
-    if (this.#isWrong(this.untouched) && !this.#isWrong(view)) return false;
-    const { row, top } = this.untouched;
-    const now = view.row[top];
-    return !isSame(view, this.untouched) || row[top] - now > this.texts.fall || now <= row[top] / 2;
+    const hasHelped = this.#isWrong(this.untouched) && !this.#isWrong(view);
+    return !hasHelped && this.#isWorse(this.untouched, view);
+  }
+
+  /** Whether another class is predicted, or the same with much less of its probability. */
+  #isWorse(before, after) {
+    const { row, top } = before;
+    const share = after.row[top];
+    return !isSame(after, before) || row[top] - share > this.texts.fall || share <= row[top] / 2;
   }
 
   #isWrong({ novel, top }) {
@@ -101,7 +106,8 @@ export class Reasons {
     const { texts, view, words } = this;
     const [first] = changes;
     const before = shareOf(this.untouched);
-    const outcome = { prediction: texts.called(view), before };
+    const original = texts.called(this.untouched);
+    const outcome = { prediction: texts.called(view), before, original };
     if (!this.spoilt) return filled(this.altered ? words.helped : words.kept, outcome);
     const still = { name: texts.names[view.top], share: shareOf(view), before };
     const start = this.altered ? "" : filled(words.still, still);
@@ -118,18 +124,12 @@ export class Reasons {
     return `${start}${capital(parts.join("; "))}.`;
   }
 
-  /** How an image is prepared otherwise than in training, and what the fix does to its prediction. */
+  /** How an image is prepared otherwise than in training; the fix is put beside. */
   #prepared(after, mistakes) {
     const { texts, view, words } = this;
-    const effect = filled(isSame(after, view) ? words.fixed_still : words.fixed, {
-      after: texts.called(after),
-      before: shareOf(view),
-    });
     return {
-      headline: [
-        ...mistakes.map((key) => texts.choices[key][view.settings[key]].sentence),
-        effect,
-      ].join(" "),
+      headline: mistakes.map((key) => texts.choices[key][view.settings[key]].sentence).join(" "),
+      advice: this.#isWorse(after, view) ? "" : words.same_class,
       button: words.fix,
       apply: this.#neutral(mistakes),
       guilty: mistakes,
@@ -143,11 +143,10 @@ export class Reasons {
     const isRight = this.label ? !this.#isWrong(after) : isSame(after, this.untouched);
     const names = { before: texts.called(view), after: texts.called(after) };
     const mark = filled(isRight && this.spoilt ? words.again : words.now, names);
-    const isWorse = this.#isWrong(after) && !this.#isWrong(view);
-    return {
-      fixed: { ...names, mark, title },
-      ...(isWorse && { apply: null, advice: words.keep }),
-    };
+    const fixed = { ...names, mark, title };
+    if (!this.#isWrong(after)) return { fixed };
+    if (this.#isWrong(view)) return { fixed, advice: words.wrong_too };
+    return { fixed, apply: null, advice: words.keep };
   }
 
   #line({ other, words }) {
