@@ -22,6 +22,7 @@ _SUBJECTS = {
     "colour of the light": "the light",
 }
 """What a small change is about; of all others it is resizing."""
+UNLABELLED = "without labels, class names and the last layer were not checked"
 
 
 @dataclass(frozen=True, repr=False)
@@ -91,7 +92,8 @@ class Diagnosis(Result):
         right = self._best.fix.preprocessing
         if self.preprocessing is not None and right is not None:
             return " ".join(contrasts(self.preprocessing, right).values())
-        return self._best.summary or f"{self.conclusion.capitalize()}."
+        place = " in the preprocessing" if UNLABELLED in self.notes else ""
+        return self._best.summary or f"{self.conclusion.capitalize()}{place}."
 
     @property
     def limits(self) -> str:
