@@ -49,7 +49,7 @@ from kit.diagnosis.image_causes import (
 )
 from kit.diagnosis.inside import check_graph, read_inside
 from kit.diagnosis.own_function import StandIn, stand_in
-from kit.diagnosis.report import Diagnosis
+from kit.diagnosis.report import UNLABELLED, Diagnosis
 from kit.diagnosis.search import NOTHING, Search, contradicted, search, unsupported
 from kit.images import Photo, Pictures, as_photos
 from kit.images.properties import Sample, edgeless
@@ -61,7 +61,10 @@ __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
 
 _HOPELESS = {"diverged_training", "untrained_weights"}
 _UNREAD = "layers and weights were not checked"
-_FAILING = "no more than half is predicted correctly: look at the crop, and at the training images"
+_FAILING = (
+    "no more than half is predicted correctly: look at the crop, at class names and weights"
+    " (a conversion may have changed them), and at the training images"
+)
 
 
 def diagnose(
@@ -262,6 +265,9 @@ class Investigation:
             notes.append(_UNREAD)
         blameless = all(finding.verdict == "ruled_out" for finding in findings)
         no_fault = self.searched.decided and blameless and not self.doubts
+        if no_fault and (self.labels < 0).all():
+            # Nothing says then whether the predictions are correct.
+            notes.insert(0, UNLABELLED)
         return Diagnosis(
             findings,
             self.classifier.name,

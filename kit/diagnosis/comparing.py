@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import scipy
+from numpy.typing import ArrayLike
 
 from kit._arrays import Array, Float32, Floats, Indices
 from kit._reporting import Progress, Result, Steps, Table
@@ -162,7 +163,8 @@ def _sound(mean: float, largest: float) -> bool:
 class _Form:
     """One of the two models, with its outputs in the order of the first's classes, of which it has the names.
 
-    `rows` are its outputs for the photos that are judged.
+    `rows` are its outputs for the photos that are judged. Those of other code are `recorded`: they are asked
+    for once for each photo, in order.
     """
 
     name: str
@@ -171,6 +173,7 @@ class _Form:
     preprocessing: Preprocessing
     class_names: tuple[str, ...]
     rows: Any = None
+    recorded: bool = False
 
     def predict_tensors(self, tensors: Float32) -> Float32:
         rows = np.asarray(self.function(tensors), np.float32)
@@ -204,13 +207,13 @@ class _Form:
 
 def compare(
     first: Classifier,
-    second: Classifier | Function,
+    second: Classifier | Function | ArrayLike,
     photos: Pictures,
     labels: Labels | None = None,
     *,
     progress: Progress = True,
 ) -> Compared:
-    """Compare two classifiers, or a classifier and another form of its network, on the same images.
+    """Compare a classifier with another, with another form of its network, or with what an app predicts.
 
     Where predictions differ by more than `SOUND_CHANGE`, the cause is looked for as `kit.diagnose` does, with
     the predictions of the first as the truth: a fault of the preprocessing, another order of the classes, or
@@ -223,7 +226,9 @@ def compare(
         Each classifier prepares the images in its own way.
     second
         A classifier with as many classes, or a function from float32 tensors (N, H, W, C), as the first's
-        network expects them, to probabilities (N, classes): an exported or quantised form.
+        network expects them, to probabilities (N, classes): an exported or quantised form. Or the outputs
+        (photos, classes) of other code, such as an app: of faults of its preprocessing, those count that give
+        the first the same outputs.
     photos, progress
         See `kit.images.photo` and `kit.robustness.sweep`.
     labels
@@ -232,13 +237,13 @@ def compare(
     Raises
     ------
     TypeError, ValueError
-        No classifier, no images, another number of classes or labels.
+        No classifier, no images, another number of classes, labels or outputs.
     """
     check_first(first)
     names = first.class_names
-    form = _form_of_second(first, second)
-    original = _form_of_first(first)
     opened = as_photos(photos)
+    form = _form_of_second(first, second, len(opened))
+    original = _form_of_first(first)
     truth = label_indices(labels, names, len(opened))
     steps = Steps(opened, "Comparing", "image", progress)
     rows = [(original.predict(photo), form.predict(photo)) for photo in steps]
@@ -268,7 +273,7 @@ def compare(
     )
 
 
-def _name(second: Classifier | Function) -> str:
+def _name(second: Classifier | Function | ArrayLike) -> str:
     name: str = getattr(second, "name", getattr(second, "__name__", "the other form"))
     return name
 
@@ -335,7 +340,9 @@ def _form_of_first(first: Classifier) -> _Form:
     )
 
 
-def _form_of_second(first: Classifier, second: Classifier | Function) -> _Form:
+def _form_of_second(
+    first: Classifier, second: Classifier | Function | ArrayLike, photos: int
+) -> _Form:
     names = first.class_names
     order = np.arange(len(names))
     used = known_preprocessing(first)
@@ -348,9 +355,17 @@ def _form_of_second(first: Classifier, second: Classifier | Function) -> _Form:
             order[np.argsort(names, kind="stable")] = by_name
     elif callable(second):
         function = second
+    elif isinstance(second, list | np.ndarray):
+        rows = np.atleast_2d(np.asarray(second))
+        if len(rows) != photos:
+            expectation = f"outputs for each of {photos} images"
+            raise ValueError(f"Expected {expectation}, received {len(rows)}")
+        recorded = iter(rows[:, None])
+        function = lambda _: next(recorded)  # noqa: E731
     else:
         raise TypeError(
-            f"Expected a classifier or a function of tensors, received {type(second).__name__}"
+            "Expected a classifier, a function of tensors, or outputs (photos, classes),"
+            f" received {type(second).__name__}"
         )
     return _Form(
         name="the second",
@@ -358,10 +373,11 @@ def _form_of_second(first: Classifier, second: Classifier | Function) -> _Form:
         order=order,
         preprocessing=used,
         class_names=names,
+        recorded=isinstance(second, list | np.ndarray),
     )
 
 
-def _quantised(first: Classifier, second: Classifier | Function) -> bool:
+def _quantised(first: Classifier, second: Classifier | Function | ArrayLike) -> bool:
     """Whether the file of the second alone has weights of 8 bits."""
     return (
         isinstance(second, Classifier)
@@ -423,7 +439,7 @@ def _most_explaining(
 ) -> _Cause:
     """Undo one thing after the other, and return what removes the difference."""
     used = second.preprocessing
-    if not sound:
+    if not sound and not second.recorded:
         unsteady = check_determinism(second, used.apply(photos[0]))
         if unsteady is not None:
             return _Cause((unsteady.cause,), remaining=1.0)
@@ -473,6 +489,12 @@ def _possible_heads(after: Floats) -> Mapping[str, Outputs]:
         heads["a softmax"] = partial(probabilities, head="logits")
     if after.min() >= -ROUNDING_CHANGE:
         heads["dividing by the sum"] = lambda x: probabilities(x.clip(0), "sigmoid")
+    offset = 128 if after.min() < 0 else 0
+    levels = after + offset
+    if not (levels % 1).any() and levels.min() >= 0 and levels.max() <= 255:
+        # As TensorFlow Lite quantises a softmax.
+        words = f"applying scale and zero point, (x + {offset}) / 256,"
+        heads[words] = lambda x: (x + offset) / 256
     return heads
 
 
@@ -489,6 +511,12 @@ def _causes_in_outputs(first: _Form, after: Floats) -> Iterator[_Cause]:
     before = first.rows
     as_it_is = _mean_change(before, after)
     yield _Cause(remaining=as_it_is)
+    for name, order in known_orders(first.class_names).items():
+        ordered = _mean_change(before, after[:, np.argsort(order)])
+        yield _Cause(("class_order",), f"reading its classes {name}", ordered)
+    # What is fitted to one image always fits it.
+    if len(before) == 1:
+        return
     # A temperature changes no predicted class.
     if np.array_equal(before.argmax(axis=1), after.argmax(axis=1)):
         fitted = scipy.optimize.minimize_scalar(
@@ -499,9 +527,6 @@ def _causes_in_outputs(first: _Form, after: Floats) -> Iterator[_Cause]:
         words = f"a temperature of {np.exp(fitted.x):.3g}"
         if abs(fitted.x) > EXACT_SHARE:
             yield _Cause((_HEAD,), words, float(fitted.fun))
-    for name, order in known_orders(first.class_names).items():
-        ordered = _mean_change(before, after[:, np.argsort(order)])
-        yield _Cause(("class_order",), f"reading its classes {name}", ordered)
     distances = scipy.spatial.distance.cdist(before.T, after.T, "sqeuclidean")
     order = scipy.optimize.linear_sum_assignment(distances)[1]
     ordered = _mean_change(before, after[:, order])
@@ -610,16 +635,21 @@ def _causes_in_inputs(
 
     Both predict alike, too, where faults leave nothing to see: what restores predictions says more.
     """
-    second_as_it_is, *second_turned, first_model = _suspects(first, second, photos)
-    yield from second_as_it_is.best_change()
-    for suspect in second_turned:
-        turn_alone = Candidate(suspect.in_use, step="", cause="")
-        yield from suspect.explanations(turn_alone)
-    yield from second_as_it_is.best_pair()
-    for suspect in second_turned:
-        yield from suspect.best_change()
+    *second_model, first_model = _suspects(first, second, photos)
+    if not second.recorded:
+        yield from _causes_of_second(*second_model)
     yield from first_model.best_change()
     yield from first_model.best_pair()
+
+
+def _causes_of_second(as_it_is: _Suspect, *turned: _Suspect) -> Iterator[_Cause]:
+    yield from as_it_is.best_change()
+    for suspect in turned:
+        turn_alone = Candidate(suspect.in_use, step="", cause="")
+        yield from suspect.explanations(turn_alone)
+    yield from as_it_is.best_pair()
+    for suspect in turned:
+        yield from suspect.best_change()
 
 
 def _suspects(
@@ -657,7 +687,7 @@ def _suspects(
     yield suspect(
         evaluator=Evaluator(first),
         in_use=own,
-        candidates=_catalogued_faults,
+        candidates=partial(_catalogued_faults, whole_path=second.recorded),
         target=second.rows,
         words=lambda wrong: (
             f"doing the same to {first.name} ({difference(own, wrong)})"
@@ -665,10 +695,13 @@ def _suspects(
     )
 
 
-def _catalogued_faults(own: Preprocessing) -> Iterator[Candidate]:
+def _catalogued_faults(own: Preprocessing, whole_path: bool) -> Iterator[Candidate]:
+    """Yield the faults of the steps after resizing, or of the whole path from the file on."""
     for fault in CATALOGUE.values():
-        if fault.step in STEPS_OF_TENSORS:
-            yield Candidate(fault.apply(own), fault.step, fault.cause)
+        if whole_path or fault.step in STEPS_OF_TENSORS:
+            # Equal outputs single out a fit, which no source of a diagnosis can.
+            step = "resize" if fault.step == "fit" else fault.step
+            yield Candidate(fault.apply(own), step, fault.cause)
     for scaling in SCALINGS.values():
         if fits(scaling, own.channel_count):
             twice = own.replace(scaling=own.scaling + scaling)

@@ -22,6 +22,7 @@ _SUBJECTS = {
     "colour of the light": "the light",
 }
 """What a small change is about; of all others it is resizing."""
+UNLABELLED = "without labels, class names and the last layer were not checked"
 
 
 @dataclass(frozen=True, repr=False)
@@ -88,10 +89,12 @@ class Diagnosis(Result):
     @property
     def headline(self) -> str:
         """The answer in a sentence: how the pipeline in use differs from training, or what else was found."""
-        fixed = self._best_or_empty.fix.preprocessing
+        best = self._best_or_empty
+        fixed = best.fix.preprocessing
         if self.preprocessing is not None and fixed is not None:
             return " ".join(contrasts(self.preprocessing, fixed).values())
-        return self._best_or_empty.summary or f"{self.conclusion.capitalize()}."
+        place = " in the preprocessing" if UNLABELLED in self.notes else ""
+        return best.summary or f"{self.conclusion.capitalize()}{place}."
 
     @property
     def limits(self) -> str:
