@@ -46,7 +46,16 @@ from kit.diagnosis.image_causes import check_properties, out_of_distribution, un
 from kit.diagnosis.inside import check_graph, read_inside
 from kit.diagnosis.own_function import StandIn, stand_in
 from kit.diagnosis.report import Diagnosis
-from kit.diagnosis.search import NOTHING, Search, contradicted, search, unsupported
+from kit.diagnosis.search import (
+    LEAD,
+    NOTHING,
+    Search,
+    contradicted,
+    fix,
+    search,
+    unsupported,
+)
+from kit.diagnosis.sources import NAMED
 from kit.images import Photo, Pictures, as_photos
 from kit.images.properties import Sample, edgeless
 from kit.preprocessing import Preprocessing
@@ -110,7 +119,9 @@ def diagnose(
     code = tensor if preprocess is None else preprocess
     if code is None:
         diagnosed = StandIn(known_preprocessing(classifier))
+        declared = None
     else:
+        declared = classifier.preprocessing
         diagnosed = stand_in(classifier, opened, code)
         classifier = classifier.using(diagnosed.preprocessing)
     in_use = diagnosed.preprocessing
@@ -124,6 +135,7 @@ def diagnose(
         reference,
         doubts=diagnosed.doubts,
         own_probabilities=diagnosed.probabilities,
+        declared=declared,
     )
     shown = progress is True
     # The matrices are small: more threads would only wait for each other.
@@ -173,6 +185,8 @@ class Investigation:
         As in `Diagnosis`.
     own_probabilities
         float32 (N, classes), of a person's own function where `in_use` does not do all that it does.
+    declared
+        The classifier's preprocessing where that of a person's own function is in use; else None.
     """
 
     classifier: Classifier
@@ -189,6 +203,7 @@ class Investigation:
     sensitivity: tuple[Sensitivity, ...] = ()
     undecided: tuple[str, ...] = ()
     own_probabilities: Float32 | None = None
+    declared: Preprocessing | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -369,6 +384,7 @@ def _preprocessing(case: Investigation) -> Investigation:
 
     certain = _doubted(case.certain, doubtful)
     case = _search_again(replace(case, searched=searched, certain=certain))
+    case = _as_declared(case)
     if case.searched.named:
         # An image prepared wrongly changes the statistics, too.
         return case
@@ -446,6 +462,31 @@ def _all_fixed(case: Investigation) -> Investigation:
         key=lambda tried: grounds.score(Candidate(tried, "", "")).gain,
     )
     return replace(case, whole_fix=using("", right))
+
+
+def _as_declared(case: Investigation) -> Investigation:
+    """Fix all that differs from the classifier's preprocessing where no less speaks for it than for the fix.
+
+    Evidence may not single out each step of it, such as a crop.
+    """
+    right = case.declared
+    if right is None or not case.named:
+        return case
+    grounds = _grounds(case, case.in_use)
+
+    def gain(preprocessing: Preprocessing) -> float:
+        return grounds.score(Candidate(preprocessing, "", "")).gain
+
+    if gain(right) < max(map(gain, fixes(case.findings)), default=NAMED) - LEAD:
+        return case
+    searched = tuple(
+        replace(finding, fix=fix(case.in_use, right, finding.cause))
+        if finding.verdict == "named"
+        else finding
+        for finding in case.searched.findings
+    )
+    searched = replace(case.searched, findings=searched)
+    return replace(case, searched=searched, whole_fix=using("", right))
 
 
 def _images(case: Investigation) -> Investigation:
