@@ -41,7 +41,7 @@ from kit.diagnosis.checks_network import (
 )
 from kit.diagnosis.class_order import check_class_order
 from kit.diagnosis.evidence import Grounds
-from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, ranked, using
+from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, ranked
 from kit.diagnosis.image_causes import check_properties, out_of_distribution, unsettled
 from kit.diagnosis.inside import check_graph, read_inside
 from kit.diagnosis.own_function import StandIn, stand_in
@@ -60,6 +60,7 @@ from kit.images import Photo, Pictures, as_photos
 from kit.images.properties import Sample, edgeless
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.black_box import Code
+from kit.preprocessing.pipeline import CHOICES
 from kit.robustness.profile import LEAST_PROFILED
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
@@ -198,7 +199,7 @@ class Investigation:
     certain: tuple[Finding, ...] = ()
     searched: Search = NOTHING
     further: tuple[Finding, ...] = ()
-    whole_fix: Fix | None = None
+    whole_fix: Preprocessing | None = None
     doubts: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
     undecided: tuple[str, ...] = ()
@@ -210,7 +211,7 @@ class Investigation:
         """Everything found so far, named ones first; one finding for each cause of checks and search."""
         findings = (*_merged(self.certain, self.searched.findings), *self.further)
         if self.whole_fix is not None:
-            findings = fixed_together(findings, self.whole_fix)
+            findings = fixed_together(findings, self.in_use, self.whole_fix)
         return ranked(_doubted(findings, self._unlike_function))
 
     def _unlike_function(self, finding: Finding) -> bool:
@@ -309,11 +310,14 @@ def _combined(in_use: Any, variants: Sequence[Any]) -> Any:
     return replace(in_use, **changes)
 
 
-def fixed_together(findings: Iterable[Finding], fix: Fix) -> tuple[Finding, ...]:
-    """Let what is named about the preprocessing carry the fix of all faults, each in its own words."""
+def fixed_together(
+    findings: Iterable[Finding], in_use: Preprocessing, right: Preprocessing
+) -> tuple[Finding, ...]:
+    """Let what is named about the preprocessing carry the fix of all faults."""
+    causes = {cause for choice in CHOICES for cause in choice.causes}
     return tuple(
-        replace(finding, fix=replace(fix, text=finding.fix.text))
-        if fixes([finding])
+        replace(finding, fix=fix(in_use, right, finding.cause))
+        if finding.verdict == "named" and finding.cause in causes
         else finding
         for finding in findings
     )
@@ -437,10 +441,8 @@ def _search_again(case: Investigation) -> Investigation:
     searched = search(_grounds(case, repaired))
     if not searched.named:
         return _all_fixed(case)
-    fix = searched.findings[0].fix
-    if fix.preprocessing and case.evaluator.alike(
-        case.photos[:1], fix.preprocessing, case.in_use
-    ):
+    right = searched.findings[0].fix.preprocessing
+    if right and case.evaluator.alike(case.photos[:1], right, case.in_use):
         # What the checks took for a fault is as in training, by all other evidence.
         return replace(
             case,
@@ -448,7 +450,7 @@ def _search_again(case: Investigation) -> Investigation:
                 case.certain, lambda finding: finding.fix.preprocessing is not None
             ),
         )
-    return replace(case, whole_fix=fix, searched=searched)
+    return replace(case, whole_fix=right, searched=searched)
 
 
 def _all_fixed(case: Investigation) -> Investigation:
@@ -461,7 +463,7 @@ def _all_fixed(case: Investigation) -> Investigation:
         (with_fixes(case.findings, case.in_use), *rights),
         key=lambda tried: grounds.score(Candidate(tried, "", "")).gain,
     )
-    return replace(case, whole_fix=using("", right))
+    return replace(case, whole_fix=right)
 
 
 def _as_declared(case: Investigation) -> Investigation:
@@ -479,14 +481,7 @@ def _as_declared(case: Investigation) -> Investigation:
 
     if gain(right) < max(map(gain, fixes(case.findings)), default=NAMED) - LEAD:
         return case
-    searched = tuple(
-        replace(finding, fix=fix(case.in_use, right, finding.cause))
-        if finding.verdict == "named"
-        else finding
-        for finding in case.searched.findings
-    )
-    searched = replace(case.searched, findings=searched)
-    return replace(case, searched=searched, whole_fix=using("", right))
+    return replace(case, whole_fix=right)
 
 
 def _images(case: Investigation) -> Investigation:

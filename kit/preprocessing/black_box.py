@@ -185,11 +185,11 @@ def _probed(
 
 
 def _straight(black: Float64, pale: Float64, white: Float64) -> bool:
-    """Whether what is made of level 254 is near the line through both ends."""
+    """Whether what is made of level 254 is within a level of the line through both ends."""
     if not black.size or not black.shape == pale.shape == white.shape:
         return False
     level = (white - black) / 255
-    return bool(np.all(np.abs(white - level - pale) <= np.abs(level)))
+    return np.allclose(white - pale, level, rtol=0, atol=np.abs(level).max())
 
 
 def _cast(few: str) -> dict[str, str]:

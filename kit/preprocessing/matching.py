@@ -288,8 +288,7 @@ def match(
     pipeline, unexplained = _fitted(expected, windows, results, known)
     if unexplained or levels_apart(pipeline, results) > DECODER_LEVELS:
         untouched = [Probe(photo, to_last(x)) for photo, x in samples]
-        recoloured = _recoloured(expected, untouched, known)
-        if recoloured is not None:
+        if recoloured := _recoloured(expected, untouched, known):
             pipeline, unexplained = recoloured
             turn = ""
     layout = "channels_first" if channels_first else "channels_last"
