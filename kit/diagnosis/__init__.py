@@ -41,7 +41,7 @@ from kit.diagnosis.checks_network import (
 )
 from kit.diagnosis.class_order import check_class_order
 from kit.diagnosis.evidence import Grounds
-from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, ranked, using
+from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, ranked
 from kit.diagnosis.image_causes import (
     check_properties,
     out_of_distribution,
@@ -50,11 +50,21 @@ from kit.diagnosis.image_causes import (
 from kit.diagnosis.inside import check_graph, read_inside
 from kit.diagnosis.own_function import StandIn, stand_in
 from kit.diagnosis.report import UNLABELLED, Diagnosis
-from kit.diagnosis.search import NOTHING, Search, contradicted, search, unsupported
+from kit.diagnosis.search import (
+    LEAD_OVER_STEPS,
+    NOTHING,
+    Search,
+    contradicted,
+    fix,
+    search,
+    unsupported,
+)
+from kit.diagnosis.sources import NAMED_GAIN
 from kit.images import Photo, Pictures, as_photos
 from kit.images.properties import Sample, edgeless
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.black_box import Code
+from kit.preprocessing.pipeline import CHOICES
 from kit.robustness.profile import LEAST_PROFILED
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
@@ -117,7 +127,9 @@ def diagnose(
     code = tensor if preprocess is None else preprocess
     if code is None:
         diagnosed = StandIn(known_preprocessing(classifier))
+        declared = None
     else:
+        declared = classifier.preprocessing
         diagnosed = stand_in(classifier, opened, code)
         classifier = classifier.using(diagnosed.preprocessing)
     in_use = diagnosed.preprocessing
@@ -131,6 +143,7 @@ def diagnose(
         reference,
         doubts=diagnosed.doubts,
         own_probabilities=diagnosed.probabilities,
+        declared=declared,
     )
     shows_bar = progress is True
     # The matrices are small: more threads would only wait for each other.
@@ -180,6 +193,8 @@ class Investigation:
         As in `Diagnosis`.
     own_probabilities
         float32 (N, classes), of a person's own function where `in_use` does not do all that it does.
+    declared
+        The classifier's preprocessing where that of a person's own function is in use; else None.
     """
 
     classifier: Classifier
@@ -191,11 +206,12 @@ class Investigation:
     certain: tuple[Finding, ...] = ()
     searched: Search = NOTHING
     further: tuple[Finding, ...] = ()
-    whole_fix: Fix | None = None
+    whole_fix: Preprocessing | None = None
     doubts: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
     undecided: tuple[str, ...] = ()
     own_probabilities: Float32 | None = None
+    declared: Preprocessing | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -205,7 +221,7 @@ class Investigation:
             *self.further,
         )
         if self.whole_fix is not None:
-            findings = fixed_together(findings, self.whole_fix)
+            findings = fixed_together(findings, self.in_use, self.whole_fix)
         return ranked(_doubted(findings, self._unlike_function))
 
     def _unlike_function(self, finding: Finding) -> bool:
@@ -310,11 +326,14 @@ def _with_changes(in_use: Any, variants: Sequence[Any]) -> Any:
     return replace(in_use, **changes)
 
 
-def fixed_together(findings: Iterable[Finding], fix: Fix) -> tuple[Finding, ...]:
-    """Let what is named about the preprocessing carry the fix of all faults, each in its own words."""
+def fixed_together(
+    findings: Iterable[Finding], in_use: Preprocessing, right: Preprocessing
+) -> tuple[Finding, ...]:
+    """Let what is named about the preprocessing carry the fix of all faults."""
+    causes = {cause for choice in CHOICES for cause in choice.causes}
     return tuple(
-        replace(finding, fix=replace(fix, text=finding.fix.text))
-        if fixes([finding])
+        replace(finding, fix=fix(in_use, right))
+        if finding.verdict == "named" and finding.cause in causes
         else finding
         for finding in findings
     )
@@ -387,6 +406,7 @@ def _search_preprocessing(case: Investigation) -> Investigation:
 
     certain = _doubted(case.certain, doubtful)
     case = _search_again(replace(case, searched=searched, certain=certain))
+    case = _as_declared(case)
     if case.searched.named:
         # An image prepared wrongly changes the statistics, too.
         return case
@@ -439,10 +459,8 @@ def _search_again(case: Investigation) -> Investigation:
     searched = search(_grounds(case, repaired))
     if not searched.named:
         return _with_most_explaining_fix(case)
-    fix = searched.findings[0].fix
-    if fix.preprocessing and case.evaluator.alike(
-        case.photos[:1], fix.preprocessing, case.in_use
-    ):
+    fixed = searched.findings[0].fix.preprocessing
+    if fixed and case.evaluator.alike(case.photos[:1], fixed, case.in_use):
         # What the checks took for a fault is as in training, by all other evidence.
         return replace(
             case,
@@ -450,7 +468,7 @@ def _search_again(case: Investigation) -> Investigation:
                 case.certain, lambda finding: finding.fix.preprocessing is not None
             ),
         )
-    return replace(case, whole_fix=fix, searched=searched)
+    return replace(case, whole_fix=fixed, searched=searched)
 
 
 def _with_most_explaining_fix(case: Investigation) -> Investigation:
@@ -463,7 +481,26 @@ def _with_most_explaining_fix(case: Investigation) -> Investigation:
         (with_fixes(case.findings, case.in_use), *single_fixes),
         key=lambda preprocessing: grounds.score(Candidate(preprocessing, "", "")).gain,
     )
-    return replace(case, whole_fix=using("", most_explaining))
+    return replace(case, whole_fix=most_explaining)
+
+
+def _as_declared(case: Investigation) -> Investigation:
+    """Fix all that differs from the classifier's preprocessing where no less speaks for it than for the fix.
+
+    Evidence may not single out each step of it, such as a crop.
+    """
+    declared = case.declared
+    if declared is None or not case.named:
+        return case
+    grounds = _grounds(case, case.in_use)
+
+    def gain(preprocessing: Preprocessing) -> float:
+        return grounds.score(Candidate(preprocessing, "", "")).gain
+
+    best = max(map(gain, fixes(case.findings)), default=NAMED_GAIN)
+    if gain(declared) < best - LEAD_OVER_STEPS:
+        return case
+    return replace(case, whole_fix=declared)
 
 
 def _check_images(case: Investigation) -> Investigation:

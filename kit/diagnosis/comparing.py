@@ -179,7 +179,8 @@ class _Form:
         rows = np.asarray(self.function(tensors), np.float32)
         if rows.ndim != 2 or rows.shape[1] != len(self.order):
             raise ValueError(
-                f"Expected as many classes, received {len(self.order)} and {rows.shape[-1]}"
+                f"Expected as many classes, received {len(self.order)} and {rows.shape[-1]};"
+                " a function that prepares images is for kit.check"
             )
         return finite(rows, self.name)[:, self.order]
 

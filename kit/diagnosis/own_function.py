@@ -140,13 +140,12 @@ def check(
         Arguments in another order, no function, an unknown preprocessing, or no photo.
     """
     check_first(classifier)
-    tensors = function if isinstance(function, list | tuple) else [function]
-    is_tensor = all(hasattr(tensor, "__array__") for tensor in tensors)
+    is_tensor = isinstance(function, list | tuple) or hasattr(function, "__array__")
     if not (callable(function) or is_tensor):
         kind = type(function).__name__
         raise TypeError(
             f"Expected a function or a tensor, received {kind};"
-            " call kit.check(classifier, photos, function)"
+            " call kit.check(classifier, photos, function), or np.load a file"
         )
     contract = known_preprocessing(classifier)
     decoded = [photo.decoded(contract.decoding) for photo in as_photos(photos)]

@@ -51,6 +51,14 @@ REPEATS = 12
 """Calls that tell a random function."""
 SAME_CONTRAST = 0.02
 """Share of its values to which a result stays the same at half the contrast, where each image is scaled."""
+AVERAGED = 8
+"""Pixels a side over which a difference is averaged that may be of fine detail alone."""
+DETAIL_SHARE = 1 / 3
+"""Of a difference of fine detail that is left at most."""
+_DETAIL = (
+    "of fine detail alone, as after a blur, a smaller size first, strong compression or"
+    " a crop a pixel off"
+)
 _RESIZING = ("size", "filter", "fit", "crop_fraction", "fill")
 _PIXELS = (
     "the function starts from decoded pixels, so decoding is not compared;"
@@ -120,6 +128,14 @@ def _as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
     return Called(array, way=TENSOR)
 
 
+def _is_detail(difference: Float64) -> bool:
+    """Whether hardly anything is left of a difference where it is averaged."""
+    from scipy.ndimage import uniform_filter
+
+    smooth = uniform_filter(difference, AVERAGED)
+    return float(np.std(smooth)) <= DETAIL_SHARE * float(np.std(difference))
+
+
 def same_levels(way: str) -> float:
     """Return how far apart two images are that are the same, where a function was called in this way."""
     return SAME_LEVELS if way in ARRAYS else DECODER_LEVELS
@@ -141,8 +157,8 @@ def _read(
         unexplained = _unsteady(expected, code, way, samples) or _plain(
             samples[0], faint, flat, few
         )
-        # Where a function takes no images of one colour, the photos say all.
-        if flat[0].size and flat[0].shape == flat[-1].shape:
+        # Where a function takes no images of one colour, or scales by no line, the photos say all.
+        if _straight(*flat):
             black_and_white = (flat[0], flat[-1])
     if unexplained:
         return Reading(expected, unexplained=unexplained)
@@ -179,6 +195,14 @@ def _responses_to_plain_images(
         else image_of(called.tensor, expected)
         for called in calls
     ]
+
+
+def _straight(black: Float64, pale: Float64, white: Float64) -> bool:
+    """Whether what is made of level 254 is within a level of the line through both ends."""
+    if not black.size or not black.shape == pale.shape == white.shape:
+        return False
+    level = (white - black) / 255
+    return np.allclose(white - pale, level, rtol=0, atol=np.abs(level).max())
 
 
 def _cast(few: str) -> dict[str, str]:
@@ -279,11 +303,13 @@ def _causes(
     least = max(same_levels(way), crop_rounding(reading.pipeline, photo))
     if levels > least and not reading.unexplained:
         remainder = f"{levels:.2f} levels (root mean square)" if levels < inf else "all"
-        words = (
-            f"values: {remainder} are unexplained, so something else happens there, too"
-        )
+        nearest = run(PIPELINE, reading.pipeline, photo)[0]
+        doing = "so something else happens there, too"
+        if levels < inf and _is_detail(nearest - result):
+            doing = _DETAIL
+        words = f"values: {remainder} are unexplained, {doing}"
         # A step that is named explains more than what is left.
-        effects = [effect(run(PIPELINE, reading.pipeline, photo)[0], result)]
+        effects = [effect(nearest, result)]
         effects += [cause.effect for cause in causes]
         causes.append(Difference("tensor", words, min(effects)))
     return causes

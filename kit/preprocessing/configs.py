@@ -363,6 +363,9 @@ _READERS: Mapping[tuple[str, ...], Callable[[Content], Fields]] = {
 }
 
 
+_FORMATS = "what KerasHub, Hugging Face, timm, torchvision or Keras has (see Preprocessing.from_config)"
+
+
 def read_configs(config: Any) -> Fields:
     """Return the fields of a `Preprocessing` that a file, its parsed content, or an object describes.
 
@@ -385,7 +388,14 @@ def read_configs(config: Any) -> Fields:
     if not isinstance(content, Mapping):
         if re.match(r"\s*(Compose|ImageClassification)\(", str(content)):
             return _torchvision(str(content))
-        content = parsed(f"the file {Path(content).name}", Path(content).read_bytes())
+        try:
+            text = Path(content).read_bytes()
+        except (OSError, TypeError) as error:
+            raise type(error)(
+                f"Expected {_FORMATS}, received {first_line(error)};"
+                " Preprocessing.for_application knows the models of keras.applications"
+            ) from None
+        content = parsed(f"the file {Path(content).name}", text)
     reason = f"an object with {list(content)[:6]}"
     try:
         for keys, read in _READERS.items():
@@ -401,5 +411,4 @@ def read_configs(config: Any) -> Fields:
         if str(error).startswith("Expected"):
             raise
         reason = f"one that cannot be read ({first_line(error)})"
-    formats = "what KerasHub, Hugging Face, timm, torchvision or Keras has (see Preprocessing.from_config)"
-    raise ValueError(f"Expected {formats}, received {reason}")
+    raise ValueError(f"Expected {_FORMATS}, received {reason}")

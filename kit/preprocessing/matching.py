@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kit._arrays import Float64
+from kit._arrays import Array, Float64
 from kit.images import Photo
 from kit.preprocessing.calling import Called
 from kit.preprocessing.comparison import TURNS, short
@@ -40,6 +40,10 @@ THINNED = 3
 """Of so many rows and columns one says which part of a photo a tensor shows."""
 FINALISTS = 4
 """Fits, and then filters, of which the best are compared on."""
+ALONE = 0.9
+"""Of all channels' parts in one, from which on it is the largest alone."""
+TORN = 0.5
+"""Of the range of values, from which on a step between neighbouring levels is a jump."""
 FEW_VALUES = 16
 """Where a result has no more, and all are whole numbers, it was cast after scaling."""
 THUMBNAILS = (32, 56, 64, 96, 100, 112, 128, 150, 160, 192, 200, 256)
@@ -161,11 +165,7 @@ def _line(
     step: int = 1,
 ) -> _Line:
     """Fit a line to levels and results at each pixel, or at some, unless slope and offset are known."""
-    thin = slice(None, None, step)
-    plain = pipeline.replace(fill=(0, 0, 0))
-    x = np.stack([_levels(plain, photo)[thin, thin] for photo, _ in samples])
-    y = np.stack([result[thin, thin] for _, result in samples])
-    inside = ~np.isnan(x[..., 0])
+    x, y, inside = _pixels(pipeline, samples, step)
     slope, offset = known or _least_squares(x[inside], y[inside])
     levels = (y - offset) / slope
     fill = pipeline.fill
@@ -174,6 +174,17 @@ def _line(
         x[~inside] = around
         fill = tuple(np.resize(around.round().clip(0, 255), 3).astype(int).tolist())
     return _Line(slope, offset, float(np.sqrt(np.mean((levels - x) ** 2))), fill)
+
+
+def _pixels(
+    pipeline: Pipeline, samples: Sequence[Probe], step: int = 1
+) -> tuple[Float64, Float64, Array]:
+    """Return levels and results at each pixel, or at some, and which of them are inside the image."""
+    thin = slice(None, None, step)
+    plain = pipeline.replace(fill=(0, 0, 0))
+    x = np.stack([_levels(plain, photo)[thin, thin] for photo, _ in samples])
+    y = np.stack([result[thin, thin] for _, result in samples])
+    return x, y, ~np.isnan(x[..., 0])
 
 
 def _least_squares(x: Float64, y: Float64) -> tuple[Float64, Float64]:
@@ -280,10 +291,17 @@ def match(
     decoding = windows[0].decoding
     results = [Probe(photo.decoded(decoding), upright(x)) for photo, x in samples]
     pipeline, unexplained = _fitted_pipeline(expected, windows, results, known)
+    if unexplained or levels_apart(pipeline, results) > DECODER_LEVELS:
+        untouched = [Probe(photo, to_last(x)) for photo, x in samples]
+        if recoloured := _recoloured(expected, untouched, known):
+            pipeline, unexplained = recoloured
+            turn = ""
     layout = "channels_first" if channels_first else "channels_last"
-    if turn in LAYOUTS and not channels_first:
+    # Which way up another image is cannot be told.
+    is_other = "resize" in unexplained
+    if turn in LAYOUTS and not (channels_first or is_other):
         layout = turn
-    elif turn:
+    elif turn and not is_other:
         unexplained["layout"] = f"image: as it is here, {turn} there"
     pipeline = pipeline.replace(layout=layout)
     # What is strange is all that there is to say.
@@ -313,6 +331,69 @@ def _fitted_pipeline(
     return expected.replace(size=nearest.size, channels=channels, **scaled), {
         "resize": f"content: {words}; nothing tried explains it"
     }
+
+
+class _Colours(NamedTuple):
+    """What is left of results where levels are mixed or bent, as a share of their spread; and how."""
+
+    share: float
+    step: str
+    words: str
+    order: Sequence[int] = ()
+
+
+def _mixed(x: Float64, y: Float64) -> _Colours:
+    """Make each channel of the results a sum of all channels."""
+    weights = np.linalg.lstsq(x, y)[0]
+    share = np.std(y - x @ weights) / np.std(y)
+    parts = np.abs(weights) / (np.abs(weights).sum(axis=0) + _TINY)
+    if np.any(parts.max(axis=0) < ALONE):
+        return _Colours(share, "channels", "mixtures of them, as in YCrCb or YUV,")
+    order = parts.argmax(axis=0).tolist()
+    names = "".join("rgb"[channel] for channel in order)
+    return _Colours(share, "channels", names, order)
+
+
+def _bent(x: Float64, y: Float64) -> _Colours:
+    """Make each channel of the results any function of its level."""
+    rises = np.diff(np.take_along_axis(y, x.argsort(axis=0), axis=0), axis=0)
+    share = np.std(rises) / np.std(y) / np.sqrt(2)
+    if np.abs(rises).max() > TORN * np.ptp(y):
+        return _Colours(share, "scaling", "a jump, as where bytes wrap around,")
+    return _Colours(share, "scaling", "a curve, such as gamma,")
+
+
+def _recoloured(
+    expected: Pipeline, samples: Sequence[Probe], known: _KnownLine
+) -> tuple[Pipeline, dict[str, str]] | None:
+    """Return the window whose levels, mixed or bent, make the results, and in words how.
+
+    None where that leaves much, or a line for each channel leaves no more.
+    """
+    photo, result = samples[0]
+
+    def colours(window: Pipeline, step: int = 1) -> _Colours:
+        x, y, inside = _pixels(window, samples[:1], step)
+        x = x[inside] - x[inside].mean(axis=0)
+        y = y[inside] - y[inside].mean(axis=0)
+        return min(_mixed(x, y), _bent(x, y))
+
+    windows = _windows(expected, photo, result.shape)
+    window = min(windows, key=partial(colours, step=THINNED))
+    window = min((window.replace(filter=name) for name in FILTERS), key=colours)
+    share, step, there, order = colours(window)
+    spread = np.std(run(TO_SIZE, window, photo))
+    leftover = EXPLAINED_RATIO * share
+    if leftover > min(EXPLAINED_SHARE, _line(window, samples).levels / spread):
+        return None
+    if order:
+        samples = [Probe(Photo(p.pixels[..., order]), y) for p, y in samples]
+        window, _ = _fitted_pipeline(expected, [window], samples, known)
+    else:
+        window = window.replace(scaling=expected.scaling, invert=expected.invert)
+    here = {"channels": expected.channels, "scaling": "a line"}[step]
+    words = f"{step}: {here} here, {there} there"
+    return window.replace(channels=expected.channels), {step: words}
 
 
 def _line_through(flat: Sequence[Float64]) -> tuple[Float64, Float64]:

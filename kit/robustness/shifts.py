@@ -108,7 +108,8 @@ class Shift(Result):
             yield self.table()
         for name, finding in zip(names, self.shifted, strict=True):
             cause = finding.explanation
-            if cause is not None and cause.count:
+            # What changes no prediction of others says nothing of these photos.
+            if cause is not None and cause.changed > 0:
                 change = (
                     f"{cause.changed:.0%} of the predictions change when {cause.tried}"
                 )
