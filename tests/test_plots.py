@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from io import BytesIO
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -143,22 +144,24 @@ BINS = (
 
 
 @pytest.fixture
-def drawn(monkeypatch):
-    """The figure behind the PNG."""
-    figures = []
+def figures(monkeypatch):
+    """The figures behind the PNGs."""
+    drawn = []
     plainly = Figure.savefig
 
     def kept(self, *given, **named):
-        figures.append(self)
+        drawn.append(self)
         plainly(self, *given, **named)
 
     monkeypatch.setattr(Figure, "savefig", kept)
+    return drawn
+
+
+def test_points_intervals_and_gaps_are_drawn_to_scale(figures):
     plots.reliability_figure([("500 pictures", BINS), ("<b>", BINS[:1])])
-    return figures[0]
-
-
-def test_points_intervals_and_gaps_are_drawn_to_scale(drawn):
-    points = drawn.axes[0].containers[0].lines[0]
+    (drawn,) = figures
+    perfect, points, *_ = drawn.axes[0].lines
+    assert perfect.get_xydata().tolist() == [[0, 0], [1, 1]]
     assert points.get_xydata().tolist() == [[0.5, 0.25], [0.9, 0.8]]
     gaps, intervals = drawn.axes[0].collections
     # From the line of perfect calibration to the point.
@@ -171,6 +174,26 @@ def test_points_intervals_and_gaps_are_drawn_to_scale(drawn):
         for bar in drawn.axes[2].patches
     ]
     assert bars == [(0.4, pytest.approx(0.2), 10), (0.8, pytest.approx(0.2), 30)]
+
+
+def test_of_many_classes_a_confusion_matrix_has_the_worst_under_their_names(
+    figures, monkeypatch
+):
+    monkeypatch.setattr(plots, "_MOST_CLASSES", 2)
+    mistakes = SimpleNamespace(
+        confusion=np.array([[9, 0, 0], [0, 3, 2], [0, 4, 0]]),
+        classifier=SimpleNamespace(class_names=("boot", "cat", "dog")),
+        confused=((("dog", "cat"), 4), (("cat", "dog"), 2)),
+    )
+    figure = plots.confusion_figure(mistakes)
+    assert figure.alt == "Confusion matrix. Mistakes: dog as cat 4; cat as dog 2."
+    axes = figures[0].axes[0]
+    for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
+        assert [tick.get_text() for tick in ticks] == ["cat", "dog"]
+    # Across is what was predicted, down what is right.
+    counts = {text.get_position(): text.get_text() for text in axes.texts}
+    assert counts == {(0, 0): "3", (1, 0): "2", (0, 1): "4"}
+    assert axes.images[0].get_array().tolist() == [[0.6, 0.4], [1, 0]]
 
 
 def test_it_is_said_in_words_too():
