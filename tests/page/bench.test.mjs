@@ -9,15 +9,21 @@ import { Bench } from "../../kit/explorer/page/bench.js";
 // -- a browser whose images have one byte a channel, and whose files are their own pixels
 
 globalThis.OffscreenCanvas = class {
-  getContext() {
-    const ground = { data: null };
-    return {
-      fillRect: () => (ground.data = "filled"),
-      drawImage: ({ rgba }) => (ground.rgba = rgba),
-      getImageData: () => ({
-        data: ground.data ? ground.rgba.map((v, k) => (k % 4 === 3 ? 255 : v)) : ground.rgba,
-      }),
+  constructor(width, height) {
+    const size = { width, height };
+    let [opaque, rgba] = [false, null];
+    const fillRect = (_left, _top, ...sides) => {
+      assert.deepEqual(sides, [width, height]);
+      opaque = true;
     };
+    const drawImage = (image) => {
+      assert.deepEqual({ width: image.width, height: image.height }, size);
+      rgba = image.rgba;
+    };
+    const getImageData = () => ({
+      data: opaque ? rgba.map((level, k) => (k % 4 === 3 ? 255 : level)) : rgba,
+    });
+    this.getContext = () => ({ fillRect, drawImage, getImageData });
   }
 };
 const bitmap = (rgba, width = rgba.length / 4, height = 1) => ({
@@ -36,11 +42,16 @@ test("pixels are red, green and blue, and say whether some of them are transpare
   assert.equal(pixelsOf(clear, [0, 0, 0]).clear, false, "on a ground nothing shines through");
 });
 
-test("a photo of more than 4 megapixels is reduced to as many, and keeps its width and height in words", () => {
-  const [width, height] = [4096, 1025];
-  const large = { ...bitmap([]), width, height, rgba: new Uint8ClampedArray(4 * width * height) };
-  const small = pixelsOf(large, [0, 0, 0]);
-  assert.deepEqual([small.width, small.height, small.from], [4094, 1024, [width, height]]);
+test("a photo of more than 4 megapixels is reduced to as many, one of as many is not", () => {
+  const plain = (width, height) => ({
+    ...bitmap([]),
+    width,
+    height,
+    rgba: new Uint8ClampedArray(4 * width * height),
+  });
+  assert.equal(pixelsOf(plain(2048, 2048), [0, 0, 0]).from, null);
+  const small = pixelsOf(plain(4096, 1025), [0, 0, 0]);
+  assert.deepEqual([small.width, small.height, small.from], [4094, 1024, [4096, 1025]]);
 });
 
 test("a JPEG that its EXIF block may turn is decoded as it is stored, too, without that block alone", async () => {

@@ -353,6 +353,35 @@ test("a question that was stopped keeps what the changes do", () => {
   assert.equal(view.act.hidden, false);
 });
 
+test("what the model gets stands beside what it gets once that is fixed", () => {
+  const { events } = noted("ask", "stop", "take", "blame", "opened");
+  const view = new BecauseView(events);
+  const pixels = [new Uint8Array(6), new Uint8Array(9)];
+  view.explain(
+    {
+      ...EXPLAINED,
+      pictures: [
+        [1, 2],
+        [3, 1],
+      ],
+    },
+    pixels,
+  ); // heights and widths
+  const figures = view.pictures.querySelectorAll("figure");
+  assert.deepEqual(
+    figures.map(({ title }) => title),
+    ["What the model gets: cat, 60 %", "Without noise 60: dog, 90 %"],
+  );
+  const canvases = view.pictures.querySelectorAll("canvas");
+  assert.deepEqual(
+    canvases.map(({ width, height }) => [height, width]),
+    [
+      [1, 2],
+      [3, 1],
+    ],
+  );
+});
+
 // -- camera.js, files.js, preview.js, where.js
 
 test("a frame is sent when the last is answered and the pause is over, none after the camera is off", async () => {
