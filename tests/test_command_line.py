@@ -131,6 +131,7 @@ BAD = [
     ),
     (["verify", "nothing.keras", "cases"], "Expected an existing local model file"),
     (["verify", SMALL, "nothing"], "Expected a folder of cases"),
+    (["verify", SMALL, SMALL], "Expected a folder of cases"),
     (["verify", SMALL, str(DATA / "fashion_mnist")], "Expected cases in"),
     (
         ["compare", SMALL, MODEL, PICTURES[0]],

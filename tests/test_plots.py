@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from io import BytesIO
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,8 +10,7 @@ from IPython.core.formatters import DisplayFormatter
 from matplotlib.figure import Figure
 from PIL import Image
 
-import kit
-from kit import plots, samples
+from kit import plots
 from kit.validation.accuracy import AccuracyInterval
 from kit.validation.calibration import Bin
 from tests.project import python
@@ -20,13 +20,28 @@ def size(figure):
     return Image.open(BytesIO(figure.data)).size
 
 
-def test_shares_are_said_in_words_too():
+@pytest.fixture
+def figures(monkeypatch):
+    """The figures behind the PNGs."""
+    drawn = []
+    plainly = Figure.savefig
+
+    def kept(self, *given, **named):
+        drawn.append(self)
+        plainly(self, *given, **named)
+
+    monkeypatch.setattr(Figure, "savefig", kept)
+    return drawn
+
+
+def test_shares_are_drawn_and_said_in_words(figures):
     shares = {
         "before": {"correct": 0.9, "sure": 0.8},
         "after": {"correct": 0.1, "sure": 0},
     }
     figure = plots.accuracy_figure(shares)
-    assert size(figure)[0] > 300
+    bars = [(bar.get_y() > 0.5, bar.get_width()) for bar in figures[0].axes[0].patches]
+    assert bars == [(True, 90), (False, 10), (True, 80), (False, 0)]
     assert (
         figure.alt
         == "Horizontal bars. before: correct 90%, sure 80%. after: correct 10%, sure 0%."
@@ -83,45 +98,6 @@ def test_neither_pyplot_nor_what_made_the_results_is_imported():
     assert python(code).returncode == 0
 
 
-def clothes_swept(perturbations, **settings):
-    photos = samples.photos("fashion_mnist")[:4]
-    return kit.sweep(
-        samples.classifier("fashion_mnist"),
-        photos,
-        perturbations,
-        progress=False,
-        **settings,
-    )
-
-
-def test_a_curve_tells_its_range():
-    sweep = clothes_swept(
-        {"noise": (0, 50, 100)}, labels=samples.labels("fashion_mnist")[:4]
-    )
-    figure = plots.sweep_figure(sweep)
-    low, high = sweep.accuracy().min(), sweep.accuracy().max()
-    assert figure.alt.startswith(
-        f"Curves over noise for 4 images: accuracy from {low:.0%} to {high:.0%};"
-    )
-    assert size(figure)[0] > 300
-
-
-def test_two_axes_are_heat_maps_and_three_are_refused():
-    grid = {"brightness": (0.2, 1, 2), "noise": (0, 50)}
-    one = plots.sweep_figure(clothes_swept(grid))
-    two = plots.sweep_figure(
-        clothes_swept(grid, labels=samples.labels("fashion_mnist")[:4])
-    )
-    assert one.alt.startswith(
-        "Heat maps over brightness and noise for 4 images: mean confidence from"
-    )
-    assert size(two)[0] > 1.5 * size(one)[0]
-    with pytest.raises(
-        ValueError, match="Expected a sweep with one or two axes, received 3"
-    ):
-        plots.sweep_figure(clothes_swept({**grid, "seed": (0, 1)}))
-
-
 def test_a_dollar_in_a_name_is_one(monkeypatch):
     black = np.zeros((4, 4, 3), np.uint8)
     assert size(
@@ -142,23 +118,11 @@ BINS = (
 )
 
 
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figure behind the PNG."""
-    figures = []
-    plainly = Figure.savefig
-
-    def kept(self, *given, **named):
-        figures.append(self)
-        plainly(self, *given, **named)
-
-    monkeypatch.setattr(Figure, "savefig", kept)
+def test_points_intervals_and_gaps_are_drawn_to_scale(figures):
     plots.reliability_figure([("500 pictures", BINS), ("<b>", BINS[:1])])
-    return figures[0]
-
-
-def test_points_intervals_and_gaps_are_drawn_to_scale(drawn):
-    points = drawn.axes[0].containers[0].lines[0]
+    (drawn,) = figures
+    perfect, points, *_ = drawn.axes[0].lines
+    assert perfect.get_xydata().tolist() == [[0, 0], [1, 1]]
     assert points.get_xydata().tolist() == [[0.5, 0.25], [0.9, 0.8]]
     gaps, intervals = drawn.axes[0].collections
     # From the line of perfect calibration to the point.
@@ -171,6 +135,53 @@ def test_points_intervals_and_gaps_are_drawn_to_scale(drawn):
         for bar in drawn.axes[2].patches
     ]
     assert bars == [(0.4, pytest.approx(0.2), 10), (0.8, pytest.approx(0.2), 30)]
+
+
+def swept(shares, **axes):
+    return SimpleNamespace(
+        photos=("one", "two"), axes=axes, figures={"accuracy": np.array(shares)}
+    )
+
+
+def test_a_curve_goes_through_its_values_and_tells_their_range(figures):
+    figure = plots.sweep_figure(swept([0.25, 1], noise=(60, 0)))
+    assert figure.alt == "Curves over noise for 2 images: accuracy from 25% to 100%."
+    (line,) = figures[0].axes[0].lines
+    assert line.get_xydata().tolist() == [[0, 100], [60, 25]]
+
+
+def test_two_axes_are_a_heat_map_with_their_values_and_three_are_refused(figures):
+    shares = [[0, 0.5, 1], [0.25, 0.75, 1]]
+    figure = plots.sweep_figure(swept(shares, brightness=(0.5, 2), noise=(0, 20, 60)))
+    assert figure.alt.startswith("Heat maps over brightness and noise for 2 images: ")
+    axes = figures[0].axes[0]
+    assert axes.images[0].get_array().tolist() == [[0, 50, 100], [25, 75, 100]]
+    for axis, values in ((axes.xaxis, ["0", "20", "60"]), (axes.yaxis, ["0.5", "2"])):
+        assert [tick.get_text() for tick in axis.get_ticklabels()] == values
+    with pytest.raises(
+        ValueError, match="Expected a sweep with one or two axes, received 3"
+    ):
+        plots.sweep_figure(swept(shares, blur=(0,), noise=(0,), seed=(0, 1)))
+
+
+def test_of_many_classes_a_confusion_matrix_has_the_worst_under_their_names(
+    figures, monkeypatch
+):
+    monkeypatch.setattr(plots, "_MOST_CLASSES", 2)
+    mistakes = SimpleNamespace(
+        confusion=np.array([[9, 0, 0], [0, 3, 2], [0, 4, 0]]),
+        classifier=SimpleNamespace(class_names=("boot", "cat", "dog")),
+        confused=((("dog", "cat"), 4), (("cat", "dog"), 2)),
+    )
+    figure = plots.confusion_figure(mistakes)
+    assert figure.alt == "Confusion matrix. Mistakes: dog as cat 4; cat as dog 2."
+    axes = figures[0].axes[0]
+    for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
+        assert [tick.get_text() for tick in ticks] == ["cat", "dog"]
+    # Across is what was predicted, down what is right.
+    counts = {text.get_position(): text.get_text() for text in axes.texts}
+    assert counts == {(0, 0): "3", (1, 0): "2", (0, 1): "4"}
+    assert axes.images[0].get_array().tolist() == [[0.6, 0.4], [1, 0]]
 
 
 def test_it_is_said_in_words_too():

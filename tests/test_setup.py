@@ -45,7 +45,7 @@ def test_an_old_and_a_missing_package_are_named(monkeypatch):
     def version(name):
         if name == "h5py":
             raise setup.metadata.PackageNotFoundError
-        return "0.1" if name == "keras" else "99"
+        return "0.1" if name == "keras" else "99rc1"
 
     required = ["h5py", "keras>=3", "numpy>=2", "x; extra == 'test'"]
     monkeypatch.setattr(setup.metadata, "version", version)

@@ -45,14 +45,12 @@ def test_results_are_new_arrays_and_inputs_of_any_layout_stay(lite):
 @pytest.mark.parametrize(
     "shape", [(1, 28, 28, 3), (2, 27, 28, 1), (28, 28, 1), (1, 1, 28, 28)]
 )
-def test_other_shapes_are_refused_and_the_engine_goes_on(lite, reference, shape):
-    expected = lite.predict(networks.tensors(1))
+def test_other_shapes_are_refused(lite, reference, shape):
     for each in (lite, reference):
         with pytest.raises(
             ValueError, match=r"Expected tensors of 28x28x1, received the shape \("
         ):
             each.predict(np.zeros(shape, np.float32))
-    assert np.array_equal(lite.predict(networks.tensors(1)), expected)
 
 
 @pytest.mark.parametrize("kind", ["lite", "keras", "lanes"])
@@ -98,6 +96,22 @@ def test_open_sides_are_taken_as_they_come(capfd):
         batch = np.random.default_rng(2).random((2, height, width, 3), dtype=np.float32)
         assert each.predict(batch) == pytest.approx(batch.mean(axis=(1, 2)), abs=1e-6)
     assert capfd.readouterr().err == ""
+
+
+def test_after_a_batch_for_which_memory_was_short_the_one_before_is_predicted_again(
+    lite, monkeypatch
+):
+    batch = networks.tensors(1)
+    expected = lite.predict(batch)
+
+    def short():
+        raise RuntimeError("no memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lite._lite, "allocate_tensors", short)
+        with pytest.raises(ValueError, match="no memory"):
+            lite.predict(networks.tensors(3))
+    assert np.array_equal(lite.predict(batch), expected)
 
 
 def test_a_lane_is_free_again_after_an_error():

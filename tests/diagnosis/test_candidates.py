@@ -30,14 +30,14 @@ def test_every_fault_is_undone_by_one_candidate_that_names_its_cause(fault):
         pytest.skip("changes nothing here")
     (candidate,) = undone(fault, RIGHT)
     assert fault.name in candidate.faults
-    assert fault.cause in (candidate.cause, *candidate.equivalent)
+    assert fault.cause in candidate.causes
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_scaling_twice_is_undone_whatever_the_scaling(scaling):
     right = RIGHT.replace(scaling=scaling)
     (candidate,) = undone(kit.faults.CATALOGUE["double_scaling"], right)
-    assert "double_scaling" in (candidate.cause, *candidate.equivalent)
+    assert "double_scaling" in candidate.causes
 
 
 def test_no_candidate_equals_the_preprocessing_in_use_or_another_candidate():

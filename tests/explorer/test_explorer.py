@@ -177,30 +177,6 @@ def test_large_photographs_are_shown_reduced_and_predicted_whole(classifier):
     )
 
 
-def test_uploads_in_pieces_are_put_together_and_shown(explorer, tmp_path):
-    content = GOLDFISH.read_bytes()
-    half = len(content) // 2
-    deliver(
-        explorer,
-        [content[:half]],
-        kind="upload",
-        number="v.1",
-        name="my.jpg",
-        last=False,
-    )
-    message, _ = ask(
-        explorer,
-        [content[half:]],
-        kind="upload",
-        number="v.1",
-        name="my.jpg",
-        last=True,
-    )
-    assert message["settings"]["photo"] == "my.jpg"
-    assert shelf(explorer) == ["cat.jpg", "espresso.jpg", "my.jpg"]
-    np.testing.assert_array_equal(explorer.photo.pixels, kit.load_image(content).pixels)
-
-
 def test_a_prediction_that_fails_is_shown_and_raised_on_asking(explorer, monkeypatch):
     def broken(*_, **_options):
         raise RuntimeError("no\nmemory")
@@ -210,6 +186,9 @@ def test_a_prediction_that_fails_is_shown_and_raised_on_asking(explorer, monkeyp
     assert explorer.error == "no memory"
     with pytest.raises(ValueError, match="no memory"):
         _ = explorer.probabilities
+    monkeypatch.undo()
+    explorer.settings = {"noise": 4}
+    assert explorer.error == ""
 
 
 def test_outputs_that_are_no_numbers_are_said_in_one_line(explorer, monkeypatch):

@@ -159,17 +159,6 @@ def test_bytes_that_the_page_sends_arrive(opened):
     assert reply["settings"]["photo"] == "mine.png"
 
 
-def test_why_names_the_step(opened):
-    settings = {"photo": "espresso.jpg", "scaling": "missing_scaling"}
-    content = {"kind": "why", "request": "a.3", "settings": settings}
-    answers = opened.send({"method": "custom", "content": content})
-    assert "because" in [answer["content"]["kind"] for answer, _ in answers]
-    # The cause comes when the search is done, from a thread of its own.
-    opened.run("explorer.wait()")
-    named = opened.run("print(explorer.diagnosis.best.cause)")
-    assert "missing_scaling\n" in [m["content"].get("text") for m in named]
-
-
 def test_in_colab_the_output_names_the_manager_that_shows_it(host):
     # Last, since the kernel is Colab's from here on.
     host.run(COLAB)

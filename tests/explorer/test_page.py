@@ -4,6 +4,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 import kit
 from kit.explorer import page
 from tests.project import python
@@ -32,20 +34,13 @@ def test_the_page_passes_its_own_tests(node):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_joined_page_is_one_module(node, tmp_path):
-    joined = tmp_path / "joined.mjs"
-    joined.write_text(page.joined(ALONE), encoding="utf-8")
+@pytest.mark.parametrize(
+    ("modules", "name"), [(ALONE, "page.mjs"), (page.WORKER, "worker.cjs")]
+)
+def test_what_is_joined_is_one_module_or_script(node, tmp_path, modules, name):
+    (tmp_path / name).write_text(page.joined(modules), encoding="utf-8")
     done = subprocess.run(
-        [node, "--check", joined], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-
-
-def test_the_joined_worker_is_one_script(node, tmp_path):
-    joined = tmp_path / "joined.cjs"
-    joined.write_text(page.joined(page.WORKER), encoding="utf-8")
-    done = subprocess.run(
-        [node, "--check", joined], capture_output=True, text=True, check=False
+        [node, "--check", tmp_path / name], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
 

@@ -325,6 +325,7 @@ def test_pieces_of_several_files_are_kept_apart_and_the_oldest_make_room(
             explorer, [GOLDFISH[half:]], **UPLOAD | {"number": str(number)}
         )
         assert message["kind"] == kind
+    np.testing.assert_array_equal(explorer.photo.pixels, load_image(GOLDFISH).pixels)
 
 
 def test_uploads_are_bounded_in_bytes_and_nothing_is_kept_of_one_that_is_too_large(

@@ -118,6 +118,16 @@ test("a state is answered with its bars, its code, and the photo's pixels once",
   assert.equal(again.buffers.length, 1);
 });
 
+test("behind the model input come the colours of a map, place by place", async () => {
+  const cells = { height: 1, width: 2, values: [0, 1] };
+  const ask = standing({ ...BENCH, look: async () => ({ ...untouched, cells }) });
+  const { buffers } = await ask({ kind: "settings", settings: at({ where: -1 }) });
+  const { cold, hot, cover } = panel.heat;
+  const places = buffers[0].slice(SEEN.data.length);
+  const alpha = Math.round(255 * cover);
+  assert.deepEqual([...places], [...cold, alpha, ...hot, alpha]);
+});
+
 test("what is not known is refused, with the code that asks a kernel", async () => {
   const ask = standing({
     ...BENCH,

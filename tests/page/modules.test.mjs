@@ -77,6 +77,8 @@ test("a second press stops a walk", () => {
 
 // -- controls.js
 
+const sliderOf = (root) => [...root].find((node) => node.getAttribute("type") === "range");
+
 test("a number that is typed is taken with a comma, within the bounds, and as the nearest whole number", () => {
   const { log, events } = noted("changed");
   const { node } = CONTROLS.range({ ...SLIDER, whole: true }, "id", events.changed, () => {});
@@ -89,13 +91,14 @@ test("a number that is typed is taken with a comma, within the bounds, and as th
     log.map(([, , value]) => value),
     [13, 100, 0, 0],
   );
+  assert.equal(sliderOf(node).getAttribute("aria-valuetext"), "0 levels", "neutral, not off");
 });
 
 test("a parameter without a neutral number is off beyond the end of its slider", () => {
   const { log, events } = noted("changed");
   const spec = { ...SLIDER, key: "jpeg_quality", low: 1, neutral: null, whole: true };
   const control = CONTROLS.range(spec, "id", events.changed, () => {});
-  const slider = [...control.node].find((node) => node.getAttribute("type") === "range");
+  const slider = sliderOf(control.node);
   control.show(null);
   assert.equal(slider.value, "101");
   assert.equal(slider.getAttribute("aria-valuetext"), "off");
@@ -350,6 +353,35 @@ test("a question that was stopped keeps what the changes do", () => {
   assert.equal(view.act.hidden, false);
 });
 
+test("what the model gets stands beside what it gets once that is fixed", () => {
+  const { events } = noted("ask", "stop", "take", "blame", "opened");
+  const view = new BecauseView(events);
+  const pixels = [new Uint8Array(6), new Uint8Array(9)];
+  view.explain(
+    {
+      ...EXPLAINED,
+      pictures: [
+        [1, 2],
+        [3, 1],
+      ],
+    },
+    pixels,
+  ); // heights and widths
+  const figures = view.pictures.querySelectorAll("figure");
+  assert.deepEqual(
+    figures.map(({ title }) => title),
+    ["What the model gets: cat, 60 %", "Without noise 60: dog, 90 %"],
+  );
+  const canvases = view.pictures.querySelectorAll("canvas");
+  assert.deepEqual(
+    canvases.map(({ width, height }) => [height, width]),
+    [
+      [1, 2],
+      [3, 1],
+    ],
+  );
+});
+
 // -- camera.js, files.js, preview.js, where.js
 
 test("a frame is sent when the last is answered and the pause is over, none after the camera is off", async () => {
@@ -401,7 +433,8 @@ test("noise is asked for once, and the photo is painted with it when it has come
   const { log, events } = noted("ask");
   const preview = new Preview(events.ask);
   const source = { live: true, width: 1, height: 1 };
-  const grey = new DataView(Uint8Array.of(100, 100, 100).buffer);
+  // As a kernel's message has it: a part of a larger buffer.
+  const grey = new DataView(Uint8Array.of(0, 100, 100, 100, 0).buffer, 1, 3);
   preview.take({ settings: { photo: "a" }, source }, [grey, grey], null);
   const settings = { brightness: 1, noise: 10, seed: 5 };
   preview.wantNoise(settings);
@@ -412,6 +445,7 @@ test("noise is asked for once, and the photo is painted with it when it has come
   preview.takeNoise({ seed: 5 }, new DataView(Int16Array.of(4096, 0, -4096).buffer));
   preview.paint(settings, false);
   assert.deepEqual(Array.from(preview.picture.canvas.image.data.slice(0, 3)), [110, 100, 90]);
+  assert.deepEqual(preview.base.pixels, Uint8Array.of(100, 100, 100));
 });
 
 test("rows of a map are asked for until it is whole, and those of another state are left out", () => {

@@ -79,17 +79,6 @@ def test_what_pillow_does_is_pillows_bit_for_bit(settings, function):
     )
 
 
-def test_jpeg_goes_through_a_file_with_pillows_subsampling():
-    buffer = io.BytesIO()
-    Image.fromarray(scene().pixels).save(
-        buffer, "JPEG", quality=30, subsampling="4:2:0"
-    )
-    with Image.open(buffer) as opened:
-        np.testing.assert_array_equal(
-            Perturbation(jpeg_quality=30).apply(scene()).pixels, np.asarray(opened)
-        )
-
-
 def test_noise_has_the_stated_standard_deviation_in_8_bit_levels_and_one_seed_scales_one_field():
     grey = Photo.from_array(np.full((400, 500, 3), 128, np.uint8))
     photos = {

@@ -24,14 +24,15 @@ def answers():
     return rows, labels
 
 
-def test_bins_are_those_of_scikit_learn(answers):
+def test_bins_are_those_of_scikit_learn_with_wilsons_interval(answers):
     rows, labels = answers
-    hits = rows.argmax(axis=1) == labels
-    _, confidence = calibration_curve(hits, rows.max(axis=1), n_bins=15)
+    confidences, hits = rows.max(axis=1), rows.argmax(axis=1) == labels
+    _, means = calibration_curve(hits, confidences, n_bins=15)
     found = measure(rows, labels, resamples=1).bins
-    np.testing.assert_allclose(
-        [one.confidence for one in found], confidence, atol=1e-12
-    )
+    np.testing.assert_allclose([one.confidence for one in found], means, atol=1e-12)
+    for one in found:
+        inside = (one.low < confidences) & (confidences <= one.high)
+        assert one.share == accuracy_interval(hits[inside])
 
 
 def test_four_answers_by_hand():
@@ -42,6 +43,7 @@ def test_four_answers_by_hand():
     assert found.ece.value == pytest.approx(
         (abs(1 - 0.6) + 0.9 + 2 * abs(0.5 - 0.95)) / 4
     )
+    assert found.confidence.value == pytest.approx((0.6 + 0.9 + 2 * 0.95) / 4)
     assert found.brier.value == pytest.approx(
         2 * (0.4**2 + 0.9**2 + 0.05**2 + 0.95**2) / 4
     )
@@ -68,14 +70,6 @@ def test_what_is_no_probability_and_no_class_is_refused(answers, function):
         function(rows, labels - labels.min() - 1)
 
 
-def test_the_band_of_a_bin_is_wilsons_interval(answers):
-    confidences, hits = answers[0].max(axis=1), answers[0].argmax(axis=1) == answers[1]
-    for one in measure(*answers, resamples=1).bins:
-        assert one.share == accuracy_interval(
-            hits[(one.low < confidences) & (confidences <= one.high)]
-        )
-
-
 def test_shares_have_wilsons_interval_and_are_never_certain():
     rows = np.array([[0.95, 0.05]] * 20)
     found = measure(rows, np.zeros(20, np.int64), resamples=10)
@@ -88,36 +82,20 @@ def test_shares_have_wilsons_interval_and_are_never_certain():
 
 
 def test_intervals_of_means_are_those_of_a_plain_bootstrap(answers):
-    """Every mean computed again on 50 samples with replacement."""
+    """Every mean measured again on 50 samples with replacement."""
     rows, labels = answers
     found = measure(rows, labels, resamples=50)
     rng = np.random.default_rng(0)
     samples = [rng.integers(0, 600, 600) for _ in range(50)]
-
-    def error(probability, truth):
-        place = np.searchsorted(np.linspace(0, 1, 16)[1:-1], probability)
-        return sum(
-            abs((truth - probability)[place == each].sum()) for each in range(15)
-        ) / len(truth)
-
-    def metric(name, rows, labels):
-        confidence, right = rows.max(axis=1), rows.argmax(axis=1) == labels
-        found = {"confidence": confidence.mean(), "ece": error(confidence, right)}
-        found["brier"] = ((rows - np.eye(5)[labels]) ** 2).sum(axis=1).mean()
-        found["nll"] = -np.log(rows[range(600), labels]).mean()
-        return found[name]
-
+    again = [measure(rows[sample], labels[sample], resamples=1) for sample in samples]
     for name in ("confidence", "ece", "brier", "nll"):
-        drawn = [metric(name, rows[sample], labels[sample]) for sample in samples]
+        metric = getattr(found, name)
+        drawn = [getattr(metrics, name).value for metrics in again]
         low, high = np.quantile(drawn, [0.025, 0.975])
-        value = metric(name, rows, labels)
-        low, high = (
-            (2 * value - high, 2 * value - low) if name == "ece" else (low, high)
-        )
-        one = getattr(found, name)
-        assert (one.low, one.high) == pytest.approx(
-            (max(0, min(value, low)), max(value, high))
-        ), name
+        if name == "ece":
+            low, high = 2 * metric.value - high, 2 * metric.value - low
+        expected = max(0, min(metric.value, low)), max(metric.value, high)
+        assert (metric.low, metric.high) == pytest.approx(expected), name
 
 
 def calibrated(count, seed):
@@ -273,9 +251,14 @@ def test_the_text_tells_both_sides(calibration):
     assert lines[0].startswith(
         f"Temperature {calibration.temperature:.2f}, fitted on {calibration.fitted} "
     )
-    ece = next(line for line in lines if line.startswith("ECE "))
-    assert str(calibration.before.ece) in ece
-    assert str(calibration.after.ece) in ece
+    for title, name in (
+        ("correct predictions", "accuracy"),
+        ("mean confidence", "confidence"),
+        ("ECE", "ece"),
+    ):
+        line = next(line for line in lines if line.startswith(f"{title} "))
+        for side in (calibration.before, calibration.after):
+            assert str(getattr(side, name)) in line
     assert not any(line != line.rstrip() for line in lines)
 
 

@@ -1,0 +1,181 @@
+// What the worker of a page takes and gives, and what it makes of the pixels that the browser decodes.
+import assert from "node:assert/strict";
+import { gzipSync } from "node:zlib";
+import test from "node:test";
+import { settled } from "./dom.mjs";
+import { bitmapsOf, pixelsOf } from "../../kit/explorer/page/decode.js";
+import { Bench } from "../../kit/explorer/page/bench.js";
+
+// -- a browser whose images have one byte a channel, and whose files are their own pixels
+
+globalThis.OffscreenCanvas = class {
+  constructor(width, height) {
+    const size = { width, height };
+    let [opaque, rgba] = [false, null];
+    const fillRect = (_left, _top, ...sides) => {
+      assert.deepEqual(sides, [width, height]);
+      opaque = true;
+    };
+    const drawImage = (image) => {
+      assert.deepEqual({ width: image.width, height: image.height }, size);
+      rgba = image.rgba;
+    };
+    const getImageData = () => ({
+      data: opaque ? rgba.map((level, k) => (k % 4 === 3 ? 255 : level)) : rgba,
+    });
+    this.getContext = () => ({ fillRect, drawImage, getImageData });
+  }
+};
+const bitmap = (rgba, width = rgba.length / 4, height = 1) => ({
+  rgba: Uint8ClampedArray.from(rgba),
+  width,
+  height,
+  close: () => {},
+});
+
+test("pixels are red, green and blue, and say whether some of them are transparent", () => {
+  const opaque = pixelsOf(bitmap([1, 2, 3, 255, 4, 5, 6, 255]), null);
+  assert.deepEqual([...opaque.data], [1, 2, 3, 4, 5, 6]);
+  assert.deepEqual([opaque.clear, opaque.from], [false, null]);
+  const clear = bitmap([1, 2, 3, 255, 4, 5, 6, 254]);
+  assert.equal(pixelsOf(clear, null).clear, true);
+  assert.equal(pixelsOf(clear, [0, 0, 0]).clear, false, "on a ground nothing shines through");
+});
+
+test("a photo of more than 4 megapixels is reduced to as many, one of as many is not", () => {
+  const plain = (width, height) => ({
+    ...bitmap([]),
+    width,
+    height,
+    rgba: new Uint8ClampedArray(4 * width * height),
+  });
+  assert.equal(pixelsOf(plain(2048, 2048), [0, 0, 0]).from, null);
+  const small = pixelsOf(plain(4096, 1025), [0, 0, 0]);
+  assert.deepEqual([small.width, small.height, small.from], [4094, 1024, [4096, 1025]]);
+});
+
+test("a JPEG that its EXIF block may turn is decoded as it is stored, too, without that block alone", async () => {
+  globalThis.createImageBitmap = async (part) => [...new Uint8Array(await part.arrayBuffer())];
+  const [start, exif, comment, scan] = [
+    [0xff, 0xd8],
+    [0xff, 0xe1, 0, 4, 9, 9],
+    [0xff, 0xfe, 0, 3, 8],
+    [0xff, 0xda, 0xff, 0xe1],
+  ];
+  const of = (...parts) => bitmapsOf(new Blob([Uint8Array.from(parts.flat())]));
+  assert.deepEqual(await of(start, comment, exif, scan), {
+    upright: [start, comment, exif, scan].flat(),
+    stored: [start, comment, scan].flat(),
+  });
+  assert.equal((await of(start, comment, scan)).stored, null);
+  assert.equal((await of(exif, scan)).stored, null, "no JPEG");
+});
+
+// -- the bench
+
+const STEPS = {
+  size: [1, 2],
+  filter: "nearest",
+  fit: "squash",
+  crop_fraction: 1,
+  thumbnail: null,
+  channels: "rgb",
+  invert: false,
+  scaling: [{ divisor: 1, mean: 0, std: 1 }],
+  cast: null,
+  layout: "channels_last",
+  pillow: 13,
+  exif: true,
+  matte: [255, 255, 255],
+};
+const ABOUT = {
+  steps: STEPS,
+  choices: {
+    exif: { "": {}, exif_ignored: { changes: { exif: false } } },
+    alpha: { "": {}, alpha_black: { changes: { matte: [0, 0, 0] } } },
+  },
+  seeds: {},
+};
+const STATE = { photo: "a", brightness: 1, noise: 0, exif: "", alpha: "", where: null };
+const gave = (values) => ({ row: Float32Array.from(values), cells: null });
+
+test("a photo is given to the network upright, or as it is stored where that is asked for", async () => {
+  const bench = new Bench(ABOUT, gave);
+  const pixels = [10, 20, 30, 255, 40, 50, 60, 255];
+  const turned = [...pixels.slice(4), ...pixels.slice(0, 4)];
+  const { signs } = bench.open({ name: "a", upright: bitmap(pixels), stored: bitmap(turned) });
+  assert.deepEqual(signs, { exif: true, alpha: false });
+  const given = async (changes) => [
+    ...(await bench.look({ settings: { ...STATE, ...changes } })).row,
+  ];
+  assert.deepEqual(await given({}), [10, 20, 30, 40, 50, 60]);
+  assert.deepEqual(await given({ exif: "exif_ignored" }), [40, 50, 60, 10, 20, 30]);
+  assert.deepEqual(await given({ brightness: 2 }), [20, 40, 60, 80, 100, 120]);
+  const same = bench.open({ name: "a", upright: bitmap(pixels), stored: bitmap(pixels) });
+  assert.equal(same.signs.exif, false, "turned by nothing");
+});
+
+// -- the worker
+
+test("a worker opens the network, then answers one question after the other, each by its number", async () => {
+  const posted = [];
+  let heard = null;
+  let underWay = 0;
+  class Tensor {
+    constructor(values) {
+      this.values = values;
+    }
+    toTypedArray = () => this.values;
+    delete() {}
+  }
+  const run = async ([tensor]) => {
+    underWay += 1;
+    assert.equal(underWay, 1);
+    await settled();
+    underWay -= 1;
+    return [tensor];
+  };
+  const files = [];
+  globalThis.postMessage = (message) => posted.push(message);
+  globalThis.addEventListener = (_type, listener) => (heard = listener);
+  globalThis.litertOf = (wasm) => ({
+    Tensor,
+    open: async (file) => {
+      files.push([...wasm], [...file]);
+      return { run };
+    },
+  });
+  await import("../../kit/explorer/page/worker.js");
+  const packed = (...bytes) => gzipSync(Uint8Array.from(bytes)).toString("base64");
+  const about = {
+    ...ABOUT,
+    head: "softmax",
+    map: null,
+    shape: [1, 2, 3],
+    temperature: 1,
+    network: { length: 4, weights: [] },
+  };
+  const image = (value) => ({ data: new Uint8Array(6).fill(value), width: 2, height: 1 });
+  const look = (photo) => ({ kind: "look", content: { settings: { ...STATE, photo } } });
+  const questions = [
+    { kind: "start", content: { about, network: packed(1, 2, 3, 4), wasm: packed(5, 6) } },
+    { kind: "open", content: { name: "a", image: image(7) } },
+    { kind: "open", content: { name: "b", image: image(8) } },
+    look("a"),
+    look("none"),
+    look("b"),
+  ];
+  questions.forEach((question, id) => heard({ data: { id, ...question } }));
+  while (posted.length < questions.length) await settled();
+  assert.deepEqual(files, [
+    [5, 6],
+    [1, 2, 3, 4],
+  ]);
+  assert.deepEqual(
+    posted.map(({ id }) => id),
+    [0, 1, 2, 3, 4, 5],
+  );
+  assert.equal(posted[0].value, null);
+  assert.deepEqual([posted[3].value.row[0], posted[5].value.row[0]], [7, 8]);
+  assert.ok(posted[4].trouble);
+});
