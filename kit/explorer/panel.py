@@ -16,7 +16,7 @@ UPLOAD_BYTES = 64_000_000
 CAMERA_SIDE = 512
 """Longest side of a camera's frame, in pixels: the page shrinks it before it sends it."""
 CAMERA_MS = 45
-"""Least time between two frames, so that a camera leaves room for other work: it ends before a screen's third."""
+"""Least time between two frames, so that a camera leaves room for others: almost three frames of a screen."""
 
 
 def chips(trained: Preprocessing, faultless: str) -> list[Step]:
