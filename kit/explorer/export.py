@@ -3,6 +3,7 @@
 import gzip
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -241,10 +242,9 @@ def _table(
     untouched = bench.look(entry.photo, first, None, entry.label)
 
     views = [untouched]
-    views += [
-        bench.look(entry.photo, settings, untouched, entry.label)
-        for settings in Steps(others, what, "state", progress)
-    ]
+    for settings in Steps(others, what, "state", progress):
+        with suppress(ValueError):  # of a layout that the network refuses
+            views.append(bench.look(entry.photo, settings, untouched, entry.label))
     indices = [{bar["index"] for bar in bars(view)} - {-1} for view in views]
     indices[0] = set().union(*indices)
     return [

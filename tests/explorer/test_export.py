@@ -13,6 +13,7 @@ from kit.explorer.compact import PageError
 from kit.explorer.export import Contents
 from kit.explorer.settings import neutral
 from kit.explorer.shelf import Shelf
+from tests import zoo
 from tests.page import record
 
 
@@ -67,6 +68,13 @@ def test_a_network_that_a_page_cannot_run_is_refused_with_the_reason(
         compact.compact(bench, [], exact=False)
 
 
+def test_a_network_that_another_rounding_changes_is_refused(bench, monkeypatch):
+    # Half the values stand in for what rounding does to one that quantises as it goes.
+    monkeypatch.setattr(compact, "NUDGE", np.float32(0.5))
+    with pytest.raises(PageError, match="rounding alone changes"):
+        compact.compact(bench, [], exact=False)
+
+
 def test_a_network_beyond_what_a_page_takes_is_refused(bench, monkeypatch):
     monkeypatch.setattr(compact, "LARGEST", 100_000)
     with pytest.raises(PageError, match=r"^this network has more than 0 MB"):
@@ -103,6 +111,22 @@ def test_a_state_in_a_table_has_the_classes_that_it_shows_and_the_first_those_of
     each = set().union(*(state["classes"] for state in others))
     assert each <= set(first["classes"])
     assert len(each) > 20
+
+
+def test_a_table_leaves_out_a_layout_that_the_network_refuses(tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "COARSE", {"brightness": 3.0, "noise": 100.0})
+    (tmp_path / "model.onnx").write_bytes(zoo.onnx())
+    trained = kit.Preprocessing(size=(zoo.SIDE, zoo.SIDE), layout="channels_first")
+    model = kit.Classifier.load(
+        tmp_path / "model.onnx", class_names=["a", "b", "c"], preprocessing=trained
+    )
+    shelf = Shelf()
+    name = shelf.add(kit.samples.photo("cat.jpg"))
+    contents = Contents(Bench.of(model), shelf, {}, neutral(name))
+    states = export._table(contents, name, "", progress=False)
+    settings = [state["settings"] for state in states]
+    assert {"filter": "filter_nearest"} in settings
+    assert not any("layout" in changes for changes in settings)
 
 
 def test_states_that_a_page_does_not_compute_are_not_offered():
