@@ -29,23 +29,17 @@ function bytesOfView({ seen, cells }, { cold, hot, cover }) {
 /** Start a worker of a script; the function that it gives asks it. */
 function asking(script) {
   const worker = new Worker(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
-  const waiting = new Map(); // by number
-  let count = 0;
-  worker.addEventListener("message", ({ data: { id, value, trouble } }) => {
-    const [resolve, reject] = waiting.get(id);
-    waiting.delete(id);
-    if (trouble === undefined) resolve(value);
-    else reject(new Error(trouble));
-  });
-  worker.addEventListener("error", ({ message }) => {
-    for (const [, reject] of waiting.values()) reject(new Error(message));
-  });
   return (kind, content) =>
     new Promise((resolve, reject) => {
-      count += 1;
-      waiting.set(count, [resolve, reject]);
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = ({ data: { value, trouble } }) => {
+        port1.close();
+        if (trouble === undefined) resolve(value);
+        else reject(new Error(trouble));
+      };
+      worker.onerror = ({ message }) => reject(new Error(message)); // of a script that does not run
       const bitmaps = Object.values(content).filter((part) => part instanceof ImageBitmap);
-      worker.postMessage({ id: count, kind, content }, bitmaps);
+      worker.postMessage({ kind, content }, [port2, ...bitmaps]);
     });
 }
 
@@ -215,19 +209,16 @@ export class StandIn {
 
   /** Settings of an address that can be made with the page's controls. */
   #parsed(address) {
-    const { path, seeds, sliders } = this.panel;
-    const numbers = sliders.filter(({ key, low, high }) => {
-      const value = Number(address.get(key));
-      return address.has(key) && value >= low && value <= high;
-    });
-    const seed = seeds[address.get("seed")] ? [{ key: "seed" }] : [];
-    const names = path.filter(({ key, options = [] }) =>
-      options.some(([name]) => name === address.get(key)),
-    );
-    return Object.fromEntries([
-      ...[...numbers, ...seed].map(({ key }) => [key, Number(address.get(key))]),
-      ...names.map(({ key }) => [key, address.get(key)]),
-    ]);
+    const { specs, chips } = this.texts;
+    const parsed = {};
+    for (const [key, text] of address) {
+      const { low, high } = specs.get(key) ?? {};
+      const number = Number(text);
+      const isSeed = key === "seed" && text in this.panel.seeds;
+      if (isSeed || (number >= low && number <= high)) parsed[key] = number;
+      if (chips.get(key)?.options.some(([name]) => name === text)) parsed[key] = text;
+    }
+    return parsed;
   }
 
   on_label({ photo, label }) {

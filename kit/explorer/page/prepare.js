@@ -133,13 +133,7 @@ function pillow(image, rows, columns, { filter, pillow: version }) {
   // Pillow rounds between its passes; since 13.0, the height of tall images comes first.
   const isTall = height - rows.count > Math.max(2 * (width - columns.count), 0);
   if (isTall && version >= 13) return alongRows(alongColumns(image, vertical), horizontal);
-  const [top] = vertical[0];
-  const [last, weights] = vertical.at(-1);
-  const bottom = last + weights.length;
-  const data = image.data.subarray(3 * width * top, 3 * width * bottom);
-  const needed = { data, width, height: bottom - top };
-  const moved = vertical.map(([first, shares]) => [first - top, shares]);
-  return alongColumns(alongRows(needed, horizontal), moved);
+  return alongColumns(alongRows(image, horizontal), vertical);
 }
 
 // -- TensorFlow's bilinear filter, in float32
