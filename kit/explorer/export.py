@@ -158,10 +158,12 @@ def _offered(path: Sequence[Step]) -> list[Step]:
 
 def _seeds(seeds: Iterable[int]) -> dict[int, dict[str, str]]:
     """Return the beginning of numpy's generator for each seed, as text: its numbers have 128 bits."""
-    states = {seed: np.random.PCG64(seed).state["state"] for seed in seeds}
     return {
-        seed: {"state": str(state["state"]), "increment": str(state["inc"])}
-        for seed, state in states.items()
+        seed: {
+            name: str(number)
+            for name, number in np.random.PCG64(seed).state["state"].items()
+        }
+        for seed in seeds
     }
 
 
