@@ -18,7 +18,9 @@ from kit.explorer.bench import Bench
 LARGEST = 40_000_000
 """Bytes of a network that a page takes."""
 EQUAL = 1e-3
-"""Largest difference in a probability that shorter weights may make."""
+"""Largest difference in a probability that shorter weights and rounding may make."""
+NUDGE = np.float32(1 + 1e-5)
+"""Factor that moves a tensor a little more than the rounding of another processor does."""
 SMALL = 4096
 """Bytes up to which constants stay as they are."""
 WHOLE = 32767
@@ -33,8 +35,11 @@ def _check(bench: Bench) -> bytes:
     """Return the network; PageError for one that a page does not run as the kit does."""
     compiled = bench.classifier.network.compiled
     data = compiled.data
-    if data is None or not is_lite(data):
-        raise PageError(f"{compiled.runner} runs this network")
+    if data is None:
+        raise PageError("Keras runs this network")
+    if not is_lite(data):
+        advice = "convert it to .tflite for a page with the model"
+        raise PageError(f"ONNX Runtime runs this network ({advice})")
     if len(data) > LARGEST:
         raise PageError(f"this network has more than {LARGEST / 1e6:.0f} MB")
     if None in compiled.input_shape or bench.trained.size is None:
@@ -59,10 +64,17 @@ def compact(
     short, restored, weights = _shortened(data, constants)
     trials = trial_tensors(compiled.input_shape, bench.trained)
     batch = np.concatenate([*trials, *tensors])
-    rows = LiteEngine(restored, threads=1).predict(batch)
     expected = bench.classifier.predict_tensors(batch)
-    difference = np.abs(probabilities(rows, compiled.head) - expected).max()
-    if exact or difference > EQUAL:
+
+    def is_equal(network: bytes) -> bool:
+        rows = LiteEngine(network, threads=1).predict(batch * NUDGE)
+        difference = np.abs(probabilities(rows, compiled.head) - expected).max()
+        return bool(difference <= EQUAL)
+
+    if exact or not is_equal(restored):
+        # Such as one that rounds to 8 bits between its layers.
+        if not is_equal(data):
+            raise PageError("rounding alone changes what this network predicts")
         short = data
         weights = []
     about = {"network": {"length": len(data), "weights": weights}, "map": head}

@@ -2,7 +2,8 @@
 
 The pages in ``site/`` are read from the disk or from any server, without Python and without a network. Each
 explorer is a page of its own, as `kit.Explorer.export` writes it, in a frame where the lesson shows it. What
-several of them have, such as a model, lies beside them once. Cells with the tag ``notebook`` are left out. An
+several of them have, such as a model, lies beside them once. Cells with the tag ``notebook`` are left out;
+those with the tag ``stored``, which take long and which no explorer needs, show what is stored of them. An
 exercise becomes a field: the lesson's own check is asked beforehand, about every answer that a reader may
 give.
 """
@@ -101,8 +102,13 @@ def plain(text):
     return re.sub(r"[\W_]+", "", text.casefold())
 
 
-def for_readers(lesson):
+def for_readers(lesson, solution):
     """Return a lesson without what needs a kernel at hand, its exercises as fields, its guesses marked."""
+    for cell, solved in zip(lesson.cells, solution.cells, strict=True):
+        if (
+            is_stored(cell) and not cell.outputs
+        ):  # a guess, of which the solution has the output
+            cell.outputs = solved.outputs
     lesson.cells = [
         cell for cell in lesson.cells if "notebook" not in cell.metadata.get("tags", [])
     ]
@@ -119,6 +125,11 @@ def for_readers(lesson):
     return lesson
 
 
+def is_stored(cell):
+    """Whether a page shows what is stored of a cell."""
+    return "stored" in cell.metadata.get("tags", [])
+
+
 def run(lesson, folder, stem):
     """Run a lesson as readers get it; return it with its outputs."""
     start = f"import sys\nsys.path.append({str(SOLUTIONS)!r})\nimport publish\n"
@@ -131,10 +142,11 @@ def run(lesson, folder, stem):
         resources=resources,
         store_widget_state=False,
         coalesce_streams=True,
+        skip_cells_with_tag="stored",
     ).execute()
     del lesson.cells[0]
     for cell in lesson.cells:
-        if cell.cell_type == "code":
+        if cell.cell_type == "code" and not is_stored(cell):
             cell.outputs = stored(cell.outputs, cell.execution_count)
     return lesson
 
@@ -183,7 +195,9 @@ def publish(paths, folder):
     rows = ["| lesson | question | time |", "|---|---|---|"]
     questions = []
     for path in paths:
-        lesson = for_readers(nbformat.read(path, as_version=4))
+        solved = path.parent / SOLUTIONS.name / path.name
+        solution = nbformat.read(solved, as_version=4)
+        lesson = for_readers(nbformat.read(path, as_version=4), solution)
         text = "\n\n".join(
             cell.source for cell in lesson.cells if cell.cell_type == "markdown"
         )

@@ -39,6 +39,7 @@ def lesson(path):
     """Write a lesson with an explorer, a guess and an exercise."""
     new = nbformat.v4
     guess = new.new_code_cell("'a boot'", metadata={"tags": ["guess"]})
+    long = new.new_code_cell("1 / 0", metadata={"tags": ["guess", "stored"]})
     exercise = new.new_code_cell(EXERCISE, metadata={"tags": ["exercise"]})
     kernel = new.new_markdown_cell("Run the cell.", metadata={"tags": ["notebook"]})
     cells = [
@@ -46,10 +47,15 @@ def lesson(path):
         new.new_code_cell(CELL),
         new.new_markdown_cell(GUESS),
         guess,
+        long,
         kernel,
         exercise,
     ]
     nbformat.write(new.new_notebook(cells=cells), path)
+    long.outputs = [new.new_output("stream", text="after hours")]
+    solution = path.parent / "solutions" / path.name
+    solution.parent.mkdir()
+    nbformat.write(new.new_notebook(cells=cells), solution)
 
 
 def test_a_lesson_is_a_page_whose_explorer_moves_and_whose_links_work(
@@ -69,6 +75,7 @@ def test_a_lesson_is_a_page_whose_explorer_moves_and_whose_links_work(
         )
         assert {*links} == {"index.html", "lesson.html", "lesson-1.html"}
         assert not page.get_by_text("Run the cell").count()
+        assert page.get_by_text("after hours").count()
         page.get_by_label("Your guess").fill("a boot")
         for typed, answer in ANSWERS.items():
             page.get_by_label("Your answer").fill(typed)

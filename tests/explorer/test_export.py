@@ -13,6 +13,7 @@ from kit.explorer.compact import PageError
 from kit.explorer.export import Contents
 from kit.explorer.settings import neutral
 from kit.explorer.shelf import Shelf
+from tests import zoo
 from tests.page import record
 
 
@@ -27,6 +28,13 @@ def test_the_page_is_held_to_what_the_kit_computes_and_says_today(name):
 @pytest.fixture
 def bench(fashion):
     return Bench.of(fashion)
+
+
+def contents_of(bench, **changes):
+    """A page of a cat, in a state with these changes."""
+    shelf = Shelf()
+    start = neutral(shelf.add(kit.samples.photo("cat.jpg"))) | changes
+    return Contents(bench, shelf, {}, start)
 
 
 def test_a_network_for_pages_predicts_as_the_kit_with_short_weights_and_exactly_without(
@@ -67,6 +75,13 @@ def test_a_network_that_a_page_cannot_run_is_refused_with_the_reason(
         compact.compact(bench, [], exact=False)
 
 
+def test_a_network_that_another_rounding_changes_is_refused(bench, monkeypatch):
+    # Half the values stand in for what rounding does to one that quantises as it goes.
+    monkeypatch.setattr(compact, "NUDGE", np.float32(0.5))
+    with pytest.raises(PageError, match="rounding alone changes"):
+        compact.compact(bench, [], exact=False)
+
+
 def test_a_network_beyond_what_a_page_takes_is_refused(bench, monkeypatch):
     monkeypatch.setattr(compact, "LARGEST", 100_000)
     with pytest.raises(PageError, match=r"^this network has more than 0 MB"):
@@ -74,11 +89,8 @@ def test_a_network_beyond_what_a_page_takes_is_refused(bench, monkeypatch):
 
 
 def test_a_table_has_pairs_of_the_sliders_each_fault_and_what_surrounds_a_start(bench):
-    shelf = Shelf()
-    name = shelf.add(kit.samples.photo("cat.jpg"))
-    start = neutral(name) | {"polarity": "inverted"}
-    found = export.states(Contents(bench, shelf, {}, start), name)
-    assert found[0] == neutral(name) | {"where": -1}
+    found = export.states(contents_of(bench, polarity="inverted"), "cat.jpg")
+    assert found[0] == neutral("cat.jpg") | {"where": -1}
     changed = [
         {key: value for key, value in each.items() if value != found[0][key]}
         for each in found
@@ -94,15 +106,26 @@ def test_a_state_in_a_table_has_the_classes_that_it_shows_and_the_first_those_of
     monkeypatch,
 ):
     monkeypatch.setattr(export, "COARSE", {"brightness": 1.5, "noise": 50.0})
-    shelf = Shelf()
-    name = shelf.add(kit.samples.photo("cat.jpg"))
     bench = Bench.of(kit.samples.classifier("efficientnet_lite0"))
-    contents = Contents(bench, shelf, {}, neutral(name))
-    first, *others = export._table(contents, name, "", progress=False)
+    contents = contents_of(bench)
+    first, *others = export._table(contents, "cat.jpg", "", progress=False)
     assert max(len(state["classes"]) for state in others) <= 8
     each = set().union(*(state["classes"] for state in others))
     assert each <= set(first["classes"])
     assert len(each) > 20
+
+
+def test_a_table_leaves_out_a_layout_that_the_network_refuses(tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "COARSE", {"brightness": 3.0, "noise": 100.0})
+    path = tmp_path / "model.onnx"
+    path.write_bytes(zoo.onnx())
+    trained = kit.Preprocessing(size=(zoo.SIDE, zoo.SIDE), layout="channels_first")
+    model = kit.Classifier.load(path, class_names=[*"abc"], preprocessing=trained)
+    contents = contents_of(Bench.of(model))
+    states = export._table(contents, "cat.jpg", "", progress=False)
+    steps = {step for state in states for step in state["settings"]}
+    assert "filter" in steps
+    assert "layout" not in steps
 
 
 def test_states_that_a_page_does_not_compute_are_not_offered():

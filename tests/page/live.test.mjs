@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
-import "./dom.mjs";
+import { pass } from "./dom.mjs";
 import { StandIn } from "../../kit/explorer/page/live.js";
 import { recorded } from "../../kit/explorer/page/bench.js";
 import { probabilities, restored, tempered } from "../../kit/explorer/page/network.js";
@@ -208,6 +208,28 @@ test("each frame of a camera takes the place of the one before, and a snap keeps
     [panel.camera.name, 6],
     ["Snap", 6],
   ]);
+});
+
+test("of a perturbed camera, one frame in half a second is seen untouched, too", async () => {
+  const seen = [];
+  const ask = standing({
+    ...BENCH,
+    look: async ({ settings }) => {
+      seen.push(settings.noise);
+      return BENCH.look({ settings });
+    },
+  });
+  const film = (noise) =>
+    ask({ kind: "frame", settings: at({ noise }), height: 1, width: 1 }, [new Uint8Array(3)]);
+  for (let frame = 0; frame < 3; frame++) await film(30);
+  assert.deepEqual(seen, [0, 30, 30, 30]);
+  pass(501);
+  const { content } = await film(30);
+  assert.deepEqual(seen.slice(4), [0, 30]);
+  assert.equal(content.verdict, "tiger cat, 70.0 %. Original photo: tabby, 60.0 %");
+  await film(0);
+  await film(0);
+  assert.deepEqual(seen.slice(6), [0, 0], "an untouched frame is its own");
 });
 
 // -- the network, and a table in its place

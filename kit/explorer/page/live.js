@@ -9,6 +9,7 @@ import { Texts } from "./texts.js";
 const MISSING = "This combination is not in the page; open the notebook for it.";
 const WAITING =
   "Drop a photo here, paste or add one, or use your camera; it does not leave this page.";
+const COMPARED_MS = 500; // so often a camera's frame is seen untouched, too: this takes as long as a frame of its own
 const ENDED = "The search for a cause needs the notebook.";
 
 const jsonOf = async (text) => JSON.parse(new TextDecoder().decode(await unpacked(text)));
@@ -28,23 +29,17 @@ function bytesOfView({ seen, cells }, { cold, hot, cover }) {
 /** Start a worker of a script; the function that it gives asks it. */
 function asking(script) {
   const worker = new Worker(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
-  const waiting = new Map(); // by number
-  let count = 0;
-  worker.addEventListener("message", ({ data: { id, value, trouble } }) => {
-    const [resolve, reject] = waiting.get(id);
-    waiting.delete(id);
-    if (trouble === undefined) resolve(value);
-    else reject(new Error(trouble));
-  });
-  worker.addEventListener("error", ({ message }) => {
-    for (const [, reject] of waiting.values()) reject(new Error(message));
-  });
   return (kind, content) =>
     new Promise((resolve, reject) => {
-      count += 1;
-      waiting.set(count, [resolve, reject]);
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = ({ data: { value, trouble } }) => {
+        port1.close();
+        if (trouble === undefined) resolve(value);
+        else reject(new Error(trouble));
+      };
+      worker.onerror = ({ message }) => reject(new Error(message)); // of a script that does not run
       const bitmaps = Object.values(content).filter((part) => part instanceof ImageBitmap);
-      worker.postMessage({ id: count, kind, content }, bitmaps);
+      worker.postMessage({ kind, content }, [port2, ...bitmaps]);
     });
 }
 
@@ -76,6 +71,7 @@ export class StandIn {
     this.labels = { ...panel.labels };
     this.shown = panel.start;
     this.opened = new Map(); // what is known of a photo, its untouched view included
+    this.comparedAt = -COMPARED_MS; // the time of the camera's frame whose untouched view is known
     this.held = ""; // the pixels that the page has
     this.pieces = new Map(); // of files that are on their way
   }
@@ -111,8 +107,11 @@ export class StandIn {
   #open(name, content = this.files.get(name)) {
     const load = async () => {
       const source = content.file ? await bitmapsOf(content.file) : content;
-      const info = await this.ask("open", { name, ...source });
-      return { ...info, untouched: await this.#look({ ...this.panel.neutral, photo: name }) };
+      const untouched = { ...this.panel.neutral, photo: name };
+      // Both at once, since a bench takes one after the other.
+      const opening = [this.ask("open", { name, ...source }), this.#look(untouched)];
+      const [info, view] = await Promise.all(opening);
+      return { ...info, untouched: view };
     };
     if (!this.opened.has(name)) this.opened.set(name, load());
     const opened = this.opened.get(name);
@@ -122,8 +121,11 @@ export class StandIn {
 
   async #viewOf(settings) {
     const { untouched } = await this.#open(settings.photo);
-    const isUntouched = this.texts.changed(settings).length === 0 && settings.where === null;
-    return isUntouched ? untouched : this.#look(settings);
+    return this.#isUntouched(settings) ? untouched : this.#look(settings);
+  }
+
+  #isUntouched(settings) {
+    return this.texts.changed(settings).length === 0 && settings.where === null;
   }
 
   /** What is shown of settings, with the view; undefined where that is not known. */
@@ -207,19 +209,16 @@ export class StandIn {
 
   /** Settings of an address that can be made with the page's controls. */
   #parsed(address) {
-    const { path, seeds, sliders } = this.panel;
-    const numbers = sliders.filter(({ key, low, high }) => {
-      const value = Number(address.get(key));
-      return address.has(key) && value >= low && value <= high;
-    });
-    const seed = seeds[address.get("seed")] ? [{ key: "seed" }] : [];
-    const names = path.filter(({ key, options = [] }) =>
-      options.some(([name]) => name === address.get(key)),
-    );
-    return Object.fromEntries([
-      ...[...numbers, ...seed].map(({ key }) => [key, Number(address.get(key))]),
-      ...names.map(({ key }) => [key, address.get(key)]),
-    ]);
+    const { specs, chips } = this.texts;
+    const parsed = {};
+    for (const [key, text] of address) {
+      const { low, high } = specs.get(key) ?? {};
+      const number = Number(text);
+      const isSeed = key === "seed" && text in this.panel.seeds;
+      if (isSeed || (number >= low && number <= high)) parsed[key] = number;
+      if (chips.get(key)?.options.some(([name]) => name === text)) parsed[key] = text;
+    }
+    return parsed;
   }
 
   on_label({ photo, label }) {
@@ -262,11 +261,19 @@ export class StandIn {
 
   async on_frame({ settings, height, width }, [pixels]) {
     const { name } = this.panel.camera;
-    await this.#forget(name);
-    this.files.set(name, { image: { data: new Uint8Array(pixels), width, height } });
     const photo = { ...settings, photo: name };
+    const content = { image: { data: new Uint8Array(pixels), width, height } };
+    this.files.set(name, content);
     this.held = JSON.stringify([name, photo.exif, photo.alpha]); // the page has its own frames
-    return this.#view(photo, name);
+    const now = performance.now();
+    if (this.#isUntouched(photo) || now > this.comparedAt + COMPARED_MS) {
+      this.opened.delete(name);
+      this.comparedAt = now;
+      return this.#view(photo, name);
+    }
+    const opening = this.ask("open", { name, ...content });
+    const [answer] = await Promise.all([this.#view(photo, name), opening]);
+    return answer;
   }
 
   on_snap() {

@@ -26,10 +26,10 @@ const LAYERS = (() => {
 })();
 
 /** Draw whole numbers of 32 bits; the state is eight parts of 16 bits, the lowest first. */
-function generator({ state, increment }) {
+function generator({ state, inc }) {
   const parts = (text) =>
     Int32Array.from({ length: 8 }, (_, k) => Number((BigInt(text) >> BigInt(16 * k)) & 0xffffn));
-  const [now, step, factor] = [state, increment, MULTIPLIER].map(parts);
+  const [now, step, factor] = [state, inc, MULTIPLIER].map(parts);
   const before = new Int32Array(8);
   let high = -1; // the half of a number of 64 bits that is still to be given
   return () => {

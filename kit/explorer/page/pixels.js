@@ -12,8 +12,6 @@ export function brightnessTable(factor) {
   return table;
 }
 
-const IDENTITY = brightnessTable(1);
-
 /** Write every `stride`-th pixel of every `stride`-th row as RGB or RGBA, of which A is left as it is; noise is in levels. */
 export function perturb(
   out,
@@ -22,7 +20,7 @@ export function perturb(
   height,
   { stride = 1, brightness = 1, noise = 0, field = null, channels = 4 } = {},
 ) {
-  const table = brightness === 1 ? IDENTITY : brightnessTable(brightness);
+  const table = brightnessTable(brightness);
   const scale = Math.fround(noise / NOISE_STEPS);
   let o = 0;
   for (let row = 0; row < height; row += stride) {

@@ -77,45 +77,40 @@ function pillowTaps(length, [low, high], count, [radius, weigh]) {
   });
 }
 
-const clipped = (sum) => Math.max(0, Math.min(255, sum >> BITS));
-
-function alongRows({ data, width, height }, taps) {
-  const out = new Uint8Array(3 * height * taps.length);
+/** One pass: pixels that lie `step` bytes apart in each of `count` blocks become the weighted sums of `taps`. */
+function along(data, count, step, taps) {
+  const block = data.length / count;
+  const out = new Uint8ClampedArray(count * taps.length * step);
   let place = 0;
-  for (let row = 0; row < height; row++) {
-    for (const [first, weights] of taps) {
-      let red = HALF;
-      let green = HALF;
-      let blue = HALF;
-      let from = 3 * (row * width + first);
-      for (let k = 0; k < weights.length; k++, from += 3) {
-        const weight = weights[k];
-        red += data[from] * weight;
-        green += data[from + 1] * weight;
-        blue += data[from + 2] * weight;
+  for (let start = 0; start < data.length; start += block)
+    for (const [first, weights] of taps)
+      for (let x = 0; x < step; x += 3) {
+        let from = start + first * step + x;
+        // Whole numbers of 32 bits, as Pillow's are: several times as fast as doubles.
+        let red = HALF;
+        let green = HALF;
+        let blue = HALF;
+        for (let k = 0; k < weights.length; k++) {
+          const weight = weights[k];
+          red = (red + Math.imul(data[from], weight)) | 0;
+          green = (green + Math.imul(data[from + 1], weight)) | 0;
+          blue = (blue + Math.imul(data[from + 2], weight)) | 0;
+          from += step;
+        }
+        out[place] = red >> BITS;
+        out[place + 1] = green >> BITS;
+        out[place + 2] = blue >> BITS;
+        place += 3;
       }
-      out[place] = clipped(red);
-      out[place + 1] = clipped(green);
-      out[place + 2] = clipped(blue);
-      place += 3;
-    }
-  }
-  return { data: out, width: taps.length, height };
+  return new Uint8Array(out.buffer);
+}
+
+function alongRows({ data, height }, taps) {
+  return { data: along(data, height, 3, taps), width: taps.length, height };
 }
 
 function alongColumns({ data, width }, taps) {
-  const line = 3 * width;
-  const out = new Uint8Array(line * taps.length);
-  const sums = new Float64Array(line);
-  taps.forEach(([first, weights], row) => {
-    sums.fill(HALF);
-    weights.forEach((weight, k) => {
-      const from = line * (first + k);
-      for (let x = 0; x < line; x++) sums[x] += data[from + x] * weight;
-    });
-    for (let x = 0; x < line; x++) out[line * row + x] = clipped(sums[x]);
-  });
-  return { data: out, width, height: taps.length };
+  return { data: along(data, 1, 3 * width, taps), width, height: taps.length };
 }
 
 /** Pixels of the source in steps that Pillow adds up. */
@@ -138,12 +133,7 @@ function pillow(image, rows, columns, { filter, pillow: version }) {
   // Pillow rounds between its passes; since 13.0, the height of tall images comes first.
   const isTall = height - rows.count > Math.max(2 * (width - columns.count), 0);
   if (isTall && version >= 13) return alongRows(alongColumns(image, vertical), horizontal);
-  const [top] = vertical[0];
-  const [last, weights] = vertical.at(-1);
-  const needed = { ...image, height: last + weights.length - top };
-  needed.data = image.data.subarray(3 * width * top);
-  const moved = vertical.map(([first, shares]) => [first - top, shares]);
-  return alongColumns(alongRows(needed, horizontal), moved);
+  return alongColumns(alongRows(image, horizontal), vertical);
 }
 
 // -- TensorFlow's bilinear filter, in float32

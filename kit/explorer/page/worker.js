@@ -10,15 +10,15 @@ async function started({ about, network, wasm }) {
   return new Bench(about, await opened(restored(bytes, about.network), binary, about));
 }
 
-async function answered({ id, kind, content }) {
+async function answered({ kind, content }, port) {
   try {
     if (kind === "start") bench = await started(content);
-    postMessage({ id, value: kind === "start" ? null : await bench[kind](content) });
+    port.postMessage({ value: kind === "start" ? null : await bench[kind](content) });
   } catch (trouble) {
-    postMessage({ id, trouble: trouble.message });
+    port.postMessage({ trouble: trouble.message });
   }
 }
 
-addEventListener("message", ({ data }) => {
-  turn = turn.then(() => answered(data));
+addEventListener("message", ({ data, ports: [port] }) => {
+  turn = turn.then(() => answered(data, port));
 });
