@@ -91,8 +91,6 @@ class Explorer(anywidget.AnyWidget):
         When idle, the explorer prefetches predictions at up to this many places of the slider that you are
         pointing at, and pauses while other processes need the cores. 0 turns it off; None takes the
         number in the environment variable ``KIT_EXPLORER_AHEAD``, or 320.
-    latency
-        Whether the page shows how long each prediction took.
     cases
         Folder that *Pin* writes cases to, for `kit.check_cases`.
     flips
@@ -138,7 +136,6 @@ class Explorer(anywidget.AnyWidget):
         labels: Labels | int | str | None = None,
         *,
         ahead: int | None = None,
-        latency: bool = False,
         cases: str | PathLike[str] = "cases",
         flips: bool = True,
         tries: Mapping[str, Settings] | None = None,
@@ -148,7 +145,6 @@ class Explorer(anywidget.AnyWidget):
         expected = class_indices(labels, classifier.class_names, len(pictures))
         self._lock = threading.RLock()
         self._ahead = positions_ahead(ahead)
-        self._latency = bool(latency)
         self._flips = bool(flips)
         self._cases = Path(cases)
         self._bench = Bench.of(classifier)
@@ -398,7 +394,6 @@ class Explorer(anywidget.AnyWidget):
                 self._shelf,
                 self._tries,
                 ahead=self._ahead,
-                latency=self._latency,
                 flips=self._flips,
             )
         }

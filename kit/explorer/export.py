@@ -117,9 +117,7 @@ def _file(entry: Entry) -> bytes:
 def _panel(contents: Contents) -> dict[str, Any]:
     """Return what a page without a kernel is told once."""
     classifier = contents.bench.classifier
-    described = panel(
-        contents.bench, contents.shelf, contents.tries, ahead=AHEAD, latency=False
-    )
+    described = panel(contents.bench, contents.shelf, contents.tries, ahead=AHEAD)
     labels = {
         name: classifier.class_names[entry.label]
         for name, entry in contents.shelf.items()

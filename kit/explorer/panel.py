@@ -67,7 +67,6 @@ def panel(
     tries: Mapping[str, Settings],
     *,
     ahead: int,
-    latency: bool,
     flips: bool = True,
 ) -> Panel:
     """Return the panel of an explorer, which looks ahead to `ahead` places of a slider."""
@@ -89,7 +88,6 @@ def panel(
         "tempered": classifier.temperature != 1,
         "uploadBytes": UPLOAD_BYTES,
         "ahead": {"keys": MAIN, "places": ahead, "bytes": AHEAD_BYTES},
-        "latency": latency,
         "flips": flips,
         "tries": list(tries.items()),
     }

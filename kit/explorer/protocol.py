@@ -300,7 +300,6 @@ class Panel(TypedDict):
     tempered: bool
     uploadBytes: int
     ahead: Ahead
-    latency: bool
     flips: bool
     tries: list[tuple[str, Settings]]
     alone: NotRequired[bool]

@@ -27,6 +27,7 @@ MODULES += (
     "photos",
     "because",
     "where",
+    "stage",
     "noise",
     "prepare",
     "decode",

@@ -15,24 +15,18 @@ export class BecauseView {
     this.headline = element("p", { class: "kit-headline", role: "status" });
     this.advice = element("p");
     this.pictures = element("div", { class: "kit-beside" });
-    this.folds = element("div", { class: "kit-folds" });
+    this.folds = []; // what is folded
     this.act = button("", "", () => this.#act(), { class: "kit-apply" });
     this.stopButton = button("Stop", "End the search", () => {
       write(this.status, "Stopping …");
       events.stop();
     });
+    this.line = element("div", { class: "kit-line" }, this.act, this.stopButton, this.status);
     this.node = element(
       "div",
       { class: "kit-because kit-drawer", role: "group", "aria-label": "Why", hidden: true },
       this.pictures,
-      element(
-        "div",
-        { class: "kit-reason" },
-        this.headline,
-        this.advice,
-        element("div", { class: "kit-line" }, this.act, this.stopButton, this.status),
-        this.folds,
-      ),
+      element("div", { class: "kit-reason" }, this.headline, this.advice, this.line),
       button("✕", "Close this report", () => this.close(), {
         class: "kit-close",
         "aria-label": "Close",
@@ -65,7 +59,7 @@ export class BecauseView {
     this.valid = [this.asked, { ...this.asked, ...this.reason.apply }].map(stateOf);
     if (!this.reason.apply) this.valid.pop();
     this.#paint(this.reason, pixels ?? []);
-    this.folds.replaceChildren(...folded(changes, found ? content : null));
+    this.#fold(folded(changes, found ? content : null));
     if (stopped || found) this.#busy(false, stopped ?? "");
     this.stopped = stopped;
   }
@@ -93,9 +87,15 @@ export class BecauseView {
   #clear() {
     this.valid = [];
     this.reason = null;
-    for (const part of [this.headline, this.advice, this.pictures, this.folds])
-      part.replaceChildren();
+    for (const part of [this.headline, this.advice, this.pictures]) part.replaceChildren();
+    this.#fold([]);
     this.act.hidden = true;
+  }
+
+  #fold(folds) {
+    for (const fold of this.folds) fold.remove();
+    this.folds = folds;
+    this.line.append(...folds);
   }
 
   #busy(on, text) {
@@ -120,9 +120,8 @@ export class BecauseView {
       ["What the model gets", fixed.before],
       [fixed.title, fixed.after],
     ];
-    this.pictures.replaceChildren(
-      ...texts.map((text, index) => shown(text, pictures[index], pixels[index])),
-    );
+    const [before, after] = texts.map((text, index) => shown(text, pictures[index], pixels[index]));
+    this.pictures.replaceChildren(before, "→", after);
   }
 }
 

@@ -17,7 +17,7 @@ function rangeControl(spec, id, changed, near) {
   const box = element("input", {
     type: "text",
     inputmode: "decimal",
-    class: "kit-number",
+    class: "kit-box",
     title: spec.hint,
     "aria-label": `${spec.label}, exact value`,
     placeholder: off ? "off" : "",
@@ -28,7 +28,6 @@ function rangeControl(spec, id, changed, near) {
     element("label", { for: id, text: spec.label }),
     slider,
     box,
-    element("span", { class: "kit-unit", text: spec.unit, "aria-hidden": "true" }),
   );
   const show = (value) => {
     slider.value = value ?? last;
@@ -63,7 +62,7 @@ function rangeControl(spec, id, changed, near) {
   box.addEventListener("change", () => {
     box.value = change(Number.isNaN(numberOf(box.value)) ? slider.value : box.value) ?? "";
   });
-  return { key: spec.key, show, around: (value, most) => around(spec, value, most), node };
+  return { spec, show, around: (value, most) => around(spec, value, most), node };
 }
 
 /** A number as people write it, with a point or a comma; NaN for what is none. */
@@ -84,7 +83,8 @@ export function around({ low, high, step }, value, most) {
     .map(place);
 }
 
-function switchControl({ key, label, hint }, id, changed) {
+function switchControl(spec, id, changed) {
+  const { key, label, hint } = spec;
   const box = element("input", { type: "checkbox", id, title: hint, "data-key": key });
   box.addEventListener("change", () => changed(key, box.checked));
   const node = element(
@@ -94,7 +94,7 @@ function switchControl({ key, label, hint }, id, changed) {
     box,
   );
   const show = (value) => Object.assign(box, { checked: value });
-  return { key, show, node };
+  return { spec, show, node };
 }
 
 export const CONTROLS = { range: rangeControl, switch: switchControl };

@@ -13,6 +13,7 @@ import { PathView } from "./path.js";
 import { PhotoStrip } from "./photos.js";
 import { Picture } from "./picture.js";
 import { Preview, bytesOf } from "./preview.js";
+import { Stage } from "./stage.js";
 import { Where } from "./where.js";
 
 const OVER = ["restarting", "autorestarting", "dead", "terminating"]; // states of a kernel that will not answer this page
@@ -35,7 +36,7 @@ class ExplorerView {
     const panel = model.get("_panel");
     this.model = model;
     this.prefix = prefix;
-    this.preview = new Preview((content) => this.post({ ...content, request: `${prefix}.noise` }));
+    this.preview = new Preview((seed, count) => this.ask("noise", { seed, count }));
     this.input = new Picture("Model input");
     this.files = new Files(prefix, {
       limit: () => model.get("_panel").uploadBytes,
@@ -44,18 +45,17 @@ class ExplorerView {
     });
     this.known = { top: "", label: "" }; // the predicted class, and what the image is known to show
     this.picker = new LabelPicker(prefix, panel.classes, (label) =>
-      this.post({ kind: "label", request: `${prefix}.label`, photo: this.settings.photo, label }),
+      this.ask("label", { photo: this.settings.photo, label }),
     );
     this.judging = new Judging({
-      post: (settings, photos) =>
-        this.post({ kind: "judge", request: `${prefix}.judge`, settings, photos }),
+      post: (settings, photos) => this.ask("judge", { settings, photos }),
       judged: (marks) => this.photos.judge(marks),
     });
     const look = (where) => this.move({ ...this.settings, where }, this.done.textContent);
     this.where = new Where(this.input, {
       changed: look,
       toggled: () => look(this.settings.where === null ? -1 : null),
-      ask: () => this.post({ kind: "where", request: `${prefix}.where` }),
+      ask: () => this.ask("where"),
     });
     this.where.button.hidden = panel.map === null;
     this.answer = new AnswerView(() => this.picker.open(this.known, this.answer.mark));
@@ -68,7 +68,7 @@ class ExplorerView {
         this.camera.stop();
         this.changed("photo", name);
       },
-      removed: (name) => this.post({ kind: "remove", request: `${prefix}.remove`, name }),
+      removed: (name) => this.ask("remove", { name }),
     });
     this.camera = new Camera(() => model.get("_panel").camera, {
       ready: () => !this.exchange.inFlight,
@@ -76,25 +76,24 @@ class ExplorerView {
       switched: (on) => {
         this.peek.disabled = on;
       }, // a frame has no untouched state to come back to
-      snapped: () => this.post({ kind: "snap", request: `${prefix}.snap` }),
+      snapped: () => this.ask("snap"),
       fail: (text) => this.fail(text),
     });
     this.because = new BecauseView({
-      ask: () => this.post({ kind: "why", request: `${prefix}.why`, settings: this.settings }),
-      stop: () => this.post({ kind: "stop", request: `${prefix}.stop` }),
+      ask: () => this.ask("why", { settings: this.settings }),
+      stop: () => this.ask("stop"),
       take: (settings) => this.take(settings),
       blame: (guilty, fixed) => this.path.blame(guilty, fixed),
       opened: (open) => this.open("because", open),
     });
-    this.controls = panel.sliders.map((spec, index) => ({
-      ...CONTROLS[spec.kind](
+    this.controls = panel.sliders.map((spec, index) =>
+      CONTROLS[spec.kind](
         spec,
         `${prefix}-${index}`,
         (key, value) => this.changed(key, value),
         (key) => this.near(key),
       ),
-      spec,
-    }));
+    );
     this.flips = new Map(
       panel.sliders
         .filter((spec) => panel.flips && spec.kind === "range")
@@ -108,7 +107,7 @@ class ExplorerView {
         ]),
     );
     const around = (key, value, most) =>
-      this.controls.find((control) => control.key === key).around(value, most);
+      this.controls.find(({ spec }) => spec.key === key).around(value, most);
     this.exchange = new Exchange(prefix, panel.ahead, around);
     this.settings = { ...panel.neutral };
     this.message = null; // the newest answer, painted in the next frame
@@ -123,9 +122,6 @@ class ExplorerView {
   // -- structure
 
   build(panel) {
-    const { prefix } = this;
-    this.title = element("p", { class: "kit-title", text: panel.title }); // no heading: its level depends on the notebook
-    this.latency = element("span", { class: "kit-latency", hidden: !panel.latency });
     this.banner = element("p", { class: "kit-lost", role: "alert", hidden: true });
     this.error = element("p", { class: "kit-error", role: "alert", hidden: true });
     this.notes = element(
@@ -133,40 +129,30 @@ class ExplorerView {
       { class: "kit-notes", hidden: panel.notes.length === 0 },
       ...panel.notes.map((text) => element("p", { text })),
     );
-    const pin = () => this.post({ kind: "pin", request: `${prefix}.pin`, settings: this.settings });
-    const summary = element("summary", { text: "More" });
-    const item = (text, title, act, hidden) =>
+    const pin = () => this.ask("pin", { settings: this.settings });
+    const summary = element("summary", { class: "kit-box", text: "More" });
+    const items = element(
+      "div",
+      {},
+      button("Present (P)", "In the whole window; Page Down shows the next, Escape leaves", () =>
+        this.stage.toggle(),
+      ),
+      button("Copy as Python", "Copy the code of this state", () => this.copyCode()),
       button(
-        text,
-        title,
-        () => {
-          this.closeMenu();
-          act();
-        },
-        { hidden },
-      );
-    this.menu = element(
-      "details",
-      { class: "kit-menu" },
-      summary,
-      element(
-        "div",
-        {},
-        item("Copy as Python", "Copy the code of this state", () => this.copyCode()),
-        item(
-          "Pin",
-          "Keep this as a case, for kit.check_cases to guard",
-          () => (this.known.label ? pin() : this.picker.open(this.known, summary, pin)),
-          panel.alone,
-        ),
+        "Pin",
+        "Keep this as a case, for kit.check_cases to guard",
+        () => (this.known.label ? pin() : this.picker.open(this.known, summary, pin)),
+        { hidden: panel.alone },
       ),
     );
+    items.addEventListener("click", () => this.closeMenu(), true); // before what is chosen takes the focus
+    this.menu = element("details", { class: "kit-menu" }, summary, items);
     this.tries = element(
       "div",
       { class: "kit-tries", role: "group", "aria-label": "Try", hidden: panel.tries.length === 0 },
       element("span", { text: "Try:" }),
       ...panel.tries.map(([name, settings]) =>
-        button(name, "Show this", () => this.show(settings)),
+        button(name, "Show this", ({ target }) => this.show(settings, target)),
       ),
     );
     this.done = element("p", { class: "kit-done", role: "status" });
@@ -205,8 +191,7 @@ class ExplorerView {
       element(
         "header",
         {},
-        this.title,
-        this.latency,
+        element("p", { class: "kit-title", text: panel.title }), // no heading: its level depends on the notebook
         element(
           "div",
           { class: "kit-group kit-quiet", hidden: panel.table },
@@ -266,6 +251,8 @@ class ExplorerView {
     );
     this.root.classList.toggle("kit-tempered", panel.tempered);
     this.photos.build(panel.photos, this.settings.photo);
+    const next = panel.tries.length ? ".kit-tries button" : ".kit-photos input";
+    this.stage = new Stage(this.root, () => [...this.root.querySelectorAll(next)]);
   }
 
   refresh() {
@@ -314,6 +301,7 @@ class ExplorerView {
     this.camera.stop();
     this.photos.stop();
     this.answer.stop();
+    this.stage.stop();
     cancelAnimationFrame(this.frame);
     for (const timer of [this.timer, this.resting, this.late]) clearTimeout(timer);
     this.stopped = true;
@@ -351,20 +339,26 @@ class ExplorerView {
   }
 
   key(event) {
-    if (!this.root.contains(event.target)) return;
+    if (!this.root.contains(event.target) && !this.stage.on) return;
     event.stopPropagation();
     const down = event.type === "keydown";
+    const types = event.target.matches("select, input:not([type=range], [type=radio])");
     if (event.target === this.peek && [" ", "Enter"].includes(event.key)) {
       event.preventDefault();
       if (!event.repeat) this.hold(down);
     } else if (down && event.key === "Enter" && event.target.matches(".kit-choice select")) {
       event.preventDefault();
       event.target.showPicker?.();
+    } else if (down && this.stage.turn(event.key)) {
+      event.preventDefault();
+    } else if (down && event.key === "p" && !types && !event.ctrlKey && !event.metaKey) {
+      this.stage.toggle();
     } else if (down && event.key === "Escape") {
       const running = [...this.flips.values()].find((flip) => flip.running);
       if (running) running.stop();
       else if (this.menu.open) this.closeMenu();
       else if (!this.picker.node.hidden) this.picker.close();
+      else if (this.stage.on) this.stage.toggle();
       else if (!this.because.node.hidden) this.because.close();
     }
   }
@@ -412,7 +406,8 @@ class ExplorerView {
     this.take(this.model.get("_panel").neutral);
   }
 
-  show(settings) {
+  show(settings, place) {
+    this.stage.place = place;
     this.camera.stop();
     this.adopt(this.predicted(settings));
     this.move(this.settings);
@@ -458,6 +453,10 @@ class ExplorerView {
 
   // -- talking to the kernel
 
+  ask(kind, fields = {}) {
+    this.post({ kind, request: `${this.prefix}.${kind}`, ...fields });
+  }
+
   post(content, buffers = []) {
     try {
       const held = content.kind === "settings" ? { held: this.preview.base?.photo ?? null } : {};
@@ -470,7 +469,7 @@ class ExplorerView {
   perform(effects) {
     for (const effect of effects) {
       if (effect.post) this.post(effect.post, effect.buffers);
-      if (effect.show) this.news(effect.show, effect.since ?? 0);
+      if (effect.show) this.news(effect.show);
       if (effect.adopt) this.adopted(effect.adopt);
       if (effect.fail) this.fail(effect.fail, effect.stale);
       if (effect.lost) this.lose(effect.lost);
@@ -567,19 +566,7 @@ class ExplorerView {
   /** After the cell was run: the whole explorer, where a part of it is in view already. */
   reveal() {
     const { top, bottom } = this.root.getBoundingClientRect();
-    if (bottom < 0 || top > innerHeight) return;
-    let frame = this.root.parentElement;
-    while (
-      frame &&
-      !(
-        frame.scrollHeight > frame.clientHeight &&
-        /auto|scroll/.test(getComputedStyle(frame).overflowY)
-      )
-    )
-      frame = frame.parentElement;
-    this.root.scrollIntoView({
-      block: frame && bottom - top > frame.clientHeight ? "start" : "nearest",
-    });
+    if (bottom >= 0 && top <= innerHeight) this.root.scrollIntoView({ block: "nearest" });
   }
 
   /** The bars are stale until an answer comes: the settings may have moved meanwhile. */
@@ -597,11 +584,11 @@ class ExplorerView {
     this.flips.forEach((flip) => flip.stop());
   }
 
-  news(answer, since) {
+  news(answer) {
     // The kernel sends a photograph once: one that no frame has taken yet goes with the next answer.
     const untaken =
       answer.buffers.length === 1 && this.message ? this.message.buffers.slice(1) : [];
-    this.message = { content: answer.content, since, buffers: [...answer.buffers, ...untaken] };
+    this.message = { content: answer.content, buffers: [...answer.buffers, ...untaken] };
     this.draw();
   }
 
@@ -609,7 +596,7 @@ class ExplorerView {
     this.settings = { ...settings };
     this.photos.show(settings.photo);
     this.path.show(settings);
-    for (const control of this.controls) control.show(settings[control.key]);
+    for (const { spec, show } of this.controls) show(settings[spec.key]);
   }
 
   adopted(settings) {
@@ -642,7 +629,7 @@ class ExplorerView {
     this.perform(this.exchange.tick(performance.now()));
   }
 
-  paintAnswer({ content, since, buffers }) {
+  paintAnswer({ content, buffers }) {
     if (!this.root.dataset.told) {
       this.root.dataset.told = "1"; // the style hides what stands there for pages without a kernel
       this.photos.show(this.settings.photo); // the strip has a width from now on
@@ -661,8 +648,6 @@ class ExplorerView {
     if (this.exchange.changes > this.failedAt || this.root.classList.contains("kit-stale"))
       this.error.hidden = true;
     if (!this.exchange.lost) this.root.classList.remove("kit-stale");
-    const kernel = content.kernelMs === null ? "known ahead" : `kernel ${content.kernelMs} ms`;
-    if (since) write(this.latency, `${Math.round(performance.now() - since)} ms, ${kernel}`);
     this.keep(content);
     const detail = { settings: content.settings, kernelMs: content.kernelMs };
     this.root.dispatchEvent(new CustomEvent("kit:painted", { bubbles: true, detail }));
@@ -673,7 +658,7 @@ class ExplorerView {
     clearTimeout(this.resting);
     this.resting = setTimeout(() => {
       const state = verdict + JSON.stringify(settings);
-      if (state !== this.kept) this.post({ kind: "keep", request: `${this.prefix}.keep` });
+      if (state !== this.kept) this.ask("keep");
       this.kept = state;
     }, KEPT_MS);
   }

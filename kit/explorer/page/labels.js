@@ -13,6 +13,7 @@ export class LabelPicker {
     this.box = element("input", {
       type: "text",
       list: id,
+      class: "kit-box",
       autocomplete: "off",
       "aria-label": "Class of this image",
       placeholder: "Type a class",

@@ -35,7 +35,7 @@ export class Preview {
     const key = `${seed}/${count}`;
     if ((noise.seed === seed && noise.field.length >= count) || noise.wanted === key) return;
     noise.wanted = key;
-    this.ask({ kind: "noise", seed, count });
+    this.ask(seed, count);
   }
 
   takeNoise({ seed }, view) {
