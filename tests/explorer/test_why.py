@@ -55,7 +55,7 @@ def test_a_prediction_that_stays_with_a_fraction_of_its_probability_is_no_succes
         "Still giant panda, but 4.9 % instead of 96.9 %. Without brightness 0.4: 98.0 %;"
         " without noise 60: 97.9 %; only together do they do it."
     )
-    assert all(change.regains for change in found)
+    assert all(change.restores for change in found)
     assert answer["fixed"]["mark"] == "✓ giant panda, 98.0 % again"
     assert answer["guilty"] == ["perturbation"]
 
@@ -173,7 +173,7 @@ def test_a_mistake_is_said_before_a_perturbation_where_fixing_it_is_enough(expla
     shown, found, answer = explain(
         "espresso.jpg", brightness=0.8, scaling="caffe_means"
     )
-    assert [change.regains for change in found] == [True, False]
+    assert [change.restores for change in found] == [True, False]
     assert answer["button"] == "Fix it"
     assert undone(shown, answer) == {"brightness": 0.8}
 
