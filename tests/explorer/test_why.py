@@ -56,7 +56,7 @@ def test_a_prediction_that_stays_with_a_fraction_of_its_probability_is_no_succes
         "Still giant panda, but 4.9 % instead of 96.9 %. Without brightness 0.4: 98.0 %;"
         " without noise 60: 97.9 %; only together do they do it."
     )
-    assert all(change.regains for change in found)
+    assert all(change.restores for change in found)
     assert answer["fixed"]["mark"] == "✓ giant panda, 98.0 % again"
     assert answer["guilty"] == ["perturbation"]
 
