@@ -482,6 +482,12 @@ def _possible_heads(after: Floats) -> Mapping[str, Outputs]:
         if _without_softmax(after).min() > -ROUNDING_CHANGE:
             heads["taking one of two softmaxes out"] = _without_softmax
         return heads
+    offset = 128 if after.min() < 0 else 0
+    levels = after + offset
+    if not (levels % 1).any() and levels.min() >= 0 and levels.max() <= 255:
+        # As TensorFlow Lite quantises a softmax.
+        words = f"applying scale and zero point, (x + {offset}) / 256,"
+        return {words: lambda x: (x + offset) / 256}
     if in_range:
         heads["a softmax in place of sigmoids"] = lambda x: probabilities(
             scipy.special.logit(x.clip(_LEAST_PROBABILITY, 1 - 1e-7)), "logits"
@@ -490,12 +496,6 @@ def _possible_heads(after: Floats) -> Mapping[str, Outputs]:
         heads["a softmax"] = partial(probabilities, head="logits")
     if after.min() >= -ROUNDING_CHANGE:
         heads["dividing by the sum"] = lambda x: probabilities(x.clip(0), "sigmoid")
-    offset = 128 if after.min() < 0 else 0
-    levels = after + offset
-    if not (levels % 1).any() and levels.min() >= 0 and levels.max() <= 255:
-        # As TensorFlow Lite quantises a softmax.
-        words = f"applying scale and zero point, (x + {offset}) / 256,"
-        heads[words] = lambda x: (x + offset) / 256
     return heads
 
 

@@ -74,6 +74,7 @@ class Checkup(Result):
         if not differing:
             yield f"Your code agrees with the classifier's preprocessing on {count} of {count} photos."
             yield from (f"Note: {note}." for note in self.comparisons[0].notes)
+            yield "Where predictions differ all the same: kit.compare(classifier, outputs, photos)."
             return
         failed = [
             comparison for comparison in differing if comparison.main_step == "function"

@@ -304,8 +304,49 @@ def test_what_cannot_be_compared_is_refused(fashion, classifier, sixteen):
             sixteen[0],
             fashion,
         ): r"Expected a Classifier, received Photo; see kit\.Classifier\.load",
-        (fashion, "model.keras"): "a classifier or a function of tensors, received str",
+        (
+            fashion,
+            "model.keras",
+        ): r"or outputs \(photos, classes\), received str",
     }
     for (first, second), message in refused.items():
         with pytest.raises((TypeError, ValueError), match=message):
             kit.compare(first, second, sixteen)
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        ({"channels": "bgr"}, "channel_order"),
+        ({"fit": "squash"}, "resize_fit"),
+    ],
+)
+def test_what_an_app_predicts_for_one_photo_tells_its_fault(classifier, fault, cause):
+    photo = samples.photo("cat.jpg")
+    wrong = classifier.using(classifier.preprocessing.replace(**fault))
+    outputs = wrong.predict(photo).probabilities
+    found = kit.compare(classifier, outputs, photo)
+    assert found.cause == cause
+    assert found.left < 1e-3
+
+
+@pytest.mark.parametrize("offset", [0, -128])
+def test_whole_numbers_of_an_app_get_scale_and_zero_point(fashion, sixteen, offset):
+    # As TensorFlow Lite writes a softmax, in steps of 1 / 256.
+    rows = fashion.predict(sixteen).probabilities
+    outputs = np.round(rows * 256).clip(0, 255) + offset
+    found = kit.compare(fashion, outputs, sixteen)
+    assert found.cause == "softmax_head"
+    assert f"(x + {-offset}) / 256" in found.undone
+
+
+def test_nothing_is_fitted_to_one_image(fashion, sixteen):
+    shuffled = fashion.predict(sixteen[0]).probabilities[
+        :, [3, 0, 4, 1, 5, 9, 2, 6, 8, 7]
+    ]
+    assert kit.compare(fashion, shuffled, sixteen[0]).cause == ""
+
+
+def test_an_app_predicts_each_photo_once(fashion, sixteen):
+    with pytest.raises(ValueError, match="outputs for each of 16 images, received 3"):
+        kit.compare(fashion, np.ones((3, 10)), sixteen)

@@ -35,6 +35,7 @@ def test_a_function_that_does_the_same_agrees():
         == "Your code agrees with the classifier's preprocessing on 3 of 3 photos."
     )
     assert "decoding is not compared" in notes[0]
+    assert "kit.compare(classifier, outputs, photos)" in notes[-1]
     assert repr(found) == "Checkup(agrees, 3 photos)"
 
 

@@ -360,6 +360,8 @@ def test_a_file_that_turned_white_when_it_was_decoded_says_so():
 
 def test_a_buffer_has_the_shape_that_the_network_takes():
     assert YOLO.compare(YOLO.apply(CAT).ravel(), CAT).equal
+    # A file of float32 that was read as bytes.
+    assert YOLO.compare(np.frombuffer(YOLO.apply(CAT), np.uint8), CAT).equal
     # What is there for each pixel was written for each channel.
     scrambled = HERE.replace(layout="channels_last").apply(CAT).ravel()
     assert HERE.compare(scrambled, CAT).main_step == "layout"
