@@ -97,7 +97,8 @@ def diagnose(
     preprocess
         Your own function that prepares an image, in place of the preprocessing in use; see `kit.check`, which
         also says where it differs from that: nothing is clean then, and the images are not looked into. What
-        fixes less of the function than is unexplained is possible at most.
+        fixes less of the function than is unexplained is possible at most. A fix holds all that differs from
+        the classifier's preprocessing, unless evidence speaks against that.
     tensor
         In place of such a function, the tensor that other code made of the photo, or one for each.
     progress
