@@ -67,7 +67,10 @@ __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
 
 _HOPELESS = {"diverged_training", "untrained_weights"}
 _UNREAD = "layers and weights were not checked"
-_FAILING = "no more than half is predicted correctly: look at the crop, and at the training images"
+_FAILING = (
+    "no more than half is predicted correctly, which of few labels may be chance:"
+    " give more, and compare with training images"
+)
 
 
 def diagnose(
