@@ -72,8 +72,8 @@ __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
 _HOPELESS = {"diverged_training", "untrained_weights"}
 _UNREAD = "layers and weights were not checked"
 _FAILING = (
-    "no more than half is predicted correctly: look at the crop, at class names and weights"
-    " (a conversion may have changed them), and at the training images"
+    "no more than half is predicted correctly, which of few labels may be chance: give more labels; else"
+    " look at class names and weights (a conversion may have changed them), and at the training images"
 )
 
 
@@ -104,7 +104,8 @@ def diagnose(
     preprocess
         Your own function that prepares an image, in place of the preprocessing in use; see `kit.check`, which
         also says where it differs from that: nothing is clean then, and the images are not looked into. What
-        fixes less of the function than is unexplained is possible at most.
+        fixes less of the function than is unexplained is possible at most. A fix holds all that differs from
+        the classifier's preprocessing, unless evidence speaks against that.
     tensor
         In place of such a function, the tensor that other code made of the photo, or one for each.
     progress

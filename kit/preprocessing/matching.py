@@ -14,6 +14,7 @@ from kit.images import Photo
 from kit.preprocessing.calling import Called
 from kit.preprocessing.comparison import TURNS, short
 from kit.preprocessing.pipeline import (
+    CHANNELS,
     LAYOUTS,
     MATTES,
     PIPELINE,
@@ -291,7 +292,7 @@ def match(
     decoding = windows[0].decoding
     results = [Probe(photo.decoded(decoding), upright(x)) for photo, x in samples]
     pipeline, unexplained = _fitted_pipeline(expected, windows, results, known)
-    if unexplained or levels_apart(pipeline, results) > DECODER_LEVELS:
+    if unexplained or levels_apart(pipeline, results[:1]) > DECODER_LEVELS:
         untouched = [Probe(photo, to_last(x)) for photo, x in samples]
         if recoloured := _recoloured(expected, untouched, known):
             pipeline, unexplained = recoloured
@@ -347,10 +348,10 @@ def _mixed(x: Float64, y: Float64) -> _Colours:
     weights = np.linalg.lstsq(x, y)[0]
     share = np.std(y - x @ weights) / np.std(y)
     parts = np.abs(weights) / (np.abs(weights).sum(axis=0) + _TINY)
-    if np.any(parts.max(axis=0) < ALONE):
-        return _Colours(share, "channels", "mixtures of them, as in YCrCb or YUV,")
     order = parts.argmax(axis=0).tolist()
     names = "".join("rgb"[channel] for channel in order)
+    if names in CHANNELS or parts.max(axis=0).min() < ALONE:
+        return _Colours(share, "channels", "mixtures of them, as in YCrCb or YUV,")
     return _Colours(share, "channels", names, order)
 
 
@@ -384,7 +385,7 @@ def _recoloured(
     share, step, there, order = colours(window)
     spread = np.std(run(TO_SIZE, window, photo))
     leftover = EXPLAINED_RATIO * share
-    if leftover > min(EXPLAINED_SHARE, _line(window, samples).levels / spread):
+    if leftover > min(EXPLAINED_SHARE, _line(window, samples[:1]).levels / spread):
         return None
     if order:
         samples = [Probe(Photo(p.pixels[..., order]), y) for p, y in samples]

@@ -8,7 +8,7 @@ import kit
 from kit.diagnosis import STAGES, Investigation, fixed_together, fixes, with_fixes
 from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.finding import Evidence, Finding, Fix
-from kit.diagnosis.search import Search
+from kit.diagnosis.search import Search, fix
 from tests.diagnosis import indices
 
 CLASSIFIER = kit.samples.classifier("fashion_mnist")
@@ -132,11 +132,10 @@ def test_a_cast_is_fixed_together_with_the_scaling_before_it(no_batchnorm, sixte
 
 
 def test_one_fix_puts_all_faults_of_the_preprocessing_right():
-    whole = Fix("all", "all code", USED)
     one = named("inverted_polarity", fix=Fix("one", "one code", WRONG))
     advice = named("dark", fix=Fix("brighten"))
-    fixed, unchanged = fixed_together([one, advice], whole)
-    assert fixed.fix == Fix("one", "all code", USED)
+    fixed, unchanged = fixed_together([one, advice], WRONG, USED)
+    assert fixed.fix == fix(WRONG, USED, "inverted_polarity")
     assert unchanged == advice
 
 

@@ -222,8 +222,8 @@ OTHERWISE = [
         lambda x: scaled(cv2.cvtColor(x, cv2.COLOR_RGB2HSV)),
     ),
     (
-        "resize",
-        "another part, colours or contrast of the image there",
+        "scaling",
+        "a curve, such as gamma, there",
         lambda x: 2 * (cv2.resize(x, (224, 224)) / 255) ** 2.2 - 1,
     ),
 ]
@@ -270,25 +270,37 @@ def test_a_diagnosis_says_what_its_preprocessing_leaves_of_a_function():
     assert notes[2].startswith("Your code differs at 'channels' on 2 of 2")
 
 
-def faded(share):
-    """A function that takes a share of the colour out."""
-
+def grey_and_blurred(side):
     def prepared(pixels):
         grey = np.repeat(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[..., None], 3, -1)
-        return scaled(cv2.addWeighted(grey, share, pixels, 1 - share, 0))
+        return scaled(cv2.blur(grey, (side, side)))
 
     return prepared
 
 
-@pytest.mark.parametrize(("share", "verdict"), [(0.7, "possible"), (1.0, "named")])
+@pytest.mark.parametrize(("side", "verdict"), [(15, "possible"), (1, "named")])
 def test_a_fix_that_explains_less_of_a_function_than_is_unexplained_is_not_named(
-    share, verdict
+    side, verdict
 ):
     classifier = CLASSIFIER.using(SQUASHED)
-    found = kit.diagnose(classifier, PHOTOS, preprocess=faded(share))
+    found = kit.diagnose(classifier, PHOTOS, preprocess=grey_and_blurred(side))
     verdicts = {one.cause: one.verdict for one in found.findings}
     assert verdicts["grayscale"] == verdict
     assert (found.best is None, found.clean) == (verdict != "named", False)
+
+
+def by_255(pixels):
+    return cv2.resize(pixels, (224, 224)) / np.float32(255)
+
+
+def test_the_fix_of_a_function_holds_all_that_differs_from_a_known_preprocessing():
+    found = kit.diagnose(CLASSIFIER, PHOTOS, preprocess=by_255)
+    assert (found.best.cause, found.fix()) == ("wrong_range", RIGHT)
+    assert "a crop of 87.5 %" in found.headline
+    # Not what evidence speaks against.
+    wrong = CLASSIFIER.using(RIGHT.replace(channels="bgr"))
+    found = kit.diagnose(wrong, PHOTOS, preprocess=by_255)
+    assert found.fix().channels == "rgb"
 
 
 def test_a_function_that_fails_on_some_images_or_on_later_calls_is_said_to_fail():
@@ -322,6 +334,9 @@ def test_a_tensor_takes_the_place_of_a_function():
     assert found.main_step == "channels"
     assert str(found).startswith("Your code differs at 'channels' on 2 of 2: ")
     assert found.preprocessing == SQUASHED.replace(channels="bgr")
+    assert kit.check(classifier, photos[0], tensors[0][None].tolist()).main_step == (
+        "channels"
+    )
     diagnosis = kit.diagnose(classifier, photos, tensor=tensors)
     assert diagnosis.best.cause == "channel_order"
     # What is told of a layout that the network cannot take does not hide the rest.

@@ -233,7 +233,48 @@ def test_what_no_step_explains_is_said_to_be_unexplained():
         np.asarray(Image.fromarray(x).filter(ImageFilter.GaussianBlur(1)))
     )
     *_, words = KERAS.compare(lambda x: blurred(x) / 127.5 - 1, CAT).differences
+    assert "levels (root mean square) are unexplained, of fine detail alone" in words
+    # A shade from left to right is no detail.
+    shade = np.linspace(0, 50, 224)[:, None]
+    *_, words = KERAS.compare(lambda x: (resized(x) + shade) / 255, CAT).differences
     assert words.endswith("are unexplained, so something else happens there, too")
+
+
+def wrapped(x):
+    return x.astype(np.int8)
+
+
+# What no pipeline does: from the levels of a photo, in any scaling.
+COLOURS = [
+    (lambda x: x[..., [1, 2, 0]], "channels: rgb here, gbr there"),
+    (lambda x: x[..., [0, 0, 0]], "channels: rgb here, rrr there"),
+    (
+        lambda x: x @ np.float32([[0.6, 0.2, 0.1], [0.3, 0.5, 0.2], [0.1, 0.3, 0.7]]),
+        "channels: rgb here, mixtures of them, as in YCrCb or YUV, there",
+    ),
+    (lambda x: x**2.2, "scaling: a line here, a curve, such as gamma, there"),
+    (wrapped, "scaling: a line here, a jump, as where bytes wrap around, there"),
+]
+
+
+@pytest.mark.parametrize(("colours", "words"), COLOURS)
+@pytest.mark.parametrize("is_tensor", [False, True])
+def test_other_colours_are_named_by_how_they_come_from_red_green_and_blue(
+    colours, words, is_tensor
+):
+    def function(x):
+        return colours(resized(x)) / np.float32(127.5) - 1
+
+    code = function(CAT.pixels) if is_tensor else function
+    assert words in KERAS.compare(code, CAT).differences
+
+
+def test_another_order_of_channels_hides_no_scaling():
+    tensor = resized(CAT.pixels)[..., [1, 2, 0]] / 255
+    assert set(KERAS.compare(tensor, CAT).differences) == {
+        f"scaling: {MINUS}1..1 here, 0..1 there",
+        "channels: rgb here, gbr there",
+    }
 
 
 def test_grey_networks_and_missing_resizing_are_compared_too():

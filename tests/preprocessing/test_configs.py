@@ -415,3 +415,10 @@ def test_other_files_are_refused_in_one_line(text, error, message, tmp_path):
     with pytest.raises(error, match=message) as refused:
         read(path)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", [("Resize", 256)]])
+def test_what_is_neither_a_file_nor_a_format_names_the_door_for_keras(name):
+    words = "^Expected what KerasHub, .* received .*Preprocessing.for_application"
+    with pytest.raises((FileNotFoundError, TypeError), match=words):
+        read(name)

@@ -472,6 +472,9 @@ def test_a_report_by_hand():
     assert "<a>" not in shift._repr_html_()
     assert "<note>" not in shift._repr_html_()
     assert "&lt;a&gt;.png, b.png, c.png and 2 more" in shift._repr_html_()
+    # Nothing is said of an effect on other images than these where there is none.
+    without = replace(findings[0], explanation=replace(darker, changed=0.0))
+    assert "%" not in replace(shift, findings=(without,)).text()
     assert replace(shift, findings=findings[2:]).verdict == "unchanged"
     few = replace(shift, findings=findings[2:], photos=19)
     told = "19 photos compared with 256 training images: cannot tell, it takes 20 on each side."
