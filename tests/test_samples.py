@@ -24,6 +24,12 @@ def test_photos_and_labels_of_a_name_belong_together(name):
     assert len({photo.name for photo in photos}) == len(photos)
 
 
+def test_what_is_sent_through_a_pipeline_is_met_on_no_labelled_photo():
+    probes = set(samples.probes())
+    assert probes == {*samples.photos("photographs")} - {*samples.photos("imagenet")}
+    assert probes
+
+
 def test_nobody_can_change_a_bundled_picture_for_the_others():
     photos = [
         samples.photos(name)[0].pixels for name in ("photographs", "fashion_mnist")

@@ -297,7 +297,6 @@ def test_bad_settings_end_in_one_line_in_a_notebook(explorer):
     for wrong, text in (
         ({"brightnes": 1}, "did you mean 'brightness'"),
         (3, "Expected settings as a dictionary, received 3"),
-        ({"fix": True}, "Expected fix as False before a diagnosis"),
     ):
         with pytest.raises((TypeError, ValueError), match=text) as caught:
             explorer.settings = wrong

@@ -1,6 +1,8 @@
 """What an exported page has: the network, or a table of predictions where a page cannot run it."""
 
 import gzip
+import json
+from base64 import b64decode
 
 import numpy as np
 import pytest
@@ -40,16 +42,20 @@ def contents_of(bench, **changes):
 def test_a_network_for_pages_predicts_as_the_kit_with_short_weights_and_exactly_without(
     bench, clothes
 ):
-    tensors = [bench.trained.apply(photo) for photo in clothes[:3]]
-    batch = np.concatenate(tensors)
+    batch = np.concatenate([bench.trained.apply(photo) for photo in clothes[:3]])
     wanted = bench.classifier.predict_tensors(batch)
-    packed, about = compact.compact(bench, tensors, exact=True)
+    shelf = Shelf()
+    contents = Contents(bench, shelf, {}, neutral(shelf.add(clothes[0])))
+    panel, _, _, packed, _ = (
+        b64decode(part) for part in export.network_parts(contents, exact=True)
+    )
     whole = LiteEngine(gzip.decompress(packed))
     np.testing.assert_array_equal(whole.predict(batch[:1]), wanted[:1])
     data, _, constants = compact._for_one(bench.classifier.network.compiled.data)
     _, restored, weights = compact._shortened(data, constants)
     np.testing.assert_allclose(LiteEngine(restored).predict(batch), wanted, atol=1e-3)
-    assert about["network"] == {"length": len(data), "weights": []}
+    about = json.loads(gzip.decompress(panel))["network"]
+    assert about == {"length": len(data), "weights": []}
     assert sum(weight["count"] for weight in weights) > 20_000
 
 

@@ -97,17 +97,7 @@ MALFORMED = [
         "received 'dog.jpg'",
     ),
     ({"kind": "judge", "settings": {}, "photos": [3]}, [], "Expected the photo out of"),
-    (
-        {"kind": "pin", "settings": {"photo": "cat.jpg"}},
-        [],
-        "Expected a label to pin, received none",
-    ),
     ({"kind": "snap"}, [], "received 'Camera (live)'"),
-    (
-        {"kind": "remove", "name": "cat.jpg"},
-        [],
-        "'cat.jpg', which came with the explorer",
-    ),
     (UPLOAD, [b"no image at all"], "Expected an image file"),
     (UPLOAD, [b"\xff\xd8\xff\xe0 cut short"], "Expected "),
     (UPLOAD, [b""], "Expected "),

@@ -86,6 +86,7 @@ def test_a_given_name_loses_its_folders():
     for name, kept in {
         "a/b/c.png": "c.png",
         "C:\\fakepath\\c.png": "c.png",
+        "a\\b\\": "b",
         "/": "image",
     }.items():
         assert Photo.from_array(RAMP, name).name == kept

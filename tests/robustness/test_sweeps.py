@@ -105,45 +105,30 @@ def test_rows_of_many_blocks_belong_to_their_picture_perturbation_and_label(fash
 
 
 def test_a_sweep_by_hand():
-    rows = unread(3, 3, ranks=1)
-    rows["classes"][..., 0] = [[0, 1, -1], [1, 0, -1], [0, -1, -1]]
-    rows["probabilities"][rows["classes"] >= 0] = [0.9, 0.8, 0.7, 0.6, 0.5]
+    rows = unread(4, 3, ranks=1)
+    rows["classes"][..., 0] = [[0, 1, -1], [1, 0, -1], [0, -1, -1], [1, 1, -1]]
+    read = rows["classes"] >= 0
+    rows["probabilities"][read] = [0.9, 0.8, 0.7, 0.6, 0.5, 0.3, 0.1]
     by_hand = Sweep(
-        photos=("first", "second", "third"),
+        photos=("first", "second", "third", "unlabelled"),
         perturbations=tuple(Perturbation(brightness=value) for value in (0.5, 1, 2)),
         axes={"brightness": (0.5, 1.0, 2.0)},
-        labels=np.array([0, 1, -1]),
+        labels=np.array([0, 1, 0, -1]),
         rows=rows,
         model={"class_names": ("cat", "dog")},
     )
-    # Right are two of two, none of two, and nothing was answered.
+    # Right are three of three, none of two, and nothing was answered.
     assert by_hand.accuracy().tolist()[:2] == [1, 0]
-    assert by_hand.confidence()[:2] == pytest.approx([(0.9 + 0.7 + 0.5) / 3, 0.7])
+    assert by_hand.confidence()[:2] == pytest.approx([0.6, 0.5])
     assert np.isnan([by_hand.accuracy()[2], by_hand.confidence()[2]]).all()
-    lines = "brightness accuracy mean confidence", "0.5 100% 70%", "1 0% 70%", "2 – –"
+    lines = "brightness accuracy mean confidence", "0.5 100% 60%", "1 0% 50%", "2 – –"
     assert [line.split() for line in by_hand.table().text().splitlines()] == [
         line.split() for line in lines
     ]
-    assert repr(by_hand) == "Sweep(3 photos × 3 perturbations, 4 errors)"
+    assert repr(by_hand) == "Sweep(4 photos × 3 perturbations, 5 errors)"
 
 
 # Pictures
-
-
-def test_a_folder_is_its_pictures_by_name_and_what_cannot_be_read_is_rows_with_the_error(
-    fashion, folder
-):
-    labels = samples.labels("fashion_mnist")[:12]
-    result = swept(fashion, folder, {"brightness": (0.5, 1)}, labels=labels)
-    assert result.photos == tuple(f"{number:02}.png" for number in range(12))
-    assert list(result.errors) == [10, 11]
-    assert "received '05.png'" in result.errors[10]
-    assert np.isnan(result.confidences[10:12]).all()
-    brighter = Perturbation(brightness=0.5)
-    photos = samples.photos("fashion_mnist")[:12]
-    expected = fashion.predict(photos, labels, perturbation=brighter).correct
-    expected = np.delete(expected, 5)
-    assert result.accuracy()[0] == expected.mean()
 
 
 def test_a_picture_that_cannot_be_prepared_is_a_row_with_its_error(fashion):
