@@ -33,8 +33,8 @@ def bench(fashion):
 def contents_of(bench, **changes):
     """A page of a cat, in a state with these changes."""
     shelf = Shelf()
-    start = neutral(shelf.add(kit.samples.photo("cat.jpg"))) | changes
-    return Contents(bench, shelf, {}, start)
+    name = shelf.add(kit.samples.photo("cat.jpg"))
+    return Contents(bench, shelf, {}, neutral(name) | changes)
 
 
 def test_a_network_for_pages_predicts_as_the_kit_with_short_weights_and_exactly_without(
@@ -79,7 +79,7 @@ def test_a_network_that_a_page_cannot_run_is_refused_with_the_reason(
     ("limit", "value", "reason"),
     [
         ("LARGEST", 100_000, "this network has more than 0 MB"),
-        ("NUDGE", np.float32(0.5), "rounding alone changes what this network predicts"),
+        ("NUDGE", 0.5, "rounding alone changes what this network predicts"),
     ],
 )
 def test_a_network_beyond_a_limit_of_pages_is_refused(
@@ -120,7 +120,7 @@ def test_a_table_leaves_out_a_layout_that_the_network_refuses(tmp_path, monkeypa
     monkeypatch.setattr(export, "COARSE", {"brightness": 3.0, "noise": 100.0})
     path = tmp_path / "model.onnx"
     path.write_bytes(zoo.onnx())
-    trained = kit.Preprocessing(size=(zoo.SIDE, zoo.SIDE), layout="channels_first")
+    trained = kit.Preprocessing(size=zoo.SIDE, layout="channels_first")
     model = kit.Classifier.load(path, class_names=[*"abc"], preprocessing=trained)
     states = export._table(contents_of(Bench.of(model)), "cat.jpg", "", progress=False)
     steps = {step for state in states for step in state["settings"]}
