@@ -53,9 +53,9 @@ def lesson(path):
     ]
     nbformat.write(new.new_notebook(cells=cells), path)
     long.outputs = [new.new_output("stream", text="after hours")]
-    solution = path.parent / "solutions" / path.name
-    solution.parent.mkdir()
-    nbformat.write(new.new_notebook(cells=cells), solution)
+    solutions = path.parent / "solutions"
+    solutions.mkdir()
+    nbformat.write(new.new_notebook(cells=cells), solutions / path.name)
 
 
 def test_a_lesson_is_a_page_whose_explorer_moves_and_whose_links_work(

@@ -167,7 +167,8 @@ def prepared() -> str:
     for size, steps in product(SIZES, pipelines()):
         tensor = steps.apply(photos[size])
         # A scrambled tensor cannot be told from one that is not, and is looked at as it is.
-        seen = steps.replace(layout=_readable(steps.layout)).image(tensor)
+        layout = "channels_last" if steps.layout == "reshaped" else steps.layout
+        seen = steps.replace(layout=layout).image(tensor)
         plain = export.plain_steps(steps) | {"shrinks": 13}
         changes = {name: value for name, value in plain.items() if value != base[name]}
         digest = sha256(np.ascontiguousarray(tensor).tobytes() + seen.tobytes())
@@ -180,10 +181,6 @@ def prepared() -> str:
     lines = ",\n".join(map(json.dumps, cases))
     head = json.dumps({"steps": base, "seeds": seeds, "fields": fields})
     return f'{head[:-1]}, "cases": [\n{lines}\n]}}\n'
-
-
-def _readable(layout):
-    return "channels_last" if layout == "reshaped" else layout
 
 
 PROBABILITIES = {
@@ -228,10 +225,13 @@ def said() -> str:
         for index, share in PROBABILITIES[keys].items():
             row[index] = share
         view = replace(
-            bench.look(cat, settings), probabilities=row, reference=None, label=label
+            bench.look(cat, settings),
+            probabilities=row,
+            reference=None if settings == start else look(start),
+            label=label,
         )
         vars(view)["novel"] = keys == NOVEL
-        return view if settings == start else replace_reference(view, look(start))
+        return view
 
     states = []
     for keys, label in product(PROBABILITIES, (None, 282)):
@@ -254,13 +254,6 @@ def said() -> str:
     panel = export._panel(contents) | {"photos": []}
     lines = ",\n".join(map(json.dumps, states))
     return f'{{"panel": {json.dumps(panel)},\n"states": [\n{lines}\n]}}\n'
-
-
-def replace_reference(view, untouched):
-    """A view beside its untouched one."""
-    compared = replace(view, reference=untouched)
-    vars(compared)["novel"] = view.novel
-    return compared
 
 
 FILES = {"pixels.json": recorded, "prepare.json": prepared, "texts.json": said}
