@@ -165,7 +165,7 @@ def test_why_names_the_step(opened):
     answers = opened.send({"method": "custom", "content": content})
     assert "because" in [answer["content"]["kind"] for answer, _ in answers]
     # The cause comes when the search is done, from a thread of its own.
-    opened.run("explorer.wait()")
+    opened.run("explorer._thread.submit(int).result()")
     named = opened.run("print(explorer.diagnosis.best.cause)")
     assert "missing_scaling\n" in [m["content"].get("text") for m in named]
 

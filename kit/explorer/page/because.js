@@ -15,18 +15,24 @@ export class BecauseView {
     this.headline = element("p", { class: "kit-headline", role: "status" });
     this.advice = element("p");
     this.pictures = element("div", { class: "kit-beside" });
-    this.folds = []; // what is folded
+    this.folds = element("div", { class: "kit-folds" });
     this.act = button("", "", () => this.#act(), { class: "kit-apply" });
     this.stopButton = button("Stop", "End the search", () => {
       write(this.status, "Stopping …");
       events.stop();
     });
-    this.line = element("div", { class: "kit-line" }, this.act, this.stopButton, this.status);
+    const line = [this.act, this.stopButton, this.status, this.folds];
     this.node = element(
       "div",
       { class: "kit-because kit-drawer", role: "group", "aria-label": "Why", hidden: true },
       this.pictures,
-      element("div", { class: "kit-reason" }, this.headline, this.advice, this.line),
+      element(
+        "div",
+        { class: "kit-reason" },
+        this.headline,
+        this.advice,
+        element("div", { class: "kit-line" }, ...line),
+      ),
       button("✕", "Close this report", () => this.close(), {
         class: "kit-close",
         "aria-label": "Close",
@@ -59,7 +65,7 @@ export class BecauseView {
     this.valid = [this.asked, { ...this.asked, ...this.reason.apply }].map(stateOf);
     if (!this.reason.apply) this.valid.pop();
     this.#paint(this.reason, pixels ?? []);
-    this.#fold(folded(changes, found ? content : null));
+    this.folds.replaceChildren(...folded(changes, found ? content : null));
     if (stopped || found) this.#busy(false, stopped ?? "");
     this.stopped = stopped;
   }
@@ -87,15 +93,9 @@ export class BecauseView {
   #clear() {
     this.valid = [];
     this.reason = null;
-    for (const part of [this.headline, this.advice, this.pictures]) part.replaceChildren();
-    this.#fold([]);
+    for (const part of [this.headline, this.advice, this.pictures, this.folds])
+      part.replaceChildren();
     this.act.hidden = true;
-  }
-
-  #fold(folds) {
-    for (const fold of this.folds) fold.remove();
-    this.folds = folds;
-    this.line.append(...folds);
   }
 
   #busy(on, text) {
