@@ -21,7 +21,7 @@ export class Flip {
   painted(value, name) {
     if (!this.running || value !== this.at) return;
     this.at = NaN;
-    this.name ||= name; // where it starts, since what was shown then may have been of another state
+    this.name ||= name; // at the start, where what stood there before may be of another state
     if (name === this.name) this.same = value ?? this.here;
     else Object.assign(this, { other: value, becomes: name });
     // In the next frame, for people to see the walk where the predictions are known ahead.
