@@ -1,5 +1,5 @@
 // The question "why?" and its answer: a sentence, two images and one button; the rest is folded.
-import { button, element, stateOf, write } from "./dom.js";
+import { button, div, element, stateOf, write } from "./dom.js";
 import { Picture } from "./picture.js";
 
 export class BecauseView {
@@ -14,8 +14,8 @@ export class BecauseView {
     this.status = element("p", { role: "status", class: "kit-asking" });
     this.headline = element("p", { class: "kit-headline", role: "status" });
     this.advice = element("p");
-    this.pictures = element("div", { class: "kit-beside" });
-    this.folds = element("div", { class: "kit-folds" });
+    this.pictures = div("kit-beside");
+    this.folds = div("kit-folds");
     this.act = button("", "", () => this.#act(), { class: "kit-apply" });
     this.stopButton = button("Stop", "End the search", () => {
       write(this.status, "Stopping …");
@@ -26,13 +26,7 @@ export class BecauseView {
       "div",
       { class: "kit-because kit-drawer", role: "group", "aria-label": "Why", hidden: true },
       this.pictures,
-      element(
-        "div",
-        { class: "kit-reason" },
-        this.headline,
-        this.advice,
-        element("div", { class: "kit-line" }, ...line),
-      ),
+      div("kit-reason", this.headline, this.advice, div("kit-line", ...line)),
       button("✕", "Close this report", () => this.close(), {
         class: "kit-close",
         "aria-label": "Close",

@@ -3,7 +3,7 @@ import { AnswerView } from "./answer.js";
 import { BecauseView } from "./because.js";
 import { Camera } from "./camera.js";
 import { CONTROLS } from "./controls.js";
-import { button, element, stateOf, write, writeLong } from "./dom.js";
+import { button, div, element, stateOf, write, writeLong } from "./dom.js";
 import { Exchange, GONE } from "./exchange.js";
 import { Files } from "./files.js";
 import { Flip } from "./flip.js";
@@ -170,7 +170,7 @@ class ExplorerView {
       () => this.toggle(),
       { "aria-expanded": "false", hidden: panel.sliders.every(({ group }) => group === "main") },
     );
-    const main = element("div", { class: "kit-main" });
+    const main = div("kit-main");
     const sections = new Map();
     for (const { node, spec } of this.controls) {
       const flip = this.flips.get(spec.key);
@@ -185,9 +185,8 @@ class ExplorerView {
     }
     this.answer.caption.textContent = panel.caption;
     this.answer.node.append(this.done, this.picker.node);
-    this.body = element(
-      "div",
-      { class: "kit-body" },
+    this.body = div(
+      "kit-body",
       element(
         "header",
         {},
@@ -202,9 +201,8 @@ class ExplorerView {
           this.camera.button,
           this.camera.snap,
         ),
-        element(
-          "div",
-          { class: "kit-group" },
+        div(
+          "kit-group",
           this.peek,
           button("Reset", `Unperturbed, prepared ${panel.usual}`, () => this.reset()),
         ),
@@ -214,24 +212,17 @@ class ExplorerView {
       this.error,
       this.notes,
       this.photos.node,
-      element(
-        "div",
-        { class: "kit-columns" },
-        element(
-          "div",
-          { class: "kit-pictures" },
+      div(
+        "kit-columns",
+        div(
+          "kit-pictures",
           element("figure", {}, this.preview.picture.canvas, this.about),
           element("figure", {}, this.input.canvas, this.where.caption),
           this.where.text,
         ),
         this.answer.node,
       ),
-      element(
-        "div",
-        { class: "kit-sliders" },
-        main,
-        element("div", { class: "kit-ask" }, this.moreButton, this.because.ask),
-      ),
+      div("kit-sliders", main, div("kit-ask", this.moreButton, this.because.ask)),
       this.path.node,
       this.more,
       this.because.node,
