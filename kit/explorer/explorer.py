@@ -55,13 +55,12 @@ from kit.explorer.settings import (
     changed_settings,
     complete_settings,
     neutral,
-    perturbation_of,
 )
 from kit.explorer.shelf import CAMERA, Entry, Shelf
 from kit.explorer.texts import answer_of, called
 from kit.images import Photo, Pictures, load_image
 from kit.images.photo import at_least_one, each_picture
-from kit.perturbation import Perturbation, noise_field
+from kit.perturbation import noise_field
 from kit.preprocessing import Preprocessing
 from kit.regression.cases import pin, write_file
 from kit.robustness.heatmap import occlusion_rows
@@ -152,7 +151,6 @@ class Explorer(anywidget.AnyWidget):
         self._uploads: dict[str, bytes] = {}
         self._replies = Replies()
         self._thread = futures.ThreadPoolExecutor(1, "explorer-why")
-        self._asking: futures.Future[None] | None = None
         self._stopped = threading.Event()
         self._rows: Iterator[Float32] = iter(())
         self.diagnosis: Diagnosis | None = None
@@ -187,11 +185,6 @@ class Explorer(anywidget.AnyWidget):
                 raise ValueError(self.error)
             return self._shown
 
-    def wait(self) -> None:
-        """Wait until the last "Why?" is answered or stopped."""
-        if self._asking is not None:
-            futures.wait([self._asking])
-
     @property
     def photos(self) -> tuple[Photo, ...]:
         """All photos, those that were added included."""
@@ -210,11 +203,6 @@ class Explorer(anywidget.AnyWidget):
     def photo(self) -> Photo:
         """The photo as perturbed by the current settings."""
         return self.view.photo
-
-    @property
-    def perturbation(self) -> Perturbation:
-        """The perturbation of the current settings."""
-        return perturbation_of(self.settings)
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -265,7 +253,6 @@ class Explorer(anywidget.AnyWidget):
             del self._shelf[name]
             if self._diagnosed.get("photo") == name:
                 self.diagnosis = None
-                self._diagnosed = {}
             self._refresh()
             if self.settings["photo"] == name:
                 self._show(next(iter(self._shelf)))
@@ -372,9 +359,8 @@ class Explorer(anywidget.AnyWidget):
 
     def _ipython_display_(self, **_options: Any) -> None:
         data, metadata = self._repr_mimebundle_() or ({}, {})
-        data["text/plain"] = (
-            "kit.Explorer"  # a state would outlive its own time in a saved notebook
-        )
+        # A state would outlive its own time in a saved notebook.
+        data["text/plain"] = "kit.Explorer"
         display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
         # Where no widget is shown: GitHub, nbviewer, a page without a network.
         self._note = f"kit-{self.model_id}"
@@ -437,7 +423,6 @@ class Explorer(anywidget.AnyWidget):
     def _update(self, _change: object = None) -> None:
         started = perf_counter()
         with self._lock:
-            self._rows = iter(())
             try:
                 self._shown = self._compute(self.settings)
                 self.error = ""
@@ -518,8 +503,7 @@ class Explorer(anywidget.AnyWidget):
         """Note what a photo shows; an empty label takes it back."""
         entry = self._shelf[known("photo", photo, self._shelf)]
         [entry.label] = class_indices([label or None], self.classifier.class_names, 1)
-        if entry.reference is not None:
-            entry.reference = replace(entry.reference, label=entry.label)
+        entry.reference = None  # it has the label, too
         self._refresh()
         self._update()
 
@@ -601,9 +585,7 @@ class Explorer(anywidget.AnyWidget):
         self.send(first, images)
         self._stopped.set()
         self._stopped = threading.Event()
-        self._asking = self._thread.submit(
-            self._explain, view, first, images, self._stopped
-        )
+        self._thread.submit(self._explain, view, first, images, self._stopped)
 
     def _explain(
         self,

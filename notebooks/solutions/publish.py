@@ -65,7 +65,7 @@ def share(file):
 
 def framed(name, about):
     """Return a page of an explorer in a frame, and the link to it."""
-    rights = "camera *; clipboard-write *"
+    rights = "camera *; clipboard-write *; fullscreen *"
     frame = f'<iframe src="{name}" title="{escape(about)}" loading="lazy" allow="{rights}"></iframe>'
     return f'{frame}<p><a href="{name}">Open this explorer alone</a></p>'
 

@@ -254,6 +254,20 @@ def test_the_address_has_the_state_and_what_was_not_computed_needs_the_notebook(
     )
 
 
+def test_before_an_audience_a_page_fills_the_window_where_the_screen_is_refused(
+    written, opened
+):
+    shown = opened(written)
+    shown.page.evaluate("() => { delete Element.prototype.requestFullscreen }")
+    shown.control("noise").focus()
+    before = shown.root.bounding_box()
+    for _ in range(2):
+        shown.page.keyboard.press("p")
+        assert shown.root.bounding_box() == {"x": 0, "y": 0, **shown.page.viewport_size}
+        shown.page.keyboard.press("Escape")
+        assert shown.root.bounding_box() == before
+
+
 def test_labels_and_flips_work_on_a_phone(written, opened):
     shown = opened(written, **PHONE)
     shown.root.get_by_text("1 of 2 correct").wait_for()

@@ -24,6 +24,11 @@ def ask(explorer, buffers=(), **content):
     return explorer.sent[-1]
 
 
+def searched(explorer):
+    """Wait until the last "Why?" is answered or stopped."""
+    explorer._thread.submit(int).result()
+
+
 def panel(explorer):
     """What the page is told once, when it opens."""
     return explorer.get_state()["_panel"]

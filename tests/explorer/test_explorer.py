@@ -15,7 +15,7 @@ from kit.explorer.replies import LIVE_PIXELS, REPLY_BYTES
 from kit.explorer.shelf import CAMERA
 from kit.regression.cases import read_case
 from tests import networks
-from tests.explorer.page import ask, deliver, listen, panel
+from tests.explorer.page import ask, deliver, listen, panel, searched
 
 GOLDFISH = Path(__file__).parents[2] / "data" / "photographs" / "goldfish.jpg"
 
@@ -50,7 +50,7 @@ def test_probabilities_are_the_classifiers(explorer, classifier, pair):
     np.testing.assert_array_equal(prediction.probabilities, expected)
     assert (prediction.photos, prediction.labels.tolist()) == (("espresso.jpg",), [967])
     np.testing.assert_array_equal(
-        explorer.tensor, classifier.tensor(pair[1], explorer.perturbation, swapped)
+        explorer.tensor, classifier.tensor(pair[1], explorer.view.perturbation, swapped)
     )
     assert explorer.preprocessing == swapped
     with pytest.raises(ValueError, match="read-only"):
@@ -217,7 +217,7 @@ def test_callbacks_from_two_threads_leave_one_consistent_state(
         thread.join()
     assert len(explorer.sent) == 20
     assert {content["kind"] for content, _ in explorer.sent} == {"view"}
-    expected = classifier.probabilities(pair[0], explorer.perturbation)
+    expected = classifier.probabilities(pair[0], explorer.view.perturbation)
     np.testing.assert_array_equal(explorer.probabilities, expected[0])
 
 
@@ -285,7 +285,7 @@ def test_a_cause_is_pinned_whether_or_not_a_map_is_shown(classifier, pair, tmp_p
         "where": -1,
     }
     ask(explorer, kind="why", settings=settings)
-    explorer.wait()
+    searched(explorer)
     for where in (None, -1):
         ask(explorer, kind="pin", settings=settings | {"where": where})
     with_map, without = map(read_case, tmp_path.glob("*.json"))
@@ -337,7 +337,7 @@ def test_only_pictures_that_were_added_can_be_removed(explorer, classifier, pair
         "cat.jpg",
         7,
     )
-    expected = classifier.probabilities(pair[0], explorer.perturbation)[0]
+    expected = classifier.probabilities(pair[0], explorer.view.perturbation)[0]
     np.testing.assert_array_equal(explorer.probabilities, expected)
     assert shelf(explorer) == ["cat.jpg", "espresso.jpg"]
     # Its name is free again, and shows the next picture.
@@ -351,7 +351,7 @@ def test_nothing_is_kept_of_a_removed_photograph(explorer):
     for changed in ({"noise": 20}, {"exif": "exif_ignored", "blur": 2}, {}):
         deliver(explorer, kind="settings", settings={"photo": "mine.jpg", **changed})
     deliver(explorer, kind="why", settings=explorer.settings)
-    explorer.wait()
+    searched(explorer)
     photo, pixels, view = explorer.photos[-1], explorer.photos[-1].pixels, explorer.view
     kept = [weakref.ref(photo), weakref.ref(pixels), weakref.ref(view)]
     del photo, pixels, view

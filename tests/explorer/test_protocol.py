@@ -11,7 +11,7 @@ import pytest
 
 from kit.explorer import protocol
 from kit.explorer.explorer import Explorer
-from tests.explorer.page import ask, listen, panel
+from tests.explorer.page import ask, listen, panel, searched
 
 DRIVER = Path(__file__).parents[1] / "page" / "protocol.mjs"
 TYPES = {
@@ -50,7 +50,7 @@ def replies(fashion, clothes, tmp_path_factory):
     }
     explorer.sent.clear()
     ask(explorer, kind="why", settings=settings | {"polarity": "inverted"})
-    explorer.wait()
+    searched(explorer)
     _view, first, *progress, last = explorer.sent
     recorded["why"] = [
         ("ExplainedReply", *first),

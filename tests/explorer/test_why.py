@@ -14,7 +14,7 @@ from kit.explorer.settings import (
     neutral,
     words,
 )
-from tests.explorer.page import ask as deliver_and_take, deliver, listen
+from tests.explorer.page import ask as deliver_and_take, deliver, listen, searched
 
 ALL_AT_ONCE = {"noise": 80, "brightness": 0.1, "blur": 8, "fog": 5, "contrast": 0.1}
 
@@ -238,7 +238,7 @@ def ask(explorer, **settings):
     explorer.settings = settings
     explorer.sent.clear()
     deliver(explorer, kind="why", request="a.1", settings=explorer.settings)
-    explorer.wait()
+    searched(explorer)
     return [content for content, _ in explorer.sent]
 
 
@@ -417,7 +417,7 @@ def test_moving_while_a_question_runs_is_answered_at_once(explorer):
         assert not [message for message, _ in explorer.sent if "headline" in message], (
             "it still runs"
         )
-    explorer.wait()
+    searched(explorer)
     kinds = [(message["kind"], message["request"]) for message, _ in explorer.sent]
     assert [request for kind, request in kinds if kind == "view"] == [
         f"a.{number}" for number in range(2, 7)
@@ -433,7 +433,7 @@ def test_stop_ends_a_question_and_keeps_what_the_changes_do(explorer):
     assert explorer.sent == []
     deliver(explorer, kind="why", request="a.1", settings=explorer.settings)
     deliver(explorer, kind="stop", request="a.2")
-    explorer.wait()
+    searched(explorer)
     last, _ = explorer.sent[-1]
     assert (last["kind"], last["request"], last["stopped"]) == (
         "because",
@@ -451,7 +451,7 @@ def test_many_questions_have_one_thread_and_each_gets_its_end(explorer):
     before = set(threading.enumerate())
     for number in range(8):
         deliver(explorer, kind="why", request=f"a.{number}", settings=explorer.settings)
-    explorer.wait()
+    searched(explorer)
     assert len(set(threading.enumerate()) - before) == 1
     ends = [
         message
@@ -470,7 +470,7 @@ def test_a_question_that_fails_is_told_in_one_line(classifier, monkeypatch):
     explorer = listen(Explorer(classifier, np.zeros((8, 8, 3), np.uint8)))
     monkeypatch.setattr(why, "diagnose_view", lambda *_: 1 / 0)
     deliver(explorer, kind="why", request="a.1", settings=explorer.settings)
-    explorer.wait()
+    searched(explorer)
     last, _ = explorer.sent[-1]
     assert (last["kind"], last["request"]) == ("error", "a.1")
     assert "\n" not in last["text"]

@@ -1,5 +1,5 @@
 // The answer to be read from the back row, and the bars.
-import { button, element, write, writeLong } from "./dom.js";
+import { button, div, element, write, writeLong } from "./dom.js";
 
 const SETTLED_MS = 500; // silence after which the sentence for screen readers is renewed
 
@@ -14,39 +14,31 @@ export class AnswerView {
     this.rows = element("tbody");
     this.lines = new Map(); // by the index of the class
     this.settled = 0;
+    const marks = ["0", "50", "100 %"].map((text) => element("span", { text }));
+    const scale = element("td", { class: "kit-scale", "aria-hidden": "true" }, ...marks);
+    const head = (name, text) => element("th", { scope: "col", class: name, text });
     const columns = [
-      ["", "Class"],
-      ["kit-scale", ""],
-      ["kit-value", "Now"],
-      ["kit-value kit-was", "Original"],
-      ["kit-value kit-even", "Calibrated"],
+      head(null, "Class"),
+      scale,
+      head("kit-value", "Now"),
+      head("kit-value kit-was", "Original"),
+      head("kit-value kit-even", "Calibrated"),
     ];
-    const head = columns.map(([name, text]) =>
-      name === "kit-scale"
-        ? element(
-            "td",
-            { class: name, "aria-hidden": "true" },
-            ...["0", "50", "100 %"].map((mark) => element("span", { text: mark })),
-          )
-        : element("th", { scope: "col", class: name || null, text }),
-    );
     for (const part of [this.name, this.share, this.note]) part.setAttribute("aria-hidden", "true"); // the status says it
-    this.verdict = element(
-      "div",
-      { class: "kit-verdict" },
+    this.verdict = div(
+      "kit-verdict",
       element("div", {}, this.name, this.share, this.mark),
       this.note,
     );
-    this.node = element(
-      "div",
-      { class: "kit-answer" },
+    this.node = div(
+      "kit-answer",
       this.verdict,
       this.status,
       element(
         "table",
         { class: "kit-bars" },
         element("caption", {}, this.caption),
-        element("thead", {}, element("tr", {}, ...head)),
+        element("thead", {}, element("tr", {}, ...columns)),
         this.rows,
       ),
     );

@@ -1,5 +1,5 @@
 // The question "why?" and its answer: a sentence, two images and one button; the rest is folded.
-import { button, element, stateOf, write } from "./dom.js";
+import { button, div, element, stateOf, write } from "./dom.js";
 import { Picture } from "./picture.js";
 
 export class BecauseView {
@@ -14,19 +14,19 @@ export class BecauseView {
     this.status = element("p", { role: "status", class: "kit-asking" });
     this.headline = element("p", { class: "kit-headline", role: "status" });
     this.advice = element("p");
-    this.pictures = element("div", { class: "kit-beside" });
-    this.folds = []; // what is folded
+    this.pictures = div("kit-beside");
+    this.folds = div("kit-folds");
     this.act = button("", "", () => this.#act(), { class: "kit-apply" });
     this.stopButton = button("Stop", "End the search", () => {
       write(this.status, "Stopping …");
       events.stop();
     });
-    this.line = element("div", { class: "kit-line" }, this.act, this.stopButton, this.status);
+    const line = [this.act, this.stopButton, this.status, this.folds];
     this.node = element(
       "div",
       { class: "kit-because kit-drawer", role: "group", "aria-label": "Why", hidden: true },
       this.pictures,
-      element("div", { class: "kit-reason" }, this.headline, this.advice, this.line),
+      div("kit-reason", this.headline, this.advice, div("kit-line", ...line)),
       button("✕", "Close this report", () => this.close(), {
         class: "kit-close",
         "aria-label": "Close",
@@ -59,7 +59,7 @@ export class BecauseView {
     this.valid = [this.asked, { ...this.asked, ...this.reason.apply }].map(stateOf);
     if (!this.reason.apply) this.valid.pop();
     this.#paint(this.reason, pixels ?? []);
-    this.#fold(folded(changes, found ? content : null));
+    this.folds.replaceChildren(...folded(changes, found ? content : null));
     if (stopped || found) this.#busy(false, stopped ?? "");
     this.stopped = stopped;
   }
@@ -87,15 +87,9 @@ export class BecauseView {
   #clear() {
     this.valid = [];
     this.reason = null;
-    for (const part of [this.headline, this.advice, this.pictures]) part.replaceChildren();
-    this.#fold([]);
+    for (const part of [this.headline, this.advice, this.pictures, this.folds])
+      part.replaceChildren();
     this.act.hidden = true;
-  }
-
-  #fold(folds) {
-    for (const fold of this.folds) fold.remove();
-    this.folds = folds;
-    this.line.append(...folds);
   }
 
   #busy(on, text) {

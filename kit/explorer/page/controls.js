@@ -1,5 +1,5 @@
 // Sliders and switches: each has an element, shows a value, and calls `changed(key, value)`.
-import { element } from "./dom.js";
+import { div, element } from "./dom.js";
 
 function rangeControl(spec, id, changed, near) {
   // A parameter without a neutral number is off; the place after its last number stands for that.
@@ -22,13 +22,7 @@ function rangeControl(spec, id, changed, near) {
     "aria-label": `${spec.label}, exact value`,
     placeholder: off ? "off" : "",
   });
-  const node = element(
-    "div",
-    { class: "kit-range" },
-    element("label", { for: id, text: spec.label }),
-    slider,
-    box,
-  );
+  const node = div("kit-range", element("label", { for: id, text: spec.label }), slider, box);
   const show = (value) => {
     slider.value = value ?? last;
     if (document.activeElement !== box) box.value = value ?? "";
@@ -87,12 +81,7 @@ function switchControl(spec, id, changed) {
   const { key, label, hint } = spec;
   const box = element("input", { type: "checkbox", id, title: hint, "data-key": key });
   box.addEventListener("change", () => changed(key, box.checked));
-  const node = element(
-    "div",
-    { class: "kit-range" },
-    element("label", { for: id, text: label }),
-    box,
-  );
+  const node = div("kit-range", element("label", { for: id, text: label }), box);
   const show = (value) => Object.assign(box, { checked: value });
   return { spec, show, node };
 }

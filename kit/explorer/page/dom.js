@@ -12,6 +12,10 @@ export function element(tag, attributes = {}, ...children) {
   return node;
 }
 
+export function div(name, ...children) {
+  return element("div", { class: name }, ...children);
+}
+
 /** Writing the same text again would have the page laid out again. */
 export function write(node, text) {
   if (node.textContent !== text) node.textContent = text;

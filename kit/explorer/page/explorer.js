@@ -3,7 +3,7 @@ import { AnswerView } from "./answer.js";
 import { BecauseView } from "./because.js";
 import { Camera } from "./camera.js";
 import { CONTROLS } from "./controls.js";
-import { button, element, write, writeLong } from "./dom.js";
+import { button, div, element, stateOf, write, writeLong } from "./dom.js";
 import { Exchange, GONE } from "./exchange.js";
 import { Files } from "./files.js";
 import { Flip } from "./flip.js";
@@ -100,7 +100,7 @@ class ExplorerView {
         .map((spec) => [
           spec.key,
           new Flip(spec, {
-            now: () => ({ value: this.settings[spec.key], name: this.answer.name.textContent }),
+            now: () => this.settings[spec.key],
             move: (value) => this.take({ [spec.key]: value }),
             say: (text) => write(this.done, text),
           }),
@@ -134,15 +134,15 @@ class ExplorerView {
     const items = element(
       "div",
       {},
-      button("Present (P)", "In the whole window; Page Down shows the next, Escape leaves", () =>
-        this.stage.toggle(),
-      ),
       button("Copy as Python", "Copy the code of this state", () => this.copyCode()),
       button(
         "Pin",
         "Keep this as a case, for kit.check_cases to guard",
         () => (this.known.label ? pin() : this.picker.open(this.known, summary, pin)),
         { hidden: panel.alone },
+      ),
+      button("Present (P)", "In the whole window; Page Down shows the next, Escape leaves", () =>
+        this.stage.toggle(),
       ),
     );
     items.addEventListener("click", () => this.closeMenu(), true); // before what is chosen takes the focus
@@ -170,7 +170,7 @@ class ExplorerView {
       () => this.toggle(),
       { "aria-expanded": "false", hidden: panel.sliders.every(({ group }) => group === "main") },
     );
-    const main = element("div", { class: "kit-main" });
+    const main = div("kit-main");
     const sections = new Map();
     for (const { node, spec } of this.controls) {
       const flip = this.flips.get(spec.key);
@@ -185,9 +185,8 @@ class ExplorerView {
     }
     this.answer.caption.textContent = panel.caption;
     this.answer.node.append(this.done, this.picker.node);
-    this.body = element(
-      "div",
-      { class: "kit-body" },
+    this.body = div(
+      "kit-body",
       element(
         "header",
         {},
@@ -202,9 +201,8 @@ class ExplorerView {
           this.camera.button,
           this.camera.snap,
         ),
-        element(
-          "div",
-          { class: "kit-group" },
+        div(
+          "kit-group",
           this.peek,
           button("Reset", `Unperturbed, prepared ${panel.usual}`, () => this.reset()),
         ),
@@ -214,24 +212,17 @@ class ExplorerView {
       this.error,
       this.notes,
       this.photos.node,
-      element(
-        "div",
-        { class: "kit-columns" },
-        element(
-          "div",
-          { class: "kit-pictures" },
+      div(
+        "kit-columns",
+        div(
+          "kit-pictures",
           element("figure", {}, this.preview.picture.canvas, this.about),
           element("figure", {}, this.input.canvas, this.where.caption),
           this.where.text,
         ),
         this.answer.node,
       ),
-      element(
-        "div",
-        { class: "kit-sliders" },
-        main,
-        element("div", { class: "kit-ask" }, this.moreButton, this.because.ask),
-      ),
+      div("kit-sliders", main, div("kit-ask", this.moreButton, this.because.ask)),
       this.path.node,
       this.more,
       this.because.node,
@@ -638,7 +629,8 @@ class ExplorerView {
     this.answer.paint(content);
     this.known = { top: content.answer.name, label: content.answer.label };
     this.judging.shown(content);
-    for (const [key, flip] of this.flips) flip.painted(content.settings[key], content.answer.name);
+    if (stateOf(content.settings) === stateOf(this.settings))
+      for (const [key, flip] of this.flips) flip.painted(this.settings[key], content.answer.name);
     this.path.paint(content.path);
     const about = `${content.settings.photo.replace(/\.\w+$/, "")} · ${content.about}`;
     writeLong(this.about, about);

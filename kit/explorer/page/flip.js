@@ -21,7 +21,8 @@ export class Flip {
   painted(value, name) {
     if (!this.running || value !== this.at) return;
     this.at = NaN;
-    if (name === this.name) this.same = value;
+    this.name ||= name; // at the start, where what stood there before may be of another state
+    if (name === this.name) this.same = value ?? this.here;
     else Object.assign(this, { other: value, becomes: name });
     // In the next frame, for people to see the walk where the predictions are known ahead.
     requestAnimationFrame(
@@ -39,7 +40,7 @@ export class Flip {
   /** Away from neutral first, then the other way. */
   #start() {
     const { high, low, neutral, step } = this.spec;
-    const { value, name } = this.events.now();
+    const value = this.events.now();
     const off = high + step; // where a parameter without a neutral number is off
     const here = value ?? off;
     const stride = step * Math.max(1, Math.ceil((high - low) / step / STEPS));
@@ -56,7 +57,7 @@ export class Flip {
     Object.assign(this, {
       from: value,
       here,
-      name,
+      name: "",
       legs,
       same: here,
       other: null,
@@ -64,7 +65,7 @@ export class Flip {
       running: true,
     });
     this.#label();
-    this.#walk();
+    this.#go(value);
   }
 
   #walk() {

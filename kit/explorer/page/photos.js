@@ -1,5 +1,5 @@
 // The photographs as a strip of thumbnails, one of which is shown; those that were added can be taken away.
-import { button, element, write } from "./dom.js";
+import { button, div, element, write } from "./dom.js";
 
 export class PhotoStrip {
   constructor(prefix, events) {
@@ -8,7 +8,7 @@ export class PhotoStrip {
     this.urls = [];
     this.strip = element("div", { class: "kit-photos", role: "radiogroup", "aria-label": "Photo" });
     this.count = element("p", { class: "kit-count" });
-    this.node = element("div", { class: "kit-strip" }, this.strip, this.count);
+    this.node = div("kit-strip", this.strip, this.count);
     this.labelled = []; // names
   }
 
@@ -65,7 +65,7 @@ export class PhotoStrip {
         class: "kit-remove",
         "aria-label": `Remove ${name}`,
       });
-    return element("div", { class: "kit-photo" }, label, remove);
+    return div("kit-photo", label, remove);
   }
 
   #url(bytes) {

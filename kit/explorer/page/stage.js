@@ -1,6 +1,6 @@
 // The explorer before an audience: in the whole window, or on the whole screen where the browser allows it.
 
-const ENLARGED = { width: 860, height: 540 }; // of what is enlarged as far as it fits, in px: all, with *Why?* open
+const ENLARGED = { width: 860, height: 550 }; // of what is enlarged as far as it fits, in px: all, with *Why?* open
 const TURNS = { PageDown: 1, PageUp: -1 }; // the keys that presenters' clickers send
 
 export class Stage {
@@ -40,7 +40,7 @@ export class Stage {
   turn(key) {
     if (!this.on || !TURNS[key]) return false;
     const places = this.places();
-    const now = places.findIndex((place) => place === this.place || place.checked);
+    const now = places.findIndex((place) => place.checked ?? place === this.place);
     places.at((now + TURNS[key]) % places.length)?.click();
     return true;
   }
