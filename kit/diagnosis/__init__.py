@@ -478,9 +478,10 @@ def _with_most_explaining_fix(case: Investigation) -> Investigation:
     if len(single_fixes) < 2:
         return case
     grounds = _grounds(case, case.in_use)
+    # The first of equals: all together.
     most_explaining = max(
         (with_fixes(case.findings, case.in_use), *single_fixes),
-        key=lambda preprocessing: grounds.score(Candidate(preprocessing, "", "")).gain,
+        key=grounds.gain_of,
     )
     return replace(case, whole_fix=most_explaining)
 
@@ -494,12 +495,8 @@ def _as_declared(case: Investigation) -> Investigation:
     if declared is None or not case.named:
         return case
     grounds = _grounds(case, case.in_use)
-
-    def gain(preprocessing: Preprocessing) -> float:
-        return grounds.score(Candidate(preprocessing, "", "")).gain
-
-    best = max(map(gain, fixes(case.findings)), default=NAMED_GAIN)
-    if gain(declared) < best - LEAD_OVER_STEPS:
+    best = max(map(grounds.gain_of, fixes(case.findings)), default=NAMED_GAIN)
+    if grounds.gain_of(declared) < best - LEAD_OVER_STEPS:
         return case
     return replace(case, whole_fix=declared)
 
@@ -510,8 +507,8 @@ def _check_images(case: Investigation) -> Investigation:
         return case
     if all(map(_shows_nothing, case.photos)):
         return replace(case, doubts=("images without edges show nothing",))
-    # What is ordinary for photographs is not for other images.
-    if case.searched.photographic and not case.searched.as_in_training:
+    # What is ordinary is known of photographs; images that are usual need no look.
+    if case.searched.knows_photos and not case.searched.images_usual:
         possible = [
             finding
             for finding in case.searched.findings
@@ -548,7 +545,7 @@ def _try_small_changes(case: Investigation) -> Investigation:
         for change in changes
         if change.changed > QUIET_SHARE * change.photos
     ]
-    if len(case.photos) == 1 and case.labels[0] < 0 and case.searched.photographic:
+    if len(case.photos) == 1 and case.labels[0] < 0 and case.searched.knows_photos:
         undecided += unsettling_changes(case.classifier, case.photos[0])
     return replace(case, undecided=tuple(undecided))
 

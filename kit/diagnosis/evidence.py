@@ -153,7 +153,7 @@ class Grounds:
         return replace(self, in_use=in_use)
 
     @property
-    def as_in_training(self) -> bool:
+    def images_usual(self) -> bool:
         """Whether a profile finds the images as usual as nine in ten training images."""
         return any(
             isinstance(source, Ordinary) and source.as_usual_as_most(self.in_use)
@@ -190,6 +190,10 @@ class Grounds:
     def score(self, candidate: Candidate) -> Score:
         """Weigh one candidate against the preprocessing in use."""
         return Score(candidate, votes(self.sources, self.in_use, candidate))
+
+    def gain_of(self, preprocessing: Preprocessing) -> float:
+        """Return by how many nats a preprocessing explains more than the one in use."""
+        return self.score(Candidate(preprocessing, "", "")).gain
 
     def scores(self) -> tuple[Score, ...]:
         """Weigh every candidate that makes a difference; the best first."""

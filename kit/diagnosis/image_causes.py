@@ -306,7 +306,7 @@ class _Trial:
         return float(np.mean([lead > 0 for lead in self.rival_leads.values()]))
 
     @cached_property
-    def chance(self) -> float:
+    def chance_of_change(self) -> float:
         """How likely it has changed the predictions, 0..1."""
         odds = np.median([self._log_odds(place) for place in self.amounts])
         return float(1 / (1 + np.exp(-odds)))
@@ -341,11 +341,11 @@ class _Trial:
     def verdict(self) -> Verdict:
         """The verdict of this property by itself."""
         conclusive = self.condition.invertible or self.kept_share >= BEARABLE_SHARE
-        if self.chance <= RULED_OUT_CHANCE and conclusive:
+        if self.chance_of_change <= RULED_OUT_CHANCE and conclusive:
             return "ruled_out"
         not_correct = int((~self.case.correct).sum())
         frequent = len(self.suspect_measures) >= FREQUENT_SHARE * not_correct
-        likely = self.chance >= NAMED_CHANCE and frequent
+        likely = self.chance_of_change >= NAMED_CHANCE and frequent
         if likely and not self._too_frequent() and not self._undoing_leads_away():
             return "named"
         return "possible"
@@ -380,7 +380,7 @@ class _Trial:
     def evidence(self) -> tuple[Evidence, ...]:
         """What was measured, for and against."""
         median = float(np.median([*self.suspect_measures.values()]))
-        others = f"share of predictions for {CONTROL_IMAGES} other images that stay"
+        others = f"mean share of its probability that each of {CONTROL_IMAGES} other images keeps"
         undone = "share of these predictions that change once it is undone"
         chance = "probability that it changed the prediction"
         return (
@@ -395,7 +395,10 @@ class _Trial:
             ),
             Evidence(undone, self.changed_share),
             Evidence(
-                chance, self.chance, NAMED_CHANCE, supports=self.chance >= NAMED_CHANCE
+                chance,
+                self.chance_of_change,
+                NAMED_CHANCE,
+                supports=self.chance_of_change >= NAMED_CHANCE,
             ),
         )
 

@@ -111,17 +111,17 @@ class Search:
     ----------
     decided
         Whether there was evidence to decide by, so that nothing named means nothing wrong.
-    photographic, as_in_training
+    knows_photos, images_usual
         Whether the probes show that the network knows photos, and whether a profile finds the images,
         as they are, as usual as nine in ten training images.
     """
 
     findings: tuple[Finding, ...] = ()
     decided: bool = False
-    photographic: bool = False
+    knows_photos: bool = False
     notes: tuple[str, ...] = ()
     judged_by: str = ""
-    as_in_training: bool = False
+    images_usual: bool = False
 
     @property
     def named(self) -> bool:
@@ -168,10 +168,10 @@ def search(grounds: Grounds) -> Search:
     return Search(
         findings=(*named, *doubtful, *others),
         decided=bool(named) or nothing_else,
-        photographic=bool(grounds.probes),
+        knows_photos=bool(grounds.probes),
         notes=tuple(notes),
         judged_by=grounds.judged_by,
-        as_in_training=grounds.as_in_training,
+        images_usual=grounds.images_usual,
     )
 
 

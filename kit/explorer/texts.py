@@ -70,6 +70,7 @@ def _most_probable(probabilities: Float32, needed: set[int]) -> list[int]:
 
 
 def _bar(view: View, index: int, name: str, shares: Float32) -> Bar:
+    """Return a bar: its probability here, for the original photo (the ghost), and calibrated."""
     value, ghost, calibrated = shares.tolist()
     return {
         "index": index,

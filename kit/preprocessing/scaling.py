@@ -142,6 +142,7 @@ def same_line(
 
 
 def _known_name(scalings: Scalings) -> str | None:
+    """Return the name of the scaling of `SCALINGS` that agrees up to rounding."""
     for name, named_scalings in SCALINGS.items():
         if same_scaling(scalings, named_scalings):
             return name

@@ -139,7 +139,7 @@ def train(
             model = small_network("trained", shape, len(class_names), seed=seed)
         else:
             model = copied_model(model)
-        learner = _compiled_copy(model, learning_rate, epochs * len(starts))
+        learner = _compiled_around(model, learning_rate, epochs * len(starts))
     for _ in Steps(passes, "Training", "epoch", progress):
         batch = next(tensors)
         order = rng.permutation(len(truth))
@@ -150,7 +150,7 @@ def train(
     return Classifier(model, preprocessing, class_names)
 
 
-def _compiled_copy(model: Any, learning_rate: float, steps: int) -> Any:
+def _compiled_around(model: Any, learning_rate: float, steps: int) -> Any:
     """Return a second model around the same layers, so that no optimizer clings to the first."""
     keras = import_keras()
     learner = keras.Model(model.inputs, model.outputs)
