@@ -23,7 +23,6 @@ from kit.classifier.labels import Labels, label_indices
 from kit.diagnosis.candidates import (
     IMAGES_TRIED,
     QUIET_SHARE,
-    Candidate,
     Evaluator,
     Sensitivity,
     sensitivities,
