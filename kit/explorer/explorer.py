@@ -270,8 +270,9 @@ class Explorer(anywidget.AnyWidget):
         """Write a page that works without Python, a server or a network, and return its path.
 
         The page has the model itself, and predicts any photo, where that has at most 40 MB and runs in
-        LiteRT. Else it has a table of predictions: for brightness and noise together, and for every choice
-        of a chip alone. Tries with other perturbations are left out. What was written, and why, is reported.
+        LiteRT, however a processor rounds. Else it has a table of predictions: for brightness with noise, and
+        every choice of a chip alone. Tries with other perturbations are left out. What was written, and why,
+        is reported.
 
         Parameters
         ----------

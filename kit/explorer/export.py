@@ -3,7 +3,6 @@
 import gzip
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -242,9 +241,10 @@ def _table(
     untouched = bench.look(entry.photo, first, None, entry.label)
 
     views = [untouched]
-    for settings in Steps(others, what, "state", progress):
-        with suppress(ValueError):  # of a layout that the network refuses
-            views.append(bench.look(entry.photo, settings, untouched, entry.label))
+    views += [
+        bench.look(entry.photo, settings, untouched, entry.label)
+        for settings in Steps(others, what, "state", progress)
+    ]
     indices = [{bar["index"] for bar in bars(view)} - {-1} for view in views]
     indices[0] = set().union(*indices)
     return [

@@ -74,6 +74,13 @@ def _if_square(**changes: Any) -> Edit:
     )
 
 
+def _if_last(edit: Edit) -> Edit:
+    # A network from channels first refuses the shapes that these lead to.
+    return lambda preprocessing: (
+        edit(preprocessing) if preprocessing.layout == "channels_last" else {}
+    )
+
+
 def _scale_twice(preprocessing: Preprocessing) -> Changes:
     # A network with its scaling inside expects 0..255: dividing by 255 outside scales its images twice.
     return {"scaling": preprocessing.scaling * 2 or SCALINGS["0..1"]}
@@ -213,14 +220,14 @@ _FAULTS = tuple(
             "transposed",
             "channel_layout",
             "height and width swapped",
-            _if_square(layout="transposed"),
+            _if_last(_if_square(layout="transposed")),
         ),
         # np.reshape to channels first scrambles the image; only moving the axis is right.
         (
             "reshaped",
             "channel_layout",
             "reshaped instead of transposed",
-            _if_colour(layout="reshaped"),
+            _if_last(_if_colour(layout="reshaped")),
         ),
     )
 )

@@ -15,7 +15,6 @@ from kit.explorer.compact import PageError
 from kit.explorer.export import Contents
 from kit.explorer.settings import neutral
 from kit.explorer.shelf import Shelf
-from tests import zoo
 from tests.page import record
 
 
@@ -120,17 +119,6 @@ def test_a_state_in_a_table_has_the_classes_that_it_shows_and_the_first_those_of
     each = set().union(*(state["classes"] for state in others))
     assert each <= set(first["classes"])
     assert len(each) > 20
-
-
-def test_a_table_leaves_out_a_layout_that_the_network_refuses(tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "COARSE", {"brightness": 3.0, "noise": 100.0})
-    path = tmp_path / "model.onnx"
-    path.write_bytes(zoo.onnx())
-    trained = kit.Preprocessing(size=zoo.SIDE, layout="channels_first")
-    model = kit.Classifier.load(path, class_names=[*"abc"], preprocessing=trained)
-    states = export._table(contents_of(Bench.of(model)), "cat.jpg", "", progress=False)
-    steps = {step for state in states for step in state["settings"]}
-    assert steps & {"filter", "layout"} == {"filter"}
 
 
 def test_states_that_a_page_does_not_compute_are_not_offered():

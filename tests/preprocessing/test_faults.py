@@ -109,6 +109,8 @@ def test_a_thumbnail_and_exchanged_axes_depend_on_the_networks_size():
     assert transposed.apply(LITE).layout == "transposed"
     assert not transposed.changes(Preprocessing((20, 30)))
     assert not any(fault.changes(TINY) for fault in (small, transposed))
+    first = LITE.replace(layout="channels_first")
+    assert not alternatives(first, "layout"), "a network from channels first refuses it"
 
 
 def test_faults_of_decoding_change_one_setting_of_it():
