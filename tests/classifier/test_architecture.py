@@ -6,7 +6,7 @@ import zipfile
 import h5py
 import pytest
 
-from kit.classifier.architecture import weights_in
+from kit.classifier.architecture import channel_values, weights_in
 
 DECLARED = [
     (
@@ -36,3 +36,10 @@ def test_weights_that_declare_more_than_their_file_holds_are_refused(
         file.writestr("model.weights.h5", buffer.getvalue() or b"no HDF5")
     with pytest.raises(ValueError, match=f"weights of Keras in 'a.keras': .*{flaw}"):
         weights_in(tmp_path / "a.keras")
+
+
+def test_numbers_are_read_as_keras_writes_them_and_only_finite_ones():
+    assert channel_values(3).tolist() == [3]
+    assert channel_values({"config": {"value": [[1, 2]]}}).tolist() == [1, 2]
+    for value in ([1, float("inf")], [], "text"):
+        assert channel_values(value) is None

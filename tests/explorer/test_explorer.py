@@ -186,9 +186,6 @@ def test_a_prediction_that_fails_is_shown_and_raised_on_asking(explorer, monkeyp
     assert explorer.error == "no memory"
     with pytest.raises(ValueError, match="no memory"):
         _ = explorer.probabilities
-    monkeypatch.undo()
-    explorer.settings = {"noise": 4}
-    assert explorer.error == ""
 
 
 def test_outputs_that_are_no_numbers_are_said_in_one_line(explorer, monkeypatch):

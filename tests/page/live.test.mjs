@@ -167,7 +167,7 @@ test("a page without a photo waits for one, names files alike, and shows what co
   const opened = [];
   const open = async ({ name, upright }) => {
     opened.push([name, upright.size]);
-    return { from: [9, 9], signs: {} };
+    return { from: [9, 8], signs: {} };
   };
   const ask = standing({ ...BENCH, open }, { ...panel, start: { ...panel.start, photo: "" } });
   assert.match((await ask({ kind: "hello" })).content.text, /^Drop a photo here/);
@@ -175,7 +175,7 @@ test("a page without a photo waits for one, names files alike, and shows what co
   assert.equal(await ask({ ...piece, last: false }, [new Uint8Array(5)]), undefined);
   const { content } = await ask({ ...piece, last: true }, [new Uint8Array(2)]);
   assert.equal(content.settings.photo, "mine.jpg");
-  assert.equal(content.path.file.value, "reduced from 9 × 9");
+  assert.equal(content.path.file.value, "reduced from 9 × 8");
   await ask({ ...piece, last: true }, [new Uint8Array(1)]);
   assert.deepEqual(opened, [
     ["mine.jpg", 7],

@@ -21,7 +21,7 @@ GEOMETRY = {
     "fit": "letterbox",
     "crop_fraction": 0.9,
 }
-GEOMETRY |= {"fill": (1, 2, 3), "thumbnail": (40, 40), "layout": "channels_first"}
+GEOMETRY |= {"fill": (1, 2, 3), "thumbnail": (45, 40), "layout": "channels_first"}
 OTHERS = {"channels": "bgr", "invert": True, "cast": "uint8"}
 OTHERS |= {"decoding": Decoding(exif=False, matte=None, depth="clip")}
 FANCY = Preprocessing(
