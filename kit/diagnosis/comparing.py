@@ -52,6 +52,8 @@ SOUND, ROUNDED, CLOSE = 0.01, 1e-3, 0.1
 looked into, and of one that is called close; with a larger change of one probability, none is sound."""
 RESTORED, EXACT = 0.1, 0.02
 """Share of the difference that undoing a cause may leave, also where it seems sound or much is fitted."""
+SURE = 0.99
+"""A probability that says little about the fault behind it."""
 WHOLLY = 1e-3
 """Share of the difference that a cause may leave so that no other is looked for."""
 _FLOOR, _LEAST = 1e-30, 1e-6
@@ -511,12 +513,12 @@ def _by_outputs(first: _Form, after: Floats) -> Iterator[_Cause]:
             method="bounded",
         )
         words = f"a temperature of {np.exp(fitted.x):.3g}"
-        if abs(fitted.x) > EXACT:
+        # So much is fitted, here and below, that little may be left.
+        if abs(fitted.x) > EXACT and fitted.fun <= EXACT * left:
             yield _Cause((_HEAD,), words, float(fitted.fun))
     distances = scipy.spatial.distance.cdist(before.T, after.T, "sqeuclidean")
     order = scipy.optimize.linear_sum_assignment(distances)[1]
     ordered = _apart(before, after[:, order])
-    # So much is fitted that little may be left.
     if ordered <= EXACT * left:
         yield _Cause(("class_order",), "putting its classes in order", ordered)
 
@@ -612,10 +614,14 @@ def _by_inputs(
     Both predict alike, too, where faults leave nothing to see: what restores predictions says more.
     """
     *others, first_itself = _suspects(first, second, photos)
+    alone = second.recorded and len(photos) == 1
     if not second.recorded:
         yield from _undoing(*others)
-    yield from first_itself.best_change()
-    yield from first_itself.best_pair()
+    # Of a single image, many faults give one class all of the probability, and one of all pairs may fit.
+    if not alone or second.rows.max() < SURE:
+        yield from first_itself.best_change()
+    if not alone:
+        yield from first_itself.best_pair()
 
 
 def _undoing(as_it_is: _Suspect, *turned: _Suspect) -> Iterator[_Cause]:
