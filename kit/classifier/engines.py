@@ -215,6 +215,8 @@ class Engine(ABC):
     """Whether weights are of 8 bits, by its file."""
     channels: int | None = None
     """Of the last feature map, if `inside` gives one."""
+    dtype: Any = np.dtype("float32")
+    """Of the input."""
     scaling: Scaling | None = None
     """Of an input of whole numbers, with which each of the levels 0..255 is one of them; None for others."""
 
@@ -314,7 +316,8 @@ class LiteEngine(Engine):
         self._input = inputs[0]
         self._outputs = outputs
         self._shape: tuple[int, ...] = ()
-        self.scaling = _of_levels(inputs[0]["dtype"], *inputs[0]["quantization"])
+        self.dtype = np.dtype(inputs[0]["dtype"])
+        self.scaling = _of_levels(self.dtype, *inputs[0]["quantization"])
         self.step = outputs[0]["quantization"][0]
         self.quantised = any(
             tensor["dtype"] in {np.int8, np.uint8}
@@ -413,13 +416,13 @@ class OnnxEngine(Engine):
         self._input = inputs[0].name
         self._output = outputs[0].name
         kind = inputs[0].type.removeprefix("tensor(").removesuffix(")")
-        self._dtype = np.dtype("float32" if kind == "float" else kind)
-        self.scaling = _of_levels(self._dtype)
+        self.dtype = np.dtype("float32" if kind == "float" else kind)
+        self.scaling = _of_levels(self.dtype)
         self.quantised = b"uantizeLinear" in data  # with Q, Deq, or DynamicQ before it
         self.properties = self._session.get_modelmeta().custom_metadata_map
 
     def _run(self, tensors: Float32) -> Float32:
-        inputs = {self._input: _cast(tensors, self._dtype)}
+        inputs = {self._input: _cast(tensors, self.dtype)}
         (outputs,) = self._session.run([self._output], inputs)
         return np.asarray(outputs, np.float32)
 

@@ -59,6 +59,8 @@ RESTORED_SHARE = 0.1
 """Share of the difference that undoing a cause may leave."""
 EXACT_SHARE = 0.02
 """Likewise, where the difference seems sound, or much is fitted."""
+SURE_PROBABILITY = 0.99
+"""A probability that says little about the fault behind it."""
 WHOLLY_RESTORED_SHARE = 1e-3
 """Share of the difference that a cause may leave so that no other is looked for."""
 _LEAST_PROBABILITY = 1e-30
@@ -526,12 +528,12 @@ def _causes_in_outputs(first: _Form, after: Floats) -> Iterator[_Cause]:
             method="bounded",
         )
         words = f"a temperature of {np.exp(fitted.x):.3g}"
-        if abs(fitted.x) > EXACT_SHARE:
+        # So much is fitted, here and below, that little may be left.
+        if abs(fitted.x) > EXACT_SHARE and fitted.fun <= EXACT_SHARE * as_it_is:
             yield _Cause((_HEAD,), words, float(fitted.fun))
     distances = scipy.spatial.distance.cdist(before.T, after.T, "sqeuclidean")
     order = scipy.optimize.linear_sum_assignment(distances)[1]
     ordered = _mean_change(before, after[:, order])
-    # So much is fitted that little may be left.
     if ordered <= EXACT_SHARE * as_it_is:
         yield _Cause(("class_order",), "putting its classes in order", ordered)
 
@@ -637,10 +639,14 @@ def _causes_in_inputs(
     Both predict alike, too, where faults leave nothing to see: what restores predictions says more.
     """
     *second_model, first_model = _suspects(first, second, photos)
+    single_record = second.recorded and len(photos) == 1
     if not second.recorded:
         yield from _causes_of_second(*second_model)
-    yield from first_model.best_change()
-    yield from first_model.best_pair()
+    # Of a single image, many faults give one class all of the probability, and one of all pairs may fit.
+    if not single_record or second.rows.max() < SURE_PROBABILITY:
+        yield from first_model.best_change()
+    if not single_record:
+        yield from first_model.best_pair()
 
 
 def _causes_of_second(as_it_is: _Suspect, *turned: _Suspect) -> Iterator[_Cause]:

@@ -14,7 +14,7 @@ from kit.classifier.engines import finite, fitted
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.black_box import Code, compared, read
-from kit.preprocessing.calling import image_of, with_names
+from kit.preprocessing.calling import image_of, numpy_of, with_names
 from kit.preprocessing.comparison import Comparison
 from kit.preprocessing.matching import Reading
 
@@ -151,7 +151,7 @@ def check(
     contract = known_preprocessing(classifier)
     decoded = [photo.decoded(contract.decoding) for photo in as_photos(photos)]
     with with_names(function, names) as prepares:
-        reading = read(contract, prepares, decoded)
+        reading = read(contract, _as_read(classifier, prepares), decoded)
     return _checkup(classifier, contract, reading, decoded)
 
 
@@ -205,7 +205,7 @@ def stand_in(
         Preprocessing(), classifier.input_shape
     )
     decoded = [photo.decoded(expected.decoding) for photo in photos]
-    reading = read(expected, function, decoded)
+    reading = read(expected, _as_read(classifier, function), decoded)
     nearest = cast("Preprocessing", reading.pipeline)
     problems = [called.problem for called in reading.called if called.problem]
     if problems:
@@ -225,6 +225,28 @@ def stand_in(
         difference += f" {reading.levels:.2g} levels (root mean square) are unexplained"
     tensors = (called.tensor for called in reading.called if called.tensor is not None)
     return StandIn(nearest, (difference,), _probabilities(classifier, *tensors))
+
+
+def _as_read(classifier: Classifier, code: Code) -> Code:
+    """Return a function as it is, and tensors as the numbers that the network reads in them."""
+    if callable(code):
+        return code
+    if isinstance(code, list | tuple):
+        return [_numbers(classifier, tensor) for tensor in code]
+    return _numbers(classifier, code)
+
+
+def _numbers(classifier: Classifier, tensor: Any) -> Array:
+    """Return what a buffer of whole numbers stands for, by the scale and the zero point of the network."""
+    array = numpy_of(tensor)
+    engine = classifier.network.engine
+    scaling = engine.scaling
+    if scaling is None or array.dtype not in (np.uint8, np.int8):
+        return array
+    # A byte is read as the network's type, whatever the file was opened with.
+    pixels = array.view(engine.dtype) - float(np.iinfo(engine.dtype).min)
+    numbers = (pixels - scaling.mean) / scaling.std
+    return np.asarray(numbers, np.float32)
 
 
 def _probability_change(
