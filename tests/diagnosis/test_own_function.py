@@ -222,7 +222,7 @@ OTHERWISE = [
     ),
     (
         "scaling",
-        "a curve, such as gamma, there",
+        "a curve, such as gamma or contrast, there",
         lambda x: 2 * (cv2.resize(x, (224, 224)) / 255) ** 2.2 - 1,
     ),
 ]
