@@ -13,7 +13,7 @@ from kit.classifier import Classifier
 from kit.diagnosis.candidates import Sensitivity
 from kit.diagnosis.finding import Finding, Photos
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.pipeline import contrasts
+from kit.preprocessing.pipeline import CHOICES, contrasts
 from kit.regression.cases import pin
 
 _SUBJECTS = {
@@ -87,10 +87,14 @@ class Diagnosis(Result):
 
     @property
     def headline(self) -> str:
-        """The answer in a sentence: how the pipeline in use differs from training, or what else was found."""
+        """How the pipeline in use differs from training, the cause first, or what else was found."""
         right = self._best.fix.preprocessing
         if self.preprocessing is not None and right is not None:
-            return " ".join(contrasts(self.preprocessing, right).values())
+            sentences = contrasts(self.preprocessing, right)
+            cause = self._best.cause
+            subjects = [choice.name for choice in CHOICES if cause in choice.causes]
+            ordered = sorted(sentences, key=lambda name: name not in subjects)
+            return " ".join(sentences[name] for name in ordered)
         return self._best.summary or f"{self.conclusion.capitalize()}."
 
     @property

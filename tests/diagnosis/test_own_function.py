@@ -295,6 +295,7 @@ def by_255(pixels):
 def test_the_fix_of_a_function_holds_all_that_differs_from_a_known_preprocessing():
     found = kit.diagnose(CLASSIFIER, PHOTOS, preprocess=by_255)
     assert (found.best.cause, found.fix()) == ("wrong_range", RIGHT)
+    assert found.headline.startswith("Your code scales pixels to 0..1")
     assert "a crop of 87.5 %" in found.headline
     # Not what evidence speaks against.
     wrong = CLASSIFIER.using(RIGHT.replace(channels="bgr"))
