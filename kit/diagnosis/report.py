@@ -13,7 +13,7 @@ from kit.classifier import Classifier
 from kit.diagnosis.candidates import Sensitivity
 from kit.diagnosis.finding import Finding, Photos
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.pipeline import contrasts
+from kit.preprocessing.pipeline import CHOICES, contrasts
 from kit.regression.cases import pin
 
 _SUBJECTS = {
@@ -88,11 +88,14 @@ class Diagnosis(Result):
 
     @property
     def headline(self) -> str:
-        """The answer in a sentence: how the pipeline in use differs from training, or what else was found."""
+        """How the pipeline in use differs from training, the cause first, or what else was found."""
         best = self._best_or_empty
         fixed = best.fix.preprocessing
         if self.preprocessing is not None and fixed is not None:
-            return " ".join(contrasts(self.preprocessing, fixed).values())
+            sentences = contrasts(self.preprocessing, fixed)
+            steps = [step.name for step in CHOICES if best.cause in step.causes]
+            ordered = sorted(sentences, key=lambda name: name not in steps)
+            return " ".join(sentences[name] for name in ordered)
         place = " in the preprocessing" if UNLABELLED in self.notes else ""
         return best.summary or f"{self.conclusion.capitalize()}{place}."
 

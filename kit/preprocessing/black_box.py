@@ -56,7 +56,7 @@ AVERAGED = 8
 DETAIL_SHARE = 1 / 3
 """Of a difference of fine detail that is left at most."""
 _DETAIL = (
-    "of fine detail alone, as after a blur, a smaller size first, strong compression or"
+    "of fine detail alone, as after a blur, sharpening, a smaller size first, strong compression or"
     " a crop a pixel off"
 )
 _RESIZING = ("size", "filter", "fit", "crop_fraction", "fill")

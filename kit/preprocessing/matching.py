@@ -297,12 +297,13 @@ def match(
         if recoloured := _recoloured(expected, untouched, known):
             pipeline, unexplained = recoloured
             turn = ""
+    if "resize" in unexplained:
+        # Which way up another image is cannot be told.
+        turn = ""
     layout = "channels_first" if channels_first else "channels_last"
-    # Which way up another image is cannot be told.
-    is_other = "resize" in unexplained
-    if turn in LAYOUTS and not (channels_first or is_other):
+    if turn in LAYOUTS and not channels_first:
         layout = turn
-    elif turn and not is_other:
+    elif turn:
         unexplained["layout"] = f"image: as it is here, {turn} there"
     pipeline = pipeline.replace(layout=layout)
     # What is strange is all that there is to say.
@@ -361,7 +362,7 @@ def _bent(x: Float64, y: Float64) -> _Colours:
     share = np.std(rises) / np.std(y) / np.sqrt(2)
     if np.abs(rises).max() > TORN * np.ptp(y):
         return _Colours(share, "scaling", "a jump, as where bytes wrap around,")
-    return _Colours(share, "scaling", "a curve, such as gamma,")
+    return _Colours(share, "scaling", "a curve, such as gamma or contrast,")
 
 
 def _recoloured(

@@ -223,7 +223,7 @@ OTHERWISE = [
     ),
     (
         "scaling",
-        "a curve, such as gamma, there",
+        "a curve, such as gamma or contrast, there",
         lambda x: 2 * (cv2.resize(x, (224, 224)) / 255) ** 2.2 - 1,
     ),
 ]
@@ -296,6 +296,7 @@ def by_255(pixels):
 def test_the_fix_of_a_function_holds_all_that_differs_from_a_known_preprocessing():
     found = kit.diagnose(CLASSIFIER, PHOTOS, preprocess=by_255)
     assert (found.best.cause, found.fix()) == ("wrong_range", RIGHT)
+    assert found.headline.startswith("Your code scales pixels to 0..1")
     assert "a crop of 87.5 %" in found.headline
     # Not what evidence speaks against.
     wrong = CLASSIFIER.using(RIGHT.replace(channels="bgr"))

@@ -252,7 +252,10 @@ COLOURS = [
         lambda x: x @ np.float32([[0.6, 0.2, 0.1], [0.3, 0.5, 0.2], [0.1, 0.3, 0.7]]),
         "channels: rgb here, mixtures of them, as in YCrCb or YUV, there",
     ),
-    (lambda x: x**2.2, "scaling: a line here, a curve, such as gamma, there"),
+    (
+        lambda x: x**2.2,
+        "scaling: a line here, a curve, such as gamma or contrast, there",
+    ),
     (wrapped, "scaling: a line here, a jump, as where bytes wrap around, there"),
 ]
 
