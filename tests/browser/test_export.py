@@ -257,15 +257,14 @@ def test_the_address_has_the_state_and_what_was_not_computed_needs_the_notebook(
 def test_before_an_audience_a_page_fills_the_window_where_the_screen_is_refused(
     written, opened
 ):
-    shown = opened(written)
-    shown.page.evaluate("() => { delete Element.prototype.requestFullscreen }")
-    shown.control("noise").focus()
-    before = shown.root.bounding_box()
-    for _ in range(2):
-        shown.page.keyboard.press("p")
-        assert shown.root.bounding_box() == {"x": 0, "y": 0, **shown.page.viewport_size}
-        shown.page.keyboard.press("Escape")
-        assert shown.root.bounding_box() == before
+    page = opened(written).page
+    page.evaluate("() => { delete Element.prototype.requestFullscreen }")
+    root = page.locator(".kit-explorer")
+    before = root.bounding_box()
+    root.get_by_label("Noise", exact=True).press("p")
+    assert root.bounding_box() == {"x": 0, "y": 0, **page.viewport_size}
+    page.keyboard.press("Escape")
+    assert root.bounding_box() == before
 
 
 def test_labels_and_flips_work_on_a_phone(written, opened):
