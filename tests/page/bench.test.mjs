@@ -117,7 +117,7 @@ test("a photo is given to the network upright, or as it is stored where that is 
 
 // -- the worker
 
-test("a worker opens the network, then answers one question after the other, each by its number", async () => {
+test("a worker opens the network, then answers one question after the other, each on its own port", async () => {
   const posted = [];
   let heard = null;
   let underWay = 0;
@@ -136,7 +136,6 @@ test("a worker opens the network, then answers one question after the other, eac
     return [tensor];
   };
   const files = [];
-  globalThis.postMessage = (message) => posted.push(message);
   globalThis.addEventListener = (_type, listener) => (heard = listener);
   globalThis.litertOf = (wasm) => ({
     Tensor,
@@ -165,7 +164,10 @@ test("a worker opens the network, then answers one question after the other, eac
     look("none"),
     look("b"),
   ];
-  questions.forEach((question, id) => heard({ data: { id, ...question } }));
+  questions.forEach((data, id) => {
+    const port = { postMessage: (answer) => posted.push({ id, ...answer }) };
+    heard({ data, ports: [port] });
+  });
   while (posted.length < questions.length) await settled();
   assert.deepEqual(files, [
     [5, 6],

@@ -74,17 +74,6 @@ test("the page is not idle until the newest state is answered", () => {
   assert.equal(page.exchange.idle, true);
 });
 
-test("an answer tells when its change was made, not when it was sent", () => {
-  const { world, page } = opened();
-  world.delay = () => 50;
-  page.move({ brightness: 0.1 });
-  world.pass(20);
-  const changed = world.now;
-  page.move({ brightness: 0.2 });
-  world.pass(1000);
-  assert.equal(page.shows.at(-1).since, changed);
-});
-
 test("a drag of 200 moves with answers of all delays ends with its last state shown, asked and in order", () => {
   for (const delays of [[1], [5, 40, 3], [16], [200, 1, 90, 700]]) {
     const { world, page } = opened();
@@ -443,7 +432,6 @@ test("a hand sees what is known ahead at once, and the kernel hears of it soon",
   for (const brightness of [1.2, 1.4, 1.6]) {
     page.move({ brightness });
     assert.deepEqual([page.shown.brightness, page.shows.at(-1).ahead], [brightness, true]);
-    assert.equal(page.shows.at(-1).since, world.now);
     assert.equal(page.exchange.idle, false, "the kernel has not heard of it");
     world.pass(20);
   }
@@ -703,7 +691,6 @@ test("a view at rest follows what is done in another", () => {
   world.pass(100);
   assert.equal(other.settings.brightness, 0.4);
   assert.deepEqual(other.shown, world.settings);
-  assert.equal(other.shows.at(-1).since, 0, "nobody has waited for it here");
   assert.equal(other.sent("settings").length, 0);
 });
 

@@ -134,9 +134,7 @@ export class Page {
 
   do(event, ...given) {
     for (const effect of this.exchange[event](...given, this.world.now)) {
-      this.log.push(
-        ...Object.keys(effect).filter((name) => name !== "since" && name !== "buffers"),
-      );
+      this.log.push(...Object.keys(effect).filter((name) => name !== "buffers"));
       if (effect.post) this.#post(effect.post);
       if (effect.show) this.#show(effect);
       if (effect.adopt) this.settings = effect.adopt;
@@ -188,13 +186,12 @@ export class Page {
     this.world.post(content.kind === "settings" ? { ...content, held: this.photo } : content);
   }
 
-  #show({ show: { content, buffers }, since }) {
+  #show({ show: { content, buffers } }) {
     this.shown = content.settings;
     if (buffers.length > 1) this.photo = content.settings.photo;
     const [input] = buffers;
     this.shows.push({
       settings: content.settings,
-      since,
       at: this.world.now,
       ahead: content.kernelMs === null,
       input,

@@ -4,10 +4,10 @@
 // moves, the answers along the slider under the pointer are fetched ahead, and a hand that comes there sees them in
 // the next frame. A kernel that is gone or silent is told as lost, and nothing is shown as an answer until it is back.
 
-// Effects: { post, buffers } a message for the kernel; { show, since } an answer { content, buffers } to be painted, and
-// when it was asked for (0: by others); { adopt } settings that controls have to take on; { fail, stale } what went wrong,
-// and whether the bars are no answer any more; { lost } why nothing can be asked for the time being; { found } the kernel
-// has answered again; { rest } no hand has moved for a while.
+// Effects: { post, buffers } a message for the kernel; { show } an answer { content, buffers } to be painted;
+// { adopt } settings that controls have to take on; { fail, stale } what went wrong, and whether the bars are no answer
+// any more; { lost } why nothing can be asked for the time being; { found } the kernel has answered again; { rest } no
+// hand has moved for a while.
 
 export const LOST_MS = 10_000; // a kernel that keeps silent for longer is taken for lost
 export const RESTING_MS = 150; // silence after which a hand is taken for resting
@@ -40,7 +40,6 @@ export class Exchange {
     this.requests = 0;
     this.changes = 0; // counts what the hand did, so that an answer never takes the place of a newer one
     this.shown = 0;
-    this.changedAt = 0;
     this.inputBytes = 1; // size of what the network sees
     this.known = { key: null, asked: null, context: "", answers: new Map() };
     this.at = { reply: NEVER, rest: NEVER, sync: NEVER, greet: NEVER, ahead: NEVER };
@@ -80,7 +79,7 @@ export class Exchange {
       }
       this.waiting = false;
       if (this.at.sync === NEVER) this.at.sync = now + SYNC_MS;
-      this.#show(answer, this.changes, now);
+      this.#show(answer, this.changes);
     });
   }
 
@@ -109,13 +108,13 @@ export class Exchange {
       if (flight && content.request === flight.id) {
         // What was known ahead is shown already.
         if (flight.change > this.shown || buffers.length > 1)
-          this.#show({ content, buffers }, flight.change, flight.since);
+          this.#show({ content, buffers }, flight.change);
         this.#landed();
         return;
       }
       // What this page has sent, or is about to, is newer and comes back too; but a photograph comes once.
       if (!this.idle && buffers.length < 2) return;
-      this.#show({ content, buffers }, this.changes, 0);
+      this.#show({ content, buffers }, this.changes);
       if (!this.idle) {
         this.shown = this.changes - 1; // the answer to the page's own settings takes its place
         return;
@@ -217,7 +216,6 @@ export class Exchange {
   #moved(settings) {
     this.settings = settings;
     this.changes += 1;
-    this.changedAt = this.now;
   }
 
   #greet() {
@@ -230,12 +228,12 @@ export class Exchange {
     this.#greet();
   }
 
-  #show(answer, change, since) {
+  #show(answer, change) {
     if (change < this.shown) return;
     this.shown = change;
     const { input } = answer.content;
     this.inputBytes = 3 * input.width * input.height;
-    this.effects.push({ show: answer, since });
+    this.effects.push({ show: answer });
   }
 
   #request() {
@@ -248,7 +246,7 @@ export class Exchange {
     this.at.sync = NEVER;
     this.requests += 1;
     const id = `${this.prefix}.${this.requests}`;
-    this.inFlight = { id, change: this.changes, since: this.changedAt };
+    this.inFlight = { id, change: this.changes };
     this.at.reply = this.now + LOST_MS;
     this.effects.push({ post: { ...content, request: id, settings: this.settings }, buffers });
   }
