@@ -136,8 +136,8 @@ class Diagnosis(Result):
     ) -> tuple[Path, ...]:
         """Write a case of each image, for `kit.check_cases` to guard, and return their paths.
 
-        Where a preprocessing is named, the case keeps the one in use beside it. Images without a label are
-        expected to be `expect`, by default what is predicted with the fix; see `kit.Case` for the rest.
+        Where a preprocessing is named, the cases expect a classifier that uses its fix: until then they fail.
+        Images without a label are expected to be `expect`, by default what is predicted with the fix.
         """
         if self.asked is None:
             raise ValueError(
@@ -148,8 +148,7 @@ class Diagnosis(Result):
         write = partial(
             pin,
             folder,
-            classifier,
-            preprocessing=fixed,
+            classifier.using(fixed) if fixed else classifier,
             fault=self.preprocessing if fixed else None,
             cause=self._best_or_empty.cause,
             note=note,
@@ -201,7 +200,7 @@ class Diagnosis(Result):
         else:
             supports = [evidence.supports for evidence in best.evidence]
             measured = len(supports) - supports.count(None)
-            yield f"Cause: {best.cause}; {supports.count(True)} of {measured} measurements speak for it."
+XX
             yield f"Fix: {best.fix.text or 'none is known.'}"
             against = [
                 evidence.text

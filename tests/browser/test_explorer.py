@@ -511,11 +511,13 @@ def test_what_a_walk_says_takes_no_room_and_stays_and_the_walk_can_be_stopped(sh
         shown.press("Where?")
         assert said.inner_text() == flip
     shown.press("Reset")
-    shown.press("Find the flip: Noise")
-    shown.press("Stop: Noise")
-    stopped = shown.state()["painted"][-1]["noise"]
-    shown.page.wait_for_timeout(500)
-    assert shown.state()["painted"][-1]["noise"] == stopped
+    for ending in ("Stop: Noise", "Reset"):
+        shown.press("Find the flip: Noise")
+        shown.press(ending)
+        stopped = shown.state()["painted"][-1]["noise"]
+        shown.page.wait_for_timeout(500)
+        assert shown.state()["painted"][-1]["noise"] == stopped
+    assert stopped == 0
 
 
 def test_a_state_to_try_is_one_press_away(notebook, classifier, named):

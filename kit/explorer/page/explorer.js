@@ -101,7 +101,7 @@ class ExplorerView {
           spec.key,
           new Flip(spec, {
             now: () => this.settings[spec.key],
-            move: (value) => this.take({ [spec.key]: value }),
+            move: (value) => this.put({ [spec.key]: value }),
             say: (text) => write(this.done, text),
           }),
         ]),
@@ -357,7 +357,7 @@ class ExplorerView {
   // -- what people do
 
   changed(key, value) {
-    this.flips.forEach((flip) => flip.stop());
+    this.endFlips();
     const settings = { ...this.settings, [key]: value };
     this.move(key === "photo" ? this.predicted(settings) : settings);
     this.near(key);
@@ -385,8 +385,17 @@ class ExplorerView {
     this.perform(this.exchange.near(key, performance.now()));
   }
 
-  /** Change some settings, but not the photo. */
+  endFlips() {
+    this.flips.forEach((flip) => flip.stop());
+  }
+
   take(some) {
+    this.endFlips();
+    this.put(some);
+  }
+
+  /** Change some settings, but not the photo. */
+  put(some) {
     const { photo: _photo, where: _where, ...changed } = some;
     this.adopt({ ...this.settings, ...changed });
     this.move(this.settings);
@@ -399,6 +408,7 @@ class ExplorerView {
 
   show(settings, place) {
     this.stage.place = place;
+    this.endFlips();
     this.camera.stop();
     this.adopt(this.predicted(settings));
     this.move(this.settings);
@@ -538,7 +548,7 @@ class ExplorerView {
     this.body.inert = true;
     this.root.classList.add("kit-stale");
     this.because.end("Ended: the kernel does not answer.");
-    this.flips.forEach((flip) => flip.stop());
+    this.endFlips();
     this.judging.forget();
     this.camera.stop();
     if (text === GONE) this.goOn();
@@ -572,7 +582,7 @@ class ExplorerView {
     this.failedAt = this.exchange.changes;
     if (!stale) return;
     this.root.classList.add("kit-stale");
-    this.flips.forEach((flip) => flip.stop());
+    this.endFlips();
   }
 
   news(answer) {
