@@ -209,6 +209,8 @@ def _diagnose(options: argparse.Namespace) -> int:
     classifier = _classifier(options, options.model)
     diagnosis = kit.diagnose(classifier, options.pictures, _labels(options, classifier))
     result = diagnosis.details() if options.details and not options.json else diagnosis
+    if result is not diagnosis:
+        sys.stdout.write(f"{diagnosis.title}\n")
     _show(result, as_json=options.json)
     if diagnosis.fix_code and not options.json:
         sys.stdout.write(f"\n{diagnosis.fix_code}\n")

@@ -183,7 +183,7 @@ class Mystery:
     def check(self, answer):
         """Check a fault, by its name or title; return one line: passed, or what speaks against it."""
         if answer is None:
-            return "Not answered yet: it takes the name of a fault in kit.faults.CATALOGUE."
+            return "Not answered yet: it takes a row of the table of costs, such as 'Scaling: to 0..1'."
         named = _fault(answer)
         if named is None:
             return f"Not yet: {_quoted(answer)} is not in the catalogue."

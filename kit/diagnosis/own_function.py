@@ -142,10 +142,10 @@ def check(
     """
     check_first(classifier)
     is_tensor = isinstance(function, list | tuple) or hasattr(function, "__array__")
-    if not (callable(function) or is_tensor):
-        kind = type(function).__name__
+    if callable(photos) or not (callable(function) or is_tensor):
+        received = "another order" if callable(photos) else type(function).__name__
         raise TypeError(
-            f"Expected a function or a tensor, received {kind};"
+            f"Expected a function or a tensor, received {received};"
             " call kit.check(classifier, photos, function), or np.load a file"
         )
     contract = known_preprocessing(classifier)

@@ -100,6 +100,25 @@ class Diagnosis(Result):
         return best.summary or f"{self.conclusion.capitalize()}{place}."
 
     @property
+    def title(self) -> str:
+        """The headline, and what it is about."""
+        images = "1 image" if self.photos == 1 else f"{self.photos} images"
+        return f"{self.classifier} on {images}: {self.headline}"
+
+    @property
+    def how_sure(self) -> str:
+        """What is named, and how many measurements speak for it; empty where nothing is named."""
+        if self.best is None:
+            return ""
+        named = [
+            finding.cause for finding in self.findings if finding.verdict == "named"
+        ]
+        supports = [evidence.supports for evidence in self.best.evidence]
+        measured = len(supports) - supports.count(None)
+        count = supports.count(True)
+        return f"Cause: {' and '.join(named)}; {count} of {measured} measurements speak for it."
+
+    @property
     def limits(self) -> str:
         """What these images do not show, in a sentence; empty where nothing is open."""
         if not self.undecided:
@@ -189,8 +208,7 @@ class Diagnosis(Result):
         possible = [
             finding.cause for finding in self.findings if finding.verdict == "possible"
         ]
-        images = "1 image" if self.photos == 1 else f"{self.photos} images"
-        yield Heading(f"{self.classifier} on {images}: {self.headline}")
+        yield Heading(self.title)
         if self.best is None:
             if self.limits:
                 yield self.limits
@@ -198,9 +216,7 @@ class Diagnosis(Result):
                 yield f"Possible: {', '.join(possible)}."
             yield from (f"Note: {note}" for note in self.notes[:2])
         else:
-            supports = [evidence.supports for evidence in best.evidence]
-            measured = len(supports) - supports.count(None)
-XX
+            yield self.how_sure
             yield f"Fix: {best.fix.text or 'none is known.'}"
             against = [
                 evidence.text
@@ -226,8 +242,7 @@ class Details(Result):
 
     def _report(self) -> Iterator[str | Result]:
         diagnosis = self.diagnosis
-        if diagnosis.judged_by:
-            yield diagnosis.judged_by
+        yield from filter(None, (diagnosis.how_sure, diagnosis.judged_by))
         yield from (f"Note: {note}" for note in diagnosis.notes)
         for number, finding in enumerate(diagnosis.findings, start=1):
             yield Heading(f"{number}. {finding.cause}: {finding.verdict}")

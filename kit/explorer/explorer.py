@@ -642,14 +642,19 @@ class Explorer(anywidget.AnyWidget):
             diagnosis = self.diagnosis
         best = None if diagnosis is None else diagnosis.best
         fix = None if best is None else best.fix.preprocessing
+        if settings["fix"] and view.preprocessing == self._bench.fixed:
+            fix = view.preprocessing
+        # A fix is expected of the classifier from now on, not kept in the case.
         path = pin(
             self._cases,
-            self.classifier,
+            self.classifier.using(fix) if fix else self.classifier,
             view.original,
             view.label,
             perturbation=view.perturbation,
-            preprocessing=fix or view.preprocessing,
-            fault=view.preprocessing if fix else None,
+            preprocessing=None if fix else view.preprocessing,
+            fault=self._bench.preprocessing(view.settings | {"fix": False})
+            if fix
+            else None,
             cause="" if best is None else best.cause,
         )
         failing = ", which it is not yet" if view.wrong else ""

@@ -282,7 +282,7 @@ def _state(view: View, classes: Sequence[int]) -> dict[str, Any]:
 
 TABLE_NOTE = "Predictions computed on {date} with kit {version}, since {reason}; nothing leaves this page."
 NETWORK_NOTE = "The network runs in this page, made on {date} with kit {version}; no photo leaves it."
-WHY_NOTE = " The search for a cause needs the notebook."
+WHY_NOTE = " Why? tries only your changes; the notebook also looks for other causes."
 
 
 def document(

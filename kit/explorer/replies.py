@@ -52,7 +52,7 @@ def path_of(view: View) -> dict[str, Chip]:
     trained = view.bench.trained
     perturbing = [PARAMETERS[key].label for key in view.changed if key in PARAMETERS]
     gets = range_words(view.preprocessing.scaling)
-    expects = range_words(trained.scaling)
+    expects = range_words(view.base.scaling)
     if gets != expects:
         gets = WORDS["expected"].format(gets=gets, expects=expects)
     values = {

@@ -99,7 +99,8 @@ def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
     prepared = compute(view.settings | mistakes)
     reason = _reason("")
     images: list[bytes] = []
-    if mistakes and not spoilt(prepared):
+    # What a person's own code does may be the mistake, so that undoing their change says nothing of training.
+    if mistakes and _starts_as_in_training(view) and not spoilt(prepared):
         reason, images = _preprocessing_reason(view, prepared, mistakes)
     elif own_changes:
         reason, images = _own_changes_reason(view, own_changes)
@@ -273,7 +274,12 @@ def explanation(
 ) -> tuple[ExplainedContent, list[bytes]]:
     """Return the diagnosis as the page shows it, with the images of `Reason`; `own` is that of `because`."""
     reason, images = _best_reason(diagnosis, view, own)
-    details = plain(diagnosis.details().text())
+    # The code is shown by itself, as it is to be copied.
+    findings = [
+        replace(finding, fix=replace(finding.fix, code=""))
+        for finding in diagnosis.findings
+    ]
+    details = plain(replace(diagnosis, findings=tuple(findings)).details().text())
     return {**reason, "code": diagnosis.fix_code, "details": details}, images
 
 
@@ -283,9 +289,11 @@ def _best_reason(
     """Return the most that can be said of this prediction, with the images of `Reason`."""
     fixed = None if diagnosis.best is None else diagnosis.best.fix.preprocessing
     if fixed is not None:
-        if _chosen(view, fixed):
-            return own
         apply = None if view.settings["fix"] else FAULTLESS | {"fix": True}
+        if _chosen(view, fixed):
+            if _starts_as_in_training(view):
+                return own
+            apply = dict.fromkeys(contrasts(view.preprocessing, fixed), "")
         after = _view_with(view, fixed)
         return _preprocessing_reason(view, after, apply)
     in_image = None if spoilt(view) else _reason_in_image(diagnosis, view)
@@ -319,10 +327,15 @@ def _preprocessing_reason(
     return _with_pictures(reason, view, after, WORDS["title_trained"])
 
 
+def _starts_as_in_training(view: View) -> bool:
+    """Whether an image that nobody has touched is known to be prepared as in training."""
+    return usual_preparation(view.bench.classifier) == "as in training"
+
+
 def _chosen(view: View, fixed: Preprocessing) -> bool:
     """Whether all that is to be fixed was chosen by a person, whose own changes say more."""
     steps = contrasts(view.preprocessing, fixed)
-    if usual_preparation(view.bench.classifier) == "as in training":
+    if _starts_as_in_training(view):
         return all(view.settings.get(step) for step in steps)
     undone = view.settings | dict.fromkeys(steps, "")
     return view.bench.preprocessing(undone) == fixed

@@ -261,7 +261,8 @@ def test_before_an_audience_a_page_fills_the_window_where_the_screen_is_refused(
     page.evaluate("() => { delete Element.prototype.requestFullscreen }")
     root = page.locator(".kit-explorer")
     before = root.bounding_box()
-    root.get_by_label("Noise", exact=True).press("p")
+    root.locator("canvas").first.click()
+    page.keyboard.press("p")
     assert root.bounding_box() == {"x": 0, "y": 0, **page.viewport_size}
     page.keyboard.press("Escape")
     assert root.bounding_box() == before

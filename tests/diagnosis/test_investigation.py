@@ -135,7 +135,7 @@ def test_one_fix_puts_all_faults_of_the_preprocessing_right():
     one = named("inverted_polarity", fix=Fix("one", "one code", WRONG))
     advice = named("dark", fix=Fix("brighten"))
     fixed, unchanged = fixed_together([one, advice], WRONG, USED)
-    assert fixed.fix == fix(WRONG, USED, "inverted_polarity")
+    assert fixed.fix == fix(WRONG, USED)
     assert unchanged == advice
 
 

@@ -80,6 +80,7 @@ def test_a_fix_is_said_by_the_two_pipelines_and_limits_in_one_sentence():
 
 def test_details_tell_numbers_for_and_against():
     assert FOUND.details().text().splitlines() == [
+        "Cause: double_scaling; 1 of 1 measurements speak for it.",
         "Note: few & small",
         "1. blurred: possible",
         "   A little soft.",

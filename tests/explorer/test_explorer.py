@@ -290,6 +290,24 @@ def test_a_cause_is_pinned_whether_or_not_a_map_is_shown(classifier, pair, tmp_p
         assert (case.cause, case.fault) == ("missing_scaling", explorer.preprocessing)
 
 
+def test_a_case_of_a_fix_is_red_until_the_fix_is_in_use(classifier, pair, tmp_path):
+    right = classifier.preprocessing
+    broken = classifier.using(right.replace(channels="bgr", scaling="0..1"))
+    explorer = listen(Explorer(broken, pair, ["tabby", "espresso"], cases=tmp_path))
+    ask(explorer, kind="why", settings=explorer.settings | {"photo": "espresso.jpg"})
+    searched(explorer)
+    ask(explorer, kind="pin", settings=explorer.settings)
+    ask(explorer, kind="pin", settings=explorer.settings | {"fix": True})
+    explorer.diagnosis.pin(tmp_path)
+    cases = [read_case(path) for path in tmp_path.glob("*.json")]
+    assert [case.fault for case in cases] == 3 * [broken.preprocessing]
+    before = kit.check_cases(tmp_path, broken, progress=False)
+    assert {case.step for case in before.moved} == {"channels"}
+    assert len(before.moved) == 3
+    fixed = broken.using(explorer.diagnosis.fix())
+    assert kit.check_cases(tmp_path, fixed, progress=False).holds
+
+
 def test_bad_settings_end_in_one_line_in_a_notebook(explorer):
     for wrong, text in (
         ({"brightnes": 1}, "did you mean 'brightness'"),

@@ -552,7 +552,7 @@ def test_what_is_no_classifier_is_refused_with_how_to_get_one(folder):
         (
             kit.check,
             (classifier(), function, photos),
-            "call kit.check(classifier, photos, function)",
+            "call kit.check(classifier, photos, function), or np.load a file",
         ),
         (kit.calibrate, (photos, LABELS, classifier()), load),
         (kit.adapt, (photos, classifier()), load),

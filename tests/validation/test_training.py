@@ -7,7 +7,7 @@ from kit import samples
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.robustness.augmentation import Augmentation
-from kit.validation.training import _learner, small_network, train
+from kit.validation.training import _compiled_around, small_network, train
 from tests.networks import imported_keras, small, stacked
 
 GREY = Preprocessing(size=(28, 28), channels="gray", scaling="0..1")
@@ -76,7 +76,7 @@ def test_a_step_is_that_of_adam_on_the_cross_entropy():
 
 
 def test_the_learning_rate_falls_to_zero_as_half_a_cosine():
-    optimizer = _learner(small(), learning_rate=1e-3, steps=4).optimizer
+    optimizer = _compiled_around(small(), learning_rate=1e-3, steps=4).optimizer
     for step, rate in ((0, 1e-3), (2, 5e-4), (4, 0)):
         optimizer.iterations.assign(step)
         assert float(optimizer.learning_rate) == pytest.approx(rate, abs=1e-9)

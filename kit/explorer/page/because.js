@@ -36,6 +36,11 @@ export class BecauseView {
 
   /** The state that is shown: the one that was asked about, that with the fix, or another one. */
   moved(settings) {
+    // Of another photo there is nothing to compare; an answer that is under way is still told.
+    if (this.reason && !this.busy && settings.photo !== this.asked.photo) {
+      this.#shut();
+      return;
+    }
     const place = this.valid.indexOf(stateOf(settings));
     const { guilty = [], button: text, fixed } = this.reason ?? {};
     this.events.blame(place === 0 ? guilty : [], place === 1 ? guilty : []);
@@ -70,10 +75,14 @@ export class BecauseView {
 
   close() {
     this.events.stop();
+    this.#shut();
+    this.ask.focus();
+  }
+
+  #shut() {
     this.#clear();
     this.events.blame([], []);
     this.events.opened(false);
-    this.ask.focus();
   }
 
   #ask() {

@@ -235,6 +235,7 @@ class ExplorerView {
         role: "group",
         "aria-label": `Explorer ${window.kitViews}: ${panel.title}`,
         "data-lm-suppress-shortcuts": "true",
+        tabindex: -1, // a click anywhere lets it hear keys
         "data-sharp": "true",
       },
       this.banner,
@@ -279,8 +280,19 @@ class ExplorerView {
     this.watchKernel();
     this.listen();
     const { alone, table } = this.model.get("_panel");
-    if (!table) this.files.listen(alone ? document.body : this.root);
+    const target = alone ? document.body : this.root;
+    if (table) this.refuseFiles(target);
+    else this.files.listen(target);
     this.perform(this.exchange.opened(performance.now()));
+  }
+
+  /** In a table of predictions no other photo has any; a browser would leave the page for it. */
+  refuseFiles(target) {
+    for (const kind of ["dragover", "drop"])
+      target.addEventListener(kind, (event) => {
+        event.preventDefault();
+        if (kind === "drop") this.fail("This page holds predictions for its own photos only.");
+      });
   }
 
   stop() {
@@ -372,7 +384,7 @@ class ExplorerView {
     if (this.exchange.lost) return;
     write(this.done, done);
     this.settings = settings;
-    this.because.moved(settings);
+    if (this.held === null) this.because.moved(settings); // the original photo is shown for a moment only
     if (this.camera.on) return; // the next frame takes the settings along
     this.exchange.live = this.mayLookAhead();
     this.perform(this.exchange.changed(settings, performance.now()));

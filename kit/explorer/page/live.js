@@ -10,7 +10,7 @@ const MISSING = "This combination is not in the page; open the notebook for it."
 const WAITING =
   "Drop a photo here, paste or add one, or use your camera; it does not leave this page.";
 const COMPARED_MS = 1_000; // so often a frame of a camera is seen untouched, too, which takes as long as a frame of its own
-const ENDED = "The search for a cause needs the notebook.";
+const ENDED = "Only your changes are tried here; the notebook also looks for other causes.";
 
 const jsonOf = async (text) => JSON.parse(new TextDecoder().decode(await unpacked(text)));
 
