@@ -41,6 +41,7 @@ from kit.images.photo import each_picture
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 
+_UNKNOWN = "preprocessing unknown: nothing says how the training images were prepared"
 _SINGLE_HEADS = {
     "binary_logit": "one linear output, used as the logit of the second class; a number is no class",
     "softmax": "a softmax over one output is always 1; train with one sigmoid or two outputs",
@@ -131,7 +132,7 @@ class Classifier:
             if step := compiled.step:
                 yield f"8 bits: its outputs have steps of {step:.2g}"
         if self.preprocessing is None:
-            yield "preprocessing unknown: nothing says how the training images were prepared"
+            yield _UNKNOWN
         counts = Counter(self.class_names)
         if repeated := [name[:40] for name in counts if counts[name] > 1]:
             yield f"class names that occur more than once: {len(repeated)}, such as {repeated[0]}"
@@ -399,6 +400,7 @@ class Classifier:
             preprocessing=engines.suited(preprocessing, expected),
             input_shape=shape,
             reference=self.reference.moved(self.network, shape),
+            remarks=tuple(remark for remark in self.remarks if remark != _UNKNOWN),
         )
 
     def tempered(self, temperature: float) -> Self:

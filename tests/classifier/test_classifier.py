@@ -150,6 +150,7 @@ def test_a_plain_file_loads_with_an_unknown_preprocessing(plain_file, tmp_path):
         ValueError, match=r"received none; give preprocessing=kit.Preprocessing\(…\)"
     ):
         classifier.probabilities(PHOTO)
+    assert classifier.using(networks.GREY).notes == ()
     rows = classifier.probabilities(PHOTO, preprocessing=networks.GREY)
     assert rows == pytest.approx(expected(), abs=1e-6)
     given = Classifier.load(
