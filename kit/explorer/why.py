@@ -96,10 +96,10 @@ def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
         for key in change.keys
         if key in STEPS and change.gain
     }
-    prepared = compute(view.settings | mistakes)
+    prepared = compute(view.settings | mistakes) if mistakes else None
     reason = _reason("")
     images: list[bytes] = []
-    if mistakes and not spoilt(prepared):
+    if prepared is not None and not spoilt(prepared):
         reason, images = _prepared_otherwise(view, prepared, mistakes)
     elif found:
         reason, images = _own(view, found)
