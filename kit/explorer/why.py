@@ -96,11 +96,13 @@ def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
         for key in change.keys
         if key in STEPS and change.gain
     }
-    prepared = compute(view.settings | mistakes)
+    # What a person's own code does may be the mistake, so that undoing their change says nothing of training.
+    prepared = None
+    if mistakes and _starts_as_in_training(view):
+        prepared = compute(view.settings | mistakes)
     reason = _reason("")
     images: list[bytes] = []
-    # What a person's own code does may be the mistake, so that undoing their change says nothing of training.
-    if mistakes and _starts_as_in_training(view) and not spoilt(prepared):
+    if prepared is not None and not spoilt(prepared):
         reason, images = _preprocessing_reason(view, prepared, mistakes)
     elif own_changes:
         reason, images = _own_changes_reason(view, own_changes)

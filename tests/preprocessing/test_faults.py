@@ -29,10 +29,8 @@ def test_every_fault_is_said_in_one_sentence_by_both_pipelines():
     for fault in CATALOGUE.values():
         sentences = contrasts(fault.apply(LITE), LITE)
         assert list(sentences) == [fault.step], fault.name
-        assert sentences[fault.step].endswith(".")
         assert "training" in sentences[fault.step] or "trained" in sentences[fault.step]
         assert sentences[fault.step].startswith(("Your code ", "In your code, "))
-        assert not {"none", "channels_last", "(0,"} & {*sentences[fault.step].split()}
     assert contrasts(LITE, LITE) == {}
     assert contrasts(CATALOGUE["range_0_1"].apply(LITE), LITE) == {
         "scaling": "Your code scales pixels to 0..1; this model was trained on −1..1."
