@@ -349,8 +349,9 @@ def test_a_mistake_on_top_of_a_wrong_preprocessing_is_undone_where_that_is_the_f
 ):
     in_use = wrong.preprocessing
     wrong.settings = {"photo": "espresso.jpg", "filter": "filter_nearest"}
-    because, own = concluded(wrong, in_use)
+    own, _ = why.because(wrong.view, wrong._compute)
     assert "trained" not in own["headline"], "nobody knows that yet"
+    because = concluded(wrong, in_use)
     assert because["headline"] == (
         "Your code resizes with the filter nearest; this model was trained with bicubic."
     )
