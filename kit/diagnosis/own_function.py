@@ -231,7 +231,7 @@ def _as_read(classifier: Classifier, code: Code) -> Code:
     """Return a function as it is, and tensors as the numbers that the network reads in them."""
     if callable(code):
         return code
-    if isinstance(code, list | tuple):
+    if isinstance(code, list | tuple) and hasattr(next(iter(code), None), "__array__"):
         return [_numbers(classifier, tensor) for tensor in code]
     return _numbers(classifier, code)
 

@@ -43,6 +43,8 @@ FINALISTS = 4
 """Fits, and then filters, of which the best are compared on."""
 ALONE = 0.9
 """Of all channels' parts in one, from which on it is the largest alone."""
+SAME_PARTS = 0.02
+"""Difference of a channel's part in all channels, up to which they are the same mixture."""
 TORN = 0.5
 """Of the range of values, from which on a step between neighbouring levels is a jump."""
 FEW_VALUES = 16
@@ -352,7 +354,10 @@ def _mixed(x: Float64, y: Float64) -> _Colours:
     order = parts.argmax(axis=0).tolist()
     names = "".join("rgb"[channel] for channel in order)
     if names in CHANNELS or parts.max(axis=0).min() < ALONE:
-        return _Colours(share, "channels", "mixtures of them, as in YCrCb or YUV,")
+        words = "mixtures of them, as in YCrCb or YUV,"
+        if np.ptp(parts, axis=1).max() < SAME_PARTS:
+            words = "one mixture of them, such as their mean,"
+        return _Colours(share, "channels", words)
     return _Colours(share, "channels", names, order)
 
 

@@ -335,9 +335,8 @@ def test_a_tensor_takes_the_place_of_a_function():
     assert found.main_step == "channels"
     assert str(found).startswith("Your code differs at 'channels' on 2 of 2: ")
     assert found.preprocessing == SQUASHED.replace(channels="bgr")
-    assert kit.check(classifier, photos[0], tensors[0][None].tolist()).main_step == (
-        "channels"
-    )
+    for numbers in (tensors[0][None].tolist(), tensors[0].ravel().tolist()):
+        assert kit.check(classifier, photos[0], numbers).main_step == "channels"
     diagnosis = kit.diagnose(classifier, photos, tensor=tensors)
     assert diagnosis.best.cause == "channel_order"
     # What is told of a layout that the network cannot take does not hide the rest.

@@ -272,6 +272,14 @@ def test_other_colours_are_named_by_how_they_come_from_red_green_and_blue(
     assert words in KERAS.compare(code, CAT).differences
 
 
+def test_a_mean_of_the_channels_is_one_mixture():
+    def function(x):
+        return resized(x).mean(axis=-1, keepdims=True) / 127.5 - np.ones(3)
+
+    words = "channels: rgb here, one mixture of them, such as their mean, there"
+    assert KERAS.compare(function, CAT).differences == (words,)
+
+
 def test_another_order_of_channels_hides_no_scaling():
     tensor = resized(CAT.pixels)[..., [1, 2, 0]] / 255
     assert set(KERAS.compare(tensor, CAT).differences) == {

@@ -13,6 +13,7 @@ export class Stage {
     this.fit = () => {
       const times = Math.min(innerWidth / ENLARGED.width, innerHeight / ENLARGED.height);
       root.style.zoom = this.on ? Math.max(1, times) : "";
+      if (this.on) root.querySelector(":checked")?.scrollIntoView({ inline: "center" });
     };
     window.addEventListener("resize", this.fit);
     root.addEventListener("fullscreenchange", () => {
