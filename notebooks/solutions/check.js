@@ -7,15 +7,16 @@ const plain = (text) =>
     .replace(/[^\p{L}\p{N}]/gu, "");
 
 const asNumber = (text) => {
-  const number = Number(text.replace(",", ".").replace(/^["']|["']$/g, ""));
+  const number = Number(text.replace(",", ".").replace(/^["'“‘]|["'”’]$/g, ""));
   return text === "" || Number.isNaN(number) ? null : number;
 };
 
 const reply = (answer, { numbers, names, none, other }) => {
   if (answer === "") return none;
   const number = asNumber(answer);
-  const known = number === null ? names[plain(answer)] : numbers[String(number)];
-  return known ?? other.replace("'?'", () => `'${answer}'`);
+  const [key, known] = number === null ? [plain(answer), names] : [String(number), numbers];
+  const shown = answer.length > 40 ? `${answer.slice(0, 40)}…` : answer;
+  return Object.hasOwn(known, key) ? known[key] : other.replace("'?'", () => `'${shown}'`);
 };
 
 for (const form of document.querySelectorAll("form.check")) {

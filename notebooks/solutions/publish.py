@@ -41,7 +41,14 @@ GUESS = re.compile(r"write down|^\*\*\w\)?[.)]", re.IGNORECASE | re.MULTILINE)
 ANSWER = re.compile(r"<details>.*?</details>\s*", re.DOTALL)
 CHECK = re.compile(r"^print\((.*)\)$", re.MULTILINE)
 NUMBERS = [*range(101), *(tenth / 10 for tenth in range(100) if tenth % 10)]
-NAMES = [*kit.faults.CATALOGUE, "leave", "correct", "adapt"]
+NAMES = [
+    *kit.faults.CATALOGUE,
+    *(
+        f"{kit.faults.STEPS[fault.step]}: {fault.title}"
+        for fault in kit.faults.CATALOGUE.values()
+    ),
+    *("leave", "correct", "adapt"),
+]
 FORMULA = re.compile(r"\$(\$?)(.+?)\1\$")
 
 
