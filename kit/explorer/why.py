@@ -39,7 +39,7 @@ WORDS = {
     "title": "Original photo",
     "title_trained": "What it was trained to see",
     "title_without": "Without {words}",
-    "together": "only together do they do it",
+    "together": "only together do they do it, so undo one",
     "undo": "Undo {words}",
     "undo_all": "Undo these changes",
     "without": "without {words}: {after}",
@@ -102,7 +102,7 @@ def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
         prepared = compute(view.settings | mistakes)
     reason = _reason("")
     images: list[bytes] = []
-    if prepared is not None and not spoilt(prepared):
+    if prepared is not None and not (spoilt(view) and spoilt(prepared)):
         reason, images = _preprocessing_reason(view, prepared, mistakes)
     elif own_changes:
         reason, images = _own_changes_reason(view, own_changes)

@@ -53,7 +53,7 @@ def test_a_prediction_that_stays_with_a_fraction_of_its_probability_is_no_succes
     assert shown.top == shown.untouched.top
     assert answer["headline"] == (
         "Still giant panda, but 4.9 % instead of 96.9 %. Without brightness 0.4: 98.0 %;"
-        " without noise 60: 97.9 %; only together do they do it."
+        " without noise 60: 97.9 %; only together do they do it, so undo one."
     )
     assert all(change.restores for change in found)
     assert answer["fixed"]["mark"] == "✓ giant panda, 98.0 % again"
@@ -71,7 +71,7 @@ def test_a_harmless_change_comes_second_and_stays_when_the_other_is_undone(expla
 def test_one_of_two_that_work_together_is_enough_to_undo(explain):
     shown, _, answer = explain("meerkats.jpg", noise=20, brightness=0.5)
     assert answer["headline"].count("ithout ") == 2
-    assert answer["headline"].endswith("; only together do they do it.")
+    assert answer["headline"].endswith("; only together do they do it, so undo one.")
     assert len(undone(shown, answer)) == 1
 
 
