@@ -349,7 +349,7 @@ class _Colours(NamedTuple):
 def _mixed(x: Float64, y: Float64) -> _Colours:
     """Make each channel of the results a sum of all channels."""
     weights = np.linalg.lstsq(x, y)[0]
-    share = np.std(y - x @ weights) / np.std(y)
+    share = float(np.std(y - x @ weights) / np.std(y))
     parts = np.abs(weights) / (np.abs(weights).sum(axis=0) + _TINY)
     order = parts.argmax(axis=0).tolist()
     names = "".join("rgb"[channel] for channel in order)
@@ -364,7 +364,7 @@ def _mixed(x: Float64, y: Float64) -> _Colours:
 def _bent(x: Float64, y: Float64) -> _Colours:
     """Make each channel of the results any function of its level."""
     rises = np.diff(np.take_along_axis(y, x.argsort(axis=0), axis=0), axis=0)
-    share = np.std(rises) / np.std(y) / np.sqrt(2)
+    share = float(np.std(rises) / np.std(y) / np.sqrt(2))
     if np.abs(rises).max() > TORN * np.ptp(y):
         return _Colours(share, "scaling", "a jump, as where bytes wrap around,")
     return _Colours(share, "scaling", "a curve, such as gamma or contrast,")
