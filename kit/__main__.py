@@ -343,7 +343,7 @@ def _classifier(options: argparse.Namespace, model: str) -> kit.Classifier:
     else:
         opened = store.read_model(model)
         # What its maker says of another format is read where it is tried.
-        if opened.network or opened.preprocessing():
+        if opened.network or opened.preprocessing:
             classifier = load()
             if classifier.preprocessing:
                 return classifier

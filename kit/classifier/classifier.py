@@ -179,7 +179,7 @@ class Classifier:
         opened = network.source or opened
         contract = {"name": opened.path.stem, **opened.contract}
         if preprocessing is None:
-            preprocessing = opened.preprocessing()
+            preprocessing = opened.preprocessing
         if preprocessing and preprocessing.size is None and opened.network:
             preprocessing = engines.fitted(preprocessing, network.about.input_shape)
         self = cls.__new__(cls)

@@ -69,7 +69,7 @@ def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
     ModuleNotFoundError
         Nothing is known of it yet, and what runs it, such as Keras with TensorFlow, is not installed.
     """
-    steps = opened.preprocessing() if steps is None else steps
+    steps = opened.preprocessing if steps is None else steps
     if network := _known(opened):
         return network
     if opened.network is None:
@@ -156,7 +156,7 @@ def _try(opened: Archive, steps: Preprocessing | None) -> Compiled:
             stated = Preprocessing(size=None, scaling=simplest((scaling,)))
     # What is kept depends on the file alone, but where it leaves its sides open.
     shape = sized(engine.input_shape, steps)
-    batches = trial_tensors(shape, opened.preprocessing() or stated)
+    batches = trial_tensors(shape, opened.preprocessing or stated)
     outputs = np.concatenate([engine.predict(batch) for batch in batches])
     # In a range that is not its own, half precision may overflow.
     finite = outputs[np.isfinite(outputs).all(axis=1)]

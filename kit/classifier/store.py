@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -110,6 +111,7 @@ class Archive:
         with open_archive(self.path) as archive:
             return _json(archive, "config.json", self.path.name)
 
+    @cached_property
     def preprocessing(self) -> Preprocessing | None:
         """Preprocessing that the file states, None without one; raises as `Preprocessing.from_dict`."""
         stated = self.contract.get("preprocessing")

@@ -145,7 +145,7 @@ def usual_preparation(classifier: Classifier) -> str:
     if classifier.preprocessing is None:
         return "as assumed"
     source = classifier.source
-    if source is None or source.preprocessing() == classifier.preprocessing:
+    if source is None or source.preprocessing == classifier.preprocessing:
         return "as in training"
     return "as your code does it"
 

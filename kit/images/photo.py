@@ -321,7 +321,7 @@ def as_array(source: Any) -> Any:
     """Return a tensor of any library as an array, and everything else as it is."""
     return (
         np.asarray(source)
-        if hasattr(source, "__array__") and hasattr(source, "shape")
+        if hasattr(type(source), "__array__") and hasattr(source, "shape")
         else source
     )
 
