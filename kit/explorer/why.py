@@ -37,7 +37,7 @@ WORDS = {
     "still": "Still {name}, but {share} instead of {before}. ",
     "still_so": "still {after}",
     "title": "Original photo",
-    "title_trained": "What it was trained to see",
+    "title_trained": "Prepared as in training",
     "title_without": "Without {words}",
     "together": "only together do they do it, so undo one",
     "undo": "Undo {words}",

@@ -533,6 +533,11 @@ def test_a_state_to_try_is_one_press_away(notebook, classifier, named):
     tried.press("Where?")
     tried.press("noise 90")
     tried.assert_shows(classifier, named["espresso.jpg"], noise=90)
+    pressed = tried.root.locator(".kit-tries [aria-pressed=true]")
+    assert pressed.all_text_contents() == ["noise 90"]
+    tried.put("brightness", 0.5)
+    tried.state()
+    assert pressed.count() == 0
 
 
 LAYOUT = """(root) => {

@@ -147,14 +147,10 @@ class ExplorerView {
     );
     items.addEventListener("click", () => this.closeMenu(), true); // before what is chosen takes the focus
     this.menu = element("details", { class: "kit-menu" }, summary, items);
-    this.tries = element(
-      "div",
-      { class: "kit-tries", role: "group", "aria-label": "Try", hidden: panel.tries.length === 0 },
-      element("span", { text: "Try:" }),
-      ...panel.tries.map(([name, settings]) =>
-        button(name, "Show this", ({ target }) => this.show(settings, target)),
-      ),
-    );
+    this.tries = panel.tries.map(([name, settings]) => ({
+      state: stateOf(settings),
+      node: button(name, "Show this", ({ target }) => this.show(settings, target)),
+    }));
     this.done = element("p", { class: "kit-done", role: "status" });
     this.peek = button("Original photo", "Hold to see it unperturbed, prepared as usual", () => {});
     this.about = element("figcaption");
@@ -208,7 +204,12 @@ class ExplorerView {
         ),
         this.menu,
       ),
-      this.tries,
+      element(
+        "div",
+        { class: "kit-tries", role: "group", "aria-label": "Try", hidden: !this.tries.length },
+        element("span", { text: "Try:" }),
+        ...this.tries.map(({ node }) => node),
+      ),
       this.error,
       this.notes,
       this.photos.node,
@@ -635,6 +636,8 @@ class ExplorerView {
       this.preview.take(taken.content, taken.buffers, this.camera.on ? this.camera.frame : null);
       this.preview.wantNoise(this.settings);
     }
+    const state = stateOf(this.settings);
+    for (const { state: own, node } of this.tries) node.setAttribute("aria-pressed", own === state);
     this.preview.paint(this.settings, this.exchange.moving);
     this.root.dataset.sharp = String(this.preview.sharp);
     if (taken) this.paintAnswer(taken);
