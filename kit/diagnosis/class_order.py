@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from math import comb, prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from kit._arrays import Float32, Indices, Int64
+from kit._arrays import Indices, Int64
 from kit.classifier.predictions import Predictions
 from kit.diagnosis.finding import Evidence, Finding, at_least, conclude
 
@@ -43,11 +42,14 @@ _NAMES = "names = classifier.class_names\n"
 _RENAMED = """
 classifier = kit.Classifier(classifier.model, classifier.preprocessing, [names[place] for place in order])
 labels = [order.index(one) if one is not None and not isinstance(one, str) else one for one in labels]"""
-_order_finding = partial(
-    conclude,
-    "class_order",
-    advice="Give the class names in the order of the training, such as train_dataset.class_names.",
-)
+_ADVICE = "Give the class names in the order of the training, such as train_dataset.class_names."
+
+
+class _Reordering(NamedTuple):
+    """The finding that another order holds, and the share of the images that it explains, 0..1."""
+
+    finding: Finding
+    explained_share: float
 
 
 def check_class_order(predictions: Predictions) -> Finding | None:
@@ -60,19 +62,41 @@ def check_class_order(predictions: Predictions) -> Finding | None:
     # A row for each label, a column for each predicted class.
     table: Int64 = np.zeros((count, count), np.int64)
     np.add.at(table, (labelled.labels, labelled.index), 1)
-    exchanged = _exchanged_finding(table)
+    exchanged = _exchanged_classes(labelled, table)
     if 2 * table.trace() > len(labelled):
-        return exchanged
-    by_rule = _rule_finding(labelled)
-    without_rule = _any_order_finding(table, labelled.probability)
+        return exchanged and exchanged.finding
+    by_rule = _order_by_rule(labelled)
+    without_rule = _order_without_rule(labelled, table)
 
-    def rank(finding: Finding) -> tuple[bool, float]:
+    def rank(reordering: _Reordering) -> tuple[bool, float]:
         # Any order can be bent to explain a few more images than the rule that holds.
-        bonus = RULE_BONUS if finding is by_rule else 0.0
-        return finding.verdict == "named", (finding.cost or 0.0) + bonus
+        bonus = RULE_BONUS if reordering is by_rule else 0.0
+        is_named = reordering.finding.verdict == "named"
+        return is_named, reordering.explained_share + bonus
 
-    findings = filter(None, (by_rule, without_rule, exchanged))
-    return max(findings, key=rank, default=None)
+    reorderings = list(filter(None, (by_rule, without_rule, exchanged)))
+    return max(reorderings, key=rank).finding if reorderings else None
+
+
+def _order_finding(
+    predictions: Predictions,
+    classes: Indices,
+    summary: str,
+    *evidence: Evidence,
+    sure: bool,
+    code: str,
+) -> Finding:
+    """Conclude that the outputs of a model stand for other classes, one for each output."""
+    changed = classes[predictions.index] != predictions.index
+    return conclude(
+        "class_order",
+        summary,
+        *evidence,
+        sure=sure,
+        advice=_ADVICE,
+        code=code,
+        cost=float(changed.mean()),
+    )
 
 
 def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
@@ -106,7 +130,7 @@ def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
     return dict(reversed(distinct.values()))
 
 
-def _rule_finding(labelled: Predictions) -> Finding | None:
+def _order_by_rule(labelled: Predictions) -> _Reordering | None:
     """Whether one of the usual mistakes makes the predictions right."""
     orders = known_orders(labelled.class_names)
     hits = {
@@ -117,24 +141,26 @@ def _rule_finding(labelled: Predictions) -> Finding | None:
     count = len(labelled)
     if 2 * hits.get(name, 0) <= count:
         return None
-    chance = min(
-        1.0, len(orders) * _chance_of_order(labelled, np.argsort(orders[name]))
-    )
+    output_of_class = np.argsort(orders[name])
+    chance = min(1.0, len(orders) * _chance_of_order(labelled, output_of_class))
     if chance > CHANCE_POSSIBLE:
         return None
-    # The chance of no more hits in a network that works.
-    short = 1 - at_least(hits[name] + 1, count, WORKING_SHARE)
-    return _order_finding(
+    chance_of_so_few = 1 - at_least(hits[name] + 1, count, WORKING_SHARE)
+    finding = _order_finding(
+        labelled,
+        orders[name],
         f"The classes of the model are {name}.",
         Evidence("images predicted correctly as it is", int(labelled.correct.sum())),
         Evidence(
-            f"predicted correctly if {name}", hits[name], supports=short >= CHANCE_NAMED
+            f"predicted correctly if {name}",
+            hits[name],
+            supports=chance_of_so_few >= CHANCE_NAMED,
         ),
         Evidence(_BY_CHANCE, chance, CHANCE_NAMED, chance <= CHANCE_NAMED),
-        sure=chance <= CHANCE_NAMED <= short,
+        sure=chance <= CHANCE_NAMED <= chance_of_so_few,
         code=_NAMES + _BY_RULE.format(name) + _RENAMED,
-        cost=hits[name] / count,
     )
+    return _Reordering(finding, hits[name] / count)
 
 
 def _chance_of_order(labelled: Predictions, outputs: Indices) -> float:
@@ -155,7 +181,7 @@ def _chance_of_order(labelled: Predictions, outputs: Indices) -> float:
     return float(comb(len(moved_labels), len(fitting)) * prod(rates))
 
 
-def _exchanged_finding(table: Int64) -> Finding | None:
+def _exchanged_classes(labelled: Predictions, table: Int64) -> _Reordering | None:
     """Whether pairs of classes are predicted as each other, where most of the others are right.
 
     `table` has a row for each label and a column for each prediction. Classes that a network cannot tell
@@ -171,24 +197,27 @@ def _exchanged_finding(table: Int64) -> Finding | None:
     exchanged_labels = order != labels
     hits = table[labels, order]
     counts = np.stack([hits, table.sum(axis=1)])
-    correct, others = counts[:, ~exchanged_labels].sum(axis=1).tolist()
+    correct, other_images = counts[:, ~exchanged_labels].sum(axis=1).tolist()
     exchanged, images = counts[:, exchanged_labels].sum(axis=1).tolist()
-    if not images or correct <= WORKING_SHARE * others:
+    if not images or correct <= WORKING_SHARE * other_images:
         return None
     # Laplace's estimate of e, from the classes that have not moved.
-    errors = (others - correct + 1) / (others + 2) * np.count_nonzero(counts[1])
-    chance = min(1.0, errors * at_least(exchanged, images, 0.5))
-    return _order_finding(
+    error_share = (other_images - correct + 1) / (other_images + 2)
+    pairs_by_chance = error_share * np.count_nonzero(counts[1])
+    chance = min(1.0, pairs_by_chance * at_least(exchanged, images, 0.5))
+    finding = _order_finding(
+        labelled,
+        order,
         "Some classes are predicted as each other, the rest is mostly right.",
         Evidence(f"of {images} images predicted as the other class", exchanged),
         Evidence(_BY_CHANCE, chance, CHANCE_NAMED, chance <= CHANCE_NAMED),
         sure=chance <= CHANCE_NAMED and bool(hits[exchanged_labels].min() > 1),
         code=f"{_NAMES}order = {order.tolist()}{_RENAMED}",
-        cost=(exchanged + correct) / (images + others),
     )
+    return _Reordering(finding, (exchanged + correct) / len(labelled))
 
 
-def _any_order_finding(table: Int64, confidences: Float32) -> Finding | None:
+def _order_without_rule(labelled: Predictions, table: Int64) -> _Reordering | None:
     """Whether one other order, whichever, explains what others of the same class do not contradict."""
     from scipy.optimize import linear_sum_assignment
 
@@ -208,9 +237,12 @@ def _any_order_finding(table: Int64, confidences: Float32) -> Finding | None:
     # Few classes are one-to-one by chance.
     taken = prod((classes - place) / classes for place in range(int(agreeing.sum())))
     many = taken <= CHANCE_POSSIBLE and chance * taken <= CHANCE_NAMED**2
-    confidence = float(confidences.mean())
+    confidence = float(labelled.probability.mean())
     at_home = confidence >= SURE_CONFIDENCE
-    return _order_finding(
+    order = np.argsort(outputs)
+    finding = _order_finding(
+        labelled,
+        order,
         "Each class is predicted as one other, always the same.",
         Evidence(f"of {count} images, predicted correctly in one other order", fits),
         Evidence(_BY_CHANCE, chance, CHANCE_NAMED, chance <= CHANCE_NAMED),
@@ -219,6 +251,6 @@ def _any_order_finding(table: Int64, confidences: Float32) -> Finding | None:
         ),
         Evidence("mean confidence", confidence, SURE_CONFIDENCE, at_home),
         sure=chance <= CHANCE_NAMED and (many or at_home),
-        code=f"{_NAMES}order = {np.argsort(outputs).tolist()}{_RENAMED}",
-        cost=fits / len(confidences),
+        code=f"{_NAMES}order = {order.tolist()}{_RENAMED}",
     )
+    return _Reordering(finding, fits / len(labelled))

@@ -176,6 +176,7 @@ def test_two_classes_that_are_predicted_as_each_other_need_several_images():
     assert few.evidence[1].value == pytest.approx(3 / 4 / 2**4)
     assert more.evidence[1].value == pytest.approx(3 / 7 / 2**10)
     assert "order = [1, 0, 2]" in more.fix.code
+    assert more.cost == pytest.approx(2 / 3), "those of the third class stay"
 
 
 def test_classes_that_a_network_confuses_are_not_exchanged():
