@@ -21,8 +21,8 @@ LIVE = "Run this cell to make the explorer live."
 
 def note(view: View) -> dict[str, Any]:
     """Return what stands below the widget, which hides it once it is live; shown after three seconds."""
-    changes = [words(key, view.settings) for key in view.changed if key != "seed"]
-    state = ", ".join([view.settings["photo"], *changes])
+    change_words = [words(key, view.settings) for key in view.changed if key != "seed"]
+    state = ", ".join([view.settings["photo"], *change_words])
     heat, _ = heat_map(view)
     html = (
         f"<p><strong>{escape(verdict(answer_of(view)))}</strong><br>"
@@ -42,8 +42,8 @@ def note(view: View) -> dict[str, Any]:
 def _row(bar: Bar) -> str:
     """Return a row with its bar as text, which stays where a notebook is not trusted and has no styles."""
     mark = "✓ " if bar["expected"] else ""
-    block = "░" if bar["index"] < 0 else "█"
+    block_character = "░" if bar["index"] < 0 else "█"
     return (
         f"<tr><th>{mark}{escape(bar['name'])}</th><td>{bar['text']}</td>"
-        f"<td>{block * round(BLOCKS * bar['value'])}</td></tr>"
+        f"<td>{block_character * round(BLOCKS * bar['value'])}</td></tr>"
     )
