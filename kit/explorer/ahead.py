@@ -54,4 +54,5 @@ def views_in_time(
     worked_seconds = thread_time() - worked_at_start
     # Of the time that passed, this thread did not work while it waited for a core.
     cores_are_busy = elapsed_seconds - worked_seconds > WAITED * elapsed_seconds
-    return views, PAUSE_MS if cores_are_busy else 0
+    pause_ms = PAUSE_MS if cores_are_busy else 0
+    return views, pause_ms

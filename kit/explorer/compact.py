@@ -164,4 +164,5 @@ def _shortened(
     whole_bytes = b"".join(whole_values.tobytes() for whole_values in whole_weights)
     # All low bytes, then all high ones, which gzip makes smaller.
     byte_planes = whole_bytes[::2] + whole_bytes[1::2]
-    return bytes(emptied) + scale_bytes + byte_planes, bytes(restored), weight_places
+    shortened = bytes(emptied) + scale_bytes + byte_planes
+    return shortened, bytes(restored), weight_places

@@ -57,7 +57,7 @@ from kit.explorer.settings import (
     neutral,
 )
 from kit.explorer.shelf import CAMERA, Entry, Shelf
-from kit.explorer.texts import answer_of, called
+from kit.explorer.texts import answer_of, prediction_text
 from kit.images import Photo, Pictures, load_image
 from kit.images.photo import at_least_one, each_picture
 from kit.perturbation import noise_field
@@ -171,7 +171,7 @@ class Explorer(anywidget.AnyWidget):
     def __repr__(self) -> str:
         settings = {"photo": self.settings["photo"], **changed_settings(self.settings)}
         state = ", ".join(f"{key}={value!r}" for key, value in settings.items())
-        return f"Explorer({self.classifier.name!r}, {state}: {called(self._shown)})"
+        return f"Explorer({self.classifier.name!r}, {state}: {prediction_text(self._shown)})"
 
     @property
     def classifier(self) -> Classifier:
@@ -283,7 +283,7 @@ class Explorer(anywidget.AnyWidget):
         photos
             Names of the photos, by default all; with none, a page with the model waits for one.
         title, text
-            What the page is called, by default as the model, and a text above the explorer.
+            What the page is prediction_text, by default as the model, and a text above the explorer.
         exact
             Whether weights keep all their bits; else they have 16, as long as no probability differs by more
             than 0.001.
@@ -553,7 +553,7 @@ class Explorer(anywidget.AnyWidget):
             )
         frame = np.frombuffer(buffer, np.uint8).reshape(height, width, 3)
         self._shelf[CAMERA] = Entry(Photo.from_array(frame, CAMERA))
-        # The page has its own frames.
+        # The page has its own frames, so that none is sent back.
         self._replies.sent_photo = (CAMERA, self._bench.trained.decoding)
         self._take_settings(settings, None)
 
@@ -655,6 +655,7 @@ class Explorer(anywidget.AnyWidget):
             raise ValueError(
                 "Expected a label to pin, received none; say what it shows with Label it"
             )
+        # The fix: what a diagnosis of this very state found, or the one that is switched on.
         diagnosis = None
         if self._diagnosed == view.settings | {"where": None}:
             diagnosis = self.diagnosis

@@ -96,6 +96,7 @@ def network_parts(contents: Contents, *, exact: bool) -> list[str]:
         network_file,
         *map(_file_without_metadata, shelf.values()),
     ]
+    # The panel first, then these in the order in which live.js takes them.
     texts = [b64encode(binary).decode() for binary in binaries]
     return [page.packed(_panel(contents) | unpacking), *texts]
 

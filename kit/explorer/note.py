@@ -8,7 +8,7 @@ from kit.explorer.bench import View
 from kit.explorer.page import page_file
 from kit.explorer.protocol import Bar
 from kit.explorer.replies import heat_map
-from kit.explorer.settings import words
+from kit.explorer.settings import change_words
 from kit.explorer.shelf import small_jpeg
 from kit.explorer.texts import answer_of, bars, verdict
 
@@ -21,8 +21,10 @@ LIVE = "Run this cell to make the explorer live."
 
 def note(view: View) -> dict[str, Any]:
     """Return what stands below the widget, which hides it once it is live; shown after three seconds."""
-    change_words = [words(key, view.settings) for key in view.changed if key != "seed"]
-    state = ", ".join([view.settings["photo"], *change_words])
+    changes = [
+        change_words(key, view.settings) for key in view.changed if key != "seed"
+    ]
+    state = ", ".join([view.settings["photo"], *changes])
     heat, _ = heat_map(view)
     html = (
         f"<p><strong>{escape(verdict(answer_of(view)))}</strong><br>"

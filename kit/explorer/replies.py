@@ -80,6 +80,7 @@ def step_chips(preprocessing: Preprocessing, trained: Preprocessing) -> dict[str
     trained_words = step_words(trained)
     idle_words = step_words(IDLE)
     chips: dict[str, Chip] = {}
+    # A step that does nothing is hidden, unless it is changed to that.
     for step, words in step_words(preprocessing).items():
         changed = words != trained_words[step]
         chips[step] = {
@@ -97,6 +98,7 @@ def heat_map(view: View) -> tuple[Heat | None, bytes]:
     if heat is None:
         return None, b""
     height, width = heat.cells.shape
+    # A map by occlusion begins empty; its rows come one by one, as the page asks for them.
     message: Heat = {
         "height": height,
         "width": width,
@@ -134,14 +136,16 @@ def ahead_reply(
     views: Sequence[View], request_id: str, pause_ms: int
 ) -> tuple[AheadReply, list[bytes]]:
     """Answer for settings that nobody has chosen yet."""
-    messages_and_pixels = [shown(view) for view in views]
+    messages_and_bytes = [shown(view) for view in views]
     reply: AheadReply = {
         "kind": "ahead",
         "request": request_id,
-        "views": [message for message, _ in messages_and_pixels],
+        "views": [message for message, _ in messages_and_bytes],
         "pause": pause_ms,
     }
-    return reply, [padded(b"".join(pixels for _, pixels in messages_and_pixels))]
+    return reply, [
+        padded(b"".join(input_bytes for _, input_bytes in messages_and_bytes))
+    ]
 
 
 @dataclass(eq=False)
@@ -154,9 +158,9 @@ class Replies:
         self, view: View, request_id: str, started_seconds: float
     ) -> tuple[ViewReply, list[bytes]]:
         """Answer with a view."""
-        message, model_input = shown(view)
+        message, input_bytes = shown(view)
         pixels, source = self._preview(view)
-        buffers = [padded(model_input)]
+        buffers = [padded(input_bytes)]
         if pixels is not None:
             buffers.append(pixels.tobytes())
         reply: ViewReply = {

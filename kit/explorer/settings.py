@@ -43,7 +43,7 @@ def changed_settings(settings: Settings) -> Settings:
     return {key: value for key, value in changed.items() if key not in without_effect}
 
 
-def words(key: str, settings: Settings) -> str:
+def change_words(key: str, settings: Settings) -> str:
     """Return a change in words, for the middle of a sentence."""
     if key == "fix":
         return "the fix"
@@ -75,9 +75,8 @@ def complete_settings(
     complete = neutral(current)
     instance("settings", settings, Mapping, "a dictionary")
     for key, value in settings.items():
-        complete[known("setting", key, complete)] = (
-            value  # or raises, with the nearest name
-        )
+        # `known` raises for a name that is none, and says the nearest.
+        complete[known("setting", key, complete)] = value
     known("photo", complete["photo"], photos)
     for step in faults.STEPS:
         fault_names = [

@@ -92,7 +92,7 @@ def answer_name(view: View) -> str:
     return WORDS["none"] if view.answer is None else view.names[view.answer]
 
 
-def called(view: View) -> str:
+def prediction_text(view: View) -> str:
     """Return what is predicted, with its probability."""
     name = answer_name(view)
     return f"{name}, {percent(view.probabilities[view.top])}"
@@ -132,7 +132,7 @@ def _compared(before: View, after: View) -> str:
     if before.answer == after.answer:
         share = percent(before.probabilities[before.top])
         return WORDS["same"].format(share=share)
-    return called(before)
+    return prediction_text(before)
 
 
 def verdict(answer: Answer) -> str:
@@ -146,7 +146,6 @@ def usual_preparation(classifier: Classifier) -> str:
     if classifier.preprocessing is None:
         return "as assumed"
     source = classifier.source
-    # What a file was saved with is the preprocessing of training.
     if source is None or source.preprocessing() == classifier.preprocessing:
         return "as in training"
     return "as your code does it"

@@ -11,10 +11,10 @@ from kit.explorer.protocol import Changes, ExplainedContent, Reason
 from kit.explorer.settings import (
     FAULTLESS,
     Settings,
+    change_words,
     neutral,
-    words,
 )
-from kit.explorer.texts import called, percent, usual_preparation
+from kit.explorer.texts import percent, prediction_text, usual_preparation
 from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import STEPS
@@ -132,14 +132,15 @@ def _with_pictures(
     reason: Reason, view: View, after: View, title: str
 ) -> tuple[Reason, list[bytes]]:
     """Put what is shown and what comes after it beside each other in a reason, and return their images."""
+    # Both tensors are read back by the preprocessing that the network expects.
     images = [shot.covered(after.base.image(shot.tensor)) for shot in (view, after)]
     correct_class = view.untouched.answer if view.label is None else view.label
     mark = WORDS["again" if after.answer == correct_class and spoilt(view) else "now"]
     reason["pictures"] = [image.shape[:2] for image in images]
     reason["fixed"] = {
-        "before": called(view),
-        "after": called(after),
-        "mark": mark.format(after=called(after)),
+        "before": prediction_text(view),
+        "after": prediction_text(after),
+        "mark": mark.format(after=prediction_text(after)),
         "title": title,
     }
     if after.wrong and view.wrong:
@@ -187,23 +188,25 @@ def _effect_of_changes(view: View, own_changes: Sequence[Change]) -> str:
     probability_before = percent(view.untouched.probabilities[view.untouched.top])
     if not spoilt(view):
         text = WORDS["helped" if view.altered else "kept"]
-        original = called(view.untouched)
+        original = prediction_text(view.untouched)
         return text.format(
-            prediction=called(view), before=probability_before, original=original
+            prediction=prediction_text(view),
+            before=probability_before,
+            original=original,
         )
     opening = ""
-    prediction = called
+    describe = prediction_text
     if not view.altered:
         opening = WORDS["still"].format(
             name=view.names[view.top], share=_share(view), before=probability_before
         )
-        prediction = _share
-    after = prediction(first.without)
+        describe = _share
+    after = describe(first.without)
     if len(first.keys) > 1:
         return opening + WORDS["only"].format(words=first.words, after=after)
     restoring = [change for change in own_changes if change.restores] or [first]
     clauses = [
-        WORDS["without"].format(words=change.words, after=prediction(change.without))
+        WORDS["without"].format(words=change.words, after=describe(change.without))
         for change in restoring
     ]
     if len(clauses) > 1:
@@ -220,7 +223,7 @@ def _share(view: View) -> str:
 
 
 def _line(view: View, change: Change) -> str:
-    after = called(change.without)
+    after = prediction_text(change.without)
     if change.without.answer == view.answer:
         after = WORDS["still_so"].format(after=after)
     return _capital(WORDS["without"].format(words=change.words, after=after))
@@ -264,7 +267,7 @@ def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
     target_class = view.untouched.top if view.label is None else view.label
     return Change(
         keys=keys,
-        words=WORDS["and"].join(words(key, view.settings) for key in keys),
+        words=WORDS["and"].join(change_words(key, view.settings) for key in keys),
         without=without,
         restores=spoilt(view) and not spoilt(without),
         gain=float(
@@ -330,7 +333,9 @@ def _reason_in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
             return _reason(f"Perhaps: {finding.summary}", plain(finding.fix.text))
     if view.wrong and view.label is not None:
         label = f"{view.names[view.label]}, {percent(view.probabilities[view.label])}"
-        return _reason(f"A hard image: {called(view)}, rather than {label}.", HARD)
+        return _reason(
+            f"A hard image: {prediction_text(view)}, rather than {label}.", HARD
+        )
     return _reason(diagnosis.headline, diagnosis.limits or CLEAN)
 
 

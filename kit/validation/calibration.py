@@ -390,8 +390,10 @@ def _temperature_and_notes(
     within_search = LOWEST_TEMPERATURE * 1.01 < temperature < HIGHEST_TEMPERATURE / 1.01
     if within_search and (temperature >= 1 or error_count >= FEWEST_ERRORS):
         return temperature, notes
-    reason = f"the images determine no temperature, so 1 is kept: {request_words}"
-    return 1.0, [*notes, f"{reason}; give more images"]
+    notes.append(
+        f"the images determine no temperature, so 1 is kept: {request_words}; give more images"
+    )
+    return 1.0, notes
 
 
 def _training_copy_notes(

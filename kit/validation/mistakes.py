@@ -157,13 +157,14 @@ class Mistakes(Rows):
         (read_places,) = np.nonzero(self._has_prediction)
         # 0: the only perturbation of this sweep, which is none.
         predictions = self.swept.rows[read_places, 0]
-        doubtful = label_errors(
+        # The least probable label first.
+        doubtful_indices = label_errors(
             labels=self.labels[read_places],
             label_probability=predictions["label_probability"],
             ranked_probabilities=predictions["probabilities"],
             ranked_classes=predictions["classes"],
         )
-        return self._mistakes_at(read_places[doubtful])
+        return self._mistakes_at(read_places[doubtful_indices])
 
     @cached_property
     def slices(self) -> tuple[Slice, ...]:

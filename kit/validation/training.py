@@ -177,8 +177,9 @@ def _tensors_of_epochs(
     if augment is None:
         unchanged = np.concatenate([preprocessing.apply(photo) for photo in decoded])
         yield from repeat(unchanged)
-    while augment is not None:
-        augmented = augment(np.stack([photo.pixels for photo in decoded]), rng)
-        yield np.concatenate(
-            [preprocessing.apply(Photo(pixels)) for pixels in augmented]
-        )
+    else:
+        while True:
+            augmented = augment(np.stack([photo.pixels for photo in decoded]), rng)
+            yield np.concatenate(
+                [preprocessing.apply(Photo(pixels)) for pixels in augmented]
+            )
