@@ -113,7 +113,7 @@ class View:
             return None
         class_name = self.names[self.heat_class]
         cells = class_activation(self.bench.classifier, self.features, self.heat_class)
-        # No feature map, or a head whose classes it does not explain: occlusion fills the cells, row by row.
+        # For want of a feature map, or for another head, it is None: then occlusion fills cells row by row.
         if cells is not None:
             return Heatmap(class_name, "class activation", cells, self.seen)
         cells = np.zeros((1, 1), np.float32) if self.occluded is None else self.occluded

@@ -238,12 +238,12 @@ class Explorer(anywidget.AnyWidget):
         self, source: Any, name: str | None = None, label: int | str | None = None
     ) -> None:
         """Open one more image (whatever :func:`kit.load_image` takes) and show it."""
-        (expected,) = class_indices([label], self.classifier.class_names, 1)
+        (class_index,) = class_indices([label], self.classifier.class_names, 1)
         photo = load_image(source, name=name)
         with self._lock:
-            added = self._shelf.add(photo, expected, added=True)
+            unique_name = self._shelf.add(photo, class_index, added=True)
             self._refresh()
-            self._show(added)
+            self._show(unique_name)
 
     def remove(self, name: str) -> None:
         """Remove an image that was added; the first one is shown instead."""
@@ -283,7 +283,7 @@ class Explorer(anywidget.AnyWidget):
         photos
             Names of the photos, by default all; with none, a page with the model waits for one.
         title, text
-            What the page is prediction_text, by default as the model, and a text above the explorer.
+            What the page is called, by default as the model, and a text above the explorer.
         exact
             Whether weights keep all their bits; else they have 16, as long as no probability differs by more
             than 0.001.
@@ -493,6 +493,7 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_where(self) -> None:
         """Cover one more row of places of the image that is shown, until its heat map is whole."""
+        # One more row of the map at each request, from an iterator that starts with the first.
         view = self._shown
         if view.occluded is None:
             self._occlusion_rows = occlusion_rows(
@@ -536,6 +537,7 @@ class Explorer(anywidget.AnyWidget):
         self.send(reply, [padded(b"")])
 
     def _take_noise(self, seed: int, count: int) -> None:
+        # At most what the page needs for the largest photo that it perturbs by itself, of three channels.
         count = min(whole("count", count, 0, None), 3 * LIVE_PIXELS)
         noise = noise_field(whole("seed", seed, 0, None), count)
         reply: NoiseReply = {"kind": "noise", "request": self._request_id, "seed": seed}
@@ -640,7 +642,7 @@ class Explorer(anywidget.AnyWidget):
                 self._diagnosed = settings | {"where": None}
             best = diagnosis.best
             fixed = None if best is None else best.fix.preprocessing
-            # With the fix on, the fix itself may be what was diagnosed.
+            # While the fix is on, another one would change what the settings mean.
             if fixed is not None and not self.settings["fix"]:
                 self._bench = replace(self._bench, fixed=fixed)
 

@@ -308,6 +308,7 @@ def document(
     """Return the page of these parts; the reason says why they are a table, empty where they are not."""
     style = page.page_file("explorer.css") + page.page_file("alone.css")
     script = page.joined((*page.MODULES, "alone"))
+    # By their hashes the page lets only this style and this script run.
     source = bench.classifier.source
     name = bench.classifier.name
     note = (TABLE_NOTE if reason else NETWORK_NOTE).format(

@@ -427,6 +427,7 @@ def _checked_probabilities(rows: Floats, labels: Labels) -> tuple[Float64, Int64
             f"Expected rows of probabilities that sum to 1, received {describe(probabilities)};"
             " apply a softmax"
         )
+    # Without class names, labels can only be indices.
     return probabilities, known_classes(
         labels, [""] * probabilities.shape[1], len(probabilities)
     )

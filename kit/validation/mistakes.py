@@ -141,12 +141,12 @@ class Mistakes(Rows):
     @cached_property
     def wrong(self) -> tuple[Mistake, ...]:
         """The mistakes, the most confident first."""
-        return self._surest_mistakes(self._wrong)
+        return self._surest_first(self._wrong)
 
     def cell(self, label: int | str, predicted: int | str) -> tuple[Mistake, ...]:
         """Return the images of a cell of the confusion matrix, the most confident first."""
         row, column = class_indices([label, predicted], self.classifier.class_names, 2)
-        return self._surest_mistakes((self.labels == row) & (self.predicted == column))
+        return self._surest_first((self.labels == row) & (self.predicted == column))
 
     @cached_property
     def doubtful(self) -> tuple[Mistake, ...]:
@@ -176,7 +176,7 @@ class Mistakes(Rows):
             self.labels[is_measured],
         )
 
-    def _surest_mistakes(self, is_included: Bools) -> tuple[Mistake, ...]:
+    def _surest_first(self, is_included: Bools) -> tuple[Mistake, ...]:
         (places,) = np.nonzero(is_included)
         order = np.argsort(-self.swept.confidences[places], kind="stable")
         return self._mistakes_at(places[order])
