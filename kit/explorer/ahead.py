@@ -42,15 +42,17 @@ def views_in_time(
     states: Sequence[Settings], compute: Callable[[Settings], View]
 ) -> tuple[list[View], int]:
     """Return as many views as the time allows, and a pause in ms where others need the cores."""
-    start = perf_counter()
-    worked_before = thread_time()
+    started = perf_counter()
+    worked_at_start = thread_time()
     views: list[View] = []
-    elapsed = 0.0
+    elapsed_seconds = 0.0
     for settings in states:
         views.append(compute(settings))
-        elapsed = perf_counter() - start
-        if elapsed > SECONDS:
+        elapsed_seconds = perf_counter() - started
+        if elapsed_seconds > SECONDS:
             break
-    worked = thread_time() - worked_before
-    crowded = bool(views) and elapsed - worked > WAITED * elapsed
-    return views, PAUSE_MS if crowded else 0
+    worked_seconds = thread_time() - worked_at_start
+    # Of the time that passed, this thread did not work while it waited for a core.
+    cores_are_busy = elapsed_seconds - worked_seconds > WAITED * elapsed_seconds
+    pause_ms = PAUSE_MS if cores_are_busy else 0
+    return views, pause_ms

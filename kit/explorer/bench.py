@@ -101,18 +101,19 @@ class View:
         return self.base.image(self.tensor)
 
     @property
-    def where(self) -> int:
+    def heat_class(self) -> int:
         """Index of the class whose heat map is asked for: -1 stands for the predicted one."""
-        where = self.settings["where"]
-        return self.top if where == -1 else int(where)
+        chosen_class = self.settings["where"]
+        return self.top if chosen_class == -1 else int(chosen_class)
 
     @cached_property
     def heat(self) -> Heatmap | None:
         """Where that class is seen; None where nobody asked. One by occlusion begins empty."""
         if self.settings["where"] is None:
             return None
-        class_name = self.names[self.where]
-        cells = class_activation(self.bench.classifier, self.features, self.where)
+        class_name = self.names[self.heat_class]
+        cells = class_activation(self.bench.classifier, self.features, self.heat_class)
+        # For want of a feature map, or for another head, it is None: then occlusion fills cells row by row.
         if cells is not None:
             return Heatmap(class_name, "class activation", cells, self.seen)
         cells = np.zeros((1, 1), np.float32) if self.occluded is None else self.occluded
@@ -187,12 +188,14 @@ class Bench:
         source = photo.decoded(preprocessing.decoding)
         perturbed = perturbation.apply(source)
         tensor = preprocessing.apply(perturbed)
+        # The last feature map is an output more, which only novelty and heat maps need. Without it, Keras may
+        # predict early, while the network is still being compiled.
         features = None
         if self.novelty is None and settings["where"] is None:
-            rows = self.classifier.predict_tensors(tensor, early=True)
+            predicted_rows = self.classifier.predict_tensors(tensor, early=True)
         else:
-            rows, features = self.classifier.inside(tensor)
-        [probabilities] = finite(rows, self.classifier.name)
+            predicted_rows, features = self.classifier.inside(tensor)
+        [probabilities] = finite(predicted_rows, self.classifier.name)
         return View(
             bench=self,
             settings=settings,

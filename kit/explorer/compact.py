@@ -17,13 +17,13 @@ from kit.explorer.bench import Bench
 
 LARGEST = 40_000_000
 """Bytes of a network that a page takes."""
-EQUAL = 1e-3
+LARGEST_DIFFERENCE = 1e-3
 """Largest difference in a probability that shorter weights and rounding may make."""
 NUDGE = np.float32(1 + 1e-5)
 """Factor that moves a tensor a little more than the rounding of another processor does."""
-SMALL = 4096
+KEPT_BYTES = 4096
 """Bytes up to which constants stay as they are."""
-WHOLE = 32767
+LARGEST_INT16 = 32767
 """Largest whole number of a weight in 16 bits."""
 
 
@@ -31,7 +31,7 @@ class PageError(ValueError):
     """Why a page cannot run a network."""
 
 
-def _check(bench: Bench) -> bytes:
+def _checked_network(bench: Bench) -> bytes:
     """Return the network; PageError for one that a page does not run as the kit does."""
     compiled = bench.classifier.network.compiled
     data = compiled.data
@@ -53,50 +53,58 @@ def _check(bench: Bench) -> bytes:
 
 def compact(
     bench: Bench, tensors: Sequence[Float32], *, exact: bool
-) -> tuple[bytes, Any]:
+) -> tuple[bytes, dict[str, Any]]:
     """Return a network as a page unpacks it, and what the page has to know to do so.
 
     Weights have 16 bits and a scale for each channel, unless that changes a probability by more than `EQUAL`,
     for `tensors` or trial ones. PageError says why a page cannot run it.
     """
-    data, head, constants = _for_one(_check(bench))
+    data, map_weights, constants = _for_one_image(_checked_network(bench))
     compiled = bench.classifier.network.compiled
-    short, restored, weights = _shortened(data, constants)
-    trials = trial_tensors(compiled.input_shape, bench.trained)
-    batch = np.concatenate([*trials, *tensors])
-    expected = bench.classifier.predict_tensors(batch)
+    shortened, restored, weight_places = _shortened(data, constants)
+    trial_inputs = trial_tensors(compiled.input_shape, bench.trained)
+    batch = np.concatenate([*trial_inputs, *tensors])
+    expected_rows = bench.classifier.predict_tensors(batch)
 
+    # On tensors that differ as much as another processor rounds.
     def is_equal(network: bytes) -> bool:
         rows = LiteEngine(network, threads=1).predict(batch * NUDGE)
-        difference = np.abs(probabilities(rows, compiled.head) - expected).max()
-        return bool(difference <= EQUAL)
+        difference = np.abs(probabilities(rows, compiled.head) - expected_rows).max()
+        return bool(difference <= LARGEST_DIFFERENCE)
 
     if exact or not is_equal(restored):
-        # Such as one that rounds to 8 bits between its layers.
+        # Such as a network that rounds to 8 bits between its layers.
         if not is_equal(data):
             raise PageError("rounding alone changes what this network predicts")
-        short = data
-        weights = []
-    about = {"network": {"length": len(data), "weights": weights}, "map": head}
-    return gzip.compress(short, 6, mtime=0), about
+        shortened = data
+        weight_places = []
+    unpacking = {
+        "network": {"length": len(data), "weights": weight_places},
+        "map": map_weights,
+    }
+    return gzip.compress(shortened, 6, mtime=0), unpacking
 
 
-def _for_one(compiled: bytes) -> tuple[bytes, Any, list[Float32]]:
+def _for_one_image(
+    compiled: bytes,
+) -> tuple[bytes, dict[str, Any] | None, list[Float32]]:
     """Return a network for one image whose second output is its last feature map.
 
     Beside it, where its last layer is, and its constants.
     """
     litert = litert_schema()
-    weights = None
+    dense_weights = None
+    # A ValueError: the network has no feature map, so the page has no heat map.
     with suppress(ValueError):
         compiled, layers = with_feature_map(compiled)
         # What lies before more than one dense layer takes a gradient, which the page has not.
         if len(layers) == 1:
-            weights = layers[0].weights
+            dense_weights = layers[0].weights
     model = litert.ModelT.InitFromPackedBuf(compiled, 0)
     [graph] = model.subgraphs
     for tensor in graph.tensors:
         if tensor.shapeSignature is not None:
+            # -1 stands for any number of images.
             tensor.shapeSignature = np.abs(tensor.shapeSignature)
     if graph.tensors[graph.inputs[0]].type != litert.TensorType.FLOAT32:
         raise PageError("this network takes whole numbers")
@@ -108,12 +116,18 @@ def _for_one(compiled: bytes) -> tuple[bytes, Any, list[Float32]]:
     builder = litert.flatbuffers.Builder(len(compiled) + (1 << 16))
     builder.Finish(model.Pack(builder), b"TFL3")  # the mark of the format
     data = bytes(builder.Output())
-    start = -1 if weights is None else data.find(weights.tobytes())
-    if weights is None or start < 0:
+    start = -1 if dense_weights is None else data.find(dense_weights.tobytes())
+    # The page reads them out of the network, at this place.
+    if dense_weights is None or start < 0:
         return data, None, constants
     shape = graph.tensors[graph.outputs[1]].shape[1:].tolist()
-    head = {"start": start, "count": weights.size, "rows": len(weights), "shape": shape}
-    return data, head, constants
+    map_weights = {
+        "start": start,
+        "count": dense_weights.size,
+        "rows": len(dense_weights),
+        "shape": shape,
+    }
+    return data, map_weights, constants
 
 
 def _shortened(
@@ -123,26 +137,32 @@ def _shortened(
 
     In short it has empty constants; after it come the scales, the low bytes of all weights, the high bytes.
     """
-    file = bytearray(data)
+    emptied = bytearray(data)
     restored = bytearray(data)
-    weights = []
-    scales = []
-    wholes = []
+    weight_places = []
+    all_row_scales = []
+    whole_weights = []
     for values in constants:
-        # Those with a row for each channel; of the small ones that have none, such as biases, all bits stay.
-        if values.nbytes < SMALL or values.ndim < 2 or len(values) == 1:
+        # Only constants with a row for each channel; small ones, and biases, keep all their bits.
+        if values.nbytes < KEPT_BYTES or values.ndim < 2 or len(values) == 1:
             continue
-        start = data.find(values.tobytes())
+        position = data.find(values.tobytes())
         rows = values.reshape(len(values), -1)
-        scale = np.abs(rows).max(axis=1, keepdims=True) / np.float32(WHOLE)
-        scale[scale == 0] = 1
-        whole = np.rint(rows / scale).astype("<i2")
-        file[start : start + values.nbytes] = bytes(values.nbytes)
-        restored[start : start + values.nbytes] = (whole * scale).tobytes()
-        scales.append(scale)
-        wholes.append(whole)
-        weights.append({"start": start, "count": values.size, "rows": len(values)})
-    scale_bytes = b"".join(scale.tobytes() for scale in scales)
-    whole_bytes = b"".join(whole.tobytes() for whole in wholes)
-    planes = whole_bytes[::2] + whole_bytes[1::2]
-    return bytes(file) + scale_bytes + planes, bytes(restored), weights
+        row_scales = np.abs(rows).max(axis=1, keepdims=True) / np.float32(LARGEST_INT16)
+        row_scales[row_scales == 0] = 1
+        whole_values = np.rint(rows / row_scales).astype("<i2")
+        emptied[position : position + values.nbytes] = bytes(values.nbytes)
+        restored[position : position + values.nbytes] = (
+            whole_values * row_scales
+        ).tobytes()
+        all_row_scales.append(row_scales)
+        whole_weights.append(whole_values)
+        weight_places.append(
+            {"start": position, "count": values.size, "rows": len(values)}
+        )
+    scale_bytes = b"".join(row_scales.tobytes() for row_scales in all_row_scales)
+    whole_bytes = b"".join(whole_values.tobytes() for whole_values in whole_weights)
+    # All low bytes, then all high ones, which gzip makes smaller.
+    byte_planes = whole_bytes[::2] + whole_bytes[1::2]
+    shortened = bytes(emptied) + scale_bytes + byte_planes
+    return shortened, bytes(restored), weight_places

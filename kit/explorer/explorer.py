@@ -57,7 +57,7 @@ from kit.explorer.settings import (
     neutral,
 )
 from kit.explorer.shelf import CAMERA, Entry, Shelf
-from kit.explorer.texts import answer_of, called
+from kit.explorer.texts import answer_of, prediction_text
 from kit.images import Photo, Pictures, load_image
 from kit.images.photo import at_least_one, each_picture
 from kit.perturbation import noise_field
@@ -124,9 +124,9 @@ class Explorer(anywidget.AnyWidget):
     _kept = traitlets.List(traitlets.Unicode()).tag(sync=True)
     settings = traitlets.Any({})
     error = traitlets.Unicode("")
-    _note = ""  # its display, once the explorer is shown
+    _note_id = ""  # of the display of the note, once the explorer is shown
     _fresh = False  # whether no page has asked since
-    _request = ""  # of the page's message that is being answered
+    _request_id = ""  # of the page's message that is being answered
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class Explorer(anywidget.AnyWidget):
     ) -> None:
         check_first(classifier)
         pictures = at_least_one(each_picture(photos))
-        expected = class_indices(labels, classifier.class_names, len(pictures))
+        class_of_photo = class_indices(labels, classifier.class_names, len(pictures))
         self._lock = threading.RLock()
         self._ahead = positions_ahead(ahead)
         self._flips = bool(flips)
@@ -152,15 +152,16 @@ class Explorer(anywidget.AnyWidget):
         self._replies = Replies()
         self._thread = futures.ThreadPoolExecutor(1, "explorer-why")
         self._stopped = threading.Event()
-        self._rows: Iterator[Float32] = iter(())
+        self._occlusion_rows: Iterator[Float32] = iter(())
         self.diagnosis: Diagnosis | None = None
         self._diagnosed: Settings = {}
-        for picture, label in zip(pictures, expected, strict=True):
+        for picture, label in zip(pictures, class_of_photo, strict=True):
             self._shelf.add(picture.open(), label)
         self._tries = {
             name: self._checked(settings) for name, settings in (tries or {}).items()
         }
         names = [settings["photo"] for settings in self._tries.values()]
+        # The first photo of the tries; without tries the first of all.
         start = neutral([*names, *self._shelf][0])
         self._shown = self._compute(start)
         super().__init__(settings=start)
@@ -170,7 +171,7 @@ class Explorer(anywidget.AnyWidget):
     def __repr__(self) -> str:
         settings = {"photo": self.settings["photo"], **changed_settings(self.settings)}
         state = ", ".join(f"{key}={value!r}" for key, value in settings.items())
-        return f"Explorer({self.classifier.name!r}, {state}: {called(self._shown)})"
+        return f"Explorer({self.classifier.name!r}, {state}: {prediction_text(self._shown)})"
 
     @property
     def classifier(self) -> Classifier:
@@ -181,6 +182,7 @@ class Explorer(anywidget.AnyWidget):
     def view(self) -> View:
         """Everything that the current settings come to."""
         with self._lock:
+            # The last settings failed, so what is shown belongs to those before.
             if self.error and self._shown.settings != self.settings:
                 raise ValueError(self.error)
             return self._shown
@@ -236,12 +238,12 @@ class Explorer(anywidget.AnyWidget):
         self, source: Any, name: str | None = None, label: int | str | None = None
     ) -> None:
         """Open one more image (whatever :func:`kit.load_image` takes) and show it."""
-        (expected,) = class_indices([label], self.classifier.class_names, 1)
+        (class_index,) = class_indices([label], self.classifier.class_names, 1)
         photo = load_image(source, name=name)
         with self._lock:
-            added = self._shelf.add(photo, expected, added=True)
+            unique_name = self._shelf.add(photo, class_index, added=True)
             self._refresh()
-            self._show(added)
+            self._show(unique_name)
 
     def remove(self, name: str) -> None:
         """Remove an image that was added; the first one is shown instead."""
@@ -297,10 +299,10 @@ class Explorer(anywidget.AnyWidget):
         OSError
             Where the system refuses to write the file.
         """
-        file = Path(path)
+        page_path = Path(path)
         # Before minutes are spent, and before a photo is replaced that stands where the page is named.
-        if file.suffix.lower() != ".html" or not os.access(
-            f"{file.resolve().parent}/", os.W_OK
+        if page_path.suffix.lower() != ".html" or not os.access(
+            f"{page_path.resolve().parent}/", os.W_OK
         ):
             raise ValueError(
                 f"Expected a page.html in a folder that can be written, received {str(path)!r}"
@@ -308,15 +310,17 @@ class Explorer(anywidget.AnyWidget):
         contents = self._contents(photos)
         reason = ""
         try:
-            parts = export.network_parts(contents, exact=exact)
+            page_parts = export.network_parts(contents, exact=exact)
         except PageError as error:
             reason = str(error)
-            parts = export.table_parts(contents, progress)
-        page = export.document(contents.bench, parts, reason, title=title, text=text)
-        write_file(file, page.encode())
+            page_parts = export.table_parts(contents, progress)
+        html = export.document(
+            contents.bench, page_parts, reason, title=title, text=text
+        )
+        write_file(page_path, html.encode())
         kind = f"predictions, since {reason}" if reason else "the model itself"
-        say(f"{file}: {len(page) / 1e6:.1f} MB with {kind}", progress)
-        return file
+        say(f"{page_path}: {len(html) / 1e6:.1f} MB with {kind}", progress)
+        return page_path
 
     def keep(self, *, progress: Progress = True) -> None:
         """Let a saved notebook move without a kernel: keep the predictions for the photo that is shown.
@@ -329,20 +333,21 @@ class Explorer(anywidget.AnyWidget):
             Where that takes more than 300 kB.
         """
         contents = self._contents([self.settings["photo"]])
-        parts = export.table_parts(contents, progress)
-        size = sum(map(len, parts)) // 1000
-        if size > KEPT_KB:
+        page_parts = export.table_parts(contents, progress)
+        kilobytes = sum(map(len, page_parts)) // 1000
+        if kilobytes > KEPT_KB:
             raise ValueError(
-                f"Expected at most {KEPT_KB} kB to keep, received {size} kB; use export instead"
+                f"Expected at most {KEPT_KB} kB to keep, received {kilobytes} kB; use export instead"
             )
-        self._kept = parts
+        # Part of the widget's state, which a notebook saves if it is told to.
+        self._kept = page_parts
 
     def _contents(self, photos: Iterable[str] | None) -> Contents:
         with self._lock:
             bench = self._bench
-            start = self.settings
+            start_settings = self.settings
             entries = dict(self._shelf)
-        entries.pop(CAMERA, None)
+        entries.pop(CAMERA, None)  # whose frame is no photo of a page
         names = entries if photos is None else photos
         shelf = Shelf({known("photo", name, entries): entries[name] for name in names})
         tries = {
@@ -350,11 +355,12 @@ class Explorer(anywidget.AnyWidget):
             for name, settings in self._tries.items()
             if settings["photo"] in shelf and export.offered(settings)
         }
-        if start["photo"] not in shelf or not export.offered(start):
-            start = neutral(next(iter(shelf), ""))
-        return Contents(bench, shelf, tries, start)
+        if start_settings["photo"] not in shelf or not export.offered(start_settings):
+            start_settings = neutral(next(iter(shelf), ""))
+        return Contents(bench, shelf, tries, start_settings)
 
     def _show(self, name: str) -> None:
+        # A heat map stays on, of the class that is predicted for the new photo.
         where = None if self.settings["where"] is None else -1
         self.settings = self.settings | {"photo": name, "where": where}
 
@@ -364,9 +370,9 @@ class Explorer(anywidget.AnyWidget):
         data["text/plain"] = "kit.Explorer"
         display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
         # Where no widget is shown: GitHub, nbviewer, a page without a network.
-        self._note = f"kit-{self.model_id}"
+        self._note_id = f"kit-{self.model_id}"
         self._fresh = True
-        display(note(self._shown), raw=True, display_id=self._note)  # type: ignore[no-untyped-call]
+        display(note(self._shown), raw=True, display_id=self._note_id)  # type: ignore[no-untyped-call]
 
     def _send(self, msg: dict[str, Any], buffers: Any = None) -> None:
         super()._send(msg, buffers)
@@ -387,14 +393,17 @@ class Explorer(anywidget.AnyWidget):
 
     def _compute(self, settings: Settings) -> View:
         entry = self._shelf[settings["photo"]]
+        # Other views of the photo are compared with its untouched one.
         if entry.reference is None:
             entry.reference = self._look(neutral(settings["photo"]))
         untouched = entry.reference.settings
         if settings == untouched:
             return entry.reference
         # The untouched photo with a heat map is compared with nothing but itself.
-        with_map = untouched | {"where": settings["where"]}
-        return self._look(settings, None if settings == with_map else entry.reference)
+        untouched_with_map = untouched | {"where": settings["where"]}
+        return self._look(
+            settings, None if settings == untouched_with_map else entry.reference
+        )
 
     def _look(self, settings: Settings, reference: View | None = None) -> View:
         entry = self._shelf[settings["photo"]]
@@ -428,16 +437,16 @@ class Explorer(anywidget.AnyWidget):
                 self._shown = self._compute(self.settings)
                 self.error = ""
             except Exception as error:  # noqa: BLE001 - Jupyter would swallow it; page and `error` show it
-                self._fail(error, self._request)
+                self._fail(error, self._request_id)
             else:
-                self.send(*self._replies.answer(self._shown, self._request, started))
+                self.send(*self._replies.answer(self._shown, self._request_id, started))
 
-    def _fail(self, error: Exception, request: str) -> None:
+    def _fail(self, error: Exception, request_id: str) -> None:
         self.error = shorten(str(error), 1000, placeholder=" …") or type(error).__name__
-        self._say("error", self.error, request)
+        self._say("error", self.error, request_id)
 
-    def _say(self, kind: str, text: str, request: str) -> None:
-        reply: TextReply = {"kind": kind, "request": request, "text": text}
+    def _say(self, kind: str, text: str, request_id: str) -> None:
+        reply: TextReply = {"kind": kind, "request": request_id, "text": text}
         self.send(reply)
 
     def _on_message(
@@ -445,60 +454,65 @@ class Explorer(anywidget.AnyWidget):
     ) -> None:
         with self._lock:
             if isinstance(content, dict):
-                self._request = printable(str(content.get("request", "")))[:100]
+                self._request_id = printable(str(content.get("request", "")))[:100]
             try:
                 kind, fields = request_fields(content, buffers)
                 self._handlers[kind](self, **fields)
             except Exception as error:  # noqa: BLE001 - as in _update
-                self._fail(error, self._request)
+                self._fail(error, self._request_id)
             finally:
-                self._request = ""
+                self._request_id = ""
 
     # -- what the page asks for, by the kind of its message: see REQUESTS of kit.explorer.protocol
 
     def _take_settings(self, settings: Settings, held: object) -> None:
         """Take on settings, and answer even where they are those before."""
-        sent = self._replies.sent_photo
-        if sent and held not in (None, sent[0]):
-            # The page holds another photo, since a newer answer had overtaken the one that was sent.
+        sent_photo = self._replies.sent_photo
+        if sent_photo and held not in (None, sent_photo[0]):
+            # The page has another photo, `held`, since a newer answer overtook the one that was sent.
             self._replies.sent_photo = None
-        before = self.settings
+        settings_before = self.settings
         self.settings = settings
-        # Of settings that stay as they are, no observer is told.
-        if self.settings == before:
+        # Settings that stay as they are call no observer, so `_update` is called here.
+        if self.settings == settings_before:
             self._update()
 
     def _take_hello(self) -> None:
+        # A page that opens holds no photo; the first one after its cell was run scrolls itself into view.
         self._replies.sent_photo = None
         self._update()
         if self._fresh:
             self._fresh = False
-            fresh: Reply = {"kind": "fresh", "request": self._request}
+            fresh: Reply = {"kind": "fresh", "request": self._request_id}
             self.send(fresh)
 
     def _take_keep(self) -> None:
         """Renew what a saved notebook shows."""
-        if self._note:
-            update_display(note(self._shown), raw=True, display_id=self._note)  # type: ignore[no-untyped-call]
+        if self._note_id:
+            update_display(note(self._shown), raw=True, display_id=self._note_id)  # type: ignore[no-untyped-call]
 
     def _take_where(self) -> None:
         """Cover one more row of places of the image that is shown, until its heat map is whole."""
+        # One more row of the map at each request, from an iterator that starts with the first.
         view = self._shown
         if view.occluded is None:
-            self._rows = occlusion_rows(self.classifier, view.tensor, view.where)
-        cells = next(self._rows, None)
+            self._occlusion_rows = occlusion_rows(
+                self.classifier, view.tensor, view.heat_class
+            )
+        cells = next(self._occlusion_rows, None)
         if cells is not None:
             self._shown = replace(view, occluded=cells)
-        heat, places = heat_map(self._shown)
+        heat, heat_bytes = heat_map(self._shown)
         if heat:
+            # Until no row is left to come.
             heat["waits"] = cells is not None
         reply: WhereReply = {
             "kind": "where",
-            "request": self._request,
+            "request": self._request_id,
             "settings": view.settings,
             "where": heat,
         }
-        self.send(reply, [padded(places)])
+        self.send(reply, [padded(heat_bytes)])
 
     def _take_label(self, photo: str, label: str) -> None:
         """Note what a photo shows; an empty label takes it back."""
@@ -514,7 +528,7 @@ class Explorer(anywidget.AnyWidget):
         views, _ = views_in_time(states, self._look)
         reply: JudgedReply = {
             "kind": "judged",
-            "request": self._request,
+            "request": self._request_id,
             "settings": settings,
             "marks": {
                 view.settings["photo"]: answer_of(view)["state"] for view in views
@@ -523,10 +537,11 @@ class Explorer(anywidget.AnyWidget):
         self.send(reply, [padded(b"")])
 
     def _take_noise(self, seed: int, count: int) -> None:
+        # At most what the page needs for the largest photo that it perturbs by itself, of three channels.
         count = min(whole("count", count, 0, None), 3 * LIVE_PIXELS)
-        field = noise_field(whole("seed", seed, 0, None), count)
-        reply: NoiseReply = {"kind": "noise", "request": self._request, "seed": seed}
-        self.send(reply, [field.tobytes()])
+        noise = noise_field(whole("seed", seed, 0, None), count)
+        reply: NoiseReply = {"kind": "noise", "request": self._request_id, "seed": seed}
+        self.send(reply, [noise.tobytes()])
 
     def _take_frame(
         self, settings: Settings, height: int, width: int, buffer: memoryview
@@ -540,7 +555,7 @@ class Explorer(anywidget.AnyWidget):
             )
         frame = np.frombuffer(buffer, np.uint8).reshape(height, width, 3)
         self._shelf[CAMERA] = Entry(Photo.from_array(frame, CAMERA))
-        # The page has its own frames.
+        # The page has its own frames, so that none is sent back.
         self._replies.sent_photo = (CAMERA, self._bench.trained.decoding)
         self._take_settings(settings, None)
 
@@ -553,67 +568,71 @@ class Explorer(anywidget.AnyWidget):
         """Answer for settings that nobody has chosen yet, as many as the time allows."""
         known("slider", key, MAIN)
         states = [self._checked({**settings, key: place}) for place in places]
-        views, pause = views_in_time(states, self._compute)
-        self.send(*ahead_reply(views, self._request, pause))
+        views, pause_ms = views_in_time(states, self._compute)
+        self.send(*ahead_reply(views, self._request_id, pause_ms))
 
     def _take_upload(
         self, number: str, name: str, last: bool, buffer: memoryview
     ) -> None:
         """Take a piece of a file, since a websocket refuses messages over 10 MiB; the last one adds it."""
-        file = self._uploads.pop(number, b"") + buffer
-        if len(file) > UPLOAD_BYTES:
+        # A file comes in pieces, since a websocket refuses messages over 10 MiB.
+        received_bytes = self._uploads.pop(number, b"") + buffer
+        if len(received_bytes) > UPLOAD_BYTES:
             megabytes = UPLOAD_BYTES // 1_000_000
             raise ValueError(
                 f"Expected an image of at most {megabytes} MB, received more: {name}"
             )
         if last:
-            self.add(file, name=name)
+            self.add(received_bytes, name=name)
             return
-        self._uploads[number] = file
+        self._uploads[number] = received_bytes
         if len(self._uploads) > UPLOADS:
+            # The oldest one, which its page has given up.
             del self._uploads[next(iter(self._uploads))]
 
     def _take_why(self, settings: Settings) -> None:
         """Say at once what each change does, and look for the cause beside the bars."""
         self.settings = settings  # those that the page shows may be newer
         view = self.view
-        changes, images = why.because(view, self._compute)
-        first: BecauseReply = {
+        changes, image_buffers = why.because(view, self._compute)
+        because_reply: BecauseReply = {
             "kind": "because",
-            "request": self._request,
+            "request": self._request_id,
             "changes": changes,
         }
-        self.send(first, images)
-        self._stopped.set()
+        self.send(because_reply, image_buffers)
+        self._stopped.set()  # the diagnosis that may still be running
         self._stopped = threading.Event()
-        self._thread.submit(self._explain, view, first, images, self._stopped)
+        self._thread.submit(
+            self._explain, view, because_reply, image_buffers, self._stopped
+        )
 
     def _explain(
         self,
         view: View,
-        first: BecauseReply,
-        images: list[bytes],
+        because_reply: BecauseReply,
+        image_buffers: list[bytes],
         stopped: threading.Event,
     ) -> None:
         def progress(text: str) -> None:
             if stopped.is_set():
                 raise futures.CancelledError
-            self._say("asking", text, first["request"])
+            self._say("asking", text, because_reply["request"])
 
         try:
             diagnosis = why.diagnose_view(self.classifier, view, progress)
-            own = first["changes"], images
-            explanation, pictures = why.explanation(diagnosis, view, own)
-            progress("")
+            own_answer = because_reply["changes"], image_buffers
+            explanation, final_buffers = why.explanation(diagnosis, view, own_answer)
+            progress("")  # raises where it was stopped meanwhile
         except futures.CancelledError:
-            ended: BecauseReply = {**first, "stopped": "Stopped."}
-            self.send(ended, images)
+            ended: BecauseReply = {**because_reply, "stopped": "Stopped."}
+            self.send(ended, image_buffers)
         except Exception as error:  # noqa: BLE001 - a thread's error would be swallowed; the page shows it
-            self._fail(error, first["request"])
+            self._fail(error, because_reply["request"])
         else:
             self._keep_diagnosis(diagnosis, view.settings)
-            reply: ExplainedReply = {**first, **explanation}
-            self.send(reply, pictures)
+            reply: ExplainedReply = {**because_reply, **explanation}
+            self.send(reply, final_buffers)
 
     def _keep_diagnosis(self, diagnosis: "Diagnosis", settings: Settings) -> None:
         with self._lock:
@@ -623,6 +642,7 @@ class Explorer(anywidget.AnyWidget):
                 self._diagnosed = settings | {"where": None}
             best = diagnosis.best
             fixed = None if best is None else best.fix.preprocessing
+            # While the fix is on, another one would change what the settings mean.
             if fixed is not None and not self.settings["fix"]:
                 self._bench = replace(self._bench, fixed=fixed)
 
@@ -637,6 +657,7 @@ class Explorer(anywidget.AnyWidget):
             raise ValueError(
                 "Expected a label to pin, received none; say what it shows with Label it"
             )
+        # The fix: what a diagnosis of this very state found, or the one that is switched on.
         diagnosis = None
         if self._diagnosed == view.settings | {"where": None}:
             diagnosis = self.diagnosis
@@ -645,7 +666,7 @@ class Explorer(anywidget.AnyWidget):
         if settings["fix"] and view.preprocessing == self._bench.fixed:
             fix = view.preprocessing
         # A fix is expected of the classifier from now on, not kept in the case.
-        path = pin(
+        case_path = pin(
             self._cases,
             self.classifier.using(fix) if fix else self.classifier,
             view.original,
@@ -659,8 +680,8 @@ class Explorer(anywidget.AnyWidget):
         )
         failing = ", which it is not yet" if view.wrong else ""
         label = self.classifier.class_names[view.label]
-        text = f"Pinned: {path}, expected {label}{failing}"
-        self._say("pinned", text, self._request)
+        pinned_text = f"Pinned: {case_path}, expected {label}{failing}"
+        self._say("pinned", pinned_text, self._request_id)
 
     _handlers: ClassVar[Mapping[str, Callable[..., None]]] = {
         "hello": _take_hello,

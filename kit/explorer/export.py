@@ -68,9 +68,12 @@ class Contents:
 
 def offered(settings: Settings) -> bool:
     """Whether a page computes all that is changed in a state."""
-    computed = {*MAIN, *faults.STEPS, "seed", "where"}
-    chosen = {settings[step] for step in faults.STEPS}
-    return changed_settings(settings).keys() <= computed and not chosen & NOT_OFFERED
+    computed_keys = {*MAIN, *faults.STEPS, "seed", "where"}
+    chosen_faults = {settings[step] for step in faults.STEPS}
+    return (
+        changed_settings(settings).keys() <= computed_keys
+        and not chosen_faults & NOT_OFFERED
+    )
 
 
 def network_parts(contents: Contents, *, exact: bool) -> list[str]:
@@ -79,82 +82,93 @@ def network_parts(contents: Contents, *, exact: bool) -> list[str]:
     PageError says why a page cannot run the network.
     """
     shelf = contents.shelf
-    tensors = [contents.bench.trained.apply(entry.photo) for entry in shelf.values()]
-    network, about = compact(contents.bench, tensors, exact=exact)
+    # `compact` compares predictions of these with those of the page's network, or raises a PageError.
+    tensors_to_check = [
+        contents.bench.trained.apply(entry.photo) for entry in shelf.values()
+    ]
+    network_file, unpacking = compact(contents.bench, tensors_to_check, exact=exact)
     worker = gzip.decompress(page.vendored("litert.js"))
     worker += page.joined(page.WORKER).encode()
-    wasm = page.vendored("litert.wasm")
+    runtime = page.vendored("litert.wasm")
     binaries = [
         gzip.compress(worker, mtime=0),
-        wasm,
-        network,
-        *map(_file, shelf.values()),
+        runtime,
+        network_file,
+        *map(_file_without_metadata, shelf.values()),
     ]
+    # The panel first, then these in the order in which live.js takes them.
     texts = [b64encode(binary).decode() for binary in binaries]
-    return [page.packed(_panel(contents) | about), *texts]
+    return [page.packed(_panel(contents) | unpacking), *texts]
 
 
 def table_parts(contents: Contents, progress: Progress) -> list[str]:
     """Return a page's panel, for each photo a table of predictions, and the photos."""
     shelf = contents.shelf
-    at_least_one(shelf)
+    at_least_one(shelf)  # a ValueError where there is none
     tables = [
         page.packed(_table(contents, name, f"Photo {number} of {len(shelf)}", progress))
         for number, name in enumerate(shelf, 1)
     ]
-    described = _panel(contents)
-    for slider in described["sliders"]:
+    page_panel = _panel(contents)
+    for slider in page_panel["sliders"]:
+        # Only states that the table has can be shown.
         slider |= {"step": COARSE[slider["key"]], "snaps": True}
-    files = [b64encode(_file(entry)).decode() for entry in shelf.values()]
-    return [page.packed(described | {"table": True}), *tables, *files]
+    photo_files = [
+        b64encode(_file_without_metadata(entry)).decode() for entry in shelf.values()
+    ]
+    return [page.packed(page_panel | {"table": True}), *tables, *photo_files]
 
 
-def _file(entry: Entry) -> bytes:
+def _file_without_metadata(entry: Entry) -> bytes:
     return without_metadata(entry.photo).file or b""
 
 
 def _panel(contents: Contents) -> dict[str, Any]:
     """Return what a page without a kernel is told once."""
     classifier = contents.bench.classifier
-    described = panel(contents.bench, contents.shelf, contents.tries, ahead=AHEAD)
+    live_panel = panel(contents.bench, contents.shelf, contents.tries, ahead=AHEAD)
     labels = {
         name: classifier.class_names[entry.label]
         for name, entry in contents.shelf.items()
         if entry.label is not None
     }
     return {
-        **described,
+        **live_panel,
         "alone": True,
         "head": classifier.network.compiled.head,
         "labels": labels,
-        "path": _offered(described["path"]),
-        "seeds": _seeds({0, *(settings["seed"] for settings in contents.states)}),
+        "path": _offered_chips(live_panel["path"]),
+        "seeds": _generator_states(
+            {0, *(settings["seed"] for settings in contents.states)}
+        ),
         "shape": classifier.network.compiled.input_shape,
-        "sliders": [row for row in described["sliders"] if row["key"] in MAIN],
+        "sliders": [row for row in live_panel["sliders"] if row["key"] in MAIN],
         "start": contents.start | {"where": None},
         "temperature": classifier.temperature,
         "words": WORDS | why.WORDS,
         "fall": why.FALL,
         "heat": {"cold": COLD.tolist(), "hot": HOT.tolist(), "cover": COVER},
-        **_steps(contents.bench.trained),
+        **_steps_and_choices(contents.bench.trained),
     }
 
 
-def _offered(path: Sequence[Step]) -> list[Step]:
+def _offered_chips(all_chips: Sequence[Step]) -> list[Step]:
     """Return the chips without the faults that are not offered, and without those of which none is left."""
-    offers: list[Step] = []
-    for step in path:
-        if "options" not in step:
-            offers.append(step)
+    chips: list[Step] = []
+    for chip in all_chips:
+        if "options" not in chip:
+            chips.append(chip)
             continue
-        options = [row for row in step["options"] if row[0] not in NOT_OFFERED]
+        options = [row for row in chip["options"] if row[0] not in NOT_OFFERED]
+        # The first option is the step as it was.
         if len(options) > 1:
-            offers.append({**step, "options": options})
-    return offers
+            chips.append({**chip, "options": options})
+    return chips
 
 
-def _seeds(seeds: Iterable[int]) -> dict[int, dict[str, str]]:
+def _generator_states(seeds: Iterable[int]) -> dict[int, dict[str, str]]:
     """Return the beginning of numpy's generator for each seed, as text: its numbers have 128 bits."""
+    # As text, since JavaScript's numbers would lose digits of 128 bits.
     return {
         seed: {
             name: str(number)
@@ -164,16 +178,16 @@ def _seeds(seeds: Iterable[int]) -> dict[int, dict[str, str]]:
     }
 
 
-def _steps(trained: Preprocessing) -> dict[str, Any]:
+def _steps_and_choices(trained: Preprocessing) -> dict[str, Any]:
     """Return the preprocessing as JSON takes it, and by step what each fault changes in it and is called."""
     steps = plain_steps(trained)
-    choices: dict[str, dict[str, Any]] = {
+    choices_of_step: dict[str, dict[str, Any]] = {
         step: {"": {"chip": chip}}
         for step, chip in step_chips(trained, trained).items()
     }
     for fault in page_faults(trained):
         faulty = fault.apply(trained)
-        choices[fault.step][fault.name] = {
+        choices_of_step[fault.step][fault.name] = {
             "chip": step_chips(faulty, trained)[fault.step],
             "sentence": " ".join(contrasts(faulty, trained).values()),
             "changes": {
@@ -182,7 +196,7 @@ def _steps(trained: Preprocessing) -> dict[str, Any]:
                 if value != steps[name]
             },
         }
-    return {"steps": steps, "choices": choices}
+    return {"steps": steps, "choices": choices_of_step}
 
 
 def page_faults(trained: Preprocessing) -> list[faults.Fault]:
@@ -200,7 +214,7 @@ def plain_steps(preprocessing: Preprocessing) -> dict[str, Any]:
         **fields["decoding"],
         "filter": fields["filter"] if fields["filter"] in page.FILTERS else "bilinear",
         "pillow": fields["pillow"] or PILLOW,
-        "shrinks": PILLOW,
+        "shrinks": PILLOW,  # what the step "Size before" uses
     }
 
 
@@ -210,58 +224,61 @@ def states(contents: Contents, photo: str) -> list[Settings]:
         name: np.arange(0, PARAMETERS[name].high + step / 2, step).round(6).tolist()
         for name, step in COARSE.items()
     }
-    changes: list[Settings] = [{}]
-    changes += [
+    # The untouched photo, brightness with noise, each choice of a chip alone, and each slider from each try.
+    changes_of_states: list[Settings] = [{}]
+    changes_of_states += [
         dict(zip(sliders, pair, strict=True)) for pair in product(*sliders.values())
     ]
-    changes += [
+    changes_of_states += [
         {fault.step: fault.name} for fault in page_faults(contents.bench.trained)
     ]
     for settings in contents.states:
         if settings["photo"] == photo:
-            changes.append(settings)
-            changes += [
+            changes_of_states.append(settings)
+            changes_of_states += [
                 settings | {name: value}
                 for name, values in sliders.items()
                 for value in values
             ]
-    return [neutral(photo) | change | {"where": -1} for change in changes]
+    return [neutral(photo) | change | {"where": -1} for change in changes_of_states]
 
 
 def _table(
-    contents: Contents, name: str, what: str, progress: Progress
+    contents: Contents, photo_name: str, progress_title: str, progress: Progress
 ) -> list[dict[str, Any]]:
     """Return for each state of a photo the probabilities of the classes that it shows.
 
     The first has those of all others, too, which show them beside their own.
     """
     bench = contents.bench
-    entry = contents.shelf[name]
-    first, *others = states(contents, name)
-    untouched = bench.look(entry.photo, first, None, entry.label)
+    entry = contents.shelf[photo_name]
+    untouched_state, *changed_states = states(contents, photo_name)
+    untouched = bench.look(entry.photo, untouched_state, None, entry.label)
 
     views = [untouched]
     views += [
         bench.look(entry.photo, settings, untouched, entry.label)
-        for settings in Steps(others, what, "state", progress)
+        for settings in Steps(changed_states, progress_title, "state", progress)
     ]
-    indices = [{bar["index"] for bar in bars(view)} - {-1} for view in views]
-    indices[0] = set().union(*indices)
+    classes_of_views = [{bar["index"] for bar in bars(view)} - {-1} for view in views]
+    # The first, untouched, is shown beside every one of them.
+    classes_of_views[0] = set().union(*classes_of_views)
     return [
-        _state(view, sorted(classes))
-        for view, classes in zip(views, indices, strict=True)
+        _table_row(view, sorted(classes))
+        for view, classes in zip(views, classes_of_views, strict=True)
     ]
 
 
-def _state(view: View, classes: Sequence[int]) -> dict[str, Any]:
+def _table_row(view: View, class_indices: Sequence[int]) -> dict[str, Any]:
     """Return what a table has of a state."""
     [calibrated] = view.bench.classifier.calibrated(view.probabilities[None])
-    untouched = neutral(view.settings["photo"]) | {"where": -1}
+    default_settings = neutral(view.settings["photo"]) | {"where": -1}
+    # A map by occlusion takes too long to be computed for every state.
     heat = view.heat
-    cells = None
+    heat_cells = None
     if heat is not None and heat.method == "class activation":
         height, width = heat.cells.shape
-        cells = {
+        heat_cells = {
             "height": height,
             "width": width,
             "values": heat.cells.round(2).ravel().tolist(),
@@ -270,13 +287,13 @@ def _state(view: View, classes: Sequence[int]) -> dict[str, Any]:
         "settings": {
             key: value
             for key, value in view.settings.items()
-            if value != untouched[key]
+            if value != default_settings[key]
         },
-        "classes": classes,
-        "row": view.probabilities[classes].round(6).tolist(),
-        "calibrated": calibrated[classes].round(6).tolist(),
+        "classes": class_indices,
+        "row": view.probabilities[class_indices].round(6).tolist(),
+        "calibrated": calibrated[class_indices].round(6).tolist(),
         "novel": bool(view.novel),
-        "cells": cells,
+        "cells": heat_cells,
     }
 
 
@@ -291,6 +308,7 @@ def document(
     """Return the page of these parts; the reason says why they are a table, empty where they are not."""
     style = page.page_file("explorer.css") + page.page_file("alone.css")
     script = page.joined((*page.MODULES, "alone"))
+    # By their hashes the page lets only this style and this script run.
     source = bench.classifier.source
     name = bench.classifier.name
     note = (TABLE_NOTE if reason else NETWORK_NOTE).format(

@@ -8,7 +8,7 @@ from kit.explorer.bench import View
 from kit.explorer.page import page_file
 from kit.explorer.protocol import Bar
 from kit.explorer.replies import heat_map
-from kit.explorer.settings import words
+from kit.explorer.settings import change_words
 from kit.explorer.shelf import small_jpeg
 from kit.explorer.texts import answer_of, bars, verdict
 
@@ -21,7 +21,9 @@ LIVE = "Run this cell to make the explorer live."
 
 def note(view: View) -> dict[str, Any]:
     """Return what stands below the widget, which hides it once it is live; shown after three seconds."""
-    changes = [words(key, view.settings) for key in view.changed if key != "seed"]
+    changes = [
+        change_words(key, view.settings) for key in view.changed if key != "seed"
+    ]
     state = ", ".join([view.settings["photo"], *changes])
     heat, _ = heat_map(view)
     html = (
@@ -42,8 +44,8 @@ def note(view: View) -> dict[str, Any]:
 def _row(bar: Bar) -> str:
     """Return a row with its bar as text, which stays where a notebook is not trusted and has no styles."""
     mark = "✓ " if bar["expected"] else ""
-    block = "░" if bar["index"] < 0 else "█"
+    block_character = "░" if bar["index"] < 0 else "█"
     return (
         f"<tr><th>{mark}{escape(bar['name'])}</th><td>{bar['text']}</td>"
-        f"<td>{block * round(BLOCKS * bar['value'])}</td></tr>"
+        f"<td>{block_character * round(BLOCKS * bar['value'])}</td></tr>"
     )

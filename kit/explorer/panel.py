@@ -71,9 +71,12 @@ def panel(
 ) -> Panel:
     """Return the panel of an explorer, which looks ahead to `ahead` places of a slider."""
     classifier = bench.classifier
-    notes = list(classifier.remarks if classifier.network.pending else classifier.notes)
+    # `notes` would wait for a network that is still being compiled.
+    panel_notes = list(
+        classifier.remarks if classifier.network.pending else classifier.notes
+    )
     if classifier.preprocessing is None:
-        notes.append(f"assumed here: {'; '.join(bench.trained.describe())}")
+        panel_notes.append(f"assumed here: {'; '.join(bench.trained.describe())}")
     return {
         "title": classifier.name,
         "photos": shelf.rows(),
@@ -83,7 +86,7 @@ def panel(
         "path": chips(bench.trained, usual_preparation(classifier)),
         "usual": usual_preparation(classifier),
         "neutral": neutral(next(iter(shelf), "")),
-        "notes": notes,
+        "notes": panel_notes,
         "caption": caption(classifier),
         "tempered": classifier.temperature != 1,
         "uploadBytes": UPLOAD_BYTES,

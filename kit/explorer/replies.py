@@ -26,6 +26,7 @@ from kit.explorer.texts import (
     bars,
     verdict,
 )
+from kit.images.opening import Decoding
 from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.scaling import range_words
@@ -50,37 +51,42 @@ def path_of(view: View) -> dict[str, Chip]:
     """Return what stands in each chip."""
     height, width = view.source.size
     trained = view.bench.trained
-    perturbing = [PARAMETERS[key].label for key in view.changed if key in PARAMETERS]
-    gets = range_words(view.preprocessing.scaling)
-    expects = range_words(view.base.scaling)
-    if gets != expects:
-        gets = WORDS["expected"].format(gets=gets, expects=expects)
-    values = {
+    perturbation_labels = [
+        PARAMETERS[key].label for key in view.changed if key in PARAMETERS
+    ]
+    received_range = range_words(view.preprocessing.scaling)
+    expected_range = range_words(view.base.scaling)
+    if received_range != expected_range:
+        received_range = WORDS["expected"].format(
+            gets=received_range, expects=expected_range
+        )
+    value_of_chip = {
         "file": ", ".join(view.source.notes),
         "photograph": f"{width} × {height}",
-        "perturbation": ", ".join(perturbing) or "none",
-        "tensor": gets,
+        "perturbation": ", ".join(perturbation_labels) or "none",
+        "tensor": received_range,
         "probabilities": answer_name(view),
     }
     chips: dict[str, Chip] = {
         key: {"value": value, "changed": False, "hidden": not value}
-        for key, value in values.items()
+        for key, value in value_of_chip.items()
     }
-    chips["perturbation"]["changed"] = bool(perturbing)
+    chips["perturbation"]["changed"] = bool(perturbation_labels)
     return chips | step_chips(view.preprocessing, trained)
 
 
 def step_chips(preprocessing: Preprocessing, trained: Preprocessing) -> dict[str, Chip]:
     """Return for each step its value in words, whether it is changed, and whether it does nothing."""
-    before = step_words(trained)
-    idle = step_words(IDLE)
+    trained_words = step_words(trained)
+    idle_words = step_words(IDLE)
     chips: dict[str, Chip] = {}
+    # A step that does nothing is hidden, unless it is changed to that.
     for step, words in step_words(preprocessing).items():
-        changed = words != before[step]
+        changed = words != trained_words[step]
         chips[step] = {
             "value": words.replace("_", " "),
             "changed": changed,
-            "hidden": words == idle[step] and not changed,
+            "hidden": words == idle_words[step] and not changed,
         }
     chips["scaling"]["value"] = range_words(preprocessing.scaling)
     return chips
@@ -92,6 +98,7 @@ def heat_map(view: View) -> tuple[Heat | None, bytes]:
     if heat is None:
         return None, b""
     height, width = heat.cells.shape
+    # A map by occlusion begins empty; its rows come one by one, as the page asks for them.
     message: Heat = {
         "height": height,
         "width": width,
@@ -107,8 +114,8 @@ def shown(view: View) -> tuple[Shown, bytes]:
 
     The places of a heat map follow them.
     """
-    heat, places = heat_map(view)
-    seen = view.seen
+    heat, heat_bytes = heat_map(view)
+    model_input = view.seen
     height, width = view.source.size
     answer = answer_of(view)
     message: Shown = {
@@ -119,66 +126,73 @@ def shown(view: View) -> tuple[Shown, bytes]:
         "path": path_of(view),
         "code": as_code(view),
         "about": ", ".join((f"{width} × {height} pixels", *view.source.notes)),
-        "input": {"height": seen.shape[0], "width": seen.shape[1]},
+        "input": {"height": model_input.shape[0], "width": model_input.shape[1]},
         "where": heat,
     }
-    return message, seen.tobytes() + places
+    return message, model_input.tobytes() + heat_bytes
 
 
 def ahead_reply(
-    views: Sequence[View], request: str, pause: int
+    views: Sequence[View], request_id: str, pause_ms: int
 ) -> tuple[AheadReply, list[bytes]]:
     """Answer for settings that nobody has chosen yet."""
-    pairs = [shown(view) for view in views]
+    messages_and_bytes = [shown(view) for view in views]
     reply: AheadReply = {
         "kind": "ahead",
-        "request": request,
-        "views": [message for message, _ in pairs],
-        "pause": pause,
+        "request": request_id,
+        "views": [message for message, _ in messages_and_bytes],
+        "pause": pause_ms,
     }
-    return reply, [padded(b"".join(pixels for _, pixels in pairs))]
+    return reply, [
+        padded(b"".join(input_bytes for _, input_bytes in messages_and_bytes))
+    ]
 
 
 @dataclass(eq=False)
 class Replies:
     """Answers with views, and knows which photo the page holds, so that each is sent once."""
 
-    sent_photo: tuple[object, ...] | None = None
+    sent_photo: tuple[str, Decoding] | None = None
 
     def answer(
-        self, view: View, request: str, started: float
+        self, view: View, request_id: str, started_seconds: float
     ) -> tuple[ViewReply, list[bytes]]:
         """Answer with a view."""
-        message, model_input = shown(view)
+        message, input_bytes = shown(view)
         pixels, source = self._preview(view)
-        buffers = [padded(model_input)]
+        buffers = [padded(input_bytes)]
         if pixels is not None:
             buffers.append(pixels.tobytes())
         reply: ViewReply = {
             **message,
             "kind": "view",
-            "request": request,
+            "request": request_id,
             "source": source,
-            "kernelMs": round(1000 * (perf_counter() - started), 1),
+            "kernelMs": round(1000 * (perf_counter() - started_seconds), 1),
         }
         return reply, buffers
 
     def _preview(self, view: View) -> tuple[Pixels | None, PreviewSource]:
         """Pixels of the photo for the page, None where it has them, and what they are."""
         height, width = view.source.size
-        folded = any(view.settings[key] != PARAMETERS[key].neutral for key in FOLDED)
-        live = height * width <= LIVE_PIXELS and not folded
-        pixels = view.source.pixels if live else view.photo.pixels
-        # At most LIVE_PIXELS are left: for looking at, never for predicting.
+        has_folded = any(
+            view.settings[key] != PARAMETERS[key].neutral for key in FOLDED
+        )
+        page_perturbs = height * width <= LIVE_PIXELS and not has_folded
+        pixels = view.source.pixels if page_perturbs else view.photo.pixels
+        # Of a larger photo every second, third and so on, up to LIVE_PIXELS: to look at, never to predict.
         step = ceil(sqrt(height * width / LIVE_PIXELS))
         pixels = np.ascontiguousarray(pixels[::step, ::step])
         source: PreviewSource = {
             "height": pixels.shape[0],
             "width": pixels.shape[1],
-            "live": live,
+            "live": page_perturbs,
         }
-        photo = (view.settings["photo"], view.source.decoding) if live else None
-        if live and photo == self.sent_photo:
+        photo_key = (
+            (view.settings["photo"], view.source.decoding) if page_perturbs else None
+        )
+        # The page has the pixels of this very photo.
+        if page_perturbs and photo_key == self.sent_photo:
             return None, source
-        self.sent_photo = photo
+        self.sent_photo = photo_key
         return pixels, source

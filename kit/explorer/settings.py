@@ -32,14 +32,18 @@ def changed_settings(settings: Settings) -> Settings:
     """Return what is not as it is untouched, without what changes no prediction by itself."""
     untouched = neutral(settings["photo"]) | {"where": settings["where"]}
     changed = {key: value for key, value in settings.items() if value != untouched[key]}
-    perturbing = changed.keys() & PARAMETERS
-    idle = {name for name in perturbing if PARAMETERS[name].of not in {"", *changed}}
-    if perturbing == idle:
-        idle.add("seed")
-    return {key: value for key, value in changed.items() if key not in idle}
+    perturbations = changed.keys() & PARAMETERS
+    # A parameter that only steers another one, such as an angle, does nothing without that one;
+    # without any perturbation at work, nothing is drawn from the seed.
+    without_effect = {
+        name for name in perturbations if PARAMETERS[name].of not in {"", *changed}
+    }
+    if perturbations == without_effect:
+        without_effect.add("seed")
+    return {key: value for key, value in changed.items() if key not in without_effect}
 
 
-def words(key: str, settings: Settings) -> str:
+def change_words(key: str, settings: Settings) -> str:
     """Return a change in words, for the middle of a sentence."""
     if key == "fix":
         return "the fix"
@@ -71,13 +75,14 @@ def complete_settings(
     complete = neutral(current)
     instance("settings", settings, Mapping, "a dictionary")
     for key, value in settings.items():
+        # `known` raises for a name that is none, and says the nearest.
         complete[known("setting", key, complete)] = value
     known("photo", complete["photo"], photos)
     for step in faults.STEPS:
-        names = [
+        fault_names = [
             fault.name for fault in faults.CATALOGUE.values() if fault.step == step
         ]
-        known(f"fault of the step {step!r}", complete[step], ("", *names))
+        known(f"fault of the step {step!r}", complete[step], ("", *fault_names))
     instance("fix", complete["fix"], bool, "True or False")
     # As a Perturbation does, which is made once a move: by Bench.look.
     complete["seed"] = whole("seed", complete["seed"], 0, None)

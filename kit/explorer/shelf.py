@@ -59,10 +59,10 @@ class Shelf(dict[str, Entry]):
                 f"Expected at most {ADDED_BYTES} bytes of added images; remove one"
             )
         name = photo.name
-        count = 1
+        number = 1
         while name in self or name == CAMERA:
-            count += 1
-            name = f"{photo.name} ({count})"
+            number += 1
+            name = f"{photo.name} ({number})"
         self[name] = Entry(photo, label, added)
         if len(self) <= THUMBNAILS:
             self[name].thumbnail  # noqa: B018  made while the photo has its pixels
@@ -73,15 +73,16 @@ class Shelf(dict[str, Entry]):
 
     def rows(self) -> list[PhotoRow]:
         """Return the strip of the page, on which a camera's frame has no place."""
-        rows: list[PhotoRow] = []
+        photo_rows: list[PhotoRow] = []
         for index, (name, entry) in enumerate(self.items()):
+            # Of a photo beyond these the page shows the name alone.
             has_thumbnail = index < THUMBNAILS
-            row: PhotoRow = {
+            photo_row: PhotoRow = {
                 "name": name,
                 "added": entry.added,
                 "labelled": has_thumbnail and entry.label is not None,
                 "thumbnail": entry.thumbnail if has_thumbnail else b"",
             }
             if name != CAMERA:
-                rows.append(row)
-        return rows
+                photo_rows.append(photo_row)
+        return photo_rows

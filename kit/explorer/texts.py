@@ -42,36 +42,37 @@ def bars(view: View) -> list[Bar]:
     probabilities = view.probabilities
     [calibrated] = view.bench.classifier.calibrated(probabilities[None])
     columns = np.stack([probabilities, untouched.probabilities, calibrated])
-    classes = list(range(len(names)))
+    row_classes = list(range(len(names)))
     if len(names) > BARS + 2:
-        needed = {view.top, untouched.top}
+        needed_classes = {view.top, untouched.top}
         if view.label is not None:
-            needed.add(view.label)
-        classes = _most_probable(probabilities, needed)
-    rows = [_bar(view, index, names[index], columns[:, index]) for index in classes]
-    others = len(names) - len(classes)
-    if others:
-        remaining = np.maximum(1 - columns[:, classes].sum(axis=1), 0)
-        name = WORDS["others"].format(count=others)
-        rows.append(_bar(view, -1, name, remaining))
+            needed_classes.add(view.label)
+        # Then the most probable class stands first. A page with a table keeps the predictions of just these.
+        row_classes = _most_probable(probabilities, needed_classes)
+    rows = [_bar(view, index, names[index], columns[:, index]) for index in row_classes]
+    other_count = len(names) - len(row_classes)
+    if other_count:
+        other_shares = np.maximum(1 - columns[:, row_classes].sum(axis=1), 0)
+        name = WORDS["others"].format(count=other_count)
+        rows.append(_bar(view, -1, name, other_shares))
     return rows
 
 
-def _most_probable(probabilities: Float32, needed: set[int]) -> list[int]:
+def _most_probable(probabilities: Float32, needed_classes: set[int]) -> list[int]:
     """Return the classes that have a row of their own, those that are `needed` among them."""
     ranking: list[int] = np.argsort(-probabilities, kind="stable")[:BARS].tolist()
     probable = [
         index
         for index in ranking
-        if index not in needed and probabilities[index] >= LEAST_SHOWN
+        if index not in needed_classes and probabilities[index] >= LEAST_SHOWN
     ]
-    classes = [*needed, *probable[: BARS - 1 - len(needed)]]
+    classes = [*needed_classes, *probable[: BARS - 1 - len(needed_classes)]]
     return sorted(classes, key=lambda index: (-probabilities[index], index))
 
 
-def _bar(view: View, index: int, name: str, shares: Float32) -> Bar:
+def _bar(view: View, index: int, name: str, probabilities: Float32) -> Bar:
     """Return a bar: its probability here, for the original photo (the ghost), and calibrated."""
-    value, ghost, calibrated = shares.tolist()
+    value, ghost, calibrated = probabilities.tolist()
     return {
         "index": index,
         "name": name,
@@ -91,7 +92,7 @@ def answer_name(view: View) -> str:
     return WORDS["none"] if view.answer is None else view.names[view.answer]
 
 
-def called(view: View) -> str:
+def prediction_text(view: View) -> str:
     """Return what is predicted, with its probability."""
     name = answer_name(view)
     return f"{name}, {percent(view.probabilities[view.top])}"
@@ -131,7 +132,7 @@ def _compared(before: View, after: View) -> str:
     if before.answer == after.answer:
         share = percent(before.probabilities[before.top])
         return WORDS["same"].format(share=share)
-    return called(before)
+    return prediction_text(before)
 
 
 def verdict(answer: Answer) -> str:

@@ -11,10 +11,10 @@ from kit.explorer.protocol import Changes, ExplainedContent, Reason
 from kit.explorer.settings import (
     FAULTLESS,
     Settings,
+    change_words,
     neutral,
-    words,
 )
-from kit.explorer.texts import called, percent, usual_preparation
+from kit.explorer.texts import percent, prediction_text, usual_preparation
 from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import STEPS
@@ -80,35 +80,40 @@ def spoilt(view: View) -> bool:
 
 def _worse(before: View, after: View) -> bool:
     """Whether another class is predicted, or the same with much less of its probability."""
-    share = before.probabilities[before.top]
-    remaining = after.probabilities[before.top]
-    fell = share - remaining > FALL or remaining <= share / 2
-    return bool(fell or after.answer != before.answer)
+    probability_before = before.probabilities[before.top]
+    probability_after = after.probabilities[before.top]
+    has_fallen = (
+        probability_before - probability_after > FALL
+        or probability_after <= probability_before / 2
+    )
+    return bool(has_fallen or after.answer != before.answer)
 
 
 def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
     """Return what the changes did to the prediction, as the page shows it, with the images of `Reason`."""
     own_changes = changes(view, compute)
     # A mistake that does no harm here does it elsewhere; one that does nothing to this photo is no answer.
-    mistakes = {
+    without_mistakes = {
         key: ""
         for change in own_changes
         for key in change.keys
         if key in STEPS and change.gain
     }
     # What a person's own code does may be the mistake, so that undoing their change says nothing of training.
-    prepared = None
-    if mistakes and _starts_as_in_training(view):
-        prepared = compute(view.settings | mistakes)
+    view_as_trained = None
+    if without_mistakes and _starts_as_in_training(view):
+        view_as_trained = compute(view.settings | without_mistakes)
     reason = _reason("")
-    images: list[bytes] = []
-    if prepared is not None and not (spoilt(view) and spoilt(prepared)):
-        reason, images = _preprocessing_reason(view, prepared, mistakes)
+    image_buffers: list[bytes] = []
+    if view_as_trained is not None and not (spoilt(view) and spoilt(view_as_trained)):
+        reason, image_buffers = _preprocessing_reason(
+            view, view_as_trained, without_mistakes
+        )
     elif own_changes:
-        reason, images = _own_changes_reason(view, own_changes)
+        reason, image_buffers = _own_changes_reason(view, own_changes)
     lines = [_line(view, change) for change in own_changes if len(own_changes) > 1]
     message: Changes = {**reason, "lines": lines, "settings": view.settings}
-    return message, images
+    return message, image_buffers
 
 
 def _reason(headline: str, advice: str = "") -> Reason:
@@ -127,19 +132,21 @@ def _with_pictures(
     reason: Reason, view: View, after: View, title: str
 ) -> tuple[Reason, list[bytes]]:
     """Put what is shown and what comes after it beside each other in a reason, and return their images."""
+    # Both tensors are read back by the preprocessing that the network expects.
     images = [shot.covered(after.base.image(shot.tensor)) for shot in (view, after)]
     correct_class = view.untouched.answer if view.label is None else view.label
     mark = WORDS["again" if after.answer == correct_class and spoilt(view) else "now"]
     reason["pictures"] = [image.shape[:2] for image in images]
     reason["fixed"] = {
-        "before": called(view),
-        "after": called(after),
-        "mark": mark.format(after=called(after)),
+        "before": prediction_text(view),
+        "after": prediction_text(after),
+        "mark": mark.format(after=prediction_text(after)),
         "title": title,
     }
     if after.wrong and view.wrong:
         reason["advice"] = WORDS["wrong_too"]
     elif after.wrong:
+        # What would be applied makes a correct prediction wrong.
         reason["apply"] = None
         reason["advice"] = WORDS["keep"]
     return reason, [image.tobytes() for image in images]
@@ -160,10 +167,10 @@ def _own_changes_reason(
         if change.restores
         for key in change.keys
     }
-    undo = WORDS["undo_all" if len(first.keys) > 1 else "undo"]
+    undo_words = WORDS["undo_all" if len(first.keys) > 1 else "undo"]
     reason |= {
         "advice": "",
-        "button": undo.format(words=first.words),
+        "button": undo_words.format(words=first.words),
         "guilty": sorted(guilty),
         "apply": {
             key: value
@@ -178,29 +185,33 @@ def _own_changes_reason(
 def _effect_of_changes(view: View, own_changes: Sequence[Change]) -> str:
     """Say in a sentence or two what the changes did."""
     first = own_changes[0]
-    before = percent(view.untouched.probabilities[view.untouched.top])
+    probability_before = percent(view.untouched.probabilities[view.untouched.top])
     if not spoilt(view):
         text = WORDS["helped" if view.altered else "kept"]
-        original = called(view.untouched)
-        return text.format(prediction=called(view), before=before, original=original)
-    start = ""
-    prediction = called
-    if not view.altered:
-        start = WORDS["still"].format(
-            name=view.names[view.top], share=_share(view), before=before
+        original = prediction_text(view.untouched)
+        return text.format(
+            prediction=prediction_text(view),
+            before=probability_before,
+            original=original,
         )
-        prediction = _share
-    after = prediction(first.without)
+    opening = ""
+    describe = prediction_text
+    if not view.altered:
+        opening = WORDS["still"].format(
+            name=view.names[view.top], share=_share(view), before=probability_before
+        )
+        describe = _share
+    after = describe(first.without)
     if len(first.keys) > 1:
-        return start + WORDS["only"].format(words=first.words, after=after)
+        return opening + WORDS["only"].format(words=first.words, after=after)
     restoring = [change for change in own_changes if change.restores] or [first]
-    parts = [
-        WORDS["without"].format(words=change.words, after=prediction(change.without))
+    clauses = [
+        WORDS["without"].format(words=change.words, after=describe(change.without))
         for change in restoring
     ]
-    if len(parts) > 1:
-        parts.append(WORDS["together"])
-    return f"{start}{_capital('; '.join(parts))}."
+    if len(clauses) > 1:
+        clauses.append(WORDS["together"])
+    return f"{opening}{_capital('; '.join(clauses))}."
 
 
 def _capital(text: str) -> str:
@@ -212,7 +223,7 @@ def _share(view: View) -> str:
 
 
 def _line(view: View, change: Change) -> str:
-    after = called(change.without)
+    after = prediction_text(change.without)
     if change.without.answer == view.answer:
         after = WORDS["still_so"].format(after=after)
     return _capital(WORDS["without"].format(words=change.words, after=after))
@@ -234,10 +245,11 @@ def changes(view: View, compute: Compute) -> tuple[Change, ...]:
     )
     if not spoilt(view) or len(singles) < 2 or singles[0].restores:
         return tuple(singles)
-    by_effect = [key for change in singles for key in change.keys]
-    together = _without(view, tuple(by_effect), compute)
-    for key in reversed(by_effect):
-        fewer = tuple(other for other in together.keys if other != key)
+    keys_by_effect = [key for change in singles for key in change.keys]
+    together = _without(view, tuple(keys_by_effect), compute)
+    # Leave out whatever is not needed, what matters least first.
+    for key in reversed(keys_by_effect):
+        fewer = tuple(own_key for own_key in together.keys if own_key != key)
         without_fewer = _without(view, fewer, compute)
         if without_fewer.restores:
             together = without_fewer
@@ -245,17 +257,22 @@ def changes(view: View, compute: Compute) -> tuple[Change, ...]:
 
 
 def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
-    steering = [name for name, parameter in PARAMETERS.items() if parameter.of in keys]
+    # Undone with them, but not named: what only steers them, such as an angle.
+    steering_keys = [
+        name for name, parameter in PARAMETERS.items() if parameter.of in keys
+    ]
     untouched = neutral(view.settings["photo"])
-    undone = {key: untouched[key] for key in (*keys, *steering)}
-    without = compute(view.settings | undone)
-    target = view.untouched.top if view.label is None else view.label
+    undone_settings = {key: untouched[key] for key in (*keys, *steering_keys)}
+    without = compute(view.settings | undone_settings)
+    target_class = view.untouched.top if view.label is None else view.label
     return Change(
         keys=keys,
-        words=WORDS["and"].join(words(key, view.settings) for key in keys),
+        words=WORDS["and"].join(change_words(key, view.settings) for key in keys),
         without=without,
         restores=spoilt(view) and not spoilt(without),
-        gain=float(without.probabilities[target] - view.probabilities[target]),
+        gain=float(
+            without.probabilities[target_class] - view.probabilities[target_class]
+        ),
     )
 
 
@@ -272,34 +289,36 @@ def diagnose_view(
 
 
 def explanation(
-    diagnosis: Diagnosis, view: View, own: tuple[Reason, list[bytes]]
+    diagnosis: Diagnosis, view: View, own_answer: tuple[Reason, list[bytes]]
 ) -> tuple[ExplainedContent, list[bytes]]:
     """Return the diagnosis as the page shows it, with the images of `Reason`; `own` is that of `because`."""
-    reason, images = _best_reason(diagnosis, view, own)
+    reason, image_buffers = _best_reason(diagnosis, view, own_answer)
     # The code is shown by itself, as it is to be copied.
     findings = [
         replace(finding, fix=replace(finding.fix, code=""))
         for finding in diagnosis.findings
     ]
     details = plain(replace(diagnosis, findings=tuple(findings)).details().text())
-    return {**reason, "code": diagnosis.fix_code, "details": details}, images
+    return {**reason, "code": diagnosis.fix_code, "details": details}, image_buffers
 
 
 def _best_reason(
-    diagnosis: Diagnosis, view: View, own: tuple[Reason, list[bytes]]
+    diagnosis: Diagnosis, view: View, own_answer: tuple[Reason, list[bytes]]
 ) -> tuple[Reason, list[bytes]]:
     """Return the most that can be said of this prediction, with the images of `Reason`."""
     fixed = None if diagnosis.best is None else diagnosis.best.fix.preprocessing
     if fixed is not None:
-        apply = None if view.settings["fix"] else FAULTLESS | {"fix": True}
-        if _chosen(view, fixed):
+        # Nothing is left to apply where the fix is on.
+        settings_to_apply = None if view.settings["fix"] else FAULTLESS | {"fix": True}
+        if _is_own_choice(view, fixed):
+            # Then what undoing their own changes does says more than the diagnosis.
             if _starts_as_in_training(view):
-                return own
-            apply = dict.fromkeys(contrasts(view.preprocessing, fixed), "")
+                return own_answer
+            settings_to_apply = dict.fromkeys(contrasts(view.preprocessing, fixed), "")
         after = _view_with(view, fixed)
-        return _preprocessing_reason(view, after, apply)
+        return _preprocessing_reason(view, after, settings_to_apply)
     in_image = None if spoilt(view) else _reason_in_image(diagnosis, view)
-    return own if in_image is None else (in_image, [])
+    return own_answer if in_image is None else (in_image, [])
 
 
 def _reason_in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
@@ -314,18 +333,24 @@ def _reason_in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
             return _reason(f"Perhaps: {finding.summary}", plain(finding.fix.text))
     if view.wrong and view.label is not None:
         label = f"{view.names[view.label]}, {percent(view.probabilities[view.label])}"
-        return _reason(f"A hard image: {called(view)}, rather than {label}.", HARD)
+        return _reason(
+            f"A hard image: {prediction_text(view)}, rather than {label}.", HARD
+        )
     return _reason(diagnosis.headline, diagnosis.limits or CLEAN)
 
 
 def _preprocessing_reason(
-    view: View, after: View, apply: Settings | None
+    view: View, after: View, settings_to_apply: Settings | None
 ) -> tuple[Reason, list[bytes]]:
     """Say how an image is prepared otherwise than in training; the fix is put beside."""
     sentences = contrasts(view.preprocessing, after.preprocessing)
     advice = "" if _worse(after, view) else WORDS["same_class"]
     reason = _reason(" ".join(sentences.values()), advice)
-    reason |= {"button": WORDS["fix"], "apply": apply, "guilty": list(sentences)}
+    reason |= {
+        "button": WORDS["fix"],
+        "apply": settings_to_apply,
+        "guilty": list(sentences),
+    }
     return _with_pictures(reason, view, after, WORDS["title_trained"])
 
 
@@ -334,17 +359,18 @@ def _starts_as_in_training(view: View) -> bool:
     return usual_preparation(view.bench.classifier) == "as in training"
 
 
-def _chosen(view: View, fixed: Preprocessing) -> bool:
+def _is_own_choice(view: View, fixed: Preprocessing) -> bool:
     """Whether all that is to be fixed was chosen by a person, whose own changes say more."""
-    steps = contrasts(view.preprocessing, fixed)
+    differing_steps = contrasts(view.preprocessing, fixed)
     if _starts_as_in_training(view):
-        return all(view.settings.get(step) for step in steps)
-    undone = view.settings | dict.fromkeys(steps, "")
+        return all(view.settings.get(step) for step in differing_steps)
+    undone = view.settings | dict.fromkeys(differing_steps, "")
     return view.bench.preprocessing(undone) == fixed
 
 
 def _view_with(view: View, fixed: Preprocessing) -> View:
     """Return the view of the same photo, perturbed as it is, with this preprocessing."""
+    # As if `fixed` were the preprocessing of training, so that nothing is left to undo or to fix.
     return replace(view.bench, trained=fixed).look(
         view.original,
         view.settings | FAULTLESS | {"fix": False},
@@ -355,6 +381,7 @@ def _view_with(view: View, fixed: Preprocessing) -> View:
 
 def plain(text: str) -> str:
     """Return a text without the names and units that only people who wrote it know."""
+    # Units of evidence, and names such as channel_order.
     text = re.sub(r",? in nats\b", "", text)
     return re.sub(
         r"\b[a-z]+(?:_[a-z]+)+\b", lambda name: name[0].replace("_", " "), text

@@ -117,6 +117,7 @@ def compare_accuracies(
         )
     only_first = int((by_first & ~by_second).sum())
     only_second = int((by_second & ~by_first).sum())
+    # Of the images that only one of them predicts correctly, chance gives each a half.
     p_value = 1.0
     if only_first or only_second:
         test = scipy.stats.binomtest(only_first, only_first + only_second)
@@ -153,33 +154,44 @@ class CrossValidation(Result):
         variance s^2 (1/k + n_validation / n_training) of Nadeau and Bengio (2003, doi
         10.1023/A:1024068626366), since folds share most of their training images.
         """
+        # Folds that are all equal say nothing of their deviation.
         if len(set(self.accuracies)) == 1:
             return None
-        count = len(self.folds)
-        total = sum(fold.count for fold in self.folds)
-        ratio = np.mean([fold.count / (total - fold.count) for fold in self.folds])
-        deviation = np.std(self.accuracies, ddof=1) * np.sqrt(1 / count + ratio)
-        half = float(scipy.stats.t.ppf(0.975, count - 1) * deviation)
-        return max(0.0, self.accuracy - half), min(1.0, self.accuracy + half)
+        fold_count = len(self.folds)
+        image_count = sum(fold.count for fold in self.folds)
+        # Folds share most of their training images, so their deviation alone says too little.
+        validation_to_training = np.mean(
+            [fold.count / (image_count - fold.count) for fold in self.folds]
+        )
+        standard_error = np.std(self.accuracies, ddof=1) * np.sqrt(
+            1 / fold_count + validation_to_training
+        )
+        # Of two sides, so that 95 % lie between the ends.
+        half_width = float(scipy.stats.t.ppf(0.975, fold_count - 1) * standard_error)
+        return max(0.0, self.accuracy - half_width), min(
+            1.0, self.accuracy + half_width
+        )
 
     def table(self) -> Table:
         """Return the folds as a table, one row for each, and the mean."""
-        total = sum(fold.count for fold in self.folds)
+        image_count = sum(fold.count for fold in self.folds)
         rows = []
         for number, fold in enumerate(self.folds, start=1):
-            counts = (f"{total - fold.count:,}", f"{fold.count:,}")
+            counts = (f"{image_count - fold.count:,}", f"{fold.count:,}")
             rows.append((str(number), *counts, f"{fold.accuracy:.1%}"))
         rows.append(("mean", "", "", f"{self.accuracy:.1%}"))
         return Table(("fold", "training", "validation", "accuracy"), rows, ">" * 4)
 
     def __repr__(self) -> str:
-        interval = self.interval()
-        about = "all folds are equal, which gives no interval"
-        if interval:
-            span = f"{min(self.accuracies):.1%} to {max(self.accuracies):.1%} over the folds"
-            low, high = interval
-            about = f"{span}; 95% confidence {low:.1%} to {high:.1%} (Nadeau-Bengio)"
-        return f"CrossValidation({len(self.folds)} folds, accuracy {self.accuracy:.1%}; {about})"
+        ends = self.interval()
+        summary = "all folds are equal, which gives no interval"
+        if ends:
+            spread = f"{min(self.accuracies):.1%} to {max(self.accuracies):.1%} over the folds"
+            low, high = ends
+            summary = (
+                f"{spread}; 95% confidence {low:.1%} to {high:.1%} (Nadeau-Bengio)"
+            )
+        return f"CrossValidation({len(self.folds)} folds, accuracy {self.accuracy:.1%}; {summary})"
 
 
 def cross_validate(
@@ -223,16 +235,24 @@ def cross_validate(
 
     whole("folds", folds, 2, None)
     photos = as_photos(pictures)
-    truth = np.asarray(labels)
+    classes = np.asarray(labels)
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
     shuffled = splitter(folds, shuffle=True, random_state=seed)
-    splits = list(shuffled.split(photos, truth, groups))
-    accuracies = []
-    for training, validation in Steps(splits, "Training on folds", "fold", progress):
+    splits = list(shuffled.split(photos, classes, groups))
+    fold_accuracies = []
+    for training_indices, validation_indices in Steps(
+        splits, "Training on folds", "fold", progress
+    ):
         classifier = train(
-            [photos[place] for place in training], truth[training], seed=seed
+            [photos[place] for place in training_indices],
+            classes[training_indices],
+            seed=seed,
         )
-        rows = classifier.probabilities([photos[place] for place in validation])
-        predicted = np.asarray(rows).argmax(axis=1)
-        accuracies.append(accuracy_interval(predicted == truth[validation]))
-    return CrossValidation(tuple(accuracies))
+        probabilities = classifier.probabilities(
+            [photos[place] for place in validation_indices]
+        )
+        predicted = np.asarray(probabilities).argmax(axis=1)
+        fold_accuracies.append(
+            accuracy_interval(predicted == classes[validation_indices])
+        )
+    return CrossValidation(tuple(fold_accuracies))

@@ -39,19 +39,19 @@ def fit_temperature(rows: Floats, labels: Int64) -> float:
 
     Parameters as for `measure`.
     """
-    # 0 counts as the smallest float32.
-    values, truth = _checked(rows, labels)
-    scores = np.log(np.maximum(values, np.finfo(np.float32).tiny))
-    images = np.arange(len(rows))
+    # A probability of 0 counts as the smallest float32.
+    probabilities, classes = _checked_probabilities(rows, labels)
+    log_probabilities = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
+    image_indices = np.arange(len(rows))
 
     # Convex in 1 / T, hence with a single minimum in log T too, where the two directions are alike.
-    def loss(log_temperature: float) -> float:
-        tempered = scores / np.exp(log_temperature)
-        logarithms = scipy.special.log_softmax(tempered, axis=1)
-        return float(-logarithms[images, truth].mean())
+    def mean_loss(log_temperature: float) -> float:
+        tempered = log_probabilities / np.exp(log_temperature)
+        log_softmax = scipy.special.log_softmax(tempered, axis=1)
+        return float(-log_softmax[image_indices, classes].mean())
 
     minimum = scipy.optimize.minimize_scalar(
-        loss,
+        mean_loss,
         bounds=(np.log(LOWEST_TEMPERATURE), np.log(HIGHEST_TEMPERATURE)),
         method="bounded",
         options={"xatol": 1e-8},
@@ -61,7 +61,7 @@ def fit_temperature(rows: Floats, labels: Int64) -> float:
 
 LEVEL = 0.95
 """Level of the intervals."""
-_ENDS = 0.025, 0.975
+_QUANTILES = 0.025, 0.975
 
 
 @dataclass(frozen=True)
@@ -87,15 +87,16 @@ class Estimate:
         return f"{self.value:.3f} ({self.low:.3f}–{self.high:.3f})"
 
 
-def _share(hits: Bools) -> Estimate:
+def _estimated_share(hits: Bools) -> Estimate:
+    # Of no images the share may be anything.
     if not len(hits):
         return Estimate(value=0.0, low=0.0, high=1.0)
     share = accuracy_interval(hits)
     return Estimate(value=share.accuracy, low=share.low, high=share.high)
 
 
-def _percentiles(value: float, drawn: Float64) -> Estimate:
-    low, high = np.quantile(drawn, _ENDS).tolist()
+def _percentile_estimate(value: float, resampled_values: Float64) -> Estimate:
+    low, high = np.quantile(resampled_values, _QUANTILES).tolist()
     return Estimate(value=value, low=low, high=high)
 
 
@@ -115,7 +116,7 @@ TITLES = {
 TOLERANCE = 0.01
 """By how much the sum of a row may differ from 1, as that of rounded probabilities does."""
 # Probabilities below count as this in logarithms, as in scikit-learn's log_loss.
-_SMALLEST = np.finfo(np.float64).eps
+_LEAST_PROBABILITY = np.finfo(np.float64).eps
 
 
 @dataclass(frozen=True)
@@ -175,61 +176,69 @@ def measure(rows: Floats, labels: Int64, *, resamples: int = 1000) -> Metrics:
     ValueError
         Rows that are no probabilities or do not sum to 1, or labels that are no classes.
     """
-    values, labels = _checked(rows, labels)
-    count = len(values)
-    confidences = values.max(axis=1)
-    correct = values.argmax(axis=1) == labels
+    probabilities, labels = _checked_probabilities(rows, labels)
+    count = len(probabilities)
+    confidences = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == labels
     gaps = correct - confidences
-    truth = np.equal.outer(labels, np.arange(values.shape[1]))
-    squares = ((values - truth) ** 2).sum(axis=1)
-    logarithms = np.log(np.maximum(values[truth], _SMALLEST))
-    measures = np.stack([confidences, squares, -logarithms])
-    # One on an edge belongs to the lower bin, as in Guo et al. 2017.
+    one_hot = np.equal.outer(labels, np.arange(probabilities.shape[1]))
+    brier_scores = ((probabilities - one_hot) ** 2).sum(axis=1)
+    log_likelihoods = np.log(np.maximum(probabilities[one_hot], _LEAST_PROBABILITY))
+    image_values = np.stack([confidences, brier_scores, -log_likelihoods])
+    # A confidence on the edge of two bins belongs to the lower one, as in Guo et al. 2017.
     bin_indices = np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], confidences)
-    random = np.random.default_rng(0)
-    resampled = []
+    # The bootstrap: as many images again, drawn with replacement.
+    rng = np.random.default_rng(0)
+    resampled_means = []
     for _ in range(resamples):
-        sample = random.integers(0, count, count)
-        error = _gap_of_bins(bin_indices[sample], gaps[sample])
-        resampled.append([error, *measures[:, sample].mean(axis=1)])
-    errors, *means = np.transpose(resampled)
-    confidence, brier, nll = map(_percentiles, measures.mean(axis=1).tolist(), means)
-    random = np.random.default_rng(0)
-    # With predictions that are correct as often as the confidences say.
-    chance = [
-        _gap_of_bins(bin_indices, (random.random(count) < confidences) - confidences)
+        sample = rng.integers(0, count, count)
+        ece = _ece(bin_indices[sample], gaps[sample])
+        resampled_means.append([ece, *image_values[:, sample].mean(axis=1)])
+    resampled_eces, *means = np.transpose(resampled_means)
+    confidence, brier, nll = map(
+        _percentile_estimate, image_values.mean(axis=1).tolist(), means
+    )
+    rng = np.random.default_rng(0)
+    # Of predictions that are correct as often as the confidences say: what chance adds to the ECE.
+    eces_by_chance = [
+        _ece(bin_indices, (rng.random(count) < confidences) - confidences)
         for _ in range(resamples)
     ]
     return Metrics(
         pictures=count,
-        accuracy=_share(correct),
+        accuracy=_estimated_share(correct),
         confidence=confidence,
-        ece=_calibration_error(_gap_of_bins(bin_indices, gaps), errors, chance),
+        ece=_ece_estimate(_ece(bin_indices, gaps), resampled_eces, eces_by_chance),
         brier=brier,
         nll=nll,
-        sure_errors=_share(confidences[~correct] > SURE),
-        ece_by_chance=float(np.mean(chance)),
-        bins=_bins(bin_indices, confidences, correct),
+        sure_errors=_estimated_share(confidences[~correct] > SURE),
+        ece_by_chance=float(np.mean(eces_by_chance)),
+        bins=_reliability_bins(bin_indices, confidences, correct),
     )
 
 
-def _gap_of_bins(bin_indices: Int64, gaps: Float64) -> float:
+def _ece(bin_indices: Int64, gaps: Float64) -> float:
     """Return the calibration error of images, by the bin of each, and its accuracy less its confidence."""
+    # A bin's gap, accuracy less mean confidence, is weighted by its images, hence a sum over these.
     return float(np.abs(np.bincount(bin_indices, gaps)).sum()) / len(bin_indices)
 
 
-def _calibration_error(
-    error: float, resampled: Float64, chance: list[float]
+def _ece_estimate(
+    ece: float, resampled_eces: Float64, eces_by_chance: list[float]
 ) -> Estimate:
     """Mirror the percentiles, since resampling adds to an error that chance is part of."""
-    mirrored = _percentiles(error, 2 * error - resampled)
-    low = min(max(0.0, mirrored.low), error)
-    if error <= np.quantile(chance, LEVEL):
+    # The basic bootstrap interval: the percentiles, mirrored at the ECE.
+    mirrored = _percentile_estimate(ece, 2 * ece - resampled_eces)
+    low = min(max(0.0, mirrored.low), ece)
+    # A perfectly calibrated network shows as much in one of twenty samples.
+    if ece <= np.quantile(eces_by_chance, LEVEL):
         low = 0.0
-    return Estimate(value=error, low=low, high=max(mirrored.high, error))
+    return Estimate(value=ece, low=low, high=max(mirrored.high, ece))
 
 
-def _bins(bin_indices: Int64, confidences: Float64, correct: Bools) -> tuple[Bin, ...]:
+def _reliability_bins(
+    bin_indices: Int64, confidences: Float64, correct: Bools
+) -> tuple[Bin, ...]:
     return tuple(
         Bin(
             low=bin_index / BINS,
@@ -294,9 +303,9 @@ FEWEST = 20
 FEWEST_ERRORS = 5
 """Errors among the images of the fit without which none makes a classifier surer: chance decides.
 Of 20 draws of 100 images of Fashion-MNIST, where 1.04 is right, those with up to 4 gave 0.39 to 1.12."""
-RARE = 0.1
+RARE_ERROR_SHARE = 0.1
 """Share of errors below which, surely, nearly all predictions are correct."""
-COPIED = 0.5
+COPY_DISTANCE_RATIO = 0.5
 """Distance to the nearest training image over that to the second, below which an image is a copy of it: all
 training images of Fashion-MNIST, 9 in 10 that were saved as JPEG, and 1 in 500 others."""
 
@@ -331,80 +340,97 @@ def calibrate(
     """
     check_first(classifier)
     images = as_photos(photos)
-    truth = known_classes(labels, classifier.class_names, len(images))
+    classes = known_classes(labels, classifier.class_names, len(images))
     if len(images) < FEWEST:
         raise ValueError(
             f"Expected at least {FEWEST} images, received {len(images)}; give more"
         )
     steps = Steps(images, "Predicting", " images", progress)
-    rows = np.concatenate([classifier.probabilities(photo) for photo in steps])
-    fitting = stratified_half(truth)
-    temperature, notes = _temperature_and_notes(rows[fitting], truth[fitting])
+    probabilities = np.concatenate([classifier.probabilities(photo) for photo in steps])
+    in_fit = stratified_half(classes)
+    temperature, notes = _temperature_and_notes(probabilities[in_fit], classes[in_fit])
     tempered = classifier.tempered(temperature)
-    held_out = rows[~fitting]
-    before = measure(held_out, truth[~fitting])
+    judged_probabilities = probabilities[~in_fit]
+    before = measure(judged_probabilities, classes[~in_fit])
+    # The interval begins at 0 where a calibrated model shows as much by chance.
     if before.ece.low == 0:
-        chance = f"on {before.pictures} images it gives {before.ece_by_chance:.3f} on average"
-        ece = f"chance may explain the ECE of {before.ece.value:.3f} before"
-        notes.append(f"{ece}: {chance} for a calibrated model")
+        notes.append(
+            f"chance may explain the ECE of {before.ece.value:.3f} before: on {before.pictures} images"
+            f" it gives {before.ece_by_chance:.3f} on average for a calibrated model"
+        )
     return Calibration(
         classifier=tempered,
         temperature=temperature,
-        fitted=int(fitting.sum()),
-        judged=len(held_out),
-        measured=measure(rows, truth),
+        fitted=int(in_fit.sum()),
+        judged=len(judged_probabilities),
+        measured=measure(probabilities, classes),
         before=before,
-        after=measure(tempered.calibrated(held_out), truth[~fitting]),
-        notes=(*_copy_notes(classifier, images), *notes),
+        after=measure(tempered.calibrated(judged_probabilities), classes[~in_fit]),
+        notes=(*_training_copy_notes(classifier, images), *notes),
     )
 
 
-def _temperature_and_notes(rows: Float32, labels: Int64) -> tuple[float, list[str]]:
+def _temperature_and_notes(
+    probabilities: Float32, classes: Int64
+) -> tuple[float, list[str]]:
     """Return the temperature that the images ask for, or 1 where they ask for none; and what is unsure."""
-    temperature = fit_temperature(rows, labels)
-    correct = rows.argmax(axis=1) == labels
-    errors = int((~correct).sum())
-    request = f"{errors} errors in {len(rows)} images ask for {temperature:.2g}"
+    temperature = fit_temperature(probabilities, classes)
+    correct = probabilities.argmax(axis=1) == classes
+    error_count = int((~correct).sum())
+    request_words = (
+        f"{error_count} errors in {len(probabilities)} images ask for {temperature:.2g}"
+    )
     notes = []
-    if temperature < 1 and accuracy_interval(correct).low > 1 - RARE:
+    if temperature < 1 and accuracy_interval(correct).low > 1 - RARE_ERROR_SHARE:
         notes.append(
-            f"was the model trained on these images? {request}, as such images do; if not, look for"
+            f"was the model trained on these images? {request_words}, as such images do; if not, look for"
             " wrong labels in its training"
         )
-    is_inside = LOWEST_TEMPERATURE * 1.01 < temperature < HIGHEST_TEMPERATURE / 1.01
-    if is_inside and (temperature >= 1 or errors >= FEWEST_ERRORS):
+    # Beside an end of the search the best temperature may lie beyond it.
+    within_search = LOWEST_TEMPERATURE * 1.01 < temperature < HIGHEST_TEMPERATURE / 1.01
+    if within_search and (temperature >= 1 or error_count >= FEWEST_ERRORS):
         return temperature, notes
-    reason = f"the images determine no temperature, so 1 is kept: {request}"
-    return 1.0, [*notes, f"{reason}; give more images"]
+    notes.append(
+        f"the images determine no temperature, so 1 is kept: {request_words}; give more images"
+    )
+    return 1.0, notes
 
 
-def _copy_notes(classifier: Classifier, photos: Sequence[Photo]) -> Iterator[str]:
+def _training_copy_notes(
+    classifier: Classifier, photos: Sequence[Photo]
+) -> Iterator[str]:
+    # A ValueError: no reference, no compiled network or no feature map, so nothing can be said.
     with suppress(ValueError):
         neighbours = classifier.reference.neighbours
-        _, features = classifier.features(photos)
-        copied = 0
-        # One at a time: there may be 10,000 distances to each.
-        for row in features:
-            nearest, second = np.sort(neighbours.distances(row[None])[0])[:2]
-            copied += bool(nearest < COPIED * second)
-        if copied > len(photos) / 100:
-            yield f"warning: {copied} of {len(photos)} images are nearly training images; leave them out"
+        _, features_of_photos = classifier.features(photos)
+        copy_count = 0
+        # One photo at a time, since each may have distances to 10,000 training images.
+        for features in features_of_photos:
+            nearest, second = np.sort(neighbours.distances(features[None])[0])[:2]
+            copy_count += nearest < COPY_DISTANCE_RATIO * second
+        # One in 500 other images is as near by chance.
+        if copy_count > len(photos) / 100:
+            yield f"warning: {copy_count} of {len(photos)} images are nearly training images; leave them out"
 
 
-def _checked(rows: Floats, labels: Labels) -> tuple[Float64, Int64]:
+def _checked_probabilities(rows: Floats, labels: Labels) -> tuple[Float64, Int64]:
     """Return probabilities, float64 (N, classes), and the index of each label, or raise a ValueError."""
-    values = np.asarray(rows, np.float64)
+    probabilities = np.asarray(rows, np.float64)
     sums_to_one = (
-        values.ndim == 2
-        and values.size > 0
-        and values.min() >= 0
-        and np.abs(values.sum(axis=1) - 1).max() <= TOLERANCE
+        probabilities.ndim == 2
+        and probabilities.size > 0
+        and probabilities.min() >= 0
+        and np.abs(probabilities.sum(axis=1) - 1).max() <= TOLERANCE
     )
     if not sums_to_one:
         raise ValueError(
-            f"Expected rows of probabilities that sum to 1, received {describe(values)}; apply a softmax"
+            f"Expected rows of probabilities that sum to 1, received {describe(probabilities)};"
+            " apply a softmax"
         )
-    return values, known_classes(labels, [""] * values.shape[1], len(values))
+    # Without class names, labels can only be indices.
+    return probabilities, known_classes(
+        labels, [""] * probabilities.shape[1], len(probabilities)
+    )
 
 
 def stratified_half(labels: Int64) -> Bools:
@@ -412,6 +438,6 @@ def stratified_half(labels: Int64) -> Bools:
     # Shuffled within each class; then every second one in the order of the classes.
     order = np.random.default_rng(0).permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]
-    chosen = np.zeros(len(labels), np.bool_)
-    chosen[order[1::2]] = True
-    return chosen
+    in_half = np.zeros(len(labels), np.bool_)
+    in_half[order[1::2]] = True
+    return in_half

@@ -11,17 +11,17 @@ from kit._reporting import Progress, Result, Steps, Table
 from kit.images import Pictures
 from kit.images.photo import UNREADABLE, at_least_one, each_picture
 
-SIDE = 16
+HASH_SIDE = 16
 """The hash has this many bits a side, 256 in all. Of the usual 64 bits, 8 are fewer than what tells one shirt
 from the next: 45 % of Fashion-MNIST's test images then have a "copy" among 5,000 training images."""
-BITS = 24
+MOST_DIFFERING_BITS = 24
 """Bits that may differ. Of 20 million pairs of different Fashion-MNIST images two differ by no more, of 780
 pairs of the bundled photos none; all of these are found again at JPEG quality 30 or at half the size."""
-PLAIN = 4.0
+PLAIN_DEVIATION = 4.0
 """Standard deviation in grey levels below which an image has nothing to be recognized by."""
 ROWS = 20
 """Pairs in a table."""
-_AT_ONCE = 1000
+_BLOCK_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,12 @@ class Duplicates(Result):
 
         A ValueError where two collections were compared.
         """
+        # A ValueError where two collections were compared.
         (size,) = self.sizes
-        graph = scipy.sparse.dok_array((size, size))
+        linked = scipy.sparse.dok_array((size, size))
         for pair in self.pairs:
-            graph[pair.first, pair.second] = 1
-        _, groups = scipy.sparse.csgraph.connected_components(graph, directed=False)
+            linked[pair.first, pair.second] = 1
+        _, groups = scipy.sparse.csgraph.connected_components(linked, directed=False)
         return np.asarray(groups, np.int64)
 
     @property
@@ -76,6 +77,7 @@ class Duplicates(Result):
 
         A ValueError where there is no second one.
         """
+        # A ValueError where there is only one collection.
         _, second_size = self.sizes
         leaked = np.zeros(second_size, bool)
         leaked[[pair.second for pair in self.pairs]] = True
@@ -92,9 +94,9 @@ class Duplicates(Result):
         return Table(("first", "second", "bits that differ", "mirrored"), rows, "<<><")
 
     def __repr__(self) -> str:
-        among = " and ".join(f"{size:,}" for size in self.sizes)
+        sizes = " and ".join(f"{size:,}" for size in self.sizes)
         left_out = f"; {len(self.left_out)} left out" if self.left_out else ""
-        return f"Duplicates(pairs: {len(self.pairs):,} among {among} images{left_out})"
+        return f"Duplicates(pairs: {len(self.pairs):,} among {sizes} images{left_out})"
 
 
 def find_duplicates(
@@ -120,42 +122,53 @@ def find_duplicates(
         No images, or no such folder. What cannot be read is listed in the result.
     """
     left_out: list[tuple[str, str]] = []
-    names, hashes = _hashed(pictures, left_out, progress)
-    sizes = [len(names)]
+    names, hashes = _names_and_hashes(pictures, left_out, progress)
+    collection_sizes = [len(names)]
     other_names = names
     other_hashes = hashes
     if others is not None:
-        other_names, other_hashes = _hashed(others, left_out, progress)
-        sizes.append(len(other_names))
+        other_names, other_hashes = _names_and_hashes(others, left_out, progress)
+        collection_sizes.append(len(other_names))
     pairs = []
-    for start in range(0, len(names), _AT_ONCE):
-        rows = hashes[0, start : start + _AT_ONCE]
-        direct, mirror = (_distances(rows, bits) for bits in other_hashes)
-        least = np.fmin(direct, mirror)
-        for row, second in np.argwhere(least <= BITS).tolist():
-            first = start + row
+    # In blocks, since the distances of all pairs at once would not fit into memory.
+    for start in range(0, len(names), _BLOCK_ROWS):
+        block = hashes[0, start : start + _BLOCK_ROWS]
+        distances, mirror_distances = (
+            _differing_bits(block, bits) for bits in other_hashes
+        )
+        # NaN, of images that cannot be compared, is no match.
+        least_distances = np.fmin(distances, mirror_distances)
+        for index_in_block, second in np.argwhere(
+            least_distances <= MOST_DIFFERING_BITS
+        ).tolist():
+            first = start + index_in_block
+            # Within one collection each pair comes up twice, and each image with itself.
             if others is not None or first < second:
                 duplicate = Duplicate(
                     first=first,
                     second=second,
                     first_name=names[first],
                     second_name=other_names[second],
-                    distance=int(least[row, second]),
-                    mirrored=bool(mirror[row, second] < direct[row, second]),
+                    distance=int(least_distances[index_in_block, second]),
+                    mirrored=bool(
+                        mirror_distances[index_in_block, second]
+                        < distances[index_in_block, second]
+                    ),
                 )
                 pairs.append(duplicate)
-    return Duplicates(tuple(pairs), tuple(sizes), tuple(left_out))
+    return Duplicates(tuple(pairs), tuple(collection_sizes), tuple(left_out))
 
 
-def _hashed(
+def _names_and_hashes(
     pictures: Pictures, left_out: list[tuple[str, str]], progress: Progress
 ) -> tuple[list[str], Float32]:
     """Names, and bits (2, N, 256) of images and of their mirror images; NaN for what cannot be compared."""
     from imagehash import phash
 
     images = at_least_one(each_picture(pictures))
-    hashes = np.full((2, len(images), SIDE * SIDE), np.nan, np.float32)
-    for place, picture in enumerate(Steps(images, "Hashing images", "image", progress)):
+    # [0] of the images and [1] of their mirror images; NaN stays where one cannot be compared.
+    hashes = np.full((2, len(images), HASH_SIDE * HASH_SIDE), np.nan, np.float32)
+    for index, picture in enumerate(Steps(images, "Hashing images", "image", progress)):
         try:
             grey = Image.fromarray(picture.open().pixels).convert("L")
         except UNREADABLE as error:
@@ -163,15 +176,15 @@ def _hashed(
             continue
         # Small first, so that a photo is not resized twice; the hash looks at 64 x 64 pixels.
         grey.thumbnail((256, 256), reducing_gap=None)
-        if np.asarray(grey, np.float32).std() < PLAIN:
+        if np.asarray(grey, np.float32).std() < PLAIN_DEVIATION:
             left_out.append((picture.name, "too little contrast to be compared"))
             continue
-        hashes[0, place] = phash(grey, SIDE).hash.reshape(-1)
-        hashes[1, place] = phash(ImageOps.mirror(grey), SIDE).hash.reshape(-1)
+        hashes[0, index] = phash(grey, HASH_SIDE).hash.reshape(-1)
+        hashes[1, index] = phash(ImageOps.mirror(grey), HASH_SIDE).hash.reshape(-1)
     return [picture.name for picture in images], hashes
 
 
-def _distances(rows: Float32, columns: Float32) -> Float32:
+def _differing_bits(rows: Float32, columns: Float32) -> Float32:
     """Return by how many bits hashes differ, (N, 256) and (M, 256) of 0 and 1: float32 (N, M)."""
     set_in_both = rows @ columns.T
     return np.asarray(rows.sum(axis=1)[:, None] + columns.sum(axis=1) - 2 * set_in_both)

@@ -25,13 +25,13 @@ from kit.robustness.sweeps import Sweep, expand, held, run_sweep
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 from kit.validation.slices import MEASURED, Slice, measured, slices
 
-RANKS = 32
+RANKS_KEPT = 32
 """Most probable classes of an image that are kept: the next one has a probability below 1/32."""
-MOST = 1000
+MOST_MEASURED = 1000
 """Images that are measured at most, chosen at random."""
 ROWS = 12
 """Images in a table, and pairs of classes."""
-_MATRIX = 10
+_MATRIX_CLASSES = 10
 """Classes of the largest confusion matrix that is shown."""
 
 
@@ -91,20 +91,22 @@ class Mistakes(Rows):
 
     def _columns(self) -> dict[str, Any]:
         columns = self.swept._columns()  # noqa: SLF001 (whose rows these are)
+        # It is the same for all images: none.
         del columns["perturbation"]
         return columns
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What limits the result, in words."""
-        errors = [
+        unpredicted = [
             (self.pictures[place].name, reason)
             for place, reason in self.swept.errors.items()
         ]
-        if not errors:
+        if not unpredicted:
             return ()
-        _, reason = errors[0]
-        return (f"not predicted: {names_of(errors)} ({reason})",)
+        _, first_reason = unpredicted[0]
+        # Unreadable, or not reached before a stop; the first reason stands for all.
+        return (f"not predicted: {names_of(unpredicted)} ({first_reason})",)
 
     @property
     def _has_prediction(self) -> Bools:
@@ -127,8 +129,8 @@ class Mistakes(Rows):
     @property
     def confusion(self) -> Int64:
         """How many images of each class, in rows, are predicted as each: int64 (classes, classes)."""
-        classes = len(self.classifier.class_names)
-        counts = np.zeros((classes, classes), np.int64)
+        class_count = len(self.classifier.class_names)
+        counts = np.zeros((class_count, class_count), np.int64)
         np.add.at(
             counts,
             (self.labels[self._has_prediction], self.predicted[self._has_prediction]),
@@ -139,12 +141,12 @@ class Mistakes(Rows):
     @cached_property
     def wrong(self) -> tuple[Mistake, ...]:
         """The mistakes, the most confident first."""
-        return self._surest_mistakes(self._wrong)
+        return self._surest_first(self._wrong)
 
     def cell(self, label: int | str, predicted: int | str) -> tuple[Mistake, ...]:
         """Return the images of a cell of the confusion matrix, the most confident first."""
         row, column = class_indices([label, predicted], self.classifier.class_names, 2)
-        return self._surest_mistakes((self.labels == row) & (self.predicted == column))
+        return self._surest_first((self.labels == row) & (self.predicted == column))
 
     @cached_property
     def doubtful(self) -> tuple[Mistake, ...]:
@@ -152,26 +154,30 @@ class Mistakes(Rows):
 
         See `label_errors`; of more than 32 classes, the 32 most probable ones count.
         """
-        (read,) = np.nonzero(self._has_prediction)
-        rows = self.swept.rows[read, 0]
-        doubtful = label_errors(
-            labels=self.labels[read],
-            own=rows["label_probability"],
-            shares=rows["probabilities"],
-            best=rows["classes"],
+        (read_places,) = np.nonzero(self._has_prediction)
+        # 0: the only perturbation of this sweep, which is none.
+        predictions = self.swept.rows[read_places, 0]
+        # The least probable label first.
+        doubtful_indices = label_errors(
+            labels=self.labels[read_places],
+            label_probability=predictions["label_probability"],
+            ranked_probabilities=predictions["probabilities"],
+            ranked_classes=predictions["classes"],
         )
-        return self._mistakes_at(read[doubtful])
+        return self._mistakes_at(read_places[doubtful_indices])
 
     @cached_property
     def slices(self) -> tuple[Slice, ...]:
         """Properties of the images that go with mistakes, the clearest first; see `kit.validation.slices`."""
-        measured = ~np.isnan(self.measures).all(axis=1)
+        is_measured = ~np.isnan(self.measures).all(axis=1)
         return slices(
-            self.measures[measured], self._wrong[measured], self.labels[measured]
+            self.measures[is_measured],
+            self._wrong[is_measured],
+            self.labels[is_measured],
         )
 
-    def _surest_mistakes(self, among: Bools) -> tuple[Mistake, ...]:
-        (places,) = np.nonzero(among)
+    def _surest_first(self, is_included: Bools) -> tuple[Mistake, ...]:
+        (places,) = np.nonzero(is_included)
         order = np.argsort(-self.swept.confidences[places], kind="stable")
         return self._mistakes_at(places[order])
 
@@ -199,10 +205,10 @@ class Mistakes(Rows):
     def table(self) -> Table:
         """Return the confusion matrix; of more than ten classes, the pairs that are confused most."""
         names = self.classifier.class_names
-        if len(names) > _MATRIX:
+        if len(names) > _MATRIX_CLASSES:
             pairs = [(*pair, str(count)) for pair, count in self.confused]
             return Table(("label", "predicted", "images"), pairs, "<<>")
-        # Column by column, so that zip makes rows of a label and its counts.
+        # The counts column by column, so that zip makes rows of a label and its counts.
         columns = self.confusion.T.astype(str)
         return Table(("label / predicted", *names), zip(names, *columns, strict=True))
 
@@ -282,50 +288,59 @@ def mistakes(
         pictures,
         expand(Perturbation()),
         known_classes(labels, names, count),
-        ranks=min(len(names), RANKS),
+        ranks=min(len(names), RANKS_KEPT),
         resume=getattr(resume, "swept", None),
         executor=executor,
         progress=progress,
     )
+    # Where no image was read, the reason of the first stands for all.
     if (swept.tops < 0).all():
         raise ValueError(swept.errors[0])
-    measures = np.full((count, len(MEASURED)), np.nan, np.float32)
-    sample = np.random.default_rng(0).permutation(count)[:MOST]
+    image_measures = np.full((count, len(MEASURED)), np.nan, np.float32)
+    sample = np.random.default_rng(0).permutation(count)[:MOST_MEASURED]
+    # `keep`: stopped by hand, it goes on with what was measured until then.
     for place in Steps(sample.tolist(), "Measuring", "image", progress, keep=True):
-        # After hours, a file may be gone.
+        # A file may be gone hours after it was predicted; its row then stays NaN.
         with suppress(*UNREADABLE):
             if swept.tops[place] >= 0:
-                measures[place] = measured(pictures[place].open())
+                image_measures[place] = measured(pictures[place].open())
     return Mistakes(
-        classifier=classifier, pictures=pictures, swept=swept, measures=measures
+        classifier=classifier, pictures=pictures, swept=swept, measures=image_measures
     )
 
 
 def _labels_from_folders(
     pictures: Sequence[Picture], names: Sequence[str]
-) -> list[Any]:
-    folders = []
+) -> list[str] | list[int]:
+    folder_of_picture = []
     for picture in pictures:
         folder, slash, _ = picture.name.partition("/")
         if not slash:
-            received = f"{picture.name!r} outside"
             raise ValueError(
-                f"Expected a folder for each class, received {received}; move it into one, or give labels"
+                f"Expected a folder for each class, received {picture.name!r} outside;"
+                " move it into one, or give labels"
             )
-        folders.append(folder)
-    order = sorted(set(folders))
-    # Classes that nobody has named are called by their numbers.
-    unnamed = names == checked_class_names(None, len(names), "")
-    folders_are_classes = set(order) <= set(names)
-    if unnamed and not folders_are_classes:
-        if len(order) != len(names):
-            wanted = f"{len(names)} folders, one for each class, received {len(order)}"
-            raise ValueError(f"Expected {wanted}; name the classes of the model")
-        return [order.index(folder) for folder in folders]
-    return folders
+        folder_of_picture.append(folder)
+    folder_names = sorted(set(folder_of_picture))
+    # A model without class names has "class 0", "class 1" and so on.
+    has_default_names = names == checked_class_names(None, len(names), "")
+    folders_are_classes = set(folder_names) <= set(names)
+    if has_default_names and not folders_are_classes:
+        if len(folder_names) != len(names):
+            raise ValueError(
+                f"Expected {len(names)} folders, one for each class, received {len(folder_names)};"
+                " name the classes of the model"
+            )
+        return [folder_names.index(folder) for folder in folder_of_picture]
+    return folder_of_picture
 
 
-def label_errors(labels: Int64, own: Float32, shares: Float32, best: Array) -> Int64:
+def label_errors(
+    labels: Int64,
+    label_probability: Float32,
+    ranked_probabilities: Float32,
+    ranked_classes: Array,
+) -> Int64:
     """Return the places of images whose label looks wrong, the least probable label first: int64.
 
     Confident learning (Northcutt, Jiang and Chuang, Confident learning: estimating uncertainty in dataset
@@ -336,17 +351,23 @@ def label_errors(labels: Int64, own: Float32, shares: Float32, best: Array) -> I
     ----------
     labels
         Shape (N,): the given classes.
-    own
+    label_probability
         Shape (N,): probability of the given class, 0..1.
-    shares, best
+    ranked_probabilities, ranked_classes
         Shape (N, K): probabilities of the most probable classes, in order, and these classes.
     """
-    classes = int(max(labels.max(), best.max())) + 1
-    images = np.bincount(labels, minlength=classes)
-    # A class is confident where it is more probable than on average in the images that have its label.
-    usual = np.bincount(labels, own, classes) / np.maximum(images, 1)
-    confident = (shares >= usual[best] - 1e-6) & (images[best] > 0)
-    first = np.take_along_axis(best, confident.argmax(axis=1)[:, None], axis=1)[:, 0]
-    counted = confident.any(axis=1) & (first != labels)
-    (places,) = np.nonzero(counted & (best[:, 0] != labels))
-    return np.asarray(places[np.argsort(own[places], kind="stable")])
+    class_count = int(max(labels.max(), ranked_classes.max())) + 1
+    image_counts = np.bincount(labels, minlength=class_count)
+    probability_sums = np.bincount(labels, label_probability, class_count)
+    usual_probability = probability_sums / np.maximum(image_counts, 1)
+    # In confident learning, a class is confident in an image where it is as probable as on average in those
+    # that have its label; 1e-6 forgives the rounding of float32.
+    as_usual = ranked_probabilities >= usual_probability[ranked_classes] - 1e-6
+    is_confident = as_usual & (image_counts[ranked_classes] > 0)
+    likeliest_confident = np.take_along_axis(
+        ranked_classes, is_confident.argmax(axis=1)[:, None], axis=1
+    )[:, 0]
+    # Its confident joint counts an image for the likeliest class that is confident.
+    is_counted = is_confident.any(axis=1) & (likeliest_confident != labels)
+    (places,) = np.nonzero(is_counted & (ranked_classes[:, 0] != labels))
+    return np.asarray(places[np.argsort(label_probability[places], kind="stable")])

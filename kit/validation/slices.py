@@ -25,7 +25,7 @@ NEAR_SHARE = 0.8
 """Share of the best evidence from which on the gap decides, not the evidence."""
 WIDEST_GAP = 1.5
 """From here on a gap counts as no wider, and the first in `SIDES` is taken."""
-_WINDOW = 256
+_WINDOW_PIXELS = 256
 
 
 @dataclass(frozen=True)
@@ -59,16 +59,18 @@ class Slice:
         condition = CONDITIONS[self.name]
         if condition.binary:
             return sentence
-        side = "above" if condition.much == self.words else "below"
-        return f"{sentence} ({condition.label} {side} {self.limit:.3g})"
+        direction = "above" if condition.much == self.words else "below"
+        return f"{sentence} ({condition.label} {direction} {self.limit:.3g})"
 
 
 def measured(photo: Photo) -> list[float]:
     """Measure an image by each of `MEASURED`; texture in its middle of 256 x 256 pixels."""
-    return measures(photo, map(CONDITIONS.__getitem__, MEASURED), _WINDOW)
+    return measures(photo, map(CONDITIONS.__getitem__, MEASURED), _WINDOW_PIXELS)
 
 
-def slices(rows: Floats, wrong: Bools, labels: Int64) -> tuple[Slice, ...]:
+def slices(
+    measures_of_images: Floats, wrong: Bools, labels: Int64
+) -> tuple[Slice, ...]:
     """Find the properties that go with mistakes, the clearest first.
 
     Each end of each property is cut off where that explains the mistakes best, after `FEWEST` to half of the
@@ -82,24 +84,30 @@ def slices(rows: Floats, wrong: Bools, labels: Int64) -> tuple[Slice, ...]:
 
     Parameters
     ----------
-    rows
+    measures_of_images
         Shape (N, properties), of `measured`; NaN where there is nothing to measure.
     wrong, labels
         Shape (N,): whether each is predicted wrongly, and its class.
     """
-    failing: list[Slice] = []
-    outside = np.ones(len(rows), np.bool_)
+    failing_slices: list[Slice] = []
+    outside = np.ones(len(measures_of_images), np.bool_)
     while outside.sum() >= 2 * FEWEST:
-        cuts = _best_cuts(rows[outside], wrong[outside], labels[outside])
-        most_evidence = max(cut.evidence for cut in cuts)
-        p_value = len(cuts) * float(np.exp(-most_evidence))
+        cuts = _best_cuts(measures_of_images[outside], wrong[outside], labels[outside])
+        most_evidence_nats = max(cut.evidence_nats for cut in cuts)
+        # Chernoff's bound for the best cut, times the number of cuts (Bonferroni).
+        p_value = len(cuts) * float(np.exp(-most_evidence_nats))
         if p_value >= SLICE_P_VALUE:
             break
-        convincing = [cut for cut in cuts if cut.evidence >= NEAR_SHARE * most_evidence]
+        convincing = [
+            cut for cut in cuts if cut.evidence_nats >= NEAR_SHARE * most_evidence_nats
+        ]
+        # A property that the file states is the cause sooner than one that is measured.
         stated = [cut for cut in convincing if CONDITIONS[cut.name].stated]
         cut = max(stated or convincing, key=lambda cut: cut.gap)
-        inside = cut.side * (rows[:, MEASURED.index(cut.name)] - cut.limit) > 0
-        failing.append(
+        inside = (
+            cut.side * (measures_of_images[:, MEASURED.index(cut.name)] - cut.limit) > 0
+        )
+        failing_slices.append(
             Slice(
                 name=cut.name,
                 words=SIDES[cut.name, cut.side],
@@ -110,8 +118,9 @@ def slices(rows: Floats, wrong: Bools, labels: Int64) -> tuple[Slice, ...]:
                 p_value=p_value,
             )
         )
+        # The next slice is one of the images outside this one.
         outside &= ~inside
-    return tuple(failing)
+    return tuple(failing_slices)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +131,7 @@ class _Cut:
     side: int
     values: Float64
     size: int
-    evidence: float
+    evidence_nats: float
 
     @property
     def limit(self) -> float:
@@ -132,48 +141,56 @@ class _Cut:
     def gap(self) -> float:
         """The distance of the medians on both sides, in widths of their middle halves, up to `WIDEST_GAP`."""
         values = self.side * CONDITIONS[self.name].scaled(self.values)
-        quartiles = (25, 50, 75)
-        inside = np.nanpercentile(values[: self.size], quartiles)
-        outside = np.nanpercentile(values[self.size :], quartiles)
-        _, median_gap, _ = inside - outside
-        width = max(np.ptp(inside) + np.ptp(outside), 1e-9)
+        percents = (25, 50, 75)
+        quartiles_inside = np.nanpercentile(values[: self.size], percents)
+        quartiles_outside = np.nanpercentile(values[self.size :], percents)
+        _, median_gap, _ = quartiles_inside - quartiles_outside
+        # In interquartile ranges, so that all properties compare; 1e-9 for values that are all equal.
+        width = max(np.ptp(quartiles_inside) + np.ptp(quartiles_outside), 1e-9)
         return float(min(median_gap / width, WIDEST_GAP))
 
 
-def _best_cuts(rows: Floats, wrong: Bools, labels: Int64) -> list[_Cut]:
+def _best_cuts(measures_of_images: Floats, wrong: Bools, labels: Int64) -> list[_Cut]:
     """Return for each end of each property where to cut it off, from the extreme values on."""
-    # Classes of a few images are one.
-    strata = np.where(np.bincount(labels)[labels] < FEWEST, 0, labels + 1)
-    usual_rates = np.bincount(strata, wrong)[strata] / np.bincount(strata)[strata]
-    sizes = np.arange(FEWEST, len(rows) // 2 + 1)
+    # Each class has a rate of mistakes of its own; those with too few images for one share theirs.
+    rate_groups = np.where(np.bincount(labels)[labels] < FEWEST, 0, labels + 1)
+    usual_rates = (
+        np.bincount(rate_groups, wrong)[rate_groups]
+        / np.bincount(rate_groups)[rate_groups]
+    )
+    sizes = np.arange(FEWEST, len(measures_of_images) // 2 + 1)
     cuts = []
     for name, side in SIDES:
-        values = rows[:, MEASURED.index(name)].astype(np.float64)
-        order = np.argsort(-side * values, kind="stable")
-        ranked = values[order]
-        evidence = _evidence(wrong[order], usual_rates[order], sizes)
-        # No cut lies between equal values, nor before a NaN, which comes last.
-        evidence[~(side * ranked[sizes - 1] > side * ranked[sizes])] = 0
-        best = int(evidence.argmax())
+        # A side of 1 is cut off from the largest value on, -1 from the smallest.
+        values = measures_of_images[:, MEASURED.index(name)].astype(np.float64)
+        ranking = np.argsort(-side * values, kind="stable")
+        ranked = values[ranking]
+        evidence_nats = _evidence_in_nats(wrong[ranking], usual_rates[ranking], sizes)
+        # No cut lies between equal values, nor before a NaN, which is last in the ranking.
+        evidence_nats[~(side * ranked[sizes - 1] > side * ranked[sizes])] = 0
+        best_index = int(evidence_nats.argmax())
         cut = _Cut(
             name=name,
             side=side,
             values=ranked,
-            size=FEWEST + best,
-            evidence=float(evidence[best]),
+            size=FEWEST + best_index,
+            evidence_nats=float(evidence_nats[best_index]),
         )
         cuts.append(cut)
     return cuts
 
 
-def _evidence(wrong: Bools, usual_rates: Float64, sizes: Int64) -> Float64:
+def _evidence_in_nats(wrong: Bools, usual_rates: Float64, sizes: Int64) -> Float64:
     """Return the log-likelihood ratio of a cut after so many images; 0 where fewer of these are wrong."""
-    counts = np.cumsum([wrong, ~wrong], axis=1)
+    observed = np.cumsum([wrong, ~wrong], axis=1)
     expected = np.cumsum([usual_rates, 1 - usual_rates], axis=1)
-    inside = counts[:, sizes - 1]
-    usual_inside = expected[:, sizes - 1]
-    # Rounding may leave less than nothing outside.
-    usual_outside = np.maximum(expected[:, -1:] - usual_inside, 0)
-    ratios = scipy.special.rel_entr(inside, usual_inside)
-    ratios += scipy.special.rel_entr(counts[:, -1:] - inside, usual_outside)
-    return np.where(inside[0] > usual_inside[0], ratios.sum(axis=0), 0)
+    observed_inside = observed[:, sizes - 1]
+    expected_inside = expected[:, sizes - 1]
+    # Rounding may leave less than nothing of the expected outside.
+    expected_outside = np.maximum(expected[:, -1:] - expected_inside, 0)
+    ratios = scipy.special.rel_entr(observed_inside, expected_inside)
+    ratios += scipy.special.rel_entr(
+        observed[:, -1:] - observed_inside, expected_outside
+    )
+    # An end with fewer mistakes than usual is no slice that fails.
+    return np.where(observed_inside[0] > expected_inside[0], ratios.sum(axis=0), 0)

@@ -57,18 +57,18 @@ def small_network(
     for stage, filters in enumerate(FILTERS):
         if stage:
             x = layers.MaxPooling2D(name=f"pool{stage}")(x)
-        for step in "ab":
-            initial = keras.initializers.HeNormal(next(seeds))
+        for letter in "ab":
+            initializer = keras.initializers.HeNormal(next(seeds))
             x = convolution(
-                filters, kernel_initializer=initial, name=f"conv{stage}{step}"
+                filters, kernel_initializer=initializer, name=f"conv{stage}{letter}"
             )(x)
-            x = layers.BatchNormalization(momentum=0.9, name=f"norm{stage}{step}")(x)
-            x = layers.ReLU(name=f"relu{stage}{step}")(x)
+            x = layers.BatchNormalization(momentum=0.9, name=f"norm{stage}{letter}")(x)
+            x = layers.ReLU(name=f"relu{stage}{letter}")(x)
     x = layers.GlobalAveragePooling2D(name="average")(x)
     x = layers.Dropout(0.2, seed=next(seeds), name="dropout")(x)
-    initial = keras.initializers.GlorotUniform(next(seeds))
+    initializer = keras.initializers.GlorotUniform(next(seeds))
     outputs = layers.Dense(
-        classes, activation="softmax", kernel_initializer=initial, name="classes"
+        classes, activation="softmax", kernel_initializer=initializer, name="classes"
     )(x)
     return keras.Model(inputs, outputs, name=name)
 
@@ -125,12 +125,13 @@ def train(
     """
     require(*KERAS)
     photos = as_photos(pictures)
-    truth = known_classes(labels, class_names, len(photos))
-    passes = range(whole("epochs", epochs, 1, None))
+    classes = known_classes(labels, class_names, len(photos))
+    epoch_indices = range(whole("epochs", epochs, 1, None))
     rng = np.random.default_rng(seed)
     tensors = _tensors_of_epochs(photos, preprocessing, augment, rng)
-    size = min(BATCH, len(photos))
-    starts = range(0, len(photos) - size + 1, size)
+    batch_size = min(BATCH, len(photos))
+    # Whole batches only: each epoch has an order of its own, so no image is left out for long.
+    starts = range(0, len(photos) - batch_size + 1, batch_size)
     # TensorFlow is not to be used any more in a process in which it was interrupted.
     with uninterrupted():
         if model is None:
@@ -140,19 +141,20 @@ def train(
         else:
             model = copied_model(model)
         learner = _compiled_around(model, learning_rate, epochs * len(starts))
-    for _ in Steps(passes, "Training", "epoch", progress):
-        batch = next(tensors)
-        order = rng.permutation(len(truth))
+    for _ in Steps(epoch_indices, "Training", "epoch", progress):
+        epoch_tensor = next(tensors)
+        order = rng.permutation(len(classes))
         for start in starts:
-            chosen = order[start : start + size]
+            batch = order[start : start + batch_size]
             with uninterrupted():
-                learner.train_on_batch(batch[chosen], truth[chosen])
+                learner.train_on_batch(epoch_tensor[batch], classes[batch])
     return Classifier(model, preprocessing, class_names)
 
 
 def _compiled_around(model: Any, learning_rate: float, steps: int) -> Any:
     """Return a second model around the same layers, so that no optimizer clings to the first."""
     keras = import_keras()
+    # The same layers in a second model, so that no optimizer clings to the one that was given.
     learner = keras.Model(model.inputs, model.outputs)
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     # XLA takes longer to compile such small networks than it saves.
@@ -166,14 +168,18 @@ def _compiled_around(model: Any, learning_rate: float, steps: int) -> Any:
 
 def _tensors_of_epochs(
     photos: Iterable[Photo],
-    steps: Preprocessing,
+    preprocessing: Preprocessing,
     augment: Augment | None,
     rng: np.random.Generator,
 ) -> Iterator[Float32]:
     """Yield the tensors of all photos, for one epoch after another."""
-    decoded = [photo.decoded(steps.decoding) for photo in photos]
+    decoded = [photo.decoded(preprocessing.decoding) for photo in photos]
     if augment is None:
-        yield from repeat(np.concatenate([steps.apply(photo) for photo in decoded]))
-    while augment is not None:
-        images = augment(np.stack([photo.pixels for photo in decoded]), rng)
-        yield np.concatenate([steps.apply(Photo(pixels)) for pixels in images])
+        unchanged = np.concatenate([preprocessing.apply(photo) for photo in decoded])
+        yield from repeat(unchanged)
+    else:
+        while True:
+            augmented = augment(np.stack([photo.pixels for photo in decoded]), rng)
+            yield np.concatenate(
+                [preprocessing.apply(Photo(pixels)) for pixels in augmented]
+            )

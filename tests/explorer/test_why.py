@@ -10,9 +10,9 @@ from kit.diagnosis import STAGES, Diagnosis, Finding, Fix
 from kit.explorer import why
 from kit.explorer.explorer import Explorer
 from kit.explorer.settings import (
+    change_words,
     changed_settings,
     neutral,
-    words,
 )
 from tests.explorer.page import ask as deliver_and_take, deliver, listen, searched
 
@@ -97,7 +97,7 @@ def test_what_need_not_be_undone_is_left_out(explain):
 def test_changes_that_leave_the_prediction_have_nothing_to_undo(explain):
     shown, _, answer = explain("espresso.jpg", brightness=0.9, flip_horizontal=True)
     assert answer["headline"] == (
-        f"Your changes keep the class: {why.called(shown)}; without them 92.5 %."
+        f"Your changes keep the class: {why.prediction_text(shown)}; without them 92.5 %."
     )
     assert answer["advice"] == why.WORDS["harmless"]
     assert (answer["apply"], answer["guilty"]) == (None, [])
@@ -124,11 +124,11 @@ def test_a_chosen_mistake_is_said_by_the_two_pipelines_and_a_switch_by_its_name(
     assert answer["headline"] == (
         "Your code scales pixels to −124..151; this model was trained on −1..1."
     )
-    assert answer["fixed"]["after"] == why.called(shown.untouched)
+    assert answer["fixed"]["after"] == why.prediction_text(shown.untouched)
     assert answer["advice"] == ""
     assert (answer["button"], answer["apply"]) == ("Fix it", {"scaling": ""})
     assert answer["fixed"]["title"] == why.WORDS["title_trained"]
-    assert words("flip_horizontal", shown.settings) == "“Mirrored”"
+    assert change_words("flip_horizontal", shown.settings) == "“Mirrored”"
 
 
 def test_a_mistake_that_does_no_harm_here_is_said_and_fixed_all_the_same(explain):
@@ -154,8 +154,8 @@ def test_changes_that_make_a_prediction_correct_are_said_with_the_class_without_
 ):
     shown, _, answer = explain("cat.jpg", contrast=0.6)
     assert answer["headline"] == (
-        f"Your changes make the prediction correct: {why.called(shown)};"
-        f" without them {why.called(shown.untouched)}."
+        f"Your changes make the prediction correct: {why.prediction_text(shown)};"
+        f" without them {why.prediction_text(shown.untouched)}."
     )
     assert answer["apply"] is None
 

@@ -49,8 +49,11 @@ _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 
 def joined(modules: Sequence[str] = MODULES) -> str:
     """Return modules as one, without what ties them to each other."""
-    parts = [page_file(f"{name}.js") for name in modules]
-    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", part)) for part in parts)
+    # A widget takes one module, which imports nothing and exports only its default.
+    module_texts = [page_file(f"{name}.js") for name in modules]
+    return "\n".join(
+        _EXPORT.sub("", _IMPORT.sub("", module_text)) for module_text in module_texts
+    )
 
 
 def page_file(name: str) -> str:

@@ -108,14 +108,14 @@ export class Reasons {
     const { texts, view, words } = this;
     const [first] = changes;
     const before = shareOf(this.untouched);
-    const original = texts.called(this.untouched);
-    const outcome = { prediction: texts.called(view), before, original };
+    const original = texts.predictionText(this.untouched);
+    const outcome = { prediction: texts.predictionText(view), before, original };
     if (!this.spoilt) return filled(this.altered ? words.helped : words.kept, outcome);
     const still = { name: texts.names[view.top], share: shareOf(view), before };
     const start = this.altered ? "" : filled(words.still, still);
     const withAfter = ({ words: named, other }) => ({
       words: named,
-      after: this.altered ? texts.called(other) : shareOf(other),
+      after: this.altered ? texts.predictionText(other) : shareOf(other),
     });
     if (first.keys.length > 1) return start + filled(words.only, withAfter(first));
     const regaining = changes.filter(({ regains }) => regains);
@@ -143,7 +143,7 @@ export class Reasons {
   #beside(after, title) {
     const { texts, view, words } = this;
     const isRight = this.label ? !this.#isWrong(after) : isSame(after, this.untouched);
-    const names = { before: texts.called(view), after: texts.called(after) };
+    const names = { before: texts.predictionText(view), after: texts.predictionText(after) };
     const mark = filled(isRight && this.spoilt ? words.again : words.now, names);
     const fixed = { ...names, mark, title };
     if (!this.#isWrong(after)) return { fixed };
@@ -152,9 +152,9 @@ export class Reasons {
   }
 
   #line({ other, words }) {
-    const called = this.texts.called(other);
+    const prediction = this.texts.predictionText(other);
     const isStill = isSame(other, this.view);
-    const after = isStill ? filled(this.words.still_so, { after: called }) : called;
+    const after = isStill ? filled(this.words.still_so, { after: prediction }) : prediction;
     return capital(filled(this.words.without, { words, after }));
   }
 }

@@ -48,7 +48,7 @@ export class Texts {
     return novel ? this.words.none : this.names[top];
   }
 
-  called(view) {
+  predictionText(view) {
     return `${this.#name(view)}, ${percent(view.row[view.top])}`;
   }
 
@@ -106,7 +106,7 @@ export class Texts {
   #answer(view, untouched, label) {
     const { words } = this;
     const same = filled(words.same, { share: percent(untouched.row[untouched.top]) });
-    const before = isSame(view, untouched) ? same : this.called(untouched);
+    const before = isSame(view, untouched) ? same : this.predictionText(untouched);
     const changed = this.changed(view.settings).length > 0;
     const note = changed ? filled(words.original, { before }) : "";
     const [name, share] = [this.names[view.top], percent(view.row[view.top])];
