@@ -242,13 +242,13 @@ def said() -> str:
 
     states = []
     for keys, label in product(PROBABILITIES, (None, 282)):
-        set_here = dict(CHANGES[name] for name in keys)
-        view = look(start | set_here)
+        changed = dict(CHANGES[name] for name in keys)
+        view = look(start | changed)
         message, _ = shown(view)
         changes, _ = because(view, look)
         states.append(
             {
-                "changes": set_here,
+                "changes": changed,
                 "label": "" if label is None else classifier.class_names[label],
                 "row": PROBABILITIES[keys],
                 "novel": keys == NOVEL,
