@@ -1,8 +1,8 @@
 """What Keras and TensorFlow compute; all in one file, so that one process starts them."""
 
+import inspect
 import io
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -26,12 +26,7 @@ SIZES = [*RESIZED, ((64, 64), (64, 64)), ((1, 9), (4, 4)), ((512, 512), (224, 22
 
 @pytest.fixture(scope="module")
 def modules(keras):
-    found = {
-        name: getattr(keras.applications, name) for name in dir(keras.applications)
-    }
-    return {
-        name: module for name, module in found.items() if isinstance(module, ModuleType)
-    }
+    return dict(inspect.getmembers(keras.applications, inspect.ismodule))
 
 
 def models(keras):
