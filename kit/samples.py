@@ -20,7 +20,9 @@ CHECKPOINTS = {count: f"fashion_mnist_{count}" for count in (500, 2_000, 5_000, 
 """Names for `classifier`, too: one network trained on so many images of Fashion-MNIST."""
 PHOTOS = ("photographs", "imagenet", "special", "fashion_mnist")
 """Names for `photos` and `labels`."""
-# Labelled images that a network is asked about.
+# By how many classes a network has: labelled images, and which output stands for their first class.
+LABELLED = {10: ("fashion_mnist", 0), 1000: ("imagenet", 0), 1001: ("imagenet", 1)}
+# Of them a network is asked about.
 _FEW_LABELLED = 40
 
 # Non-negative least squares with a small ridge over the coloured photos, the twelve largest once more.
@@ -118,15 +120,15 @@ def labelled_images(classes: int) -> tuple[tuple[Photo, ...], Int64]:
     Parameters
     ----------
     classes
-        10 for Fashion-MNIST, 1000 for ImageNet, 1001 with the background first.
+        A key of `LABELLED`: 10 for Fashion-MNIST, 1000 for ImageNet, 1001 with the background first.
 
     Returns
     -------
     photos, labels
         Read-only, 40 at most, and int64 (photos,).
     """
-    name = "fashion_mnist" if classes == 10 else "imagenet"
-    indices = np.array(labels(name)[:_FEW_LABELLED]) + int(classes == 1001)
+    name, first_class = LABELLED[classes]
+    indices = np.array(labels(name)[:_FEW_LABELLED]) + first_class
     return photos(name)[:_FEW_LABELLED], indices
 
 
@@ -174,10 +176,11 @@ def _entries(name: str) -> tuple[dict[str, Any], ...]:
     index = json.loads(_path("photographs", "index.json").read_text(encoding="utf-8"))
     kind = "special" if name == "special" else "photograph"
     entries = [entry for entry in index if entry["kind"] == kind]
-    if name == "imagenet":
-        entries = [entry for entry in entries if entry["imagenet_class"] is not None]
-    elif name == "probes":
-        entries = [entry for entry in entries if entry["imagenet_class"] is None]
+    if name in {"imagenet", "probes"}:
+        unknown = name == "probes"
+        entries = [
+            entry for entry in entries if (entry["imagenet_class"] is None) == unknown
+        ]
     return tuple(entries)
 
 

@@ -231,17 +231,29 @@ def test_the_version_is_printed(capsys):
     assert capsys.readouterr().out == f"python -m kit {kit.__version__}\n"
 
 
-def test_the_fix_is_printed_as_code_that_runs(capsys):
-    assert main(["diagnose", MODEL, *PICTURES[:2], "--scaling", "0..1"]) == 1
-    code = capsys.readouterr().out.splitlines()[-1]
+def test_the_fix_is_printed_as_code_that_runs_after_the_details(capsys):
+    wrong = ["--scaling", "0..1", "--details"]
+    assert main(["diagnose", MODEL, *PICTURES[:2], *wrong]) == 1
+    _title, *details, code = capsys.readouterr().out.splitlines()
+    assert "wrong_range: named" in details[2]
     classifier = kit.Classifier.load(MODEL)
     names = {"kit": kit, "classifier": classifier}
     exec(code, names)  # noqa: S102 (our own)
     assert names["classifier"].preprocessing.scaling == classifier.preprocessing.scaling
 
 
-CLOTHES = ["top", "trouser", "pullover", "dress", "coat"]
-CLOTHES += ["sandal", "shirt", "sneaker", "bag", "boot"]
+CLOTHES = [
+    "top",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "boot",
+]
 
 
 @pytest.mark.parametrize("in_a_file", [True, False])

@@ -44,7 +44,7 @@ def test_checksums_and_readme_list_every_file_as_it_is():
         (DATA / "SHA256SUMS").read_text("utf-8"),
         (DATA / "README.md").read_text("utf-8"),
     )
-    assert sums == document.checksums()
+    assert sums == document.checksums(), "run python -m data.build.document"
     assert readme == document.filled(readme)
     for line in sums.splitlines():
         checksum, file = line.split("  ")

@@ -7,7 +7,7 @@ import shutil
 import matplotlib as mpl
 import pytest
 
-from kit.__main__ import _parser
+from kit.__main__ import _ARGUMENTS, _parser
 from tests.project import ROOT, tracked
 
 PAGES = [ROOT / path for path in tracked() if re.fullmatch(r"(docs/)?\w+\.md", path)]
@@ -68,9 +68,14 @@ def test_the_commands_of_a_page_are_there():
         elif arguments[:2] == ["-m", "kit"]:
             _parser().parse_args(arguments[2:])
         else:
-            assert (ROOT / arguments[-1].partition("::")[0]).exists() or arguments[
-                :2
-            ] == ["-m", "ruff"]
+            assert (ROOT / arguments[-1].partition("::")[0]).exists()
+
+
+def test_every_option_of_a_command_is_in_a_page_of_docs_and_in_a_test():
+    options = {name for name in _ARGUMENTS if "--" in name}
+    for files in ("docs/*.md", "tests/**/test_*.py"):
+        texts = "".join(path.read_text("utf-8") for path in ROOT.glob(files))
+        assert options <= set(re.findall(r"--\w+\b", texts)), files
 
 
 def test_links_of_pages_lead_to_files():

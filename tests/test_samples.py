@@ -24,6 +24,12 @@ def test_photos_and_labels_of_a_name_belong_together(name):
     assert len({photo.name for photo in photos}) == len(photos)
 
 
+@pytest.mark.parametrize("classes", samples.LABELLED)
+def test_labelled_images_show_classes_of_the_network(classes):
+    _, labels = samples.labelled_images(classes)
+    assert labels.max() < classes
+
+
 def test_what_is_sent_through_a_pipeline_is_met_on_no_labelled_photo():
     probes = set(samples.probes())
     assert probes == {*samples.photos("photographs")} - {*samples.photos("imagenet")}
@@ -59,12 +65,10 @@ def test_held_back_pictures_are_not_among_the_training_pictures():
 
 
 def test_fashion_mnist_photos_are_the_arrays_in_grey():
-    photo, picture = (
-        samples.photos("fashion_mnist")[7],
-        samples.fashion_mnist_arrays("test")[0][7],
-    )
-    assert photo.pixels.shape == (28, 28, 3)
-    assert (photo.pixels == picture[..., None]).all()
+    pictures, _ = samples.fashion_mnist_arrays("test")
+    pixels = samples.photos("fashion_mnist")[7].pixels
+    assert pixels.shape == (28, 28, 3)
+    assert (pixels == pictures[7, ..., None]).all()
 
 
 UNKNOWN = [

@@ -20,7 +20,7 @@ from kit.diagnosis.sources import (
 )
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
-from kit.samples import labelled_images, typical
+from kit.samples import LABELLED, labelled_images, typical
 
 FAMILIAR_DISTANCE = 0.15
 """Largest distance, in nats, at which probe photos count as what the network knows."""
@@ -331,8 +331,7 @@ def _bundled_source(
 ) -> Bundled | None:
     """Return labelled images as a source, where a network predicts most of them under some preprocessing."""
     classes = evaluator.answers(own_images, in_use).shape[1]
-    usual = classes in {10, 1000, 1001}
-    if evaluator.has_layer_statistics or in_use.size is None or not usual:
+    if classes not in LABELLED or evaluator.has_layer_statistics or not in_use.size:
         return None
     try:
         photos, labels = labelled_images(classes)

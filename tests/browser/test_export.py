@@ -5,6 +5,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 import kit
+from kit.__main__ import main
 from kit.explorer import compact, export, why
 from kit.explorer.texts import bars
 from kit.images import Photo
@@ -182,11 +183,12 @@ def test_frames_of_a_camera_are_predicted_and_one_is_kept(written, opened):
 
 
 def test_a_page_without_a_photo_waits_for_one_and_refuses_what_is_none(
-    fashion, clothes, tmp_path, browser
+    fashion, tmp_path, browser
 ):
-    path = kit.Explorer(fashion, clothes[:1]).export(
-        tmp_path / "page.html", [], title="Clothes", text=MARKUP, progress=False
-    )
+    path = tmp_path / "page.html"
+    network = str(ROOT / "data" / "models" / "fashion_mnist.keras")
+    command = ["export", network, str(path), "--title", "Clothes", "--text", MARKUP]
+    assert main(command) == 0
     assert path.stat().st_size < 6_000_000
     with browser.new_context(offline=True).new_page() as page:
         page.goto(path.as_uri())

@@ -12,6 +12,10 @@ import { Texts, percent } from "../../kit/explorer/page/texts.js";
 const { panel, states } = JSON.parse(
   readFileSync(new URL("./data/texts.json", import.meta.url), "utf-8"),
 );
+const saying = new Set();
+panel.words = new Proxy(panel.words, {
+  get: (sentences, name) => saying.add(name) && sentences[name],
+});
 const PHOTO = panel.start.photo;
 const SEEN = { data: new Uint8Array(3 * 224 * 224), width: 224, height: 224 };
 
@@ -278,4 +282,10 @@ test("a table gives the states that it has, and the map of the predicted class a
     [asked({ where: 0 }), asked({ noise: 21 }), asked({ photo: "b" }), asked({ seed: 1 })],
     [null, null, null, null],
   );
+});
+
+test("each sentence of Python is said in some test above", () => {
+  const unsaid = Object.keys(panel.words).filter((name) => !saying.has(name));
+  const wanted = "reasons.js or texts.js says it, of a state in tests/page/record.py";
+  assert.deepEqual(unsaid, [], wanted);
 });

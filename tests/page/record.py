@@ -192,19 +192,25 @@ PROBABILITIES = {
     ("exif",): {281: 0.6, 282: 0.25, 285: 0.0004, 9: 0.1},
     ("exif", "scaling"): {285: 0.5, 281: 0.4},
     ("fit",): {281: 0.55, 282: 0.3},
+    ("dimmer",): {281: 0.5, 282: 0.3},
+    ("grain",): {281: 0.45, 282: 0.35},
+    ("dimmer", "grain"): {282: 0.9, 281: 0.05},
     ("noise", "channels"): {285: 0.6, 281: 0.3},
     ("channels",): {281: 0.8, 282: 0.1},
     ("brightness", "channels"): {281: 0.25, 282: 0.2},
 }
 """By what is changed, probabilities of classes by index; those of all others are 0."""
 CHANGES = {
-    "brightness": 0.5,
-    "noise": 30.0,
-    "scaling": "range_0_1",
-    "fit": "fit_squash",
-    "exif": "exif_ignored",
-    "channels": "channels_swapped",
+    "brightness": ("brightness", 0.5),
+    "dimmer": ("brightness", 0.75),
+    "noise": ("noise", 30.0),
+    "grain": ("noise", 5.0),
+    "exif": ("exif", "exif_ignored"),
+    "scaling": ("scaling", "range_0_1"),
+    "fit": ("fit", "fit_squash"),
+    "channels": ("channels", "channels_swapped"),
 }
+"""What each of them sets."""
 NOVEL = ("fit",)
 """Of this state the images are unlike the training images."""
 
@@ -219,8 +225,9 @@ def said() -> str:
     start = neutral(name)
 
     def look(settings):
-        keys = tuple(key for key in CHANGES if settings[key] != start[key])
-        [keys] = [known for known in PROBABILITIES if {*known} == {*keys}]
+        keys = tuple(
+            name for name, (key, value) in CHANGES.items() if settings[key] == value
+        )
         row = np.zeros(1000, np.float32)
         for index, share in PROBABILITIES[keys].items():
             row[index] = share
@@ -235,12 +242,13 @@ def said() -> str:
 
     states = []
     for keys, label in product(PROBABILITIES, (None, 282)):
-        view = look(start | {key: CHANGES[key] for key in keys})
+        changed = dict(CHANGES[name] for name in keys)
+        view = look(start | changed)
         message, _ = shown(view)
         changes, _ = because(view, look)
         states.append(
             {
-                "changes": {key: CHANGES[key] for key in keys},
+                "changes": changed,
                 "label": "" if label is None else classifier.class_names[label],
                 "row": PROBABILITIES[keys],
                 "novel": keys == NOVEL,
