@@ -52,6 +52,7 @@ test("a walk ends at the first place with another prediction, to a tenth of a st
   assert.equal(line, "Noise 37.3 levels: cat becomes dog.");
   assert.equal(places.at(-1), 37.3);
   assert.equal(walked({ ...SLIDER, whole: true }, 37.25).places.at(-1), 38);
+  assert.equal(walked({ ...SLIDER, step: 5, snaps: true }, 37.25).places.at(-1), 40);
 });
 
 test("a walk away from neutral that finds nothing goes the other way, and then comes back to where it began", () => {
@@ -439,7 +440,16 @@ test("noise is asked for once, and the photo is painted with it when it has come
   const settings = { brightness: 1, noise: 10, seed: 5 };
   preview.wantNoise(settings);
   preview.wantNoise(settings);
-  assert.deepEqual(log, [["ask", 5, 3]]);
+  assert.deepEqual(log.splice(0), [["ask", 5, 3]]);
+  const larger = new Preview(events.ask);
+  for (const width of [1, 2]) {
+    larger.take({ settings: { photo: "a" }, source: { ...source, width } }, [grey, grey], null);
+    larger.wantNoise(settings);
+  }
+  assert.deepEqual(log, [
+    ["ask", 5, 3],
+    ["ask", 5, 6],
+  ]);
   preview.paint(settings, false);
   assert.equal(preview.picture.canvas.image, undefined, "not without its noise");
   preview.takeNoise({ seed: 5 }, new DataView(Int16Array.of(4096, 0, -4096).buffer));
