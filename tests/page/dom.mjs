@@ -251,7 +251,10 @@ class FakeImageData {
   }
 }
 
-export const camera = { getUserMedia: async () => ({ getTracks: () => [] }) };
+export const camera = {
+  getUserMedia: async () => ({ getTracks: () => camera.tracks }),
+  tracks: [],
+};
 
 const globals = {
   document: {

@@ -66,6 +66,19 @@ for (const state of states) {
   });
 }
 
+test("up to ten classes have a row each, of more than that seven and one for all others", () => {
+  for (const [count, rows] of [
+    [10, 10],
+    [11, 8],
+  ]) {
+    const few = new Texts({ ...panel, classes: panel.classes.slice(0, count) });
+    const even = new Float32Array(count).fill(1 / count);
+    const view = { ...untouched, row: even, calibrated: even, top: 0 };
+    const { bars } = few.shown(view, { ...INFO, untouched: view }, "");
+    assert.equal(bars.length, rows);
+  }
+});
+
 test("numbers are written as Python writes them", () => {
   assert.deepEqual([0, 0.0004, 0.0005, 0.3456, 0.9994, 0.9996, 1].map(percent), [
     "0.0 %",

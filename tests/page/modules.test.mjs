@@ -1,7 +1,7 @@
 // What the page's parts do for a person, each by itself.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { called, pass, settled } from "./dom.mjs";
+import { called, camera as browser, pass, settled } from "./dom.mjs";
 import { AnswerView } from "../../kit/explorer/page/answer.js";
 import { BecauseView } from "../../kit/explorer/page/because.js";
 import { Camera } from "../../kit/explorer/page/camera.js";
@@ -67,6 +67,9 @@ test("a second press stops a walk", () => {
   const flip = new Flip(SLIDER, { ...events, now: () => 0 });
   flip.button.click();
   assert.equal(flip.button.textContent, "Stop");
+  flip.painted(50, "dog"); // of a move before
+  pass(100);
+  assert.equal(log.length, 1);
   flip.button.click();
   flip.painted(log[0][1], "cat");
   pass(100);
@@ -320,6 +323,9 @@ test("an answer blames chips, fixes them and goes back, and says so when it is a
     ["blame", "opened", "ask"],
   );
   view.progress("checks, part 1 of 4");
+  view.moved({ ...SETTINGS, photo: "another.jpg" });
+  view.moved(SETTINGS);
+  assert.ok(!log.splice(0).some(([name]) => name === "opened"), "it is still under way");
   assert.equal(view.status.textContent, "Looking for the cause: checks, part 1 of 4 …");
   view.explain({ changes: CHANGES }, []);
   view.moved(SETTINGS);
@@ -398,7 +404,11 @@ test("a frame is sent when the last is answered and the pause is over, none afte
   assert.deepEqual([camera.frame.width, camera.frame.height], [2, 1], "the video has 4 × 2 pixels");
   ready = false;
   pass(200);
+  let stopped = 0;
+  browser.tracks = [{ stop: () => (stopped += 1) }];
   camera.snap.click();
+  browser.tracks = [];
+  assert.equal(stopped, 1, "its light goes out");
   ready = true;
   pass(200);
   assert.equal(log.filter(([name]) => name === "framed").length, frames);
@@ -424,10 +434,44 @@ test("a file goes in pieces of 4 MB, the last one marked, and one over the limit
     ],
   );
   assert.equal(new Set(posts.map(([, { number }]) => number)).size, 1);
-  assert.deepEqual(log.at(-1), [
-    "fail",
-    "Expected an image of at most 9 MB, received 12 MB: big.jpg",
-  ]);
+  await files.send([file(9e6), file(0)]); // as large as may be, and with nothing in it, which the kernel refuses
+  const later = log.filter(([name]) => name === "post").slice(3);
+  assert.deepEqual(
+    later.map(([, content, [piece]]) => [content.last, piece.byteLength]),
+    [
+      [false, 4e6],
+      [false, 4e6],
+      [true, 1e6],
+      [true, 0],
+    ],
+  );
+  assert.deepEqual(
+    log.find(([name]) => name === "fail"),
+    ["fail", "Expected an image of at most 9 MB, received 12 MB: big.jpg"],
+  );
+});
+
+test("a picture has the size of what it is painted from, also where one side stays", () => {
+  const picture = new Picture("");
+  const sizes = [
+    [2, 1],
+    [2, 3],
+    [1, 3],
+    [2, 1],
+  ];
+  for (const [width, height] of sizes) {
+    picture.paint(
+      Uint8Array.from({ length: 3 * width * height }, (_, k) => k),
+      width,
+      height,
+    );
+    const { image } = picture.canvas;
+    assert.deepEqual(
+      [image.width, image.height, image.data.at(-2)],
+      [width, height, 3 * width * height - 1],
+    );
+    assert.equal(picture.canvas.style.aspectRatio, `${width} / ${height}`);
+  }
 });
 
 test("noise is asked for once, and the photo is painted with it when it has come", () => {

@@ -58,7 +58,11 @@ const PANEL = {
   ],
   labels: { "cat.jpg": "red" },
   notes: ["a note"],
-  tries: [["night", { ...NEUTRAL, photo: "dog.png", brightness: 0.05 }]],
+  tries: [
+    ["night", { ...NEUTRAL, photo: "dog.png", brightness: 0.05 }],
+    ["grain", { ...NEUTRAL, noise: 60 }],
+    ["day", { ...NEUTRAL, brightness: 1.2 }],
+  ],
   tempered: true,
   ahead: { ...recorded.ahead, places: 2 },
   neutral: NEUTRAL,
@@ -353,6 +357,11 @@ const STEPS = {
   "Where?": () => press("Where?"),
   "the map of another class": () => set(called(root(), "Class of the map"), "0"),
   "the map of the class of a bar": () => root().querySelector("tbody").children[3].click(),
+  "reset, with a map": () => {
+    press("Reset");
+    return 300;
+  },
+  "swapped, with it": () => set(keyed("channels"), "channels_swapped"),
   "no map": () => press("Where?"),
   "the original photo, while it is held": () =>
     called(root(), "Original photo").fire("pointerdown"),
@@ -376,6 +385,10 @@ const STEPS = {
   "all steps": () => press("Other steps"),
   "the audience": () => key("p"),
   "the next place": () => key("PageDown"),
+  "the place before": () => {
+    key("PageUp");
+    key("PageUp");
+  },
   "and out": () => key("Escape"),
   "a file that is dropped": () => {
     body.fire("dragover");
