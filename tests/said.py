@@ -15,6 +15,7 @@ import kit
 from kit import samples
 from kit.explorer.explorer import Explorer
 from kit.explorer.settings import neutral
+from kit.explorer.why import because
 from kit.perturbation import PARAMETERS
 from kit.perturbation.conditions import ALTERATIONS, CONDITIONS, IMAGE_CAUSES, measures
 from kit.preprocessing.trace import StepRecord
@@ -87,7 +88,8 @@ def brief(content):
         return list(map(brief, content))
     if not isinstance(content, dict):
         return content
-    untouched = neutral("") if "brightness" in content else {}
+    is_state = {"photo", "brightness"} <= content.keys()
+    untouched = neutral("") if is_state else {}
     return {
         key: brief(value)
         for key, value in content.items()
@@ -132,6 +134,40 @@ def explorer(classifier, label):
     answers = [message(shown, **content) for content in messages]
     about = json.dumps(brief(told), ensure_ascii=False)
     return "\n".join([about, *answers, repr(shown), repr(shown.labels)])
+
+
+ASKED = (
+    ("volleyball.jpg", {"noise": 60}),
+    ("panda.jpg", {"brightness": 0.4, "noise": 60}),
+    ("volleyball.jpg", {"brightness": 0.9, "noise": 60}),
+    ("meerkats.jpg", {"noise": 20, "brightness": 0.5}),
+    ("volleyball.jpg", {"noise": 60, "brightness": 0.1, "flip_horizontal": True}),
+    (
+        "espresso.jpg",
+        {"noise": 60, "brightness": 0.4, "scaling": "missing_scaling"},
+    ),
+    ("espresso.jpg", {"brightness": 0.9, "flip_horizontal": True}),
+    ("cat.jpg", {"seed": 5}),
+    ("panda.jpg", {"occlusion": 0.5, "occlusion_x": 0.2}),
+    ("espresso.jpg", {"scaling": "caffe_means", "depth": "depth_clipped"}),
+    ("panda.jpg", {"fit": "fit_letterbox"}),
+    ("espresso.jpg", {"depth": "depth_clipped"}),
+    ("cat.jpg", {"contrast": 0.6}),
+    ("espresso.jpg", {"brightness": 0.8, "scaling": "caffe_means"}),
+    ("cat.jpg", {"snow": 2.4}),
+)
+"""What is changed about photos when it is asked why: alone, together, harmless, helpful, or a mistake."""
+
+
+def changes():
+    """What is said of changes, a line for each photo."""
+    shown = Explorer(LITE, PHOTOS, CLASSES)
+    lines = []
+    for name, settings in ASKED:
+        shown.settings = {"photo": name, **settings}
+        answer, _ = because(shown.view, shown._compute)
+        lines.append(json.dumps(brief(answer), ensure_ascii=False))
+    return "\n".join(lines)
 
 
 def properties():
@@ -206,6 +242,7 @@ SAID: Mapping[str, Callable[[], str]] = {
     "adapting": lambda: "\n".join(kit.adapt(FASHION, CLOTHES[:12], prior=2).notes),
     "an explorer": lambda: explorer(LITE, "tiger cat"),
     "why": lambda: explorer(FASHION, "Bag"),
+    "changes": changes,
     "properties": properties,
     "perturbations": lambda: json.dumps(
         {
