@@ -183,7 +183,7 @@ def properties():
         altered = row.apply(TALL, row.strengths[1])
         lines.append(f"{name} {row.unit} {blocks(altered.pixels)}")
     for name, row in IMAGE_CAUSES.items():
-        amount = row.amounts[1][1] if row.amounts else 9
+        amount = 1.02 * row.amounts[1][1] if row.amounts else 9
         spoilt = row.done(TALL, amount).pixels
         found = row.amount(row.measured(spoilt), spoilt)
         lines.append(f"{name} {row.unusual(row.ordinary)} {found:.4g} {row.advice}")

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from kit.diagnosis import STAGES, Diagnosis, Finding, Fix
+from kit.diagnosis import Diagnosis, Finding, Fix
 from kit.explorer import why
 from kit.explorer.explorer import Explorer
 from kit.explorer.settings import (
@@ -86,21 +86,6 @@ def texts(answer):
         if isinstance(answer, list)
         else []
     )
-
-
-def test_what_each_change_does_comes_first_and_the_cause_last(explorer):
-    first, *progress, last = ask(explorer, photo="volleyball.jpg", noise=60)
-    assert {message["request"] for message in (first, *progress, last)} == {"a.1"}
-    assert set(first) == {"kind", "request", "changes"}
-    assert first["changes"]["headline"] == "Without noise 60: volleyball, 87.6 %."
-    assert first["changes"]["settings"] == explorer.settings
-    assert [message["kind"] for message in progress] == ["asking"] * len(progress)
-    assert [message["text"] for message in progress] == [*STAGES, ""]
-    assert last["changes"] == first["changes"]
-    assert last["headline"] == first["changes"]["headline"], "one thing is said once"
-    assert "noisy: named" in last["details"]
-    assert last["apply"] == {"noise": 0}
-    assert explorer.diagnosis.best.cause == "noisy"
 
 
 def test_two_faults_are_named_and_one_click_puts_both_right(explorer):

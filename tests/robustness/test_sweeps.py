@@ -350,28 +350,3 @@ def test_three_axes_are_a_row_for_each_combination(fashion):
         ["1,", "0,", "2"],
         ["1,", "30,", "2"],
     ]
-
-
-def test_two_axes_are_a_table_of_whole_percentages(fashion):
-    photos, labels = (
-        samples.photos("fashion_mnist")[:4],
-        samples.labels("fashion_mnist")[:4],
-    )
-    square = (
-        swept(fashion, photos, {"brightness": (0, 1), "noise": (0, 2.5, 50)})
-        .table()
-        .text()
-        .splitlines()
-    )
-    assert square[0] == "mean confidence, brightness down, noise across"
-    assert square[1].split() == ["brightness", "0", "2.5", "50"]
-    assert len(square) == 4
-    labelled = swept(
-        fashion, photos, {"brightness": (0, 1), "noise": (0, 50)}, labels=labels
-    )
-    lines = labelled.table().text().splitlines()
-    assert lines[0] == "accuracy, brightness down, noise across"
-    assert lines[3].split() == [
-        "1",
-        *(f"{share:.0%}" for share in labelled.accuracy()[1]),
-    ]
