@@ -256,6 +256,7 @@ test("what the last layer puts out becomes probabilities", () => {
     [...probabilities(Float32Array.from(outputs), head)].map((share) => Number(share.toFixed(4)));
   assert.deepEqual(of([0.25, 0.75], "softmax"), [0.25, 0.75]);
   assert.deepEqual(of([Math.log(1000), Math.log(3000)], "logits"), [0.25, 0.75]);
+  assert.deepEqual(of([1000, 1000 + Math.log(3)], "logits"), [0.25, 0.75], "nothing overflows");
   assert.deepEqual(of([0.1, 0.3], "sigmoid"), [0.25, 0.75]);
   assert.deepEqual(of([0, 0], "sigmoid"), [0.5, 0.5]);
   assert.deepEqual(of([0.3], "sigmoid"), [0.7, 0.3]);

@@ -451,6 +451,17 @@ test("a file goes in pieces of 4 MB, the last one marked, and one over the limit
   );
 });
 
+test("a frame of a camera is perturbed by the page only where the kernel says so", () => {
+  const preview = new Preview(() => {});
+  const frame = { photo: "Camera", pixels: new Uint8Array(3), width: 1, height: 1 };
+  const view = new DataView(new ArrayBuffer(3));
+  for (const live of [true, false]) {
+    const content = { settings: { photo: "Camera" }, source: { live, width: 1, height: 1 } };
+    preview.take(content, [view], frame);
+    assert.equal(preview.base, live ? frame : null);
+  }
+});
+
 test("a picture has the size of what it is painted from, also where one side stays", () => {
   const picture = new Picture("");
   const sizes = [
