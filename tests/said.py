@@ -6,7 +6,7 @@ All of it, so that a word, a unit, an order or a default that changes is seen, a
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +21,17 @@ from kit.perturbation.conditions import ALTERATIONS, CONDITIONS, IMAGE_CAUSES, m
 from kit.preprocessing.trace import StepRecord
 from kit.robustness import flip
 from kit.robustness.costs import fault_costs
+from tests import networks
 from tests.explorer.page import deliver, listen, panel, searched
 
 FILE = Path(__file__).parent / "data" / "said.txt"
 LITE = samples.classifier("efficientnet_lite0")
 FASHION = samples.classifier("fashion_mnist")
 PROFILED = samples.classifier("fashion_mnist_no_batchnorm")
+BARE = networks.with_first_layers(
+    PROFILED, replace(PROFILED.first_layers, profile=None)
+)
+"""Nothing is known of its training images."""
 PHOTOS = samples.photos("imagenet")
 CLASSES = samples.labels("imagenet")
 CLOTHES = samples.photos("fashion_mnist")
@@ -60,10 +65,19 @@ def comparison(first, second, photos, labels=None):
     return str(kit.compare(first, second, photos, labels, progress=False))
 
 
-def shift(**settings):
-    changed = [kit.Perturbation(**settings).apply(photo) for photo in CLOTHES[:60]]
-    training = list(samples.fashion_mnist_arrays("train")[0][:40])
-    return kit.shift(training, changed, classifier=FASHION, progress=False)
+def shift(first, second):
+    return str(kit.shift(first, second, classifier=FASHION, progress=False))
+
+
+def changed(photos, **settings):
+    return [kit.Perturbation(**settings).apply(photo) for photo in photos]
+
+
+def app_outputs():
+    """What an app of whole numbers has for some clothes."""
+    return (
+        np.round(FASHION.predict(CLOTHES[6:9]).probabilities * 256).clip(0, 255) - 128
+    )
 
 
 def sweep(axes, labels=LABELS[:6]):
@@ -212,6 +226,21 @@ SAID: Mapping[str, Callable[[], str]] = {
     "dim and turned clothes": lambda: diagnosis(
         PROFILED, FIRST, changes={"layout": "transposed", "invert": True}
     ),
+    "inverted clothes by their labels": lambda: diagnosis(
+        BARE, FIRST, TRUTH, changes={"invert": True}
+    ),
+    "turned clothes of which three are labelled": lambda: diagnosis(
+        BARE, FIRST[:3], TRUTH[:3], changes={"layout": "transposed"}
+    ),
+    "inverted clothes by a reference": lambda: diagnosis(
+        BARE,
+        FIRST,
+        changes={"invert": True},
+        reference=np.concatenate(list(map(BARE.tensor, CLOTHES[500:520]))),
+    ),
+    "a noisy photo": lambda: diagnosis(
+        LITE, changed([samples.photo("volleyball.jpg")], noise=60), ["volleyball"]
+    ),
     "photos with red and blue swapped": lambda: diagnosis(
         LITE, PHOTOS[:3], changes={"channels": "bgr"}
     ),
@@ -231,8 +260,21 @@ SAID: Mapping[str, Callable[[], str]] = {
     "another order of channels": lambda: comparison(
         LITE, reversed_channels, PHOTOS[:2]
     ),
-    "two softmaxes": lambda: comparison(FASHION, softmax_twice, CLOTHES[:9]),
-    "dark and noisy clothes": lambda: str(shift(brightness=0.55, noise=14)),
+    "two softmaxes": lambda: comparison(FASHION, softmax_twice, CLOTHES[6:9]),
+    "turned tensors": lambda: comparison(
+        FASHION,
+        lambda x: FASHION.predict_tensors(x.transpose(0, 2, 1, 3)),
+        CLOTHES[6:9],
+    ),
+    "classes in reverse": lambda: comparison(
+        FASHION, lambda x: FASHION.predict_tensors(x)[:, ::-1], CLOTHES[6:9]
+    ),
+    "outputs of an app": lambda: comparison(FASHION, app_outputs(), CLOTHES[6:9]),
+    "dark and noisy clothes": lambda: shift(
+        list(samples.fashion_mnist_arrays("train")[0][:40]),
+        changed(CLOTHES[:60], brightness=0.55, noise=14),
+    ),
+    "noisy training": lambda: shift(changed(CLOTHES[:40], noise=15), CLOTHES[500:540]),
     "a sweep": lambda: sweep({"brightness": (0.3, 1), "noise": (0, 60)}),
     "a sweep of one axis": lambda: sweep({"jpeg_quality": (5, None)}),
     "a sweep of a list": lambda: sweep([kit.Perturbation(), kit.Perturbation(blur=2)]),

@@ -323,12 +323,11 @@ test("an answer blames chips, fixes them and goes back, and says so when it is a
     ["blame", "opened", "ask"],
   );
   view.progress("checks, part 1 of 4");
+  assert.equal(view.status.textContent, "Looking for the cause: checks, part 1 of 4 …");
+  view.explain({ changes: CHANGES }, []);
   view.moved({ ...SETTINGS, photo: "another.jpg" });
   view.moved(SETTINGS);
   assert.ok(!log.splice(0).some(([name]) => name === "opened"), "it is still under way");
-  assert.equal(view.status.textContent, "Looking for the cause: checks, part 1 of 4 …");
-  view.explain({ changes: CHANGES }, []);
-  view.moved(SETTINGS);
   assert.equal(view.act.textContent, "Undo noise 60", "offered while the search goes on");
   view.explain(EXPLAINED, []);
   view.moved(SETTINGS);

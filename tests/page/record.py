@@ -191,7 +191,8 @@ PROBABILITIES = {
     ("brightness", "scaling"): {285: 0.9, 282: 0.05, 281: 0.03, 7: 0.02},
     ("exif",): {281: 0.6, 282: 0.25, 285: 0.0004, 9: 0.1},
     ("exif", "scaling"): {285: 0.5, 281: 0.4},
-    ("fit",): {281: 0.55, 282: 0.3},
+    ("fit",): {282: 0.55, 281: 0.3},
+    ("layout",): {281: 0.39, 282: 0.3},
     ("noise", "channels"): {285: 0.6, 281: 0.3},
     ("channels",): {281: 0.8, 282: 0.1},
     ("brightness", "channels"): {281: 0.25, 282: 0.2},
@@ -204,6 +205,7 @@ CHANGES = {
     "fit": "fit_squash",
     "exif": "exif_ignored",
     "channels": "channels_swapped",
+    "layout": "transposed",
 }
 NOVEL = ("fit",)
 """Of this state the images are unlike the training images."""
