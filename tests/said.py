@@ -260,6 +260,7 @@ SAID: Mapping[str, Callable[[], str]] = {
     "another order of channels": lambda: comparison(
         LITE, reversed_channels, PHOTOS[:2]
     ),
+    "a temperature": lambda: comparison(FASHION.tempered(3), FASHION, CLOTHES[6:9]),
     "two softmaxes": lambda: comparison(FASHION, softmax_twice, CLOTHES[6:9]),
     "turned tensors": lambda: comparison(
         FASHION,

@@ -50,7 +50,13 @@ test("a photo of more than 4 megapixels is reduced to as many, one of as many is
     rgba: new Uint8ClampedArray(4 * width * height),
   });
   assert.equal(pixelsOf(plain(2048, 2048), [0, 0, 0]).from, null);
-  const small = pixelsOf(plain(4096, 1025), [0, 0, 0]);
+  const edge = plain(4096, 1025);
+  edge.rgba.fill(200, edge.rgba.length / 2);
+  const small = pixelsOf(edge, [0, 0, 0]);
+  assert.ok(
+    Math.max(...small.data.subarray(small.data.length / 2).subarray(0, 60_000)) > 200,
+    "sharp",
+  );
   assert.deepEqual([small.width, small.height, small.from], [4094, 1024, [4096, 1025]]);
 });
 
@@ -113,6 +119,13 @@ test("a photo is given to the network upright, or as it is stored where that is 
   assert.deepEqual(await given({ brightness: 2 }), [20, 40, 60, 80, 100, 120]);
   const same = bench.open({ name: "a", upright: bitmap(pixels), stored: bitmap(pixels) });
   assert.equal(same.signs.exif, false, "turned by nothing");
+});
+
+test("outputs of which one is no number are refused", async () => {
+  const bench = new Bench(ABOUT, () => gave([0.5, NaN]));
+  bench.open({ name: "a", image: { data: new Uint8Array(6), width: 2, height: 1 } });
+  const expected = { message: "Expected probabilities, received nan or infinite values" };
+  await assert.rejects(bench.look({ settings: STATE }), expected);
 });
 
 test("noise of a seed that a page has not is refused with those that it has", () => {

@@ -324,6 +324,8 @@ test("an answer blames chips, fixes them and goes back, and says so when it is a
   );
   view.progress("checks, part 1 of 4");
   assert.equal(view.status.textContent, "Looking for the cause: checks, part 1 of 4 …");
+  view.progress("");
+  assert.equal(view.status.textContent, "Looking for the cause: checks, part 1 of 4 …");
   view.explain({ changes: CHANGES }, []);
   view.moved({ ...SETTINGS, photo: "another.jpg" });
   view.moved(SETTINGS);

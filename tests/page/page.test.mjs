@@ -389,7 +389,18 @@ const STEPS = {
     key("PageUp");
     key("PageUp");
   },
+  "on the whole screen": () => {
+    document.fullscreenElement = root();
+    root().fire("fullscreenchange");
+  },
   "and out": () => key("Escape"),
+  "left by what the browser has for it": async () => {
+    key("p");
+    await go(50);
+    log.push(root().className);
+    document.fullscreenElement = null;
+    root().fire("fullscreenchange");
+  },
   "a file that is dropped": () => {
     body.fire("dragover");
     body.fire("drop", { dataTransfer: { files: [file("mine.png", DOG)] } });
