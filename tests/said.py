@@ -13,6 +13,8 @@ import numpy as np
 
 import kit
 from kit import samples
+from kit.classifier.architecture import architecture_and_weights, layers_of
+from kit.diagnosis.checks_network import check_calls, check_head, check_nan, no_numbers
 from kit.explorer.explorer import Explorer
 from kit.explorer.settings import neutral
 from kit.explorer.why import because
@@ -173,6 +175,36 @@ ASKED = (
 """What is changed about photos when it is asked why: alone, together, harmless, helpful, or a mistake."""
 
 
+def checks():
+    """What is found in heads, weights and layers that are made for it."""
+    layers = layers_of(architecture_and_weights(FASHION)[0])
+    last = layers[-1]
+    outputs = np.array([[0.2, 0.3, 0.1], [0.25, 0.28, 0.2]], np.float32)
+    loss = {"config": {"name": "categorical_crossentropy", "from_logits": True}}
+
+    def head(activation, columns=3, loss=None):
+        settings = {**last.settings, "activation": activation}
+        changed = [*layers[:-1], replace(last, settings=settings)]
+        return check_head(changed, outputs[:, :columns], {"loss": loss})
+
+    random = replace(last, training=True, settings={"rate": 0.5})
+    weights = {"dense": (np.array([1, np.nan, 2e19, 0], np.float32),)}
+    findings = (
+        head("linear", loss="mse"),
+        head("sigmoid", loss="mse"),
+        head("softmax", columns=1),
+        head("sigmoid"),
+        head("sigmoid", columns=2),
+        head("softmax", loss=loss),
+        head("linear", loss="categorical_crossentropy"),
+        check_head([*layers, replace(last, kind="Softmax", name="again")], outputs),
+        check_nan(weights),
+        no_numbers(np.array([[0, np.nan, 1, 1]], np.float32)),
+        check_calls([*layers, random]),
+    )
+    return "\n".join(f"{finding!r}\n{finding}" for finding in findings)
+
+
 def changes():
     """What is said of changes, a line for each photo."""
     shown = Explorer(LITE, PHOTOS, CLASSES)
@@ -285,6 +317,7 @@ SAID: Mapping[str, Callable[[], str]] = {
     "adapting": lambda: "\n".join(kit.adapt(FASHION, CLOTHES[:12], prior=2).notes),
     "an explorer": lambda: explorer(LITE, "tiger cat"),
     "why": lambda: explorer(FASHION, "Bag"),
+    "checks": checks,
     "changes": changes,
     "properties": properties,
     "perturbations": lambda: json.dumps(

@@ -103,17 +103,6 @@ def test_in_a_notebook_the_details_are_folded_below():
     )
 
 
-def test_repr_is_one_line_without_addresses():
-    assert (
-        repr(FOUND)
-        == "Diagnosis('net<script>', 2 photos, named: blurred possible, double_scaling named)"
-    )
-    assert (
-        repr(Diagnosis((), "n", 1))
-        == "Diagnosis('n', 1 photos, cannot_tell: no findings)"
-    )
-
-
 def test_json_holds_the_cause_the_numbers_and_a_preprocessing_that_can_be_read_back():
     content = json.loads(json.dumps(FOUND.to_dict()))
     assert content["cause"] == "double_scaling"

@@ -119,23 +119,6 @@ def test_the_answer_can_be_none_of_these(fashion, clothes, novelty):
     assert told[1][1].startswith(f"{told[1][2]}, ")
 
 
-@pytest.mark.parametrize(
-    ("probability", "text"),
-    [
-        (0.0, "0.0 %"),
-        (0.000499, "<0.1 %"),
-        (0.0005, "0.1 %"),
-        (0.9994, "99.9 %"),
-        (0.9995, ">99.9 %"),
-        (1.0, "100.0 %"),
-        (np.float32("nan"), "nan %"),
-    ],
-)
-def test_nearly_none_and_nearly_all_are_told_from_none_and_all(probability, text):
-    # 0.0005 in binary lies a little above 0.05 %, which is rounded up.
-    assert texts.percent(probability) == text
-
-
 def test_only_a_preprocessing_that_the_file_states_is_called_as_in_training(
     classifier, small
 ):

@@ -337,16 +337,3 @@ def test_one_value_is_an_axis_of_one(fashion):
         swept(fashion, photo, {"noise": 20, "jpeg_quality": None}),
         swept(fashion, photo, {"noise": [20], "jpeg_quality": [None]}),
     )
-
-
-def test_three_axes_are_a_row_for_each_combination(fashion):
-    photo = samples.photos("fashion_mnist")[0]
-    grid = {"brightness": (0.5, 1), "noise": (0, 30), "blur": 2}
-    head, *lines = swept(fashion, photo, grid).table().text().splitlines()
-    assert head.split() == ["brightness,", "noise,", "blur", "mean", "confidence"]
-    assert [line.split()[:3] for line in lines] == [
-        ["0.5,", "0,", "2"],
-        ["0.5,", "30,", "2"],
-        ["1,", "0,", "2"],
-        ["1,", "30,", "2"],
-    ]
