@@ -94,8 +94,8 @@ def flips():
 
 def heatmaps():
     maps = [kit.heatmap(LITE, photo, "tiger cat") for photo in (TALL, PHOTOS[0])]
-    blocks = [StepRecord.of("map", each.overlay).numbers() for each in maps]
-    return "\n".join([*map(repr, maps), str(blocks), maps[0].about])
+    pictures = [blocks(each.overlay) for each in maps]
+    return "\n".join([*map(repr, maps), *pictures])
 
 
 def brief(content):
