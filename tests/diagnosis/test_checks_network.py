@@ -297,14 +297,6 @@ def head_of(*last, loss=None):
     return check_head(layers_of(json.loads(model.to_json())), outputs, compiled)
 
 
-def test_two_softmax_layers_are_named_with_the_most_that_a_class_can_get():
-    finding = head_of(layers.Dense(10, activation="softmax"), layers.Softmax())
-    assert finding.verdict == "named"
-    # e / (e + 9) = 2.71828 / 11.71828
-    assert finding.evidence[0].threshold == pytest.approx(0.23197, abs=1e-5)
-    assert finding.evidence[0].value <= 0.23197
-
-
 @pytest.mark.parametrize(
     ("activation", "from_logits", "wrong"),
     [

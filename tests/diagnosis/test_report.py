@@ -96,14 +96,10 @@ def test_details_tell_numbers_for_and_against():
     ]
 
 
-def test_repr_is_one_line_without_addresses():
-    assert (
-        repr(FOUND)
-        == "Diagnosis('net<script>', 2 photos, named: blurred possible, double_scaling named)"
-    )
-    assert (
-        repr(Diagnosis((), "n", 1))
-        == "Diagnosis('n', 1 photos, cannot_tell: no findings)"
+def test_in_a_notebook_the_details_are_folded_below():
+    inner = FOUND.details().html()
+    assert FOUND.html().endswith(
+        f"<details><summary>Details</summary>{inner}</details>"
     )
 
 

@@ -184,8 +184,9 @@ def test_a_prediction_that_fails_is_shown_and_raised_on_asking(explorer, monkeyp
     monkeypatch.setattr(kit.Classifier, "predict_tensors", broken)
     explorer.settings = {"noise": 3}
     assert explorer.error == "no memory"
-    with pytest.raises(ValueError, match="no memory"):
-        _ = explorer.probabilities
+    for asked in ("probabilities", "tensor", "photo", "view"):
+        with pytest.raises(ValueError, match="no memory"):
+            getattr(explorer, asked)
 
 
 def test_outputs_that_are_no_numbers_are_said_in_one_line(explorer, monkeypatch):

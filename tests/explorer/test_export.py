@@ -83,7 +83,7 @@ def test_a_network_that_a_page_cannot_run_is_refused_with_the_reason(
 @pytest.mark.parametrize(
     ("limit", "value", "reason"),
     [
-        ("LARGEST", 100_000, "this network has more than 0 MB"),
+        ("LARGEST", -1_000_000, "this network has more than -1 MB"),
         ("NUDGE", 0.5, "rounding alone changes what this network predicts"),
     ],
 )

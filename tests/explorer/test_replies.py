@@ -13,15 +13,13 @@ from IPython.utils.capture import capture_output
 from PIL import Image
 from traitlets.config import Config
 
-from kit import faults, load_image
+from kit import load_image
 from kit.explorer import explorer as explorers, note, shelf
 from kit.explorer.explorer import Explorer
-from kit.explorer.panel import chips as chips_of, sliders as sliders_of
 from kit.explorer.replies import LIVE_PIXELS, path_of
-from kit.explorer.settings import MAIN
 from kit.explorer.shelf import THUMBNAIL, Shelf, small_jpeg
 from kit.explorer.texts import answer_of, bars, verdict
-from kit.perturbation import PARAMETERS, noise_field
+from kit.perturbation import noise_field
 from tests.explorer.page import ask, deliver, listen, panel
 
 GOLDFISH = (
@@ -169,52 +167,6 @@ def test_noise_is_bounded_by_what_a_page_can_paint(shown):
 
 # -- chips and sliders
 
-ORDER = [
-    *(
-        "file",
-        "exif",
-        "alpha",
-        "depth",
-        "photograph",
-        "perturbation",
-        "thumbnail",
-        "filter",
-        "fit",
-    ),
-    *("channels", "polarity", "scaling", "cast", "layout", "tensor", "probabilities"),
-]
-
-
-def test_chips_stand_in_the_order_of_the_steps_and_offer_every_alternative(
-    classifier, fashion
-):
-    trained = classifier.preprocessing
-    chips = chips_of(trained, "as in training")
-    assert [chip["key"] for chip in chips] == ORDER
-    assert [chip["key"] for chip in chips if "options" in chip] == list(faults.STEPS)
-    for chip in chips:
-        if "options" in chip:
-            others = faults.alternatives(trained, chip["key"])
-            assert chip["options"] == [
-                ["", "as in training"],
-                *([one.name, one.title] for one in others),
-            ]
-    # A step without an alternative has none.
-    assert "channels" not in [
-        chip["key"] for chip in chips_of(fashion.preprocessing, "")
-    ]
-
-
-def test_sliders_offer_every_parameter_with_its_groups_together():
-    sliders = sliders_of()
-    assert [slider["key"] for slider in sliders] == list(PARAMETERS)
-    folded = [slider["section"] for slider in sliders if slider["group"] == "more"]
-    groups = ["Scene", "Weather", "Lens", "Light", "Sensor", "File"]
-    assert sorted(folded, key=groups.index) == folded
-    assert {slider["key"] for slider in sliders if slider["group"] == "main"} == set(
-        MAIN
-    )
-
 
 @pytest.mark.parametrize(
     ("changed", "marked", "perturbed"),
@@ -242,29 +194,6 @@ def test_what_a_person_has_changed_is_marked_and_nothing_that_follows(
         chip["value"]
         for chip in path.values()
         if "_" in chip["value"] or not (chip["value"] or chip["hidden"])
-    ]
-
-
-def test_the_model_input_has_its_range_beside_the_one_it_should_have(look):
-    assert path_of(look())["tensor"]["value"] == "−1..1"
-    fed = path_of(look(scaling="missing_scaling"))["tensor"]
-    assert fed["value"] == "0..255, expected −1..1"
-
-
-def test_the_line_has_the_steps_that_do_something_and_those_that_are_changed(look):
-    def line(**changed):
-        return [
-            key for key, chip in path_of(look(**changed)).items() if not chip["hidden"]
-        ]
-
-    usual = ["photograph", "perturbation", "tensor", "probabilities"]
-    assert line() == [*usual, "filter", "fit", "scaling"]
-    assert line(exif="exif_ignored", scaling="missing_scaling") == [
-        *usual,
-        "exif",
-        "filter",
-        "fit",
-        "scaling",
     ]
 
 

@@ -119,74 +119,10 @@ def test_the_answer_can_be_none_of_these(fashion, clothes, novelty):
     assert told[1][1].startswith(f"{told[1][2]}, ")
 
 
-@pytest.mark.parametrize(
-    ("probability", "text"),
-    [
-        (0.0, "0.0 %"),
-        (0.000499, "<0.1 %"),
-        (0.0005, "0.1 %"),
-        (0.9994, "99.9 %"),
-        (0.9995, ">99.9 %"),
-        (1.0, "100.0 %"),
-        (np.float32("nan"), "nan %"),
-    ],
-)
-def test_nearly_none_and_nearly_all_are_told_from_none_and_all(probability, text):
-    # 0.0005 in binary lies a little above 0.05 %, which is rounded up.
-    assert texts.percent(probability) == text
-
-
-def test_bars_show_the_most_probable_classes_with_their_untouched_values_and_one_for_the_others(
-    look,
+def test_only_a_preprocessing_that_the_file_states_is_called_as_in_training(
+    classifier, small
 ):
-    shown = look(brightness=0.3)
-    *rows, others = texts.bars(shown)
-    assert len(rows) == texts.BARS - 1
-    values = [row["value"] for row in rows]
-    assert values == sorted(values, reverse=True)
-    assert sum(row["top"] for row in rows) == 1
-    named = next(row for row in rows if row["expected"])
-    assert (named["index"], named["name"]) == (ESPRESSO, look.names[ESPRESSO])
-    assert named["ghost"] == pytest.approx(look().probabilities[ESPRESSO], abs=1e-6)
-    assert others["name"] == "993 others"
-    assert others["value"] == pytest.approx(1 - sum(values), abs=1e-4)
-    certain = np.zeros(1000, np.float32)
-    certain[:4] = 0.99, 0.007, 0.0026, 0.0004
-    rows = texts.bars(replace(look(), probabilities=certain, label=None))
-    assert [row["text"] for row in rows] == ["99.0 %", "0.7 %", "0.3 %", "<0.1 %"], (
-        "no rows of nothing"
-    )
-
-
-def test_the_known_class_and_the_untouched_answer_keep_their_bars(look):
-    shown = look("cat.jpg", scaling="missing_scaling")
-    assert shown.label not in np.argsort(-shown.probabilities)[: texts.BARS]
-    rows = texts.bars(shown)
-    assert {"Egyptian cat", "tiger cat"} <= {row["name"] for row in rows}
-    assert len(rows) == texts.BARS
-
-
-def test_ten_classes_keep_their_places(fashion, clothes):
-    shown = Bench(fashion, fashion.preprocessing).look(
-        clothes[0], neutral(clothes[0].name)
-    )
-    assert [row["name"] for row in texts.bars(shown)] == list(fashion.class_names)
-
-
-def test_the_verdict_tells_answer_truth_and_what_it_was(look, espresso):
-    before = texts.percent(look().probabilities[ESPRESSO])
-    assert said_of(look()) == f"espresso, {before}, ✓ correct."
-    wrong = look(scaling="missing_scaling")
-    assert ", ✕ it is espresso. " in said_of(wrong)
-    assert said_of(wrong).endswith(f"Original photo: espresso, {before}")
-    same = said_of(look(brightness=0.9))
-    assert same.endswith(f"✓ correct. Original photo: same class, {before}")
-    unknown = look.bench.look(espresso, neutral("espresso.jpg"))
-    marks = [texts.answer_of(each)["mark"] for each in (look(), wrong, unknown)]
-    assert marks == ["✓ correct", "✕ it is espresso", ""]
-
-
-def test_only_a_preprocessing_that_the_file_states_is_called_as_in_training(classifier):
+    assert texts.usual_preparation(small) == "as in training", "no file says otherwise"
     assert texts.usual_preparation(classifier) == "as in training"
     wrong = classifier.using(
         classifier.preprocessing.replace(channels="bgr", scaling="0..1")

@@ -50,7 +50,13 @@ test("a photo of more than 4 megapixels is reduced to as many, one of as many is
     rgba: new Uint8ClampedArray(4 * width * height),
   });
   assert.equal(pixelsOf(plain(2048, 2048), [0, 0, 0]).from, null);
-  const small = pixelsOf(plain(4096, 1025), [0, 0, 0]);
+  const edge = plain(4096, 1025);
+  edge.rgba.fill(200, edge.rgba.length / 2);
+  const small = pixelsOf(edge, [0, 0, 0]);
+  assert.ok(
+    Math.max(...small.data.subarray(small.data.length / 2).subarray(0, 60_000)) > 200,
+    "sharp",
+  );
   assert.deepEqual([small.width, small.height, small.from], [4094, 1024, [4096, 1025]]);
 });
 
@@ -115,6 +121,19 @@ test("a photo is given to the network upright, or as it is stored where that is 
   assert.equal(same.signs.exif, false, "turned by nothing");
 });
 
+test("outputs of which one is no number are refused", async () => {
+  const bench = new Bench(ABOUT, () => gave([0.5, NaN]));
+  bench.open({ name: "a", image: { data: new Uint8Array(6), width: 2, height: 1 } });
+  const expected = { message: "Expected probabilities, received nan or infinite values" };
+  await assert.rejects(bench.look({ settings: STATE }), expected);
+});
+
+test("noise of a seed that a page has not is refused with those that it has", () => {
+  const bench = new Bench({ ...ABOUT, seeds: { 3: {}, 5: {} } }, gave);
+  const expected = { message: "Expected a seed of 3,5, received 4" };
+  assert.throws(() => bench.noise({ seed: 4, count: 9 }), expected);
+});
+
 // -- the worker
 
 test("a worker opens the network, then answers one question after the other, each on its own port", async () => {
@@ -145,6 +164,7 @@ test("a worker opens the network, then answers one question after the other, eac
     },
   });
   await import("../../kit/explorer/page/worker.js");
+  const scale = new Uint8Array(Float32Array.of(2).buffer);
   const packed = (...bytes) => gzipSync(Uint8Array.from(bytes)).toString("base64");
   const about = {
     ...ABOUT,
@@ -152,12 +172,15 @@ test("a worker opens the network, then answers one question after the other, eac
     map: null,
     shape: [1, 2, 3],
     temperature: 1,
-    network: { length: 4, weights: [] },
+    network: { length: 4, weights: [{ start: 0, count: 1, rows: 1 }] },
   };
   const image = (value) => ({ data: new Uint8Array(6).fill(value), width: 2, height: 1 });
   const look = (photo) => ({ kind: "look", content: { settings: { ...STATE, photo } } });
   const questions = [
-    { kind: "start", content: { about, network: packed(1, 2, 3, 4), wasm: packed(5, 6) } },
+    {
+      kind: "start",
+      content: { about, network: packed(0, 0, 0, 0, ...scale, 3, 0), wasm: packed(5, 6) },
+    },
     { kind: "open", content: { name: "a", image: image(7) } },
     { kind: "open", content: { name: "b", image: image(8) } },
     look("a"),
@@ -171,7 +194,7 @@ test("a worker opens the network, then answers one question after the other, eac
   while (posted.length < questions.length) await settled();
   assert.deepEqual(files, [
     [5, 6],
-    [1, 2, 3, 4],
+    [0, 0, 192, 64], // 6
   ]);
   assert.deepEqual(
     posted.map(({ id }) => id),
@@ -179,5 +202,5 @@ test("a worker opens the network, then answers one question after the other, eac
   );
   assert.equal(posted[0].value, null);
   assert.deepEqual([posted[3].value.row[0], posted[5].value.row[0]], [7, 8]);
-  assert.ok(posted[4].trouble);
+  assert.equal(typeof posted[4].trouble, "string");
 });

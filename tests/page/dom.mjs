@@ -30,7 +30,9 @@ export function pass(ms) {
 /** Let everything that waits for a promise go on. */
 export const settled = () => new Promise((done) => setImmediate(done));
 
-class FakeElement {
+const INSIDE_ALONE = new Set(["focus", "blur", "pointerenter", "pointerleave"]); // events that do not rise
+
+export class FakeElement {
   constructor(tag) {
     this.tag = tag;
     this.attributes = new Map();
@@ -47,6 +49,7 @@ class FakeElement {
       toggle: (name, on = !this.classList.contains(name)) => {
         const names = this.className.split(" ").filter((other) => other && other !== name);
         this.className = [...names, ...(on ? [name] : [])].join(" ");
+        return on;
       },
       add: (name) => this.classList.toggle(name, true),
       remove: (name) => this.classList.toggle(name, false),
@@ -112,10 +115,24 @@ class FakeElement {
     }
   }
 
+  /** Whether it is one of `a, b`, each `tag.name:state` or `[type=name]` or `:not()` of such, below another by a space. */
   matches(selector) {
-    const last = selector.split(" ").at(-1);
-    if (last === ":focus") return document.activeElement === this;
-    return last.startsWith(".") ? this.classList.contains(last.slice(1)) : this.tag === last;
+    return selector.split(/, (?![^(]*\))/).some((one) => {
+      const outer = one.split(/ (?![^(]*\))/);
+      const [, tag, name, state, kind, others] =
+        /^(\w*)(?:\.([\w-]+))?(?::(focus|checked))?(?:\[type=(.*)\])?(?::not\((.*)\))?$/.exec(
+          outer.pop(),
+        );
+      return (
+        (!tag || tag === this.tag) &&
+        (!name || this.classList.contains(name)) &&
+        (state !== "focus" || document.activeElement === this) &&
+        (state !== "checked" || Boolean(this.checked)) &&
+        (!kind || kind === this.getAttribute("type")) &&
+        !(others && this.matches(others)) &&
+        (outer.length === 0 || this.parentElement?.closest(outer.join(" ")) != null)
+      );
+    });
   }
 
   closest(selector) {
@@ -134,17 +151,37 @@ class FakeElement {
     return node === this || [...this].includes(node);
   }
 
-  addEventListener(type, heard) {
-    (this.listeners[type] ??= []).push(heard);
+  addEventListener(type, heard, early = false) {
+    (this.listeners[type] ??= []).push({ heard, early });
   }
 
-  dispatchEvent() {}
+  removeEventListener(type, heard) {
+    this.listeners[type] = this.listeners[type].filter((listener) => listener.heard !== heard);
+  }
 
-  /** What a person does: the listeners of this element hear of it, with these properties of an event. */
+  dispatchEvent({ type, detail }) {
+    this.fire(type, { detail });
+  }
+
+  /** What a person does: this element and those around it hear of it; tells whether the browser is kept from its own. */
   fire(type, properties = {}) {
-    const event = { type, target: this, currentTarget: this, ...properties };
-    event.preventDefault = event.stopPropagation = () => {};
-    for (const heard of this.listeners[type] ?? []) heard(event);
+    let [isPrevented, isStopped] = [false, false];
+    const event = {
+      type,
+      target: this,
+      preventDefault: () => (isPrevented = true),
+      stopPropagation: () => (isStopped = true),
+      ...properties,
+    };
+    const path = [this];
+    while (path.at(-1).parentElement) path.push(path.at(-1).parentElement);
+    const hear = (node, isEarly) => {
+      for (const { heard, early } of node.listeners[type] ?? [])
+        if (early === isEarly && !isStopped) heard({ ...event, currentTarget: node });
+    };
+    for (const node of path.toReversed()) hear(node, true);
+    for (const node of INSIDE_ALONE.has(type) ? [this] : path) hear(node, false);
+    return isPrevented;
   }
 
   click() {
@@ -170,7 +207,8 @@ class FakeElement {
     return {
       canvas,
       createImageData: (width, height) => new ImageData(width, height),
-      getImageData: (_left, _top, width, height) => new ImageData(width, height),
+      getImageData: (_left, _top, width, height) =>
+        new ImageData(Uint8ClampedArray.from({ length: 4 * width * height }, (_, k) => k)),
       putImageData: (image) => {
         canvas.image = image;
       },
@@ -213,7 +251,10 @@ class FakeImageData {
   }
 }
 
-export const camera = { getUserMedia: async () => ({ getTracks: () => [] }) };
+export const camera = {
+  getUserMedia: async () => ({ getTracks: () => camera.tracks }),
+  tracks: [],
+};
 
 const globals = {
   document: {
@@ -221,7 +262,7 @@ const globals = {
     activeElement: null,
     hidden: false,
   },
-  window: { addEventListener: () => {}, removeEventListener: () => {} },
+  window: new FakeElement("window"),
   navigator: { mediaDevices: camera },
   performance: { now: () => now },
   requestAnimationFrame: (run) => later(run, 16),
@@ -230,9 +271,13 @@ const globals = {
   clearTimeout: forget,
   devicePixelRatio: 1,
   innerHeight: 1000,
-  getComputedStyle: () => ({ overflowY: "visible" }),
+  innerWidth: 1000,
   ImageData: FakeImageData,
-  CustomEvent: class {},
+  CustomEvent: class {
+    constructor(type, { detail }) {
+      Object.assign(this, { type, detail });
+    }
+  },
 };
 for (const [name, value] of Object.entries(globals))
   Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });

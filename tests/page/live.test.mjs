@@ -5,7 +5,7 @@ import test from "node:test";
 import { pass } from "./dom.mjs";
 import { StandIn } from "../../kit/explorer/page/live.js";
 import { recorded } from "../../kit/explorer/page/bench.js";
-import { probabilities, restored, tempered } from "../../kit/explorer/page/network.js";
+import { opened, probabilities, restored, tempered } from "../../kit/explorer/page/network.js";
 import { Reasons } from "../../kit/explorer/page/reasons.js";
 import { Texts, percent } from "../../kit/explorer/page/texts.js";
 
@@ -69,6 +69,19 @@ for (const state of states) {
     assert.equal(Boolean(after), pictures.length > 0);
   });
 }
+
+test("up to ten classes have a row each, of more than that seven and one for all others", () => {
+  for (const [count, rows] of [
+    [10, 10],
+    [11, 8],
+  ]) {
+    const few = new Texts({ ...panel, classes: panel.classes.slice(0, count) });
+    const even = new Float32Array(count).fill(1 / count);
+    const view = { ...untouched, row: even, calibrated: even, top: 0 };
+    const { bars } = few.shown(view, { ...INFO, untouched: view }, "");
+    assert.equal(bars.length, rows);
+  }
+});
 
 test("numbers are written as Python writes them", () => {
   assert.deepEqual([0, 0.0004, 0.0005, 0.3456, 0.9994, 0.9996, 1].map(percent), [
@@ -225,9 +238,13 @@ test("of a perturbed camera, one frame in a second is seen untouched, too", asyn
   });
   const film = (noise) =>
     ask({ kind: "frame", settings: at({ noise }), height: 1, width: 1 }, [new Uint8Array(3)]);
+  pass(1);
   for (let frame = 0; frame < 3; frame++) await film(30);
   assert.deepEqual(seen, [0, 30, 30, 30]);
-  pass(1001);
+  pass(900);
+  await film(30);
+  assert.deepEqual(seen.splice(4), [30]);
+  pass(101);
   const { content } = await film(30);
   assert.deepEqual(seen.slice(4), [0, 30]);
   assert.equal(content.verdict, "tiger cat, 70.0 %. Original photo: tabby, 60.0 %");
@@ -243,6 +260,7 @@ test("what the last layer puts out becomes probabilities", () => {
     [...probabilities(Float32Array.from(outputs), head)].map((share) => Number(share.toFixed(4)));
   assert.deepEqual(of([0.25, 0.75], "softmax"), [0.25, 0.75]);
   assert.deepEqual(of([Math.log(1000), Math.log(3000)], "logits"), [0.25, 0.75]);
+  assert.deepEqual(of([1000, 1000 + Math.log(3)], "logits"), [0.25, 0.75], "nothing overflows");
   assert.deepEqual(of([0.1, 0.3], "sigmoid"), [0.25, 0.75]);
   assert.deepEqual(of([0, 0], "sigmoid"), [0.5, 0.5]);
   assert.deepEqual(of([0.3], "sigmoid"), [0.7, 0.3]);
@@ -252,6 +270,69 @@ test("what the last layer puts out becomes probabilities", () => {
     [...even].map((share) => Number(share.toFixed(4))),
     [0.3333, 0.6667],
   );
+});
+
+/** What a network gives whose outputs are these, and which tensors it was given. */
+async function outputsOf(outputs, about, where) {
+  const given = [];
+  let open = 0;
+  class Tensor {
+    constructor(values, shape) {
+      this.values = values;
+      given.push([[...values], shape]);
+      open += 1;
+    }
+    toTypedArray = () => this.values;
+    delete = () => (open -= 1);
+  }
+  globalThis.litertOf = (wasm) => ({
+    Tensor,
+    open: async (file) => ({
+      run: async () => {
+        given.push([[...wasm], [...new Float32Array(file.buffer)]]);
+        open += outputs.length;
+        return outputs.map((values) => Object.assign(new Tensor(values, null), { values }));
+      },
+    }),
+  });
+  const file = new Uint8Array(Float32Array.of(9, 1, 2, 3, 5).buffer);
+  const run = await opened(file, Uint8Array.of(7), { temperature: 1, ...about });
+  const view = await run(Float32Array.of(0.5), { where });
+  assert.equal(open, outputs.length, "each is given back");
+  assert.deepEqual(given.slice(0, 2), [
+    [[0.5], [1, 1, 1, 1]],
+    [[7], [9, 1, 2, 3, 5]],
+  ]);
+  return view;
+}
+
+test("a network gives probabilities, and where it sees the class that is asked for", async () => {
+  const features = Float32Array.of(1, 1, 4, 0); // of two places, one above the other, with two channels
+  const map = { start: 4, count: 4, rows: 2, shape: [2, 1, 2] }; // weights 1, 2 and 3, 5, of which the mean goes
+  const about = { head: "softmax", shape: [1, 1, 1], map };
+  const rounded = ({ cells }) => cells && { ...cells, values: Array.from(cells.values) };
+  const two = [Float32Array.of(0.25, 0.75), features];
+  const other = await outputsOf(two, about, -1);
+  assert.deepEqual([[...other.row], other.novel], [[0.25, 0.75], false]);
+  assert.deepEqual([...other.calibrated], [0.25, 0.75]);
+  assert.deepEqual(rounded(other), { height: 2, width: 1, values: [0.625, 1] });
+  assert.deepEqual(rounded(await outputsOf(two, about, 0)).values, [0, 0]);
+  assert.equal((await outputsOf(two, about, null)).cells, null);
+  assert.equal((await outputsOf(two, { ...about, map: null }, -1)).cells, null);
+  // Sigmoids are taken as they are, and a single one speaks for the second class.
+  const sigmoids = await outputsOf(two, { ...about, head: "sigmoid" }, 0);
+  assert.deepEqual(rounded(sigmoids).values, [0.75, 1]);
+  const single = { ...about, head: "sigmoid", map: { ...map, count: 2, rows: 1 } };
+  const one = [Float32Array.of(0.25), features];
+  const first = await outputsOf(one, single, -1);
+  assert.deepEqual(
+    [[...first.row], rounded(first).values],
+    [
+      [0.75, 0.25],
+      [0, 0],
+    ],
+  );
+  assert.deepEqual(rounded(await outputsOf(one, single, 1)).values, [0.75, 1]);
 });
 
 test("weights of 16 bits and their scales are put back where they were", () => {

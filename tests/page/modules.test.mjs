@@ -1,7 +1,7 @@
 // What the page's parts do for a person, each by itself.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { called, pass, settled } from "./dom.mjs";
+import { called, camera as browser, pass, settled } from "./dom.mjs";
 import { AnswerView } from "../../kit/explorer/page/answer.js";
 import { BecauseView } from "../../kit/explorer/page/because.js";
 import { Camera } from "../../kit/explorer/page/camera.js";
@@ -52,6 +52,7 @@ test("a walk ends at the first place with another prediction, to a tenth of a st
   assert.equal(line, "Noise 37.3 levels: cat becomes dog.");
   assert.equal(places.at(-1), 37.3);
   assert.equal(walked({ ...SLIDER, whole: true }, 37.25).places.at(-1), 38);
+  assert.equal(walked({ ...SLIDER, step: 5, snaps: true }, 37.25).places.at(-1), 40);
 });
 
 test("a walk away from neutral that finds nothing goes the other way, and then comes back to where it began", () => {
@@ -66,6 +67,9 @@ test("a second press stops a walk", () => {
   const flip = new Flip(SLIDER, { ...events, now: () => 0 });
   flip.button.click();
   assert.equal(flip.button.textContent, "Stop");
+  flip.painted(50, "dog"); // of a move before
+  pass(100);
+  assert.equal(log.length, 1);
   flip.button.click();
   flip.painted(log[0][1], "cat");
   pass(100);
@@ -320,8 +324,12 @@ test("an answer blames chips, fixes them and goes back, and says so when it is a
   );
   view.progress("checks, part 1 of 4");
   assert.equal(view.status.textContent, "Looking for the cause: checks, part 1 of 4 …");
+  view.progress("");
+  assert.equal(view.status.textContent, "Looking for the cause: checks, part 1 of 4 …");
   view.explain({ changes: CHANGES }, []);
+  view.moved({ ...SETTINGS, photo: "another.jpg" });
   view.moved(SETTINGS);
+  assert.ok(!log.splice(0).some(([name]) => name === "opened"), "it is still under way");
   assert.equal(view.act.textContent, "Undo noise 60", "offered while the search goes on");
   view.explain(EXPLAINED, []);
   view.moved(SETTINGS);
@@ -397,7 +405,11 @@ test("a frame is sent when the last is answered and the pause is over, none afte
   assert.deepEqual([camera.frame.width, camera.frame.height], [2, 1], "the video has 4 × 2 pixels");
   ready = false;
   pass(200);
+  let stopped = 0;
+  browser.tracks = [{ stop: () => (stopped += 1) }];
   camera.snap.click();
+  browser.tracks = [];
+  assert.equal(stopped, 1, "its light goes out");
   ready = true;
   pass(200);
   assert.equal(log.filter(([name]) => name === "framed").length, frames);
@@ -423,10 +435,55 @@ test("a file goes in pieces of 4 MB, the last one marked, and one over the limit
     ],
   );
   assert.equal(new Set(posts.map(([, { number }]) => number)).size, 1);
-  assert.deepEqual(log.at(-1), [
-    "fail",
-    "Expected an image of at most 9 MB, received 12 MB: big.jpg",
-  ]);
+  await files.send([file(9e6), file(0)]); // as large as may be, and with nothing in it, which the kernel refuses
+  const later = log.filter(([name]) => name === "post").slice(3);
+  assert.deepEqual(
+    later.map(([, content, [piece]]) => [content.last, piece.byteLength]),
+    [
+      [false, 4e6],
+      [false, 4e6],
+      [true, 1e6],
+      [true, 0],
+    ],
+  );
+  assert.deepEqual(
+    log.find(([name]) => name === "fail"),
+    ["fail", "Expected an image of at most 9 MB, received 12 MB: big.jpg"],
+  );
+});
+
+test("a frame of a camera is perturbed by the page only where the kernel says so", () => {
+  const preview = new Preview(() => {});
+  const frame = { photo: "Camera", pixels: new Uint8Array(3), width: 1, height: 1 };
+  const view = new DataView(new ArrayBuffer(3));
+  for (const live of [true, false]) {
+    const content = { settings: { photo: "Camera" }, source: { live, width: 1, height: 1 } };
+    preview.take(content, [view], frame);
+    assert.equal(preview.base, live ? frame : null);
+  }
+});
+
+test("a picture has the size of what it is painted from, also where one side stays", () => {
+  const picture = new Picture("");
+  const sizes = [
+    [2, 1],
+    [2, 3],
+    [1, 3],
+    [2, 1],
+  ];
+  for (const [width, height] of sizes) {
+    picture.paint(
+      Uint8Array.from({ length: 3 * width * height }, (_, k) => k),
+      width,
+      height,
+    );
+    const { image } = picture.canvas;
+    assert.deepEqual(
+      [image.width, image.height, image.data.at(-2)],
+      [width, height, 3 * width * height - 1],
+    );
+    assert.equal(picture.canvas.style.aspectRatio, `${width} / ${height}`);
+  }
 });
 
 test("noise is asked for once, and the photo is painted with it when it has come", () => {
@@ -439,7 +496,16 @@ test("noise is asked for once, and the photo is painted with it when it has come
   const settings = { brightness: 1, noise: 10, seed: 5 };
   preview.wantNoise(settings);
   preview.wantNoise(settings);
-  assert.deepEqual(log, [["ask", 5, 3]]);
+  assert.deepEqual(log.splice(0), [["ask", 5, 3]]);
+  const larger = new Preview(events.ask);
+  for (const width of [1, 2]) {
+    larger.take({ settings: { photo: "a" }, source: { ...source, width } }, [grey, grey], null);
+    larger.wantNoise(settings);
+  }
+  assert.deepEqual(log, [
+    ["ask", 5, 3],
+    ["ask", 5, 6],
+  ]);
   preview.paint(settings, false);
   assert.equal(preview.picture.canvas.image, undefined, "not without its noise");
   preview.takeNoise({ seed: 5 }, new DataView(Int16Array.of(4096, 0, -4096).buffer));

@@ -191,7 +191,8 @@ PROBABILITIES = {
     ("brightness", "scaling"): {285: 0.9, 282: 0.05, 281: 0.03, 7: 0.02},
     ("exif",): {281: 0.6, 282: 0.25, 285: 0.0004, 9: 0.1},
     ("exif", "scaling"): {285: 0.5, 281: 0.4},
-    ("fit",): {281: 0.55, 282: 0.3},
+    ("fit",): {282: 0.55, 281: 0.3},
+    ("layout",): {281: 0.39, 282: 0.3},
     ("dimmer",): {281: 0.5, 282: 0.3},
     ("grain",): {281: 0.45, 282: 0.35},
     ("dimmer", "grain"): {282: 0.9, 281: 0.05},
@@ -209,6 +210,7 @@ CHANGES = {
     "scaling": ("scaling", "range_0_1"),
     "fit": ("fit", "fit_squash"),
     "channels": ("channels", "channels_swapped"),
+    "layout": ("layout", "transposed"),
 }
 """What each of them sets."""
 NOVEL = ("fit",)

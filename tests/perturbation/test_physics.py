@@ -107,17 +107,16 @@ def test_flips_swap_sides():
 
 def test_an_elastic_displacement_has_the_stated_deviation_and_is_smooth():
     for axis in (0, 1):
-        moved = np.stack(
-            [physics.elastic(slope(axis, 250), 3.0, seed) for seed in range(4)]
-        ).astype(float)
-        inside = (moved - slope(axis, 250))[:, 20:-20, 20:-20, 0]
+        still = np.ascontiguousarray(slope(axis, 250)[:, :150])
+        moved = np.stack([physics.elastic(still, 3.0, seed) for seed in range(6)])
+        inside = (moved.astype(float) - still)[:, 20:-20, 20:-20, 0]
         assert abs(inside.mean()) < 0.15
         assert abs(inside.std() - 3) < 0.15
-        # Neighbours under a Gaussian of 1 % of 250 pixels correlate by exp(-1 / (4 * 2.5**2)) = 0.96.
+        # Neighbours under a Gaussian of 1 % of 150 pixels correlate by exp(-1 / (4 * 1.5**2)) = 0.89.
         assert (
-            0.93
+            0.87
             < np.corrcoef(inside[..., 1:].ravel(), inside[..., :-1].ravel())[0, 1]
-            < 0.98
+            < 0.91
         )
     fine = 2 * slope(1, 120)
     weak, strong = (

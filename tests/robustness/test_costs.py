@@ -41,9 +41,3 @@ def test_shares_are_those_of_the_probabilities(classifier, pictures, costs):
     assert cost.confidence == pytest.approx(swapped.max(axis=1).mean())
     sure = swapped.max(axis=1) > 0.5
     assert cost.wrong_and_sure == (sure & (top != labels)).mean()
-
-
-def test_the_table_has_a_line_for_each_and_whole_percentages(costs):
-    lines = costs.text().splitlines()
-    assert len(lines) == 1 + len(costs)
-    assert lines[1].split()[:4] == ["as", "in", "training", f"{costs[0].right:.0%}"]

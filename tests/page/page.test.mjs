@@ -1,0 +1,505 @@
+// A whole page as a person works it: what it shows at first, what each step changes in it, and what it asks for.
+//
+// That lies in data/page.txt, a line for each element; `RECORD=1 node tests/page/page.test.mjs` writes it, and what has
+// changed there is to be read. The model is as small as the photos: a class is as probable as its colour is bright.
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import test from "node:test";
+import { gzipSync } from "node:zlib";
+import { FakeElement, called, camera, pass, settled } from "./dom.mjs";
+import { Bench } from "../../kit/explorer/page/bench.js";
+import { StandIn, living } from "../../kit/explorer/page/live.js";
+import { render } from "../../kit/explorer/page/explorer.js";
+
+const FILE = new URL("./data/page.txt", import.meta.url);
+const { panel: recorded } = JSON.parse(
+  readFileSync(new URL("./data/texts.json", import.meta.url), "utf-8"),
+);
+
+// -- photos and a model
+
+/** A file of 3 × 2 or fewer pixels, which is a JPEG with a long EXIF block where it is turned. */
+const photo = (width, rgba, isTurned = false) => {
+  const exif = isTurned ? [0xff, 0xe1, 1, 4, ...Array.from({ length: 258 }, () => 9)] : [];
+  return Uint8Array.from([0xff, 0xd8, ...exif, 0xff, 0xda, width, ...rgba]);
+};
+const CAT = photo(
+  3,
+  [
+    [200, 10, 20, 255, 190, 30, 40, 255, 180, 50, 60, 255],
+    [170, 70, 80, 255, 160, 90, 99, 255, 150, 110, 120, 255],
+  ].flat(),
+  true,
+);
+const DOG = photo(2, [0, 60, 250, 255, 10, 70, 240, 0]);
+const CLASSES = ["dark", "red", "green", "blue"];
+
+/** Probabilities of the mean colour, and where the image is bright. */
+async function model(tensor, { where }) {
+  const sums = [32 * tensor.length, 0, 0, 0];
+  tensor.forEach((level, k) => (sums[1 + (k % 3)] += 3 * level));
+  const total = sums.reduce((sum, share) => sum + share, 0);
+  const row = Float32Array.from(sums, (share) => share / total);
+  const cells = { height: 1, width: 2, values: [0, where === -1 ? 1 : 0.5] };
+  const calibrated = row.map((share) => (1 + share) / 5);
+  return { row, calibrated, novel: false, cells: where === null ? null : cells };
+}
+
+const LATER = { key: "flip", label: "Flip", hint: "Swap left and right.", kind: "switch" };
+const MORE = { ...recorded.sliders[1], key: "jpeg", label: "JPEG", hint: "Save.", neutral: null };
+const NEUTRAL = { ...recorded.neutral, photo: "cat.jpg", flip: false, jpeg: null };
+const PANEL = {
+  ...recorded,
+  title: "colours",
+  classes: CLASSES,
+  photos: [
+    { name: "cat.jpg", added: false, labelled: true, thumbnail: "Y2F0" },
+    { name: "dog.png", added: true, labelled: false, thumbnail: "" },
+  ],
+  labels: { "cat.jpg": "red" },
+  notes: ["a note"],
+  tries: [
+    ["night", { ...NEUTRAL, photo: "dog.png", brightness: 0.05 }],
+    ["grain", { ...NEUTRAL, noise: 60 }],
+    ["day", { ...NEUTRAL, brightness: 1.2 }],
+  ],
+  tempered: true,
+  ahead: { ...recorded.ahead, places: 2 },
+  neutral: NEUTRAL,
+  start: NEUTRAL,
+  sliders: [
+    { ...recorded.sliders[0], step: 0.2 },
+    recorded.sliders[1],
+    { ...LATER, unit: "", neutral: false, group: "more", section: "Scene" },
+    { ...MORE, unit: "", low: 1, whole: true, group: "more", section: "File" },
+  ],
+  path: recorded.path.filter(({ key }) => !["thumbnail", "filter", "polarity"].includes(key)),
+  steps: { ...recorded.steps, size: [2, 3], filter: "nearest", fit: "squash", scaling: [] },
+  choices: {
+    ...recorded.choices,
+    scaling: {
+      "": recorded.choices.scaling[""],
+      range_0_1: {
+        ...recorded.choices.scaling.range_0_1,
+        changes: { scaling: [{ divisor: 255, mean: null, std: null }] },
+      },
+    },
+  },
+};
+const packed = (text) => gzipSync(text).toString("base64");
+const base64 = (bytes) => Buffer.from(bytes).toString("base64");
+const PARTS = [
+  packed(JSON.stringify(PANEL)),
+  packed("script"),
+  "wasm",
+  "network",
+  base64(CAT),
+  base64(DOG),
+];
+
+// -- more of a browser
+
+const log = [];
+const brief = (settings) =>
+  Object.fromEntries(
+    Object.entries(settings).filter(([key, value]) => value !== NEUTRAL[key] || key === "photo"),
+  );
+
+/** A message in a line, with those of its settings that are not neutral, and the lengths of its bytes. */
+const lineOf = ({ settings, ...content }, buffers = []) => {
+  const { request: _request, number: _number, ...fields } = content;
+  const lengths = buffers.map(({ byteLength }) => byteLength);
+  return JSON.stringify({ ...fields, ...(settings && { settings: brief(settings) }), lengths });
+};
+
+class FakeBlob {
+  constructor(parts = []) {
+    this.bytes = parts.flatMap((part) =>
+      typeof part === "string" ? [...Buffer.from(part)] : [...(part.bytes ?? new Uint8Array(part))],
+    );
+  }
+  arrayBuffer = async () => Uint8Array.from(this.bytes).buffer;
+}
+
+/** One whose pixels come in the other order where the file has an EXIF block. */
+class ImageBitmap {
+  constructor([, , mark, ...bytes], options) {
+    const isTurned = bytes[0] === 0xe1;
+    assert.ok(mark === 0xff && (isTurned || bytes[0] === 0xda), "no image");
+    const [width, ...levels] = bytes.slice(isTurned ? 263 : 1);
+    assert.deepEqual(options, { premultiplyAlpha: "none", colorSpaceConversion: "none" });
+    const pixels = Array.from({ length: levels.length / 4 }, (_, k) =>
+      levels.slice(4 * k, 4 * k + 4),
+    );
+    this.rgba = (isTurned ? pixels.reverse() : pixels).flat();
+    Object.assign(this, { width, height: pixels.length / width, close: () => {} });
+  }
+}
+
+class OffscreenCanvas {
+  constructor(width, height) {
+    let [ground, image] = [null, null];
+    const context = {
+      fillRect: () => (ground = context.fillStyle.match(/\d+/g).map(Number)),
+      drawImage: (bitmap) => (image = bitmap),
+      getImageData: (...box) => {
+        assert.deepEqual(box, [0, 0, image.width, image.height]);
+        assert.deepEqual([width, height], [image.width, image.height]);
+        const level = (value, k) => (k % 4 === 3 ? 255 : image.rgba[k | 3] ? value : ground[k % 4]);
+        return { data: Uint8ClampedArray.from(ground ? image.rgba.map(level) : image.rgba) };
+      },
+    };
+    this.getContext = () => context;
+  }
+}
+
+/** A port gives its message to the other in the next turn. */
+class MessageChannel {
+  constructor() {
+    this.port1 = { close: () => {} };
+    this.port2 = { postMessage: (data) => queueMicrotask(() => this.port1.onmessage({ data })) };
+  }
+}
+
+/** A worker whose script is that of tests/page/bench.test.mjs. */
+class Worker {
+  turn = Promise.resolve();
+  constructor(url) {
+    log.push(`worker ${url}`);
+  }
+  postMessage({ kind, content }, [port, ...moved]) {
+    const answer = async () => {
+      if (kind !== "start") return this.bench[kind](content);
+      const { about, ...files } = content;
+      if (files.network !== "network") throw new Error("no network");
+      log.push(`start ${JSON.stringify(files)} ${Object.keys(about).length} fields`);
+      this.bench = new Bench(about, model);
+      return null;
+    };
+    assert.equal(moved.length, [content.upright, content.stored].filter(Boolean).length);
+    this.turn = this.turn.then(() =>
+      answer().then(
+        (value) => port.postMessage({ value }),
+        (error) => port.postMessage({ trouble: error.message }),
+      ),
+    );
+  }
+}
+
+let urls = 0;
+URL.createObjectURL = ({ bytes }) => `blob:${(urls += 1)}:${Buffer.from(bytes)}`;
+URL.revokeObjectURL = (url) => log.push(`revoked ${url}`);
+Object.assign(navigator, {
+  clipboard: { writeText: async (text) => log.push(`copied ${text}`) },
+});
+Object.assign(globalThis, {
+  Blob: FakeBlob,
+  ImageBitmap,
+  MessageChannel,
+  OffscreenCanvas,
+  Worker,
+  createImageBitmap: async (blob, options) => new ImageBitmap(blob.bytes, options),
+  location: { hash: "#photo=cat.jpg&noise=101&seed=3" }, // what no slider has is left out
+  history: { replaceState: (_state, _title, url) => log.push(`address ${url}`) },
+  matchMedia: () => ({ matches: true }),
+});
+const body = new FakeElement("body");
+const main = new FakeElement("main");
+const scripts = PARTS.map((textContent, part) => ({ textContent, dataset: { part } }));
+Object.assign(scripts[5], { textContent: "", dataset: { part: "dog" } }); // which lies beside the page
+window.kitParts = { dog: PARTS[5] };
+Object.assign(document, {
+  body,
+  documentElement: new FakeElement("html"),
+  querySelector: () => main,
+  querySelectorAll: () => scripts,
+  exitFullscreen: () => log.push("leaves the screen"),
+});
+body.append(main);
+Object.assign(FakeElement.prototype, {
+  requestFullscreen: async () => {
+    throw new Error("refused");
+  },
+  showPopover: () => log.push("shown in the window"),
+  scrollIntoView(options) {
+    log.push(`scrolls to ${this.tag}.${this.className} ${JSON.stringify(options)}`);
+  },
+});
+const { send } = StandIn.prototype;
+StandIn.prototype.send = function (content, callbacks, buffers) {
+  if (content.request) prefix = content.request.replace(/\.[^.]*$/, "");
+  log.push(`asks ${lineOf(content, buffers)}`);
+  return send.call(this, content, callbacks, buffers);
+};
+main.addEventListener("kit:painted", ({ detail }) =>
+  log.push(`painted ${JSON.stringify(brief(detail.settings))}`),
+);
+
+// -- what is seen
+
+const short = (number) => String(Number(Number(number).toFixed(4)));
+
+function lineOfElement(node) {
+  const { tag, className, attributes, dataset, style, image, drawn, texts } = node;
+  const data = Object.entries(dataset).map(([name, value]) => [`data-${name}`, value]);
+  const styles = Object.entries(style).map(([name, value]) => [`style-${name}`, value]);
+  const properties = ["checked", "inert", "popover", "scrollLeft"]
+    .filter((name) => node[name])
+    .map((name) => [name, node[name]]);
+  const own = [...attributes].filter(([name]) => !(name.slice(5) in dataset));
+  const pairs = [...own, ...data, ...styles, ...properties];
+  const values = pairs.map(([name, value]) =>
+    value === "" || value === true
+      ? name
+      : `${name}=${String(value).replace(/kit-\w+-(?=\d+)/, "kit-")}`.replace(
+          /\d+\.\d{5,}/g,
+          short,
+        ),
+  );
+  if (image) values.push(`${image.width}x${image.height}:${image.data}`);
+  for (const map of drawn ?? [])
+    if (map.image) values.push(`map ${map.image.width}x${map.image.height}:${map.image.data}`);
+  node.drawn = [];
+  const name = [tag, ...className.split(" ").filter(Boolean)].join(".");
+  return [name, ...values, ...texts.map((text) => JSON.stringify(text))].join(" ");
+}
+
+function linesOf(node, depth = 0) {
+  const inner = node.children.flatMap((child) => linesOf(child, depth + 1));
+  return ["  ".repeat(depth) + lineOfElement(node), ...inner];
+}
+
+/** Lines that are new, in their order, and how many of those before are gone. */
+function changed(before, after) {
+  const lengths = Array.from({ length: before.length + 1 }, () =>
+    Array.from({ length: after.length + 1 }, () => 0),
+  );
+  for (let i = before.length - 1; i >= 0; i--)
+    for (let j = after.length - 1; j >= 0; j--)
+      lengths[i][j] =
+        before[i] === after[j]
+          ? 1 + lengths[i + 1][j + 1]
+          : Math.max(lengths[i + 1][j], lengths[i][j + 1]);
+  const lines = [];
+  let [i, j] = [0, 0];
+  while (j < after.length)
+    if (before[i] === after[j]) [i, j] = [i + 1, j + 1];
+    else if (i < before.length && lengths[i + 1][j] >= lengths[i][j + 1]) i += 1;
+    else lines.push(after[j++].trim());
+  return [...lines, `- ${before.length - lengths[0][0]} lines`];
+}
+
+/** Let what was asked for be answered and painted. */
+async function go(ms) {
+  for (let time = 0; time < ms; time += 50) {
+    for (let turn = 0; turn < 4; turn++) await settled();
+    pass(50);
+  }
+}
+
+const root = () => main.children.at(-1);
+const press = (name) => called(root(), name).click();
+const key = (name, target = root()) => window.fire("keydown", { key: name, target });
+const keyed = (name) => [...root()].find((node) => node.getAttribute("data-key") === name);
+const set = (node, value) => {
+  node[node.getAttribute("type") === "checkbox" ? "checked" : "value"] = value;
+  node.fire(node.getAttribute("type") === "range" ? "input" : "change");
+};
+const file = (name, bytes) => ({
+  name,
+  size: bytes.length,
+  arrayBuffer: async () => Uint8Array.from(bytes).buffer,
+});
+/** What the kernel says, as the answer to a message of the page. */
+const hear = (content, buffers = []) => {
+  const request = content.request ?? `${prefix}.${content.kind}`;
+  inNotebook.events["msg:custom"]({ ...content, request }, buffers);
+};
+const kernel = {};
+let prefix = "";
+const signal = (name) => ({ connect: (heard) => (kernel[name] = heard), disconnect: () => {} });
+let inNotebook = null;
+
+const STEPS = {
+  "the page opens": async () => {
+    await import("../../kit/explorer/page/alone.js");
+    log.push(`theme ${document.documentElement.getAttribute("theme")}`);
+  },
+  "the pointer comes to a slider, which then moves": async () => {
+    keyed("brightness").fire("pointerenter");
+    await go(1500);
+    set(keyed("brightness"), "0.1");
+  },
+  "Why?": () => press("Why?"),
+  "the cause is undone": () => root().querySelector(".kit-apply").click(),
+  "and done again": () => press("Go back"),
+  "the report is closed": () => press("Close"),
+  Reset: () => press("Reset"),
+  "an image prepared otherwise": () => set(keyed("scaling"), "range_0_1"),
+  "Why? of that": () => press("Why?"),
+  "of another state nothing is said": () => set(keyed("noise"), "30"),
+  "nor of another photo": () => called(root(), "dog.png").fire("change"),
+  "a transparent photo on black": () => set(keyed("alpha"), "alpha_black"),
+  "its label": () => {
+    press("Label it");
+    root().querySelector(".kit-say").querySelector("input").value = "blue";
+    root().querySelector("form").fire("submit");
+  },
+  "a label that is no class": () => {
+    root().querySelector(".kit-mark").click();
+    root().querySelector(".kit-say").querySelector("input").value = "dodo";
+    root().querySelector("form").fire("submit");
+  },
+  "no label": () => {
+    root().querySelector(".kit-mark").click();
+    press("I do not know");
+  },
+  "Where?": () => press("Where?"),
+  "the map of another class": () => set(called(root(), "Class of the map"), "0"),
+  "the map of the class of a bar": () => root().querySelector("tbody").children[3].click(),
+  "reset, with a map": () => {
+    press("Reset");
+    return 300;
+  },
+  "swapped, with it": () => set(keyed("channels"), "channels_swapped"),
+  "no map": () => press("Where?"),
+  "the original photo, while it is held": () =>
+    called(root(), "Original photo").fire("pointerdown"),
+  "and let go": () => called(root(), "Original photo").fire("pointerup"),
+  "untouched, with a key": () => {
+    press("Reset");
+    key(" ", called(root(), "Original photo"));
+  },
+  "the key is let go": () => {
+    window.fire("keyup", { key: " ", target: called(root(), "Original photo") });
+  },
+  "the other photo": () => called(root(), "cat.jpg").fire("change"),
+  "the flip": () => press("Find the flip: Brightness"),
+  "the code": () => press("Copy as Python"),
+  "a try": () => press("night"),
+  "a parameter of the drawer": async () => {
+    press("More perturbations");
+    set(keyed("flip"), true);
+  },
+  "a number that no slider has": () => set(called(root(), "JPEG, exact value"), "none"),
+  "all steps": () => press("Other steps"),
+  "the audience": () => key("p"),
+  "the next place": () => key("PageDown"),
+  "the place before": () => {
+    key("PageUp");
+    key("PageUp");
+  },
+  "on the whole screen": () => {
+    document.fullscreenElement = root();
+    root().fire("fullscreenchange");
+  },
+  "and out": () => key("Escape"),
+  "left by what the browser has for it": async () => {
+    key("p");
+    await go(50);
+    log.push(root().className);
+    document.fullscreenElement = null;
+    root().fire("fullscreenchange");
+  },
+  "a file that is dropped": () => {
+    body.fire("dragover");
+    body.fire("drop", { dataTransfer: { files: [file("mine.png", DOG)] } });
+  },
+  "text that is pasted is the browser's": () =>
+    log.push(body.fire("paste", { clipboardData: { files: [] } })),
+  "one that is no image": () =>
+    body.fire("paste", { clipboardData: { files: [file("mine.png", [1, 2, 3, 4])] } }),
+  "one that is too large": () =>
+    body.fire("paste", { clipboardData: { files: [{ name: "big.png", size: 65e6 }] } }),
+  "an image is removed": () => press("Remove dog.png"),
+  "the camera": () => {
+    press("Camera");
+    return 150;
+  },
+  "a snap": () => press("Snap"),
+  "a camera that is refused": () => {
+    camera.getUserMedia = async () => {
+      throw new Error("not allowed");
+    };
+    press("Camera");
+  },
+  "another address": () => {
+    location.hash = "#photo=cat.jpg&brightness=2&channels=channels_swapped&noise=101&fit=none";
+    window.fire("hashchange");
+  },
+  "a page whose model does not run": async () => {
+    root().remove();
+    scripts[3].textContent = "damaged";
+    await import("../../kit/explorer/page/alone.js?again");
+  },
+  "in a notebook": async () => {
+    main.replaceChildren();
+    inNotebook = await living(PARTS, false);
+    Object.assign(inNotebook, {
+      panel: { ...inNotebook.panel, alone: false, table: true, map: null },
+      get: (name) => (name === "_panel" ? inNotebook.panel : PARTS),
+      widget_manager: {
+        kernel: {
+          statusChanged: signal("status"),
+          connectionStatusChanged: signal("connection"),
+        },
+      },
+    });
+    render({ model: inNotebook, el: main });
+  },
+  "a pin": () => press("Pin"),
+  "a photo without a label": () => called(root(), "dog.png").fire("change"),
+  "a pin of that": () => {
+    press("Label it");
+    key("Escape");
+    press("Pin");
+    press("Yes, blue");
+  },
+  "what the kernel says of it": () => hear({ kind: "pinned", text: "Pinned: a file" }),
+  "the menu is closed": () => {
+    root().querySelector("details").open = true;
+    key("Escape");
+    log.push(`focus ${document.activeElement.tag}`);
+  },
+  "a letter that is typed": () => key("p", called(root(), "Noise, exact value")),
+  "Why? in a notebook": () => {
+    press("Why?");
+    hear({ kind: "asking", text: "checks, part 1 of 4" });
+  },
+  "an error of that": () => hear({ kind: "error", request: `${prefix}.why`, text: "no memory" }),
+  "the cell was run again": () => hear({ kind: "fresh" }),
+  "what another page has asked for": () => {
+    for (const kind of ["pinned", "asking", "fresh", "error"])
+      hear({ kind, text: "another", request: "kit-other-1.why" });
+  },
+  "a host that leaves pixels out": () => hear({ kind: "view", request: "" }),
+  "a file for a table": () => root().fire("drop", { dataTransfer: { files: [] } }),
+  "the connection breaks": () => kernel.connection(null, "connecting"),
+  "and is back": () => kernel.connection(null, "connected"),
+  "the kernel ends": async () => {
+    kernel.status(null, "dead");
+    const old = root();
+    for (let turn = 0; turn < 10_000 && root() === old; turn++) await settled();
+  },
+};
+
+async function walked() {
+  const sections = [];
+  let before = [];
+  for (const [name, step] of Object.entries(STEPS)) {
+    const ms = await step();
+    await go(typeof ms === "number" ? ms : 1500);
+    const after = linesOf(body);
+    sections.push([name, [...log.splice(0).map((line) => `> ${line}`), ...changed(before, after)]]);
+    before = after;
+  }
+  return sections.map(([name, lines]) => [`# ${name}`, ...lines].join("\n"));
+}
+
+test("a page shows and asks for what it did when it was recorded", async () => {
+  const sections = await walked();
+  if (process.env.RECORD) writeFileSync(FILE, `${sections.join("\n\n")}\n`);
+  const expected = readFileSync(FILE, "utf-8").trimEnd().split("\n\n");
+  for (const [k, section] of sections.entries()) assert.equal(section, expected[k]);
+  assert.equal(sections.length, expected.length);
+});
