@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from IPython.core.formatters import DisplayFormatter
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -34,33 +35,62 @@ def figures(monkeypatch):
     return drawn
 
 
+def frames(figure):
+    """Inches of a figure; and for each of its axes title, labels, ends of both axes, and legend."""
+    yield figure.get_size_inches().round(2).tolist()
+    for axes in figure.axes:
+        legends = filter(None, [axes.get_legend(), *figure.legends])
+        entries = [text.get_text() for legend in legends for text in legend.texts]
+        ends = np.round([axes.get_xlim(), axes.get_ylim()], 2).tolist()
+        titles = axes.get_title(), axes.get_xlabel(), axes.get_ylabel()
+        yield *titles, *ends, entries
+
+
 def test_shares_are_drawn_and_said_in_words(figures):
     shares = {
         "before": {"correct": 0.9, "sure": 0.8},
         "after": {"correct": 0.1, "sure": 0},
     }
     figure = plots.accuracy_figure(shares)
-    bars = [(bar.get_y() > 0.5, bar.get_width()) for bar in figures[0].axes[0].patches]
-    assert bars == [(True, 90), (False, 10), (True, 80), (False, 0)]
+    # Groups and their bars from above, as they are read.
+    bars = [
+        (bar.get_y(), bar.get_width(), bar.get_height())
+        for bar in figures[0].axes[0].patches
+    ]
+    places = [(1.02, 90), (0.02, 10), (0.62, 80), (-0.38, 0)]
+    assert bars == [pytest.approx((*place, 0.36)) for place in places]
+    ticks = figures[0].axes[0].get_yticklabels()
+    assert [tick.get_text() for tick in ticks] == ["before", "after"]
+    axes = ("", "%", "", [0, 100], [-0.6, 1.6], ["correct", "sure"])
+    assert list(frames(figures[0])) == [[7, 1.56], axes]
     assert (
         figure.alt
         == "Horizontal bars. before: correct 90%, sure 80%. after: correct 10%, sure 0%."
     )
 
 
-def test_images_carry_their_titles_as_alternative_text():
-    black = np.zeros((4, 4, 3), np.uint8)
-    figure = plots.image_figure(
-        [("one", black), ("two", black), ("three", black)], columns=2
-    )
-    assert figure.alt == "3 images: one; two; three."
-    width, height = size(figure)
-    assert height > width / 2
+def test_images_carry_their_titles_as_alternative_text(figures):
+    wide, tall = np.zeros((4, 8, 3), np.uint8), np.ones((8, 4, 3), np.uint8)
+    figure = plots.image_figure([("one", wide), ("two", wide), ("a " * 14, tall)], 2)
+    assert figure.alt == f"3 images: one; two; {'a ' * 14}."
+    # A row is as high as the tallest image, a square at most, and 0.4 inches for titles, which are broken.
+    first, second = [-0.5, 7.5], [3.5, -0.5]
+    titles = ("one", first, second), ("two", first, second)
+    last = ("a a a a a a a a a a a\na a a", [-0.5, 3.5], [7.5, -0.5])
+    axes = [(title, "", "", *ends, []) for title, *ends in (*titles, last)]
+    assert list(frames(figures[0])) == [[4.8, 5.6], *axes]
+    for drawn, pixels in zip(figures[0].axes, (wide, wide, tall), strict=True):
+        np.testing.assert_array_equal(drawn.images[0].get_array(), pixels)
+    plots.image_figure([("one", wide)] * 4)
+    assert next(frames(figures[1])) == [pytest.approx(8.9, abs=0.01), 1.51]
 
 
 def test_five_columns_fit_on_a_small_screen():
     black = np.zeros((4, 4, 3), np.uint8)
-    assert size(plots.image_figure([("one", black)] * 5, columns=5))[0] <= 572
+    figure = plots.image_figure([("one", black)] * 5, columns=5)
+    assert 560 <= size(figure)[0] <= 572
+    # The page shows through.
+    assert Image.open(BytesIO(figure.data)).getpixel((0, 0))[3] == 0
 
 
 def test_a_page_reads_the_picture_with_its_text_and_a_pdf_the_picture_alone():
@@ -73,7 +103,7 @@ def test_a_page_reads_the_picture_with_its_text_and_a_pdf_the_picture_alone():
     assert data["image/png"].replace("\n", "") == encoded
 
 
-def test_confidences_are_said_in_words_too():
+def test_confidences_are_drawn_in_percent_of_each_kind_and_said_in_words(figures):
     kinds = {"good data": np.array([0.9, 1.0]), "bad data": np.array([0.5, 0.7])}
     figure = plots.confidence_figure(
         [("made up", kinds), ("real", {"good data": np.array([0.8])})]
@@ -82,7 +112,18 @@ def test_confidences_are_said_in_words_too():
         "Histograms of confidence. made up: mean confidence 95% on good data, 60% on bad data."
         " real: mean confidence 80% on good data."
     )
-    assert size(figure)[0] > 500
+    labels = "confidence", "images (%)"
+    assert list(frames(figures[0])) == [
+        [7, 3],
+        ("made up", *labels, [0, 1], [0, 52.5], ["good data", "bad data"]),
+        ("real", *labels, [0, 1], [0, 105], ["good data"]),
+    ]
+    bars = figures[0].axes[0].patches
+    assert len(bars) == 2 * 20
+    high = [round(bar.get_x(), 1) for bar in bars if bar.get_height() == 50]
+    assert len(high) == 4
+    colours = [bar.get_facecolor() for bar in (bars[0], bars[20])]
+    assert colours == [to_rgba(plots.BLUE), to_rgba(plots.ORANGE)]
 
 
 def test_neither_pyplot_nor_what_made_the_results_is_imported():
@@ -121,6 +162,16 @@ BINS = (
 def test_points_intervals_and_gaps_are_drawn_to_scale(figures):
     plots.reliability_figure([("500 pictures", BINS), ("<b>", BINS[:1])])
     (drawn,) = figures
+    ends = [0, 1], [0, 1.02]
+    counts = [0, 1], [0, 31.5]
+    legend = ["gap", "share, 95 % interval"]
+    assert list(frames(drawn)) == [
+        [7, 4.4],
+        ("500 pictures", "", "share of correct predictions", *ends, legend),
+        ("<b>", "", "", *ends, []),
+        ("", "confidence", "images", *counts, []),
+        ("", "confidence", "", *counts, []),
+    ]
     perfect, points, *_ = drawn.axes[0].lines
     assert perfect.get_xydata().tolist() == [[0, 0], [1, 1]]
     assert points.get_xydata().tolist() == [[0.5, 0.25], [0.9, 0.8]]
@@ -148,14 +199,37 @@ def test_a_curve_goes_through_its_values_and_tells_their_range(figures):
     assert figure.alt == "Curves over noise for 2 images: accuracy from 25% to 100%."
     (line,) = figures[0].axes[0].lines
     assert line.get_xydata().tolist() == [[0, 100], [60, 25]]
+    axes = ("", "Noise (levels)", "%", [-3, 63], [-4, 104], ["accuracy"])
+    assert list(frames(figures[0])) == [[7, 4], axes]
+    one = swept([0.5, np.nan], other=(1, 2))
+    one.photos = ("one",)
+    # An image that could not be read has no share.
+    assert plots.sweep_figure(one).alt == (
+        "Curves over other for 1 image: accuracy from 50% to 50%."
+    )
+    assert figures[1].axes[0].get_xlabel() == "other"
 
 
 def test_two_axes_are_a_heat_map_with_their_values_and_three_are_refused(figures):
     shares = [[0, 0.5, 1], [0.25, 0.75, 1]]
     figure = plots.sweep_figure(swept(shares, brightness=(0.5, 2), noise=(0, 20, 60)))
-    assert figure.alt.startswith("Heat maps over brightness and noise for 2 images: ")
+    assert figure.alt == (
+        "Heat maps over brightness and noise for 2 images: accuracy from 0% to 100%."
+    )
     axes = figures[0].axes[0]
     assert axes.images[0].get_array().tolist() == [[0, 50, 100], [25, 75, 100]]
+    assert list(frames(figures[0])) == [
+        [4, 3.6],
+        (
+            "accuracy (%)",
+            "Noise (levels)",
+            "Brightness (×)",
+            [-0.5, 2.5],
+            [-0.5, 1.5],
+            [],
+        ),
+        ("", "", "", [0, 1], [0, 100], []),
+    ]
     for axis, values in ((axes.xaxis, ["0", "20", "60"]), (axes.yaxis, ["0.5", "2"])):
         assert [tick.get_text() for tick in axis.get_ticklabels()] == values
     with pytest.raises(
@@ -182,6 +256,11 @@ def test_of_many_classes_a_confusion_matrix_has_the_worst_under_their_names(
     counts = {text.get_position(): text.get_text() for text in axes.texts}
     assert counts == {(0, 0): "3", (1, 0): "2", (0, 1): "4"}
     assert axes.images[0].get_array().tolist() == [[0.6, 0.4], [1, 0]]
+    assert axes.images[0].get_clim() == (0, 1)
+    ends = [-0.5, 1.5], [1.5, -0.5]
+    assert list(frames(figures[0])) == [[3, 3], ("", "predicted", "label", *ends, [])]
+    mistakes.confused = ()
+    assert plots.confusion_figure(mistakes).alt == "Confusion matrix. Mistakes: none."
 
 
 def test_it_is_said_in_words_too():
@@ -192,5 +271,3 @@ def test_it_is_said_in_words_too():
         "Reliability diagrams. before: 65% correct at a mean confidence of 80% on 40 images, calibration"
         " error 0.150. after: 80% correct at a mean confidence of 90% on 30 images, calibration error 0.100."
     )
-    width, height = Image.open(BytesIO(figure.data)).size
-    assert width > height > 300
