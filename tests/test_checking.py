@@ -1,5 +1,6 @@
 import copy
 import pickle
+import unicodedata
 
 import numpy as np
 import pytest
@@ -144,7 +145,17 @@ def test_of_an_exception_the_line_that_says_what_is_wrong_is_told(text, line):
     assert first_line(ValueError(text)) == line
 
 
+# Turns the direction of what follows, as if a file had another ending.
+TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+
+
 def test_a_name_is_one_line_of_any_text():
     assert printable("caf\u00e9 \U0001f408.jpg") == "caf\u00e9 \U0001f408.jpg"
     assert printable("a\nb\x1b[2J\u2028\udcff") == "a?b?[2J??"
-    assert printable("\ufffe\uffff") == "??", "which XML has not"
+    for character in map(chr, range(1 << 16)):
+        is_shown = (
+            unicodedata.category(character) not in {"Cc", "Cs", "Zl", "Zp"}
+            and unicodedata.bidirectional(character) not in TURNING
+            and character not in "?\ufffe\uffff"  # the last two of which XML has not
+        )
+        assert (printable(character) != "?") == is_shown

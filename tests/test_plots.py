@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from PIL import Image
 
-from kit import plots
+from kit import Photo, plots
 from kit.validation.accuracy import AccuracyInterval
 from kit.validation.calibration import Bin
 from tests.project import python
@@ -83,6 +83,16 @@ def test_images_carry_their_titles_as_alternative_text(figures):
         np.testing.assert_array_equal(drawn.images[0].get_array(), pixels)
     plots.image_figure([("one", wide)] * 4)
     assert next(frames(figures[1])) == [pytest.approx(8.9, abs=0.01), 1.51]
+
+
+def test_mistakes_are_shown_small_with_both_classes(figures):
+    large = Photo.from_array(np.zeros((512, 1152, 3), np.uint8))
+    wrong = SimpleNamespace(predicted="dog", label="cat", probability=0.876)
+    wrong.picture = SimpleNamespace(open=lambda: large)
+    figure = plots.mistakes_figure([wrong] * 13)
+    assert figure.alt == f"12 images: {'; '.join(['dog 88%, label cat'] * 12)}."
+    # Every third pixel: the square root of their number is 768.
+    assert figures[0].axes[0].images[0].get_array().shape == (171, 384, 3)
 
 
 def test_five_columns_fit_on_a_small_screen():

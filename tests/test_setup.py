@@ -91,3 +91,21 @@ def test_a_check_that_ends_its_process_is_said(monkeypatch, capsys):
     monkeypatch.setattr(setup, "CHECKS", {"TensorFlow": (setup.tensorflow, ())})
     assert repr(kit.check_setup()) == "Not ready yet: TensorFlow."
     assert capsys.readouterr().out == "TensorFlow   NO  Python ended with exit code 1\n"
+    # Libraries print before the line that counts, which is on the standard error where a check fails.
+    for code, line in (
+        (0, "TensorFlow   ok  it starts\n"),
+        (1, "TensorFlow   NO  no\n"),
+    ):
+        ended = subprocess.CompletedProcess(
+            [], code, "first\nit starts\n", "first\nno\n"
+        )
+        monkeypatch.setattr(setup, "_run", lambda _, ended=ended: ended)
+        assert kit.check_setup().missing == ("TensorFlow",) * code
+        assert capsys.readouterr().out == line
+    monkeypatch.setattr(setup, "CHECKS", {"Lab": (setup.widgets, ("no_such_package",))})
+    assert repr(kit.check_setup()) == (
+        "What is installed is in place; not installed: Lab."
+    )
+    assert capsys.readouterr().out.startswith(
+        "Lab          --  Expected no_such_package"
+    )

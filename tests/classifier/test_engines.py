@@ -6,7 +6,13 @@ import pytest
 
 from kit._reporting import hidden_errors
 from kit.classifier import engines
-from kit.classifier.engines import KerasEngine, Lanes, LiteEngine, probabilities
+from kit.classifier.engines import (
+    KerasEngine,
+    Lanes,
+    LiteEngine,
+    part_size,
+    probabilities,
+)
 from kit.preprocessing import Preprocessing
 from tests import networks
 
@@ -29,6 +35,10 @@ def test_both_engines_equal_a_plain_call_of_keras_for_any_batch(lite, reference,
         assert (each.input_shape, each.output_count) == ((28, 28, 1), 3)
         np.testing.assert_allclose(each.predict(batch), expected, atol=1e-6)
         assert each.predict(batch[:0]).shape == (0, 3)
+
+
+def test_the_larger_the_images_the_fewer_run_at_once():
+    assert [part_size((9, side, side, 3)) for side in (8, 128, 600)] == [64, 16, 1]
 
 
 def test_results_are_new_arrays_and_inputs_of_any_layout_stay(lite):
