@@ -8,7 +8,18 @@ from PIL import Image
 
 import kit
 from kit import samples
-from kit._checking import first_line, printable
+from kit._checking import (
+    built,
+    first_line,
+    instance,
+    integers,
+    known,
+    meant,
+    number,
+    parsed,
+    printable,
+    whole,
+)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +84,80 @@ def test_a_function_says_what_it_takes_and_travels_to_other_processes():
         assert str(refused.value).startswith(f"Expected {function.__qualname__}(")
         assert str(refused.value).endswith(message)
     assert pickle.loads(pickle.dumps(kit.sweep)) is kit.sweep  # noqa: S301 (its own)
+
+
+SIDES = {"names": ("height", "width"), "low": 1, "high": 9}
+TIMES = "received 'timse'; did you mean 'times'?"
+NO_JSON = "Expected a case as JSON, received text that is not"
+REFUSED = [
+    (number, ("x", True), "Expected x as a number, received True"),
+    (number, ("x", "1"), "Expected x as a number, received '1'"),
+    (number, ("x", np.nan), "Expected a finite x, received nan"),
+    (number, ("x", 10**400, 0.5), f"Expected x within 0.5..inf, received 1{'0' * 29}"),
+    (number, ("x", 1.5, 0, 1), "Expected x within 0..1, received 1.5"),
+    (number, ("x", -0.5, 0, 1), "Expected x within 0..1, received -0.5"),
+    (whole, ("x", 4, 1, 3), "Expected x as a whole number 1..3, received 4"),
+    (whole, ("x", 0, 1, None), "Expected x as a whole number not below 1, received 0"),
+    (whole, ("x", 1.5, 1, 3), "Expected x as a whole number 1..3, received 1.5"),
+    (
+        whole,
+        ("x", True, 1, 3),
+        "Expected x as a whole number 1..3, received True",
+    ),
+    (
+        integers,
+        ("size", (1, 2, 3), *SIDES.values()),
+        "Expected size as whole numbers (height, width), received (1, 2, 3)",
+    ),
+    (
+        integers,
+        ("size", (9, 10), *SIDES.values()),
+        "Expected width of the size as a whole number 1..9, received 10",
+    ),
+    (known, ("sign", 1, "ab"), "Expected the sign out of a, b; received 1"),
+    (
+        known,
+        ("sign", "timse", ["plus", "times"]),
+        f"Expected the sign out of plus, times; {TIMES}",
+    ),
+    (
+        known,
+        ("sign", "timse", [*map(str, range(49)), "times"]),
+        f"Expected the sign out of 50 names; {TIMES}",
+    ),
+    (meant, ("sign", "-", "ab"), "Expected the sign out of a, b; received '-'"),
+    (
+        meant,
+        ("sign", "x.", ["x", "X"]),
+        "Expected the sign out of x, X; received 'x.'; did you mean 'X'?",
+    ),
+    (instance, ("x", 1, str, "text"), "Expected x as text, received 1"),
+    (parsed, ("a case", "1"), "Expected a case as a JSON object, received 1"),
+    (
+        parsed,
+        ("a case", "-"),
+        f"{NO_JSON} (Expecting value: line 1 column 1 (char 0))",
+    ),
+    (built, (complex, "a sum", [1]), "Expected a sum as a JSON object, received [1]"),
+]
+
+
+@pytest.mark.parametrize(("check", "arguments", "message"), REFUSED)
+def test_what_does_not_fit_is_refused_in_one_whole_line(check, arguments, message):
+    with pytest.raises((TypeError, ValueError)) as refused:
+        check(*arguments)
+    assert str(refused.value) == message
+
+
+def test_what_fits_is_given_back_as_what_is_asked_for():
+    for value in (np.float32(0.5), 0, 1):
+        assert (number("x", value, 0, 1), type(number("x", value))) == (value, float)
+    assert (whole("x", 85.0, 85, 85), type(whole("x", np.uint8(3), 0, None))) == (
+        85,
+        int,
+    )
+    assert integers("size", 9, **SIDES) == (9, 9)
+    assert meant("sign", "Plus!", ["plus", "times"]) == "plus"
 
 
 SAME = [

@@ -1,5 +1,6 @@
 """What is missing on a machine is said in plain words."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -84,6 +85,18 @@ def test_too_little_memory_is_said_whatever_the_machine_has(monkeypatch):
         RuntimeError, match=r"^4\.0 GB, 1\.5 of them free; .*; 2 GB must be free: close"
     ):
         setup.memory()
+
+
+def test_a_container_has_the_memory_that_it_is_limited_to(monkeypatch, tmp_path):
+    machine = SimpleNamespace(total=64e9, available=48e9)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: machine)
+    monkeypatch.setattr(setup, "Path", lambda _: tmp_path / "memory.max")
+    for limit, figures in (
+        ("max", "64.0 GB, 48.0 of them free"),
+        ("3000000000", "3.0 GB, 3.0 of them free"),
+    ):
+        (tmp_path / "memory.max").write_text(f"{limit}\n")
+        assert setup.memory() == f"{figures}; cores: {os.cpu_count()}"
 
 
 def test_a_check_that_ends_its_process_is_said(monkeypatch, capsys):
