@@ -164,13 +164,19 @@ def test_a_dollar_in_a_name_is_one(monkeypatch):
 
 
 BINS = (
-    Bin(0.4, 0.6, 0.5, AccuracyInterval(2, 10, 0.25, 0.1, 0.5)),
+    Bin(0.4, 0.6, 0.5, AccuracyInterval(2, 10, 0.2, 0.1, 0.5)),
     Bin(0.8, 1.0, 0.9, AccuracyInterval(24, 30, 0.8, 0.6, 0.9)),
 )
 
 
 def test_points_intervals_and_gaps_are_drawn_to_scale(figures):
-    plots.reliability_figure([("500 pictures", BINS), ("<b>", BINS[:1])])
+    figure = plots.reliability_figure([("500 pictures", BINS), ("<b>", BINS[:1])])
+    # 10 x 0.2 and 30 x 0.8 of 40 are right; gaps of 0.3 and 0.1 weigh a quarter and three quarters.
+    assert figure.alt == (
+        "Reliability diagrams. 500 pictures: 65% correct at a mean confidence of 80% on 40 images,"
+        " calibration error 0.150. <b>: 20% correct at a mean confidence of 50% on 10 images, calibration"
+        " error 0.300."
+    )
     (drawn,) = figures
     ends = [0, 1], [0, 1.02]
     counts = [0, 1], [0, 31.5]
@@ -184,11 +190,11 @@ def test_points_intervals_and_gaps_are_drawn_to_scale(figures):
     ]
     perfect, points, *_ = drawn.axes[0].lines
     assert perfect.get_xydata().tolist() == [[0, 0], [1, 1]]
-    assert points.get_xydata().tolist() == [[0.5, 0.25], [0.9, 0.8]]
+    assert points.get_xydata().tolist() == [[0.5, 0.2], [0.9, 0.8]]
     gaps, intervals = drawn.axes[0].collections
     # From the line of perfect calibration to the point.
     first, second = (part.tolist() for part in gaps.get_segments())
-    assert (first, second) == ([[0.5, 0.5], [0.5, 0.25]], [[0.9, 0.9], [0.9, 0.8]])
+    assert (first, second) == ([[0.5, 0.5], [0.5, 0.2]], [[0.9, 0.9], [0.9, 0.8]])
     ends = [end for part in intervals.get_segments() for end in part[:, 1]]
     assert ends == pytest.approx([0.1, 0.5, 0.6, 0.9])
     bars = [
@@ -271,13 +277,3 @@ def test_of_many_classes_a_confusion_matrix_has_the_worst_under_their_names(
     assert list(frames(figures[0])) == [[3, 3], ("", "predicted", "label", *ends, [])]
     mistakes.confused = ()
     assert plots.confusion_figure(mistakes).alt == "Confusion matrix. Mistakes: none."
-
-
-def test_it_is_said_in_words_too():
-    bins = (Bin(0.4, 0.6, 0.5, AccuracyInterval(2, 10, 0.2, 0.1, 0.5)), BINS[1])
-    figure = plots.reliability_figure([("before", bins), ("after", bins[1:])])
-    # 10 x 0.2 and 30 x 0.8 of 40 are right; gaps of 0.3 and 0.1 weigh a quarter and three quarters.
-    assert figure.alt == (
-        "Reliability diagrams. before: 65% correct at a mean confidence of 80% on 40 images, calibration"
-        " error 0.150. after: 80% correct at a mean confidence of 90% on 30 images, calibration error 0.100."
-    )

@@ -23,6 +23,7 @@ from tests.project import ROOT, python, tracked
 UPDATE = "python -m tests.test_public_surface"
 PLAIN = (
     ast.Constant,
+    ast.Name,
     ast.Tuple,
     ast.Dict,
     ast.BinOp,
