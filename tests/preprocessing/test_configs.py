@@ -241,6 +241,12 @@ def test_resample_codes_are_pillows_and_the_layout_is_pytorchs():
         if key not in {"resample", "do_rescale"}
     }
     assert read(older) == read(VIT), "bilinear, and 1 / 255"
+    del older["do_resize"]
+    assert read(older) == read(VIT)
+    del older["size"]
+    assert (
+        read(older) == read(VIT | {"do_resize": False}) == read(VIT).replace(size=None)
+    )
 
 
 NOT_OF_HUGGING_FACE = [
