@@ -1,8 +1,18 @@
-"""What is said of the training images that an image is nearest to."""
+"""Training images: what is kept of them, and what is said of those that an image is nearest to."""
 
 import numpy as np
 
-from kit.classifier.neighbours import Nearest, Neighbour
+from kit.classifier.neighbours import Nearest, Neighbour, projected
+
+
+def test_along_the_directions_that_are_kept_and_beside_them_a_feature_is_as_long():
+    random = np.random.default_rng(0)
+    basis, _ = np.linalg.qr(random.normal(size=(6, 2)))
+    features = random.normal(size=(4, 6))
+    kept = projected(features, basis)
+    np.testing.assert_allclose(kept[:, :2], features @ basis)
+    lengths = np.linalg.norm(features, axis=1)
+    np.testing.assert_allclose(np.linalg.norm(kept, axis=1), lengths)
 
 
 def test_what_is_nearest_is_told_in_a_sentence_and_a_table():
