@@ -37,13 +37,45 @@ def figures(monkeypatch):
 
 def frames(figure):
     """Inches of a figure; and for each of its axes title, labels, ends of both axes, and legend."""
-    yield figure.get_size_inches().round(2).tolist()
+    lines = [str(figure.get_size_inches().round(2).tolist())]
     for axes in figure.axes:
         legends = filter(None, [axes.get_legend(), *figure.legends])
         entries = [text.get_text() for legend in legends for text in legend.texts]
         ends = np.round([axes.get_xlim(), axes.get_ylim()], 2).tolist()
         titles = axes.get_title(), axes.get_xlabel(), axes.get_ylabel()
-        yield *titles, *ends, entries
+        lines.append(f"{titles} {ends} {entries}")
+    return "\n".join(lines)
+
+
+# As `frames` says.
+SHARES = """\
+[7.0, 1.56]
+('', '%', '') [[0.0, 100.0], [-0.6, 1.6]] ['correct', 'sure']"""
+IMAGES = """\
+[4.8, 5.6]
+('one', '', '') [[-0.5, 7.5], [3.5, -0.5]] []
+('two', '', '') [[-0.5, 7.5], [3.5, -0.5]] []
+('a a a a a a a a a a a\\na a a', '', '') [[-0.5, 3.5], [7.5, -0.5]] []"""
+CONFIDENCES = """\
+[7.0, 3.0]
+('made up', 'confidence', 'images (%)') [[0.0, 1.0], [0.0, 52.5]] ['good data', 'bad data']
+('real', 'confidence', 'images (%)') [[0.0, 1.0], [0.0, 105.0]] ['good data']"""
+RELIABILITY = """\
+[7.0, 4.4]
+('500 pictures', '', 'share of correct predictions') [[0.0, 1.0], [0.0, 1.02]] ['gap', 'share, 95 % interval']
+('<b>', '', '') [[0.0, 1.0], [0.0, 1.02]] []
+('', 'confidence', 'images') [[0.0, 1.0], [0.0, 31.5]] []
+('', 'confidence', '') [[0.0, 1.0], [0.0, 31.5]] []"""
+CURVE = """\
+[7.0, 4.0]
+('', 'Noise (levels)', '%') [[-3.0, 63.0], [-4.0, 104.0]] ['accuracy']"""
+HEAT_MAP = """\
+[4.0, 3.6]
+('accuracy (%)', 'Noise (levels)', 'Brightness (×)') [[-0.5, 2.5], [-0.5, 1.5]] []
+('', '', '') [[0.0, 1.0], [0.0, 100.0]] []"""
+CONFUSION = """\
+[3.0, 3.0]
+('', 'predicted', 'label') [[-0.5, 1.5], [1.5, -0.5]] []"""
 
 
 def test_shares_are_drawn_and_said_in_words(figures):
@@ -61,8 +93,7 @@ def test_shares_are_drawn_and_said_in_words(figures):
     assert bars == [pytest.approx((*place, 0.36)) for place in places]
     ticks = figures[0].axes[0].get_yticklabels()
     assert [tick.get_text() for tick in ticks] == ["before", "after"]
-    axes = ("", "%", "", [0, 100], [-0.6, 1.6], ["correct", "sure"])
-    assert list(frames(figures[0])) == [[7, 1.56], axes]
+    assert frames(figures[0]) == SHARES
     assert (
         figure.alt
         == "Horizontal bars. before: correct 90%, sure 80%. after: correct 10%, sure 0%."
@@ -74,15 +105,11 @@ def test_images_carry_their_titles_as_alternative_text(figures):
     figure = plots.image_figure([("one", wide), ("two", wide), ("a " * 14, tall)], 2)
     assert figure.alt == f"3 images: one; two; {'a ' * 14}."
     # A row is as high as the tallest image, a square at most, and 0.4 inches for titles, which are broken.
-    first, second = [-0.5, 7.5], [3.5, -0.5]
-    titles = ("one", first, second), ("two", first, second)
-    last = ("a a a a a a a a a a a\na a a", [-0.5, 3.5], [7.5, -0.5])
-    axes = [(title, "", "", *ends, []) for title, *ends in (*titles, last)]
-    assert list(frames(figures[0])) == [[4.8, 5.6], *axes]
+    assert frames(figures[0]) == IMAGES
     for drawn, pixels in zip(figures[0].axes, (wide, wide, tall), strict=True):
         np.testing.assert_array_equal(drawn.images[0].get_array(), pixels)
     plots.image_figure([("one", wide)] * 4)
-    assert next(frames(figures[1])) == [pytest.approx(8.9, abs=0.01), 1.51]
+    assert frames(figures[1]).startswith("[8.9, 1.51]")
 
 
 def test_mistakes_are_shown_small_with_both_classes(figures):
@@ -122,12 +149,7 @@ def test_confidences_are_drawn_in_percent_of_each_kind_and_said_in_words(figures
         "Histograms of confidence. made up: mean confidence 95% on good data, 60% on bad data."
         " real: mean confidence 80% on good data."
     )
-    labels = "confidence", "images (%)"
-    assert list(frames(figures[0])) == [
-        [7, 3],
-        ("made up", *labels, [0, 1], [0, 52.5], ["good data", "bad data"]),
-        ("real", *labels, [0, 1], [0, 105], ["good data"]),
-    ]
+    assert frames(figures[0]) == CONFIDENCES
     bars = figures[0].axes[0].patches
     assert len(bars) == 2 * 20
     high = [round(bar.get_x(), 1) for bar in bars if bar.get_height() == 50]
@@ -178,16 +200,7 @@ def test_points_intervals_and_gaps_are_drawn_to_scale(figures):
         " error 0.300."
     )
     (drawn,) = figures
-    ends = [0, 1], [0, 1.02]
-    counts = [0, 1], [0, 31.5]
-    legend = ["gap", "share, 95 % interval"]
-    assert list(frames(drawn)) == [
-        [7, 4.4],
-        ("500 pictures", "", "share of correct predictions", *ends, legend),
-        ("<b>", "", "", *ends, []),
-        ("", "confidence", "images", *counts, []),
-        ("", "confidence", "", *counts, []),
-    ]
+    assert frames(drawn) == RELIABILITY
     perfect, points, *_ = drawn.axes[0].lines
     assert perfect.get_xydata().tolist() == [[0, 0], [1, 1]]
     assert points.get_xydata().tolist() == [[0.5, 0.2], [0.9, 0.8]]
@@ -215,8 +228,7 @@ def test_a_curve_goes_through_its_values_and_tells_their_range(figures):
     assert figure.alt == "Curves over noise for 2 images: accuracy from 25% to 100%."
     (line,) = figures[0].axes[0].lines
     assert line.get_xydata().tolist() == [[0, 100], [60, 25]]
-    axes = ("", "Noise (levels)", "%", [-3, 63], [-4, 104], ["accuracy"])
-    assert list(frames(figures[0])) == [[7, 4], axes]
+    assert frames(figures[0]) == CURVE
     one = swept([0.5, np.nan], other=(1, 2))
     one.photos = ("one",)
     # An image that could not be read has no share.
@@ -234,18 +246,7 @@ def test_two_axes_are_a_heat_map_with_their_values_and_three_are_refused(figures
     )
     axes = figures[0].axes[0]
     assert axes.images[0].get_array().tolist() == [[0, 50, 100], [25, 75, 100]]
-    assert list(frames(figures[0])) == [
-        [4, 3.6],
-        (
-            "accuracy (%)",
-            "Noise (levels)",
-            "Brightness (×)",
-            [-0.5, 2.5],
-            [-0.5, 1.5],
-            [],
-        ),
-        ("", "", "", [0, 1], [0, 100], []),
-    ]
+    assert frames(figures[0]) == HEAT_MAP
     for axis, values in ((axes.xaxis, ["0", "20", "60"]), (axes.yaxis, ["0.5", "2"])):
         assert [tick.get_text() for tick in axis.get_ticklabels()] == values
     with pytest.raises(
@@ -273,7 +274,6 @@ def test_of_many_classes_a_confusion_matrix_has_the_worst_under_their_names(
     assert counts == {(0, 0): "3", (1, 0): "2", (0, 1): "4"}
     assert axes.images[0].get_array().tolist() == [[0.6, 0.4], [1, 0]]
     assert axes.images[0].get_clim() == (0, 1)
-    ends = [-0.5, 1.5], [1.5, -0.5]
-    assert list(frames(figures[0])) == [[3, 3], ("", "predicted", "label", *ends, [])]
+    assert frames(figures[0]) == CONFUSION
     mistakes.confused = ()
     assert plots.confusion_figure(mistakes).alt == "Confusion matrix. Mistakes: none."
