@@ -121,6 +121,9 @@ def test_a_converter_is_read_with_its_scaling_and_layout():
         size=(48, 64), filter="tf_bicubic", fit="crop", scaling="imagenet"
     )
     assert read(converter()) == expected
+    assert read(converter(antialias=True)).filter == "tf_bicubic_antialias"
+    plain = converter(interpolation="nearest", antialias=True)
+    assert read(plain).filter == "tf_nearest"
     assert read(converter(data_format="channels_first")) == expected.replace(
         layout="channels_first"
     )

@@ -257,7 +257,11 @@ UNFIT = [
     ),
     ({"fill": (0, 0, 256)}, ValueError, "of the fill as a whole number 0..255"),
     ({"crop_fraction": 0}, ValueError, "crop_fraction within 1e-08..1, received 0"),
-    ({"scaling": Scaling(1, (1, 2))}, ValueError, r"3 channels \(rgb\), received 2"),
+    (
+        {"scaling": ("imagenet", Scaling(1, (1, 2, 3, 4)))},
+        ValueError,
+        r"Expected mean and std for 3 channels \(rgb\), received 4$",
+    ),
     (
         {"channels": "gray", "scaling": "imagenet"},
         ValueError,

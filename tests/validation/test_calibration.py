@@ -62,6 +62,7 @@ def test_four_answers_by_hand():
 def test_what_is_no_probability_and_no_class_is_refused(answers, function):
     rows, labels = answers
     unfit = [rows * np.nan, rows[0], rows[:0], rows * 100, np.log(rows), rows - 0.02]
+    unfit.append(np.append(rows, 2 * rows[:1], axis=0)[1:])
     for wrong in unfit:
         with pytest.raises(
             ValueError,
