@@ -146,7 +146,7 @@ def typical(without: Sequence[Photo] = ()) -> tuple[tuple[Photo, ...], Float64]:
         Read-only.
     weights
         float64 (photos,), their sum is 1. Weighted, mean and standard deviation of all pixels are those of
-        ImageNet, (0.485, 0.456, 0.406) and (0.277, 0.269, 0.282), up to 0.01.
+        ImageNet, (0.485, 0.456, 0.406) and (0.277, 0.269, 0.282), up to 0.02.
     """
     unwanted = {photo.pixels.tobytes() for photo in without}
     weight_of = {_photograph(f"{name}.jpg"): _TYPICAL[name] for name in _TYPICAL}

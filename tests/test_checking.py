@@ -1,5 +1,6 @@
 import copy
 import pickle
+import unicodedata
 
 import numpy as np
 import pytest
@@ -7,7 +8,18 @@ from PIL import Image
 
 import kit
 from kit import samples
-from kit._checking import first_line, printable
+from kit._checking import (
+    built,
+    first_line,
+    instance,
+    integers,
+    known,
+    meant,
+    number,
+    parsed,
+    printable,
+    whole,
+)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +84,80 @@ def test_a_function_says_what_it_takes_and_travels_to_other_processes():
         assert str(refused.value).startswith(f"Expected {function.__qualname__}(")
         assert str(refused.value).endswith(message)
     assert pickle.loads(pickle.dumps(kit.sweep)) is kit.sweep  # noqa: S301 (its own)
+
+
+SIDES = {"names": ("height", "width"), "low": 1, "high": 9}
+TIMES = "received 'timse'; did you mean 'times'?"
+NO_JSON = "Expected a case as JSON, received text that is not"
+REFUSED = [
+    (number, ("x", True), "Expected x as a number, received True"),
+    (number, ("x", "1"), "Expected x as a number, received '1'"),
+    (number, ("x", np.nan), "Expected a finite x, received nan"),
+    (number, ("x", 10**400, 0.5), f"Expected x within 0.5..inf, received 1{'0' * 29}"),
+    (number, ("x", 1.5, 0, 1), "Expected x within 0..1, received 1.5"),
+    (number, ("x", -0.5, 0, 1), "Expected x within 0..1, received -0.5"),
+    (whole, ("x", 4, 1, 3), "Expected x as a whole number 1..3, received 4"),
+    (whole, ("x", 0, 1, None), "Expected x as a whole number not below 1, received 0"),
+    (whole, ("x", 1.5, 1, 3), "Expected x as a whole number 1..3, received 1.5"),
+    (
+        whole,
+        ("x", True, 1, 3),
+        "Expected x as a whole number 1..3, received True",
+    ),
+    (
+        integers,
+        ("size", (1, 2, 3), *SIDES.values()),
+        "Expected size as whole numbers (height, width), received (1, 2, 3)",
+    ),
+    (
+        integers,
+        ("size", (9, 10), *SIDES.values()),
+        "Expected width of the size as a whole number 1..9, received 10",
+    ),
+    (known, ("sign", 1, "ab"), "Expected the sign out of a, b; received 1"),
+    (
+        known,
+        ("sign", "timse", ["plus", "times"]),
+        f"Expected the sign out of plus, times; {TIMES}",
+    ),
+    (
+        known,
+        ("sign", "timse", [*map(str, range(49)), "times"]),
+        f"Expected the sign out of 50 names; {TIMES}",
+    ),
+    (meant, ("sign", "-", "ab"), "Expected the sign out of a, b; received '-'"),
+    (
+        meant,
+        ("sign", "x.", ["x", "X"]),
+        "Expected the sign out of x, X; received 'x.'; did you mean 'X'?",
+    ),
+    (instance, ("x", 1, str, "text"), "Expected x as text, received 1"),
+    (parsed, ("a case", "1"), "Expected a case as a JSON object, received 1"),
+    (
+        parsed,
+        ("a case", "-"),
+        f"{NO_JSON} (Expecting value: line 1 column 1 (char 0))",
+    ),
+    (built, (complex, "a sum", [1]), "Expected a sum as a JSON object, received [1]"),
+]
+
+
+@pytest.mark.parametrize(("check", "arguments", "message"), REFUSED)
+def test_what_does_not_fit_is_refused_in_one_whole_line(check, arguments, message):
+    with pytest.raises((TypeError, ValueError)) as refused:
+        check(*arguments)
+    assert str(refused.value) == message
+
+
+def test_what_fits_is_given_back_as_what_is_asked_for():
+    for value in (np.float32(0.5), 0, 1):
+        assert (number("x", value, 0, 1), type(number("x", value))) == (value, float)
+    assert (whole("x", 85.0, 85, 85), type(whole("x", np.uint8(3), 0, None))) == (
+        85,
+        int,
+    )
+    assert integers("size", 9, **SIDES) == (9, 9)
+    assert meant("sign", "Plus!", ["plus", "times"]) == "plus"
 
 
 SAME = [
@@ -144,7 +230,17 @@ def test_of_an_exception_the_line_that_says_what_is_wrong_is_told(text, line):
     assert first_line(ValueError(text)) == line
 
 
+# Turns the direction of what follows, as if a file had another ending.
+TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+
+
 def test_a_name_is_one_line_of_any_text():
     assert printable("caf\u00e9 \U0001f408.jpg") == "caf\u00e9 \U0001f408.jpg"
     assert printable("a\nb\x1b[2J\u2028\udcff") == "a?b?[2J??"
-    assert printable("\ufffe\uffff") == "??", "which XML has not"
+    for character in map(chr, range(1 << 16)):
+        is_shown = (
+            unicodedata.category(character) not in {"Cc", "Cs", "Zl", "Zp"}
+            and unicodedata.bidirectional(character) not in TURNING
+            and character not in "?\ufffe\uffff"  # the last two of which XML has not
+        )
+        assert (printable(character) != "?") == is_shown

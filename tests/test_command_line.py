@@ -219,6 +219,18 @@ def test_custom_layers_are_registered_by_a_module_that_is_imported_first(
     assert main([*pin, "--import", "my_layers"]) == 0
 
 
+def test_a_module_at_hand_is_imported_and_hides_none_that_is_installed(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    for name, said in (("at_hand", "(RuntimeError: here)"), ("colorsys", "'nothing'")):
+        Path(f"{name}.py").write_text("raise RuntimeError('here')")
+        assert main(["verify", "nothing", "cases", "--import", name]) == 3
+        assert said in capsys.readouterr().err
+
+
 def test_a_crash_is_no_result(monkeypatch, capsys):
     monkeypatch.setattr(kit, "diagnose", lambda *_: {}["tinted"])
     assert main(["diagnose", MODEL, PICTURES[0]]) == 70

@@ -7,10 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from IPython.core.formatters import DisplayFormatter
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from PIL import Image
 
-from kit import plots
+from kit import Photo, plots
 from kit.validation.accuracy import AccuracyInterval
 from kit.validation.calibration import Bin
 from tests.project import python
@@ -34,33 +35,99 @@ def figures(monkeypatch):
     return drawn
 
 
+def frames(figure):
+    """Inches of a figure; and for each of its axes title, labels, ends of both axes, and legend."""
+    lines = [str(figure.get_size_inches().round(2).tolist())]
+    for axes in figure.axes:
+        legends = filter(None, [axes.get_legend(), *figure.legends])
+        entries = [text.get_text() for legend in legends for text in legend.texts]
+        ends = np.round([axes.get_xlim(), axes.get_ylim()], 2).tolist()
+        titles = axes.get_title(), axes.get_xlabel(), axes.get_ylabel()
+        lines.append(f"{titles} {ends} {entries}")
+    return "\n".join(lines)
+
+
+# As `frames` says.
+SHARES = """\
+[7.0, 1.56]
+('', '%', '') [[0.0, 100.0], [-0.6, 1.6]] ['correct', 'sure']"""
+IMAGES = """\
+[4.8, 5.6]
+('one', '', '') [[-0.5, 7.5], [3.5, -0.5]] []
+('two', '', '') [[-0.5, 7.5], [3.5, -0.5]] []
+('a a a a a a a a a a a\\na a a', '', '') [[-0.5, 3.5], [7.5, -0.5]] []"""
+CONFIDENCES = """\
+[7.0, 3.0]
+('made up', 'confidence', 'images (%)') [[0.0, 1.0], [0.0, 78.75]] ['good data', 'bad data']
+('real', 'confidence', 'images (%)') [[0.0, 1.0], [0.0, 105.0]] ['good data']"""
+RELIABILITY = """\
+[7.0, 4.4]
+('500 pictures', '', 'share of correct predictions') [[0.0, 1.0], [0.0, 1.02]] ['gap', 'share, 95 % interval']
+('<b>', '', '') [[0.0, 1.0], [0.0, 1.02]] []
+('', 'confidence', 'images') [[0.0, 1.0], [0.0, 31.5]] []
+('', 'confidence', '') [[0.0, 1.0], [0.0, 31.5]] []"""
+CURVE = """\
+[7.0, 4.0]
+('', 'Noise (levels)', '%') [[-3.0, 63.0], [-4.0, 104.0]] ['accuracy']"""
+HEAT_MAP = """\
+[4.0, 3.6]
+('accuracy (%)', 'Noise (levels)', 'Brightness (×)') [[-0.5, 2.5], [-0.5, 1.5]] []
+('', '', '') [[0.0, 1.0], [0.0, 100.0]] []"""
+CONFUSION = """\
+[3.0, 3.0]
+('', 'predicted', 'label') [[-0.5, 1.5], [1.5, -0.5]] []"""
+
+
 def test_shares_are_drawn_and_said_in_words(figures):
     shares = {
         "before": {"correct": 0.9, "sure": 0.8},
         "after": {"correct": 0.1, "sure": 0},
     }
     figure = plots.accuracy_figure(shares)
-    bars = [(bar.get_y() > 0.5, bar.get_width()) for bar in figures[0].axes[0].patches]
-    assert bars == [(True, 90), (False, 10), (True, 80), (False, 0)]
+    # Groups and their bars from above, as they are read.
+    bars = [
+        (bar.get_y(), bar.get_width(), bar.get_height())
+        for bar in figures[0].axes[0].patches
+    ]
+    places = [(1.02, 90), (0.02, 10), (0.62, 80), (-0.38, 0)]
+    assert bars == [pytest.approx((*place, 0.36)) for place in places]
+    ticks = figures[0].axes[0].get_yticklabels()
+    assert [tick.get_text() for tick in ticks] == ["before", "after"]
+    assert frames(figures[0]) == SHARES
     assert (
         figure.alt
         == "Horizontal bars. before: correct 90%, sure 80%. after: correct 10%, sure 0%."
     )
 
 
-def test_images_carry_their_titles_as_alternative_text():
-    black = np.zeros((4, 4, 3), np.uint8)
-    figure = plots.image_figure(
-        [("one", black), ("two", black), ("three", black)], columns=2
-    )
-    assert figure.alt == "3 images: one; two; three."
-    width, height = size(figure)
-    assert height > width / 2
+def test_images_carry_their_titles_as_alternative_text(figures):
+    wide, tall = np.zeros((4, 8, 3), np.uint8), np.ones((8, 4, 3), np.uint8)
+    figure = plots.image_figure([("one", wide), ("two", wide), ("a " * 14, tall)], 2)
+    assert figure.alt == f"3 images: one; two; {'a ' * 14}."
+    # A row is as high as the tallest image, a square at most, and 0.4 inches for titles, which are broken.
+    assert frames(figures[0]) == IMAGES
+    for drawn, pixels in zip(figures[0].axes, (wide, wide, tall), strict=True):
+        np.testing.assert_array_equal(drawn.images[0].get_array(), pixels)
+    plots.image_figure([("one", wide)] * 4)
+    assert frames(figures[1]).startswith("[8.9, 1.51]")
+
+
+def test_mistakes_are_shown_small_with_both_classes(figures):
+    large = Photo.from_array(np.zeros((512, 1152, 3), np.uint8))
+    wrong = SimpleNamespace(predicted="dog", label="cat", probability=0.876)
+    wrong.picture = SimpleNamespace(open=lambda: large)
+    figure = plots.mistakes_figure([wrong] * 13)
+    assert figure.alt == f"12 images: {'; '.join(['dog 88%, label cat'] * 12)}."
+    # Every third pixel: the square root of their number is 768.
+    assert figures[0].axes[0].images[0].get_array().shape == (171, 384, 3)
 
 
 def test_five_columns_fit_on_a_small_screen():
     black = np.zeros((4, 4, 3), np.uint8)
-    assert size(plots.image_figure([("one", black)] * 5, columns=5))[0] <= 572
+    figure = plots.image_figure([("one", black)] * 5, columns=5)
+    assert 560 <= size(figure)[0] <= 572
+    # The page shows through.
+    assert Image.open(BytesIO(figure.data)).getpixel((0, 0))[3] == 0
 
 
 def test_a_page_reads_the_picture_with_its_text_and_a_pdf_the_picture_alone():
@@ -73,16 +140,25 @@ def test_a_page_reads_the_picture_with_its_text_and_a_pdf_the_picture_alone():
     assert data["image/png"].replace("\n", "") == encoded
 
 
-def test_confidences_are_said_in_words_too():
-    kinds = {"good data": np.array([0.9, 1.0]), "bad data": np.array([0.5, 0.7])}
+def test_confidences_are_drawn_in_percent_of_each_kind_and_said_in_words(figures):
+    kinds = {
+        "good data": np.array([0.9, 1.0]),
+        "bad data": np.array([0.5, 0.7, 0.7, 0.7]),
+    }
     figure = plots.confidence_figure(
         [("made up", kinds), ("real", {"good data": np.array([0.8])})]
     )
     assert figure.alt == (
-        "Histograms of confidence. made up: mean confidence 95% on good data, 60% on bad data."
+        "Histograms of confidence. made up: mean confidence 95% on good data, 65% on bad data."
         " real: mean confidence 80% on good data."
     )
-    assert size(figure)[0] > 500
+    assert frames(figures[0]) == CONFIDENCES
+    bars = figures[0].axes[0].patches
+    assert len(bars) == 2 * 20
+    heights = [bar.get_height() for bar in bars if bar.get_height()]
+    assert heights == pytest.approx([50, 50, 25, 75])
+    colours = [bar.get_facecolor() for bar in (bars[0], bars[20])]
+    assert colours == [to_rgba(plots.BLUE), to_rgba(plots.ORANGE)]
 
 
 def test_neither_pyplot_nor_what_made_the_results_is_imported():
@@ -113,21 +189,28 @@ def test_a_dollar_in_a_name_is_one(monkeypatch):
 
 
 BINS = (
-    Bin(0.4, 0.6, 0.5, AccuracyInterval(2, 10, 0.25, 0.1, 0.5)),
+    Bin(0.4, 0.6, 0.5, AccuracyInterval(2, 10, 0.2, 0.1, 0.5)),
     Bin(0.8, 1.0, 0.9, AccuracyInterval(24, 30, 0.8, 0.6, 0.9)),
 )
 
 
 def test_points_intervals_and_gaps_are_drawn_to_scale(figures):
-    plots.reliability_figure([("500 pictures", BINS), ("<b>", BINS[:1])])
+    figure = plots.reliability_figure([("500 pictures", BINS), ("<b>", BINS[:1])])
+    # 10 x 0.2 and 30 x 0.8 of 40 are right; gaps of 0.3 and 0.1 weigh a quarter and three quarters.
+    assert figure.alt == (
+        "Reliability diagrams. 500 pictures: 65% correct at a mean confidence of 80% on 40 images,"
+        " calibration error 0.150. <b>: 20% correct at a mean confidence of 50% on 10 images, calibration"
+        " error 0.300."
+    )
     (drawn,) = figures
+    assert frames(drawn) == RELIABILITY
     perfect, points, *_ = drawn.axes[0].lines
     assert perfect.get_xydata().tolist() == [[0, 0], [1, 1]]
-    assert points.get_xydata().tolist() == [[0.5, 0.25], [0.9, 0.8]]
+    assert points.get_xydata().tolist() == [[0.5, 0.2], [0.9, 0.8]]
     gaps, intervals = drawn.axes[0].collections
     # From the line of perfect calibration to the point.
     first, second = (part.tolist() for part in gaps.get_segments())
-    assert (first, second) == ([[0.5, 0.5], [0.5, 0.25]], [[0.9, 0.9], [0.9, 0.8]])
+    assert (first, second) == ([[0.5, 0.5], [0.5, 0.2]], [[0.9, 0.9], [0.9, 0.8]])
     ends = [end for part in intervals.get_segments() for end in part[:, 1]]
     assert ends == pytest.approx([0.1, 0.5, 0.6, 0.9])
     bars = [
@@ -148,14 +231,25 @@ def test_a_curve_goes_through_its_values_and_tells_their_range(figures):
     assert figure.alt == "Curves over noise for 2 images: accuracy from 25% to 100%."
     (line,) = figures[0].axes[0].lines
     assert line.get_xydata().tolist() == [[0, 100], [60, 25]]
+    assert frames(figures[0]) == CURVE
+    one = swept([0.5, np.nan], other=(1, 2))
+    one.photos = ("one",)
+    # An image that could not be read has no share.
+    assert plots.sweep_figure(one).alt == (
+        "Curves over other for 1 image: accuracy from 50% to 50%."
+    )
+    assert figures[1].axes[0].get_xlabel() == "other"
 
 
 def test_two_axes_are_a_heat_map_with_their_values_and_three_are_refused(figures):
     shares = [[0, 0.5, 1], [0.25, 0.75, 1]]
     figure = plots.sweep_figure(swept(shares, brightness=(0.5, 2), noise=(0, 20, 60)))
-    assert figure.alt.startswith("Heat maps over brightness and noise for 2 images: ")
+    assert figure.alt == (
+        "Heat maps over brightness and noise for 2 images: accuracy from 0% to 100%."
+    )
     axes = figures[0].axes[0]
     assert axes.images[0].get_array().tolist() == [[0, 50, 100], [25, 75, 100]]
+    assert frames(figures[0]) == HEAT_MAP
     for axis, values in ((axes.xaxis, ["0", "20", "60"]), (axes.yaxis, ["0.5", "2"])):
         assert [tick.get_text() for tick in axis.get_ticklabels()] == values
     with pytest.raises(
@@ -182,15 +276,7 @@ def test_of_many_classes_a_confusion_matrix_has_the_worst_under_their_names(
     counts = {text.get_position(): text.get_text() for text in axes.texts}
     assert counts == {(0, 0): "3", (1, 0): "2", (0, 1): "4"}
     assert axes.images[0].get_array().tolist() == [[0.6, 0.4], [1, 0]]
-
-
-def test_it_is_said_in_words_too():
-    bins = (Bin(0.4, 0.6, 0.5, AccuracyInterval(2, 10, 0.2, 0.1, 0.5)), BINS[1])
-    figure = plots.reliability_figure([("before", bins), ("after", bins[1:])])
-    # 10 x 0.2 and 30 x 0.8 of 40 are right; gaps of 0.3 and 0.1 weigh a quarter and three quarters.
-    assert figure.alt == (
-        "Reliability diagrams. before: 65% correct at a mean confidence of 80% on 40 images, calibration"
-        " error 0.150. after: 80% correct at a mean confidence of 90% on 30 images, calibration error 0.100."
-    )
-    width, height = Image.open(BytesIO(figure.data)).size
-    assert width > height > 300
+    assert axes.images[0].get_clim() == (0, 1)
+    assert frames(figures[0]) == CONFUSION
+    mistakes.confused = ()
+    assert plots.confusion_figure(mistakes).alt == "Confusion matrix. Mistakes: none."

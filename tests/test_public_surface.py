@@ -1,7 +1,8 @@
 """What `kit` offers stays as it is written down, and notebooks and documents use nothing below it.
 
-``python -m tests.test_public_surface`` writes `public_surface.txt` again. A line that goes or changes breaks
-a notebook of somebody who uses it, so it belongs into CHANGELOG.md too.
+``python -m tests.test_public_surface`` writes `public_surface.txt` again, and `numbers.txt`. A line of the
+first that goes or changes breaks a notebook or a script of somebody who uses it, so it belongs into
+CHANGELOG.md too.
 """
 
 import ast
@@ -13,11 +14,24 @@ import re
 import typing
 from types import ModuleType
 
+import pytest
+
 import kit
+from kit.__main__ import PROGRAM, _parser
 from tests.project import ROOT, python, tracked
 
-WRITTEN = ROOT / "tests" / "public_surface.txt"
 UPDATE = "python -m tests.test_public_surface"
+PLAIN = (
+    ast.Constant,
+    ast.Name,
+    ast.Tuple,
+    ast.Dict,
+    ast.BinOp,
+    ast.UnaryOp,
+    ast.operator,
+    ast.unaryop,
+    ast.expr_context,
+)
 
 
 def offered(module):
@@ -104,9 +118,32 @@ def results(value):
     )
 
 
+def commands():
+    """Lines on every command, its arguments and its options, with their defaults and what is said of them."""
+    (rows,) = (action for action in _parser()._actions if action.dest == "command")
+    for name, command in rows.choices.items():
+        yield f"{PROGRAM} {name}: {command.description}"
+        for option in command._actions:
+            spelled = option.option_strings or [option.metavar, option.nargs]
+            yield f"{PROGRAM} {name} {spelled} {option.metavar}={option.default!r}: {option.help}"
+
+
+def numbers():
+    """Lines on every number that has a name, whatever is decided by it, as the code writes it."""
+    for file in sorted((ROOT / "kit").rglob("*.py")):
+        module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
+                parts = list(ast.walk(node.value))
+                figures = [getattr(part, "value", None) for part in parts]
+                has_number = {int, float} & set(map(type, figures))
+                if has_number and all(isinstance(part, PLAIN) for part in parts):
+                    yield f"{module}: {ast.unparse(node)}"
+
+
 def surface():
-    """Lines on all that has a name, on what it returns, and on the fields of that."""
-    lines, seen, waiting = set(), set(), []
+    """Lines on all that has a name, on what it returns, and on the fields of that, and on all commands."""
+    lines, seen, waiting = {*commands()}, set(), []
     for name, value in named():
         if inspect.isclass(value):
             waiting.append(value)
@@ -125,11 +162,16 @@ def surface():
     return sorted(lines)
 
 
-def test_the_public_surface_is_the_one_that_is_written_down():
-    written = WRITTEN.read_text(encoding="utf-8").splitlines()
+WRITTEN = {"public_surface.txt": surface, "numbers.txt": numbers}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_is_offered_and_what_is_decided_by_is_as_it_is_written_down(name):
+    written = (ROOT / "tests" / name).read_text(encoding="utf-8").splitlines()
+    now = list(WRITTEN[name]())
     changes = list(
         difflib.unified_diff(
-            written, surface(), "written down", "in the code", lineterm="", n=0
+            written, now, "written down", "in the code", lineterm="", n=0
         )
     )
     assert changes == [], (
@@ -195,4 +237,6 @@ def test_notebooks_and_documents_name_nothing_below_the_public_surface():
 
 
 if __name__ == "__main__":
-    WRITTEN.write_text("\n".join(surface()) + "\n", encoding="utf-8")
+    for name, lines in WRITTEN.items():
+        text = "".join(f"{line}\n" for line in lines())
+        (ROOT / "tests" / name).write_text(text, encoding="utf-8")

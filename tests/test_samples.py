@@ -71,6 +71,33 @@ def test_fashion_mnist_photos_are_the_arrays_in_grey():
     assert (pixels == pictures[7, ..., None]).all()
 
 
+def test_labelled_images_are_forty_of_the_network_s_classes():
+    for classes, name, added in (
+        (10, "fashion_mnist", 0),
+        (1000, "imagenet", 0),
+        (1001, "imagenet", 1),
+    ):
+        photos, labels = samples.labelled_images(classes)
+        assert photos == samples.photos(name)[:40]
+        expected = [label + added for label in samples.labels(name)[:40]]
+        assert labels.tolist() == expected
+
+
+def test_typical_photos_have_the_colours_of_imagenet_without_those_that_are_unwanted():
+    photos, weights = samples.typical()
+    assert weights.sum() == pytest.approx(1)
+    pixels = [photo.pixels.reshape(-1, 3) / 255 for photo in photos]
+    moments = [
+        weights @ [(each**power).mean(axis=0) for each in pixels] for power in (1, 2)
+    ]
+    assert moments[0] == pytest.approx([0.485, 0.456, 0.406], abs=0.02)
+    deviations = np.sqrt(moments[1] - moments[0] ** 2)
+    assert deviations == pytest.approx([0.277, 0.269, 0.282], abs=0.02)
+    fewer, rest = samples.typical(photos[2:])
+    assert fewer == photos[:2]
+    assert rest == pytest.approx(weights[:2] / weights[:2].sum())
+
+
 UNKNOWN = [
     (samples.classifier, "efficientnet", "did you mean 'efficientnet_lite0'"),
     (samples.photos, "photos", "photographs, imagenet, special, fashion_mnist"),

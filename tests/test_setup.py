@@ -1,5 +1,6 @@
 """What is missing on a machine is said in plain words."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -86,8 +87,37 @@ def test_too_little_memory_is_said_whatever_the_machine_has(monkeypatch):
         setup.memory()
 
 
+def test_a_container_has_the_memory_that_it_is_limited_to(monkeypatch, tmp_path):
+    machine = SimpleNamespace(total=64e9, available=48e9)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: machine)
+    monkeypatch.setattr(setup, "Path", lambda _: tmp_path / "memory.max")
+    for limit, figures in (
+        ("max", "64.0 GB, 48.0 of them free"),
+        ("3000000000", "3.0 GB, 3.0 of them free"),
+    ):
+        (tmp_path / "memory.max").write_text(f"{limit}\n")
+        assert setup.memory() == f"{figures}; cores: {os.cpu_count()}"
+
+
 def test_a_check_that_ends_its_process_is_said(monkeypatch, capsys):
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    memory = setup.CHECKS["Memory"]
     monkeypatch.setattr(setup, "CHECKS", {"TensorFlow": (setup.tensorflow, ())})
     assert repr(kit.check_setup()) == "Not ready yet: TensorFlow."
     assert capsys.readouterr().out == "TensorFlow   NO  Python ended with exit code 1\n"
+    # Libraries print before the line that counts, which is on the standard error where a check fails.
+    for code, line in (
+        (0, "TensorFlow   ok  it starts\n"),
+        (1, "TensorFlow   NO  no\n"),
+    ):
+        ended = subprocess.CompletedProcess(
+            [], code, "first\nit starts\n", "first\nno\n"
+        )
+        monkeypatch.setattr(setup, "_run", lambda _, ended=ended: ended)
+        assert kit.check_setup().missing == ("TensorFlow",) * code
+        assert capsys.readouterr().out == line
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    monkeypatch.setattr(setup, "CHECKS", {"Memory": memory})
+    assert repr(kit.check_setup()) == (
+        "What is installed is in place; not installed: Memory."
+    )

@@ -90,7 +90,6 @@ def channel_values(value: Any) -> Float64 | None:
 
 # Weights hardly shrink; more than this many times the size of the file is no network.
 _MOST_TIMES = 8
-_SPARE_WEIGHTS = 1 << 24
 
 
 def weights_in(path: Path) -> Weights:
@@ -109,7 +108,7 @@ def weights_in(path: Path) -> Weights:
     # By the name of a layer, the groups of its arrays.
     groups: dict[str, dict[str, dict[int, Array]]] = {}
     entries: list[Any] = []
-    most = _MOST_TIMES * len(content) + _SPARE_WEIGHTS
+    most = _MOST_TIMES * len(content)
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
             # Which visits no links.

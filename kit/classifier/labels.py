@@ -90,16 +90,18 @@ def class_indices(
     if isinstance(labels, (str, int, float, np.integer)):
         labels = (labels,)
     rows: Any = labels
+    if np.ndim(rows) == 2 and np.array_equal(
+        np.sort(rows)[:, -2:], [[0, 1]] * len(rows)
+    ):
+        rows = np.argmax(rows, axis=1)
     sides = np.shape(rows)
-    if sides[:1] != (count,) or len(sides) > 2:
+    if sides != (count,):
         received = f"the shape {sides}; is it a tensor=, or a function preprocess=?"
         if len(sides) == 1:
             received = str(sides[0])
         raise ValueError(
             f"Expected {count} labels, one for each image, received {received}"
         )
-    if np.ndim(rows) == 2 and np.array_equal(np.sort(rows)[:, -2:], [[0, 1]] * count):
-        rows = np.argmax(rows, axis=1)
     # Of several classes of one name, the first.
     index_of = {name: index for index, name in reversed([*enumerate(class_names)])}
     return tuple(

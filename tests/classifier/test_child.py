@@ -52,6 +52,10 @@ FAILURES = [
         "import os, warnings; warnings.warn('no'); os._exit(3)",
         "Expected .* a process that ended with 3",
     ),
+    (
+        "import os, sys; sys.stderr.write('at first\\nat last\\n'); os._exit(3)",
+        "Expected to open 'file' .*, received at last",
+    ),
 ]
 
 

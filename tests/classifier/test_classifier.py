@@ -258,11 +258,6 @@ UNFIT = [
         {"size": (20, 28)},
         r"Expected tensors of 28x28x1, received the shape \(1, 20, 28, 1\); set size=\(28, 28\)",
     ),
-    ({"channels": "rgb"}, r"shape \(1, 28, 28, 3\); set channels='gray'"),
-    (
-        {"layout": "channels_first"},
-        r"shape \(1, 1, 28, 28\); set layout='channels_last'",
-    ),
     ({"size": None}, r"shape \(1, 40, 40, 1\); set size=\(28, 28\)"),
 ]
 

@@ -6,7 +6,13 @@ import pytest
 
 from kit._reporting import hidden_errors
 from kit.classifier import engines
-from kit.classifier.engines import KerasEngine, Lanes, LiteEngine, probabilities
+from kit.classifier.engines import (
+    KerasEngine,
+    Lanes,
+    LiteEngine,
+    part_size,
+    probabilities,
+)
 from kit.preprocessing import Preprocessing
 from tests import networks
 
@@ -29,6 +35,10 @@ def test_both_engines_equal_a_plain_call_of_keras_for_any_batch(lite, reference,
         assert (each.input_shape, each.output_count) == ((28, 28, 1), 3)
         np.testing.assert_allclose(each.predict(batch), expected, atol=1e-6)
         assert each.predict(batch[:0]).shape == (0, 3)
+
+
+def test_the_larger_the_images_the_fewer_run_at_once():
+    assert [part_size((9, side, side, 3)) for side in (8, 128, 600)] == [64, 16, 1]
 
 
 def test_results_are_new_arrays_and_inputs_of_any_layout_stay(lite):
@@ -188,20 +198,55 @@ def test_a_certain_answer_stays_finite_at_any_temperature():
 # Shapes
 
 
+SHAPES = {
+    "channels_last": (32, 48, 3),
+    "transposed": (48, 32, 3),
+    "channels_first": (3, 32, 48),
+}
+
+
+@pytest.mark.parametrize("layout", SHAPES)
+def test_a_preprocessing_sets_the_sides_that_a_network_leaves_open(layout):
+    shape = SHAPES[layout]
+    steps = Preprocessing(size=(32, 48), layout=layout)
+    for expected in (shape, tuple(side if side == 3 else None for side in shape)):
+        assert engines.sized(expected, steps) == shape
+    assert engines.sized(shape, None) == shape
+    # The usual size stands for that of the network.
+    usual = Preprocessing(layout="channels_last")
+    if layout != "transposed":
+        assert engines.sized(shape, usual) == shape
+
+
 ADVICE = [
-    (Preprocessing(size=(32, 48)), (3, 32, 48), "set layout='channels_first' in"),
     (
-        Preprocessing(size=(20, 20), layout="channels_first"),
+        {},
         (3, 32, 48),
-        r"set size=\(32, 48\) in",
+        "3x32x48, received the shape (1, 32, 48, 3); set layout='channels_first'",
+    ),
+    (
+        {"layout": "channels_first"},
+        (3, 30, 48),
+        "3x30x48, received the shape (1, 3, 32, 48); set size=(30, 48)",
+    ),
+    (
+        {"layout": "channels_first"},
+        (None, 48, 3),
+        "?x48x3, received the shape (1, 3, 32, 48); set layout='channels_last'",
+    ),
+    (
+        {"channels": "gray"},
+        (32, 48, 3),
+        "32x48x3, received the shape (1, 32, 48, 1); set channels='rgb'",
     ),
 ]
 
 
-@pytest.mark.parametrize(("preprocessing", "expected", "advice"), ADVICE)
-def test_the_advice_names_the_setting_that_helps(preprocessing, expected, advice):
-    with pytest.raises(ValueError, match=advice):
-        engines.sized(expected, preprocessing)
+@pytest.mark.parametrize(("settings", "expected", "words"), ADVICE)
+def test_the_advice_names_the_setting_that_helps(settings, expected, words):
+    with pytest.raises(ValueError, match="Expected") as refused:
+        engines.sized(expected, Preprocessing(size=(32, 48), **settings))
+    assert str(refused.value) == f"Expected tensors of {words} in the preprocessing"
 
 
 # What libraries write

@@ -83,6 +83,15 @@ def test_members_before_the_start_of_the_file_are_damage(saved):
         store.read_model(saved)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_members_that_are_packed_as_keras_packs_none_are_damage(tmp_path, method):
+    with zipfile.ZipFile(tmp_path / "a.keras", "w", method) as archive:
+        archive.writestr("config.json", "{}")
+        archive.writestr("model.weights.h5", "none")
+    with pytest.raises(ValueError, match="damaged or no zip"):
+        store.read_model(tmp_path / "a.keras")
+
+
 @pytest.mark.parametrize(
     ("member", "content", "flaw"),
     [
@@ -102,7 +111,10 @@ def test_statistics_that_do_not_belong_to_the_file_are_not_used(
 
 def test_the_sha256_of_the_file_is_compared(saved):
     right = hashlib.sha256(saved.read_bytes()).hexdigest()
-    assert store.read_model(saved, sha256=right.upper()).contract["name"] == "small"
+    assert (
+        store.read_model(saved, sha256=f" {right.upper()}\n").contract["name"]
+        == "small"
+    )
     with pytest.raises(
         ValueError,
         match=r"Expected 'saved.keras' with SHA-256 0000, received [0-9a-f]{64}",

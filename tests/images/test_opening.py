@@ -240,6 +240,13 @@ def test_grey_and_1_bit():
     assert bits.notes == ("greyscale converted to RGB",)
 
 
+@pytest.mark.parametrize("mode", ["RGBX", "LA", "PA", "YCbCr", "HSV"])
+def test_every_other_mode_of_pillow_is_converted_and_said(mode):
+    photo = load_image(Image.fromarray(smooth()).convert(mode))
+    words = {"RGBX": None, "LA": "greyscale", "PA": "palette"}.get(mode, mode)
+    assert photo.notes[:1] == ((f"{words} converted to RGB",) if words else ())
+
+
 def test_lab():
     profile = [ImageCms.createProfile(name) for name in ("sRGB", "LAB")]
     lab = ImageCms.applyTransform(

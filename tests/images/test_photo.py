@@ -96,6 +96,9 @@ def test_a_photo_is_decoded_anew_only_where_it_has_a_source_and_another_way_is_a
     stored = load_image(sideways(RAMP), decoding=Decoding(exif=False))
     assert load_image(stored) is stored.decoded(Decoding(exif=False)) is stored
     assert load_image(stored, decoding=Decoding()).size == (3, 2)
+    (waiting,) = each_picture(sideways(RAMP))
+    assert waiting.open(Decoding(exif=False)).size == (2, 3)
+    assert waiting.open().size == (3, 2)
     drawn = Photo.from_array(RAMP)
     assert drawn.decoded(Decoding(exif=False)) is drawn
 
@@ -369,7 +372,7 @@ def test_pictures_without_a_name_are_called_by_their_place(folder):
         Image.open(folder / "c.png"),
         Image.fromarray(BATCH[0]),
     ]
-    given += [io.BytesIO(data), bytearray(data), photo]
+    given += [io.BytesIO(data), bytearray(data), memoryview(data), photo]
     called = [
         "c.png",
         "image 1",
@@ -378,6 +381,7 @@ def test_pictures_without_a_name_are_called_by_their_place(folder):
         "image 4",
         "image 5",
         "image 6",
+        "image 7",
         "mine",
     ]
     assert names(given) == [each.name for each in as_photos(given)] == called

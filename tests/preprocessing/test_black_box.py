@@ -8,10 +8,10 @@ import pytest
 from PIL import Image, ImageFilter
 
 from kit.images import Decoding, Photo, load_image
-from kit.preprocessing import Preprocessing
+from kit.preprocessing import Preprocessing, black_box
 from kit.preprocessing.calling import call
 from kit.preprocessing.scaling import Scaling
-from tests.pictures import scene
+from tests.pictures import picture, scene
 
 CAT_FILE = Path(__file__).parents[2] / "data" / "photographs" / "cat.jpg"
 CAT = load_image(CAT_FILE)
@@ -222,8 +222,20 @@ def test_a_picture_without_colour_accuses_no_channel_order():
         assert [text.split(":")[0] for text in comparison.differences] == ["scaling"]
 
 
+def test_of_many_photos_those_of_the_most_unequal_sides_are_read():
+    here = Preprocessing((32, 32), scaling="0..1")
+    there = here.replace(fit="crop")
+    # What is square is whole in a crop, too.
+    photos = [Photo.from_array(picture((64, 64), seed=seed)) for seed in range(5)]
+    photos.append(Photo.from_array(picture((64, 120), seed=5)))
+    tensors = [there.apply(photo) for photo in photos]
+    assert black_box.read(here, tensors, photos).pipeline == there
+    assert black_box.read(here, tensors[:5], photos[:5]).pipeline == here
+
+
 def test_what_no_step_explains_is_said_to_be_unexplained():
     noise = np.random.default_rng(0).normal(size=(1, 96, 96, 3))
+    assert black_box.read(WINDOW, noise, [CAT]).levels == 0
     assert (
         "nothing tried explains it"
         in WINDOW.compare(lambda _: noise, CAT).differences[-1]

@@ -11,7 +11,7 @@ import kit
 from kit import samples
 from kit.images import load_image
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.calling import call
+from kit.preprocessing.calling import call, unusable
 
 SIDES = 224, 224
 HERE = Preprocessing(filter="cv2_linear", scaling="0..1")
@@ -129,6 +129,26 @@ RETURNED = [
 @pytest.mark.parametrize("function", RETURNED)
 def test_of_several_values_the_one_counts_that_fits(function):
     assert HERE.compare(function, CAT).equal
+
+
+NO_IMAGE = "which is not an image of 1 or 3 channels to 4096"
+USABLE = [
+    (np.zeros((4, 4)), ""),
+    (np.zeros((1, 3, 4, 5), bool), ""),
+    (np.zeros((1, 4096, 4, 1), np.uint8), ""),
+    (np.zeros((4, 3)), f"shape (4, 3), {NO_IMAGE}"),
+    (np.zeros((4, 4, 2)), f"shape (4, 4, 2), {NO_IMAGE}"),
+    (np.zeros((2, 4, 4, 3)), f"shape (2, 4, 4, 3), {NO_IMAGE}"),
+    (np.zeros((4097, 4)), f"shape (4097, 4), {NO_IMAGE}"),
+    (np.array("cat"), "text instead of numbers"),
+    (np.zeros((4, 4), complex), "complex128 values instead of numbers"),
+    (np.diag([np.nan, np.inf, 1e39, 0]), "3 values that are not finite in float32"),
+]
+
+
+@pytest.mark.parametrize(("array", "words"), USABLE)
+def test_what_is_no_image_says_why(array, words):
+    assert unusable(array) == words
 
 
 def test_a_batch_of_grey_has_no_channels():

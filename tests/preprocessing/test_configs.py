@@ -121,6 +121,9 @@ def test_a_converter_is_read_with_its_scaling_and_layout():
         size=(48, 64), filter="tf_bicubic", fit="crop", scaling="imagenet"
     )
     assert read(converter()) == expected
+    assert read(converter(antialias=True)).filter == "tf_bicubic_antialias"
+    plain = converter(interpolation="nearest", antialias=True)
+    assert read(plain).filter == "tf_nearest"
     assert read(converter(data_format="channels_first")) == expected.replace(
         layout="channels_first"
     )
@@ -241,6 +244,12 @@ def test_resample_codes_are_pillows_and_the_layout_is_pytorchs():
         if key not in {"resample", "do_rescale"}
     }
     assert read(older) == read(VIT), "bilinear, and 1 / 255"
+    del older["do_resize"]
+    assert read(older) == read(VIT)
+    del older["size"]
+    assert (
+        read(older) == read(VIT | {"do_resize": False}) == read(VIT).replace(size=None)
+    )
 
 
 NOT_OF_HUGGING_FACE = [

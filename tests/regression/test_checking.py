@@ -1,7 +1,6 @@
 """Which step changed a prediction: many ways to break one, each found and named."""
 
 from dataclasses import replace
-from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -389,20 +388,34 @@ def test_a_line_says_what_was_and_what_is_and_why():
     assert Checked("one", "unusable", message="torn").words == "CANNOT BE RUN: torn"
 
 
-def test_a_report_counts_each_state_once():
+CHANGED = (
+    "was class 0 0.900, is class 1 0.568; a probability changed by 0.300; the step"
+)
+REPORT = f"""\
+4 cases of net: 1 changed, 1 cannot be run, 1 accepted, 1 hold.
+  a: holds: class 0
+  b: CHANGED: {CHANGED}
+  c: CANNOT BE RUN: torn
+  d: accepted: {CHANGED}"""
+ROWS = f"""\
+name,state,expected,answer,probability,change,step,message
+a,holds,class 0,,0.0,0.0,,holds: class 0
+b,moved,class 0,class 1,0.5678,0.3,,"CHANGED: {CHANGED}"
+c,unusable,,,0.0,0.0,,CANNOT BE RUN: torn
+d,accepted,class 0,class 1,0.5678,0.3,,"accepted: {CHANGED}"
+"""
+
+
+def test_a_report_has_each_case_and_counts_each_state_once(tmp_path):
     torn = Checked("c", "unusable", message="torn")
     one = Checked("a", "holds", case(1.0)), red("b"), torn, red("d", "accepted")
     found = CheckedCases("net", one)
-    assert (
-        found.headline()
-        == "4 cases of net: 1 changed, 1 cannot be run, 1 accepted, 1 hold."
-    )
+    assert found.text() == REPORT
+    found.to_csv(tmp_path / "cases.csv")
+    assert (tmp_path / "cases.csv").read_text() == ROWS
     assert [each.name for each in found.moved] == ["b", "c"]
-    assert not found.holds
+    assert found.to_dict()["holds"] is found.holds is False
     assert CheckedCases("net", one[:1]).headline() == "1 case of net: 1 hold."
-    assert found.text().splitlines()[3] == "  c: CANNOT BE RUN: torn"
-    told = found.to_dict()
-    assert (told["holds"], told["cases"][1]["probability"]) == (False, 0.5678)
 
 
 def test_red_is_one_paragraph_of_five_cases_at_most(boot, inverted):
@@ -419,20 +432,19 @@ def test_red_is_one_paragraph_of_five_cases_at_most(boot, inverted):
     assert all(len(line) <= 100 for line in raised.value._render_traceback_())
 
 
+XML = """\
+<testsuite name="a&quot;&lt;b&gt;?&amp;" tests="2" failures="1">\
+<testcase classname="cases" name="a&quot;&lt;b&gt;?&amp;">\
+<failure message="CHANGED: was class 0 0.900, is class 1 0.568; a probability changed by 0.300;\
+ a&quot;&lt;b&gt;?&amp;" /></testcase><testcase classname="cases" name="c" /></testsuite>
+"""
+
+
 def test_a_server_gets_xml_that_can_be_read_whatever_names_hold():
     strange = 'a"<b>\x07&'
     result = CheckedCases(
         strange, (red(strange, message=strange), Checked("c", "holds", case(1.0)))
     )
-    suite = ET.fromstring(result.junit())  # noqa: S314 - our own
-    assert [suite.get(name) for name in ("name", "tests", "failures")] == [
-        'a"<b>?&',
-        "2",
-        "1",
-    ]
-    first, second = suite
-    assert (first.get("name"), first.get("classname")) == ('a"<b>?&', "cases")
-    assert first[0].get("message").endswith('a"<b>?&')
-    assert len(second) == 0
+    assert result.junit() == XML
     assert "<b>" not in result._repr_html_()
     assert "\x07" not in CheckedCases("net", result.cases).text()

@@ -9,7 +9,12 @@ from sklearn.metrics import log_loss
 import kit
 from kit import samples
 from kit.validation import accuracy_interval
-from kit.validation.calibration import fit_temperature, measure, stratified_half
+from kit.validation.calibration import (
+    _temperature_and_notes,
+    fit_temperature,
+    measure,
+    stratified_half,
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +62,7 @@ def test_four_answers_by_hand():
 def test_what_is_no_probability_and_no_class_is_refused(answers, function):
     rows, labels = answers
     unfit = [rows * np.nan, rows[0], rows[:0], rows * 100, np.log(rows), rows - 0.02]
+    unfit.append(np.append(rows, 2 * rows[:1], axis=0)[1:])
     for wrong in unfit:
         with pytest.raises(
             ValueError,
@@ -212,18 +218,39 @@ def test_a_network_that_chance_may_explain_is_told_from_an_overconfident_one(
     assert error.low == 0
 
 
-def test_few_images_that_are_nearly_all_right_or_all_wrong_make_no_model_surer(
-    pictures,
+KEPT = "the images determine no temperature, so 1 is kept"
+TRAINED = "was the model trained on these images?"
+LOOK = "as such images do; if not, look for wrong labels in its training"
+# Of so many images, all predicted with one confidence, the errors; the temperature brings the odds of the
+# confidence to those of being right: 9 to 3 or 3 to 9.
+ASKED = [
+    (0.9, 8, 2, 2, []),
+    (0.75, 100, 10, 0.5, []),
+    (0.75, 40, 4, 1, [f"{KEPT}: 4 errors in 40 images ask for 0.5; give more images"]),
+    (0.9, 20, 20, 1, [f"{KEPT}: 20 errors in 20 images ask for 20; give more images"]),
+    (
+        0.7,
+        100,
+        0,
+        1,
+        [
+            f"{TRAINED} 0 errors in 100 images ask for 0.05, {LOOK}",
+            f"{KEPT}: 0 errors in 100 images ask for 0.05; give more images",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("confidence", "count", "errors", "temperature", "notes"), ASKED
+)
+def test_a_temperature_is_taken_where_the_images_ask_for_one(
+    confidence, count, errors, temperature, notes
 ):
-    photos, labels = (each[:20] for each in pictures)
-    classifier = samples.classifier("fashion_mnist")
-    for truth in (labels, [(label + 5) % 10 for label in labels]):
-        found = kit.calibrate(classifier, photos, truth)
-        assert found.temperature == found.classifier.temperature == 1
-        assert found.before == found.after
-        assert found.notes[0].startswith(
-            "the images determine no temperature, so 1 is kept"
-        )
+    rows = np.array([[confidence, 1 - confidence]] * count, np.float32)
+    labels = (np.arange(count) < errors).astype(np.int64)
+    found, said = _temperature_and_notes(rows, labels)
+    assert (found, said) == (pytest.approx(temperature, rel=1e-3), notes)
 
 
 def test_images_like_those_of_the_training_are_warned_of_and_high_accuracy_asks(

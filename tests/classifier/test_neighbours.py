@@ -1,0 +1,35 @@
+"""Training images: what is kept of them, and what is said of those that an image is nearest to."""
+
+import numpy as np
+
+from kit.classifier.neighbours import Nearest, Neighbour, projected
+
+
+def test_along_the_directions_that_are_kept_and_beside_them_a_feature_is_as_long():
+    random = np.random.default_rng(0)
+    basis, _ = np.linalg.qr(random.normal(size=(6, 2)))
+    features = random.normal(size=(4, 6))
+    kept = projected(features, basis)
+    np.testing.assert_allclose(kept[:, :2], features @ basis)
+    lengths = np.linalg.norm(features, axis=1)
+    np.testing.assert_allclose(np.linalg.norm(kept, axis=1), lengths)
+
+
+def test_what_is_nearest_is_told_in_a_sentence_and_a_table():
+    few = tuple(
+        Neighbour(f"{place}.png", name, place / 4) for place, name in enumerate("abbab")
+    )
+    nearest = Nearest("x.png", "a", few, np.zeros((0, 48, 48, 3), np.uint8))
+    words = "2 of the 5 nearest training images are predicted as this class"
+    assert nearest.text().splitlines() == [
+        f"Nearest('x.png', predicted 'a'; {words}: doubt this prediction)",
+        "training image  predicted as  distance",
+        "0.png           a                  0.0",
+        "1.png           b                  0.2",
+        "2.png           b                  0.5",
+        "3.png           a                  0.8",
+        "4.png           b                  1.0",
+    ]
+    assert "doubt" not in repr(Nearest("x.png", "b", few, nearest.thumbnails))
+    foreign = Nearest("x.png", "a", few, nearest.thumbnails, foreign=True)
+    assert "with another preprocessing: call with_reference again)" in repr(foreign)
