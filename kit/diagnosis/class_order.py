@@ -57,7 +57,7 @@ def check_class_order(predictions: Predictions) -> Finding | None:
 
     Images without a label are left out.
     """
-    labelled = predictions.labelled
+    labelled = predictions.labelled  # without the images whose label is not known
     classes = len(labelled.class_names)
     # A row for each label, a column for each predicted class.
     table: Int64 = np.zeros((classes, classes), np.int64)
@@ -110,7 +110,8 @@ def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
 
     as_text = sorted_by(str)
     as_text_from_one = sorted_by(lambda index: str(index + 1))
-    class_of_output = {
+    # Of each usual mistake, the class that every output stands for.
+    orders = {
         "sorted as text": as_text,
         "sorted as text from 1 on": as_text_from_one,
         "sorted as numbers": np.argsort(as_text),
@@ -122,13 +123,12 @@ def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
     }
     digits = [re.sub("[^0-9]", "", name) for name in class_names]
     if all(digits):
-        class_of_output["sorted by the numbers in their names"] = sorted_by(
+        orders["sorted by the numbers in their names"] = sorted_by(
             lambda index: int(digits[index])
         )
     # Of equal orders the first name stays, and the order in use is no mistake.
     distinct = {
-        order.tobytes(): (rule, order)
-        for rule, order in reversed(class_of_output.items())
+        order.tobytes(): (rule, order) for rule, order in reversed(orders.items())
     }
     distinct.pop(in_use.tobytes(), None)
     return dict(reversed(distinct.values()))
@@ -220,6 +220,7 @@ def _exchanged_classes(labelled: Predictions, table: Int64) -> _Reordering | Non
         "Some classes are predicted as each other, the rest is mostly right.",
         Evidence(f"of {pair_images} images predicted as the other class", pair_hits),
         Evidence(_BY_CHANCE, chance, CHANCE_NAMED, chance <= CHANCE_NAMED),
+        # A single image of a class may be a mistake.
         sure=chance <= CHANCE_NAMED and bool(hits[is_exchanged].min() > 1),
         code=f"{_NAMES}order = {class_of_output.tolist()}{_RENAMED}",
     )

@@ -103,12 +103,12 @@ def unsettling_changes(classifier: Classifier, photo: Photo) -> tuple[str, ...]:
     """Return the names of the slight changes of an image that give it another prediction."""
     pixels = photo.decoded(known_preprocessing(classifier).decoding).pixels
     (present_class,) = classifier.predict(photo).index
-    changes = {
+    slight_changes = {
         "light": [dimmed(pixels), to_pixels(pixels * 1.5)],
         "colour of the light": [balanced(pixels)[1]],
     }
     names = []
-    for name, versions in changes.items():
+    for name, versions in slight_changes.items():
         predictions = classifier.predict([Photo(version) for version in versions])
         if (predictions.index != present_class).any():
             names.append(name)
@@ -151,23 +151,20 @@ def check_properties(
     used = known_preprocessing(classifier)
     decoded = [photo.decoded(used.decoding) for photo in photos]
     factor = _reduction_factor(classifier, decoded)
-    without_colour = used.channels.startswith("gray")
+    colourless = used.channels.startswith("gray")
     pictures = [
         Photo(np.asarray(Image.fromarray(photo.pixels).reduce(factor)), photo.name)
         for photo in decoded
     ]
     predictions = classifier.predict(decoded)
     if labels is not None:
-        predictions = replace(predictions, labels=labels)
+        predictions = replace(predictions, labels=labels)  # -1 where not known
     case = _Case(
         classifier=classifier,
         pictures=pictures,
         factor=factor,
         predictions=predictions,
-        unusual=[
-            _unusual_measures(photo, without_colour=without_colour)
-            for photo in pictures
-        ],
+        unusual=[_unusual_measures(photo, colourless=colourless) for photo in pictures],
         first_layers=first_layers,
         preprocessing_doubtful=preprocessing_doubtful,
     )
@@ -195,13 +192,15 @@ def _reduction_factor(classifier: Classifier, photos: Photos) -> int:
     return max(1, int(shortest_side // (_LARGE_RATIO * network_side)))
 
 
-def _unusual_measures(photo: Photo, *, without_colour: bool) -> dict[str, float]:
+def _unusual_measures(photo: Photo, *, colourless: bool) -> dict[str, float]:
     """Return the measures, by cause, that are out of the ordinary, without what another of them brings."""
     tiny = min(photo.size) < TEXTURED_SIDE
     measures = {}
     for cause, condition in IMAGE_CAUSES.items():
-        no_texture = tiny and condition.textural
-        if no_texture or (without_colour and condition.group == "colour"):
+        # Too small to be measured, or a colour that the network does not see.
+        if (tiny and condition.textural) or (
+            colourless and condition.group == "colour"
+        ):
             continue
         measure = condition.measured(photo.pixels)
         if condition.unusual(measure):
@@ -240,7 +239,7 @@ class _Case:
         ordinary = [
             photo for photo, unusual, correct in images if correct and not unusual
         ]
-        photos = (*ordinary, *probes())
+        photos = (*ordinary, *probes())  # with the photos that come with the kit
         predictions = self.classifier.predict(photos)
         surest = np.argsort(-predictions.probability, kind="stable")[:CONTROL_IMAGES]
         # What is done to them, such as a blur of some pixels, depends on their size.
@@ -276,7 +275,7 @@ class _Trial:
     @cached_property
     def amounts(self) -> dict[int, float]:
         """How much of it there is, by place, in those that are asked about."""
-        # At most `IMAGES_ASKED` of them, spread over all.
+        # Settings of the perturbation that does it, for at most `IMAGES_ASKED` images, spread over all.
         step = ceil(len(self.suspect_measures) / IMAGES_ASKED)
         pixels = [photo.pixels for photo in self.case.pictures]
         return {
@@ -316,8 +315,8 @@ class _Trial:
             rows = self.case.classifier.probabilities(self.undone(place))
             # Over the ways to undo the property.
             mean = rows.mean(axis=0) + np.float32(_LEAST_PROBABILITY)
-            rival = np.delete(mean, present_class).max()
-            lead_nats[place] = float(np.log(rival / mean[present_class]))
+            lead = np.delete(mean, present_class).max() / mean[present_class]
+            lead_nats[place] = float(np.log(lead))
         return lead_nats
 
     @property
@@ -403,7 +402,7 @@ class _Trial:
         photos = [self.case.pictures[place] for place in self.amounts]
         # One set of all images for each way to undo the property.
         undone_sets = zip(*map(self.undone, self.amounts), strict=True)
-        # Distances from the statistics of training: images there have the property, too, if it is nearer.
+        # If that leads away from the statistics of training, the training images had the property, too.
         nearest = min(evaluator.distance(undone, used) for undone in undone_sets)
         return nearest > evaluator.distance(photos, used)
 
@@ -488,7 +487,7 @@ def out_of_distribution(classifier: Classifier, photos: Photos) -> Finding | Non
         # A chance is a share of held-back images: it is compared as such, not by its last bit.
         limit = rate + 1e-9
         unlike = int((chances <= limit).sum())
-        # So many of ordinary images are unlike training as rarely as one of them is.
+        # The least number of images that ordinary ones reach with no more than this chance.
         needed = next(
             number
             for number in range(images + 2)

@@ -48,7 +48,7 @@ standard deviation where 0..255 is expected, 0.004 for 0..1."""
 _BLACK_WHITE = np.array([[0], [255]])
 _MOMENTS = ("mean", "variance")
 # Parts of the names of layers that leave the range as it is.
-_PASSING = re.compile(
+_RANGE_KEEPING = re.compile(
     "Input|Padding|Identity|Activation|Dropout|Noise|Crop|Resizing|Random"
 )
 
@@ -73,7 +73,7 @@ def read_inside(layers: Sequence[Layer], weights: Weights) -> Inside:
     zero_and_one = np.array([[0.0], [1.0]])
     layer_kinds: list[str] = []
     for layer in layers:
-        if _PASSING.search(layer.kind):
+        if _RANGE_KEEPING.search(layer.kind):
             continue
         scaled = _after_layer(layer, weights.get(layer.name, ()), zero_and_one)
         if scaled is None:
@@ -136,7 +136,7 @@ def _after_layer(
         offset = channel_values(layer.settings.get("offset", 0.0))
         return None if slope is None or offset is None else numbers * slope + offset
     if layer.kind == "Normalization":
-        # Adapted to data, they are weights; else, settings.
+        # Moments that were learned from data are weights, others settings.
         moments = weights if len(weights) >= 2 else map(layer.settings.get, _MOMENTS)
         mean, variance, *_ = map(channel_values, moments)
         if mean is None or variance is None or layer.settings.get("invert"):
@@ -176,6 +176,7 @@ def _expected_range(zero_and_one: Float64) -> str | None:
                 float(np.abs(ends - [[bottom], [1.0]]).max()) for bottom in (0.0, -1.0)
             )
     exact = [name for name, distance in distances.items() if distance <= EXACT_RANGE]
+    # The first that fits exactly, else the only one that may be.
     names = exact or list(distances)
     return names[0] if exact or len(names) == 1 else None
 
