@@ -130,10 +130,10 @@ keras.applications, KerasHub and timm is 1, for 0..1, and 0..1 divided by 255 on
 LARGEST_VALUE = 300.0
 """Largest absolute value that any contract makes of 0..255 is 255."""
 
-LEVELS_LEFT = 8
+MOST_VALUES_LEFT = 8
 """Different values up to which a cast is the cause; from 0..1 it leaves 2, from others up to 6."""
 
-LEVELS_BEFORE = 32
+FEWEST_LEVELS_BEFORE = 32
 """Different levels in an image of which so few may not be left."""
 
 FLAT_STD = 2.0
@@ -204,16 +204,18 @@ def _cast_finding(
     fewest_levels = min(np.unique(photo.pixels).size for photo in photos)
     most_values = max(np.unique(tensor).size for tensor in tensors)
     # One value alone comes from other faults as well, unless a cast is known to be there.
-    few = (1 if is_known else 2) <= most_values <= LEVELS_LEFT
+    few = (1 if is_known else 2) <= most_values <= MOST_VALUES_LEFT
     are_whole = bool((tensors == np.rint(tensors)).all())
-    collapsed = are_whole and fewest_levels >= LEVELS_BEFORE and few
+    collapsed = are_whole and fewest_levels >= FEWEST_LEVELS_BEFORE and few
     if not (collapsed or wrapped):
         return None
     return conclude(
         "dtype_cast",
         "The scaled numbers were cast to whole numbers.",
-        Evidence("fewest levels in an image", fewest_levels, LEVELS_BEFORE, True),
-        Evidence("most values in its tensor", most_values, LEVELS_LEFT, collapsed),
+        Evidence(
+            "fewest levels in an image", fewest_levels, FEWEST_LEVELS_BEFORE, True
+        ),
+        Evidence("most values in its tensor", most_values, MOST_VALUES_LEFT, collapsed),
         advice="Keep float32 after scaling.",
         fixed=without_cast if is_known else None,
     )

@@ -181,7 +181,8 @@ def _chance_of_order(labelled: Predictions, output_of_class: Indices) -> float:
         label for label in moved_classes if 2 * is_hit[labels == label].mean() >= 1
     ]
     # Which outputs a faulty network prefers is not known, so they are drawn as from Pólya's urn: the first
-    # class hits one of K outputs with 1 / K, and another one after j hits with 1 / (K + j).
+    # class hits one of K outputs with 1 / K, and another one after j hits with 1 / (K + j). Neighbours in a
+    # list of classes are often alike, and taken for each other.
     hit_chances = (
         max(1 / (classes + hits), ADJACENT_RATE if distances[label] == 1 else 0.0)
         for hits, label in enumerate(fitting_classes)
@@ -244,6 +245,7 @@ def _order_without_rule(labelled: Predictions, table: Int64) -> _Reordering | No
     images_of_class = table.sum(axis=1)
     proved_hits = int(hits[is_proved].sum())
     images = int(images_of_class[images_of_class >= 2].sum())
+    # Where a preprocessing is to blame, some other order explains up to this share.
     chance = at_least(proved_hits, images, FAULTY_SHARE)
     if moved_classes < min(LEAST_CLASSES, classes) or chance > CHANCE_POSSIBLE:
         return None

@@ -82,7 +82,7 @@ _LARGE_RATIO = 1.5
 _LEAST_PROBABILITY = 1e-3
 """Probabilities below count as this."""
 
-_MOST_NATS = 2.0
+_MOST_LEAD_NATS = 2.0
 """Nats up to which another prediction is ahead: further ahead it proves no more."""
 
 _REMEDY = """\
@@ -152,7 +152,7 @@ def check_properties(
     decoded = [photo.decoded(used.decoding) for photo in photos]
     factor = _reduction_factor(classifier, decoded)
     colourless = used.channels.startswith("gray")
-    pictures = [
+    reduced = [
         Photo(np.asarray(Image.fromarray(photo.pixels).reduce(factor)), photo.name)
         for photo in decoded
     ]
@@ -161,10 +161,12 @@ def check_properties(
         predictions = replace(predictions, labels=labels)  # -1 where not known
     case = _Case(
         classifier=classifier,
-        pictures=pictures,
-        factor=factor,
+        reduced_photos=reduced,
+        reduction_factor=factor,
         predictions=predictions,
-        unusual=[_unusual_measures(photo, colourless=colourless) for photo in pictures],
+        unusual_measures=[
+            _unusual_measures(photo, colourless=colourless) for photo in reduced
+        ],
         first_layers=first_layers,
         preprocessing_doubtful=preprocessing_doubtful,
     )
@@ -217,10 +219,10 @@ class _Case:
     """The images, reduced by a factor, their predictions, and what is unusual in each: measures by cause."""
 
     classifier: Classifier
-    pictures: Photos
-    factor: int
+    reduced_photos: Photos
+    reduction_factor: int
     predictions: Predictions
-    unusual: Sequence[Mapping[str, float]]
+    unusual_measures: Sequence[Mapping[str, float]]
     first_layers: FirstLayers | None
     preprocessing_doubtful: bool
 
@@ -235,7 +237,9 @@ class _Case:
 
         Out of probes and images that are known to be predicted correctly, at the usual size of the images.
         """
-        images = zip(self.pictures, self.unusual, self.correct, strict=True)
+        images = zip(
+            self.reduced_photos, self.unusual_measures, self.correct, strict=True
+        )
         ordinary = [
             photo for photo, unusual, correct in images if correct and not unusual
         ]
@@ -243,7 +247,7 @@ class _Case:
         predictions = self.classifier.predict(photos)
         surest = np.argsort(-predictions.probability, kind="stable")[:CONTROL_IMAGES]
         # What is done to them, such as a blur of some pixels, depends on their size.
-        usual_side = int(np.median([min(photo.size) for photo in self.pictures]))
+        usual_side = int(np.median([min(photo.size) for photo in self.reduced_photos]))
         resized = [_with_shorter_side(photos[place], usual_side) for place in surest]
         return resized, predictions[surest]
 
@@ -259,15 +263,15 @@ class _Trial:
     def unusual_places(self) -> list[int]:
         """Images in which the property is out of the ordinary."""
         cause = self.condition.cause
-        images = enumerate(self.case.unusual)
+        images = enumerate(self.case.unusual_measures)
         return [place for place, measures in images if cause in measures]
 
     @cached_property
     def suspect_measures(self) -> dict[int, float]:
         """Measures, by place, of the images that the property may be to blame for."""
-        unusual = self.case.unusual
+        measures = self.case.unusual_measures
         return {
-            place: unusual[place][self.condition.cause]
+            place: measures[place][self.condition.cause]
             for place in self.unusual_places
             if not self.case.correct[place]
         }
@@ -277,7 +281,7 @@ class _Trial:
         """How much of it there is, by place, in those that are asked about."""
         # Settings of the perturbation that does it, for at most `IMAGES_ASKED` images, spread over all.
         step = ceil(len(self.suspect_measures) / IMAGES_ASKED)
-        pixels = [photo.pixels for photo in self.case.pictures]
+        pixels = [photo.pixels for photo in self.case.reduced_photos]
         return {
             place: self.condition.amount(self.suspect_measures[place], pixels[place])
             for place in list(self.suspect_measures)[::step]
@@ -290,7 +294,7 @@ class _Trial:
 
     def undone(self, place: int) -> list[Photo]:
         """Return an image without the property, in several ways."""
-        pixels = self.case.pictures[place].pixels
+        pixels = self.case.reduced_photos[place].pixels
         return list(map(Photo, self.condition.undo(pixels, self.amounts[place])))
 
     @cached_property
@@ -340,7 +344,9 @@ class _Trial:
         lead_nats = self.rival_lead_nats[place]
         lead_log_odds = lead_nats * ROUGH_WEIGHT
         if self.condition.invertible:
-            lead_log_odds = np.clip(lead_nats, -_MOST_NATS, _MOST_NATS) * EXACT_WEIGHT
+            lead_log_odds = (
+                np.clip(lead_nats, -_MOST_LEAD_NATS, _MOST_LEAD_NATS) * EXACT_WEIGHT
+            )
         # How many of the other predictions fall, as log odds with one added to each count.
         fallen = (1 - self.kept_share) * CONTROL_IMAGES
         fallen_nats = np.log((fallen + 1) / (CONTROL_IMAGES - fallen + 1))
@@ -399,7 +405,7 @@ class _Trial:
         if not evaluator.has_layer_statistics:
             return False
         used = known_preprocessing(self.case.classifier)
-        photos = [self.case.pictures[place] for place in self.amounts]
+        photos = [self.case.reduced_photos[place] for place in self.amounts]
         # One set of all images for each way to undo the property.
         undone_sets = zip(*map(self.undone, self.amounts), strict=True)
         # If that leads away from the statistics of training, the training images had the property, too.
@@ -435,11 +441,11 @@ class _Trial:
     def finding(self, verdict: Verdict) -> Finding:
         """Report what was measured."""
         condition = self.condition
-        images = len(self.case.pictures)
+        images = len(self.case.reduced_photos)
         amount = self.amount
         if condition.read is not None:
             # Noise and blur that are read from pixels were reduced with the image.
-            amount *= self.case.factor
+            amount *= self.case.reduction_factor
         which_are = "This image is"
         if images > 1:
             which_are = f"{len(self.suspect_measures)} of {images} images are"

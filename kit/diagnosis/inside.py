@@ -32,16 +32,16 @@ LANDING_SPAN = (0.8, 6.0)
 """Span of the numbers after the scaling inside. The contracts of keras.applications lie between 1 (0..1) and
 4.5 (ImageNet's mean and standard deviation); read 255 times too wide or too narrow they lie far outside."""
 
-LANDING_SIZE = 4.0
+LANDING_MAGNITUDE = 4.0
 """Largest absolute number after the scaling inside; 2.7 with ImageNet's mean and standard deviation."""
 
-SAME_RANGE = 0.03
+SAME_RANGE_SHARE = 0.03
 """Share of the span by which two ranges may differ; (x - 127) / 128 differs from x / 127.5 - 1 by 0.004."""
 
-EXACT_RANGE = 2 * SAME_RANGE
+EXACT_DISTANCE = 2 * SAME_RANGE_SHARE
 """Distance from 0..1 or -1..1 after the scaling inside up to which numbers are meant to be these."""
 
-NARROW = 0.3
+NARROW_SHARE = 0.3
 """Share of the expected span below which the input was scaled outside as well; 0.02 for ImageNet's mean and
 standard deviation where 0..255 is expected, 0.004 for 0..1."""
 
@@ -99,9 +99,9 @@ def check_graph(inside: Inside, in_use: Preprocessing) -> Finding | None:
     ends_expected = np.reshape(RANGES[inside.expected], (2, 1))
     expected_span = float(np.ptp(ends_expected))
     distance_share = float(np.abs(ends_in_use - ends_expected).max() / expected_span)
-    differs = distance_share > SAME_RANGE
+    differs = distance_share > SAME_RANGE_SHARE
     text = "distance of the range in use, as a share of the other"
-    evidence = (Evidence(text, distance_share, SAME_RANGE, differs),)
+    evidence = (Evidence(text, distance_share, SAME_RANGE_SHARE, differs),)
     summary = f"The model scales inside ({inside.steps}) and expects {inside.expected}"
     if not differs:
         return Finding(
@@ -112,7 +112,10 @@ def check_graph(inside: Inside, in_use: Preprocessing) -> Finding | None:
     candidate = explained("scaling", fixed, in_use.replace(cast=None))
     cause = candidate.cause
     # As narrow as this is only what was scaled before the scaling inside, too.
-    if in_use.scaling and np.ptp(ends_in_use, axis=0).max() < NARROW * expected_span:
+    if (
+        in_use.scaling
+        and np.ptp(ends_in_use, axis=0).max() < NARROW_SHARE * expected_span
+    ):
         cause = "double_scaling"
     return Finding(
         cause,
@@ -171,11 +174,11 @@ def _expected_range(zero_and_one: Float64) -> str | None:
         span = np.ptp(ends, axis=0).max()
         is_usual_span = LANDING_SPAN[0] <= span <= LANDING_SPAN[1]
         # Of ranges that may be expected, the distance of what comes out from 0..1 or -1..1, the nearer one.
-        if is_usual_span and np.abs(ends).max() <= LANDING_SIZE:
+        if is_usual_span and np.abs(ends).max() <= LANDING_MAGNITUDE:
             distances[name] = min(
                 float(np.abs(ends - [[bottom], [1.0]]).max()) for bottom in (0.0, -1.0)
             )
-    exact = [name for name, distance in distances.items() if distance <= EXACT_RANGE]
+    exact = [name for name, distance in distances.items() if distance <= EXACT_DISTANCE]
     # The first that fits exactly, else the only one that may be.
     names = exact or list(distances)
     return names[0] if exact or len(names) == 1 else None

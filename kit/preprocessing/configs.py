@@ -15,7 +15,13 @@ from kit.preprocessing.resizing import Size
 from kit.preprocessing.scaling import SCALINGS, Scaling, simplest
 
 Fields = dict[str, Any]
-Content = Mapping[str, Any]
+"""Of a `Preprocessing`."""
+
+Content = dict[str, Any]
+"""Of a file, with the keys of its library."""
+
+Options = dict[str, Any]
+"""Arguments of a transform, by name."""
 
 
 class Family(NamedTuple):
@@ -163,7 +169,7 @@ def _keras_hub(content: Content) -> Fields:
 
 
 _IMAGENET = SCALINGS["imagenet"][0]
-_TIMM_DEFAULTS: Fields = {
+_TIMM_DEFAULTS: Content = {
     "interpolation": "bicubic",
     "crop_pct": 0.875,
     "crop_mode": "center",
@@ -291,7 +297,7 @@ def _torchvision(text: str) -> Fields:
     stripped = [line.strip().rstrip(",") for line in lines if line.strip()]
     expression = ", ".join(stripped).replace("(,", "(")
     # What the transforms do, in the words of a file of Hugging Face.
-    content: Fields = {"do_rescale": False}
+    content: Content = {"do_rescale": False}
     for name, options in _transforms(ast.parse(expression, mode="eval").body):
         _require(name in _TRANSFORMS, f"{name}; give the transforms of an evaluation")
         content |= _TRANSFORMS[name](options)
@@ -299,7 +305,7 @@ def _torchvision(text: str) -> Fields:
     return _hugging_face(content) | {"channels": channels}
 
 
-def _transforms(node: Any) -> Iterator[tuple[str, Fields]]:
+def _transforms(node: Any) -> Iterator[tuple[str, Options]]:
     """Yield the name and the arguments of each transform, those of a Compose one by one."""
     if isinstance(node, ast.List):
         nested = node.elts
@@ -322,23 +328,23 @@ def _printed_value(node: ast.expr) -> Any:
     return text.rpartition(".")[2].upper()
 
 
-def _resize_keys(options: Fields) -> Fields:
+def _resize_keys(options: Options) -> Content:
     lengths = np.atleast_1d(options["size"]).tolist()
     edges = ("height", "width") if len(lengths) == 2 else ("shortest_edge",)
     resample = Image.Resampling[options.get("interpolation", "BILINEAR")]
     return {"size": dict(zip(edges, lengths, strict=True)), "resample": resample}
 
 
-def _crop_keys(options: Fields) -> Fields:
+def _crop_keys(options: Options) -> Content:
     height, width = np.resize(options["size"], 2).tolist()
     return {"do_center_crop": True, "crop_size": {"height": height, "width": width}}
 
 
-def _normalize_keys(options: Fields) -> Fields:
+def _normalize_keys(options: Options) -> Content:
     return {"image_mean": options["mean"], "image_std": options["std"]}
 
 
-def _preset_keys(options: Fields) -> Fields:
+def _preset_keys(options: Options) -> Content:
     return {
         **_resize_keys(options | {"size": options["resize_size"]}),
         **_crop_keys({"size": options["crop_size"]}),
@@ -349,7 +355,7 @@ def _preset_keys(options: Fields) -> Fields:
 
 _AS_TENSOR = ("ToTensor", "MaybeToTensor", "ConvertImageDtype")
 _NEUTRAL = ("ToImage", "PILToTensor", "ToPureTensor")
-_TRANSFORMS: Mapping[str, Callable[[Fields], Fields]] = {
+_TRANSFORMS: Mapping[str, Callable[[Options], Content]] = {
     "Resize": _resize_keys,
     "CenterCrop": _crop_keys,
     "Grayscale": lambda options: {

@@ -22,6 +22,7 @@ def _per_channel(name: str, value: Any) -> PerChannel | None:
         value = value.tolist()
     if isinstance(value, (tuple, list)):
         return tuple(_checked(name, entry) for entry in value)
+    # None leaves the step out.
     return None if value is None else _checked(name, value)
 
 
@@ -136,7 +137,9 @@ def same_scaling(first: Scalings, second: Scalings) -> bool:
 
 
 def same_line(
-    first: tuple[Float64, Float64], second: tuple[Float64, Float64], tolerance: Any
+    first: tuple[Float64, Float64],
+    second: tuple[Float64, Float64],
+    tolerance: Float64 | float,
 ) -> bool:
     """Return whether two lines (slope, offset) are nowhere on 0..255 further apart than `tolerance`."""
     slope_difference, offset_difference = map(np.subtract, first, second)

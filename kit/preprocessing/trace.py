@@ -14,7 +14,7 @@ from kit.preprocessing import Preprocessing
 
 BLOCKS_A_SIDE = 4
 """An image is kept as means over so many blocks a side."""
-SAME_MEANS = 1e-4
+SAME_MEANS_SHARE = 1e-4
 """Share of a step's range by which two means may differ and be the same: machines round otherwise."""
 DECODE = "decode"
 PERTURB = "perturb"
@@ -51,7 +51,7 @@ class StepRecord:
 
     def same(self, other: "StepRecord") -> bool:
         """Whether two left the same; floats need not agree to the last bit."""
-        # Only floats of one shape are compared by their means.
+        # Only floats of one shape are compared by their means, since processors round otherwise.
         if (
             self.digest == other.digest
             or self.kind != other.kind
@@ -61,7 +61,7 @@ class StepRecord:
         means = self.numbers()
         largest = max(map(abs, [1e-6, *means]))
         return bool(
-            np.allclose(means, other.numbers(), rtol=0, atol=SAME_MEANS * largest)
+            np.allclose(means, other.numbers(), rtol=0, atol=SAME_MEANS_SHARE * largest)
         )
 
 
