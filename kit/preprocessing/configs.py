@@ -323,7 +323,7 @@ def _printed_value(node: ast.expr) -> Any:
     """Return a value that is printed: numbers, or the last part of a name such as that of a filter."""
     # Of tensor([0.485, ...]) the list, of InterpolationMode.BICUBIC the name of the filter.
     text = ast.unparse(node).removeprefix("tensor")
-    with suppress(ValueError):
+    with suppress(ValueError):  # a name is no literal
         return ast.literal_eval(text)
     return text.rpartition(".")[2].upper()
 
