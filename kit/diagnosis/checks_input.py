@@ -81,11 +81,15 @@ def _unheeded_finding(
     gain_nats = float(lost_surprise.mean())
     helps = gain_nats > HELPING_NATS
     changed_share = float(before.changed(after).mean())
-    text = "mean gain in likelihood or certainty, in nats"
     return conclude(
         request.cause,
         f"{request.words} in {len(affected)} of {len(photos)} images.",
-        Evidence(text, gain_nats, HELPING_NATS, helps),
+        Evidence(
+            "mean gain in likelihood or certainty, in nats",
+            gain_nats,
+            HELPING_NATS,
+            helps,
+        ),
         Evidence("share of these predictions that change", changed_share),
         advice="Decode as the file asks for.",
         sure=helps,
@@ -240,12 +244,11 @@ def _range_finding(
     # several scalings the last is one too many.
     fixable = used.scaling if too_large else used.scaling[1:]
     scaling = () if too_large else used.scaling[:-1]
-    text = "range of the tensor from black to white"
     return conclude(
         cause,
         summary,
         Evidence(
-            text,
+            "range of the tensor from black to white",
             range_of_255_levels,
             SQUEEZED_RANGE,
             range_of_255_levels < SQUEEZED_RANGE,
