@@ -13,7 +13,7 @@ from kit._reporting import changed
 
 PerChannel = float | tuple[float, ...]
 MINUS = "\N{MINUS SIGN}"
-_LARGEST_NUMBER = 1e12
+_LARGEST = 1e12
 """Of a number in a scaling, and of one over it: beyond, float32 overflows."""
 
 
@@ -27,10 +27,10 @@ def _per_channel(name: str, value: Any) -> PerChannel | None:
 
 
 def _checked(name: str, value: Any) -> float:
-    checked = number(name, value)
     # A divisor and a std divide: they must not be near 0.
-    smallest = 0 if name == "mean" else 1 / _LARGEST_NUMBER
-    number(f"size of {name}", abs(checked), smallest, _LARGEST_NUMBER)
+    checked = number(name, value)
+    low = 0 if name == "mean" else 1 / _LARGEST
+    number(f"size of {name}", abs(checked), low, _LARGEST)
     return checked
 
 
@@ -100,9 +100,7 @@ def as_scalings(value: Any) -> Scalings:
     if value is None or isinstance(value, str):
         return SCALINGS[meant("scaling", value, SCALINGS)]
     if isinstance(value, float):
-        factor = number(
-            "a factor, instead of a Scaling,", value, 1 / _LARGEST_NUMBER, 1
-        )
+        factor = number("a factor, instead of a Scaling,", value, 1 / _LARGEST, 1)
         return simplest((Scaling(1 / factor),))
     entries = instance(
         "scaling", value, Sequence, "a name, 1/255, a Scaling or a tuple of them"
