@@ -13,7 +13,7 @@ from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import arrange_back
 
-HELPING_GAIN = 0.1
+HELPING_NATS = 0.1
 """Nats by which heeding the file must help, on average: log-likelihood of the label, or else entropy lost."""
 
 SMALL_SHARE = 0.5
@@ -24,7 +24,7 @@ class _Request(NamedTuple):
     """What a file asks for: the cause where it is ignored, fields of `Decoding` that heed it, in words."""
 
     cause: str
-    heeding: dict[str, Any]
+    decoding_fields: dict[str, Any]
     words: str
 
 
@@ -61,7 +61,7 @@ def _unheeded_finding(
     classifier: Classifier, photos: Photos, labels: Int64, request: _Request
 ) -> Finding | None:
     used = known_preprocessing(classifier)
-    fixed = used.replace(decoding=replace(used.decoding, **request.heeding))
+    fixed = used.replace(decoding=replace(used.decoding, **request.decoding_fields))
 
     def differs(photo: Photo) -> bool:
         before = photo.decoded(used.decoding).pixels
@@ -71,50 +71,57 @@ def _unheeded_finding(
     if not places:
         return None
     affected = [photos[place] for place in places]
-    truth = labels[places]
+    affected_labels = labels[places]
     before = classifier.predict(affected, preprocessing=used)
     after = classifier.predict(affected, preprocessing=fixed)
-    fall = surprises(before.probabilities, truth) - surprises(
-        after.probabilities, truth
+    # Of each image -log p of the label, or where that is not known (-1), the entropy; in nats.
+    lost_surprise = surprises(before.probabilities, affected_labels) - surprises(
+        after.probabilities, affected_labels
     )
-    gain = float(fall.mean())
-    helps = gain > HELPING_GAIN
-    changed = float(before.changed(after).mean())
-    text = "mean gain in likelihood or certainty, in nats"
+    gain_nats = float(lost_surprise.mean())
+    helps = gain_nats > HELPING_NATS
+    changed_share = float(before.changed(after).mean())
     return conclude(
         request.cause,
         f"{request.words} in {len(affected)} of {len(photos)} images.",
-        Evidence(text, gain, HELPING_GAIN, helps),
-        Evidence("share of these predictions that change", changed),
+        Evidence(
+            "mean gain in likelihood or certainty, in nats",
+            gain_nats,
+            HELPING_NATS,
+            helps,
+        ),
+        Evidence("share of these predictions that change", changed_share),
         advice="Decode as the file asks for.",
         sure=helps,
         fixed=fixed,
-        cost=changed * len(affected) / len(photos),
+        cost=changed_share * len(affected) / len(photos),
     )
 
 
 def _small_images_finding(used: Preprocessing, photos: Photos) -> Finding | None:
     if used.size is None:
         return None
-    sides = np.divide([photo.size for photo in photos], used.size).min(axis=1)
-    thumbnail = float(np.divide(used.thumbnail or used.size, used.size).min())
-    if thumbnail < SMALL_SHARE and np.median(sides) > thumbnail:
+    # Height or width, whichever is the smaller share of the network's.
+    image_shares = np.divide([photo.size for photo in photos], used.size).min(axis=1)
+    thumbnail_share = float(np.divide(used.thumbnail or used.size, used.size).min())
+    # A thumbnail takes no detail from images that are as small themselves.
+    if thumbnail_share < SMALL_SHARE and np.median(image_shares) > thumbnail_share:
         text = "side of the thumbnail as a share of the model's"
         return conclude(
             "target_size",
             "Every image is made small first.",
-            Evidence(text, thumbnail, SMALL_SHARE, True),
+            Evidence(text, thumbnail_share, SMALL_SHARE, True),
             advice="Resize once, from the original.",
             fixed=used.replace(thumbnail=None),
         )
-    count = int((sides < SMALL_SHARE).sum())
-    if not count:
+    small = int((image_shares < SMALL_SHARE).sum())
+    if not small:
         return None
     text = "smallest side as a share of the model's"
     return conclude(
         "target_size",
-        f"{count} of {len(photos)} images are far smaller than the input.",
-        Evidence(text, float(sides.min()), SMALL_SHARE, True),
+        f"{small} of {len(photos)} images are far smaller than the input.",
+        Evidence(text, float(image_shares.min()), SMALL_SHARE, True),
         advice="Use the original images instead of thumbnails.",
         sure=False,
     )
@@ -127,10 +134,10 @@ keras.applications, KerasHub and timm is 1, for 0..1, and 0..1 divided by 255 on
 LARGEST_VALUE = 300.0
 """Largest absolute value that any contract makes of 0..255 is 255."""
 
-LEVELS_LEFT = 8
+MOST_VALUES_LEFT = 8
 """Different values up to which a cast is the cause; from 0..1 it leaves 2, from others up to 6."""
 
-LEVELS_BEFORE = 32
+FEWEST_LEVELS_BEFORE = 32
 """Different levels in an image of which so few may not be left."""
 
 FLAT_STD = 2.0
@@ -154,92 +161,99 @@ def check_tensors(photos: Photos, used: Preprocessing) -> tuple[Finding, ...]:
 
     Returns the first thing that is wrong with the numbers, then what is wrong with their places.
     """
-    plain = used.replace(scaling=(), cast=None)
-    # Channels may lie at different places.
+    # Gives levels, 0..255.
+    unscaled = used.replace(scaling=(), cast=None)
+    # Height and width: channels may lie at different places.
     sides = (2, 3) if used.layout == "channels_first" else (1, 2)
     # Resizing evens out noise, and a colour differs between channels only.
     varied = [
         photo
         for photo in (photo.decoded(used.decoding) for photo in photos)
-        if plain.apply(photo).std(axis=sides).max() > FLAT_STD
+        if unscaled.apply(photo).std(axis=sides).max() > FLAT_STD
     ]
     if not varied:
         return ()
     tensors = np.concatenate([used.apply(photo) for photo in varied])
-    share = float(1 - np.isfinite(tensors).mean())
-    if share:
+    not_finite_share = float(1 - np.isfinite(tensors).mean())
+    if not_finite_share:
         infinite = conclude(
             "wrong_range",
             "Values are NaN or infinite.",
-            Evidence("share of such values", share, 0.0, True),
+            Evidence("share of such values", not_finite_share, 0.0, True),
             advice="Find the division by zero before the model.",
         )
         return (infinite,)
-    values = _cast_finding(varied, tensors, used)
-    if values is None:
-        levels = np.concatenate([plain.apply(photo) for photo in varied])
-        gain = (
+    number_finding = _cast_finding(varied, tensors, used)
+    if number_finding is None:
+        levels = np.concatenate([unscaled.apply(photo) for photo in varied])
+        range_of_255_levels = (
             np.ptp(tensors, axis=sides).max() * 255 / np.ptp(levels, axis=sides).max()
         )
-        values = _range_finding(tensors, float(gain), used)
-    return tuple(filter(None, (values, _scrambled_finding(tensors, used))))
+        number_finding = _range_finding(tensors, float(range_of_255_levels), used)
+    return tuple(filter(None, (number_finding, _scrambled_finding(tensors, used))))
 
 
 def _cast_finding(
     photos: Photos, tensors: Float32, used: Preprocessing
 ) -> Finding | None:
-    # A cast shows by what it leaves of the levels; one that is known, by what it changes, too.
+    # A cast shows by what it leaves of the levels; one of the preprocessing, by what it changes, too.
     is_known = used.cast is not None
-    without = used.replace(cast=None)
-    # A cast of 0..255 is harmless; one of negative numbers wraps around, and leaves many values.
+    without_cast = used.replace(cast=None)
+    # A cast of 0..255 cuts off less than 1, which is harmless; one of negative numbers wraps around: it
+    # changes them by 256, and leaves many values.
     wrapped = is_known and any(
-        np.abs(without.apply(photo) - tensor).max() > 2
+        np.abs(without_cast.apply(photo) - tensor).max() > 2
         for photo, tensor in zip(photos, tensors, strict=True)
     )
-    before = min(np.unique(photo.pixels).size for photo in photos)
-    after = max(np.unique(tensor).size for tensor in tensors)
+    fewest_levels = min(np.unique(photo.pixels).size for photo in photos)
+    most_values = max(np.unique(tensor).size for tensor in tensors)
     # One value alone comes from other faults as well, unless a cast is known to be there.
-    few = (1 if is_known else 2) <= after <= LEVELS_LEFT
+    few = (1 if is_known else 2) <= most_values <= MOST_VALUES_LEFT
     are_whole = bool((tensors == np.rint(tensors)).all())
-    collapsed = are_whole and before >= LEVELS_BEFORE and few
+    collapsed = are_whole and fewest_levels >= FEWEST_LEVELS_BEFORE and few
     if not (collapsed or wrapped):
         return None
     return conclude(
         "dtype_cast",
         "The scaled numbers were cast to whole numbers.",
-        Evidence("fewest levels in an image", before, LEVELS_BEFORE, True),
-        Evidence("most values in its tensor", after, LEVELS_LEFT, collapsed),
+        Evidence(
+            "fewest levels in an image", fewest_levels, FEWEST_LEVELS_BEFORE, True
+        ),
+        Evidence("most values in its tensor", most_values, MOST_VALUES_LEFT, collapsed),
         advice="Keep float32 after scaling.",
-        fixed=without if is_known else None,
+        fixed=without_cast if is_known else None,
     )
 
 
 def _range_finding(
-    tensors: Float32, gain: float, used: Preprocessing
+    tensors: Float32, range_of_255_levels: float, used: Preprocessing
 ) -> Finding | None:
-    """Look at the largest number, and at the range of the tensor for one of 255 levels, its gain."""
     largest = float(np.abs(tensors).max())
-    beyond = largest > LARGEST_VALUE
+    too_large = largest > LARGEST_VALUE
     cause = "wrong_range"
-    if beyond:
+    if too_large:
         summary = f"The tensor goes up to {largest:g}; no model takes more than 255."
     elif not np.ptp(tensors, axis=(1, 2, 3)).any():
         summary = f"The tensor is {tensors.flat[0]:g} everywhere."
-    elif gain < SQUEEZED_RANGE:
+    elif range_of_255_levels < SQUEEZED_RANGE:
         cause = "double_scaling"
-        summary = f"The tensor's range is only {gain:.2g}: scaled twice."
+        summary = f"The tensor's range is only {range_of_255_levels:.2g}: scaled twice."
     else:
         return None
     # Without any scaling in use, or with a single one that is too narrow, the fault lies elsewhere; of
     # several scalings the last is one too many.
-    fixable = used.scaling if beyond else used.scaling[1:]
-    scaling = () if beyond else used.scaling[:-1]
-    text = "range of the tensor from black to white"
+    fixable = used.scaling if too_large else used.scaling[1:]
+    scaling = () if too_large else used.scaling[:-1]
     return conclude(
         cause,
         summary,
-        Evidence(text, gain, SQUEEZED_RANGE, gain < SQUEEZED_RANGE),
-        Evidence("largest absolute value", largest, LARGEST_VALUE, beyond),
+        Evidence(
+            "range of the tensor from black to white",
+            range_of_255_levels,
+            SQUEEZED_RANGE,
+            range_of_255_levels < SQUEEZED_RANGE,
+        ),
+        Evidence("largest absolute value", largest, LARGEST_VALUE, too_large),
         advice="Scale once, as in training: in the loader or yourself.",
         fixed=used.replace(scaling=scaling) if fixable else None,
     )
@@ -250,18 +264,22 @@ def _scrambled_finding(images: Float32, used: Preprocessing) -> Finding | None:
         images = arrange_back(images, used.layout)
     if used.channel_count != 3 or min(images.shape[1:3]) < SMALLEST_SIDE:
         return None
+    # Undoes a reshape to channels first that should have moved the axis of the channels.
     restored = arrange_back(images, "reshaped")
-    smoother = float(np.median(_roughness(images) / (_roughness(restored) + 1e-12)))
-    alike = float(np.median([_likeness(image) for image in images]))
-    if smoother <= SMOOTHER_TIMES or alike >= ALIKE_CORRELATION:
+    smoother_times = float(
+        np.median(_roughness(images) / (_roughness(restored) + 1e-12))
+    )
+    correlation = float(np.median([_channel_correlation(image) for image in images]))
+    if smoother_times <= SMOOTHER_TIMES or correlation >= ALIKE_CORRELATION:
         return None
     text = "times that undoing it makes the tensor smoother"
+    # Else other code has reshaped the images, which no field of the preprocessing undoes.
     fixable = used.layout == "reshaped"
     return conclude(
         "channel_layout",
         "The tensor was reshaped, not transposed.",
-        Evidence(text, smoother, SMOOTHER_TIMES, True),
-        Evidence("correlation of the channels", alike, ALIKE_CORRELATION, True),
+        Evidence(text, smoother_times, SMOOTHER_TIMES, True),
+        Evidence("correlation of the channels", correlation, ALIKE_CORRELATION, True),
         advice="Transpose the axes instead of reshaping.",
         fixed=used.replace(layout="channels_last") if fixable else None,
     )
@@ -269,16 +287,18 @@ def _scrambled_finding(images: Float32, used: Preprocessing) -> Finding | None:
 
 def _roughness(images: Float32) -> Float32:
     """Return the mean difference between neighbours, below and beside, of each image (N, H, W, C)."""
+    # Between neighbours below each other, and beside each other.
     differences = (np.abs(np.diff(images, axis=axis)) for axis in (1, 2))
     return np.asarray(
         sum(along_axis.mean(axis=(1, 2, 3)) for along_axis in differences)
     )
 
 
-def _likeness(image: Float32) -> float:
+def _channel_correlation(image: Float32) -> float:
     """Return the mean correlation of the channels, of any sign, weighted by their contrast."""
     covariances = np.abs(np.cov(image.reshape(-1, image.shape[-1]).T))
     variances = covariances.diagonal()
-    of_pairs = covariances.sum() - variances.sum()
-    products = np.sqrt(variances).sum() ** 2 - variances.sum()
-    return float(of_pairs / (products + 1e-12))
+    # Sums over all pairs of channels: of their covariances, of any sign, and of the most that these can be.
+    pair_covariances = covariances.sum() - variances.sum()
+    pair_deviations = np.sqrt(variances).sum() ** 2 - variances.sum()
+    return float(pair_covariances / (pair_deviations + 1e-12))

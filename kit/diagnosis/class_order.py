@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from math import comb, prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -57,12 +57,13 @@ def check_class_order(predictions: Predictions) -> Finding | None:
 
     Images without a label are left out.
     """
-    labelled = predictions.labelled
-    count = len(labelled.class_names)
+    labelled = predictions.labelled  # without the images whose label is not known
+    classes = len(labelled.class_names)
     # A row for each label, a column for each predicted class.
-    table: Int64 = np.zeros((count, count), np.int64)
+    table: Int64 = np.zeros((classes, classes), np.int64)
     np.add.at(table, (labelled.labels, labelled.index), 1)
     exchanged = _exchanged_classes(labelled, table)
+    # Where most predictions are right as they are, another order can exchange a few classes only.
     if 2 * table.trace() > len(labelled):
         return exchanged and exchanged.finding
     by_rule = _order_by_rule(labelled)
@@ -80,14 +81,14 @@ def check_class_order(predictions: Predictions) -> Finding | None:
 
 def _order_finding(
     predictions: Predictions,
-    classes: Indices,
+    class_of_output: Indices,
     summary: str,
     *evidence: Evidence,
     sure: bool,
     code: str,
 ) -> Finding:
     """Conclude that the outputs of a model stand for other classes, one for each output."""
-    changed = classes[predictions.index] != predictions.index
+    changes = class_of_output[predictions.index] != predictions.index
     return conclude(
         "class_order",
         summary,
@@ -95,38 +96,41 @@ def _order_finding(
         sure=sure,
         advice=_ADVICE,
         code=code,
-        cost=float(changed.mean()),
+        cost=float(changes.mean()),
     )
 
 
 def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
     """Return the usual mistakes by name, as the class that each output stands for; without repetitions."""
-    places = np.arange(len(class_names))
+    in_use = np.arange(len(class_names))
 
-    def by(key: Callable[[int], Any]) -> Indices:
-        return np.array(sorted(places.tolist(), key=key))
+    def sorted_by(key: Callable[[int], int | str]) -> Indices:
+        # Output i stands for the class that comes i-th when they are sorted so.
+        return np.array(sorted(in_use.tolist(), key=key))
 
-    as_text = by(str)
-    from_one = by(lambda place: str(place + 1))
+    as_text = sorted_by(str)
+    as_text_from_one = sorted_by(lambda index: str(index + 1))
+    # Of each usual mistake, the class that every output stands for.
     orders = {
         "sorted as text": as_text,
-        "sorted as text from 1 on": from_one,
+        "sorted as text from 1 on": as_text_from_one,
         "sorted as numbers": np.argsort(as_text),
-        "sorted as numbers from 1 on": np.argsort(from_one),
-        "sorted by name": by(lambda place: class_names[place]),
-        "one place too far": np.roll(places, 1),
-        "one place too early": np.roll(places, -1),
-        "reversed": places[::-1],
+        "sorted as numbers from 1 on": np.argsort(as_text_from_one),
+        "sorted by name": sorted_by(lambda index: class_names[index]),
+        "one place too far": np.roll(in_use, 1),
+        "one place too early": np.roll(in_use, -1),
+        "reversed": in_use[::-1],
     }
     digits = [re.sub("[^0-9]", "", name) for name in class_names]
     if all(digits):
-        orders["sorted by the numbers in their names"] = by(
-            lambda place: int(digits[place])
+        orders["sorted by the numbers in their names"] = sorted_by(
+            lambda index: int(digits[index])
         )
+    # Of equal orders the first name stays, and the order in use is no mistake.
     distinct = {
-        order.tobytes(): (name, order) for name, order in reversed(orders.items())
+        order.tobytes(): (rule, order) for rule, order in reversed(orders.items())
     }
-    distinct.pop(places.tobytes(), None)
+    distinct.pop(in_use.tobytes(), None)
     return dict(reversed(distinct.values()))
 
 
@@ -134,87 +138,94 @@ def _order_by_rule(labelled: Predictions) -> _Reordering | None:
     """Whether one of the usual mistakes makes the predictions right."""
     orders = known_orders(labelled.class_names)
     hits = {
-        name: int((order[labelled.index] == labelled.labels).sum())
-        for name, order in orders.items()
+        rule: int((class_of_output[labelled.index] == labelled.labels).sum())
+        for rule, class_of_output in orders.items()
     }
-    name = max(hits, key=hits.__getitem__, default="")
-    count = len(labelled)
-    if 2 * hits.get(name, 0) <= count:
+    rule = max(hits, key=hits.__getitem__, default="")
+    images = len(labelled)
+    if 2 * hits.get(rule, 0) <= images:
         return None
-    output_of_class = np.argsort(orders[name])
+    output_of_class = np.argsort(orders[rule])
+    # As many orders were tried as there are rules: Boole's inequality.
     chance = min(1.0, len(orders) * _chance_of_order(labelled, output_of_class))
     if chance > CHANCE_POSSIBLE:
         return None
-    chance_of_so_few = 1 - at_least(hits[name] + 1, count, WORKING_SHARE)
+    # Under the right order a working network would have more hits.
+    chance_of_so_few = 1 - at_least(hits[rule] + 1, images, WORKING_SHARE)
     finding = _order_finding(
         labelled,
-        orders[name],
-        f"The classes of the model are {name}.",
+        orders[rule],
+        f"The classes of the model are {rule}.",
         Evidence("images predicted correctly as it is", int(labelled.correct.sum())),
         Evidence(
-            f"predicted correctly if {name}",
-            hits[name],
+            f"predicted correctly if {rule}",
+            hits[rule],
             supports=chance_of_so_few >= CHANCE_NAMED,
         ),
         Evidence(_BY_CHANCE, chance, CHANCE_NAMED, chance <= CHANCE_NAMED),
         sure=chance <= CHANCE_NAMED <= chance_of_so_few,
-        code=_NAMES + _BY_RULE.format(name) + _RENAMED,
+        code=_NAMES + _BY_RULE.format(rule) + _RENAMED,
     )
-    return _Reordering(finding, hits[name] / count)
+    return _Reordering(finding, hits[rule] / images)
 
 
-def _chance_of_order(labelled: Predictions, outputs: Indices) -> float:
-    """Return the chance that predictions, given by class, put so many classes where an order has them.
-
-    Which outputs a network gives in its trouble is not known: the first class hits one of K with 1 / K, and
-    another one after j hits with 1 / (K + j), as in drawing from Pólya's urn.
-    """
+def _chance_of_order(labelled: Predictions, output_of_class: Indices) -> float:
+    """Return the chance that predictions put so many classes where an order has them."""
     labels = labelled.labels
-    hits = labelled.index == outputs[labels]
-    distances = np.abs(outputs - np.arange(len(outputs)))
-    moved_labels = [label for label in np.unique(labels).tolist() if distances[label]]
-    fitting = [label for label in moved_labels if 2 * hits[labels == label].mean() >= 1]
-    rates = (
-        max(1 / (len(outputs) + place), ADJACENT_RATE if distances[label] == 1 else 0.0)
-        for place, label in enumerate(fitting)
+    classes = len(output_of_class)
+    is_hit = labelled.index == output_of_class[labels]
+    distances = np.abs(output_of_class - np.arange(classes))
+    moved_classes = [label for label in np.unique(labels).tolist() if distances[label]]
+    # Classes of which at least half of the images are predicted as the order has it.
+    fitting_classes = [
+        label for label in moved_classes if 2 * is_hit[labels == label].mean() >= 1
+    ]
+    # Which outputs a faulty network prefers is not known, so they are drawn as from Pólya's urn: the first
+    # class hits one of K outputs with 1 / K, and another one after j hits with 1 / (K + j). Neighbours in a
+    # list of classes are often alike, and taken for each other.
+    hit_chances = (
+        max(1 / (classes + hits), ADJACENT_RATE if distances[label] == 1 else 0.0)
+        for hits, label in enumerate(fitting_classes)
     )
-    return float(comb(len(moved_labels), len(fitting)) * prod(rates))
+    # Any of the moved classes may be those that fit.
+    return float(comb(len(moved_classes), len(fitting_classes)) * prod(hit_chances))
 
 
 def _exchanged_classes(labelled: Predictions, table: Int64) -> _Reordering | None:
     """Whether pairs of classes are predicted as each other, where most of the others are right.
 
-    `table` has a row for each label and a column for each prediction. Classes that a network cannot tell
-    apart get the other's prediction in half of their images: as many by chance has the probability of the
-    sign test (Conover 1999, section 3.4). Of K classes, in each of which a share e of the images is wrong, at
-    most K e pairs can be of that kind, and so the chance that there is such a pair is at most K e times that
-    of one (Boole's inequality).
+    `table` has a row for each label and a column for each prediction.
     """
     labels = np.arange(len(table))
-    # Classes that nothing is known of stay where they are.
-    outputs = (table + 1e-6 * np.eye(len(table))).argmax(axis=1)
-    order = np.where(outputs[outputs] == labels, outputs, labels)
-    exchanged_labels = order != labels
-    hits = table[labels, order]
-    counts = np.stack([hits, table.sum(axis=1)])
-    correct, other_images = counts[:, ~exchanged_labels].sum(axis=1).tolist()
-    exchanged, images = counts[:, exchanged_labels].sum(axis=1).tolist()
-    if not images or correct <= WORKING_SHARE * other_images:
+    # Of each label the commonest prediction; classes without images stay where they are.
+    predicted = (table + 1e-6 * np.eye(len(table))).argmax(axis=1)
+    # Only classes that are predicted as each other change places.
+    class_of_output = np.where(predicted[predicted] == labels, predicted, labels)
+    is_exchanged = class_of_output != labels
+    hits = table[labels, class_of_output]
+    images = table.sum(axis=1)
+    hits_and_images = np.stack([hits, images])
+    other_hits, other_images = hits_and_images[:, ~is_exchanged].sum(axis=1).tolist()
+    pair_hits, pair_images = hits_and_images[:, is_exchanged].sum(axis=1).tolist()
+    if not pair_images or other_hits <= WORKING_SHARE * other_images:
         return None
-    # Laplace's estimate of e, from the classes that have not moved.
-    error_share = (other_images - correct + 1) / (other_images + 2)
-    pairs_by_chance = error_share * np.count_nonzero(counts[1])
-    chance = min(1.0, pairs_by_chance * at_least(exchanged, images, 0.5))
+    # Laplace's estimate of the share of wrong predictions, from the classes that have not moved.
+    error_share = (other_images - other_hits + 1) / (other_images + 2)
+    # A network that cannot tell two classes apart mixes half of their images up: the sign test (Conover 1999,
+    # section 3.4). Of K classes, at most K times the share of errors can be such pairs: Boole's inequality.
+    most_pairs_by_chance = error_share * np.count_nonzero(images)
+    chance = min(1.0, most_pairs_by_chance * at_least(pair_hits, pair_images, 0.5))
     finding = _order_finding(
         labelled,
-        order,
+        class_of_output,
         "Some classes are predicted as each other, the rest is mostly right.",
-        Evidence(f"of {images} images predicted as the other class", exchanged),
+        Evidence(f"of {pair_images} images predicted as the other class", pair_hits),
         Evidence(_BY_CHANCE, chance, CHANCE_NAMED, chance <= CHANCE_NAMED),
-        sure=chance <= CHANCE_NAMED and bool(hits[exchanged_labels].min() > 1),
-        code=f"{_NAMES}order = {order.tolist()}{_RENAMED}",
+        # A single image of a class may be a mistake.
+        sure=chance <= CHANCE_NAMED and bool(hits[is_exchanged].min() > 1),
+        code=f"{_NAMES}order = {class_of_output.tolist()}{_RENAMED}",
     )
-    return _Reordering(finding, (exchanged + correct) / len(labelled))
+    return _Reordering(finding, (pair_hits + other_hits) / len(labelled))
 
 
 def _order_without_rule(labelled: Predictions, table: Int64) -> _Reordering | None:
@@ -223,34 +234,43 @@ def _order_without_rule(labelled: Predictions, table: Int64) -> _Reordering | No
 
     classes = len(table)
     labels = np.arange(classes)
-    # Classes that nothing is known of stay where they are, if they can.
-    outputs = linear_sum_assignment(table + 1e-6 * np.eye(classes), maximize=True)[1]
-    hits = table[labels, outputs]
-    agreeing = hits >= 2
-    moved_classes = (agreeing & (outputs != labels)).sum()
-    totals = table.sum(axis=1)
-    fits = int(hits[agreeing].sum())
-    count = int(totals[totals >= 2].sum())
-    chance = at_least(fits, count, FAULTY_SHARE)
+    # The order with the most hits; classes without images stay where they are, if they can.
+    output_of_class = linear_sum_assignment(
+        table + 1e-6 * np.eye(classes), maximize=True
+    )[1]
+    hits = table[labels, output_of_class]
+    # A single image of a class can be assigned to any output, and proves nothing.
+    is_proved = hits >= 2
+    moved_classes = (is_proved & (output_of_class != labels)).sum()
+    images_of_class = table.sum(axis=1)
+    proved_hits = int(hits[is_proved].sum())
+    images = int(images_of_class[images_of_class >= 2].sum())
+    # Where a preprocessing is to blame, some other order explains up to this share.
+    chance = at_least(proved_hits, images, FAULTY_SHARE)
     if moved_classes < min(LEAST_CLASSES, classes) or chance > CHANCE_POSSIBLE:
         return None
-    # Few classes are one-to-one by chance.
-    taken = prod((classes - place) / classes for place in range(int(agreeing.sum())))
-    many = taken <= CHANCE_POSSIBLE and chance * taken <= CHANCE_NAMED**2
+    # Chance that no two of these classes get the same output, if each gets any: likely where they are few.
+    one_to_one = prod((classes - taken) / classes for taken in range(is_proved.sum()))
+    many = one_to_one <= CHANCE_POSSIBLE and chance * one_to_one <= CHANCE_NAMED**2
     confidence = float(labelled.probability.mean())
-    at_home = confidence >= SURE_CONFIDENCE
-    order = np.argsort(outputs)
+    confident = confidence >= SURE_CONFIDENCE
+    class_of_output = np.argsort(output_of_class)
     finding = _order_finding(
         labelled,
-        order,
+        class_of_output,
         "Each class is predicted as one other, always the same.",
-        Evidence(f"of {count} images, predicted correctly in one other order", fits),
+        Evidence(
+            f"of {images} images, predicted correctly in one other order", proved_hits
+        ),
         Evidence(_BY_CHANCE, chance, CHANCE_NAMED, chance <= CHANCE_NAMED),
         Evidence(
-            "probability of as many one-to-one by chance", taken, CHANCE_POSSIBLE, many
+            "probability of as many one-to-one by chance",
+            one_to_one,
+            CHANCE_POSSIBLE,
+            many,
         ),
-        Evidence("mean confidence", confidence, SURE_CONFIDENCE, at_home),
-        sure=chance <= CHANCE_NAMED and (many or at_home),
-        code=f"{_NAMES}order = {order.tolist()}{_RENAMED}",
+        Evidence("mean confidence", confidence, SURE_CONFIDENCE, confident),
+        sure=chance <= CHANCE_NAMED and (many or confident),
+        code=f"{_NAMES}order = {class_of_output.tolist()}{_RENAMED}",
     )
-    return _Reordering(finding, fits / len(labelled))
+    return _Reordering(finding, proved_hits / len(labelled))

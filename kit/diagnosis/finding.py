@@ -111,7 +111,7 @@ def conclude(
     sure: bool = True,
     code: str = "",
     fixed: Preprocessing | None = None,
-    cost: float | None = None,
+    cost: float | None = None,  # share of the predictions that the fix changes
 ) -> Finding:
     """Return a finding, named if it is sure, whose fix is advice, and code or the fixed preprocessing."""
     fix = Fix(advice, code) if fixed is None else using(advice, fixed)

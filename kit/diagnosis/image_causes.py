@@ -28,7 +28,7 @@ CONTROL_IMAGES = 6
 BEARABLE_SHARE = 0.75
 """Share of other predictions that are kept below which an amount is too much for the network."""
 
-BEFORE = 0.35
+PRIOR_LOG_ODDS = 0.35
 """Log odds that a property has changed a prediction, before anything is weighed.
 
 These and the weights below are of logistic regressions on photos none of which is bundled.
@@ -82,7 +82,7 @@ _LARGE_RATIO = 1.5
 _LEAST_PROBABILITY = 1e-3
 """Probabilities below count as this."""
 
-_MOST_NATS = 2.0
+_MOST_LEAD_NATS = 2.0
 """Nats up to which another prediction is ahead: further ahead it proves no more."""
 
 _REMEDY = """\
@@ -93,25 +93,24 @@ better = [{} for photo in as_photos(photos)]
 print(classifier.predict(better))"""
 
 
-def _resized(photo: Photo, side: int) -> Photo:
-    resized = ImageOps.cover(
-        Image.fromarray(photo.pixels), (side, side), Image.Resampling.BICUBIC
-    )
+def _with_shorter_side(photo: Photo, pixels: int) -> Photo:
+    image = Image.fromarray(photo.pixels)
+    resized = ImageOps.cover(image, (pixels, pixels), Image.Resampling.BICUBIC)
     return Photo(np.asarray(resized), photo.name)
 
 
 def unsettling_changes(classifier: Classifier, photo: Photo) -> tuple[str, ...]:
     """Return the names of the slight changes of an image that give it another prediction."""
     pixels = photo.decoded(known_preprocessing(classifier).decoding).pixels
-    (present,) = classifier.predict(photo).index
-    changes = {
+    (present_class,) = classifier.predict(photo).index
+    slight_changes = {
         "light": [dimmed(pixels), to_pixels(pixels * 1.5)],
         "colour of the light": [balanced(pixels)[1]],
     }
     names = []
-    for name, versions in changes.items():
+    for name, versions in slight_changes.items():
         predictions = classifier.predict([Photo(version) for version in versions])
-        if (predictions.index != present).any():
+        if (predictions.index != present_class).any():
             names.append(name)
     return tuple(names)
 
@@ -152,20 +151,22 @@ def check_properties(
     used = known_preprocessing(classifier)
     decoded = [photo.decoded(used.decoding) for photo in photos]
     factor = _reduction_factor(classifier, decoded)
-    grey = used.channels.startswith("gray")
-    pictures = [
+    colourless = used.channels.startswith("gray")
+    reduced = [
         Photo(np.asarray(Image.fromarray(photo.pixels).reduce(factor)), photo.name)
         for photo in decoded
     ]
     predictions = classifier.predict(decoded)
     if labels is not None:
-        predictions = replace(predictions, labels=labels)
+        predictions = replace(predictions, labels=labels)  # -1 where not known
     case = _Case(
         classifier=classifier,
-        pictures=pictures,
-        factor=factor,
+        reduced_photos=reduced,
+        reduction_factor=factor,
         predictions=predictions,
-        unusual=[_unusual_measures(photo, grey=grey) for photo in pictures],
+        unusual_measures=[
+            _unusual_measures(photo, colourless=colourless) for photo in reduced
+        ],
         first_layers=first_layers,
         preprocessing_doubtful=preprocessing_doubtful,
     )
@@ -174,8 +175,10 @@ def check_properties(
     findings: list[Finding] = []
     for trial in sorted(suspected, key=lambda trial: trial.rank):
         verdict = trial.verdict
-        # One is to blame: that by which most other predictions fall.
-        if verdict == "named" and any(other.verdict == "named" for other in findings):
+        # Only the first by rank is to blame: that by which most other predictions fall.
+        if verdict == "named" and any(
+            earlier.verdict == "named" for earlier in findings
+        ):
             verdict = "possible"
         findings.append(trial.finding(verdict))
     return tuple(findings)
@@ -183,23 +186,32 @@ def check_properties(
 
 def _reduction_factor(classifier: Classifier, photos: Photos) -> int:
     """Return the factor by which images are reduced: more pixels the network does not see."""
-    side = min(filter(None, picture_size(classifier.input_shape)), default=np.inf)
-    shortest = min(min(photo.size) for photo in photos)
-    return max(1, int(shortest // (_LARGE_RATIO * side)))
+    # A network of open sides takes all pixels there are: nothing is reduced.
+    network_side = min(
+        filter(None, picture_size(classifier.input_shape)), default=np.inf
+    )
+    shortest_side = min(min(photo.size) for photo in photos)
+    return max(1, int(shortest_side // (_LARGE_RATIO * network_side)))
 
 
-def _unusual_measures(photo: Photo, *, grey: bool) -> dict[str, float]:
+def _unusual_measures(photo: Photo, *, colourless: bool) -> dict[str, float]:
     """Return the measures, by cause, that are out of the ordinary, without what another of them brings."""
     tiny = min(photo.size) < TEXTURED_SIDE
     measures = {}
     for cause, condition in IMAGE_CAUSES.items():
-        if (tiny and condition.textural) or (grey and condition.group == "colour"):
+        # Too small to be measured, or a colour that the network does not see.
+        if (tiny and condition.textural) or (
+            colourless and condition.group == "colour"
+        ):
             continue
         measure = condition.measured(photo.pixels)
         if condition.unusual(measure):
             measures[cause] = measure
-    brought = {name for cause in measures for name in IMAGE_CAUSES[cause].brings}
-    return {cause: measures[cause] for cause in measures if cause not in brought}
+    # What comes with another unusual property is no cause of its own.
+    side_effects = {
+        effect for cause in measures for effect in IMAGE_CAUSES[cause].brings
+    }
+    return {cause: measures[cause] for cause in measures if cause not in side_effects}
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,10 +219,10 @@ class _Case:
     """The images, reduced by a factor, their predictions, and what is unusual in each: measures by cause."""
 
     classifier: Classifier
-    pictures: Photos
-    factor: int
+    reduced_photos: Photos
+    reduction_factor: int
     predictions: Predictions
-    unusual: Sequence[Mapping[str, float]]
+    unusual_measures: Sequence[Mapping[str, float]]
     first_layers: FirstLayers | None
     preprocessing_doubtful: bool
 
@@ -225,13 +237,19 @@ class _Case:
 
         Out of probes and images that are known to be predicted correctly, at the usual size of the images.
         """
-        images = zip(self.pictures, self.unusual, self.correct, strict=True)
-        own = [photo for photo, unusual, correct in images if correct and not unusual]
-        photos = (*own, *probes())
+        images = zip(
+            self.reduced_photos, self.unusual_measures, self.correct, strict=True
+        )
+        ordinary = [
+            photo for photo, unusual, correct in images if correct and not unusual
+        ]
+        photos = (*ordinary, *probes())  # with the photos that come with the kit
         predictions = self.classifier.predict(photos)
         surest = np.argsort(-predictions.probability, kind="stable")[:CONTROL_IMAGES]
-        side = int(np.median([min(photo.size) for photo in self.pictures]))
-        return [_resized(photos[place], side) for place in surest], predictions[surest]
+        # What is done to them, such as a blur of some pixels, depends on their size.
+        usual_side = int(np.median([min(photo.size) for photo in self.reduced_photos]))
+        resized = [_with_shorter_side(photos[place], usual_side) for place in surest]
+        return resized, predictions[surest]
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,24 +262,26 @@ class _Trial:
     @cached_property
     def unusual_places(self) -> list[int]:
         """Images in which the property is out of the ordinary."""
-        name = self.condition.cause
-        images = enumerate(self.case.unusual)
-        return [place for place, measures in images if name in measures]
+        cause = self.condition.cause
+        images = enumerate(self.case.unusual_measures)
+        return [place for place, measures in images if cause in measures]
 
     @cached_property
     def suspect_measures(self) -> dict[int, float]:
         """Measures, by place, of the images that the property may be to blame for."""
-        unusual = self.case.unusual
-        suspects = [
-            place for place in self.unusual_places if not self.case.correct[place]
-        ]
-        return {place: unusual[place][self.condition.cause] for place in suspects}
+        measures = self.case.unusual_measures
+        return {
+            place: measures[place][self.condition.cause]
+            for place in self.unusual_places
+            if not self.case.correct[place]
+        }
 
     @cached_property
     def amounts(self) -> dict[int, float]:
         """How much of it there is, by place, in those that are asked about."""
+        # Settings of the perturbation that does it, for at most `IMAGES_ASKED` images, spread over all.
         step = ceil(len(self.suspect_measures) / IMAGES_ASKED)
-        pixels = [photo.pixels for photo in self.case.pictures]
+        pixels = [photo.pixels for photo in self.case.reduced_photos]
         return {
             place: self.condition.amount(self.suspect_measures[place], pixels[place])
             for place in list(self.suspect_measures)[::step]
@@ -274,7 +294,7 @@ class _Trial:
 
     def undone(self, place: int) -> list[Photo]:
         """Return an image without the property, in several ways."""
-        pixels = self.case.pictures[place].pixels
+        pixels = self.case.reduced_photos[place].pixels
         return list(map(Photo, self.condition.undo(pixels, self.amounts[place])))
 
     @cached_property
@@ -286,55 +306,66 @@ class _Trial:
         photos, before = self.case.controls
         spoilt = [self.condition.done(photo, self.amount) for photo in photos]
         rows = self.case.classifier.probabilities(spoilt)
-        after = rows[np.arange(len(photos)), before.index]
-        return float(np.minimum(after / before.probability, 1).mean())
+        # Of the class that was predicted before.
+        probability_after = rows[np.arange(len(photos)), before.index]
+        return float(np.minimum(probability_after / before.probability, 1).mean())
 
     @cached_property
-    def rival_leads(self) -> dict[int, float]:
+    def rival_lead_nats(self) -> dict[int, float]:
         """Log of the mean probability of the best other class over that of the present one, by place."""
-        leads = {}
+        lead_nats = {}
         for place in self.amounts:
-            present = self.case.predictions.index[place]
+            present_class = self.case.predictions.index[place]
             rows = self.case.classifier.probabilities(self.undone(place))
+            # Over the ways to undo the property.
             mean = rows.mean(axis=0) + np.float32(_LEAST_PROBABILITY)
-            leads[place] = float(np.log(np.delete(mean, present).max() / mean[present]))
-        return leads
+            lead = np.delete(mean, present_class).max() / mean[present_class]
+            lead_nats[place] = float(np.log(lead))
+        return lead_nats
 
     @property
     def changed_share(self) -> float:
         """Share of the predictions that change once it is undone."""
-        return float(np.mean([lead > 0 for lead in self.rival_leads.values()]))
+        return float(np.mean([nats > 0 for nats in self.rival_lead_nats.values()]))
 
     @cached_property
     def chance_of_change(self) -> float:
         """How likely it has changed the predictions, 0..1."""
-        odds = np.median([self._log_odds(place) for place in self.amounts])
-        return float(1 / (1 + np.exp(-odds)))
+        log_odds = np.median([self._log_odds(place) for place in self.amounts])
+        return float(1 / (1 + np.exp(-log_odds)))
 
     def _log_odds(self, place: int) -> float:
         """Weigh what speaks for a change of the prediction for one image."""
         predictions = self.case.predictions
-        sure = predictions.probability[place]
-        unsure = np.log((1 - sure + _LEAST_PROBABILITY) / (sure + _LEAST_PROBABILITY))
-        rival = self.rival_leads[place] * ROUGH_WEIGHT
+        probability = predictions.probability[place]
+        unsure_nats = np.log(
+            (1 - probability + _LEAST_PROBABILITY) / (probability + _LEAST_PROBABILITY)
+        )
+        lead_nats = self.rival_lead_nats[place]
+        lead_log_odds = lead_nats * ROUGH_WEIGHT
         if self.condition.invertible:
-            rival = (
-                np.clip(self.rival_leads[place], -_MOST_NATS, _MOST_NATS) * EXACT_WEIGHT
+            lead_log_odds = (
+                np.clip(lead_nats, -_MOST_LEAD_NATS, _MOST_LEAD_NATS) * EXACT_WEIGHT
             )
         # How many of the other predictions fall, as log odds with one added to each count.
-        lost = (1 - self.kept_share) * CONTROL_IMAGES
-        fallen = np.log((lost + 1) / (CONTROL_IMAGES - lost + 1))
-        odds = BEFORE + FALLEN_WEIGHT * fallen + UNSURE_WEIGHT * unsure + rival
-        # Images whose label is predicted are not asked about: one that is known is another.
+        fallen = (1 - self.kept_share) * CONTROL_IMAGES
+        fallen_nats = np.log((fallen + 1) / (CONTROL_IMAGES - fallen + 1))
+        log_odds = (
+            PRIOR_LOG_ODDS
+            + FALLEN_WEIGHT * fallen_nats
+            + UNSURE_WEIGHT * unsure_nats
+            + lead_log_odds
+        )
+        # Correct predictions are not asked about, so one with a label, not -1, is wrong.
         if predictions.labels[place] >= 0:
-            odds += WRONG_LOG_ODDS
+            log_odds += WRONG_LOG_ODDS
         # What hardly any other prediction suffers from is never more likely than not.
-        return float(odds if self.kept_share < UNHARMED_SHARE else min(odds, 0))
+        return float(log_odds if self.kept_share < UNHARMED_SHARE else min(log_odds, 0))
 
     @property
     def rank(self) -> tuple[bool, float]:
         """The least comes first: that by which most other predictions fall."""
-        # What is undone exactly should have changed the prediction.
+        # Last is what is undone exactly without a change of most predictions, as it was not to blame.
         return self.condition.invertible and self.changed_share < 0.5, self.kept_share
 
     @property
@@ -352,17 +383,21 @@ class _Trial:
 
     def _too_frequent(self) -> bool:
         """Whether a property is too frequent to be to blame; correctly predicted images are the controls."""
-        count = len(self.case.correct)
+        images = len(self.case.correct)
         correct = int(self.case.correct.sum())
         if not correct:
-            frequent = len(self.unusual_places) > COMMON_SHARE * count
-            return self.case.preprocessing_doubtful and count > 2 and frequent
+            # A wrong preprocessing makes many images look unusual.
+            frequent = len(self.unusual_places) > COMMON_SHARE * images
+            return self.case.preprocessing_doubtful and images > 2 and frequent
         # Of the images with the property, those that are not known to be predicted correctly.
-        unusual_wrong = len(self.suspect_measures)
-        unusual_correct = len(self.unusual_places) - unusual_wrong
-        odds = (unusual_wrong + 1) / (count - correct - unusual_wrong + 1)
-        usual_odds = (unusual_correct + 1) / (correct - unusual_correct + 1)
-        return bool(np.log(odds / usual_odds) < RARER_LOG_ODDS)
+        unusual_suspects = len(self.suspect_measures)
+        unusual_correct = len(self.unusual_places) - unusual_suspects
+        # Odds to have the property: among the suspects, and among the correct ones.
+        suspect_odds = (unusual_suspects + 1) / (
+            images - correct - unusual_suspects + 1
+        )
+        correct_odds = (unusual_correct + 1) / (correct - unusual_correct + 1)
+        return bool(np.log(suspect_odds / correct_odds) < RARER_LOG_ODDS)
 
     def _undoing_leads_away(self) -> bool:
         """Whether images without a property lie farther from those of training, which then have it, too."""
@@ -370,32 +405,33 @@ class _Trial:
         if not evaluator.has_layer_statistics:
             return False
         used = known_preprocessing(self.case.classifier)
-        photos = [self.case.pictures[place] for place in self.amounts]
+        photos = [self.case.reduced_photos[place] for place in self.amounts]
         # One set of all images for each way to undo the property.
-        ways = zip(*map(self.undone, self.amounts), strict=True)
-        nearest = min(evaluator.distance(way, used) for way in ways)
+        undone_sets = zip(*map(self.undone, self.amounts), strict=True)
+        # If that leads away from the statistics of training, the training images had the property, too.
+        nearest = min(evaluator.distance(undone, used) for undone in undone_sets)
         return nearest > evaluator.distance(photos, used)
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:
         """What was measured, for and against."""
         median = float(np.median([*self.suspect_measures.values()]))
-        others = f"mean share of its probability that each of {CONTROL_IMAGES} other images keeps"
-        undone = "share of these predictions that change once it is undone"
-        chance = "probability that it changed the prediction"
+        kept_text = f"mean share of its probability that each of {CONTROL_IMAGES} other images keeps"
+        changed_text = "share of these predictions that change once it is undone"
+        chance_text = "probability that it changed the prediction"
         return (
             Evidence(
                 self.condition.unit, median, self.condition.ordinary, supports=True
             ),
             Evidence(
-                others,
+                kept_text,
                 self.kept_share,
                 BEARABLE_SHARE,
                 supports=self.kept_share < BEARABLE_SHARE,
             ),
-            Evidence(undone, self.changed_share),
+            Evidence(changed_text, self.changed_share),
             Evidence(
-                chance,
+                chance_text,
                 self.chance_of_change,
                 NAMED_CHANCE,
                 supports=self.chance_of_change >= NAMED_CHANCE,
@@ -405,26 +441,26 @@ class _Trial:
     def finding(self, verdict: Verdict) -> Finding:
         """Report what was measured."""
         condition = self.condition
-        count = len(self.case.pictures)
+        images = len(self.case.reduced_photos)
         amount = self.amount
         if condition.read is not None:
-            # In the image that was not reduced there is more of it.
-            amount *= self.case.factor
-        images = "This image is"
-        if count > 1:
-            images = f"{len(self.suspect_measures)} of {count} images are"
+            # Noise and blur that are read from pixels were reduced with the image.
+            amount *= self.case.reduction_factor
+        which_are = "This image is"
+        if images > 1:
+            which_are = f"{len(self.suspect_measures)} of {images} images are"
         parameter = condition.parameter.replace("_", " ")
         return Finding(
             cause=condition.cause,
             verdict=verdict,
-            summary=f"{images} unusually {condition.adjective}: {parameter} {amount:.2g}.",
+            summary=f"{which_are} unusually {condition.adjective}: {parameter} {amount:.2g}.",
             evidence=self.evidence,
-            cost=self.changed_share * len(self.suspect_measures) / count,
+            cost=self.changed_share * len(self.suspect_measures) / images,
             fix=remedy(condition, amount),
         )
 
 
-SURE = 0.01
+SURE_CHANCE = 0.01
 """Chance, with ordinary images, at which images are named as out of distribution."""
 
 _UNLIKE: dict[Verdict, str] = {
@@ -443,31 +479,33 @@ def out_of_distribution(classifier: Classifier, photos: Photos) -> Finding | Non
     -------
     Finding or None
         Cause ``"out_of_distribution"``: named where so many of the photos lie above the threshold for a
-        false-positive rate of `SURE` that ordinary photos would do so in as few cases or fewer; possible
+        false-positive rate of `SURE_CHANCE` that ordinary photos do so in as few cases or fewer; possible
         likewise with `FALSE_POSITIVES`; else ruled out. None without a novelty.
     """
     novelty = novelty_of(classifier)
     if novelty is None:
         return None
+    # Of each photo, the share of held-back training images that lie as far from training.
     chances = novelty.chances(novelty.scores(photos))
-    count = len(chances)
+    images = len(chances)
     evidence = []
-    for rate in (FALSE_POSITIVES, SURE):
+    for rate in (FALSE_POSITIVES, SURE_CHANCE):
         # A chance is a share of held-back images: it is compared as such, not by its last bit.
         limit = rate + 1e-9
-        above = int((chances <= limit).sum())
+        unlike = int((chances <= limit).sum())
+        # The least number of images that ordinary ones reach with no more than this chance.
         needed = next(
             number
-            for number in range(count + 2)
-            if at_least(number, count, rate) <= limit
+            for number in range(images + 2)
+            if at_least(number, images, rate) <= limit
         )
         text = f"images farther from training than {1 - rate:.0%} of held-back ones"
-        evidence.append(Evidence(text, above, needed, supports=above >= needed))
-    unusual, sure = evidence
+        evidence.append(Evidence(text, unlike, needed, supports=unlike >= needed))
+    weak, strong = evidence
     verdict: Verdict = "ruled_out"
-    if unusual.supports:
+    if weak.supports:
         verdict = "possible"
-    if sure.supports:
+    if strong.supports:
         verdict = "named"
-    summary = _UNLIKE[verdict].format(unusual.value, count)
-    return Finding("out_of_distribution", verdict, summary, (unusual, sure))
+    summary = _UNLIKE[verdict].format(weak.value, images)
+    return Finding("out_of_distribution", verdict, summary, (weak, strong))

@@ -32,23 +32,23 @@ LANDING_SPAN = (0.8, 6.0)
 """Span of the numbers after the scaling inside. The contracts of keras.applications lie between 1 (0..1) and
 4.5 (ImageNet's mean and standard deviation); read 255 times too wide or too narrow they lie far outside."""
 
-LANDING_SIZE = 4.0
+LANDING_MAGNITUDE = 4.0
 """Largest absolute number after the scaling inside; 2.7 with ImageNet's mean and standard deviation."""
 
-SAME_RANGE = 0.03
+SAME_RANGE_SHARE = 0.03
 """Share of the span by which two ranges may differ; (x - 127) / 128 differs from x / 127.5 - 1 by 0.004."""
 
-EXACT_RANGE = 2 * SAME_RANGE
+EXACT_DISTANCE = 2 * SAME_RANGE_SHARE
 """Distance from 0..1 or -1..1 after the scaling inside up to which numbers are meant to be these."""
 
-NARROW = 0.3
+NARROW_SHARE = 0.3
 """Share of the expected span below which the input was scaled outside as well; 0.02 for ImageNet's mean and
 standard deviation where 0..255 is expected, 0.004 for 0..1."""
 
 _BLACK_WHITE = np.array([[0], [255]])
 _MOMENTS = ("mean", "variance")
 # Parts of the names of layers that leave the range as it is.
-_PASSING = re.compile(
+_RANGE_KEEPING = re.compile(
     "Input|Padding|Identity|Activation|Dropout|Noise|Crop|Resizing|Random"
 )
 
@@ -69,19 +69,21 @@ def read_inside(layers: Sequence[Layer], weights: Weights) -> Inside:
 
     ``Normalization`` layers that were adapted to data keep their numbers in the weights.
     """
-    # What becomes of 0 and 1, by channel.
-    numbers = np.array([[0.0], [1.0]])
-    steps: list[str] = []
+    # What the layers so far make of the numbers 0 and 1, by channel.
+    zero_and_one = np.array([[0.0], [1.0]])
+    layer_kinds: list[str] = []
     for layer in layers:
-        if _PASSING.search(layer.kind):
+        if _RANGE_KEEPING.search(layer.kind):
             continue
-        scaled = _after_layer(layer, weights.get(layer.name, ()), numbers)
+        scaled = _after_layer(layer, weights.get(layer.name, ()), zero_and_one)
         if scaled is None:
             # Layers with weights, and a normalisation whose numbers are not known.
             break
-        numbers = scaled
-        steps.append(layer.kind)
-    return Inside(", ".join(steps), _expected_range(numbers) if steps else None)
+        zero_and_one = scaled
+        layer_kinds.append(layer.kind)
+    return Inside(
+        ", ".join(layer_kinds), _expected_range(zero_and_one) if layer_kinds else None
+    )
 
 
 def check_graph(inside: Inside, in_use: Preprocessing) -> Finding | None:
@@ -92,22 +94,28 @@ def check_graph(inside: Inside, in_use: Preprocessing) -> Finding | None:
     if inside.expected is None:
         return None
     slope, offset = affine(in_use.scaling)
-    ends = np.sort(_BLACK_WHITE * slope + offset, axis=0)
-    limits = np.reshape(RANGES[inside.expected], (2, 1))
-    span = float(np.ptp(limits))
-    distance = float(np.abs(ends - limits).max() / span)
-    differs = distance > SAME_RANGE
+    # A negative factor puts black above white.
+    ends_in_use = np.sort(_BLACK_WHITE * slope + offset, axis=0)
+    ends_expected = np.reshape(RANGES[inside.expected], (2, 1))
+    expected_span = float(np.ptp(ends_expected))
+    distance_share = float(np.abs(ends_in_use - ends_expected).max() / expected_span)
+    differs = distance_share > SAME_RANGE_SHARE
     text = "distance of the range in use, as a share of the other"
-    evidence = (Evidence(text, distance, SAME_RANGE, differs),)
+    evidence = (Evidence(text, distance_share, SAME_RANGE_SHARE, differs),)
     summary = f"The model scales inside ({inside.steps}) and expects {inside.expected}"
     if not differs:
         return Finding(
             "double_scaling", "ruled_out", f"{summary}, which it gets.", evidence
         )
     fixed = in_use.replace(scaling=SCALINGS[inside.expected], cast=None)
+    # `explained` takes two that differ in one step, so the cast is left out of both.
     candidate = explained("scaling", fixed, in_use.replace(cast=None))
     cause = candidate.cause
-    if in_use.scaling and np.ptp(ends, axis=0).max() < NARROW * span:
+    # As narrow as this is only what was scaled before the scaling inside, too.
+    if (
+        in_use.scaling
+        and np.ptp(ends_in_use, axis=0).max() < NARROW_SHARE * expected_span
+    ):
         cause = "double_scaling"
     return Finding(
         cause,
@@ -122,7 +130,7 @@ def check_graph(inside: Inside, in_use: Preprocessing) -> Finding | None:
 
 
 def _after_layer(
-    layer: Layer, arrays: tuple[Array, ...], numbers: Float64
+    layer: Layer, weights: tuple[Array, ...], numbers: Float64
 ) -> Float64 | None:
     """Return what a layer makes of numbers, float64 (2, C); None for one that does not scale."""
     # A branch for each kind of layer that people scale with.
@@ -131,12 +139,14 @@ def _after_layer(
         offset = channel_values(layer.settings.get("offset", 0.0))
         return None if slope is None or offset is None else numbers * slope + offset
     if layer.kind == "Normalization":
-        moments = arrays if len(arrays) >= 2 else map(layer.settings.get, _MOMENTS)
+        # Moments that were learned from data are weights, others settings.
+        moments = weights if len(weights) >= 2 else map(layer.settings.get, _MOMENTS)
         mean, variance, *_ = map(channel_values, moments)
         if mean is None or variance is None or layer.settings.get("invert"):
             return None
         # As Keras does it: no deviation below its epsilon.
         return (numbers - mean) / np.maximum(np.sqrt(np.maximum(variance, 0)), 1e-7)
+    # Else an operation on tensors, with one constant beside the image.
     if len(layer.constants) != 1:
         return None
     (constant,) = layer.constants
@@ -146,27 +156,30 @@ def _after_layer(
         "Subtract": numbers - constant,
         "Divide": numbers / (constant or np.inf),
     }
+    # A division may be called TrueDivide; a layer after which all is the same does not scale.
     result = operations.get(layer.kind.removeprefix("True"))
     return result if result is not None and np.ptp(result) else None
 
 
-def _expected_range(numbers: Float64) -> str | None:
+def _expected_range(zero_and_one: Float64) -> str | None:
     """Return the range after which numbers lie as networks have them; None where several would do.
 
-    `numbers`, float64 (2, C), are what the layers make of 0 and 1.
+    `zero_and_one`, float64 (2, C), are what the layers make of 0 and 1.
     """
-    zero, one = numbers
+    zero, one = zero_and_one
     distances: dict[str, float] = {}
     for name, limits in RANGES.items():
+        # What the layers, a straight line, make of both ends of this range.
         ends = np.reshape(limits, (2, 1)) * (one - zero) + zero
         span = np.ptp(ends, axis=0).max()
-        usual_span = LANDING_SPAN[0] <= span <= LANDING_SPAN[1]
-        # Of ranges that may be the one, the distance from 0..1 or -1..1.
-        if usual_span and np.abs(ends).max() <= LANDING_SIZE:
+        is_usual_span = LANDING_SPAN[0] <= span <= LANDING_SPAN[1]
+        # Of ranges that may be expected, the distance of what comes out from 0..1 or -1..1, the nearer one.
+        if is_usual_span and np.abs(ends).max() <= LANDING_MAGNITUDE:
             distances[name] = min(
                 float(np.abs(ends - [[bottom], [1.0]]).max()) for bottom in (0.0, -1.0)
             )
-    exact = [name for name, distance in distances.items() if distance <= EXACT_RANGE]
+    exact = [name for name, distance in distances.items() if distance <= EXACT_DISTANCE]
+    # The first that fits exactly, else the only one that may be.
     names = exact or list(distances)
     return names[0] if exact or len(names) == 1 else None
 
@@ -184,5 +197,6 @@ def assumed_preprocessing(classifier: Classifier) -> Preprocessing:
     if classifier.preprocessing is not None:
         return classifier.preprocessing
     config, weights = architecture_and_weights(classifier)
+    # What most networks expect that do not scale inside, or do not tell.
     scaling = read_inside(layers_of(config), weights).expected or "0..1"
     return fitted(Preprocessing(scaling=scaling), classifier.input_shape, OPEN_SIDE)

@@ -67,9 +67,10 @@ class Preprocessing(Pipeline):
     """
 
     def __repr__(self) -> str:
-        names = {value: name for name, value in SCALINGS.items()}
+        scaling_names = {scalings: name for name, scalings in SCALINGS.items()}
+        # Fields that differ from the default; of a scaling with a name, the name.
         settings = (
-            f"{name}={names.get(value, value) if name == 'scaling' else value!r}"
+            f"{name}={scaling_names.get(value, value) if name == 'scaling' else value!r}"
             for name, value in vars(self).items()
             if value != getattr(Pipeline, name)
         )
@@ -118,14 +119,14 @@ class Preprocessing(Pipeline):
             If the tensor cannot have this layout.
         """
         array = np.asarray(tensor, dtype=np.float32)
-        x = array[0] if array.ndim == 4 and array.shape[0] == 1 else array
-        axis = 0 if self.layout == "channels_first" else -1
-        if x.ndim != 3 or x.shape[axis] != self.channel_count:
+        one_image = array[0] if array.ndim == 4 and array.shape[0] == 1 else array
+        channel_axis = 0 if self.layout == "channels_first" else -1
+        if one_image.ndim != 3 or one_image.shape[channel_axis] != self.channel_count:
             expected = (
                 f"a tensor {LAYOUTS[self.layout]} of {self.channel_count} channels"
             )
             raise ValueError(f"Expected {expected}, received {array.shape}")
-        levels = np.rint(run_back(self, x))
+        levels = np.rint(run_back(self, one_image))
         pixels = np.nan_to_num(levels, nan=0.0).clip(0, 255).astype(np.uint8)
         return np.ascontiguousarray(pixels)
 
@@ -162,18 +163,21 @@ class Preprocessing(Pipeline):
             If `other` is neither, or a function without a photo. What a function raises is a difference.
         """
         opened = None if photo is None else load_image(photo)
+        # Two values are compared field by field; a photo only adds what the fields do to it.
         if isinstance(other, Preprocessing):
             return compare_values(self, other, opened)
         if opened is None or not (callable(other) or hasattr(other, "__array__")):
             expected = "a Preprocessing, or a function or tensor and a photo"
             raise TypeError(f"Expected {expected}, received {other!r}, {photo!r}")
-        photo = opened.decoded(self.decoding)
-        reading = read(self, other, [photo])
-        return compared(self, reading, reading.called[0], photo, relative_distance)
+        # Of other code all that is known is what it makes of the photo.
+        decoded = opened.decoded(self.decoding)
+        reading = read(self, other, [decoded])
+        return compared(self, reading, reading.called[0], decoded, relative_distance)
 
     def to_dict(self) -> dict[str, Any]:
         """Return this value as plain lists, numbers and texts, with its format and version."""
         fields = json.loads(json.dumps(asdict(self)))
+        # Pillow's own filters, which are not among the samplers, depend on its version.
         if self.filter not in SAMPLERS:
             fields["pillow"] = self.pillow or PILLOW
         return {"format": FORMAT, "version": VERSION, **fields}

@@ -10,12 +10,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from kit._checking import first_line, known, nearest, parsed, printable
+from kit._checking import first_line, known, letters, nearest, parsed, printable
 from kit.preprocessing.resizing import Size
 from kit.preprocessing.scaling import SCALINGS, Scaling, simplest
 
 Fields = dict[str, Any]
-Content = Mapping[str, Any]
+"""Of a `Preprocessing`."""
+
+Content = dict[str, Any]
+"""Of a file, with the keys of its library."""
+
+Options = dict[str, Any]
+"""Arguments of a transform, by name."""
 
 
 class Family(NamedTuple):
@@ -94,26 +100,24 @@ def fields_for(name: str) -> Fields:
     ValueError gives the nearest one.
     """
     models = {model: family for family in FAMILIES.values() for model in family.sides}
-    families = FAMILIES | models
-    spelled = {_spelling(known_name): known_name for known_name in families}
-    plain = _spelling(str(name))
-    if plain not in spelled:
+    family_by_name = FAMILIES | models
+    name_by_letters = {letters(known_name): known_name for known_name in family_by_name}
+    spelling = letters(str(name))
+    if spelling not in name_by_letters:
         expected = f"a model of keras.applications or one of {', '.join(FAMILIES)}"
         raise ValueError(
-            f"Expected {expected}; received {name!r}{nearest(str(name), spelled.values())}"
+            f"Expected {expected}; received {name!r}{nearest(str(name), name_by_letters.values())}"
         )
-    family = families[spelled[plain]]
+    known_name = name_by_letters[spelling]
+    family = family_by_name[known_name]
+    # The name of a family stands for its first model.
     first_side = next(iter(family.sides.values()))
-    side = family.sides.get(spelled[plain], first_side)
+    side = family.sides.get(known_name, first_side)
     channels = "bgr" if family.scaling == "caffe" else "rgb"
     return {"size": (side, side), "channels": channels, "scaling": family.scaling}
 
 
-def _spelling(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-_CONVERTER = (
+_CONVERTER_SETTINGS = (
     "name",
     "trainable",
     "dtype",
@@ -129,8 +133,8 @@ _CONVERTER = (
 )
 
 
-def _require(holds: Any, received: str) -> None:
-    if not holds:
+def _require(condition: object, received: str) -> None:
+    if not condition:
         raise ValueError(
             f"Expected what a Preprocessing has, received {printable(received)};"
             " write the fields out"
@@ -139,30 +143,33 @@ def _require(holds: Any, received: str) -> None:
 
 def _keras_hub(content: Content) -> Fields:
     config = content["config"].get("image_converter", content)["config"]
-    for name in config:
-        known("setting", name, _CONVERTER)
-    # x * scale + offset becomes (x - mean) / std; a Scaling of both checks their numbers.
+    for setting in config:
+        known("setting", setting, _CONVERTER_SETTINGS)
+    # x * scale + offset becomes (x - mean) / std. A Scaling of both checks their numbers: in it, the offset
+    # is called mean, and the scale std.
     checked = Scaling(1.0, config.get("offset"), config.get("scale"))
-    std = 1.0 if checked.std is None else checked.std
-    offset, scale = np.broadcast_arrays(checked.mean or 0.0, std)
+    scale_or_1 = 1.0 if checked.std is None else checked.std
+    offset, scale = np.broadcast_arrays(checked.mean or 0.0, scale_or_1)
     scaling = Scaling(1.0, (-offset / scale).tolist(), (1 / scale).tolist())
     fields: Fields = {
         "size": config.get("image_size"),
         "scaling": simplest((scaling,)),
         "layout": config.get("data_format", "channels_last"),
     }
+    # A converter without a size does not resize.
     if fields["size"] is None:
         return fields
     method = config.get("interpolation", "bilinear")
-    smooth = "_antialias" if config.get("antialias") and method != "nearest" else ""
+    suffix = "_antialias" if config.get("antialias") and method != "nearest" else ""
     fit = "pad" if config.get("pad_to_aspect_ratio") else "squash"
+    # Where a converter does not say so, it crops, which comes before padding.
     if config.get("crop_to_aspect_ratio", True):
         fit = "crop"
-    return fields | {"filter": f"tf_{method}{smooth}", "fit": fit}
+    return fields | {"filter": f"tf_{method}{suffix}", "fit": fit}
 
 
 _IMAGENET = SCALINGS["imagenet"][0]
-_TIMM: Fields = {
+_TIMM_DEFAULTS: Content = {
     "interpolation": "bicubic",
     "crop_pct": 0.875,
     "crop_mode": "center",
@@ -173,12 +180,12 @@ _TIMM: Fields = {
 
 def _timm(content: Content) -> Fields:
     settings = content.get("pretrained_cfg", content)
-    config = _TIMM | {
+    config = _TIMM_DEFAULTS | {
         key: value for key, value in settings.items() if value is not None
     }
     channels, height, width = config["input_size"]
-    mode = known("crop_mode", config["crop_mode"], ("center", "squash"))
-    squashed = mode == "squash"
+    crop_mode = known("crop_mode", config["crop_mode"], ("center", "squash"))
+    squashed = crop_mode == "squash"
     _require(
         squashed or height == width, f"input_size {height, width} with crop_mode center"
     )
@@ -191,27 +198,33 @@ def _timm(content: Content) -> Fields:
     }
 
 
-def _window_fields(size: Size, fraction: float, *, squashed: bool) -> Fields:
+def _window_fields(size: Size, crop_fraction: float, *, squashed: bool) -> Fields:
     fit = "resize_crop"
     if squashed:
-        fit = "squash" if fraction == 1 else "squash_crop"
-    return {"size": size, "fit": fit, "crop_fraction": fraction}
+        fit = "squash" if crop_fraction == 1 else "squash_crop"
+    return {"size": size, "fit": fit, "crop_fraction": crop_fraction}
 
 
-_READ = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"}
+_STEPS_READ = {
+    "do_resize",
+    "do_center_crop",
+    "do_rescale",
+    "do_normalize",
+    "do_convert_rgb",
+}
 
 
 def _hugging_face(content: Content) -> Fields:
-    kind = str(
+    processor = str(
         content.get("image_processor_type") or content.get("feature_extractor_type")
     )
-    steps = {
+    steps_on = {
         key
         for key, value in content.items()
         if value and re.match("do_|rescale_offset", key)
     }
-    unread = sorted(steps - _READ)
-    if kind.startswith("EfficientNet") and content.get("include_top") is not False:
+    unread = sorted(steps_on - _STEPS_READ)
+    if processor.startswith("EfficientNet") and content.get("include_top") is not False:
         unread.append("include_top, which divides by image_std twice")
     _require(not unread, ", ".join(unread))
     mean = content.get("image_mean")
@@ -223,7 +236,7 @@ def _hugging_face(content: Content) -> Fields:
     )
     divisor = 1.0
     if content.get("do_rescale", normalize):
-        # 1 / 255 is a little less.
+        # Files have 1 / 255 as a decimal number, whose inverse is 255 only when rounded.
         divisor = round(1 / content.get("rescale_factor", 1 / 255), 9)
     scaling = Scaling(divisor, mean, std) if normalize else Scaling(divisor)
     fields: Fields = {
@@ -232,17 +245,18 @@ def _hugging_face(content: Content) -> Fields:
         "scaling": simplest((scaling,)),
     }
     crop = _sides(content["crop_size"]) if content.get("do_center_crop") else None
+    # Without resizing, the size stays None.
     if not content.get("do_resize", "size" in content):
         _require(crop is None, "a crop alone, which depends on the photo")
         return fields
     resample = Image.Resampling(content.get("resample", Image.Resampling.BILINEAR))
-    window = _cropped(content.get("size"), crop, kind)
+    window = _window_of_size(content.get("size"), crop, processor)
     return fields | window | {"filter": resample.name.lower()}
 
 
-def _cropped(size: Any, crop: Size | None, kind: str) -> Fields:
+def _window_of_size(size: Any, crop: Size | None, processor: str) -> Fields:
     # A bare number is both sides, but the shorter one for CLIP.
-    if isinstance(size, int) and kind.startswith("CLIP"):
+    if isinstance(size, int) and processor.startswith("CLIP"):
         size = {"shortest_edge": size}
     elif isinstance(size, int) and crop is None:
         size = {"height": size, "width": size}
@@ -252,18 +266,23 @@ def _cropped(size: Any, crop: Size | None, kind: str) -> Fields:
     )
     _require(is_known, f"size {size}")
     squashed = "height" in size
-    resized = _sides(size if squashed else size["shortest_edge"])
+    # Resized to a shortest edge, a photo has room for a square of it.
+    resized_height, resized_width = _sides(size if squashed else size["shortest_edge"])
     _require(squashed or crop, "shortest_edge alone: the photo decides the size")
-    height, width = crop or resized
-    is_inside = height <= resized[0] and height * resized[1] == width * resized[0]
-    _require(is_inside, f"crop_size {crop} of {resized}")
-    return _window_fields((height, width), height / resized[0], squashed=squashed)
+    height, width = crop or (resized_height, resized_width)
+    # One fraction is all that a Preprocessing has for both sides.
+    is_fraction = (
+        height <= resized_height and height * resized_width == width * resized_height
+    )
+    _require(is_fraction, f"crop_size {crop} of {resized_height, resized_width}")
+    return _window_fields((height, width), height / resized_height, squashed=squashed)
 
 
-def _sides(value: Any) -> Size:
-    if isinstance(value, Mapping):
-        return value["height"], value["width"]
-    return value, value
+def _sides(size: Any) -> Size:
+    # A number stands for both sides.
+    if isinstance(size, Mapping):
+        return size["height"], size["width"]
+    return size, size
 
 
 _KERAS_MODES = {"tf": "mobilenet", "torch": "densenet", "caffe": "resnet"}
@@ -272,11 +291,13 @@ _KERAS_MODES = {"tf": "mobilenet", "torch": "densenet", "caffe": "resnet"}
 
 def _torchvision(text: str) -> Fields:
     """Read what transforms of torchvision, timm or open_clip are printed as, as Hugging Face names it."""
-    # Functions among them, such as _convert_to_rgb, are printed with an address.
+    # The text becomes Python that is parsed, not run; what is printed with an address, such as the function
+    # _convert_to_rgb, is left out.
     lines = re.sub(r"<[^<>]*rgb[^<>]*>", "", text, flags=re.IGNORECASE).split("\n")
-    parts = [line.strip().rstrip(",") for line in lines if line.strip()]
-    expression = ", ".join(parts).replace("(,", "(")
-    content: Fields = {"do_rescale": False}
+    stripped = [line.strip().rstrip(",") for line in lines if line.strip()]
+    expression = ", ".join(stripped).replace("(,", "(")
+    # What the transforms do, in the words of a file of Hugging Face.
+    content: Content = {"do_rescale": False}
     for name, options in _transforms(ast.parse(expression, mode="eval").body):
         _require(name in _TRANSFORMS, f"{name}; give the transforms of an evaluation")
         content |= _TRANSFORMS[name](options)
@@ -284,64 +305,65 @@ def _torchvision(text: str) -> Fields:
     return _hugging_face(content) | {"channels": channels}
 
 
-def _transforms(node: Any) -> Iterator[tuple[str, Fields]]:
+def _transforms(node: Any) -> Iterator[tuple[str, Options]]:
     """Yield the name and the arguments of each transform, those of a Compose one by one."""
     if isinstance(node, ast.List):
-        parts = node.elts
+        nested = node.elts
     else:
+        # A call, whose name may have a module before it.
         name = ast.unparse(node.func).rpartition(".")[2]
-        parts = node.args
+        nested = node.args
         if name != "Compose":
             yield name, {word.arg: _printed_value(word.value) for word in node.keywords}
-    for part in parts:
-        yield from _transforms(part)
+    for argument in nested:
+        yield from _transforms(argument)
 
 
 def _printed_value(node: ast.expr) -> Any:
     """Return a value that is printed: numbers, or the last part of a name such as that of a filter."""
     # Of tensor([0.485, ...]) the list, of InterpolationMode.BICUBIC the name of the filter.
     text = ast.unparse(node).removeprefix("tensor")
-    with suppress(ValueError):
+    with suppress(ValueError):  # a name is no literal
         return ast.literal_eval(text)
     return text.rpartition(".")[2].upper()
 
 
-def _resized(options: Fields) -> Fields:
-    size = np.atleast_1d(options["size"]).tolist()
-    names = ("height", "width") if len(size) == 2 else ("shortest_edge",)
+def _resize_keys(options: Options) -> Content:
+    lengths = np.atleast_1d(options["size"]).tolist()
+    edges = ("height", "width") if len(lengths) == 2 else ("shortest_edge",)
     resample = Image.Resampling[options.get("interpolation", "BILINEAR")]
-    return {"size": dict(zip(names, size, strict=True)), "resample": resample}
+    return {"size": dict(zip(edges, lengths, strict=True)), "resample": resample}
 
 
-def _center_cropped(options: Fields) -> Fields:
+def _crop_keys(options: Options) -> Content:
     height, width = np.resize(options["size"], 2).tolist()
     return {"do_center_crop": True, "crop_size": {"height": height, "width": width}}
 
 
-def _normalized(options: Fields) -> Fields:
+def _normalize_keys(options: Options) -> Content:
     return {"image_mean": options["mean"], "image_std": options["std"]}
 
 
-def _preset(options: Fields) -> Fields:
+def _preset_keys(options: Options) -> Content:
     return {
-        **_resized(options | {"size": options["resize_size"]}),
-        **_center_cropped({"size": options["crop_size"]}),
-        **_normalized(options),
+        **_resize_keys(options | {"size": options["resize_size"]}),
+        **_crop_keys({"size": options["crop_size"]}),
+        **_normalize_keys(options),
         "do_rescale": True,
     }
 
 
 _AS_TENSOR = ("ToTensor", "MaybeToTensor", "ConvertImageDtype")
 _NEUTRAL = ("ToImage", "PILToTensor", "ToPureTensor")
-_TRANSFORMS: Mapping[str, Callable[[Fields], Fields]] = {
-    "Resize": _resized,
-    "CenterCrop": _center_cropped,
+_TRANSFORMS: Mapping[str, Callable[[Options], Content]] = {
+    "Resize": _resize_keys,
+    "CenterCrop": _crop_keys,
     "Grayscale": lambda options: {
         "channels": {1: "gray", 3: "gray_rgb"}[options["num_output_channels"]]
     },
     "ToDtype": lambda options: {"do_rescale": options.get("scale", False)},
-    "Normalize": _normalized,
-    "ImageClassification": _preset,
+    "Normalize": _normalize_keys,
+    "ImageClassification": _preset_keys,
     **dict.fromkeys(_AS_TENSOR, lambda _: {"do_rescale": True}),
     **dict.fromkeys(_NEUTRAL, lambda _: {}),
 }
@@ -389,14 +411,15 @@ def read_configs(config: Any) -> Fields:
         if re.match(r"\s*(Compose|ImageClassification)\(", str(content)):
             return _torchvision(str(content))
         try:
-            text = Path(content).read_bytes()
+            json_bytes = Path(content).read_bytes()
         except (OSError, TypeError) as error:
+            # A file that cannot be read, or what is no path.
             raise type(error)(
                 f"Expected {_FORMATS}, received {first_line(error)};"
                 " Preprocessing.for_application knows the models of keras.applications"
             ) from None
-        content = parsed(f"the file {Path(content).name}", text)
-    reason = f"an object with {list(content)[:6]}"
+        content = parsed(f"the file {Path(content).name}", json_bytes)
+    received = f"an object with {list(content)[:6]}"
     try:
         for keys, read in _READERS.items():
             if any(key in content for key in keys):
@@ -408,7 +431,8 @@ def read_configs(config: Any) -> Fields:
         TypeError,
         ValueError,
     ) as error:
+        # The kit's own message says what is wrong; others come from values of another kind, or none.
         if str(error).startswith("Expected"):
             raise
-        reason = f"one that cannot be read ({first_line(error)})"
-    raise ValueError(f"Expected {_FORMATS}, received {reason}")
+        received = f"one that cannot be read ({first_line(error)})"
+    raise ValueError(f"Expected {_FORMATS}, received {received}")

@@ -52,6 +52,7 @@ class Fault:
 
 
 def _fault(name: str, cause: str, title: str, edit: Edit) -> Fault:
+    # A choice is a step as people see it, with the causes that it can have.
     step = next(choice.name for choice in CHOICES if cause in choice.causes)
     return Fault(name, cause, step, title, edit)
 
@@ -69,6 +70,7 @@ def _if_colour(**changes: Any) -> Edit:
 
 
 def _if_square(**changes: Any) -> Edit:
+    # Where the photo decides the size, it may not be square.
     return lambda preprocessing: (
         changes if len(set(preprocessing.size or (0, 1))) == 1 else {}
     )
@@ -83,10 +85,11 @@ def _if_last(edit: Edit) -> Edit:
 
 def _scale_twice(preprocessing: Preprocessing) -> Changes:
     # A network with its scaling inside expects 0..255: dividing by 255 outside scales its images twice.
-    return {"scaling": preprocessing.scaling * 2 or SCALINGS["0..1"]}
+    return {"scaling": (preprocessing.scaling * 2) or SCALINGS["0..1"]}
 
 
 def _without_mean_std(preprocessing: Preprocessing) -> Changes:
+    # Only the division stays, where there is one.
     return {
         "scaling": tuple(
             Scaling(step.divisor) for step in preprocessing.scaling if step.divisor != 1
@@ -250,5 +253,6 @@ def alternatives(preprocessing: Preprocessing, step: str) -> tuple[Fault, ...]:
     distinct: dict[Preprocessing, Fault] = {}
     for fault in CATALOGUE.values():
         if fault.step == step and fault.changes(preprocessing):
+            # Of faults that come to the same, the first of the catalogue.
             distinct.setdefault(fault.apply(preprocessing), fault)
     return tuple(distinct.values())

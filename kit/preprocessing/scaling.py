@@ -22,10 +22,12 @@ def _per_channel(name: str, value: Any) -> PerChannel | None:
         value = value.tolist()
     if isinstance(value, (tuple, list)):
         return tuple(_checked(name, entry) for entry in value)
+    # None leaves the step out.
     return None if value is None else _checked(name, value)
 
 
 def _checked(name: str, value: Any) -> float:
+    # A divisor and a std divide: they must not be near 0.
     checked = number(name, value)
     low = 0 if name == "mean" else 1 / _LARGEST
     number(f"size of {name}", abs(checked), low, _LARGEST)
@@ -100,10 +102,10 @@ def as_scalings(value: Any) -> Scalings:
     if isinstance(value, float):
         factor = number("a factor, instead of a Scaling,", value, 1 / _LARGEST, 1)
         return simplest((Scaling(1 / factor),))
-    values = instance(
+    entries = instance(
         "scaling", value, Sequence, "a name, 1/255, a Scaling or a tuple of them"
     )
-    return tuple(scaling for entry in values for scaling in as_scalings(entry))
+    return tuple(scaling for entry in entries for scaling in as_scalings(entry))
 
 
 def fits(scalings: Scalings, count: int) -> bool:
@@ -113,6 +115,7 @@ def fits(scalings: Scalings, count: int) -> bool:
 
 def affine(scalings: Scalings) -> tuple[Float64, Float64]:
     """Return (slope, offset), each of shape () or (C,), of the straight line that the scalings make."""
+    # x * slope + offset is x itself at first.
     slope = np.array(1.0)
     offset = np.array(0.0)
     for scaling in scalings:
@@ -126,15 +129,19 @@ def affine(scalings: Scalings) -> tuple[Float64, Float64]:
 def same_scaling(first: Scalings, second: Scalings) -> bool:
     """Return whether two scalings agree on 0..255 up to what float32 rounds off."""
     slope, offset = affine(first)
+    # Some ten times what float32 rounds off of the largest number on the way.
     rounding = 1e-6 * np.max(255 * np.abs(slope) + np.abs(offset))
     return same_line((slope, offset), affine(second), rounding)
 
 
 def same_line(
-    first: tuple[Float64, Float64], second: tuple[Float64, Float64], tolerance: Any
+    first: tuple[Float64, Float64],
+    second: tuple[Float64, Float64],
+    tolerance: Float64 | float,
 ) -> bool:
     """Return whether two lines (slope, offset) are nowhere on 0..255 further apart than `tolerance`."""
     slope_difference, offset_difference = map(np.subtract, first, second)
+    # Lines are farthest apart at one of the ends.
     return all(
         np.all(np.abs(level * slope_difference + offset_difference) <= tolerance)
         for level in (0, 255)
@@ -158,6 +165,7 @@ def simplest(scalings: Scalings) -> Scalings:
 def scaling_words(scalings: Scalings) -> str:
     """Return the name, if there is one, and where it does not say all the formula, for people to read."""
     name = _known_name(scalings)
+    # The name is a range, which says all.
     if name is not None and ".." in name:
         return name.replace("-", MINUS)
     formula = ", then ".join(_formula(scaling) for scaling in scalings)
@@ -165,9 +173,10 @@ def scaling_words(scalings: Scalings) -> str:
 
 
 def range_words(scalings: Scalings) -> str:
-    """Return what 0..255 becomes, such as "−1..1", to a hundredth of its width or more exactly."""
+    """Return what 0..255 becomes, such as "−1..1", to a tenth of its width or more exactly."""
     slope, offset = affine(scalings)
     ends = np.stack([offset, 255 * slope + offset])
+    # Two digits of the width, or all of a whole number; + 0.0 makes 0 of -0.
     decimals = max(0, 1 - int(np.floor(np.log10(np.ptp(ends)))))
     low, high = (round(float(end), decimals) + 0.0 for end in (ends.min(), ends.max()))
     return f"{low:g}..{high:g}".replace("-", MINUS)
@@ -193,27 +202,29 @@ def unscale(x: ArrayLike, scalings: Scalings) -> Float32:
     return result
 
 
-def _calculate(function: np.ufunc, result: Float32, value: PerChannel | None) -> None:
-    """Change a result by a function of it and of one number, or of one for each channel."""
-    if value is None:
+def _calculate(
+    operation: np.ufunc, result: Float32, operand: PerChannel | None
+) -> None:
+    """Change a result (..., C) in place by an operation with one number, or with one for each channel."""
+    if operand is None:
         return
     # Repeated along the row: broadcasting over an innermost axis of three is eight times slower.
-    width = result.shape[-1] * (result.shape[-2] if result.ndim > 1 else 1)
-    rows = result.reshape(-1, width)
-    function(rows, np.resize(np.asarray(value, np.float32), width), out=rows)
+    row_length = result.shape[-1] * (result.shape[-2] if result.ndim > 1 else 1)
+    rows = result.reshape(-1, row_length)
+    operation(rows, np.resize(np.asarray(operand, np.float32), row_length), out=rows)
 
 
 def _formula(scaling: Scaling) -> str:
-    text = "x" if scaling.divisor == 1 else f"x / {scaling.divisor:g}"
+    formula = "x" if scaling.divisor == 1 else f"x / {scaling.divisor:g}"
     if scaling.mean is not None:
-        text = f"{text} {MINUS} {_short(scaling.mean)}"
+        formula = f"{formula} {MINUS} {_six_digits(scaling.mean)}"
     if scaling.std is not None:
-        text = f"({text})" if " " in text else text
-        text = f"{text} / {_short(scaling.std)}"
-    return text
+        formula = f"({formula})" if " " in formula else formula
+        formula = f"{formula} / {_six_digits(scaling.std)}"
+    return formula
 
 
-def _short(value: PerChannel) -> str:
+def _six_digits(value: PerChannel) -> str:
     if isinstance(value, tuple):
-        return f"({', '.join(map(_short, value))})"
+        return f"({', '.join(map(_six_digits, value))})"
     return f"{value:g}"

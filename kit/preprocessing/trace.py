@@ -14,7 +14,7 @@ from kit.preprocessing import Preprocessing
 
 BLOCKS_A_SIDE = 4
 """An image is kept as means over so many blocks a side."""
-SAME_MEANS = 1e-4
+SAME_MEANS_SHARE = 1e-4
 """Share of a step's range by which two means may differ and be the same: machines round otherwise."""
 DECODE = "decode"
 PERTURB = "perturb"
@@ -36,7 +36,7 @@ class StepRecord:
     def __post_init__(self) -> None:
         for value in vars(self).values():
             instance("a step", value, str, "text")
-        self.numbers()
+        self.numbers()  # a ValueError where the means are none
 
     @classmethod
     def of(cls, step: str, array: Array) -> Self:
@@ -51,6 +51,7 @@ class StepRecord:
 
     def same(self, other: "StepRecord") -> bool:
         """Whether two left the same; floats need not agree to the last bit."""
+        # Only floats of one shape are compared by their means, since processors round otherwise.
         if (
             self.digest == other.digest
             or self.kind != other.kind
@@ -58,9 +59,9 @@ class StepRecord:
         ):
             return (self.kind, self.digest) == (other.kind, other.digest)
         means = self.numbers()
-        scale = max(map(abs, [1e-6, *means]))
+        largest = max(map(abs, [1e-6, *means]))
         return bool(
-            np.allclose(means, other.numbers(), rtol=0, atol=SAME_MEANS * scale)
+            np.allclose(means, other.numbers(), rtol=0, atol=SAME_MEANS_SHARE * largest)
         )
 
 
@@ -70,9 +71,9 @@ def trace_of(
     """Take one image along its way, and keep what each step leaves, in order."""
     decoded = photo.decoded(preprocessing.decoding)
     perturbed = perturbation.apply(decoded)
-    others = preprocessing.steps(perturbed)
-    del others[DECODE]  # done already
-    steps = {DECODE: decoded.pixels, PERTURB: perturbed.pixels, **others}
+    later_steps = preprocessing.steps(perturbed)
+    del later_steps[DECODE]  # the perturbed image was decoded before
+    steps = {DECODE: decoded.pixels, PERTURB: perturbed.pixels, **later_steps}
     return tuple(StepRecord.of(name, array) for name, array in steps.items())
 
 
@@ -83,18 +84,20 @@ def first_difference(
     for record, recorded_record in zip(traced, recorded, strict=False):
         if not record.same(recorded_record):
             return record.step
+    # Other versions of the kit may have other steps.
     return "" if len(traced) == len(recorded) else "steps"
 
 
 def _means(array: Array) -> str:
     image = array[0] if array.ndim == 4 else array
+    # The places of each block along the first axis, and along the second.
     rows, columns = (
         np.array_split(np.arange(side), min(BLOCKS_A_SIDE, side))
         for side in image.shape[:2]
     )
-    blocks = [
-        image[row][:, column].mean(axis=(0, 1), dtype=np.float64)
-        for row in rows
-        for column in columns
+    means = [
+        image[block_rows][:, block_columns].mean(axis=(0, 1), dtype=np.float64)
+        for block_rows in rows
+        for block_columns in columns
     ]
-    return " ".join(f"{value:g}" for value in np.ravel(blocks))
+    return " ".join(f"{mean:g}" for mean in np.ravel(means))
