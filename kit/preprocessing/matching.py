@@ -309,8 +309,15 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
     decoded
         Whether results were made of decoded pixels. If not, the photos may have been decoded otherwise.
     """
-    first = max(samples, key=_informative)
-    decodings = [expected] if decoded else _with_other_decodings(expected, first.photo)
+    decoded_ways = [
+        [expected] if decoded else _with_other_decodings(expected, sample.photo)
+        for sample in samples
+    ]
+    # The photo that says most: how it was decoded, and in what order its colours are.
+    decodings, first = max(
+        zip(decoded_ways, samples, strict=True),
+        key=lambda pair: (len(pair[0]) > 1, _has_colours(pair[1].photo)),
+    )
     shown = _shown(expected, decodings, first)
     buffer = shown.buffer
     sample = Probe(first.photo.decoded(shown.expected.decoding), buffer.image)
@@ -335,24 +342,25 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
         here = {"channels": expected.channels, "scaling": "a line"}[colours.step]
         words = f"{colours.step}: {here} here, {colours.words} there"
         unexplained[colours.step] = words
-    if colours.line and not unexplained:
-        if colours.line.levels > DECODER_LEVELS:
+    line = colours.line
+    if line and not unexplained:
+        if line.levels > DECODER_LEVELS:
             pipeline = _with_thumbnail(pipeline, sample)
-            colours = colours._replace(
-                line=_smooth_line(pipeline, window, sample, colours)
-            )
-        pipeline, unexplained = _with_fill(pipeline, colours.line, around)
-    pipeline = _with_colours(shown.expected, pipeline, colours)
+            # Fine detail, which may be missing, is averaged.
+            smooth = _pairs(pipeline, window, sample, averaged=AVERAGED)
+            ordered = _ordered(smooth[0], colours.channels)
+            line = _line(ordered, smooth[1])._replace(levels=line.levels)
+        pipeline, unexplained = _with_fill(pipeline, line, around)
+    pipeline = _with_colours(shown.expected, pipeline, colours.channels, line)
     pipeline = pipeline.replace(layout=buffer.layout)
     # What is strange is all that there is to say.
     levels_left = 0.0 if unexplained else levels_apart(pipeline, samples)
     return Reading(pipeline, levels_left, unexplained)
 
 
-def _informative(sample: Probe) -> tuple[bool, bool]:
-    """Whether a photo can be decoded otherwise, and has colours."""
-    red, _, blue = np.moveaxis(sample.photo.pixels.astype(float), -1, 0)
-    return bool(sample.photo.notes), bool(np.std(red - blue) > DECODER_LEVELS)
+def _has_colours(photo: Photo) -> bool:
+    red, _, blue = np.moveaxis(photo.pixels.astype(float), -1, 0)
+    return bool(np.std(red - blue) > DECODER_LEVELS)
 
 
 def _window_words(expected: Pipeline, window: Window, photo: Photo) -> str:
@@ -375,6 +383,8 @@ def _fitted(shown: _Shown, sample: Probe) -> tuple[Pipeline, Window | None]:
     is_whole = expected.size is None and sample.photo.size == size
     fractions = expected.crop_fraction, 0.875, round(part, 2), round(part, 3)
     named = [*_named(expected, None if is_whole else size, fractions)]
+    if _off(named[0], None, sample) <= SAME_LEVELS:
+        return named[0], None
     distances = [apart(window, window_of(entry, sample.photo), size) for entry in named]
     nearest = 0 if distances[0] <= ROUNDED else int(np.argmin(distances))
     levels = inf
@@ -391,7 +401,7 @@ def _fitted(shown: _Shown, sample: Probe) -> tuple[Pipeline, Window | None]:
 def _filtered(
     pipeline: Pipeline, window: Window | None, sample: Probe
 ) -> tuple[float, Pipeline]:
-    """Return by how many levels a result is off with the best filter, and with which, as expected if it can be."""
+    """Return by how many levels a result is off with the best filter, and the pipeline with it."""
     usual = _off(pipeline, window, sample)
     if usual <= SAME_LEVELS:
         return usual, pipeline
@@ -456,7 +466,7 @@ def _coloured(
         limit = max(SAME_LEVELS / spread, EXPLAINED_RATIO * nearest.share)
         if named[0].channels == expected.channels and named[0].share <= limit:
             nearest = named[0]
-        if nearest.share <= DECODER_LEVELS / spread:
+        if nearest.share <= SAME_LEVELS / spread:
             return nearest
         others.append(_bent(_ordered(levels, nearest.channels), values))
     best = min(others, key=_FIRST)
@@ -495,15 +505,6 @@ def _mixed(levels: Float64, values: Float64) -> _Colours:
     return _Colours(float(share), line, words=words)
 
 
-def _smooth_line(
-    pipeline: Pipeline, window: Window | None, sample: Probe, colours: _Colours
-) -> _Line:
-    """Return the line where fine detail, which may be missing, is averaged."""
-    levels, values, _ = _pairs(pipeline, window, sample, averaged=AVERAGED)
-    line = _line(_ordered(levels, colours.channels), values)
-    return line._replace(levels=colours.line.levels) if colours.line else line
-
-
 def _bent(x: Float64, y: Float64) -> _Colours:
     """Make each channel of the results any function of its level."""
     rises = np.diff(np.take_along_axis(y, x.argsort(axis=0), axis=0), axis=0)
@@ -515,13 +516,12 @@ def _bent(x: Float64, y: Float64) -> _Colours:
 
 
 def _with_colours(
-    expected: Pipeline, pipeline: Pipeline, colours: _Colours
+    expected: Pipeline, pipeline: Pipeline, channels: str, line: _Line | None
 ) -> Pipeline:
     """Return a pipeline with channels and scaling, as expected where nothing is known."""
-    channels = colours.channels or expected.channels
-    pipeline = pipeline.replace(channels=channels, scaling=())
-    if colours.line and colours.line.slope.size == pipeline.channel_count:
-        return pipeline.replace(**_scaling_of_line(expected, colours.line))
+    pipeline = pipeline.replace(channels=channels or expected.channels, scaling=())
+    if line and line.slope.size == pipeline.channel_count:
+        return pipeline.replace(**_scaling_of_line(expected, line))
     if fits(expected.scaling, pipeline.channel_count):
         return pipeline.replace(scaling=expected.scaling, invert=expected.invert)
     return pipeline
