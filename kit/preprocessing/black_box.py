@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import uniform_filter
 
-from kit._arrays import Float64
+from kit._arrays import Array, Float64
 from kit.images import Photo
 from kit.preprocessing.calling import (
     ARRAYS,
@@ -123,12 +123,17 @@ def _as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
     if array.size == max(array.shape, default=0) == count:
         array = array.reshape(shape)
     problem = unusable(array)
-    is_wild = array.dtype.kind == "f" and not np.abs(array).max() < LARGEST
-    if is_wild and not unusable(array.byteswap()):
+    swapped = array.byteswap()
+    if array.dtype.kind == "f" and not _is_sane(array) and _is_sane(swapped):
         problem = "values with their bytes in the reverse order, big-endian"
     if problem:
         return Called(None, f"returned {problem}", TENSOR)
     return Called(array, way=TENSOR)
+
+
+def _is_sane(array: Array) -> bool:
+    """Whether numbers can be those of an image."""
+    return bool(1 / LARGEST < np.abs(array).max() < LARGEST)
 
 
 def _is_detail(difference: Float64) -> bool:

@@ -36,9 +36,9 @@ SAME_LEVELS = 0.6
 """Root mean square in 8-bit levels, below which two images differ by rounding alone."""
 DECODER_LEVELS = 3.0
 """Up to which libraries differ in decoding a JPEG file."""
-ROUNDED = 1.1
+ROUNDED = 2.0
 """Pixels by which the edges of an image are off where sides are rounded in another way."""
-NEAR = 5
+NEAR = 10
 """Likewise, where a blur or another contrast hides where they are."""
 EXPLAINED_RATIO = 2
 """How many times more must be left over without a step for it to be named."""
@@ -54,6 +54,8 @@ CONSTANT = 0.01
 """Of the largest spread of a channel, up to which one is the same everywhere."""
 SAME_PARTS = 0.02
 """Difference of a channel's part in all channels, up to which they are the same mixture."""
+TOLERATED = 4
+"""Of the levels that a line is off, as many it may be off at black and at white."""
 AVERAGED = 8
 """Pixels a side over which fine detail is averaged."""
 TORN = 0.5
@@ -64,9 +66,9 @@ THUMBNAILS = (32, 56, 64, 96, 100, 112, 128, 150, 160, 192, 200, 256)
 """Sides to which images are usually shrunk beforehand."""
 
 STRANGE_LEVELS = 25.0
-"""By which pixels that were filled up are off, where more than one colour is around the image."""
+"""By which pixels are off that are something else."""
 STRANGE_SHARE = 0.2
-"""Of these pixels, from which on they are."""
+"""Of the pixels around an image, from which on they have several colours."""
 
 _TINY = 1e-9
 _FIRST = itemgetter(0)
@@ -325,6 +327,12 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
     levels, values, around = _pairs(pipeline, window, sample)
     least = left_over(levels, values)
     colours = _coloured(shown.expected, levels, values, least)
+    is_rough = not colours.words and colours.share > DECODER_LEVELS / levels.std()
+    if is_rough:
+        # Fine detail, which may be missing, is averaged.
+        smooth, smooth_values, _ = _pairs(pipeline, window, sample, averaged=AVERAGED)
+        smooth_least = left_over(smooth, smooth_values)
+        colours = _coloured(shown.expected, smooth, smooth_values, smooth_least)
     is_scrambled = pipeline.size != expected.size and bool(buffer.there)
     unexplained: dict[str, str] = {}
     if buffer.there:
@@ -344,12 +352,8 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
         unexplained[colours.step] = words
     line = colours.line
     if line and not unexplained:
-        if line.levels > DECODER_LEVELS:
+        if is_rough:
             pipeline = _with_thumbnail(pipeline, sample)
-            # Fine detail, which may be missing, is averaged.
-            smooth = _pairs(pipeline, window, sample, averaged=AVERAGED)
-            ordered = _ordered(smooth[0], colours.channels)
-            line = _line(ordered, smooth[1])._replace(levels=line.levels)
         pipeline, unexplained = _with_fill(pipeline, line, around)
     pipeline = _with_colours(shown.expected, pipeline, colours.channels, line)
     pipeline = pipeline.replace(layout=buffer.layout)
@@ -365,7 +369,7 @@ def _has_colours(photo: Photo) -> bool:
 
 def _window_words(expected: Pipeline, window: Window, photo: Photo) -> str:
     rows, columns = (
-        f"{max(first, 0):.4g} to {min(end, side):.4g} of {side}"
+        f"{first:.4g} to {end:.4g} of {side}"
         for (first, end), side in zip(window, photo.size, strict=True)
     )
     return (
@@ -520,7 +524,8 @@ def _with_colours(
 ) -> Pipeline:
     """Return a pipeline with channels and scaling, as expected where nothing is known."""
     pipeline = pipeline.replace(channels=channels or expected.channels, scaling=())
-    if line and line.slope.size == pipeline.channel_count:
+    is_near = line is not None and line.levels <= STRANGE_LEVELS
+    if line and is_near and line.slope.size == pipeline.channel_count:
         return pipeline.replace(**_scaling_of_line(expected, line))
     if fits(expected.scaling, pipeline.channel_count):
         return pipeline.replace(scaling=expected.scaling, invert=expected.invert)
@@ -557,7 +562,7 @@ def _scaling_of_line(expected: Pipeline, line: _Line) -> Changes:
     """Return the scaling that makes the line, one with a name if it is within this many levels."""
     own = expected.scaling
     slope, offset, levels = line
-    tolerance = max(0.5, EXPLAINED_RATIO * levels)
+    tolerance = max(0.5, TOLERATED * levels)
     sizes = np.abs(slope)
     if np.any(sizes <= max(_TINY, CONSTANT * sizes.max())):
         # A channel of one colour says nothing of it.
