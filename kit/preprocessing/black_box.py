@@ -67,8 +67,7 @@ _PIXELS = (
 def read(expected: Pipeline, code: Code, photos: Sequence[Photo]) -> Reading:
     """Find the pipeline that does what other code does with photos, as near as may be to the one expected.
 
-    What a function makes of black and white says how it scales; the photos say the rest, and all of it
-    where tensors are given: one, or one for each photo, else a ValueError is raised.
+    Tensors are one, or one for each photo, else a ValueError is raised.
     """
     # A function runs with the Pillow that is installed, whatever the pipeline expects.
     expected = expected.replace(pillow=0)
@@ -133,7 +132,7 @@ def _as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
 
 def _is_sane(array: Array) -> bool:
     """Whether numbers can be those of an image."""
-    return bool(1 / LARGEST < np.abs(array).max() < LARGEST)
+    return bool(1 / LARGEST < np.abs(array).max(initial=0) < LARGEST)
 
 
 def _is_detail(difference: Float64) -> bool:

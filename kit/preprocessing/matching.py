@@ -326,13 +326,11 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
     pipeline, window = _fitted(shown, sample)
     levels, values, around = _pairs(pipeline, window, sample)
     least = left_over(levels, values)
-    colours = _coloured(shown.expected, levels, values, least)
-    is_rough = not colours.words and colours.share > DECODER_LEVELS / levels.std()
-    if is_rough:
+    colours = _coloured(shown.expected, levels, values)
+    if not colours.words and colours.share > DECODER_LEVELS / (levels.std() + _TINY):
         # Fine detail, which may be missing, is averaged.
-        smooth, smooth_values, _ = _pairs(pipeline, window, sample, averaged=AVERAGED)
-        smooth_least = left_over(smooth, smooth_values)
-        colours = _coloured(shown.expected, smooth, smooth_values, smooth_least)
+        smooth = _pairs(pipeline, window, sample, averaged=AVERAGED)
+        colours = _coloured(shown.expected, *smooth[:2])
     is_scrambled = pipeline.size != expected.size and bool(buffer.there)
     unexplained: dict[str, str] = {}
     if buffer.there:
@@ -350,12 +348,9 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
         here = {"channels": expected.channels, "scaling": "a line"}[colours.step]
         words = f"{colours.step}: {here} here, {colours.words} there"
         unexplained[colours.step] = words
-    line = colours.line
-    if line and not unexplained:
-        if is_rough:
-            pipeline = _with_thumbnail(pipeline, sample)
-        pipeline, unexplained = _with_fill(pipeline, line, around)
-    pipeline = _with_colours(shown.expected, pipeline, colours.channels, line)
+    if colours.line and not unexplained:
+        pipeline, unexplained = _with_fill(pipeline, colours.line, around)
+    pipeline = _with_colours(shown.expected, pipeline, colours)
     pipeline = pipeline.replace(layout=buffer.layout)
     # What is strange is all that there is to say.
     levels_left = 0.0 if unexplained else levels_apart(pipeline, samples)
@@ -397,9 +392,9 @@ def _fitted(shown: _Shown, sample: Probe) -> tuple[Pipeline, Window | None]:
         if levels <= DECODER_LEVELS:
             return pipeline, None
     free_levels, free = _filtered(named[0], window, sample)
-    return (
-        (pipeline, None) if levels <= EXPLAINED_RATIO * free_levels else (free, window)
-    )
+    if levels > EXPLAINED_RATIO * free_levels:
+        return free, window
+    return _with_thumbnail(pipeline, sample), None
 
 
 def _filtered(
@@ -450,13 +445,8 @@ class _Colours(NamedTuple):
     words: str = ""
 
 
-def _coloured(
-    expected: Pipeline, levels: Float64, values: Float64, least: float
-) -> _Colours:
-    """Return how colours become results: by a line for each channel, as expected where that is as near.
-
-    `least` is the share of the spread that is left over by any colours.
-    """
+def _coloured(expected: Pipeline, levels: Float64, values: Float64) -> _Colours:
+    """Return how colours become results: by a line for each channel, as expected where that is as near."""
     spread = float(levels.std()) + _TINY
     others = [_mixed(levels, values)]
     named: list[_Colours] = []
@@ -474,6 +464,7 @@ def _coloured(
             return nearest
         others.append(_bent(_ordered(levels, nearest.channels), values))
     best = min(others, key=_FIRST)
+    least = left_over(levels, values)
     if best.share > EXPLAINED_RATIO * least:
         best = _Colours(least, words=_ANY)
     if named and EXPLAINED_RATIO * best.share > nearest.share:
@@ -520,10 +511,12 @@ def _bent(x: Float64, y: Float64) -> _Colours:
 
 
 def _with_colours(
-    expected: Pipeline, pipeline: Pipeline, channels: str, line: _Line | None
+    expected: Pipeline, pipeline: Pipeline, colours: _Colours
 ) -> Pipeline:
     """Return a pipeline with channels and scaling, as expected where nothing is known."""
-    pipeline = pipeline.replace(channels=channels or expected.channels, scaling=())
+    line = colours.line
+    channels = colours.channels or expected.channels
+    pipeline = pipeline.replace(channels=channels, scaling=())
     is_near = line is not None and line.levels <= STRANGE_LEVELS
     if line and is_near and line.slope.size == pipeline.channel_count:
         return pipeline.replace(**_scaling_of_line(expected, line))

@@ -425,3 +425,50 @@ def test_a_tensor_shows_how_its_file_was_decoded():
     assert KERAS.compare(ignored.apply(photo), photo).differences == (
         "EXIF orientation: applied here, ignored there",
     )
+
+
+def in_rows(pixels, count):
+    """Lay rows of pixels out in longer ones, as a camera does, and read as many values as there should be."""
+    rows = np.zeros((224, count, pixels.shape[2]), np.float32)
+    rows[:, :224] = pixels
+    return rows.ravel()[: 224 * 224 * 3].reshape(224, 224, 3)
+
+
+RGBA = np.dstack([resized(CAT.pixels), np.full((224, 224), 255)])
+RGB = RGBA[..., :3]
+SCRAMBLED = [
+    (in_rows(RGB, 240), "image: as it is here, rows of 240 RGB pixels there"),
+    (in_rows(RGBA, 224), "image: as it is here, rows of 224 RGBA pixels there"),
+    (
+        np.roll(RGB, 40, 0),
+        "image: as it is here, rolled by 40 rows and 0 columns there",
+    ),
+    (RGBA[..., [3, 0, 1]], "channels: rgb here, a constant, r, g there"),
+]
+
+
+@pytest.mark.parametrize(("levels", "words"), SCRAMBLED)
+def test_the_order_of_values_in_memory_is_named(levels, words):
+    assert KERAS.compare(levels / 127.5 - 1, CAT).differences == (words,)
+
+
+def test_bytes_in_the_reverse_order_are_named():
+    swapped = KERAS.apply(CAT).byteswap()
+    (words,) = KERAS.compare(swapped, CAT).differences
+    assert words.endswith("values with their bytes in the reverse order, big-endian")
+
+
+def test_a_part_of_a_photo_is_named_by_its_rows_and_columns():
+    # Its upper left corner.
+    corner = resized(CAT.pixels[:200, :200])
+    (words,) = KERAS.compare(corner / 127.5 - 1, CAT).differences
+    edges = [float(edge) for edge in re.findall(r"-?[\d.]+(?= (?:to|of))", words)]
+    assert edges == pytest.approx([0, 200, 0, 200], abs=0.3)
+
+
+def test_sides_that_are_rounded_in_another_way_are_no_difference():
+    # 257 rows and 386 columns, of which (257 - 224) / 2 = 16.5 and 81 are cut off: torchvision cuts 16.
+    large = resized(CAT.pixels, size=(386, 257))
+    here = KERAS.replace(fit="resize_crop", crop_fraction=224 / 257)
+    assert here.compare(large[17:241, 81:305] / 127.5 - 1, CAT).equal
+    assert not here.compare(large[25:249, 81:305] / 127.5 - 1, CAT).equal

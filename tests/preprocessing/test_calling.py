@@ -153,16 +153,6 @@ def test_a_threshold_is_named():
     assert words.endswith("or by a threshold there; only 0, 1 are left")
 
 
-def test_a_result_of_the_proportions_of_its_photo_has_another_size():
-    def shorter(image):
-        width, height = (side * 256 // min(image.size) for side in image.size)
-        return np.asarray(image.resize((width, height))) / 127.5 - 1
-
-    found = HERE.compare(shorter, CAT)
-    assert "size: 224×224 here, 256×384 there" in found.differences
-    assert [step for step, _ in found.effects] == ["resize", "resize", "scaling"]
-
-
 def test_frames_of_opencv_are_bgr():
     def from_camera(frame):
         return cv2.resize(frame, SIDES)[..., ::-1] / 255.0
