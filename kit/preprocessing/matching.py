@@ -228,12 +228,8 @@ def _inside(window: Window, source: Size, size: Size) -> Array:
     """Return which pixels of an image (H, W) lie in the photo, bool."""
     lines: list[Array] = []
     for (first, end), length, side in zip(window, source, size, strict=True):
-        scale = (end - first) / side
-        middles = first + scale * (np.arange(side) + 0.5)
-        # The last pixel before what is filled up may be both.
-        low = scale if first < -scale / 4 else 0
-        high = length - scale if end > length + scale / 4 else length
-        lines.append((middles > low) & (middles < high))
+        middles = first + (end - first) * (np.arange(side) + 0.5) / side
+        lines.append((middles > 0) & (middles < length))
     return np.logical_and.outer(*lines)
 
 
@@ -248,6 +244,7 @@ class _Shown(NamedTuple):
 
     share: float
     window: Window
+    photo: Photo
     content: Content
     buffer: Buffer
     expected: Pipeline
@@ -259,27 +256,27 @@ def _shown(expected: Pipeline, decodings: Sequence[Pipeline], sample: Probe) -> 
     tensor = arrange_back(run(PIPELINE, expected, sample.photo)[0], expected.layout)
     for buffer in buffers(sample.result, tensor):
         content = Content(buffer.image)
-        # Another part of an image may resemble one that is scrambled by chance.
-        doubt = EXPLAINED_RATIO if buffer.there else 1
         for pipeline in decodings:
             photo = sample.photo.decoded(pipeline.decoding)
             usual = _named(pipeline, content.size, (pipeline.crop_fraction, 0.875, 1.0))
-            windows = [window_of(entry, photo) for entry in usual]
-            share, window = content.best(photo, windows)
-            ways.append(_Shown(doubt * share, window, content, buffer, pipeline))
-        if min(ways, key=_FIRST).share <= EXPLAINED_SHARE:
+            placed = content.best(photo, [window_of(entry, photo) for entry in usual])
+            ways.append(_Shown(*placed, photo, content, buffer, pipeline))
+        if min(way.share for way in ways) <= EXPLAINED_SHARE:
             break
-    best = min(ways, key=_FIRST)
-    photo = sample.photo.decoded(best.expected.decoding)
-    share, window = best.content.refined(photo, best.window)
-    if share <= EXPLAINED_RATIO * EXPLAINED_SHARE:
-        return best._replace(share=share, window=window)
-    for way in ways[:: len(decodings)]:
-        photo = sample.photo.decoded(way.expected.decoding)
-        share, window = way.content.anywhere(photo)
-        doubt = EXPLAINED_RATIO if way.buffer.there else 1
-        ways.append(way._replace(share=doubt * share, window=window))
-    return min(ways, key=_FIRST)
+    best = min(ways, key=_doubt)
+    placed = best.content.refined(best.photo, best.window)
+    if placed.share <= EXPLAINED_RATIO * EXPLAINED_SHARE:
+        return best._replace(**placed._asdict())
+    ways += [
+        way._replace(**way.content.anywhere(way.photo)._asdict())
+        for way in ways[:: len(decodings)]
+    ]
+    return min(ways, key=_doubt)
+
+
+def _doubt(way: _Shown) -> float:
+    # Another part of an image may resemble one that is scrambled by chance.
+    return way.share * EXPLAINED_RATIO if way.buffer.there else way.share
 
 
 def _named(
@@ -322,7 +319,7 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
     )
     shown = _shown(expected, decodings, first)
     buffer = shown.buffer
-    sample = Probe(first.photo.decoded(shown.expected.decoding), buffer.image)
+    sample = Probe(shown.photo, buffer.image)
     pipeline, window = _fitted(shown, sample)
     levels, values, around = _pairs(pipeline, window, sample)
     least = left_over(levels, values)

@@ -203,7 +203,7 @@ OTHERWISE = [
     ),
     (
         "resize",
-        "rows 0 to 300 of 300 and columns 51",
+        "of 300 and columns 51",
         lambda x: scaled(x[:, 51:399]),
     ),
     (
