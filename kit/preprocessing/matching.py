@@ -32,43 +32,43 @@ from kit.preprocessing.placing import Content, Window, apart, left_over
 from kit.preprocessing.resizing import FILTERS, FITS, Axis, Size, axes, sampled
 from kit.preprocessing.scaling import SCALINGS, Scaling, affine, fits, same_line
 
+# Root mean square in 8-bit levels, below which two images differ by rounding alone.
 SAME_LEVELS = 0.6
-"""Root mean square in 8-bit levels, below which two images differ by rounding alone."""
+# Up to which libraries differ in decoding a JPEG file.
 DECODER_LEVELS = 3.0
-"""Up to which libraries differ in decoding a JPEG file."""
+# Pixels by which the edges of an image are off where sides are rounded in another way.
 ROUNDED = 2.0
-"""Pixels by which the edges of an image are off where sides are rounded in another way."""
+# Likewise, where a blur or another contrast hides where they are.
 NEAR = 10
-"""Likewise, where a blur or another contrast hides where they are."""
+# How many times more must be left over without a step for it to be named.
 EXPLAINED_RATIO = 2
-"""How many times more must be left over without a step for it to be named."""
+# Of the spread of an image, which a part of a photo leaves that it shows without doubt.
 EXPLAINED_SHARE = 0.14
-"""Of the spread of an image, which a part of a photo leaves that it shows without doubt."""
+# Share of the spread of a tensor that is left over where a photo hardly explains it.
 PARTLY_EXPLAINED = 0.5
-"""Share of the spread of a tensor that is left over where a photo hardly explains it."""
+# Of so many rows and columns one is looked at to compare filters.
 THINNED = 2
-"""Of so many rows and columns one is looked at to compare filters."""
+# Of all channels' parts in one, from which on it is the largest alone.
 ALONE = 0.9
-"""Of all channels' parts in one, from which on it is the largest alone."""
+# Of the largest spread of a channel, up to which one is the same everywhere.
 CONSTANT = 0.01
-"""Of the largest spread of a channel, up to which one is the same everywhere."""
+# Difference of a channel's part in all channels, up to which they are the same mixture.
 SAME_PARTS = 0.02
-"""Difference of a channel's part in all channels, up to which they are the same mixture."""
+# Of the levels that a line is off, as many it may be off at black and at white.
 TOLERATED = 4
-"""Of the levels that a line is off, as many it may be off at black and at white."""
+# Pixels a side over which fine detail is averaged.
 AVERAGED = 8
-"""Pixels a side over which fine detail is averaged."""
+# Of the range of values, from which on a step between neighbouring levels is a jump.
 TORN = 0.5
-"""Of the range of values, from which on a step between neighbouring levels is a jump."""
+# Where a result has no more, and all are whole numbers, it was cast after scaling.
 FEW_VALUES = 16
-"""Where a result has no more, and all are whole numbers, it was cast after scaling."""
+# Sides to which images are usually shrunk beforehand.
 THUMBNAILS = (32, 56, 64, 96, 100, 112, 128, 150, 160, 192, 200, 256)
-"""Sides to which images are usually shrunk beforehand."""
 
+# By which pixels are off that are something else.
 STRANGE_LEVELS = 25.0
-"""By which pixels are off that are something else."""
+# Of the pixels around an image, from which on they have several colours.
 STRANGE_SHARE = 0.2
-"""Of the pixels around an image, from which on they have several colours."""
 
 _TINY = 1e-9
 _FIRST = itemgetter(0)

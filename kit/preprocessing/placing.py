@@ -13,16 +13,16 @@ from kit._arrays import Float64
 from kit.images import Photo
 from kit.preprocessing.resizing import Size
 
+# Rows and columns of cells whose means are compared.
 CELLS = 32
-"""Rows and columns of cells whose means are compared."""
+# Levels between which a function of the level is a line.
 KNOTS = np.array([0, 51, 102, 153, 204])
-"""Levels between which a function of the level is a line."""
+# Of each side of a photo, which is mirrored beyond its edges.
 MARGIN = 0.5
-"""Of each side of a photo, which is mirrored beyond its edges."""
+# Of the spread of an image, up to which a row or a column is of one colour.
 UNIFORM = 1e-4
-"""Of the spread of an image, up to which a row or a column is of one colour."""
+# Windows of which the best is looked for nearby.
 REFINED = 2
-"""Windows of which the best is looked for nearby."""
 _STEPS = 0.04, 0.0004
 """First and last step of that search, as a share of the window."""
 _MOVES = np.array(

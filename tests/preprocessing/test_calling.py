@@ -143,16 +143,6 @@ def test_a_batch_of_grey_has_no_channels():
         assert expected.compare(batch, CAT).equal
 
 
-def test_a_threshold_is_named():
-    def black_and_white(path):
-        grey = cv2.cvtColor(resized(path), cv2.COLOR_RGB2GRAY)
-        _, white = cv2.threshold(grey, 127, 1, cv2.THRESH_BINARY)
-        return np.repeat(white[..., None], 3, axis=-1)
-
-    (words,) = HERE.compare(black_and_white, CAT).differences
-    assert words.endswith("or by a threshold there; only 0, 1 are left")
-
-
 def test_frames_of_opencv_are_bgr():
     def from_camera(frame):
         return cv2.resize(frame, SIDES)[..., ::-1] / 255.0
