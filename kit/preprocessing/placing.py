@@ -121,7 +121,8 @@ class Content:
 
     def anywhere(self, photo: Photo) -> Placed:
         """Return the best window of all."""
-        windows = map(self._whole, _parts(np.array(photo.size)))
+        shape = np.diff(self._edges)[:, 0]
+        windows = map(self._whole, _parts(np.array(photo.size), shape))
         ranked = sorted(self._ranked(photo, windows), key=lambda placed: placed.share)
         nearby = (self.refined(photo, placed.window) for placed in ranked[:REFINED])
         return min(nearby, key=lambda placed: placed.share)
@@ -181,9 +182,10 @@ def _mirrored(photo: Photo, side: int) -> tuple[Float64, int, list[int]]:
     return _sums(np.pad(pixels, widths, "symmetric")), factor, margins
 
 
-def _parts(size: Float64) -> Iterator[Window]:
-    """Yield parts of a photo of each size, square or like the photo, at its edges and in its centre."""
-    for fraction, sides in product(_FRACTIONS, (size, size.min().repeat(2))):
+def _parts(size: Float64, shape: Float64) -> Iterator[Window]:
+    """Yield parts of a photo in its own proportions and in those of a shape, at edges and in the centre."""
+    largest = shape * (size / shape).min()
+    for fraction, sides in product(_FRACTIONS, (size, largest)):
         for anchor in product((0, 0.5, 1), repeat=2):
             first = anchor * (size - fraction * sides)
             yield np.transpose([first, first + fraction * sides])
