@@ -324,10 +324,9 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
     levels, values, around = _pairs(pipeline, window, sample)
     least = left_over(levels, values)
     colours = _coloured(shown.expected, levels, values)
-    if not colours.words and colours.share > DECODER_LEVELS / (levels.std() + _TINY):
-        # Fine detail, which may be missing, is averaged.
+    if not colours.words and colours.share * levels.std() > DECODER_LEVELS:
         smooth = _pairs(pipeline, window, sample, averaged=AVERAGED)
-        colours = _coloured(shown.expected, *smooth[:2])
+        colours = _smoothed(shown.expected, colours, *smooth[:2])
     is_scrambled = pipeline.size != expected.size and bool(buffer.there)
     unexplained: dict[str, str] = {}
     if buffer.there:
@@ -467,6 +466,18 @@ def _coloured(expected: Pipeline, levels: Float64, values: Float64) -> _Colours:
     if named and EXPLAINED_RATIO * best.share > nearest.share:
         return nearest
     return best
+
+
+def _smoothed(
+    expected: Pipeline, rough: _Colours, levels: Float64, values: Float64
+) -> _Colours:
+    """Return how colours become results where fine detail, which may be missing, is averaged."""
+    colours = _coloured(expected, levels, values)
+    if colours.line is None or rough.line is None:
+        return colours
+    # A blur flattens the line, too.
+    off = max(colours.line.levels, rough.line.levels / EXPLAINED_RATIO)
+    return colours._replace(line=colours.line._replace(levels=off))
 
 
 def _ordered(levels: Float64, channels: str) -> Float64:
