@@ -132,8 +132,11 @@ class Diagnosis(Result):
         """Return the preprocessing of the best finding's fix, or raise a ValueError where there is none."""
         best = self.best
         if best is None:
+            # What is known of a function without labels.
+            differences = [note for note in self.notes if note.startswith("Your code")]
+            advice = [*differences, "give more labels"][0]
             raise ValueError(
-                f"Expected a named cause, received {self.verdict!r}; give more labels"
+                f"Expected a named cause, received {self.verdict!r}; {advice}"
             )
         if best.fix.preprocessing is None:
             raise ValueError(

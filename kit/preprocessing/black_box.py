@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.ndimage import uniform_filter
 
-from kit._arrays import Float64, Pixels
+from kit._arrays import Array, Float64
 from kit.images import Photo
 from kit.preprocessing.calling import (
     ARRAYS,
@@ -30,17 +31,17 @@ from kit.preprocessing.comparison import (
     differences_with_effects,
 )
 from kit.preprocessing.matching import (
+    AVERAGED,
     DECODER_LEVELS,
     SAME_LEVELS,
     Probe,
     Reading,
-    crop_rounding,
     few_values,
     levels_apart,
     match,
 )
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, run
-from kit.preprocessing.resizing import sides
+from kit.preprocessing.scaling import LARGEST
 
 Code = Function | ArrayLike
 """A person's own function, or the tensors that other code made."""
@@ -51,15 +52,12 @@ REPEATS = 12
 """Calls that tell a random function."""
 SAME_CONTRAST = 0.02
 """Share of its values to which a result stays the same at half the contrast, where each image is scaled."""
-AVERAGED = 8
-"""Pixels a side over which a difference is averaged that may be of fine detail alone."""
 DETAIL_SHARE = 1 / 3
 """Of a difference of fine detail that is left at most."""
 _DETAIL = (
     "of fine detail alone, as after a blur, sharpening, a smaller size first, strong compression or"
     " a crop a pixel off"
 )
-_RESIZING = ("size", "filter", "fit", "crop_fraction", "fill")
 _PIXELS = (
     "the function starts from decoded pixels, so decoding is not compared;"
     " give one that takes a path and reads the file itself"
@@ -69,8 +67,7 @@ _PIXELS = (
 def read(expected: Pipeline, code: Code, photos: Sequence[Photo]) -> Reading:
     """Find the pipeline that does what other code does with photos, as near as may be to the one expected.
 
-    What a function makes of black and white says how it scales; the photos say the rest, and all of it
-    where tensors are given: one, or one for each photo, else a ValueError is raised.
+    Tensors are one, or one for each photo, else a ValueError is raised.
     """
     # A function runs with the Pillow that is installed, whatever the pipeline expects.
     expected = expected.replace(pillow=0)
@@ -116,22 +113,30 @@ def _as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
     """Return a tensor as if it was returned; a buffer without sides has those that the network takes."""
     array = numpy_of(tensor)
     shape = tensor_shape(expected, photo)
-    if array.dtype == np.uint8 and array.size == 4 * np.prod(shape):
-        # A dump of float32, read as bytes.
-        array = array.ravel().view(np.float32)
-    is_flat_buffer = array.size == max(array.shape, default=0) == np.prod(shape)
-    if is_flat_buffer:
+    count = int(np.prod(shape))
+    size, remainder = divmod(array.nbytes, count)
+    if array.dtype.kind in "buif" and not remainder and size in {2, 4, 8}:
+        # Bytes, or halves of them, that were read as another type.
+        is_other = array.size != count or array.dtype == np.uint16
+        array = np.ravel(array).view(f"f{size}") if is_other else array
+    if array.size == max(array.shape, default=0) == count:
         array = array.reshape(shape)
     problem = unusable(array)
+    swapped = array.byteswap()
+    if array.dtype.kind == "f" and not _is_sane(array) and _is_sane(swapped):
+        problem = "values with their bytes in the reverse order, big-endian"
     if problem:
         return Called(None, f"returned {problem}", TENSOR)
     return Called(array, way=TENSOR)
 
 
+def _is_sane(array: Array) -> bool:
+    """Whether numbers can be those of an image."""
+    return bool(1 / LARGEST < np.abs(array).max(initial=0) < LARGEST)
+
+
 def _is_detail(difference: Float64) -> bool:
     """Whether hardly anything is left of a difference where it is averaged."""
-    from scipy.ndimage import uniform_filter
-
     smooth = uniform_filter(difference, AVERAGED)
     return float(np.std(smooth)) <= DETAIL_SHARE * float(np.std(difference))
 
@@ -144,69 +149,36 @@ def same_levels(way: str) -> float:
 def _read(
     expected: Pipeline, code: Code, way: str, samples: Sequence[Probe]
 ) -> Reading:
-    """Read the tensors of photos and, of a function, what it makes of their pixels."""
+    """Read the tensors of photos and, of a function, what it makes of a dark photo and of the same again."""
     shape = samples[0].result.shape
     alike = [sample for sample in samples if sample.result.shape == shape]
-    few = few_values(expected, samples[0])
-    unexplained = _cast(few) if few else {}
-    black_and_white: tuple[Float64, ...] = ()
+    unexplained: dict[str, str] = {}
     if callable(code):
-        *flat, faint = _responses_to_plain_images(
-            expected, code, way, samples[0].photo.pixels
-        )
-        unexplained = _unsteady(expected, code, way, samples) or _plain(
-            samples[0], faint, flat, few
-        )
-        # Where a function takes no images of one colour, or scales by no line, the photos say all.
-        if _straight(*flat):
-            black_and_white = (flat[0], flat[-1])
+        unexplained = _unsteady(expected, code, way, samples)
+        if not unexplained:
+            unexplained = _relative(expected, code, way, samples[0])
+    if few := few_values(expected, samples[0]):
+        words = "cast: none here, to whole numbers after scaling or by a threshold"
+        unexplained = {"cast": f"{words} there; {few}"}
     if unexplained:
         return Reading(expected, unexplained=unexplained)
-    reading = match(expected, alike, black_and_white, decoded=way in ARRAYS)
-    if (
-        not black_and_white
-        or expected.size is None
-        or black_and_white[0].shape == shape
-    ):
-        return reading
-    fields = {name: getattr(expected, name) for name in _RESIZING}
-    words = f"size: {sides(expected.size)} here, of no fixed size there"
-    return Reading(
-        reading.pipeline.replace(**fields),
-        unexplained={**reading.unexplained, "resize": words},
-    )
+    return match(expected, alike, decoded=way in ARRAYS)
 
 
-def _responses_to_plain_images(
-    expected: Pipeline, function: Function, way: str, pixels: Pixels
-) -> list[Float64]:
-    """Return what a function makes of lower images of one colour, and of a dark photo."""
-    # Of another shape than the photo: a function of no fixed size returns another one, too.
-    lower = pixels[len(pixels) // 4 :]
-    black_pale_white = [np.full_like(lower, level) for level in (0, 254, 255)]
-    dark = pixels // 2
-    calls = [
-        call(function, Photo(image), way, expected)
-        for image in (*black_pale_white, dark)
-    ]
-    return [
-        np.zeros((0, 1, 1))
-        if called.tensor is None
-        else image_of(called.tensor, expected)
-        for called in calls
-    ]
-
-
-def _straight(black: Float64, pale: Float64, white: Float64) -> bool:
-    """Whether what is made of level 254 is within a level of the line through both ends."""
-    if not black.size or not black.shape == pale.shape == white.shape:
-        return False
-    level = (white - black) / 255
-    return np.allclose(white - pale, level, rtol=0, atol=np.abs(level).max())
-
-
-def _cast(few: str) -> dict[str, str]:
-    return {"cast": f"cast: none here, to whole numbers after scaling there; {few}"}
+def _relative(
+    expected: Pipeline, function: Function, way: str, sample: Probe
+) -> dict[str, str]:
+    """Say that a function scales each image by its own values, if half the contrast alone changes nothing."""
+    dark = sample.photo.pixels // 2
+    is_same = []
+    for pixels in (dark, dark[::-1]):
+        again = call(function, Photo(pixels.copy()), way, expected)
+        is_same.append(
+            again.tensor is not None
+            and _close(image_of(again.tensor, expected), sample.result, SAME_CONTRAST)
+        )
+    words = "the same for all images here, by the values of each image there"
+    return {"scaling": f"scaling: {words}"} if is_same == [True, False] else {}
 
 
 def _unsteady(
@@ -228,26 +200,6 @@ def _close(first: Float64, second: Float64, share: float) -> bool:
     return first.shape == second.shape and np.allclose(
         first, second, atol=share * np.ptp(second)
     )
-
-
-def _plain(
-    sample: Probe, faint: Float64, flat: Sequence[Float64], few: str
-) -> dict[str, str]:
-    """Return what is seen at once, and leaves nothing to be read."""
-    black, pale, white = flat
-    same = bool(black.size) and np.array_equal(black, white)
-    if same and np.array_equal(faint, sample.result):
-        words = "content: nothing tried explains it, all images give the same"
-        return {"tensor": words}
-    if few:
-        # Of two values, a cast leaves the upper one to white alone.
-        if len(np.unique(sample.result)) == 2 and np.array_equal(pale, white):
-            return {"scaling": f"scaling: all levels here, a threshold there; {few}"}
-        return _cast(few)
-    if same or _close(faint, sample.result, SAME_CONTRAST):
-        words = "the same for all images here, by the values of each image there"
-        return {"scaling": f"scaling: {words}"}
-    return {}
 
 
 def compared(
@@ -300,8 +252,7 @@ def _causes(
         causes.append(Difference(step, words, effect(tensor, result)))
     levels = levels_apart(reading.pipeline, [sample])
     way = max(called.way for called in reading.called)
-    least = max(same_levels(way), crop_rounding(reading.pipeline, photo))
-    if levels > least and not reading.unexplained:
+    if levels > same_levels(way) and not reading.unexplained:
         remainder = f"{levels:.2f} levels (root mean square)" if levels < inf else "all"
         nearest = run(PIPELINE, reading.pipeline, photo)[0]
         doing = "so something else happens there, too"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, is_dataclass
 from functools import wraps
 from inspect import signature, unwrap
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FunctionType
@@ -265,6 +266,9 @@ def _arrays_in(value: Any) -> Iterator[Array]:
         value = vars(value)
     if isinstance(value, Mapping):
         value = tuple(value.values())
+    elif isinstance(value, Iterator) and not isinstance(value, Recorder):
+        # The first of those that it makes; it may make them for ever.
+        value = tuple(islice(value, 1))
     # A list is a tensor itself, if it has none in it.
     has_tensors = isinstance(value, list) and any(hasattr(x, "shape") for x in value)
     if isinstance(value, tuple) or has_tensors:

@@ -2,60 +2,78 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
 from math import inf
 from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
+from scipy.ndimage import uniform_filter
 
-from kit._arrays import Array, Float64
+from kit._arrays import Array, Float64, Levels
 from kit.images import Photo
+from kit.preprocessing.buffers import Buffer, buffers
 from kit.preprocessing.calling import Called
-from kit.preprocessing.comparison import TURNS, short
+from kit.preprocessing.comparison import short
 from kit.preprocessing.pipeline import (
     CHANNELS,
-    LAYOUTS,
     MATTES,
     PIPELINE,
     TO_SIZE,
+    TO_TENSOR,
     Changes,
     Pipeline,
+    arrange_back,
     decoding_changes,
+    fit_words,
+    order_channels,
     run,
 )
-from kit.preprocessing.resizing import FILTERS, FITS
+from kit.preprocessing.placing import Content, Window, apart, left_over
+from kit.preprocessing.resizing import FILTERS, FITS, Axis, Size, axes, sampled
 from kit.preprocessing.scaling import SCALINGS, Scaling, affine, fits, same_line
 
+# Root mean square in 8-bit levels, below which two images differ by rounding alone.
 SAME_LEVELS = 0.6
-"""Root mean square in 8-bit levels, below which two images differ by rounding alone."""
+# Up to which libraries differ in decoding a JPEG file.
 DECODER_LEVELS = 3.0
-"""Up to which libraries differ in decoding a JPEG file."""
-STRANGE_LEVELS = 25.0
-"""Above which two images do not show the same."""
+# Pixels by which the edges of an image are off where sides are rounded in another way.
+ROUNDED = 2.0
+# Likewise, where a blur or another contrast hides where they are.
+NEAR = 10
+# How many times more must be left over without a step for it to be named.
 EXPLAINED_RATIO = 2
-"""How many times more must be left over without a step for it to be named."""
+# Of the spread of an image, which a part of a photo leaves that it shows without doubt.
 EXPLAINED_SHARE = 0.14
-"""Of the spread of a tensor that is left over where it need not be turned."""
-THINNED = 3
-"""Of so many rows and columns one says which part of a photo a tensor shows."""
-FINALISTS = 4
-"""Fits, and then filters, of which the best are compared on."""
+# Share of the spread of a tensor that is left over where a photo hardly explains it.
+PARTLY_EXPLAINED = 0.5
+# Of so many rows and columns one is looked at to compare filters.
+THINNED = 2
+# Of all channels' parts in one, from which on it is the largest alone.
 ALONE = 0.9
-"""Of all channels' parts in one, from which on it is the largest alone."""
+# Of the largest spread of a channel, up to which one is the same everywhere.
+CONSTANT = 0.01
+# Difference of a channel's part in all channels, up to which they are the same mixture.
 SAME_PARTS = 0.02
-"""Difference of a channel's part in all channels, up to which they are the same mixture."""
+# Of the levels that a line is off, as many it may be off at black and at white.
+TOLERATED = 4
+# Pixels a side over which fine detail is averaged.
+AVERAGED = 8
+# Of the range of values, from which on a step between neighbouring levels is a jump.
 TORN = 0.5
-"""Of the range of values, from which on a step between neighbouring levels is a jump."""
+# Where a result has no more, and all are whole numbers, it was cast after scaling.
 FEW_VALUES = 16
-"""Where a result has no more, and all are whole numbers, it was cast after scaling."""
+# Sides to which images are usually shrunk beforehand.
 THUMBNAILS = (32, 56, 64, 96, 100, 112, 128, 150, 160, 192, 200, 256)
-"""Sides to which images are usually shrunk beforehand."""
 
-_TOGETHER = (("filter",), ("channels",), ("fit", "crop_fraction", "fill"))
-"""Fields that are right or wrong together."""
-_FILLED = ("letterbox", "letterbox_floor", "letterbox_corner", "pad")
+# By which pixels are off that are something else.
+STRANGE_LEVELS = 25.0
+# Of the pixels around an image, from which on they have several colours.
+STRANGE_SHARE = 0.2
+
 _TINY = 1e-9
+_FIRST = itemgetter(0)
+_ANY = "another colour space or contrast, such as HSV, LAB or equalised,"
+_SEVERAL = "fill: one colour here, several there, as from mirrored or repeated edges"
 _DECODINGS: tuple[Changes, ...] = (
     {"exif": False},
     {"depth": "clip"},
@@ -98,16 +116,49 @@ class Probe(NamedTuple):
 
 
 def levels_apart(pipeline: Pipeline, samples: Iterable[Probe]) -> float:
-    """Return the largest root mean square in levels, between a pipeline and what was made of a photo."""
+    """Return the largest root mean square in levels, between a pipeline and what was made of a photo.
+
+    Where a fit rounds sides, any of its roundings will do.
+    """
+    return max((_apart(pipeline, sample) for sample in samples), default=0.0)
+
+
+def _apart(pipeline: Pipeline, sample: Probe) -> float:
+    tensor = run(PIPELINE, pipeline, sample.photo)[0]
+    if tensor.shape != sample.result.shape:
+        return inf
+    levels = _distance(pipeline, tensor, sample.result)
+    if levels <= SAME_LEVELS:
+        return levels
+    photo = sample.photo.decoded(pipeline.decoding)
+    content = Content(arrange_back(sample.result, pipeline.layout))
+    _, window = content.refined(photo, window_of(pipeline, photo))
+    if not _is_rounding(pipeline, photo, window):
+        return levels
+    tensor = run(TO_TENSOR, pipeline, _resized(pipeline, photo, window))[0]
+    return min(levels, _distance(pipeline, tensor, sample.result))
+
+
+def _distance(pipeline: Pipeline, tensor: Array, result: Float64) -> float:
     slope, _ = affine(pipeline.scaling)
-    apart = [0.0]
-    for photo, result in samples:
-        tensor = run(PIPELINE, pipeline, photo)[0]
-        if tensor.shape != result.shape:
-            return inf
-        distance = np.sqrt(np.mean((tensor - result) ** 2))
-        apart.append(float(distance / np.abs(slope).mean()))
-    return max(apart)
+    distance = np.sqrt(np.mean((tensor - result) ** 2))
+    return float(distance / np.abs(slope).mean())
+
+
+def _is_rounding(pipeline: Pipeline, photo: Photo, window: Window) -> bool:
+    """Whether a part of a photo is that of a pipeline, but for how its sides are rounded."""
+    size = pipeline.size or photo.size
+    is_near = apart(window, window_of(pipeline, photo), size) <= ROUNDED
+    return is_near and pipeline.fit != "squash"
+
+
+def window_of(pipeline: Pipeline, photo: Photo) -> Window:
+    """Return the part of a decoded photo that a pipeline shows."""
+    size = pipeline.size or photo.size
+    # Filled up first or last, the same part is shown, up to rounding.
+    fit = pipeline.fit.replace("pad", "letterbox")
+    lines = axes(photo.size, size, fit, pipeline.crop_fraction)
+    return np.array([axis.edges(side) for axis, side in zip(lines, size, strict=True)])
 
 
 def few_values(expected: Pipeline, sample: Probe) -> str:
@@ -119,15 +170,6 @@ def few_values(expected: Pipeline, sample: Probe) -> str:
     if not is_few or expected.cast is not None:
         return ""
     return f"only {', '.join(map(short, values[:6]))} are left"
-
-
-def crop_rounding(pipeline: Pipeline, photo: Photo) -> float:
-    """Return by how many levels an image differs where its crop begins at the pixel beside."""
-    if "crop" not in pipeline.fit:
-        return 0.0
-    beside = Photo(photo.decoded(pipeline.decoding).pixels[1:, 1:].copy())
-    apart = run(TO_SIZE, pipeline, photo) - run(TO_SIZE, pipeline, beside).astype(float)
-    return float(np.sqrt(np.mean(apart**2)))
 
 
 def _with_other_decodings(expected: Pipeline, photo: Photo) -> list[Pipeline]:
@@ -145,327 +187,386 @@ def _with_other_decodings(expected: Pipeline, photo: Photo) -> list[Pipeline]:
     return [*by_pixels.values()]
 
 
+def _resized(pipeline: Pipeline, photo: Photo, window: Window | None) -> Levels:
+    """Return what a pipeline makes of a decoded photo up to the size, or of another part of it."""
+    size = pipeline.size
+    if window is None or size is None:
+        levels: Levels = run(TO_SIZE, pipeline, photo)
+        return levels
+    rows, columns = map(Axis.through, window, photo.size, size)
+    return sampled(
+        photo.pixels,
+        size,
+        rows,
+        columns,
+        filter=pipeline.filter,
+        fill=pipeline.fill,
+        pillow=pipeline.pillow,
+    )
+
+
+def _pairs(
+    pipeline: Pipeline,
+    window: Window | None,
+    sample: Probe,
+    step: int = 1,
+    averaged: int = 1,
+) -> tuple[Float64, Float64, Float64]:
+    """Return levels (N, 3) and results (N, C) in the photo, at all pixels or some, and results beside it."""
+    photo, result = sample
+    shown = window_of(pipeline, photo) if window is None else window
+    thin = slice(None, None, step)
+    inside = _inside(shown, photo.size, result.shape[:2])[thin, thin]
+    image = _resized(pipeline, photo, window).astype(float)
+    levels, values = (
+        uniform_filter(x, (averaged, averaged, 1))[thin, thin] for x in (image, result)
+    )
+    return levels[inside], values[inside], values[~inside]
+
+
+def _inside(window: Window, source: Size, size: Size) -> Array:
+    """Return which pixels of an image (H, W) lie in the photo, bool."""
+    lines: list[Array] = []
+    for (first, end), length, side in zip(window, source, size, strict=True):
+        middles = first + (end - first) * (np.arange(side) + 0.5) / side
+        lines.append((middles > 0) & (middles < length))
+    return np.logical_and.outer(*lines)
+
+
+def _off(pipeline: Pipeline, window: Window | None, sample: Probe) -> float:
+    """Return by how many levels a result is off what any colours of a photo make."""
+    levels, values, _ = _pairs(pipeline, window, sample, THINNED)
+    return left_over(levels, values) * float(levels.std())
+
+
+class _Shown(NamedTuple):
+    """Which part of a photo, decoded in which way, a result shows once its values are in order."""
+
+    share: float
+    window: Window
+    photo: Photo
+    content: Content
+    buffer: Buffer
+    expected: Pipeline
+
+
+def _shown(expected: Pipeline, decodings: Sequence[Pipeline], sample: Probe) -> _Shown:
+    """Return how a result comes from a photo: whole or in part, upright or scrambled."""
+    ways: list[_Shown] = []
+    tensor = arrange_back(run(PIPELINE, expected, sample.photo)[0], expected.layout)
+    for buffer in buffers(sample.result, tensor):
+        content = Content(buffer.image)
+        for pipeline in decodings:
+            photo = sample.photo.decoded(pipeline.decoding)
+            usual = _named(pipeline, content.size, (pipeline.crop_fraction, 0.875, 1.0))
+            placed = content.best(photo, [window_of(entry, photo) for entry in usual])
+            ways.append(_Shown(*placed, photo, content, buffer, pipeline))
+        if min(way.share for way in ways) <= EXPLAINED_SHARE:
+            break
+    best = min(ways, key=_doubt)
+    placed = best.content.refined(best.photo, best.window)
+    if placed.share <= EXPLAINED_RATIO * EXPLAINED_SHARE:
+        return best._replace(**placed._asdict())
+    ways += [
+        way._replace(**way.content.anywhere(way.photo)._asdict())
+        for way in ways[:: len(decodings)]
+    ]
+    return min(ways, key=_doubt)
+
+
+def _doubt(way: _Shown) -> float:
+    # Another part of an image may resemble one that is scrambled by chance.
+    return way.share * EXPLAINED_RATIO if way.buffer.there else way.share
+
+
+def _named(
+    expected: Pipeline, size: Size | None, fractions: Iterable[float]
+) -> Iterator[Pipeline]:
+    """Yield a pipeline up to this size for each fit, the one that is expected first."""
+    sized = expected.replace(
+        size=size,
+        thumbnail=None,
+        channels="rgb",
+        invert=False,
+        scaling=(),
+        cast=None,
+        layout="channels_last",
+    )
+    for fit in dict.fromkeys((expected.fit, *FITS)):
+        for fraction in dict.fromkeys(fractions) if "crop" in fit else [1.0]:
+            yield sized.replace(fit=fit, crop_fraction=fraction)
+
+
+def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Reading:
+    """Find the pipeline that makes results of photos, as near as may be to the one expected.
+
+    Read are the order of values, the part of the photo, the filter, the channels and the scaling, one after
+    the other. Each is as expected where that explains as much.
+
+    Parameters
+    ----------
+    decoded
+        Whether results were made of decoded pixels. If not, the photos may have been decoded otherwise.
+    """
+    decoded_ways = [
+        [expected] if decoded else _with_other_decodings(expected, sample.photo)
+        for sample in samples
+    ]
+    # The photo that says most: how it was decoded, and in what order its colours are.
+    decodings, first = max(
+        zip(decoded_ways, samples, strict=True),
+        key=lambda pair: (len(pair[0]) > 1, _has_colours(pair[1].photo)),
+    )
+    shown = _shown(expected, decodings, first)
+    buffer = shown.buffer
+    sample = Probe(shown.photo, buffer.image)
+    pipeline, window = _fitted(shown, sample)
+    levels, values, around = _pairs(pipeline, window, sample)
+    least = left_over(levels, values)
+    colours = _coloured(shown.expected, levels, values)
+    if not colours.words and colours.share * levels.std() > DECODER_LEVELS:
+        smooth = _pairs(pipeline, window, sample, averaged=AVERAGED)
+        colours = _smoothed(shown.expected, colours, *smooth[:2])
+    is_scrambled = pipeline.size != expected.size and bool(buffer.there)
+    unexplained: dict[str, str] = {}
+    if buffer.there:
+        unexplained["layout"] = f"image: as it is here, {buffer.there} there"
+    elif window is not None and not _is_rounding(shown.expected, sample.photo, window):
+        unexplained["resize"] = _window_words(shown.expected, window, sample.photo)
+    if is_scrambled:
+        pipeline = shown.expected
+    elif min(least, colours.share) > PARTLY_EXPLAINED:
+        words = f"content: {1 - least**2:.0%} of it come from this image at most,"
+        words += " however that is cut, turned or coloured"
+        pipeline = expected.replace(size=pipeline.size)
+        return Reading(pipeline, unexplained={"resize": words})
+    elif colours.words:
+        here = {"channels": expected.channels, "scaling": "a line"}[colours.step]
+        words = f"{colours.step}: {here} here, {colours.words} there"
+        unexplained[colours.step] = words
+    if colours.line and not unexplained:
+        pipeline, unexplained = _with_fill(pipeline, colours.line, around)
+    pipeline = _with_colours(shown.expected, pipeline, colours)
+    pipeline = pipeline.replace(layout=buffer.layout)
+    # What is strange is all that there is to say.
+    levels_left = 0.0 if unexplained else levels_apart(pipeline, samples)
+    return Reading(pipeline, levels_left, unexplained)
+
+
+def _has_colours(photo: Photo) -> bool:
+    red, _, blue = np.moveaxis(photo.pixels.astype(float), -1, 0)
+    return bool(np.std(red - blue) > DECODER_LEVELS)
+
+
+def _window_words(expected: Pipeline, window: Window, photo: Photo) -> str:
+    rows, columns = (
+        f"{first:.4g} to {end:.4g} of {side}"
+        for (first, end), side in zip(window, photo.size, strict=True)
+    )
+    return (
+        f"window: {fit_words(expected)} here, rows {rows} and columns {columns} there"
+    )
+
+
+def _fitted(shown: _Shown, sample: Probe) -> tuple[Pipeline, Window | None]:
+    """Return the fit and the filter that show a part of a photo, and this part if no fit does."""
+    expected = shown.expected
+    window = shown.window
+    size = shown.content.size
+    parts = np.diff(window)[:, 0] / sample.photo.size
+    part = min(float(parts.max()), 1.0)
+    is_whole = expected.size is None and sample.photo.size == size
+    fractions = expected.crop_fraction, 0.875, round(part, 2), round(part, 3)
+    named = [*_named(expected, None if is_whole else size, fractions)]
+    if _off(named[0], None, sample) <= SAME_LEVELS:
+        return named[0], None
+    distances = [apart(window, window_of(entry, sample.photo), size) for entry in named]
+    nearest = 0 if distances[0] <= ROUNDED else int(np.argmin(distances))
+    levels = inf
+    if distances[nearest] <= NEAR:
+        levels, pipeline = _filtered(named[nearest], None, sample)
+        if levels <= DECODER_LEVELS:
+            return pipeline, None
+    free_levels, free = _filtered(named[0], window, sample)
+    if levels > EXPLAINED_RATIO * free_levels:
+        return free, window
+    return _with_thumbnail(pipeline, sample), None
+
+
+def _filtered(
+    pipeline: Pipeline, window: Window | None, sample: Probe
+) -> tuple[float, Pipeline]:
+    """Return by how many levels a result is off with the best filter, and the pipeline with it."""
+    usual = _off(pipeline, window, sample)
+    if usual <= SAME_LEVELS:
+        return usual, pipeline
+    filtered = [pipeline.replace(filter=name) for name in FILTERS]
+    ranked = [(_off(entry, window, sample), entry) for entry in filtered]
+    least, best = min(ranked, key=_FIRST)
+    return least, pipeline if usual <= EXPLAINED_RATIO * least else best
+
+
 class _Line(NamedTuple):
     """Results as `slope` times levels plus `offset`, each float64 (C,), and how they are off it.
 
-    `levels` is the root mean square in levels, `fill` what is around the image.
+    `levels` is the root mean square in levels.
     """
 
     slope: Float64
     offset: Float64
     levels: float
-    fill: tuple[int, ...]
 
 
-_KnownLine = tuple[Float64, Float64] | None
-"""Slope and offset where images of one colour have told them."""
-
-
-def _line(
-    pipeline: Pipeline,
-    samples: Sequence[Probe],
-    known: _KnownLine = None,
-    step: int = 1,
-) -> _Line:
-    """Fit a line to levels and results at each pixel, or at some, unless slope and offset are known."""
-    x, y, inside = _pixels(pipeline, samples, step)
-    slope, offset = known or _least_squares(x[inside], y[inside])
-    levels = (y - offset) / slope
-    fill = pipeline.fill
-    if not inside.all():
-        around = levels[~inside].mean(axis=0)
-        x[~inside] = around
-        fill = tuple(np.resize(around.round().clip(0, 255), 3).astype(int).tolist())
-    return _Line(slope, offset, float(np.sqrt(np.mean((levels - x) ** 2))), fill)
-
-
-def _pixels(
-    pipeline: Pipeline, samples: Sequence[Probe], step: int = 1
-) -> tuple[Float64, Float64, Array]:
-    """Return levels and results at each pixel, or at some, and which of them are inside the image."""
-    thin = slice(None, None, step)
-    plain = pipeline.replace(fill=(0, 0, 0))
-    x = np.stack([_levels(plain, photo)[thin, thin] for photo, _ in samples])
-    y = np.stack([result[thin, thin] for _, result in samples])
-    return x, y, ~np.isnan(x[..., 0])
-
-
-def _least_squares(x: Float64, y: Float64) -> tuple[Float64, Float64]:
-    dx = x - x.mean(axis=0)
-    slope = (dx * y).sum(axis=0) / ((dx**2).sum(axis=0) + _TINY)
+def _line(levels: Float64, values: Float64) -> _Line:
+    """Fit a line to levels and results, each (N, C)."""
+    middle = levels.mean(axis=0)
+    centred = levels - middle
+    slope = (centred * values).sum(axis=0) / ((centred**2).sum(axis=0) + _TINY)
     slope = np.where(np.abs(slope) > _TINY, slope, _TINY)
-    return slope, y.mean(axis=0) - slope * x.mean(axis=0)
-
-
-@lru_cache(maxsize=64)
-def _levels(pipeline: Pipeline, photo: Photo) -> Float64:
-    """Return what a pipeline makes of a photo, and not-a-number where it fills up."""
-    levels: Float64 = run(PIPELINE, pipeline, photo)[0].astype(float)
-    if pipeline.fit in _FILLED:
-        white = run(PIPELINE, pipeline.replace(fill=(255, 255, 255)), photo)[0]
-        levels[np.any(levels != white, axis=-1)] = np.nan
-    return levels
-
-
-def _windows(
-    expected: Pipeline, photo: Photo, shape: tuple[int, ...]
-) -> Iterator[Pipeline]:
-    """Yield each part of a photo that may have been resized, up to the size, with these channels."""
-    height, width, channels = shape
-    whole = type(expected)(
-        size=(height, width),
-        filter="tf_bilinear",
-        channels="gray" if channels == 1 else "rgb",
-        decoding=expected.decoding,
-    )
-    if expected.size is None and photo.size == whole.size:
-        yield whole.replace(size=None)
-    # As usual, the side before a crop is a multiple of 8 pixels, where that of the network is 224.
-    resized = range(width, width * 4 // 3 + 1, max(1, width // 28))
-    fractions = {expected.crop_fraction, 0.875, *(width / side for side in resized)}
-    for fit in FITS:
-        for fraction in fractions if "crop" in fit else [1]:
-            yield whole.replace(fit=fit, crop_fraction=fraction)
-
-
-def _best_turn(
-    pipelines: Sequence[Pipeline], sample: Probe
-) -> tuple[str, list[Pipeline]]:
-    """Return the way to turn a result back, and the windows that come nearest then."""
-    photo, result = sample
-    spread = np.std(result) + _TINY
-    ranked: list[tuple[float, str, Pipeline]] = []
-    for turn, back in TURNS.items():
-        turned = back(result)
-        # Another part of an image may resemble one that is scrambled by chance.
-        doubt = EXPLAINED_RATIO if turn else 1
-        for pipeline in pipelines:
-            decoded = Probe(photo.decoded(pipeline.decoding), turned)
-            for window in _windows(pipeline, photo, turned.shape):
-                line = _line(window, [decoded], step=THINNED)
-                left_over = line.levels * np.abs(line.slope).mean() / spread
-                ranked.append((doubt * left_over, turn, window))
-        ranked.sort(key=itemgetter(0))
-        if ranked[0][0] <= EXPLAINED_SHARE:
-            break
-    _, best, first = ranked[0]
-    return best, [
-        window
-        for _, turn, window in ranked
-        if turn == best and window.decoding == first.decoding
-    ][:FINALISTS]
-
-
-def match(
-    expected: Pipeline,
-    samples: Sequence[Probe],
-    flat: Sequence[Float64] = (),
-    *,
-    decoded: bool,
-) -> Reading:
-    """Find the pipeline that makes results of photos, as near as may be to the one expected.
-
-    Read are the turn, the window, the channels and the scaling, one after the other.
-
-    Parameters
-    ----------
-    flat
-        What is made of black and of white, which says how it scales; else the photos say so.
-    decoded
-        Whether results were made of decoded pixels. If not, the photos may have been decoded otherwise.
-    """
-    # One that can be decoded otherwise says how.
-    first = max(samples, key=lambda sample: bool(sample.photo.notes))
-    shape = first.result.shape
-    channels_first = shape[0] in {1, 3} and shape[2] not in {1, 3}
-    to_last = partial(np.moveaxis, source=0, destination=-1 if channels_first else 0)
-    pipelines = [expected] if decoded else _with_other_decodings(expected, first.photo)
-    turn, windows = _best_turn(pipelines, Probe(first.photo, to_last(first.result)))
-
-    def upright(image: Float64) -> Float64:
-        return TURNS[turn](to_last(image))
-
-    known = _line_through([upright(image) for image in flat]) if flat else None
-    if known and np.any(np.abs(known[0]) < 0.01 * np.abs(known[0]).max()):
-        words = "another colour space there, such as HSV or LAB, or a missing channel"
-        return Reading(
-            expected, unexplained={"channels": f"colours: {words}; cannot tell"}
-        )
-    decoding = windows[0].decoding
-    results = [Probe(photo.decoded(decoding), upright(x)) for photo, x in samples]
-    pipeline, unexplained = _fitted_pipeline(expected, windows, results, known)
-    if unexplained or levels_apart(pipeline, results[:1]) > DECODER_LEVELS:
-        untouched = [Probe(photo, to_last(x)) for photo, x in samples]
-        if recoloured := _recoloured(expected, untouched, known):
-            pipeline, unexplained = recoloured
-            turn = ""
-    if "resize" in unexplained:
-        # Which way up another image is cannot be told.
-        turn = ""
-    layout = "channels_first" if channels_first else "channels_last"
-    if turn in LAYOUTS and not channels_first:
-        layout = turn
-    elif turn:
-        unexplained["layout"] = f"image: as it is here, {turn} there"
-    pipeline = pipeline.replace(layout=layout)
-    # What is strange is all that there is to say.
-    levels = 0.0 if unexplained else levels_apart(pipeline, samples)
-    return Reading(pipeline, levels, unexplained)
-
-
-def _fitted_pipeline(
-    expected: Pipeline,
-    windows: Sequence[Pipeline],
-    samples: Sequence[Probe],
-    known: _KnownLine,
-) -> tuple[Pipeline, dict[str, str]]:
-    """Return the pipeline that comes nearest to upright images, and in words what none does."""
-    nearest = _nearest_pipeline(samples, windows, known)
-    nearest, line = _with_expected_fields(expected, nearest, samples, known)
-    tolerance = 0.5 if known else max(0.5, line.levels)
-    scaled = _scaling_of_line(expected, line, tolerance)
-    if line.levels <= STRANGE_LEVELS:
-        return nearest.replace(**scaled), {}
-    # Where the image is another one, what comes nearest says nothing.
-    same_count = nearest.channel_count == expected.channel_count
-    if not known:
-        scaled = {"scaling": expected.scaling if same_count else ()}
-    channels = expected.channels if same_count else nearest.channels
-    words = "another part, colours or contrast of the image there"
-    return expected.replace(size=nearest.size, channels=channels, **scaled), {
-        "resize": f"content: {words}; nothing tried explains it"
-    }
+    offset = values.mean(axis=0) - slope * middle
+    distances = (values - offset) / slope - levels
+    return _Line(slope, offset, float(np.sqrt(np.mean(distances**2))))
 
 
 class _Colours(NamedTuple):
-    """What is left of results where levels are mixed or bent, as a share of their spread; and how."""
+    """How results come from levels: the share of their spread that is left, and their line, if they have one.
+
+    `channels` is an order that has a name; else `words` say what is done at a step.
+    """
 
     share: float
-    step: str
-    words: str
-    order: Sequence[int] = ()
+    line: _Line | None = None
+    channels: str = ""
+    step: str = "channels"
+    words: str = ""
 
 
-def _mixed(x: Float64, y: Float64) -> _Colours:
+def _coloured(expected: Pipeline, levels: Float64, values: Float64) -> _Colours:
+    """Return how colours become results: by a line for each channel, as expected where that is as near."""
+    spread = float(levels.std()) + _TINY
+    others = [_mixed(levels, values)]
+    named: list[_Colours] = []
+    for name in dict.fromkeys((expected.channels, *CHANNELS)):
+        ordered = _ordered(levels, name)
+        if ordered.shape == values.shape:
+            line = _line(ordered, values)
+            named.append(_Colours(line.levels / spread, line, name))
+    if named:
+        nearest = min(named, key=_FIRST)
+        limit = max(SAME_LEVELS / spread, EXPLAINED_RATIO * nearest.share)
+        if named[0].channels == expected.channels and named[0].share <= limit:
+            nearest = named[0]
+        if nearest.share <= SAME_LEVELS / spread:
+            return nearest
+        others.append(_bent(_ordered(levels, nearest.channels), values))
+    best = min(others, key=_FIRST)
+    least = left_over(levels, values)
+    if best.share > EXPLAINED_RATIO * least:
+        best = _Colours(least, words=_ANY)
+    if named and EXPLAINED_RATIO * best.share > nearest.share:
+        return nearest
+    return best
+
+
+def _smoothed(
+    expected: Pipeline, rough: _Colours, levels: Float64, values: Float64
+) -> _Colours:
+    """Return how colours become results where fine detail, which may be missing, is averaged."""
+    colours = _coloured(expected, levels, values)
+    if colours.line is None or rough.line is None:
+        return colours
+    # A blur flattens the line, too.
+    off = max(colours.line.levels, rough.line.levels / EXPLAINED_RATIO)
+    return colours._replace(line=colours.line._replace(levels=off))
+
+
+def _ordered(levels: Float64, channels: str) -> Float64:
+    return np.asarray(order_channels(levels.astype(np.float32), channels), float)
+
+
+def _mixed(levels: Float64, values: Float64) -> _Colours:
     """Make each channel of the results a sum of all channels."""
-    weights = np.linalg.lstsq(x, y)[0]
-    share = float(np.std(y - x @ weights) / np.std(y))
+    middle = levels.mean(axis=0)
+    centred = values - values.mean(axis=0)
+    weights = np.linalg.lstsq(levels - middle, centred)[0]
+    share = np.std(centred - (levels - middle) @ weights) / (np.std(centred) + _TINY)
     parts = np.abs(weights) / (np.abs(weights).sum(axis=0) + _TINY)
-    order = parts.argmax(axis=0).tolist()
-    names = "".join("rgb"[channel] for channel in order)
-    if names in CHANNELS or parts.max(axis=0).min() < ALONE:
+    spreads = centred.std(axis=0)
+    is_constant = spreads <= CONSTANT * spreads.max()
+    names = np.where(
+        is_constant, "a constant", np.array([*"rgb"])[parts.argmax(axis=0)]
+    )
+    words = (", " if is_constant.any() else "").join(names)
+    if words in CHANNELS or np.any((parts.max(axis=0) < ALONE) & ~is_constant):
         words = "mixtures of them, as in YCrCb or YUV,"
         if np.ptp(parts, axis=1).max() < SAME_PARTS:
             words = "one mixture of them, such as their mean,"
-        return _Colours(share, "channels", words)
-    return _Colours(share, "channels", names, order)
+        if share > EXPLAINED_SHARE:
+            return _Colours(float(share), words=_ANY)
+    # A grey level is in all channels.
+    line = _Line(weights.sum(axis=0), values.mean(axis=0) - middle @ weights, 0.0)
+    return _Colours(float(share), line, words=words)
 
 
 def _bent(x: Float64, y: Float64) -> _Colours:
     """Make each channel of the results any function of its level."""
     rises = np.diff(np.take_along_axis(y, x.argsort(axis=0), axis=0), axis=0)
-    share = float(np.std(rises) / np.std(y) / np.sqrt(2))
+    share = float(np.std(rises) / (np.std(y - y.mean(axis=0)) + _TINY) / np.sqrt(2))
+    words = "a curve, such as gamma or contrast,"
     if np.abs(rises).max() > TORN * np.ptp(y):
-        return _Colours(share, "scaling", "a jump, as where bytes wrap around,")
-    return _Colours(share, "scaling", "a curve, such as gamma or contrast,")
+        words = "a jump, as where bytes wrap around,"
+    return _Colours(share, step="scaling", words=words)
 
 
-def _recoloured(
-    expected: Pipeline, samples: Sequence[Probe], known: _KnownLine
-) -> tuple[Pipeline, dict[str, str]] | None:
-    """Return the window whose levels, mixed or bent, make the results, and in words how.
-
-    None where that leaves much, or a line for each channel leaves no more.
-    """
-    photo, result = samples[0]
-
-    def colours(window: Pipeline, step: int = 1) -> _Colours:
-        x, y, inside = _pixels(window, samples[:1], step)
-        x = x[inside] - x[inside].mean(axis=0)
-        y = y[inside] - y[inside].mean(axis=0)
-        return min(_mixed(x, y), _bent(x, y))
-
-    windows = _windows(expected, photo, result.shape)
-    window = min(windows, key=partial(colours, step=THINNED))
-    window = min((window.replace(filter=name) for name in FILTERS), key=colours)
-    share, step, there, order = colours(window)
-    spread = np.std(run(TO_SIZE, window, photo))
-    leftover = EXPLAINED_RATIO * share
-    if leftover > min(EXPLAINED_SHARE, _line(window, samples[:1]).levels / spread):
-        return None
-    if order:
-        samples = [Probe(Photo(p.pixels[..., order]), y) for p, y in samples]
-        window, _ = _fitted_pipeline(expected, [window], samples, known)
-    else:
-        window = window.replace(scaling=expected.scaling, invert=expected.invert)
-    here = {"channels": expected.channels, "scaling": "a line"}[step]
-    words = f"{step}: {here} here, {there} there"
-    return window.replace(channels=expected.channels), {step: words}
-
-
-def _line_through(flat: Sequence[Float64]) -> tuple[Float64, Float64]:
-    """Return slope and offset of the line through what is made of black and of white."""
-    middle = flat[0].shape[0] // 2, flat[0].shape[1] // 2
-    values = np.stack([image[middle] for image in flat])
-    return _least_squares(np.array([[0.0], [255.0]]), values)
-
-
-def _nearest_pipeline(
-    samples: Sequence[Probe], windows: Sequence[Pipeline], known: _KnownLine
+def _with_colours(
+    expected: Pipeline, pipeline: Pipeline, colours: _Colours
 ) -> Pipeline:
-    """Return which window comes nearest to samples, in what order of channels and by what filter."""
-
-    def finalists(pipelines: Iterable[Pipeline]) -> list[Pipeline]:
-        first = samples[:1]
-        return sorted(pipelines, key=lambda p: _line(p, first, known).levels)[
-            :FINALISTS
-        ]
-
-    is_grey = windows[0].channels == "gray"
-    orders = ["gray"] if is_grey else ["rgb", "bgr", "gray_rgb"]
-    coloured = finalists(p.replace(channels=order) for p in windows for order in orders)
-    filtered = finalists(p.replace(filter=name) for p in coloured for name in FILTERS)
-
-    def levels(pipeline: Pipeline) -> float:
-        return _line(pipeline, samples, known).levels
-
-    nearest = min(filtered, key=levels)
-    if levels(nearest) <= DECODER_LEVELS:
-        return nearest
-    small = min(
-        (nearest.replace(thumbnail=(side, side)) for side in THUMBNAILS), key=levels
-    )
-    return small if levels(small) <= EXPLAINED_RATIO * SAME_LEVELS else nearest
+    """Return a pipeline with channels and scaling, as expected where nothing is known."""
+    line = colours.line
+    channels = colours.channels or expected.channels
+    pipeline = pipeline.replace(channels=channels, scaling=())
+    is_near = line is not None and line.levels <= STRANGE_LEVELS
+    if line and is_near and line.slope.size == pipeline.channel_count:
+        return pipeline.replace(**_scaling_of_line(expected, line))
+    if fits(expected.scaling, pipeline.channel_count):
+        return pipeline.replace(scaling=expected.scaling, invert=expected.invert)
+    return pipeline
 
 
-def _with_expected_fields(
-    expected: Pipeline, nearest: Pipeline, samples: Sequence[Probe], known: _KnownLine
-) -> tuple[Pipeline, _Line]:
-    """Return the nearest pipeline with the fields that are expected, where that is as near, and its line."""
-    line = _line(nearest, samples, known)
-    is_exact = line.levels <= SAME_LEVELS
-    limit = max(SAME_LEVELS, min(EXPLAINED_RATIO * line.levels, STRANGE_LEVELS))
-    for names in _TOGETHER:
-        fields = {name: getattr(expected, name) for name in names}
-        changed = nearest.replace(**fields)
-        changed_line = _line(changed, samples, known)
-        own_rounding = 0.0 if is_exact else crop_rounding(changed, samples[0].photo)
-        same_count = changed.channel_count == nearest.channel_count
-        if same_count and changed_line.levels <= max(limit, own_rounding):
-            nearest = changed
-            line = changed_line
-    tolerance = 1.5 if known else max(1.5, 1 + line.levels)
-    if np.abs(np.subtract(line.fill, nearest.fill)).max() > tolerance:
-        nearest = nearest.replace(fill=line.fill)
-    return nearest, line
+def _with_fill(
+    pipeline: Pipeline, line: _Line, around: Float64
+) -> tuple[Pipeline, dict[str, str]]:
+    """Return a pipeline that fills up as results do, and in words what no fill does."""
+    if not len(around):
+        return pipeline, {}
+    levels = (around - line.offset) / line.slope
+    colour = np.median(levels, axis=0)
+    is_other = np.abs(levels - colour).max(axis=-1) > STRANGE_LEVELS
+    if is_other.mean() > STRANGE_SHARE:
+        return pipeline, {"resize": _SEVERAL}
+    fill = np.resize(colour.round().clip(0, 255), 3).astype(int)
+    if np.abs(fill - pipeline.fill).max() > 1.5 + line.levels:
+        pipeline = pipeline.replace(fill=tuple(fill.tolist()))
+    return pipeline, {}
 
 
-def _scaling_of_line(expected: Pipeline, line: _Line, tolerance: float) -> Changes:
+def _with_thumbnail(pipeline: Pipeline, sample: Probe) -> Pipeline:
+    """Return a pipeline that shrinks images first, if that makes a result."""
+    small = [pipeline.replace(thumbnail=(side, side)) for side in THUMBNAILS]
+    levels = [_off(entry, None, sample) for entry in small]
+    nearest = int(np.argmin(levels))
+    is_near = levels[nearest] <= EXPLAINED_RATIO * SAME_LEVELS
+    return small[nearest] if is_near else pipeline
+
+
+def _scaling_of_line(expected: Pipeline, line: _Line) -> Changes:
     """Return the scaling that makes the line, one with a name if it is within this many levels."""
     own = expected.scaling
-    slope, offset, *_ = line
-    if np.all(np.abs(slope) <= _TINY):
-        # An image of one colour says nothing of it.
+    slope, offset, levels = line
+    tolerance = max(0.5, TOLERATED * levels)
+    sizes = np.abs(slope)
+    if np.any(sizes <= max(_TINY, CONSTANT * sizes.max())):
+        # A channel of one colour says nothing of it.
         return {"invert": expected.invert, "scaling": own}
     single = [own, *SCALINGS.values()]
     double = [first + second for first in single for second in single]

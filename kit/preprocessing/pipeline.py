@@ -277,7 +277,8 @@ def _depth_words(p: Pipeline) -> str:
     return "divided by 257" if p.decoding.depth == "scale" else "clipped at 255"
 
 
-def _fit_words(p: Pipeline) -> str:
+def fit_words(p: Pipeline) -> str:
+    """Say which part of an image is shown."""
     if "crop" in p.fit:
         return f"{p.fit} of {100 * p.crop_fraction:.4g} %"
     return f"{p.fit} on {p.fill}" if p.fit != "squash" else p.fit
@@ -391,11 +392,11 @@ PIPELINE: tuple[Operation, ...] = (
             ),
             Choice(
                 name="fit",
-                words=_fit_words,
+                words=fit_words,
                 causes=("resize_fit",),
                 sentence="Your code uses {in_use}; this model was trained on {right}.",
                 plain=lambda p: (
-                    "the whole image" if p.fit == "squash" else f"a {_fit_words(p)}"
+                    "the whole image" if p.fit == "squash" else f"a {fit_words(p)}"
                 ),
                 tried=lambda p: [
                     {"fit": fit, "crop_fraction": fraction}
@@ -405,7 +406,7 @@ PIPELINE: tuple[Operation, ...] = (
             ),
         ),
         line=lambda p: (
-            f"to {sides(p.size or (0, 0))}, filter {p.filter}, {_fit_words(p)} ({FITS[p.fit]})"
+            f"to {sides(p.size or (0, 0))}, filter {p.filter}, {fit_words(p)} ({FITS[p.fit]})"
         ),
     ),
     Operation(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import Self
 
 import numpy as np
 import PIL
@@ -17,17 +18,47 @@ class Axis:
 
     start: int
     stop: int
-    resized: int
-    offset: int
+    resized: float
+    offset: float
     kept: int
     before: int = 0
+
+    @classmethod
+    def through(cls, edges: "Edges", length: int, side: int) -> Self:
+        """Return what shows a part of a side, as far as there is one, in so many pixels."""
+        low, high = edges
+        scale = (high - low) / side
+        before = min(max(0, round(-low / scale)), side - 1)
+        after = min(max(0, round((high - length) / scale)), side - 1 - before)
+        return cls(
+            start=0,
+            stop=length,
+            resized=length / scale,
+            offset=low / scale + before,
+            kept=side - before - after,
+            before=before,
+        )
+
+    @property
+    def scale(self) -> float:
+        """How many pixels of the source become one."""
+        return (self.stop - self.start) / self.resized
 
     @property
     def box(self) -> tuple[float, float]:
         """Where the kept pixels begin and end in the source, in pixels."""
-        scale = (self.stop - self.start) / self.resized
-        end = self.start + (self.offset + self.kept) * scale
-        return self.start + self.offset * scale, min(end, self.stop)
+        begin = self.start + self.offset * self.scale
+        end = self.start + (self.offset + self.kept) * self.scale
+        return max(begin, self.start), min(end, self.stop)
+
+    def edges(self, side: int) -> "Edges":
+        """Return where so many pixels begin and end in the source, beyond it where they are filled up."""
+        low = self.start + (self.offset - self.before) * self.scale
+        return low, low + side * self.scale
+
+
+Edges = tuple[float, float]
+"""Where something begins and ends along a side of an image, in pixels."""
 
 
 # Source indices, intp (taps, kept), and their weights, float32 (taps, kept).
@@ -38,7 +69,7 @@ def _positions(axis: Axis, origin: float = 0.5) -> tuple[Float32, int]:
     """Where the kept pixels' centres fall in the source window, counted from `origin`; its length."""
     length = axis.stop - axis.start
     scale = np.float32(length) / np.float32(axis.resized)
-    pixels = np.arange(axis.offset, axis.offset + axis.kept, dtype=np.float32)
+    pixels = np.float32(axis.offset) + np.arange(axis.kept, dtype=np.float32)
     return (pixels + np.float32(0.5)) * scale - np.float32(origin), length
 
 
@@ -154,7 +185,7 @@ def _cv_positions(axis: Axis) -> tuple[Float64, float, int]:
     """Return which pixels are kept, how many of the source each of them is, and the last of the source."""
     length = axis.stop - axis.start
     scale = 1 / (axis.resized / length)
-    positions = np.arange(axis.offset, axis.offset + axis.kept, dtype=np.float64)
+    positions = axis.offset + np.arange(axis.kept, dtype=np.float64)
     return positions, scale, length - 1
 
 
@@ -315,8 +346,26 @@ def resize(
     if fit == "pad":
         pixels = _pad(pixels, size, fill)
     height, width, _ = pixels.shape
-    rows = _axis((height, width), size, fit, crop_fraction)
-    columns = _axis((width, height), size[::-1], fit, crop_fraction)
+    rows, columns = axes((height, width), size, fit, crop_fraction)
+    return sampled(pixels, size, rows, columns, filter, fill, pillow)
+
+
+def axes(source: Size, size: Size, fit: str, crop_fraction: float) -> tuple[Axis, Axis]:
+    """Return what a fit does along the height and along the width of an image."""
+    rows = _axis(source, size, fit, crop_fraction)
+    return rows, _axis(source[::-1], size[::-1], fit, crop_fraction)
+
+
+def sampled(
+    pixels: Pixels,
+    size: Size,
+    rows: Axis,
+    columns: Axis,
+    filter: str,  # noqa: A002  the word of the field
+    fill: tuple[int, ...],
+    pillow: float,
+) -> Levels:
+    """Resize an image along its axes, and fill up what they leave empty."""
     if filter in SAMPLERS:
         window = pixels[rows.start : rows.stop, columns.start : columns.stop]
         resized = SAMPLERS[filter](window, rows, columns)

@@ -13,7 +13,7 @@ from kit._reporting import changed
 
 PerChannel = float | tuple[float, ...]
 MINUS = "\N{MINUS SIGN}"
-_LARGEST = 1e12
+LARGEST = 1e12
 """Of a number in a scaling, and of one over it: beyond, float32 overflows."""
 
 
@@ -29,8 +29,8 @@ def _per_channel(name: str, value: Any) -> PerChannel | None:
 def _checked(name: str, value: Any) -> float:
     # A divisor and a std divide: they must not be near 0.
     checked = number(name, value)
-    low = 0 if name == "mean" else 1 / _LARGEST
-    number(f"size of {name}", abs(checked), low, _LARGEST)
+    low = 0 if name == "mean" else 1 / LARGEST
+    number(f"size of {name}", abs(checked), low, LARGEST)
     return checked
 
 
@@ -100,7 +100,7 @@ def as_scalings(value: Any) -> Scalings:
     if value is None or isinstance(value, str):
         return SCALINGS[meant("scaling", value, SCALINGS)]
     if isinstance(value, float):
-        factor = number("a factor, instead of a Scaling,", value, 1 / _LARGEST, 1)
+        factor = number("a factor, instead of a Scaling,", value, 1 / LARGEST, 1)
         return simplest((Scaling(1 / factor),))
     entries = instance(
         "scaling", value, Sequence, "a name, 1/255, a Scaling or a tuple of them"

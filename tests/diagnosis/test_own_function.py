@@ -203,7 +203,7 @@ OTHERWISE = [
     ),
     (
         "resize",
-        "another part, colours or contrast of the image there",
+        "of 300 and columns 51",
         lambda x: scaled(x[:, 51:399]),
     ),
     (
@@ -218,7 +218,7 @@ OTHERWISE = [
     ),
     (
         "channels",
-        "another colour space there",
+        "another colour space or contrast, such as HSV",
         lambda x: scaled(cv2.cvtColor(x, cv2.COLOR_RGB2HSV)),
     ),
     (

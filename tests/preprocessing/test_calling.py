@@ -163,26 +163,6 @@ def test_a_batch_of_grey_has_no_channels():
         assert expected.compare(batch, CAT).equal
 
 
-def test_a_threshold_is_no_cast():
-    def black_and_white(path):
-        grey = cv2.cvtColor(resized(path), cv2.COLOR_RGB2GRAY)
-        _, white = cv2.threshold(grey, 127, 1, cv2.THRESH_BINARY)
-        return np.repeat(white[..., None], 3, axis=-1)
-
-    (words,) = HERE.compare(black_and_white, CAT).differences
-    assert words.startswith("scaling: all levels here, a threshold there; only 0, 1")
-
-
-def test_a_result_of_the_size_of_its_photo_has_no_fixed_size():
-    def shorter(image):
-        width, height = (side * 256 // min(image.size) for side in image.size)
-        return np.asarray(image.resize((width, height))) / 127.5 - 1
-
-    found = HERE.compare(shorter, CAT)
-    assert "size: 224×224 here, of no fixed size there" in found.differences
-    assert [step for step, _ in found.effects] == ["resize", "scaling"]
-
-
 def test_frames_of_opencv_are_bgr():
     def from_camera(frame):
         return cv2.resize(frame, SIDES)[..., ::-1] / 255.0
