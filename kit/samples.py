@@ -13,6 +13,7 @@ from kit._bundled import DATA
 from kit._checking import known
 from kit.classifier import Classifier
 from kit.images import Photo, load_image
+from kit.preprocessing.resizing import resize
 
 CLASSIFIERS = ("efficientnet_lite0", "fashion_mnist", "fashion_mnist_no_batchnorm")
 """Names for `classifier`."""
@@ -22,6 +23,8 @@ PHOTOS = ("photographs", "imagenet", "special", "fashion_mnist")
 """Names for `photos` and `labels`."""
 # Labelled images that a network is asked about.
 _FEW_LABELLED = 40
+# Shorter side of reduced photos: so small, many of them are just recognised.
+_REDUCED_SIDE = 40
 
 # Non-negative least squares with a small ridge over the coloured photos, the twelve largest once more.
 _TYPICAL = {
@@ -128,6 +131,22 @@ def labelled_images(classes: int) -> tuple[tuple[Photo, ...], Int64]:
     name = "fashion_mnist" if classes == 10 else "imagenet"
     indices = np.array(labels(name)[:_FEW_LABELLED]) + int(classes == 1001)
     return photos(name)[:_FEW_LABELLED], indices
+
+
+@cache
+def reduced_photos() -> tuple[Photo, ...]:
+    """Return the labelled photos of ImageNet so small that a network just recognises many of them.
+
+    Whatever is prepared wrongly costs predictions for these, where it costs none for large ones.
+    """
+    reduced = []
+    for photo in photos("imagenet"):
+        height, width = photo.size
+        share = _REDUCED_SIDE / min(photo.size)
+        size = round(height * share), round(width * share)
+        pixels = resize(photo.pixels, size, "box").astype(np.uint8)
+        reduced.append(Photo.from_array(pixels, photo.name))
+    return tuple(reduced)
 
 
 def typical(without: Sequence[Photo] = ()) -> tuple[tuple[Photo, ...], Float64]:

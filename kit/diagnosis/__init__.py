@@ -53,10 +53,9 @@ from kit.diagnosis.search import (
     LEAD_OVER_STEPS,
     NOTHING,
     Search,
-    contradicted,
     fix,
     search,
-    unsupported,
+    unfounded,
 )
 from kit.diagnosis.sources import NAMED_GAIN
 from kit.images import Photo, Pictures, as_photos
@@ -288,7 +287,7 @@ class Investigation:
             findings,
             self.classifier.name,
             len(self.photos),
-            clean=no_fault and not self.undecided,
+            clean=no_fault,
             preprocessing=self.in_use,
             notes=tuple(notes),
             sensitivity=self.sensitivity,
@@ -398,11 +397,7 @@ def _search_preprocessing(case: Investigation) -> Investigation:
     def doubtful(finding: Finding) -> bool:
         # Predictions for wrongly prepared images can look like another order.
         disordered = finding.cause == "class_order" and searched.named
-        return (
-            disordered
-            or unsupported(grounds, finding)
-            or contradicted(grounds, finding)
-        )
+        return disordered or unfounded(grounds, finding)
 
     certain = _doubted(case.certain, doubtful)
     case = _search_again(replace(case, searched=searched, certain=certain))

@@ -35,8 +35,6 @@ class Candidate:
         What was done wrong if this one is right, and other causes that come to the very same.
     faults
         Names in the catalogue that lead from this one to the one in use; may be empty.
-    quiet
-        Whether the difference is too small to be seen in evidence.
     """
 
     preprocessing: Preprocessing
@@ -44,7 +42,6 @@ class Candidate:
     cause: str
     faults: tuple[str, ...] = ()
     equivalent: tuple[str, ...] = ()
-    quiet: bool = False
 
     @property
     def causes(self) -> set[str]:
@@ -85,17 +82,12 @@ def explained(step: str, candidate: Preprocessing, in_use: Preprocessing) -> Can
         if np.any(mean) and not np.any(mean_in_use):
             causes.append("wrong_mean_std")
     cause, *equivalent = dict.fromkeys(causes)
-    # Squashing costs EfficientNet-Lite1 no certainty on photos with a known class: 0.06 nats.
-    quiet = step == "filter" or (
-        step == "fit" and "letterbox" not in {candidate.fit, in_use.fit}
-    )
     return Candidate(
         candidate,
         step,
         cause,
         faults=tuple(fault.name for fault in faults),
         equivalent=tuple(equivalent),
-        quiet=quiet,
     )
 
 

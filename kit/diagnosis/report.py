@@ -82,7 +82,7 @@ class Diagnosis(Result):
         """What it comes to, in a few words."""
         if self.best is not None:
             return f"the cause is {self.best.cause}"
-        if self.undecided or self.clean:
+        if self.clean:
             return "nothing wrong found"
         return "the cause cannot be told from these images"
 

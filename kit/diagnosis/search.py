@@ -1,7 +1,7 @@
 """The search for the preprocessing fault that is to be undone, and what its scores come to, in words."""
 
 from dataclasses import dataclass, replace
-from math import inf, sqrt
+from math import ceil, inf, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,14 @@ from kit.diagnosis.checks_input import BY_PREDICTIONS
 from kit.diagnosis.estimation import estimated, explained_by_light
 from kit.diagnosis.evidence import LEAST_SIDE, Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
-from kit.diagnosis.sources import NAMED_GAIN, Bundled, Certainty, Labelled
+from kit.diagnosis.sources import (
+    NAMED_ERRORS,
+    NAMED_GAIN,
+    Bundled,
+    Certainty,
+    Labelled,
+    standard_errors,
+)
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import contrasts
 from kit.samples import probes
@@ -65,15 +72,9 @@ def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | N
     enough = max(
         needed, single_gain + PAIR_SURPLUS, max(rivals, default=-inf) + LEAD_OVER_STEPS
     )
-    fixed = best.both.preprocessing
-    if (
-        best.both.gain < enough
-        or not grounds.usual(fixed)
-        or best.both.vetoed
-        or _labels_need_no_fix(grounds, fixed)
-        or explained_by_light(grounds, best.both)
-    ):
+    if best.both.gain < enough or _forbidden(grounds, best.both):
         return None
+    fixed = best.both.preprocessing
     text = "gain of both changes together, in nats"
     evidence = (
         Evidence(text, best.both.gain, needed, supports=True),
@@ -157,8 +158,8 @@ def search(grounds: Grounds) -> Search:
             )
         if not usual:
             notes.append(_REMAINS)
-    elif any(finding.summary == _LIGHT for finding in doubtful):
-        notes.append(_LIGHT)
+    elif doubtful and doubtful[0].summary != _MAY:
+        notes.append(doubtful[0].summary)
     else:
         if not usual:
             notes.append(_UNUSUAL)
@@ -203,8 +204,11 @@ def scaling_by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
     return ()
 
 
-def contradicted(grounds: Grounds, finding: Finding) -> bool:
-    """Whether labels or the user's images forbid the fix of a fault that a check has named."""
+def unfounded(grounds: Grounds, finding: Finding) -> bool:
+    """Whether labels or the user's images forbid the fix of a fault that a check has named.
+
+    Or whether nothing but surer predictions speaks for it, where the check went by predictions.
+    """
     fixed = finding.fix.preprocessing
     if fixed is None:
         return False
@@ -212,21 +216,13 @@ def contradicted(grounds: Grounds, finding: Finding) -> bool:
     after = grounds.evaluator.tensors(grounds.photos, fixed)
     if before.shape != after.shape or not np.isfinite([before, after]).all():
         return False
-    candidate = Candidate(fixed, step="", cause=finding.cause)
-    return grounds.score(candidate).vetoed
-
-
-def unsupported(grounds: Grounds, finding: Finding) -> bool:
-    """Whether nothing but surer predictions speaks for the fix of what a check has named by predictions."""
-    fixed = finding.fix.preprocessing
-    if fixed is None or finding.cause not in BY_PREDICTIONS:
-        return False
     score = grounds.score(Candidate(fixed, step="", cause=finding.cause))
-    # The last vote, that of what is known before any image, has no source: not strict.
+    if score.vetoed or finding.cause not in BY_PREDICTIONS:
+        return score.vetoed
     gains_of_own_images = [
         vote.gain
-        for source, vote in zip(grounds.sources, score.votes, strict=False)
-        if not isinstance(source, Certainty | Bundled)
+        for vote in score.votes
+        if vote.source not in {Certainty, Bundled, None}
     ]
     return not gains_of_own_images or sum(gains_of_own_images) < -OPEN_GAIN
 
@@ -313,18 +309,16 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
     conditions = [
         *filter(None, (_smallest_lead(best, scores), _chance_evidence(grounds, best)))
     ]
-    lit = explained_by_light(grounds, best)
     sure = (
         best.gain >= NAMED_GAIN
         and best.measured >= LEAST_MEASURED_GAIN
-        and grounds.usual(fixed)
-        and not (best.vetoed or lit or _labels_need_no_fix(grounds, fixed))
+        and not _forbidden(grounds, best)
         and all(condition.supports for condition in conditions)
     )
-    if lit:
+    if explained_by_light(grounds, best):
         summary = _LIGHT
     elif not grounds.evaluator.has_statistics:
-        summary = _MEETS
+        summary = _MEETS if sure else _on_labelled_images(grounds, best)
     else:
         summary = _SEES if sure else _MAY
     advice = _best_fix(grounds, best, scores)
@@ -341,6 +335,42 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
         fix=advice,
         equivalent=best.candidate.equivalent,
     )
+
+
+def _forbidden(grounds: Grounds, score: Score) -> bool:
+    """Whether something keeps a candidate from being named, however much speaks for it."""
+    fixed = score.preprocessing
+    return (
+        score.vetoed
+        or not grounds.usual(fixed)
+        or _labels_need_no_fix(grounds, fixed)
+        or explained_by_light(grounds, score)
+    )
+
+
+def _on_labelled_images(grounds: Grounds, score: Score) -> str:
+    """Say what labelled images show of a fix that they do not prove."""
+    judges = [
+        source.suited_to(score.candidate.step)
+        for source in grounds.sources
+        if isinstance(source, Labelled)
+    ]
+    changes = [
+        judge.gained_and_lost(grounds.in_use, score.preprocessing) for judge in judges
+    ]
+    rises = np.concatenate(
+        [judge.likelihood_rise(grounds.in_use, score.candidate) for judge in judges]
+    )
+    gained, lost = np.sum(changes, axis=0)
+    count = len(rises)
+    text = f"the fix puts {gained} of {count} labelled images right and {lost} wrong"
+    if gained + lost <= QUIET_SHARE * count:
+        return f"It hardly matters here: {text}."
+    enough = count
+    if count > FEW_IMAGES and rises.mean() > 0:
+        enough = ceil(count * (NAMED_ERRORS / standard_errors(rises)) ** 2)
+    by = f"it takes about {enough} to tell" if enough > count else "that may be chance"
+    return f"{text[0].upper()}{text[1:]}: {by}."
 
 
 def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
@@ -459,11 +489,10 @@ def _of_other_causes(score: Score, scores: Scores) -> list[Score]:
 
 def _chance_evidence(grounds: Grounds, best: Score) -> Evidence | None:
     """Return the chance of so many more labels; None where other evidence names the cause without them."""
-    kinds = map(type, grounds.sources)
-    gains = {kind: vote.gain for kind, vote in zip(kinds, best.votes, strict=False)}
-    by_others = gains.get(Bundled, 0.0)
     if grounds.evaluator.has_statistics:
-        by_others = best.gain - gains.get(Labelled, 0.0)
+        by_others = best.gain - best.gain_by(Labelled)
+    else:
+        by_others = best.gain_by(Bundled)
     if by_others >= NAMED_GAIN:
         return None
     gained, lost = grounds.gained_and_lost(best.preprocessing)

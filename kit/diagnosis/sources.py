@@ -1,7 +1,7 @@
 """What speaks for and against a candidate, each source by itself, in nats."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, log, log10, sqrt
 from typing import Protocol
 
@@ -40,12 +40,15 @@ class Vote:
         What it is worth, in nats; below 0 where it speaks against the candidate.
     veto
         Whether it alone keeps the candidate from being named.
+    source
+        The class of the source; None for what is known before any image.
     """
 
     text: str
     gain: float
     measured: float
     veto: bool = False
+    source: type | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +64,7 @@ class Averages:
     floor
         Distance, in nats, that images as in training reach by chance: below, nearer is no better.
     usual_up_to
-        Distance up to which images count as those of the training; None where another source tells better.
+        Distance up to which images count as those of the training.
     binding
         Whether they may forbid a candidate.
     chance_distance
@@ -75,7 +78,7 @@ class Averages:
     title: str
     weight: float
     floor: float
-    usual_up_to: float | None
+    usual_up_to: float
     binding: bool
     chance_distance: float = 0.0
     weights: Float64 | None = None
@@ -84,11 +87,9 @@ class Averages:
         """Return the distance from training, in nats."""
         return self.evaluator.distance(self.photos, p, self.weights)
 
-    def usual(self, p: Preprocessing) -> bool | None:
-        """Whether the images are as usual as in training; None where another source tells better."""
-        return (
-            None if self.usual_up_to is None else self.distance(p) <= self.usual_up_to
-        )
+    def usual(self, p: Preprocessing) -> bool:
+        """Whether the images are as usual as in training."""
+        return self.distance(p) <= self.usual_up_to
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
@@ -267,6 +268,10 @@ class Labelled:
         after = self.correct(fixed)
         return int((after & ~before).sum()), int((before & ~after).sum())
 
+    def suited_to(self, step: str) -> "Labelled":  # noqa: ARG002  its images judge all
+        """Return the same with the images that judge a step."""
+        return self
+
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
         likelihood_rise = self.likelihood_rise(in_use, candidate)
@@ -280,21 +285,35 @@ class Labelled:
         return Vote(text, gain, measured=gained - lost, veto=worse)
 
 
+_OF_SIZE = {"thumbnail", "fit"}
+
+NAMED_ERRORS = 2.5
+"""Standard errors of the mean rise of the log-likelihood that are worth a name."""
+
+LEAST_ERROR = 0.03
+"""The smallest standard error, in nats."""
+
+
+def standard_errors(rises: Float64) -> float:
+    """Return by how many standard errors the mean of rises, in nats, float64 (N,), is above 0."""
+    error = float(rises.std(ddof=1)) / sqrt(len(rises))
+    return float(rises.mean()) / max(error, LEAST_ERROR)
+
+
 @dataclass(frozen=True, eq=False)
 class Bundled(Labelled):
     """Labelled images of the kit, for a network that has their classes.
 
+    The evidence is in images that are hard to recognise: nearly all others are, whatever their scaling. So
+    `photos` may be reduced ones; steps that change the size of what is seen are judged by the `originals`.
     Where they are not `photographic`, a person's own may be inverted beside them: then no polarity is named,
     and nothing is clean.
     """
 
     title: str = "labelled images of the kit"
     photographic: bool = True
+    originals: tuple[Photo, ...] = ()
 
-    ERRORS = 2.5
-    """Standard errors of the mean log-likelihood that are worth a name."""
-    LEAST_ERROR = 0.03
-    """The smallest standard error, in nats."""
     RISE = 0.2
     """Nats of the mean that are worth a name: wrong scalings that hardly matter rise by up to 0.13."""
 
@@ -302,13 +321,18 @@ class Bundled(Labelled):
         """Return the probabilities, float64 (photos, classes)."""
         return super().rows(p if self.photographic else p.replace(invert=False))
 
+    def suited_to(self, step: str) -> "Bundled":
+        """Return the same with the images that judge a step: reduced ones show more, but not of sizes."""
+        return replace(self, photos=self.originals) if step in _OF_SIZE else self
+
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use, image by image."""
-        likelihood_rise = self.likelihood_rise(in_use, candidate)
-        error = float(likelihood_rise.std(ddof=1)) / sqrt(len(likelihood_rise))
+        likelihood_rise = self.suited_to(candidate.step).likelihood_rise(
+            in_use, candidate
+        )
+        errors = standard_errors(likelihood_rise)
         mean = float(likelihood_rise.mean())
-        errors = mean / max(error, self.LEAST_ERROR)
-        gain = NAMED_GAIN * min(errors / self.ERRORS, mean / self.RISE)
+        gain = NAMED_GAIN * min(errors / NAMED_ERRORS, mean / self.RISE)
         text = f"rise of the log-likelihood of {self.title}, in standard errors"
         unjudged = candidate.step == "polarity" and not self.photographic
         return Vote(text, gain, measured=errors, veto=unjudged)
@@ -341,7 +365,10 @@ def votes(
     if not candidate.faults:
         gain -= UNCATALOGUED_NATS
     rarity = Vote("fewer steps that are rare in training", gain, fewer)
-    return (*(source.vote(in_use, candidate) for source in sources), rarity)
+    return *(
+        replace(source.vote(in_use, candidate), source=type(source))
+        for source in sources
+    ), rarity
 
 
 def _rare_steps(p: Preprocessing) -> float:

@@ -10,7 +10,7 @@ import kit
 from kit.diagnosis.candidates import Evaluator, candidates
 from kit.diagnosis.evidence import Grounds
 from kit.diagnosis.finding import Finding, using
-from kit.diagnosis.search import unsupported
+from kit.diagnosis.search import unfounded
 from kit.diagnosis.sources import (
     Averages,
     Bundled,
@@ -185,11 +185,11 @@ def test_surer_predictions_alone_do_not_say_how_training_images_were_decoded(
     black = used.replace(decoding=replace(used.decoding, matte=(0, 0, 0)))
     finding = Finding("alpha_matte", "named", "", fix=using("", used))
     bare = Evaluator(no_batchnorm)
-    assert unsupported(Grounds.of(bare, black, sixteen), finding)
+    assert unfounded(Grounds.of(bare, black, sixteen), finding)
     labels = indices(truth, 16)
-    assert not unsupported(Grounds.of(bare, black, sixteen, labels), finding)
+    assert not unfounded(Grounds.of(bare, black, sixteen, labels), finding)
     certain = replace(finding, cause="dtype_cast")
-    assert not unsupported(Grounds.of(bare, black, sixteen), certain)
+    assert not unfounded(Grounds.of(bare, black, sixteen), certain)
 
 
 def test_a_network_of_usual_classes_is_asked_about_labelled_images_of_the_kit(

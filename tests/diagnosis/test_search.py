@@ -1,12 +1,15 @@
 """Two faults that hide each other are found together."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import kit
-from kit.diagnosis.candidates import Evaluator
+from kit.diagnosis.candidates import Evaluator, candidates
 from kit.diagnosis.evidence import Grounds
 from kit.diagnosis.search import pair_of_changes, search
+from kit.diagnosis.sources import Bundled
 from tests.networks import MoreClasses
 
 
@@ -76,3 +79,22 @@ def test_a_network_without_statistics_is_searched_by_the_labelled_images_of_the_
     named = search(Grounds.of(evaluator, swapped, photos)).findings[0]
     assert (named.cause, named.verdict) == ("channel_order", "named")
     assert named.fix.preprocessing == right
+
+
+def test_photos_that_are_just_recognised_name_a_range_to_which_most_are_robust():
+    photo = kit.samples.photos("special")[-1:]
+    used = FAULTS["range_0_1"].apply(LITE.preprocessing)
+    grounds = Grounds.of(Evaluator(LITE), used, photo)
+    (bundled,) = (one for one in grounds.sources if isinstance(one, Bundled))
+    # 23 of 27 labelled photos are predicted correctly as they are, and hardly less than half once reduced.
+    large = replace(bundled, photos=bundled.originals)
+    correct = [int(one.correct(used).sum()) for one in (large, bundled)]
+    assert correct[0] >= 22
+    assert correct[1] <= 15
+    assert {min(one.size) for one in bundled.photos} == {40}
+    named = search(grounds).findings[0]
+    assert (named.cause, named.verdict) == ("wrong_range", "named")
+    resized = next(
+        one for one in candidates(used) if one.preprocessing.fit == "letterbox"
+    )
+    assert bundled.vote(used, resized) == large.vote(used, resized)

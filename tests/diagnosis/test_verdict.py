@@ -9,7 +9,7 @@ from scipy.stats import binom
 from kit.diagnosis.candidates import Evaluator, candidates, explained
 from kit.diagnosis.evidence import Grounds, Score
 from kit.diagnosis.search import best_finding, difference, fix, other_findings
-from kit.diagnosis.sources import Vote
+from kit.diagnosis.sources import Labelled, Ordinary, Vote
 from kit.preprocessing.scaling import Scaling
 from tests.diagnosis import indices
 from tests.networks import MoreClasses
@@ -246,7 +246,11 @@ def test_labels_of_failing_images_name_nothing_by_chance_beside_other_evidence(
         "Labelled",
     ]
     for ordinary, said in ((0.1, "possible"), (0.5, "named")):
-        given = [Vote("told", gain, gain) for gain in (ordinary, 0.0, 0.6, 0.0)]
+        given = [
+            Vote("told", ordinary, ordinary, source=Ordinary),
+            Vote("told", 0.6, 0.6, source=Labelled),
+            Vote("rare", 0.0, 0.0),
+        ]
         assert (
             best_finding(few, [Score(found["polarity"], tuple(given))]).verdict == said
         )
