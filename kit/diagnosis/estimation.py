@@ -99,9 +99,9 @@ def estimated(grounds: Grounds, ranked: Scores) -> Score | None:
     best = next((score for score in ranked if score.candidate.step == "scaling"), None)
     evaluator = grounds.evaluator
     layers = evaluator.first_layers
-    if best is None or evaluator.profile is None or layers is None:
+    if best is None or evaluator.profile is None or layers.features is None:
         return None
-    if layers.features is None or grounds.usual(grounds.in_use):
+    if grounds.usual(grounds.in_use):
         return None
     explained_otherwise = ranked[0] is not best and grounds.usual(
         ranked[0].preprocessing

@@ -177,6 +177,12 @@ class Grounds:
         return Labelled(self.evaluator, self.photos, self.labels)
 
     @property
+    def bundled(self) -> Bundled | None:
+        """The labelled images of the kit, for a network that has their classes."""
+        bundled = (source for source in self.sources if isinstance(source, Bundled))
+        return next(bundled, None)
+
+    @property
     def label_count(self) -> int:
         """How many labels are known."""
         return self.labelled.count
@@ -189,8 +195,7 @@ class Grounds:
     @property
     def judges_some_step(self) -> bool:
         """Whether some step can be judged so."""
-        bundled = (isinstance(source, Bundled) for source in self.sources)
-        return self.judges_every_step or any(bundled)
+        return self.judges_every_step or self.bundled is not None
 
     @property
     def judged_by(self) -> str:
@@ -269,11 +274,10 @@ class Grounds:
 def _own_image_sources(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[Source]:
     """Return what judges the user's own images: a profile, if there is one, before averages."""
     profile = evaluator.profile
-    layers = evaluator.first_layers
     sources: list[Source] = []
     if profile is not None:
         sources.append(Ordinary(evaluator, photos, profile))
-    if layers is not None and layers.means is not None:
+    if evaluator.first_layers.means is not None:
         chance = CHANCE_DISTANCE / len(photos)
         averages = Averages(
             evaluator,

@@ -1,7 +1,7 @@
 """The search for the preprocessing fault that is to be undone, and what its scores come to, in words."""
 
 from dataclasses import dataclass, replace
-from math import ceil, inf, sqrt
+from math import inf, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -11,14 +11,7 @@ from kit.diagnosis.checks_input import BY_PREDICTIONS
 from kit.diagnosis.estimation import estimated, explained_by_light
 from kit.diagnosis.evidence import LEAST_SIDE, Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
-from kit.diagnosis.sources import (
-    NAMED_ERRORS,
-    NAMED_GAIN,
-    Bundled,
-    Certainty,
-    Labelled,
-    standard_errors,
-)
+from kit.diagnosis.sources import NAMED_GAIN, Bundled, Certainty, Labelled
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import contrasts
 from kit.samples import probes
@@ -158,7 +151,7 @@ def search(grounds: Grounds) -> Search:
             )
         if not usual:
             notes.append(_REMAINS)
-    elif doubtful and doubtful[0].summary != _MAY:
+    elif doubtful and doubtful[0].summary not in {_MAY, _MEETS}:
         notes.append(doubtful[0].summary)
     else:
         if not usual:
@@ -318,7 +311,9 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
     if explained_by_light(grounds, best):
         summary = _LIGHT
     elif not grounds.evaluator.has_statistics:
-        summary = _MEETS if sure else _on_labelled_images(grounds, best)
+        summary = _MEETS
+        if grounds.bundled and not sure:
+            summary = grounds.bundled.words(grounds.in_use, best.candidate)
     else:
         summary = _SEES if sure else _MAY
     advice = _best_fix(grounds, best, scores)
@@ -346,31 +341,6 @@ def _forbidden(grounds: Grounds, score: Score) -> bool:
         or _labels_need_no_fix(grounds, fixed)
         or explained_by_light(grounds, score)
     )
-
-
-def _on_labelled_images(grounds: Grounds, score: Score) -> str:
-    """Say what labelled images show of a fix that they do not prove."""
-    judges = [
-        source.suited_to(score.candidate.step)
-        for source in grounds.sources
-        if isinstance(source, Labelled)
-    ]
-    changes = [
-        judge.gained_and_lost(grounds.in_use, score.preprocessing) for judge in judges
-    ]
-    rises = np.concatenate(
-        [judge.likelihood_rise(grounds.in_use, score.candidate) for judge in judges]
-    )
-    gained, lost = np.sum(changes, axis=0)
-    count = len(rises)
-    text = f"the fix puts {gained} of {count} labelled images right and {lost} wrong"
-    if gained + lost <= QUIET_SHARE * count:
-        return f"It hardly matters here: {text}."
-    enough = count
-    if count > FEW_IMAGES and rises.mean() > 0:
-        enough = ceil(count * (NAMED_ERRORS / standard_errors(rises)) ** 2)
-    by = f"it takes about {enough} to tell" if enough > count else "that may be chance"
-    return f"{text[0].upper()}{text[1:]}: {by}."
 
 
 def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:

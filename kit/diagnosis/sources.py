@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import inf, log, log10, sqrt
+from math import ceil, inf, log, log10, sqrt
 from typing import Protocol
 
 import numpy as np
 
 from kit._arrays import Bools, Float64, Int64
 from kit.classifier.labels import entropies
-from kit.diagnosis.candidates import Candidate, Evaluator
+from kit.diagnosis.candidates import QUIET_SHARE, Candidate, Evaluator
 from kit.diagnosis.finding import at_least
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
@@ -268,10 +268,6 @@ class Labelled:
         after = self.correct(fixed)
         return int((after & ~before).sum()), int((before & ~after).sum())
 
-    def suited_to(self, step: str) -> "Labelled":  # noqa: ARG002  its images judge all
-        """Return the same with the images that judge a step."""
-        return self
-
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
         likelihood_rise = self.likelihood_rise(in_use, candidate)
@@ -286,18 +282,6 @@ class Labelled:
 
 
 _OF_SIZE = {"thumbnail", "fit"}
-
-NAMED_ERRORS = 2.5
-"""Standard errors of the mean rise of the log-likelihood that are worth a name."""
-
-LEAST_ERROR = 0.03
-"""The smallest standard error, in nats."""
-
-
-def standard_errors(rises: Float64) -> float:
-    """Return by how many standard errors the mean of rises, in nats, float64 (N,), is above 0."""
-    error = float(rises.std(ddof=1)) / sqrt(len(rises))
-    return float(rises.mean()) / max(error, LEAST_ERROR)
 
 
 @dataclass(frozen=True, eq=False)
@@ -314,6 +298,10 @@ class Bundled(Labelled):
     photographic: bool = True
     originals: tuple[Photo, ...] = ()
 
+    ERRORS = 2.5
+    """Standard errors of the mean log-likelihood that are worth a name."""
+    LEAST_ERROR = 0.03
+    """The smallest standard error, in nats."""
     RISE = 0.2
     """Nats of the mean that are worth a name: wrong scalings that hardly matter rise by up to 0.13."""
 
@@ -321,21 +309,38 @@ class Bundled(Labelled):
         """Return the probabilities, float64 (photos, classes)."""
         return super().rows(p if self.photographic else p.replace(invert=False))
 
-    def suited_to(self, step: str) -> "Bundled":
+    def _judging(self, step: str) -> "Bundled":
         """Return the same with the images that judge a step: reduced ones show more, but not of sizes."""
         return replace(self, photos=self.originals) if step in _OF_SIZE else self
 
+    def _standard_errors(self, likelihood_rise: Float64) -> float:
+        """Return by how many standard errors the mean of a rise is above 0."""
+        error = float(likelihood_rise.std(ddof=1)) / sqrt(len(likelihood_rise))
+        return float(likelihood_rise.mean()) / max(error, self.LEAST_ERROR)
+
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use, image by image."""
-        likelihood_rise = self.suited_to(candidate.step).likelihood_rise(
-            in_use, candidate
-        )
-        errors = standard_errors(likelihood_rise)
-        mean = float(likelihood_rise.mean())
-        gain = NAMED_GAIN * min(errors / NAMED_ERRORS, mean / self.RISE)
+        judging = self._judging(candidate.step)
+        likelihood_rise = judging.likelihood_rise(in_use, candidate)
+        errors = self._standard_errors(likelihood_rise)
+        rise = float(likelihood_rise.mean())
+        gain = NAMED_GAIN * min(errors / self.ERRORS, rise / self.RISE)
         text = f"rise of the log-likelihood of {self.title}, in standard errors"
         unjudged = candidate.step == "polarity" and not self.photographic
         return Vote(text, gain, measured=errors, veto=unjudged)
+
+    def words(self, in_use: Preprocessing, candidate: Candidate) -> str:
+        """Say what they show of a candidate that they do not prove, and how many like them would."""
+        judging = self._judging(candidate.step)
+        gained, lost = judging.gained_and_lost(in_use, candidate.preprocessing)
+        text = (
+            f"of {self.count} {self.title}, this puts {gained} right and {lost} wrong"
+        )
+        if gained + lost <= QUIET_SHARE * self.count:
+            return f"It hardly matters here: {text}."
+        errors = self._standard_errors(judging.likelihood_rise(in_use, candidate))
+        needed = ceil(self.count * (self.ERRORS / np.clip(errors, 0.5, 2.0)) ** 2)
+        return f"{text.capitalize()}; it takes about {needed} to tell."
 
 
 class Source(Protocol):
