@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from kit._arrays import Float64, Int64, Pixels
 from kit._bundled import DATA
 from kit._checking import known
 from kit.classifier import Classifier
 from kit.images import Photo, load_image
-from kit.preprocessing.resizing import resize
 
 CLASSIFIERS = ("efficientnet_lite0", "fashion_mnist", "fashion_mnist_no_batchnorm")
 """Names for `classifier`."""
@@ -23,7 +23,7 @@ PHOTOS = ("photographs", "imagenet", "special", "fashion_mnist")
 """Names for `photos` and `labels`."""
 # Labelled images that a network is asked about.
 _FEW_LABELLED = 40
-# Shorter side of reduced photos: so small, many of them are just recognised.
+# Shorter side of reduced photos, or a little more: so small, many of them are just recognised.
 _REDUCED_SIDE = 40
 
 # Non-negative least squares with a small ridge over the coloured photos, the twelve largest once more.
@@ -135,17 +135,12 @@ def labelled_images(classes: int) -> tuple[tuple[Photo, ...], Int64]:
 
 @cache
 def reduced_photos() -> tuple[Photo, ...]:
-    """Return the labelled photos of ImageNet so small that a network just recognises many of them.
-
-    Whatever is prepared wrongly costs predictions for these, where it costs none for large ones.
-    """
+    """Return the labelled photos of ImageNet, so small that what is prepared wrongly costs predictions."""
     reduced = []
     for photo in photos("imagenet"):
-        height, width = photo.size
-        share = _REDUCED_SIDE / min(photo.size)
-        size = round(height * share), round(width * share)
-        pixels = resize(photo.pixels, size, "box").astype(np.uint8)
-        reduced.append(Photo.from_array(pixels, photo.name))
+        factor = min(photo.size) // _REDUCED_SIDE
+        pixels = np.asarray(Image.fromarray(photo.pixels).reduce(factor))
+        reduced.append(Photo(pixels, photo.name))
     return tuple(reduced)
 
 

@@ -140,7 +140,8 @@ class Trial(NamedTuple):
         return np.asarray(np.abs(self.before - self.after).sum(axis=1) / 2)
 
 
-_NO_LAYERS = FirstLayers(b"", ())
+# Of a network of which nothing can be measured.
+NO_LAYERS = FirstLayers(b"", ())
 
 
 class Evaluator:
@@ -150,7 +151,7 @@ class Evaluator:
         self, predictor: Predictor, first_layers: FirstLayers | None = None
     ) -> None:
         self.predictor = predictor
-        self.first_layers = _without_new_averages(first_layers or _NO_LAYERS)
+        self.first_layers = _without_new_averages(first_layers or NO_LAYERS)
         self._resized: dict[tuple[Any, ...], Array] = {}
         self._results: dict[tuple[Any, ...], Float64] = {}
 

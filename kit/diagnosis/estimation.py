@@ -142,13 +142,12 @@ def _fitted_score(
     error = sqrt(1 / photos + 1 / training.tensors) * std
     mean_error = training.of_mean * error
     std_error = training.of_std * error
-    within_error = (
-        Scaling(255.0, mean - mean_error, std),
-        Scaling(255.0, mean + mean_error, std),
-        Scaling(255.0, mean, std - std_error),
-        Scaling(255.0, mean, std + std_error),
+    variants = tuple(
+        fixed.replace(
+            scaling=Scaling(255.0, mean + up * mean_error, std + wider * std_error)
+        )
+        for up, wider in ((-1, 0), (1, 0), (0, -1), (0, 1))
     )
-    variants = tuple(fixed.replace(scaling=scaling) for scaling in within_error)
     text = f"fitted mean; mean known to ± {mean_error:.2g}, std to ± {std_error:.2g}"
     one_class = len(set(predicted)) == 1
     vetoed = photos < ENOUGH_IMAGES or one_class

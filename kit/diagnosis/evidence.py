@@ -49,8 +49,8 @@ CORRECT_SHARE = 0.5
 BY_CHANCE = 0.05
 """Chance of as many correct predictions by guessing up to which labels alone say that nothing is wrong."""
 
+# Steps of files, and one that is too small to be seen in evidence.
 _NOT_JUDGED = {"exif", "alpha", "depth", "filter"}
-"""Steps that are of files, or too small to be seen in evidence."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Score:
     @property
     def measured(self) -> float:
         """The same without what is known before any image."""
-        return sum(vote.gain for vote in self.votes[:-1])
+        return self.gain - self.votes[-1].gain
 
     def gain_by(self, source: type) -> float:
         """Nats of the sources of a class."""
@@ -119,6 +119,8 @@ class Grounds:
         The user's images, the index of the class of each, -1 where it is not known, and what judges.
     probes
         Photos of the kit that judge the pipeline, too; empty where the network knows no photos.
+    bundled
+        Labelled images of the kit, for a network that has their classes.
     candidates
         From a preprocessing in use to what is tried in its place.
     """
@@ -129,6 +131,7 @@ class Grounds:
     labels: Int64
     sources: tuple[Source, ...]
     probes: tuple[Photo, ...] = ()
+    bundled: Bundled | None = None
     candidates: Callable[[Preprocessing], Iterable[Candidate]] = distinguishable
     _ranked_scores: dict[Preprocessing, tuple[Score, ...]] = field(default_factory=dict)
 
@@ -147,17 +150,20 @@ class Grounds:
         bundled = _bundled_source(evaluator, in_use, photos)
         labelled = Labelled(evaluator, photos, labels)
         probes = probing.photos if probing else ()
+        certainty: Certainty | None = Certainty(evaluator, photos, probes)
+        if bundled and bundled.photographic:
+            # They tell all that predictions can, and how sure these are of a few images is chance.
+            certainty = None
+            probes = bundled.photos
         sources = (
             *_own_image_sources(evaluator, photos),
             probing,
-            Certainty(evaluator, photos, probes),
+            certainty,
             bundled,
             labelled if labelled.count else None,
         )
-        if bundled and bundled.photographic:
-            probes = bundled.photos
         known = tuple(source for source in sources if source)
-        return cls(evaluator, in_use, photos, labels, known, probes)
+        return cls(evaluator, in_use, photos, labels, known, probes, bundled)
 
     def with_in_use(self, in_use: Preprocessing) -> "Grounds":
         """Return the same evidence where another preprocessing is suspected."""
@@ -175,12 +181,6 @@ class Grounds:
     def labelled(self) -> Labelled:
         """The user's images with their labels."""
         return Labelled(self.evaluator, self.photos, self.labels)
-
-    @property
-    def bundled(self) -> Bundled | None:
-        """The labelled images of the kit, for a network that has their classes."""
-        bundled = (source for source in self.sources if isinstance(source, Bundled))
-        return next(bundled, None)
 
     @property
     def label_count(self) -> int:
@@ -279,19 +279,18 @@ def _own_image_sources(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[
         sources.append(Ordinary(evaluator, photos, profile))
     if evaluator.first_layers.means is not None:
         chance = CHANCE_DISTANCE / len(photos)
+        # What is usual, a profile tells better.
+        alone = profile is None
         averages = Averages(
             evaluator,
             photos,
             title="your images",
-            weight=1.0,
+            weight=1.0 if alone else 0.5,
             floor=chance + SOURCE_DISTANCE,
-            usual_up_to=USUAL_DISTANCE,
-            binding=True,
+            usual_up_to=USUAL_DISTANCE if alone else 0.0,
+            binding=alone,
             chance_distance=2 * chance,
         )
-        if profile is not None:
-            # What is usual, the profile tells better.
-            averages = replace(averages, weight=0.5, usual_up_to=0.0, binding=False)
         sources.append(averages)
     return sources
 
@@ -316,10 +315,8 @@ def _probe_source(
         return None
     profile = evaluator.profile
     # Averages of all together can be met by images each of which is unlike any of the training.
-    if profile is not None:
-        ordinary = Ordinary(evaluator, photos, profile)
-        if not ordinary.as_usual_as_most(best):
-            return None
+    if profile and not Ordinary(evaluator, photos, profile).as_usual_as_most(best):
+        return None
     return Averages(
         evaluator,
         photos,
@@ -352,16 +349,12 @@ def _bundled_source(
         photos, labels = labelled_images(classes)
     except FileNotFoundError:
         return None
-    photographic = classes != 10
     bundled = Bundled(
-        evaluator,
-        reduced_photos() if photographic else photos,
-        labels,
-        photographic=photographic,
-        originals=photos,
+        evaluator, photos, labels, photographic=classes != 10, originals=photos
     )
-    usual_images = replace(bundled, photos=photos)
-    tried = _preprocessings_tried(evaluator, in_use, photos)
     # Asked one after the other, since the first one is enough for most networks.
-    predicts_most = any(usual_images.correct(p).mean() >= CORRECT_SHARE for p in tried)
-    return bundled if predicts_most else None
+    for p in _preprocessings_tried(evaluator, in_use, photos):
+        if bundled.correct(p).mean() >= CORRECT_SHARE:
+            reduced = reduced_photos() if bundled.photographic else photos
+            return replace(bundled, photos=reduced)
+    return None

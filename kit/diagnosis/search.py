@@ -198,20 +198,18 @@ def scaling_by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
 
 
 def unfounded(grounds: Grounds, finding: Finding) -> bool:
-    """Whether labels or the user's images forbid the fix of a fault that a check has named.
-
-    Or whether nothing but surer predictions speaks for it, where the check went by predictions.
-    """
+    """Whether evidence forbids the fix of what a check has named, or lacks for what it has by predictions."""
     fixed = finding.fix.preprocessing
     if fixed is None:
         return False
-    before = grounds.evaluator.tensors(grounds.photos, grounds.in_use)
-    after = grounds.evaluator.tensors(grounds.photos, fixed)
-    if before.shape != after.shape or not np.isfinite([before, after]).all():
+    fault = Candidate(fixed, step="", cause=finding.cause)
+    photos = grounds.photos
+    if not [*grounds.evaluator.differing(photos, grounds.in_use, [fault])]:
         return False
-    score = grounds.score(Candidate(fixed, step="", cause=finding.cause))
+    score = grounds.score(fault)
     if score.vetoed or finding.cause not in BY_PREDICTIONS:
         return score.vetoed
+    # How sure a network is of its predictions is too little.
     gains_of_own_images = [
         vote.gain
         for vote in score.votes
@@ -333,7 +331,6 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
 
 
 def _forbidden(grounds: Grounds, score: Score) -> bool:
-    """Whether something keeps a candidate from being named, however much speaks for it."""
     fixed = score.preprocessing
     return (
         score.vetoed
@@ -346,15 +343,12 @@ def _forbidden(grounds: Grounds, score: Score) -> bool:
 def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
     """Return the fix, without code where another one explains as much and changes predictions."""
     fixed = best.preprocessing
+    added_counts = dict.fromkeys(best.variants, 0)
+    added_counts |= dict.fromkeys(_rivals(grounds, best, scores), 2)
     unlike = [
-        variant
-        for variant in best.variants
-        if _changes_predictions(grounds, fixed, variant, added_counts=0)
-    ]
-    unlike += [
-        rival
-        for rival in _rivals(grounds, best, scores)
-        if _changes_predictions(grounds, fixed, rival, added_counts=2)
+        other
+        for other, count in added_counts.items()
+        if _changes_predictions(grounds, fixed, other, added_counts=count)
     ]
     if not unlike:
         return fix(grounds.in_use, fixed)
@@ -381,7 +375,8 @@ def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing
     repaired = grounds.with_in_use(best.preprocessing)
 
     def close(rival: Score) -> bool:
-        if best.gain - rival.gain < lead:
+        # Image by image, where a source compares so: each alone is far from what is in use.
+        if repaired.score(rival.candidate).gain > -lead:
             return True
         trial = repaired.trial(rival.preprocessing)
         if not by_labels or trial.moved_share.mean() <= QUIET_SHARE:
@@ -523,15 +518,14 @@ def _undecided(grounds: Grounds, score: Score) -> bool:
 
 def difference(in_use: Preprocessing, fixed: Preprocessing) -> str:
     """Return what `fixed` does otherwise, step by step, and which steps it leaves out."""
-    before = dict(line.split(": ", 1) for line in in_use.describe())
-    after = dict(line.split(": ", 1) for line in fixed.describe())
-    changed = [
-        f"{step}: {words}" for step, words in after.items() if before.get(step) != words
-    ]
+    before = in_use.describe()
+    after = fixed.describe()
+    steps = {line.split(": ")[0] for line in after}
+    changed = [line for line in after if line not in before]
     left_out = [
         f"leave out {step} ({words})"
-        for step, words in before.items()
-        if step not in after
+        for step, words in (line.split(": ", 1) for line in before)
+        if step not in steps
     ]
     return "; ".join([*changed, *left_out])
 

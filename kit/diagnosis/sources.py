@@ -288,10 +288,8 @@ _OF_SIZE = {"thumbnail", "fit"}
 class Bundled(Labelled):
     """Labelled images of the kit, for a network that has their classes.
 
-    The evidence is in images that are hard to recognise: nearly all others are, whatever their scaling. So
-    `photos` may be reduced ones; steps that change the size of what is seen are judged by the `originals`.
-    Where they are not `photographic`, a person's own may be inverted beside them: then no polarity is named,
-    and nothing is clean.
+    `photos` may be reduced, and `originals` judge what changes sizes. Where they are not `photographic`, a
+    person's own may be inverted beside them: then no polarity is named, and nothing is clean.
     """
 
     title: str = "labelled images of the kit"
@@ -310,11 +308,10 @@ class Bundled(Labelled):
         return super().rows(p if self.photographic else p.replace(invert=False))
 
     def _judging(self, step: str) -> "Bundled":
-        """Return the same with the images that judge a step: reduced ones show more, but not of sizes."""
+        # Reduced images are predicted better where a step enlarges what they show, though it be wrong.
         return replace(self, photos=self.originals) if step in _OF_SIZE else self
 
     def _standard_errors(self, likelihood_rise: Float64) -> float:
-        """Return by how many standard errors the mean of a rise is above 0."""
         error = float(likelihood_rise.std(ddof=1)) / sqrt(len(likelihood_rise))
         return float(likelihood_rise.mean()) / max(error, self.LEAST_ERROR)
 
