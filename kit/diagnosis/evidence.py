@@ -47,7 +47,8 @@ CORRECT_SHARE = 0.5
 """Share of the kit's labelled images that a network with their classes predicts correctly."""
 
 BY_CHANCE = 0.05
-"""Chance of as many correct predictions by guessing up to which labels alone say that nothing is wrong."""
+"""Chance of as many correct predictions by guessing, or by any of the changes tried, up to which labels alone
+say that nothing is wrong, or name a cause."""
 
 # Steps of files, and one that is too small to be seen in evidence.
 _NOT_JUDGED = {"exif", "alpha", "depth", "filter"}
@@ -78,10 +79,6 @@ class Score:
     def measured(self) -> float:
         """The same without what is known before any image."""
         return self.gain - self.votes[-1].gain
-
-    def gain_by(self, source: type) -> float:
-        """Nats of the sources of a class."""
-        return sum(vote.gain for vote in self.votes if vote.source is source)
 
     @property
     def vetoed(self) -> bool:
@@ -281,17 +278,18 @@ def _own_image_sources(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[
         chance = CHANCE_DISTANCE / len(photos)
         # What is usual, a profile tells better.
         alone = profile is None
-        averages = Averages(
-            evaluator,
-            photos,
-            title="your images",
-            weight=1.0 if alone else 0.5,
-            floor=chance + SOURCE_DISTANCE,
-            usual_up_to=USUAL_DISTANCE if alone else 0.0,
-            binding=alone,
-            chance_distance=2 * chance,
+        sources.append(
+            Averages(
+                evaluator,
+                photos,
+                title="your images",
+                weight=1.0 if alone else 0.5,
+                floor=chance + SOURCE_DISTANCE,
+                usual_up_to=USUAL_DISTANCE if alone else 0.0,
+                binding=alone,
+                chance_distance=2 * chance,
+            )
         )
-        sources.append(averages)
     return sources
 
 
@@ -332,7 +330,6 @@ def _probe_source(
 def _preprocessings_tried(
     evaluator: Evaluator, in_use: Preprocessing, photos: tuple[Photo, ...]
 ) -> list[Preprocessing]:
-    """Return the preprocessing in use, and all that make other tensors of photos."""
     others = evaluator.differing(photos[:FEW_IMAGES], in_use, distinguishable(in_use))
     return [in_use, *(other.preprocessing for other in others)]
 
@@ -340,10 +337,12 @@ def _preprocessings_tried(
 def _bundled_source(
     evaluator: Evaluator, in_use: Preprocessing, own_images: tuple[Photo, ...]
 ) -> Bundled | None:
-    """Return labelled images as a source, where a network predicts most of them under some preprocessing."""
     classes = evaluator.answers(own_images, in_use).shape[1]
-    usual = classes in {10, 1000, 1001}
-    if evaluator.has_layer_statistics or in_use.size is None or not usual:
+    if (
+        evaluator.has_layer_statistics
+        or in_use.size is None
+        or classes not in {10, 1000, 1001}
+    ):
         return None
     try:
         photos, labels = labelled_images(classes)

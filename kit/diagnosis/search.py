@@ -9,7 +9,7 @@ import numpy as np
 from kit.diagnosis.candidates import FEW_IMAGES, QUIET_SHARE, Candidate
 from kit.diagnosis.checks_input import BY_PREDICTIONS
 from kit.diagnosis.estimation import estimated, explained_by_light
-from kit.diagnosis.evidence import LEAST_SIDE, Grounds, Score, Scores
+from kit.diagnosis.evidence import BY_CHANCE, LEAST_SIDE, Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
 from kit.diagnosis.sources import NAMED_GAIN, Bundled, Certainty, Labelled
 from kit.preprocessing import Preprocessing
@@ -276,9 +276,6 @@ LEAD_OVER_STEPS = 0.2
 LEAD_WITHIN_STEP = 0.03
 """Nats by which a cause must lead the next one of the same step."""
 
-BY_CHANCE = 0.05
-"""Chance, out of all changes tried, of so many labels fixed, up to which labels alone name a cause."""
-
 _SEES = "With the fix, the model sees what it was trained on."
 _MEETS = "With the fix, labelled images are predicted correctly."
 _MAY = "The fix brings the images a little closer to training."
@@ -454,10 +451,10 @@ def _of_other_causes(score: Score, scores: Scores) -> list[Score]:
 
 def _chance_evidence(grounds: Grounds, best: Score) -> Evidence | None:
     """Return the chance of so many more labels; None where other evidence names the cause without them."""
+    gains = {vote.source: vote.gain for vote in best.votes}
+    by_others = gains.get(Bundled, 0.0)
     if grounds.evaluator.has_statistics:
-        by_others = best.gain - best.gain_by(Labelled)
-    else:
-        by_others = best.gain_by(Bundled)
+        by_others = best.gain - gains.get(Labelled, 0.0)
     if by_others >= NAMED_GAIN:
         return None
     gained, lost = grounds.gained_and_lost(best.preprocessing)

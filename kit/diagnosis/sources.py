@@ -311,16 +311,13 @@ class Bundled(Labelled):
         # Reduced images are predicted better where a step enlarges what they show, though it be wrong.
         return replace(self, photos=self.originals) if step in _OF_SIZE else self
 
-    def _standard_errors(self, likelihood_rise: Float64) -> float:
-        error = float(likelihood_rise.std(ddof=1)) / sqrt(len(likelihood_rise))
-        return float(likelihood_rise.mean()) / max(error, self.LEAST_ERROR)
-
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use, image by image."""
         judging = self._judging(candidate.step)
         likelihood_rise = judging.likelihood_rise(in_use, candidate)
-        errors = self._standard_errors(likelihood_rise)
+        error = float(likelihood_rise.std(ddof=1)) / sqrt(len(likelihood_rise))
         rise = float(likelihood_rise.mean())
+        errors = rise / max(error, self.LEAST_ERROR)
         gain = NAMED_GAIN * min(errors / self.ERRORS, rise / self.RISE)
         text = f"rise of the log-likelihood of {self.title}, in standard errors"
         unjudged = candidate.step == "polarity" and not self.photographic
@@ -335,8 +332,8 @@ class Bundled(Labelled):
         )
         if gained + lost <= QUIET_SHARE * self.count:
             return f"It hardly matters here: {text}."
-        errors = self._standard_errors(judging.likelihood_rise(in_use, candidate))
-        needed = ceil(self.count * (self.ERRORS / np.clip(errors, 0.5, 2.0)) ** 2)
+        errors = np.clip(self.vote(in_use, candidate).measured, 0.5, 2.0)
+        needed = ceil(self.count * (self.ERRORS / errors) ** 2)
         return f"{text.capitalize()}; it takes about {needed} to tell."
 
 
