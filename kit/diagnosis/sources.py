@@ -327,14 +327,14 @@ class Bundled(Labelled):
         """Say what they show of a candidate that they do not prove, and how many like them would."""
         judging = self._judging(candidate.step)
         gained, lost = judging.gained_and_lost(in_use, candidate.preprocessing)
-        text = (
-            f"of {self.count} {self.title}, this puts {gained} right and {lost} wrong"
+        effect = (
+            f"its fix puts {gained} right and {lost} wrong of {self.count} {self.title}"
         )
         if gained + lost <= QUIET_SHARE * self.count:
-            return f"It hardly matters here: {text}."
+            return f"It hardly matters here: {effect}."
         errors = np.clip(self.vote(in_use, candidate).measured, 0.5, 2.0)
         needed = ceil(self.count * (self.ERRORS / errors) ** 2)
-        return f"{text.capitalize()}; it takes about {needed} to tell."
+        return f"Too few to tell: {effect}; about {needed} would do."
 
 
 class Source(Protocol):
