@@ -179,17 +179,18 @@ def test_what_is_tried_makes_a_difference_and_can_be_told(
 
 
 def test_surer_predictions_alone_do_not_say_how_training_images_were_decoded(
-    no_batchnorm, sixteen, truth
+    no_batchnorm,
 ):
     used = no_batchnorm.preprocessing
     black = used.replace(decoding=replace(used.decoding, matte=(0, 0, 0)))
     finding = Finding("alpha_matte", "named", "", fix=using("", used))
     bare = Evaluator(no_batchnorm)
-    assert unfounded(Grounds.of(bare, black, sixteen), finding)
-    labels = indices(truth, 16)
-    assert not unfounded(Grounds.of(bare, black, sixteen, labels), finding)
+    photos = (kit.samples.photo("alpha.webp"),)
+    assert unfounded(Grounds.of(bare, black, photos), finding)
+    labels = bare.answers(photos, used).argmax(axis=1)
+    assert not unfounded(Grounds.of(bare, black, photos, labels), finding)
     certain = replace(finding, cause="dtype_cast")
-    assert not unfounded(Grounds.of(bare, black, sixteen), certain)
+    assert not unfounded(Grounds.of(bare, black, photos), certain)
 
 
 def test_a_network_of_usual_classes_is_asked_about_labelled_images_of_the_kit(
