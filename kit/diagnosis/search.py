@@ -307,8 +307,9 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
         summary = _LIGHT
     elif not grounds.evaluator.has_statistics:
         summary = _MEETS
-        if grounds.bundled and not sure:
-            summary = grounds.bundled.words(grounds.in_use, best.candidate)
+        bundled = grounds.bundled
+        if not sure and bundled and bundled.photographic:
+            summary = bundled.words(grounds.in_use, best.candidate)
     else:
         summary = _SEES if sure else _MAY
     advice = _best_fix(grounds, best, scores)
