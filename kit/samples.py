@@ -138,9 +138,8 @@ def reduced_photos() -> tuple[Photo, ...]:
     """Return the labelled photos of ImageNet, so small that what is prepared wrongly costs predictions."""
     reduced = []
     for photo in photos("imagenet"):
-        factor = min(photo.size) // _REDUCED_SIDE
-        pixels = np.asarray(Image.fromarray(photo.pixels).reduce(factor))
-        reduced.append(Photo(pixels, photo.name))
+        image = Image.fromarray(photo.pixels).reduce(min(photo.size) // _REDUCED_SIDE)
+        reduced.append(Photo(np.asarray(image), photo.name))
     return tuple(reduced)
 
 

@@ -46,6 +46,9 @@ USUAL_DISTANCE = 0.5
 CORRECT_SHARE = 0.5
 """Share of the kit's labelled images that a network with their classes predicts correctly."""
 
+# Likewise, of these once they are reduced; where it predicts fewer, they tell nothing.
+RECOGNISED_SHARE = 0.2
+
 BY_CHANCE = 0.05
 """Chance of as many correct predictions by guessing, or by any of the changes tried, up to which labels alone
 say that nothing is wrong, or name a cause."""
@@ -354,6 +357,9 @@ def _bundled_source(
     # Asked one after the other, since the first one is enough for most networks.
     for p in _preprocessings_tried(evaluator, in_use, photos):
         if bundled.correct(p).mean() >= CORRECT_SHARE:
-            reduced = reduced_photos() if bundled.photographic else photos
-            return replace(bundled, photos=reduced)
+            reduced = replace(
+                bundled, photos=reduced_photos() if bundled.photographic else photos
+            )
+            recognised = reduced.correct(p).mean() >= RECOGNISED_SHARE
+            return reduced if recognised else bundled
     return None

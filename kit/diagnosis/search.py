@@ -68,17 +68,15 @@ def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | N
     if best.both.gain < enough or _forbidden(grounds, best.both):
         return None
     fixed = best.both.preprocessing
-    text = "gain of both changes together, in nats"
-    evidence = (
-        Evidence(text, best.both.gain, needed, supports=True),
-        Evidence("gain of the best change alone", single_gain),
+    evidence = Evidence(
+        "gain of both changes together, in nats", best.both.gain, needed, supports=True
     )
     findings = [
         Finding(
             cause=cause,
             verdict="named",
             summary="One of two causes.",
-            evidence=evidence,
+            evidence=(evidence,),
             cost=float(grounds.trial(fixed).changed.mean()),
             fix=fix(grounds.in_use, fixed),
         )
@@ -203,8 +201,7 @@ def unfounded(grounds: Grounds, finding: Finding) -> bool:
     if fixed is None:
         return False
     fault = Candidate(fixed, step="", cause=finding.cause)
-    photos = grounds.photos
-    if not [*grounds.evaluator.differing(photos, grounds.in_use, [fault])]:
+    if not [*grounds.evaluator.differing(grounds.photos, grounds.in_use, [fault])]:
         return False
     score = grounds.score(fault)
     if score.vetoed or finding.cause not in BY_PREDICTIONS:
