@@ -214,7 +214,7 @@ def _diagnose(options: argparse.Namespace) -> int:
     _show(result, as_json=options.json)
     if diagnosis.fix_code and not options.json:
         sys.stdout.write(f"\n{diagnosis.fix_code}\n")
-    return 0 if diagnosis.undecided else DIAGNOSED[diagnosis.verdict]
+    return DIAGNOSED[diagnosis.verdict]
 
 
 def _pin(options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from kit._arrays import Float64, Int64, Pixels
 from kit._bundled import DATA
@@ -24,6 +25,8 @@ PHOTOS = ("photographs", "imagenet", "special", "fashion_mnist")
 LABELLED = {10: ("fashion_mnist", 0), 1000: ("imagenet", 0), 1001: ("imagenet", 1)}
 # Of them a network is asked about.
 _FEW_LABELLED = 40
+# Shorter side of reduced photos, or a little more: so small, many of them are just recognised.
+_REDUCED_SIDE = 40
 
 # Non-negative least squares with a small ridge over the coloured photos, the twelve largest once more.
 _TYPICAL = {
@@ -130,6 +133,16 @@ def labelled_images(classes: int) -> tuple[tuple[Photo, ...], Int64]:
     name, first_class = LABELLED[classes]
     indices = np.array(labels(name)[:_FEW_LABELLED]) + first_class
     return photos(name)[:_FEW_LABELLED], indices
+
+
+@cache
+def reduced_photos() -> tuple[Photo, ...]:
+    """Return the labelled photos of ImageNet, so small that what is prepared wrongly costs predictions."""
+    reduced = []
+    for photo in photos("imagenet"):
+        image = Image.fromarray(photo.pixels).reduce(min(photo.size) // _REDUCED_SIDE)
+        reduced.append(Photo(np.asarray(image), photo.name))
+    return tuple(reduced)
 
 
 def typical(without: Sequence[Photo] = ()) -> tuple[tuple[Photo, ...], Float64]:

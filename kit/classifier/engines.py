@@ -398,6 +398,8 @@ class OnnxEngine(Engine):
             "session.model_external_initializers_file_folder_path", os.devnull
         )
         options.add_session_config_entry("session.load_model_format", "ONNX")
+        # Waiting threads would burn as much processor time as the network takes.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(
                 data, options, providers=["CPUExecutionProvider"]

@@ -22,6 +22,7 @@ from kit.classifier.first_layers import FirstLayers
 from kit.classifier.labels import Labels, label_indices
 from kit.diagnosis.candidates import (
     IMAGES_TRIED,
+    NO_LAYERS,
     QUIET_SHARE,
     Evaluator,
     Sensitivity,
@@ -53,10 +54,9 @@ from kit.diagnosis.search import (
     LEAD_OVER_STEPS,
     NOTHING,
     Search,
-    contradicted,
     fix,
     search,
-    unsupported,
+    unfounded,
 )
 from kit.diagnosis.sources import NAMED_GAIN
 from kit.images import Photo, Pictures, as_photos
@@ -288,7 +288,7 @@ class Investigation:
             findings,
             self.classifier.name,
             len(self.photos),
-            clean=no_fault and not self.undecided,
+            clean=no_fault,
             preprocessing=self.in_use,
             notes=tuple(notes),
             sensitivity=self.sensitivity,
@@ -398,11 +398,7 @@ def _search_preprocessing(case: Investigation) -> Investigation:
     def doubtful(finding: Finding) -> bool:
         # Predictions for wrongly prepared images can look like another order.
         disordered = finding.cause == "class_order" and searched.named
-        return (
-            disordered
-            or unsupported(grounds, finding)
-            or contradicted(grounds, finding)
-        )
+        return disordered or unfounded(grounds, finding)
 
     certain = _doubted(case.certain, doubtful)
     case = _search_again(replace(case, searched=searched, certain=certain))
@@ -419,18 +415,15 @@ def _search_preprocessing(case: Investigation) -> Investigation:
     return replace(case, certain=tuple(judged_again))
 
 
-def _first_layers(case: Investigation) -> FirstLayers | None:
+def _first_layers(case: Investigation) -> FirstLayers:
     """Return the first layers with the reference as their profile, without averages that tell less."""
-    layers = case.classifier.first_layers
-    if case.reference is not None:
-        # Where a file has no layers that can be run, the tensors themselves are compared.
-        layers = layers or FirstLayers(b"", ())
-        layers = layers.with_profile(np.asarray(case.reference, np.float32))
-    if layers is None:
-        return None
+    # Where a file has no layers that can be run, the tensors themselves are compared.
+    layers = case.classifier.first_layers or NO_LAYERS
     unsettled = any(finding.cause == "batchnorm_mode" for finding in case.certain)
     if case.reference is not None or unsettled:
         layers = replace(layers, means=None, variances=None)
+    if case.reference is not None:
+        layers = layers.with_profile(np.asarray(case.reference, np.float32))
     return layers
 
 
@@ -508,17 +501,15 @@ def _check_images(case: Investigation) -> Investigation:
         return replace(case, doubts=("images without edges show nothing",))
     # What is ordinary is known of photographs; images that are usual need no look.
     if case.searched.knows_photos and not case.searched.images_usual:
-        possible = [
-            finding
-            for finding in case.searched.findings
-            if finding.verdict == "possible"
-        ]
+        possible = any(
+            finding.verdict == "possible" for finding in case.searched.findings
+        )
         properties = check_properties(
             case.classifier,
             case.photos,
             case.labels,
             first_layers=case.evaluator.first_layers,
-            preprocessing_doubtful=bool(possible),
+            preprocessing_doubtful=possible,
         )
         case = case.found(*properties)
     if not case.named:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,8 +35,6 @@ class Candidate:
         What was done wrong if this one is right, and other causes that come to the very same.
     faults
         Names in the catalogue that lead from this one to the one in use; may be empty.
-    quiet
-        Whether the difference is too small to be seen in evidence.
     """
 
     preprocessing: Preprocessing
@@ -44,7 +42,6 @@ class Candidate:
     cause: str
     faults: tuple[str, ...] = ()
     equivalent: tuple[str, ...] = ()
-    quiet: bool = False
 
     @property
     def causes(self) -> set[str]:
@@ -85,17 +82,12 @@ def explained(step: str, candidate: Preprocessing, in_use: Preprocessing) -> Can
         if np.any(mean) and not np.any(mean_in_use):
             causes.append("wrong_mean_std")
     cause, *equivalent = dict.fromkeys(causes)
-    # Squashing costs EfficientNet-Lite1 no certainty on photos with a known class: 0.06 nats.
-    quiet = step == "filter" or (
-        step == "fit" and "letterbox" not in {candidate.fit, in_use.fit}
-    )
     return Candidate(
         candidate,
         step,
         cause,
         faults=tuple(fault.name for fault in faults),
         equivalent=tuple(equivalent),
-        quiet=quiet,
     )
 
 
@@ -148,6 +140,10 @@ class Trial(NamedTuple):
         return np.asarray(np.abs(self.before - self.after).sum(axis=1) / 2)
 
 
+# Of a network of which nothing can be measured.
+NO_LAYERS = FirstLayers(b"", ())
+
+
 class Evaluator:
     """Runs a network, and its first layers where they can be reached, under many preprocessings."""
 
@@ -155,28 +151,25 @@ class Evaluator:
         self, predictor: Predictor, first_layers: FirstLayers | None = None
     ) -> None:
         self.predictor = predictor
-        self.first_layers = _without_new_averages(first_layers)
+        self.first_layers = _without_new_averages(first_layers or NO_LAYERS)
         self._resized: dict[tuple[Any, ...], Array] = {}
         self._results: dict[tuple[Any, ...], Float64] = {}
 
     @property
     def has_statistics(self) -> bool:
         """Whether anything is known of the training images."""
-        layers = self.first_layers
-        return layers is not None and (
-            layers.means is not None or self.profile is not None
-        )
+        return self.first_layers.means is not None or self.profile is not None
 
     @property
     def has_layer_statistics(self) -> bool:
         """Whether it is known what the first layers received in training."""
-        return self.has_statistics and bool(self._read.widths)
+        return self.has_statistics and bool(self.first_layers.widths)
 
     @cached_property
     def profile(self) -> Profile | None:
         """What is ordinary by the profile; None without one, or where it is short."""
         layers = self.first_layers
-        if layers is None or layers.profile is None:
+        if layers.profile is None:
             return None
         rows = layers.profile if layers.features is None else layers.features
         distinct = len({row.tobytes() for row in rows})
@@ -186,10 +179,6 @@ class Evaluator:
             if usable
             else None
         )
-
-    @property
-    def _read(self) -> FirstLayers:
-        return cast("FirstLayers", self.first_layers)
 
     def tensors(self, photos: Photos, p: Preprocessing) -> Float32:
         """Return what `p` makes of the photos, float32 (N, H, W, C), equal to its `apply`."""
@@ -227,11 +216,11 @@ class Evaluator:
 
     def moments(self, photos: Photos, p: Preprocessing) -> Float64:
         """Return the statistics of the first layers, float64 (N, 2 * sum(widths)), one row for each photo."""
-        return self._computed_once("moments", self._read.measure, photos, p)
+        return self._computed_once("moments", self.first_layers.measure, photos, p)
 
     def features(self, photos: Photos, p: Preprocessing) -> Float64 | None:
         """Return the features of the tensors, float64 (N, K), one row for each; None as in the profile."""
-        if self.first_layers is None or self.first_layers.features is None:
+        if self.first_layers.features is None:
             return None
         return self._computed_once("features", tensor_features, photos, p)
 
@@ -245,7 +234,9 @@ class Evaluator:
         moments = np.average(self.moments(photos, p), axis=0, weights=weights)
         return float(
             np.exp(
-                np.log(distances(moments, self._read, CONSTANT_SHARE) + 1e-12).mean()
+                np.log(
+                    distances(moments, self.first_layers, CONSTANT_SHARE) + 1e-12
+                ).mean()
             )
         )
 
@@ -272,9 +263,9 @@ class Evaluator:
         return Trial(self.answers(photos, before), self.answers(photos, after))
 
 
-def _without_new_averages(layers: FirstLayers | None) -> FirstLayers | None:
+def _without_new_averages(layers: FirstLayers) -> FirstLayers:
     """Return the layers without averages where these are still those of a new layer, as in a frozen one."""
-    if layers is None or layers.means is None or layers.variances is None:
+    if layers.means is None or layers.variances is None:
         return layers
     new = not layers.means.any() and bool((layers.variances == 1).all())
     return replace(layers, means=None, variances=None) if new else layers

@@ -99,9 +99,9 @@ def estimated(grounds: Grounds, ranked: Scores) -> Score | None:
     best = next((score for score in ranked if score.candidate.step == "scaling"), None)
     evaluator = grounds.evaluator
     layers = evaluator.first_layers
-    if best is None or evaluator.profile is None or layers is None:
+    if best is None or evaluator.profile is None or layers.features is None:
         return None
-    if layers.features is None or grounds.usual(grounds.in_use):
+    if grounds.usual(grounds.in_use):
         return None
     explained_otherwise = ranked[0] is not best and grounds.usual(
         ranked[0].preprocessing
@@ -142,13 +142,12 @@ def _fitted_score(
     error = sqrt(1 / photos + 1 / training.tensors) * std
     mean_error = training.of_mean * error
     std_error = training.of_std * error
-    within_error = (
-        Scaling(255.0, mean - mean_error, std),
-        Scaling(255.0, mean + mean_error, std),
-        Scaling(255.0, mean, std - std_error),
-        Scaling(255.0, mean, std + std_error),
+    variants = tuple(
+        fixed.replace(
+            scaling=Scaling(255.0, mean + up * mean_error, std + wider * std_error)
+        )
+        for up, wider in ((-1, 0), (1, 0), (0, -1), (0, 1))
     )
-    variants = tuple(fixed.replace(scaling=scaling) for scaling in within_error)
     text = f"fitted mean; mean known to ± {mean_error:.2g}, std to ± {std_error:.2g}"
     one_class = len(set(predicted)) == 1
     vetoed = photos < ENOUGH_IMAGES or one_class

@@ -125,9 +125,11 @@ def using(text: str, fixed: Preprocessing) -> Fix:
 
 def at_least(successes: int, trials: int, rate: float) -> float:
     """Return the chance, 0 to 1, of so many successes or more in a binomial distribution."""
-    from scipy.stats import binom
+    from scipy.special import (
+        bdtrc,
+    )  # scipy.stats has it too, and takes longer to import than to ask
 
-    return float(binom.sf(successes - 1, trials, rate))
+    return float(bdtrc(successes - 1, trials, rate))
 
 
 def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:

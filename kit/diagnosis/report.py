@@ -37,7 +37,7 @@ class Diagnosis(Result):
         Its name, and how many images were looked at.
     clean
         Whether the evidence says that no fault of the preprocessing, the images or the head is behind these
-        answers. Not clean and nothing named means that the cause cannot be told.
+        answers, but for what is `undecided`. Not clean and nothing named means that the cause cannot be told.
     preprocessing
         In use.
     notes, judged_by
@@ -82,7 +82,7 @@ class Diagnosis(Result):
         """What it comes to, in a few words."""
         if self.best is not None:
             return f"the cause is {self.best.cause}"
-        if self.undecided or self.clean:
+        if self.clean:
             return "nothing wrong found"
         return "the cause cannot be told from these images"
 

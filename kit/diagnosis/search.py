@@ -9,7 +9,7 @@ import numpy as np
 from kit.diagnosis.candidates import FEW_IMAGES, QUIET_SHARE, Candidate
 from kit.diagnosis.checks_input import BY_PREDICTIONS
 from kit.diagnosis.estimation import estimated, explained_by_light
-from kit.diagnosis.evidence import LEAST_SIDE, Grounds, Score, Scores
+from kit.diagnosis.evidence import BY_CHANCE, LEAST_SIDE, Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
 from kit.diagnosis.sources import NAMED_GAIN, Bundled, Certainty, Labelled
 from kit.preprocessing import Preprocessing
@@ -65,26 +65,18 @@ def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | N
     enough = max(
         needed, single_gain + PAIR_SURPLUS, max(rivals, default=-inf) + LEAD_OVER_STEPS
     )
-    fixed = best.both.preprocessing
-    if (
-        best.both.gain < enough
-        or not grounds.usual(fixed)
-        or best.both.vetoed
-        or _labels_need_no_fix(grounds, fixed)
-        or explained_by_light(grounds, best.both)
-    ):
+    if best.both.gain < enough or _forbidden(grounds, best.both):
         return None
-    text = "gain of both changes together, in nats"
-    evidence = (
-        Evidence(text, best.both.gain, needed, supports=True),
-        Evidence("gain of the best change alone", single_gain),
+    fixed = best.both.preprocessing
+    evidence = Evidence(
+        "gain of both changes together, in nats", best.both.gain, needed, supports=True
     )
     findings = [
         Finding(
             cause=cause,
             verdict="named",
             summary="One of two causes.",
-            evidence=evidence,
+            evidence=(evidence,),
             cost=float(grounds.trial(fixed).changed.mean()),
             fix=fix(grounds.in_use, fixed),
         )
@@ -157,8 +149,8 @@ def search(grounds: Grounds) -> Search:
             )
         if not usual:
             notes.append(_REMAINS)
-    elif any(finding.summary == _LIGHT for finding in doubtful):
-        notes.append(_LIGHT)
+    elif doubtful and doubtful[0].summary not in {_MAY, _MEETS}:
+        notes.append(doubtful[0].summary)
     else:
         if not usual:
             notes.append(_UNUSUAL)
@@ -203,30 +195,22 @@ def scaling_by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
     return ()
 
 
-def contradicted(grounds: Grounds, finding: Finding) -> bool:
-    """Whether labels or the user's images forbid the fix of a fault that a check has named."""
+def unfounded(grounds: Grounds, finding: Finding) -> bool:
+    """Whether evidence forbids the fix of what a check has named, or lacks for what it has by predictions."""
     fixed = finding.fix.preprocessing
     if fixed is None:
         return False
-    before = grounds.evaluator.tensors(grounds.photos, grounds.in_use)
-    after = grounds.evaluator.tensors(grounds.photos, fixed)
-    if before.shape != after.shape or not np.isfinite([before, after]).all():
+    fault = Candidate(fixed, step="", cause=finding.cause)
+    if not [*grounds.evaluator.differing(grounds.photos, grounds.in_use, [fault])]:
         return False
-    candidate = Candidate(fixed, step="", cause=finding.cause)
-    return grounds.score(candidate).vetoed
-
-
-def unsupported(grounds: Grounds, finding: Finding) -> bool:
-    """Whether nothing but surer predictions speaks for the fix of what a check has named by predictions."""
-    fixed = finding.fix.preprocessing
-    if fixed is None or finding.cause not in BY_PREDICTIONS:
-        return False
-    score = grounds.score(Candidate(fixed, step="", cause=finding.cause))
-    # The last vote, that of what is known before any image, has no source: not strict.
+    score = grounds.score(fault)
+    if score.vetoed or finding.cause not in BY_PREDICTIONS:
+        return score.vetoed
+    # How sure a network is of its predictions is too little.
     gains_of_own_images = [
         vote.gain
-        for source, vote in zip(grounds.sources, score.votes, strict=False)
-        if not isinstance(source, Certainty | Bundled)
+        for vote in score.votes
+        if vote.source not in {Certainty, Bundled, None}
     ]
     return not gains_of_own_images or sum(gains_of_own_images) < -OPEN_GAIN
 
@@ -289,9 +273,6 @@ LEAD_OVER_STEPS = 0.2
 LEAD_WITHIN_STEP = 0.03
 """Nats by which a cause must lead the next one of the same step."""
 
-BY_CHANCE = 0.05
-"""Chance, out of all changes tried, of so many labels fixed, up to which labels alone name a cause."""
-
 _SEES = "With the fix, the model sees what it was trained on."
 _MEETS = "With the fix, labelled images are predicted correctly."
 _MAY = "The fix brings the images a little closer to training."
@@ -313,18 +294,19 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
     conditions = [
         *filter(None, (_smallest_lead(best, scores), _chance_evidence(grounds, best)))
     ]
-    lit = explained_by_light(grounds, best)
     sure = (
         best.gain >= NAMED_GAIN
         and best.measured >= LEAST_MEASURED_GAIN
-        and grounds.usual(fixed)
-        and not (best.vetoed or lit or _labels_need_no_fix(grounds, fixed))
+        and not _forbidden(grounds, best)
         and all(condition.supports for condition in conditions)
     )
-    if lit:
+    if explained_by_light(grounds, best):
         summary = _LIGHT
     elif not grounds.evaluator.has_statistics:
         summary = _MEETS
+        bundled = grounds.bundled
+        if not sure and bundled and bundled.photographic:
+            summary = bundled.words(grounds.in_use, best.candidate)
     else:
         summary = _SEES if sure else _MAY
     advice = _best_fix(grounds, best, scores)
@@ -343,18 +325,25 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
     )
 
 
+def _forbidden(grounds: Grounds, score: Score) -> bool:
+    fixed = score.preprocessing
+    return (
+        score.vetoed
+        or not grounds.usual(fixed)
+        or _labels_need_no_fix(grounds, fixed)
+        or explained_by_light(grounds, score)
+    )
+
+
 def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
     """Return the fix, without code where another one explains as much and changes predictions."""
     fixed = best.preprocessing
+    added_counts = dict.fromkeys(best.variants, 0)
+    added_counts |= dict.fromkeys(_rivals(grounds, best, scores), 2)
     unlike = [
-        variant
-        for variant in best.variants
-        if _changes_predictions(grounds, fixed, variant, added_counts=0)
-    ]
-    unlike += [
-        rival
-        for rival in _rivals(grounds, best, scores)
-        if _changes_predictions(grounds, fixed, rival, added_counts=2)
+        other
+        for other, count in added_counts.items()
+        if _changes_predictions(grounds, fixed, other, added_counts=count)
     ]
     if not unlike:
         return fix(grounds.in_use, fixed)
@@ -381,7 +370,8 @@ def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing
     repaired = grounds.with_in_use(best.preprocessing)
 
     def close(rival: Score) -> bool:
-        if best.gain - rival.gain < lead:
+        # Image by image, where a source compares so: each alone is far from what is in use.
+        if repaired.score(rival.candidate).gain > -lead:
             return True
         trial = repaired.trial(rival.preprocessing)
         if not by_labels or trial.moved_share.mean() <= QUIET_SHARE:
@@ -459,8 +449,7 @@ def _of_other_causes(score: Score, scores: Scores) -> list[Score]:
 
 def _chance_evidence(grounds: Grounds, best: Score) -> Evidence | None:
     """Return the chance of so many more labels; None where other evidence names the cause without them."""
-    kinds = map(type, grounds.sources)
-    gains = {kind: vote.gain for kind, vote in zip(kinds, best.votes, strict=False)}
+    gains = {vote.source: vote.gain for vote in best.votes}
     by_others = gains.get(Bundled, 0.0)
     if grounds.evaluator.has_statistics:
         by_others = best.gain - gains.get(Labelled, 0.0)
@@ -524,15 +513,14 @@ def _undecided(grounds: Grounds, score: Score) -> bool:
 
 def difference(in_use: Preprocessing, fixed: Preprocessing) -> str:
     """Return what `fixed` does otherwise, step by step, and which steps it leaves out."""
-    before = dict(line.split(": ", 1) for line in in_use.describe())
-    after = dict(line.split(": ", 1) for line in fixed.describe())
-    changed = [
-        f"{step}: {words}" for step, words in after.items() if before.get(step) != words
-    ]
+    before = in_use.describe()
+    after = fixed.describe()
+    steps = {line.split(": ")[0] for line in after}
+    changed = [line for line in after if line not in before]
     left_out = [
         f"leave out {step} ({words})"
-        for step, words in before.items()
-        if step not in after
+        for step, words in (line.split(": ", 1) for line in before)
+        if step not in steps
     ]
     return "; ".join([*changed, *left_out])
 

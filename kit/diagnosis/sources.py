@@ -1,15 +1,15 @@
 """What speaks for and against a candidate, each source by itself, in nats."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import inf, log, log10, sqrt
+from dataclasses import dataclass, replace
+from math import ceil, inf, log, log10, sqrt
 from typing import Protocol
 
 import numpy as np
 
 from kit._arrays import Bools, Float64, Int64
 from kit.classifier.labels import entropies
-from kit.diagnosis.candidates import Candidate, Evaluator
+from kit.diagnosis.candidates import QUIET_SHARE, Candidate, Evaluator
 from kit.diagnosis.finding import at_least
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
@@ -40,12 +40,15 @@ class Vote:
         What it is worth, in nats; below 0 where it speaks against the candidate.
     veto
         Whether it alone keeps the candidate from being named.
+    source
+        The class of the source; None for what is known before any image.
     """
 
     text: str
     gain: float
     measured: float
     veto: bool = False
+    source: type | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +64,7 @@ class Averages:
     floor
         Distance, in nats, that images as in training reach by chance: below, nearer is no better.
     usual_up_to
-        Distance up to which images count as those of the training; None where another source tells better.
+        Distance up to which images count as those of the training.
     binding
         Whether they may forbid a candidate.
     chance_distance
@@ -75,7 +78,7 @@ class Averages:
     title: str
     weight: float
     floor: float
-    usual_up_to: float | None
+    usual_up_to: float
     binding: bool
     chance_distance: float = 0.0
     weights: Float64 | None = None
@@ -84,11 +87,9 @@ class Averages:
         """Return the distance from training, in nats."""
         return self.evaluator.distance(self.photos, p, self.weights)
 
-    def usual(self, p: Preprocessing) -> bool | None:
-        """Whether the images are as usual as in training; None where another source tells better."""
-        return (
-            None if self.usual_up_to is None else self.distance(p) <= self.usual_up_to
-        )
+    def usual(self, p: Preprocessing) -> bool:
+        """Whether the images are as usual as in training."""
+        return self.distance(p) <= self.usual_up_to
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
@@ -280,16 +281,20 @@ class Labelled:
         return Vote(text, gain, measured=gained - lost, veto=worse)
 
 
+_OF_SIZE = {"thumbnail", "fit"}
+
+
 @dataclass(frozen=True, eq=False)
 class Bundled(Labelled):
     """Labelled images of the kit, for a network that has their classes.
 
-    Where they are not `photographic`, a person's own may be inverted beside them: then no polarity is named,
-    and nothing is clean.
+    `photos` may be reduced, and `originals` judge what changes sizes. Where they are not `photographic`, a
+    person's own may be inverted beside them: then no polarity is named, and nothing is clean.
     """
 
     title: str = "labelled images of the kit"
     photographic: bool = True
+    originals: tuple[Photo, ...] = ()
 
     ERRORS = 2.5
     """Standard errors of the mean log-likelihood that are worth a name."""
@@ -302,16 +307,34 @@ class Bundled(Labelled):
         """Return the probabilities, float64 (photos, classes)."""
         return super().rows(p if self.photographic else p.replace(invert=False))
 
+    def _judging(self, step: str) -> "Bundled":
+        # Reduced images are predicted better where a step enlarges what they show, though it be wrong.
+        return replace(self, photos=self.originals) if step in _OF_SIZE else self
+
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use, image by image."""
-        likelihood_rise = self.likelihood_rise(in_use, candidate)
+        judging = self._judging(candidate.step)
+        likelihood_rise = judging.likelihood_rise(in_use, candidate)
         error = float(likelihood_rise.std(ddof=1)) / sqrt(len(likelihood_rise))
-        mean = float(likelihood_rise.mean())
-        errors = mean / max(error, self.LEAST_ERROR)
-        gain = NAMED_GAIN * min(errors / self.ERRORS, mean / self.RISE)
+        rise = float(likelihood_rise.mean())
+        errors = rise / max(error, self.LEAST_ERROR)
+        gain = NAMED_GAIN * min(errors / self.ERRORS, rise / self.RISE)
         text = f"rise of the log-likelihood of {self.title}, in standard errors"
         unjudged = candidate.step == "polarity" and not self.photographic
         return Vote(text, gain, measured=errors, veto=unjudged)
+
+    def words(self, in_use: Preprocessing, candidate: Candidate) -> str:
+        """Say what they show of a candidate that they do not prove, and how many like them would."""
+        judging = self._judging(candidate.step)
+        gained, lost = judging.gained_and_lost(in_use, candidate.preprocessing)
+        effect = (
+            f"its fix puts {gained} right and {lost} wrong of {self.count} {self.title}"
+        )
+        if gained + lost <= QUIET_SHARE * self.count:
+            return f"It hardly matters here: {effect}."
+        errors = np.clip(self.vote(in_use, candidate).measured, 0.5, 2.0)
+        needed = ceil(self.count * (self.ERRORS / errors) ** 2)
+        return f"Too few to tell: {effect}; about {needed} would do."
 
 
 class Source(Protocol):
@@ -341,7 +364,10 @@ def votes(
     if not candidate.faults:
         gain -= UNCATALOGUED_NATS
     rarity = Vote("fewer steps that are rare in training", gain, fewer)
-    return (*(source.vote(in_use, candidate) for source in sources), rarity)
+    return *(
+        replace(source.vote(in_use, candidate), source=type(source))
+        for source in sources
+    ), rarity
 
 
 def _rare_steps(p: Preprocessing) -> float:

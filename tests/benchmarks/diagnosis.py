@@ -12,9 +12,9 @@ Columns
     ``accused``: of healthy pipelines (also with images that are predicted wrongly, and with those from other
     sources: in other light, saved again, nearer, farther) and of faults that change no answer, the share for
     which a wrong cause is named.
-    ``silent``: of faults that change a quarter of the answers, the share that is called clean. ``N=…``: of
-    these faults, quiet ones left out, the share that is named rightly. All with the ends of Wilson's interval
-    of 95 %.
+    ``silent``: of faults that change a quarter of the answers, the share that is called clean, without a word
+    of what cannot be judged. ``N=…``: of these faults, quiet ones left out, the share that is named rightly.
+    All with the ends of Wilson's interval of 95 %.
 Left out
     The same for the search over preprocessings alone, each kind judged by limits and weights that were chosen
     on all other kinds, from a grid around those in use: what to expect on a kind that nobody chose by.
@@ -242,6 +242,7 @@ def _diagnosed(
             or (case.startswith("fit_") and case != "fit_letterbox"),
             "harm": harm,
             "verdict": found.verdict,
+            "undecided": list(found.undecided),
             "cause": "" if best is None else best.cause,
             "lost": lost,
             "fixed": fix is not None,
@@ -405,7 +406,10 @@ def printable(rows: Sequence[dict[str, Any]]) -> dict[str, tuple[int, int]]:
             sum(row["verdict"] == "named" and not row["right"] for row in fine),
             len(fine),
         ),
-        "silent": (sum(row["verdict"] == "clean" for row in harmful), len(harmful)),
+        "silent": (
+            sum(row["verdict"] == "clean" and not row["undecided"] for row in harmful),
+            len(harmful),
+        ),
     }
     for low, high in ((1, 1), (2, 4), (5, 99)):
         some = [row for row in loud if low <= row["N"] <= high]

@@ -5,6 +5,7 @@ import pytest
 
 import kit
 from kit.diagnosis.candidates import Evaluator, Trial, candidates, sensitivities
+from kit.diagnosis.evidence import distinguishable
 from kit.preprocessing.scaling import SCALINGS, same_scaling
 
 RIGHT = kit.Preprocessing(
@@ -54,14 +55,11 @@ def test_grey_networks_are_offered_no_colour():
     assert all(part.channels is None for c in found for part in c.preprocessing.scaling)
 
 
-def test_filters_and_crops_are_quiet_and_a_letterbox_is_not():
-    quiet = {
-        (c.step, c.preprocessing.fit): c.quiet
-        for c in candidates(RIGHT)
-        if c.step in {"filter", "fit"}
-    }
-    crops = {("filter", "crop"): True, ("fit", "squash"): True, ("fit", "crop"): True}
-    assert quiet == crops | {("fit", "letterbox"): False}
+def test_no_evidence_singles_out_filters_and_crops_as_it_does_a_letterbox():
+    singled_out = {*distinguishable(RIGHT)}
+    others = {(c.step, c.preprocessing.fit) for c in {*candidates(RIGHT)} - singled_out}
+    assert others >= {("filter", "crop"), ("fit", "squash"), ("fit", "crop")}
+    assert "letterbox" in {c.preprocessing.fit for c in singled_out}
 
 
 LITE = kit.samples.classifier("efficientnet_lite0")

@@ -71,8 +71,8 @@ def test_a_fix_is_said_by_the_two_pipelines_and_limits_in_one_sentence():
         "Your code scales pixels to 0..1; this model was trained on −1..1."
     )
     undecided = ("resize_filter", "crop_fraction", "decoder", "light")
-    clean = Diagnosis((), "n", 1, undecided=undecided)
-    assert clean.headline == "Nothing wrong found."
+    clean = Diagnosis((), "n", 1, clean=True, undecided=undecided)
+    assert (clean.headline, clean.verdict) == ("Nothing wrong found.", "clean")
     assert clean.limits == (
         "Resizing and decoding and the light cannot be judged from one image."
     )
