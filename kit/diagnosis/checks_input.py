@@ -285,10 +285,10 @@ def _scrambled_finding(images: Float32, used: Preprocessing) -> Finding | None:
     )
 
 
-def _roughness(images: Float32) -> Float32:
+def _roughness(tensors: Float32) -> Float32:
     """Return the mean difference between neighbours, below and beside, of each image (N, H, W, C)."""
-    # Between neighbours below each other, and beside each other.
-    differences = (np.abs(np.diff(images, axis=axis)) for axis in (1, 2))
+    # Below each other, and beside each other; a reshape puts strangers there, so that it grows.
+    differences = (np.abs(np.diff(tensors, axis=axis)) for axis in (1, 2))
     return np.asarray(
         sum(along_axis.mean(axis=(1, 2, 3)) for along_axis in differences)
     )

@@ -125,7 +125,7 @@ class Explorer(anywidget.AnyWidget):
     settings = traitlets.Any({})
     error = traitlets.Unicode("")
     _note_id = ""  # of the display of the note, once the explorer is shown
-    _fresh = False  # whether no page has asked since
+    _awaits_first_page = False  # since a cell has shown it
     _request_id = ""  # of the page's message that is being answered
 
     def __init__(
@@ -366,12 +366,12 @@ class Explorer(anywidget.AnyWidget):
 
     def _ipython_display_(self, **_options: Any) -> None:
         data, metadata = self._repr_mimebundle_() or ({}, {})
-        # A state would outlive its own time in a saved notebook.
+        # The repr tells the state of now, which a saved notebook would show when it is another.
         data["text/plain"] = "kit.Explorer"
         display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
         # Where no widget is shown: GitHub, nbviewer, a page without a network.
         self._note_id = f"kit-{self.model_id}"
-        self._fresh = True
+        self._awaits_first_page = True
         display(note(self._shown), raw=True, display_id=self._note_id)  # type: ignore[no-untyped-call]
 
     def _send(self, msg: dict[str, Any], buffers: Any = None) -> None:
@@ -468,6 +468,7 @@ class Explorer(anywidget.AnyWidget):
     def _take_settings(self, settings: Settings, held: object) -> None:
         """Take on settings, and answer even where they are those before."""
         sent_photo = self._replies.sent_photo
+        # A page that holds none yet may have one on its way.
         if sent_photo and held not in (None, sent_photo[0]):
             # The page has another photo, `held`, since a newer answer overtook the one that was sent.
             self._replies.sent_photo = None
@@ -481,8 +482,8 @@ class Explorer(anywidget.AnyWidget):
         # A page that opens holds no photo; the first one after its cell was run scrolls itself into view.
         self._replies.sent_photo = None
         self._update()
-        if self._fresh:
-            self._fresh = False
+        if self._awaits_first_page:
+            self._awaits_first_page = False
             fresh: Reply = {"kind": "fresh", "request": self._request_id}
             self.send(fresh)
 

@@ -28,7 +28,7 @@ from kit.explorer.settings import (
     neutral,
 )
 from kit.explorer.shelf import Entry, Shelf
-from kit.explorer.texts import WORDS, bars
+from kit.explorer.texts import WORDS, bars, is_prepared_as_in_training
 from kit.images.metadata import without_metadata
 from kit.images.photo import at_least_one
 from kit.perturbation.parameters import PARAMETERS
@@ -106,7 +106,11 @@ def table_parts(contents: Contents, progress: Progress) -> list[str]:
     shelf = contents.shelf
     at_least_one(shelf)  # a ValueError where there is none
     tables = [
-        page.packed(_table(contents, name, f"Photo {number} of {len(shelf)}", progress))
+        page.packed(
+            _prediction_rows(
+                contents, name, f"Photo {number} of {len(shelf)}", progress
+            )
+        )
         for number, name in enumerate(shelf, 1)
     ]
     page_panel = _panel(contents)
@@ -147,6 +151,7 @@ def _panel(contents: Contents) -> dict[str, Any]:
         "temperature": classifier.temperature,
         "words": WORDS | why.WORDS,
         "fall": why.FALL,
+        "asInTraining": is_prepared_as_in_training(classifier),
         "heat": {"cold": COLD.tolist(), "hot": HOT.tolist(), "cover": COVER},
         **_steps_and_choices(contents.bench.trained),
     }
@@ -243,7 +248,7 @@ def states(contents: Contents, photo: str) -> list[Settings]:
     return [neutral(photo) | change | {"where": -1} for change in changes_of_states]
 
 
-def _table(
+def _prediction_rows(
     contents: Contents, photo_name: str, progress_title: str, progress: Progress
 ) -> list[dict[str, Any]]:
     """Return for each state of a photo the probabilities of the classes that it shows.
@@ -264,12 +269,12 @@ def _table(
     # The first, untouched, is shown beside every one of them.
     classes_of_views[0] = set().union(*classes_of_views)
     return [
-        _table_row(view, sorted(classes))
+        _prediction_row(view, sorted(classes))
         for view, classes in zip(views, classes_of_views, strict=True)
     ]
 
 
-def _table_row(view: View, class_indices: Sequence[int]) -> dict[str, Any]:
+def _prediction_row(view: View, class_indices: Sequence[int]) -> dict[str, Any]:
     """Return what a table has of a state."""
     [calibrated] = view.bench.classifier.calibrated(view.probabilities[None])
     default_settings = neutral(view.settings["photo"]) | {"where": -1}

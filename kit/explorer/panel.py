@@ -29,11 +29,11 @@ def chips(trained: Preprocessing, faultless: str) -> list[Step]:
         if step == "thumbnail":  # the first after the file is read
             path.append({"key": "photograph", "label": "Photo"})
             path.append({"key": "perturbation", "label": "Perturbation"})
-        alternatives = [
+        options = [
             [fault.name, fault.title] for fault in faults.alternatives(trained, step)
         ]
-        if alternatives:
-            options = [["", faultless], *alternatives]
+        if options:
+            options = [["", faultless], *options]
             path.append({"key": step, "label": label, "options": options})
     path.append({"key": "tensor", "label": "Model input"})
     path.append({"key": "probabilities", "label": "Prediction"})

@@ -47,7 +47,7 @@ def padded(buffer: bytes) -> bytes:
     return buffer.ljust(REPLY_BYTES, b"\0")
 
 
-def path_of(view: View) -> dict[str, Chip]:
+def chips_of_path(view: View) -> dict[str, Chip]:
     """Return what stands in each chip."""
     height, width = view.source.size
     trained = view.bench.trained
@@ -123,7 +123,7 @@ def shown(view: View) -> tuple[Shown, bytes]:
         "bars": bars(view),
         "answer": answer,
         "verdict": verdict(answer),
-        "path": path_of(view),
+        "path": chips_of_path(view),
         "code": as_code(view),
         "about": ", ".join((f"{width} × {height} pixels", *view.source.notes)),
         "input": {"height": model_input.shape[0], "width": model_input.shape[1]},

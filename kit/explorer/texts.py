@@ -141,12 +141,19 @@ def verdict(answer: Answer) -> str:
     return f"{', '.join(prediction)}. {answer['note']}".strip()
 
 
+def is_prepared_as_in_training(classifier: Classifier) -> bool:
+    """Whether its preprocessing is known, and no other than that of the file it was opened from."""
+    if classifier.preprocessing is None:
+        return False
+    file = classifier.source
+    return file is None or file.preprocessing == classifier.preprocessing
+
+
 def usual_preparation(classifier: Classifier) -> str:
     """Say what a preprocessing that nobody has touched is like."""
     if classifier.preprocessing is None:
         return "as assumed"
-    source = classifier.source
-    if source is None or source.preprocessing == classifier.preprocessing:
+    if is_prepared_as_in_training(classifier):
         return "as in training"
     return "as your code does it"
 

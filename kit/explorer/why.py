@@ -14,7 +14,11 @@ from kit.explorer.settings import (
     change_words,
     neutral,
 )
-from kit.explorer.texts import percent, prediction_text, usual_preparation
+from kit.explorer.texts import (
+    is_prepared_as_in_training,
+    percent,
+    prediction_text,
+)
 from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import STEPS
@@ -101,7 +105,7 @@ def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
     }
     # What a person's own code does may be the mistake, so that undoing their change says nothing of training.
     view_as_trained = None
-    if without_mistakes and _starts_as_in_training(view):
+    if without_mistakes and is_prepared_as_in_training(view.bench.classifier):
         view_as_trained = compute(view.settings | without_mistakes)
     reason = _reason("")
     image_buffers: list[bytes] = []
@@ -312,7 +316,7 @@ def _best_reason(
         settings_to_apply = None if view.settings["fix"] else FAULTLESS | {"fix": True}
         if _is_own_choice(view, fixed):
             # Then what undoing their own changes does says more than the diagnosis.
-            if _starts_as_in_training(view):
+            if is_prepared_as_in_training(view.bench.classifier):
                 return own_answer
             settings_to_apply = dict.fromkeys(contrasts(view.preprocessing, fixed), "")
         after = _view_with(view, fixed)
@@ -354,15 +358,10 @@ def _preprocessing_reason(
     return _with_pictures(reason, view, after, WORDS["title_trained"])
 
 
-def _starts_as_in_training(view: View) -> bool:
-    """Whether an image that nobody has touched is known to be prepared as in training."""
-    return usual_preparation(view.bench.classifier) == "as in training"
-
-
 def _is_own_choice(view: View, fixed: Preprocessing) -> bool:
     """Whether all that is to be fixed was chosen by a person, whose own changes say more."""
     differing_steps = contrasts(view.preprocessing, fixed)
-    if _starts_as_in_training(view):
+    if is_prepared_as_in_training(view.bench.classifier):
         return all(view.settings.get(step) for step in differing_steps)
     undone = view.settings | dict.fromkeys(differing_steps, "")
     return view.bench.preprocessing(undone) == fixed

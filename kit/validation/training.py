@@ -151,12 +151,11 @@ def train(
     return Classifier(model, preprocessing, class_names)
 
 
-def _compiled_around(model: Any, learning_rate: float, steps: int) -> Any:
+def _compiled_around(model: Any, learning_rate: float, total_steps: int) -> Any:
     """Return a second model around the same layers, so that no optimizer clings to the first."""
     keras = import_keras()
-    # The same layers in a second model, so that no optimizer clings to the one that was given.
     learner = keras.Model(model.inputs, model.outputs)
-    rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    rate = keras.optimizers.schedules.CosineDecay(learning_rate, total_steps)
     # XLA takes longer to compile such small networks than it saves.
     learner.compile(
         keras.optimizers.Adam(rate),

@@ -114,7 +114,9 @@ def test_a_state_in_a_table_has_the_classes_that_it_shows_and_the_first_those_of
 ):
     monkeypatch.setattr(export, "COARSE", {"brightness": 1.5, "noise": 50.0})
     bench = Bench.of(kit.samples.classifier("efficientnet_lite0"))
-    first, *others = export._table(contents_of(bench), "cat.jpg", "", progress=False)
+    first, *others = export._prediction_rows(
+        contents_of(bench), "cat.jpg", "", progress=False
+    )
     assert max(len(state["classes"]) for state in others) <= 8
     each = set().union(*(state["classes"] for state in others))
     assert each <= set(first["classes"])

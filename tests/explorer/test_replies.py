@@ -16,7 +16,7 @@ from traitlets.config import Config
 from kit import load_image
 from kit.explorer import explorer as explorers, note, shelf
 from kit.explorer.explorer import Explorer
-from kit.explorer.replies import LIVE_PIXELS, path_of
+from kit.explorer.replies import LIVE_PIXELS, chips_of_path
 from kit.explorer.shelf import THUMBNAIL, Shelf, small_jpeg
 from kit.explorer.texts import answer_of, bars, verdict
 from kit.perturbation import noise_field
@@ -186,7 +186,7 @@ def test_noise_is_bounded_by_what_a_page_can_paint(shown):
 def test_what_a_person_has_changed_is_marked_and_nothing_that_follows(
     look, changed, marked, perturbed
 ):
-    path = path_of(look(**changed))
+    path = chips_of_path(look(**changed))
     assert {key for key, chip in path.items() if chip["changed"]} == marked
     assert path["perturbation"]["value"] == perturbed
     assert path["photograph"]["value"] == "512 × 341"

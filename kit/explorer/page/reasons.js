@@ -19,7 +19,7 @@ export class Reasons {
     const mistakes = [...this.texts.chips.keys()].filter((key) => active.includes(key));
     const fixed = mistakes.length ? await look(this.#without(mistakes)) : null;
     // What a person's own code does may be the mistake, so that undoing their change says nothing of training.
-    const isKnown = this.texts.usual === "as in training";
+    const isKnown = this.texts.asInTraining;
     const prepared = fixed && isKnown && !(this.spoilt && this.#isSpoilt(fixed)) ? fixed : null;
     const after = prepared ?? (this.spoilt ? changes[0]?.other : changes.length && this.untouched);
     let reason = { headline: "", advice: "", button: "", apply: null, fixed: null, guilty: [] };

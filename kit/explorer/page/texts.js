@@ -31,8 +31,8 @@ export const isSame = (one, other) =>
 
 export class Texts {
   constructor(panel) {
-    const { choices, classes: names, fall, neutral, usual, words } = panel;
-    Object.assign(this, { choices, names, fall, neutral, usual, words });
+    const { asInTraining, choices, classes: names, fall, neutral, words } = panel;
+    Object.assign(this, { asInTraining, choices, names, fall, neutral, words });
     this.specs = new Map(panel.sliders.map((spec) => [spec.key, spec]));
     const chips = panel.path.filter(({ options }) => options);
     this.chips = new Map(chips.map((spec) => [spec.key, spec]));
