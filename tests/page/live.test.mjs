@@ -70,6 +70,16 @@ for (const state of states) {
   });
 }
 
+test("where nothing is known of training, a step that was chosen is a change as any other", async () => {
+  const unknown = new Texts({ ...panel, asInTraining: false });
+  const state = states.find(({ changes }) => changes.scaling && Object.keys(changes).length === 1);
+  const reasons = new Reasons(unknown, viewOf(state), untouched, "");
+  const [{ headline, button, fixed }] = await reasons.explained(look);
+  assert.match(headline, /^Without “Scaling: .*”: tabby, 60.0 %\.$/);
+  assert.match(button, /^Undo “Scaling: /);
+  assert.match(fixed.title, /^Without “Scaling: /);
+});
+
 test("up to ten classes have a row each, of more than that seven and one for all others", () => {
   for (const [count, rows] of [
     [10, 10],
