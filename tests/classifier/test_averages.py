@@ -67,8 +67,13 @@ def test_with_its_averages_an_exported_network_tells_how_images_are_prepared(
     np.testing.assert_array_equal(layers.means, np.float32(weights["bn1.running_mean"]))
     wrong = classifier.preprocessing.replace(scaling="0..1")
     photo = samples.photo("espresso.jpg")
-    assert kit.diagnose(exported.using(wrong), photo).best is None
-    assert kit.diagnose(classifier.using(wrong), photo).best.cause == "wrong_range"
+    findings = [
+        kit.diagnose(network.using(wrong), photo).best
+        for network in (exported, classifier)
+    ]
+    measures = [str([part.text for part in found.evidence]) for found in findings]
+    assert [found.cause for found in findings] == ["wrong_range"] * 2
+    assert ["averages of training" in text for text in measures] == [False, True]
     classifier.save(tmp_path / "saved.tflite")
     saved = kit.Classifier.load(tmp_path / "saved.tflite").first_layers
     tensor = classifier.tensor(photo)
