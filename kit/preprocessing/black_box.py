@@ -23,6 +23,7 @@ from kit.preprocessing.calling import (
     tensor_shape,
     unusable,
 )
+from kit.preprocessing.colours import SAME_LEVELS
 from kit.preprocessing.comparison import (
     Comparison,
     Difference,
@@ -31,9 +32,8 @@ from kit.preprocessing.comparison import (
     differences_with_effects,
 )
 from kit.preprocessing.matching import (
-    AVERAGED,
+    AVERAGED_PIXELS,
     DECODER_LEVELS,
-    SAME_LEVELS,
     Probe,
     Reading,
     few_values,
@@ -137,7 +137,7 @@ def _is_sane(array: Array) -> bool:
 
 def _is_detail(difference: Float64) -> bool:
     """Whether hardly anything is left of a difference where it is averaged."""
-    smooth = uniform_filter(difference, AVERAGED)
+    smooth = uniform_filter(difference, AVERAGED_PIXELS)
     return float(np.std(smooth)) <= DETAIL_SHARE * float(np.std(difference))
 
 
