@@ -37,6 +37,10 @@ _SEVERAL_FILLS = (
 )
 
 
+WordsByStep = dict[str, str]
+"""What no pipeline does, in words, by the name of the step."""
+
+
 class Line(NamedTuple):
     """Results as `slope` times levels plus `offset`, each float64 (C,), and how far they are off it.
 
@@ -175,7 +179,7 @@ def with_colours(expected: Pipeline, pipeline: Pipeline, colours: Colours) -> Pi
 
 def with_fill(
     pipeline: Pipeline, line: Line, values_around: Float64
-) -> tuple[Pipeline, dict[str, str]]:
+) -> tuple[Pipeline, WordsByStep]:
     """Return a pipeline that fills up as results around a photo do, and in words what no fill does."""
     if not len(values_around):
         return pipeline, {}

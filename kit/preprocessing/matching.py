@@ -17,6 +17,7 @@ from kit.preprocessing.colours import (
     SAME_LEVELS,
     UNDOUBTED_UNEXPLAINED_SHARE,
     UNEXPLAINED_RATIO,
+    WordsByStep,
     colours_of,
     smoothed_colours_of,
     with_colours,
@@ -340,7 +341,7 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
         )
     # Of the spread of the result, whatever becomes of colours.
     least_share = unexplained_share(levels, values)
-    unexplained: dict[str, str] = {}
+    unexplained: WordsByStep = {}
     if buffer.order:
         words = f"image: as it is here, {buffer.order} there"
         unexplained["layout"] = words
