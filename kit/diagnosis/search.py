@@ -179,7 +179,7 @@ def scaling_by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
     photos = (*grounds.photos, *probes())
 
     def unsure_or_constant(p: Preprocessing) -> bool:
-        rows = grounds.evaluator.answers(photos, p)
+        rows = grounds.evaluator.probabilities(photos, p)
         return bool(
             rows.max() <= UNSURE_PROBABILITY or np.ptp(rows.argmax(axis=1)) == 0
         )
@@ -365,7 +365,10 @@ def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing
     lead = LEAD_OVER_STEPS
     if by_labels:
         lead *= max(
-            sqrt(grounds.labelled.enough(grounds.in_use) / grounds.label_count), 1
+            sqrt(
+                grounds.labelled.full_label_count(grounds.in_use) / grounds.label_count
+            ),
+            1,
         )
     repaired = grounds.with_in_use(best.preprocessing)
 
@@ -377,7 +380,7 @@ def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing
         if not by_labels or trial.moved_share.mean() <= QUIET_SHARE:
             return False
         gained, lost = repaired.gained_and_lost(rival.preprocessing)
-        return at_least(lost, gained + lost, 0.5) > Labelled.BY_CHANCE
+        return at_least(lost, gained + lost, 0.5) > Labelled.LOSS_BY_CHANCE
 
     return [
         rival.preprocessing
