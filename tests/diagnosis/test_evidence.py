@@ -245,5 +245,5 @@ def test_a_label_out_of_a_thousand_classes_tells_as_much_as_three_out_of_ten(
     lite = kit.samples.photos("imagenet")[:1]
     of_ten = Labelled(Evaluator(no_batchnorm), sixteen[:1], np.array([0]))
     of_a_thousand = Labelled(Evaluator(LITE), lite, np.array([0]))
-    assert of_ten.enough(no_batchnorm.preprocessing) == 16
-    assert of_a_thousand.enough(LITE.preprocessing) == pytest.approx(16 / 3)
+    assert of_ten.full_label_count(no_batchnorm.preprocessing) == 16
+    assert of_a_thousand.full_label_count(LITE.preprocessing) == pytest.approx(16 / 3)
