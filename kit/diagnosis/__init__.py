@@ -234,7 +234,7 @@ class Investigation:
             return False
         in_use_difference, fixed_difference = (
             np.abs(
-                self.evaluator.answers(self.photos, preprocessing)
+                self.evaluator.probabilities(self.photos, preprocessing)
                 - self.own_probabilities
             ).sum()
             for preprocessing in (self.in_use, fixed)
@@ -247,7 +247,7 @@ class Investigation:
         return any(finding.verdict == "named" for finding in self.findings)
 
     @property
-    def ordered_labels(self) -> Int64:
+    def labels_to_search_by(self) -> Int64:
         """The labels to search by: in another order they speak for whatever makes the network unsure."""
         disordered = any(
             finding.cause == "class_order" and finding.verdict == "named"
@@ -408,7 +408,7 @@ def _search_preprocessing(case: Investigation) -> Investigation:
         return case
     judged_again = (
         judged_by_own_statistics(
-            finding, case.classifier, case.photos, case.ordered_labels
+            finding, case.classifier, case.photos, case.labels_to_search_by
         )
         for finding in case.certain
     )
@@ -428,7 +428,7 @@ def _first_layers(case: Investigation) -> FirstLayers:
 
 
 def _grounds(case: Investigation, in_use: Preprocessing) -> Grounds:
-    return Grounds.of(case.evaluator, in_use, case.photos, case.ordered_labels)
+    return Grounds.of(case.evaluator, in_use, case.photos, case.labels_to_search_by)
 
 
 def _doubted(

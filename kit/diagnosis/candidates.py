@@ -20,7 +20,7 @@ from kit.preprocessing.scaling import affine, same_scaling
 from kit.robustness.profile import LEAST_PROFILED, Profile, distances
 
 # What it is called where no fault of the catalogue leads from the candidate to the preprocessing in use.
-_CAUSES = {choice.name: choice.causes[0] for choice in CHOICES if choice.causes}
+_CAUSE_BY_STEP = {choice.name: choice.causes[0] for choice in CHOICES if choice.causes}
 
 
 @dataclass(frozen=True)
@@ -56,34 +56,34 @@ def candidates(in_use: Preprocessing) -> tuple[Candidate, ...]:
     for choice in CHOICES:
         for changes in choice.tried(in_use):
             tried = in_use.replace(**changes)
-            others = (in_use, *(candidate.preprocessing for candidate in distinct))
-            if not any(_same(tried, other) for other in others):
+            earlier = [in_use, *(candidate.preprocessing for candidate in distinct)]
+            if not any(_does_the_same(tried, p) for p in earlier):
                 distinct.append(explained(choice.name, tried, in_use))
     return tuple(distinct)
 
 
-def explained(step: str, candidate: Preprocessing, in_use: Preprocessing) -> Candidate:
+def explained(step: str, right: Preprocessing, in_use: Preprocessing) -> Candidate:
     """Return a preprocessing that differs by one step as a candidate: with the faults that lead from it."""
-    possible = [
+    of_step = [
         fault
         for fault in CATALOGUE.values()
-        if fault.step == step and fault.changes(candidate)
+        if fault.step == step and fault.changes(right)
     ]
-    faults = [fault for fault in possible if _same(fault.apply(candidate), in_use)]
-    # Where mean and std are all that lies between, they were left out.
+    faults = [fault for fault in of_step if _does_the_same(fault.apply(right), in_use)]
+    # The fault of another range last: where mean and std are all that lies between, they were left out.
     faults.sort(key=lambda fault: fault.name == "range_0_1")
-    causes = [fault.cause for fault in faults] or [
-        _uncatalogued_cause(step, candidate, in_use)
+    cause_names = [fault.cause for fault in faults] or [
+        _uncatalogued_cause(step, right, in_use)
     ]
     if step == "scaling" and len(in_use.scaling) <= 1:
         mean_in_use, _ = mean_and_std(in_use)
-        mean, _ = mean_and_std(candidate)
+        right_mean, _ = mean_and_std(right)
         # -1..1 is a mean and a std of 0.5, or both of 127.5, too, which may have been left out.
-        if np.any(mean) and not np.any(mean_in_use):
-            causes.append("wrong_mean_std")
-    cause, *equivalent = dict.fromkeys(causes)
+        if np.any(right_mean) and not np.any(mean_in_use):
+            cause_names.append("wrong_mean_std")
+    cause, *equivalent = dict.fromkeys(cause_names)
     return Candidate(
-        candidate,
+        right,
         step,
         cause,
         faults=tuple(fault.name for fault in faults),
@@ -97,30 +97,29 @@ def mean_and_std(p: Preprocessing) -> tuple[Any, Any]:
     return (-offset / slope / 255).tolist(), (1 / slope / 255).tolist()
 
 
-def _uncatalogued_cause(
-    step: str, candidate: Preprocessing, in_use: Preprocessing
-) -> str:
+def _uncatalogued_cause(step: str, right: Preprocessing, in_use: Preprocessing) -> str:
     if step != "scaling":
-        return _CAUSES[step]
+        return _CAUSE_BY_STEP[step]
     if not in_use.scaling:
         return "missing_scaling"
     _, offset = affine(in_use.scaling)
-    _, right_offset = affine(candidate.scaling)
+    _, right_offset = affine(right.scaling)
+    # A number for each channel is a mean or a std.
     return "wrong_range" if offset.ndim == right_offset.ndim == 0 else "wrong_mean_std"
 
 
-def _same(first: Preprocessing, second: Preprocessing) -> bool:
-    same = same_scaling(first.scaling, second.scaling)
-    return same and first.replace(scaling=second.scaling) == second
+def _does_the_same(first: Preprocessing, second: Preprocessing) -> bool:
+    scales_so = same_scaling(first.scaling, second.scaling)
+    return scales_so and first.replace(scaling=second.scaling) == second
 
 
-CONSTANT_SHARE = 1e-4
+CONSTANT_VARIANCE_SHARE = 1e-4
 """Share of the median variance of a layer's channels up to which one is not looked at."""
 
-SAME_SHARE = 0.02
+SAME_TENSORS_SHARE = 0.02
 """Share of a tensor's range by which two may differ and be the same: (x - 127) / 128 and x / 127.5 - 1 do."""
 
-_KEPT = 24
+_RESIZED_SETS_KEPT = 24
 
 
 class Trial(NamedTuple):
@@ -172,8 +171,8 @@ class Evaluator:
         if layers.profile is None:
             return None
         rows = layers.profile if layers.features is None else layers.features
-        distinct = len({row.tobytes() for row in rows})
-        usable = distinct >= LEAST_PROFILED and np.isfinite(layers.profile).all()
+        distinct_rows = len({row.tobytes() for row in rows})
+        usable = distinct_rows >= LEAST_PROFILED and np.isfinite(layers.profile).all()
         return (
             Profile.of(layers.profile, layers.features, layers.widths)
             if usable
@@ -182,21 +181,23 @@ class Evaluator:
 
     def tensors(self, photos: Photos, p: Preprocessing) -> Float32:
         """Return what `p` makes of the photos, float32 (N, H, W, C), equal to its `apply`."""
-        resized = [operation.values(p) for operation in TO_SIZE]
-        key = (tuple(map(id, photos)), *resized)
+        # What is resized alike is resized once, since that takes the longest.
+        resized_by = [operation.values(p) for operation in TO_SIZE]
+        key = (tuple(map(id, photos)), *resized_by)
         if key not in self._resized:
-            if len(self._resized) >= _KEPT:
+            if len(self._resized) >= _RESIZED_SETS_KEPT:
+                # The oldest.
                 self._resized.pop(next(iter(self._resized)))
             self._resized[key] = np.stack([run(TO_SIZE, p, photo) for photo in photos])
         tensors: Float32 = run(TO_TENSOR, p, self._resized[key])
         return tensors
 
     def differing(
-        self, photos: Photos, p: Preprocessing, choices: Iterable[Candidate]
+        self, photos: Photos, p: Preprocessing, possible: Iterable[Candidate]
     ) -> Iterator[Candidate]:
         """Yield the candidates that make other tensors, of the same shape, which alone fits the network."""
         before = self.tensors(photos, p)
-        for candidate in choices:
+        for candidate in possible:
             after = self.tensors(photos, candidate.preprocessing)
             if after.shape == before.shape and not np.array_equal(after, before):
                 yield candidate
@@ -204,14 +205,14 @@ class Evaluator:
     def alike(
         self, photos: Photos, first: Preprocessing, second: Preprocessing
     ) -> bool:
-        """Whether two preprocessings make the same tensors up to `SAME_SHARE`."""
+        """Whether two preprocessings make the same tensors up to `SAME_TENSORS_SHARE`."""
         first_tensors = self.tensors(photos, first)
         second_tensors = self.tensors(photos, second)
         if first_tensors.shape != second_tensors.shape:
             return False
         return bool(
             np.abs(first_tensors - second_tensors).max()
-            <= SAME_SHARE * max(float(np.ptp(second_tensors)), 1e-6)
+            <= SAME_TENSORS_SHARE * max(float(np.ptp(second_tensors)), 1e-6)
         )
 
     def moments(self, photos: Photos, p: Preprocessing) -> Float64:
@@ -232,15 +233,11 @@ class Evaluator:
         The geometric mean over the layers; with weights, float64 (N,), each photo counts as much as its own.
         """
         moments = np.average(self.moments(photos, p), axis=0, weights=weights)
-        return float(
-            np.exp(
-                np.log(
-                    distances(moments, self.first_layers, CONSTANT_SHARE) + 1e-12
-                ).mean()
-            )
-        )
+        of_layers = distances(moments, self.first_layers, CONSTANT_VARIANCE_SHARE)
+        # The geometric mean.
+        return float(np.exp(np.log(of_layers + 1e-12).mean()))
 
-    def answers(self, photos: Photos, p: Preprocessing) -> Float64:
+    def probabilities(self, photos: Photos, p: Preprocessing) -> Float64:
         """Return the probabilities, float64 (N, classes)."""
         return self._computed_once("answers", self.predictor.predict_tensors, photos, p)
 
@@ -260,15 +257,17 @@ class Evaluator:
         self, photos: Photos, before: Preprocessing, after: Preprocessing
     ) -> Trial:
         """Return the predictions under one preprocessing, and under another in its place."""
-        return Trial(self.answers(photos, before), self.answers(photos, after))
+        return Trial(
+            self.probabilities(photos, before), self.probabilities(photos, after)
+        )
 
 
 def _without_new_averages(layers: FirstLayers) -> FirstLayers:
     """Return the layers without averages where these are still those of a new layer, as in a frozen one."""
     if layers.means is None or layers.variances is None:
         return layers
-    new = not layers.means.any() and bool((layers.variances == 1).all())
-    return replace(layers, means=None, variances=None) if new else layers
+    are_new = not layers.means.any() and bool((layers.variances == 1).all())
+    return replace(layers, means=None, variances=None) if are_new else layers
 
 
 IMAGES_TRIED = 16
@@ -295,25 +294,25 @@ class Sensitivity:
 
 
 def sensitivities(
-    evaluator: Evaluator, around: Preprocessing, photos: Photos
+    evaluator: Evaluator, right: Preprocessing, photos: Photos
 ) -> tuple[Sensitivity, ...]:
-    """Try every small change on the first `IMAGES_TRIED` images, around the right preprocessing if known.
+    """Try every small change on the first `IMAGES_TRIED` images, from the right preprocessing on if known.
 
     Returns one for each kind of change that changes any tensor at all.
     """
-    chosen = tuple(photos[:IMAGES_TRIED])
-    base = evaluator.tensors(chosen, around)
-    predicted = evaluator.answers(chosen, around).argmax(axis=1)
-    changed: dict[str, Bools] = {}
-    for name, tensors in _slightly_changed(evaluator, around, chosen):
-        if not np.array_equal(tensors, base):
+    first_photos = tuple(photos[:IMAGES_TRIED])
+    right_tensors = evaluator.tensors(first_photos, right)
+    predicted = evaluator.probabilities(first_photos, right).argmax(axis=1)
+    # Which photos get another class under any change of a kind.
+    changed_by_kind: dict[str, Bools] = {}
+    for kind, tensors in _slightly_changed(evaluator, right, first_photos):
+        if not np.array_equal(tensors, right_tensors):
             rows = evaluator.predictor.predict_tensors(tensors)
-            changed[name] = changed.get(name, False) | (
-                rows.argmax(axis=1) != predicted
-            )
+            changed = rows.argmax(axis=1) != predicted
+            changed_by_kind[kind] = changed_by_kind.get(kind, False) | changed
     return tuple(
-        Sensitivity(name, photos=len(chosen), changed=int(photos_changed.sum()))
-        for name, photos_changed in changed.items()
+        Sensitivity(kind, photos=len(first_photos), changed=int(changed.sum()))
+        for kind, changed in changed_by_kind.items()
     )
 
 
@@ -322,25 +321,25 @@ def _slightly_changed(
 ) -> Iterator[tuple[str, Float32]]:
     """Yield the kind of each change, and the tensors that it makes of the photos."""
     if p.size is not None:
-        for name, changes in _resize_changes(p):
-            yield name, evaluator.tensors(photos, p.replace(**changes))
+        for kind, changes in _resize_changes(p):
+            yield kind, evaluator.tensors(photos, p.replace(**changes))
     # Another decoder differs by as much as saving again.
-    tensors = []
-    for photo in photos:
-        saved_again = jpeg_quality(photo.decoded(p.decoding).pixels, quality=90)
-        tensors.append(p.apply(Photo(saved_again, decoding=p.decoding)))
+    saved_again = [
+        jpeg_quality(photo.decoded(p.decoding).pixels, quality=90) for photo in photos
+    ]
+    tensors = [p.apply(Photo(pixels, decoding=p.decoding)) for pixels in saved_again]
     yield "decoder", np.concatenate(tensors)
 
 
 def _resize_changes(p: Preprocessing) -> Iterator[tuple[str, dict[str, object]]]:
     for name in ("nearest", "bilinear", "bicubic", "lanczos"):
         yield "resize_filter", {"filter": name}
-    plain = "tf_bicubic" if "bicubic" in p.filter else "tf_bilinear"
+    skipping = "tf_bicubic" if "bicubic" in p.filter else "tf_bilinear"
     # Without antialiasing, these two of Pillow are TensorFlow's of the same name; others are other filters.
     related = p.filter.startswith("tf_bi") or p.filter in {"bilinear", "bicubic"}
     yield (
         "antialias" if related else "resize_filter",
-        {"filter": f"{plain}_antialias" if p.filter == plain else plain},
+        {"filter": f"{skipping}_antialias" if p.filter == skipping else skipping},
     )
     for fit in ("squash", "crop"):
         yield "resize_fit", {"fit": fit, "crop_fraction": 1.0}

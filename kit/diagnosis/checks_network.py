@@ -33,12 +33,11 @@ SMALLEST_KERNEL_WITHOUT_BIAS = 2_000
 OVERFLOWING = np.float32(1e19)
 """The square of a larger weight is infinite in float32."""
 
-_SCALE = {"Glorot": 1.0, "He": 2.0, "Lecun": 1.0}
+_VARIANCE_TIMES_FAN = {"Glorot": 1.0, "He": 2.0, "Lecun": 1.0}
 
 
 def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     """Look for moving averages that training has hardly touched; the cause is ``"batchnorm_mode"``."""
-    # Their last two arrays are the averages.
     norms = [
         layer
         for layer in layers
@@ -46,27 +45,30 @@ def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     ]
     if not norms:
         return None
+    # The last two arrays of such a layer are its averages.
     means = np.hstack([weights[layer.name][-2].ravel() for layer in norms])
     variances = np.hstack([weights[layer.name][-1].ravel() for layer in norms])
     if not means.any() and (variances == 1).all():
-        share = 1.0
+        initial_share = 1.0
         text = "were never updated"
     else:
         steps = _training_steps(weights)
         momentum = float(norms[0].settings.get("momentum", 0.99))
-        share = momentum**steps
+        initial_share = momentum**steps
         text = f"had only {steps:.0f} training steps"
     # Variances are averages of 1, with that weight, and of numbers that are not negative: a smaller one
     # proves that the layer was trained before. Where all are above 1, nothing shows what they began with.
-    begun_with_1 = share * (1 - 1e-4) <= variances.min() <= 1
-    if share <= UNSETTLED_SHARE or not begun_with_1:
+    begun_with_1 = initial_share * (1 - 1e-4) <= variances.min() <= 1
+    if initial_share <= UNSETTLED_SHARE or not begun_with_1:
         return None
     return conclude(
         "batchnorm_mode",
         f"The moving averages of batch normalization {text}.",
-        Evidence("share left of the initial values", share, UNSETTLED_SHARE, True),
+        Evidence(
+            "share left of the initial values", initial_share, UNSETTLED_SHARE, True
+        ),
         advice="Measure them again on images as in training, or train for more steps.",
-        sure=share > UNSETTLED_NAMED_SHARE,
+        sure=initial_share > UNSETTLED_NAMED_SHARE,
         code="classifier = kit.adapt(classifier, photos)",
     )
 
@@ -79,8 +81,8 @@ def _updates_averages(layer: Layer) -> bool:
 
 def _training_steps(weights: Weights) -> float:
     """Return the training steps, which Keras keeps as the optimizer's first variable; infinity without it."""
-    first = np.asarray([*weights.get("optimizer", ()), np.inf][0])
-    return math.inf if first.ndim or first.dtype.kind not in "iu" else int(first)
+    steps = np.asarray([*weights.get("optimizer", ()), np.inf][0])
+    return math.inf if steps.ndim or steps.dtype.kind not in "iu" else int(steps)
 
 
 def judged_by_own_statistics(
@@ -97,18 +99,21 @@ def judged_by_own_statistics(
     try:
         after = adapt(classifier, photos).predict(photos)
     except (TypeError, ValueError):
+        # No network of Keras, or no layer whose statistics can be measured again.
         return finding
     if len(labelled):
         verb = "fixed"
         after = replace(after, labels=labels).labelled
-        better = int(after.correct.sum()) - int(labelled.correct.sum())
-        least = QUIET_SHARE * count
+        fixed_or_changed = int(after.correct.sum()) - int(labelled.correct.sum())
+        least_count = QUIET_SHARE * count
     else:
         verb = "changed"
-        better = int(before.changed(after).sum())
-        least = 2 * QUIET_SHARE * count
+        fixed_or_changed = int(before.changed(after).sum())
+        least_count = 2 * QUIET_SHARE * count
     text = f"of {count} predictions, {verb} by statistics of these images"
-    evidence = Evidence(text, better, least, better >= least)
+    evidence = Evidence(
+        text, fixed_or_changed, least_count, fixed_or_changed >= least_count
+    )
     verdict: Verdict = "named" if evidence.supports else "possible"
     return replace(finding, verdict=verdict, evidence=(*finding.evidence, evidence))
 
@@ -151,28 +156,28 @@ def check_trained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
         for layer in layers
         if any(array.ndim > 1 for array in weights.get(layer.name, ()))
     ]
-    # Largest weights as shares, by layer.
-    initial = {
+    # Of layers as their initializers left them: the largest weight, as a share of the largest possible.
+    initial_shares = {
         layer.name: share
         for layer in weighted
         if (share := _share_of_initial(layer, weights[layer.name]))
     }
-    # A frozen one may be meant to be as it is, but not the last.
-    wrong = any(
+    # A frozen layer may be meant to be as it is, but not the last.
+    should_be_trained = any(
         layer.settings.get("trainable", True) or layer is weighted[-1]
         for layer in weighted
-        if layer.name in initial
+        if layer.name in initial_shares
     )
-    if not wrong:
+    if not should_be_trained:
         return None
-    names = ", ".join(map(repr, initial))
+    names = ", ".join(map(repr, initial_shares))
     return conclude(
         "untrained_weights",
-        f"{len(initial)} of {len(weighted)} layers with weights are as their initializers"
+        f"{len(initial_shares)} of {len(weighted)} layers with weights are as their initializers"
         f" left them: {names}.",
         Evidence(
             "largest weight as a share of the initializer's largest",
-            [*initial.values()][-1],
+            [*initial_shares.values()][-1],
             1.0,
             True,
         ),
@@ -203,7 +208,7 @@ def _share_of_bound(kernel: Array, family: str, distribution: str) -> float:
     fan_out = kernel.size / kernel.shape[-2]
     fan = (fan_in + fan_out) / 2 if family == "Glorot" else fan_in
     # Uniform and truncated normal initializers of Keras have the same variance.
-    spread = math.sqrt(_SCALE[family] / fan)
+    spread = math.sqrt(_VARIANCE_TIMES_FAN[family] / fan)
     uniform = distribution == "Uniform"
     # Normal ones are truncated at two deviations, and widened to have it: 0.88 is what is left of theirs.
     bound = spread * (math.sqrt(3) if uniform else 2 / 0.87962566)
@@ -249,10 +254,10 @@ def check_head(
         ``compile_config`` of the Keras architecture, if there is one: it tells the loss of the training.
     """
     # One question after the other, in the order of how much they explain.
-    ends = [(layer, name) for layer in layers if (name := _activation(layer))]
-    if not ends:
+    activations = [(layer, name) for layer in layers if (name := _activation(layer))]
+    if not activations:
         return None
-    layer, last_activation = ends[-1]
+    layer, last_activation = activations[-1]
     loss, from_logits = _loss_and_logits(mapping(compiled).get("loss"))
     several_sigmoids = last_activation == "sigmoid" and outputs.shape[1] > 1
     if _REGRESSION.search(loss) and (
@@ -266,8 +271,8 @@ def check_head(
             advice="End in a sigmoid and train again: such a softmax has no gradient.",
         )
     # A second softmax after weights of its own is not bound to the flat answers of one right behind another.
-    twice = [name for _, name in ends[-2:]] == ["softmax", "softmax"]
-    if twice and layer.kind in {"Softmax", "Activation"}:
+    is_double = [name for _, name in activations[-2:]] == ["softmax", "softmax"]
+    if is_double and layer.kind in {"Softmax", "Activation"}:
         return _double_softmax_finding(layer, outputs)
     if several_sigmoids:
         return _sigmoids_finding(outputs)
@@ -286,6 +291,7 @@ def _regression_finding(loss: str, last_activation: str, outputs: Float32) -> Fi
 
 def _double_softmax_finding(layer: Layer, outputs: Float32) -> Finding:
     largest = float(outputs.max())
+    # A softmax of 1 for one class and 0 for all others.
     most = math.e / (math.e + outputs.shape[1] - 1)
     return _head_finding(
         f"Two softmax layers: no class can get more than {most:.1%}.",
@@ -356,10 +362,11 @@ def check_determinism(predictor: Predictor, tensors: Float32) -> Finding | None:
     different predictions, ``"batchnorm_mode"`` where the prediction depends on the images in the same batch.
     """
     tensor = tensors[:1]
-    first = predictor.predict_tensors(tensor)[0]
+    first_answer = predictor.predict_tensors(tensor)[0]
 
     def difference(batch: Float32) -> float:
-        return float(np.abs(predictor.predict_tensors(batch)[0] - first).max())
+        # Of the first tensor of a batch.
+        return float(np.abs(predictor.predict_tensors(batch)[0] - first_answer).max())
 
     cause = "training_mode"
     summary = "The same tensor gets different predictions: a random layer is active."

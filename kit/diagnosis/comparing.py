@@ -597,7 +597,7 @@ class _Suspect:
     def remaining(
         self, photos: tuple[Photo, ...], preprocessing: Preprocessing
     ) -> float:
-        rows = self.evaluator.answers(photos, preprocessing)
+        rows = self.evaluator.probabilities(photos, preprocessing)
         return _mean_change(self.target[: len(rows)], rows)
 
     def vote(self, _in_use: Preprocessing, candidate: Candidate) -> Vote:

@@ -15,7 +15,7 @@ from kit.preprocessing.scaling import Scaling, scale, unscale
 FITTING_SQUARED_ERRORS = 9.0
 """Squared standard errors, of two numbers together, up to which a scaling fits; chance exceeds it in 1 %."""
 
-FLAT_ERRORS = -4.0
+FLAT_STANDARD_ERRORS = -4.0
 """Standard errors of the contrast below which no scaling is named: flat tensors lie near to any centre."""
 
 BETTER_BY_NATS = 0.1
@@ -35,7 +35,7 @@ BRIGHTEST_GAIN = 100.0
 """Largest gain of a channel by which other light may be undone."""
 
 BEYOND_LEVELS = 26
-"""Levels, a tenth of their range, by which what is undone may leave 0..255."""
+"""TensorLevels, a tenth of their range, by which what is undone may leave 0..255."""
 
 AS_WELL_SHARE = 0.75
 """Share of the evidence for a change from which on light that is undone explains the images as well."""
@@ -43,50 +43,55 @@ AS_WELL_SHARE = 0.75
 ENOUGH_IMAGES = 4
 """Images that a fit needs to be more than possible."""
 
-_CELLS = 16
-_DARK_AND_BRIGHT = 0.01, 0.99
-_DIGITS = 3
+_CELLS_PER_TENSOR = 16
+_DARK_AND_BRIGHT_QUANTILES = 0.01, 0.99
+_DECIMALS = 3
 
 
-class Levels(NamedTuple):
+class TensorLevels(NamedTuple):
     """Level and contrast of some tensors.
 
-    `mean` and `std` are of cells within a tensor, in its own unit; `of_mean` and `of_std` the standard
-    deviations, between so many tensors, of the first and of the logarithm of the second.
+    `mean` and `std` are of cells within a tensor, in its own unit; the deviations are those of the first and
+    of the logarithm of the second, between so many tensors.
     """
 
-    tensors: int
+    tensor_count: int
     mean: float
     std: float
-    of_mean: float
-    of_std: float
+    deviation_of_mean: float
+    deviation_of_log_std: float
 
     @classmethod
     def of(cls, features: Float64) -> Self:
         """Measure what `tensor_features` gave, float64 (N, K)."""
-        cells = features[:, : features.shape[1] // _CELLS * _CELLS]
+        cells = features[
+            :, : features.shape[1] // _CELLS_PER_TENSOR * _CELLS_PER_TENSOR
+        ]
         means = cells.mean(axis=1)
         variances = cells.var(axis=1) + 1e-12
-        of_std = float(variances.std() / variances.mean() / 2)
+        deviation_of_log_std = float(variances.std() / variances.mean() / 2)
         return cls(
             len(cells),
             float(means.mean()),
             sqrt(variances.mean()),
             float(means.std()),
-            of_std,
+            deviation_of_log_std,
         )
 
-    def fit(self, training: "Levels") -> tuple[float, float]:
+    def fit(self, training: "TensorLevels") -> tuple[float, float]:
         """Return mean and std, as shares of 255, that scale these levels of images to those of training."""
         std = self.std / training.std
         return (self.mean - std * training.mean) / 255, std / 255
 
-    def errors_from(self, training: "Levels") -> tuple[float, float]:
+    def standard_errors_from(self, training: "TensorLevels") -> tuple[float, float]:
         """Return squared standard errors from training, and those, not squared, of the contrast above it."""
-        error = sqrt(1 / self.tensors + 1 / training.tensors)
-        level = (self.mean - training.mean) / (training.of_mean * error + 1e-12)
-        contrast = log(self.std / training.std) / (training.of_std * error + 1e-12)
-        return level**2 + contrast**2, contrast
+        # The standard error of a difference of means, as a share of the deviation between tensors.
+        share = sqrt(1 / self.tensor_count + 1 / training.tensor_count)
+        mean_error = training.deviation_of_mean * share + 1e-12
+        std_error = training.deviation_of_log_std * share + 1e-12
+        level_errors = (self.mean - training.mean) / mean_error
+        contrast_errors = log(self.std / training.std) / std_error
+        return level_errors**2 + contrast_errors**2, contrast_errors
 
 
 def estimated(grounds: Grounds, ranked: Scores) -> Score | None:
@@ -108,40 +113,44 @@ def estimated(grounds: Grounds, ranked: Scores) -> Score | None:
     )
     if explained_otherwise:
         return None
-    training = Levels.of(layers.features)
+    training = TensorLevels.of(layers.features)
     scaled = evaluator.features(grounds.photos, best.preprocessing)
-    misfit, contrast = Levels.of(np.asarray(scaled)).errors_from(training)
-    if misfit <= FITTING_SQUARED_ERRORS:
+    levels = TensorLevels.of(np.asarray(scaled))
+    squared_errors, contrast_errors = levels.standard_errors_from(training)
+    if squared_errors <= FITTING_SQUARED_ERRORS:
         return None
     unscaled = grounds.in_use.replace(scaling=(), cast=None)
     features = evaluator.features(grounds.photos, unscaled)
     fitted = _fitted_score(grounds, np.asarray(features), training)
-    flat = contrast < FLAT_ERRORS
-    if fitted is not None and (flat or fitted.gain >= best.gain + BETTER_BY_NATS):
+    is_flat = contrast_errors < FLAT_STANDARD_ERRORS
+    if fitted is not None and (is_flat or fitted.gain >= best.gain + BETTER_BY_NATS):
         return fitted
     text = "contrast above that of training, in standard errors"
-    return _with_vote(best, Vote(text, gain=0.0, measured=contrast, veto=flat))
+    return _with_vote(
+        best, Vote(text, gain=0.0, measured=contrast_errors, veto=is_flat)
+    )
 
 
 def _fitted_score(
-    grounds: Grounds, unscaled_features: Float64, training: Levels
+    grounds: Grounds, unscaled_features: Float64, training: TensorLevels
 ) -> Score | None:
     """Return the score of the fit; None where people do not scale so."""
-    fit = Levels.of(unscaled_features).fit(training)
-    mean, std = (round(value, _DIGITS) for value in fit)
-    plausible = (
+    fitted = TensorLevels.of(unscaled_features).fit(training)
+    mean, std = (round(value, _DECIMALS) for value in fitted)
+    is_plausible = (
         PLAUSIBLE_MEANS[0] <= mean <= PLAUSIBLE_MEANS[1]
         and PLAUSIBLE_STDS[0] <= std <= PLAUSIBLE_STDS[1]
     )
-    if not plausible:
+    if not is_plausible:
         return None
     fixed = grounds.in_use.replace(scaling=Scaling(255.0, mean, std), cast=None)
     score = grounds.score(explained("scaling", fixed, grounds.in_use))
     predicted = grounds.trial(fixed).after.argmax(axis=1)
-    photos = len(unscaled_features)
-    error = sqrt(1 / photos + 1 / training.tensors) * std
-    mean_error = training.of_mean * error
-    std_error = training.of_std * error
+    photo_count = len(unscaled_features)
+    # In the unit of tensors of training, times the std that was fitted.
+    share = sqrt(1 / photo_count + 1 / training.tensor_count) * std
+    mean_error = training.deviation_of_mean * share
+    std_error = training.deviation_of_log_std * share
     variants = tuple(
         fixed.replace(
             scaling=Scaling(255.0, mean + up * mean_error, std + wider * std_error)
@@ -149,8 +158,8 @@ def _fitted_score(
         for up, wider in ((-1, 0), (1, 0), (0, -1), (0, 1))
     )
     text = f"fitted mean; mean known to ± {mean_error:.2g}, std to ± {std_error:.2g}"
-    one_class = len(set(predicted)) == 1
-    vetoed = photos < ENOUGH_IMAGES or one_class
+    predicts_one_class = len(set(predicted)) == 1
+    vetoed = photo_count < ENOUGH_IMAGES or predicts_one_class
     vote = Vote(text, gain=0.0, measured=mean, veto=vetoed)
     return replace(_with_vote(score, vote), variants=variants)
 
@@ -174,22 +183,25 @@ def explained_by_light(grounds: Grounds, score: Score) -> bool:
         return False
     plain = in_use.replace(scaling=(), cast=None, layout="channels_last")
     levels = grounds.evaluator.tensors(grounds.photos, plain)
-    ends = np.quantile(levels, _DARK_AND_BRIGHT, axis=(0, 1, 2))
+    # (2, C): a dark and a bright level of each channel.
+    ends = np.quantile(levels, _DARK_AND_BRIGHT_QUANTILES, axis=(0, 1, 2))
     spread = np.ptp(ends, axis=0).clip(1)
     if fixed.channels == in_use.channels:
+        # Levels of which the scaling in use makes what the other one makes of these.
         needed = unscale(scale(ends, fixed.scaling), in_use.scaling)
         if ((needed[1] - needed[0]) / spread <= DIMMEST_GAIN).any():
             return False
-        undone = [needed.clip(0, 255)]
-        if np.abs(needed - undone[0]).max() <= BEYOND_LEVELS:
+        lit_ends = [needed.clip(0, 255)]
+        if np.abs(needed - lit_ends[0]).max() <= BEYOND_LEVELS:
             return True
     else:
         means = levels.mean(axis=(0, 1, 2))
         bright = ends[1].clip(1)
-        undone = [ends * means[1] / means.clip(1), ends * bright[1] / bright]
+        # Each channel as bright as green, on average or where it is brightest.
+        lit_ends = [ends * means[1] / means.clip(1), ends * bright[1] / bright]
     return any(
         _measured_under(grounds, score, ends, lit) >= AS_WELL_SHARE * score.measured
-        for lit in undone
+        for lit in lit_ends
     )
 
 

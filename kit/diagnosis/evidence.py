@@ -53,8 +53,8 @@ BY_CHANCE = 0.05
 """Chance of as many correct predictions by guessing, or by any of the changes tried, up to which labels alone
 say that nothing is wrong, or name a cause."""
 
-# Steps of files, and one that is too small to be seen in evidence.
-_NOT_JUDGED = {"exif", "alpha", "depth", "filter"}
+# Those of files, and one that is too small to be seen in evidence.
+_UNSEEN_STEPS = {"exif", "alpha", "depth", "filter"}
 
 
 @dataclass(frozen=True)
@@ -95,15 +95,16 @@ Scores = Sequence[Score]
 def distinguishable(in_use: Preprocessing) -> Iterable[Candidate]:
     """Return the candidates that evidence can single out."""
 
-    def quiet(candidate: Candidate) -> bool:
-        # Squashing costs EfficientNet-Lite1 no certainty on photos with a known class: 0.06 nats.
+    def is_unseen_fit(candidate: Candidate) -> bool:
+        # Crops and squashing, too: squashing costs EfficientNet-Lite1 no certainty on photos with a known
+        # class: 0.06 nats.
         fits = {candidate.preprocessing.fit, in_use.fit}
         return candidate.step == "fit" and "letterbox" not in fits
 
     return (
         candidate
         for candidate in candidates(in_use)
-        if candidate.step not in _NOT_JUDGED and not quiet(candidate)
+        if candidate.step not in _UNSEEN_STEPS and not is_unseen_fit(candidate)
     )
 
 
@@ -146,24 +147,24 @@ class Grounds:
         """Find out what there is."""
         if labels is None:
             labels = np.full(len(photos), -1)
-        probing = _probe_source(evaluator, in_use, photos)
+        probe_source = _probe_source(evaluator, in_use, photos)
         bundled = _bundled_source(evaluator, in_use, photos)
         labelled = Labelled(evaluator, photos, labels)
-        probes = probing.photos if probing else ()
+        probes = probe_source.photos if probe_source else ()
         certainty: Certainty | None = Certainty(evaluator, photos, probes)
         if bundled and bundled.photographic:
-            # They tell all that predictions can, and how sure these are of a few images is chance.
+            # Such images tell all that predictions can, and how sure these are of a few images is chance.
             certainty = None
             probes = bundled.photos
         sources = (
             *_own_image_sources(evaluator, photos),
-            probing,
+            probe_source,
             certainty,
             bundled,
             labelled if labelled.count else None,
         )
-        known = tuple(source for source in sources if source)
-        return cls(evaluator, in_use, photos, labels, known, probes, bundled)
+        existing = tuple(source for source in sources if source)
+        return cls(evaluator, in_use, photos, labels, existing, probes, bundled)
 
     def with_in_use(self, in_use: Preprocessing) -> "Grounds":
         """Return the same evidence where another preprocessing is suspected."""
@@ -173,7 +174,7 @@ class Grounds:
     def images_usual(self) -> bool:
         """Whether a profile finds the images as usual as nine in ten training images."""
         return any(
-            isinstance(source, Ordinary) and source.as_usual_as_most(self.in_use)
+            isinstance(source, Ordinary) and source.as_usual_as_nine_in_ten(self.in_use)
             for source in self.sources
         )
 
@@ -265,9 +266,9 @@ class Grounds:
         """Whether the evidence can say that nothing is wrong: more than as many labels met by chance."""
         if self.judges_every_step:
             return True
-        classes = self.evaluator.answers(self.photos, self.in_use).shape[1]
-        rate = 1 / max(classes, 2)
-        chance = at_least(self.correct(), self.label_count, rate)
+        classes = self.evaluator.probabilities(self.photos, self.in_use).shape[1]
+        guessed_share = 1 / max(classes, 2)
+        chance = at_least(self.correct(), self.label_count, guessed_share)
         return chance <= BY_CHANCE
 
 
@@ -278,19 +279,19 @@ def _own_image_sources(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[
     if profile is not None:
         sources.append(Ordinary(evaluator, photos, profile))
     if evaluator.first_layers.means is not None:
-        chance = CHANCE_DISTANCE / len(photos)
+        chance_distance = CHANCE_DISTANCE / len(photos)
         # What is usual, a profile tells better.
-        alone = profile is None
+        is_only_source = profile is None
         sources.append(
             Averages(
                 evaluator,
                 photos,
                 title="your images",
-                weight=1.0 if alone else 0.5,
-                floor=chance + SOURCE_DISTANCE,
-                usual_up_to=USUAL_DISTANCE if alone else 0.0,
-                binding=alone,
-                chance_distance=2 * chance,
+                weight=1.0 if is_only_source else 0.5,
+                floor=chance_distance + SOURCE_DISTANCE,
+                usual_up_to=USUAL_DISTANCE if is_only_source else 0.0,
+                may_forbid=is_only_source,
+                chance_distance=2 * chance_distance,
             )
         )
     return sources
@@ -311,21 +312,23 @@ def _probe_source(
         return evaluator.distance(photos, p, weights)
 
     best = min(_preprocessings_tried(evaluator, in_use, photos), key=distance)
-    nearest = distance(best)
-    if nearest > FAMILIAR_DISTANCE:
+    least_distance = distance(best)
+    if least_distance > FAMILIAR_DISTANCE:
         return None
     profile = evaluator.profile
     # Averages of all together can be met by images each of which is unlike any of the training.
-    if profile and not Ordinary(evaluator, photos, profile).as_usual_as_most(best):
+    if profile and not Ordinary(evaluator, photos, profile).as_usual_as_nine_in_ten(
+        best
+    ):
         return None
     return Averages(
         evaluator,
         photos,
         title=f"{len(photos)} photos of the kit",
-        weight=1.0 if nearest <= NATIVE_DISTANCE else 0.5,
-        floor=max(nearest, LEAST_DISTANCE),
+        weight=1.0 if least_distance <= NATIVE_DISTANCE else 0.5,
+        floor=max(least_distance, LEAST_DISTANCE),
         usual_up_to=FAMILIAR_DISTANCE,
-        binding=False,
+        may_forbid=False,
         weights=weights,
     )
 
@@ -333,19 +336,23 @@ def _probe_source(
 def _preprocessings_tried(
     evaluator: Evaluator, in_use: Preprocessing, photos: tuple[Photo, ...]
 ) -> list[Preprocessing]:
-    others = evaluator.differing(photos[:FEW_IMAGES], in_use, distinguishable(in_use))
-    return [in_use, *(other.preprocessing for other in others)]
+    differing = evaluator.differing(
+        photos[:FEW_IMAGES], in_use, distinguishable(in_use)
+    )
+    return [in_use, *(candidate.preprocessing for candidate in differing)]
 
 
 def _bundled_source(
     evaluator: Evaluator, in_use: Preprocessing, own_images: tuple[Photo, ...]
 ) -> Bundled | None:
-    classes = evaluator.answers(own_images, in_use).shape[1]
+    classes = evaluator.probabilities(own_images, in_use).shape[1]
+    # Where the layers tell, probes do; see `_probe_source`.
     if classes not in LABELLED or evaluator.has_layer_statistics or not in_use.size:
         return None
     try:
         photos, labels = labelled_images(classes)
     except FileNotFoundError:
+        # An installed kit may lack the images.
         return None
     bundled = Bundled(
         evaluator, photos, labels, photographic=classes != 10, originals=photos

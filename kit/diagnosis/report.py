@@ -16,7 +16,7 @@ from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import CHOICES, contrasts
 from kit.regression.cases import pin
 
-_SUBJECTS = {
+_SUBJECT_BY_CHANGE = {
     "decoder": "decoding",
     "light": "the light",
     "colour of the light": "the light",
@@ -93,9 +93,9 @@ class Diagnosis(Result):
         fixed = best.fix.preprocessing
         if self.preprocessing is not None and fixed is not None:
             sentences = contrasts(self.preprocessing, fixed)
-            steps = [step.name for step in CHOICES if best.cause in step.causes]
-            ordered = sorted(sentences, key=lambda name: name not in steps)
-            return " ".join(sentences[name] for name in ordered)
+            cause_steps = [step.name for step in CHOICES if best.cause in step.causes]
+            cause_first = sorted(sentences, key=lambda name: name not in cause_steps)
+            return " ".join(sentences[name] for name in cause_first)
         place = " in the preprocessing" if UNLABELLED in self.notes else ""
         return best.summary or f"{self.conclusion.capitalize()}{place}."
 
@@ -114,16 +114,19 @@ class Diagnosis(Result):
             finding.cause for finding in self.findings if finding.verdict == "named"
         ]
         supports = [evidence.supports for evidence in self.best.evidence]
-        measured = len(supports) - supports.count(None)
-        count = supports.count(True)
-        return f"Cause: {' and '.join(named)}; {count} of {measured} measurements speak for it."
+        deciding = len(supports) - supports.count(None)
+        counts = f"{supports.count(True)} of {deciding}"
+        return f"Cause: {' and '.join(named)}; {counts} measurements speak for it."
 
     @property
     def limits(self) -> str:
         """What these images do not show, in a sentence; empty where nothing is open."""
         if not self.undecided:
             return ""
-        subjects = {_SUBJECTS.get(name, "resizing"): None for name in self.undecided}
+        # Each once, in order.
+        subjects = {
+            _SUBJECT_BY_CHANGE.get(name, "resizing"): None for name in self.undecided
+        }
         images = "one image" if self.photos == 1 else "these images"
         words = " and ".join(subjects)
         return f"{words.capitalize()} cannot be judged from {images}."
@@ -167,7 +170,7 @@ class Diagnosis(Result):
             )
         classifier, photos, labels = self.asked
         fixed = self._best_or_empty.fix.preprocessing
-        write = partial(
+        pin_photo = partial(
             pin,
             folder,
             classifier.using(fixed) if fixed else classifier,
@@ -176,7 +179,7 @@ class Diagnosis(Result):
             note=note,
         )
         return tuple(
-            write(photo, expect if label < 0 else label)
+            pin_photo(photo, expect if label < 0 else label)
             for photo, label in zip(photos, labels.tolist(), strict=True)
         )
 

@@ -62,10 +62,9 @@ def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | N
     single_gain = max(singles[0].gain, 0.0)
     rivals = (pair.both.gain for pair in ranked_pairs if pair.causes != best.causes)
     needed = NAMED_GAIN + PAIR_SURPLUS
-    enough = max(
-        needed, single_gain + PAIR_SURPLUS, max(rivals, default=-inf) + LEAD_OVER_STEPS
-    )
-    if best.both.gain < enough or _forbidden(grounds, best.both):
+    best_rival = max(rivals, default=-inf)
+    least_gain = max(needed, single_gain + PAIR_SURPLUS, best_rival + LEAD_OVER_STEPS)
+    if best.both.gain < least_gain or _forbidden(grounds, best.both):
         return None
     fixed = best.both.preprocessing
     evidence = Evidence(
@@ -85,10 +84,14 @@ def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | N
     return findings, fixed
 
 
-_UNABLE = "too little is known of the training images: give labels or training images"
-_FEW_LABELS = "so few labels match by chance: give more, or training images"
-_REMAINS = "once that is fixed, the first layers still get unusual values"
-_UNUSUAL = "the first layers get unusual values: look at crop, background and light"
+_TOO_LITTLE_KNOWN_NOTE = (
+    "too little is known of the training images: give labels or training images"
+)
+_FEW_LABELS_NOTE = "so few labels match by chance: give more, or training images"
+_STILL_UNUSUAL_NOTE = "once that is fixed, the first layers still get unusual values"
+_UNUSUAL_NOTE = (
+    "the first layers get unusual values: look at crop, background and light"
+)
 
 
 MOST_FAULTS = 2
@@ -128,7 +131,9 @@ NOTHING = Search()
 def search(grounds: Grounds) -> Search:
     """Try every candidate for the preprocessing in use, put the best right, and look once more."""
     if not grounds.judges_some_step and not grounds.label_count:
-        return Search(findings=scaling_by_certainty(grounds), notes=(_UNABLE,))
+        return Search(
+            findings=scaling_by_certainty(grounds), notes=(_TOO_LITTLE_KNOWN_NOTE,)
+        )
     named, doubtful, fixed = _faults_or_pair(grounds)
     usual = grounds.usual(fixed)
     repaired = grounds.with_in_use(fixed)
@@ -137,28 +142,34 @@ def search(grounds: Grounds) -> Search:
         for finding in named or doubtful
         for cause in (finding.cause, *finding.equivalent)
     }
-    others = other_findings(repaired, repaired.scores(), reported)
-    undecided = [finding.cause for finding in others if finding.verdict != "ruled_out"]
+    unreported = other_findings(repaired, repaired.scores(), reported)
+    undecided = [
+        finding.cause for finding in unreported if finding.verdict != "ruled_out"
+    ]
     convincing = grounds.convincing()
     notes = []
     if named:
-        others = []
+        # Beside a named cause, others are told in a note alone.
+        unreported = []
         if undecided:
             notes.append(
                 f"once that is fixed, these cannot be judged: {', '.join(undecided)}"
             )
         if not usual:
-            notes.append(_REMAINS)
-    elif doubtful and doubtful[0].summary not in {_MAY, _MEETS}:
+            notes.append(_STILL_UNUSUAL_NOTE)
+    elif doubtful and doubtful[0].summary not in {_CLOSER_TO_TRAINING, _LABELS_MET}:
+        # It says itself what is missing.
         notes.append(doubtful[0].summary)
     else:
         if not usual:
-            notes.append(_UNUSUAL)
+            notes.append(_UNUSUAL_NOTE)
         if not grounds.judges_every_step and (doubtful or not convincing):
-            notes.append(_FEW_LABELS if grounds.label_count else _UNABLE)
+            notes.append(
+                _FEW_LABELS_NOTE if grounds.label_count else _TOO_LITTLE_KNOWN_NOTE
+            )
     nothing_else = usual and convincing and not (doubtful or undecided)
     return Search(
-        findings=(*named, *doubtful, *others),
+        findings=(*named, *doubtful, *unreported),
         decided=bool(named) or nothing_else,
         knows_photos=bool(grounds.probes),
         notes=tuple(notes),
@@ -179,7 +190,7 @@ def scaling_by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
     photos = (*grounds.photos, *probes())
 
     def unsure_or_constant(p: Preprocessing) -> bool:
-        rows = grounds.evaluator.answers(photos, p)
+        rows = grounds.evaluator.probabilities(photos, p)
         return bool(
             rows.max() <= UNSURE_PROBABILITY or np.ptp(rows.argmax(axis=1)) == 0
         )
@@ -190,8 +201,12 @@ def scaling_by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
     for score in grounds.scores():
         candidate = score.candidate
         if candidate.step == "scaling" and not unsure_or_constant(score.preprocessing):
-            advice = fix(grounds.in_use, score.preprocessing)
-            return (Finding(candidate.cause, "possible", _DULL, fix=advice),)
+            possible_fix = fix(grounds.in_use, score.preprocessing)
+            return (
+                Finding(
+                    candidate.cause, "possible", _UNSURE_OR_CONSTANT, fix=possible_fix
+                ),
+            )
     return ()
 
 
@@ -200,10 +215,10 @@ def unfounded(grounds: Grounds, finding: Finding) -> bool:
     fixed = finding.fix.preprocessing
     if fixed is None:
         return False
-    fault = Candidate(fixed, step="", cause=finding.cause)
-    if not [*grounds.evaluator.differing(grounds.photos, grounds.in_use, [fault])]:
+    candidate = Candidate(fixed, step="", cause=finding.cause)
+    if not [*grounds.evaluator.differing(grounds.photos, grounds.in_use, [candidate])]:
         return False
-    score = grounds.score(fault)
+    score = grounds.score(candidate)
     if score.vetoed or finding.cause not in BY_PREDICTIONS:
         return score.vetoed
     # How sure a network is of its predictions is too little.
@@ -215,9 +230,15 @@ def unfounded(grounds: Grounds, finding: Finding) -> bool:
     return not gains_of_own_images or sum(gains_of_own_images) < -OPEN_GAIN
 
 
-def _faults_or_pair(
-    grounds: Grounds,
-) -> tuple[list[Finding], list[Finding], Preprocessing]:
+class _Faults(NamedTuple):
+    """What is named, what is doubtful, and the preprocessing with what is named fixed."""
+
+    named: list[Finding]
+    doubtful: list[Finding]
+    fixed: Preprocessing
+
+
+def _faults_or_pair(grounds: Grounds) -> _Faults:
     """Return what `_faults_one_by_one` does, or a pair; what is named together has one fix."""
     named, doubtful, fixed = _faults_one_by_one(grounds)
     if not named and (pair := pair_of_changes(grounds)) is not None:
@@ -225,34 +246,35 @@ def _faults_or_pair(
         doubtful = []
     if len(named) > 1 and all(finding.fix.preprocessing for finding in named):
         named = [replace(finding, fix=fix(grounds.in_use, fixed)) for finding in named]
-    return named, doubtful, fixed
+    return _Faults(named, doubtful, fixed)
 
 
-def _faults_one_by_one(
-    grounds: Grounds,
-) -> tuple[list[Finding], list[Finding], Preprocessing]:
-    """Return what is named, what is doubtful, and the preprocessing fixed."""
+def _faults_one_by_one(grounds: Grounds) -> _Faults:
     named: list[Finding] = []
-    steps: set[str] = set()
+    steps_fixed: set[str] = set()
     for _ in range(MOST_FAULTS):
         scores = [
-            score for score in grounds.scores() if score.candidate.step not in steps
+            score
+            for score in grounds.scores()
+            if score.candidate.step not in steps_fixed
         ]
-        fitted = None if "scaling" in steps else estimated(grounds, scores)
+        fitted = None if "scaling" in steps_fixed else estimated(grounds, scores)
         if fitted is not None:
             # The known scalings only come near to it.
-            others = (score for score in scores if score.candidate.step != "scaling")
-            scores = sorted([fitted, *others], key=lambda score: -score.gain)
+            unscaled = (score for score in scores if score.candidate.step != "scaling")
+            scores = sorted([fitted, *unscaled], key=lambda score: -score.gain)
         finding = best_finding(grounds, scores)
         if finding is None or finding.verdict != "named":
-            return named, [*filter(None, [finding])], grounds.in_use
+            doubtful = [] if finding is None else [finding]
+            return _Faults(named, doubtful, grounds.in_use)
         named.append(finding)
         best = scores[0].candidate
-        steps.add(best.step)
+        steps_fixed.add(best.step)
         grounds = grounds.with_in_use(best.preprocessing)
+        # What cannot be told from a rival is no ground to search on from.
         if finding.fix.preprocessing is None:
             break
-    return named, [], grounds.in_use
+    return _Faults(named, [], grounds.in_use)
 
 
 POSSIBLE_GAIN = 0.25
@@ -273,16 +295,18 @@ LEAD_OVER_STEPS = 0.2
 LEAD_WITHIN_STEP = 0.03
 """Nats by which a cause must lead the next one of the same step."""
 
-_SEES = "With the fix, the model sees what it was trained on."
-_MEETS = "With the fix, labelled images are predicted correctly."
-_MAY = "The fix brings the images a little closer to training."
-_SEES_NOT = "This change does not bring the images closer to training."
-_MEETS_NOT = "This change does not make more predictions correct."
-_LIGHT = (
+_SEES_AS_TRAINED = "With the fix, the model sees what it was trained on."
+_LABELS_MET = "With the fix, labelled images are predicted correctly."
+_CLOSER_TO_TRAINING = "The fix brings the images a little closer to training."
+_NOT_CLOSER = "This change does not bring the images closer to training."
+_NOT_MORE_CORRECT = "This change does not make more predictions correct."
+_PREPROCESSING_OR_LIGHT = (
     "The preprocessing, or the light of these images: compare with a training image."
 )
-_DULL = "All predictions are unsure, or the same; with another scaling they are not."
-_OPEN = "No evidence shows whether this is as in training."
+_UNSURE_OR_CONSTANT = (
+    "All predictions are unsure, or the same; with another scaling they are not."
+)
+_NO_EVIDENCE = "No evidence shows whether this is as in training."
 
 
 def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
@@ -301,26 +325,27 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
         and all(condition.supports for condition in conditions)
     )
     if explained_by_light(grounds, best):
-        summary = _LIGHT
+        summary = _PREPROCESSING_OR_LIGHT
     elif not grounds.evaluator.has_statistics:
-        summary = _MEETS
+        summary = _LABELS_MET
         bundled = grounds.bundled
         if not sure and bundled and bundled.photographic:
             summary = bundled.words(grounds.in_use, best.candidate)
     else:
-        summary = _SEES if sure else _MAY
-    advice = _best_fix(grounds, best, scores)
-    if sure and advice.preprocessing is None:
+        summary = _SEES_AS_TRAINED if sure else _CLOSER_TO_TRAINING
+    best_fix = _best_fix(grounds, best, scores)
+    if sure and best_fix.preprocessing is None:
         sentences = " ".join(contrasts(grounds.in_use, fixed).values())
-        differs, _, _ = sentences.partition(";")
-        summary = f"{differs}; this model was trained otherwise."
+        # Only how the code in use is, since what is right cannot be told.
+        in_use_words, _, _ = sentences.partition(";")
+        summary = f"{in_use_words}; this model was trained otherwise."
     return Finding(
         cause=best.candidate.cause,
         verdict="named" if sure else "possible",
         summary=summary,
         evidence=(*evidence_of(best), *conditions),
         cost=float(grounds.trial(fixed).changed.mean()),
-        fix=advice,
+        fix=best_fix,
         equivalent=best.candidate.equivalent,
     )
 
@@ -338,17 +363,18 @@ def _forbidden(grounds: Grounds, score: Score) -> bool:
 def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
     """Return the fix, without code where another one explains as much and changes predictions."""
     fixed = best.preprocessing
-    added_counts = dict.fromkeys(best.variants, 0)
-    added_counts |= dict.fromkeys(_rivals(grounds, best, scores), 2)
-    unlike = [
-        other
-        for other, count in added_counts.items()
-        if _changes_predictions(grounds, fixed, other, added_counts=count)
+    # For each rival, how many photos are added each way to those that are counted.
+    added_by_rival = dict.fromkeys(best.variants, 0)
+    added_by_rival |= dict.fromkeys(_rivals(grounds, best, scores), 2)
+    predicting_otherwise = [
+        rival
+        for rival, added in added_by_rival.items()
+        if _changes_predictions(grounds, fixed, rival, added_each_way=added)
     ]
-    if not unlike:
+    if not predicting_otherwise:
         return fix(grounds.in_use, fixed)
     fix_words = difference(grounds.in_use, fixed)
-    rival_words = difference(grounds.in_use, unlike[0])
+    rival_words = difference(grounds.in_use, predicting_otherwise[0])
     return Fix(
         "Prepare images as in training;"
         f" these cannot tell {fix_words} from {rival_words}: give more, or labels."
@@ -361,43 +387,47 @@ def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing
     Few labels tell less where they are alone, and how sure a network is of them tells nothing: what meets as
     many within chance, and moves predictions, is a rival however likely it makes them.
     """
-    by_labels = not grounds.judges_some_step
+    only_by_labels = not grounds.judges_some_step
     lead = LEAD_OVER_STEPS
-    if by_labels:
+    if only_by_labels:
         lead *= max(
-            sqrt(grounds.labelled.enough(grounds.in_use) / grounds.label_count), 1
+            sqrt(
+                grounds.labelled.full_label_count(grounds.in_use) / grounds.label_count
+            ),
+            1,
         )
     repaired = grounds.with_in_use(best.preprocessing)
 
-    def close(rival: Score) -> bool:
+    def explains_as_much(rival: Score) -> bool:
         # Image by image, where a source compares so: each alone is far from what is in use.
         if repaired.score(rival.candidate).gain > -lead:
             return True
         trial = repaired.trial(rival.preprocessing)
-        if not by_labels or trial.moved_share.mean() <= QUIET_SHARE:
+        if not only_by_labels or trial.moved_share.mean() <= QUIET_SHARE:
             return False
         gained, lost = repaired.gained_and_lost(rival.preprocessing)
-        return at_least(lost, gained + lost, 0.5) > Labelled.BY_CHANCE
+        return at_least(lost, gained + lost, 0.5) > Labelled.LOSS_BY_CHANCE
 
     return [
         rival.preprocessing
         for rival in scores
         if rival.candidate.step == best.candidate.step and rival is not best
-        if not rival.vetoed and close(rival)
+        if not rival.vetoed and explains_as_much(rival)
     ]
 
 
 def _changes_predictions(
-    grounds: Grounds, fixed: Preprocessing, other: Preprocessing, added_counts: int
+    grounds: Grounds, fixed: Preprocessing, rival: Preprocessing, added_each_way: int
 ) -> bool:
     """Whether another preprocessing may change more than a few predictions; a few images do not show it."""
     photos = (*grounds.probes[:FEW_IMAGES], *grounds.photos)
-    changes = grounds.evaluator.trial(photos, fixed, other).moved_share
+    moved_shares = grounds.evaluator.trial(photos, fixed, rival).moved_share
     # Counted in addition as changed, and as many as unchanged: with 2 it is near to the upper end of the
     # interval of Agresti and Coull (1998), so that few images do not pass for proof of no change.
-    share = (changes.sum() + added_counts) / (len(changes) + 2 * added_counts)
-    return bool(share > QUIET_SHARE) and not grounds.evaluator.alike(
-        photos, fixed, other
+    count = len(moved_shares) + 2 * added_each_way
+    changed_share = (moved_shares.sum() + added_each_way) / count
+    return bool(changed_share > QUIET_SHARE) and not grounds.evaluator.alike(
+        photos, fixed, rival
     )
 
 
@@ -432,6 +462,7 @@ def _smallest_lead(best: Score, scores: Scores) -> Evidence | None:
 
     rival = min(
         _of_other_causes(best, scores),
+        # The lead, beyond what is needed, but for the gain of the best, which is the same.
         key=lambda rival: -rival.gain - needed(rival),
         default=None,
     )
@@ -444,16 +475,16 @@ def _smallest_lead(best: Score, scores: Scores) -> Evidence | None:
 
 def _of_other_causes(score: Score, scores: Scores) -> list[Score]:
     causes = score.candidate.causes
-    return [other for other in scores if not causes & other.candidate.causes]
+    return [rival for rival in scores if not causes & rival.candidate.causes]
 
 
 def _chance_evidence(grounds: Grounds, best: Score) -> Evidence | None:
     """Return the chance of so many more labels; None where other evidence names the cause without them."""
-    gains = {vote.source: vote.gain for vote in best.votes}
-    by_others = gains.get(Bundled, 0.0)
+    gain_by_source = {vote.source: vote.gain for vote in best.votes}
+    gain_without_labels = gain_by_source.get(Bundled, 0.0)
     if grounds.evaluator.has_statistics:
-        by_others = best.gain - gains.get(Labelled, 0.0)
-    if by_others >= NAMED_GAIN:
+        gain_without_labels = best.gain - gain_by_source.get(Labelled, 0.0)
+    if gain_without_labels >= NAMED_GAIN:
         return None
     gained, lost = grounds.gained_and_lost(best.preprocessing)
     chance = _chance_of_labels(grounds, best)
@@ -475,11 +506,14 @@ def _chance_of_labels(grounds: Grounds, score: Score) -> float:
     Each puts a wrong label right as often as those do that are called otherwise.
     """
     scores = grounds.scores()
-    others = _of_other_causes(score, scores)
+    rivals = _of_other_causes(score, scores)
     gained, lost = grounds.gained_and_lost(score.preprocessing)
     wrong = grounds.label_count - grounds.correct()
-    by_others = sum(grounds.gained_and_lost(other.preprocessing)[0] for other in others)
-    rate = (by_others + 1) / (wrong * len(others) + 2)
+    gained_by_rivals = sum(
+        grounds.gained_and_lost(rival.preprocessing)[0] for rival in rivals
+    )
+    rate = (gained_by_rivals + 1) / (wrong * len(rivals) + 2)
+    # Of as many changes, one may well do what each alone hardly does.
     return min(1.0, at_least(gained - lost, wrong, rate) * len(scores))
 
 
@@ -490,18 +524,20 @@ def other_findings(
 
     A candidate is left that comes near to being named, or that changes a prediction and is not excluded.
     """
-    findings: dict[str, Finding] = {}
-    excluded = _SEES_NOT if grounds.evaluator.has_statistics else _MEETS_NOT
+    by_cause: dict[str, Finding] = {}
+    excluded = _NOT_CLOSER if grounds.evaluator.has_statistics else _NOT_MORE_CORRECT
     for score in scores:
         cause = score.candidate.cause
-        previous = findings.get(cause)
+        previous = by_cause.get(cause)
         if cause in reported or (previous and previous.verdict == "cannot_tell"):
             continue
         if _undecided(grounds, score):
-            findings[cause] = Finding(cause, "cannot_tell", _OPEN, evidence_of(score))
+            by_cause[cause] = Finding(
+                cause, "cannot_tell", _NO_EVIDENCE, evidence_of(score)
+            )
         elif previous is None:
-            findings[cause] = Finding(cause, "ruled_out", excluded, evidence_of(score))
-    return list(findings.values())
+            by_cause[cause] = Finding(cause, "ruled_out", excluded, evidence_of(score))
+    return list(by_cause.values())
 
 
 def _undecided(grounds: Grounds, score: Score) -> bool:

@@ -65,7 +65,7 @@ class Averages:
         Distance, in nats, that images as in training reach by chance: below, nearer is no better.
     usual_up_to
         Distance up to which images count as those of the training.
-    binding
+    may_forbid
         Whether they may forbid a candidate.
     chance_distance
         Distance up to which images lie as near as chance lets images of the training; see `FLOOR_DIVISOR`.
@@ -79,7 +79,7 @@ class Averages:
     weight: float
     floor: float
     usual_up_to: float
-    binding: bool
+    may_forbid: bool
     chance_distance: float = 0.0
     weights: Float64 | None = None
 
@@ -99,7 +99,7 @@ class Averages:
         floor = self.chance_distance / FLOOR_DIVISOR if near_by_chance else self.floor
         gain = self.weight * log((before + floor) / (after + floor))
         text = f"distance of {self.title} from the averages of training, in nats; {before:.3g} as it is"
-        vetoed = self.binding and gain < VETO_GAIN
+        vetoed = self.may_forbid and gain < VETO_GAIN
         return Vote(text, gain, measured=after, veto=vetoed)
 
 
@@ -112,15 +112,15 @@ class Ordinary:
     profile: Profile
     title: str = "a profile of training images"
 
-    ERRORS = 3.0
+    STANDARD_ERRORS = 3.0
     """Standard errors of the mean of so many images that a name needs, and up to which they are usual."""
     PAIRED_IMAGES = 4
     """Images from which on each is compared with itself."""
-    MOST_NAMES = 1.5
+    MOST_NAMED_GAINS = 1.5
     """The most that this counts, in names."""
 
     @property
-    def _error(self) -> float:
+    def _standard_error(self) -> float:
         """Standard error, in nats, of the mean logarithm of the distance of so many training images."""
         return self.profile.scatter / sqrt(len(self.photos))
 
@@ -134,15 +134,16 @@ class Ordinary:
         logs: Float64 = np.log(self.profile.distances(moments, features) + 1e-12)
         return logs
 
-    def as_usual_as_most(self, p: Preprocessing) -> bool:
+    def as_usual_as_nine_in_ten(self, p: Preprocessing) -> bool:
         """Whether the images are as usual as nine in ten training images."""
         return self.log_distance(p) <= log(self.profile.limit)
 
     def usual(self, p: Preprocessing) -> bool:
         """Whether the images are as usual as in training."""
         return (
-            self.as_usual_as_most(p)
-            or self.log_distance(p) <= self.profile.typical + self.ERRORS * self._error
+            self.as_usual_as_nine_in_ten(p)
+            or self.log_distance(p)
+            <= self.profile.typical + self.STANDARD_ERRORS * self._standard_error
         )
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
@@ -150,8 +151,10 @@ class Ordinary:
         typical = self.profile.typical
         before = max(self.log_distance(in_use), typical)
         after = max(self.log_distance(candidate.preprocessing), typical)
-        # As many errors of the mean as a name needs are worth a name.
-        weight = min(1.0, NAMED_GAIN / (self.ERRORS * max(self._error, 1e-6)))
+        # As many standard errors of the mean as a name needs are worth a name.
+        weight = min(
+            1.0, NAMED_GAIN / (self.STANDARD_ERRORS * max(self._standard_error, 1e-6))
+        )
         gain = max(weight * (before - after), self._paired_gain(in_use, candidate))
         text = f"mean log distance from the profile; {before:.2f} as it is, {typical:.2f} for training images"
         return Vote(text, gain, measured=after, veto=gain < VETO_GAIN)
@@ -163,18 +166,18 @@ class Ordinary:
         """
         count = len(self.photos)
         fixed = candidate.preprocessing
-        usual_up_to = self.profile.typical + 2 * self._error
+        usual_up_to = self.profile.typical + 2 * self._standard_error
         if (
             candidate.step != "channels"
             or count < self.PAIRED_IMAGES
             or self.log_distance(fixed) > usual_up_to
         ):
             return -inf
-        nearer = self._log_distances(in_use) - self._log_distances(fixed)
-        error = max(float(nearer.std()) / sqrt(count), 1e-3)
+        falls = self._log_distances(in_use) - self._log_distances(fixed)
+        standard_error = max(float(falls.std()) / sqrt(count), 1e-3)
         # Below Student's t, which has count - 1: a little more careful where images are few.
-        errors = float(nearer.mean()) / error * sqrt((count - 2) / count)
-        return NAMED_GAIN * min(errors / self.ERRORS, self.MOST_NAMES)
+        errors = float(falls.mean()) / standard_error * sqrt((count - 2) / count)
+        return NAMED_GAIN * min(errors / self.STANDARD_ERRORS, self.MOST_NAMED_GAINS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,9 +228,9 @@ class Labelled:
 
     LEAST_PROBABILITY = 0.05
     WEIGHT = 0.7
-    BY_CHANCE = 0.3
+    LOSS_BY_CHANCE = 0.3
     """Chance of as many more losses than gains up to which they forbid; any where nothing is gained."""
-    ENOUGH = 16
+    ENOUGH_LABELS = 16
     """Labels out of ten classes that count in full; fewer are met by chance too easily."""
 
     @property
@@ -235,30 +238,27 @@ class Labelled:
         """How many labels are known."""
         return int((self.labels >= 0).sum())
 
-    def enough(self, in_use: Preprocessing) -> float:
+    def full_label_count(self, in_use: Preprocessing) -> float:
         """Return how many labels count in full: of more classes fewer, since chance meets them less."""
-        return self.ENOUGH / max(1.0, log10(self.rows(in_use).shape[1]))
+        return self.ENOUGH_LABELS / max(1.0, log10(self.probabilities(in_use).shape[1]))
 
-    def rows(self, p: Preprocessing) -> Float64:
+    def probabilities(self, p: Preprocessing) -> Float64:
         """Return the probabilities, float64 (photos, classes)."""
-        return self.evaluator.answers(self.photos, p)
+        return self.evaluator.probabilities(self.photos, p)
 
     def likelihood_rise(self, in_use: Preprocessing, candidate: Candidate) -> Float64:
         """Return by how much a candidate raises the log-likelihood of each label that is known, in nats."""
-        places = np.flatnonzero(self.labels >= 0)
+        labelled = np.flatnonzero(self.labels >= 0)
+        of_labels = (labelled, self.labels[labelled])
         before, after = (
-            np.log(
-                np.maximum(
-                    self.rows(p)[places, self.labels[places]], self.LEAST_PROBABILITY
-                )
-            )
+            np.log(np.maximum(self.probabilities(p)[of_labels], self.LEAST_PROBABILITY))
             for p in (in_use, candidate.preprocessing)
         )
         return np.asarray(after - before)
 
     def correct(self, p: Preprocessing) -> Bools:
         """Return whether each image is known to be predicted correctly; bool (photos,)."""
-        return np.asarray(self.rows(p).argmax(axis=1) == self.labels)
+        return np.asarray(self.probabilities(p).argmax(axis=1) == self.labels)
 
     def gained_and_lost(
         self, in_use: Preprocessing, fixed: Preprocessing
@@ -271,17 +271,19 @@ class Labelled:
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
         likelihood_rise = self.likelihood_rise(in_use, candidate)
-        weight = self.WEIGHT * min(1.0, sqrt(self.count / self.enough(in_use)))
+        weight = self.WEIGHT * min(
+            1.0, sqrt(self.count / self.full_label_count(in_use))
+        )
         gained, lost = self.gained_and_lost(in_use, candidate.preprocessing)
-        worse = gained < lost and (
-            not gained or at_least(lost, gained + lost, 0.5) <= self.BY_CHANCE
+        makes_worse = gained < lost and (
+            not gained or at_least(lost, gained + lost, 0.5) <= self.LOSS_BY_CHANCE
         )
         text = f"more of {self.count} labelled images predicted correctly"
         gain = weight * float(likelihood_rise.mean())
-        return Vote(text, gain, measured=gained - lost, veto=worse)
+        return Vote(text, gain, measured=gained - lost, veto=makes_worse)
 
 
-_OF_SIZE = {"thumbnail", "fit"}
+_SIZE_STEPS = {"thumbnail", "fit"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,36 +298,40 @@ class Bundled(Labelled):
     photographic: bool = True
     originals: tuple[Photo, ...] = ()
 
-    ERRORS = 2.5
+    STANDARD_ERRORS = 2.5
     """Standard errors of the mean log-likelihood that are worth a name."""
-    LEAST_ERROR = 0.03
+    LEAST_STANDARD_ERROR = 0.03
     """The smallest standard error, in nats."""
-    RISE = 0.2
+    NAMED_RISE_NATS = 0.2
     """Nats of the mean that are worth a name: wrong scalings that hardly matter rise by up to 0.13."""
 
-    def rows(self, p: Preprocessing) -> Float64:
+    def probabilities(self, p: Preprocessing) -> Float64:
         """Return the probabilities, float64 (photos, classes)."""
-        return super().rows(p if self.photographic else p.replace(invert=False))
+        return super().probabilities(
+            p if self.photographic else p.replace(invert=False)
+        )
 
-    def _judging(self, step: str) -> "Bundled":
+    def _judging_step(self, step: str) -> "Bundled":
         # Reduced images are predicted better where a step enlarges what they show, though it be wrong.
-        return replace(self, photos=self.originals) if step in _OF_SIZE else self
+        return replace(self, photos=self.originals) if step in _SIZE_STEPS else self
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use, image by image."""
-        judging = self._judging(candidate.step)
+        judging = self._judging_step(candidate.step)
         likelihood_rise = judging.likelihood_rise(in_use, candidate)
-        error = float(likelihood_rise.std(ddof=1)) / sqrt(len(likelihood_rise))
-        rise = float(likelihood_rise.mean())
-        errors = rise / max(error, self.LEAST_ERROR)
-        gain = NAMED_GAIN * min(errors / self.ERRORS, rise / self.RISE)
+        standard_error = float(likelihood_rise.std(ddof=1)) / sqrt(len(likelihood_rise))
+        mean_rise = float(likelihood_rise.mean())
+        errors = mean_rise / max(standard_error, self.LEAST_STANDARD_ERROR)
+        gain = NAMED_GAIN * min(
+            errors / self.STANDARD_ERRORS, mean_rise / self.NAMED_RISE_NATS
+        )
         text = f"rise of the log-likelihood of {self.title}, in standard errors"
         unjudged = candidate.step == "polarity" and not self.photographic
         return Vote(text, gain, measured=errors, veto=unjudged)
 
     def words(self, in_use: Preprocessing, candidate: Candidate) -> str:
         """Say what they show of a candidate that they do not prove, and how many like them would."""
-        judging = self._judging(candidate.step)
+        judging = self._judging_step(candidate.step)
         gained, lost = judging.gained_and_lost(in_use, candidate.preprocessing)
         effect = (
             f"its fix puts {gained} right and {lost} wrong of {self.count} {self.title}"
@@ -333,7 +339,8 @@ class Bundled(Labelled):
         if gained + lost <= QUIET_SHARE * self.count:
             return f"It hardly matters here: {effect}."
         errors = np.clip(self.vote(in_use, candidate).measured, 0.5, 2.0)
-        needed = ceil(self.count * (self.ERRORS / errors) ** 2)
+        # A standard error falls with the root of the count.
+        needed = ceil(self.count * (self.STANDARD_ERRORS / errors) ** 2)
         return f"Too few to tell: {effect}; about {needed} would do."
 
 
@@ -359,11 +366,11 @@ def votes(
     sources: Sequence[Source], in_use: Preprocessing, candidate: Candidate
 ) -> tuple[Vote, ...]:
     """Return the votes of all sources on a candidate, and last that of what is known before any image."""
-    fewer = _rare_steps(in_use) - _rare_steps(candidate.preprocessing)
-    gain = RARE_STEP_NATS * fewer
+    fewer_rare_steps = _rare_steps(in_use) - _rare_steps(candidate.preprocessing)
+    gain = RARE_STEP_NATS * fewer_rare_steps
     if not candidate.faults:
         gain -= UNCATALOGUED_NATS
-    rarity = Vote("fewer steps that are rare in training", gain, fewer)
+    rarity = Vote("fewer steps that are rare in training", gain, fewer_rare_steps)
     return *(
         replace(source.vote(in_use, candidate), source=type(source))
         for source in sources
@@ -372,12 +379,13 @@ def votes(
 
 def _rare_steps(p: Preprocessing) -> float:
     """Return how many steps of a preprocessing hardly any training has, weighted by how rare they are."""
-    odd = [
+    wholly_rare = [
         p.invert,
         p.layout in {"transposed", "reshaped"},
         p.thumbnail is not None,
         p.cast is not None,
     ]
     rarities = {"gray_rgb": 0.6, "letterbox": 0.5}
-    rare = rarities.get(p.channels, 0.0) + rarities.get(p.fit, 0.0)
-    return sum(odd) + rare + 0.5 * max(len(p.scaling) - 1, 0)
+    less_rare = rarities.get(p.channels, 0.0) + rarities.get(p.fit, 0.0)
+    more_scalings = max(len(p.scaling) - 1, 0)
+    return sum(wholly_rare) + less_rare + 0.5 * more_scalings

@@ -15,7 +15,14 @@ from kit.images import Decoding, Source, load_image
 from kit.preprocessing.black_box import Code, compared, read
 from kit.preprocessing.comparison import Comparison, compare_values, relative_distance
 from kit.preprocessing.configs import fields_for, read_configs
-from kit.preprocessing.pipeline import LAYOUTS, PIPELINE, Pipeline, run, run_back, steps
+from kit.preprocessing.pipeline import (
+    LAYOUTS,
+    PIPELINE,
+    Pipeline,
+    arrays_by_step,
+    run,
+    run_back,
+)
 from kit.preprocessing.resizing import PILLOW, SAMPLERS
 from kit.preprocessing.scaling import SCALINGS, Scaling
 
@@ -96,7 +103,7 @@ class Preprocessing(Pipeline):
 
     def steps(self, photo: Source) -> dict[str, Array]:
         """Return what each step leaves of a photo, read-only, by its name; the last array equals `apply`."""
-        return steps(self, load_image(photo))
+        return arrays_by_step(self, load_image(photo))
 
     def image(self, tensor: ArrayLike) -> Pixels:
         """Return what a network that expects this preprocessing sees in a tensor, as RGB.

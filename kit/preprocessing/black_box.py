@@ -21,8 +21,9 @@ from kit.preprocessing.calling import (
     image_of,
     numpy_of,
     tensor_shape,
-    unusable,
+    why_unusable,
 )
+from kit.preprocessing.colours import SAME_LEVELS, WordsByStep
 from kit.preprocessing.comparison import (
     Comparison,
     Difference,
@@ -31,9 +32,8 @@ from kit.preprocessing.comparison import (
     differences_with_effects,
 )
 from kit.preprocessing.matching import (
-    AVERAGED,
+    AVERAGED_PIXELS,
     DECODER_LEVELS,
-    SAME_LEVELS,
     Probe,
     Reading,
     few_values,
@@ -48,17 +48,17 @@ Code = Function | ArrayLike
 
 PHOTOS_READ = 4
 """From which a function is read, the least square first; all are compared."""
-REPEATS = 12
+CALLS_REPEATED = 12
 """Calls that tell a random function."""
-SAME_CONTRAST = 0.02
+SAME_AT_HALF_CONTRAST_SHARE = 0.02
 """Share of its values to which a result stays the same at half the contrast, where each image is scaled."""
-DETAIL_SHARE = 1 / 3
+DETAIL_SMOOTHED_SHARE = 1 / 3
 """Of a difference of fine detail that is left at most."""
-_DETAIL = (
+_DETAIL_WORDS = (
     "of fine detail alone, as after a blur, sharpening, a smaller size first, strong compression or"
     " a crop a pixel off"
 )
-_PIXELS = (
+_PIXELS_NOTE = (
     "the function starts from decoded pixels, so decoding is not compared;"
     " give one that takes a path and reads the file itself"
 )
@@ -71,7 +71,10 @@ def read(expected: Pipeline, code: Code, photos: Sequence[Photo]) -> Reading:
     """
     # A function runs with the Pillow that is installed, whatever the pipeline expects.
     expected = expected.replace(pillow=0)
-    called = (_called if callable(code) else _tensors)(expected, code, photos)
+    if callable(code):
+        called = _called_on_each(expected, code, photos)
+    else:
+        called = _tensors_as_called(expected, code, photos)
     samples = [
         Probe(photo, image_of(outcome.tensor, expected))
         for photo, outcome in zip(photos, called, strict=True)
@@ -79,126 +82,138 @@ def read(expected: Pipeline, code: Code, photos: Sequence[Photo]) -> Reading:
     ]
     if not samples:
         return Reading(expected, inf, called=called)
-    way = max(outcome.way for outcome in called)
-    samples.sort(key=lambda probe: min(probe.photo.size) / max(probe.photo.size))
-    reading = _read(expected, code, way, samples[:PHOTOS_READ])
+    # Where a call failed, it is empty.
+    given_as = max(outcome.given_as for outcome in called)
+    # The least square first, on which fits differ most.
+    samples.sort(key=lambda sample: min(sample.photo.size) / max(sample.photo.size))
+    reading = _read(expected, code, given_as, samples[:PHOTOS_READ])
     if not reading.unexplained:
         reading = replace(reading, levels=levels_apart(reading.pipeline, samples))
     return replace(reading, called=called)
 
 
-def _called(
-    expected: Pipeline, function: Any, photos: Sequence[Photo]
+def _called_on_each(
+    expected: Pipeline, function: Function, photos: Sequence[Photo]
 ) -> tuple[Called, ...]:
     called: list[Called] = []
     for photo in photos:
-        way = called[0].way if called else ""
-        called.append(call(function, photo, way, expected))
+        # Whatever the first call took, the others take.
+        given_as = called[0].given_as if called else ""
+        called.append(call(function, photo, given_as, expected))
     return tuple(called)
 
 
-def _tensors(
+def _tensors_as_called(
     expected: Pipeline, code: Any, photos: Sequence[Photo]
 ) -> tuple[Called, ...]:
-    is_one = len(photos) == 1 and not isinstance(code, list | tuple)
-    tensors = [code] if is_one else [*code]
+    is_one_tensor = len(photos) == 1 and not isinstance(code, list | tuple)
+    tensors = [code] if is_one_tensor else [*code]
     if len(tensors) != len(photos):
         expectation = f"a tensor for each of {len(photos)} images"
         raise ValueError(f"Expected {expectation}, received {len(tensors)}")
     pairs = zip(photos, tensors, strict=True)
-    return tuple(_as_called(expected, photo, tensor) for photo, tensor in pairs)
+    return tuple(_tensor_as_called(expected, photo, tensor) for photo, tensor in pairs)
 
 
-def _as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
+def _tensor_as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
     """Return a tensor as if it was returned; a buffer without sides has those that the network takes."""
     array = numpy_of(tensor)
     shape = tensor_shape(expected, photo)
     count = int(np.prod(shape))
-    size, remainder = divmod(array.nbytes, count)
-    if array.dtype.kind in "buif" and not remainder and size in {2, 4, 8}:
-        # Bytes, or halves of them, that were read as another type.
-        is_other = array.size != count or array.dtype == np.uint16
-        array = np.ravel(array).view(f"f{size}") if is_other else array
+    value_bytes, remainder = divmod(array.nbytes, count)
+    if array.dtype.kind in "buif" and not remainder and value_bytes in {2, 4, 8}:
+        # Floats whose bytes, or halves as uint16, were read as numbers.
+        are_bytes = array.size != count or array.dtype == np.uint16
+        array = np.ravel(array).view(f"f{value_bytes}") if are_bytes else array
+    # A flat buffer.
     if array.size == max(array.shape, default=0) == count:
         array = array.reshape(shape)
-    problem = unusable(array)
+    problem = why_unusable(array)
     swapped = array.byteswap()
-    if array.dtype.kind == "f" and not _is_sane(array) and _is_sane(swapped):
+    is_float = array.dtype.kind == "f"
+    if is_float and not _fits_an_image(array) and _fits_an_image(swapped):
         problem = "values with their bytes in the reverse order, big-endian"
     if problem:
         return Called(None, f"returned {problem}", TENSOR)
-    return Called(array, way=TENSOR)
+    return Called(array, given_as=TENSOR)
 
 
-def _is_sane(array: Array) -> bool:
-    """Whether numbers can be those of an image."""
+def _fits_an_image(array: Array) -> bool:
+    """Whether numbers can be those of an image, by the largest."""
     return bool(1 / LARGEST < np.abs(array).max(initial=0) < LARGEST)
 
 
-def _is_detail(difference: Float64) -> bool:
+def _is_fine_detail(difference: Float64) -> bool:
     """Whether hardly anything is left of a difference where it is averaged."""
-    smooth = uniform_filter(difference, AVERAGED)
-    return float(np.std(smooth)) <= DETAIL_SHARE * float(np.std(difference))
+    smooth = uniform_filter(difference, AVERAGED_PIXELS)
+    return float(np.std(smooth)) <= DETAIL_SMOOTHED_SHARE * float(np.std(difference))
 
 
-def same_levels(way: str) -> float:
+def same_levels(given_as: str) -> float:
     """Return how far apart two images are that are the same, where a function was called in this way."""
-    return SAME_LEVELS if way in ARRAYS else DECODER_LEVELS
+    return SAME_LEVELS if given_as in ARRAYS else DECODER_LEVELS
 
 
 def _read(
-    expected: Pipeline, code: Code, way: str, samples: Sequence[Probe]
+    expected: Pipeline, code: Code, given_as: str, samples: Sequence[Probe]
 ) -> Reading:
     """Read the tensors of photos and, of a function, what it makes of a dark photo and of the same again."""
     shape = samples[0].result.shape
-    alike = [sample for sample in samples if sample.result.shape == shape]
-    unexplained: dict[str, str] = {}
+    same_shape = [sample for sample in samples if sample.result.shape == shape]
+    unexplained: WordsByStep = {}
     if callable(code):
-        unexplained = _unsteady(expected, code, way, samples)
+        unexplained = _unsteady_words(expected, code, given_as, samples)
         if not unexplained:
-            unexplained = _relative(expected, code, way, samples[0])
+            unexplained = _relative_words(expected, code, given_as, samples[0])
     if few := few_values(expected, samples[0]):
         words = "cast: none here, to whole numbers after scaling or by a threshold"
         unexplained = {"cast": f"{words} there; {few}"}
     if unexplained:
         return Reading(expected, unexplained=unexplained)
-    return match(expected, alike, decoded=way in ARRAYS)
+    return match(expected, same_shape, decoded=given_as in ARRAYS)
 
 
-def _relative(
-    expected: Pipeline, function: Function, way: str, sample: Probe
-) -> dict[str, str]:
+def _relative_words(
+    expected: Pipeline, function: Function, given_as: str, sample: Probe
+) -> WordsByStep:
     """Say that a function scales each image by its own values, if half the contrast alone changes nothing."""
     dark = sample.photo.pixels // 2
     is_same = []
+    # Upside down it must be another image, else the function makes the same of all.
     for pixels in (dark, dark[::-1]):
-        again = call(function, Photo(pixels.copy()), way, expected)
+        again = call(function, Photo(pixels.copy()), given_as, expected)
         is_same.append(
             again.tensor is not None
-            and _close(image_of(again.tensor, expected), sample.result, SAME_CONTRAST)
+            and _agree(
+                image_of(again.tensor, expected),
+                sample.result,
+                SAME_AT_HALF_CONTRAST_SHARE,
+            )
         )
     words = "the same for all images here, by the values of each image there"
     return {"scaling": f"scaling: {words}"} if is_same == [True, False] else {}
 
 
-def _unsteady(
-    expected: Pipeline, function: Function, way: str, samples: Sequence[Probe]
-) -> dict[str, str]:
+def _unsteady_words(
+    expected: Pipeline, function: Function, given_as: str, samples: Sequence[Probe]
+) -> WordsByStep:
     """Call a function again, last of all, since it may fail from some call on."""
-    for sample in islice(cycle(samples), REPEATS):
-        again = call(function, sample.photo, way, expected)
+    for sample in islice(cycle(samples), CALLS_REPEATED):
+        again = call(function, sample.photo, given_as, expected)
         if again.tensor is None:
             return {"function": f"code: {again.problem} when it was called again"}
-        if not _close(image_of(again.tensor, expected), sample.result, share=1e-3):
+        if not _agree(
+            image_of(again.tensor, expected), sample.result, range_share=1e-3
+        ):
             words = "is random, two calls on one image return different tensors"
             return {"function": f"code: {words}"}
     return {}
 
 
-def _close(first: Float64, second: Float64, share: float) -> bool:
+def _agree(first: Float64, second: Float64, range_share: float) -> bool:
     """Whether two images agree to a share of the range of the second."""
     return first.shape == second.shape and np.allclose(
-        first, second, atol=share * np.ptp(second)
+        first, second, atol=range_share * np.ptp(second)
     )
 
 
@@ -214,28 +229,30 @@ def compared(
         return Comparison.on([problem], first_step="function", photo=photo.name)
     sample = Probe(photo, image_of(called.tensor, expected))
     tensor = run(PIPELINE, expected, photo)[0]
-    step = StepDifference.of(
+    whole_difference = StepDifference.of(
         "tensor", tensor, sample.result.astype(called.tensor.dtype)
     )
     causes: list[Difference] = []
     notes = [
-        _PIXELS
-        if called.way in ARRAYS
+        _PIXELS_NOTE
+        if called.given_as in ARRAYS
         else "your code decoded the file itself, so decoding is compared"
     ]
-    if step.differs or "function" in reading.unexplained:
+    if whole_difference.differs or "function" in reading.unexplained:
         causes = _causes(expected, reading, sample, effect)
-        if called.way in ARRAYS and any(cause.step == "channels" for cause in causes):
-            notes.append(f"it was given {called.way}; a camera's order is unknown")
+        if called.given_as in ARRAYS and any(
+            cause.step == "channels" for cause in causes
+        ):
+            notes.append(f"it was given {called.given_as}; a camera's order is unknown")
         if reading.exact:
-            rebuilds = "what is listed above" if causes else "this preprocessing"
+            subject = "what is listed above" if causes else "this preprocessing"
             levels = levels_apart(reading.pipeline, [sample])
             remainder = f"{levels:.2f} levels (root mean square)"
-            notes.append(f"{rebuilds} reproduces the result to within {remainder}")
+            notes.append(f"{subject} reproduces the result to within {remainder}")
     return Comparison.on(
         causes,
         first_step=causes[0].step if causes else None,
-        steps=(step,),
+        steps=(whole_difference,),
         photo=photo.name,
         notes=tuple(notes),
     )
@@ -251,14 +268,14 @@ def _causes(
     for step, words in reading.unexplained.items():
         causes.append(Difference(step, words, effect(tensor, result)))
     levels = levels_apart(reading.pipeline, [sample])
-    way = max(called.way for called in reading.called)
-    if levels > same_levels(way) and not reading.unexplained:
+    given_as = max(called.given_as for called in reading.called)
+    if levels > same_levels(given_as) and not reading.unexplained:
         remainder = f"{levels:.2f} levels (root mean square)" if levels < inf else "all"
         nearest = run(PIPELINE, reading.pipeline, photo)[0]
-        doing = "so something else happens there, too"
-        if levels < inf and _is_detail(nearest - result):
-            doing = _DETAIL
-        words = f"values: {remainder} are unexplained, {doing}"
+        guess = "so something else happens there, too"
+        if levels < inf and _is_fine_detail(nearest - result):
+            guess = _DETAIL_WORDS
+        words = f"values: {remainder} are unexplained, {guess}"
         # A step that is named explains more than what is left.
         effects = [effect(nearest, result)]
         effects += [cause.effect for cause in causes]

@@ -9,18 +9,18 @@ from kit._arrays import Float64
 from kit.preprocessing.comparison import TURNS
 from kit.preprocessing.pipeline import LAYOUTS
 
-PIXELS = {1: "grey", 3: "RGB", 4: "RGBA"}
-"""Kinds of pixels by the count of their values."""
-ROWS = 8
+KINDS_OF_PIXELS = {1: "grey", 3: "RGB", 4: "RGBA"}
+"""By the count of their values."""
+LEAST_ROWS = 8
 """As many rows a buffer has at least."""
 
 
 class Buffer(NamedTuple):
-    """An image (H, W, C) as it is in one order of values, with the layout, or in words what else this is."""
+    """An image (H, W, C) as it is in one order of values, with its layout; `order` says what else it is."""
 
     image: Float64
     layout: str
-    there: str = ""
+    order: str = ""
 
 
 def buffers(result: Float64, expected: Float64) -> Iterator[Buffer]:
@@ -33,20 +33,25 @@ def buffers(result: Float64, expected: Float64) -> Iterator[Buffer]:
     expected
         What should be there, (H, W, C) of any channels.
     """
-    is_first = result.shape[0] in PIXELS and result.shape[2] not in PIXELS
-    layout = "channels_first" if is_first else "channels_last"
-    image = np.moveaxis(result, 0, -1) if is_first else result
-    for turn, back in TURNS.items():
-        if turn in LAYOUTS and not is_first:
-            yield Buffer(back(image), turn)
+    is_channels_first = (
+        result.shape[0] in KINDS_OF_PIXELS and result.shape[2] not in KINDS_OF_PIXELS
+    )
+    layout = "channels_first" if is_channels_first else "channels_last"
+    image = np.moveaxis(result, 0, -1) if is_channels_first else result
+    for turn, undo in TURNS.items():
+        if turn in LAYOUTS and not is_channels_first:
+            yield Buffer(undo(image), layout=turn)
         else:
-            yield Buffer(back(image), layout, turn)
-    for values in (image.shape[2], 4):
-        row = _row_length(result.ravel(), values)
-        if row != image[0].size:
-            lines = np.resize(result, (result.size // row, row))
-            pixels = lines[:, : row // values * values].reshape(len(lines), -1, values)
-            words = f"rows of {row / values:g} {PIXELS[values]} pixels"
+            yield Buffer(undo(image), layout, order=turn)
+    for pixel_values in (image.shape[2], 4):
+        row_values = _row_length(result.ravel(), pixel_values)
+        if row_values != image[0].size:
+            rows = np.resize(result, (result.size // row_values, row_values))
+            # Without what fills up each row behind its last pixel.
+            whole = rows[:, : row_values // pixel_values * pixel_values]
+            pixels = whole.reshape(len(rows), -1, pixel_values)
+            kind = KINDS_OF_PIXELS[pixel_values]
+            words = f"rows of {row_values / pixel_values:g} {kind} pixels"
             yield Buffer(pixels, layout, words)
     if image.shape[:2] == expected.shape[:2]:
         down, right = _shift(image.mean(axis=-1), expected.mean(axis=-1))
@@ -54,18 +59,20 @@ def buffers(result: Float64, expected: Float64) -> Iterator[Buffer]:
         yield Buffer(rolled, layout, f"rolled by {down} rows and {right} columns")
 
 
-def _row_length(buffer: Float64, values: int) -> int:
+def _row_length(buffer: Float64, pixel_values: int) -> int:
     """Return after how many values a buffer is most like itself, beyond what is beside a pixel."""
+    # The correlation of the buffer with itself, moved by each length.
     spectrum = np.fft.rfft(buffer - buffer.mean(), 2 * buffer.size)
-    lengths = np.arange(16 * values, buffer.size // ROWS)
-    likeness = np.fft.irfft(np.abs(spectrum) ** 2)[lengths]
-    return int(lengths[np.argmax(likeness / (buffer.size - lengths))])
+    lengths = np.arange(16 * pixel_values, buffer.size // LEAST_ROWS)
+    products = np.fft.irfft(np.abs(spectrum) ** 2)[lengths]
+    return int(lengths[np.argmax(products / (buffer.size - lengths))])
 
 
 def _shift(image: Float64, expected: Float64) -> tuple[int, int]:
     """Return by how many rows and columns one image is the other, moved round."""
+    # The correlation of the two images, one moved by each number of rows and columns.
     spectrum = np.fft.rfft2(image - image.mean())
     products = spectrum * np.fft.rfft2(expected).conj()
-    likeness = np.abs(np.fft.irfft2(products, image.shape))
-    row, column = np.unravel_index(likeness.argmax(), likeness.shape)
-    return int(row), int(column)
+    correlation = np.abs(np.fft.irfft2(products, image.shape))
+    down, right = np.unravel_index(correlation.argmax(), correlation.shape)
+    return int(down), int(right)

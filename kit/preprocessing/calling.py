@@ -26,17 +26,17 @@ from kit.preprocessing.resizing import LARGEST_SIDE
 
 Function = Callable[[Any], Any]
 
-LEAST_SIDE = 4
+LEAST_SIDE_PIXELS = 4
 """Of what can be an image."""
 REASONS_GIVEN = 3
-"""Why a function could not be called."""
-HELPERS_DEEP = 2
+"""Of why a function could not be called."""
+HELPER_DEPTH = 2
 """How deep helpers of a function are searched for names."""
 TENSOR = "a tensor"
 
 _BGR = re.compile(r"(?<!2)bgr", re.IGNORECASE)
 # What a function may take, of a photo and the path of its file.
-_WAYS: Mapping[str, Callable[[Photo, Path], Any]] = {
+_FORMS: Mapping[str, Callable[[Photo, Path], Any]] = {
     "an RGB array": lambda photo, _: photo.pixels.copy(),
     "a path": lambda _, path: str(path),
     "a Pillow image": lambda _, path: Image.open(BytesIO(path.read_bytes())),
@@ -79,12 +79,12 @@ class Recorder:
             raise AttributeError(name)
         if name in {"shape", "input_shape"}:
             return _current().shape
-        return _INPUT.get(name, self)
+        return _INPUT_PROPERTIES.get(name, self)
 
     def __getitem__(self, name: Any) -> Any:
         if name == "shape":
             return np.array(_current().shape)
-        return _INPUT.get(name, self) if isinstance(name, str) else self
+        return _INPUT_PROPERTIES.get(name, self) if isinstance(name, str) else self
 
     def __setitem__(self, place: Any, value: Any) -> None:
         self(value)
@@ -92,7 +92,7 @@ class Recorder:
     def __call__(self, *values: Any, **options: Any) -> Self:
         """Keep the first image, and end the code."""
         for array in _arrays_in((*values, *options.values())):
-            if array.dtype.kind in "buif" and array.size >= LEAST_SIDE**2:
+            if array.dtype.kind in "buif" and array.size >= LEAST_SIDE_PIXELS**2:
                 _current().arrays.append(array)
                 raise _Recorded
         return self
@@ -108,7 +108,7 @@ class Recorder:
 
 
 # Of LiteRT's details, ONNX Runtime's arguments, and parameters of PyTorch.
-_INPUT: Mapping[str, Any] = {
+_INPUT_PROPERTIES: Mapping[str, Any] = {
     "device": "cpu",
     "dtype": np.float32,
     "index": 0,
@@ -143,6 +143,7 @@ def with_names(function: Any, names: Mapping[str, Any]) -> Iterator[Any]:
         yield function
         return
     parameters = signature(function).parameters
+    # What is no argument is a variable, of the object or else global.
     variables = dict(names)
     arguments = {name: variables.pop(name) for name in parameters if name in names}
     scope = getattr(getattr(function, "__self__", function), "__dict__", {})
@@ -151,18 +152,18 @@ def with_names(function: Any, names: Mapping[str, Any]) -> Iterator[Any]:
     if not variables.keys() <= scope.keys():
         expected = "names of the function's arguments or variables"
         raise TypeError(f"Expected {expected}, received {', '.join(names)}")
-    image = next(name for name in parameters if name not in arguments)
+    image_parameter = next(name for name in parameters if name not in arguments)
 
     @wraps(function)
     def prepares(picture: Any) -> Any:
-        return function(**{image: picture}, **arguments)
+        return function(**{image_parameter: picture}, **arguments)
 
-    before = {name: scope[name] for name in variables}
+    previous_values = {name: scope[name] for name in variables}
     scope.update(variables)
     try:
         yield prepares
     finally:
-        scope.update(before)
+        scope.update(previous_values)
 
 
 @dataclass(frozen=True)
@@ -171,11 +172,14 @@ class Called:
 
     tensor: Array | None
     problem: str = ""
-    way: str = ""
+    given_as: str = ""
 
 
 def call(
-    function: Function, photo: Photo, way: str = "", expected: Pipeline | None = None
+    function: Function,
+    photo: Photo,
+    given_as: str = "",
+    expected: Pipeline | None = None,
 ) -> Called:
     """Call a function on whatever it takes: pixels, a batch of them, a path, a Pillow image, or bytes.
 
@@ -183,24 +187,29 @@ def call(
     that it returns, the one counts that fits what is expected.
     """
     shape = tensor_shape(expected or Pipeline(), photo)
-    first = "a BGR array" if _wants_bgr(function) else "an RGB array"
-    ways = [way] if way else dict.fromkeys((first, *_WAYS))
-    reasons: dict[str, str] = {}
+    first_form = "a BGR array" if _wants_bgr(function) else "an RGB array"
+    forms = [given_as] if given_as else dict.fromkeys((first_form, *_FORMS))
+    reasons_by_problem: dict[str, str] = {}
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         suffix = Path(photo.name).suffix if photo.file else ".png"
         path = Path(folder, f"picture{suffix}")
-        for form in ways:
+        for form in forms:
             if form not in ARRAYS and not path.exists():
                 path.write_bytes(photo.file or encoded(photo.pixels, compress_level=1))
-            result, problem = _result(function, _WAYS[form](photo, path), shape)
+            image, problem = _image_or_problem(
+                function, _FORMS[form](photo, path), shape
+            )
             if not problem:
-                return Called(result, way=form)
+                return Called(image, given_as=form)
             problem = problem.replace(str(path), path.name)
-            reasons.setdefault(problem, f"{problem} (given {form})")
+            # Of several forms with the same problem, the first is named.
+            reasons_by_problem.setdefault(problem, f"{problem} (given {form})")
     # What it returned says more than what it raised, which it may do for want of what it takes.
-    likely = sorted(reasons.values(), key=lambda reason: reason.startswith("raised"))
-    problem = f"could not be called: {'; '.join(likely[:REASONS_GIVEN])}"
-    if likely[0].startswith("returned"):
+    reasons = sorted(
+        reasons_by_problem.values(), key=lambda reason: reason.startswith("raised")
+    )
+    problem = f"could not be called: {'; '.join(reasons[:REASONS_GIVEN])}"
+    if reasons[0].startswith("returned"):
         problem += "; if it predicts, give it a kit.recorder() as its model"
     return Called(None, problem)
 
@@ -214,12 +223,13 @@ def tensor_shape(expected: Pipeline, photo: Photo) -> tuple[int, ...]:
 
 def _wants_bgr(function: Function) -> bool:
     """Whether names in a function, such as COLOR_BGR2RGB, say so, or it takes a frame of OpenCV's."""
-    names = set(_names(function, HELPERS_DEEP))
+    names = set(_names_used(function, HELPER_DEPTH))
     return {"frame", "cv2"} <= names or any(map(_BGR.search, names))
 
 
-def _names(function: Any, depth: int) -> Iterator[str]:
+def _names_used(function: Any, depth: int) -> Iterator[str]:
     """Yield the names of a function's arguments, and those that it and helpers beside it use."""
+    # Behind decorators, or a functools.partial.
     function = unwrap(getattr(function, "func", function))
     code = getattr(function, "__code__", None)
     if code is None:
@@ -230,18 +240,19 @@ def _names(function: Any, depth: int) -> Iterator[str]:
         helper = function.__globals__.get(name)
         is_beside = getattr(helper, "__module__", "") == function.__module__
         if depth and is_beside and isinstance(helper, FunctionType):
-            yield from _names(helper, depth - 1)
+            yield from _names_used(helper, depth - 1)
 
 
-def _result(
-    function: Function, argument: Any, shape: tuple[int, ...]
+def _image_or_problem(
+    function: Function, argument: Any, expected_shape: tuple[int, ...]
 ) -> tuple[Array | None, str]:
     """Return the image among what a function returns or gives to its model, or why there is none."""
-    recording = _Recording(shape)
+    recording = _Recording(expected_shape)
     token = _recording.set(recording)
     try:
         arrays = list(_arrays_in(function(argument)))
     except _Recorded:
+        # The recording has the image.
         arrays = []
     except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a person's function raises is the finding
         message = " ".join(str(error).split())[:120]
@@ -249,15 +260,17 @@ def _result(
     finally:
         _recording.reset(token)
     arrays = recording.arrays or arrays
-    images = [array for array in arrays if not unusable(array)]
+    images = [array for array in arrays if not why_unusable(array)]
     if not images:
-        problems = [*map(unusable, arrays), "nothing"]
+        problems = [*map(why_unusable, arrays), "nothing"]
         return None, f"returned {problems[0]}"
-    # An image beside its tensor has another size, mostly, no batch in front, or is not scaled.
-    return max(
-        images,
-        key=lambda x: ({*shape} <= {1, *x.shape}, x.ndim == 4, x.dtype.kind == "f"),
-    ), ""
+
+    def likeness_to_tensor(image: Array) -> tuple[bool, bool, bool]:
+        # An image beside its tensor has another size, mostly, no batch in front, or is not scaled.
+        has_expected_lengths = {*expected_shape} <= {1, *image.shape}
+        return has_expected_lengths, image.ndim == 4, image.dtype.kind == "f"
+
+    return max(images, key=likeness_to_tensor), ""
 
 
 def _arrays_in(value: Any) -> Iterator[Array]:
@@ -285,20 +298,26 @@ def numpy_of(value: Any) -> Array:
     return np.asarray(value.numpy() if hasattr(value, "numpy") else value)
 
 
-def unusable(array: Array) -> str:
+def why_unusable(array: Array) -> str:
     """Say why an array is no image for a network; empty where it is one."""
     if array.dtype.kind not in "buif":
         kind = "text" if array.dtype.kind in "SU" else f"{array.dtype} values"
         return f"{kind} instead of numbers"
-    shape = array.shape[1:] if array.ndim == 4 and len(array) == 1 else array.shape
+    is_batch_of_one = array.ndim == 4 and len(array) == 1
+    shape = array.shape[1:] if is_batch_of_one else array.shape
     has_channels = len(shape) == 3 and {shape[0], shape[2]} & {1, 3}
     is_image = has_channels or len(shape) == 2
-    if not is_image or sorted(shape)[-2] < LEAST_SIDE or max(shape) > LARGEST_SIDE:
+    # Of three lengths the smallest is that of the channels.
+    if (
+        not is_image
+        or sorted(shape)[-2] < LEAST_SIDE_PIXELS
+        or max(shape) > LARGEST_SIDE
+    ):
         expected = f"an image of 1 or 3 channels to {LARGEST_SIDE}"
         return f"shape {array.shape}, which is not {expected}"
     with np.errstate(over="ignore"):
-        bad = array.size - np.isfinite(array.astype(np.float32)).sum()
-    return f"{bad} values that are not finite in float32" if bad else ""
+        not_finite = array.size - np.isfinite(array.astype(np.float32)).sum()
+    return f"{not_finite} values that are not finite in float32" if not_finite else ""
 
 
 def image_of(array: Array, expected: Pipeline) -> Float64:
@@ -308,6 +327,6 @@ def image_of(array: Array, expected: Pipeline) -> Float64:
         # A batch of grey.
         image = image[0]
     if image.ndim == 2:
-        first = expected.layout == "channels_first"
-        return image[None] if first else image[..., None]
+        is_channels_first = expected.layout == "channels_first"
+        return image[None] if is_channels_first else image[..., None]
     return image.reshape(image.shape[-3:])

@@ -15,13 +15,13 @@ from kit.preprocessing.pipeline import (
     Pipeline,
     arrange,
     arrange_back,
+    arrays_by_step,
     run,
-    steps,
 )
 from kit.preprocessing.resizing import PILLOW
 from kit.preprocessing.scaling import MINUS, same_scaling
 
-ROUNDING = 2e-6
+ROUNDING_SHARE = 2e-6
 """What float32 may round off, relative to the largest value."""
 TURNS: Mapping[str, Callable[[Array], Array]] = {
     "": lambda x: x,
@@ -58,11 +58,11 @@ class StepDifference:
         difference = None
         differs = True
         if expected.shape == actual.shape:
-            values = expected.astype(np.float64)
-            difference = float(np.max(np.abs(values - actual), initial=0))
-            largest = float(np.max(np.abs(values), initial=1))
+            expected_values = expected.astype(np.float64)
+            difference = float(np.max(np.abs(expected_values - actual), initial=0))
+            largest_value = float(np.max(np.abs(expected_values), initial=1))
             # A difference that is no number is none that rounding makes.
-            differs = not difference <= ROUNDING * largest
+            differs = not difference <= ROUNDING_SHARE * largest_value
         return cls(
             name,
             here=_summary(expected),
@@ -127,17 +127,18 @@ class Comparison(Result):
 
     @classmethod
     def on(cls, differences: Iterable[Difference], **fields: Any) -> Self:
-        """Return the comparison of differences in the order of the pipeline."""
-        ordered = sorted(differences, key=lambda difference: -difference.effect)
+        """Return the comparison of differences, the one with the largest effect first."""
+        largest_first = sorted(differences, key=lambda difference: -difference.effect)
         return cls(
-            differences=tuple(difference.words for difference in ordered),
-            effects=tuple((step, effect) for step, _, effect in ordered),
+            differences=tuple(difference.words for difference in largest_first),
+            effects=tuple((step, effect) for step, _, effect in largest_first),
             **fields,
         )
 
     @property
     def main_step(self) -> str | None:
-        """The step with the largest effect; None where nothing differs."""
+        """The step with the largest effect; None where nothing differs, or there is no photo."""
+        # The effects are sorted, the largest first; where none moves the tensor, the order of steps counts.
         return next(
             (step for step, effect in self.effects if effect > 0), self.first_step
         )
@@ -151,21 +152,21 @@ class Comparison(Result):
         """Return a row for each step with what both hold after it; on the right none where they are equal."""
         rows = []
         for step in self.steps:
-            second = "" if step.difference == 0 else step.there
-            rows.append((step.name, step.words, step.here, second))
+            there = "" if step.difference == 0 else step.there
+            rows.append((step.name, step.words, step.here, there))
         return Table(("step", "difference", "here", "there"), rows, "<<<<")
 
     def _report(self) -> Iterator[str | Result]:
         yield from self.differences or ["No difference in the steps."]
         if self.photo:
-            end = "the tensors are equal"
+            outcome = "the tensors are equal"
             if self.first_step:
-                end = f"first difference: {self.first_step}"
+                outcome = f"first difference: {self.first_step}"
                 if self.main_step != self.first_step:
-                    end += f", biggest: {self.main_step}"
+                    outcome += f", biggest: {self.main_step}"
             elif any(step.difference for step in self.steps):
-                end += " up to rounding"
-            yield f"On {self.photo}, {end}."
+                outcome += " up to rounding"
+            yield f"On {self.photo}, {outcome}."
         if self.steps:
             yield self.table()
         yield from (f"Note: {note}." for note in self.notes)
@@ -189,10 +190,10 @@ def compare_values(
     if photo is None:
         words = tuple(words for _, words in differences(expected, actual, photo))
         return Comparison(words)
-    actual_arrays = steps(actual, photo)
+    actual_arrays = arrays_by_step(actual, photo)
     figures = tuple(
         StepDifference.of(name, array, actual_arrays[name])
-        for name, array in steps(expected, photo).items()
+        for name, array in arrays_by_step(expected, photo).items()
     )
     return Comparison.on(
         differences_with_effects(expected, actual, photo, relative_distance),
@@ -206,32 +207,32 @@ def differences_with_effects(
     expected: Pipeline, actual: Pipeline, photo: Photo, effect: Effect
 ) -> Iterator[Difference]:
     """Yield each difference with the effect of its step by itself."""
-    fields = {operation.name: operation.fields for operation in PIPELINE}
+    fields_by_step = {operation.name: operation.fields for operation in PIPELINE}
     tensor = run(PIPELINE, expected, photo)
     for step, words in differences(expected, actual, photo):
-        changes = {name: getattr(actual, name) for name in fields[step]}
+        changes = {name: getattr(actual, name) for name in fields_by_step[step]}
         try:
-            changed = expected.replace(**changes)
+            with_this_step = expected.replace(**changes)
         except ValueError:
             # The other order of channels has another number of them than the mean.
             yield Difference(step, words, effect=1.0)
         else:
-            changed_tensor = run(PIPELINE, changed, photo)
+            changed_tensor = run(PIPELINE, with_this_step, photo)
             yield Difference(step, words, effect(tensor, changed_tensor))
 
 
-_SIDES = ("here", "there")
+_SIDE_NAMES = ("here", "there")
 
 
 def differences(
     expected: Pipeline,
     actual: Pipeline,
     photo: Photo | None,
-    sides: tuple[str, str] = _SIDES,
+    side_names: tuple[str, str] = _SIDE_NAMES,
 ) -> Iterator[tuple[str, str]]:
     """Yield ``("scaling", "scaling: 0..1 here, 0..255 there")`` for each choice that differs.
 
-    So are versions of Pillow that resize the photo, where there is one, to other pixels. `sides` is what
+    So are versions of Pillow that resize the photo, where there is one, to other pixels. `side_names` is what
     the two preprocessings are called.
     """
     for operation in PIPELINE:
@@ -247,9 +248,11 @@ def differences(
                 and same_scaling(expected.scaling, actual.scaling)
             )
             if not is_same:
-                values = f"{expected_words} {sides[0]}, {actual_words} {sides[1]}"
+                values = (
+                    f"{expected_words} {side_names[0]}, {actual_words} {side_names[1]}"
+                )
                 yield operation.name, f"{choice.title or choice.name}: {values}"
-    if words := pillow_words(expected, actual, photo, sides):
+    if words := pillow_words(expected, actual, photo, side_names):
         yield "resize", words
 
 
@@ -257,16 +260,18 @@ def pillow_words(
     expected: Pipeline,
     actual: Pipeline,
     photo: Photo | None,
-    sides: tuple[str, str] = _SIDES,
+    side_names: tuple[str, str] = _SIDE_NAMES,
 ) -> str:
     """Say which versions of Pillow resize a photo, if they alone make other pixels of it; else empty."""
     is_other_filter = expected.filter != actual.filter
     if photo is None or is_other_filter or expected.pillow == actual.pillow:
         return ""
-    changed = expected.replace(pillow=actual.pillow)
-    if np.array_equal(run(TO_SIZE, expected, photo), run(TO_SIZE, changed, photo)):
+    same_but_pillow = expected.replace(pillow=actual.pillow)
+    if np.array_equal(
+        run(TO_SIZE, expected, photo), run(TO_SIZE, same_but_pillow, photo)
+    ):
         return ""
     return (
-        f"resize: Pillow {expected.pillow or PILLOW} {sides[0]},"
-        f" {actual.pillow or PILLOW} {sides[1]}"
+        f"resize: Pillow {expected.pillow or PILLOW} {side_names[0]},"
+        f" {actual.pillow or PILLOW} {side_names[1]}"
     )

@@ -13,9 +13,18 @@ from kit._arrays import Array, Float64, Levels
 from kit.images import Photo
 from kit.preprocessing.buffers import Buffer, buffers
 from kit.preprocessing.calling import Called
+from kit.preprocessing.colours import (
+    SAME_LEVELS,
+    UNDOUBTED_UNEXPLAINED_SHARE,
+    UNEXPLAINED_RATIO,
+    WordsByStep,
+    colours_of,
+    smoothed_colours_of,
+    with_colours,
+    with_fill,
+)
 from kit.preprocessing.comparison import short
 from kit.preprocessing.pipeline import (
-    CHANNELS,
     MATTES,
     PIPELINE,
     TO_SIZE,
@@ -25,56 +34,36 @@ from kit.preprocessing.pipeline import (
     arrange_back,
     decoding_changes,
     fit_words,
-    order_channels,
     run,
 )
-from kit.preprocessing.placing import Content, Window, apart, left_over
+from kit.preprocessing.placing import (
+    Content,
+    Placed,
+    Window,
+    pixels_apart,
+    unexplained_share,
+)
 from kit.preprocessing.resizing import FILTERS, FITS, Axis, Size, axes, sampled
-from kit.preprocessing.scaling import SCALINGS, Scaling, affine, fits, same_line
+from kit.preprocessing.scaling import affine
 
-# Root mean square in 8-bit levels, below which two images differ by rounding alone.
-SAME_LEVELS = 0.6
-# Up to which libraries differ in decoding a JPEG file.
+# Root mean square in 8-bit levels, up to which libraries differ in decoding a JPEG file.
 DECODER_LEVELS = 3.0
 # Pixels by which the edges of an image are off where sides are rounded in another way.
-ROUNDED = 2.0
+ROUNDED_PIXELS = 2.0
 # Likewise, where a blur or another contrast hides where they are.
-NEAR = 10
-# How many times more must be left over without a step for it to be named.
-EXPLAINED_RATIO = 2
-# Of the spread of an image, which a part of a photo leaves that it shows without doubt.
-EXPLAINED_SHARE = 0.14
-# Share of the spread of a tensor that is left over where a photo hardly explains it.
-PARTLY_EXPLAINED = 0.5
+NEAR_PIXELS = 10
+# Share of the spread of a tensor that is unexplained where a photo hardly explains it.
+UNRELATED_UNEXPLAINED_SHARE = 0.5
 # Of so many rows and columns one is looked at to compare filters.
-THINNED = 2
-# Of all channels' parts in one, from which on it is the largest alone.
-ALONE = 0.9
-# Of the largest spread of a channel, up to which one is the same everywhere.
-CONSTANT = 0.01
-# Difference of a channel's part in all channels, up to which they are the same mixture.
-SAME_PARTS = 0.02
-# Of the levels that a line is off, as many it may be off at black and at white.
-TOLERATED = 4
+ROWS_PER_COMPARED = 2
 # Pixels a side over which fine detail is averaged.
-AVERAGED = 8
-# Of the range of values, from which on a step between neighbouring levels is a jump.
-TORN = 0.5
+AVERAGED_PIXELS = 8
 # Where a result has no more, and all are whole numbers, it was cast after scaling.
 FEW_VALUES = 16
 # Sides to which images are usually shrunk beforehand.
-THUMBNAILS = (32, 56, 64, 96, 100, 112, 128, 150, 160, 192, 200, 256)
+THUMBNAIL_SIDES = (32, 56, 64, 96, 100, 112, 128, 150, 160, 192, 200, 256)
 
-# By which pixels are off that are something else.
-STRANGE_LEVELS = 25.0
-# Of the pixels around an image, from which on they have several colours.
-STRANGE_SHARE = 0.2
-
-_TINY = 1e-9
-_FIRST = itemgetter(0)
-_ANY = "another colour space or contrast, such as HSV, LAB or equalised,"
-_SEVERAL = "fill: one colour here, several there, as from mirrored or repeated edges"
-_DECODINGS: tuple[Changes, ...] = (
+_DECODING_CHANGES: tuple[Changes, ...] = (
     {"exif": False},
     {"depth": "clip"},
     *({"matte": matte} for matte in MATTES),
@@ -120,35 +109,38 @@ def levels_apart(pipeline: Pipeline, samples: Iterable[Probe]) -> float:
 
     Where a fit rounds sides, any of its roundings will do.
     """
-    return max((_apart(pipeline, sample) for sample in samples), default=0.0)
+    return max(
+        (_sample_levels_apart(pipeline, sample) for sample in samples), default=0.0
+    )
 
 
-def _apart(pipeline: Pipeline, sample: Probe) -> float:
+def _sample_levels_apart(pipeline: Pipeline, sample: Probe) -> float:
     tensor = run(PIPELINE, pipeline, sample.photo)[0]
     if tensor.shape != sample.result.shape:
         return inf
-    levels = _distance(pipeline, tensor, sample.result)
+    levels = _in_levels(pipeline, tensor, sample.result)
     if levels <= SAME_LEVELS:
         return levels
     photo = sample.photo.decoded(pipeline.decoding)
     content = Content(arrange_back(sample.result, pipeline.layout))
     _, window = content.refined(photo, window_of(pipeline, photo))
-    if not _is_rounding(pipeline, photo, window):
+    if not _differs_by_rounded_sides(pipeline, photo, window):
         return levels
     tensor = run(TO_TENSOR, pipeline, _resized(pipeline, photo, window))[0]
-    return min(levels, _distance(pipeline, tensor, sample.result))
+    return min(levels, _in_levels(pipeline, tensor, sample.result))
 
 
-def _distance(pipeline: Pipeline, tensor: Array, result: Float64) -> float:
+def _in_levels(pipeline: Pipeline, tensor: Array, result: Float64) -> float:
+    # The root mean square of the difference, in the unit before scaling.
     slope, _ = affine(pipeline.scaling)
     distance = np.sqrt(np.mean((tensor - result) ** 2))
     return float(distance / np.abs(slope).mean())
 
 
-def _is_rounding(pipeline: Pipeline, photo: Photo, window: Window) -> bool:
+def _differs_by_rounded_sides(pipeline: Pipeline, photo: Photo, window: Window) -> bool:
     """Whether a part of a photo is that of a pipeline, but for how its sides are rounded."""
     size = pipeline.size or photo.size
-    is_near = apart(window, window_of(pipeline, photo), size) <= ROUNDED
+    is_near = pixels_apart(window, window_of(pipeline, photo), size) <= ROUNDED_PIXELS
     return is_near and pipeline.fit != "squash"
 
 
@@ -156,17 +148,20 @@ def window_of(pipeline: Pipeline, photo: Photo) -> Window:
     """Return the part of a decoded photo that a pipeline shows."""
     size = pipeline.size or photo.size
     # Filled up first or last, the same part is shown, up to rounding.
-    fit = pipeline.fit.replace("pad", "letterbox")
-    lines = axes(photo.size, size, fit, pipeline.crop_fraction)
-    return np.array([axis.edges(side) for axis, side in zip(lines, size, strict=True)])
+    same_fit = pipeline.fit.replace("pad", "letterbox")
+    rows_and_columns = axes(photo.size, size, same_fit, pipeline.crop_fraction)
+    pairs = zip(rows_and_columns, size, strict=True)
+    return np.array([axis.edges(side) for axis, side in pairs])
 
 
 def few_values(expected: Pipeline, sample: Probe) -> str:
     """Return the values that are left in words, if they are few and whole; else empty."""
     values = np.unique(sample.result)
-    decoded = _with_other_decodings(expected, sample.photo)
-    count = min(len(np.unique(run(PIPELINE, p, sample.photo))) for p in decoded)
-    is_few = len(values) <= FEW_VALUES < count and not np.any(values % 1)
+    pipelines = _with_other_decodings(expected, sample.photo)
+    expected_count = min(
+        len(np.unique(run(PIPELINE, pipeline, sample.photo))) for pipeline in pipelines
+    )
+    is_few = len(values) <= FEW_VALUES < expected_count and not np.any(values % 1)
     if not is_few or expected.cast is not None:
         return ""
     return f"only {', '.join(map(short, values[:6]))} are left"
@@ -175,7 +170,7 @@ def few_values(expected: Pipeline, sample: Probe) -> str:
 def _with_other_decodings(expected: Pipeline, photo: Photo) -> list[Pipeline]:
     """Return what is expected, and with each decoding that makes other pixels of a photo."""
     # A file without notes has nothing that could be decoded in another way.
-    changes = [{}, *_DECODINGS] if photo.notes else [{}]
+    changes = [{}, *_DECODING_CHANGES] if photo.notes else [{}]
     pipelines = [
         expected.replace(**decoding_changes(expected, **change)) for change in changes
     ]
@@ -205,82 +200,97 @@ def _resized(pipeline: Pipeline, photo: Photo, window: Window | None) -> Levels:
     )
 
 
-def _pairs(
+class _Pixels(NamedTuple):
+    """Levels of a photo (N, 3), results at the same pixels (N, C), and results beside the photo (M, C)."""
+
+    levels: Float64
+    values: Float64
+    values_around: Float64
+
+
+def _pixels(
     pipeline: Pipeline,
     window: Window | None,
     sample: Probe,
     step: int = 1,
     averaged: int = 1,
-) -> tuple[Float64, Float64, Float64]:
-    """Return levels (N, 3) and results (N, C) in the photo, at all pixels or some, and results beside it."""
+) -> _Pixels:
+    """Compare all pixels or every so many rows and columns, each averaged over so many a side."""
     photo, result = sample
-    shown = window_of(pipeline, photo) if window is None else window
-    thin = slice(None, None, step)
-    inside = _inside(shown, photo.size, result.shape[:2])[thin, thin]
+    shown_window = window_of(pipeline, photo) if window is None else window
+    every = slice(None, None, step)
+    inside = _inside(shown_window, photo.size, result.shape[:2])[every, every]
     image = _resized(pipeline, photo, window).astype(float)
     levels, values = (
-        uniform_filter(x, (averaged, averaged, 1))[thin, thin] for x in (image, result)
+        uniform_filter(pixels, (averaged, averaged, 1))[every, every]
+        for pixels in (image, result)
     )
-    return levels[inside], values[inside], values[~inside]
+    return _Pixels(levels[inside], values[inside], values[~inside])
 
 
 def _inside(window: Window, source: Size, size: Size) -> Array:
     """Return which pixels of an image (H, W) lie in the photo, bool."""
-    lines: list[Array] = []
+    rows_and_columns: list[Array] = []
     for (first, end), length, side in zip(window, source, size, strict=True):
-        middles = first + (end - first) * (np.arange(side) + 0.5) / side
-        lines.append((middles > 0) & (middles < length))
-    return np.logical_and.outer(*lines)
+        centres = first + (end - first) * (np.arange(side) + 0.5) / side
+        rows_and_columns.append((centres > 0) & (centres < length))
+    return np.logical_and.outer(*rows_and_columns)
 
 
-def _off(pipeline: Pipeline, window: Window | None, sample: Probe) -> float:
+def _levels_off(pipeline: Pipeline, window: Window | None, sample: Probe) -> float:
     """Return by how many levels a result is off what any colours of a photo make."""
-    levels, values, _ = _pairs(pipeline, window, sample, THINNED)
-    return left_over(levels, values) * float(levels.std())
+    levels, values, _ = _pixels(pipeline, window, sample, step=ROWS_PER_COMPARED)
+    return unexplained_share(levels, values) * float(levels.std())
 
 
-class _Shown(NamedTuple):
-    """Which part of a photo, decoded in which way, a result shows once its values are in order."""
+class _Origin(NamedTuple):
+    """Which part of a photo, decoded as which pipeline does, a result shows once its values are in order."""
 
-    share: float
-    window: Window
+    placed: Placed
     photo: Photo
     content: Content
     buffer: Buffer
     expected: Pipeline
 
 
-def _shown(expected: Pipeline, decodings: Sequence[Pipeline], sample: Probe) -> _Shown:
+def _likeliest_origin(
+    expected: Pipeline, decoding_pipelines: Sequence[Pipeline], sample: Probe
+) -> _Origin:
     """Return how a result comes from a photo: whole or in part, upright or scrambled."""
-    ways: list[_Shown] = []
+    origins: list[_Origin] = []
     tensor = arrange_back(run(PIPELINE, expected, sample.photo)[0], expected.layout)
     for buffer in buffers(sample.result, tensor):
         content = Content(buffer.image)
-        for pipeline in decodings:
+        for pipeline in decoding_pipelines:
             photo = sample.photo.decoded(pipeline.decoding)
-            usual = _named(pipeline, content.size, (pipeline.crop_fraction, 0.875, 1.0))
-            placed = content.best(photo, [window_of(entry, photo) for entry in usual])
-            ways.append(_Shown(*placed, photo, content, buffer, pipeline))
-        if min(way.share for way in ways) <= EXPLAINED_SHARE:
+            fractions = (pipeline.crop_fraction, 0.875, 1.0)
+            fitted = _with_each_fit(pipeline, content.size, fractions)
+            placed = content.best(photo, [window_of(entry, photo) for entry in fitted])
+            origins.append(_Origin(placed, photo, content, buffer, pipeline))
+        shares = [origin.placed.unexplained_share for origin in origins]
+        if min(shares) <= UNDOUBTED_UNEXPLAINED_SHARE:
             break
-    best = min(ways, key=_doubt)
-    placed = best.content.refined(best.photo, best.window)
-    if placed.share <= EXPLAINED_RATIO * EXPLAINED_SHARE:
-        return best._replace(**placed._asdict())
-    ways += [
-        way._replace(**way.content.anywhere(way.photo)._asdict())
-        for way in ways[:: len(decodings)]
+    best = min(origins, key=_doubt)
+    refined = best.content.refined(best.photo, best.placed.window)
+    limit = UNEXPLAINED_RATIO * UNDOUBTED_UNEXPLAINED_SHARE
+    if refined.unexplained_share <= limit:
+        return best._replace(placed=refined)
+    # Of each order of values, as the first of the pipelines decodes.
+    origins += [
+        origin._replace(placed=origin.content.anywhere(origin.photo))
+        for origin in origins[:: len(decoding_pipelines)]
     ]
-    return min(ways, key=_doubt)
+    return min(origins, key=_doubt)
 
 
-def _doubt(way: _Shown) -> float:
+def _doubt(origin: _Origin) -> float:
+    share = origin.placed.unexplained_share
     # Another part of an image may resemble one that is scrambled by chance.
-    return way.share * EXPLAINED_RATIO if way.buffer.there else way.share
+    return share * UNEXPLAINED_RATIO if origin.buffer.order else share
 
 
-def _named(
-    expected: Pipeline, size: Size | None, fractions: Iterable[float]
+def _with_each_fit(
+    expected: Pipeline, size: Size | None, crop_fractions: Iterable[float]
 ) -> Iterator[Pipeline]:
     """Yield a pipeline up to this size for each fit, the one that is expected first."""
     sized = expected.replace(
@@ -293,7 +303,7 @@ def _named(
         layout="channels_last",
     )
     for fit in dict.fromkeys((expected.fit, *FITS)):
-        for fraction in dict.fromkeys(fractions) if "crop" in fit else [1.0]:
+        for fraction in dict.fromkeys(crop_fractions) if "crop" in fit else [1.0]:
             yield sized.replace(fit=fit, crop_fraction=fraction)
 
 
@@ -308,35 +318,42 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
     decoded
         Whether results were made of decoded pixels. If not, the photos may have been decoded otherwise.
     """
-    decoded_ways = [
+    decoding_choices = [
         [expected] if decoded else _with_other_decodings(expected, sample.photo)
         for sample in samples
     ]
     # The photo that says most: how it was decoded, and in what order its colours are.
-    decodings, first = max(
-        zip(decoded_ways, samples, strict=True),
+    decoding_pipelines, telling_sample = max(
+        zip(decoding_choices, samples, strict=True),
         key=lambda pair: (len(pair[0]) > 1, _has_colours(pair[1].photo)),
     )
-    shown = _shown(expected, decodings, first)
-    buffer = shown.buffer
-    sample = Probe(shown.photo, buffer.image)
-    pipeline, window = _fitted(shown, sample)
-    levels, values, around = _pairs(pipeline, window, sample)
-    least = left_over(levels, values)
-    colours = _coloured(shown.expected, levels, values)
-    if not colours.words and colours.share * levels.std() > DECODER_LEVELS:
-        smooth = _pairs(pipeline, window, sample, averaged=AVERAGED)
-        colours = _smoothed(shown.expected, colours, *smooth[:2])
-    is_scrambled = pipeline.size != expected.size and bool(buffer.there)
-    unexplained: dict[str, str] = {}
-    if buffer.there:
-        unexplained["layout"] = f"image: as it is here, {buffer.there} there"
-    elif window is not None and not _is_rounding(shown.expected, sample.photo, window):
-        unexplained["resize"] = _window_words(shown.expected, window, sample.photo)
-    if is_scrambled:
-        pipeline = shown.expected
-    elif min(least, colours.share) > PARTLY_EXPLAINED:
-        words = f"content: {1 - least**2:.0%} of it come from this image at most,"
+    origin = _likeliest_origin(expected, decoding_pipelines, telling_sample)
+    buffer = origin.buffer
+    sample = Probe(origin.photo, buffer.image)
+    pipeline, window = _fitted(origin, sample)
+    levels, values, values_around = _pixels(pipeline, window, sample)
+    colours = colours_of(origin.expected, levels, values)
+    levels_off = colours.unexplained_share * levels.std()
+    if not colours.words and levels_off > DECODER_LEVELS:
+        smooth = _pixels(pipeline, window, sample, averaged=AVERAGED_PIXELS)
+        colours = smoothed_colours_of(
+            origin.expected, colours, smooth.levels, smooth.values
+        )
+    # Of the spread of the result, whatever becomes of colours.
+    least_share = unexplained_share(levels, values)
+    unexplained: WordsByStep = {}
+    if buffer.order:
+        words = f"image: as it is here, {buffer.order} there"
+        unexplained["layout"] = words
+    elif window is not None and not _differs_by_rounded_sides(
+        origin.expected, origin.photo, window
+    ):
+        words = _window_words(origin.expected, window, origin.photo)
+        unexplained["resize"] = words
+    if buffer.order and pipeline.size != expected.size:
+        pipeline = origin.expected
+    elif min(least_share, colours.unexplained_share) > UNRELATED_UNEXPLAINED_SHARE:
+        words = f"content: {1 - least_share**2:.0%} of it come from this image at most,"
         words += " however that is cut, turned or coloured"
         pipeline = expected.replace(size=pipeline.size)
         return Reading(pipeline, unexplained={"resize": words})
@@ -345,8 +362,8 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
         words = f"{colours.step}: {here} here, {colours.words} there"
         unexplained[colours.step] = words
     if colours.line and not unexplained:
-        pipeline, unexplained = _with_fill(pipeline, colours.line, around)
-    pipeline = _with_colours(shown.expected, pipeline, colours)
+        pipeline, unexplained = with_fill(pipeline, colours.line, values_around)
+    pipeline = with_colours(origin.expected, pipeline, colours)
     pipeline = pipeline.replace(layout=buffer.layout)
     # What is strange is all that there is to say.
     levels_left = 0.0 if unexplained else levels_apart(pipeline, samples)
@@ -368,223 +385,51 @@ def _window_words(expected: Pipeline, window: Window, photo: Photo) -> str:
     )
 
 
-def _fitted(shown: _Shown, sample: Probe) -> tuple[Pipeline, Window | None]:
+def _fitted(origin: _Origin, sample: Probe) -> tuple[Pipeline, Window | None]:
     """Return the fit and the filter that show a part of a photo, and this part if no fit does."""
-    expected = shown.expected
-    window = shown.window
-    size = shown.content.size
-    parts = np.diff(window)[:, 0] / sample.photo.size
-    part = min(float(parts.max()), 1.0)
+    expected = origin.expected
+    window = origin.placed.window
+    size = origin.content.size
+    shown_shares = np.diff(window)[:, 0] / sample.photo.size
+    share = min(float(shown_shares.max()), 1.0)
     is_whole = expected.size is None and sample.photo.size == size
-    fractions = expected.crop_fraction, 0.875, round(part, 2), round(part, 3)
-    named = [*_named(expected, None if is_whole else size, fractions)]
-    if _off(named[0], None, sample) <= SAME_LEVELS:
-        return named[0], None
-    distances = [apart(window, window_of(entry, sample.photo), size) for entry in named]
-    nearest = 0 if distances[0] <= ROUNDED else int(np.argmin(distances))
-    levels = inf
-    if distances[nearest] <= NEAR:
-        levels, pipeline = _filtered(named[nearest], None, sample)
-        if levels <= DECODER_LEVELS:
+    fractions = expected.crop_fraction, 0.875, round(share, 2), round(share, 3)
+    fits = [*_with_each_fit(expected, None if is_whole else size, fractions)]
+    as_expected = fits[0]
+    if _levels_off(as_expected, None, sample) <= SAME_LEVELS:
+        return as_expected, None
+    distances = [
+        pixels_apart(window, window_of(fit, sample.photo), size) for fit in fits
+    ]
+    nearest = 0 if distances[0] <= ROUNDED_PIXELS else int(np.argmin(distances))
+    levels_off = inf
+    if distances[nearest] <= NEAR_PIXELS:
+        levels_off, pipeline = _with_best_filter(fits[nearest], None, sample)
+        if levels_off <= DECODER_LEVELS:
             return pipeline, None
-    free_levels, free = _filtered(named[0], window, sample)
-    if levels > EXPLAINED_RATIO * free_levels:
-        return free, window
+    window_levels_off, of_window = _with_best_filter(as_expected, window, sample)
+    if levels_off > UNEXPLAINED_RATIO * window_levels_off:
+        return of_window, window
     return _with_thumbnail(pipeline, sample), None
 
 
-def _filtered(
+def _with_best_filter(
     pipeline: Pipeline, window: Window | None, sample: Probe
 ) -> tuple[float, Pipeline]:
     """Return by how many levels a result is off with the best filter, and the pipeline with it."""
-    usual = _off(pipeline, window, sample)
-    if usual <= SAME_LEVELS:
-        return usual, pipeline
+    levels_off = _levels_off(pipeline, window, sample)
+    if levels_off <= SAME_LEVELS:
+        return levels_off, pipeline
     filtered = [pipeline.replace(filter=name) for name in FILTERS]
-    ranked = [(_off(entry, window, sample), entry) for entry in filtered]
-    least, best = min(ranked, key=_FIRST)
-    return least, pipeline if usual <= EXPLAINED_RATIO * least else best
-
-
-class _Line(NamedTuple):
-    """Results as `slope` times levels plus `offset`, each float64 (C,), and how they are off it.
-
-    `levels` is the root mean square in levels.
-    """
-
-    slope: Float64
-    offset: Float64
-    levels: float
-
-
-def _line(levels: Float64, values: Float64) -> _Line:
-    """Fit a line to levels and results, each (N, C)."""
-    middle = levels.mean(axis=0)
-    centred = levels - middle
-    slope = (centred * values).sum(axis=0) / ((centred**2).sum(axis=0) + _TINY)
-    slope = np.where(np.abs(slope) > _TINY, slope, _TINY)
-    offset = values.mean(axis=0) - slope * middle
-    distances = (values - offset) / slope - levels
-    return _Line(slope, offset, float(np.sqrt(np.mean(distances**2))))
-
-
-class _Colours(NamedTuple):
-    """How results come from levels: the share of their spread that is left, and their line, if they have one.
-
-    `channels` is an order that has a name; else `words` say what is done at a step.
-    """
-
-    share: float
-    line: _Line | None = None
-    channels: str = ""
-    step: str = "channels"
-    words: str = ""
-
-
-def _coloured(expected: Pipeline, levels: Float64, values: Float64) -> _Colours:
-    """Return how colours become results: by a line for each channel, as expected where that is as near."""
-    spread = float(levels.std()) + _TINY
-    others = [_mixed(levels, values)]
-    named: list[_Colours] = []
-    for name in dict.fromkeys((expected.channels, *CHANNELS)):
-        ordered = _ordered(levels, name)
-        if ordered.shape == values.shape:
-            line = _line(ordered, values)
-            named.append(_Colours(line.levels / spread, line, name))
-    if named:
-        nearest = min(named, key=_FIRST)
-        limit = max(SAME_LEVELS / spread, EXPLAINED_RATIO * nearest.share)
-        if named[0].channels == expected.channels and named[0].share <= limit:
-            nearest = named[0]
-        if nearest.share <= SAME_LEVELS / spread:
-            return nearest
-        others.append(_bent(_ordered(levels, nearest.channels), values))
-    best = min(others, key=_FIRST)
-    least = left_over(levels, values)
-    if best.share > EXPLAINED_RATIO * least:
-        best = _Colours(least, words=_ANY)
-    if named and EXPLAINED_RATIO * best.share > nearest.share:
-        return nearest
-    return best
-
-
-def _smoothed(
-    expected: Pipeline, rough: _Colours, levels: Float64, values: Float64
-) -> _Colours:
-    """Return how colours become results where fine detail, which may be missing, is averaged."""
-    colours = _coloured(expected, levels, values)
-    if colours.line is None or rough.line is None:
-        return colours
-    # A blur flattens the line, too.
-    off = max(colours.line.levels, rough.line.levels / EXPLAINED_RATIO)
-    return colours._replace(line=colours.line._replace(levels=off))
-
-
-def _ordered(levels: Float64, channels: str) -> Float64:
-    return np.asarray(order_channels(levels.astype(np.float32), channels), float)
-
-
-def _mixed(levels: Float64, values: Float64) -> _Colours:
-    """Make each channel of the results a sum of all channels."""
-    middle = levels.mean(axis=0)
-    centred = values - values.mean(axis=0)
-    weights = np.linalg.lstsq(levels - middle, centred)[0]
-    share = np.std(centred - (levels - middle) @ weights) / (np.std(centred) + _TINY)
-    parts = np.abs(weights) / (np.abs(weights).sum(axis=0) + _TINY)
-    spreads = centred.std(axis=0)
-    is_constant = spreads <= CONSTANT * spreads.max()
-    names = np.where(
-        is_constant, "a constant", np.array([*"rgb"])[parts.argmax(axis=0)]
-    )
-    words = (", " if is_constant.any() else "").join(names)
-    if words in CHANNELS or np.any((parts.max(axis=0) < ALONE) & ~is_constant):
-        words = "mixtures of them, as in YCrCb or YUV,"
-        if np.ptp(parts, axis=1).max() < SAME_PARTS:
-            words = "one mixture of them, such as their mean,"
-        if share > EXPLAINED_SHARE:
-            return _Colours(float(share), words=_ANY)
-    # A grey level is in all channels.
-    line = _Line(weights.sum(axis=0), values.mean(axis=0) - middle @ weights, 0.0)
-    return _Colours(float(share), line, words=words)
-
-
-def _bent(x: Float64, y: Float64) -> _Colours:
-    """Make each channel of the results any function of its level."""
-    rises = np.diff(np.take_along_axis(y, x.argsort(axis=0), axis=0), axis=0)
-    share = float(np.std(rises) / (np.std(y - y.mean(axis=0)) + _TINY) / np.sqrt(2))
-    words = "a curve, such as gamma or contrast,"
-    if np.abs(rises).max() > TORN * np.ptp(y):
-        words = "a jump, as where bytes wrap around,"
-    return _Colours(share, step="scaling", words=words)
-
-
-def _with_colours(
-    expected: Pipeline, pipeline: Pipeline, colours: _Colours
-) -> Pipeline:
-    """Return a pipeline with channels and scaling, as expected where nothing is known."""
-    line = colours.line
-    channels = colours.channels or expected.channels
-    pipeline = pipeline.replace(channels=channels, scaling=())
-    is_near = line is not None and line.levels <= STRANGE_LEVELS
-    if line and is_near and line.slope.size == pipeline.channel_count:
-        return pipeline.replace(**_scaling_of_line(expected, line))
-    if fits(expected.scaling, pipeline.channel_count):
-        return pipeline.replace(scaling=expected.scaling, invert=expected.invert)
-    return pipeline
-
-
-def _with_fill(
-    pipeline: Pipeline, line: _Line, around: Float64
-) -> tuple[Pipeline, dict[str, str]]:
-    """Return a pipeline that fills up as results do, and in words what no fill does."""
-    if not len(around):
-        return pipeline, {}
-    levels = (around - line.offset) / line.slope
-    colour = np.median(levels, axis=0)
-    is_other = np.abs(levels - colour).max(axis=-1) > STRANGE_LEVELS
-    if is_other.mean() > STRANGE_SHARE:
-        return pipeline, {"resize": _SEVERAL}
-    fill = np.resize(colour.round().clip(0, 255), 3).astype(int)
-    if np.abs(fill - pipeline.fill).max() > 1.5 + line.levels:
-        pipeline = pipeline.replace(fill=tuple(fill.tolist()))
-    return pipeline, {}
+    ranked = [(_levels_off(entry, window, sample), entry) for entry in filtered]
+    least, best = min(ranked, key=itemgetter(0))
+    return least, pipeline if levels_off <= UNEXPLAINED_RATIO * least else best
 
 
 def _with_thumbnail(pipeline: Pipeline, sample: Probe) -> Pipeline:
     """Return a pipeline that shrinks images first, if that makes a result."""
-    small = [pipeline.replace(thumbnail=(side, side)) for side in THUMBNAILS]
-    levels = [_off(entry, None, sample) for entry in small]
-    nearest = int(np.argmin(levels))
-    is_near = levels[nearest] <= EXPLAINED_RATIO * SAME_LEVELS
-    return small[nearest] if is_near else pipeline
-
-
-def _scaling_of_line(expected: Pipeline, line: _Line) -> Changes:
-    """Return the scaling that makes the line, one with a name if it is within this many levels."""
-    own = expected.scaling
-    slope, offset, levels = line
-    tolerance = max(0.5, TOLERATED * levels)
-    sizes = np.abs(slope)
-    if np.any(sizes <= max(_TINY, CONSTANT * sizes.max())):
-        # A channel of one colour says nothing of it.
-        return {"invert": expected.invert, "scaling": own}
-    single = [own, *SCALINGS.values()]
-    double = [first + second for first in single for second in single]
-    scalings = [entry for entry in single + double if fits(entry, slope.size)]
-    lines = {False: (slope, offset), True: (-slope, 255 * slope + offset)}
-    for invert in (expected.invert, not expected.invert):
-        for scaling in scalings:
-            if same_line(affine(scaling), lines[invert], tolerance * np.abs(slope)):
-                return {"invert": invert, "scaling": scaling}
-    slope, offset = lines[expected.invert]
-    zero = -offset / slope
-    # Less than half a level is what rounding makes of none.
-    mean = _rounded(np.where(np.abs(zero) < 0.5, 0, zero))
-    fitted = Scaling(1.0, mean or None, _rounded(1 / slope))
-    return {"invert": expected.invert, "scaling": fitted}
-
-
-def _rounded(values: Float64) -> float | tuple[float, ...]:
-    """Return numbers of four digits, or the one that all are."""
-    rounded = tuple(float(f"{value:.4g}") for value in values)
-    return rounded[0] if len({*rounded}) == 1 else rounded
+    shrinking = [pipeline.replace(thumbnail=(side, side)) for side in THUMBNAIL_SIDES]
+    levels_off = [_levels_off(entry, None, sample) for entry in shrinking]
+    nearest = int(np.argmin(levels_off))
+    is_near = levels_off[nearest] <= UNEXPLAINED_RATIO * SAME_LEVELS
+    return shrinking[nearest] if is_near else pipeline

@@ -10,7 +10,7 @@ from PIL import Image
 
 from kit._arrays import Array, Float32, Levels, Pixels
 from kit._checking import instance, integers, meant, number, optional
-from kit.images import Decoding
+from kit.images import Decoding, Photo
 from kit.preprocessing.resizing import (
     FILTERS,
     FITS,
@@ -102,8 +102,9 @@ class Operation:
 
     def skipped(self, p: "Pipeline") -> bool:
         """Whether it is left out."""
-        first = self.values(p)[0]
-        return first is None or first is False
+        # As the fields `thumbnail`, `size`, `invert` and `cast` say.
+        first_value = self.values(p)[0]
+        return first_value is None or first_value is False
 
     def described(self, p: "Pipeline") -> str:
         """Return what it does, in words."""
@@ -127,9 +128,10 @@ def run_back(p: "Pipeline", x: Array) -> Array:
     return x
 
 
-def steps(p: "Pipeline", x: Any) -> dict[str, Array]:
+def arrays_by_step(p: "Pipeline", photo: Photo) -> dict[str, Array]:
     """Return what each operation leaves behind of a photo, by its name, read-only."""
     arrays = {}
+    x: Any = photo
     for operation in PIPELINE:
         x = run((operation,), p, x)
         view = x.view()
@@ -150,7 +152,7 @@ LAYOUTS: Mapping[str, str] = {
     "transposed": "(1, W, H, C), height and width swapped",
     "reshaped": "(1, H, W, C), scrambled by a reshape where a transpose is right",
 }
-_LUMA = np.array([19595, 38470, 7471])
+_LUMA_BY_65536 = np.array([19595, 38470, 7471])
 
 
 def shrink(pixels: Pixels, size: Size) -> Pixels:
@@ -166,7 +168,8 @@ def order_channels(pixels: Levels, channels: str) -> Levels:
         return pixels
     if channels == "bgr":
         return pixels[..., ::-1]
-    luma = pixels @ _LUMA
+    luma = pixels @ _LUMA_BY_65536
+    # Whole levels are rounded, by half of the divisor.
     luma = (luma + 0x8000) >> 16 if pixels.dtype == np.uint8 else luma / 0x10000
     grey: Levels = luma.astype(pixels.dtype)[..., None]
     return grey if channels == "gray" else grey.repeat(3, axis=-1)
@@ -197,8 +200,9 @@ def arrange(x: Array, layout: str) -> Array:
     elif layout == "transposed":
         x = x.swapaxes(-3, -2)
     elif layout == "reshaped":
-        *count, height, width, channels = x.shape
-        x = np.moveaxis(x.reshape(*count, channels, height, width), -3, -1)
+        *leading, height, width, channels = x.shape
+        # The numbers stay in their order and are read as if channels came first.
+        x = np.moveaxis(x.reshape(*leading, channels, height, width), -3, -1)
     return np.ascontiguousarray(x)
 
 
@@ -236,8 +240,9 @@ class Pipeline:
 
     def __post_init__(self) -> None:
         for operation in PIPELINE:
-            for name, check in operation.fields.items():
-                object.__setattr__(self, name, check(name, getattr(self, name)))
+            for name, checked in operation.fields.items():
+                object.__setattr__(self, name, checked(name, getattr(self, name)))
+        # Filters of other libraries are the same in all versions of Pillow; 0 is the installed one.
         if self.filter in SAMPLERS or self.pillow == PILLOW:
             object.__setattr__(self, "pillow", 0)
         if not fits(self.scaling, self.channel_count):
@@ -290,6 +295,7 @@ def decoding_changes(p: Pipeline, **changes: Any) -> Changes:
 
 
 def _scalings_tried(p: Pipeline) -> Iterator[Changes]:
+    # What is done twice may have to be done once.
     half = len(p.scaling) // 2
     if half and p.scaling[:half] == p.scaling[half:]:
         yield {"scaling": p.scaling[:half]}
@@ -512,6 +518,7 @@ def contrasts(in_use: Pipeline, fixed: Pipeline) -> dict[str, str]:
         words = choice.words
         if words(in_use) == words(fixed):
             continue
+        # Plain words may be the same for two values.
         if choice.plain and choice.plain(in_use) != choice.plain(fixed):
             words = choice.plain
         sentence = choice.sentence.format(in_use=words(in_use), right=words(fixed))

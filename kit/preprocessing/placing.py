@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import product
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -14,22 +15,22 @@ from kit.images import Photo
 from kit.preprocessing.resizing import Size
 
 # Rows and columns of cells whose means are compared.
-CELLS = 32
+CELLS_PER_SIDE = 32
 # Levels between which a function of the level is a line.
-KNOTS = np.array([0, 51, 102, 153, 204])
+KNOT_LEVELS = np.array([0, 51, 102, 153, 204])
 # Of each side of a photo, which is mirrored beyond its edges.
-MARGIN = 0.5
+MARGIN_SHARE = 0.5
 # Of the spread of an image, up to which a row or a column is of one colour.
-UNIFORM = 1e-4
+UNIFORM_SPREAD_SHARE = 1e-4
 # Windows of which the best is looked for nearby.
-REFINED = 2
-_STEPS = 0.04, 0.0004
-"""First and last step of that search, as a share of the window."""
+WINDOWS_REFINED = 2
+_FIRST_AND_LAST_STEP = 0.04, 0.0004
+"""Of that search, as a share of the window."""
 _MOVES = np.array(
     [[[1, 1], [0, 0]], [[0, 0], [1, 1]], [[-1, 1], [-1, 1]], [[-1, 1], [1, -1]]]
 )
 """Down, to the right, larger, and larger along one side alone."""
-_FRACTIONS = (1, 0.85, 0.7, 0.55, 0.4)
+_SIDE_FRACTIONS = (1, 0.85, 0.7, 0.55, 0.4)
 _TINY = 1e-9
 
 Window = Float64
@@ -37,13 +38,17 @@ Window = Float64
 
 
 class Placed(NamedTuple):
-    """The part of a photo that an image shows, and the share of its spread that is left over."""
+    """The part of a photo that an image shows, and the share of its spread that this leaves unexplained."""
 
-    share: float
+    unexplained_share: float
     window: Window
 
 
-def left_over(levels: Float64, values: Float64) -> float:
+BY_UNEXPLAINED_SHARE = attrgetter("unexplained_share")
+"""Orders what has such a field, what explains most first."""
+
+
+def unexplained_share(levels: Float64, values: Float64) -> float:
     """Return the share of the spread of values that the levels at the same places leave unexplained.
 
     Explained is a function of red plus one of green plus one of blue: any mixture, order or curve.
@@ -53,7 +58,8 @@ def left_over(levels: Float64, values: Float64) -> float:
     levels, values
         float64 (N, 3) and (N, C).
     """
-    bends = np.maximum(levels[:, :, None] - KNOTS, 0).reshape(len(levels), -1)
+    # For each channel a line with a bend at each knot, fitted by least squares.
+    bends = np.maximum(levels[:, :, None] - KNOT_LEVELS, 0).reshape(len(levels), -1)
     bends -= bends.mean(axis=0)
     centred = values - values.mean(axis=0)
     squares = bends.T @ bends
@@ -61,11 +67,11 @@ def left_over(levels: Float64, values: Float64) -> float:
     squares += np.eye(len(squares)) * (1e-6 * squares.diagonal().mean() + _TINY)
     products = bends.T @ centred
     explained = np.sum(products * np.linalg.solve(squares, products))
-    total = np.sum(centred**2)
-    if not total:
+    variation = np.sum(centred**2)
+    if not variation:
         # What is of one colour comes from what is of one colour.
         return float(np.any(bends))
-    return float(np.sqrt(max(0.0, 1 - explained / total)))
+    return float(np.sqrt(max(0.0, 1 - explained / variation)))
 
 
 class Content:
@@ -79,113 +85,123 @@ class Content:
 
     def __init__(self, image: Float64) -> None:
         self.size: Size = image.shape[:2]
-        self._edges = np.array([_varying(image, axis) for axis in (1, 0)])
-        self._cells = [
-            np.linspace(first, end, min(CELLS, end - first) + 1)
-            for first, end in self._edges
+        self._content_edges = np.array(
+            [_edges_of_content(image, axis) for axis in (1, 0)]
+        )
+        self._cell_edges = [
+            np.linspace(first, end, min(CELLS_PER_SIDE, end - first) + 1)
+            for first, end in self._content_edges
         ]
-        self._means = _means(_sums(image), self._cells)
+        self._cell_means = _means(_sums(image), self._cell_edges)
 
-    def share(self, photo: Photo, window: Window) -> float:
-        """Return what is left over where the whole image shows this part of a photo."""
-        sums, factor, margins = _mirrored(photo, min(self.size))
+    def unexplained_share(self, photo: Photo, window: Window) -> float:
+        """Return what is unexplained where the whole image shows this part of a photo."""
+        sums, reduced_by, margins = _mirrored_sums(photo, min(self.size))
         scales = np.diff(window)[:, 0] / self.size
-        lines = [
-            (first + cells * scale) / factor + margin
-            for cells, first, scale, margin in zip(
-                self._cells, window[:, 0], scales, margins, strict=True
+        edges_in_photo = [
+            (first + edges * scale) / reduced_by + margin
+            for edges, first, scale, margin in zip(
+                self._cell_edges, window[:, 0], scales, margins, strict=True
             )
         ]
-        return left_over(_means(sums, lines), self._means)
+        return unexplained_share(_means(sums, edges_in_photo), self._cell_means)
 
     def best(self, photo: Photo, windows: Iterable[Window]) -> Placed:
         """Return the best of some windows."""
-        return min(self._ranked(photo, windows), key=lambda placed: placed.share)
+        return min(self._placed(photo, windows), key=BY_UNEXPLAINED_SHARE)
 
     def refined(self, photo: Photo, window: Window) -> Placed:
         """Return the best window near another one."""
-        best = Placed(self.share(photo, window), window)
-        step, last = _STEPS
-        while step > last:
+        best = Placed(self.unexplained_share(photo, window), window)
+        step, last_step = _FIRST_AND_LAST_STEP
+        while step > last_step:
             moves = step * np.diff(best.window) * [*_MOVES, *-_MOVES]
             nearby = (best.window + move for move in moves)
             better = (
                 placed
-                for placed in self._ranked(photo, nearby)
-                if placed.share < best.share
+                for placed in self._placed(photo, nearby)
+                if placed.unexplained_share < best.unexplained_share
             )
-            moved = next(better, None)
-            best = moved or best
-            step /= 1 if moved else 2
+            first_better = next(better, None)
+            if first_better is None:
+                step /= 2
+            else:
+                best = first_better
         return best
 
     def anywhere(self, photo: Photo) -> Placed:
         """Return the best window of all."""
-        shape = np.diff(self._edges)[:, 0]
-        windows = map(self._whole, _parts(np.array(photo.size), shape))
-        ranked = sorted(self._ranked(photo, windows), key=lambda placed: placed.share)
-        nearby = (self.refined(photo, placed.window) for placed in ranked[:REFINED])
-        return min(nearby, key=lambda placed: placed.share)
+        shape = np.diff(self._content_edges)[:, 0]
+        content_windows = _parts(np.array(photo.size), shape)
+        windows = map(self._window_of_whole_image, content_windows)
+        ranked = sorted(self._placed(photo, windows), key=BY_UNEXPLAINED_SHARE)
+        best = ranked[:WINDOWS_REFINED]
+        refined = (self.refined(photo, placed.window) for placed in best)
+        return min(refined, key=BY_UNEXPLAINED_SHARE)
 
-    def _ranked(self, photo: Photo, windows: Iterable[Window]) -> Iterator[Placed]:
-        return (Placed(self.share(photo, window), window) for window in windows)
+    def _placed(self, photo: Photo, windows: Iterable[Window]) -> Iterator[Placed]:
+        return (
+            Placed(self.unexplained_share(photo, window), window) for window in windows
+        )
 
-    def _whole(self, part: Window) -> Window:
-        """Return the window of the whole image if what is between the borders shows this part of a photo."""
-        scale = np.diff(part) / np.diff(self._edges)
-        first = part[:, :1] - self._edges[:, :1] * scale
+    def _window_of_whole_image(self, content_window: Window) -> Window:
+        """Return the window of the whole image from that of what is between its borders."""
+        scale = np.diff(content_window) / np.diff(self._content_edges)
+        first = content_window[:, :1] - self._content_edges[:, :1] * scale
         return np.asarray(first + scale * np.transpose([(0, 0), self.size]))
 
 
-def apart(window: Window, usual: Window, size: Size) -> float:
+def pixels_apart(window: Window, usual: Window, size: Size) -> float:
     """Return how many pixels of an image of this size the edges of two windows are apart at most."""
     return float(np.max(np.abs(window - usual) / np.diff(usual) * np.c_[size]))
 
 
-def _varying(image: Float64, axis: int) -> tuple[int, int]:
+def _edges_of_content(image: Float64, axis: int) -> tuple[int, int]:
     """Return the first and the end of the rows, or columns, that are not of one colour."""
     spread = np.ptp(image, axis=axis).max(axis=-1)
-    (inside,) = np.nonzero(spread > UNIFORM * spread.max())
-    if len(inside) < 2:
+    (varying,) = np.nonzero(spread > UNIFORM_SPREAD_SHARE * spread.max())
+    if len(varying) < 2:
         return 0, len(spread)
-    return int(inside[0]), int(inside[-1]) + 1
+    return int(varying[0]), int(varying[-1]) + 1
 
 
 def _sums(image: Float64) -> Float64:
-    """Return the sums of all pixels above and to the left of each corner."""
+    """Return the sums of all pixels above and to the left of each corner, (H + 1, W + 1, C)."""
     sums = image.cumsum(axis=0).cumsum(axis=1)
     return np.pad(sums, ((1, 0), (1, 0), (0, 0)))
 
 
-def _means(sums: Float64, lines: Iterable[Float64]) -> Float64:
-    """Return the means of the cells between lines, float64 (N, C)."""
-    rows, columns = np.meshgrid(*lines, indexing="ij")
-    corners = np.stack(
+def _means(sums: Float64, cell_edges: Iterable[Float64]) -> Float64:
+    """Return the means of the cells between edges along rows and columns, float64 (N, C)."""
+    rows, columns = np.meshgrid(*cell_edges, indexing="ij")
+    sums_at_corners = np.stack(
         [
             map_coordinates(channel, (rows, columns), order=1, mode="nearest")
             for channel in np.moveaxis(sums, -1, 0)
         ],
         axis=-1,
     )
-    cells = np.diff(np.diff(corners, axis=0), axis=1)
+    cell_sums = np.diff(np.diff(sums_at_corners, axis=0), axis=1)
     areas = np.diff(rows, axis=0)[:, 1:] * np.diff(columns)[1:]
-    return np.asarray((cells / areas[..., None]).reshape(-1, sums.shape[2]))
+    return np.asarray((cell_sums / areas[..., None]).reshape(-1, sums.shape[2]))
 
 
 @lru_cache(maxsize=8)
-def _mirrored(photo: Photo, side: int) -> tuple[Float64, int, list[int]]:
+def _mirrored_sums(photo: Photo, side: int) -> tuple[Float64, int, list[int]]:
     """Return sums over a photo and its mirror images, by what it was reduced, and how wide these are."""
-    factor = max(1, min(photo.size) // (2 * side))
-    pixels = np.asarray(Image.fromarray(photo.pixels).reduce(factor), float)
-    margins = [int(MARGIN * length) for length in pixels.shape[:2]]
+    # At least two pixels remain for each of the image, whose smaller side this is.
+    reduced_by = max(1, min(photo.size) // (2 * side))
+    pixels = np.asarray(Image.fromarray(photo.pixels).reduce(reduced_by), float)
+    margins = [int(MARGIN_SHARE * length) for length in pixels.shape[:2]]
     widths = [(margin, margin) for margin in (*margins, 0)]
-    return _sums(np.pad(pixels, widths, "symmetric")), factor, margins
+    return _sums(np.pad(pixels, widths, "symmetric")), reduced_by, margins
 
 
 def _parts(size: Float64, shape: Float64) -> Iterator[Window]:
     """Yield parts of a photo in its own proportions and in those of a shape, at edges and in the centre."""
-    largest = shape * (size / shape).min()
-    for fraction, sides in product(_FRACTIONS, (size, largest)):
+    largest_of_shape = shape * (size / shape).min()
+    for fraction, largest in product(_SIDE_FRACTIONS, (size, largest_of_shape)):
+        sides = fraction * largest
         for anchor in product((0, 0.5, 1), repeat=2):
-            first = anchor * (size - fraction * sides)
-            yield np.transpose([first, first + fraction * sides])
+            first = anchor * (size - sides)
+            yield np.transpose([first, first + sides])

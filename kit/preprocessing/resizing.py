@@ -28,6 +28,7 @@ class Axis:
         """Return what shows a part of a side, as far as there is one, in so many pixels."""
         low, high = edges
         scale = (high - low) / side
+        # Pixels of the result that lie beyond the image; at least one shows it.
         before = min(max(0, round(-low / scale)), side - 1)
         after = min(max(0, round((high - length) / scale)), side - 1 - before)
         return cls(
@@ -65,7 +66,7 @@ Edges = tuple[float, float]
 _Taps = tuple[Indices, Float32]
 
 
-def _positions(axis: Axis, origin: float = 0.5) -> tuple[Float32, int]:
+def _source_positions(axis: Axis, origin: float = 0.5) -> tuple[Float32, int]:
     """Where the kept pixels' centres fall in the source window, counted from `origin`; its length."""
     length = axis.stop - axis.start
     scale = np.float32(length) / np.float32(axis.resized)
@@ -76,7 +77,7 @@ def _positions(axis: Axis, origin: float = 0.5) -> tuple[Float32, int]:
 @lru_cache(maxsize=32)
 def _bilinear_taps(axis: Axis) -> tuple[Indices, Float32]:
     # The weight, float32 (kept,), is that of the second of two indices.
-    where, length = _positions(axis)
+    where, length = _source_positions(axis)
     below = np.floor(where)
     indices = np.stack([np.maximum(below, 0), np.minimum(np.ceil(where), length - 1)])
     return indices.astype(np.intp), where - below
@@ -84,7 +85,7 @@ def _bilinear_taps(axis: Axis) -> tuple[Indices, Float32]:
 
 @lru_cache(maxsize=32)
 def _bicubic_taps(axis: Axis) -> _Taps:
-    where, length = _positions(axis)
+    where, length = _source_positions(axis)
     below = np.floor(where)
     # The TensorFlow kernel rounds the distance to 1/1024 and reads the weight from a double-precision table.
     distance = np.rint((where - below) * np.float32(1024)).astype(np.float64) / 1024
@@ -115,7 +116,7 @@ def _triangle(distance: Float64) -> Float64:
 
 def _nearest_taps(axis: Axis) -> _Taps:
     # Pillow computes in double precision: where a centre falls on the border of two pixels, results differ.
-    return _single_tap(*_positions(axis, 0))
+    return _single_tap(*_source_positions(axis, 0))
 
 
 def _single_tap(positions: Floats, length: int) -> _Taps:
@@ -169,7 +170,8 @@ def _antialiased(
 ) -> Callable[[Axis], _Taps]:
     @lru_cache(maxsize=32)
     def taps(axis: Axis) -> _Taps:
-        where, length = _positions(axis)
+        where, length = _source_positions(axis)
+        # Where an image shrinks, the kernel widens, so that no pixel is skipped.
         widening = max(1.0, length / axis.resized)
         first = np.ceil(where.astype(np.float64) - radius * widening)
         indices = first + np.arange(int(2 * radius * widening) + 1)[:, None]
@@ -203,7 +205,8 @@ def _cv_taps(
 ) -> _Taps:
     positions, scale, last = _cv_positions(axis)
     where = ((positions + 0.5) * scale - 0.5).astype(np.float32)
-    if area:  # between the pixel where a target pixel begins and the next, by the share beyond the first
+    if area:
+        # Between the pixel where a target pixel begins and the next, by the share beyond the first.
         begins = np.floor(positions * scale)
         share = positions + 1 - (begins + 1) * (axis.resized / (last + 1))
         where = begins + share.astype(np.float32).clip(0) % 1
@@ -216,10 +219,13 @@ def _cv_taps(
 
 @lru_cache(maxsize=32)
 def _cv_area_taps(axis: Axis) -> _Taps:
+    # For shrinking alone, where each pixel is the mean of those that it covers.
     positions, scale, last = _cv_positions(axis)
     start = positions * scale
     stop = (positions + 1) * scale
-    pixels = np.floor(start + 1e-6) + np.arange(int(scale) + 2)[:, None]
+    # The scale is rounded: a start that should be whole may lie a little below.
+    first = np.floor(start + 1e-6)
+    pixels = first + np.arange(int(scale) + 2)[:, None]
     covered = (np.minimum(pixels + 1, stop) - np.maximum(pixels, start)).clip(0)
     weights = (covered / covered.sum(axis=0)).astype(np.float32)
     return pixels.clip(0, last).astype(np.intp), weights
@@ -235,7 +241,7 @@ def _cv_linear(
     columns: Axis,
     taps: Callable[[Axis], _Taps] = _cv_linear_taps,
 ) -> Pixels:
-    # In whole 2048ths, and dropping the bits that OpenCV's vector code drops on the way.
+    # Weights are whole 2048ths, 11 bits; of the 22 of two of them, OpenCV's vector code drops 4, 16 and 2.
     row_indices, row_weights = taps(rows)
     column_indices, column_weights = taps(columns)
     row_shares, column_shares = (
@@ -262,6 +268,7 @@ def _cv_area(pixels: Pixels, rows: Axis, columns: Axis) -> Pixels:
     scales = {(axis.stop - axis.start) / axis.resized for axis in (rows, columns)}
     if min(scales) < 1:
         return _cv_linear(pixels, rows, columns, _cv_growing_taps)
+    # Halved, both filters of OpenCV are the mean of four pixels.
     sample = _cv_linear if scales == {2} else _rounded_to_uint8(_sampler(_cv_area_taps))
     return sample(pixels, rows, columns)
 
@@ -300,7 +307,7 @@ FITS: Mapping[str, str] = {
 }
 MAX_PADDED_PIXELS = 100_000_000
 LARGEST_SIDE = 4096
-_TOLERANCE = 1e-6
+_TOLERANCE_PIXELS = 1e-6
 """Of pixels, which keeps 224 / (224 / 232) at 232."""
 
 Size = tuple[int, int]
@@ -384,13 +391,13 @@ def sides(size: Size) -> str:
     return f"{size[0]}\N{MULTIPLICATION SIGN}{size[1]}"
 
 
-def _axis(source: Size, target: Size, fit: str, fraction: float) -> Axis:
+def _axis(source: Size, target: Size, fit: str, crop_fraction: float) -> Axis:
     """Return what a fit does along the first of the two sides of an image and of its target."""
     length, other_length = source
     side, other_side = target
     if fit == "crop":
         window = min(length, other_length * side // other_side)
-        window = max(1, int(window * fraction + _TOLERANCE))
+        window = max(1, int(window * crop_fraction + _TOLERANCE_PIXELS))
         start = (length - window) // 2
         return Axis(start, start + window, side, offset=0, kept=side)
     if "letterbox" in fit:
@@ -402,10 +409,10 @@ def _axis(source: Size, target: Size, fit: str, fraction: float) -> Axis:
         return Axis(0, length, inner, offset=0, kept=inner, before=before)
     resized = side
     if fit in {"squash_crop", "resize_crop"}:
-        resized = int(side / fraction + _TOLERANCE)
+        resized = int(side / crop_fraction + _TOLERANCE_PIXELS)
     if fit == "resize_crop":
         # One of the two is the shorter side, and the other is longer in proportion.
-        shorter = int(other_side / fraction + _TOLERANCE)
+        shorter = int(other_side / crop_fraction + _TOLERANCE_PIXELS)
         resized = max(resized, int(shorter * length / other_length))
     return Axis(0, length, resized, offset=round((resized - side) / 2), kept=side)
 
@@ -448,7 +455,8 @@ def _pillow(
     # Pillow rounds between its passes; since 13.0, the height of tall images comes first (pull request 9549).
     is_tall = image.height - rows.kept > max(2 * (image.width - columns.kept), 0)
     width_first = version < 13
-    if not is_tall or width_first == (PILLOW < 13):
+    installed_width_first = PILLOW < 13
+    if not is_tall or width_first == installed_width_first:
         # One resampling with box= gives what resizing everything and then cutting out gives.
         size = columns.kept, rows.kept
         return np.asarray(image.resize(size, resampling, (left, top, right, bottom)))

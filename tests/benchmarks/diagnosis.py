@@ -213,11 +213,11 @@ def _diagnosed(
     wanted = set() if healthy else causes_of(in_use, right)
     evaluator = Remembering(classifier, layers)
     averages = "averages" if evaluator.has_statistics else "none"
-    before = evaluator.answers(photos, in_use).argmax(axis=1)
+    before = evaluator.probabilities(photos, in_use).argmax(axis=1)
     harm = (
         0.0
         if healthy
-        else float((evaluator.answers(photos, right).argmax(axis=1) != before).mean())
+        else float((evaluator.probabilities(photos, right).argmax(axis=1) != before).mean())
     )
     for given in (None, list(labels)) if evaluator.has_statistics else (list(labels),):
         started = time.perf_counter()

@@ -97,7 +97,7 @@ def test_photographs_do_not_judge_a_network_whose_profile_finds_them_unlike_its_
 def test_averages_gain_the_fall_of_the_logarithm_above_what_chance_does(sixteen):
     evaluator = Evaluator(BATCHNORM, replace(BATCHNORM.first_layers, profile=None))
     broken = BATCHNORM.preprocessing.replace(invert=True)
-    source = Averages(evaluator, sixteen, "your images", 0.5, 0.1, 0.5, binding=True)
+    source = Averages(evaluator, sixteen, "your images", 0.5, 0.1, 0.5, may_forbid=True)
     right = back_to(BATCHNORM.preprocessing, broken)
     before, after = (
         source.distance(each) for each in (broken, BATCHNORM.preprocessing)
@@ -109,7 +109,7 @@ def test_averages_gain_the_fall_of_the_logarithm_above_what_chance_does(sixteen)
     worse = replace(source, weight=1.0).vote(BATCHNORM.preprocessing, back)
     assert (worse.gain < -0.6, worse.veto) == (True, True)
     assert (
-        not replace(source, weight=1.0, binding=False)
+        not replace(source, weight=1.0, may_forbid=False)
         .vote(BATCHNORM.preprocessing, back)
         .veto
     )
@@ -187,7 +187,7 @@ def test_surer_predictions_alone_do_not_say_how_training_images_were_decoded(
     bare = Evaluator(no_batchnorm)
     photos = (kit.samples.photo("alpha.webp"),)
     assert unfounded(Grounds.of(bare, black, photos), finding)
-    labels = bare.answers(photos, used).argmax(axis=1)
+    labels = bare.probabilities(photos, used).argmax(axis=1)
     assert not unfounded(Grounds.of(bare, black, photos, labels), finding)
     certain = replace(finding, cause="dtype_cast")
     assert not unfounded(Grounds.of(bare, black, photos), certain)
@@ -245,5 +245,5 @@ def test_a_label_out_of_a_thousand_classes_tells_as_much_as_three_out_of_ten(
     lite = kit.samples.photos("imagenet")[:1]
     of_ten = Labelled(Evaluator(no_batchnorm), sixteen[:1], np.array([0]))
     of_a_thousand = Labelled(Evaluator(LITE), lite, np.array([0]))
-    assert of_ten.enough(no_batchnorm.preprocessing) == 16
-    assert of_a_thousand.enough(LITE.preprocessing) == pytest.approx(16 / 3)
+    assert of_ten.full_label_count(no_batchnorm.preprocessing) == 16
+    assert of_a_thousand.full_label_count(LITE.preprocessing) == pytest.approx(16 / 3)

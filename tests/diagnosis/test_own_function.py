@@ -154,7 +154,7 @@ def test_a_function_is_given_what_it_takes_and_its_preprocessing_given_back(way)
     found = kit.check(CLASSIFIER.using(SQUASHED), PHOTOS[:1], WAYS[way])
     assert found.agrees, found
     assert found.preprocessing == SQUASHED
-    assert call(WAYS[way], PHOTOS[0]).way == way
+    assert call(WAYS[way], PHOTOS[0]).given_as == way
 
 
 def test_every_photo_counts():

@@ -81,7 +81,9 @@ def test_nothing_is_named_that_is_forbidden_or_leaves_the_pictures_away_from_tra
     assert verdict(grounds, scores(found, 0.0, 9.0)[1:]) == "possible", (
         "another scaling"
     )
-    met = grounds.evaluator.answers(grounds.photos, in_use).argmax(axis=1).tolist()
+    met = (
+        grounds.evaluator.probabilities(grounds.photos, in_use).argmax(axis=1).tolist()
+    )
     # 14 of 16 labels, or 4, are met without the change; 3 are few, and 3 wrong ones are many.
     for wrong, count, said in (
         (2, 16, "possible"),

@@ -360,10 +360,10 @@ def test_a_function_gets_a_copy_of_the_pixels_or_else_the_path_of_a_file_that_is
         seen.append((Path(path), Path(path).read_bytes()))
         return image
 
-    assert (call(spoil, CAT).problem, call(spoil, CAT).way) == ("", "an RGB array")
+    assert (call(spoil, CAT).problem, call(spoil, CAT).given_as) == ("", "an RGB array")
     np.testing.assert_array_equal(CAT.pixels, pixels)
     called = call(function, CAT)
-    assert called.way == "a path"
+    assert called.given_as == "a path"
     np.testing.assert_array_equal(called.tensor, CAT.pixels)
     ((path, contents),) = seen
     assert (path.suffix, contents, path.exists()) == (".jpg", CAT.file, False)

@@ -11,7 +11,7 @@ import kit
 from kit import samples
 from kit.images import load_image
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.calling import call, unusable
+from kit.preprocessing.calling import call, why_unusable
 
 SIDES = 224, 224
 HERE = Preprocessing(filter="cv2_linear", scaling="0..1")
@@ -148,7 +148,7 @@ USABLE = [
 
 @pytest.mark.parametrize(("array", "words"), USABLE)
 def test_what_is_no_image_says_why(array, words):
-    assert unusable(array) == words
+    assert why_unusable(array) == words
 
 
 def test_a_batch_of_grey_has_no_channels():
@@ -167,5 +167,5 @@ def test_frames_of_opencv_are_bgr():
     def from_camera(frame):
         return cv2.resize(frame, SIDES)[..., ::-1] / 255.0
 
-    assert call(from_camera, CAT).way == "a BGR array"
+    assert call(from_camera, CAT).given_as == "a BGR array"
     assert HERE.compare(from_camera, CAT).equal
