@@ -311,7 +311,7 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
     """Find the pipeline that makes results of photos, as near as may be to the one expected.
 
     Read are the order of values, the part of the photo, the filter, the channels and the scaling, one after
-    the other. Each is as expected where that explains as much.
+    the other. Each is as expected where that explains as much. Levels are left to `levels_apart`.
 
     Parameters
     ----------
@@ -341,15 +341,7 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
         )
     # Of the spread of the result, whatever becomes of colours.
     least_share = unexplained_share(levels, values)
-    unexplained: WordsByStep = {}
-    if buffer.order:
-        words = f"image: as it is here, {buffer.order} there"
-        unexplained["layout"] = words
-    elif window is not None and not _differs_by_rounded_sides(
-        origin.expected, origin.photo, window
-    ):
-        words = _window_words(origin.expected, window, origin.photo)
-        unexplained["resize"] = words
+    unexplained = _placement_words(origin, window)
     if buffer.order and pipeline.size != expected.size:
         pipeline = origin.expected
     elif min(least_share, colours.unexplained_share) > UNRELATED_UNEXPLAINED_SHARE:
@@ -365,14 +357,23 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
         pipeline, unexplained = with_fill(pipeline, colours.line, values_around)
     pipeline = with_colours(origin.expected, pipeline, colours)
     pipeline = pipeline.replace(layout=buffer.layout)
-    # What is strange is all that there is to say.
-    levels_left = 0.0 if unexplained else levels_apart(pipeline, samples)
-    return Reading(pipeline, levels_left, unexplained)
+    return Reading(pipeline, unexplained=unexplained)
 
 
 def _has_colours(photo: Photo) -> bool:
     red, _, blue = np.moveaxis(photo.pixels.astype(float), -1, 0)
     return bool(np.std(red - blue) > DECODER_LEVELS)
+
+
+def _placement_words(origin: _Origin, window: Window | None) -> WordsByStep:
+    """Say in which order values are, or which part is shown, where no pipeline does so."""
+    if origin.buffer.order:
+        return {"layout": f"image: as it is here, {origin.buffer.order} there"}
+    expected = origin.expected
+    photo = origin.photo
+    if window is None or _differs_by_rounded_sides(expected, photo, window):
+        return {}
+    return {"resize": _window_words(expected, window, photo)}
 
 
 def _window_words(expected: Pipeline, window: Window, photo: Photo) -> str:

@@ -106,8 +106,7 @@ def _keys_cubic(distance: Float64, a: float = -0.5) -> Float64:
     return np.where(distance < 1, near, np.where(distance < 2, far, 0.0))
 
 
-def _opencv_cubic(distance: Float64) -> Float64:
-    return _keys_cubic(distance, -0.75)
+_opencv_cubic = partial(_keys_cubic, a=-0.75)
 
 
 def _triangle(distance: Float64) -> Float64:
@@ -186,9 +185,11 @@ def _antialiased(
 def _cv_positions(axis: Axis) -> tuple[Float64, float, int]:
     """Return which pixels are kept, how many of the source each of them is, and the last of the source."""
     length = axis.stop - axis.start
+    # Divided twice, since that is rounded as in OpenCV.
     scale = 1 / (axis.resized / length)
     positions = axis.offset + np.arange(axis.kept, dtype=np.float64)
-    return positions, scale, length - 1
+    last_of_source = length - 1
+    return positions, scale, last_of_source
 
 
 def _cv_nearest_taps(axis: Axis) -> _Taps:
