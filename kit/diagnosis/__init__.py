@@ -58,7 +58,7 @@ from kit.diagnosis.search import (
     search,
     unfounded,
 )
-from kit.diagnosis.sources import NAMED_GAIN
+from kit.diagnosis.sources import NAMED_GAIN, Labelled
 from kit.images import Photo, Pictures, as_photos
 from kit.images.properties import Sample, edgeless
 from kit.preprocessing import Preprocessing
@@ -261,11 +261,9 @@ class Investigation:
 
     def at_most_half_correct(self) -> bool:
         """Whether no more than half of the labelled images are predicted correctly."""
-        if (self.labels < 0).all():
-            return False
-        predictions = replace(self.classifier.predict(self.photos), labels=self.labels)
-        labelled = predictions.labelled
-        return bool(len(labelled) and labelled.correct.mean() <= 0.5)
+        labelled = Labelled(self.evaluator, self.photos, self.labels)
+        correct_count = labelled.correct(self.in_use).sum()
+        return bool(labelled.count and correct_count <= labelled.count / 2)
 
     def with_findings(self, *findings: Finding | None) -> "Investigation":
         """Return this with further findings; None is none."""
@@ -348,13 +346,13 @@ def _merged_by_cause(
     """Return one finding for each cause; a certain one takes what the search knows of cost and fix."""
     by_cause = {finding.cause: finding for finding in ranked(certain)}
     for finding in ranked(searched):
-        of_check = by_cause.setdefault(finding.cause, finding)
-        if of_check is not finding and finding.verdict == "named":
+        earlier = by_cause.setdefault(finding.cause, finding)
+        if earlier is not finding and finding.verdict == "named":
             evidence = finding.evidence
-            if of_check.verdict == "named":
-                evidence = of_check.evidence + evidence
+            if earlier.verdict == "named":
+                evidence = earlier.evidence + evidence
             by_cause[finding.cause] = replace(
-                finding, evidence=evidence, summary=of_check.summary
+                finding, evidence=evidence, summary=earlier.summary
             )
     return list(by_cause.values())
 
@@ -371,7 +369,7 @@ def certain_checks(
     diverged = check_nan(weights)
     if diverged is not None:
         return (diverged,)
-    first_photos = tuple(photos[:IMAGES_TRIED])
+    first_photos = photos[:IMAGES_TRIED]
     layers = layers_of(config)
     tensors = np.concatenate([classifier.tensor(photo) for photo in first_photos])
     outputs = classifier.network.engine.predict(tensors)

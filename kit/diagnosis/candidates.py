@@ -294,7 +294,7 @@ def sensitivities(
 
     Returns one for each kind of change that changes any tensor at all.
     """
-    first_photos = tuple(photos[:IMAGES_TRIED])
+    first_photos = photos[:IMAGES_TRIED]
     right_tensors = evaluator.tensors(first_photos, right)
     predicted = evaluator.probabilities(first_photos, right).argmax(axis=1)
     # Which photos get another class under any change of a kind.

@@ -669,7 +669,7 @@ def _suspects(
     """Yield the second, as it is and with its tensors turned; then the first, since not all can be undone."""
     used_by_first = first.preprocessing
     used = second.preprocessing
-    promising = RESTORED_SHARE * _mean_change(
+    difference_searched = _mean_change(
         first.rows[:IMAGES_SEARCHED], second.rows[:IMAGES_SEARCHED]
     )
 
@@ -685,7 +685,9 @@ def _suspects(
 
     image = used.replace(layout="channels_last").apply(photos[0])[0]
     # A turn that exchanges sides fits square images alone.
-    suspect = partial(_Suspect, photos=photos, promising=promising)
+    suspect = partial(
+        _Suspect, photos=photos, promising=RESTORED_SHARE * difference_searched
+    )
     for name, turn in _TURNS_AND_REVERSAL.items():
         if turn(image).shape == image.shape:
             yield suspect(

@@ -37,6 +37,7 @@ class Pair(NamedTuple):
 def pairs(grounds: Grounds, firsts: Scores) -> list[Pair]:
     """Weigh changes of two steps, the first of which is given; the best first."""
     weighed = [
+        # The second builds on the first: its preprocessing has both changes.
         Pair(first.candidate, grounds.score(second))
         for first in firsts
         for second in grounds.with_in_use(

@@ -139,7 +139,7 @@ def _tensor_as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
 
 
 def _fits_an_image(array: Array) -> bool:
-    """Whether numbers can be those of an image, by the largest."""
+    # By its largest value.
     return bool(1 / LARGEST < np.abs(array).max(initial=0) < LARGEST)
 
 

@@ -109,9 +109,7 @@ def levels_apart(pipeline: Pipeline, samples: Iterable[Probe]) -> float:
 
     Where a fit rounds sides, any of its roundings will do.
     """
-    return max(
-        (_sample_levels_apart(pipeline, sample) for sample in samples), default=0.0
-    )
+    return max(_sample_levels_apart(pipeline, sample) for sample in samples)
 
 
 def _sample_levels_apart(pipeline: Pipeline, sample: Probe) -> float:
@@ -267,8 +265,8 @@ def _likeliest_origin(
             fitted = _with_each_fit(pipeline, content.size, fractions)
             placed = content.best(photo, [window_of(entry, photo) for entry in fitted])
             origins.append(_Origin(placed, photo, content, buffer, pipeline))
-        shares = [origin.placed.unexplained_share for origin in origins]
-        if min(shares) <= UNDOUBTED_UNEXPLAINED_SHARE:
+        least_share = min(origin.placed.unexplained_share for origin in origins)
+        if least_share <= UNDOUBTED_UNEXPLAINED_SHARE:
             break
     best = min(origins, key=_doubt)
     refined = best.content.refined(best.photo, best.placed.window)
@@ -293,15 +291,8 @@ def _with_each_fit(
     expected: Pipeline, size: Size | None, crop_fractions: Iterable[float]
 ) -> Iterator[Pipeline]:
     """Yield a pipeline up to this size for each fit, the one that is expected first."""
-    sized = expected.replace(
-        size=size,
-        thumbnail=None,
-        channels="rgb",
-        invert=False,
-        scaling=(),
-        cast=None,
-        layout="channels_last",
-    )
+    # Channels, scaling and layout are read and set afterwards.
+    sized = expected.replace(size=size, thumbnail=None, invert=False, cast=None)
     for fit in dict.fromkeys((expected.fit, *FITS)):
         for fraction in dict.fromkeys(crop_fractions) if "crop" in fit else [1.0]:
             yield sized.replace(fit=fit, crop_fraction=fraction)
@@ -350,7 +341,7 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
         pipeline = expected.replace(size=pipeline.size)
         return Reading(pipeline, unexplained={"resize": words})
     elif colours.words:
-        here = {"channels": expected.channels, "scaling": "a line"}[colours.step]
+        here = expected.channels if colours.step == "channels" else "a line"
         words = f"{colours.step}: {here} here, {colours.words} there"
         unexplained[colours.step] = words
     if colours.line and not unexplained:
