@@ -58,7 +58,7 @@ from kit.diagnosis.search import (
     search,
     unfounded,
 )
-from kit.diagnosis.sources import NAMED_GAIN
+from kit.diagnosis.sources import NAMED_GAIN, Labelled
 from kit.images import Photo, Pictures, as_photos
 from kit.images.properties import Sample, edgeless
 from kit.preprocessing import Preprocessing
@@ -68,9 +68,9 @@ from kit.robustness.profile import LEAST_PROFILED
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
 
-_HOPELESS = {"diverged_training", "untrained_weights"}
-_UNREAD = "layers and weights were not checked"
-_FAILING = (
+_HOPELESS_CAUSES = {"diverged_training", "untrained_weights"}
+_UNREAD_NOTE = "layers and weights were not checked"
+_FAILING_NOTE = (
     "no more than half is predicted correctly, which of few labels may be chance: give more labels; else"
     " look at class names and weights (a conversion may have changed them), and at the training images"
 )
@@ -150,7 +150,7 @@ def diagnose(
     with threadpool_limits(limits=1, user_api="blas"):
         for words, stage in Steps(STAGES.items(), "Diagnosing", "stage", shows_bar):
             # Nothing else is asked of a network whose weights are not those of a training.
-            if _HOPELESS.isdisjoint(finding.cause for finding in case.certain):
+            if _HOPELESS_CAUSES.isdisjoint(finding.cause for finding in case.certain):
                 if callable(progress):
                     progress(words)
                 case = stage(case)
@@ -217,14 +217,16 @@ class Investigation:
     def findings(self) -> tuple[Finding, ...]:
         """Everything found so far, named ones first; one finding for each cause of checks and search."""
         findings = (
-            *_one_per_cause(self.certain, self.searched.findings),
+            *_merged_by_cause(self.certain, self.searched.findings),
             *self.further,
         )
         if self.whole_fix is not None:
             findings = fixed_together(findings, self.in_use, self.whole_fix)
-        return ranked(_doubted(findings, self._unlike_function))
+        return ranked(
+            _with_doubtful_as_possible(findings, self._predicted_already_by_function)
+        )
 
-    def _unlike_function(self, finding: Finding) -> bool:
+    def _predicted_already_by_function(self, finding: Finding) -> bool:
         """Whether a person's own function predicts as with the fix rather than as the one in use.
 
         It does not do then what would be fixed, or less of it than is unexplained.
@@ -249,23 +251,21 @@ class Investigation:
     @property
     def labels_to_search_by(self) -> Int64:
         """The labels to search by: in another order they speak for whatever makes the network unsure."""
-        disordered = any(
+        is_disordered = any(
             finding.cause == "class_order" and finding.verdict == "named"
             for finding in self.certain
         )
-        if disordered and self.failing():
+        if is_disordered and self.at_most_half_correct():
             return np.full_like(self.labels, -1)
         return self.labels
 
-    def failing(self) -> bool:
+    def at_most_half_correct(self) -> bool:
         """Whether no more than half of the labelled images are predicted correctly."""
-        if (self.labels < 0).all():
-            return False
-        predictions = replace(self.classifier.predict(self.photos), labels=self.labels)
-        labelled = predictions.labelled
-        return bool(len(labelled) and labelled.correct.mean() <= 0.5)
+        labelled = Labelled(self.evaluator, self.photos, self.labels)
+        correct_count = labelled.correct(self.in_use).sum()
+        return bool(labelled.count and correct_count <= labelled.count / 2)
 
-    def found(self, *findings: Finding | None) -> "Investigation":
+    def with_findings(self, *findings: Finding | None) -> "Investigation":
         """Return this with further findings; None is none."""
         return replace(self, further=(*self.further, *filter(None, findings)))
 
@@ -278,9 +278,9 @@ class Investigation:
             notes = [*self.doubts]
         source = self.classifier.source
         if source is not None and source.network is not None:
-            notes.append(_UNREAD)
-        blameless = all(finding.verdict == "ruled_out" for finding in findings)
-        no_fault = self.searched.decided and blameless and not self.doubts
+            notes.append(_UNREAD_NOTE)
+        all_ruled_out = all(finding.verdict == "ruled_out" for finding in findings)
+        no_fault = self.searched.decided and all_ruled_out and not self.doubts
         if no_fault and (self.labels < 0).all():
             # Nothing says then whether the predictions are correct.
             notes.insert(0, UNLABELLED)
@@ -309,20 +309,21 @@ def fixes(findings: Iterable[Finding]) -> list[Preprocessing]:
 
 def with_fixes(findings: Iterable[Finding], in_use: Preprocessing) -> Preprocessing:
     """Return the preprocessing in use with all fixes of what is named; where two contradict, the first."""
-    fixed: Preprocessing = _with_changes(in_use, fixes(findings))
+    fixed: Preprocessing = _with_changed_fields(in_use, fixes(findings))
     return fixed
 
 
-def _with_changes(in_use: Any, variants: Sequence[Any]) -> Any:
-    """Return the fields of the variants that differ from those in use; the first variants come first."""
+def _with_changed_fields(in_use: Any, variants: Sequence[Any]) -> Any:
+    """Return a preprocessing, or its decoding, with the fields in which variants of it differ."""
     changes: dict[str, Any] = {}
     for variant in variants:
         for name, value in vars(variant).items():
             if value != getattr(in_use, name):
+                # Of two variants that change a field, the first counts.
                 changes.setdefault(name, value)
     if "decoding" in changes:
         decodings = [variant.decoding for variant in variants]
-        changes["decoding"] = _with_changes(in_use.decoding, decodings)
+        changes["decoding"] = _with_changed_fields(in_use.decoding, decodings)
     return replace(in_use, **changes)
 
 
@@ -330,28 +331,28 @@ def fixed_together(
     findings: Iterable[Finding], in_use: Preprocessing, right: Preprocessing
 ) -> tuple[Finding, ...]:
     """Let what is named about the preprocessing carry the fix of all faults."""
-    causes = {cause for choice in CHOICES for cause in choice.causes}
+    of_preprocessing = {cause for choice in CHOICES for cause in choice.causes}
     return tuple(
         replace(finding, fix=fix(in_use, right))
-        if finding.verdict == "named" and finding.cause in causes
+        if finding.verdict == "named" and finding.cause in of_preprocessing
         else finding
         for finding in findings
     )
 
 
-def _one_per_cause(
+def _merged_by_cause(
     certain: Iterable[Finding], searched: Iterable[Finding]
 ) -> list[Finding]:
     """Return one finding for each cause; a certain one takes what the search knows of cost and fix."""
     by_cause = {finding.cause: finding for finding in ranked(certain)}
     for finding in ranked(searched):
-        checked = by_cause.setdefault(finding.cause, finding)
-        if checked is not finding and finding.verdict == "named":
+        earlier = by_cause.setdefault(finding.cause, finding)
+        if earlier is not finding and finding.verdict == "named":
             evidence = finding.evidence
-            if checked.verdict == "named":
-                evidence = checked.evidence + evidence
+            if earlier.verdict == "named":
+                evidence = earlier.evidence + evidence
             by_cause[finding.cause] = replace(
-                finding, evidence=evidence, summary=checked.summary
+                finding, evidence=evidence, summary=earlier.summary
             )
     return list(by_cause.values())
 
@@ -363,12 +364,12 @@ def certain_checks(
 
     ``labels``, int64 (photos,), are indices of the right classes, -1 where one is not known.
     """
-    used = known_preprocessing(classifier)
+    in_use = known_preprocessing(classifier)
     config, weights = architecture_and_weights(classifier)
     diverged = check_nan(weights)
     if diverged is not None:
         return (diverged,)
-    first_photos = tuple(photos[:IMAGES_TRIED])
+    first_photos = photos[:IMAGES_TRIED]
     layers = layers_of(config)
     tensors = np.concatenate([classifier.tensor(photo) for photo in first_photos])
     outputs = classifier.network.engine.predict(tensors)
@@ -376,8 +377,8 @@ def certain_checks(
         return (no_numbers(outputs),)
     findings = [
         *check_files(classifier, photos, labels),
-        *check_tensors(first_photos, used),
-        check_graph(read_inside(layers, weights), used),
+        *check_tensors(first_photos, in_use),
+        check_graph(read_inside(layers, weights), in_use),
         check_determinism(classifier, tensors),
         check_trained(layers, weights),
         check_head(layers, outputs, config.get("compile_config")),
@@ -397,10 +398,10 @@ def _search_preprocessing(case: Investigation) -> Investigation:
 
     def doubtful(finding: Finding) -> bool:
         # Predictions for wrongly prepared images can look like another order.
-        disordered = finding.cause == "class_order" and searched.named
-        return disordered or unfounded(grounds, finding)
+        may_be_prepared_wrongly = finding.cause == "class_order" and searched.named
+        return may_be_prepared_wrongly or unfounded(grounds, finding)
 
-    certain = _doubted(case.certain, doubtful)
+    certain = _with_doubtful_as_possible(case.certain, doubtful)
     case = _search_again(replace(case, searched=searched, certain=certain))
     case = _as_declared(case)
     if case.searched.named:
@@ -419,8 +420,10 @@ def _first_layers(case: Investigation) -> FirstLayers:
     """Return the first layers with the reference as their profile, without averages that tell less."""
     # Where a file has no layers that can be run, the tensors themselves are compared.
     layers = case.classifier.first_layers or NO_LAYERS
-    unsettled = any(finding.cause == "batchnorm_mode" for finding in case.certain)
-    if case.reference is not None or unsettled:
+    has_unsettled_averages = any(
+        finding.cause == "batchnorm_mode" for finding in case.certain
+    )
+    if case.reference is not None or has_unsettled_averages:
         layers = replace(layers, means=None, variances=None)
     if case.reference is not None:
         layers = layers.with_profile(np.asarray(case.reference, np.float32))
@@ -431,7 +434,7 @@ def _grounds(case: Investigation, in_use: Preprocessing) -> Grounds:
     return Grounds.of(case.evaluator, in_use, case.photos, case.labels_to_search_by)
 
 
-def _doubted(
+def _with_doubtful_as_possible(
     findings: Iterable[Finding], doubtful: Callable[[Finding], bool]
 ) -> tuple[Finding, ...]:
     return tuple(
@@ -457,7 +460,7 @@ def _search_again(case: Investigation) -> Investigation:
         # What the checks took for a fault is as in training, by all other evidence.
         return replace(
             case,
-            certain=_doubted(
+            certain=_with_doubtful_as_possible(
                 case.certain, lambda finding: finding.fix.preprocessing is not None
             ),
         )
@@ -487,8 +490,8 @@ def _as_declared(case: Investigation) -> Investigation:
     if declared is None or not case.named:
         return case
     grounds = _grounds(case, case.in_use)
-    best = max(map(grounds.gain_of, fixes(case.findings)), default=NAMED_GAIN)
-    if grounds.gain_of(declared) < best - LEAD_OVER_STEPS:
+    best_gain = max(map(grounds.gain_of, fixes(case.findings)), default=NAMED_GAIN)
+    if grounds.gain_of(declared) < best_gain - LEAD_OVER_STEPS:
         return case
     return replace(case, whole_fix=declared)
 
@@ -501,7 +504,7 @@ def _check_images(case: Investigation) -> Investigation:
         return replace(case, doubts=("images without edges show nothing",))
     # What is ordinary is known of photographs; images that are usual need no look.
     if case.searched.knows_photos and not case.searched.images_usual:
-        possible = any(
+        has_possible_cause = any(
             finding.verdict == "possible" for finding in case.searched.findings
         )
         properties = check_properties(
@@ -509,30 +512,30 @@ def _check_images(case: Investigation) -> Investigation:
             case.photos,
             case.labels,
             first_layers=case.evaluator.first_layers,
-            preprocessing_doubtful=possible,
+            preprocessing_doubtful=has_possible_cause,
         )
-        case = case.found(*properties)
+        case = case.with_findings(*properties)
     if not case.named:
-        case = case.found(out_of_distribution(case.classifier, case.photos))
-    if not case.named and case.failing():
-        case = replace(case, doubts=(_FAILING,))
+        case = case.with_findings(out_of_distribution(case.classifier, case.photos))
+    if not case.named and case.at_most_half_correct():
+        case = replace(case, doubts=(_FAILING_NOTE,))
     return case
 
 
 def _shows_nothing(photo: Photo) -> bool:
-    flat = photo.pixels.std(axis=(0, 1)).max() <= FLAT_STD
-    return bool(flat) or edgeless(Sample(photo).thin)
+    is_of_one_colour = photo.pixels.std(axis=(0, 1)).max() <= FLAT_STD
+    return bool(is_of_one_colour) or edgeless(Sample(photo).thin)
 
 
 def _try_small_changes(case: Investigation) -> Investigation:
     fixed = with_fixes(case.findings, case.in_use)
-    changes = sensitivities(case.evaluator, fixed, case.photos)
-    case = replace(case, sensitivity=changes)
+    small_changes = sensitivities(case.evaluator, fixed, case.photos)
+    case = replace(case, sensitivity=small_changes)
     if case.named:
         return case
     undecided = [
         change.name.replace("_", " ")
-        for change in changes
+        for change in small_changes
         if change.changed > QUIET_SHARE * change.photos
     ]
     if len(case.photos) == 1 and case.labels[0] < 0 and case.searched.knows_photos:
@@ -548,7 +551,7 @@ STAGES: Mapping[str, Callable[[Investigation], Investigation]] = {
     "properties": _check_images,
     "small changes": _try_small_changes,
     # Asked last, since the kit's own predictions do not depend on it.
-    "training mode": lambda case: case.found(
+    "training mode": lambda case: case.with_findings(
         check_calls(layers_of(architecture(case.classifier)))
     ),
 }

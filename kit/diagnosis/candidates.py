@@ -76,10 +76,10 @@ def explained(step: str, right: Preprocessing, in_use: Preprocessing) -> Candida
         _uncatalogued_cause(step, right, in_use)
     ]
     if step == "scaling" and len(in_use.scaling) <= 1:
-        mean_in_use, _ = mean_and_std(in_use)
-        right_mean, _ = mean_and_std(right)
+        _, offset_in_use = affine(in_use.scaling)
+        _, right_offset = affine(right.scaling)
         # -1..1 is a mean and a std of 0.5, or both of 127.5, too, which may have been left out.
-        if np.any(right_mean) and not np.any(mean_in_use):
+        if np.any(right_offset) and not np.any(offset_in_use):
             cause_names.append("wrong_mean_std")
     cause, *equivalent = dict.fromkeys(cause_names)
     return Candidate(
@@ -89,12 +89,6 @@ def explained(step: str, right: Preprocessing, in_use: Preprocessing) -> Candida
         faults=tuple(fault.name for fault in faults),
         equivalent=tuple(equivalent),
     )
-
-
-def mean_and_std(p: Preprocessing) -> tuple[Any, Any]:
-    """Return the scaling as ``(x / 255 - mean) / std``, each a number or one for each channel."""
-    slope, offset = affine(p.scaling)
-    return (-offset / slope / 255).tolist(), (1 / slope / 255).tolist()
 
 
 def _uncatalogued_cause(step: str, right: Preprocessing, in_use: Preprocessing) -> str:
@@ -300,7 +294,7 @@ def sensitivities(
 
     Returns one for each kind of change that changes any tensor at all.
     """
-    first_photos = tuple(photos[:IMAGES_TRIED])
+    first_photos = photos[:IMAGES_TRIED]
     right_tensors = evaluator.tensors(first_photos, right)
     predicted = evaluator.probabilities(first_photos, right).argmax(axis=1)
     # Which photos get another class under any change of a kind.

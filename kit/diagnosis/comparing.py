@@ -37,7 +37,7 @@ from kit.preprocessing.scaling import SCALINGS, fits
 from kit.validation.accuracy import AccuracyComparison, compare_accuracies
 
 Function = Callable[[Float32], Float32]
-Outputs = Callable[[Any], Any]
+Head = Callable[[Any], Any]
 
 STEPS_OF_TENSORS = {
     choice.name for operation in TO_TENSOR for choice in operation.choices
@@ -120,16 +120,16 @@ class Compared(Result):
         changes = f"{self.changed} of {self.photos} predictions change from {self.first} to {self.second}"
         largest = max((mover.change for mover in self.movers), default=0.0)
         if self.cause:
-            cause = self.cause
-        elif _sound(self.difference, largest):
-            cause = "no difference found"
+            cause_words = self.cause
+        elif _is_sound(self.difference, largest):
+            cause_words = "no difference found"
         else:
             close = "close, " if self.difference <= CLOSE_CHANGE else ""
-            cause = f"{close}cause unknown"
+            cause_words = f"{close}cause unknown"
         undone = (
             f", of which {self.undone} leaves {self.left:.0%}" if self.undone else ""
         )
-        return f"{changes}; {cause}: {self.difference:.3f} on average{undone}."
+        return f"{changes}; {cause_words}: {self.difference:.3f} on average{undone}."
 
     def _report(self) -> Iterator[str | Result]:
         yield repr(self)
@@ -157,8 +157,8 @@ class Compared(Result):
             )
 
 
-def _sound(mean: float, largest: float) -> bool:
-    return mean <= SOUND_CHANGE and largest <= CLOSE_CHANGE
+def _is_sound(mean_change: float, largest_change: float) -> bool:
+    return mean_change <= SOUND_CHANGE and largest_change <= CLOSE_CHANGE
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +199,7 @@ class _Form:
 
         return replace(self, function=predict)
 
-    def read_by(self, head: Outputs) -> "_Form":
+    def read_by(self, head: Head) -> "_Form":
         """Return the same model with another head."""
         return replace(
             self,
@@ -245,14 +245,16 @@ def compare(
     check_first(first)
     names = first.class_names
     opened = as_photos(photos)
-    form = _form_of_second(first, second, len(opened))
     original = _form_of_first(first)
+    form = _form_of_second(original, second, len(opened))
     truth = label_indices(labels, names, len(opened))
     steps = Steps(opened, "Comparing", "image", progress)
     rows = [(original.predict(photo), form.predict(photo)) for photo in steps]
     photo_names = tuple(photo.name for photo in opened)
+    # A row of the first and one of the second for each photo, to (2, photos, classes).
     before, after = (
-        Predictions(side, names, truth, photo_names) for side in np.hstack(rows)
+        Predictions(probabilities_of_one, names, truth, photo_names)
+        for probabilities_of_one in np.hstack(rows)
     )
     changes = _largest_changes(before.probabilities, after.probabilities)
     most_changed = np.argsort(-changes, kind="stable")[:IMAGES_JUDGED]
@@ -290,12 +292,13 @@ def _likely_cause(
     quantised: bool,
 ) -> "_Cause":
     """Look for the cause of the changes of all images on those that changed most."""
-    mean = float(changes.mean())
-    sound = _sound(mean, float(changes.max()))
-    cause = _NONE
-    if mean > ROUNDING_CHANGE:
+    mean_change = float(changes.mean())
+    sound = _is_sound(mean_change, float(changes.max()))
+    cause = _NO_CAUSE
+    if mean_change > ROUNDING_CHANGE:
         cause = _most_explaining(original, form, photos, sound=sound)
-    if quantised and not cause.causes and not sound and mean <= CLOSE_CHANGE:
+    is_close = mean_change <= CLOSE_CHANGE and not sound
+    if quantised and not cause.causes and is_close:
         return _Cause(("quantisation",), remaining=1.0)
     return cause
 
@@ -304,8 +307,8 @@ def _preparation_words(
     used: Preprocessing, other: Preprocessing, photos: Sequence[Photo]
 ) -> str:
     """Return what the second does otherwise when it prepares images, in words."""
-    resized = (pillow_words(used, other, photo) for photo in photos)
-    return _joined([difference(used, other), *resized], "; ")
+    of_pillow = (pillow_words(used, other, photo) for photo in photos)
+    return _joined([difference(used, other), *of_pillow], "; ")
 
 
 def _compared_accuracies(
@@ -344,40 +347,36 @@ def _form_of_first(first: Classifier) -> _Form:
 
 
 def _form_of_second(
-    first: Classifier, second: Classifier | Function | ArrayLike, photos: int
+    form_of_first: _Form, second: Classifier | Function | ArrayLike, photo_count: int
 ) -> _Form:
-    names = first.class_names
-    order = np.arange(len(names))
-    used = known_preprocessing(first)
+    form = replace(form_of_first, name="the second")
     if isinstance(second, Classifier):
-        function: Function = second.predict_tensors
-        used = second.preprocessing or used
+        names = form.class_names
         if sorted(names) == sorted(second.class_names):
+            order = form.order.copy()
             # Stable, so that classes of one name stay in their order.
             by_name = np.argsort(second.class_names, kind="stable")
             order[np.argsort(names, kind="stable")] = by_name
-    elif callable(second):
-        function = second
-    elif isinstance(second, list | np.ndarray):
-        rows = np.atleast_2d(np.asarray(second))
-        if len(rows) != photos:
-            expectation = f"outputs for each of {photos} images"
-            raise ValueError(f"Expected {expectation}, received {len(rows)}")
-        recorded = iter(rows[:, None])
-        function = lambda _: next(recorded)  # noqa: E731
-    else:
+            form = replace(form, order=order)
+        return replace(
+            form,
+            function=second.predict_tensors,
+            preprocessing=second.preprocessing or form.preprocessing,
+        )
+    if callable(second):
+        return replace(form, function=second)
+    if not isinstance(second, list | np.ndarray):
         raise TypeError(
             "Expected a classifier, a function of tensors, or outputs (photos, classes),"
             f" received {type(second).__name__}"
         )
-    return _Form(
-        name="the second",
-        function=function,
-        order=order,
-        preprocessing=used,
-        class_names=names,
-        recorded=isinstance(second, list | np.ndarray),
-    )
+    rows = np.atleast_2d(np.asarray(second))
+    if len(rows) != photo_count:
+        expectation = f"outputs for each of {photo_count} images"
+        raise ValueError(f"Expected {expectation}, received {len(rows)}")
+    recorded_rows = iter(rows[:, None])
+    # Whatever the tensor, the outputs for the next photo.
+    return replace(form, function=lambda _: next(recorded_rows), recorded=True)
 
 
 def _quantised(first: Classifier, second: Classifier | Function | ArrayLike) -> bool:
@@ -408,7 +407,7 @@ def _joined(words: Iterable[str], between: str = " and ") -> str:
 class _Cause:
     """Causes, what undoes them or does the same to the first, and what is left then.
 
-    `left` is a difference as `Compared` has it where a cause is tried, and a share of it once it is proven.
+    `remaining` is a difference as `Compared` has it where a cause is tried, a share of it once it is proven.
     """
 
     causes: tuple[str, ...] = ()
@@ -419,18 +418,18 @@ class _Cause:
         """Return this and what undoes another head, if there are words for it."""
         if not words:
             return self
-        return _Cause(
-            (_HEAD, *self.causes), _joined([words, self.undone]), self.remaining
-        )
+        undone = _joined([words, self.undone])
+        return _Cause((_HEAD_CAUSE, *self.causes), undone, self.remaining)
 
     @property
     def rank(self) -> float:
         """What is left; of two explanations, one with a cause more has to leave half of it."""
+        # A cause without a name, as of a model as it is, is none.
         return self.remaining * 2.0 ** len({*self.causes} - {""})
 
 
-_NONE = _Cause(remaining=0.0)
-_HEAD = "softmax_head"
+_NO_CAUSE = _Cause(remaining=0.0)
+_HEAD_CAUSE = "softmax_head"
 
 
 def _most_explaining(
@@ -443,27 +442,27 @@ def _most_explaining(
     """Undo one thing after the other, and return what removes the difference."""
     used = second.preprocessing
     if not sound and not second.recorded:
-        unsteady = check_determinism(second, used.apply(photos[0]))
-        if unsteady is not None:
-            return _Cause((unsteady.cause,), remaining=1.0)
-    heads = _possible_heads(second.rows)
-    one_size = used.size is not None or len({photo.size for photo in photos}) == 1
+        random_finding = check_determinism(second, used.apply(photos[0]))
+        if random_finding is not None:
+            return _Cause((random_finding.cause,), remaining=1.0)
+    heads_by_words = _possible_heads(second.rows)
+    makes_one_size = used.size is not None or len({photo.size for photo in photos}) == 1
 
-    def tried() -> Iterator[_Cause]:
-        for words, head in heads.items():
+    def simplest_first() -> Iterator[_Cause]:
+        for words, head in heads_by_words.items():
             for cause in _causes_in_outputs(first, head(second.rows)):
                 yield cause.with_head(words)
-        if sound or not one_size:
+        if sound or not makes_one_size:
             return
-        for words, head in heads.items():
+        for words, head in heads_by_words.items():
             for cause in _causes_in_inputs(first, second.read_by(head), photos):
                 yield cause.with_head(words)
 
-    return _proven_cause(_mean_change(first.rows, second.rows), tried())
+    return _proven_cause(_mean_change(first.rows, second.rows), simplest_first())
 
 
 def _proven_cause(difference: float, causes: Iterable[_Cause]) -> _Cause:
-    """Return what leaves the least of the whole difference; `_NONE` where that is too much."""
+    """Return what leaves the least of the whole difference; `_NO_CAUSE` where that is too much."""
     best = _Cause()
     for cause in causes:
         best = min(best, cause, key=attrgetter("rank"))
@@ -471,19 +470,19 @@ def _proven_cause(difference: float, causes: Iterable[_Cause]) -> _Cause:
             break
     share = RESTORED_SHARE if difference > SOUND_CHANGE else EXACT_SHARE
     if best.remaining > min(SOUND_CHANGE, share * difference):
-        return _NONE
+        return _NO_CAUSE
     return replace(best, remaining=best.remaining / difference)
 
 
-def _possible_heads(after: Floats) -> Mapping[str, Outputs]:
+def _possible_heads(after: Floats) -> Mapping[str, Head]:
     """Return what may turn the outputs into probabilities, by its words."""
-    heads: dict[str, Outputs] = {}
+    heads_by_words: dict[str, Head] = {}
     in_range = np.all(np.abs(after - 0.5) <= 0.5 + ROUNDING_CHANGE)
     if in_range and np.allclose(after.sum(axis=1), 1, atol=1e-2):
-        heads[""] = np.asarray
+        heads_by_words[""] = np.asarray
         if _without_softmax(after).min() > -ROUNDING_CHANGE:
-            heads["taking one of two softmaxes out"] = _without_softmax
-        return heads
+            heads_by_words["taking one of two softmaxes out"] = _without_softmax
+        return heads_by_words
     offset = 128 if after.min() < 0 else 0
     levels = after + offset
     if not (levels % 1).any() and levels.min() >= 0 and levels.max() <= 255:
@@ -491,14 +490,16 @@ def _possible_heads(after: Floats) -> Mapping[str, Outputs]:
         words = f"applying scale and zero point, (x + {offset}) / 256,"
         return {words: lambda x: (x + offset) / 256}
     if in_range:
-        heads["a softmax in place of sigmoids"] = lambda x: probabilities(
+        heads_by_words["a softmax in place of sigmoids"] = lambda x: probabilities(
             scipy.special.logit(x.clip(_LEAST_PROBABILITY, 1 - 1e-7)), "logits"
         )
     else:
-        heads["a softmax"] = partial(probabilities, head="logits")
+        heads_by_words["a softmax"] = partial(probabilities, head="logits")
     if after.min() >= -ROUNDING_CHANGE:
-        heads["dividing by the sum"] = lambda x: probabilities(x.clip(0), "sigmoid")
-    return heads
+        heads_by_words["dividing by the sum"] = lambda x: probabilities(
+            x.clip(0), "sigmoid"
+        )
+    return heads_by_words
 
 
 def _without_softmax(rows: Floats) -> Floats:
@@ -530,7 +531,8 @@ def _causes_in_outputs(first: _Form, after: Floats) -> Iterator[_Cause]:
         words = f"a temperature of {np.exp(fitted.x):.3g}"
         # So much is fitted, here and below, that little may be left.
         if abs(fitted.x) > EXACT_SHARE and fitted.fun <= EXACT_SHARE * as_it_is:
-            yield _Cause((_HEAD,), words, float(fitted.fun))
+            yield _Cause((_HEAD_CAUSE,), words, float(fitted.fun))
+    # The order that brings outputs of the same class nearest, over all photos.
     distances = scipy.spatial.distance.cdist(before.T, after.T, "sqeuclidean")
     order = scipy.optimize.linear_sum_assignment(distances)[1]
     ordered = _mean_change(before, after[:, order])
@@ -539,7 +541,7 @@ def _causes_in_outputs(first: _Form, after: Floats) -> Iterator[_Cause]:
 
 
 _REVERSED = "with their channels reversed"
-_TURNS: Mapping[str, Callable[[Array], Array]] = {
+_TURNS_AND_REVERSAL: Mapping[str, Callable[[Array], Array]] = {
     **TURNS,
     # Where channels have means of their own, this is not what another order does that is scaled afterwards.
     _REVERSED: lambda x: x[..., ::-1],
@@ -597,6 +599,7 @@ class _Suspect:
     def remaining(
         self, photos: tuple[Photo, ...], preprocessing: Preprocessing
     ) -> float:
+        # Of all photos, or the first few.
         rows = self.evaluator.probabilities(photos, preprocessing)
         return _mean_change(self.target[: len(rows)], rows)
 
@@ -638,23 +641,24 @@ def _causes_in_inputs(
 
     Both predict alike, too, where faults leave nothing to see: what restores predictions says more.
     """
-    *second_model, first_model = _suspects(first, second, photos)
+    *suspects_of_second, suspect_first = _suspects(first, second, photos)
     single_record = second.recorded and len(photos) == 1
     if not second.recorded:
-        yield from _causes_of_second(*second_model)
+        yield from _causes_of_second(*suspects_of_second)
     # Of a single image, many faults give one class all of the probability, and one of all pairs may fit.
     if not single_record or second.rows.max() < SURE_PROBABILITY:
-        yield from first_model.best_change()
+        yield from suspect_first.best_change()
     if not single_record:
-        yield from first_model.best_pair()
+        yield from suspect_first.best_pair()
 
 
-def _causes_of_second(as_it_is: _Suspect, *turned: _Suspect) -> Iterator[_Cause]:
-    yield from as_it_is.best_change()
+def _causes_of_second(unturned: _Suspect, *turned: _Suspect) -> Iterator[_Cause]:
+    # The simplest first: one change, one turn, two changes, a turn with a change.
+    yield from unturned.best_change()
     for suspect in turned:
         turn_alone = Candidate(suspect.in_use, step="", cause="")
         yield from suspect.explanations(turn_alone)
-    yield from as_it_is.best_pair()
+    yield from unturned.best_pair()
     for suspect in turned:
         yield from suspect.best_change()
 
@@ -663,9 +667,9 @@ def _suspects(
     first: _Form, second: _Form, photos: tuple[Photo, ...]
 ) -> Iterator[_Suspect]:
     """Yield the second, as it is and with its tensors turned; then the first, since not all can be undone."""
-    own = first.preprocessing
+    used_by_first = first.preprocessing
     used = second.preprocessing
-    promising = RESTORED_SHARE * _mean_change(
+    difference_searched = _mean_change(
         first.rows[:IMAGES_SEARCHED], second.rows[:IMAGES_SEARCHED]
     )
 
@@ -675,13 +679,16 @@ def _suspects(
             if candidate.step != "layout":
                 yield candidate
         # As for the first, where that makes tensors for the second.
-        if own.channel_count == used.channel_count:
-            fixed = own.replace(size=used.size, layout=used.layout)
+        if used_by_first.channel_count == used.channel_count:
+            fixed = used_by_first.replace(size=used.size, layout=used.layout)
             yield Candidate(fixed, "", _joined(_causes_of_steps(used, fixed)))
 
     image = used.replace(layout="channels_last").apply(photos[0])[0]
-    suspect = partial(_Suspect, photos=photos, promising=promising)
-    for name, turn in _TURNS.items():
+    # A turn that exchanges sides fits square images alone.
+    suspect = partial(
+        _Suspect, photos=photos, promising=RESTORED_SHARE * difference_searched
+    )
+    for name, turn in _TURNS_AND_REVERSAL.items():
         if turn(image).shape == image.shape:
             yield suspect(
                 evaluator=Evaluator(second.with_turned_inputs(turn)),
@@ -693,11 +700,11 @@ def _suspects(
             )
     yield suspect(
         evaluator=Evaluator(first),
-        in_use=own,
+        in_use=used_by_first,
         candidates=partial(_catalogued_faults, whole_path=second.recorded),
         target=second.rows,
         words=lambda wrong: (
-            f"doing the same to {first.name} ({difference(own, wrong)})"
+            f"doing the same to {first.name} ({difference(used_by_first, wrong)})"
         ),
     )
 

@@ -135,8 +135,8 @@ def _fitted_score(
     grounds: Grounds, unscaled_features: Float64, training: TensorLevels
 ) -> Score | None:
     """Return the score of the fit; None where people do not scale so."""
-    fitted = TensorLevels.of(unscaled_features).fit(training)
-    mean, std = (round(value, _DECIMALS) for value in fitted)
+    unscaled = TensorLevels.of(unscaled_features)
+    mean, std = (round(value, _DECIMALS) for value in unscaled.fit(training))
     is_plausible = (
         PLAUSIBLE_MEANS[0] <= mean <= PLAUSIBLE_MEANS[1]
         and PLAUSIBLE_STDS[0] <= std <= PLAUSIBLE_STDS[1]
@@ -146,9 +146,8 @@ def _fitted_score(
     fixed = grounds.in_use.replace(scaling=Scaling(255.0, mean, std), cast=None)
     score = grounds.score(explained("scaling", fixed, grounds.in_use))
     predicted = grounds.trial(fixed).after.argmax(axis=1)
-    photo_count = len(unscaled_features)
     # In the unit of tensors of training, times the std that was fitted.
-    share = sqrt(1 / photo_count + 1 / training.tensor_count) * std
+    share = sqrt(1 / unscaled.tensor_count + 1 / training.tensor_count) * std
     mean_error = training.deviation_of_mean * share
     std_error = training.deviation_of_log_std * share
     variants = tuple(
@@ -159,7 +158,7 @@ def _fitted_score(
     )
     text = f"fitted mean; mean known to ± {mean_error:.2g}, std to ± {std_error:.2g}"
     predicts_one_class = len(set(predicted)) == 1
-    vetoed = photo_count < ENOUGH_IMAGES or predicts_one_class
+    vetoed = unscaled.tensor_count < ENOUGH_IMAGES or predicts_one_class
     vote = Vote(text, gain=0.0, measured=mean, veto=vetoed)
     return replace(_with_vote(score, vote), variants=variants)
 

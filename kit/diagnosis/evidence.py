@@ -49,7 +49,7 @@ CORRECT_SHARE = 0.5
 # Likewise, of these once they are reduced; where it predicts fewer, they tell nothing.
 RECOGNISED_SHARE = 0.2
 
-BY_CHANCE = 0.05
+CONVINCING_CHANCE = 0.05
 """Chance of as many correct predictions by guessing, or by any of the changes tried, up to which labels alone
 say that nothing is wrong, or name a cause."""
 
@@ -269,7 +269,7 @@ class Grounds:
         classes = self.evaluator.probabilities(self.photos, self.in_use).shape[1]
         guessed_share = 1 / max(classes, 2)
         chance = at_least(self.correct(), self.label_count, guessed_share)
-        return chance <= BY_CHANCE
+        return chance <= CONVINCING_CHANCE
 
 
 def _own_image_sources(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[Source]:

@@ -18,7 +18,7 @@ from kit.preprocessing.calling import image_of, numpy_of, with_names
 from kit.preprocessing.comparison import Comparison
 from kit.preprocessing.matching import Reading
 
-LARGE_SHARE = 0.5
+LARGE_EFFECT_SHARE = 0.5
 """Of the largest effect, from which on a step is in the headline, too."""
 
 
@@ -52,13 +52,16 @@ class Checkup(Result):
         From 0 to 1, the median of the photos on which it differs; 1 for a step that makes a tensor which does
         not fit the network.
         """
-        shares: dict[str, list[float]] = {}
+        effects_by_step: dict[str, list[float]] = {}
         for comparison in self.comparisons:
             # The largest effect comes first; of two differences in one step that one counts.
             for step, effect in dict(reversed(comparison.effects)).items():
-                shares.setdefault(step, []).append(effect)
-        medians = {step: float(np.median(effects)) for step, effects in shares.items()}
-        return dict(sorted(medians.items(), key=lambda item: -item[1]))
+                effects_by_step.setdefault(step, []).append(effect)
+        medians = [
+            (step, float(np.median(effects)))
+            for step, effects in effects_by_step.items()
+        ]
+        return dict(sorted(medians, key=lambda step_and_effect: -step_and_effect[1]))
 
     @property
     def main_step(self) -> str | None:
@@ -85,24 +88,24 @@ class Checkup(Result):
         effects = self.effects
         if self.main_step == "function":
             return
-        least = max(effects.values()) * LARGE_SHARE
-        steps = [step for step, effect in effects.items() if effect >= least]
-        shown_comparison = next(
+        least_effect = max(effects.values()) * LARGE_EFFECT_SHARE
+        main_steps = [
+            step for step, effect in effects.items() if effect >= least_effect
+        ]
+        example = next(
             comparison
             for comparison in differing
-            if steps[0] in dict(comparison.effects)
+            if main_steps[0] in dict(comparison.effects)
         )
-        differences = zip(
-            shown_comparison.effects, shown_comparison.differences, strict=True
-        )
-        words = "; ".join(text for (step, _), text in differences if step in steps)
+        differences = zip(example.effects, example.differences, strict=True)
+        words = "; ".join(text for (step, _), text in differences if step in main_steps)
         if self.changed is not None:
             words += f"; {self.changed * count:.0f} of {count} predictions change"
-        names = " and ".join(map(repr, steps))
+        names = " and ".join(map(repr, main_steps))
         yield f"Your code differs at {names} on {len(differing)} of {count}: {words}."
         alone = ", ".join(f"{name} {share:.0%}" for name, share in effects.items())
         yield f"Change of the probability by each step alone: {alone}."
-        yield shown_comparison
+        yield example
 
     def __repr__(self) -> str:
         outcome = "agrees" if self.agrees else f"differs at {self.main_step!r}"
@@ -148,37 +151,41 @@ def check(
             f"Expected a function or a tensor, received {received};"
             " call kit.check(classifier, photos, function), or np.load a file"
         )
-    contract = known_preprocessing(classifier)
-    decoded = [photo.decoded(contract.decoding) for photo in as_photos(photos)]
+    expected = known_preprocessing(classifier)
+    decoded = [photo.decoded(expected.decoding) for photo in as_photos(photos)]
     with with_names(function, names) as prepares:
-        reading = read(contract, _as_read(classifier, prepares), decoded)
-    return _checkup(classifier, contract, reading, decoded)
+        reading = read(expected, _as_network_reads(classifier, prepares), decoded)
+    return _checkup(classifier, expected, reading, decoded)
 
 
 def _checkup(
     classifier: Classifier,
-    contract: Preprocessing,
+    expected: Preprocessing,
     reading: Reading,
     photos: Sequence[Photo],
 ) -> Checkup:
     effect = partial(_probability_change, classifier)
-    pairs = list(zip(reading.called, photos, strict=True))
+    calls_and_photos = list(zip(reading.called, photos, strict=True))
+    # Two rows for each photo: of the expected tensor, and of the person's own.
     probability_pairs = (
         _probabilities(
             classifier,
-            contract.apply(photo),
-            image_of(called.tensor, contract),
+            expected.apply(photo),
+            image_of(called.tensor, expected),
         )
-        for called, photo in pairs
+        for called, photo in calls_and_photos
         if called.tensor is not None
     )
-    predicted_pairs = [
+    class_pairs = [
         rows.argmax(axis=1) for rows in probability_pairs if rows is not None
     ]
     changed = None
-    if len(predicted_pairs) == len(photos):
-        changed = float(np.diff(predicted_pairs).any(axis=1).mean())
-    comparisons = [compared(contract, reading, *pair, effect) for pair in pairs]
+    if len(class_pairs) == len(photos):
+        changed = float(np.diff(class_pairs).any(axis=1).mean())
+    comparisons = [
+        compared(expected, reading, called, photo, effect)
+        for called, photo in calls_and_photos
+    ]
     preprocessing = cast("Preprocessing", reading.pipeline) if reading.exact else None
     return Checkup(tuple(comparisons), changed, preprocessing)
 
@@ -205,38 +212,38 @@ def stand_in(
         Preprocessing(), classifier.input_shape
     )
     decoded = [photo.decoded(expected.decoding) for photo in photos]
-    reading = read(expected, _as_read(classifier, function), decoded)
+    reading = read(expected, _as_network_reads(classifier, function), decoded)
     nearest = cast("Preprocessing", reading.pipeline)
     problems = [called.problem for called in reading.called if called.problem]
     if problems:
         steps = "a function or tensor with steps of a Preprocessing"
         raise ValueError(f"Expected {steps}, received another: {problems[0]}")
-    contract = classifier.preprocessing or nearest
-    checkup = _checkup(classifier, contract, reading, decoded)
+    compared_with = classifier.preprocessing or nearest
+    checkup = _checkup(classifier, compared_with, reading, decoded)
     if checkup.agrees:
         return StandIn(nearest)
-    difference = str(checkup).partition("\n")[0]
+    headline, _, _ = str(checkup).partition("\n")
     if checkup.changed is None:
         # What the network cannot take is told; the rest is diagnosed as if it could.
         nearest = nearest.replace(size=expected.size, layout=expected.layout)
     if reading.exact:
-        return StandIn(nearest, (difference,))
+        return StandIn(nearest, doubts=(headline,))
     if not reading.unexplained:
-        difference += f" {reading.levels:.2g} levels (root mean square) are unexplained"
+        headline += f" {reading.levels:.2g} levels (root mean square) are unexplained"
     tensors = (called.tensor for called in reading.called if called.tensor is not None)
-    return StandIn(nearest, (difference,), _probabilities(classifier, *tensors))
+    return StandIn(nearest, (headline,), _probabilities(classifier, *tensors))
 
 
-def _as_read(classifier: Classifier, code: Code) -> Code:
+def _as_network_reads(classifier: Classifier, code: Code) -> Code:
     """Return a function as it is, and tensors as the numbers that the network reads in them."""
     if callable(code):
         return code
     if isinstance(code, list | tuple) and hasattr(next(iter(code), None), "__array__"):
-        return [_numbers(classifier, tensor) for tensor in code]
-    return _numbers(classifier, code)
+        return [_numbers_meant(classifier, tensor) for tensor in code]
+    return _numbers_meant(classifier, code)
 
 
-def _numbers(classifier: Classifier, tensor: Any) -> Array:
+def _numbers_meant(classifier: Classifier, tensor: Any) -> Array:
     """Return what a buffer of whole numbers stands for, by the scale and the zero point of the network."""
     array = numpy_of(tensor)
     engine = classifier.network.engine
@@ -264,4 +271,5 @@ def _probabilities(classifier: Classifier, *tensors: Array) -> Float32 | None:
         rows = classifier.predict_tensors(np.concatenate(batches).astype(np.float32))
         return finite(rows, classifier.name)
     except ValueError:
+        # The network takes no such shape, or puts out what is no number.
         return None

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -136,8 +135,8 @@ class Diagnosis(Result):
         best = self.best
         if best is None:
             # What is known of a function without labels.
-            differences = [note for note in self.notes if note.startswith("Your code")]
-            advice = [*differences, "give more labels"][0]
+            differences = (note for note in self.notes if note.startswith("Your code"))
+            advice = next(differences, "give more labels")
             raise ValueError(
                 f"Expected a named cause, received {self.verdict!r}; {advice}"
             )
@@ -170,30 +169,33 @@ class Diagnosis(Result):
             )
         classifier, photos, labels = self.asked
         fixed = self._best_or_empty.fix.preprocessing
-        pin_photo = partial(
-            pin,
-            folder,
-            classifier.using(fixed) if fixed else classifier,
-            fault=self.preprocessing if fixed else None,
-            cause=self._best_or_empty.cause,
-            note=note,
-        )
+        fixed_classifier = classifier.using(fixed) if fixed else classifier
         return tuple(
-            pin_photo(photo, expect if label < 0 else label)
+            pin(
+                folder,
+                fixed_classifier,
+                photo,
+                expect if label < 0 else label,
+                fault=self.preprocessing if fixed else None,
+                cause=self._best_or_empty.cause,
+                note=note,
+            )
             for photo, label in zip(photos, labels.tolist(), strict=True)
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain lists, numbers and texts, for JSON."""
-        fields = (
-            "classifier",
-            "photos",
-            "judged_by",
-            "notes",
-            "findings",
-            "sensitivity",
-        )
-        content = {name: json_value(getattr(self, name)) for name in fields}
+        content = {
+            name: json_value(getattr(self, name))
+            for name in (
+                "classifier",
+                "photos",
+                "judged_by",
+                "notes",
+                "findings",
+                "sensitivity",
+            )
+        }
         return {
             "verdict": self.verdict,
             "cause": self._best_or_empty.cause or None,

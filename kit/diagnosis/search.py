@@ -9,7 +9,7 @@ import numpy as np
 from kit.diagnosis.candidates import FEW_IMAGES, QUIET_SHARE, Candidate
 from kit.diagnosis.checks_input import BY_PREDICTIONS
 from kit.diagnosis.estimation import estimated, explained_by_light
-from kit.diagnosis.evidence import BY_CHANCE, LEAST_SIDE, Grounds, Score, Scores
+from kit.diagnosis.evidence import CONVINCING_CHANCE, LEAST_SIDE, Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
 from kit.diagnosis.sources import NAMED_GAIN, Bundled, Certainty, Labelled
 from kit.preprocessing import Preprocessing
@@ -37,6 +37,7 @@ class Pair(NamedTuple):
 def pairs(grounds: Grounds, firsts: Scores) -> list[Pair]:
     """Weigh changes of two steps, the first of which is given; the best first."""
     weighed = [
+        # The second builds on the first: its preprocessing has both changes.
         Pair(first.candidate, grounds.score(second))
         for first in firsts
         for second in grounds.with_in_use(
@@ -59,11 +60,12 @@ def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | N
     if not ranked_pairs:
         return None
     best = ranked_pairs[0]
-    single_gain = max(singles[0].gain, 0.0)
     rivals = (pair.both.gain for pair in ranked_pairs if pair.causes != best.causes)
     needed = NAMED_GAIN + PAIR_SURPLUS
     best_rival = max(rivals, default=-inf)
-    least_gain = max(needed, single_gain + PAIR_SURPLUS, best_rival + LEAD_OVER_STEPS)
+    least_gain = max(
+        needed, singles[0].gain + PAIR_SURPLUS, best_rival + LEAD_OVER_STEPS
+    )
     if best.both.gain < least_gain or _forbidden(grounds, best.both):
         return None
     fixed = best.both.preprocessing
@@ -489,7 +491,9 @@ def _chance_evidence(grounds: Grounds, best: Score) -> Evidence | None:
     gained, lost = grounds.gained_and_lost(best.preprocessing)
     chance = _chance_of_labels(grounds, best)
     text = f"chance that any change puts {gained} labels right and {lost} wrong"
-    return Evidence(text, chance, BY_CHANCE, supports=chance <= BY_CHANCE)
+    return Evidence(
+        text, chance, CONVINCING_CHANCE, supports=chance <= CONVINCING_CHANCE
+    )
 
 
 def _labels_need_no_fix(grounds: Grounds, fixed: Preprocessing) -> bool:
@@ -541,7 +545,7 @@ def other_findings(
 
 
 def _undecided(grounds: Grounds, score: Score) -> bool:
-    if grounds.label_count and _chance_of_labels(grounds, score) <= BY_CHANCE:
+    if grounds.label_count and _chance_of_labels(grounds, score) <= CONVINCING_CHANCE:
         return True
     changed = grounds.trial(score.preprocessing).changed
     return score.gain > OPEN_GAIN or bool(score.gain > EXCLUDED_GAIN and changed.any())

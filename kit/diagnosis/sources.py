@@ -140,6 +140,7 @@ class Ordinary:
 
     def usual(self, p: Preprocessing) -> bool:
         """Whether the images are as usual as in training."""
+        # Or no farther than the mean of as many training images may be by chance.
         return (
             self.as_usual_as_nine_in_ten(p)
             or self.log_distance(p)
@@ -326,8 +327,9 @@ class Bundled(Labelled):
             errors / self.STANDARD_ERRORS, mean_rise / self.NAMED_RISE_NATS
         )
         text = f"rise of the log-likelihood of {self.title}, in standard errors"
-        unjudged = candidate.step == "polarity" and not self.photographic
-        return Vote(text, gain, measured=errors, veto=unjudged)
+        # Such images are never inverted, so that they tell nothing of it.
+        is_unjudged = candidate.step == "polarity" and not self.photographic
+        return Vote(text, gain, measured=errors, veto=is_unjudged)
 
     def words(self, in_use: Preprocessing, candidate: Candidate) -> str:
         """Say what they show of a candidate that they do not prove, and how many like them would."""

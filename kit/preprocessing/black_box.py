@@ -87,9 +87,9 @@ def read(expected: Pipeline, code: Code, photos: Sequence[Photo]) -> Reading:
     # The least square first, on which fits differ most.
     samples.sort(key=lambda sample: min(sample.photo.size) / max(sample.photo.size))
     reading = _read(expected, code, given_as, samples[:PHOTOS_READ])
-    if not reading.unexplained:
-        reading = replace(reading, levels=levels_apart(reading.pipeline, samples))
-    return replace(reading, called=called)
+    # What is strange is all that there is to say.
+    levels = 0.0 if reading.unexplained else levels_apart(reading.pipeline, samples)
+    return replace(reading, levels=levels, called=called)
 
 
 def _called_on_each(
@@ -139,7 +139,7 @@ def _tensor_as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
 
 
 def _fits_an_image(array: Array) -> bool:
-    """Whether numbers can be those of an image, by the largest."""
+    # By its largest value.
     return bool(1 / LARGEST < np.abs(array).max(initial=0) < LARGEST)
 
 
@@ -147,11 +147,6 @@ def _is_fine_detail(difference: Float64) -> bool:
     """Whether hardly anything is left of a difference where it is averaged."""
     smooth = uniform_filter(difference, AVERAGED_PIXELS)
     return float(np.std(smooth)) <= DETAIL_SMOOTHED_SHARE * float(np.std(difference))
-
-
-def same_levels(given_as: str) -> float:
-    """Return how far apart two images are that are the same, where a function was called in this way."""
-    return SAME_LEVELS if given_as in ARRAYS else DECODER_LEVELS
 
 
 def _read(
@@ -239,7 +234,7 @@ def compared(
         else "your code decoded the file itself, so decoding is compared"
     ]
     if whole_difference.differs or "function" in reading.unexplained:
-        causes = _causes(expected, reading, sample, effect)
+        causes = _causes(expected, reading, sample, tensor, effect)
         if called.given_as in ARRAYS and any(
             cause.step == "channels" for cause in causes
         ):
@@ -259,17 +254,18 @@ def compared(
 
 
 def _causes(
-    expected: Pipeline, reading: Reading, sample: Probe, effect: Effect
+    expected: Pipeline, reading: Reading, sample: Probe, tensor: Array, effect: Effect
 ) -> list[Difference]:
     """Return the steps that differ on one photo, and what they leave unexplained."""
     photo, result = sample
-    tensor = run(PIPELINE, expected, photo)[0]
     causes = [*differences_with_effects(expected, reading.pipeline, photo, effect)]
     for step, words in reading.unexplained.items():
         causes.append(Difference(step, words, effect(tensor, result)))
     levels = levels_apart(reading.pipeline, [sample])
     given_as = max(called.given_as for called in reading.called)
-    if levels > same_levels(given_as) and not reading.unexplained:
+    # A function that reads the file itself may have another decoder.
+    same_levels = SAME_LEVELS if given_as in ARRAYS else DECODER_LEVELS
+    if levels > same_levels and not reading.unexplained:
         remainder = f"{levels:.2f} levels (root mean square)" if levels < inf else "all"
         nearest = run(PIPELINE, reading.pipeline, photo)[0]
         guess = "so something else happens there, too"

@@ -264,13 +264,16 @@ def _image_or_problem(
     if not images:
         problems = [*map(why_unusable, arrays), "nothing"]
         return None, f"returned {problems[0]}"
-
-    def likeness_to_tensor(image: Array) -> tuple[bool, bool, bool]:
-        # An image beside its tensor has another size, mostly, no batch in front, or is not scaled.
-        has_expected_lengths = {*expected_shape} <= {1, *image.shape}
-        return has_expected_lengths, image.ndim == 4, image.dtype.kind == "f"
-
-    return max(images, key=likeness_to_tensor), ""
+    # An image beside its tensor has another size, mostly, no batch in front, or is not scaled.
+    tensor = max(
+        images,
+        key=lambda image: (
+            {*expected_shape} <= {1, *image.shape},
+            image.ndim == 4,
+            image.dtype.kind == "f",
+        ),
+    )
+    return tensor, ""
 
 
 def _arrays_in(value: Any) -> Iterator[Array]:

@@ -37,8 +37,8 @@ _SEVERAL_FILLS = (
 )
 
 
+# What no pipeline does, in words, by the name of the step.
 WordsByStep = dict[str, str]
-"""What no pipeline does, in words, by the name of the step."""
 
 
 class Line(NamedTuple):
@@ -169,8 +169,11 @@ def with_colours(expected: Pipeline, pipeline: Pipeline, colours: Colours) -> Pi
     line = colours.line
     channels = colours.channels or expected.channels
     pipeline = pipeline.replace(channels=channels, scaling=())
-    is_near = line is not None and line.levels_off <= STRANGE_LEVELS
-    if line and is_near and line.slope.size == pipeline.channel_count:
+    if (
+        line is not None
+        and line.levels_off <= STRANGE_LEVELS
+        and line.slope.size == pipeline.channel_count
+    ):
         return pipeline.replace(**_scaling_of_line(expected, line))
     if fits(expected.scaling, pipeline.channel_count):
         return pipeline.replace(scaling=expected.scaling, invert=expected.invert)

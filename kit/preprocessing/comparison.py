@@ -263,8 +263,12 @@ def pillow_words(
     side_names: tuple[str, str] = _SIDE_NAMES,
 ) -> str:
     """Say which versions of Pillow resize a photo, if they alone make other pixels of it; else empty."""
-    is_other_filter = expected.filter != actual.filter
-    if photo is None or is_other_filter or expected.pillow == actual.pillow:
+    # Another filter is a difference of its own.
+    if (
+        photo is None
+        or expected.filter != actual.filter
+        or expected.pillow == actual.pillow
+    ):
         return ""
     same_but_pillow = expected.replace(pillow=actual.pillow)
     if np.array_equal(

@@ -109,9 +109,7 @@ def levels_apart(pipeline: Pipeline, samples: Iterable[Probe]) -> float:
 
     Where a fit rounds sides, any of its roundings will do.
     """
-    return max(
-        (_sample_levels_apart(pipeline, sample) for sample in samples), default=0.0
-    )
+    return max(_sample_levels_apart(pipeline, sample) for sample in samples)
 
 
 def _sample_levels_apart(pipeline: Pipeline, sample: Probe) -> float:
@@ -267,8 +265,8 @@ def _likeliest_origin(
             fitted = _with_each_fit(pipeline, content.size, fractions)
             placed = content.best(photo, [window_of(entry, photo) for entry in fitted])
             origins.append(_Origin(placed, photo, content, buffer, pipeline))
-        shares = [origin.placed.unexplained_share for origin in origins]
-        if min(shares) <= UNDOUBTED_UNEXPLAINED_SHARE:
+        least_share = min(origin.placed.unexplained_share for origin in origins)
+        if least_share <= UNDOUBTED_UNEXPLAINED_SHARE:
             break
     best = min(origins, key=_doubt)
     refined = best.content.refined(best.photo, best.placed.window)
@@ -293,15 +291,8 @@ def _with_each_fit(
     expected: Pipeline, size: Size | None, crop_fractions: Iterable[float]
 ) -> Iterator[Pipeline]:
     """Yield a pipeline up to this size for each fit, the one that is expected first."""
-    sized = expected.replace(
-        size=size,
-        thumbnail=None,
-        channels="rgb",
-        invert=False,
-        scaling=(),
-        cast=None,
-        layout="channels_last",
-    )
+    # Channels, scaling and layout are read and set afterwards.
+    sized = expected.replace(size=size, thumbnail=None, invert=False, cast=None)
     for fit in dict.fromkeys((expected.fit, *FITS)):
         for fraction in dict.fromkeys(crop_fractions) if "crop" in fit else [1.0]:
             yield sized.replace(fit=fit, crop_fraction=fraction)
@@ -311,7 +302,7 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
     """Find the pipeline that makes results of photos, as near as may be to the one expected.
 
     Read are the order of values, the part of the photo, the filter, the channels and the scaling, one after
-    the other. Each is as expected where that explains as much.
+    the other. Each is as expected where that explains as much. Levels are left to `levels_apart`.
 
     Parameters
     ----------
@@ -341,15 +332,7 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
         )
     # Of the spread of the result, whatever becomes of colours.
     least_share = unexplained_share(levels, values)
-    unexplained: WordsByStep = {}
-    if buffer.order:
-        words = f"image: as it is here, {buffer.order} there"
-        unexplained["layout"] = words
-    elif window is not None and not _differs_by_rounded_sides(
-        origin.expected, origin.photo, window
-    ):
-        words = _window_words(origin.expected, window, origin.photo)
-        unexplained["resize"] = words
+    unexplained = _placement_words(origin, window)
     if buffer.order and pipeline.size != expected.size:
         pipeline = origin.expected
     elif min(least_share, colours.unexplained_share) > UNRELATED_UNEXPLAINED_SHARE:
@@ -358,21 +341,30 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
         pipeline = expected.replace(size=pipeline.size)
         return Reading(pipeline, unexplained={"resize": words})
     elif colours.words:
-        here = {"channels": expected.channels, "scaling": "a line"}[colours.step]
+        here = expected.channels if colours.step == "channels" else "a line"
         words = f"{colours.step}: {here} here, {colours.words} there"
         unexplained[colours.step] = words
     if colours.line and not unexplained:
         pipeline, unexplained = with_fill(pipeline, colours.line, values_around)
     pipeline = with_colours(origin.expected, pipeline, colours)
     pipeline = pipeline.replace(layout=buffer.layout)
-    # What is strange is all that there is to say.
-    levels_left = 0.0 if unexplained else levels_apart(pipeline, samples)
-    return Reading(pipeline, levels_left, unexplained)
+    return Reading(pipeline, unexplained=unexplained)
 
 
 def _has_colours(photo: Photo) -> bool:
     red, _, blue = np.moveaxis(photo.pixels.astype(float), -1, 0)
     return bool(np.std(red - blue) > DECODER_LEVELS)
+
+
+def _placement_words(origin: _Origin, window: Window | None) -> WordsByStep:
+    """Say in which order values are, or which part is shown, where no pipeline does so."""
+    if origin.buffer.order:
+        return {"layout": f"image: as it is here, {origin.buffer.order} there"}
+    expected = origin.expected
+    photo = origin.photo
+    if window is None or _differs_by_rounded_sides(expected, photo, window):
+        return {}
+    return {"resize": _window_words(expected, window, photo)}
 
 
 def _window_words(expected: Pipeline, window: Window, photo: Photo) -> str:

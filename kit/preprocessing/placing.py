@@ -44,8 +44,8 @@ class Placed(NamedTuple):
     window: Window
 
 
+# Orders what has such a field: what explains most comes first.
 BY_UNEXPLAINED_SHARE = attrgetter("unexplained_share")
-"""Orders what has such a field, what explains most first."""
 
 
 def unexplained_share(levels: Float64, values: Float64) -> float:

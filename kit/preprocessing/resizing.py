@@ -50,6 +50,7 @@ class Axis:
         """Where the kept pixels begin and end in the source, in pixels."""
         begin = self.start + self.offset * self.scale
         end = self.start + (self.offset + self.kept) * self.scale
+        # Rounding may leave the source, which Pillow refuses.
         return max(begin, self.start), min(end, self.stop)
 
     def edges(self, side: int) -> "Edges":
@@ -106,8 +107,7 @@ def _keys_cubic(distance: Float64, a: float = -0.5) -> Float64:
     return np.where(distance < 1, near, np.where(distance < 2, far, 0.0))
 
 
-def _opencv_cubic(distance: Float64) -> Float64:
-    return _keys_cubic(distance, -0.75)
+_opencv_cubic = partial(_keys_cubic, a=-0.75)
 
 
 def _triangle(distance: Float64) -> Float64:
@@ -172,7 +172,7 @@ def _antialiased(
     def taps(axis: Axis) -> _Taps:
         where, length = _source_positions(axis)
         # Where an image shrinks, the kernel widens, so that no pixel is skipped.
-        widening = max(1.0, length / axis.resized)
+        widening = max(1.0, axis.scale)
         first = np.ceil(where.astype(np.float64) - radius * widening)
         indices = first + np.arange(int(2 * radius * widening) + 1)[:, None]
         inside = (indices >= 0) & (indices < length)
@@ -184,16 +184,17 @@ def _antialiased(
 
 
 def _cv_positions(axis: Axis) -> tuple[Float64, float, int]:
-    """Return which pixels are kept, how many of the source each of them is, and the last of the source."""
+    """Return which pixels are kept, how many of the source each of them is, and how long the source is."""
     length = axis.stop - axis.start
+    # Divided twice, since that is rounded as in OpenCV.
     scale = 1 / (axis.resized / length)
     positions = axis.offset + np.arange(axis.kept, dtype=np.float64)
-    return positions, scale, length - 1
+    return positions, scale, length
 
 
 def _cv_nearest_taps(axis: Axis) -> _Taps:
-    positions, scale, last = _cv_positions(axis)
-    return _single_tap(positions * scale, last + 1)
+    positions, scale, length = _cv_positions(axis)
+    return _single_tap(positions * scale, length)
 
 
 def _cv_taps(
@@ -203,24 +204,24 @@ def _cv_taps(
     *,
     area: bool = False,
 ) -> _Taps:
-    positions, scale, last = _cv_positions(axis)
+    positions, scale, length = _cv_positions(axis)
     where = ((positions + 0.5) * scale - 0.5).astype(np.float32)
     if area:
         # Between the pixel where a target pixel begins and the next, by the share beyond the first.
         begins = np.floor(positions * scale)
-        share = positions + 1 - (begins + 1) * (axis.resized / (last + 1))
+        share = positions + 1 - (begins + 1) * (axis.resized / length)
         where = begins + share.astype(np.float32).clip(0) % 1
     below = np.floor(where)
     taps = np.arange(1 - radius, 1 + radius)[:, None]
     weights = kernel(np.abs((where - below).astype(np.float64) - taps))
-    indices = (below + taps).clip(0, last).astype(np.intp)
+    indices = (below + taps).clip(0, length - 1).astype(np.intp)
     return indices, weights.astype(np.float32)
 
 
 @lru_cache(maxsize=32)
 def _cv_area_taps(axis: Axis) -> _Taps:
     # For shrinking alone, where each pixel is the mean of those that it covers.
-    positions, scale, last = _cv_positions(axis)
+    positions, scale, length = _cv_positions(axis)
     start = positions * scale
     stop = (positions + 1) * scale
     # The scale is rounded: a start that should be whole may lie a little below.
@@ -228,7 +229,7 @@ def _cv_area_taps(axis: Axis) -> _Taps:
     pixels = first + np.arange(int(scale) + 2)[:, None]
     covered = (np.minimum(pixels + 1, stop) - np.maximum(pixels, start)).clip(0)
     weights = (covered / covered.sum(axis=0)).astype(np.float32)
-    return pixels.clip(0, last).astype(np.intp), weights
+    return pixels.clip(0, length - 1).astype(np.intp), weights
 
 
 _cv_linear_taps = partial(_cv_taps, kernel=_triangle, radius=1)
@@ -265,7 +266,7 @@ def _rounded_to_uint8(sample: Callable[..., Float32]) -> Callable[..., Pixels]:
 
 
 def _cv_area(pixels: Pixels, rows: Axis, columns: Axis) -> Pixels:
-    scales = {(axis.stop - axis.start) / axis.resized for axis in (rows, columns)}
+    scales = {rows.scale, columns.scale}
     if min(scales) < 1:
         return _cv_linear(pixels, rows, columns, _cv_growing_taps)
     # Halved, both filters of OpenCV are the mean of four pixels.

@@ -217,7 +217,9 @@ def _diagnosed(
     harm = (
         0.0
         if healthy
-        else float((evaluator.probabilities(photos, right).argmax(axis=1) != before).mean())
+        else float(
+            (evaluator.probabilities(photos, right).argmax(axis=1) != before).mean()
+        )
     )
     for given in (None, list(labels)) if evaluator.has_statistics else (list(labels),):
         started = time.perf_counter()

@@ -13,7 +13,7 @@ from kit.preprocessing.faults import CATALOGUE
 from tests.outliers import outliers
 
 
-def probabilities(classes, count, sure=0.9):
+def answers(classes, count, sure=0.9):
     rows = np.full((len(classes), count), (1 - sure) / (count - 1), np.float32)
     rows[np.arange(len(classes)), classes] = sure
     return rows

@@ -69,7 +69,7 @@ def test_what_is_certain_is_not_ruled_out_by_the_search():
 def test_findings_are_ranked_by_verdict_and_then_by_stage():
     verdicts = ("ruled_out", "cannot_tell", "possible")
     certain = [Finding(verdict, verdict, "") for verdict in verdicts]
-    case = investigation(certain, [named("searched")]).found(named("further"))
+    case = investigation(certain, [named("searched")]).with_findings(named("further"))
     causes = [one.cause for one in case.findings]
     assert causes == ["searched", "further", "possible", "cannot_tell", "ruled_out"]
 
@@ -83,7 +83,7 @@ CLEAN = [
 
 @pytest.mark.parametrize(("finding", "clean"), CLEAN)
 def test_clean_is_what_nothing_speaks_against(finding, clean):
-    assert investigation().found(finding).diagnosis().clean == clean
+    assert investigation().with_findings(finding).diagnosis().clean == clean
 
 
 def test_a_doubt_is_noted_and_denies_that_all_is_well():
@@ -144,7 +144,7 @@ def test_a_stage_is_a_row_and_is_told_before_it_runs(monkeypatch):
 
     def added(case):
         seen.append("run")
-        return case.found(Finding("new", "possible", ""))
+        return case.with_findings(Finding("new", "possible", ""))
 
     monkeypatch.setattr("kit.diagnosis.STAGES", STAGES | {"new": added})
     found = kit.diagnose(CLASSIFIER, PHOTOS, progress=seen.append)
