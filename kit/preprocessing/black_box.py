@@ -7,8 +7,8 @@ from math import inf
 from typing import Any
 
 import numpy as np
+import scipy  # its heavy parts are imported when they are used
 from numpy.typing import ArrayLike
-from scipy.ndimage import uniform_filter
 
 from kit._arrays import Array, Float64
 from kit.images import Photo
@@ -145,7 +145,7 @@ def _fits_an_image(array: Array) -> bool:
 
 def _is_fine_detail(difference: Float64) -> bool:
     """Whether hardly anything is left of a difference where it is averaged."""
-    smooth = uniform_filter(difference, AVERAGED_PIXELS)
+    smooth = scipy.ndimage.uniform_filter(difference, AVERAGED_PIXELS)
     return float(np.std(smooth)) <= DETAIL_SMOOTHED_SHARE * float(np.std(difference))
 
 

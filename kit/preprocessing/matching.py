@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import uniform_filter
+import scipy  # its heavy parts are imported when they are used
 
 from kit._arrays import Array, Float64, Levels
 from kit.images import Photo
@@ -220,7 +220,7 @@ def _pixels(
     inside = _inside(shown_window, photo.size, result.shape[:2])[every, every]
     image = _resized(pipeline, photo, window).astype(float)
     levels, values = (
-        uniform_filter(pixels, (averaged, averaged, 1))[every, every]
+        scipy.ndimage.uniform_filter(pixels, (averaged, averaged, 1))[every, every]
         for pixels in (image, result)
     )
     return _Pixels(levels[inside], values[inside], values[~inside])

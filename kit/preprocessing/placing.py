@@ -7,8 +7,8 @@ from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # its heavy parts are imported when they are used
 from PIL import Image
-from scipy.ndimage import map_coordinates
 
 from kit._arrays import Float64
 from kit.images import Photo
@@ -176,7 +176,9 @@ def _means(sums: Float64, cell_edges: Iterable[Float64]) -> Float64:
     rows, columns = np.meshgrid(*cell_edges, indexing="ij")
     sums_at_corners = np.stack(
         [
-            map_coordinates(channel, (rows, columns), order=1, mode="nearest")
+            scipy.ndimage.map_coordinates(
+                channel, (rows, columns), order=1, mode="nearest"
+            )
             for channel in np.moveaxis(sums, -1, 0)
         ],
         axis=-1,

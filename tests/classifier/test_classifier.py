@@ -69,7 +69,7 @@ def test_a_saved_file_is_loaded_predicts_and_is_saved_without_tensorflow(
         "classifier = kit.Classifier.load(sys.argv[1])\n"
         "rows = classifier.probabilities(numpy.zeros((9, 9, 3), numpy.uint8))\n"
         "classifier.save(sys.argv[2])\n"
-        "heavy = ('tensorflow', 'keras', 'h5py', 'matplotlib')\n"
+        "heavy = ('tensorflow', 'keras', 'h5py', 'matplotlib', 'scipy.ndimage', 'scipy.special')\n"
         "print(rows.shape, [name for name in heavy if name in sys.modules])\n"
     )
     copy = tmp_path / "copy.keras"
