@@ -228,7 +228,7 @@ def stand_in(
         nearest = nearest.replace(size=expected.size, layout=expected.layout)
     if reading.exact:
         return StandIn(nearest, doubts=(headline,))
-    if not reading.unexplained:
+    if not reading.unexplained and np.isfinite(reading.levels):
         headline += f" {reading.levels:.2g} levels (root mean square) are unexplained"
     tensors = (called.tensor for called in reading.called if called.tensor is not None)
     return StandIn(nearest, (headline,), _probabilities(classifier, *tensors))
