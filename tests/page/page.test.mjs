@@ -370,8 +370,11 @@ const STEPS = {
   },
   "swapped, with it": () => set(keyed("channels"), "channels_swapped"),
   "no map": () => press("Where?"),
-  "the original photo, while it is held": () =>
-    called(root(), "Original photo").fire("pointerdown"),
+  "the original photo, while it is held": async () => {
+    keyed("noise").fire("pointerenter");
+    await go(1500);
+    called(root(), "Original photo").fire("pointerdown");
+  },
   "and let go": () => called(root(), "Original photo").fire("pointerup"),
   "untouched, with a key": () => {
     press("Reset");
