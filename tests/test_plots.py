@@ -133,11 +133,12 @@ def test_five_columns_fit_on_a_small_screen():
 def test_a_page_reads_the_picture_with_its_text_and_a_pdf_the_picture_alone():
     black = np.zeros((4, 4, 3), np.uint8)
     figure = plots.image_figure([('a "cat" <b>', black)])
-    data, _ = DisplayFormatter().format(figure)
+    data, told = DisplayFormatter().format(figure)
     encoded = b64encode(figure.data).decode()
     assert "a &quot;cat&quot; &lt;b&gt;" in data["text/html"]
     assert data["text/html"].endswith(f'" src="data:image/png;base64,{encoded}">')
     assert data["image/png"].replace("\n", "") == encoded
+    assert told["image/png"] == {"alt": '1 images: a "cat" <b>.'}
 
 
 def test_confidences_are_drawn_in_percent_of_each_kind_and_said_in_words(figures):

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 import kit
-from kit import setup
+from kit import samples, setup
 from kit.__main__ import main
 from tests.project import ROOT
 
@@ -97,6 +97,19 @@ def test_a_container_has_the_memory_that_it_is_limited_to(monkeypatch, tmp_path)
     ):
         (tmp_path / "memory.max").write_text(f"{limit}\n")
         assert setup.memory() == f"{figures}; cores: {os.cpu_count()}"
+
+
+def test_another_prediction_of_the_bundled_network_is_said(monkeypatch):
+    cup = SimpleNamespace(predict=lambda _: SimpleNamespace(label=["cup"]))
+    monkeypatch.setattr(samples, "classifier", lambda _: cup)
+    with pytest.raises(RuntimeError, match=r"^espresso\.jpg is cup here; unpack"):
+        setup.network()
+
+
+def test_a_check_imports_nothing_that_lies_in_the_folder_at_hand(monkeypatch, tmp_path):
+    (tmp_path / "packaging.py").write_text("raise SystemExit('not this one')")
+    monkeypatch.chdir(tmp_path)
+    assert setup._run(setup.safety).returncode == 0
 
 
 def test_a_check_that_ends_its_process_is_said(monkeypatch, capsys):

@@ -278,9 +278,12 @@ def with_metadata(network, levels=(127.5,)):
         return builder.EndVector()
 
     file = table((0, builder.CreateString("classes.txt")), ("kind", (2, 2)))
+    other = table((0, builder.CreateString("words.txt")), ("kind", (2, 3)))
     options = table((0, vector(levels, "Float32")), (1, vector(levels, "Float32")))
-    given = table((4, vector([table(("type", (0, 1)), (1, options))] * bool(levels))))
-    graph = table((2, vector([given])), (3, vector([table((6, vector([file])))])))
+    units = [table(("type", (0, 2))), table(("type", (0, 1)), (1, options))]
+    given = table((4, vector(units * bool(levels))))
+    files = vector([other, file])
+    graph = table((2, vector([given])), (3, vector([table((6, files))])))
     builder.Finish(table((3, vector([graph]))), b"M001")
     model = litert.ModelT.InitFromPackedBuf(network, 0)
     entry, buffer = litert.MetadataT(), litert.BufferT()

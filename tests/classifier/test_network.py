@@ -1,9 +1,13 @@
+from contextlib import contextmanager
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from kit.classifier.engines import KerasEngine
 from kit.classifier.network import (
     Compiled,
+    _Once,
     compile_model,
     largest_difference,
     trial_tensors,
@@ -75,6 +79,19 @@ def test_channels_first_is_taken(keras):
     found = compile_model(model, steps)
     assert found.input_shape == (3, 8, 8)
     assert found.data is not None
+
+
+def test_what_another_thread_made_while_this_one_waited_is_not_made_again():
+    @contextmanager
+    def waiting():
+        network.part = "theirs"
+        yield
+
+    def part(_network):
+        return "ours"
+
+    network = SimpleNamespace(lock=waiting())
+    assert _Once(part).__get__(network, SimpleNamespace) == "theirs"
 
 
 # Comparing

@@ -219,6 +219,11 @@ test("a file that is no image is refused by its name, and leaves what is shown",
   assert.equal(view.kind, "view");
 });
 
+test("the last photo is not taken away", async () => {
+  const { content } = await standing(BENCH)({ kind: "remove", name: PHOTO });
+  assert.equal(content.text, "Expected another photo to show; add one first");
+});
+
 test("each frame of a camera takes the place of the one before, and a snap keeps it", async () => {
   const images = [];
   const open = async ({ name, image }) => {

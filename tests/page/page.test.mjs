@@ -334,6 +334,13 @@ const STEPS = {
   "the cause is undone": () => root().querySelector(".kit-apply").click(),
   "and done again": () => press("Go back"),
   "the report is closed": () => press("Close"),
+  "a slider moves while nobody sees the page, and the pointer comes to another": async () => {
+    document.hidden = true;
+    set(keyed("brightness"), "0.6");
+    await go(1500);
+    document.hidden = false;
+    keyed("noise").fire("pointerenter");
+  },
   Reset: () => press("Reset"),
   "an image prepared otherwise": () => set(keyed("scaling"), "range_0_1"),
   "Why? of that": () => press("Why?"),
@@ -363,8 +370,11 @@ const STEPS = {
   },
   "swapped, with it": () => set(keyed("channels"), "channels_swapped"),
   "no map": () => press("Where?"),
-  "the original photo, while it is held": () =>
-    called(root(), "Original photo").fire("pointerdown"),
+  "the original photo, while it is held": async () => {
+    keyed("noise").fire("pointerenter");
+    await go(1500);
+    called(root(), "Original photo").fire("pointerdown");
+  },
   "and let go": () => called(root(), "Original photo").fire("pointerup"),
   "untouched, with a key": () => {
     press("Reset");
@@ -435,8 +445,9 @@ const STEPS = {
   "in a notebook": async () => {
     main.replaceChildren();
     inNotebook = await living(PARTS, false);
+    const sliders = PANEL.sliders.slice(0, 2);
     Object.assign(inNotebook, {
-      panel: { ...inNotebook.panel, alone: false, table: true, map: null },
+      panel: { ...inNotebook.panel, alone: false, table: true, map: null, sliders },
       get: (name) => (name === "_panel" ? inNotebook.panel : PARTS),
       widget_manager: {
         kernel: {
@@ -447,6 +458,8 @@ const STEPS = {
     });
     render({ model: inNotebook, el: main });
   },
+  "the perturbations, of which all are shown": () =>
+    [...root()].find((node) => node.getAttribute("data-chip") === "perturbation").click(),
   "a pin": () => press("Pin"),
   "a photo without a label": () => called(root(), "dog.png").fire("change"),
   "a pin of that": () => {

@@ -34,6 +34,15 @@ def test_the_picture_comes_nearer_to_what_it_was(settings, share):
     assert (result.name, result.notes[-1]) == (PHOTO.name, "restored")
 
 
+def test_several_are_undone_one_after_the_other_from_the_file_back_to_the_lens():
+    settings = {"jpeg_quality": 30, "noise": 20, "blur": 3}
+    spoilt = Perturbation(**settings).apply(PHOTO)
+    one_by_one = spoilt
+    for name, value in settings.items():
+        one_by_one = restored(one_by_one, **{name: value})
+    assert np.array_equal(restored(spoilt, **settings).pixels, one_by_one.pixels)
+
+
 @pytest.mark.parametrize(
     "settings", [{}, {"noise": 20}, {"blur": 4}, {"jpeg_quality": 30}]
 )

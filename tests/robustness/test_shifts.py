@@ -370,6 +370,12 @@ def test_a_classifier_without_statistics_says_what_to_do():
         kit.shift(CLASSIFIER, CLOTHES[:30])
 
 
+@pytest.mark.parametrize("given", [([], CLOTHES[:30]), (CLOTHES[:30], [])])
+def test_no_images_are_refused_on_either_side(given):
+    with pytest.raises(ValueError, match="Expected at least one image, received none"):
+        kit.shift(*given)
+
+
 def test_files_are_measured_and_what_cannot_be_read_is_reported():
     files = [
         file_of(Image.fromarray(photo.pixels), "JPEG", quality=40)
