@@ -12,6 +12,7 @@ import pytest
 import kit
 from kit.explorer.explorer import Explorer
 from kit.explorer.replies import LIVE_PIXELS, REPLY_BYTES
+from kit.explorer.settings import neutral
 from kit.explorer.shelf import CAMERA
 from kit.regression.cases import read_case
 from tests import networks
@@ -226,6 +227,14 @@ def test_constructor_says_what_is_missing(classifier, pair):
         Explorer(classifier, pair, tries={"noise 60": {"nois": 60}})
     with pytest.raises(TypeError, match="photo_size"):
         Explorer(classifier, pair, photo_size=3)
+
+
+def test_the_photo_of_the_first_state_to_try_is_shown_untouched(classifier, pair):
+    first, second = pair
+    noisy = {"photo": second.name, "noise": 60}
+    tries = {"noise 60": noisy, "dark": {"photo": first.name, "brightness": 0.5}}
+    explorer = Explorer(classifier, pair, tries=tries)
+    assert explorer.settings == neutral(second.name)
 
 
 def test_a_person_says_what_a_photo_shows(classifier, pair):
