@@ -319,7 +319,7 @@ def test_grey_networks_and_missing_resizing_are_compared_too():
 
 FAILING = [
     (lambda x: 1 / 0, f"{FAILED} raised ZeroDivisionError: division by zero"),
-    (lambda x: None, f"{FAILED} returned object values instead of numbers"),
+    (lambda x: None, f"{FAILED} returned NoneType instead of numbers"),
     (
         lambda x: np.zeros((2, 224, 224, 3)),
         f"{FAILED} returned shape (2, 224, 224, 3), which is no",
