@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import cycle, islice
-from math import inf
+from math import inf, prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy.ndimage import uniform_filter
 
 from kit._arrays import Array, Float64
 from kit.images import Photo
+from kit.preprocessing.buffers import KINDS_OF_PIXELS
 from kit.preprocessing.calling import (
     ARRAYS,
     TENSOR,
@@ -40,7 +41,7 @@ from kit.preprocessing.matching import (
     levels_apart,
     match,
 )
-from kit.preprocessing.pipeline import PIPELINE, Pipeline, run
+from kit.preprocessing.pipeline import PIPELINE, Pipeline, arrange, run
 from kit.preprocessing.scaling import LARGEST
 
 Code = Function | ArrayLike
@@ -118,16 +119,15 @@ def _tensors_as_called(
 def _tensor_as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
     """Return a tensor as if it was returned; a buffer without sides has those that the network takes."""
     array = numpy_of(tensor)
-    shape = tensor_shape(expected, photo)
-    count = int(np.prod(shape))
+    count = prod(tensor_shape(expected, photo))
     value_bytes, remainder = divmod(array.nbytes, count)
     if array.dtype.kind in "buif" and not remainder and value_bytes in {2, 4, 8}:
         # Floats whose bytes, or halves as uint16, were read as numbers.
         are_bytes = array.size != count or array.dtype == np.uint16
         array = np.ravel(array).view(f"f{value_bytes}") if are_bytes else array
     # A flat buffer.
-    if array.size == max(array.shape, default=0) == count:
-        array = array.reshape(shape)
+    if array.size == max(array.shape, default=0):
+        array = array.reshape(_buffer_shape(expected, photo, array.size))
     problem = why_unusable(array)
     swapped = array.byteswap()
     is_float = array.dtype.kind == "f"
@@ -138,9 +138,23 @@ def _tensor_as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
     return Called(array, given_as=TENSOR)
 
 
+def _buffer_shape(expected: Pipeline, photo: Photo, count: int) -> tuple[int, ...]:
+    """Return the shape of so many values: of other pixels, or of another size in the same proportions."""
+    size = expected.size or photo.size
+    pixel_values = count / prod(size)
+    if pixel_values not in KINDS_OF_PIXELS:
+        scale = sqrt(pixel_values / expected.channel_count)
+        size = round(size[0] * scale), round(size[1] * scale)
+        pixel_values = expected.channel_count
+    pixels = np.empty((1, *size, int(pixel_values)), np.uint8)
+    shape = arrange(pixels, expected.layout).shape
+    return shape if prod(shape) == count else (count,)
+
+
 def _fits_an_image(array: Array) -> bool:
     """Whether numbers can be those of an image, by the largest."""
-    return bool(1 / LARGEST < np.abs(array).max(initial=0) < LARGEST)
+    # The limits themselves are no float16.
+    return 1 / LARGEST < float(np.abs(array).max(initial=0)) < LARGEST
 
 
 def _is_fine_detail(difference: Float64) -> bool:

@@ -421,6 +421,12 @@ def test_a_buffer_has_the_shape_that_the_network_takes():
     assert YOLO.compare(YOLO.apply(CAT).ravel(), CAT).equal
     # A file of float32 that was read as bytes.
     assert YOLO.compare(np.frombuffer(YOLO.apply(CAT), np.uint8), CAT).equal
+    fours = np.zeros(224 * 224 * 4, np.float32)
+    (words,) = YOLO.compare(fours, CAT).differences
+    assert "shape (1, 224, 224, 4)" in words
+    smaller = YOLO.replace(size=192).apply(CAT).ravel()
+    (words,) = YOLO.compare(smaller, CAT).differences
+    assert words == f"size: 224{TIMES}224 here, 192{TIMES}192 there"
     # What is there for each pixel was written for each channel.
     scrambled = HERE.replace(layout="channels_last").apply(CAT).ravel()
     assert HERE.compare(scrambled, CAT).main_step == "layout"
