@@ -179,9 +179,7 @@ def _read(
         unexplained = _unsteady_words(expected, code, given_as, samples)
         if not unexplained:
             unexplained = _relative_words(expected, code, given_as, samples[0])
-    if few := few_values(expected, samples[0]):
-        words = "cast: none here, to whole numbers after scaling or by a threshold"
-        unexplained = {"cast": f"{words} there; {few}"}
+    unexplained = few_values(expected, samples[0]) or unexplained
     if unexplained:
         return Reading(expected, unexplained=unexplained)
     return match(expected, same_shape, decoded=given_as in ARRAYS)

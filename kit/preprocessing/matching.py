@@ -15,6 +15,7 @@ from kit.preprocessing.buffers import Buffer, buffers
 from kit.preprocessing.calling import Called
 from kit.preprocessing.colours import (
     SAME_LEVELS,
+    STRANGE_LEVELS,
     UNDOUBTED_UNEXPLAINED_SHARE,
     UNEXPLAINED_RATIO,
     WordsByStep,
@@ -154,17 +155,51 @@ def window_of(pipeline: Pipeline, photo: Photo) -> Window:
     return np.array([axis.edges(side) for axis, side in pairs])
 
 
-def few_values(expected: Pipeline, sample: Probe) -> str:
-    """Return the values that are left in words, if they are few and whole; else empty."""
+def few_values(expected: Pipeline, sample: Probe) -> WordsByStep:
+    """Return the values that are left in words, if they are few and whole, or one; else empty."""
     values = np.unique(sample.result)
     pipelines = _with_other_decodings(expected, sample.photo)
     expected_count = min(
         len(np.unique(run(PIPELINE, pipeline, sample.photo))) for pipeline in pipelines
     )
-    is_few = len(values) <= FEW_VALUES < expected_count and not np.any(values % 1)
-    if not is_few or expected.cast is not None:
+    is_few = len(values) <= FEW_VALUES < expected_count
+    words = ", ".join(map(short, values[:6]))
+    if is_few and len(values) == 1:
+        causes = "as in a buffer that is not filled, or after a cast to whole numbers"
+        return {"tensor": f"values: an image here, {words} alone there, {causes}"}
+    if not is_few or np.any(values % 1) or expected.cast is not None:
+        return {}
+    cast = "to whole numbers after scaling or by a threshold"
+    return {"cast": f"cast: none here, {cast} there; only {words} are left"}
+
+
+def _covered_words(expected: Pipeline, sample: Probe) -> str:
+    """Say which part shows something else than the photo, if all beside it is as expected; else empty."""
+    tensor = run(PIPELINE, expected, sample.photo)[0]
+    if tensor.shape != sample.result.shape:
         return ""
-    return f"only {', '.join(map(short, values[:6]))} are left"
+    unit = np.abs(affine(expected.scaling)[0]).mean()
+    image = arrange_back(tensor.astype(float), expected.layout) / unit
+    result = arrange_back(sample.result, expected.layout) / unit
+    is_off = np.abs(image - result).max(axis=-1) > STRANGE_LEVELS
+    rows, columns = (np.flatnonzero(is_off.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return ""
+    covered = np.zeros_like(is_off)
+    covered[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+    beside = image[~covered]
+    # Beside a plain background anything may be there.
+    if covered.all() or beside.std() < image.std() / UNEXPLAINED_RATIO:
+        return ""
+    share = unexplained_share(image[covered], result[covered])
+    is_same_beside = np.std(beside - result[~covered]) <= DECODER_LEVELS
+    if share < UNRELATED_UNEXPLAINED_SHARE or not is_same_beside:
+        return ""
+    what = "something else" if np.ptp(result[covered], axis=0).any() else "one colour"
+    return (
+        f"content: the whole image here, {what} in rows {rows[0]} to {rows[-1]} and"
+        f" columns {columns[0]} to {columns[-1]} there"
+    )
 
 
 def _with_other_decodings(expected: Pipeline, photo: Photo) -> list[Pipeline]:
@@ -322,11 +357,17 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
         [expected] if decoded else _with_other_decodings(expected, sample.photo)
         for sample in samples
     ]
-    # The photo that says most: how it was decoded, and in what order its colours are.
+    # The photo that says most: that is seen at all, how it was decoded, and in what order its colours are.
     decoding_pipelines, telling_sample = max(
         zip(decoding_choices, samples, strict=True),
-        key=lambda pair: (len(pair[0]) > 1, _has_colours(pair[1].photo)),
+        key=lambda pair: (
+            np.ptp(pair[1].result) > 0,
+            len(pair[0]) > 1,
+            _has_colours(pair[1].photo),
+        ),
     )
+    if words := _covered_words(expected, telling_sample):
+        return Reading(expected, unexplained={"resize": words})
     origin = _likeliest_origin(expected, decoding_pipelines, telling_sample)
     buffer = origin.buffer
     sample = Probe(origin.photo, buffer.image)
@@ -354,7 +395,7 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
         pipeline = origin.expected
     elif min(least_share, colours.unexplained_share) > UNRELATED_UNEXPLAINED_SHARE:
         words = f"content: {1 - least_share**2:.0%} of it come from this image at most,"
-        words += " however that is cut, turned or coloured"
+        words += " however that is cut, mirrored or coloured"
         pipeline = expected.replace(size=pipeline.size)
         return Reading(pipeline, unexplained={"resize": words})
     elif colours.words:

@@ -337,7 +337,7 @@ FAILING = [
         lambda x: np.tile(x, (20, 1, 1)) / 255,
         f"{FAILED} returned shape (6000, 451, 3), which is not",
     ),
-    (lambda x: np.zeros((1, 224, 224, 3)), "cast: none here, to whole numbers"),
+    (lambda x: np.zeros((1, 224, 224, 3)), "values: an image here, 0 alone there"),
 ]
 
 
@@ -417,6 +417,15 @@ def test_a_file_that_turned_white_when_it_was_decoded_says_so():
         assert words == "16-bit image: divided by 257 here, clipped at 255 there"
 
 
+def test_a_file_that_turned_all_white_says_so(tmp_path):
+    bright = np.linspace(256, 65535, 92_100, dtype=np.uint16).reshape(300, 307)
+    Image.fromarray(bright).save(tmp_path / "bright.png")
+    photo = load_image(tmp_path / "bright.png")
+    grey_network = Preprocessing(28, scaling="0..1", channels="gray")
+    (words,) = grey_network.compare(np.ones((28, 28)), photo).differences
+    assert words == "16-bit image: divided by 257 here, clipped at 255 there"
+
+
 def test_a_buffer_has_the_shape_that_the_network_takes():
     assert YOLO.compare(YOLO.apply(CAT).ravel(), CAT).equal
     # A file of float32 that was read as bytes.
@@ -477,6 +486,16 @@ def test_a_part_of_a_photo_is_named_by_its_rows_and_columns():
     (words,) = KERAS.compare(corner / 127.5 - 1, CAT).differences
     edges = [float(edge) for edge in re.findall(r"-?[\d.]+(?= (?:to|of))", words)]
     assert edges == pytest.approx([0, 200, 0, 200], abs=0.3)
+
+
+def test_what_covers_a_part_of_a_photo_is_named_by_its_rows_and_columns():
+    covered = KERAS.apply(CAT).copy()
+    covered[0, 150:, 100:180] = -1
+    (words,) = KERAS.compare(covered, CAT).differences
+    assert words == (
+        "content: the whole image here,"
+        " one colour in rows 150 to 223 and columns 100 to 179 there"
+    )
 
 
 def test_sides_that_are_rounded_in_another_way_are_no_difference():
