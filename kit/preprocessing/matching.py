@@ -387,7 +387,7 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
         words = f"image: as it is here, {buffer.order} there"
         unexplained["layout"] = words
     elif window is not None and not _differs_by_rounded_sides(
-        origin.expected, origin.photo, window
+        pipeline, origin.photo, window
     ):
         words = _window_words(origin.expected, window, origin.photo)
         unexplained["resize"] = words
@@ -450,7 +450,9 @@ def _fitted(origin: _Origin, sample: Probe) -> tuple[Pipeline, Window | None]:
             return pipeline, None
     window_levels_off, of_window = _with_best_filter(as_expected, window, sample)
     if levels_off > UNEXPLAINED_RATIO * window_levels_off:
-        return of_window, window
+        rounded = fits[nearest].replace(filter=of_window.filter)
+        is_rounded = _differs_by_rounded_sides(rounded, sample.photo, window)
+        return (rounded if is_rounded else of_window), window
     return _with_thumbnail(pipeline, sample), None
 
 
