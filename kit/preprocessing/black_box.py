@@ -12,7 +12,6 @@ from scipy.ndimage import uniform_filter
 
 from kit._arrays import Array, Float64
 from kit.images import Photo
-from kit.preprocessing.buffers import KINDS_OF_PIXELS
 from kit.preprocessing.calling import (
     ARRAYS,
     TENSOR,
@@ -41,7 +40,7 @@ from kit.preprocessing.matching import (
     levels_apart,
     match,
 )
-from kit.preprocessing.pipeline import PIPELINE, Pipeline, arrange, run
+from kit.preprocessing.pipeline import PIPELINE, Pipeline, run
 from kit.preprocessing.scaling import LARGEST
 
 Code = Function | ArrayLike
@@ -127,7 +126,15 @@ def _tensor_as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
         array = np.ravel(array).view(f"f{value_bytes}") if are_bytes else array
     # A flat buffer.
     if array.size == max(array.shape, default=0):
-        array = array.reshape(_buffer_shape(expected, photo, array.size))
+        size = expected.size or photo.size
+        # Of another size in the same proportions, or of other pixels.
+        scale = sqrt(array.size / count)
+        sides = tuple(round(side * scale) for side in size)
+        shape = tensor_shape(expected.replace(size=sides), photo)
+        if prod(shape) == array.size:
+            array = array.reshape(shape)
+        elif not array.size % prod(size):
+            array = array.reshape(*size, -1)
     problem = why_unusable(array)
     swapped = array.byteswap()
     is_float = array.dtype.kind == "f"
@@ -136,19 +143,6 @@ def _tensor_as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
     if problem:
         return Called(None, f"returned {problem}", TENSOR)
     return Called(array, given_as=TENSOR)
-
-
-def _buffer_shape(expected: Pipeline, photo: Photo, count: int) -> tuple[int, ...]:
-    """Return the shape of so many values: of other pixels, or of another size in the same proportions."""
-    size = expected.size or photo.size
-    pixel_values = count / prod(size)
-    if pixel_values not in KINDS_OF_PIXELS:
-        scale = sqrt(pixel_values / expected.channel_count)
-        size = round(size[0] * scale), round(size[1] * scale)
-        pixel_values = expected.channel_count
-    pixels = np.empty((1, *size, int(pixel_values)), np.uint8)
-    shape = arrange(pixels, expected.layout).shape
-    return shape if prod(shape) == count else (count,)
 
 
 def _fits_an_image(array: Array) -> bool:

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import find_objects, uniform_filter
 
 from kit._arrays import Array, Float64, Levels
 from kit.images import Photo
@@ -15,7 +15,6 @@ from kit.preprocessing.buffers import Buffer, buffers
 from kit.preprocessing.calling import Called
 from kit.preprocessing.colours import (
     SAME_LEVELS,
-    STRANGE_LEVELS,
     UNDOUBTED_UNEXPLAINED_SHARE,
     UNEXPLAINED_RATIO,
     WordsByStep,
@@ -55,6 +54,8 @@ ROUNDED_PIXELS = 2.0
 NEAR_PIXELS = 10
 # Share of the spread of a tensor that is unexplained where a photo hardly explains it.
 UNRELATED_UNEXPLAINED_SHARE = 0.5
+# Of the spread of an image beside what covers a part of it, up to which it is the same.
+SAME_BESIDE_SHARE = 0.07
 # Of so many rows and columns one is looked at to compare filters.
 ROWS_PER_COMPARED = 2
 # Pixels a side over which fine detail is averaged.
@@ -178,28 +179,23 @@ def _covered_words(expected: Pipeline, sample: Probe) -> str:
     tensor = run(PIPELINE, expected, sample.photo)[0]
     if tensor.shape != sample.result.shape:
         return ""
-    unit = np.abs(affine(expected.scaling)[0]).mean()
-    image = arrange_back(tensor.astype(float), expected.layout) / unit
-    result = arrange_back(sample.result, expected.layout) / unit
-    is_off = np.abs(image - result).max(axis=-1) > STRANGE_LEVELS
-    rows, columns = (np.flatnonzero(is_off.any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
-        return ""
-    covered = np.zeros_like(is_off)
-    covered[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
-    beside = image[~covered]
-    # Beside a plain background anything may be there.
-    if covered.all() or beside.std() < image.std() / UNEXPLAINED_RATIO:
-        return ""
-    share = unexplained_share(image[covered], result[covered])
-    is_same_beside = np.std(beside - result[~covered]) <= DECODER_LEVELS
-    if share < UNRELATED_UNEXPLAINED_SHARE or not is_same_beside:
-        return ""
-    what = "something else" if np.ptp(result[covered], axis=0).any() else "one colour"
-    return (
-        f"content: the whole image here, {what} in rows {rows[0]} to {rows[-1]} and"
-        f" columns {columns[0]} to {columns[-1]} there"
-    )
+    image = arrange_back(tensor, expected.layout)
+    result = arrange_back(sample.result, expected.layout)
+    difference = image - result
+    is_off = np.abs(difference).max(axis=-1) > image.std() / UNEXPLAINED_RATIO
+    for box in find_objects(is_off.astype(int)):
+        is_beside = np.ones_like(is_off)
+        is_beside[box] = False
+        share = unexplained_share(image[~is_beside], result[~is_beside])
+        if share < UNRELATED_UNEXPLAINED_SHARE or not is_beside.any():
+            continue
+        # Beside a plain background anything may be there.
+        tolerance = SAME_BESIDE_SHARE * np.std(image[is_beside])
+        if np.std(difference[is_beside]) < tolerance:
+            rows, columns = (f"{edges.start} to {edges.stop}" for edges in box)
+            words = "something else, as a bar or a buffer that is not filled, in"
+            return f"content: the whole image here, {words} rows {rows} and columns {columns} there"
+    return ""
 
 
 def _with_other_decodings(expected: Pipeline, photo: Photo) -> list[Pipeline]:
