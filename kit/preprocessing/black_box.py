@@ -41,6 +41,7 @@ from kit.preprocessing.matching import (
     match,
 )
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, run
+from kit.preprocessing.resizing import LARGEST_SIDE
 from kit.preprocessing.scaling import LARGEST
 
 Code = Function | ArrayLike
@@ -129,7 +130,7 @@ def _tensor_as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
         size = expected.size or photo.size
         # Of another size in the same proportions, or of other pixels.
         scale = sqrt(array.size / count)
-        sides = tuple(round(side * scale) for side in size)
+        sides = tuple(min(max(1, round(side * scale)), LARGEST_SIDE) for side in size)
         shape = tensor_shape(expected.replace(size=sides), photo)
         if prod(shape) == array.size:
             array = array.reshape(shape)

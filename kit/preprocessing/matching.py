@@ -56,6 +56,8 @@ NEAR_PIXELS = 10
 UNRELATED_UNEXPLAINED_SHARE = 0.5
 # Of the spread of an image beside what covers a part of it, up to which it is the same.
 SAME_BESIDE_SHARE = 0.07
+# Of all pixels, which are at least beside it.
+LEAST_BESIDE_SHARE = 0.2
 # Of so many rows and columns one is looked at to compare filters.
 ROWS_PER_COMPARED = 2
 # Pixels a side over which fine detail is averaged.
@@ -179,6 +181,7 @@ def _covered_words(expected: Pipeline, sample: Probe) -> str:
     tensor = run(PIPELINE, expected, sample.photo)[0]
     if tensor.shape != sample.result.shape:
         return ""
+    levels = run(TO_SIZE, expected, sample.photo).astype(float)
     image = arrange_back(tensor, expected.layout)
     result = arrange_back(sample.result, expected.layout)
     difference = image - result
@@ -186,8 +189,9 @@ def _covered_words(expected: Pipeline, sample: Probe) -> str:
     for box in find_objects(is_off.astype(int)):
         is_beside = np.ones_like(is_off)
         is_beside[box] = False
-        share = unexplained_share(image[~is_beside], result[~is_beside])
-        if share < UNRELATED_UNEXPLAINED_SHARE or not is_beside.any():
+        share = unexplained_share(levels[~is_beside], result[~is_beside])
+        is_enough = is_beside.mean() >= LEAST_BESIDE_SHARE
+        if share < UNRELATED_UNEXPLAINED_SHARE or not is_enough:
             continue
         # Beside a plain background anything may be there.
         tolerance = SAME_BESIDE_SHARE * np.std(image[is_beside])
