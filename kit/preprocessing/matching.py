@@ -421,9 +421,13 @@ def _window_words(expected: Pipeline, window: Window, photo: Photo) -> str:
         f"{first:.4g} to {end:.4g} of {side}"
         for (first, end), side in zip(window, photo.size, strict=True)
     )
-    return (
+    words = (
         f"window: {fit_words(expected)} here, rows {rows} and columns {columns} there"
     )
+    usual = window_of(expected, photo)
+    if pixels_apart(window, usual, expected.size or photo.size) <= ROUNDED_PIXELS:
+        words += ", as with align_corners or without half-pixel centres"
+    return words
 
 
 def _fitted(origin: _Origin, sample: Probe) -> tuple[Pipeline, Window | None]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
+from scipy.ndimage import map_coordinates
 
 from kit.images import Decoding, Photo, load_image
 from kit.preprocessing import Preprocessing, black_box
@@ -486,6 +487,19 @@ def test_a_part_of_a_photo_is_named_by_its_rows_and_columns():
     (words,) = KERAS.compare(corner / 127.5 - 1, CAT).differences
     edges = [float(edge) for edge in re.findall(r"-?[\d.]+(?= (?:to|of))", words)]
     assert edges == pytest.approx([0, 200, 0, 200], abs=0.3)
+
+
+def test_corners_that_are_aligned_are_named():
+    # The centres of the first and the last pixel are those of the photo.
+    photo = load_image(CAT_FILE.with_name("castle.jpg"))
+    height, width, _ = photo.pixels.shape
+    rows, columns = np.linspace(0, height - 1, 224), np.linspace(0, width - 1, 224)
+    grid = np.meshgrid(rows, columns, indexing="ij")
+    channels = np.moveaxis(photo.pixels.astype(float), -1, 0)
+    aligned = [map_coordinates(channel, grid, order=1) for channel in channels]
+    here = KERAS.replace(filter="tf_bilinear")
+    (words,) = here.compare(np.stack(aligned, -1) / 127.5 - 1, photo).differences
+    assert words.endswith(", as with align_corners or without half-pixel centres")
 
 
 def test_what_covers_a_part_of_a_photo_is_named_by_its_rows_and_columns():
