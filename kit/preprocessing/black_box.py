@@ -36,6 +36,7 @@ from kit.preprocessing.matching import (
     DECODER_LEVELS,
     Probe,
     Reading,
+    covered_words,
     few_values,
     levels_apart,
     match,
@@ -177,7 +178,11 @@ def _read(
     unexplained = few_values(expected, samples[0]) or unexplained
     if unexplained:
         return Reading(expected, unexplained=unexplained)
-    return match(expected, same_shape, decoded=given_as in ARRAYS)
+    reading = match(expected, same_shape, decoded=given_as in ARRAYS)
+    is_near = reading.levels <= DECODER_LEVELS and not reading.unexplained
+    if not is_near and (words := covered_words(expected, samples[0])):
+        return Reading(expected, unexplained={"resize": words})
+    return reading
 
 
 def _relative_words(

@@ -176,7 +176,7 @@ def few_values(expected: Pipeline, sample: Probe) -> WordsByStep:
     return {"cast": f"cast: none here, {cast} there; only {words} are left"}
 
 
-def _covered_words(expected: Pipeline, sample: Probe) -> str:
+def covered_words(expected: Pipeline, sample: Probe) -> str:
     """Say which part shows something else than the photo, if all beside it is as expected; else empty."""
     tensor = run(PIPELINE, expected, sample.photo)[0]
     if tensor.shape != sample.result.shape:
@@ -366,8 +366,6 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
             _has_colours(pair[1].photo),
         ),
     )
-    if words := _covered_words(expected, telling_sample):
-        return Reading(expected, unexplained={"resize": words})
     origin = _likeliest_origin(expected, decoding_pipelines, telling_sample)
     buffer = origin.buffer
     sample = Probe(origin.photo, buffer.image)
