@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import cycle, islice
-from math import inf
+from math import inf, prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -36,11 +36,13 @@ from kit.preprocessing.matching import (
     DECODER_LEVELS,
     Probe,
     Reading,
+    covered_words,
     few_values,
     levels_apart,
     match,
 )
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, run
+from kit.preprocessing.resizing import LARGEST_SIDE
 from kit.preprocessing.scaling import LARGEST
 
 Code = Function | ArrayLike
@@ -118,16 +120,23 @@ def _tensors_as_called(
 def _tensor_as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
     """Return a tensor as if it was returned; a buffer without sides has those that the network takes."""
     array = numpy_of(tensor)
-    shape = tensor_shape(expected, photo)
-    count = int(np.prod(shape))
+    count = prod(tensor_shape(expected, photo))
     value_bytes, remainder = divmod(array.nbytes, count)
     if array.dtype.kind in "buif" and not remainder and value_bytes in {2, 4, 8}:
         # Floats whose bytes, or halves as uint16, were read as numbers.
         are_bytes = array.size != count or array.dtype == np.uint16
         array = np.ravel(array).view(f"f{value_bytes}") if are_bytes else array
     # A flat buffer.
-    if array.size == max(array.shape, default=0) == count:
-        array = array.reshape(shape)
+    if array.size == max(array.shape, default=0):
+        size = expected.size or photo.size
+        # Of another size in the same proportions, or of other pixels.
+        scale = sqrt(array.size / count)
+        sides = tuple(min(max(1, round(side * scale)), LARGEST_SIDE) for side in size)
+        shape = tensor_shape(expected.replace(size=sides), photo)
+        if prod(shape) == array.size:
+            array = array.reshape(shape)
+        elif not array.size % prod(size):
+            array = array.reshape(*size, -1)
     problem = why_unusable(array)
     swapped = array.byteswap()
     is_float = array.dtype.kind == "f"
@@ -139,8 +148,8 @@ def _tensor_as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
 
 
 def _fits_an_image(array: Array) -> bool:
-    # By its largest value.
-    return bool(1 / LARGEST < np.abs(array).max(initial=0) < LARGEST)
+    # By its largest value; the limits themselves are no float16.
+    return 1 / LARGEST < float(np.abs(array).max(initial=0)) < LARGEST
 
 
 def _is_fine_detail(difference: Float64) -> bool:
@@ -160,12 +169,14 @@ def _read(
         unexplained = _unsteady_words(expected, code, given_as, samples)
         if not unexplained:
             unexplained = _relative_words(expected, code, given_as, samples[0])
-    if few := few_values(expected, samples[0]):
-        words = "cast: none here, to whole numbers after scaling or by a threshold"
-        unexplained = {"cast": f"{words} there; {few}"}
+    unexplained = few_values(expected, samples[0]) or unexplained
     if unexplained:
         return Reading(expected, unexplained=unexplained)
-    return match(expected, same_shape, decoded=given_as in ARRAYS)
+    reading = match(expected, same_shape, decoded=given_as in ARRAYS)
+    is_near = reading.levels <= DECODER_LEVELS and not reading.unexplained
+    if not is_near and (words := covered_words(expected, samples[0])):
+        return Reading(expected, unexplained={"resize": words})
+    return reading
 
 
 def _relative_words(

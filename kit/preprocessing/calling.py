@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, is_dataclass
@@ -276,14 +276,22 @@ def _image_or_problem(
     return tensor, ""
 
 
+_NO_SERIES = Recorder, str, bytes, list, tuple
+
+
 def _arrays_in(value: Any) -> Iterator[Array]:
     """Yield every array in a result, however deep."""
     if is_dataclass(value):
         value = vars(value)
     if isinstance(value, Mapping):
         value = tuple(value.values())
-    elif isinstance(value, Iterator) and not isinstance(value, Recorder):
-        # The first of those that it makes; it may make them for ever.
+    elif isinstance(value, Coroutine):
+        # It was never begun, of which Python would warn.
+        value.close()
+    elif isinstance(value, Iterable) and not (
+        hasattr(value, "__array__") or isinstance(value, _NO_SERIES)
+    ):
+        # The first of those that a generator or a data set makes; it may make them for ever.
         value = tuple(islice(value, 1))
     # A list is a tensor itself, if it has none in it.
     has_tensors = isinstance(value, list) and any(hasattr(x, "shape") for x in value)
@@ -304,7 +312,8 @@ def numpy_of(value: Any) -> Array:
 def why_unusable(array: Array) -> str:
     """Say why an array is no image for a network; empty where it is one."""
     if array.dtype.kind not in "buif":
-        kind = "text" if array.dtype.kind in "SU" else f"{array.dtype} values"
+        kinds = {type(value).__name__ for value in array.flat}
+        kind = "text" if array.dtype.kind in "SU" else ", ".join(sorted(kinds))
         return f"{kind} instead of numbers"
     is_batch_of_one = array.ndim == 4 and len(array) == 1
     shape = array.shape[1:] if is_batch_of_one else array.shape

@@ -54,6 +54,10 @@ ROUNDED_PIXELS = 2.0
 NEAR_PIXELS = 10
 # Share of the spread of a tensor that is unexplained where a photo hardly explains it.
 UNRELATED_UNEXPLAINED_SHARE = 0.5
+# Of the spread of an image beside what covers a part of it, up to which it is the same.
+SAME_BESIDE_SHARE = 0.07
+# Of all pixels, which are at least beside it.
+LEAST_BESIDE_SHARE = 0.2
 # Of so many rows and columns one is looked at to compare filters.
 ROWS_PER_COMPARED = 2
 # Pixels a side over which fine detail is averaged.
@@ -152,17 +156,48 @@ def window_of(pipeline: Pipeline, photo: Photo) -> Window:
     return np.array([axis.edges(side) for axis, side in pairs])
 
 
-def few_values(expected: Pipeline, sample: Probe) -> str:
-    """Return the values that are left in words, if they are few and whole; else empty."""
+def few_values(expected: Pipeline, sample: Probe) -> WordsByStep:
+    """Return the values that are left in words, if they are few and whole, or one; else empty."""
     values = np.unique(sample.result)
     pipelines = _with_other_decodings(expected, sample.photo)
     expected_count = min(
         len(np.unique(run(PIPELINE, pipeline, sample.photo))) for pipeline in pipelines
     )
-    is_few = len(values) <= FEW_VALUES < expected_count and not np.any(values % 1)
-    if not is_few or expected.cast is not None:
+    is_few = len(values) <= FEW_VALUES < expected_count
+    words = ", ".join(map(short, values[:6]))
+    if is_few and len(values) == 1:
+        causes = "as in a buffer that is not filled, or after a cast to whole numbers"
+        return {"tensor": f"values: an image here, {words} alone there, {causes}"}
+    if not is_few or np.any(values % 1) or expected.cast is not None:
+        return {}
+    cast = "to whole numbers after scaling or by a threshold"
+    return {"cast": f"cast: none here, {cast} there; only {words} are left"}
+
+
+def covered_words(expected: Pipeline, sample: Probe) -> str:
+    """Say which part shows something else than the photo, if all beside it is as expected; else empty."""
+    tensor = run(PIPELINE, expected, sample.photo)[0]
+    if tensor.shape != sample.result.shape:
         return ""
-    return f"only {', '.join(map(short, values[:6]))} are left"
+    levels = run(TO_SIZE, expected, sample.photo).astype(float)
+    image = arrange_back(tensor, expected.layout)
+    result = arrange_back(sample.result, expected.layout)
+    difference = image - result
+    is_off = np.abs(difference).max(axis=-1) > image.std() / UNEXPLAINED_RATIO
+    for box in scipy.ndimage.find_objects(is_off.astype(int)):
+        is_beside = np.ones_like(is_off)
+        is_beside[box] = False
+        share = unexplained_share(levels[~is_beside], result[~is_beside])
+        is_enough = is_beside.mean() >= LEAST_BESIDE_SHARE
+        if share < UNRELATED_UNEXPLAINED_SHARE or not is_enough:
+            continue
+        # Beside a plain background anything may be there.
+        tolerance = SAME_BESIDE_SHARE * np.std(image[is_beside])
+        if np.std(difference[is_beside]) < tolerance:
+            rows, columns = (f"{edges.start} to {edges.stop}" for edges in box)
+            words = "something else, as a bar or a buffer that is not filled, in"
+            return f"content: the whole image here, {words} rows {rows} and columns {columns} there"
+    return ""
 
 
 def _with_other_decodings(expected: Pipeline, photo: Photo) -> list[Pipeline]:
@@ -313,10 +348,14 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
         [expected] if decoded else _with_other_decodings(expected, sample.photo)
         for sample in samples
     ]
-    # The photo that says most: how it was decoded, and in what order its colours are.
+    # The photo that says most: that is seen at all, how it was decoded, and in what order its colours are.
     decoding_pipelines, telling_sample = max(
         zip(decoding_choices, samples, strict=True),
-        key=lambda pair: (len(pair[0]) > 1, _has_colours(pair[1].photo)),
+        key=lambda pair: (
+            np.ptp(pair[1].result) > 0,
+            len(pair[0]) > 1,
+            _has_colours(pair[1].photo),
+        ),
     )
     origin = _likeliest_origin(expected, decoding_pipelines, telling_sample)
     buffer = origin.buffer
@@ -332,12 +371,12 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
         )
     # Of the spread of the result, whatever becomes of colours.
     least_share = unexplained_share(levels, values)
-    unexplained = _placement_words(origin, window)
+    unexplained = _placement_words(origin, pipeline, window)
     if buffer.order and pipeline.size != expected.size:
         pipeline = origin.expected
     elif min(least_share, colours.unexplained_share) > UNRELATED_UNEXPLAINED_SHARE:
         words = f"content: {1 - least_share**2:.0%} of it come from this image at most,"
-        words += " however that is cut, turned or coloured"
+        words += " however that is cut, mirrored or coloured"
         pipeline = expected.replace(size=pipeline.size)
         return Reading(pipeline, unexplained={"resize": words})
     elif colours.words:
@@ -356,15 +395,16 @@ def _has_colours(photo: Photo) -> bool:
     return bool(np.std(red - blue) > DECODER_LEVELS)
 
 
-def _placement_words(origin: _Origin, window: Window | None) -> WordsByStep:
+def _placement_words(
+    origin: _Origin, pipeline: Pipeline, window: Window | None
+) -> WordsByStep:
     """Say in which order values are, or which part is shown, where no pipeline does so."""
     if origin.buffer.order:
         return {"layout": f"image: as it is here, {origin.buffer.order} there"}
-    expected = origin.expected
     photo = origin.photo
-    if window is None or _differs_by_rounded_sides(expected, photo, window):
+    if window is None or _differs_by_rounded_sides(pipeline, photo, window):
         return {}
-    return {"resize": _window_words(expected, window, photo)}
+    return {"resize": _window_words(origin.expected, window, photo)}
 
 
 def _window_words(expected: Pipeline, window: Window, photo: Photo) -> str:
@@ -372,9 +412,13 @@ def _window_words(expected: Pipeline, window: Window, photo: Photo) -> str:
         f"{first:.4g} to {end:.4g} of {side}"
         for (first, end), side in zip(window, photo.size, strict=True)
     )
-    return (
+    words = (
         f"window: {fit_words(expected)} here, rows {rows} and columns {columns} there"
     )
+    usual = window_of(expected, photo)
+    if pixels_apart(window, usual, expected.size or photo.size) <= ROUNDED_PIXELS:
+        words += ", as with align_corners or without half-pixel centres"
+    return words
 
 
 def _fitted(origin: _Origin, sample: Probe) -> tuple[Pipeline, Window | None]:
@@ -401,7 +445,9 @@ def _fitted(origin: _Origin, sample: Probe) -> tuple[Pipeline, Window | None]:
             return pipeline, None
     window_levels_off, of_window = _with_best_filter(as_expected, window, sample)
     if levels_off > UNEXPLAINED_RATIO * window_levels_off:
-        return of_window, window
+        rounded = fits[nearest].replace(filter=of_window.filter)
+        is_rounded = _differs_by_rounded_sides(rounded, sample.photo, window)
+        return (rounded if is_rounded else of_window), window
     return _with_thumbnail(pipeline, sample), None
 
 

@@ -68,9 +68,9 @@ def unexplained_share(levels: Float64, values: Float64) -> float:
     products = bends.T @ centred
     explained = np.sum(products * np.linalg.solve(squares, products))
     variation = np.sum(centred**2)
-    if not variation:
+    if variation <= _TINY**2 * np.sum(values**2):
         # What is of one colour comes from what is of one colour.
-        return float(np.any(bends))
+        return float(np.any(np.abs(bends) > _TINY))
     return float(np.sqrt(max(0.0, 1 - explained / variation)))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
+from scipy.ndimage import map_coordinates
 
 from kit.images import Decoding, Photo, load_image
 from kit.preprocessing import Preprocessing, black_box
@@ -319,7 +320,7 @@ def test_grey_networks_and_missing_resizing_are_compared_too():
 
 FAILING = [
     (lambda x: 1 / 0, f"{FAILED} raised ZeroDivisionError: division by zero"),
-    (lambda x: None, f"{FAILED} returned object values instead of numbers"),
+    (lambda x: None, f"{FAILED} returned NoneType instead of numbers"),
     (
         lambda x: np.zeros((2, 224, 224, 3)),
         f"{FAILED} returned shape (2, 224, 224, 3), which is no",
@@ -337,7 +338,7 @@ FAILING = [
         lambda x: np.tile(x, (20, 1, 1)) / 255,
         f"{FAILED} returned shape (6000, 451, 3), which is not",
     ),
-    (lambda x: np.zeros((1, 224, 224, 3)), "cast: none here, to whole numbers"),
+    (lambda x: np.zeros((1, 224, 224, 3)), "values: an image here, 0 alone there"),
 ]
 
 
@@ -417,10 +418,25 @@ def test_a_file_that_turned_white_when_it_was_decoded_says_so():
         assert words == "16-bit image: divided by 257 here, clipped at 255 there"
 
 
+def test_a_file_that_turned_all_white_says_so(tmp_path):
+    bright = np.linspace(256, 65535, 92_100, dtype=np.uint16).reshape(300, 307)
+    Image.fromarray(bright).save(tmp_path / "bright.png")
+    photo = load_image(tmp_path / "bright.png")
+    grey_network = Preprocessing(28, scaling="0..1", channels="gray")
+    (words,) = grey_network.compare(np.ones((28, 28)), photo).differences
+    assert words == "16-bit image: divided by 257 here, clipped at 255 there"
+
+
 def test_a_buffer_has_the_shape_that_the_network_takes():
     assert YOLO.compare(YOLO.apply(CAT).ravel(), CAT).equal
     # A file of float32 that was read as bytes.
     assert YOLO.compare(np.frombuffer(YOLO.apply(CAT), np.uint8), CAT).equal
+    for count, shape in ((0, 0), (224 * 224 * 4, 4)):
+        (words,) = YOLO.compare(np.zeros(count, np.float32), CAT).differences
+        assert f"shape (224, 224, {shape})" in words
+    smaller = YOLO.replace(size=192).apply(CAT).ravel()
+    (words,) = YOLO.compare(smaller, CAT).differences
+    assert words == f"size: 224{TIMES}224 here, 192{TIMES}192 there"
     # What is there for each pixel was written for each channel.
     scrambled = HERE.replace(layout="channels_last").apply(CAT).ravel()
     assert HERE.compare(scrambled, CAT).main_step == "layout"
@@ -471,6 +487,29 @@ def test_a_part_of_a_photo_is_named_by_its_rows_and_columns():
     (words,) = KERAS.compare(corner / 127.5 - 1, CAT).differences
     edges = [float(edge) for edge in re.findall(r"-?[\d.]+(?= (?:to|of))", words)]
     assert edges == pytest.approx([0, 200, 0, 200], abs=0.3)
+
+
+def test_corners_that_are_aligned_are_named():
+    # The centres of the first and the last pixel are those of the photo.
+    photo = load_image(CAT_FILE.with_name("castle.jpg"))
+    height, width, _ = photo.pixels.shape
+    rows, columns = np.linspace(0, height - 1, 224), np.linspace(0, width - 1, 224)
+    grid = np.meshgrid(rows, columns, indexing="ij")
+    channels = np.moveaxis(photo.pixels.astype(float), -1, 0)
+    aligned = [map_coordinates(channel, grid, order=1) for channel in channels]
+    here = KERAS.replace(filter="tf_bilinear")
+    (words,) = here.compare(np.stack(aligned, -1) / 127.5 - 1, photo).differences
+    assert words.endswith(", as with align_corners or without half-pixel centres")
+
+
+def test_what_covers_a_part_of_a_photo_is_named_by_its_rows_and_columns():
+    covered = KERAS.apply(CAT).copy()
+    covered[0, 150:, 100:180] = -1
+    (words,) = KERAS.compare(covered, CAT).differences
+    assert words == (
+        "content: the whole image here, something else, as a bar or a buffer that is not"
+        " filled, in rows 150 to 224 and columns 100 to 180 there"
+    )
 
 
 def test_sides_that_are_rounded_in_another_way_are_no_difference():

@@ -122,6 +122,8 @@ def test_code_that_predicts_is_told_of_the_recorder(answer):
 RETURNED = [
     lambda path: (cv2.imread(path), prepared(path), (300, 451)),
     lambda path: [prepared(path)[0], (300, 451)],
+    # Batches that can be made again, as of a data set.
+    lambda path: {"batch": prepared(path)}.values(),
     lambda path: {"image": cv2.imread(path), "pixel_values": [prepared(path)[0]]},
 ]
 
@@ -141,7 +143,7 @@ USABLE = [
     (np.zeros((2, 4, 4, 3)), f"shape (2, 4, 4, 3), {NO_IMAGE}"),
     (np.zeros((4097, 4)), f"shape (4097, 4), {NO_IMAGE}"),
     (np.array("cat"), "text instead of numbers"),
-    (np.zeros((4, 4), complex), "complex128 values instead of numbers"),
+    (np.zeros((4, 4), complex), "complex128 instead of numbers"),
     (np.diag([np.nan, np.inf, 1e39, 0]), "3 values that are not finite in float32"),
 ]
 
