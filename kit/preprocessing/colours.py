@@ -1,10 +1,13 @@
 """How colours of a photo become those of a result: the channels, the scaling and the fill."""
 
+from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
 
 from kit._arrays import Float64
+from kit.preprocessing.comparison import short
 from kit.preprocessing.pipeline import CHANNELS, Changes, Pipeline, order_channels
 from kit.preprocessing.placing import BY_UNEXPLAINED_SHARE, unexplained_share
 from kit.preprocessing.scaling import SCALINGS, Scaling, affine, fits, same_line
@@ -25,6 +28,8 @@ SAME_MIXTURE_DIFFERENCE = 0.02
 SCALING_LEVELS_RATIO = 4
 # Of the range of values, from which on a step between neighbouring levels is a jump.
 JUMP_SHARE = 0.5
+# To which colours of fewer bits, such as RGB565, are rounded at most.
+FEW_LEVELS = 64
 # By which pixels are off that are something else.
 STRANGE_LEVELS = 25.0
 # Of the pixels around an image, from which on they have several colours.
@@ -79,32 +84,48 @@ class Colours(NamedTuple):
 def colours_of(expected: Pipeline, levels: Float64, values: Float64) -> Colours:
     """Return how levels (N, 3) become results (N, C): as expected where that is as near."""
     spread = float(levels.std()) + _TINY
-    without_name = [_mixed(levels, values)]
-    in_named_order: list[Colours] = []
+    mixed = _mixed(levels, values)
+    lines: list[Colours] = []
+    cut_off_lines: list[Colours] = []
+    curves: list[Colours] = []
     for order in dict.fromkeys((expected.channels, *CHANNELS)):
         ordered_levels = _ordered(levels, order)
         if ordered_levels.shape == values.shape:
             line = _fitted_line(ordered_levels, values)
-            in_named_order.append(Colours(line.levels_off / spread, line, order))
-    if in_named_order:
-        nearest = min(in_named_order, key=BY_UNEXPLAINED_SHARE)
-        same_share = SAME_LEVELS / spread
-        limit = max(same_share, UNEXPLAINED_RATIO * nearest.unexplained_share)
-        first = in_named_order[0]
-        if first.channels == expected.channels and first.unexplained_share <= limit:
-            nearest = first
-        if nearest.unexplained_share <= same_share:
-            return nearest
-        without_name.append(_curved(_ordered(levels, nearest.channels), values))
-    best = min(without_name, key=BY_UNEXPLAINED_SHARE)
+            lines.append(Colours(line.levels_off / spread, line, order))
+            cut_off_lines.append(_cut_off(ordered_levels, values, order))
+            curves.append(_curved(ordered_levels, values, order))
+    if not lines:
+        return _unless_any_colours(mixed, levels, values)
+    nearest = _nearest(expected, lines, SAME_LEVELS / spread)
+    if nearest.unexplained_share <= SAME_LEVELS / spread:
+        return nearest
+    cut_off = _nearest(expected, cut_off_lines)
+    curve = _nearest(expected, curves)
+    best = min(mixed, curve, cut_off, key=BY_UNEXPLAINED_SHARE)
+    best = _unless_any_colours(best, levels, values)
+    limit = UNEXPLAINED_RATIO * best.unexplained_share
+    # The simplest first.
+    candidates = (nearest, cut_off, best)
+    return next(entry for entry in candidates if entry.unexplained_share <= limit)
+
+
+def _nearest(
+    expected: Pipeline, candidates: Sequence[Colours], same_share: float = 0.0
+) -> Colours:
+    """Return the candidate that explains most, or the one in the order expected if that is as near."""
+    nearest = min(candidates, key=BY_UNEXPLAINED_SHARE)
+    limit = max(same_share, UNEXPLAINED_RATIO * nearest.unexplained_share)
+    first = candidates[0]
+    if first.channels == expected.channels and first.unexplained_share <= limit:
+        return first
+    return nearest
+
+
+def _unless_any_colours(best: Colours, levels: Float64, values: Float64) -> Colours:
     least_share = unexplained_share(levels, values)
     if best.unexplained_share > UNEXPLAINED_RATIO * least_share:
-        best = Colours(least_share, words=_ANY_COLOURS)
-    if (
-        in_named_order
-        and UNEXPLAINED_RATIO * best.unexplained_share > nearest.unexplained_share
-    ):
-        return nearest
+        return Colours(least_share, words=_ANY_COLOURS)
     return best
 
 
@@ -151,17 +172,46 @@ def _mixed(levels: Float64, values: Float64) -> Colours:
     return Colours(error_share, line, words=words)
 
 
-def _curved(levels: Float64, values: Float64) -> Colours:
+def _cut_off(levels: Float64, values: Float64, channels: str) -> Colours:
+    """Make each channel of the results a line that ends at the least and at the largest of them."""
+    least = values.min()
+    largest = values.max()
+    is_between = ((values > least) & (values < largest)).all(axis=1)
+    if not is_between.any():
+        return Colours(inf, channels=channels)
+    line = _fitted_line(levels[is_between], values[is_between])
+    line_values = line.slope * levels + line.offset
+    errors = line_values.clip(least, largest) - values
+    level = np.abs(line.slope).max()
+    ends: list[str] = []
+    if line_values.min() < least - level:
+        ends.append(f"below {short(least)}")
+    if line_values.max() > largest + level:
+        ends.append(f"above {short(largest)}")
+    return Colours(
+        float(np.std(errors) / (np.std(values - values.mean(axis=0)) + _TINY)),
+        line,
+        channels,
+        step="cast",
+        words=f"cut off {' and '.join(ends)}",
+    )
+
+
+def _curved(levels: Float64, values: Float64, channels: str) -> Colours:
     """Make each channel of the results any function of its level; both are (N, C)."""
     by_level = np.take_along_axis(values, levels.argsort(axis=0), axis=0)
     rises = np.diff(by_level, axis=0)
     spread = np.std(values - values.mean(axis=0)) + _TINY
     # The difference of two numbers varies by the root of 2 more than each.
     error_share = float(np.std(rises) / spread / np.sqrt(2))
+    counts = [len(np.unique(channel)) for channel in values.T]
+    if max(counts) <= min(FEW_LEVELS, len(np.unique(levels)) / UNEXPLAINED_RATIO):
+        words = f"only {max(counts)} levels"
+        return Colours(error_share, channels=channels, step="cast", words=words)
     words = "a curve, such as gamma or contrast,"
     if np.abs(rises).max() > JUMP_SHARE * np.ptp(values):
         words = "a jump, as where bytes wrap around,"
-    return Colours(error_share, step="scaling", words=words)
+    return Colours(error_share, channels=channels, step="scaling", words=words)
 
 
 def with_colours(expected: Pipeline, pipeline: Pipeline, colours: Colours) -> Pipeline:

@@ -358,7 +358,9 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
         pipeline = expected.replace(size=pipeline.size)
         return Reading(pipeline, unexplained={"resize": words})
     elif colours.words:
-        here = {"channels": expected.channels, "scaling": "a line"}[colours.step]
+        here = {"channels": expected.channels, "scaling": "a line", "cast": "none"}[
+            colours.step
+        ]
         words = f"{colours.step}: {here} here, {colours.words} there"
         unexplained[colours.step] = words
     if colours.line and not unexplained:

@@ -272,6 +272,11 @@ COLOURS = [
         "scaling: a line here, a curve, such as gamma or contrast, there",
     ),
     (wrapped, "scaling: a line here, a jump, as where bytes wrap around, there"),
+    (
+        lambda x: x.clip(102, 204),
+        "cast: none here, cut off below \N{MINUS SIGN}0.2 and above 0.6 there",
+    ),
+    (lambda x: x // 16 * 17, "cast: none here, only 14 levels there"),
 ]
 
 
@@ -287,11 +292,16 @@ def test_other_colours_are_named_by_how_they_come_from_red_green_and_blue(
     assert words in KERAS.compare(code, CAT).differences
 
 
-def test_another_order_of_channels_hides_no_scaling():
+def test_another_order_of_channels_hides_no_scaling_and_no_scaling_hides_it():
     tensor = resized(CAT.pixels)[..., [1, 2, 0]] / 255
     assert set(KERAS.compare(tensor, CAT).differences) == {
         f"scaling: {MINUS}1..1 here, 0..1 there",
         "channels: rgb here, gbr there",
+    }
+    tensor = (resized(CAT.pixels)[..., ::-1] / 255) ** 2.2
+    assert set(KERAS.compare(tensor, CAT).differences) == {
+        "scaling: a line here, a curve, such as gamma or contrast, there",
+        "channels: rgb here, bgr there",
     }
 
 
