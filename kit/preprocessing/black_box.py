@@ -23,7 +23,7 @@ from kit.preprocessing.calling import (
     tensor_shape,
     why_unusable,
 )
-from kit.preprocessing.colours import SAME_LEVELS, WordsByStep
+from kit.preprocessing.colours import SAME_LEVELS, SCALING_LEVELS_RATIO, WordsByStep
 from kit.preprocessing.comparison import (
     Comparison,
     Difference,
@@ -41,7 +41,7 @@ from kit.preprocessing.matching import (
     match,
 )
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, run
-from kit.preprocessing.scaling import LARGEST
+from kit.preprocessing.scaling import LARGEST, affine, same_line, same_scaling
 
 Code = Function | ArrayLike
 """A person's own function, or the tensors that other code made."""
@@ -50,8 +50,8 @@ PHOTOS_READ = 4
 """From which a function is read, the least square first; all are compared."""
 CALLS_REPEATED = 12
 """Calls that tell a random function."""
-SAME_AT_HALF_CONTRAST_SHARE = 0.02
-"""Share of its values to which a result stays the same at half the contrast, where each image is scaled."""
+TINT = np.array([2, 3, 4], np.uint8)
+"""The part of red, green and blue that an image of another tint lacks: a half, a third, a quarter."""
 DETAIL_SMOOTHED_SHARE = 1 / 3
 """Of a difference of fine detail that is left at most."""
 _DETAIL_WORDS = (
@@ -163,35 +163,55 @@ def _read(
     unexplained: WordsByStep = {}
     if callable(code):
         unexplained = _unsteady_words(expected, code, given_as, samples)
-        if not unexplained:
-            unexplained = _relative_words(expected, code, given_as, samples[0])
     if few := few_values(expected, samples[0]):
         words = "cast: none here, to whole numbers after scaling or by a threshold"
         unexplained = {"cast": f"{words} there; {few}"}
     if unexplained:
         return Reading(expected, unexplained=unexplained)
-    return match(expected, same_shape, decoded=given_as in ARRAYS)
+    reading = match(expected, same_shape, decoded=given_as in ARRAYS)
+    is_usual = same_scaling(reading.pipeline.scaling, expected.scaling)
+    # A mixture of channels has no scaling of its own.
+    if (
+        not callable(code)
+        or "channels" in reading.unexplained
+        or (is_usual and reading.exact)
+    ):
+        return reading
+    return _unless_relative(expected, code, given_as, samples[0].photo, reading)
 
 
-def _relative_words(
-    expected: Pipeline, function: Function, given_as: str, sample: Probe
-) -> WordsByStep:
-    """Say that a function scales each image by its own values, if half the contrast alone changes nothing."""
-    dark = sample.photo.pixels // 2
-    is_same = []
-    # Upside down it must be another image, else the function makes the same of all.
-    for pixels in (dark, dark[::-1]):
-        again = call(function, Photo(pixels.copy()), given_as, expected)
-        is_same.append(
-            again.tensor is not None
-            and _agree(
-                image_of(again.tensor, expected),
-                sample.result,
-                SAME_AT_HALF_CONTRAST_SHARE,
-            )
-        )
+def _unless_relative(
+    expected: Pipeline,
+    function: Function,
+    given_as: str,
+    photo: Photo,
+    reading: Reading,
+) -> Reading:
+    """Say that a function scales each image by its own values, if it scales one of another tint otherwise."""
+    tinted = Photo(photo.pixels - photo.pixels // TINT)
+    again = call(function, tinted, given_as, expected)
+    if again.tensor is None:
+        return reading
+    sample = Probe(tinted, image_of(again.tensor, expected))
+    tinted_reading = match(expected, [sample], decoded=True)
+    slope, offset = affine(reading.pipeline.scaling)
+    # As far as a line that is off by so many levels can be fitted.
+    tolerance = DECODER_LEVELS + SCALING_LEVELS_RATIO * tinted_reading.levels
+    is_same = same_line(
+        (slope, offset),
+        affine(tinted_reading.pipeline.scaling),
+        tolerance * np.abs(slope),
+    )
+    if is_same or not {*tinted_reading.unexplained} <= {*reading.unexplained}:
+        return reading
     words = "the same for all images here, by the values of each image there"
-    return {"scaling": f"scaling: {words}"} if is_same == [True, False] else {}
+    return replace(
+        reading,
+        pipeline=reading.pipeline.replace(
+            scaling=expected.scaling, invert=expected.invert
+        ),
+        unexplained={**reading.unexplained, "scaling": f"scaling: {words}"},
+    )
 
 
 def _unsteady_words(

@@ -1,6 +1,5 @@
 """How colours of a photo become those of a result: the channels, the scaling and the fill."""
 
-from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple
 
@@ -30,13 +29,17 @@ SCALING_LEVELS_RATIO = 4
 JUMP_SHARE = 0.5
 # To which colours of fewer bits, such as RGB565, are rounded at most.
 FEW_LEVELS = 64
+# Of the values, from which on many are the least, or the largest.
+CUT_OFF_SHARE = 0.002
 # By which pixels are off that are something else.
 STRANGE_LEVELS = 25.0
 # Of the pixels around an image, from which on they have several colours.
 STRANGE_PIXELS_SHARE = 0.2
 
 _TINY = 1e-9
-_ANY_COLOURS = "another colour space or contrast, such as HSV, LAB or equalised,"
+_ANY_COLOURS = (
+    "another colour space or contrast, such as HSV, LAB, equalised or pixel by pixel,"
+)
 _SEVERAL_FILLS = (
     "fill: one colour here, several there, as from mirrored or repeated edges"
 )
@@ -57,15 +60,21 @@ class Line(NamedTuple):
     levels_off: float
 
 
-def _fitted_line(levels: Float64, values: Float64) -> Line:
-    """Fit a line to levels and results, each (N, C)."""
-    mean_levels = levels.mean(axis=0)
+def _fitted_line(
+    levels: Float64, values: Float64, least: float = -inf, largest: float = inf
+) -> Line:
+    """Fit a line to levels and results, each (N, C), which is cut off at the least and the largest."""
+    weights = ((values > least) & (values < largest)) + _TINY
+    mean_levels, mean_values = (
+        np.average(pixels, axis=0, weights=weights) for pixels in (levels, values)
+    )
     centred = levels - mean_levels
-    slope = (centred * values).sum(axis=0) / ((centred**2).sum(axis=0) + _TINY)
+    products = weights * centred * (values - mean_values)
+    slope = products.sum(axis=0) / ((weights * centred**2).sum(axis=0) + _TINY)
     slope = np.where(np.abs(slope) > _TINY, slope, _TINY)
-    offset = values.mean(axis=0) - slope * mean_levels
-    errors_in_levels = (values - offset) / slope - levels
-    return Line(slope, offset, float(np.sqrt(np.mean(errors_in_levels**2))))
+    offset = mean_values - slope * mean_levels
+    errors = (slope * levels + offset).clip(least, largest) - values
+    return Line(slope, offset, float(np.sqrt(np.mean((errors / slope) ** 2))))
 
 
 class Colours(NamedTuple):
@@ -83,49 +92,31 @@ class Colours(NamedTuple):
 
 def colours_of(expected: Pipeline, levels: Float64, values: Float64) -> Colours:
     """Return how levels (N, 3) become results (N, C): as expected where that is as near."""
-    spread = float(levels.std()) + _TINY
-    mixed = _mixed(levels, values)
-    lines: list[Colours] = []
-    cut_off_lines: list[Colours] = []
+    candidates = [_mixed(levels, values)]
     curves: list[Colours] = []
     for order in dict.fromkeys((expected.channels, *CHANNELS)):
         ordered_levels = _ordered(levels, order)
         if ordered_levels.shape == values.shape:
-            line = _fitted_line(ordered_levels, values)
-            lines.append(Colours(line.levels_off / spread, line, order))
-            cut_off_lines.append(_cut_off(ordered_levels, values, order))
             curves.append(_curved(ordered_levels, values, order))
-    if not lines:
-        return _unless_any_colours(mixed, levels, values)
-    nearest = _nearest(expected, lines, SAME_LEVELS / spread)
-    if nearest.unexplained_share <= SAME_LEVELS / spread:
-        return nearest
-    cut_off = _nearest(expected, cut_off_lines)
-    curve = _nearest(expected, curves)
-    best = min(mixed, curve, cut_off, key=BY_UNEXPLAINED_SHARE)
-    best = _unless_any_colours(best, levels, values)
-    limit = UNEXPLAINED_RATIO * best.unexplained_share
-    # The simplest first.
-    candidates = (nearest, cut_off, best)
-    return next(entry for entry in candidates if entry.unexplained_share <= limit)
-
-
-def _nearest(
-    expected: Pipeline, candidates: Sequence[Colours], same_share: float = 0.0
-) -> Colours:
-    """Return the candidate that explains most, or the one in the order expected if that is as near."""
-    nearest = min(candidates, key=BY_UNEXPLAINED_SHARE)
-    limit = max(same_share, UNEXPLAINED_RATIO * nearest.unexplained_share)
-    first = candidates[0]
-    if first.channels == expected.channels and first.unexplained_share <= limit:
-        return first
-    return nearest
-
-
-def _unless_any_colours(best: Colours, levels: Float64, values: Float64) -> Colours:
+    if curves:
+        curve = min(curves, key=BY_UNEXPLAINED_SHARE)
+        limit = UNEXPLAINED_RATIO * curve.unexplained_share
+        first = curves[0]
+        if first.channels == expected.channels and first.unexplained_share <= limit:
+            curve = first
+        straight = _straight(levels, values, curve.channels)
+        if straight.unexplained_share <= SAME_LEVELS / (levels.std() + _TINY):
+            return straight
+        candidates.append(curve)
+    best = min(candidates, key=BY_UNEXPLAINED_SHARE)
     least_share = unexplained_share(levels, values)
     if best.unexplained_share > UNEXPLAINED_RATIO * least_share:
-        return Colours(least_share, words=_ANY_COLOURS)
+        best = Colours(least_share, words=_ANY_COLOURS)
+    if (
+        curves
+        and UNEXPLAINED_RATIO * best.unexplained_share > straight.unexplained_share
+    ):
+        return straight
     return best
 
 
@@ -161,40 +152,30 @@ def _mixed(levels: Float64, values: Float64) -> Colours:
     words = (", " if is_constant.any() else "").join(names)
     is_mixture = (parts.max(axis=0) < MAIN_CHANNEL_SHARE) & ~is_constant
     if words in CHANNELS or np.any(is_mixture):
-        words = "mixtures of them, as in YCrCb or YUV,"
+        words = "mixtures of them, as in YCrCb, YUV or at another saturation,"
         if np.ptp(parts, axis=1).max() < SAME_MIXTURE_DIFFERENCE:
             words = "one mixture of them, such as their mean,"
         if error_share > UNDOUBTED_UNEXPLAINED_SHARE:
             return Colours(error_share, words=_ANY_COLOURS)
     # A grey level is in all channels.
     offset = values.mean(axis=0) - mean_levels @ weights
-    line = Line(weights.sum(axis=0), offset, levels_off=0.0)
+    line = Line(weights.sum(axis=0), offset, error_share * float(levels.std()))
     return Colours(error_share, line, words=words)
 
 
-def _cut_off(levels: Float64, values: Float64, channels: str) -> Colours:
-    """Make each channel of the results a line that ends at the least and at the largest of them."""
-    least = values.min()
-    largest = values.max()
-    is_between = ((values > least) & (values < largest)).all(axis=1)
-    if not is_between.any():
-        return Colours(inf, channels=channels)
-    line = _fitted_line(levels[is_between], values[is_between])
-    line_values = line.slope * levels + line.offset
-    errors = line_values.clip(least, largest) - values
-    level = np.abs(line.slope).max()
-    ends: list[str] = []
-    if line_values.min() < least - level:
-        ends.append(f"below {short(least)}")
-    if line_values.max() > largest + level:
-        ends.append(f"above {short(largest)}")
-    return Colours(
-        float(np.std(errors) / (np.std(values - values.mean(axis=0)) + _TINY)),
-        line,
-        channels,
-        step="cast",
-        words=f"cut off {' and '.join(ends)}",
-    )
+def _straight(levels: Float64, values: Float64, channels: str) -> Colours:
+    """Make each channel of the results a line of its level, cut off at both ends where it must be."""
+    ordered_levels = _ordered(levels, channels)
+    ends = values.min(), values.max()
+    line = _fitted_line(ordered_levels, values)
+    cut_off = _fitted_line(ordered_levels, values, *ends)
+    spread = float(levels.std()) + _TINY
+    if line.levels_off <= max(SAME_LEVELS, UNEXPLAINED_RATIO * cut_off.levels_off):
+        return Colours(line.levels_off / spread, line, channels)
+    names = [short(end) for end in ends if np.mean(values == end) > CUT_OFF_SHARE]
+    words = f"cut off at {' and '.join(names)}"
+    share = cut_off.levels_off / spread
+    return Colours(share, cut_off, channels, step="cast", words=words)
 
 
 def _curved(levels: Float64, values: Float64, channels: str) -> Colours:

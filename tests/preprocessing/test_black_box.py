@@ -261,7 +261,7 @@ COLOURS = [
     (lambda x: x[..., [0, 0, 0]], "channels: rgb here, rrr there"),
     (
         lambda x: x @ np.float32([[0.6, 0.2, 0.1], [0.3, 0.5, 0.2], [0.1, 0.3, 0.7]]),
-        "channels: rgb here, mixtures of them, as in YCrCb or YUV, there",
+        "channels: rgb here, mixtures of them, as in YCrCb, YUV or at another saturation, there",
     ),
     (
         lambda x: x @ np.full((3, 3), 1 / 3),
@@ -273,8 +273,8 @@ COLOURS = [
     ),
     (wrapped, "scaling: a line here, a jump, as where bytes wrap around, there"),
     (
-        lambda x: x.clip(102, 204),
-        "cast: none here, cut off below \N{MINUS SIGN}0.2 and above 0.6 there",
+        lambda x: x.clip(102),
+        "cast: none here, cut off at \N{MINUS SIGN}0.2 there",
     ),
     (lambda x: x // 16 * 17, "cast: none here, only 14 levels there"),
 ]
@@ -302,6 +302,25 @@ def test_another_order_of_channels_hides_no_scaling_and_no_scaling_hides_it():
     assert set(KERAS.compare(tensor, CAT).differences) == {
         "scaling: a line here, a curve, such as gamma or contrast, there",
         "channels: rgb here, bgr there",
+    }
+
+
+RELATIVE = [
+    (lambda x: (x - x.min()) / np.ptp(x), ()),
+    (
+        lambda x: ((x - x.mean()) / x.std())[..., ::-1],
+        ("channels: rgb here, bgr there",),
+    ),
+    (lambda x: (x - x.mean((0, 1))) / 255, ()),
+]
+
+
+@pytest.mark.parametrize(("scaled", "words"), RELATIVE)
+def test_scaling_by_the_values_of_each_image_hides_nothing_beside_it(scaled, words):
+    function = lambda x: scaled(resized(x).astype(float))
+    assert set(KERAS.compare(function, CAT).differences) == {
+        "scaling: the same for all images here, by the values of each image there",
+        *words,
     }
 
 
