@@ -170,12 +170,9 @@ def _read(
         return Reading(expected, unexplained=unexplained)
     reading = match(expected, same_shape, decoded=given_as in ARRAYS)
     is_usual = same_scaling(reading.pipeline.scaling, expected.scaling)
-    # A mixture of channels has no scaling of its own.
-    if (
-        not callable(code)
-        or "channels" in reading.unexplained
-        or (is_usual and reading.exact)
-    ):
+    # A mixture of channels, or a curve, has no scaling that could be another one.
+    has_no_line = {"channels", "scaling"} & {*reading.unexplained}
+    if not callable(code) or has_no_line or (is_usual and reading.exact):
         return reading
     return _unless_relative(expected, code, given_as, samples[0].photo, reading)
 

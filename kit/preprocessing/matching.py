@@ -382,9 +382,10 @@ def _window_words(expected: Pipeline, window: Window, photo: Photo) -> str:
         f"{first:.4g} to {end:.4g} of {side}"
         for (first, end), side in zip(window, photo.size, strict=True)
     )
-    return (
-        f"window: {fit_words(expected)} here, rows {rows} and columns {columns} there"
-    )
+    words = f"window: {fit_words(expected)} here, rows {rows} and columns {columns}"
+    if np.array_equal(np.diff(window)[:, 0], expected.size or ()):
+        words += ", not resized,"
+    return f"{words} there"
 
 
 def _fitted(origin: _Origin, sample: Probe) -> tuple[Pipeline, Window | None]:
@@ -400,6 +401,10 @@ def _fitted(origin: _Origin, sample: Probe) -> tuple[Pipeline, Window | None]:
     as_expected = fits[0]
     if _levels_off(as_expected, None, sample) <= SAME_LEVELS:
         return as_expected, None
+    cut = window.round()
+    is_as_large = np.array_equal(np.diff(cut)[:, 0], size)
+    if is_as_large and _levels_off(as_expected, cut, sample) <= SAME_LEVELS:
+        return as_expected, cut
     distances = [
         pixels_apart(window, window_of(fit, sample.photo), size) for fit in fits
     ]
