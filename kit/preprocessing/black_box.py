@@ -174,26 +174,31 @@ def _read(
     has_no_line = {"channels", "scaling"} & {*reading.unexplained}
     if not callable(code) or has_no_line or (is_usual and reading.exact):
         return reading
-    return _unless_relative(expected, code, given_as, samples[0].photo, reading)
+    return _unless_relative(expected, code, given_as, same_shape, reading)
 
 
 def _unless_relative(
     expected: Pipeline,
     function: Function,
     given_as: str,
-    photo: Photo,
+    samples: Sequence[Probe],
     reading: Reading,
 ) -> Reading:
     """Say that a function scales each image by its own values, if it scales one of another tint otherwise."""
-    tinted = Photo(photo.pixels - photo.pixels // TINT)
+    pixels = samples[0].photo.pixels
+    tinted = Photo(pixels - pixels // TINT)
     again = call(function, tinted, given_as, expected)
     if again.tensor is None:
         return reading
-    sample = Probe(tinted, image_of(again.tensor, expected))
-    tinted_reading = match(expected, [sample], decoded=True)
+    tinted_sample = Probe(tinted, image_of(again.tensor, expected))
+    tinted_reading = match(expected, [tinted_sample], decoded=True)
     slope, offset = affine(reading.pipeline.scaling)
     # As far as a line that is off by so many levels can be fitted.
-    tolerance = DECODER_LEVELS + SCALING_LEVELS_RATIO * tinted_reading.levels
+    levels_of_each = [levels_apart(reading.pipeline, [sample]) for sample in samples]
+    # Of the photo that was read, if it is explained at all.
+    levels_off = min(reading.levels, *levels_of_each)
+    levels_off = max(levels_off, tinted_reading.levels)
+    tolerance = DECODER_LEVELS + SCALING_LEVELS_RATIO * levels_off
     is_same = same_line(
         (slope, offset),
         affine(tinted_reading.pipeline.scaling),

@@ -403,7 +403,7 @@ def _fitted(origin: _Origin, sample: Probe) -> tuple[Pipeline, Window | None]:
         return as_expected, None
     cut = window.round()
     is_as_large = np.array_equal(np.diff(cut)[:, 0], size)
-    if is_as_large and _levels_off(as_expected, cut, sample) <= SAME_LEVELS:
+    if is_as_large and _levels_off(as_expected, cut, sample) <= DECODER_LEVELS:
         return as_expected, cut
     distances = [
         pixels_apart(window, window_of(fit, sample.photo), size) for fit in fits
