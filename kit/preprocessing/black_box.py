@@ -23,7 +23,7 @@ from kit.preprocessing.calling import (
     tensor_shape,
     why_unusable,
 )
-from kit.preprocessing.colours import SAME_LEVELS, WordsByStep
+from kit.preprocessing.colours import SAME_LEVELS, SCALING_LEVELS_RATIO, WordsByStep
 from kit.preprocessing.comparison import (
     Comparison,
     Difference,
@@ -43,7 +43,7 @@ from kit.preprocessing.matching import (
 )
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, run
 from kit.preprocessing.resizing import LARGEST_SIDE
-from kit.preprocessing.scaling import LARGEST
+from kit.preprocessing.scaling import LARGEST, affine, same_line, same_scaling
 
 Code = Function | ArrayLike
 """A person's own function, or the tensors that other code made."""
@@ -52,8 +52,8 @@ PHOTOS_READ = 4
 """From which a function is read, the least square first; all are compared."""
 CALLS_REPEATED = 12
 """Calls that tell a random function."""
-SAME_AT_HALF_CONTRAST_SHARE = 0.02
-"""Share of its values to which a result stays the same at half the contrast, where each image is scaled."""
+TINT = np.array([2, 3, 4], np.uint8)
+"""The part of red, green and blue that an image of another tint lacks: a half, a third, a quarter."""
 DETAIL_SMOOTHED_SHARE = 1 / 3
 """Of a difference of fine detail that is left at most."""
 _DETAIL_WORDS = (
@@ -167,8 +167,6 @@ def _read(
     unexplained: WordsByStep = {}
     if callable(code):
         unexplained = _unsteady_words(expected, code, given_as, samples)
-        if not unexplained:
-            unexplained = _relative_words(expected, code, given_as, samples[0])
     unexplained = few_values(expected, samples[0]) or unexplained
     if unexplained:
         return Reading(expected, unexplained=unexplained)
@@ -176,28 +174,51 @@ def _read(
     is_near = reading.levels <= DECODER_LEVELS and not reading.unexplained
     if not is_near and (words := covered_words(expected, samples[0])):
         return Reading(expected, unexplained={"resize": words})
-    return reading
+    is_usual = same_scaling(reading.pipeline.scaling, expected.scaling)
+    # A mixture of channels, or a curve, has no scaling that could be another one.
+    has_no_line = {"channels", "scaling"} & {*reading.unexplained}
+    if not callable(code) or has_no_line or (is_usual and reading.exact):
+        return reading
+    return _unless_relative(expected, code, given_as, same_shape, reading)
 
 
-def _relative_words(
-    expected: Pipeline, function: Function, given_as: str, sample: Probe
-) -> WordsByStep:
-    """Say that a function scales each image by its own values, if half the contrast alone changes nothing."""
-    dark = sample.photo.pixels // 2
-    is_same = []
-    # Upside down it must be another image, else the function makes the same of all.
-    for pixels in (dark, dark[::-1]):
-        again = call(function, Photo(pixels.copy()), given_as, expected)
-        is_same.append(
-            again.tensor is not None
-            and _agree(
-                image_of(again.tensor, expected),
-                sample.result,
-                SAME_AT_HALF_CONTRAST_SHARE,
-            )
-        )
+def _unless_relative(
+    expected: Pipeline,
+    function: Function,
+    given_as: str,
+    samples: Sequence[Probe],
+    reading: Reading,
+) -> Reading:
+    """Say that a function scales each image by its own values, if it scales one of another tint otherwise."""
+    pixels = samples[0].photo.pixels
+    tinted = Photo(pixels - pixels // TINT)
+    again = call(function, tinted, given_as, expected)
+    if again.tensor is None:
+        return reading
+    tinted_sample = Probe(tinted, image_of(again.tensor, expected))
+    tinted_reading = match(expected, [tinted_sample], decoded=True)
+    slope, offset = affine(reading.pipeline.scaling)
+    # As far as a line that is off by so many levels can be fitted.
+    levels_of_each = [levels_apart(reading.pipeline, [sample]) for sample in samples]
+    # Of the photo that was read, if it is explained at all.
+    levels_off = min(reading.levels, *levels_of_each)
+    levels_off = max(levels_off, tinted_reading.levels)
+    tolerance = DECODER_LEVELS + SCALING_LEVELS_RATIO * levels_off
+    is_same = same_line(
+        (slope, offset),
+        affine(tinted_reading.pipeline.scaling),
+        tolerance * np.abs(slope),
+    )
+    if is_same or not {*tinted_reading.unexplained} <= {*reading.unexplained}:
+        return reading
     words = "the same for all images here, by the values of each image there"
-    return {"scaling": f"scaling: {words}"} if is_same == [True, False] else {}
+    return replace(
+        reading,
+        pipeline=reading.pipeline.replace(
+            scaling=expected.scaling, invert=expected.invert
+        ),
+        unexplained={**reading.unexplained, "scaling": f"scaling: {words}"},
+    )
 
 
 def _unsteady_words(

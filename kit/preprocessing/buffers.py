@@ -8,6 +8,7 @@ import numpy as np
 from kit._arrays import Float64
 from kit.preprocessing.comparison import TURNS
 from kit.preprocessing.pipeline import LAYOUTS
+from kit.preprocessing.resizing import LARGEST_SIDE
 
 KINDS_OF_PIXELS = {1: "grey", 3: "RGB", 4: "RGBA"}
 """By the count of their values."""
@@ -63,7 +64,8 @@ def _row_length(buffer: Float64, pixel_values: int) -> int:
     """Return after how many values a buffer is most like itself, beyond what is beside a pixel."""
     # The correlation of the buffer with itself, moved by each length.
     spectrum = np.fft.rfft(buffer - buffer.mean(), 2 * buffer.size)
-    lengths = np.arange(16 * pixel_values, buffer.size // LEAST_ROWS)
+    longest = min(buffer.size // LEAST_ROWS, LARGEST_SIDE * pixel_values)
+    lengths = np.arange(16 * pixel_values, longest)
     products = np.fft.irfft(np.abs(spectrum) ** 2)[lengths]
     return int(lengths[np.argmax(products / (buffer.size - lengths))])
 

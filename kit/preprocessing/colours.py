@@ -1,10 +1,12 @@
 """How colours of a photo become those of a result: the channels, the scaling and the fill."""
 
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
 
 from kit._arrays import Float64
+from kit.preprocessing.comparison import short
 from kit.preprocessing.pipeline import CHANNELS, Changes, Pipeline, order_channels
 from kit.preprocessing.placing import BY_UNEXPLAINED_SHARE, unexplained_share
 from kit.preprocessing.scaling import SCALINGS, Scaling, affine, fits, same_line
@@ -25,13 +27,19 @@ SAME_MIXTURE_DIFFERENCE = 0.02
 SCALING_LEVELS_RATIO = 4
 # Of the range of values, from which on a step between neighbouring levels is a jump.
 JUMP_SHARE = 0.5
+# To which colours of fewer bits, such as RGB565, are rounded at most.
+FEW_LEVELS = 64
+# Of the values, from which on many are the least, or the largest.
+CUT_OFF_SHARE = 0.002
 # By which pixels are off that are something else.
 STRANGE_LEVELS = 25.0
 # Of the pixels around an image, from which on they have several colours.
 STRANGE_PIXELS_SHARE = 0.2
 
 _TINY = 1e-9
-_ANY_COLOURS = "another colour space or contrast, such as HSV, LAB or equalised,"
+_ANY_COLOURS = (
+    "another colour space or contrast, such as HSV, LAB, equalised or pixel by pixel,"
+)
 _SEVERAL_FILLS = (
     "fill: one colour here, several there, as from mirrored or repeated edges"
 )
@@ -52,15 +60,21 @@ class Line(NamedTuple):
     levels_off: float
 
 
-def _fitted_line(levels: Float64, values: Float64) -> Line:
-    """Fit a line to levels and results, each (N, C)."""
-    mean_levels = levels.mean(axis=0)
+def _fitted_line(
+    levels: Float64, values: Float64, least: float = -inf, largest: float = inf
+) -> Line:
+    """Fit a line to levels and results, each (N, C), which is cut off at the least and the largest."""
+    weights = ((values > least) & (values < largest)) + _TINY
+    mean_levels, mean_values = (
+        np.average(pixels, axis=0, weights=weights) for pixels in (levels, values)
+    )
     centred = levels - mean_levels
-    slope = (centred * values).sum(axis=0) / ((centred**2).sum(axis=0) + _TINY)
+    products = weights * centred * (values - mean_values)
+    slope = products.sum(axis=0) / ((weights * centred**2).sum(axis=0) + _TINY)
     slope = np.where(np.abs(slope) > _TINY, slope, _TINY)
-    offset = values.mean(axis=0) - slope * mean_levels
-    errors_in_levels = (values - offset) / slope - levels
-    return Line(slope, offset, float(np.sqrt(np.mean(errors_in_levels**2))))
+    offset = mean_values - slope * mean_levels
+    errors = (slope * levels + offset).clip(least, largest) - values
+    return Line(slope, offset, float(np.sqrt(np.mean((errors / slope) ** 2))))
 
 
 class Colours(NamedTuple):
@@ -78,33 +92,31 @@ class Colours(NamedTuple):
 
 def colours_of(expected: Pipeline, levels: Float64, values: Float64) -> Colours:
     """Return how levels (N, 3) become results (N, C): as expected where that is as near."""
-    spread = float(levels.std()) + _TINY
-    without_name = [_mixed(levels, values)]
-    in_named_order: list[Colours] = []
+    candidates = [_mixed(levels, values)]
+    curves: list[Colours] = []
     for order in dict.fromkeys((expected.channels, *CHANNELS)):
         ordered_levels = _ordered(levels, order)
         if ordered_levels.shape == values.shape:
-            line = _fitted_line(ordered_levels, values)
-            in_named_order.append(Colours(line.levels_off / spread, line, order))
-    if in_named_order:
-        nearest = min(in_named_order, key=BY_UNEXPLAINED_SHARE)
-        same_share = SAME_LEVELS / spread
-        limit = max(same_share, UNEXPLAINED_RATIO * nearest.unexplained_share)
-        first = in_named_order[0]
+            curves.append(_curved(ordered_levels, values, order))
+    if curves:
+        curve = min(curves, key=BY_UNEXPLAINED_SHARE)
+        limit = UNEXPLAINED_RATIO * curve.unexplained_share
+        first = curves[0]
         if first.channels == expected.channels and first.unexplained_share <= limit:
-            nearest = first
-        if nearest.unexplained_share <= same_share:
-            return nearest
-        without_name.append(_curved(_ordered(levels, nearest.channels), values))
-    best = min(without_name, key=BY_UNEXPLAINED_SHARE)
+            curve = first
+        straight = _straight(levels, values, curve.channels)
+        if straight.unexplained_share <= SAME_LEVELS / (levels.std() + _TINY):
+            return straight
+        candidates.append(curve)
+    best = min(candidates, key=BY_UNEXPLAINED_SHARE)
     least_share = unexplained_share(levels, values)
     if best.unexplained_share > UNEXPLAINED_RATIO * least_share:
         best = Colours(least_share, words=_ANY_COLOURS)
     if (
-        in_named_order
-        and UNEXPLAINED_RATIO * best.unexplained_share > nearest.unexplained_share
+        curves
+        and UNEXPLAINED_RATIO * best.unexplained_share > straight.unexplained_share
     ):
-        return nearest
+        return straight
     return best
 
 
@@ -140,28 +152,47 @@ def _mixed(levels: Float64, values: Float64) -> Colours:
     words = (", " if is_constant.any() else "").join(names)
     is_mixture = (parts.max(axis=0) < MAIN_CHANNEL_SHARE) & ~is_constant
     if words in CHANNELS or np.any(is_mixture):
-        words = "mixtures of them, as in YCrCb or YUV,"
+        words = "mixtures of them, as in YCrCb, YUV or at another saturation,"
         if np.ptp(parts, axis=1).max() < SAME_MIXTURE_DIFFERENCE:
             words = "one mixture of them, such as their mean,"
         if error_share > UNDOUBTED_UNEXPLAINED_SHARE:
             return Colours(error_share, words=_ANY_COLOURS)
     # A grey level is in all channels.
     offset = values.mean(axis=0) - mean_levels @ weights
-    line = Line(weights.sum(axis=0), offset, levels_off=0.0)
+    line = Line(weights.sum(axis=0), offset, error_share * float(levels.std()))
     return Colours(error_share, line, words=words)
 
 
-def _curved(levels: Float64, values: Float64) -> Colours:
+def _straight(levels: Float64, values: Float64, channels: str) -> Colours:
+    """Make each channel of the results a line of its level, cut off at both ends where it must be."""
+    ordered_levels = _ordered(levels, channels)
+    ends = values.min(), values.max()
+    line = _fitted_line(ordered_levels, values)
+    cut_off = _fitted_line(ordered_levels, values, *ends)
+    spread = float(levels.std()) + _TINY
+    if line.levels_off <= max(SAME_LEVELS, UNEXPLAINED_RATIO * cut_off.levels_off):
+        return Colours(line.levels_off / spread, line, channels)
+    names = [short(end) for end in ends if np.mean(values == end) > CUT_OFF_SHARE]
+    words = f"cut off at {' and '.join(names)}"
+    share = cut_off.levels_off / spread
+    return Colours(share, cut_off, channels, step="cast", words=words)
+
+
+def _curved(levels: Float64, values: Float64, channels: str) -> Colours:
     """Make each channel of the results any function of its level; both are (N, C)."""
     by_level = np.take_along_axis(values, levels.argsort(axis=0), axis=0)
     rises = np.diff(by_level, axis=0)
     spread = np.std(values - values.mean(axis=0)) + _TINY
     # The difference of two numbers varies by the root of 2 more than each.
     error_share = float(np.std(rises) / spread / np.sqrt(2))
+    counts = [len(np.unique(channel)) for channel in values.T]
+    if max(counts) <= min(FEW_LEVELS, len(np.unique(levels)) / UNEXPLAINED_RATIO):
+        words = f"only {max(counts)} levels"
+        return Colours(error_share, channels=channels, step="cast", words=words)
     words = "a curve, such as gamma or contrast,"
     if np.abs(rises).max() > JUMP_SHARE * np.ptp(values):
         words = "a jump, as where bytes wrap around,"
-    return Colours(error_share, step="scaling", words=words)
+    return Colours(error_share, channels=channels, step="scaling", words=words)
 
 
 def with_colours(expected: Pipeline, pipeline: Pipeline, colours: Colours) -> Pipeline:

@@ -380,7 +380,9 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
         pipeline = expected.replace(size=pipeline.size)
         return Reading(pipeline, unexplained={"resize": words})
     elif colours.words:
-        here = expected.channels if colours.step == "channels" else "a line"
+        here = {"channels": expected.channels, "scaling": "a line", "cast": "none"}[
+            colours.step
+        ]
         words = f"{colours.step}: {here} here, {colours.words} there"
         unexplained[colours.step] = words
     if colours.line and not unexplained:
@@ -412,13 +414,13 @@ def _window_words(expected: Pipeline, window: Window, photo: Photo) -> str:
         f"{first:.4g} to {end:.4g} of {side}"
         for (first, end), side in zip(window, photo.size, strict=True)
     )
-    words = (
-        f"window: {fit_words(expected)} here, rows {rows} and columns {columns} there"
-    )
-    usual = window_of(expected, photo)
-    if pixels_apart(window, usual, expected.size or photo.size) <= ROUNDED_PIXELS:
-        words += ", as with align_corners or without half-pixel centres"
-    return words
+    words = f"window: {fit_words(expected)} here, rows {rows} and columns {columns}"
+    size = expected.size or photo.size
+    if np.array_equal(np.diff(window)[:, 0], size):
+        words += ", not resized,"
+    elif pixels_apart(window, window_of(expected, photo), size) <= ROUNDED_PIXELS:
+        words += ", as with align_corners or without half-pixel centres,"
+    return f"{words} there"
 
 
 def _fitted(origin: _Origin, sample: Probe) -> tuple[Pipeline, Window | None]:
@@ -434,6 +436,10 @@ def _fitted(origin: _Origin, sample: Probe) -> tuple[Pipeline, Window | None]:
     as_expected = fits[0]
     if _levels_off(as_expected, None, sample) <= SAME_LEVELS:
         return as_expected, None
+    cut = window.round()
+    is_as_large = np.array_equal(np.diff(cut)[:, 0], size)
+    if is_as_large and _levels_off(as_expected, cut, sample) <= DECODER_LEVELS:
+        return as_expected, cut
     distances = [
         pixels_apart(window, window_of(fit, sample.photo), size) for fit in fits
     ]

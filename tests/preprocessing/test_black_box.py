@@ -262,7 +262,7 @@ COLOURS = [
     (lambda x: x[..., [0, 0, 0]], "channels: rgb here, rrr there"),
     (
         lambda x: x @ np.float32([[0.6, 0.2, 0.1], [0.3, 0.5, 0.2], [0.1, 0.3, 0.7]]),
-        "channels: rgb here, mixtures of them, as in YCrCb or YUV, there",
+        "channels: rgb here, mixtures of them, as in YCrCb, YUV or at another saturation, there",
     ),
     (
         lambda x: x @ np.full((3, 3), 1 / 3),
@@ -273,6 +273,11 @@ COLOURS = [
         "scaling: a line here, a curve, such as gamma or contrast, there",
     ),
     (wrapped, "scaling: a line here, a jump, as where bytes wrap around, there"),
+    (
+        lambda x: x.clip(102),
+        "cast: none here, cut off at \N{MINUS SIGN}0.2 there",
+    ),
+    (lambda x: x // 16 * 17, "cast: none here, only 14 levels there"),
 ]
 
 
@@ -288,11 +293,43 @@ def test_other_colours_are_named_by_how_they_come_from_red_green_and_blue(
     assert words in KERAS.compare(code, CAT).differences
 
 
-def test_another_order_of_channels_hides_no_scaling():
+def test_another_order_of_channels_hides_no_scaling_and_no_scaling_hides_it():
     tensor = resized(CAT.pixels)[..., [1, 2, 0]] / 255
     assert set(KERAS.compare(tensor, CAT).differences) == {
         f"scaling: {MINUS}1..1 here, 0..1 there",
         "channels: rgb here, gbr there",
+    }
+    tensor = (resized(CAT.pixels)[..., ::-1] / 255) ** 2.2
+    assert set(KERAS.compare(tensor, CAT).differences) == {
+        "scaling: a line here, a curve, such as gamma or contrast, there",
+        "channels: rgb here, bgr there",
+    }
+
+
+def test_pixels_that_are_cut_out_and_not_resized_are_named():
+    # In the centre, where a crop of a share of the photo shows the same.
+    cut = CAT.pixels[38:262, 113:337] / np.float32(127.5) - 1
+    (words,) = KERAS.compare(cut, CAT).differences
+    rows = "rows 38 to 262 of 300 and columns 113 to 337 of 451"
+    assert words == f"window: squash here, {rows}, not resized, there"
+
+
+RELATIVE = [
+    (lambda x: (x - x.min()) / np.ptp(x), ()),
+    (
+        lambda x: ((x - x.mean()) / x.std())[..., ::-1],
+        ("channels: rgb here, bgr there",),
+    ),
+    (lambda x: (x - x.mean((0, 1))) / 255, ()),
+]
+
+
+@pytest.mark.parametrize(("scaled", "words"), RELATIVE)
+def test_scaling_by_the_values_of_each_image_hides_nothing_beside_it(scaled, words):
+    function = lambda x: scaled(resized(x).astype(float))
+    assert set(KERAS.compare(function, CAT).differences) == {
+        "scaling: the same for all images here, by the values of each image there",
+        *words,
     }
 
 
@@ -499,7 +536,7 @@ def test_corners_that_are_aligned_are_named():
     aligned = [map_coordinates(channel, grid, order=1) for channel in channels]
     here = KERAS.replace(filter="tf_bilinear")
     (words,) = here.compare(np.stack(aligned, -1) / 127.5 - 1, photo).differences
-    assert words.endswith(", as with align_corners or without half-pixel centres")
+    assert words.endswith("align_corners or without half-pixel centres, there")
 
 
 def test_what_covers_a_part_of_a_photo_is_named_by_its_rows_and_columns():
