@@ -287,7 +287,7 @@ def _scrambled_finding(images: Float32, used: Preprocessing) -> Finding | None:
 
 def _roughness(tensors: Float32) -> Float32:
     """Return the mean difference between neighbours, below and beside, of each image (N, H, W, C)."""
-    # Below each other, and beside each other; a reshape puts strangers there, so that it grows.
+    # Below each other, and beside each other; a reshape puts pixels from elsewhere there, so that it grows.
     differences = (np.abs(np.diff(tensors, axis=axis)) for axis in (1, 2))
     return np.asarray(
         sum(along_axis.mean(axis=(1, 2, 3)) for along_axis in differences)
