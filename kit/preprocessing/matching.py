@@ -337,7 +337,7 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
     """Find the pipeline that makes results of photos, as near as may be to the one expected.
 
     Read are the order of values, the part of the photo, the filter, the channels and the scaling, one after
-    the other. Each is as expected where that explains as much. Levels are left to `levels_apart`.
+    the other. Each is as expected where that explains as much.
 
     Parameters
     ----------
@@ -389,7 +389,9 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
         pipeline, unexplained = with_fill(pipeline, colours.line, values_around)
     pipeline = with_colours(origin.expected, pipeline, colours)
     pipeline = pipeline.replace(layout=buffer.layout)
-    return Reading(pipeline, unexplained=unexplained)
+    # What is strange is all that there is to say.
+    levels_left = 0.0 if unexplained else levels_apart(pipeline, samples)
+    return Reading(pipeline, levels_left, unexplained)
 
 
 def _has_colours(photo: Photo) -> bool:

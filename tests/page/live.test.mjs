@@ -219,6 +219,15 @@ test("a file that is no image is refused by its name, and leaves what is shown",
   assert.equal(view.kind, "view");
 });
 
+test("a greeting that is repeated is answered with the photo that was added meanwhile", async () => {
+  globalThis.location = { hash: "" };
+  const ask = standing(BENCH);
+  assert.equal((await ask({ kind: "hello" })).content.settings.photo, PHOTO);
+  const piece = { kind: "upload", number: "1", name: "mine.jpg", last: true };
+  await ask(piece, [new Uint8Array(2)]);
+  assert.equal((await ask({ kind: "hello" })).content.settings.photo, "mine.jpg");
+});
+
 test("the last photo is not taken away", async () => {
   const { content } = await standing(BENCH)({ kind: "remove", name: PHOTO });
   assert.equal(content.text, "Expected another photo to show; add one first");

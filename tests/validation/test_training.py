@@ -76,7 +76,7 @@ def test_a_step_is_that_of_adam_on_the_cross_entropy():
 
 
 def test_the_learning_rate_falls_to_zero_as_half_a_cosine():
-    optimizer = _compiled_around(small(), learning_rate=1e-3, steps=4).optimizer
+    optimizer = _compiled_around(small(), learning_rate=1e-3, total_steps=4).optimizer
     for step, rate in ((0, 1e-3), (2, 5e-4), (4, 0)):
         optimizer.iterations.assign(step)
         assert float(optimizer.learning_rate) == pytest.approx(rate, abs=1e-9)

@@ -14,7 +14,10 @@ const main = document.querySelector("main");
 try {
   const model = await living(parts, true);
   render({ model, el: main });
-  window.addEventListener("hashchange", () => model.send({ kind: "hello" }));
+  window.addEventListener("hashchange", () => {
+    model.greeted = false;
+    model.send({ kind: "hello" });
+  });
 } catch (trouble) {
   main.append(`This browser cannot run the model: ${trouble.message}`);
 }

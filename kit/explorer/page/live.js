@@ -70,6 +70,7 @@ export class StandIn {
     this.events = {};
     this.labels = { ...panel.labels };
     this.shown = panel.start;
+    this.greeted = false;
     this.opened = new Map(); // what is known of a photo, its untouched view included
     this.comparedAt = -COMPARED_MS; // the time of the camera's frame whose untouched view is known
     this.held = ""; // the pixels that the page has
@@ -196,10 +197,12 @@ export class StandIn {
   }
 
   async on_hello(_content, _sent, say) {
+    if (this.greeted) return this.#view(this.shown); // a greeting is repeated; meanwhile a hand may have moved on
     const { neutral, start } = this.panel;
     const address = new URLSearchParams(this.alone && location.hash.slice(1));
     const photo = [address.get("photo"), start.photo].find((name) => this.files.has(name));
     if (photo === undefined) return [{ kind: "error", text: WAITING }];
+    this.greeted = true;
     if (photo !== address.get("photo")) return this.#view(start);
     const answer = await this.#view({ ...neutral, ...this.#parsed(address), photo });
     if (answer[0].kind !== "error") return answer;
