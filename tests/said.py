@@ -139,7 +139,7 @@ def explorer(classifier, label):
     states = ({"noise": 20}, {"scaling": "range_0_1", "where": -1}, {"blur": 3})
     messages = (
         *({"kind": "settings", "settings": start | state} for state in states),
-        {"kind": "judge", "settings": start, "photos": ["mine", "tall"]},
+        {"kind": "judge", "settings": start, "photos": ["mine"]},
         {"kind": "remove", "name": "tall"},
         {"kind": "label", "photo": "mine", "label": ""},
         {"kind": "pin", "settings": start | {"photo": "mine"}},
