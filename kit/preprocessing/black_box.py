@@ -161,7 +161,7 @@ def _is_fine_detail(difference: Float64) -> bool:
 def _read(
     expected: Pipeline, code: Code, given_as: str, samples: Sequence[Probe]
 ) -> Reading:
-    """Read the tensors of photos and, of a function, what it makes of a dark photo and of the same again."""
+    """Read the tensors of photos and, of a function, what it makes of the same again and of another tint."""
     shape = samples[0].result.shape
     same_shape = [sample for sample in samples if sample.result.shape == shape]
     unexplained: WordsByStep = {}

@@ -184,6 +184,7 @@ def covered_words(expected: Pipeline, sample: Probe) -> str:
     result = arrange_back(sample.result, expected.layout)
     difference = image - result
     is_off = np.abs(difference).max(axis=-1) > image.std() / UNEXPLAINED_RATIO
+    # The one box around all pixels that are off; none where none is.
     for box in scipy.ndimage.find_objects(is_off.astype(int)):
         is_beside = np.ones_like(is_off)
         is_beside[box] = False

@@ -236,6 +236,23 @@ def test_of_many_photos_those_of_the_most_unequal_sides_are_read():
     assert black_box.read(here, tensors[:5], photos[:5]).pipeline == here
 
 
+def test_a_scaling_by_each_image_is_named_though_the_photo_that_is_read_hides_it():
+    here = Preprocessing((32, 32), scaling="0..1", filter="nearest")
+    wide = picture((32, 64), seed=1)
+    wide[0, 0], wide[1, 1] = 0, 255
+    photos = [Photo.from_array(wide), Photo.from_array(80 + picture((32, 40)) // 4)]
+
+    def by_each_image(pixels):
+        low, high = float(pixels.min()), float(pixels.max())
+        return np.asarray(Image.fromarray(pixels).resize((32, 32), 0)) - low, high - low
+
+    reading = black_box.read(
+        here, lambda x: np.divide(*by_each_image(x), dtype=np.float32), photos
+    )
+    assert list(reading.unexplained) == ["scaling"]
+    assert "by the values of each image" in reading.unexplained["scaling"]
+
+
 def test_what_no_step_explains_is_said_to_be_unexplained():
     noise = np.random.default_rng(0).normal(size=(1, 96, 96, 3))
     (words,) = WINDOW.compare(lambda _: noise, CAT).differences
