@@ -6,6 +6,7 @@
 # make check-setup  says whether this machine has what the notebooks need
 # make wheelhouse   downloads the packages of the lock into wheelhouse/, from which the others then install offline
 # make wheel        builds the kit with its models, images and lessons as one file in dist/
+# make record       writes again what tests compare with: public names, what is said, what pages compute and show (node)
 # make exercises    runs the notebooks in notebooks/solutions and derives the lessons from them
 # make site         writes the lessons into site/ as pages whose explorers move without Python or a network
 # make lock         solves pyproject.toml again into requirements.lock and tests/oldest.txt (needs uv)
@@ -55,7 +56,7 @@ STYLES = $(wildcard kit/explorer/page/*.css)
 # Every check runs, even if one before it fails.
 MAKEFLAGS += --keep-going
 
-.PHONY: lab test lint types pytest quick test-others test-oldest test-hosted hosted environment check-setup wheelhouse wheel exercises site lock audit clean
+.PHONY: lab test lint types pytest quick test-others test-oldest test-hosted hosted environment check-setup wheelhouse wheel record exercises site lock audit clean
 
 # The address it prints leads to the notebook, too. In a container there may be nobody to be but root.
 lab: environment
@@ -129,6 +130,13 @@ wheelhouse: environment
 
 wheel: environment
 	$(RUN) -m hatchling build -t wheel
+
+# The page is walked last, with what the kit has written down just before.
+record: environment
+	$(RUN) -m tests.test_public_surface
+	$(RUN) -m tests.said
+	$(RUN) -m tests.page.record
+	RECORD=1 node tests/page/page.test.mjs
 
 exercises: environment
 	$(RUN) notebooks/solutions/derive.py

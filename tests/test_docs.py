@@ -7,7 +7,10 @@ import shutil
 import matplotlib as mpl
 import pytest
 
-from kit.__main__ import _ARGUMENTS, _parser
+from kit import robustness
+from kit.__main__ import _ARGUMENTS, _COMMANDS, _parser
+from kit.images import FORMATS
+from kit.preprocessing.scaling import SCALINGS
 from tests.project import ROOT, tracked
 
 PAGES = [ROOT / path for path in tracked() if re.fullmatch(r"(docs/)?\w+\.md", path)]
@@ -71,11 +74,27 @@ def test_the_commands_of_a_page_are_there():
             assert (ROOT / arguments[-1].partition("::")[0]).exists()
 
 
-def test_every_option_of_a_command_is_in_a_page_of_docs_and_in_a_test():
-    options = {name for name in _ARGUMENTS if "--" in name}
-    for files in ("docs/*.md", "tests/**/test_*.py"):
-        texts = "".join(path.read_text("utf-8") for path in ROOT.glob(files))
-        assert options <= set(re.findall(r"--\w+\b", texts)), files
+OPTIONS = [name for name in _ARGUMENTS if "--" in name]
+COMMANDS = [f"kit {row.run.__name__.strip('_')}" for row in _COMMANDS]
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        ("docs/*.md", OPTIONS + COMMANDS),
+        ("docs/security.md", FORMATS),
+        ("kit/__main__.py", SCALINGS),
+        ("notebooks/*.ipynb", robustness.__all__),
+        ("tests/**/test_*.py", OPTIONS),
+    ],
+)
+def test_what_is_offered_is_named_in_these_files(files, names):
+    text = "".join(path.read_text("utf-8") for path in ROOT.glob(files)).lower()
+    pattern = r"(?<!\w){}\b".format
+    absent = [
+        name for name in names if not re.search(pattern(re.escape(name.lower())), text)
+    ]
+    assert absent == [], f"name them in {files}"
 
 
 def test_links_of_pages_lead_to_files():

@@ -20,7 +20,6 @@ import kit
 from kit.__main__ import PROGRAM, _parser
 from tests.project import ROOT, python, tracked
 
-UPDATE = "python -m tests.test_public_surface"
 PLAIN = (
     ast.Constant,
     ast.Name,
@@ -175,7 +174,7 @@ def test_what_is_offered_and_what_is_decided_by_is_as_it_is_written_down(name):
         )
     )
     assert changes == [], (
-        f"If all of this is meant: {UPDATE}, and say it in CHANGELOG.md"
+        "if all of this is meant: make record, and say it in CHANGELOG.md"
     )
 
 

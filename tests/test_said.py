@@ -17,7 +17,7 @@ NUMBER = re.compile(r"-?\d+(?:\.(\d+))?(?:e([-+]\d+))?")
 def assert_equal_but_for_rounding(today, kept):
     """One in a hundred, and one in the last digit that is printed, is left to rounding."""
     words = [" ".join(NUMBER.sub("0", line).split()) for line in (today, kept)]
-    assert words[0] == words[1], "run python -m tests.said, and read what changes"
+    assert words[0] == words[1], "run make record, and read what differs"
     numbers = zip(NUMBER.finditer(today), NUMBER.finditer(kept), strict=True)
     for number, expected in numbers:
         digits, exponent = expected.groups()

@@ -21,9 +21,7 @@ from tests.page import record
 @pytest.mark.parametrize("name", sorted(record.FILES.keys() - {"pixels.json"}))
 def test_the_page_is_held_to_what_the_kit_computes_and_says_today(name):
     kept = (record.DATA / name).read_text(encoding="utf-8")
-    assert kept == record.FILES[name](), (
-        "run python -m tests.page.record, then the tests of the page"
-    )
+    assert kept == record.FILES[name](), "run make record, and read what differs"
 
 
 @pytest.fixture

@@ -31,7 +31,8 @@ def test_the_page_passes_its_own_tests(node):
     done = subprocess.run(
         [node, "--test", *files], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    words = "if the page is meant to change: make record, and read what differs"
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{words}"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 // A whole page as a person works it: what it shows at first, what each step changes in it, and what it asks for.
 //
-// That lies in data/page.txt, a line for each element; `RECORD=1 node tests/page/page.test.mjs` writes it, and what has
-// changed there is to be read. The model is as small as the photos: a class is as probable as its colour is bright.
+// That lies in data/page.txt, a line for each element; `make record` writes it, and what has changed there is to be
+// read. The model is as small as the photos: a class is as probable as its colour is bright.
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import test from "node:test";

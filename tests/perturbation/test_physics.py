@@ -91,9 +91,7 @@ def test_pixels_and_noise_are_rounded_half_to_even_and_clipped():
 
 def test_what_the_tests_of_the_page_compare_with_is_what_the_kernel_computes():
     kept = record.FILE.read_text(encoding="utf-8")
-    assert kept == record.recorded(), (
-        "run python -m tests.page.record, then the tests of the page"
-    )
+    assert kept == record.recorded(), "run make record, and read what differs"
 
 
 # Scene
