@@ -142,6 +142,7 @@ def test_moving_averages_that_training_left_out_are_named(tmp_path):
     (finding,) = weights_checked(model, tmp_path)
     assert (finding.cause, finding.verdict) == ("batchnorm_mode", "named")
     assert "never updated" in finding.summary
+    assert finding.evidence[-1].value == 1
 
 
 def test_frozen_normalization_is_the_same_in_training(tmp_path):
