@@ -189,24 +189,6 @@ def test_a_map_over_the_model_input_shows_where_a_class_is_seen(notebook, shown)
     np.testing.assert_array_equal(shown.pixels(1), plain)
 
 
-def test_other_perturbations_come_from_the_kernel(shown, classifier, named):
-    shown.root.get_by_text("More perturbations").click()
-    chosen = {
-        "contrast": 0.4,
-        "jpeg_quality": 5,
-        "rotation": 30,
-        "flip_horizontal": True,
-        "fog": 3,
-    }
-    for key, value in chosen.items():
-        shown.put("noise", 20)
-        shown.put(key, value)
-        shown.assert_shows(classifier, named["cat.jpg"], noise=20, **{key: value})
-        shown.assert_pixels(classifier, named["cat.jpg"], noise=20, **{key: value})
-        shown.press("Reset")
-    shown.root.get_by_text("More perturbations").click()
-
-
 def test_pictures_come_by_button_drop_and_paste_are_pinned_and_taken_away(
     notebook, shown, classifier
 ):
@@ -469,37 +451,6 @@ def test_why_answers_below_what_must_not_move_and_its_fix_can_be_undone(
     shown.page.set_viewport_size(WIDE)
 
 
-def test_what_an_image_shows_is_said_in_the_widget_and_counted_over_all(
-    notebook, shown
-):
-    shown.put("photo", "espresso.jpg")
-    shown.state()
-    for photo, typed, mark in (
-        ("espresso.jpg", "espresso", "✓ correct"),
-        ("cat.jpg", "tiger cat", "✕ it is tiger cat"),
-    ):
-        shown.put("photo", photo)
-        shown.state()
-        shown.root.get_by_role("button", name="Label it").click()
-        shown.page.keyboard.type(typed)
-        shown.page.keyboard.press("Enter")
-        shown.root.get_by_role("button", name=mark, exact=True).wait_for()
-    count = shown.root.locator(".kit-count")
-    count.get_by_text("1 of 2 correct").wait_for()
-    shown.put("scaling", "missing_scaling")
-    count.get_by_text("0 of 2 correct").wait_for()
-    assert shown.root.get_by_role("radio", description="wrong").count() == 2
-    shown.put("scaling", "")
-    count.get_by_text("1 of 2 correct").wait_for()
-    for _ in range(2):
-        shown.root.locator("button.kit-mark").click()
-        shown.press("I do not know")
-        shown.root.get_by_role("button", name="Label it").wait_for()
-        shown.put("photo", "espresso.jpg")
-        shown.state()
-    assert count.is_hidden()
-
-
 def test_what_a_walk_says_takes_no_room_and_stays_and_the_walk_can_be_stopped(shown):
     said = shown.root.locator(".kit-done")
     height = shown.root.bounding_box()["height"]
@@ -518,26 +469,6 @@ def test_what_a_walk_says_takes_no_room_and_stays_and_the_walk_can_be_stopped(sh
         shown.page.wait_for_timeout(500)
         assert shown.state()["painted"][-1]["noise"] == stopped
     assert stopped == 0
-
-
-def test_a_state_to_try_is_one_press_away(notebook, classifier, named):
-    tried = in_cell(notebook, TRIES)
-    assert tried.control("photo").input_value() == "espresso.jpg", (
-        "that of the first one"
-    )
-    tried.press("Where?")
-    tried.press("swapped")
-    tried.assert_shows(
-        classifier, named["cat.jpg"], channels="channels_swapped", where=-1
-    )
-    tried.press("Where?")
-    tried.press("noise 90")
-    tried.assert_shows(classifier, named["espresso.jpg"], noise=90)
-    pressed = tried.root.locator(".kit-tries [aria-pressed=true]")
-    assert pressed.all_text_contents() == ["noise 90"]
-    tried.put("brightness", 0.5)
-    tried.state()
-    assert pressed.count() == 0
 
 
 LAYOUT = """(root) => {
@@ -619,21 +550,6 @@ def test_before_an_audience_it_fills_the_screen_and_goes_on_with_one_key(
     page.keyboard.press("Escape")
     page.wait_for_function("() => !document.fullscreenElement")
     assert tried.root.evaluate(PLACES) == places
-
-
-def test_the_untouched_state_is_seen_while_a_button_is_held(shown, classifier, named):
-    shown.put("noise", 60)
-    shown.assert_shows(classifier, named["cat.jpg"], noise=60)
-    button = shown.root.get_by_role("button", name="Original photo")
-    button.focus()
-    for held, let_go in (
-        (lambda: shown.page.keyboard.down(" "), lambda: shown.page.keyboard.up(" ")),
-        (lambda: button.hover() or shown.page.mouse.down(), shown.page.mouse.up),
-    ):
-        held()
-        shown.assert_shows(classifier, named["cat.jpg"])
-        let_go()
-        shown.assert_shows(classifier, named["cat.jpg"], noise=60)
 
 
 def test_a_page_that_gets_no_bytes_says_so(notebook, shown, classifier, named):

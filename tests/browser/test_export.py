@@ -167,21 +167,6 @@ def test_a_page_finds_the_flip_says_why_and_where_and_goes_back(
     explorer.settings = {}
 
 
-def test_frames_of_a_camera_are_predicted_and_one_is_kept(written, opened):
-    shown = opened(written, permissions=["camera"])
-    shown.press("Camera")
-    shown.until("photo", "Camera (live)")
-    shown.page.wait_for_function(
-        "(root) => root.painted.filter(({ photo }) => photo.startsWith('Camera')).length > 3",
-        arg=shown.root.element_handle(),
-    )
-    shown.press("Snap")
-    shown.until("photo", "Snap")
-    assert shown.state()["alert"] == ""
-    shown.root.get_by_role("button", name="Remove Snap").click(force=True)
-    shown.until("photo", "cat.jpg")
-
-
 def test_a_page_without_a_photo_waits_for_one_and_refuses_what_is_none(
     fashion, tmp_path, browser
 ):

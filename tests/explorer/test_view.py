@@ -20,7 +20,6 @@ from kit.perturbation import PARAMETERS
 from tests.outliers import outliers
 
 NAMES = ("cat.jpg", "espresso.jpg")
-ESPRESSO = 967
 
 
 def said_of(shown):
@@ -59,11 +58,6 @@ def test_neutral_settings_hold_every_parameter_every_step_and_the_fix():
 )
 def test_only_what_changes_something_by_itself_counts_as_changed(changed, counts):
     assert changed_settings(neutral("cat.jpg") | changed) == counts
-
-
-def test_the_untouched_view_is_made_once(look):
-    assert look().untouched is look()
-    assert look(noise=3).untouched is look()
 
 
 def test_the_fix_takes_the_place_of_the_preprocessing_and_faults_come_on_top(
