@@ -108,6 +108,7 @@ def test_the_answer_can_be_none_of_these(fashion, clothes, novelty):
         shown = Bench.of(classifier).look(photo, neutral(photo.name))
         told.append((shown.novel, said_of(shown), shown.names[shown.top]))
     assert [novel for novel, *_ in told] == [True, False, None]
+    assert len(texts.bars(shown)) == 10, "up to ten classes have a row each"
     unlike = "None of these. Unlike the training images. Likeliest: "
     assert told[0][1].startswith(f"{unlike}{told[0][2]}, ")
     assert told[1][1].startswith(f"{told[1][2]}, ")
