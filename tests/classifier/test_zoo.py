@@ -30,8 +30,8 @@ def here(monkeypatch):
 
 def nested():
     keras = imported_keras()
-    inner = keras.Sequential(
-        [keras.Input((12, 12, 3)), keras.layers.Conv2D(4, 3), keras.layers.ReLU()]
+    inner = networks.stacked(
+        (12, 12, 3), keras.layers.Conv2D(4, 3), keras.layers.ReLU()
     )
     layers = [
         keras.Input((12, 12, 3)),

@@ -45,8 +45,8 @@ def model(head):
     """Class 1 is sure where any place is bright, class 0 never."""
     keras = networks.imported_keras()
     layers = keras.layers
-    made = keras.Sequential(
-        [keras.Input((28, 28, 1)), layers.Conv2D(2, 1), *head(layers), layers.Softmax()]
+    made = networks.stacked(
+        (28, 28, 1), layers.Conv2D(2, 1), *head(layers), layers.Softmax()
     )
     made.set_weights(
         [
