@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import b64encode
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
@@ -341,6 +342,9 @@ def test_beside_the_widget_stands_the_state_in_words_bars_and_images(
     for row in bars(explorer.view):
         bar = ("░" if row["index"] < 0 else "█") * round(25 * row["value"])
         assert f"<td>{row['text']}</td><td>{bar}</td>" in data["text/html"]
+    for pixels in (explorer.view.photo.pixels, explorer.view.seen):
+        image = b64encode(small_jpeg(pixels, note.SIDE)).decode()
+        assert data["text/html"].count(image) == 1
     assert data["text/plain"] == note.LIVE
     assert widget["text/plain"] == "kit.Explorer", (
         "the state of the first run would contradict what is renewed"
