@@ -217,30 +217,6 @@ def test_an_exported_table_shows_what_the_kernel_does_wherever_it_is_moved(
     assert shown.root.get_by_role("button", name="Add an image…").count() == 0
 
 
-def test_the_address_has_the_state_and_what_was_not_computed_needs_the_notebook(
-    table, opened
-):
-    shown = opened(table, "#photo=espresso.jpg&brightness=0.5&noise=50")
-    assert [
-        shown.control(key).input_value() for key in ("photo", "brightness", "noise")
-    ] == ["espresso.jpg", "0.5", "50"]
-    # Between two places.
-    shown.root.get_by_label("Noise, exact value", exact=True).fill("30")
-    assert shown.state()["painted"][-1]["noise"] == 25
-    shown.page.wait_for_url("**#photo=espresso.jpg&brightness=0.5&noise=25")
-    shown.put("channels", "channels_swapped")
-    assert "open the notebook for it. Copy as Python" in shown.state()["alert"]
-    shown.put("brightness", 1)
-    shown.put("noise", 0)
-    assert not shown.state()["stale"]
-    shown.press("Why?")
-    shown.root.get_by_text("Your code passes blue, green, red").wait_for()
-    assert (
-        "open the notebook for it"
-        in opened(table, "#photo=cat.jpg&noise=33").state()["alert"]
-    )
-
-
 def test_before_an_audience_a_page_fills_the_window_where_the_screen_is_refused(
     written, opened
 ):
