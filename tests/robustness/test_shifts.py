@@ -133,15 +133,15 @@ def column(quantity):
     return list(QUANTITIES).index(quantity)
 
 
-def path_of(alteration, quantity, movements):
-    """An alteration that moves nothing but one quantity, at its three strengths."""
+def paths_of(alteration, quantity, movements):
+    """An alteration that moves nothing but one quantity, at its three strengths, and its opposite."""
     response = np.zeros((len(ALTERATIONS), 3, len(QUANTITIES)))
     response[list(ALTERATIONS).index(alteration), :, column(quantity)] = movements
-    return next(each for each in paths(response) if each.alteration.name == alteration)
+    return [each for each in paths(response) if each.alteration.name == alteration]
 
 
 def test_of_white_pixels_no_more_than_all_can_go():
-    path = path_of("paler", "highlights", [-0.1, -0.2, -0.3])
+    path, *_ = paths_of("paler", "highlights", [-0.1, -0.2, -0.3])
     base, white = np.zeros(len(QUANTITIES)), column("highlights")
     base[white] = 0.12
     two = int(np.abs(POINTS - 2).argmin())
@@ -150,9 +150,11 @@ def test_of_white_pixels_no_more_than_all_can_go():
 
 def test_what_an_alteration_is_about_or_known_by_speaks_for_it():
     for quantity, speaks in (("noise", True), ("colour_noise", True), ("tint", False)):
-        path = path_of("noisy", quantity, [1, 2, 3])
+        path, opposite = paths_of("noisy", quantity, [1, 2, 3])
         movement = path.corners[1]
         assert (path.along(movement), path.along(-movement)) == (speaks, False)
+        assert (path.opposite, opposite.opposite) == (False, True)
+        assert opposite.along(-movement) == speaks
 
 
 def test_too_few_images_cannot_tell_and_are_not_even_opened(monkeypatch):
