@@ -264,6 +264,8 @@ def test_a_cause_is_ruled_out_only_where_what_it_would_change_is_excluded(
 ):
     (told,) = other_findings(grounds, scores(found, gain), set())
     assert (told.cause, told.verdict) == ("inverted_polarity", said)
+    both = other_findings(grounds, scores(found, gain, gain), set())
+    assert {one.cause for one in both} == {told.cause, found["scaling"].cause}
     assert other_findings(grounds, scores(found, gain), {"inverted_polarity"}) == []
 
 
