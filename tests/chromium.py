@@ -31,7 +31,7 @@ FLAGS = (
 )
 
 
-def find() -> str | None:
+def find():
     """Return the program that KIT_BROWSER names, else an installed Chrome or Chromium, else None."""
     if named := os.environ.get("KIT_BROWSER"):
         return named

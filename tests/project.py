@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import tokenize
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ def python(script, *arguments, cwd=ROOT, **settings):
     )
 
 
-def tracked() -> list[str]:
+def tracked():
     """Paths that git knows."""
     listing = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -39,7 +38,7 @@ def tracked() -> list[str]:
     ]
 
 
-def modules() -> dict[str, Path]:
+def modules():
     """Every module of the package by its dotted name, which of a package's own file ends in ``__init__``."""
     paths = sorted((ROOT / "kit").rglob("*.py"))
     return {
@@ -47,7 +46,7 @@ def modules() -> dict[str, Path]:
     }
 
 
-def code(path: Path) -> str:
+def code(path):
     """The Python of a module, or of the code cells of a notebook without its magics."""
     text = path.read_text(encoding="utf-8")
     if path.suffix != ".ipynb":
@@ -60,7 +59,7 @@ def code(path: Path) -> str:
     return re.sub(r"^(\s*)[%!].*$", r"\1pass", "\n".join(cells), flags=re.MULTILINE)
 
 
-def imported(source: str) -> Iterator[str]:
+def imported(source):
     """What a source imports, late and for types too; ``from a import b`` is ``a.b``."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -72,7 +71,7 @@ def imported(source: str) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def hidden_imports(source: str) -> Iterator[str]:
+def hidden_imports(source):
     """Calls that import a module of the package by a text, or by one that is only known when they run."""
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call) or not node.args:
@@ -89,7 +88,7 @@ UNCOUNTED = (ast.expr_context, ast.operator, ast.cmpop, ast.boolop, ast.unaryop)
 """Nodes that Python adds to others: the same operation is always written with them."""
 
 
-def nodes_of(tree: ast.Module) -> int:
+def nodes_of(tree):
     """The syntax nodes of a module without its docstrings: what it does, however it is laid out."""
     written = [node for node in ast.walk(tree) if is_documentation(node)]
     left_out = {id(part) for node in written for part in (node, node.value)}
@@ -107,7 +106,7 @@ def is_documentation(node):
     )
 
 
-def lines_of(source: str) -> tuple[set[int], set[int]]:
+def lines_of(source):
     """The numbers of the lines of code, which are neither blank nor comment, and of those of docstrings."""
     written = filter(is_documentation, ast.walk(ast.parse(source)))
     docstrings = {

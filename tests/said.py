@@ -5,7 +5,6 @@ All of it, so that a word, a unit, an order or a default that changes is seen, a
 """
 
 import json
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -246,7 +245,7 @@ def blocks(pixels):
 
 FIRST = CLOTHES[200:216]
 TRUTH = LABELS[200:216]
-SAID: Mapping[str, Callable[[], str]] = {
+SAID = {
     "inverted clothes": lambda: diagnosis(FASHION, FIRST, changes={"invert": True}),
     "clothes as they are": lambda: diagnosis(FASHION, FIRST, TRUTH),
     "clothes called by the next class": lambda: diagnosis(

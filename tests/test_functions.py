@@ -6,29 +6,12 @@ import kit
 
 FUNCTIONS = {
     "adapt": lambda model, images, _labels: kit.adapt(model, images),
-    "calibrate": kit.calibrate,
-    "check": lambda model, images, _labels: kit.check(
-        model, images[:2], model.preprocessing.apply
-    ),
     "compare": lambda model, images, _labels: kit.compare(model, model, images),
-    "diagnose": lambda model, images, labels: kit.diagnose(
-        model.using(model.preprocessing.replace(scaling="-1..1")), images, labels
-    ),
-    "explore": kit.Explorer,
-    "find_duplicates": lambda _model, images, _labels: kit.find_duplicates(
-        images[:8], images[8:]
-    ),
-    "fit_novelty": lambda model, images, _labels: kit.fit_novelty(
-        model, images, images
-    ),
     "heatmap": lambda model, images, _labels: kit.heatmap(model, images[0]),
     "mistakes": kit.mistakes,
     "predict": lambda model, images, labels: model.predict(images, labels),
-    "shift": lambda model, images, _labels: kit.shift(images[:24], images[24:48]),
-    "sweep": lambda model, images, labels: kit.sweep(
-        model, images, {"noise": [0, 40]}, labels=labels
-    ),
 }
+"""The others run in `tests/images/test_photo.py`."""
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

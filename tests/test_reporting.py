@@ -66,9 +66,9 @@ def test_a_wait_shows_its_seconds_and_no_rate(monkeypatch):
     assert lines[0] == "Compiling: 00:00"
 
 
-def interrupted_in(place, *, keep):
+def interrupted_in(place, **options):
     finished = []
-    with Steps("abc", "Letters", "letter", progress=False, keep=keep) as steps:
+    with Steps("abc", "Letters", "letter", progress=False, **options) as steps:
         for letter in steps:
             if letter == place:
                 raise KeyboardInterrupt
@@ -79,9 +79,12 @@ def interrupted_in(place, *, keep):
 def test_an_interruption_keeps_what_is_finished_where_that_can_be_used():
     assert interrupted_in("c", keep=True) == ["a", "b"]
     assert interrupted_in("none", keep=True) == ["a", "b", "c"]
-    for place, keep in (("c", False), ("a", True)):  # with nothing finished, too
+    for place, options in (
+        ("c", {}),
+        ("a", {"keep": True}),
+    ):  # with nothing finished, too
         with pytest.raises(KeyboardInterrupt):
-            interrupted_in(place, keep=keep)
+            interrupted_in(place, **options)
 
 
 def test_an_error_is_no_interruption():

@@ -20,12 +20,10 @@ Moves
 """
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 from queue import Empty
-from typing import Any
 
 import numpy as np
 from jupyter_client.manager import KernelManager
@@ -44,7 +42,7 @@ KERNELS, TIMES = 100, 5
 class Learner:
     """A kernel with a slider, and who moves it."""
 
-    def __init__(self, variant: str) -> None:
+    def __init__(self, variant):
         self.variant, self.lost = variant, ""
         self.manager = KernelManager()
         self.manager.start_kernel(cwd=str(report.ROOT))
@@ -57,7 +55,7 @@ class Learner:
             self._run(cell)
         self.move(PLACES[-1])
 
-    def _run(self, cell: str) -> None:
+    def _run(self, cell):
         sent = self.client.execute(cell)
         for message in self._messages(sent):
             content = message["content"]
@@ -70,9 +68,9 @@ class Learner:
             if message["msg_type"] == "status" and content["execution_state"] == "idle":
                 return
 
-    def move(self, place: float) -> None:
+    def move(self, place):
         """Put the slider somewhere and wait until the answer is here."""
-        data: dict[str, Any] = {
+        data = {
             "method": "update",
             "state": {"value": place},
             "buffer_paths": [],
@@ -105,13 +103,13 @@ class Learner:
                     )
                 return
 
-    def _messages(self, parent: str) -> Iterator[dict[str, Any]]:
+    def _messages(self, parent):
         while True:
             message = self.client.get_iopub_msg(timeout=PATIENCE)
             if message["parent_header"].get("msg_id") == parent:
                 yield message
 
-    def pss(self) -> float:
+    def pss(self):
         """Return the proportional set size of the kernel in MB."""
         lines = (
             Path(f"/proc/{self.manager.provisioner.pid}/smaps_rollup")
@@ -124,27 +122,27 @@ class Learner:
             if line.startswith("Pss:")
         )
 
-    def close(self) -> None:
+    def close(self):
         """End the kernel."""
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
 
 
-def cells(variant: str) -> list[str]:
+def cells(variant):
     """Return the code of the cells of a learner's notebook."""
     if variant == "explorer":
         return [EXPLORER.format(model=MODEL, option="")]
     return ["%matplotlib inline", *usual_cells(MODEL)]
 
 
-def is_slider(state: dict[str, Any]) -> bool:
+def is_slider(state):
     """Whether a widget is the one that takes the moves."""
     return "Explorer" in state.get("_anywidget_id", "") or state.get("max") == 3
 
 
-def drag(learner: Learner, start: float, seconds: float) -> list[float]:
+def drag(learner, start, seconds):
     """Move ten times a second, and return the time in seconds from each answered move to its answer."""
-    taken: list[float] = []
+    taken = []
     last = -1
     while (now := time.perf_counter() - start) < seconds and not learner.lost:
         # The newest move that has come by now; those before it were overtaken.
@@ -162,7 +160,7 @@ def drag(learner: Learner, start: float, seconds: float) -> list[float]:
     return taken
 
 
-def together(learners: list[Learner], seconds: float) -> dict[str, Any]:
+def together(learners, seconds):
     """Let all move at the same time, each in its own phase."""
     start = time.perf_counter() + 0.2
     with ThreadPoolExecutor(len(learners)) as pool:
@@ -183,7 +181,7 @@ def together(learners: list[Learner], seconds: float) -> dict[str, Any]:
     )
 
 
-def opened(variant: str) -> Learner | str:
+def opened(variant):
     """Start a learner, or say what kept it from starting."""
     try:
         return Learner(variant)
@@ -191,7 +189,7 @@ def opened(variant: str) -> Learner | str:
         return f"{type(error).__name__}: {error}"
 
 
-def memory(variant: str, learners: list[Learner]) -> dict[str, Any]:
+def memory(variant, learners):
     """Return the memory of each kernel that is there yet."""
     sizes = [learner.pss() for learner in learners if learner.manager.is_alive()]
     mean = float(np.mean(sizes))
@@ -202,7 +200,7 @@ def memory(variant: str, learners: list[Learner]) -> dict[str, Any]:
     }
 
 
-def main() -> None:
+def main():
     """Start all, let them move, and write after every part what there is by then."""
     parser = report.parser(__doc__)
     parser.add_argument(
@@ -214,8 +212,8 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=10, help="that they move (10)")
     options = parser.parse_args()
-    learners: dict[str, list[Learner]] = {"explorer": [], "usual": []}
-    told: dict[str, Any] = {"rows": [], "memory": [], "failed": [], "targets": []}
+    learners = {"explorer": [], "usual": []}
+    told = {"rows": [], "memory": [], "failed": [], "targets": []}
     try:
         for variant, group in learners.items():
             # Two at a time: as many as this machine's cores start a notebook at once without waiting.

@@ -18,7 +18,6 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from tests.benchmarks import report
 
@@ -59,17 +58,17 @@ print(json.dumps({"now": now, "memory_mb": memory, "top": int(list(row).index(ma
 """
 
 
-def start(script: str, model: Path = MODEL) -> dict[str, Any]:
+def start(script, model=MODEL):
     """Run a script in a new process; ``seconds`` counts from before it exists."""
     began = time.time()
     printed = report.python("import json, sys, time" + script + REPORT, model, PHOTO)
-    found: dict[str, Any] = json.loads(printed.splitlines()[-1])
+    found = json.loads(printed.splitlines()[-1])
     return found | {"seconds": found["now"] - began}
 
 
-def measure(pairs: int) -> dict[str, Any]:
+def measure(pairs):
     """Start both variants in turn and put the medians together."""
-    starts: dict[str, list[dict[str, Any]]] = {}
+    starts = {}
     with tempfile.TemporaryDirectory() as folder:
         variants = {"kit": (KIT, MODEL), "keras": (KERAS, MODEL)}
         for size in SIZES:
@@ -98,7 +97,7 @@ def measure(pairs: int) -> dict[str, Any]:
     return {"pairs": pairs, "rows": rows}
 
 
-def main() -> None:
+def main():
     """Measure, print the table, write the report."""
     parser = report.parser(__doc__)
     parser.add_argument(

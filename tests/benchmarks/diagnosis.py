@@ -25,7 +25,6 @@ import json
 import time
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -66,18 +65,18 @@ class Remembering(Evaluator):
     measured: ClassVar[dict[Any, Any]] = {}
     resized: ClassVar[dict[Any, Any]] = {}
 
-    def __init__(self, *given: Any) -> None:
+    def __init__(self, *given):
         super().__init__(*given)
         self._results, self._resized = self.measured, self.resized
 
     @classmethod
-    def forget(cls) -> None:
+    def forget(cls):
         """Start on other pictures or another network."""
         cls.measured.clear()
         cls.resized.clear()
 
 
-def bundled(name: str) -> Subject:
+def bundled(name):
     """EfficientNet-Lite0 with labelled photographs that are no probes, or the network for clothes."""
     classifier = kit.samples.classifier(name)
     if name.startswith("fashion"):
@@ -98,7 +97,7 @@ def bundled(name: str) -> Subject:
     return Subject(name, "photographs", classifier, photos, labels, ())
 
 
-def subjects(folder: Path, only: Sequence[str]) -> Iterator[Subject]:
+def subjects(folder, only):
     """Open every network that is there."""
     for name in ("efficientnet_lite0", "fashion_mnist"):
         if not only or name in only:
@@ -111,7 +110,7 @@ def subjects(folder: Path, only: Sequence[str]) -> Iterator[Subject]:
                 print(f"{row.name} left out: install {missing}")
 
 
-def other(photo: Photo, how: str) -> Photo:
+def other(photo, how):
     """The same picture as another source would have it."""
     height, width = photo.size
     if how in LIGHTS:
@@ -127,7 +126,7 @@ def other(photo: Photo, how: str) -> Photo:
     return Photo.from_array(np.pad(photo.pixels, pad, mode="edge"))
 
 
-def different(subject: Subject) -> list[kit.faults.Fault]:
+def different(subject):
     """Faults that change the tensors of the pictures at all, each only once."""
     right = subject.classifier.preprocessing
     first = subject.photos[0]
@@ -143,16 +142,14 @@ def different(subject: Subject) -> list[kit.faults.Fault]:
     return found
 
 
-def causes_of(broken: kit.Preprocessing, right: kit.Preprocessing) -> set[str]:
+def causes_of(broken, right):
     """Causes of all faults that come to the very same."""
     return {
         one.cause for one in kit.faults.CATALOGUE.values() if one.apply(right) == broken
     }
 
 
-def run(
-    subject: Subject, counts: Sequence[int], draws: int, seed: int
-) -> list[dict[str, Any]]:
+def run(subject, counts, draws, seed):
     """Diagnose every case of one network; a row of plain values for each."""
     random = np.random.default_rng(seed + zlib.crc32(subject.name.encode()))
     right, rows = subject.classifier.preprocessing, []
@@ -194,20 +191,20 @@ def run(
     return rows
 
 
-def _picked(subject: Subject, places: Sequence[int]) -> tuple[list[Photo], list[int]]:
+def _picked(subject, places):
     return [subject.photos[place] for place in places], [
         subject.labels[place] for place in places
     ]
 
 
 def _diagnosed(
-    subject: Subject,
-    classifier: kit.Classifier,
-    case: str,
-    in_use: kit.Preprocessing,
-    photos: Sequence[Photo],
-    labels: Sequence[int],
-) -> Iterator[dict[str, Any]]:
+    subject,
+    classifier,
+    case,
+    in_use,
+    photos,
+    labels,
+):
     right, layers = classifier.preprocessing, classifier.first_layers
     healthy = case.startswith("healthy")
     wanted = set() if healthy else causes_of(in_use, right)
@@ -255,13 +252,13 @@ def _diagnosed(
 
 
 def _scores(
-    evaluator: Evaluator,
-    in_use: kit.Preprocessing,
-    photos: Sequence[Photo],
-    labels: Sequence[int] | None,
-    right: kit.Preprocessing,
-    wanted: set[str],
-) -> list[list[Any]]:
+    evaluator,
+    in_use,
+    photos,
+    labels,
+    right,
+    wanted,
+):
     """Of every candidate: whether it is right, cause, step, at home, forbidden, and the sources' gains."""
     known = None if labels is None else np.array(labels)
     grounds = Grounds.of(evaluator, in_use, photos, known)
@@ -283,7 +280,7 @@ def _scores(
     ]
 
 
-GRID: dict[str, tuple[float, ...]] = {
+GRID = {
     "named": (0.3, 0.4, 0.5, 0.65, 0.8),
     "lead": (0.1, 0.2, 0.3),
     "Averages": (0.7, 1.0, 1.4),
@@ -296,7 +293,7 @@ GRID: dict[str, tuple[float, ...]] = {
 START = {name: values[0] for name, values in GRID.items()}
 
 
-def decided(row: dict[str, Any], limits: dict[str, float]) -> dict[str, Any]:
+def decided(row, limits):
     """The row as it comes out by the scores alone under these limits."""
     weighed = sorted(
         (
@@ -314,13 +311,13 @@ def decided(row: dict[str, Any], limits: dict[str, float]) -> dict[str, Any]:
     return {**row, "verdict": "named" if named else "", "right": named and right}
 
 
-def chosen(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+def chosen(rows):
     """Limits that serve these rows best, every kind counting once; each of `GRID` is gone along twice."""
     by_kind = defaultdict(list)
     for row in rows:
         by_kind[row["kind"]].append(row)
 
-    def cost(limits: dict[str, float]) -> float:
+    def cost(limits):
         total = 0.0
         for some in by_kind.values():
             counts = printable([decided(row, limits) for row in some])
@@ -338,11 +335,11 @@ def chosen(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     return limits
 
 
-def left_out(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def left_out(rows):
     """Print the table of kinds by limits that were chosen on the others, and return it."""
     rows = [row for row in rows if "scores" in row]
-    result: dict[str, Any] = {}
-    judged: list[dict[str, Any]] = []
+    result = {}
+    judged = []
     print("by limits that were chosen on all other kinds, the search alone:")
     for kind in sorted({row["kind"] for row in rows}):
         limits = chosen([row for row in rows if row["kind"] != kind])
@@ -353,7 +350,7 @@ def left_out(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def pairs(subject: Subject, draws: int, seed: int) -> Iterator[dict[str, Any]]:
+def pairs(subject, draws, seed):
     """Put two faults at once into a network with a profile, and diagnose four pictures."""
     random = np.random.default_rng(seed)
     classifier = subject.profiled if subject.training else subject.classifier
@@ -390,7 +387,7 @@ def pairs(subject: Subject, draws: int, seed: int) -> Iterator[dict[str, Any]]:
             }
 
 
-def printable(rows: Sequence[dict[str, Any]]) -> dict[str, tuple[int, int]]:
+def printable(rows):
     """Counts (of, out of) for each column."""
     harmful = [row for row in rows if row["harm"] >= HARM]
     loud = [row for row in harmful if not row["quiet"]]
@@ -422,7 +419,7 @@ def printable(rows: Sequence[dict[str, Any]]) -> dict[str, tuple[int, int]]:
     return columns
 
 
-def shown(title: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def shown(title, rows):
     """Print one line of the table, and return it."""
     found, cells = {}, []
     for name, (part, whole) in printable(rows).items():
@@ -446,11 +443,9 @@ def shown(title: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 COLUMNS = ("right", "harmful", "accused", "silent", "N=1", "N=4", "N=16")
 
 
-def report(
-    rows: Sequence[dict[str, Any]], double: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
+def report(rows, double):
     """Print all tables, and return them."""
-    result: dict[str, Any] = {"kinds": {}}
+    result = {"kinds": {}}
     print(f"{'':36s}" + "".join(f"{name:>16s}" for name in COLUMNS))
     by_kind = defaultdict(list)
     for row in rows:
@@ -482,7 +477,7 @@ def report(
     return result
 
 
-def speed() -> dict[str, float]:
+def speed():
     """Seconds of the default call with EfficientNet-Lite0, for one and for four photographs."""
     classifier, photos = (
         kit.samples.classifier("efficientnet_lite0"),
@@ -504,7 +499,7 @@ def speed() -> dict[str, float]:
     return found
 
 
-def main() -> None:
+def main():
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--zoo", type=Path, help="folder that zoo.py wrote to")

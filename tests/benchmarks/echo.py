@@ -1,7 +1,5 @@
 """A slider that the kernel answers without computing anything: as fast as a widget can be on this machine."""
 
-from typing import Any
-
 import anywidget
 
 REPLY = bytes(65_536)  # as large as the explorer's smallest reply
@@ -40,11 +38,9 @@ class Echo(anywidget.AnyWidget):
 
     _esm = _PAGE
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__()
         self.on_msg(self._answer)
 
-    def _answer(
-        self, _widget: object, content: dict[str, Any], _buffers: list[memoryview]
-    ) -> None:
+    def _answer(self, _widget, content, _buffers):
         self.send({"kind": "view", "settings": content["settings"]}, [REPLY])

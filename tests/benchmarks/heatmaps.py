@@ -6,12 +6,10 @@ mean colour, or they alone keep theirs. The maps of random places are as smooth 
 
 from collections import defaultdict
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from kit import heatmap, samples
-from kit._arrays import Float32
 from kit.robustness.heatmap import GRID, occlusion_rows
 from tests.benchmarks import report
 
@@ -21,13 +19,13 @@ TARGETS = (0.19, 0.32, 0.69)
 DRAWS = 5
 
 
-def main() -> None:
+def main():
     options = report.parser(__doc__).parse_args()
     classifier, random = (
         samples.classifier("efficientnet_lite0"),
         np.random.default_rng(0),
     )
-    found: dict[str, list[Float32]] = defaultdict(list)
+    found = defaultdict(list)
     for photo, label in zip(
         samples.photos("imagenet"), samples.labels("imagenet"), strict=True
     ):
@@ -52,7 +50,7 @@ def main() -> None:
     columns = [
         f"{what} {share:.0%}" for what in ("deleted", "kept") for share in SHARES
     ]
-    rows: list[dict[str, Any]] = [
+    rows = [
         {
             "map": name,
             **dict(
@@ -71,7 +69,7 @@ def main() -> None:
     report.write(options.json, {"rows": rows, "targets": targets})
 
 
-def falls(classifier: Any, tensor: Float32, label: int, values: Float32) -> Float32:
+def falls(classifier, tensor, label, values):
     """Return by how much the class falls without the hottest shares, and its probability with them alone."""
     order = (
         np.argsort(np.argsort(-values.ravel(), kind="stable")).reshape(values.shape)

@@ -26,21 +26,18 @@ Times
     of a repeat.
 """
 
-import argparse
 import statistics
 import time
-from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from playwright.sync_api import sync_playwright
 
 from tests import chromium
 from tests.benchmarks import report
-from tests.browser.lab import JupyterLab, Notebook, jupyter_lab
+from tests.browser.lab import jupyter_lab
 
 HERE = Path(__file__).resolve().parent
 MODELS = ("efficientnet_lite0", "fashion_mnist")
@@ -113,7 +110,7 @@ print(sorted(times)[len(times) // 2])
 """
 
 
-def main() -> None:
+def main():
     """Measure, print a table and the targets, and write the JSON file."""
     options = _options()
     started = time.time()
@@ -136,7 +133,7 @@ def main() -> None:
     report.write(options.json, told | {"rows": rows, "targets": list(_targets(rows))})
 
 
-def _options() -> argparse.Namespace:
+def _options():
     parser = report.parser(__doc__)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS)
@@ -151,7 +148,7 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _measure(lab: JupyterLab, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def _measure(lab, options):
     """Yield what each run of moves gave, with its key (model, mode, variant)."""
     moves = {
         "isolated": 8 if options.quick else 30,
@@ -181,7 +178,7 @@ def _measure(lab: JupyterLab, options: argparse.Namespace) -> Iterator[dict[str,
         book.close()
 
 
-def _open(lab: JupyterLab, model: str, variant: str) -> Notebook:
+def _open(lab, model, variant):
     """Open the notebook of a variant and wait until its slider is there."""
     if variant == "usual":
         cells = usual_cells(model)
@@ -201,7 +198,7 @@ def _open(lab: JupyterLab, model: str, variant: str) -> Notebook:
     return book
 
 
-def usual_cells(model: str) -> list[str]:
+def usual_cells(model):
     """Return the code of the usual way's notebook, for one of `MODELS`."""
     return [
         f"MODEL = {model!r}\nDATA = {str(report.ROOT / 'data')!r}",
@@ -209,7 +206,7 @@ def usual_cells(model: str) -> list[str]:
     ]
 
 
-def _forward(book: Notebook, variant: str) -> float | None:
+def _forward(book, variant):
     """Median time of the forward pass in ms, in the kernel of the notebook."""
     if variant not in FORWARD:
         return None
@@ -220,13 +217,13 @@ def _forward(book: Notebook, variant: str) -> float | None:
     )
 
 
-def _moves(book: Notebook, variant: str, mode: str, count: int) -> dict[str, Any]:
+def _moves(book, variant, mode, count):
     """Move the slider and return latencies and counts of this run."""
     book.page.bring_to_front()
     return _run(book.page.evaluate(DRIVE, _how(variant, mode, count)), variant, count)
 
 
-def _how(variant: str, mode: str, count: int) -> dict[str, Any]:
+def _how(variant, mode, count):
     """Return what drive.js is told."""
     # Places of the sliders that are neither neutral nor dark.
     places = [round(0.5 + 0.05 * index, 2) for index in range(40)]
@@ -239,7 +236,7 @@ def _how(variant: str, mode: str, count: int) -> dict[str, Any]:
     return {"variant": variant, "mode": mode, "values": values, "pause": 200}
 
 
-def _run(log: dict[str, Any], variant: str, count: int) -> dict[str, Any]:
+def _run(log, variant, count):
     """Return latencies and counts of what drive.js has logged."""
     events, last = log["events"], log["events"][-1]
     found = (
@@ -262,9 +259,7 @@ def _run(log: dict[str, Any], variant: str, count: int) -> dict[str, Any]:
     }
 
 
-def _cause(
-    value: float, time: float, events: Sequence[dict[str, float]]
-) -> dict[str, float] | None:
+def _cause(value, time, events):
     """Return the last event that asked for this value before this time."""
     earlier = [event for event in events if event["time"] <= time]
     asked = [
@@ -273,15 +268,13 @@ def _cause(
     return asked[-1] if asked else None
 
 
-def _row(
-    model: str, mode: str, variant: str, runs: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
+def _row(model, mode, variant, runs):
     """Put the runs of one key together."""
     own = [run for run in runs if run["key"] == (model, mode, variant)]
     latencies = [value for run in own for value in run["latencies"]]
     medians = sorted(round(float(np.median(run["latencies"])), 1) for run in own)
 
-    def middle(name: str, digits: int = 1) -> float:
+    def middle(name, digits=1):
         return round(statistics.median(run[name] for run in own), digits)
 
     row = {
@@ -302,7 +295,7 @@ def _row(
     return row | {"last_shown": all(run["last_shown"] for run in own)}
 
 
-def _targets(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _targets(rows):
     """Yield each target with what was measured."""
     found = {(row["model"], row["mode"], row["variant"]): row for row in rows}
     for model in dict.fromkeys(row["model"] for row in rows):

@@ -13,7 +13,7 @@ Memory
     Peak memory of a fresh process that is given 500, 5,000 and 50,000 files in a folder for each class.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -47,23 +47,21 @@ class Kind:
     saved: tuple[dict[str, Any], ...] = ({},)
 
 
-def perturbed(**settings: Sequence[Any]) -> tuple[Alteration, ...]:
+def perturbed(**settings):
     """One parameter of a `Perturbation` in several strengths."""
     ((name, values),) = settings.items()
 
-    def of(value: Any) -> Alteration:
+    def of(value):
         perturbation = Perturbation(**{name: value})
         return lambda pixels: perturbation.apply(Photo.from_array(pixels)).pixels
 
     return tuple(map(of, values))
 
 
-def levels(
-    function: Callable[[Any, Any], Any], values: Sequence[Any]
-) -> tuple[Alteration, ...]:
+def levels(function, values):
     """A change of the levels in several strengths."""
 
-    def of(value: Any) -> Alteration:
+    def of(value):
         return lambda pixels: np.clip(function(pixels * 1.0, value), 0, 255).astype(
             np.uint8
         )
@@ -71,7 +69,7 @@ def levels(
     return tuple(map(of, values))
 
 
-def shrunk(factor: float) -> Alteration:
+def shrunk(factor):
     """Fewer pixels."""
     return lambda pixels: np.asarray(
         Image.fromarray(pixels).resize(
@@ -80,10 +78,10 @@ def shrunk(factor: float) -> Alteration:
     )
 
 
-def narrowed(share: float) -> Alteration:
+def narrowed(share):
     """The middle part of the width."""
 
-    def cut(pixels: Pixels) -> Pixels:
+    def cut(pixels):
         width = round(pixels.shape[1] * share)
         left = (pixels.shape[1] - width) // 2
         return pixels[:, left : left + width]
@@ -91,17 +89,17 @@ def narrowed(share: float) -> Alteration:
     return cut
 
 
-def untouched(pixels: Pixels) -> Pixels:
+def untouched(pixels):
     """The same."""
     return pixels
 
 
-def turned(pixels: Pixels) -> Pixels:
+def turned(pixels):
     """Upside down."""
     return pixels[::-1]
 
 
-def oriented(orientation: int) -> dict[str, Any]:
+def oriented(orientation):
     """A file whose EXIF turns an upright image."""
     exif = Image.Exif()
     exif[EXIF_ORIENTATION] = orientation
@@ -149,9 +147,7 @@ count = len(result.predicted)
 """
 
 
-def planted_labels(
-    rows: Any, labels: Any, share: float, seed: int
-) -> tuple[float, float, float]:
+def planted_labels(rows, labels, share, seed):
     """Recall and precision of labels that look wrong, and precision among the first."""
     rng, given = np.random.default_rng(seed), labels.copy()
     places = rng.choice(len(labels), round(share * len(labels)), replace=False)
@@ -166,7 +162,7 @@ def planted_labels(
     return right / len(places), right / len(found), first / len(places)
 
 
-def saved(pixels: Pixels, **options: Any) -> Photo:
+def saved(pixels, **options):
     """A photo of a file with these pixels."""
     file = BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(
@@ -175,9 +171,7 @@ def saved(pixels: Pixels, **options: Any) -> Photo:
     return kit.load_image(file.getvalue())
 
 
-def planted_slices(
-    name: str, classifier: kit.Classifier, photos: Sequence[Photo], labels: Any
-) -> Iterator[dict[str, Any]]:
+def planted_slices(name, classifier, photos, labels):
     """What is said of each kind that does harm; last, of mistakes without a cause."""
     rng = np.random.default_rng(len(name))
     files = [saved(photo.pixels) for photo in photos]
@@ -212,7 +206,7 @@ def planted_slices(
     yield {"network": name, "kind": "shuffled", "alarms": sum(alarms)}
 
 
-def of_the_zoo(folder: Path, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+def of_the_zoo(folder, names):
     """Networks with their pictures, those first that they were not trained on."""
     for row in zoo.ROWS:
         if row.name in names:
@@ -228,7 +222,7 @@ def of_the_zoo(folder: Path, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
             )
 
 
-def memory(count: int) -> dict[str, Any]:
+def memory(count):
     """Peak memory for so many files."""
     names = [
         name.replace("/", "")
@@ -240,7 +234,7 @@ def memory(count: int) -> dict[str, Any]:
     return {"images": images, "peak_mib": peak // 1024}
 
 
-def main() -> None:
+def main():
     """Measure, print the tables, write the report."""
     parser = report.parser(__doc__)
     parser.add_argument("--zoo", type=Path, metavar="FOLDER", help="networks of zoo.py")

@@ -17,7 +17,7 @@ Images
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import islice, product
@@ -26,7 +26,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import kit
-from kit.classifier import Classifier
 from kit.images import Photo, as_photos
 from kit.perturbation.parameters import CORRUPTIONS as CONSTANTS, PARAMETERS
 from kit.perturbation.physics import jpeg_quality
@@ -43,14 +42,14 @@ class Corruption(NamedTuple):
     own: bool = False
 
 
-def _parameter(name: str, *values: float) -> tuple[Change, ...]:
+def _parameter(name, *values):
     return tuple(kit.Perturbation(**{name: value}).apply for value in values)
 
 
-def _severe(name: str, *severities: int) -> tuple[Change, ...]:
+def _severe(name, *severities):
     parameter, _ = CONSTANTS[name]
 
-    def corrupted(photo: Photo, severity: int) -> Photo:
+    def corrupted(photo, severity):
         made = kit.Perturbation.corruption(name, severity, seed=len(photo.name))
         if PARAMETERS[parameter].unit == "px":  # the paper's lengths are for 224
             made = replace(
@@ -62,8 +61,8 @@ def _severe(name: str, *severities: int) -> tuple[Change, ...]:
     return tuple(partial(corrupted, severity=severity) for severity in severities)
 
 
-def _times(*factors: float) -> Change:
-    def change(photo: Photo) -> Photo:
+def _times(*factors):
+    def change(photo):
         return Photo(
             np.clip(np.rint(photo.pixels * np.array(factors)), 0, 255).astype(np.uint8),
             photo.name,
@@ -72,16 +71,16 @@ def _times(*factors: float) -> Change:
     return change
 
 
-def _gamma(power: float) -> Change:
+def _gamma(power):
     table = np.rint(255 * (np.arange(256) / 255) ** power).astype(np.uint8)
     return lambda photo: Photo(table[photo.pixels], photo.name)
 
 
-def _fewer_levels(photo: Photo) -> Photo:
+def _fewer_levels(photo):
     return Photo(photo.pixels // 86 * 127, photo.name)
 
 
-def _resaved(photo: Photo, factor: float, quality: int) -> Photo:
+def _resaved(photo, factor, quality):
     """Save a smaller copy as a poor JPEG, and enlarge it: the blocks are then off the grid."""
     from PIL import Image
 
@@ -148,9 +147,7 @@ CORRUPTIONS = {
 OUTCOMES = ("right", "wrong", "possible", "ruled_out", "clean")
 
 
-def images(
-    folders: list[str], sure: float, classifier: Classifier
-) -> Iterator[tuple[Photo, int]]:
+def images(folders, sure, classifier):
     """Yield photos, each with its right class."""
     bundled = zip(
         kit.samples.photos("imagenet"), kit.samples.labels("imagenet"), strict=True
@@ -162,9 +159,7 @@ def images(
             yield photo, int(prediction.argmax())
 
 
-def outcome(
-    photo: Photo, causes: tuple[str, ...] = (), label: int | None = None
-) -> dict[str, Any]:
+def outcome(photo, causes=(), label=None):
     """Diagnose one image; which of `OUTCOMES` hold, and what the verdict is about."""
     classifier = kit.samples.classifier("efficientnet_lite0")
     started = time.perf_counter()
@@ -198,10 +193,10 @@ def outcome(
 Rows = dict[str, list[dict[str, Any]]]
 
 
-def run(folders: list[str], sure: float, every: int) -> Rows:
+def run(folders, sure, every):
     """Diagnose every so many of the images, untouched and corrupted; rows by what they are."""
     classifier = kit.samples.classifier("efficientnet_lite0")
-    rows: Rows = defaultdict(list)
+    rows = defaultdict(list)
     changes = [("untouched", lambda photo: photo)]
     changes += [
         (name, change) for name, one in CORRUPTIONS.items() for change in one.changes
@@ -230,7 +225,7 @@ def run(folders: list[str], sure: float, every: int) -> Rows:
     return rows
 
 
-def shares(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def shares(rows):
     """Share of each outcome with Wilson's interval."""
     counts = {name: sum(row[name] for row in rows) for name in OUTCOMES}
     found = {
@@ -242,7 +237,7 @@ def shares(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def table(rows: Rows) -> dict[str, Any]:
+def table(rows):
     """Shares of untouched images, of the own list, of all, and of each corruption."""
     parts = {"untouched": shares(rows["untouched"])} if rows["untouched"] else {}
     for name in ("flipped", "flipped, labelled", "still right"):
@@ -267,7 +262,7 @@ def table(rows: Rows) -> dict[str, Any]:
     return parts
 
 
-def main() -> None:
+def main():
     """Run, print and write."""
     parser = report.parser(__doc__)
     parser.add_argument("--folder", action="append", default=[], help="of other images")
@@ -282,7 +277,7 @@ def main() -> None:
     found = table(rows)
     report.write(given.json, {"shares": found, "rows": rows})
 
-    def cell(one: dict[str, float]) -> str:
+    def cell(one):
         return f"{one['share']:.0%} ({one['low']:.0%} to {one['high']:.0%})"
 
     report.table(

@@ -10,10 +10,8 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import numpy as np
@@ -38,7 +36,7 @@ print(count, peak)
 """What comes before a call and after it."""
 
 
-def parser(about: str) -> argparse.ArgumentParser:
+def parser(about):
     """Return the options that all have: ``--json FILE``."""
     made = argparse.ArgumentParser(description=about.splitlines()[0])
     made.add_argument(
@@ -47,7 +45,7 @@ def parser(about: str) -> argparse.ArgumentParser:
     return made
 
 
-def machine() -> dict[str, Any]:
+def machine():
     """Say where this runs."""
     information = Path("/proc/cpuinfo")
     lines = information.read_text().splitlines() if information.exists() else []
@@ -61,14 +59,14 @@ def machine() -> dict[str, Any]:
     return found | {"cores": os.cpu_count(), "load_average": os.getloadavg()}
 
 
-def python(script: str, *arguments: Any, cwd: Path = ROOT) -> str:
+def python(script, *arguments, cwd=ROOT):
     """What a fresh Python prints of a script; it has to end well."""
     return subprocess.check_output(
         [sys.executable, "-c", script, *map(str, arguments)], cwd=cwd, text=True
     )
 
 
-def memory(call: str, names: Iterable[str]) -> tuple[int, int]:
+def memory(call, names):
     """What a call in a fresh process counts in a folder of images of these names, and its peak in KiB."""
     images = cycle(samples.fashion_mnist_arrays("test")[0])
     with tempfile.TemporaryDirectory() as folder:
@@ -80,20 +78,20 @@ def memory(call: str, names: Iterable[str]) -> tuple[int, int]:
     return count, peak // (1024 if sys.platform == "darwin" else 1)
 
 
-def percentiles(values: Sequence[float], *names: int) -> dict[str, float]:
+def percentiles(values, *names):
     """``p50_ms`` and the like, of milliseconds."""
     return {
         f"p{name}_ms": round(float(np.percentile(values, name)), 1) for name in names
     }
 
 
-def cells(notebook: Path) -> list[str]:
+def cells(notebook):
     """Return the code of the cells of a notebook."""
     book = nbformat.read(notebook, as_version=4)
     return [cell.source for cell in book.cells if cell.cell_type == "code"]
 
 
-def table(rows: Iterable[dict[str, Any]], names: Sequence[str] = ()) -> None:
+def table(rows, names=()):
     """Print rows under the names of their values, those of the first row by default."""
     listed = list(rows)
     names = names or list(listed[0])
@@ -103,7 +101,7 @@ def table(rows: Iterable[dict[str, Any]], names: Sequence[str] = ()) -> None:
     )
 
 
-def _shown(value: Any) -> str:
+def _shown(value):
     return (
         ""
         if value is None
@@ -113,9 +111,7 @@ def _shown(value: Any) -> str:
     )
 
 
-def target(
-    text: str, found: float, bound: float, *, most: bool = False
-) -> dict[str, Any]:
+def target(text, found, bound, *, most=False):
     """Print and return whether something that was measured is within its bound."""
     met = found <= bound if most else found >= bound
     told = f"{text}: {'at most' if most else 'at least'} {bound:g}"
@@ -123,7 +119,7 @@ def target(
     return {"target": told, "found": round(found, 3), "met": met}
 
 
-def write(path: Path | None, report: dict[str, Any]) -> None:
+def write(path, report):
     """Write the report with the machine, if there is a path."""
     if path is not None:
         content = {"machine": machine(), **report}

@@ -11,8 +11,6 @@ Memory
 
 import statistics
 import time
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -30,26 +28,26 @@ count = len(result)
 """
 
 
-def seconds(call: Callable[[], Any]) -> float:
+def seconds(call):
     """Time of one call."""
     before = time.perf_counter()
     call()
     return time.perf_counter() - before
 
 
-def swept(classifier: Any) -> Any:
+def swept(classifier):
     """The grid."""
     return kit.sweep(classifier, PHOTO, GRID, progress=False)
 
 
-def forward_alone(classifier: Any) -> Callable[[], Any]:
+def forward_alone(classifier):
     """All forward passes of the grid, without anything else."""
     tensor = classifier.tensor(PHOTO)
     size = part_size(tensor.shape)
     whole, rest = divmod(441, size)
     batch = np.repeat(tensor, size, axis=0)
 
-    def call() -> None:
+    def call():
         for _ in range(whole):
             classifier.network.engine.predict(batch)
         classifier.network.engine.predict(batch[:rest])
@@ -57,12 +55,12 @@ def forward_alone(classifier: Any) -> Callable[[], Any]:
     return call
 
 
-def grid(classifier: Any, rounds: int) -> dict[str, Any]:
+def grid(classifier, rounds):
     """Sweep and bare forward passes, in turns."""
     bare = forward_alone(classifier)
     swept(classifier)
     bare()
-    times: dict[str, list[float]] = {"sweep": [], "forward": []}
+    times = {"sweep": [], "forward": []}
     for _ in range(rounds):
         times["forward"].append(seconds(bare))
         times["sweep"].append(seconds(lambda: swept(classifier)))
@@ -76,13 +74,13 @@ def grid(classifier: Any, rounds: int) -> dict[str, Any]:
     return told | {"seconds": times, "ratios": ratio, "ratio": statistics.median(ratio)}
 
 
-def memory(count: int) -> dict[str, int]:
+def memory(count):
     """Peak memory of a process that sweeps so many small pictures."""
     rows, peak = report.memory(SWEPT, (f"{number:05}.png" for number in range(count)))
     return {"pictures": count, "rows": rows, "peak_kib": peak}
 
 
-def main() -> None:
+def main():
     """Measure, print the tables, write the report."""
     parser = report.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=7)

@@ -6,7 +6,6 @@ statistics beside those of its BatchNorm layers; `Subject` gives it a profile of
 """
 
 import argparse
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -269,13 +268,13 @@ class Subject:
     _accuracies: dict[kit.Preprocessing, float] = field(default_factory=dict)
 
     @cached_property
-    def profiled(self) -> kit.Classifier:
+    def profiled(self):
         """The same network with a profile of `PROFILED` training pictures."""
         few = self.training[:PROFILED]
         known = self.classifier.reference.with_pictures(few, self.classifier.tensor)
         return self.classifier.with_reference(known)
 
-    def accuracy(self, preprocessing: kit.Preprocessing) -> float:
+    def accuracy(self, preprocessing):
         """Return the share of the first 100 images that this preprocessing lets it predict correctly."""
         if preprocessing not in self._accuracies:
             some = self.photos[:100]
@@ -288,7 +287,7 @@ class Subject:
         return self._accuracies[preprocessing]
 
 
-def subject(row: Row, folder: Path) -> Subject:
+def subject(row, folder):
     """Open a network that `make` has put into a folder.
 
     Raises
@@ -304,12 +303,12 @@ def subject(row: Row, folder: Path) -> Subject:
     )
 
 
-def trained(row: Row) -> list[tuple[Photo, int]]:
+def trained(row):
     """Return the pictures that a network was trained on, with their classes."""
     return _split(row)[0]
 
 
-def make(row: Row, folder: Path) -> float:
+def make(row, folder):
     """Train a network and save it; return its accuracy on held-back pictures, 0..1."""
     import keras
 
@@ -346,7 +345,7 @@ def make(row: Row, folder: Path) -> float:
     return float(np.mean(answers == np.array([label for _, label in chosen])))
 
 
-def _copied(model: Any, build: str) -> Any:
+def _copied(model, build):
     """Leave the optimizer and what else the training has left behind."""
     import keras
 
@@ -357,9 +356,9 @@ def _copied(model: Any, build: str) -> Any:
     return copy
 
 
-def folded(model: Any) -> Any:
+def folded(model):
     """Put the batch normalization of `norm` into its convolutions, as an export for phones does."""
-    weights: list[Any] = []
+    weights = []
     for layer in model.layers:
         values = layer.get_weights()
         if type(layer).__name__ == "BatchNormalization":
@@ -373,7 +372,7 @@ def folded(model: Any) -> Any:
     return copy
 
 
-def quantised(model: Any) -> Any:
+def quantised(model):
     """Round each array of weights, the moving statistics among them, to 255 even levels around 0."""
     copy = _copied(model, "norm")
     weights = []
@@ -387,7 +386,7 @@ def quantised(model: Any) -> Any:
 FINISHES = {function.__name__: function for function in (folded, quantised)}
 
 
-def _split(row: Row) -> tuple[list[tuple[Photo, int]], list[tuple[Photo, int]]]:
+def _split(row):
     pictures, labels = shuffled(row.pictures, min(row.side, 128))
     photos = [
         Photo.from_array(one, f"{row.pictures}_{place}")
@@ -398,9 +397,7 @@ def _split(row: Row) -> tuple[list[tuple[Photo, int]], list[tuple[Photo, int]]]:
     return pairs[cut:], pairs[:cut]
 
 
-def _varied(
-    tensors: Any, truth: Any, random: np.random.Generator
-) -> Iterator[tuple[Any, Any]]:
+def _varied(tensors, truth, random):
     """Yield batches of 32, half of the pictures mirrored and all of them in other light."""
     low, high = float(tensors.min()), float(tensors.max())
     while True:
@@ -411,9 +408,7 @@ def _varied(
         yield np.clip((batch - low) * light + low, low, high), truth[chosen]
 
 
-def _stack(
-    shape: Any, count: int, block: Callable[[Any, int], Any], widths: tuple[int, ...]
-) -> Any:
+def _stack(shape, count, block, widths):
     import keras
 
     x = entry = keras.Input(shape)
@@ -425,35 +420,35 @@ def _stack(
     return keras.Model(entry, keras.layers.Dense(count, activation="softmax")(x))
 
 
-def norm(shape: Any, count: int) -> Any:
+def norm(shape, count):
     """Convolutions with batch normalization."""
     from keras import layers
 
     return _normalized(shape, count, lambda: layers.BatchNormalization(momentum=0.9))
 
 
-def groupnorm(shape: Any, count: int) -> Any:
+def groupnorm(shape, count):
     """Convolutions with group normalization."""
     from keras import layers
 
     return _normalized(shape, count, lambda: layers.GroupNormalization(8))
 
 
-def _normalized(shape: Any, count: int, normalization: Callable[[], Any]) -> Any:
+def _normalized(shape, count, normalization):
     from keras import layers
 
-    def block(x: Any, width: int) -> Any:
+    def block(x, width):
         x = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
         return layers.ReLU()(normalization()(x))
 
     return _stack(shape, count, block, (16, 32, 64, 64))
 
 
-def plain(shape: Any, count: int) -> Any:
+def plain(shape, count):
     """Convolutions with biases and nothing else."""
     from keras import layers
 
-    def block(x: Any, width: int) -> Any:
+    def block(x, width):
         return layers.Conv2D(
             width, 3, padding="same", activation="relu", kernel_initializer="he_normal"
         )(x)
@@ -461,11 +456,11 @@ def plain(shape: Any, count: int) -> Any:
     return _stack(shape, count, block, (16, 32, 64, 64))
 
 
-def layernorm(shape: Any, count: int) -> Any:
+def layernorm(shape, count):
     """Patches of 2 x 2, then depthwise convolutions with layer normalization, as in ConvNeXt."""
     from keras import layers
 
-    def block(x: Any, width: int) -> Any:
+    def block(x, width):
         x = layers.Conv2D(width, 2, strides=1, padding="same")(x)
         y = layers.LayerNormalization()(layers.DepthwiseConv2D(5, padding="same")(x))
         return layers.Add()(
@@ -475,11 +470,11 @@ def layernorm(shape: Any, count: int) -> Any:
     return _stack(shape, count, block, (16, 32, 48))
 
 
-def residual(shape: Any, count: int) -> Any:
+def residual(shape, count):
     """A stem with a stride, then residual blocks with batch normalization."""
     from keras import layers
 
-    def block(x: Any, width: int) -> Any:
+    def block(x, width):
         strides = 2 if width == 24 else 1
         x = layers.Conv2D(width, 3, strides=strides, padding="same", use_bias=False)(x)
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
@@ -491,7 +486,7 @@ def residual(shape: Any, count: int) -> Any:
     return _stack(shape, count, block, (24, 48, 64))
 
 
-def vit(shape: Any, count: int) -> Any:
+def vit(shape, count):
     """Patches, positions and two blocks of attention."""
     import keras
     from keras import layers
@@ -512,7 +507,7 @@ def vit(shape: Any, count: int) -> Any:
     return keras.Model(entry, layers.Dense(count, activation="softmax")(x))
 
 
-def mobilenet_inside(shape: Any, count: int) -> Any:
+def mobilenet_inside(shape, count):
     """MobileNetV3Small of keras.applications with its scaling inside, from scratch."""
     import keras
 
@@ -525,7 +520,7 @@ def mobilenet_inside(shape: Any, count: int) -> Any:
     return model
 
 
-def head(shape: Any, count: int) -> Any:
+def head(shape, count):
     """A new head on EfficientNet-Lite0, which stays as it is."""
     import keras
 
@@ -537,7 +532,7 @@ def head(shape: Any, count: int) -> Any:
     return keras.Model(whole.inputs, outputs)
 
 
-def train_head(model: Any, tensors: Any, truth: Any, epochs: int) -> None:
+def train_head(model, tensors, truth, epochs):
     """Train the last layer on what the layers before make of the pictures."""
     import keras
 
@@ -565,7 +560,7 @@ BUILDERS = {
 }
 
 
-def main() -> None:
+def main():
     """Train what was asked for, and print the accuracies."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--to", type=Path, required=True, help="folder for the files")

@@ -5,7 +5,6 @@ whose Debian package is not installed raise `MissingPackageError`, which names i
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 
@@ -26,7 +25,7 @@ class MissingPackageError(Exception):
     """A Debian package that a set needs is not installed."""
 
 
-def digits(side: int) -> Set:
+def digits(side):
     """scikit-learn's handwritten digits, light on dark, enlarged."""
     from sklearn.datasets import load_digits
 
@@ -35,7 +34,7 @@ def digits(side: int) -> Set:
     return [_resized(one, side) for one in pictures], data.target.tolist()
 
 
-def faces(side: int) -> Set:
+def faces(side):
     """scikit-image's part of Labeled Faces in the Wild: 100 faces and 100 other crops, grey."""
     import skimage.data
 
@@ -46,7 +45,7 @@ def faces(side: int) -> Set:
     ]
 
 
-def textures(side: int) -> Set:
+def textures(side):
     """Crops of scikit-image's brick, grass and gravel, grey."""
     import skimage.data
 
@@ -54,7 +53,7 @@ def textures(side: int) -> Set:
     return _crops([np.asarray(one) for one in whole], side, 250)
 
 
-def crops(side: int) -> Set:
+def crops(side):
     """Crops of eight bundled photographs, coloured: which of them is it from?"""
     names = (
         "hens",
@@ -73,7 +72,7 @@ def crops(side: int) -> Set:
     return _crops([found[name] for name in names], side, 120)
 
 
-def clothes(side: int) -> Set:
+def clothes(side):
     """Part of the bundled Fashion-MNIST, grey, light on black."""
     pictures, labels = samples.fashion_mnist_arrays("train")
     return [_resized(one, side) for one in pictures[3000:4500]], labels[
@@ -81,7 +80,7 @@ def clothes(side: int) -> Set:
     ].tolist()
 
 
-def tinted_clothes(side: int) -> Set:
+def tinted_clothes(side):
     """The same, each in a colour near that of its class."""
     random = np.random.default_rng(5)
     tints = random.uniform(0.25, 1, (10, 3))
@@ -95,7 +94,7 @@ def tinted_clothes(side: int) -> Set:
     ], labels
 
 
-def letters(side: int) -> Set:
+def letters(side):
     """Ten letters in ten typefaces, dark on light paper, in the colours of ink."""
     import matplotlib as mpl
 
@@ -136,7 +135,7 @@ def letters(side: int) -> Set:
     return found, labels
 
 
-def shapes(side: int) -> Set:
+def shapes(side):
     """Discs, squares, triangles and rings in any colours on dark ground with some noise."""
     random, found, labels = np.random.default_rng(9), [], []
     for _ in range(1200):
@@ -167,17 +166,17 @@ def shapes(side: int) -> Set:
     return found, labels
 
 
-def products_on_white(side: int) -> Set:
+def products_on_white(side):
     """Cut-out photographs of Tux Paint on white: animals, food, vehicles and others."""
     return _stamps(side, (255, 255, 255))
 
 
-def products_on_dark(side: int) -> Set:
+def products_on_dark(side):
     """The same on dark grey."""
     return _stamps(side, (24, 24, 28))
 
 
-def emoji(side: int) -> Set:
+def emoji(side):
     """Noto's coloured emoji on pale ground, by the block of Unicode that they are from."""
     if not EMOJI.exists():
         raise MissingPackageError("fonts-noto-color-emoji")
@@ -202,7 +201,7 @@ def emoji(side: int) -> Set:
     return found, labels
 
 
-def icons(side: int) -> Set:
+def icons(side):
     """Oxygen's icons on black, by their folder."""
     if not ICONS.exists():
         raise MissingPackageError("oxygen-icon-theme")
@@ -217,12 +216,10 @@ def icons(side: int) -> Set:
 
 _SETS = (digits, faces, textures, crops, clothes, tinted_clothes, letters, shapes)
 _SETS = (*_SETS, products_on_white, products_on_dark, emoji, icons)
-SETS: Mapping[str, Callable[[int], Set]] = {
-    function.__name__: function for function in _SETS
-}
+SETS = {function.__name__: function for function in _SETS}
 
 
-def shuffled(name: str, side: int) -> Set:
+def shuffled(name, side):
     """Pictures and labels of a set, in an order that is the same every time; copies stay together."""
     pictures, labels = SETS[name](side)
     copies = {
@@ -236,7 +233,7 @@ def shuffled(name: str, side: int) -> Set:
     return [pictures[place] for place in order], [labels[place] for place in order]
 
 
-def _stamps(side: int, ground: tuple[int, int, int]) -> Set:
+def _stamps(side, ground):
     if not STAMPS.exists():
         raise MissingPackageError("tuxpaint-stamps-default")
     random, found, labels = np.random.default_rng(11), [], []
@@ -249,7 +246,7 @@ def _stamps(side: int, ground: tuple[int, int, int]) -> Set:
     return found, labels
 
 
-def _stamps_by_kind() -> Iterator[list[Path]]:
+def _stamps_by_kind():
     for kind in ("animals", "food", "vehicles", "household", "plants"):
         paths = sorted((STAMPS / kind).rglob("*.png"))
         yield [
@@ -260,11 +257,11 @@ def _stamps_by_kind() -> Iterator[list[Path]]:
 
 
 def _placed(
-    image: Image.Image,
-    side: int,
-    ground: tuple[int, int, int],
-    random: np.random.Generator,
-) -> Pixels:
+    image,
+    side,
+    ground,
+    random,
+):
     """Put a picture with transparency somewhere near the middle of a ground, in a size that varies."""
     share = random.uniform(0.65, 0.95) * side / max(image.size)
     small = image.resize(
@@ -278,7 +275,7 @@ def _placed(
     return np.asarray(under)
 
 
-def _crops(whole: list[Pixels], side: int, each: int) -> Set:
+def _crops(whole, side, each):
     random, found, labels = np.random.default_rng(3), [], []
     for label, pixels in enumerate(whole):
         height, width = pixels.shape[:2]
@@ -293,13 +290,13 @@ def _crops(whole: list[Pixels], side: int, each: int) -> Set:
     return found, labels
 
 
-def _resized(pixels: Pixels, side: int) -> Pixels:
+def _resized(pixels, side):
     return np.asarray(
         Image.fromarray(pixels).resize((side, side), Image.Resampling.BILINEAR)
     )
 
 
-def saved_small(pixels: Pixels) -> Pixels:
+def saved_small(pixels):
     """The same picture from another source: reduced, saved as JPEG, and enlarged again."""
     image = Image.fromarray(pixels)
     buffer, size = BytesIO(), [max(length * 3 // 4, 1) for length in image.size]

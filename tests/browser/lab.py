@@ -13,12 +13,9 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Self
 
 import nbformat
-from playwright.sync_api import Browser, Locator, Page
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDE = {"width": 1400, "height": 1000}
@@ -65,19 +62,19 @@ class JupyterLab:
         Where the server answers.
     """
 
-    def __init__(self, browser: Browser, folder: Path, url: str) -> None:
+    def __init__(self, browser, folder, url):
         self.browser = browser
         self.folder = folder
         self.url = url
         self._notebooks = 0
 
-    def open(self, cells: Sequence[str], *, wire: bool = False) -> "Notebook":
+    def open(self, cells, *, wire=False):
         """Open a new notebook with these code cells; `wire` logs messages (wire.js)."""
         name = f"notebook-{self._notebooks + 1}.ipynb"
         written(self.folder / "work" / name, cells)
         return self.show(name, wire=wire)
 
-    def show(self, name: str, *, wire: bool = False) -> "Notebook":
+    def show(self, name, *, wire=False):
         """Open a notebook that is in the server's folder already."""
         self._notebooks += 1
         context = self.browser.new_context(viewport=WIDE)
@@ -90,7 +87,7 @@ class JupyterLab:
         )
 
 
-def written(path: Path, cells: Sequence[str]) -> None:
+def written(path, cells):
     """Write a notebook with these code cells."""
     book = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(cell) for cell in cells]
@@ -114,9 +111,9 @@ class Notebook:
         Errors on the page's console and exceptions that nobody caught.
     """
 
-    def __init__(self, page: Page, url: str) -> None:
+    def __init__(self, page, url):
         self.page = page
-        self.troubles: list[str] = []
+        self.troubles = []
         page.on("pageerror", lambda error: self.troubles.append(str(error)))
         page.on(
             "console",
@@ -125,7 +122,7 @@ class Notebook:
         page.goto(url)
         self.wait()
 
-    def wait(self) -> None:
+    def wait(self):
         """Wait until the notebook is there and its kernel idle."""
         page = self.page
         page.wait_for_selector(
@@ -136,21 +133,21 @@ class Notebook:
             timeout=1000 * START_SECONDS,
         )
 
-    def __enter__(self) -> Self:
+    def __enter__(self):
         return self
 
-    def __exit__(self, *details: object) -> None:
+    def __exit__(self, *details):
         self.close()
 
-    def run(self, cell: int) -> None:
+    def run(self, cell):
         """Run one cell and wait until the kernel has done it."""
         self.page.evaluate(_RUN, cell)
 
-    def start(self, cell: int) -> None:
+    def start(self, cell):
         """Run one cell without waiting for it."""
         self.page.evaluate(f"(index) => {{ ({_RUN})(index); }}", cell)
 
-    def ask(self, code: str) -> str:
+    def ask(self, code):
         """Run `code` in the kernel, as a cell would be, and return what it prints.
 
         Raises
@@ -163,7 +160,7 @@ class Notebook:
             raise RuntimeError(text)
         return text
 
-    def output(self, cell: int) -> Locator:
+    def output(self, cell):
         """Return where the output of one cell is shown."""
         return (
             self.page.locator(".jp-Notebook .jp-CodeCell")
@@ -171,7 +168,7 @@ class Notebook:
             .locator(".jp-OutputArea-output")
         )
 
-    def clear(self, cell: int) -> None:
+    def clear(self, cell):
         """Clear the output of one cell, as the menu does."""
         self.page.evaluate(
             f"(index) => {{ {_CURRENT} panel.content.activeCellIndex = index;"
@@ -179,7 +176,7 @@ class Notebook:
             cell,
         )
 
-    def theme(self, name: str) -> None:
+    def theme(self, name):
         """Switch the page to the theme 'light' or 'dark'."""
         change = (
             "(theme) => jupyterapp.commands.execute('apputils:change-theme', { theme })"
@@ -191,7 +188,7 @@ class Notebook:
         )
         self.page.wait_for_selector("#jupyterlab-splash", state="detached")
 
-    def close(self) -> None:
+    def close(self):
         """End the kernel and close the page."""
         self.page.evaluate(
             f"() => {{ {_CURRENT} return panel.sessionContext.shutdown() }}"
@@ -200,14 +197,14 @@ class Notebook:
 
 
 @contextlib.contextmanager
-def jupyter_lab(browser: Browser) -> Iterator[JupyterLab]:
+def jupyter_lab(browser):
     """Start a server; leaving ends it and removes its folder."""
     with served("jupyterlab") as (folder, url):
         yield JupyterLab(browser, folder, url)
 
 
 @contextlib.contextmanager
-def served(module: str) -> Iterator[tuple[Path, str]]:
+def served(module):
     """Start a server of JupyterLab, or of another host of notebooks; yield its folder and address."""
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name,
@@ -217,7 +214,7 @@ def served(module: str) -> Iterator[tuple[Path, str]]:
 
 
 @contextlib.contextmanager
-def _server(folder: Path, module: str) -> Iterator[str]:
+def _server(folder, module):
     """Start a server on a free port and yield its address."""
     places = {name: folder / name for name in FOLDERS}
     for place in (folder / "work", *places.values()):
@@ -258,7 +255,7 @@ def _server(folder: Path, module: str) -> Iterator[str]:
                 process.kill()
 
 
-def _address(folder: Path, process: "subprocess.Popen[bytes]") -> str:
+def _address(folder, process):
     """Wait until the server answers and return its address."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:

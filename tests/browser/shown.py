@@ -2,14 +2,10 @@
 
 import base64
 import math
-from typing import Any
 
 import numpy as np
-from playwright.sync_api import Locator
 
-from kit.classifier import Classifier
 from kit.explorer.settings import neutral, perturbation_of, preprocessing_of
-from kit.images import Photo
 from kit.perturbation import Perturbation
 
 CELL = """import kit
@@ -67,18 +63,18 @@ class Shown:
         Its outermost element.
     """
 
-    def __init__(self, root: Locator) -> None:
+    def __init__(self, root):
         self.root = root
         self.page = root.page
         root.locator(".kit-bars tbody tr").first.wait_for(timeout=60_000)
 
-    def control(self, key: str) -> Locator:
+    def control(self, key):
         """Return the slider or menu of one setting; of the photo, the button that is chosen."""
         if key == "photo":
             return self.root.locator(".kit-photos input:checked")
         return self.root.locator(f"[data-key={key}]")
 
-    def put(self, key: str, value: float | str) -> None:
+    def put(self, key, value):
         """Set a slider or a menu, as a hand would with its end position at once."""
         if key == "photo":
             self.root.get_by_role("radio", name=str(value), exact=True).check(
@@ -95,18 +91,18 @@ class Shown:
         else:
             control.fill(str(value))
 
-    def until(self, key: str, value: float | str) -> None:
+    def until(self, key, value):
         """Wait until what is painted has this value of one setting."""
         told = [self.root.element_handle(), key, value]
         self.page.wait_for_function(
             "([root, key, value]) => root.painted?.at(-1)?.[key] === value", arg=told
         )
 
-    def press(self, name: str) -> None:
+    def press(self, name):
         """Press a button."""
         self.root.get_by_role("button", name=name, exact=True).click()
 
-    def drag(self, key: str, fractions: list[float]) -> None:
+    def drag(self, key, fractions):
         """Drag a slider with the mouse to these places along its track, 0 to 1, and let go at the last."""
         slider = self.control(key)
         slider.scroll_into_view_if_needed()
@@ -126,13 +122,13 @@ class Shown:
             self.page.mouse.move(each, height, steps=4)
         self.page.mouse.up()
 
-    def state(self) -> dict[str, Any]:
+    def state(self):
         """Wait until the kernel has answered and the answer is painted; return what is shown."""
         state = self.root.evaluate(_SETTLED)
         assert state["answered"], "the kernel did not answer in 20 s"
         return state
 
-    def pixels(self, index: int) -> np.ndarray:
+    def pixels(self, index):
         """Return the photo's pixels as shown (0), or the network's input's (1): uint8, (H, W, 3)."""
         self.page.wait_for_function(
             "(root) => root.dataset.sharp === 'true'", arg=self.root.element_handle()
@@ -142,9 +138,7 @@ class Shown:
         assert (rgba[..., 3] == 255).all()
         return rgba[..., :3]
 
-    def assert_shows(
-        self, classifier: Classifier, photo: Photo, **changes: Any
-    ) -> dict[str, Any]:
+    def assert_shows(self, classifier, photo, **changes):
         """Hold the bars against the classifier for `photo` and these changes of the neutral settings."""
         state = self.state()
         assert state["alert"] == ""
@@ -155,7 +149,7 @@ class Shown:
         row = classifier.probabilities(photo, perturbation_of(settings), preprocessing)[
             0
         ]
-        expected: dict[str, list[float]] = {}
+        expected = {}
         for name, value in zip(classifier.class_names, row.tolist(), strict=True):
             expected.setdefault(name, []).append(value)
         named = [bar for bar in state["bars"] if not bar["name"].endswith(" others")]
@@ -171,9 +165,7 @@ class Shown:
         assert math.isclose(top["value"], row.max(), abs_tol=1e-3)
         return state
 
-    def assert_pixels(
-        self, classifier: Classifier, photo: Photo, **changes: Any
-    ) -> None:
+    def assert_pixels(self, classifier, photo, **changes):
         """Hold both images against what the kit makes of `photo` under this perturbation."""
         perturbation = Perturbation(**changes)
         np.testing.assert_array_equal(self.pixels(0), perturbation.apply(photo).pixels)

@@ -122,39 +122,6 @@ def test_bars_follow_a_slider_and_show_where_it_was_let_go(shown, classifier, na
     assert requests_under_way(shown.page) == 1
 
 
-def answers_ahead(page, **settings):
-    """Brightness of each answer that the kernel has sent ahead of the hand, for these other settings."""
-    views = page.evaluate(
-        """() => window.wire.filter((entry) => !entry.sent && entry.data?.content?.kind === 'ahead')
-          .flatMap((entry) => entry.data.content.views.map((view) => view.settings))"""
-    )
-    return [view["brightness"] for view in views if settings.items() <= view.items()]
-
-
-def test_answers_known_ahead_are_what_the_classifier_predicts(
-    notebook, shown, classifier, named
-):
-    shown.put("noise", 20)
-    shown.state()
-    shown.control("brightness").hover()
-    places = [round(0.05 * index, 2) for index in range(61)]
-    for _ in range(200):
-        known = answers_ahead(shown.page, noise=20)
-        if len(set(known)) == len(places):
-            break
-        shown.page.wait_for_timeout(50)
-    assert sorted(set(known)) == places
-    for value in (1.45, 0.2, 2.95):
-        shown.put("brightness", value)
-        shown.assert_shows(classifier, named["cat.jpg"], brightness=value, noise=20)
-        assert shown.root.evaluate("(root) => root.kernelMs") is None, "known ahead"
-        shown.assert_pixels(classifier, named["cat.jpg"], brightness=value, noise=20)
-        assert notebook.ask("print(explorer.settings['brightness'])") == f"{value}\n"
-    assert answers_ahead(shown.page, noise=20) == known, (
-        "what is known was asked for again"
-    )
-
-
 def test_a_map_over_the_model_input_shows_where_a_class_is_seen(notebook, shown):
     plain = shown.pixels(1)
     shown.press("Where?")
@@ -187,24 +154,6 @@ def test_a_map_over_the_model_input_shows_where_a_class_is_seen(notebook, shown)
     shown.put("photo", "cat.jpg")
     shown.state()
     np.testing.assert_array_equal(shown.pixels(1), plain)
-
-
-def test_other_perturbations_come_from_the_kernel(shown, classifier, named):
-    shown.root.get_by_text("More perturbations").click()
-    chosen = {
-        "contrast": 0.4,
-        "jpeg_quality": 5,
-        "rotation": 30,
-        "flip_horizontal": True,
-        "fog": 3,
-    }
-    for key, value in chosen.items():
-        shown.put("noise", 20)
-        shown.put(key, value)
-        shown.assert_shows(classifier, named["cat.jpg"], noise=20, **{key: value})
-        shown.assert_pixels(classifier, named["cat.jpg"], noise=20, **{key: value})
-        shown.press("Reset")
-    shown.root.get_by_text("More perturbations").click()
 
 
 def test_pictures_come_by_button_drop_and_paste_are_pinned_and_taken_away(
@@ -250,7 +199,6 @@ STREAMS = """() => {
   window.streams = [];
   window.openCamera ??= navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
   navigator.mediaDevices.getUserMedia = async (wanted) => {
-    if (window.refused) throw new DOMException('Permission denied', 'NotAllowedError');
     const stream = await window.openCamera(wanted);
     window.streams.push(stream);
     return stream;
@@ -279,7 +227,7 @@ def test_a_camera_is_a_photo_that_moves(notebook, shown, classifier, named):
     shown.assert_shows(classifier, named["cat.jpg"])
 
 
-def test_the_camera_goes_off_with_the_cell_and_a_refusal_is_told(notebook, shown):
+def test_the_camera_goes_off_with_the_cell(notebook, shown):
     notebook.page.evaluate(STREAMS)
     second = in_cell(notebook, SECOND)
     second.press("Camera")
@@ -287,14 +235,6 @@ def test_the_camera_goes_off_with_the_cell_and_a_refusal_is_told(notebook, shown
     notebook.clear(SECOND)
     second.root.wait_for(state="detached")
     assert shown.page.evaluate(LIGHTS) == ["ended"]
-    shown.put("photo", "espresso.jpg")
-    shown.page.evaluate("() => { window.refused = true }")
-    shown.press("Camera")
-    shown.root.get_by_role("alert").get_by_text(
-        "No camera (Permission denied). Allow it in the browser, or choose a photo."
-    ).wait_for()
-    assert shown.control("photo").input_value() == "espresso.jpg"
-    shown.page.evaluate("() => { window.refused = false }")
 
 
 def test_keys_move_a_slider_and_not_the_notebook(shown, classifier, named):
@@ -469,37 +409,6 @@ def test_why_answers_below_what_must_not_move_and_its_fix_can_be_undone(
     shown.page.set_viewport_size(WIDE)
 
 
-def test_what_an_image_shows_is_said_in_the_widget_and_counted_over_all(
-    notebook, shown
-):
-    shown.put("photo", "espresso.jpg")
-    shown.state()
-    for photo, typed, mark in (
-        ("espresso.jpg", "espresso", "✓ correct"),
-        ("cat.jpg", "tiger cat", "✕ it is tiger cat"),
-    ):
-        shown.put("photo", photo)
-        shown.state()
-        shown.root.get_by_role("button", name="Label it").click()
-        shown.page.keyboard.type(typed)
-        shown.page.keyboard.press("Enter")
-        shown.root.get_by_role("button", name=mark, exact=True).wait_for()
-    count = shown.root.locator(".kit-count")
-    count.get_by_text("1 of 2 correct").wait_for()
-    shown.put("scaling", "missing_scaling")
-    count.get_by_text("0 of 2 correct").wait_for()
-    assert shown.root.get_by_role("radio", description="wrong").count() == 2
-    shown.put("scaling", "")
-    count.get_by_text("1 of 2 correct").wait_for()
-    for _ in range(2):
-        shown.root.locator("button.kit-mark").click()
-        shown.press("I do not know")
-        shown.root.get_by_role("button", name="Label it").wait_for()
-        shown.put("photo", "espresso.jpg")
-        shown.state()
-    assert count.is_hidden()
-
-
 def test_what_a_walk_says_takes_no_room_and_stays_and_the_walk_can_be_stopped(shown):
     said = shown.root.locator(".kit-done")
     height = shown.root.bounding_box()["height"]
@@ -518,26 +427,6 @@ def test_what_a_walk_says_takes_no_room_and_stays_and_the_walk_can_be_stopped(sh
         shown.page.wait_for_timeout(500)
         assert shown.state()["painted"][-1]["noise"] == stopped
     assert stopped == 0
-
-
-def test_a_state_to_try_is_one_press_away(notebook, classifier, named):
-    tried = in_cell(notebook, TRIES)
-    assert tried.control("photo").input_value() == "espresso.jpg", (
-        "that of the first one"
-    )
-    tried.press("Where?")
-    tried.press("swapped")
-    tried.assert_shows(
-        classifier, named["cat.jpg"], channels="channels_swapped", where=-1
-    )
-    tried.press("Where?")
-    tried.press("noise 90")
-    tried.assert_shows(classifier, named["espresso.jpg"], noise=90)
-    pressed = tried.root.locator(".kit-tries [aria-pressed=true]")
-    assert pressed.all_text_contents() == ["noise 90"]
-    tried.put("brightness", 0.5)
-    tried.state()
-    assert pressed.count() == 0
 
 
 LAYOUT = """(root) => {
@@ -619,38 +508,6 @@ def test_before_an_audience_it_fills_the_screen_and_goes_on_with_one_key(
     page.keyboard.press("Escape")
     page.wait_for_function("() => !document.fullscreenElement")
     assert tried.root.evaluate(PLACES) == places
-
-
-def test_the_untouched_state_is_seen_while_a_button_is_held(shown, classifier, named):
-    shown.put("noise", 60)
-    shown.assert_shows(classifier, named["cat.jpg"], noise=60)
-    button = shown.root.get_by_role("button", name="Original photo")
-    button.focus()
-    for held, let_go in (
-        (lambda: shown.page.keyboard.down(" "), lambda: shown.page.keyboard.up(" ")),
-        (lambda: button.hover() or shown.page.mouse.down(), shown.page.mouse.up),
-    ):
-        held()
-        shown.assert_shows(classifier, named["cat.jpg"])
-        let_go()
-        shown.assert_shows(classifier, named["cat.jpg"], noise=60)
-
-
-def test_a_page_that_gets_no_bytes_says_so(notebook, shown, classifier, named):
-    # Some hosts hand no buffers to widgets.
-    notebook.ask(
-        "send = type(explorer).send\n"
-        "type(explorer).send = lambda self, content, buffers=None: send(self, content)\n"
-        "explorer.settings = {'photo': 'cat.jpg', 'noise': 33}"
-    )
-    banner = shown.root.locator(".kit-lost[role=alert]")
-    banner.get_by_text("cannot pass images to widgets").wait_for()
-    notebook.ask(
-        "type(explorer).send = send\nexplorer.settings = {'photo': 'cat.jpg', 'noise': 12}"
-    )
-    banner.wait_for(state="hidden")
-    shown.until("noise", 12)
-    shown.assert_shows(classifier, named["cat.jpg"], noise=12)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

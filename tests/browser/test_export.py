@@ -167,21 +167,6 @@ def test_a_page_finds_the_flip_says_why_and_where_and_goes_back(
     explorer.settings = {}
 
 
-def test_frames_of_a_camera_are_predicted_and_one_is_kept(written, opened):
-    shown = opened(written, permissions=["camera"])
-    shown.press("Camera")
-    shown.until("photo", "Camera (live)")
-    shown.page.wait_for_function(
-        "(root) => root.painted.filter(({ photo }) => photo.startsWith('Camera')).length > 3",
-        arg=shown.root.element_handle(),
-    )
-    shown.press("Snap")
-    shown.until("photo", "Snap")
-    assert shown.state()["alert"] == ""
-    shown.root.get_by_role("button", name="Remove Snap").click(force=True)
-    shown.until("photo", "cat.jpg")
-
-
 def test_a_page_without_a_photo_waits_for_one_and_refuses_what_is_none(
     fashion, tmp_path, browser
 ):
@@ -230,30 +215,6 @@ def test_an_exported_table_shows_what_the_kernel_does_wherever_it_is_moved(
         ]
     explorer.settings = {}
     assert shown.root.get_by_role("button", name="Add an image…").count() == 0
-
-
-def test_the_address_has_the_state_and_what_was_not_computed_needs_the_notebook(
-    table, opened
-):
-    shown = opened(table, "#photo=espresso.jpg&brightness=0.5&noise=50")
-    assert [
-        shown.control(key).input_value() for key in ("photo", "brightness", "noise")
-    ] == ["espresso.jpg", "0.5", "50"]
-    # Between two places.
-    shown.root.get_by_label("Noise, exact value", exact=True).fill("30")
-    assert shown.state()["painted"][-1]["noise"] == 25
-    shown.page.wait_for_url("**#photo=espresso.jpg&brightness=0.5&noise=25")
-    shown.put("channels", "channels_swapped")
-    assert "open the notebook for it. Copy as Python" in shown.state()["alert"]
-    shown.put("brightness", 1)
-    shown.put("noise", 0)
-    assert not shown.state()["stale"]
-    shown.press("Why?")
-    shown.root.get_by_text("Your code passes blue, green, red").wait_for()
-    assert (
-        "open the notebook for it"
-        in opened(table, "#photo=cat.jpg&noise=33").state()["alert"]
-    )
 
 
 def test_before_an_audience_a_page_fills_the_window_where_the_screen_is_refused(

@@ -110,6 +110,7 @@ def test_one_image_takes_a_line_and_several_a_short_table():
     lines = repr(many).splitlines()
     assert len(lines) == 1 + 10 + 1
     assert lines[-1] == "and 2 more, see predictions.table()"
+    assert len(repr(many[:10]).splitlines()) == 1 + 10
     assert len(many.table().text().splitlines()) == 1 + 12
     assert repr(UNLABELLED[:0]) == "image  predicted  probability"
 

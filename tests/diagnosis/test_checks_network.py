@@ -90,9 +90,7 @@ def test_predictions_that_are_no_numbers_are_said_with_and_without_labels():
 
 
 def test_weights_that_overflow_are_named_with_and_without_labels():
-    model = keras.Sequential(
-        [keras.Input((16, 16, 3)), layers.Flatten(), layers.Dense(3, "softmax")]
-    )
+    model = networks.stacked((16, 16, 3), layers.Flatten(), layers.Dense(3, "softmax"))
     model.set_weights([each.astype(float) * 1e39 for each in model.get_weights()])
     assert np.isfinite(model.get_weights()[0]).all()
     classifier = Classifier(
@@ -142,6 +140,7 @@ def test_moving_averages_that_training_left_out_are_named(tmp_path):
     (finding,) = weights_checked(model, tmp_path)
     assert (finding.cause, finding.verdict) == ("batchnorm_mode", "named")
     assert "never updated" in finding.summary
+    assert finding.evidence[-1].value == 1
 
 
 def test_frozen_normalization_is_the_same_in_training(tmp_path):
@@ -204,9 +203,7 @@ def test_first_layers_that_were_not_loaded_are_named_before_what_else_does_not_f
 @pytest.mark.filterwarnings("ignore:You are using a softmax over axis -1")
 def test_a_softmax_over_one_output_is_named_before_averages_that_are_not_converged():
     body = network().layers[:-1]
-    model = keras.Sequential(
-        [keras.Input((12, 12, 3)), *body, layers.Dense(1, activation="softmax")]
-    )
+    model = networks.stacked((12, 12, 3), *body, layers.Dense(1, activation="softmax"))
     model.compile("adam", "binary_crossentropy")
     model.train_on_batch(np.ones((8, 12, 12, 3), np.float32), np.arange(8) % 2)
     found = certain_checks(
@@ -236,7 +233,7 @@ def test_a_head_without_bias_is_told_by_its_bounds_if_it_is_large(tmp_path):
             layers.GlobalAveragePooling2D(),
             layers.Dense(10, use_bias=False),
         ]
-        model = keras.Sequential([keras.Input((12, 12, 3)), *body])
+        model = networks.stacked((12, 12, 3), *body)
         kernel, bias = model.layers[0].get_weights()
         model.layers[0].set_weights([kernel * 2, bias + 1])
         return model
@@ -287,7 +284,7 @@ def test_the_bundled_network_is_trained():
 
 def head_of(*last, loss=None):
     keras.utils.set_random_seed(1)
-    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), *last])
+    model = networks.stacked((8, 8, 1), layers.Flatten(), *last)
     if loss is not None:
         model.compile("sgd", loss)
     outputs = np.asarray(

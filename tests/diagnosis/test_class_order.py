@@ -92,6 +92,12 @@ def test_every_rule_is_named(rule):
     assert rule in finding.summary
 
 
+def test_of_equal_orders_the_first_name_stays_and_the_order_in_use_is_none():
+    assert [*known_orders(names(2))] == ["one place too far"]
+    expected = ["one place too far", "one place too early", "reversed"]
+    assert [*known_orders(names(3))] == expected
+
+
 def test_pictures_of_one_class_count_once():
     # Output 8 for class 1 is what reversed classes would give, four times or once.
     one, four = (checked(answers([8] * count, 10), [1] * count) for count in (1, 4))

@@ -178,16 +178,6 @@ def test_without_statistics_and_labels_the_cause_cannot_be_told(sixteen):
     assert "give labels or training images" in diagnosis.notes[0]
 
 
-def test_a_reference_takes_the_place_of_statistics(sixteen, clothes):
-    healthy = with_faults("fashion_mnist_no_batchnorm")
-    training = np.concatenate([healthy.tensor(photo) for photo in clothes[500:540]])
-    classifier = unprofiled(with_faults("fashion_mnist_no_batchnorm", "inverted"))
-    assert (
-        kit.diagnose(classifier, sixteen, reference=training).best.cause
-        == "inverted_polarity"
-    )
-
-
 def test_a_reference_counts_where_no_layers_can_be_run(tmp_path):
     (tmp_path / "small.onnx").write_bytes(zoo.onnx(first=False))
     right = kit.Preprocessing(size=(zoo.SIDE, zoo.SIDE), scaling="0..1")

@@ -51,6 +51,7 @@ def test_a_fit_is_only_possible_where_no_other_images_confirm_it_or_all_are_pred
     trained, sixteen
 ):
     assert found(trained, "0..1", sixteen[:3]).vetoed
+    assert not found(trained, "0..1", sixteen[:4]).vetoed
     predicted = trained.probabilities(sixteen).argmax(axis=1)
     alike = [
         photo

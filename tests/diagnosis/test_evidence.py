@@ -64,10 +64,10 @@ def test_a_network_for_small_pictures_is_judged_by_the_users_pictures(
     assert grounds.usual(no_batchnorm.preprocessing)
     assert not grounds.usual(no_batchnorm.preprocessing.replace(scaling="0..255"))
     small = Evaluator(BATCHNORM, replace(BATCHNORM.first_layers, profile=None))
-    assert kinds(Grounds.of(small, BATCHNORM.preprocessing, sixteen)) == [
-        Averages,
-        Certainty,
-    ]
+    grounds = Grounds.of(small, BATCHNORM.preprocessing, sixteen)
+    assert kinds(grounds) == [Averages, Certainty]
+    # What chance does to one image, divided by their number, and what their source does.
+    assert grounds.sources[0].floor == pytest.approx(0.4 / 16 + 0.05)
 
 
 def test_photographs_of_the_kit_judge_a_network_that_knows_photographs_but_never_the_users_own_picture():

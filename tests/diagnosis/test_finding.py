@@ -53,9 +53,7 @@ def network(*first, last):
         layers.Conv2D(8, 3, bias_initializer="random_normal"),
         layers.GlobalAveragePooling2D(),
     ]
-    return Classifier(
-        keras.Sequential([keras.Input((32, 32, 3)), *first, *body, *last]), SMALL
-    )
+    return Classifier(networks.stacked((32, 32, 3), *first, *body, *last), SMALL)
 
 
 def dense(count=3, activation="softmax"):
@@ -72,7 +70,7 @@ def test_what_the_network_does_inside_is_left_to_it():
 
 
 def inner(*last):
-    return keras.Sequential([keras.Input((8,)), *last], name="inner")
+    return networks.stacked((8,), *last, name="inner")
 
 
 TWICE = [[dense(), layers.Softmax()], [inner(dense(), layers.Activation("softmax"))]]

@@ -11,6 +11,7 @@ from kit import Classifier, Preprocessing
 from kit.classifier.architecture import layers_of, weights_in
 from kit.diagnosis.inside import assumed_preprocessing, check_graph, read_inside
 from kit.preprocessing.scaling import SCALINGS
+from tests import networks
 from tests.networks import imported_keras
 
 SIDE = (16, 16)
@@ -22,7 +23,7 @@ def network(*first):
         layers.GlobalAveragePooling2D(),
         layers.Dense(3, activation="softmax"),
     ]
-    return keras.Sequential([keras.Input((*SIDE, 3)), *first, *body])
+    return networks.stacked((*SIDE, 3), *first, *body)
 
 
 def inside(model, weights=()):
@@ -128,9 +129,7 @@ def test_what_is_assumed_follows_from_the_network():
             keras.layers.GlobalAveragePooling2D(),
             keras.layers.Dense(2, activation="softmax"),
         ]
-        return assumed_preprocessing(
-            Classifier(keras.Sequential([keras.Input(shape), *first, *last]))
-        )
+        return assumed_preprocessing(Classifier(networks.stacked(shape, *first, *last)))
 
     inside = assumed((32, 48, 3), keras.layers.Rescaling(1 / 127.5, offset=-1))
     assert inside.scaling == SCALINGS["0..255"]

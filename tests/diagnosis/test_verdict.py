@@ -153,12 +153,12 @@ def test_the_lead_that_is_most_in_doubt_is_told(no_batchnorm, grounds):
         by_step["polarity"][0],
     )
 
-    def lead(*gains):
-        """Of the best by 2, the other scaling, and another step."""
+    def lead(*gains, rivals=(within, beyond)):
+        """Of the best by 2."""
         ranked = [
             Score(one, (Vote("a", gain, 9.0 * place), Vote("rare", 0.0, 0.0)))
             for place, (one, gain) in enumerate(
-                zip((best, within, beyond), (2.0, *gains), strict=False)
+                zip((best, *rivals), (2.0, *gains), strict=False)
             )
         ]
         told = best_finding(
@@ -171,6 +171,8 @@ def test_the_lead_that_is_most_in_doubt_is_told(no_batchnorm, grounds):
         ]
 
     assert lead() == []
+    # What may be the same cause is no rival.
+    assert lead(1.9, rivals=[replace(within, equivalent=(best.cause,))]) == []
     assert lead(1.5) == [(0.03, 0.5)]
     # Another step has to be left behind farther than another scaling, unless that one is close.
     assert lead(1.9, 1.85) == [(0.2, 0.15)]
@@ -262,6 +264,8 @@ def test_a_cause_is_ruled_out_only_where_what_it_would_change_is_excluded(
 ):
     (told,) = other_findings(grounds, scores(found, gain), set())
     assert (told.cause, told.verdict) == ("inverted_polarity", said)
+    both = other_findings(grounds, scores(found, gain, gain), set())
+    assert {one.cause for one in both} == {told.cause, found["scaling"].cause}
     assert other_findings(grounds, scores(found, gain), {"inverted_polarity"}) == []
 
 

@@ -308,7 +308,8 @@ def test_a_case_of_a_fix_is_red_until_the_fix_is_in_use(classifier, pair, tmp_pa
     searched(explorer)
     ask(explorer, kind="pin", settings=explorer.settings)
     ask(explorer, kind="pin", settings=explorer.settings | {"fix": True})
-    explorer.diagnosis.pin(tmp_path)
+    (diagnosed,) = explorer.diagnosis.pin(tmp_path)
+    assert read_case(diagnosed).cause == explorer.diagnosis.best.cause
     cases = [read_case(path) for path in tmp_path.glob("*.json")]
     assert [case.fault for case in cases] == 3 * [broken.preprocessing]
     before = kit.check_cases(tmp_path, broken, progress=False)

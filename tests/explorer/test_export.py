@@ -118,6 +118,7 @@ def test_a_state_in_a_table_has_the_classes_that_it_shows_and_the_first_those_of
     assert max(len(state["classes"]) for state in others) <= 8
     each = set().union(*(state["classes"] for state in others))
     assert each <= set(first["classes"])
+    assert min(each) >= 0, "the others together are no class"
     assert len(each) > 20
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import b64encode
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
@@ -214,14 +215,20 @@ def test_names_are_unique_whatever_comes(cat):
     assert list(kept) == received
 
 
-def test_thumbnails_are_small_jpegs_of_the_whole_picture():
+def test_thumbnails_are_small_jpegs_of_the_whole_picture_of_the_first_photos(
+    monkeypatch,
+):
+    monkeypatch.setattr(shelf, "THUMBNAILS", 3)
     left_white = np.zeros((300, 600, 3), np.uint8)
     left_white[:, :300] = 255
     kept = Shelf()
-    for pixels in (left_white, left_white[:1, :1], left_white[:1]):
-        kept.add(load_image(pixels, name="any"))
-    files = [row["thumbnail"] for row in kept.rows()]
-    assert max(map(len, files)) < 4_000
+    for pixels in (left_white, left_white[:1, :1], left_white[:1], left_white):
+        kept.add(load_image(pixels, name="any"), label=1)
+    rows = kept.rows()
+    assert [row["labelled"] for row in rows] == [True, True, True, False]
+    assert "thumbnail" not in vars(kept["any (4)"])
+    *files, beyond = (row["thumbnail"] for row in rows)
+    assert (max(map(len, files)) < 4_000, beyond) == (True, b"")
     image = opened(files[0])
     assert image.size == (THUMBNAIL, THUMBNAIL // 2)
     pixels = np.asarray(image)
@@ -335,6 +342,9 @@ def test_beside_the_widget_stands_the_state_in_words_bars_and_images(
     for row in bars(explorer.view):
         bar = ("░" if row["index"] < 0 else "█") * round(25 * row["value"])
         assert f"<td>{row['text']}</td><td>{bar}</td>" in data["text/html"]
+    for pixels in (explorer.view.photo.pixels, explorer.view.seen):
+        image = b64encode(small_jpeg(pixels, note.SIDE)).decode()
+        assert data["text/html"].count(image) == 1
     assert data["text/plain"] == note.LIVE
     assert widget["text/plain"] == "kit.Explorer", (
         "the state of the first run would contradict what is renewed"

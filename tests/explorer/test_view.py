@@ -20,7 +20,6 @@ from kit.perturbation import PARAMETERS
 from tests.outliers import outliers
 
 NAMES = ("cat.jpg", "espresso.jpg")
-ESPRESSO = 967
 
 
 def said_of(shown):
@@ -61,11 +60,6 @@ def test_only_what_changes_something_by_itself_counts_as_changed(changed, counts
     assert changed_settings(neutral("cat.jpg") | changed) == counts
 
 
-def test_the_untouched_view_is_made_once(look):
-    assert look().untouched is look()
-    assert look(noise=3).untouched is look()
-
-
 def test_the_fix_takes_the_place_of_the_preprocessing_and_faults_come_on_top(
     classifier,
 ):
@@ -84,6 +78,11 @@ def test_what_the_network_sees_is_its_input_as_a_picture(look, classifier, espre
     np.testing.assert_array_equal(look().seen, steps["resize"])
     # A level x counts as 128 x + 127 for a network that expects (x - 127) / 128: all but black is white.
     assert (look(scaling="missing_scaling").seen == 255).mean() > 0.9
+
+
+def test_a_share_that_rounds_to_none_or_to_all_of_it_is_marked():
+    said = [texts.percent(share) for share in (0, 0.0004, 0.125, 0.9995, 1)]
+    assert said == ["0.0 %", "<0.1 %", "12.5 %", ">99.9 %", "100.0 %"]
 
 
 def test_a_temperature_gives_every_bar_a_calibrated_one(look, classifier):
@@ -114,6 +113,7 @@ def test_the_answer_can_be_none_of_these(fashion, clothes, novelty):
         shown = Bench.of(classifier).look(photo, neutral(photo.name))
         told.append((shown.novel, said_of(shown), shown.names[shown.top]))
     assert [novel for novel, *_ in told] == [True, False, None]
+    assert len(texts.bars(shown)) == 10, "up to ten classes have a row each"
     unlike = "None of these. Unlike the training images. Likeliest: "
     assert told[0][1].startswith(f"{unlike}{told[0][2]}, ")
     assert told[1][1].startswith(f"{told[1][2]}, ")

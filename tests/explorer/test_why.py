@@ -1,6 +1,5 @@
 """The explorer's "why?": what each change does, what is told of the cause, and what puts it right."""
 
-import re
 import threading
 
 import numpy as np
@@ -9,11 +8,7 @@ import pytest
 from kit.diagnosis import STAGES, Diagnosis, Finding, Fix
 from kit.explorer import why
 from kit.explorer.explorer import Explorer
-from kit.explorer.settings import (
-    change_words,
-    changed_settings,
-    neutral,
-)
+from kit.explorer.settings import changed_settings
 from tests.explorer.page import ask as deliver_and_take, deliver, listen, searched
 
 ALL_AT_ONCE = {"noise": 80, "brightness": 0.1, "blur": 8, "fog": 5, "contrast": 0.1}
@@ -31,166 +26,47 @@ def explain(look):
     return explain
 
 
-def undone(shown, answer):
-    """Return what is still changed once the button is pressed."""
-    return changed_settings(shown.settings | answer["apply"])
+UNDONE = [
+    ("volleyball.jpg", {"noise": 60}, {}),
+    ("volleyball.jpg", {"noise": 60}, {"brightness": 0.9}),
+    ("volleyball.jpg", {"noise": 60, "brightness": 0.1}, {}),
+    ("meerkats.jpg", {"brightness": 0.5}, {"noise": 20}),
+    ("panda.jpg", {"brightness": 0.4}, {"noise": 60}),
+    ("panda.jpg", {"occlusion": 0.5, "occlusion_x": 0.2}, {}),
+    ("panda.jpg", {"fit": "fit_letterbox"}, {}),
+    (
+        "espresso.jpg",
+        {"noise": 60, "scaling": "missing_scaling"},
+        {"brightness": 0.4},
+    ),
+    ("espresso.jpg", {"scaling": "caffe_means"}, {"brightness": 0.8}),
+    ("espresso.jpg", {"scaling": "caffe_means"}, {"depth": "depth_clipped"}),
+    ("volleyball.jpg", ALL_AT_ONCE, {"flip_horizontal": True}),
+    ("espresso.jpg", {}, {"brightness": 0.9, "flip_horizontal": True}),
+    ("espresso.jpg", {}, {"depth": "depth_clipped"}),
+    ("cat.jpg", {}, {"contrast": 0.6}),
+    ("cat.jpg", {}, {}),
+]
+"""Photos, what the button undoes, and what it leaves since it does no harm or its undoing adds nothing."""
 
 
-def test_noise_that_changes_the_prediction_is_undone_with_one_button(explain):
-    shown, _, answer = explain("volleyball.jpg", noise=60)
-    assert answer["headline"] == "Without noise 60: volleyball, 87.6 %."
-    assert answer["button"] == "Undo noise 60"
-    assert undone(shown, answer) == {}
-    assert answer["fixed"]["mark"] == "✓ volleyball, 87.6 % again"
-    assert answer["guilty"] == ["perturbation"]
-    assert answer["lines"] == [], "the sentence says it"
+@pytest.mark.parametrize(("name", "harmful", "harmless"), UNDONE)
+def test_only_what_spoils_the_prediction_is_undone(explain, name, harmful, harmless):
+    shown, _, answer = explain(name, **harmful, **harmless)
+    undone = shown.settings | (answer["apply"] or {})
+    assert changed_settings(undone) == harmless
+    assert bool(answer["guilty"]) == bool(harmful)
 
 
-def test_a_prediction_that_stays_with_a_fraction_of_its_probability_is_no_success(
-    explain,
-):
-    shown, found, answer = explain("panda.jpg", brightness=0.4, noise=60)
-    assert shown.top == shown.untouched.top
-    assert answer["headline"] == (
-        "Still giant panda, but 4.9 % instead of 96.9 %. Without brightness 0.4: 98.0 %;"
-        " without noise 60: 97.9 %; only together do they do it, so undo one."
-    )
-    assert all(change.restores for change in found)
-    assert answer["fixed"]["mark"] == "✓ giant panda, 98.0 % again"
-    assert answer["guilty"] == ["perturbation"]
-
-
-def test_a_harmless_change_comes_second_and_stays_when_the_other_is_undone(explain):
-    shown, found, answer = explain("volleyball.jpg", brightness=0.9, noise=60)
-    assert answer["headline"].startswith("Without noise 60: volleyball, ")
-    assert answer["lines"][1].startswith("Without brightness 0.9: still puck, ")
-    assert undone(shown, answer) == {"brightness": 0.9}
+def test_what_helps_most_comes_first(explain):
+    _, found, _ = explain("volleyball.jpg", brightness=0.9, noise=60)
+    assert [change.keys for change in found] == [("noise",), ("brightness",)]
     assert found[0].gain > found[1].gain
-
-
-def test_one_of_two_that_work_together_is_enough_to_undo(explain):
-    shown, _, answer = explain("meerkats.jpg", noise=20, brightness=0.5)
-    assert answer["headline"].count("ithout ") == 2
-    assert answer["headline"].endswith("; only together do they do it, so undo one.")
-    assert len(undone(shown, answer)) == 1
-
-
-def test_two_that_each_spoil_the_prediction_are_undone_only_together(explain):
-    shown, found, answer = explain("volleyball.jpg", noise=60, brightness=0.1)
-    assert answer["headline"] == (
-        "Without noise 60 and brightness 0.1 together: volleyball, 87.6 %."
-    )
-    assert undone(shown, answer) == {}
-    assert [len(one.keys) for one in found] == [2, 1, 1]
-
-
-def test_what_need_not_be_undone_is_left_out(explain):
-    shown, found, answer = explain(
-        "espresso.jpg", noise=60, brightness=0.4, scaling="missing_scaling"
-    )
-    assert set(found[0].keys) == {"noise", "scaling"}
-    assert undone(shown, answer) == {"brightness": 0.4}
-    _, found, _ = explain("volleyball.jpg", **ALL_AT_ONCE, flip_horizontal=True)
-    assert set(found[0].keys) == set(ALL_AT_ONCE)
-
-
-def test_changes_that_leave_the_prediction_have_nothing_to_undo(explain):
-    shown, _, answer = explain("espresso.jpg", brightness=0.9, flip_horizontal=True)
-    assert answer["headline"] == (
-        f"Your changes keep the class: {why.prediction_text(shown)}; without them 92.5 %."
-    )
-    assert answer["advice"] == why.WORDS["harmless"]
-    assert (answer["apply"], answer["guilty"]) == (None, [])
-    assert all(": still espresso, " in line for line in answer["lines"])
-
-
-def test_nothing_is_said_of_an_original_photo(explain):
-    for changed in ({}, {"seed": 5}):
-        _, found, answer = explain("cat.jpg", **changed)
-        assert (found, answer["lines"], answer["headline"]) == ((), [], "")
-
-
-def test_what_only_steers_a_change_goes_with_it(explain):
-    shown, _, answer = explain("panda.jpg", occlusion=0.5, occlusion_x=0.2)
-    assert answer["headline"].startswith("Without occlusion 0.5: giant panda")
-    assert undone(shown, answer) == {}
-    assert answer["lines"][1].startswith("Without occlusion x 0.2: ")
-
-
-def test_a_chosen_mistake_is_said_by_the_two_pipelines_and_a_switch_by_its_name(
-    explain,
-):
-    shown, _, answer = explain("espresso.jpg", scaling="caffe_means")
-    assert answer["headline"] == (
-        "Your code scales pixels to −124..151; this model was trained on −1..1."
-    )
-    assert answer["fixed"]["after"] == why.prediction_text(shown.untouched)
-    assert answer["advice"] == ""
-    assert (answer["button"], answer["apply"]) == ("Fix it", {"scaling": ""})
-    assert answer["fixed"]["title"] == why.WORDS["title_trained"]
-    assert change_words("flip_horizontal", shown.settings) == "“Mirrored”"
-
-
-def test_a_mistake_that_does_no_harm_here_is_said_and_fixed_all_the_same(explain):
-    _, _, answer = explain("panda.jpg", fit="fit_letterbox")
-    assert answer["headline"] == (
-        "Your code uses a letterbox on black; this model was trained on a crop of 87.5 %."
-    )
-    assert answer["advice"] == why.WORDS["same_class"]
-    assert answer["apply"] == {"fit": ""}
-
-
-def test_a_mistake_that_does_nothing_to_this_photo_is_not_blamed(explain):
-    clipped = {"depth": "depth_clipped"}
-    _, _, alone = explain("espresso.jpg", **clipped)
-    assert alone["headline"].startswith("Your changes keep the class: ")
-    _, _, answer = explain("espresso.jpg", scaling="caffe_means", **clipped)
-    assert answer["headline"].startswith("Your code scales pixels to −124..151;")
-    assert answer["apply"] == {"scaling": ""}
-
-
-def test_changes_that_make_a_prediction_correct_are_said_with_the_class_without_them(
-    explain,
-):
-    shown, _, answer = explain("cat.jpg", contrast=0.6)
-    assert answer["headline"] == (
-        f"Your changes make the prediction correct: {why.prediction_text(shown)};"
-        f" without them {why.prediction_text(shown.untouched)}."
-    )
-    assert answer["apply"] is None
-
-
-def test_a_mistake_is_said_before_a_perturbation_where_fixing_it_is_enough(explain):
-    shown, _, answer = explain("espresso.jpg", brightness=0.8, scaling="caffe_means")
-    assert answer["button"] == "Fix it"
-    assert undone(shown, answer) == {"brightness": 0.8}
-
-
-def test_a_photo_that_is_predicted_wrongly_without_the_changes_is_said_to_be(explain):
-    _, _, answer = explain("cat.jpg", snow=2.4)
-    assert answer["advice"] == why.WORDS["wrong_too"]
+    _, found, _ = explain("volleyball.jpg", noise=60, brightness=0.1)
+    assert [len(change.keys) for change in found] == [2, 1, 1]
 
 
 # -- the cause
-
-CHOSEN = {
-    "channels": "channels_swapped",
-    "scaling": "range_0_1",
-    "photo": "espresso.jpg",
-}
-
-WRONG = [
-    ("cat.jpg", {"contrast": 0.1}),
-    ("clock_blurred.jpg", {}),
-    ("volleyball.jpg", {"occlusion": 0.5}),
-    ("espresso.jpg", {"scaling": "missing_scaling", "noise": 20}),
-]
-"""Photos and settings whose answer is wrong, or another one than without the settings."""
-
-CLEARING = re.compile(
-    r"nothing (is )?wrong|ruled out|no (loud )?fault|is fine|in order", re.IGNORECASE
-)
-INTERNAL = re.compile(r"\bnats\b|\(named\)|[^\W_]_[^\W_]")
 
 
 @pytest.fixture
@@ -226,24 +102,6 @@ def ask(explorer, **settings):
     return [content for content, _ in explorer.sent]
 
 
-def texts(answer):
-    """Return everything that people read of an answer, but its code."""
-    if isinstance(answer, str):
-        return [answer]
-    if isinstance(answer, dict):
-        kept = (
-            value
-            for key, value in answer.items()
-            if key not in {"code", "apply", "settings", "changes"}
-        )
-        return [text for value in kept for text in texts(value)]
-    return (
-        [text for value in answer for text in texts(value)]
-        if isinstance(answer, list)
-        else []
-    )
-
-
 def test_what_each_change_does_comes_first_and_the_cause_last(explorer):
     first, *progress, last = ask(explorer, photo="volleyball.jpg", noise=60)
     assert {message["request"] for message in (first, *progress, last)} == {"a.1"}
@@ -259,18 +117,6 @@ def test_what_each_change_does_comes_first_and_the_cause_last(explorer):
     assert explorer.diagnosis.best.cause == "noisy"
 
 
-def test_two_faults_are_named_and_one_click_puts_both_right(explorer):
-    *progress, because = ask(explorer, **CHOSEN)
-    assert because["kind"] == "because"
-    assert len(progress) > 1
-    for sentence in (
-        "Your code scales pixels to 0..1; this model was trained on −1..1.",
-        "Your code passes blue, green, red (OpenCV, caffe); this model was trained on red, green, blue.",
-    ):
-        assert sentence in because["headline"]
-    assert explorer.settings | because["apply"] == neutral("espresso.jpg")
-
-
 def test_a_right_pipeline_is_not_accused(explorer):
     because = ask(explorer, photo="otter.jpg")[-1]
     assert because["headline"] == "Nothing wrong found."
@@ -278,18 +124,6 @@ def test_a_right_pipeline_is_not_accused(explorer):
     assert explorer.diagnosis.best is None
     assert "inverted polarity: ruled out" in because["details"]
     assert because["apply"] is None
-
-
-@pytest.mark.parametrize(("name", "changed"), WRONG)
-def test_a_wrong_or_changed_answer_is_never_cleared_and_told_in_plain_words(
-    explained, name, changed
-):
-    shown, because = explained(name, **changed)
-    assert shown.top != shown.label or shown.altered
-    assert because["headline"]
-    assert because["apply"] or because["advice"]
-    assert not CLEARING.search(because["headline"])
-    assert not [text for text in texts(because) if INTERNAL.search(text)]
 
 
 def test_an_untouched_photograph_between_two_classes_is_called_hard_with_both(

@@ -99,6 +99,7 @@ def test_an_animation_that_ends_within_a_later_picture_is_refused_as_truncated()
 
 def test_a_picture_longer_than_a_jpeg_can_be_is_refused():
     image = Image.new("L", (65_501, 1))
+    assert load_image(np.zeros((65_500, 1, 3), np.uint8)).size == (65_500, 1)
     for source in (file_of(image, "PNG"), image, np.zeros((65_501, 1, 3), np.uint8)):
         with pytest.raises(
             PhotoError, match=r"^Expected .* sides of at most 65500, received "

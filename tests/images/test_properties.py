@@ -249,6 +249,11 @@ def test_fog_lowers_the_contrast_and_a_white_ground_does_not():
         (87.84 - 40) / (87.84 + 40), abs=1e-3
     )
     assert properties.relative_contrast(wall // 2 + 100) < 0.2
+    # A hole of a tenth, with the darkest that lies four pixels around it, is no shadow of all.
+    wall[:20, :20] = 0
+    assert properties.relative_contrast(wall) == pytest.approx(
+        (87.84 - 40) / (87.84 + 40), abs=1e-3
+    )
     wall[:40] = 255
     assert properties.relative_contrast(wall) == pytest.approx(
         (255 - 40) / (255 + 40), abs=1e-3

@@ -289,6 +289,7 @@ test("what the last layer puts out becomes probabilities", () => {
   assert.deepEqual(of([0, 0], "sigmoid"), [0.5, 0.5]);
   assert.deepEqual(of([0.3], "sigmoid"), [0.7, 0.3]);
   assert.deepEqual(of([-1000], "binary_logit"), [1, 0]);
+  assert.deepEqual(of([Math.log(3)], "binary_logit"), [0.25, 0.75]);
   const even = tempered(Float32Array.of(0.2, 0.8), 2);
   assert.deepEqual(
     [...even].map((share) => Number(share.toFixed(4))),

@@ -412,8 +412,8 @@ const STEPS = {
     root().fire("fullscreenchange");
   },
   "a file that is dropped": () => {
-    body.fire("dragover");
-    body.fire("drop", { dataTransfer: { files: [file("mine.png", DOG)] } });
+    log.push(body.fire("dragover"));
+    log.push(body.fire("drop", { dataTransfer: { files: [file("mine.png", DOG)] } }));
   },
   "text that is pasted is the browser's": () =>
     log.push(body.fire("paste", { clipboardData: { files: [] } })),

@@ -54,7 +54,7 @@ DEVIATIONS = (
 )
 
 
-def recorded() -> str:
+def recorded():
     """What the file has to hold."""
     (photo,) = (
         each for each in samples.photos("photographs") if each.name == "dahlia.jpg"
@@ -114,7 +114,7 @@ SIZES = (1, 1), (7, 300), (60, 90), (97, 31), (225, 223)
 TARGET = 32, 40
 
 
-def grain(height: int, width: int) -> np.ndarray:
+def grain(height, width):
     """A photo of pseudo-random numbers, which the page makes as well: uint8 (height, width, 3)."""
     numbers = []
     number = height
@@ -124,7 +124,7 @@ def grain(height: int, width: int) -> np.ndarray:
     return np.array(numbers, np.uint8).reshape(height, width, 3)
 
 
-def pipelines() -> list[kit.Preprocessing]:
+def pipelines():
     """Preprocessings in which each step is done in each way, and some steps together."""
     base = kit.Preprocessing(
         size=TARGET, fill=(10, 200, 30), scaling="imagenet", pillow=13
@@ -159,7 +159,7 @@ def pipelines() -> list[kit.Preprocessing]:
     ]
 
 
-def prepared() -> str:
+def prepared():
     """Digests of tensors, with what a network sees in them, and of noise fields."""
     photos = {size: Photo.from_array(grain(*size)) for size in SIZES}
     base = export.plain_steps(pipelines()[0]) | {"shrinks": 13}
@@ -217,7 +217,7 @@ NOVEL = ("fit",)
 """Of this state the images are unlike the training images."""
 
 
-def said() -> str:
+def said():
     """What is said of states whose probabilities are given."""
     classifier = samples.classifier("efficientnet_lite0")
     bench = Bench.of(classifier)

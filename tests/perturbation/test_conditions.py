@@ -59,6 +59,13 @@ def test_what_a_gamma_a_moving_camera_fog_and_a_later_resize_do_is_seen():
 
 
 @EACH
+def test_a_measure_is_unusual_beyond_the_limit_and_ordinary_at_it(cause):
+    beyond = np.nextafter(cause.ordinary, -np.inf if cause.below else np.inf)
+    assert not cause.unusual(cause.ordinary)
+    assert cause.unusual(beyond)
+
+
+@EACH
 def test_the_amounts_of_the_table_bring_probes_to_its_measures(cause):
     # Within a step of the table, but at its ends, which only bound it.
     for (before, _), (measure, amount), (after, _) in zip(

@@ -224,10 +224,6 @@ def test_numbers_of_numpy_and_of_sliders_become_pythons():
 
 OUTSIDE = [
     ({"brightness": -0.1}, ValueError, r"brightness within 0\.\.3, received -0\.1"),
-    ({"brightness": math.nan}, ValueError, r"brightness within 0\.\.3, received nan"),
-    ({"contrast": "1.0"}, TypeError, r"contrast as a number, received '1\.0'"),
-    ({"blur": None}, TypeError, "blur as a number, received None"),
-    ({"brightness": True}, TypeError, "brightness as a number, received True"),
     ({"noise": np.array([1, 2])}, TypeError, "noise as a number"),
     ({"seed": -1}, ValueError, "seed as a whole number not below 0, received -1"),
     (

@@ -34,6 +34,9 @@ def in_litert(path, interpreter):
     values = resized(path, (int(width), int(height)))[None]
     if details["dtype"] == np.float32:
         values = values / np.float32(255)
+    scale, zero_point = details["quantization"]
+    if scale:
+        values = values / scale + zero_point
     interpreter.set_tensor(details["index"], values)
     interpreter.invoke()
     return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])

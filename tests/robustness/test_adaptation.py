@@ -98,6 +98,7 @@ def test_remarks_count_pictures_classes_and_answers():
 
     first = "statistics of BatchNormalization estimated on 16 images"
     assert printable([12, 4], 3) == [first]  # three quarters of one answer
+    assert len(printable([16, 4], 3)) == 2  # four fifths
     one = "warning: 13 of 16 images were predicted as class 0 before; if they really show one class"
     (remark,) = printable([13, 3], 3)[1:]
     assert remark.startswith(one)

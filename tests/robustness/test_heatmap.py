@@ -1,10 +1,13 @@
 """A heat map is what a class makes of the last feature map, or what covering a place costs it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 import kit
 from kit.classifier import Classifier
+from kit.robustness.heatmap import occlusion_rows
 from tests import networks
 
 
@@ -45,8 +48,8 @@ def model(head):
     """Class 1 is sure where any place is bright, class 0 never."""
     keras = networks.imported_keras()
     layers = keras.layers
-    made = keras.Sequential(
-        [keras.Input((28, 28, 1)), layers.Conv2D(2, 1), *head(layers), layers.Softmax()]
+    made = networks.stacked(
+        (28, 28, 1), layers.Conv2D(2, 1), *head(layers), layers.Softmax()
     )
     made.set_weights(
         [
@@ -102,6 +105,22 @@ def test_the_bright_place_is_hot_whatever_the_head(head):
     assert not hot[:, :16].any()
     assert head in OCCLUDED or not kit.heatmap(classifier, pixels, "dark").cells.any()
     assert found.overlay[5, 21, 0] > 200 > found.overlay[5, 21, 2]
+
+
+@pytest.mark.parametrize("axis", [1, 3])
+def test_what_covers_the_one_place_that_counts_is_hot_wherever_channels_lie(axis):
+    tensor = np.random.default_rng(0).random((1, 6, 9, 3), np.float32)
+    tensor[0, 2, 7] = 2
+
+    def share(tensors):
+        return np.moveaxis(tensors, axis, 3)[:, 2, 7].mean(axis=1, keepdims=True) / 2
+
+    arranged = np.moveaxis(tensor, 3, axis).copy()
+    *_, cells = occlusion_rows(SimpleNamespace(predict_tensors=share), arranged, 0)
+    # Patches are two pixels wide here, and begin at even ones.
+    hot = np.zeros((6, 9))
+    hot[2:4, 6:8] = 1
+    np.testing.assert_array_equal(cells, hot)
 
 
 def test_what_it_shows_is_in_its_text(fashion, clothes):

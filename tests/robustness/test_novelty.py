@@ -97,7 +97,8 @@ def test_novel_is_what_lies_above_the_threshold(novelty, fashion, others):
 def test_too_few_held_back_images_are_refused(fashion, clothes):
     with pytest.raises(ValueError, match=r"at least 19 held-back images, received 18"):
         kit.fit_novelty(fashion, clothes[:30], clothes[30:48])
-    fitted = kit.fit_novelty(fashion, clothes[:19], clothes[:19])
+    enough = kit.fit_novelty(fashion, clothes[:19], clothes[:19]).attached()
+    fitted = kit.novelty_of(enough)
     assert fitted.threshold == fitted.held_back[-1]
 
 

@@ -128,20 +128,33 @@ def test_dark_and_noisy_grey_pictures_are_called_that_and_how_much():
     } == {"follows"}
 
 
+def column(quantity):
+    """Where a quantity lies in a movement."""
+    return list(QUANTITIES).index(quantity)
+
+
+def paths_of(alteration, quantity, movements):
+    """An alteration that moves nothing but one quantity, at its three strengths, and its opposite."""
+    response = np.zeros((len(ALTERATIONS), 3, len(QUANTITIES)))
+    response[list(ALTERATIONS).index(alteration), :, column(quantity)] = movements
+    return [each for each in paths(response) if each.alteration.name == alteration]
+
+
 def test_of_white_pixels_no_more_than_all_can_go():
-    kinds, names = list(QUANTITIES), list(ALTERATIONS)
-    found, white = np.zeros((len(names), 3, len(kinds))), kinds.index("highlights")
-    found[names.index("paler")][:, white] = [-0.1, -0.2, -0.3]
-    (path,) = (
-        one
-        for one in paths(found)
-        if one.alteration.name == "paler" and not one.opposite
-    )
-    base, two = (
-        np.where(np.array(kinds) == "highlights", 0.12, 0),
-        int(np.abs(POINTS - 2).argmin()),
-    )
+    path, *_ = paths_of("paler", "highlights", [-0.1, -0.2, -0.3])
+    base, white = np.zeros(len(QUANTITIES)), column("highlights")
+    base[white] = 0.12
+    two = int(np.abs(POINTS - 2).argmin())
     assert combined(path, path, base)[two, two, white] == -0.12
+
+
+def test_what_an_alteration_is_about_or_known_by_speaks_for_it():
+    for quantity, speaks in (("noise", True), ("colour_noise", True), ("tint", False)):
+        path, opposite = paths_of("noisy", quantity, [1, 2, 3])
+        movement = path.corners[1]
+        assert (path.along(movement), path.along(-movement)) == (speaks, False)
+        assert (path.opposite, opposite.opposite) == (False, True)
+        assert opposite.along(-movement) == speaks
 
 
 def test_too_few_images_cannot_tell_and_are_not_even_opened(monkeypatch):
@@ -344,6 +357,7 @@ def test_answers_are_compared_by_chi_squared_and_their_distance():
     assert 0.05 < found.chance < 0.15
     few = compared_answers(ours, theirs[:19], tuple("abcde"))
     assert (few.verdict, np.isnan(few.p_value)) == ("cannot_tell", True)
+    assert compared_answers(ours, theirs[:20], tuple("abcde")).p_value <= 1
     one = compared_answers(np.zeros(50, int), np.zeros(50, int), tuple("ab"))
     assert (one.verdict, one.p_value, one.distance) == ("unchanged", 1, 0)
     other = compared_answers(np.zeros(50, int), np.ones(50, int), tuple("ab"))

@@ -298,8 +298,10 @@ def test_sweeps_of_the_same_model_and_settings_add_up(fashion):
     assert both.photos == (*first.photos, "image 0", *second.photos[1:])
     assert both.accuracy().tolist() == whole.accuracy().tolist()
     assert list(both.errors) == [4, 5]
+    namesake = kit.Classifier.load(samples.classifier("fashion_mnist_500").source.path)
+    namesake.name = fashion.name
     for model in (
-        samples.classifier("fashion_mnist_500"),
+        namesake,
         fashion.using(fashion.preprocessing.replace(invert=True)),
     ):
         with pytest.raises(ValueError, match=r"^Expected results for the same model,"):

@@ -296,8 +296,10 @@ def test_half_of_each_class_is_taken():
 
 
 def test_too_few_images_are_refused(overconfident, pictures):
-    photos, labels = (each[:19] for each in pictures)
+    photos, labels = (each[:20] for each in pictures)
+    found = kit.calibrate(overconfident, photos, labels)
+    assert found.fitted + found.judged == 20
     with pytest.raises(
         ValueError, match="Expected at least 20 images, received 19; give more"
     ):
-        kit.calibrate(overconfident, photos, labels)
+        kit.calibrate(overconfident, photos[:19], labels[:19])

@@ -64,6 +64,12 @@ def test_counts_and_order_are_those_of_the_probabilities(
     ] * count
     assert first.picture.open() == clothes[order[0]]
     assert f"The surest mistakes: 12 of {len(wrong)}" in repr(result)
+    head, *rows = result.table().text().splitlines()
+    assert head.startswith("label / predicted")
+    counts = [
+        row.removeprefix(name).split() for name, row in zip(names, rows, strict=True)
+    ]
+    np.testing.assert_array_equal(np.array(counts, int), result.confusion)
 
 
 def test_planted_labels_look_wrong_as_cleanlab_says(fashion, clothes, clothes_labels):
@@ -196,6 +202,10 @@ def test_many_classes_without_names_are_those_of_their_folders_and_none_is_left_
     )
     expected = label_errors(found.labels, own, np.take_along_axis(rows, best, 1), best)
     assert [one.place for one in found.doubtful] == expected.tolist()
+    head, first, *_ = found.table().text().splitlines()
+    (label, predicted), count = found.confused[0]
+    assert head.split() == ["label", "predicted", "images"]
+    assert first.split() == [*label.split(), *predicted.split(), str(count)]
     (tmp_path / "class 3").rename(tmp_path / "three")
     shutil.rmtree(tmp_path / "class 4")
     with pytest.raises(

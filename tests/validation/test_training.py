@@ -45,7 +45,8 @@ def test_the_network_is_that_of_the_bundled_classifiers():
 
 
 def test_a_seed_decides_everything_whatever_the_global_state():
-    made = [small_network("one", (28, 28, 1), 10, seed=seed) for seed in (0, 0, 1)]
+    seeds = ({}, {"seed": 0}, {"seed": 1})
+    made = [small_network("one", (28, 28, 1), 10, **seed) for seed in seeds]
     assert np.array_equal(weights(made[0]), weights(made[1]))
     assert not np.array_equal(weights(made[0]), weights(made[2]))
     layers = imported_keras().layers
