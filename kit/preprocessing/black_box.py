@@ -59,7 +59,6 @@ _PIXELS_NOTE = (
     " give one that takes a path and reads the file itself"
 )
 _FILE_NOTE = "your code decoded the file itself, so decoding is compared"
-_TENSOR_NOTE = "the tensor was made of the file, so decoding is compared"
 
 
 def read(expected: Pipeline, code: Code, photos: Sequence[Photo]) -> Reading:
@@ -116,12 +115,14 @@ def _tensors_as_called(
 def _tensor_as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
     """Return a tensor as if it was returned; a buffer without sides has those that the network takes."""
     array = numpy_of(tensor)
+    form = TENSOR
     count = prod(tensor_shape(expected, photo))
     value_bytes, remainder = divmod(array.nbytes, count)
     if array.dtype.kind in "buif" and not remainder and value_bytes in {2, 4, 8}:
         # Floats whose bytes, or halves as uint16, were read as numbers.
-        are_bytes = array.size != count or array.dtype == np.uint16
-        array = np.ravel(array).view(f"f{value_bytes}") if are_bytes else array
+        if array.size != count or array.dtype == np.uint16:
+            array = np.ravel(array).view(f"f{value_bytes}")
+            form = f"{TENSOR} whose bytes were read as {array.dtype}"
     # A flat buffer.
     if array.size == max(array.shape, default=0):
         size = expected.size or photo.size
@@ -140,7 +141,7 @@ def _tensor_as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
         problem = "values with their bytes in the reverse order, big-endian"
     if problem:
         return Called(None, f"returned {problem}", TENSOR)
-    return Called(array, given_as=TENSOR)
+    return Called(array, given_as=form)
 
 
 def _fits_an_image(array: Array) -> bool:
@@ -253,8 +254,8 @@ def compared(
     )
     causes: list[Difference] = []
     notes = [_FILE_NOTE]
-    if called.given_as == TENSOR:
-        notes = [_TENSOR_NOTE]
+    if called.given_as.startswith(TENSOR):
+        notes = [f"it is {called.given_as}, made of the file, so decoding is compared"]
     if called.given_as in ARRAYS:
         notes = [_PIXELS_NOTE]
     if whole_difference.differs or "function" in reading.unexplained:

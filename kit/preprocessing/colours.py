@@ -192,7 +192,7 @@ def _curved(levels: Float64, values: Float64, channels: str) -> Colours:
     if max(counts) <= min(FEW_LEVELS, len(np.unique(levels)) / UNEXPLAINED_RATIO):
         words = f"only {max(counts)} levels"
         return Colours(error_share, channels=channels, step="cast", words=words)
-    words = "a curve, such as gamma or contrast,"
+    words = "a curve, such as gamma, contrast or equalisation,"
     if np.abs(rises).max() > JUMP_SHARE * np.ptp(values):
         words = "a jump, as where bytes wrap around,"
     return Colours(error_share, channels=channels, step="scaling", words=words)

@@ -11,6 +11,8 @@ SHADED_SHARE = 0.9
 MOVED_SHARE = 0.4
 # From which on it is more or less of the image's own fine detail.
 DETAILED_SHARE = 0.15
+# Up to which it may be JPEG compression.
+BLOCKED_DETAIL_SHARE = 0.5
 # How many times the steps from one pixel to the next are larger where blocks of JPEG meet.
 BLOCK_EDGE_RATIO = 1.12
 # Pixels a side of these blocks.
@@ -37,17 +39,20 @@ def departure_words(image: Float64, result: Float64) -> str:  # noqa: PLR0911  o
     shades = [*places, *(place * image for place in places)]
     if _explained(shades, difference)[0] >= SHADED_SHARE:
         return "which change slowly over the image, as in a vignette or a gradient"
-    is_large = min(image.shape) >= LEAST_BLOCKED_SIDE
-    if is_large and _blockiness(result) >= BLOCK_EDGE_RATIO * _blockiness(image):
-        return "in blocks of 8 pixels, as after JPEG compression at this size"
     moved_share, moves = _explained([*np.gradient(image)], difference)
     if moved_share >= MOVED_SHARE:
         rows, columns = -moves
         return f"as where it is moved by {rows:.1f} rows and {columns:.1f} columns"
     detail_share, (sharpness,) = _explained([_detail(image)], difference)
-    if detail_share >= DETAILED_SHARE and sharpness < 0:
-        return "for want of fine detail, as after a blur, a smaller size first or another filter"
+    is_large = min(image.shape) >= LEAST_BLOCKED_SIDE
+    has_blocks = is_large and _blockiness(result) >= BLOCK_EDGE_RATIO * _blockiness(
+        image
+    )
+    if has_blocks and detail_share <= BLOCKED_DETAIL_SHARE:
+        return "in blocks of 8 pixels, as after JPEG compression at this size"
     if detail_share >= DETAILED_SHARE:
+        if sharpness < 0:
+            return "for want of fine detail, as after a blur, a smaller size first or another filter"
         return "of more fine detail, as after sharpening, more local contrast or another filter"
     averaged = scipy.ndimage.uniform_filter(difference, BLOCK_PIXELS)
     if np.std(averaged) <= GRAIN_SMOOTHED_SHARE * np.std(difference):

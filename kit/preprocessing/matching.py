@@ -237,9 +237,12 @@ def _covers(expected: Pipeline, sample: Probe, channel_axis: int) -> Iterator[Ar
     if tensor.shape == result.shape:
         difference = np.abs(tensor - result).max(axis=channel_axis)
         is_off = difference > tensor.std() / UNEXPLAINED_RATIO
-        is_covered = scipy.ndimage.binary_closing(is_off, iterations=FLAT_PIXELS)
-        if np.mean(difference[~is_covered]) < SAME_BESIDE_SHARE * tensor.std():
-            yield is_covered
+        # The one box around all pixels that are off; none where none is.
+        for box in scipy.ndimage.find_objects(is_off.astype(int)):
+            is_covered = np.zeros_like(is_off)
+            is_covered[box] = True
+            if np.mean(difference[~is_covered]) < SAME_BESIDE_SHARE * tensor.std():
+                yield is_covered
 
 
 def _boxes_words(is_covered: Array) -> str:
@@ -353,7 +356,8 @@ def _likeliest_origin(decoding_pipelines: Sequence[Pipeline], sample: Probe) -> 
             placed = content.best(photo, [window_of(entry, photo) for entry in fitted])
             origins.append(_Origin(placed, photo, content, buffer, pipeline))
         least_share = min(origin.placed.unexplained_share for origin in origins)
-        if least_share <= UNDOUBTED_UNEXPLAINED_SHARE:
+        is_partly_hidden = np.isnan(sample.result).any()
+        if least_share <= UNDOUBTED_UNEXPLAINED_SHARE or is_partly_hidden:
             break
     best = min(origins, key=_doubt)
     refined = best.content.refined(best.photo, best.placed.window)
@@ -500,7 +504,7 @@ def _following(expected: Pipeline, sample: Probe) -> Reading:
     pipeline, correlation = likeliest_fit(expected, sample)
     if correlation >= LEAST_CORRELATION:
         words = f"content: follows this image (correlation {correlation:.2f} from place to place),"
-        words += " but not its brightness, as with a vignette or local contrast"
+        words += " but not all of it, as with a vignette, local contrast or another image over it"
         return Reading(pipeline, levels_off=inf, unexplained={"tensor": words})
     image = run(TO_SIZE, pipeline, sample.photo).mean(axis=-1)
     degrees, turned_correlation = turned_by(image, _grey(sample))
@@ -535,7 +539,7 @@ def _window_words(expected: Pipeline, window: Window, photo: Photo) -> str:
     note = ""
     if np.array_equal(np.diff(window)[:, 0], size):
         note = ", not resized,"
-    elif pixels_apart(window, window_of(expected, photo), size) <= ROUNDED_PIXELS:
+    elif pixels_apart(window, window_of(expected, photo), size) < 1:
         note = ", as with align_corners or without half-pixel centres,"
     rows, columns = (
         f"{first:.4g} to {end:.4g} of {side}"
