@@ -118,11 +118,12 @@ def _tensor_as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
     form = TENSOR
     count = prod(tensor_shape(expected, photo))
     value_bytes, remainder = divmod(array.nbytes, count)
-    if array.dtype.kind in "buif" and not remainder and value_bytes in {2, 4, 8}:
-        # Floats whose bytes, or halves as uint16, were read as numbers.
-        if array.size != count or array.dtype == np.uint16:
-            array = np.ravel(array).view(f"f{value_bytes}")
-            form = f"{TENSOR} whose bytes were read as {array.dtype}"
+    is_of_floats = not remainder and value_bytes in {2, 4, 8}
+    # Floats whose bytes, or halves as uint16, were read as numbers.
+    are_bytes = array.size != count or array.dtype == np.uint16
+    if array.dtype.kind in "buif" and is_of_floats and are_bytes:
+        array = np.ravel(array).view(f"f{value_bytes}")
+        form = f"{TENSOR} whose bytes were read as {array.dtype}"
     # A flat buffer.
     if array.size == max(array.shape, default=0):
         size = expected.size or photo.size
@@ -158,9 +159,11 @@ def _read(
     unexplained: WordsByStep = {}
     if callable(code):
         unexplained = _unsteady_words(expected, code, given_as, samples)
-    if words := few_values(expected, samples[0]) or unexplained:
+    if words := few_values(expected, samples[0]):
         pipeline, _ = likeliest_fit(expected, samples[0])
         return Reading(pipeline, unexplained=words)
+    if unexplained:
+        return Reading(expected, unexplained=unexplained)
     decoded = given_as in ARRAYS
     reading = match(expected, same_shape, decoded=decoded)
     if reading.levels_off > DECODER_LEVELS:
@@ -190,17 +193,12 @@ def _unless_relative(
         return reading
     tinted_sample = Probe(tinted, image_of(again.tensor, expected))
     tinted_reading = match(expected, [tinted_sample], decoded=True)
-    slope, offset = affine(reading.pipeline.scaling)
+    line = affine(reading.pipeline.scaling)
     # As far as a line that is off by so many levels can be fitted.
-    levels_of_each = [levels_apart(reading.pipeline, [sample]) for sample in samples]
-    # Of the photo that was read, if it is explained at all.
-    levels_off = min(reading.levels, *levels_of_each)
-    levels_off = max(levels_off, tinted_reading.levels)
+    levels_off = max(reading.levels_off, tinted_reading.levels_off)
     tolerance = DECODER_LEVELS + SCALING_LEVELS_RATIO * levels_off
     is_same = same_line(
-        (slope, offset),
-        affine(tinted_reading.pipeline.scaling),
-        tolerance * np.abs(slope),
+        line, affine(tinted_reading.pipeline.scaling), tolerance * np.abs(line[0])
     )
     if is_same or not {*tinted_reading.unexplained} <= {*reading.unexplained}:
         return reading

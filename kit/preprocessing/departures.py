@@ -44,11 +44,10 @@ def departure_words(image: Float64, result: Float64) -> str:  # noqa: PLR0911  o
         rows, columns = -moves
         return f"as where it is moved by {rows:.1f} rows and {columns:.1f} columns"
     detail_share, (sharpness,) = _explained([_detail(image)], difference)
-    is_large = min(image.shape) >= LEAST_BLOCKED_SIDE
-    has_blocks = is_large and _blockiness(result) >= BLOCK_EDGE_RATIO * _blockiness(
-        image
-    )
-    if has_blocks and detail_share <= BLOCKED_DETAIL_SHARE:
+    may_be_blocks = min(image.shape) >= LEAST_BLOCKED_SIDE
+    may_be_blocks &= detail_share <= BLOCKED_DETAIL_SHARE
+    least_blockiness = BLOCK_EDGE_RATIO * _blockiness(image)
+    if may_be_blocks and _blockiness(result) >= least_blockiness:
         return "in blocks of 8 pixels, as after JPEG compression at this size"
     if detail_share >= DETAILED_SHARE:
         if sharpness < 0:
