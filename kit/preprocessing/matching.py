@@ -241,7 +241,9 @@ def _covers(expected: Pipeline, sample: Probe, channel_axis: int) -> Iterator[Ar
         for box in scipy.ndimage.find_objects(is_off.astype(int)):
             is_covered = np.zeros_like(is_off)
             is_covered[box] = True
-            if np.mean(difference[~is_covered]) < SAME_BESIDE_SHARE * tensor.std():
+            beside = ~is_covered
+            tolerance = SAME_BESIDE_SHARE * tensor.std() * beside.sum()
+            if np.sum(difference[beside]) < tolerance:
                 yield is_covered
 
 
