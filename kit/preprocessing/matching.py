@@ -67,7 +67,9 @@ NEAR_PIXELS = 10
 # Share of the spread of a tensor that is unexplained where a photo hardly explains it.
 UNRELATED_UNEXPLAINED_SHARE = 0.5
 # Of the spread of an image beside what covers a part of it, up to which it is the same.
-SAME_BESIDE_SHARE = 0.1
+SAME_BESIDE_SHARE = 0.07
+# Of the pixels of a box, which are off at least where something covers it.
+LEAST_OFF_SHARE = 0.1
 # Of all pixels, which are at least beside what covers a part of an image.
 LEAST_BESIDE_SHARE = 0.2
 # Which it covers at least in one place.
@@ -240,7 +242,8 @@ def _covers(expected: Pipeline, sample: Probe, channel_axis: int) -> Iterator[Ar
             is_covered[box] = True
             beside = ~is_covered
             tolerance = SAME_BESIDE_SHARE * tensor.std() * beside.sum()
-            if np.sum(difference[beside]) < tolerance:
+            is_same_beside = np.sum(difference[beside]) < tolerance
+            if is_same_beside and is_off[box].mean() >= LEAST_OFF_SHARE:
                 yield is_covered
 
 
@@ -430,7 +433,7 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
         words = f"{colours.step}: {here} here, {colours.words} there"
         unexplained[colours.step] = words
     elif _is_another_filter(expected, pipeline, window, sample, colours):
-        words = f"filter: {expected.filter} here, another or a blur there,"
+        words = f"filter: {expected.filter} here, another, a blur or sharpening there,"
         unexplained["resize"] = f"{words} {pipeline.filter} is nearest"
         pipeline = pipeline.replace(filter=expected.filter)
     if colours.line and not unexplained:

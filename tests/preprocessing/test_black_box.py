@@ -315,7 +315,7 @@ def test_a_filter_is_named_only_where_it_leaves_no_fine_detail():
     (words,) = here.compare(eight_taps / 127.5 - 1, CAT).differences
     assert (
         words
-        == "filter: tf_bilinear here, another or a blur there, cv2_cubic is nearest"
+        == "filter: tf_bilinear here, another, a blur or sharpening there, cv2_cubic is nearest"
     )
 
 
