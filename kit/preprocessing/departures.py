@@ -7,8 +7,6 @@ from kit._arrays import Array, Float64
 
 # Of the variation of a difference, from which on it is a shade that changes slowly over an image.
 SHADED_SHARE = 0.9
-# From which on it is the image moved.
-MOVED_SHARE = 0.4
 # From which on it is more or less of the image's own fine detail.
 DETAILED_SHARE = 0.15
 # Up to which it may be JPEG compression.
@@ -30,7 +28,7 @@ FLAT_PIXELS = 5
 _TINY = 1e-9
 
 
-def departure_words(image: Float64, result: Float64) -> str:  # noqa: PLR0911  one for each kind
+def departure_words(image: Float64, result: Float64) -> str:
     """Say what kind of difference there is between an image and a result, both in levels (H, W)."""
     difference = result - image
     height, width = image.shape
@@ -39,10 +37,6 @@ def departure_words(image: Float64, result: Float64) -> str:  # noqa: PLR0911  o
     shades = [*places, *(place * image for place in places)]
     if _explained(shades, difference)[0] >= SHADED_SHARE:
         return "which change slowly over the image, as in a vignette or a gradient"
-    moved_share, moves = _explained([*np.gradient(image)], difference)
-    if moved_share >= MOVED_SHARE:
-        rows, columns = -moves
-        return f"as where it is moved by {rows:.1f} rows and {columns:.1f} columns"
     detail_share, (sharpness,) = _explained([_detail(image)], difference)
     may_be_blocks = min(image.shape) >= LEAST_BLOCKED_SIDE
     may_be_blocks &= detail_share <= BLOCKED_DETAIL_SHARE
