@@ -173,9 +173,7 @@ def _read(
     is_usual = same_scaling(reading.pipeline.scaling, expected.scaling)
     # A mixture of channels, or a curve, has no scaling that could be another one.
     has_no_line = {"channels", "scaling"} & {*reading.unexplained}
-    is_rough = reading.levels_off > DECODER_LEVELS
-    is_explained = is_usual and reading.exact
-    if not callable(code) or has_no_line or is_rough or is_explained:
+    if not callable(code) or has_no_line or (is_usual and reading.exact):
         return reading
     return _unless_relative(expected, code, given_as, same_shape, reading)
 

@@ -122,6 +122,18 @@ def colours_of(expected: Pipeline, levels: Float64, values: Float64) -> Colours:
     return best
 
 
+def smoothed_colours_of(
+    expected: Pipeline, rough: Colours, levels: Float64, values: Float64
+) -> Colours:
+    """Return how colours become results where fine detail, which may be missing, is averaged."""
+    smooth = colours_of(expected, levels, values)
+    if smooth.line is None or rough.line is None:
+        return smooth
+    # A blur flattens the line, too.
+    levels_off = max(smooth.line.levels_off, rough.line.levels_off / UNEXPLAINED_RATIO)
+    return smooth._replace(line=smooth.line._replace(levels_off=levels_off))
+
+
 def ordered(levels: Float64, channels: str) -> Float64:
     """Return levels (..., 3) in an order of channels, (..., C)."""
     return np.asarray(order_channels(levels.astype(np.float32), channels), float)

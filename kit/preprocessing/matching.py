@@ -21,6 +21,7 @@ from kit.preprocessing.colours import (
     WordsByStep,
     colours_of,
     ordered,
+    smoothed_colours_of,
     with_colours,
     with_fill,
 )
@@ -84,6 +85,8 @@ LEAST_CORRELATION = 0.5
 NEARLY_AS_LIKE = 0.8
 # Of so many rows and columns one is looked at to compare filters.
 ROWS_PER_COMPARED = 2
+# Pixels a side over which fine detail is averaged.
+AVERAGED_PIXELS = 8
 # Where a result has no more, and all are whole numbers, it was cast after scaling.
 FEW_VALUES = 16
 # Sides to which images are usually shrunk beforehand.
@@ -304,16 +307,19 @@ def _pixels(
     window: Window | None,
     sample: Probe,
     step: int = 1,
+    averaged: int = 1,
 ) -> _Pixels:
-    """Compare all pixels or every so many rows and columns."""
+    """Compare all pixels or every so many rows and columns, each averaged over so many a side."""
     photo, result = sample
     shown_window = window_of(pipeline, photo) if window is None else window
     every = slice(None, None, step)
     is_inside = _inside(shown_window, photo.size, result.shape[:2])[every, every]
+    is_compared = np.isfinite(result[every, every, 0])
     image = _resized(pipeline, photo, window).astype(float)
-    levels = image[every, every]
-    values = result[every, every]
-    is_compared = np.isfinite(values[..., 0])
+    levels, values = (
+        scipy.ndimage.uniform_filter(pixels, (averaged, averaged, 1))[every, every]
+        for pixels in (image, np.nan_to_num(result))
+    )
     is_shown = is_inside & is_compared
     return _Pixels(levels[is_shown], values[is_shown], values[~is_inside & is_compared])
 
@@ -419,6 +425,11 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
     levels, values, values_around = _pixels(pipeline, window, sample)
     colours = colours_of(origin.expected, levels, values)
     levels_off = colours.unexplained_share * levels.std()
+    if not colours.words and levels_off > DECODER_LEVELS:
+        smooth = _pixels(pipeline, window, sample, averaged=AVERAGED_PIXELS)
+        colours = smoothed_colours_of(
+            origin.expected, colours, smooth.levels, smooth.values
+        )
     # Of the spread of the result, whatever becomes of colours.
     least_share = unexplained_share(levels, values)
     unexplained = _placement_words(origin, pipeline, window)
