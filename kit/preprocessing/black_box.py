@@ -7,7 +7,6 @@ from math import inf, prod, sqrt
 from typing import Any
 
 import numpy as np
-import scipy  # its heavy parts are imported when they are used
 from numpy.typing import ArrayLike
 
 from kit._arrays import Array, Float64
@@ -31,17 +30,18 @@ from kit.preprocessing.comparison import (
     StepDifference,
     differences_with_effects,
 )
+from kit.preprocessing.departures import departure_words
 from kit.preprocessing.matching import (
-    AVERAGED_PIXELS,
     DECODER_LEVELS,
     Probe,
     Reading,
-    covered_words,
     few_values,
     levels_apart,
+    likeliest_fit,
     match,
+    match_beside,
 )
-from kit.preprocessing.pipeline import PIPELINE, Pipeline, run
+from kit.preprocessing.pipeline import PIPELINE, Pipeline, run, run_back
 from kit.preprocessing.resizing import LARGEST_SIDE
 from kit.preprocessing.scaling import LARGEST, affine, same_line, same_scaling
 
@@ -54,16 +54,11 @@ CALLS_REPEATED = 12
 """Calls that tell a random function."""
 TINT = np.array([2, 3, 4], np.uint8)
 """The part of red, green and blue that an image of another tint lacks: a half, a third, a quarter."""
-DETAIL_SMOOTHED_SHARE = 1 / 3
-"""Of a difference of fine detail that is left at most."""
-_DETAIL_WORDS = (
-    "of fine detail alone, as after a blur, sharpening, a smaller size first, strong compression or"
-    " a crop a pixel off"
-)
 _PIXELS_NOTE = (
     "the function starts from decoded pixels, so decoding is not compared;"
     " give one that takes a path and reads the file itself"
 )
+_FILE_NOTE = "your code decoded the file itself, so decoding is compared"
 
 
 def read(expected: Pipeline, code: Code, photos: Sequence[Photo]) -> Reading:
@@ -120,12 +115,15 @@ def _tensors_as_called(
 def _tensor_as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
     """Return a tensor as if it was returned; a buffer without sides has those that the network takes."""
     array = numpy_of(tensor)
+    form = TENSOR
     count = prod(tensor_shape(expected, photo))
     value_bytes, remainder = divmod(array.nbytes, count)
-    if array.dtype.kind in "buif" and not remainder and value_bytes in {2, 4, 8}:
-        # Floats whose bytes, or halves as uint16, were read as numbers.
-        are_bytes = array.size != count or array.dtype == np.uint16
-        array = np.ravel(array).view(f"f{value_bytes}") if are_bytes else array
+    is_of_floats = not remainder and value_bytes in {2, 4, 8}
+    # Floats whose bytes, or halves as uint16, were read as numbers.
+    are_bytes = array.size != count or array.dtype == np.uint16
+    if array.dtype.kind in "buif" and is_of_floats and are_bytes:
+        array = np.ravel(array).view(f"f{value_bytes}")
+        form = f"{TENSOR} whose bytes were read as {array.dtype}"
     # A flat buffer.
     if array.size == max(array.shape, default=0):
         size = expected.size or photo.size
@@ -144,18 +142,12 @@ def _tensor_as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
         problem = "values with their bytes in the reverse order, big-endian"
     if problem:
         return Called(None, f"returned {problem}", TENSOR)
-    return Called(array, given_as=TENSOR)
+    return Called(array, given_as=form)
 
 
 def _fits_an_image(array: Array) -> bool:
     # By its largest value; the limits themselves are no float16.
     return 1 / LARGEST < float(np.abs(array).max(initial=0)) < LARGEST
-
-
-def _is_fine_detail(difference: Float64) -> bool:
-    """Whether hardly anything is left of a difference where it is averaged."""
-    smooth = scipy.ndimage.uniform_filter(difference, AVERAGED_PIXELS)
-    return float(np.std(smooth)) <= DETAIL_SMOOTHED_SHARE * float(np.std(difference))
 
 
 def _read(
@@ -167,13 +159,17 @@ def _read(
     unexplained: WordsByStep = {}
     if callable(code):
         unexplained = _unsteady_words(expected, code, given_as, samples)
-    unexplained = few_values(expected, samples[0]) or unexplained
+    if words := few_values(expected, samples[0]):
+        pipeline, _ = likeliest_fit(expected, samples[0])
+        return Reading(pipeline, unexplained=words)
     if unexplained:
         return Reading(expected, unexplained=unexplained)
-    reading = match(expected, same_shape, decoded=given_as in ARRAYS)
-    is_near = reading.levels <= DECODER_LEVELS and not reading.unexplained
-    if not is_near and (words := covered_words(expected, samples[0])):
-        return Reading(expected, unexplained={"resize": words})
+    decoded = given_as in ARRAYS
+    reading = match(expected, same_shape, decoded=decoded)
+    if reading.levels_off > DECODER_LEVELS:
+        beside = match_beside(expected, same_shape[0], reading, decoded=decoded)
+        if beside is not reading:
+            return beside
     is_usual = same_scaling(reading.pipeline.scaling, expected.scaling)
     # A mixture of channels, or a curve, has no scaling that could be another one.
     has_no_line = {"channels", "scaling"} & {*reading.unexplained}
@@ -197,17 +193,12 @@ def _unless_relative(
         return reading
     tinted_sample = Probe(tinted, image_of(again.tensor, expected))
     tinted_reading = match(expected, [tinted_sample], decoded=True)
-    slope, offset = affine(reading.pipeline.scaling)
+    line = affine(reading.pipeline.scaling)
     # As far as a line that is off by so many levels can be fitted.
-    levels_of_each = [levels_apart(reading.pipeline, [sample]) for sample in samples]
-    # Of the photo that was read, if it is explained at all.
-    levels_off = min(reading.levels, *levels_of_each)
-    levels_off = max(levels_off, tinted_reading.levels)
+    levels_off = max(reading.levels_off, tinted_reading.levels_off)
     tolerance = DECODER_LEVELS + SCALING_LEVELS_RATIO * levels_off
     is_same = same_line(
-        (slope, offset),
-        affine(tinted_reading.pipeline.scaling),
-        tolerance * np.abs(slope),
+        line, affine(tinted_reading.pipeline.scaling), tolerance * np.abs(line[0])
     )
     if is_same or not {*tinted_reading.unexplained} <= {*reading.unexplained}:
         return reading
@@ -260,11 +251,11 @@ def compared(
         "tensor", tensor, sample.result.astype(called.tensor.dtype)
     )
     causes: list[Difference] = []
-    notes = [
-        _PIXELS_NOTE
-        if called.given_as in ARRAYS
-        else "your code decoded the file itself, so decoding is compared"
-    ]
+    notes = [_FILE_NOTE]
+    if called.given_as.startswith(TENSOR):
+        notes = [f"it is {called.given_as}, made of the file, so decoding is compared"]
+    if called.given_as in ARRAYS:
+        notes = [_PIXELS_NOTE]
     if whole_difference.differs or "function" in reading.unexplained:
         causes = _causes(expected, reading, sample, tensor, effect)
         if called.given_as in ARRAYS and any(
@@ -274,8 +265,10 @@ def compared(
         if reading.exact:
             subject = "what is listed above" if causes else "this preprocessing"
             levels = levels_apart(reading.pipeline, [sample])
-            remainder = f"{levels:.2f} levels (root mean square)"
-            notes.append(f"{subject} reproduces the result to within {remainder}")
+            remainder = f" to within {levels:.2f} levels (root mean square)"
+            notes.append(
+                f"{subject} reproduces the result{remainder if levels >= 0.005 else ''}"
+            )
     return Comparison.on(
         causes,
         first_step=causes[0].step if causes else None,
@@ -298,12 +291,14 @@ def _causes(
     # A function that reads the file itself may have another decoder.
     same_levels = SAME_LEVELS if given_as in ARRAYS else DECODER_LEVELS
     if levels > same_levels and not reading.unexplained:
-        remainder = f"{levels:.2f} levels (root mean square)" if levels < inf else "all"
         nearest = run(PIPELINE, reading.pipeline, photo)[0]
-        guess = "so something else happens there, too"
-        if levels < inf and _is_fine_detail(nearest - result):
-            guess = _DETAIL_WORDS
-        words = f"values: {remainder} are unexplained, {guess}"
+        words = "values: all are unexplained"
+        if levels < inf:
+            image, own_image = (
+                run_back(reading.pipeline, x).mean(axis=-1) for x in (nearest, result)
+            )
+            remainder = f"{levels:.2f} levels (root mean square) are unexplained"
+            words = f"values: {remainder}, {departure_words(image, own_image)}"
         # A step that is named explains more than what is left.
         effects = [effect(nearest, result)]
         effects += [cause.effect for cause in causes]

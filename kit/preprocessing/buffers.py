@@ -24,16 +24,8 @@ class Buffer(NamedTuple):
     order: str = ""
 
 
-def buffers(result: Float64, expected: Float64) -> Iterator[Buffer]:
-    """Yield the images that a result may be.
-
-    Parameters
-    ----------
-    result
-        (H, W, C) or (C, H, W).
-    expected
-        What should be there, (H, W, C) of any channels.
-    """
+def buffers(result: Float64) -> Iterator[Buffer]:
+    """Yield the images that a result (H, W, C) or (C, H, W) may be."""
     is_channels_first = (
         result.shape[0] in KINDS_OF_PIXELS and result.shape[2] not in KINDS_OF_PIXELS
     )
@@ -54,10 +46,6 @@ def buffers(result: Float64, expected: Float64) -> Iterator[Buffer]:
             kind = KINDS_OF_PIXELS[pixel_values]
             words = f"rows of {row_values / pixel_values:g} {kind} pixels"
             yield Buffer(pixels, layout, words)
-    if image.shape[:2] == expected.shape[:2]:
-        down, right = _shift(image.mean(axis=-1), expected.mean(axis=-1))
-        rolled = np.roll(image, (-down, -right), axis=(0, 1))
-        yield Buffer(rolled, layout, f"rolled by {down} rows and {right} columns")
 
 
 def _row_length(buffer: Float64, pixel_values: int) -> int:
@@ -68,13 +56,3 @@ def _row_length(buffer: Float64, pixel_values: int) -> int:
     lengths = np.arange(16 * pixel_values, longest)
     products = np.fft.irfft(np.abs(spectrum) ** 2)[lengths]
     return int(lengths[np.argmax(products / (buffer.size - lengths))])
-
-
-def _shift(image: Float64, expected: Float64) -> tuple[int, int]:
-    """Return by how many rows and columns one image is the other, moved round."""
-    # The correlation of the two images, one moved by each number of rows and columns.
-    spectrum = np.fft.rfft2(image - image.mean())
-    products = spectrum * np.fft.rfft2(expected).conj()
-    correlation = np.abs(np.fft.irfft2(products, image.shape))
-    down, right = np.unravel_index(correlation.argmax(), correlation.shape)
-    return int(down), int(right)

@@ -314,6 +314,7 @@ def why_unusable(array: Array) -> str:
     if array.dtype.kind not in "buif":
         kinds = {type(value).__name__ for value in array.flat}
         kind = "text" if array.dtype.kind in "SU" else ", ".join(sorted(kinds))
+        kind = kind.replace("NoneType", "None, as without a return,")
         return f"{kind} instead of numbers"
     is_batch_of_one = array.ndim == 4 and len(array) == 1
     shape = array.shape[1:] if is_batch_of_one else array.shape

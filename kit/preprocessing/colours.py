@@ -25,6 +25,8 @@ CONSTANT_SPREAD_SHARE = 0.01
 SAME_MIXTURE_DIFFERENCE = 0.02
 # How many times the levels that a line is off, a named scaling may be off it at black and at white.
 SCALING_LEVELS_RATIO = 4
+# Levels that a line is off, from which on its numbers say nothing.
+ROUGH_LEVELS = 3.0
 # Of the range of values, from which on a step between neighbouring levels is a jump.
 JUMP_SHARE = 0.5
 # To which colours of fewer bits, such as RGB565, are rounded at most.
@@ -95,7 +97,7 @@ def colours_of(expected: Pipeline, levels: Float64, values: Float64) -> Colours:
     candidates = [_mixed(levels, values)]
     curves: list[Colours] = []
     for order in dict.fromkeys((expected.channels, *CHANNELS)):
-        ordered_levels = _ordered(levels, order)
+        ordered_levels = ordered(levels, order)
         if ordered_levels.shape == values.shape:
             curves.append(_curved(ordered_levels, values, order))
     if curves:
@@ -132,7 +134,8 @@ def smoothed_colours_of(
     return smooth._replace(line=smooth.line._replace(levels_off=levels_off))
 
 
-def _ordered(levels: Float64, channels: str) -> Float64:
+def ordered(levels: Float64, channels: str) -> Float64:
+    """Return levels (..., 3) in an order of channels, (..., C)."""
     return np.asarray(order_channels(levels.astype(np.float32), channels), float)
 
 
@@ -165,7 +168,7 @@ def _mixed(levels: Float64, values: Float64) -> Colours:
 
 def _straight(levels: Float64, values: Float64, channels: str) -> Colours:
     """Make each channel of the results a line of its level, cut off at both ends where it must be."""
-    ordered_levels = _ordered(levels, channels)
+    ordered_levels = ordered(levels, channels)
     ends = values.min(), values.max()
     line = _fitted_line(ordered_levels, values)
     cut_off = _fitted_line(ordered_levels, values, *ends)
@@ -189,7 +192,7 @@ def _curved(levels: Float64, values: Float64, channels: str) -> Colours:
     if max(counts) <= min(FEW_LEVELS, len(np.unique(levels)) / UNEXPLAINED_RATIO):
         words = f"only {max(counts)} levels"
         return Colours(error_share, channels=channels, step="cast", words=words)
-    words = "a curve, such as gamma or contrast,"
+    words = "a curve, such as gamma, contrast or equalisation,"
     if np.abs(rises).max() > JUMP_SHARE * np.ptp(values):
         words = "a jump, as where bytes wrap around,"
     return Colours(error_share, channels=channels, step="scaling", words=words)
@@ -245,11 +248,20 @@ def _scaling_of_line(expected: Pipeline, line: Line) -> Changes:
         for scaling in scalings:
             if same_line(affine(scaling), lines_by_invert[invert], tolerance):
                 return {"invert": invert, "scaling": scaling}
+    if levels_off > ROUGH_LEVELS:
+        return {"invert": expected.invert, "scaling": expected.scaling}
     slope, offset = lines_by_invert[expected.invert]
     level_of_zero = -offset / slope
     # Less than half a level is what rounding makes of none.
-    mean = _in_four_digits(np.where(np.abs(level_of_zero) < 0.5, 0, level_of_zero))
-    fitted = Scaling(divisor=1.0, mean=mean or None, std=_in_four_digits(1 / slope))
+    level_of_zero = np.where(np.abs(level_of_zero) < 0.5, 0, level_of_zero)
+    is_of_0_to_1 = any(scaling.divisor == 255 for scaling in expected.scaling)
+    # A mean in the unit of the one that is expected.
+    divisor = 255.0 if is_of_0_to_1 and level_of_zero.any() else 1.0
+    fitted = Scaling(
+        divisor=divisor,
+        mean=_in_four_digits(level_of_zero / divisor) or None,
+        std=_in_four_digits(1 / slope / divisor),
+    )
     return {"invert": expected.invert, "scaling": fitted}
 
 

@@ -1,7 +1,7 @@
 """The pipeline that comes nearest to tensors which other code made of photos."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from operator import itemgetter
 from typing import NamedTuple
@@ -17,13 +17,22 @@ from kit.preprocessing.colours import (
     SAME_LEVELS,
     UNDOUBTED_UNEXPLAINED_SHARE,
     UNEXPLAINED_RATIO,
+    Colours,
     WordsByStep,
     colours_of,
+    ordered,
     smoothed_colours_of,
     with_colours,
     with_fill,
 )
 from kit.preprocessing.comparison import short
+from kit.preprocessing.departures import (
+    FLAT_PIXELS,
+    detail_correlation,
+    flat_places,
+    local_correlation,
+    turned_by,
+)
 from kit.preprocessing.pipeline import (
     MATTES,
     PIPELINE,
@@ -50,14 +59,30 @@ from kit.preprocessing.scaling import affine
 DECODER_LEVELS = 3.0
 # Pixels by which the edges of an image are off where sides are rounded in another way.
 ROUNDED_PIXELS = 2.0
+# Likewise of small images, as a share of a side.
+ROUNDED_SHARE = 1 / 28
+# How many times more a part of a photo may leave unexplained, and be as likely.
+SAME_SHARE_RATIO = 1.2
 # Likewise, where a blur or another contrast hides where they are.
 NEAR_PIXELS = 10
 # Share of the spread of a tensor that is unexplained where a photo hardly explains it.
 UNRELATED_UNEXPLAINED_SHARE = 0.5
 # Of the spread of an image beside what covers a part of it, up to which it is the same.
 SAME_BESIDE_SHARE = 0.07
-# Of all pixels, which are at least beside it.
+# Of the pixels of a box, which are off at least where something covers it.
+LEAST_OFF_SHARE = 0.1
+# Of all pixels, which are at least beside what covers a part of an image.
 LEAST_BESIDE_SHARE = 0.2
+# Which it covers at least in one place.
+LEAST_COVERED_SHARE = 0.005
+# Of such places.
+BOXES_NAMED = 3
+# Of what a filter leaves with the detail of an image, if it is another one; 0.22 at most of decoders.
+OTHER_FILTER_CORRELATION = 0.35
+# Likeness of two images from place to place, from which on one is the other.
+LEAST_CORRELATION = 0.5
+# Share of the largest likeness, from which on the expected part of a photo is as likely.
+NEARLY_AS_LIKE = 0.8
 # Of so many rows and columns one is looked at to compare filters.
 ROWS_PER_COMPARED = 2
 # Pixels a side over which fine detail is averaged.
@@ -67,6 +92,7 @@ FEW_VALUES = 16
 # Sides to which images are usually shrunk beforehand.
 THUMBNAIL_SIDES = (32, 56, 64, 96, 100, 112, 128, 150, 160, 192, 200, 256)
 
+_COVER_WORDS = "content: the whole image here, something else, as a bar or a buffer that is not filled, in"
 _DECODING_CHANGES: tuple[Changes, ...] = (
     {"exif": False},
     {"depth": "clip"},
@@ -84,6 +110,8 @@ class Reading:
         The one that comes nearest.
     levels
         The root mean square that is left, in 8-bit levels.
+    levels_off
+        Likewise, of what the part of the photo and its colours leave, whether a pipeline does so or not.
     unexplained
         Words for what no pipeline does, by step.
     called
@@ -92,6 +120,7 @@ class Reading:
 
     pipeline: Pipeline
     levels: float = 0.0
+    levels_off: float = 0.0
     unexplained: Mapping[str, str] = field(default_factory=dict)
     called: tuple[Called, ...] = ()
 
@@ -102,7 +131,7 @@ class Reading:
 
 
 class Probe(NamedTuple):
-    """A photo, and what was made of it: (H, W, C) or (C, H, W)."""
+    """A photo, and what was made of it: (H, W, C) or (C, H, W), NaN where it is not compared."""
 
     photo: Photo
     result: Float64
@@ -135,14 +164,15 @@ def _sample_levels_apart(pipeline: Pipeline, sample: Probe) -> float:
 def _in_levels(pipeline: Pipeline, tensor: Array, result: Float64) -> float:
     # The root mean square of the difference, in the unit before scaling.
     slope, _ = affine(pipeline.scaling)
-    distance = np.sqrt(np.mean((tensor - result) ** 2))
+    distance = np.sqrt(np.nanmean((tensor - result) ** 2))
     return float(distance / np.abs(slope).mean())
 
 
 def _differs_by_rounded_sides(pipeline: Pipeline, photo: Photo, window: Window) -> bool:
     """Whether a part of a photo is that of a pipeline, but for how its sides are rounded."""
     size = pipeline.size or photo.size
-    is_near = pixels_apart(window, window_of(pipeline, photo), size) <= ROUNDED_PIXELS
+    limit = min(ROUNDED_PIXELS, ROUNDED_SHARE * min(size))
+    is_near = pixels_apart(window, window_of(pipeline, photo), size) <= limit
     return is_near and pipeline.fit != "squash"
 
 
@@ -174,31 +204,61 @@ def few_values(expected: Pipeline, sample: Probe) -> WordsByStep:
     return {"cast": f"cast: none here, {cast} there; only {words} are left"}
 
 
-def covered_words(expected: Pipeline, sample: Probe) -> str:
-    """Say which part shows something else than the photo, if all beside it is as expected; else empty."""
-    tensor = run(PIPELINE, expected, sample.photo)[0]
-    if tensor.shape != sample.result.shape:
-        return ""
-    levels = run(TO_SIZE, expected, sample.photo).astype(float)
-    image = arrange_back(tensor, expected.layout)
-    result = arrange_back(sample.result, expected.layout)
-    difference = image - result
-    is_off = np.abs(difference).max(axis=-1) > image.std() / UNEXPLAINED_RATIO
-    # The one box around all pixels that are off; none where none is.
-    for box in scipy.ndimage.find_objects(is_off.astype(int)):
-        is_beside = np.ones_like(is_off)
-        is_beside[box] = False
-        share = unexplained_share(levels[~is_beside], result[~is_beside])
-        is_enough = is_beside.mean() >= LEAST_BESIDE_SHARE
-        if share < UNRELATED_UNEXPLAINED_SHARE or not is_enough:
+def match_beside(
+    expected: Pipeline, sample: Probe, reading: Reading, *, decoded: bool
+) -> Reading:
+    """Return a better reading of a result in which something covers a part of the photo, if it is that."""
+    photo, result = sample
+    channel_axis = int(np.argmin(result.shape))
+    for is_covered in _covers(expected, sample, channel_axis):
+        words = _boxes_words(is_covered)
+        is_hidden = scipy.ndimage.maximum_filter(is_covered, FLAT_PIXELS)
+        if not words or is_hidden.mean() > 1 - LEAST_BESIDE_SHARE:
             continue
-        # Beside a plain background anything may be there.
-        tolerance = SAME_BESIDE_SHARE * np.std(image[is_beside])
-        if np.std(difference[is_beside]) < tolerance:
-            rows, columns = (f"{edges.start} to {edges.stop}" for edges in box)
-            words = "something else, as a bar or a buffer that is not filled, in"
-            return f"content: the whole image here, {words} rows {rows} and columns {columns} there"
-    return ""
+        hidden = np.expand_dims(is_hidden, channel_axis)
+        visible = Probe(photo, np.where(hidden, np.nan, result))
+        beside = match(expected, [visible], decoded=decoded)
+        is_better = UNEXPLAINED_RATIO * beside.levels_off < reading.levels_off
+        if is_better and beside.levels_off <= DECODER_LEVELS:
+            unexplained = {
+                **beside.unexplained,
+                "tensor": f"{_COVER_WORDS} {words} there",
+            }
+            return replace(beside, unexplained=unexplained)
+    return reading
+
+
+def _covers(expected: Pipeline, sample: Probe, channel_axis: int) -> Iterator[Array]:
+    """Yield where a part of a photo may be covered, bool (H, W): of one colour, or alone not as expected."""
+    photo, result = sample
+    size = tuple(np.delete(result.shape, channel_axis))
+    image = run(TO_SIZE, expected.replace(size=size), photo)
+    is_flat = flat_places(np.moveaxis(result, channel_axis, -1))
+    yield is_flat & ~flat_places(image)
+    tensor = run(PIPELINE, expected, photo)[0]
+    if tensor.shape == result.shape:
+        difference = np.abs(tensor - result).max(axis=channel_axis)
+        is_off = difference > tensor.std() / UNEXPLAINED_RATIO
+        # The one box around all pixels that are off; none where none is.
+        for box in scipy.ndimage.find_objects(is_off.astype(int)):
+            is_covered = np.zeros_like(is_off)
+            is_covered[box] = True
+            beside = ~is_covered
+            tolerance = SAME_BESIDE_SHARE * tensor.std() * beside.sum()
+            is_same_beside = np.sum(difference[beside]) < tolerance
+            if is_same_beside and is_off[box].mean() >= LEAST_OFF_SHARE:
+                yield is_covered
+
+
+def _boxes_words(is_covered: Array) -> str:
+    """Say in which rows and columns the largest places lie."""
+    labels, _ = scipy.ndimage.label(is_covered)
+    boxes: list[str] = []
+    for box in scipy.ndimage.find_objects(labels):
+        rows, columns = (f"{edges.start} to {edges.stop}" for edges in box)
+        if is_covered[box].sum() >= LEAST_COVERED_SHARE * is_covered.size:
+            boxes.append(f"rows {rows} and columns {columns}")
+    return " and in ".join(boxes[:BOXES_NAMED])
 
 
 def _with_other_decodings(expected: Pipeline, photo: Photo) -> list[Pipeline]:
@@ -253,13 +313,15 @@ def _pixels(
     photo, result = sample
     shown_window = window_of(pipeline, photo) if window is None else window
     every = slice(None, None, step)
-    inside = _inside(shown_window, photo.size, result.shape[:2])[every, every]
+    is_inside = _inside(shown_window, photo.size, result.shape[:2])[every, every]
+    is_compared = np.isfinite(result[every, every, 0])
     image = _resized(pipeline, photo, window).astype(float)
     levels, values = (
         scipy.ndimage.uniform_filter(pixels, (averaged, averaged, 1))[every, every]
-        for pixels in (image, result)
+        for pixels in (image, np.nan_to_num(result))
     )
-    return _Pixels(levels[inside], values[inside], values[~inside])
+    is_shown = is_inside & is_compared
+    return _Pixels(levels[is_shown], values[is_shown], values[~is_inside & is_compared])
 
 
 def _inside(window: Window, source: Size, size: Size) -> Array:
@@ -287,13 +349,10 @@ class _Origin(NamedTuple):
     expected: Pipeline
 
 
-def _likeliest_origin(
-    expected: Pipeline, decoding_pipelines: Sequence[Pipeline], sample: Probe
-) -> _Origin:
+def _likeliest_origin(decoding_pipelines: Sequence[Pipeline], sample: Probe) -> _Origin:
     """Return how a result comes from a photo: whole or in part, upright or scrambled."""
     origins: list[_Origin] = []
-    tensor = arrange_back(run(PIPELINE, expected, sample.photo)[0], expected.layout)
-    for buffer in buffers(sample.result, tensor):
+    for buffer in buffers(sample.result):
         content = Content(buffer.image)
         for pipeline in decoding_pipelines:
             photo = sample.photo.decoded(pipeline.decoding)
@@ -302,7 +361,8 @@ def _likeliest_origin(
             placed = content.best(photo, [window_of(entry, photo) for entry in fitted])
             origins.append(_Origin(placed, photo, content, buffer, pipeline))
         least_share = min(origin.placed.unexplained_share for origin in origins)
-        if least_share <= UNDOUBTED_UNEXPLAINED_SHARE:
+        is_partly_hidden = np.isnan(sample.result).any()
+        if least_share <= UNDOUBTED_UNEXPLAINED_SHARE or is_partly_hidden:
             break
     best = min(origins, key=_doubt)
     refined = best.content.refined(best.photo, best.placed.window)
@@ -358,7 +418,7 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
             _has_colours(pair[1].photo),
         ),
     )
-    origin = _likeliest_origin(expected, decoding_pipelines, telling_sample)
+    origin = _likeliest_origin(decoding_pipelines, telling_sample)
     buffer = origin.buffer
     sample = Probe(origin.photo, buffer.image)
     pipeline, window = _fitted(origin, sample)
@@ -376,23 +436,90 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
     if buffer.order and pipeline.size != expected.size:
         pipeline = origin.expected
     elif min(least_share, colours.unexplained_share) > UNRELATED_UNEXPLAINED_SHARE:
-        words = f"content: {1 - least_share**2:.0%} of it come from this image at most,"
-        words += " however that is cut, mirrored or coloured"
-        pipeline = expected.replace(size=pipeline.size)
-        return Reading(pipeline, unexplained={"resize": words})
+        return _following(expected.replace(size=pipeline.size), telling_sample)
     elif colours.words:
         here = {"channels": expected.channels, "scaling": "a line", "cast": "none"}[
             colours.step
         ]
         words = f"{colours.step}: {here} here, {colours.words} there"
         unexplained[colours.step] = words
+    elif _is_another_filter(expected, pipeline, window, sample, colours):
+        words = f"filter: {expected.filter} here, another, a blur or sharpening there,"
+        unexplained["resize"] = f"{words} {pipeline.filter} is nearest"
+        pipeline = pipeline.replace(filter=expected.filter)
     if colours.line and not unexplained:
         pipeline, unexplained = with_fill(pipeline, colours.line, values_around)
     pipeline = with_colours(origin.expected, pipeline, colours)
     pipeline = pipeline.replace(layout=buffer.layout)
     # What is strange is all that there is to say.
     levels_left = 0.0 if unexplained else levels_apart(pipeline, samples)
-    return Reading(pipeline, levels_left, unexplained)
+    return Reading(pipeline, levels_left, levels_off, unexplained)
+
+
+def _is_another_filter(
+    expected: Pipeline,
+    pipeline: Pipeline,
+    window: Window | None,
+    sample: Probe,
+    colours: Colours,
+) -> bool:
+    """Whether what the nearest filter leaves is fine detail of the image, which no decoder leaves."""
+    line = colours.line
+    if (
+        pipeline.filter == expected.filter
+        or line is None
+        or line.levels_off <= SAME_LEVELS
+    ):
+        return False
+    levels = _resized(pipeline, sample.photo, window).astype(float)
+    image = ordered(levels, colours.channels)
+    difference = np.nan_to_num((sample.result - line.offset) / line.slope - image)
+    correlation = detail_correlation(image.mean(axis=-1), difference.mean(axis=-1))
+    return correlation >= OTHER_FILTER_CORRELATION
+
+
+def likeliest_fit(expected: Pipeline, sample: Probe) -> tuple[Pipeline, float]:
+    """Return the fit that makes an image most like a result from place to place, and their correlation.
+
+    It is the one expected where that is nearly as like.
+    """
+    result = _grey(sample)
+    fractions = expected.crop_fraction, 0.875, 1.0
+    fits = [*_with_each_fit(expected, result.shape, fractions)]
+    correlations = [
+        local_correlation(run(TO_SIZE, fit, sample.photo).mean(axis=-1), result)
+        for fit in fits
+    ]
+    best = int(np.argmax(correlations))
+    largest = correlations[best]
+    is_clear = largest >= LEAST_CORRELATION
+    if not is_clear or correlations[0] >= NEARLY_AS_LIKE * largest:
+        return expected, largest
+    fit = fits[best]
+    return expected.replace(fit=fit.fit, crop_fraction=fit.crop_fraction), largest
+
+
+def _grey(sample: Probe) -> Float64:
+    channel_axis = int(np.argmin(sample.result.shape))
+    return np.asarray(np.nan_to_num(sample.result).mean(axis=channel_axis))
+
+
+def _following(expected: Pipeline, sample: Probe) -> Reading:
+    """Say how a result follows a photo whose brightness it does not have, or that it does not."""
+    pipeline, correlation = likeliest_fit(expected, sample)
+    if correlation >= LEAST_CORRELATION:
+        words = f"content: follows this image (correlation {correlation:.2f} from place to place),"
+        words += " but not all of it, as with a vignette, local contrast or another image over it"
+        return Reading(pipeline, levels_off=inf, unexplained={"tensor": words})
+    image = run(TO_SIZE, pipeline, sample.photo).mean(axis=-1)
+    degrees, turned_correlation = turned_by(image, _grey(sample))
+    words = f"content: not this image (correlation {correlation:.2f} at most),"
+    words += " however that is cut, turned or coloured"
+    if turned_correlation >= LEAST_CORRELATION:
+        side = "left" if degrees > 0 else "right"
+        words = f"image: as it is here, turned by about {abs(degrees)} degrees to the {side},"
+        words += " as it is resized, there"
+    return Reading(pipeline, levels_off=inf, unexplained={"tensor": words})
 
 
 def _has_colours(photo: Photo) -> bool:
@@ -413,17 +540,17 @@ def _placement_words(
 
 
 def _window_words(expected: Pipeline, window: Window, photo: Photo) -> str:
+    size = expected.size or photo.size
+    note = ""
+    if np.array_equal(np.diff(window)[:, 0], size):
+        note = ", not resized,"
+    elif pixels_apart(window, window_of(expected, photo), size) < 1:
+        note = ", as with align_corners or without half-pixel centres,"
     rows, columns = (
         f"{first:.4g} to {end:.4g} of {side}"
         for (first, end), side in zip(window, photo.size, strict=True)
     )
-    words = f"window: {fit_words(expected)} here, rows {rows} and columns {columns}"
-    size = expected.size or photo.size
-    if np.array_equal(np.diff(window)[:, 0], size):
-        words += ", not resized,"
-    elif pixels_apart(window, window_of(expected, photo), size) <= ROUNDED_PIXELS:
-        words += ", as with align_corners or without half-pixel centres,"
-    return f"{words} there"
+    return f"window: {fit_words(expected)} here, rows {rows} and columns {columns}{note} there"
 
 
 def _fitted(origin: _Origin, sample: Probe) -> tuple[Pipeline, Window | None]:
@@ -446,7 +573,14 @@ def _fitted(origin: _Origin, sample: Probe) -> tuple[Pipeline, Window | None]:
     distances = [
         pixels_apart(window, window_of(fit, sample.photo), size) for fit in fits
     ]
-    nearest = 0 if distances[0] <= ROUNDED_PIXELS else int(np.argmin(distances))
+    expected_share = origin.content.unexplained_share(
+        sample.photo, window_of(as_expected, sample.photo)
+    )
+    is_as_expected = (
+        distances[0] <= ROUNDED_PIXELS
+        or expected_share <= SAME_SHARE_RATIO * origin.placed.unexplained_share
+    )
+    nearest = 0 if is_as_expected else int(np.argmin(distances))
     levels_off = inf
     if distances[nearest] <= NEAR_PIXELS:
         levels_off, pipeline = _with_best_filter(fits[nearest], None, sample)

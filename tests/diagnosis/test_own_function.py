@@ -223,7 +223,7 @@ OTHERWISE = [
     ),
     (
         "scaling",
-        "a curve, such as gamma or contrast, there",
+        "a curve, such as gamma, contrast or equalisation, there",
         lambda x: 2 * (cv2.resize(x, (224, 224)) / 255) ** 2.2 - 1,
     ),
 ]
