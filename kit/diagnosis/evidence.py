@@ -1,7 +1,8 @@
 """All evidence together: what there is for one network and some images, and the scores of candidates."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -122,8 +123,6 @@ class Grounds:
         Photos of the kit that judge the pipeline, too; empty where the network knows no photos.
     bundled
         Labelled images of the kit, for a network that has their classes.
-    candidates
-        From a preprocessing in use to what is tried in its place.
     """
 
     evaluator: Evaluator
@@ -133,8 +132,6 @@ class Grounds:
     sources: tuple[Source, ...]
     probes: tuple[Photo, ...] = ()
     bundled: Bundled | None = None
-    candidates: Callable[[Preprocessing], Iterable[Candidate]] = distinguishable
-    _ranked_scores: dict[Preprocessing, tuple[Score, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -212,18 +209,16 @@ class Grounds:
         """Return by how many nats a preprocessing explains more than the one in use."""
         return self.score(Candidate(preprocessing, "", "")).gain
 
-    def scores(self) -> tuple[Score, ...]:
-        """Weigh every candidate that makes a difference; the best first."""
-        if self.in_use not in self._ranked_scores:
-            scores = map(self.score, self.differing_candidates())
-            ranked = sorted(scores, key=lambda score: -score.gain)
-            self._ranked_scores[self.in_use] = tuple(ranked)
-        return self._ranked_scores[self.in_use]
+    @cached_property
+    def scores(self) -> Scores:
+        """Every candidate that makes a difference, weighed; the best first."""
+        scores = map(self.score, self.differing_candidates())
+        return sorted(scores, key=lambda score: -score.gain)
 
     def differing_candidates(self) -> list[Candidate]:
         """Return the candidates that make a difference, without those that evidence cannot single out."""
         differing = self.evaluator.differing(
-            self.photos[:FEW_IMAGES], self.in_use, self.candidates(self.in_use)
+            self.photos[:FEW_IMAGES], self.in_use, distinguishable(self.in_use)
         )
         return [
             candidate
