@@ -315,11 +315,12 @@ def with_fixes(findings: Iterable[Finding], in_use: Preprocessing) -> Preprocess
 def _with_changed_fields(in_use: Any, variants: Sequence[Any]) -> Any:
     """Return a preprocessing, or its decoding, with the fields in which variants of it differ."""
     changes: dict[str, Any] = {}
-    for variant in variants:
-        for name, value in vars(variant).items():
-            if value != getattr(in_use, name):
-                # Of two variants that change a field, the first counts.
-                changes.setdefault(name, value)
+    # Of two variants that change a field, the first counts.
+    for variant in reversed(variants):
+        fields = vars(variant).items()
+        changes |= {
+            name: value for name, value in fields if value != getattr(in_use, name)
+        }
     if "decoding" in changes:
         decodings = [variant.decoding for variant in variants]
         changes["decoding"] = _with_changed_fields(in_use.decoding, decodings)
@@ -372,7 +373,7 @@ def certain_checks(
     layers = layers_of(config)
     tensors = np.concatenate([classifier.tensor(photo) for photo in first_photos])
     outputs = classifier.network.engine.predict(tensors)
-    if np.isfinite(tensors).all() and not np.isfinite(outputs).all():
+    if not np.isfinite(outputs).all():
         return (no_numbers(outputs),)
     findings = [
         *check_files(classifier, photos, labels),

@@ -73,25 +73,26 @@ def check_class_order(predictions: Predictions) -> Finding | None:
     return max(reorderings, key=rank).finding if reorderings else None
 
 
-def _order_finding(
-    predictions: Predictions,
+def _reordering(
+    labelled: Predictions,
     class_of_output: Indices,
     summary: str,
     *evidence: Evidence,
     sure: bool,
     code: str,
-) -> Finding:
+) -> _Reordering:
     """Conclude that the outputs of a model stand for other classes, one for each output."""
-    changes = class_of_output[predictions.index] != predictions.index
-    return conclude(
+    reordered = class_of_output[labelled.index]
+    finding = conclude(
         "class_order",
         summary,
         *evidence,
         sure=sure,
         advice=_ADVICE,
         code=code,
-        cost=float(changes.mean()),
+        cost=float((reordered != labelled.index).mean()),
     )
+    return _Reordering(finding, float((reordered == labelled.labels).mean()))
 
 
 def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
@@ -146,7 +147,7 @@ def _order_by_rule(labelled: Predictions) -> _Reordering | None:
         return None
     # Under the right order a working network would have more hits.
     chance_of_so_few = 1 - at_least(hits[rule] + 1, images, WORKING_SHARE)
-    finding = _order_finding(
+    return _reordering(
         labelled,
         orders[rule],
         f"The classes of the model are {rule}.",
@@ -160,7 +161,6 @@ def _order_by_rule(labelled: Predictions) -> _Reordering | None:
         sure=chance <= CHANCE_NAMED <= chance_of_so_few,
         code=_NAMES + _BY_RULE.format(rule) + _RENAMED,
     )
-    return _Reordering(finding, hits[rule] / images)
 
 
 def _chance_of_order(labelled: Predictions, output_of_class: Indices) -> float:
@@ -233,7 +233,7 @@ def _order_by_images(
         one_to_one = prod(1 - taken / classes for taken in range(is_proved.sum()))
         many = one_to_one <= CHANCE_POSSIBLE and chance * one_to_one <= CHANCE_NAMED**2
         proves = many or labelled.probability.mean() >= SURE_CONFIDENCE
-    finding = _order_finding(
+    return _reordering(
         labelled,
         class_of_output,
         summary,
@@ -242,4 +242,3 @@ def _order_by_images(
         sure=bool(chance <= CHANCE_NAMED and proves),
         code=f"{_NAMES}order = {class_of_output.tolist()}{_RENAMED}",
     )
-    return _Reordering(finding, float(hits.sum()) / len(labelled))

@@ -241,9 +241,8 @@ def compare(
     )
     accuracy = None
     if len(before.labelled):
-        correct = (before.labelled.correct, after.labelled.correct)
-        accuracy = compare_accuracies(*correct)
-    cause = _likely_cause(search, changes, quantised=_quantised(first, second))
+        accuracy = compare_accuracies(before.labelled.correct, after.labelled.correct)
+    cause = search.likely_cause(changes, quantised=_quantised(first, second))
     return Compared(
         first.name,
         getattr(second, "name", getattr(second, "__name__", "the other form")),
@@ -259,19 +258,6 @@ def compare(
         movers=_movers(before, after, changes, most_changed[:MOVERS_REPORTED]),
         accuracy=accuracy,
     )
-
-
-def _likely_cause(search: "_Search", changes: Float32, *, quantised: bool) -> "_Cause":
-    """Look for the cause of the changes of all images on those that changed most."""
-    mean_change = float(changes.mean())
-    if mean_change <= ROUNDING_CHANGE:
-        return _NO_CAUSE
-    sound = _is_sound(mean_change, float(changes.max()))
-    cause = search.most_explaining(sound=sound)
-    is_close = mean_change <= CLOSE_CHANGE and not sound
-    if quantised and not cause.causes and is_close:
-        return _Cause(("quantisation",), remaining=1.0)
-    return cause
 
 
 def _preparation_words(
@@ -393,15 +379,23 @@ class _Search:
     before: Float32
     after: Float32
 
-    def most_explaining(self, *, sound: bool) -> _Cause:
-        """Do one thing after the other to the first, and return what removes the difference."""
-        used = self.second.preprocessing
+    def likely_cause(self, changes: Float32, *, quantised: bool) -> _Cause:
+        """Look for the cause of the changes of all images on those that changed most."""
+        mean_change = float(changes.mean())
+        if mean_change <= ROUNDING_CHANGE:
+            return _NO_CAUSE
+        sound = _is_sound(mean_change, float(changes.max()))
+        tensor = self.second.preprocessing.apply(self.photos[0])
         if not sound and not self.second.recorded:
-            random_finding = check_determinism(self.second, used.apply(self.photos[0]))
+            random_finding = check_determinism(self.second, tensor)
             if random_finding is not None:
                 return _Cause((random_finding.cause,), remaining=1.0)
         causes = self._simplest_first(inputs=not sound)
-        return _proven_cause(_mean_change(self.before, self.after), causes)
+        cause = _proven_cause(_mean_change(self.before, self.after), causes)
+        is_close = mean_change <= CLOSE_CHANGE and not sound
+        if quantised and not cause.causes and is_close:
+            return _Cause(("quantisation",), remaining=1.0)
+        return cause
 
     def _simplest_first(self, *, inputs: bool) -> Iterator[_Cause]:
         heads_by_words = _possible_heads(self.after)

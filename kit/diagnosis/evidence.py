@@ -117,8 +117,8 @@ class Grounds:
     ----------
     in_use
         The preprocessing that is suspected.
-    photos, labels, sources
-        The user's images, the index of the class of each, -1 where it is not known, and what judges.
+    photos, labelled, sources
+        The user's images, those with their labels, and what judges.
     probes
         Photos of the kit that judge the pipeline, too; empty where the network knows no photos.
     bundled
@@ -128,7 +128,7 @@ class Grounds:
     evaluator: Evaluator
     in_use: Preprocessing
     photos: tuple[Photo, ...]
-    labels: Int64
+    labelled: Labelled
     sources: tuple[Source, ...]
     probes: tuple[Photo, ...] = ()
     bundled: Bundled | None = None
@@ -161,7 +161,7 @@ class Grounds:
             labelled if labelled.count else None,
         )
         existing = tuple(source for source in sources if source)
-        return cls(evaluator, in_use, photos, labels, existing, probes, bundled)
+        return cls(evaluator, in_use, photos, labelled, existing, probes, bundled)
 
     def with_in_use(self, in_use: Preprocessing) -> "Grounds":
         """Return the same evidence where another preprocessing is suspected."""
@@ -174,11 +174,6 @@ class Grounds:
             isinstance(source, Ordinary) and source.as_usual_as_nine_in_ten(self.in_use)
             for source in self.sources
         )
-
-    @property
-    def labelled(self) -> Labelled:
-        """The user's images with their labels."""
-        return Labelled(self.evaluator, self.photos, self.labels)
 
     @property
     def label_count(self) -> int:

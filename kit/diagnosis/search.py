@@ -70,7 +70,7 @@ def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | N
 
 
 _TOO_LITTLE_KNOWN_NOTE = (
-    "too little is known of the training images: give some, or more labels"
+    "too little is known of the training images: give more labels or training images"
 )
 _UNUSUAL_NOTE = (
     "the first layers get unusual values: look at crop, background and light"
