@@ -26,7 +26,7 @@ from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import TURNS, pillow_words
 from kit.preprocessing.faults import CATALOGUE
 from kit.preprocessing.pipeline import (
-    CHOICES,
+    PIPELINE,
     TO_TENSOR,
     arrange,
     arrange_back,
@@ -223,7 +223,10 @@ def compare(
     form = _form_of_second(first, second, len(opened))
     truth = label_indices(labels, names, len(opened))
     steps = Steps(opened, "Comparing", "image", progress)
-    rows = [(first.probabilities(photo), form.predict(photo)) for photo in steps]
+    used = known_preprocessing(first)
+    rows = [
+        (_calibrated(first, used.apply(photo)), form.predict(photo)) for photo in steps
+    ]
     photo_names = tuple(photo.name for photo in opened)
     # A row of the first and one of the second for each photo, to (2, photos, classes).
     before, after = (
@@ -252,9 +255,7 @@ def compare(
         cause=_joined(cause.causes),
         undone=cause.undone,
         left=cause.remaining,
-        prepared=_preparation_words(
-            known_preprocessing(first), form.preprocessing, search.photos
-        ),
+        prepared=_preparation_words(used, form.preprocessing, search.photos),
         movers=_movers(before, after, changes, most_changed[:MOVERS_REPORTED]),
         accuracy=accuracy,
     )
@@ -296,7 +297,8 @@ def _form_of_second(
             # Stable, so that classes of one name stay in their order.
             by_name = np.argsort(second.class_names, kind="stable")
             order[np.argsort(names, kind="stable")] = by_name
-        return _Form(second.predict_tensors, order, second.preprocessing or used)
+        predict = partial(_calibrated, second)
+        return _Form(predict, order, second.preprocessing or used)
     if callable(second):
         return _Form(second, order, used)
     if not isinstance(second, list | np.ndarray):
@@ -311,6 +313,11 @@ def _form_of_second(
     recorded_rows = iter(rows[:, None])
     # Whatever the tensor, the outputs for the next photo.
     return _Form(lambda _: next(recorded_rows), order, used, recorded=True)
+
+
+def _calibrated(classifier: Classifier, tensors: Float32) -> Float32:
+    rows = classifier.calibrated(classifier.predict_tensors(tensors))
+    return finite(rows, classifier.name)
 
 
 def _quantised(first: Classifier, second: Classifier | Function | ArrayLike) -> bool:
@@ -466,8 +473,7 @@ class _Search:
 
         def predict(tensors: Float32) -> Float32:
             turned = np.stack([turn(image) for image in arrange_back(tensors, layout)])
-            rows = self.first.predict_tensors(arrange(turned, layout))
-            return self.first.calibrated(rows)
+            return _calibrated(self.first, arrange(turned, layout))
 
         order = np.arange(len(self.first.class_names))
         return _Form(predict, order, self.used)
@@ -479,12 +485,7 @@ class _Search:
         # As the second prepares images, where that makes tensors for the first.
         if used.channel_count == own.channel_count:
             other = used.replace(size=own.size, layout=own.layout)
-            causes = (
-                explained(choice.name, own, other).cause
-                for choice in CHOICES
-                if choice.words(other) != choice.words(own)
-            )
-            yield Candidate(other, "", _joined(causes))
+            yield Candidate(other, "", _joined(_causes_of_steps(other, own)))
         for fault in CATALOGUE.values():
             # The second gets tensors, but what made recorded outputs got files.
             if self.second.recorded or fault.step in STEPS_OF_TENSORS:
@@ -492,6 +493,16 @@ class _Search:
         for scaling in SCALINGS.values():
             if fits(scaling, own.channel_count):
                 yield from _scaled_otherwise(own, scaling)
+
+
+def _causes_of_steps(used: Preprocessing, fixed: Preprocessing) -> Iterator[str]:
+    for operation in PIPELINE:
+        alone = used.replace(
+            **{name: getattr(fixed, name) for name in operation.fields}
+        )
+        for choice in operation.choices:
+            if choice.words(used) != choice.words(fixed):
+                yield explained(choice.name, alone, used).cause
 
 
 def _scaled_otherwise(own: Preprocessing, scaling: Scalings) -> Iterator[Candidate]:
