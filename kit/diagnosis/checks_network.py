@@ -106,7 +106,9 @@ def judged_by_own_statistics(
         return finding
     before = classifier.predict(photos)
     # 1 for an image that is put right, -1 for one that is put wrong; half for one that changes unlabelled.
-    put_right = (after.index == labels) - 1 * (before.index == labels)
+    put_right = np.subtract(
+        after.index == labels, before.index == labels, dtype=np.int64
+    )
     gain = float(np.where(labels < 0, before.changed(after) / 2, put_right).sum())
     text = (
         f"of {count} predictions, changed for the better by statistics of these images"

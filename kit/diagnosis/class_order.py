@@ -58,9 +58,13 @@ def check_class_order(predictions: Predictions) -> Finding | None:
     Images without a label are left out.
     """
     labelled = predictions.labelled  # without the images whose label is not known
+    classes = len(labelled.class_names)
+    # A row for each label, a column for each predicted class.
+    table: Int64 = np.zeros((classes, classes), np.int64)
+    np.add.at(table, (labelled.labels, labelled.index), 1)
     # Where most predictions are right as they are, another order can exchange a few classes only.
-    mostly_right = bool(2 * labelled.correct.sum() > len(labelled))
-    by_images = _order_by_images(labelled, mostly_right=mostly_right)
+    mostly_right = bool(2 * table.trace() > len(labelled))
+    by_images = _order_by_images(labelled, table, mostly_right=mostly_right)
     by_rule = None if mostly_right else _order_by_rule(labelled)
 
     def rank(reordering: _Reordering) -> tuple[bool, float]:
@@ -186,16 +190,16 @@ def _chance_of_order(labelled: Predictions, output_of_class: Indices) -> float:
 
 
 def _order_by_images(
-    labelled: Predictions, *, mostly_right: bool
+    labelled: Predictions, table: Int64, *, mostly_right: bool
 ) -> _Reordering | None:
-    """Whether one other order, whichever, explains what others of the same class do not contradict."""
+    """Whether one other order, whichever, explains what others of the same class do not contradict.
+
+    `table` has a row for each label and a column for each prediction.
+    """
     from scipy.optimize import linear_sum_assignment
 
-    classes = len(labelled.class_names)
+    classes = len(table)
     labels = np.arange(classes)
-    # A row for each label, a column for each predicted class.
-    table: Int64 = np.zeros((classes, classes), np.int64)
-    np.add.at(table, (labelled.labels, labelled.index), 1)
     # The order with the most hits; classes without images stay where they are, if they can.
     output_of_class = linear_sum_assignment(
         table + 1e-6 * np.eye(classes), maximize=True
@@ -204,8 +208,9 @@ def _order_by_images(
     hits = table[labels, output_of_class]
     images = table.sum(axis=1)
     is_moved = (output_of_class != labels) & (hits > 0)
-    moved_hits, moved_images = hits[is_moved].sum(), images[is_moved].sum()
-    other_hits, other_images = hits[~is_moved].sum(), images[~is_moved].sum()
+    hits_and_images = np.stack([hits, images])
+    moved_hits, moved_images = hits_and_images[:, is_moved].sum(axis=1).tolist()
+    other_hits, other_images = hits_and_images[:, ~is_moved].sum(axis=1).tolist()
     # Only classes that are predicted as each other change places.
     is_closed = np.isin(output_of_class[is_moved], labels[is_moved]).all()
     if moved_images and is_closed and other_hits > WORKING_SHARE * other_images:
@@ -224,9 +229,10 @@ def _order_by_images(
         # A single image of a class can be assigned to any output, and proves nothing.
         is_proved = hits >= 2
         few_moved = (is_moved & is_proved).sum() < min(LEAST_CLASSES, classes)
-        proved_hits, proved_images = hits[is_proved].sum(), images[images >= 2].sum()
         # Where a preprocessing is to blame, some other order explains up to this share.
-        chance = at_least(int(proved_hits), int(proved_images), FAULTY_SHARE)
+        chance = at_least(
+            int(hits[is_proved].sum()), int(images[images >= 2].sum()), FAULTY_SHARE
+        )
         if few_moved or mostly_right or chance > CHANCE_POSSIBLE:
             return None
         # Chance that no two of these classes get the same output, if each gets any.

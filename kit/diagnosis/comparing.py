@@ -227,12 +227,10 @@ def compare(
     rows = [
         (_calibrated(first, used.apply(photo)), form.predict(photo)) for photo in steps
     ]
+    rows_before, rows_after = map(np.concatenate, zip(*rows, strict=True))
     photo_names = tuple(photo.name for photo in opened)
-    # A row of the first and one of the second for each photo, to (2, photos, classes).
-    before, after = (
-        Predictions(probabilities_of_one, names, truth, photo_names)
-        for probabilities_of_one in np.hstack(rows)
-    )
+    before = Predictions(rows_before, names, truth, photo_names)
+    after = replace(before, probabilities=rows_after)
     changes = _largest_changes(before.probabilities, after.probabilities)
     most_changed = np.argsort(-changes, kind="stable")[:IMAGES_JUDGED]
     search = _Search(
@@ -242,10 +240,8 @@ def compare(
         before=before.probabilities[most_changed],
         after=after.probabilities[most_changed],
     )
-    accuracy = None
-    if len(before.labelled):
-        accuracy = compare_accuracies(before.labelled.correct, after.labelled.correct)
     cause = search.likely_cause(changes, quantised=_quantised(first, second))
+    prepared = _preparation_words(used, form.preprocessing, search.photos)
     return Compared(
         first.name,
         getattr(second, "name", getattr(second, "__name__", "the other form")),
@@ -255,9 +251,9 @@ def compare(
         cause=_joined(cause.causes),
         undone=cause.undone,
         left=cause.remaining,
-        prepared=_preparation_words(used, form.preprocessing, search.photos),
+        prepared=prepared,
         movers=_movers(before, after, changes, most_changed[:MOVERS_REPORTED]),
-        accuracy=accuracy,
+        accuracy=_compared_accuracies(before.labelled, after.labelled),
     )
 
 
@@ -267,6 +263,14 @@ def _preparation_words(
     """Return what the second does otherwise when it prepares images, in words."""
     of_pillow = (pillow_words(used, other, photo) for photo in photos)
     return _joined([difference(used, other), *of_pillow], "; ")
+
+
+def _compared_accuracies(
+    before: Predictions, after: Predictions
+) -> AccuracyComparison | None:
+    if not len(before):
+        return None
+    return compare_accuracies(before.correct, after.correct)
 
 
 def _movers(

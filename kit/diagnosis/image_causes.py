@@ -208,6 +208,11 @@ class _Case:
     first_layers: FirstLayers | None
     preprocessing_doubtful: bool
 
+    def measures(self, cause: str) -> dict[int, float]:
+        """Return the measures of a property, by place, where it is out of the ordinary."""
+        images = enumerate(self.unusual_measures)
+        return {place: unusual[cause] for place, unusual in images if cause in unusual}
+
     @cached_property
     def correct(self) -> Bools:
         """Whether each image is known to be predicted correctly."""
@@ -258,11 +263,7 @@ class _Trial(NamedTuple):
 
 def _tried(case: _Case, condition: ImageCause) -> _Trial | None:
     """Do a property to other images, undo it in those that have it; None where no image is suspected."""
-    measures = {
-        place: unusual[condition.cause]
-        for place, unusual in enumerate(case.unusual_measures)
-        if condition.cause in unusual
-    }
+    measures = case.measures(condition.cause)
     suspects = [place for place in measures if not case.correct[place]]
     if not suspects:
         return None
