@@ -204,16 +204,18 @@ def _order_by_images(
     output_of_class = linear_sum_assignment(
         table + 1e-6 * np.eye(classes), maximize=True
     )[1]
-    class_of_output = np.argsort(output_of_class)
     hits = table[labels, output_of_class]
     images = table.sum(axis=1)
-    is_moved = (output_of_class != labels) & (hits > 0)
-    hits_and_images = np.stack([hits, images])
-    moved_hits, moved_images = hits_and_images[:, is_moved].sum(axis=1).tolist()
-    other_hits, other_images = hits_and_images[:, ~is_moved].sum(axis=1).tolist()
-    # Only classes that are predicted as each other change places.
-    is_closed = np.isin(output_of_class[is_moved], labels[is_moved]).all()
-    if moved_images and is_closed and other_hits > WORKING_SHARE * other_images:
+    # Classes most of whose images are predicted as another one; of these, those that change places.
+    is_moved = (output_of_class != labels) & (2 * hits > images)
+    is_mutual = output_of_class[output_of_class] == labels
+    is_pair = is_moved & is_moved[output_of_class] & is_mutual
+    exchange = np.where(is_pair, output_of_class, labels)
+    hits_and_images = np.stack([table[labels, exchange], images])
+    pair_hits, pair_images = hits_and_images[:, is_pair].sum(axis=1).tolist()
+    other_hits, other_images = hits_and_images[:, ~is_pair].sum(axis=1).tolist()
+    if pair_images and other_hits > WORKING_SHARE * other_images:
+        output_of_class = exchange
         summary = "Some classes are predicted as each other, the rest is mostly right."
         # Laplace's estimate of the share of wrong predictions, from the classes that have not moved.
         error_share = (other_images - other_hits + 1) / (other_images + 2)
@@ -221,9 +223,9 @@ def _order_by_images(
         # 1999, section 3.4). Of K classes, at most K times the share of errors can be such pairs: Boole's
         # inequality.
         most_pairs_by_chance = error_share * np.count_nonzero(images)
-        chance = most_pairs_by_chance * at_least(moved_hits, moved_images, 0.5)
+        chance = most_pairs_by_chance * at_least(pair_hits, pair_images, 0.5)
         # A single image of a class may be a mistake.
-        proves = hits[is_moved].min() > 1
+        proves = hits[is_pair].min() > 1
     else:
         summary = "Each class is predicted as one other, always the same."
         # A single image of a class can be assigned to any output, and proves nothing.
@@ -238,12 +240,14 @@ def _order_by_images(
         # Chance that no two of these classes get the same output, if each gets any.
         one_to_one = prod(1 - taken / classes for taken in range(is_proved.sum()))
         many = one_to_one <= CHANCE_POSSIBLE and chance * one_to_one <= CHANCE_NAMED**2
-        proves = many or labelled.probability.mean() >= SURE_CONFIDENCE
+        proves = many or float(labelled.probability.mean()) >= SURE_CONFIDENCE
+    class_of_output = np.argsort(output_of_class)
+    right = int(table[labels, output_of_class].sum())
     return _reordering(
         labelled,
         class_of_output,
         summary,
-        Evidence(f"of {len(labelled)} images right in that order", int(hits.sum())),
+        Evidence(f"of {len(labelled)} images right in that order", right),
         Evidence(_BY_CHANCE, min(chance, 1.0), CHANCE_NAMED, chance <= CHANCE_NAMED),
         sure=bool(chance <= CHANCE_NAMED and proves),
         code=f"{_NAMES}order = {class_of_output.tolist()}{_RENAMED}",
