@@ -1,6 +1,6 @@
 """How far probabilities can be trusted."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +60,7 @@ def fit_temperature(rows: Floats, labels: Int64) -> float:
 
 LEVEL = 0.95
 """Level of the intervals."""
+_QUANTILES = 0.025, 0.975
 
 
 @dataclass(frozen=True)
@@ -93,30 +94,10 @@ def _estimated_share(hits: Bools) -> Estimate:
     return Estimate(value=share.accuracy, low=share.low, high=share.high)
 
 
-def _bootstrapped(
-    statistic: Callable[..., float],
-    *values: Float64 | Int64,
-    resamples: int,
-    method: str,
-) -> Estimate:
-    """Estimate a statistic of arrays, each with a value for each image."""
-    interval = scipy.stats.bootstrap(
-        values,
-        statistic,
-        n_resamples=resamples,
-        # All at once would not fit into memory.
-        batch=max(1, _MOST_VALUES // len(values[0])),
-        confidence_level=LEVEL,
-        method=method,
-        paired=True,
-        vectorized=False,
-        rng=0,
-    ).confidence_interval
-    value = float(statistic(*values))
-    return Estimate(value, low=float(interval.low), high=float(interval.high))
+def _percentile_estimate(value: float, resampled_values: Float64) -> Estimate:
+    low, high = np.quantile(resampled_values, _QUANTILES).tolist()
+    return Estimate(value=value, low=low, high=high)
 
-
-_MOST_VALUES = 1_000_000
 
 BINS = 15
 """Bins of a calibration error."""
@@ -202,31 +183,31 @@ def measure(rows: Floats, labels: Int64, *, resamples: int = 1000) -> Metrics:
     one_hot = np.equal.outer(labels, np.arange(probabilities.shape[1]))
     brier_scores = ((probabilities - one_hot) ** 2).sum(axis=1)
     log_likelihoods = np.log(np.maximum(probabilities[one_hot], _LEAST_PROBABILITY))
+    image_values = np.stack([confidences, brier_scores, -log_likelihoods])
     # A confidence on the edge of two bins belongs to the lower one, as in Guo et al. 2017.
     bin_indices = np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], confidences)
-    confidence, brier, nll = (
-        _bootstrapped(np.mean, values, resamples=resamples, method="percentile")
-        for values in (confidences, brier_scores, -log_likelihoods)
+    # The bootstrap: as many images again, drawn with replacement.
+    rng = np.random.default_rng(0)
+    resampled_means = []
+    for _ in range(resamples):
+        sample = rng.integers(0, count, count)
+        ece = _ece(bin_indices[sample], gaps[sample])
+        resampled_means.append([ece, *image_values[:, sample].mean(axis=1)])
+    resampled_eces, *means = np.transpose(resampled_means)
+    confidence, brier, nll = map(
+        _percentile_estimate, image_values.mean(axis=1).tolist(), means
     )
-    # Resampling adds to an error that chance is part of: the basic interval takes as much away.
-    ece = _bootstrapped(_ece, bin_indices, gaps, resamples=resamples, method="basic")
     rng = np.random.default_rng(0)
     # Of predictions that are correct as often as the confidences say: what chance adds to the ECE.
     eces_by_chance = [
         _ece(bin_indices, (rng.random(count) < confidences) - confidences)
         for _ in range(resamples)
     ]
-    # A perfectly calibrated network shows as much in one of twenty samples.
-    is_chance = ece.value <= np.quantile(eces_by_chance, LEVEL)
     return Metrics(
         pictures=count,
         accuracy=_estimated_share(correct),
         confidence=confidence,
-        ece=Estimate(
-            ece.value,
-            low=0.0 if is_chance else min(max(0.0, ece.low), ece.value),
-            high=max(ece.high, ece.value),
-        ),
+        ece=_ece_estimate(_ece(bin_indices, gaps), resampled_eces, eces_by_chance),
         brier=brier,
         nll=nll,
         sure_errors=_estimated_share(confidences[~correct] > SURE),
@@ -235,11 +216,23 @@ def measure(rows: Floats, labels: Int64, *, resamples: int = 1000) -> Metrics:
     )
 
 
-def _ece(bin_indices: Int64 | Float64, gaps: Float64) -> float:
+def _ece(bin_indices: Int64, gaps: Float64) -> float:
     """Return the calibration error of images, by the bin of each, and its accuracy less its confidence."""
     # A bin's gap, accuracy less mean confidence, is weighted by its images, hence a sum over these.
-    bins = np.bincount(bin_indices.astype(np.int64), gaps)
-    return float(np.abs(bins).sum()) / len(bin_indices)
+    return float(np.abs(np.bincount(bin_indices, gaps)).sum()) / len(bin_indices)
+
+
+def _ece_estimate(
+    ece: float, resampled_eces: Float64, eces_by_chance: list[float]
+) -> Estimate:
+    """Mirror the percentiles, since resampling adds to an error that chance is part of."""
+    # The basic bootstrap interval: the percentiles, mirrored at the ECE.
+    mirrored = _percentile_estimate(ece, 2 * ece - resampled_eces)
+    low = min(max(0.0, mirrored.low), ece)
+    # A perfectly calibrated network shows as much in one of twenty samples.
+    if ece <= np.quantile(eces_by_chance, LEVEL):
+        low = 0.0
+    return Estimate(value=ece, low=low, high=max(mirrored.high, ece))
 
 
 def _reliability_bins(
