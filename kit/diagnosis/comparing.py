@@ -458,11 +458,13 @@ class _Search:
         best = min(
             (unchanged, *differing), key=partial(remaining, count=IMAGES_SEARCHED)
         )
-        turned = f"tensors {turn}" if turn else ""
-        steps = _joined([difference(self.used, best.preprocessing), turned], "; ")
+        changed = difference(self.used, best.preprocessing)
+        same = f"doing the same to {self.first.name} ({changed})" if changed else ""
+        # Of turns that are done to the first, the name says what undoes them: what the second needs.
+        turned = f"giving it tensors {turn}" if turn else ""
         return _Cause(
             (best.cause, _TURN_CAUSES.get(turn, "exif_orientation")),
-            f"doing the same to {self.first.name} ({steps})",
+            _joined([same, turned]),
             remaining(best),
         )
 

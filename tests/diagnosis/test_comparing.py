@@ -203,7 +203,7 @@ def test_channels_with_means_of_their_own_that_are_reversed_after_scaling_are_na
     )
     assert (found.cause, found.undone) == (
         "channel_order",
-        "doing the same to efficientnet_lite0 (tensors with their channels reversed)",
+        "giving it tensors with their channels reversed",
     )
 
 
