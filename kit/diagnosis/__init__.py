@@ -45,7 +45,6 @@ from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, ranked
 from kit.diagnosis.image_causes import (
     check_properties,
     out_of_distribution,
-    unsettling_changes,
 )
 from kit.diagnosis.inside import check_graph, read_inside
 from kit.diagnosis.own_function import StandIn, stand_in
@@ -58,7 +57,7 @@ from kit.diagnosis.search import (
     search,
     unfounded,
 )
-from kit.diagnosis.sources import NAMED_GAIN, Labelled
+from kit.diagnosis.sources import Labelled
 from kit.images import Photo, Pictures, as_photos
 from kit.images.properties import Sample, edgeless
 from kit.preprocessing import Preprocessing
@@ -316,11 +315,12 @@ def with_fixes(findings: Iterable[Finding], in_use: Preprocessing) -> Preprocess
 def _with_changed_fields(in_use: Any, variants: Sequence[Any]) -> Any:
     """Return a preprocessing, or its decoding, with the fields in which variants of it differ."""
     changes: dict[str, Any] = {}
-    for variant in variants:
-        for name, value in vars(variant).items():
-            if value != getattr(in_use, name):
-                # Of two variants that change a field, the first counts.
-                changes.setdefault(name, value)
+    # Of two variants that change a field, the first counts.
+    for variant in reversed(variants):
+        fields = vars(variant).items()
+        changes |= {
+            name: value for name, value in fields if value != getattr(in_use, name)
+        }
     if "decoding" in changes:
         decodings = [variant.decoding for variant in variants]
         changes["decoding"] = _with_changed_fields(in_use.decoding, decodings)
@@ -373,7 +373,7 @@ def certain_checks(
     layers = layers_of(config)
     tensors = np.concatenate([classifier.tensor(photo) for photo in first_photos])
     outputs = classifier.network.engine.predict(tensors)
-    if np.isfinite(tensors).all() and not np.isfinite(outputs).all():
+    if not np.isfinite(outputs).all():
         return (no_numbers(outputs),)
     findings = [
         *check_files(classifier, photos, labels),
@@ -403,7 +403,7 @@ def _search_preprocessing(case: Investigation) -> Investigation:
 
     certain = _with_doubtful_as_possible(case.certain, doubtful)
     case = _search_again(replace(case, searched=searched, certain=certain))
-    case = _as_declared(case)
+    case = _with_whole_fix(case)
     if case.searched.named:
         # An image prepared wrongly changes the statistics, too.
         return case
@@ -448,13 +448,11 @@ def _with_doubtful_as_possible(
 def _search_again(case: Investigation) -> Investigation:
     """Search from where what is certain is fixed, which may hide another fault; fix all of it at once."""
     repaired = with_fixes(case.certain, case.in_use)
-    if repaired == case.in_use:
+    if repaired == case.in_use or repaired.decoding != case.in_use.decoding:
         return case
-    if repaired.decoding != case.in_use.decoding:
-        return _with_most_explaining_fix(case)
     searched = search(_grounds(case, repaired))
     if not searched.named:
-        return _with_most_explaining_fix(case)
+        return case
     fixed = searched.findings[0].fix.preprocessing
     if fixed and case.evaluator.alike(case.photos[:1], fixed, case.in_use):
         # What the checks took for a fault is as in training, by all other evidence.
@@ -467,33 +465,24 @@ def _search_again(case: Investigation) -> Investigation:
     return replace(case, whole_fix=fixed, searched=searched)
 
 
-def _with_most_explaining_fix(case: Investigation) -> Investigation:
-    """Let all that is named about the preprocessing carry that fix which explains most: of all, or of one."""
-    single_fixes = dict.fromkeys(fixes(case.findings))
-    if len(single_fixes) < 2:
-        return case
-    grounds = _grounds(case, case.in_use)
-    # The first of equals: all together.
-    most_explaining = max(
-        (with_fixes(case.findings, case.in_use), *single_fixes),
-        key=grounds.gain_of,
-    )
-    return replace(case, whole_fix=most_explaining)
+def _with_whole_fix(case: Investigation) -> Investigation:
+    """Let all that is named about the preprocessing carry that fix which explains most: of all, or of one.
 
-
-def _as_declared(case: Investigation) -> Investigation:
-    """Fix all that differs from the classifier's preprocessing where no less speaks for it than for the fix.
-
-    Evidence may not single out each step of it, such as a crop.
+    Or all that differs from the classifier's preprocessing, where about as much speaks for it: evidence may
+    not single out each step of it, such as a crop.
     """
+    single_fixes = dict.fromkeys(fixes(case.findings))
     declared = case.declared
-    if declared is None or not case.named:
+    if not single_fixes or (len(single_fixes) == 1 and declared is None):
         return case
-    grounds = _grounds(case, case.in_use)
-    best_gain = max(map(grounds.gain_of, fixes(case.findings)), default=NAMED_GAIN)
-    if grounds.gain_of(declared) < best_gain - LEAD_OVER_STEPS:
-        return case
-    return replace(case, whole_fix=declared)
+    gain_of = _grounds(case, case.in_use).gain_of
+    # The first of equals: all together.
+    whole_fix = max(
+        (with_fixes(case.findings, case.in_use), *single_fixes), key=gain_of
+    )
+    if declared and gain_of(declared) >= gain_of(whole_fix) - LEAD_OVER_STEPS:
+        whole_fix = declared
+    return replace(case, whole_fix=whole_fix)
 
 
 def _check_images(case: Investigation) -> Investigation:
@@ -533,14 +522,15 @@ def _try_small_changes(case: Investigation) -> Investigation:
     case = replace(case, sensitivity=small_changes)
     if case.named:
         return case
-    undecided = [
+    # Several photos, or a label, show whether the light is to blame.
+    single = len(case.photos) == 1 and case.labels[0] < 0 and case.searched.knows_photos
+    undecided = tuple(
         change.name.replace("_", " ")
         for change in small_changes
         if change.changed > QUIET_SHARE * change.photos
-    ]
-    if len(case.photos) == 1 and case.labels[0] < 0 and case.searched.knows_photos:
-        undecided += unsettling_changes(case.classifier, case.photos[0])
-    return replace(case, undecided=tuple(undecided))
+        if single or change.name != "light"
+    )
+    return replace(case, undecided=undecided)
 
 
 STAGES: Mapping[str, Callable[[Investigation], Investigation]] = {

@@ -1,18 +1,19 @@
 """Preprocessings that a search tries, and what each does to the predictions."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from kit._arrays import Array, Bools, Float32, Float64
+from kit._arrays import Array, Bools, Float32, Float64, Pixels
 from kit.classifier.first_layers import FirstLayers, tensor_features
 from kit.classifier.predictions import Predictor
 from kit.diagnosis.finding import Photos
 from kit.images import Photo
-from kit.perturbation.physics import jpeg_quality
+from kit.perturbation.physics import jpeg_quality, to_pixels
+from kit.perturbation.restoring import balanced, dimmed
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE
 from kit.preprocessing.pipeline import CHOICES, TO_SIZE, TO_TENSOR, run
@@ -317,33 +318,29 @@ def _slightly_changed(
     if p.size is not None:
         for kind, changes in _resize_changes(p):
             yield kind, evaluator.tensors(photos, p.replace(**changes))
+    for kind, change in _PIXEL_CHANGES:
+        changed = (change(photo.decoded(p.decoding).pixels) for photo in photos)
+        tensors = [p.apply(Photo(pixels, decoding=p.decoding)) for pixels in changed]
+        yield kind, np.concatenate(tensors)
+
+
+_PIXEL_CHANGES: Sequence[tuple[str, Callable[[Pixels], Pixels]]] = (
     # Another decoder differs by as much as saving again.
-    saved_again = [
-        jpeg_quality(photo.decoded(p.decoding).pixels, quality=90) for photo in photos
-    ]
-    tensors = [p.apply(Photo(pixels, decoding=p.decoding)) for pixels in saved_again]
-    yield "decoder", np.concatenate(tensors)
+    ("decoder", partial(jpeg_quality, quality=90)),
+    ("light", dimmed),
+    ("light", lambda pixels: to_pixels(pixels * 1.5)),
+    ("light", lambda pixels: balanced(pixels)[1]),
+)
 
 
 def _resize_changes(p: Preprocessing) -> Iterator[tuple[str, dict[str, object]]]:
-    for name in ("nearest", "bilinear", "bicubic", "lanczos"):
+    for name in ("nearest", "bilinear", "bicubic", "lanczos", "tf_bilinear"):
         yield "resize_filter", {"filter": name}
-    skipping = "tf_bicubic" if "bicubic" in p.filter else "tf_bilinear"
-    # Without antialiasing, these two of Pillow are TensorFlow's of the same name; others are other filters.
-    related = p.filter.startswith("tf_bi") or p.filter in {"bilinear", "bicubic"}
-    yield (
-        "antialias" if related else "resize_filter",
-        {"filter": f"{skipping}_antialias" if p.filter == skipping else skipping},
-    )
-    for fit in ("squash", "crop"):
-        yield "resize_fit", {"fit": fit, "crop_fraction": 1.0}
-    cropped = "crop" in p.fit
-    for fraction in (0.8, 0.875, 0.95):
-        yield (
-            # Where nothing is cropped in training, this changes the fit, too.
-            "crop_fraction" if cropped else "crop",
-            {"fit": p.fit if cropped else "crop", "crop_fraction": fraction},
-        )
+    yield "resize_fit", {"fit": "squash", "crop_fraction": 1.0}
+    # Another crop where training crops; else the crop is another fit.
+    fit = p.fit if "crop" in p.fit else "crop"
+    for fraction in (0.8, 0.875, 0.95, 1.0):
+        yield "crop", {"fit": fit, "crop_fraction": fraction}
 
 
 FEW_IMAGES = 4

@@ -34,6 +34,9 @@ OVERFLOWING = np.float32(1e19)
 """The square of a larger weight is infinite in float32."""
 
 _VARIANCE_TIMES_FAN = {"Glorot": 1.0, "He": 2.0, "Lecun": 1.0}
+# The largest of an initializer in its deviations, and which part of that so many numbers come near to.
+# Normal ones are truncated at two deviations, and widened to have it: 0.88 is what is left of theirs.
+_LARGEST_AND_LEAST = {"Uniform": (math.sqrt(3), 1.0), "Normal": (2 / 0.87962566, 0.0)}
 
 
 def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
@@ -88,33 +91,31 @@ def _training_steps(weights: Weights) -> float:
 def judged_by_own_statistics(
     finding: Finding, classifier: Classifier, photos: Photos, labels: Int64
 ) -> Finding:
-    """Let predictions with the images' own statistics decide about averages that have not settled."""
-    if finding.cause != "batchnorm_mode" or not finding.fix.code:
-        return finding
-    before = replace(classifier.predict(photos), labels=labels)
-    labelled = before.labelled
-    count = len(labelled) or len(photos)
-    if count < FEW_IMAGES:
+    """Let predictions with the images' own statistics decide about averages that have not settled.
+
+    Without labels, half of the changes are taken for ones for the better.
+    """
+    count = len(photos)
+    is_unsettled = finding.cause == "batchnorm_mode" and finding.fix.code
+    if count < FEW_IMAGES or not is_unsettled:
         return finding
     try:
         after = adapt(classifier, photos).predict(photos)
     except (TypeError, ValueError):
         # No network of Keras, or no layer whose statistics can be measured again.
         return finding
-    if len(labelled):
-        verb = "fixed"
-        after = replace(after, labels=labels).labelled
-        fixed_or_changed = int(after.correct.sum()) - int(labelled.correct.sum())
-        least_count = QUIET_SHARE * count
-    else:
-        verb = "changed"
-        fixed_or_changed = int(before.changed(after).sum())
-        least_count = 2 * QUIET_SHARE * count
-    text = f"of {count} predictions, {verb} by statistics of these images"
-    evidence = Evidence(
-        text, fixed_or_changed, least_count, fixed_or_changed >= least_count
+    before = classifier.predict(photos)
+    # 1 for an image that is put right, -1 for one that is put wrong; half for one that changes unlabelled.
+    put_right = np.subtract(
+        after.index == labels, before.index == labels, dtype=np.int64
     )
-    verdict: Verdict = "named" if evidence.supports else "possible"
+    gain = float(np.where(labels < 0, before.changed(after) / 2, put_right).sum())
+    text = (
+        f"of {count} predictions, changed for the better by statistics of these images"
+    )
+    helps = gain >= QUIET_SHARE * count
+    evidence = Evidence(text, gain, QUIET_SHARE * count, helps)
+    verdict: Verdict = "named" if helps else "possible"
     return replace(finding, verdict=verdict, evidence=(*finding.evidence, evidence))
 
 
@@ -156,68 +157,47 @@ def check_trained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
         for layer in layers
         if any(array.ndim > 1 for array in weights.get(layer.name, ()))
     ]
-    # Of layers as their initializers left them: the largest weight, as a share of the largest possible.
-    initial_shares = {
-        layer.name: share
-        for layer in weighted
-        if (share := _share_of_initial(layer, weights[layer.name]))
-    }
+    initial = [layer for layer in weighted if _is_initial(layer, weights[layer.name])]
     # A frozen layer may be meant to be as it is, but not the last.
-    should_be_trained = any(
+    if not any(
         layer.settings.get("trainable", True) or layer is weighted[-1]
-        for layer in weighted
-        if layer.name in initial_shares
-    )
-    if not should_be_trained:
+        for layer in initial
+    ):
         return None
-    names = ", ".join(map(repr, initial_shares))
+    names = ", ".join(repr(layer.name) for layer in initial)
     return conclude(
         "untrained_weights",
-        f"{len(initial_shares)} of {len(weighted)} layers with weights are as their initializers"
+        f"{len(initial)} of {len(weighted)} layers with weights are as their initializers"
         f" left them: {names}.",
-        Evidence(
-            "largest weight as a share of the initializer's largest",
-            [*initial_shares.values()][-1],
-            1.0,
-            True,
-        ),
+        Evidence("such layers", len(initial), 1, True),
         advice="Train these layers, or load their weights before you save the model.",
     )
 
 
-def _share_of_initial(layer: Layer, arrays: tuple[Array, ...]) -> float:
-    """Return a kernel's largest weight over its initializer's; 0 if it was trained, or nothing tells."""
+def _is_initial(layer: Layer, arrays: tuple[Array, ...]) -> bool:
+    """Whether a kernel can be as its initializer made it, and nothing shows a training."""
     kernel = arrays[0]
     # The last array, where there is more than the kernel.
     biases = arrays[1:][-1:] if layer.settings.get("use_bias") else ()
     fewest = SMALLEST_KERNEL if biases else SMALLEST_KERNEL_WITHOUT_BIAS
     if kernel.ndim < 2 or kernel.size < fewest or any(bias.any() for bias in biases):
-        return 0.0
+        return False
     settings = mapping(layer.settings.get("kernel_initializer"))
     initializer = re.match(
         "(Glorot|He|Lecun)(Normal|Uniform)", str(settings.get("class_name"))
     )
     if not initializer or layer.kind.startswith(("Depthwise", "Separable")):
-        return 0.0
-    return _share_of_bound(kernel, *initializer.groups())
-
-
-def _share_of_bound(kernel: Array, family: str, distribution: str) -> float:
-    """Return the largest weight over the largest of the initializer; 0 if it does not fit all weights."""
-    fan_in = kernel.size / kernel.shape[-1]
-    fan_out = kernel.size / kernel.shape[-2]
+        return False
+    family, distribution = initializer.groups()
+    fan_out, fan_in = kernel.size / np.array(kernel.shape[-2:])
     fan = (fan_in + fan_out) / 2 if family == "Glorot" else fan_in
     # Uniform and truncated normal initializers of Keras have the same variance.
     spread = math.sqrt(_VARIANCE_TIMES_FAN[family] / fan)
-    uniform = distribution == "Uniform"
-    # Normal ones are truncated at two deviations, and widened to have it: 0.88 is what is left of theirs.
-    bound = spread * (math.sqrt(3) if uniform else 2 / 0.87962566)
-    largest = float(np.abs(kernel).max()) / bound
-    std_misfit = abs(float(np.std(kernel)) / spread - 1)
-    within_bound = largest <= 1 + 1e-5 and std_misfit <= 2 / math.sqrt(kernel.size)
-    # So many uniform numbers come near to their bound.
-    bound_reached = not uniform or largest >= 1 - 12 / kernel.size
-    return largest if within_bound and bound_reached else 0.0
+    bound, least = _LARGEST_AND_LEAST[distribution]
+    largest = np.abs(kernel).max() / spread / bound
+    misfit = abs(np.std(kernel) / spread - 1)
+    within_bound = least - 12 / kernel.size <= largest <= 1 + 1e-5
+    return bool(within_bound and misfit <= 2 / math.sqrt(kernel.size))
 
 
 SUM_TOLERANCE = 0.02

@@ -62,12 +62,10 @@ def check_class_order(predictions: Predictions) -> Finding | None:
     # A row for each label, a column for each predicted class.
     table: Int64 = np.zeros((classes, classes), np.int64)
     np.add.at(table, (labelled.labels, labelled.index), 1)
-    exchanged = _exchanged_classes(labelled, table)
     # Where most predictions are right as they are, another order can exchange a few classes only.
-    if 2 * table.trace() > len(labelled):
-        return exchanged and exchanged.finding
-    by_rule = _order_by_rule(labelled)
-    without_rule = _order_without_rule(labelled, table)
+    mostly_right = bool(2 * table.trace() > len(labelled))
+    by_images = _order_by_images(labelled, table, mostly_right=mostly_right)
+    by_rule = None if mostly_right else _order_by_rule(labelled)
 
     def rank(reordering: _Reordering) -> tuple[bool, float]:
         # Any order can be bent to explain a few more images than the rule that holds.
@@ -75,29 +73,30 @@ def check_class_order(predictions: Predictions) -> Finding | None:
         is_named = reordering.finding.verdict == "named"
         return is_named, reordering.explained_share + bonus
 
-    reorderings = list(filter(None, (by_rule, without_rule, exchanged)))
+    reorderings = list(filter(None, (by_rule, by_images)))
     return max(reorderings, key=rank).finding if reorderings else None
 
 
-def _order_finding(
-    predictions: Predictions,
+def _reordering(
+    labelled: Predictions,
     class_of_output: Indices,
     summary: str,
     *evidence: Evidence,
     sure: bool,
     code: str,
-) -> Finding:
+) -> _Reordering:
     """Conclude that the outputs of a model stand for other classes, one for each output."""
-    changes = class_of_output[predictions.index] != predictions.index
-    return conclude(
+    reordered = class_of_output[labelled.index]
+    finding = conclude(
         "class_order",
         summary,
         *evidence,
         sure=sure,
         advice=_ADVICE,
         code=code,
-        cost=float(changes.mean()),
+        cost=float((reordered != labelled.index).mean()),
     )
+    return _Reordering(finding, float((reordered == labelled.labels).mean()))
 
 
 def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
@@ -152,7 +151,7 @@ def _order_by_rule(labelled: Predictions) -> _Reordering | None:
         return None
     # Under the right order a working network would have more hits.
     chance_of_so_few = 1 - at_least(hits[rule] + 1, images, WORKING_SHARE)
-    finding = _order_finding(
+    return _reordering(
         labelled,
         orders[rule],
         f"The classes of the model are {rule}.",
@@ -166,7 +165,6 @@ def _order_by_rule(labelled: Predictions) -> _Reordering | None:
         sure=chance <= CHANCE_NAMED <= chance_of_so_few,
         code=_NAMES + _BY_RULE.format(rule) + _RENAMED,
     )
-    return _Reordering(finding, hits[rule] / images)
 
 
 def _chance_of_order(labelled: Predictions, output_of_class: Indices) -> float:
@@ -191,45 +189,13 @@ def _chance_of_order(labelled: Predictions, output_of_class: Indices) -> float:
     return float(comb(len(moved_classes), len(fitting_classes)) * prod(hit_chances))
 
 
-def _exchanged_classes(labelled: Predictions, table: Int64) -> _Reordering | None:
-    """Whether pairs of classes are predicted as each other, where most of the others are right.
+def _order_by_images(
+    labelled: Predictions, table: Int64, *, mostly_right: bool
+) -> _Reordering | None:
+    """Whether one other order, whichever, explains what others of the same class do not contradict.
 
     `table` has a row for each label and a column for each prediction.
     """
-    labels = np.arange(len(table))
-    # Of each label the commonest prediction; classes without images stay where they are.
-    predicted = (table + 1e-6 * np.eye(len(table))).argmax(axis=1)
-    # Only classes that are predicted as each other change places.
-    class_of_output = np.where(predicted[predicted] == labels, predicted, labels)
-    is_exchanged = class_of_output != labels
-    hits = table[labels, class_of_output]
-    images = table.sum(axis=1)
-    hits_and_images = np.stack([hits, images])
-    other_hits, other_images = hits_and_images[:, ~is_exchanged].sum(axis=1).tolist()
-    pair_hits, pair_images = hits_and_images[:, is_exchanged].sum(axis=1).tolist()
-    if not pair_images or other_hits <= WORKING_SHARE * other_images:
-        return None
-    # Laplace's estimate of the share of wrong predictions, from the classes that have not moved.
-    error_share = (other_images - other_hits + 1) / (other_images + 2)
-    # A network that cannot tell two classes apart mixes half of their images up: the sign test (Conover 1999,
-    # section 3.4). Of K classes, at most K times the share of errors can be such pairs: Boole's inequality.
-    most_pairs_by_chance = error_share * np.count_nonzero(images)
-    chance = min(1.0, most_pairs_by_chance * at_least(pair_hits, pair_images, 0.5))
-    finding = _order_finding(
-        labelled,
-        class_of_output,
-        "Some classes are predicted as each other, the rest is mostly right.",
-        Evidence(f"of {pair_images} images predicted as the other class", pair_hits),
-        Evidence(_BY_CHANCE, chance, CHANCE_NAMED, chance <= CHANCE_NAMED),
-        # A single image of a class may be a mistake.
-        sure=chance <= CHANCE_NAMED and bool(hits[is_exchanged].min() > 1),
-        code=f"{_NAMES}order = {class_of_output.tolist()}{_RENAMED}",
-    )
-    return _Reordering(finding, (pair_hits + other_hits) / len(labelled))
-
-
-def _order_without_rule(labelled: Predictions, table: Int64) -> _Reordering | None:
-    """Whether one other order, whichever, explains what others of the same class do not contradict."""
     from scipy.optimize import linear_sum_assignment
 
     classes = len(table)
@@ -239,38 +205,50 @@ def _order_without_rule(labelled: Predictions, table: Int64) -> _Reordering | No
         table + 1e-6 * np.eye(classes), maximize=True
     )[1]
     hits = table[labels, output_of_class]
-    # A single image of a class can be assigned to any output, and proves nothing.
-    is_proved = hits >= 2
-    moved_classes = (is_proved & (output_of_class != labels)).sum()
-    images_of_class = table.sum(axis=1)
-    proved_hits = int(hits[is_proved].sum())
-    images = int(images_of_class[images_of_class >= 2].sum())
-    # Where a preprocessing is to blame, some other order explains up to this share.
-    chance = at_least(proved_hits, images, FAULTY_SHARE)
-    if moved_classes < min(LEAST_CLASSES, classes) or chance > CHANCE_POSSIBLE:
-        return None
-    # Chance that no two of these classes get the same output, if each gets any: likely where they are few.
-    one_to_one = prod((classes - taken) / classes for taken in range(is_proved.sum()))
-    many = one_to_one <= CHANCE_POSSIBLE and chance * one_to_one <= CHANCE_NAMED**2
-    confidence = float(labelled.probability.mean())
-    confident = confidence >= SURE_CONFIDENCE
+    images = table.sum(axis=1)
+    # Classes most of whose images are predicted as another one; of these, those that change places.
+    is_moved = (output_of_class != labels) & (2 * hits > images)
+    is_mutual = output_of_class[output_of_class] == labels
+    is_pair = is_moved & is_moved[output_of_class] & is_mutual
+    exchange = np.where(is_pair, output_of_class, labels)
+    hits_and_images = np.stack([table[labels, exchange], images])
+    pair_hits, pair_images = hits_and_images[:, is_pair].sum(axis=1).tolist()
+    other_hits, other_images = hits_and_images[:, ~is_pair].sum(axis=1).tolist()
+    if pair_images and other_hits > WORKING_SHARE * other_images:
+        output_of_class = exchange
+        summary = "Some classes are predicted as each other, the rest is mostly right."
+        # Laplace's estimate of the share of wrong predictions, from the classes that have not moved.
+        error_share = (other_images - other_hits + 1) / (other_images + 2)
+        # A network that cannot tell two classes apart mixes half of their images up: the sign test (Conover
+        # 1999, section 3.4). Of K classes, at most K times the share of errors can be such pairs: Boole's
+        # inequality.
+        most_pairs_by_chance = error_share * np.count_nonzero(images)
+        chance = most_pairs_by_chance * at_least(pair_hits, pair_images, 0.5)
+        # A single image of a class may be a mistake.
+        proves = hits[is_pair].min() > 1
+    else:
+        summary = "Each class is predicted as one other, always the same."
+        # A single image of a class can be assigned to any output, and proves nothing.
+        is_proved = hits >= 2
+        few_moved = (is_moved & is_proved).sum() < min(LEAST_CLASSES, classes)
+        # Where a preprocessing is to blame, some other order explains up to this share.
+        chance = at_least(
+            int(hits[is_proved].sum()), int(images[images >= 2].sum()), FAULTY_SHARE
+        )
+        if few_moved or mostly_right or chance > CHANCE_POSSIBLE:
+            return None
+        # Chance that no two of these classes get the same output, if each gets any.
+        one_to_one = prod(1 - taken / classes for taken in range(is_proved.sum()))
+        many = one_to_one <= CHANCE_POSSIBLE and chance * one_to_one <= CHANCE_NAMED**2
+        proves = many or float(labelled.probability.mean()) >= SURE_CONFIDENCE
     class_of_output = np.argsort(output_of_class)
-    finding = _order_finding(
+    right = int(table[labels, output_of_class].sum())
+    return _reordering(
         labelled,
         class_of_output,
-        "Each class is predicted as one other, always the same.",
-        Evidence(
-            f"of {images} images, predicted correctly in one other order", proved_hits
-        ),
-        Evidence(_BY_CHANCE, chance, CHANCE_NAMED, chance <= CHANCE_NAMED),
-        Evidence(
-            "probability of as many one-to-one by chance",
-            one_to_one,
-            CHANCE_POSSIBLE,
-            many,
-        ),
-        Evidence("mean confidence", confidence, SURE_CONFIDENCE, confident),
-        sure=chance <= CHANCE_NAMED and (many or confident),
+        summary,
+        Evidence(f"of {len(labelled)} images right in that order", right),
+        Evidence(_BY_CHANCE, min(chance, 1.0), CHANCE_NAMED, chance <= CHANCE_NAMED),
+        sure=bool(chance <= CHANCE_NAMED and proves),
         code=f"{_NAMES}order = {class_of_output.tolist()}{_RENAMED}",
     )
-    return _Reordering(finding, proved_hits / len(labelled))

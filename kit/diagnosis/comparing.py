@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from math import inf, log
+from functools import partial
+from math import inf
 from operator import attrgetter
 from typing import Any
 
@@ -20,9 +20,7 @@ from kit.classifier.predictions import Predictions
 from kit.diagnosis.candidates import Candidate, Evaluator, explained
 from kit.diagnosis.checks_network import check_determinism
 from kit.diagnosis.class_order import known_orders
-from kit.diagnosis.evidence import Grounds, distinguishable
-from kit.diagnosis.search import difference, pairs
-from kit.diagnosis.sources import Vote
+from kit.diagnosis.search import difference
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import TURNS, pillow_words
@@ -33,7 +31,7 @@ from kit.preprocessing.pipeline import (
     arrange,
     arrange_back,
 )
-from kit.preprocessing.scaling import SCALINGS, fits
+from kit.preprocessing.scaling import SCALINGS, Scaling, Scalings, affine, fits
 from kit.validation.accuracy import AccuracyComparison, compare_accuracies
 
 Function = Callable[[Float32], Float32]
@@ -64,7 +62,6 @@ SURE_PROBABILITY = 0.99
 WHOLLY_RESTORED_SHARE = 1e-3
 """Share of the difference that a cause may leave so that no other is looked for."""
 _LEAST_PROBABILITY = 1e-30
-_LEAST_CHANGE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ class Compared(Result):
     cause
         What differs, if it is proven: causes as `diagnose` names them, joined by "and"; else empty.
     undone, left
-        What undoes the cause, in words, and the share of the difference that is left then, 0..1.
+        What makes both agree, in words, and the share of the difference that is left then, 0..1.
     prepared
         What the second does otherwise when it prepares images, in words.
     movers
@@ -163,18 +160,14 @@ def _is_sound(mean_change: float, largest_change: float) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _Form:
-    """One of the two models, with its outputs in the order of the first's classes, of which it has the names.
+    """The second model, with its outputs in the order of the first's classes.
 
-    `rows` are its outputs for the photos that are judged. Those of other code are `recorded`: they are asked
-    for once for each photo, in order.
+    Those of other code are `recorded`: they are asked for once for each photo, in order.
     """
 
-    name: str
     function: Function
     order: Indices
     preprocessing: Preprocessing
-    class_names: tuple[str, ...]
-    rows: Any = None
     recorded: bool = False
 
     def predict_tensors(self, tensors: Float32) -> Float32:
@@ -184,28 +177,10 @@ class _Form:
                 f"Expected as many classes, received {len(self.order)} and {rows.shape[-1]};"
                 " a function that prepares images is for kit.check"
             )
-        return finite(rows, self.name)[:, self.order]
+        return finite(rows, "the second")[:, self.order]
 
     def predict(self, photo: Photo) -> Float32:
         return self.predict_tensors(self.preprocessing.apply(photo))
-
-    def with_turned_inputs(self, turn: Callable[[Array], Array]) -> "_Form":
-        """Return the same model, whose tensors are turned before it gets them."""
-        layout = self.preprocessing.layout
-
-        def predict(tensors: Float32) -> Float32:
-            turned = np.stack([turn(image) for image in arrange_back(tensors, layout)])
-            return self.function(arrange(turned, layout))
-
-        return replace(self, function=predict)
-
-    def read_by(self, head: Head) -> "_Form":
-        """Return the same model with another head."""
-        return replace(
-            self,
-            function=lambda tensors: head(self.function(tensors)),
-            rows=head(self.rows),
-        )
 
 
 def compare(
@@ -218,10 +193,10 @@ def compare(
 ) -> Compared:
     """Compare a classifier with another, with another form of its network, or with what an app predicts.
 
-    Where predictions differ by more than `SOUND_CHANGE`, the cause is looked for as `kit.diagnose` does, with
-    the predictions of the first as the truth: a fault of the preprocessing, another order of the classes, or
-    another head. It is named only if undoing it removes the difference; quantisation, where nothing does, the
-    two are close, and the file of the second alone has weights of 8 bits.
+    Where predictions differ by more than `SOUND_CHANGE`, the cause is looked for: another head or order of
+    the classes is undone, a fault of the preprocessing is done to the first, too. It is named only if that
+    removes the difference; quantisation, where nothing does, the two are close, and the file of the second
+    alone has weights of 8 bits.
 
     Parameters
     ----------
@@ -245,62 +220,41 @@ def compare(
     check_first(first)
     names = first.class_names
     opened = as_photos(photos)
-    original = _form_of_first(first)
-    form = _form_of_second(original, second, len(opened))
+    form = _form_of_second(first, second, len(opened))
     truth = label_indices(labels, names, len(opened))
     steps = Steps(opened, "Comparing", "image", progress)
-    rows = [(original.predict(photo), form.predict(photo)) for photo in steps]
+    used = known_preprocessing(first)
+    rows = [
+        (_calibrated(first, used.apply(photo)), form.predict(photo)) for photo in steps
+    ]
+    rows_before, rows_after = map(np.concatenate, zip(*rows, strict=True))
     photo_names = tuple(photo.name for photo in opened)
-    # A row of the first and one of the second for each photo, to (2, photos, classes).
-    before, after = (
-        Predictions(probabilities_of_one, names, truth, photo_names)
-        for probabilities_of_one in np.hstack(rows)
-    )
+    before = Predictions(rows_before, names, truth, photo_names)
+    after = replace(before, probabilities=rows_after)
     changes = _largest_changes(before.probabilities, after.probabilities)
     most_changed = np.argsort(-changes, kind="stable")[:IMAGES_JUDGED]
-    judged = tuple(opened[place] for place in most_changed)
-    original = replace(original, rows=before.probabilities[most_changed])
-    form = replace(form, rows=after.probabilities[most_changed])
-    quantised = _quantised(first, second)
-    cause = _likely_cause(original, form, judged, changes=changes, quantised=quantised)
+    search = _Search(
+        first=first,
+        second=form,
+        photos=tuple(opened[place] for place in most_changed),
+        before=before.probabilities[most_changed],
+        after=after.probabilities[most_changed],
+    )
+    cause = search.likely_cause(changes, quantised=_quantised(first, second))
+    prepared = _preparation_words(used, form.preprocessing, search.photos)
     return Compared(
         first.name,
-        _name(second),
+        getattr(second, "name", getattr(second, "__name__", "the other form")),
         photos=len(opened),
         changed=int(before.changed(after).sum()),
         difference=float(changes.mean()),
         cause=_joined(cause.causes),
         undone=cause.undone,
         left=cause.remaining,
-        prepared=_preparation_words(original.preprocessing, form.preprocessing, judged),
+        prepared=prepared,
         movers=_movers(before, after, changes, most_changed[:MOVERS_REPORTED]),
         accuracy=_compared_accuracies(before.labelled, after.labelled),
     )
-
-
-def _name(second: Classifier | Function | ArrayLike) -> str:
-    name: str = getattr(second, "name", getattr(second, "__name__", "the other form"))
-    return name
-
-
-def _likely_cause(
-    original: _Form,
-    form: _Form,
-    photos: tuple[Photo, ...],
-    *,
-    changes: Float32,
-    quantised: bool,
-) -> "_Cause":
-    """Look for the cause of the changes of all images on those that changed most."""
-    mean_change = float(changes.mean())
-    sound = _is_sound(mean_change, float(changes.max()))
-    cause = _NO_CAUSE
-    if mean_change > ROUNDING_CHANGE:
-        cause = _most_explaining(original, form, photos, sound=sound)
-    is_close = mean_change <= CLOSE_CHANGE and not sound
-    if quantised and not cause.causes and is_close:
-        return _Cause(("quantisation",), remaining=1.0)
-    return cause
 
 
 def _preparation_words(
@@ -336,35 +290,21 @@ def _movers(
     )
 
 
-def _form_of_first(first: Classifier) -> _Form:
-    return _Form(
-        name=first.name,
-        function=lambda tensors: first.calibrated(first.predict_tensors(tensors)),
-        order=np.arange(len(first.class_names)),
-        preprocessing=known_preprocessing(first),
-        class_names=first.class_names,
-    )
-
-
 def _form_of_second(
-    form_of_first: _Form, second: Classifier | Function | ArrayLike, photo_count: int
+    first: Classifier, second: Classifier | Function | ArrayLike, photo_count: int
 ) -> _Form:
-    form = replace(form_of_first, name="the second")
+    names = first.class_names
+    order = np.arange(len(names))
+    used = known_preprocessing(first)
     if isinstance(second, Classifier):
-        names = form.class_names
         if sorted(names) == sorted(second.class_names):
-            order = form.order.copy()
             # Stable, so that classes of one name stay in their order.
             by_name = np.argsort(second.class_names, kind="stable")
             order[np.argsort(names, kind="stable")] = by_name
-            form = replace(form, order=order)
-        return replace(
-            form,
-            function=second.predict_tensors,
-            preprocessing=second.preprocessing or form.preprocessing,
-        )
+        predict = partial(_calibrated, second)
+        return _Form(predict, order, second.preprocessing or used)
     if callable(second):
-        return replace(form, function=second)
+        return _Form(second, order, used)
     if not isinstance(second, list | np.ndarray):
         raise TypeError(
             "Expected a classifier, a function of tensors, or outputs (photos, classes),"
@@ -376,7 +316,12 @@ def _form_of_second(
         raise ValueError(f"Expected {expectation}, received {len(rows)}")
     recorded_rows = iter(rows[:, None])
     # Whatever the tensor, the outputs for the next photo.
-    return replace(form, function=lambda _: next(recorded_rows), recorded=True)
+    return _Form(lambda _: next(recorded_rows), order, used, recorded=True)
+
+
+def _calibrated(classifier: Classifier, tensors: Float32) -> Float32:
+    rows = classifier.calibrated(classifier.predict_tensors(tensors))
+    return finite(rows, classifier.name)
 
 
 def _quantised(first: Classifier, second: Classifier | Function | ArrayLike) -> bool:
@@ -405,7 +350,7 @@ def _joined(words: Iterable[str], between: str = " and ") -> str:
 
 @dataclass(frozen=True)
 class _Cause:
-    """Causes, what undoes them or does the same to the first, and what is left then.
+    """Causes, what makes both agree, and what is left then.
 
     `remaining` is a difference as `Compared` has it where a cause is tried, a share of it once it is proven.
     """
@@ -432,33 +377,151 @@ _NO_CAUSE = _Cause(remaining=0.0)
 _HEAD_CAUSE = "softmax_head"
 
 
-def _most_explaining(
-    first: _Form,
-    second: _Form,
-    photos: tuple[Photo, ...],
-    *,
-    sound: bool,
-) -> _Cause:
-    """Undo one thing after the other, and return what removes the difference."""
-    used = second.preprocessing
-    if not sound and not second.recorded:
-        random_finding = check_determinism(second, used.apply(photos[0]))
-        if random_finding is not None:
-            return _Cause((random_finding.cause,), remaining=1.0)
-    heads_by_words = _possible_heads(second.rows)
-    makes_one_size = used.size is not None or len({photo.size for photo in photos}) == 1
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """What is done otherwise: done to the first model, it predicts as the second does.
 
-    def simplest_first() -> Iterator[_Cause]:
+    `before` and `after`, float32 (photos, classes), are what both put out for the photos.
+    """
+
+    first: Classifier
+    second: _Form
+    photos: tuple[Photo, ...]
+    before: Float32
+    after: Float32
+
+    def likely_cause(self, changes: Float32, *, quantised: bool) -> _Cause:
+        """Look for the cause of the changes of all images on those that changed most."""
+        mean_change = float(changes.mean())
+        if mean_change <= ROUNDING_CHANGE:
+            return _NO_CAUSE
+        sound = _is_sound(mean_change, float(changes.max()))
+        tensor = self.second.preprocessing.apply(self.photos[0])
+        if not sound and not self.second.recorded:
+            random_finding = check_determinism(self.second, tensor)
+            if random_finding is not None:
+                return _Cause((random_finding.cause,), remaining=1.0)
+        causes = self._simplest_first(inputs=not sound)
+        cause = _proven_cause(_mean_change(self.before, self.after), causes)
+        is_close = mean_change <= CLOSE_CHANGE and not sound
+        if quantised and not cause.causes and is_close:
+            return _Cause(("quantisation",), remaining=1.0)
+        return cause
+
+    def _simplest_first(self, *, inputs: bool) -> Iterator[_Cause]:
+        heads_by_words = _possible_heads(self.after)
+        names = self.first.class_names
         for words, head in heads_by_words.items():
-            for cause in _causes_in_outputs(first, head(second.rows)):
+            for cause in _causes_in_outputs(names, self.before, head(self.after)):
                 yield cause.with_head(words)
-        if sound or not makes_one_size:
+        sizes = {photo.size for photo in self.photos}
+        if not inputs or (self.used.size is None and len(sizes) > 1):
             return
+        image = self.used.replace(layout="channels_last").apply(self.photos[0])[0]
+        # A turn that exchanges sides fits square images alone.
+        evaluators = {
+            name: Evaluator(self._turned_first(turn))
+            for name, turn in _TURNS_AND_REVERSAL.items()
+            if turn(image).shape == image.shape
+        }
+        # Of a single image, many faults give one class all of the probability.
+        if self.second.recorded and len(self.photos) == 1:
+            if self.after.max() > SURE_PROBABILITY:
+                return
+            evaluators = {"": evaluators[""]}
+        changes = tuple(self._changes())
         for words, head in heads_by_words.items():
-            for cause in _causes_in_inputs(first, second.read_by(head), photos):
-                yield cause.with_head(words)
+            # Turns alone first.
+            for tried in ((), changes):
+                for turn, evaluator in evaluators.items():
+                    cause = self._best_change(turn, evaluator, tried, head(self.after))
+                    yield cause.with_head(words)
 
-    return _proven_cause(_mean_change(first.rows, second.rows), simplest_first())
+    def _best_change(
+        self,
+        turn: str,
+        evaluator: Evaluator,
+        changes: Sequence[Candidate],
+        target: Floats,
+    ) -> _Cause:
+        """Return what a turn, and that change which brings both nearest, leave of the difference."""
+
+        def remaining(candidate: Candidate, count: int | None = None) -> float:
+            # Of all photos, or the first few.
+            photos = self.photos[:count]
+            rows = evaluator.probabilities(photos, candidate.preprocessing)
+            return _mean_change(target[:count], rows)
+
+        few = self.photos[:IMAGES_SEARCHED]
+        unchanged = Candidate(self.used, step="", cause="")
+        differing = evaluator.differing(few, self.used, changes)
+        best = min(
+            (unchanged, *differing), key=partial(remaining, count=IMAGES_SEARCHED)
+        )
+        changed = difference(self.used, best.preprocessing)
+        same = f"doing the same to {self.first.name} ({changed})" if changed else ""
+        # Of turns that are done to the first, the name says what undoes them: what the second needs.
+        turned = f"giving it tensors {turn}" if turn else ""
+        return _Cause(
+            (best.cause, _TURN_CAUSES.get(turn, "exif_orientation")),
+            _joined([same, turned]),
+            remaining(best),
+        )
+
+    @property
+    def used(self) -> Preprocessing:
+        """The preprocessing of the first."""
+        return known_preprocessing(self.first)
+
+    def _turned_first(self, turn: Callable[[Array], Array]) -> _Form:
+        """Return the first, whose tensors are turned before it gets them."""
+        layout = self.used.layout
+
+        def predict(tensors: Float32) -> Float32:
+            turned = np.stack([turn(image) for image in arrange_back(tensors, layout)])
+            return _calibrated(self.first, arrange(turned, layout))
+
+        order = np.arange(len(self.first.class_names))
+        return _Form(predict, order, self.used)
+
+    def _changes(self) -> Iterator[Candidate]:
+        """Yield what may be done in place of the first's own preprocessing."""
+        own = self.used
+        used = self.second.preprocessing
+        # As the second prepares images, where that makes tensors for the first.
+        if used.channel_count == own.channel_count:
+            other = used.replace(size=own.size, layout=own.layout)
+            yield Candidate(other, "", _joined(_causes_of_steps(other, own)))
+        for fault in CATALOGUE.values():
+            # The second gets tensors, but what made recorded outputs got files.
+            if self.second.recorded or fault.step in STEPS_OF_TENSORS:
+                yield Candidate(fault.apply(own), fault.step, fault.cause)
+        for scaling in SCALINGS.values():
+            if fits(scaling, own.channel_count):
+                yield from _scaled_otherwise(own, scaling)
+
+
+def _causes_of_steps(used: Preprocessing, fixed: Preprocessing) -> Iterator[str]:
+    for operation in PIPELINE:
+        alone = used.replace(
+            **{name: getattr(fixed, name) for name in operation.fields}
+        )
+        for choice in operation.choices:
+            if choice.words(used) != choice.words(fixed):
+                yield explained(choice.name, alone, used).cause
+
+
+def _scaled_otherwise(own: Preprocessing, scaling: Scalings) -> Iterator[Candidate]:
+    """Yield what comes of a second scaling, and of tensors of which another one is expected."""
+    twice = own.replace(scaling=own.scaling + scaling)
+    yield Candidate(twice, "scaling", "double_scaling")
+    expected = own.replace(scaling=scaling)
+    cause = explained("scaling", expected, own).cause
+    slope, offset = affine(scaling)
+    # (x - mean) / std, where numbers x are taken for levels * slope + offset.
+    levels_meant = Scaling(mean=offset.tolist(), std=slope.tolist())
+    again = own.replace(scaling=(*own.scaling, levels_meant, *own.scaling))
+    yield Candidate(again, "scaling", cause)
 
 
 def _proven_cause(difference: float, causes: Iterable[_Cause]) -> _Cause:
@@ -510,12 +573,13 @@ def _without_softmax(rows: Floats) -> Floats:
     )
 
 
-def _causes_in_outputs(first: _Form, after: Floats) -> Iterator[_Cause]:
+def _causes_in_outputs(
+    class_names: Sequence[str], before: Floats, after: Floats
+) -> Iterator[_Cause]:
     """Yield what is left of the difference as it is, with a temperature, and with other orders."""
-    before = first.rows
     as_it_is = _mean_change(before, after)
     yield _Cause(remaining=as_it_is)
-    for name, order in known_orders(first.class_names).items():
+    for name, order in known_orders(class_names).items():
         ordered = _mean_change(before, after[:, np.argsort(order)])
         yield _Cause(("class_order",), f"reading its classes {name}", ordered)
     # What is fitted to one image always fits it.
@@ -555,183 +619,3 @@ _TURN_CAUSES = {
     "channels first in another shape": "channel_layout",
     _REVERSED: "channel_order",
 }
-
-
-@dataclass(frozen=True, eq=False)
-class _Suspect:
-    """A model that gets other tensors until both agree; as a source, it votes for what brings them nearer.
-
-    Attributes
-    ----------
-    evaluator, in_use, candidates
-        Of the model; what is tried for a preprocessing in use.
-    photos, target
-        What the other model predicts for the photos.
-    promising
-        Largest difference for the few photos of the search with which a candidate is tried on all.
-    words, cause
-        How a preprocessing makes both agree, and a cause besides that of the preprocessing.
-    """
-
-    evaluator: Evaluator
-    in_use: Preprocessing
-    candidates: Callable[[Preprocessing], Iterable[Candidate]]
-    photos: tuple[Photo, ...]
-    target: Floats
-    promising: float
-    words: Callable[[Preprocessing], str]
-    cause: str = ""
-    title: str = ""
-
-    @cached_property
-    def grounds(self) -> Grounds:
-        """What the search of a diagnosis needs, with a few of the photos."""
-        return Grounds(
-            evaluator=self.evaluator,
-            in_use=self.in_use,
-            photos=self.photos[:IMAGES_SEARCHED],
-            labels=np.full(IMAGES_SEARCHED, -1),
-            # What the other model predicts is all the evidence.
-            sources=(self,),
-            candidates=self.candidates,
-        )
-
-    def remaining(
-        self, photos: tuple[Photo, ...], preprocessing: Preprocessing
-    ) -> float:
-        # Of all photos, or the first few.
-        rows = self.evaluator.probabilities(photos, preprocessing)
-        return _mean_change(self.target[: len(rows)], rows)
-
-    def vote(self, _in_use: Preprocessing, candidate: Candidate) -> Vote:
-        """Return how near a candidate brings the two models."""
-        remaining = self.remaining(
-            self.photos[:IMAGES_SEARCHED], candidate.preprocessing
-        )
-        return Vote(
-            "difference of a probability", -log(remaining + _LEAST_CHANGE), remaining
-        )
-
-    def best_change(self) -> Iterator[_Cause]:
-        for score in self.grounds.scores()[:1]:
-            yield from self.explanations(score.candidate)
-
-    def best_pair(self) -> Iterator[_Cause]:
-        for pair in pairs(self.grounds, self.grounds.scores())[:1]:
-            yield from self.explanations(pair.first, pair.both.candidate)
-
-    def explanations(self, *candidates: Candidate) -> Iterator[_Cause]:
-        """Yield what candidates that build on each other leave on all photos, if they are promising."""
-        preprocessing = candidates[-1].preprocessing
-        if (
-            self.remaining(self.photos[:IMAGES_SEARCHED], preprocessing)
-            <= self.promising
-        ):
-            yield _Cause(
-                causes=(*(candidate.cause for candidate in candidates), self.cause),
-                undone=self.words(preprocessing),
-                remaining=self.remaining(self.photos, preprocessing),
-            )
-
-
-def _causes_in_inputs(
-    first: _Form, second: _Form, photos: tuple[Photo, ...]
-) -> Iterator[_Cause]:
-    """Yield what the simplest changes leave first, and last what can only be done to the first model.
-
-    Both predict alike, too, where faults leave nothing to see: what restores predictions says more.
-    """
-    *suspects_of_second, suspect_first = _suspects(first, second, photos)
-    single_record = second.recorded and len(photos) == 1
-    if not second.recorded:
-        yield from _causes_of_second(*suspects_of_second)
-    # Of a single image, many faults give one class all of the probability, and one of all pairs may fit.
-    if not single_record or second.rows.max() < SURE_PROBABILITY:
-        yield from suspect_first.best_change()
-    if not single_record:
-        yield from suspect_first.best_pair()
-
-
-def _causes_of_second(unturned: _Suspect, *turned: _Suspect) -> Iterator[_Cause]:
-    # The simplest first: one change, one turn, two changes, a turn with a change.
-    yield from unturned.best_change()
-    for suspect in turned:
-        turn_alone = Candidate(suspect.in_use, step="", cause="")
-        yield from suspect.explanations(turn_alone)
-    yield from unturned.best_pair()
-    for suspect in turned:
-        yield from suspect.best_change()
-
-
-def _suspects(
-    first: _Form, second: _Form, photos: tuple[Photo, ...]
-) -> Iterator[_Suspect]:
-    """Yield the second, as it is and with its tensors turned; then the first, since not all can be undone."""
-    used_by_first = first.preprocessing
-    used = second.preprocessing
-    difference_searched = _mean_change(
-        first.rows[:IMAGES_SEARCHED], second.rows[:IMAGES_SEARCHED]
-    )
-
-    def to_undo(in_use: Preprocessing) -> Iterator[Candidate]:
-        for candidate in distinguishable(in_use):
-            # Turns of the tensors do the same.
-            if candidate.step != "layout":
-                yield candidate
-        # As for the first, where that makes tensors for the second.
-        if used_by_first.channel_count == used.channel_count:
-            fixed = used_by_first.replace(size=used.size, layout=used.layout)
-            yield Candidate(fixed, "", _joined(_causes_of_steps(used, fixed)))
-
-    image = used.replace(layout="channels_last").apply(photos[0])[0]
-    # A turn that exchanges sides fits square images alone.
-    suspect = partial(
-        _Suspect, photos=photos, promising=RESTORED_SHARE * difference_searched
-    )
-    for name, turn in _TURNS_AND_REVERSAL.items():
-        if turn(image).shape == image.shape:
-            yield suspect(
-                evaluator=Evaluator(second.with_turned_inputs(turn)),
-                in_use=used,
-                candidates=to_undo,
-                target=first.rows,
-                words=partial(_words_to_undo, used, name),
-                cause=_TURN_CAUSES.get(name, "exif_orientation"),
-            )
-    yield suspect(
-        evaluator=Evaluator(first),
-        in_use=used_by_first,
-        candidates=partial(_catalogued_faults, whole_path=second.recorded),
-        target=second.rows,
-        words=lambda wrong: (
-            f"doing the same to {first.name} ({difference(used_by_first, wrong)})"
-        ),
-    )
-
-
-def _catalogued_faults(own: Preprocessing, whole_path: bool) -> Iterator[Candidate]:
-    """Yield the faults of the steps after resizing, or of the whole path from the file on."""
-    for fault in CATALOGUE.values():
-        if whole_path or fault.step in STEPS_OF_TENSORS:
-            # Equal outputs single out a fit, which no source of a diagnosis can.
-            step = "resize" if fault.step == "fit" else fault.step
-            yield Candidate(fault.apply(own), step, fault.cause)
-    for scaling in SCALINGS.values():
-        if fits(scaling, own.channel_count):
-            twice = own.replace(scaling=own.scaling + scaling)
-            yield Candidate(twice, "scaling", "double_scaling")
-
-
-def _words_to_undo(used: Preprocessing, turn: str, fixed: Preprocessing) -> str:
-    turned = f"giving it tensors {turn}" if turn else ""
-    return _joined([difference(used, fixed), turned])
-
-
-def _causes_of_steps(used: Preprocessing, fixed: Preprocessing) -> Iterator[str]:
-    for operation in PIPELINE:
-        alone = used.replace(
-            **{name: getattr(fixed, name) for name in operation.fields}
-        )
-        for choice in operation.choices:
-            if choice.words(used) != choice.words(fixed):
-                yield explained(choice.name, alone, used).cause

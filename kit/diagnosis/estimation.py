@@ -34,9 +34,6 @@ high. -1..1 in place of 0..1 is undone by 0.5."""
 BRIGHTEST_GAIN = 100.0
 """Largest gain of a channel by which other light may be undone."""
 
-BEYOND_LEVELS = 26
-"""TensorLevels, a tenth of their range, by which what is undone may leave 0..255."""
-
 AS_WELL_SHARE = 0.75
 """Share of the evidence for a change from which on light that is undone explains the images as well."""
 
@@ -191,8 +188,6 @@ def explained_by_light(grounds: Grounds, score: Score) -> bool:
         if ((needed[1] - needed[0]) / spread <= DIMMEST_GAIN).any():
             return False
         lit_ends = [needed.clip(0, 255)]
-        if np.abs(needed - lit_ends[0]).max() <= BEYOND_LEVELS:
-            return True
     else:
         means = levels.mean(axis=(0, 1, 2))
         bright = ends[1].clip(1)

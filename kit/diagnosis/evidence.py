@@ -1,7 +1,8 @@
 """All evidence together: what there is for one network and some images, and the scores of candidates."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -116,25 +117,21 @@ class Grounds:
     ----------
     in_use
         The preprocessing that is suspected.
-    photos, labels, sources
-        The user's images, the index of the class of each, -1 where it is not known, and what judges.
+    photos, labelled, sources
+        The user's images, those with their labels, and what judges.
     probes
         Photos of the kit that judge the pipeline, too; empty where the network knows no photos.
     bundled
         Labelled images of the kit, for a network that has their classes.
-    candidates
-        From a preprocessing in use to what is tried in its place.
     """
 
     evaluator: Evaluator
     in_use: Preprocessing
     photos: tuple[Photo, ...]
-    labels: Int64
+    labelled: Labelled
     sources: tuple[Source, ...]
     probes: tuple[Photo, ...] = ()
     bundled: Bundled | None = None
-    candidates: Callable[[Preprocessing], Iterable[Candidate]] = distinguishable
-    _ranked_scores: dict[Preprocessing, tuple[Score, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -164,7 +161,7 @@ class Grounds:
             labelled if labelled.count else None,
         )
         existing = tuple(source for source in sources if source)
-        return cls(evaluator, in_use, photos, labels, existing, probes, bundled)
+        return cls(evaluator, in_use, photos, labelled, existing, probes, bundled)
 
     def with_in_use(self, in_use: Preprocessing) -> "Grounds":
         """Return the same evidence where another preprocessing is suspected."""
@@ -177,11 +174,6 @@ class Grounds:
             isinstance(source, Ordinary) and source.as_usual_as_nine_in_ten(self.in_use)
             for source in self.sources
         )
-
-    @property
-    def labelled(self) -> Labelled:
-        """The user's images with their labels."""
-        return Labelled(self.evaluator, self.photos, self.labels)
 
     @property
     def label_count(self) -> int:
@@ -212,18 +204,16 @@ class Grounds:
         """Return by how many nats a preprocessing explains more than the one in use."""
         return self.score(Candidate(preprocessing, "", "")).gain
 
-    def scores(self) -> tuple[Score, ...]:
-        """Weigh every candidate that makes a difference; the best first."""
-        if self.in_use not in self._ranked_scores:
-            scores = map(self.score, self.differing_candidates())
-            ranked = sorted(scores, key=lambda score: -score.gain)
-            self._ranked_scores[self.in_use] = tuple(ranked)
-        return self._ranked_scores[self.in_use]
+    @cached_property
+    def scores(self) -> Scores:
+        """Every candidate that makes a difference, weighed; the best first."""
+        scores = map(self.score, self.differing_candidates())
+        return sorted(scores, key=lambda score: -score.gain)
 
     def differing_candidates(self) -> list[Candidate]:
         """Return the candidates that make a difference, without those that evidence cannot single out."""
         differing = self.evaluator.differing(
-            self.photos[:FEW_IMAGES], self.in_use, self.candidates(self.in_use)
+            self.photos[:FEW_IMAGES], self.in_use, distinguishable(self.in_use)
         )
         return [
             candidate

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from kit._arrays import Bools, Int64
+from kit._arrays import Bools, Float64, Int64
 from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.engines import picture_size
 from kit.classifier.first_layers import FirstLayers
@@ -17,8 +18,6 @@ from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, Verdict, at_least
 from kit.images import Photo
 from kit.perturbation.conditions import IMAGE_CAUSES, ImageCause
-from kit.perturbation.physics import to_pixels
-from kit.perturbation.restoring import balanced, dimmed
 from kit.robustness.novelty import FALSE_POSITIVES, novelty_of
 from kit.samples import probes
 
@@ -99,22 +98,6 @@ def _with_shorter_side(photo: Photo, pixels: int) -> Photo:
     return Photo(np.asarray(resized), photo.name)
 
 
-def unsettling_changes(classifier: Classifier, photo: Photo) -> tuple[str, ...]:
-    """Return the names of the slight changes of an image that give it another prediction."""
-    pixels = photo.decoded(known_preprocessing(classifier).decoding).pixels
-    (present_class,) = classifier.predict(photo).index
-    slight_changes = {
-        "light": [dimmed(pixels), to_pixels(pixels * 1.5)],
-        "colour of the light": [balanced(pixels)[1]],
-    }
-    names = []
-    for name, versions in slight_changes.items():
-        predictions = classifier.predict([Photo(version) for version in versions])
-        if (predictions.index != present_class).any():
-            names.append(name)
-    return tuple(names)
-
-
 def remedy(condition: ImageCause, amount: float) -> Fix:
     """Return what to change, and code that takes this amount out of ``photos`` and asks again."""
     code = _REMEDY.format(condition.call.format(amount))
@@ -170,17 +153,16 @@ def check_properties(
         first_layers=first_layers,
         preprocessing_doubtful=preprocessing_doubtful,
     )
-    trials = [_Trial(case, condition) for condition in IMAGE_CAUSES.values()]
-    suspected = [trial for trial in trials if trial.suspect_measures]
+    trials = filter(None, map(partial(_tried, case), IMAGE_CAUSES.values()))
     findings: list[Finding] = []
-    for trial in sorted(suspected, key=lambda trial: trial.rank):
+    for trial in sorted(trials, key=lambda trial: trial.rank):
         verdict = trial.verdict
         # Only the first by rank is to blame: that by which most other predictions fall.
         if verdict == "named" and any(
             earlier.verdict == "named" for earlier in findings
         ):
             verdict = "possible"
-        findings.append(trial.finding(verdict))
+        findings.append(_finding(case, trial, verdict))
     return tuple(findings)
 
 
@@ -226,6 +208,11 @@ class _Case:
     first_layers: FirstLayers | None
     preprocessing_doubtful: bool
 
+    def measures(self, cause: str) -> dict[int, float]:
+        """Return the measures of a property, by place, where it is out of the ordinary."""
+        images = enumerate(self.unusual_measures)
+        return {place: unusual[cause] for place, unusual in images if cause in unusual}
+
     @cached_property
     def correct(self) -> Bools:
         """Whether each image is known to be predicted correctly."""
@@ -252,115 +239,20 @@ class _Case:
         return resized, predictions[surest]
 
 
-@dataclass(frozen=True, eq=False)
-class _Trial:
-    """A property, done to other images and undone in those that have it."""
+class _Trial(NamedTuple):
+    """What came of a property that was done to other images, and undone in those that have it.
 
-    case: _Case
+    `measures` and `amount` are those of the images that it may be to blame for, and the setting of the
+    perturbation that does it; for all else see `_tried` and `_finding`.
+    """
+
     condition: ImageCause
-
-    @cached_property
-    def unusual_places(self) -> list[int]:
-        """Images in which the property is out of the ordinary."""
-        cause = self.condition.cause
-        images = enumerate(self.case.unusual_measures)
-        return [place for place, measures in images if cause in measures]
-
-    @cached_property
-    def suspect_measures(self) -> dict[int, float]:
-        """Measures, by place, of the images that the property may be to blame for."""
-        measures = self.case.unusual_measures
-        return {
-            place: measures[place][self.condition.cause]
-            for place in self.unusual_places
-            if not self.case.correct[place]
-        }
-
-    @cached_property
-    def amounts(self) -> dict[int, float]:
-        """How much of it there is, by place, in those that are asked about."""
-        # Settings of the perturbation that does it, for at most `IMAGES_ASKED` images, spread over all.
-        step = ceil(len(self.suspect_measures) / IMAGES_ASKED)
-        pixels = [photo.pixels for photo in self.case.reduced_photos]
-        return {
-            place: self.condition.amount(self.suspect_measures[place], pixels[place])
-            for place in list(self.suspect_measures)[::step]
-        }
-
-    @cached_property
-    def amount(self) -> float:
-        """Median of `amounts`."""
-        return float(np.median([*self.amounts.values()]))
-
-    def undone(self, place: int) -> list[Photo]:
-        """Return an image without the property, in several ways."""
-        pixels = self.case.reduced_photos[place].pixels
-        return list(map(Photo, self.condition.undo(pixels, self.amounts[place])))
-
-    @cached_property
-    def kept_share(self) -> float:
-        """Share of the predictions for other images that are kept once this amount is done to them.
-
-        Of an answer that has become less sure, the share of its probability counts.
-        """
-        photos, before = self.case.controls
-        spoilt = [self.condition.done(photo, self.amount) for photo in photos]
-        rows = self.case.classifier.probabilities(spoilt)
-        # Of the class that was predicted before.
-        probability_after = rows[np.arange(len(photos)), before.index]
-        return float(np.minimum(probability_after / before.probability, 1).mean())
-
-    @cached_property
-    def rival_lead_nats(self) -> dict[int, float]:
-        """Log of the mean probability of the best other class over that of the present one, by place."""
-        lead_nats = {}
-        for place in self.amounts:
-            present_class = self.case.predictions.index[place]
-            rows = self.case.classifier.probabilities(self.undone(place))
-            # Over the ways to undo the property.
-            mean = rows.mean(axis=0) + np.float32(_LEAST_PROBABILITY)
-            lead = np.delete(mean, present_class).max() / mean[present_class]
-            lead_nats[place] = float(np.log(lead))
-        return lead_nats
-
-    @property
-    def changed_share(self) -> float:
-        """Share of the predictions that change once it is undone."""
-        return float(np.mean([nats > 0 for nats in self.rival_lead_nats.values()]))
-
-    @cached_property
-    def chance_of_change(self) -> float:
-        """How likely it has changed the predictions, 0..1."""
-        log_odds = np.median([self._log_odds(place) for place in self.amounts])
-        return float(1 / (1 + np.exp(-log_odds)))
-
-    def _log_odds(self, place: int) -> float:
-        """Weigh what speaks for a change of the prediction for one image."""
-        predictions = self.case.predictions
-        probability = predictions.probability[place]
-        unsure_nats = np.log(
-            (1 - probability + _LEAST_PROBABILITY) / (probability + _LEAST_PROBABILITY)
-        )
-        lead_nats = self.rival_lead_nats[place]
-        lead_log_odds = lead_nats * ROUGH_WEIGHT
-        if self.condition.invertible:
-            lead_log_odds = (
-                np.clip(lead_nats, -_MOST_LEAD_NATS, _MOST_LEAD_NATS) * EXACT_WEIGHT
-            )
-        # How many of the other predictions fall, as log odds with one added to each count.
-        fallen = (1 - self.kept_share) * CONTROL_IMAGES
-        fallen_nats = np.log((fallen + 1) / (CONTROL_IMAGES - fallen + 1))
-        log_odds = (
-            PRIOR_LOG_ODDS
-            + FALLEN_WEIGHT * fallen_nats
-            + UNSURE_WEIGHT * unsure_nats
-            + lead_log_odds
-        )
-        # Correct predictions are not asked about, so one with a label, not -1, is wrong.
-        if predictions.labels[place] >= 0:
-            log_odds += WRONG_LOG_ODDS
-        # What hardly any other prediction suffers from is never more likely than not.
-        return float(log_odds if self.kept_share < UNHARMED_SHARE else min(log_odds, 0))
+    measures: Sequence[float]
+    amount: float
+    kept_share: float
+    changed_share: float
+    chance: float
+    verdict: Verdict
 
     @property
     def rank(self) -> tuple[bool, float]:
@@ -368,96 +260,158 @@ class _Trial:
         # Last is what is undone exactly without a change of most predictions, as it was not to blame.
         return self.condition.invertible and self.changed_share < 0.5, self.kept_share
 
-    @property
-    def verdict(self) -> Verdict:
-        """The verdict of this property by itself."""
-        conclusive = self.condition.invertible or self.kept_share >= BEARABLE_SHARE
-        if self.chance_of_change <= RULED_OUT_CHANCE and conclusive:
-            return "ruled_out"
-        not_correct = int((~self.case.correct).sum())
-        frequent = len(self.suspect_measures) >= FREQUENT_SHARE * not_correct
-        likely = self.chance_of_change >= NAMED_CHANCE and frequent
-        if likely and not self._too_frequent() and not self._undoing_leads_away():
-            return "named"
-        return "possible"
 
-    def _too_frequent(self) -> bool:
-        """Whether a property is too frequent to be to blame; correctly predicted images are the controls."""
-        images = len(self.case.correct)
-        correct = int(self.case.correct.sum())
-        if not correct:
-            # A wrong preprocessing makes many images look unusual.
-            frequent = len(self.unusual_places) > COMMON_SHARE * images
-            return self.case.preprocessing_doubtful and images > 2 and frequent
-        # Of the images with the property, those that are not known to be predicted correctly.
-        unusual_suspects = len(self.suspect_measures)
-        unusual_correct = len(self.unusual_places) - unusual_suspects
-        # Odds to have the property: among the suspects, and among the correct ones.
-        suspect_odds = (unusual_suspects + 1) / (
-            images - correct - unusual_suspects + 1
-        )
-        correct_odds = (unusual_correct + 1) / (correct - unusual_correct + 1)
-        return bool(np.log(suspect_odds / correct_odds) < RARER_LOG_ODDS)
+def _tried(case: _Case, condition: ImageCause) -> _Trial | None:
+    """Do a property to other images, undo it in those that have it; None where no image is suspected."""
+    measures = case.measures(condition.cause)
+    suspects = [place for place in measures if not case.correct[place]]
+    if not suspects:
+        return None
+    # At most `IMAGES_ASKED` images, spread over all.
+    places = suspects[:: ceil(len(suspects) / IMAGES_ASKED)]
+    amounts = []
+    # For each image, several ways to undo it.
+    undone = []
+    for place in places:
+        pixels = case.reduced_photos[place].pixels
+        amount = condition.amount(measures[place], pixels)
+        amounts.append(amount)
+        undone.append(list(map(Photo, condition.undo(pixels, amount))))
+    kept_share = _kept_share(case, condition, float(np.median(amounts)))
+    lead_nats = np.array(list(map(partial(_rival_lead, case), places, undone)))
+    chance = _chance_of_change(
+        case.predictions[np.array(places)],
+        lead_nats,
+        exact=condition.invertible,
+        kept_share=kept_share,
+    )
+    verdict: Verdict = "possible"
+    if chance <= RULED_OUT_CHANCE:
+        if condition.invertible or kept_share >= BEARABLE_SHARE:
+            verdict = "ruled_out"
+    elif (
+        chance >= NAMED_CHANCE
+        and len(suspects) >= FREQUENT_SHARE * (~case.correct).sum()
+        and not _too_frequent(case, len(measures), len(suspects))
+        and not _undoing_leads_away(case, places, undone)
+    ):
+        verdict = "named"
+    return _Trial(
+        condition=condition,
+        measures=[measures[place] for place in suspects],
+        amount=float(np.median(amounts)),
+        kept_share=kept_share,
+        changed_share=float((lead_nats > 0).mean()),
+        chance=chance,
+        verdict=verdict,
+    )
 
-    def _undoing_leads_away(self) -> bool:
-        """Whether images without a property lie farther from those of training, which then have it, too."""
-        evaluator = Evaluator(self.case.classifier, self.case.first_layers)
-        if not evaluator.has_layer_statistics:
-            return False
-        used = known_preprocessing(self.case.classifier)
-        photos = [self.case.reduced_photos[place] for place in self.amounts]
-        # One set of all images for each way to undo the property.
-        undone_sets = zip(*map(self.undone, self.amounts), strict=True)
-        # If that leads away from the statistics of training, the training images had the property, too.
-        nearest = min(evaluator.distance(undone, used) for undone in undone_sets)
-        return nearest > evaluator.distance(photos, used)
 
-    @property
-    def evidence(self) -> tuple[Evidence, ...]:
-        """What was measured, for and against."""
-        median = float(np.median([*self.suspect_measures.values()]))
-        kept_text = f"mean share of its probability that each of {CONTROL_IMAGES} other images keeps"
-        changed_text = "share of these predictions that change once it is undone"
-        chance_text = "probability that it changed the prediction"
-        return (
-            Evidence(
-                self.condition.unit, median, self.condition.ordinary, supports=True
-            ),
-            Evidence(
-                kept_text,
-                self.kept_share,
-                BEARABLE_SHARE,
-                supports=self.kept_share < BEARABLE_SHARE,
-            ),
-            Evidence(changed_text, self.changed_share),
-            Evidence(
-                chance_text,
-                self.chance_of_change,
-                NAMED_CHANCE,
-                supports=self.chance_of_change >= NAMED_CHANCE,
-            ),
-        )
+def _finding(case: _Case, trial: _Trial, verdict: Verdict) -> Finding:
+    """Report what was measured."""
+    condition, measures, amount, kept_share, changed_share, chance, _ = trial
+    kept_text = f"mean share of its probability that each of {CONTROL_IMAGES} other images keeps"
+    changed_text = "share of these predictions that change once it is undone"
+    chance_text = "probability that it changed the prediction"
+    evidence = (
+        Evidence(condition.unit, float(np.median(measures)), condition.ordinary, True),
+        Evidence(kept_text, kept_share, BEARABLE_SHARE, kept_share < BEARABLE_SHARE),
+        Evidence(changed_text, changed_share),
+        Evidence(chance_text, chance, NAMED_CHANCE, chance >= NAMED_CHANCE),
+    )
+    images = len(case.reduced_photos)
+    if condition.read is not None:
+        # Noise and blur that are read from pixels were reduced with the image.
+        amount *= case.reduction_factor
+    which_are = "This image is"
+    if images > 1:
+        which_are = f"{len(measures)} of {images} images are"
+    parameter = condition.parameter.replace("_", " ")
+    return Finding(
+        cause=condition.cause,
+        verdict=verdict,
+        summary=f"{which_are} unusually {condition.adjective}: {parameter} {amount:.2g}.",
+        evidence=evidence,
+        cost=changed_share * len(measures) / images,
+        fix=remedy(condition, amount),
+    )
 
-    def finding(self, verdict: Verdict) -> Finding:
-        """Report what was measured."""
-        condition = self.condition
-        images = len(self.case.reduced_photos)
-        amount = self.amount
-        if condition.read is not None:
-            # Noise and blur that are read from pixels were reduced with the image.
-            amount *= self.case.reduction_factor
-        which_are = "This image is"
-        if images > 1:
-            which_are = f"{len(self.suspect_measures)} of {images} images are"
-        parameter = condition.parameter.replace("_", " ")
-        return Finding(
-            cause=condition.cause,
-            verdict=verdict,
-            summary=f"{which_are} unusually {condition.adjective}: {parameter} {amount:.2g}.",
-            evidence=self.evidence,
-            cost=self.changed_share * len(self.suspect_measures) / images,
-            fix=remedy(condition, amount),
-        )
+
+def _kept_share(case: _Case, condition: ImageCause, amount: float) -> float:
+    """Return the share of the predictions for other images that is kept once this amount is done to them.
+
+    Of an answer that has become less sure, the share of its probability counts.
+    """
+    photos, before = case.controls
+    spoilt = [condition.done(photo, amount) for photo in photos]
+    rows = case.classifier.probabilities(spoilt)
+    # Of the class that was predicted before.
+    probability_after = rows[np.arange(len(photos)), before.index]
+    return float(np.minimum(probability_after / before.probability, 1).mean())
+
+
+def _rival_lead(case: _Case, place: int, undone: Photos) -> float:
+    """Return by how many nats the best other class leads the present one, over the ways to undo it."""
+    present_class = case.predictions.index[place]
+    rows = case.classifier.probabilities(undone)
+    mean = rows.mean(axis=0) + np.float32(_LEAST_PROBABILITY)
+    return float(np.log(np.delete(mean, present_class).max() / mean[present_class]))
+
+
+def _chance_of_change(
+    predictions: Predictions, lead_nats: Float64, *, exact: bool, kept_share: float
+) -> float:
+    """Return how likely a property has changed these predictions, 0..1; `exact` where it can be undone so."""
+    unsure = 1 - predictions.probability + _LEAST_PROBABILITY
+    unsure_nats = np.log(unsure / (predictions.probability + _LEAST_PROBABILITY))
+    lead_log_odds = lead_nats * ROUGH_WEIGHT
+    if exact:
+        capped_nats = np.clip(lead_nats, -_MOST_LEAD_NATS, _MOST_LEAD_NATS)
+        lead_log_odds = capped_nats * EXACT_WEIGHT
+    # How many of the other predictions fall, as log odds with one added to each count.
+    fallen = (1 - kept_share) * CONTROL_IMAGES
+    fallen_nats = np.log((fallen + 1) / (CONTROL_IMAGES - fallen + 1))
+    log_odds = (
+        PRIOR_LOG_ODDS
+        + FALLEN_WEIGHT * fallen_nats
+        + UNSURE_WEIGHT * unsure_nats
+        + lead_log_odds
+        # Correct predictions are not asked about, so one with a label, not -1, is wrong.
+        + np.where(predictions.labels >= 0, WRONG_LOG_ODDS, 0)
+    )
+    if kept_share >= UNHARMED_SHARE:
+        # What hardly any other prediction suffers from is never more likely than not.
+        log_odds = np.minimum(log_odds, 0)
+    return float(1 / (1 + np.exp(-np.median(log_odds))))
+
+
+def _too_frequent(case: _Case, unusual: int, suspects: int) -> bool:
+    """Whether a property is too frequent to be to blame; correctly predicted images are the controls."""
+    images = len(case.correct)
+    correct = int(case.correct.sum())
+    if not correct:
+        # A wrong preprocessing makes many images look unusual.
+        frequent = unusual > COMMON_SHARE * images
+        return case.preprocessing_doubtful and images > 2 and frequent
+    # Odds to have the property: among those not known to be correct, and among the correct ones.
+    suspect_odds = (suspects + 1) / (images - correct - suspects + 1)
+    correct_odds = (unusual - suspects + 1) / (correct - unusual + suspects + 1)
+    return bool(np.log(suspect_odds / correct_odds) < RARER_LOG_ODDS)
+
+
+def _undoing_leads_away(
+    case: _Case, places: Sequence[int], undone: Sequence[Photos]
+) -> bool:
+    """Whether images without a property lie farther from those of training, which then have it, too."""
+    evaluator = Evaluator(case.classifier, case.first_layers)
+    if not evaluator.has_layer_statistics:
+        return False
+    used = known_preprocessing(case.classifier)
+    photos = [case.reduced_photos[place] for place in places]
+    # One set of all images for each way to undo the property.
+    undone_sets = zip(*undone, strict=True)
+    nearest = min(evaluator.distance(photos, used) for photos in undone_sets)
+    return nearest > evaluator.distance(photos, used)
 
 
 SURE_CHANCE = 0.01

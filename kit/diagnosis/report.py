@@ -15,11 +15,7 @@ from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import CHOICES, contrasts
 from kit.regression.cases import pin
 
-_SUBJECT_BY_CHANGE = {
-    "decoder": "decoding",
-    "light": "the light",
-    "colour of the light": "the light",
-}
+_SUBJECT_BY_CHANGE = {"decoder": "decoding", "light": "the light"}
 """What a small change is about; of all others it is resizing."""
 UNLABELLED = "without labels, class names and the last layer were not checked"
 

@@ -22,32 +22,6 @@ PAIR_SURPLUS = 0.4
 """Nats more that two changes must explain than one: of so many pairs some fit better by chance."""
 
 
-class Pair(NamedTuple):
-    """A change, and what comes of another one with it."""
-
-    first: Candidate
-    both: Score
-
-    @property
-    def causes(self) -> set[str]:
-        """What both are called."""
-        return {self.first.cause, self.both.candidate.cause}
-
-
-def pairs(grounds: Grounds, firsts: Scores) -> list[Pair]:
-    """Weigh changes of two steps, the first of which is given; the best first."""
-    weighed = [
-        # The second builds on the first: its preprocessing has both changes.
-        Pair(first.candidate, grounds.score(second))
-        for first in firsts
-        for second in grounds.with_in_use(
-            first.candidate.preprocessing
-        ).differing_candidates()
-        if second.step != first.candidate.step
-    ]
-    return sorted(weighed, key=lambda pair: -pair.both.gain)
-
-
 def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | None:
     """Look for two changes of which neither explains anything alone.
 
@@ -55,22 +29,31 @@ def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | N
     """
     if not grounds.evaluator.has_statistics or grounds.usual(grounds.in_use):
         return None
-    singles = grounds.scores()
-    ranked_pairs = pairs(grounds, singles[:FIRSTS_PAIRED])
-    if not ranked_pairs:
+    singles = grounds.scores
+    # Of each pair the cause of the first change, and the score of the second, which has both changes.
+    pairs = [
+        (first.candidate.cause, grounds.score(second))
+        for first in singles[:FIRSTS_PAIRED]
+        for second in grounds.with_in_use(first.preprocessing).differing_candidates()
+        if second.step != first.candidate.step
+    ]
+    if not pairs:
         return None
-    best = ranked_pairs[0]
-    rivals = (pair.both.gain for pair in ranked_pairs if pair.causes != best.causes)
+    first_cause, both = max(pairs, key=lambda pair: pair[1].gain)
+    causes = {first_cause, both.candidate.cause}
+    rivals = (
+        score.gain for cause, score in pairs if {cause, score.candidate.cause} != causes
+    )
     needed = NAMED_GAIN + PAIR_SURPLUS
     best_rival = max(rivals, default=-inf)
     least_gain = max(
         needed, singles[0].gain + PAIR_SURPLUS, best_rival + LEAD_OVER_STEPS
     )
-    if best.both.gain < least_gain or _forbidden(grounds, best.both):
+    if both.gain < least_gain or _forbidden(grounds, both):
         return None
-    fixed = best.both.preprocessing
+    fixed = both.preprocessing
     evidence = Evidence(
-        "gain of both changes together, in nats", best.both.gain, needed, supports=True
+        "gain of both changes together, in nats", both.gain, needed, supports=True
     )
     findings = [
         Finding(
@@ -81,16 +64,14 @@ def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | N
             cost=float(grounds.trial(fixed).changed.mean()),
             fix=fix(grounds.in_use, fixed),
         )
-        for cause in (best.first.cause, best.both.candidate.cause)
+        for cause in (first_cause, both.candidate.cause)
     ]
     return findings, fixed
 
 
 _TOO_LITTLE_KNOWN_NOTE = (
-    "too little is known of the training images: give labels or training images"
+    "too little is known of the training images: give more labels or training images"
 )
-_FEW_LABELS_NOTE = "so few labels match by chance: give more, or training images"
-_STILL_UNUSUAL_NOTE = "once that is fixed, the first layers still get unusual values"
 _UNUSUAL_NOTE = (
     "the first layers get unusual values: look at crop, background and light"
 )
@@ -144,12 +125,12 @@ def search(grounds: Grounds) -> Search:
         for finding in named or doubtful
         for cause in (finding.cause, *finding.equivalent)
     }
-    unreported = other_findings(repaired, repaired.scores(), reported)
+    unreported = other_findings(repaired, repaired.scores, reported)
     undecided = [
         finding.cause for finding in unreported if finding.verdict != "ruled_out"
     ]
     convincing = grounds.convincing()
-    notes = []
+    notes = [] if usual else [_UNUSUAL_NOTE]
     if named:
         # Beside a named cause, others are told in a note alone.
         unreported = []
@@ -157,18 +138,11 @@ def search(grounds: Grounds) -> Search:
             notes.append(
                 f"once that is fixed, these cannot be judged: {', '.join(undecided)}"
             )
-        if not usual:
-            notes.append(_STILL_UNUSUAL_NOTE)
-    elif doubtful and doubtful[0].summary not in {_CLOSER_TO_TRAINING, _LABELS_MET}:
+    elif doubtful and doubtful[0].summary == _PREPROCESSING_OR_LIGHT:
         # It says itself what is missing.
-        notes.append(doubtful[0].summary)
-    else:
-        if not usual:
-            notes.append(_UNUSUAL_NOTE)
-        if not grounds.judges_every_step and (doubtful or not convincing):
-            notes.append(
-                _FEW_LABELS_NOTE if grounds.label_count else _TOO_LITTLE_KNOWN_NOTE
-            )
+        notes.append(_PREPROCESSING_OR_LIGHT)
+    elif not grounds.judges_every_step and (doubtful or not convincing):
+        notes.append(_TOO_LITTLE_KNOWN_NOTE)
     nothing_else = usual and convincing and not (doubtful or undecided)
     return Search(
         findings=(*named, *doubtful, *unreported),
@@ -200,7 +174,7 @@ def scaling_by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
     too_small = min(grounds.in_use.size or (0,)) < LEAST_SIDE
     if too_small or not unsure_or_constant(grounds.in_use):
         return ()
-    for score in grounds.scores():
+    for score in grounds.scores:
         candidate = score.candidate
         if candidate.step == "scaling" and not unsure_or_constant(score.preprocessing):
             possible_fix = fix(grounds.in_use, score.preprocessing)
@@ -256,9 +230,7 @@ def _faults_one_by_one(grounds: Grounds) -> _Faults:
     steps_fixed: set[str] = set()
     for _ in range(MOST_FAULTS):
         scores = [
-            score
-            for score in grounds.scores()
-            if score.candidate.step not in steps_fixed
+            score for score in grounds.scores if score.candidate.step not in steps_fixed
         ]
         fitted = None if "scaling" in steps_fixed else estimated(grounds, scores)
         if fitted is not None:
@@ -299,6 +271,7 @@ LEAD_WITHIN_STEP = 0.03
 
 _SEES_AS_TRAINED = "With the fix, the model sees what it was trained on."
 _LABELS_MET = "With the fix, labelled images are predicted correctly."
+_LIKELIER_LABELS = "With the fix, labels become a little more probable."
 _CLOSER_TO_TRAINING = "The fix brings the images a little closer to training."
 _NOT_CLOSER = "This change does not bring the images closer to training."
 _NOT_MORE_CORRECT = "This change does not make more predictions correct."
@@ -329,10 +302,7 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
     if explained_by_light(grounds, best):
         summary = _PREPROCESSING_OR_LIGHT
     elif not grounds.evaluator.has_statistics:
-        summary = _LABELS_MET
-        bundled = grounds.bundled
-        if not sure and bundled and bundled.photographic:
-            summary = bundled.words(grounds.in_use, best.candidate)
+        summary = _LABELS_MET if sure else _LIKELIER_LABELS
     else:
         summary = _SEES_AS_TRAINED if sure else _CLOSER_TO_TRAINING
     best_fix = _best_fix(grounds, best, scores)
@@ -509,7 +479,7 @@ def _chance_of_labels(grounds: Grounds, score: Score) -> float:
 
     Each puts a wrong label right as often as those do that are called otherwise.
     """
-    scores = grounds.scores()
+    scores = grounds.scores
     rivals = _of_other_causes(score, scores)
     gained, lost = grounds.gained_and_lost(score.preprocessing)
     wrong = grounds.label_count - grounds.correct()

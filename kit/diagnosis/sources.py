@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil, inf, log, log10, sqrt
-from typing import Protocol
+from math import inf, log, log10, sqrt
 
 import numpy as np
 
 from kit._arrays import Bools, Float64, Int64
 from kit.classifier.labels import entropies
-from kit.diagnosis.candidates import QUIET_SHARE, Candidate, Evaluator
+from kit.diagnosis.candidates import Candidate, Evaluator
 from kit.diagnosis.finding import at_least
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
@@ -331,31 +330,9 @@ class Bundled(Labelled):
         is_unjudged = candidate.step == "polarity" and not self.photographic
         return Vote(text, gain, measured=errors, veto=is_unjudged)
 
-    def words(self, in_use: Preprocessing, candidate: Candidate) -> str:
-        """Say what they show of a candidate that they do not prove, and how many like them would."""
-        judging = self._judging_step(candidate.step)
-        gained, lost = judging.gained_and_lost(in_use, candidate.preprocessing)
-        effect = (
-            f"its fix puts {gained} right and {lost} wrong of {self.count} {self.title}"
-        )
-        if gained + lost <= QUIET_SHARE * self.count:
-            return f"It hardly matters here: {effect}."
-        errors = np.clip(self.vote(in_use, candidate).measured, 0.5, 2.0)
-        # A standard error falls with the root of the count.
-        needed = ceil(self.count * (self.STANDARD_ERRORS / errors) ** 2)
-        return f"Too few to tell: {effect}; about {needed} would do."
 
-
-class Source(Protocol):
-    """What judges candidates."""
-
-    @property
-    def title(self) -> str:
-        """What it is, in words; empty where that goes without saying."""
-
-    def vote(self, in_use: Preprocessing, candidate: Candidate, /) -> Vote:
-        """Compare a candidate with the preprocessing in use."""
-
+Source = Averages | Ordinary | Certainty | Labelled
+"""What judges candidates."""
 
 RARE_STEP_NATS = 0.6
 """Nats for each step that hardly any training has."""

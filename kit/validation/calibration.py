@@ -1,7 +1,6 @@
 """How far probabilities can be trusted."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,7 @@ from kit._arrays import Bools, Float32, Float64, Floats, Int64
 from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, known_classes
-from kit.images import Photo, Pictures, as_photos
+from kit.images import Pictures, as_photos
 from kit.images.photo import describe
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 
@@ -305,9 +304,6 @@ FEWEST_ERRORS = 5
 Of 20 draws of 100 images of Fashion-MNIST, where 1.04 is right, those with up to 4 gave 0.39 to 1.12."""
 RARE_ERROR_SHARE = 0.1
 """Share of errors below which, surely, nearly all predictions are correct."""
-COPY_DISTANCE_RATIO = 0.5
-"""Distance to the nearest training image over that to the second, below which an image is a copy of it: all
-training images of Fashion-MNIST, 9 in 10 that were saved as JPEG, and 1 in 500 others."""
 
 
 def calibrate(
@@ -366,7 +362,7 @@ def calibrate(
         measured=measure(probabilities, classes),
         before=before,
         after=measure(tempered.calibrated(judged_probabilities), classes[~in_fit]),
-        notes=(*_training_copy_notes(classifier, images), *notes),
+        notes=tuple(notes),
     )
 
 
@@ -394,23 +390,6 @@ def _temperature_and_notes(
         f"the images determine no temperature, so 1 is kept: {request_words}; give more images"
     )
     return 1.0, notes
-
-
-def _training_copy_notes(
-    classifier: Classifier, photos: Sequence[Photo]
-) -> Iterator[str]:
-    # A ValueError: no reference, no compiled network or no feature map, so nothing can be said.
-    with suppress(ValueError):
-        neighbours = classifier.reference.neighbours
-        _, features_of_photos = classifier.features(photos)
-        copy_count = 0
-        # One photo at a time, since each may have distances to 10,000 training images.
-        for features in features_of_photos:
-            nearest, second = np.sort(neighbours.distances(features[None])[0])[:2]
-            copy_count += nearest < COPY_DISTANCE_RATIO * second
-        # One in 500 other images is as near by chance.
-        if copy_count > len(photos) / 100:
-            yield f"warning: {copy_count} of {len(photos)} images are nearly training images; leave them out"
 
 
 def _checked_probabilities(rows: Floats, labels: Labels) -> tuple[Float64, Int64]:

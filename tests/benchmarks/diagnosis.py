@@ -276,7 +276,7 @@ def _scores(
                 for name, vote in zip(names, score.votes, strict=True)
             ],
         ]
-        for score in grounds.scores()
+        for score in grounds.scores
     ]
 
 

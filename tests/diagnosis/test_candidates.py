@@ -77,19 +77,12 @@ def table():
 
 def test_a_change_counts_where_any_variant_changes_the_prediction(table):
     used = LITE.preprocessing
-    in_use, squashed, whole = (
-        LITE.probabilities(PHOTOS, preprocessing=p)
-        for p in (
-            used,
-            used.replace(fit="squash", crop_fraction=1.0),
-            used.replace(crop_fraction=1.0),
-        )
+    in_use, *cropped = (
+        LITE.predict(PHOTOS, preprocessing=used.replace(crop_fraction=fraction)).index
+        for fraction in (0.875, 0.8, 0.95, 1.0)
     )
-    top = in_use.argmax(axis=1)
-    row = table["resize_fit"]
-    assert row.changed == sum(
-        squashed[i].argmax() != top[i] or whole[i].argmax() != top[i] for i in range(4)
-    )
+    assert used.crop_fraction == 0.875
+    assert table["crop"].changed == (np.array(cropped) != in_use).any(axis=0).sum()
 
 
 def test_what_changes_no_tensor_is_no_row():

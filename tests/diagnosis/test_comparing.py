@@ -75,6 +75,7 @@ def test_two_trainings_have_no_cause_and_are_not_sound(hundred):
 OTHERS = (
     ({"filter": "nearest"}, "resize_filter"),
     ({"channels": "bgr"}, "channel_order"),
+    ({"channels": "bgr", "scaling": "imagenet"}, "channel_order and wrong_mean_std"),
 )
 
 
@@ -307,6 +308,16 @@ def test_what_an_app_predicts_for_one_photo_tells_its_fault(classifier, fault, c
     found = kit.compare(classifier, outputs, photo)
     assert found.cause == cause
     assert found.left < 1e-3
+
+
+def test_a_temperature_counts_on_both_sides(fashion, sixteen):
+    sharp = fashion.tempered(3)
+    found = [
+        kit.compare(*pair, sixteen) for pair in ((fashion, sharp), (sharp, fashion))
+    ]
+    assert [each.undone for each in found] == [
+        f"a temperature of {temperature}" for temperature in ("3", "0.333")
+    ]
 
 
 def test_nothing_is_fitted_to_one_image(fashion, sixteen):

@@ -164,7 +164,7 @@ def test_a_healthy_small_network_is_clean_but_for_quiet_changes_that_no_evidence
         diagnosis = kit.diagnose(with_faults(name), pictures)
         moving = {
             row.name for row in diagnosis.sensitivity if row.changed > row.photos / 8
-        }
+        } - {"light"}  # which is judged where a network knows photographs
         excluded = all(finding.verdict == "ruled_out" for finding in diagnosis.findings)
         assert (diagnosis.best, diagnosis.clean) == (None, excluded)
         if excluded:
@@ -175,7 +175,7 @@ def test_without_statistics_and_labels_the_cause_cannot_be_told(sixteen):
     classifier = unprofiled(with_faults("fashion_mnist_no_batchnorm", "inverted"))
     diagnosis = kit.diagnose(classifier, sixteen)
     assert diagnosis.verdict == "cannot_tell"
-    assert "give labels or training images" in diagnosis.notes[0]
+    assert "give more labels or training images" in diagnosis.notes[0]
 
 
 def test_a_reference_counts_where_no_layers_can_be_run(tmp_path):

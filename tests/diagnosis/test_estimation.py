@@ -28,7 +28,7 @@ def trained(no_batchnorm):
 def found(classifier, scaling, photos):
     in_use = classifier.preprocessing.replace(scaling=scaling)
     grounds = Grounds.of(Evaluator(classifier, classifier.first_layers), in_use, photos)
-    return estimated(grounds, grounds.scores())
+    return estimated(grounds, grounds.scores)
 
 
 @pytest.mark.parametrize("scaling", ["0..255", "0..1"])

@@ -215,9 +215,6 @@ def test_a_network_of_usual_classes_is_asked_about_labelled_images_of_the_kit(
     ).statistic
     assert vote.measured == pytest.approx(errors, rel=1e-3)
     assert vote.gain == pytest.approx(0.5 * errors / 2.5, rel=1e-3)
-    # Five of 40, or fewer, hardly matter; 2 errors are too few, and (2.5 / 2)² times as many would do.
-    assert "0 right and 0 wrong of 40 labelled" in bundled.words(right, back)
-    assert bundled.words(turned, back).endswith("about 63 would do.")
 
 
 def test_own_images_may_have_another_polarity_than_those_of_the_kit(

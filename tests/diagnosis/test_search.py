@@ -30,7 +30,7 @@ def test_what_hides_each_other_is_named_together_with_one_fix(
     assert right == no_batchnorm.preprocessing
     (gain,) = findings[0].evidence
     assert gain.value >= gain.threshold == pytest.approx(0.9)
-    assert gain.value - max(grounds.scores()[0].gain, 0) >= 0.4
+    assert gain.value - max(grounds.scores[0].gain, 0) >= 0.4
     for one in findings:
         assert (one.verdict, one.fix.preprocessing, one.cost) == (
             "named",
