@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -381,7 +380,7 @@ def pin(
     digest = hashlib.sha256(file).hexdigest()
     kind = "jpg" if file.startswith(b"\xff\xd8") else "png"
     today = time.strftime("%Y-%m-%d")
-    word = str(about.get("cause", "")).replace("_", "-") or classes[0]
+    word = str(about.get("cause", "")).replace("_", "-") or "-".join(classes[:1])
     case = Case(
         name=name_for(name or f"{today}-{Path(opened.name).stem}-{word}"),
         picture=f"{PICTURES}/{digest[:16]}.{kind}",
@@ -420,24 +419,17 @@ def weights_of(classifier: Classifier) -> str:
 
 def _class_names(expected: Any, names: Sequence[str]) -> tuple[str, ...]:
     labels = list(expected) if isinstance(expected, (list, tuple)) else [expected]
-    if not labels:
-        raise ValueError(
-            f"Expected at least one class by name or index, received {expected!r}"
-        )
     return tuple(names[index] for index in known_classes(labels, names, len(labels)))
 
 
 def _added(folder: Path, case: Case, file: bytes) -> Path:
-    """Write a case and its image, and return its path; whoever ends this meanwhile leaves drafts behind."""
-    picture = own_file(folder, *case.picture.split("/"))
-    with one_line_errors(picture):
-        picture.parent.mkdir(parents=True, exist_ok=True)
-    write_picture = partial(write_file, picture, file)
+    """Write an image, and its case under a name that is free, and return the path of the case."""
+    write_file(own_file(folder, *case.picture.split("/")), file)
     name = case.name
     attempt = 1
     while True:
         path = folder / f"{name}.json"
-        with suppress(FileExistsError), replacing(path, first=write_picture) as stream:
+        with suppress(FileExistsError), path.open("xb") as stream:
             stream.write(replace(case, name=name).to_json().encode())
             return path
         attempt += 1
