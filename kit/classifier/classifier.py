@@ -30,6 +30,7 @@ from kit.classifier.network import (
     TOLERANCE,
     Network,
     Verification,
+    compile_model,
     largest_difference,
     trial_tensors,
 )
@@ -94,7 +95,7 @@ class Classifier:
         preprocessing: Preprocessing | None = None,
         class_names: ClassNames | None = None,
     ) -> None:
-        network = Network.of(model, preprocessing)
+        network = Network(compile_model(model, preprocessing), model=model)
         self._fill(network, str(model.name), preprocessing, class_names)
 
     def _fill(

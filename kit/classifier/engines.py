@@ -14,6 +14,7 @@ from kit._checking import first_line
 from kit._interrupts import uninterrupted
 from kit._reporting import hidden_errors
 from kit.preprocessing import Preprocessing
+from kit.preprocessing.pipeline import arrange
 from kit.preprocessing.scaling import Scaling
 
 Shape = tuple[int | None, int | None, int | None]
@@ -47,13 +48,9 @@ def sized(expected: Shape, steps: Preprocessing | None) -> Shape:
     steps = suited(steps, expected)
     if steps is None or steps.input_shape is None:
         return expected
-    height, width, channels = shape = steps.input_shape
-    if steps.layout == "channels_first":
-        shape = channels, height, width
-    elif steps.layout == "transposed":
-        shape = width, height, channels
-    check_shape((1, *shape), expected)
-    return shape
+    tensor = arrange(np.empty((1, *steps.input_shape), np.uint8), steps.layout)
+    check_shape(tensor.shape, expected)
+    return tensor.shape[1:]
 
 
 OPEN_SIDE = 96

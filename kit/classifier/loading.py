@@ -86,7 +86,7 @@ def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
         return _network(late.result(), opened)
     (head, shape, outputs), predict = early.result()
     compiled = Compiled(head, tuple(shape), outputs)
-    return Network(compiled, source=opened, late=(late, predict))
+    return Network(compiled, source=opened, late=late, predict_early=predict)
 
 
 def _compile(

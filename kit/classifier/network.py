@@ -236,8 +236,8 @@ class Network:
     again, `up_to_date` returns another network instead. ``source`` is the file that it came from, or None;
     ``model`` may be None with a file. ValueError where LiteRT does not run the compiled form.
 
-    While it is being compiled, ``about`` has its shapes and head alone; what needs ``compiled`` waits for the
-    first part of ``late``, and the second predicts.
+    While it is being compiled, ``about`` has its shapes and head alone; what needs ``compiled`` waits for
+    ``late``, and ``predict_early`` predicts.
     """
 
     def __init__(
@@ -246,34 +246,32 @@ class Network:
         *,
         model: Any = None,
         source: Archive | None = None,
-        late: tuple[Future[Compiled], Predict] | None = None,
+        late: Future[Compiled] | None = None,
+        predict_early: Predict | None = None,
     ) -> None:
+        if late is None:
+            late = Future()
+            late.set_result(about)
         self.about = about
         self.source = source
         self._late = late
+        self._predict_early = predict_early
         self.lock = threading.RLock()
         if source is None:
             self.model = model
             self._weights = _digest(model)
 
-    @classmethod
-    def of(cls, model: Any, steps: Preprocessing | None = None) -> Self:
-        """Compile a Keras model that is in memory; raises as `compile_model` does."""
-        return cls(compile_model(model, steps), model=model)
-
     @property
     def pending(self) -> bool:
         """Whether it is being compiled."""
-        return self._late is not None and not self._late[0].done()
+        return not self._late.done()
 
     @property
     def compiled(self) -> Compiled:
         """All that is known, once it is compiled; ValueError where that failed."""
-        if self._late is None:
-            return self.about
         if self.pending:
-            awaited(self._late[:1], "Compiling the model, once")
-        return self._late[0].result()
+            awaited([self._late], "Compiling the model, once")
+        return self._late.result()
 
     @_Once
     def engine(self) -> Engine:
@@ -304,9 +302,8 @@ class Network:
         ``early`` ones come from Keras where the network is still being compiled.
         """
         outputs = None
-        if early and self._late and self.pending:
-            _, predict = self._late
-            outputs = predict(tensors)
+        if early and self._predict_early and self.pending:
+            outputs = self._predict_early(tensors)
         if outputs is None:
             outputs = self.engine.predict(tensors)
         return engines.probabilities(outputs, self.about.head)
@@ -329,7 +326,7 @@ class Network:
         """Return this network, or another, compiled again, where the model was trained since."""
         if self.source is not None or _digest(self.model) == self._weights:
             return self
-        return self.of(self.model, steps)
+        return type(self)(compile_model(self.model, steps), model=self.model)
 
 
 def _digest(model: Any) -> str:

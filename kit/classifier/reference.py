@@ -26,13 +26,6 @@ TRIED = (16, 64)
 
 _PIXELS = 1 << 20
 
-_UNNAMED = """\
-brightness, contrast, highlights, shadows, warmth, tint, saturation, sharpness, noise, colour_noise, \
-blocking, jpeg_quality, size, aspect, turned
-darker, brighter, flatter, harder, warmer, cooler, greener, more magenta, paler, more colourful, blurred, \
-sharpened, noisy, grainy, compressed, reduced, enlarged, cropped, squeezed, stretched, narrower, wider"""
-"""Quantities and alterations, in their order, of files that do not name them."""
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class InputStatistics:
@@ -87,9 +80,7 @@ class InputStatistics:
         ValueError for anything else.
         """
         with suppress(KeyError, TypeError, ValueError):
-            names = _UNNAMED
-            if "names" in arrays:
-                names = arrays["names"].tobytes().decode()
+            names = arrays["names"].tobytes().decode()
             quantities, alterations = (line.split(", ") for line in names.splitlines())
             strengths = arrays["strengths"].reshape(-1, 3).tolist()
             rows = _selected(arrays["rows"], quantities, QUANTITIES)

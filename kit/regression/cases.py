@@ -429,8 +429,14 @@ def _added(folder: Path, case: Case, file: bytes) -> Path:
     attempt = 1
     while True:
         path = folder / f"{name}.json"
-        with suppress(FileExistsError), path.open("xb") as stream:
-            stream.write(replace(case, name=name).to_json().encode())
+        with suppress(FileExistsError):
+            # So that nobody takes it meanwhile.
+            path.touch(exist_ok=False)
+            try:
+                overwrite(path, replace(case, name=name))
+            except BaseException:
+                path.unlink()
+                raise
             return path
         attempt += 1
         name = f"{case.name}-{attempt}"
