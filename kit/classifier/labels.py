@@ -74,7 +74,8 @@ def class_indices(
     Parameters
     ----------
     labels
-        Index or name of a class for each image, None where it is not known; None if none is. One image
+        Index or name of a class for each image, None where it is not known; None if none is. A text of
+        digits that is no name is an index. One image
         may have its label alone, without a list. A name that several classes share stands for the first.
     class_names
         All classes in order.
@@ -127,7 +128,9 @@ def _index(label: Any, class_names: Sequence[str]) -> int | None:
     if label is None or label != label:  # noqa: PLR0124 (what pandas has for None is not equal to itself)
         return None
     if isinstance(label, str):
-        return class_names.index(meant("label", printable(label), class_names))
+        if label in class_names or not label.isdecimal():
+            return class_names.index(meant("label", printable(label), class_names))
+        label = int(label)
     return whole("a label", label, 0, len(class_names) - 1)
 
 

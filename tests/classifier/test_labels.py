@@ -16,6 +16,8 @@ def test_labels_are_indices_names_or_unknown():
     assert class_indices([np.nan, "Dress!", "BAG"], NAMES, 3) == (None, 1, 2)
     # A name that two classes share stands for the first, and one may be a number.
     assert class_indices(["coat", "7"], NAMES, 2) == (0, 4)
+    # Another number is an index, as on the command line.
+    assert class_indices(["1"], NAMES, 1) == (1,)
 
 
 @pytest.mark.parametrize("label", [1, np.int64(1), "dress"])
@@ -37,7 +39,7 @@ UNFIT = [
         ["dres"],
         "Expected the label out of coat, dress, .* received 'dres'; did you mean 'dress'",
     ),
-    (["1"], "received '1'"),
+    (["5"], "Expected a label as a whole number 0..4, received 5"),
 ]
 
 
