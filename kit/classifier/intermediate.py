@@ -9,7 +9,7 @@ import numpy as np
 from kit._arrays import Float32
 
 # Operators of LiteRT between the last feature map and the output.
-_SAME = "RESHAPE", "SQUEEZE", "DEQUANTIZE"
+_SAME = "RESHAPE", "SQUEEZE"
 _BEFORE = *_SAME, "MEAN"
 _DENSE = "FULLY_CONNECTED", "CONV_2D"
 _BEHIND = *_SAME, "SOFTMAX", "LOGISTIC"
@@ -36,7 +36,7 @@ def with_feature_map(compiled: bytes) -> tuple[bytes, Float32 | None]:
         In the same format, for `LiteEngine.inside`.
     float32 (outputs, inputs) or None
         Weights of the dense layer behind the map, pooled or flattened; None where other layers follow, or the
-        weights are of 8 bits.
+        weights are no float32.
 
     Raises
     ------
@@ -75,17 +75,11 @@ def _is_map(graph: Any, operator: Any, litert: Any) -> bool:
 
 def _dense_weights(model: Any, graph: Any, place: int, litert: Any) -> Float32 | None:
     """Follow the feature map to the output; None unless all on the way is pooling and one dense layer."""
-    operators = _named(model, graph, litert)
-    half_precision = {
-        operator.outputs[0]: operator.inputs[0]
-        for kind, operator in operators
-        if kind == "DEQUANTIZE"
-    }
     tensor = graph.operators[place].outputs[0]
     weights = None
-    for kind, operator in operators[place + 1 :]:
+    for kind, operator in _named(model, graph, litert)[place + 1 :]:
         made = operator.outputs[0]
-        # Others widen weights of half precision, or compute the sizes of an open batch.
+        # Others compute the sizes of an open batch.
         is_size = graph.tensors[made].type == litert.TensorType.INT32
         if operator.inputs[0] != tensor or is_size:
             continue
@@ -93,9 +87,11 @@ def _dense_weights(model: Any, graph: Any, place: int, litert: Any) -> Float32 |
             # What follows it here is no gradient of the output.
             if operator.builtinOptions.fusedActivationFunction:
                 return None
-            index = operator.inputs[1]
-            constant = graph.tensors[half_precision.get(index, index)]
-            weights = _constant(model, constant, litert)
+            constant = graph.tensors[operator.inputs[1]]
+            if constant.type != litert.TensorType.FLOAT32:
+                return None
+            values = model.buffers[constant.buffer].data.view("f4")
+            weights = values.reshape(constant.shape[0], -1)
         elif kind not in (_BEFORE if weights is None else _BEHIND):
             return None
         tensor = made
@@ -108,10 +104,3 @@ def _named(model: Any, graph: Any, litert: Any) -> list[tuple[str, Any]]:
     codes = [model.operatorCodes[each.opcodeIndex] for each in graph.operators]
     kinds = [names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in codes]
     return [*zip(kinds, graph.operators, strict=True)]
-
-
-def _constant(model: Any, tensor: Any, litert: Any) -> Float32:
-    """Return the numbers of a tensor that the file holds, float32 (outputs, inputs of each)."""
-    dtypes = {litert.TensorType.FLOAT32: "f4", litert.TensorType.FLOAT16: "f2"}
-    values = model.buffers[tensor.buffer].data.view(dtypes[tensor.type])
-    return np.asarray(values.reshape(tensor.shape[0], -1), np.float32)

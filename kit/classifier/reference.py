@@ -172,14 +172,13 @@ class Reference:
     def with_arrays(self, part: str, arrays: Mapping[str, Any]) -> Self:
         """Return the same with other arrays of a part, by name; `Classifier.save` writes them into the file.
 
-        ValueError for other values than numbers, or more than 128 MB of them.
+        ValueError for more than 128 MB.
         """
         new = {f"{part}/{name}": np.asarray(array) for name, array in arrays.items()}
         total = sum(array.nbytes for array in new.values())
-        numbers = all(array.dtype.kind in "biuf" for array in new.values())
-        if total > MOST_BYTES or not numbers:
+        if total > MOST_BYTES:
             raise ValueError(
-                f"Expected numbers of at most {MOST_BYTES} bytes for {part!r}, received {total}"
+                f"Expected at most {MOST_BYTES} bytes for {part!r}, received {total}"
             )
         others = {
             name: array

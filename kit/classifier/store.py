@@ -13,7 +13,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -60,6 +59,9 @@ _EXPORT = (
 )
 _CONVERSIONS = {
     **dict.fromkeys((".pt", ".pth", ".safetensors", ".ckpt", ".bin"), _EXPORT),
+    **dict.fromkeys(
+        (".h5", ".hdf5"), "make one: python -m kit import OLD.h5 NEW.keras"
+    ),
     ".pb": (
         "of its folder make one: open('model.tflite', 'wb').write("
         "tensorflow.lite.TFLiteConverter.from_saved_model('FOLDER').convert())"
@@ -234,14 +236,9 @@ def local_file(path: AnyPath) -> Path:
 def _model_file(path: AnyPath) -> Path:
     """Return a file in one of the formats that are opened, by its name."""
     file = local_file(path)
-    with file.open("rb") as stream:
-        hdf5 = stream.read(8) == b"\x89HDF\r\n\x1a\n"
-    if file.suffix in {".keras", *SHIPPED} and not hdf5:
+    if file.suffix in {".keras", *SHIPPED}:
         return file
     advice = _CONVERSIONS.get(file.suffix, _ADVICE)
-    if hdf5:
-        new = f"{quote(printable(file.name))} NEW.keras"
-        advice = f"of HDF5 make one: python -m kit import {new}"
     raise ValueError(
         f"Expected a .keras, .tflite or .onnx file, received {file.name!r}; {advice}"
     )

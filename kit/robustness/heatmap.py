@@ -89,7 +89,8 @@ def heatmap(
     Class activation mapping (Zhou et al., Learning deep features for discriminative localization, 2016) where
     pooling or flattening and one dense layer follow the last feature map of a compiled network, for a softmax
     of the logit less the mean of all logits, since a softmax ignores what they share. It is Grad-CAM
-    (Selvaraju et al., Grad-CAM: visual explanations from deep networks via gradient-based localization, 2017).
+    (Selvaraju et al., Grad-CAM: visual explanations from deep networks via gradient-based localization,
+    2017).
     Else occlusion (Zeiler and Fergus, Visualizing and understanding convolutional networks, 2014), which
     takes ``GRID**2`` predictions.
 

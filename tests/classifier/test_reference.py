@@ -90,14 +90,9 @@ def test_a_keras_file_brings_nothing_compiled(tmp_path, monkeypatch):
         assert kept.files == ["novelty/count"]
 
 
-@pytest.mark.parametrize(
-    "array", [np.array(["text"]), np.array([{}]), np.zeros(1 << 25)]
-)
-def test_arrays_that_are_no_numbers_or_too_many_are_refused(small, array):
-    with pytest.raises(
-        ValueError, match="Expected numbers of at most 134217728 bytes for 'mine'"
-    ):
-        small.reference.with_arrays("mine", {"a": array})
+def test_arrays_that_are_too_large_are_refused(small):
+    with pytest.raises(ValueError, match="Expected at most 134217728 bytes for 'mine'"):
+        small.reference.with_arrays("mine", {"a": np.zeros(1 << 25)})
 
 
 def test_where_nothing_is_known_nothing_is_written():
