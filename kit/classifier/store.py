@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from kit._arrays import AnyPath, Arrays, JSONObject
-from kit._checking import first_line, left_by_git, printable
+from kit._checking import first_line, printable
 from kit.classifier.engines import is_lite
 from kit.classifier.metadata import names_in
 from kit.preprocessing import Preprocessing
@@ -36,8 +36,8 @@ _WEIGHTS = {"model.weights.h5", "model.weights.npz"}
 SHIPPED = (".tflite", ".onnx")
 """Formats of networks that are run as they are."""
 _SAVED_MODEL = "saved_model.pb"
-_HEAD = 200
-"""Bytes of a file that say whether Git left it."""
+_POINTER = b"version https://git-lfs"
+"""Begins what Git leaves of a large file that it has not fetched."""
 _CHUNK = 1 << 20
 _MAX_SHIPPED = 1 << 31
 # JSON of a large network is one or two megabytes, and parsed it takes some 25 times as much memory.
@@ -225,11 +225,10 @@ def local_file(path: AnyPath) -> Path:
             f"Expected an existing local model file, received {str(path)!r}; check it"
         )
     with file.open("rb") as stream:
-        damage = left_by_git(stream.read(_HEAD))
-    if damage:
-        raise ValueError(
-            f"Expected a model file, received {file.name!r}, which is {damage}"
-        )
+        if stream.read(len(_POINTER)) == _POINTER:
+            raise ValueError(
+                f"Expected a model file, received {file.name!r}, a Git LFS pointer; run git lfs pull"
+            )
     return file
 
 

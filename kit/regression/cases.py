@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
@@ -360,8 +359,8 @@ def pin(
     preprocessing
         None, or one that equals it, for the classifier's own, whatever that will be then.
     name
-        Of the file; by default of the date, the image and what it is about. A number is added where one of
-        that name is there.
+        Of the file; by default of the image and what it is about. A number is added where one of that name is
+        there.
     about
         ``tolerance``, ``cause`` and ``note`` of the `Case`.
 
@@ -379,10 +378,9 @@ def pin(
     file = opened.file or b""
     digest = hashlib.sha256(file).hexdigest()
     kind = "jpg" if file.startswith(b"\xff\xd8") else "png"
-    today = time.strftime("%Y-%m-%d")
     word = str(about.get("cause", "")).replace("_", "-") or "-".join(classes[:1])
     case = Case(
-        name=name_for(name or f"{today}-{Path(opened.name).stem}-{word}"),
+        name=name_for(name or f"{Path(opened.name).stem}-{word}"),
         picture=f"{PICTURES}/{digest[:16]}.{kind}",
         sha256=digest,
         classifier=classifier.name,

@@ -259,7 +259,6 @@ REFUSED = {
     "map.tflite": (four_sides, r"to \[\(1, 10, 10, 4\)\]"),
     "pointer.tflite": (POINTER, "a Git LFS pointer; run git lfs pull"),
     "pointer.onnx": (POINTER, "a Git LFS pointer; run git lfs pull"),
-    "merge.tflite": (b"<<<<<<< ours\n", "both sides of a Git merge"),
     "cut.onnx": (half, "Expected a network that ONNX Runtime can run"),
     "cut.tflite": (lambda: lite()[:900], "Expected a network that LiteRT can run"),
     "lite.onnx": (
