@@ -23,7 +23,6 @@ from kit.classifier.keras_models import (
     refuse_code,
     serialized,
 )
-from kit.classifier.metadata import names_in
 
 SECONDS = 600
 """Longest time that it may take."""
@@ -93,14 +92,9 @@ def import_h5(old: AnyPath, new: AnyPath) -> tuple[str, ...]:
                 seconds=SECONDS,
                 what=f"Importing {source.name!r}",
             )
-        names, numbered = names_in(source.with_name("labels.txt"))
-        if names and numbered:
-            contract = {
-                "name": source.stem,
-                "class_names": list(names),
-                "preprocessing": store.TEACHABLE.to_dict(),
-            }
-            store.write_model(folder / _NEW, folder / _NEW, contract)
+        stated = store.as_stated(store.Archive(source, ""), {})
+        if stated.preprocessing:
+            store.write_model(folder / _NEW, folder / _NEW, stated.contract)
         (folder / _NEW).replace(target)
     return tuple(result["left_out"])
 

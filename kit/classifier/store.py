@@ -197,11 +197,12 @@ def _shipped(file: Path) -> Archive:
 def as_stated(model: Archive, said: JSONObject) -> Archive:
     """Return a file with what its maker says in it, or in Teachable Machine's list beside it."""
     contract = {"name": model.path.stem, **said}
-    if said["class_names"] is None:
+    if contract.get("class_names") is None:
         labels = model.path.with_name("labels.txt")
         contract["class_names"], numbered = names_in(labels)
         if numbered:
-            contract["preprocessing"] = said["preprocessing"] or TEACHABLE.to_dict()
+            usual = TEACHABLE.to_dict()
+            contract["preprocessing"] = said.get("preprocessing") or usual
     return replace(model, contract=contract)
 
 
