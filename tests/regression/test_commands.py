@@ -107,7 +107,7 @@ def test_commands_print_any_name_in_any_encoding_and_import_nothing_at_hand(
             check=False,
         )
         assert (done.returncode, done.stderr) == (0, b"")
-        assert rb"-\u6f22-" in done.stdout
+        assert rb"\u6f22-" in done.stdout
 
 
 @pytest.mark.parametrize(("fits", "name"), [(0, ".jpg"), (1, ".json")])
