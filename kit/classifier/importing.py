@@ -1,11 +1,13 @@
 """Making a ``.keras`` file of one that another version of Keras, or Teachable Machine, wrote."""
 
 import json
+import re
 import shutil
 import sys
 import zipfile
 from collections.abc import Iterator
 from inspect import signature
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +17,7 @@ from kit._arrays import AnyPath, JSONObject
 from kit._checking import printable
 from kit._extras import KERAS, require
 from kit.classifier import store
+from kit.classifier.architecture import is_weight
 from kit.classifier.child import run_apart, work_apart
 from kit.classifier.keras_models import (
     CONVERT,
@@ -27,6 +30,7 @@ from kit.classifier.keras_models import (
 SECONDS = 600
 """Longest time that it may take."""
 _NEW = "new.keras"
+_WEIGHTS = "model.weights.h5"
 _CODE = ("Lambda", "__lambda__", "TFOpLambda", "SlicingOpLambda", "TFSMLayer")
 """Layers whose code is in the file, or elsewhere on the disk."""
 _MODULES = {
@@ -35,6 +39,8 @@ _MODULES = {
     "Model": "keras",
 }
 """Where Keras 3 has what was in a private module of Keras 2."""
+_NUMBER = re.compile(r"_(\d+)/")
+"""Of a layer among those of its kind, in a path of weights."""
 _HARMLESS = ("fused", "implementation", "renorm_momentum")
 """Arguments of another Keras that change how fast a layer runs, or nothing without another argument."""
 _OFF = ("null", "false", "1", "[1, 1]")
@@ -107,6 +113,7 @@ def _import(file: Path, folder: Path) -> JSONObject:
     try:
         if zipped:
             config = store.Archive(file, "").config()
+            weights = _weights(file)
         else:
             with h5py.File(file) as opened:
                 config = json.loads(opened.attrs["model_config"])
@@ -123,11 +130,40 @@ def _import(file: Path, folder: Path) -> JSONObject:
         # Of two members of one name, the later counts.
         with catch_warnings(action="ignore"), zipfile.ZipFile(file, "a") as archive:
             archive.writestr("config.json", json.dumps(config))
+            archive.writestr(_WEIGHTS, weights)
     else:
         with h5py.File(file, "r+") as opened:
             opened.attrs["model_config"] = json.dumps(config)
     opened_safely(file, CONVERT).save(folder / _NEW)
     return {"left_out": left_out}
+
+
+def _weights(file: Path) -> bytes:
+    """Return the weights of a ``.keras`` file under the paths that Keras 3 reads.
+
+    Where Windows wrote them, groups have a whole path for a name; Keras 2.13 counts layers of a kind by twos.
+    """
+    import h5py
+
+    arrays: JSONObject = {}
+
+    def note(path: str, entry: Any) -> None:
+        if is_weight(entry):
+            arrays[path.replace("\\", "/")] = entry[()]
+
+    with store.open_archive(file) as archive:
+        content = archive.read(_WEIGHTS)
+    renamed = BytesIO()
+    with h5py.File(BytesIO(content)) as old, h5py.File(renamed, "w") as new:
+        old.visititems(note)
+        by_twos = not any("_1/" in path for path in arrays)
+        for path, array in arrays.items():
+            new[_NUMBER.sub(_halved, path) if by_twos else path] = array
+    return renamed.getvalue()
+
+
+def _halved(number: re.Match[str]) -> str:
+    return f"_{int(number[1]) // 2}/"
 
 
 def _repaired(config: Any, makers: JSONObject) -> Iterator[str]:

@@ -1,18 +1,71 @@
-"""What a compiled network makes of an image before its head."""
+"""What a compiled network makes of an image before its head, and what its head makes of that."""
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 from warnings import catch_warnings
 
 import numpy as np
 
-from kit._arrays import Float32
+from kit._arrays import Array, Float32
 
 # Operators of LiteRT between the last feature map and the output.
-_SAME = "RESHAPE", "SQUEEZE"
-_BEFORE = *_SAME, "MEAN"
+_SAME = "RESHAPE", "SQUEEZE", "QUANTIZE", "DEQUANTIZE"
+_FUSED = "NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH"
+_POOLINGS = "MEAN", "AVERAGE_POOL_2D"
 _DENSE = "FULLY_CONNECTED", "CONV_2D"
-_BEHIND = *_SAME, "SOFTMAX", "LOGISTIC"
+_HEADS = "SOFTMAX", "LOGISTIC"
+_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "NONE": lambda x: x,
+    "RELU": lambda x: x.clip(0),
+    "RELU6": lambda x: x.clip(0, 6),
+    "TANH": np.tanh,
+    "HARD_SWISH": lambda x: x * (x / 6 + 0.5).clip(0, 1),
+}
+_ABSENT = -1
+_SMALL = 1e-6
+
+
+class Dense(NamedTuple):
+    """A dense layer: float32 (outputs, inputs) and (outputs,), and the function of what they give."""
+
+    weights: Float32
+    bias: Array | float
+    activation: Callable[[Array], Array]
+
+
+def gradient(layers: Sequence[Dense], feature_map: Float32, weights: Array) -> Array:
+    """Return the gradient of a sum of outputs by the places of the feature map before dense layers.
+
+    Parameters
+    ----------
+    layers
+        As `with_feature_map` gives them.
+    feature_map
+        float32 (h, w, channels).
+    weights
+        float (outputs,): of the outputs before a last softmax or sigmoid, in the sum.
+
+    Returns
+    -------
+    float64 (h, w, channels), or (1, 1, channels) where the map is pooled
+    """
+    values = feature_map.astype(np.float64)
+    if layers[0].weights.shape[1] == values.shape[-1]:
+        values = values.mean(axis=(0, 1), keepdims=True)
+    by_inputs = _gradient(layers, values.ravel(), weights)
+    return by_inputs.reshape(values.shape)
+
+
+def _gradient(layers: Sequence[Dense], inputs: Array, weights: Array) -> Array:
+    """Return the gradient of a sum of the last layer's outputs, with these weights, by the first's inputs."""
+    if not layers:
+        return weights
+    first, *others = layers
+    sums = first.weights @ inputs + first.bias
+    rise = first.activation(sums + _SMALL) - first.activation(sums - _SMALL)
+    after = _gradient(others, first.activation(sums), weights)
+    return np.asarray((after * rise / (2 * _SMALL)) @ first.weights)
 
 
 def litert_schema() -> Any:
@@ -22,8 +75,8 @@ def litert_schema() -> Any:
     return schema_py_generated
 
 
-def with_feature_map(compiled: bytes) -> tuple[bytes, Float32 | None]:
-    """Return a compiled network whose second output is its last feature map, and the weights behind it.
+def with_feature_map(compiled: bytes) -> tuple[bytes, tuple[Dense, ...]]:
+    """Return a compiled network whose second output is its last feature map, and what follows it.
 
     Parameters
     ----------
@@ -34,9 +87,8 @@ def with_feature_map(compiled: bytes) -> tuple[bytes, Float32 | None]:
     -------
     bytes
         In the same format, for `LiteEngine.inside`.
-    float32 (outputs, inputs) or None
-        Weights of the dense layer behind the map, pooled or flattened; None where other layers follow, or the
-        weights are no float32.
+    tuple of Dense
+        Empty where more than pooling or flattening, dense layers and `_ACTIVATIONS` follows the map.
 
     Raises
     ------
@@ -49,15 +101,15 @@ def with_feature_map(compiled: bytes) -> tuple[bytes, Float32 | None]:
         (graph,) = model.subgraphs
         maps = [_is_map(graph, operator, litert) for operator in graph.operators]
         (*_, place) = np.flatnonzero(maps).tolist()
-        weights = None
+        head: tuple[Dense, ...] = ()
         with suppress(Exception):
-            weights = _dense_weights(model, graph, place, litert)
+            head = _head(model, graph, place, litert)
         graph.outputs = [graph.outputs[0], graph.operators[place].outputs[0]]
         # What older converters measured of the memory plan no longer holds.
         model.metadata = model.metadataBuffer = model.signatureDefs = None
         builder = litert.flatbuffers.Builder(len(compiled) + (1 << 16))
         builder.Finish(model.Pack(builder), b"TFL3")  # the mark of the format
-        return bytes(builder.Output()), weights
+        return bytes(builder.Output()), head
     # Bytes that only look like the format fail wherever they are read first.
     except Exception as error:
         raise ValueError(
@@ -73,29 +125,49 @@ def _is_map(graph: Any, operator: Any, litert: Any) -> bool:
     return is_read and len(sides) == 4 and tuple(sides[1:3]) != (1, 1)
 
 
-def _dense_weights(model: Any, graph: Any, place: int, litert: Any) -> Float32 | None:
-    """Follow the feature map to the output; None unless all on the way is pooling and one dense layer."""
+def _head(model: Any, graph: Any, place: int, litert: Any) -> tuple[Dense, ...]:
+    """Follow the feature map to the output; empty unless all on the way is pooling, dense or elementwise."""
+    operators = _named(model, graph, litert)
+    half_precision = {
+        operator.outputs[0]: operator.inputs[0]
+        for kind, operator in operators
+        if kind == "DEQUANTIZE"
+    }
     tensor = graph.operators[place].outputs[0]
-    weights = None
-    for kind, operator in _named(model, graph, litert)[place + 1 :]:
+    _, *sides, _ = graph.tensors[tensor].shape
+    layers: list[Dense] = []
+    ended = False
+    for kind, operator in operators[place + 1 :]:
         made = operator.outputs[0]
-        # Others compute the sizes of an open batch.
+        # Others widen weights of half precision, or compute the sizes of an open batch.
         is_size = graph.tensors[made].type == litert.TensorType.INT32
         if operator.inputs[0] != tensor or is_size:
             continue
-        if kind in _DENSE and weights is None:
-            # What follows it here is no gradient of the output.
-            if operator.builtinOptions.fusedActivationFunction:
-                return None
-            constant = graph.tensors[operator.inputs[1]]
-            if constant.type != litert.TensorType.FLOAT32:
-                return None
-            values = model.buffers[constant.buffer].data.view("f4")
-            weights = values.reshape(constant.shape[0], -1)
-        elif kind not in (_BEFORE if weights is None else _BEHIND):
-            return None
+        options = operator.builtinOptions
+        if ended and kind not in _SAME:
+            return ()
+        if kind in _DENSE:
+            # A bias of zeros is left out.
+            weights, *bias = (
+                _constant(
+                    model, graph.tensors[half_precision.get(index, index)], litert
+                )
+                for index in operator.inputs[1:]
+                if index != _ABSENT
+            )
+            activation = _ACTIVATIONS[_FUSED[options.fusedActivationFunction]]
+            layers.append(Dense(weights, sum(map(np.ravel, bias)), activation))
+        elif kind in _ACTIVATIONS:
+            layers[-1] = layers[-1]._replace(activation=_ACTIVATIONS[kind])
+        elif not (
+            kind in _SAME
+            or (kind in _HEADS and layers)
+            or (kind in _POOLINGS and not layers and _covers(kind, options, sides))
+        ):
+            return ()
+        ended = ended or kind in _HEADS
         tensor = made
-    return weights if tensor == graph.outputs[0] else None
+    return tuple(layers) if tensor == graph.outputs[0] else ()
 
 
 def _named(model: Any, graph: Any, litert: Any) -> list[tuple[str, Any]]:
@@ -104,3 +176,31 @@ def _named(model: Any, graph: Any, litert: Any) -> list[tuple[str, Any]]:
     codes = [model.operatorCodes[each.opcodeIndex] for each in graph.operators]
     kinds = [names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in codes]
     return [*zip(kinds, graph.operators, strict=True)]
+
+
+def _covers(kind: str, options: Any, sides: list[int]) -> bool:
+    """Whether a pooling takes in a whole feature map."""
+    if kind != "AVERAGE_POOL_2D":
+        return True
+    filters = options.filterHeight, options.filterWidth
+    return all(0 < side <= size for side, size in zip(sides, filters, strict=True))
+
+
+def _constant(model: Any, tensor: Any, litert: Any) -> Float32:
+    """Return the numbers of a tensor that the file holds, float32 (outputs, inputs of each)."""
+    types = litert.TensorType
+    dtypes = {
+        types.FLOAT32: "f4",
+        types.FLOAT16: "f2",
+        types.INT8: "i1",
+        types.INT32: "i4",
+    }
+    values = model.buffers[tensor.buffer].data.view(dtypes[tensor.type])
+    values = values.reshape(tensor.shape[0], -1).astype(np.float32)
+    if tensor.type in {types.INT8, types.INT32}:
+        scale = np.reshape(tensor.quantization.scale, (-1, 1))
+        zeros = tensor.quantization.zeroPoint
+        # A bias has none.
+        zero = 0 if zeros is None else np.reshape(zeros, (-1, 1))
+        values = (values - zero) * scale
+    return np.asarray(values, np.float32)

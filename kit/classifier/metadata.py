@@ -1,32 +1,139 @@
-"""What ``.tflite`` and ``.onnx`` files say of their classes, and a list of classes beside them."""
+"""What ``.tflite`` and ``.onnx`` files say of their classes and pixels, and a list of classes beside them."""
 
 import ast
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings
+
+import numpy as np
+
+from kit.preprocessing.scaling import Scaling
 
 MOST_PROPERTY = 1 << 16
 """Characters of a property that are read: a literal takes several hundred times as much memory."""
 
 MOST_TEXT = 1 << 20
 """Bytes of a list of class names."""
-Names = tuple[str, ...] | None
-"""Class names; None where a file does not say."""
+About = tuple[tuple[str, ...] | None, Scaling | None]
+"""Class names, and how levels 0..255 are scaled; None where a file does not say."""
 
 
-def lite_names(file: Path) -> Names:
-    """Return the class names in the first text that lies behind a network, one a line."""
-    # Without any, or with damaged ones, a network runs all the same.
-    with suppress(Exception), zipfile.ZipFile(file) as archive:
-        name = next(name for name in archive.namelist() if name.endswith(".txt"))
-        return listed(archive.read(name)[:MOST_TEXT])
+def litert_schema() -> Any:
+    """Import the classes of the ``.tflite`` format."""
+    with catch_warnings(action="ignore"):
+        from ai_edge_litert import schema_py_generated
+    return schema_py_generated
+
+
+# Numbers of fields and values in TFLite Support's metadata_schema.fbs, of which LiteRT has no classes.
+_SUBGRAPHS = 3
+# Of a subgraph.
+_INPUTS = 2
+_OUTPUTS = 3
+# Of an input or output.
+_PROCESS_UNITS = 4
+_FILES = 6
+# Of a file, and the kind that lists class names.
+_FILE_NAME = 0
+_FILE_KIND = 2
+_LABELS = 2
+# Of a process unit, and the kind that has mean and standard deviation.
+_OPTIONS_KIND = 0
+_OPTIONS = 1
+_NORMALIZATION = 1
+_MEAN = 0
+_STD = 1
+
+
+def lite_about(network: bytes, file: Path) -> About:
+    """Read TFLite Metadata; ``file`` has the network, and behind it the texts that the metadata name."""
+    names = scaling = None
+    # Without metadata, or with damaged ones, a network runs all the same.
+    with suppress(Exception):
+        graph = _described_graph(network)
+        with suppress(Exception):
+            names = _labels(graph, file)
+        scaling = _normalization(graph)
+    return names, scaling
+
+
+def _described_graph(network: bytes) -> Any:
+    """Return the table that describes the only subgraph of a network."""
+    schema = litert_schema()
+    model = schema.Model.GetRootAs(network)
+    entries = map(model.Metadata, range(model.MetadataLength()))
+    (entry,) = (entry for entry in entries if entry.Name() == b"TFLITE_METADATA")
+    content = model.Buffers(entry.Buffer()).DataAsNumpy().tobytes()
+    metadata = schema.flatbuffers.Table(content, 0)
+    metadata.Pos = metadata.Indirect(0)
+    (graph,) = _tables(metadata, _SUBGRAPHS)
+    return graph
+
+
+def _labels(graph: Any, file: Path) -> tuple[str, ...] | None:
+    (output,) = _tables(graph, _OUTPUTS)
+    for member in _tables(output, _FILES):
+        if _code(member, _FILE_KIND) == _LABELS:
+            name = member.String(_place(member, _FILE_NAME)).decode()
+            return listed(zipfile.Path(file, name).read_bytes()[:MOST_TEXT])
     return None
 
 
-def listed(content: bytes) -> Names:
+def _normalization(graph: Any) -> Scaling | None:
+    (picture,) = _tables(graph, _INPUTS)
+    for unit in _tables(picture, _PROCESS_UNITS):
+        if _code(unit, _OPTIONS_KIND) == _NORMALIZATION:
+            options = _table_at(unit, _place(unit, _OPTIONS))
+            return Scaling(1.0, _floats(options, _MEAN), _floats(options, _STD))
+    return None
+
+
+def _offset(table: Any, field: int) -> int:
+    """Return where in a table the entry of a field is."""
+    if offset := table.Offset(4 + 2 * field):
+        return int(offset)
+    raise LookupError
+
+
+def _place(table: Any, field: int) -> int:
+    return int(table.Pos) + _offset(table, field)
+
+
+def _table_at(table: Any, place: int) -> Any:
+    return type(table)(table.Bytes, table.Indirect(place))
+
+
+def _tables(table: Any, field: int) -> list[Any]:
+    offset = _offset(table, field)
+    start = table.Vector(offset)
+    return [
+        _table_at(table, start + 4 * index) for index in range(table.VectorLen(offset))
+    ]
+
+
+def _code(table: Any, field: int) -> int:
+    """Return a number of 8 bits; a field that is not there is 0."""
+    offset = table.Offset(4 + 2 * field)
+    return int(table.Bytes[table.Pos + offset]) if offset else 0
+
+
+def _floats(table: Any, field: int) -> Any:
+    offset = _offset(table, field)
+    start = table.Vector(offset)
+    count = table.VectorLen(offset)
+    return _one(np.frombuffer(table.Bytes, "<f4", count, start).tolist())
+
+
+def _one(values: Sequence[float]) -> Any:
+    """Return one number for all channels, or one for each."""
+    return tuple(values) if len(values) > 1 else values[0]
+
+
+def listed(content: bytes) -> tuple[str, ...] | None:
     """Return the class names in a text, one a line; None for what is no such text."""
     with suppress(UnicodeDecodeError):
         lines = content.decode("utf-8-sig").strip().splitlines()
@@ -34,13 +141,20 @@ def listed(content: bytes) -> Names:
     return None
 
 
-def onnx_names(properties: Mapping[str, str]) -> Names:
-    """Return the class names in the properties that exporters write into an ``.onnx`` file."""
+def onnx_about(properties: Mapping[str, str]) -> About:
+    """Return class names, and mean and std, of the properties that exporters write into an ``.onnx`` file."""
     names = _value(properties, "names", "class_names", "classes")
     with suppress(Exception):
         if isinstance(names, Mapping):
             names = [names[key] for key in sorted(names, key=int)]
-    return tuple(map(str, names)) if isinstance(names, list | tuple) else None
+    names = tuple(map(str, names)) if isinstance(names, list | tuple) else None
+    with suppress(Exception):
+        mean = list(map(float, _value(properties, "mean", "image_mean")))
+        std = list(map(float, _value(properties, "std", "image_std")))
+        # Of 0..1, as in PyTorch, or of levels.
+        divisor = 255.0 if max(mean + std) <= 1 else 1.0
+        return names, Scaling(divisor, _one(mean), _one(std))
+    return names, None
 
 
 def _value(properties: Mapping[str, str], *keys: str) -> Any:
@@ -52,7 +166,7 @@ def _value(properties: Mapping[str, str], *keys: str) -> Any:
     return None
 
 
-def names_in(labels: Path) -> tuple[Names, bool]:
+def names_in(labels: Path) -> tuple[tuple[str, ...] | None, bool]:
     """Return the class names in a file, one a line, and whether Teachable Machine wrote it.
 
     It numbers the lines from 0. None where there is no such file.

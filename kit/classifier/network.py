@@ -27,7 +27,7 @@ from kit.classifier.engines import (
     Shape,
 )
 from kit.classifier.first_layers import FirstLayers, first_layers_of
-from kit.classifier.intermediate import with_feature_map
+from kit.classifier.intermediate import Dense, with_feature_map
 from kit.classifier.keras_models import (
     ConversionError,
     check_model,
@@ -297,18 +297,18 @@ class Network:
         return engines.probabilities(outputs, self.about.head)
 
     @_Once
-    def opened(self) -> tuple[Engine, Float32 | None]:
-        """Return what also gives the last feature map, if any, and the weights of `with_feature_map`."""
+    def opened(self) -> tuple[Engine, tuple[Dense, ...]]:
+        """Return what also gives the last feature map, if any, and the layers of `with_feature_map`."""
         data = self.compiled.data
         if data is None or not isinstance(self.engine, LiteEngine):
-            return self.engine, None
+            return self.engine, ()
         try:
-            with_map, weights = with_feature_map(data)
+            with_map, head = with_feature_map(data)
             # Whose predictions are the same: one in memory is enough.
             self.engine = LiteEngine(with_map)
         except ValueError:
-            return self.engine, None
-        return self.engine, weights
+            return self.engine, ()
+        return self.engine, head
 
     def up_to_date(self, steps: Preprocessing | None) -> Self:
         """Return this network, or another, compiled again, where the model was trained since."""

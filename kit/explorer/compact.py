@@ -95,7 +95,10 @@ def _for_one_image(
     dense_weights = None
     # A ValueError: the network has no feature map, so the page has no heat map.
     with suppress(ValueError):
-        compiled, dense_weights = with_feature_map(compiled)
+        compiled, layers = with_feature_map(compiled)
+        # What lies before more than one dense layer takes a gradient, which the page has not.
+        if len(layers) == 1:
+            dense_weights = layers[0].weights
     model = litert.ModelT.InitFromPackedBuf(compiled, 0)
     [graph] = model.subgraphs
     for tensor in graph.tensors:

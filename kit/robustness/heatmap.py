@@ -10,6 +10,7 @@ from kit._arrays import Float32, Pixels
 from kit._reporting import Progress, Result, Steps, tag
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import channels_first
+from kit.classifier.intermediate import gradient
 from kit.classifier.labels import class_indices
 from kit.classifier.predictions import Predictor
 from kit.images import Source
@@ -86,11 +87,11 @@ def heatmap(
 ) -> Heatmap:
     """Show where in an image a class is seen.
 
-    Class activation mapping (Zhou et al., Learning deep features for discriminative localization, 2016) where
-    pooling or flattening and one dense layer follow the last feature map of a compiled network, for a softmax
-    of the logit less the mean of all logits, since a softmax ignores what they share. It is Grad-CAM
-    (Selvaraju et al., Grad-CAM: visual explanations from deep networks via gradient-based localization,
-    2017).
+    Grad-CAM (Selvaraju et al., Grad-CAM: visual explanations from deep networks via gradient-based
+    localization, 2017) where pooling or flattening and dense layers follow the last feature map of a compiled
+    network, for a softmax of the logit less the mean of all logits, since a softmax ignores what they share.
+    With one dense layer it is class activation mapping (Zhou et al., Learning deep features for
+    discriminative localization, 2016).
     Else occlusion (Zeiler and Fergus, Visualizing and understanding convolutional networks, 2014), which
     takes ``GRID**2`` predictions.
 
@@ -128,8 +129,8 @@ def class_activation(
     classifier: Classifier, feature_map: Float32 | None, index: int
 ) -> Float32 | None:
     """Return the cells of a map from the last feature map, (1, h, w, channels); None for other heads."""
-    dense = classifier.network.opened[1]
-    if feature_map is None or dense is None:
+    layers = classifier.network.opened[1]
+    if feature_map is None or not layers:
         return None
     compiled = classifier.network.compiled
     weights = np.eye(compiled.class_count)[index]
@@ -137,8 +138,7 @@ def class_activation(
         weights -= weights.mean()
     # One output speaks for the second of two classes.
     weights = weights[-compiled.output_count :]
-    # Of a pooled map, those of its channels, at every place.
-    slopes = np.resize(weights @ dense, feature_map[0].shape)
+    slopes = gradient(layers, feature_map[0], weights)
     return _scaled((feature_map[0] * slopes).sum(axis=-1))
 
 

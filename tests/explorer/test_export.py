@@ -61,8 +61,8 @@ def test_a_network_for_pages_predicts_as_the_kit_with_short_weights_and_exactly_
 def test_the_map_of_a_page_comes_from_the_weights_in_the_file(bench):
     data, head, _ = compact._for_one_image(bench.classifier.network.compiled.data)
     stored = np.frombuffer(data, np.float32, head["count"], head["start"])
-    weights = bench.classifier.network.opened[1]
-    np.testing.assert_array_equal(stored.reshape(head["rows"], -1), weights)
+    [layer] = bench.classifier.network.opened[1]
+    np.testing.assert_array_equal(stored.reshape(head["rows"], -1), layer.weights)
 
 
 @pytest.mark.parametrize(
