@@ -252,9 +252,42 @@ def lite_of(model, kind="float32", batch=1, sample=()):
     return converter.convert()
 
 
-def with_labels(network):
-    """A ``.tflite`` file with class names in a zip behind it, as TFLite Metadata has them."""
-    behind = io.BytesIO(network)
+def with_metadata(network, levels=(127.5,)):
+    """A ``.tflite`` file with TFLite Metadata: mean and std in a buffer, labels in a zip behind."""
+    from ai_edge_litert import schema_py_generated as litert
+
+    builder = litert.flatbuffers.Builder(0)
+
+    def table(*slots):
+        # Made before the table that has them.
+        builder.StartObject(8)
+        for number, value in slots:
+            if number == "type":
+                builder.PrependUint8Slot(*value, 0)
+            else:
+                builder.PrependUOffsetTRelativeSlot(number, value, 0)
+        return builder.EndObject()
+
+    def vector(items, write="UOffsetTRelative"):
+        builder.StartVector(4, len(items), 4)
+        for item in reversed(items):
+            getattr(builder, f"Prepend{write}")(item)
+        return builder.EndVector()
+
+    options = table((0, vector(levels, "Float32")), (1, vector(levels, "Float32")))
+    units = [table(("type", (0, 2))), table(("type", (0, 1)), (1, options))]
+    given = table((4, vector(units * bool(levels))))
+    graph = table((2, vector([given])))
+    builder.Finish(table((3, vector([graph]))), b"M001")
+    model = litert.ModelT.InitFromPackedBuf(network, 0)
+    entry, buffer = litert.MetadataT(), litert.BufferT()
+    entry.name, entry.buffer = "TFLITE_METADATA", len(model.buffers)
+    buffer.data = np.frombuffer(bytes(builder.Output()), np.uint8)
+    model.buffers.append(buffer)
+    model.metadata = [entry]
+    packed = litert.flatbuffers.Builder(0)
+    packed.Finish(model.Pack(packed), b"TFL3")
+    behind = io.BytesIO(bytes(packed.Output()))
     with zipfile.ZipFile(behind, "a") as zipped:
         zipped.writestr("classes.txt", "\n".join(NAMES))
     return behind.getvalue()

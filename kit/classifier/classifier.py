@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from math import ceil
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Self
 
 import numpy as np
@@ -15,7 +16,7 @@ from kit._checking import guided, guiding, instance, number, printable, whole
 from kit._reporting import Progress, Steps
 from kit.classifier import engines, store
 from kit.classifier.averages import exported_from
-from kit.classifier.engines import KerasEngine, channels_first, check_shape
+from kit.classifier.engines import Engine, KerasEngine, channels_first, check_shape
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.labels import (
     ClassNames,
@@ -153,7 +154,7 @@ class Classifier:
         TensorFlow compiles a ``.keras`` file that neither is bundled nor was saved or opened on this machine
         before, once and in a process of its own; the result is kept in the user's cache folder. Until then
         Keras predicts there for the explorer's bars, and everything else waits. Networks of the others run as
-        they are, once in a process of its own; class names in them are used.
+        they are, once in a process of its own; what their metadata says is used.
 
         Parameters
         ----------
@@ -310,8 +311,19 @@ class Classifier:
 
         It raises a ValueError for probabilities that are no numbers.
         """
-        engine = self.network.engine
-        return lambda tensors: self._rows(engine.predict(tensors)), engines.cores()
+        lanes = self.network.lanes
+        free = SimpleQueue[Engine]()
+        for lane in lanes:
+            free.put(lane)
+
+        def predict(tensors: Float32) -> Float32:
+            lane = free.get()
+            try:
+                return self._rows(lane.predict(tensors))
+            finally:
+                free.put(lane)
+
+        return predict, len(lanes)
 
     @guided
     def predict(

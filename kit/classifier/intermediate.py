@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
-from warnings import catch_warnings
 
 import numpy as np
 
 from kit._arrays import Array, Float32
+from kit.classifier.metadata import litert_schema
 
 # Operators of LiteRT between the last feature map and the output.
 _SAME = "RESHAPE", "SQUEEZE", "QUANTIZE", "DEQUANTIZE"
@@ -66,13 +66,6 @@ def _gradient(layers: Sequence[Dense], inputs: Array, weights: Array) -> Array:
     rise = first.activation(sums + _SMALL) - first.activation(sums - _SMALL)
     after = _gradient(others, first.activation(sums), weights)
     return np.asarray((after * rise / (2 * _SMALL)) @ first.weights)
-
-
-def litert_schema() -> Any:
-    """Import the classes of the ``.tflite`` format."""
-    with catch_warnings(action="ignore"):
-        from ai_edge_litert import schema_py_generated
-    return schema_py_generated
 
 
 def with_feature_map(compiled: bytes) -> tuple[bytes, tuple[Dense, ...]]:

@@ -24,7 +24,7 @@ from kit.classifier.engines import (
     sized,
 )
 from kit.classifier.keras_models import load_keras, serialized
-from kit.classifier.metadata import lite_names, onnx_names
+from kit.classifier.metadata import lite_about, onnx_about
 from kit.classifier.network import Compiled, Network, compile_model, trial_tensors
 from kit.classifier.reference import Reference
 from kit.classifier.store import (
@@ -136,15 +136,16 @@ def _try(opened: Archive, steps: Preprocessing | None) -> Compiled:
     """Run all that the user's process will run of a file, and read what its maker says."""
     data = opened.network or b""
     engine = engine_of(data, threads=1)
-    class_names = (
-        onnx_names(engine.properties)
-        if isinstance(engine, OnnxEngine)
-        else lite_names(opened.path)
-    )
+    if isinstance(engine, OnnxEngine):
+        class_names, scaling = onnx_about(engine.properties)
+    else:
+        class_names, scaling = lite_about(data, opened.path)
+    # Of whole numbers, a note in the file may say what they were in training; what is fed follows from these.
+    scaling = engine.scaling or scaling
     stated = None
-    if engine.scaling is not None:
+    if scaling is not None:
         with suppress(ValueError):
-            stated = Preprocessing(scaling=simplest((engine.scaling,)))
+            stated = Preprocessing(scaling=simplest((scaling,)))
     # What is kept depends on the file alone, but where it leaves its sides open.
     shape = sized(engine.input_shape, steps)
     batches = trial_tensors(shape, opened.preprocessing or stated)

@@ -284,6 +284,18 @@ class Network:
         """Return the Keras model."""
         return self.source and load_keras(unchanged(self.source).path)
 
+    @_Once
+    def lanes(self) -> tuple[Engine, ...]:
+        """Return the compiled form once for each core, on one thread; once where Keras runs the network.
+
+        Called from as many threads, they beat one network on all cores, whose threads wait for each other
+        after every layer.
+        """
+        data = self.compiled.data
+        if data is None:
+            return (self.engine,)
+        return tuple(engines.engine_of(data, threads=1) for _ in range(engines.cores()))
+
     def predict(self, tensors: Float32, *, early: bool = False) -> Float32:
         """Return probabilities, float32 (N, classes), for tensors, float32 (N, H, W, C).
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from kit._arrays import Float32
 from kit.classifier.engines import LiteEngine, is_lite, probabilities
-from kit.classifier.intermediate import litert_schema, with_feature_map
+from kit.classifier.intermediate import with_feature_map
+from kit.classifier.metadata import litert_schema
 from kit.classifier.network import trial_tensors
 from kit.explorer import page
 from kit.explorer.bench import Bench

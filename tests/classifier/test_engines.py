@@ -123,6 +123,14 @@ def test_after_a_batch_for_which_memory_was_short_the_one_before_is_predicted_ag
     assert np.array_equal(lite.predict(batch), expected)
 
 
+def test_a_lane_is_free_again_after_an_error(fashion):
+    predict, count = fashion.side_by_side()
+    for _ in range(count + 1):
+        with pytest.raises(ValueError, match="Expected tensors"):
+            predict(networks.tensors(1, side=5))
+    assert predict(networks.tensors(2)).shape == (2, 10)
+
+
 # Heads
 
 

@@ -12,8 +12,9 @@ import kit
 from kit.classifier import engines, loading
 from tests import networks, zoo
 from tests.networks import imported_keras
-from tests.zoo import SAMPLE, lite, network, onnx, with_labels
+from tests.zoo import SAMPLE, lite, network, onnx, with_metadata
 
+IMAGENET = (("mean", "[0.485, 0.456, 0.406]"), ("std", "[0.229, 0.224, 0.225]"))
 HEADS = {"logits": None, "sigmoids": "sigmoid"}
 
 
@@ -69,7 +70,8 @@ LITE |= {name: partial(lite, made=network(last)) for name, last in HEADS.items()
 LITE |= {"one sigmoid, int8": partial(lite, "int8", made=network("sigmoid", 1))}
 LITE |= {"open sides": partial(lite, side=None)}
 LITE |= {"height and width": lambda: zoo.lite_of(zoo.quickstart())}
-LITE |= {"names": lambda: with_labels(lite())}
+LITE |= {"names alone": lambda: with_metadata(lite(), levels=())}
+LITE |= {"metadata": lambda: with_metadata(lite())}
 ONNX = {
     f"first={first}, {batch}": (first, batch)
     for first in (True, False)
@@ -85,7 +87,9 @@ ONNX |= {
     "uint8": partial(onnx, False, kind=zoo.BYTE),
 }
 ONNX |= {
-    "names": partial(onnx, properties=(("names", str(dict(enumerate(zoo.NAMES)))),))
+    "metadata": partial(
+        onnx, properties=(("names", str(dict(enumerate(zoo.NAMES)))), *IMAGENET)
+    )
 }
 
 
@@ -176,8 +180,11 @@ def test_lite_predicts_as_its_interpreter(name, tmp_path):
     tensors = SAMPLE[..., :1] if name == "height and width" else SAMPLE
     opened = check(tmp_path / "net.tflite", tensors, lite_rows(data, tensors))
     assert opened.network.engine.quantised == ("int8" in name)
-    if name == "names":
+    if name == "names alone":
         assert (opened.class_names, opened.preprocessing) == (zoo.NAMES, None)
+    if name.startswith("metadata"):
+        assert opened.class_names == zoo.NAMES
+        assert opened.preprocessing == kit.Preprocessing(size=(12, 12), scaling="-1..1")
 
 
 @pytest.mark.parametrize("name", ONNX)
@@ -202,8 +209,12 @@ def test_onnx_predicts_as_its_runtime(name, tmp_path):
         ]
     )
     opened = check(tmp_path / "net.onnx", tensors, rows)
-    if name == "names":
-        assert (opened.class_names, opened.preprocessing) == (zoo.NAMES, None)
+    if name == "metadata":
+        assert opened.class_names == zoo.NAMES
+        steps = kit.Preprocessing(
+            size=(12, 12), scaling="imagenet", layout="channels_first"
+        )
+        assert opened.preprocessing == steps
 
 
 @cache
@@ -217,7 +228,8 @@ ENDS = [(0, 1), (-1, 1), (0, 255), (-2, 2.5)]
 @pytest.mark.parametrize("ends", ENDS)
 @pytest.mark.parametrize("kind", ["int8", "uint8"])
 def test_levels_reach_a_network_of_whole_numbers_as_they_are(tmp_path, kind, ends):
-    data = lite(kind, ends=ends)
+    """Whatever a note in the file says of mean and std, which are those of the training."""
+    data = with_metadata(lite(kind, ends=ends), levels=(1.0,))
     (tmp_path / "net.tflite").write_bytes(data)
     opened = kit.Classifier.load(tmp_path / "net.tflite")
     pixels = np.arange(432, dtype=np.uint8).reshape(12, 12, 3)
@@ -231,7 +243,7 @@ def test_levels_reach_a_network_of_whole_numbers_as_they_are(tmp_path, kind, end
 
 
 def test_an_onnx_network_of_bytes_takes_the_levels_as_they_are(tmp_path):
-    data = onnx(False, kind=zoo.BYTE)
+    data = onnx(False, kind=zoo.BYTE, properties=IMAGENET)
     (tmp_path / "net.onnx").write_bytes(data)
     opened = kit.Classifier.load(tmp_path / "net.onnx")
     assert opened.preprocessing == kit.Preprocessing(size=(12, 12), scaling="0..255")
@@ -414,7 +426,7 @@ print(Classifier.load(sys.argv[1]).class_names[0], "tensorflow" in sys.modules)
 def test_a_file_is_tried_in_a_process_of_its_own_and_opened_without_tensorflow(
     tmp_path,
 ):
-    (tmp_path / "net.tflite").write_bytes(with_labels(lite()))
+    (tmp_path / "net.tflite").write_bytes(with_metadata(lite()))
     command = [sys.executable, "-c", SCRIPT, tmp_path / "net.tflite", tmp_path / "kept"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout == "cat False\n", done.stderr
