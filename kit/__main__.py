@@ -207,7 +207,7 @@ def _add(commands: Any, row: _Command) -> None:
 
 def _diagnose(options: argparse.Namespace) -> int:
     classifier = _classifier(options, options.model)
-    diagnosis = kit.diagnose(classifier, options.pictures, _labels(options, classifier))
+    diagnosis = kit.diagnose(classifier, options.pictures, _labels(options))
     result = diagnosis.details() if options.details and not options.json else diagnosis
     if result is not diagnosis:
         sys.stdout.write(f"{diagnosis.title}\n")
@@ -222,12 +222,11 @@ def _pin(options: argparse.Namespace) -> int:
     from kit.regression.cases import read_case
 
     classifier = _classifier(options, options.model)
-    expected = None
-    if options.expect is not None:
-        expected = _label(options.expect, classifier.class_names)
     # All are opened first: nothing is written where one of them cannot be read.
     for photo in as_photos(options.pictures):
-        path = kit.pin(options.cases, classifier, photo, expected, note=options.note)
+        path = kit.pin(
+            options.cases, classifier, photo, options.expect, note=options.note
+        )
         case = read_case(path)
         name, probability = case.observed.top
         state = "still failing" if case.known_to_fail else "as expected"
@@ -277,7 +276,7 @@ def _mistakes(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     classifier = _classifier(options, options.model)
     photos = options.photos or kit.samples.photo("cat.jpg")
-    explorer = kit.Explorer(classifier, photos, _labels(options, classifier))
+    explorer = kit.Explorer(classifier, photos, _labels(options))
     shown = None if options.photos else ()
     explorer.export(options.page, shown, title=options.title, text=options.text)
     return 0
@@ -363,20 +362,10 @@ def _classifier(options: argparse.Namespace, model: str) -> kit.Classifier:
     return classifier.using(preprocessing.replace(size=size, layout=usual.layout))
 
 
-def _labels(
-    options: argparse.Namespace, classifier: kit.Classifier
-) -> list[int | str | None] | None:
+def _labels(options: argparse.Namespace) -> list[str | None] | None:
     if options.labels is None:
         return None
-    return [
-        _label(part.strip(), classifier.class_names)
-        for part in options.labels.split(",")
-    ]
-
-
-def _label(text: str, class_names: Sequence[str]) -> int | str | None:
-    """Read a label; a class may have a number for its name, which then comes first."""
-    return int(text) if text.isdecimal() and text not in class_names else text or None
+    return [part.strip() or None for part in options.labels.split(",")]
 
 
 _COMMANDS = (

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Arrays = dict[str, Array]
 Pixels = NDArray[np.uint8]
 """8-bit levels 0..255."""
 Levels = NDArray[np.uint8] | NDArray[np.float32]
@@ -20,3 +21,4 @@ Int64 = NDArray[np.int64]
 Indices = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 AnyPath = str | PathLike[str]
+JSONObject = dict[str, Any]

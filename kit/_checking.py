@@ -96,21 +96,11 @@ def parsed(what: str, text: str | bytes) -> dict[str, Any]:
         # Half a character could be printed nowhere.
         json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        received = left_by_git(text) or f"text that is not ({error})"
-        raise ValueError(f"Expected {what} as JSON, received {received}") from error
+        raise ValueError(
+            f"Expected {what} as JSON, received text that is not ({error})"
+        ) from error
     parsed_object: dict[str, Any] = instance(what, value, dict, "a JSON object")
     return parsed_object
-
-
-def left_by_git(text: str | bytes) -> str:
-    """Say which trace of Git is in a file that is not what it should be; empty where there is none."""
-    if isinstance(text, bytes):
-        text = text.decode(errors="replace")
-    if text.startswith("version https://git-lfs"):
-        return "a Git LFS pointer; run git lfs pull"
-    if re.search("^<<<<<<< ", text, re.MULTILINE):
-        return "both sides of a Git merge; keep one of them"
-    return ""
 
 
 def built(kind: type[_Kind], what: str, value: Any) -> _Kind:

@@ -1,6 +1,5 @@
 """What the kit does without until it is needed, and how it is then installed."""
 
-import sys
 from importlib.util import find_spec
 
 KERAS = ("keras", "tensorflow")
@@ -25,13 +24,7 @@ def require(*modules: str) -> None:
     Nothing is imported, and whatever has brought a module counts: TensorFlow comes under several names.
     """
     for module in modules:
-        if not _is_there(module):
+        if find_spec(module) is None:
             raise ModuleNotFoundError(
                 f"Expected {module}, received none; python -m pip install {_INSTALLED_BY[module]}"
             )
-
-
-def _is_there(module: str) -> bool:
-    if module in sys.modules:
-        return sys.modules[module] is not None
-    return find_spec(module) is not None

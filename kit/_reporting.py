@@ -17,7 +17,7 @@ from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 import numpy as np
 
-from kit._arrays import AnyPath, Array
+from kit._arrays import AnyPath, Array, JSONObject
 from kit._checking import no_attribute
 from kit._extras import require
 
@@ -164,7 +164,7 @@ class Result:
         """Return the result as HTML; whatever came from a file or a person is escaped."""
         return f'<div class="kit-result">\n{"".join(map(_html, self._report()))}</div>'
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JSONObject:
         """Return everything as plain lists, numbers and texts, for JSON; None for what is no number."""
         return _fields_for_json(self)
 
@@ -308,7 +308,7 @@ def json_value(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str) else repr(value)
 
 
-def _fields_for_json(instance: Any) -> dict[str, Any]:
+def _fields_for_json(instance: Any) -> JSONObject:
     names = (field.name for field in fields(instance))
     return {name: json_value(getattr(instance, name)) for name in names}
 

@@ -86,8 +86,7 @@ def _suit_both_themes(figure: Any) -> None:
         text.set_parse_math(False)  # a dollar in the name of a class or file is one
     for axes in figure.axes:
         axes.tick_params(color=DARK)
-        for spine in axes.spines.values():
-            spine.set_edgecolor(DARK)
+        axes.spines[:].set_edgecolor(DARK)
 
 
 _LETTERS_PER_INCH = 9.5

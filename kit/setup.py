@@ -8,10 +8,10 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from kit._extras import KERAS, require
 
@@ -73,9 +73,9 @@ def check_setup() -> Setup:
 def _run(check: Callable[[], str]) -> subprocess.CompletedProcess[str]:
     # In a process of its own: a broken TensorFlow ends its process without an exception.
     home = str(Path(__file__).parents[1])
-    path = os.environ.get("PYTHONPATH")
+    search = filter(None, [home, os.environ.get("PYTHONPATH")])
     environment = os.environ | {
-        "PYTHONPATH": f"{home}{os.pathsep}{path}" if path else home,
+        "PYTHONPATH": os.pathsep.join(search),
         "PYTHONUTF8": "1",
         "PYTHONSAFEPATH": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -100,22 +100,13 @@ def packages() -> str:
         for requirement in requirements
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
     ]
-    unmet = sorted(filter(None, map(_unmet, needed)))
-    if unmet:
-        raise RuntimeError(f"{'; '.join(unmet)}: {_INSTALL}")
+    for requirement in needed:
+        version = metadata.version(requirement.name)
+        if not requirement.specifier.contains(version, prereleases=True):
+            raise RuntimeError(
+                f"Expected {requirement}, received {version}: {_INSTALL}"
+            )
     return f"{system} has all {len(needed)} packages"
-
-
-def _unmet(requirement: Any) -> str:
-    """Say why a package does not do; empty where it does."""
-    name = requirement.name
-    try:
-        version = metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return f"{name} is missing"
-    if requirement.specifier.contains(version, prereleases=True):
-        return ""
-    return f"{name} is {version}, expected {requirement.specifier}"
 
 
 def safety() -> str:
@@ -174,9 +165,8 @@ def memory() -> str:
     machine = psutil.virtual_memory()
     limit = machine.total
     # Of a container; "max" where there is none.
-    file = Path("/sys/fs/cgroup/memory.max")
-    if file.exists() and file.read_text().strip().isdecimal():
-        limit = int(file.read_text())
+    with suppress(OSError, ValueError):
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
     total = min(machine.total, limit) / 1e9
     free = min(machine.available, limit) / 1e9
     figures = f"{total:.1f} GB, {free:.1f} of them free; cores: {os.cpu_count()}"

@@ -248,11 +248,8 @@ def with_metadata(network, levels=(127.5,)):
         # Made before the table that has them.
         builder.StartObject(8)
         for number, value in slots:
-            if number in {"kind", "type"}:
-                getattr(
-                    builder,
-                    {"kind": "PrependInt8Slot", "type": "PrependUint8Slot"}[number],
-                )(*value, 0)
+            if number == "type":
+                builder.PrependUint8Slot(*value, 0)
             else:
                 builder.PrependUOffsetTRelativeSlot(number, value, 0)
         return builder.EndObject()
@@ -263,13 +260,10 @@ def with_metadata(network, levels=(127.5,)):
             getattr(builder, f"Prepend{write}")(item)
         return builder.EndVector()
 
-    file = table((0, builder.CreateString("classes.txt")), ("kind", (2, 2)))
-    other = table((0, builder.CreateString("words.txt")), ("kind", (2, 3)))
     options = table((0, vector(levels, "Float32")), (1, vector(levels, "Float32")))
     units = [table(("type", (0, 2))), table(("type", (0, 1)), (1, options))]
     given = table((4, vector(units * bool(levels))))
-    files = vector([other, file])
-    graph = table((2, vector([given])), (3, vector([table((6, files))])))
+    graph = table((2, vector([given])))
     builder.Finish(table((3, vector([graph]))), b"M001")
     model = litert.ModelT.InitFromPackedBuf(network, 0)
     entry, buffer = litert.MetadataT(), litert.BufferT()

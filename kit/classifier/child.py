@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, InvalidStateError, wait
 from contextlib import suppress
 from itertools import count
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from kit._arrays import Float32
+from kit._arrays import Float32, JSONObject
 from kit._checking import first_line, printable
 from kit._interrupts import uninterrupted
 from kit._reporting import SECONDS, Steps
@@ -43,7 +43,7 @@ def run_apart(
     seconds: int,
     what: str = "",
     early: Early | None = None,
-) -> dict[str, Any]:
+) -> JSONObject:
     """Run a module of the kit, by its dotted name, on a file; it ends in `work_apart`.
 
     Results are put into the folder; the seconds that pass are shown with the words `what`, if any; whoever
@@ -96,10 +96,10 @@ def _started(module: str, file: Path, folder: Path) -> Popen[bytes]:
         )
 
 
-def _result(folder: Path, code: int) -> dict[str, Any]:
+def _result(folder: Path, code: int) -> JSONObject:
     """Return what the process found, or the ``error`` with which it ended."""
     with suppress(FileNotFoundError, ValueError):  # none, or cut off by a full disk
-        result: dict[str, Any] = json.loads((folder / _ANSWER).read_text("utf-8"))
+        result: JSONObject = json.loads((folder / _ANSWER).read_text("utf-8"))
         return result
     lines = (folder / _ERRORS).read_text(errors="replace").strip().splitlines()
     last_line = lines[-1] if lines else f"a process that ended with {code}"
@@ -139,7 +139,7 @@ def serve(about: Any, predict: Callable[[Float32], Float32]) -> None:
     os.write(1, json.dumps(about).encode() + b"\n")
 
 
-def work_apart(work: Callable[[Path, Path], Mapping[str, Any]]) -> None:
+def work_apart(work: Callable[[Path, Path], JSONObject]) -> None:
     """Be the process that `run_apart` started: work, and write the result."""
     file, folder = map(Path, sys.argv[1:])
     sys.stdout = sys.stderr  # whose place is taken by predictions

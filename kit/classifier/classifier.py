@@ -3,10 +3,10 @@
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from math import ceil
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +16,7 @@ from kit._checking import guided, guiding, instance, number, printable, whole
 from kit._reporting import Progress, Steps
 from kit.classifier import engines, store
 from kit.classifier.averages import exported_from
-from kit.classifier.engines import KerasEngine, channels_first, check_shape
+from kit.classifier.engines import Engine, KerasEngine, channels_first, check_shape
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.labels import (
     ClassNames,
@@ -30,6 +30,7 @@ from kit.classifier.network import (
     TOLERANCE,
     Network,
     Verification,
+    compile_model,
     largest_difference,
     trial_tensors,
 )
@@ -94,7 +95,7 @@ class Classifier:
         preprocessing: Preprocessing | None = None,
         class_names: ClassNames | None = None,
     ) -> None:
-        network = Network.of(model, preprocessing)
+        network = Network(compile_model(model, preprocessing), model=model)
         self._fill(network, str(model.name), preprocessing, class_names)
 
     def _fill(
@@ -129,8 +130,6 @@ class Classifier:
             yield f"what the file says of its training images {source.flaw}"
         if source is not None and source.network is not None:
             yield f"a {source.path.suffix} file names no layers to check"
-            if step := compiled.step:
-                yield f"8 bits: its outputs have steps of {step:.2g}"
         if self.preprocessing is None:
             yield _UNKNOWN
         counts = Counter(self.class_names)
@@ -180,8 +179,6 @@ class Classifier:
         contract = {"name": opened.path.stem, **opened.contract}
         if preprocessing is None:
             preprocessing = opened.preprocessing
-        if preprocessing and preprocessing.size is None and opened.network:
-            preprocessing = engines.fitted(preprocessing, network.about.input_shape)
         self = cls.__new__(cls)
         names = contract.get("class_names") if class_names is None else class_names
         self._fill(network, contract["name"], preprocessing, names)
@@ -315,7 +312,18 @@ class Classifier:
         It raises a ValueError for probabilities that are no numbers.
         """
         lanes = self.network.lanes
-        return lambda tensors: self._rows(lanes.predict(tensors)), lanes.count
+        free = SimpleQueue[Engine]()
+        for lane in lanes:
+            free.put(lane)
+
+        def predict(tensors: Float32) -> Float32:
+            lane = free.get()
+            try:
+                return self._rows(lane.predict(tensors))
+            finally:
+                free.put(lane)
+
+        return predict, len(lanes)
 
     @guided
     def predict(
@@ -444,8 +452,7 @@ class Classifier:
         sample = images[:: ceil(len(images) / MOST_KEPT)]
         rows, features = self.features(sample, progress)
         arrays = described(sample, rows, features, thumbnails=thumbnails)
-        reference = self.reference.with_arrays("novelty", arrays)
-        return self._with(reference=replace(reference, made_with=self.preprocessing))
+        return self._with(reference=self.reference.with_arrays("novelty", arrays))
 
     def with_statistics(self, path: AnyPath) -> Self:
         """Return the same network with what an exporter dropped: what its first layer received in training.
@@ -483,8 +490,8 @@ class Classifier:
         """Return the training images that a photo is nearest to, as the network sees them.
 
         ``photo`` is a `Photo` or whatever else `load_image` takes. ValueError where nothing is known of the
-        training images. It says so where `with_reference` was called with another preprocessing in use, since
-        distances then compare unlike tensors; of what a file has that is not known.
+        training images. With another preprocessing in use than when `with_reference` was called, distances
+        compare unlike tensors.
         """
         training = self.reference.neighbours
         image = load_image(photo)
@@ -504,7 +511,6 @@ class Classifier:
             predicted=self.class_names[rows[0].argmax()],
             neighbours=tuple(neighbours),
             thumbnails=training.thumbnails[order[: len(training.thumbnails)]],
-            foreign=self.reference.made_with not in (None, self.preprocessing),
         )
 
     def _with(self, **changes: Any) -> Self:

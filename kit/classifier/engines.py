@@ -4,7 +4,6 @@ import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
 from typing import Any
 from warnings import catch_warnings
 
@@ -15,6 +14,7 @@ from kit._checking import first_line
 from kit._interrupts import uninterrupted
 from kit._reporting import hidden_errors
 from kit.preprocessing import Preprocessing
+from kit.preprocessing.pipeline import arrange
 from kit.preprocessing.scaling import Scaling
 
 Shape = tuple[int | None, int | None, int | None]
@@ -48,13 +48,9 @@ def sized(expected: Shape, steps: Preprocessing | None) -> Shape:
     steps = suited(steps, expected)
     if steps is None or steps.input_shape is None:
         return expected
-    height, width, channels = shape = steps.input_shape
-    if steps.layout == "channels_first":
-        shape = channels, height, width
-    elif steps.layout == "transposed":
-        shape = width, height, channels
-    check_shape((1, *shape), expected)
-    return shape
+    tensor = arrange(np.empty((1, *steps.input_shape), np.uint8), steps.layout)
+    check_shape(tensor.shape, expected)
+    return tensor.shape[1:]
 
 
 OPEN_SIDE = 96
@@ -97,24 +93,18 @@ def suited(steps: Preprocessing | None, shape: Shape) -> Preprocessing | None:
 
 
 def check_shape(received: tuple[int, ...], expected: Shape) -> None:
-    """Refuse tensors that the network does not take, with the setting that helps."""
-    shape = received[1:]
-    if len(shape) == 3:
-        pairs = zip(expected, shape, strict=True)
-        if all(wanted in (None, side) for wanted, side in pairs):
-            return
-    first = channels_first(expected)
-    channels = 0 if first else 2
-    if len(shape) != 3:
-        advice = "give images with a batch in front, as Classifier.tensor makes them"
-    elif shape[channels] == expected[channels] and None not in expected:
-        advice = f"set size={picture_size(expected)} in the preprocessing"
-    elif first or shape[0] == expected[2]:
-        advice = f"set layout={'channels_first' if first else 'channels_last'!r} in the preprocessing"
-    else:
-        advice = f"set channels={'gray' if expected[2] == 1 else 'rgb'!r} in the preprocessing"
+    """Refuse tensors that the network does not take, with the settings that help."""
+    _, *sides = received
+    pairs = zip(expected, sides, strict=False)
+    if len(sides) == 3 and all(wanted in (None, side) for wanted, side in pairs):
+        return
+    steps = fitted(Preprocessing(), expected)
+    settings = (
+        f"size={steps.size}, channels={steps.channels!r}, layout={steps.layout!r}"
+    )
     raise ValueError(
-        f"Expected tensors of {shape_text(expected)}, received the shape {received}; {advice}"
+        f"Expected tensors of {shape_text(expected)}, received the shape {received};"
+        f" set {settings} in the preprocessing"
     )
 
 
@@ -447,32 +437,10 @@ def is_lite(data: bytes) -> bool:
     return data[4:8] == b"TFL3"
 
 
-class Lanes:
-    """The same network once for each core, with one thread each, for many images at a time.
-
-    Called from as many threads, they beat one network on all cores, whose threads wait for each other after
-    every layer.
-    """
-
-    def __init__(self, engines: Sequence[Engine]) -> None:
-        self.count = len(engines)
-        self._free: SimpleQueue[Engine] = SimpleQueue()
-        for engine in engines:
-            self._free.put(engine)
-
-    def predict(self, tensors: Float32) -> Float32:
-        """Run the network on whatever lane is free; see `LiteEngine.predict`."""
-        engine = self._free.get()
-        try:
-            return engine.predict(tensors)
-        finally:
-            self._free.put(engine)
-
-
 def part_size(shape: Sequence[int]) -> int:
     """Return how many tensors an engine takes at a time, of a batch (N, H, W, C)."""
-    most = max(1, min(_MAX_PART, _PART_VALUES // max(1, int(np.prod(shape[1:])))))
-    return 1 << (most.bit_length() - 1)
+    values = int(np.prod(shape[1:]))
+    return max(1, min(_MAX_PART, _PART_VALUES // max(1, values)))
 
 
 class KerasEngine(Engine):

@@ -1,7 +1,7 @@
 """Statistics of what a network's first layers receive, from its running averages."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from kit._arrays import Array, Float32, Float64, Indices
+from kit._arrays import Arrays, Float32, Float64, Indices
 from kit._interrupts import uninterrupted
 from kit.classifier.engines import LiteEngine, channels_first, traced
 from kit.classifier.keras_models import ConversionError, lite_of
@@ -107,7 +107,7 @@ class FirstLayers:
             self, profile=self.measure(tensors), features=tensor_features(tensors)
         )
 
-    def arrays(self) -> dict[str, Array]:
+    def arrays(self) -> Arrays:
         """Return what belongs to the network, and nothing of the training images, as arrays."""
         values = {
             "widths": self.widths,
@@ -122,7 +122,7 @@ class FirstLayers:
         }
 
     @classmethod
-    def of(cls, arrays: Mapping[str, Array]) -> Self:
+    def of(cls, arrays: Arrays) -> Self:
         """Return what `arrays` gave; KeyError or ValueError where something is missing."""
         return cls(
             compiled=arrays["compiled"].tobytes(),

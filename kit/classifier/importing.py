@@ -5,7 +5,7 @@ import re
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from inspect import signature
 from io import BytesIO
 from pathlib import Path
@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from warnings import catch_warnings
 
-from kit._arrays import AnyPath
+from kit._arrays import AnyPath, JSONObject
 from kit._checking import printable
 from kit._extras import KERAS, require
 from kit.classifier import store
@@ -26,7 +26,6 @@ from kit.classifier.keras_models import (
     refuse_code,
     serialized,
 )
-from kit.classifier.metadata import names_in
 
 SECONDS = 600
 """Longest time that it may take."""
@@ -99,20 +98,14 @@ def import_h5(old: AnyPath, new: AnyPath) -> tuple[str, ...]:
                 seconds=SECONDS,
                 what=f"Importing {source.name!r}",
             )
-        names, numbered = names_in(source.with_name("labels.txt"))
-        if names and numbered:
-            steps = store.TEACHABLE.replace(size=(224, 224)).to_dict()
-            contract = {
-                "name": source.stem,
-                "class_names": list(names),
-                "preprocessing": steps,
-            }
-            store.write_model(folder / _NEW, folder / _NEW, contract)
+        stated = store.as_stated(store.Archive(source, ""), {})
+        if stated.preprocessing:
+            store.write_model(folder / _NEW, folder / _NEW, stated.contract)
         (folder / _NEW).replace(target)
     return tuple(result["left_out"])
 
 
-def _import(file: Path, folder: Path) -> Mapping[str, Any]:
+def _import(file: Path, folder: Path) -> JSONObject:
     """Repair a copy and save what Keras makes of it; in the process that `import_h5` starts."""
     import h5py
 
@@ -152,7 +145,7 @@ def _weights(file: Path) -> bytes:
     """
     import h5py
 
-    arrays: dict[str, Any] = {}
+    arrays: JSONObject = {}
 
     def note(path: str, entry: Any) -> None:
         if is_weight(entry):
@@ -173,7 +166,7 @@ def _halved(number: re.Match[str]) -> str:
     return f"_{int(number[1]) // 2}/"
 
 
-def _repaired(config: Any, makers: Mapping[str, Any]) -> Iterator[str]:
+def _repaired(config: Any, makers: JSONObject) -> Iterator[str]:
     """Repair a configuration in place, and yield what is left out."""
     for part in serialized(config):
         settings = part.get("config")
@@ -199,7 +192,7 @@ def _repaired(config: Any, makers: Mapping[str, Any]) -> Iterator[str]:
             yield from _without_effect(maker, settings)
 
 
-def _without_effect(maker: type, settings: dict[str, Any]) -> Iterator[str]:
+def _without_effect(maker: type, settings: JSONObject) -> Iterator[str]:
     """Take out the arguments that are not known here, where they have no effect, and yield them."""
     calls = [base.__init__ for base in maker.__mro__]  # type: ignore[misc]
     arguments = {name for call in calls for name in signature(call).parameters}

@@ -52,10 +52,12 @@ def checked_class_names(
 
 def _by_index(given: Mapping[Any, Any]) -> tuple[str, ...]:
     """Return the names of a mapping, from or to indices, in the order of the indices."""
-    to_names = any(isinstance(value, str) for value in given.values())
-    indices, names = (given, given.values()) if to_names else (given.values(), given)
+    pairs = [
+        (key, value) if isinstance(value, str) else (value, key)
+        for key, value in given.items()
+    ]
     # JSON has texts for keys, so an index may be one.
-    by_index = dict(zip(map(str, indices), names, strict=True))
+    by_index = {str(index): name for index, name in pairs}
     try:
         return tuple(by_index[str(index)] for index in range(len(given)))
     except KeyError:
@@ -72,9 +74,9 @@ def class_indices(
     Parameters
     ----------
     labels
-        Index or name of a class for each image, None where it is not known; None if none is. One image
-        may have its label alone, without a list; rows may be one-hot. A name that several classes share
-        stands for the first.
+        Index or name of a class for each image, None where it is not known; None if none is. A text of
+        digits that is no name is an index. One image
+        may have its label alone, without a list. A name that several classes share stands for the first.
     class_names
         All classes in order.
     count
@@ -90,23 +92,13 @@ def class_indices(
     if isinstance(labels, (str, int, float, np.integer)):
         labels = (labels,)
     rows: Any = labels
-    if np.ndim(rows) == 2 and np.array_equal(
-        np.sort(rows)[:, -2:], [[0, 1]] * len(rows)
-    ):
-        rows = np.argmax(rows, axis=1)
     sides = np.shape(rows)
     if sides != (count,):
-        received = f"the shape {sides}; is it a tensor=, or a function preprocess=?"
-        if len(sides) == 1:
-            received = str(sides[0])
         raise ValueError(
-            f"Expected {count} labels, one for each image, received {received}"
+            f"Expected {count} labels, one for each image, received the shape {sides};"
+            " is it a tensor=, or a function preprocess=?"
         )
-    # Of several classes of one name, the first.
-    index_of = {name: index for index, name in reversed([*enumerate(class_names)])}
-    return tuple(
-        _index(label, index_of, class_names) for label in np.asarray(rows, object)
-    )
+    return tuple(_index(label, class_names) for label in np.asarray(rows, object))
 
 
 def label_indices(
@@ -132,16 +124,13 @@ def complete(labels: Int64) -> Int64:
     return labels
 
 
-def _index(
-    label: Any, index_of: Mapping[str, int], class_names: Sequence[str]
-) -> int | None:
+def _index(label: Any, class_names: Sequence[str]) -> int | None:
     if label is None or label != label:  # noqa: PLR0124 (what pandas has for None is not equal to itself)
         return None
     if isinstance(label, str):
-        label = printable(label)
-        if label not in index_of:
-            label = meant("label", label, class_names)
-        return index_of[label]
+        if label in class_names or not label.isdecimal():
+            return class_names.index(meant("label", printable(label), class_names))
+        label = int(label)
     return whole("a label", label, 0, len(class_names) - 1)
 
 

@@ -3,17 +3,15 @@
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 import numpy as np
 
+from kit._arrays import JSONObject
 from kit._bundled import DATA
 from kit._extras import KERAS, require
 from kit.classifier.child import Early, awaited, run_apart, work_apart
@@ -40,11 +38,9 @@ from kit.preprocessing.scaling import simplest
 
 SECONDS = 1800
 """Longest time that TensorFlow may take, on a slow machine with a large network."""
-PATIENCE = 60
-"""Longest time to wait for another process that compiles the same network, in seconds."""
 CACHED = 50
-"""Networks that are kept in the cache folder; the longest unused make room."""
-FORMAT = 3
+"""Networks that are kept in the cache folder; the oldest make room."""
+FORMAT = 4
 """Of what is kept; a version that needs more of a network begins again."""
 BUNDLED = DATA / "models" / "compiled"
 """Compiled forms of the bundled networks, by the digest of the weights like those in the cache folder."""
@@ -90,19 +86,15 @@ def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
         return _network(late.result(), opened)
     (head, shape, outputs), predict = early.result()
     compiled = Compiled(head, tuple(shape), outputs)
-    return Network(compiled, source=opened, late=(late, predict))
+    return Network(compiled, source=opened, late=late, predict_early=predict)
 
 
 def _compile(
     opened: Archive, steps: Preprocessing | None, early: Early, late: Future[Compiled]
 ) -> None:
     try:
-        with _alone(opened):
-            if network := _known(opened):
-                compiled = network.compiled
-            else:
-                compiled = compile_apart(opened, steps, early)
-                keep(opened, compiled)
+        compiled = compile_apart(opened, steps, early)
+        keep(opened, compiled)
         late.set_result(compiled)
     except BaseException as error:  # noqa: BLE001 (raised where it is waited for)
         late.set_exception(error)
@@ -127,7 +119,7 @@ def compile_apart(
         return Compiled.read(folder / _COMPILED)
 
 
-def _work(file: Path, folder: Path) -> Mapping[str, Any]:
+def _work(file: Path, folder: Path) -> JSONObject:
     """Compile a ``.keras`` file, or try another; in the process that was started for it."""
     steps = None
     with suppress(FileNotFoundError):
@@ -153,7 +145,7 @@ def _try(opened: Archive, steps: Preprocessing | None) -> Compiled:
     stated = None
     if scaling is not None:
         with suppress(ValueError):
-            stated = Preprocessing(size=None, scaling=simplest((scaling,)))
+            stated = Preprocessing(scaling=simplest((scaling,)))
     # What is kept depends on the file alone, but where it leaves its sides open.
     shape = sized(engine.input_shape, steps)
     batches = trial_tensors(shape, opened.preprocessing or stated)
@@ -165,7 +157,6 @@ def _try(opened: Archive, steps: Preprocessing | None) -> Compiled:
         measured_head(finite if len(finite) else outputs, engine.step),
         engine.input_shape,
         engine.output_count,
-        step=float(engine.step),
         said=said,
     )
     network = _network(compiled, opened)
@@ -190,25 +181,21 @@ def keep(opened: Archive, compiled: Compiled) -> None:
     """Keep what is known of a network, if the cache folder can be written to and the file says it all."""
     with suppress(OSError):
         if not _custom(opened):
-            folder = _made()
+            folder = cache_folder()
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             compiled.write(folder / f"{opened.digest}.zip")
             # By names that nobody else gives, should the folder be a link to another.
             entries = folder.glob("[0-9a-f]" * 64 + ".zip")
-            by_use = sorted(entries, key=lambda entry: entry.stat().st_mtime)
-            for entry in by_use[:-CACHED]:
+            by_age = sorted(entries, key=os.path.getmtime)
+            for entry in by_age[:-CACHED]:
                 entry.unlink()
-                entry.with_suffix(".lock").unlink(missing_ok=True)
 
 
 def _known(opened: Archive) -> Network | None:
     for folder in (BUNDLED, cache_folder()):
         # Missing, damaged, or made by another version of LiteRT: made again.
         with suppress(Exception):
-            entry = folder / f"{opened.digest}.zip"
-            network = _network(Compiled.read(entry), opened)
-            if folder != BUNDLED:
-                os.utime(entry)  # the longest unused make room
-            return network
+            return _network(Compiled.read(folder / f"{opened.digest}.zip"), opened)
     return None
 
 
@@ -228,33 +215,6 @@ def cache_folder() -> Path:
         if status.st_uid not in {0, os.getuid()} or status.st_mode & 0o022:
             return nowhere
     return folder
-
-
-def _made() -> Path:
-    folder = cache_folder()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
-
-
-@contextmanager
-def _alone(opened: Archive) -> Iterator[None]:
-    """Wait while another process or thread opens this file, `PATIENCE` at most.
-
-    After that, and where nothing is kept or no locks are to be had (on Windows, in some network folders), it
-    may be compiled twice, which only takes longer.
-    """
-    with ExitStack() as stack:
-        with suppress(ImportError, OSError):
-            import fcntl
-
-            path = _made() / f"{opened.digest}.lock"
-            file = stack.enter_context(path.open("ab"))
-            for _ in range(10 * PATIENCE):
-                with suppress(BlockingIOError):
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                time.sleep(0.1)
-        yield
 
 
 def _custom(opened: Archive) -> bool:

@@ -33,14 +33,8 @@ def litert_schema() -> Any:
 _SUBGRAPHS = 3
 # Of a subgraph.
 _INPUTS = 2
-_OUTPUTS = 3
-# Of an input or output.
+# Of an input.
 _PROCESS_UNITS = 4
-_FILES = 6
-# Of a file, and the kind that lists class names.
-_FILE_NAME = 0
-_FILE_KIND = 2
-_LABELS = 2
 # Of a process unit, and the kind that has mean and standard deviation.
 _OPTIONS_KIND = 0
 _OPTIONS = 1
@@ -50,14 +44,14 @@ _STD = 1
 
 
 def lite_about(network: bytes, file: Path) -> About:
-    """Read TFLite Metadata; ``file`` has the network, and behind it the texts that the metadata name."""
+    """Read TFLite Metadata: how pixels are scaled, and the first text behind the network, a class a line."""
     names = scaling = None
     # Without metadata, or with damaged ones, a network runs all the same.
+    with suppress(Exception), zipfile.ZipFile(file) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".txt"))
+        names = listed(archive.read(name)[:MOST_TEXT])
     with suppress(Exception):
-        graph = _described_graph(network)
-        with suppress(Exception):
-            names = _labels(graph, file)
-        scaling = _normalization(graph)
+        scaling = _normalization(_described_graph(network))
     return names, scaling
 
 
@@ -74,20 +68,11 @@ def _described_graph(network: bytes) -> Any:
     return graph
 
 
-def _labels(graph: Any, file: Path) -> tuple[str, ...] | None:
-    (output,) = _tables(graph, _OUTPUTS)
-    for member in _tables(output, _FILES):
-        if _code(member, _FILE_KIND) == _LABELS:
-            name = member.String(_place(member, _FILE_NAME)).decode()
-            return listed(zipfile.Path(file, name).read_bytes()[:MOST_TEXT])
-    return None
-
-
 def _normalization(graph: Any) -> Scaling | None:
     (picture,) = _tables(graph, _INPUTS)
     for unit in _tables(picture, _PROCESS_UNITS):
         if _code(unit, _OPTIONS_KIND) == _NORMALIZATION:
-            options = _table_at(unit, _place(unit, _OPTIONS))
+            options = _table_at(unit, unit.Pos + _offset(unit, _OPTIONS))
             return Scaling(1.0, _floats(options, _MEAN), _floats(options, _STD))
     return None
 
@@ -97,10 +82,6 @@ def _offset(table: Any, field: int) -> int:
     if offset := table.Offset(4 + 2 * field):
         return int(offset)
     raise LookupError
-
-
-def _place(table: Any, field: int) -> int:
-    return int(table.Pos) + _offset(table, field)
 
 
 def _table_at(table: Any, place: int) -> Any:

@@ -1,6 +1,6 @@
 """The training images that an image is nearest to, as the network sees them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ import numpy as np
 import scipy  # its heavy parts are imported when they are used
 from PIL import Image, ImageOps
 
-from kit._arrays import Array, Float32, Float64, Pixels
+from kit._arrays import Array, Arrays, Float32, Float64, Pixels
 from kit._reporting import Result, Table, tag
 from kit.images import Photo
 from kit.images.photo import encoded
@@ -43,15 +43,12 @@ class Nearest(Result):
         The nearest first.
     thumbnails
         uint8 (neighbours, `SIDE`, `SIDE`, 3); none where the file has none.
-    foreign
-        Whether the training images were prepared in another way.
     """
 
     name: str
     predicted: str
     neighbours: tuple[Neighbour, ...]
     thumbnails: Pixels
-    foreign: bool = False
 
     @property
     def agreeing(self) -> int:
@@ -75,8 +72,6 @@ class Nearest(Result):
     def __repr__(self) -> str:
         count = len(self.neighbours)
         doubt = ": doubt this prediction" if 2 * self.agreeing < count else ""
-        if self.foreign:
-            doubt = "; these were made with another preprocessing: call with_reference again"
         words = f"{self.agreeing} of the {count} nearest training images are predicted as this class{doubt}"
         return f"Nearest({self.name!r}, predicted {self.predicted!r}; {words})"
 
@@ -87,9 +82,7 @@ class Neighbours:
     KeyError, TypeError or ValueError where they do not fit a network of so many channels and classes.
     """
 
-    def __init__(
-        self, arrays: Mapping[str, Array], channels: int, classes: int
-    ) -> None:
+    def __init__(self, arrays: Arrays, channels: int, classes: int) -> None:
         no_thumbnails = np.empty((0, SIDE, SIDE, 3), np.uint8)
         self.features = arrays["features"].astype(np.float64)
         self.predicted = arrays["predicted"].astype(np.int64)
@@ -97,21 +90,17 @@ class Neighbours:
         self.thumbnails = arrays.get("thumbnails", no_thumbnails)
         self.basis = arrays.get("basis")
         count = len(self.features)
-        numbers = channels
-        if self.basis is not None:
-            _, components = self.basis.shape
-            numbers = components + 1
+        # Which raises a ValueError where sides do not fit each other.
+        distances = self.distances(np.zeros((1, channels), np.float32))
         fits = (
             0 < count == len(self.names) <= MOST_KEPT
-            and self.features.shape == (count, numbers)
-            and (self.basis is None or len(self.basis) == channels)
             and self.predicted.shape == (count,)
             and set(self.predicted.tolist()) <= set(range(classes))
             and self.thumbnails.shape[1:] == no_thumbnails.shape[1:]
             and len(self.thumbnails) in {0, count}
             and self.thumbnails.dtype == np.uint8
         )
-        if not fits or not np.isfinite(self.features).all():
+        if not fits or not np.isfinite(distances).all():
             raise ValueError(
                 "Expected what is kept of training images, received other arrays"
             )
@@ -134,14 +123,14 @@ def described(
     features: Float32,
     *,
     thumbnails: bool,
-) -> dict[str, Array]:
+) -> Arrays:
     """Return what is kept of images, of their probabilities (N, classes) and features (N, channels).
 
     Of more than `NUMBERS` channels the first principal components are kept, and the length of what is left.
     """
     predicted = probabilities.argmax(axis=1)
     names = "\0".join(photo.name.replace("\0", "") for photo in photos)
-    arrays: dict[str, Array] = {
+    arrays: Arrays = {
         "predicted": predicted.astype(np.int32),
         "names": np.frombuffer(names.encode(errors="replace"), np.uint8),
     }

@@ -4,15 +4,16 @@ import hashlib
 import json
 import threading
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from kit._arrays import Float32
+from kit._arrays import Float32, JSONObject
 from kit._checking import first_line
 from kit._interrupts import uninterrupted
 from kit._reporting import Result
@@ -22,7 +23,6 @@ from kit.classifier.engines import (
     OPEN_SIDE,
     Engine,
     KerasEngine,
-    Lanes,
     LiteEngine,
     Shape,
 )
@@ -42,7 +42,7 @@ from kit.preprocessing import Preprocessing
 _ABOUT = "about.json"
 _MODEL = "model.tflite"
 _LAYERS = "first_layers.npz"
-_FIELDS = ("head", "input_shape", "output_count", "reason", "step", "said")
+_FIELDS = ("head", "input_shape", "output_count", "reason", "said")
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,6 @@ class Compiled:
         The compiled form, in the ``.tflite`` format, or the network of another file; or why there is none.
     first_layers
         Measures what the first layers receive; None where there is nothing to measure.
-    step
-        Between two outputs of 8 bits; 0 for floating point.
     said
         What the maker of a network of another format says in its file, as a part of a contract.
     """
@@ -74,8 +72,7 @@ class Compiled:
     data: bytes | None = field(default=None, repr=False)
     reason: str | None = None
     first_layers: FirstLayers | None = None
-    step: float = 0.0
-    said: Mapping[str, Any] = field(default_factory=dict)
+    said: JSONObject = field(default_factory=dict)
 
     @property
     def class_count(self) -> int:
@@ -116,8 +113,6 @@ class Compiled:
 TOLERANCE = 1e-5
 """Largest difference in a probability between the compiled form and Keras that is accepted."""
 
-_PATCHES = 8
-
 
 @dataclass(frozen=True, repr=False)
 class Verification(Result):
@@ -146,21 +141,19 @@ class Verification(Result):
 def largest_difference(
     reference: Engine, compiled: Engine, head: str, batches: Iterable[Float32]
 ) -> float:
-    """Return the largest difference of a probability, 0..1; infinite where a result is no number."""
-    largest = 0.0
+    """Return the largest difference of a probability, 0..1; nan where a result is no number."""
+    differences = []
     for batch in batches:
         expected = engines.probabilities(reference.predict(batch), head)
         received = engines.probabilities(compiled.predict(batch), head)
-        difference = float(np.abs(expected - received).max())
-        # Not a number is larger than any.
-        largest = max(largest, difference if np.isfinite(difference) else np.inf)
-    return largest
+        differences.append(np.abs(expected - received).max())
+    return float(np.max(differences))
 
 
 def trial_tensors(
     shape: Shape, steps: Preprocessing | None = None
 ) -> tuple[Float32, ...]:
-    """Make inputs to compare engines on: pseudo-random values, and an image of even patches with grain.
+    """Make inputs to compare engines on: pseudo-random values, and a slow rise with grain.
 
     They cover the range of the preprocessing; without one the usual ranges 0..1, -1..1 and 0..255. An open
     side gets `OPEN_SIDE`. Returns float32 arrays (2, H, W, C), the same at every call.
@@ -168,10 +161,8 @@ def trial_tensors(
     sides = [side or OPEN_SIDE for side in shape]
     random = np.random.default_rng(20_241)
     noise = random.random((2, *sides), dtype=np.float32)
-    patch_of = [np.arange(side) * _PATCHES // side for side in sides]
-    light = random.random((_PATCHES, _PATCHES, _PATCHES), dtype=np.float32)
-    patches = light[np.ix_(*patch_of)]
-    noise[1] = np.float32(0.1) * noise[1] + np.float32(0.9) * patches
+    rise = np.linspace(0, 1, noise[1].size, dtype=np.float32)
+    noise[1] = np.float32(0.1) * noise[1] + np.float32(0.9) * rise.reshape(sides)
     ranges = [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)]
     if steps is not None:
         ends = np.repeat(np.array([0, 255], np.uint8), 48 * 96 * 3).reshape(96, 96, 3)
@@ -223,28 +214,19 @@ def compile_model(
     if difference <= TOLERANCE:
         return replace(compiled, data=data)
     reason = f"its compiled form differs by {difference:.1e} in a probability"
-    if not all(np.isfinite(array).all() for array in model.get_weights()):
-        reason = "some of its weights are nan or infinite"
     return replace(compiled, reason=reason)
 
 
 _T = TypeVar("_T")
 
 
-class _Once(Generic[_T]):
+class _Once(cached_property[_T]):
     """What is made at the first use, by one thread, and kept."""
 
-    def __init__(self, make: Callable[[Any], _T]) -> None:
-        self._make = make
-
-    def __get__(self, network: Any, _kind: type) -> _T:
-        values = vars(network)
-        name = self._make.__name__
+    def __get__(self, network: Any, kind: Any = None) -> _T:  # type: ignore[override]
         with network.lock:
-            if name not in values:
-                values[name] = self._make(network)
-            value: _T = values[name]
-        return value
+            value: _T = super().__get__(network, kind)
+            return value
 
 
 class Network:
@@ -254,8 +236,8 @@ class Network:
     again, `up_to_date` returns another network instead. ``source`` is the file that it came from, or None;
     ``model`` may be None with a file. ValueError where LiteRT does not run the compiled form.
 
-    While it is being compiled, ``about`` has its shapes and head alone; what needs ``compiled`` waits for the
-    first part of ``late``, and the second predicts.
+    While it is being compiled, ``about`` has its shapes and head alone; what needs ``compiled`` waits for
+    ``late``, and ``predict_early`` predicts.
     """
 
     def __init__(
@@ -264,33 +246,32 @@ class Network:
         *,
         model: Any = None,
         source: Archive | None = None,
-        late: tuple[Future[Compiled], Predict] | None = None,
+        late: Future[Compiled] | None = None,
+        predict_early: Predict | None = None,
     ) -> None:
+        if late is None:
+            late = Future()
+            late.set_result(about)
         self.about = about
         self.source = source
         self._late = late
+        self._predict_early = predict_early
         self.lock = threading.RLock()
         if source is None:
             self.model = model
             self._weights = _digest(model)
 
-    @classmethod
-    def of(cls, model: Any, steps: Preprocessing | None = None) -> Self:
-        """Compile a Keras model that is in memory; raises as `compile_model` does."""
-        return cls(compile_model(model, steps), model=model)
-
     @property
     def pending(self) -> bool:
         """Whether it is being compiled."""
-        return self._late is not None and not self._late[0].done()
+        return not self._late.done()
 
-    @_Once
+    @property
     def compiled(self) -> Compiled:
-        """Return all that is known, once it is compiled; ValueError where that failed."""
-        if self._late is None:
-            return self.about
-        awaited(self._late[:1], "Compiling the model, once")
-        return self._late[0].result()
+        """All that is known, once it is compiled; ValueError where that failed."""
+        if self.pending:
+            awaited([self._late], "Compiling the model, once")
+        return self._late.result()
 
     @_Once
     def engine(self) -> Engine:
@@ -304,14 +285,16 @@ class Network:
         return self.source and load_keras(unchanged(self.source).path)
 
     @_Once
-    def lanes(self) -> Lanes:
-        """Return the compiled form once for each core; one where Keras runs the network."""
+    def lanes(self) -> tuple[Engine, ...]:
+        """Return the compiled form once for each core, on one thread; once where Keras runs the network.
+
+        Called from as many threads, they beat one network on all cores, whose threads wait for each other
+        after every layer.
+        """
         data = self.compiled.data
         if data is None:
-            return Lanes([self.engine])
-        return Lanes(
-            [engines.engine_of(data, threads=1) for _ in range(engines.cores())]
-        )
+            return (self.engine,)
+        return tuple(engines.engine_of(data, threads=1) for _ in range(engines.cores()))
 
     def predict(self, tensors: Float32, *, early: bool = False) -> Float32:
         """Return probabilities, float32 (N, classes), for tensors, float32 (N, H, W, C).
@@ -319,9 +302,8 @@ class Network:
         ``early`` ones come from Keras where the network is still being compiled.
         """
         outputs = None
-        if early and self._late and self.pending:
-            _, predict = self._late
-            outputs = predict(tensors)
+        if early and self._predict_early and self.pending:
+            outputs = self._predict_early(tensors)
         if outputs is None:
             outputs = self.engine.predict(tensors)
         return engines.probabilities(outputs, self.about.head)
@@ -344,7 +326,7 @@ class Network:
         """Return this network, or another, compiled again, where the model was trained since."""
         if self.source is not None or _digest(self.model) == self._weights:
             return self
-        return self.of(self.model, steps)
+        return type(self)(compile_model(self.model, steps), model=self.model)
 
 
 def _digest(model: Any) -> str:

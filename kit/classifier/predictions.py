@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kit._arrays import Array, Bools, Float32, Floats, Indices, Int64
+from kit._arrays import Array, Bools, Float32, Floats, Indices, Int64, JSONObject
 from kit._reporting import Result, Rows, Table
 from kit.classifier.labels import complete, entropies
 
@@ -25,7 +25,7 @@ class Predictor(Protocol):
 
 def prediction_columns(
     class_names: tuple[str, ...], *, labels: Array, predicted: Array, probability: Array
-) -> dict[str, Any]:
+) -> JSONObject:
     """Return what rows say of predictions, by the names of the columns; None for what is not known.
 
     Parameters
@@ -161,7 +161,7 @@ class Predictions(Rows):
             head[:width], (row[:width] for row in self._rows()), "<<><"[:width]
         )
 
-    def _columns(self) -> dict[str, Any]:
+    def _columns(self) -> JSONObject:
         return {
             "image": self.photos,
             **prediction_columns(

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from kit._arrays import Array, Float32, Float64, Int64
+from kit._arrays import Array, Arrays, Float32, Float64, Int64
 from kit.classifier.engines import Shape
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.neighbours import Neighbours
@@ -17,7 +17,6 @@ from kit.classifier.store import FIRST_LAYERS, MOST_BYTES, part_of
 from kit.images import Photo
 from kit.perturbation.conditions import ALTERATIONS, QUANTITIES
 from kit.perturbation.responses import measured_rows, middle, responses
-from kit.preprocessing import Preprocessing
 
 MOST_MEASURED = 256
 """Images whose measures are kept; of more, as many at random."""
@@ -26,13 +25,6 @@ TRIED = (16, 64)
 """Images, large and small ones, on which the response to each alteration is measured."""
 
 _PIXELS = 1 << 20
-
-_UNNAMED = """\
-brightness, contrast, highlights, shadows, warmth, tint, saturation, sharpness, noise, colour_noise, \
-blocking, jpeg_quality, size, aspect, turned
-darker, brighter, flatter, harder, warmer, cooler, greener, more magenta, paler, more colourful, blurred, \
-sharpened, noisy, grainy, compressed, reduced, enlarged, cropped, squeezed, stretched, narrower, wider"""
-"""Quantities and alterations, in their order, of files that do not name them."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -66,11 +58,11 @@ class InputStatistics:
             answers = np.array([predict(photo) for photo in sample])
         return cls(measured_rows(sample), measured_responses(sample), answers)
 
-    def arrays(self) -> dict[str, Array]:
+    def arrays(self) -> Arrays:
         """Return this value as arrays, with the names of its columns and the strengths of alterations."""
         names = "\n".join([", ".join(QUANTITIES), ", ".join(ALTERATIONS)])
         strengths = [alteration.strengths for alteration in ALTERATIONS.values()]
-        arrays: dict[str, Array] = {
+        arrays: Arrays = {
             "rows": self.rows,
             "response": self.response,
             "strengths": np.array(strengths, np.float64).reshape(-1),
@@ -82,15 +74,13 @@ class InputStatistics:
         return arrays
 
     @classmethod
-    def of_arrays(cls, arrays: Mapping[str, Array]) -> Self:
+    def of_arrays(cls, arrays: Arrays) -> Self:
         """Return the value that `arrays` gave; NaN for quantities and alterations that it has not.
 
         ValueError for anything else.
         """
         with suppress(KeyError, TypeError, ValueError):
-            names = _UNNAMED
-            if "names" in arrays:
-                names = arrays["names"].tobytes().decode()
+            names = arrays["names"].tobytes().decode()
             quantities, alterations = (line.split(", ") for line in names.splitlines())
             strengths = arrays["strengths"].reshape(-1, 3).tolist()
             rows = _selected(arrays["rows"], quantities, QUANTITIES)
@@ -127,14 +117,12 @@ class Reference:
     """What is known of the training images of a network; part of its file.
 
     ``shape`` is (H, W, C) of its tensors, with None for a side that photos decide; ``contents`` are arrays by
-    ``part/name``. ``made_with`` is the preprocessing with which ``novelty`` was made here; None where a file
-    has it.
+    ``part/name``.
     """
 
     network: Network
     shape: Shape
-    contents: Mapping[str, Array] = field(default_factory=dict)
-    made_with: Preprocessing | None = None
+    contents: Arrays = field(default_factory=dict)
 
     @cached_property
     def first_layers(self) -> FirstLayers | None:
@@ -177,21 +165,20 @@ class Reference:
             text = "Expected a classifier that knows its training images; use with_reference(photos)"
             raise ValueError(text) from error
 
-    def arrays(self, part: str) -> dict[str, Array]:
+    def arrays(self, part: str) -> Arrays:
         """Return the arrays of one part, by name, as `with_arrays` took them; empty where there are none."""
         return part_of(self.contents, part)
 
     def with_arrays(self, part: str, arrays: Mapping[str, Any]) -> Self:
         """Return the same with other arrays of a part, by name; `Classifier.save` writes them into the file.
 
-        ValueError for other values than numbers, or more than 128 MB of them.
+        ValueError for more than 128 MB.
         """
         new = {f"{part}/{name}": np.asarray(array) for name, array in arrays.items()}
         total = sum(array.nbytes for array in new.values())
-        numbers = all(array.dtype.kind in "biuf" for array in new.values())
-        if total > MOST_BYTES or not numbers:
+        if total > MOST_BYTES:
             raise ValueError(
-                f"Expected numbers of at most {MOST_BYTES} bytes for {part!r}, received {total}"
+                f"Expected at most {MOST_BYTES} bytes for {part!r}, received {total}"
             )
         others = {
             name: array

@@ -6,21 +6,19 @@ import json
 import os
 import secrets
 import shutil
-import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import numpy as np
 
-from kit._arrays import AnyPath, Array
-from kit._checking import first_line, left_by_git, printable
+from kit._arrays import AnyPath, Arrays, JSONObject
+from kit._checking import first_line, printable
 from kit.classifier.engines import is_lite
 from kit.classifier.metadata import names_in
 from kit.preprocessing import Preprocessing
@@ -38,8 +36,8 @@ _WEIGHTS = {"model.weights.h5", "model.weights.npz"}
 SHIPPED = (".tflite", ".onnx")
 """Formats of networks that are run as they are."""
 _SAVED_MODEL = "saved_model.pb"
-_HEAD = 200
-"""Bytes of a file that say whether Git left it."""
+_POINTER = b"version https://git-lfs"
+"""Begins what Git leaves of a large file that it has not fetched."""
 _CHUNK = 1 << 20
 _MAX_SHIPPED = 1 << 31
 # JSON of a large network is one or two megabytes, and parsed it takes some 25 times as much memory.
@@ -61,6 +59,9 @@ _EXPORT = (
 )
 _CONVERSIONS = {
     **dict.fromkeys((".pt", ".pth", ".safetensors", ".ckpt", ".bin"), _EXPORT),
+    **dict.fromkeys(
+        (".h5", ".hdf5"), "make one: python -m kit import OLD.h5 NEW.keras"
+    ),
     ".pb": (
         "of its folder make one: open('model.tflite', 'wb').write("
         "tensorflow.lite.TFLiteConverter.from_saved_model('FOLDER').convert())"
@@ -72,10 +73,8 @@ _CONVERSIONS = {
     ".mlmodel": "nothing makes one of Core ML's: export to .onnx, .tflite or .keras where it was built",
 }
 """What makes a file that is opened, by the suffix of one that is not."""
-TEACHABLE = Preprocessing(size=None, fit="crop", filter="lanczos", scaling="-1..1")
-"""How Teachable Machine prepares images, for any size."""
-DRAFT = ".kit-draft-"
-"""Begins the name of a file that is being written; nobody else gives files such names."""
+TEACHABLE = Preprocessing(fit="crop", filter="lanczos", scaling="-1..1")
+"""How Teachable Machine prepares images."""
 # Fixed, so that the same network makes the same file.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -99,12 +98,12 @@ class Archive:
 
     path: Path
     digest: str
-    contract: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    statistics: Mapping[str, Array] = field(default_factory=dict, repr=False)
+    contract: JSONObject = field(default_factory=dict, repr=False)
+    statistics: Arrays = field(default_factory=dict, repr=False)
     flaw: str = ""
     network: bytes | None = field(default=None, repr=False)
 
-    def config(self) -> dict[str, Any]:
+    def config(self) -> JSONObject:
         """Architecture of the network, from ``config.json``; empty of another format."""
         if self.network is not None:
             return {}
@@ -165,7 +164,7 @@ def _with_contract(model: Archive, archive: zipfile.ZipFile) -> Archive:
     return replace(model, statistics=statistics)
 
 
-def part_of(arrays: Mapping[str, Array], part: str) -> dict[str, Array]:
+def part_of(arrays: Arrays, part: str) -> Arrays:
     """Return the arrays named ``part/name``, by name."""
     pairs = ((name.partition("/"), array) for name, array in arrays.items())
     return {name: array for (home, _, name), array in pairs if home == part}
@@ -195,14 +194,15 @@ def _shipped(file: Path) -> Archive:
     return replace(model, digest=digest)
 
 
-def as_stated(model: Archive, said: Mapping[str, Any]) -> Archive:
+def as_stated(model: Archive, said: JSONObject) -> Archive:
     """Return a file with what its maker says in it, or in Teachable Machine's list beside it."""
     contract = {"name": model.path.stem, **said}
-    if said["class_names"] is None:
+    if contract.get("class_names") is None:
         labels = model.path.with_name("labels.txt")
         contract["class_names"], numbered = names_in(labels)
         if numbered:
-            contract["preprocessing"] = said["preprocessing"] or TEACHABLE.to_dict()
+            usual = TEACHABLE.to_dict()
+            contract["preprocessing"] = said.get("preprocessing") or usual
     return replace(model, contract=contract)
 
 
@@ -226,25 +226,19 @@ def local_file(path: AnyPath) -> Path:
             f"Expected an existing local model file, received {str(path)!r}; check it"
         )
     with file.open("rb") as stream:
-        damage = left_by_git(stream.read(_HEAD))
-    if damage:
-        raise ValueError(
-            f"Expected a model file, received {file.name!r}, which is {damage}"
-        )
+        if stream.read(len(_POINTER)) == _POINTER:
+            raise ValueError(
+                f"Expected a model file, received {file.name!r}, a Git LFS pointer; run git lfs pull"
+            )
     return file
 
 
 def _model_file(path: AnyPath) -> Path:
     """Return a file in one of the formats that are opened, by its name."""
     file = local_file(path)
-    with file.open("rb") as stream:
-        hdf5 = stream.read(8) == b"\x89HDF\r\n\x1a\n"
-    if file.suffix in {".keras", *SHIPPED} and not hdf5:
+    if file.suffix in {".keras", *SHIPPED}:
         return file
     advice = _CONVERSIONS.get(file.suffix, _ADVICE)
-    if hdf5:
-        new = f"{quote(printable(file.name))} NEW.keras"
-        advice = f"of HDF5 make one: python -m kit import {new}"
     raise ValueError(
         f"Expected a .keras, .tflite or .onnx file, received {file.name!r}; {advice}"
     )
@@ -268,7 +262,7 @@ def _is_of_network(info: zipfile.ZipInfo) -> bool:
     return not info.is_dir() and not info.filename.startswith(PREFIX)
 
 
-def _json(archive: zipfile.ZipFile, name: str, file: str) -> dict[str, Any]:
+def _json(archive: zipfile.ZipFile, name: str, file: str) -> JSONObject:
     value: Any = None
     if archive.getinfo(name).file_size <= _MAX_JSON[name]:
         with suppress(ValueError, RecursionError):
@@ -280,7 +274,7 @@ def _json(archive: zipfile.ZipFile, name: str, file: str) -> dict[str, Any]:
     )
 
 
-def _check(contract: Mapping[str, Any], file: str) -> None:
+def _check(contract: JSONObject, file: str) -> None:
     """Refuse what no version of the kit wrote."""
     names = contract.get("class_names")
     temperature = contract.get("temperature", 1.0)
@@ -314,27 +308,27 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
             members = archive.infolist()
             declared = sum(member.file_size for member in members)
             most = _MOST_TIMES * path.stat().st_size + _SPARE
-            if len(members) > _MAX_MEMBERS or declared > most:
-                size = f"{len(members)} members of {declared} bytes, which would fill the memory"
-                raise ValueError(
-                    f"Expected a Keras archive, received {path.name!r} with {size}"
-                )
-            for member in members:
-                odd = member.header_offset < 0 or member.compress_type not in _METHODS
-                if odd or member.flag_bits & 1:
-                    raise zipfile.BadZipFile  # noqa: TRY301 (reported below)
+            is_odd = any(
+                member.header_offset < 0
+                or member.compress_type not in _METHODS
+                or member.flag_bits & 1
+                for member in members
+            )
+            if is_odd or len(members) > _MAX_MEMBERS or declared > most:
+                raise zipfile.BadZipFile  # noqa: TRY301 (reported below)
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise ValueError(
-            f"Expected a Keras archive, received {path.name!r}, which is damaged or no zip; copy it again"
+            f"Expected a Keras archive, received {path.name!r}, which is damaged, would fill the memory,"
+            " or is no zip; copy it again"
         ) from error
 
 
 def write_model(
     source: Path | None,
     target: AnyPath,
-    contract: Mapping[str, Any],
-    statistics: Mapping[str, Array] | None = None,
+    contract: JSONObject,
+    statistics: Arrays | None = None,
     network: bytes | None = None,
 ) -> Archive:
     """Copy the network in ``source`` to ``target`` with a contract and statistics beside it, in one step.
@@ -374,44 +368,27 @@ def _copy(old: zipfile.ZipFile, new: zipfile.ZipFile) -> None:
 
 
 @contextmanager
-def replacing(
-    target: AnyPath, *, first: Callable[[], None] | None = None
-) -> Iterator[Any]:
+def replacing(target: AnyPath) -> Iterator[Any]:
     """Write a binary file beside ``target`` that takes its place when the block ends without an exception.
 
     A link stays, and what it points to is replaced, with the same permissions. OSError in one line where the
-    system refuses. ``first`` is called when all is written, before the file is there; the file then is a new
-    one: FileExistsError where it is there, or another process writes it.
+    system refuses.
     """
     file = Path(target).resolve()
-    # Of any other file, the draft's name is no longer than a name may be.
-    draft = file.with_name(DRAFT + (file.name if first else secrets.token_hex(4)))
+    draft = file.with_name(f".kit-draft-{secrets.token_hex(4)}")
     with one_line_errors(file):
         stream = draft.open("xb")
         try:
             with stream:
-                if first and file.exists():
-                    raise FileExistsError
                 with suppress(FileNotFoundError):
                     shutil.copymode(file, draft)
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
-            if first:
-                first()
             draft.replace(file)
         finally:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)
-    remove_drafts(file.parent)
-
-
-def remove_drafts(folder: Path) -> None:
-    """Remove what processes left behind in a folder that were ended while they wrote."""
-    for draft in folder.glob(f"{DRAFT}*"):
-        with suppress(OSError):
-            if time.time() - draft.lstat().st_mtime > 3600:
-                draft.unlink()
 
 
 @contextmanager
@@ -431,9 +408,7 @@ def one_line_errors(file: Path) -> Iterator[None]:
 # Statistics
 
 
-def _statistics(
-    archive: zipfile.ZipFile, contract: Mapping[str, Any], digest: str
-) -> dict[str, Array]:
+def _statistics(archive: zipfile.ZipFile, contract: JSONObject, digest: str) -> Arrays:
     """Return arrays by ``part/name``; ValueError if not as they were written, for these weights."""
     if contract.get("weights_sha256") != digest:
         raise ValueError("belongs to other weights")
@@ -457,14 +432,14 @@ def _statistics(
     return statistics
 
 
-def npz_of(arrays: Mapping[str, Array]) -> bytes:
+def npz_of(arrays: Arrays) -> bytes:
     """Return arrays as an ``.npz`` file, in which they are stored as they are."""
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 
-def arrays_in(data: bytes) -> dict[str, Array]:
+def arrays_in(data: bytes) -> Arrays:
     """Return the arrays of numbers that `npz_of` wrote, by name; ValueError for anything else."""
     try:
         with np.load(io.BytesIO(data)) as file:

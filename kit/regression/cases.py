@@ -3,11 +3,9 @@
 import hashlib
 import json
 import re
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -361,8 +359,8 @@ def pin(
     preprocessing
         None, or one that equals it, for the classifier's own, whatever that will be then.
     name
-        Of the file; by default of the date, the image and what it is about. A number is added where one of
-        that name is there.
+        Of the file; by default of the image and what it is about. A number is added where one of that name is
+        there.
     about
         ``tolerance``, ``cause`` and ``note`` of the `Case`.
 
@@ -380,10 +378,9 @@ def pin(
     file = opened.file or b""
     digest = hashlib.sha256(file).hexdigest()
     kind = "jpg" if file.startswith(b"\xff\xd8") else "png"
-    today = time.strftime("%Y-%m-%d")
-    word = str(about.get("cause", "")).replace("_", "-") or classes[0]
+    word = str(about.get("cause", "")).replace("_", "-") or "-".join(classes[:1])
     case = Case(
-        name=name_for(name or f"{today}-{Path(opened.name).stem}-{word}"),
+        name=name_for(name or f"{Path(opened.name).stem}-{word}"),
         picture=f"{PICTURES}/{digest[:16]}.{kind}",
         sha256=digest,
         classifier=classifier.name,
@@ -420,25 +417,24 @@ def weights_of(classifier: Classifier) -> str:
 
 def _class_names(expected: Any, names: Sequence[str]) -> tuple[str, ...]:
     labels = list(expected) if isinstance(expected, (list, tuple)) else [expected]
-    if not labels:
-        raise ValueError(
-            f"Expected at least one class by name or index, received {expected!r}"
-        )
     return tuple(names[index] for index in known_classes(labels, names, len(labels)))
 
 
 def _added(folder: Path, case: Case, file: bytes) -> Path:
-    """Write a case and its image, and return its path; whoever ends this meanwhile leaves drafts behind."""
-    picture = own_file(folder, *case.picture.split("/"))
-    with one_line_errors(picture):
-        picture.parent.mkdir(parents=True, exist_ok=True)
-    write_picture = partial(write_file, picture, file)
+    """Write an image, and its case under a name that is free, and return the path of the case."""
+    write_file(own_file(folder, *case.picture.split("/")), file)
     name = case.name
     attempt = 1
     while True:
         path = folder / f"{name}.json"
-        with suppress(FileExistsError), replacing(path, first=write_picture) as stream:
-            stream.write(replace(case, name=name).to_json().encode())
+        with suppress(FileExistsError):
+            # So that nobody takes it meanwhile.
+            path.touch(exist_ok=False)
+            try:
+                overwrite(path, replace(case, name=name))
+            except BaseException:
+                path.unlink()
+                raise
             return path
         attempt += 1
         name = f"{case.name}-{attempt}"

@@ -31,9 +31,6 @@ STEPS = {
     "engine": "engine that predicts for the same tensor",
 }
 """What can have changed a prediction, if it is no step of the preprocessing, in words."""
-STRONGER = 4
-"""By how much a difference of images is made stronger."""
-
 _WORDS = {
     "moved": ("CHANGED", "changed"),
     "unusable": ("CANNOT BE RUN", "cannot be run"),
@@ -203,8 +200,8 @@ def check_cases(
     raise_on_moved
         Whether a case that changed raises an error.
     artefacts
-        A folder for an image of each case that changed: what the model sees with the settings of then, with
-        those of now, and four times the difference, side by side.
+        A folder for an image of each case that changed: what the model sees with the settings of then and
+        with those of now, side by side.
     update
         Whether what changed is accepted: its case is written again with the present prediction. A case whose
         expectation held, and does not any more, stays red.
@@ -388,13 +385,10 @@ class _Rerun:
         return replace(checked, state="accepted", message=words)
 
     def draw(self, folder: Path) -> None:
-        """Write what the model sees with the settings of then, of now, and the difference, side by side."""
+        """Write what the model sees with the settings of then and of now, side by side."""
         # Settings of then may not run any more, or give other channels or sizes.
         with suppress(ValueError):
-            then = self.model_input(self.steps_before)
-            now = self.model_input(self.steps)
-            difference = STRONGER * np.abs(then.astype(np.int16) - now)
-            images = [then, now, difference.clip(0, 255).astype(np.uint8)]
+            images = [*map(self.model_input, (self.steps_before, self.steps))]
             picture = encoded(np.hstack(images))
             folders.write_file(folder / f"{self.case.name}.png", picture)
 

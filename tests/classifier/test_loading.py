@@ -1,14 +1,10 @@
 """What a network is opened from: bundled, known to this user, or compiled once in a process of its own."""
 
-import errno
 import json
 import os
 import stat
-import subprocess
-import sys
 import time
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from threading import Event
 
@@ -64,15 +60,6 @@ def test_a_file_is_compiled_once_whatever_it_is_called(tmp_path, converted):
     assert first.compiled.data == second.compiled.data == small().data
     restore(keras_file(tmp_path / "other.keras", weights=b"others"))
     assert converted == ["plain.keras", "other.keras"]
-
-
-@pytest.mark.skipif(os.name == "nt", reason="without a lock on Windows")
-def test_threads_that_open_one_file_compile_it_once(tmp_path, converted):
-    opened = keras_file(tmp_path / "plain.keras")
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(restore, [opened] * 8))
-    assert converted == ["plain.keras"]
-    assert {network.compiled.data for network in found} == {small().data}
 
 
 def test_bars_come_first_and_a_failure_is_raised_where_the_compiled_form_is_needed(
@@ -199,46 +186,7 @@ def test_where_users_have_no_numbers_as_on_windows_modes_say_nothing(
     assert cache_folder() == folder
 
 
-def held_by_another(folder, opened):
-    """A process that locks what is kept of a file, until its input ends."""
-    folder.mkdir()
-    words = "import fcntl, sys; f = open(sys.argv[1], 'ab'); fcntl.flock(f, 2); print(flush=True); input()"
-    command = [sys.executable, "-c", words, folder / f"{opened.digest}.lock"]
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
-    process.stdout.readline()
-    return process
-
-
-@pytest.mark.skipif(os.name == "nt", reason="without a lock on Windows")
-def test_a_lock_that_is_held_is_waited_for_with_a_word_and_not_for_ever(
-    tmp_path, converted, folder, monkeypatch, capsys
-):
-    monkeypatch.setattr(loading, "PATIENCE", 3)
-    opened = keras_file(tmp_path / "plain.keras")
-    with held_by_another(folder, opened) as process:
-        assert restore(opened).compiled.data == small().data
-        process.communicate()
-    assert converted == ["plain.keras"]
-    assert "Opening 'plain.keras'" in capsys.readouterr().err
-
-
-@pytest.mark.skipif(os.name == "nt", reason="without a lock on Windows")
-@pytest.mark.parametrize(
-    "number", [errno.ENOLCK, errno.EACCES, errno.EIO, errno.ENOSYS]
-)
-def test_a_lock_that_is_refused_is_not_waited_for(
-    tmp_path, converted, monkeypatch, capsys, number
-):
-    def refuse(*_given):
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr("fcntl.flock", refuse)
-    assert restore(keras_file(tmp_path / "plain.keras")).compiled.data == small().data
-    assert (converted, capsys.readouterr().err) == (["plain.keras"], "")
-
-
-def test_what_was_not_opened_for_longest_makes_room(tmp_path, folder, monkeypatch):
+def test_what_was_kept_first_makes_room(tmp_path, folder, monkeypatch):
     monkeypatch.setattr(loading, "CACHED", 2)
     files = [
         keras_file(tmp_path / f"{name}.keras", weights=name.encode()) for name in "abc"
@@ -246,15 +194,12 @@ def test_what_was_not_opened_for_longest_makes_room(tmp_path, folder, monkeypatc
     for age, opened in enumerate(files[:2]):
         keep(opened, small())
         os.utime(folder / f"{opened.digest}.zip", (1000 + age, 1000 + age))
-    restore(files[0])
-    (folder / f"{files[1].digest}.lock").touch()
     others = {"thesis.zip", "photos.zip", f"{'g' * 64}.zip"}
     for name in others:  # as where the folder is a link to one of somebody's own
         (folder / name).touch()
         os.utime(folder / name, (0, 0))
     keep(files[2], small())
-    assert not list(folder.glob("*.lock"))
-    kept = {f"{file.digest}.zip" for file in (files[0], files[2])}
+    kept = {f"{file.digest}.zip" for file in files[1:]}
     assert {entry.name for entry in folder.iterdir()} == kept | others
 
 

@@ -31,5 +31,3 @@ def test_what_is_nearest_is_told_in_a_sentence_and_a_table():
         "4.png           b                  1.0",
     ]
     assert "doubt" not in repr(Nearest("x.png", "b", few, nearest.thumbnails))
-    foreign = Nearest("x.png", "a", few, nearest.thumbnails, foreign=True)
-    assert "with another preprocessing: call with_reference again)" in repr(foreign)

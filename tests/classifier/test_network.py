@@ -90,8 +90,10 @@ def test_what_another_thread_made_while_this_one_waited_is_not_made_again():
     def part(_network):
         return "ours"
 
+    once = _Once(part)
+    once.__set_name__(SimpleNamespace, "part")
     network = SimpleNamespace(lock=waiting())
-    assert _Once(part).__get__(network, SimpleNamespace) == "theirs"
+    assert once.__get__(network) == "theirs"
 
 
 # Comparing
@@ -122,9 +124,10 @@ def test_the_largest_difference_is_that_of_the_probabilities():
     assert largest_difference(
         Fixed(1, 2), Fixed(3, 4), "logits", BATCHES
     ) == pytest.approx(0, abs=1e-7)
-    assert largest_difference(
+    unusable = largest_difference(
         Fixed(0.5, 0.5), Fixed(np.nan, 0.5), "softmax", BATCHES
-    ) == float("inf")
+    )
+    assert np.isnan(unusable)
 
 
 def test_without_a_preprocessing_the_usual_ranges_are_covered():

@@ -119,7 +119,9 @@ def test_pandas_gets_a_row_for_each_image_and_is_asked_for_where_it_is_missing(
     monkeypatch,
 ):
     # A DataFrame is made from a dictionary of columns.
-    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=dict))
+    monkeypatch.setitem(
+        sys.modules, "pandas", SimpleNamespace(DataFrame=dict, __spec__="")
+    )
     columns = PARTLY.to_dataframe()
     assert {name: list(column) for name, column in columns.items()} == {
         "image": list(PHOTOS),

@@ -90,7 +90,7 @@ def test_everything_of_a_case_is_in_its_file(tmp_path, classifier, four):
         **given,
     )
     case = folders.read_case(path)
-    assert path.name.endswith("-espresso-channel-order.json")
+    assert path.name == "espresso-channel-order.json"
     assert case.expected == ("espresso", "cup")
     assert {name: getattr(case, name) for name in given} == given
     assert case.weights == classifier.source.digest
@@ -143,12 +143,7 @@ NO_CASES = [
     ("[]", "a JSON object"),
     ("[" * 100_000, "as JSON"),
     ('["\\ud800"]', "as JSON"),
-    (
-        "version https://git-lfs.github.com/spec/v1",
-        "received a Git LFS pointer; run git lfs pull",
-    ),
     ("\ufeff{}", r"received text that is not \(Unexpected UTF-8 BOM"),
-    ('{\n<<<<<<< HEAD\n"a": 1', "received both sides of a Git merge; keep one of them"),
 ]
 
 
@@ -211,7 +206,8 @@ def test_what_is_no_class_is_refused_and_nothing_is_pinned(
     tmp_path, fashion, clothes, expected
 ):
     with pytest.raises(
-        (TypeError, ValueError), match=r"^Expected (at least one class|a label) "
+        (TypeError, ValueError),
+        match=r"^Expected (names of at least one class|a label)",
     ):
         kit.pin(tmp_path, fashion, clothes[0], expected)
     assert not list(tmp_path.iterdir())
@@ -251,37 +247,13 @@ def test_a_photo_of_a_phone_is_pinned_without_place_and_owner(tmp_path, fashion)
     assert [one.state for one in result.cases] == ["holds", "holds"]
 
 
-@pytest.mark.parametrize("ends", [KeyboardInterrupt, OSError])
-def test_a_pin_that_is_ended_leaves_no_case_and_no_image(
-    tmp_path, fashion, clothes, monkeypatch, ends
-):
-    def write(target, _data):
-        visible = [path.name for path in target.parents[1].rglob("[!.]*.*")]
-        assert visible == [], "neither is there before both are written"
-        raise ends
-
-    monkeypatch.setattr(folders, "write_file", write)
-    with pytest.raises(ends):
-        kit.pin(tmp_path, fashion, clothes[0])
-    assert [path.name for path in tmp_path.rglob("*")] == ["pictures"]
-
-
-def test_a_name_that_another_process_is_writing_is_left_to_it(
-    tmp_path, fashion, clothes
-):
-    draft = tmp_path / ".kit-draft-new.json"
-    draft.touch()
-    assert kit.pin(tmp_path, fashion, clothes[0], name="new").name == "new-2.json"
-    assert draft.exists()
-
-
 def test_an_image_that_is_gone_or_another_is_reported_and_the_others_run(
     cases, classifier
 ):
     first, second = sorted((cases / "pictures").iterdir())[:2]
     first.unlink()
     second.write_bytes(second.read_bytes() + b"x")
-    folders.case_files(cases)[-1].write_bytes(b"{")
+    folders.case_files(cases)[0].write_bytes(b"{")
     result = kit.check_cases(cases, classifier)
     states = [one.state for one in result.cases]
     assert states.count("unusable") + states.count("holds") == 5

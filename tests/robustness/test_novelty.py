@@ -163,18 +163,6 @@ def test_of_many_channels_forty_numbers_are_kept_and_of_images_thumbnails_on_req
         classifier.nearest(photos[0])
 
 
-def test_a_reference_made_with_another_preprocessing_is_named(fashion, clothes):
-    inverted = fashion.using(fashion.preprocessing.replace(invert=True))
-    known, said = (
-        inverted.with_reference(clothes[:9]),
-        "made with another preprocessing",
-    )
-    assert said not in known.nearest(clothes[9]).text()
-    again = known.using(fashion.preprocessing)
-    assert said in again.nearest(clothes[9]).text()
-    assert said not in again.with_reference(clothes[:9]).nearest(clothes[9]).text()
-
-
 # The cause
 
 
