@@ -92,7 +92,8 @@ _TOO_LITTLE_KNOWN_NOTE = (
 _FEW_LABELS_NOTE = "so few labels match by chance: give more, or training images"
 _STILL_UNUSUAL_NOTE = "once that is fixed, the first layers still get unusual values"
 _UNUSUAL_NOTE = (
-    "the first layers get unusual values: look at crop, background and light"
+    "the first layers get unusual values: look at the mean and standard deviation of the training,"
+    " at crop, background and light"
 )
 
 

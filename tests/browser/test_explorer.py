@@ -548,7 +548,8 @@ LAYOUT = """(root) => {
   const find = (wanted) => [...root.querySelectorAll(wanted)].map(box);
   return {
     root: box(root), canvas: find('canvas'), bars: find('.kit-bars tbody tr'),
-    sliders: find('[data-key=brightness], [data-key=noise]'), name: find('.kit-name'), tracks: find('.kit-track'),
+    sliders: find('[data-key=brightness], [data-key=noise]'), name: find('.kit-name'),
+    tracks: find('.kit-track'),
   };
 }"""
 

@@ -239,7 +239,11 @@ def test_what_is_known_to_fail_is_green_and_so_is_what_holds_by_now(
     kit.pin(boot, inverted, photo, right, name="two")
     (boot / "one.json").unlink()
     (boot / "cases.txt").write_text("two\n")
-    assert moved(boot, inverted).cases[0].state == "failing"
+    failing = moved(boot, inverted).cases[0]
+    assert (failing.state, failing.message) == ("failing", "")
+    brighter = inverted.using(inverted.preprocessing.replace(scaling=1 / 254.9))
+    failing = moved(boot, brighter).cases[0]
+    assert (failing.state, failing.message[:9]) == ("failing", "scaling: ")
     result = moved(boot, fashion)
     assert result.holds, "however far its probabilities moved"
     words = result.cases[0].words
@@ -429,6 +433,9 @@ def test_red_is_one_paragraph_of_five_cases_at_most(boot, inverted):
         "7 cases of fashion_mnist: 7 changed. more0 CHANGED: "
     )
     assert str(raised.value).count("the step 'polarity' differs") == 5
+    assert str(raised.value).endswith(
+        " accept a change that is meant: update=True, or --update."
+    )
     assert all(len(line) <= 100 for line in raised.value._render_traceback_())
 
 
