@@ -283,5 +283,5 @@ def test_the_classes_of_a_model_can_be_named(tmp_path, capsys, in_a_file):
     assert main([*pin, "--classes", "boot,bag"]) == 3
     assert "10 class names" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        main([*pin, "--classes", "nothing.txt"])
+        main(["pin", SMALL, "--classes", "nothing.txt"])
     assert "Expected a text file of class names" in capsys.readouterr().err
