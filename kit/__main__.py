@@ -104,6 +104,10 @@ def _class_names(text: str) -> Sequence[str]:
     from kit.classifier.metadata import names_in
 
     names, _ = names_in(Path(text).resolve())
+    if not names and "," not in text:
+        raise argparse.ArgumentTypeError(
+            f"Expected a text file of class names, or names with commas between, received {text!r}"
+        )
     return names or re.split(" *, *", text)
 
 
@@ -236,6 +240,7 @@ def _pin(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     from kit.regression.cases import write_file
+    from kit.regression.checking import ADVICE
 
     result = kit.check_cases(
         options.cases,
@@ -247,6 +252,8 @@ def _verify(options: argparse.Namespace) -> int:
     _show(result, as_json=options.json)
     if options.junit:
         write_file(options.junit, result.junit().encode())
+    if not result.holds:
+        sys.stderr.write(f"{ADVICE}\n")
     return int(not result.holds)
 
 

@@ -130,6 +130,7 @@ BAD = [
         "'lesser panda' or 'giant panda'?",
     ),
     (["verify", "nothing.keras", "cases"], "Expected an existing local model file"),
+    (["verify", str(DATA), "cases"], "received the folder"),
     (["verify", SMALL, "nothing"], "Expected a folder of cases"),
     (["verify", SMALL, SMALL], "Expected a folder of cases"),
     (["verify", SMALL, str(DATA / "fashion_mnist")], "Expected cases in"),
@@ -281,3 +282,6 @@ def test_the_classes_of_a_model_can_be_named(tmp_path, capsys, in_a_file):
     assert "boot, " in capsys.readouterr().out
     assert main([*pin, "--classes", "boot,bag"]) == 3
     assert "10 class names" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["pin", SMALL, "--classes", "nothing.txt"])
+    assert "Expected a text file of class names" in capsys.readouterr().err

@@ -129,7 +129,7 @@ class Classifier:
         if source is not None and source.flaw:
             yield f"what the file says of its training images {source.flaw}"
         if source is not None and source.network is not None:
-            yield f"a {source.path.suffix} file names no layers to check"
+            yield f"the layers of a {source.path.suffix} file are not checked"
         if self.preprocessing is None:
             yield _UNKNOWN
         counts = Counter(self.class_names)

@@ -299,7 +299,8 @@ class LiteEngine(Engine):
                 lite.allocate_tensors()  # prints what it runs on
         except (RuntimeError, ValueError) as error:
             raise ValueError(
-                f"Expected a network that LiteRT can run: {first_line(error)}"
+                "Expected a network that LiteRT can run, received one that it refuses"
+                f" ({first_line(error)}); copy or convert it again"
             ) from error
         self._take(*map(_signatures, (inputs, outputs)))
         self._lite = lite
@@ -397,7 +398,8 @@ class OnnxEngine(Engine):
         except Exception as error:  # with classes of its own
             raise ValueError(
                 "Expected a network that ONNX Runtime can run, with its weights in it"
-                f" (external_data=False): {first_line(error)}"
+                " (external_data=False), received one that it refuses"
+                f" ({first_line(error)}); copy or export it again"
             ) from error
         inputs = self._session.get_inputs()
         outputs = self._session.get_outputs()

@@ -222,8 +222,9 @@ def local_file(path: AnyPath) -> Path:
     if (file / _SAVED_MODEL).is_file():
         file = file / _SAVED_MODEL
     if not file.is_file():
+        kind = "the folder " if file.is_dir() else ""
         raise FileNotFoundError(
-            f"Expected an existing local model file, received {str(path)!r}; check it"
+            f"Expected an existing local model file, received {kind}{str(path)!r}; check it"
         )
     with file.open("rb") as stream:
         if stream.read(len(_POINTER)) == _POINTER:

@@ -219,16 +219,18 @@ def _range_finding(
     # several scalings the last is one too many.
     fixable = used.scaling if too_large else used.scaling[1:]
     scaling = () if too_large else used.scaling[:-1]
+    evidence = Evidence(
+        "range of the tensor from black to white",
+        range_of_255_levels,
+        SQUEEZED_RANGE,
+        range_of_255_levels < SQUEEZED_RANGE,
+    )
+    if too_large:
+        evidence = Evidence("largest absolute value", largest, LARGEST_VALUE, True)
     return conclude(
         cause,
         summary,
-        Evidence(
-            "range of the tensor from black to white",
-            range_of_255_levels,
-            SQUEEZED_RANGE,
-            range_of_255_levels < SQUEEZED_RANGE,
-        ),
-        Evidence("largest absolute value", largest, LARGEST_VALUE, too_large),
+        evidence,
         advice="Scale once, as in training: in the loader or yourself.",
         fixed=used.replace(scaling=scaling) if fixable else None,
     )

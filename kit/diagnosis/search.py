@@ -73,7 +73,8 @@ _TOO_LITTLE_KNOWN_NOTE = (
     "too little is known of the training images: give more labels or training images"
 )
 _UNUSUAL_NOTE = (
-    "the first layers get unusual values: look at crop, background and light"
+    "the first layers get unusual values: look at the mean and standard deviation of the training,"
+    " at crop, background and light"
 )
 
 
@@ -254,6 +255,9 @@ def _faults_one_by_one(grounds: Grounds) -> _Faults:
 POSSIBLE_GAIN = 0.25
 """Nats from which on a cause is mentioned."""
 
+STILL_WRONG_SHARE = 0.25
+"""Share of labelled images that may stay wrong with a fix without speaking against it."""
+
 LEAST_MEASURED_GAIN = 0.05
 """Nats that must have been measured: how rare a step is never names it alone."""
 
@@ -305,6 +309,14 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
         summary = _LABELS_MET if sure else _LIKELIER_LABELS
     else:
         summary = _SEES_AS_TRAINED if sure else _CLOSER_TO_TRAINING
+    evidence = [*evidence_of(best), *conditions]
+    count = grounds.label_count
+    wrong_count = count - int(grounds.labelled.correct(fixed).sum())
+    if not grounds.judges_every_step and wrong_count > STILL_WRONG_SHARE * count:
+        text = f"{wrong_count} of {count} labelled images still predicted wrongly"
+        evidence.append(
+            Evidence(text, wrong_count, STILL_WRONG_SHARE * count, supports=False)
+        )
     best_fix = _best_fix(grounds, best, scores)
     if sure and best_fix.preprocessing is None:
         sentences = " ".join(contrasts(grounds.in_use, fixed).values())
@@ -315,7 +327,7 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
         cause=best.candidate.cause,
         verdict="named" if sure else "possible",
         summary=summary,
-        evidence=(*evidence_of(best), *conditions),
+        evidence=tuple(evidence),
         cost=float(grounds.trial(fixed).changed.mean()),
         fix=best_fix,
         equivalent=best.candidate.equivalent,

@@ -40,6 +40,10 @@ _WORDS = {
     "fixed": ("now passing", "now passing"),
 }
 """By state: of one case, and of several."""
+ADVICE = (
+    "Correct what is named, or accept a change that is meant: update=True, or --update."
+)
+"""What to do where a case is red."""
 _NAMED = 5
 """Cases that an error names."""
 _SIDES = ("before", "now")
@@ -229,7 +233,7 @@ def check_cases(
     result = CheckedCases(classifier.name, tuple(checked))
     if raise_on_moved and not result.holds:
         lines = [f"{case.name} {case.words}." for case in result.moved[:_NAMED]]
-        raise CasesMovedError(printable(" ".join([result.headline(), *lines])))
+        raise CasesMovedError(printable(" ".join([result.headline(), *lines, ADVICE])))
     return result
 
 
@@ -315,8 +319,6 @@ class _Rerun:
         if step or changed or (checked.broken and not case.known_to_fail):
             step = self.step() if changed or not step else step
             return replace(checked, state="moved", step=step, message=self.words(step))
-        if case.known_to_fail:
-            return checked
         steps = [words for _, words in self.differences]
         notes = filter(None, [*steps, self.fault()])
         return replace(checked, message="; ".join(notes))

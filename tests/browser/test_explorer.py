@@ -438,6 +438,7 @@ LAYOUT = """(root) => {
   return {
     root: box(root), canvas: find('canvas'), bars: find('.kit-bars tbody tr'),
     sliders: find('[data-key=brightness], [data-key=noise]'), name: find('.kit-name'),
+    tracks: find('.kit-track'),
   };
 }"""
 
@@ -462,6 +463,7 @@ def test_all_that_moves_together_is_on_one_screen(notebook, shown, cell):
         low - 1 <= part["top"] and part["bottom"] <= high + 1 for part in parts
     ), (view, found)
     assert all(part["width"] >= 180 for part in found["sliders"])
+    assert all(part["width"] >= 60 for part in found["tracks"])
     assert root.get_by_role("columnheader", name="Calibrated").is_visible() == (
         cell == FASHION
     )

@@ -78,7 +78,7 @@ def test_with_its_averages_an_exported_network_tells_how_images_are_prepared(
     saved = kit.Classifier.load(tmp_path / "saved.tflite").first_layers
     tensor = classifier.tensor(photo)
     np.testing.assert_array_equal(saved.measure(tensor), layers.measure(tensor))
-    assert classifier.notes == ("a .tflite file names no layers to check",)
+    assert classifier.notes == ("the layers of a .tflite file are not checked",)
 
 
 DENSE = np.arange(6).reshape(3, 2)

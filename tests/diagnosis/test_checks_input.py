@@ -114,9 +114,9 @@ def test_a_tensor_with_one_value_is_a_wrong_range():
 
 
 def test_numbers_beyond_every_contract_are_a_wrong_range():
-    assert causes(SCALED.replace(scaling=Scaling(1 / 257))) == [
-        ("wrong_range", "named")
-    ]
+    (finding,) = check_tensors(EVERY[:2], SCALED.replace(scaling=Scaling(1 / 257)))
+    assert (finding.cause, finding.verdict) == ("wrong_range", "named")
+    assert all(evidence.supports for evidence in finding.evidence)
 
 
 @pytest.mark.parametrize("colour", [(10, 20, 30), (250, 248, 245), (255, 0, 0)])

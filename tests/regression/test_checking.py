@@ -240,6 +240,8 @@ def test_what_is_known_to_fail_is_green_and_so_is_what_holds_by_now(
     (boot / "one.json").unlink()
     (boot / "cases.txt").write_text("two\n")
     assert moved(boot, inverted).cases[0].state == "failing"
+    brighter = inverted.using(inverted.preprocessing.replace(scaling=1 / 254.9))
+    assert "; scaling: " in moved(boot, brighter).cases[0].words
     result = moved(boot, fashion)
     assert result.holds, "however far its probabilities moved"
     words = result.cases[0].words
@@ -424,6 +426,9 @@ def test_red_is_one_paragraph_of_five_cases_at_most(boot, inverted):
         "7 cases of fashion_mnist: 7 changed. more0 CHANGED: "
     )
     assert str(raised.value).count("the step 'polarity' differs") == 5
+    assert str(raised.value).endswith(
+        " accept a change that is meant: update=True, or --update."
+    )
     assert all(len(line) <= 100 for line in raised.value._render_traceback_())
 
 

@@ -52,7 +52,9 @@ def test_a_case_is_pinned_and_verified(tmp_path, capsys):
     assert main(["verify", LITE, cases]) == 0
     assert "1 case of efficientnet_lite0: 1 hold." in capsys.readouterr().out
     assert main(["verify", LITE, cases, "--scaling", "0..1"]) == 1
-    assert "the step 'scaling' differs" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "the step 'scaling' differs" in printed.out
+    assert printed.err.endswith("update=True, or --update.\n")
 
 
 def test_a_class_can_be_expected_by_index_and_need_not_be_predicted_yet(
