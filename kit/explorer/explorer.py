@@ -285,7 +285,7 @@ class Explorer(anywidget.AnyWidget):
         title, text
             What the page is called, by default as the model, and a text above the explorer.
         exact
-            Whether weights keep all their bits; else they have 16, as long as no probability differs by more
+            Whether weights keep all their bits; else they are rounded, unless a probability differs by more
             than 0.001.
         progress
             True for a bar once two seconds have passed, and a line at the end; or a function that gets each

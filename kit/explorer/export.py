@@ -86,7 +86,7 @@ def network_parts(contents: Contents, *, exact: bool) -> list[str]:
     tensors_to_check = [
         contents.bench.trained.apply(entry.photo) for entry in shelf.values()
     ]
-    network_file, unpacking = compact(contents.bench, tensors_to_check, exact=exact)
+    network_file, map_weights = compact(contents.bench, tensors_to_check, exact=exact)
     worker = gzip.decompress(page.vendored("litert.js"))
     worker += page.joined(page.WORKER).encode()
     runtime = page.vendored("litert.wasm")
@@ -98,7 +98,7 @@ def network_parts(contents: Contents, *, exact: bool) -> list[str]:
     ]
     # The panel first, then these in the order in which live.js takes them.
     texts = [b64encode(binary).decode() for binary in binaries]
-    return [page.packed(_panel(contents) | unpacking), *texts]
+    return [page.packed(_panel(contents) | {"map": map_weights}), *texts]
 
 
 def table_parts(contents: Contents, progress: Progress) -> list[str]:

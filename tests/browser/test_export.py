@@ -147,7 +147,7 @@ def test_a_page_finds_the_flip_says_why_and_where_and_goes_back(
     shown.press("Why?")
     explorer.settings = {"noise": 30}
     answer, _ = why.because(explorer.view, explorer._compute)
-    # The last digit may be another one with weights of 16 bits.
+    # The last digit may be another one with rounded weights.
     sentence = answer["headline"].rsplit(", ", 1)[0]
     shown.root.locator(".kit-headline").get_by_text(sentence).wait_for()
     assert shown.root.locator(".kit-beside canvas").count() == 2

@@ -5,7 +5,7 @@ import test from "node:test";
 import { pass } from "./dom.mjs";
 import { StandIn } from "../../kit/explorer/page/live.js";
 import { recorded } from "../../kit/explorer/page/bench.js";
-import { opened, probabilities, restored, tempered } from "../../kit/explorer/page/network.js";
+import { opened, probabilities, tempered } from "../../kit/explorer/page/network.js";
 import { Reasons } from "../../kit/explorer/page/reasons.js";
 import { Texts, percent } from "../../kit/explorer/page/texts.js";
 
@@ -357,18 +357,6 @@ test("a network gives probabilities, and where it sees the class that is asked f
     ],
   );
   assert.deepEqual(rounded(await outputsOf(one, single, 1)).values, [0.75, 1]);
-});
-
-test("weights of 16 bits and their scales are put back where they were", () => {
-  const wholes = Int16Array.of(-32767, 32767, 3, -2);
-  const raw = new Uint8Array(wholes.buffer);
-  const planes = [0, 1].flatMap((k) => [...raw].filter((_, place) => place % 2 === k));
-  const scales = new Uint8Array(Float32Array.of(0.5, 2).buffer);
-  const bytes = Uint8Array.from([...new Uint8Array(20).fill(7), ...scales, ...planes]);
-  const weights = [{ start: 4, count: 4, rows: 2 }];
-  const file = restored(bytes, { length: 20, weights });
-  assert.deepEqual([...new Float32Array(file.buffer, 4, 4)], [-16383.5, 16383.5, 6, -4]);
-  assert.deepEqual(Array.from(file.slice(0, 4)), [7, 7, 7, 7]);
 });
 
 test("a table gives the states that it has, and the map of the predicted class alone", () => {
