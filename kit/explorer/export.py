@@ -35,7 +35,7 @@ from kit.perturbation.parameters import PARAMETERS
 from kit.preprocessing import Preprocessing, faults
 from kit.preprocessing.pipeline import contrasts
 from kit.preprocessing.resizing import PILLOW
-from kit.robustness.heatmap import COLD, COVER, HOT
+from kit.robustness.heatmap import COLD, COVER, HOT, class_activation
 
 COARSE = {"brightness": 0.1, "noise": 5.0}
 """Steps of the sliders of a page with a table."""
@@ -279,14 +279,14 @@ def _prediction_row(view: View, class_indices: Sequence[int]) -> dict[str, Any]:
     [calibrated] = view.bench.classifier.calibrated(view.probabilities[None])
     default_settings = neutral(view.settings["photo"]) | {"where": -1}
     # A map by occlusion takes too long to be computed for every state.
-    heat = view.heat
+    activation = class_activation(view.bench.classifier, view.features, view.heat_class)
     heat_cells = None
-    if heat is not None and heat.method == "class activation":
-        height, width = heat.cells.shape
+    if activation is not None:
+        height, width = activation.shape
         heat_cells = {
             "height": height,
             "width": width,
-            "values": heat.cells.round(2).ravel().tolist(),
+            "values": activation.round(2).ravel().tolist(),
         }
     return {
         "settings": {

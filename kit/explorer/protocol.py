@@ -15,7 +15,6 @@ REQUESTS: Mapping[str, Mapping[str, type]] = {
     "ahead": {"settings": dict, "key": str, "places": list},
     "noise": {"seed": int, "count": int},
     "keep": {},
-    "where": {},
     "why": {"settings": dict},
     "stop": {},
     "judge": {"settings": dict, "photos": list},
@@ -107,9 +106,8 @@ class Chip(TypedDict):
 
 
 class Heat(Size):
-    """The heat map of a class, whose places are bytes beside the message; `waits` while it is not whole."""
+    """The heat map of a class, whose places are bytes beside the message."""
 
-    waits: bool
     name: str
     about: str
 
@@ -152,13 +150,6 @@ class NoiseReply(Reply):
     """The noise field of a seed, as int16 beside the message."""
 
     seed: int
-
-
-class WhereReply(Reply):
-    """One more row of a heat map."""
-
-    settings: Settings
-    where: Heat | None
 
 
 class JudgedReply(Reply):
