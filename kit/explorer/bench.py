@@ -135,11 +135,6 @@ class View:
         """Whether the prediction is known to be wrong."""
         return self.answer != self.label and self.label is not None
 
-    @property
-    def altered(self) -> bool:
-        """Whether what was changed has changed the prediction."""
-        return self.answer != self.untouched.answer
-
 
 @dataclass(frozen=True, eq=False)
 class Bench:

@@ -105,9 +105,8 @@ export class Texts {
 
   #answer(view, untouched, label) {
     const { words } = this;
-    const same = filled(words.same, { share: percent(untouched.row[untouched.top]) });
-    const before = isSame(view, untouched) ? same : this.predictionText(untouched);
     const changed = this.changed(view.settings).length > 0;
+    const before = this.predictionText(untouched);
     const note = changed ? filled(words.original, { before }) : "";
     const [name, share] = [this.names[view.top], percent(view.row[view.top])];
     const state = label && (label === name && !view.novel ? "right" : "wrong");
