@@ -85,8 +85,8 @@ class Explorer(anywidget.AnyWidget):
         in the widget changes it.
     ahead
         When idle, the explorer prefetches predictions at up to this many places of the slider that you are
-        pointing at, and pauses while other processes need the cores. 0 turns it off; None takes the
-        number in the environment variable ``KIT_EXPLORER_AHEAD``, or 320.
+        pointing at. 0 turns it off; None takes the number in the environment variable
+        ``KIT_EXPLORER_AHEAD``, or 320.
     cases
         Folder that *Pin* writes cases to, for `kit.check_cases`.
     flips
@@ -499,7 +499,7 @@ class Explorer(anywidget.AnyWidget):
     def _take_judge(self, settings: Settings, photos: list[Any]) -> None:
         """Say of as many labelled photos as the time allows whether their prediction is correct."""
         states = [self._checked({**settings, "photo": name}) for name in photos]
-        views, _ = views_in_time(states, self._look)
+        views = views_in_time(states, self._look)
         reply: JudgedReply = {
             "kind": "judged",
             "request": self._request_id,
@@ -542,8 +542,8 @@ class Explorer(anywidget.AnyWidget):
         """Answer for settings that nobody has chosen yet, as many as the time allows."""
         known("slider", key, MAIN)
         states = [self._checked({**settings, key: place}) for place in places]
-        views, pause_ms = views_in_time(states, self._compute)
-        self.send(*ahead_reply(views, self._request_id, pause_ms))
+        views = views_in_time(states, self._compute)
+        self.send(*ahead_reply(views, self._request_id))
 
     def _take_upload(
         self, number: str, name: str, last: bool, buffer: memoryview

@@ -140,10 +140,9 @@ class ViewReply(Reply, Shown):
 
 
 class AheadReply(Reply):
-    """Views of settings that nobody has chosen yet; the page asks again after `pause` milliseconds."""
+    """Views of settings that nobody has chosen yet."""
 
     views: list[Shown]
-    pause: int
 
 
 class NoiseReply(Reply):

@@ -131,7 +131,7 @@ def shown(view: View) -> tuple[Shown, bytes]:
 
 
 def ahead_reply(
-    views: Sequence[View], request_id: str, pause_ms: int
+    views: Sequence[View], request_id: str
 ) -> tuple[AheadReply, list[bytes]]:
     """Answer for settings that nobody has chosen yet."""
     messages_and_bytes = [shown(view) for view in views]
@@ -139,7 +139,6 @@ def ahead_reply(
         "kind": "ahead",
         "request": request_id,
         "views": [message for message, _ in messages_and_bytes],
-        "pause": pause_ms,
     }
     return reply, [
         padded(b"".join(input_bytes for _, input_bytes in messages_and_bytes))

@@ -25,8 +25,6 @@ CELLS = [
 import time
 import kit
 from kit import samples
-from kit.explorer import ahead
-ahead.WAITED = 2  # whatever other tests do meanwhile
 photos = [photo for photo in samples.photos("photographs") if photo.name in {PHOTOGRAPHS}]
 explorer = kit.Explorer(samples.classifier("efficientnet_lite0"), [*photos, *samples.photos("special")])
 explorer""",

@@ -273,7 +273,7 @@ for (const [name, kind] of [
     const { world, page } = silenced();
     world.delay = () => 5;
     world.settings = { ...NEUTRAL, brightness: 0.4 };
-    page.hear({ kind, request: "a.1", text: "no", views: [], pause: 0 }, [new Uint8Array(3)]);
+    page.hear({ kind, request: "a.1", text: "no", views: [] }, [new Uint8Array(3)]);
     assert.equal(page.lost, "");
     world.pass(100);
     assert.equal(page.shown.brightness, 0.4);
@@ -641,20 +641,6 @@ test("a look at another state in between keeps what is known", () => {
   assert.equal(page.shows.at(-1).ahead, true);
   world.pass(1000);
   assert.equal(page.sent("ahead").length, asked);
-});
-
-test("a pause that the kernel asks for is kept", () => {
-  const { world, page } = opened();
-  world.instead = ({ kind }) => (kind === "ahead" ? { kind, views: [], pause: 1000 } : undefined);
-  page.hover("brightness", 500);
-  world.instead = () => undefined;
-  page.move({ brightness: 0.5 });
-  world.pass(400);
-  assert.equal(page.sent("ahead").length, 1);
-  world.pass(1000);
-  const [first, second] = page.sent("ahead").map(({ at }) => at);
-  assert.equal(second, first + 7 + 1000, "7 ms for the way there and back");
-  assert.equal(page.exchange.due, Infinity);
 });
 
 test("answers ahead that never come are asked for again after a while, and the kernel is not lost", () => {

@@ -89,7 +89,7 @@ export class World {
       const views = content.places
         .slice(0, 4)
         .map((place) => this.#view({ ...content.settings, [content.key]: place }));
-      this.#send({ kind: "ahead", request: content.request, views, pause: 0 }, [
+      this.#send({ kind: "ahead", request: content.request, views }, [
         this.#inputs(views.length),
       ]);
     } else {

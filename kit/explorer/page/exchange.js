@@ -155,8 +155,7 @@ export class Exchange {
         asked.answers.set(asked.settings[index], { content: { ...view, kernelMs: null }, buffers });
         offset += length;
       });
-      if (content.pause) this.at.ahead = now + content.pause; // other processes need the cores
-      else this.#forgetAsked();
+      this.#forgetAsked();
     });
   }
 

@@ -183,7 +183,7 @@ export class StandIn {
   async on_ahead({ settings, key, places: [place] }) {
     // One at a time, so that a hand need not wait.
     const [view, pixels] = await this.#answered({ ...settings, [key]: place }, settings.photo);
-    return view.kind === "error" ? [view] : [{ kind: "ahead", views: [view], pause: 0 }, pixels];
+    return view.kind === "error" ? [view] : [{ kind: "ahead", views: [view] }, pixels];
   }
 
   async on_noise({ seed, count }) {
