@@ -12,8 +12,6 @@ from kit.explorer.protocol import PhotoRow
 from kit.images import Photo
 from kit.images.photo import encoded
 
-CAMERA = "Camera (live)"
-"""Name of the image that a camera of the page gives; its frames take each other's place."""
 THUMBNAIL = 56
 """Longest side of a thumbnail, in pixels."""
 THUMBNAILS = 200
@@ -60,7 +58,7 @@ class Shelf(dict[str, Entry]):
             )
         name = photo.name
         number = 1
-        while name in self or name == CAMERA:
+        while name in self:
             number += 1
             name = f"{photo.name} ({number})"
         self[name] = Entry(photo, label, added)
@@ -72,7 +70,7 @@ class Shelf(dict[str, Entry]):
         return sum(3 * prod(entry.photo.size) for entry in self.values() if entry.added)
 
     def rows(self) -> list[PhotoRow]:
-        """Return the strip of the page, on which a camera's frame has no place."""
+        """Return the strip of the page."""
         photo_rows: list[PhotoRow] = []
         for index, (name, entry) in enumerate(self.items()):
             # Of a photo beyond these the page shows the name alone.
@@ -83,6 +81,5 @@ class Shelf(dict[str, Entry]):
                 "labelled": has_thumbnail and entry.label is not None,
                 "thumbnail": entry.thumbnail if has_thumbnail else b"",
             }
-            if name != CAMERA:
-                photo_rows.append(photo_row)
+            photo_rows.append(photo_row)
         return photo_rows
