@@ -675,21 +675,6 @@ def test_nothing_hinders_assistive_technology(notebook, shown, theme):
     assert not problems, "\n".join(problems)
 
 
-def test_the_first_run_scrolls_the_whole_explorer_into_view(lab):
-    with lab.open([CELLS[EXPLORER], *["1"] * 30]) as book:
-        book.page.set_viewport_size({"width": 1024, "height": 640})
-        book.page.locator(".jp-CodeCell").first.click()
-        book.page.keyboard.press("Shift+Enter")
-        root = Shown(book.output(0).locator(".kit-explorer")).root
-        book.page.wait_for_timeout(1000)
-        inside, panel = (
-            root.bounding_box(),
-            book.page.locator(".jp-WindowedPanel-outer").bounding_box(),
-        )
-        assert inside["y"] >= panel["y"] - 1
-        assert inside["y"] + inside["height"] <= panel["y"] + panel["height"] + 1
-
-
 def test_reopening_the_notebook_shows_where_it_was_left(
     notebook, shown, classifier, named
 ):

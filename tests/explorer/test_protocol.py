@@ -57,7 +57,7 @@ def replies(fashion, clothes, tmp_path_factory):
         ("ExplainedReply", *last),
     ]
     recorded["pin"] = [("TextReply", {"kind": "pinned", "text": "Pinned."}, None)]
-    recorded["keep"] = [("Reply", {"kind": "fresh"}, None)]
+    recorded["keep"] = []
     return recorded, panel(explorer)
 
 
