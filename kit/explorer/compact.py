@@ -127,12 +127,10 @@ def _for_one_image(
 
 def rounded(data: bytes, constants: Iterable[Float32]) -> bytes:
     """Return a network whose larger constants, of several rows, end in zeros."""
-    network = bytearray(data)
     half = np.uint32(1 << (ROUNDED_BITS - 1))
     for values in constants:
         if values.nbytes < KEPT_BYTES or values.ndim < 2 or len(values) == 1:
             continue
-        position = data.find(values.tobytes())
         bits = values.view(np.uint32) + half >> ROUNDED_BITS << ROUNDED_BITS
-        network[position : position + values.nbytes] = bits.tobytes()
-    return bytes(network)
+        data = data.replace(values.tobytes(), bits.tobytes())
+    return data

@@ -18,8 +18,7 @@ from kit._version import __version__
 from kit.explorer import page, why
 from kit.explorer.bench import Bench, View
 from kit.explorer.compact import compact
-from kit.explorer.panel import panel
-from kit.explorer.protocol import Step
+from kit.explorer.panel import chips, panel
 from kit.explorer.replies import step_chips
 from kit.explorer.settings import (
     MAIN,
@@ -141,7 +140,9 @@ def _panel(contents: Contents) -> dict[str, Any]:
         "alone": True,
         "head": classifier.network.compiled.head,
         "labels": labels,
-        "path": _offered_chips(live_panel["path"]),
+        "path": chips(
+            contents.bench.trained, live_panel["usual"], left_out=NOT_OFFERED
+        ),
         "seeds": _generator_states(
             {0, *(settings["seed"] for settings in contents.states)}
         ),
@@ -155,20 +156,6 @@ def _panel(contents: Contents) -> dict[str, Any]:
         "heat": {"cold": COLD.tolist(), "hot": HOT.tolist(), "cover": COVER},
         **_steps_and_choices(contents.bench.trained),
     }
-
-
-def _offered_chips(all_chips: Sequence[Step]) -> list[Step]:
-    """Return the chips without the faults that are not offered, and without those of which none is left."""
-    chips: list[Step] = []
-    for chip in all_chips:
-        if "options" not in chip:
-            chips.append(chip)
-            continue
-        options = [row for row in chip["options"] if row[0] not in NOT_OFFERED]
-        # The first option is the step as it was.
-        if len(options) > 1:
-            chips.append({**chip, "options": options})
-    return chips
 
 
 def _generator_states(seeds: Iterable[int]) -> dict[int, dict[str, str]]:

@@ -1,6 +1,6 @@
 """What the page is told once: photos, sliders, the steps of the path, and limits."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from kit.explorer.ahead import AHEAD_BYTES
 from kit.explorer.bench import Bench
@@ -15,10 +15,13 @@ UPLOAD_BYTES = 64_000_000
 """Largest image file that the page accepts."""
 
 
-def chips(trained: Preprocessing, faultless: str) -> list[Step]:
+def chips(
+    trained: Preprocessing, faultless: str, left_out: Collection[str] = ()
+) -> list[Step]:
     """Describe the chips in the order in which the steps run; those that can be changed have options.
 
-    `faultless` is the word for a step in which `trained` is left as it is.
+    `faultless` is the word for a step in which `trained` is left as it is; `left_out` are faults that are no
+    options.
     """
     path: list[Step] = [{"key": "file", "label": "File"}]
     for step, label in faults.STEPS.items():
@@ -26,7 +29,9 @@ def chips(trained: Preprocessing, faultless: str) -> list[Step]:
             path.append({"key": "photograph", "label": "Photo"})
             path.append({"key": "perturbation", "label": "Perturbation"})
         options = [
-            [fault.name, fault.title] for fault in faults.alternatives(trained, step)
+            [fault.name, fault.title]
+            for fault in faults.alternatives(trained, step)
+            if fault.name not in left_out
         ]
         if options:
             options = [["", faultless], *options]

@@ -71,15 +71,13 @@ class Shelf(dict[str, Entry]):
 
     def rows(self) -> list[PhotoRow]:
         """Return the strip of the page."""
-        photo_rows: list[PhotoRow] = []
-        for index, (name, entry) in enumerate(self.items()):
-            # Of a photo beyond these the page shows the name alone.
-            has_thumbnail = index < THUMBNAILS
-            photo_row: PhotoRow = {
+        # Of a photo beyond THUMBNAILS the page shows the name alone.
+        return [
+            {
                 "name": name,
                 "added": entry.added,
-                "labelled": has_thumbnail and entry.label is not None,
-                "thumbnail": entry.thumbnail if has_thumbnail else b"",
+                "labelled": index < THUMBNAILS and entry.label is not None,
+                "thumbnail": entry.thumbnail if index < THUMBNAILS else b"",
             }
-            photo_rows.append(photo_row)
-        return photo_rows
+            for index, (name, entry) in enumerate(self.items())
+        ]
