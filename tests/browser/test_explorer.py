@@ -252,15 +252,18 @@ STREAMS = """() => {
 LIGHTS = "() => window.streams.flatMap((stream) => stream.getTracks()).map((track) => track.readyState)"
 
 
+def filming(shown):
+    shown.page.wait_for_function(
+        "(root) => root.querySelector('video').videoWidth > 0",
+        arg=shown.root.element_handle(),
+    )
+
+
 def test_a_camera_is_seen_live_and_kept_as_a_photo(notebook, shown):
     notebook.page.evaluate(STREAMS)
     shown.press("Camera")
-    video = shown.root.locator("video")
-    video.wait_for()
+    filming(shown)
     assert shown.page.evaluate(LIGHTS) == ["live"]
-    shown.page.wait_for_function(
-        "(video) => video.videoWidth > 0", arg=video.element_handle()
-    )
     shown.press("Snap")
     shown.until("photo", "Snap")
     assert shown.page.evaluate(LIGHTS) == ["ended"]
@@ -276,7 +279,7 @@ def test_the_camera_goes_off_with_the_cell_and_a_refusal_is_told(notebook, shown
     notebook.page.evaluate(STREAMS)
     second = in_cell(notebook, SECOND)
     second.press("Camera")
-    second.root.locator("video").wait_for()
+    filming(second)
     notebook.clear(SECOND)
     second.root.wait_for(state="detached")
     assert shown.page.evaluate(LIGHTS) == ["ended"]
