@@ -1,4 +1,4 @@
-"""Predictions ahead of a hand: how many there are, and that they leave the cores to other processes."""
+"""Predictions ahead of a hand: how many there are, and how long they may take."""
 
 import pytest
 
