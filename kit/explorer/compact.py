@@ -1,4 +1,4 @@
-"""A network as a page holds it: for one image, and with weights of 16 bits."""
+"""A network as a page holds it: for one image, and with rounded weights."""
 
 import gzip
 from collections.abc import Iterable, Sequence
@@ -23,8 +23,8 @@ NUDGE = np.float32(1 + 1e-5)
 """Factor that moves a tensor a little more than the rounding of another processor does."""
 KEPT_BYTES = 4096
 """Bytes up to which constants stay as they are."""
-LARGEST_INT16 = 32767
-"""Largest whole number of a weight in 16 bits."""
+ROUNDED_BITS = 12
+"""Of the 23 bits of a weight's fraction, those that are rounded to zeros, which gzip makes small."""
 
 
 class PageError(ValueError):
@@ -53,15 +53,14 @@ def _checked_network(bench: Bench) -> bytes:
 
 def compact(
     bench: Bench, tensors: Sequence[Float32], *, exact: bool
-) -> tuple[bytes, dict[str, Any]]:
-    """Return a network as a page unpacks it, and what the page has to know to do so.
+) -> tuple[bytes, dict[str, Any] | None]:
+    """Return a network, gzip, and where in it the layer of a heat map lies, where there is one.
 
-    Weights have 16 bits and a scale for each channel, unless that changes a probability by more than `EQUAL`,
-    for `tensors` or trial ones. PageError says why a page cannot run it.
+    Weights are rounded, unless that changes a probability by more than `LARGEST_DIFFERENCE`, for `tensors` or
+    trial ones. PageError says why a page cannot run it.
     """
     data, map_weights, constants = _for_one_image(_checked_network(bench))
     compiled = bench.classifier.network.compiled
-    shortened, restored, weight_places = _shortened(data, constants)
     trial_inputs = trial_tensors(compiled.input_shape, bench.trained)
     batch = np.concatenate([*trial_inputs, *tensors])
     expected_rows = bench.classifier.predict_tensors(batch)
@@ -72,17 +71,13 @@ def compact(
         difference = np.abs(probabilities(rows, compiled.head) - expected_rows).max()
         return bool(difference <= LARGEST_DIFFERENCE)
 
-    if exact or not is_equal(restored):
+    network = data if exact else rounded(data, constants)
+    if not is_equal(network):
+        network = data
         # Such as a network that rounds to 8 bits between its layers.
         if not is_equal(data):
             raise PageError("rounding alone changes what this network predicts")
-        shortened = data
-        weight_places = []
-    unpacking = {
-        "network": {"length": len(data), "weights": weight_places},
-        "map": map_weights,
-    }
-    return gzip.compress(shortened, 6, mtime=0), unpacking
+    return gzip.compress(network, 6, mtime=0), map_weights
 
 
 def _for_one_image(
@@ -130,39 +125,12 @@ def _for_one_image(
     return data, map_weights, constants
 
 
-def _shortened(
-    data: bytes, constants: Iterable[Float32]
-) -> tuple[bytes, bytes, list[dict[str, int]]]:
-    """Return a network in short, the network that a page makes of it, and where its weights are.
-
-    In short it has empty constants; after it come the scales, the low bytes of all weights, the high bytes.
-    """
-    emptied = bytearray(data)
-    restored = bytearray(data)
-    weight_places = []
-    all_row_scales = []
-    whole_weights = []
+def rounded(data: bytes, constants: Iterable[Float32]) -> bytes:
+    """Return a network whose larger constants, of several rows, end in zeros."""
+    half = np.uint32(1 << (ROUNDED_BITS - 1))
     for values in constants:
-        # Only constants with a row for each channel; small ones, and biases, keep all their bits.
         if values.nbytes < KEPT_BYTES or values.ndim < 2 or len(values) == 1:
             continue
-        position = data.find(values.tobytes())
-        rows = values.reshape(len(values), -1)
-        row_scales = np.abs(rows).max(axis=1, keepdims=True) / np.float32(LARGEST_INT16)
-        row_scales[row_scales == 0] = 1
-        whole_values = np.rint(rows / row_scales).astype("<i2")
-        emptied[position : position + values.nbytes] = bytes(values.nbytes)
-        restored[position : position + values.nbytes] = (
-            whole_values * row_scales
-        ).tobytes()
-        all_row_scales.append(row_scales)
-        whole_weights.append(whole_values)
-        weight_places.append(
-            {"start": position, "count": values.size, "rows": len(values)}
-        )
-    scale_bytes = b"".join(row_scales.tobytes() for row_scales in all_row_scales)
-    whole_bytes = b"".join(whole_values.tobytes() for whole_values in whole_weights)
-    # All low bytes, then all high ones, which gzip makes smaller.
-    byte_planes = whole_bytes[::2] + whole_bytes[1::2]
-    shortened = bytes(emptied) + scale_bytes + byte_planes
-    return shortened, bytes(restored), weight_places
+        bits = values.view(np.uint32) + half >> ROUNDED_BITS << ROUNDED_BITS
+        data = data.replace(values.tobytes(), bits.tobytes())
+    return data

@@ -5,7 +5,7 @@ The page sends its newest settings once the reply to the last has come, so a dra
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent import futures
 from dataclasses import replace
 from os import PathLike
@@ -15,7 +15,6 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import anywidget
-import numpy as np
 import traitlets
 from IPython.display import display, update_display
 
@@ -37,16 +36,13 @@ from kit.explorer.protocol import (
     ExplainedReply,
     JudgedReply,
     NoiseReply,
-    Reply,
     TextReply,
-    WhereReply,
     request_fields,
 )
 from kit.explorer.replies import (
     LIVE_PIXELS,
     Replies,
     ahead_reply,
-    heat_map,
     padded,
 )
 from kit.explorer.settings import (
@@ -56,14 +52,13 @@ from kit.explorer.settings import (
     complete_settings,
     neutral,
 )
-from kit.explorer.shelf import CAMERA, Entry, Shelf
+from kit.explorer.shelf import Shelf
 from kit.explorer.texts import answer_of, prediction_text
 from kit.images import Photo, Pictures, load_image
 from kit.images.photo import at_least_one, each_picture
 from kit.perturbation import noise_field
 from kit.preprocessing import Preprocessing
 from kit.regression.cases import pin, write_file
-from kit.robustness.heatmap import occlusion_rows
 
 if TYPE_CHECKING:
     from kit.diagnosis import Diagnosis
@@ -88,8 +83,8 @@ class Explorer(anywidget.AnyWidget):
         in the widget changes it.
     ahead
         When idle, the explorer prefetches predictions at up to this many places of the slider that you are
-        pointing at, and pauses while other processes need the cores. 0 turns it off; None takes the
-        number in the environment variable ``KIT_EXPLORER_AHEAD``, or 320.
+        pointing at. 0 turns it off; None takes the number in the environment variable
+        ``KIT_EXPLORER_AHEAD``, or 320.
     cases
         Folder that *Pin* writes cases to, for `kit.check_cases`.
     flips
@@ -125,7 +120,6 @@ class Explorer(anywidget.AnyWidget):
     settings = traitlets.Any({})
     error = traitlets.Unicode("")
     _note_id = ""  # of the display of the note, once the explorer is shown
-    _awaits_first_page = False  # since a cell has shown it
     _request_id = ""  # of the page's message that is being answered
 
     def __init__(
@@ -152,7 +146,6 @@ class Explorer(anywidget.AnyWidget):
         self._replies = Replies()
         self._thread = futures.ThreadPoolExecutor(1, "explorer-why")
         self._stopped = threading.Event()
-        self._occlusion_rows: Iterator[Float32] = iter(())
         self.diagnosis: Diagnosis | None = None
         self._diagnosed: Settings = {}
         for picture, label in zip(pictures, class_of_photo, strict=True):
@@ -285,7 +278,7 @@ class Explorer(anywidget.AnyWidget):
         title, text
             What the page is called, by default as the model, and a text above the explorer.
         exact
-            Whether weights keep all their bits; else they have 16, as long as no probability differs by more
+            Whether weights keep all their bits; else they are rounded, unless a probability differs by more
             than 0.001.
         progress
             True for a bar once two seconds have passed, and a line at the end; or a function that gets each
@@ -347,7 +340,6 @@ class Explorer(anywidget.AnyWidget):
             bench = self._bench
             start_settings = self.settings
             entries = dict(self._shelf)
-        entries.pop(CAMERA, None)  # whose frame is no photo of a page
         names = entries if photos is None else photos
         shelf = Shelf({known("photo", name, entries): entries[name] for name in names})
         tries = {
@@ -371,7 +363,6 @@ class Explorer(anywidget.AnyWidget):
         display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
         # Where no widget is shown: GitHub, nbviewer, a page without a network.
         self._note_id = f"kit-{self.model_id}"
-        self._awaits_first_page = True
         display(note(self._shown), raw=True, display_id=self._note_id)  # type: ignore[no-untyped-call]
 
     def _send(self, msg: dict[str, Any], buffers: Any = None) -> None:
@@ -418,9 +409,9 @@ class Explorer(anywidget.AnyWidget):
             error._render_traceback_ = lambda: [line]  # type: ignore[union-attr]  # not traitlets' frames
             raise
 
-    def _checked(self, settings: Settings, photos: Iterable[str] = ()) -> Settings:
+    def _checked(self, settings: Settings) -> Settings:
         current = self.settings.get("photo", next(iter(self._shelf)))
-        complete = complete_settings(settings, photos or self._shelf, current)
+        complete = complete_settings(settings, self._shelf, current)
         if complete["fix"] and self._bench.fixed is None:
             raise ValueError("Expected fix as False before a diagnosis, received True")
         if complete["where"] not in (None, -1):
@@ -479,41 +470,14 @@ class Explorer(anywidget.AnyWidget):
             self._update()
 
     def _take_hello(self) -> None:
-        # A page that opens holds no photo; the first one after its cell was run scrolls itself into view.
+        # A page that opens holds no photo.
         self._replies.sent_photo = None
         self._update()
-        if self._awaits_first_page:
-            self._awaits_first_page = False
-            fresh: Reply = {"kind": "fresh", "request": self._request_id}
-            self.send(fresh)
 
     def _take_keep(self) -> None:
         """Renew what a saved notebook shows."""
         if self._note_id:
             update_display(note(self._shown), raw=True, display_id=self._note_id)  # type: ignore[no-untyped-call]
-
-    def _take_where(self) -> None:
-        """Cover one more row of places of the image that is shown, until its heat map is whole."""
-        # One more row of the map at each request, from an iterator that starts with the first.
-        view = self._shown
-        if view.occluded is None:
-            self._occlusion_rows = occlusion_rows(
-                self.classifier, view.tensor, view.heat_class
-            )
-        cells = next(self._occlusion_rows, None)
-        if cells is not None:
-            self._shown = replace(view, occluded=cells)
-        heat, heat_bytes = heat_map(self._shown)
-        if heat:
-            # Until no row is left to come.
-            heat["waits"] = cells is not None
-        reply: WhereReply = {
-            "kind": "where",
-            "request": self._request_id,
-            "settings": view.settings,
-            "where": heat,
-        }
-        self.send(reply, [padded(heat_bytes)])
 
     def _take_label(self, photo: str, label: str) -> None:
         """Note what a photo shows; an empty label takes it back."""
@@ -526,7 +490,7 @@ class Explorer(anywidget.AnyWidget):
     def _take_judge(self, settings: Settings, photos: list[Any]) -> None:
         """Say of as many labelled photos as the time allows whether their prediction is correct."""
         states = [self._checked({**settings, "photo": name}) for name in photos]
-        views, _ = views_in_time(states, self._look)
+        views = views_in_time(states, self._look)
         reply: JudgedReply = {
             "kind": "judged",
             "request": self._request_id,
@@ -544,33 +508,12 @@ class Explorer(anywidget.AnyWidget):
         reply: NoiseReply = {"kind": "noise", "request": self._request_id, "seed": seed}
         self.send(reply, [noise.tobytes()])
 
-    def _take_frame(
-        self, settings: Settings, height: int, width: int, buffer: memoryview
-    ) -> None:
-        """Take a frame of the page's camera, uint8 RGB, for the photo that is shown."""
-        settings = {**settings, "photo": CAMERA}
-        self._checked(settings, [CAMERA])  # before the last frame is given up
-        if len(buffer) != 3 * height * width:
-            raise ValueError(
-                f"Expected {3 * height * width} bytes of a frame, received {len(buffer)}"
-            )
-        frame = np.frombuffer(buffer, np.uint8).reshape(height, width, 3)
-        self._shelf[CAMERA] = Entry(Photo.from_array(frame, CAMERA))
-        # The page has its own frames, so that none is sent back.
-        self._replies.sent_photo = (CAMERA, self._bench.trained.decoding)
-        self._take_settings(settings, None)
-
-    def _take_snap(self) -> None:
-        """Keep the last frame of the camera as a photo."""
-        known("photo", CAMERA, self._shelf)
-        self.add(self._shelf[CAMERA].photo.pixels, "Snap")
-
     def _take_ahead(self, settings: Settings, key: str, places: list[Any]) -> None:
         """Answer for settings that nobody has chosen yet, as many as the time allows."""
         known("slider", key, MAIN)
         states = [self._checked({**settings, key: place}) for place in places]
-        views, pause_ms = views_in_time(states, self._compute)
-        self.send(*ahead_reply(views, self._request_id, pause_ms))
+        views = views_in_time(states, self._compute)
+        self.send(*ahead_reply(views, self._request_id))
 
     def _take_upload(
         self, number: str, name: str, last: bool, buffer: memoryview
@@ -690,13 +633,10 @@ class Explorer(anywidget.AnyWidget):
         "ahead": _take_ahead,
         "noise": _take_noise,
         "keep": _take_keep,
-        "where": _take_where,
         "why": _take_why,
         "stop": _take_stop,
         "judge": _take_judge,
         "label": _take_label,
-        "frame": _take_frame,
-        "snap": _take_snap,
         "upload": _take_upload,
         "remove": remove,
         "pin": _take_pin,

@@ -18,8 +18,7 @@ from kit._version import __version__
 from kit.explorer import page, why
 from kit.explorer.bench import Bench, View
 from kit.explorer.compact import compact
-from kit.explorer.panel import panel
-from kit.explorer.protocol import Step
+from kit.explorer.panel import chips, panel
 from kit.explorer.replies import step_chips
 from kit.explorer.settings import (
     MAIN,
@@ -35,7 +34,7 @@ from kit.perturbation.parameters import PARAMETERS
 from kit.preprocessing import Preprocessing, faults
 from kit.preprocessing.pipeline import contrasts
 from kit.preprocessing.resizing import PILLOW
-from kit.robustness.heatmap import COLD, COVER, HOT
+from kit.robustness.heatmap import COLD, COVER, HOT, class_activation
 
 COARSE = {"brightness": 0.1, "noise": 5.0}
 """Steps of the sliders of a page with a table."""
@@ -86,7 +85,7 @@ def network_parts(contents: Contents, *, exact: bool) -> list[str]:
     tensors_to_check = [
         contents.bench.trained.apply(entry.photo) for entry in shelf.values()
     ]
-    network_file, unpacking = compact(contents.bench, tensors_to_check, exact=exact)
+    network_file, map_weights = compact(contents.bench, tensors_to_check, exact=exact)
     worker = gzip.decompress(page.vendored("litert.js"))
     worker += page.joined(page.WORKER).encode()
     runtime = page.vendored("litert.wasm")
@@ -98,7 +97,7 @@ def network_parts(contents: Contents, *, exact: bool) -> list[str]:
     ]
     # The panel first, then these in the order in which live.js takes them.
     texts = [b64encode(binary).decode() for binary in binaries]
-    return [page.packed(_panel(contents) | unpacking), *texts]
+    return [page.packed(_panel(contents) | {"map": map_weights}), *texts]
 
 
 def table_parts(contents: Contents, progress: Progress) -> list[str]:
@@ -141,7 +140,9 @@ def _panel(contents: Contents) -> dict[str, Any]:
         "alone": True,
         "head": classifier.network.compiled.head,
         "labels": labels,
-        "path": _offered_chips(live_panel["path"]),
+        "path": chips(
+            contents.bench.trained, live_panel["usual"], left_out=NOT_OFFERED
+        ),
         "seeds": _generator_states(
             {0, *(settings["seed"] for settings in contents.states)}
         ),
@@ -155,20 +156,6 @@ def _panel(contents: Contents) -> dict[str, Any]:
         "heat": {"cold": COLD.tolist(), "hot": HOT.tolist(), "cover": COVER},
         **_steps_and_choices(contents.bench.trained),
     }
-
-
-def _offered_chips(all_chips: Sequence[Step]) -> list[Step]:
-    """Return the chips without the faults that are not offered, and without those of which none is left."""
-    chips: list[Step] = []
-    for chip in all_chips:
-        if "options" not in chip:
-            chips.append(chip)
-            continue
-        options = [row for row in chip["options"] if row[0] not in NOT_OFFERED]
-        # The first option is the step as it was.
-        if len(options) > 1:
-            chips.append({**chip, "options": options})
-    return chips
 
 
 def _generator_states(seeds: Iterable[int]) -> dict[int, dict[str, str]]:
@@ -279,14 +266,14 @@ def _prediction_row(view: View, class_indices: Sequence[int]) -> dict[str, Any]:
     [calibrated] = view.bench.classifier.calibrated(view.probabilities[None])
     default_settings = neutral(view.settings["photo"]) | {"where": -1}
     # A map by occlusion takes too long to be computed for every state.
-    heat = view.heat
+    activation = class_activation(view.bench.classifier, view.features, view.heat_class)
     heat_cells = None
-    if heat is not None and heat.method == "class activation":
-        height, width = heat.cells.shape
+    if activation is not None:
+        height, width = activation.shape
         heat_cells = {
             "height": height,
             "width": width,
-            "values": heat.cells.round(2).ravel().tolist(),
+            "values": activation.round(2).ravel().tolist(),
         }
     return {
         "settings": {

@@ -1,28 +1,27 @@
 """What the page is told once: photos, sliders, the steps of the path, and limits."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from kit.explorer.ahead import AHEAD_BYTES
 from kit.explorer.bench import Bench
 from kit.explorer.protocol import Panel, Slider, Step
 from kit.explorer.settings import MAIN, Settings, neutral
-from kit.explorer.shelf import CAMERA, Shelf
+from kit.explorer.shelf import Shelf
 from kit.explorer.texts import caption, usual_preparation
 from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing, faults
 
 UPLOAD_BYTES = 64_000_000
 """Largest image file that the page accepts."""
-CAMERA_SIDE = 512
-"""Longest side of a camera's frame, in pixels: the page shrinks it before it sends it."""
-CAMERA_MS = 45
-"""Least time between two frames, so that a camera leaves room for others: almost three frames of a screen."""
 
 
-def chips(trained: Preprocessing, faultless: str) -> list[Step]:
+def chips(
+    trained: Preprocessing, faultless: str, left_out: Collection[str] = ()
+) -> list[Step]:
     """Describe the chips in the order in which the steps run; those that can be changed have options.
 
-    `faultless` is the word for a step in which `trained` is left as it is.
+    `faultless` is the word for a step in which `trained` is left as it is; `left_out` are faults that are no
+    options.
     """
     path: list[Step] = [{"key": "file", "label": "File"}]
     for step, label in faults.STEPS.items():
@@ -30,7 +29,9 @@ def chips(trained: Preprocessing, faultless: str) -> list[Step]:
             path.append({"key": "photograph", "label": "Photo"})
             path.append({"key": "perturbation", "label": "Perturbation"})
         options = [
-            [fault.name, fault.title] for fault in faults.alternatives(trained, step)
+            [fault.name, fault.title]
+            for fault in faults.alternatives(trained, step)
+            if fault.name not in left_out
         ]
         if options:
             options = [["", faultless], *options]
@@ -81,7 +82,6 @@ def panel(
         "title": classifier.name,
         "photos": shelf.rows(),
         "classes": classifier.class_names,
-        "camera": {"name": CAMERA, "side": CAMERA_SIDE, "pause": CAMERA_MS},
         "sliders": sliders(),
         "path": chips(bench.trained, usual_preparation(classifier)),
         "usual": usual_preparation(classifier),

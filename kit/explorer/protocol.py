@@ -15,13 +15,10 @@ REQUESTS: Mapping[str, Mapping[str, type]] = {
     "ahead": {"settings": dict, "key": str, "places": list},
     "noise": {"seed": int, "count": int},
     "keep": {},
-    "where": {},
     "why": {"settings": dict},
     "stop": {},
     "judge": {"settings": dict, "photos": list},
     "label": {"photo": str, "label": str},
-    "frame": {"settings": dict, "height": int, "width": int, "buffer": memoryview},
-    "snap": {},
     "upload": {"number": str, "name": str, "last": bool, "buffer": memoryview},
     "remove": {"name": str},
     "pin": {"settings": dict},
@@ -107,9 +104,8 @@ class Chip(TypedDict):
 
 
 class Heat(Size):
-    """The heat map of a class, whose places are bytes beside the message; `waits` while it is not whole."""
+    """The heat map of a class, whose places are bytes beside the message."""
 
-    waits: bool
     name: str
     about: str
 
@@ -142,23 +138,15 @@ class ViewReply(Reply, Shown):
 
 
 class AheadReply(Reply):
-    """Views of settings that nobody has chosen yet; the page asks again after `pause` milliseconds."""
+    """Views of settings that nobody has chosen yet."""
 
     views: list[Shown]
-    pause: int
 
 
 class NoiseReply(Reply):
     """The noise field of a seed, as int16 beside the message."""
 
     seed: int
-
-
-class WhereReply(Reply):
-    """One more row of a heat map."""
-
-    settings: Settings
-    where: Heat | None
 
 
 class JudgedReply(Reply):
@@ -268,14 +256,6 @@ class Step(TypedDict):
     options: NotRequired[list[list[str]]]
 
 
-class Camera(TypedDict):
-    """The photo that a camera gives, its longest side in pixels, and milliseconds between two frames."""
-
-    name: str
-    side: int
-    pause: int
-
-
 class Ahead(TypedDict):
     """Sliders along which the page looks ahead, to so many places, and bytes that it keeps of them."""
 
@@ -290,7 +270,6 @@ class Panel(TypedDict):
     title: str
     photos: list[PhotoRow]
     classes: Sequence[str]
-    camera: Camera
     sliders: list[Slider]
     path: list[Step]
     usual: str

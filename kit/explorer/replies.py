@@ -98,11 +98,9 @@ def heat_map(view: View) -> tuple[Heat | None, bytes]:
     if heat is None:
         return None, b""
     height, width = heat.cells.shape
-    # A map by occlusion begins empty; its rows come one by one, as the page asks for them.
     message: Heat = {
         "height": height,
         "width": width,
-        "waits": heat.method == "occlusion",
         "name": heat.class_name,
         "about": WORDS["map"].format(name=heat.class_name),
     }
@@ -133,7 +131,7 @@ def shown(view: View) -> tuple[Shown, bytes]:
 
 
 def ahead_reply(
-    views: Sequence[View], request_id: str, pause_ms: int
+    views: Sequence[View], request_id: str
 ) -> tuple[AheadReply, list[bytes]]:
     """Answer for settings that nobody has chosen yet."""
     messages_and_bytes = [shown(view) for view in views]
@@ -141,7 +139,6 @@ def ahead_reply(
         "kind": "ahead",
         "request": request_id,
         "views": [message for message, _ in messages_and_bytes],
-        "pause": pause_ms,
     }
     return reply, [
         padded(b"".join(input_bytes for _, input_bytes in messages_and_bytes))

@@ -12,8 +12,6 @@ from kit.explorer.protocol import PhotoRow
 from kit.images import Photo
 from kit.images.photo import encoded
 
-CAMERA = "Camera (live)"
-"""Name of the image that a camera of the page gives; its frames take each other's place."""
 THUMBNAIL = 56
 """Longest side of a thumbnail, in pixels."""
 THUMBNAILS = 200
@@ -60,7 +58,7 @@ class Shelf(dict[str, Entry]):
             )
         name = photo.name
         number = 1
-        while name in self or name == CAMERA:
+        while name in self:
             number += 1
             name = f"{photo.name} ({number})"
         self[name] = Entry(photo, label, added)
@@ -72,17 +70,14 @@ class Shelf(dict[str, Entry]):
         return sum(3 * prod(entry.photo.size) for entry in self.values() if entry.added)
 
     def rows(self) -> list[PhotoRow]:
-        """Return the strip of the page, on which a camera's frame has no place."""
-        photo_rows: list[PhotoRow] = []
-        for index, (name, entry) in enumerate(self.items()):
-            # Of a photo beyond these the page shows the name alone.
-            has_thumbnail = index < THUMBNAILS
-            photo_row: PhotoRow = {
+        """Return the strip of the page."""
+        # Of a photo beyond THUMBNAILS the page shows the name alone.
+        return [
+            {
                 "name": name,
                 "added": entry.added,
-                "labelled": has_thumbnail and entry.label is not None,
-                "thumbnail": entry.thumbnail if has_thumbnail else b"",
+                "labelled": index < THUMBNAILS and entry.label is not None,
+                "thumbnail": entry.thumbnail if index < THUMBNAILS else b"",
             }
-            if name != CAMERA:
-                photo_rows.append(photo_row)
-        return photo_rows
+            for index, (name, entry) in enumerate(self.items())
+        ]

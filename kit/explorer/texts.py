@@ -20,7 +20,6 @@ WORDS = {
     "original": "Original photo: {before}",
     "others": "{count} others",
     "right": "✓ correct",
-    "same": "same class, {share}",
     "wrong": "✕ it is {label}",
 }
 """What is said of a state; a page without Python has it from here."""
@@ -112,7 +111,7 @@ def answer_of(view: View) -> Answer:
         mark = WORDS[state].format(label=label)
     note = ""
     if view.reference is not None:
-        note = WORDS["original"].format(before=_compared(view.reference, view))
+        note = WORDS["original"].format(before=prediction_text(view.reference))
     share = percent(view.probabilities[view.top])
     if view.novel:
         note = WORDS["novel"].format(name=name, share=share, note=note).strip()
@@ -126,13 +125,6 @@ def answer_of(view: View) -> Answer:
         "note": note,
         "label": label,
     }
-
-
-def _compared(before: View, after: View) -> str:
-    if before.answer == after.answer:
-        share = percent(before.probabilities[before.top])
-        return WORDS["same"].format(share=share)
-    return prediction_text(before)
 
 
 def verdict(answer: Answer) -> str:

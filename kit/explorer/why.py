@@ -28,22 +28,16 @@ Compute = Callable[[Settings], View]
 FALL = 0.2
 """Probability by which a prediction whose class stays must fall for that to count, or half of it."""
 WORDS = {
-    "again": "✓ {after} again",
     "and": " and ",
+    "both": "With your changes: {prediction}; without them: {original}.",
     "fix": "Fix it",
     "harmless": "Nothing to undo. Change more, and ask again.",
-    "helped": "Your changes make the prediction correct: {prediction}; without them {original}.",
     "keep": "The prediction is correct as it is: ask about other photos before you change it.",
-    "kept": "Your changes keep the class: {prediction}; without them {before}.",
     "now": "Now {after}",
-    "only": "Without {words} together: {after}.",
     "same_class": "Here, the class stays the same; on other photos it may not.",
-    "still": "Still {name}, but {share} instead of {before}. ",
-    "still_so": "still {after}",
     "title": "Original photo",
     "title_trained": "Prepared as in training",
     "title_without": "Without {words}",
-    "together": "only together do they do it, so undo one",
     "undo": "Undo {words}",
     "undo_all": "Undo these changes",
     "without": "without {words}: {after}",
@@ -115,7 +109,9 @@ def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
         )
     elif own_changes:
         reason, image_buffers = _own_changes_reason(view, own_changes)
-    lines = [_line(view, change) for change in own_changes if len(own_changes) > 1]
+    lines = [
+        _capital(_clause(change)) for change in own_changes if len(own_changes) > 1
+    ]
     message: Changes = {**reason, "lines": lines, "settings": view.settings}
     return message, image_buffers
 
@@ -138,13 +134,11 @@ def _with_pictures(
     """Put what is shown and what comes after it beside each other in a reason, and return their images."""
     # Both tensors are read back by the preprocessing that the network expects.
     images = [shot.covered(after.base.image(shot.tensor)) for shot in (view, after)]
-    correct_class = view.untouched.answer if view.label is None else view.label
-    mark = WORDS["again" if after.answer == correct_class and spoilt(view) else "now"]
     reason["pictures"] = [image.shape[:2] for image in images]
     reason["fixed"] = {
         "before": prediction_text(view),
         "after": prediction_text(after),
-        "mark": mark.format(after=prediction_text(after)),
+        "mark": WORDS["now"].format(after=prediction_text(after)),
         "title": title,
     }
     if after.wrong and view.wrong:
@@ -187,50 +181,22 @@ def _own_changes_reason(
 
 
 def _effect_of_changes(view: View, own_changes: Sequence[Change]) -> str:
-    """Say in a sentence or two what the changes did."""
-    first = own_changes[0]
-    probability_before = percent(view.untouched.probabilities[view.untouched.top])
+    """Say in a sentence what the changes did."""
     if not spoilt(view):
-        text = WORDS["helped" if view.altered else "kept"]
-        original = prediction_text(view.untouched)
-        return text.format(
-            prediction=prediction_text(view),
-            before=probability_before,
-            original=original,
+        return WORDS["both"].format(
+            prediction=prediction_text(view), original=prediction_text(view.untouched)
         )
-    opening = ""
-    describe = prediction_text
-    if not view.altered:
-        opening = WORDS["still"].format(
-            name=view.names[view.top], share=_share(view), before=probability_before
-        )
-        describe = _share
-    after = describe(first.without)
-    if len(first.keys) > 1:
-        return opening + WORDS["only"].format(words=first.words, after=after)
-    restoring = [change for change in own_changes if change.restores] or [first]
-    clauses = [
-        WORDS["without"].format(words=change.words, after=describe(change.without))
-        for change in restoring
-    ]
-    if len(clauses) > 1:
-        clauses.append(WORDS["together"])
-    return f"{opening}{_capital('; '.join(clauses))}."
+    restoring = [change for change in own_changes if change.restores]
+    return _capital("; ".join(map(_clause, restoring or own_changes[:1])) + ".")
+
+
+def _clause(change: Change) -> str:
+    after = prediction_text(change.without)
+    return WORDS["without"].format(words=change.words, after=after)
 
 
 def _capital(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}"
-
-
-def _share(view: View) -> str:
-    return percent(view.probabilities[view.top])
-
-
-def _line(view: View, change: Change) -> str:
-    after = prediction_text(change.without)
-    if change.without.answer == view.answer:
-        after = WORDS["still_so"].format(after=after)
-    return _capital(WORDS["without"].format(words=change.words, after=after))
 
 
 def changes(view: View, compute: Compute) -> tuple[Change, ...]:

@@ -112,20 +112,17 @@ def without_blur(pixels: Pixels, radius: float) -> Pixels:
     """Turn a Gaussian blur, a deviation in pixels, back as far as the rounding of levels lets it (Wiener)."""
     from scipy import fft
 
-    height, width = pixels.shape[:2]
     edge = int(4 * radius) + 1
-    # A length that splits into small factors is transformed fast.
-    shape = [fft.next_fast_len(side + 2 * edge, real=True) for side in (height, width)]
-    rows = (edge, shape[0] - height - edge)
-    columns = (edge, shape[1] - width - edge)
-    soft = np.pad(pixels.astype(np.float32), (rows, columns, (0, 0)), "symmetric")
-    squares = fft.fftfreq(shape[0])[:, None] ** 2 + fft.rfftfreq(shape[1]) ** 2
+    soft = np.pad(
+        pixels.astype(np.float32), ((edge, edge), (edge, edge), (0, 0)), "symmetric"
+    )
+    height, width, _ = soft.shape
+    squares = fft.fftfreq(height)[:, None] ** 2 + fft.rfftfreq(width) ** 2
     passed = np.exp(-2 * (np.pi * radius) ** 2 * squares).astype(np.float32)[..., None]
     wiener = passed / (passed**2 + np.float32(_POWER_RATIO))
     spectrum = fft.rfft2(soft, axes=(0, 1)) * wiener
-    sharp = fft.irfft2(spectrum, shape, axes=(0, 1))
-    inside = sharp[edge : edge + height, edge : edge + width]
-    return to_pixels(np.ascontiguousarray(inside))
+    sharp = fft.irfft2(spectrum, (height, width), axes=(0, 1))
+    return to_pixels(np.ascontiguousarray(sharp[edge:-edge, edge:-edge]))
 
 
 def without_blocks(pixels: Pixels, quality: float) -> Pixels:

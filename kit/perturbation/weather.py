@@ -4,14 +4,20 @@ Each function takes uint8 (H, W, 3), its severity and a seed. Weather is made fo
 side and stretched, so that flakes and clouds take the same share of an image of any size.
 """
 
-from functools import lru_cache
-
 import numpy as np
 import scipy  # its heavy parts are imported when they are used
 from PIL import Image
 
 from kit._arrays import Float32, Pixels
-from kit.perturbation.physics import convolve, line_kernel, normal, to_pixels, uniform
+from kit.images.properties import luma
+from kit.perturbation.physics import (
+    convolve,
+    line_kernel,
+    normal,
+    to_pixels,
+    uniform,
+    zoomed,
+)
 
 SIDE = 224
 """Shorter side, in pixels, of the image that ImageNet-C's constants are meant for."""
@@ -26,9 +32,10 @@ _FROST = (
     (0.65, 0.7),
     (0.6, 0.75),
 )  # image, ice
-# From severity 1 on: mean of the noise, whose deviation is 0.3, its zoom, threshold, radius and deviation of
-# the streaks, share of the image.
+# Mean of the noise, whose deviation is 0.3, its zoom, threshold, radius and deviation of the streaks, and the
+# share of the image.
 _SNOW = (
+    (-1, 3, 0.5, 10, 4, 1),
     (0.1, 3, 0.5, 10, 4, 0.8),
     (0.2, 2, 0.5, 12, 4, 0.7),
     (0.55, 4, 0.9, 12, 8, 0.7),
@@ -86,42 +93,31 @@ def snow(pixels: Pixels, severity: float, seed: int) -> Pixels:
     Between two severities their images are mixed, since flakes of another size lie elsewhere.
     """
     below = int(severity)
-    mixed = (1 + below - severity) * (
-        _snowed(pixels, below, seed) if below else pixels.astype(np.float32)
-    )
-    if severity > below:
-        mixed = mixed + (severity - below) * _snowed(pixels, below + 1, seed)
-    return to_pixels(mixed)
+    above = min(below + 1, len(_SNOW) - 1)
+    snowed = [_snowed(pixels, whole, seed) for whole in (below, above)]
+    return to_pixels(snowed[0] + (severity - below) * (snowed[1] - snowed[0]))
 
 
 def _snowed(pixels: Pixels, severity: int, seed: int) -> Float32:
-    mean, zoom, least, radius, fading, share = _SNOW[severity - 1]
-    height, width = layer_size(pixels)
-    flakes = mean + np.float32(0.3) * normal(seed, "snow", (height, width))
-    middle = np.array([(height - 1) / 2, (width - 1) / 2])
-    shift = middle - middle / zoom
-    flakes = scipy.ndimage.affine_transform(
-        flakes, np.full(2, 1 / zoom), shift, order=1, mode="reflect"
-    )
-    flakes = np.clip(np.where(flakes < least, 0, flakes), 0, 1).astype(np.float32)
-    positions = np.arange(2 * radius + 1, dtype=np.float32)
-    weights = np.exp(-0.5 * (positions / fading) ** 2)
+    mean, zoom, least, radius, fading, share = _SNOW[severity]
+    noise = mean + np.float32(0.3) * normal(seed, "snow", layer_size(pixels))
+    flakes = np.asarray(zoomed(Image.fromarray(noise), zoom))
+    flakes = np.where(flakes < least, 0, flakes).clip(0, 1)
+    # From its upper end on, a streak fades.
+    weights = np.exp(-0.5 * (np.arange(2 * radius + 1) / fading) ** 2)
     angle = uniform(seed, "snow", -135, -45)
-    flakes = convolve(flakes, line_kernel(positions, weights, angle))
+    flakes = convolve(flakes, line_kernel(weights, angle))
     layer = _stretched(flakes + np.rot90(flakes, 2), pixels)
     values = pixels * np.float32(1 / 255)
-    grey = values @ np.array([0.299, 0.587, 0.114], np.float32)
-    white = np.maximum(values, (1.5 * grey + 0.5)[..., None])
-    snowed: Float32 = np.clip(
-        share * values + (1 - share) * white + layer[..., None], 0, 1
-    )
-    return 255 * snowed
+    white = np.maximum(values, (1.5 / 255 * luma(pixels) + 0.5)[..., None])
+    snowed = share * values + (1 - share) * white + layer[..., None]
+    return np.asarray(255 * snowed.clip(0, 1))
 
 
 def frost(pixels: Pixels, severity: float, seed: int) -> Pixels:
-    """Mix the image with drawn ice crystals, as severe as ImageNet-C's 1 to 5, and in between.
+    """Mix the image with drawn ice, as severe as ImageNet-C's 1 to 5, and in between.
 
-    They have the colour and contrast of ImageNet-C's photos.
+    It has the colour and contrast of ImageNet-C's photos.
     """
     share, ice = _between(_FROST, severity)
     pane = _stretched(crystals(seed, layer_size(pixels)), pixels)
@@ -129,40 +125,19 @@ def frost(pixels: Pixels, severity: float, seed: int) -> Pixels:
     return to_pixels(np.float32(share) * pixels + np.float32(ice) * shade)
 
 
-@lru_cache(maxsize=8)  # a slider only mixes it in
 def crystals(seed: int, shape: tuple[int, int]) -> Float32:
-    """Draw ice: float32 of this shape, mean 0, standard deviation 1, read-only, shared.
-
-    The pane is shared among crystals, each the pixels nearest to its centre. In each, needles run in one
-    direction: noise that is stretched eightfold along it, at two widths of the needles.
-    """
-    rows, columns = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
-    count = max(1, round(60 * shape[0] * shape[1] / SIDE**2))
-    centres = _uniform(seed, "crystals", (3, count)) / 2 + 0.5
-    tree = scipy.spatial.cKDTree(
-        np.stack([centres[0] * shape[0], centres[1] * shape[1]], axis=-1)
-    )
-    wobble = _smooth(seed, "wobble", shape, 3.0)  # curves the borders between crystals
-    nearest = tree.query(
-        np.stack([rows + 6 * wobble[0], columns + 6 * wobble[1]], axis=-1).reshape(
-            -1, 2
-        )
-    )[1]
-    angle = (np.pi * centres[2])[nearest].reshape(shape)
-    along = columns * np.cos(angle) + rows * np.sin(angle)
-    across = rows * np.cos(angle) - columns * np.sin(angle)
-    tile = normal(seed, "needles", (256, 256))
-    pane = np.zeros(shape, np.float32)
-    for width, strength in ((1.0, 0.8), (3.0, 1.0)):
-        coordinates = np.stack([across / width, along / (8 * width)])
-        pane += strength * scipy.ndimage.map_coordinates(
-            tile, coordinates, order=1, mode="grid-wrap"
-        )
-    pane += 0.8 * _smooth(seed, "haze", shape, 12.0)[0]
-    pane -= pane.mean()
-    pane /= max(float(pane.std()), 1e-6)
-    pane.flags.writeable = False
-    return pane
+    """Draw patches of needles in four directions: float32 of this shape, mean 0, standard deviation 1."""
+    places, noise = normal(seed, "frost", (2, 4, *shape))
+    haze = scipy.ndimage.gaussian_filter(places, (0, 9, 9))
+    needle = np.exp(-0.5 * (np.arange(-10, 11) / 4) ** 2)
+    directions = [
+        convolve(field, line_kernel(needle, 45 * number))
+        for number, field in enumerate(noise)
+    ]
+    # Steps between neighbours are then those of ImageNet-C's photos.
+    pane = np.choose(haze.argmax(axis=0), directions) + 11 * haze[0]
+    pane = pane - pane.mean()
+    return np.asarray(pane / max(float(pane.std()), 1e-6))
 
 
 def layer_size(pixels: Pixels) -> tuple[int, int]:
@@ -188,11 +163,3 @@ def _stretched(layer: Float32, pixels: Pixels) -> Float32:
 def _uniform(seed: int, purpose: str, shape: tuple[int, ...]) -> Float32:
     chances: Float32 = scipy.special.ndtr(normal(seed, purpose, shape))
     return 2 * chances - 1
-
-
-def _smooth(seed: int, purpose: str, shape: tuple[int, int], sigma: float) -> Float32:
-    field = normal(seed, purpose, (2, *shape))
-    smooth: Float32 = scipy.ndimage.gaussian_filter(
-        field, (0, sigma, sigma), mode="reflect"
-    )
-    return smooth * np.float32(2 * np.pi**0.5 * sigma)

@@ -1,6 +1,5 @@
 """Sweeps: predictions of many images under many perturbations."""
 
-import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import (
@@ -233,16 +232,6 @@ def expand(
             f"Expected at least one perturbation with values, received {axes!r}"
         )
     return axes, listed
-
-
-def held(photos: Pictures) -> tuple[Picture, ...]:
-    """Return the images, not opened, as workers can have them that were started in another folder."""
-    return at_least_one(
-        picture._replace(source=os.path.abspath(picture.source))  # noqa: PTH100 (of ten thousand, texts are smaller)
-        if isinstance(picture.source, (str, os.PathLike))
-        else picture
-        for picture in each_picture(photos)
-    )
 
 
 class Shared:
@@ -488,7 +477,8 @@ def sweep(
     classifier
         With a known preprocessing. Other processes open it by its path, so it has to come from a file there.
     photos
-        See `kit.images.photo`. Name files where there are many: they are opened where they are used.
+        See `kit.images.photo`. Name files where there are many: they are opened where they are used, so for
+        other machines by absolute paths.
     perturbations
         A grid, ``{"brightness": np.linspace(0.2, 2, 21), "noise": range(0, 51, 5)}``: all combinations of any
         parameters of `Perturbation`, its seed too; one value may stand alone. Or perturbations in a list.
@@ -514,7 +504,7 @@ def sweep(
         that forks.
     """
     check_first(classifier)
-    pictures = held(photos)
+    pictures = at_least_one(each_picture(photos))
     return run_sweep(
         classifier,
         pictures,

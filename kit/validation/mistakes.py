@@ -19,9 +19,9 @@ from kit.classifier.labels import (
     known_classes,
 )
 from kit.images import Picture, Pictures
-from kit.images.photo import UNREADABLE, names_of
+from kit.images.photo import UNREADABLE, at_least_one, each_picture, names_of
 from kit.perturbation import Perturbation
-from kit.robustness.sweeps import Sweep, expand, held, run_sweep
+from kit.robustness.sweeps import Sweep, expand, run_sweep
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 from kit.validation.slices import MEASURED, Slice, measured, slices
 
@@ -278,7 +278,7 @@ def mistakes(
         Arguments of another kind, no image that can be read, or labels or folders that name no class.
     """
     check_first(classifier)
-    pictures = held(photos)
+    pictures = at_least_one(each_picture(photos))
     names = classifier.class_names
     if labels is None:
         labels = _labels_from_folders(pictures, names)

@@ -10,8 +10,6 @@ from kit.perturbation import Perturbation
 
 CELL = """import kit
 from kit import samples
-from kit.explorer import ahead
-ahead.WAITED = 2  # whatever other tests do meanwhile
 photos = [photo for photo in samples.photos("imagenet") if photo.name in ("cat.jpg", "espresso.jpg")]
 kit.Explorer(samples.classifier("efficientnet_lite0"), photos)"""
 GONE = "The kernel was restarted or stopped. Run this cell again."

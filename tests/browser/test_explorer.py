@@ -10,9 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 import kit
 from kit import samples
-from kit.explorer.panel import CAMERA_SIDE
 from kit.explorer.settings import MAIN
-from kit.explorer.shelf import CAMERA
 from kit.preprocessing.faults import STEPS
 from tests.browser.lab import WIDE
 from tests.browser.shown import RECORD, Shown
@@ -25,8 +23,6 @@ CELLS = [
 import time
 import kit
 from kit import samples
-from kit.explorer import ahead
-ahead.WAITED = 2  # whatever other tests do meanwhile
 photos = [photo for photo in samples.photos("photographs") if photo.name in {PHOTOGRAPHS}]
 explorer = kit.Explorer(samples.classifier("efficientnet_lite0"), [*photos, *samples.photos("special")])
 explorer""",
@@ -101,10 +97,7 @@ def requests_under_way(page):
     waiting, most = set(), 0
     for entry in page.evaluate("() => window.wire"):
         data = entry.get("data") or {}
-        if entry["sent"] and data.get("content", {}).get("kind") in {
-            "settings",
-            "frame",
-        }:
+        if entry["sent"] and data.get("content", {}).get("kind") == "settings":
             waiting.add(entry["id"])
         elif not entry["sent"] and data.get("method") == "custom":
             waiting.discard(entry["parent"])
@@ -207,31 +200,34 @@ STREAMS = """() => {
 LIGHTS = "() => window.streams.flatMap((stream) => stream.getTracks()).map((track) => track.readyState)"
 
 
-def test_a_camera_is_a_photo_that_moves(notebook, shown, classifier, named):
+def filming(shown):
+    shown.page.wait_for_function(
+        "(root) => root.querySelector('video').videoWidth > 0",
+        arg=shown.root.element_handle(),
+    )
+
+
+def test_a_camera_is_seen_live_and_kept_as_a_photo(notebook, shown):
     notebook.page.evaluate(STREAMS)
     shown.press("Camera")
-    shown.page.wait_for_function(
-        "([root, name]) => (root.painted ?? []).filter((settings) => settings.photo === name).length >= 5",
-        arg=[shown.root.element_handle(), CAMERA],
-    )
+    filming(shown)
     assert shown.page.evaluate(LIGHTS) == ["live"]
-    # Settings go along with the frames, of which one is under way at a time.
-    shown.put("brightness", 0.4)
-    shown.until("brightness", 0.4)
-    assert requests_under_way(shown.page) <= 1
-    sides = f"print(*[max(photo.size) for photo in explorer.photos if photo.name == {CAMERA!r}])"
-    assert int(notebook.ask(sides)) == CAMERA_SIDE
-    shown.put("brightness", 1)
-    shown.put("photo", "cat.jpg")
+    shown.press("Snap")
+    shown.until("photo", "Snap")
     assert shown.page.evaluate(LIGHTS) == ["ended"]
-    shown.assert_shows(classifier, named["cat.jpg"])
+    sides = (
+        "print(*[max(photo.size) for photo in explorer.photos if photo.name == 'Snap'])"
+    )
+    assert int(notebook.ask(sides)) == 512
+    shown.root.get_by_role("button", name="Remove Snap").click(force=True)
+    shown.put("photo", "cat.jpg")
 
 
 def test_the_camera_goes_off_with_the_cell(notebook, shown):
     notebook.page.evaluate(STREAMS)
     second = in_cell(notebook, SECOND)
     second.press("Camera")
-    second.until("photo", CAMERA)
+    filming(second)
     notebook.clear(SECOND)
     second.root.wait_for(state="detached")
     assert shown.page.evaluate(LIGHTS) == ["ended"]
@@ -539,21 +535,6 @@ def test_nothing_hinders_assistive_technology(notebook, shown, theme):
         for node in each["nodes"]
     ]
     assert not problems, "\n".join(problems)
-
-
-def test_the_first_run_scrolls_the_whole_explorer_into_view(lab):
-    with lab.open([CELLS[EXPLORER], *["1"] * 30]) as book:
-        book.page.set_viewport_size({"width": 1024, "height": 640})
-        book.page.locator(".jp-CodeCell").first.click()
-        book.page.keyboard.press("Shift+Enter")
-        root = Shown(book.output(0).locator(".kit-explorer")).root
-        book.page.wait_for_timeout(1000)
-        inside, panel = (
-            root.bounding_box(),
-            book.page.locator(".jp-WindowedPanel-outer").bounding_box(),
-        )
-        assert inside["y"] >= panel["y"] - 1
-        assert inside["y"] + inside["height"] <= panel["y"] + panel["height"] + 1
 
 
 def test_reopening_the_notebook_shows_where_it_was_left(

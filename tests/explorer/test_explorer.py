@@ -13,8 +13,8 @@ import kit
 from kit.explorer.explorer import Explorer
 from kit.explorer.replies import LIVE_PIXELS, REPLY_BYTES
 from kit.explorer.settings import neutral
-from kit.explorer.shelf import CAMERA
 from kit.regression.cases import read_case
+from kit.robustness.heatmap import occlusion_rows
 from tests import networks
 from tests.explorer.page import ask, deliver, listen, panel, searched
 
@@ -81,10 +81,7 @@ def test_other_widgets_hold_it_and_follow_its_settings(explorer):
     assert explorer.settings["noise"] == 7
 
 
-def test_answers_ahead_are_those_that_asking_gives_and_change_nothing(
-    explorer, monkeypatch
-):
-    monkeypatch.setattr("kit.explorer.ahead.WAITED", 2)  # whatever other processes do
+def test_answers_ahead_are_those_that_asking_gives_and_change_nothing(explorer):
     settings = explorer.settings | {"noise": 20}
     places = [0.5, 1.0, 2.0]
     answers, pixels = [], b""
@@ -97,11 +94,7 @@ def test_answers_ahead_are_those_that_asking_gives_and_change_nothing(
             key="brightness",
             places=places,
         )
-        assert (message["kind"], message["request"], message["pause"]) == (
-            "ahead",
-            "a1",
-            0,
-        )
+        assert (message["kind"], message["request"]) == ("ahead", "a1")
         assert len(part) >= REPLY_BYTES
         answers += message["views"]
         pixels += part[: len(message["views"]) * 3 * 224 * 224]
@@ -114,36 +107,6 @@ def test_answers_ahead_are_those_that_asking_gives_and_change_nothing(
         assert {key: asked[key] for key in answers[index]} == answers[index]
         size = 3 * 224 * 224
         assert pixels[index * size :][:size] == model_input[:size]
-
-
-def test_frames_of_a_camera_take_each_others_place(explorer, classifier):
-    frames = [np.full((30, 40, 3), value, np.uint8) for value in (0, 200)]
-    for frame in frames:
-        settings = explorer.settings | {"brightness": 0.5}
-        message, buffers = ask(
-            explorer,
-            [frame.tobytes()],
-            kind="frame",
-            request="c1",
-            settings=settings,
-            height=30,
-            width=40,
-        )
-        assert (message["kind"], message["request"]) == ("view", "c1")
-        assert message["settings"]["photo"] == CAMERA
-        assert len(buffers) == 1, "the page has its own frames"
-    expected = classifier.probabilities(frames[1], kit.Perturbation(brightness=0.5))[0]
-    np.testing.assert_array_equal(explorer.probabilities, expected)
-    reference = classifier.probabilities(frames[1])[0]
-    assert [bar["ghost"] for bar in message["bars"] if bar["top"]] == pytest.approx(
-        [reference[expected.argmax()]], abs=1e-6
-    )
-    assert [photo.name for photo in explorer.photos] == [
-        "cat.jpg",
-        "espresso.jpg",
-        CAMERA,
-    ]
-    assert shelf(explorer) == ["cat.jpg", "espresso.jpg"]
 
 
 def test_a_photograph_is_sent_once_and_again_when_it_changes_or_the_page_did_not_keep_it(
@@ -387,7 +350,7 @@ def test_nothing_is_kept_of_a_removed_photograph(explorer):
     assert [one() for one in kept] == [None] * 3
 
 
-def test_a_heat_map_by_occlusion_comes_row_by_row(clothes):
+def test_where_nothing_else_tells_a_heat_map_comes_by_occlusion(clothes):
     layers = networks.imported_keras().layers
     body = (
         layers.Conv2D(4, 3),
@@ -399,13 +362,11 @@ def test_a_heat_map_by_occlusion_comes_row_by_row(clothes):
     )
     explorer = listen(Explorer(classifier, clothes[:1]))
     explorer.settings = {"where": "dog"}
-    waits = [ask(explorer, kind="where")[0]["where"]["waits"] for _ in range(15)]
-    assert waits == [True] * 14 + [False]
-    expected = kit.heatmap(classifier, clothes[0], "dog", progress=False)
-    np.testing.assert_array_equal(explorer.view.heat.cells, expected.cells)
     assert explorer.settings["where"] == 1
-    explorer.settings = {"noise": 5, "where": -1}
-    assert not explorer.view.heat.cells.any()
+    heat = explorer.view.heat
+    *_, expected = occlusion_rows(classifier, explorer.tensor, 1, 7)
+    assert (heat.class_name, heat.method) == ("dog", "occlusion")
+    np.testing.assert_array_equal(heat.cells, expected)
 
 
 def test_an_exercise_can_leave_the_flip_to_its_readers(classifier, pair):

@@ -40,9 +40,8 @@ def replies(fashion, clothes, tmp_path_factory):
         "hello": ("ViewReply", {}),
         "ahead": ("AheadReply", {"settings": settings, "key": "noise", "places": [1]}),
         "noise": ("NoiseReply", {"seed": 0, "count": 9}),
-        "where": ("WhereReply", {}),
         "judge": ("JudgedReply", {"settings": settings, "photos": ["mine"]}),
-        "snap": ("ErrorReply", {}),
+        "label": ("ErrorReply", {"photo": "none", "label": ""}),
     }
     recorded = {
         kind: [(name, *ask(explorer, kind=kind, **content))]
@@ -58,7 +57,7 @@ def replies(fashion, clothes, tmp_path_factory):
         ("ExplainedReply", *last),
     ]
     recorded["pin"] = [("TextReply", {"kind": "pinned", "text": "Pinned."}, None)]
-    recorded["keep"] = [("Reply", {"kind": "fresh"}, None)]
+    recorded["keep"] = []
     return recorded, panel(explorer)
 
 
@@ -95,7 +94,7 @@ def test_the_page_reads_the_fields_that_are_declared_and_no_others(page):
     read = {name: set(keys) for name, keys in page["read"].items() if keys}
     # Views that are known ahead are copied, and the copies are read as the others.
     read["ViewReply"] |= read.pop("Shown")
-    bases = {"BecauseReply", "ExplainedContent", "Reason", "Shown"}
+    bases = {"BecauseReply", "ExplainedContent", "Reason", "Reply", "Shown"}
     declared = {name: fields(TYPES[name]) for name in TYPES.keys() - bases}
     assert read == {name: set(keys) for name, keys in declared.items()}
 

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import {
-  CUT,
   FIRST_MS,
   GONE,
   LOST_MS,
@@ -113,20 +112,6 @@ test("a hand counts as moving until it has rested for a while, which is told onc
   assert.equal(page.log.filter((name) => name === "rest").length, 1);
 });
 
-test("a frame of a camera takes its settings along, and is left out while a request is under way", () => {
-  const { world, page } = opened();
-  const frame = (noise) =>
-    page.do("framed", { ...NEUTRAL, photo: "camera", noise }, { kind: "frame" }, ["pixels"]);
-  frame(1);
-  frame(2);
-  world.pass(100);
-  frame(3);
-  world.pass(100);
-  assert.deepEqual(values(page.sent("frame"), "noise"), [1, 3]);
-  assert.equal(page.shown.noise, 3);
-  assert.equal(page.most, 1);
-});
-
 // -- errors
 
 test("an error of the request under way makes what is shown stale, and the newer state is sent", () => {
@@ -192,10 +177,8 @@ test("while the kernel is lost a hand asks for nothing and sees nothing, not eve
   assert.equal(page.lost, SILENT);
   const posts = page.sent("settings").length;
   for (const brightness of [0.2, 0.123, 1.8]) page.do("changed", { ...page.settings, brightness });
-  page.do("framed", page.settings, { kind: "frame" }, ["pixels"]);
   page.hover("brightness", 100);
   assert.equal(page.sent("settings").length, posts);
-  assert.equal(page.sent("frame").length, 0);
   assert.ok(page.shows.every(({ ahead }) => !ahead));
   assert.equal(page.shown.brightness, 1);
 });
@@ -219,8 +202,8 @@ test("what was asked for ahead of a kernel that was lost is asked for anew", () 
   const { world, page } = opened();
   world.delay = ({ kind }) => (kind === "ahead" ? null : 5);
   page.hover("brightness", 10);
-  page.do("connected", false);
-  page.do("connected", true);
+  page.do("gone");
+  page.do("opened");
   world.delay = () => 5;
   const before = page.sent("ahead").length;
   world.pass(2000);
@@ -273,7 +256,7 @@ for (const [name, kind] of [
     const { world, page } = silenced();
     world.delay = () => 5;
     world.settings = { ...NEUTRAL, brightness: 0.4 };
-    page.hear({ kind, request: "a.1", text: "no", views: [], pause: 0 }, [new Uint8Array(3)]);
+    page.hear({ kind, request: "a.1", text: "no", views: [] }, [new Uint8Array(3)]);
     assert.equal(page.lost, "");
     world.pass(100);
     assert.equal(page.shown.brightness, 0.4);
@@ -327,37 +310,9 @@ test("a kernel that was restarted or cannot be sent to is gone: no greeting, and
   page.do("gone");
   assert.equal(page.lost, GONE);
   assert.equal(page.exchange.due, Infinity);
-  page.do("connected", false);
-  page.do("connected", true);
-  assert.equal(page.lost, GONE, "the connection to another kernel is not this one's");
   world.cut = true;
   world.pass(60_000);
   assert.equal(page.sent("hello").length, 1);
-});
-
-test("a connection that comes back is greeted at once, and all goes on", () => {
-  const { world, page } = opened();
-  page.move({ brightness: 1.2 });
-  page.do("connected", false);
-  world.cut = true;
-  assert.equal(page.lost, CUT);
-  world.pass(60_000);
-  assert.equal(page.sent("hello").length, 1, "a broken connection is not greeted");
-  world.cut = false;
-  page.do("connected", true);
-  assert.equal(page.sent("hello").at(-1).at, world.now);
-  world.pass(100);
-  assert.equal(page.lost, "");
-  assert.deepEqual(page.shown, world.settings);
-  assert.deepEqual(page.settings, page.shown);
-  assert.equal(page.exchange.due, Infinity);
-});
-
-test("a connection that is there already is nothing new", () => {
-  const { page } = opened();
-  const before = page.log.length;
-  page.do("connected", true);
-  assert.equal(page.log.length, before);
 });
 
 // -- answers ahead
@@ -575,35 +530,6 @@ test("answers ahead that come after another setting has changed are not shown fo
   assert.deepEqual([page.shown.scaling, page.shown.brightness], ["missing", 0.8]);
 });
 
-test("what is known of one frame of a camera is not shown for another", () => {
-  const { world, page } = opened();
-  const frame = () => {
-    page.do("framed", { ...page.settings, photo: "camera" }, { kind: "frame" }, ["pixels"]);
-    page.settings = { ...page.settings, photo: "camera" };
-    world.pass(20);
-  };
-  frame();
-  page.hover("brightness");
-  page.exchange.live = false; // as while the camera is on
-  frame();
-  page.exchange.live = true;
-  page.move({ brightness: 0.4 });
-  assert.equal(page.shows.at(-1).ahead, false);
-});
-
-test("answers ahead for one frame of a camera are not shown for another when they come late", () => {
-  const { world, page } = opened();
-  page.move({ photo: "camera" });
-  world.pass(1000);
-  world.delay = ({ kind }) => (kind === "ahead" ? 300 : 5);
-  page.hover("brightness", 10);
-  page.exchange.live = false;
-  page.do("framed", page.settings, { kind: "frame" }, ["pixels"]);
-  world.pass(1000);
-  page.move({ brightness: 0.8 });
-  assert.equal(page.shows.at(-1).ahead, false);
-});
-
 test("what is known of a picture that is gone is not shown for another of its name", () => {
   const { world, page } = opened();
   page.hover("brightness");
@@ -641,20 +567,6 @@ test("a look at another state in between keeps what is known", () => {
   assert.equal(page.shows.at(-1).ahead, true);
   world.pass(1000);
   assert.equal(page.sent("ahead").length, asked);
-});
-
-test("a pause that the kernel asks for is kept", () => {
-  const { world, page } = opened();
-  world.instead = ({ kind }) => (kind === "ahead" ? { kind, views: [], pause: 1000 } : undefined);
-  page.hover("brightness", 500);
-  world.instead = () => undefined;
-  page.move({ brightness: 0.5 });
-  world.pass(400);
-  assert.equal(page.sent("ahead").length, 1);
-  world.pass(1000);
-  const [first, second] = page.sent("ahead").map(({ at }) => at);
-  assert.equal(second, first + 7 + 1000, "7 ms for the way there and back");
-  assert.equal(page.exchange.due, Infinity);
 });
 
 test("answers ahead that never come are asked for again after a while, and the kernel is not lost", () => {
@@ -793,7 +705,6 @@ const random = (seed) => () => {
 
 const connect = (world, yes) => {
   world.cut = !yes;
-  for (const page of world.pages) page.do("connected", yes);
 };
 
 test("whatever happens in whatever order, in the end all show the newest state", () => {

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
-import { pass } from "./dom.mjs";
+import "./dom.mjs";
 import { StandIn } from "../../kit/explorer/page/live.js";
 import { recorded } from "../../kit/explorer/page/bench.js";
-import { opened, probabilities, restored, tempered } from "../../kit/explorer/page/network.js";
+import { opened, probabilities, tempered } from "../../kit/explorer/page/network.js";
 import { Reasons } from "../../kit/explorer/page/reasons.js";
 import { Texts, percent } from "../../kit/explorer/page/texts.js";
 
@@ -110,7 +110,7 @@ test("numbers are written as Python writes them", () => {
 /** A stand-in whose bench is this one; `ask` sends a message and gives the last reply, with what else was heard. */
 function standing(answers, contents = panel) {
   const started = { ...contents, photos: [{ name: PHOTO, added: false, labelled: false }] };
-  const files = new Map(started.start.photo ? [[PHOTO, { image: { data: [] } }]] : []);
+  const files = new Map(started.start.photo ? [[PHOTO, new Blob([])]] : []);
   const model = new StandIn(started, files, async (kind, content) => answers[kind](content), false);
   const heard = [];
   model.on("msg:custom", (content, buffers) => heard.push({ content, buffers }));
@@ -233,50 +233,6 @@ test("the last photo is not taken away", async () => {
   assert.equal(content.text, "Expected another photo to show; add one first");
 });
 
-test("each frame of a camera takes the place of the one before, and a snap keeps it", async () => {
-  const images = [];
-  const open = async ({ name, image }) => {
-    images.push([name, image.data.length]);
-    return { from: null, signs: {} };
-  };
-  const ask = standing({ ...BENCH, open });
-  for (const width of [1, 2])
-    await ask({ kind: "frame", settings: at({}), height: 1, width }, [new Uint8Array(3 * width)]);
-  const { content } = await ask({ kind: "snap" });
-  assert.equal(content.settings.photo, "Snap");
-  assert.deepEqual(images, [
-    [panel.camera.name, 3],
-    [panel.camera.name, 6],
-    ["Snap", 6],
-  ]);
-});
-
-test("of a perturbed camera, one frame in a second is seen untouched, too", async () => {
-  const seen = [];
-  const ask = standing({
-    ...BENCH,
-    look: async ({ settings }) => {
-      seen.push(settings.noise);
-      return BENCH.look({ settings });
-    },
-  });
-  const film = (noise) =>
-    ask({ kind: "frame", settings: at({ noise }), height: 1, width: 1 }, [new Uint8Array(3)]);
-  pass(1);
-  for (let frame = 0; frame < 3; frame++) await film(30);
-  assert.deepEqual(seen, [0, 30, 30, 30]);
-  pass(900);
-  await film(30);
-  assert.deepEqual(seen.splice(4), [30]);
-  pass(101);
-  const { content } = await film(30);
-  assert.deepEqual(seen.slice(4), [0, 30]);
-  assert.equal(content.verdict, "tiger cat, 70.0 %. Original photo: tabby, 60.0 %");
-  await film(0);
-  await film(0);
-  assert.deepEqual(seen.slice(6), [0, 0], "an untouched frame is its own");
-});
-
 // -- the network, and a table in its place
 
 test("what the last layer puts out becomes probabilities", () => {
@@ -358,18 +314,6 @@ test("a network gives probabilities, and where it sees the class that is asked f
     ],
   );
   assert.deepEqual(rounded(await outputsOf(one, single, 1)).values, [0.75, 1]);
-});
-
-test("weights of 16 bits and their scales are put back where they were", () => {
-  const wholes = Int16Array.of(-32767, 32767, 3, -2);
-  const raw = new Uint8Array(wholes.buffer);
-  const planes = [0, 1].flatMap((k) => [...raw].filter((_, place) => place % 2 === k));
-  const scales = new Uint8Array(Float32Array.of(0.5, 2).buffer);
-  const bytes = Uint8Array.from([...new Uint8Array(20).fill(7), ...scales, ...planes]);
-  const weights = [{ start: 4, count: 4, rows: 2 }];
-  const file = restored(bytes, { length: 20, weights });
-  assert.deepEqual([...new Float32Array(file.buffer, 4, 4)], [-16383.5, 16383.5, 6, -4]);
-  assert.deepEqual(Array.from(file.slice(0, 4)), [7, 7, 7, 7]);
 });
 
 test("a table gives the states that it has, and the map of the predicted class alone", () => {

@@ -22,8 +22,6 @@ export const SILENT =
   "The kernel does not answer: it is busy, or it was restarted or stopped. If it was, run this cell again.";
 export const BARE =
   "This page cannot pass images to widgets. Open the notebook in JupyterLab, Notebook or VS Code.";
-export const CUT =
-  "The connection to the kernel is broken. This goes on by itself once it is back.";
 
 export class Exchange {
   /** `ahead`: keys of sliders, at most so many places and bytes; `around(key, value, most)`: the nearest places. */
@@ -80,16 +78,6 @@ export class Exchange {
       this.waiting = false;
       if (this.at.sync === NEVER) this.at.sync = now + SYNC_MS;
       this.#show(answer, this.changes);
-    });
-  }
-
-  /** Settings with pixels of their own, which are left out while a request is under way. */
-  framed(settings, content, buffers, now) {
-    return this.#after(now, () => {
-      if (this.lost || this.inFlight) return;
-      this.#moved(settings);
-      this.#forget(); // it was for another frame
-      this.#send(content, buffers);
     });
   }
 
@@ -155,8 +143,7 @@ export class Exchange {
         asked.answers.set(asked.settings[index], { content: { ...view, kernelMs: null }, buffers });
         offset += length;
       });
-      if (content.pause) this.at.ahead = now + content.pause; // other processes need the cores
-      else this.#forgetAsked();
+      this.#forgetAsked();
     });
   }
 
@@ -193,15 +180,6 @@ export class Exchange {
   /** An answer has come without what it is about: some hosts leave pixels out. */
   maimed(now) {
     return this.#after(now, () => this.#lose(BARE));
-  }
-
-  /** The host says that the connection is broken, or has come back. */
-  connected(yes, now) {
-    return this.#after(now, () => {
-      if (this.lost === GONE) return;
-      if (!yes) this.#lose(CUT);
-      else if (this.lost) this.#greetUntilHeard();
-    });
   }
 
   // -- what they share

@@ -55,7 +55,6 @@ class ExplorerView {
     this.where = new Where(this.input, {
       changed: look,
       toggled: () => look(this.settings.where === null ? -1 : null),
-      ask: () => this.ask("where"),
     });
     this.where.button.hidden = panel.map === null;
     this.answer = new AnswerView(() => this.picker.open(this.known, this.answer.mark));
@@ -70,13 +69,12 @@ class ExplorerView {
       },
       removed: (name) => this.ask("remove", { name }),
     });
-    this.camera = new Camera(() => model.get("_panel").camera, {
-      ready: () => !this.exchange.inFlight,
-      framed: (frame) => this.framed(frame),
+    this.camera = new Camera({
       switched: (on) => {
-        this.peek.disabled = on;
-      }, // a frame has no untouched state to come back to
-      snapped: () => this.ask("snap"),
+        this.preview.picture.canvas.hidden = on;
+        this.root.classList.toggle("kit-stale", on); // the bars are of the photo before
+      },
+      snapped: (file) => this.files.send([file]),
       fail: (text) => this.fail(text),
     });
     this.because = new BecauseView({
@@ -217,7 +215,7 @@ class ExplorerView {
         "kit-columns",
         div(
           "kit-pictures",
-          element("figure", {}, this.preview.picture.canvas, this.about),
+          element("figure", {}, this.preview.picture.canvas, this.camera.video, this.about),
           element("figure", {}, this.input.canvas, this.where.caption),
           this.where.text,
         ),
@@ -299,7 +297,6 @@ class ExplorerView {
   stop() {
     for (const event of this.events) this.model.off(...event);
     this.kernel?.statusChanged?.disconnect(this.onStatus);
-    this.kernel?.connectionStatusChanged?.disconnect(this.onConnection);
     window.removeEventListener("keydown", this.onKey, true);
     window.removeEventListener("keyup", this.onKey, true);
     this.camera.stop();
@@ -317,10 +314,7 @@ class ExplorerView {
     this.onStatus = (_, status) => {
       if (OVER.includes(status)) this.perform(this.exchange.gone(performance.now()));
     };
-    this.onConnection = (_, status) =>
-      this.perform(this.exchange.connected(status === "connected", performance.now()));
     this.kernel?.statusChanged?.connect(this.onStatus);
-    this.kernel?.connectionStatusChanged?.connect(this.onConnection);
   }
 
   listen() {
@@ -386,7 +380,6 @@ class ExplorerView {
     write(this.done, done);
     this.settings = settings;
     if (this.held === null) this.because.moved(settings); // the original photo is shown for a moment only
-    if (this.camera.on) return; // the next frame takes the settings along
     this.exchange.live = this.mayLookAhead();
     this.perform(this.exchange.changed(settings, performance.now()));
     if (this.message) this.paint(); // known ahead: in the frame of the event, not in the one after
@@ -433,7 +426,7 @@ class ExplorerView {
   }
 
   hold(on) {
-    if (on === (this.held !== null) || this.camera.on) return;
+    if (on === (this.held !== null)) return;
     this.peek.setAttribute("aria-pressed", String(on));
     const back = this.held;
     this.held = on ? this.settings : null;
@@ -447,22 +440,6 @@ class ExplorerView {
     } catch {
       this.fail(`Expected access to the clipboard; the code is: ${this.code}`);
     }
-  }
-
-  /** A camera's frame takes the place of the photograph, with what the hand has set. */
-  framed({ photo, pixels, width, height }) {
-    if (photo !== this.settings.photo) this.settings = this.predicted({ ...this.settings, photo });
-    if (this.preview.base) this.preview.base = this.camera.frame;
-    this.photos.show(photo);
-    this.perform(
-      this.exchange.framed(
-        this.settings,
-        { kind: "frame", width, height },
-        [pixels.buffer],
-        performance.now(),
-      ),
-    );
-    this.draw();
   }
 
   // -- talking to the kernel
@@ -502,8 +479,7 @@ class ExplorerView {
   /** While nothing else is under way, and where the cores may be used ahead of a hand. */
   judge() {
     const { ahead, idle, lost, moving } = this.exchange;
-    if (!idle || moving || lost || document.hidden || this.camera.on || this.held) return;
-    this.where.ask();
+    if (!idle || moving || lost || document.hidden || this.held) return;
     if (!ahead.places || !this.mayLookAhead()) return;
     this.judging.ask(this.settings, this.photos.labelled);
   }
@@ -515,7 +491,7 @@ class ExplorerView {
   }
 
   mayLookAhead() {
-    return this.preview.base !== null && !this.camera.on && !document.hidden && this.held === null;
+    return this.preview.base !== null && !document.hidden && this.held === null;
   }
 
   heard(content, buffers) {
@@ -530,12 +506,8 @@ class ExplorerView {
     else if (content.kind === "noise") {
       this.preview.takeNoise(content, buffers[0]);
       this.draw();
-    } else if (content.kind === "fresh" && own) requestAnimationFrame(() => this.reveal());
-    else if (content.kind === "judged" && own) {
+    } else if (content.kind === "judged" && own) {
       this.judging.heard(content.settings, content.marks);
-      this.judge();
-    } else if (content.kind === "where" && own) {
-      this.where.heard(content, buffers);
       this.judge();
     } else if (content.kind === "pinned" && own) this.done.textContent = content.text;
     else if (content.kind === "asking" && own) this.because.progress(content.text);
@@ -556,6 +528,7 @@ class ExplorerView {
   }
 
   lose(text) {
+    this.camera.stop();
     this.banner.textContent = text;
     this.banner.hidden = false;
     this.body.inert = true;
@@ -563,7 +536,6 @@ class ExplorerView {
     this.because.end("Ended: the kernel does not answer.");
     this.endFlips();
     this.judging.forget();
-    this.camera.stop();
     if (text === GONE) this.goOn();
   }
 
@@ -575,12 +547,6 @@ class ExplorerView {
     const model = await living(kept, false);
     this.stop = render({ model, el: this.root.parentElement });
     this.root.remove();
-  }
-
-  /** After the cell was run: the whole explorer, where a part of it is in view already. */
-  reveal() {
-    const { top, bottom } = this.root.getBoundingClientRect();
-    if (bottom >= 0 && top <= innerHeight) this.root.scrollIntoView({ block: "nearest" });
   }
 
   /** The bars are stale until an answer comes: the settings may have moved meanwhile. */
@@ -614,8 +580,6 @@ class ExplorerView {
   }
 
   adopted(settings) {
-    if (this.camera.on && settings.photo !== this.model.get("_panel").camera.name)
-      this.camera.stop();
     this.adopt(settings);
     this.because.moved(settings);
   }
@@ -633,7 +597,7 @@ class ExplorerView {
     const taken = this.message;
     this.message = null;
     if (taken) {
-      this.preview.take(taken.content, taken.buffers, this.camera.on ? this.camera.frame : null);
+      this.preview.take(taken.content, taken.buffers);
       this.preview.wantNoise(this.settings);
     }
     const state = stateOf(this.settings);

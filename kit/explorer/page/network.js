@@ -14,26 +14,6 @@ export function bytesOf64(text) {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 }
 
-/** Put the weights back where they belong: whole numbers of 16 bits, the low bytes first, and a scale for each row. */
-export function restored(bytes, { length, weights }) {
-  const file = bytes.slice(0, length);
-  const rows = weights.reduce((sum, weight) => sum + weight.rows, 0);
-  const scales = new Float32Array(bytes.slice(length, length + 4 * rows).buffer);
-  const planes = bytes.subarray(length + 4 * rows);
-  const count = planes.length / 2;
-  let [from, row] = [0, 0];
-  for (const { start, count: size, rows: own } of weights) {
-    const values = new Float32Array(file.buffer, start, size);
-    for (let k = 0; k < size; k++) {
-      const whole = ((planes[count + from + k] << 24) >> 16) | planes[from + k];
-      values[k] = whole * scales[row + Math.floor((k * own) / size)];
-    }
-    from += size;
-    row += own;
-  }
-  return file;
-}
-
 /** Open a network; gives a function from a tensor to probabilities and, for the class that is asked for, a heat map. */
 export async function opened(file, wasm, { head, map, shape, temperature }) {
   const { open, Tensor } = globalThis.litertOf(wasm);

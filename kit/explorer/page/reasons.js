@@ -1,14 +1,11 @@
 // The answer to *Why?* in a page without a kernel: what the changes did. See kit.explorer.why.
-import { capital, filled, isSame, percent } from "./texts.js";
-
-const shareOf = ({ row, top }) => percent(row[top]);
+import { capital, filled, isSame } from "./texts.js";
 
 export class Reasons {
   /** `untouched` is the view without changes; `label` is the class that the photo is said to show, or empty. */
   constructor(texts, view, untouched, label) {
     Object.assign(this, { texts, view, untouched, label, words: texts.words });
     this.spoilt = this.#isSpoilt(view);
-    this.altered = !isSame(view, untouched);
   }
 
   /** The answer, and the view that is put beside; `look` gives views, null for those that are not known. */
@@ -25,7 +22,7 @@ export class Reasons {
     let reason = { headline: "", advice: "", button: "", apply: null, fixed: null, guilty: [] };
     if (prepared) reason = { ...reason, ...this.#prepared(prepared, mistakes) };
     else if (after) reason = { ...reason, ...this.#own(changes, after) };
-    const lines = changes.length > 1 ? changes.map((change) => this.#line(change)) : [];
+    const lines = changes.length > 1 ? changes.map((change) => capital(this.#clause(change))) : [];
     return [{ ...reason, lines }, after];
   }
 
@@ -103,27 +100,20 @@ export class Reasons {
     };
   }
 
-  /** What the changes did, in a sentence or two. */
+  /** What the changes did, in a sentence. */
   #done(changes) {
-    const { texts, view, words } = this;
-    const [first] = changes;
-    const before = shareOf(this.untouched);
-    const original = texts.predictionText(this.untouched);
-    const outcome = { prediction: texts.predictionText(view), before, original };
-    if (!this.spoilt) return filled(this.altered ? words.helped : words.kept, outcome);
-    const still = { name: texts.names[view.top], share: shareOf(view), before };
-    const start = this.altered ? "" : filled(words.still, still);
-    const withAfter = ({ words: named, other }) => ({
-      words: named,
-      after: this.altered ? texts.predictionText(other) : shareOf(other),
-    });
-    if (first.keys.length > 1) return start + filled(words.only, withAfter(first));
+    const { texts, view, words, untouched } = this;
+    const [prediction, original] = [view, untouched].map((state) => texts.predictionText(state));
+    if (!this.spoilt) return filled(words.both, { prediction, original });
     const regaining = changes.filter(({ regains }) => regains);
-    const parts = (regaining.length ? regaining : [first]).map((change) =>
-      filled(words.without, withAfter(change)),
+    const clauses = (regaining.length ? regaining : changes.slice(0, 1)).map((change) =>
+      this.#clause(change),
     );
-    if (parts.length > 1) parts.push(words.together);
-    return `${start}${capital(parts.join("; "))}.`;
+    return `${capital(clauses.join("; "))}.`;
+  }
+
+  #clause({ other, words }) {
+    return filled(this.words.without, { words, after: this.texts.predictionText(other) });
   }
 
   /** How an image is prepared otherwise than in training; the fix is put beside. */
@@ -142,19 +132,10 @@ export class Reasons {
   /** The predictions before and after; nothing is offered that would make a correct one wrong. */
   #beside(after, title) {
     const { texts, view, words } = this;
-    const isRight = this.label ? !this.#isWrong(after) : isSame(after, this.untouched);
     const names = { before: texts.predictionText(view), after: texts.predictionText(after) };
-    const mark = filled(isRight && this.spoilt ? words.again : words.now, names);
-    const fixed = { ...names, mark, title };
+    const fixed = { ...names, mark: filled(words.now, names), title };
     if (!this.#isWrong(after)) return { fixed };
     if (this.#isWrong(view)) return { fixed, advice: words.wrong_too };
     return { fixed, apply: null, advice: words.keep };
-  }
-
-  #line({ other, words }) {
-    const prediction = this.texts.predictionText(other);
-    const isStill = isSame(other, this.view);
-    const after = isStill ? filled(this.words.still_so, { after: prediction }) : prediction;
-    return capital(filled(this.words.without, { words, after }));
   }
 }

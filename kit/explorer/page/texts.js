@@ -105,9 +105,8 @@ export class Texts {
 
   #answer(view, untouched, label) {
     const { words } = this;
-    const same = filled(words.same, { share: percent(untouched.row[untouched.top]) });
-    const before = isSame(view, untouched) ? same : this.predictionText(untouched);
     const changed = this.changed(view.settings).length > 0;
+    const before = this.predictionText(untouched);
     const note = changed ? filled(words.original, { before }) : "";
     const [name, share] = [this.names[view.top], percent(view.row[view.top])];
     const state = label && (label === name && !view.novel ? "right" : "wrong");
@@ -150,6 +149,6 @@ export class Texts {
     if (where === null) return null;
     const name = this.names[where === -1 ? top : where];
     const { height, width } = cells;
-    return { height, width, waits: false, name, about: filled(this.words.map, { name }) };
+    return { height, width, name, about: filled(this.words.map, { name }) };
   }
 }
