@@ -15,6 +15,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import anywidget
+import numpy as np
 import traitlets
 from IPython.display import display, update_display
 
@@ -52,7 +53,7 @@ from kit.explorer.settings import (
     complete_settings,
     neutral,
 )
-from kit.explorer.shelf import Shelf
+from kit.explorer.shelf import CAMERA, Entry, Shelf
 from kit.explorer.texts import answer_of, prediction_text
 from kit.images import Photo, Pictures, load_image
 from kit.images.photo import at_least_one, each_picture
@@ -340,6 +341,7 @@ class Explorer(anywidget.AnyWidget):
             bench = self._bench
             start_settings = self.settings
             entries = dict(self._shelf)
+        entries.pop(CAMERA, None)  # whose frame is no photo of a page
         names = entries if photos is None else photos
         shelf = Shelf({known("photo", name, entries): entries[name] for name in names})
         tries = {
@@ -409,9 +411,9 @@ class Explorer(anywidget.AnyWidget):
             error._render_traceback_ = lambda: [line]  # type: ignore[union-attr]  # not traitlets' frames
             raise
 
-    def _checked(self, settings: Settings) -> Settings:
+    def _checked(self, settings: Settings, photos: Iterable[str] = ()) -> Settings:
         current = self.settings.get("photo", next(iter(self._shelf)))
-        complete = complete_settings(settings, self._shelf, current)
+        complete = complete_settings(settings, photos or self._shelf, current)
         if complete["fix"] and self._bench.fixed is None:
             raise ValueError("Expected fix as False before a diagnosis, received True")
         if complete["where"] not in (None, -1):
@@ -507,6 +509,27 @@ class Explorer(anywidget.AnyWidget):
         noise = noise_field(whole("seed", seed, 0, None), count)
         reply: NoiseReply = {"kind": "noise", "request": self._request_id, "seed": seed}
         self.send(reply, [noise.tobytes()])
+
+    def _take_frame(
+        self, settings: Settings, height: int, width: int, buffer: memoryview
+    ) -> None:
+        """Take a frame of the page's camera, uint8 RGB, for the photo that is shown."""
+        settings = {**settings, "photo": CAMERA}
+        self._checked(settings, [CAMERA])  # before the last frame is given up
+        if len(buffer) != 3 * height * width:
+            raise ValueError(
+                f"Expected {3 * height * width} bytes of a frame, received {len(buffer)}"
+            )
+        frame = np.frombuffer(buffer, np.uint8).reshape(height, width, 3)
+        self._shelf[CAMERA] = Entry(Photo.from_array(frame, CAMERA))
+        # The page has its own frames, so that none is sent back.
+        self._replies.sent_photo = (CAMERA, self._bench.trained.decoding)
+        self._take_settings(settings, None)
+
+    def _take_snap(self) -> None:
+        """Keep the last frame of the camera as a photo."""
+        known("photo", CAMERA, self._shelf)
+        self.add(self._shelf[CAMERA].photo.pixels, "Snap")
 
     def _take_ahead(self, settings: Settings, key: str, places: list[Any]) -> None:
         """Answer for settings that nobody has chosen yet, as many as the time allows."""
@@ -637,6 +660,8 @@ class Explorer(anywidget.AnyWidget):
         "stop": _take_stop,
         "judge": _take_judge,
         "label": _take_label,
+        "frame": _take_frame,
+        "snap": _take_snap,
         "upload": _take_upload,
         "remove": remove,
         "pin": _take_pin,

@@ -6,13 +6,17 @@ from kit.explorer.ahead import AHEAD_BYTES
 from kit.explorer.bench import Bench
 from kit.explorer.protocol import Panel, Slider, Step
 from kit.explorer.settings import MAIN, Settings, neutral
-from kit.explorer.shelf import Shelf
+from kit.explorer.shelf import CAMERA, Shelf
 from kit.explorer.texts import caption, usual_preparation
 from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing, faults
 
 UPLOAD_BYTES = 64_000_000
 """Largest image file that the page accepts."""
+CAMERA_SIDE = 512
+"""Longest side of a camera's frame, in pixels: the page shrinks it before it sends it."""
+CAMERA_MS = 45
+"""Least time between two frames, so that a camera leaves room for others: almost three frames of a screen."""
 
 
 def chips(
@@ -82,6 +86,7 @@ def panel(
         "title": classifier.name,
         "photos": shelf.rows(),
         "classes": classifier.class_names,
+        "camera": {"name": CAMERA, "side": CAMERA_SIDE, "pause": CAMERA_MS},
         "sliders": sliders(),
         "path": chips(bench.trained, usual_preparation(classifier)),
         "usual": usual_preparation(classifier),

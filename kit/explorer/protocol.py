@@ -19,6 +19,8 @@ REQUESTS: Mapping[str, Mapping[str, type]] = {
     "stop": {},
     "judge": {"settings": dict, "photos": list},
     "label": {"photo": str, "label": str},
+    "frame": {"settings": dict, "height": int, "width": int, "buffer": memoryview},
+    "snap": {},
     "upload": {"number": str, "name": str, "last": bool, "buffer": memoryview},
     "remove": {"name": str},
     "pin": {"settings": dict},
@@ -256,6 +258,14 @@ class Step(TypedDict):
     options: NotRequired[list[list[str]]]
 
 
+class Camera(TypedDict):
+    """The photo that a camera gives, its longest side in pixels, and milliseconds between two frames."""
+
+    name: str
+    side: int
+    pause: int
+
+
 class Ahead(TypedDict):
     """Sliders along which the page looks ahead, to so many places, and bytes that it keeps of them."""
 
@@ -270,6 +280,7 @@ class Panel(TypedDict):
     title: str
     photos: list[PhotoRow]
     classes: Sequence[str]
+    camera: Camera
     sliders: list[Slider]
     path: list[Step]
     usual: str

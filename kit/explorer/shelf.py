@@ -12,6 +12,8 @@ from kit.explorer.protocol import PhotoRow
 from kit.images import Photo
 from kit.images.photo import encoded
 
+CAMERA = "Camera (live)"
+"""Name of the image that a camera of the page gives; its frames take each other's place."""
 THUMBNAIL = 56
 """Longest side of a thumbnail, in pixels."""
 THUMBNAILS = 200
@@ -58,7 +60,7 @@ class Shelf(dict[str, Entry]):
             )
         name = photo.name
         number = 1
-        while name in self:
+        while name in self or name == CAMERA:
             number += 1
             name = f"{photo.name} ({number})"
         self[name] = Entry(photo, label, added)
@@ -70,7 +72,7 @@ class Shelf(dict[str, Entry]):
         return sum(3 * prod(entry.photo.size) for entry in self.values() if entry.added)
 
     def rows(self) -> list[PhotoRow]:
-        """Return the strip of the page."""
+        """Return the strip of the page, on which a camera's frame has no place."""
         # Of a photo beyond THUMBNAILS the page shows the name alone.
         return [
             {
@@ -80,4 +82,5 @@ class Shelf(dict[str, Entry]):
                 "thumbnail": entry.thumbnail if index < THUMBNAILS else b"",
             }
             for index, (name, entry) in enumerate(self.items())
+            if name != CAMERA
         ]

@@ -10,7 +10,9 @@ from axe_playwright_python.sync_playwright import Axe
 
 import kit
 from kit import samples
+from kit.explorer.panel import CAMERA_SIDE
 from kit.explorer.settings import MAIN
+from kit.explorer.shelf import CAMERA
 from kit.preprocessing.faults import STEPS
 from tests.browser.lab import WIDE
 from tests.browser.shown import RECORD, Shown
@@ -97,7 +99,10 @@ def requests_under_way(page):
     waiting, most = set(), 0
     for entry in page.evaluate("() => window.wire"):
         data = entry.get("data") or {}
-        if entry["sent"] and data.get("content", {}).get("kind") == "settings":
+        if entry["sent"] and data.get("content", {}).get("kind") in {
+            "settings",
+            "frame",
+        }:
             waiting.add(entry["id"])
         elif not entry["sent"] and data.get("method") == "custom":
             waiting.discard(entry["parent"])
@@ -113,6 +118,39 @@ def test_bars_follow_a_slider_and_show_where_it_was_let_go(shown, classifier, na
     state = shown.assert_shows(classifier, named["cat.jpg"], brightness=reached)
     assert len(state["painted"]) - before >= 3, "the bars did not move during the drag"
     assert requests_under_way(shown.page) == 1
+
+
+def answers_ahead(page, **settings):
+    """Brightness of each answer that the kernel has sent ahead of the hand, for these other settings."""
+    views = page.evaluate(
+        """() => window.wire.filter((entry) => !entry.sent && entry.data?.content?.kind === 'ahead')
+          .flatMap((entry) => entry.data.content.views.map((view) => view.settings))"""
+    )
+    return [view["brightness"] for view in views if settings.items() <= view.items()]
+
+
+def test_answers_known_ahead_are_what_the_classifier_predicts(
+    notebook, shown, classifier, named
+):
+    shown.put("noise", 20)
+    shown.state()
+    shown.control("brightness").hover()
+    places = [round(0.05 * index, 2) for index in range(61)]
+    for _ in range(200):
+        known = answers_ahead(shown.page, noise=20)
+        if len(set(known)) == len(places):
+            break
+        shown.page.wait_for_timeout(50)
+    assert sorted(set(known)) == places
+    for value in (1.45, 0.2, 2.95):
+        shown.put("brightness", value)
+        shown.assert_shows(classifier, named["cat.jpg"], brightness=value, noise=20)
+        assert shown.root.evaluate("(root) => root.kernelMs") is None, "known ahead"
+        shown.assert_pixels(classifier, named["cat.jpg"], brightness=value, noise=20)
+        assert notebook.ask("print(explorer.settings['brightness'])") == f"{value}\n"
+    assert answers_ahead(shown.page, noise=20) == known, (
+        "what is known was asked for again"
+    )
 
 
 def test_a_map_over_the_model_input_shows_where_a_class_is_seen(notebook, shown):
@@ -147,6 +185,24 @@ def test_a_map_over_the_model_input_shows_where_a_class_is_seen(notebook, shown)
     shown.put("photo", "cat.jpg")
     shown.state()
     np.testing.assert_array_equal(shown.pixels(1), plain)
+
+
+def test_other_perturbations_come_from_the_kernel(shown, classifier, named):
+    shown.root.get_by_text("More perturbations").click()
+    chosen = {
+        "contrast": 0.4,
+        "jpeg_quality": 5,
+        "rotation": 30,
+        "flip_horizontal": True,
+        "fog": 3,
+    }
+    for key, value in chosen.items():
+        shown.put("noise", 20)
+        shown.put(key, value)
+        shown.assert_shows(classifier, named["cat.jpg"], noise=20, **{key: value})
+        shown.assert_pixels(classifier, named["cat.jpg"], noise=20, **{key: value})
+        shown.press("Reset")
+    shown.root.get_by_text("More perturbations").click()
 
 
 def test_pictures_come_by_button_drop_and_paste_are_pinned_and_taken_away(
@@ -192,6 +248,7 @@ STREAMS = """() => {
   window.streams = [];
   window.openCamera ??= navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
   navigator.mediaDevices.getUserMedia = async (wanted) => {
+    if (window.refused) throw new DOMException('Permission denied', 'NotAllowedError');
     const stream = await window.openCamera(wanted);
     window.streams.push(stream);
     return stream;
@@ -200,37 +257,42 @@ STREAMS = """() => {
 LIGHTS = "() => window.streams.flatMap((stream) => stream.getTracks()).map((track) => track.readyState)"
 
 
-def filming(shown):
-    shown.page.wait_for_function(
-        "(root) => root.querySelector('video').videoWidth > 0",
-        arg=shown.root.element_handle(),
-    )
-
-
-def test_a_camera_is_seen_live_and_kept_as_a_photo(notebook, shown):
+def test_a_camera_is_a_photo_that_moves(notebook, shown, classifier, named):
     notebook.page.evaluate(STREAMS)
     shown.press("Camera")
-    filming(shown)
-    assert shown.page.evaluate(LIGHTS) == ["live"]
-    shown.press("Snap")
-    shown.until("photo", "Snap")
-    assert shown.page.evaluate(LIGHTS) == ["ended"]
-    sides = (
-        "print(*[max(photo.size) for photo in explorer.photos if photo.name == 'Snap'])"
+    shown.page.wait_for_function(
+        "([root, name]) => (root.painted ?? []).filter((settings) => settings.photo === name).length >= 5",
+        arg=[shown.root.element_handle(), CAMERA],
     )
-    assert int(notebook.ask(sides)) == 512
-    shown.root.get_by_role("button", name="Remove Snap").click(force=True)
+    assert shown.page.evaluate(LIGHTS) == ["live"]
+    # Settings go along with the frames, of which one is under way at a time.
+    shown.put("brightness", 0.4)
+    shown.until("brightness", 0.4)
+    assert requests_under_way(shown.page) <= 1
+    sides = f"print(*[max(photo.size) for photo in explorer.photos if photo.name == {CAMERA!r}])"
+    assert int(notebook.ask(sides)) == CAMERA_SIDE
+    shown.put("brightness", 1)
     shown.put("photo", "cat.jpg")
+    assert shown.page.evaluate(LIGHTS) == ["ended"]
+    shown.assert_shows(classifier, named["cat.jpg"])
 
 
-def test_the_camera_goes_off_with_the_cell(notebook, shown):
+def test_the_camera_goes_off_with_the_cell_and_a_refusal_is_told(notebook, shown):
     notebook.page.evaluate(STREAMS)
     second = in_cell(notebook, SECOND)
     second.press("Camera")
-    filming(second)
+    second.until("photo", CAMERA)
     notebook.clear(SECOND)
     second.root.wait_for(state="detached")
     assert shown.page.evaluate(LIGHTS) == ["ended"]
+    shown.put("photo", "espresso.jpg")
+    shown.page.evaluate("() => { window.refused = true }")
+    shown.press("Camera")
+    shown.root.get_by_role("alert").get_by_text(
+        "No camera (Permission denied). Allow it in the browser, or choose a photo."
+    ).wait_for()
+    assert shown.control("photo").input_value() == "espresso.jpg"
+    shown.page.evaluate("() => { window.refused = false }")
 
 
 def test_keys_move_a_slider_and_not_the_notebook(shown, classifier, named):
@@ -405,6 +467,37 @@ def test_why_answers_below_what_must_not_move_and_its_fix_can_be_undone(
     shown.page.set_viewport_size(WIDE)
 
 
+def test_what_an_image_shows_is_said_in_the_widget_and_counted_over_all(
+    notebook, shown
+):
+    shown.put("photo", "espresso.jpg")
+    shown.state()
+    for photo, typed, mark in (
+        ("espresso.jpg", "espresso", "✓ correct"),
+        ("cat.jpg", "tiger cat", "✕ it is tiger cat"),
+    ):
+        shown.put("photo", photo)
+        shown.state()
+        shown.root.get_by_role("button", name="Label it").click()
+        shown.page.keyboard.type(typed)
+        shown.page.keyboard.press("Enter")
+        shown.root.get_by_role("button", name=mark, exact=True).wait_for()
+    count = shown.root.locator(".kit-count")
+    count.get_by_text("1 of 2 correct").wait_for()
+    shown.put("scaling", "missing_scaling")
+    count.get_by_text("0 of 2 correct").wait_for()
+    assert shown.root.get_by_role("radio", description="wrong").count() == 2
+    shown.put("scaling", "")
+    count.get_by_text("1 of 2 correct").wait_for()
+    for _ in range(2):
+        shown.root.locator("button.kit-mark").click()
+        shown.press("I do not know")
+        shown.root.get_by_role("button", name="Label it").wait_for()
+        shown.put("photo", "espresso.jpg")
+        shown.state()
+    assert count.is_hidden()
+
+
 def test_what_a_walk_says_takes_no_room_and_stays_and_the_walk_can_be_stopped(shown):
     said = shown.root.locator(".kit-done")
     height = shown.root.bounding_box()["height"]
@@ -425,6 +518,26 @@ def test_what_a_walk_says_takes_no_room_and_stays_and_the_walk_can_be_stopped(sh
     assert stopped == 0
 
 
+def test_a_state_to_try_is_one_press_away(notebook, classifier, named):
+    tried = in_cell(notebook, TRIES)
+    assert tried.control("photo").input_value() == "espresso.jpg", (
+        "that of the first one"
+    )
+    tried.press("Where?")
+    tried.press("swapped")
+    tried.assert_shows(
+        classifier, named["cat.jpg"], channels="channels_swapped", where=-1
+    )
+    tried.press("Where?")
+    tried.press("noise 90")
+    tried.assert_shows(classifier, named["espresso.jpg"], noise=90)
+    pressed = tried.root.locator(".kit-tries [aria-pressed=true]")
+    assert pressed.all_text_contents() == ["noise 90"]
+    tried.put("brightness", 0.5)
+    tried.state()
+    assert pressed.count() == 0
+
+
 LAYOUT = """(root) => {
   const box = (node) => {
     const { top, bottom, width, height } = node.getBoundingClientRect();
@@ -434,7 +547,6 @@ LAYOUT = """(root) => {
   return {
     root: box(root), canvas: find('canvas'), bars: find('.kit-bars tbody tr'),
     sliders: find('[data-key=brightness], [data-key=noise]'), name: find('.kit-name'),
-    tracks: find('.kit-track'),
   };
 }"""
 
@@ -459,7 +571,6 @@ def test_all_that_moves_together_is_on_one_screen(notebook, shown, cell):
         low - 1 <= part["top"] and part["bottom"] <= high + 1 for part in parts
     ), (view, found)
     assert all(part["width"] >= 180 for part in found["sliders"])
-    assert all(part["width"] >= 60 for part in found["tracks"])
     assert root.get_by_role("columnheader", name="Calibrated").is_visible() == (
         cell == FASHION
     )
@@ -508,6 +619,38 @@ def test_before_an_audience_it_fills_the_screen_and_goes_on_with_one_key(
     assert tried.root.evaluate(PLACES) == places
 
 
+def test_the_untouched_state_is_seen_while_a_button_is_held(shown, classifier, named):
+    shown.put("noise", 60)
+    shown.assert_shows(classifier, named["cat.jpg"], noise=60)
+    button = shown.root.get_by_role("button", name="Original photo")
+    button.focus()
+    for held, let_go in (
+        (lambda: shown.page.keyboard.down(" "), lambda: shown.page.keyboard.up(" ")),
+        (lambda: button.hover() or shown.page.mouse.down(), shown.page.mouse.up),
+    ):
+        held()
+        shown.assert_shows(classifier, named["cat.jpg"])
+        let_go()
+        shown.assert_shows(classifier, named["cat.jpg"], noise=60)
+
+
+def test_a_page_that_gets_no_bytes_says_so(notebook, shown, classifier, named):
+    # Some hosts hand no buffers to widgets.
+    notebook.ask(
+        "send = type(explorer).send\n"
+        "type(explorer).send = lambda self, content, buffers=None: send(self, content)\n"
+        "explorer.settings = {'photo': 'cat.jpg', 'noise': 33}"
+    )
+    banner = shown.root.locator(".kit-lost[role=alert]")
+    banner.get_by_text("cannot pass images to widgets").wait_for()
+    notebook.ask(
+        "type(explorer).send = send\nexplorer.settings = {'photo': 'cat.jpg', 'noise': 12}"
+    )
+    banner.wait_for(state="hidden")
+    shown.until("noise", 12)
+    shown.assert_shows(classifier, named["cat.jpg"], noise=12)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_nothing_hinders_assistive_technology(notebook, shown, theme):
     shown.put("noise", 40)
@@ -535,6 +678,21 @@ def test_nothing_hinders_assistive_technology(notebook, shown, theme):
         for node in each["nodes"]
     ]
     assert not problems, "\n".join(problems)
+
+
+def test_the_first_run_scrolls_the_whole_explorer_into_view(lab):
+    with lab.open([CELLS[EXPLORER], *["1"] * 30]) as book:
+        book.page.set_viewport_size({"width": 1024, "height": 640})
+        book.page.locator(".jp-CodeCell").first.click()
+        book.page.keyboard.press("Shift+Enter")
+        root = Shown(book.output(0).locator(".kit-explorer")).root
+        book.page.wait_for_timeout(1000)
+        inside, panel = (
+            root.bounding_box(),
+            book.page.locator(".jp-WindowedPanel-outer").bounding_box(),
+        )
+        assert inside["y"] >= panel["y"] - 1
+        assert inside["y"] + inside["height"] <= panel["y"] + panel["height"] + 1
 
 
 def test_reopening_the_notebook_shows_where_it_was_left(

@@ -13,6 +13,7 @@ import kit
 from kit.explorer.explorer import Explorer
 from kit.explorer.replies import LIVE_PIXELS, REPLY_BYTES
 from kit.explorer.settings import neutral
+from kit.explorer.shelf import CAMERA
 from kit.regression.cases import read_case
 from kit.robustness.heatmap import occlusion_rows
 from tests import networks
@@ -107,6 +108,36 @@ def test_answers_ahead_are_those_that_asking_gives_and_change_nothing(explorer):
         assert {key: asked[key] for key in answers[index]} == answers[index]
         size = 3 * 224 * 224
         assert pixels[index * size :][:size] == model_input[:size]
+
+
+def test_frames_of_a_camera_take_each_others_place(explorer, classifier):
+    frames = [np.full((30, 40, 3), value, np.uint8) for value in (0, 200)]
+    for frame in frames:
+        settings = explorer.settings | {"brightness": 0.5}
+        message, buffers = ask(
+            explorer,
+            [frame.tobytes()],
+            kind="frame",
+            request="c1",
+            settings=settings,
+            height=30,
+            width=40,
+        )
+        assert (message["kind"], message["request"]) == ("view", "c1")
+        assert message["settings"]["photo"] == CAMERA
+        assert len(buffers) == 1, "the page has its own frames"
+    expected = classifier.probabilities(frames[1], kit.Perturbation(brightness=0.5))[0]
+    np.testing.assert_array_equal(explorer.probabilities, expected)
+    reference = classifier.probabilities(frames[1])[0]
+    assert [bar["ghost"] for bar in message["bars"] if bar["top"]] == pytest.approx(
+        [reference[expected.argmax()]], abs=1e-6
+    )
+    assert [photo.name for photo in explorer.photos] == [
+        "cat.jpg",
+        "espresso.jpg",
+        CAMERA,
+    ]
+    assert shelf(explorer) == ["cat.jpg", "espresso.jpg"]
 
 
 def test_a_photograph_is_sent_once_and_again_when_it_changes_or_the_page_did_not_keep_it(

@@ -41,7 +41,7 @@ def replies(fashion, clothes, tmp_path_factory):
         "ahead": ("AheadReply", {"settings": settings, "key": "noise", "places": [1]}),
         "noise": ("NoiseReply", {"seed": 0, "count": 9}),
         "judge": ("JudgedReply", {"settings": settings, "photos": ["mine"]}),
-        "label": ("ErrorReply", {"photo": "none", "label": ""}),
+        "snap": ("ErrorReply", {}),
     }
     recorded = {
         kind: [(name, *ask(explorer, kind=kind, **content))]

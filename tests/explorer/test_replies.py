@@ -26,8 +26,10 @@ from tests.explorer.page import ask, deliver, listen, panel
 GOLDFISH = (
     Path(__file__).parents[2] / "data" / "photographs" / "goldfish.jpg"
 ).read_bytes()
+FRAME = {"kind": "frame", "settings": {}, "height": 2, "width": 2}
 UPLOAD = {"kind": "upload", "number": "v.1", "name": "my.jpg", "last": True}
 AHEAD = {"kind": "ahead", "settings": {}, "key": "noise", "places": [1]}
+TWELVE = [bytes(12)]
 
 MALFORMED = [
     # No message at all.
@@ -50,7 +52,7 @@ MALFORMED = [
         [],
         "Expected settings of a message 'settings' as dict, received None",
     ),
-    (UPLOAD, [], "Expected buffer of a message 'upload' as memoryview, received None"),
+    (FRAME, [], "Expected buffer of a message 'frame' as memoryview, received None"),
     # A value that does not exist, or out of its bounds.
     (
         {"kind": "settings", "settings": {"brightness": float("nan")}},
@@ -81,6 +83,8 @@ MALFORMED = [
     ({**AHEAD, "key": "rotation"}, [], "Expected the slider out of brightness, noise"),
     ({**AHEAD, "places": [1, None]}, [], "Expected noise as a number, received None"),
     ({**AHEAD, "settings": {"photo": "dog.jpg"}}, [], "received 'dog.jpg'"),
+    ({**FRAME, "height": 3}, TWELVE, "Expected 18 bytes of a frame, received 12"),
+    ({**FRAME, "width": 0}, TWELVE, "Expected 0 bytes of a frame, received 12"),
     (
         {"kind": "label", "photo": "cat.jpg", "label": "tiger kat"},
         [],
@@ -92,6 +96,7 @@ MALFORMED = [
         "received 'dog.jpg'",
     ),
     ({"kind": "judge", "settings": {}, "photos": [3]}, [], "Expected the photo out of"),
+    ({"kind": "snap"}, [], "received 'Camera (live)'"),
     (UPLOAD, [b"no image at all"], "Expected an image file"),
     (UPLOAD, [b"\xff\xd8\xff\xe0 cut short"], "Expected "),
     (UPLOAD, [b""], "Expected "),
@@ -142,6 +147,17 @@ def test_what_is_no_object_is_refused_and_the_next_message_answered(shown, conte
     )
     assert (message["kind"], message["request"], explorer.error) == ("view", "??", "")
     json.dumps(message, ensure_ascii=False).encode()
+
+
+def test_a_bad_frame_leaves_the_last_one(classifier, photos):
+    explorer = listen(Explorer(classifier, photos[:1]))
+    deliver(explorer, [bytes(12)], **FRAME)
+    photo = explorer.photo
+    message, _ = ask(
+        explorer, [b"\xff" * 12], **(FRAME | {"settings": {"noise": "much"}})
+    )
+    assert message["kind"] == "error"
+    assert explorer.photos[-1] is photo
 
 
 def test_noise_is_bounded_by_what_a_page_can_paint(shown):

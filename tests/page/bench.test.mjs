@@ -123,7 +123,7 @@ test("a photo is given to the network upright, or as it is stored where that is 
 
 test("outputs of which one is no number are refused", async () => {
   const bench = new Bench(ABOUT, () => gave([0.5, NaN]));
-  bench.open({ name: "a", upright: bitmap(Array.from({ length: 8 }, () => 255)), stored: null });
+  bench.open({ name: "a", image: { data: new Uint8Array(6), width: 2, height: 1 } });
   const expected = { message: "Expected probabilities, received nan or infinite values" };
   await assert.rejects(bench.look({ settings: STATE }), expected);
 });
@@ -172,15 +172,15 @@ test("a worker opens the network, then answers one question after the other, eac
     shape: [1, 2, 3],
     temperature: 1,
   };
-  const photo = (value) => bitmap([value, 0, 0, 255, 0, 0, 0, 255]);
+  const image = (value) => ({ data: new Uint8Array(6).fill(value), width: 2, height: 1 });
   const look = (photo) => ({ kind: "look", content: { settings: { ...STATE, photo } } });
   const questions = [
     {
       kind: "start",
       content: { about, network: packed(7, 8), wasm: packed(5, 6) },
     },
-    { kind: "open", content: { name: "a", upright: photo(7), stored: null } },
-    { kind: "open", content: { name: "b", upright: photo(8), stored: null } },
+    { kind: "open", content: { name: "a", image: image(7) } },
+    { kind: "open", content: { name: "b", image: image(8) } },
     look("a"),
     look("none"),
     look("b"),

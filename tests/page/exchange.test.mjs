@@ -112,6 +112,20 @@ test("a hand counts as moving until it has rested for a while, which is told onc
   assert.equal(page.log.filter((name) => name === "rest").length, 1);
 });
 
+test("a frame of a camera takes its settings along, and is left out while a request is under way", () => {
+  const { world, page } = opened();
+  const frame = (noise) =>
+    page.do("framed", { ...NEUTRAL, photo: "camera", noise }, { kind: "frame" }, ["pixels"]);
+  frame(1);
+  frame(2);
+  world.pass(100);
+  frame(3);
+  world.pass(100);
+  assert.deepEqual(values(page.sent("frame"), "noise"), [1, 3]);
+  assert.equal(page.shown.noise, 3);
+  assert.equal(page.most, 1);
+});
+
 // -- errors
 
 test("an error of the request under way makes what is shown stale, and the newer state is sent", () => {
@@ -177,8 +191,10 @@ test("while the kernel is lost a hand asks for nothing and sees nothing, not eve
   assert.equal(page.lost, SILENT);
   const posts = page.sent("settings").length;
   for (const brightness of [0.2, 0.123, 1.8]) page.do("changed", { ...page.settings, brightness });
+  page.do("framed", page.settings, { kind: "frame" }, ["pixels"]);
   page.hover("brightness", 100);
   assert.equal(page.sent("settings").length, posts);
+  assert.equal(page.sent("frame").length, 0);
   assert.ok(page.shows.every(({ ahead }) => !ahead));
   assert.equal(page.shown.brightness, 1);
 });
@@ -528,6 +544,35 @@ test("answers ahead that come after another setting has changed are not shown fo
   world.pass(2000);
   page.move({ brightness: 0.8 });
   assert.deepEqual([page.shown.scaling, page.shown.brightness], ["missing", 0.8]);
+});
+
+test("what is known of one frame of a camera is not shown for another", () => {
+  const { world, page } = opened();
+  const frame = () => {
+    page.do("framed", { ...page.settings, photo: "camera" }, { kind: "frame" }, ["pixels"]);
+    page.settings = { ...page.settings, photo: "camera" };
+    world.pass(20);
+  };
+  frame();
+  page.hover("brightness");
+  page.exchange.live = false; // as while the camera is on
+  frame();
+  page.exchange.live = true;
+  page.move({ brightness: 0.4 });
+  assert.equal(page.shows.at(-1).ahead, false);
+});
+
+test("answers ahead for one frame of a camera are not shown for another when they come late", () => {
+  const { world, page } = opened();
+  page.move({ photo: "camera" });
+  world.pass(1000);
+  world.delay = ({ kind }) => (kind === "ahead" ? 300 : 5);
+  page.hover("brightness", 10);
+  page.exchange.live = false;
+  page.do("framed", page.settings, { kind: "frame" }, ["pixels"]);
+  world.pass(1000);
+  page.move({ brightness: 0.8 });
+  assert.equal(page.shows.at(-1).ahead, false);
 });
 
 test("what is known of a picture that is gone is not shown for another of its name", () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
-import "./dom.mjs";
+import { pass } from "./dom.mjs";
 import { StandIn } from "../../kit/explorer/page/live.js";
 import { recorded } from "../../kit/explorer/page/bench.js";
 import { opened, probabilities, tempered } from "../../kit/explorer/page/network.js";
@@ -110,7 +110,7 @@ test("numbers are written as Python writes them", () => {
 /** A stand-in whose bench is this one; `ask` sends a message and gives the last reply, with what else was heard. */
 function standing(answers, contents = panel) {
   const started = { ...contents, photos: [{ name: PHOTO, added: false, labelled: false }] };
-  const files = new Map(started.start.photo ? [[PHOTO, new Blob([])]] : []);
+  const files = new Map(started.start.photo ? [[PHOTO, { image: { data: [] } }]] : []);
   const model = new StandIn(started, files, async (kind, content) => answers[kind](content), false);
   const heard = [];
   model.on("msg:custom", (content, buffers) => heard.push({ content, buffers }));
@@ -231,6 +231,50 @@ test("a greeting that is repeated is answered with the photo that was added mean
 test("the last photo is not taken away", async () => {
   const { content } = await standing(BENCH)({ kind: "remove", name: PHOTO });
   assert.equal(content.text, "Expected another photo to show; add one first");
+});
+
+test("each frame of a camera takes the place of the one before, and a snap keeps it", async () => {
+  const images = [];
+  const open = async ({ name, image }) => {
+    images.push([name, image.data.length]);
+    return { from: null, signs: {} };
+  };
+  const ask = standing({ ...BENCH, open });
+  for (const width of [1, 2])
+    await ask({ kind: "frame", settings: at({}), height: 1, width }, [new Uint8Array(3 * width)]);
+  const { content } = await ask({ kind: "snap" });
+  assert.equal(content.settings.photo, "Snap");
+  assert.deepEqual(images, [
+    [panel.camera.name, 3],
+    [panel.camera.name, 6],
+    ["Snap", 6],
+  ]);
+});
+
+test("of a perturbed camera, one frame in a second is seen untouched, too", async () => {
+  const seen = [];
+  const ask = standing({
+    ...BENCH,
+    look: async ({ settings }) => {
+      seen.push(settings.noise);
+      return BENCH.look({ settings });
+    },
+  });
+  const film = (noise) =>
+    ask({ kind: "frame", settings: at({ noise }), height: 1, width: 1 }, [new Uint8Array(3)]);
+  pass(1);
+  for (let frame = 0; frame < 3; frame++) await film(30);
+  assert.deepEqual(seen, [0, 30, 30, 30]);
+  pass(900);
+  await film(30);
+  assert.deepEqual(seen.splice(4), [30]);
+  pass(101);
+  const { content } = await film(30);
+  assert.deepEqual(seen.slice(4), [0, 30]);
+  assert.equal(content.verdict, "tiger cat, 70.0 %. Original photo: tabby, 60.0 %");
+  await film(0);
+  await film(0);
+  assert.deepEqual(seen.slice(6), [0, 0], "an untouched frame is its own");
 });
 
 // -- the network, and a table in its place

@@ -389,23 +389,30 @@ test("what the model gets stands beside what it gets once that is fixed", () => 
   );
 });
 
-// -- camera.js, files.js, preview.js
+// -- camera.js, files.js, preview.js, where.js
 
-test("a camera is seen live, and what it shows is kept as a file", async () => {
-  const { log, events } = noted("switched", "snapped", "fail");
-  const camera = new Camera(events);
+test("a frame is sent when the last is answered and the pause is over, none after the camera is off", async () => {
+  const { log, events } = noted("framed", "switched", "snapped", "fail");
+  let ready = true;
+  const panel = () => ({ name: "Camera", side: 2, pause: 50 });
+  const camera = new Camera(panel, { ...events, ready: () => ready });
   camera.button.click();
   await settled();
-  assert.deepEqual([camera.on, camera.video.hidden, camera.snap.hidden], [true, false, false]);
+  pass(100);
+  const frames = log.filter(([name]) => name === "framed").length;
+  assert.ok(frames >= 2 && frames <= 3);
+  assert.deepEqual([camera.frame.width, camera.frame.height], [2, 1], "the video has 4 × 2 pixels");
+  ready = false;
+  pass(200);
   let stopped = 0;
   browser.tracks = [{ stop: () => (stopped += 1) }];
   camera.snap.click();
-  await settled();
   browser.tracks = [];
   assert.equal(stopped, 1, "its light goes out");
-  assert.deepEqual([camera.on, camera.video.hidden, camera.snap.hidden], [false, true, true]);
-  const [, file] = log.find(([name]) => name === "snapped");
-  assert.equal(file.name, "Snap");
+  ready = true;
+  pass(200);
+  assert.equal(log.filter(([name]) => name === "framed").length, frames);
+  assert.deepEqual(log.at(-1), ["snapped"]);
 });
 
 test("a file goes in pieces of 4 MB, the last one marked, and one over the limit is refused by its name", async () => {
@@ -442,6 +449,17 @@ test("a file goes in pieces of 4 MB, the last one marked, and one over the limit
     log.find(([name]) => name === "fail"),
     ["fail", "Expected an image of at most 9 MB, received 12 MB: big.jpg"],
   );
+});
+
+test("a frame of a camera is perturbed by the page only where the kernel says so", () => {
+  const preview = new Preview(() => {});
+  const frame = { photo: "Camera", pixels: new Uint8Array(3), width: 1, height: 1 };
+  const view = new DataView(new ArrayBuffer(3));
+  for (const live of [true, false]) {
+    const content = { settings: { photo: "Camera" }, source: { live, width: 1, height: 1 } };
+    preview.take(content, [view], frame);
+    assert.equal(preview.base, live ? frame : null);
+  }
 });
 
 test("a picture has the size of what it is painted from, also where one side stays", () => {
@@ -494,3 +512,4 @@ test("noise is asked for once, and the photo is painted with it when it has come
   assert.deepEqual(Array.from(preview.picture.canvas.image.data.slice(0, 3)), [110, 100, 90]);
   assert.deepEqual(preview.base.pixels, Uint8Array.of(100, 100, 100));
 });
+

@@ -110,6 +110,11 @@ await go();
 root.querySelector(".kit-mark").click();
 press("I do not know");
 await go();
+press("Camera");
+await settled();
+pass(100); // one frame, and the next waits for its answer
+press("Snap");
+await go();
 const file = root.querySelector(".kit-file");
 file.files = [{ name: "my.jpg", size: 3, arrayBuffer: async () => new ArrayBuffer(3) }];
 file.fire("change");

@@ -89,7 +89,9 @@ export class World {
       const views = content.places
         .slice(0, 4)
         .map((place) => this.#view({ ...content.settings, [content.key]: place }));
-      this.#send({ kind: "ahead", request: content.request, views }, [this.#inputs(views.length)]);
+      this.#send({ kind: "ahead", request: content.request, views }, [
+        this.#inputs(views.length),
+      ]);
     } else {
       if (content.kind === "hello" || (content.held && content.held !== this.held))
         this.held = null;
@@ -176,7 +178,7 @@ export class Page {
 
   #post(content) {
     this.posts.push({ ...content, at: this.world.now });
-    if (content.kind === "settings") {
+    if (["settings", "frame"].includes(content.kind)) {
       this.request = content.request.split(".").at(-1);
       this.underWay += 1;
       this.most = Math.max(this.most, this.underWay);

@@ -16,11 +16,15 @@ export class Bench {
     this.fields = new Map(); // of noise, by seed
   }
 
-  /** Take a photo, as bitmaps; returns what the page says of it. */
-  open({ name, upright, stored }) {
+  /** Take a photo, as bitmaps or as pixels; returns what the page says of it. */
+  open({ name, image, upright, stored }) {
     const { steps, choices } = this.about;
     const images = new Map();
     this.photos.set(name, images);
+    if (image) {
+      images.set("", image);
+      return { from: null, signs: {} };
+    }
     const [turned, plain] = [upright, stored].map((bitmap) => bitmap && pixelsOf(bitmap, null));
     const isTurned = plain !== null && turned.data.some((value, k) => value !== plain.data[k]);
     for (const { changes: { matte } = steps } of Object.values(choices.alpha))
@@ -78,7 +82,8 @@ export class Bench {
   }
 
   #imageOf(photo, steps) {
-    return this.photos.get(photo).get(keyOf(steps));
+    const images = this.photos.get(photo);
+    return images.get("") ?? images.get(keyOf(steps));
   }
 
   #field(seed, count) {

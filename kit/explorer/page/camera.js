@@ -1,35 +1,50 @@
-// A camera of the page: what it shows is seen live, and kept as a photo at a press.
+// A camera of the page: each frame is a photo.
 import { button, element } from "./dom.js";
-
-const SIDE = 512; // longest side of a photo, in pixels
+import { rgbOf } from "./pixels.js";
 
 export class Camera {
-  constructor(events) {
+  constructor(panel, events) {
+    this.panel = panel;
     this.events = events;
-    this.on = false;
-    this.video = Object.assign(element("video", { hidden: true }), {
-      muted: true,
-      playsInline: true,
-    });
+    this.video = null; // while it is on
+    this.frame = null; // the last one, as the photo that it is
+    this.context = element("canvas").getContext("2d", { willReadFrequently: true });
     this.button = button(
       "Camera",
-      "See your camera, and keep a photo of it",
+      "Live from your camera",
       () => (this.on ? this.stop() : this.start()),
       { "aria-pressed": "false" },
     );
-    this.snap = button("Snap", "Keep this as a photo", () => this.#keep(), { hidden: true });
+    this.snap = button(
+      "Snap",
+      "Keep this frame as a photo",
+      () => {
+        this.stop(); // its next frame would take the place of what is kept
+        events.snapped();
+        this.button.focus();
+      },
+      { hidden: true },
+    );
+  }
+
+  get on() {
+    return this.video !== null;
   }
 
   async start() {
-    this.#switch(true);
+    const video = (this.video = Object.assign(element("video"), {
+      muted: true,
+      playsInline: true,
+    }));
+    this.#switched();
     try {
       if (!navigator.mediaDevices) throw new Error("this page came over plain http");
-      const stream = await navigator.mediaDevices.getUserMedia({ video: true });
-      this.video.srcObject = stream;
-      if (this.on) await this.video.play();
-      else this.stop();
+      video.srcObject = await navigator.mediaDevices.getUserMedia({ video: true });
+      if (this.video === video) await video.play();
+      else release(video);
+      this.#look(video, 0);
     } catch (trouble) {
-      if (!this.on) return;
+      if (this.video !== video) return;
       this.stop();
       this.events.fail(
         `No camera (${trouble.message}). Allow it in the browser, or choose a photo.`,
@@ -38,29 +53,44 @@ export class Camera {
   }
 
   stop() {
-    this.video.srcObject?.getTracks().forEach((track) => track.stop());
-    this.video.srcObject = null;
-    this.#switch(false);
+    if (this.on) release(this.video);
+    this.video = null;
+    this.#switched();
   }
 
-  #switch(on) {
-    this.on = on;
-    this.button.setAttribute("aria-pressed", String(on));
-    this.snap.hidden = !on;
-    this.video.hidden = !on;
-    this.events.switched(on);
+  #switched() {
+    this.button.setAttribute("aria-pressed", String(this.on));
+    this.snap.hidden = !this.on;
+    this.events.switched(this.on);
   }
 
-  /** Send the present picture as a file. */
-  #keep() {
-    const { video } = this;
-    const scale = Math.min(1, SIDE / Math.max(video.videoWidth, video.videoHeight));
-    const sides = [video.videoWidth, video.videoHeight];
-    const [width, height] = sides.map((length) => Math.max(1, Math.round(length * scale)));
-    const canvas = element("canvas", { width, height });
-    canvas.getContext("2d").drawImage(video, 0, 0, width, height);
-    canvas.toBlob((file) => this.events.snapped(Object.assign(file, { name: "Snap" })));
-    this.stop();
-    this.button.focus();
+  /** Each frame is a photo, and the next one is sent when the kernel has answered. */
+  #look(video, sentAt) {
+    if (this.video !== video) return;
+    const { name, side, pause } = this.panel();
+    const now = performance.now();
+    const due = this.events.ready() && now >= sentAt + pause && video.videoWidth > 0;
+    requestAnimationFrame(() => this.#look(video, due ? now : sentAt));
+    if (!due) return;
+    this.frame = { photo: name, ...this.#take(video, side) };
+    this.events.framed(this.frame);
   }
+
+  /** The present frame as RGB, its longer side at most `side` pixels. */
+  #take(video, side) {
+    const { canvas } = this.context;
+    const { videoWidth, videoHeight } = video;
+    const scale = Math.min(1, side / Math.max(videoWidth, videoHeight));
+    const [width, height] = [videoWidth, videoHeight].map((length) =>
+      Math.max(1, Math.round(length * scale)),
+    );
+    Object.assign(canvas, { width, height });
+    this.context.drawImage(video, 0, 0, width, height);
+    const rgba = this.context.getImageData(0, 0, width, height).data;
+    return { pixels: rgbOf(rgba), width, height };
+  }
+}
+
+function release(video) {
+  video.srcObject?.getTracks().forEach((track) => track.stop());
 }

@@ -81,6 +81,16 @@ export class Exchange {
     });
   }
 
+  /** Settings with pixels of their own, which are left out while a request is under way. */
+  framed(settings, content, buffers, now) {
+    return this.#after(now, () => {
+      if (this.lost || this.inFlight) return;
+      this.#moved(settings);
+      this.#forget(); // it was for another frame
+      this.#send(content, buffers);
+    });
+  }
+
   /** The pointer or the focus is at a slider. */
   near(key, now) {
     return this.#after(now, () => {

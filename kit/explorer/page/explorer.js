@@ -69,12 +69,13 @@ class ExplorerView {
       },
       removed: (name) => this.ask("remove", { name }),
     });
-    this.camera = new Camera({
+    this.camera = new Camera(() => model.get("_panel").camera, {
+      ready: () => !this.exchange.inFlight,
+      framed: (frame) => this.framed(frame),
       switched: (on) => {
-        this.preview.picture.canvas.hidden = on;
-        this.root.classList.toggle("kit-stale", on); // the bars are of the photo before
-      },
-      snapped: (file) => this.files.send([file]),
+        this.peek.disabled = on;
+      }, // a frame has no untouched state to come back to
+      snapped: () => this.ask("snap"),
       fail: (text) => this.fail(text),
     });
     this.because = new BecauseView({
@@ -215,7 +216,7 @@ class ExplorerView {
         "kit-columns",
         div(
           "kit-pictures",
-          element("figure", {}, this.preview.picture.canvas, this.camera.video, this.about),
+          element("figure", {}, this.preview.picture.canvas, this.about),
           element("figure", {}, this.input.canvas, this.where.caption),
           this.where.text,
         ),
@@ -380,6 +381,7 @@ class ExplorerView {
     write(this.done, done);
     this.settings = settings;
     if (this.held === null) this.because.moved(settings); // the original photo is shown for a moment only
+    if (this.camera.on) return; // the next frame takes the settings along
     this.exchange.live = this.mayLookAhead();
     this.perform(this.exchange.changed(settings, performance.now()));
     if (this.message) this.paint(); // known ahead: in the frame of the event, not in the one after
@@ -426,7 +428,7 @@ class ExplorerView {
   }
 
   hold(on) {
-    if (on === (this.held !== null)) return;
+    if (on === (this.held !== null) || this.camera.on) return;
     this.peek.setAttribute("aria-pressed", String(on));
     const back = this.held;
     this.held = on ? this.settings : null;
@@ -440,6 +442,22 @@ class ExplorerView {
     } catch {
       this.fail(`Expected access to the clipboard; the code is: ${this.code}`);
     }
+  }
+
+  /** A camera's frame takes the place of the photograph, with what the hand has set. */
+  framed({ photo, pixels, width, height }) {
+    if (photo !== this.settings.photo) this.settings = this.predicted({ ...this.settings, photo });
+    if (this.preview.base) this.preview.base = this.camera.frame;
+    this.photos.show(photo);
+    this.perform(
+      this.exchange.framed(
+        this.settings,
+        { kind: "frame", width, height },
+        [pixels.buffer],
+        performance.now(),
+      ),
+    );
+    this.draw();
   }
 
   // -- talking to the kernel
@@ -479,7 +497,7 @@ class ExplorerView {
   /** While nothing else is under way, and where the cores may be used ahead of a hand. */
   judge() {
     const { ahead, idle, lost, moving } = this.exchange;
-    if (!idle || moving || lost || document.hidden || this.held) return;
+    if (!idle || moving || lost || document.hidden || this.camera.on || this.held) return;
     if (!ahead.places || !this.mayLookAhead()) return;
     this.judging.ask(this.settings, this.photos.labelled);
   }
@@ -491,7 +509,7 @@ class ExplorerView {
   }
 
   mayLookAhead() {
-    return this.preview.base !== null && !document.hidden && this.held === null;
+    return this.preview.base !== null && !this.camera.on && !document.hidden && this.held === null;
   }
 
   heard(content, buffers) {
@@ -528,7 +546,6 @@ class ExplorerView {
   }
 
   lose(text) {
-    this.camera.stop();
     this.banner.textContent = text;
     this.banner.hidden = false;
     this.body.inert = true;
@@ -536,6 +553,7 @@ class ExplorerView {
     this.because.end("Ended: the kernel does not answer.");
     this.endFlips();
     this.judging.forget();
+    this.camera.stop();
     if (text === GONE) this.goOn();
   }
 
@@ -580,6 +598,8 @@ class ExplorerView {
   }
 
   adopted(settings) {
+    if (this.camera.on && settings.photo !== this.model.get("_panel").camera.name)
+      this.camera.stop();
     this.adopt(settings);
     this.because.moved(settings);
   }
@@ -597,7 +617,7 @@ class ExplorerView {
     const taken = this.message;
     this.message = null;
     if (taken) {
-      this.preview.take(taken.content, taken.buffers);
+      this.preview.take(taken.content, taken.buffers, this.camera.on ? this.camera.frame : null);
       this.preview.wantNoise(this.settings);
     }
     const state = stateOf(this.settings);

@@ -9,6 +9,7 @@ import { Texts } from "./texts.js";
 const MISSING = "This combination is not in the page; open the notebook for it.";
 const WAITING =
   "Drop a photo here, paste or add one, or use your camera; it does not leave this page.";
+const COMPARED_MS = 1_000; // so often a frame of a camera is seen untouched, too, which takes as long as a frame of its own
 const ENDED = "Only your changes are tried here; the notebook also looks for other causes.";
 
 const jsonOf = async (text) => JSON.parse(new TextDecoder().decode(await unpacked(text)));
@@ -48,7 +49,7 @@ export async function living([first, ...parts], alone) {
   for (const photo of panel.photos) photo.thumbnail = bytesOf64(photo.thumbnail);
   const names = panel.photos.map(({ name }) => name);
   const files = parts.slice(panel.table ? names.length : 3);
-  const photos = new Map(names.map((name, k) => [name, new Blob([bytesOf64(files[k])])]));
+  const photos = new Map(names.map((name, k) => [name, { file: new Blob([bytesOf64(files[k])]) }]));
   if (panel.table) {
     const tables = await Promise.all(names.map(async (name, k) => [name, await jsonOf(parts[k])]));
     const bench = new Bench(panel, recorded(tables, panel));
@@ -71,6 +72,7 @@ export class StandIn {
     this.shown = panel.start;
     this.greeted = false;
     this.opened = new Map(); // what is known of a photo, its untouched view included
+    this.comparedAt = -COMPARED_MS; // the time of the camera's frame whose untouched view is known
     this.held = ""; // the pixels that the page has
     this.pieces = new Map(); // of files that are on their way
   }
@@ -103,9 +105,9 @@ export class StandIn {
   }
 
   /** Open a photo once. */
-  #open(name, file = this.files.get(name)) {
+  #open(name, content = this.files.get(name)) {
     const load = async () => {
-      const source = await bitmapsOf(file);
+      const source = content.file ? await bitmapsOf(content.file) : content;
       const untouched = { ...this.panel.neutral, photo: name };
       // Both at once, since a bench takes one after the other.
       const opening = [this.ask("open", { name, ...source }), this.#look(untouched)];
@@ -228,7 +230,7 @@ export class StandIn {
       throw new Error(`Expected one of ${classes.length} class names, received '${label}'`);
     this.labels[photo] = label;
     const row = photos.find(({ name }) => name === photo);
-    row.labelled = label !== "";
+    if (row) row.labelled = label !== ""; // a camera's frame has none
     this.events["change:_panel"]();
     return this.#view(this.shown, photo);
   }
@@ -257,7 +259,28 @@ export class StandIn {
   on_upload({ number, name, last }, [piece]) {
     const parts = [...(this.pieces.get(number) ?? []), piece];
     this.pieces.set(number, parts);
-    return last && this.pieces.delete(number) && this.#add(name, new Blob(parts));
+    return last && this.pieces.delete(number) && this.#add(name, { file: new Blob(parts) });
+  }
+
+  async on_frame({ settings, height, width }, [pixels]) {
+    const { name } = this.panel.camera;
+    const photo = { ...settings, photo: name };
+    const content = { image: { data: new Uint8Array(pixels), width, height } };
+    this.files.set(name, content);
+    this.held = JSON.stringify([name, photo.exif, photo.alpha]); // the page has its own frames
+    const now = performance.now();
+    if (this.#isUntouched(photo) || now > this.comparedAt + COMPARED_MS) {
+      this.opened.delete(name);
+      this.comparedAt = now;
+      return this.#view(photo, name);
+    }
+    const opening = this.ask("open", { name, ...content });
+    const [answer] = await Promise.all([this.#view(photo, name), opening]);
+    return answer;
+  }
+
+  on_snap() {
+    return this.#add("Snap", this.files.get(this.panel.camera.name));
   }
 
   async on_remove({ name }) {
@@ -270,17 +293,17 @@ export class StandIn {
     return this.#show(left[0].name);
   }
 
-  async #add(wanted, file) {
+  async #add(wanted, content) {
     let name = wanted;
     for (let count = 2; this.files.has(name); count++) name = `${wanted} (${count})`;
     try {
-      await this.#open(name, file);
+      await this.#open(name, content);
     } catch (trouble) {
       throw new Error(`Expected an image, received ${name}: ${trouble.message}`, {
         cause: trouble,
       });
     }
-    this.files.set(name, file);
+    this.files.set(name, content);
     const { data, width, height } = await this.ask("thumbnail", { name });
     const picture = new Picture(name);
     picture.paint(data, width, height);

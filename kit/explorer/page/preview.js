@@ -11,16 +11,21 @@ export class Preview {
     this.sharp = true; // whether all of the picture's own pixels are shown
   }
 
-  /** Take the photo that an answer brings along. */
-  take({ settings, source }, buffers) {
-    if (buffers.length < 2) return;
-    const pixels = bytesOf(buffers[1]);
-    const { live, width, height } = source;
-    this.base = live ? { photo: settings.photo, pixels, width, height } : null;
-    this.painted = [];
-    if (live) return;
-    this.picture.paint(pixels, width, height);
-    this.sharp = true;
+  /** Take the photo that an answer brings along, or is about; `frame` is that of this page's camera, if it is on. */
+  take({ settings, source }, buffers, frame) {
+    if (buffers.length > 1) {
+      const pixels = bytesOf(buffers[1]);
+      this.base = source.live
+        ? { photo: settings.photo, pixels, width: source.width, height: source.height }
+        : null;
+      this.painted = [];
+      if (!source.live) this.#show(pixels, source.width, source.height);
+    } else if (frame && source) {
+      this.base = source.live ? frame : null;
+    } else if (this.base && this.base.photo !== settings.photo) {
+      this.base = null; // a frame of a camera that another view has
+      this.#show(new Uint8Array(3), 1, 1);
+    }
   }
 
   wantNoise({ seed }) {
@@ -54,6 +59,11 @@ export class Preview {
     this.painted = wanted;
     this.picture.paint(base.pixels, base.width, base.height, { stride, brightness, noise, field });
     this.sharp = stride === 1;
+  }
+
+  #show(pixels, width, height) {
+    this.picture.paint(pixels, width, height);
+    this.sharp = true;
   }
 }
 
