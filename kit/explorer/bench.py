@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
+import numpy as np
+
 from kit._arrays import Float32, Pixels
 from kit.classifier import Classifier
 from kit.classifier.engines import finite
@@ -18,11 +20,8 @@ from kit.explorer.settings import (
 from kit.images import Photo
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
-from kit.robustness.heatmap import Heatmap, class_activation, occlusion_rows
+from kit.robustness.heatmap import Heatmap, class_activation
 from kit.robustness.novelty import Novelty, novelty_of
-
-LIVE_GRID = 7
-"""Places a side at which occlusion covers an image while people wait: a quarter of those of `kit.heatmap`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +44,8 @@ class View:
         Index of the class that the photo is known to show, where it is known.
     features
         The last feature map, float32 (1, h, w, channels), where it was asked for and there is one.
+    occluded
+        What `occlusion` has given so far, float32 (rows, columns).
     """
 
     bench: "Bench"
@@ -59,6 +60,7 @@ class View:
     reference: "View | None" = None
     label: int | None = None
     features: Float32 | None = None
+    occluded: Float32 | None = None
 
     @property
     def names(self) -> Sequence[str]:
@@ -106,18 +108,16 @@ class View:
 
     @cached_property
     def heat(self) -> Heatmap | None:
-        """Where that class is seen; None where nobody asked."""
+        """Where that class is seen; None where nobody asked. One by occlusion begins empty."""
         if self.settings["where"] is None:
             return None
-        classifier = self.bench.classifier
-        method = "class activation"
-        cells = class_activation(classifier, self.features, self.heat_class)
-        if cells is None:
-            method = "occlusion"
-            *_, cells = occlusion_rows(
-                classifier, self.tensor, self.heat_class, LIVE_GRID
-            )
-        return Heatmap(self.names[self.heat_class], method, cells, self.seen)
+        class_name = self.names[self.heat_class]
+        cells = class_activation(self.bench.classifier, self.features, self.heat_class)
+        # For want of a feature map, or for another head, it is None: then occlusion fills cells row by row.
+        if cells is not None:
+            return Heatmap(class_name, "class activation", cells, self.seen)
+        cells = np.zeros((1, 1), np.float32) if self.occluded is None else self.occluded
+        return Heatmap(class_name, "occlusion", cells, self.seen)
 
     def covered(self, picture: Pixels) -> Pixels:
         """Return a picture of the tensor with the heat map over it, where there is one."""

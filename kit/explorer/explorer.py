@@ -5,7 +5,7 @@ The page sends its newest settings once the reply to the last has come, so a dra
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent import futures
 from dataclasses import replace
 from os import PathLike
@@ -38,12 +38,14 @@ from kit.explorer.protocol import (
     JudgedReply,
     NoiseReply,
     TextReply,
+    WhereReply,
     request_fields,
 )
 from kit.explorer.replies import (
     LIVE_PIXELS,
     Replies,
     ahead_reply,
+    heat_map,
     padded,
 )
 from kit.explorer.settings import (
@@ -60,6 +62,7 @@ from kit.images.photo import at_least_one, each_picture
 from kit.perturbation import noise_field
 from kit.preprocessing import Preprocessing
 from kit.regression.cases import pin, write_file
+from kit.robustness.heatmap import occlusion_rows
 
 if TYPE_CHECKING:
     from kit.diagnosis import Diagnosis
@@ -147,6 +150,7 @@ class Explorer(anywidget.AnyWidget):
         self._replies = Replies()
         self._thread = futures.ThreadPoolExecutor(1, "explorer-why")
         self._stopped = threading.Event()
+        self._occlusion_rows: Iterator[Float32] = iter(())
         self.diagnosis: Diagnosis | None = None
         self._diagnosed: Settings = {}
         for picture, label in zip(pictures, class_of_photo, strict=True):
@@ -481,6 +485,29 @@ class Explorer(anywidget.AnyWidget):
         if self._note_id:
             update_display(note(self._shown), raw=True, display_id=self._note_id)  # type: ignore[no-untyped-call]
 
+    def _take_where(self) -> None:
+        """Cover one more row of places of the image that is shown, until its heat map is whole."""
+        # One more row of the map at each request, from an iterator that starts with the first.
+        view = self._shown
+        if view.occluded is None:
+            self._occlusion_rows = occlusion_rows(
+                self.classifier, view.tensor, view.heat_class
+            )
+        cells = next(self._occlusion_rows, None)
+        if cells is not None:
+            self._shown = replace(view, occluded=cells)
+        heat, heat_bytes = heat_map(self._shown)
+        if heat:
+            # Until no row is left to come.
+            heat["waits"] = cells is not None
+        reply: WhereReply = {
+            "kind": "where",
+            "request": self._request_id,
+            "settings": view.settings,
+            "where": heat,
+        }
+        self.send(reply, [padded(heat_bytes)])
+
     def _take_label(self, photo: str, label: str) -> None:
         """Note what a photo shows; an empty label takes it back."""
         entry = self._shelf[known("photo", photo, self._shelf)]
@@ -656,6 +683,7 @@ class Explorer(anywidget.AnyWidget):
         "ahead": _take_ahead,
         "noise": _take_noise,
         "keep": _take_keep,
+        "where": _take_where,
         "why": _take_why,
         "stop": _take_stop,
         "judge": _take_judge,

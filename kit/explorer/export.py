@@ -34,7 +34,7 @@ from kit.perturbation.parameters import PARAMETERS
 from kit.preprocessing import Preprocessing, faults
 from kit.preprocessing.pipeline import contrasts
 from kit.preprocessing.resizing import PILLOW
-from kit.robustness.heatmap import COLD, COVER, HOT, class_activation
+from kit.robustness.heatmap import COLD, COVER, HOT
 
 COARSE = {"brightness": 0.1, "noise": 5.0}
 """Steps of the sliders of a page with a table."""
@@ -266,14 +266,14 @@ def _prediction_row(view: View, class_indices: Sequence[int]) -> dict[str, Any]:
     [calibrated] = view.bench.classifier.calibrated(view.probabilities[None])
     default_settings = neutral(view.settings["photo"]) | {"where": -1}
     # A map by occlusion takes too long to be computed for every state.
-    activation = class_activation(view.bench.classifier, view.features, view.heat_class)
+    heat = view.heat
     heat_cells = None
-    if activation is not None:
-        height, width = activation.shape
+    if heat is not None and heat.method == "class activation":
+        height, width = heat.cells.shape
         heat_cells = {
             "height": height,
             "width": width,
-            "values": activation.round(2).ravel().tolist(),
+            "values": heat.cells.round(2).ravel().tolist(),
         }
     return {
         "settings": {

@@ -15,6 +15,7 @@ REQUESTS: Mapping[str, Mapping[str, type]] = {
     "ahead": {"settings": dict, "key": str, "places": list},
     "noise": {"seed": int, "count": int},
     "keep": {},
+    "where": {},
     "why": {"settings": dict},
     "stop": {},
     "judge": {"settings": dict, "photos": list},
@@ -106,8 +107,9 @@ class Chip(TypedDict):
 
 
 class Heat(Size):
-    """The heat map of a class, whose places are bytes beside the message."""
+    """The heat map of a class, whose places are bytes beside the message; `waits` while it is not whole."""
 
+    waits: bool
     name: str
     about: str
 
@@ -149,6 +151,13 @@ class NoiseReply(Reply):
     """The noise field of a seed, as int16 beside the message."""
 
     seed: int
+
+
+class WhereReply(Reply):
+    """One more row of a heat map."""
+
+    settings: Settings
+    where: Heat | None
 
 
 class JudgedReply(Reply):

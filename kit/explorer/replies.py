@@ -98,9 +98,11 @@ def heat_map(view: View) -> tuple[Heat | None, bytes]:
     if heat is None:
         return None, b""
     height, width = heat.cells.shape
+    # A map by occlusion begins empty; its rows come one by one, as the page asks for them.
     message: Heat = {
         "height": height,
         "width": width,
+        "waits": heat.method == "occlusion",
         "name": heat.class_name,
         "about": WORDS["map"].format(name=heat.class_name),
     }

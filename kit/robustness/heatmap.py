@@ -143,7 +143,7 @@ def class_activation(
 
 
 def occlusion_rows(
-    predictor: Predictor, tensor: Float32, index: int, grid: int = GRID
+    predictor: Predictor, tensor: Float32, index: int
 ) -> Iterator[Float32]:
     """Yield the cells of a map with one more row each time, 0 in those to come.
 
@@ -154,8 +154,8 @@ def occlusion_rows(
     pixels = np.moveaxis(covered, 1, 3) if channels_first(tensor.shape[1:]) else covered
     original = pixels.copy()
     mean_colour = pixels.mean(axis=(1, 2))
-    rows = _patches(pixels.shape[1], grid)
-    columns = _patches(pixels.shape[2], grid)
+    rows = _patches(pixels.shape[1])
+    columns = _patches(pixels.shape[2])
     cells = np.zeros((len(rows), len(columns)), np.float32)
 
     def log_probability() -> float:
@@ -171,8 +171,8 @@ def occlusion_rows(
         yield _scaled(cells)
 
 
-def _patches(side: int, grid: int) -> list[slice]:
-    count = min(grid, side)
+def _patches(side: int) -> list[slice]:
+    count = min(GRID, side)
     edges = (np.arange(count)[:, None] + (-0.5, 1.5)) * side / count
     return [slice(*pair) for pair in np.rint(edges.clip(0, side)).astype(int)]
 

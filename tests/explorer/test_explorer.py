@@ -15,7 +15,6 @@ from kit.explorer.replies import LIVE_PIXELS, REPLY_BYTES
 from kit.explorer.settings import neutral
 from kit.explorer.shelf import CAMERA
 from kit.regression.cases import read_case
-from kit.robustness.heatmap import occlusion_rows
 from tests import networks
 from tests.explorer.page import ask, deliver, listen, panel, searched
 
@@ -381,7 +380,7 @@ def test_nothing_is_kept_of_a_removed_photograph(explorer):
     assert [one() for one in kept] == [None] * 3
 
 
-def test_where_nothing_else_tells_a_heat_map_comes_by_occlusion(clothes):
+def test_a_heat_map_by_occlusion_comes_row_by_row(clothes):
     layers = networks.imported_keras().layers
     body = (
         layers.Conv2D(4, 3),
@@ -393,11 +392,13 @@ def test_where_nothing_else_tells_a_heat_map_comes_by_occlusion(clothes):
     )
     explorer = listen(Explorer(classifier, clothes[:1]))
     explorer.settings = {"where": "dog"}
+    waits = [ask(explorer, kind="where")[0]["where"]["waits"] for _ in range(15)]
+    assert waits == [True] * 14 + [False]
+    expected = kit.heatmap(classifier, clothes[0], "dog", progress=False)
+    np.testing.assert_array_equal(explorer.view.heat.cells, expected.cells)
     assert explorer.settings["where"] == 1
-    heat = explorer.view.heat
-    *_, expected = occlusion_rows(classifier, explorer.tensor, 1, 7)
-    assert (heat.class_name, heat.method) == ("dog", "occlusion")
-    np.testing.assert_array_equal(heat.cells, expected)
+    explorer.settings = {"noise": 5, "where": -1}
+    assert not explorer.view.heat.cells.any()
 
 
 def test_an_exercise_can_leave_the_flip_to_its_readers(classifier, pair):

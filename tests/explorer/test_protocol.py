@@ -40,6 +40,7 @@ def replies(fashion, clothes, tmp_path_factory):
         "hello": ("ViewReply", {}),
         "ahead": ("AheadReply", {"settings": settings, "key": "noise", "places": [1]}),
         "noise": ("NoiseReply", {"seed": 0, "count": 9}),
+        "where": ("WhereReply", {}),
         "judge": ("JudgedReply", {"settings": settings, "photos": ["mine"]}),
         "snap": ("ErrorReply", {}),
     }

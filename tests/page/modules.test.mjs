@@ -12,6 +12,7 @@ import { Judging, LabelPicker } from "../../kit/explorer/page/labels.js";
 import { PathView } from "../../kit/explorer/page/path.js";
 import { PhotoStrip } from "../../kit/explorer/page/photos.js";
 import { Preview } from "../../kit/explorer/page/preview.js";
+import { Where } from "../../kit/explorer/page/where.js";
 import { Picture } from "../../kit/explorer/page/picture.js";
 
 /** Functions that note how they were called. */
@@ -513,3 +514,26 @@ test("noise is asked for once, and the photo is painted with it when it has come
   assert.deepEqual(preview.base.pixels, Uint8Array.of(100, 100, 100));
 });
 
+test("rows of a map are asked for until it is whole, and those of another state are left out", () => {
+  const { log, events } = noted("changed", "toggled", "ask");
+  const where = new Where(new Picture(""), events);
+  const map = { width: 1, height: 1, waits: true, name: "cat", about: "Orange" };
+  const settings = { noise: 0, where: 3 };
+  const content = {
+    settings,
+    where: map,
+    input: { width: 1, height: 1 },
+    bars: [bar(3, "cat", 1)],
+  };
+  where.paint(content, new Uint8Array(7));
+  assert.equal(where.text.textContent, "Orange");
+  where.ask();
+  where.ask();
+  assert.equal(log.length, 1);
+  const row = [new DataView(new ArrayBuffer(4))];
+  where.heard({ settings: { ...settings, noise: 1 }, where: { ...map, about: "Old" } }, row);
+  assert.equal(where.text.textContent, "Orange");
+  where.heard({ settings, where: { ...map, waits: false } }, row);
+  where.ask();
+  assert.equal(log.length, 1);
+});

@@ -64,6 +64,7 @@ async function go(ms = 200) {
       if (reply.settings) reply.settings = current;
       if (reply.changes) reply.changes = { ...reply.changes, settings: current };
       if (photos) reply.marks = Object.fromEntries(photos.map((name) => [name, "right"]));
+      if (reply.where) reply.where = { ...reply.where, waits: kind !== "where" }; // it has two rows
       events["msg:custom"](watched(reply, `protocol.${type}`), buffers.map(bytes));
       pass(50);
       await settled();

@@ -55,6 +55,7 @@ class ExplorerView {
     this.where = new Where(this.input, {
       changed: look,
       toggled: () => look(this.settings.where === null ? -1 : null),
+      ask: () => this.ask("where"),
     });
     this.where.button.hidden = panel.map === null;
     this.answer = new AnswerView(() => this.picker.open(this.known, this.answer.mark));
@@ -498,6 +499,7 @@ class ExplorerView {
   judge() {
     const { ahead, idle, lost, moving } = this.exchange;
     if (!idle || moving || lost || document.hidden || this.camera.on || this.held) return;
+    this.where.ask();
     if (!ahead.places || !this.mayLookAhead()) return;
     this.judging.ask(this.settings, this.photos.labelled);
   }
@@ -526,6 +528,9 @@ class ExplorerView {
       this.draw();
     } else if (content.kind === "judged" && own) {
       this.judging.heard(content.settings, content.marks);
+      this.judge();
+    } else if (content.kind === "where" && own) {
+      this.where.heard(content, buffers);
       this.judge();
     } else if (content.kind === "pinned" && own) this.done.textContent = content.text;
     else if (content.kind === "asking" && own) this.because.progress(content.text);

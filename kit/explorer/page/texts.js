@@ -149,6 +149,6 @@ export class Texts {
     if (where === null) return null;
     const name = this.names[where === -1 ? top : where];
     const { height, width } = cells;
-    return { height, width, name, about: filled(this.words.map, { name }) };
+    return { height, width, waits: false, name, about: filled(this.words.map, { name }) };
   }
 }

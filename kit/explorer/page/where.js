@@ -1,12 +1,15 @@
 // @ts-check
-// Where the model sees a class: a map over its input, which the kernel makes.
+// Where the model sees a class: a map over its input, which the kernel makes; one by occlusion comes row by row.
 import { button, element, writeLong } from "./dom.js";
+import { bytesOf } from "./preview.js";
 
 export class Where {
-  /** @param {any} picture @param {{ changed: (where: number | null) => void, toggled: () => void }} events */
+  /** @param {any} picture @param {{ changed: (where: number | null) => void, toggled: () => void, ask: () => void }} events */
   constructor(picture, events) {
     this.picture = picture;
     this.events = events;
+    this.busy = false;
+    this.shown = /** @type {any} */ (null);
     this.options = "";
     this.button = button(
       "Where?",
@@ -28,15 +31,16 @@ export class Where {
   }
 
   /** Paint what the model sees: its pixels, and over them the places of the map, which follow them. */
-  paint(content, bytes) {
+  paint(content, bytes, places = bytes.subarray(3 * content.input.width * content.input.height)) {
     const { input, where } = content;
+    this.busy = false;
+    this.shown = { content, bytes };
     this.picture.paint(bytes, input.width, input.height);
     this.#tell(content);
     if (!where) return;
     const { canvas, context } = this.picture;
     const map = element("canvas", { width: where.width, height: where.height });
-    const start = 3 * input.width * input.height;
-    const cells = new Uint8ClampedArray(bytes.slice(start, start + 4 * where.width * where.height));
+    const cells = new Uint8ClampedArray(places.slice(0, 4 * where.width * where.height));
     map.getContext("2d").putImageData(new ImageData(cells, where.width, where.height), 0, 0);
     context.drawImage(map, 0, 0, canvas.width, canvas.height);
   }
@@ -56,5 +60,18 @@ export class Where {
       );
     this.options = options;
     this.choice.value = settings.where;
+  }
+
+  /** Ask for the next row of a map that is not whole, while no hand moves. */
+  ask() {
+    if (this.busy || !this.shown?.content.where?.waits) return;
+    this.busy = true;
+    this.events.ask();
+  }
+
+  heard({ settings, where }, [places]) {
+    const { content, bytes } = this.shown;
+    if (JSON.stringify(settings) === JSON.stringify(content.settings))
+      this.paint({ ...content, where }, bytes, bytesOf(places));
   }
 }
