@@ -54,9 +54,9 @@ def _checked_network(bench: Bench) -> bytes:
 def compact(
     bench: Bench, tensors: Sequence[Float32], *, exact: bool
 ) -> tuple[bytes, dict[str, Any] | None]:
-    """Return a network, gzip, and where in it the layer of a heat map lies, where there is one.
+    """Return a network in short, and where in it the layer of a heat map lies, where there is one.
 
-    Weights are rounded, unless that changes a probability by more than `LARGEST_DIFFERENCE`, for `tensors` or
+    In short it is gzip of its `byte_planes`. Weights are rounded, unless that changes a probability by more than `LARGEST_DIFFERENCE`, for `tensors` or
     trial ones. PageError says why a page cannot run it.
     """
     data, map_weights, constants = _for_one_image(_checked_network(bench))
@@ -77,7 +77,7 @@ def compact(
         # Such as a network that rounds to 8 bits between its layers.
         if not is_equal(data):
             raise PageError("rounding alone changes what this network predicts")
-    return gzip.compress(network, 6, mtime=0), map_weights
+    return gzip.compress(byte_planes(network), 6, mtime=0), map_weights
 
 
 def _for_one_image(
@@ -134,3 +134,8 @@ def rounded(data: bytes, constants: Iterable[Float32]) -> bytes:
         bits = values.view(np.uint32) + half >> ROUNDED_BITS << ROUNDED_BITS
         data = data.replace(values.tobytes(), bits.tobytes())
     return data
+
+
+def byte_planes(network: bytes) -> bytes:
+    """Return the first bytes of all numbers of four bytes, then their second ones and so on, for gzip."""
+    return np.frombuffer(network, np.uint8).reshape(-1, 4).T.tobytes()

@@ -177,7 +177,7 @@ test("a worker opens the network, then answers one question after the other, eac
   const questions = [
     {
       kind: "start",
-      content: { about, network: packed(7, 8), wasm: packed(5, 6) },
+      content: { about, network: packed(1, 5, 2, 6, 3, 7, 4, 8), wasm: packed(5, 6) },
     },
     { kind: "open", content: { name: "a", image: image(7) } },
     { kind: "open", content: { name: "b", image: image(8) } },
@@ -192,7 +192,7 @@ test("a worker opens the network, then answers one question after the other, eac
   while (posted.length < questions.length) await settled();
   assert.deepEqual(files, [
     [5, 6],
-    [7, 8],
+    [1, 2, 3, 4, 5, 6, 7, 8],
   ]);
   assert.deepEqual(
     posted.map(({ id }) => id),

@@ -14,6 +14,12 @@ export function bytesOf64(text) {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 }
 
+/** Put the bytes of each number of four bytes together: all first ones come first, then the second ones. */
+export function joined(planes) {
+  const count = planes.length / 4;
+  return planes.map((_, place) => planes[(place % 4) * count + (place >> 2)]);
+}
+
 /** Open a network; gives a function from a tensor to probabilities and, for the class that is asked for, a heat map. */
 export async function opened(file, wasm, { head, map, shape, temperature }) {
   const { open, Tensor } = globalThis.litertOf(wasm);

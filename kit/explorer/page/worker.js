@@ -1,13 +1,13 @@
 // The worker of a page that runs the network itself: takes what is asked one after the other.
 import { Bench } from "./bench.js";
-import { opened, unpacked } from "./network.js";
+import { joined, opened, unpacked } from "./network.js";
 
 let bench = null;
 let turn = Promise.resolve();
 
 async function started({ about, network, wasm }) {
   const [bytes, binary] = await Promise.all([network, wasm].map(unpacked));
-  return new Bench(about, await opened(bytes, binary, about));
+  return new Bench(about, await opened(joined(bytes), binary, about));
 }
 
 async function answered({ kind, content }, port) {
