@@ -9,7 +9,7 @@ from PIL import Image
 from kit.images import Decoding, Photo
 from kit.preprocessing import Preprocessing, pipeline
 from kit.preprocessing.pipeline import PIPELINE
-from kit.preprocessing.scaling import SCALINGS
+from kit.preprocessing.scaling import SCALINGS, fits
 from tests.pictures import picture
 
 PHOTOS = [Photo.from_array(picture((30 + seed, 40), seed=seed)) for seed in range(3)]
@@ -55,10 +55,9 @@ def test_a_scaling_that_is_done_twice_may_have_been_meant_once():
     once = SCALINGS["lite"]
     assert tried("scaling", scaling=once + once)[0] == {"scaling": once}
     # A grey network takes none that is made for three channels.
-    of_three = {"imagenet", "caffe"}
-    assert tried("scaling", channels="gray") == [
-        {"scaling": SCALINGS[name]} for name in SCALINGS if name not in of_three
-    ]
+    gray = [change["scaling"] for change in tried("scaling", channels="gray")]
+    assert gray == [scaling for scaling in SCALINGS.values() if fits(scaling, 1)]
+    assert SCALINGS["imagenet"] not in gray
 
 
 def test_only_what_the_network_could_take_is_tried():
