@@ -56,8 +56,8 @@ def compact(
 ) -> tuple[bytes, dict[str, Any] | None]:
     """Return a network in short, and where in it the layer of a heat map lies, where there is one.
 
-    In short it is gzip of its `byte_planes`. Weights are rounded, unless that changes a probability by more than `LARGEST_DIFFERENCE`, for `tensors` or
-    trial ones. PageError says why a page cannot run it.
+    In short it is gzip of its `byte_planes`. Weights are rounded, unless that changes a probability by more
+    than `LARGEST_DIFFERENCE`, for `tensors` or trial ones. PageError says why a page cannot run it.
     """
     data, map_weights, constants = _for_one_image(_checked_network(bench))
     compiled = bench.classifier.network.compiled
