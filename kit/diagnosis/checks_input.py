@@ -236,17 +236,18 @@ def _range_finding(
     )
 
 
-def _scrambled_finding(images: Float32, used: Preprocessing) -> Finding | None:
+def _scrambled_finding(tensors: Float32, used: Preprocessing) -> Finding | None:
+    # All layouts but this one have the shape (N, H, W, C).
     if used.layout == "channels_first":
-        images = arrange_back(images, used.layout)
-    if used.channel_count != 3 or min(images.shape[1:3]) < SMALLEST_SIDE:
+        tensors = arrange_back(tensors, used.layout)
+    if used.channel_count != 3 or min(tensors.shape[1:3]) < SMALLEST_SIDE:
         return None
     # Undoes a reshape to channels first that should have moved the axis of the channels.
-    restored = arrange_back(images, "reshaped")
+    restored = arrange_back(tensors, "reshaped")
     smoother_times = float(
-        np.median(_roughness(images) / (_roughness(restored) + 1e-12))
+        np.median(_roughness(tensors) / (_roughness(restored) + 1e-12))
     )
-    correlation = float(np.median([_channel_correlation(image) for image in images]))
+    correlation = float(np.median([_channel_correlation(tensor) for tensor in tensors]))
     if smoother_times <= SMOOTHER_TIMES or correlation >= ALIKE_CORRELATION:
         return None
     text = "times that undoing it makes the tensor smoother"

@@ -119,7 +119,7 @@ class View:
         cells = np.zeros((1, 1), np.float32) if self.occluded is None else self.occluded
         return Heatmap(class_name, "occlusion", cells, self.seen)
 
-    def covered(self, picture: Pixels) -> Pixels:
+    def with_heat_map(self, picture: Pixels) -> Pixels:
         """Return a picture of the tensor with the heat map over it, where there is one."""
         if self.heat is None:
             return picture

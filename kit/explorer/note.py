@@ -33,7 +33,7 @@ def note(view: View) -> dict[str, Any]:
     if heat:
         html += f"<p>{escape(heat['about'])}</p>"
     html += tag(small_jpeg(view.photo.pixels, SIDE), "The photo", "jpeg") + " "
-    html += tag(small_jpeg(view.covered(view.seen), SIDE), "Model input", "jpeg")
+    html += tag(small_jpeg(view.with_heat_map(view.seen), SIDE), "Model input", "jpeg")
     html += f"<table>{''.join(map(_row, bars(view)))}</table><p>{LIVE}</p>"
     return {
         "text/plain": LIVE,

@@ -11,7 +11,7 @@ from kit.explorer.settings import UNPERTURBED
 BARS = 8
 """Rows, the last one for all other classes; where there are ten or fewer, each has one, in their order."""
 LEAST_SHOWN = 0.0005
-"""Probability below which a class has no row of its own, unless it is expected."""
+"""Probability that rounds to none; such a class has no row of its own, unless it is expected."""
 WORDS = {
     "expected": "{gets}, expected {expects}",
     "map": "Yellow areas support {name}. They do not say why.",
@@ -29,7 +29,7 @@ def percent(probability: float) -> str:
     """Return a probability, 0..1, for people; what rounds to none or to all of it is marked."""
     if 0 < probability < LEAST_SHOWN:
         return "<0.1 %"
-    if 0.9995 <= probability < 1:
+    if 1 - LEAST_SHOWN <= probability < 1:
         return ">99.9 %"
     return f"{100 * float(probability):.1f} %"
 

@@ -129,21 +129,24 @@ def _reason(headline: str, advice: str = "") -> Reason:
 
 
 def _with_pictures(
-    reason: Reason, view: View, after: View, title: str
+    reason: Reason, view: View, compared: View, title: str
 ) -> tuple[Reason, list[bytes]]:
-    """Put what is shown and what comes after it beside each other in a reason, and return their images."""
+    """Put a view beside the one it is compared with in a reason, and return their images."""
     # Both tensors are read back by the preprocessing that the network expects.
-    images = [shot.covered(after.base.image(shot.tensor)) for shot in (view, after)]
+    images = [
+        shot.with_heat_map(compared.base.image(shot.tensor))
+        for shot in (view, compared)
+    ]
     reason["pictures"] = [image.shape[:2] for image in images]
     reason["fixed"] = {
         "before": prediction_text(view),
-        "after": prediction_text(after),
-        "mark": WORDS["now"].format(after=prediction_text(after)),
+        "after": prediction_text(compared),
+        "mark": WORDS["now"].format(after=prediction_text(compared)),
         "title": title,
     }
-    if after.wrong and view.wrong:
+    if compared.wrong and view.wrong:
         reason["advice"] = WORDS["wrong_too"]
-    elif after.wrong:
+    elif compared.wrong:
         # What would be applied makes a correct prediction wrong.
         reason["apply"] = None
         reason["advice"] = WORDS["keep"]

@@ -31,8 +31,8 @@ ROUGH_LEVELS = 3.0
 JUMP_SHARE = 0.5
 # To which colours of fewer bits, such as RGB565, are rounded at most.
 FEW_LEVELS = 64
-# Of the values, from which on many are the least, or the largest.
-CUT_OFF_SHARE = 0.002
+# Of all that is cut off at both ends, from which on an end is named.
+CUT_OFF_SHARE = 0.05
 # By which pixels are off that are something else.
 STRANGE_LEVELS = 25.0
 # Of the pixels around an image, from which on they have several colours.
@@ -171,11 +171,17 @@ def _straight(levels: Float64, values: Float64, channels: str) -> Colours:
     ordered_levels = ordered(levels, channels)
     ends = values.min(), values.max()
     line = _fitted_line(ordered_levels, values)
-    cut_off = _fitted_line(ordered_levels, values, *ends)
+    cut_off = _fitted_line(ordered_levels, values, least=ends[0], largest=ends[1])
     spread = float(levels.std()) + _TINY
     if line.levels_off <= max(SAME_LEVELS, UNEXPLAINED_RATIO * cut_off.levels_off):
         return Colours(line.levels_off / spread, line, channels)
-    names = [short(end) for end in ends if np.mean(values == end) > CUT_OFF_SHARE]
+    uncut = cut_off.slope * ordered_levels + cut_off.offset
+    lengths = [np.sum(length.clip(0)) for length in (ends[0] - uncut, uncut - ends[1])]
+    names = [
+        short(end)
+        for end, length in zip(ends, lengths, strict=True)
+        if length > CUT_OFF_SHARE * sum(lengths)
+    ]
     words = f"cut off at {' and '.join(names)}"
     share = cut_off.levels_off / spread
     return Colours(share, cut_off, channels, step="cast", words=words)

@@ -213,6 +213,7 @@ def arrange_back(x: Array, layout: str) -> Array:
     if layout == "transposed":
         return x.swapaxes(-3, -2)
     if layout == "reshaped":
+        # It has the shape (…, H, W, C), but its numbers were read as (…, C, H, W).
         return np.moveaxis(x, -1, -3).reshape(x.shape)
     return x
 

@@ -363,6 +363,7 @@ def label_errors(
     # In confident learning, a class is confident in an image where it is as probable as on average in those
     # that have its label; 1e-6 forgives the rounding of float32.
     as_usual = ranked_probabilities >= usual_probability[ranked_classes] - 1e-6
+    # A class without images has no usual probability, so it is confident in none.
     is_confident = as_usual & (image_counts[ranked_classes] > 0)
     likeliest_confident = np.take_along_axis(
         ranked_classes, is_confident.argmax(axis=1)[:, None], axis=1

@@ -160,7 +160,7 @@ def test_a_page_finds_the_flip_says_why_and_where_and_goes_back(
     shown.root.get_by_text("Yellow areas support").wait_for()
     heat = kit.heatmap(classifier.using(explorer.preprocessing), cat)
     explorer.settings = {"channels": "channels_swapped", "where": -1}
-    seen = explorer.view.covered(explorer.view.seen).astype(float)
+    seen = explorer.view.with_heat_map(explorer.view.seen).astype(float)
     assert heat is not None
     shown.state()
     assert np.abs(shown.pixels(1) - seen).mean() < 2

@@ -360,6 +360,15 @@ def test_other_colours_are_named_by_how_they_come_from_red_green_and_blue(
     assert words in KERAS.compare(code, CAT).differences
 
 
+def test_the_end_that_is_cut_off_is_named_where_few_pixels_reach_it():
+    levels = np.add.outer(np.arange(20, 84), np.arange(64))
+    levels[10:12, 10:12] = 255
+    pixels = levels[..., None].repeat(3, axis=-1).astype(np.uint8)
+    here = Preprocessing(size=(64, 64))
+    told = here.compare(lambda x: np.minimum(np.float32(x), 150), pixels)
+    assert told.differences == ("cast: none here, cut off at 150 there",)
+
+
 def test_another_order_of_channels_hides_no_scaling_and_no_scaling_hides_it():
     tensor = resized(CAT.pixels)[..., [1, 2, 0]] / 255
     assert set(KERAS.compare(tensor, CAT).differences) == {
