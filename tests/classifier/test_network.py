@@ -55,6 +55,10 @@ def test_a_head_that_the_architecture_hides_is_measured(keras):
         inputs, keras.layers.Reshape((3,))(keras.layers.Softmax()(hidden))
     )
     assert compile_model(model).head == "softmax"
+    # Mean levels are no probabilities, which images of 0..1 alone do not show.
+    colours = keras.Input((8, 8, 3))
+    means = keras.layers.GlobalAveragePooling2D()(colours)
+    assert compile_model(keras.Model(colours, means)).head == "logits"
 
 
 def test_a_layer_that_has_to_know_the_sizes_is_run_by_keras(keras):

@@ -189,9 +189,10 @@ def test_the_headline_is_what_most_images_say_and_all_that_weighs_half_as_much()
         )
         for size in (0.9, 0.1, 0.1)
     ]
-    found = Checkup(tuple(comparisons), None)
+    grey = Comparison.on([Difference("scaling", "u", 0.2)])
+    found = Checkup((grey, *comparisons), None)
     assert found.effects == {"cast": 0.3, "scaling": 0.2, "resize": 0.1}
-    headline = "Your code differs at 'cast' and 'scaling' on 3 of 3: s; t."
+    headline = "Your code differs at 'cast' and 'scaling' on 4 of 4: s; t."
     assert str(found).startswith(headline)
 
 

@@ -17,6 +17,7 @@ def test_the_environment_says_how_many_places_where_the_caller_does_not(monkeypa
     for given, places in (("0", 0), (" 12 ", 12), ("10000", 10_000)):
         monkeypatch.setenv(VARIABLE, given)
         assert (positions_ahead(None), positions_ahead(5)) == (places, 5)
+        assert positions_ahead(0) == 0
 
 
 @pytest.mark.parametrize("given", ["", "many", "-1", "1.5", "²", "10001"])

@@ -357,7 +357,13 @@ def test_an_array_is_one_picture_or_a_batch():
     assert [
         photo.pixels.tolist() for photo in as_photos(BATCH[..., 0])
     ] == BATCH.tolist()
-    for wrong in (BATCH[0, :, :, :2], np.zeros((2, 3, 28, 28), np.uint8), BATCH[None]):
+    see_through = np.full((5, 6, 4), 255, np.uint8)
+    for wrong in (
+        BATCH[0, :, :, :2],
+        np.zeros((2, 3, 28, 28), np.uint8),
+        BATCH[None],
+        see_through,
+    ):
         with pytest.raises(ValueError, match=r"received .*move channels last"):
             as_photos(wrong)
 

@@ -147,6 +147,15 @@ def test_what_an_alteration_is_about_or_known_by_speaks_for_it():
         assert (path.along(movement), path.along(-movement)) == (speaks, False)
         assert (path.opposite, opposite.opposite) == (False, True)
         assert opposite.along(-movement) == speaks
+    # Judged at the strongest that was measured: as far again, 2 and 3 and 1 would be -1.
+    path, _ = paths_of("noisy", "noise", [2, 3, 1])
+    assert path.along(path.corners[1])
+
+
+def test_of_images_that_are_large_together_fewer_are_kept(monkeypatch):
+    monkeypatch.setattr(shifts, "_SMALL_PIXELS", 3 * 28 * 28)
+    monkeypatch.setattr(shifts, "LARGE_EXAMPLES", 1)
+    assert len(shifts.gather(tuple(each_picture(CLOTHES[:6]))).photos) == 3
 
 
 def test_too_few_images_cannot_tell_and_are_not_even_opened(monkeypatch):
