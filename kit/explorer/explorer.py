@@ -37,6 +37,7 @@ from kit.explorer.protocol import (
     ExplainedReply,
     JudgedReply,
     NoiseReply,
+    Reply,
     TextReply,
     WhereReply,
     request_fields,
@@ -124,6 +125,7 @@ class Explorer(anywidget.AnyWidget):
     settings = traitlets.Any({})
     error = traitlets.Unicode("")
     _note_id = ""  # of the display of the note, once the explorer is shown
+    _awaits_first_page = False  # since a cell has shown it
     _request_id = ""  # of the page's message that is being answered
 
     def __init__(
@@ -369,6 +371,7 @@ class Explorer(anywidget.AnyWidget):
         display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
         # Where no widget is shown: GitHub, nbviewer, a page without a network.
         self._note_id = f"kit-{self.model_id}"
+        self._awaits_first_page = True
         display(note(self._shown), raw=True, display_id=self._note_id)  # type: ignore[no-untyped-call]
 
     def _send(self, msg: dict[str, Any], buffers: Any = None) -> None:
@@ -476,9 +479,13 @@ class Explorer(anywidget.AnyWidget):
             self._update()
 
     def _take_hello(self) -> None:
-        # A page that opens holds no photo.
+        # A page that opens holds no photo; the first one after its cell was run scrolls itself into view.
         self._replies.sent_photo = None
         self._update()
+        if self._awaits_first_page:
+            self._awaits_first_page = False
+            fresh: Reply = {"kind": "fresh", "request": self._request_id}
+            self.send(fresh)
 
     def _take_keep(self) -> None:
         """Renew what a saved notebook shows."""

@@ -375,6 +375,18 @@ def test_what_stands_there_is_renewed_once_the_explorer_was_shown(
     assert how["display_id"].startswith("kit-")
 
 
+def test_only_the_first_page_after_a_cell_was_run_is_told_that_it_is_fresh(explorer):
+    with capture_output():
+        explorer._ipython_display_()
+    for _ in range(2):
+        deliver(explorer, kind="hello", request="a.hello")
+    assert [message["kind"] for message, _ in explorer.sent] == [
+        "view",
+        "fresh",
+        "view",
+    ]
+
+
 def test_small_pictures_are_enlarged_without_inventing_pixels(clothes):
     image = opened(small_jpeg(clothes[0].pixels, note.SIDE))
     assert image.size == (7 * 28, 7 * 28)

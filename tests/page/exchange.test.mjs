@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import {
+  CUT,
   FIRST_MS,
   GONE,
   LOST_MS,
@@ -218,8 +219,8 @@ test("what was asked for ahead of a kernel that was lost is asked for anew", () 
   const { world, page } = opened();
   world.delay = ({ kind }) => (kind === "ahead" ? null : 5);
   page.hover("brightness", 10);
-  page.do("gone");
-  page.do("opened");
+  page.do("connected", false);
+  page.do("connected", true);
   world.delay = () => 5;
   const before = page.sent("ahead").length;
   world.pass(2000);
@@ -326,9 +327,37 @@ test("a kernel that was restarted or cannot be sent to is gone: no greeting, and
   page.do("gone");
   assert.equal(page.lost, GONE);
   assert.equal(page.exchange.due, Infinity);
+  page.do("connected", false);
+  page.do("connected", true);
+  assert.equal(page.lost, GONE, "the connection to another kernel is not this one's");
   world.cut = true;
   world.pass(60_000);
   assert.equal(page.sent("hello").length, 1);
+});
+
+test("a connection that comes back is greeted at once, and all goes on", () => {
+  const { world, page } = opened();
+  page.move({ brightness: 1.2 });
+  page.do("connected", false);
+  world.cut = true;
+  assert.equal(page.lost, CUT);
+  world.pass(60_000);
+  assert.equal(page.sent("hello").length, 1, "a broken connection is not greeted");
+  world.cut = false;
+  page.do("connected", true);
+  assert.equal(page.sent("hello").at(-1).at, world.now);
+  world.pass(100);
+  assert.equal(page.lost, "");
+  assert.deepEqual(page.shown, world.settings);
+  assert.deepEqual(page.settings, page.shown);
+  assert.equal(page.exchange.due, Infinity);
+});
+
+test("a connection that is there already is nothing new", () => {
+  const { page } = opened();
+  const before = page.log.length;
+  page.do("connected", true);
+  assert.equal(page.log.length, before);
 });
 
 // -- answers ahead
@@ -750,6 +779,7 @@ const random = (seed) => () => {
 
 const connect = (world, yes) => {
   world.cut = !yes;
+  for (const page of world.pages) page.do("connected", yes);
 };
 
 test("whatever happens in whatever order, in the end all show the newest state", () => {

@@ -452,6 +452,7 @@ const STEPS = {
       widget_manager: {
         kernel: {
           statusChanged: signal("status"),
+          connectionStatusChanged: signal("connection"),
         },
       },
     });
@@ -479,12 +480,15 @@ const STEPS = {
     hear({ kind: "asking", text: "checks, part 1 of 4" });
   },
   "an error of that": () => hear({ kind: "error", request: `${prefix}.why`, text: "no memory" }),
+  "the cell was run again": () => hear({ kind: "fresh" }),
   "what another page has asked for": () => {
-    for (const kind of ["pinned", "asking", "error"])
+    for (const kind of ["pinned", "asking", "fresh", "error"])
       hear({ kind, text: "another", request: "kit-other-1.why" });
   },
   "a host that leaves pixels out": () => hear({ kind: "view", request: "" }),
   "a file for a table": () => root().fire("drop", { dataTransfer: { files: [] } }),
+  "the connection breaks": () => kernel.connection(null, "connecting"),
+  "and is back": () => kernel.connection(null, "connected"),
   "the kernel ends": async () => {
     kernel.status(null, "dead");
     const old = root();

@@ -22,6 +22,8 @@ export const SILENT =
   "The kernel does not answer: it is busy, or it was restarted or stopped. If it was, run this cell again.";
 export const BARE =
   "This page cannot pass images to widgets. Open the notebook in JupyterLab, Notebook or VS Code.";
+export const CUT =
+  "The connection to the kernel is broken. This goes on by itself once it is back.";
 
 export class Exchange {
   /** `ahead`: keys of sliders, at most so many places and bytes; `around(key, value, most)`: the nearest places. */
@@ -190,6 +192,15 @@ export class Exchange {
   /** An answer has come without what it is about: some hosts leave pixels out. */
   maimed(now) {
     return this.#after(now, () => this.#lose(BARE));
+  }
+
+  /** The host says that the connection is broken, or has come back. */
+  connected(yes, now) {
+    return this.#after(now, () => {
+      if (this.lost === GONE) return;
+      if (!yes) this.#lose(CUT);
+      else if (this.lost) this.#greetUntilHeard();
+    });
   }
 
   // -- what they share

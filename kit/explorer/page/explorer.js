@@ -299,6 +299,7 @@ class ExplorerView {
   stop() {
     for (const event of this.events) this.model.off(...event);
     this.kernel?.statusChanged?.disconnect(this.onStatus);
+    this.kernel?.connectionStatusChanged?.disconnect(this.onConnection);
     window.removeEventListener("keydown", this.onKey, true);
     window.removeEventListener("keyup", this.onKey, true);
     this.camera.stop();
@@ -316,7 +317,10 @@ class ExplorerView {
     this.onStatus = (_, status) => {
       if (OVER.includes(status)) this.perform(this.exchange.gone(performance.now()));
     };
+    this.onConnection = (_, status) =>
+      this.perform(this.exchange.connected(status === "connected", performance.now()));
     this.kernel?.statusChanged?.connect(this.onStatus);
+    this.kernel?.connectionStatusChanged?.connect(this.onConnection);
   }
 
   listen() {
@@ -526,7 +530,8 @@ class ExplorerView {
     else if (content.kind === "noise") {
       this.preview.takeNoise(content, buffers[0]);
       this.draw();
-    } else if (content.kind === "judged" && own) {
+    } else if (content.kind === "fresh" && own) requestAnimationFrame(() => this.reveal());
+    else if (content.kind === "judged" && own) {
       this.judging.heard(content.settings, content.marks);
       this.judge();
     } else if (content.kind === "where" && own) {
@@ -570,6 +575,12 @@ class ExplorerView {
     const model = await living(kept, false);
     this.stop = render({ model, el: this.root.parentElement });
     this.root.remove();
+  }
+
+  /** After the cell was run: the whole explorer, where a part of it is in view already. */
+  reveal() {
+    const { top, bottom } = this.root.getBoundingClientRect();
+    if (bottom >= 0 && top <= innerHeight) this.root.scrollIntoView({ block: "nearest" });
   }
 
   /** The bars are stale until an answer comes: the settings may have moved meanwhile. */
