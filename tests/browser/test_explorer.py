@@ -452,7 +452,7 @@ def test_why_answers_below_what_must_not_move_and_its_fix_can_be_undone(
     assert outdated.count() == 0, "a map is a way of looking"
     shown.press("Fix it")
     shown.assert_shows(classifier, named["cat.jpg"], where=-1)
-    shown.root.get_by_text("✓ Egyptian cat, ").wait_for()
+    shown.root.get_by_text("Now Egyptian cat, ").wait_for()
     assert shown.root.locator(".kit-fixed").count() == 1
     assert shown.root.evaluate(PLACES) == places
     shown.press("Go back")

@@ -222,7 +222,7 @@ def test_a_wrong_preprocessing_is_put_right_by_a_fix_that_can_be_taken_back(
     expected = classifier.probabilities(wrong.photo, preprocessing=right)[0]
     np.testing.assert_array_equal(wrong.probabilities, expected)
     first, *_, last = ask(wrong, **applied)
-    assert first["changes"]["headline"].startswith("Your changes keep the class: ")
+    assert first["changes"]["headline"].startswith("With your changes: ")
     assert last["apply"] is None
     wrong.settings = before
     assert wrong.preprocessing == in_use
