@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from kit._arrays import Array, Float64
-from kit.diagnosis.candidates import explained
+from kit.diagnosis.candidates import QUIET_SHARE, explained
 from kit.diagnosis.evidence import Grounds, Score, Scores
 from kit.diagnosis.sources import Vote
 from kit.preprocessing.scaling import Scaling, scale, unscale
@@ -39,6 +39,13 @@ AS_WELL_SHARE = 0.75
 
 ENOUGH_IMAGES = 4
 """Images that a fit needs to be more than possible."""
+
+UNLISTED_SCALINGS = tuple(
+    Scaling(255.0, mean, std)
+    for mean in (None, 0.15, 0.3, 0.45)
+    for std in (0.12, 0.2, 0.35, 0.6)
+)
+"""Between and beside those of the tables, since people take mean and std of their own images."""
 
 _CELLS_PER_TENSOR = 16
 _DARK_AND_BRIGHT_QUANTILES = 0.01, 0.99
@@ -126,6 +133,26 @@ def estimated(grounds: Grounds, ranked: Scores) -> Score | None:
     return _with_vote(
         best, Vote(text, gain=0.0, measured=contrast_errors, veto=is_flat)
     )
+
+
+def challenged(grounds: Grounds, ranked: Scores) -> Scores:
+    """Put a scaling of no table first where the labels that alone judge speak for it rather than for the best.
+
+    They are met by any scaling that comes near: where these two predict otherwise, neither is the fix.
+    """
+    best = ranked[0]
+    if best.candidate.step != "scaling" or grounds.judges_some_step:
+        return ranked
+    in_use = grounds.in_use
+    unlisted = (in_use.replace(scaling=scaling) for scaling in UNLISTED_SCALINGS)
+    rival = max(
+        (grounds.score(explained("scaling", p, in_use)) for p in unlisted),
+        key=lambda score: score.gain,
+    )
+    trial = grounds.with_in_use(best.preprocessing).trial(rival.preprocessing)
+    if rival.gain <= best.gain or trial.moved_share.mean() <= QUIET_SHARE:
+        return ranked
+    return [replace(rival, variants=(best.preprocessing,)), *ranked]
 
 
 def _fitted_score(

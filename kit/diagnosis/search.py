@@ -8,7 +8,7 @@ import numpy as np
 
 from kit.diagnosis.candidates import FEW_IMAGES, QUIET_SHARE, Candidate
 from kit.diagnosis.checks_input import BY_PREDICTIONS
-from kit.diagnosis.estimation import estimated, explained_by_light
+from kit.diagnosis.estimation import challenged, estimated, explained_by_light
 from kit.diagnosis.evidence import CONVINCING_CHANCE, LEAST_SIDE, Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
 from kit.diagnosis.sources import NAMED_GAIN, Bundled, Certainty, Labelled
@@ -292,6 +292,7 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
     """Put the first of the scores into words and numbers; None where nothing speaks for a change."""
     if not scores or scores[0].gain < POSSIBLE_GAIN:
         return None
+    scores = challenged(grounds, scores)
     best = scores[0]
     fixed = best.preprocessing
     conditions = [
