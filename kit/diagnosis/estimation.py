@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from kit._arrays import Array, Float64
-from kit.diagnosis.candidates import QUIET_SHARE, explained
+from kit.diagnosis.candidates import explained
 from kit.diagnosis.evidence import Grounds, Score, Scores
 from kit.diagnosis.sources import Vote
 from kit.preprocessing.scaling import Scaling, scale, unscale
@@ -39,13 +39,6 @@ AS_WELL_SHARE = 0.75
 
 ENOUGH_IMAGES = 4
 """Images that a fit needs to be more than possible."""
-
-UNLISTED_SCALINGS = tuple(
-    Scaling(255.0, mean, std)
-    for mean in (None, 0.15, 0.3, 0.45)
-    for std in (0.12, 0.2, 0.35, 0.6)
-)
-"""Between and beside those of the tables, since people take mean and std of their own images."""
 
 _CELLS_PER_TENSOR = 16
 _DARK_AND_BRIGHT_QUANTILES = 0.01, 0.99
@@ -87,12 +80,18 @@ class TensorLevels(NamedTuple):
         std = self.std / training.std
         return (self.mean - std * training.mean) / 255, std / 255
 
-    def standard_errors_from(self, training: "TensorLevels") -> tuple[float, float]:
-        """Return squared standard errors from training, and those, not squared, of the contrast above it."""
+    def standard_errors_of(self, training: "TensorLevels") -> tuple[float, float]:
+        """Return the standard errors of the differences from training: of mean, and of log std."""
         # The standard error of a difference of means, as a share of the deviation between tensors.
         share = sqrt(1 / self.tensor_count + 1 / training.tensor_count)
-        mean_error = training.deviation_of_mean * share + 1e-12
-        std_error = training.deviation_of_log_std * share + 1e-12
+        return (
+            training.deviation_of_mean * share + 1e-12,
+            training.deviation_of_log_std * share + 1e-12,
+        )
+
+    def standard_errors_from(self, training: "TensorLevels") -> tuple[float, float]:
+        """Return squared standard errors from training, and those, not squared, of the contrast above it."""
+        mean_error, std_error = self.standard_errors_of(training)
         level_errors = (self.mean - training.mean) / mean_error
         contrast_errors = log(self.std / training.std) / std_error
         return level_errors**2 + contrast_errors**2, contrast_errors
@@ -135,26 +134,6 @@ def estimated(grounds: Grounds, ranked: Scores) -> Score | None:
     )
 
 
-def challenged(grounds: Grounds, ranked: Scores) -> Scores:
-    """Put a scaling of no table first where the labels that alone judge speak for it rather than for the best.
-
-    They are met by any scaling that comes near: where these two predict otherwise, neither is the fix.
-    """
-    best = ranked[0]
-    if best.candidate.step != "scaling" or grounds.judges_some_step:
-        return ranked
-    in_use = grounds.in_use
-    unlisted = (in_use.replace(scaling=scaling) for scaling in UNLISTED_SCALINGS)
-    rival = max(
-        (grounds.score(explained("scaling", p, in_use)) for p in unlisted),
-        key=lambda score: score.gain,
-    )
-    trial = grounds.with_in_use(best.preprocessing).trial(rival.preprocessing)
-    if rival.gain <= best.gain or trial.moved_share.mean() <= QUIET_SHARE:
-        return ranked
-    return [replace(rival, variants=(best.preprocessing,)), *ranked]
-
-
 def _fitted_score(
     grounds: Grounds, unscaled_features: Float64, training: TensorLevels
 ) -> Score | None:
@@ -171,9 +150,9 @@ def _fitted_score(
     score = grounds.score(explained("scaling", fixed, grounds.in_use))
     predicted = grounds.trial(fixed).after.argmax(axis=1)
     # In the unit of tensors of training, times the std that was fitted.
-    share = sqrt(1 / unscaled.tensor_count + 1 / training.tensor_count) * std
-    mean_error = training.deviation_of_mean * share
-    std_error = training.deviation_of_log_std * share
+    mean_error, std_error = (
+        error * std for error in unscaled.standard_errors_of(training)
+    )
     variants = tuple(
         fixed.replace(
             scaling=Scaling(255.0, mean + up * mean_error, std + wider * std_error)
