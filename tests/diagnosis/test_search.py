@@ -89,7 +89,7 @@ def test_a_network_without_statistics_is_searched_by_the_labelled_images_of_the_
 
 
 class OwnScaling:
-    """Predicts as another does that scales to 0..1, where levels were scaled by a mean and a std of its own."""
+    """Predicts as another does that scales to 0..1, whose images were scaled by another mean and std."""
 
     def __init__(self, predictor, scaling):
         self.predictor, self.scaling = predictor, scaling
