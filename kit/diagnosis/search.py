@@ -344,12 +344,13 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
 
 
 def _challenged(grounds: Grounds, ranked: Scores) -> Scores:
-    """Put a scaling of no table first where labels alone judge, and speak for it rather than for the best.
+    """Put a scaling of no table first where labels or averages speak for it rather than for the best.
 
-    They are met by any scaling that comes near: where these two predict otherwise, neither is the fix.
+    These are met by any scaling that comes near: where the two predict otherwise, neither is the fix.
     """
     best = ranked[0]
-    if best.candidate.step != "scaling" or grounds.judges_some_step:
+    told_otherwise = grounds.probes or grounds.bundled or grounds.evaluator.profile
+    if best.candidate.step != "scaling" or told_otherwise:
         return ranked
     in_use = grounds.in_use
     rivals = (
