@@ -80,12 +80,18 @@ class TensorLevels(NamedTuple):
         std = self.std / training.std
         return (self.mean - std * training.mean) / 255, std / 255
 
-    def standard_errors_from(self, training: "TensorLevels") -> tuple[float, float]:
-        """Return squared standard errors from training, and those, not squared, of the contrast above it."""
+    def standard_errors_of(self, training: "TensorLevels") -> tuple[float, float]:
+        """Return the standard errors of the differences from training: of mean, and of log std."""
         # The standard error of a difference of means, as a share of the deviation between tensors.
         share = sqrt(1 / self.tensor_count + 1 / training.tensor_count)
-        mean_error = training.deviation_of_mean * share + 1e-12
-        std_error = training.deviation_of_log_std * share + 1e-12
+        return (
+            training.deviation_of_mean * share + 1e-12,
+            training.deviation_of_log_std * share + 1e-12,
+        )
+
+    def standard_errors_from(self, training: "TensorLevels") -> tuple[float, float]:
+        """Return squared standard errors from training, and those, not squared, of the contrast above it."""
+        mean_error, std_error = self.standard_errors_of(training)
         level_errors = (self.mean - training.mean) / mean_error
         contrast_errors = log(self.std / training.std) / std_error
         return level_errors**2 + contrast_errors**2, contrast_errors
@@ -144,9 +150,9 @@ def _fitted_score(
     score = grounds.score(explained("scaling", fixed, grounds.in_use))
     predicted = grounds.trial(fixed).after.argmax(axis=1)
     # In the unit of tensors of training, times the std that was fitted.
-    share = sqrt(1 / unscaled.tensor_count + 1 / training.tensor_count) * std
-    mean_error = training.deviation_of_mean * share
-    std_error = training.deviation_of_log_std * share
+    mean_error, std_error = (
+        error * std for error in unscaled.standard_errors_of(training)
+    )
     variants = tuple(
         fixed.replace(
             scaling=Scaling(255.0, mean + up * mean_error, std + wider * std_error)

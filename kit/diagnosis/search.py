@@ -1,12 +1,12 @@
 """The search for the preprocessing fault that is to be undone, and what its scores come to, in words."""
 
 from dataclasses import dataclass, replace
-from math import inf, sqrt
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
 
-from kit.diagnosis.candidates import FEW_IMAGES, QUIET_SHARE, Candidate
+from kit.diagnosis.candidates import FEW_IMAGES, QUIET_SHARE, Candidate, explained
 from kit.diagnosis.checks_input import BY_PREDICTIONS
 from kit.diagnosis.estimation import estimated, explained_by_light
 from kit.diagnosis.evidence import CONVINCING_CHANCE, LEAST_SIDE, Grounds, Score, Scores
@@ -14,6 +14,7 @@ from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
 from kit.diagnosis.sources import NAMED_GAIN, Bundled, Certainty, Labelled
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import contrasts
+from kit.preprocessing.scaling import Scaling
 from kit.samples import probes
 
 FIRSTS_PAIRED = 6
@@ -273,6 +274,13 @@ LEAD_OVER_STEPS = 0.2
 LEAD_WITHIN_STEP = 0.03
 """Nats by which a cause must lead the next one of the same step."""
 
+UNLISTED_SCALINGS = tuple(
+    Scaling(255.0, mean, std)
+    for mean in (None, 0.15, 0.3, 0.45)
+    for std in (0.12, 0.2, 0.35, 0.6)
+)
+"""Between and beside those of the tables, since people take mean and std of their own images."""
+
 _SEES_AS_TRAINED = "With the fix, the model sees what it was trained on."
 _LABELS_MET = "With the fix, labelled images are predicted correctly."
 _LIKELIER_LABELS = "With the fix, labels become a little more probable."
@@ -292,6 +300,7 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
     """Put the first of the scores into words and numbers; None where nothing speaks for a change."""
     if not scores or scores[0].gain < POSSIBLE_GAIN:
         return None
+    scores = _challenged(grounds, scores)
     best = scores[0]
     fixed = best.preprocessing
     conditions = [
@@ -334,6 +343,29 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
     )
 
 
+def _challenged(grounds: Grounds, ranked: Scores) -> Scores:
+    """Put a scaling of no table first where labels or averages speak for it rather than for the best.
+
+    These are met by any scaling that comes near: where the two predict otherwise, neither is the fix.
+    """
+    best = ranked[0]
+    told_otherwise = grounds.probes or grounds.bundled or grounds.evaluator.profile
+    if best.candidate.step != "scaling" or told_otherwise:
+        return ranked
+    in_use = grounds.in_use
+    rivals = (
+        grounds.score(explained("scaling", in_use.replace(scaling=scaling), in_use))
+        for scaling in UNLISTED_SCALINGS
+    )
+    rival = max(rivals, key=lambda score: score.gain)
+    known = best.preprocessing
+    if rival.gain > best.gain and _changes_predictions(
+        grounds, known, rival.preprocessing, added_each_way=0
+    ):
+        return [replace(rival, variants=(known,)), *ranked]
+    return ranked
+
+
 def _forbidden(grounds: Grounds, score: Score) -> bool:
     fixed = score.preprocessing
     return (
@@ -371,23 +403,14 @@ def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing
     Few labels tell less where they are alone, and how sure a network is of them tells nothing: what meets as
     many within chance, and moves predictions, is a rival however likely it makes them.
     """
-    only_by_labels = not grounds.judges_some_step
-    lead = LEAD_OVER_STEPS
-    if only_by_labels:
-        lead *= max(
-            sqrt(
-                grounds.labelled.full_label_count(grounds.in_use) / grounds.label_count
-            ),
-            1,
-        )
     repaired = grounds.with_in_use(best.preprocessing)
 
     def explains_as_much(rival: Score) -> bool:
         # Image by image, where a source compares so: each alone is far from what is in use.
-        if repaired.score(rival.candidate).gain > -lead:
+        if repaired.score(rival.candidate).gain > -LEAD_OVER_STEPS:
             return True
         trial = repaired.trial(rival.preprocessing)
-        if not only_by_labels or trial.moved_share.mean() <= QUIET_SHARE:
+        if grounds.judges_some_step or trial.moved_share.mean() <= QUIET_SHARE:
             return False
         gained, lost = repaired.gained_and_lost(rival.preprocessing)
         return at_least(lost, gained + lost, 0.5) > Labelled.LOSS_BY_CHANCE

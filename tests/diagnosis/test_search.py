@@ -9,6 +9,7 @@ import kit
 from kit.diagnosis.candidates import Evaluator, candidates
 from kit.diagnosis.evidence import Grounds
 from kit.diagnosis.search import pair_of_changes, search
+from kit.preprocessing.scaling import unscale
 from tests.networks import MoreClasses
 
 
@@ -85,3 +86,31 @@ def test_a_network_without_statistics_is_searched_by_the_labelled_images_of_the_
     )
     large = replace(grounds.bundled, photos=grounds.bundled.originals)
     assert grounds.bundled.vote(right, boxed) == large.vote(right, boxed)
+
+
+class OwnScaling:
+    """Predicts as another does that scales to 0..1, whose images were scaled by another mean and std."""
+
+    def __init__(self, predictor, scaling):
+        self.predictor, self.scaling = predictor, scaling
+
+    def predict_tensors(self, tensors):
+        return self.predictor.predict_tensors(unscale(tensors, (self.scaling,)) / 255)
+
+
+def test_labels_alone_name_no_known_scaling_where_another_explains_them_better(
+    no_batchnorm, clothes, clothes_labels
+):
+    own = OwnScaling(no_batchnorm, kit.Scaling(255.0, mean=0.19, std=0.25))
+    labels = np.array(clothes_labels[300:316])
+    # The kit has no labelled images for eleven classes.
+    evaluator = Evaluator(MoreClasses(own))
+    grounds = Grounds.of(
+        evaluator, no_batchnorm.preprocessing, clothes[300:316], labels
+    )
+    # Of the known scalings 0..255 meets the most labels, 10 of 16; that of the training meets 15.
+    assert grounds.scores[0].candidate.cause == "double_scaling"
+    named = search(grounds).findings[0]
+    assert (named.cause, named.verdict) == ("wrong_mean_std", "named")
+    assert named.fix.preprocessing is None
+    assert "these cannot tell" in named.fix.text
