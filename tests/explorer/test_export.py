@@ -2,6 +2,7 @@
 
 import gzip
 from base64 import b64decode
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -21,6 +22,16 @@ from tests.page import record
 def test_the_page_is_held_to_what_the_kit_computes_and_says_today(name):
     kept = (record.DATA / name).read_text(encoding="utf-8")
     assert kept == record.FILES[name](), "run make record, and read what differs"
+
+
+def test_pages_are_held_to_each_step_of_a_preprocessing():
+    pipelines = [kit.Preprocessing(), *record.pipelines()]
+    same = [
+        field.name
+        for field in fields(pipelines[0])
+        if len({str(getattr(one, field.name)) for one in pipelines}) == 1
+    ]
+    assert same == [], "do it in page/prepare.js, and in a row of tests/page/record.py"
 
 
 @pytest.fixture
