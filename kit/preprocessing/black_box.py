@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kit._arrays import Array, Float64
+from kit._arrays import Array, Float64, Levels
 from kit.images import Photo
 from kit.preprocessing.calling import (
     ARRAYS,
@@ -22,7 +22,13 @@ from kit.preprocessing.calling import (
     tensor_shape,
     why_unusable,
 )
-from kit.preprocessing.colours import SAME_LEVELS, SCALING_LEVELS_RATIO, WordsByStep
+from kit.preprocessing.colours import (
+    AGREEING_LEVELS,
+    ROUNDING_LEVELS,
+    SCALING_LEVELS_RATIO,
+    UNEXPLAINED_RATIO,
+    WordsByStep,
+)
 from kit.preprocessing.comparison import (
     Comparison,
     Difference,
@@ -36,6 +42,7 @@ from kit.preprocessing.matching import (
     Probe,
     Reading,
     few_values,
+    in_levels,
     levels_apart,
     likeliest_fit,
     match,
@@ -43,7 +50,7 @@ from kit.preprocessing.matching import (
 )
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, run, run_back
 from kit.preprocessing.resizing import LARGEST_SIDE
-from kit.preprocessing.scaling import LARGEST, affine, same_line, same_scaling
+from kit.preprocessing.scaling import LARGEST, affine, same_scaling
 
 Code = Function | ArrayLike
 """A person's own function, or the tensors that other code made."""
@@ -52,8 +59,6 @@ PHOTOS_READ = 4
 """From which a function is read, the least square first; all are compared."""
 CALLS_REPEATED = 12
 """Calls that tell a random function."""
-TINT = np.array([2, 3, 4], np.uint8)
-"""The part of red, green and blue that an image of another tint lacks: a half, a third, a quarter."""
 _PIXELS_NOTE = (
     "the function starts from decoded pixels, so decoding is not compared;"
     " give one that takes a path and reads the file itself"
@@ -165,49 +170,67 @@ def _read(
     if unexplained:
         return Reading(expected, unexplained=unexplained)
     decoded = given_as in ARRAYS
-    reading = match(expected, same_shape, decoded=decoded)
+    reading = _unless_rounded(
+        expected, same_shape, match(expected, same_shape, decoded=decoded)
+    )
     if reading.levels_off > DECODER_LEVELS:
         beside = match_beside(expected, same_shape[0], reading, decoded=decoded)
         if beside is not reading:
             return beside
     is_usual = same_scaling(reading.pipeline.scaling, expected.scaling)
-    # A mixture of channels, or a curve, has no scaling that could be another one.
-    has_no_line = {"channels", "scaling"} & {*reading.unexplained}
+    # Only what lies or is cut otherwise has a scaling that could be another one, no mixture or curve.
+    has_no_line = {*reading.unexplained} - {"layout", "resize"}
     if not callable(code) or has_no_line or (is_usual and reading.exact):
         return reading
-    return _unless_relative(expected, code, given_as, same_shape, reading)
+    return _unless_relative(expected, code, given_as, samples[0].photo.pixels, reading)
+
+
+def _unless_rounded(
+    expected: Pipeline, samples: Sequence[Probe], reading: Reading
+) -> Reading:
+    """Return what is expected where rounding alone may differ and no other scaling or order explains it."""
+    slope, _ = affine(expected.scaling)
+    tolerance = ROUNDING_LEVELS * float(np.abs(slope).mean())
+    for photo, result in samples:
+        if not _agree(run(PIPELINE, expected, photo)[0], result, tolerance):
+            return reading
+    coloured = expected.replace(
+        channels=reading.pipeline.channels, scaling=reading.pipeline.scaling
+    )
+    coloured_levels = levels_apart(coloured, samples)
+    if UNEXPLAINED_RATIO * coloured_levels < levels_apart(expected, samples):
+        return Reading(coloured)
+    return Reading(expected)
 
 
 def _unless_relative(
     expected: Pipeline,
     function: Function,
     given_as: str,
-    samples: Sequence[Probe],
+    pixels: Levels,
     reading: Reading,
 ) -> Reading:
-    """Say that a function scales each image by its own values, if it scales one of another tint otherwise."""
-    pixels = samples[0].photo.pixels
-    tinted = Photo(pixels - pixels // TINT)
-    again = call(function, tinted, given_as, expected)
-    if again.tensor is None:
+    """Say that a function scales each image by its own values, if it scales a darker one otherwise."""
+    pipeline = reading.pipeline
+    black = run(PIPELINE, pipeline, Photo(np.zeros_like(pixels)))[0]
+    tensors: list[Float64] = []
+    # The file itself may be decoded otherwise.
+    for image in (pixels, pixels // 2):
+        called = call(function, Photo(image), given_as, expected)
+        if called.tensor is None:
+            return reading
+        tensors.append(image_of(called.tensor, expected))
+    whole, half = tensors
+    if half.shape != whole.shape or whole.shape != black.shape:
         return reading
-    tinted_sample = Probe(tinted, image_of(again.tensor, expected))
-    tinted_reading = match(expected, [tinted_sample], decoded=True)
-    line = affine(reading.pipeline.scaling)
-    # As far as a line that is off by so many levels can be fitted.
-    levels_off = max(reading.levels_off, tinted_reading.levels_off)
-    tolerance = DECODER_LEVELS + SCALING_LEVELS_RATIO * levels_off
-    is_same = same_line(
-        line, affine(tinted_reading.pipeline.scaling), tolerance * np.abs(line[0])
-    )
-    if is_same or not {*tinted_reading.unexplained} <= {*reading.unexplained}:
+    # What a line makes of half the levels is half way to what it makes of none.
+    levels = in_levels(pipeline, (whole + black) / 2, half)
+    if levels <= DECODER_LEVELS + SCALING_LEVELS_RATIO * reading.levels_off:
         return reading
     words = "the same for all images here, by the values of each image there"
     return replace(
         reading,
-        pipeline=reading.pipeline.replace(
-            scaling=expected.scaling, invert=expected.invert
-        ),
+        pipeline=pipeline.replace(scaling=expected.scaling, invert=expected.invert),
         unexplained={**reading.unexplained, "scaling": f"scaling: {words}"},
     )
 
@@ -220,19 +243,15 @@ def _unsteady_words(
         again = call(function, sample.photo, given_as, expected)
         if again.tensor is None:
             return {"function": f"code: {again.problem} when it was called again"}
-        if not _agree(
-            image_of(again.tensor, expected), sample.result, range_share=1e-3
-        ):
+        image = image_of(again.tensor, expected)
+        if not _agree(image, sample.result, 1e-3 * float(np.ptp(sample.result))):
             words = "is random, two calls on one image return different tensors"
             return {"function": f"code: {words}"}
     return {}
 
 
-def _agree(first: Float64, second: Float64, range_share: float) -> bool:
-    """Whether two images agree to a share of the range of the second."""
-    return first.shape == second.shape and np.allclose(
-        first, second, atol=range_share * np.ptp(second)
-    )
+def _agree(first: Array, second: Array, tolerance: float) -> bool:
+    return first.shape == second.shape and np.allclose(first, second, atol=tolerance)
 
 
 def compared(
@@ -289,7 +308,7 @@ def _causes(
     levels = levels_apart(reading.pipeline, [sample])
     given_as = max(called.given_as for called in reading.called)
     # A function that reads the file itself may have another decoder.
-    same_levels = SAME_LEVELS if given_as in ARRAYS else DECODER_LEVELS
+    same_levels = AGREEING_LEVELS if given_as in ARRAYS else DECODER_LEVELS
     if levels > same_levels and not reading.unexplained:
         nearest = run(PIPELINE, reading.pipeline, photo)[0]
         words = "values: all are unexplained"
