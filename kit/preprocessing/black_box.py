@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kit._arrays import Array, Float64, Levels
+from kit._arrays import Array, Float64
 from kit.images import Photo
 from kit.preprocessing.calling import (
     ARRAYS,
@@ -24,7 +24,6 @@ from kit.preprocessing.calling import (
 )
 from kit.preprocessing.colours import (
     AGREEING_LEVELS,
-    ROUNDING_LEVELS,
     SCALING_LEVELS_RATIO,
     UNEXPLAINED_RATIO,
     WordsByStep,
@@ -50,7 +49,7 @@ from kit.preprocessing.matching import (
 )
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, run, run_back
 from kit.preprocessing.resizing import LARGEST_SIDE
-from kit.preprocessing.scaling import LARGEST, affine, same_scaling
+from kit.preprocessing.scaling import LARGEST, same_scaling
 
 Code = Function | ArrayLike
 """A person's own function, or the tensors that other code made."""
@@ -182,23 +181,20 @@ def _read(
     has_no_line = {*reading.unexplained} - {"layout", "resize"}
     if not callable(code) or has_no_line or (is_usual and reading.exact):
         return reading
-    return _unless_relative(expected, code, given_as, samples[0].photo.pixels, reading)
+    return _unless_relative(expected, code, given_as, samples[0].photo, reading)
 
 
 def _unless_rounded(
     expected: Pipeline, samples: Sequence[Probe], reading: Reading
 ) -> Reading:
-    """Return what is expected where rounding alone may differ and no other scaling or order explains it."""
-    slope, _ = affine(expected.scaling)
-    tolerance = ROUNDING_LEVELS * float(np.abs(slope).mean())
-    for photo, result in samples:
-        if not _agree(run(PIPELINE, expected, photo)[0], result, tolerance):
-            return reading
+    """Return what is expected where rounding may make it, unless other colours explain much more."""
+    levels = levels_apart(expected, samples)
+    if levels > AGREEING_LEVELS:
+        return reading
     coloured = expected.replace(
         channels=reading.pipeline.channels, scaling=reading.pipeline.scaling
     )
-    coloured_levels = levels_apart(coloured, samples)
-    if UNEXPLAINED_RATIO * coloured_levels < levels_apart(expected, samples):
+    if UNEXPLAINED_RATIO * levels_apart(coloured, samples) < levels:
         return Reading(coloured)
     return Reading(expected)
 
@@ -207,25 +203,28 @@ def _unless_relative(
     expected: Pipeline,
     function: Function,
     given_as: str,
-    pixels: Levels,
+    photo: Photo,
     reading: Reading,
 ) -> Reading:
     """Say that a function scales each image by its own values, if it scales a darker one otherwise."""
     pipeline = reading.pipeline
-    black = run(PIPELINE, pipeline, Photo(np.zeros_like(pixels)))[0]
-    tensors: list[Float64] = []
+    black = run(PIPELINE, pipeline, Photo(np.zeros_like(photo.pixels)))[0]
     # The file itself may be decoded otherwise.
-    for image in (pixels, pixels // 2):
-        called = call(function, Photo(image), given_as, expected)
-        if called.tensor is None:
-            return reading
-        tensors.append(image_of(called.tensor, expected))
-    whole, half = tensors
-    if half.shape != whole.shape or whole.shape != black.shape:
+    calls = [
+        call(function, Photo(pixels), given_as, expected)
+        for pixels in (photo.pixels, photo.pixels // np.uint8(2))
+    ]
+    images = [
+        image_of(called.tensor, expected)
+        for called in calls
+        if called.tensor is not None
+    ]
+    if [image.shape for image in images] != [black.shape, black.shape]:
         return reading
+    whole, half = images
     # What a line makes of half the levels is half way to what it makes of none.
-    levels = in_levels(pipeline, (whole + black) / 2, half)
-    if levels <= DECODER_LEVELS + SCALING_LEVELS_RATIO * reading.levels_off:
+    levels_off = in_levels(pipeline, (whole + black) / 2, half)
+    if levels_off <= DECODER_LEVELS + SCALING_LEVELS_RATIO * reading.levels_off:
         return reading
     words = "the same for all images here, by the values of each image there"
     return replace(
@@ -243,15 +242,19 @@ def _unsteady_words(
         again = call(function, sample.photo, given_as, expected)
         if again.tensor is None:
             return {"function": f"code: {again.problem} when it was called again"}
-        image = image_of(again.tensor, expected)
-        if not _agree(image, sample.result, 1e-3 * float(np.ptp(sample.result))):
+        if not _agree(
+            image_of(again.tensor, expected), sample.result, range_share=1e-3
+        ):
             words = "is random, two calls on one image return different tensors"
             return {"function": f"code: {words}"}
     return {}
 
 
-def _agree(first: Array, second: Array, tolerance: float) -> bool:
-    return first.shape == second.shape and np.allclose(first, second, atol=tolerance)
+def _agree(first: Float64, second: Float64, range_share: float) -> bool:
+    """Whether two images agree to a share of the range of the second."""
+    return first.shape == second.shape and np.allclose(
+        first, second, atol=range_share * np.ptp(second)
+    )
 
 
 def compared(

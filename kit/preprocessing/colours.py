@@ -16,8 +16,6 @@ from kit.preprocessing.scaling import SCALINGS, Scaling, affine, fits, same_line
 SAME_LEVELS = 0.6
 # Likewise, between what one program makes of an image and another, which may round more than once.
 AGREEING_LEVELS = 1.0
-# By which one value may be off where no step does anything else than round.
-ROUNDING_LEVELS = 2.0
 # How many times more must be unexplained without a step for it to be named.
 UNEXPLAINED_RATIO = 2
 # Of the spread of an image, which is unexplained by a part of a photo that it shows without doubt.
