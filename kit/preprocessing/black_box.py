@@ -157,7 +157,7 @@ def _fits_an_image(array: Array) -> bool:
 def _read(
     expected: Pipeline, code: Code, given_as: str, samples: Sequence[Probe]
 ) -> Reading:
-    """Read the tensors of photos and, of a function, what it makes of the same again and of another tint."""
+    """Read the tensors of photos and, of a function, what it makes of the same again and darker."""
     shape = samples[0].result.shape
     same_shape = [sample for sample in samples if sample.result.shape == shape]
     unexplained: WordsByStep = {}
