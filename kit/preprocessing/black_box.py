@@ -22,7 +22,12 @@ from kit.preprocessing.calling import (
     tensor_shape,
     why_unusable,
 )
-from kit.preprocessing.colours import SAME_LEVELS, SCALING_LEVELS_RATIO, WordsByStep
+from kit.preprocessing.colours import (
+    AGREEING_LEVELS,
+    SCALING_LEVELS_RATIO,
+    UNEXPLAINED_RATIO,
+    WordsByStep,
+)
 from kit.preprocessing.comparison import (
     Comparison,
     Difference,
@@ -36,6 +41,7 @@ from kit.preprocessing.matching import (
     Probe,
     Reading,
     few_values,
+    in_levels,
     levels_apart,
     likeliest_fit,
     match,
@@ -43,7 +49,7 @@ from kit.preprocessing.matching import (
 )
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, run, run_back
 from kit.preprocessing.resizing import LARGEST_SIDE
-from kit.preprocessing.scaling import LARGEST, affine, same_line, same_scaling
+from kit.preprocessing.scaling import LARGEST, same_scaling
 
 Code = Function | ArrayLike
 """A person's own function, or the tensors that other code made."""
@@ -52,8 +58,6 @@ PHOTOS_READ = 4
 """From which a function is read, the least square first; all are compared."""
 CALLS_REPEATED = 12
 """Calls that tell a random function."""
-TINT = np.array([2, 3, 4], np.uint8)
-"""The part of red, green and blue that an image of another tint lacks: a half, a third, a quarter."""
 _PIXELS_NOTE = (
     "the function starts from decoded pixels, so decoding is not compared;"
     " give one that takes a path and reads the file itself"
@@ -153,7 +157,7 @@ def _fits_an_image(array: Array) -> bool:
 def _read(
     expected: Pipeline, code: Code, given_as: str, samples: Sequence[Probe]
 ) -> Reading:
-    """Read the tensors of photos and, of a function, what it makes of the same again and of another tint."""
+    """Read the tensors of photos and, of a function, what it makes of the same again and darker."""
     shape = samples[0].result.shape
     same_shape = [sample for sample in samples if sample.result.shape == shape]
     unexplained: WordsByStep = {}
@@ -165,49 +169,67 @@ def _read(
     if unexplained:
         return Reading(expected, unexplained=unexplained)
     decoded = given_as in ARRAYS
-    reading = match(expected, same_shape, decoded=decoded)
+    reading = _unless_rounded(
+        expected, same_shape, match(expected, same_shape, decoded=decoded)
+    )
     if reading.levels_off > DECODER_LEVELS:
         beside = match_beside(expected, same_shape[0], reading, decoded=decoded)
         if beside is not reading:
             return beside
     is_usual = same_scaling(reading.pipeline.scaling, expected.scaling)
-    # A mixture of channels, or a curve, has no scaling that could be another one.
-    has_no_line = {"channels", "scaling"} & {*reading.unexplained}
+    # Only what lies or is cut otherwise has a scaling that could be another one, no mixture or curve.
+    has_no_line = {*reading.unexplained} - {"layout", "resize"}
     if not callable(code) or has_no_line or (is_usual and reading.exact):
         return reading
-    return _unless_relative(expected, code, given_as, same_shape, reading)
+    return _unless_relative(expected, code, given_as, samples[0].photo, reading)
+
+
+def _unless_rounded(
+    expected: Pipeline, samples: Sequence[Probe], reading: Reading
+) -> Reading:
+    """Return what is expected where rounding may make it, unless other colours explain much more."""
+    levels = levels_apart(expected, samples)
+    if levels > AGREEING_LEVELS:
+        return reading
+    coloured = expected.replace(
+        channels=reading.pipeline.channels, scaling=reading.pipeline.scaling
+    )
+    if UNEXPLAINED_RATIO * levels_apart(coloured, samples) < levels:
+        return Reading(coloured)
+    return Reading(expected)
 
 
 def _unless_relative(
     expected: Pipeline,
     function: Function,
     given_as: str,
-    samples: Sequence[Probe],
+    photo: Photo,
     reading: Reading,
 ) -> Reading:
-    """Say that a function scales each image by its own values, if it scales one of another tint otherwise."""
-    pixels = samples[0].photo.pixels
-    tinted = Photo(pixels - pixels // TINT)
-    again = call(function, tinted, given_as, expected)
-    if again.tensor is None:
+    """Say that a function scales each image by its own values, if it scales a darker one otherwise."""
+    pipeline = reading.pipeline
+    black = run(PIPELINE, pipeline, Photo(np.zeros_like(photo.pixels)))[0]
+    # The file itself may be decoded otherwise.
+    calls = [
+        call(function, Photo(pixels), given_as, expected)
+        for pixels in (photo.pixels, photo.pixels // np.uint8(2))
+    ]
+    images = [
+        image_of(called.tensor, expected)
+        for called in calls
+        if called.tensor is not None
+    ]
+    if [image.shape for image in images] != [black.shape, black.shape]:
         return reading
-    tinted_sample = Probe(tinted, image_of(again.tensor, expected))
-    tinted_reading = match(expected, [tinted_sample], decoded=True)
-    line = affine(reading.pipeline.scaling)
-    # As far as a line that is off by so many levels can be fitted.
-    levels_off = max(reading.levels_off, tinted_reading.levels_off)
-    tolerance = DECODER_LEVELS + SCALING_LEVELS_RATIO * levels_off
-    is_same = same_line(
-        line, affine(tinted_reading.pipeline.scaling), tolerance * np.abs(line[0])
-    )
-    if is_same or not {*tinted_reading.unexplained} <= {*reading.unexplained}:
+    whole, half = images
+    # What a line makes of half the levels is half way to what it makes of none.
+    levels_off = in_levels(pipeline, (whole + black) / 2, half)
+    if levels_off <= DECODER_LEVELS + SCALING_LEVELS_RATIO * reading.levels_off:
         return reading
     words = "the same for all images here, by the values of each image there"
     return replace(
         reading,
-        pipeline=reading.pipeline.replace(
-            scaling=expected.scaling, invert=expected.invert
-        ),
+        pipeline=pipeline.replace(scaling=expected.scaling, invert=expected.invert),
         unexplained={**reading.unexplained, "scaling": f"scaling: {words}"},
     )
 
@@ -289,7 +311,7 @@ def _causes(
     levels = levels_apart(reading.pipeline, [sample])
     given_as = max(called.given_as for called in reading.called)
     # A function that reads the file itself may have another decoder.
-    same_levels = SAME_LEVELS if given_as in ARRAYS else DECODER_LEVELS
+    same_levels = AGREEING_LEVELS if given_as in ARRAYS else DECODER_LEVELS
     if levels > same_levels and not reading.unexplained:
         nearest = run(PIPELINE, reading.pipeline, photo)[0]
         words = "values: all are unexplained"

@@ -1,5 +1,6 @@
 """How colours of a photo become those of a result: the channels, the scaling and the fill."""
 
+from dataclasses import replace
 from math import inf
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ from kit.preprocessing.scaling import SCALINGS, Scaling, affine, fits, same_line
 
 # Root mean square in 8-bit levels, below which two images differ by rounding alone.
 SAME_LEVELS = 0.6
+# Likewise, between what one program makes of an image and another, which may round more than once.
+AGREEING_LEVELS = 1.0
 # How many times more must be unexplained without a step for it to be named.
 UNEXPLAINED_RATIO = 2
 # Of the spread of an image, which is unexplained by a part of a photo that it shows without doubt.
@@ -245,7 +248,8 @@ def _scaling_of_line(expected: Pipeline, line: Line) -> Changes:
         # A channel of one colour says nothing of it.
         return {"invert": expected.invert, "scaling": expected.scaling}
     tolerance = max(0.5, SCALING_LEVELS_RATIO * levels_off) * slope_sizes
-    single = [expected.scaling, *SCALINGS.values()]
+    undivided = tuple(replace(scaling, divisor=1.0) for scaling in expected.scaling)
+    single = [expected.scaling, *SCALINGS.values(), undivided]
     double = [first + second for first in single for second in single]
     scalings = [scaling for scaling in single + double if fits(scaling, slope.size)]
     # The same line of the inverted levels, 255 - x.

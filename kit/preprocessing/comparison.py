@@ -33,6 +33,7 @@ TURNS: Mapping[str, Callable[[Array], Array]] = {
     "turned by 180 degrees": lambda x: x[::-1, ::-1],
     "turned to the left": lambda x: np.rot90(x, -1),
     "turned to the right": np.rot90,
+    "mirrored and turned to the right": lambda x: np.rot90(x, 2).swapaxes(0, 1),
 }
 """What can have happened to an image (H, W, ...), and what undoes it."""
 Effect = Callable[[Array, Array], float]

@@ -14,6 +14,7 @@ from kit.images import Photo
 from kit.preprocessing.buffers import Buffer, buffers
 from kit.preprocessing.calling import Called
 from kit.preprocessing.colours import (
+    AGREEING_LEVELS,
     SAME_LEVELS,
     UNDOUBTED_UNEXPLAINED_SHARE,
     UNEXPLAINED_RATIO,
@@ -127,7 +128,7 @@ class Reading:
     @property
     def exact(self) -> bool:
         """Whether the pipeline does what the code does."""
-        return self.levels <= SAME_LEVELS and not self.unexplained
+        return self.levels <= AGREEING_LEVELS and not self.unexplained
 
 
 class Probe(NamedTuple):
@@ -149,7 +150,7 @@ def _sample_levels_apart(pipeline: Pipeline, sample: Probe) -> float:
     tensor = run(PIPELINE, pipeline, sample.photo)[0]
     if tensor.shape != sample.result.shape:
         return inf
-    levels = _in_levels(pipeline, tensor, sample.result)
+    levels = in_levels(pipeline, tensor, sample.result)
     if levels <= SAME_LEVELS:
         return levels
     photo = sample.photo.decoded(pipeline.decoding)
@@ -158,11 +159,11 @@ def _sample_levels_apart(pipeline: Pipeline, sample: Probe) -> float:
     if not _differs_by_rounded_sides(pipeline, photo, window):
         return levels
     tensor = run(TO_TENSOR, pipeline, _resized(pipeline, photo, window))[0]
-    return min(levels, _in_levels(pipeline, tensor, sample.result))
+    return min(levels, in_levels(pipeline, tensor, sample.result))
 
 
-def _in_levels(pipeline: Pipeline, tensor: Array, result: Float64) -> float:
-    # The root mean square of the difference, in the unit before scaling.
+def in_levels(pipeline: Pipeline, tensor: Array, result: Float64) -> float:
+    """Return the root mean square of the difference of two tensors, in the unit before scaling."""
     slope, _ = affine(pipeline.scaling)
     distance = np.sqrt(np.nanmean((tensor - result) ** 2))
     return float(distance / np.abs(slope).mean())
@@ -513,8 +514,8 @@ def _following(expected: Pipeline, sample: Probe) -> Reading:
         return Reading(pipeline, levels_off=inf, unexplained={"tensor": words})
     image = run(TO_SIZE, pipeline, sample.photo).mean(axis=-1)
     degrees, turned_correlation = turned_by(image, _grey(sample))
-    words = f"content: not this image (correlation {correlation:.2f} at most),"
-    words += " however that is cut, turned or coloured"
+    words = f"content: this image is not recognised (correlation {correlation:.2f} at most),"
+    words += " no part, order or colours of it that were tried explain the result"
     if turned_correlation >= LEAST_CORRELATION:
         side = "left" if degrees > 0 else "right"
         words = f"image: as it is here, turned by about {abs(degrees)} degrees to the {side},"

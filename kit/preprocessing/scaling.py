@@ -218,6 +218,7 @@ def _formula(scaling: Scaling) -> str:
     formula = "x" if scaling.divisor == 1 else f"x / {scaling.divisor:g}"
     if scaling.mean is not None:
         formula = f"{formula} {MINUS} {_six_digits(scaling.mean)}"
+        formula = formula.replace(f"{MINUS} -", "+ ")
     if scaling.std is not None:
         formula = f"({formula})" if " " in formula else formula
         formula = f"{formula} / {_six_digits(scaling.std)}"

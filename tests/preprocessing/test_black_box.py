@@ -255,11 +255,67 @@ def test_a_scaling_by_each_image_is_named_though_the_photo_that_is_read_hides_it
     assert "by the values of each image" in reading.unexplained["scaling"]
 
 
+def test_a_channel_of_a_grey_photo_is_not_taken_for_a_scaling_by_each_image():
+    small = Preprocessing((28, 28), channels="gray", scaling="0..1")
+    photo = Photo.from_array(np.repeat(picture((28, 28))[..., :1], 3, axis=-1))
+    (words,) = small.compare(lambda x: x[None, ..., :1] / 255 / 255, photo).differences
+    assert words == "scaling: 0..1 here, x / 255, then x / 255 there"
+
+
+def test_what_a_file_of_16_bits_keeps_is_not_taken_for_a_scaling_by_each_image():
+    file = CAT_FILE.with_name("depth16.png")
+    here = Preprocessing((32, 32), scaling="0..1", filter="nearest")
+
+    def keep_all_bits(path):
+        levels = np.asarray(Image.open(path).resize((32, 32), 0), float)
+        return np.repeat(levels.reshape(32, 32, -1), 3, axis=-1)[..., :3] / 255
+
+    (words,) = here.compare(keep_all_bits, load_image(file)).differences
+    assert "each image" not in words
+
+
+def low_contrast():
+    """Eight levels from 200 on."""
+    return Photo.from_array(200 + CAT.pixels // 32)
+
+
+def test_other_rounding_of_an_image_of_few_levels_agrees():
+    here = Preprocessing((64, 64), scaling="0..1", filter="cv2_linear")
+    unrounded = lambda x: cv2.resize(x.astype(np.float32) / 255, (64, 64))
+    for photo in (low_contrast(), Photo.from_array(picture((7, 5)))):
+        comparison = here.compare(unrounded, photo)
+        assert not comparison.differences
+        assert "levels (root mean square)" in str(comparison)
+
+
+def test_a_scaling_that_is_off_by_less_than_a_level_is_named_all_the_same():
+    here = Preprocessing((64, 64), scaling="0..1")
+    # 255 / 256 is one level at white.
+    function = lambda x: resized(x, size=(64, 64)) / 256
+    (words,) = here.compare(function, low_contrast()).differences
+    assert words == "scaling: 0..1 here, x / 256 there"
+
+
+def test_a_scaling_without_its_divisor_keeps_its_mean():
+    (words,) = HERE.compare(lambda x: first((resized(x) - MEAN) / STD), CAT).differences
+    assert words.endswith(
+        f" here, (x {MINUS} (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225) there"
+    )
+
+
+def test_an_image_that_is_mirrored_and_turned_is_recognised():
+    # The eighth of the orientations that a file may have.
+    function = lambda x: np.rot90(resized(x)[:, ::-1], -1) / np.float32(127.5) - 1
+    (words,) = KERAS.compare(function, CAT).differences
+    assert words == "image: as it is here, mirrored and turned to the right there"
+
+
 def test_what_is_no_part_of_a_photo_is_said_to_be_another_image():
     noise = np.random.default_rng(0).normal(size=(1, 96, 96, 3))
     (words,) = WINDOW.compare(lambda _: noise, CAT).differences
     assert re.match(
-        r"content: not this image \(correlation 0\.\d\d at most\), however", words
+        r"content: this image is not recognised \(correlation 0\.\d\d at most\), no part",
+        words,
     )
 
 

@@ -115,6 +115,7 @@ FORMULAS = [
     (Scaling(255), "0..1"),
     (*SCALINGS["-1..1"], "\N{MINUS SIGN}1..1"),
     (Scaling(2, 3, 4), "(x / 2 \N{MINUS SIGN} 3) / 4"),
+    (Scaling(255, -0.026), "x / 255 + 0.026"),
     (Scaling(1, 3), "x \N{MINUS SIGN} 3"),
     (Scaling(1, (1, 2.5, 3)), "x \N{MINUS SIGN} (1, 2.5, 3)"),
     (*SCALINGS["caffe"], "caffe, x \N{MINUS SIGN} (103.939, 116.779, 123.68)"),
