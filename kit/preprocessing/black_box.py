@@ -223,7 +223,11 @@ def _unless_relative(
         return reading
     whole, half = images
     # What a line makes of half the levels is half way to what it makes of none.
-    levels_off = in_levels(pipeline, (whole + black) / 2, half)
+    halfway = (whole + black) / 2
+    if "layout" in reading.unexplained:
+        # Channels may lie elsewhere, so that only the mean of all is of the same values.
+        halfway, half = halfway.mean(keepdims=True), half.mean(keepdims=True)
+    levels_off = in_levels(pipeline, halfway, half)
     if levels_off <= DECODER_LEVELS + SCALING_LEVELS_RATIO * reading.levels_off:
         return reading
     words = "the same for all images here, by the values of each image there"

@@ -262,6 +262,15 @@ def test_a_channel_of_a_grey_photo_is_not_taken_for_a_scaling_by_each_image():
     assert words == "scaling: 0..1 here, x / 255, then x / 255 there"
 
 
+def test_channels_that_a_reshape_moves_are_not_taken_for_a_scaling_by_each_image():
+    reshaped = lambda x: normalised(resized(x)).reshape(3, 224, 224)
+    (words,) = HERE.compare(reshaped, CAT).differences
+    assert words == "image: as it is here, reshaped there"
+    by_image = lambda x: (reshaped(x) - reshaped(x).min()) / np.ptp(reshaped(x))
+    _, scaling = HERE.compare(by_image, CAT).differences
+    assert scaling.endswith("by the values of each image there")
+
+
 def test_what_a_file_of_16_bits_keeps_is_not_taken_for_a_scaling_by_each_image():
     file = CAT_FILE.with_name("depth16.png")
     here = Preprocessing((32, 32), scaling="0..1", filter="nearest")
