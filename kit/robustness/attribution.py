@@ -22,6 +22,7 @@ _GROUPS = np.array([row.group for row in QUANTITIES.values()])
 _LEVELS = np.isin(_GROUPS, ["noise", "clipping"])
 _SHAPE = _GROUPS == "shape"
 _TEXTURE = np.isin(_GROUPS, ["texture", "noise"])
+_LINEAR = np.array([not row.logarithmic for row in QUANTITIES.values()])
 _RESOLUTION = np.array([row.resolution for row in QUANTITIES.values()])
 
 _UNKNOWN_VARIANCE = 1e12
@@ -94,10 +95,12 @@ class Path:
         return np.where(_LEVELS, self.moved, moved)
 
 
-def combined(first: Path, second: Path) -> Float64:
+def combined(first: Path, second: Path, base: Float64) -> Float64:
     """Return the movement under two alterations: float64 (points, points, quantities), at `POINTS` of each.
 
-    Movements add, but noise is added to what light has become.
+    ``base``, float64 (quantities,), has the means of the training images on the scale of `Condition.scaled`.
+    Movements add, but noise is added to what light has become, and what is no logarithm cannot fall below
+    nothing.
     """
     by_first = first.moved[:, None]
     by_second = second.moved[None]
@@ -105,7 +108,8 @@ def combined(first: Path, second: Path) -> Float64:
         by_second = second.in_light(first.strengths)
     elif second.quantity.group == "light" and first.noise:
         by_first = first.in_light(second.strengths).swapaxes(0, 1)
-    return by_first + by_second
+    total: Float64 = by_first + by_second
+    return np.where(_LINEAR & (base > 0), np.maximum(total, -base), total)
 
 
 def paths(response: Float64) -> tuple[Path, ...]:
@@ -208,13 +212,14 @@ class _Remainder:
     """What is left of a movement once `explained` is subtracted.
 
     Of each quantity: the `movement` that is left, the `size` of all movements so far, whether or not they
-    cancel, and whether it is `unexplained`. `covariance` is that of the means, and `measured` the number of
-    quantities that both sides have.
+    cancel, whether it is `unexplained`, and its mean among the training images (`base`). `covariance` is that
+    of the means, and `measured` the number of quantities that both sides have.
     """
 
     movement: Float64
     size: Float64
     unexplained: Bools
+    base: Float64
     covariance: Float64
     measured: int
     explained: tuple[Explanation, ...] = ()
@@ -234,7 +239,7 @@ class _Remainder:
         for candidate in candidates:
             moved = candidate[0].moved
             if len(candidate) == 2:
-                moved = combined(candidate[0], candidate[1])
+                moved = combined(candidate[0], candidate[1], self.base)
             distances = self._distances(moved)
             places = np.unravel_index(distances.argmin(), distances.shape)
             point = NearestPaths(
@@ -311,13 +316,15 @@ def explanations(
     """
     training = scaled_rows(statistics.rows)
     theirs = scaled_rows(photos)
-    movement = mean_known(theirs) - mean_known(training)
+    base = mean_known(training)
+    movement = mean_known(theirs) - base
     measured = ~np.isnan(movement)
     variance = np.where(measured, np.square(_RESOLUTION), _UNKNOWN_VARIANCE)
     remainder = _Remainder(
         movement=np.nan_to_num(movement),
         size=np.abs(np.nan_to_num(movement)),
         unexplained=shifted,
+        base=np.nan_to_num(base),
         covariance=_covariance(training) + _covariance(theirs) + np.diag(variance),
         measured=int(measured.sum()),
     )

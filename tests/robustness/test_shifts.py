@@ -13,7 +13,7 @@ from kit.images.photo import each_picture
 from kit.perturbation.conditions import ALTERATIONS, QUANTITIES
 from kit.perturbation.responses import measured_rows
 from kit.robustness import shifts
-from kit.robustness.attribution import Explanation, paths
+from kit.robustness.attribution import POINTS, Explanation, combined, paths
 from kit.robustness.differences import (
     QuantityShift,
     alike,
@@ -138,6 +138,14 @@ def paths_of(alteration, quantity, movements):
     response = np.zeros((len(ALTERATIONS), 3, len(QUANTITIES)))
     response[list(ALTERATIONS).index(alteration), :, column(quantity)] = movements
     return [each for each in paths(response) if each.alteration.name == alteration]
+
+
+def test_of_white_pixels_no_more_than_all_can_go():
+    path, *_ = paths_of("paler", "highlights", [-0.1, -0.2, -0.3])
+    base, white = np.zeros(len(QUANTITIES)), column("highlights")
+    base[white] = 0.12
+    two = int(np.abs(POINTS - 2).argmin())
+    assert combined(path, path, base)[two, two, white] == -0.12
 
 
 def test_what_an_alteration_is_about_or_known_by_speaks_for_it():
