@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import test from "node:test";
-import { gzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { FakeElement, called, camera, pass, settled } from "./dom.mjs";
 import { Bench } from "../../kit/explorer/page/bench.js";
 import { StandIn, living } from "../../kit/explorer/page/live.js";
@@ -153,6 +153,13 @@ class OffscreenCanvas {
   }
 }
 
+/** The browser's own unpacks in a thread, which a busy machine gives no time that a test could count on. */
+class DecompressionStream extends TransformStream {
+  constructor() {
+    super({ transform: (chunk, controller) => controller.enqueue(gunzipSync(chunk)) });
+  }
+}
+
 /** A port gives its message to the other in the next turn. */
 class MessageChannel {
   constructor() {
@@ -194,6 +201,7 @@ Object.assign(navigator, {
 });
 Object.assign(globalThis, {
   Blob: FakeBlob,
+  DecompressionStream,
   ImageBitmap,
   MessageChannel,
   OffscreenCanvas,
@@ -492,7 +500,8 @@ const STEPS = {
   "the kernel ends": async () => {
     kernel.status(null, "dead");
     const old = root();
-    for (let turn = 0; turn < 10_000 && root() === old; turn++) await settled();
+    for (let turn = 0; turn < 100 && root() === old; turn++) await settled();
+    assert.notEqual(root(), old);
   },
 };
 
