@@ -6,7 +6,7 @@ from time import perf_counter
 
 from kit._checking import whole
 from kit.explorer.bench import View
-from kit.explorer.settings import Settings
+from kit.explorer.settings import State
 
 VARIABLE = "KIT_EXPLORER_AHEAD"
 """Environment variable with the number of positions; a hub sets it to 0."""
@@ -32,13 +32,13 @@ def positions_ahead(positions: int | None) -> int:
 
 
 def views_in_time(
-    states: Sequence[Settings], compute: Callable[[Settings], View]
+    states: Sequence[State], compute: Callable[[State], View]
 ) -> list[View]:
     """Return as many views as the time allows, one at least."""
     ended = perf_counter() + SECONDS
     views: list[View] = []
-    for settings in states:
-        views.append(compute(settings))
+    for state in states:
+        views.append(compute(state))
         if perf_counter() > ended:
             break
     return views

@@ -13,8 +13,8 @@ from kit.classifier.engines import finite
 from kit.diagnosis.inside import assumed_preprocessing
 from kit.explorer.settings import (
     Settings,
+    State,
     changed_settings,
-    perturbation_of,
     preprocessing_of,
 )
 from kit.images import Photo
@@ -173,15 +173,15 @@ class Bench:
     def look(
         self,
         photo: Photo,
-        settings: Settings,
+        state: State,
         reference: View | None = None,
         label: int | None = None,
     ) -> View:
         """Take one photo along the whole path: decode, perturb, preprocess, predict."""
+        settings = state.settings
         preprocessing = self.preprocessing(settings)
-        perturbation = perturbation_of(settings)
         source = photo.decoded(preprocessing.decoding)
-        perturbed = perturbation.apply(source)
+        perturbed = state.perturbation.apply(source)
         tensor = preprocessing.apply(perturbed)
         # The last feature map is an output more, which only novelty and heat maps need. Without it, Keras may
         # predict early, while the network is still being compiled.
@@ -194,7 +194,7 @@ class Bench:
         return View(
             bench=self,
             settings=settings,
-            perturbation=perturbation,
+            perturbation=state.perturbation,
             preprocessing=preprocessing,
             original=photo,
             source=source,

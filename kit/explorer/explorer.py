@@ -52,9 +52,11 @@ from kit.explorer.replies import (
 from kit.explorer.settings import (
     MAIN,
     Settings,
+    State,
     changed_settings,
     complete_settings,
     neutral,
+    state_of,
 )
 from kit.explorer.shelf import CAMERA, Entry, Shelf
 from kit.explorer.texts import answer_of, prediction_text
@@ -158,13 +160,14 @@ class Explorer(anywidget.AnyWidget):
         for picture, label in zip(pictures, class_of_photo, strict=True):
             self._shelf.add(picture.open(), label)
         self._tries = {
-            name: self._checked(settings) for name, settings in (tries or {}).items()
+            name: self._checked(settings).settings
+            for name, settings in (tries or {}).items()
         }
         names = [settings["photo"] for settings in self._tries.values()]
         # The first photo of the tries; without tries the first of all.
-        start = neutral([*names, *self._shelf][0])
-        self._shown = self._compute(start)
-        super().__init__(settings=start)
+        self._state = state_of(neutral([*names, *self._shelf][0]))
+        self._shown = self._compute(self._state)
+        super().__init__(settings=self._state.settings)
         self._refresh()
         self.on_msg(self._on_message)
 
@@ -391,34 +394,37 @@ class Explorer(anywidget.AnyWidget):
             )
         }
 
-    def _compute(self, settings: Settings) -> View:
+    def _compute(self, state: State) -> View:
+        settings = state.settings
         entry = self._shelf[settings["photo"]]
         # Other views of the photo are compared with its untouched one.
         if entry.reference is None:
-            entry.reference = self._look(neutral(settings["photo"]))
+            entry.reference = self._look(state_of(neutral(settings["photo"])))
         untouched = entry.reference.settings
         if settings == untouched:
             return entry.reference
         # The untouched photo with a heat map is compared with nothing but itself.
         untouched_with_map = untouched | {"where": settings["where"]}
         return self._look(
-            settings, None if settings == untouched_with_map else entry.reference
+            state, None if settings == untouched_with_map else entry.reference
         )
 
-    def _look(self, settings: Settings, reference: View | None = None) -> View:
-        entry = self._shelf[settings["photo"]]
-        return self._bench.look(entry.photo, settings, reference, entry.label)
+    def _look(self, state: State, reference: View | None = None) -> View:
+        entry = self._shelf[state.settings["photo"]]
+        return self._bench.look(entry.photo, state, reference, entry.label)
 
     @traitlets.validate("settings")
     def _validate(self, proposal: dict[str, Any]) -> Settings:
         try:
-            return self._checked(proposal["value"])
+            # `_update` computes just what is checked here.
+            self._state = self._checked(proposal["value"])
         except (TypeError, ValueError) as error:
             line = f"{type(error).__name__}: {error}"
             error._render_traceback_ = lambda: [line]  # type: ignore[union-attr]  # not traitlets' frames
             raise
+        return self._state.settings
 
-    def _checked(self, settings: Settings, photos: Iterable[str] = ()) -> Settings:
+    def _checked(self, settings: Settings, photos: Iterable[str] = ()) -> State:
         current = self.settings.get("photo", next(iter(self._shelf)))
         complete = complete_settings(settings, photos or self._shelf, current)
         if complete["fix"] and self._bench.fixed is None:
@@ -427,14 +433,14 @@ class Explorer(anywidget.AnyWidget):
             [complete["where"]] = class_indices(
                 [complete["where"]], self.classifier.class_names, 1
             )
-        return complete
+        return state_of(complete)
 
     @traitlets.observe("settings")
     def _update(self, _change: object = None) -> None:
         started = perf_counter()
         with self._lock:
             try:
-                self._shown = self._compute(self.settings)
+                self._shown = self._compute(self._state)
                 self.error = ""
             except Exception as error:  # noqa: BLE001 - Jupyter would swallow it; page and `error` show it
                 self._fail(error, self._request_id)

@@ -25,6 +25,7 @@ from kit.explorer.settings import (
     Settings,
     changed_settings,
     neutral,
+    state_of,
 )
 from kit.explorer.shelf import Entry, Shelf
 from kit.explorer.texts import WORDS, bars, is_prepared_as_in_training
@@ -245,11 +246,11 @@ def _prediction_rows(
     bench = contents.bench
     entry = contents.shelf[photo_name]
     untouched_state, *changed_states = states(contents, photo_name)
-    untouched = bench.look(entry.photo, untouched_state, None, entry.label)
+    untouched = bench.look(entry.photo, state_of(untouched_state), None, entry.label)
 
     views = [untouched]
     views += [
-        bench.look(entry.photo, settings, untouched, entry.label)
+        bench.look(entry.photo, state_of(settings), untouched, entry.label)
         for settings in Steps(changed_states, progress_title, "state", progress)
     ]
     classes_of_views = [{bar["index"] for bar in bars(view)} - {-1} for view in views]

@@ -1,11 +1,11 @@
 """The state of all controls as one dictionary, and the perturbation and preprocessing that it describes."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from typing import Any
 
-from kit._checking import instance, known, whole
+from kit._checking import instance, known
 from kit.perturbation import PARAMETERS, Perturbation
 from kit.preprocessing import Preprocessing, faults
 from kit.preprocessing.pipeline import PIPELINE
@@ -65,12 +65,12 @@ def step_words(preprocessing: Preprocessing) -> Mapping[str, str]:
 def complete_settings(
     settings: Mapping[str, Any], photos: Iterable[str], current: str
 ) -> Settings:
-    """Complete and validate `settings`; what is missing is neutral, and a missing photo is the current one.
+    """Complete `settings`: what is missing is neutral, and a missing photo is the current one.
 
     Raises
     ------
     TypeError, ValueError
-        For an unknown key, photo or fault (the message names the nearest), or a perturbation out of range.
+        For an unknown key, photo or fault; the message names the nearest.
     """
     complete = neutral(current)
     instance("settings", settings, Mapping, "a dictionary")
@@ -84,18 +84,23 @@ def complete_settings(
         ]
         known(f"fault of the step {step!r}", complete[step], ("", *fault_names))
     instance("fix", complete["fix"], bool, "True or False")
-    # As a Perturbation does, which is made once a move: by Bench.look.
-    complete["seed"] = whole("seed", complete["seed"], 0, None)
-    for name, parameter in PARAMETERS.items():
-        complete[name] = parameter.checked(complete[name])
     return complete
 
 
-def perturbation_of(settings: Settings) -> Perturbation:
-    """Perturbation that the settings describe."""
-    return Perturbation(
+@dataclass(frozen=True)
+class State:
+    """Complete settings, and the perturbation that they describe."""
+
+    settings: Settings
+    perturbation: Perturbation
+
+
+def state_of(settings: Settings) -> State:
+    """Make the perturbation of complete settings, which checks its values; they get those that it has."""
+    perturbation = Perturbation(
         **{field.name: settings[field.name] for field in fields(Perturbation)}
     )
+    return State(settings | asdict(perturbation), perturbation)
 
 
 def preprocessing_of(settings: Settings, base: Preprocessing) -> Preprocessing:

@@ -11,8 +11,10 @@ from kit.explorer.protocol import Changes, ExplainedContent, Reason
 from kit.explorer.settings import (
     FAULTLESS,
     Settings,
+    State,
     change_words,
     neutral,
+    state_of,
 )
 from kit.explorer.texts import (
     is_prepared_as_in_training,
@@ -24,7 +26,7 @@ from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import STEPS
 from kit.preprocessing.pipeline import contrasts
 
-Compute = Callable[[Settings], View]
+Compute = Callable[[State], View]
 FALL = 0.2
 """Probability by which a prediction whose class stays must fall for that to count, or half of it."""
 WORDS = {
@@ -100,7 +102,7 @@ def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
     # What a person's own code does may be the mistake, so that undoing their change says nothing of training.
     view_as_trained = None
     if without_mistakes and is_prepared_as_in_training(view.bench.classifier):
-        view_as_trained = compute(view.settings | without_mistakes)
+        view_as_trained = compute(state_of(view.settings | without_mistakes))
     reason = _reason("")
     image_buffers: list[bytes] = []
     if view_as_trained is not None and not (spoilt(view) and spoilt(view_as_trained)):
@@ -236,7 +238,7 @@ def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
     ]
     untouched = neutral(view.settings["photo"])
     undone_settings = {key: untouched[key] for key in (*keys, *steering_keys)}
-    without = compute(view.settings | undone_settings)
+    without = compute(state_of(view.settings | undone_settings))
     target_class = view.untouched.top if view.label is None else view.label
     return Change(
         keys=keys,
@@ -341,7 +343,7 @@ def _view_with(view: View, fixed: Preprocessing) -> View:
     # As if `fixed` were the preprocessing of training, so that nothing is left to undo or to fix.
     return replace(view.bench, trained=fixed).look(
         view.original,
-        view.settings | FAULTLESS | {"fix": False},
+        state_of(view.settings | FAULTLESS | {"fix": False}),
         view.untouched,
         view.label,
     )

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from kit.explorer.settings import neutral, perturbation_of, preprocessing_of
+from kit.explorer.settings import neutral, preprocessing_of, state_of
 from kit.perturbation import Perturbation
 
 CELL = """import kit
@@ -144,9 +144,9 @@ class Shown:
         settings = neutral(photo.name) | changes
         assert state["painted"][-1] == settings
         preprocessing = preprocessing_of(settings, classifier.preprocessing)
-        row = classifier.probabilities(photo, perturbation_of(settings), preprocessing)[
-            0
-        ]
+        row = classifier.probabilities(
+            photo, state_of(settings).perturbation, preprocessing
+        )[0]
         expected = {}
         for name, value in zip(classifier.class_names, row.tolist(), strict=True):
             expected.setdefault(name, []).append(value)

@@ -10,7 +10,7 @@ import pytest
 
 from kit import samples
 from kit.explorer.bench import Bench
-from kit.explorer.settings import complete_settings, neutral
+from kit.explorer.settings import complete_settings, neutral, state_of
 
 
 class Look:
@@ -27,17 +27,19 @@ class Look:
 
     def untouched(self, name):
         photo, label = self._known[name]
-        return self.bench.look(photo, neutral(name), None, label)
+        return self.bench.look(photo, state_of(neutral(name)), None, label)
 
-    def at(self, settings):
-        """View for complete settings."""
-        photo, label = self._known[settings["photo"]]
-        return self.bench.look(photo, settings, self.untouched(photo.name), label)
+    def at(self, state):
+        """View for a state."""
+        photo, label = self._known[state.settings["photo"]]
+        return self.bench.look(photo, state, self.untouched(photo.name), label)
 
     def __call__(self, name="espresso.jpg", **changed):
         """View of a photo with what is changed about it."""
         settings = complete_settings(changed, list(self._known), name)
-        return self.at(settings) if settings != neutral(name) else self.untouched(name)
+        if settings == neutral(name):
+            return self.untouched(name)
+        return self.at(state_of(settings))
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from kit.explorer.ahead import (
     views_in_time,
 )
 from kit.explorer.explorer import Explorer
+from kit.explorer.settings import neutral, state_of
 
 
 def test_the_environment_says_how_many_places_where_the_caller_does_not(monkeypatch):
@@ -36,9 +37,11 @@ def test_nonsense_is_refused_with_the_name_of_where_it_stands(
 
 def test_one_reply_takes_no_longer_than_a_hand_would_notice(look):
     wanted = [
-        look(noise=1).settings | {"noise": float(place)} for place in range(1, 101)
+        state_of(neutral("cat.jpg") | {"noise": place}) for place in range(1, 101)
     ]
     assert views_in_time([], look.at) == []
     found = views_in_time(wanted, look.at)
     assert 1 <= len(found) < len(wanted)
-    assert [one.settings for one in found] == wanted[: len(found)]
+    assert [view.settings for view in found] == [
+        state.settings for state in wanted[: len(found)]
+    ]

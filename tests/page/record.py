@@ -18,7 +18,7 @@ from kit import samples
 from kit.explorer import export, page
 from kit.explorer.bench import Bench
 from kit.explorer.replies import shown
-from kit.explorer.settings import neutral
+from kit.explorer.settings import neutral, state_of
 from kit.explorer.shelf import Shelf
 from kit.explorer.why import because
 from kit.images import Photo
@@ -226,7 +226,8 @@ def said():
     name = shelf.add(cat)
     start = neutral(name)
 
-    def look(settings):
+    def look(state):
+        settings = state.settings
         keys = tuple(
             name for name, (key, value) in CHANGES.items() if settings[key] == value
         )
@@ -234,9 +235,9 @@ def said():
         for index, share in PROBABILITIES[keys].items():
             row[index] = share
         view = replace(
-            bench.look(cat, settings),
+            bench.look(cat, state),
             probabilities=row,
-            reference=None if settings == start else look(start),
+            reference=None if settings == start else look(state_of(start)),
             label=label,
         )
         vars(view)["novel"] = keys == NOVEL
@@ -245,7 +246,7 @@ def said():
     states = []
     for keys, label in product(PROBABILITIES, (None, 282)):
         changed = dict(CHANGES[name] for name in keys)
-        view = look(start | changed)
+        view = look(state_of(start | changed))
         message, _ = shown(view)
         changes, _ = because(view, look)
         states.append(
