@@ -1,6 +1,5 @@
 """What the explorer computes for one state: from the photo to probabilities and heat map."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -15,11 +14,10 @@ from kit.explorer.settings import (
     Settings,
     State,
     changed_settings,
-    preprocessing_of,
 )
 from kit.images import Photo
 from kit.perturbation import Perturbation
-from kit.preprocessing import Preprocessing
+from kit.preprocessing import Preprocessing, faults
 from kit.robustness.heatmap import Heatmap, class_activation
 from kit.robustness.novelty import Novelty, novelty_of
 
@@ -61,11 +59,6 @@ class View:
     label: int | None = None
     features: Float32 | None = None
     occluded: Float32 | None = None
-
-    @property
-    def names(self) -> Sequence[str]:
-        """Names of the classes."""
-        return self.bench.classifier.class_names
 
     @cached_property
     def changed(self) -> Settings:
@@ -111,8 +104,9 @@ class View:
         """Where that class is seen; None where nobody asked. One by occlusion begins empty."""
         if self.settings["where"] is None:
             return None
-        class_name = self.names[self.heat_class]
-        cells = class_activation(self.bench.classifier, self.features, self.heat_class)
+        classifier = self.bench.classifier
+        class_name = classifier.class_names[self.heat_class]
+        cells = class_activation(classifier, self.features, self.heat_class)
         # For want of a feature map, or for another head, it is None: then occlusion fills cells row by row.
         if cells is not None:
             return Heatmap(class_name, "class activation", cells, self.seen)
@@ -167,8 +161,12 @@ class Bench:
         return self.trained
 
     def preprocessing(self, settings: Settings) -> Preprocessing:
-        """Preprocessing that the settings describe."""
-        return preprocessing_of(settings, self.base(settings))
+        """Preprocessing that the settings describe, with the chosen faults in the order of the steps."""
+        preprocessing = self.base(settings)
+        for step in faults.STEPS:
+            if settings[step]:
+                preprocessing = faults.CATALOGUE[settings[step]].apply(preprocessing)
+        return preprocessing
 
     def look(
         self,

@@ -50,12 +50,13 @@ def padded(buffer: bytes) -> bytes:
 def chips_of_path(view: View) -> dict[str, Chip]:
     """Return what stands in each chip."""
     height, width = view.source.size
-    trained = view.bench.trained
+    expected_scaling = view.base.scaling
     perturbation_labels = [
         PARAMETERS[key].label for key in view.changed if key in PARAMETERS
     ]
-    received_range = range_words(view.preprocessing.scaling)
-    expected_range = range_words(view.base.scaling)
+    steps = step_chips(view.preprocessing, view.bench.trained)
+    received_range = steps["scaling"]["value"]
+    expected_range = range_words(expected_scaling)
     if received_range != expected_range:
         received_range = WORDS["expected"].format(
             gets=received_range, expects=expected_range
@@ -72,7 +73,7 @@ def chips_of_path(view: View) -> dict[str, Chip]:
         for key, value in value_of_chip.items()
     }
     chips["perturbation"]["changed"] = bool(perturbation_labels)
-    return chips | step_chips(view.preprocessing, trained)
+    return chips | steps
 
 
 def step_chips(preprocessing: Preprocessing, trained: Preprocessing) -> dict[str, Chip]:

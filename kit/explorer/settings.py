@@ -1,4 +1,4 @@
-"""The state of all controls as one dictionary, and the perturbation and preprocessing that it describes."""
+"""The state of all controls as one dictionary, and the perturbation that it describes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -101,11 +101,3 @@ def state_of(settings: Settings) -> State:
         **{field.name: settings[field.name] for field in fields(Perturbation)}
     )
     return State(settings | asdict(perturbation), perturbation)
-
-
-def preprocessing_of(settings: Settings, base: Preprocessing) -> Preprocessing:
-    """Return `base` with the chosen fault of every step in it, in the order of the steps."""
-    for step in faults.STEPS:
-        if settings[step]:
-            base = faults.CATALOGUE[settings[step]].apply(base)
-    return base

@@ -36,10 +36,11 @@ def percent(probability: float) -> str:
 
 def bars(view: View) -> list[Bar]:
     """Return the rows of the softmax table, with lengths (0 to 1) and texts of their three bars."""
-    names = view.names
+    classifier = view.bench.classifier
+    names = classifier.class_names
     untouched = view.untouched
     probabilities = view.probabilities
-    [calibrated] = view.bench.classifier.calibrated(probabilities[None])
+    [calibrated] = classifier.calibrated(probabilities[None])
     columns = np.stack([probabilities, untouched.probabilities, calibrated])
     row_classes = list(range(len(names)))
     if len(names) > BARS + 2:
@@ -88,7 +89,9 @@ def _bar(view: View, index: int, name: str, probabilities: Float32) -> Bar:
 
 def answer_name(view: View) -> str:
     """Return the predicted class, or that it is none."""
-    return WORDS["none"] if view.answer is None else view.names[view.answer]
+    if view.answer is None:
+        return WORDS["none"]
+    return view.bench.classifier.class_names[view.answer]
 
 
 def prediction_text(view: View) -> str:
@@ -100,7 +103,7 @@ def prediction_text(view: View) -> str:
 def answer_of(view: View) -> Answer:
     """Return the prediction in parts that are read from the back row, and the class that is known."""
     wrong = view.wrong
-    names = view.names
+    names = view.bench.classifier.class_names
     name = names[view.top]
     mark = ""
     state = ""

@@ -307,7 +307,8 @@ def _reason_in_image(diagnosis: Diagnosis, view: View) -> Reason | None:
         if view.wrong and finding.verdict == "possible":
             return _reason(f"Perhaps: {finding.summary}", plain(finding.fix.text))
     if view.wrong and view.label is not None:
-        label = f"{view.names[view.label]}, {percent(view.probabilities[view.label])}"
+        label_name = view.bench.classifier.class_names[view.label]
+        label = f"{label_name}, {percent(view.probabilities[view.label])}"
         return _reason(
             f"A hard image: {prediction_text(view)}, rather than {label}.", HARD
         )

@@ -5,7 +5,8 @@ import math
 
 import numpy as np
 
-from kit.explorer.settings import neutral, preprocessing_of, state_of
+from kit.explorer.bench import Bench
+from kit.explorer.settings import neutral, state_of
 from kit.perturbation import Perturbation
 
 CELL = """import kit
@@ -143,9 +144,9 @@ class Shown:
         assert not state["stale"]
         settings = neutral(photo.name) | changes
         assert state["painted"][-1] == settings
-        preprocessing = preprocessing_of(settings, classifier.preprocessing)
+        bench = Bench(classifier, classifier.preprocessing)
         row = classifier.probabilities(
-            photo, state_of(settings).perturbation, preprocessing
+            photo, state_of(settings).perturbation, bench.preprocessing(settings)
         )[0]
         expected = {}
         for name, value in zip(classifier.class_names, row.tolist(), strict=True):

@@ -112,7 +112,7 @@ def test_the_answer_can_be_none_of_these(fashion, clothes, novelty):
         (digit, fashion),
     ):
         shown = Bench.of(classifier).look(photo, state_of(neutral(photo.name)))
-        told.append((shown.novel, said_of(shown), shown.names[shown.top]))
+        told.append((shown.novel, said_of(shown), classifier.class_names[shown.top]))
     assert [novel for novel, *_ in told] == [True, False, None]
     assert len(texts.bars(shown)) == 10, "up to ten classes have a row each"
     unlike = "None of these. Unlike the training images. Likeliest: "
