@@ -111,16 +111,14 @@ def _for_one_image(
     builder = litert.flatbuffers.Builder(len(compiled) + (1 << 16))
     builder.Finish(model.Pack(builder), b"TFL3")  # the mark of the format
     data = bytes(builder.Output())
-    start = -1 if dense_weights is None else data.find(dense_weights.tobytes())
-    # The page reads them out of the network, at this place.
-    if dense_weights is None or start < 0:
+    if dense_weights is None or dense_weights.tobytes() not in data:
         return data, None, constants
-    shape = graph.tensors[graph.outputs[1]].shape[1:].tolist()
     map_weights = {
-        "start": start,
+        # The page reads them out of the network, at this place.
+        "start": data.index(dense_weights.tobytes()),
         "count": dense_weights.size,
         "rows": len(dense_weights),
-        "shape": shape,
+        "shape": graph.tensors[graph.outputs[1]].shape[1:].tolist(),
     }
     return data, map_weights, constants
 

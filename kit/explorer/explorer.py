@@ -3,7 +3,6 @@
 The page sends its newest settings once the reply to the last has come, so a drag cannot build a backlog.
 """
 
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent import futures
@@ -20,35 +19,23 @@ import traitlets
 from IPython.display import display, update_display
 
 from kit._arrays import Float32
-from kit._checking import known, printable, whole
-from kit._reporting import Progress, say
+from kit._checking import known, printable
+from kit._reporting import Progress
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices, label_indices
 from kit.classifier.predictions import Predictions
 from kit.explorer import export, page, why
 from kit.explorer.ahead import positions_ahead, views_in_time
 from kit.explorer.bench import Bench, View
-from kit.explorer.compact import PageError
 from kit.explorer.export import Contents
 from kit.explorer.note import note
 from kit.explorer.panel import UPLOAD_BYTES, panel
 from kit.explorer.protocol import (
     BecauseReply,
     ExplainedReply,
-    JudgedReply,
-    NoiseReply,
-    Reply,
-    TextReply,
-    WhereReply,
     request_fields,
 )
-from kit.explorer.replies import (
-    LIVE_PIXELS,
-    Replies,
-    ahead_reply,
-    heat_map,
-    padded,
-)
+from kit.explorer.replies import Replies
 from kit.explorer.settings import (
     MAIN,
     Settings,
@@ -59,12 +46,10 @@ from kit.explorer.settings import (
     state_of,
 )
 from kit.explorer.shelf import CAMERA, Entry, Shelf
-from kit.explorer.texts import answer_of, prediction_text
+from kit.explorer.texts import prediction_text
 from kit.images import Photo, Pictures, load_image
 from kit.images.photo import at_least_one, each_picture
-from kit.perturbation import noise_field
 from kit.preprocessing import Preprocessing
-from kit.regression.cases import pin, write_file
 from kit.robustness.heatmap import occlusion_rows
 
 if TYPE_CHECKING:
@@ -72,8 +57,6 @@ if TYPE_CHECKING:
 
 UPLOADS = 4
 """So many files may be on their way at a time: a view of the widget sends one after the other."""
-KEPT_KB = 300
-"""Most that a saved notebook keeps of an explorer, in kB."""
 
 
 class Explorer(anywidget.AnyWidget):
@@ -128,7 +111,6 @@ class Explorer(anywidget.AnyWidget):
     error = traitlets.Unicode("")
     _note_id = ""  # of the display of the note, once the explorer is shown
     _awaits_first_page = False  # since a cell has shown it
-    _request_id = ""  # of the page's message that is being answered
 
     def __init__(
         self,
@@ -151,9 +133,9 @@ class Explorer(anywidget.AnyWidget):
         self._bench = Bench.of(classifier)
         self._shelf = Shelf()
         self._uploads: dict[str, bytes] = {}
-        self._replies = Replies()
+        self._replies = Replies(self)
         self._thread = futures.ThreadPoolExecutor(1, "explorer-why")
-        self._stopped = threading.Event()
+        self._asked: BecauseReply | None = None
         self._occlusion_rows: Iterator[Float32] = iter(())
         self.diagnosis: Diagnosis | None = None
         self._diagnosed: Settings = {}
@@ -251,7 +233,7 @@ class Explorer(anywidget.AnyWidget):
     def remove(self, name: str) -> None:
         """Remove an image that was added; the first one is shown instead."""
         with self._lock:
-            if not self._shelf[known("photo", name, self._shelf)].added:
+            if not self._shelf[name].added:
                 raise ValueError(
                     f"Expected an added image, received {name!r}, which came with the explorer"
                 )
@@ -302,28 +284,14 @@ class Explorer(anywidget.AnyWidget):
         OSError
             Where the system refuses to write the file.
         """
-        page_path = Path(path)
-        # Before minutes are spent, and before a photo is replaced that stands where the page is named.
-        if page_path.suffix.lower() != ".html" or not os.access(
-            f"{page_path.resolve().parent}/", os.W_OK
-        ):
-            raise ValueError(
-                f"Expected a page.html in a folder that can be written, received {str(path)!r}"
-            )
-        contents = self._contents(photos)
-        reason = ""
-        try:
-            page_parts = export.network_parts(contents, exact=exact)
-        except PageError as error:
-            reason = str(error)
-            page_parts = export.table_parts(contents, progress)
-        html = export.document(
-            contents.bench, page_parts, reason, title=title, text=text
+        return export.write(
+            self._contents(photos),
+            Path(path),
+            progress,
+            exact=exact,
+            title=title,
+            text=text,
         )
-        write_file(page_path, html.encode())
-        kind = f"predictions, since {reason}" if reason else "the model itself"
-        say(f"{page_path}: {len(html) / 1e6:.1f} MB with {kind}", progress)
-        return page_path
 
     def keep(self, *, progress: Progress = True) -> None:
         """Let a saved notebook move without a kernel: keep the predictions for the photo that is shown.
@@ -335,32 +303,14 @@ class Explorer(anywidget.AnyWidget):
         ValueError
             Where that takes more than 300 kB.
         """
-        contents = self._contents([self.settings["photo"]])
-        page_parts = export.table_parts(contents, progress)
-        kilobytes = sum(map(len, page_parts)) // 1000
-        if kilobytes > KEPT_KB:
-            raise ValueError(
-                f"Expected at most {KEPT_KB} kB to keep, received {kilobytes} kB; use export instead"
-            )
         # Part of the widget's state, which a notebook saves if it is told to.
-        self._kept = page_parts
+        contents = self._contents([self.settings["photo"]])
+        self._kept = export.kept_parts(contents, progress)
 
     def _contents(self, photos: Iterable[str] | None) -> Contents:
         with self._lock:
-            bench = self._bench
-            start_settings = self.settings
-            entries = dict(self._shelf)
-        entries.pop(CAMERA, None)  # whose frame is no photo of a page
-        names = entries if photos is None else photos
-        shelf = Shelf({known("photo", name, entries): entries[name] for name in names})
-        tries = {
-            name: settings
-            for name, settings in self._tries.items()
-            if settings["photo"] in shelf and export.offered(settings)
-        }
-        if start_settings["photo"] not in shelf or not export.offered(start_settings):
-            start_settings = neutral(next(iter(shelf), ""))
-        return Contents(bench, shelf, tries, start_settings)
+            contents = Contents(self._bench, self._shelf, self._tries, self.settings)
+            return contents.of(photos)
 
     def _show(self, name: str) -> None:
         # A heat map stays on, of the class that is predicted for the new photo.
@@ -395,23 +345,10 @@ class Explorer(anywidget.AnyWidget):
         }
 
     def _compute(self, state: State) -> View:
-        settings = state.settings
-        entry = self._shelf[settings["photo"]]
-        # Other views of the photo are compared with its untouched one.
-        if entry.reference is None:
-            entry.reference = self._look(state_of(neutral(settings["photo"])))
-        untouched = entry.reference.settings
-        if settings == untouched:
-            return entry.reference
-        # The untouched photo with a heat map is compared with nothing but itself.
-        untouched_with_map = untouched | {"where": settings["where"]}
-        return self._look(
-            state, None if settings == untouched_with_map else entry.reference
-        )
+        return self._shelf[state.settings["photo"]].view(self._bench, state)
 
-    def _look(self, state: State, reference: View | None = None) -> View:
-        entry = self._shelf[state.settings["photo"]]
-        return self._bench.look(entry.photo, state, reference, entry.label)
+    def _look(self, state: State) -> View:
+        return self._shelf[state.settings["photo"]].look(self._bench, state)
 
     @traitlets.validate("settings")
     def _validate(self, proposal: dict[str, Any]) -> Settings:
@@ -443,31 +380,27 @@ class Explorer(anywidget.AnyWidget):
                 self._shown = self._compute(self._state)
                 self.error = ""
             except Exception as error:  # noqa: BLE001 - Jupyter would swallow it; page and `error` show it
-                self._fail(error, self._request_id)
+                self._fail(error)
             else:
-                self.send(*self._replies.answer(self._shown, self._request_id, started))
+                self._replies.view(self._shown, started)
 
-    def _fail(self, error: Exception, request_id: str) -> None:
+    def _fail(self, error: Exception, request: str = "") -> None:
         self.error = shorten(str(error), 1000, placeholder=" …") or type(error).__name__
-        self._say("error", self.error, request_id)
-
-    def _say(self, kind: str, text: str, request_id: str) -> None:
-        reply: TextReply = {"kind": kind, "request": request_id, "text": text}
-        self.send(reply)
+        self._replies.text("error", self.error, request)
 
     def _on_message(
         self, _widget: object, content: Any, buffers: list[memoryview]
     ) -> None:
         with self._lock:
             if isinstance(content, dict):
-                self._request_id = printable(str(content.get("request", "")))[:100]
+                self._replies.request = printable(str(content.get("request", "")))[:100]
             try:
                 kind, fields = request_fields(content, buffers)
                 self._handlers[kind](self, **fields)
             except Exception as error:  # noqa: BLE001 - as in _update
-                self._fail(error, self._request_id)
+                self._fail(error)
             finally:
-                self._request_id = ""
+                self._replies.request = ""
 
     # -- what the page asks for, by the kind of its message: see REQUESTS of kit.explorer.protocol
 
@@ -490,8 +423,7 @@ class Explorer(anywidget.AnyWidget):
         self._update()
         if self._awaits_first_page:
             self._awaits_first_page = False
-            fresh: Reply = {"kind": "fresh", "request": self._request_id}
-            self.send(fresh)
+            self._replies.text("fresh", "")
 
     def _take_keep(self) -> None:
         """Renew what a saved notebook shows."""
@@ -509,21 +441,13 @@ class Explorer(anywidget.AnyWidget):
         cells = next(self._occlusion_rows, None)
         if cells is not None:
             self._shown = replace(view, occluded=cells)
-        heat, heat_bytes = heat_map(self._shown)
-        if heat:
-            # Until no row is left to come.
-            heat["waits"] = cells is not None
-        reply: WhereReply = {
-            "kind": "where",
-            "request": self._request_id,
-            "settings": view.settings,
-            "where": heat,
-        }
-        self.send(reply, [padded(heat_bytes)])
+        # Until no row is left to come.
+        waits = cells is not None
+        self._replies.where(self._shown, waits=waits)
 
     def _take_label(self, photo: str, label: str) -> None:
         """Note what a photo shows; an empty label takes it back."""
-        entry = self._shelf[known("photo", photo, self._shelf)]
+        entry = self._shelf[photo]
         [entry.label] = class_indices([label or None], self.classifier.class_names, 1)
         entry.reference = None  # it has the label, too
         self._refresh()
@@ -533,22 +457,10 @@ class Explorer(anywidget.AnyWidget):
         """Say of as many labelled photos as the time allows whether their prediction is correct."""
         states = [self._checked({**settings, "photo": name}) for name in photos]
         views = views_in_time(states, self._look)
-        reply: JudgedReply = {
-            "kind": "judged",
-            "request": self._request_id,
-            "settings": settings,
-            "marks": {
-                view.settings["photo"]: answer_of(view)["state"] for view in views
-            },
-        }
-        self.send(reply, [padded(b"")])
+        self._replies.judged(views, settings)
 
     def _take_noise(self, seed: int, count: int) -> None:
-        # At most what the page needs for the largest photo that it perturbs by itself, of three channels.
-        count = min(whole("count", count, 0, None), 3 * LIVE_PIXELS)
-        noise = noise_field(whole("seed", seed, 0, None), count)
-        reply: NoiseReply = {"kind": "noise", "request": self._request_id, "seed": seed}
-        self.send(reply, [noise.tobytes()])
+        self._replies.noise(seed, count)
 
     def _take_frame(
         self, settings: Settings, height: int, width: int, buffer: memoryview
@@ -568,7 +480,6 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_snap(self) -> None:
         """Keep the last frame of the camera as a photo."""
-        known("photo", CAMERA, self._shelf)
         self.add(self._shelf[CAMERA].photo.pixels, "Snap")
 
     def _take_ahead(self, settings: Settings, key: str, places: list[Any]) -> None:
@@ -576,13 +487,12 @@ class Explorer(anywidget.AnyWidget):
         known("slider", key, MAIN)
         states = [self._checked({**settings, key: place}) for place in places]
         views = views_in_time(states, self._compute)
-        self.send(*ahead_reply(views, self._request_id))
+        self._replies.ahead(views)
 
     def _take_upload(
         self, number: str, name: str, last: bool, buffer: memoryview
     ) -> None:
         """Take a piece of a file, since a websocket refuses messages over 10 MiB; the last one adds it."""
-        # A file comes in pieces, since a websocket refuses messages over 10 MiB.
         received_bytes = self._uploads.pop(number, b"") + buffer
         if len(received_bytes) > UPLOAD_BYTES:
             megabytes = UPLOAD_BYTES // 1_000_000
@@ -604,27 +514,24 @@ class Explorer(anywidget.AnyWidget):
         changes, image_buffers = why.because(view, self._compute)
         because_reply: BecauseReply = {
             "kind": "because",
-            "request": self._request_id,
+            "request": self._replies.request,
             "changes": changes,
         }
         self.send(because_reply, image_buffers)
-        self._stopped.set()  # the diagnosis that may still be running
-        self._stopped = threading.Event()
-        self._thread.submit(
-            self._explain, view, because_reply, image_buffers, self._stopped
-        )
+        # A diagnosis that may still be running ends, since it is asked no more.
+        self._asked = because_reply
+        self._thread.submit(self._explain, view, because_reply, image_buffers)
 
     def _explain(
         self,
         view: View,
         because_reply: BecauseReply,
         image_buffers: list[bytes],
-        stopped: threading.Event,
     ) -> None:
         def progress(text: str) -> None:
-            if stopped.is_set():
+            if self._asked is not because_reply:
                 raise futures.CancelledError
-            self._say("asking", text, because_reply["request"])
+            self._replies.text("asking", text, because_reply["request"])
 
         try:
             diagnosis = why.diagnose_view(self.classifier, view, progress)
@@ -654,41 +561,18 @@ class Explorer(anywidget.AnyWidget):
                 self._bench = replace(self._bench, fixed=fixed)
 
     def _take_stop(self) -> None:
-        self._stopped.set()
+        self._asked = None
 
     def _take_pin(self, settings: Settings) -> None:
         """Write a case of what is shown, with the fix where a diagnosis of this very state found one."""
         self.settings = settings  # those that the page shows may be newer
         view = self.view
-        if view.label is None:
-            raise ValueError(
-                "Expected a label to pin, received none; say what it shows with Label it"
-            )
-        # The fix: what a diagnosis of this very state found, or the one that is switched on.
-        diagnosis = None
-        if self._diagnosed == view.settings | {"where": None}:
-            diagnosis = self.diagnosis
-        best = None if diagnosis is None else diagnosis.best
-        fix = None if best is None else best.fix.preprocessing
-        if settings["fix"] and view.preprocessing == self._bench.fixed:
-            fix = view.preprocessing
-        # A fix is expected of the classifier from now on, not kept in the case.
-        case_path = pin(
-            self._cases,
-            self.classifier.using(fix) if fix else self.classifier,
-            view.original,
-            view.label,
-            perturbation=view.perturbation,
-            preprocessing=None if fix else view.preprocessing,
-            fault=self._bench.preprocessing(view.settings | {"fix": False})
-            if fix
-            else None,
-            cause="" if best is None else best.cause,
-        )
-        failing = ", which it is not yet" if view.wrong else ""
-        label = self.classifier.class_names[view.label]
-        pinned_text = f"Pinned: {case_path}, expected {label}{failing}"
-        self._say("pinned", pinned_text, self._request_id)
+        best = None
+        # A diagnosis of another state says nothing of this one.
+        if self.diagnosis and self._diagnosed == view.settings | {"where": None}:
+            best = self.diagnosis.best
+        text = why.pinned(self._cases, view, best)
+        self._replies.text("pinned", text)
 
     _handlers: ClassVar[Mapping[str, Callable[..., None]]] = {
         "hello": _take_hello,

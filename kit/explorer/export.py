@@ -1,23 +1,25 @@
 """A page that works without a kernel: the explorer's modules, and the network or a table of predictions."""
 
 import gzip
+import os
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from html import escape
 from itertools import product
+from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from kit._reporting import Progress, Steps
+from kit._reporting import Progress, Steps, say
 from kit._version import __version__
 from kit.explorer import page, why
 from kit.explorer.bench import Bench, View
-from kit.explorer.compact import compact
+from kit.explorer.compact import PageError, compact
 from kit.explorer.panel import chips, panel
 from kit.explorer.replies import step_chips
 from kit.explorer.settings import (
@@ -27,7 +29,7 @@ from kit.explorer.settings import (
     neutral,
     state_of,
 )
-from kit.explorer.shelf import Entry, Shelf
+from kit.explorer.shelf import CAMERA, Entry, Shelf
 from kit.explorer.texts import WORDS, bars, is_prepared_as_in_training
 from kit.images.metadata import without_metadata
 from kit.images.photo import at_least_one
@@ -35,6 +37,7 @@ from kit.perturbation.parameters import PARAMETERS
 from kit.preprocessing import Preprocessing, faults
 from kit.preprocessing.pipeline import contrasts
 from kit.preprocessing.resizing import PILLOW
+from kit.regression.cases import write_file
 from kit.robustness.heatmap import COLD, COVER, HOT
 
 COARSE = {"brightness": 0.1, "noise": 5.0}
@@ -43,6 +46,8 @@ AHEAD = 320
 """Places of a slider to which a page looks ahead."""
 NOT_OFFERED = {"alpha_dropped", "depth_clipped"}
 """Faults of reading a file that a browser, which reads it by itself, cannot repeat."""
+KEPT_KB = 300
+"""Most that a saved notebook keeps of an explorer, in kB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +65,24 @@ class Contents:
     tries: Mapping[str, Settings]
     start: Settings
 
+    def of(self, names: Iterable[str] | None) -> Self:
+        """Leave out other photos, None for none of them, and states that a page does not show."""
+        names = self.shelf if names is None else names
+        # A camera's frame is no photo of a page.
+        shelf = Shelf({name: self.shelf[name] for name in names if name != CAMERA})
+
+        def is_shown(settings: Settings) -> bool:
+            return settings["photo"] in shelf and offered(settings)
+
+        tries = {
+            name: settings
+            for name, settings in self.tries.items()
+            if is_shown(settings)
+        }
+        first = neutral(next(iter(shelf), ""))
+        start = self.start if is_shown(self.start) else first
+        return replace(self, shelf=shelf, tries=tries, start=start)
+
     @property
     def states(self) -> list[Settings]:
         """States that the page has to be able to show."""
@@ -74,6 +97,46 @@ def offered(settings: Settings) -> bool:
         changed_settings(settings).keys() <= computed_keys
         and not chosen_faults & NOT_OFFERED
     )
+
+
+def write(
+    contents: Contents,
+    path: Path,
+    progress: Progress,
+    *,
+    exact: bool,
+    **words: str,
+) -> Path:
+    """Write a page: see `Explorer.export`."""
+    # Before minutes are spent, and before a photo is replaced that stands where the page is named.
+    if path.suffix.lower() != ".html" or not os.access(
+        f"{path.resolve().parent}/", os.W_OK
+    ):
+        raise ValueError(
+            f"Expected a page.html in a folder that can be written, received {str(path)!r}"
+        )
+    reason = ""
+    try:
+        page_parts = network_parts(contents, exact=exact)
+    except PageError as error:
+        reason = str(error)
+        page_parts = table_parts(contents, progress)
+    html = document(contents.bench, page_parts, reason, **words)
+    write_file(path, html.encode())
+    kind = f"predictions, since {reason}" if reason else "the model itself"
+    say(f"{path}: {len(html) / 1e6:.1f} MB with {kind}", progress)
+    return path
+
+
+def kept_parts(contents: Contents, progress: Progress) -> list[str]:
+    """Return what a saved notebook keeps: see `Explorer.keep`."""
+    page_parts = table_parts(contents, progress)
+    kilobytes = sum(map(len, page_parts)) // 1000
+    if kilobytes > KEPT_KB:
+        raise ValueError(
+            f"Expected at most {KEPT_KB} kB to keep, received {kilobytes} kB; use export instead"
+        )
+    return page_parts
 
 
 def network_parts(contents: Contents, *, exact: bool) -> list[str]:
@@ -246,11 +309,11 @@ def _prediction_rows(
     bench = contents.bench
     entry = contents.shelf[photo_name]
     untouched_state, *changed_states = states(contents, photo_name)
-    untouched = bench.look(entry.photo, state_of(untouched_state), None, entry.label)
+    untouched = entry.look(bench, state_of(untouched_state))
 
     views = [untouched]
     views += [
-        bench.look(entry.photo, state_of(settings), untouched, entry.label)
+        entry.look(bench, state_of(settings), untouched)
         for settings in Steps(changed_states, progress_title, "state", progress)
     ]
     classes_of_views = [{bar["index"] for bar in bars(view)} - {-1} for view in views]

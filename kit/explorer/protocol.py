@@ -6,7 +6,7 @@ A test delivers replies to the page, takes what the page sends, and compares bot
 from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
-from kit._checking import known
+from kit._checking import instance, known
 from kit.explorer.settings import Settings
 
 REQUESTS: Mapping[str, Mapping[str, type]] = {
@@ -42,16 +42,18 @@ def request_fields(
     TypeError, ValueError
         An unknown kind, or a field that is missing or of another type.
     """
-    if not isinstance(content, Mapping):
-        raise TypeError(f"Expected a message as an object, received {content!r}")
+    instance("a message", content, Mapping, "an object")
     kind = known("kind of a message", content.get("kind"), REQUESTS)
     sent = {**content, "buffer": memoryview(buffers[0]) if buffers else None}
-    fields = {name: sent.get(name) for name in REQUESTS[kind]}
-    for name, expected in REQUESTS[kind].items():
-        if not isinstance(fields[name], expected):
-            raise TypeError(
-                f"Expected {name} of a message {kind!r} as {expected.__name__}, received {fields[name]!r}"
-            )
+    fields = {
+        name: instance(
+            f"{name} of a message {kind!r}",
+            sent.get(name),
+            expected,
+            expected.__name__,
+        )
+        for name, expected in REQUESTS[kind].items()
+    }
     return kind, fields
 
 
@@ -168,7 +170,10 @@ class JudgedReply(Reply):
 
 
 class TextReply(Reply):
-    """A line: a case that was written (pinned), or how far *Why?* has come (asking)."""
+    """A line: a case that was written (pinned), or how far *Why?* has come (asking).
+
+    It is empty for the first page since a cell was run (fresh).
+    """
 
     text: str
 

@@ -1,23 +1,29 @@
 """The replies to the page's requests for views."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
 from time import perf_counter
 
 import numpy as np
+from ipywidgets import Widget
 
 from kit._arrays import Pixels
+from kit._checking import whole
 from kit.explorer.bench import View
 from kit.explorer.protocol import (
     AheadReply,
     Chip,
     Heat,
+    JudgedReply,
+    NoiseReply,
     PreviewSource,
     Shown,
+    TextReply,
     ViewReply,
+    WhereReply,
 )
-from kit.explorer.settings import MAIN, step_words
+from kit.explorer.settings import MAIN, Settings, step_words
 from kit.explorer.texts import (
     WORDS,
     answer_name,
@@ -27,7 +33,7 @@ from kit.explorer.texts import (
     verdict,
 )
 from kit.images.opening import Decoding
-from kit.perturbation import PARAMETERS
+from kit.perturbation import PARAMETERS, noise_field
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.scaling import range_words
 
@@ -133,31 +139,26 @@ def shown(view: View) -> tuple[Shown, bytes]:
     return message, model_input.tobytes() + heat_bytes
 
 
-def ahead_reply(
-    views: Sequence[View], request_id: str
-) -> tuple[AheadReply, list[bytes]]:
-    """Answer for settings that nobody has chosen yet."""
-    messages_and_bytes = [shown(view) for view in views]
-    reply: AheadReply = {
-        "kind": "ahead",
-        "request": request_id,
-        "views": [message for message, _ in messages_and_bytes],
-    }
-    return reply, [
-        padded(b"".join(input_bytes for _, input_bytes in messages_and_bytes))
-    ]
-
-
 @dataclass(eq=False)
 class Replies:
-    """Answers with views, and knows which photo the page holds, so that each is sent once."""
+    """Answers the page's messages, and knows which photo the page holds, so that each is sent once.
 
+    Attributes
+    ----------
+    widget
+        What sends them.
+    request
+        Number of the message that is being answered; empty where the page has not asked.
+    sent_photo
+        Name and decoding of the photo that the page holds.
+    """
+
+    widget: Widget
+    request: str = ""
     sent_photo: tuple[str, Decoding] | None = None
 
-    def answer(
-        self, view: View, request_id: str, started_seconds: float
-    ) -> tuple[ViewReply, list[bytes]]:
-        """Answer with a view."""
+    def view(self, view: View, started_seconds: float) -> None:
+        """Answer with a view, which took from then on."""
         message, input_bytes = shown(view)
         pixels, source = self._preview(view)
         buffers = [padded(input_bytes)]
@@ -166,19 +167,68 @@ class Replies:
         reply: ViewReply = {
             **message,
             "kind": "view",
-            "request": request_id,
+            "request": self.request,
             "source": source,
             "kernelMs": round(1000 * (perf_counter() - started_seconds), 1),
         }
-        return reply, buffers
+        self.widget.send(reply, buffers)
+
+    def ahead(self, views: Sequence[View]) -> None:
+        """Answer for settings that nobody has chosen yet."""
+        messages_and_bytes = [shown(view) for view in views]
+        reply: AheadReply = {
+            "kind": "ahead",
+            "request": self.request,
+            "views": [message for message, _ in messages_and_bytes],
+        }
+        input_bytes = b"".join(input_bytes for _, input_bytes in messages_and_bytes)
+        self.widget.send(reply, [padded(input_bytes)])
+
+    def where(self, view: View, *, waits: bool) -> None:
+        """Answer with a heat map that has grown by a row; `waits` while there are more to come."""
+        heat, heat_bytes = heat_map(view)
+        if heat:
+            heat["waits"] = waits
+        reply: WhereReply = {
+            "kind": "where",
+            "request": self.request,
+            "settings": view.settings,
+            "where": heat,
+        }
+        self.widget.send(reply, [padded(heat_bytes)])
+
+    def judged(self, views: Iterable[View], settings: Settings) -> None:
+        """Say of labelled photos whether their prediction is correct."""
+        reply: JudgedReply = {
+            "kind": "judged",
+            "request": self.request,
+            "settings": settings,
+            "marks": {
+                view.settings["photo"]: answer_of(view)["state"] for view in views
+            },
+        }
+        self.widget.send(reply, [padded(b"")])
+
+    def noise(self, seed: int, count: int) -> None:
+        """Answer with the beginning of the noise field of a seed."""
+        # At most what the page needs for the largest photo that it perturbs by itself, of three channels.
+        count = min(whole("count", count, 0, None), 3 * LIVE_PIXELS)
+        field = noise_field(whole("seed", seed, 0, None), count)
+        reply: NoiseReply = {"kind": "noise", "request": self.request, "seed": seed}
+        self.widget.send(reply, [field.tobytes()])
+
+    def text(self, kind: str, text: str, request: str = "") -> None:
+        """Answer with a line, also a message that came before."""
+        request = request or self.request
+        reply: TextReply = {"kind": kind, "request": request, "text": text}
+        self.widget.send(reply)
 
     def _preview(self, view: View) -> tuple[Pixels | None, PreviewSource]:
         """Pixels of the photo for the page, None where it has them, and what they are."""
         height, width = view.source.size
-        has_folded = any(
-            view.settings[key] != PARAMETERS[key].neutral for key in FOLDED
+        page_perturbs = (
+            height * width <= LIVE_PIXELS and not FOLDED & view.changed.keys()
         )
-        page_perturbs = height * width <= LIVE_PIXELS and not has_folded
         pixels = view.source.pixels if page_perturbs else view.photo.pixels
         # Of a larger photo every second, third and so on, up to LIVE_PIXELS: to look at, never to predict.
         step = ceil(sqrt(height * width / LIVE_PIXELS))

@@ -1,4 +1,4 @@
-"""The photos of an explorer, by name, with their thumbnails."""
+"""The photos of an explorer, by name, with their thumbnails and views."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,8 +7,10 @@ from math import prod
 from PIL import Image, ImageOps
 
 from kit._arrays import Pixels
-from kit.explorer.bench import View
+from kit._checking import known
+from kit.explorer.bench import Bench, View
 from kit.explorer.protocol import PhotoRow
+from kit.explorer.settings import State, neutral, state_of
 from kit.images import Photo
 from kit.images.photo import encoded
 
@@ -46,9 +48,34 @@ class Entry:
         step = max(1, min(self.photo.size) // (2 * THUMBNAIL))
         return small_jpeg(self.photo.pixels[::step, ::step], THUMBNAIL)
 
+    def look(self, bench: Bench, state: State, reference: View | None = None) -> View:
+        """Return the view of the photo in a state."""
+        return bench.look(self.photo, state, reference, self.label)
+
+    def view(self, bench: Bench, state: State) -> View:
+        """Return the view of the photo in a state, compared with its untouched one."""
+        if self.reference is None:
+            self.reference = self.look(
+                bench, state_of(neutral(state.settings["photo"]))
+            )
+        untouched = self.reference.settings
+        if state.settings == untouched:
+            return self.reference
+        # The untouched photo with a heat map is compared with nothing but itself.
+        untouched_with_map = untouched | {"where": state.settings["where"]}
+        if state.settings == untouched_with_map:
+            return self.look(bench, state)
+        return self.look(bench, state, self.reference)
+
 
 class Shelf(dict[str, Entry]):
-    """Photos by name, in the order in which they came; names are made unique."""
+    """Photos by name, in the order in which they came; names are made unique.
+
+    A name that is none raises a ValueError, which says the nearest.
+    """
+
+    def __missing__(self, name: str) -> Entry:
+        raise KeyError(known("photo", name, self))
 
     def add(
         self, photo: Photo, label: int | None = None, *, added: bool = False

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from kit.classifier import Classifier
-from kit.diagnosis import Diagnosis, diagnose
+from kit.diagnosis import Diagnosis, Finding, diagnose
 from kit.explorer.bench import View
 from kit.explorer.protocol import Changes, ExplainedContent, Reason
 from kit.explorer.settings import (
@@ -25,6 +26,7 @@ from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import STEPS
 from kit.preprocessing.pipeline import contrasts
+from kit.regression.cases import pin
 
 Compute = Callable[[State], View]
 FALL = 0.2
@@ -348,6 +350,35 @@ def _view_with(view: View, fixed: Preprocessing) -> View:
         view.untouched,
         view.label,
     )
+
+
+def pinned(folder: Path, view: View, best: Finding | None) -> str:
+    """Write a case of what is shown, and say so; `best` is what a diagnosis of this state found.
+
+    With a fix, from there or switched on, the case is red until the classifier has it.
+    """
+    if view.label is None:
+        raise ValueError(
+            "Expected a label to pin, received none; say what it shows with Label it"
+        )
+    bench = view.bench
+    fix = None if best is None else best.fix.preprocessing
+    if view.settings["fix"] and view.preprocessing == bench.fixed:
+        fix = view.preprocessing
+    # A fix is expected of the classifier from now on, not kept in the case.
+    case_path = pin(
+        folder,
+        bench.classifier.using(fix) if fix else bench.classifier,
+        view.original,
+        view.label,
+        perturbation=view.perturbation,
+        preprocessing=None if fix else view.preprocessing,
+        fault=bench.preprocessing(view.settings | {"fix": False}) if fix else None,
+        cause="" if best is None else best.cause,
+    )
+    failing = ", which it is not yet" if view.wrong else ""
+    label = bench.classifier.class_names[view.label]
+    return f"Pinned: {case_path}, expected {label}{failing}"
 
 
 def plain(text: str) -> str:
