@@ -1,12 +1,11 @@
 """Answers ahead of a hand: how many."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator
 from time import perf_counter
 
 from kit._checking import whole
 from kit.explorer.bench import View
-from kit.explorer.settings import State
 
 VARIABLE = "KIT_EXPLORER_AHEAD"
 """Environment variable with the number of positions; a hub sets it to 0."""
@@ -31,14 +30,10 @@ def positions_ahead(positions: int | None) -> int:
     return whole(VARIABLE, int(text) if text.isdecimal() else text, 0, 10_000)
 
 
-def views_in_time(
-    states: Sequence[State], compute: Callable[[State], View]
-) -> list[View]:
-    """Return as many views as the time allows, one at least."""
+def in_time(views: Iterable[View]) -> Iterator[View]:
+    """Compute as many views as the time allows, one at least."""
     ended = perf_counter() + SECONDS
-    views: list[View] = []
-    for state in states:
-        views.append(compute(state))
+    for view in views:
+        yield view
         if perf_counter() > ended:
-            break
-    return views
+            return

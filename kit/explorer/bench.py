@@ -156,9 +156,7 @@ class Bench:
 
     def base(self, settings: Settings) -> Preprocessing:
         """Preprocessing that the settings start from."""
-        if settings["fix"] and self.fixed is not None:
-            return self.fixed
-        return self.trained
+        return (settings["fix"] and self.fixed) or self.trained
 
     def preprocessing(self, settings: Settings) -> Preprocessing:
         """Preprocessing that the settings describe, with the chosen faults in the order of the steps."""

@@ -1,6 +1,6 @@
 """A network as a page holds it: for one image, and with rounded weights."""
 
-import gzip
+import zlib
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -25,6 +25,9 @@ KEPT_BYTES = 4096
 """Bytes up to which constants stay as they are."""
 ROUNDED_BITS = 12
 """Of the 23 bits of a weight's fraction, those that are rounded to zeros, which gzip makes small."""
+
+GZIP = 31
+"""By this number of bits for its window zlib writes the format of gzip."""
 
 
 class PageError(ValueError):
@@ -77,7 +80,9 @@ def compact(
         # Such as a network that rounds to 8 bits between its layers.
         if not is_equal(data):
             raise PageError("rounding alone changes what this network predicts")
-    return gzip.compress(byte_planes(network), 6, mtime=0), map_weights
+    # Rounded weights repeat only by chance, where a reference back costs more than the bytes themselves.
+    packer = zlib.compressobj(wbits=GZIP, strategy=zlib.Z_RLE)
+    return packer.compress(byte_planes(network)) + packer.flush(), map_weights
 
 
 def _for_one_image(

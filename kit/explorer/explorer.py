@@ -19,13 +19,13 @@ import traitlets
 from IPython.display import display, update_display
 
 from kit._arrays import Float32
-from kit._checking import known, printable
+from kit._checking import instance, known, printable
 from kit._reporting import Progress
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices, label_indices
 from kit.classifier.predictions import Predictions
 from kit.explorer import export, page, why
-from kit.explorer.ahead import positions_ahead, views_in_time
+from kit.explorer.ahead import in_time, positions_ahead
 from kit.explorer.bench import Bench, View
 from kit.explorer.export import Contents
 from kit.explorer.note import note
@@ -347,9 +347,6 @@ class Explorer(anywidget.AnyWidget):
     def _compute(self, state: State) -> View:
         return self._shelf[state.settings["photo"]].view(self._bench, state)
 
-    def _look(self, state: State) -> View:
-        return self._shelf[state.settings["photo"]].look(self._bench, state)
-
     @traitlets.validate("settings")
     def _validate(self, proposal: dict[str, Any]) -> Settings:
         try:
@@ -392,9 +389,9 @@ class Explorer(anywidget.AnyWidget):
         self, _widget: object, content: Any, buffers: list[memoryview]
     ) -> None:
         with self._lock:
-            if isinstance(content, dict):
-                self._replies.request = printable(str(content.get("request", "")))[:100]
             try:
+                instance("a message", content, dict, "an object")
+                self._replies.request = printable(str(content.get("request", "")))[:100]
                 kind, fields = request_fields(content, buffers)
                 self._handlers[kind](self, **fields)
             except Exception as error:  # noqa: BLE001 - as in _update
@@ -455,9 +452,13 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_judge(self, settings: Settings, photos: list[Any]) -> None:
         """Say of as many labelled photos as the time allows whether their prediction is correct."""
-        states = [self._checked({**settings, "photo": name}) for name in photos]
-        views = views_in_time(states, self._look)
-        self._replies.judged(views, settings)
+        views = (
+            self._shelf[name].look(
+                self._bench, self._checked({**settings, "photo": name})
+            )
+            for name in photos
+        )
+        self._replies.judged(in_time(views), settings)
 
     def _take_noise(self, seed: int, count: int) -> None:
         self._replies.noise(seed, count)
@@ -486,8 +487,7 @@ class Explorer(anywidget.AnyWidget):
         """Answer for settings that nobody has chosen yet, as many as the time allows."""
         known("slider", key, MAIN)
         states = [self._checked({**settings, key: place}) for place in places]
-        views = views_in_time(states, self._compute)
-        self._replies.ahead(views)
+        self._replies.ahead(in_time(map(self._compute, states)))
 
     def _take_upload(
         self, number: str, name: str, last: bool, buffer: memoryview
@@ -495,9 +495,8 @@ class Explorer(anywidget.AnyWidget):
         """Take a piece of a file, since a websocket refuses messages over 10 MiB; the last one adds it."""
         received_bytes = self._uploads.pop(number, b"") + buffer
         if len(received_bytes) > UPLOAD_BYTES:
-            megabytes = UPLOAD_BYTES // 1_000_000
             raise ValueError(
-                f"Expected an image of at most {megabytes} MB, received more: {name}"
+                f"Expected an image of at most {UPLOAD_BYTES // 1_000_000} MB, received more: {name}"
             )
         if last:
             self.add(received_bytes, name=name)

@@ -18,6 +18,7 @@ import numpy as np
 from kit._reporting import Progress, Steps, say
 from kit._version import __version__
 from kit.explorer import page, why
+from kit.explorer.ahead import POSITIONS
 from kit.explorer.bench import Bench, View
 from kit.explorer.compact import PageError, compact
 from kit.explorer.panel import chips, panel
@@ -26,6 +27,7 @@ from kit.explorer.settings import (
     MAIN,
     Settings,
     changed_settings,
+    differing,
     neutral,
     state_of,
 )
@@ -42,8 +44,6 @@ from kit.robustness.heatmap import COLD, COVER, HOT
 
 COARSE = {"brightness": 0.1, "noise": 5.0}
 """Steps of the sliders of a page with a table."""
-AHEAD = 320
-"""Places of a slider to which a page looks ahead."""
 NOT_OFFERED = {"alpha_dropped", "depth_clipped"}
 """Faults of reading a file that a browser, which reads it by itself, cannot repeat."""
 KEPT_KB = 300
@@ -193,7 +193,7 @@ def _file_without_metadata(entry: Entry) -> bytes:
 def _panel(contents: Contents) -> dict[str, Any]:
     """Return what a page without a kernel is told once."""
     classifier = contents.bench.classifier
-    live_panel = panel(contents.bench, contents.shelf, contents.tries, ahead=AHEAD)
+    live_panel = panel(contents.bench, contents.shelf, contents.tries, ahead=POSITIONS)
     labels = {
         name: classifier.class_names[entry.label]
         for name, entry in contents.shelf.items()
@@ -246,11 +246,7 @@ def _steps_and_choices(trained: Preprocessing) -> dict[str, Any]:
         choices_of_step[fault.step][fault.name] = {
             "chip": step_chips(faulty, trained)[fault.step],
             "sentence": " ".join(contrasts(faulty, trained).values()),
-            "changes": {
-                name: value
-                for name, value in plain_steps(faulty).items()
-                if value != steps[name]
-            },
+            "changes": differing(plain_steps(faulty), steps),
         }
     return {"steps": steps, "choices": choices_of_step}
 
@@ -340,11 +336,7 @@ def _prediction_row(view: View, class_indices: Sequence[int]) -> dict[str, Any]:
             "values": heat.cells.round(2).ravel().tolist(),
         }
     return {
-        "settings": {
-            key: value
-            for key, value in view.settings.items()
-            if value != default_settings[key]
-        },
+        "settings": differing(view.settings, default_settings),
         "classes": class_indices,
         "row": view.probabilities[class_indices].round(6).tolist(),
         "calibrated": calibrated[class_indices].round(6).tolist(),

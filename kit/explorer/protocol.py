@@ -33,7 +33,7 @@ Each has a ``request`` as well, which the reply repeats; a page knows by it what
 
 
 def request_fields(
-    content: Any, buffers: Sequence[memoryview]
+    content: Mapping[str, Any], buffers: Sequence[memoryview]
 ) -> tuple[str, dict[str, Any]]:
     """Return the kind of a message of the page, and the fields of that kind.
 
@@ -42,7 +42,6 @@ def request_fields(
     TypeError, ValueError
         An unknown kind, or a field that is missing or of another type.
     """
-    instance("a message", content, Mapping, "an object")
     kind = known("kind of a message", content.get("kind"), REQUESTS)
     sent = {**content, "buffer": memoryview(buffers[0]) if buffers else None}
     fields = {

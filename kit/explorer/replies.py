@@ -1,6 +1,6 @@
 """The replies to the page's requests for views."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, sqrt
 from time import perf_counter
@@ -173,7 +173,7 @@ class Replies:
         }
         self.widget.send(reply, buffers)
 
-    def ahead(self, views: Sequence[View]) -> None:
+    def ahead(self, views: Iterable[View]) -> None:
         """Answer for settings that nobody has chosen yet."""
         messages_and_bytes = [shown(view) for view in views]
         reply: AheadReply = {

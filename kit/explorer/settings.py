@@ -28,10 +28,15 @@ def neutral(photo: str) -> Settings:
     return {"photo": photo} | _NEUTRAL
 
 
+def differing(values: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those values that differ from the others of their names."""
+    return {name: value for name, value in values.items() if value != others[name]}
+
+
 def changed_settings(settings: Settings) -> Settings:
     """Return what is not as it is untouched, without what changes no prediction by itself."""
     untouched = neutral(settings["photo"]) | {"where": settings["where"]}
-    changed = {key: value for key, value in settings.items() if value != untouched[key]}
+    changed = differing(settings, untouched)
     perturbations = changed.keys() & PARAMETERS
     # A parameter that only steers another one, such as an angle, does nothing without that one;
     # without any perturbation at work, nothing is drawn from the seed.

@@ -81,10 +81,12 @@ class Shelf(dict[str, Entry]):
         self, photo: Photo, label: int | None = None, *, added: bool = False
     ) -> str:
         """Put a photo there, and return its name, or raise a ValueError beyond `ADDED_BYTES`."""
-        if added and self._added_bytes() >= ADDED_BYTES:
-            raise ValueError(
-                f"Expected at most {ADDED_BYTES} bytes of added images; remove one"
-            )
+        if added:
+            sizes = [entry.photo.size for entry in self.values() if entry.added]
+            if 3 * sum(map(prod, sizes)) >= ADDED_BYTES:
+                raise ValueError(
+                    f"Expected at most {ADDED_BYTES} bytes of added images; remove one"
+                )
         name = photo.name
         number = 1
         while name in self or name == CAMERA:
@@ -94,9 +96,6 @@ class Shelf(dict[str, Entry]):
         if len(self) <= THUMBNAILS:
             self[name].thumbnail  # noqa: B018  made while the photo has its pixels
         return name
-
-    def _added_bytes(self) -> int:
-        return sum(3 * prod(entry.photo.size) for entry in self.values() if entry.added)
 
     def rows(self) -> list[PhotoRow]:
         """Return the strip of the page, on which a camera's frame has no place."""

@@ -14,6 +14,7 @@ from kit.explorer.settings import (
     Settings,
     State,
     change_words,
+    differing,
     neutral,
     state_of,
 )
@@ -177,11 +178,7 @@ def _own_changes_reason(
         "advice": "",
         "button": undo_words.format(words=first.words),
         "guilty": sorted(guilty),
-        "apply": {
-            key: value
-            for key, value in after.settings.items()
-            if value != view.settings[key]
-        },
+        "apply": differing(after.settings, view.settings),
     }
     title = WORDS["title_without"].format(words=first.words)
     return _with_pictures(reason, view, after, title)

@@ -17,8 +17,6 @@ MODULES: tuple[str, ...] = (
     "preview",
     "files",
     "controls",
-)
-MODULES += (
     "camera",
     "labels",
     "flip",
