@@ -14,12 +14,25 @@ from kit.explorer.settings import (
     Settings,
     State,
     changed_settings,
+    neutral,
+    state_of,
 )
 from kit.images import Photo
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing, faults
 from kit.robustness.heatmap import Heatmap, class_activation
 from kit.robustness.novelty import Novelty, novelty_of
+
+
+@dataclass(eq=False)
+class Entry:
+    """A photo, the index of its class where that is known, and its untouched view once there is one."""
+
+    photo: Photo
+    label: int | None = None
+    added: bool = False
+    thumbnail: bytes = b""
+    reference: "View | None" = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,17 +179,25 @@ class Bench:
                 preprocessing = faults.CATALOGUE[settings[step]].apply(preprocessing)
         return preprocessing
 
-    def look(
-        self,
-        photo: Photo,
-        state: State,
-        reference: View | None = None,
-        label: int | None = None,
-    ) -> View:
+    def view(self, entry: Entry, state: State) -> View:
+        """Return the view of a photo, compared with its untouched one."""
+        if entry.reference is None:
+            untouched_state = state_of(neutral(state.settings["photo"]))
+            entry.reference = self.look(entry, untouched_state)
+        untouched = entry.reference.settings
+        if state.settings == untouched:
+            return entry.reference
+        # The untouched photo with a heat map is compared with nothing but itself.
+        untouched_with_map = untouched | {"where": state.settings["where"]}
+        if state.settings == untouched_with_map:
+            return self.look(entry, state)
+        return self.look(entry, state, entry.reference)
+
+    def look(self, entry: Entry, state: State, reference: View | None = None) -> View:
         """Take one photo along the whole path: decode, perturb, preprocess, predict."""
         settings = state.settings
         preprocessing = self.preprocessing(settings)
-        source = photo.decoded(preprocessing.decoding)
+        source = entry.photo.decoded(preprocessing.decoding)
         perturbed = state.perturbation.apply(source)
         tensor = preprocessing.apply(perturbed)
         # The last feature map is an output more, which only novelty and heat maps need. Without it, Keras may
@@ -192,12 +213,12 @@ class Bench:
             settings=settings,
             perturbation=state.perturbation,
             preprocessing=preprocessing,
-            original=photo,
+            original=entry.photo,
             source=source,
             photo=perturbed,
             tensor=tensor,
             probabilities=probabilities,
             reference=reference,
-            label=label,
+            label=entry.label,
             features=features,
         )

@@ -26,9 +26,6 @@ KEPT_BYTES = 4096
 ROUNDED_BITS = 12
 """Of the 23 bits of a weight's fraction, those that are rounded to zeros, which gzip makes small."""
 
-GZIP = 31
-"""By this number of bits for its window zlib writes the format of gzip."""
-
 
 class PageError(ValueError):
     """Why a page cannot run a network."""
@@ -81,7 +78,10 @@ def compact(
         if not is_equal(data):
             raise PageError("rounding alone changes what this network predicts")
     # Rounded weights repeat only by chance, where a reference back costs more than the bytes themselves.
-    packer = zlib.compressobj(wbits=GZIP, strategy=zlib.Z_RLE)
+    packer = zlib.compressobj(
+        wbits=31,  # in gzip's format
+        strategy=zlib.Z_RLE,
+    )
     return packer.compress(byte_planes(network)) + packer.flush(), map_weights
 
 

@@ -4,7 +4,7 @@ The page sends its newest settings once the reply to the last has come, so a dra
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent import futures
 from dataclasses import replace
 from os import PathLike
@@ -26,7 +26,7 @@ from kit.classifier.labels import Labels, class_indices, label_indices
 from kit.classifier.predictions import Predictions
 from kit.explorer import export, page, why
 from kit.explorer.ahead import in_time, positions_ahead
-from kit.explorer.bench import Bench, View
+from kit.explorer.bench import Bench, Entry, View
 from kit.explorer.export import Contents
 from kit.explorer.note import note
 from kit.explorer.panel import UPLOAD_BYTES, panel
@@ -45,7 +45,7 @@ from kit.explorer.settings import (
     neutral,
     state_of,
 )
-from kit.explorer.shelf import CAMERA, Entry, Shelf
+from kit.explorer.shelf import CAMERA, Shelf
 from kit.explorer.texts import prediction_text
 from kit.images import Photo, Pictures, load_image
 from kit.images.photo import at_least_one, each_picture
@@ -136,7 +136,6 @@ class Explorer(anywidget.AnyWidget):
         self._replies = Replies(self)
         self._thread = futures.ThreadPoolExecutor(1, "explorer-why")
         self._asked: BecauseReply | None = None
-        self._occlusion_rows: Iterator[Float32] = iter(())
         self.diagnosis: Diagnosis | None = None
         self._diagnosed: Settings = {}
         for picture, label in zip(pictures, class_of_photo, strict=True):
@@ -345,7 +344,7 @@ class Explorer(anywidget.AnyWidget):
         }
 
     def _compute(self, state: State) -> View:
-        return self._shelf[state.settings["photo"]].view(self._bench, state)
+        return self._bench.view(self._shelf[state.settings["photo"]], state)
 
     @traitlets.validate("settings")
     def _validate(self, proposal: dict[str, Any]) -> Settings:
@@ -439,8 +438,7 @@ class Explorer(anywidget.AnyWidget):
         if cells is not None:
             self._shown = replace(view, occluded=cells)
         # Until no row is left to come.
-        waits = cells is not None
-        self._replies.where(self._shown, waits=waits)
+        self._replies.where(self._shown, waits=cells is not None)
 
     def _take_label(self, photo: str, label: str) -> None:
         """Note what a photo shows; an empty label takes it back."""
@@ -453,8 +451,8 @@ class Explorer(anywidget.AnyWidget):
     def _take_judge(self, settings: Settings, photos: list[Any]) -> None:
         """Say of as many labelled photos as the time allows whether their prediction is correct."""
         views = (
-            self._shelf[name].look(
-                self._bench, self._checked({**settings, "photo": name})
+            self._bench.look(
+                self._shelf[name], self._checked({**settings, "photo": name})
             )
             for name in photos
         )
@@ -554,10 +552,9 @@ class Explorer(anywidget.AnyWidget):
                 self.diagnosis = diagnosis
                 self._diagnosed = settings | {"where": None}
             best = diagnosis.best
-            fixed = None if best is None else best.fix.preprocessing
             # While the fix is on, another one would change what the settings mean.
-            if fixed is not None and not self.settings["fix"]:
-                self._bench = replace(self._bench, fixed=fixed)
+            if best and best.fix.preprocessing and not self.settings["fix"]:
+                self._bench = replace(self._bench, fixed=best.fix.preprocessing)
 
     def _take_stop(self) -> None:
         self._asked = None
@@ -570,8 +567,7 @@ class Explorer(anywidget.AnyWidget):
         # A diagnosis of another state says nothing of this one.
         if self.diagnosis and self._diagnosed == view.settings | {"where": None}:
             best = self.diagnosis.best
-        text = why.pinned(self._cases, view, best)
-        self._replies.text("pinned", text)
+        self._replies.text("pinned", why.pinned(self._cases, view, best))
 
     _handlers: ClassVar[Mapping[str, Callable[..., None]]] = {
         "hello": _take_hello,

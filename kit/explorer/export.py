@@ -19,7 +19,7 @@ from kit._reporting import Progress, Steps, say
 from kit._version import __version__
 from kit.explorer import page, why
 from kit.explorer.ahead import POSITIONS
-from kit.explorer.bench import Bench, View
+from kit.explorer.bench import Bench, Entry, View
 from kit.explorer.compact import PageError, compact
 from kit.explorer.panel import chips, panel
 from kit.explorer.replies import step_chips
@@ -31,7 +31,7 @@ from kit.explorer.settings import (
     neutral,
     state_of,
 )
-from kit.explorer.shelf import CAMERA, Entry, Shelf
+from kit.explorer.shelf import CAMERA, Shelf
 from kit.explorer.texts import WORDS, bars, is_prepared_as_in_training
 from kit.images.metadata import without_metadata
 from kit.images.photo import at_least_one
@@ -305,11 +305,11 @@ def _prediction_rows(
     bench = contents.bench
     entry = contents.shelf[photo_name]
     untouched_state, *changed_states = states(contents, photo_name)
-    untouched = entry.look(bench, state_of(untouched_state))
+    untouched = bench.look(entry, state_of(untouched_state))
 
     views = [untouched]
     views += [
-        entry.look(bench, state_of(settings), untouched)
+        bench.look(entry, state_of(settings), untouched)
         for settings in Steps(changed_states, progress_title, "state", progress)
     ]
     classes_of_views = [{bar["index"] for bar in bars(view)} - {-1} for view in views]

@@ -1,16 +1,13 @@
-"""The photos of an explorer, by name, with their thumbnails and views."""
+"""The photos of an explorer, by name, with their thumbnails."""
 
-from dataclasses import dataclass
-from functools import cached_property
 from math import prod
 
 from PIL import Image, ImageOps
 
 from kit._arrays import Pixels
 from kit._checking import known
-from kit.explorer.bench import Bench, View
+from kit.explorer.bench import Entry
 from kit.explorer.protocol import PhotoRow
-from kit.explorer.settings import State, neutral, state_of
 from kit.images import Photo
 from kit.images.photo import encoded
 
@@ -31,41 +28,6 @@ def small_jpeg(pixels: Pixels, side: int) -> bytes:
     # Small images are enlarged in whole pixels, so that none of them is invented.
     image = ImageOps.scale(image, side // max(image.size), Image.Resampling.NEAREST)
     return encoded(image, "JPEG", quality=85)
-
-
-@dataclass(eq=False)
-class Entry:
-    """A photo, the index of its class where that is known, and its untouched view once there is one."""
-
-    photo: Photo
-    label: int | None = None
-    added: bool = False
-    reference: View | None = None
-
-    @cached_property
-    def thumbnail(self) -> bytes:
-        """A small JPEG."""
-        step = max(1, min(self.photo.size) // (2 * THUMBNAIL))
-        return small_jpeg(self.photo.pixels[::step, ::step], THUMBNAIL)
-
-    def look(self, bench: Bench, state: State, reference: View | None = None) -> View:
-        """Return the view of the photo in a state."""
-        return bench.look(self.photo, state, reference, self.label)
-
-    def view(self, bench: Bench, state: State) -> View:
-        """Return the view of the photo in a state, compared with its untouched one."""
-        if self.reference is None:
-            self.reference = self.look(
-                bench, state_of(neutral(state.settings["photo"]))
-            )
-        untouched = self.reference.settings
-        if state.settings == untouched:
-            return self.reference
-        # The untouched photo with a heat map is compared with nothing but itself.
-        untouched_with_map = untouched | {"where": state.settings["where"]}
-        if state.settings == untouched_with_map:
-            return self.look(bench, state)
-        return self.look(bench, state, self.reference)
 
 
 class Shelf(dict[str, Entry]):
@@ -92,21 +54,22 @@ class Shelf(dict[str, Entry]):
         while name in self or name == CAMERA:
             number += 1
             name = f"{photo.name} ({number})"
-        self[name] = Entry(photo, label, added)
-        if len(self) <= THUMBNAILS:
-            self[name].thumbnail  # noqa: B018  made while the photo has its pixels
+        thumbnail = b""  # of which the page shows the name alone
+        if len(self) < THUMBNAILS:
+            step = max(1, min(photo.size) // (2 * THUMBNAIL))
+            thumbnail = small_jpeg(photo.pixels[::step, ::step], THUMBNAIL)
+        self[name] = Entry(photo, label, added, thumbnail)
         return name
 
     def rows(self) -> list[PhotoRow]:
         """Return the strip of the page, on which a camera's frame has no place."""
-        # Of a photo beyond THUMBNAILS the page shows the name alone.
         return [
             {
                 "name": name,
                 "added": entry.added,
-                "labelled": index < THUMBNAILS and entry.label is not None,
-                "thumbnail": entry.thumbnail if index < THUMBNAILS else b"",
+                "labelled": bool(entry.thumbnail) and entry.label is not None,
+                "thumbnail": entry.thumbnail,
             }
-            for index, (name, entry) in enumerate(self.items())
+            for name, entry in self.items()
             if name != CAMERA
         ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kit.classifier import Classifier
 from kit.diagnosis import Diagnosis, Finding, diagnose
-from kit.explorer.bench import View
+from kit.explorer.bench import Entry, View
 from kit.explorer.protocol import Changes, ExplainedContent, Reason
 from kit.explorer.settings import (
     FAULTLESS,
@@ -342,10 +342,9 @@ def _view_with(view: View, fixed: Preprocessing) -> View:
     """Return the view of the same photo, perturbed as it is, with this preprocessing."""
     # As if `fixed` were the preprocessing of training, so that nothing is left to undo or to fix.
     return replace(view.bench, trained=fixed).look(
-        view.original,
+        Entry(view.original, view.label),
         state_of(view.settings | FAULTLESS | {"fix": False}),
         view.untouched,
-        view.label,
     )
 
 

@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 
 from kit import samples
-from kit.explorer.bench import Bench
+from kit.explorer.bench import Bench, Entry
 from kit.explorer.settings import complete_settings, neutral, state_of
 
 
@@ -20,19 +20,18 @@ class Look:
         self.bench = bench
         self.names = bench.classifier.class_names
         self._known = {
-            photo.name: (photo, label)
+            photo.name: Entry(photo, label)
             for photo, label in zip(photos, labels, strict=True)
         }
         self.untouched = cache(self.untouched)
 
     def untouched(self, name):
-        photo, label = self._known[name]
-        return self.bench.look(photo, state_of(neutral(name)), None, label)
+        return self.bench.look(self._known[name], state_of(neutral(name)))
 
     def at(self, state):
         """View for a state."""
-        photo, label = self._known[state.settings["photo"]]
-        return self.bench.look(photo, state, self.untouched(photo.name), label)
+        name = state.settings["photo"]
+        return self.bench.look(self._known[name], state, self.untouched(name))
 
     def __call__(self, name="espresso.jpg", **changed):
         """View of a photo with what is changed about it."""

@@ -5,8 +5,8 @@ import pytest
 from kit.explorer.ahead import (
     POSITIONS,
     VARIABLE,
+    in_time,
     positions_ahead,
-    views_in_time,
 )
 from kit.explorer.explorer import Explorer
 from kit.explorer.settings import neutral, state_of
@@ -39,8 +39,8 @@ def test_one_reply_takes_no_longer_than_a_hand_would_notice(look):
     wanted = [
         state_of(neutral("cat.jpg") | {"noise": place}) for place in range(1, 101)
     ]
-    assert views_in_time([], look.at) == []
-    found = views_in_time(wanted, look.at)
+    assert list(in_time([])) == []
+    found = list(in_time(map(look.at, wanted)))
     assert 1 <= len(found) < len(wanted)
     assert [view.settings for view in found] == [
         state.settings for state in wanted[: len(found)]

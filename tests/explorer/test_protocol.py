@@ -58,7 +58,7 @@ def replies(fashion, clothes, tmp_path_factory):
         ("ExplainedReply", *last),
     ]
     recorded["pin"] = [("TextReply", {"kind": "pinned", "text": "Pinned."}, None)]
-    recorded["keep"] = [("Reply", {"kind": "fresh"}, None)]
+    recorded["keep"] = [("TextReply", {"kind": "fresh", "text": ""}, None)]
     return recorded, panel(explorer)
 
 

@@ -8,7 +8,7 @@ import pytest
 import kit
 from kit import faults, load_image
 from kit.explorer import texts
-from kit.explorer.bench import Bench
+from kit.explorer.bench import Bench, Entry
 from kit.explorer.explorer import Explorer
 from kit.explorer.settings import (
     State,
@@ -90,7 +90,7 @@ def test_a_temperature_gives_every_bar_a_calibrated_one(look, classifier):
     assert texts.bars(look())[0]["calibratedText"] == texts.bars(look())[0]["text"]
     tempered = classifier.tempered(2.0)
     shown = replace(look.bench, classifier=tempered).look(
-        look().source, state_of(look().settings)
+        Entry(look().source), state_of(look().settings)
     )
     by_hand = np.sqrt(look().probabilities)  # a temperature of 2 halves the logits
     calibrated = float(by_hand.max() / by_hand.sum())
@@ -111,7 +111,7 @@ def test_the_answer_can_be_none_of_these(fashion, clothes, novelty):
         (clothes[1000], knowing),
         (digit, fashion),
     ):
-        shown = Bench.of(classifier).look(photo, state_of(neutral(photo.name)))
+        shown = Bench.of(classifier).look(Entry(photo), state_of(neutral(photo.name)))
         told.append((shown.novel, said_of(shown), classifier.class_names[shown.top]))
     assert [novel for novel, *_ in told] == [True, False, None]
     assert len(texts.bars(shown)) == 10, "up to ten classes have a row each"

@@ -16,7 +16,7 @@ import numpy as np
 import kit
 from kit import samples
 from kit.explorer import export, page
-from kit.explorer.bench import Bench
+from kit.explorer.bench import Bench, Entry
 from kit.explorer.replies import shown
 from kit.explorer.settings import neutral, state_of
 from kit.explorer.shelf import Shelf
@@ -235,7 +235,7 @@ def said():
         for index, share in PROBABILITIES[keys].items():
             row[index] = share
         view = replace(
-            bench.look(cat, state),
+            bench.look(Entry(cat), state),
             probabilities=row,
             reference=None if settings == start else look(state_of(start)),
             label=label,

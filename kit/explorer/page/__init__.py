@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-MODULES: tuple[str, ...] = (
+MODULES = (
     "dom",
     "pixels",
     "network",
