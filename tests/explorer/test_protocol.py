@@ -95,7 +95,7 @@ def test_the_page_reads_the_fields_that_are_declared_and_no_others(page):
     read = {name: set(keys) for name, keys in page["read"].items() if keys}
     # Views that are known ahead are copied, and the copies are read as the others.
     read["ViewReply"] |= read.pop("Shown")
-    bases = {"BecauseReply", "ExplainedContent", "Reason", "Shown"}
+    bases = {"BecauseReply", "ExplainedContent", "Reason", "Reply", "Shown"}
     declared = {name: fields(TYPES[name]) for name in TYPES.keys() - bases}
     assert read == {name: set(keys) for name, keys in declared.items()}
 
