@@ -169,10 +169,7 @@ class JudgedReply(Reply):
 
 
 class TextReply(Reply):
-    """A line: a case that was written (pinned), or how far *Why?* has come (asking).
-
-    It is empty for the first page since a cell was run (fresh).
-    """
+    """A line: a case that was written (pinned), how far *Why?* has come (asking), none (fresh)."""
 
     text: str
 

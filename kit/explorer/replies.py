@@ -141,21 +141,11 @@ def shown(view: View) -> tuple[Shown, bytes]:
 
 @dataclass(eq=False)
 class Replies:
-    """Answers the page's messages, and knows which photo the page holds, so that each is sent once.
-
-    Attributes
-    ----------
-    widget
-        What sends them.
-    request
-        Number of the message that is being answered; empty where the page has not asked.
-    sent_photo
-        Name and decoding of the photo that the page holds.
-    """
+    """Answers the page's messages, and knows which photo the page holds, so that each is sent once."""
 
     widget: Widget
-    request: str = ""
-    sent_photo: tuple[str, Decoding] | None = None
+    request: str = ""  # of the message that is being answered
+    sent_photo: tuple[str, Decoding] | None = None  # its name, and how it was decoded
 
     def view(self, view: View, started_seconds: float) -> None:
         """Answer with a view, which took from then on."""

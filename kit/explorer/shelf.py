@@ -31,10 +31,7 @@ def small_jpeg(pixels: Pixels, side: int) -> bytes:
 
 
 class Shelf(dict[str, Entry]):
-    """Photos by name, in the order in which they came; names are made unique.
-
-    A name that is none raises a ValueError, which says the nearest.
-    """
+    """Photos by name, in the order in which they came; names are made unique, and the nearest one is said."""
 
     def __missing__(self, name: str) -> Entry:
         raise KeyError(known("photo", name, self))

@@ -349,10 +349,7 @@ def _view_with(view: View, fixed: Preprocessing) -> View:
 
 
 def pinned(folder: Path, view: View, best: Finding | None) -> str:
-    """Write a case of what is shown, and say so; `best` is what a diagnosis of this state found.
-
-    With a fix, from there or switched on, the case is red until the classifier has it.
-    """
+    """Write a case of what is shown, with the fix that is on or that a diagnosis found, and say so."""
     if view.label is None:
         raise ValueError(
             "Expected a label to pin, received none; say what it shows with Label it"

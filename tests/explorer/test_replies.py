@@ -29,13 +29,11 @@ GOLDFISH = (
 FRAME = {"kind": "frame", "settings": {}, "height": 2, "width": 2}
 UPLOAD = {"kind": "upload", "number": "v.1", "name": "my.jpg", "last": True}
 AHEAD = {"kind": "ahead", "settings": {}, "key": "noise", "places": [1]}
-TWELVE = [bytes(12)]
 
 MALFORMED = [
     # No message at all.
     ({}, [], "Expected the kind of a message out of"),
     ({"kind": "x" * 100_000}, [], "pin; received …"),
-    ({"kind": "setting"}, [], "did you mean 'settings'?"),
     # A field that is missing, or of another type.
     (
         {"kind": "noise", "seed": True, "count": 3},
@@ -75,16 +73,9 @@ MALFORMED = [
         [],
         "Expected fix as False before a diagnosis",
     ),
-    (
-        {"kind": "noise", "seed": 1, "count": -3},
-        [],
-        "Expected count as a whole number not below 0",
-    ),
     ({**AHEAD, "key": "rotation"}, [], "Expected the slider out of brightness, noise"),
     ({**AHEAD, "places": [1, None]}, [], "Expected noise as a number, received None"),
-    ({**AHEAD, "settings": {"photo": "dog.jpg"}}, [], "received 'dog.jpg'"),
-    ({**FRAME, "height": 3}, TWELVE, "Expected 18 bytes of a frame, received 12"),
-    ({**FRAME, "width": 0}, TWELVE, "Expected 0 bytes of a frame, received 12"),
+    ({**FRAME, "height": 3}, [bytes(12)], "Expected 18 bytes of a frame, received 12"),
     (
         {"kind": "label", "photo": "cat.jpg", "label": "tiger kat"},
         [],
@@ -98,8 +89,6 @@ MALFORMED = [
     ({"kind": "judge", "settings": {}, "photos": [3]}, [], "Expected the photo out of"),
     ({"kind": "snap"}, [], "received 'Camera (live)'"),
     (UPLOAD, [b"no image at all"], "Expected an image file"),
-    (UPLOAD, [b"\xff\xd8\xff\xe0 cut short"], "Expected "),
-    (UPLOAD, [b""], "Expected "),
 ]
 
 
@@ -174,8 +163,6 @@ def test_noise_is_bounded_by_what_a_page_can_paint(shown):
     [
         ({}, set(), "none"),
         ({"channels": "channels_swapped"}, {"channels"}, "none"),
-        ({"noise": 5, "seed": 3}, {"perturbation"}, "Noise"),
-        ({"scaling": "missing_scaling"}, {"scaling"}, "none"),
         ({"exif": "exif_ignored", "occlusion_x": 0.1}, {"exif"}, "none"),
         (
             {"noise": 5, "blur": 1, "flip_vertical": True},
@@ -228,7 +215,8 @@ def test_thumbnails_are_small_jpegs_of_the_whole_picture_of_the_first_photos(
     assert [row["labelled"] for row in rows] == [True, True, True, False]
     *files, beyond = (row["thumbnail"] for row in rows)
     assert (max(map(len, files)) < 4_000, beyond) == (True, b"")
-    image = opened(files[0])
+    image, *others = map(opened, files)
+    assert [other.size for other in others] == [(THUMBNAIL, THUMBNAIL), (THUMBNAIL, 1)]
     assert image.size == (THUMBNAIL, THUMBNAIL // 2)
     pixels = np.asarray(image)
     assert pixels[:, : THUMBNAIL // 2 - 3].min() > 230
@@ -391,14 +379,6 @@ def test_small_pictures_are_enlarged_without_inventing_pixels(clothes):
     assert image.size == (7 * 28, 7 * 28)
     centres = np.asarray(image, float)[3::7, 3::7]
     assert np.abs(centres - clothes[0].pixels).max() < 30  # of 255 levels, as a JPEG
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 2000), (3000, 2000)])
-def test_pictures_of_any_shape_fit(size):
-    assert (
-        max(opened(small_jpeg(np.zeros((*size, 3), np.uint8), note.SIDE)).size)
-        <= note.SIDE
-    )
 
 
 def test_names_reach_the_page_as_text_alone_however_long(fashion, clothes, published):
