@@ -308,8 +308,9 @@ class Explorer(anywidget.AnyWidget):
 
     def _contents(self, photos: Iterable[str] | None) -> Contents:
         with self._lock:
-            contents = Contents(self._bench, self._shelf, self._tries, self.settings)
-            return contents.of(photos)
+            return Contents(self._bench, self._shelf, self._tries, self.settings).of(
+                photos
+            )
 
     def _show(self, name: str) -> None:
         # A heat map stays on, of the class that is predicted for the new photo.
@@ -355,7 +356,8 @@ class Explorer(anywidget.AnyWidget):
             line = f"{type(error).__name__}: {error}"
             error._render_traceback_ = lambda: [line]  # type: ignore[union-attr]  # not traitlets' frames
             raise
-        return self._state.settings
+        # A copy, so that who changes it in place does not change the state.
+        return dict(self._state.settings)
 
     def _checked(self, settings: Settings, photos: Iterable[str] = ()) -> State:
         current = self.settings.get("photo", next(iter(self._shelf)))
@@ -428,7 +430,6 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_where(self) -> None:
         """Cover one more row of places of the image that is shown, until its heat map is whole."""
-        # One more row of the map at each request, from an iterator that starts with the first.
         view = self._shown
         if view.occluded is None:
             self._occlusion_rows = occlusion_rows(
@@ -450,11 +451,10 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_judge(self, settings: Settings, photos: list[Any]) -> None:
         """Say of as many labelled photos as the time allows whether their prediction is correct."""
+        states = [self._checked({**settings, "photo": name}) for name in photos]
         views = (
-            self._bench.look(
-                self._shelf[name], self._checked({**settings, "photo": name})
-            )
-            for name in photos
+            self._bench.look(self._shelf[state.settings["photo"]], state)
+            for state in states
         )
         self._replies.judged(in_time(views), settings)
 

@@ -209,8 +209,11 @@ class Replies:
 
     def text(self, kind: str, text: str, request: str = "") -> None:
         """Answer with a line, also a message that came before."""
-        request = request or self.request
-        reply: TextReply = {"kind": kind, "request": request, "text": text}
+        reply: TextReply = {
+            "kind": kind,
+            "request": request or self.request,
+            "text": text,
+        }
         self.widget.send(reply)
 
     def _preview(self, view: View) -> tuple[Pixels | None, PreviewSource]:

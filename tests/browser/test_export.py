@@ -41,7 +41,8 @@ def written(explorer, tmp_path_factory):
     )
     [line] = lines
     assert line.endswith(" MB with the model itself")
-    assert path.stat().st_size < 17_000_000
+    # Twelve photos instead of two take half a megabyte more.
+    assert path.stat().st_size < 16_400_000
     return path
 
 
