@@ -303,8 +303,9 @@ class Explorer(anywidget.AnyWidget):
             Where that takes more than 300 kB.
         """
         # Part of the widget's state, which a notebook saves if it is told to.
-        contents = self._contents([self.settings["photo"]])
-        self._kept = export.kept_parts(contents, progress)
+        self._kept = export.kept_parts(
+            self._contents([self.settings["photo"]]), progress
+        )
 
     def _contents(self, photos: Iterable[str] | None) -> Contents:
         with self._lock:

@@ -67,9 +67,10 @@ class Contents:
 
     def of(self, names: Iterable[str] | None) -> Self:
         """Leave out other photos, None for none of them, and states that a page does not show."""
-        names = self.shelf if names is None else names
-        # A camera's frame is no photo of a page.
-        shelf = Shelf({name: self.shelf[name] for name in names if name != CAMERA})
+        shelf = Shelf(self.shelf)
+        shelf.pop(CAMERA, None)  # whose frame is no photo of a page
+        if names is not None:
+            shelf = Shelf({name: shelf[name] for name in names})
 
         def is_shown(settings: Settings) -> bool:
             return settings["photo"] in shelf and offered(settings)
@@ -79,8 +80,7 @@ class Contents:
             for name, settings in self.tries.items()
             if is_shown(settings)
         }
-        first = neutral(next(iter(shelf), ""))
-        start = self.start if is_shown(self.start) else first
+        start = self.start if is_shown(self.start) else neutral(next(iter(shelf), ""))
         return replace(self, shelf=shelf, tries=tries, start=start)
 
     @property
