@@ -3,7 +3,7 @@
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from math import ceil
 from pathlib import Path
 from queue import SimpleQueue
@@ -554,12 +554,17 @@ class Classifier:
             raise TypeError(
                 f"Expected a classifier from a file, received {self.name!r}; save and load it"
             )
-        load = partial(
-            Classifier.load,
-            preprocessing=self.preprocessing,
-            class_names=self.class_names,
-        )
-        return load, (self.source.path.resolve(),), {"temperature": self.temperature}
+        settings = self.preprocessing, self.class_names
+        return _reopened, (self.source.path.resolve(), self.temperature, *settings)
+
+
+@lru_cache(maxsize=2)
+def _reopened(
+    path: Path, temperature: float, preprocessing: Any, class_names: Any
+) -> Classifier:
+    """Open a classifier of another process, once for all the tasks that it comes with."""
+    settings = {"preprocessing": preprocessing, "class_names": class_names}
+    return Classifier.load(path, **settings).tempered(temperature)
 
 
 def check_first(value: object) -> None:

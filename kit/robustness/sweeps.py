@@ -1,6 +1,5 @@
 """Sweeps: predictions of many images under many perturbations."""
 
-import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -9,9 +8,9 @@ from concurrent.futures import (
     wait,
 )
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import partial
 from itertools import groupby, islice, product
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import part_size
 from kit.classifier.labels import Labels, label_indices
 from kit.classifier.predictions import prediction_columns
-from kit.images import Photo, Picture, Pictures
+from kit.images import Decoding, Photo, Picture, Pictures
 from kit.images.photo import UNREADABLE, at_least_one, each_picture
 from kit.perturbation import Perturbation
 
@@ -234,21 +233,6 @@ def expand(
     return axes, listed
 
 
-class Shared:
-    """A classifier that another process opens once, however many tasks it is sent."""
-
-    def __init__(self, classifier: Classifier) -> None:
-        self.classifier = classifier
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _opened, (pickle.dumps(self.classifier),)
-
-
-@lru_cache(maxsize=2)
-def _opened(pickled: bytes) -> Shared:
-    return Shared(pickle.loads(pickled))  # noqa: S301 (made by Shared.__reduce__, as part of the same pickle)
-
-
 def run_tasks(
     function: Callable[[_Input], _Output],
     tasks: Iterable[tuple[_Key, _Input]],
@@ -316,28 +300,17 @@ def unread(photos: int, perturbations: int, ranks: int) -> Array:
     return np.full((photos, perturbations), np.array(nothing, columns))
 
 
-class Block(NamedTuple):
-    """Images that are all predicted under the same perturbations, for a worker.
-
-    `labels` are int (photos,), -1 for none; `ranks` is how many classes of each are kept.
-    """
-
-    shared: Shared
-    pictures: tuple[Picture, ...]
-    perturbations: tuple[Perturbation, ...]
-    labels: Int64
-    ranks: int
-
-
+Block: TypeAlias = tuple[tuple[Picture, ...], tuple[Perturbation, ...], Int64]
+"""Images that are all predicted under the same perturbations, and their labels, -1 for none."""
 _Cell: TypeAlias = tuple[int, Photo, Perturbation]
 
 
-def predict_block(block: Block) -> Array:
+def predict_block(classifier: Classifier, ranks: int, block: Block) -> Array:
     """Predict every image under every perturbation, each image decoded once: rows as `unread` has them."""
-    classifier = block.shared.classifier
+    pictures, perturbations, labels = block
     predict, lanes = classifier.side_by_side()
-    count = len(block.perturbations)
-    rows = unread(len(block.pictures), count, block.ranks)
+    count = len(perturbations)
+    rows = unread(len(pictures), count, ranks)
     in_order = rows.reshape(-1)
 
     def predict_part(cells: Sequence[_Cell]) -> None:
@@ -352,12 +325,13 @@ def predict_block(block: Block) -> Array:
             places, tensors = zip(*of_one_shape, strict=True)
             predictions = predict(np.concatenate(tensors))
             for place, probabilities in zip(places, predictions, strict=True):
-                best = np.argsort(-probabilities, kind="stable")[: block.ranks]
-                label = block.labels[place // count]
+                best = np.argsort(-probabilities, kind="stable")[:ranks]
+                label = labels[place // count]
                 own = probabilities[label] if label >= 0 else np.nan
                 in_order[place] = own, probabilities[best], best, ""
 
-    cells = _cells(block, in_order["error"])
+    decoding = known_preprocessing(classifier).decoding
+    cells = _cells(block, decoding, in_order["error"])
     size = part_size((1, *(side or 1 for side in classifier.input_shape)))
     parts = iter(lambda: list(islice(cells, size)), [])
     with ThreadPoolExecutor(lanes) as pool:
@@ -366,17 +340,17 @@ def predict_block(block: Block) -> Array:
     return rows
 
 
-def _cells(block: Block, errors: Array) -> Iterator[_Cell]:
-    decoding = known_preprocessing(block.shared.classifier).decoding
-    count = len(block.perturbations)
-    for number, picture in enumerate(block.pictures):
+def _cells(block: Block, decoding: Decoding, errors: Array) -> Iterator[_Cell]:
+    pictures, perturbations, _ = block
+    count = len(perturbations)
+    for number, picture in enumerate(pictures):
         first = number * count
         try:
             photo = picture.open(decoding)
         except UNREADABLE as error:
             errors[first : first + count] = str(error)
             continue
-        for place, perturbation in enumerate(block.perturbations, first):
+        for place, perturbation in enumerate(perturbations, first):
             yield place, photo, perturbation
 
 
@@ -430,27 +404,20 @@ def run_sweep(
     if resume is not None:
         _check_same(swept, resume, "model", "perturbations", "photos", "labels")
         swept = replace(swept, rows=resume.rows.copy())
-    shared = Shared(classifier)
-
-    def block(photos: slice, changes: slice) -> Block:
-        return Block(
-            shared=shared,
-            pictures=pictures[photos],
-            perturbations=swept.perturbations[changes],
-            labels=labels[photos],
-            ranks=ranks,
-        )
-
     tasks = (
-        (place, block(*place))
-        for place in blocks(*swept.rows.shape)
-        if (swept.rows["classes"][place] < 0).any()
+        (
+            (photos, changes),
+            (pictures[photos], swept.perturbations[changes], labels[photos]),
+        )
+        for photos, changes in blocks(*swept.rows.shape)
+        if (swept.rows["classes"][photos, changes] < 0).any()
     )
+    predict = partial(predict_block, classifier, ranks)
     total = len(swept)
     with Steps[None](
         (), "Predicting", "row", progress, total=total, keep=True
     ) as steps:
-        for place, rows in run_tasks(predict_block, tasks, executor):
+        for place, rows in run_tasks(predict, tasks, executor):
             swept.rows[place] = rows
             steps.advance(rows.size)
     return swept
