@@ -154,12 +154,12 @@ class NearestPaths(NamedTuple):
     @property
     def size(self) -> Float64:
         """float64 (quantities,): how far the alterations move each, whether or not they cancel."""
-        return np.asarray(np.abs(self.apart).sum(axis=0))
+        return np.abs(self.apart).sum(axis=0)
 
     def unsettled(self, movement: Float64, limit: Float64) -> Bools:
         """Return of which quantities more than a limit is left: bool (quantities,)."""
         about = np.any([path.about for path in self.paths], axis=0)
-        return np.asarray((np.abs(movement - self.moved) > limit) & ~about)
+        return (np.abs(movement - self.moved) > limit) & ~about
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,7 @@ class _Remainder:
     def _distances(self, moved: Float64) -> Float64:
         """Return the squared distance of Mahalanobis from each movement, (…, quantities): (…)."""
         misses = self.movement - moved
-        return np.asarray(((misses @ self._inverse) * misses).sum(axis=-1))
+        return ((misses @ self._inverse) * misses).sum(axis=-1)
 
     def _nearest(self, candidates: Iterable[tuple[Path, ...]]) -> NearestPaths | None:
         nearest = []
@@ -352,4 +352,4 @@ def _pairs(able: list[Path], leading: list[Path]) -> Iterable[tuple[Path, Path]]
 def _covariance(table: Float64) -> Float64:
     """Return the covariance of the mean of rows in which some numbers may be missing."""
     filled = np.where(np.isnan(table), np.nan_to_num(mean_known(table)), table)
-    return np.asarray(np.cov(filled, rowvar=False) / len(table))
+    return np.cov(filled, rowvar=False) / len(table)

@@ -90,12 +90,12 @@ class Sweep(Rows):
     @property
     def tops(self) -> Int32:
         """The most probable class of each row, int32 (rows,); -1 for none."""
-        return np.asarray(self.rows["classes"][..., 0].ravel())
+        return self.rows["classes"][..., 0].ravel()
 
     @property
     def confidences(self) -> Float32:
         """Its softmax probability, 0..1, float32 (rows,); NaN where there is none."""
-        return np.asarray(self.rows["probabilities"][..., 0].ravel())
+        return self.rows["probabilities"][..., 0].ravel()
 
     @property
     def errors(self) -> dict[int, str]:

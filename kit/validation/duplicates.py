@@ -187,4 +187,4 @@ def _names_and_hashes(
 def _differing_bits(rows: Float32, columns: Float32) -> Float32:
     """Return by how many bits hashes differ, (N, 256) and (M, 256) of 0 and 1: float32 (N, M)."""
     set_in_both = rows @ columns.T
-    return np.asarray(rows.sum(axis=1)[:, None] + columns.sum(axis=1) - 2 * set_in_both)
+    return rows.sum(axis=1)[:, None] + columns.sum(axis=1) - 2 * set_in_both
