@@ -579,8 +579,8 @@ def check_first(value: object) -> None:
 def known_preprocessing(classifier: Classifier) -> Preprocessing:
     """Return the preprocessing of a classifier, or raise a ValueError where none is known."""
     if classifier.preprocessing is None:
-        advice = "give preprocessing=kit.Preprocessing(…), or use classifier.using(kit.Preprocessing(…))"
         raise ValueError(
-            f"Expected the preprocessing of {classifier.name!r}, received none; {advice}"
+            f"Expected the preprocessing of {classifier.name!r}, received none; "
+            "give preprocessing=kit.Preprocessing(…), or use classifier.using(kit.Preprocessing(…))"
         )
     return classifier.preprocessing

@@ -116,9 +116,9 @@ def opened_safely(file: Path, advice: str = _OF_ANOTHER_KERAS) -> Any:
         with SafeModeScope(safe_mode=True):
             return keras.models.load_model(file, safe_mode=True, compile=False)
     except Exception as error:  # Keras raises whatever a layer raises
-        received = f"{file.name!r}: {_refusal(error, advice)}"
         raise ValueError(
-            f"Expected a network that Keras opens in safe mode, received {received}"
+            "Expected a network that Keras opens in safe mode, received "
+            f"{file.name!r}: {_refusal(error, advice)}"
         ) from error
 
 

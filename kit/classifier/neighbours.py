@@ -72,8 +72,10 @@ class Nearest(Result):
     def __repr__(self) -> str:
         count = len(self.neighbours)
         doubt = ": doubt this prediction" if 2 * self.agreeing < count else ""
-        words = f"{self.agreeing} of the {count} nearest training images are predicted as this class{doubt}"
-        return f"Nearest({self.name!r}, predicted {self.predicted!r}; {words})"
+        return (
+            f"Nearest({self.name!r}, predicted {self.predicted!r}; "
+            f"{self.agreeing} of the {count} nearest training images are predicted as this class{doubt})"
+        )
 
 
 class Neighbours:

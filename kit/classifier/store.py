@@ -175,8 +175,10 @@ def _shipped(file: Path) -> Archive:
     content = file.read_bytes()
     # What it is says itself, before what is said of it counts.
     if is_lite(content) != (file.suffix == ".tflite"):
-        received = f"{file.name!r}, which is none or damaged; copy it again"
-        raise ValueError(f"Expected a {file.suffix} network, received {received}")
+        raise ValueError(
+            f"Expected a {file.suffix} network, received "
+            f"{file.name!r}, which is none or damaged; copy it again"
+        )
     digest = hashlib.sha256(content).hexdigest()
     model = Archive(file, digest, network=content)
     if file.suffix == ".onnx" or not zipfile.is_zipfile(file):
@@ -400,9 +402,9 @@ def one_line_errors(file: Path) -> Iterator[None]:
     except OSError as error:
         if error.strerror is None:  # it is said
             raise
-        reason = f"{error.strerror}; free space, or choose another name or folder"
         raise type(error)(
-            f"Expected to write {file.name!r}, received: {reason}"
+            f"Expected to write {file.name!r}, received: "
+            f"{error.strerror}; free space, or choose another name or folder"
         ) from error
 
 

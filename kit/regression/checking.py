@@ -371,8 +371,13 @@ class _Rerun:
         case = self.case
         possible = set(case.expected) <= set(self.classifier.class_names)
         if checked.broken and not (possible and case.known_to_fail):
-            refused = "not accepted, as the expected class does not hold; delete the case, then pin its image"
-            return replace(checked, message=f"{checked.message}; {refused}")
+            return replace(
+                checked,
+                message=(
+                    f"{checked.message}; "
+                    "not accepted, as the expected class does not hold; delete the case, then pin its image"
+                ),
+            )
         _, observed = observe(
             self.classifier, self.photo, case.perturbation, self.steps
         )

@@ -74,8 +74,10 @@ class Heatmap(Result):
         if not self.cells.any():
             return f"Heatmap({self.class_name!r} by {self.method}: none)"
         down, right = 100 * np.argwhere(self.cells == 1)[0] / self.cells.shape
-        hottest = f"hottest {right:.0f} % from the left, {down:.0f} % from the top"
-        return f"Heatmap({self.class_name!r} by {self.method}: {hottest})"
+        return (
+            f"Heatmap({self.class_name!r} by {self.method}: "
+            f"hottest {right:.0f} % from the left, {down:.0f} % from the top)"
+        )
 
 
 def heatmap(

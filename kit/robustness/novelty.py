@@ -71,8 +71,10 @@ class Novelty:
 
     def __repr__(self) -> str:
         count = len(self.classifier.reference.neighbours.names)
-        counts = f"{count} training and {len(self.held_back)} held-back images"
-        return f"Novelty({self.classifier.name!r}, {counts})"
+        return (
+            f"Novelty({self.classifier.name!r}, {count} training and"
+            f" {len(self.held_back)} held-back images)"
+        )
 
 
 def _scores(

@@ -101,8 +101,10 @@ class Shift(Result):
             "unchanged": "no measured quantity is shifted",
             "shifted": f"shifted in {', '.join(names)}",
         }
-        photos = f"{self.photos} photo{'' if self.photos == 1 else 's'}"
-        yield f"{photos} compared with {self.training} training images: {results[self.verdict]}."
+        yield (
+            f"{self.photos} photo{'' if self.photos == 1 else 's'}"
+            f" compared with {self.training} training images: {results[self.verdict]}."
+        )
         yield from (f"Note: {note}" for note in self.notes)
         if self.findings:
             yield self.table()
@@ -110,10 +112,11 @@ class Shift(Result):
             cause = finding.explanation
             # What changes no prediction of others says nothing of these photos.
             if cause is not None and cause.changed > 0:
-                change = (
+                yield (
+                    f"{name}: "
                     f"{cause.changed:.0%} of the predictions change when {cause.tried}"
+                    f" ({cause.count} images)."
                 )
-                yield f"{name}: {change} ({cause.count} images)."
         if self.answers is not None and self.answers.verdict != "cannot_tell":
             yield f"Predictions: {_PREDICTIONS[self.answers.verdict]} ({self.answers.summary})."
         if self.unreadable:
@@ -403,8 +406,10 @@ def shift(
         source, examples, measured, classifier, progress=progress
     )
     if result.photos + len(result.unreadable) < len(pictures):
-        measured_share = f"{result.photos} of {len(pictures)} photos were measured"
-        notes = (f"{measured_share}, chosen at random", *notes)
+        note = (
+            f"{result.photos} of {len(pictures)} photos were measured, chosen at random"
+        )
+        notes = (note, *notes)
     return replace(result, findings=quantities, notes=notes, answers=answers)
 
 
@@ -417,9 +422,9 @@ def _source(
         return at_least_one(each_picture(training))
     statistics = training.reference.properties
     if statistics is None:
-        received = f"{training.name!r} without; write kit.shift(images, photos, classifier=classifier)"
         raise ValueError(
-            f"Expected a classifier with statistics of its training images, received {received}"
+            "Expected a classifier with statistics of its training images, received "
+            f"{training.name!r} without; write kit.shift(images, photos, classifier=classifier)"
         )
     # What another classifier predicts cannot be compared with what this one predicted in training.
     return statistics if classifier is training else replace(statistics, answers=None)

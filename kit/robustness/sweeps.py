@@ -258,9 +258,9 @@ def run_tasks(
     # Private, and the only way to know; without it, nothing is refused.
     context = getattr(executor, "_mp_context", None)
     if context is not None and context.get_start_method() == "fork":
-        advice = "give it mp_context=multiprocessing.get_context('spawn')"
         raise ValueError(
-            f"Expected a process pool that spawns, received one that forks; {advice}"
+            "Expected a process pool that spawns, received one that forks; "
+            "give it mp_context=multiprocessing.get_context('spawn')"
         )
     if executor is None:
         yield from ((key, function(task)) for key, task in tasks)

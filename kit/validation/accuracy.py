@@ -25,8 +25,10 @@ class AccuracyInterval(Result):
     high: float
 
     def __repr__(self) -> str:
-        interval = f"95% confidence {self.low:.1%} to {self.high:.1%}"
-        return f"AccuracyInterval({self.accuracy:.1%} of {self.count:,} images; {interval})"
+        return (
+            f"AccuracyInterval({self.accuracy:.1%} of {self.count:,} images; "
+            f"95% confidence {self.low:.1%} to {self.high:.1%})"
+        )
 
 
 def accuracy_interval(
@@ -72,9 +74,9 @@ def _checked_bools(correct: npt.ArrayLike) -> Bools:
         or not len(correct_bools)
         or correct_bools.dtype != np.bool_
     ):
-        received = f"{correct_bools.dtype} of shape {correct_bools.shape}"
         raise ValueError(
-            f"Expected a bool for each of at least one image, received {received}"
+            "Expected a bool for each of at least one image, received "
+            f"{correct_bools.dtype} of shape {correct_bools.shape}"
         )
     return correct_bools
 
@@ -111,9 +113,8 @@ def compare_accuracies(
     by_first = _checked_bools(first)
     by_second = _checked_bools(second)
     if len(by_first) != len(by_second):
-        received = f"{len(by_first)} and {len(by_second)}"
         raise ValueError(
-            f"Expected predictions for the same images, received {received}"
+            f"Expected predictions for the same images, received {len(by_first)} and {len(by_second)}"
         )
     only_first = int((by_first & ~by_second).sum())
     only_second = int((by_second & ~by_first).sum())

@@ -222,9 +222,11 @@ class Mistakes(Rows):
 
     def _report(self) -> Iterable[str | Result]:
         accuracy = self.accuracy
-        interval = f"95% confidence {accuracy.low:.1%} to {accuracy.high:.1%}"
-        counts = f"{accuracy.right:,} of {accuracy.count:,} images"
-        yield f"{counts} are predicted correctly: {accuracy.accuracy:.1%}, {interval}"
+        yield (
+            f"{accuracy.right:,} of {accuracy.count:,} images"
+            f" are predicted correctly: {accuracy.accuracy:.1%}, "
+            f"95% confidence {accuracy.low:.1%} to {accuracy.high:.1%}"
+        )
         yield from (f"Note: {note}" for note in self.notes)
         yield self.table()
         for title, group in self.groups.items():
