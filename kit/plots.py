@@ -51,7 +51,7 @@ def blank(width: float, height: float, layout: Any = None) -> Any:
     return Figure(figsize=(width, height), layout=layout)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Drawn:
     """A PNG, and what it shows in words: of a PNG alone JupyterLab leaves them out."""
 

@@ -26,7 +26,7 @@ keeps what it has."""
 _INSTALL = "run make clean lab, or install the kit again with python -m pip install"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Setup:
     """Names of what was checked and does not hold, and of what is not installed."""
 

@@ -58,7 +58,7 @@ def _starts(side: int) -> Indices:
     return np.arange(cells) * side // cells
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class FirstLayers:
     """Compiled statistics of the first layers, with what training left there.
 

@@ -31,7 +31,7 @@ class Neighbour(NamedTuple):
     distance: float
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Nearest(Result):
     """The training images that an image is nearest to.
 

@@ -114,7 +114,7 @@ TOLERANCE = 1e-5
 """Largest difference in a probability between the compiled form and Keras that is accepted."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Verification(Result):
     """Result of holding the compiled form of a network against Keras.
 

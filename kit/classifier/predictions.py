@@ -48,7 +48,7 @@ def prediction_columns(
     }
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Predictions(Rows):
     """Softmax probabilities of some images, and what follows from them; `Classifier.predict` makes them.
 

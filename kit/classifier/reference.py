@@ -112,7 +112,7 @@ def _selected(table: Array, names: Iterable[Any], wanted: Iterable[Any]) -> Floa
     return np.stack([columns.get(name, unknown) for name in wanted], axis=-1)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Reference:
     """What is known of the training images of a network; part of its file.
 

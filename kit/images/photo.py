@@ -28,7 +28,7 @@ from kit.images.opening import (
 )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Photo:
     """One image as RGB, and what was done to get it; equal only to itself.
 

@@ -104,7 +104,7 @@ class Checked:
         return f"{verb}: {'; '.join(filter(None, [*clauses, self.message]))}"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class CheckedCases(Rows):
     """What came of a folder of cases.
 

@@ -24,7 +24,7 @@ COVER = 0.5
 """Share that they cover of what is below them."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Heatmap(Result):
     """Where in the model input a class is seen.
 

@@ -18,7 +18,7 @@ FEWEST = 19
 """Held-back images of which one more lies above the largest score as often as that."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Novelty:
     """How far from the training images ordinary images are.
 

@@ -46,7 +46,7 @@ _ORDER = ("shifted", "follows", "unchanged", "cannot_tell")
 _FARTHEST = 3.0
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Shift(Result):
     """How photos differ from the training images.
 

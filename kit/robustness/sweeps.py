@@ -50,7 +50,7 @@ def _check_same(first: "Sweep", second: "Sweep", *names: str) -> None:
             )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Sweep(Rows):
     """Predictions to images under perturbations: a row for each pair, image by image.
 

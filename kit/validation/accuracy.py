@@ -132,7 +132,7 @@ def compare_accuracies(
     )
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class CrossValidation(Result):
     """Accuracy on every fold, in order, each by a classifier that was trained on all the others."""
 

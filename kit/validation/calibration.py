@@ -249,7 +249,7 @@ def _reliability_bins(
     )
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Calibration(Result):
     """How far a classifier's softmax probabilities can be trusted, and the temperature that mends them.
 

@@ -39,7 +39,7 @@ class Duplicate:
     mirrored: bool
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Duplicates(Result):
     """What `find_duplicates` found.
 

@@ -55,7 +55,7 @@ class Mistake:
     picture: Picture = field(repr=False, compare=False)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Mistakes(Rows):
     """Predictions for labelled images, and where they are wrong.
 
