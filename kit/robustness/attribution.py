@@ -23,7 +23,8 @@ _LEVELS = np.isin(_GROUPS, ["noise", "clipping"])
 _SHAPE = _GROUPS == "shape"
 _TEXTURE = np.isin(_GROUPS, ["texture", "noise"])
 _LINEAR = np.array([not row.logarithmic for row in QUANTITIES.values()])
-_RESOLUTION = np.array([row.resolution for row in QUANTITIES.values()])
+RESOLUTION = np.array([row.resolution for row in QUANTITIES.values()])
+"""float64 (quantities,): differences below it do not count."""
 
 _UNKNOWN_VARIANCE = 1e12
 """Of a quantity that was not measured: it says nothing."""
@@ -319,7 +320,7 @@ def explanations(
     base = mean_known(training)
     movement = mean_known(theirs) - base
     measured = ~np.isnan(movement)
-    variance = np.where(measured, np.square(_RESOLUTION), _UNKNOWN_VARIANCE)
+    variance = np.where(measured, np.square(RESOLUTION), _UNKNOWN_VARIANCE)
     remainder = _Remainder(
         movement=np.nan_to_num(movement),
         size=np.abs(np.nan_to_num(movement)),
