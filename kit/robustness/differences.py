@@ -199,12 +199,11 @@ def alike(training: Int64, photos: Int64) -> tuple[Bools, Bools]:
 
     Takes indices of classes, int64 (images,), in random order; returns bool (images,) for each side.
     """
-    chosen_training = np.zeros(len(training), bool)
-    chosen_photos = np.zeros(len(photos), bool)
+    sides = training, photos
+    ours, theirs = (np.zeros(len(side), bool) for side in sides)
     for label in np.intersect1d(training, photos):
-        training_places = np.flatnonzero(training == label)
-        photo_places = np.flatnonzero(photos == label)
-        count = min(len(training_places), len(photo_places))
-        chosen_training[training_places[:count]] = True
-        chosen_photos[photo_places[:count]] = True
-    return chosen_training, chosen_photos
+        our_places, their_places = (np.flatnonzero(side == label) for side in sides)
+        count = min(len(our_places), len(their_places))
+        ours[our_places[:count]] = True
+        theirs[their_places[:count]] = True
+    return ours, theirs

@@ -242,19 +242,22 @@ def judged_shifts(
             note = f"compared are {count} photos with as many training images of the same predicted classes"
     steps = Steps(quantities, "Predicting changed images", "quantity", progress)
     quantities = tuple(
-        _with_predictions(finding, classifier, examples, photos.photos)
+        replace(
+            finding,
+            explanation=finding.explanation
+            and asked_about(classifier, finding.explanation, examples, photos.photos),
+        )
         for finding in steps
     )
     if answers is not None and classes_differ and not _accounted(answers, quantities):
         answers = replace(answers, verdict="other_classes")
         if count < FEWEST:
             note = f"classes may explain what differs: only {count} photos are predicted as training images"
-            quantities = tuple(map(_untold, quantities))
+            quantities = tuple(
+                replace(finding, verdict="cannot_tell", explanation=None)
+                for finding in quantities
+            )
     return quantities, answers, (note,) if note else ()
-
-
-def _untold(finding: QuantityShift) -> QuantityShift:
-    return replace(finding, verdict="cannot_tell", explanation=None)
 
 
 def _shifted(quantities: Sequence[QuantityShift]) -> set[str]:
@@ -294,18 +297,6 @@ def findings(statistics: InputStatistics, rows: Float64) -> tuple[QuantityShift,
         return place, _ORDER.index(finding.verdict), -abs(np.nan_to_num(finding.delta))
 
     return tuple(sorted(ranked, key=rank))
-
-
-def _with_predictions(
-    finding: QuantityShift,
-    classifier: Classifier,
-    training: Sequence[Photo],
-    photos: Sequence[Photo],
-) -> QuantityShift:
-    if finding.explanation is None:
-        return finding
-    cause = asked_about(classifier, finding.explanation, training, photos)
-    return replace(finding, explanation=cause)
 
 
 def asked_about(

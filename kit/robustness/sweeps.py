@@ -10,7 +10,7 @@ from concurrent.futures import (
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby, islice, product
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -35,10 +35,6 @@ IN_FLIGHT = 32
 
 STOPPED = "stopped before it"
 """Why an image was not predicted that nobody came to."""
-_Expanded: TypeAlias = tuple[Mapping[str, tuple[Any, ...]], tuple[Perturbation, ...]]
-_Key = TypeVar("_Key")
-_Input = TypeVar("_Input")
-_Output = TypeVar("_Output")
 
 
 def _check_same(first: "Sweep", second: "Sweep", *names: str) -> None:
@@ -205,7 +201,7 @@ def blocks(photos: int, perturbations: int) -> Iterator[tuple[slice, slice]]:
 
 def expand(
     perturbations: Perturbation | Iterable[Perturbation] | Grid,
-) -> _Expanded:
+) -> tuple[Mapping[str, tuple[Any, ...]], tuple[Perturbation, ...]]:
     """Return the axes of a grid and all its perturbations; no axes for perturbations that are listed."""
     axes: dict[str, tuple[Any, ...]] = {}
     if isinstance(perturbations, Mapping):
@@ -234,11 +230,11 @@ def expand(
 
 
 def run_tasks(
-    function: Callable[[_Input], _Output],
-    tasks: Iterable[tuple[_Key, _Input]],
+    function: Callable[[Any], Any],
+    tasks: Iterable[tuple[Any, Any]],
     executor: Any,
     ahead: int = IN_FLIGHT,
-) -> Iterator[tuple[_Key, _Output]]:
+) -> Iterator[tuple[Any, Any]]:
     """Yield each task's key with its result, as soon as it is there.
 
     Parameters
@@ -269,7 +265,7 @@ def run_tasks(
         raise TypeError(
             f"Expected an executor or a Dask client, received {executor!r}; see kit.sweep"
         )
-    waiting: dict[Future[_Output], _Key] = {}
+    waiting: dict[Future[Any], Any] = {}
     try:
         listed = iter(tasks)
         while True:
@@ -354,34 +350,10 @@ def _cells(block: Block, decoding: Decoding, errors: Array) -> Iterator[_Cell]:
             yield place, photo, perturbation
 
 
-def _begun(
-    classifier: Classifier,
-    pictures: tuple[Picture, ...],
-    grid: _Expanded,
-    labels: Int64,
-    *,
-    ranks: int,
-) -> Sweep:
-    """Return the sweep in which nothing is predicted yet."""
-    axes, perturbations = grid
-    return Sweep(
-        photos=tuple(picture.name for picture in pictures),
-        perturbations=perturbations,
-        axes=axes,
-        labels=labels,
-        rows=unread(len(pictures), len(perturbations), ranks),
-        model={
-            "file": getattr(classifier.source, "digest", ""),
-            "class_names": classifier.class_names,
-            "preprocessing": known_preprocessing(classifier),
-        },
-    )
-
-
 def run_sweep(
     classifier: Classifier,
     pictures: tuple[Picture, ...],
-    grid: _Expanded,
+    perturbations: Grid | Perturbation | Iterable[Perturbation],
     labels: Int64,
     *,
     ranks: int,
@@ -391,26 +363,28 @@ def run_sweep(
 ) -> Sweep:
     """Predict every image under every perturbation, or what a sweep to resume is missing.
 
-    Parameters
-    ----------
-    grid
-        What `expand` returns.
-    labels
-        int64, shape (pictures,), -1 for none.
-    ranks
-        How many of the most probable classes are kept.
+    `labels` are int64 (pictures,), -1 for none; `ranks` is how many of the most probable classes are kept.
     """
-    swept = _begun(classifier, pictures, grid, labels, ranks=ranks)
+    axes, changes = expand(perturbations)
+    swept = Sweep(
+        photos=tuple(picture.name for picture in pictures),
+        perturbations=changes,
+        axes=axes,
+        labels=labels,
+        rows=unread(len(pictures), len(changes), ranks),
+        model={
+            "file": getattr(classifier.source, "digest", ""),
+            "class_names": classifier.class_names,
+            "preprocessing": known_preprocessing(classifier),
+        },
+    )
     if resume is not None:
         _check_same(swept, resume, "model", "perturbations", "photos", "labels")
         swept = replace(swept, rows=resume.rows.copy())
     tasks = (
-        (
-            (photos, changes),
-            (pictures[photos], swept.perturbations[changes], labels[photos]),
-        )
-        for photos, changes in blocks(*swept.rows.shape)
-        if (swept.rows["classes"][photos, changes] < 0).any()
+        (place, (pictures[place[0]], changes[place[1]], labels[place[0]]))
+        for place in blocks(*swept.rows.shape)
+        if (swept.rows["classes"][place] < 0).any()
     )
     predict = partial(predict_block, classifier, ranks)
     total = len(swept)
@@ -475,7 +449,7 @@ def sweep(
     return run_sweep(
         classifier,
         pictures,
-        expand(perturbations),
+        perturbations,
         label_indices(labels, classifier.class_names, len(pictures)),
         ranks=1,
         resume=resume,

@@ -21,7 +21,7 @@ from kit.classifier.labels import (
 from kit.images import Picture, Pictures
 from kit.images.photo import UNREADABLE, at_least_one, each_picture, names_of
 from kit.perturbation import Perturbation
-from kit.robustness.sweeps import Sweep, expand, run_sweep
+from kit.robustness.sweeps import Sweep, run_sweep
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 from kit.validation.slices import MEASURED, Slice, measured, slices
 
@@ -288,7 +288,7 @@ def mistakes(
     swept = run_sweep(
         classifier,
         pictures,
-        expand(Perturbation()),
+        Perturbation(),
         known_classes(labels, names, count),
         ranks=min(len(names), RANKS_KEPT),
         resume=getattr(resume, "swept", None),
