@@ -145,7 +145,7 @@ def probabilities(outputs: Float32, head: str) -> Float32:
     if outputs.shape[1] == 1:
         return np.concatenate([1 - outputs, outputs], axis=1)
     weights = outputs + np.finfo(np.float32).tiny
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def finite(rows: Float32, name: str) -> Float32:
@@ -169,8 +169,7 @@ def tempered(rows: Float32, temperature: float) -> Float32:
     if temperature == 1:
         return rows.copy()
     logits = np.log(np.maximum(rows, np.finfo(np.float32).tiny))
-    tempered_logits = (logits / np.float32(temperature)).astype(np.float32)
-    return probabilities(tempered_logits, "logits")
+    return probabilities((logits / temperature).astype(np.float32), "logits")
 
 
 def cores() -> int:

@@ -162,15 +162,13 @@ def trial_tensors(
     random = np.random.default_rng(20_241)
     noise = random.random((2, *sides), dtype=np.float32)
     rise = np.linspace(0, 1, noise[1].size, dtype=np.float32)
-    noise[1] = np.float32(0.1) * noise[1] + np.float32(0.9) * rise.reshape(sides)
+    noise[1] = 0.1 * noise[1] + 0.9 * rise.reshape(sides)
     ranges = [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)]
     if steps is not None:
         ends = np.repeat(np.array([0, 255], np.uint8), 48 * 96 * 3).reshape(96, 96, 3)
         tensor = steps.apply(Photo.from_array(ends))
         ranges = [(float(tensor.min()), float(tensor.max()))]
-    return tuple(
-        noise * np.float32(high - low) + np.float32(low) for low, high in ranges
-    )
+    return tuple(noise * (high - low) + low for low, high in ranges)
 
 
 @uninterrupted()

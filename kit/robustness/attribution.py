@@ -228,7 +228,7 @@ class _Remainder:
     @cached_property
     def _inverse(self) -> Float64:
         miss = np.diag((_RELATIVE_MISS * self.movement) ** 2)
-        return np.asarray(np.linalg.inv(self.covariance + miss), np.float64)
+        return np.linalg.inv(self.covariance + miss)
 
     def _distances(self, moved: Float64) -> Float64:
         """Return the squared distance of Mahalanobis from each movement, (…, quantities): (…)."""
