@@ -498,18 +498,18 @@ class Classifier:
         rows, features = self.features([image])
         (distances,) = training.distances(features)
         order = np.argsort(distances, kind="stable")[: whole("count", count, 1, None)]
-        neighbours = [
+        neighbours = tuple(
             Neighbour(
                 name=training.names[index],
                 predicted=self.class_names[training.predicted[index]],
                 distance=float(distances[index]),
             )
             for index in order
-        ]
+        )
         return Nearest(
             name=image.name,
             predicted=self.class_names[rows[0].argmax()],
-            neighbours=tuple(neighbours),
+            neighbours=neighbours,
             thumbnails=training.thumbnails[order[: len(training.thumbnails)]],
         )
 

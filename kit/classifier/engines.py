@@ -2,7 +2,6 @@
 
 import os
 import threading
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 from warnings import catch_warnings
@@ -186,7 +185,7 @@ _MAX_PART = 64
 _THREADS = min(4, cores())
 
 
-class Engine(ABC):
+class Engine:
     """What engines have in common: batches are cut into parts, and threads are served one after another."""
 
     input_shape: Shape
@@ -248,8 +247,8 @@ class Engine(ABC):
                     f"Expected other tensors than {tensors.shape}: {first_line(error)}"
                 ) from error
 
-    @abstractmethod
-    def _run(self, tensors: Float32) -> Float32: ...
+    def _run(self, tensors: Float32) -> Float32:
+        raise NotImplementedError
 
     def inside(self, tensors: Float32) -> tuple[Float32, Float32 | None]:
         """Return what `predict` does, and the last feature map of the same pass, float32 (N, h, w, channels).

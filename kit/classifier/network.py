@@ -29,7 +29,6 @@ from kit.classifier.engines import (
 from kit.classifier.first_layers import FirstLayers, first_layers_of
 from kit.classifier.intermediate import Dense, with_feature_map
 from kit.classifier.keras_models import (
-    ConversionError,
     check_model,
     lite_of,
     load_keras,
@@ -206,7 +205,7 @@ def compile_model(
     try:
         data = lite_of(keras.graph)
         engine = LiteEngine(data, threads=1)
-    except (ConversionError, ValueError) as error:
+    except ValueError as error:
         return replace(compiled, reason=first_line(error))
     difference = largest_difference(keras, engine, head, batches)
     if difference <= TOLERANCE:

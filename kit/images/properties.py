@@ -30,7 +30,7 @@ def luma(pixels: Pixels) -> Float32:
 
 def bright_level(pixels: Pixels) -> float:
     """Level below which 95 % of the image lies, 0..255: low in a dark image, whatever its subject."""
-    return float(np.percentile(luma(pixels), 95))
+    return end_levels(pixels)[1]
 
 
 def light_level(pixels: Pixels) -> float:

@@ -155,23 +155,21 @@ class CrossValidation(Result):
         variance s^2 (1/k + n_validation / n_training) of Nadeau and Bengio (2003, doi
         10.1023/A:1024068626366), since folds share most of their training images.
         """
-        # Folds that are all equal say nothing of their deviation.
         if len(set(self.accuracies)) == 1:
             return None
         fold_count = len(self.folds)
         image_count = sum(fold.count for fold in self.folds)
-        # Folds share most of their training images, so their deviation alone says too little.
         validation_to_training = np.mean(
             [fold.count / (image_count - fold.count) for fold in self.folds]
         )
         standard_error = np.std(self.accuracies, ddof=1) * np.sqrt(
             1 / fold_count + validation_to_training
         )
-        # Of two sides, so that 95 % lie between the ends.
-        half_width = float(scipy.stats.t.ppf(0.975, fold_count - 1) * standard_error)
-        return max(0.0, self.accuracy - half_width), min(
-            1.0, self.accuracy + half_width
+        ends = scipy.stats.t.interval(
+            0.95, fold_count - 1, self.accuracy, standard_error
         )
+        low, high = np.clip(ends, 0, 1).tolist()
+        return low, high
 
     def table(self) -> Table:
         """Return the folds as a table, one row for each, and the mean."""
