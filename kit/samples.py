@@ -14,6 +14,7 @@ from kit._bundled import DATA
 from kit._checking import known
 from kit.classifier import Classifier
 from kit.images import Photo, load_image
+from kit.images.properties import in_blocks
 
 CLASSIFIERS = ("efficientnet_lite0", "fashion_mnist", "fashion_mnist_no_batchnorm")
 """Names for `classifier`."""
@@ -101,9 +102,7 @@ def fashion_mnist_arrays(split: str) -> tuple[Pixels, Int64]:
     known("part of Fashion-MNIST", split, ("train", "test"))
     mosaic = load_image(_path("fashion_mnist", f"{split}.webp")).pixels[..., 0]
     digits = _path("fashion_mnist", f"{split}_labels.txt").read_bytes().strip()
-    height, width = mosaic.shape
-    grid = mosaic.reshape(height // _TILE, _TILE, width // _TILE, _TILE)
-    tiles = grid.swapaxes(1, 2).reshape(-1, _TILE, _TILE)
+    tiles = in_blocks(mosaic, _TILE).swapaxes(1, 2).reshape(-1, _TILE, _TILE)
     indices = np.frombuffer(digits, np.uint8).astype(np.int64) - ord("0")
     tiles.flags.writeable = indices.flags.writeable = False
     return tiles, indices

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import chain
 from os import PathLike, fsdecode
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from threading import Lock
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
@@ -242,7 +242,7 @@ def as_levels(array: Array) -> Array:
 
 def file_name(name: str) -> str:
     """Return the last part of a path of any system."""
-    return re.split(r"[/\\]", name.rstrip("/\\"))[-1] or "image"
+    return PureWindowsPath(name).name or "image"
 
 
 def describe(value: Any) -> str:

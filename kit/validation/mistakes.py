@@ -130,13 +130,9 @@ class Mistakes(Rows):
     def confusion(self) -> Int64:
         """How many images of each class, in rows, are predicted as each: int64 (classes, classes)."""
         class_count = len(self.classifier.class_names)
-        counts = np.zeros((class_count, class_count), np.int64)
-        np.add.at(
-            counts,
-            (self.labels[self._has_prediction], self.predicted[self._has_prediction]),
-            1,
-        )
-        return counts
+        cells = (class_count * self.labels + self.predicted)[self._has_prediction]
+        counts = np.bincount(cells, minlength=class_count**2)
+        return counts.reshape(class_count, class_count)
 
     @cached_property
     def wrong(self) -> tuple[Mistake, ...]:
