@@ -174,10 +174,15 @@ class CrossValidation(Result):
     def table(self) -> Table:
         """Return the folds as a table, one row for each, and the mean."""
         image_count = sum(fold.count for fold in self.folds)
-        rows = []
-        for number, fold in enumerate(self.folds, start=1):
-            counts = (f"{image_count - fold.count:,}", f"{fold.count:,}")
-            rows.append((str(number), *counts, f"{fold.accuracy:.1%}"))
+        rows = [
+            (
+                str(number),
+                f"{image_count - fold.count:,}",
+                f"{fold.count:,}",
+                f"{fold.accuracy:.1%}",
+            )
+            for number, fold in enumerate(self.folds, start=1)
+        ]
         rows.append(("mean", "", "", f"{self.accuracy:.1%}"))
         return Table(("fold", "training", "validation", "accuracy"), rows, ">" * 4)
 
@@ -238,20 +243,13 @@ def cross_validate(
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
     shuffled = splitter(folds, shuffle=True, random_state=seed)
     splits = list(shuffled.split(photos, classes, groups))
-    fold_accuracies = []
-    for training_indices, validation_indices in Steps(
-        splits, "Training on folds", "fold", progress
-    ):
+    accuracies = []
+    steps = Steps(splits, "Training on folds", "fold", progress)
+    for training, validation in steps:
         classifier = train(
-            [photos[place] for place in training_indices],
-            classes[training_indices],
-            seed=seed,
+            [photos[place] for place in training], classes[training], seed=seed
         )
-        probabilities = classifier.probabilities(
-            [photos[place] for place in validation_indices]
-        )
-        predicted = np.asarray(probabilities).argmax(axis=1)
-        fold_accuracies.append(
-            accuracy_interval(predicted == classes[validation_indices])
-        )
-    return CrossValidation(tuple(fold_accuracies))
+        images = [photos[place] for place in validation]
+        predicted = np.argmax(classifier.probabilities(images), axis=1)
+        accuracies.append(accuracy_interval(predicted == classes[validation]))
+    return CrossValidation(tuple(accuracies))

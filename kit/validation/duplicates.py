@@ -63,7 +63,6 @@ class Duplicates(Result):
 
         A ValueError where two collections were compared.
         """
-        # A ValueError where two collections were compared.
         (size,) = self.sizes
         linked = scipy.sparse.dok_array((size, size))
         for pair in self.pairs:
@@ -77,7 +76,6 @@ class Duplicates(Result):
 
         A ValueError where there is no second one.
         """
-        # A ValueError where there is only one collection.
         _, second_size = self.sizes
         leaked = np.zeros(second_size, bool)
         leaked[[pair.second for pair in self.pairs]] = True
@@ -85,12 +83,15 @@ class Duplicates(Result):
 
     def table(self) -> Table:
         """Return the first pairs as a table."""
-        rows = []
-        for pair in self.pairs[:ROWS]:
-            mirrored = "yes" if pair.mirrored else "no"
-            rows.append(
-                (pair.first_name, pair.second_name, str(pair.distance), mirrored)
+        rows = [
+            (
+                pair.first_name,
+                pair.second_name,
+                str(pair.distance),
+                "yes" if pair.mirrored else "no",
             )
+            for pair in self.pairs[:ROWS]
+        ]
         return Table(("first", "second", "bits that differ", "mirrored"), rows, "<<><")
 
     def __repr__(self) -> str:
