@@ -4,12 +4,11 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from kit._arrays import Float64, Int64, Pixels
+from kit._arrays import Float64, Int64, JSONObject, Pixels
 from kit._bundled import DATA
 from kit._checking import known
 from kit.classifier import Classifier
@@ -184,7 +183,7 @@ def _photograph(file: str) -> Photo:
 
 
 @cache
-def _entries(name: str) -> tuple[dict[str, Any], ...]:
+def _entries(name: str) -> tuple[JSONObject, ...]:
     index = json.loads(_path("photographs", "index.json").read_text(encoding="utf-8"))
     kind = "special" if name == "special" else "photograph"
     entries = [entry for entry in index if entry["kind"] == kind]

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from kit._arrays import AnyPath, Float32
+from kit._arrays import AnyPath, Float32, JSONObject
 from kit._checking import (
     built,
     first_line,
@@ -235,7 +235,7 @@ class Case:
             ) from error
 
 
-def _plain(value: Any) -> dict[str, Any]:
+def _plain(value: Any) -> JSONObject:
     return value.to_dict() if isinstance(value, Preprocessing) else vars(value)
 
 

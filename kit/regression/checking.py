@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kit._arrays import AnyPath, Pixels
+from kit._arrays import AnyPath, JSONObject, Pixels
 from kit._checking import first_line, printable
 from kit._reporting import Heading, Progress, Rows, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
@@ -146,7 +146,7 @@ class CheckedCases(Rows):
         rows = self.to_dict()["cases"]
         return {name: [row[name] for row in rows] for name in rows[0]}
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JSONObject:
         """Return plain values, for JSON."""
         rows = [
             {

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from kit._arrays import Array, Bools, Float32, Float64, Int32, Int64
+from kit._arrays import Array, Bools, Float32, Float64, Int32, Int64, JSONObject
 from kit._checking import instance
 from kit._reporting import Progress, Rows, Steps, Table, value_text
 from kit.classifier import Classifier, check_first, known_preprocessing
@@ -101,7 +101,7 @@ class Sweep(Rows):
         return {place: reasons[place] for place in missing}
 
     @property
-    def _settings(self) -> dict[str, Any]:
+    def _settings(self) -> JSONObject:
         """The values of each axis for each perturbation; else how it is written."""
         if not self.axes:
             return {"perturbation": tuple(map(repr, self.perturbations))}
@@ -109,7 +109,7 @@ class Sweep(Rows):
             zip(self.axes, zip(*product(*self.axes.values()), strict=True), strict=True)
         )
 
-    def _columns(self) -> dict[str, Any]:
+    def _columns(self) -> JSONObject:
         count = len(self.perturbations)
         settings = {
             name: values * len(self.photos) for name, values in self._settings.items()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kit._arrays import Array, Bools, Float32, Int32, Int64
+from kit._arrays import Array, Bools, Float32, Int32, Int64, JSONObject
 from kit._reporting import Progress, Result, Rows, Steps, Table
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import (
@@ -89,7 +89,7 @@ class Mistakes(Rows):
         """The class of each image, int64 (N,)."""
         return self.swept.labels
 
-    def _columns(self) -> dict[str, Any]:
+    def _columns(self) -> JSONObject:
         columns = self.swept._columns()  # noqa: SLF001 (whose rows these are)
         # It is the same for all images: none.
         del columns["perturbation"]
