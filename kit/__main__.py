@@ -290,12 +290,10 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _show(result: Any, *, as_json: bool = False) -> None:
-    from kit._reporting import json_value
-
     text = result.text()
     if as_json:
         text = json.dumps(
-            json_value(result.to_dict()), indent=2, ensure_ascii=False, allow_nan=False
+            result.to_dict(), indent=2, ensure_ascii=False, allow_nan=False
         )
     sys.stdout.write(f"{text}\n")
 

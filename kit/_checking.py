@@ -123,8 +123,9 @@ def guided(function: _Function) -> _Function:
             for name in options:
                 if name not in names:
                     received = f"{name!r}{nearest(name, names)}"
-            expected = f"{called}({', '.join(names)})"
-            raise TypeError(f"Expected {expected}, received {received}") from None
+            raise TypeError(
+                f"Expected {called}({', '.join(names)}), received {received}"
+            ) from None
         return function(*args, **options)
 
     return cast("_Function", call)

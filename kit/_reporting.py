@@ -1,6 +1,7 @@
 """What the kit shows while it works, and the forms of its results."""
 
 import csv
+import json
 import os
 import threading
 from base64 import b64encode
@@ -10,7 +11,6 @@ from dataclasses import fields, is_dataclass
 from html import escape
 from importlib import import_module
 from itertools import repeat
-from math import isfinite
 from pathlib import Path
 from textwrap import indent
 from typing import Any, Generic, Self, TypeAlias, TypeVar
@@ -166,7 +166,8 @@ class Result:
 
     def to_dict(self) -> JSONObject:
         """Return everything as plain lists, numbers and texts, for JSON; None for what is no number."""
-        return _fields_for_json(self)
+        content: JSONObject = json_value(_by_field(self))
+        return content
 
     def __str__(self) -> str:
         return self.text()
@@ -293,24 +294,20 @@ def tag(file: bytes, alt: str, kind: str = "png") -> str:
 
 def json_value(value: Any) -> Any:
     """Return a value as JSON has it; None for a number that is none, its `repr` for what has no such form."""
+    text = json.dumps(value, default=_plain)
+    return json.loads(text, parse_constant=lambda _name: None)
+
+
+def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
+        return value.tolist()
     if hasattr(value, "to_dict"):
         return value.to_dict()
-    if is_dataclass(value):
-        return _fields_for_json(value)
-    if isinstance(value, Mapping):
-        return {str(key): json_value(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [json_value(part) for part in value]
-    if value is None or (isinstance(value, float) and not isfinite(value)):
-        return None
-    return value if isinstance(value, bool | int | float | str) else repr(value)
+    return _by_field(value) if is_dataclass(value) else repr(value)
 
 
-def _fields_for_json(instance: Any) -> JSONObject:
-    names = (field.name for field in fields(instance))
-    return {name: json_value(getattr(instance, name)) for name in names}
+def _by_field(value: Any) -> JSONObject:
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 def changed(settings: Any) -> str:

@@ -51,7 +51,7 @@ def blank(width: float, height: float, layout: Any = None) -> Any:
     return Figure(figsize=(width, height), layout=layout)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Drawn:
     """A PNG, and what it shows in words: of a PNG alone JupyterLab leaves them out."""
 
@@ -241,8 +241,10 @@ def _reliability(diagram: Any, histogram: Any, bins: Sequence["Bin"]) -> str:
     correct = np.average(accuracy, weights=counts)
     mean = np.average(confidence, weights=counts)
     error = np.average(np.abs(accuracy - confidence), weights=counts)
-    shares = f"{correct:.0%} correct at a mean confidence of {mean:.0%}"
-    return f"{shares} on {sum(counts):,} images, calibration error {error:.3f}"
+    return (
+        f"{correct:.0%} correct at a mean confidence of {mean:.0%}"
+        f" on {sum(counts):,} images, calibration error {error:.3f}"
+    )
 
 
 def sweep_figure(sweep: "Sweep") -> Drawn:
@@ -264,9 +266,13 @@ def sweep_figure(sweep: "Sweep") -> Drawn:
     else:
         figure = _heat_maps(sweep)
         kind = "Heat maps"
-    images = f"{len(sweep.photos)} image{'s' if len(sweep.photos) != 1 else ''}"
-    over = f"{kind} over {' and '.join(sweep.axes)} for {images}"
-    return image(figure, f"{over}: {'; '.join(ranges)}.")
+    return image(
+        figure,
+        (
+            f"{kind} over {' and '.join(sweep.axes)} for "
+            f"{len(sweep.photos)} image{'s' if len(sweep.photos) != 1 else ''}: {'; '.join(ranges)}."
+        ),
+    )
 
 
 def _curves(sweep: "Sweep") -> Any:

@@ -4,16 +4,16 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from kit._arrays import Float64, Int64, Pixels
+from kit._arrays import Float64, Int64, JSONObject, Pixels
 from kit._bundled import DATA
 from kit._checking import known
 from kit.classifier import Classifier
 from kit.images import Photo, load_image
+from kit.images.properties import in_blocks
 
 CLASSIFIERS = ("efficientnet_lite0", "fashion_mnist", "fashion_mnist_no_batchnorm")
 """Names for `classifier`."""
@@ -101,9 +101,7 @@ def fashion_mnist_arrays(split: str) -> tuple[Pixels, Int64]:
     known("part of Fashion-MNIST", split, ("train", "test"))
     mosaic = load_image(_path("fashion_mnist", f"{split}.webp")).pixels[..., 0]
     digits = _path("fashion_mnist", f"{split}_labels.txt").read_bytes().strip()
-    height, width = mosaic.shape
-    grid = mosaic.reshape(height // _TILE, _TILE, width // _TILE, _TILE)
-    tiles = grid.swapaxes(1, 2).reshape(-1, _TILE, _TILE)
+    tiles = in_blocks(mosaic, _TILE).swapaxes(1, 2).reshape(-1, _TILE, _TILE)
     indices = np.frombuffer(digits, np.uint8).astype(np.int64) - ord("0")
     tiles.flags.writeable = indices.flags.writeable = False
     return tiles, indices
@@ -185,7 +183,7 @@ def _photograph(file: str) -> Photo:
 
 
 @cache
-def _entries(name: str) -> tuple[dict[str, Any], ...]:
+def _entries(name: str) -> tuple[JSONObject, ...]:
     index = json.loads(_path("photographs", "index.json").read_text(encoding="utf-8"))
     kind = "special" if name == "special" else "photograph"
     entries = [entry for entry in index if entry["kind"] == kind]

@@ -26,7 +26,7 @@ keeps what it has."""
 _INSTALL = "run make clean lab, or install the kit again with python -m pip install"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Setup:
     """Names of what was checked and does not hold, and of what is not installed."""
 
@@ -132,8 +132,10 @@ def widgets() -> str:
     folders = lab.extra_labextensions_path + lab.labextensions_path
     for name in FRONT_ENDS:
         if not any(Path(folder, name).is_dir() for folder in folders):
-            advice = "run pip install --force-reinstall anywidget ipywidgets"
-            raise RuntimeError(f"JupyterLab {lab.version} has no {name}; {advice}")
+            raise RuntimeError(
+                f"JupyterLab {lab.version} has no {name}; "
+                "run pip install --force-reinstall anywidget ipywidgets"
+            )
     return f"JupyterLab {lab.version} has {' and '.join(FRONT_ENDS)}"
 
 

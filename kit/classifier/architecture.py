@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kit._arrays import Array, Float64
+from kit._arrays import Array, Float64, JSONObject
 from kit._checking import first_line
 from kit.classifier import Classifier
 from kit.classifier.first_layers import leaves
@@ -38,14 +38,12 @@ class Layer:
 
     name: str
     kind: str
-    settings: Mapping[str, Any]
+    settings: JSONObject
     constants: tuple[float, ...] = ()
     training: bool | None = None
 
 
-def layers_of(
-    config: Mapping[str, Any], training: bool | None = None
-) -> tuple[Layer, ...]:
+def layers_of(config: JSONObject, training: bool | None = None) -> tuple[Layer, ...]:
     """Return the layers of a Keras ``config.json`` in order, those of nested networks in place of these.
 
     `training` is the argument that the whole is called with.
@@ -68,9 +66,9 @@ def layers_of(
     return (Layer(name, kind, settings, constants, training),)
 
 
-def mapping(value: Any) -> Mapping[str, Any]:
+def mapping(value: Any) -> JSONObject:
     """Return a part of a configuration; an empty one in place of anything else."""
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _listed(value: Any) -> list[Any]:
@@ -79,7 +77,7 @@ def _listed(value: Any) -> list[Any]:
 
 def channel_values(value: Any) -> Float64 | None:
     """Return numbers as Keras writes them down (a number, nested lists, a wrapped array), flat; else None."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         value = mapping(value.get("config", value)).get("value")
     try:
         values = np.asarray(value, dtype=np.float64).reshape(-1)
@@ -146,7 +144,7 @@ def is_weight(entry: Any) -> bool:
     return entry.size is not None and entry.parent.name.endswith("/vars")
 
 
-def architecture(classifier: Classifier) -> Mapping[str, Any]:
+def architecture(classifier: Classifier) -> JSONObject:
     """Return what `layers_of` takes, of a file without TensorFlow, or of a model; empty of another format."""
     source = classifier.source
     if source is None:
@@ -156,7 +154,7 @@ def architecture(classifier: Classifier) -> Mapping[str, Any]:
 
 def architecture_and_weights(
     classifier: Classifier,
-) -> tuple[Mapping[str, Any], Weights]:
+) -> tuple[JSONObject, Weights]:
     """Return what `architecture` and `weights_in` return, also of a model in memory."""
     config, source = architecture(classifier), classifier.source
     if source is not None:

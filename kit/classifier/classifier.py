@@ -3,7 +3,7 @@
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from math import ceil
 from pathlib import Path
 from queue import SimpleQueue
@@ -498,18 +498,18 @@ class Classifier:
         rows, features = self.features([image])
         (distances,) = training.distances(features)
         order = np.argsort(distances, kind="stable")[: whole("count", count, 1, None)]
-        neighbours = [
+        neighbours = tuple(
             Neighbour(
                 name=training.names[index],
                 predicted=self.class_names[training.predicted[index]],
                 distance=float(distances[index]),
             )
             for index in order
-        ]
+        )
         return Nearest(
             name=image.name,
             predicted=self.class_names[rows[0].argmax()],
-            neighbours=tuple(neighbours),
+            neighbours=neighbours,
             thumbnails=training.thumbnails[order[: len(training.thumbnails)]],
         )
 
@@ -554,12 +554,17 @@ class Classifier:
             raise TypeError(
                 f"Expected a classifier from a file, received {self.name!r}; save and load it"
             )
-        load = partial(
-            Classifier.load,
-            preprocessing=self.preprocessing,
-            class_names=self.class_names,
-        )
-        return load, (self.source.path.resolve(),), {"temperature": self.temperature}
+        settings = self.preprocessing, self.class_names
+        return _reopened, (self.source.path.resolve(), self.temperature, *settings)
+
+
+@lru_cache(maxsize=2)
+def _reopened(
+    path: Path, temperature: float, preprocessing: Any, class_names: Any
+) -> Classifier:
+    """Open a classifier of another process, once for all the tasks that it comes with."""
+    settings = {"preprocessing": preprocessing, "class_names": class_names}
+    return Classifier.load(path, **settings).tempered(temperature)
 
 
 def check_first(value: object) -> None:
@@ -574,8 +579,8 @@ def check_first(value: object) -> None:
 def known_preprocessing(classifier: Classifier) -> Preprocessing:
     """Return the preprocessing of a classifier, or raise a ValueError where none is known."""
     if classifier.preprocessing is None:
-        advice = "give preprocessing=kit.Preprocessing(…), or use classifier.using(kit.Preprocessing(…))"
         raise ValueError(
-            f"Expected the preprocessing of {classifier.name!r}, received none; {advice}"
+            f"Expected the preprocessing of {classifier.name!r}, received none; "
+            "give preprocessing=kit.Preprocessing(…), or use classifier.using(kit.Preprocessing(…))"
         )
     return classifier.preprocessing

@@ -2,12 +2,12 @@
 
 import os
 import threading
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 from warnings import catch_warnings
 
 import numpy as np
+import scipy  # its parts are imported when they are used
 
 from kit._arrays import Array, Float32
 from kit._checking import first_line
@@ -66,9 +66,9 @@ def check_ends(kind: str, inputs: Shapes, outputs: Shapes, advice: str = "") -> 
         case [(_, first, _, *last)], [(_, int(classes))] if len(last) < 2:
             if {first, *(last or [1])} & {1, 3} and 0 < classes <= MOST_CLASSES:
                 return
-    wanted = "a network from (N, H, W), (N, H, W, 1) or (N, H, W, 3) to (N, classes)"
     raise ValueError(
-        f"Expected {wanted}, received {kind} from {inputs} to {outputs}{advice}"
+        "Expected a network from (N, H, W), (N, H, W, 1) or (N, H, W, 3) to (N, classes)"
+        f", received {kind} from {inputs} to {outputs}{advice}"
     )
 
 
@@ -99,12 +99,9 @@ def check_shape(received: tuple[int, ...], expected: Shape) -> None:
     if len(sides) == 3 and all(wanted in (None, side) for wanted, side in pairs):
         return
     steps = fitted(Preprocessing(), expected)
-    settings = (
-        f"size={steps.size}, channels={steps.channels!r}, layout={steps.layout!r}"
-    )
     raise ValueError(
         f"Expected tensors of {shape_text(expected)}, received the shape {received};"
-        f" set {settings} in the preprocessing"
+        f" set size={steps.size}, channels={steps.channels!r}, layout={steps.layout!r} in the preprocessing"
     )
 
 
@@ -139,27 +136,24 @@ def probabilities(outputs: Float32, head: str) -> Float32:
     """
     if head == "softmax":
         return outputs
-    if head in {"sigmoid", "binary_logit"} and outputs.shape[1] == 1:
-        second = outputs
-        if head == "binary_logit":
-            # The sigmoid in the form that cannot overflow.
-            second = np.asarray((1 + np.tanh(outputs / 2)) / 2, np.float32)
-        return np.concatenate([1 - second, second], axis=1)
-    if head == "sigmoid":
-        weights = outputs + np.finfo(np.float32).tiny
-    else:
+    if head == "logits":
         with np.errstate(invalid="ignore"):  # infinite ones, which `finite` refuses
-            weights = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
+            return np.asarray(scipy.special.softmax(outputs, axis=1))
+    if head == "binary_logit":
+        outputs = scipy.special.expit(outputs)
+    if outputs.shape[1] == 1:
+        return np.concatenate([1 - outputs, outputs], axis=1)
+    weights = outputs + np.finfo(np.float32).tiny
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def finite(rows: Float32, name: str) -> Float32:
     """Return the probabilities that a network of this name gave; ValueError if one is nan or infinite."""
     useless = np.count_nonzero(~np.isfinite(rows).all(axis=1))
     if useless:
-        received = f"nan or infinite values in {useless} of {len(rows)} rows"
         raise ValueError(
-            f"Expected probabilities from {name!r}, received {received}; see kit.diagnose"
+            f"Expected probabilities from {name!r}, received "
+            f"nan or infinite values in {useless} of {len(rows)} rows; see kit.diagnose"
         )
     return rows
 
@@ -174,8 +168,7 @@ def tempered(rows: Float32, temperature: float) -> Float32:
     if temperature == 1:
         return rows.copy()
     logits = np.log(np.maximum(rows, np.finfo(np.float32).tiny))
-    tempered_logits = (logits / np.float32(temperature)).astype(np.float32)
-    return probabilities(tempered_logits, "logits")
+    return probabilities((logits / temperature).astype(np.float32), "logits")
 
 
 def cores() -> int:
@@ -192,7 +185,7 @@ _MAX_PART = 64
 _THREADS = min(4, cores())
 
 
-class Engine(ABC):
+class Engine:
     """What engines have in common: batches are cut into parts, and threads are served one after another."""
 
     input_shape: Shape
@@ -254,8 +247,8 @@ class Engine(ABC):
                     f"Expected other tensors than {tensors.shape}: {first_line(error)}"
                 ) from error
 
-    @abstractmethod
-    def _run(self, tensors: Float32) -> Float32: ...
+    def _run(self, tensors: Float32) -> Float32:
+        raise NotImplementedError
 
     def inside(self, tensors: Float32) -> tuple[Float32, Float32 | None]:
         """Return what `predict` does, and the last feature map of the same pass, float32 (N, h, w, channels).

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from kit._arrays import Arrays, Float32, Float64, Indices
 from kit._interrupts import uninterrupted
 from kit.classifier.engines import LiteEngine, channels_first, traced
-from kit.classifier.keras_models import ConversionError, lite_of
+from kit.classifier.keras_models import lite_of
 
 GRID = 4
 """Cells to a side. Fewer tell less on images of digits and clothes; 8 are too many for 50 images."""
@@ -58,7 +58,7 @@ def _starts(side: int) -> Indices:
     return np.arange(cells) * side // cells
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class FirstLayers:
     """Compiled statistics of the first layers, with what training left there.
 
@@ -158,11 +158,8 @@ class _EnoughError(Exception):
     """All layers that are measured were called; what follows them need not be."""
 
 
-class _Measured(NamedTuple):
-    """A layer, and the tensor that is measured there, with its channels last."""
-
-    layer: Any
-    values: Any
+_Measured = tuple[Any, Any]
+"""A layer, and the tensor that is measured there, with its channels last."""
 
 
 @uninterrupted()
@@ -183,7 +180,7 @@ def first_layers_of(model: Any) -> FirstLayers | None:
         compiled = lite_of(graph)
         LiteEngine(compiled, threads=1)  # which refuses what it does not run
     # A class of its own that its configuration does not make, or operations that LiteRT does not have.
-    except (TypeError, ValueError, NotImplementedError, ConversionError):
+    except (TypeError, ValueError, NotImplementedError):
         return None
     widths = tuple(int(values.shape[-1]) for _, values in measured)
     layers = [layer for layer, _ in measured if hasattr(layer, "moving_mean")]
@@ -217,11 +214,11 @@ def _moments(model: Any, tensors: Any, measured: list[_Measured]) -> Any:
         has_kernel = hasattr(layer, "kernel") and not channels_first
         if type(layer).__name__ == "BatchNormalization":
             if _dimensions(received) == 4 and layer.axis % 4 == 3:
-                norms.setdefault(id(layer), _Measured(layer, received))
+                norms.setdefault(id(layer), (layer, received))
                 if len(norms) == COUNT:
                     raise _EnoughError
         elif has_kernel and _dimensions(returned) in {2, 4}:
-            kernels.setdefault(id(layer), _Measured(layer, returned))
+            kernels.setdefault(id(layer), (layer, returned))
         return returned
 
     with called_through(list(leaves(model)), noted), suppress(_EnoughError):

@@ -121,9 +121,9 @@ def _import(file: Path, folder: Path) -> JSONObject:
         makers = {**vars(keras.initializers), **vars(keras.layers)}
         left_out = sorted({*_repaired(config, makers)})
     except (OSError, KeyError, ValueError, TypeError, RecursionError) as error:
-        received = f"{file.name!r} without an architecture; build the network and load its weights"
         raise ValueError(
-            f"Expected an .h5 file that model.save wrote, received {received}"
+            "Expected an .h5 file that model.save wrote, received "
+            f"{file.name!r} without an architecture; build the network and load its weights"
         ) from error
     refuse_code(config, file.name, _CODE)
     if zipped:

@@ -96,7 +96,7 @@ def with_feature_map(compiled: bytes) -> tuple[bytes, tuple[Dense, ...]]:
         (*_, place) = np.flatnonzero(maps).tolist()
         head: tuple[Dense, ...] = ()
         with suppress(Exception):
-            head = _head(model, graph, place, litert)
+            head = _head(compiled, graph, place, litert)
         graph.outputs = [graph.outputs[0], graph.operators[place].outputs[0]]
         # What older converters measured of the memory plan no longer holds.
         model.metadata = model.metadataBuffer = model.signatureDefs = None
@@ -118,9 +118,14 @@ def _is_map(graph: Any, operator: Any, litert: Any) -> bool:
     return is_read and len(sides) == 4 and tuple(sides[1:3]) != (1, 1)
 
 
-def _head(model: Any, graph: Any, place: int, litert: Any) -> tuple[Dense, ...]:
+def _head(compiled: bytes, graph: Any, place: int, litert: Any) -> tuple[Dense, ...]:
     """Follow the feature map to the output; empty unless all on the way is pooling, dense or elementwise."""
-    operators = _named(model, graph, litert)
+    from ai_edge_litert.interpreter import Interpreter
+
+    lite = Interpreter(model_content=compiled)
+    # By the schema alone, names are numbers that moved from one field to another.
+    kinds = [details["op_name"] for details in lite._get_ops_details()]  # noqa: SLF001
+    operators = list(zip(kinds, graph.operators, strict=True))
     half_precision = {
         operator.outputs[0]: operator.inputs[0]
         for kind, operator in operators
@@ -142,9 +147,7 @@ def _head(model: Any, graph: Any, place: int, litert: Any) -> tuple[Dense, ...]:
         if kind in _DENSE:
             # A bias of zeros is left out.
             weights, *bias = (
-                _constant(
-                    model, graph.tensors[half_precision.get(index, index)], litert
-                )
+                _constant(lite, half_precision.get(index, index))
                 for index in operator.inputs[1:]
                 if index != _ABSENT
             )
@@ -163,14 +166,6 @@ def _head(model: Any, graph: Any, place: int, litert: Any) -> tuple[Dense, ...]:
     return tuple(layers) if tensor == graph.outputs[0] else ()
 
 
-def _named(model: Any, graph: Any, litert: Any) -> list[tuple[str, Any]]:
-    """Return the operators, each with its name."""
-    names = {number: name for name, number in vars(litert.BuiltinOperator).items()}
-    codes = [model.operatorCodes[each.opcodeIndex] for each in graph.operators]
-    kinds = [names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in codes]
-    return [*zip(kinds, graph.operators, strict=True)]
-
-
 def _covers(kind: str, options: Any, sides: list[int]) -> bool:
     """Whether a pooling takes in a whole feature map."""
     if kind != "AVERAGE_POOL_2D":
@@ -179,21 +174,15 @@ def _covers(kind: str, options: Any, sides: list[int]) -> bool:
     return all(0 < side <= size for side, size in zip(sides, filters, strict=True))
 
 
-def _constant(model: Any, tensor: Any, litert: Any) -> Float32:
+def _constant(lite: Any, index: int) -> Float32:
     """Return the numbers of a tensor that the file holds, float32 (outputs, inputs of each)."""
-    types = litert.TensorType
-    dtypes = {
-        types.FLOAT32: "f4",
-        types.FLOAT16: "f2",
-        types.INT8: "i1",
-        types.INT32: "i4",
-    }
-    values = model.buffers[tensor.buffer].data.view(dtypes[tensor.type])
-    values = values.reshape(tensor.shape[0], -1).astype(np.float32)
-    if tensor.type in {types.INT8, types.INT32}:
-        scale = np.reshape(tensor.quantization.scale, (-1, 1))
-        zeros = tensor.quantization.zeroPoint
-        # A bias has none.
-        zero = 0 if zeros is None else np.reshape(zeros, (-1, 1))
-        values = (values - zero) * scale
+    values = lite.get_tensor(index)
+    values = values.reshape(len(values), -1).astype(np.float32)
+    (steps,) = (
+        tensor["quantization_parameters"]
+        for tensor in lite.get_tensor_details()
+        if tensor["index"] == index
+    )
+    if steps["scales"].size:
+        values = (values - steps["zero_points"][:, None]) * steps["scales"][:, None]
     return np.asarray(values, np.float32)

@@ -116,9 +116,9 @@ def opened_safely(file: Path, advice: str = _OF_ANOTHER_KERAS) -> Any:
         with SafeModeScope(safe_mode=True):
             return keras.models.load_model(file, safe_mode=True, compile=False)
     except Exception as error:  # Keras raises whatever a layer raises
-        received = f"{file.name!r}: {_refusal(error, advice)}"
         raise ValueError(
-            f"Expected a network that Keras opens in safe mode, received {received}"
+            "Expected a network that Keras opens in safe mode, received "
+            f"{file.name!r}: {_refusal(error, advice)}"
         ) from error
 
 
@@ -164,17 +164,13 @@ def copied_model(model: Any) -> Any:
     return copy
 
 
-class ConversionError(RuntimeError):
-    """A network that cannot be compiled; the Keras model itself works all the same."""
-
-
 def lite_of(graph: Any) -> bytes:
     """Compile what `traced` gives, to the network that Keras's own export gives and in half its time.
 
-    ConversionError where LiteRT lacks an operation, or there is no graph.
+    ValueError where LiteRT lacks an operation, or there is no graph; the Keras model works all the same.
     """
     if graph is None:
-        raise ConversionError(
+        raise ValueError(
             "TensorFlow cannot draw one graph of it, which is what is compiled"
         )
     import tensorflow as tf
@@ -190,7 +186,7 @@ def lite_of(graph: Any) -> bytes:
             return bytes(converter.convert())
         # The converter has no exception of its own for what it cannot do.
         except Exception as error:
-            raise ConversionError(_reason(error)) from error
+            raise ValueError(_reason(error)) from error
         finally:
             logger.setLevel(level)
 

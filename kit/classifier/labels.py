@@ -117,9 +117,9 @@ def known_classes(labels: Labels, class_names: Sequence[str], count: int) -> Int
 def complete(labels: Int64) -> Int64:
     """Return labels as `label_indices` has them, or raise a ValueError where one is not known."""
     if (labels < 0).any():
-        received = f"None for number {labels.argmin()}"
         raise ValueError(
-            f"Expected a label for every image, received {received}; predict(…).labelled leaves those out"
+            f"Expected a label for every image, received None for number {labels.argmin()}"
+            "; predict(…).labelled leaves those out"
         )
     return labels
 
@@ -152,4 +152,4 @@ def surprises(probabilities: Floats, labels: Int64) -> Float64:
 def entropies(probabilities: Floats) -> Floats:
     """Return the entropy of each row of probabilities, in nats; float (N,)."""
     logarithms = np.log(np.maximum(probabilities, 1e-12))
-    return np.asarray(-(probabilities * logarithms).sum(axis=1))
+    return -(probabilities * logarithms).sum(axis=1)

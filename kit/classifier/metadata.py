@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 from warnings import catch_warnings
 
-import numpy as np
-
 from kit.preprocessing.scaling import Scaling
 
 MOST_PROPERTY = 1 << 16
@@ -29,18 +27,19 @@ def litert_schema() -> Any:
     return schema_py_generated
 
 
-# Numbers of fields and values in TFLite Support's metadata_schema.fbs, of which LiteRT has no classes.
-_SUBGRAPHS = 3
+# Where fields stand, two bytes each from 4 on, in TFLite Support's metadata_schema.fbs; LiteRT has no classes
+# of it.
+_SUBGRAPHS = 10
 # Of a subgraph.
-_INPUTS = 2
+_INPUTS = 8
 # Of an input.
-_PROCESS_UNITS = 4
+_PROCESS_UNITS = 12
 # Of a process unit, and the kind that has mean and standard deviation.
-_OPTIONS_KIND = 0
-_OPTIONS = 1
+_OPTIONS_KIND = 4
+_OPTIONS = 6
 _NORMALIZATION = 1
-_MEAN = 0
-_STD = 1
+_MEAN = 4
+_STD = 6
 
 
 def lite_about(network: bytes, file: Path) -> About:
@@ -51,13 +50,14 @@ def lite_about(network: bytes, file: Path) -> About:
         name = next(name for name in archive.namelist() if name.endswith(".txt"))
         names = listed(archive.read(name)[:MOST_TEXT])
     with suppress(Exception):
-        scaling = _normalization(_described_graph(network))
+        scaling = _normalization(network)
     return names, scaling
 
 
-def _described_graph(network: bytes) -> Any:
-    """Return the table that describes the only subgraph of a network."""
+def _normalization(network: bytes) -> Scaling | None:
+    """Return how the only input of the only subgraph that a network describes is scaled; None if not said."""
     schema = litert_schema()
+    numbers = schema.flatbuffers.number_types
     model = schema.Model.GetRootAs(network)
     entries = map(model.Metadata, range(model.MetadataLength()))
     (entry,) = (entry for entry in entries if entry.Name() == b"TFLITE_METADATA")
@@ -65,21 +65,21 @@ def _described_graph(network: bytes) -> Any:
     metadata = schema.flatbuffers.Table(content, 0)
     metadata.Pos = metadata.Indirect(0)
     (graph,) = _tables(metadata, _SUBGRAPHS)
-    return graph
-
-
-def _normalization(graph: Any) -> Scaling | None:
     (picture,) = _tables(graph, _INPUTS)
     for unit in _tables(picture, _PROCESS_UNITS):
-        if _code(unit, _OPTIONS_KIND) == _NORMALIZATION:
+        if unit.GetSlot(_OPTIONS_KIND, 0, numbers.Uint8Flags) == _NORMALIZATION:
             options = _table_at(unit, unit.Pos + _offset(unit, _OPTIONS))
-            return Scaling(1.0, _floats(options, _MEAN), _floats(options, _STD))
+            mean, std = (
+                _one(options.GetVectorAsNumpy(numbers.Float32Flags, offset).tolist())
+                for offset in (_offset(options, _MEAN), _offset(options, _STD))
+            )
+            return Scaling(1.0, mean, std)
     return None
 
 
 def _offset(table: Any, field: int) -> int:
     """Return where in a table the entry of a field is."""
-    if offset := table.Offset(4 + 2 * field):
+    if offset := table.Offset(field):
         return int(offset)
     raise LookupError
 
@@ -94,19 +94,6 @@ def _tables(table: Any, field: int) -> list[Any]:
     return [
         _table_at(table, start + 4 * index) for index in range(table.VectorLen(offset))
     ]
-
-
-def _code(table: Any, field: int) -> int:
-    """Return a number of 8 bits; a field that is not there is 0."""
-    offset = table.Offset(4 + 2 * field)
-    return int(table.Bytes[table.Pos + offset]) if offset else 0
-
-
-def _floats(table: Any, field: int) -> Any:
-    offset = _offset(table, field)
-    start = table.Vector(offset)
-    count = table.VectorLen(offset)
-    return _one(np.frombuffer(table.Bytes, "<f4", count, start).tolist())
 
 
 def _one(values: Sequence[float]) -> Any:

@@ -31,7 +31,7 @@ class Neighbour(NamedTuple):
     distance: float
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Nearest(Result):
     """The training images that an image is nearest to.
 
@@ -72,8 +72,10 @@ class Nearest(Result):
     def __repr__(self) -> str:
         count = len(self.neighbours)
         doubt = ": doubt this prediction" if 2 * self.agreeing < count else ""
-        words = f"{self.agreeing} of the {count} nearest training images are predicted as this class{doubt}"
-        return f"Nearest({self.name!r}, predicted {self.predicted!r}; {words})"
+        return (
+            f"Nearest({self.name!r}, predicted {self.predicted!r}; "
+            f"{self.agreeing} of the {count} nearest training images are predicted as this class{doubt})"
+        )
 
 
 class Neighbours:
@@ -114,7 +116,7 @@ class Neighbours:
         """Return the mean distance to the `NEAREST`, float64 (N,), of features, float32 (N, channels)."""
         # Nearest neighbours in scikit-learn start threads for every single image, which takes longer.
         distances = np.sort(self.distances(features), axis=1)
-        return np.asarray(distances[:, :NEAREST].mean(axis=1))
+        return distances[:, :NEAREST].mean(axis=1)
 
 
 def described(

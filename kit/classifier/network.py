@@ -29,7 +29,6 @@ from kit.classifier.engines import (
 from kit.classifier.first_layers import FirstLayers, first_layers_of
 from kit.classifier.intermediate import Dense, with_feature_map
 from kit.classifier.keras_models import (
-    ConversionError,
     check_model,
     lite_of,
     load_keras,
@@ -114,7 +113,7 @@ TOLERANCE = 1e-5
 """Largest difference in a probability between the compiled form and Keras that is accepted."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Verification(Result):
     """Result of holding the compiled form of a network against Keras.
 
@@ -162,15 +161,13 @@ def trial_tensors(
     random = np.random.default_rng(20_241)
     noise = random.random((2, *sides), dtype=np.float32)
     rise = np.linspace(0, 1, noise[1].size, dtype=np.float32)
-    noise[1] = np.float32(0.1) * noise[1] + np.float32(0.9) * rise.reshape(sides)
+    noise[1] = 0.1 * noise[1] + 0.9 * rise.reshape(sides)
     ranges = [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)]
     if steps is not None:
         ends = np.repeat(np.array([0, 255], np.uint8), 48 * 96 * 3).reshape(96, 96, 3)
         tensor = steps.apply(Photo.from_array(ends))
         ranges = [(float(tensor.min()), float(tensor.max()))]
-    return tuple(
-        noise * np.float32(high - low) + np.float32(low) for low, high in ranges
-    )
+    return tuple(noise * (high - low) + low for low, high in ranges)
 
 
 @uninterrupted()
@@ -208,7 +205,7 @@ def compile_model(
     try:
         data = lite_of(keras.graph)
         engine = LiteEngine(data, threads=1)
-    except (ConversionError, ValueError) as error:
+    except ValueError as error:
         return replace(compiled, reason=first_line(error))
     difference = largest_difference(keras, engine, head, batches)
     if difference <= TOLERANCE:

@@ -13,7 +13,7 @@ from kit.classifier.engines import Shape
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.neighbours import Neighbours
 from kit.classifier.network import Network
-from kit.classifier.store import FIRST_LAYERS, MOST_BYTES, part_of
+from kit.classifier.store import FIRST_LAYERS, MOST_BYTES, Parts
 from kit.images import Photo
 from kit.perturbation.conditions import ALTERATIONS, QUANTITIES
 from kit.perturbation.responses import measured_rows, middle, responses
@@ -112,17 +112,17 @@ def _selected(table: Array, names: Iterable[Any], wanted: Iterable[Any]) -> Floa
     return np.stack([columns.get(name, unknown) for name in wanted], axis=-1)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Reference:
     """What is known of the training images of a network; part of its file.
 
     ``shape`` is (H, W, C) of its tensors, with None for a side that photos decide; ``contents`` are arrays by
-    ``part/name``.
+    part and name.
     """
 
     network: Network
     shape: Shape
-    contents: Arrays = field(default_factory=dict)
+    contents: Parts = field(default_factory=dict)
 
     @cached_property
     def first_layers(self) -> FirstLayers | None:
@@ -167,25 +167,20 @@ class Reference:
 
     def arrays(self, part: str) -> Arrays:
         """Return the arrays of one part, by name, as `with_arrays` took them; empty where there are none."""
-        return part_of(self.contents, part)
+        return self.contents.get(part, {})
 
     def with_arrays(self, part: str, arrays: Mapping[str, Any]) -> Self:
         """Return the same with other arrays of a part, by name; `Classifier.save` writes them into the file.
 
         ValueError for more than 128 MB.
         """
-        new = {f"{part}/{name}": np.asarray(array) for name, array in arrays.items()}
+        new = {name: np.asarray(array) for name, array in arrays.items()}
         total = sum(array.nbytes for array in new.values())
         if total > MOST_BYTES:
             raise ValueError(
                 f"Expected at most {MOST_BYTES} bytes for {part!r}, received {total}"
             )
-        others = {
-            name: array
-            for name, array in self.contents.items()
-            if not name.startswith(f"{part}/")
-        }
-        return replace(self, contents=others | new)
+        return replace(self, contents=self.contents | {part: new})
 
     def with_pictures(
         self, photos: Sequence[Photo], prepare: Callable[[Photo], Float32]
@@ -217,10 +212,10 @@ class Reference:
         """Return this for tensors of a size, and without what belongs to other weights."""
         if network is self.network:
             return self if shape == self.shape else replace(self, shape=shape)
-        properties = self.arrays("properties")
+        properties = dict(self.arrays("properties"))
         properties.pop("answers", None)
         return type(self)(network, shape).with_arrays("properties", properties)
 
     def __repr__(self) -> str:
-        parts = sorted({name.partition("/")[0] for name in self.contents})
+        parts = sorted(filter(self.arrays, self.contents))
         return f"Reference({', '.join(parts) or 'nothing of the training images'})"

@@ -29,6 +29,8 @@ FORMAT = 2
 """Version of the layout; of files of the first the statistics are not read, later ones are refused."""
 
 STATISTICS = "kit/statistics.npz"
+Parts = dict[str, Arrays]
+"""Arrays by part and name; in the file, by ``part/name``."""
 FIRST_LAYERS = "first_layers"
 """The part of the statistics that is compiled, as the network of its file is."""
 _WEIGHTS = {"model.weights.h5", "model.weights.npz"}
@@ -99,7 +101,7 @@ class Archive:
     path: Path
     digest: str
     contract: JSONObject = field(default_factory=dict, repr=False)
-    statistics: Arrays = field(default_factory=dict, repr=False)
+    statistics: Parts = field(default_factory=dict, repr=False)
     flaw: str = ""
     network: bytes | None = field(default=None, repr=False)
 
@@ -159,15 +161,8 @@ def _with_contract(model: Archive, archive: zipfile.ZipFile) -> Archive:
         return replace(model, flaw=first_line(error))
     # What is compiled comes with a network that is, and was tried: never out of a Keras file.
     if model.network is None:
-        for name in part_of(statistics, FIRST_LAYERS):
-            del statistics[f"{FIRST_LAYERS}/{name}"]
+        statistics.pop(FIRST_LAYERS, None)
     return replace(model, statistics=statistics)
-
-
-def part_of(arrays: Arrays, part: str) -> Arrays:
-    """Return the arrays named ``part/name``, by name."""
-    pairs = ((name.partition("/"), array) for name, array in arrays.items())
-    return {name: array for (home, _, name), array in pairs if home == part}
 
 
 def _shipped(file: Path) -> Archive:
@@ -180,8 +175,10 @@ def _shipped(file: Path) -> Archive:
     content = file.read_bytes()
     # What it is says itself, before what is said of it counts.
     if is_lite(content) != (file.suffix == ".tflite"):
-        received = f"{file.name!r}, which is none or damaged; copy it again"
-        raise ValueError(f"Expected a {file.suffix} network, received {received}")
+        raise ValueError(
+            f"Expected a {file.suffix} network, received "
+            f"{file.name!r}, which is none or damaged; copy it again"
+        )
     digest = hashlib.sha256(content).hexdigest()
     model = Archive(file, digest, network=content)
     if file.suffix == ".onnx" or not zipfile.is_zipfile(file):
@@ -329,7 +326,7 @@ def write_model(
     source: Path | None,
     target: AnyPath,
     contract: JSONObject,
-    statistics: Arrays | None = None,
+    statistics: Parts | None = None,
     network: bytes | None = None,
 ) -> Archive:
     """Copy the network in ``source`` to ``target`` with a contract and statistics beside it, in one step.
@@ -350,7 +347,12 @@ def write_model(
             digest = _digest_of(old) if network is None else digest
         contract = {"format": FORMAT, "weights_sha256": digest, **contract}
         if statistics:
-            _add(new, STATISTICS, npz_of(statistics))
+            arrays = {
+                f"{part}/{name}": array
+                for part, named in statistics.items()
+                for name, array in named.items()
+            }
+            _add(new, STATISTICS, npz_of(arrays))
         _add(new, CONTRACT, json.dumps(contract, indent=1, ensure_ascii=False))
     return Archive(Path(target), digest, contract, statistics or {}, network=network)
 
@@ -400,17 +402,17 @@ def one_line_errors(file: Path) -> Iterator[None]:
     except OSError as error:
         if error.strerror is None:  # it is said
             raise
-        reason = f"{error.strerror}; free space, or choose another name or folder"
         raise type(error)(
-            f"Expected to write {file.name!r}, received: {reason}"
+            f"Expected to write {file.name!r}, received: "
+            f"{error.strerror}; free space, or choose another name or folder"
         ) from error
 
 
 # Statistics
 
 
-def _statistics(archive: zipfile.ZipFile, contract: JSONObject, digest: str) -> Arrays:
-    """Return arrays by ``part/name``; ValueError if not as they were written, for these weights."""
+def _statistics(archive: zipfile.ZipFile, contract: JSONObject, digest: str) -> Parts:
+    """Return arrays by part and name; ValueError if not as they were written, for these weights."""
     if contract.get("weights_sha256") != digest:
         raise ValueError("belongs to other weights")
     if contract["format"] != FORMAT:
@@ -419,17 +421,19 @@ def _statistics(archive: zipfile.ZipFile, contract: JSONObject, digest: str) -> 
         return {}
     if archive.getinfo(STATISTICS).file_size > MOST_BYTES:
         raise ValueError(f"takes more than {MOST_BYTES} bytes")
-    statistics = arrays_in(archive.read(STATISTICS))
-    for name, array in statistics.items():
+    statistics: Parts = {}
+    for path, array in arrays_in(archive.read(STATISTICS)).items():
+        part, _, name = path.partition("/")
         # Where an image has nothing to measure, its properties are NaN.
-        values = array[~np.isnan(array)] if name.startswith("properties/") else array
+        values = array[~np.isnan(array)] if part == "properties" else array
         spread = float(values.max(initial=0)) - float(values.min(initial=0))
-        is_profile = name in {"profile/moments", "profile/features"}
+        is_profile = path in {"profile/moments", "profile/features"}
         flat = is_profile and (array.ndim != 2 or not array.size)
         if flat or not spread < _LARGEST:
             raise ValueError(
-                f"has no usable {name}: save the file again with training="
+                f"has no usable {path}: save the file again with training="
             )
+        statistics.setdefault(part, {})[name] = array
     return statistics
 
 

@@ -132,9 +132,10 @@ def _safely(name: str) -> Iterator[None]:
     except (MemoryError, PhotoError):
         raise
     except Exception as error:  # decoders raise nearly anything on damaged bytes
-        received = f"{name!r}, which is truncated, damaged or of an unknown kind ({first_line(error)})"
         raise PhotoError(
-            f"Expected a complete image, received {received}; save it as PNG or JPEG"
+            "Expected a complete image, received "
+            f"{name!r}, which is truncated, damaged or of an unknown kind ({first_line(error)})"
+            "; save it as PNG or JPEG"
         ) from error
 
 
@@ -171,9 +172,9 @@ def _image(data: bytes, name: str) -> ImageFile.ImageFile:
         (words for pattern, words in _SIGNATURES if re.match(pattern, data[:512])),
         unknown,
     )
-    received = f"{name!r}, which is {contents}; save it as PNG or JPEG"
     raise PhotoError(
-        f"Expected an image file ({', '.join(FORMATS)}), received {received}"
+        f"Expected an image file ({', '.join(FORMATS)}), received "
+        f"{name!r}, which is {contents}; save it as PNG or JPEG"
     )
 
 
@@ -189,11 +190,10 @@ def file_format(data: bytes) -> str:
 def check_pixel_count(width: int, height: int, name: str) -> None:
     """Raise a PhotoError for an image above `MAX_PIXELS` or `MAX_SIDE`, or without pixels."""
     if not 0 < width * height <= MAX_PIXELS or max(width, height) > MAX_SIDE:
-        size = (
+        raise PhotoError(
+            f"Expected 1 to {MAX_PIXELS} pixels and sides of at most {MAX_SIDE}, received {name!r} with "
             f"{width * height} (height {height}, width {width}); resize or cut it first"
         )
-        wanted = f"1 to {MAX_PIXELS} pixels and sides of at most {MAX_SIDE}"
-        raise PhotoError(f"Expected {wanted}, received {name!r} with {size}")
 
 
 def _orientation(image: Image.Image) -> int:
@@ -222,9 +222,9 @@ def _reduced(
     values = np.asarray(image).astype(np.int32)
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
-        received = f"{name!r} with {low}..{high}; save it as 8 or 16 bit"
         raise PhotoError(
-            f"Expected whole numbers 0..65535 in mode {image.mode!r}, received {received}"
+            f"Expected whole numbers 0..65535 in mode {image.mode!r}, received "
+            f"{name!r} with {low}..{high}; save it as 8 or 16 bit"
         )
     if decoding.depth == "scale":
         done, grey = (

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import chain
 from os import PathLike, fsdecode
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from threading import Lock
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
@@ -28,7 +28,7 @@ from kit.images.opening import (
 )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Photo:
     """One image as RGB, and what was done to get it; equal only to itself.
 
@@ -68,14 +68,14 @@ class Photo:
         object.__setattr__(self, "name", printable(self.name))
         pixels = self.pixels
         if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
-            received = f"{describe(pixels)}; scale it to 0..255, round and cast it, or call predict_tensors"
             raise TypeError(
-                f"Expected a uint8 array with values 0..255, received {received}"
+                "Expected a uint8 array with values 0..255, received "
+                f"{describe(pixels)}; scale it to 0..255, round and cast it, or call predict_tensors"
             )
         if pixels.ndim != 3 or pixels.shape[2] != 3:
-            received = f"{pixels.shape}; move channels last, and pass alpha as PIL.Image.fromarray(array)"
             raise ValueError(
-                f"Expected shape (H, W, 3), or in from_array (H, W), received {received}"
+                "Expected shape (H, W, 3), or in from_array (H, W), received "
+                f"{pixels.shape}; move channels last, and pass alpha as PIL.Image.fromarray(array)"
             )
         if pixels.flags.writeable or not pixels.flags.c_contiguous:
             pixels = pixels.copy(order="C")
@@ -208,8 +208,9 @@ class Encoded:
             return self.source
         data = _read(self.source)
         if _digest(data) != self.digest:
-            received = "a file that has changed; open it again"
-            raise PhotoError(f"Expected {self.name!r} as it was, received {received}")
+            raise PhotoError(
+                f"Expected {self.name!r} as it was, received a file that has changed; open it again"
+            )
         return data
 
     def __call__(self, decoding: Decoding) -> Photo:
@@ -241,7 +242,7 @@ def as_levels(array: Array) -> Array:
 
 def file_name(name: str) -> str:
     """Return the last part of a path of any system."""
-    return re.split(r"[/\\]", name.rstrip("/\\"))[-1] or "image"
+    return PureWindowsPath(name).name or "image"
 
 
 def describe(value: Any) -> str:
@@ -346,8 +347,9 @@ def _read(source: Any) -> bytes:
         path = Path(text := fsdecode(source))
         check_path(text)
         if path.is_dir():
-            received = f"the folder {text!r}; pass a file in it"
-            raise IsADirectoryError(f"Expected an image file, received {received}")
+            raise IsADirectoryError(
+                f"Expected an image file, received the folder {text!r}; pass a file in it"
+            )
         if not path.is_file() or path.stat().st_size > MAX_BYTES:
             raise ValueError(
                 f"Expected an image file of at most {MAX_BYTES} bytes, received {text!r}"
@@ -358,9 +360,9 @@ def _read(source: Any) -> bytes:
             source.seek(0)
         source = source.read()
     if not isinstance(source, (bytes, bytearray, memoryview)):
-        kinds = "a path, bytes, a binary file, a Pillow image, an array or a Photo"
         raise TypeError(
-            f"Expected {kinds}, received {describe(source)}; pass one of these"
+            "Expected a path, bytes, a binary file, a Pillow image, an array or a Photo"
+            f", received {describe(source)}; pass one of these"
         )
     return bytes(source)
 
@@ -506,9 +508,9 @@ def _files(given: Path, paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
         if not any(part.startswith(".") for part in each[0])
     )
     if not shown:
-        kinds = f"images in it ({', '.join(FORMATS)})"
         raise ValueError(
-            f"Expected a folder or pattern with {kinds}, received {str(given)!r}; look there"
+            f"Expected a folder or pattern with images in it ({', '.join(FORMATS)})"
+            f", received {str(given)!r}; look there"
         )
     for parts, path in shown:
         yield "/".join(parts), path

@@ -22,7 +22,7 @@ _signature = cache(signature)
 
 
 @guiding
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Perturbation:
     """A perturbation of 8-bit pixels, before any preprocessing.
 

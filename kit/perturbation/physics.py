@@ -224,7 +224,7 @@ def zoom_blur(pixels: Pixels, percent: float) -> Pixels:
     total = np.zeros(pixels.shape, np.float32)
     for zoom in np.linspace(1, 1 + percent / 100, count):
         total += np.asarray(zoomed(image, zoom))
-    return to_pixels(total / np.float32(count))
+    return to_pixels(total / count)
 
 
 def zoomed(image: Image.Image, zoom: float) -> Image.Image:

@@ -102,7 +102,7 @@ def _large(planes: Float32, limit: float) -> tuple[Float32, Float32]:
     blocks = fft.dctn(cells, axes=(2, 4), norm="ortho")
     large = np.abs(blocks) > limit
     large[:, :, 0, :, 0] = True
-    weight = np.float32(1) / large.sum(axis=(0, 2, 4), keepdims=True, dtype=np.float32)
+    weight = 1 / large.sum(axis=(0, 2, 4), keepdims=True, dtype=np.float32)
     values = fft.idctn(blocks * large * weight, axes=(2, 4), norm="ortho")
     weights = np.kron(weight[0, :, 0, :, 0], np.ones((8, 8), np.float32))
     return values.reshape(planes.shape), weights
@@ -119,7 +119,7 @@ def without_blur(pixels: Pixels, radius: float) -> Pixels:
     height, width, _ = soft.shape
     squares = fft.fftfreq(height)[:, None] ** 2 + fft.rfftfreq(width) ** 2
     passed = np.exp(-2 * (np.pi * radius) ** 2 * squares).astype(np.float32)[..., None]
-    wiener = passed / (passed**2 + np.float32(_POWER_RATIO))
+    wiener = passed / (passed**2 + _POWER_RATIO)
     spectrum = fft.rfft2(soft, axes=(0, 1)) * wiener
     sharp = fft.irfft2(spectrum, (height, width), axes=(0, 1))
     return to_pixels(np.ascontiguousarray(sharp[edge:-edge, edge:-edge]))

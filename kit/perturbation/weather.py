@@ -100,7 +100,7 @@ def snow(pixels: Pixels, severity: float, seed: int) -> Pixels:
 
 def _snowed(pixels: Pixels, severity: int, seed: int) -> Float32:
     mean, zoom, least, radius, fading, share = _SNOW[severity]
-    noise = mean + np.float32(0.3) * normal(seed, "snow", layer_size(pixels))
+    noise = mean + 0.3 * normal(seed, "snow", layer_size(pixels))
     flakes = np.asarray(zoomed(Image.fromarray(noise), zoom))
     flakes = np.where(flakes < least, 0, flakes).clip(0, 1)
     # From its upper end on, a streak fades.
@@ -121,7 +121,7 @@ def frost(pixels: Pixels, severity: float, seed: int) -> Pixels:
     """
     share, ice = _between(_FROST, severity)
     pane = _stretched(crystals(seed, layer_size(pixels)), pixels)
-    shade = np.clip(_ICE + np.float32(24) * pane[..., None], 0, 255)
+    shade = np.clip(_ICE + 24 * pane[..., None], 0, 255)
     return to_pixels(np.float32(share) * pixels + np.float32(ice) * shade)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from kit._arrays import AnyPath, Float32
+from kit._arrays import AnyPath, Float32, JSONObject
 from kit._checking import (
     built,
     first_line,
@@ -235,7 +235,7 @@ class Case:
             ) from error
 
 
-def _plain(value: Any) -> dict[str, Any]:
+def _plain(value: Any) -> JSONObject:
     return value.to_dict() if isinstance(value, Preprocessing) else vars(value)
 
 
@@ -283,8 +283,9 @@ def own_file(folder: AnyPath, *names: str) -> Path:
 
 def _contents(path: Path) -> bytes:
     if not own_file(path.parent, path.name).is_file():
-        advice = f"restore it, or take it out of {NAMES}"
-        raise ValueError(f"Expected a case, received no file; {advice}")
+        raise ValueError(
+            f"Expected a case, received no file; restore it, or take it out of {NAMES}"
+        )
     if path.stat().st_size > _LARGEST:
         raise ValueError(
             f"Expected a file of at most {_LARGEST} bytes, received another"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kit._arrays import AnyPath, Pixels
+from kit._arrays import AnyPath, JSONObject, Pixels
 from kit._checking import first_line, printable
 from kit._reporting import Heading, Progress, Rows, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
@@ -104,7 +104,7 @@ class Checked:
         return f"{verb}: {'; '.join(filter(None, [*clauses, self.message]))}"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class CheckedCases(Rows):
     """What came of a folder of cases.
 
@@ -146,7 +146,7 @@ class CheckedCases(Rows):
         rows = self.to_dict()["cases"]
         return {name: [row[name] for row in rows] for name in rows[0]}
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JSONObject:
         """Return plain values, for JSON."""
         rows = [
             {
@@ -371,8 +371,13 @@ class _Rerun:
         case = self.case
         possible = set(case.expected) <= set(self.classifier.class_names)
         if checked.broken and not (possible and case.known_to_fail):
-            refused = "not accepted, as the expected class does not hold; delete the case, then pin its image"
-            return replace(checked, message=f"{checked.message}; {refused}")
+            return replace(
+                checked,
+                message=(
+                    f"{checked.message}; "
+                    "not accepted, as the expected class does not hold; delete the case, then pin its image"
+                ),
+            )
         _, observed = observe(
             self.classifier, self.photo, case.perturbation, self.steps
         )

@@ -92,16 +92,16 @@ def remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
         remarks[0] += f", mixed with a prior of {prior:g}"
     enough = max(FEW, classes)
     if count + prior < enough:
-        few = f"{count} images are few for {classes} classes"
-        advice = (
+        remarks.append(
+            f"warning: {count} images are few for {classes} classes; "
             f"prior={enough - count} adds training statistics as if there were {enough}"
         )
-        remarks.append(f"warning: {few}; {advice}")
     ((commonest, most),) = Counter(before.argmax(axis=1).tolist()).most_common(1)
     if most >= ONE_CLASS * count:
-        alike = f"{most} of {count} images were predicted as {names[commonest]} before"
-        harm = "if they really show one class, adapting to them does harm"
-        remarks.append(f"warning: {alike}; {harm}")
+        remarks.append(
+            f"warning: {most} of {count} images were predicted as {names[commonest]} before; "
+            "if they really show one class, adapting to them does harm"
+        )
     return remarks
 
 

@@ -23,7 +23,8 @@ _LEVELS = np.isin(_GROUPS, ["noise", "clipping"])
 _SHAPE = _GROUPS == "shape"
 _TEXTURE = np.isin(_GROUPS, ["texture", "noise"])
 _LINEAR = np.array([not row.logarithmic for row in QUANTITIES.values()])
-_RESOLUTION = np.array([row.resolution for row in QUANTITIES.values()])
+RESOLUTION = np.array([row.resolution for row in QUANTITIES.values()])
+"""float64 (quantities,): differences below it do not count."""
 
 _UNKNOWN_VARIANCE = 1e12
 """Of a quantity that was not measured: it says nothing."""
@@ -154,12 +155,12 @@ class NearestPaths(NamedTuple):
     @property
     def size(self) -> Float64:
         """float64 (quantities,): how far the alterations move each, whether or not they cancel."""
-        return np.asarray(np.abs(self.apart).sum(axis=0))
+        return np.abs(self.apart).sum(axis=0)
 
     def unsettled(self, movement: Float64, limit: Float64) -> Bools:
         """Return of which quantities more than a limit is left: bool (quantities,)."""
         about = np.any([path.about for path in self.paths], axis=0)
-        return np.asarray((np.abs(movement - self.moved) > limit) & ~about)
+        return (np.abs(movement - self.moved) > limit) & ~about
 
 
 @dataclass(frozen=True)
@@ -227,12 +228,12 @@ class _Remainder:
     @cached_property
     def _inverse(self) -> Float64:
         miss = np.diag((_RELATIVE_MISS * self.movement) ** 2)
-        return np.asarray(np.linalg.inv(self.covariance + miss), np.float64)
+        return np.linalg.inv(self.covariance + miss)
 
     def _distances(self, moved: Float64) -> Float64:
         """Return the squared distance of Mahalanobis from each movement, (…, quantities): (…)."""
         misses = self.movement - moved
-        return np.asarray(((misses @ self._inverse) * misses).sum(axis=-1))
+        return ((misses @ self._inverse) * misses).sum(axis=-1)
 
     def _nearest(self, candidates: Iterable[tuple[Path, ...]]) -> NearestPaths | None:
         nearest = []
@@ -319,7 +320,7 @@ def explanations(
     base = mean_known(training)
     movement = mean_known(theirs) - base
     measured = ~np.isnan(movement)
-    variance = np.where(measured, np.square(_RESOLUTION), _UNKNOWN_VARIANCE)
+    variance = np.where(measured, np.square(RESOLUTION), _UNKNOWN_VARIANCE)
     remainder = _Remainder(
         movement=np.nan_to_num(movement),
         size=np.abs(np.nan_to_num(movement)),
@@ -352,4 +353,4 @@ def _pairs(able: list[Path], leading: list[Path]) -> Iterable[tuple[Path, Path]]
 def _covariance(table: Float64) -> Float64:
     """Return the covariance of the mean of rows in which some numbers may be missing."""
     filled = np.where(np.isnan(table), np.nan_to_num(mean_known(table)), table)
-    return np.asarray(np.cov(filled, rowvar=False) / len(table))
+    return np.cov(filled, rowvar=False) / len(table)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kit._arrays import Array, Pixels
+from kit._arrays import Pixels
 from kit.perturbation.physics import to_pixels
 
 
@@ -28,16 +28,12 @@ class Augmentation:
 
     def __call__(self, pictures: Pixels, rng: np.random.Generator) -> Pixels:
         """Return changed copies of images, uint8 (N, H, W, C), rounded and clipped once, at the end."""
-        count = len(pictures)
+        shape = len(pictures), 1, 1, 1
         low, high = np.log(self.brightness)
-        factors = np.exp(rng.uniform(low, high, count)).astype(np.float32)
-        levels = rng.uniform(*self.added, count).astype(np.float32)
-        values = pictures.astype(np.float32) * _each(factors) + _each(levels)
+        factors = np.exp(rng.uniform(low, high, shape)).astype(np.float32)
+        levels = rng.uniform(*self.added, shape).astype(np.float32)
+        values = pictures.astype(np.float32) * factors + levels
         if self.noise:
-            deviations = rng.uniform(0, self.noise, count).astype(np.float32)
-            values += rng.standard_normal(values.shape, np.float32) * _each(deviations)
+            deviations = rng.uniform(0, self.noise, shape).astype(np.float32)
+            values += rng.standard_normal(values.shape, np.float32) * deviations
         return to_pixels(values)
-
-
-def _each(values: Array) -> Array:
-    return values[:, None, None, None]  # goes with (N, H, W, C)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from kit.classifier.labels import Labels
 from kit.classifier.predictions import Predictions
 from kit.images import Pictures, as_photos
 from kit.preprocessing.faults import CATALOGUE, STEPS, Fault
-
-if TYPE_CHECKING:
-    from kit.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -103,7 +100,7 @@ def fault_costs(
         )
 
     # Two faults can come to the same: without a divisor, no mean and standard deviation is no scaling at all.
-    distinct: dict[Preprocessing, Fault] = {}
+    distinct: dict[Any, Fault] = {}
     for fault in CATALOGUE.values():
         distinct.setdefault(fault.apply(trained), fault)
     distinct.pop(trained, None)

@@ -1,13 +1,15 @@
 """How two sets of images differ: by each quantity, and in their predicted classes."""
 
 from dataclasses import dataclass, replace
+from warnings import catch_warnings
 
 import numpy as np
 import scipy  # its heavy parts are imported when they are used
 
 from kit._arrays import Bools, Float64, Int64
-from kit.perturbation.conditions import QUANTITIES, Condition
-from kit.robustness.attribution import Explanation
+from kit.perturbation.conditions import QUANTITIES
+from kit.perturbation.responses import scaled_rows
+from kit.robustness.attribution import RESOLUTION, Explanation
 
 FEWEST = 20
 """Images on each side from which anything is said."""
@@ -18,6 +20,7 @@ SIGNIFICANCE = 0.01
 NEGLIGIBLE = 0.147
 """Size of Cliff's delta below which a difference is negligible (Romano et al., 2006)."""
 
+_BINARY = [row.binary for row in QUANTITIES.values()]
 _RANDOM_TABLES = 4999
 _SEED = 0
 _CHANCE = 0.99
@@ -65,58 +68,51 @@ class QuantityShift:
 
 def quantity_shifts(training: Float64, photos: Float64) -> tuple[QuantityShift, ...]:
     """Compare measures, float64 (images, quantities); what differs has the verdict ``"follows"``."""
-    columns = zip(QUANTITIES.values(), training.T, photos.T, strict=True)
-    shifts = [_compared(*column) for column in columns]
-    adjusted = holm([shift.p_value for shift in shifts])
-    return tuple(map(_judged, shifts, adjusted))
+    sides = training, photos
+    ours, theirs = (np.rint(scaled_rows(side) / RESOLUTION) for side in sides)
+    counts = [np.count_nonzero(~np.isnan(side), axis=0) for side in sides]
+    # Of quantities that nothing was measured of, or one and the same value.
+    with catch_warnings(action="ignore"):
+        test = scipy.stats.mannwhitneyu(
+            theirs, ours, method="asymptotic", nan_policy="omit"
+        )
+        middles = [
+            np.where(_BINARY, np.nanmean(side, axis=0), np.nanmedian(side, axis=0))
+            for side in sides
+        ]
+        deltas = 2 * test.statistic / np.prod(counts, axis=0) - 1
+    p_values = np.nan_to_num(test.pvalue, nan=1.0)
+    few = np.min(counts, axis=0) < FEWEST
+    deltas, p_values = np.where(few, np.nan, (deltas, p_values))
+    rows = np.stack([*middles, deltas, holm(p_values)], axis=1).tolist()
+    return tuple(map(_judged, QUANTITIES, rows))
 
 
-def _compared(quantity: Condition, training: Float64, photos: Float64) -> QuantityShift:
-    """Compare one quantity where it was measured."""
-    ours = training[~np.isnan(training)]
-    theirs = photos[~np.isnan(photos)]
-    middle = np.mean if quantity.binary else np.median
-    delta, p_value = _ranked(
-        np.rint(quantity.scaled(ours) / quantity.resolution),
-        np.rint(quantity.scaled(theirs) / quantity.resolution),
-    )
+def _judged(quantity: str, measures: list[float]) -> QuantityShift:
+    """Return what follows from medians, delta and p-value."""
+    training, photos, delta, p_value = measures
+    verdict = "unchanged"
+    if np.isnan(p_value):
+        verdict = "cannot_tell"
+    elif p_value < SIGNIFICANCE and abs(delta) >= NEGLIGIBLE:
+        verdict = "follows"
     return QuantityShift(
-        quantity=quantity.name,
-        training=float(middle(ours)) if ours.size else np.nan,
-        photos=float(middle(theirs)) if theirs.size else np.nan,
+        quantity=quantity,
+        training=training,
+        photos=photos,
         delta=delta,
         p_value=p_value,
-        verdict="cannot_tell",
+        verdict=verdict,
     )
 
 
-def _ranked(training: Float64, photos: Float64) -> tuple[float, float]:
-    """Return Cliff's delta, and the p-value of Mann and Whitney's test; NaN for too few images."""
-    if min(len(training), len(photos)) < FEWEST:
-        return np.nan, np.nan
-    if np.unique(np.concatenate([training, photos])).size == 1:
-        return 0.0, 1.0
-    test = scipy.stats.mannwhitneyu(photos, training, method="asymptotic")
-    delta = 2 * float(test.statistic) / (len(training) * len(photos)) - 1
-    return delta, float(test.pvalue)
-
-
-def _judged(shift: QuantityShift, p_value: float) -> QuantityShift:
-    """Return the shift with its adjusted p-value and what follows from it."""
-    if np.isnan(p_value):
-        return shift
-    differs = p_value < SIGNIFICANCE and abs(shift.delta) >= NEGLIGIBLE
-    verdict = "follows" if differs else "unchanged"
-    return replace(shift, p_value=p_value, verdict=verdict)
-
-
-def holm(p_values: list[float]) -> list[float]:
+def holm(p_values: Float64) -> Float64:
     """Return p-values adjusted for their number (Holm, 1979); NaN stays and does not count."""
-    values = np.array(p_values)
+    values = p_values.copy()
     order = np.argsort(values)[: np.count_nonzero(~np.isnan(values))]
     factors = np.arange(len(order), 0, -1)
     values[order] = np.minimum(np.maximum.accumulate(values[order] * factors), 1)
-    return list(map(float, values))
+    return values
 
 
 @dataclass(frozen=True)
@@ -169,7 +165,7 @@ class AnswerShift:
 
 def _changes(counts: Int64) -> Float64:
     shares = counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1)
-    return np.asarray(shares[..., 1, :] - shares[..., 0, :])
+    return shares[..., 1, :] - shares[..., 0, :]
 
 
 def compared_answers(
@@ -203,12 +199,11 @@ def alike(training: Int64, photos: Int64) -> tuple[Bools, Bools]:
 
     Takes indices of classes, int64 (images,), in random order; returns bool (images,) for each side.
     """
-    chosen_training = np.zeros(len(training), bool)
-    chosen_photos = np.zeros(len(photos), bool)
+    sides = training, photos
+    ours, theirs = (np.zeros(len(side), bool) for side in sides)
     for label in np.intersect1d(training, photos):
-        training_places = np.flatnonzero(training == label)
-        photo_places = np.flatnonzero(photos == label)
-        count = min(len(training_places), len(photo_places))
-        chosen_training[training_places[:count]] = True
-        chosen_photos[photo_places[:count]] = True
-    return chosen_training, chosen_photos
+        our_places, their_places = (np.flatnonzero(side == label) for side in sides)
+        count = min(len(our_places), len(their_places))
+        ours[our_places[:count]] = True
+        theirs[their_places[:count]] = True
+    return ours, theirs

@@ -24,7 +24,7 @@ COVER = 0.5
 """Share that they cover of what is below them."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Heatmap(Result):
     """Where in the model input a class is seen.
 
@@ -74,8 +74,10 @@ class Heatmap(Result):
         if not self.cells.any():
             return f"Heatmap({self.class_name!r} by {self.method}: none)"
         down, right = 100 * np.argwhere(self.cells == 1)[0] / self.cells.shape
-        hottest = f"hottest {right:.0f} % from the left, {down:.0f} % from the top"
-        return f"Heatmap({self.class_name!r} by {self.method}: {hottest})"
+        return (
+            f"Heatmap({self.class_name!r} by {self.method}: "
+            f"hottest {right:.0f} % from the left, {down:.0f} % from the top)"
+        )
 
 
 def heatmap(

@@ -18,7 +18,7 @@ FEWEST = 19
 """Held-back images of which one more lies above the largest score as often as that."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Novelty:
     """How far from the training images ordinary images are.
 
@@ -71,8 +71,10 @@ class Novelty:
 
     def __repr__(self) -> str:
         count = len(self.classifier.reference.neighbours.names)
-        counts = f"{count} training and {len(self.held_back)} held-back images"
-        return f"Novelty({self.classifier.name!r}, {counts})"
+        return (
+            f"Novelty({self.classifier.name!r}, {count} training and"
+            f" {len(self.held_back)} held-back images)"
+        )
 
 
 def _scores(

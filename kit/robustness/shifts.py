@@ -46,7 +46,7 @@ _ORDER = ("shifted", "follows", "unchanged", "cannot_tell")
 _FARTHEST = 3.0
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Shift(Result):
     """How photos differ from the training images.
 
@@ -101,8 +101,10 @@ class Shift(Result):
             "unchanged": "no measured quantity is shifted",
             "shifted": f"shifted in {', '.join(names)}",
         }
-        photos = f"{self.photos} photo{'' if self.photos == 1 else 's'}"
-        yield f"{photos} compared with {self.training} training images: {results[self.verdict]}."
+        yield (
+            f"{self.photos} photo{'' if self.photos == 1 else 's'}"
+            f" compared with {self.training} training images: {results[self.verdict]}."
+        )
         yield from (f"Note: {note}" for note in self.notes)
         if self.findings:
             yield self.table()
@@ -110,10 +112,11 @@ class Shift(Result):
             cause = finding.explanation
             # What changes no prediction of others says nothing of these photos.
             if cause is not None and cause.changed > 0:
-                change = (
+                yield (
+                    f"{name}: "
                     f"{cause.changed:.0%} of the predictions change when {cause.tried}"
+                    f" ({cause.count} images)."
                 )
-                yield f"{name}: {change} ({cause.count} images)."
         if self.answers is not None and self.answers.verdict != "cannot_tell":
             yield f"Predictions: {_PREDICTIONS[self.answers.verdict]} ({self.answers.summary})."
         if self.unreadable:
@@ -239,19 +242,22 @@ def judged_shifts(
             note = f"compared are {count} photos with as many training images of the same predicted classes"
     steps = Steps(quantities, "Predicting changed images", "quantity", progress)
     quantities = tuple(
-        _with_predictions(finding, classifier, examples, photos.photos)
+        replace(
+            finding,
+            explanation=finding.explanation
+            and asked_about(classifier, finding.explanation, examples, photos.photos),
+        )
         for finding in steps
     )
     if answers is not None and classes_differ and not _accounted(answers, quantities):
         answers = replace(answers, verdict="other_classes")
         if count < FEWEST:
             note = f"classes may explain what differs: only {count} photos are predicted as training images"
-            quantities = tuple(map(_untold, quantities))
+            quantities = tuple(
+                replace(finding, verdict="cannot_tell", explanation=None)
+                for finding in quantities
+            )
     return quantities, answers, (note,) if note else ()
-
-
-def _untold(finding: QuantityShift) -> QuantityShift:
-    return replace(finding, verdict="cannot_tell", explanation=None)
 
 
 def _shifted(quantities: Sequence[QuantityShift]) -> set[str]:
@@ -291,18 +297,6 @@ def findings(statistics: InputStatistics, rows: Float64) -> tuple[QuantityShift,
         return place, _ORDER.index(finding.verdict), -abs(np.nan_to_num(finding.delta))
 
     return tuple(sorted(ranked, key=rank))
-
-
-def _with_predictions(
-    finding: QuantityShift,
-    classifier: Classifier,
-    training: Sequence[Photo],
-    photos: Sequence[Photo],
-) -> QuantityShift:
-    if finding.explanation is None:
-        return finding
-    cause = asked_about(classifier, finding.explanation, training, photos)
-    return replace(finding, explanation=cause)
 
 
 def asked_about(
@@ -403,8 +397,10 @@ def shift(
         source, examples, measured, classifier, progress=progress
     )
     if result.photos + len(result.unreadable) < len(pictures):
-        measured_share = f"{result.photos} of {len(pictures)} photos were measured"
-        notes = (f"{measured_share}, chosen at random", *notes)
+        note = (
+            f"{result.photos} of {len(pictures)} photos were measured, chosen at random"
+        )
+        notes = (note, *notes)
     return replace(result, findings=quantities, notes=notes, answers=answers)
 
 
@@ -417,9 +413,9 @@ def _source(
         return at_least_one(each_picture(training))
     statistics = training.reference.properties
     if statistics is None:
-        received = f"{training.name!r} without; write kit.shift(images, photos, classifier=classifier)"
         raise ValueError(
-            f"Expected a classifier with statistics of its training images, received {received}"
+            "Expected a classifier with statistics of its training images, received "
+            f"{training.name!r} without; write kit.shift(images, photos, classifier=classifier)"
         )
     # What another classifier predicts cannot be compared with what this one predicted in training.
     return statistics if classifier is training else replace(statistics, answers=None)

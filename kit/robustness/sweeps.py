@@ -1,6 +1,5 @@
 """Sweeps: predictions of many images under many perturbations."""
 
-import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -9,20 +8,20 @@ from concurrent.futures import (
     wait,
 )
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import partial
 from itertools import groupby, islice, product
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from kit._arrays import Array, Bools, Float32, Float64, Int32, Int64
+from kit._arrays import Array, Bools, Float32, Float64, Int32, Int64, JSONObject
 from kit._checking import instance
 from kit._reporting import Progress, Rows, Steps, Table, value_text
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import part_size
 from kit.classifier.labels import Labels, label_indices
 from kit.classifier.predictions import prediction_columns
-from kit.images import Photo, Picture, Pictures
+from kit.images import Decoding, Photo, Picture, Pictures
 from kit.images.photo import UNREADABLE, at_least_one, each_picture
 from kit.perturbation import Perturbation
 
@@ -36,10 +35,6 @@ IN_FLIGHT = 32
 
 STOPPED = "stopped before it"
 """Why an image was not predicted that nobody came to."""
-_Expanded: TypeAlias = tuple[Mapping[str, tuple[Any, ...]], tuple[Perturbation, ...]]
-_Key = TypeVar("_Key")
-_Input = TypeVar("_Input")
-_Output = TypeVar("_Output")
 
 
 def _check_same(first: "Sweep", second: "Sweep", *names: str) -> None:
@@ -51,7 +46,7 @@ def _check_same(first: "Sweep", second: "Sweep", *names: str) -> None:
             )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Sweep(Rows):
     """Predictions to images under perturbations: a row for each pair, image by image.
 
@@ -91,12 +86,12 @@ class Sweep(Rows):
     @property
     def tops(self) -> Int32:
         """The most probable class of each row, int32 (rows,); -1 for none."""
-        return np.asarray(self.rows["classes"][..., 0].ravel())
+        return self.rows["classes"][..., 0].ravel()
 
     @property
     def confidences(self) -> Float32:
         """Its softmax probability, 0..1, float32 (rows,); NaN where there is none."""
-        return np.asarray(self.rows["probabilities"][..., 0].ravel())
+        return self.rows["probabilities"][..., 0].ravel()
 
     @property
     def errors(self) -> dict[int, str]:
@@ -106,7 +101,7 @@ class Sweep(Rows):
         return {place: reasons[place] for place in missing}
 
     @property
-    def _settings(self) -> dict[str, Any]:
+    def _settings(self) -> JSONObject:
         """The values of each axis for each perturbation; else how it is written."""
         if not self.axes:
             return {"perturbation": tuple(map(repr, self.perturbations))}
@@ -114,7 +109,7 @@ class Sweep(Rows):
             zip(self.axes, zip(*product(*self.axes.values()), strict=True), strict=True)
         )
 
-    def _columns(self) -> dict[str, Any]:
+    def _columns(self) -> JSONObject:
         count = len(self.perturbations)
         settings = {
             name: values * len(self.photos) for name, values in self._settings.items()
@@ -206,7 +201,7 @@ def blocks(photos: int, perturbations: int) -> Iterator[tuple[slice, slice]]:
 
 def expand(
     perturbations: Perturbation | Iterable[Perturbation] | Grid,
-) -> _Expanded:
+) -> tuple[Mapping[str, tuple[Any, ...]], tuple[Perturbation, ...]]:
     """Return the axes of a grid and all its perturbations; no axes for perturbations that are listed."""
     axes: dict[str, tuple[Any, ...]] = {}
     if isinstance(perturbations, Mapping):
@@ -234,27 +229,12 @@ def expand(
     return axes, listed
 
 
-class Shared:
-    """A classifier that another process opens once, however many tasks it is sent."""
-
-    def __init__(self, classifier: Classifier) -> None:
-        self.classifier = classifier
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _opened, (pickle.dumps(self.classifier),)
-
-
-@lru_cache(maxsize=2)
-def _opened(pickled: bytes) -> Shared:
-    return Shared(pickle.loads(pickled))  # noqa: S301 (made by Shared.__reduce__, as part of the same pickle)
-
-
 def run_tasks(
-    function: Callable[[_Input], _Output],
-    tasks: Iterable[tuple[_Key, _Input]],
+    function: Callable[[Any], Any],
+    tasks: Iterable[tuple[Any, Any]],
     executor: Any,
     ahead: int = IN_FLIGHT,
-) -> Iterator[tuple[_Key, _Output]]:
+) -> Iterator[tuple[Any, Any]]:
     """Yield each task's key with its result, as soon as it is there.
 
     Parameters
@@ -274,9 +254,9 @@ def run_tasks(
     # Private, and the only way to know; without it, nothing is refused.
     context = getattr(executor, "_mp_context", None)
     if context is not None and context.get_start_method() == "fork":
-        advice = "give it mp_context=multiprocessing.get_context('spawn')"
         raise ValueError(
-            f"Expected a process pool that spawns, received one that forks; {advice}"
+            "Expected a process pool that spawns, received one that forks; "
+            "give it mp_context=multiprocessing.get_context('spawn')"
         )
     if executor is None:
         yield from ((key, function(task)) for key, task in tasks)
@@ -285,7 +265,7 @@ def run_tasks(
         raise TypeError(
             f"Expected an executor or a Dask client, received {executor!r}; see kit.sweep"
         )
-    waiting: dict[Future[_Output], _Key] = {}
+    waiting: dict[Future[Any], Any] = {}
     try:
         listed = iter(tasks)
         while True:
@@ -316,28 +296,17 @@ def unread(photos: int, perturbations: int, ranks: int) -> Array:
     return np.full((photos, perturbations), np.array(nothing, columns))
 
 
-class Block(NamedTuple):
-    """Images that are all predicted under the same perturbations, for a worker.
-
-    `labels` are int (photos,), -1 for none; `ranks` is how many classes of each are kept.
-    """
-
-    shared: Shared
-    pictures: tuple[Picture, ...]
-    perturbations: tuple[Perturbation, ...]
-    labels: Int64
-    ranks: int
-
-
+Block: TypeAlias = tuple[tuple[Picture, ...], tuple[Perturbation, ...], Int64]
+"""Images that are all predicted under the same perturbations, and their labels, -1 for none."""
 _Cell: TypeAlias = tuple[int, Photo, Perturbation]
 
 
-def predict_block(block: Block) -> Array:
+def predict_block(classifier: Classifier, ranks: int, block: Block) -> Array:
     """Predict every image under every perturbation, each image decoded once: rows as `unread` has them."""
-    classifier = block.shared.classifier
+    pictures, perturbations, labels = block
     predict, lanes = classifier.side_by_side()
-    count = len(block.perturbations)
-    rows = unread(len(block.pictures), count, block.ranks)
+    count = len(perturbations)
+    rows = unread(len(pictures), count, ranks)
     in_order = rows.reshape(-1)
 
     def predict_part(cells: Sequence[_Cell]) -> None:
@@ -352,12 +321,13 @@ def predict_block(block: Block) -> Array:
             places, tensors = zip(*of_one_shape, strict=True)
             predictions = predict(np.concatenate(tensors))
             for place, probabilities in zip(places, predictions, strict=True):
-                best = np.argsort(-probabilities, kind="stable")[: block.ranks]
-                label = block.labels[place // count]
+                best = np.argsort(-probabilities, kind="stable")[:ranks]
+                label = labels[place // count]
                 own = probabilities[label] if label >= 0 else np.nan
                 in_order[place] = own, probabilities[best], best, ""
 
-    cells = _cells(block, in_order["error"])
+    decoding = known_preprocessing(classifier).decoding
+    cells = _cells(block, decoding, in_order["error"])
     size = part_size((1, *(side or 1 for side in classifier.input_shape)))
     parts = iter(lambda: list(islice(cells, size)), [])
     with ThreadPoolExecutor(lanes) as pool:
@@ -366,48 +336,24 @@ def predict_block(block: Block) -> Array:
     return rows
 
 
-def _cells(block: Block, errors: Array) -> Iterator[_Cell]:
-    decoding = known_preprocessing(block.shared.classifier).decoding
-    count = len(block.perturbations)
-    for number, picture in enumerate(block.pictures):
+def _cells(block: Block, decoding: Decoding, errors: Array) -> Iterator[_Cell]:
+    pictures, perturbations, _ = block
+    count = len(perturbations)
+    for number, picture in enumerate(pictures):
         first = number * count
         try:
             photo = picture.open(decoding)
         except UNREADABLE as error:
             errors[first : first + count] = str(error)
             continue
-        for place, perturbation in enumerate(block.perturbations, first):
+        for place, perturbation in enumerate(perturbations, first):
             yield place, photo, perturbation
-
-
-def _begun(
-    classifier: Classifier,
-    pictures: tuple[Picture, ...],
-    grid: _Expanded,
-    labels: Int64,
-    *,
-    ranks: int,
-) -> Sweep:
-    """Return the sweep in which nothing is predicted yet."""
-    axes, perturbations = grid
-    return Sweep(
-        photos=tuple(picture.name for picture in pictures),
-        perturbations=perturbations,
-        axes=axes,
-        labels=labels,
-        rows=unread(len(pictures), len(perturbations), ranks),
-        model={
-            "file": getattr(classifier.source, "digest", ""),
-            "class_names": classifier.class_names,
-            "preprocessing": known_preprocessing(classifier),
-        },
-    )
 
 
 def run_sweep(
     classifier: Classifier,
     pictures: tuple[Picture, ...],
-    grid: _Expanded,
+    perturbations: Grid | Perturbation | Iterable[Perturbation],
     labels: Int64,
     *,
     ranks: int,
@@ -417,40 +363,35 @@ def run_sweep(
 ) -> Sweep:
     """Predict every image under every perturbation, or what a sweep to resume is missing.
 
-    Parameters
-    ----------
-    grid
-        What `expand` returns.
-    labels
-        int64, shape (pictures,), -1 for none.
-    ranks
-        How many of the most probable classes are kept.
+    `labels` are int64 (pictures,), -1 for none; `ranks` is how many of the most probable classes are kept.
     """
-    swept = _begun(classifier, pictures, grid, labels, ranks=ranks)
+    axes, changes = expand(perturbations)
+    swept = Sweep(
+        photos=tuple(picture.name for picture in pictures),
+        perturbations=changes,
+        axes=axes,
+        labels=labels,
+        rows=unread(len(pictures), len(changes), ranks),
+        model={
+            "file": getattr(classifier.source, "digest", ""),
+            "class_names": classifier.class_names,
+            "preprocessing": known_preprocessing(classifier),
+        },
+    )
     if resume is not None:
         _check_same(swept, resume, "model", "perturbations", "photos", "labels")
         swept = replace(swept, rows=resume.rows.copy())
-    shared = Shared(classifier)
-
-    def block(photos: slice, changes: slice) -> Block:
-        return Block(
-            shared=shared,
-            pictures=pictures[photos],
-            perturbations=swept.perturbations[changes],
-            labels=labels[photos],
-            ranks=ranks,
-        )
-
     tasks = (
-        (place, block(*place))
+        (place, (pictures[place[0]], changes[place[1]], labels[place[0]]))
         for place in blocks(*swept.rows.shape)
         if (swept.rows["classes"][place] < 0).any()
     )
+    predict = partial(predict_block, classifier, ranks)
     total = len(swept)
     with Steps[None](
         (), "Predicting", "row", progress, total=total, keep=True
     ) as steps:
-        for place, rows in run_tasks(predict_block, tasks, executor):
+        for place, rows in run_tasks(predict, tasks, executor):
             swept.rows[place] = rows
             steps.advance(rows.size)
     return swept
@@ -508,7 +449,7 @@ def sweep(
     return run_sweep(
         classifier,
         pictures,
-        expand(perturbations),
+        perturbations,
         label_indices(labels, classifier.class_names, len(pictures)),
         ranks=1,
         resume=resume,

@@ -25,8 +25,10 @@ class AccuracyInterval(Result):
     high: float
 
     def __repr__(self) -> str:
-        interval = f"95% confidence {self.low:.1%} to {self.high:.1%}"
-        return f"AccuracyInterval({self.accuracy:.1%} of {self.count:,} images; {interval})"
+        return (
+            f"AccuracyInterval({self.accuracy:.1%} of {self.count:,} images; "
+            f"95% confidence {self.low:.1%} to {self.high:.1%})"
+        )
 
 
 def accuracy_interval(
@@ -72,9 +74,9 @@ def _checked_bools(correct: npt.ArrayLike) -> Bools:
         or not len(correct_bools)
         or correct_bools.dtype != np.bool_
     ):
-        received = f"{correct_bools.dtype} of shape {correct_bools.shape}"
         raise ValueError(
-            f"Expected a bool for each of at least one image, received {received}"
+            "Expected a bool for each of at least one image, received "
+            f"{correct_bools.dtype} of shape {correct_bools.shape}"
         )
     return correct_bools
 
@@ -111,9 +113,8 @@ def compare_accuracies(
     by_first = _checked_bools(first)
     by_second = _checked_bools(second)
     if len(by_first) != len(by_second):
-        received = f"{len(by_first)} and {len(by_second)}"
         raise ValueError(
-            f"Expected predictions for the same images, received {received}"
+            f"Expected predictions for the same images, received {len(by_first)} and {len(by_second)}"
         )
     only_first = int((by_first & ~by_second).sum())
     only_second = int((by_second & ~by_first).sum())
@@ -131,7 +132,7 @@ def compare_accuracies(
     )
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class CrossValidation(Result):
     """Accuracy on every fold, in order, each by a classifier that was trained on all the others."""
 
@@ -154,31 +155,34 @@ class CrossValidation(Result):
         variance s^2 (1/k + n_validation / n_training) of Nadeau and Bengio (2003, doi
         10.1023/A:1024068626366), since folds share most of their training images.
         """
-        # Folds that are all equal say nothing of their deviation.
         if len(set(self.accuracies)) == 1:
             return None
         fold_count = len(self.folds)
         image_count = sum(fold.count for fold in self.folds)
-        # Folds share most of their training images, so their deviation alone says too little.
         validation_to_training = np.mean(
             [fold.count / (image_count - fold.count) for fold in self.folds]
         )
         standard_error = np.std(self.accuracies, ddof=1) * np.sqrt(
             1 / fold_count + validation_to_training
         )
-        # Of two sides, so that 95 % lie between the ends.
-        half_width = float(scipy.stats.t.ppf(0.975, fold_count - 1) * standard_error)
-        return max(0.0, self.accuracy - half_width), min(
-            1.0, self.accuracy + half_width
+        ends = scipy.stats.t.interval(
+            0.95, fold_count - 1, self.accuracy, standard_error
         )
+        low, high = np.clip(ends, 0, 1).tolist()
+        return low, high
 
     def table(self) -> Table:
         """Return the folds as a table, one row for each, and the mean."""
         image_count = sum(fold.count for fold in self.folds)
-        rows = []
-        for number, fold in enumerate(self.folds, start=1):
-            counts = (f"{image_count - fold.count:,}", f"{fold.count:,}")
-            rows.append((str(number), *counts, f"{fold.accuracy:.1%}"))
+        rows = [
+            (
+                str(number),
+                f"{image_count - fold.count:,}",
+                f"{fold.count:,}",
+                f"{fold.accuracy:.1%}",
+            )
+            for number, fold in enumerate(self.folds, start=1)
+        ]
         rows.append(("mean", "", "", f"{self.accuracy:.1%}"))
         return Table(("fold", "training", "validation", "accuracy"), rows, ">" * 4)
 
@@ -239,20 +243,13 @@ def cross_validate(
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
     shuffled = splitter(folds, shuffle=True, random_state=seed)
     splits = list(shuffled.split(photos, classes, groups))
-    fold_accuracies = []
-    for training_indices, validation_indices in Steps(
-        splits, "Training on folds", "fold", progress
-    ):
+    accuracies = []
+    steps = Steps(splits, "Training on folds", "fold", progress)
+    for training, validation in steps:
         classifier = train(
-            [photos[place] for place in training_indices],
-            classes[training_indices],
-            seed=seed,
+            [photos[place] for place in training], classes[training], seed=seed
         )
-        probabilities = classifier.probabilities(
-            [photos[place] for place in validation_indices]
-        )
-        predicted = np.asarray(probabilities).argmax(axis=1)
-        fold_accuracies.append(
-            accuracy_interval(predicted == classes[validation_indices])
-        )
-    return CrossValidation(tuple(fold_accuracies))
+        images = [photos[place] for place in validation]
+        predicted = np.argmax(classifier.probabilities(images), axis=1)
+        accuracies.append(accuracy_interval(predicted == classes[validation]))
+    return CrossValidation(tuple(accuracies))

@@ -249,7 +249,7 @@ def _reliability_bins(
     )
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Calibration(Result):
     """How far a classifier's softmax probabilities can be trusted, and the temperature that mends them.
 
@@ -282,8 +282,10 @@ class Calibration(Result):
         return self.measured.ece.value
 
     def _report(self) -> Iterator[str | Result]:
-        counts = f"fitted on {self.fitted:,} images; before and after on {self.judged:,} others"
-        yield f"Temperature {self.temperature:.2f}, {counts}"
+        yield (
+            f"Temperature {self.temperature:.2f}, "
+            f"fitted on {self.fitted:,} images; before and after on {self.judged:,} others"
+        )
         columns = (self.measured, self.before, self.after)
         rows = [("images", *(f"{metrics.pictures:,}" for metrics in columns))]
         for name, title in TITLES.items():

@@ -39,7 +39,7 @@ class Duplicate:
     mirrored: bool
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Duplicates(Result):
     """What `find_duplicates` found.
 
@@ -63,7 +63,6 @@ class Duplicates(Result):
 
         A ValueError where two collections were compared.
         """
-        # A ValueError where two collections were compared.
         (size,) = self.sizes
         linked = scipy.sparse.dok_array((size, size))
         for pair in self.pairs:
@@ -77,7 +76,6 @@ class Duplicates(Result):
 
         A ValueError where there is no second one.
         """
-        # A ValueError where there is only one collection.
         _, second_size = self.sizes
         leaked = np.zeros(second_size, bool)
         leaked[[pair.second for pair in self.pairs]] = True
@@ -85,12 +83,15 @@ class Duplicates(Result):
 
     def table(self) -> Table:
         """Return the first pairs as a table."""
-        rows = []
-        for pair in self.pairs[:ROWS]:
-            mirrored = "yes" if pair.mirrored else "no"
-            rows.append(
-                (pair.first_name, pair.second_name, str(pair.distance), mirrored)
+        rows = [
+            (
+                pair.first_name,
+                pair.second_name,
+                str(pair.distance),
+                "yes" if pair.mirrored else "no",
             )
+            for pair in self.pairs[:ROWS]
+        ]
         return Table(("first", "second", "bits that differ", "mirrored"), rows, "<<><")
 
     def __repr__(self) -> str:
@@ -133,27 +134,22 @@ def find_duplicates(
     # In blocks, since the distances of all pairs at once would not fit into memory.
     for start in range(0, len(names), _BLOCK_ROWS):
         block = hashes[0, start : start + _BLOCK_ROWS]
-        distances, mirror_distances = (
-            _differing_bits(block, bits) for bits in other_hashes
-        )
-        # NaN, of images that cannot be compared, is no match.
-        least_distances = np.fmin(distances, mirror_distances)
-        for index_in_block, second in np.argwhere(
-            least_distances <= MOST_DIFFERING_BITS
-        ).tolist():
+        # Of 1 and -1, as many more products are 1 than -1 as bits agree more than they differ.
+        products = block @ other_hashes.swapaxes(1, 2)
+        distances = (HASH_SIDE**2 - products) / 2
+        near = np.argwhere(distances.min(axis=0) <= MOST_DIFFERING_BITS)
+        for index_in_block, second in near.tolist():
             first = start + index_in_block
             # Within one collection each pair comes up twice, and each image with itself.
             if others is not None or first < second:
+                upright, mirrored = distances[:, index_in_block, second].tolist()
                 duplicate = Duplicate(
                     first=first,
                     second=second,
                     first_name=names[first],
                     second_name=other_names[second],
-                    distance=int(least_distances[index_in_block, second]),
-                    mirrored=bool(
-                        mirror_distances[index_in_block, second]
-                        < distances[index_in_block, second]
-                    ),
+                    distance=int(min(upright, mirrored)),
+                    mirrored=mirrored < upright,
                 )
                 pairs.append(duplicate)
     return Duplicates(tuple(pairs), tuple(collection_sizes), tuple(left_out))
@@ -162,12 +158,14 @@ def find_duplicates(
 def _names_and_hashes(
     pictures: Pictures, left_out: list[tuple[str, str]], progress: Progress
 ) -> tuple[list[str], Float32]:
-    """Names, and bits (2, N, 256) of images and of their mirror images; NaN for what cannot be compared."""
+    """Names, and bits (2, N, 256), 1 or -1, of images and of their mirror images.
+
+    Those of what cannot be compared are 0, half-way to every other.
+    """
     from imagehash import phash
 
     images = at_least_one(each_picture(pictures))
-    # [0] of the images and [1] of their mirror images; NaN stays where one cannot be compared.
-    hashes = np.full((2, len(images), HASH_SIDE * HASH_SIDE), np.nan, np.float32)
+    hashes = np.zeros((2, len(images), HASH_SIDE**2), np.float32)
     for index, picture in enumerate(Steps(images, "Hashing images", "image", progress)):
         try:
             grey = Image.fromarray(picture.open().pixels).convert("L")
@@ -179,12 +177,6 @@ def _names_and_hashes(
         if np.asarray(grey, np.float32).std() < PLAIN_DEVIATION:
             left_out.append((picture.name, "too little contrast to be compared"))
             continue
-        hashes[0, index] = phash(grey, HASH_SIDE).hash.reshape(-1)
-        hashes[1, index] = phash(ImageOps.mirror(grey), HASH_SIDE).hash.reshape(-1)
+        for side, view in enumerate((grey, ImageOps.mirror(grey))):
+            hashes[side, index] = np.where(phash(view, HASH_SIDE).hash, 1, -1).ravel()
     return [picture.name for picture in images], hashes
-
-
-def _differing_bits(rows: Float32, columns: Float32) -> Float32:
-    """Return by how many bits hashes differ, (N, 256) and (M, 256) of 0 and 1: float32 (N, M)."""
-    set_in_both = rows @ columns.T
-    return np.asarray(rows.sum(axis=1)[:, None] + columns.sum(axis=1) - 2 * set_in_both)

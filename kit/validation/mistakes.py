@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kit._arrays import Array, Bools, Float32, Int32, Int64
+from kit._arrays import Array, Bools, Float32, Int32, Int64, JSONObject
 from kit._reporting import Progress, Result, Rows, Steps, Table
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import (
@@ -21,7 +21,7 @@ from kit.classifier.labels import (
 from kit.images import Picture, Pictures
 from kit.images.photo import UNREADABLE, at_least_one, each_picture, names_of
 from kit.perturbation import Perturbation
-from kit.robustness.sweeps import Sweep, expand, run_sweep
+from kit.robustness.sweeps import Sweep, run_sweep
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 from kit.validation.slices import MEASURED, Slice, measured, slices
 
@@ -55,7 +55,7 @@ class Mistake:
     picture: Picture = field(repr=False, compare=False)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Mistakes(Rows):
     """Predictions for labelled images, and where they are wrong.
 
@@ -89,7 +89,7 @@ class Mistakes(Rows):
         """The class of each image, int64 (N,)."""
         return self.swept.labels
 
-    def _columns(self) -> dict[str, Any]:
+    def _columns(self) -> JSONObject:
         columns = self.swept._columns()  # noqa: SLF001 (whose rows these are)
         # It is the same for all images: none.
         del columns["perturbation"]
@@ -130,13 +130,9 @@ class Mistakes(Rows):
     def confusion(self) -> Int64:
         """How many images of each class, in rows, are predicted as each: int64 (classes, classes)."""
         class_count = len(self.classifier.class_names)
-        counts = np.zeros((class_count, class_count), np.int64)
-        np.add.at(
-            counts,
-            (self.labels[self._has_prediction], self.predicted[self._has_prediction]),
-            1,
-        )
-        return counts
+        cells = (class_count * self.labels + self.predicted)[self._has_prediction]
+        counts = np.bincount(cells, minlength=class_count**2)
+        return counts.reshape(class_count, class_count)
 
     @cached_property
     def wrong(self) -> tuple[Mistake, ...]:
@@ -222,9 +218,11 @@ class Mistakes(Rows):
 
     def _report(self) -> Iterable[str | Result]:
         accuracy = self.accuracy
-        interval = f"95% confidence {accuracy.low:.1%} to {accuracy.high:.1%}"
-        counts = f"{accuracy.right:,} of {accuracy.count:,} images"
-        yield f"{counts} are predicted correctly: {accuracy.accuracy:.1%}, {interval}"
+        yield (
+            f"{accuracy.right:,} of {accuracy.count:,} images"
+            f" are predicted correctly: {accuracy.accuracy:.1%}, "
+            f"95% confidence {accuracy.low:.1%} to {accuracy.high:.1%}"
+        )
         yield from (f"Note: {note}" for note in self.notes)
         yield self.table()
         for title, group in self.groups.items():
@@ -286,7 +284,7 @@ def mistakes(
     swept = run_sweep(
         classifier,
         pictures,
-        expand(Perturbation()),
+        Perturbation(),
         known_classes(labels, names, count),
         ranks=min(len(names), RANKS_KEPT),
         resume=getattr(resume, "swept", None),

@@ -31,8 +31,8 @@ def file(tmp_path_factory):
 
 def same_parts(one, other):
     assert one.contents.keys() == other.contents.keys()
-    for name, array in one.contents.items():
-        np.testing.assert_array_equal(other.contents[name], array)
+    for part in one.contents:
+        np.testing.assert_equal(other.arrays(part), one.arrays(part))
 
 
 def test_all_parts_travel_in_the_file_and_to_other_processes(file, tmp_path):
@@ -64,12 +64,12 @@ def test_training_pictures_take_the_place_of_those_in_the_file(file, tmp_path):
 def test_a_keras_file_brings_nothing_compiled(tmp_path, monkeypatch):
     """Which a process that diagnoses would run, unless it has first layers of its own."""
     flat = networks.stacked((28, 28, 1), networks.imported_keras().layers.Flatten())
-    hostile = {
-        "first_layers/compiled": np.frombuffer(networks.small_compiled(), np.uint8),
-        "first_layers/widths": np.array([1, 2]),
-        "first_layers/epsilon": np.array(1e-3),
-        "novelty/count": np.array(7),
+    layers = {
+        "compiled": np.frombuffer(networks.small_compiled(), np.uint8),
+        "widths": np.array([1, 2]),
+        "epsilon": np.array(1e-3),
     }
+    hostile = {"first_layers": layers, "novelty": {"count": np.array(7)}}
     flat.save(tmp_path / "flat.keras")
     contract = {"name": "flat", "class_names": [], "preprocessing": None}
     contract["class_names"] = [str(place) for place in range(784)]
@@ -165,4 +165,4 @@ def test_measures_of_another_version_are_refused_and_kept(file, change):
     found = Classifier.load(file).reference.with_arrays("properties", arrays)
     with pytest.raises(ValueError, match="Expected input statistics of this version"):
         _ = found.properties
-    assert found.contents.keys() >= {"properties/rows", "properties/response"}
+    assert found.arrays("properties").keys() >= {"rows", "response"}

@@ -15,10 +15,7 @@ from kit.classifier.store import STATISTICS as MEMBER, arrays_in
 from tests.networks import rewritten
 
 CONTRACT = {"name": "small", "class_names": ["cat", "dog"], "preprocessing": None}
-STATISTICS = {
-    "novelty/rows": np.arange(6.0).reshape(2, 3),
-    "novelty/count": np.array(7),
-}
+STATISTICS = {"novelty": {"rows": np.arange(6.0).reshape(2, 3), "count": np.array(7)}}
 
 
 def network(path, weights=b"weights" * 40, **others):
@@ -46,8 +43,10 @@ def saved(tmp_path):
 def test_statistics_come_back_and_are_replaced_as_a_whole(saved):
     found = store.read_model(saved)
     assert found.flaw == ""
-    read = {name: array.tolist() for name, array in found.statistics.items()}
-    assert read == {"novelty/rows": [[0, 1, 2], [3, 4, 5]], "novelty/count": 7}
+    (part, arrays), *others = found.statistics.items()
+    read = {name: array.tolist() for name, array in arrays.items()}
+    assert (part, others) == ("novelty", [])
+    assert read == {"rows": [[0, 1, 2], [3, 4, 5]], "count": 7}
     store.write_model(saved, saved, CONTRACT | {"name": "renamed"})
     again = store.read_model(saved)
     assert (again.contract["name"], again.statistics) == ("renamed", {})
@@ -64,12 +63,9 @@ def test_statistics_come_back_and_are_replaced_as_a_whole(saved):
     ],
 )
 def test_statistics_that_nothing_can_be_computed_from_are_not_used(saved, features):
-    store.write_model(
-        saved,
-        saved,
-        CONTRACT,
-        {"profile/features": features, "properties/rows": np.array([np.nan])},
-    )
+    rows = np.array([np.nan])
+    statistics = {"profile": {"features": features}, "properties": {"rows": rows}}
+    store.write_model(saved, saved, CONTRACT, statistics)
     flaw = "has no usable profile/features: save the file again with training="
     found = store.read_model(saved)
     assert (found.statistics, found.flaw) == ({}, flaw)

@@ -266,11 +266,9 @@ REFUSED = {
     "a.mlmodel": (b"\x08\x01", "export to .onnx, .tflite or .keras where it was built"),
     **{
         f"pointer.{suffix}": (POINTER, "a Git LFS pointer; run git lfs pull")
-        for suffix in ("keras", "h5", "pt", "safetensors", "bin", "any")
+        for suffix in ("keras", "tflite", "onnx", "h5", "pt", "safetensors", "any")
     },
     "map.tflite": (four_sides, r"to \[\(1, 10, 10, 4\)\]"),
-    "pointer.tflite": (POINTER, "a Git LFS pointer; run git lfs pull"),
-    "pointer.onnx": (POINTER, "a Git LFS pointer; run git lfs pull"),
     "cut.onnx": (half, "Expected a network that ONNX Runtime can run"),
     "cut.tflite": (lambda: lite()[:900], "Expected a network that LiteRT can run"),
     "lite.onnx": (

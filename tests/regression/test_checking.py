@@ -63,16 +63,6 @@ def test_a_case_of_another_pillow_says_so_where_its_pixels_are_others(
     assert "Pillow" not in moved(tmp_path, older).text()
 
 
-def test_a_step_that_changed_is_reported_even_where_the_prediction_holds(
-    tmp_path, classifier, photos
-):
-    kit.pin(tmp_path, classifier, photos[0], tolerance=0.5)
-    nearest = classifier.preprocessing.replace(filter="nearest")
-    [checked] = moved(tmp_path, classifier.using(nearest)).cases
-    assert checked.state == "holds"
-    assert "filter: bicubic before, nearest now" in checked.words
-
-
 CHANGES = {
     "filter": ({"filter": "nearest"}, "resize"),
     "channels": ({"channels": "bgr"}, "channels"),

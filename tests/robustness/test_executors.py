@@ -11,7 +11,6 @@ from PIL import Image
 
 import kit
 from kit import samples
-from kit.robustness.sweeps import Shared
 
 GRID = {
     "brightness": np.linspace(0.4, 2, 5),
@@ -108,8 +107,8 @@ def test_a_pool_that_forks_is_refused(sources):
 
 
 def test_another_process_opens_a_classifier_once_for_all_its_tasks():
-    shared = Shared(samples.classifier("fashion_mnist"))
+    shared = samples.classifier("fashion_mnist")
     first, second = (pickle.loads(pickle.dumps(shared)) for _ in range(2))  # noqa: S301 (made here)
-    assert first.classifier is second.classifier
-    assert first.classifier is not shared.classifier
-    assert first.classifier.source.digest == shared.classifier.source.digest
+    assert first is second
+    assert first is not shared
+    assert first.source.digest == shared.source.digest

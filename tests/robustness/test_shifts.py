@@ -226,10 +226,9 @@ def test_steps_below_the_resolution_are_equal_and_turns_are_shares():
 
 
 def test_holm_multiplies_the_smallest_by_all_and_never_falls():
-    assert holm([0.9, 0.8]) == [1, 1]
-    assert holm([0.01, 0.04, 0.03, np.nan]) == pytest.approx(
-        [0.03, 0.06, 0.06, np.nan], nan_ok=True
-    )
+    assert holm(np.array([0.9, 0.8])).tolist() == [1, 1]
+    adjusted = holm(np.array([0.01, 0.04, 0.03, np.nan]))
+    assert adjusted == pytest.approx([0.03, 0.06, 0.06, np.nan], nan_ok=True)
 
 
 def answers(photos):

@@ -253,13 +253,6 @@ def test_a_temperature_is_taken_where_the_images_ask_for_one(
     assert (found, said) == (pytest.approx(temperature, rel=1e-3), notes)
 
 
-def test_high_accuracy_asks_whether_the_images_are_those_of_the_training(overconfident):
-    training, truth = (each[:100] for each in samples.fashion_mnist_arrays("train"))
-    found = kit.calibrate(overconfident, training[..., None], truth)
-    asked = "was the model trained on these images? 0 errors in 50 images ask for 0."
-    assert found.notes[0].startswith(asked)
-
-
 def test_the_text_tells_both_sides(calibration):
     lines = repr(calibration).splitlines()
     assert lines[0].startswith(
