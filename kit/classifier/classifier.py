@@ -554,15 +554,16 @@ class Classifier:
             raise TypeError(
                 f"Expected a classifier from a file, received {self.name!r}; save and load it"
             )
+        path, digest = self.source.path.resolve(), self.source.digest
         settings = self.preprocessing, self.class_names
-        return _reopened, (self.source.path.resolve(), self.temperature, *settings)
+        return _reopened, (path, digest, self.temperature, *settings)
 
 
 @lru_cache(maxsize=2)
 def _reopened(
-    path: Path, temperature: float, preprocessing: Any, class_names: Any
+    path: Path, _digest: str, temperature: float, preprocessing: Any, class_names: Any
 ) -> Classifier:
-    """Open a classifier of another process, once for all the tasks that it comes with."""
+    """Open a classifier of another process, once for all its tasks; a file that was replaced is another."""
     settings = {"preprocessing": preprocessing, "class_names": class_names}
     return Classifier.load(path, **settings).tempered(temperature)
 

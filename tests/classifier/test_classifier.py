@@ -348,6 +348,17 @@ def test_other_processes_open_the_file_for_themselves(loaded, small):
         pickle.dumps(small)
 
 
+def test_other_processes_open_a_file_anew_that_was_replaced(tmp_path):
+    path = tmp_path / "small.keras"
+    for seed in (1, 8):
+        networks.small(seed=seed).save(path)
+        classifier = Classifier.load(path)
+        again = pickle.loads(pickle.dumps(classifier))  # noqa: S301 (small here)
+        assert np.array_equal(
+            again.probabilities(PHOTO), classifier.probabilities(PHOTO)
+        )
+
+
 @pytest.mark.parametrize("name", samples.CLASSIFIERS)
 def test_bundled_networks_equal_keras_on_every_bundled_photograph(name):
     classifier = samples.classifier(name)
