@@ -352,7 +352,7 @@ def test_other_processes_open_a_file_anew_that_was_replaced(tmp_path):
     path = tmp_path / "small.keras"
     for seed in (1, 8):
         networks.small(seed=seed).save(path)
-        classifier = Classifier.load(path)
+        classifier = Classifier.load(path, preprocessing=networks.GREY)
         again = pickle.loads(pickle.dumps(classifier))  # noqa: S301 (small here)
         assert np.array_equal(
             again.probabilities(PHOTO), classifier.probabilities(PHOTO)
