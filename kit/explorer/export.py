@@ -22,6 +22,7 @@ from kit.explorer.panel import chips, panel
 from kit.explorer.replies import step_chips
 from kit.explorer.settings import (
     MAIN,
+    OF_PAGES,
     Settings,
     changed_settings,
     neutral,
@@ -67,12 +68,8 @@ class Contents:
 
 def offered(settings: Settings) -> bool:
     """Whether a page computes all that is changed in a state."""
-    computed_keys = {*MAIN, *faults.STEPS, "seed", "where"}
-    chosen_faults = {settings[step] for step in faults.STEPS}
-    return (
-        changed_settings(settings).keys() <= computed_keys
-        and not chosen_faults & NOT_OFFERED
-    )
+    changed = changed_settings(settings)
+    return changed.keys() <= OF_PAGES and NOT_OFFERED.isdisjoint(changed.values())
 
 
 def network_parts(contents: Contents, *, exact: bool) -> list[str]:

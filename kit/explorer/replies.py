@@ -17,7 +17,7 @@ from kit.explorer.protocol import (
     Shown,
     ViewReply,
 )
-from kit.explorer.settings import MAIN, step_words
+from kit.explorer.settings import OF_PAGES, step_words
 from kit.explorer.texts import (
     WORDS,
     answer_name,
@@ -38,8 +38,6 @@ LIVE_PIXELS = 1_048_576
 """Largest photo, in pixels, that the page perturbs by itself; the kernel shows larger ones reduced."""
 IDLE = Preprocessing(filter="lanczos", fit="pad")
 """What stands for a step that does nothing; resizing always does something."""
-FOLDED = PARAMETERS.keys() - MAIN
-"""Perturbations that the page cannot paint by itself."""
 
 
 def padded(buffer: bytes) -> bytes:
@@ -174,10 +172,8 @@ class Replies:
     def _preview(self, view: View) -> tuple[Pixels | None, PreviewSource]:
         """Pixels of the photo for the page, None where it has them, and what they are."""
         height, width = view.source.size
-        has_folded = any(
-            view.settings[key] != PARAMETERS[key].neutral for key in FOLDED
-        )
-        page_perturbs = height * width <= LIVE_PIXELS and not has_folded
+        page_paints = view.changed.keys() - {"fix"} <= OF_PAGES
+        page_perturbs = height * width <= LIVE_PIXELS and page_paints
         pixels = view.source.pixels if page_perturbs else view.photo.pixels
         # Of a larger photo every second, third and so on, up to LIVE_PIXELS: to look at, never to predict.
         step = ceil(sqrt(height * width / LIVE_PIXELS))
