@@ -25,6 +25,7 @@ from kit.explorer.panel import chips, panel
 from kit.explorer.replies import step_chips
 from kit.explorer.settings import (
     MAIN,
+    OF_PAGES,
     Settings,
     changed_settings,
     differing,
@@ -91,12 +92,8 @@ class Contents:
 
 def offered(settings: Settings) -> bool:
     """Whether a page computes all that is changed in a state."""
-    computed_keys = {*MAIN, *faults.STEPS, "seed", "where"}
-    chosen_faults = {settings[step] for step in faults.STEPS}
-    return (
-        changed_settings(settings).keys() <= computed_keys
-        and not chosen_faults & NOT_OFFERED
-    )
+    changed = changed_settings(settings)
+    return changed.keys() <= OF_PAGES and NOT_OFFERED.isdisjoint(changed.values())
 
 
 def write(

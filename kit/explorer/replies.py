@@ -23,7 +23,7 @@ from kit.explorer.protocol import (
     ViewReply,
     WhereReply,
 )
-from kit.explorer.settings import MAIN, Settings, step_words
+from kit.explorer.settings import MAIN, OF_PAGES, Settings, step_words
 from kit.explorer.texts import (
     WORDS,
     answer_name,
@@ -44,8 +44,6 @@ LIVE_PIXELS = 1_048_576
 """Largest photo, in pixels, that the page perturbs by itself; the kernel shows larger ones reduced."""
 IDLE = Preprocessing(filter="lanczos", fit="pad")
 """What stands for a step that does nothing; resizing always does something."""
-FOLDED = PARAMETERS.keys() - MAIN
-"""Perturbations that the page cannot paint by itself."""
 
 
 def padded(buffer: bytes) -> bytes:
@@ -219,9 +217,8 @@ class Replies:
     def _preview(self, view: View) -> tuple[Pixels | None, PreviewSource]:
         """Pixels of the photo for the page, None where it has them, and what they are."""
         height, width = view.source.size
-        page_perturbs = (
-            height * width <= LIVE_PIXELS and not FOLDED & view.changed.keys()
-        )
+        page_paints = view.changed.keys() - {"fix"} <= OF_PAGES
+        page_perturbs = height * width <= LIVE_PIXELS and page_paints
         pixels = view.source.pixels if page_perturbs else view.photo.pixels
         # Of a larger photo every second, third and so on, up to LIVE_PIXELS: to look at, never to predict.
         step = ceil(sqrt(height * width / LIVE_PIXELS))

@@ -20,6 +20,8 @@ CHOICES = {
 """What can be chosen wrongly, by name, in the order in which the steps run."""
 UNPERTURBED = Perturbation()
 FAULTLESS = dict.fromkeys(faults.STEPS, "")
+OF_PAGES = {*MAIN, "seed", *FAULTLESS}
+"""What a page does by itself, in JavaScript."""
 _NEUTRAL = asdict(UNPERTURBED) | FAULTLESS | {"fix": False, "where": None}
 
 

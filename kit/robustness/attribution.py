@@ -158,9 +158,12 @@ class NearestPaths(NamedTuple):
         return np.abs(self.apart).sum(axis=0)
 
     def unsettled(self, movement: Float64, limit: Float64) -> Bools:
-        """Return of which quantities more than a limit is left: bool (quantities,)."""
+        """Return which quantities are farther than a limit from all that this may do: bool (quantities,)."""
         about = np.any([path.about for path in self.paths], axis=0)
-        return (np.abs(movement - self.moved) > limit) & ~about
+        # What two alterations do need not add: of black corners, either leaves none.
+        ends = (*self.apart, self.moved)
+        reached = np.clip(movement, np.min(ends, axis=0), np.max(ends, axis=0))
+        return (np.abs(movement - reached) > limit) & ~about
 
 
 @dataclass(frozen=True)
@@ -268,7 +271,7 @@ class _Remainder:
             leading = [path for path in able if shape[path.about].any()]
         single = self._nearest((path,) for path in leading)
         most = _HALF if self.explained else 1
-        unmoved = float(self._distances(np.zeros_like(self.movement)))
+        unmoved = self._distances(np.zeros_like(self.movement))
         if single is None or single.distance > most * unmoved:
             return None
         limit = self._limit(single)
@@ -284,7 +287,7 @@ class _Remainder:
         return far or bool(unsettled.any())
 
     def _without(self, step: NearestPaths, limit: Float64) -> "_Remainder":
-        alone = [float(self._distances(moved)) for moved in step.apart]
+        alone = self._distances(np.stack(step.apart))
         explained = [
             Explanation(
                 alteration=step.paths[index].alteration.name,

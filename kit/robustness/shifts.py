@@ -309,17 +309,18 @@ def asked_about(
 
     What training images went through cannot be done to them again, so the photos go through it.
     """
+    alteration = ALTERATIONS[cause.alteration]
     chosen = training
     strength = cause.strength
     tried = "training images are changed in this way"
     if cause.opposite or not training:
         chosen = photos
         tried = "this is undone"
-        if QUANTITIES[cause.quantity].invertible:
+        if alteration.neutral == 1 and QUANTITIES[cause.quantity].invertible:
             strength = float(np.clip(1 / max(strength, 1e-3), 1 / _FARTHEST, _FARTHEST))
         elif not cause.opposite:
             tried = "this is done to the photos once more"
-    altered = [ALTERATIONS[cause.alteration].apply(photo, strength) for photo in chosen]
+    altered = [alteration.apply(photo, strength) for photo in chosen]
     changed = classifier.predict(chosen).changed(classifier.predict(altered))
     return replace(cause, changed=float(changed.mean()), count=len(chosen), tried=tried)
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from kit.images import Photo, load_image
 from kit.images.metadata import without_metadata
-from kit.images.opening import Decoding
+from kit.images.opening import FORMATS, Decoding
 from tests.pictures import file_of, picture, png, smooth
 
 OWNER, CAMERA, NOTE = "Erika Mustermann", "Kamerawerk", "SECRET"
@@ -90,25 +90,20 @@ def test_files_of_other_formats_become_png(image_format, mode, orientation):
     text = PngImagePlugin.PngInfo()
     text.add_text("Author", OWNER)
     text.add_itxt("XML:com.adobe.xmp", XMP.decode())
-    own = {
-        "PNG": {"pnginfo": text, "exif": personal(orientation), "icc_profile": PROFILE},
-        "TIFF": {"exif": personal(orientation), "compression": "tiff_lzw"},
-        "WEBP": {"exif": personal(orientation), "xmp": XMP, "icc_profile": PROFILE},
-        "GIF": {"comment": b"SECRET"},
-    }
-    assert checked(file_of(image, image_format, **own[image_format])).startswith(
-        b"\x89PNG"
-    )
+    own = {"pnginfo": text, "exif": personal(orientation), "icc_profile": PROFILE}
+    file = file_of(image, image_format, **own, xmp=XMP, comment=b"SECRET")
+    assert checked(file).startswith(b"\x89PNG")
 
 
-def test_of_several_images_the_first_is_kept():
-    for image_format in ("MPO", "GIF", "WEBP", "PNG", "TIFF"):
-        first, second = (
-            Image.fromarray(picture((24, 32), seed=seed)) for seed in (0, 1)
-        )
-        file = file_of(first, image_format, save_all=True, append_images=[second])
-        with Image.open(io.BytesIO(checked(file))) as image:
-            assert getattr(image, "n_frames", 1) == 1
+@pytest.mark.parametrize("image_format", ["MPO", *FORMATS])
+def test_of_every_format_the_first_image_stays_and_nothing_else(image_format):
+    first, second = (Image.fromarray(picture((24, 32), seed=seed)) for seed in (0, 1))
+    options = {"exif": personal(1), "xmp": XMP, "comment": b"SECRET"}
+    if image_format in Image.SAVE_ALL:
+        options |= {"save_all": True, "append_images": [second]}
+    file = checked(file_of(first, image_format, **options))
+    with Image.open(io.BytesIO(file)) as image:
+        assert getattr(image, "n_frames", 1) == 1
 
 
 def test_a_jpeg_without_metadata_stays_as_it_is():

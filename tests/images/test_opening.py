@@ -266,18 +266,16 @@ def test_a_colour_profile_is_reported_and_not_applied():
     np.testing.assert_array_equal(photo.pixels, CORNERS)
 
 
+# MPO as phones write it.
 @pytest.mark.parametrize(
-    "image_format", ["GIF", "PNG", "WEBP", "TIFF", "MPO"]
-)  # MPO as phones write it
+    "image_format", sorted({"MPO", *FORMATS} & Image.SAVE_ALL.keys())
+)
 def test_of_several_frames_the_first_is_used(image_format):
-    frames = [Image.new("RGB", (8, 8), color) for color in ("red", "lime", "blue")]
-    options = {"lossless": True} if image_format == "WEBP" else {}
+    first, *others = (Image.new("RGB", (8, 8), color) for color in ("red", "lime"))
     photo = load_image(
-        file_of(
-            frames[0], image_format, save_all=True, append_images=frames[1:], **options
-        )
+        file_of(first, image_format, save_all=True, append_images=others)
     )
-    assert np.abs(photo.pixels.astype(int) - [255, 0, 0]).max() <= 1
+    assert (photo.pixels.argmax(axis=-1) == 0).all()
     assert photo.notes[0] == "several images in the file, number 1 used"
 
 

@@ -62,6 +62,15 @@ def test_what_readers_guess_is_not_answered_in_plain_sight_below(pair):
             assert re.match(r"<details>|#|\*\*\w\)", following.source), cell.source
 
 
+def test_teachers_have_a_chapter_on_every_lesson():
+    chapters = re.findall(
+        r"^## (\d\d) ",
+        (LESSONS / "solutions" / "teaching.md").read_text("utf-8"),
+        re.MULTILINE,
+    )
+    assert chapters == [path.name[:2] for path in SOLUTIONS]
+
+
 def test_links_between_notebooks_lead_somewhere():
     for path in SOLUTIONS:
         for link in re.findall(

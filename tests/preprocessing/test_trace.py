@@ -34,11 +34,15 @@ def test_every_step_is_kept_in_the_order_in_which_it_runs(cat, classifier):
         lying, dim, classifier.preprocessing.replace(decoding=ignored)
     )
     assert decoded.kind == perturbed.kind == f"uint8 {sides}"
-    assert (
-        first_difference(kept[:-1], kept)
-        == first_difference(kept, kept[:-1])
-        == "steps"
-    )
+
+
+def test_the_first_step_that_differs_is_found_where_one_is_new_or_gone():
+    kept = [left("1 1", step=name) for name in ("resize", "polarity", "layout")]
+    moved = [left("9 9", digest="other", step=name) for name in ("polarity", "layout")]
+    for traced, recorded in ((kept, kept[::2]), (kept[::2], kept)):
+        assert first_difference(traced, recorded) == ""
+        assert first_difference([*traced[:-1], moved[1]], recorded) == "layout"
+    assert first_difference([kept[0], *moved], kept) == "polarity"
 
 
 def left(means, kind="float32 (1, 1, 1, 2)", digest="", step="scaling"):

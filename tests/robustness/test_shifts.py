@@ -13,7 +13,13 @@ from kit.images.photo import each_picture
 from kit.perturbation.conditions import ALTERATIONS, QUANTITIES
 from kit.perturbation.responses import measured_rows
 from kit.robustness import shifts
-from kit.robustness.attribution import POINTS, Explanation, combined, paths
+from kit.robustness.attribution import (
+    POINTS,
+    Explanation,
+    NearestPaths,
+    combined,
+    paths,
+)
 from kit.robustness.differences import (
     QuantityShift,
     alike,
@@ -148,6 +154,17 @@ def test_of_white_pixels_no_more_than_all_can_go():
     assert combined(path, path, base)[two, two, white] == -0.12
 
 
+def test_two_alterations_explain_all_between_what_either_does_and_what_both_do():
+    first, _ = paths_of("noisy", "tint", [1, 2, 3])
+    (second,) = paths_of("darker", "tint", [0.5, 1, 1.5])
+    two = int(np.abs(POINTS - 2).argmin())
+    movement = np.zeros(len(QUANTITIES))
+    step = NearestPaths((first, second), (two, two), 0.0, 1.5 * first.moved[two])
+    for movement[column("tint")] in (0.5, 1, 2, 3, 3.5):
+        outside = movement.sum() not in {1, 2, 3}
+        assert step.unsettled(movement, np.full_like(movement, 0.1)).any() == outside
+
+
 def test_what_an_alteration_is_about_or_known_by_speaks_for_it():
     for quantity, speaks in (("noise", True), ("colour_noise", True), ("tint", False)):
         path, opposite = paths_of("noisy", quantity, [1, 2, 3])
@@ -278,6 +295,13 @@ def test_images_are_altered_as_strongly_as_the_shift_or_brought_back():
             (answers(chosen) != answers(after)).mean(),
             len(chosen),
         )
+
+
+def test_what_is_no_factor_is_not_undone_by_one_over_it(monkeypatch):
+    darker = replace(ALTERATIONS["darker"], neutral=0)
+    monkeypatch.setitem(ALTERATIONS, "darker", darker)
+    cause = asked_about(CLASSIFIER, explained("darker", 0.5), (), CLOTHES[:1])
+    assert cause.tried.endswith("once more")
 
 
 def gathered_from(pictures):
@@ -427,10 +451,8 @@ def test_statistics_from_before_a_quantity_are_read_for_the_others():
     )
     assert np.isnan(statistics.response[0]).all()
     found = kit.shift(statistics, altered(60, noise=15)).findings
-    explained = {one.quantity: one.explanation for one in found}
-    assert explained["noise"].alteration == "noisy"
-    assert found[-1].quantity in {"tint", "jpeg_quality"}
-    assert found[-1].verdict == "cannot_tell"
+    assert by_quantity(found)["noise"].explanation.alteration == "noisy"
+    assert by_quantity(found)["tint"].verdict == "cannot_tell"
 
 
 def test_where_no_image_can_be_read_nothing_can_be_told():
