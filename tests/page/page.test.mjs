@@ -379,8 +379,9 @@ const STEPS = {
   "swapped, with it": () => set(keyed("channels"), "channels_swapped"),
   "no map": () => press("Where?"),
   "the original photo, while it is held": async () => {
-    keyed("noise").fire("pointerenter");
+    keyed("noise").fire("focus");
     await go(1500);
+    press("Find the flip: Brightness");
     called(root(), "Original photo").fire("pointerdown");
   },
   "and let go": () => called(root(), "Original photo").fire("pointerup"),
@@ -401,8 +402,12 @@ const STEPS = {
   },
   "a number that no slider has": () => set(called(root(), "JPEG, exact value"), "none"),
   "all steps": () => press("Other steps"),
-  "the audience": () => key("p"),
-  "the next place": () => key("PageDown"),
+  "the audience": () => {
+    for (let count = 0; count < 3; count += 1) key("p");
+  },
+  "the next places, and the first after the last": () => {
+    for (let count = 0; count < 3; count += 1) key("PageDown");
+  },
   "the place before": () => {
     key("PageUp");
     key("PageUp");
@@ -430,7 +435,11 @@ const STEPS = {
   "one that is too large": () =>
     body.fire("paste", { clipboardData: { files: [{ name: "big.png", size: 65e6 }] } }),
   "an image is removed": () => press("Remove dog.png"),
-  "the camera": () => {
+  "the camera, whose map is that of the predicted class": async () => {
+    press("Where?");
+    await go(500);
+    set(called(root(), "Class of the map"), "2");
+    await go(500);
     press("Camera");
     return 150;
   },
@@ -442,7 +451,7 @@ const STEPS = {
     press("Camera");
   },
   "another address": () => {
-    location.hash = "#photo=cat.jpg&brightness=2&channels=channels_swapped&noise=101&fit=none";
+    location.hash = "#photo=cat.jpg&brightness=3&jpeg=1&channels=channels_swapped&noise=101&fit=none";
     window.fire("hashchange");
   },
   "a page whose model does not run": async () => {
@@ -478,6 +487,7 @@ const STEPS = {
   },
   "what the kernel says of it": () => hear({ kind: "pinned", text: "Pinned: a file" }),
   "the menu is closed": () => {
+    root().focus();
     root().querySelector("details").open = true;
     key("Escape");
     log.push(`focus ${document.activeElement.tag}`);
