@@ -124,6 +124,7 @@ def test_moving_averages_after_three_steps_are_named(tmp_path):
     for labels, value, said in (
         (before, -changed, "possible"),
         (after, changed, "named"),
+        (np.full(16, -1), changed / 2, "named"),
     ):
         told = judged_by_own_statistics(finding, classifier, photos, labels)
         assert (told.evidence[-1].value, told.verdict) == (value, said)

@@ -44,6 +44,10 @@ def test_mean_and_deviation_are_found_and_it_is_said_how_well(
         for part in score.votes[-2].text.split("± ")[1:]
     ]
     assert all(0 < margin < 0.1 for margin in margins)
+    variants = [variant.scaling[0] for variant in score.variants]
+    changes = [(each.mean - fitted.mean, each.std - fitted.std) for each in variants]
+    sides = np.multiply([(-1, 0), (1, 0), (0, -1), (0, 1)], margins)
+    np.testing.assert_allclose(changes, sides, rtol=0.06)
     assert not score.vetoed
 
 

@@ -108,12 +108,15 @@ test("numbers are written as Python writes them", () => {
 // -- messages
 
 /** A stand-in whose bench is this one; `ask` sends a message and gives the last reply, with what else was heard. */
-function standing(answers, contents = panel) {
+function standing(answers, contents = panel, { alone = false, said = [] } = {}) {
   const started = { ...contents, photos: [{ name: PHOTO, added: false, labelled: false }] };
   const files = new Map(started.start.photo ? [[PHOTO, { image: { data: [] } }]] : []);
-  const model = new StandIn(started, files, async (kind, content) => answers[kind](content), false);
+  const model = new StandIn(started, files, async (kind, content) => answers[kind](content), alone);
   const heard = [];
-  model.on("msg:custom", (content, buffers) => heard.push({ content, buffers }));
+  model.on("msg:custom", (content, buffers) => {
+    heard.push({ content, buffers });
+    said.push(content.text ?? content.verdict);
+  });
   model.on("change:_panel", () => {});
   return async (content, buffers = []) => {
     await model.send({ request: "a.1", ...content }, undefined, buffers);
@@ -163,6 +166,17 @@ test("what is not known is refused, with the code that asks a kernel", async () 
   const { content } = await ask({ kind: "settings", settings: at({ noise: 21 }) });
   assert.equal(content.kind, "error");
   assert.match(content.code, /"noise": 21/);
+});
+
+test("of an address that is not in the page it is said, and the photo is shown as it is", async () => {
+  globalThis.location = { hash: `#photo=${PHOTO}&noise=21` };
+  const said = [];
+  const look = async ({ settings }) => (settings.noise ? null : untouched);
+  await standing({ ...BENCH, look }, panel, { alone: true, said })({ kind: "hello" });
+  assert.deepEqual(said, [
+    "This combination is not in the page; open the notebook for it.",
+    "tabby, 60.0 %.",
+  ]);
 });
 
 test("a label changes what is correct, and one that is no class is refused", async () => {
@@ -284,7 +298,8 @@ test("what the last layer puts out becomes probabilities", () => {
     [...probabilities(Float32Array.from(outputs), head)].map((share) => Number(share.toFixed(4)));
   assert.deepEqual(of([0.25, 0.75], "softmax"), [0.25, 0.75]);
   assert.deepEqual(of([Math.log(1000), Math.log(3000)], "logits"), [0.25, 0.75]);
-  assert.deepEqual(of([1000, 1000 + Math.log(3)], "logits"), [0.25, 0.75], "nothing overflows");
+  for (const least of [1000, -1000])
+    assert.deepEqual(of([least, least + Math.log(3)], "logits"), [0.25, 0.75], "nothing overflows");
   assert.deepEqual(of([0.1, 0.3], "sigmoid"), [0.25, 0.75]);
   assert.deepEqual(of([0, 0], "sigmoid"), [0.5, 0.5]);
   assert.deepEqual(of([0.3], "sigmoid"), [0.7, 0.3]);

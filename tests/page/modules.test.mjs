@@ -347,6 +347,8 @@ test("an answer blames chips, fixes them and goes back, and says so when it is a
   view.act.click();
   assert.equal(view.act.getAttribute("aria-disabled"), "true");
   assert.deepEqual(log.splice(0), [["blame", [], []]]);
+  view.ask.click();
+  assert.deepEqual([view.headline.textContent, view.act.hidden], ["", true], "asked again");
 });
 
 test("a question that was stopped keeps what the changes do", () => {

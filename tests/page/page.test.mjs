@@ -451,7 +451,8 @@ const STEPS = {
     press("Camera");
   },
   "another address": () => {
-    location.hash = "#photo=cat.jpg&brightness=3&jpeg=1&channels=channels_swapped&noise=101&fit=none";
+    location.hash =
+      "#photo=cat.jpg&brightness=0.5&jpeg=1&channels=channels_swapped&noise=100&noise=101&fit=none";
     window.fire("hashchange");
   },
   "a page whose model does not run": async () => {
