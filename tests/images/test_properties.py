@@ -183,7 +183,11 @@ def test_colour_of_light_is_not_read_from_single_pixels():
     wall = flat(150, 50, 50, (96, 96))
     wall[48:] += 80
     wall[48:, :, 0] += 16
-    assert measured(wall).warmth == pytest.approx(96 / 80)
+    # A row of 24 differs from the next, of a narrow image one of 96.
+    edges, narrow = np.array([96, 80, 80]), wall[:, :8]
+    assert properties.edge_colour(wall) == pytest.approx(edges / np.sqrt(24))
+    for pixels in (narrow, narrow.swapaxes(0, 1)):
+        assert properties.edge_colour(pixels) == pytest.approx(edges / np.sqrt(96))
     wall[np.indices((96, 96)).sum(axis=0) % 2 == 0, 0] -= 20
     assert measured(wall).warmth == pytest.approx(96 / 80)
 

@@ -199,8 +199,11 @@ test("a chip offers its alternatives, shows what is chosen, and is marked where 
   assert.equal(chip.value.textContent, "bgr");
   assert.ok(chip.node.classList.contains("kit-changed"));
   assert.ok(path.chips.get("file").node.classList.contains("kit-idle"));
-  path.others.click();
-  assert.ok(path.node.classList.contains("kit-all"));
+  for (const open of [true, false]) {
+    path.others.click();
+    assert.equal(path.node.classList.contains("kit-all"), open);
+    assert.equal(path.others.getAttribute("aria-expanded"), String(open));
+  }
   for (const [guilty, fixed, said] of [
     [["channels"], [], "the cause"],
     [[], ["channels"], "fixed"],

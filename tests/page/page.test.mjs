@@ -325,7 +325,10 @@ const hear = (content, buffers = []) => {
 };
 const kernel = {};
 let prefix = "";
-const signal = (name) => ({ connect: (heard) => (kernel[name] = heard), disconnect: () => {} });
+const signal = (name) => ({
+  connect: (heard) => (kernel[name] = heard),
+  disconnect: (heard) => log.push(`hears no more of ${name} ${heard === kernel[name]}`),
+});
 let inNotebook = null;
 
 const STEPS = {
