@@ -203,6 +203,7 @@ def test_a_name_in_another_encoding_is_one_that_any_text_can_hold(tmp_path):
 
 
 NO_IMAGES = [
+    (RAMP > 0, TypeError, r"bool of shape \(2, 3, 3\)"),
     (RAMP / 255, TypeError, r"float64 of shape \(2, 3, 3\) with values 0\.\.0\.933333"),
     (
         RAMP.astype(np.uint16),

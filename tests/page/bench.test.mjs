@@ -58,6 +58,8 @@ test("a photo of more than 4 megapixels is reduced to as many, one of as many is
     "sharp",
   );
   assert.deepEqual([small.width, small.height, small.from], [4094, 1024, [4096, 1025]]);
+  const expected = { message: "Expected at most 50000000 pixels, received 50010000; resize it" };
+  assert.throws(() => pixelsOf({ width: 10_000, height: 5_001 }, null), expected);
 });
 
 test("a JPEG that its EXIF block may turn is decoded as it is stored, too, without that block alone", async () => {

@@ -1,9 +1,10 @@
 // What answers a page without a kernel: with views as tests/page/record.py has written them down, and what Python says.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
 import test from "node:test";
 import { pass } from "./dom.mjs";
-import { StandIn } from "../../kit/explorer/page/live.js";
+import { StandIn, living } from "../../kit/explorer/page/live.js";
 import { recorded } from "../../kit/explorer/page/bench.js";
 import { opened, probabilities, tempered } from "../../kit/explorer/page/network.js";
 import { Reasons } from "../../kit/explorer/page/reasons.js";
@@ -391,6 +392,25 @@ test("a table gives the states that it has, and the map of the predicted class a
     [asked({ where: 0 }), asked({ noise: 21 }), asked({ photo: "b" }), asked({ seed: 1 })],
     [null, null, null, null],
   );
+});
+
+test("a page with tables has the predictions and the file of each photo", async () => {
+  const names = ["a.png", "b.png", "c.png", "d.png"];
+  const photos = names.map((name) => ({ name, added: false, labelled: false, thumbnail: "" }));
+  const tables = names.map((_, k) => [
+    { settings: {}, classes: [k], row: [1], calibrated: [1], cells: null },
+  ]);
+  const packed = [{ ...panel, table: true, photos }, ...tables].map((content) =>
+    gzipSync(JSON.stringify(content)).toString("base64"),
+  );
+  const model = await living([...packed, ...names.map(btoa)], false);
+  for (const [k, name] of names.entries()) {
+    assert.equal(await model.files.get(name).file.text(), name);
+    const image = { data: new Uint8Array(3), width: 1, height: 1 };
+    await model.ask("open", { name, image });
+    const { row } = await model.ask("look", { settings: at({ photo: name }) });
+    assert.equal(row.indexOf(1), k);
+  }
 });
 
 test("each sentence of Python is said in some test above", () => {

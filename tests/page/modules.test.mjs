@@ -251,6 +251,9 @@ test("labelled photos are counted once all of them are judged, and only added on
     ["removed", "mine.png"],
     ["chosen", "cat.jpg"],
   ]);
+  assert.equal(strip.count.hidden, false);
+  strip.build([{ name: "mine.png", added: true, labelled: false }], "mine.png");
+  assert.equal(strip.count.hidden, true);
 });
 
 // -- answer.js
@@ -429,7 +432,7 @@ test("a file goes in pieces of 4 MB, the last one marked, and one over the limit
     size,
     arrayBuffer: async () => new ArrayBuffer(size),
   });
-  await files.send([file(8_500_000), file(12e6)]);
+  await files.send([file(8_500_000), file(12.6e6)]);
   const posts = log.filter(([name]) => name === "post");
   assert.deepEqual(
     posts.map(([, content, [piece]]) => [content.last, piece.byteLength]),
@@ -453,7 +456,7 @@ test("a file goes in pieces of 4 MB, the last one marked, and one over the limit
   );
   assert.deepEqual(
     log.find(([name]) => name === "fail"),
-    ["fail", "Expected an image of at most 9 MB, received 12 MB: big.jpg"],
+    ["fail", "Expected an image of at most 9 MB, received 13 MB: big.jpg"],
   );
 });
 

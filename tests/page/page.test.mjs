@@ -446,7 +446,10 @@ const STEPS = {
     press("Camera");
     return 150;
   },
-  "a snap": () => press("Snap"),
+  "a snap": () => {
+    press("Snap");
+    log.push(`focus ${document.activeElement.textContent}`);
+  },
   "a camera that is refused": () => {
     camera.getUserMedia = async () => {
       throw new Error("not allowed");

@@ -126,6 +126,9 @@ def test_a_picture_undoes_everything_but_resizing(layout):
             )
             np.testing.assert_array_equal(p.image(p.apply(PHOTO)), PIXELS)
             np.testing.assert_array_equal(p.image(p.apply(PHOTO)[0]), PIXELS)
+    luma = np.asarray(Image.fromarray(PIXELS).convert("L"))
+    p = Preprocessing(None, scaling="0..1", layout=layout, channels="gray")
+    np.testing.assert_array_equal(p.image(p.apply(PHOTO)), np.dstack([luma] * 3))
 
 
 def test_a_missing_scaling_is_seen_as_white():
