@@ -182,18 +182,6 @@ def test_whole_numbers_of_other_types_are_levels(kind):
         np.testing.assert_array_equal([photo.pixels for photo in photos], batch)
 
 
-def test_what_may_mean_something_else_is_refused():
-    for array in (
-        RAMP // 200 * 1.0,
-        RAMP + 0.5,
-        RAMP * 2.0,
-        -RAMP.astype(int),
-        RAMP * np.nan,
-    ):
-        with pytest.raises(TypeError, match="Expected a uint8 array"):
-            Photo.from_array(array)
-
-
 def test_a_name_in_another_encoding_is_one_that_any_text_can_hold(tmp_path):
     path = tmp_path / os.fsdecode(b"caf\xe9.png")
     path.write_bytes(png_of(RAMP))
@@ -203,7 +191,17 @@ def test_a_name_in_another_encoding_is_one_that_any_text_can_hold(tmp_path):
 
 
 NO_IMAGES = [
-    (RAMP > 0, TypeError, r"bool of shape \(2, 3, 3\)"),
+    *(
+        (array, TypeError, rf"{array.dtype} of shape \(2, 3, 3\).*")
+        for array in (
+            RAMP // 200 * 1.0,
+            RAMP + 0.5,
+            RAMP * 2.0,
+            -RAMP.astype(int),
+            RAMP * np.nan,
+            RAMP > 0,
+        )
+    ),
     (RAMP / 255, TypeError, r"float64 of shape \(2, 3, 3\) with values 0\.\.0\.933333"),
     (
         RAMP.astype(np.uint16),
