@@ -289,6 +289,8 @@ def test_what_hugging_face_says_and_cannot_be_expressed_is_refused_by_name(
 def test_timm_is_found_alone_and_inside_a_config_and_has_defaults():
     assert read({"architecture": "resnet50", "pretrained_cfg": TIMM}) == read(TIMM)
     assert read(TIMM).scaling == SCALINGS["imagenet"]
+    plain = {**TIMM, "mean": [0, 0, 0], "std": [1, 1, 1]}
+    assert read(plain).scaling == SCALINGS["0..1"]
     assert read({**TIMM, "crop_mode": "squash", "crop_pct": 1.0}).fit == "squash"
     grey = read({**TIMM, "input_size": [1, 28, 28], "mean": [0.5], "std": [0.25]})
     assert (grey.input_shape, grey.scaling) == (
