@@ -255,8 +255,11 @@ test("each frame of a camera takes the place of the one before, and a snap keeps
     return { from: null, signs: {} };
   };
   const ask = standing({ ...BENCH, open });
-  for (const width of [1, 2])
-    await ask({ kind: "frame", settings: at({}), height: 1, width }, [new Uint8Array(3 * width)]);
+  for (const width of [1, 2]) {
+    const frame = { kind: "frame", settings: at({}), height: 1, width };
+    const { buffers } = await ask(frame, [new Uint8Array(3 * width)]);
+    assert.equal(buffers.length, 1, "the page has its pixels");
+  }
   const { content } = await ask({ kind: "snap" });
   assert.equal(content.settings.photo, "Snap");
   assert.deepEqual(images, [

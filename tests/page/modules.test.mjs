@@ -278,6 +278,7 @@ test("bars follow the order of the classes and keep their lines, and an unknown 
   const content = { answer, bars: [bar(1, "dog", 0.75), bar(0, "cat", 0.25)], settings: {} };
   view.paint({ ...content, verdict: "dog, 75 %." });
   const dog = view.lines.get(1);
+  pass(300);
   view.paint({
     ...content,
     bars: [bar(0, "cat", 0.75), bar(1, "dog", 0.25)],
@@ -289,8 +290,9 @@ test("bars follow the order of the classes and keep their lines, and an unknown 
   assert.ok(dog.classList.contains("kit-top"));
   called(view.node, "Label it").click();
   assert.equal(said.log.length, 1);
+  pass(300);
   assert.equal(view.status.textContent, "", "screen readers hear of it once it rests");
-  pass(500);
+  pass(200);
   assert.equal(view.status.textContent, "cat, 75 %.");
 });
 
@@ -424,6 +426,27 @@ test("a frame is sent when the last is answered and the pause is over, none afte
   assert.deepEqual(log.at(-1), ["snapped"]);
 });
 
+test("a camera that is switched off before it is allowed stays off, and its refusal is not said", async () => {
+  const { getUserMedia } = browser;
+  let stopped = 0;
+  browser.tracks = [{ stop: () => (stopped += 1) }];
+  for (const refused of [false, true]) {
+    const { log, events } = noted("framed", "switched", "snapped", "fail");
+    const camera = new Camera(() => ({}), { ...events, ready: () => true });
+    if (refused) browser.getUserMedia = () => Promise.reject(new Error("not allowed"));
+    camera.button.click();
+    camera.button.click();
+    await settled();
+    pass(100);
+    assert.deepEqual(log, [
+      ["switched", true],
+      ["switched", false],
+    ]);
+  }
+  Object.assign(browser, { getUserMedia, tracks: [] });
+  assert.equal(stopped, 1);
+});
+
 test("a file goes in pieces of 4 MB, the last one marked, and one over the limit is refused by its name", async () => {
   const { log, events } = noted("post", "fail");
   const files = new Files("a", { ...events, limit: () => 9e6 });
@@ -514,8 +537,11 @@ test("noise is asked for once, and the photo is painted with it when it has come
     ["ask", 5, 3],
     ["ask", 5, 6],
   ]);
-  preview.paint(settings, false);
-  assert.equal(preview.picture.canvas.image, undefined, "not without its noise");
+  larger.takeNoise({ seed: 5 }, new DataView(new Int16Array(3).buffer));
+  for (const each of [preview, larger]) {
+    each.paint(settings, false);
+    assert.equal(each.picture.canvas.image, undefined, "not without all of its noise");
+  }
   preview.takeNoise({ seed: 5 }, new DataView(Int16Array.of(4096, 0, -4096).buffer));
   preview.paint(settings, false);
   assert.deepEqual(Array.from(preview.picture.canvas.image.data.slice(0, 3)), [110, 100, 90]);

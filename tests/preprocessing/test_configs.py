@@ -217,6 +217,7 @@ SWITCHES = [
     ({}, "-1..1"),
     ({"do_normalize": False}, "0..1"),
     ({"do_normalize": False, "do_rescale": False}, ()),
+    ({"do_normalize": False, "do_rescale": None}, ()),
     ({"do_rescale": False}, Scaling(1, (0.5,) * 3, (0.5,) * 3)),
     ({"rescale_factor": 1 / 256}, Scaling(256, (0.5,) * 3, (0.5,) * 3)),
     ({"do_normalize": None, "do_rescale": None}, "-1..1"),
@@ -359,6 +360,10 @@ DECLARED = [
     (
         compose("Grayscale(num_output_channels=1)", BOTH, "ToTensor()"),
         SMALL.replace(channels="gray", scaling="0..1"),
+    ),
+    (
+        compose("Grayscale(num_output_channels=3)", BOTH, "ToTensor()"),
+        SMALL.replace(channels="gray_rgb", scaling="0..1"),
     ),
     ("tf", Preprocessing(None, scaling="-1..1")),
     ("torch", Preprocessing(None, scaling="imagenet")),
