@@ -505,7 +505,19 @@ const STEPS = {
     hear({ kind: "asking", text: "checks, part 1 of 4" });
   },
   "an error of that": () => hear({ kind: "error", request: `${prefix}.why`, text: "no memory" }),
-  "the cell was run again": () => hear({ kind: "fresh" }),
+  "the cell was run again, where a part of it is in view": async () => {
+    for (const [top, bottom] of [
+      [-9, -1],
+      [-9, 0],
+      [1000, 1300],
+      [1001, 1300],
+    ]) {
+      root().getBoundingClientRect = () => ({ top, bottom });
+      log.push(`at ${top}`);
+      hear({ kind: "fresh" });
+      await go(50);
+    }
+  },
   "what another page has asked for": () => {
     for (const kind of ["pinned", "asking", "fresh", "error"])
       hear({ kind, text: "another", request: "kit-other-1.why" });
