@@ -524,7 +524,11 @@ const STEPS = {
   },
   "a host that leaves pixels out": () => hear({ kind: "view", request: "" }),
   "a file for a table": () => root().fire("drop", { dataTransfer: { files: [] } }),
-  "the connection breaks": () => kernel.connection(null, "connecting"),
+  "the connection breaks while a cause is looked for": () => {
+    press("Why?");
+    kernel.connection(null, "connecting");
+    log.push(root().querySelector(".kit-asking").textContent);
+  },
   "and is back": () => kernel.connection(null, "connected"),
   "the kernel ends": async () => {
     kernel.status(null, "dead");
