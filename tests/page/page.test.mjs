@@ -450,6 +450,11 @@ const STEPS = {
     press("Snap");
     log.push(`focus ${document.activeElement.textContent}`);
   },
+  "a try, which ends the camera": async () => {
+    press("Camera");
+    await go(150);
+    press("grain");
+  },
   "a camera that is refused": () => {
     camera.getUserMedia = async () => {
       throw new Error("not allowed");
@@ -522,7 +527,9 @@ const STEPS = {
     for (const kind of ["pinned", "asking", "fresh", "error"])
       hear({ kind, text: "another", request: "kit-other-1.why" });
   },
-  "a host that leaves pixels out": () => hear({ kind: "view", request: "" }),
+  "a host that leaves pixels out": () => {
+    for (const kind of ["noise", "ahead", "view"]) hear({ kind, request: "" });
+  },
   "a file for a table": () => root().fire("drop", { dataTransfer: { files: [] } }),
   "the connection breaks while a cause is looked for": () => {
     press("Why?");
@@ -531,7 +538,7 @@ const STEPS = {
   },
   "and is back": () => kernel.connection(null, "connected"),
   "the kernel ends": async () => {
-    kernel.status(null, "dead");
+    kernel.status(null, "restarting");
     const old = root();
     for (let turn = 0; turn < 100 && root() === old; turn++) await settled();
     assert.notEqual(root(), old);
