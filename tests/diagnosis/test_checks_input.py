@@ -29,6 +29,13 @@ def test_a_small_picture_is_possible_trouble():
     assert (finding.cause, finding.verdict) == ("target_size", "possible")
 
 
+def test_a_file_that_is_read_otherwise_costs_its_share_of_all_images():
+    photos = [*SPECIAL, *ORDINARY]
+    (finding,) = files_checked(CATALOGUE["depth_clipped"].apply(RIGHT), photos)
+    assert finding.summary.endswith(f"in 1 of {len(photos)} images.")
+    assert finding.cost == 1 / len(photos)
+
+
 def test_nothing_is_said_of_the_right_preprocessing():
     assert files_checked(RIGHT, ORDINARY + SPECIAL) == ()
 

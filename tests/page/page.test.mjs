@@ -411,7 +411,13 @@ const STEPS = {
   "the next places, and the first after the last": () => {
     for (let count = 0; count < 3; count += 1) key("PageDown");
   },
-  "the place before": () => {
+  "in a low window": () => {
+    globalThis.innerHeight = 500;
+    window.fire("resize");
+  },
+  "the place before, in a high one": () => {
+    globalThis.innerHeight = 1000;
+    window.fire("resize");
     key("PageUp");
     key("PageUp");
   },
