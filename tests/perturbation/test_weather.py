@@ -79,14 +79,13 @@ def test_a_layer_has_224_pixels_along_the_shorter_side_and_1024_at_most():
 
 
 @pytest.mark.parametrize("function", WEATHER)
-def test_a_step_of_the_slider_is_small_and_seeds_differ(function):
+def test_a_step_of_the_slider_is_small(function):
     assert np.abs(function(CASTLE, 0.01, 2).astype(float) - CASTLE).mean() < 2
     for severity in (0.5, 2.5, 4.5):
         step = function(CASTLE, severity + 0.01, 2).astype(float) - function(
             CASTLE, severity, 2
         )
         assert np.abs(step).mean() < 2
-    assert not np.array_equal(function(CASTLE, 3.0, 1), function(CASTLE, 3.0, 2))
 
 
 @pytest.mark.parametrize("function", WEATHER)
