@@ -459,6 +459,8 @@ const STEPS = {
   "a try, which ends the camera": async () => {
     press("Camera");
     await go(150);
+    set(keyed("noise"), "20"); // which the next frame takes along
+    await go(150);
     press("grain");
   },
   "a camera that is refused": () => {
