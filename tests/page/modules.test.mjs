@@ -447,6 +447,20 @@ test("a camera that is switched off before it is allowed stays off, and its refu
   assert.equal(stopped, 1);
 });
 
+test("a page that no camera is given to says why", async () => {
+  const { log, events } = noted("framed", "switched", "snapped", "fail");
+  navigator.mediaDevices = undefined;
+  new Camera(() => ({}), events).button.click();
+  navigator.mediaDevices = browser;
+  await settled();
+  const text = "this page came over plain http";
+  assert.deepEqual(log, [
+    ["switched", true],
+    ["switched", false],
+    ["fail", `No camera (${text}). Allow it in the browser, or choose a photo.`],
+  ]);
+});
+
 test("a file goes in pieces of 4 MB, the last one marked, and one over the limit is refused by its name", async () => {
   const { log, events } = noted("post", "fail");
   const files = new Files("a", { ...events, limit: () => 9e6 });
@@ -542,7 +556,9 @@ test("noise is asked for once, and the photo is painted with it when it has come
     each.paint(settings, false);
     assert.equal(each.picture.canvas.image, undefined, "not without all of its noise");
   }
-  preview.takeNoise({ seed: 5 }, new DataView(Int16Array.of(4096, 0, -4096).buffer));
+  const bytes = new Uint8Array(8);
+  bytes.set(new Uint8Array(Int16Array.of(4096, 0, -4096).buffer), 1);
+  preview.takeNoise({ seed: 5 }, new DataView(bytes.buffer, 1, 6));
   preview.paint(settings, false);
   assert.deepEqual(Array.from(preview.picture.canvas.image.data.slice(0, 3)), [110, 100, 90]);
   assert.deepEqual(preview.base.pixels, Uint8Array.of(100, 100, 100));

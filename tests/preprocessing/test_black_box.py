@@ -431,7 +431,8 @@ def test_the_end_that_is_cut_off_is_named_where_few_pixels_reach_it():
     levels[10:12, 10:12] = 255
     pixels = levels[..., None].repeat(3, axis=-1).astype(np.uint8)
     here = Preprocessing(size=(64, 64))
-    told = here.compare(lambda x: np.minimum(np.float32(x), 150), pixels)
+    # Of the other end, half a level of one pixel.
+    told = here.compare(lambda x: np.clip(np.float32(x), 20.5, 150), pixels)
     assert told.differences == ("cast: none here, cut off at 150 there",)
 
 
