@@ -8,7 +8,7 @@ import { StandIn, living } from "../../kit/explorer/page/live.js";
 import { recorded } from "../../kit/explorer/page/bench.js";
 import { opened, probabilities, tempered } from "../../kit/explorer/page/network.js";
 import { Reasons } from "../../kit/explorer/page/reasons.js";
-import { Texts, percent } from "../../kit/explorer/page/texts.js";
+import { Texts, isSame, percent } from "../../kit/explorer/page/texts.js";
 
 const { panel, states } = JSON.parse(
   readFileSync(new URL("./data/texts.json", import.meta.url), "utf-8"),
@@ -104,6 +104,26 @@ test("numbers are written as Python writes them", () => {
     ">99.9 %",
     "100.0 %",
   ]);
+  assert.equal(texts.named("noise", { noise: 0.1 + 0.2 }), "noise 0.3");
+});
+
+test("none of the classes is the same prediction whichever is the likeliest, and never that class", () => {
+  const [cat, dog, none] = [
+    { top: 0, novel: false },
+    { top: 1, novel: false },
+    { top: 0, novel: true },
+  ];
+  const pairs = [
+    [cat, cat],
+    [none, { ...none, top: 1 }],
+    [cat, dog],
+    [cat, none],
+    [none, cat],
+  ];
+  assert.deepEqual(
+    pairs.map((pair) => isSame(...pair)),
+    [true, true, false, false, false],
+  );
 });
 
 // -- messages

@@ -374,7 +374,11 @@ const STEPS = {
   },
   "Where?": () => press("Where?"),
   "the map of another class": () => set(called(root(), "Class of the map"), "0"),
-  "the map of the class of a bar": () => root().querySelector("tbody").children[3].click(),
+  "the map of the class of a bar, and no other between the bars": async () => {
+    root().querySelector("tbody").click();
+    await go(50);
+    root().querySelector("tbody").children[3].click();
+  },
   "reset, with a map": () => {
     press("Reset");
     return 300;
@@ -511,8 +515,14 @@ const STEPS = {
     root().querySelector("details").open = true;
     key("Escape");
     log.push(`focus ${document.activeElement.tag}`);
+    root().querySelector("details").open = true;
+    root().fire("pointerdown", { target: root() });
+    log.push(`open ${root().querySelector("details").open}`);
   },
-  "a letter that is typed": () => key("p", called(root(), "Noise, exact value")),
+  "a letter that is typed, and one for the browser": () => {
+    key("p", called(root(), "Noise, exact value"));
+    window.fire("keydown", { key: "p", ctrlKey: true, target: root() });
+  },
   "Why? in a notebook": () => {
     press("Why?");
     hear({ kind: "asking", text: "checks, part 1 of 4" });
