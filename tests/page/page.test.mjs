@@ -407,6 +407,11 @@ const STEPS = {
     press("More perturbations");
     set(keyed("flip"), true);
   },
+  "Why? in its place": async () => {
+    press("Why?");
+    await go(1500);
+    press("Close");
+  },
   "a number that no slider has": () => set(called(root(), "JPEG, exact value"), "none"),
   "all steps": () => press("Other steps"),
   "the audience": () => {
