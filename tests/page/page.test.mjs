@@ -408,6 +408,7 @@ const STEPS = {
     set(keyed("flip"), true);
   },
   "Why? in its place": async () => {
+    set(keyed("flip"), false);
     press("Why?");
     await go(1500);
     press("Close");
