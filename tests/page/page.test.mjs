@@ -567,6 +567,14 @@ const STEPS = {
     for (let turn = 0; turn < 100 && root() === old; turn++) await settled();
     assert.notEqual(root(), old);
   },
+  "a page that nobody answers, for which what was kept does": () => {
+    main.replaceChildren();
+    const values = { _panel: inNotebook.panel, _kept: PARTS };
+    const send = ({ kind }) => log.push(`nobody hears ${kind}`);
+    const model = { get: (name) => values[name], on: () => {}, off: () => {}, send };
+    render({ model, el: main });
+    return 9000;
+  },
 };
 
 async function walked() {
