@@ -453,6 +453,7 @@ const STEPS = {
     body.fire("paste", { clipboardData: { files: [file("mine.png", [1, 2, 3, 4])] } }),
   "one that is too large": () =>
     body.fire("paste", { clipboardData: { files: [{ name: "big.png", size: 65e6 }] } }),
+  "a slider that moves, after which nothing is refused": () => set(keyed("noise"), "50"),
   "an image is removed": () => press("Remove dog.png"),
   "the camera, whose map is that of the predicted class": async () => {
     press("Where?");
