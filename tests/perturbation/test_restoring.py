@@ -33,7 +33,7 @@ def test_the_picture_comes_nearer_to_what_it_was(settings, share):
     result = restored(spoilt, **settings)
     assert error(result) < share * error(spoilt)
     assert result.size == PHOTO.size
-    assert (result.name, result.notes[-1]) == (PHOTO.name, "restored")
+    assert (result.name, result.notes) == (PHOTO.name, (*spoilt.notes, "restored"))
 
 
 def test_several_are_undone_one_after_the_other_from_the_file_back_to_the_lens():
