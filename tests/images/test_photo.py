@@ -80,6 +80,8 @@ def test_a_photo_keeps_the_file_name_and_no_path(path):
             assert photo.name == "cat.png"
             assert str(path.parent) not in repr(photo)
             assert str(path.parent).encode() not in pickle.dumps(photo)
+    with os.fdopen(os.open(path, os.O_RDONLY), "rb") as numbered:
+        assert load_image(numbered).name == "image"
 
 
 def test_a_given_name_loses_its_folders():
@@ -401,6 +403,8 @@ def test_pictures_without_a_name_are_called_by_their_place(folder):
 def test_folders_and_patterns_in_an_iterable_are_their_pictures_in_its_order(folder):
     given = [folder / "c.png", BATCH[0], folder / "a", str(folder / "a*.png"), BATCH[0]]
     assert names(given) == ["c.png", "array 1", "1.png", "b/2.JPG", "a.png", "array 5"]
+    for kind in (str, object):  # a column of a table
+        assert names(np.array([folder / "c.png"]).astype(kind)) == ["c.png"]
 
 
 def test_a_mapping_a_number_and_nothing_are_no_pictures():
