@@ -64,7 +64,15 @@ def test_no_evidence_singles_out_filters_and_crops_as_it_does_a_letterbox():
 
 LITE = kit.samples.classifier("efficientnet_lite0")
 
-PHOTOS = kit.samples.photos("imagenet")[4:8]
+# Each of the last three gets another prediction under other crops.
+PHOTOS = [kit.samples.photos("imagenet")[place] for place in (4, 0, 3, 18)]
+
+
+def test_as_many_other_photos_are_prepared_themselves():
+    evaluator = Evaluator(LITE)
+    for photo in PHOTOS[:2]:
+        tensors = evaluator.tensors([photo], LITE.preprocessing)
+        np.testing.assert_array_equal(tensors, LITE.tensor(photo))
 
 
 @pytest.fixture(scope="module")

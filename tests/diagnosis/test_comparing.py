@@ -113,7 +113,7 @@ def test_classes_in_another_order_are_compared_by_name(
 
 
 KINDS = (
-    "expects 0..255",
+    "expects -1..1",
     "height and width",
     "black and white",
     "classes rotated",
@@ -140,6 +140,7 @@ def test_what_is_wrong_with_a_form_is_named(network, kind):
     assert set(found.cause.split(" and ")) <= causes, repr(found)
     assert found.left < 0.01
     assert ("a temperature" in found.undone) == (kind == "temperature of 2")
+    assert ("classes sorted" in found.undone) == (kind == "classes sorted")
     said = f"; {found.cause}: {found.difference:.3f} on average, of which {found.undone} leaves 0%"
     assert said in repr(found)
 

@@ -145,18 +145,6 @@ def test_the_order_of_its_channels_is_named_from_sixteen_and_never_denied(by_pro
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])
-@pytest.mark.parametrize(
-    "fault",
-    ["missing_scaling", "double_scaling", "inverted", "small_before", "transposed"],
-)
-def test_small_networks_are_diagnosed_from_sixteen_of_the_users_pictures(
-    name, fault, sixteen
-):
-    diagnosis = kit.diagnose(with_faults(name, fault), sixteen)
-    assert diagnosis.best.cause == CATALOGUE[fault].cause
-
-
-@pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])
 def test_a_healthy_small_network_is_clean_but_for_quiet_changes_that_no_evidence_singles_out(
     name, sixteen
 ):

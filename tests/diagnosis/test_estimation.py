@@ -25,18 +25,21 @@ def trained(no_batchnorm):
     return networks.with_first_layers(right, layers)
 
 
-def found(classifier, scaling, photos):
-    in_use = classifier.preprocessing.replace(scaling=scaling)
+def found(classifier, scaling, photos, cast=None):
+    in_use = classifier.preprocessing.replace(scaling=scaling, cast=cast)
     grounds = Grounds.of(Evaluator(classifier, classifier.first_layers), in_use, photos)
     return estimated(grounds, grounds.scores)
 
 
-@pytest.mark.parametrize("scaling", ["0..255", "0..1"])
+@pytest.mark.parametrize(("scaling", "cast"), [("0..255", "uint8"), ("0..1", None)])
 def test_mean_and_deviation_are_found_and_it_is_said_how_well(
-    trained, sixteen, scaling
+    trained, sixteen, scaling, cast
 ):
-    score = found(trained, scaling, sixteen)
+    score = found(trained, scaling, sixteen, cast)
     (fitted,) = score.candidate.preprocessing.scaling
+    assert score.candidate.preprocessing == trained.preprocessing.replace(
+        scaling=fitted
+    )
     assert fitted.mean == pytest.approx(RIGHT.mean, abs=0.05)
     assert fitted.std == pytest.approx(RIGHT.std, abs=0.06)
     margins = [
@@ -44,6 +47,10 @@ def test_mean_and_deviation_are_found_and_it_is_said_how_well(
         for part in score.votes[-2].text.split("± ")[1:]
     ]
     assert all(0 < margin < 0.1 for margin in margins)
+    variants = [variant.scaling[0] for variant in score.variants]
+    changes = [(each.mean - fitted.mean, each.std - fitted.std) for each in variants]
+    sides = np.multiply([(-1, 0), (1, 0), (0, -1), (0, 1)], margins)
+    np.testing.assert_allclose(changes, sides, rtol=0.06)
     assert not score.vetoed
 
 

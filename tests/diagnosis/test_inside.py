@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kit import Classifier, Preprocessing
+from kit import Classifier, Preprocessing, Scaling
 from kit.classifier.architecture import layers_of, weights_in
 from kit.diagnosis.inside import assumed_preprocessing, check_graph, read_inside
 from kit.preprocessing.scaling import SCALINGS
@@ -50,6 +50,7 @@ EXPECTED = [
         [layers.RandomFlip(), layers.Rescaling(1 / 255), layers.ZeroPadding2D(1)],
         "0..255",
     ),
+    ([layers.Rescaling(1.5)], None),  # of 0..1 as well as of -1..1
     ([], None),
     ([layers.CenterCrop(12, 12)], None),
 ]
@@ -95,6 +96,7 @@ def test_numbers_that_a_normalisation_was_adapted_to_come_from_the_weights(tmp_p
 
 CAUSES = [
     (layers.Rescaling(1 / 255), "0..255", "ruled_out", "double_scaling"),
+    (layers.Rescaling(1 / 255), Scaling(-1, -255), "ruled_out", "double_scaling"),
     (layers.Rescaling(1 / 255), "0..1", "named", "double_scaling"),
     (layers.Rescaling(1 / 255), "-1..1", "named", "double_scaling"),
     (layers.Rescaling(1 / 255), "imagenet", "named", "double_scaling"),

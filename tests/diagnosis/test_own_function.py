@@ -203,16 +203,6 @@ OTHERWISE = [
         lambda x: scaled(x)[:, ::-1],
     ),
     (
-        "resize",
-        "of 300 and columns 51",
-        lambda x: scaled(x[:, 51:399]),
-    ),
-    (
-        "scaling",
-        "values of each image there",
-        lambda x: (x := scaled(x) - scaled(x).mean()) / (x.std() or 1),
-    ),
-    (
         "function",
         "is random, two calls on one image",
         lambda x: scaled(x)[:, :: RANDOM.choice([-1, 1])],
@@ -221,11 +211,6 @@ OTHERWISE = [
         "channels",
         "another colour space or contrast, such as HSV",
         lambda x: scaled(cv2.cvtColor(x, cv2.COLOR_RGB2HSV)),
-    ),
-    (
-        "scaling",
-        "a curve, such as gamma, contrast or equalisation, there",
-        lambda x: 2 * (cv2.resize(x, (224, 224)) / 255) ** 2.2 - 1,
     ),
 ]
 

@@ -168,7 +168,8 @@ def test_alpha_is_laid_on_the_matte_rounded_to_nearest():
     rgba = np.stack([colors, 255 - colors, colors, alphas], axis=-1).astype(np.uint8)
     data = file_of(Image.fromarray(rgba))
     for matte in [(255, 255, 255), (0, 0, 0), (10, 200, 77)]:
-        photo = load_image(data, decoding=Decoding(matte=matte))
+        photo = load_image(data, decoding=Decoding(matte=list(matte)))
+        assert photo.decoding.matte == matte
         weight = rgba[..., 3:].astype(np.float64) / 255
         exact = rgba[..., :3] * weight + np.array(matte) * (1 - weight)
         np.testing.assert_array_equal(photo.pixels, np.floor(exact + 0.5 + 1e-9))

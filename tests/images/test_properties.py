@@ -73,13 +73,10 @@ def test_an_image_measures_the_same_however_it_is_turned():
         assert function in noises or function(pixels[::-1, ::-1]) == value
 
 
-def test_half_black_and_half_white_is_known_by_hand():
-    found = measured(np.concatenate([flat(0, 0, 0), flat(255, 255, 255)]))
-    assert found.brightness == pytest.approx(127.5, abs=1e-3)
-    assert found.contrast == pytest.approx(
-        1, abs=1e-4
-    )  # deviation 127.5 over mean 127.5
-    assert (found.highlights, found.shadows) == (0.5, 0.5)
+def test_contrast_is_the_deviation_over_the_mean():
+    halves = np.concatenate([flat(0, 0, 0), flat(255, 255, 255)])
+    # Both are 127.5.
+    assert measured(halves).contrast == pytest.approx(1, abs=1e-4)
 
 
 def test_colour_is_read_from_edges_and_not_from_what_the_picture_shows():
@@ -183,7 +180,11 @@ def test_colour_of_light_is_not_read_from_single_pixels():
     wall = flat(150, 50, 50, (96, 96))
     wall[48:] += 80
     wall[48:, :, 0] += 16
-    assert measured(wall).warmth == pytest.approx(96 / 80)
+    # A row of 24 differs from the next, of a narrow image one of 96.
+    edges, narrow = np.array([96, 80, 80]), wall[:, :8]
+    assert properties.edge_colour(wall) == pytest.approx(edges / np.sqrt(24))
+    for pixels in (narrow, narrow.swapaxes(0, 1)):
+        assert properties.edge_colour(pixels) == pytest.approx(edges / np.sqrt(96))
     wall[np.indices((96, 96)).sum(axis=0) % 2 == 0, 0] -= 20
     assert measured(wall).warmth == pytest.approx(96 / 80)
 
@@ -224,6 +225,9 @@ def test_an_edge_is_as_soft_as_in_its_softest_direction_and_at_any_contrast():
     )
     assert properties.sharpness(moved.pixels) == pytest.approx(1, abs=0.01)
     assert properties.edge_share(moved.pixels) == pytest.approx(1 / 8, abs=0.02)
+    slanted = rgb(100 * (np.add(*np.indices((96, 96))) // 24 % 2) + 50)
+    mirrored = properties.edge_share(slanted[:, ::-1])
+    assert properties.edge_share(slanted) == pytest.approx(mirrored)
 
 
 def test_what_is_cut_off_at_white_is_told_from_a_white_ground():

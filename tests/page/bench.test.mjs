@@ -50,14 +50,16 @@ test("a photo of more than 4 megapixels is reduced to as many, one of as many is
     rgba: new Uint8ClampedArray(4 * width * height),
   });
   assert.equal(pixelsOf(plain(2048, 2048), [0, 0, 0]).from, null);
-  const edge = plain(4096, 1025);
+  const edge = plain(3001, 1500);
   edge.rgba.fill(200, edge.rgba.length / 2);
   const small = pixelsOf(edge, [0, 0, 0]);
   assert.ok(
     Math.max(...small.data.subarray(small.data.length / 2).subarray(0, 60_000)) > 200,
     "sharp",
   );
-  assert.deepEqual([small.width, small.height, small.from], [4094, 1024, [4096, 1025]]);
+  assert.deepEqual([small.width, small.height, small.from], [2896, 1447, [3001, 1500]]);
+  const expected = { message: "Expected at most 50000000 pixels, received 50010000; resize it" };
+  assert.throws(() => pixelsOf({ width: 10_000, height: 5_001 }, null), expected);
 });
 
 test("a JPEG that its EXIF block may turn is decoded as it is stored, too, without that block alone", async () => {
@@ -119,6 +121,8 @@ test("a photo is given to the network upright, or as it is stored where that is 
   assert.deepEqual(await given({ brightness: 2 }), [20, 40, 60, 80, 100, 120]);
   const same = bench.open({ name: "a", upright: bitmap(pixels), stored: bitmap(pixels) });
   assert.equal(same.signs.exif, false, "turned by nothing");
+  bench.open({ name: "a", image: { data: Uint8Array.of(1, 2, 3, 4, 5, 6), width: 2, height: 1 } });
+  assert.deepEqual(await given({}), [1, 2, 3, 4, 5, 6], "as a camera's next frame");
 });
 
 test("outputs of which one is no number are refused", async () => {

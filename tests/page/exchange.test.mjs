@@ -449,19 +449,26 @@ test("a hand sees what is known ahead at once, and the kernel hears of it soon",
   assert.equal(page.exchange.idle, true);
 });
 
-test("each answer known ahead has its own pixels of what the network sees", () => {
-  const { page } = opened();
-  page.hover("brightness");
-  for (const [brightness, bytes] of [
-    [1, [1, 1, 1]],
-    [0.8, [2, 2, 2]],
-    [1.2, [3, 3, 3]],
-    [0.6, [4, 4, 4]],
-    [1.4, [1, 1, 1]],
+test("each answer known ahead has its own pixels of what the network sees, and of a map", () => {
+  for (const [where, length] of [
+    [null, 3],
+    [{ width: 2, height: 1 }, 11],
   ]) {
-    page.move({ brightness });
-    const { input } = page.shows.at(-1);
-    assert.deepEqual([...new Uint8Array(input.buffer, input.byteOffset, input.byteLength)], bytes);
+    const { world, page } = opened();
+    world.where = where;
+    page.hover("brightness");
+    for (const [brightness, byte] of [
+      [1, 1],
+      [0.8, 2],
+      [1.2, 3],
+      [0.6, 4],
+      [1.4, 1],
+    ]) {
+      page.move({ brightness });
+      const { input } = page.shows.at(-1);
+      const bytes = new Uint8Array(input.buffer, input.byteOffset, input.byteLength);
+      assert.deepEqual([...bytes], Array(length).fill(byte));
+    }
   }
 });
 

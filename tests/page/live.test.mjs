@@ -1,13 +1,14 @@
 // What answers a page without a kernel: with views as tests/page/record.py has written them down, and what Python says.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
 import test from "node:test";
 import { pass } from "./dom.mjs";
-import { StandIn } from "../../kit/explorer/page/live.js";
+import { StandIn, living } from "../../kit/explorer/page/live.js";
 import { recorded } from "../../kit/explorer/page/bench.js";
 import { opened, probabilities, tempered } from "../../kit/explorer/page/network.js";
 import { Reasons } from "../../kit/explorer/page/reasons.js";
-import { Texts, percent } from "../../kit/explorer/page/texts.js";
+import { Texts, isSame, percent } from "../../kit/explorer/page/texts.js";
 
 const { panel, states } = JSON.parse(
   readFileSync(new URL("./data/texts.json", import.meta.url), "utf-8"),
@@ -103,17 +104,40 @@ test("numbers are written as Python writes them", () => {
     ">99.9 %",
     "100.0 %",
   ]);
+  assert.equal(texts.named("noise", { noise: 0.1 + 0.2 }), "noise 0.3");
+});
+
+test("none of the classes is the same prediction whichever is the likeliest, and never that class", () => {
+  const [cat, dog, none] = [
+    { top: 0, novel: false },
+    { top: 1, novel: false },
+    { top: 0, novel: true },
+  ];
+  const pairs = [
+    [cat, cat],
+    [none, { ...none, top: 1 }],
+    [cat, dog],
+    [cat, none],
+    [none, cat],
+  ];
+  assert.deepEqual(
+    pairs.map((pair) => isSame(...pair)),
+    [true, true, false, false, false],
+  );
 });
 
 // -- messages
 
 /** A stand-in whose bench is this one; `ask` sends a message and gives the last reply, with what else was heard. */
-function standing(answers, contents = panel) {
+function standing(answers, contents = panel, { alone = false, said = [] } = {}) {
   const started = { ...contents, photos: [{ name: PHOTO, added: false, labelled: false }] };
   const files = new Map(started.start.photo ? [[PHOTO, { image: { data: [] } }]] : []);
-  const model = new StandIn(started, files, async (kind, content) => answers[kind](content), false);
+  const model = new StandIn(started, files, async (kind, content) => answers[kind](content), alone);
   const heard = [];
-  model.on("msg:custom", (content, buffers) => heard.push({ content, buffers }));
+  model.on("msg:custom", (content, buffers) => {
+    heard.push({ content, buffers });
+    said.push(content.text ?? content.verdict);
+  });
   model.on("change:_panel", () => {});
   return async (content, buffers = []) => {
     await model.send({ request: "a.1", ...content }, undefined, buffers);
@@ -163,6 +187,17 @@ test("what is not known is refused, with the code that asks a kernel", async () 
   const { content } = await ask({ kind: "settings", settings: at({ noise: 21 }) });
   assert.equal(content.kind, "error");
   assert.match(content.code, /"noise": 21/);
+});
+
+test("of an address that is not in the page it is said, and the photo is shown as it is", async () => {
+  globalThis.location = { hash: `#photo=${PHOTO}&noise=21` };
+  const said = [];
+  const look = async ({ settings }) => (settings.noise ? null : untouched);
+  await standing({ ...BENCH, look }, panel, { alone: true, said })({ kind: "hello" });
+  assert.deepEqual(said, [
+    "This combination is not in the page; open the notebook for it.",
+    "tabby, 60.0 %.",
+  ]);
 });
 
 test("a label changes what is correct, and one that is no class is refused", async () => {
@@ -240,8 +275,11 @@ test("each frame of a camera takes the place of the one before, and a snap keeps
     return { from: null, signs: {} };
   };
   const ask = standing({ ...BENCH, open });
-  for (const width of [1, 2])
-    await ask({ kind: "frame", settings: at({}), height: 1, width }, [new Uint8Array(3 * width)]);
+  for (const width of [1, 2]) {
+    const frame = { kind: "frame", settings: at({}), height: 1, width };
+    const { buffers } = await ask(frame, [new Uint8Array(3 * width)]);
+    assert.equal(buffers.length, 1, "the page has its pixels");
+  }
   const { content } = await ask({ kind: "snap" });
   assert.equal(content.settings.photo, "Snap");
   assert.deepEqual(images, [
@@ -284,7 +322,8 @@ test("what the last layer puts out becomes probabilities", () => {
     [...probabilities(Float32Array.from(outputs), head)].map((share) => Number(share.toFixed(4)));
   assert.deepEqual(of([0.25, 0.75], "softmax"), [0.25, 0.75]);
   assert.deepEqual(of([Math.log(1000), Math.log(3000)], "logits"), [0.25, 0.75]);
-  assert.deepEqual(of([1000, 1000 + Math.log(3)], "logits"), [0.25, 0.75], "nothing overflows");
+  for (const least of [1000, -1000])
+    assert.deepEqual(of([least, least + Math.log(3)], "logits"), [0.25, 0.75], "nothing overflows");
   assert.deepEqual(of([0.1, 0.3], "sigmoid"), [0.25, 0.75]);
   assert.deepEqual(of([0, 0], "sigmoid"), [0.5, 0.5]);
   assert.deepEqual(of([0.3], "sigmoid"), [0.7, 0.3]);
@@ -376,6 +415,25 @@ test("a table gives the states that it has, and the map of the predicted class a
     [asked({ where: 0 }), asked({ noise: 21 }), asked({ photo: "b" }), asked({ seed: 1 })],
     [null, null, null, null],
   );
+});
+
+test("a page with tables has the predictions and the file of each photo", async () => {
+  const names = ["a.png", "b.png", "c.png", "d.png"];
+  const photos = names.map((name) => ({ name, added: false, labelled: false, thumbnail: "" }));
+  const tables = names.map((_, k) => [
+    { settings: {}, classes: [k], row: [1], calibrated: [1], cells: null },
+  ]);
+  const packed = [{ ...panel, table: true, photos }, ...tables].map((content) =>
+    gzipSync(JSON.stringify(content)).toString("base64"),
+  );
+  const model = await living([...packed, ...names.map(btoa)], false);
+  for (const [k, name] of names.entries()) {
+    assert.equal(await model.files.get(name).file.text(), name);
+    const image = { data: new Uint8Array(3), width: 1, height: 1 };
+    await model.ask("open", { name, image });
+    const { row } = await model.ask("look", { settings: at({ photo: name }) });
+    assert.equal(row.indexOf(1), k);
+  }
 });
 
 test("each sentence of Python is said in some test above", () => {

@@ -199,8 +199,11 @@ test("a chip offers its alternatives, shows what is chosen, and is marked where 
   assert.equal(chip.value.textContent, "bgr");
   assert.ok(chip.node.classList.contains("kit-changed"));
   assert.ok(path.chips.get("file").node.classList.contains("kit-idle"));
-  path.others.click();
-  assert.ok(path.node.classList.contains("kit-all"));
+  for (const open of [true, false]) {
+    path.others.click();
+    assert.equal(path.node.classList.contains("kit-all"), open);
+    assert.equal(path.others.getAttribute("aria-expanded"), String(open));
+  }
   for (const [guilty, fixed, said] of [
     [["channels"], [], "the cause"],
     [[], ["channels"], "fixed"],
@@ -248,6 +251,9 @@ test("labelled photos are counted once all of them are judged, and only added on
     ["removed", "mine.png"],
     ["chosen", "cat.jpg"],
   ]);
+  assert.equal(strip.count.hidden, false);
+  strip.build([{ name: "mine.png", added: true, labelled: false }], "mine.png");
+  assert.equal(strip.count.hidden, true);
 });
 
 // -- answer.js
@@ -272,6 +278,7 @@ test("bars follow the order of the classes and keep their lines, and an unknown 
   const content = { answer, bars: [bar(1, "dog", 0.75), bar(0, "cat", 0.25)], settings: {} };
   view.paint({ ...content, verdict: "dog, 75 %." });
   const dog = view.lines.get(1);
+  pass(300);
   view.paint({
     ...content,
     bars: [bar(0, "cat", 0.75), bar(1, "dog", 0.25)],
@@ -283,8 +290,9 @@ test("bars follow the order of the classes and keep their lines, and an unknown 
   assert.ok(dog.classList.contains("kit-top"));
   called(view.node, "Label it").click();
   assert.equal(said.log.length, 1);
+  pass(300);
   assert.equal(view.status.textContent, "", "screen readers hear of it once it rests");
-  pass(500);
+  pass(200);
   assert.equal(view.status.textContent, "cat, 75 %.");
 });
 
@@ -347,6 +355,8 @@ test("an answer blames chips, fixes them and goes back, and says so when it is a
   view.act.click();
   assert.equal(view.act.getAttribute("aria-disabled"), "true");
   assert.deepEqual(log.splice(0), [["blame", [], []]]);
+  view.ask.click();
+  assert.deepEqual([view.headline.textContent, view.act.hidden], ["", true], "asked again");
 });
 
 test("a question that was stopped keeps what the changes do", () => {
@@ -416,6 +426,41 @@ test("a frame is sent when the last is answered and the pause is over, none afte
   assert.deepEqual(log.at(-1), ["snapped"]);
 });
 
+test("a camera that is switched off before it is allowed stays off, and its refusal is not said", async () => {
+  const { getUserMedia } = browser;
+  let stopped = 0;
+  browser.tracks = [{ stop: () => (stopped += 1) }];
+  for (const refused of [false, true]) {
+    const { log, events } = noted("framed", "switched", "snapped", "fail");
+    const camera = new Camera(() => ({}), { ...events, ready: () => true });
+    if (refused) browser.getUserMedia = () => Promise.reject(new Error("not allowed"));
+    camera.button.click();
+    camera.button.click();
+    await settled();
+    pass(100);
+    assert.deepEqual(log, [
+      ["switched", true],
+      ["switched", false],
+    ]);
+  }
+  Object.assign(browser, { getUserMedia, tracks: [] });
+  assert.equal(stopped, 1);
+});
+
+test("a page that no camera is given to says why", async () => {
+  const { log, events } = noted("framed", "switched", "snapped", "fail");
+  navigator.mediaDevices = undefined;
+  new Camera(() => ({}), events).button.click();
+  navigator.mediaDevices = browser;
+  await settled();
+  const text = "this page came over plain http";
+  assert.deepEqual(log, [
+    ["switched", true],
+    ["switched", false],
+    ["fail", `No camera (${text}). Allow it in the browser, or choose a photo.`],
+  ]);
+});
+
 test("a file goes in pieces of 4 MB, the last one marked, and one over the limit is refused by its name", async () => {
   const { log, events } = noted("post", "fail");
   const files = new Files("a", { ...events, limit: () => 9e6 });
@@ -424,7 +469,7 @@ test("a file goes in pieces of 4 MB, the last one marked, and one over the limit
     size,
     arrayBuffer: async () => new ArrayBuffer(size),
   });
-  await files.send([file(8_500_000), file(12e6)]);
+  await files.send([file(8_500_000), file(12.6e6)]);
   const posts = log.filter(([name]) => name === "post");
   assert.deepEqual(
     posts.map(([, content, [piece]]) => [content.last, piece.byteLength]),
@@ -448,7 +493,7 @@ test("a file goes in pieces of 4 MB, the last one marked, and one over the limit
   );
   assert.deepEqual(
     log.find(([name]) => name === "fail"),
-    ["fail", "Expected an image of at most 9 MB, received 12 MB: big.jpg"],
+    ["fail", "Expected an image of at most 9 MB, received 13 MB: big.jpg"],
   );
 });
 
@@ -506,9 +551,14 @@ test("noise is asked for once, and the photo is painted with it when it has come
     ["ask", 5, 3],
     ["ask", 5, 6],
   ]);
-  preview.paint(settings, false);
-  assert.equal(preview.picture.canvas.image, undefined, "not without its noise");
-  preview.takeNoise({ seed: 5 }, new DataView(Int16Array.of(4096, 0, -4096).buffer));
+  larger.takeNoise({ seed: 5 }, new DataView(new Int16Array(3).buffer));
+  for (const each of [preview, larger]) {
+    each.paint(settings, false);
+    assert.equal(each.picture.canvas.image, undefined, "not without all of its noise");
+  }
+  const bytes = new Uint8Array(8);
+  bytes.set(new Uint8Array(Int16Array.of(4096, 0, -4096).buffer), 1);
+  preview.takeNoise({ seed: 5 }, new DataView(bytes.buffer, 1, 6));
   preview.paint(settings, false);
   assert.deepEqual(Array.from(preview.picture.canvas.image.data.slice(0, 3)), [110, 100, 90]);
   assert.deepEqual(preview.base.pixels, Uint8Array.of(100, 100, 100));

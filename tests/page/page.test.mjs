@@ -325,7 +325,10 @@ const hear = (content, buffers = []) => {
 };
 const kernel = {};
 let prefix = "";
-const signal = (name) => ({ connect: (heard) => (kernel[name] = heard), disconnect: () => {} });
+const signal = (name) => ({
+  connect: (heard) => (kernel[name] = heard),
+  disconnect: (heard) => log.push(`hears no more of ${name} ${heard === kernel[name]}`),
+});
 let inNotebook = null;
 
 const STEPS = {
@@ -371,7 +374,11 @@ const STEPS = {
   },
   "Where?": () => press("Where?"),
   "the map of another class": () => set(called(root(), "Class of the map"), "0"),
-  "the map of the class of a bar": () => root().querySelector("tbody").children[3].click(),
+  "the map of the class of a bar, and no other between the bars": async () => {
+    root().querySelector("tbody").click();
+    await go(50);
+    root().querySelector("tbody").children[3].click();
+  },
   "reset, with a map": () => {
     press("Reset");
     return 300;
@@ -379,8 +386,9 @@ const STEPS = {
   "swapped, with it": () => set(keyed("channels"), "channels_swapped"),
   "no map": () => press("Where?"),
   "the original photo, while it is held": async () => {
-    keyed("noise").fire("pointerenter");
+    keyed("noise").fire("focus");
     await go(1500);
+    press("Find the flip: Brightness");
     called(root(), "Original photo").fire("pointerdown");
   },
   "and let go": () => called(root(), "Original photo").fire("pointerup"),
@@ -399,11 +407,27 @@ const STEPS = {
     press("More perturbations");
     set(keyed("flip"), true);
   },
+  "Why? in its place": async () => {
+    set(keyed("flip"), false);
+    press("Why?");
+    await go(1500);
+    press("Close");
+  },
   "a number that no slider has": () => set(called(root(), "JPEG, exact value"), "none"),
   "all steps": () => press("Other steps"),
-  "the audience": () => key("p"),
-  "the next place": () => key("PageDown"),
-  "the place before": () => {
+  "the audience": () => {
+    for (let count = 0; count < 3; count += 1) key("p");
+  },
+  "the next places, and the first after the last": () => {
+    for (let count = 0; count < 3; count += 1) key("PageDown");
+  },
+  "in a low window": () => {
+    globalThis.innerHeight = 500;
+    window.fire("resize");
+  },
+  "the place before, in a high one": () => {
+    globalThis.innerHeight = 1000;
+    window.fire("resize");
     key("PageUp");
     key("PageUp");
   },
@@ -429,12 +453,27 @@ const STEPS = {
     body.fire("paste", { clipboardData: { files: [file("mine.png", [1, 2, 3, 4])] } }),
   "one that is too large": () =>
     body.fire("paste", { clipboardData: { files: [{ name: "big.png", size: 65e6 }] } }),
+  "a slider that moves, after which nothing is refused": () => set(keyed("noise"), "50"),
   "an image is removed": () => press("Remove dog.png"),
-  "the camera": () => {
+  "the camera, whose map is that of the predicted class": async () => {
+    press("Where?");
+    await go(500);
+    set(called(root(), "Class of the map"), "2");
+    await go(500);
     press("Camera");
     return 150;
   },
-  "a snap": () => press("Snap"),
+  "a snap": () => {
+    press("Snap");
+    log.push(`focus ${document.activeElement.textContent}`);
+  },
+  "a try, which ends the camera": async () => {
+    press("Camera");
+    await go(150);
+    set(keyed("noise"), "20"); // which the next frame takes along
+    await go(150);
+    press("grain");
+  },
   "a camera that is refused": () => {
     camera.getUserMedia = async () => {
       throw new Error("not allowed");
@@ -442,7 +481,8 @@ const STEPS = {
     press("Camera");
   },
   "another address": () => {
-    location.hash = "#photo=cat.jpg&brightness=2&channels=channels_swapped&noise=101&fit=none";
+    location.hash =
+      "#photo=cat.jpg&brightness=0.5&jpeg=1&channels=channels_swapped&noise=100&noise=101&fit=none";
     window.fire("hashchange");
   },
   "a page whose model does not run": async () => {
@@ -478,30 +518,63 @@ const STEPS = {
   },
   "what the kernel says of it": () => hear({ kind: "pinned", text: "Pinned: a file" }),
   "the menu is closed": () => {
+    root().focus();
     root().querySelector("details").open = true;
     key("Escape");
     log.push(`focus ${document.activeElement.tag}`);
+    root().querySelector("details").open = true;
+    root().fire("pointerdown", { target: root() });
+    log.push(`open ${root().querySelector("details").open}`);
   },
-  "a letter that is typed": () => key("p", called(root(), "Noise, exact value")),
+  "a letter that is typed, and one for the browser": () => {
+    key("p", called(root(), "Noise, exact value"));
+    window.fire("keydown", { key: "p", ctrlKey: true, target: root() });
+  },
   "Why? in a notebook": () => {
     press("Why?");
     hear({ kind: "asking", text: "checks, part 1 of 4" });
   },
   "an error of that": () => hear({ kind: "error", request: `${prefix}.why`, text: "no memory" }),
-  "the cell was run again": () => hear({ kind: "fresh" }),
+  "the cell was run again, where a part of it is in view": async () => {
+    for (const [top, bottom] of [
+      [-9, -1],
+      [-9, 0],
+      [1000, 1300],
+      [1001, 1300],
+    ]) {
+      root().getBoundingClientRect = () => ({ top, bottom });
+      log.push(`at ${top}`);
+      hear({ kind: "fresh" });
+      await go(50);
+    }
+  },
   "what another page has asked for": () => {
     for (const kind of ["pinned", "asking", "fresh", "error"])
       hear({ kind, text: "another", request: "kit-other-1.why" });
   },
-  "a host that leaves pixels out": () => hear({ kind: "view", request: "" }),
+  "a host that leaves pixels out": () => {
+    for (const kind of ["noise", "ahead", "view"]) hear({ kind, request: "" });
+  },
   "a file for a table": () => root().fire("drop", { dataTransfer: { files: [] } }),
-  "the connection breaks": () => kernel.connection(null, "connecting"),
+  "the connection breaks while a cause is looked for": () => {
+    press("Why?");
+    kernel.connection(null, "connecting");
+    log.push(root().querySelector(".kit-asking").textContent);
+  },
   "and is back": () => kernel.connection(null, "connected"),
   "the kernel ends": async () => {
-    kernel.status(null, "dead");
+    kernel.status(null, "restarting");
     const old = root();
     for (let turn = 0; turn < 100 && root() === old; turn++) await settled();
     assert.notEqual(root(), old);
+  },
+  "a page that nobody answers, for which what was kept does": () => {
+    main.replaceChildren();
+    const values = { _panel: inNotebook.panel, _kept: PARTS };
+    const send = ({ kind }) => log.push(`nobody hears ${kind}`);
+    const model = { get: (name) => values[name], on: () => {}, off: () => {}, send };
+    render({ model, el: main });
+    return 9000;
   },
 };
 

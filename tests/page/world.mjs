@@ -20,6 +20,7 @@ export class World {
   settings = NEUTRAL;
   held = null; // the photograph that the pages hold
   side = 1; // of what the network sees
+  where = null; // the map over it
   free = 0; // when the kernel has done all that it has received
   cut = false;
   #events = [];
@@ -78,8 +79,9 @@ export class World {
   }
 
   #view(settings, request) {
-    const input = { width: this.side, height: this.side };
-    return { kind: "view", request, settings, input, kernelMs: 1 };
+    const { side, where } = this;
+    const input = { width: side, height: side };
+    return { kind: "view", request, settings, input, where, kernelMs: 1 };
   }
 
   #answer(content) {
@@ -89,9 +91,7 @@ export class World {
       const views = content.places
         .slice(0, 4)
         .map((place) => this.#view({ ...content.settings, [content.key]: place }));
-      this.#send({ kind: "ahead", request: content.request, views }, [
-        this.#inputs(views.length),
-      ]);
+      this.#send({ kind: "ahead", request: content.request, views }, [this.#inputs(views.length)]);
     } else {
       if (content.kind === "hello" || (content.held && content.held !== this.held))
         this.held = null;
@@ -99,9 +99,9 @@ export class World {
     }
   }
 
-  /** What the network sees, the first with 1 in each byte, the second with 2, and so on; not at the start of a buffer. */
+  /** What the network sees, and the map, the first with 1 in each byte, the second with 2, and so on; not at the start of a buffer. */
   #inputs(count) {
-    const bytes = 3 * this.side ** 2;
+    const bytes = 3 * this.side ** 2 + (this.where ? 4 * this.where.width * this.where.height : 0);
     return Uint8Array.from({ length: bytes * (count + 1) }, (_, index) =>
       Math.floor(index / bytes),
     ).subarray(bytes);

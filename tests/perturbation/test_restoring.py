@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from kit import Perturbation, Photo, samples
 from kit.images.properties import blur_radius, end_levels, noise_deviation
+from kit.perturbation.restoring import smoothed
 from kit.robustness import denoised, relevelled, restored
 
 PHOTO = samples.photos("imagenet")[5]
@@ -31,7 +33,7 @@ def test_the_picture_comes_nearer_to_what_it_was(settings, share):
     result = restored(spoilt, **settings)
     assert error(result) < share * error(spoilt)
     assert result.size == PHOTO.size
-    assert (result.name, result.notes[-1]) == (PHOTO.name, "restored")
+    assert (result.name, result.notes) == (PHOTO.name, (*spoilt.notes, "restored"))
 
 
 def test_several_are_undone_one_after_the_other_from_the_file_back_to_the_lens():
@@ -109,3 +111,11 @@ def test_noise_is_taken_out_and_a_plain_picture_stays():
         result = denoised(Photo(pixels, "one"))
         assert np.array_equal(result.pixels, plain)
         assert (result.name, result.notes[-1]) == ("one", "noise taken out")
+
+
+def test_a_shrunk_image_lies_amid_its_mirror_images():
+    pixels = np.random.default_rng(0).integers(0, 256, (10, 20, 3), dtype=np.uint8)
+    *_, shrunk = smoothed(pixels, 30)
+    small = Image.fromarray(pixels).resize((14, 7), Image.Resampling.BICUBIC)
+    mirrored = np.pad(small, ((1, 2), (3, 3), (0, 0)), "symmetric")
+    np.testing.assert_array_equal(shrunk, mirrored)

@@ -19,9 +19,9 @@ FOG = [(1, 1.5, 2), (3, 2.5, 1.7), (5, 3, 1.4), (2.5, 2.25, 1.85)]
 
 @pytest.mark.parametrize(("severity", "thickness", "decay"), FOG)
 def test_fog_is_the_published_formula(severity, thickness, decay):
-    pixels = CASTLE[:224, :224]
+    pixels = CASTLE[:224, :336]
     brightest = pixels.max() / 255
-    clouds = weather.plasma(7, 256, decay)[:224, :224, None]
+    clouds = weather.plasma(7, 512, decay)[:224, :336, None]
     expected = (
         (pixels / 255 + thickness * clouds) * brightest / (brightest + thickness) * 255
     )
@@ -79,14 +79,13 @@ def test_a_layer_has_224_pixels_along_the_shorter_side_and_1024_at_most():
 
 
 @pytest.mark.parametrize("function", WEATHER)
-def test_a_step_of_the_slider_is_small_and_seeds_differ(function):
+def test_a_step_of_the_slider_is_small(function):
     assert np.abs(function(CASTLE, 0.01, 2).astype(float) - CASTLE).mean() < 2
     for severity in (0.5, 2.5, 4.5):
         step = function(CASTLE, severity + 0.01, 2).astype(float) - function(
             CASTLE, severity, 2
         )
         assert np.abs(step).mean() < 2
-    assert not np.array_equal(function(CASTLE, 3.0, 1), function(CASTLE, 3.0, 2))
 
 
 @pytest.mark.parametrize("function", WEATHER)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -64,6 +66,8 @@ def test_every_step_has_its_figures():
     )
     assert told["scaling"] == ["0.8", here, there]
     assert ">0.8</td>" in comparison._repr_html_()
+    _, outcome, *_, note = str(replace(comparison, notes=("few",))).splitlines()
+    assert (outcome, note) == ("On grey, first difference: scaling.", "Note: few.")
 
 
 def test_equal_is_said_plainly_and_rounding_as_such():

@@ -217,6 +217,7 @@ SWITCHES = [
     ({}, "-1..1"),
     ({"do_normalize": False}, "0..1"),
     ({"do_normalize": False, "do_rescale": False}, ()),
+    ({"do_normalize": False, "do_rescale": None}, ()),
     ({"do_rescale": False}, Scaling(1, (0.5,) * 3, (0.5,) * 3)),
     ({"rescale_factor": 1 / 256}, Scaling(256, (0.5,) * 3, (0.5,) * 3)),
     ({"do_normalize": None, "do_rescale": None}, "-1..1"),
@@ -289,6 +290,8 @@ def test_what_hugging_face_says_and_cannot_be_expressed_is_refused_by_name(
 def test_timm_is_found_alone_and_inside_a_config_and_has_defaults():
     assert read({"architecture": "resnet50", "pretrained_cfg": TIMM}) == read(TIMM)
     assert read(TIMM).scaling == SCALINGS["imagenet"]
+    plain = {**TIMM, "mean": [0, 0, 0], "std": [1, 1, 1]}
+    assert read(plain).scaling == SCALINGS["0..1"]
     assert read({**TIMM, "crop_mode": "squash", "crop_pct": 1.0}).fit == "squash"
     grey = read({**TIMM, "input_size": [1, 28, 28], "mean": [0.5], "std": [0.25]})
     assert (grey.input_shape, grey.scaling) == (
@@ -357,6 +360,10 @@ DECLARED = [
     (
         compose("Grayscale(num_output_channels=1)", BOTH, "ToTensor()"),
         SMALL.replace(channels="gray", scaling="0..1"),
+    ),
+    (
+        compose("Grayscale(num_output_channels=3)", BOTH, "ToTensor()"),
+        SMALL.replace(channels="gray_rgb", scaling="0..1"),
     ),
     ("tf", Preprocessing(None, scaling="-1..1")),
     ("torch", Preprocessing(None, scaling="imagenet")),

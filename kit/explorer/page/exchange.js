@@ -288,7 +288,7 @@ export class Exchange {
 
   /** Answers that are still to come end in the map that is left. */
   #forget() {
-    Object.assign(this.known, { context: "", answers: new Map() });
+    this.known.answers = new Map();
   }
 
   /** Keep what is known as long as only sliders move for which answers are fetched. */

@@ -20,10 +20,10 @@ export class PathView {
 
   paint(values) {
     for (const [key, chip] of this.chips) {
-      const { node, value, select } = chip;
+      const { node, value } = chip;
       const step = values[key];
       // Most stay as they are while a slider moves.
-      const state = JSON.stringify([step, select?.value]);
+      const state = JSON.stringify(step);
       if (state === chip.state) continue;
       chip.state = state;
       writeLong(value, step.value);
