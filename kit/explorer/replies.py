@@ -23,7 +23,7 @@ from kit.explorer.protocol import (
     ViewReply,
     WhereReply,
 )
-from kit.explorer.settings import MAIN, OF_PAGES, Settings, step_words
+from kit.explorer.settings import OF_PAGES, Settings, step_words
 from kit.explorer.texts import (
     WORDS,
     answer_name,
