@@ -111,7 +111,7 @@ class Comparison(Result):
     first_step
         The first step after which the tensors differ; None if they never do.
     steps
-        Every step with its figures.
+        Every step that one of them has, with its figures.
     effects
         The step of each difference and its effect by itself, from 0 to 1: how far the tensor moves (see
         `relative_distance`), or where a classifier is asked, which share of the probability.
@@ -191,10 +191,16 @@ def compare_values(
     if photo is None:
         words = tuple(words for _, words in differences(expected, actual, photo))
         return Comparison(words)
+    expected_arrays = arrays_by_step(expected, photo)
     actual_arrays = arrays_by_step(actual, photo)
+    names = (
+        operation.name
+        for operation in PIPELINE
+        if not (operation.skipped(expected) and operation.skipped(actual))
+    )
     figures = tuple(
-        StepDifference.of(name, array, actual_arrays[name])
-        for name, array in arrays_by_step(expected, photo).items()
+        StepDifference.of(name, expected_arrays[name], actual_arrays[name])
+        for name in names
     )
     return Comparison.on(
         differences_with_effects(expected, actual, photo, relative_distance),

@@ -50,7 +50,7 @@ def test_a_case_is_pinned_and_verified(tmp_path, capsys):
     case = folders.read_case(Path(path))
     assert (case.note, case.expected) == ("seen in the field", ("Egyptian cat",))
     assert main(["verify", LITE, cases]) == 0
-    assert "1 case of efficientnet_lite0: 1 hold." in capsys.readouterr().out
+    assert "1 case of efficientnet_lite0: 1 passed." in capsys.readouterr().out
     assert main(["verify", LITE, cases, "--scaling", "0..1"]) == 1
     printed = capsys.readouterr()
     assert "the step 'scaling' differs" in printed.out
