@@ -104,7 +104,7 @@ class Checkup(Result):
         names = " and ".join(map(repr, main_steps))
         yield f"Your code differs at {names} on {len(differing)} of {count}: {words}."
         alone = ", ".join(f"{name} {share:.0%}" for name, share in effects.items())
-        yield f"Here: the classifier; there: your code. Change of the probability by each step alone: {alone}."
+        yield f"Here: the classifier; there: your code. Each step alone changes the probability by: {alone}."
         yield example
 
     def __repr__(self) -> str:

@@ -102,7 +102,7 @@ class Diagnosis(Result):
 
     @property
     def how_sure(self) -> str:
-        """What is named, and how many measurements are for it and against it; empty where nothing is named."""
+        """What is named, and how many measurements are for and against it; empty where nothing is named."""
         if self.best is None:
             return ""
         named = " and ".join(self._causes("named"))
@@ -250,7 +250,8 @@ class Details(Result):
 
     def _report(self) -> Iterator[str | Result]:
         diagnosis = self.diagnosis
-        yield from filter(None, (diagnosis.how_sure, diagnosis.judged_by))
+        if diagnosis.judged_by:
+            yield diagnosis.judged_by
         yield from (f"Note: {note}" for note in diagnosis.notes)
         for number, finding in enumerate(diagnosis.findings, start=1):
             yield Heading(f"{number}. {finding.cause}: {finding.verdict}")

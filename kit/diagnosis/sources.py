@@ -156,7 +156,7 @@ class Ordinary:
             1.0, NAMED_GAIN / (self.STANDARD_ERRORS * max(self._standard_error, 1e-6))
         )
         gain = max(weight * (before - after), self._paired_gain(in_use, candidate))
-        text = f"distance from the training images, mean logarithm; {before:.2f} as it is, {typical:.2f} for these"
+        text = f"distance from the profile, mean log; {before:.2f} as it is, {typical:.2f} in training"
         return Vote(text, gain, measured=after, veto=gain < VETO_GAIN)
 
     def _paired_gain(self, in_use: Preprocessing, candidate: Candidate) -> float:

@@ -151,10 +151,15 @@ class Comparison(Result):
 
     def table(self) -> Table:
         """Return a row for each step with what both hold after it; on the right none where they are equal."""
-        rows = []
-        for step in self.steps:
-            there = "" if step.difference == 0 else step.there
-            rows.append((step.name, step.words, step.here, there))
+        rows = [
+            (
+                step.name,
+                step.words,
+                step.here,
+                "" if step.difference == 0 else step.there,
+            )
+            for step in self.steps
+        ]
         return Table(("step", "difference", "here", "there"), rows, "<<<<")
 
     def _report(self) -> Iterator[str | Result]:
@@ -193,14 +198,14 @@ def compare_values(
         return Comparison(words)
     expected_arrays = arrays_by_step(expected, photo)
     actual_arrays = arrays_by_step(actual, photo)
-    names = (
-        operation.name
+    figures = tuple(
+        StepDifference.of(
+            operation.name,
+            expected_arrays[operation.name],
+            actual_arrays[operation.name],
+        )
         for operation in PIPELINE
         if not (operation.skipped(expected) and operation.skipped(actual))
-    )
-    figures = tuple(
-        StepDifference.of(name, expected_arrays[name], actual_arrays[name])
-        for name in names
     )
     return Comparison.on(
         differences_with_effects(expected, actual, photo, relative_distance),

@@ -141,7 +141,7 @@ class CheckedCases(Rows):
 
     def _report(self) -> Iterator[str]:
         yield Heading(self.headline())
-        yield from (printable(f"  {case.name}: {case.words}") for case in self.cases)
+        yield from (printable(f"  {case.name} {case.words}") for case in self.cases)
 
     def _columns(self) -> dict[str, list[Any]]:
         rows = self.to_dict()["cases"]

@@ -25,8 +25,8 @@ class AccuracyInterval(Result):
     high: float
 
     def __repr__(self) -> str:
-        interval = f"95% confidence {self.low:.1%} to {self.high:.1%}"
-        return f"AccuracyInterval({self.accuracy:.1%} of {self.count:,} images; {interval})"
+        interval = f"95% interval {self.low:.1%} to {self.high:.1%}"
+        return f"{self.accuracy:.1%} of {self.count:,} images are correct ({interval})."
 
 
 def accuracy_interval(

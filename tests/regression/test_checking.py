@@ -214,7 +214,7 @@ def test_a_fault_that_is_kept_is_told_and_not_red(tmp_path, classifier):
     right = classifier.preprocessing
     wrong = right.replace(channels="bgr", scaling="0..1")
     kit.pin(tmp_path, classifier, ladybird, "ladybug", fault=wrong, name="ladybird")
-    told = "  ladybird: passed: ladybug; with the stored wrong preprocessing it is "
+    told = "  ladybird passed: ladybug; with the stored wrong preprocessing it is "
     assert moved(tmp_path, classifier).text().splitlines()[1] == f"{told}pinwheel"
     edited(tmp_path, fault=right.replace(filter="bilinear"))
     assert (
@@ -390,10 +390,10 @@ CHANGED = (
 )
 REPORT = f"""\
 4 cases of net: 1 changed, 1 cannot be run, 1 accepted, 1 passed.
-  a: passed: class 0
-  b: CHANGED: {CHANGED}
-  c: CANNOT BE RUN: torn
-  d: accepted: {CHANGED}"""
+  a passed: class 0
+  b CHANGED: {CHANGED}
+  c CANNOT BE RUN: torn
+  d accepted: {CHANGED}"""
 ROWS = f"""\
 name,state,expected,answer,probability,change,step,message
 a,holds,class 0,,0.0,0.0,,passed: class 0
