@@ -25,8 +25,9 @@ class AccuracyInterval(Result):
     high: float
 
     def __repr__(self) -> str:
+        counts = f"{self.right:,} of {self.count:,} images"
         interval = f"95% interval {self.low:.1%} to {self.high:.1%}"
-        return f"{self.accuracy:.1%} of {self.count:,} images are correct ({interval})."
+        return f"{counts} are predicted correctly: {self.accuracy:.1%} ({interval})."
 
 
 def accuracy_interval(

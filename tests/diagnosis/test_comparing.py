@@ -67,8 +67,8 @@ def test_two_trainings_have_no_cause_and_are_not_sound(hundred):
     found, _, _ = hundred
     assert (found.cause, found.prepared) == ("", "")
     assert repr(found) == (
-        f"{found.changed} of 100 predictions change from fashion_mnist to fashion_mnist_500; cause unknown:"
-        f" {found.difference:.3f} on average."
+        f"{found.changed} of 100 predictions change from fashion_mnist to fashion_mnist_500; cause unknown."
+        f" Probabilities change by {found.difference:.3f} on average."
     )
 
 
@@ -244,11 +244,11 @@ def test_outputs_that_are_no_probabilities_are_compared_all_the_same(
 
 def test_no_form_is_called_sound_that_differs_by_more_than_a_hundredth():
     for difference, words in {
-        0.009: "no difference found: 0.009",
-        0.011: "close, cause unknown: 0.011",
+        0.009: "no difference found",
+        0.011: "close, cause unknown",
     }.items():
         found = Compared("first", "second", 24, 1, difference)
-        assert repr(found).endswith(f"; {words} on average.")
+        assert f"; {words}. Probabilities change" in repr(found)
 
 
 def test_the_report_can_be_read_by_people_and_machines(hundred):
@@ -258,7 +258,7 @@ def test_the_report_can_be_read_by_people_and_machines(hundred):
     )
     made = Compared("first", "second", 20, 1, 0.1, movers=movers, prepared="scale: x")
     lines = made.text().splitlines()
-    assert lines[1].endswith("the second prepares images differently: scale: x")
+    assert lines[1].endswith("The second prepares images differently: scale: x.")
     assert any(
         "a.jpg" in line and "cat 0.91  dog 0.50" in line and "0.750" in line
         for line in lines
