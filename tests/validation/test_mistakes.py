@@ -220,6 +220,8 @@ def test_a_row_of_pixels_is_measured_and_without_mistakes_none_is_shown(fashion)
     found = kit.mistakes(fashion, photos, labels)
     measured = np.isfinite(found.measures).all(axis=0)
     assert [MEASURED[place] for place in np.flatnonzero(~measured)] == ["jpeg_quality"]
+    assert found.text().startswith("3 of 3 images are predicted correctly: 100.0% (")
+    assert "Labels that look wrong: none." in found.text()
     with pytest.raises(
         ValueError, match=r"^Expected at least one image, received none"
     ):
