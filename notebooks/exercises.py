@@ -51,7 +51,7 @@ def _numbered(what, choices, number):
 def _no_number(answer, rule, fits):
     """Say why an answer is no number that can be checked; empty where it is one."""
     if answer is None:
-        return f"Not answered yet: it takes {rule}."
+        return f"Not answered yet: set answer to {rule}."
     number = _number(answer)
     if number is not None and fits(number):
         return ""
@@ -183,7 +183,7 @@ class Mystery:
     def check(self, answer):
         """Check a fault, by its name or title; return one line: passed, or what speaks against it."""
         if answer is None:
-            return "Not answered yet: it takes a row of the table of costs, such as 'Scaling: to 0..1'."
+            return "Not answered yet: set answer to a row of the table of costs, such as 'Scaling: to 0..1'."
         named = _fault(answer)
         if named is None:
             return f"Not yet: {_quoted(answer)} is not in the catalogue."
@@ -194,7 +194,7 @@ class Mystery:
         photo = kit.samples.photos("imagenet")[0]
         expected = _figures(preprocessing.apply(photo))
         actual = _figures(self.tensor(photo))
-        return f"Not yet, {_titled(named)}: {near}{photo.name} would be {expected}, and here it is {actual}."
+        return f"Not yet, {_titled(named)}: {near}{photo.name} would be {expected}; the mystery is {actual}."
 
 
 def _fault(answer):
@@ -246,7 +246,7 @@ class Delivery:
     def check(self, answer):
         """Check the choice of a remedy; return one line: passed, or how many it gets right."""
         if answer is None:
-            return f"Not answered yet: it takes one of {', '.join(_REMEDIES)}."
+            return f"Not answered yet: set answer to one of {', '.join(_REMEDIES)}."
         if not isinstance(answer, str) or answer not in _REMEDIES:
             return f"Not yet: {_quoted(answer)} is none of {', '.join(_REMEDIES)}."
         corrected = [relevelled(photo, self._levels) for photo in self.photos]

@@ -248,7 +248,7 @@ def test_the_fix_is_printed_as_code_that_runs_after_the_details(capsys):
     wrong = ["--scaling", "0..1", "--details"]
     assert main(["diagnose", MODEL, *PICTURES[:2], *wrong]) == 1
     _title, *details, code = capsys.readouterr().out.splitlines()
-    assert "wrong_range: named" in details[2]
+    assert "wrong_range: named" in details[1]
     classifier = kit.Classifier.load(MODEL)
     names = {"kit": kit, "classifier": classifier}
     exec(code, names)  # noqa: S102 (our own)

@@ -72,10 +72,8 @@ class Nearest(Result):
     def __repr__(self) -> str:
         count = len(self.neighbours)
         doubt = ": doubt this prediction" if 2 * self.agreeing < count else ""
-        return (
-            f"Nearest({self.name!r}, predicted {self.predicted!r}; "
-            f"{self.agreeing} of the {count} nearest training images are predicted as this class{doubt})"
-        )
+        nearest = f"of the {count} nearest training images, {self.agreeing} are predicted the same"
+        return f"{self.name} is predicted as {self.predicted}; {nearest}{doubt}."
 
 
 class Neighbours:

@@ -70,8 +70,8 @@ __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
 _HOPELESS_CAUSES = {"diverged_training", "untrained_weights"}
 _UNREAD_NOTE = "layers and weights were not checked"
 _FAILING_NOTE = (
-    "no more than half is predicted correctly, which of few labels may be chance: give more labels; else"
-    " look at class names and weights (a conversion may have changed them), and at the training images"
+    "at most half of the labelled images are predicted correctly, perhaps by chance: give more labels; else"
+    " check class names, weights (a conversion may have changed them) and training images"
 )
 
 

@@ -126,18 +126,18 @@ class Compared(Result):
         undone = (
             f", of which {self.undone} leaves {self.left:.0%}" if self.undone else ""
         )
-        return f"{changes}; {cause_words}: {self.difference:.3f} on average{undone}."
+        return f"{changes}; {cause_words}. Probabilities change by {self.difference:.3f} on average{undone}."
 
     def _report(self) -> Iterator[str | Result]:
         yield repr(self)
         if self.prepared:
-            yield f"the second prepares images differently: {self.prepared}"
+            yield f"The second prepares images differently: {self.prepared}."
         if (accuracy := self.accuracy) is not None:
             shares = f"{accuracy.first:.1%} before, {accuracy.second:.1%} after"
             only = (
                 f"only before {accuracy.only_first}, only after {accuracy.only_second}"
             )
-            yield f"correct: {shares}; {only}; by chance alone in {accuracy.p_value:.2g} (McNemar)"
+            yield f"Correct: {shares}; {only}. Probability by chance alone: {accuracy.p_value:.2g} (McNemar)."
         rows = [
             (
                 mover.photo,

@@ -20,7 +20,8 @@ class Evidence:
     Attributes
     ----------
     text, value
-        What was measured, in words, and the number in the unit that they name.
+        What was measured, in words, and the number in the unit that they name. Up to the first comma, words
+        say what it is, for a report without numbers.
     threshold
         The number from which on it counts; None where it is only reported.
     supports

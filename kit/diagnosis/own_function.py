@@ -102,9 +102,10 @@ class Checkup(Result):
         if self.changed is not None:
             words += f"; {self.changed * count:.0f} of {count} predictions change"
         names = " and ".join(map(repr, main_steps))
-        yield f"Your code differs at {names} on {len(differing)} of {count}: {words}."
+        difference = f"at {names} on {len(differing)} of {count}: {words}"
+        yield f"Your code differs {difference}. Here: the classifier; there: your code."
         alone = ", ".join(f"{name} {share:.0%}" for name, share in effects.items())
-        yield f"Change of the probability by each step alone: {alone}."
+        yield f"Each step alone changes the probability by: {alone}."
         yield example
 
     def __repr__(self) -> str:

@@ -10,7 +10,7 @@ from kit._arrays import Int64
 from kit._reporting import Heading, Result, Table, json_value
 from kit.classifier import Classifier
 from kit.diagnosis.candidates import Sensitivity
-from kit.diagnosis.finding import Finding, Photos
+from kit.diagnosis.finding import Finding, Photos, Verdict
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import CHOICES, contrasts
 from kit.regression.cases import pin
@@ -102,16 +102,28 @@ class Diagnosis(Result):
 
     @property
     def how_sure(self) -> str:
-        """What is named, and how many measurements speak for it; empty where nothing is named."""
+        """What is named, and how many measurements are for and against it; empty where nothing is named."""
         if self.best is None:
             return ""
-        named = [
-            finding.cause for finding in self.findings if finding.verdict == "named"
-        ]
+        named = " and ".join(self._causes("named"))
         supports = [evidence.supports for evidence in self.best.evidence]
-        deciding = len(supports) - supports.count(None)
-        counts = f"{supports.count(True)} of {deciding}"
-        return f"Cause: {' and '.join(named)}; {counts} measurements speak for it."
+        # Without units and figures, which the details have.
+        contrary = [
+            evidence.text.partition(",")[0]
+            for evidence in self.best.evidence
+            if evidence.supports is False
+        ]
+        against = (
+            f"{len(contrary)} against ({'; '.join(contrary)})"
+            if contrary
+            else "none against"
+        )
+        return f"Cause: {named}. Evidence: {supports.count(True)} for it, {against}."
+
+    def _causes(self, verdict: Verdict) -> list[str]:
+        return [
+            finding.cause for finding in self.findings if finding.verdict == verdict
+        ]
 
     @property
     def limits(self) -> str:
@@ -208,27 +220,19 @@ class Diagnosis(Result):
 
     def _report(self) -> Iterator[str | Result]:
         # A line for each question that people ask: what, how sure, how to fix it, what else.
-        best = self._best_or_empty
-        possible = [
-            finding.cause for finding in self.findings if finding.verdict == "possible"
-        ]
+        possible = ", ".join(self._causes("possible"))
         yield Heading(self.title)
         if self.best is None:
             if self.limits:
                 yield self.limits
             if possible:
-                yield f"Possible: {', '.join(possible)}."
+                yield f"Possible: {possible}."
             yield from (f"Note: {note}" for note in self.notes[:2])
         else:
             yield self.how_sure
-            yield f"Fix: {best.fix.text or 'none is known.'}"
-            against = [
-                evidence.text
-                for evidence in best.evidence
-                if evidence.supports is False
-            ]
-            against += [f"{cause} is possible too" for cause in possible]
-            yield f"Against it: {'; '.join(against) or 'nothing'}."
+            yield f"Fix: {self.best.fix.text or 'none is known.'}"
+            if possible:
+                yield f"Also possible: {possible}."
         code = "; the fix as code: diagnosis.fix_code" if self.fix_code else ""
         yield f"All numbers: print(diagnosis.details()), --details in a shell{code}."
 
@@ -246,7 +250,8 @@ class Details(Result):
 
     def _report(self) -> Iterator[str | Result]:
         diagnosis = self.diagnosis
-        yield from filter(None, (diagnosis.how_sure, diagnosis.judged_by))
+        if diagnosis.judged_by:
+            yield diagnosis.judged_by
         yield from (f"Note: {note}" for note in diagnosis.notes)
         for number, finding in enumerate(diagnosis.findings, start=1):
             yield Heading(f"{number}. {finding.cause}: {finding.verdict}")

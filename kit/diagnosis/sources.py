@@ -156,7 +156,7 @@ class Ordinary:
             1.0, NAMED_GAIN / (self.STANDARD_ERRORS * max(self._standard_error, 1e-6))
         )
         gain = max(weight * (before - after), self._paired_gain(in_use, candidate))
-        text = f"mean log distance from the profile; {before:.2f} as it is, {typical:.2f} for training images"
+        text = f"distance from the profile, mean log; {before:.2f} as it is, {typical:.2f} in training"
         return Vote(text, gain, measured=after, veto=gain < VETO_GAIN)
 
     def _paired_gain(self, in_use: Preprocessing, candidate: Candidate) -> float:
@@ -207,7 +207,7 @@ class Certainty:
         entropy_fall = float(np.mean(entropies(trial.before) - entropies(trial.after)))
         weight = self.WEIGHT_OF_ORDER if reordered else self.WEIGHT
         return Vote(
-            text="fall of the mean entropy of predictions, in nats",
+            text="certainty of the predictions, fall of their mean entropy in nats",
             gain=weight * entropy_fall,
             measured=entropy_fall,
         )
@@ -278,7 +278,7 @@ class Labelled:
         makes_worse = gained < lost and (
             not gained or at_least(lost, gained + lost, 0.5) <= self.LOSS_BY_CHANCE
         )
-        text = f"more of {self.count} labelled images predicted correctly"
+        text = f"labels predicted correctly, how many more of {self.count}"
         gain = weight * float(likelihood_rise.mean())
         return Vote(text, gain, measured=gained - lost, veto=makes_worse)
 
@@ -325,7 +325,7 @@ class Bundled(Labelled):
         gain = NAMED_GAIN * min(
             errors / self.STANDARD_ERRORS, mean_rise / self.NAMED_RISE_NATS
         )
-        text = f"rise of the log-likelihood of {self.title}, in standard errors"
+        text = f"likelihood of {self.title}, rise of its logarithm in standard errors"
         # Such images are never inverted, so that they tell nothing of it.
         is_unjudged = candidate.step == "polarity" and not self.photographic
         return Vote(text, gain, measured=errors, veto=is_unjudged)
@@ -349,7 +349,9 @@ def votes(
     gain = RARE_STEP_NATS * fewer_rare_steps
     if not candidate.faults:
         gain -= UNCATALOGUED_NATS
-    rarity = Vote("fewer steps that are rare in training", gain, fewer_rare_steps)
+    rarity = Vote(
+        "steps that are rare in training, how many fewer", gain, fewer_rare_steps
+    )
     return *(
         replace(source.vote(in_use, candidate), source=type(source))
         for source in sources

@@ -31,7 +31,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 that run a program (EPS), unpack archives or draw (PDF, SVG, WMF) are not."""
 
 _SIGNATURES = (
-    (rb"(?s)....ftyp(heic|heix|mif1|msf1|hevc)", "a HEIC photo"),
+    # Brands after the first one are those that it is compatible with.
+    (rb"(?s)....ftyp(....)*?avi[fs]", "an AVIF photo"),
+    (rb"(?s)....ftyp(....)*?(hei|hev|mif1|msf1)", "a HEIC photo"),
     (rb"(?i)\s*(<!doctype html|<html)", "a web page (perhaps a failed download)"),
     (rb"version https://git-lfs", "a Git LFS pointer (run git lfs pull)"),
 )

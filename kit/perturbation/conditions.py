@@ -408,7 +408,7 @@ _ROWS = (
         "noise",
         measure=lambda sample: noise_level(sample.middle),
         group="noise",
-        unit="levels, standard deviation",
+        unit="standard deviation, in levels",
         resolution=0.25,
         much="noisy",
         rank=5,

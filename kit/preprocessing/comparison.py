@@ -111,7 +111,7 @@ class Comparison(Result):
     first_step
         The first step after which the tensors differ; None if they never do.
     steps
-        Every step with its figures.
+        Every step that one of them has, with its figures.
     effects
         The step of each difference and its effect by itself, from 0 to 1: how far the tensor moves (see
         `relative_distance`), or where a classifier is asked, which share of the probability.
@@ -151,10 +151,15 @@ class Comparison(Result):
 
     def table(self) -> Table:
         """Return a row for each step with what both hold after it; on the right none where they are equal."""
-        rows = []
-        for step in self.steps:
-            there = "" if step.difference == 0 else step.there
-            rows.append((step.name, step.words, step.here, there))
+        rows = [
+            (
+                step.name,
+                step.words,
+                step.here,
+                "" if step.difference == 0 else step.there,
+            )
+            for step in self.steps
+        ]
         return Table(("step", "difference", "here", "there"), rows, "<<<<")
 
     def _report(self) -> Iterator[str | Result]:
@@ -191,10 +196,16 @@ def compare_values(
     if photo is None:
         words = tuple(words for _, words in differences(expected, actual, photo))
         return Comparison(words)
+    expected_arrays = arrays_by_step(expected, photo)
     actual_arrays = arrays_by_step(actual, photo)
     figures = tuple(
-        StepDifference.of(name, array, actual_arrays[name])
-        for name, array in arrays_by_step(expected, photo).items()
+        StepDifference.of(
+            operation.name,
+            expected_arrays[operation.name],
+            actual_arrays[operation.name],
+        )
+        for operation in PIPELINE
+        if not (operation.skipped(expected) and operation.skipped(actual))
     )
     return Comparison.on(
         differences_with_effects(expected, actual, photo, relative_distance),

@@ -413,7 +413,7 @@ PIPELINE: tuple[Operation, ...] = (
             ),
         ),
         line=lambda p: (
-            f"to {sides(p.size or (0, 0))}, filter {p.filter}, {fit_words(p)} ({FITS[p.fit]})"
+            f"to {sides(p.size or (0, 0))}, filter {p.filter}, {fit_words(p)}: {FITS[p.fit]}"
         ),
     ),
     Operation(

@@ -32,14 +32,13 @@ STEPS = {
 }
 """What can have changed a prediction, if it is no step of the preprocessing, in words."""
 _WORDS = {
-    "moved": ("CHANGED", "changed"),
-    "unusable": ("CANNOT BE RUN", "cannot be run"),
-    "accepted": ("accepted", "accepted"),
-    "holds": ("holds", "hold"),
-    "failing": ("still failing", "still failing"),
-    "fixed": ("now passing", "now passing"),
+    "moved": "changed",
+    "unusable": "cannot be run",
+    "accepted": "accepted",
+    "holds": "passed",
+    "failing": "still failing",
+    "fixed": "now passing",
 }
-"""By state: of one case, and of several."""
 ADVICE = (
     "Correct what is named, or accept a change that is meant: update=True, or --update."
 )
@@ -90,7 +89,9 @@ class Checked:
     @property
     def words(self) -> str:
         """One line: the same everywhere, unless something changed."""
-        verb, _ = _WORDS[self.state]
+        verb = _WORDS[self.state]
+        if self.moved:
+            verb = verb.upper()
         if self.case is None:
             return f"{verb}: {self.message}"
         before, probability = self.case.observed.top
@@ -131,8 +132,8 @@ class CheckedCases(Rows):
         """Return one sentence."""
         counts = Counter(case.state for case in self.cases)
         states = [
-            f"{counts[state]} {several}"
-            for state, (_, several) in _WORDS.items()
+            f"{counts[state]} {words}"
+            for state, words in _WORDS.items()
             if counts[state]
         ]
         cases = "1 case" if len(self.cases) == 1 else f"{len(self.cases)} cases"
@@ -140,7 +141,7 @@ class CheckedCases(Rows):
 
     def _report(self) -> Iterator[str]:
         yield Heading(self.headline())
-        yield from (printable(f"  {case.name}: {case.words}") for case in self.cases)
+        yield from (printable(f"  {case.name} {case.words}") for case in self.cases)
 
     def _columns(self) -> dict[str, list[Any]]:
         rows = self.to_dict()["cases"]

@@ -126,15 +126,19 @@ class Shift(Result):
 
 
 def _cells(finding: QuantityShift) -> tuple[str, ...]:
-    p_value = _number(finding.p_value, ".3f")
     return (
         QUANTITIES[finding.quantity].label,
-        _number(finding.training, ".3g"),
-        _number(finding.photos, ".3g"),
+        _amount(finding.training),
+        _amount(finding.photos),
         _number(finding.delta, "+.2f"),
-        "<0.001" if finding.p_value < 0.001 else p_value,
+        # Which may be so small that it is 0 here.
+        _amount(max(finding.p_value, 1e-9)),
         finding.summary,
     )
+
+
+def _amount(value: float) -> str:
+    return "<0.001" if 0 < value < 0.001 else _number(value, ".3g")
 
 
 def _number(value: float, form: str) -> str:

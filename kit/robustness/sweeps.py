@@ -183,7 +183,7 @@ class Sweep(Rows):
 
     def __repr__(self) -> str:
         sizes = " × ".join(map(str, self.shape))
-        return f"Sweep({len(self.photos)} photos × {sizes} perturbations, {len(self.errors)} errors)"
+        return f"{len(self.photos)} photos × {sizes} perturbations, {len(self.errors)} errors"
 
 
 def _percent(value: float) -> str:

@@ -25,10 +25,9 @@ class AccuracyInterval(Result):
     high: float
 
     def __repr__(self) -> str:
-        return (
-            f"AccuracyInterval({self.accuracy:.1%} of {self.count:,} images; "
-            f"95% confidence {self.low:.1%} to {self.high:.1%})"
-        )
+        counts = f"{self.right:,} of {self.count:,} images"
+        interval = f"95% interval {self.low:.1%} to {self.high:.1%}"
+        return f"{counts} are predicted correctly: {self.accuracy:.1%} ({interval})."
 
 
 def accuracy_interval(
@@ -190,12 +189,12 @@ class CrossValidation(Result):
         ends = self.interval()
         summary = "all folds are equal, which gives no interval"
         if ends:
-            spread = f"{min(self.accuracies):.1%} to {max(self.accuracies):.1%} over the folds"
+            spread = f"folds {min(self.accuracies):.1%} to {max(self.accuracies):.1%}"
             low, high = ends
-            summary = (
-                f"{spread}; 95% confidence {low:.1%} to {high:.1%} (Nadeau-Bengio)"
-            )
-        return f"CrossValidation({len(self.folds)} folds, accuracy {self.accuracy:.1%}; {summary})"
+            summary = f"{spread}, 95% interval {low:.1%} to {high:.1%}"
+        return (
+            f"Accuracy over {len(self.folds)} folds: {self.accuracy:.1%} ({summary})."
+        )
 
 
 def cross_validate(

@@ -97,7 +97,7 @@ class Duplicates(Result):
     def __repr__(self) -> str:
         sizes = " and ".join(f"{size:,}" for size in self.sizes)
         left_out = f"; {len(self.left_out)} left out" if self.left_out else ""
-        return f"Duplicates(pairs: {len(self.pairs):,} among {sizes} images{left_out})"
+        return f"Pairs of near-duplicates: {len(self.pairs):,} among {sizes} images{left_out}"
 
 
 def find_duplicates(

@@ -217,15 +217,13 @@ class Mistakes(Rows):
         }
 
     def _report(self) -> Iterable[str | Result]:
-        accuracy = self.accuracy
-        yield (
-            f"{accuracy.right:,} of {accuracy.count:,} images"
-            f" are predicted correctly: {accuracy.accuracy:.1%}, "
-            f"95% confidence {accuracy.low:.1%} to {accuracy.high:.1%}"
-        )
+        yield str(self.accuracy)
         yield from (f"Note: {note}" for note in self.notes)
         yield self.table()
         for title, group in self.groups.items():
+            if not group:
+                yield f"{title}: none."
+                continue
             rows = [
                 (image.name, image.label, image.predicted, f"{image.probability:.0%}")
                 for image in group[:ROWS]
@@ -237,7 +235,7 @@ class Mistakes(Rows):
                 title=f"{title}: {len(rows)} of {len(group):,}",
             )
         if not self.slices:
-            yield "no measured property goes with mistakes"
+            yield "No measured property goes with the mistakes."
         yield from (failing.summary for failing in self.slices)
 
     __repr__ = Result.__str__

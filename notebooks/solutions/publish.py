@@ -38,7 +38,7 @@ SHARED = 50_000
 PART = re.compile(r'<script type="text/plain">([\w+/=]+)</script>')
 LINK = re.compile(r"\]\((\w+)\.ipynb\)")
 GUESS = re.compile(r"write down|^\*\*\w\)?[.)]", re.IGNORECASE | re.MULTILINE)
-ANSWER = re.compile(r"<details>.*?</details>\s*", re.DOTALL)
+ANSWER = re.compile(r"<details>.*?</details>(<br>)?\s*", re.DOTALL)
 CHECK = re.compile(r"^print\((.*)\)$", re.MULTILINE)
 NUMBERS = [*range(101), *(tenth / 10 for tenth in range(100) if tenth % 10)]
 NAMES = [

@@ -20,9 +20,9 @@ def test_what_is_nearest_is_told_in_a_sentence_and_a_table():
         Neighbour(f"{place}.png", name, place / 4) for place, name in enumerate("abbab")
     )
     nearest = Nearest("x.png", "a", few, np.zeros((0, 48, 48, 3), np.uint8))
-    words = "2 of the 5 nearest training images are predicted as this class"
+    words = "of the 5 nearest training images, 2 are predicted the same"
     assert nearest.text().splitlines() == [
-        f"Nearest('x.png', predicted 'a'; {words}: doubt this prediction)",
+        f"x.png is predicted as a; {words}: doubt this prediction.",
         "training image  predicted as  distance",
         "0.png           a                  0.0",
         "1.png           b                  0.2",

@@ -67,8 +67,8 @@ def test_two_trainings_have_no_cause_and_are_not_sound(hundred):
     found, _, _ = hundred
     assert (found.cause, found.prepared) == ("", "")
     assert repr(found) == (
-        f"{found.changed} of 100 predictions change from fashion_mnist to fashion_mnist_500; cause unknown:"
-        f" {found.difference:.3f} on average."
+        f"{found.changed} of 100 predictions change from fashion_mnist to fashion_mnist_500; cause unknown."
+        f" Probabilities change by {found.difference:.3f} on average."
     )
 
 
@@ -141,8 +141,9 @@ def test_what_is_wrong_with_a_form_is_named(network, kind):
     assert found.left < 0.01
     assert ("a temperature" in found.undone) == (kind == "temperature of 2")
     assert ("classes sorted" in found.undone) == (kind == "classes sorted")
-    said = f"; {found.cause}: {found.difference:.3f} on average, of which {found.undone} leaves 0%"
-    assert said in repr(found)
+    said = f"{found.difference:.3f} on average, of which {found.undone} leaves 0%."
+    assert f"; {found.cause}. " in repr(found)
+    assert repr(found).endswith(said)
 
 
 def test_two_causes_are_named_only_where_they_leave_half_of_what_one_does(classifier):
@@ -245,11 +246,11 @@ def test_outputs_that_are_no_probabilities_are_compared_all_the_same(
 
 def test_no_form_is_called_sound_that_differs_by_more_than_a_hundredth():
     for difference, words in {
-        0.009: "no difference found: 0.009",
-        0.011: "close, cause unknown: 0.011",
+        0.009: "no difference found",
+        0.011: "close, cause unknown",
     }.items():
         found = Compared("first", "second", 24, 1, difference)
-        assert repr(found).endswith(f"; {words} on average.")
+        assert f"; {words}. Probabilities change" in repr(found)
 
 
 def test_the_report_can_be_read_by_people_and_machines(hundred):
@@ -259,7 +260,7 @@ def test_the_report_can_be_read_by_people_and_machines(hundred):
     )
     made = Compared("first", "second", 20, 1, 0.1, movers=movers, prepared="scale: x")
     lines = made.text().splitlines()
-    assert lines[1].endswith("the second prepares images differently: scale: x")
+    assert lines[1].endswith("The second prepares images differently: scale: x.")
     assert any(
         "a.jpg" in line and "cat 0.91  dog 0.50" in line and "0.750" in line
         for line in lines

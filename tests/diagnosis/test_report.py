@@ -47,9 +47,9 @@ def test_the_fix_is_the_corrected_preprocessing_and_code():
 def test_five_lines_come_first():
     assert FOUND.text().splitlines() == [
         "net<script> on 2 images: Scaled <twice>.",
-        "Cause: double_scaling; 1 of 1 measurements speak for it.",
+        "Cause: double_scaling. Evidence: 1 for it, none against.",
         "Fix: Scale once.",
-        "Against it: blurred is possible too.",
+        "Also possible: blurred.",
         "All numbers: print(diagnosis.details()), --details in a shell; the fix as code: diagnosis.fix_code.",
     ]
     assert Diagnosis(
@@ -80,7 +80,6 @@ def test_a_fix_is_said_by_the_two_pipelines_and_limits_in_one_sentence():
 
 def test_details_tell_numbers_for_and_against():
     assert FOUND.details().text().splitlines() == [
-        "Cause: double_scaling; 1 of 1 measurements speak for it.",
         "Note: few & small",
         "1. blurred: possible",
         "   A little soft.",

@@ -49,7 +49,7 @@ def test_the_lowest_brightness_passes(classifier, cat):
 
 
 BRIGHTNESSES = [
-    (None, "Not answered yet: it takes one decimal from 0.1 to 1.0, such as 0.7."),
+    (None, "Not answered yet: set answer to one decimal from 0.1 to 1.0, such as 0.7."),
     (0.2, "no longer Egyptian cat; change less"),
     ("0.2", "no longer Egyptian cat; change less"),
     (0.45, "use one decimal from 0.1 to 1.0, such as 0.7, instead of 0.45"),
@@ -78,7 +78,7 @@ def test_the_noise_before_a_flip_passes(classifier, cat):
 
 
 TEMPERATURES = [
-    (None, "Not answered yet: it takes a number above 0, such as 1.1."),
+    (None, "Not answered yet: set answer to a number above 0, such as 1.1."),
     (0, "Not yet: use a number above 0, such as 1.1, instead of 0."),
     (1.5, "Not yet: a higher temperature than 1.5 fits better."),
     (2.6, "Not yet: a lower temperature than 2.6 fits better."),
@@ -154,7 +154,7 @@ def test_a_remedy_passes_where_it_gets_most_right(
     monkeypatch.setattr(kit, "adapt", lambda *_: adapted)  # takes a while
     assert (
         delivery.check(None)
-        == "Not answered yet: it takes one of leave, correct, adapt."
+        == "Not answered yet: set answer to one of leave, correct, adapt."
     )
     assert delivery.check("retrain").startswith("Not yet: 'retrain' is none of")
     assert delivery.check(wrong).startswith(f"Not yet: {wrong} gets ")

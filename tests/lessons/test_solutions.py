@@ -52,6 +52,12 @@ def test_the_lesson_shows_what_was_printed_and_the_exercise_is_open(pair):
             ] == whole.outputs
 
 
+def test_code_is_not_cut_off_in_a_window_of_1024_pixels(pair):
+    cells = [cell for cell in pair[1].cells if cell.cell_type == "code"]
+    lines = [line for cell in cells for line in cell.source.splitlines()]
+    assert max(map(len, lines)) <= 72
+
+
 def test_what_readers_guess_is_not_answered_in_plain_sight_below(pair):
     cells = iter(pair[0].cells)
     for cell in cells:

@@ -42,8 +42,8 @@ def edited(folder, **changes):
 def test_what_did_not_change_holds(pinned, classifier):
     result = moved(pinned, classifier)
     assert result.holds
-    assert "5 cases of efficientnet_lite0: 5 hold." in result.text()
-    assert "holds: espresso" in result.text()
+    assert "5 cases of efficientnet_lite0: 5 passed." in result.text()
+    assert "passed: espresso" in result.text()
     assert kit.check_cases(pinned) == result, "the bundled network that they name"
 
 
@@ -204,7 +204,7 @@ def test_a_fault_that_is_kept_is_told_and_not_red(tmp_path, classifier):
     right = classifier.preprocessing
     wrong = right.replace(channels="bgr", scaling="0..1")
     kit.pin(tmp_path, classifier, ladybird, "ladybug", fault=wrong, name="ladybird")
-    told = "  ladybird: holds: ladybug; with the stored wrong preprocessing it is "
+    told = "  ladybird passed: ladybug; with the stored wrong preprocessing it is "
     assert moved(tmp_path, classifier).text().splitlines()[1] == f"{told}pinwheel"
     edited(tmp_path, fault=right.replace(filter="bilinear"))
     assert (
@@ -367,7 +367,7 @@ def test_a_line_says_what_was_and_what_is_and_why():
         == f"CHANGED: it is wrong; {was}; the step"
     )
     assert red(state="accepted").words.startswith("accepted: was class 0")
-    assert Checked("one", "holds", case(0.9, 0.1)).words == "holds: class 0"
+    assert Checked("one", "holds", case(0.9, 0.1)).words == "passed: class 0"
     assert (
         Checked("one", "failing", case(0.5, 0.4), message="more").words
         == "still failing: class 0; more"
@@ -379,14 +379,14 @@ CHANGED = (
     "was class 0 0.900, is class 1 0.568; a probability changed by 0.300; the step"
 )
 REPORT = f"""\
-4 cases of net: 1 changed, 1 cannot be run, 1 accepted, 1 hold.
-  a: holds: class 0
-  b: CHANGED: {CHANGED}
-  c: CANNOT BE RUN: torn
-  d: accepted: {CHANGED}"""
+4 cases of net: 1 changed, 1 cannot be run, 1 accepted, 1 passed.
+  a passed: class 0
+  b CHANGED: {CHANGED}
+  c CANNOT BE RUN: torn
+  d accepted: {CHANGED}"""
 ROWS = f"""\
 name,state,expected,answer,probability,change,step,message
-a,holds,class 0,,0.0,0.0,,holds: class 0
+a,holds,class 0,,0.0,0.0,,passed: class 0
 b,moved,class 0,class 1,0.5678,0.3,,"CHANGED: {CHANGED}"
 c,unusable,,,0.0,0.0,,CANNOT BE RUN: torn
 d,accepted,class 0,class 1,0.5678,0.3,,"accepted: {CHANGED}"
@@ -402,7 +402,7 @@ def test_a_report_has_each_case_and_counts_each_state_once(tmp_path):
     assert (tmp_path / "cases.csv").read_text() == ROWS
     assert [each.name for each in found.moved] == ["b", "c"]
     assert found.to_dict()["holds"] is found.holds is False
-    assert CheckedCases("net", one[:1]).headline() == "1 case of net: 1 hold."
+    assert CheckedCases("net", one[:1]).headline() == "1 case of net: 1 passed."
 
 
 def test_red_is_one_paragraph_of_five_cases_at_most(boot, inverted):

@@ -125,7 +125,7 @@ def test_a_sweep_by_hand():
     assert [line.split() for line in by_hand.table().text().splitlines()] == [
         line.split() for line in lines
     ]
-    assert repr(by_hand) == "Sweep(4 photos × 3 perturbations, 5 errors)"
+    assert repr(by_hand) == "4 photos × 3 perturbations, 5 errors"
 
 
 # Pictures

@@ -15,7 +15,7 @@ def test_nine_of_ten_may_be_anything_from_60_to_98_percent():
     )
     assert (
         repr(interval)
-        == "AccuracyInterval(90.0% of 10 images; 95% confidence 59.6% to 98.2%)"
+        == "9 of 10 images are predicted correctly: 90.0% (95% interval 59.6% to 98.2%)."
     )
     assert accuracy_interval(np.arange(200) % 10 != 0) == accuracy_interval(180, 200)
 

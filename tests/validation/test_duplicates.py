@@ -100,14 +100,14 @@ def test_folders_are_read_by_path_and_what_cannot_be_read_or_told_is_listed(tmp_
     assert plain == [
         (f"plain_{place}.png", "too little contrast to be compared") for place in (1, 2)
     ]
-    assert repr(result) == "Duplicates(pairs: 1 among 5 images; 3 left out)"
+    assert repr(result) == "Pairs of near-duplicates: 1 among 5 images; 3 left out"
     leaked = found(PHOTOGRAPHS[:1], os.fspath(tmp_path)).leaked
     assert np.flatnonzero(leaked).tolist() == [0, 1]
 
 
 def test_the_first_pairs_are_shown():
     result = found(np.concatenate([CLOTHES[:40], CLOTHES[:2], CLOTHES[5:6, :, ::-1]]))
-    assert repr(result) == "Duplicates(pairs: 3 among 43 images)"
+    assert repr(result) == "Pairs of near-duplicates: 3 among 43 images"
     assert str(result.table()) == (
         "first    second    bits that differ  mirrored\n"
         "array 0  array 40                 0  no\n"

@@ -57,8 +57,7 @@ def test_the_interval_is_nadeau_and_bengios():
     half = 3.182446 * 0.0516398 * np.sqrt(1 / 4 + 1 / 3)
     assert result.interval() == pytest.approx((0.86 - half, 0.86 + half), abs=1e-5)
     assert repr(result) == (
-        "CrossValidation(4 folds, accuracy 86.0%; 80.0% to 92.0% over the folds; "
-        "95% confidence 73.4% to 98.6% (Nadeau-Bengio))"
+        "Accuracy over 4 folds: 86.0% (folds 80.0% to 92.0%, 95% interval 73.4% to 98.6%)."
     )
     assert result.table().text().endswith("mean                           86.0%")
 
@@ -67,7 +66,7 @@ def test_equal_folds_give_no_interval():
     result = CrossValidation((kit.accuracy_interval(25, 25),) * 4)
     assert result.interval() is None
     assert repr(result) == (
-        "CrossValidation(4 folds, accuracy 100.0%; all folds are equal, which gives no interval)"
+        "Accuracy over 4 folds: 100.0% (all folds are equal, which gives no interval)."
     )
 
 

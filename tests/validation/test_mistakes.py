@@ -219,6 +219,8 @@ def test_a_row_of_pixels_is_measured_and_without_mistakes_none_is_shown(fashion)
     labels = fashion.probabilities(photos).argmax(axis=1).tolist()
     found = kit.mistakes(fashion, photos, labels)
     assert not np.isinf(found.measures).any()
+    assert found.text().startswith("3 of 3 images are predicted correctly: 100.0% (")
+    assert "Labels that look wrong: none." in found.text()
     with pytest.raises(
         ValueError, match=r"^Expected at least one image, received none"
     ):
