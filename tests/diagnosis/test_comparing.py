@@ -157,7 +157,7 @@ def test_two_causes_are_named_only_where_they_leave_half_of_what_one_does(classi
 @pytest.mark.parametrize("kind", ["mixed with noise", "another training"])
 def test_a_form_whose_fault_has_no_name_gets_none_and_is_not_sound(fashion, kind):
     found = compared("fashion_mnist", forms.unknown(fashion)[kind])
-    assert "cause unknown: 0." in repr(found)
+    assert "; cause unknown. " in repr(found)
 
 
 @pytest.mark.parametrize(
