@@ -433,17 +433,20 @@ def test_red_is_one_paragraph_of_five_cases_at_most(boot, inverted):
 
 
 XML = """\
-<testsuite name="a&quot;&lt;b&gt;?&amp;" tests="2" failures="1">\
+<testsuite name="a&quot;&lt;b&gt;?&amp;" tests="3" failures="2">\
 <testcase classname="cases" name="a&quot;&lt;b&gt;?&amp;">\
 <failure message="CHANGED: was class 0 0.900, is class 1 0.568; a probability changed by 0.300;\
- a&quot;&lt;b&gt;?&amp;" /></testcase><testcase classname="cases" name="c" /></testsuite>
+ a&quot;&lt;b&gt;?&amp;" /></testcase><testcase classname="cases" name="c" />\
+<testcase classname="cases" name="d"><failure message="CANNOT BE RUN: torn" /></testcase></testsuite>
 """
 
 
 def test_a_server_gets_xml_that_can_be_read_whatever_names_hold():
     strange = 'a"<b>\x07&'
+    torn = Checked("d", "unusable", message="torn")
     result = CheckedCases(
-        strange, (red(strange, message=strange), Checked("c", "holds", case(1.0)))
+        strange,
+        (red(strange, message=strange), Checked("c", "holds", case(1.0)), torn),
     )
     assert result.junit() == XML
     assert "<b>" not in result._repr_html_()
