@@ -161,6 +161,12 @@ def test_of_mistakes_that_a_person_chose_the_changes_say_more_than_the_search(ex
     assert concluded(explorer, right)["apply"] == {"scaling": ""}
 
 
+def test_a_fix_that_makes_a_correct_prediction_wrong_is_not_offered(explorer):
+    explorer.settings = {"photo": "espresso.jpg"}
+    because = concluded(explorer, explorer.preprocessing.replace(scaling="0..255"))
+    assert (because["apply"], because["advice"]) == (None, why.WORDS["keep"])
+
+
 def test_a_fix_is_put_in_use_without_faults_unless_it_is_to_undo_a_chosen_one(
     wrong, classifier
 ):

@@ -33,20 +33,6 @@ def test_foreign_images_score_higher_than_clothes(novelty, ordinary, name):
     assert (scores > novelty.threshold).mean() >= 0.85
 
 
-def test_other_clothes_lie_above_the_threshold_as_often_as_stated(novelty, ordinary):
-    # The share above the threshold varies with the 1,000 held-back images and with the 1,000 others.
-    assert (ordinary > novelty.threshold).mean() < 0.05 + 3.3 * np.sqrt(
-        0.05 * 0.95 * 2 / 1000
-    )
-
-
-def test_clothes_that_were_altered_a_little_are_hardly_more_novel(novelty, others):
-    photos = kit.Perturbation(brightness=0.8, noise=3).apply_to_all(others[:400])
-    assert (novelty.scores(photos) > novelty.threshold).mean() < 0.05 + 3.3 * np.sqrt(
-        0.05 * 0.95 * (1 / 400 + 1 / 1000)
-    )
-
-
 def test_the_score_is_the_mean_distance_to_the_nearest_training_images(
     fashion, clothes
 ):

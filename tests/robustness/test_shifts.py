@@ -103,31 +103,6 @@ def test_the_two_properties_that_were_altered_and_no_others_are_named(
     assert found == [quantities] * 2
 
 
-def grey(photos):
-    return [
-        kit.Photo.from_array(np.ascontiguousarray(photo.pixels[..., 0]))
-        for photo in photos
-    ]
-
-
-def test_dark_and_noisy_grey_pictures_are_called_that_and_how_much():
-    every = found_in(grey(altered(300, brightness=0.55, noise=14, seed=3)))
-    found = {
-        name: one.explanation for name, one in every.items() if one.verdict == "shifted"
-    }
-    assert [found[name].alteration for name in ("noise", "brightness")] == [
-        "grainy",
-        "darker",
-    ]
-    assert len(found) == 2
-    assert found["brightness"].strength == pytest.approx(0.55, rel=0.1)
-    assert found["noise"].strength == pytest.approx(14, rel=0.2)
-    assert {
-        every[name].verdict
-        for name in ("contrast", "blocking", "shadows", "highlights")
-    } == {"follows"}
-
-
 def column(quantity):
     """Where a quantity lies in a movement."""
     return list(QUANTITIES).index(quantity)
