@@ -58,15 +58,6 @@ def test_probabilities_are_the_classifiers(explorer, classifier, pair):
         explorer.probabilities[0] = 1
 
 
-def test_repr_is_the_same_for_the_same_state(explorer, classifier, pair):
-    explorer.settings = {"brightness": 0.4}
-    other = Explorer(classifier, pair, labels=[282, 967])
-    other.settings = {"brightness": 0.4}
-    assert repr(explorer) == repr(other)
-    assert "photo='cat.jpg', brightness=0.4" in repr(explorer)
-    assert "0x" not in repr(explorer)
-
-
 def test_other_widgets_hold_it_and_follow_its_settings(explorer):
     assert ipywidgets.HBox([explorer]).children == (explorer,)
     seen = []

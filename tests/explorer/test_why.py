@@ -106,13 +106,11 @@ def test_what_each_change_does_comes_first_and_the_cause_last(explorer):
     first, *progress, last = ask(explorer, photo="volleyball.jpg", noise=60)
     assert {message["request"] for message in (first, *progress, last)} == {"a.1"}
     assert set(first) == {"kind", "request", "changes"}
-    assert first["changes"]["headline"] == "Without noise 60: volleyball, 87.6 %."
     assert first["changes"]["settings"] == explorer.settings
     assert [message["kind"] for message in progress] == ["asking"] * len(progress)
     assert [message["text"] for message in progress] == [*STAGES, ""]
     assert last["changes"] == first["changes"]
     assert last["headline"] == first["changes"]["headline"], "one thing is said once"
-    assert "noisy: named" in last["details"]
     assert last["apply"] == {"noise": 0}
     assert explorer.diagnosis.best.cause == "noisy"
 

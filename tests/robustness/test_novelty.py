@@ -154,9 +154,8 @@ def test_of_many_channels_forty_numbers_are_kept_and_of_images_thumbnails_on_req
 
 # A dog called a waiter: https://github.com/OlafenwaMoses/IdenProf/issues/3
 # No leaf, and yet a disease: https://github.com/keras-team/keras/issues/13224
-@pytest.mark.parametrize("name", ["digits", "noise"])
-def test_foreign_images_are_named_as_the_cause(novelty, name):
-    carrying, foreign = novelty.attached(), list(outliers(name))[:4]
+def test_foreign_images_are_named_as_the_cause(novelty):
+    carrying, foreign = novelty.attached(), list(outliers("digits"))[:4]
     assert kit.diagnose(carrying, foreign).best.cause == "out_of_distribution"
     finding = out_of_distribution(carrying, foreign[0])
     assert finding.evidence[1].value == finding.evidence[1].threshold == 1

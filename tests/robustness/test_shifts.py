@@ -220,6 +220,9 @@ def test_the_answers_of_the_classifier_are_those_that_it_gives():
         kit.Perturbation(brightness=cause.strength).apply(photo) for photo in training
     ]
     assert cause.changed == (answers(training) != answers(dimmed)).mean()
+    unknown = CLASSIFIER.using(CLASSIFIER.preprocessing)
+    unknown.preprocessing = None
+    assert kit.shift(training, CLOTHES[:20], classifier=unknown).answers is None
 
 
 def explained(name, strength, *, opposite=False):
