@@ -310,6 +310,8 @@ def test_answers_that_an_alteration_changes_follow(known):
     shifted, answers, notes = printable(known, altered(contrast=0.5))
     assert (shifted, answers.verdict, notes) == ({"contrast"}, "follows", ())
     assert answers.distance > 0.4
+    shifted, answers, notes = printable(known, altered())
+    assert (shifted, answers.verdict, notes) == (set(), "unchanged", ())
 
 
 def test_where_no_photo_is_predicted_as_training_is_no_alteration_is_named(known):
