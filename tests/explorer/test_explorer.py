@@ -128,6 +128,7 @@ def test_frames_of_a_camera_take_each_others_place(explorer, classifier):
         CAMERA,
     ]
     assert shelf(explorer) == ["cat.jpg", "espresso.jpg"]
+    assert list(explorer._contents(None).shelf) == ["cat.jpg", "espresso.jpg"]
 
 
 def test_a_photograph_is_sent_once_and_again_when_it_changes_or_the_page_did_not_keep_it(

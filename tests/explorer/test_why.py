@@ -64,6 +64,9 @@ def test_what_helps_most_comes_first(explain):
     assert found[0].gain > found[1].gain
     _, found, _ = explain("volleyball.jpg", noise=60, brightness=0.1)
     assert [len(change.keys) for change in found] == [2, 1, 1]
+    shown, (change,), _ = explain("cat.jpg", contrast=0.6)
+    gain = change.without.probabilities - shown.probabilities
+    assert change.gain == gain[shown.label] != gain[shown.untouched.top]
 
 
 # -- the cause

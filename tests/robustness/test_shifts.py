@@ -302,8 +302,11 @@ def test_a_file_that_knows_how_its_training_images_are_predicted_tells_other_cla
 ):
     statistics, _ = known
     carrying = CLASSIFIER.reference.with_arrays("properties", statistics.arrays())
-    found = kit.shift(CLASSIFIER.with_reference(carrying), of_class(0, 5))
+    knowing = CLASSIFIER.with_reference(carrying)
+    found = kit.shift(knowing, of_class(0, 5))
     assert (found.verdict, found.shifted) == ("other_classes", ())
+    # What it predicted of them is not what another one does.
+    assert kit.shift(knowing, CLOTHES[:20], classifier=CLASSIFIER).answers is None
 
 
 def test_answers_that_an_alteration_changes_follow(known):
