@@ -138,6 +138,7 @@ NO_CASES = [
         changed(observed={"probabilities": [[-1, "cat", 1]]}),
         "index of a class as a whole number .*, received -1",
     ),
+    (changed(observed={"probabilities": [[0, "cat", 2]]}), "a probability within 0..1"),
     (changed(perturbation={"brightnes": 1}), "did you mean 'brightness'"),
     ('{"format": "kit.case/1"}', "a whole case, received one without 'observed'"),
     ("[]", "a JSON object"),
