@@ -112,20 +112,6 @@ def test_a_cell_opens_a_comm_with_the_whole_state_and_shows_the_widget_first(ope
     assert "text/html" in shown[1]["data"]
 
 
-def test_a_page_that_is_loaded_again_is_sent_the_state_by_either_request(opened):
-    [(alone, _)] = opened.send({"method": "request_state"})
-    control = {
-        "kind": "comm_open",
-        "comm_id": "c",
-        "target_name": "jupyter.widget.control",
-    }
-    opened.send({}, **control)
-    [(together, _)] = opened.send({"method": "request_states"}, comm_id="c")
-    for state in (alone["state"], together["states"][opened.comm]["state"]):
-        photos = [row["name"] for row in state["_panel"]["photos"]]
-        assert photos == ["cat.jpg", "espresso.jpg"]
-
-
 def test_what_managers_set_and_unknown_keys_change_nothing(opened):
     state = {"_view_count": 1, "nothing": 2}
     opened.send({"method": "update", "state": state, "buffer_paths": []})

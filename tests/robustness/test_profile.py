@@ -92,24 +92,6 @@ def test_pictures_that_were_left_out_lie_as_far_off_as_others_of_their_kind(
     assert 0.8 < (away(evaluator, hundred) <= evaluator.profile.limit).mean() < 0.98
 
 
-def test_a_picture_on_its_side_lies_farther_off_where_single_channels_do_not_tell(
-    evaluator, hundred
-):
-    better = away(evaluator, hundred) < away(evaluator, hundred, layout="transposed")
-    upright, aside = (
-        evaluator.moments(
-            hundred, evaluator.predictor.preprocessing.replace(layout=layout)
-        )
-        for layout in ("channels_last", "transposed")
-    )
-    layers = evaluator.first_layers
-    alone = distances(upright, layers).mean(axis=1) < distances(aside, layers).mean(
-        axis=1
-    )
-    assert better.mean() > 0.85
-    assert alone.mean() < 0.7
-
-
 def test_a_picture_that_is_scaled_to_nothing_lies_far_off(evaluator, hundred):
     scaled_twice = kit.Preprocessing().replace(scaling="0..1").scaling * 2
     assert (

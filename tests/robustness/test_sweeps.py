@@ -234,21 +234,6 @@ def test_what_has_not_begun_is_cancelled_when_the_caller_stops():
     assert [future.cancelled() for future in futures] == [True] * 3
 
 
-def test_an_interrupted_sweep_returns_the_rows_that_it_has(fashion, folder):
-    def stop(_line):
-        raise KeyboardInterrupt
-
-    grid = {"noise": np.linspace(0, 60, 90)}
-    found, whole = (
-        kit.sweep(fashion, folder, grid, progress=stop),
-        swept(fashion, folder, grid),
-    )
-    done = [place for place in range(len(found)) if place not in found.errors]
-    assert 0 < len(done) < len(found)
-    assert found.tops[done].tolist() == whole.tops[done].tolist()
-    assert set(found.errors.values()) == {"stopped before it"}
-
-
 def test_what_a_sweep_is_missing_is_taken_up_again_and_nothing_else(
     fashion, folder, monkeypatch
 ):
