@@ -59,6 +59,8 @@ def test_an_old_and_a_missing_package_are_named(monkeypatch):
         RuntimeError, match=r"^Expected keras>=3, received 0\.1: run make"
     ):
         setup.packages()
+    required[0] = "y>=1; python_version > '3'"
+    assert setup.packages().endswith(" has all 2 packages")
 
 
 def test_what_had_better_be_newer_is_advice_with_its_advisory(monkeypatch):

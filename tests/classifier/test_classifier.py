@@ -166,6 +166,8 @@ def test_a_network_that_cannot_be_compiled_falls_back_to_keras_and_says_so(tmp_p
     classifier.save(tmp_path / "bicubic.keras")
     again = Classifier.load(tmp_path / "bicubic.keras")
     assert again.notes == (note,)
+    twice = Classifier.load(tmp_path / "bicubic.keras", class_names=[*"aab"])
+    assert twice.notes == ("class names that occur more than once: 1, such as a", note)
     assert repr(again) == "Classifier('bicubic', 28x28x1 -> 3 classes, Keras)"
     assert isinstance(again.network.engine, KerasEngine)
     rows = again.probabilities([PHOTO, PHOTO])

@@ -227,6 +227,14 @@ ADVICE = [
         ),
     ),
     (
+        {},
+        (1, 32, 48),
+        (
+            "1x32x48, received the shape (1, 32, 48, 3);"
+            " set size=(32, 48), channels='gray', layout='channels_first'"
+        ),
+    ),
+    (
         {"layout": "channels_first"},
         (None, 48, 1),
         (

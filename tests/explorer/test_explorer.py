@@ -316,7 +316,8 @@ def test_bad_settings_end_in_one_line_in_a_notebook(explorer):
 def test_an_unknown_preprocessing_says_what_is_assumed(classifier, pair):
     unknown = classifier.using(classifier.preprocessing)
     unknown.preprocessing = None
-    told = panel(Explorer(unknown, pair))
+    told = panel(Explorer(unknown.tempered(0.5), pair))
+    assert told["tempered"]
     assumed = told["notes"][-1]
     assert assumed.startswith("assumed here: ")
     assert "0..1" in assumed
@@ -365,6 +366,7 @@ def test_nothing_is_kept_of_a_removed_photograph(explorer):
     kept = [weakref.ref(photo), weakref.ref(pixels), weakref.ref(view)]
     del photo, pixels, view
     explorer.remove("mine.jpg")
+    assert explorer.diagnosis is None
     explorer.sent.clear()
     gc.collect()
     assert [one() for one in kept] == [None] * 3
@@ -387,6 +389,8 @@ def test_a_heat_map_by_occlusion_comes_row_by_row(clothes):
     expected = kit.heatmap(classifier, clothes[0], "dog", progress=False)
     np.testing.assert_array_equal(explorer.view.heat.cells, expected.cells)
     assert explorer.settings["where"] == 1
+    deliver(explorer, kind="label", photo=clothes[0].name, label="0")
+    assert explorer.labels == ("cat",)
     explorer.settings = {"noise": 5, "where": -1}
     assert not explorer.view.heat.cells.any()
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 from scipy.stats import binom
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
@@ -143,6 +144,8 @@ def test_of_many_channels_forty_numbers_are_kept_and_of_images_thumbnails_on_req
     said = "1 of the 6 nearest training images are predicted as this class"
     assert f"{said}: doubt this prediction" in found.text()
     assert (found.thumbnails.shape, found.html().count("<img ")) == ((6, 48, 48, 3), 6)
+    middle = ImageOps.fit(Image.fromarray(photos[2].pixels), (48, 48))
+    np.testing.assert_array_equal(found.thumbnails[0], middle)
     with pytest.raises(
         ValueError, match=r"knows its training images; use with_reference"
     ):
