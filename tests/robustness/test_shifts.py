@@ -229,6 +229,12 @@ def explained(name, strength, *, opposite=False):
     return Explanation(name, opposite, strength)
 
 
+def test_what_is_as_strong_as_the_strongest_that_was_tried_says_so():
+    strengths = ("noisy", 24), ("noisy", 25), ("darker", 0.4), ("darker", 0.3)
+    strongest = [explained(*each).strongest for each in strengths]
+    assert strongest == [False, True, False, True]
+
+
 def test_images_are_altered_as_strongly_as_the_shift_or_brought_back():
     dark = altered(60, brightness=0.1)
     for explanation, training, tried, does in [

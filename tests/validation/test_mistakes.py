@@ -64,7 +64,9 @@ def test_counts_and_order_are_those_of_the_probabilities(
         (label, predicted)
     ] * count
     assert first.picture.open() == clothes[order[0]]
-    assert f"The surest mistakes: 12 of {len(wrong)}" in repr(result)
+    lines = repr(result).splitlines()
+    shown = lines.index(f"The surest mistakes: 12 of {len(wrong)}") + 2
+    assert lines[shown].startswith(f"{first.name} ")
     measures = result.measures.copy()
     measures[wrong, MEASURED.index("noise")] += 99
     (failing,) = replace(result, measures=measures).slices
