@@ -13,7 +13,13 @@ from kit.images.photo import each_picture
 from kit.perturbation.conditions import ALTERATIONS, QUANTITIES
 from kit.perturbation.responses import measured_rows
 from kit.robustness import shifts
-from kit.robustness.attribution import POINTS, Explanation, combined, paths
+from kit.robustness.attribution import (
+    POINTS,
+    Explanation,
+    NearestPaths,
+    combined,
+    paths,
+)
 from kit.robustness.differences import (
     QuantityShift,
     alike,
@@ -130,6 +136,9 @@ def test_what_an_alteration_is_about_or_known_by_speaks_for_it():
         assert (path.along(movement), path.along(-movement)) == (speaks, False)
         assert (path.opposite, opposite.opposite) == (False, True)
         assert opposite.along(-movement) == speaks
+    # Whether or not they cancel.
+    pair = NearestPaths((path, opposite), (4, 4), distance=0, moved=0 * movement)
+    np.testing.assert_array_equal(pair.size, 2 * np.abs(path.moved[4]))
     # Judged at the strongest that was measured: as far again, 2 and 3 and 1 would be -1.
     path, _ = paths_of("noisy", "noise", [2, 3, 1])
     assert path.along(path.corners[1])
