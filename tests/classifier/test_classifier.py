@@ -9,6 +9,7 @@ from PIL import Image
 
 from kit import samples
 from kit.classifier import Classifier, loading, network, store
+from kit.classifier.architecture import architecture
 from kit.classifier.engines import KerasEngine
 from kit.classifier.network import Verification
 from kit.diagnosis import diagnose
@@ -322,10 +323,11 @@ def test_a_file_that_was_replaced_is_not_taken_for_the_one_that_was_loaded(
     path.write_bytes(small_file.read_bytes())
     classifier = Classifier.load(path)
     networks.small(seed=8).save(path)
-    with pytest.raises(
-        ValueError, match=r"Expected the network in 'small.keras' as it was loaded"
-    ):
-        classifier.verify()
+    for ask in (Classifier.verify, architecture):
+        with pytest.raises(
+            ValueError, match=r"Expected the network in 'small.keras' as it was loaded"
+        ):
+            ask(classifier)
 
 
 def test_what_is_in_no_file_no_other_process_can_open(small):
