@@ -8,7 +8,7 @@ from scipy.spatial.distance import mahalanobis
 
 import kit
 from kit.classifier.first_layers import FirstLayers
-from kit.robustness.profile import Gaussian, Profile, distances
+from kit.robustness.profile import Gaussian, Profile, distances, split
 
 KNOWN = FirstLayers(b"", (2,), np.array([1.0, 0.0]), np.array([4.0, 1.0]), epsilon=0.0)
 
@@ -66,6 +66,8 @@ def test_contrast_counts_by_its_logarithm():
     random = np.random.default_rng(2)
     deviations = np.exp(random.normal(0, 0.2, 200))
     known = Profile.of(moments(random.normal(0, 1, 200), deviations), None, (1,))
+    # Rounding leaves less than nothing of a variance.
+    assert split(np.array([3.0, 8.9]), (1,))[2] == 0
     # Twice and half the usual contrast lie equally far from it.
     twice, half, usual = known.distances(moments([0, 0, 0], [2, 0.5, 1]), None)
     assert twice == pytest.approx(half, rel=0.15)
