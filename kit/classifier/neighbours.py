@@ -72,7 +72,7 @@ class Nearest(Result):
     def __repr__(self) -> str:
         count = len(self.neighbours)
         doubt = ": doubt this prediction" if 2 * self.agreeing < count else ""
-        nearest = f"of the {count} nearest training images, {self.agreeing} are predicted the same"
+        nearest = f"the same is predicted for {self.agreeing} of the {count} nearest training images"
         return f"{self.name} is predicted as {self.predicted}; {nearest}{doubt}."
 
 

@@ -104,10 +104,9 @@ def test_it_predicts_while_it_works(asked, tmp_path):
         running = pool.submit(asked, SERVING, early=early)
         known, predict = early.result(30)
         assert known == [3]
-        assert (
-            predict(tensors[:0]) is None
-        )  # which raises what is neither a ValueError nor an OSError
         np.testing.assert_array_equal(predict(tensors), 2 * tensors)
+        # What this raises is neither a ValueError nor an OSError.
+        assert predict(tensors[:0]) is None
         (tmp_path / "end").touch()
         assert running.result(30) == {"done": True}
         # Whoever asked removes the folder now: nothing may be written to it.

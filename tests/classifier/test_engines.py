@@ -178,7 +178,7 @@ def test_the_last_layer_tells_the_head_of_a_nested_network_too(last, head):
 
 
 def test_a_temperature_divides_the_logits():
-    logits = np.array([[2.0, 0.0, -2.0], [0.0, 0.0, 4.0]], np.float32)
+    logits = np.array([[2.0, 0.0, -2.0], [1000.0, 1000.0, 1004.0]], np.float32)
     rows = probabilities(logits, "logits")
     expected = probabilities(logits / 2, "logits")
     np.testing.assert_allclose(engines.tempered(rows, 2.0), expected, atol=1e-6)
@@ -224,6 +224,14 @@ ADVICE = [
         (
             "3x32x48, received the shape (1, 32, 48, 3);"
             " set size=(32, 48), channels='rgb', layout='channels_first'"
+        ),
+    ),
+    (
+        {},
+        (1, 32, 48),
+        (
+            "1x32x48, received the shape (1, 32, 48, 3);"
+            " set size=(32, 48), channels='gray', layout='channels_first'"
         ),
     ),
     (

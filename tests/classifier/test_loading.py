@@ -80,6 +80,7 @@ def test_bars_come_first_and_a_failure_is_raised_where_the_compiled_form_is_need
     monkeypatch.setattr(loading, "compile_apart", convert)
     network = restore(keras_file(tmp_path / "plain.keras"))
     assert (network.about.class_count, network.pending) == (3, True)
+    assert network.about.input_shape == (28, 28, 1)
     assert network.predict(np.zeros((2, 28, 28, 1), np.float32), early=True).shape == (
         2,
         3,

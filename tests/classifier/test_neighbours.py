@@ -20,7 +20,7 @@ def test_what_is_nearest_is_told_in_a_sentence_and_a_table():
         Neighbour(f"{place}.png", name, place / 4) for place, name in enumerate("abbab")
     )
     nearest = Nearest("x.png", "a", few, np.zeros((0, 48, 48, 3), np.uint8))
-    words = "of the 5 nearest training images, 2 are predicted the same"
+    words = "the same is predicted for 2 of the 5 nearest training images"
     assert nearest.text().splitlines() == [
         f"x.png is predicted as a; {words}: doubt this prediction.",
         "training image  predicted as  distance",

@@ -1,3 +1,4 @@
+import logging
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -20,6 +21,7 @@ def test_compiling_writes_nothing_to_the_notebook(capfd, caplog):
     networks.compile_lite(networks.small())
     written = capfd.readouterr()
     assert (written.out, written.err, caplog.text) == ("", "", "")
+    assert logging.getLogger("absl").level < logging.ERROR, "what others log is seen"
 
 
 def test_what_was_found_comes_back_from_a_file(tmp_path):

@@ -156,6 +156,15 @@ def test_of_many_pictures_those_that_are_kept_are_drawn_from_all(monkeypatch):
     assert abs(brightness.mean() - 128) < 4 * 254 / np.sqrt(12 * 2 * MOST_MEASURED)
 
 
+def test_of_large_images_fewer_are_altered(monkeypatch):
+    monkeypatch.setattr(reference, "TRIED", (2, 5))
+    monkeypatch.setattr(reference, "responses", len)
+    photos = [Photo.from_array(np.zeros((4, 4), np.uint8))] * 6
+    for most, count in ((16, 2), (48, 3), (99, 5)):
+        monkeypatch.setattr(reference, "_PIXELS", most)
+        assert reference.measured_responses(photos) == count
+
+
 @pytest.mark.parametrize(
     "change",
     [{"strengths": np.zeros(3)}, {"rows": np.zeros((2, 1))}, {"response": np.zeros(2)}],

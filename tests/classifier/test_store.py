@@ -22,7 +22,7 @@ def network(path, weights=b"weights" * 40, **others):
     """Zip with the members of a Keras archive, without Keras."""
     members = {"metadata.json": b"{}", "config.json": b'{"class_name": "Sequential"}'}
     members["model.weights.h5"] = weights
-    with zipfile.ZipFile(path, "w") as file:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         for name, content in (members | others).items():
             file.writestr(name, content)
     return path
@@ -50,6 +50,9 @@ def test_statistics_come_back_and_are_replaced_as_a_whole(saved):
     store.write_model(saved, saved, CONTRACT | {"name": "renamed"})
     again = store.read_model(saved)
     assert (again.contract["name"], again.statistics) == ("renamed", {})
+    with zipfile.ZipFile(saved) as file:
+        packed = file.getinfo("model.weights.h5").compress_type
+    assert packed == zipfile.ZIP_DEFLATED
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,10 @@ def test_a_state_in_a_table_has_the_classes_that_it_shows_and_the_first_those_of
     assert len(each) > 20
 
 
+def test_a_page_draws_noise_by_no_seed_but_0_and_those_of_its_states(bench):
+    assert export._panel(contents_of(bench, seed=5))["seeds"].keys() == {0, 5}
+
+
 def test_states_that_a_page_does_not_compute_are_not_offered():
     shown = neutral("cat.jpg")
     assert export.offered(shown | {"noise": 3.0, "seed": 5, "where": 2})

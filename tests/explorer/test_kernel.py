@@ -11,6 +11,9 @@ import pytest
 from jupyter_client.manager import KernelManager
 from PIL import Image
 
+from kit import Perturbation
+from kit.explorer.replies import REPLY_BYTES
+
 VIEW = "application/vnd.jupyter.widget-view+json"
 MANAGER = "https://ssl.gstatic.com/colaboratory-static/widgets/manager.min.js"
 # What anywidget finds in Colab: a module that turns on the manager of widgets that are not Colab's own.
@@ -109,18 +112,15 @@ def test_a_cell_opens_a_comm_with_the_whole_state_and_shows_the_widget_first(ope
     assert "text/html" in shown[1]["data"]
 
 
-def test_a_page_that_is_loaded_again_is_sent_the_state_by_either_request(opened):
-    [(alone, _)] = opened.send({"method": "request_state"})
-    control = {
-        "kind": "comm_open",
-        "comm_id": "c",
-        "target_name": "jupyter.widget.control",
-    }
-    opened.send({}, **control)
-    [(together, _)] = opened.send({"method": "request_states"}, comm_id="c")
-    for state in (alone["state"], together["states"][opened.comm]["state"]):
-        photos = [row["name"] for row in state["_panel"]["photos"]]
-        assert photos == ["cat.jpg", "espresso.jpg"]
+def test_the_bars_follow_a_slider_with_the_pixels_beside_them(opened, classifier, cat):
+    hello, _ = opened.ask(kind="hello")
+    for brightness in (0.3, 1.6):
+        settings = hello["settings"] | {"brightness": brightness}
+        reply, [pixels, *_] = opened.ask(kind="settings", settings=settings)
+        expected = classifier.probabilities(cat, Perturbation(brightness=brightness))[0]
+        for bar in reply["bars"][:3]:
+            assert bar["value"] == pytest.approx(expected[bar["index"]], abs=1e-5)
+        assert len(pixels) >= REPLY_BYTES
 
 
 def test_bytes_that_the_page_sends_arrive(opened):

@@ -17,7 +17,7 @@ from traitlets.config import Config
 from kit import load_image
 from kit.explorer import explorer as explorers, note, shelf
 from kit.explorer.explorer import Explorer
-from kit.explorer.replies import LIVE_PIXELS, chips_of_path
+from kit.explorer.replies import LIVE_PIXELS, Replies, chips_of_path
 from kit.explorer.shelf import THUMBNAIL, Shelf, small_jpeg
 from kit.explorer.texts import answer_of, bars, verdict
 from kit.perturbation import noise_field
@@ -64,7 +64,7 @@ MALFORMED = [
         "Expected the photo out of",
     ),
     (
-        {"kind": "settings", "settings": {"scaling": {}}},
+        {"kind": "settings", "settings": {"scaling": "channels_swapped"}},
         [],
         "the fault of the step 'scaling' out of",
     ),
@@ -155,6 +155,11 @@ def test_noise_is_bounded_by_what_a_page_can_paint(shown):
     assert bytes(field) == noise_field(3, 3 * LIVE_PIXELS).tobytes()
 
 
+def test_the_kernel_says_its_milliseconds(look, monkeypatch):
+    monkeypatch.setattr("kit.explorer.replies.perf_counter", lambda: 2.0)
+    assert Replies().answer(look(), "a.1", 1.75)[0]["kernelMs"] == 250
+
+
 # -- chips and sliders
 
 
@@ -190,7 +195,7 @@ def test_what_a_person_has_changed_is_marked_and_nothing_that_follows(
 
 def test_names_are_unique_whatever_comes(cat):
     kept = Shelf()
-    given = [cat.name] * 3 + ["cat.jpg (2)", "cat.jpg"]
+    given = [cat.name] * 3 + ["cat.jpg (2)", "cat.jpg", shelf.CAMERA]
     received = [kept.add(load_image(cat.pixels, name=name)) for name in given]
     assert received == [
         "cat.jpg",
@@ -198,6 +203,7 @@ def test_names_are_unique_whatever_comes(cat):
         "cat.jpg (3)",
         "cat.jpg (2) (2)",
         "cat.jpg (4)",
+        "Camera (live) (2)",
     ]
     assert list(kept) == received
 

@@ -98,20 +98,26 @@ def test_a_temperature_gives_every_bar_a_calibrated_one(look, classifier):
 
 def test_the_answer_can_be_none_of_these(fashion, clothes, novelty):
     digit = load_image(outliers("digits")[0], name="digit")
-    told = []
     knowing = novelty.attached()
-    for photo, classifier in (
-        (digit, knowing),
-        (clothes[1000], knowing),
-        (digit, fashion),
-    ):
-        shown = Bench.of(classifier).look(Entry(photo), state_of(neutral(photo.name)))
-        told.append((shown.novel, said_of(shown), classifier.class_names[shown.top]))
-    assert [novel for novel, *_ in told] == [True, False, None]
-    assert len(texts.bars(shown)) == 10, "up to ten classes have a row each"
+    views = [
+        Bench.of(classifier).look(Entry(photo), state_of(neutral(photo.name)))
+        for photo, classifier in (
+            (digit, knowing),
+            (clothes[1038], knowing),
+            (digit, fashion),
+        )
+    ]
+    assert [view.novel for view in views] == [True, False, None]
+    assert len(texts.bars(views[2])) == 10, "up to ten classes have a row each"
+    foreign, shirt, _ = views
+    likeliest = fashion.class_names[foreign.top]
     unlike = "None of these. Unlike the training images. Likeliest: "
-    assert told[0][1].startswith(f"{unlike}{told[0][2]}, ")
-    assert told[1][1].startswith(f"{told[1][2]}, ")
+    assert said_of(foreign).startswith(f"{unlike}{likeliest}, ")
+    assert said_of(shirt).startswith("T-shirt/top, ")
+    names = [texts.answer_name(view) for view in (foreign, shirt)]
+    assert names == ["none of these", "T-shirt/top"]
+    # A label is one of the classes, so it is not what was predicted.
+    assert replace(foreign, label=foreign.top).wrong
 
 
 def test_only_a_preprocessing_that_the_file_states_is_called_as_in_training(

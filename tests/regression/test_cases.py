@@ -100,7 +100,9 @@ def test_everything_of_a_case_is_in_its_file(tmp_path, classifier, four):
     np.testing.assert_array_equal(
         folders.photo_of(tmp_path, case).pixels, four[0].pixels
     )
-    own = folders.read_case(kit.pin(tmp_path, classifier, four[0], preprocessing=right))
+    own = folders.read_case(
+        kit.pin(tmp_path, classifier, four[0], ("espresso",), preprocessing=right)
+    )
     assert own.preprocessing is None, "the classifier's own, whatever that will be"
     assert own.observed.preprocessing == right
     for each in (case, own, made()):
@@ -138,6 +140,7 @@ NO_CASES = [
         changed(observed={"probabilities": [[-1, "cat", 1]]}),
         "index of a class as a whole number .*, received -1",
     ),
+    (changed(observed={"probabilities": [[0, "cat", 2]]}), "a probability within 0..1"),
     (changed(perturbation={"brightnes": 1}), "did you mean 'brightness'"),
     ('{"format": "kit.case/1"}', "a whole case, received one without 'observed'"),
     ("[]", "a JSON object"),
@@ -315,10 +318,10 @@ def test_a_file_that_is_no_small_file_is_not_read(tmp_path):
         folders.read_case(tmp_path / "large.json")
     with pytest.raises(ValueError, match="received no file"):
         folders.read_case(tmp_path)
-    (tmp_path / "marked.json").write_bytes(b"\xef\xbb\xbf" + made().to_json().encode())
-    assert folders.read_case(tmp_path / "marked.json") == made(name="marked"), (
-        "as editors of Windows save it"
-    )
+    # As editors of Windows save it, and as large as may be.
+    content = b"\xef\xbb\xbf" + made().to_json().encode()
+    (tmp_path / "marked.json").write_bytes(content.ljust(1 << 20))
+    assert folders.read_case(tmp_path / "marked.json") == made(name="marked")
 
 
 def test_cases_are_the_json_files_of_a_folder_that_are_not_hidden(tmp_path):

@@ -12,9 +12,7 @@ from kit.regression import cases as folders
 from kit.regression.cases import Observed
 from kit.regression.checking import CasesMovedError, Checked, CheckedCases
 
-
-def moved(folder, classifier, **options):
-    return kit.check_cases(folder, classifier, **options)
+moved = kit.check_cases
 
 
 def steps(result):
@@ -181,7 +179,8 @@ def test_another_network_is_told_by_its_weights_where_they_come_from_files(
     rows = [each.probabilities(clothes[:50]) for each in (fashion, other)]
     photo = clothes[int(np.abs(rows[0] - rows[1]).max(axis=1).argmax())]
     kit.pin(tmp_path / "files", fashion, photo)
-    assert steps(moved(tmp_path / "files", other)) == {"weights"}
+    (one,) = moved(tmp_path / "files", other).moved
+    assert (one.step, one.message) == ("weights", "the model file differs")
     scaled = other.using(other.preprocessing.replace(scaling="-1..1"))
     (one,) = moved(tmp_path / "files", scaled).moved
     assert (one.step, one.message.endswith("the model file differs, too")) == (
@@ -423,17 +422,20 @@ def test_red_is_one_paragraph_of_five_cases_at_most(boot, inverted):
 
 
 XML = """\
-<testsuite name="a&quot;&lt;b&gt;?&amp;" tests="2" failures="1">\
+<testsuite name="a&quot;&lt;b&gt;?&amp;" tests="3" failures="2">\
 <testcase classname="cases" name="a&quot;&lt;b&gt;?&amp;">\
 <failure message="CHANGED: was class 0 0.900, is class 1 0.568; a probability changed by 0.300;\
- a&quot;&lt;b&gt;?&amp;" /></testcase><testcase classname="cases" name="c" /></testsuite>
+ a&quot;&lt;b&gt;?&amp;" /></testcase><testcase classname="cases" name="c" />\
+<testcase classname="cases" name="d"><failure message="CANNOT BE RUN: torn" /></testcase></testsuite>
 """
 
 
 def test_a_server_gets_xml_that_can_be_read_whatever_names_hold():
     strange = 'a"<b>\x07&'
+    torn = Checked("d", "unusable", message="torn")
     result = CheckedCases(
-        strange, (red(strange, message=strange), Checked("c", "holds", case(1.0)))
+        strange,
+        (red(strange, message=strange), Checked("c", "holds", case(1.0)), torn),
     )
     assert result.junit() == XML
     assert "<b>" not in result._repr_html_()

@@ -12,10 +12,6 @@ from tests.networks import GREY, imported_keras
 TRUTH = np.array(samples.labels("fashion_mnist"))
 
 
-def right(classifier, photos, truth):
-    return float((classifier.probabilities(photos).argmax(axis=1) == truth).mean())
-
-
 @pytest.fixture(scope="module")
 def few(clothes):
     return clothes[:16]
@@ -79,14 +75,12 @@ def test_the_given_classifier_stays_as_it_is(small, few):
     )
 
 
-def test_it_harms_on_one_class_and_warns(fashion, clothes):
+def test_it_warns_of_one_class_by_what_was_predicted_before(fashion, clothes):
     boots = [clothes[place] for place in np.flatnonzero(TRUTH == 9)[:32]]
-    adapted = adapt(fashion, boots)
-    assert right(fashion, boots, 9) > 0.9
-    assert right(adapted, boots, 9) < 0.5
-    assert "32 images" in adapted.notes[0]
-    assert adapted.notes[1].startswith("warning: 29 of 32 images were predicted as")
-    assert "Ankle boot" in adapted.notes[1]
+    _, warning = adapt(fashion, boots).notes
+    assert warning.startswith(
+        "warning: 29 of 32 images were predicted as Ankle boot before"
+    )
 
 
 def test_remarks_count_pictures_classes_and_answers():

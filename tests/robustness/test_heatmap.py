@@ -49,7 +49,10 @@ def model(head):
     keras = networks.imported_keras()
     layers = keras.layers
     made = networks.stacked(
-        (28, 28, 1), layers.Conv2D(2, 1), *head(layers), layers.Softmax()
+        (28, 28, 1),
+        layers.Conv2D(2, 1, strides=(1, 2)),
+        *head(layers),
+        layers.Softmax(),
     )
     made.set_weights(
         [
@@ -73,8 +76,13 @@ HEADS = {
     ],
     "flatten": lambda layers: [layers.Flatten(), layers.Dense(2)],
     "largest": lambda layers: [layers.GlobalMaxPooling2D(), layers.Dense(2)],
+    "whole": lambda layers: [
+        layers.AveragePooling2D((28, 14)),
+        layers.Flatten(),
+        layers.Dense(2),
+    ],
     "part": lambda layers: [
-        layers.AveragePooling2D((28, 27)),
+        layers.AveragePooling2D((28, 13)),
         layers.Flatten(),
         layers.Dense(2),
     ],

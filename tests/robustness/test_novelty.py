@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 from scipy.stats import binom
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
@@ -31,20 +32,6 @@ def test_foreign_images_score_higher_than_clothes(novelty, ordinary, name):
     truth = np.repeat([0, 1], [len(ordinary), len(scores)])
     assert roc_auc_score(truth, np.concatenate([ordinary, scores])) >= 0.97
     assert (scores > novelty.threshold).mean() >= 0.85
-
-
-def test_other_clothes_lie_above_the_threshold_as_often_as_stated(novelty, ordinary):
-    # The share above the threshold varies with the 1,000 held-back images and with the 1,000 others.
-    assert (ordinary > novelty.threshold).mean() < 0.05 + 3.3 * np.sqrt(
-        0.05 * 0.95 * 2 / 1000
-    )
-
-
-def test_clothes_that_were_altered_a_little_are_hardly_more_novel(novelty, others):
-    photos = kit.Perturbation(brightness=0.8, noise=3).apply_to_all(others[:400])
-    assert (novelty.scores(photos) > novelty.threshold).mean() < 0.05 + 3.3 * np.sqrt(
-        0.05 * 0.95 * (1 / 400 + 1 / 1000)
-    )
 
 
 def test_the_score_is_the_mean_distance_to_the_nearest_training_images(
@@ -154,9 +141,14 @@ def test_of_many_channels_forty_numbers_are_kept_and_of_images_thumbnails_on_req
         [one.distance for one in found.neighbours], np.sort(expected), atol=0.05
     )
     assert found.agreeing == 1
-    said = "1 of the 6 nearest training images are predicted as this class"
+    said = "the same is predicted for 1 of the 6 nearest training images"
     assert f"{said}: doubt this prediction" in found.text()
-    assert (found.thumbnails.shape, found.html().count("<img ")) == ((6, 48, 48, 3), 6)
+    assert found.html().count("<img ") == 6
+    middles = [
+        ImageOps.fit(Image.fromarray(photos[place].pixels), (48, 48))
+        for place in expected.argsort()
+    ]
+    np.testing.assert_array_equal(found.thumbnails, np.stack(middles))
     with pytest.raises(
         ValueError, match=r"knows its training images; use with_reference"
     ):
@@ -168,9 +160,8 @@ def test_of_many_channels_forty_numbers_are_kept_and_of_images_thumbnails_on_req
 
 # A dog called a waiter: https://github.com/OlafenwaMoses/IdenProf/issues/3
 # No leaf, and yet a disease: https://github.com/keras-team/keras/issues/13224
-@pytest.mark.parametrize("name", ["digits", "noise"])
-def test_foreign_images_are_named_as_the_cause(novelty, name):
-    carrying, foreign = novelty.attached(), list(outliers(name))[:4]
+def test_foreign_images_are_named_as_the_cause(novelty):
+    carrying, foreign = novelty.attached(), list(outliers("digits"))[:4]
     assert kit.diagnose(carrying, foreign).best.cause == "out_of_distribution"
     finding = out_of_distribution(carrying, foreign[0])
     assert finding.evidence[1].value == finding.evidence[1].threshold == 1

@@ -8,7 +8,7 @@ from scipy.spatial.distance import mahalanobis
 
 import kit
 from kit.classifier.first_layers import FirstLayers
-from kit.robustness.profile import Gaussian, Profile, distances
+from kit.robustness.profile import Gaussian, Profile, distances, split
 
 KNOWN = FirstLayers(b"", (2,), np.array([1.0, 0.0]), np.array([4.0, 1.0]), epsilon=0.0)
 
@@ -46,18 +46,18 @@ def test_a_profile_takes_the_place_of_moving_averages():
 
 def test_distance_is_mahalanobis_over_the_values_that_vary():
     random = np.random.default_rng(1)
-    one = random.normal(3, 2, 400)
-    # The second follows the first, the third never varies.
-    rows = np.stack([one, one + random.normal(0, 0.1, 400), np.ones(400)], axis=1)
+    one = 6.0 * (random.random(400) < 0.4)
+    # The second is three times the first, the third never varies.
+    rows = np.stack([one, 3 * one + random.normal(0, 0.3, 400), np.ones(400)], axis=1)
     found = Gaussian.of_rows(rows)
-    along, across = np.array([[5.0, 5.0, 1.0], [5.0, 1.0, 1.0]])
+    along, across = np.array([[5.0, 15.0, 1.0], [5.0, 3.0, 1.0]])
     expected = (
         mahalanobis(
             along[:2], rows[:, :2].mean(axis=0), np.linalg.inv(np.cov(rows[:, :2].T))
         )
         ** 2
     )
-    # Shrinking is slight with 400 images: 2 standard deviations along, 28 of the difference across.
+    # Shrinking is slight with 400 images: 0.9 standard deviations along, 28 of the difference across.
     assert found.distances(along[None])[0] == pytest.approx(expected / 2, rel=0.1)
     assert found.distances(across[None])[0] > 100 * found.distances(along[None])[0]
 
@@ -66,6 +66,8 @@ def test_contrast_counts_by_its_logarithm():
     random = np.random.default_rng(2)
     deviations = np.exp(random.normal(0, 0.2, 200))
     known = Profile.of(moments(random.normal(0, 1, 200), deviations), None, (1,))
+    # Rounding leaves less than nothing of a variance.
+    assert split(np.array([3.0, 8.9]), (1,))[2] == 0
     # Twice and half the usual contrast lie equally far from it.
     twice, half, usual = known.distances(moments([0, 0, 0], [2, 0.5, 1]), None)
     assert twice == pytest.approx(half, rel=0.15)
@@ -90,24 +92,6 @@ def test_pictures_that_were_left_out_lie_as_far_off_as_others_of_their_kind(
     evaluator, hundred
 ):
     assert 0.8 < (away(evaluator, hundred) <= evaluator.profile.limit).mean() < 0.98
-
-
-def test_a_picture_on_its_side_lies_farther_off_where_single_channels_do_not_tell(
-    evaluator, hundred
-):
-    better = away(evaluator, hundred) < away(evaluator, hundred, layout="transposed")
-    upright, aside = (
-        evaluator.moments(
-            hundred, evaluator.predictor.preprocessing.replace(layout=layout)
-        )
-        for layout in ("channels_last", "transposed")
-    )
-    layers = evaluator.first_layers
-    alone = distances(upright, layers).mean(axis=1) < distances(aside, layers).mean(
-        axis=1
-    )
-    assert better.mean() > 0.85
-    assert alone.mean() < 0.7
 
 
 def test_a_picture_that_is_scaled_to_nothing_lies_far_off(evaluator, hundred):

@@ -109,31 +109,6 @@ def test_the_two_properties_that_were_altered_and_no_others_are_named(
     assert found == [quantities] * 2
 
 
-def grey(photos):
-    return [
-        kit.Photo.from_array(np.ascontiguousarray(photo.pixels[..., 0]))
-        for photo in photos
-    ]
-
-
-def test_dark_and_noisy_grey_pictures_are_called_that_and_how_much():
-    every = found_in(grey(altered(300, brightness=0.55, noise=14, seed=3)))
-    found = {
-        name: one.explanation for name, one in every.items() if one.verdict == "shifted"
-    }
-    assert [found[name].alteration for name in ("noise", "brightness")] == [
-        "grainy",
-        "darker",
-    ]
-    assert len(found) == 2
-    assert found["brightness"].strength == pytest.approx(0.55, rel=0.1)
-    assert found["noise"].strength == pytest.approx(14, rel=0.2)
-    assert {
-        every[name].verdict
-        for name in ("contrast", "blocking", "shadows", "highlights")
-    } == {"follows"}
-
-
 def column(quantity):
     """Where a quantity lies in a movement."""
     return list(QUANTITIES).index(quantity)
@@ -172,6 +147,9 @@ def test_what_an_alteration_is_about_or_known_by_speaks_for_it():
         assert (path.along(movement), path.along(-movement)) == (speaks, False)
         assert (path.opposite, opposite.opposite) == (False, True)
         assert opposite.along(-movement) == speaks
+    # Whether or not they cancel.
+    pair = NearestPaths((path, opposite), (4, 4), distance=0, moved=0 * movement)
+    np.testing.assert_array_equal(pair.size, 2 * np.abs(path.moved[4]))
     # Judged at the strongest that was measured: as far again, 2 and 3 and 1 would be -1.
     path, _ = paths_of("noisy", "noise", [2, 3, 1])
     assert path.along(path.corners[1])
@@ -261,10 +239,19 @@ def test_the_answers_of_the_classifier_are_those_that_it_gives():
         kit.Perturbation(brightness=cause.strength).apply(photo) for photo in training
     ]
     assert cause.changed == (answers(training) != answers(dimmed)).mean()
+    unknown = CLASSIFIER.using(CLASSIFIER.preprocessing)
+    unknown.preprocessing = None
+    assert kit.shift(training, CLOTHES[:20], classifier=unknown).answers is None
 
 
 def explained(name, strength, *, opposite=False):
     return Explanation(name, opposite, strength)
+
+
+def test_what_is_as_strong_as_the_strongest_that_was_tried_says_so():
+    strengths = ("noisy", 24), ("noisy", 25), ("darker", 0.4), ("darker", 0.3)
+    strongest = [explained(*each).strongest for each in strengths]
+    assert strongest == [False, True, False, True]
 
 
 def test_images_are_altered_as_strongly_as_the_shift_or_brought_back():
@@ -347,14 +334,19 @@ def test_a_file_that_knows_how_its_training_images_are_predicted_tells_other_cla
 ):
     statistics, _ = known
     carrying = CLASSIFIER.reference.with_arrays("properties", statistics.arrays())
-    found = kit.shift(CLASSIFIER.with_reference(carrying), of_class(0, 5))
+    knowing = CLASSIFIER.with_reference(carrying)
+    found = kit.shift(knowing, of_class(0, 5))
     assert (found.verdict, found.shifted) == ("other_classes", ())
+    # What it predicted of them is not what another one does.
+    assert kit.shift(knowing, CLOTHES[:20], classifier=CLASSIFIER).answers is None
 
 
 def test_answers_that_an_alteration_changes_follow(known):
     shifted, answers, notes = printable(known, altered(contrast=0.5))
     assert (shifted, answers.verdict, notes) == ({"contrast"}, "follows", ())
     assert answers.distance > 0.4
+    shifted, answers, notes = printable(known, altered())
+    assert (shifted, answers.verdict, notes) == (set(), "unchanged", ())
 
 
 def test_where_no_photo_is_predicted_as_training_is_no_alteration_is_named(known):

@@ -1,4 +1,4 @@
-"""Sweeps: rows against `Classifier.probabilities`, flips against a scan, and what killing one costs."""
+"""Sweeps: rows against `Classifier.predict`, flips against a scan, and what killing one costs."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -13,12 +13,7 @@ from kit.perturbation import Perturbation
 from kit.robustness import flip, sweeps
 from kit.robustness.sweeps import Sweep, unread
 
-BRIGHTNESS = (0.2, 1.0, 2.5)
-NOISE = (0, 30)
-
-
-def swept(*arguments, **settings):
-    return kit.sweep(*arguments, **settings)
+swept = kit.sweep
 
 
 def same(one, other):
@@ -55,27 +50,6 @@ class Backwards:
 
 
 # Rows
-
-
-def test_rows_are_what_the_classifier_says_about_each_image_and_perturbation(
-    classifier, photos, labels
-):
-    grid = swept(
-        classifier,
-        photos[:3],
-        {"brightness": BRIGHTNESS, "noise": NOISE},
-        labels=labels[:3],
-    )
-    assert len(grid) == 3 * 3 * 2
-    for row in range(len(grid)):
-        change = Perturbation(brightness=BRIGHTNESS[row // 2 % 3], noise=NOISE[row % 2])
-        assert grid.perturbations[row % 6] == change
-        answer = classifier.probabilities(photos[row // 6], change)[0]
-        assert grid.tops[row] == answer.argmax()
-        assert grid.confidences[row] == answer.max()
-        assert grid.labels[row // 6] == labels[row // 6]
-    assert grid.photos[0] == photos[0].name
-    assert not grid.errors
 
 
 def test_rows_of_many_blocks_belong_to_their_picture_perturbation_and_label(fashion):
@@ -232,21 +206,6 @@ def test_what_has_not_begun_is_cancelled_when_the_caller_stops():
     with pytest.raises(KeyboardInterrupt):
         list(sweeps.run_tasks(str, enumerate("abcd"), Idle()))
     assert [future.cancelled() for future in futures] == [True] * 3
-
-
-def test_an_interrupted_sweep_returns_the_rows_that_it_has(fashion, folder):
-    def stop(_line):
-        raise KeyboardInterrupt
-
-    grid = {"noise": np.linspace(0, 60, 90)}
-    found, whole = (
-        kit.sweep(fashion, folder, grid, progress=stop),
-        swept(fashion, folder, grid),
-    )
-    done = [place for place in range(len(found)) if place not in found.errors]
-    assert 0 < len(done) < len(found)
-    assert found.tops[done].tolist() == whole.tops[done].tolist()
-    assert set(found.errors.values()) == {"stopped before it"}
 
 
 def test_what_a_sweep_is_missing_is_taken_up_again_and_nothing_else(

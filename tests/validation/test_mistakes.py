@@ -1,6 +1,7 @@
 """Mistakes on labelled images: beside scikit-learn and cleanlab, with planted labels and planted slices."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,13 @@ def test_counts_and_order_are_those_of_the_probabilities(
         (label, predicted)
     ] * count
     assert first.picture.open() == clothes[order[0]]
-    assert f"The surest mistakes: 12 of {len(wrong)}" in repr(result)
+    lines = repr(result).splitlines()
+    shown = lines.index(f"The surest mistakes: 12 of {len(wrong)}") + 2
+    assert lines[shown].startswith(f"{first.name} ")
+    measures = result.measures.copy()
+    measures[wrong, MEASURED.index("noise")] += 99
+    (failing,) = replace(result, measures=measures).slices
+    assert (failing.words, failing.wrong, failing.others) == ("noisy", 1, 0)
     head, *rows = result.table().text().splitlines()
     assert head.startswith("label / predicted")
     counts = [

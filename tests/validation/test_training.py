@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from kit import samples
-from kit.images import Photo
 from kit.preprocessing import Preprocessing
-from kit.robustness.augmentation import Augmentation
 from kit.validation.training import _compiled_around, small_network, train
 from tests.networks import imported_keras, small, stacked
 
@@ -118,16 +116,3 @@ def test_what_does_not_fit_is_refused_before_training(change, message):
     } | change
     with pytest.raises(ValueError, match=message):
         train(np.zeros((3, 28, 28), np.uint8), **settings)
-
-
-def test_pictures_of_several_sizes_cannot_be_augmented():
-    photos = [Photo.from_array(np.zeros((side, 28), np.uint8)) for side in (28, 30)]
-    with pytest.raises(ValueError, match="must have the same shape"):
-        train(
-            photos,
-            [0, 1],
-            GREY,
-            NAMES,
-            epochs=1,
-            augment=Augmentation(noise=5),
-        )
