@@ -90,11 +90,9 @@ def turned_back(buffer: Buffer, degrees: int, stretch: float) -> Buffer:
     It was turned while it was higher than now by this factor, of its width.
     """
     angle = np.radians(degrees)
-    across = np.sin(angle)
     matrix = np.eye(3)
-    matrix[:2, :2] = np.cos(angle) * np.eye(2)
-    matrix[0, 1] = -across / stretch
-    matrix[1, 0] = across * stretch
+    matrix[:2, :2] *= np.cos(angle)
+    matrix[[0, 1], [1, 0]] = np.sin(angle) * np.array([-1 / stretch, stretch])
     centre = (np.array(buffer.image.shape) - 1) / 2
     image = scipy.ndimage.affine_transform(
         buffer.image, matrix, centre - matrix @ centre, order=1, cval=np.nan

@@ -41,7 +41,7 @@ ROUGH_LEVELS = 3.0
 # Of the range of values, from which on a step between neighbouring levels is a jump.
 JUMP_SHARE = 0.5
 # Of all pixels, which are at least not cut off, so that they tell a line.
-LEAST_WHOLE_SHARE = 0.25
+LEAST_WHOLE_SHARE = 0.05
 # To which colours of fewer bits, such as RGB565, are rounded at most.
 FEW_LEVELS = 64
 # Up to which they are listed.
@@ -182,17 +182,16 @@ def _curved(levels: Float64, values: Float64, channels: str) -> Colours:
             words += f": {', '.join(map(short, np.unique(values)))},"
         return curve._replace(words=words)
     ends = [
-        short(end)
+        end
         for end in (values.min(), values.max())
         if np.ptp(levels[values == end]) >= CUT_OFF_LEVELS
     ]
-    if ends:
-        is_whole = np.all((values > values.min()) & (values < values.max()), axis=1)
-        # Where too few are left, they tell no line.
-        if is_whole.mean() >= LEAST_WHOLE_SHARE:
-            line = _fitted_line(levels[is_whole], values[is_whole])
-            curve = curve._replace(line=line)
-        return curve._replace(words=f"cut off at {' and '.join(ends)}")
+    is_whole = ~np.isin(values, ends).any(axis=1)
+    if ends and is_whole.mean() >= LEAST_WHOLE_SHARE:
+        line = _fitted_line(levels[is_whole], values[is_whole])
+        if line.levels_off <= ROUGH_LEVELS:
+            words = f"cut off at {' and '.join(map(short, ends))}"
+            return curve._replace(line=line, words=words)
     words = "a curve, such as gamma, contrast or equalisation,"
     if np.abs(rises).max() > JUMP_SHARE * np.ptp(values):
         words = "a jump, as where bytes wrap around,"

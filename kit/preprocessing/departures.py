@@ -66,16 +66,14 @@ def local_correlation(first: Float64, second: Float64) -> float:
     0 to 1, the correlation of both beside their local means.
     """
     side = max(3, min(first.shape) // PLACES_PER_SIDE)
-    details: list[Float64] = []
+    product = 1.0
+    spread = 1.0
     for image in (first, second):
         soft = scipy.ndimage.gaussian_filter(image, DETAIL_PIXELS)
-        details.append(soft - scipy.ndimage.uniform_filter(soft, side))
-    products, first_squares, second_squares = (
-        scipy.ndimage.uniform_filter(product, side)
-        for product in (details[0] * details[1], details[0] ** 2, details[1] ** 2)
-    )
-    spreads = np.sqrt(first_squares.clip(0) * second_squares.clip(0))
-    return float(abs(products.sum()) / (spreads.sum() + _TINY))
+        detail = soft - scipy.ndimage.uniform_filter(soft, side)
+        product = product * detail
+        spread = spread * np.sqrt(scipy.ndimage.uniform_filter(detail**2, side).clip(0))
+    return float(abs(np.sum(product)) / (np.sum(spread) + _TINY))
 
 
 def flat_places(image: Float64) -> Array:

@@ -143,8 +143,14 @@ def fitted(expected: Pipeline, window: Window, sample: Probe) -> View:
     if as_expected.unexplained_share <= _share_of(SAME_LEVELS, photo):
         return as_expected
 
+    cut = window.round()
+    if np.array_equal(np.diff(cut)[:, 0], size):
+        window = cut
+
     def distance(fit: Pipeline) -> float:
-        return pixels_apart(window, window_of(fit, photo), size)
+        # Those that differ by rounding come in their order, the expected one first.
+        apart = pixels_apart(window, window_of(fit, photo), size)
+        return max(apart, ROUNDED_PIXELS)
 
     near = [fit for fit in sorted(fits, key=distance) if distance(fit) <= NEAR_PIXELS]
     views: list[View] = []
@@ -154,15 +160,14 @@ def fitted(expected: Pipeline, window: Window, sample: Probe) -> View:
             return views[0]
     of_window = _with_best_filter(_judged(View(fits[0], window), sample), sample)
     name = of_window.pipeline.filter
-    parts = [View(fit.replace(filter=name)) for fit in near]
-    cut = window.round()
-    if np.array_equal(np.diff(cut)[:, 0], size):
-        parts.append(View(fits[0], cut))
-    views += [*(_judged(part, sample) for part in parts), of_window]
+    views += [_judged(View(fit.replace(filter=name)), sample) for fit in near]
+    views.append(of_window)
     view = _with_best_filter(first_as_good(views), sample)
-    for fit in near[:1]:
-        if view.window is not None and differs_by_rounded_sides(fit, photo, window):
-            view = view._replace(pipeline=fit.replace(filter=view.pipeline.filter))
+    usual = (near or fits)[0].replace(filter=view.pipeline.filter)
+    is_usual = view.window is None and view.pipeline == usual
+    is_exact = view.unexplained_share <= _share_of(SAME_LEVELS, photo)
+    if not (is_usual or is_exact) and differs_by_rounded_sides(usual, photo, window):
+        return View(usual, window)
     return _with_thumbnail(view, sample)
 
 

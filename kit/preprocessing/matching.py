@@ -87,7 +87,8 @@ _DECODING_CHANGES: tuple[Changes, ...] = (
     *({"matte": matte} for matte in MATTES),
 )
 _COLOUR_STEPS = {"channels", "scaling"}
-_RGB_MODES = {"RGB", "RGBA", "L", "LA", "1"}
+# Of Pillow, whose values are those of RGB, or no whole numbers.
+_UNCHANGED_MODES = {"RGB", "RGBA", "L", "LA", "1", "F"}
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ def _sources(expected: Pipeline, photo: Photo, *, decoded: bool) -> list[_Source
     sources = [_Source(photo.decoded(entry.decoding), entry) for entry in pipelines]
     if photo.file and len(changes) > 1:
         image, _ = first_frame(photo.file, photo.name, [])
-        if image.mode not in _RGB_MODES:
+        if image.mode not in _UNCHANGED_MODES:
             values = np.atleast_3d(np.asarray(image).astype(np.uint8))
             raw = Photo.from_array(values[..., : 3 if values.shape[2] > 2 else 1])
             words = f"file: its {image.mode} values converted to RGB here, not there"
@@ -207,17 +208,16 @@ def _placed(source: _Source, buffer: Buffer) -> _Origin:
 
 def _likeliest_origin(sources: Sequence[_Source], result: Float64) -> _Origin:
     """Return how a result comes from a photo: whole or in part, upright, turned or scrambled."""
-    undoubted_share = UNDOUBTED_UNEXPLAINED_SHARE
     origins: list[_Origin] = []
     for buffer in buffers(result):
         origins += [_placed(source, buffer) for source in sources]
         least_share = min(origin.placed.unexplained_share for origin in origins)
-        if least_share <= undoubted_share or np.isnan(result).any():
+        if least_share <= UNDOUBTED_UNEXPLAINED_SHARE or np.isnan(result).any():
             break
-    undoubted_share *= UNEXPLAINED_RATIO
     best = min(origins, key=BY_UNEXPLAINED_SHARE)
     refined = best.content.refined(best.source.photo, best.placed.window)
-    if refined.unexplained_share <= undoubted_share:
+    limit = UNEXPLAINED_RATIO * UNDOUBTED_UNEXPLAINED_SHARE
+    if refined.unexplained_share <= limit:
         return best._replace(placed=refined)
     origins += [
         origin._replace(placed=origin.content.anywhere(origin.source.photo))
@@ -225,7 +225,8 @@ def _likeliest_origin(sources: Sequence[_Source], result: Float64) -> _Origin:
         if origin.source is sources[0] and len(origin.buffer.orders) <= 1
     ]
     best = min(origins, key=BY_UNEXPLAINED_SHARE)
-    if best.placed.unexplained_share <= undoubted_share or np.isnan(result).any():
+    is_related = best.placed.unexplained_share <= UNRELATED_UNEXPLAINED_SHARE
+    if is_related or np.isnan(result).any():
         return best
     return min(best, _turned(origins[0]), key=BY_UNEXPLAINED_SHARE)
 
