@@ -183,9 +183,9 @@ def _read(
 def _scales_by_image(
     expected: Pipeline, function: Function, given_as: str, photo: Photo
 ) -> bool:
-    """Whether a function scales a darker image of another tint otherwise."""
+    """Whether a function scales a darker image otherwise."""
     # Both without the file, which may be decoded otherwise.
-    copies = [Photo(photo.pixels), Photo(photo.pixels // np.array([2, 2, 3], np.uint8))]
+    copies = [Photo(photo.pixels), Photo(photo.pixels // np.uint8(2))]
     calls = [call(function, copy, given_as, expected) for copy in copies]
     readings = [
         match(expected, [sample], decoded=True)
@@ -255,8 +255,7 @@ def compared(
     )
     causes: list[Difference] = []
     notes = [_FILE_NOTE]
-    is_function = not called.given_as.startswith(TENSOR)
-    if not is_function:
+    if called.given_as.startswith(TENSOR):
         notes = [f"it is {called.given_as}, made of the file, so decoding is compared"]
     if called.given_as in ARRAYS:
         notes = [_PIXELS_NOTE]
@@ -273,11 +272,10 @@ def compared(
             notes.append(
                 f"{subject} reproduces the result{remainder if levels >= 0.005 else ''}"
             )
-            is_known = reading.pipeline.scaling in (
-                expected.scaling,
-                *SCALINGS.values(),
-            )
-            if not (is_known or is_function) and len(reading.called) == 1:
+            scaling = reading.pipeline.scaling
+            is_fitted = len(scaling) == 1 and scaling not in SCALINGS.values()
+            is_other = scaling != expected.scaling
+            if is_fitted and is_other and len(reading.called) == 1:
                 notes.append(_ONE_PHOTO_NOTE)
     return Comparison.on(
         causes,

@@ -331,6 +331,8 @@ def _read_origin(expected: Pipeline, sample: Probe, origin: _Origin) -> Reading:
     if not colours.words and levels_off > DECODER_LEVELS:
         smooth = pixels_of(view, probe, averaged=AVERAGED_PIXELS)
         colours = smoothed_colours_of(usual, colours, smooth.levels, smooth.values)
+    # Of the spread of the result, whatever becomes of colours.
+    least_share = min(unexplained_share(levels, values), colours.unexplained_share)
     pipeline = view.pipeline
     if buffer.resampled:
         # To turn an image back is a filter, too.
@@ -338,7 +340,7 @@ def _read_origin(expected: Pipeline, sample: Probe, origin: _Origin) -> Reading:
     unexplained = _placement_words(origin, view)
     if buffer.orders and pipeline.size != expected.size:
         pipeline = usual
-    elif unexplained_share(levels, values) > UNRELATED_UNEXPLAINED_SHARE:
+    elif least_share > UNRELATED_UNEXPLAINED_SHARE:
         return _following(expected.replace(size=pipeline.size), pipeline, sample)
     elif colours.words:
         usual_words = {"channels": expected.channels, "cast": "none"}
