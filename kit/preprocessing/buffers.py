@@ -58,18 +58,17 @@ def _in_memory(image: Float64, values: Float64) -> Iterator[tuple[str, Float64]]
         if row_values == image[0].size:
             continue
         rows = np.resize(values, (values.size // row_values, row_values))
-        # Without what fills up each row behind its last pixel, and without opacity.
+        # Without what fills up each row behind its last pixel.
         whole = rows[:, : row_values // pixel_values * pixel_values]
         pixels = whole.reshape(len(rows), -1, pixel_values)
-        if pixel_values == 4:
-            pixels = pixels[..., np.ptp(pixels, axis=(0, 1)) > 0]
         if pixels.shape[1] >= width:
             # As large as it should be, as far as there are rows.
             pixels = pixels[:height, :width]
-            missing = height - len(pixels)
-            pixels = np.pad(
-                pixels, ((0, missing), (0, 0), (0, 0)), constant_values=np.nan
-            )
+        if pixel_values == 4:
+            # Opacity is the same everywhere, mostly.
+            pixels = pixels[..., np.ptp(pixels, axis=(0, 1)) > 0]
+        missing = height - len(pixels) if pixels.shape[1] == width else 0
+        pixels = np.pad(pixels, ((0, missing), (0, 0), (0, 0)), constant_values=np.nan)
         kind = KINDS_OF_PIXELS[pixel_values]
         yield f"rows of {row_values / pixel_values:g} {kind} pixels", pixels
 

@@ -46,7 +46,7 @@ LEAST_WHOLE_SHARE = 0.05
 FEW_LEVELS = 64
 # Up to which they are listed.
 FEW_VALUES = 6
-# Of the photo, which all become one value where values are cut off; contrast makes one of fewer.
+# By which some are beyond the value that they become where values are cut off.
 CUT_OFF_LEVELS = 32
 # By which pixels are off that are something else.
 STRANGE_LEVELS = 25.0
@@ -181,17 +181,18 @@ def _curved(levels: Float64, values: Float64, channels: str) -> Colours:
         if count <= FEW_VALUES:
             words += f": {', '.join(map(short, np.unique(values)))},"
         return curve._replace(words=words)
-    ends = [
-        end
-        for end in (values.min(), values.max())
-        if np.ptp(levels[values == end]) >= CUT_OFF_LEVELS
-    ]
+    ends = values.min(), values.max()
     is_whole = ~np.isin(values, ends).any(axis=1)
-    if ends and is_whole.mean() >= LEAST_WHOLE_SHARE:
+    if is_whole.mean() >= LEAST_WHOLE_SHARE:
         line = _fitted_line(levels[is_whole], values[is_whole])
-        if line.levels_off <= ROUGH_LEVELS:
-            words = f"cut off at {' and '.join(map(short, ends))}"
-            return curve._replace(line=line, words=words)
+        levels_off = np.abs(levels - (values - line.offset) / line.slope)
+        names = [
+            short(end)
+            for end in ends
+            if levels_off[values == end].max() >= CUT_OFF_LEVELS
+        ]
+        if names and line.levels_off <= ROUGH_LEVELS:
+            return curve._replace(line=line, words=f"cut off at {' and '.join(names)}")
     words = "a curve, such as gamma, contrast or equalisation,"
     if np.abs(rises).max() > JUMP_SHARE * np.ptp(values):
         words = "a jump, as where bytes wrap around,"

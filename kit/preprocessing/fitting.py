@@ -159,6 +159,9 @@ def fitted(expected: Pipeline, window: Window, sample: Probe) -> View:
         if views[0].unexplained_share <= _share_of(DECODER_LEVELS, photo):
             return views[0]
     of_window = _with_best_filter(_judged(View(fits[0], window), sample), sample)
+    is_near = of_window.unexplained_share <= _share_of(DECODER_LEVELS, photo)
+    if window is cut and is_near:
+        return of_window
     name = of_window.pipeline.filter
     views += [_judged(View(fit.replace(filter=name)), sample) for fit in near]
     views.append(of_window)

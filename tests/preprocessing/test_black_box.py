@@ -367,22 +367,19 @@ def test_an_image_that_is_turned_by_some_degrees_is_named_before_a_crop_too():
     turned = Image.fromarray(resized(CAT.pixels)).rotate(12)
     (words,) = KERAS.compare(np.asarray(turned) / 127.5 - 1, CAT).differences
     assert words == "image: as it is here, turned by about 12 degrees to the left there"
-    turned = centre(np.asarray(Image.fromarray(CAT.pixels).rotate(-15)))[..., ::-1]
+    turned = centre(np.asarray(Image.fromarray(CAT.pixels).rotate(-15)))
     assert set(KERAS.compare(turned / 127.5 - 1, CAT).differences) == {
         "image: as it is here, turned by about 15 degrees to the right there",
         "fit: squash here, crop of 100 % there",
-        "channels: rgb here, bgr there",
     }
 
 
-def test_a_filter_is_named_only_where_it_leaves_no_fine_detail():
+def test_a_filter_of_no_table_is_said_to_be_near_to_another():
     here = KERAS.replace(filter="tf_bilinear")
     eight_taps = cv2.resize(CAT.pixels, (224, 224), interpolation=cv2.INTER_LANCZOS4)
-    (words,) = here.compare(eight_taps / 127.5 - 1, CAT).differences
-    assert (
-        words
-        == "filter: tf_bilinear here, another, a blur or sharpening there, cv2_cubic is nearest"
-    )
+    comparison = here.compare(eight_taps / 127.5 - 1, CAT)
+    assert comparison.differences == ("filter: tf_bilinear here, cv2_cubic there",)
+    assert "to within 0." in comparison.notes[-1]
 
 
 def wrapped(x):
@@ -682,15 +679,15 @@ def test_what_one_photo_hides_is_read_from_another():
     upper = [resized(CAT.pixels[:, 75:375]), resized(CAT.pixels[:200, :200])]
     tensors = [levels / np.float32(127.5) - 1 for levels in upper]
     reading = black_box.read(KERAS, tensors, [wide, tall])
-    assert "rows 0 to 200 of 300" in reading.unexplained["resize"]
+    assert "to 200 of 300 " in reading.unexplained["resize"]
 
 
 def test_a_file_that_is_read_as_if_it_were_rgb_is_named(tmp_path):
-    Image.fromarray(CAT.pixels).convert("CMYK").save(tmp_path / "photo.tif")
-    photo = load_image(tmp_path / "photo.tif")
-    raw = lambda path: resized(np.asarray(Image.open(path))[..., :3]) / 127.5 - 1
-    (words,) = KERAS.compare(raw, photo).differences
-    assert words == "file: its CMYK values converted to RGB here, not there"
+    Image.fromarray(CAT.pixels).quantize(64).save(tmp_path / "photo.png")
+    photo = load_image(tmp_path / "photo.png")
+    levels = np.dstack([np.asarray(Image.open(tmp_path / "photo.png"))] * 3)
+    differences = KERAS.compare(resized(levels, 0) / 127.5 - 1, photo).differences
+    assert "file: its P values converted to RGB here, not there" in differences
 
 
 def test_one_photo_does_not_tell_a_fixed_scaling_from_one_of_its_own():
