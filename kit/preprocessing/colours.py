@@ -204,8 +204,11 @@ def with_colours(expected: Pipeline, pipeline: Pipeline, colours: Colours) -> Pi
     line = colours.line
     channels = colours.channels or expected.channels
     pipeline = pipeline.replace(channels=channels, scaling=())
-    is_known = line is not None and line.levels_off <= STRANGE_LEVELS
-    if is_known and line.slope.size == pipeline.channel_count:
+    if (
+        line is not None
+        and line.levels_off <= STRANGE_LEVELS
+        and line.slope.size == pipeline.channel_count
+    ):
         return pipeline.replace(**_scaling_of_line(expected, line))
     return with_scaling(expected, pipeline)
 

@@ -194,7 +194,7 @@ class _Origin(NamedTuple):
     def unexplained_share(self) -> float:
         """Share of the spread that is unexplained, more for each thing that is unusual."""
         unusual = [*self.buffer.orders, *filter(None, [self.source.words])]
-        return self.placed.unexplained_share * UNEXPLAINED_RATIO ** len(unusual)
+        return self.placed.unexplained_share * float(UNEXPLAINED_RATIO ** len(unusual))
 
 
 def _placed(source: _Source, buffer: Buffer) -> _Origin:
@@ -270,7 +270,8 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
     """
     first = _match(expected, samples[0], decoded=decoded)
     others = [levels_apart(first.pipeline, [sample]) for sample in samples[1:]]
-    if _COLOUR_STEPS & {*first.unexplained} or max(others, default=0) <= DECODER_LEVELS:
+    is_decided = {"layout", *_COLOUR_STEPS} & {*first.unexplained}
+    if is_decided or max(others, default=0) <= DECODER_LEVELS:
         return first
     least_explained = samples[1 + int(np.argmax(others))]
     second = _match(expected, least_explained, decoded=decoded)
