@@ -236,7 +236,7 @@ def _faults_one_by_one(grounds: Grounds) -> _Faults:
     named: list[Finding] = []
     steps_fixed: set[str] = set()
     for _ in range(MOST_FAULTS):
-        scores = [
+        scores: Scores = [
             score for score in grounds.scores if score.candidate.step not in steps_fixed
         ]
         if "scaling" not in steps_fixed:

@@ -38,7 +38,7 @@ def departure_words(image: Float64, result: Float64) -> str:
     detail_share, (sharpness,) = _explained([_detail(image)], difference)
     if detail_share >= DETAILED_SHARE:
         if sharpness < 0:
-            return "for want of fine detail, as after a blur, JPEG compression or another filter"
+            return "for want of fine detail, as after a blur, a smaller size, JPEG or another filter"
         return "of more fine detail, as after sharpening, more local contrast or another filter"
     averaged = scipy.ndimage.uniform_filter(difference, AVERAGED_PIXELS)
     if np.std(averaged) <= GRAIN_SMOOTHED_SHARE * np.std(difference):

@@ -341,7 +341,7 @@ GRAIN = np.random.default_rng(0).normal(scale=12, size=(224, 224, 3))
 # What happens to the resized image, and what kind of difference that is.
 DEPARTURES = [
     (lambda x: x * (1 - 0.3 * (ROWS**2 + COLUMNS**2)), "which change slowly over the"),
-    (compressed, "for want of fine detail, as after a blur, JPEG compression"),
+    (compressed, "for want of fine detail, as after a blur, a smaller size, JPEG"),
     (lambda x: in_between(x, ImageFilter.GaussianBlur(1)), "for want of fine detail"),
     (lambda x: in_between(x, ImageFilter.SHARPEN), "of more fine detail"),
     (lambda x: x + GRAIN, "of fine grain, as from added noise"),
