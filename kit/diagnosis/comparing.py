@@ -23,7 +23,7 @@ from kit.diagnosis.class_order import known_orders
 from kit.diagnosis.search import difference
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.comparison import TURNS, pillow_words
+from kit.preprocessing.comparison import SCRAMBLED, TURNS, pillow_words
 from kit.preprocessing.faults import CATALOGUE
 from kit.preprocessing.pipeline import (
     PIPELINE,
@@ -91,8 +91,9 @@ class Compared(Result):
         Mean over images of the largest difference of a probability, 0..1.
     cause
         What differs, if it is proven: causes as `diagnose` names them, joined by "and"; else empty.
-    undone, left
-        What makes both agree, in words, and the share of the difference that is left then, 0..1.
+    reproduced_by, left
+        What makes both agree where it is done to the first, too, or to the classes of the second, in words,
+        and the share of the difference that is left then, 0..1.
     prepared
         What the second does otherwise when it prepares images, in words.
     movers
@@ -107,7 +108,7 @@ class Compared(Result):
     changed: int
     difference: float
     cause: str = ""
-    undone: str = ""
+    reproduced_by: str = ""
     left: float = 0.0
     prepared: str = ""
     movers: tuple[Mover, ...] = ()
@@ -123,10 +124,12 @@ class Compared(Result):
         else:
             close = "close, " if self.difference <= CLOSE_CHANGE else ""
             cause_words = f"{close}cause unknown"
-        undone = (
-            f", of which {self.undone} leaves {self.left:.0%}" if self.undone else ""
+        left = (
+            f", of which {self.reproduced_by} leaves {self.left:.0%}"
+            if self.reproduced_by
+            else ""
         )
-        return f"{changes}; {cause_words}. Probabilities change by {self.difference:.3f} on average{undone}."
+        return f"{changes}; {cause_words}. Probabilities change by {self.difference:.3f} on average{left}."
 
     def _report(self) -> Iterator[str | Result]:
         yield repr(self)
@@ -249,7 +252,7 @@ def compare(
         changed=int(before.changed(after).sum()),
         difference=float(changes.mean()),
         cause=_joined(cause.causes),
-        undone=cause.undone,
+        reproduced_by=cause.reproduced_by,
         left=cause.remaining,
         prepared=prepared,
         movers=_movers(before, after, changes, most_changed[:MOVERS_REPORTED]),
@@ -356,15 +359,15 @@ class _Cause:
     """
 
     causes: tuple[str, ...] = ()
-    undone: str = ""
+    reproduced_by: str = ""
     remaining: float = inf
 
     def with_head(self, words: str) -> "_Cause":
         """Return this and what undoes another head, if there are words for it."""
         if not words:
             return self
-        undone = _joined([words, self.undone])
-        return _Cause((_HEAD_CAUSE, *self.causes), undone, self.remaining)
+        reproduced_by = _joined([words, self.reproduced_by])
+        return _Cause((_HEAD_CAUSE, *self.causes), reproduced_by, self.remaining)
 
     @property
     def rank(self) -> float:
@@ -607,6 +610,7 @@ def _causes_in_outputs(
 _REVERSED = "with their channels reversed"
 _TURNS_AND_REVERSAL: Mapping[str, Callable[[Array], Array]] = {
     **TURNS,
+    **SCRAMBLED,
     # Where channels have means of their own, this is not what another order does that is scaled afterwards.
     _REVERSED: lambda x: x[..., ::-1],
 }

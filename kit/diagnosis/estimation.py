@@ -9,7 +9,7 @@ import numpy as np
 from kit._arrays import Array, Float64
 from kit.diagnosis.candidates import explained
 from kit.diagnosis.evidence import Grounds, Score, Scores
-from kit.diagnosis.sources import Vote
+from kit.diagnosis.sources import POSSIBLE_GAIN, Vote
 from kit.preprocessing.scaling import Scaling, scale, unscale
 
 FITTING_SQUARED_ERRORS = 9.0
@@ -39,6 +39,13 @@ AS_WELL_SHARE = 0.75
 
 ENOUGH_IMAGES = 4
 """Images that a fit needs to be more than possible."""
+
+UNLISTED_SCALINGS = tuple(
+    Scaling(255.0, mean, std)
+    for mean in (None, 0.15, 0.3, 0.45)
+    for std in (0.12, 0.2, 0.35, 0.6)
+)
+"""Between and beside those of the tables, since people take mean and std of their own images."""
 
 _CELLS_PER_TENSOR = 16
 _DARK_AND_BRIGHT_QUANTILES = 0.01, 0.99
@@ -97,27 +104,51 @@ class TensorLevels(NamedTuple):
         return level_errors**2 + contrast_errors**2, contrast_errors
 
 
-def estimated(grounds: Grounds, ranked: Scores) -> Score | None:
+def with_unlisted_scaling(grounds: Grounds, ranked: Scores) -> Scores:
+    """Put a scaling that no table has beside the known ones, or in their place, where it explains more.
+
+    It is fitted to a profile. Labels and averages are met by any scaling that comes near: of these a few are
+    tried, and where the best predicts otherwise than the known one, neither is the fix.
+    """
+    known = next((score for score in ranked if score.candidate.step == "scaling"), None)
+    if known is None:
+        return ranked
+    if grounds.evaluator.profile is not None:
+        fitted = _estimated(grounds, known, ranked[0])
+        others = [score for score in ranked if score.candidate.step != "scaling"]
+        if fitted is None:
+            return ranked
+        # The known scalings only come near to it.
+        return sorted([fitted, *others], key=lambda score: -score.gain)
+    judged_otherwise = grounds.probes or grounds.bundled
+    if known is not ranked[0] or known.gain < POSSIBLE_GAIN or judged_otherwise:
+        return ranked
+    in_use = grounds.in_use
+    rivals = (
+        grounds.score(explained("scaling", in_use.replace(scaling=scaling), in_use))
+        for scaling in UNLISTED_SCALINGS
+    )
+    rival = max(rivals, key=lambda score: score.gain)
+    if rival.gain > known.gain and grounds.changes_predictions(
+        known.preprocessing, rival.preprocessing, added_each_way=0
+    ):
+        return [replace(rival, variants=(known.preprocessing,)), *ranked]
+    return ranked
+
+
+def _estimated(grounds: Grounds, known: Score, best: Score) -> Score | None:
     """Fit ``(x / 255 - mean) / std`` where no known scaling gives the tensors level and contrast of training.
 
-    None where no profile tells of the training tensors, the images are usual as they are, or the best known
-    scaling, the first in `ranked`, fits. Where the fit explains no more, this one comes back, with a veto
-    where it makes the tensors flat.
+    None where the images are usual as they are, or the best known scaling fits. Where the fit explains no
+    more, this one comes back, with a veto where it makes the tensors flat.
     """
-    best = next((score for score in ranked if score.candidate.step == "scaling"), None)
     evaluator = grounds.evaluator
     layers = evaluator.first_layers
-    if best is None or evaluator.profile is None or layers.features is None:
-        return None
-    if grounds.usual(grounds.in_use):
-        return None
-    explained_otherwise = ranked[0] is not best and grounds.usual(
-        ranked[0].preprocessing
-    )
-    if explained_otherwise:
+    explained_otherwise = best is not known and grounds.usual(best.preprocessing)
+    if layers.features is None or grounds.usual(grounds.in_use) or explained_otherwise:
         return None
     training = TensorLevels.of(layers.features)
-    scaled = evaluator.features(grounds.photos, best.preprocessing)
+    scaled = evaluator.features(grounds.photos, known.preprocessing)
     levels = TensorLevels.of(np.asarray(scaled))
     squared_errors, contrast_errors = levels.standard_errors_from(training)
     if squared_errors <= FITTING_SQUARED_ERRORS:
@@ -126,11 +157,11 @@ def estimated(grounds: Grounds, ranked: Scores) -> Score | None:
     features = evaluator.features(grounds.photos, unscaled)
     fitted = _fitted_score(grounds, np.asarray(features), training)
     is_flat = contrast_errors < FLAT_STANDARD_ERRORS
-    if fitted is not None and (is_flat or fitted.gain >= best.gain + BETTER_BY_NATS):
+    if fitted is not None and (is_flat or fitted.gain >= known.gain + BETTER_BY_NATS):
         return fitted
     text = "contrast above that of training, in standard errors"
     return _with_vote(
-        best, Vote(text, gain=0.0, measured=contrast_errors, veto=is_flat)
+        known, Vote(text, gain=0.0, measured=contrast_errors, veto=is_flat)
     )
 
 

@@ -7,7 +7,14 @@ from functools import cached_property
 import numpy as np
 
 from kit._arrays import Int64
-from kit.diagnosis.candidates import FEW_IMAGES, Candidate, Evaluator, Trial, candidates
+from kit.diagnosis.candidates import (
+    FEW_IMAGES,
+    QUIET_SHARE,
+    Candidate,
+    Evaluator,
+    Trial,
+    candidates,
+)
 from kit.diagnosis.finding import at_least
 from kit.diagnosis.sources import (
     Averages,
@@ -243,6 +250,20 @@ class Grounds:
     def trial(self, fixed: Preprocessing) -> Trial:
         """Return the predictions to the user's images as it is, and under another preprocessing."""
         return self.evaluator.trial(self.photos, self.in_use, fixed)
+
+    def changes_predictions(
+        self, fixed: Preprocessing, rival: Preprocessing, added_each_way: int
+    ) -> bool:
+        """Whether another preprocessing may change more than a few predictions."""
+        photos = (*self.probes[:FEW_IMAGES], *self.photos)
+        moved_shares = self.evaluator.trial(photos, fixed, rival).moved_share
+        # Counted in addition as changed, and as many as unchanged: with 2 it is near to the upper end of the
+        # interval of Agresti and Coull (1998), so that few images do not pass for proof of no change.
+        count = len(moved_shares) + 2 * added_each_way
+        changed_share = (moved_shares.sum() + added_each_way) / count
+        return bool(changed_share > QUIET_SHARE) and not self.evaluator.alike(
+            photos, fixed, rival
+        )
 
     def gained_and_lost(self, fixed: Preprocessing) -> tuple[int, int]:
         """Return how many of the user's labels another preprocessing puts right, and how many wrong."""

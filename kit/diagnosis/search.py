@@ -6,15 +6,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kit.diagnosis.candidates import FEW_IMAGES, QUIET_SHARE, Candidate, explained
+from kit.diagnosis.candidates import FEW_IMAGES, QUIET_SHARE, Candidate
 from kit.diagnosis.checks_input import BY_PREDICTIONS
-from kit.diagnosis.estimation import estimated, explained_by_light
+from kit.diagnosis.estimation import explained_by_light, with_unlisted_scaling
 from kit.diagnosis.evidence import CONVINCING_CHANCE, LEAST_SIDE, Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
-from kit.diagnosis.sources import NAMED_GAIN, Bundled, Certainty, Labelled
+from kit.diagnosis.sources import (
+    NAMED_GAIN,
+    POSSIBLE_GAIN,
+    Bundled,
+    Certainty,
+    Labelled,
+)
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import contrasts
-from kit.preprocessing.scaling import Scaling
 from kit.samples import probes
 
 FIRSTS_PAIRED = 6
@@ -231,14 +236,11 @@ def _faults_one_by_one(grounds: Grounds) -> _Faults:
     named: list[Finding] = []
     steps_fixed: set[str] = set()
     for _ in range(MOST_FAULTS):
-        scores = [
+        scores: Scores = [
             score for score in grounds.scores if score.candidate.step not in steps_fixed
         ]
-        fitted = None if "scaling" in steps_fixed else estimated(grounds, scores)
-        if fitted is not None:
-            # The known scalings only come near to it.
-            unscaled = (score for score in scores if score.candidate.step != "scaling")
-            scores = sorted([fitted, *unscaled], key=lambda score: -score.gain)
+        if "scaling" not in steps_fixed:
+            scores = with_unlisted_scaling(grounds, scores)
         finding = best_finding(grounds, scores)
         if finding is None or finding.verdict != "named":
             doubtful = [] if finding is None else [finding]
@@ -252,9 +254,6 @@ def _faults_one_by_one(grounds: Grounds) -> _Faults:
             break
     return _Faults(named, [], grounds.in_use)
 
-
-POSSIBLE_GAIN = 0.25
-"""Nats from which on a cause is mentioned."""
 
 STILL_WRONG_SHARE = 0.25
 """Share of labelled images that may stay wrong with a fix without speaking against it."""
@@ -273,13 +272,6 @@ LEAD_OVER_STEPS = 0.2
 
 LEAD_WITHIN_STEP = 0.03
 """Nats by which a cause must lead the next one of the same step."""
-
-UNLISTED_SCALINGS = tuple(
-    Scaling(255.0, mean, std)
-    for mean in (None, 0.15, 0.3, 0.45)
-    for std in (0.12, 0.2, 0.35, 0.6)
-)
-"""Between and beside those of the tables, since people take mean and std of their own images."""
 
 _SEES_AS_TRAINED = "With the fix, the model sees what it was trained on."
 _LABELS_MET = "With the fix, labelled images are predicted correctly."
@@ -300,7 +292,6 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
     """Put the first of the scores into words and numbers; None where nothing speaks for a change."""
     if not scores or scores[0].gain < POSSIBLE_GAIN:
         return None
-    scores = _challenged(grounds, scores)
     best = scores[0]
     fixed = best.preprocessing
     conditions = [
@@ -343,29 +334,6 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
     )
 
 
-def _challenged(grounds: Grounds, ranked: Scores) -> Scores:
-    """Put a scaling of no table first where labels or averages speak for it rather than for the best.
-
-    These are met by any scaling that comes near: where the two predict otherwise, neither is the fix.
-    """
-    best = ranked[0]
-    told_otherwise = grounds.probes or grounds.bundled or grounds.evaluator.profile
-    if best.candidate.step != "scaling" or told_otherwise:
-        return ranked
-    in_use = grounds.in_use
-    rivals = (
-        grounds.score(explained("scaling", in_use.replace(scaling=scaling), in_use))
-        for scaling in UNLISTED_SCALINGS
-    )
-    rival = max(rivals, key=lambda score: score.gain)
-    known = best.preprocessing
-    if rival.gain > best.gain and _changes_predictions(
-        grounds, known, rival.preprocessing, added_each_way=0
-    ):
-        return [replace(rival, variants=(known,)), *ranked]
-    return ranked
-
-
 def _forbidden(grounds: Grounds, score: Score) -> bool:
     fixed = score.preprocessing
     return (
@@ -385,7 +353,7 @@ def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
     predicting_otherwise = [
         rival
         for rival, added in added_by_rival.items()
-        if _changes_predictions(grounds, fixed, rival, added_each_way=added)
+        if grounds.changes_predictions(fixed, rival, added_each_way=added)
     ]
     if not predicting_otherwise:
         return fix(grounds.in_use, fixed)
@@ -421,21 +389,6 @@ def _rivals(grounds: Grounds, best: Score, scores: Scores) -> list[Preprocessing
         if rival.candidate.step == best.candidate.step and rival is not best
         if not rival.vetoed and explains_as_much(rival)
     ]
-
-
-def _changes_predictions(
-    grounds: Grounds, fixed: Preprocessing, rival: Preprocessing, added_each_way: int
-) -> bool:
-    """Whether another preprocessing may change more than a few predictions; a few images do not show it."""
-    photos = (*grounds.probes[:FEW_IMAGES], *grounds.photos)
-    moved_shares = grounds.evaluator.trial(photos, fixed, rival).moved_share
-    # Counted in addition as changed, and as many as unchanged: with 2 it is near to the upper end of the
-    # interval of Agresti and Coull (1998), so that few images do not pass for proof of no change.
-    count = len(moved_shares) + 2 * added_each_way
-    changed_share = (moved_shares.sum() + added_each_way) / count
-    return bool(changed_share > QUIET_SHARE) and not grounds.evaluator.alike(
-        photos, fixed, rival
-    )
 
 
 def evidence_of(score: Score) -> tuple[Evidence, ...]:

@@ -17,6 +17,9 @@ from kit.robustness.profile import Profile
 NAMED_GAIN = 0.5
 """Nats of all sources together that name a cause."""
 
+POSSIBLE_GAIN = 0.25
+"""Nats from which on a cause is mentioned."""
+
 VETO_GAIN = -0.6
 """Nats of the user's own images at which a candidate is out of the question: they would lie half as near
 again to training as they do."""

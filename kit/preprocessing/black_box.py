@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kit._arrays import Array, Float64
+from kit._arrays import Array
 from kit.images import Photo
 from kit.preprocessing.calling import (
     ARRAYS,
@@ -24,8 +24,6 @@ from kit.preprocessing.calling import (
 )
 from kit.preprocessing.colours import (
     AGREEING_LEVELS,
-    SCALING_LEVELS_RATIO,
-    UNEXPLAINED_RATIO,
     WordsByStep,
 )
 from kit.preprocessing.comparison import (
@@ -36,20 +34,19 @@ from kit.preprocessing.comparison import (
     differences_with_effects,
 )
 from kit.preprocessing.departures import departure_words
+from kit.preprocessing.fitting import DECODER_LEVELS, Probe
 from kit.preprocessing.matching import (
-    DECODER_LEVELS,
-    Probe,
     Reading,
-    few_values,
-    in_levels,
+    by_each_image,
     levels_apart,
-    likeliest_fit,
     match,
     match_beside,
+    scale_otherwise,
 )
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, run, run_back
+from kit.preprocessing.placing import UNEXPLAINED_RATIO
 from kit.preprocessing.resizing import LARGEST_SIDE
-from kit.preprocessing.scaling import LARGEST, same_scaling
+from kit.preprocessing.scaling import LARGEST, SCALINGS, same_scaling
 
 Code = Function | ArrayLike
 """A person's own function, or the tensors that other code made."""
@@ -58,9 +55,14 @@ PHOTOS_READ = 4
 """From which a function is read, the least square first; all are compared."""
 CALLS_REPEATED = 12
 """Calls that tell a random function."""
+SAME_RANGE_SHARE = 1e-3
+"""Of the range of a tensor, up to which two calls agree."""
 _PIXELS_NOTE = (
     "the function starts from decoded pixels, so decoding is not compared;"
     " give one that takes a path and reads the file itself"
+)
+_ONE_PHOTO_NOTE = (
+    "one photo cannot tell this scaling from one by the values of each image"
 )
 _FILE_NOTE = "your code decoded the file itself, so decoding is compared"
 
@@ -76,11 +78,7 @@ def read(expected: Pipeline, code: Code, photos: Sequence[Photo]) -> Reading:
         called = _called_on_each(expected, code, photos)
     else:
         called = _tensors_as_called(expected, code, photos)
-    samples = [
-        Probe(photo, image_of(outcome.tensor, expected))
-        for photo, outcome in zip(photos, called, strict=True)
-        if outcome.tensor is not None
-    ]
+    samples = _probes(expected, photos, called)
     if not samples:
         return Reading(expected, inf, called=called)
     # Where a call failed, it is empty.
@@ -158,16 +156,12 @@ def _read(
     expected: Pipeline, code: Code, given_as: str, samples: Sequence[Probe]
 ) -> Reading:
     """Read the tensors of photos and, of a function, what it makes of the same again and darker."""
-    shape = samples[0].result.shape
-    same_shape = [sample for sample in samples if sample.result.shape == shape]
-    unexplained: WordsByStep = {}
     if callable(code):
         unexplained = _unsteady_words(expected, code, given_as, samples)
-    if words := few_values(expected, samples[0]):
-        pipeline, _ = likeliest_fit(expected, samples[0])
-        return Reading(pipeline, unexplained=words)
-    if unexplained:
-        return Reading(expected, unexplained=unexplained)
+        if unexplained:
+            return Reading(expected, unexplained=unexplained)
+    shape = samples[0].result.shape
+    same_shape = [sample for sample in samples if sample.result.shape == shape]
     decoded = given_as in ARRAYS
     reading = _unless_rounded(
         expected, same_shape, match(expected, same_shape, decoded=decoded)
@@ -179,9 +173,36 @@ def _read(
     is_usual = same_scaling(reading.pipeline.scaling, expected.scaling)
     # Only what lies or is cut otherwise has a scaling that could be another one, no mixture or curve.
     has_no_line = {*reading.unexplained} - {"layout", "resize"}
-    if not callable(code) or has_no_line or (is_usual and reading.exact):
+    if not callable(code) or (is_usual and (reading.exact or has_no_line)):
         return reading
-    return _unless_relative(expected, code, given_as, samples[0].photo, reading)
+    if _scales_by_image(expected, code, given_as, samples[0].photo):
+        return by_each_image(expected, reading)
+    return reading
+
+
+def _scales_by_image(
+    expected: Pipeline, function: Function, given_as: str, photo: Photo
+) -> bool:
+    """Whether a function scales a darker image otherwise."""
+    # Both without the file, which may be decoded otherwise.
+    copies = [Photo(photo.pixels), Photo(photo.pixels // np.uint8(2))]
+    calls = [call(function, copy, given_as, expected) for copy in copies]
+    readings = [
+        match(expected, [sample], decoded=True)
+        for sample in _probes(expected, copies, calls)
+    ]
+    return len(readings) == len(copies) and scale_otherwise(*readings)
+
+
+def _probes(
+    expected: Pipeline, photos: Sequence[Photo], calls: Sequence[Called]
+) -> list[Probe]:
+    """Return what came of those photos of which an image was made."""
+    return [
+        Probe(photo, image_of(called.tensor, expected))
+        for photo, called in zip(photos, calls, strict=True)
+        if called.tensor is not None
+    ]
 
 
 def _unless_rounded(
@@ -199,45 +220,6 @@ def _unless_rounded(
     return Reading(expected)
 
 
-def _unless_relative(
-    expected: Pipeline,
-    function: Function,
-    given_as: str,
-    photo: Photo,
-    reading: Reading,
-) -> Reading:
-    """Say that a function scales each image by its own values, if it scales a darker one otherwise."""
-    pipeline = reading.pipeline
-    black = run(PIPELINE, pipeline, Photo(np.zeros_like(photo.pixels)))[0]
-    # The file itself may be decoded otherwise.
-    calls = [
-        call(function, Photo(pixels), given_as, expected)
-        for pixels in (photo.pixels, photo.pixels // np.uint8(2))
-    ]
-    images = [
-        image_of(called.tensor, expected)
-        for called in calls
-        if called.tensor is not None
-    ]
-    if [image.shape for image in images] != [black.shape, black.shape]:
-        return reading
-    whole, half = images
-    # What a line makes of half the levels is half way to what it makes of none.
-    halfway = (whole + black) / 2
-    if "layout" in reading.unexplained:
-        # Channels may lie elsewhere, so that only the mean of all is of the same values.
-        halfway, half = halfway.mean(keepdims=True), half.mean(keepdims=True)
-    levels_off = in_levels(pipeline, halfway, half)
-    if levels_off <= DECODER_LEVELS + SCALING_LEVELS_RATIO * reading.levels_off:
-        return reading
-    words = "the same for all images here, by the values of each image there"
-    return replace(
-        reading,
-        pipeline=pipeline.replace(scaling=expected.scaling, invert=expected.invert),
-        unexplained={**reading.unexplained, "scaling": f"scaling: {words}"},
-    )
-
-
 def _unsteady_words(
     expected: Pipeline, function: Function, given_as: str, samples: Sequence[Probe]
 ) -> WordsByStep:
@@ -246,19 +228,14 @@ def _unsteady_words(
         again = call(function, sample.photo, given_as, expected)
         if again.tensor is None:
             return {"function": f"code: {again.problem} when it was called again"}
-        if not _agree(
-            image_of(again.tensor, expected), sample.result, range_share=1e-3
+        image = image_of(again.tensor, expected)
+        tolerance = SAME_RANGE_SHARE * np.ptp(sample.result)
+        if image.shape != sample.result.shape or not np.allclose(
+            image, sample.result, atol=tolerance
         ):
             words = "is random, two calls on one image return different tensors"
             return {"function": f"code: {words}"}
     return {}
-
-
-def _agree(first: Float64, second: Float64, range_share: float) -> bool:
-    """Whether two images agree to a share of the range of the second."""
-    return first.shape == second.shape and np.allclose(
-        first, second, atol=range_share * np.ptp(second)
-    )
 
 
 def compared(
@@ -277,16 +254,11 @@ def compared(
         "tensor", tensor, sample.result.astype(called.tensor.dtype)
     )
     causes: list[Difference] = []
-    notes = [_FILE_NOTE]
-    if called.given_as.startswith(TENSOR):
-        notes = [f"it is {called.given_as}, made of the file, so decoding is compared"]
-    if called.given_as in ARRAYS:
-        notes = [_PIXELS_NOTE]
+    notes = [_note_of_kind(called)]
     if whole_difference.differs or "function" in reading.unexplained:
         causes = _causes(expected, reading, sample, tensor, effect)
-        if called.given_as in ARRAYS and any(
-            cause.step == "channels" for cause in causes
-        ):
+        is_colours = any(cause.step == "channels" for cause in causes)
+        if called.given_as in ARRAYS and is_colours:
             notes.append(f"it was given {called.given_as}; a camera's order is unknown")
         if reading.exact:
             subject = "what is listed above" if causes else "this preprocessing"
@@ -295,6 +267,8 @@ def compared(
             notes.append(
                 f"{subject} reproduces the result{remainder if levels >= 0.005 else ''}"
             )
+            if _fits_one_photo_alone(reading, expected):
+                notes.append(_ONE_PHOTO_NOTE)
     return Comparison.on(
         causes,
         first_step=causes[0].step if causes else None,
@@ -302,6 +276,19 @@ def compared(
         photo=photo.name,
         notes=tuple(notes),
     )
+
+
+def _note_of_kind(called: Called) -> str:
+    if called.given_as.startswith(TENSOR):
+        return f"it is {called.given_as}, made of the file, so decoding is compared"
+    return _PIXELS_NOTE if called.given_as in ARRAYS else _FILE_NOTE
+
+
+def _fits_one_photo_alone(reading: Reading, expected: Pipeline) -> bool:
+    """Whether the scaling was fitted to one photo, by whose values it may as well have been scaled."""
+    scaling = reading.pipeline.scaling
+    is_fitted = len(scaling) == 1 and scaling not in SCALINGS.values()
+    return is_fitted and scaling != expected.scaling and len(reading.called) == 1
 
 
 def _causes(
@@ -314,8 +301,9 @@ def _causes(
         causes.append(Difference(step, words, effect(tensor, result)))
     levels = levels_apart(reading.pipeline, [sample])
     given_as = max(called.given_as for called in reading.called)
-    # A function that reads the file itself may have another decoder.
-    same_levels = AGREEING_LEVELS if given_as in ARRAYS else DECODER_LEVELS
+    # A function that reads the file itself may have another decoder; a filter is only the nearest.
+    has_decoder = given_as not in ARRAYS and reading.pipeline.filter == expected.filter
+    same_levels = DECODER_LEVELS if has_decoder else AGREEING_LEVELS
     if levels > same_levels and not reading.unexplained:
         nearest = run(PIPELINE, reading.pipeline, photo)[0]
         words = "values: all are unexplained"

@@ -1,12 +1,13 @@
-"""How the values of an image may lie in memory."""
+"""How the values of an image may lie in memory, and how the image may lie in them."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # its heavy parts are imported when they are used
 
 from kit._arrays import Float64
-from kit.preprocessing.comparison import TURNS
+from kit.preprocessing.comparison import SCRAMBLED, TURNS
 from kit.preprocessing.pipeline import LAYOUTS
 from kit.preprocessing.resizing import LARGEST_SIDE
 
@@ -14,38 +15,62 @@ KINDS_OF_PIXELS = {1: "grey", 3: "RGB", 4: "RGBA"}
 """By the count of their values."""
 LEAST_ROWS = 8
 """As many rows a buffer has at least."""
+LARGEST_TURN_DEGREES = 45
+"""Beyond, an image is nearer to one that is turned by a quarter."""
 
 
 class Buffer(NamedTuple):
-    """An image (H, W, C) as it is in one order of values, with its layout; `order` says what else it is."""
+    """An image (H, W, C) as it is in one order of values, NaN where there is none, with its layout.
+
+    `orders` say what else it is, `resampled` whether it was turned by less than a quarter.
+    """
 
     image: Float64
     layout: str
-    order: str = ""
+    orders: tuple[str, ...] = ()
+    resampled: bool = False
 
 
 def buffers(result: Float64) -> Iterator[Buffer]:
-    """Yield the images that a result (H, W, C) or (C, H, W) may be."""
+    """Yield the images that a result (H, W, C) or (C, H, W) may be, the most usual first."""
     is_channels_first = (
         result.shape[0] in KINDS_OF_PIXELS and result.shape[2] not in KINDS_OF_PIXELS
     )
     layout = "channels_first" if is_channels_first else "channels_last"
     image = np.moveaxis(result, 0, -1) if is_channels_first else result
-    for turn, undo in TURNS.items():
-        if turn in LAYOUTS and not is_channels_first:
-            yield Buffer(undo(image), layout=turn)
-        else:
-            yield Buffer(undo(image), layout, order=turn)
+    for order, pixels in _in_memory(image, result.ravel()):
+        for turn, undo in TURNS.items():
+            words = tuple(filter(None, (order, turn)))
+            if len(words) == 1 and words[0] in LAYOUTS and not is_channels_first:
+                yield Buffer(undo(pixels), layout=words[0])
+            else:
+                yield Buffer(undo(pixels), layout, words)
+
+
+def _in_memory(image: Float64, values: Float64) -> Iterator[tuple[str, Float64]]:
+    """Yield words and images for each way in which values may lie."""
+    yield "", image
+    for order, undo in SCRAMBLED.items():
+        yield order, undo(image)
+    height, width, _ = image.shape
     for pixel_values in (image.shape[2], 4):
-        row_values = _row_length(result.ravel(), pixel_values)
-        if row_values != image[0].size:
-            rows = np.resize(result, (result.size // row_values, row_values))
-            # Without what fills up each row behind its last pixel.
-            whole = rows[:, : row_values // pixel_values * pixel_values]
-            pixels = whole.reshape(len(rows), -1, pixel_values)
-            kind = KINDS_OF_PIXELS[pixel_values]
-            words = f"rows of {row_values / pixel_values:g} {kind} pixels"
-            yield Buffer(pixels, layout, words)
+        row_values = _row_length(values, pixel_values)
+        if row_values == image[0].size:
+            continue
+        rows = np.resize(values, (values.size // row_values, row_values))
+        # Without what fills up each row behind its last pixel.
+        whole = rows[:, : row_values // pixel_values * pixel_values]
+        pixels = whole.reshape(len(rows), -1, pixel_values)
+        if pixels.shape[1] >= width:
+            # As large as it should be, as far as there are rows.
+            pixels = pixels[:height, :width]
+        if pixel_values == 4:
+            # Opacity is the same everywhere, mostly.
+            pixels = pixels[..., np.ptp(pixels, axis=(0, 1)) > 0]
+        missing = height - len(pixels) if pixels.shape[1] == width else 0
+        pixels = np.pad(pixels, ((0, missing), (0, 0), (0, 0)), constant_values=np.nan)
+        kind = KINDS_OF_PIXELS[pixel_values]
+        yield f"rows of {row_values / pixel_values:g} {kind} pixels", pixels
 
 
 def _row_length(buffer: Float64, pixel_values: int) -> int:
@@ -56,3 +81,22 @@ def _row_length(buffer: Float64, pixel_values: int) -> int:
     lengths = np.arange(16 * pixel_values, longest)
     products = np.fft.irfft(np.abs(spectrum) ** 2)[lengths]
     return int(lengths[np.argmax(products / (buffer.size - lengths))])
+
+
+def turned_back(buffer: Buffer, degrees: int, stretch: float) -> Buffer:
+    """Return an image as it was before it was turned to the left by so many degrees.
+
+    It was turned while it was higher than now by this factor, of its width.
+    """
+    angle = np.radians(degrees)
+    matrix = np.eye(3)
+    matrix[:2, :2] *= np.cos(angle)
+    matrix[[0, 1], [1, 0]] = np.sin(angle) * np.array([-1 / stretch, stretch])
+    centre = (np.array(buffer.image.shape) - 1) / 2
+    image = scipy.ndimage.affine_transform(
+        buffer.image, matrix, centre - matrix @ centre, order=1, cval=np.nan
+    )
+    side = "left" if degrees > 0 else "right"
+    when = "" if stretch == 1 else ", before it is resized,"
+    words = f"turned by about {abs(degrees)} degrees to the {side}{when}"
+    return buffer._replace(image=image, orders=(words,), resampled=True)

@@ -1,7 +1,6 @@
 """How colours of a photo become those of a result: the channels, the scaling and the fill."""
 
 from dataclasses import replace
-from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -9,15 +8,24 @@ import numpy as np
 from kit._arrays import Float64
 from kit.preprocessing.comparison import short
 from kit.preprocessing.pipeline import CHANNELS, Changes, Pipeline, order_channels
-from kit.preprocessing.placing import BY_UNEXPLAINED_SHARE, unexplained_share
-from kit.preprocessing.scaling import SCALINGS, Scaling, affine, fits, same_line
+from kit.preprocessing.placing import (
+    BY_UNEXPLAINED_SHARE,
+    SAME_LEVELS,
+    UNEXPLAINED_RATIO,
+    first_as_good,
+    unexplained_share,
+)
+from kit.preprocessing.scaling import (
+    SCALINGS,
+    Scaling,
+    Scalings,
+    affine,
+    fits,
+    same_line,
+)
 
-# Root mean square in 8-bit levels, below which two images differ by rounding alone.
-SAME_LEVELS = 0.6
-# Likewise, between what one program makes of an image and another, which may round more than once.
+# Root mean square in 8-bit levels, between what programs make of an image that round more than once.
 AGREEING_LEVELS = 1.0
-# How many times more must be unexplained without a step for it to be named.
-UNEXPLAINED_RATIO = 2
 # Of the spread of an image, which is unexplained by a part of a photo that it shows without doubt.
 UNDOUBTED_UNEXPLAINED_SHARE = 0.14
 # Of all channels' parts in one, from which on it is the largest alone.
@@ -32,10 +40,14 @@ SCALING_LEVELS_RATIO = 4
 ROUGH_LEVELS = 3.0
 # Of the range of values, from which on a step between neighbouring levels is a jump.
 JUMP_SHARE = 0.5
+# Of all pixels, which are at least not cut off, so that they tell a line.
+LEAST_WHOLE_SHARE = 0.05
 # To which colours of fewer bits, such as RGB565, are rounded at most.
 FEW_LEVELS = 64
-# Of all that is cut off at both ends, from which on an end is named.
-CUT_OFF_SHARE = 0.05
+# Up to which they are listed.
+FEW_VALUES = 6
+# By which some are beyond the value that they become where values are cut off.
+CUT_OFF_LEVELS = 32
 # By which pixels are off that are something else.
 STRANGE_LEVELS = 25.0
 # Of the pixels around an image, from which on they have several colours.
@@ -65,23 +77,6 @@ class Line(NamedTuple):
     levels_off: float
 
 
-def _fitted_line(
-    levels: Float64, values: Float64, least: float = -inf, largest: float = inf
-) -> Line:
-    """Fit a line to levels and results, each (N, C), which is cut off at the least and the largest."""
-    weights = ((values > least) & (values < largest)) + _TINY
-    mean_levels, mean_values = (
-        np.average(pixels, axis=0, weights=weights) for pixels in (levels, values)
-    )
-    centred = levels - mean_levels
-    products = weights * centred * (values - mean_values)
-    slope = products.sum(axis=0) / ((weights * centred**2).sum(axis=0) + _TINY)
-    slope = np.where(np.abs(slope) > _TINY, slope, _TINY)
-    offset = mean_values - slope * mean_levels
-    errors = (slope * levels + offset).clip(least, largest) - values
-    return Line(slope, offset, float(np.sqrt(np.mean((errors / slope) ** 2))))
-
-
 class Colours(NamedTuple):
     """How results come from levels: the share of their spread that is unexplained, and the line, if any.
 
@@ -96,33 +91,19 @@ class Colours(NamedTuple):
 
 
 def colours_of(expected: Pipeline, levels: Float64, values: Float64) -> Colours:
-    """Return how levels (N, 3) become results (N, C): as expected where that is as near."""
-    candidates = [_mixed(levels, values)]
-    curves: list[Colours] = []
-    for order in dict.fromkeys((expected.channels, *CHANNELS)):
-        ordered_levels = ordered(levels, order)
-        if ordered_levels.shape == values.shape:
-            curves.append(_curved(ordered_levels, values, order))
+    """Return the simplest way from levels (N, 3) to results (N, C)."""
+    any_colours = Colours(unexplained_share(levels, values), words=_ANY_COLOURS)
+    ways = [_mixed(levels, values), any_colours]
+    # The order that is expected comes first.
+    curves = [
+        _curved(ordered(levels, order), values, order)
+        for order in dict.fromkeys((expected.channels, *CHANNELS))
+        if ordered(levels[:1], order).shape[1] == values.shape[1]
+    ]
     if curves:
-        curve = min(curves, key=BY_UNEXPLAINED_SHARE)
-        limit = UNEXPLAINED_RATIO * curve.unexplained_share
-        first = curves[0]
-        if first.channels == expected.channels and first.unexplained_share <= limit:
-            curve = first
-        straight = _straight(levels, values, curve.channels)
-        if straight.unexplained_share <= SAME_LEVELS / (levels.std() + _TINY):
-            return straight
-        candidates.append(curve)
-    best = min(candidates, key=BY_UNEXPLAINED_SHARE)
-    least_share = unexplained_share(levels, values)
-    if best.unexplained_share > UNEXPLAINED_RATIO * least_share:
-        best = Colours(least_share, words=_ANY_COLOURS)
-    if (
-        curves
-        and UNEXPLAINED_RATIO * best.unexplained_share > straight.unexplained_share
-    ):
-        return straight
-    return best
+        curve = first_as_good([curves[0], min(curves, key=BY_UNEXPLAINED_SHARE)])
+        ways = [_straight(levels, values, curve.channels), curve, *ways]
+    return first_as_good(ways, enough=SAME_LEVELS / (levels.std() + _TINY))
 
 
 def smoothed_colours_of(
@@ -144,14 +125,16 @@ def ordered(levels: Float64, channels: str) -> Float64:
 
 def _mixed(levels: Float64, values: Float64) -> Colours:
     """Make each channel of the results a sum of all channels."""
-    mean_levels = levels.mean(axis=0)
-    centred_values = values - values.mean(axis=0)
-    # (3, C): how much of red, green and blue is in each channel of the results.
-    weights = np.linalg.lstsq(levels - mean_levels, centred_values)[0]
-    errors = centred_values - (levels - mean_levels) @ weights
-    error_share = float(np.std(errors) / (np.std(centred_values) + _TINY))
+    columns = np.c_[levels, np.ones(len(levels))]
+    # (4, C): how much of red, green and blue is in each channel of the results, and what is added.
+    factors = np.linalg.lstsq(columns, values)[0]
+    weights = factors[:3]
+    spreads = values.std(axis=0)
+    error = np.sqrt(np.mean((columns @ factors - values) ** 2))
+    error_share = float(error / (np.sqrt(np.mean(spreads**2)) + _TINY))
+    if error_share > UNDOUBTED_UNEXPLAINED_SHARE:
+        return Colours(error_share, words=_ANY_COLOURS)
     parts = np.abs(weights) / (np.abs(weights).sum(axis=0) + _TINY)
-    spreads = centred_values.std(axis=0)
     is_constant = spreads <= CONSTANT_SPREAD_SHARE * spreads.max()
     main_channels = np.array([*"rgb"])[parts.argmax(axis=0)]
     names = np.where(is_constant, "a constant", main_channels)
@@ -161,33 +144,27 @@ def _mixed(levels: Float64, values: Float64) -> Colours:
         words = "mixtures of them, as in YCrCb, YUV or at another saturation,"
         if np.ptp(parts, axis=1).max() < SAME_MIXTURE_DIFFERENCE:
             words = "one mixture of them, such as their mean,"
-        if error_share > UNDOUBTED_UNEXPLAINED_SHARE:
-            return Colours(error_share, words=_ANY_COLOURS)
     # A grey level is in all channels.
-    offset = values.mean(axis=0) - mean_levels @ weights
-    line = Line(weights.sum(axis=0), offset, error_share * float(levels.std()))
+    line = Line(weights.sum(axis=0), factors[3], error_share * float(levels.std()))
     return Colours(error_share, line, words=words)
 
 
 def _straight(levels: Float64, values: Float64, channels: str) -> Colours:
-    """Make each channel of the results a line of its level, cut off at both ends where it must be."""
-    ordered_levels = ordered(levels, channels)
-    ends = values.min(), values.max()
-    line = _fitted_line(ordered_levels, values)
-    cut_off = _fitted_line(ordered_levels, values, least=ends[0], largest=ends[1])
-    spread = float(levels.std()) + _TINY
-    if line.levels_off <= max(SAME_LEVELS, UNEXPLAINED_RATIO * cut_off.levels_off):
-        return Colours(line.levels_off / spread, line, channels)
-    uncut = cut_off.slope * ordered_levels + cut_off.offset
-    lengths = [np.sum(length.clip(0)) for length in (ends[0] - uncut, uncut - ends[1])]
-    names = [
-        short(end)
-        for end, length in zip(ends, lengths, strict=True)
-        if length > CUT_OFF_SHARE * sum(lengths)
-    ]
-    words = f"cut off at {' and '.join(names)}"
-    share = cut_off.levels_off / spread
-    return Colours(share, cut_off, channels, step="cast", words=words)
+    """Make each channel of the results a line of its level."""
+    line = _fitted_line(ordered(levels, channels), values)
+    share = line.levels_off / (float(levels.std()) + _TINY)
+    return Colours(share, line, channels)
+
+
+def _fitted_line(levels: Float64, values: Float64) -> Line:
+    """Fit a line to levels and results, each (N, C)."""
+    mean_levels = levels.mean(axis=0)
+    centred = levels - mean_levels
+    slope = (centred * values).sum(axis=0) / ((centred**2).sum(axis=0) + _TINY)
+    slope = np.where(np.abs(slope) > _TINY, slope, _TINY)
+    offset = values.mean(axis=0) - slope * mean_levels
+    errors = levels - (values - offset) / slope
+    return Line(slope, offset, float(np.sqrt(np.mean(errors**2))))
 
 
 def _curved(levels: Float64, values: Float64, channels: str) -> Colours:
@@ -197,14 +174,29 @@ def _curved(levels: Float64, values: Float64, channels: str) -> Colours:
     spread = np.std(values - values.mean(axis=0)) + _TINY
     # The difference of two numbers varies by the root of 2 more than each.
     error_share = float(np.std(rises) / spread / np.sqrt(2))
-    counts = [len(np.unique(channel)) for channel in values.T]
-    if max(counts) <= min(FEW_LEVELS, len(np.unique(levels)) / UNEXPLAINED_RATIO):
-        words = f"only {max(counts)} levels"
-        return Colours(error_share, channels=channels, step="cast", words=words)
+    curve = Colours(error_share, channels=channels, step="cast")
+    count = max(len(np.unique(channel)) for channel in values.T)
+    if count <= min(FEW_LEVELS, len(np.unique(levels)) / UNEXPLAINED_RATIO):
+        words = f"only {count} levels"
+        if count <= FEW_VALUES:
+            words += f": {', '.join(map(short, np.unique(values)))},"
+        return curve._replace(words=words)
+    ends = values.min(), values.max()
+    is_whole = ~np.isin(values, ends).any(axis=1)
+    if is_whole.mean() >= LEAST_WHOLE_SHARE:
+        line = _fitted_line(levels[is_whole], values[is_whole])
+        levels_off = np.abs(levels - (values - line.offset) / line.slope)
+        names = [
+            short(end)
+            for end in ends
+            if levels_off[values == end].max() >= CUT_OFF_LEVELS
+        ]
+        if names and line.levels_off <= ROUGH_LEVELS:
+            return curve._replace(line=line, words=f"cut off at {' and '.join(names)}")
     words = "a curve, such as gamma, contrast or equalisation,"
     if np.abs(rises).max() > JUMP_SHARE * np.ptp(values):
         words = "a jump, as where bytes wrap around,"
-    return Colours(error_share, channels=channels, step="scaling", words=words)
+    return curve._replace(step="scaling", words=words)
 
 
 def with_colours(expected: Pipeline, pipeline: Pipeline, colours: Colours) -> Pipeline:
@@ -218,9 +210,14 @@ def with_colours(expected: Pipeline, pipeline: Pipeline, colours: Colours) -> Pi
         and line.slope.size == pipeline.channel_count
     ):
         return pipeline.replace(**_scaling_of_line(expected, line))
-    if fits(expected.scaling, pipeline.channel_count):
-        return pipeline.replace(scaling=expected.scaling, invert=expected.invert)
-    return pipeline
+    return with_scaling(expected, pipeline)
+
+
+def with_scaling(expected: Pipeline, pipeline: Pipeline) -> Pipeline:
+    """Return a pipeline with the scaling and the polarity that are expected, if they fit its channels."""
+    if not fits(expected.scaling, pipeline.channel_count):
+        return pipeline.replace(scaling=())
+    return pipeline.replace(scaling=expected.scaling, invert=expected.invert)
 
 
 def with_fill(
@@ -240,27 +237,36 @@ def with_fill(
     return pipeline, {}
 
 
+def line_of(scaling: Scalings, *, invert: bool) -> tuple[Float64, Float64]:
+    """Return slope and offset of what becomes of levels that are inverted or not, and then scaled."""
+    slope, offset = affine(scaling)
+    return (-slope, 255 * slope + offset) if invert else (slope, offset)
+
+
 def _scaling_of_line(expected: Pipeline, line: Line) -> Changes:
     """Return the scaling that makes the line, one with a name if it is within this many levels."""
     slope, offset, levels_off = line
+    as_expected: Changes = {"invert": expected.invert, "scaling": expected.scaling}
     slope_sizes = np.abs(slope)
     if np.any(slope_sizes <= max(_TINY, CONSTANT_SPREAD_SHARE * slope_sizes.max())):
         # A channel of one colour says nothing of it.
-        return {"invert": expected.invert, "scaling": expected.scaling}
+        return as_expected
     tolerance = max(0.5, SCALING_LEVELS_RATIO * levels_off) * slope_sizes
     undivided = tuple(replace(scaling, divisor=1.0) for scaling in expected.scaling)
     single = [expected.scaling, *SCALINGS.values(), undivided]
     double = [first + second for first in single for second in single]
     scalings = [scaling for scaling in single + double if fits(scaling, slope.size)]
-    # The same line of the inverted levels, 255 - x.
-    lines_by_invert = {False: (slope, offset), True: (-slope, 255 * slope + offset)}
     for invert in (expected.invert, not expected.invert):
         for scaling in scalings:
-            if same_line(affine(scaling), lines_by_invert[invert], tolerance):
+            named_line = line_of(scaling, invert=invert)
+            if same_line(named_line, (slope, offset), tolerance):
                 return {"invert": invert, "scaling": scaling}
     if levels_off > ROUGH_LEVELS:
-        return {"invert": expected.invert, "scaling": expected.scaling}
-    slope, offset = lines_by_invert[expected.invert]
+        return as_expected
+    expected_slope, _ = line_of(expected.scaling, invert=expected.invert)
+    invert = expected.invert != bool(np.all(slope * expected_slope < 0))
+    if invert:
+        slope, offset = -slope, 255 * slope + offset
     level_of_zero = -offset / slope
     # Less than half a level is what rounding makes of none.
     level_of_zero = np.where(np.abs(level_of_zero) < 0.5, 0, level_of_zero)
@@ -272,7 +278,7 @@ def _scaling_of_line(expected: Pipeline, line: Line) -> Changes:
         mean=_in_four_digits(level_of_zero / divisor) or None,
         std=_in_four_digits(1 / slope / divisor),
     )
-    return {"invert": expected.invert, "scaling": fitted}
+    return {"invert": invert, "scaling": fitted}
 
 
 def _in_four_digits(values: Float64) -> float | tuple[float, ...]:

@@ -26,8 +26,6 @@ ROUNDING_SHARE = 2e-6
 TURNS: Mapping[str, Callable[[Array], Array]] = {
     "": lambda x: x,
     "transposed": lambda x: x.swapaxes(0, 1),
-    "reshaped": lambda x: arrange_back(x, "reshaped"),
-    "channels first in another shape": lambda x: arrange(x, "reshaped"),
     "mirrored left to right": lambda x: x[:, ::-1],
     "upside down": lambda x: x[::-1],
     "turned by 180 degrees": lambda x: x[::-1, ::-1],
@@ -35,7 +33,12 @@ TURNS: Mapping[str, Callable[[Array], Array]] = {
     "turned to the right": np.rot90,
     "mirrored and turned to the right": lambda x: np.rot90(x, 2).swapaxes(0, 1),
 }
-"""What can have happened to an image (H, W, ...), and what undoes it."""
+"""How an image (H, W, ...) can have been turned, and what undoes it."""
+SCRAMBLED: Mapping[str, Callable[[Array], Array]] = {
+    "reshaped": lambda x: arrange_back(x, "reshaped"),
+    "channels first in another shape": lambda x: arrange(x, "reshaped"),
+}
+"""In which order its values can have been read, and what undoes it."""
 Effect = Callable[[Array, Array], float]
 """From the tensor of a preprocessing, and what one difference makes of it, to a number from 0 to 1."""
 

@@ -9,15 +9,9 @@ from kit._arrays import Array, Float64
 SHADED_SHARE = 0.9
 # From which on it is more or less of the image's own fine detail.
 DETAILED_SHARE = 0.15
-# Up to which it may be JPEG compression.
-BLOCKED_DETAIL_SHARE = 0.5
-# How many times the steps from one pixel to the next are larger where blocks of JPEG meet.
-BLOCK_EDGE_RATIO = 1.12
-# Pixels a side of these blocks.
-BLOCK_PIXELS = 8
-# Pixels a side, from which on an image has enough of their edges.
-LEAST_BLOCKED_SIDE = 64
-# Of the spread of a difference that is left at most where fine grain is averaged over a block.
+# Pixels a side over which fine grain is averaged.
+AVERAGED_PIXELS = 8
+# Of the spread of a difference that is left at most then.
 GRAIN_SMOOTHED_SHARE = 0.3
 # Pixels over which an image is averaged to tell its fine detail.
 DETAIL_PIXELS = 1.0
@@ -25,6 +19,10 @@ DETAIL_PIXELS = 1.0
 PLACES_PER_SIDE = 8
 # Pixels a side of a square of one colour that is no part of a photo.
 FLAT_PIXELS = 5
+# Of all pixels, which something covers at least in one place.
+LEAST_COVERED_SHARE = 0.005
+# Of such places.
+BOXES_NAMED = 3
 _TINY = 1e-9
 
 
@@ -38,28 +36,14 @@ def departure_words(image: Float64, result: Float64) -> str:
     if _explained(shades, difference)[0] >= SHADED_SHARE:
         return "which change slowly over the image, as in a vignette or a gradient"
     detail_share, (sharpness,) = _explained([_detail(image)], difference)
-    may_be_blocks = min(image.shape) >= LEAST_BLOCKED_SIDE
-    may_be_blocks &= detail_share <= BLOCKED_DETAIL_SHARE
-    least_blockiness = BLOCK_EDGE_RATIO * _blockiness(image)
-    if may_be_blocks and _blockiness(result) >= least_blockiness:
-        return "in blocks of 8 pixels, as after JPEG compression at this size"
     if detail_share >= DETAILED_SHARE:
         if sharpness < 0:
-            return "for want of fine detail, as after a blur, a smaller size first or another filter"
+            return "for want of fine detail, as after a blur, a smaller size, JPEG or another filter"
         return "of more fine detail, as after sharpening, more local contrast or another filter"
-    averaged = scipy.ndimage.uniform_filter(difference, BLOCK_PIXELS)
+    averaged = scipy.ndimage.uniform_filter(difference, AVERAGED_PIXELS)
     if np.std(averaged) <= GRAIN_SMOOTHED_SHARE * np.std(difference):
-        return "of fine grain, as from added noise, dithering or compression beforehand"
+        return "of fine grain, as from added noise, dithering or JPEG compression"
     return "so something else happens there, too"
-
-
-def detail_correlation(image: Float64, difference: Float64) -> float:
-    """Return how a difference is large where an image has fine detail: the correlation of both in blocks."""
-    sizes = (
-        scipy.ndimage.uniform_filter(np.abs(pixels), BLOCK_PIXELS).ravel()
-        for pixels in (_detail(image), difference)
-    )
-    return float(np.corrcoef(*sizes)[0, 1])
 
 
 def _detail(image: Float64) -> Float64:
@@ -76,32 +60,20 @@ def _explained(causes: list[Float64], difference: Float64) -> tuple[float, Float
     return float(1 - rest / (np.sum(centred**2) + _TINY)), factors
 
 
-def _blockiness(image: Float64) -> float:
-    """Return how many times larger steps between pixels are where blocks of JPEG meet."""
-    ratios: list[float] = []
-    for lines in (image, image.T):
-        steps = np.abs(np.diff(lines, axis=0)).mean(axis=1)
-        is_edge = np.arange(1, len(lines)) % BLOCK_PIXELS == 0
-        ratios.append(steps[is_edge].mean() / (steps[~is_edge].mean() + _TINY))
-    return float(np.mean(ratios))
-
-
 def local_correlation(first: Float64, second: Float64) -> float:
     """Return how alike two images (H, W) are from place to place, whatever their brightness there.
 
     0 to 1, the correlation of both beside their local means.
     """
     side = max(3, min(first.shape) // PLACES_PER_SIDE)
-    details: list[Float64] = []
+    product = 1.0
+    spread = 1.0
     for image in (first, second):
         soft = scipy.ndimage.gaussian_filter(image, DETAIL_PIXELS)
-        details.append(soft - scipy.ndimage.uniform_filter(soft, side))
-    products, first_squares, second_squares = (
-        scipy.ndimage.uniform_filter(product, side)
-        for product in (details[0] * details[1], details[0] ** 2, details[1] ** 2)
-    )
-    spreads = np.sqrt(first_squares.clip(0) * second_squares.clip(0))
-    return float(abs(products.sum()) / (spreads.sum() + _TINY))
+        detail = soft - scipy.ndimage.uniform_filter(soft, side)
+        product = product * detail
+        spread = spread * np.sqrt(scipy.ndimage.uniform_filter(detail**2, side).clip(0))
+    return float(abs(np.sum(product)) / (np.sum(spread) + _TINY))
 
 
 def flat_places(image: Float64) -> Array:
@@ -112,17 +84,12 @@ def flat_places(image: Float64) -> Array:
     return np.asarray(scipy.ndimage.maximum_filter(is_flat, FLAT_PIXELS))
 
 
-def turned_by(image: Float64, result: Float64) -> tuple[int, float]:
-    """Return by how many degrees to the left a result (H, W) is an image turned, and their correlation."""
-
-    def correlation(degrees: int, step: int = 1) -> float:
-        turned = scipy.ndimage.rotate(image, degrees, reshape=False, order=1)
-        soft, own_soft = (
-            scipy.ndimage.uniform_filter(pixels, step)[::step, ::step]
-            for pixels in (turned, result)
-        )
-        return local_correlation(soft, own_soft)
-
-    coarse = max(range(-45, 46, 3), key=lambda degrees: correlation(degrees, step=3))
-    degrees = max(range(coarse - 2, coarse + 3), key=correlation)
-    return degrees, correlation(degrees)
+def boxes_words(is_covered: Array) -> str:
+    """Say in which rows and columns the largest places lie; empty where none is large enough."""
+    labels, _ = scipy.ndimage.label(is_covered)
+    boxes: list[str] = []
+    for box in scipy.ndimage.find_objects(labels):
+        rows, columns = (f"{edges.start} to {edges.stop}" for edges in box)
+        if is_covered[box].sum() >= LEAST_COVERED_SHARE * is_covered.size:
+            boxes.append(f"rows {rows} and columns {columns}")
+    return " and in ".join(boxes[:BOXES_NAMED])

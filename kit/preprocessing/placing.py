@@ -1,10 +1,10 @@
 """Which part of a photo an image shows, whatever happened to its colours."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import product
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import scipy  # its heavy parts are imported when they are used
@@ -14,6 +14,10 @@ from kit._arrays import Float64
 from kit.images import Photo
 from kit.preprocessing.resizing import Size
 
+# Root mean square in 8-bit levels, below which two images differ by rounding alone.
+SAME_LEVELS = 0.6
+# How many times more must be unexplained without a step for it to be named.
+UNEXPLAINED_RATIO = 2
 # Rows and columns of cells whose means are compared.
 CELLS_PER_SIDE = 32
 # Levels between which a function of the level is a line.
@@ -44,8 +48,23 @@ class Placed(NamedTuple):
     window: Window
 
 
-# Orders what has such a field: what explains most comes first.
+class Way(Protocol):
+    """One way in which a photo may have become a result."""
+
+    @property
+    def unexplained_share(self) -> float:
+        """Share of the spread of the result that it leaves unexplained."""
+
+
+AnyWay = TypeVar("AnyWay", bound=Way)
 BY_UNEXPLAINED_SHARE = attrgetter("unexplained_share")
+
+
+def first_as_good(ways: Sequence[AnyWay], enough: float = 0.0) -> AnyWay:
+    """Return the first of some ways, the simplest first, that explains enough or as much as any."""
+    least = min(way.unexplained_share for way in ways)
+    limit = max(enough, UNEXPLAINED_RATIO * least)
+    return next(way for way in ways if way.unexplained_share <= limit)
 
 
 def unexplained_share(levels: Float64, values: Float64) -> float:

@@ -139,9 +139,11 @@ def test_what_is_wrong_with_a_form_is_named(network, kind):
     found = compared(network, form)
     assert set(found.cause.split(" and ")) <= causes, repr(found)
     assert found.left < 0.01
-    assert ("a temperature" in found.undone) == (kind == "temperature of 2")
-    assert ("classes sorted" in found.undone) == (kind == "classes sorted")
-    said = f"{found.difference:.3f} on average, of which {found.undone} leaves 0%."
+    assert ("a temperature" in found.reproduced_by) == (kind == "temperature of 2")
+    assert ("classes sorted" in found.reproduced_by) == (kind == "classes sorted")
+    said = (
+        f"{found.difference:.3f} on average, of which {found.reproduced_by} leaves 0%."
+    )
     assert f"; {found.cause}. " in repr(found)
     assert repr(found).endswith(said)
 
@@ -203,7 +205,7 @@ def test_channels_with_means_of_their_own_that_are_reversed_after_scaling_are_na
     found = kit.compare(
         other, lambda x: other.predict_tensors(x[..., ::-1]), photos[:1]
     )
-    assert (found.cause, found.undone) == (
+    assert (found.cause, found.reproduced_by) == (
         "channel_order",
         "giving it tensors with their channels reversed",
     )
@@ -317,7 +319,7 @@ def test_a_temperature_counts_on_both_sides(fashion, sixteen):
     found = [
         kit.compare(*pair, sixteen) for pair in ((fashion, sharp), (sharp, fashion))
     ]
-    assert [each.undone for each in found] == [
+    assert [each.reproduced_by for each in found] == [
         f"a temperature of {temperature}" for temperature in ("3", "0.333")
     ]
 

@@ -5,7 +5,7 @@ import pytest
 
 import kit
 from kit.diagnosis.candidates import Evaluator
-from kit.diagnosis.estimation import estimated
+from kit.diagnosis.estimation import with_unlisted_scaling
 from kit.diagnosis.evidence import Grounds
 from tests import networks
 
@@ -28,7 +28,11 @@ def trained(no_batchnorm):
 def found(classifier, scaling, photos, cast=None):
     in_use = classifier.preprocessing.replace(scaling=scaling, cast=cast)
     grounds = Grounds.of(Evaluator(classifier, classifier.first_layers), in_use, photos)
-    return estimated(grounds, grounds.scores)
+    scores = with_unlisted_scaling(grounds, grounds.scores)
+    # None where nothing was fitted.
+    if scores is grounds.scores:
+        return None
+    return next(score for score in scores if score.candidate.step == "scaling")
 
 
 @pytest.mark.parametrize(("scaling", "cast"), [("0..255", "uint8"), ("0..1", None)])

@@ -188,9 +188,7 @@ CASTS = [
 @pytest.mark.parametrize(("cast", "few"), CASTS)
 def test_a_cast_that_wraps_around_and_one_that_keeps_the_sign_are_both_told(cast, few):
     comparison = HERE.compare(lambda x: cast(usual(resized(x))), scene())
-    words = "to whole numbers after scaling or by a threshold"
-    text = f"cast: none here, {words} there; only {few} are left"
-    assert comparison.differences == (text,)
+    assert comparison.differences == (f"cast: none here, only 5 levels: {few}, there",)
     # Where the cast is known, it is no difference.
     known = Preprocessing(scaling="0..1", cast="uint8")
     assert known.compare(
@@ -343,8 +341,7 @@ GRAIN = np.random.default_rng(0).normal(scale=12, size=(224, 224, 3))
 # What happens to the resized image, and what kind of difference that is.
 DEPARTURES = [
     (lambda x: x * (1 - 0.3 * (ROWS**2 + COLUMNS**2)), "which change slowly over the"),
-    (lambda x: x + 25 * COLUMNS, "which change slowly over the image"),
-    (compressed, "in blocks of 8 pixels, as after JPEG compression"),
+    (compressed, "for want of fine detail, as after a blur, a smaller size, JPEG"),
     (lambda x: in_between(x, ImageFilter.GaussianBlur(1)), "for want of fine detail"),
     (lambda x: in_between(x, ImageFilter.SHARPEN), "of more fine detail"),
     (lambda x: x + GRAIN, "of fine grain, as from added noise"),
@@ -366,23 +363,25 @@ def test_an_image_is_followed_where_its_brightness_is_another_in_each_place():
     )
 
 
-def test_an_image_that_is_turned_by_some_degrees_is_named():
-    for degrees in (13, 45):
+def test_an_image_that_is_turned_by_some_degrees_is_named_before_a_crop_too():
+    for degrees in (12, 45):
         turned = Image.fromarray(resized(CAT.pixels)).rotate(degrees)
         (words,) = KERAS.compare(np.asarray(turned) / 127.5 - 1, CAT).differences
         assert words.startswith(
             f"image: as it is here, turned by about {degrees} degrees to the left"
         )
+    turned = centre(np.asarray(Image.fromarray(CAT.pixels).rotate(-15)))
+    assert set(KERAS.compare(turned / 127.5 - 1, CAT).differences) == {
+        "image: as it is here, turned by about 15 degrees to the right there",
+        "fit: squash here, crop of 100 % there",
+    }
 
 
-def test_a_filter_is_named_only_where_it_leaves_no_fine_detail():
+def test_a_filter_of_no_table_is_named_by_the_nearest():
     here = KERAS.replace(filter="tf_bilinear")
     eight_taps = cv2.resize(CAT.pixels, (224, 224), interpolation=cv2.INTER_LANCZOS4)
-    (words,) = here.compare(eight_taps / 127.5 - 1, CAT).differences
-    assert (
-        words
-        == "filter: tf_bilinear here, another, a blur or sharpening there, cv2_cubic is nearest"
-    )
+    differences = here.compare(eight_taps / 127.5 - 1, CAT).differences
+    assert differences == ("filter: tf_bilinear here, cv2_cubic there",)
 
 
 def wrapped(x):
@@ -391,7 +390,6 @@ def wrapped(x):
 
 # What no pipeline does: from the levels of a photo, in any scaling.
 COLOURS = [
-    (lambda x: x[..., [1, 2, 0]], "channels: rgb here, gbr there"),
     (lambda x: x[..., [0, 0, 0]], "channels: rgb here, rrr there"),
     (
         lambda x: x @ np.float32([[0.6, 0.2, 0.1], [0.3, 0.5, 0.2], [0.1, 0.3, 0.7]]),
@@ -582,6 +580,7 @@ def test_what_goes_wrong_with_pixels_and_with_a_path_is_told_in_one_line():
 YOLO = KERAS.replace(fit="letterbox_floor", fill=(114, 114, 114))
 TENSORS = [
     ({"fit": "letterbox"}, "resize"),
+    ({"fit": "pad"}, "resize"),
     ({"thumbnail": (56, 56)}, "thumbnail"),
     ({"layout": "transposed"}, "layout"),
 ]
@@ -644,7 +643,10 @@ RGBA = np.dstack([resized(CAT.pixels), np.full((224, 224), 255)])
 RGB = RGBA[..., :3]
 SCRAMBLED = [
     (in_rows(RGB, 240), "image: as it is here, rows of 240 RGB pixels there"),
-    (in_rows(RGBA, 224), "image: as it is here, rows of 224 RGBA pixels there"),
+    (
+        in_rows(RGBA[:, ::-1], 232),
+        "image: as it is here, rows of 232 RGBA pixels and mirrored left to right there",
+    ),
     (RGBA[..., [3, 0, 1]], "channels: rgb here, a constant, r, g there"),
 ]
 
@@ -672,6 +674,29 @@ def test_a_part_of_a_photo_is_named_by_its_rows_and_columns():
     (words,) = KERAS.compare(corner / 127.5 - 1, CAT).differences
     edges = [float(edge) for edge in re.findall(r"-?[\d.]+(?= (?:to|of))", words)]
     assert edges == pytest.approx([0, 200, 0, 200], abs=0.3)
+
+
+def test_what_one_photo_hides_is_read_from_another():
+    # Of a wide photo the upper square is the centre.
+    wide, tall = Photo.from_array(CAT.pixels), Photo.from_array(CAT.pixels[:, :200])
+    upper = [resized(CAT.pixels[:, 75:375]), resized(CAT.pixels[:200, :200])]
+    tensors = [levels / np.float32(127.5) - 1 for levels in upper]
+    reading = black_box.read(KERAS, tensors, [wide, tall])
+    assert "to 200 of 300 " in reading.unexplained["resize"]
+
+
+def test_a_file_that_is_read_as_if_it_were_rgb_is_named(tmp_path):
+    path = tmp_path / "photo.png"
+    Image.fromarray(CAT.pixels).quantize(64).save(path)
+    levels = np.dstack([np.asarray(Image.open(path))] * 3)
+    tensor = resized(levels, 0) / 127.5 - 1
+    differences = KERAS.compare(tensor, load_image(path)).differences
+    assert "file: its P values converted to RGB here, not there" in differences
+
+
+def test_one_photo_does_not_tell_a_fixed_scaling_from_one_of_its_own():
+    balanced = resized(CAT.pixels) * [0.5, 0.6, 0.7] / 127.5 - 1
+    assert KERAS.compare(balanced, CAT).notes[-1].startswith("one photo cannot tell")
 
 
 def test_corners_that_are_aligned_are_named():

@@ -90,7 +90,7 @@ def test_every_step_that_does_something_says_what_in_words():
     )
     assert told[0] == decoding
     assert told[1].startswith(
-        "resize: to 8\N{MULTIPLICATION SIGN}9, filter bilinear, crop of 50 % ("
+        "resize: to 8\N{MULTIPLICATION SIGN}9, filter bilinear, crop of 50 %: "
     )
     assert told[2:4] == (
         "channels: bgr (blue, green, red (OpenCV, caffe))",

@@ -1,0 +1,229 @@
+"""The fit and the filter with which a pipeline shows a part of a photo, whatever becomes of its colours."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import scipy  # its heavy parts are imported when they are used
+
+from kit._arrays import Array, Float64, Levels
+from kit.images import Photo
+from kit.preprocessing.pipeline import TO_SIZE, Pipeline, fit_words, run
+from kit.preprocessing.placing import (
+    BY_UNEXPLAINED_SHARE,
+    SAME_LEVELS,
+    UNEXPLAINED_RATIO,
+    Window,
+    first_as_good,
+    pixels_apart,
+    unexplained_share,
+)
+from kit.preprocessing.resizing import FILTERS, FITS, Axis, Size, axes, sampled
+
+# Root mean square in 8-bit levels, up to which libraries differ in decoding a JPEG file.
+DECODER_LEVELS = 3.0
+# Pixels by which the edges of an image are off where sides are rounded in another way.
+ROUNDED_PIXELS = 2.0
+# Likewise of small images, as a share of a side.
+ROUNDED_SHARE = 1 / 28
+# Likewise, where a blur or another contrast hides where they are.
+NEAR_PIXELS = 10
+# Of so many rows and columns one is looked at to compare fits and filters.
+ROWS_PER_COMPARED = 2
+# Sides to which images are usually shrunk beforehand.
+THUMBNAIL_SIDES = (32, 56, 64, 96, 100, 112, 128, 150, 160, 192, 200, 256)
+_TINY = 1e-9
+
+
+class Probe(NamedTuple):
+    """A photo, and what was made of it: (H, W, C) or (C, H, W), NaN where it is not compared."""
+
+    photo: Photo
+    result: Float64
+
+
+class View(NamedTuple):
+    """What a pipeline shows of a photo, or another part of it, and what that leaves unexplained."""
+
+    pipeline: Pipeline
+    window: Window | None = None
+    unexplained_share: float = 0.0
+
+
+class Pixels(NamedTuple):
+    """Levels of a photo (N, 3), results at the same pixels (N, C), and results beside the photo (M, C)."""
+
+    levels: Float64
+    values: Float64
+    values_around: Float64
+
+
+def window_of(pipeline: Pipeline, photo: Photo) -> Window:
+    """Return the part of a decoded photo that a pipeline shows."""
+    size = pipeline.size or photo.size
+    # Filled up first or last, the same part is shown, up to rounding.
+    same_fit = pipeline.fit.replace("pad", "letterbox")
+    rows_and_columns = axes(photo.size, size, same_fit, pipeline.crop_fraction)
+    pairs = zip(rows_and_columns, size, strict=True)
+    return np.array([axis.edges(side) for axis, side in pairs])
+
+
+def differs_by_rounded_sides(pipeline: Pipeline, photo: Photo, window: Window) -> bool:
+    """Whether a part of a photo is that of a pipeline, but for how its sides are rounded."""
+    size = pipeline.size or photo.size
+    limit = min(ROUNDED_PIXELS, ROUNDED_SHARE * min(size))
+    is_near = pixels_apart(window, window_of(pipeline, photo), size) <= limit
+    return is_near and pipeline.fit != "squash"
+
+
+def each_fit(
+    expected: Pipeline, size: Size | None, crop_fractions: Iterable[float]
+) -> Iterator[Pipeline]:
+    """Yield a pipeline up to this size for each fit, the one that is expected first."""
+    # Channels, scaling and layout are read and set afterwards.
+    sized = expected.replace(size=size, thumbnail=None, invert=False, cast=None)
+    for fit in dict.fromkeys((expected.fit, *FITS)):
+        for fraction in dict.fromkeys(crop_fractions) if "crop" in fit else [1.0]:
+            yield sized.replace(fit=fit, crop_fraction=fraction)
+
+
+def resized(view: View, photo: Photo) -> Levels:
+    """Return the part of a decoded photo that a view shows."""
+    pipeline = view.pipeline
+    size = pipeline.size
+    if view.window is None or size is None:
+        levels: Levels = run(TO_SIZE, pipeline, photo)
+        return levels
+    rows, columns = map(Axis.through, view.window, photo.size, size)
+    return sampled(
+        photo.pixels,
+        size,
+        rows,
+        columns,
+        filter=pipeline.filter,
+        fill=pipeline.fill,
+        pillow=pipeline.pillow,
+    )
+
+
+def pixels_of(view: View, sample: Probe, step: int = 1, averaged: int = 1) -> Pixels:
+    """Compare all pixels or every so many rows and columns, each averaged over so many a side."""
+    photo, result = sample
+    window = window_of(view.pipeline, photo) if view.window is None else view.window
+    every = slice(None, None, step)
+    is_inside = _inside(window, photo.size, result.shape[:2])[every, every]
+    is_compared = np.isfinite(result[every, every, 0])
+    image = resized(view, photo).astype(float)
+    levels, values = (
+        scipy.ndimage.uniform_filter(pixels, (averaged, averaged, 1))[every, every]
+        for pixels in (image, np.nan_to_num(result))
+    )
+    is_shown = is_inside & is_compared
+    return Pixels(levels[is_shown], values[is_shown], values[~is_inside & is_compared])
+
+
+def _inside(window: Window, source: Size, size: Size) -> Array:
+    """Return which pixels of an image (H, W) lie in the photo, bool."""
+    rows_and_columns: list[Array] = []
+    for (first, end), length, side in zip(window, source, size, strict=True):
+        centres = first + (end - first) * (np.arange(side) + 0.5) / side
+        rows_and_columns.append((centres > 0) & (centres < length))
+    return np.logical_and.outer(*rows_and_columns)
+
+
+def fitted(expected: Pipeline, window: Window, sample: Probe) -> View:
+    """Return the fit and the filter that show about a part of a photo, and this part if no fit does."""
+    photo, result = sample
+    size = result.shape[:2]
+    is_whole = expected.size is None and photo.size == size
+    share = min(float(np.max(np.diff(window)[:, 0] / photo.size)), 1.0)
+    fractions = expected.crop_fraction, 0.875, round(share, 2), round(share, 3)
+    fits = [*each_fit(expected, None if is_whole else size, fractions)]
+    as_expected = _judged(View(fits[0]), sample)
+    if as_expected.unexplained_share <= _share_of(SAME_LEVELS, photo):
+        return as_expected
+
+    cut = window.round()
+    if np.array_equal(np.diff(cut)[:, 0], size):
+        window = cut
+
+    def distance(fit: Pipeline) -> float:
+        # Those that differ by rounding come in their order, the expected one first.
+        apart = pixels_apart(window, window_of(fit, photo), size)
+        return max(apart, ROUNDED_PIXELS)
+
+    near = [fit for fit in sorted(fits, key=distance) if distance(fit) <= NEAR_PIXELS]
+    views: list[View] = []
+    if fits[0] in near:
+        views.append(_with_best_filter(as_expected, sample))
+        if views[0].unexplained_share <= _share_of(DECODER_LEVELS, photo):
+            return views[0]
+    of_window = _with_best_filter(_judged(View(fits[0], window), sample), sample)
+    is_near = of_window.unexplained_share <= _share_of(DECODER_LEVELS, photo)
+    if window is cut and is_near:
+        return of_window
+    name = of_window.pipeline.filter
+    views += [_judged(View(fit.replace(filter=name)), sample) for fit in near]
+    views.append(of_window)
+    view = _with_best_filter(first_as_good(views), sample)
+    usual = (near or fits)[0].replace(filter=view.pipeline.filter)
+    is_usual = view.window is None and view.pipeline == usual
+    is_exact = view.unexplained_share <= _share_of(SAME_LEVELS, photo)
+    if not (is_usual or is_exact) and differs_by_rounded_sides(usual, photo, window):
+        return View(usual, window)
+    return _with_thumbnail(view, sample)
+
+
+def _share_of(levels: float, photo: Photo) -> float:
+    """Return a root mean square in levels as a share of the spread of a photo."""
+    return levels / (float(photo.pixels.std()) + _TINY)
+
+
+def _judged(view: View, sample: Probe) -> View:
+    levels, values, _ = pixels_of(view, sample, step=ROWS_PER_COMPARED)
+    return view._replace(unexplained_share=unexplained_share(levels, values))
+
+
+def _with_best_filter(view: View, sample: Probe) -> View:
+    """Return a view with another filter, if that leaves no more than a decoder and much less."""
+    if view.unexplained_share <= _share_of(SAME_LEVELS, sample.photo):
+        return view
+    filtered = (
+        view._replace(pipeline=view.pipeline.replace(filter=name)) for name in FILTERS
+    )
+    best = min((_judged(entry, sample) for entry in filtered), key=BY_UNEXPLAINED_SHARE)
+    limit = _share_of(DECODER_LEVELS, sample.photo)
+    return first_as_good([view, best]) if best.unexplained_share <= limit else view
+
+
+def _with_thumbnail(view: View, sample: Probe) -> View:
+    """Return a view of an image that was shrunk first, if that makes a result."""
+    if view.window is not None or view.unexplained_share <= _share_of(
+        DECODER_LEVELS, sample.photo
+    ):
+        return view
+    shrunk = (
+        _judged(View(view.pipeline.replace(thumbnail=(side, side))), sample)
+        for side in THUMBNAIL_SIDES
+    )
+    best = min(shrunk, key=BY_UNEXPLAINED_SHARE)
+    enough = _share_of(UNEXPLAINED_RATIO * SAME_LEVELS, sample.photo)
+    return best if best.unexplained_share <= enough else view
+
+
+def window_words(expected: Pipeline, view: View, photo: Photo) -> str:
+    """Say which part is shown where no pipeline does so; else empty."""
+    window = view.window
+    if window is None or differs_by_rounded_sides(view.pipeline, photo, window):
+        return ""
+    size = expected.size or photo.size
+    note = ""
+    if np.array_equal(np.diff(window)[:, 0], size):
+        note = ", not resized,"
+    elif pixels_apart(window, window_of(expected, photo), size) < 1:
+        note = ", as with align_corners or without half-pixel centres,"
+    rows, columns = (
+        f"{first:.4g} to {end:.4g} of {side}"
+        for (first, end), side in zip(window, photo.size, strict=True)
+    )
+    return f"window: {fit_words(expected)} here, rows {rows} and columns {columns}{note} there"
