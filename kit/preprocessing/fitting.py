@@ -42,7 +42,7 @@ class Probe(NamedTuple):
     result: Float64
 
 
-class View(NamedTuple):
+class Part(NamedTuple):
     """What a pipeline shows of a photo, or another part of it, and what that leaves unexplained."""
 
     pipeline: Pipeline
@@ -87,14 +87,14 @@ def each_fit(
             yield sized.replace(fit=fit, crop_fraction=fraction)
 
 
-def resized(view: View, photo: Photo) -> Levels:
-    """Return the part of a decoded photo that a view shows."""
-    pipeline = view.pipeline
+def resized_part(part: Part, photo: Photo) -> Levels:
+    """Return a part of a decoded photo in the size of its pipeline."""
+    pipeline = part.pipeline
     size = pipeline.size
-    if view.window is None or size is None:
+    if part.window is None or size is None:
         levels: Levels = run(TO_SIZE, pipeline, photo)
         return levels
-    rows, columns = map(Axis.through, view.window, photo.size, size)
+    rows, columns = map(Axis.through, part.window, photo.size, size)
     return sampled(
         photo.pixels,
         size,
@@ -106,14 +106,14 @@ def resized(view: View, photo: Photo) -> Levels:
     )
 
 
-def pixels_of(view: View, sample: Probe, step: int = 1, averaged: int = 1) -> Pixels:
+def pixels_of(part: Part, sample: Probe, step: int = 1, averaged: int = 1) -> Pixels:
     """Compare all pixels or every so many rows and columns, each averaged over so many a side."""
     photo, result = sample
-    window = window_of(view.pipeline, photo) if view.window is None else view.window
+    window = window_of(part.pipeline, photo) if part.window is None else part.window
     every = slice(None, None, step)
     is_inside = _inside(window, photo.size, result.shape[:2])[every, every]
     is_compared = np.isfinite(result[every, every, 0])
-    image = resized(view, photo).astype(float)
+    image = resized_part(part, photo).astype(float)
     levels, values = (
         scipy.ndimage.uniform_filter(pixels, (averaged, averaged, 1))[every, every]
         for pixels in (image, np.nan_to_num(result))
@@ -131,7 +131,7 @@ def _inside(window: Window, source: Size, size: Size) -> Array:
     return np.logical_and.outer(*rows_and_columns)
 
 
-def fitted(expected: Pipeline, window: Window, sample: Probe) -> View:
+def fitting_part(expected: Pipeline, window: Window, sample: Probe) -> Part:
     """Return the fit and the filter that show about a part of a photo, and this part if no fit does."""
     photo, result = sample
     size = result.shape[:2]
@@ -139,7 +139,7 @@ def fitted(expected: Pipeline, window: Window, sample: Probe) -> View:
     share = min(float(np.max(np.diff(window)[:, 0] / photo.size)), 1.0)
     fractions = expected.crop_fraction, 0.875, round(share, 2), round(share, 3)
     fits = [*each_fit(expected, None if is_whole else size, fractions)]
-    as_expected = _judged(View(fits[0]), sample)
+    as_expected = _judged(Part(fits[0]), sample)
     if as_expected.unexplained_share <= _share_of(SAME_LEVELS, photo):
         return as_expected
 
@@ -153,25 +153,25 @@ def fitted(expected: Pipeline, window: Window, sample: Probe) -> View:
         return max(apart, ROUNDED_PIXELS)
 
     near = [fit for fit in sorted(fits, key=distance) if distance(fit) <= NEAR_PIXELS]
-    views: list[View] = []
+    parts: list[Part] = []
     if fits[0] in near:
-        views.append(_with_best_filter(as_expected, sample))
-        if views[0].unexplained_share <= _share_of(DECODER_LEVELS, photo):
-            return views[0]
-    of_window = _with_best_filter(_judged(View(fits[0], window), sample), sample)
+        parts.append(_with_best_filter(as_expected, sample))
+        if parts[0].unexplained_share <= _share_of(DECODER_LEVELS, photo):
+            return parts[0]
+    of_window = _with_best_filter(_judged(Part(fits[0], window), sample), sample)
     is_near = of_window.unexplained_share <= _share_of(DECODER_LEVELS, photo)
     if window is cut and is_near:
         return of_window
     name = of_window.pipeline.filter
-    views += [_judged(View(fit.replace(filter=name)), sample) for fit in near]
-    views.append(of_window)
-    view = _with_best_filter(first_as_good(views), sample)
-    usual = (near or fits)[0].replace(filter=view.pipeline.filter)
-    is_usual = view.window is None and view.pipeline == usual
-    is_exact = view.unexplained_share <= _share_of(SAME_LEVELS, photo)
+    parts += [_judged(Part(fit.replace(filter=name)), sample) for fit in near]
+    parts.append(of_window)
+    part = _with_best_filter(first_as_good(parts), sample)
+    usual = (near or fits)[0].replace(filter=part.pipeline.filter)
+    is_usual = part.window is None and part.pipeline == usual
+    is_exact = part.unexplained_share <= _share_of(SAME_LEVELS, photo)
     if not (is_usual or is_exact) and differs_by_rounded_sides(usual, photo, window):
-        return View(usual, window)
-    return _with_thumbnail(view, sample)
+        return Part(usual, window)
+    return _with_thumbnail(part, sample)
 
 
 def _share_of(levels: float, photo: Photo) -> float:
@@ -179,42 +179,42 @@ def _share_of(levels: float, photo: Photo) -> float:
     return levels / (float(photo.pixels.std()) + _TINY)
 
 
-def _judged(view: View, sample: Probe) -> View:
-    levels, values, _ = pixels_of(view, sample, step=ROWS_PER_COMPARED)
-    return view._replace(unexplained_share=unexplained_share(levels, values))
+def _judged(part: Part, sample: Probe) -> Part:
+    levels, values, _ = pixels_of(part, sample, step=ROWS_PER_COMPARED)
+    return part._replace(unexplained_share=unexplained_share(levels, values))
 
 
-def _with_best_filter(view: View, sample: Probe) -> View:
-    """Return a view with another filter, if that leaves no more than a decoder and much less."""
-    if view.unexplained_share <= _share_of(SAME_LEVELS, sample.photo):
-        return view
+def _with_best_filter(part: Part, sample: Probe) -> Part:
+    """Return a part as another filter shows it, if that leaves no more than a decoder and much less."""
+    if part.unexplained_share <= _share_of(SAME_LEVELS, sample.photo):
+        return part
     filtered = (
-        view._replace(pipeline=view.pipeline.replace(filter=name)) for name in FILTERS
+        part._replace(pipeline=part.pipeline.replace(filter=name)) for name in FILTERS
     )
     best = min((_judged(entry, sample) for entry in filtered), key=BY_UNEXPLAINED_SHARE)
     limit = _share_of(DECODER_LEVELS, sample.photo)
-    return first_as_good([view, best]) if best.unexplained_share <= limit else view
+    return first_as_good([part, best]) if best.unexplained_share <= limit else part
 
 
-def _with_thumbnail(view: View, sample: Probe) -> View:
-    """Return a view of an image that was shrunk first, if that makes a result."""
-    if view.window is not None or view.unexplained_share <= _share_of(
+def _with_thumbnail(part: Part, sample: Probe) -> Part:
+    """Return a part of an image that was shrunk first, if that makes a result."""
+    if part.window is not None or part.unexplained_share <= _share_of(
         DECODER_LEVELS, sample.photo
     ):
-        return view
+        return part
     shrunk = (
-        _judged(View(view.pipeline.replace(thumbnail=(side, side))), sample)
+        _judged(Part(part.pipeline.replace(thumbnail=(side, side))), sample)
         for side in THUMBNAIL_SIDES
     )
     best = min(shrunk, key=BY_UNEXPLAINED_SHARE)
     enough = _share_of(UNEXPLAINED_RATIO * SAME_LEVELS, sample.photo)
-    return best if best.unexplained_share <= enough else view
+    return best if best.unexplained_share <= enough else part
 
 
-def window_words(expected: Pipeline, view: View, photo: Photo) -> str:
+def window_words(expected: Pipeline, part: Part, photo: Photo) -> str:
     """Say which part is shown where no pipeline does so; else empty."""
-    window = view.window
-    if window is None or differs_by_rounded_sides(view.pipeline, photo, window):
+    window = part.window
+    if window is None or differs_by_rounded_sides(part.pipeline, photo, window):
         return ""
     size = expected.size or photo.size
     note = ""

@@ -35,13 +35,13 @@ from kit.preprocessing.departures import (
 )
 from kit.preprocessing.fitting import (
     DECODER_LEVELS,
+    Part,
     Probe,
-    View,
     differs_by_rounded_sides,
     each_fit,
-    fitted,
+    fitting_part,
     pixels_of,
-    resized,
+    resized_part,
     window_of,
     window_words,
 )
@@ -141,7 +141,7 @@ def _sample_levels_apart(pipeline: Pipeline, sample: Probe) -> float:
     _, window = content.refined(photo, window_of(pipeline, photo))
     if not differs_by_rounded_sides(pipeline, photo, window):
         return levels
-    tensor = run(TO_TENSOR, pipeline, resized(View(pipeline, window), photo))[0]
+    tensor = run(TO_TENSOR, pipeline, resized_part(Part(pipeline, window), photo))[0]
     return min(levels, _in_levels(pipeline, tensor, sample.result))
 
 
@@ -325,20 +325,20 @@ def _read_origin(expected: Pipeline, sample: Probe, origin: _Origin) -> Reading:
     buffer = origin.buffer
     usual = origin.source.pipeline
     probe = Probe(origin.source.photo, buffer.image)
-    view = fitted(usual, origin.placed.window, probe)
-    levels, values, values_around = pixels_of(view, probe)
+    part = fitting_part(usual, origin.placed.window, probe)
+    levels, values, values_around = pixels_of(part, probe)
     colours = colours_of(usual, levels, values)
     levels_off = colours.unexplained_share * float(levels.std())
     if not colours.words and levels_off > DECODER_LEVELS:
-        smooth = pixels_of(view, probe, averaged=AVERAGED_PIXELS)
+        smooth = pixels_of(part, probe, averaged=AVERAGED_PIXELS)
         colours = smoothed_colours_of(usual, colours, smooth.levels, smooth.values)
     # Of the spread of the result, whatever becomes of colours.
     least_share = min(unexplained_share(levels, values), colours.unexplained_share)
-    pipeline = view.pipeline
+    pipeline = part.pipeline
     if buffer.resampled:
         # To turn an image back is a filter, too.
         pipeline = pipeline.replace(filter=usual.filter)
-    unexplained = _placement_words(origin, view)
+    unexplained = _placement_words(origin, part)
     if buffer.orders and pipeline.size != expected.size:
         pipeline = usual
     elif least_share > UNRELATED_UNEXPLAINED_SHARE:
@@ -357,7 +357,7 @@ def _read_origin(expected: Pipeline, sample: Probe, origin: _Origin) -> Reading:
     return Reading(pipeline, levels_left, levels_off, unexplained)
 
 
-def _placement_words(origin: _Origin, view: View) -> dict[str, str]:
+def _placement_words(origin: _Origin, part: Part) -> dict[str, str]:
     """Say how a file is read, in which order values are or which part is shown, where no pipeline does so."""
     source = origin.source
     unexplained = {"decode": source.words} if source.words else {}
@@ -367,7 +367,7 @@ def _placement_words(origin: _Origin, view: View) -> dict[str, str]:
         if orders[0].startswith(f"rows of {source.photo.size[1]} "):
             words = "resized here, cut off after as many values there"
         unexplained["layout"] = f"image: {words}"
-    elif words := window_words(source.pipeline, view, source.photo):
+    elif words := window_words(source.pipeline, part, source.photo):
         unexplained["resize"] = words
     return unexplained
 
