@@ -301,9 +301,8 @@ def _causes(
         causes.append(Difference(step, words, effect(tensor, result)))
     levels = levels_apart(reading.pipeline, [sample])
     given_as = max(called.given_as for called in reading.called)
-    # A function that reads the file itself may have another decoder; a filter is only the nearest.
-    has_decoder = given_as not in ARRAYS and reading.pipeline.filter == expected.filter
-    same_levels = DECODER_LEVELS if has_decoder else AGREEING_LEVELS
+    # A function that reads the file itself may have another decoder.
+    same_levels = AGREEING_LEVELS if given_as in ARRAYS else DECODER_LEVELS
     if levels > same_levels and not reading.unexplained:
         nearest = run(PIPELINE, reading.pipeline, photo)[0]
         words = "values: all are unexplained"

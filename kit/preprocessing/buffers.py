@@ -66,7 +66,8 @@ def _in_memory(image: Float64, values: Float64) -> Iterator[tuple[str, Float64]]
             pixels = pixels[:height, :width]
         if pixel_values == 4:
             # Opacity is the same everywhere, mostly.
-            pixels = pixels[..., np.ptp(pixels, axis=(0, 1)) > 0]
+            varies = np.ptp(pixels, axis=(0, 1)) > 0
+            pixels = pixels[..., varies | ~varies.any()]
         missing = height - len(pixels) if pixels.shape[1] == width else 0
         pixels = np.pad(pixels, ((0, missing), (0, 0), (0, 0)), constant_values=np.nan)
         kind = KINDS_OF_PIXELS[pixel_values]

@@ -87,6 +87,8 @@ _DECODING_CHANGES: tuple[Changes, ...] = (
     *({"matte": matte} for matte in MATTES),
 )
 _COLOUR_STEPS = {"channels", "scaling"}
+# Where a result has no more values, and all are whole numbers, it may have been cast after scaling.
+FEW_WHOLE_VALUES = 16
 # Of Pillow, whose values are those of RGB, or no whole numbers.
 _UNCHANGED_MODES = {"RGB", "RGBA", "L", "LA", "1", "F"}
 
@@ -317,7 +319,19 @@ def _match(expected: Pipeline, sample: Probe, *, decoded: bool) -> Reading:
         causes = "as in a buffer that is not filled, or after a cast to whole numbers"
         words = f"values: an image here, {short(result.flat[0])} alone there, {causes}"
         return Reading(expected, levels_off=inf, unexplained={"tensor": words})
-    return _read_origin(expected, sample, _likeliest_origin(sources, result))
+    reading = _read_origin(expected, sample, _likeliest_origin(sources, result))
+    values = np.unique(result)
+    is_cast = len(values) <= FEW_WHOLE_VALUES and not np.any(values % 1)
+    if (
+        not is_cast
+        or reading.levels_off <= DECODER_LEVELS
+        or "cast" in reading.unexplained
+    ):
+        return reading
+    # Too little is left of the photo to find which part of it this is.
+    remaining = ", ".join(map(short, values))
+    cast = f"to whole numbers after scaling, of which only {remaining} are left,"
+    return Reading(expected, unexplained={"cast": f"cast: none here, {cast} there"})
 
 
 def _read_origin(expected: Pipeline, sample: Probe, origin: _Origin) -> Reading:
@@ -327,6 +341,8 @@ def _read_origin(expected: Pipeline, sample: Probe, origin: _Origin) -> Reading:
     probe = Probe(origin.source.photo, buffer.image)
     part = fitting_part(usual, origin.placed.window, probe)
     levels, values, values_around = pixels_of(part, probe)
+    if not len(levels):
+        return _following(expected, usual, sample)
     colours = colours_of(usual, levels, values)
     levels_off = colours.unexplained_share * float(levels.std())
     if not colours.words and levels_off > DECODER_LEVELS:

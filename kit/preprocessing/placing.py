@@ -77,6 +77,8 @@ def unexplained_share(levels: Float64, values: Float64) -> float:
     levels, values
         float64 (N, 3) and (N, C).
     """
+    if not len(levels):
+        return 1.0
     # For each channel a line with a bend at each knot, fitted by least squares.
     bends = np.maximum(levels[:, :, None] - KNOT_LEVELS, 0).reshape(len(levels), -1)
     bends -= bends.mean(axis=0)

@@ -745,6 +745,17 @@ def test_what_covers_a_part_hides_neither_channels_nor_fit():
         assert any(rows in text for text in differences)
 
 
+def test_whole_numbers_that_leave_hardly_anything_of_a_photo_are_told():
+    photo = load_image(CAT_FILE.with_name("polar_bear.jpg"))
+    white = resized(photo.pixels, Image.Resampling.NEAREST) // 255
+    assert 0 < white.mean() < 0.01
+    differences = KERAS.compare(white, photo).differences
+    words = "to whole numbers after scaling, of which only 0, 1 are left,"
+    assert differences == (f"cast: none here, {words} there",)
+    (difference,) = KERAS.compare(white / 2, photo).differences
+    assert difference.startswith("content: this image is not recognised")
+
+
 def test_few_values_hide_no_crop():
     black_and_white = centre(CAT.pixels) > 127
     assert "fit: squash here, crop of 100 % there" in (
