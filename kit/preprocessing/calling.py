@@ -10,6 +10,7 @@ from functools import wraps
 from inspect import signature, unwrap
 from io import BytesIO
 from itertools import islice
+from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FunctionType
@@ -259,7 +260,7 @@ def _image_or_problem(
         return None, f"raised {type(error).__name__}: {message}".removesuffix(": ")
     finally:
         _recording.reset(token)
-    arrays = recording.arrays or arrays
+    arrays = [_in_shape(array, expected_shape) for array in recording.arrays or arrays]
     images = [array for array in arrays if not why_unusable(array)]
     if not images:
         problems = [*map(why_unusable, arrays), "nothing"]
@@ -274,6 +275,12 @@ def _image_or_problem(
         ),
     )
     return tensor, ""
+
+
+def _in_shape(array: Array, expected_shape: tuple[int, ...]) -> Array:
+    """Return a flat array of as many values as the network takes in the network's shape."""
+    is_flat = array.size == max(array.shape, default=0) == prod(expected_shape)
+    return array.reshape(expected_shape) if is_flat else array
 
 
 _NO_SERIES = Recorder, str, bytes, list, tuple

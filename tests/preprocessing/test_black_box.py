@@ -611,6 +611,8 @@ def test_a_file_that_turned_all_white_says_so(tmp_path):
 
 def test_a_buffer_has_the_shape_that_the_network_takes():
     assert YOLO.compare(YOLO.apply(CAT).ravel(), CAT).equal
+    for flat in (np.ravel, lambda tensor: tensor.reshape(1, -1)):
+        assert YOLO.compare(lambda path, flat=flat: flat(YOLO.apply(path)), CAT).equal
     # A file of float32 that was read as bytes.
     assert YOLO.compare(np.frombuffer(YOLO.apply(CAT), np.uint8), CAT).equal
     for count, shape in ((0, 0), (224 * 224 * 4, 4)):
