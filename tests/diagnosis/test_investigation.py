@@ -106,6 +106,11 @@ def test_the_correction_is_that_of_the_first_named_cause_that_has_one():
         == USED
     )
     assert with_fixes([named("dark")], WRONG) == WRONG
+    first, second = (
+        replace(fixed, fix=Fix("", "", USED.replace(scaling=scaling)))
+        for scaling in ("-1..1", "0..255")
+    )
+    assert with_fixes([first, second], USED) == first.fix.preprocessing
 
 
 def test_the_correction_holds_the_fixes_of_all_that_is_named():

@@ -384,8 +384,10 @@ def test_a_heat_map_by_occlusion_comes_row_by_row(clothes):
     )
     explorer = listen(Explorer(classifier, clothes[:1]))
     explorer.settings = {"where": "dog"}
-    waits = [ask(explorer, kind="where")[0]["where"]["waits"] for _ in range(15)]
+    replies = [ask(explorer, kind="where") for _ in range(15)]
+    waits = [message["where"]["waits"] for message, _ in replies]
     assert waits == [True] * 14 + [False]
+    assert all(len(buffer) >= REPLY_BYTES for _, [buffer] in replies)
     expected = kit.heatmap(classifier, clothes[0], "dog", progress=False)
     np.testing.assert_array_equal(explorer.view.heat.cells, expected.cells)
     assert explorer.settings["where"] == 1

@@ -345,6 +345,13 @@ const STEPS = {
   "the cause is undone": () => root().querySelector(".kit-apply").click(),
   "and done again": () => press("Go back"),
   "the report is closed": () => press("Close"),
+  "and once more, with a key": async () => {
+    press("Why?");
+    await go(1500);
+    log.push(`hidden ${root().querySelector(".kit-because").hidden}`);
+    key("Escape");
+    log.push(`hidden ${root().querySelector(".kit-because").hidden}`);
+  },
   "a slider moves while nobody sees the page, and the pointer comes to another": async () => {
     document.hidden = true;
     set(keyed("brightness"), "0.6");

@@ -5,7 +5,7 @@ import pytest
 
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.comparison import StepDifference
+from kit.preprocessing.comparison import StepDifference, relative_distance
 from kit.preprocessing.scaling import Scaling
 from tests.pictures import picture
 
@@ -122,3 +122,10 @@ def test_without_a_photo_the_settings_are_compared_in_words():
     assert str(HERE.compare(HERE.replace(channels="bgr"))).splitlines() == [
         "channels: rgb here, bgr there"
     ]
+
+
+def test_a_distance_is_a_share_of_how_far_the_first_varies():
+    tensor = np.array([0.0, 2.0])
+    assert relative_distance(tensor, 2 * tensor) == pytest.approx(2**0.5 / (2**0.5 + 1))
+    assert relative_distance(tensor, tensor + 1) == 0.5
+    assert relative_distance(tensor, tensor) == 0

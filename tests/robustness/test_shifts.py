@@ -171,6 +171,10 @@ def test_too_few_images_cannot_tell_and_are_not_even_opened(monkeypatch):
         assert shift.text().endswith("cannot tell, it takes 20 on each side.")
 
 
+def test_twenty_on_each_side_are_enough():
+    assert kit.shift(CLOTHES[:20], CLOTHES[:20]).verdict == "unchanged"
+
+
 def test_test_and_effect_size_are_those_of_scipy_and_of_counting():
     ours, theirs = STATISTICS.rows, measured_rows(altered(60, brightness=0.8))
     column = list(QUANTITIES).index("brightness")

@@ -225,7 +225,9 @@ def test_what_a_sweep_is_missing_is_taken_up_again_and_nothing_else(
 
     stopped = kit.sweep(fashion, folder, grid, progress=stop)
     monkeypatch.setattr(Picture, "open", watched)
+    missing = stopped.errors
     same(swept(fashion, folder, grid, resume=stopped), whole)
+    assert stopped.errors == missing
     assert opened == [f"{number:02}.png" for number in range(1, 12)]
     # The file that cannot be read is tried again.
     opened.clear()
