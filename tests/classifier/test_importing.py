@@ -118,7 +118,8 @@ def test_a_file_of_teachable_machine_is_imported_with_its_weights(
     assert new.read_bytes() == before
     new.unlink()
     assert main(["import", str(old), str(new)]) == 0
-    assert "without fused=True of BatchNormalization" in capsys.readouterr().out
+    words = f"{new}: architecture and weights of {old}, without {', '.join(left_out)}"
+    assert capsys.readouterr().out.strip() == words
 
 
 def exchanged(source, target, config, change=bytes):
