@@ -144,7 +144,7 @@ def probabilities(outputs: Float32, head: str) -> Float32:
     if outputs.shape[1] == 1:
         return np.concatenate([1 - outputs, outputs], axis=1)
     weights = outputs + np.finfo(np.float32).tiny
-    return weights / weights.sum(axis=1, keepdims=True)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 def finite(rows: Float32, name: str) -> Float32:

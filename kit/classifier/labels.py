@@ -152,4 +152,4 @@ def surprises(probabilities: Floats, labels: Int64) -> Float64:
 def entropies(probabilities: Floats) -> Floats:
     """Return the entropy of each row of probabilities, in nats; float (N,)."""
     logarithms = np.log(np.maximum(probabilities, 1e-12))
-    return -(probabilities * logarithms).sum(axis=1)
+    return np.asarray(-(probabilities * logarithms).sum(axis=1))

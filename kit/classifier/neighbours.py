@@ -114,7 +114,7 @@ class Neighbours:
         """Return the mean distance to the `NEAREST`, float64 (N,), of features, float32 (N, channels)."""
         # Nearest neighbours in scikit-learn start threads for every single image, which takes longer.
         distances = np.sort(self.distances(features), axis=1)
-        return distances[:, :NEAREST].mean(axis=1)
+        return np.asarray(distances[:, :NEAREST].mean(axis=1))
 
 
 def described(

@@ -96,7 +96,7 @@ class Predictions(Rows):
     @cached_property
     def index(self) -> Indices:
         """Index of the predicted class, the most probable one, for each image: int64 (N,)."""
-        return self.probabilities.argmax(axis=1)
+        return np.asarray(self.probabilities.argmax(axis=1))
 
     @property
     def label(self) -> npt.NDArray[np.object_]:
@@ -106,7 +106,7 @@ class Predictions(Rows):
     @property
     def probability(self) -> Float32:
         """Probability of the predicted class for each image: float32 (N,), 0..1."""
-        return self.probabilities.max(axis=1)
+        return np.asarray(self.probabilities.max(axis=1))
 
     @property
     def entropy(self) -> Floats:

@@ -193,7 +193,7 @@ def edge_colour(pixels: Pixels) -> tuple[float, float, float]:
 def _means(pixels: Pixels) -> Float32:
     # In an image of less than 16 pixels a side, the pixels.
     side = 4 if min(pixels.shape[:2]) >= 16 else 1
-    return in_blocks(pixels, side).astype(np.float32).mean(axis=(1, 3))
+    return np.asarray(in_blocks(pixels, side).astype(np.float32).mean(axis=(1, 3)))
 
 
 def grid_zeros(pixels: Pixels) -> float:

@@ -155,7 +155,7 @@ class NearestPaths(NamedTuple):
     @property
     def size(self) -> Float64:
         """float64 (quantities,): how far the alterations move each, whether or not they cancel."""
-        return np.abs(self.apart).sum(axis=0)
+        return np.asarray(np.abs(self.apart).sum(axis=0))
 
     def unsettled(self, movement: Float64, limit: Float64) -> Bools:
         """Return which quantities are farther than a limit from all that this may do: bool (quantities,)."""
@@ -163,7 +163,7 @@ class NearestPaths(NamedTuple):
         # What two alterations do need not add: of black corners, either leaves none.
         ends = (*self.apart, self.moved)
         reached = np.clip(movement, np.min(ends, axis=0), np.max(ends, axis=0))
-        return (np.abs(movement - reached) > limit) & ~about
+        return np.asarray((np.abs(movement - reached) > limit) & ~about)
 
 
 @dataclass(frozen=True)
@@ -231,12 +231,12 @@ class _Remainder:
     @cached_property
     def _inverse(self) -> Float64:
         miss = np.diag((_RELATIVE_MISS * self.movement) ** 2)
-        return np.linalg.inv(self.covariance + miss)
+        return np.asarray(np.linalg.inv(self.covariance + miss))
 
     def _distances(self, moved: Float64) -> Float64:
         """Return the squared distance of Mahalanobis from each movement, (…, quantities): (…)."""
         misses = self.movement - moved
-        return ((misses @ self._inverse) * misses).sum(axis=-1)
+        return np.asarray(((misses @ self._inverse) * misses).sum(axis=-1))
 
     def _nearest(self, candidates: Iterable[tuple[Path, ...]]) -> NearestPaths | None:
         nearest = []

@@ -165,7 +165,7 @@ class AnswerShift:
 
 def _changes(counts: Int64) -> Float64:
     shares = counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1)
-    return shares[..., 1, :] - shares[..., 0, :]
+    return np.asarray(shares[..., 1, :] - shares[..., 0, :])
 
 
 def compared_answers(

@@ -43,7 +43,7 @@ class Gaussian:
     def distances(self, rows: Float64) -> Float64:
         """Return the squared Mahalanobis distance to the mean, over D: float64 (N, values) to (N,)."""
         whitened = (rows[:, self.columns] - self.centre) @ self.whitening
-        return (whitened**2).mean(axis=1)
+        return np.asarray((whitened**2).mean(axis=1))
 
 
 def distances(
