@@ -322,11 +322,8 @@ def _match(expected: Pipeline, sample: Probe, *, decoded: bool) -> Reading:
     reading = _read_origin(expected, sample, _likeliest_origin(sources, result))
     values = np.unique(result)
     is_cast = len(values) <= FEW_WHOLE_VALUES and not np.any(values % 1)
-    if (
-        not is_cast
-        or reading.levels_off <= DECODER_LEVELS
-        or "cast" in reading.unexplained
-    ):
+    is_explained = reading.levels_off <= DECODER_LEVELS or "cast" in reading.unexplained
+    if is_explained or not is_cast:
         return reading
     # Too little is left of the photo to find which part of it this is.
     remaining = ", ".join(map(short, values))
