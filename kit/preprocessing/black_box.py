@@ -170,6 +170,13 @@ def _read(
         beside = match_beside(expected, same_shape[0], reading, decoded=decoded)
         if beside is not reading:
             return beside
+    is_explained = (
+        reading.exact and levels_apart(reading.pipeline, same_shape) <= AGREEING_LEVELS
+    )
+    if not is_explained:
+        words = _other_content_words(expected, code, given_as, same_shape, reading)
+        if words:
+            return Reading(expected, unexplained=words)
     is_usual = same_scaling(reading.pipeline.scaling, expected.scaling)
     # Only what lies or is cut otherwise has a scaling that could be another one, no mixture or curve.
     has_no_line = {*reading.unexplained} - {"layout", "resize"}
@@ -178,6 +185,33 @@ def _read(
     if _scales_by_image(expected, code, given_as, samples[0].photo):
         return by_each_image(expected, reading)
     return reading
+
+
+def _other_content_words(
+    expected: Pipeline,
+    code: Code,
+    given_as: str,
+    samples: Sequence[Probe],
+    reading: Reading,
+) -> WordsByStep:
+    """Say that code does not look at the photo, or that its tensor shows another one."""
+    first, *others = samples
+    # Of one value alone more is to be said than that it is always the same.
+    if callable(code) and np.ptp(first.result):
+        another_image = Photo(255 - first.photo.pixels[::-1])
+        again = call(code, another_image, given_as, expected)
+        if again.tensor is not None and np.array_equal(
+            image_of(again.tensor, expected), first.result, equal_nan=True
+        ):
+            causes = "as with a fixed path or a result that is kept"
+            return {"function": f"code: returns the same for another image, {causes}"}
+    # A photo that is recognised is no other one.
+    for other in others if "tensor" in reading.unexplained else ():
+        shown = match(expected, [Probe(other.photo, first.result)], decoded=False)
+        if shown.levels_off <= DECODER_LEVELS:
+            words = f"{other.photo.name} in place of {first.photo.name} there"
+            return {"tensor": f"content: {words}, as of files in another order"}
+    return {}
 
 
 def _scales_by_image(

@@ -222,6 +222,34 @@ def test_what_no_preprocessing_does_is_said_as_well(step, words, function):
     assert words in found.comparisons[0].differences[0]
 
 
+def test_code_that_does_not_look_at_the_photo_is_told():
+    classifier = CLASSIFIER.using(SQUASHED)
+    fixed = SQUASHED.apply(PHOTOS[1])
+    results = []
+
+    def keeps_the_first(image):
+        results.append(scaled(image))
+        return results[0]
+
+    for photos, function in (
+        (PHOTOS[:1], lambda _: fixed),
+        (PHOTOS, keeps_the_first),
+    ):
+        found = kit.check(classifier, photos, function)
+        assert found.main_step == "function"
+        assert "code: returns the same for another image" in str(found.comparisons[0])
+
+
+def test_tensors_in_another_order_than_the_photos_are_told():
+    tensors = [SQUASHED.apply(photo) for photo in PHOTOS]
+    found = kit.check(CLASSIFIER.using(SQUASHED), PHOTOS, tensors[::-1])
+    first, middle, last = (comparison.differences for comparison in found.comparisons)
+    assert first == last
+    assert middle == ()
+    swapped = f"{PHOTOS[2].name} in place of {PHOTOS[0].name}"
+    assert first == (f"content: {swapped} there, as of files in another order",)
+
+
 def test_a_diagnosis_takes_a_function_in_place_of_the_preprocessing():
     found = kit.diagnose(CLASSIFIER, PHOTOS, preprocess=lambda x: scaled(x[..., ::-1]))
     assert found.best.cause == "channel_order"
