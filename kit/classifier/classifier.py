@@ -476,7 +476,7 @@ class Classifier:
         """
         rows = []
         means = []
-        for photo in Steps(photos, "Images", " images", progress):
+        for photo in Steps(photos, "Images", progress):
             row, feature_map = self.inside(self.tensor(photo))
             if feature_map is None:
                 raise ValueError(

@@ -229,7 +229,7 @@ def check_cases(
     classifier = classifier or _named_by(paths)
     checked = [
         _check(classifier, path, artefacts, update=update)
-        for path in Steps(paths, "Cases", "case", progress)
+        for path in Steps(paths, "Cases", progress)
     ]
     result = CheckedCases(classifier.name, tuple(checked))
     if raise_on_moved and not result.holds:

@@ -343,7 +343,7 @@ def calibrate(
         raise ValueError(
             f"Expected at least {FEWEST} images, received {len(images)}; give more"
         )
-    steps = Steps(images, "Predicting", " images", progress)
+    steps = Steps(images, "Predicting", progress)
     probabilities = np.concatenate([classifier.probabilities(photo) for photo in steps])
     in_fit = stratified_half(classes)
     temperature, notes = _temperature_and_notes(probabilities[in_fit], classes[in_fit])
