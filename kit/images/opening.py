@@ -229,15 +229,11 @@ def _reduced(
             f"{name!r} with {low}..{high}; save it as 8 or 16 bit"
         )
     if decoding.depth == "scale":
-        done, grey = (
-            "divided by 257",
-            (values + 128) // 257,
-        )  # to the nearest; 257 is odd: no ties
+        done = "divided by 257"
+        grey = (values + 128) // 257  # to the nearest; 257 is odd: no ties
     else:
-        done, grey = (
-            f"clipped at 255 ({(values > 255).mean():.1%} of the pixels)",
-            np.minimum(values, 255),
-        )
+        done = f"clipped at 255 ({(values > 255).mean():.1%} of the pixels)"
+        grey = np.minimum(values, 255)
     notes.append(f"16-bit greyscale {low}..{high} {done}")
     return Image.fromarray(grey.astype(np.uint8))
 

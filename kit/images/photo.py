@@ -333,11 +333,9 @@ def name_of(source: Any, place: int | None = None) -> str:
         return source.name
     if isinstance(source, (str, PathLike)):
         return file_name(fsdecode(source))
-    kept = getattr(
-        source, "filename" if isinstance(source, Image.Image) else "name", None
-    )
-    if isinstance(kept, str) and kept:  # a file descriptor's name is a number
-        return file_name(kept)
+    path = getattr(source, "filename", getattr(source, "name", None))
+    if isinstance(path, str) and path:  # a file descriptor's name is a number
+        return file_name(path)
     kind = "array" if isinstance(source, np.ndarray) else "image"
     return kind if place is None else f"{kind} {place}"
 
