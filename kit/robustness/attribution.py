@@ -118,8 +118,9 @@ class Path:
         return np.isin(list(QUANTITIES), [self.quantity.name, *self.quantity.signs])
 
     def _at(self, points: Float64) -> Float64:
-        columns = [np.interp(points, _CORNERS, corner) for corner in self.corners.T]
-        return np.stack(columns, axis=-1)
+        # Between two corners, the nearer counts as much more as it is nearer.
+        weights = np.maximum(1 - np.abs(points[..., None] - _CORNERS), 0)
+        return np.asarray(weights @ self.corners)
 
     def along(self, movement: Float64) -> bool:
         """Return whether a quantity that speaks for the alteration has moved the way that this does."""

@@ -166,7 +166,6 @@ class Gathered(NamedTuple):
 
 def gather(
     pictures: Sequence[Picture],
-    what: str = "photos",
     *,
     classifier: Classifier | None = None,
     progress: Progress = True,
@@ -181,7 +180,7 @@ def gather(
     examples: list[Photo] = []
     unreadable: list[tuple[str, str]] = []
     pixels = 0
-    with Steps(order, f"Measuring {what}", progress, keep=True) as places:
+    with Steps(order, "Measuring", progress, keep=True) as places:
         for place in places:
             try:
                 photo = pictures[place].open()
@@ -381,9 +380,7 @@ def shift(
         return result
     examples: tuple[Photo, ...] = ()
     if not isinstance(source, InputStatistics):
-        gathered = gather(
-            source, "training images", classifier=classifier, progress=progress
-        )
+        gathered = gather(source, classifier=classifier, progress=progress)
         examples = gathered.photos
         response = measured_responses(examples)
         source = InputStatistics(gathered.rows, response, gathered.answers)
@@ -399,11 +396,6 @@ def shift(
     quantities, answers, notes = judged_shifts(
         source, examples, measured, classifier, progress=progress
     )
-    if result.photos + len(result.unreadable) < len(pictures):
-        note = (
-            f"{result.photos} of {len(pictures)} photos were measured, chosen at random"
-        )
-        notes = (note, *notes)
     return replace(result, findings=quantities, notes=notes, answers=answers)
 
 
