@@ -11,7 +11,7 @@ from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, known_classes
 from kit.images import Pictures, as_photos
-from kit.images.photo import describe
+from kit.images.opening import describe
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 
 
