@@ -187,7 +187,8 @@ def compile_model(
     """
     check_model(model)
     keras = KerasEngine(model)
-    batches = trial_tensors(engines.sized(keras.input_shape, steps), steps)
+    _, shape = engines.suited(steps, keras.input_shape)
+    batches = trial_tensors(shape, steps)
     head = engines.head_of(model) or engines.measured_head(
         np.concatenate([keras.predict(batch) for batch in batches])
     )
