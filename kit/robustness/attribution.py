@@ -193,6 +193,11 @@ class NearestPaths(NamedTuple):
     distance: float
     moved: Float64
 
+    @property
+    def size(self) -> Float64:
+        """float64 (quantities,): how far the alterations move each, whether or not they cancel."""
+        return np.asarray(np.abs(self.apart).sum(axis=0))
+
     def unsettled(self, movement: Float64, limit: Float64) -> Bools:
         """Return which quantities are farther than a limit from all that this may do: bool (quantities,)."""
         # What two alterations do need not add: of black corners, either leaves none.
@@ -205,12 +210,13 @@ class NearestPaths(NamedTuple):
 class _Remainder:
     """What is left of a movement once `explained` is subtracted.
 
-    Of each quantity: the `movement` that is left, whether it is `unexplained`, and its mean among the
-    training images (`base`). `covariance` is that of the means, and `measured` the number of quantities that
-    both sides have.
+    Of each quantity: the `movement` that is left, the `size` of all movements so far, whether or not they
+    cancel, whether it is `unexplained`, and its mean among the training images (`base`). `covariance` is that
+    of the means, and `measured` the number of quantities that both sides have.
     """
 
     movement: Float64
+    size: Float64
     unexplained: Bools
     base: Float64
     covariance: Float64
@@ -249,9 +255,7 @@ class _Remainder:
     def _unsettled(self, step: NearestPaths) -> Bools:
         """Return which quantities stay unexplained behind a step: bool (quantities,)."""
         chance = 3 * np.sqrt(np.diag(self.covariance))
-        # How far the alterations move each, whether or not they cancel.
-        moved = np.abs(step.apart).sum(axis=0)
-        limit = np.maximum(chance, _RELATIVE_MISS * (np.abs(self.movement) + moved))
+        limit = np.maximum(chance, _RELATIVE_MISS * (self.size + step.size))
         return self.unexplained & step.unsettled(self.movement, limit)
 
     def step(self, candidates: Sequence[Path]) -> "_Remainder | None":
@@ -279,6 +283,7 @@ class _Remainder:
         return replace(
             self,
             movement=self.movement - step.moved,
+            size=self.size + step.size,
             unexplained=self._unsettled(step),
             explained=(*self.explained, *explained),
         )
@@ -305,6 +310,7 @@ def explanations(
     variance = np.where(measured, np.square(RESOLUTION), _UNKNOWN_VARIANCE)
     remainder = _Remainder(
         movement=np.nan_to_num(movement),
+        size=np.abs(np.nan_to_num(movement)),
         unexplained=shifted,
         base=np.nan_to_num(base),
         covariance=_covariance(training) + _covariance(theirs) + np.diag(variance),

@@ -152,6 +152,10 @@ def test_what_an_alteration_is_about_or_known_by_speaks_for_it():
         assert (path.along(movement), path.along(-movement)) == (speaks, False)
         assert (path.opposite, opposite.opposite) == (False, True)
         assert opposite.along(-movement) == speaks
+    # Whether or not they cancel.
+    apart = np.stack([path.moved[4], opposite.moved[4]])
+    pair = NearestPaths((), path.about, apart, distance=0, moved=0 * movement)
+    np.testing.assert_array_equal(pair.size, 2 * np.abs(path.moved[4]))
     # Judged at the strongest that was measured: as far again, 2 and 3 and 1 would be -1.
     path, _ = paths_of("noisy", "noise", [2, 3, 1])
     assert path.along(path.corners[1])
