@@ -15,7 +15,7 @@ import warnings
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import kit
 from kit._bundled import LESSONS
@@ -24,6 +24,8 @@ from kit._version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    _Run = Callable[[argparse.Namespace], int]
 
 DIAGNOSED = {"clean": 0, "named": 1, "cannot_tell": 2}
 BAD_INPUT = 3
@@ -95,8 +97,8 @@ def _parser() -> _Parser:
     commands = parser.add_subparsers(
         required=True, metavar="COMMAND", dest="command", parser_class=_Parser
     )
-    for row in _COMMANDS:
-        _add(commands, row)
+    for run, arguments in _COMMANDS.items():
+        _add(commands, run, arguments)
     return parser
 
 
@@ -182,34 +184,31 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-class _Command(NamedTuple):
-    """A command, named after its function; `exit_codes` begin with 0, `arguments` are of `_ARGUMENTS`."""
-
-    run: Callable[[argparse.Namespace], int]
-    words: str
-    exit_codes: str
-    arguments: tuple[str, ...] = ()
-
-
-def _add(commands: Any, row: _Command) -> None:
-    description = f"{row.words[0].upper()}{row.words[1:]}. Exit codes: 0 {row.exit_codes}, 3 bad input."
-    if "model" in row.arguments:
+def _add(commands: Any, run: _Run, arguments: Sequence[str]) -> None:
+    """Add a command, named after its function, whose docstring says what it does, and its exit codes."""
+    words, _, codes = str(run.__doc__).partition(": 0 ")
+    description = f"{words}. Exit codes: 0 {codes[:-1]}, 3 bad input."
+    if "model" in arguments:
         description += " A MODEL is a .keras, .tflite or .onnx file."
-    name = row.run.__name__.strip("_")
-    command = commands.add_parser(name, help=row.words, description=description)
-    command.set_defaults(run=row.run)
-    if "model" in row.arguments:
+    command = commands.add_parser(
+        run.__name__.strip("_"),
+        help=words[0].lower() + words[1:],
+        description=description,
+    )
+    command.set_defaults(run=run)
+    if "model" in arguments:
         in_use = command.add_mutually_exclusive_group()
         for option in ("--preprocessing", "--application", "--scaling"):
             in_use.add_argument(option, **_ARGUMENTS[option])
         command.add_argument("--classes", **_ARGUMENTS["--classes"])
-    for argument in ("--import", *row.arguments):
+    for argument in ("--import", *arguments):
         command.add_argument(argument, **_ARGUMENTS[argument])
     # As from Python 3.14 on: -1..1 is a value, no option.
     command._negative_number_matcher = re.compile(r"-\d")  # noqa: SLF001
 
 
 def _diagnose(options: argparse.Namespace) -> int:
+    """Name the cause of wrong predictions: 0 nothing serious found, 1 a cause is named, 2 cannot tell."""
     classifier = _classifier(options, options.model)
     diagnosis = kit.diagnose(classifier, options.pictures, _labels(options))
     result = diagnosis.details() if options.details and not options.json else diagnosis
@@ -222,6 +221,7 @@ def _diagnose(options: argparse.Namespace) -> int:
 
 
 def _pin(options: argparse.Namespace) -> int:
+    """Save images as cases, with the class that you expect: 0 pinned."""
     from kit.images import as_photos
     from kit.regression.cases import read_case
 
@@ -239,6 +239,7 @@ def _pin(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    """Test whether predictions of saved cases changed: 0 none changed, 1 some did."""
     from kit.regression.cases import write_file
     from kit.regression.checking import ADVICE
 
@@ -258,6 +259,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    """Compare two models on the same images: 0 no prediction changes, 1 some change."""
     result = kit.compare(
         _classifier(options, options.model),
         _classifier(options, options.other),
@@ -269,6 +271,7 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _mistakes(options: argparse.Namespace) -> int:
+    """List images that a model predicts wrongly; FOLDER has a folder for each class: 0 done."""
     from kit.regression.cases import write_file
 
     if options.html:
@@ -281,6 +284,7 @@ def _mistakes(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
+    """Write the explorer as a page that works without Python: 0 written."""
     classifier = _classifier(options, options.model)
     photos = options.photos or kit.samples.photo("cat.jpg")
     explorer = kit.Explorer(classifier, photos, _labels(options))
@@ -299,12 +303,14 @@ def _show(result: Any, *, as_json: bool = False) -> None:
 
 
 def _check(_given: argparse.Namespace) -> int:
+    """Check that this machine can run what is installed: 0 ready, 1 not."""
     setup = kit.check_setup()
     sys.stdout.write(f"\n{setup}\n")
     return int(bool(setup.missing))
 
 
 def _import(options: argparse.Namespace) -> int:
+    """Convert a file of Keras 2 or Teachable Machine to .keras: 0 written."""
     left_out = kit.import_h5(options.old, options.new)
     without = f", without {', '.join(left_out)}" if left_out else ""
     sys.stdout.write(
@@ -314,6 +320,7 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _lessons(options: argparse.Namespace) -> int:
+    """Copy the lessons into a new FOLDER: 0 copied."""
     folder = Path(options.folder)
     if folder.exists():
         raise FileExistsError(
@@ -373,61 +380,18 @@ def _labels(options: argparse.Namespace) -> list[str | None] | None:
     return [part.strip() or None for part in options.labels.split(",")]
 
 
-_COMMANDS = (
-    _Command(
-        run=_diagnose,
-        words="name the cause of wrong predictions",
-        exit_codes="nothing serious found, 1 a cause is named, 2 cannot tell",
-        arguments=("model", "--details", "--labels", "pictures", "--json"),
-    ),
-    _Command(
-        run=_pin,
-        words="save images as cases, with the class that you expect",
-        exit_codes="pinned",
-        arguments=("model", "--expect", "--cases", "--note", "pictures"),
-    ),
-    _Command(
-        run=_verify,
-        words="test whether predictions of saved cases changed",
-        exit_codes="none changed, 1 some did",
-        arguments=("model", "cases", "--artefacts", "--update", "--junit", "--json"),
-    ),
-    _Command(
-        run=_compare,
-        words="compare two models on the same images",
-        exit_codes="no prediction changes, 1 some change",
-        arguments=("model", "other", "pictures", "--json"),
-    ),
-    _Command(
-        run=_mistakes,
-        words="list images that a model predicts wrongly; FOLDER has a folder for each class",
-        exit_codes="done",
-        arguments=("model", "folder", "--html"),
-    ),
-    _Command(
-        run=_export,
-        words="write the explorer as a page that works without Python",
-        exit_codes="written",
-        arguments=("model", "--labels", "--title", "--text", "photos", "page"),
-    ),
-    _Command(
-        run=_check,
-        words="check that this machine can run what is installed",
-        exit_codes="ready, 1 not",
-    ),
-    _Command(
-        run=_lessons,
-        words="copy the lessons into a new FOLDER",
-        exit_codes="copied",
-        arguments=("folder",),
-    ),
-    _Command(
-        run=_import,
-        words="convert a file of Keras 2 or Teachable Machine to .keras",
-        exit_codes="written",
-        arguments=("old", "new"),
-    ),
-)
+_COMMANDS: dict[_Run, tuple[str, ...]] = {
+    _diagnose: ("model", "--details", "--labels", "pictures", "--json"),
+    _pin: ("model", "--expect", "--cases", "--note", "pictures"),
+    _verify: ("model", "cases", "--artefacts", "--update", "--junit", "--json"),
+    _compare: ("model", "other", "pictures", "--json"),
+    _mistakes: ("model", "folder", "--html"),
+    _export: ("model", "--labels", "--title", "--text", "photos", "page"),
+    _check: (),
+    _lessons: ("folder",),
+    _import: ("old", "new"),
+}
+"""The arguments of each command, out of `_ARGUMENTS`."""
 
 if __name__ == "__main__":
     run_and_exit()

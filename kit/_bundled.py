@@ -1,8 +1,15 @@
 """Where bundled files lie: in a wheel within the package, in a checkout beside it, once."""
 
+import os
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
 _HOME = _PACKAGE if (_PACKAGE / "data").is_dir() else _PACKAGE.parent
 DATA = _HOME / "data"
 LESSONS = _HOME / "notebooks"
+
+
+def search_path() -> str:
+    """Return the ``PYTHONPATH`` with which another process of this Python finds the kit, wherever it runs."""
+    folders = str(_PACKAGE.parent), os.environ.get("PYTHONPATH")
+    return os.pathsep.join(filter(None, folders))

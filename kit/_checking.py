@@ -160,11 +160,9 @@ def number(what: str, value: Any, low: float = -inf, high: float = inf) -> float
 
 def whole(name: str, value: Any, low: int, high: int | None) -> int:
     """Return a whole number within the bounds as an int, else raise a TypeError or a ValueError."""
-    import numpy as np  # the check of a machine without it comes this way, too
-
     bounds = f"{low}..{high}" if high is not None else f"not below {low}"
     expected = f"Expected {name} as a whole number {bounds}, received {value!r}"
-    if isinstance(value, (bool, np.bool_)):
+    if isinstance(value, bool):
         raise TypeError(expected)
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # sliders hand over 85.0

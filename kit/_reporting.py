@@ -25,9 +25,6 @@ Part = TypeVar("Part")
 Progress: TypeAlias = bool | Callable[[str], object]
 """True shows a bar once two seconds have passed, False nothing; a function gets each step as a line."""
 
-SECONDS = "s"
-"""The unit of steps that only wait."""
-
 
 def say(line: str, progress: Progress) -> None:
     """Report what was done, to whom steps are shown."""
@@ -43,12 +40,12 @@ class Steps(Generic[Part]):
     ----------
     parts
         Iterated over, each a step; empty where `advance` is called instead.
-    what, unit
-        What is done, and what one step is called.
+    what
+        What is done.
     progress
         See `Progress`.
     total
-        Steps that there are, by default as many as parts.
+        Steps that there are, by default as many as parts; of parts without a number, seconds are shown.
     keep
         Whether an interruption after the first step ends the block quietly, for what is finished to be used.
 
@@ -62,7 +59,6 @@ class Steps(Generic[Part]):
         self,
         parts: Iterable[Part],
         what: str,
-        unit: str,
         progress: Progress,
         *,
         total: int | None = None,
@@ -83,11 +79,9 @@ class Steps(Generic[Part]):
             self._bar = tqdm(
                 total=total,
                 desc=what,
-                unit=unit,
                 delay=2,
                 leave=False,
-                # How fast seconds pass is nothing to show.
-                bar_format="{desc}: {elapsed}" if unit == SECONDS else None,
+                bar_format=None if total else "{desc}: {elapsed}",
             )
 
     def __iter__(self) -> Iterator[Part]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from kit._bundled import search_path
 from kit._extras import KERAS, require
 
 NAME = "classifier-investigation-kit"
@@ -72,10 +73,8 @@ def check_setup() -> Setup:
 
 def _run(check: Callable[[], str]) -> subprocess.CompletedProcess[str]:
     # In a process of its own: a broken TensorFlow ends its process without an exception.
-    home = str(Path(__file__).parents[1])
-    search = filter(None, [home, os.environ.get("PYTHONPATH")])
     environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(search),
+        "PYTHONPATH": search_path(),
         "PYTHONUTF8": "1",
         "PYTHONSAFEPATH": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",

@@ -75,7 +75,7 @@ def test_the_commands_of_a_page_are_there():
 
 
 OPTIONS = [name for name in _ARGUMENTS if "--" in name]
-COMMANDS = [f"kit {row.run.__name__.strip('_')}" for row in _COMMANDS]
+COMMANDS = [f"kit {run.__name__.strip('_')}" for run in _COMMANDS]
 
 
 @pytest.mark.parametrize(

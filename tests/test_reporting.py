@@ -11,12 +11,12 @@ import tqdm.auto
 from IPython.core.formatters import DisplayFormatter
 
 import kit
-from kit._reporting import SECONDS, Code, Heading, Result, Steps, Table, json_value
+from kit._reporting import Code, Heading, Result, Steps, Table, json_value
 
 
 def test_a_function_is_told_of_every_step():
     told = []
-    with Steps([10, 20], "Folds", "fold", told.append) as steps:
+    with Steps([10, 20], "Folds", told.append) as steps:
         assert list(steps) == [10, 20]
     assert told == ["Folds: 1 of 2", "Folds: 2 of 2"]
     assert steps.done == 2
@@ -24,7 +24,7 @@ def test_a_function_is_told_of_every_step():
 
 def test_steps_may_be_counted_by_hand():
     told = []
-    with Steps[None]((), "Sweep", "picture", told.append, total=9) as steps:
+    with Steps[None]((), "Sweep", told.append, total=9) as steps:
         steps.advance(7)
         steps.advance()
     assert told == ["Sweep: 7 of 9", "Sweep: 8 of 9"]
@@ -44,7 +44,7 @@ def test_only_true_shows_a_bar_and_only_after_two_seconds(
             super().__init__(*given, **named)
 
     monkeypatch.setattr(tqdm.auto, "tqdm", Watched)
-    with Steps(range(3), "Quick", "step", progress) as steps:
+    with Steps(range(3), "Quick", progress) as steps:
         assert list(steps) == [0, 1, 2]
     assert [(each["total"], each["delay"], each["leave"]) for each in made] == [
         (3, 2, False)
@@ -61,14 +61,14 @@ def test_a_wait_shows_its_seconds_and_no_rate(monkeypatch):
             super().close()
 
     monkeypatch.setattr(tqdm.auto, "tqdm", Watched)
-    with Steps([], "Compiling", SECONDS, progress=True):
+    with Steps([], "Compiling", progress=True):
         pass
     assert lines[0] == "Compiling: 00:00"
 
 
 def interrupted_in(place, **options):
     finished = []
-    with Steps("abc", "Letters", "letter", progress=False, **options) as steps:
+    with Steps("abc", "Letters", progress=False, **options) as steps:
         for letter in steps:
             if letter == place:
                 raise KeyboardInterrupt
@@ -89,7 +89,7 @@ def test_an_interruption_keeps_what_is_finished_where_that_can_be_used():
 
 def test_an_error_is_no_interruption():
     def divided(*numbers):
-        with Steps(numbers, "Shares", "share", progress=False, keep=True) as steps:
+        with Steps(numbers, "Shares", progress=False, keep=True) as steps:
             return [1 / number for number in steps]
 
     with pytest.raises(ZeroDivisionError):

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from kit._arrays import Float32, JSONObject
+from kit._bundled import search_path
 from kit._checking import first_line, printable
 from kit._interrupts import uninterrupted
-from kit._reporting import SECONDS, Steps
+from kit._reporting import Steps
 
 # In the folder that two processes share.
 _ANSWER = "answer.json"
@@ -57,7 +58,7 @@ def run_apart(
         listener = process, folder, early, exchange
         threading.Thread(target=_listen, args=listener, daemon=True).start()
         try:
-            for _ in Steps(iter(range(seconds)), what, SECONDS, progress=bool(what)):
+            for _ in Steps(iter(range(seconds)), what, bool(what)):
                 with suppress(TimeoutExpired):
                     process.wait(1)
                     break
@@ -77,9 +78,7 @@ def run_apart(
 
 
 def _started(module: str, file: Path, folder: Path) -> Popen[bytes]:
-    kit_parent = str(Path(__file__).resolve().parents[2])
-    search = filter(None, [kit_parent, os.environ.get("PYTHONPATH")])
-    settings = {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": os.pathsep.join(search)}
+    settings = {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": search_path()}
     # What libraries unpack goes away with the folder, however the process ends.
     settings |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), os.fspath(folder))
     # -P: without the notebook's folder, in which anybody may have put a file named like a module.
@@ -125,7 +124,7 @@ def _listen(process: Any, folder: Path, early: Early, exchange: threading.Lock) 
 
 def awaited(futures: Iterable[Future[Any]], what: str) -> None:
     """Wait until one of them is done; the seconds that pass are shown with the words `what`."""
-    for _ in Steps(count(), what, SECONDS, progress=True):
+    for _ in Steps(count(), what, progress=True):
         if wait(futures, 1, FIRST_COMPLETED).done:
             return
 

@@ -1,7 +1,6 @@
 """Classifier: a network together with what it needs to be used rightly, in one file."""
 
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from math import ceil
@@ -108,9 +107,9 @@ class Classifier:
         source = network.source
         self.network = network
         self.name = printable(name)
-        self.preprocessing = engines.suited(steps, network.about.input_shape)
         self.class_names = checked_class_names(names, network.about.class_count, name)
-        self.input_shape = engines.sized(network.about.input_shape, steps)
+        expected = network.about.input_shape
+        self.preprocessing, self.input_shape = engines.suited(steps, expected)
         statistics = {} if source is None else source.statistics
         self.reference = Reference(network, self.input_shape, statistics)
         self.remarks = tuple(self._remarks())
@@ -132,9 +131,6 @@ class Classifier:
             yield f"the layers of a {source.path.suffix} file are not checked"
         if self.preprocessing is None:
             yield _UNKNOWN
-        counts = Counter(self.class_names)
-        if repeated := [name[:40] for name in counts if counts[name] > 1]:
-            yield f"class names that occur more than once: {len(repeated)}, such as {repeated[0]}"
         heads = _HEADS if compiled.output_count > 1 else _SINGLE_HEADS
         if words := heads.get(compiled.head):
             yield words
@@ -173,7 +169,7 @@ class Classifier:
             A ``.keras`` file that is to be compiled without Keras and TensorFlow, or no ONNX Runtime.
         """
         opened = store.read_model(path, sha256=sha256)
-        engines.sized((None, None, None), preprocessing)
+        engines.suited(preprocessing, (None, None, None))
         network = restore(opened, preprocessing)
         opened = network.source or opened
         contract = {"name": opened.path.stem, **opened.contract}
@@ -403,9 +399,9 @@ class Classifier:
         ValueError where its tensors do not fit the network.
         """
         expected = self.network.about.input_shape
-        shape = engines.sized(expected, preprocessing)
+        suited, shape = engines.suited(preprocessing, expected)
         return self._with(
-            preprocessing=engines.suited(preprocessing, expected),
+            preprocessing=suited,
             input_shape=shape,
             reference=self.reference.moved(self.network, shape),
             remarks=tuple(remark for remark in self.remarks if remark != _UNKNOWN),
@@ -476,7 +472,7 @@ class Classifier:
         """
         rows = []
         means = []
-        for photo in Steps(photos, "Images", " images", progress):
+        for photo in Steps(photos, "Images", progress):
             row, feature_map = self.inside(self.tensor(photo))
             if feature_map is None:
                 raise ValueError(

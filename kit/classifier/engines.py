@@ -36,21 +36,25 @@ def shape_text(shape: Shape) -> str:
     return "x".join("?" if side is None else str(side) for side in shape)
 
 
-def sized(expected: Shape, steps: Preprocessing | None) -> Shape:
-    """Return the shape of the tensors that a network gets; a preprocessing sets the sides that are open.
+def suited(
+    steps: Preprocessing | None, expected: Shape
+) -> tuple[Preprocessing | None, Shape]:
+    """Return a preprocessing, `fitted` to a network if its size is that of `Preprocessing` by default.
 
+    With it comes the shape of the tensors that the network gets, of which it sets the sides that are open.
     TypeError or ValueError for what is no preprocessing, or one whose tensors the network does not take.
     """
     if not isinstance(steps, Preprocessing | None):
         raise TypeError(
             f"Expected a Preprocessing, received {steps!r}; see kit.Preprocessing"
         )
-    steps = suited(steps, expected)
+    if steps and steps.size == Preprocessing.size:
+        steps = fitted(steps, expected, side=224)
     if steps is None or steps.input_shape is None:
-        return expected
+        return steps, expected
     tensor = arrange(np.empty((1, *steps.input_shape), np.uint8), steps.layout)
     check_shape(tensor.shape, expected)
-    return tensor.shape[1:]
+    return steps, tensor.shape[1:]
 
 
 OPEN_SIDE = 96
@@ -83,13 +87,6 @@ def fitted(
         channels="gray" if shape[0 if first else 2] == 1 else steps.channels,
         layout="channels_first" if first else steps.layout,
     )
-
-
-def suited(steps: Preprocessing | None, shape: Shape) -> Preprocessing | None:
-    """Return a preprocessing, `fitted` to a network if its size is that of `Preprocessing` by default."""
-    if steps and steps.size == Preprocessing.size:
-        return fitted(steps, shape, side=224)
-    return steps
 
 
 def check_shape(received: tuple[int, ...], expected: Shape) -> None:

@@ -193,7 +193,6 @@ def lite_of(graph: Any) -> bytes:
 
 def _reason(error: Exception) -> str:
     """Name the operation that the converter complains about, or what else it says without where."""
-    if operation := re.search(r"'tfl?\.(\w+)' op( is neither)?", str(error)):
-        verb = "has no" if operation[2] else "cannot compile the"
-        return f"LiteRT {verb} operation {operation[1]}"
+    if operation := re.search(r"'tfl?\.(\w+)' op", str(error)):
+        return f"LiteRT cannot compile the operation {operation[1]}"
     return re.sub("^.*?error: ", "", first_line(error))[:100]

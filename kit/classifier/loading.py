@@ -21,7 +21,7 @@ from kit.classifier.engines import (
     engine_of,
     is_lite,
     measured_head,
-    sized,
+    suited,
 )
 from kit.classifier.keras_models import load_keras, serialized
 from kit.classifier.metadata import lite_about, onnx_about
@@ -147,7 +147,7 @@ def _try(opened: Archive, steps: Preprocessing | None) -> Compiled:
         with suppress(ValueError):
             stated = Preprocessing(scaling=simplest((scaling,)))
     # What is kept depends on the file alone, but where it leaves its sides open.
-    shape = sized(engine.input_shape, steps)
+    _, shape = suited(steps, engine.input_shape)
     batches = trial_tensors(shape, opened.preprocessing or stated)
     outputs = np.concatenate([engine.predict(batch) for batch in batches])
     # In a range that is not its own, half precision may overflow.

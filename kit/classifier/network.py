@@ -164,8 +164,8 @@ def trial_tensors(
     noise[1] = 0.1 * noise[1] + 0.9 * rise.reshape(sides)
     ranges = [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)]
     if steps is not None:
-        ends = np.repeat(np.array([0, 255], np.uint8), 48 * 96 * 3).reshape(96, 96, 3)
-        tensor = steps.apply(Photo.from_array(ends))
+        black_and_white = Photo.from_array(255 * np.tri(96, dtype=np.uint8))
+        tensor = steps.apply(black_and_white)
         ranges = [(float(tensor.min()), float(tensor.max()))]
     return tuple(noise * (high - low) + low for low, high in ranges)
 
@@ -187,7 +187,8 @@ def compile_model(
     """
     check_model(model)
     keras = KerasEngine(model)
-    batches = trial_tensors(engines.sized(keras.input_shape, steps), steps)
+    _, shape = engines.suited(steps, keras.input_shape)
+    batches = trial_tensors(shape, steps)
     head = engines.head_of(model) or engines.measured_head(
         np.concatenate([keras.predict(batch) for batch in batches])
     )

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from kit._arrays import AnyPath, Arrays, JSONObject
-from kit._checking import first_line, printable
+from kit._checking import first_line
 from kit.classifier.engines import is_lite
 from kit.classifier.metadata import names_in
 from kit.preprocessing import Preprocessing
@@ -141,9 +141,8 @@ def read_model(path: AnyPath, *, sha256: str | None = None) -> Archive:
     with open_archive(file) as archive:
         names = set(archive.namelist())
         if "config.json" not in names or not names & _WEIGHTS:
-            received = f"{file.name!r} with {printable(', '.join(sorted(names)))[:100] or 'nothing'}"
             raise ValueError(
-                f"Expected a Keras archive, received {received}; {_ADVICE}"
+                f"Expected a Keras archive, received {file.name!r}, which is none; {_ADVICE}"
             )
         return _with_contract(Archive(file, _digest_of(archive)), archive)
 

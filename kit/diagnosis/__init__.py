@@ -147,7 +147,7 @@ def diagnose(
     shows_bar = progress is True
     # The matrices are small: more threads would only wait for each other.
     with threadpool_limits(limits=1, user_api="blas"):
-        for words, stage in Steps(STAGES.items(), "Diagnosing", "stage", shows_bar):
+        for words, stage in Steps(STAGES.items(), "Diagnosing", shows_bar):
             # Nothing else is asked of a network whose weights are not those of a training.
             if _HOPELESS_CAUSES.isdisjoint(finding.cause for finding in case.certain):
                 if callable(progress):

@@ -225,7 +225,7 @@ def compare(
     opened = as_photos(photos)
     form = _form_of_second(first, second, len(opened))
     truth = label_indices(labels, names, len(opened))
-    steps = Steps(opened, "Comparing", "image", progress)
+    steps = Steps(opened, "Comparing", progress)
     used = known_preprocessing(first)
     rows = [
         (_calibrated(first, used.apply(photo)), form.predict(photo)) for photo in steps

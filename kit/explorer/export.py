@@ -307,7 +307,7 @@ def _prediction_rows(
     views = [untouched]
     views += [
         bench.look(entry, state_of(settings), untouched)
-        for settings in Steps(changed_states, progress_title, "state", progress)
+        for settings in Steps(changed_states, progress_title, progress)
     ]
     classes_of_views = [{bar["index"] for bar in bars(view)} - {-1} for view in views]
     # The first, untouched, is shown beside every one of them.

@@ -1,4 +1,4 @@
-"""Opening image files safely and decoding them to RGB."""
+"""Opening image files safely and decoding them to RGB; what numbers of an array are levels."""
 
 import logging
 import re
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
-from kit._arrays import Pixels
+from kit._arrays import Array, Pixels
 from kit._checking import first_line, instance, integers, known
 from kit._reporting import hidden_errors
 
@@ -229,15 +229,11 @@ def _reduced(
             f"{name!r} with {low}..{high}; save it as 8 or 16 bit"
         )
     if decoding.depth == "scale":
-        done, grey = (
-            "divided by 257",
-            (values + 128) // 257,
-        )  # to the nearest; 257 is odd: no ties
+        done = "divided by 257"
+        grey = (values + 128) // 257  # to the nearest; 257 is odd: no ties
     else:
-        done, grey = (
-            f"clipped at 255 ({(values > 255).mean():.1%} of the pixels)",
-            np.minimum(values, 255),
-        )
+        done = f"clipped at 255 ({(values > 255).mean():.1%} of the pixels)"
+        grey = np.minimum(values, 255)
     notes.append(f"16-bit greyscale {low}..{high} {done}")
     return Image.fromarray(grey.astype(np.uint8))
 
@@ -257,3 +253,28 @@ def _opaque(image: Image.Image, decoding: Decoding, notes: list[str]) -> Image.I
         f"{done}, {(np.asarray(alpha) < 255).mean():.1%} of the pixels transparent"
     )
     return rgb
+
+
+def as_levels(array: Array) -> Array:
+    """Return whole numbers 0..255 as uint8: of a signed type, or floats above 1, as of ``img_to_array``.
+
+    Others come back as they are: floats up to 1 do not say which value is white, and to uint16 it is 65535.
+    """
+    array = np.asarray(array)
+    if array.dtype.kind not in "if" or not array.size:
+        return array
+    low, high = array.min(), array.max()
+    if not (low >= 0 and high <= 255) or (array.dtype.kind == "f" and high <= 1):
+        return array
+    levels = array.astype(np.uint8)
+    return levels if np.array_equal(levels, array) else array
+
+
+def describe(value: Any) -> str:
+    """Return the type of a value, and dtype, shape and range of an array."""
+    if not isinstance(value, np.ndarray):
+        return type(value).__name__
+    text = f"{value.dtype} of shape {value.shape}"
+    if value.size and value.dtype.kind in "iuf":
+        text += f" with values {value.min():.6g}..{value.max():.6g}"
+    return text

@@ -22,9 +22,11 @@ from kit.images.opening import (
     FORMATS,
     Decoding,
     PhotoError,
+    as_levels,
     check_pixel_count,
     copied,
     decoded,
+    describe,
 )
 
 
@@ -225,34 +227,9 @@ class Encoded:
         return Encoded, (self.contents(), self.name)
 
 
-def as_levels(array: Array) -> Array:
-    """Return whole numbers 0..255 as uint8: of a signed type, or floats above 1, as of ``img_to_array``.
-
-    Others come back as they are: floats up to 1 do not say which value is white, and to uint16 it is 65535.
-    """
-    array = np.asarray(array)
-    if array.dtype.kind not in "if" or not array.size:
-        return array
-    low, high = array.min(), array.max()
-    if not (low >= 0 and high <= 255) or (array.dtype.kind == "f" and high <= 1):
-        return array
-    levels = array.astype(np.uint8)
-    return levels if np.array_equal(levels, array) else array
-
-
 def file_name(name: str) -> str:
     """Return the last part of a path of any system."""
     return PureWindowsPath(name).name or "image"
-
-
-def describe(value: Any) -> str:
-    """Return the type of a value, and dtype, shape and range of an array."""
-    if not isinstance(value, np.ndarray):
-        return type(value).__name__
-    text = f"{value.dtype} of shape {value.shape}"
-    if value.size and value.dtype.kind in "iuf":
-        text += f" with values {value.min():.6g}..{value.max():.6g}"
-    return text
 
 
 MAX_BYTES = 1 << 30
@@ -298,7 +275,7 @@ def load_image(
         Another kind of object.
     """
     shown = file_name(name) if name else name_of(as_array(source))
-    if isinstance(source, (str, PathLike)):
+    if path_text(source):
         source = _read(source)
     return opened(source, shown, decoding)
 
@@ -312,9 +289,8 @@ def opened(source: Any, name: str, decoding: Decoding | None = None) -> Photo:
         return Photo.from_array(source, name)
     data = copied(source, name) if isinstance(source, Image.Image) else _read(source)
     encoded = Encoded(data, name)
-    if isinstance(source, (str, PathLike)):
-        path = Path(fsdecode(source)).absolute()
-        encoded = Encoded(path, name, _digest(data))
+    if text := path_text(source):
+        encoded = Encoded(Path(text).absolute(), name, _digest(data))
     return encoded(decoding or Decoding())
 
 
@@ -327,24 +303,27 @@ def as_array(source: Any) -> Any:
     )
 
 
+def path_text(source: Any) -> str:
+    """Return the path that a source is; empty for another one."""
+    return fsdecode(source) if isinstance(source, (str, PathLike)) else ""
+
+
 def name_of(source: Any, place: int | None = None) -> str:
     """Return the file name that an image brings along, else its kind and its place among several."""
     if isinstance(source, Photo):
         return source.name
-    if isinstance(source, (str, PathLike)):
-        return file_name(fsdecode(source))
-    kept = getattr(
-        source, "filename" if isinstance(source, Image.Image) else "name", None
-    )
-    if isinstance(kept, str) and kept:  # a file descriptor's name is a number
-        return file_name(kept)
+    if text := path_text(source):
+        return file_name(text)
+    path = getattr(source, "filename", getattr(source, "name", None))
+    if isinstance(path, str) and path:  # a file descriptor's name is a number
+        return file_name(path)
     kind = "array" if isinstance(source, np.ndarray) else "image"
     return kind if place is None else f"{kind} {place}"
 
 
 def _read(source: Any) -> bytes:
-    if isinstance(source, (str, PathLike)):
-        path = Path(text := fsdecode(source))
+    if text := path_text(source):
+        path = Path(text)
         check_path(text)
         if path.is_dir():
             raise IsADirectoryError(
@@ -436,14 +415,11 @@ def each_picture(pictures: Pictures) -> Iterator[Picture]:
     single = not _many(pictures)
     if single and not isinstance(pictures, _SINGLE) and not hasattr(pictures, "read"):
         _read(pictures)  # which says what it takes
-    given: Any = [pictures] if single else pictures
-    if (
-        single
-        and isinstance(pictures, (str, PathLike))
-        and not _is_pattern(fsdecode(pictures))
-    ):
-        check_path(fsdecode(pictures))
-    for place, (name, source) in enumerate(chain.from_iterable(map(_found, given))):
+    text = path_text(pictures)
+    if text and not _is_pattern(text):
+        check_path(text)
+    sources: Any = [pictures] if single else pictures
+    for place, (name, source) in enumerate(chain.from_iterable(map(_found, sources))):
         yield Picture(
             printable(name or name_of(source, None if single else place)), source
         )
@@ -487,7 +463,7 @@ def _is_pattern(text: str) -> bool:
 
 def _found(source: Any) -> Iterator[tuple[str, Source]]:
     """Yield the source of one image, or those of a folder or pattern, with its name or an empty one."""
-    text = fsdecode(source) if isinstance(source, (str, PathLike)) else ""
+    text = path_text(source)
     if text and _is_pattern(text):
         yield from _files(Path(text), map(Path, glob.iglob(text, recursive=True)))  # noqa: PTH207 (may be absolute)
     elif text and Path(text).is_dir():
@@ -498,19 +474,20 @@ def _found(source: Any) -> Iterator[tuple[str, Source]]:
 
 def _files(given: Path, paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
     folder = next(each for each in (given, *given.parents) if each.is_dir())
-    images = (
-        path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()
-    )
-    found = {path.relative_to(folder).parts: str(path) for path in images}
-    shown = sorted(
-        each
-        for each in found.items()
-        if not any(part.startswith(".") for part in each[0])
-    )
-    if not shown:
+    # A set, since a pattern may meet a file twice.
+    images = {
+        (path.relative_to(folder).parts, str(path))
+        for path in paths
+        if path.suffix.lower() in SUFFIXES and path.is_file()
+    }
+    named = [
+        ("/".join(parts), path)
+        for parts, path in sorted(images)
+        if not any(part.startswith(".") for part in parts)
+    ]
+    if not named:
         raise ValueError(
             f"Expected a folder or pattern with images in it ({', '.join(FORMATS)})"
             f", received {str(given)!r}; look there"
         )
-    for parts, path in shown:
-        yield "/".join(parts), path
+    yield from named

@@ -26,7 +26,6 @@ from kit.regression.cases import MAKE_ONE, Case, observe, weights_of
 
 STEPS = {
     "class_names": "list of class names",
-    "expected": "mistyped expected class",
     "weights": "model file",
     "engine": "engine that predicts for the same tensor",
 }
@@ -229,7 +228,7 @@ def check_cases(
     classifier = classifier or _named_by(paths)
     checked = [
         _check(classifier, path, artefacts, update=update)
-        for path in Steps(paths, "Cases", "case", progress)
+        for path in Steps(paths, "Cases", progress)
     ]
     result = CheckedCases(classifier.name, tuple(checked))
     if raise_on_moved and not result.holds:
@@ -312,10 +311,8 @@ class _Rerun:
             advice = "accept it with update=True, or --update"
             return replace(checked, state="fixed", message=advice)
         step = ""
-        if case.observed.renamed(names):
+        if case.observed.renamed(names) or not set(case.expected) <= set(names):
             step = "class_names"
-        elif not set(case.expected) <= set(names):
-            step = "expected"
         changed = checked.change > case.tolerance
         if step or changed or (checked.broken and not case.known_to_fail):
             step = self.step() if changed or not step else step

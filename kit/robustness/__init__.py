@@ -6,7 +6,7 @@ images that changed.
 
 from kit.images.properties import usual_levels
 from kit.perturbation.restoring import denoised, relevelled, restored
-from kit.robustness.augmentation import Augmentation
+from kit.robustness.adaptation import Augmentation
 from kit.robustness.flips import flip
 from kit.robustness.sweeps import sweep
 

@@ -1,12 +1,13 @@
-"""Adapting batch normalization to images of another kind."""
+"""Remedies: batch normalization adapted to images of another kind, and training images changed beforehand."""
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from kit._arrays import Float32
+from kit._arrays import Float32, Pixels
 from kit._checking import number
 from kit._extras import KERAS, require
 from kit._interrupts import uninterrupted
@@ -16,6 +17,7 @@ from kit.classifier.engines import finite
 from kit.classifier.first_layers import Call, called_through, leaves
 from kit.classifier.keras_models import copied_model, import_keras
 from kit.images import Pictures, as_photos
+from kit.perturbation.physics import to_pixels
 
 FEW = 16
 """Images, those of the prior included, that the statistics should stand on; or one a class if more."""
@@ -127,3 +129,34 @@ def _adapted(model: Any, batch: Any, old: float) -> Any:
 
 def _norms(model: Any) -> list[Any]:
     return [layer for layer in leaves(model) if hasattr(layer, "moving_variance")]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of images, drawn for each by itself; in the order of the parameters.
+
+    Parameters
+    ----------
+    brightness
+        Lowest and highest factor on every value, above 0; drawn evenly on a logarithmic scale.
+    added
+        Lowest and highest number of levels added to every value; drawn evenly.
+    noise
+        Highest standard deviation of Gaussian noise in levels; drawn evenly from 0.
+    """
+
+    brightness: tuple[float, float] = (1.0, 1.0)
+    added: tuple[float, float] = (0.0, 0.0)
+    noise: float = 0.0
+
+    def __call__(self, pictures: Pixels, rng: np.random.Generator) -> Pixels:
+        """Return changed copies of images, uint8 (N, H, W, C), rounded and clipped once, at the end."""
+        shape = len(pictures), 1, 1, 1
+        low, high = np.log(self.brightness)
+        factors = np.exp(rng.uniform(low, high, shape)).astype(np.float32)
+        levels = rng.uniform(*self.added, shape).astype(np.float32)
+        values = pictures.astype(np.float32) * factors + levels
+        if self.noise:
+            deviations = rng.uniform(0, self.noise, shape).astype(np.float32)
+            values += rng.standard_normal(values.shape, np.float32) * deviations
+        return to_pixels(values)

@@ -39,133 +39,6 @@ _HALF = 0.5
 """Share of the distance left by one alteration that another must leave of it at most."""
 
 
-@dataclass(frozen=True, eq=False)
-class Path:
-    """Movement along one alteration, or along its opposite, which the training images went through.
-
-    `corners`, float64 (5, quantities), is the movement at no alteration, at its three strengths and as far
-    again; `scale`, float64 (5,), the strengths there.
-    """
-
-    alteration: Alteration
-    opposite: bool
-    corners: Float64
-    scale: Float64
-
-    @cached_property
-    def moved(self) -> Float64:
-        """Movement at `POINTS`: float64 (points, quantities)."""
-        return self._at(POINTS)
-
-    @cached_property
-    def strengths(self) -> Float64:
-        """Strengths at `POINTS`: float64 (points,)."""
-        return np.asarray(np.interp(POINTS, _CORNERS, self.scale))
-
-    @property
-    def quantity(self) -> Condition:
-        """What the alteration is about."""
-        return QUANTITIES[self.alteration.quantity]
-
-    @cached_property
-    def about(self) -> Bools:
-        """Which quantities may speak for the alteration: bool (quantities,)."""
-        return np.isin(list(QUANTITIES), [self.quantity.name, *self.quantity.signs])
-
-    @property
-    def noise(self) -> bool:
-        """Whether noise is added."""
-        return self.quantity.group == "noise" and not self.opposite
-
-    def _at(self, points: Float64) -> Float64:
-        columns = [np.interp(points, _CORNERS, corner) for corner in self.corners.T]
-        return np.stack(columns, axis=-1)
-
-    def along(self, movement: Float64) -> bool:
-        """Return whether a quantity that speaks for the alteration has moved the way that this does."""
-        return bool((self.corners[-2] * movement > 0)[self.about].any())
-
-    def in_light(self, factors: Float64) -> Float64:
-        """Movement by noise on images whose light was changed first: (factors, points, quantities).
-
-        Noise on an image of half the light is to everything in it what noise of twice the deviation is to the
-        image itself. What is measured in levels is left out.
-        """
-        deviations = self.strengths / factors[:, None]
-        moved = self._at(np.interp(deviations, self.scale, _CORNERS))
-        return np.where(_LEVELS, self.moved, moved)
-
-
-def combined(first: Path, second: Path, base: Float64) -> Float64:
-    """Return the movement under two alterations: float64 (points, points, quantities), at `POINTS` of each.
-
-    ``base``, float64 (quantities,), has the means of the training images on the scale of `Condition.scaled`.
-    Movements add, but noise is added to what light has become, and what is no logarithm cannot fall below
-    nothing.
-    """
-    by_first = first.moved[:, None]
-    by_second = second.moved[None]
-    if first.quantity.group == "light" and second.noise:
-        by_second = second.in_light(first.strengths)
-    elif second.quantity.group == "light" and first.noise:
-        by_first = first.in_light(second.strengths).swapaxes(0, 1)
-    total: Float64 = by_first + by_second
-    return np.where(_LINEAR & (base > 0), np.maximum(total, -base), total)
-
-
-def paths(response: Float64) -> tuple[Path, ...]:
-    """Return the path of every alteration, and of the opposites that there are.
-
-    ``response``, float64 (alterations, strengths, quantities), is that of `InputStatistics`; what is unknown
-    of it stays as it is.
-    """
-    ways = []
-    movements = np.nan_to_num(response)
-    for alteration, moved in zip(ALTERATIONS.values(), movements, strict=True):
-        unmoved = np.zeros(len(QUANTITIES))
-        corners = np.vstack([unmoved, moved, 2 * moved[-1] - moved[-2]])
-        *_, strong, strongest = alteration.strengths
-        # Factors and qualities that fall have an end; those that rise go on.
-        farthest = max(strongest, 2 * strongest - strong)
-        scale = np.array([alteration.neutral, *alteration.strengths, farthest])
-        ways.append(Path(alteration, opposite=False, corners=corners, scale=scale))
-        if alteration.opposite:
-            ways.append(Path(alteration, opposite=True, corners=-corners, scale=scale))
-    return tuple(ways)
-
-
-class NearestPaths(NamedTuple):
-    """One alteration, or two, where they come nearest to a movement.
-
-    `places` are the points on their `paths`, indices to `POINTS`; `distance` is the squared distance of
-    Mahalanobis that is left, and `moved`, float64 (quantities,), the movement that goes with them.
-    """
-
-    paths: tuple[Path, ...]
-    places: tuple[int, ...]
-    distance: float
-    moved: Float64
-
-    @property
-    def apart(self) -> tuple[Float64, ...]:
-        """Movement, float64 (quantities,), by each alteration alone."""
-        places = zip(self.paths, self.places, strict=True)
-        return tuple(path.moved[place] for path, place in places)
-
-    @property
-    def size(self) -> Float64:
-        """float64 (quantities,): how far the alterations move each, whether or not they cancel."""
-        return np.asarray(np.abs(self.apart).sum(axis=0))
-
-    def unsettled(self, movement: Float64, limit: Float64) -> Bools:
-        """Return which quantities are farther than a limit from all that this may do: bool (quantities,)."""
-        about = np.any([path.about for path in self.paths], axis=0)
-        # What two alterations do need not add: of black corners, either leaves none.
-        ends = (*self.apart, self.moved)
-        reached = np.clip(movement, np.min(ends, axis=0), np.max(ends, axis=0))
-        return np.asarray((np.abs(movement - reached) > limit) & ~about)
-
-
 @dataclass(frozen=True)
 class Explanation:
     """An alteration that explains a shift.
@@ -212,6 +85,128 @@ class Explanation:
 
 
 @dataclass(frozen=True, eq=False)
+class Path:
+    """Movement along one alteration, or along its opposite, which the training images went through.
+
+    `corners`, float64 (5, quantities), is the movement at no alteration, at its three strengths and as far
+    again; `scale`, float64 (5,), the strengths there.
+    """
+
+    alteration: Alteration
+    opposite: bool
+    corners: Float64
+    scale: Float64
+
+    @cached_property
+    def moved(self) -> Float64:
+        """Movement at `POINTS`: float64 (points, quantities)."""
+        return self._at(POINTS)
+
+    @cached_property
+    def strengths(self) -> Float64:
+        """Strengths at `POINTS`: float64 (points,)."""
+        return np.asarray(np.interp(POINTS, _CORNERS, self.scale))
+
+    @property
+    def quantity(self) -> Condition:
+        """What the alteration is about."""
+        return QUANTITIES[self.alteration.quantity]
+
+    @cached_property
+    def about(self) -> Bools:
+        """Which quantities may speak for the alteration: bool (quantities,)."""
+        return np.isin(list(QUANTITIES), [self.quantity.name, *self.quantity.signs])
+
+    def _at(self, points: Float64) -> Float64:
+        # Between two corners, the nearer counts as much more as it is nearer.
+        weights = np.maximum(1 - np.abs(points[..., None] - _CORNERS), 0)
+        return np.asarray(weights @ self.corners)
+
+    def along(self, movement: Float64) -> bool:
+        """Return whether a quantity that speaks for the alteration has moved the way that this does."""
+        return bool((self.corners[-2] * movement > 0)[self.about].any())
+
+    def explained(self, place: int) -> Explanation:
+        """Return the alteration as strong as it is at a place among `POINTS`."""
+        strength = float(self.strengths[place])
+        return Explanation(self.alteration.name, self.opposite, strength)
+
+    def in_light(self, factors: Float64) -> Float64:
+        """Movement by noise on images whose light was changed first: (factors, points, quantities).
+
+        Noise on an image of half the light is to everything in it what noise of twice the deviation is to the
+        image itself. What is measured in levels is left out.
+        """
+        deviations = self.strengths / factors[:, None]
+        moved = self._at(np.interp(deviations, self.scale, _CORNERS))
+        return np.where(_LEVELS, self.moved, moved)
+
+
+def combined(first: Path, second: Path, base: Float64) -> Float64:
+    """Return the movement under two alterations: float64 (points, points, quantities), at `POINTS` of each.
+
+    ``base``, float64 (quantities,), has the means of the training images on the scale of `Condition.scaled`.
+    Movements add, but noise is added to what light has become, and what is no logarithm cannot fall below
+    nothing.
+    """
+    by_second = second.moved
+    # Of the two, light is the first of `ALTERATIONS`; it has no opposite, which is never paired with it.
+    if first.quantity.group == "light" and second.quantity.group == "noise":
+        by_second = second.in_light(first.strengths)
+    total: Float64 = first.moved[:, None] + by_second
+    return np.where(_LINEAR & (base > 0), np.maximum(total, -base), total)
+
+
+def paths(response: Float64) -> tuple[Path, ...]:
+    """Return the path of every alteration, and of the opposites that there are.
+
+    ``response``, float64 (alterations, strengths, quantities), is that of `InputStatistics`; what is unknown
+    of it stays as it is.
+    """
+    ways = []
+    movements = np.nan_to_num(response)
+    for alteration, moved in zip(ALTERATIONS.values(), movements, strict=True):
+        unmoved = np.zeros(len(QUANTITIES))
+        corners = np.vstack([unmoved, moved, 2 * moved[-1] - moved[-2]])
+        *_, strong, strongest = alteration.strengths
+        # Factors and qualities that fall have an end; those that rise go on.
+        farthest = max(strongest, 2 * strongest - strong)
+        scale = np.array([alteration.neutral, *alteration.strengths, farthest])
+        ways.append(Path(alteration, opposite=False, corners=corners, scale=scale))
+        if alteration.opposite:
+            ways.append(Path(alteration, opposite=True, corners=-corners, scale=scale))
+    return tuple(ways)
+
+
+class NearestPaths(NamedTuple):
+    """One alteration, or two, where they come nearest to a movement.
+
+    `explanations` say how strong they are there, `about`, bool (quantities,), which quantities may speak for
+    them, and `apart`, float64 (alterations, quantities), what each does alone. `distance` is the squared
+    distance of Mahalanobis that is left of the movement, and `moved`, float64 (quantities,), the movement
+    that goes with them together.
+    """
+
+    explanations: tuple[Explanation, ...]
+    about: Bools
+    apart: Float64
+    distance: float
+    moved: Float64
+
+    @property
+    def size(self) -> Float64:
+        """float64 (quantities,): how far the alterations move each, whether or not they cancel."""
+        return np.asarray(np.abs(self.apart).sum(axis=0))
+
+    def unsettled(self, movement: Float64, limit: Float64) -> Bools:
+        """Return which quantities are farther than a limit from all that this may do: bool (quantities,)."""
+        # What two alterations do need not add: of black corners, either leaves none.
+        ends = (*self.apart, self.moved)
+        reached = np.clip(movement, np.min(ends, axis=0), np.max(ends, axis=0))
+        return np.asarray((np.abs(movement - reached) > limit) & ~self.about)
+
+
+@dataclass(frozen=True, eq=False)
 class _Remainder:
     """What is left of a movement once `explained` is subtracted.
 
@@ -246,61 +241,50 @@ class _Remainder:
                 moved = combined(candidate[0], candidate[1], self.base)
             distances = self._distances(moved)
             places = np.unravel_index(distances.argmin(), distances.shape)
+            at_places = list(zip(candidate, map(int, places), strict=True))
             point = NearestPaths(
-                paths=candidate,
-                places=tuple(map(int, places)),
+                explanations=tuple(path.explained(place) for path, place in at_places),
+                about=np.any([path.about for path in candidate], axis=0),
+                apart=np.stack([path.moved[place] for path, place in at_places]),
                 distance=float(distances[places]),
                 moved=moved[places].copy(),
             )
             nearest.append(point)
         return min(nearest, key=lambda point: point.distance, default=None)
 
-    def _limit(self, step: NearestPaths) -> Float64:
-        """Return how far each quantity may be from where a step takes it: float64 (quantities,)."""
+    def _unsettled(self, step: NearestPaths) -> Bools:
+        """Return which quantities stay unexplained behind a step: bool (quantities,)."""
         chance = 3 * np.sqrt(np.diag(self.covariance))
-        relative = _RELATIVE_MISS * (self.size + step.size)
-        return np.asarray(np.maximum(chance, relative))
+        limit = np.maximum(chance, _RELATIVE_MISS * (self.size + step.size))
+        return self.unexplained & step.unsettled(self.movement, limit)
 
     def step(self, candidates: Sequence[Path]) -> "_Remainder | None":
         """Subtract the nearest alteration, or the nearest pair; None where that explains too little."""
-        able = [path for path in candidates if self.unexplained[path.about].any()]
         # Nothing but a change of shape moves the shape, whatever else that moves.
         shape = self.unexplained & _SHAPE
-        leading = able
-        if shape.any():
-            leading = [path for path in able if shape[path.about].any()]
-        single = self._nearest((path,) for path in leading)
+        leading = shape if shape.any() else self.unexplained
+        able = [path for path in candidates if leading[path.about].any()]
+        single = self._nearest((path,) for path in able)
         most = _HALF if self.explained else 1
         unmoved = self._distances(np.zeros_like(self.movement))
         if single is None or single.distance > most * unmoved:
             return None
-        limit = self._limit(single)
-        if not self.explained and self._misses(single, limit):
-            pair = self._nearest(_pairs(able, leading))
+        far = single.distance > _FAR * self.measured
+        if not self.explained and (far or self._unsettled(single).any()):
+            pair = self._nearest(_pairs(able))
             if pair is not None and pair.distance <= _HALF * single.distance:
-                return self._without(pair, np.maximum(limit, self._limit(pair)))
-        return self._without(single, limit)
+                return self._without(pair)
+        return self._without(single)
 
-    def _misses(self, step: NearestPaths, limit: Float64) -> bool:
-        far = step.distance > _FAR * self.measured
-        unsettled = self.unexplained & step.unsettled(self.movement, limit)
-        return far or bool(unsettled.any())
-
-    def _without(self, step: NearestPaths, limit: Float64) -> "_Remainder":
-        alone = self._distances(np.stack(step.apart))
-        explained = [
-            Explanation(
-                alteration=step.paths[index].alteration.name,
-                opposite=step.paths[index].opposite,
-                strength=float(step.paths[index].strengths[step.places[index]]),
-            )
-            for index in np.argsort(alone, kind="stable")
-        ]
+    def _without(self, step: NearestPaths) -> "_Remainder":
+        alone = self._distances(step.apart)
+        order = np.argsort(alone, kind="stable")
+        explained = [step.explanations[index] for index in order]
         return replace(
             self,
             movement=self.movement - step.moved,
             size=self.size + step.size,
-            unexplained=self.unexplained & step.unsettled(self.movement, limit),
+            unexplained=self._unsettled(step),
             explained=(*self.explained, *explained),
         )
 
@@ -344,12 +328,12 @@ def explanations(
     return remainder.explained, unexplained
 
 
-def _pairs(able: list[Path], leading: list[Path]) -> Iterable[tuple[Path, Path]]:
+def _pairs(able: list[Path]) -> Iterable[tuple[Path, Path]]:
     for first, second in combinations(able, 2):
         # One that the photos went through and one that the training images did are no pair.
         alike = first.opposite == second.opposite
         apart = first.quantity.name != second.quantity.name
-        if alike and apart and (first in leading or second in leading):
+        if alike and apart:
             yield first, second
 
 

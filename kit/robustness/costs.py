@@ -104,7 +104,7 @@ def fault_costs(
     for fault in CATALOGUE.values():
         distinct.setdefault(fault.apply(trained), fault)
     distinct.pop(trained, None)
-    steps = Steps(distinct.items(), "Measuring faults", "fault", progress)
+    steps = Steps(distinct.items(), "Measuring faults", progress)
     costs = []
     for faulty, fault in steps:
         predictions = classifier.predict(photos, labels, preprocessing=faulty)

@@ -15,7 +15,7 @@ FEWEST = 20
 """Images on each side from which anything is said."""
 
 SIGNIFICANCE = 0.01
-"""Probability of a false positive, over all quantities together (Holm, 1979), and for the class shares."""
+"""Probability of a false positive, over all quantities together (Bonferroni), and for the class shares."""
 
 NEGLIGIBLE = 0.147
 """Size of Cliff's delta below which a difference is negligible (Romano et al., 2006)."""
@@ -40,8 +40,8 @@ class QuantityShift:
         Cliff's delta, -1..1: the share of pairs in which the photo has more, less those in which it has less.
         Values within the resolution of the quantity are taken as equal.
     p_value
-        Of Mann and Whitney's test, two-sided, times Holm's factor. NaN where fewer than `FEWEST` images have
-        a value on either side.
+        Of Mann and Whitney's test, two-sided, times the number of quantities that are compared (Bonferroni).
+        NaN where fewer than `FEWEST` images have a value on either side.
     verdict
         ``"shifted"``, ``"follows"`` (differs, but only as another shift makes it), ``"unchanged"``, or
         ``"cannot_tell"`` (too few images in which it can be measured, or their classes may explain it).
@@ -81,38 +81,30 @@ def quantity_shifts(training: Float64, photos: Float64) -> tuple[QuantityShift, 
             for side in sides
         ]
         deltas = 2 * test.statistic / np.prod(counts, axis=0) - 1
-    p_values = np.nan_to_num(test.pvalue, nan=1.0)
     few = np.min(counts, axis=0) < FEWEST
+    p_values = np.minimum(np.nan_to_num(test.pvalue, nan=1.0) * (~few).sum(), 1)
     deltas, p_values = np.where(few, np.nan, (deltas, p_values))
-    rows = np.stack([*middles, deltas, holm(p_values)], axis=1).tolist()
-    return tuple(map(_judged, QUANTITIES, rows))
-
-
-def _judged(quantity: str, measures: list[float]) -> QuantityShift:
-    """Return what follows from medians, delta and p-value."""
-    training, photos, delta, p_value = measures
-    verdict = "unchanged"
-    if np.isnan(p_value):
-        verdict = "cannot_tell"
-    elif p_value < SIGNIFICANCE and abs(delta) >= NEGLIGIBLE:
-        verdict = "follows"
-    return QuantityShift(
-        quantity=quantity,
-        training=training,
-        photos=photos,
-        delta=delta,
-        p_value=p_value,
-        verdict=verdict,
+    rows = np.stack([*middles, deltas, p_values], axis=1).tolist()
+    return tuple(
+        QuantityShift(
+            quantity=quantity,
+            training=training_middle,
+            photos=photos_middle,
+            delta=delta,
+            p_value=p_value,
+            verdict=_verdict(delta, p_value),
+        )
+        for quantity, (training_middle, photos_middle, delta, p_value) in zip(
+            QUANTITIES, rows, strict=True
+        )
     )
 
 
-def holm(p_values: Float64) -> Float64:
-    """Return p-values adjusted for their number (Holm, 1979); NaN stays and does not count."""
-    values = p_values.copy()
-    order = np.argsort(values)[: np.count_nonzero(~np.isnan(values))]
-    factors = np.arange(len(order), 0, -1)
-    values[order] = np.minimum(np.maximum.accumulate(values[order] * factors), 1)
-    return values
+def _verdict(delta: float, p_value: float) -> str:
+    if np.isnan(p_value):
+        return "cannot_tell"
+    differs = p_value < SIGNIFICANCE and abs(delta) >= NEGLIGIBLE
+    return "follows" if differs else "unchanged"
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ def heatmap(
     if cells is None:
         method = "occlusion"
         maps = occlusion_rows(classifier, tensor, index)
-        *_, cells = Steps(maps, "Covering", " rows", progress, total=GRID)
+        *_, cells = Steps(maps, "Covering", progress, total=GRID)
     picture = known_preprocessing(classifier).image(tensor)
     return Heatmap(classifier.class_names[index], method, cells, picture)
 

@@ -130,7 +130,7 @@ def _cells(finding: QuantityShift) -> tuple[str, ...]:
         QUANTITIES[finding.quantity].label,
         _amount(finding.training),
         _amount(finding.photos),
-        _number(finding.delta, "+.2f"),
+        "" if np.isnan(finding.delta) else f"{finding.delta:+.2f}",
         # Which may be so small that it is 0 here.
         _amount(max(finding.p_value, 1e-9)),
         finding.summary,
@@ -138,11 +138,9 @@ def _cells(finding: QuantityShift) -> tuple[str, ...]:
 
 
 def _amount(value: float) -> str:
-    return "<0.001" if 0 < value < 0.001 else _number(value, ".3g")
-
-
-def _number(value: float, form: str) -> str:
-    return "" if np.isnan(value) else format(value, form)
+    if np.isnan(value):
+        return ""
+    return "<0.001" if 0 < value < 0.001 else f"{value:.3g}"
 
 
 class Gathered(NamedTuple):
@@ -168,7 +166,6 @@ class Gathered(NamedTuple):
 
 def gather(
     pictures: Sequence[Picture],
-    what: str = "photos",
     *,
     classifier: Classifier | None = None,
     progress: Progress = True,
@@ -183,7 +180,7 @@ def gather(
     examples: list[Photo] = []
     unreadable: list[tuple[str, str]] = []
     pixels = 0
-    with Steps(order, f"Measuring {what}", "image", progress, keep=True) as places:
+    with Steps(order, "Measuring", progress, keep=True) as places:
         for place in places:
             try:
                 photo = pictures[place].open()
@@ -238,13 +235,15 @@ def judged_shifts(
     classes_differ = answers is not None and answers.verdict == "follows"
     if classes_differ:
         count = int(theirs.sum())
-        training = replace(statistics, rows=statistics.rows[ours])
-        within = findings(training, photos.rows[theirs])
+        within = quantities
+        if count >= FEWEST:
+            training = replace(statistics, rows=statistics.rows[ours])
+            within = findings(training, photos.rows[theirs])
         # What is shifted by other classes alone is not shifted within them.
-        if count >= FEWEST and not _shifted(quantities) <= _shifted(within):
+        if not _shifted(quantities) <= _shifted(within):
             quantities = within
             note = f"compared are {count} photos with as many training images of the same predicted classes"
-    steps = Steps(quantities, "Predicting changed images", "quantity", progress)
+    steps = Steps(quantities, "Predicting changed images", progress)
     quantities = tuple(
         replace(
             finding,
@@ -281,19 +280,16 @@ def _accounted(answers: AnswerShift, quantities: Sequence[QuantityShift]) -> boo
 def findings(statistics: InputStatistics, rows: Float64) -> tuple[QuantityShift, ...]:
     """Compare measures, float64 (images, quantities), with those of training, and rank the quantities."""
     compared = quantity_shifts(statistics.rows, rows)
-    unexplained = np.array([finding.verdict == "follows" for finding in compared])
+    differing = np.array([finding.verdict == "follows" for finding in compared])
+    explained, unexplained = explanations(statistics, rows, differing)
     causes: dict[str, Explanation] = {}
-    if unexplained.any():
-        explained, unexplained = explanations(statistics, rows, unexplained)
-        for explanation in explained:
-            causes.setdefault(explanation.quantity, explanation)
+    for explanation in explained:
+        causes.setdefault(explanation.quantity, explanation)
     ranked = []
     for finding, is_unexplained in zip(compared, unexplained, strict=True):
         cause = causes.get(finding.quantity)
-        if cause is not None or is_unexplained:
-            ranked.append(replace(finding, verdict="shifted", explanation=cause))
-        else:
-            ranked.append(finding)
+        verdict = "shifted" if cause or is_unexplained else finding.verdict
+        ranked.append(replace(finding, verdict=verdict, explanation=cause))
 
     def rank(finding: QuantityShift) -> tuple[int, int, float]:
         # What is no cause comes after all that are.
@@ -377,15 +373,14 @@ def shift(
     if classifier is not None and classifier.preprocessing is None:
         classifier = None
     source = _source(training, classifier)
-    pictures = at_least_one(each_picture(photos))
     known = source.rows if isinstance(source, InputStatistics) else source
-    if min(len(known), len(pictures)) < FEWEST:
-        return Shift(findings=(), training=len(known), photos=len(pictures))
+    pictures = at_least_one(each_picture(photos))
+    result = Shift(findings=(), training=len(known), photos=len(pictures))
+    if result.verdict == "cannot_tell":
+        return result
     examples: tuple[Photo, ...] = ()
     if not isinstance(source, InputStatistics):
-        gathered = gather(
-            source, "training images", classifier=classifier, progress=progress
-        )
+        gathered = gather(source, classifier=classifier, progress=progress)
         examples = gathered.photos
         response = measured_responses(examples)
         source = InputStatistics(gathered.rows, response, gathered.answers)
@@ -396,16 +391,11 @@ def shift(
         photos=len(measured.rows),
         unreadable=measured.unreadable,
     )
-    if min(result.training, result.photos) < FEWEST:
+    if result.verdict == "cannot_tell":
         return result
     quantities, answers, notes = judged_shifts(
         source, examples, measured, classifier, progress=progress
     )
-    if result.photos + len(result.unreadable) < len(pictures):
-        note = (
-            f"{result.photos} of {len(pictures)} photos were measured, chosen at random"
-        )
-        notes = (note, *notes)
     return replace(result, findings=quantities, notes=notes, answers=answers)
 
 

@@ -388,9 +388,7 @@ def run_sweep(
     )
     predict = partial(predict_block, classifier, ranks)
     total = len(swept)
-    with Steps[None](
-        (), "Predicting", "row", progress, total=total, keep=True
-    ) as steps:
+    with Steps[None]((), "Predicting", progress, total=total, keep=True) as steps:
         for place, rows in run_tasks(predict, tasks, executor):
             swept.rows[place] = rows
             steps.advance(rows.size)

@@ -243,7 +243,7 @@ def cross_validate(
     shuffled = splitter(folds, shuffle=True, random_state=seed)
     splits = list(shuffled.split(photos, classes, groups))
     accuracies = []
-    steps = Steps(splits, "Training on folds", "fold", progress)
+    steps = Steps(splits, "Training on folds", progress)
     for training, validation in steps:
         classifier = train(
             [photos[place] for place in training], classes[training], seed=seed

@@ -11,7 +11,7 @@ from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, known_classes
 from kit.images import Pictures, as_photos
-from kit.images.photo import describe
+from kit.images.opening import describe
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 
 
@@ -343,7 +343,7 @@ def calibrate(
         raise ValueError(
             f"Expected at least {FEWEST} images, received {len(images)}; give more"
         )
-    steps = Steps(images, "Predicting", " images", progress)
+    steps = Steps(images, "Predicting", progress)
     probabilities = np.concatenate([classifier.probabilities(photo) for photo in steps])
     in_fit = stratified_half(classes)
     temperature, notes = _temperature_and_notes(probabilities[in_fit], classes[in_fit])

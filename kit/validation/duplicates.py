@@ -166,7 +166,7 @@ def _names_and_hashes(
 
     images = at_least_one(each_picture(pictures))
     hashes = np.zeros((2, len(images), HASH_SIDE**2), np.float32)
-    for index, picture in enumerate(Steps(images, "Hashing images", "image", progress)):
+    for index, picture in enumerate(Steps(images, "Hashing images", progress)):
         try:
             grey = Image.fromarray(picture.open().pixels).convert("L")
         except UNREADABLE as error:

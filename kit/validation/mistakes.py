@@ -295,7 +295,7 @@ def mistakes(
     image_measures = np.full((count, len(MEASURED)), np.nan, np.float32)
     sample = np.random.default_rng(0).permutation(count)[:MOST_MEASURED]
     # `keep`: stopped by hand, it goes on with what was measured until then.
-    for place in Steps(sample.tolist(), "Measuring", "image", progress, keep=True):
+    for place in Steps(sample.tolist(), "Measuring", progress, keep=True):
         # A file may be gone hours after it was predicted; its row then stays NaN.
         with suppress(*UNREADABLE):
             if swept.tops[place] >= 0:

@@ -141,7 +141,7 @@ def train(
         else:
             model = copied_model(model)
         learner = _compiled_around(model, learning_rate, epochs * len(starts))
-    for _ in Steps(epoch_indices, "Training", "epoch", progress):
+    for _ in Steps(epoch_indices, "Training", progress):
         epoch_tensor = next(tensors)
         order = rng.permutation(len(classes))
         for start in starts:

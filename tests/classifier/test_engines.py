@@ -209,12 +209,12 @@ def test_a_preprocessing_sets_the_sides_that_a_network_leaves_open(layout):
     shape = SHAPES[layout]
     steps = Preprocessing(size=(32, 48), layout=layout)
     for expected in (shape, tuple(side if side == 3 else None for side in shape)):
-        assert engines.sized(expected, steps) == shape
-    assert engines.sized(shape, None) == shape
+        assert engines.suited(steps, expected)[1] == shape
+    assert engines.suited(None, shape) == (None, shape)
     # The usual size stands for that of the network.
     usual = Preprocessing(layout="channels_last")
     if layout != "transposed":
-        assert engines.sized(shape, usual) == shape
+        assert engines.suited(usual, shape)[1] == shape
 
 
 ADVICE = [
@@ -248,7 +248,7 @@ ADVICE = [
 @pytest.mark.parametrize(("settings", "expected", "words"), ADVICE)
 def test_the_advice_names_the_settings_that_help(settings, expected, words):
     with pytest.raises(ValueError, match="Expected") as refused:
-        engines.sized(expected, Preprocessing(size=(32, 48), **settings))
+        engines.suited(Preprocessing(size=(32, 48), **settings), expected)
     assert str(refused.value) == f"Expected tensors of {words} in the preprocessing"
 
 

@@ -246,7 +246,7 @@ FORMATS = [
         r"Expected a .keras, .tflite or .onnx file, received 'a.zip'; make",
     ),
     ("a.keras", b"not a zip at all", "damaged, would fill"),
-    ("a.keras", b"PK\x05\x06" + bytes(18), "received 'a.keras' with nothing"),
+    ("a.keras", b"PK\x05\x06" + bytes(18), "received 'a.keras', which is none"),
 ]
 
 

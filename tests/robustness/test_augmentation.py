@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kit.robustness.augmentation import Augmentation
+from kit.robustness.adaptation import Augmentation
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (200, 6, 7, 3), dtype=np.uint8)
 

@@ -24,7 +24,6 @@ from kit.robustness.differences import (
     QuantityShift,
     alike,
     compared_answers,
-    holm,
     quantity_shifts,
 )
 from kit.robustness.shifts import Shift, asked_about, findings, judged_shifts
@@ -134,7 +133,13 @@ def test_two_alterations_explain_all_between_what_either_does_and_what_both_do()
     (second,) = paths_of("darker", "tint", [0.5, 1, 1.5])
     two = int(np.abs(POINTS - 2).argmin())
     movement = np.zeros(len(QUANTITIES))
-    step = NearestPaths((first, second), (two, two), 0.0, 1.5 * first.moved[two])
+    step = NearestPaths(
+        explanations=(),
+        about=first.about | second.about,
+        apart=np.stack([first.moved[two], second.moved[two]]),
+        distance=0.0,
+        moved=1.5 * first.moved[two],
+    )
     for movement[column("tint")] in (0.5, 1, 2, 3, 3.5):
         outside = movement.sum() not in {1, 2, 3}
         assert step.unsettled(movement, np.full_like(movement, 0.1)).any() == outside
@@ -148,7 +153,8 @@ def test_what_an_alteration_is_about_or_known_by_speaks_for_it():
         assert (path.opposite, opposite.opposite) == (False, True)
         assert opposite.along(-movement) == speaks
     # Whether or not they cancel.
-    pair = NearestPaths((path, opposite), (4, 4), distance=0, moved=0 * movement)
+    apart = np.stack([path.moved[4], opposite.moved[4]])
+    pair = NearestPaths((), path.about, apart, distance=0, moved=0 * movement)
     np.testing.assert_array_equal(pair.size, 2 * np.abs(path.moved[4]))
     # Judged at the strongest that was measured: as far again, 2 and 3 and 1 would be -1.
     path, _ = paths_of("noisy", "noise", [2, 3, 1])
@@ -185,7 +191,8 @@ def test_test_and_effect_size_are_those_of_scipy_and_of_counting():
     found = by_quantity(quantity_shifts(ours, theirs))["brightness"]
     assert found.delta == pytest.approx(np.sign(two[:, None] - one[None]).mean())
     raw = mannwhitneyu(one, two).pvalue
-    assert raw <= found.p_value <= raw * len(QUANTITIES)
+    # JPEG quality has no value here, so it is not compared.
+    assert found.p_value == pytest.approx(raw * (len(QUANTITIES) - 1))
 
 
 def test_a_difference_is_neither_chance_nor_negligible():
@@ -222,12 +229,6 @@ def test_steps_below_the_resolution_are_equal_and_turns_are_shares():
     assert found["turned"].delta == pytest.approx((27 * 9 - 3 * 21) / 900)
     for name in ("noise", "size", "tint"):
         assert (found[name].delta, found[name].p_value) == (0, 1)
-
-
-def test_holm_multiplies_the_smallest_by_all_and_never_falls():
-    assert holm(np.array([0.9, 0.8])).tolist() == [1, 1]
-    adjusted = holm(np.array([0.01, 0.04, 0.03, np.nan]))
-    assert adjusted == pytest.approx([0.03, 0.06, 0.06, np.nan], nan_ok=True)
 
 
 def answers(photos):
@@ -469,9 +470,7 @@ def test_an_interruption_keeps_what_was_measured(monkeypatch):
     gathered = shifts.gather(list(each_picture(CLOTHES[:50])))
     assert len(gathered.rows) == 30
     seen.clear()
-    assert kit.shift(STATISTICS, CLOTHES[:50]).notes == (
-        "30 of 50 photos were measured, chosen at random",
-    )
+    assert kit.shift(STATISTICS, CLOTHES[:50]).photos == 30
 
 
 def test_a_report_by_hand():
