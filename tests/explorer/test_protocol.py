@@ -42,7 +42,7 @@ def replies(fashion, clothes, tmp_path_factory):
         "noise": ("NoiseReply", {"seed": 0, "count": 9}),
         "where": ("WhereReply", {}),
         "judge": ("JudgedReply", {"settings": settings, "photos": ["mine"]}),
-        "snap": ("ErrorReply", {}),
+        "snap": ("TextReply", {}),
     }
     recorded = {
         kind: [(name, *ask(explorer, kind=kind, **content))]

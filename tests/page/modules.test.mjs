@@ -47,12 +47,13 @@ const walked = (spec, limit, value = spec.neutral) => {
   return { places, line };
 };
 
-test("a walk ends at the first place with another prediction, to a tenth of a step or the next whole number", () => {
+test("a walk ends at the first place of the slider with another prediction, one that it passed over too", () => {
   const { places, line } = walked(SLIDER, 37.25);
-  assert.equal(line, "Noise 37.3 levels: cat becomes dog.");
-  assert.equal(places.at(-1), 37.3);
-  assert.equal(walked({ ...SLIDER, whole: true }, 37.25).places.at(-1), 38);
-  assert.equal(walked({ ...SLIDER, step: 5, snaps: true }, 37.25).places.at(-1), 40);
+  assert.equal(line, "Noise 38 levels: cat becomes dog.");
+  assert.ok(places.length < 30, "it takes two steps at a time, and comes back for the one between");
+  assert.equal(places.at(-1), 38);
+  assert.equal(walked(SLIDER, 36.5).places.at(-1), 37);
+  assert.equal(walked({ ...SLIDER, step: 5 }, 37.25).places.at(-1), 40);
 });
 
 test("a walk away from neutral that finds nothing goes the other way, and then comes back to where it began", () => {
@@ -85,7 +86,7 @@ const sliderOf = (root) => [...root].find((node) => node.getAttribute("type") ==
 
 test("a number that is typed is taken with a comma, within the bounds, and as the nearest whole number", () => {
   const { log, events } = noted("changed");
-  const { node } = CONTROLS.range({ ...SLIDER, whole: true }, "id", events.changed, () => {});
+  const { node } = CONTROLS.range({ ...SLIDER, snaps: true }, "id", events.changed, () => {});
   const box = called(node, "Noise, exact value");
   for (const text of ["12,6", "500", "", "none"]) {
     box.value = text;
@@ -100,7 +101,7 @@ test("a number that is typed is taken with a comma, within the bounds, and as th
 
 test("a parameter without a neutral number is off beyond the end of its slider", () => {
   const { log, events } = noted("changed");
-  const spec = { ...SLIDER, key: "jpeg_quality", low: 1, neutral: null, whole: true };
+  const spec = { ...SLIDER, key: "jpeg_quality", low: 1, neutral: null, snaps: true };
   const control = CONTROLS.range(spec, "id", events.changed, () => {});
   const slider = sliderOf(control.node);
   control.show(null);

@@ -71,7 +71,7 @@ const PANEL = {
     { ...recorded.sliders[0], step: 0.2 },
     recorded.sliders[1],
     { ...LATER, unit: "", neutral: false, group: "more", section: "Scene" },
-    { ...MORE, unit: "", low: 1, whole: true, group: "more", section: "File" },
+    { ...MORE, unit: "", low: 1, snaps: true, group: "more", section: "File" },
   ],
   path: recorded.path.filter(({ key }) => !["thumbnail", "filter", "polarity"].includes(key)),
   steps: { ...recorded.steps, size: [2, 3], filter: "nearest", fit: "squash", scaling: [] },

@@ -91,7 +91,7 @@ class ExplorerView {
         spec,
         `${prefix}-${index}`,
         (key, value) => this.changed(key, value),
-        (key) => this.near(key),
+        (key) => this.tell("near", key),
       ),
     );
     this.flips = new Map(
@@ -108,7 +108,7 @@ class ExplorerView {
     );
     const around = (key, value, most) =>
       this.controls.find(({ spec }) => spec.key === key).around(value, most);
-    this.exchange = new Exchange(prefix, panel.ahead, around);
+    this.exchange = new Exchange(prefix, panel.ahead, around, () => this.mayLookAhead());
     this.settings = { ...panel.neutral };
     this.message = null; // the newest answer, painted in the next frame
     this.frame = this.timer = this.resting = this.late = 0;
@@ -273,27 +273,15 @@ class ExplorerView {
       "msg:custom": (content, buffers) => this.heard(content, buffers),
       "change:_panel": () => this.refresh(),
       comm_live_update: () => {
-        if (this.root.closest(".jupyter-widgets-disconnected"))
-          this.perform(this.exchange.gone(performance.now()));
+        if (this.root.closest(".jupyter-widgets-disconnected")) this.tell("gone");
       },
     });
     for (const event of this.events) this.model.on(...event);
     this.watchKernel();
     this.listen();
-    const { alone, table } = this.model.get("_panel");
-    const target = alone ? document.body : this.root;
-    if (table) this.refuseFiles(target);
-    else this.files.listen(target);
-    this.perform(this.exchange.opened(performance.now()));
-  }
-
-  /** In a table of predictions no other photo has any; a browser would leave the page for it. */
-  refuseFiles(target) {
-    for (const kind of ["dragover", "drop"])
-      target.addEventListener(kind, (event) => {
-        event.preventDefault();
-        if (kind === "drop") this.fail("This page holds predictions for its own photos only.");
-      });
+    const target = this.model.get("_panel").alone ? document.body : this.root;
+    this.files.listen(target);
+    this.tell("opened");
   }
 
   stop() {
@@ -315,10 +303,9 @@ class ExplorerView {
   watchKernel() {
     this.kernel = this.model.widget_manager?.kernel;
     this.onStatus = (_, status) => {
-      if (OVER.includes(status)) this.perform(this.exchange.gone(performance.now()));
+      if (OVER.includes(status)) this.tell("gone");
     };
-    this.onConnection = (_, status) =>
-      this.perform(this.exchange.connected(status === "connected", performance.now()));
+    this.onConnection = (_, status) => this.tell("connected", status === "connected");
     this.kernel?.statusChanged?.connect(this.onStatus);
     this.kernel?.connectionStatusChanged?.connect(this.onConnection);
   }
@@ -373,7 +360,7 @@ class ExplorerView {
     this.endFlips();
     const settings = { ...this.settings, [key]: value };
     this.move(key === "photo" ? this.predicted(settings) : settings);
-    this.near(key);
+    this.tell("near", key);
   }
 
   /** Of another image, and of one that is reset, a map is that of the predicted class. */
@@ -387,15 +374,9 @@ class ExplorerView {
     this.settings = settings;
     if (this.held === null) this.because.moved(settings); // the original photo is shown for a moment only
     if (this.camera.on) return; // the next frame takes the settings along
-    this.exchange.live = this.mayLookAhead();
-    this.perform(this.exchange.changed(settings, performance.now()));
+    this.tell("changed", settings);
     if (this.message) this.paint(); // known ahead: in the frame of the event, not in the one after
     else this.late ||= setTimeout(() => this.draw(), LATE_MS);
-  }
-
-  near(key) {
-    this.exchange.live = this.mayLookAhead();
-    this.perform(this.exchange.near(key, performance.now()));
   }
 
   endFlips() {
@@ -454,14 +435,7 @@ class ExplorerView {
     if (photo !== this.settings.photo) this.settings = this.predicted({ ...this.settings, photo });
     if (this.preview.base) this.preview.base = this.camera.frame;
     this.photos.show(photo);
-    this.perform(
-      this.exchange.framed(
-        this.settings,
-        { kind: "frame", width, height },
-        [pixels.buffer],
-        performance.now(),
-      ),
-    );
+    this.tell("framed", this.settings, { kind: "frame", width, height }, [pixels.buffer]);
     this.draw();
   }
 
@@ -476,12 +450,13 @@ class ExplorerView {
       const held = content.kind === "settings" ? { held: this.preview.base?.photo ?? null } : {};
       this.model.send({ ...content, ...held }, undefined, buffers);
     } catch {
-      this.perform(this.exchange.gone(performance.now()));
+      this.tell("gone");
     }
   }
 
-  perform(effects) {
-    for (const effect of effects) {
+  /** Tell the exchange of an event, and do what follows from it. */
+  tell(event, ...values) {
+    for (const effect of this.exchange[event](...values, performance.now())) {
       if (effect.post) this.post(effect.post, effect.buffers);
       if (effect.show) this.news(effect.show);
       if (effect.adopt) this.adopted(effect.adopt);
@@ -509,8 +484,7 @@ class ExplorerView {
   }
 
   tick() {
-    this.exchange.live = this.mayLookAhead();
-    this.perform(this.exchange.tick(performance.now()));
+    this.tell("tick");
     if (this.exchange.greetings === 3) this.goOn(); // after seconds without an answer
   }
 
@@ -520,39 +494,33 @@ class ExplorerView {
 
   heard(content, buffers) {
     if (this.stopped) return;
-    const now = performance.now();
-    const own = String(content.request ?? "").startsWith(`${this.prefix}.`);
-    this.exchange.live = this.mayLookAhead();
-    if (NEED_BYTES.includes(content.kind) && !buffers?.length) {
-      this.perform(this.exchange.maimed(now));
-    } else if (content.kind === "view") this.perform(this.exchange.answered(content, buffers, now));
-    else if (content.kind === "ahead") this.perform(this.exchange.foreseen(content, buffers, now));
-    else if (content.kind === "noise") {
+    const { kind, request } = content;
+    if (NEED_BYTES.includes(kind) && !buffers?.length) this.tell("maimed");
+    else if (kind === "view") this.tell("answered", content, buffers);
+    else if (kind === "ahead") this.tell("foreseen", content, buffers);
+    else if (kind === "noise") {
       this.preview.takeNoise(content, buffers[0]);
       this.draw();
-    } else if (content.kind === "fresh" && own) requestAnimationFrame(() => this.reveal());
-    else if (content.kind === "judged" && own) {
-      this.judging.heard(content.settings, content.marks);
-      this.judge();
-    } else if (content.kind === "where" && own) {
-      this.where.heard(content, buffers);
-      this.judge();
-    } else if (content.kind === "pinned" && own) this.done.textContent = content.text;
-    else if (content.kind === "asking" && own) this.because.progress(content.text);
-    else if (content.kind === "because" && own) {
+    } else if (String(request).startsWith(`${this.prefix}.`)) this.replied(content, buffers);
+    else if (kind === "error" && request === "") this.tell("failed", content);
+  }
+
+  /** What this view has asked for. */
+  replied(content, buffers) {
+    const { kind, request, text } = content;
+    if (kind === "fresh") requestAnimationFrame(() => this.reveal());
+    else if (kind === "judged") this.judging.heard(content.settings, content.marks);
+    else if (kind === "where") this.where.heard(content, buffers);
+    else if (kind === "pinned") this.done.textContent = text;
+    else if (kind === "asking") this.because.progress(text);
+    else if (kind === "because") {
       this.because.explain(content, buffers);
       this.because.moved(this.settings);
-    } else if (content.kind === "error" && (own || content.request === "")) {
-      if (content.request === `${this.prefix}.why`)
-        this.because.end("The question could not be answered.");
-      this.perform(this.exchange.failed(content, now));
-      if (!content.code) return;
-      this.code = content.code;
-      this.error.append(
-        " ",
-        button("Copy as Python", "Copy the code of this state", () => this.copyCode()),
-      );
+    } else if (kind === "error") {
+      if (request === `${this.prefix}.why`) this.because.end("The question could not be answered.");
+      this.tell("failed", content);
     }
+    this.judge();
   }
 
   lose(text) {
@@ -641,8 +609,7 @@ class ExplorerView {
     this.preview.paint(this.settings, this.exchange.moving);
     this.root.dataset.sharp = String(this.preview.sharp);
     if (taken) this.paintAnswer(taken);
-    this.exchange.live = this.mayLookAhead();
-    this.perform(this.exchange.tick(performance.now()));
+    this.tell("tick");
   }
 
   paintAnswer({ content, buffers }) {
