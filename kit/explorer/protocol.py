@@ -169,7 +169,7 @@ class JudgedReply(Reply):
 
 
 class TextReply(Reply):
-    """A line: a case that was written (pinned), how far *Why?* has come (asking), none (fresh), what was refused (error)."""
+    """A line: what was refused (error), a case (pinned), how far *Why?* has come (asking), none (fresh)."""
 
     text: str
 

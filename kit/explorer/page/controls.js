@@ -43,11 +43,6 @@ function rangeControl(spec, id, changed, near) {
   slider.addEventListener("dblclick", () => change(""));
   for (const event of ["pointerenter", "focus"])
     slider.addEventListener(event, () => near(spec.key));
-  const inside = (number) => number >= spec.low && number <= spec.high;
-  box.addEventListener(
-    "input",
-    () => box.value.trim() && inside(numberOf(box.value)) && change(box.value),
-  );
   box.addEventListener("change", () => {
     box.value = change(Number.isNaN(numberOf(box.value)) ? slider.value : box.value) ?? "";
   });

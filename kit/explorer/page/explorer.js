@@ -59,10 +59,7 @@ class ExplorerView {
     });
     this.where.button.hidden = panel.map === null;
     this.answer = new AnswerView(() => this.picker.open(this.known, this.answer.mark));
-    this.path = new PathView(panel.path, prefix, {
-      changed: (key, value) => this.changed(key, value),
-      open: () => this.toggle(),
-    });
+    this.path = new PathView(panel.path, prefix, (key, value) => this.changed(key, value));
     this.photos = new PhotoStrip(prefix, {
       chosen: (name) => {
         this.camera.stop();
@@ -73,9 +70,6 @@ class ExplorerView {
     this.camera = new Camera(() => model.get("_panel").camera, {
       ready: () => !this.exchange.inFlight,
       framed: (frame) => this.framed(frame),
-      switched: (on) => {
-        this.peek.disabled = on;
-      }, // a frame has no untouched state to come back to
       snapped: () => this.ask("snap"),
       fail: (text) => this.fail(text),
     });
@@ -122,14 +116,13 @@ class ExplorerView {
   // -- structure
 
   build(panel) {
-    this.banner = element("p", { class: "kit-lost", role: "alert", hidden: true });
+    this.banner = element("p", { class: "kit-lost kit-error", role: "alert", hidden: true });
     this.error = element("p", { class: "kit-error", role: "alert", hidden: true });
     this.notes = element(
       "div",
       { class: "kit-notes", hidden: panel.notes.length === 0 },
       ...panel.notes.map((text) => element("p", { text })),
     );
-    const pin = () => this.ask("pin", { settings: this.settings });
     const summary = element("summary", { class: "kit-box", text: "More" });
     const items = element(
       "div",
@@ -138,7 +131,7 @@ class ExplorerView {
       button(
         "Pin",
         "Keep this as a case, for kit.check_cases to guard",
-        () => (this.known.label ? pin() : this.picker.open(this.known, summary, pin)),
+        () => this.ask("pin", { settings: this.settings }),
         { hidden: panel.alone },
       ),
       button("Present (P)", "In the whole window; Page Down shows the next, Escape leaves", () =>
@@ -319,12 +312,6 @@ class ExplorerView {
       this.peek.addEventListener(event, () => this.hold(false));
     // Hosts take keys for their own before an element hears of them, Notebook 7 the arrows for one.
     this.onKey = (event) => this.key(event);
-    this.answer.rows.addEventListener("click", (event) => {
-      const [index] = [...this.answer.lines].find(([, line]) => line.contains(event.target)) ?? [
-        -1,
-      ];
-      if (this.settings.where !== null && index >= 0) this.where.events.changed(index);
-    });
     window.addEventListener("keydown", this.onKey, true);
     window.addEventListener("keyup", this.onKey, true);
   }
@@ -337,9 +324,6 @@ class ExplorerView {
     if (event.target === this.peek && [" ", "Enter"].includes(event.key)) {
       event.preventDefault();
       if (!event.repeat) this.hold(down);
-    } else if (down && event.key === "Enter" && event.target.matches(".kit-choice select")) {
-      event.preventDefault();
-      event.target.showPicker?.();
     } else if (down && this.stage.turn(event.key)) {
       event.preventDefault();
     } else if (down && event.key === "p" && !types && !event.ctrlKey && !event.metaKey) {
@@ -507,12 +491,12 @@ class ExplorerView {
 
   /** What this view has asked for. */
   replied(content, buffers) {
-    const { kind, request, text } = content;
+    const { kind, request } = content;
     if (kind === "fresh") requestAnimationFrame(() => this.reveal());
     else if (kind === "judged") this.judging.heard(content.settings, content.marks);
     else if (kind === "where") this.where.heard(content, buffers);
-    else if (kind === "pinned") this.done.textContent = text;
-    else if (kind === "asking") this.because.progress(text);
+    else if (kind === "pinned") this.done.textContent = content.text;
+    else if (kind === "asking") this.because.progress(content.text);
     else if (kind === "because") {
       this.because.explain(content, buffers);
       this.because.moved(this.settings);
