@@ -499,46 +499,6 @@ def test_what_an_image_shows_is_said_in_the_widget_and_counted_over_all(
     assert count.is_hidden()
 
 
-def test_what_a_walk_says_takes_no_room_and_stays_and_the_walk_can_be_stopped(shown):
-    said = shown.root.locator(".kit-done")
-    height = shown.root.bounding_box()["height"]
-    shown.press("Find the flip: Noise")
-    said.get_by_text("becomes").wait_for(timeout=60_000)
-    assert shown.root.bounding_box()["height"] == height
-    flip = said.inner_text()
-    for _ in range(2):
-        shown.press("Where?")
-        assert said.inner_text() == flip
-    shown.press("Reset")
-    for ending in ("Stop: Noise", "Reset"):
-        shown.press("Find the flip: Noise")
-        shown.press(ending)
-        stopped = shown.state()["painted"][-1]["noise"]
-        shown.page.wait_for_timeout(500)
-        assert shown.state()["painted"][-1]["noise"] == stopped
-    assert stopped == 0
-
-
-def test_a_state_to_try_is_one_press_away(notebook, classifier, named):
-    tried = in_cell(notebook, TRIES)
-    assert tried.control("photo").input_value() == "espresso.jpg", (
-        "that of the first one"
-    )
-    tried.press("Where?")
-    tried.press("swapped")
-    tried.assert_shows(
-        classifier, named["cat.jpg"], channels="channels_swapped", where=-1
-    )
-    tried.press("Where?")
-    tried.press("noise 90")
-    tried.assert_shows(classifier, named["espresso.jpg"], noise=90)
-    pressed = tried.root.locator(".kit-tries [aria-pressed=true]")
-    assert pressed.all_text_contents() == ["noise 90"]
-    tried.put("brightness", 0.5)
-    tried.state()
-    assert pressed.count() == 0
-
-
 LAYOUT = """(root) => {
   const box = (node) => {
     const { top, bottom, width, height } = node.getBoundingClientRect();
@@ -633,23 +593,6 @@ def test_the_untouched_state_is_seen_while_a_button_is_held(shown, classifier, n
         shown.assert_shows(classifier, named["cat.jpg"])
         let_go()
         shown.assert_shows(classifier, named["cat.jpg"], noise=60)
-
-
-def test_a_page_that_gets_no_bytes_says_so(notebook, shown, classifier, named):
-    # Some hosts hand no buffers to widgets.
-    notebook.ask(
-        "send = type(explorer).send\n"
-        "type(explorer).send = lambda self, content, buffers=None: send(self, content)\n"
-        "explorer.settings = {'photo': 'cat.jpg', 'noise': 33}"
-    )
-    banner = shown.root.locator(".kit-lost[role=alert]")
-    banner.get_by_text("cannot pass images to widgets").wait_for()
-    notebook.ask(
-        "type(explorer).send = send\nexplorer.settings = {'photo': 'cat.jpg', 'noise': 12}"
-    )
-    banner.wait_for(state="hidden")
-    shown.until("noise", 12)
-    shown.assert_shows(classifier, named["cat.jpg"], noise=12)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
