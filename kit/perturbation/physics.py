@@ -101,12 +101,10 @@ def elastic(pixels: Pixels, deviation: float, seed: int) -> Pixels:
     widths = [max(1.0, 0.01 * side) for side in (height, width)]
     shape = (2, height, width)
     moves = generator(seed, "elastic").standard_normal(shape, np.float32)
-    for axis, sigma in enumerate(widths, start=1):
-        moves = scipy.ndimage.gaussian_filter1d(moves, sigma, axis, mode="reflect")
+    moves = scipy.ndimage.gaussian_filter(moves, (0, *widths))
     # Smoothing takes most of the deviation of white noise; this gives it back.
     moves *= deviation / moves.std()
-    moves[0] += np.arange(height, dtype=np.float32)[:, None]
-    moves[1] += np.arange(width, dtype=np.float32)
+    moves += np.indices((height, width))
     sample = partial(
         scipy.ndimage.map_coordinates, coordinates=moves, order=1, mode="reflect"
     )
@@ -193,9 +191,9 @@ def glass_blur(pixels: Pixels, deviation: float, seed: int) -> Pixels:
     height, width = pixels.shape[:2]
     field = generator(seed, "glass").standard_normal((2, height, width))
     moves = np.rint(deviation * field).astype(np.intp)
-    rows = np.clip(moves[0] + np.arange(height)[:, None], 0, height - 1)
-    columns = np.clip(moves[1] + np.arange(width), 0, width - 1)
-    return blur(soft[rows, columns], softness)
+    rows, columns = np.indices((height, width)) + moves
+    moved = soft[rows.clip(0, height - 1), columns.clip(0, width - 1)]
+    return blur(moved, softness)
 
 
 def zoom_blur(pixels: Pixels, percent: float) -> Pixels:
