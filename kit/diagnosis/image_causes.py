@@ -17,7 +17,8 @@ from kit.classifier.predictions import Predictions
 from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, Verdict, at_least
 from kit.images import Photo
-from kit.perturbation.conditions import IMAGE_CAUSES, ImageCause
+from kit.perturbation.alterations import ImageCause
+from kit.perturbation.conditions import IMAGE_CAUSES
 from kit.robustness.novelty import FALSE_POSITIVES, novelty_of
 from kit.samples import probes
 

@@ -4,14 +4,14 @@ The page sends its newest settings once the reply to the last has come, so a dra
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent import futures
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from textwrap import shorten
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import numpy as np
@@ -395,7 +395,7 @@ class Explorer(anywidget.AnyWidget):
                 instance("a message", content, dict, "an object")
                 self._replies.request = printable(str(content.get("request", "")))[:100]
                 kind, fields = request_fields(content, buffers)
-                self._handlers[kind](self, **fields)
+                getattr(self, f"_take_{kind}")(**fields)
             except Exception as error:  # noqa: BLE001 - as in _update
                 self._fail(error)
             finally:
@@ -481,6 +481,9 @@ class Explorer(anywidget.AnyWidget):
     def _take_snap(self) -> None:
         """Keep the last frame of the camera as a photo."""
         self.add(self._shelf[CAMERA].photo.pixels, "Snap")
+
+    def _take_remove(self, name: str) -> None:
+        self.remove(name)
 
     def _take_ahead(self, settings: Settings, key: str, places: list[Any]) -> None:
         """Answer for settings that nobody has chosen yet, as many as the time allows."""
@@ -569,21 +572,3 @@ class Explorer(anywidget.AnyWidget):
         if self.diagnosis and self._diagnosed == view.settings | {"where": None}:
             best = self.diagnosis.best
         self._replies.text("pinned", why.pinned(self._cases, view, best))
-
-    _handlers: ClassVar[Mapping[str, Callable[..., None]]] = {
-        "hello": _take_hello,
-        "settings": _take_settings,
-        "ahead": _take_ahead,
-        "noise": _take_noise,
-        "keep": _take_keep,
-        "where": _take_where,
-        "why": _take_why,
-        "stop": _take_stop,
-        "judge": _take_judge,
-        "label": _take_label,
-        "frame": _take_frame,
-        "snap": _take_snap,
-        "upload": _take_upload,
-        "remove": remove,
-        "pin": _take_pin,
-    }

@@ -180,7 +180,12 @@ def table_parts(contents: Contents, progress: Progress) -> list[str]:
     photo_files = [
         b64encode(_file_without_metadata(entry)).decode() for entry in shelf.values()
     ]
-    return [page.packed(page_panel | {"table": True}), *tables, *photo_files]
+    # A map for each state would make the page several times as large.
+    return [
+        page.packed(page_panel | {"table": True, "map": None}),
+        *tables,
+        *photo_files,
+    ]
 
 
 def _file_without_metadata(entry: Entry) -> bytes:
@@ -268,7 +273,7 @@ def plain_steps(preprocessing: Preprocessing) -> dict[str, Any]:
 
 
 def states(contents: Contents, photo: str) -> list[Settings]:
-    """Return the settings that are computed for a photo, with the heat map; the first is untouched."""
+    """Return the settings that are computed for a photo; the first is untouched."""
     sliders = {
         name: np.arange(0, PARAMETERS[name].high + step / 2, step).round(6).tolist()
         for name, step in COARSE.items()
@@ -289,7 +294,7 @@ def states(contents: Contents, photo: str) -> list[Settings]:
                 for name, values in sliders.items()
                 for value in values
             ]
-    return [neutral(photo) | change | {"where": -1} for change in changes_of_states]
+    return [neutral(photo) | change | {"where": None} for change in changes_of_states]
 
 
 def _prediction_rows(
@@ -321,24 +326,12 @@ def _prediction_rows(
 def _prediction_row(view: View, class_indices: Sequence[int]) -> dict[str, Any]:
     """Return what a table has of a state."""
     [calibrated] = view.bench.classifier.calibrated(view.probabilities[None])
-    default_settings = neutral(view.settings["photo"]) | {"where": -1}
-    # A map by occlusion takes too long to be computed for every state.
-    heat = view.heat
-    heat_cells = None
-    if heat is not None and heat.method == "class activation":
-        height, width = heat.cells.shape
-        heat_cells = {
-            "height": height,
-            "width": width,
-            "values": heat.cells.round(2).ravel().tolist(),
-        }
     return {
-        "settings": differing(view.settings, default_settings),
+        "settings": differing(view.settings, neutral(view.settings["photo"])),
         "classes": class_indices,
         "row": view.probabilities[class_indices].round(6).tolist(),
         "calibrated": calibrated[class_indices].round(6).tolist(),
         "novel": bool(view.novel),
-        "cells": heat_cells,
     }
 
 

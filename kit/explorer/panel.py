@@ -58,7 +58,7 @@ def sliders() -> list[Slider]:
             "step": parameter.step,
             "neutral": parameter.neutral,
             "kind": "switch" if parameter.kind == "switch" else "range",
-            "whole": parameter.kind == "whole",
+            "snaps": parameter.kind == "whole",
             "group": "main" if name in MAIN else "more",
             "section": parameter.group,
         }

@@ -169,15 +169,9 @@ class JudgedReply(Reply):
 
 
 class TextReply(Reply):
-    """A line: a case that was written (pinned), how far *Why?* has come (asking), none (fresh)."""
+    """A line: what was refused (error), a case (pinned), how far *Why?* has come (asking), none (fresh)."""
 
     text: str
-
-
-class ErrorReply(TextReply):
-    """What was refused; a page without a kernel adds the code of the state that it cannot show."""
-
-    code: NotRequired[str]
 
 
 class Fixed(TypedDict):
@@ -254,10 +248,9 @@ class Slider(TypedDict):
     step: float
     neutral: float | None
     kind: str
-    whole: bool
+    snaps: bool
     group: str
     section: str
-    snaps: NotRequired[bool]
 
 
 class Step(TypedDict):

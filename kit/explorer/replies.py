@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, sqrt
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from ipywidgets import Widget
@@ -12,16 +13,10 @@ from kit._arrays import Pixels
 from kit._checking import whole
 from kit.explorer.bench import View
 from kit.explorer.protocol import (
-    AheadReply,
     Chip,
     Heat,
-    JudgedReply,
-    NoiseReply,
     PreviewSource,
     Shown,
-    TextReply,
-    ViewReply,
-    WhereReply,
 )
 from kit.explorer.settings import OF_PAGES, Settings, step_words
 from kit.explorer.texts import (
@@ -152,67 +147,41 @@ class Replies:
         buffers = [padded(input_bytes)]
         if pixels is not None:
             buffers.append(pixels.tobytes())
-        reply: ViewReply = {
-            **message,
-            "kind": "view",
-            "request": self.request,
-            "source": source,
-            "kernelMs": round(1000 * (perf_counter() - started_seconds), 1),
-        }
-        self.widget.send(reply, buffers)
+        milliseconds = round(1000 * (perf_counter() - started_seconds), 1)
+        self._send("view", *buffers, **message, source=source, kernelMs=milliseconds)
 
     def ahead(self, views: Iterable[View]) -> None:
         """Answer for settings that nobody has chosen yet."""
-        messages_and_bytes = [shown(view) for view in views]
-        reply: AheadReply = {
-            "kind": "ahead",
-            "request": self.request,
-            "views": [message for message, _ in messages_and_bytes],
-        }
-        input_bytes = b"".join(input_bytes for _, input_bytes in messages_and_bytes)
-        self.widget.send(reply, [padded(input_bytes)])
+        messages, input_bytes = zip(*map(shown, views), strict=True)
+        self._send("ahead", padded(b"".join(input_bytes)), views=list(messages))
 
     def where(self, view: View, *, waits: bool) -> None:
         """Answer with a heat map that has grown by a row; `waits` while there are more to come."""
         heat, heat_bytes = heat_map(view)
         if heat:
             heat["waits"] = waits
-        reply: WhereReply = {
-            "kind": "where",
-            "request": self.request,
-            "settings": view.settings,
-            "where": heat,
-        }
-        self.widget.send(reply, [padded(heat_bytes)])
+        self._send("where", padded(heat_bytes), settings=view.settings, where=heat)
 
     def judged(self, views: Iterable[View], settings: Settings) -> None:
         """Say of labelled photos whether their prediction is correct."""
-        reply: JudgedReply = {
-            "kind": "judged",
-            "request": self.request,
-            "settings": settings,
-            "marks": {
-                view.settings["photo"]: answer_of(view)["state"] for view in views
-            },
-        }
-        self.widget.send(reply, [padded(b"")])
+        marks = {view.settings["photo"]: answer_of(view)["state"] for view in views}
+        self._send("judged", padded(b""), settings=settings, marks=marks)
 
     def noise(self, seed: int, count: int) -> None:
         """Answer with the beginning of the noise field of a seed."""
         # At most what the page needs for the largest photo that it perturbs by itself, of three channels.
         count = min(whole("count", count, 0, None), 3 * LIVE_PIXELS)
         field = noise_field(whole("seed", seed, 0, None), count)
-        reply: NoiseReply = {"kind": "noise", "request": self.request, "seed": seed}
-        self.widget.send(reply, [field.tobytes()])
+        self._send("noise", field.tobytes(), seed=seed)
 
     def text(self, kind: str, text: str, request: str = "") -> None:
         """Answer with a line, also a message that came before."""
-        reply: TextReply = {
-            "kind": kind,
-            "request": request or self.request,
-            "text": text,
-        }
-        self.widget.send(reply)
+        self._send(kind, request=request or self.request, text=text)
+
+    def _send(self, kind: str, *buffers: bytes, **fields: Any) -> None:
+        """Send a message with the fields that its type in `kit.explorer.protocol` has."""
+        content = {"request": self.request, **fields, "kind": kind}
+        self.widget.send(content, list(buffers))
 
     def _preview(self, view: View) -> tuple[Pixels | None, PreviewSource]:
         """Pixels of the photo for the page, None where it has them, and what they are."""

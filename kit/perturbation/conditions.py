@@ -4,14 +4,12 @@ A row of `CONDITIONS` is all that the kit knows of a property. `kit.shift`, slic
 causes of a diagnosis read its columns.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
-from typing import Literal
 
 import numpy as np
 
-from kit._arrays import Float64, Pixels
 from kit.images import Photo
 from kit.images.opening import FORMATS, file_format
 from kit.images.properties import (
@@ -33,6 +31,8 @@ from kit.images.properties import (
 )
 from kit.perturbation.alterations import (
     Alteration,
+    Condition,
+    ImageCause,
     coloured,
     compressed,
     cropped,
@@ -53,139 +53,6 @@ from kit.perturbation.restoring import (
     deblurred,
     smoothed,
 )
-
-Group = Literal["light", "clipping", "colour", "texture", "noise", "shape", "file"]
-
-
-@dataclass(frozen=True)
-class Condition:
-    """A property of an image, measured as one number.
-
-    Attributes
-    ----------
-    name
-        Of the number.
-    measure
-        Takes it from a `Sample`; NaN where there is nothing to measure.
-    group
-        What it is about.
-    title
-        The name in words, where that is another one.
-    unit
-        In words, where a diagnosis names it.
-    resolution
-        Smallest difference worth speaking of between two sets of images; 0 where they are not compared.
-    logarithmic
-        Whether ratios count (by their logarithm, base 2), and not differences.
-    binary
-        Whether an image has it or has it not: 1 or 0.
-    little, much
-        What images with little or much of it are called, where mistakes may go with it.
-    rank
-        Among those with such a word: what changes another property as well comes before it.
-    alterations
-        What moves it, where sets of images are compared by it.
-    signs
-        Names of those that may speak for these alterations where this one hardly moves.
-    """
-
-    name: str
-    _: KW_ONLY
-    measure: Callable[[Sample], float]
-    group: Group
-    title: str = ""
-    unit: str = ""
-    resolution: float = 0
-    logarithmic: bool = False
-    binary: bool = False
-    little: str = ""
-    much: str = ""
-    rank: int = 100
-    alterations: tuple[Alteration, ...] = ()
-    signs: tuple[str, ...] = ()
-
-    @property
-    def label(self) -> str:
-        """The name in words."""
-        return self.title or self.name.replace("_", " ")
-
-    @property
-    def stated(self) -> bool:
-        """Whether the image states it, so that nothing is estimated."""
-        return self.group in {"shape", "file"}
-
-    @property
-    def invertible(self) -> bool:
-        """Whether undoing it brings back all but the rounding, since it is done by a factor."""
-        return self.group in {"light", "colour"}
-
-    @property
-    def textural(self) -> bool:
-        """Whether it is measured in fine detail."""
-        return self.group in {"texture", "noise"}
-
-    def scaled(self, values: Float64) -> Float64:
-        """Return values on the scale on which differences count."""
-        if not self.logarithmic:
-            return values
-        return np.asarray(np.log2(np.maximum(values, 1e-3)))
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageCause(Condition):
-    """A property that, out of the ordinary, may have changed a prediction.
-
-    Attributes
-    ----------
-    cause, adjective, advice
-        Name of the cause, such as ``"dark"``; what such images are; and what to do, as the first half of a
-        sentence.
-    ordinary, below
-        Measure beyond which an image is out of the ordinary, and whether that is below it, and not above.
-    parameter
-        Of a `kit.Perturbation`, which does it.
-    amounts
-        Pairs of a measure and the setting of `parameter` that brings photos to it.
-    read
-        In place of `amounts`, takes the setting from the pixels.
-    undo
-        Takes it out of an image, given the setting, in several ways.
-    call
-        Python that takes this amount out of ``photo``.
-    brings
-        Causes that come with it and are none of their own beside it.
-    """
-
-    cause: str
-    adjective: str
-    advice: str
-    ordinary: float
-    below: bool = False
-    parameter: str
-    amounts: tuple[tuple[float, float], ...] = ()
-    read: Callable[[Pixels], float] | None = None
-    undo: Callable[[Pixels, float], list[Pixels]]
-    call: str
-    brings: tuple[str, ...] = ()
-
-    def measured(self, pixels: Pixels) -> float:
-        """Measure uint8 pixels (H, W, 3), every one of them."""
-        return self.measure(Sample(Photo(pixels), window=None))
-
-    def unusual(self, measure: float) -> bool:
-        """Return whether a measure is out of the ordinary."""
-        return measure < self.ordinary if self.below else measure > self.ordinary
-
-    def amount(self, measure: float, pixels: Pixels) -> float:
-        """Return the setting that brings photos to a measure; that of the pixels where they tell it."""
-        if self.read is not None:
-            return self.read(pixels)
-        measures, settings = np.array(self.amounts).T
-        return float(np.interp(measure, measures, settings))
-
-    def done(self, photo: Photo, amount: float) -> Photo:
-        """Return a photo to which this amount is done."""
-        return perturbed(self.parameter)(photo, amount)
 
 
 def _is_of_format(name: str, sample: Sample) -> float:
@@ -521,7 +388,7 @@ _ROWS = (
         alterations=(
             Alteration("reduced", (0.8, 0.5, 0.25), resized(width=1, height=1)),
             Alteration("enlarged", (1.25, 2, 4), resized(width=1, height=1)),
-            Alteration("cropped", (0.9, 0.7, 0.5), cropped(width=True, height=True)),
+            Alteration("cropped", (0.9, 0.7, 0.5), cropped(width=1, height=1)),
         ),
     ),
     Condition(
@@ -536,8 +403,8 @@ _ROWS = (
         alterations=(
             Alteration("squeezed", (0.85, 0.65, 0.4), resized(width=0.5, height=-0.5)),
             Alteration("stretched", (1.2, 1.6, 2.5), resized(width=0.5, height=-0.5)),
-            Alteration("narrower", _SHARES, cropped(width=True, height=False)),
-            Alteration("wider", _SHARES, cropped(width=False, height=True)),
+            Alteration("narrower", _SHARES, cropped(width=1, height=0)),
+            Alteration("wider", _SHARES, cropped(width=0, height=1)),
         ),
     ),
     Condition(

@@ -10,8 +10,8 @@ import numpy as np
 
 from kit._arrays import Bools, Float64
 from kit.classifier.reference import InputStatistics
-from kit.perturbation.alterations import Alteration
-from kit.perturbation.conditions import ALTERATIONS, QUANTITIES, Condition
+from kit.perturbation.alterations import Alteration, Condition
+from kit.perturbation.conditions import ALTERATIONS, QUANTITIES
 from kit.perturbation.responses import mean_known, scaled_rows
 
 POINTS = np.arange(0.1, 3.51, 0.1)

@@ -18,7 +18,7 @@ from tests.explorer.page import ask as deliver_and_take, deliver, listen, search
         (
             "volleyball.jpg",
             {"noise": 80, "brightness": 0.1, "blur": 8, "fog": 5, "contrast": 0.1},
-            {"flip_horizontal": True},
+            {},
         ),
         ("espresso.jpg", {"scaling": "caffe_means"}, {"depth": "depth_clipped"}),
         ("cat.jpg", {}, {}),

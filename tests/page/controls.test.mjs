@@ -32,7 +32,7 @@ test("at the ends of a slider the places lie on one side, and none lies beyond",
 });
 
 test("a number that was typed lies between two places", () => {
-  assert.deepEqual(around(NOISE, 20.4, 3), [20, 19, 21]);
+  assert.deepEqual(around(NOISE, 20.4, 3), [20, 21, 19]);
   assert.deepEqual(around({ low: -180, high: 180, step: 1 }, -170.2, 3), [-170, -171, -169]);
 });
 

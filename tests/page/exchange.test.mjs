@@ -366,7 +366,7 @@ test("answers ahead are asked for while no hand moves, the nearest places first,
   const { world, page } = opened();
   page.move({ brightness: 0.6 });
   world.pass(10);
-  page.exchange.live = true;
+  page.exchange.live = () => true;
   page.do("near", "brightness");
   assert.equal(page.sent("ahead").length, 0, "a hand has just moved");
   world.pass(1000);
@@ -503,10 +503,10 @@ test("an older answer is not shown for its photograph, which comes again with th
   const { world, page } = opened();
   page.hover("brightness");
   world.delay = () => 100;
-  page.exchange.live = false; // as while a button is held for a look at another state
+  page.exchange.live = () => false; // as while a button is held for a look at another state
   page.move({ photo: "dog" });
   world.pass(20);
-  page.exchange.live = true;
+  page.exchange.live = () => true;
   page.move({ photo: "cat", brightness: 0.4 });
   const before = page.shows.length;
   world.pass(2000);
@@ -591,9 +591,9 @@ test("what is known of one frame of a camera is not shown for another", () => {
   };
   frame();
   page.hover("brightness");
-  page.exchange.live = false; // as while the camera is on
+  page.exchange.live = () => false; // as while the camera is on
   frame();
-  page.exchange.live = true;
+  page.exchange.live = () => true;
   page.move({ brightness: 0.4 });
   assert.equal(page.shows.at(-1).ahead, false);
 });
@@ -604,7 +604,7 @@ test("answers ahead for one frame of a camera are not shown for another when the
   world.pass(1000);
   world.delay = ({ kind }) => (kind === "ahead" ? 300 : 5);
   page.hover("brightness", 10);
-  page.exchange.live = false;
+  page.exchange.live = () => false;
   page.do("framed", page.settings, { kind: "frame" }, ["pixels"]);
   world.pass(1000);
   page.move({ brightness: 0.8 });
@@ -640,10 +640,10 @@ test("a look at another state in between keeps what is known", () => {
   page.move({ noise: 0.6, scaling: "missing" });
   page.hover("brightness");
   const asked = page.sent("ahead").length;
-  page.exchange.live = false;
+  page.exchange.live = () => false;
   page.move({ noise: 0, scaling: "" });
   world.pass(1000);
-  page.exchange.live = true;
+  page.exchange.live = () => true;
   page.move({ noise: 0.6, scaling: "missing" });
   assert.equal(page.shows.at(-1).ahead, true);
   world.pass(1000);
@@ -806,7 +806,8 @@ test("whatever happens in whatever order, in the end all show the newest state",
       (page) => page.move({ photo: one_of(["cat", "dog"]) }),
       (page) => page.hover(one_of(["brightness", "noise", "blur"]), 0),
       (page) => {
-        page.exchange.live = draw() < 0.8;
+        const live = draw() < 0.8;
+        page.exchange.live = () => live;
       },
       () => world.assign({ brightness: draw() }),
       () => connect(world, draw() < 0.7),

@@ -71,7 +71,7 @@ const PANEL = {
     { ...recorded.sliders[0], step: 0.2 },
     recorded.sliders[1],
     { ...LATER, unit: "", neutral: false, group: "more", section: "Scene" },
-    { ...MORE, unit: "", low: 1, whole: true, group: "more", section: "File" },
+    { ...MORE, unit: "", low: 1, snaps: true, group: "more", section: "File" },
   ],
   path: recorded.path.filter(({ key }) => !["thumbnail", "filter", "polarity"].includes(key)),
   steps: { ...recorded.steps, size: [2, 3], filter: "nearest", fit: "squash", scaling: [] },
@@ -381,11 +381,6 @@ const STEPS = {
   },
   "Where?": () => press("Where?"),
   "the map of another class": () => set(called(root(), "Class of the map"), "0"),
-  "the map of the class of a bar, and no other between the bars": async () => {
-    root().querySelector("tbody").click();
-    await go(50);
-    root().querySelector("tbody").children[3].click();
-  },
   "reset, with a map": () => {
     press("Reset");
     return 300;
@@ -513,16 +508,16 @@ const STEPS = {
     });
     render({ model: inNotebook, el: main });
   },
-  "the perturbations, of which all are shown": () =>
-    [...root()].find((node) => node.getAttribute("data-chip") === "perturbation").click(),
+  "the perturbations, of which all are shown": () => press("More perturbations"),
   "a pin": () => press("Pin"),
   "a photo without a label": () => called(root(), "dog.png").fire("change"),
-  "a pin of that": () => {
+  "a label for it": () => {
     press("Label it");
     key("Escape");
-    press("Pin");
+    press("Label it");
     press("Yes, blue");
   },
+  "a pin of that": () => press("Pin"),
   "what the kernel says of it": () => hear({ kind: "pinned", text: "Pinned: a file" }),
   "the menu is closed": () => {
     root().focus();

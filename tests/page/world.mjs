@@ -129,7 +129,7 @@ export class Page {
   constructor(world, prefix, ahead) {
     this.world = world;
     this.prefix = prefix;
-    this.exchange = new Exchange(prefix, ahead, nearest);
+    this.exchange = new Exchange(prefix, ahead, nearest, () => false);
   }
 
   do(event, ...given) {
@@ -159,7 +159,7 @@ export class Page {
 
   /** The pointer comes to a slider while no hand moves, and enough time passes for all answers ahead. */
   hover(key, ms = 1000) {
-    this.exchange.live = true;
+    this.exchange.live = () => true;
     this.do("near", key);
     this.world.pass(ms);
   }

@@ -130,12 +130,5 @@ export function recorded(tables, { classes, neutral }) {
         row: rowOf(row, state.classes),
         calibrated: rowOf(calibrated, state.classes),
       });
-  return (_tensor, settings) => {
-    const state = states.get(settings.photo + address(settings));
-    if (!state) return null;
-    const { where } = settings;
-    const top = state.row.indexOf(Math.max(...state.row));
-    if (where === null) return { ...state, cells: null };
-    return state.cells && [-1, top].includes(where) ? state : null;
-  };
+  return (_tensor, settings) => states.get(settings.photo + address(settings)) ?? null;
 }

@@ -61,7 +61,6 @@ export class Camera {
   #switched() {
     this.button.setAttribute("aria-pressed", String(this.on));
     this.snap.hidden = !this.on;
-    this.events.switched(this.on);
   }
 
   /** Each frame is a photo, and the next one is sent when the kernel has answered. */

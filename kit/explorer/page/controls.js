@@ -33,13 +33,8 @@ function rangeControl(spec, id, changed, near) {
     const number = numberOf(text);
     const empty = text.trim() === "" || (off && number > spec.high);
     const near = Math.min(spec.high, Math.max(spec.low, number));
-    const value = empty
-      ? spec.neutral
-      : spec.snaps
-        ? around(spec, near, 1)[0]
-        : spec.whole
-          ? Math.round(near)
-          : near;
+    const [place] = spec.snaps ? around(spec, near, 1) : [near];
+    const value = empty ? spec.neutral : place;
     show(value);
     changed(spec.key, value);
     return value;
@@ -48,11 +43,6 @@ function rangeControl(spec, id, changed, near) {
   slider.addEventListener("dblclick", () => change(""));
   for (const event of ["pointerenter", "focus"])
     slider.addEventListener(event, () => near(spec.key));
-  const inside = (number) => number >= spec.low && number <= spec.high;
-  box.addEventListener(
-    "input",
-    () => box.value.trim() && inside(numberOf(box.value)) && change(box.value),
-  );
   box.addEventListener("change", () => {
     box.value = change(Number.isNaN(numberOf(box.value)) ? slider.value : box.value) ?? "";
   });
@@ -64,17 +54,19 @@ function numberOf(text) {
   return Number(text.trim().replace(",", "."));
 }
 
-/** The nearest `most` places of a slider, the nearest first. */
-export function around({ low, high, step }, value, most) {
+/** All places of a slider. */
+export function placesOf({ low, high, step }) {
   const decimals = (String(step).split(".")[1] ?? "").length;
-  const place = (index) => Number((low + index * step).toFixed(decimals));
-  const last = Math.round((high - low) / step);
-  const here = Math.round((value - low) / step);
-  const indices = Array.from({ length: last + 1 }, (_, index) => index);
-  return indices
-    .sort((a, b) => Math.abs(a - here) - Math.abs(b - here))
-    .slice(0, most)
-    .map(place);
+  const count = Math.round((high - low) / step) + 1;
+  return Array.from({ length: count }, (_, k) => Number((low + k * step).toFixed(decimals)));
+}
+
+/** The nearest `most` places of a slider, the nearest first. */
+export function around(spec, value, most) {
+  const distance = (place) => Math.round(1e6 * Math.abs(place - value)); // of two as near the lower one is first
+  return placesOf(spec)
+    .sort((a, b) => distance(a) - distance(b))
+    .slice(0, most);
 }
 
 function switchControl(spec, id, changed) {

@@ -26,15 +26,16 @@ export const CUT =
   "The connection to the kernel is broken. This goes on by itself once it is back.";
 
 export class Exchange {
-  /** `ahead`: keys of sliders, at most so many places and bytes; `around(key, value, most)`: the nearest places. */
-  constructor(prefix, ahead, around) {
+  /** `ahead`: keys of sliders, at most so many places and bytes; `around(key, value, most)`: the nearest places;
+   * `live()`: whether the page may look ahead, since it paints the photograph itself and people see it. */
+  constructor(prefix, ahead, around, live) {
     this.prefix = prefix; // of the numbers of requests, another one for each view
     this.ahead = ahead;
     this.around = around;
+    this.live = live;
     this.settings = {};
     this.lost = "";
     this.moving = false;
-    this.live = false; // whether the page may look ahead: it paints the photograph itself, and people see it
     this.inFlight = null;
     this.waiting = false;
     this.requests = 0;
@@ -69,7 +70,7 @@ export class Exchange {
     return this.#after(now, () => {
       if (this.lost) return;
       this.#moved(settings);
-      if (this.live) this.#keepKnown(); // else this is a look at another state, to come back from
+      if (this.live()) this.#keepKnown(); // else this is a look at another state, to come back from
       this.moving = true;
       this.at.rest = now + RESTING_MS;
       const answer = this.known.answers.get(JSON.stringify(settings));
@@ -293,17 +294,15 @@ export class Exchange {
 
   /** Keep what is known as long as only sliders move for which answers are fetched. */
   #keepKnown() {
-    const context = JSON.stringify({
-      ...this.settings,
-      ...Object.fromEntries(this.ahead.keys.map((key) => [key, null])),
-    });
+    const sliders = Object.fromEntries(this.ahead.keys.map((key) => [key, null]));
+    const context = JSON.stringify({ ...this.settings, ...sliders });
     if (context !== this.known.context) this.#forget();
     this.known.context = context;
   }
 
   #lookAhead() {
     const { key } = this.known;
-    if (!key || this.known.asked || this.lost || !this.live || this.moving || !this.idle) return;
+    if (!key || this.known.asked || this.lost || !this.live() || this.moving || !this.idle) return;
     const at = (place) => JSON.stringify({ ...this.settings, [key]: place });
     this.#keepKnown();
     const { answers } = this.known;

@@ -59,10 +59,7 @@ class ExplorerView {
     });
     this.where.button.hidden = panel.map === null;
     this.answer = new AnswerView(() => this.picker.open(this.known, this.answer.mark));
-    this.path = new PathView(panel.path, prefix, {
-      changed: (key, value) => this.changed(key, value),
-      open: () => this.toggle(),
-    });
+    this.path = new PathView(panel.path, prefix, (key, value) => this.changed(key, value));
     this.photos = new PhotoStrip(prefix, {
       chosen: (name) => {
         this.camera.stop();
@@ -73,9 +70,6 @@ class ExplorerView {
     this.camera = new Camera(() => model.get("_panel").camera, {
       ready: () => !this.exchange.inFlight,
       framed: (frame) => this.framed(frame),
-      switched: (on) => {
-        this.peek.disabled = on;
-      }, // a frame has no untouched state to come back to
       snapped: () => this.ask("snap"),
       fail: (text) => this.fail(text),
     });
@@ -91,7 +85,7 @@ class ExplorerView {
         spec,
         `${prefix}-${index}`,
         (key, value) => this.changed(key, value),
-        (key) => this.near(key),
+        (key) => this.tell("near", key),
       ),
     );
     this.flips = new Map(
@@ -108,7 +102,7 @@ class ExplorerView {
     );
     const around = (key, value, most) =>
       this.controls.find(({ spec }) => spec.key === key).around(value, most);
-    this.exchange = new Exchange(prefix, panel.ahead, around);
+    this.exchange = new Exchange(prefix, panel.ahead, around, () => this.mayLookAhead());
     this.settings = { ...panel.neutral };
     this.message = null; // the newest answer, painted in the next frame
     this.frame = this.timer = this.resting = this.late = 0;
@@ -122,14 +116,13 @@ class ExplorerView {
   // -- structure
 
   build(panel) {
-    this.banner = element("p", { class: "kit-lost", role: "alert", hidden: true });
+    this.banner = element("p", { class: "kit-lost kit-error", role: "alert", hidden: true });
     this.error = element("p", { class: "kit-error", role: "alert", hidden: true });
     this.notes = element(
       "div",
       { class: "kit-notes", hidden: panel.notes.length === 0 },
       ...panel.notes.map((text) => element("p", { text })),
     );
-    const pin = () => this.ask("pin", { settings: this.settings });
     const summary = element("summary", { class: "kit-box", text: "More" });
     const items = element(
       "div",
@@ -138,7 +131,7 @@ class ExplorerView {
       button(
         "Pin",
         "Keep this as a case, for kit.check_cases to guard",
-        () => (this.known.label ? pin() : this.picker.open(this.known, summary, pin)),
+        () => this.ask("pin", { settings: this.settings }),
         { hidden: panel.alone },
       ),
       button("Present (P)", "In the whole window; Page Down shows the next, Escape leaves", () =>
@@ -273,27 +266,15 @@ class ExplorerView {
       "msg:custom": (content, buffers) => this.heard(content, buffers),
       "change:_panel": () => this.refresh(),
       comm_live_update: () => {
-        if (this.root.closest(".jupyter-widgets-disconnected"))
-          this.perform(this.exchange.gone(performance.now()));
+        if (this.root.closest(".jupyter-widgets-disconnected")) this.tell("gone");
       },
     });
     for (const event of this.events) this.model.on(...event);
     this.watchKernel();
     this.listen();
-    const { alone, table } = this.model.get("_panel");
-    const target = alone ? document.body : this.root;
-    if (table) this.refuseFiles(target);
-    else this.files.listen(target);
-    this.perform(this.exchange.opened(performance.now()));
-  }
-
-  /** In a table of predictions no other photo has any; a browser would leave the page for it. */
-  refuseFiles(target) {
-    for (const kind of ["dragover", "drop"])
-      target.addEventListener(kind, (event) => {
-        event.preventDefault();
-        if (kind === "drop") this.fail("This page holds predictions for its own photos only.");
-      });
+    const target = this.model.get("_panel").alone ? document.body : this.root;
+    this.files.listen(target);
+    this.tell("opened");
   }
 
   stop() {
@@ -315,10 +296,9 @@ class ExplorerView {
   watchKernel() {
     this.kernel = this.model.widget_manager?.kernel;
     this.onStatus = (_, status) => {
-      if (OVER.includes(status)) this.perform(this.exchange.gone(performance.now()));
+      if (OVER.includes(status)) this.tell("gone");
     };
-    this.onConnection = (_, status) =>
-      this.perform(this.exchange.connected(status === "connected", performance.now()));
+    this.onConnection = (_, status) => this.tell("connected", status === "connected");
     this.kernel?.statusChanged?.connect(this.onStatus);
     this.kernel?.connectionStatusChanged?.connect(this.onConnection);
   }
@@ -332,12 +312,6 @@ class ExplorerView {
       this.peek.addEventListener(event, () => this.hold(false));
     // Hosts take keys for their own before an element hears of them, Notebook 7 the arrows for one.
     this.onKey = (event) => this.key(event);
-    this.answer.rows.addEventListener("click", (event) => {
-      const [index] = [...this.answer.lines].find(([, line]) => line.contains(event.target)) ?? [
-        -1,
-      ];
-      if (this.settings.where !== null && index >= 0) this.where.events.changed(index);
-    });
     window.addEventListener("keydown", this.onKey, true);
     window.addEventListener("keyup", this.onKey, true);
   }
@@ -350,9 +324,6 @@ class ExplorerView {
     if (event.target === this.peek && [" ", "Enter"].includes(event.key)) {
       event.preventDefault();
       if (!event.repeat) this.hold(down);
-    } else if (down && event.key === "Enter" && event.target.matches(".kit-choice select")) {
-      event.preventDefault();
-      event.target.showPicker?.();
     } else if (down && this.stage.turn(event.key)) {
       event.preventDefault();
     } else if (down && event.key === "p" && !types && !event.ctrlKey && !event.metaKey) {
@@ -373,7 +344,7 @@ class ExplorerView {
     this.endFlips();
     const settings = { ...this.settings, [key]: value };
     this.move(key === "photo" ? this.predicted(settings) : settings);
-    this.near(key);
+    this.tell("near", key);
   }
 
   /** Of another image, and of one that is reset, a map is that of the predicted class. */
@@ -387,15 +358,9 @@ class ExplorerView {
     this.settings = settings;
     if (this.held === null) this.because.moved(settings); // the original photo is shown for a moment only
     if (this.camera.on) return; // the next frame takes the settings along
-    this.exchange.live = this.mayLookAhead();
-    this.perform(this.exchange.changed(settings, performance.now()));
+    this.tell("changed", settings);
     if (this.message) this.paint(); // known ahead: in the frame of the event, not in the one after
     else this.late ||= setTimeout(() => this.draw(), LATE_MS);
-  }
-
-  near(key) {
-    this.exchange.live = this.mayLookAhead();
-    this.perform(this.exchange.near(key, performance.now()));
   }
 
   endFlips() {
@@ -454,14 +419,7 @@ class ExplorerView {
     if (photo !== this.settings.photo) this.settings = this.predicted({ ...this.settings, photo });
     if (this.preview.base) this.preview.base = this.camera.frame;
     this.photos.show(photo);
-    this.perform(
-      this.exchange.framed(
-        this.settings,
-        { kind: "frame", width, height },
-        [pixels.buffer],
-        performance.now(),
-      ),
-    );
+    this.tell("framed", this.settings, { kind: "frame", width, height }, [pixels.buffer]);
     this.draw();
   }
 
@@ -476,12 +434,13 @@ class ExplorerView {
       const held = content.kind === "settings" ? { held: this.preview.base?.photo ?? null } : {};
       this.model.send({ ...content, ...held }, undefined, buffers);
     } catch {
-      this.perform(this.exchange.gone(performance.now()));
+      this.tell("gone");
     }
   }
 
-  perform(effects) {
-    for (const effect of effects) {
+  /** Tell the exchange of an event, and do what follows from it. */
+  tell(event, ...values) {
+    for (const effect of this.exchange[event](...values, performance.now())) {
       if (effect.post) this.post(effect.post, effect.buffers);
       if (effect.show) this.news(effect.show);
       if (effect.adopt) this.adopted(effect.adopt);
@@ -509,8 +468,7 @@ class ExplorerView {
   }
 
   tick() {
-    this.exchange.live = this.mayLookAhead();
-    this.perform(this.exchange.tick(performance.now()));
+    this.tell("tick");
     if (this.exchange.greetings === 3) this.goOn(); // after seconds without an answer
   }
 
@@ -520,39 +478,33 @@ class ExplorerView {
 
   heard(content, buffers) {
     if (this.stopped) return;
-    const now = performance.now();
-    const own = String(content.request ?? "").startsWith(`${this.prefix}.`);
-    this.exchange.live = this.mayLookAhead();
-    if (NEED_BYTES.includes(content.kind) && !buffers?.length) {
-      this.perform(this.exchange.maimed(now));
-    } else if (content.kind === "view") this.perform(this.exchange.answered(content, buffers, now));
-    else if (content.kind === "ahead") this.perform(this.exchange.foreseen(content, buffers, now));
-    else if (content.kind === "noise") {
+    const { kind, request } = content;
+    if (NEED_BYTES.includes(kind) && !buffers?.length) this.tell("maimed");
+    else if (kind === "view") this.tell("answered", content, buffers);
+    else if (kind === "ahead") this.tell("foreseen", content, buffers);
+    else if (kind === "noise") {
       this.preview.takeNoise(content, buffers[0]);
       this.draw();
-    } else if (content.kind === "fresh" && own) requestAnimationFrame(() => this.reveal());
-    else if (content.kind === "judged" && own) {
-      this.judging.heard(content.settings, content.marks);
-      this.judge();
-    } else if (content.kind === "where" && own) {
-      this.where.heard(content, buffers);
-      this.judge();
-    } else if (content.kind === "pinned" && own) this.done.textContent = content.text;
-    else if (content.kind === "asking" && own) this.because.progress(content.text);
-    else if (content.kind === "because" && own) {
+    } else if (String(request).startsWith(`${this.prefix}.`)) this.replied(content, buffers);
+    else if (kind === "error" && request === "") this.tell("failed", content);
+  }
+
+  /** What this view has asked for. */
+  replied(content, buffers) {
+    const { kind, request } = content;
+    if (kind === "fresh") requestAnimationFrame(() => this.reveal());
+    else if (kind === "judged") this.judging.heard(content.settings, content.marks);
+    else if (kind === "where") this.where.heard(content, buffers);
+    else if (kind === "pinned") this.done.textContent = content.text;
+    else if (kind === "asking") this.because.progress(content.text);
+    else if (kind === "because") {
       this.because.explain(content, buffers);
       this.because.moved(this.settings);
-    } else if (content.kind === "error" && (own || content.request === "")) {
-      if (content.request === `${this.prefix}.why`)
-        this.because.end("The question could not be answered.");
-      this.perform(this.exchange.failed(content, now));
-      if (!content.code) return;
-      this.code = content.code;
-      this.error.append(
-        " ",
-        button("Copy as Python", "Copy the code of this state", () => this.copyCode()),
-      );
+    } else if (kind === "error") {
+      if (request === `${this.prefix}.why`) this.because.end("The question could not be answered.");
+      this.tell("failed", content);
     }
+    this.judge();
   }
 
   lose(text) {
@@ -641,8 +593,7 @@ class ExplorerView {
     this.preview.paint(this.settings, this.exchange.moving);
     this.root.dataset.sharp = String(this.preview.sharp);
     if (taken) this.paintAnswer(taken);
-    this.exchange.live = this.mayLookAhead();
-    this.perform(this.exchange.tick(performance.now()));
+    this.tell("tick");
   }
 
   paintAnswer({ content, buffers }) {

@@ -1,4 +1,5 @@
 // A walk along a slider to where the prediction changes, by what is painted on the way.
+import { placesOf } from "./controls.js";
 import { button } from "./dom.js";
 
 const STEPS = 60; // at most, from one end of the slider to the other
@@ -22,12 +23,8 @@ export class Flip {
     if (!this.running || value !== this.at) return;
     this.at = NaN;
     this.name ||= name; // at the start, where what stood there before may be of another state
-    if (name === this.name) this.same = value ?? this.here;
-    else Object.assign(this, { other: value, becomes: name });
     // In the next frame, for people to see the walk where the predictions are known ahead.
-    requestAnimationFrame(
-      () => this.running && (this.other === null ? this.#walk() : this.#halve(value)),
-    );
+    requestAnimationFrame(() => this.running && this.#next(value, name));
   }
 
   stop(text = "") {
@@ -37,64 +34,43 @@ export class Flip {
     this.events.say(text);
   }
 
-  /** Away from neutral first, then the other way. */
+  /** Away from neutral first, then back and the other way. */
   #start() {
-    const { high, low, neutral, step } = this.spec;
-    const value = this.events.now();
-    const off = high + step; // where a parameter without a neutral number is off
-    const here = value ?? off;
-    const stride = step * Math.max(1, Math.ceil((high - low) / step / STEPS));
-    const leg = (end) => {
-      const count = Math.max(0, Math.ceil(Math.abs(end - here) / stride - 1e-6));
-      return Array.from({ length: count }, (_, index) =>
-        this.#round(
-          here + Math.sign(end - here) * Math.min((index + 1) * stride, Math.abs(end - here)),
-        ),
-      );
-    };
-    const legs = here < (neutral ?? off + step) ? [leg(low), leg(high)] : [leg(high), leg(low)];
-    // `same` is the last place with the same prediction, `other` the nearest with another one.
-    Object.assign(this, {
-      from: value,
-      here,
-      name: "",
-      legs,
-      same: here,
-      other: null,
-      becomes: "",
-      running: true,
-    });
+    const { high, neutral, step } = this.spec;
+    this.off = high + step; // where a parameter without a neutral number is off
+    this.places = placesOf(this.spec);
+    this.stride = Math.ceil(this.places.length / STEPS);
+    const from = this.events.now();
+    const here = from ?? this.off;
+    const up = this.#thinned(this.places.filter((place) => place > here));
+    const down = this.#thinned(this.places.filter((place) => place < here).reverse());
+    const way = here < (neutral ?? Infinity) ? [...down, from, ...up] : [...up, from, ...down];
+    Object.assign(this, { way: [...way, from], name: "", same: from, running: true });
     this.#label();
-    this.#go(value);
+    this.#go(from);
   }
 
-  #walk() {
-    if (this.legs[0]?.length) {
-      this.#go(this.legs[0].shift());
-      return;
-    }
-    this.legs.shift();
-    this.same = this.here;
-    if (this.legs.length) this.#walk();
-    else {
-      this.events.move(this.from);
-      this.stop(`${this.spec.label} does not change the prediction: it stays ${this.name}.`);
-    }
+  #thinned(leg) {
+    return leg.filter((_, k) => (k + 1) % this.stride === 0 || k === leg.length - 1);
   }
 
-  #halve(value) {
-    const { same, other } = this;
-    const { label, snaps, step, unit, whole } = this.spec;
-    const middle = this.#round((same + other) / 2);
-    if (
-      Math.abs(same - other) > (snaps ? step : whole ? 1 : step / 10) * 1.001 &&
-      middle !== same &&
-      middle !== other
-    )
-      this.#go(middle);
-    else if (value === other)
-      this.stop(`${`${label} ${other} ${unit}`.trim()}: ${this.name} becomes ${this.becomes}.`);
-    else this.#go(other);
+  #next(value, name) {
+    const { label, unit } = this.spec;
+    if (name === this.name) {
+      this.same = value;
+      if (this.way.length) this.#go(this.way.shift());
+      else this.stop(`${label} does not change the prediction: it stays ${name}.`);
+    } else if (this.stride > 1) {
+      this.stride = 1;
+      this.way = this.#between(this.same ?? this.off, value);
+      this.#go(this.way.shift());
+    } else this.stop(`${`${label} ${value} ${unit}`.trim()}: ${this.name} becomes ${name}.`);
+  }
+
+  /** Places that were passed over on the way to the last one, which is among them. */
+  #between(start, end) {
+    const passed = this.places.filter((place) => (place - start) * (place - end) < 0);
+    return [...(end < start ? passed.reverse() : passed), end];
   }
 
   #go(value) {
@@ -108,10 +84,5 @@ export class Flip {
       "aria-label",
       `${this.running ? "Stop" : "Find the flip"}: ${this.spec.label}`,
     );
-  }
-
-  #round(value) {
-    const decimals = (String(this.spec.step).split(".")[1] ?? "").length;
-    return Number(value.toFixed(this.spec.whole ? 0 : decimals + 1));
   }
 }

@@ -137,12 +137,12 @@ export class StandIn {
   }
 
   async #answered(settings, held) {
+    const known = await this.#known(settings);
+    if (!known) return [{ kind: "error", text: MISSING }];
     const state = [["photo", settings.photo], ...this.#changes(settings)];
     // Texts and numbers, which Python writes in the same way.
     const pairs = state.map((pair) => pair.map((part) => JSON.stringify(part)).join(": "));
     const code = `explorer.settings = {${pairs.join(", ")}}`;
-    const known = await this.#known(settings);
-    if (!known) return [{ kind: "error", text: MISSING, code }];
     const [shown, view] = known;
     const holds = JSON.stringify([settings.photo, settings.exif, settings.alpha]);
     const missing = held !== settings.photo || this.held !== holds;
@@ -294,6 +294,7 @@ export class StandIn {
   }
 
   async #add(wanted, content) {
+    if (this.panel.table) throw new Error("This page holds predictions for its own photos only.");
     let name = wanted;
     for (let count = 2; this.files.has(name); count++) name = `${wanted} (${count})`;
     try {

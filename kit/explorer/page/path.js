@@ -2,8 +2,8 @@
 import { button, element, writeLong } from "./dom.js";
 
 export class PathView {
-  constructor(specs, prefix, events) {
-    this.chips = new Map(specs.map((spec) => [spec.key, chip(spec, prefix, events)]));
+  constructor(specs, prefix, changed) {
+    this.chips = new Map(specs.map((spec) => [spec.key, chip(spec, prefix, changed)]));
     this.others = button("…", "Show the steps that do nothing here", () => {
       const open = this.node.classList.toggle("kit-all");
       this.others.setAttribute("aria-expanded", String(open));
@@ -47,22 +47,20 @@ export class PathView {
   }
 }
 
-function chip({ key, label, options }, prefix, events) {
-  const opens = key === "perturbation";
+function chip({ key, label, options }, prefix, changed) {
   const value = element("span", { class: "kit-chip-value" });
   const node = element(
-    opens ? "button" : "div",
-    { class: `kit-chip ${options ? "kit-choice" : ""}`, type: opens && "button", "data-chip": key },
+    "div",
+    { class: `kit-chip ${options ? "kit-choice" : ""}`, "data-chip": key },
     element("span", { class: "kit-chip-label", text: label }),
     " ", // for those who hear it
     value,
   );
-  if (opens) node.addEventListener("click", () => events.open());
   if (!options) return { node, value, select: null, state: "" };
   const rows = options.map(([name, text]) => element("option", { value: name, text }));
   const attributes = { id: `${prefix}-${key}`, "data-key": key, "aria-label": label };
   const select = element("select", attributes, ...rows);
-  select.addEventListener("change", () => events.changed(key, select.value));
+  select.addEventListener("change", () => changed(key, select.value));
   node.append(select);
   return { node, value, select, state: "" };
 }

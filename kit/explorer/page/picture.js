@@ -6,7 +6,7 @@ export class Picture {
   constructor(label) {
     this.canvas = element("canvas", { role: "img", "aria-label": label, width: 1, height: 1 });
     this.context = this.canvas.getContext("2d", { willReadFrequently: true });
-    this.image = this.other = null;
+    this.image = null;
   }
 
   /** Paint RGB pixels, perturbed: see `perturb`. */
@@ -25,11 +25,8 @@ export class Picture {
   }
 
   #resize(width, height) {
-    const fits = (image) => image?.width === width && image.height === height;
-    if (fits(this.image)) return;
-    [this.image, this.other] = [this.other, this.image]; // a photo has two sizes that take turns
+    if (this.image?.width === width && this.image.height === height) return;
     Object.assign(this.canvas, { width, height });
-    if (fits(this.image)) return;
     this.image = this.context.createImageData(width, height);
     this.image.data.fill(255);
   }

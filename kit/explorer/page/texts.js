@@ -146,7 +146,7 @@ export class Texts {
   }
 
   #heat({ settings: { where }, cells, top }) {
-    if (where === null) return null;
+    if (!cells) return null;
     const name = this.names[where === -1 ? top : where];
     const { height, width } = cells;
     return { height, width, waits: false, name, about: filled(this.words.map, { name }) };
