@@ -28,7 +28,7 @@ from kit.diagnosis.candidates import (
     Sensitivity,
     sensitivities,
 )
-from kit.diagnosis.checks_input import FLAT_STD, check_files, check_tensors
+from kit.diagnosis.checks_input import check_files, check_tensors
 from kit.diagnosis.checks_network import (
     check_calls,
     check_determinism,
@@ -66,6 +66,10 @@ from kit.preprocessing.pipeline import CHOICES
 from kit.robustness.profile import LEAST_PROFILED
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
+
+FLAT_STD = 2.0
+"""Standard deviation in levels up to which an image is of one colour, and shows nothing: noise and rounding
+make what little range it has."""
 
 _HOPELESS_CAUSES = {"diverged_training", "untrained_weights"}
 _UNREAD_NOTE = "layers and weights were not checked"
@@ -369,15 +373,16 @@ def certain_checks(
     diverged = check_nan(weights)
     if diverged is not None:
         return (diverged,)
-    first_photos = photos[:IMAGES_TRIED]
     layers = layers_of(config)
-    tensors = np.concatenate([classifier.tensor(photo) for photo in first_photos])
+    tensors = np.concatenate(
+        [classifier.tensor(photo) for photo in photos[:IMAGES_TRIED]]
+    )
     outputs = classifier.network.engine.predict(tensors)
     if not np.isfinite(outputs).all():
         return (no_numbers(outputs),)
     findings = [
         *check_files(classifier, photos, labels),
-        *check_tensors(first_photos, in_use),
+        check_tensors(in_use),
         check_graph(read_inside(layers, weights), in_use),
         check_determinism(classifier, tensors),
         check_trained(layers, weights),
