@@ -36,7 +36,6 @@ from kit.diagnosis.checks_network import (
     check_nan,
     check_norms,
     check_trained,
-    judged_by_own_statistics,
     no_numbers,
 )
 from kit.diagnosis.class_order import check_class_order
@@ -408,17 +407,7 @@ def _search_preprocessing(case: Investigation) -> Investigation:
 
     certain = _with_doubtful_as_possible(case.certain, doubtful)
     case = _search_again(replace(case, searched=searched, certain=certain))
-    case = _with_whole_fix(case)
-    if case.searched.named:
-        # An image prepared wrongly changes the statistics, too.
-        return case
-    judged_again = (
-        judged_by_own_statistics(
-            finding, case.classifier, case.photos, case.labels_to_search_by
-        )
-        for finding in case.certain
-    )
-    return replace(case, certain=tuple(judged_again))
+    return _with_whole_fix(case)
 
 
 def _first_layers(case: Investigation) -> FirstLayers:
@@ -498,15 +487,11 @@ def _check_images(case: Investigation) -> Investigation:
         return replace(case, doubts=("images without edges show nothing",))
     # What is ordinary is known of photographs; images that are usual need no look.
     if case.searched.knows_photos and not case.searched.images_usual:
-        has_possible_cause = any(
-            finding.verdict == "possible" for finding in case.searched.findings
-        )
         properties = check_properties(
             case.classifier,
             case.photos,
             case.labels,
             first_layers=case.evaluator.first_layers,
-            preprocessing_doubtful=has_possible_cause,
         )
         case = case.with_findings(*properties)
     if not case.named:
