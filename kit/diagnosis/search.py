@@ -255,9 +255,6 @@ def _faults_one_by_one(grounds: Grounds) -> _Faults:
     return _Faults(named, [], grounds.in_use)
 
 
-STILL_WRONG_SHARE = 0.25
-"""Share of labelled images that may stay wrong with a fix without speaking against it."""
-
 LEAST_MEASURED_GAIN = 0.05
 """Nats that must have been measured: how rare a step is never names it alone."""
 
@@ -309,14 +306,6 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
         summary = _LABELS_MET if sure else _LIKELIER_LABELS
     else:
         summary = _SEES_AS_TRAINED if sure else _CLOSER_TO_TRAINING
-    evidence = [*evidence_of(best), *conditions]
-    count = grounds.label_count
-    wrong_count = count - int(grounds.labelled.correct(fixed).sum())
-    if not grounds.judges_every_step and wrong_count > STILL_WRONG_SHARE * count:
-        text = f"{wrong_count} of {count} labelled images still predicted wrongly"
-        evidence.append(
-            Evidence(text, wrong_count, STILL_WRONG_SHARE * count, supports=False)
-        )
     best_fix = _best_fix(grounds, best, scores)
     if sure and best_fix.preprocessing is None:
         sentences = " ".join(contrasts(grounds.in_use, fixed).values())
@@ -327,7 +316,7 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
         cause=best.candidate.cause,
         verdict="named" if sure else "possible",
         summary=summary,
-        evidence=tuple(evidence),
+        evidence=(*evidence_of(best), *conditions),
         cost=float(grounds.trial(fixed).changed.mean()),
         fix=best_fix,
         equivalent=best.candidate.equivalent,

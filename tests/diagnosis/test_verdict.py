@@ -129,15 +129,6 @@ def test_labels_alone_name_a_cause_where_chance_would_hardly_turn_as_many(
     assert verdict(few, scores(found, 9.0)) == "possible"
 
 
-def test_labels_that_stay_wrong_with_the_fix_speak_against_it(
-    labelled, sixteen, truth, in_use, found
-):
-    rolled = np.roll(truth, 1)
-    grounds = Grounds.of(labelled.evaluator, in_use, sixteen, rolled)
-    *_, against = best_finding(grounds, scores(found, 9.0)).evidence
-    assert (against.threshold, against.supports) == (4, False)
-
-
 def test_how_rare_a_step_is_never_names_it_alone(grounds, in_use, found):
     for measured, said in ((0.04, "possible"), (0.05, "named")):
         score = Score(
