@@ -122,8 +122,9 @@ class Compared(Result):
         elif _is_sound(self.difference, largest):
             cause_words = "no difference found"
         else:
-            close = "close, " if self.difference <= CLOSE_CHANGE else ""
-            cause_words = f"{close}cause unknown"
+            close = "close, as with weights of 8 bits, "
+            is_close = self.difference <= CLOSE_CHANGE
+            cause_words = f"{close if is_close else ''}cause unknown"
         left = (
             f", of which {self.reproduced_by} leaves {self.left:.0%}"
             if self.reproduced_by
@@ -198,8 +199,7 @@ def compare(
 
     Where predictions differ by more than `SOUND_CHANGE`, the cause is looked for: another head or order of
     the classes is undone, a fault of the preprocessing is done to the first, too. It is named only if that
-    removes the difference; quantisation, where nothing does, the two are close, and the file of the second
-    alone has weights of 8 bits.
+    removes the difference.
 
     Parameters
     ----------
@@ -243,7 +243,7 @@ def compare(
         before=before.probabilities[most_changed],
         after=after.probabilities[most_changed],
     )
-    cause = search.likely_cause(changes, quantised=_quantised(first, second))
+    cause = search.likely_cause(changes)
     prepared = _preparation_words(used, form.preprocessing, search.photos)
     return Compared(
         first.name,
@@ -327,15 +327,6 @@ def _calibrated(classifier: Classifier, tensors: Float32) -> Float32:
     return finite(rows, classifier.name)
 
 
-def _quantised(first: Classifier, second: Classifier | Function | ArrayLike) -> bool:
-    """Whether the file of the second alone has weights of 8 bits."""
-    return (
-        isinstance(second, Classifier)
-        and second.network.engine.quantised
-        and not first.network.engine.quantised
-    )
-
-
 def _largest_changes(first_rows: Floats, second_rows: Floats) -> Floats:
     """Return the largest difference of a probability of each image; what is no probability counts as 1."""
     return np.asarray(
@@ -393,7 +384,7 @@ class _Search:
     before: Float32
     after: Float32
 
-    def likely_cause(self, changes: Float32, *, quantised: bool) -> _Cause:
+    def likely_cause(self, changes: Float32) -> _Cause:
         """Look for the cause of the changes of all images on those that changed most."""
         mean_change = float(changes.mean())
         if mean_change <= ROUNDING_CHANGE:
@@ -405,11 +396,7 @@ class _Search:
             if random_finding is not None:
                 return _Cause((random_finding.cause,), remaining=1.0)
         causes = self._simplest_first(inputs=not sound)
-        cause = _proven_cause(_mean_change(self.before, self.after), causes)
-        is_close = mean_change <= CLOSE_CHANGE and not sound
-        if quantised and not cause.causes and is_close:
-            return _Cause(("quantisation",), remaining=1.0)
-        return cause
+        return _proven_cause(_mean_change(self.before, self.after), causes)
 
     def _simplest_first(self, *, inputs: bool) -> Iterator[_Cause]:
         heads_by_words = _possible_heads(self.after)
