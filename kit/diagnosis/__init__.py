@@ -509,18 +509,12 @@ def _shows_nothing(photo: Photo) -> bool:
 def _try_small_changes(case: Investigation) -> Investigation:
     fixed = with_fixes(case.findings, case.in_use)
     small_changes = sensitivities(case.evaluator, fixed, case.photos)
-    case = replace(case, sensitivity=small_changes)
-    if case.named:
-        return case
-    # Several photos, or a label, show whether the light is to blame.
-    single = len(case.photos) == 1 and case.labels[0] < 0 and case.searched.knows_photos
     undecided = tuple(
         change.name.replace("_", " ")
         for change in small_changes
         if change.changed > QUIET_SHARE * change.photos
-        if single or change.name != "light"
     )
-    return replace(case, undecided=undecided)
+    return replace(case, sensitivity=small_changes, undecided=undecided)
 
 
 STAGES: Mapping[str, Callable[[Investigation], Investigation]] = {

@@ -15,8 +15,6 @@ from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import CHOICES, contrasts
 from kit.regression.cases import pin
 
-_SUBJECT_BY_CHANGE = {"decoder": "decoding", "light": "the light"}
-"""What a small change is about; of all others it is resizing."""
 UNLABELLED = "without labels, class names and the last layer were not checked"
 
 
@@ -130,12 +128,11 @@ class Diagnosis(Result):
         """What these images do not show, in a sentence; empty where nothing is open."""
         if not self.undecided:
             return ""
-        # Each once, in order.
         subjects = {
-            _SUBJECT_BY_CHANGE.get(name, "resizing"): None for name in self.undecided
+            "decoding" if name == "decoder" else "resizing" for name in self.undecided
         }
         images = "one image" if self.photos == 1 else "these images"
-        words = " and ".join(subjects)
+        words = " and ".join(sorted(subjects, reverse=True))
         return f"{words.capitalize()} cannot be judged from {images}."
 
     def fix(self) -> Preprocessing:
