@@ -168,11 +168,6 @@ def _is_initial(layer: Layer, arrays: tuple[Array, ...]) -> bool:
 SUM_TOLERANCE = 0.02
 """How far the sum of the outputs may lie from 1; float32 rounding over 1000 classes stays below 0.001."""
 
-_REGRESSION = re.compile(
-    "mse|mae|msle|mape|squared|absolute|huber|log_?cosh|iou|poisson", re.IGNORECASE
-)
-"""Losses of numbers, by parts of their names."""
-
 _CODE_WITHOUT_SOFTMAX = """import keras
 def changed(layer):
     if layer.name == {name!r}:
@@ -205,10 +200,6 @@ def check_head(
     layer, last_activation = activations[-1]
     loss, from_logits = _loss_and_logits(mapping(compiled).get("loss"))
     several_sigmoids = last_activation == "sigmoid" and outputs.shape[1] > 1
-    if _REGRESSION.search(loss) and (
-        several_sigmoids or last_activation in {"linear", "relu"}
-    ):
-        return _regression_finding(loss, last_activation, outputs)
     if last_activation == "softmax" and outputs.shape[1] == 1:
         return _head_finding(
             "A softmax over one output is 1 for every image.",
@@ -222,16 +213,6 @@ def check_head(
     if several_sigmoids:
         return _sigmoids_finding(outputs)
     return _loss_mismatch_finding(last_activation, loss, from_logits)
-
-
-def _regression_finding(loss: str, last_activation: str, outputs: Float32) -> Finding:
-    return _head_finding(
-        f"The model was trained by {loss}: its {outputs.shape[1]} outputs are numbers, not classes.",
-        Evidence("largest output", float(outputs.max())),
-        advice="Use the outputs of classifier.model: they are no probabilities.",
-        # Classes separated by squares of their sigmoids are rare, but there are some.
-        sure=last_activation != "sigmoid",
-    )
 
 
 def _double_softmax_finding(layer: Layer, outputs: Float32) -> Finding:

@@ -296,25 +296,6 @@ def test_usual_heads_are_not_accused(last):
     assert head_of(*last) is None
 
 
-NUMBERS = [
-    (None, 4, "mse", "named"),
-    (None, 4, keras.losses.Huber(), "named"),
-    (None, 1, "mean_absolute_error", "named"),
-    ("sigmoid", 4, keras.losses.MeanSquaredError(), "possible"),
-    ("sigmoid", 1, "mse", None),
-    ("softmax", 4, "mse", None),
-]
-
-
-@pytest.mark.parametrize(("activation", "count", "loss", "verdict"), NUMBERS)
-def test_a_network_of_numbers_such_as_coordinates_is_told_from_a_classifier(
-    activation, count, loss, verdict
-):
-    finding = head_of(layers.Dense(count, activation=activation), loss=loss)
-    assert (None if finding is None else finding.verdict) == verdict
-    assert finding is None or f"its {count} outputs are numbers" in finding.summary
-
-
 RandomShift, BatchStatistics = networks.careless_layers()
 
 TENSORS = np.random.default_rng(5).random((2, 12, 12, 3), np.float32)
