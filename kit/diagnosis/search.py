@@ -10,7 +10,14 @@ from kit.diagnosis.candidates import FEW_IMAGES, QUIET_SHARE, Candidate
 from kit.diagnosis.checks_input import BY_PREDICTIONS
 from kit.diagnosis.estimation import explained_by_light, with_unlisted_scaling
 from kit.diagnosis.evidence import CONVINCING_CHANCE, LEAST_SIDE, Grounds, Score, Scores
-from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
+from kit.diagnosis.finding import (
+    Evidence,
+    Finding,
+    Fix,
+    at_least,
+    difference,
+    fix,
+)
 from kit.diagnosis.sources import (
     NAMED_GAIN,
     POSSIBLE_GAIN,
@@ -82,8 +89,6 @@ _UNUSUAL_NOTE = (
     "the first layers get unusual values: look at the mean and standard deviation of the training,"
     " at crop, background and light"
 )
-
-
 MOST_FAULTS = 2
 """So many faults at once are looked for."""
 
@@ -112,10 +117,6 @@ class Search:
     def named(self) -> bool:
         """Whether a cause is named."""
         return any(finding.verdict == "named" for finding in self.findings)
-
-
-NOTHING = Search()
-"""What is known before a search."""
 
 
 def search(grounds: Grounds) -> Search:
@@ -496,22 +497,3 @@ def _undecided(grounds: Grounds, score: Score) -> bool:
         return True
     changed = grounds.trial(score.preprocessing).changed
     return score.gain > OPEN_GAIN or bool(score.gain > EXCLUDED_GAIN and changed.any())
-
-
-def difference(in_use: Preprocessing, fixed: Preprocessing) -> str:
-    """Return what `fixed` does otherwise, step by step, and which steps it leaves out."""
-    before = in_use.describe()
-    after = fixed.describe()
-    steps = {line.split(": ")[0] for line in after}
-    changed = [line for line in after if line not in before]
-    left_out = [
-        f"leave out {step} ({words})"
-        for step, words in (line.split(": ", 1) for line in before)
-        if step not in steps
-    ]
-    return "; ".join([*changed, *left_out])
-
-
-def fix(in_use: Preprocessing, fixed: Preprocessing) -> Fix:
-    """Return what to change, in words and as code."""
-    return using(f"Prepare images as in training: {difference(in_use, fixed)}.", fixed)

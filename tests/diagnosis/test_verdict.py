@@ -8,7 +8,8 @@ from scipy.stats import binom
 
 from kit.diagnosis.candidates import Evaluator, candidates, explained
 from kit.diagnosis.evidence import Grounds, Score
-from kit.diagnosis.search import best_finding, difference, fix, other_findings
+from kit.diagnosis.finding import difference, fix
+from kit.diagnosis.search import best_finding, other_findings
 from kit.diagnosis.sources import Labelled, Ordinary, Vote
 from kit.preprocessing.scaling import Scaling
 from tests.diagnosis import indices
