@@ -143,11 +143,8 @@ class Diagnosis(Result):
         """Return the preprocessing of the best finding's fix, or raise a ValueError where there is none."""
         best = self.best
         if best is None:
-            # What is known of a function without labels.
-            differences = (note for note in self.notes if note.startswith("Your code"))
-            advice = next(differences, "give more labels")
             raise ValueError(
-                f"Expected a named cause, received {self.verdict!r}; {advice}"
+                f"Expected a named cause, received {self.verdict!r}; print the diagnosis"
             )
         if best.fix.preprocessing is None:
             raise ValueError(

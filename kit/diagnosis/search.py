@@ -337,13 +337,13 @@ def _forbidden(grounds: Grounds, score: Score) -> bool:
 def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
     """Return the fix, without code where another one explains as much and changes predictions."""
     fixed = best.preprocessing
-    # For each rival, how many photos are added each way to those that are counted.
-    added_by_rival = dict.fromkeys(best.variants, 0)
-    added_by_rival |= dict.fromkeys(_rivals(grounds, best, scores), 2)
     predicting_otherwise = [
-        rival
-        for rival, added in added_by_rival.items()
-        if grounds.changes_predictions(fixed, rival, added_each_way=added)
+        *best.variants,
+        *(
+            rival
+            for rival in _rivals(grounds, best, scores)
+            if grounds.changes_predictions(fixed, rival, added_each_way=2)
+        ),
     ]
     if not predicting_otherwise:
         return fix(grounds.in_use, fixed)
