@@ -191,8 +191,6 @@ class Engine:
     """Whether it takes one image at a time."""
     step = 0.0
     """Between two outputs of 8 bits; 0 for floating point."""
-    quantised = False
-    """Whether weights are of 8 bits, by its file."""
     channels: int | None = None
     """Of the last feature map, if `inside` gives one."""
     dtype: Any = np.dtype("float32")
@@ -300,11 +298,6 @@ class LiteEngine(Engine):
         self.dtype = np.dtype(inputs[0]["dtype"])
         self.scaling = _of_levels(self.dtype, *inputs[0]["quantization"])
         self.step = outputs[0]["quantization"][0]
-        self.quantised = any(
-            tensor["dtype"] in {np.int8, np.uint8}
-            and tensor["quantization_parameters"]["scales"].size
-            for tensor in lite.get_tensor_details()
-        )
         if len(outputs) > 1:
             self.channels = int(outputs[1]["shape_signature"][-1])
 
@@ -402,7 +395,6 @@ class OnnxEngine(Engine):
         kind = inputs[0].type.removeprefix("tensor(").removesuffix(")")
         self.dtype = np.dtype("float32" if kind == "float" else kind)
         self.scaling = _of_levels(self.dtype)
-        self.quantised = b"uantizeLinear" in data  # with Q, Deq, or DynamicQ before it
         self.properties = self._session.get_modelmeta().custom_metadata_map
 
     def _run(self, tensors: Float32) -> Float32:

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from kit.diagnosis.candidates import (
     Sensitivity,
     sensitivities,
 )
-from kit.diagnosis.checks_input import FLAT_STD, check_files, check_tensors
+from kit.diagnosis.checks_input import check_files, check_tensors
 from kit.diagnosis.checks_network import (
     check_calls,
     check_determinism,
@@ -36,12 +36,11 @@ from kit.diagnosis.checks_network import (
     check_nan,
     check_norms,
     check_trained,
-    judged_by_own_statistics,
     no_numbers,
 )
 from kit.diagnosis.class_order import check_class_order
 from kit.diagnosis.evidence import Grounds
-from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, ranked
+from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, fix, ranked
 from kit.diagnosis.image_causes import (
     check_properties,
     out_of_distribution,
@@ -51,9 +50,7 @@ from kit.diagnosis.own_function import StandIn, stand_in
 from kit.diagnosis.report import UNLABELLED, Diagnosis
 from kit.diagnosis.search import (
     LEAD_OVER_STEPS,
-    NOTHING,
     Search,
-    fix,
     search,
     unfounded,
 )
@@ -62,10 +59,13 @@ from kit.images import Photo, Pictures, as_photos
 from kit.images.properties import Sample, edgeless
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.black_box import Code
-from kit.preprocessing.pipeline import CHOICES
 from kit.robustness.profile import LEAST_PROFILED
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
+
+FLAT_STD = 2.0
+"""Standard deviation in levels up to which an image is of one colour, and shows nothing: noise and rounding
+make what little range it has."""
 
 _HOPELESS_CAUSES = {"diverged_training", "untrained_weights"}
 _UNREAD_NOTE = "layers and weights were not checked"
@@ -101,9 +101,8 @@ def diagnose(
         of their training images.
     preprocess
         Your own function that prepares an image, in place of the preprocessing in use; see `kit.check`, which
-        also says where it differs from that: nothing is clean then, and the images are not looked into. What
-        fixes less of the function than is unexplained is possible at most. A fix holds all that differs from
-        the classifier's preprocessing, unless evidence speaks against that.
+        also says where it differs from that: nothing is clean then, and the images are not looked into. A fix
+        holds all that differs from the classifier's preprocessing, unless evidence speaks against that.
     tensor
         In place of such a function, the tensor that other code made of the photo, or one for each.
     progress
@@ -141,7 +140,6 @@ def diagnose(
         Evaluator(classifier),
         reference,
         doubts=diagnosed.doubts,
-        own_probabilities=diagnosed.probabilities,
         declared=declared,
     )
     shows_bar = progress is True
@@ -190,8 +188,6 @@ class Investigation:
         Of all that is named about the preprocessing together; None where each finding has its own.
     sensitivity, undecided
         As in `Diagnosis`.
-    own_probabilities
-        float32 (N, classes), of a person's own function where `in_use` does not do all that it does.
     declared
         The classifier's preprocessing where that of a person's own function is in use; else None.
     """
@@ -203,13 +199,12 @@ class Investigation:
     evaluator: Evaluator
     reference: Float32 | None = None
     certain: tuple[Finding, ...] = ()
-    searched: Search = NOTHING
+    searched: Search = field(default_factory=Search)
     further: tuple[Finding, ...] = ()
     whole_fix: Preprocessing | None = None
     doubts: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
     undecided: tuple[str, ...] = ()
-    own_probabilities: Float32 | None = None
     declared: Preprocessing | None = None
 
     @property
@@ -221,26 +216,7 @@ class Investigation:
         )
         if self.whole_fix is not None:
             findings = fixed_together(findings, self.in_use, self.whole_fix)
-        return ranked(
-            _with_doubtful_as_possible(findings, self._predicted_already_by_function)
-        )
-
-    def _predicted_already_by_function(self, finding: Finding) -> bool:
-        """Whether a person's own function predicts as with the fix rather than as the one in use.
-
-        It does not do then what would be fixed, or less of it than is unexplained.
-        """
-        fixed = finding.fix.preprocessing
-        if self.own_probabilities is None or fixed is None:
-            return False
-        in_use_difference, fixed_difference = (
-            np.abs(
-                self.evaluator.probabilities(self.photos, preprocessing)
-                - self.own_probabilities
-            ).sum()
-            for preprocessing in (self.in_use, fixed)
-        )
-        return bool(fixed_difference <= in_use_difference)
+        return ranked(findings)
 
     @property
     def named(self) -> bool:
@@ -272,9 +248,6 @@ class Investigation:
         """Return what it comes to."""
         findings = self.findings
         notes = [*self.searched.notes, *self.doubts]
-        if self.searched.named and not self.named:
-            # Those of the search are about what is left with the fix.
-            notes = [*self.doubts]
         source = self.classifier.source
         if source is not None and source.network is not None:
             notes.append(_UNREAD_NOTE)
@@ -331,10 +304,9 @@ def fixed_together(
     findings: Iterable[Finding], in_use: Preprocessing, right: Preprocessing
 ) -> tuple[Finding, ...]:
     """Let what is named about the preprocessing carry the fix of all faults."""
-    of_preprocessing = {cause for choice in CHOICES for cause in choice.causes}
     return tuple(
         replace(finding, fix=fix(in_use, right))
-        if finding.verdict == "named" and finding.cause in of_preprocessing
+        if finding.verdict == "named" and finding.fix.preprocessing
         else finding
         for finding in findings
     )
@@ -348,9 +320,7 @@ def _merged_by_cause(
     for finding in ranked(searched):
         earlier = by_cause.setdefault(finding.cause, finding)
         if earlier is not finding and finding.verdict == "named":
-            evidence = finding.evidence
-            if earlier.verdict == "named":
-                evidence = earlier.evidence + evidence
+            evidence = earlier.evidence + finding.evidence
             by_cause[finding.cause] = replace(
                 finding, evidence=evidence, summary=earlier.summary
             )
@@ -369,15 +339,16 @@ def certain_checks(
     diverged = check_nan(weights)
     if diverged is not None:
         return (diverged,)
-    first_photos = photos[:IMAGES_TRIED]
     layers = layers_of(config)
-    tensors = np.concatenate([classifier.tensor(photo) for photo in first_photos])
+    tensors = np.concatenate(
+        [classifier.tensor(photo) for photo in photos[:IMAGES_TRIED]]
+    )
     outputs = classifier.network.engine.predict(tensors)
     if not np.isfinite(outputs).all():
         return (no_numbers(outputs),)
     findings = [
         *check_files(classifier, photos, labels),
-        *check_tensors(first_photos, in_use),
+        check_tensors(in_use),
         check_graph(read_inside(layers, weights), in_use),
         check_determinism(classifier, tensors),
         check_trained(layers, weights),
@@ -403,17 +374,7 @@ def _search_preprocessing(case: Investigation) -> Investigation:
 
     certain = _with_doubtful_as_possible(case.certain, doubtful)
     case = _search_again(replace(case, searched=searched, certain=certain))
-    case = _with_whole_fix(case)
-    if case.searched.named:
-        # An image prepared wrongly changes the statistics, too.
-        return case
-    judged_again = (
-        judged_by_own_statistics(
-            finding, case.classifier, case.photos, case.labels_to_search_by
-        )
-        for finding in case.certain
-    )
-    return replace(case, certain=tuple(judged_again))
+    return _with_whole_fix(case)
 
 
 def _first_layers(case: Investigation) -> FirstLayers:
@@ -454,14 +415,6 @@ def _search_again(case: Investigation) -> Investigation:
     if not searched.named:
         return case
     fixed = searched.findings[0].fix.preprocessing
-    if fixed and case.evaluator.alike(case.photos[:1], fixed, case.in_use):
-        # What the checks took for a fault is as in training, by all other evidence.
-        return replace(
-            case,
-            certain=_with_doubtful_as_possible(
-                case.certain, lambda finding: finding.fix.preprocessing is not None
-            ),
-        )
     return replace(case, whole_fix=fixed, searched=searched)
 
 
@@ -493,15 +446,11 @@ def _check_images(case: Investigation) -> Investigation:
         return replace(case, doubts=("images without edges show nothing",))
     # What is ordinary is known of photographs; images that are usual need no look.
     if case.searched.knows_photos and not case.searched.images_usual:
-        has_possible_cause = any(
-            finding.verdict == "possible" for finding in case.searched.findings
-        )
         properties = check_properties(
             case.classifier,
             case.photos,
             case.labels,
             first_layers=case.evaluator.first_layers,
-            preprocessing_doubtful=has_possible_cause,
         )
         case = case.with_findings(*properties)
     if not case.named:
@@ -519,18 +468,12 @@ def _shows_nothing(photo: Photo) -> bool:
 def _try_small_changes(case: Investigation) -> Investigation:
     fixed = with_fixes(case.findings, case.in_use)
     small_changes = sensitivities(case.evaluator, fixed, case.photos)
-    case = replace(case, sensitivity=small_changes)
-    if case.named:
-        return case
-    # Several photos, or a label, show whether the light is to blame.
-    single = len(case.photos) == 1 and case.labels[0] < 0 and case.searched.knows_photos
     undecided = tuple(
         change.name.replace("_", " ")
         for change in small_changes
         if change.changed > QUIET_SHARE * change.photos
-        if single or change.name != "light"
     )
-    return replace(case, undecided=undecided)
+    return replace(case, sensitivity=small_changes, undecided=undecided)
 
 
 STAGES: Mapping[str, Callable[[Investigation], Investigation]] = {

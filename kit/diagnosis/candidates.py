@@ -1,19 +1,18 @@
 """Preprocessings that a search tries, and what each does to the predictions."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from kit._arrays import Array, Bools, Float32, Float64, Pixels
+from kit._arrays import Array, Bools, Float32, Float64
 from kit.classifier.first_layers import FirstLayers, tensor_features
 from kit.classifier.predictions import Predictor
 from kit.diagnosis.finding import Photos
 from kit.images import Photo
-from kit.perturbation.physics import jpeg_quality, to_pixels
-from kit.perturbation.restoring import balanced, dimmed
+from kit.perturbation.physics import jpeg_quality
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE
 from kit.preprocessing.pipeline import CHOICES, TO_SIZE, TO_TENSOR, run
@@ -318,19 +317,12 @@ def _slightly_changed(
     if p.size is not None:
         for kind, changes in _resize_changes(p):
             yield kind, evaluator.tensors(photos, p.replace(**changes))
-    for kind, change in _PIXEL_CHANGES:
-        changed = (change(photo.decoded(p.decoding).pixels) for photo in photos)
-        tensors = [p.apply(Photo(pixels, decoding=p.decoding)) for pixels in changed]
-        yield kind, np.concatenate(tensors)
-
-
-_PIXEL_CHANGES: Sequence[tuple[str, Callable[[Pixels], Pixels]]] = (
+    saved_again = (
+        jpeg_quality(photo.decoded(p.decoding).pixels, quality=90) for photo in photos
+    )
+    tensors = [p.apply(Photo(pixels, decoding=p.decoding)) for pixels in saved_again]
     # Another decoder differs by as much as saving again.
-    ("decoder", partial(jpeg_quality, quality=90)),
-    ("light", dimmed),
-    ("light", lambda pixels: to_pixels(pixels * 1.5)),
-    ("light", lambda pixels: balanced(pixels)[1]),
-)
+    yield "decoder", np.concatenate(tensors)
 
 
 def _resize_changes(p: Preprocessing) -> Iterator[tuple[str, dict[str, object]]]:

@@ -11,7 +11,8 @@ from kit.classifier.labels import surprises
 from kit.diagnosis.finding import Evidence, Finding, Photos, conclude
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.pipeline import arrange_back
+from kit.preprocessing.pipeline import TO_TENSOR, run
+from kit.preprocessing.scaling import affine
 
 HELPING_NATS = 0.1
 """Nats by which heeding the file must help, on average: log-likelihood of the label, or else entropy lost."""
@@ -137,58 +138,22 @@ LARGEST_VALUE = 300.0
 LOST_SHARE = 0.05
 """Share of the range of the numbers by which a cast may change one of them and be harmless."""
 
-FLAT_STD = 2.0
-"""Standard deviation in levels of a resized channel up to which an image is constant, and says nothing:
-noise and rounding make what little range it has."""
-
-SMOOTHER_TIMES = 1.5
-"""How many times smoother a scrambled tensor becomes once it is undone."""
-
-ALIKE_CORRELATION = 0.7
-"""Correlation of its channels that it stays below: they are three parts of the image. Stripes of three rows
-become smoother, too, but all channels have the same ones; of stripes, grids and text at many periods none is
-below 0.8."""
-
-SMALLEST_SIDE = 16
-"""Rows and columns that are needed for that."""
+_LEVELS = np.arange(256, dtype=np.float32).reshape(1, 16, 16, 1).repeat(3, axis=-1)
+"""Of an image (1, 16, 16, 3) that has them all, from black to white."""
 
 
-def check_tensors(photos: Photos, used: Preprocessing) -> tuple[Finding, ...]:
-    """Check what the preprocessing in use makes of the photos, of which constant ones are left out.
-
-    Returns the first thing that is wrong with the numbers, then what is wrong with their places.
-    """
-    # Gives levels, 0..255.
-    unscaled = used.replace(scaling=(), cast=None)
-    # Height and width: channels may lie at different places.
-    sides = (2, 3) if used.layout == "channels_first" else (1, 2)
-    # Resizing evens out noise, and a colour differs between channels only.
-    varied = [
-        photo
-        for photo in (photo.decoded(used.decoding) for photo in photos)
-        if unscaled.apply(photo).std(axis=sides).max() > FLAT_STD
-    ]
-    if not varied:
-        return ()
-    tensors = np.concatenate([used.apply(photo) for photo in varied])
-    number_finding = _cast_finding(varied, tensors, used)
-    if number_finding is None:
-        levels = np.concatenate([unscaled.apply(photo) for photo in varied])
-        range_of_255_levels = (
-            np.ptp(tensors, axis=sides).max() * 255 / np.ptp(levels, axis=sides).max()
-        )
-        number_finding = _range_finding(tensors, float(range_of_255_levels), used)
-    return tuple(filter(None, (number_finding, _scrambled_finding(tensors, used))))
+def check_tensors(used: Preprocessing) -> Finding | None:
+    """Check the numbers that the preprocessing in use makes of all levels from black to white."""
+    tensor: Float32 = run(TO_TENSOR, used, _LEVELS)
+    return _cast_finding(tensor, used) or _range_finding(tensor, used)
 
 
-def _cast_finding(
-    photos: Photos, tensors: Float32, used: Preprocessing
-) -> Finding | None:
+def _cast_finding(tensor: Float32, used: Preprocessing) -> Finding | None:
     without_cast = used.replace(cast=None)
-    uncast = np.concatenate([without_cast.apply(photo) for photo in photos])
+    uncast = run(TO_TENSOR, without_cast, _LEVELS)
     # Of numbers up to 255 a cast cuts off less than 1; negative ones wrap around.
     span = max(float(np.ptp(uncast)), 1e-6)
-    lost_share = float(np.abs(uncast - tensors).max()) / span
+    lost_share = float(np.abs(uncast - tensor).max()) / span
     if lost_share <= LOST_SHARE:
         return None
     return conclude(
@@ -200,33 +165,29 @@ def _cast_finding(
     )
 
 
-def _range_finding(
-    tensors: Float32, range_of_255_levels: float, used: Preprocessing
-) -> Finding | None:
-    largest = float(np.abs(tensors).max())
-    too_large = largest > LARGEST_VALUE
+def _range_finding(tensor: Float32, used: Preprocessing) -> Finding | None:
+    largest = float(np.abs(tensor).max())
+    slope, _ = affine(used.scaling)
+    span = float(255 * np.abs(slope).max())
     cause = "wrong_range"
-    if too_large:
-        summary = f"The tensor goes up to {largest:g}; no model takes more than 255."
-    elif not np.ptp(tensors, axis=(1, 2, 3)).any():
-        summary = f"The tensor is {tensors.flat[0]:g} everywhere."
-    elif range_of_255_levels < SQUEEZED_RANGE:
-        cause = "double_scaling"
-        summary = f"The tensor's range is only {range_of_255_levels:.2g}: scaled twice."
-    else:
-        return None
     # Without any scaling in use, or with a single one that is too narrow, the fault lies elsewhere; of
     # several scalings the last is one too many.
-    fixable = used.scaling if too_large else used.scaling[1:]
-    scaling = () if too_large else used.scaling[:-1]
-    evidence = Evidence(
-        "range of the tensor from black to white",
-        range_of_255_levels,
-        SQUEEZED_RANGE,
-        range_of_255_levels < SQUEEZED_RANGE,
-    )
-    if too_large:
+    fixable = used.scaling[1:]
+    scaling = used.scaling[:-1]
+    text = "range of the tensor from black to white"
+    evidence = Evidence(text, span, SQUEEZED_RANGE, span < SQUEEZED_RANGE)
+    if largest > LARGEST_VALUE:
+        summary = f"The tensor goes up to {largest:g}; no model takes more than 255."
+        fixable = used.scaling
+        scaling = ()
         evidence = Evidence("largest absolute value", largest, LARGEST_VALUE, True)
+    elif not np.ptp(tensor):
+        summary = f"The tensor is {tensor.flat[0]:g} everywhere."
+    elif span < SQUEEZED_RANGE:
+        cause = "double_scaling"
+        summary = f"The tensor's range is only {span:.2g}: scaled twice."
+    else:
+        return None
     return conclude(
         cause,
         summary,
@@ -234,49 +195,3 @@ def _range_finding(
         advice="Scale once, as in training: in the loader or yourself.",
         fixed=used.replace(scaling=scaling) if fixable else None,
     )
-
-
-def _scrambled_finding(tensors: Float32, used: Preprocessing) -> Finding | None:
-    # All layouts but this one have the shape (N, H, W, C).
-    if used.layout == "channels_first":
-        tensors = arrange_back(tensors, used.layout)
-    if used.channel_count != 3 or min(tensors.shape[1:3]) < SMALLEST_SIDE:
-        return None
-    # Undoes a reshape to channels first that should have moved the axis of the channels.
-    restored = arrange_back(tensors, "reshaped")
-    smoother_times = float(
-        np.median(_roughness(tensors) / (_roughness(restored) + 1e-12))
-    )
-    correlation = float(np.median([_channel_correlation(tensor) for tensor in tensors]))
-    if smoother_times <= SMOOTHER_TIMES or correlation >= ALIKE_CORRELATION:
-        return None
-    text = "times that undoing it makes the tensor smoother"
-    # Else other code has reshaped the images, which no field of the preprocessing undoes.
-    fixable = used.layout == "reshaped"
-    return conclude(
-        "channel_layout",
-        "The tensor was reshaped, not transposed.",
-        Evidence(text, smoother_times, SMOOTHER_TIMES, True),
-        Evidence("correlation of the channels", correlation, ALIKE_CORRELATION, True),
-        advice="Transpose the axes instead of reshaping.",
-        fixed=used.replace(layout="channels_last") if fixable else None,
-    )
-
-
-def _roughness(tensors: Float32) -> Float32:
-    """Return the mean difference between neighbours, below and beside, of each image (N, H, W, C)."""
-    # Below each other, and beside each other; a reshape puts pixels from elsewhere there, so that it grows.
-    differences = (np.abs(np.diff(tensors, axis=axis)) for axis in (1, 2))
-    return np.asarray(
-        sum(along_axis.mean(axis=(1, 2, 3)) for along_axis in differences)
-    )
-
-
-def _channel_correlation(image: Float32) -> float:
-    """Return the mean correlation of the channels, of any sign, weighted by their contrast."""
-    covariances = np.abs(np.cov(image.reshape(-1, image.shape[-1]).T))
-    variances = covariances.diagonal()
-    # Sums over all pairs of channels: of their covariances, of any sign, and of the most that these can be.
-    pair_covariances = covariances.sum() - variances.sum()
-    pair_deviations = np.sqrt(variances).sum() ** 2 - variances.sum()
-    return float(pair_covariances / (pair_deviations + 1e-12))

@@ -3,26 +3,22 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from kit._arrays import Array, Float32, Int64
-from kit.classifier import Classifier
+from kit._arrays import Array, Float32
 from kit.classifier.architecture import Layer, Weights, mapping
 from kit.classifier.predictions import Predictor
-from kit.diagnosis.candidates import FEW_IMAGES, QUIET_SHARE
-from kit.diagnosis.finding import Evidence, Finding, Photos, Verdict, conclude
-from kit.robustness.adaptation import adapt
+from kit.diagnosis.finding import Evidence, Finding, conclude
 
 UNSETTLED_SHARE = 0.05
 """Share of the initial values in the moving averages from which on they have not settled: with Keras's
 momentum of 0.99 it is reached after 300 training steps."""
 
 UNSETTLED_NAMED_SHARE = 0.5
-"""Likewise, from which on no image is needed to name it."""
+"""Likewise, from which on it is named."""
 
 SMALLEST_KERNEL = 64
 """Weights that a kernel must have to be seen as trained or not, with a bias of 0."""
@@ -86,37 +82,6 @@ def _training_steps(weights: Weights) -> float:
     """Return the training steps, which Keras keeps as the optimizer's first variable; infinity without it."""
     steps = np.asarray([*weights.get("optimizer", ()), np.inf][0])
     return math.inf if steps.ndim or steps.dtype.kind not in "iu" else int(steps)
-
-
-def judged_by_own_statistics(
-    finding: Finding, classifier: Classifier, photos: Photos, labels: Int64
-) -> Finding:
-    """Let predictions with the images' own statistics decide about averages that have not settled.
-
-    Without labels, half of the changes are taken for ones for the better.
-    """
-    count = len(photos)
-    is_unsettled = finding.cause == "batchnorm_mode" and finding.fix.code
-    if count < FEW_IMAGES or not is_unsettled:
-        return finding
-    try:
-        after = adapt(classifier, photos).predict(photos)
-    except (TypeError, ValueError):
-        # No network of Keras, or no layer whose statistics can be measured again.
-        return finding
-    before = classifier.predict(photos)
-    # 1 for an image that is put right, -1 for one that is put wrong; half for one that changes unlabelled.
-    put_right = np.subtract(
-        after.index == labels, before.index == labels, dtype=np.int64
-    )
-    gain = float(np.where(labels < 0, before.changed(after) / 2, put_right).sum())
-    text = (
-        f"of {count} predictions, changed for the better by statistics of these images"
-    )
-    helps = gain >= QUIET_SHARE * count
-    evidence = Evidence(text, gain, QUIET_SHARE * count, helps)
-    verdict: Verdict = "named" if helps else "possible"
-    return replace(finding, verdict=verdict, evidence=(*finding.evidence, evidence))
 
 
 def check_nan(weights: Weights) -> Finding | None:
@@ -203,11 +168,6 @@ def _is_initial(layer: Layer, arrays: tuple[Array, ...]) -> bool:
 SUM_TOLERANCE = 0.02
 """How far the sum of the outputs may lie from 1; float32 rounding over 1000 classes stays below 0.001."""
 
-_REGRESSION = re.compile(
-    "mse|mae|msle|mape|squared|absolute|huber|log_?cosh|iou|poisson", re.IGNORECASE
-)
-"""Losses of numbers, by parts of their names."""
-
 _CODE_WITHOUT_SOFTMAX = """import keras
 def changed(layer):
     if layer.name == {name!r}:
@@ -240,10 +200,6 @@ def check_head(
     layer, last_activation = activations[-1]
     loss, from_logits = _loss_and_logits(mapping(compiled).get("loss"))
     several_sigmoids = last_activation == "sigmoid" and outputs.shape[1] > 1
-    if _REGRESSION.search(loss) and (
-        several_sigmoids or last_activation in {"linear", "relu"}
-    ):
-        return _regression_finding(loss, last_activation, outputs)
     if last_activation == "softmax" and outputs.shape[1] == 1:
         return _head_finding(
             "A softmax over one output is 1 for every image.",
@@ -257,16 +213,6 @@ def check_head(
     if several_sigmoids:
         return _sigmoids_finding(outputs)
     return _loss_mismatch_finding(last_activation, loss, from_logits)
-
-
-def _regression_finding(loss: str, last_activation: str, outputs: Float32) -> Finding:
-    return _head_finding(
-        f"The model was trained by {loss}: its {outputs.shape[1]} outputs are numbers, not classes.",
-        Evidence("largest output", float(outputs.max())),
-        advice="Use the outputs of classifier.model: they are no probabilities.",
-        # Classes separated by squares of their sigmoids are rare, but there are some.
-        sure=last_activation != "sigmoid",
-    )
 
 
 def _double_softmax_finding(layer: Layer, outputs: Float32) -> Finding:

@@ -3,13 +3,12 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from math import comb, prod
-from typing import NamedTuple
 
 import numpy as np
 
 from kit._arrays import Indices, Int64
 from kit.classifier.predictions import Predictions
-from kit.diagnosis.finding import Evidence, Finding, at_least, conclude
+from kit.diagnosis.finding import Evidence, Finding, at_least, conclude, ranked
 
 CHANCE_NAMED = 0.01
 """Probability that predictions fit an order by chance, up to which it is named."""
@@ -29,9 +28,6 @@ FAULTY_SHARE = 0.5
 LEAST_CLASSES = 3
 """Classes, each with two images, that must have changed places to name an order without a rule."""
 
-RULE_BONUS = 0.05
-"""Share of the images that such an order must explain beyond a rule, to be preferred to it."""
-
 SURE_CONFIDENCE = 0.9
 """Mean confidence from which on a network is at home with images, so that few classes may do."""
 
@@ -43,13 +39,6 @@ _RENAMED = """
 classifier = kit.Classifier(classifier.model, classifier.preprocessing, [names[place] for place in order])
 labels = [order.index(one) if one is not None and not isinstance(one, str) else one for one in labels]"""
 _ADVICE = "Give the class names in the order of the training, such as train_dataset.class_names."
-
-
-class _Reordering(NamedTuple):
-    """The finding that another order holds, and the share of the images that it explains, 0..1."""
-
-    finding: Finding
-    explained_share: float
 
 
 def check_class_order(predictions: Predictions) -> Finding | None:
@@ -67,14 +56,8 @@ def check_class_order(predictions: Predictions) -> Finding | None:
     by_images = _order_by_images(labelled, table, mostly_right=mostly_right)
     by_rule = None if mostly_right else _order_by_rule(labelled)
 
-    def rank(reordering: _Reordering) -> tuple[bool, float]:
-        # Any order can be bent to explain a few more images than the rule that holds.
-        bonus = RULE_BONUS if reordering is by_rule else 0.0
-        is_named = reordering.finding.verdict == "named"
-        return is_named, reordering.explained_share + bonus
-
-    reorderings = list(filter(None, (by_rule, by_images)))
-    return max(reorderings, key=rank).finding if reorderings else None
+    # Of equals the rule: any order can be bent to explain a few more images than a rule that holds.
+    return next(iter(ranked(filter(None, (by_rule, by_images)))), None)
 
 
 def _reordering(
@@ -84,10 +67,10 @@ def _reordering(
     *evidence: Evidence,
     sure: bool,
     code: str,
-) -> _Reordering:
+) -> Finding:
     """Conclude that the outputs of a model stand for other classes, one for each output."""
     reordered = class_of_output[labelled.index]
-    finding = conclude(
+    return conclude(
         "class_order",
         summary,
         *evidence,
@@ -96,7 +79,6 @@ def _reordering(
         code=code,
         cost=float((reordered != labelled.index).mean()),
     )
-    return _Reordering(finding, float((reordered == labelled.labels).mean()))
 
 
 def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
@@ -133,7 +115,7 @@ def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
     return dict(reversed(distinct.values()))
 
 
-def _order_by_rule(labelled: Predictions) -> _Reordering | None:
+def _order_by_rule(labelled: Predictions) -> Finding | None:
     """Whether one of the usual mistakes makes the predictions right."""
     orders = known_orders(labelled.class_names)
     hits = {
@@ -191,7 +173,7 @@ def _chance_of_order(labelled: Predictions, output_of_class: Indices) -> float:
 
 def _order_by_images(
     labelled: Predictions, table: Int64, *, mostly_right: bool
-) -> _Reordering | None:
+) -> Finding | None:
     """Whether one other order, whichever, explains what others of the same class do not contradict.
 
     `table` has a row for each label and a column for each prediction.

@@ -12,7 +12,7 @@ import scipy
 from numpy.typing import ArrayLike
 
 from kit._arrays import Array, Float32, Floats, Indices
-from kit._reporting import Progress, Result, Steps, Table
+from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import finite, probabilities, tempered
 from kit.classifier.labels import Labels, label_indices
@@ -20,7 +20,8 @@ from kit.classifier.predictions import Predictions
 from kit.diagnosis.candidates import Candidate, Evaluator, explained
 from kit.diagnosis.checks_network import check_determinism
 from kit.diagnosis.class_order import known_orders
-from kit.diagnosis.search import difference
+from kit.diagnosis.finding import difference
+from kit.diagnosis.report import SOUND_CHANGE, Compared, Mover, is_sound
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import SCRAMBLED, TURNS, pillow_words
@@ -32,7 +33,7 @@ from kit.preprocessing.pipeline import (
     arrange_back,
 )
 from kit.preprocessing.scaling import SCALINGS, Scaling, Scalings, affine, fits
-from kit.validation.accuracy import AccuracyComparison, compare_accuracies
+from kit.validation.accuracy import compare_accuracies
 
 Function = Callable[[Float32], Float32]
 Head = Callable[[Any], Any]
@@ -47,12 +48,8 @@ IMAGES_JUDGED = 32
 """Images that changed most, as many as judge what differs."""
 IMAGES_SEARCHED = 2
 """Of these, as many are searched on."""
-SOUND_CHANGE = 0.01
-"""Largest difference, as `Compared` has it, of a form that can take the place of another."""
 ROUNDING_CHANGE = 1e-3
-"""Likewise, of one that is not looked into."""
-CLOSE_CHANGE = 0.1
-"""Likewise, of one that is called close; with a larger change of one probability, none is sound."""
+"""Largest difference, as `Compared` has it, of a form that is not looked into."""
 RESTORED_SHARE = 0.1
 """Share of the difference that undoing a cause may leave."""
 EXACT_SHARE = 0.02
@@ -62,103 +59,6 @@ SURE_PROBABILITY = 0.99
 WHOLLY_RESTORED_SHARE = 1e-3
 """Share of the difference that a cause may leave so that no other is looked for."""
 _LEAST_PROBABILITY = 1e-30
-
-
-@dataclass(frozen=True)
-class Mover:
-    """An image whose prediction changed.
-
-    `before` and `after` are the most probable class and its probability, `change` is the largest difference
-    of a probability, 0..1, and `label` the right class, empty where it is not known.
-    """
-
-    photo: str
-    before: tuple[str, float]
-    after: tuple[str, float]
-    change: float
-    label: str = ""
-
-
-@dataclass(frozen=True, repr=False)
-class Compared(Result):
-    """What came of two classifiers on the same images.
-
-    Attributes
-    ----------
-    photos, changed
-        How many images there are, and how many predicted classes change.
-    difference
-        Mean over images of the largest difference of a probability, 0..1.
-    cause
-        What differs, if it is proven: causes as `diagnose` names them, joined by "and"; else empty.
-    reproduced_by, left
-        What makes both agree where it is done to the first, too, or to the classes of the second, in words,
-        and the share of the difference that is left then, 0..1.
-    prepared
-        What the second does otherwise when it prepares images, in words.
-    movers
-        The images that changed most, the first the most.
-    accuracy
-        McNemar's test on the labelled images; None without labels.
-    """
-
-    first: str
-    second: str
-    photos: int
-    changed: int
-    difference: float
-    cause: str = ""
-    reproduced_by: str = ""
-    left: float = 0.0
-    prepared: str = ""
-    movers: tuple[Mover, ...] = ()
-    accuracy: AccuracyComparison | None = None
-
-    def __repr__(self) -> str:
-        changes = f"{self.changed} of {self.photos} predictions change from {self.first} to {self.second}"
-        largest = max((mover.change for mover in self.movers), default=0.0)
-        if self.cause:
-            cause_words = self.cause
-        elif _is_sound(self.difference, largest):
-            cause_words = "no difference found"
-        else:
-            close = "close, " if self.difference <= CLOSE_CHANGE else ""
-            cause_words = f"{close}cause unknown"
-        left = (
-            f", of which {self.reproduced_by} leaves {self.left:.0%}"
-            if self.reproduced_by
-            else ""
-        )
-        return f"{changes}; {cause_words}. Probabilities change by {self.difference:.3f} on average{left}."
-
-    def _report(self) -> Iterator[str | Result]:
-        yield repr(self)
-        if self.prepared:
-            yield f"The second prepares images differently: {self.prepared}."
-        if (accuracy := self.accuracy) is not None:
-            shares = f"{accuracy.first:.1%} before, {accuracy.second:.1%} after"
-            only = (
-                f"only before {accuracy.only_first}, only after {accuracy.only_second}"
-            )
-            yield f"Correct: {shares}; {only}. Probability by chance alone: {accuracy.p_value:.2g} (McNemar)."
-        rows = [
-            (
-                mover.photo,
-                "{} {:.2f}".format(*mover.before),
-                "{} {:.2f}".format(*mover.after),
-                f"{mover.change:.3f}",
-                mover.label,
-            )
-            for mover in self.movers
-        ]
-        if rows:
-            yield Table(
-                ("image", "before", "after", "change", "true class"), rows, "<<<><"
-            )
-
-
-def _is_sound(mean_change: float, largest_change: float) -> bool:
-    return mean_change <= SOUND_CHANGE and largest_change <= CLOSE_CHANGE
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,8 +98,7 @@ def compare(
 
     Where predictions differ by more than `SOUND_CHANGE`, the cause is looked for: another head or order of
     the classes is undone, a fault of the preprocessing is done to the first, too. It is named only if that
-    removes the difference; quantisation, where nothing does, the two are close, and the file of the second
-    alone has weights of 8 bits.
+    removes the difference.
 
     Parameters
     ----------
@@ -243,8 +142,9 @@ def compare(
         before=before.probabilities[most_changed],
         after=after.probabilities[most_changed],
     )
-    cause = search.likely_cause(changes, quantised=_quantised(first, second))
-    prepared = _preparation_words(used, form.preprocessing, search.photos)
+    cause = search.likely_cause(changes)
+    other = form.preprocessing
+    of_pillow = (pillow_words(used, other, photo) for photo in search.photos)
     return Compared(
         first.name,
         getattr(second, "name", getattr(second, "__name__", "the other form")),
@@ -254,26 +154,12 @@ def compare(
         cause=_joined(cause.causes),
         reproduced_by=cause.reproduced_by,
         left=cause.remaining,
-        prepared=prepared,
+        prepared=_joined([difference(used, other), *of_pillow], "; "),
         movers=_movers(before, after, changes, most_changed[:MOVERS_REPORTED]),
-        accuracy=_compared_accuracies(before.labelled, after.labelled),
+        accuracy=compare_accuracies(before.labelled.correct, after.labelled.correct)
+        if (truth >= 0).any()
+        else None,
     )
-
-
-def _preparation_words(
-    used: Preprocessing, other: Preprocessing, photos: Sequence[Photo]
-) -> str:
-    """Return what the second does otherwise when it prepares images, in words."""
-    of_pillow = (pillow_words(used, other, photo) for photo in photos)
-    return _joined([difference(used, other), *of_pillow], "; ")
-
-
-def _compared_accuracies(
-    before: Predictions, after: Predictions
-) -> AccuracyComparison | None:
-    if not len(before):
-        return None
-    return compare_accuracies(before.correct, after.correct)
 
 
 def _movers(
@@ -325,15 +211,6 @@ def _form_of_second(
 def _calibrated(classifier: Classifier, tensors: Float32) -> Float32:
     rows = classifier.calibrated(classifier.predict_tensors(tensors))
     return finite(rows, classifier.name)
-
-
-def _quantised(first: Classifier, second: Classifier | Function | ArrayLike) -> bool:
-    """Whether the file of the second alone has weights of 8 bits."""
-    return (
-        isinstance(second, Classifier)
-        and second.network.engine.quantised
-        and not first.network.engine.quantised
-    )
 
 
 def _largest_changes(first_rows: Floats, second_rows: Floats) -> Floats:
@@ -393,23 +270,19 @@ class _Search:
     before: Float32
     after: Float32
 
-    def likely_cause(self, changes: Float32, *, quantised: bool) -> _Cause:
+    def likely_cause(self, changes: Float32) -> _Cause:
         """Look for the cause of the changes of all images on those that changed most."""
         mean_change = float(changes.mean())
         if mean_change <= ROUNDING_CHANGE:
             return _NO_CAUSE
-        sound = _is_sound(mean_change, float(changes.max()))
+        sound = is_sound(mean_change, float(changes.max()))
         tensor = self.second.preprocessing.apply(self.photos[0])
         if not sound and not self.second.recorded:
             random_finding = check_determinism(self.second, tensor)
             if random_finding is not None:
                 return _Cause((random_finding.cause,), remaining=1.0)
         causes = self._simplest_first(inputs=not sound)
-        cause = _proven_cause(_mean_change(self.before, self.after), causes)
-        is_close = mean_change <= CLOSE_CHANGE and not sound
-        if quantised and not cause.causes and is_close:
-            return _Cause(("quantisation",), remaining=1.0)
-        return cause
+        return _proven_cause(_mean_change(self.before, self.after), causes)
 
     def _simplest_first(self, *, inputs: bool) -> Iterator[_Cause]:
         heads_by_words = _possible_heads(self.after)
@@ -619,7 +492,6 @@ _TURNS_AND_REVERSAL: Mapping[str, Callable[[Array], Array]] = {
 _TURN_CAUSES = {
     "": "",
     "transposed": "channel_layout",
-    "reshaped": "channel_layout",
-    "channels first in another shape": "channel_layout",
+    **dict.fromkeys(SCRAMBLED, "channel_layout"),
     _REVERSED: "channel_order",
 }

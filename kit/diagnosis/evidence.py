@@ -69,7 +69,8 @@ _UNSEEN_STEPS = {"exif", "alpha", "depth", "filter"}
 class Score:
     """What speaks for and against one candidate, compared with the preprocessing in use.
 
-    The last of its votes is that of what is known before any image; `variants` fit as well as the candidate.
+    The last of its votes is that of what is known before any image; `variants` fit about as well as the
+    candidate, and predict otherwise.
     """
 
     candidate: Candidate

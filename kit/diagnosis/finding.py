@@ -85,14 +85,15 @@ class Finding(Result):
     def _report(self) -> Iterator[str | Result]:
         yield self.summary
         if self.evidence:
-            rows = []
-            for evidence in self.evidence:
-                threshold = ""
-                if evidence.threshold is not None:
-                    threshold = f"{evidence.threshold:.3g}"
-                speaks = _SPEAKS[evidence.supports]
-                value = f"{evidence.value:.3g}"
-                rows.append((speaks, value, threshold, evidence.text))
+            rows = [
+                (
+                    _SPEAKS[evidence.supports],
+                    f"{evidence.value:.3g}",
+                    "" if evidence.threshold is None else f"{evidence.threshold:.3g}",
+                    evidence.text,
+                )
+                for evidence in self.evidence
+            ]
             yield Table(("speaks", "value", "threshold", "measure"), rows, "<>><")
         if self.cost is not None:
             yield f"Effect: fixing it changes {self.cost:.0%} of these predictions."
@@ -138,3 +139,22 @@ def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(
         sorted(findings, key=lambda finding: get_args(Verdict).index(finding.verdict))
     )
+
+
+def difference(in_use: Preprocessing, fixed: Preprocessing) -> str:
+    """Return what `fixed` does otherwise, step by step, and which steps it leaves out."""
+    before = in_use.describe()
+    after = fixed.describe()
+    steps = {line.split(": ")[0] for line in after}
+    changed = [line for line in after if line not in before]
+    left_out = [
+        f"leave out {step} ({words})"
+        for step, words in (line.split(": ", 1) for line in before)
+        if step not in steps
+    ]
+    return "; ".join([*changed, *left_out])
+
+
+def fix(in_use: Preprocessing, fixed: Preprocessing) -> Fix:
+    """Return what to change, in words and as code."""
+    return using(f"Prepare images as in training: {difference(in_use, fixed)}.", fixed)

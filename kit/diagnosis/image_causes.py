@@ -64,9 +64,6 @@ UNHARMED_SHARE = 0.9
 RARER_LOG_ODDS = 1.0
 """Log odds, one added to each count, by which a named property is rarer among correctly predicted images."""
 
-COMMON_SHARE = 1 / 3
-"""Share of unlabelled images that may have a named property while the preprocessing may be faulty."""
-
 FREQUENT_SHARE = 0.5
 """Share of the images, those known to be predicted correctly left out, that a named property must affect."""
 
@@ -111,7 +108,6 @@ def check_properties(
     labels: Int64 | None = None,
     *,
     first_layers: FirstLayers | None = None,
-    preprocessing_doubtful: bool = False,
 ) -> tuple[Finding, ...]:
     """Measure the images, do what is out of the ordinary to others, undo it, and ask the network.
 
@@ -123,8 +119,6 @@ def check_properties(
         At least one, and the index of the right class of each, int64 (photos,), -1 where it is not known.
     first_layers
         With statistics of the training images: what brings images nearer to these is not named.
-    preprocessing_doubtful
-        Whether a fault of the preprocessing is possible.
 
     Returns
     -------
@@ -152,7 +146,6 @@ def check_properties(
             _unusual_measures(photo, colourless=colourless) for photo in reduced
         ],
         first_layers=first_layers,
-        preprocessing_doubtful=preprocessing_doubtful,
     )
     trials = filter(None, map(partial(_tried, case), IMAGE_CAUSES.values()))
     findings: list[Finding] = []
@@ -207,7 +200,6 @@ class _Case:
     predictions: Predictions
     unusual_measures: Sequence[Mapping[str, float]]
     first_layers: FirstLayers | None
-    preprocessing_doubtful: bool
 
     def measures(self, cause: str) -> dict[int, float]:
         """Return the measures of a property, by place, where it is out of the ordinary."""
@@ -391,9 +383,7 @@ def _too_frequent(case: _Case, unusual: int, suspects: int) -> bool:
     images = len(case.correct)
     correct = int(case.correct.sum())
     if not correct:
-        # A wrong preprocessing makes many images look unusual.
-        frequent = unusual > COMMON_SHARE * images
-        return case.preprocessing_doubtful and images > 2 and frequent
+        return False
     # Odds to have the property: among those not known to be correct, and among the correct ones.
     suspect_odds = (suspects + 1) / (images - correct - suspects + 1)
     correct_odds = (unusual - suspects + 1) / (correct - unusual + suspects + 1)

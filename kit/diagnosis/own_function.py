@@ -17,6 +17,7 @@ from kit.preprocessing.black_box import Code, compared, read
 from kit.preprocessing.calling import image_of, numpy_of, with_names
 from kit.preprocessing.comparison import Comparison
 from kit.preprocessing.matching import Reading
+from kit.preprocessing.scaling import scale
 
 LARGE_EFFECT_SHARE = 0.5
 """Of the largest effect, from which on a step is in the headline, too."""
@@ -195,14 +196,11 @@ class StandIn(NamedTuple):
     """The preprocessing that is diagnosed in place of a function.
 
     `doubts` is what `check` finds of the function, compared with the classifier's preprocessing if that is
-    known, and how many levels are left; empty where they agree. `probabilities`, float32 (N, classes), are
-    those for the function's own tensors; None where the preprocessing does all that the function does, or the
-    network does not take them.
+    known, and how many levels are left; empty where they agree.
     """
 
     preprocessing: Preprocessing
     doubts: tuple[str, ...] = ()
-    probabilities: Float32 | None = None
 
 
 def stand_in(
@@ -227,12 +225,10 @@ def stand_in(
     if checkup.changed is None:
         # What the network cannot take is told; the rest is diagnosed as if it could.
         nearest = nearest.replace(size=expected.size, layout=expected.layout)
-    if reading.exact:
-        return StandIn(nearest, doubts=(headline,))
-    if not reading.unexplained and np.isfinite(reading.levels):
+    explained = reading.exact or reading.unexplained
+    if not explained and np.isfinite(reading.levels):
         headline += f" {reading.levels:.2g} levels (root mean square) are unexplained"
-    tensors = (called.tensor for called in reading.called if called.tensor is not None)
-    return StandIn(nearest, (headline,), _probabilities(classifier, *tensors))
+    return StandIn(nearest, (headline,))
 
 
 def _as_network_reads(classifier: Classifier, code: Code) -> Code:
@@ -253,8 +249,7 @@ def _numbers_meant(classifier: Classifier, tensor: Any) -> Array:
         return array
     # A byte is read as the network's type, whatever the file was opened with.
     pixels = array.view(engine.dtype) - float(np.iinfo(engine.dtype).min)
-    numbers = (pixels - scaling.mean) / scaling.std
-    return np.asarray(numbers, np.float32)
+    return scale(pixels, (scaling,))
 
 
 def _probability_change(

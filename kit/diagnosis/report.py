@@ -1,4 +1,4 @@
-"""What a diagnosis found."""
+"""What a diagnosis found, and what a comparison of two classifiers did."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,8 +14,9 @@ from kit.diagnosis.finding import Finding, Photos, Verdict
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import CHOICES, contrasts
 from kit.regression.cases import pin
+from kit.validation.accuracy import AccuracyComparison
 
-_SUBJECT_BY_CHANGE = {"decoder": "decoding", "light": "the light"}
+_SUBJECT_BY_CHANGE = {"decoder": "decoding"}
 """What a small change is about; of all others it is resizing."""
 UNLABELLED = "without labels, class names and the last layer were not checked"
 
@@ -142,11 +143,8 @@ class Diagnosis(Result):
         """Return the preprocessing of the best finding's fix, or raise a ValueError where there is none."""
         best = self.best
         if best is None:
-            # What is known of a function without labels.
-            differences = (note for note in self.notes if note.startswith("Your code"))
-            advice = next(differences, "give more labels")
             raise ValueError(
-                f"Expected a named cause, received {self.verdict!r}; {advice}"
+                f"Expected a named cause, received {self.verdict!r}; print the diagnosis"
             )
         if best.fix.preprocessing is None:
             raise ValueError(
@@ -262,3 +260,108 @@ class Details(Result):
                 for change in diagnosis.sensitivity
             )
             yield Table(("small change", "predictions that change"), rows)
+
+
+SOUND_CHANGE = 0.01
+"""Largest difference, as `Compared` has it, of a form that can take the place of another."""
+CLOSE_CHANGE = 0.1
+"""Likewise, of one that is called close; with a larger change of one probability, none is sound."""
+
+
+@dataclass(frozen=True)
+class Mover:
+    """An image whose prediction changed.
+
+    `before` and `after` are the most probable class and its probability, `change` is the largest difference
+    of a probability, 0..1, and `label` the right class, empty where it is not known.
+    """
+
+    photo: str
+    before: tuple[str, float]
+    after: tuple[str, float]
+    change: float
+    label: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class Compared(Result):
+    """What came of two classifiers on the same images.
+
+    Attributes
+    ----------
+    photos, changed
+        How many images there are, and how many predicted classes change.
+    difference
+        Mean over images of the largest difference of a probability, 0..1.
+    cause
+        What differs, if it is proven: causes as `diagnose` names them, joined by "and"; else empty.
+    reproduced_by, left
+        What makes both agree where it is done to the first, too, or to the classes of the second, in words,
+        and the share of the difference that is left then, 0..1.
+    prepared
+        What the second does otherwise when it prepares images, in words.
+    movers
+        The images that changed most, the first the most.
+    accuracy
+        McNemar's test on the labelled images; None without labels.
+    """
+
+    first: str
+    second: str
+    photos: int
+    changed: int
+    difference: float
+    cause: str = ""
+    reproduced_by: str = ""
+    left: float = 0.0
+    prepared: str = ""
+    movers: tuple[Mover, ...] = ()
+    accuracy: AccuracyComparison | None = None
+
+    def __repr__(self) -> str:
+        changes = f"{self.changed} of {self.photos} predictions change from {self.first} to {self.second}"
+        largest = max((mover.change for mover in self.movers), default=0.0)
+        if self.cause:
+            cause_words = self.cause
+        elif is_sound(self.difference, largest):
+            cause_words = "no difference found"
+        else:
+            close = "close, as with weights of 8 bits, "
+            is_close = self.difference <= CLOSE_CHANGE
+            cause_words = f"{close if is_close else ''}cause unknown"
+        left = (
+            f", of which {self.reproduced_by} leaves {self.left:.0%}"
+            if self.reproduced_by
+            else ""
+        )
+        return f"{changes}; {cause_words}. Probabilities change by {self.difference:.3f} on average{left}."
+
+    def _report(self) -> Iterator[str | Result]:
+        yield repr(self)
+        if self.prepared:
+            yield f"The second prepares images differently: {self.prepared}."
+        if (accuracy := self.accuracy) is not None:
+            shares = f"{accuracy.first:.1%} before, {accuracy.second:.1%} after"
+            only = (
+                f"only before {accuracy.only_first}, only after {accuracy.only_second}"
+            )
+            yield f"Correct: {shares}; {only}. Probability by chance alone: {accuracy.p_value:.2g} (McNemar)."
+        rows = [
+            (
+                mover.photo,
+                "{} {:.2f}".format(*mover.before),
+                "{} {:.2f}".format(*mover.after),
+                f"{mover.change:.3f}",
+                mover.label,
+            )
+            for mover in self.movers
+        ]
+        if rows:
+            yield Table(
+                ("image", "before", "after", "change", "true class"), rows, "<<<><"
+            )
+
+
+def is_sound(mean_change: float, largest_change: float) -> bool:
+    """Whether a form whose probabilities change so much can take the place of another."""
+    return mean_change <= SOUND_CHANGE and largest_change <= CLOSE_CHANGE

@@ -10,7 +10,14 @@ from kit.diagnosis.candidates import FEW_IMAGES, QUIET_SHARE, Candidate
 from kit.diagnosis.checks_input import BY_PREDICTIONS
 from kit.diagnosis.estimation import explained_by_light, with_unlisted_scaling
 from kit.diagnosis.evidence import CONVINCING_CHANCE, LEAST_SIDE, Grounds, Score, Scores
-from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
+from kit.diagnosis.finding import (
+    Evidence,
+    Finding,
+    Fix,
+    at_least,
+    difference,
+    fix,
+)
 from kit.diagnosis.sources import (
     NAMED_GAIN,
     POSSIBLE_GAIN,
@@ -82,8 +89,6 @@ _UNUSUAL_NOTE = (
     "the first layers get unusual values: look at the mean and standard deviation of the training,"
     " at crop, background and light"
 )
-
-
 MOST_FAULTS = 2
 """So many faults at once are looked for."""
 
@@ -112,10 +117,6 @@ class Search:
     def named(self) -> bool:
         """Whether a cause is named."""
         return any(finding.verdict == "named" for finding in self.findings)
-
-
-NOTHING = Search()
-"""What is known before a search."""
 
 
 def search(grounds: Grounds) -> Search:
@@ -255,9 +256,6 @@ def _faults_one_by_one(grounds: Grounds) -> _Faults:
     return _Faults(named, [], grounds.in_use)
 
 
-STILL_WRONG_SHARE = 0.25
-"""Share of labelled images that may stay wrong with a fix without speaking against it."""
-
 LEAST_MEASURED_GAIN = 0.05
 """Nats that must have been measured: how rare a step is never names it alone."""
 
@@ -309,14 +307,6 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
         summary = _LABELS_MET if sure else _LIKELIER_LABELS
     else:
         summary = _SEES_AS_TRAINED if sure else _CLOSER_TO_TRAINING
-    evidence = [*evidence_of(best), *conditions]
-    count = grounds.label_count
-    wrong_count = count - int(grounds.labelled.correct(fixed).sum())
-    if not grounds.judges_every_step and wrong_count > STILL_WRONG_SHARE * count:
-        text = f"{wrong_count} of {count} labelled images still predicted wrongly"
-        evidence.append(
-            Evidence(text, wrong_count, STILL_WRONG_SHARE * count, supports=False)
-        )
     best_fix = _best_fix(grounds, best, scores)
     if sure and best_fix.preprocessing is None:
         sentences = " ".join(contrasts(grounds.in_use, fixed).values())
@@ -327,7 +317,7 @@ def best_finding(grounds: Grounds, scores: Scores) -> Finding | None:
         cause=best.candidate.cause,
         verdict="named" if sure else "possible",
         summary=summary,
-        evidence=tuple(evidence),
+        evidence=(*evidence_of(best), *conditions),
         cost=float(grounds.trial(fixed).changed.mean()),
         fix=best_fix,
         equivalent=best.candidate.equivalent,
@@ -347,13 +337,13 @@ def _forbidden(grounds: Grounds, score: Score) -> bool:
 def _best_fix(grounds: Grounds, best: Score, scores: Scores) -> Fix:
     """Return the fix, without code where another one explains as much and changes predictions."""
     fixed = best.preprocessing
-    # For each rival, how many photos are added each way to those that are counted.
-    added_by_rival = dict.fromkeys(best.variants, 0)
-    added_by_rival |= dict.fromkeys(_rivals(grounds, best, scores), 2)
     predicting_otherwise = [
-        rival
-        for rival, added in added_by_rival.items()
-        if grounds.changes_predictions(fixed, rival, added_each_way=added)
+        *best.variants,
+        *(
+            rival
+            for rival in _rivals(grounds, best, scores)
+            if grounds.changes_predictions(fixed, rival, added_each_way=2)
+        ),
     ]
     if not predicting_otherwise:
         return fix(grounds.in_use, fixed)
@@ -507,22 +497,3 @@ def _undecided(grounds: Grounds, score: Score) -> bool:
         return True
     changed = grounds.trial(score.preprocessing).changed
     return score.gain > OPEN_GAIN or bool(score.gain > EXCLUDED_GAIN and changed.any())
-
-
-def difference(in_use: Preprocessing, fixed: Preprocessing) -> str:
-    """Return what `fixed` does otherwise, step by step, and which steps it leaves out."""
-    before = in_use.describe()
-    after = fixed.describe()
-    steps = {line.split(": ")[0] for line in after}
-    changed = [line for line in after if line not in before]
-    left_out = [
-        f"leave out {step} ({words})"
-        for step, words in (line.split(": ", 1) for line in before)
-        if step not in steps
-    ]
-    return "; ".join([*changed, *left_out])
-
-
-def fix(in_use: Preprocessing, fixed: Preprocessing) -> Fix:
-    """Return what to change, in words and as code."""
-    return using(f"Prepare images as in training: {difference(in_use, fixed)}.", fixed)

@@ -22,9 +22,7 @@ from kit.diagnosis.checks_network import (
     check_nan,
     check_norms,
     check_trained,
-    judged_by_own_statistics,
 )
-from kit.robustness.adaptation import adapt
 from tests import networks
 from tests.diagnosis import named
 
@@ -108,23 +106,6 @@ def test_moving_averages_after_three_steps_are_named(tmp_path):
     assert (finding.cause, finding.verdict) == ("batchnorm_mode", "named")
     assert finding.evidence[-1].value == pytest.approx(0.9**3)
     assert "3 training steps" in finding.summary
-    classifier = Classifier.load(
-        tmp_path / "model.keras", preprocessing=CLOTHES.preprocessing
-    )
-    photos = samples.photos("fashion_mnist")[:16]
-    before, after = (
-        one.probabilities(photos).argmax(axis=1)
-        for one in (classifier, adapt(classifier, photos))
-    )
-    changed = int((before != after).sum())
-    assert changed >= 1
-    for labels, value, said in (
-        (before, -changed, "possible"),
-        (after, changed, "named"),
-        (np.full(16, -1), changed / 2, "named"),
-    ):
-        told = judged_by_own_statistics(finding, classifier, photos, labels)
-        assert (told.evidence[-1].value, told.verdict) == (value, said)
 
 
 def test_a_few_more_steps_on_a_trained_network_are_not_accused(tmp_path):
@@ -313,25 +294,6 @@ USUAL = [
 @pytest.mark.parametrize("last", [*USUAL, [layers.Dense(1, activation="sigmoid")]])
 def test_usual_heads_are_not_accused(last):
     assert head_of(*last) is None
-
-
-NUMBERS = [
-    (None, 4, "mse", "named"),
-    (None, 4, keras.losses.Huber(), "named"),
-    (None, 1, "mean_absolute_error", "named"),
-    ("sigmoid", 4, keras.losses.MeanSquaredError(), "possible"),
-    ("sigmoid", 1, "mse", None),
-    ("softmax", 4, "mse", None),
-]
-
-
-@pytest.mark.parametrize(("activation", "count", "loss", "verdict"), NUMBERS)
-def test_a_network_of_numbers_such_as_coordinates_is_told_from_a_classifier(
-    activation, count, loss, verdict
-):
-    finding = head_of(layers.Dense(count, activation=activation), loss=loss)
-    assert (None if finding is None else finding.verdict) == verdict
-    assert finding is None or f"its {count} outputs are numbers" in finding.summary
 
 
 RandomShift, BatchStatistics = networks.careless_layers()

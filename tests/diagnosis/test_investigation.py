@@ -7,8 +7,8 @@ import pytest
 import kit
 from kit.diagnosis import STAGES, Investigation, fixed_together, fixes, with_fixes
 from kit.diagnosis.candidates import Evaluator
-from kit.diagnosis.finding import Evidence, Finding, Fix
-from kit.diagnosis.search import Search, fix
+from kit.diagnosis.finding import Evidence, Finding, Fix, fix
+from kit.diagnosis.search import Search
 from tests.diagnosis import indices
 
 CLASSIFIER = kit.samples.classifier("fashion_mnist")

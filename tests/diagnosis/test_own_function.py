@@ -284,25 +284,6 @@ def test_a_diagnosis_says_what_its_preprocessing_leaves_of_a_function():
     assert notes[2].startswith("Your code differs at 'channels' on 2 of 2")
 
 
-def grey_and_blurred(side):
-    def prepared(pixels):
-        grey = np.repeat(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[..., None], 3, -1)
-        return scaled(cv2.blur(grey, (side, side)))
-
-    return prepared
-
-
-@pytest.mark.parametrize(("side", "verdict"), [(15, "possible"), (1, "named")])
-def test_a_fix_that_explains_less_of_a_function_than_is_unexplained_is_not_named(
-    side, verdict
-):
-    classifier = CLASSIFIER.using(SQUASHED)
-    found = kit.diagnose(classifier, PHOTOS, preprocess=grey_and_blurred(side))
-    verdicts = {one.cause: one.verdict for one in found.findings}
-    assert verdicts["grayscale"] == verdict
-    assert (found.best is None, found.clean) == (verdict != "named", False)
-
-
 def by_255(pixels):
     return cv2.resize(pixels, (224, 224)) / np.float32(255)
 
