@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
 from math import inf
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ import scipy  # its heavy parts are imported when they are used
 from kit._arrays import Array, Float64
 from kit.images import Photo
 from kit.images.opening import first_frame
-from kit.preprocessing.buffers import LARGEST_TURN_DEGREES, Buffer, buffers, turned_back
+from kit.preprocessing.buffers import Buffer, buffers
 from kit.preprocessing.calling import Called
 from kit.preprocessing.colours import (
     AGREEING_LEVELS,
@@ -72,9 +71,6 @@ UNRELATED_UNEXPLAINED_SHARE = 0.5
 LEAST_BESIDE_SHARE = 0.2
 # Likeness of two images from place to place, from which on one is the other.
 LEAST_CORRELATION = 0.5
-# Pixels a side of an image that is turned to find out by how many degrees, and their steps.
-TURNED_SIDE = 64
-TURNED_DEGREES = 3
 
 _COVER_WORDS = "content: the whole image here, something else, as a bar or a buffer that is not filled, in"
 _RELATIVE_WORDS = (
@@ -226,36 +222,7 @@ def _likeliest_origin(sources: Sequence[_Source], result: Float64) -> _Origin:
         for origin in origins
         if origin.source is sources[0] and len(origin.buffer.orders) <= 1
     ]
-    best = min(origins, key=BY_UNEXPLAINED_SHARE)
-    is_related = best.placed.unexplained_share <= UNRELATED_UNEXPLAINED_SHARE
-    if is_related or np.isnan(result).any():
-        return best
-    return min(best, _turned(origins[0]), key=BY_UNEXPLAINED_SHARE)
-
-
-def _turned(origin: _Origin) -> _Origin:
-    """Return by how many degrees an image was turned, before or after it was resized."""
-    source = origin.source
-    image = origin.buffer.image
-    height, width = origin.content.size
-    step = max(1, min(height, width) // TURNED_SIDE)
-    soft = scipy.ndimage.uniform_filter(image, (step, step, 1))[::step, ::step]
-    small = origin.buffer._replace(image=soft)
-    rows, columns = source.photo.size
-    ways = product(
-        range(-LARGEST_TURN_DEGREES, LARGEST_TURN_DEGREES + 1, TURNED_DEGREES),
-        (1.0, rows / columns * width / height),
-    )
-    coarse, stretch = min(
-        ways,
-        key=lambda way: _placed(source, turned_back(small, *way)).unexplained_share,
-    )
-    nearby = range(coarse - TURNED_DEGREES + 1, coarse + TURNED_DEGREES)
-    turned = (
-        _placed(source, turned_back(origin.buffer, degrees, stretch))
-        for degrees in nearby
-    )
-    return min(turned, key=BY_UNEXPLAINED_SHARE)
+    return min(origins, key=BY_UNEXPLAINED_SHARE)
 
 
 def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Reading:
@@ -348,9 +315,6 @@ def _read_origin(expected: Pipeline, sample: Probe, origin: _Origin) -> Reading:
     # Of the spread of the result, whatever becomes of colours.
     least_share = min(unexplained_share(levels, values), colours.unexplained_share)
     pipeline = part.pipeline
-    if buffer.resampled:
-        # To turn an image back is a filter, too.
-        pipeline = pipeline.replace(filter=usual.filter)
     unexplained = _placement_words(origin, part)
     if buffer.orders and pipeline.size != expected.size:
         pipeline = usual

@@ -363,20 +363,6 @@ def test_an_image_is_followed_where_its_brightness_is_another_in_each_place():
     )
 
 
-def test_an_image_that_is_turned_by_some_degrees_is_named_before_a_crop_too():
-    for degrees in (12, 45):
-        turned = Image.fromarray(resized(CAT.pixels)).rotate(degrees)
-        (words,) = KERAS.compare(np.asarray(turned) / 127.5 - 1, CAT).differences
-        assert words.startswith(
-            f"image: as it is here, turned by about {degrees} degrees to the left"
-        )
-    turned = centre(np.asarray(Image.fromarray(CAT.pixels).rotate(-15)))
-    assert set(KERAS.compare(turned / 127.5 - 1, CAT).differences) == {
-        "image: as it is here, turned by about 15 degrees to the right there",
-        "fit: squash here, crop of 100 % there",
-    }
-
-
 def test_a_filter_of_no_table_is_named_by_the_nearest():
     here = KERAS.replace(filter="tf_bilinear")
     eight_taps = cv2.resize(CAT.pixels, (224, 224), interpolation=cv2.INTER_LANCZOS4)
