@@ -36,7 +36,7 @@ _TINY = 1e-9
 
 
 class Probe(NamedTuple):
-    """A photo, and what was made of it: (H, W, C) or (C, H, W), NaN where it is not compared."""
+    """A photo, and what was made of it: (H, W, C) or (C, H, W), NaN where a buffer ends before it does."""
 
     photo: Photo
     result: Float64

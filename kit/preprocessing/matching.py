@@ -25,13 +25,6 @@ from kit.preprocessing.colours import (
     with_scaling,
 )
 from kit.preprocessing.comparison import short
-from kit.preprocessing.departures import (
-    AVERAGED_PIXELS,
-    FLAT_PIXELS,
-    boxes_words,
-    flat_places,
-    local_correlation,
-)
 from kit.preprocessing.fitting import (
     DECODER_LEVELS,
     Part,
@@ -67,12 +60,13 @@ from kit.preprocessing.scaling import affine, same_line
 
 # Share of the spread of a tensor that is unexplained where a photo hardly explains it.
 UNRELATED_UNEXPLAINED_SHARE = 0.5
-# Of all pixels, which are at least beside what covers a part of an image.
-LEAST_BESIDE_SHARE = 0.2
 # Likeness of two images from place to place, from which on one is the other.
 LEAST_CORRELATION = 0.5
+# Parts of a side in which the contrast of two images is compared.
+PLACES_PER_SIDE = 8
+# Pixels a side over which fine grain is averaged.
+AVERAGED_PIXELS = 8
 
-_COVER_WORDS = "content: the whole image here, something else, as a bar or a buffer that is not filled, in"
 _RELATIVE_WORDS = (
     "scaling: the same for all images here, by the values of each image there"
 )
@@ -87,6 +81,7 @@ _COLOUR_STEPS = {"channels", "scaling"}
 FEW_WHOLE_VALUES = 16
 # Of Pillow, whose values are those of RGB, or no whole numbers.
 _UNCHANGED_MODES = {"RGB", "RGBA", "L", "LA", "1", "F"}
+_TINY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -146,7 +141,7 @@ def _sample_levels_apart(pipeline: Pipeline, sample: Probe) -> float:
 def _in_levels(pipeline: Pipeline, tensor: Array, result: Float64) -> float:
     """Return the root mean square of the difference of two tensors, in the unit before scaling."""
     slope, _ = affine(pipeline.scaling)
-    distance = np.sqrt(np.nanmean((tensor - result) ** 2))
+    distance = np.sqrt(np.mean((tensor - result) ** 2))
     return float(distance / np.abs(slope).mean())
 
 
@@ -210,7 +205,7 @@ def _likeliest_origin(sources: Sequence[_Source], result: Float64) -> _Origin:
     for buffer in buffers(result):
         origins += [_placed(source, buffer) for source in sources]
         least_share = min(origin.placed.unexplained_share for origin in origins)
-        if least_share <= UNDOUBTED_UNEXPLAINED_SHARE or np.isnan(result).any():
+        if least_share <= UNDOUBTED_UNEXPLAINED_SHARE:
             break
     best = min(origins, key=BY_UNEXPLAINED_SHARE)
     refined = best.content.refined(best.source.photo, best.placed.window)
@@ -319,7 +314,7 @@ def _read_origin(expected: Pipeline, sample: Probe, origin: _Origin) -> Reading:
     if buffer.orders and pipeline.size != expected.size:
         pipeline = usual
     elif least_share > UNRELATED_UNEXPLAINED_SHARE:
-        return _following(expected.replace(size=pipeline.size), pipeline, sample)
+        return _following(expected, pipeline, sample)
     elif colours.words:
         usual_words = {"channels": expected.channels, "cast": "none"}
         here = usual_words.get(colours.step, "a line")
@@ -350,45 +345,36 @@ def _placement_words(origin: _Origin, part: Part) -> dict[str, str]:
 
 
 def _following(expected: Pipeline, nearest: Pipeline, sample: Probe) -> Reading:
-    """Say how a result follows a photo whose brightness it does not have, or that it does not."""
+    """Say how much a result is like a photo that does not explain it."""
+    expected = expected.replace(size=nearest.size)
     channel_axis = int(np.argmin(sample.result.shape))
-    grey = np.nan_to_num(sample.result).mean(axis=channel_axis)
-    ranked = [
-        (
-            local_correlation(run(TO_SIZE, pipeline, sample.photo).mean(axis=-1), grey),
-            pipeline,
-        )
+    grey = sample.result.mean(axis=channel_axis)
+    correlation = max(
+        local_correlation(run(TO_SIZE, pipeline, sample.photo).mean(axis=-1), grey)
         for pipeline in (expected, nearest)
-    ]
-    likely = (entry for entry in ranked if entry[0] >= LEAST_CORRELATION)
-    correlation, pipeline = next(likely, ranked[0])
-    words = f"content: this image is not recognised (correlation {correlation:.2f} at most),"
-    words += " no part, order or colours of it that were tried explain the result"
+    )
+    cause = "another image, or this one turned by some degrees"
     if correlation >= LEAST_CORRELATION:
-        words = f"content: follows this image (correlation {correlation:.2f} from place to place),"
-        words += " but not all of it, as with a vignette, local contrast or another image over it"
-    return Reading(pipeline, levels_off=inf, unexplained={"tensor": words})
+        cause = "local contrast, a vignette, something over it or a buffer that is not filled"
+    words = "content: no part, order or colours of this image that were tried explain the result"
+    words += f" (correlation {correlation:.2f} from place to place), as with {cause}"
+    (flat_rows,) = np.nonzero(np.ptp(grey, axis=1) <= _TINY)
+    if len(flat_rows):
+        words += f"; {len(flat_rows)} rows there are of one colour, the first is row {flat_rows[0]}"
+    return Reading(expected, levels_off=inf, unexplained={"tensor": words})
 
 
-def match_beside(
-    expected: Pipeline, sample: Probe, reading: Reading, *, decoded: bool
-) -> Reading:
-    """Return a better reading of a result in which one colour covers a part of the photo, if it is that."""
-    photo, result = sample
-    channel_axis = int(np.argmin(result.shape))
-    size = tuple(np.delete(result.shape, channel_axis))
-    image = run(TO_SIZE, expected.replace(size=size), photo)
-    is_flat = flat_places(np.moveaxis(result, channel_axis, -1))
-    is_covered = is_flat & ~flat_places(image)
-    words = boxes_words(is_covered)
-    is_hidden = scipy.ndimage.maximum_filter(is_covered, FLAT_PIXELS)
-    if not words or is_hidden.mean() > 1 - LEAST_BESIDE_SHARE:
-        return reading
-    hidden = np.expand_dims(is_hidden, channel_axis)
-    visible = Probe(photo, np.where(hidden, np.nan, result))
-    beside = _match(expected, visible, decoded=decoded)
-    least_levels = min(DECODER_LEVELS, reading.levels_off / UNEXPLAINED_RATIO)
-    if beside.levels_off > least_levels:
-        return reading
-    unexplained = {**beside.unexplained, "tensor": f"{_COVER_WORDS} {words} there"}
-    return replace(beside, unexplained=unexplained)
+def local_correlation(first: Float64, second: Float64) -> float:
+    """Return how alike two images (H, W) are from place to place, whatever their brightness there.
+
+    0 to 1, the correlation of both beside their local means.
+    """
+    side = max(3, min(first.shape) // PLACES_PER_SIDE)
+    product = 1.0
+    spread = 1.0
+    for image in (first, second):
+        soft = scipy.ndimage.gaussian_filter(image, 1.0)
+        detail = soft - scipy.ndimage.uniform_filter(soft, side)
+        product = product * detail
+        spread = spread * np.sqrt(scipy.ndimage.uniform_filter(detail**2, side).clip(0))
+    return float(abs(np.sum(product)) / (np.sum(spread) + _TINY))
