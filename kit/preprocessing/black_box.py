@@ -39,6 +39,8 @@ from kit.preprocessing.matching import (
     AVERAGED_PIXELS,
     Reading,
     by_each_image,
+    correlation,
+    detail_of,
     levels_apart,
     match,
     scale_otherwise,
@@ -61,7 +63,6 @@ DETAILED_CORRELATION = 0.4
 """Of a difference with an image's own fine detail, from which on it is more or less of that."""
 GRAIN_SMOOTHED_SHARE = 0.3
 """Of the spread of a difference, which fine grain leaves at most once it is averaged."""
-_TINY = 1e-9
 _PIXELS_NOTE = (
     "the function starts from decoded pixels, so decoding is not compared;"
     " give one that takes a path and reads the file itself"
@@ -322,12 +323,10 @@ def departure_words(image: Float64, result: Float64) -> str:
     """Say what kind of difference there is between an image and a result, both in levels (H, W)."""
     difference = result - image
     difference -= difference.mean()
-    detail = image - scipy.ndimage.gaussian_filter(image, 1.0)
-    sizes = np.linalg.norm(detail) * np.linalg.norm(difference)
-    correlation = np.sum(detail * difference) / (sizes + _TINY)
-    if correlation <= -DETAILED_CORRELATION:
+    detail_share = correlation(detail_of(image), difference)
+    if detail_share <= -DETAILED_CORRELATION:
         return "for want of fine detail, as after a blur, a smaller size, JPEG or another filter"
-    if correlation >= DETAILED_CORRELATION:
+    if detail_share >= DETAILED_CORRELATION:
         return "of more fine detail, as after sharpening, more local contrast or another filter"
     averaged = scipy.ndimage.uniform_filter(difference, AVERAGED_PIXELS)
     if np.std(averaged) <= GRAIN_SMOOTHED_SHARE * np.std(difference):

@@ -60,10 +60,10 @@ from kit.preprocessing.scaling import affine, same_line
 
 # Share of the spread of a tensor that is unexplained where a photo hardly explains it.
 UNRELATED_UNEXPLAINED_SHARE = 0.5
-# Likeness of two images from place to place, from which on one is the other.
-LEAST_CORRELATION = 0.5
-# Parts of a side in which the contrast of two images is compared.
-PLACES_PER_SIDE = 8
+# Of the fine detail of two images, from which on one is the other.
+LEAST_CORRELATION = 0.2
+# Pixels over which an image is averaged to tell its fine detail.
+DETAIL_PIXELS = 1.0
 # Pixels a side over which fine grain is averaged.
 AVERAGED_PIXELS = 8
 
@@ -349,32 +349,28 @@ def _following(expected: Pipeline, nearest: Pipeline, sample: Probe) -> Reading:
     expected = expected.replace(size=nearest.size)
     channel_axis = int(np.argmin(sample.result.shape))
     grey = sample.result.mean(axis=channel_axis)
-    correlation = max(
-        local_correlation(run(TO_SIZE, pipeline, sample.photo).mean(axis=-1), grey)
-        for pipeline in (expected, nearest)
+    images = (run(TO_SIZE, entry, sample.photo) for entry in (expected, nearest))
+    likeness = max(
+        abs(correlation(detail_of(image.mean(axis=-1)), detail_of(grey)))
+        for image in images
     )
     cause = "another image, or this one turned by some degrees"
-    if correlation >= LEAST_CORRELATION:
+    if likeness >= LEAST_CORRELATION:
         cause = "local contrast, a vignette, something over it or a buffer that is not filled"
     words = "content: no part, order or colours of this image that were tried explain the result"
-    words += f" (correlation {correlation:.2f} from place to place), as with {cause}"
+    words += f" (correlation {likeness:.2f} of fine detail), as with {cause}"
     (flat_rows,) = np.nonzero(np.ptp(grey, axis=1) <= _TINY)
     if len(flat_rows):
         words += f"; {len(flat_rows)} rows there are of one colour, the first is row {flat_rows[0]}"
     return Reading(expected, levels_off=inf, unexplained={"tensor": words})
 
 
-def local_correlation(first: Float64, second: Float64) -> float:
-    """Return how alike two images (H, W) are from place to place, whatever their brightness there.
+def detail_of(image: Float64) -> Float64:
+    """Return what is finer in an image (H, W) than its shades."""
+    return np.asarray(image - scipy.ndimage.gaussian_filter(image, DETAIL_PIXELS))
 
-    0 to 1, the correlation of both beside their local means.
-    """
-    side = max(3, min(first.shape) // PLACES_PER_SIDE)
-    product = 1.0
-    spread = 1.0
-    for image in (first, second):
-        soft = scipy.ndimage.gaussian_filter(image, 1.0)
-        detail = soft - scipy.ndimage.uniform_filter(soft, side)
-        product = product * detail
-        spread = spread * np.sqrt(scipy.ndimage.uniform_filter(detail**2, side).clip(0))
-    return float(abs(np.sum(product)) / (np.sum(spread) + _TINY))
+
+def correlation(first: Float64, second: Float64) -> float:
+    """Return the correlation of two images whose means are 0."""
+    sizes = np.linalg.norm(first) * np.linalg.norm(second)
+    return float(np.sum(first * second) / (sizes + _TINY))
