@@ -301,7 +301,7 @@ def _read_origin(expected: Pipeline, sample: Probe, origin: _Origin) -> Reading:
     part = fitting_part(usual, origin.placed.window, probe)
     levels, values, values_around = pixels_of(part, probe)
     if not len(levels):
-        return _following(expected, usual, sample)
+        return _following(expected, part.pipeline, probe)
     colours = colours_of(usual, levels, values)
     levels_off = colours.unexplained_share * float(levels.std())
     if not colours.words and levels_off > DECODER_LEVELS:
@@ -314,7 +314,7 @@ def _read_origin(expected: Pipeline, sample: Probe, origin: _Origin) -> Reading:
     if buffer.orders and pipeline.size != expected.size:
         pipeline = usual
     elif least_share > UNRELATED_UNEXPLAINED_SHARE:
-        return _following(expected, pipeline, sample)
+        return _following(expected, pipeline, probe)
     elif colours.words:
         usual_words = {"channels": expected.channels, "cast": "none"}
         here = usual_words.get(colours.step, "a line")
@@ -344,17 +344,16 @@ def _placement_words(origin: _Origin, part: Part) -> dict[str, str]:
     return unexplained
 
 
-def _following(expected: Pipeline, nearest: Pipeline, sample: Probe) -> Reading:
-    """Say how much a result is like a photo that does not explain it."""
+def _following(expected: Pipeline, nearest: Pipeline, probe: Probe) -> Reading:
+    """Say how much a result (H, W, C) is like a photo that does not explain it."""
     expected = expected.replace(size=nearest.size)
-    channel_axis = int(np.argmin(sample.result.shape))
-    grey = sample.result.mean(axis=channel_axis)
-    images = (run(TO_SIZE, entry, sample.photo) for entry in (expected, nearest))
+    grey = probe.result.mean(axis=-1)
+    images = (run(TO_SIZE, entry, probe.photo) for entry in (expected, nearest))
     likeness = max(
         abs(correlation(detail_of(image.mean(axis=-1)), detail_of(grey)))
         for image in images
     )
-    cause = "another image, or this one turned by some degrees"
+    cause = "another image, this one turned by some degrees, or rows of another length"
     if likeness >= LEAST_CORRELATION:
         cause = "local contrast, a vignette, something over it or a buffer that is not filled"
     words = "content: no part, order or colours of this image that were tried explain the result"
