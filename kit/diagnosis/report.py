@@ -12,7 +12,8 @@ from kit.classifier import Classifier
 from kit.diagnosis.candidates import Sensitivity
 from kit.diagnosis.finding import Finding, Photos, Verdict
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.pipeline import CHOICES, contrasts
+from kit.preprocessing.comparison import contrasts
+from kit.preprocessing.pipeline import CHOICES
 from kit.regression.cases import pin
 from kit.validation.accuracy import AccuracyComparison
 

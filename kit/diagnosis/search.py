@@ -26,7 +26,7 @@ from kit.diagnosis.sources import (
     Labelled,
 )
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.pipeline import contrasts
+from kit.preprocessing.comparison import contrasts
 from kit.samples import probes
 
 FIRSTS_PAIRED = 6

@@ -38,7 +38,7 @@ from kit.images.metadata import without_metadata
 from kit.images.photo import at_least_one
 from kit.perturbation.parameters import PARAMETERS
 from kit.preprocessing import Preprocessing, faults
-from kit.preprocessing.pipeline import contrasts
+from kit.preprocessing.comparison import contrasts
 from kit.preprocessing.resizing import PILLOW
 from kit.regression.cases import write_file
 from kit.robustness.heatmap import COLD, COVER, HOT

@@ -25,8 +25,8 @@ from kit.explorer.texts import (
 )
 from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing
+from kit.preprocessing.comparison import contrasts
 from kit.preprocessing.faults import STEPS
-from kit.preprocessing.pipeline import contrasts
 from kit.regression.cases import pin
 
 Compute = Callable[[State], View]

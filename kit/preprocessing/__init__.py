@@ -13,13 +13,17 @@ from kit._arrays import Array, Float32, Pixels
 from kit._checking import built, guiding, instance, parsed
 from kit.images import Decoding, Source, load_image
 from kit.preprocessing.black_box import Code, compared, read
-from kit.preprocessing.comparison import Comparison, compare_values, relative_distance
+from kit.preprocessing.comparison import (
+    Comparison,
+    arrays_by_step,
+    compare_values,
+    relative_distance,
+)
 from kit.preprocessing.configs import fields_for, read_configs
 from kit.preprocessing.pipeline import (
     LAYOUTS,
     PIPELINE,
     Pipeline,
-    arrays_by_step,
     run,
     run_back,
 )

@@ -7,9 +7,10 @@ from math import inf, prod, sqrt
 from typing import Any
 
 import numpy as np
+import scipy  # its heavy parts are imported when they are used
 from numpy.typing import ArrayLike
 
-from kit._arrays import Array
+from kit._arrays import Array, Float64
 from kit.images import Photo
 from kit.preprocessing.calling import (
     ARRAYS,
@@ -33,14 +34,15 @@ from kit.preprocessing.comparison import (
     StepDifference,
     differences_with_effects,
 )
-from kit.preprocessing.departures import departure_words
 from kit.preprocessing.fitting import DECODER_LEVELS, Probe
 from kit.preprocessing.matching import (
+    AVERAGED_PIXELS,
     Reading,
     by_each_image,
+    correlation,
+    detail_of,
     levels_apart,
     match,
-    match_beside,
     scale_otherwise,
 )
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, run, run_back
@@ -57,6 +59,10 @@ CALLS_REPEATED = 12
 """Calls that tell a random function."""
 SAME_RANGE_SHARE = 1e-3
 """Of the range of a tensor, up to which two calls agree."""
+DETAILED_CORRELATION = 0.4
+"""Of a difference with an image's own fine detail, from which on it is more or less of that."""
+GRAIN_SMOOTHED_SHARE = 0.3
+"""Of the spread of a difference, which fine grain leaves at most once it is averaged."""
 _PIXELS_NOTE = (
     "the function starts from decoded pixels, so decoding is not compared;"
     " give one that takes a path and reads the file itself"
@@ -162,18 +168,10 @@ def _read(
             return Reading(expected, unexplained=unexplained)
     shape = samples[0].result.shape
     same_shape = [sample for sample in samples if sample.result.shape == shape]
-    decoded = given_as in ARRAYS
-    reading = _unless_rounded(
-        expected, same_shape, match(expected, same_shape, decoded=decoded)
-    )
-    if reading.levels_off > DECODER_LEVELS:
-        beside = match_beside(expected, same_shape[0], reading, decoded=decoded)
-        if beside is not reading:
-            return beside
-    is_explained = (
-        reading.exact and levels_apart(reading.pipeline, same_shape) <= AGREEING_LEVELS
-    )
-    if not is_explained:
+    matched = match(expected, same_shape, decoded=given_as in ARRAYS)
+    reading = _unless_rounded(expected, same_shape, matched)
+    levels = levels_apart(reading.pipeline, same_shape)
+    if not reading.exact or levels > AGREEING_LEVELS:
         words = _other_content_words(expected, code, given_as, same_shape, reading)
         if words:
             return Reading(expected, unexplained=words)
@@ -351,3 +349,18 @@ def _causes(
         effects += [cause.effect for cause in causes]
         causes.append(Difference("tensor", words, min(effects)))
     return causes
+
+
+def departure_words(image: Float64, result: Float64) -> str:
+    """Say what kind of difference there is between an image and a result, both in levels (H, W)."""
+    difference = result - image
+    difference -= difference.mean()
+    detail_share = correlation(detail_of(image), difference)
+    if detail_share <= -DETAILED_CORRELATION:
+        return "for want of fine detail, as after a blur, a smaller size, JPEG or another filter"
+    if detail_share >= DETAILED_CORRELATION:
+        return "of more fine detail, as after sharpening, more local contrast or another filter"
+    averaged = scipy.ndimage.uniform_filter(difference, AVERAGED_PIXELS)
+    if np.std(averaged) <= GRAIN_SMOOTHED_SHARE * np.std(difference):
+        return "of fine grain, as from added noise, dithering or JPEG compression"
+    return "so something else happens there, too"

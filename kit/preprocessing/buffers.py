@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import scipy  # its heavy parts are imported when they are used
 
 from kit._arrays import Float64
 from kit.preprocessing.comparison import SCRAMBLED, TURNS
@@ -15,20 +14,17 @@ KINDS_OF_PIXELS = {1: "grey", 3: "RGB", 4: "RGBA"}
 """By the count of their values."""
 LEAST_ROWS = 8
 """As many rows a buffer has at least."""
-LARGEST_TURN_DEGREES = 45
-"""Beyond, an image is nearer to one that is turned by a quarter."""
 
 
 class Buffer(NamedTuple):
     """An image (H, W, C) as it is in one order of values, NaN where there is none, with its layout.
 
-    `orders` say what else it is, `resampled` whether it was turned by less than a quarter.
+    `orders` say what else it is.
     """
 
     image: Float64
     layout: str
     orders: tuple[str, ...] = ()
-    resampled: bool = False
 
 
 def buffers(result: Float64) -> Iterator[Buffer]:
@@ -82,22 +78,3 @@ def _row_length(buffer: Float64, pixel_values: int) -> int:
     lengths = np.arange(16 * pixel_values, longest)
     products = np.fft.irfft(np.abs(spectrum) ** 2)[lengths]
     return int(lengths[np.argmax(products / (buffer.size - lengths))])
-
-
-def turned_back(buffer: Buffer, degrees: int, stretch: float) -> Buffer:
-    """Return an image as it was before it was turned to the left by so many degrees.
-
-    It was turned while it was higher than now by this factor, of its width.
-    """
-    angle = np.radians(degrees)
-    matrix = np.eye(3)
-    matrix[:2, :2] *= np.cos(angle)
-    matrix[[0, 1], [1, 0]] = np.sin(angle) * np.array([-1 / stretch, stretch])
-    centre = (np.array(buffer.image.shape) - 1) / 2
-    image = scipy.ndimage.affine_transform(
-        buffer.image, matrix, centre - matrix @ centre, order=1, cval=np.nan
-    )
-    side = "left" if degrees > 0 else "right"
-    when = "" if stretch == 1 else ", before it is resized,"
-    words = f"turned by about {abs(degrees)} degrees to the {side}{when}"
-    return buffer._replace(image=image, orders=(words,), resampled=True)

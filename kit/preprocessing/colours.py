@@ -92,17 +92,19 @@ class Colours(NamedTuple):
 
 def colours_of(expected: Pipeline, levels: Float64, values: Float64) -> Colours:
     """Return the simplest way from levels (N, 3) to results (N, C)."""
-    any_colours = Colours(unexplained_share(levels, values), words=_ANY_COLOURS)
-    ways = [_mixed(levels, values), any_colours]
     # The order that is expected comes first.
     curves = [
         _curved(ordered(levels, order), values, order)
         for order in dict.fromkeys((expected.channels, *CHANNELS))
         if ordered(levels[:1], order).shape[1] == values.shape[1]
     ]
-    if curves:
-        curve = first_as_good([curves[0], min(curves, key=BY_UNEXPLAINED_SHARE)])
-        ways = [_straight(levels, values, curve.channels), curve, *ways]
+    curve = first_as_good([curves[0], min(curves, key=BY_UNEXPLAINED_SHARE)])
+    ways = [
+        _straight(levels, values, curve.channels),
+        curve,
+        _mixed(levels, values),
+        Colours(unexplained_share(levels, values), words=_ANY_COLOURS),
+    ]
     return first_as_good(ways, enough=SAME_LEVELS / (levels.std() + _TINY))
 
 

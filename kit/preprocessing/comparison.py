@@ -10,12 +10,12 @@ from kit._arrays import Array
 from kit._reporting import Result, Table
 from kit.images import Photo
 from kit.preprocessing.pipeline import (
+    CHOICES,
     PIPELINE,
     TO_SIZE,
     Pipeline,
     arrange,
     arrange_back,
-    arrays_by_step,
     run,
 )
 from kit.preprocessing.resizing import PILLOW
@@ -192,6 +192,18 @@ def relative_distance(tensor: Array, changed: Array) -> float:
     return distance / (distance + float(np.std(tensor))) if distance else 0.0
 
 
+def arrays_by_step(p: "Pipeline", photo: Photo) -> dict[str, Array]:
+    """Return what each operation leaves behind of a photo, by its name, read-only."""
+    arrays = {}
+    x: Any = photo
+    for operation in PIPELINE:
+        x = run((operation,), p, x)
+        view = x.view()
+        view.flags.writeable = False
+        arrays[operation.name] = view
+    return arrays
+
+
 def compare_values(
     expected: Pipeline, actual: Pipeline, photo: Photo | None
 ) -> Comparison:
@@ -294,3 +306,19 @@ def pillow_words(
         f"resize: Pillow {expected.pillow or PILLOW} {side_names[0]},"
         f" {actual.pillow or PILLOW} {side_names[1]}"
     )
+
+
+def contrasts(in_use: Pipeline, fixed: Pipeline) -> dict[str, str]:
+    """Return a sentence for each choice, by name, in which a pipeline differs from that of training."""
+    sentences = {}
+    for choice in CHOICES:
+        words = choice.words
+        if words(in_use) == words(fixed):
+            continue
+        # Plain words may be the same for two values.
+        if choice.plain and choice.plain(in_use) != choice.plain(fixed):
+            words = choice.plain
+        sentence = choice.sentence.format(in_use=words(in_use), right=words(fixed))
+        sentence = sentence.replace("(0, 0, 0)", "black")
+        sentences[choice.name] = sentence.replace("(255, 255, 255)", "white")
+    return sentences

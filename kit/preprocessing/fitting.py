@@ -36,7 +36,7 @@ _TINY = 1e-9
 
 
 class Probe(NamedTuple):
-    """A photo, and what was made of it: (H, W, C) or (C, H, W), NaN where it is not compared."""
+    """A photo, and what was made of it: (H, W, C) or (C, H, W), NaN where a buffer ends before it does."""
 
     photo: Photo
     result: Float64
@@ -188,27 +188,28 @@ def _with_best_filter(part: Part, sample: Probe) -> Part:
     """Return a part as another filter shows it, if that leaves no more than a decoder and much less."""
     if part.unexplained_share <= _share_of(SAME_LEVELS, sample.photo):
         return part
-    filtered = (
-        part._replace(pipeline=part.pipeline.replace(filter=name)) for name in FILTERS
-    )
-    best = min((_judged(entry, sample) for entry in filtered), key=BY_UNEXPLAINED_SHARE)
-    limit = _share_of(DECODER_LEVELS, sample.photo)
-    return first_as_good([part, best]) if best.unexplained_share <= limit else part
+    filtered = (part.pipeline.replace(filter=name) for name in FILTERS)
+    return _unless_better(part, filtered, sample, enough_levels=DECODER_LEVELS)
 
 
 def _with_thumbnail(part: Part, sample: Probe) -> Part:
     """Return a part of an image that was shrunk first, if that makes a result."""
-    if part.window is not None or part.unexplained_share <= _share_of(
-        DECODER_LEVELS, sample.photo
-    ):
+    is_explained = part.unexplained_share <= _share_of(DECODER_LEVELS, sample.photo)
+    if part.window is not None or is_explained:
         return part
-    shrunk = (
-        _judged(Part(part.pipeline.replace(thumbnail=(side, side))), sample)
-        for side in THUMBNAIL_SIDES
-    )
-    best = min(shrunk, key=BY_UNEXPLAINED_SHARE)
-    enough = _share_of(UNEXPLAINED_RATIO * SAME_LEVELS, sample.photo)
-    return best if best.unexplained_share <= enough else part
+    shrunk = (part.pipeline.replace(thumbnail=(side, side)) for side in THUMBNAIL_SIDES)
+    enough_levels = UNEXPLAINED_RATIO * SAME_LEVELS
+    return _unless_better(part, shrunk, sample, enough_levels=enough_levels)
+
+
+def _unless_better(
+    part: Part, pipelines: Iterable[Pipeline], sample: Probe, enough_levels: float
+) -> Part:
+    """Return a part as another pipeline shows it, if that leaves little and much less."""
+    judged = (_judged(part._replace(pipeline=entry), sample) for entry in pipelines)
+    best = min(judged, key=BY_UNEXPLAINED_SHARE)
+    limit = _share_of(enough_levels, sample.photo)
+    return first_as_good([part, best]) if best.unexplained_share <= limit else part
 
 
 def window_words(expected: Pipeline, part: Part, photo: Photo) -> str:

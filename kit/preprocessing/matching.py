@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
 from math import inf
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ import scipy  # its heavy parts are imported when they are used
 from kit._arrays import Array, Float64
 from kit.images import Photo
 from kit.images.opening import first_frame
-from kit.preprocessing.buffers import LARGEST_TURN_DEGREES, Buffer, buffers, turned_back
+from kit.preprocessing.buffers import Buffer, buffers
 from kit.preprocessing.calling import Called
 from kit.preprocessing.colours import (
     AGREEING_LEVELS,
@@ -26,13 +25,6 @@ from kit.preprocessing.colours import (
     with_scaling,
 )
 from kit.preprocessing.comparison import short
-from kit.preprocessing.departures import (
-    AVERAGED_PIXELS,
-    FLAT_PIXELS,
-    boxes_words,
-    flat_places,
-    local_correlation,
-)
 from kit.preprocessing.fitting import (
     DECODER_LEVELS,
     Part,
@@ -68,15 +60,13 @@ from kit.preprocessing.scaling import affine, same_line
 
 # Share of the spread of a tensor that is unexplained where a photo hardly explains it.
 UNRELATED_UNEXPLAINED_SHARE = 0.5
-# Of all pixels, which are at least beside what covers a part of an image.
-LEAST_BESIDE_SHARE = 0.2
-# Likeness of two images from place to place, from which on one is the other.
-LEAST_CORRELATION = 0.5
-# Pixels a side of an image that is turned to find out by how many degrees, and their steps.
-TURNED_SIDE = 64
-TURNED_DEGREES = 3
+# Of the fine detail of two images, from which on one is the other.
+LEAST_CORRELATION = 0.2
+# Pixels over which an image is averaged to tell its fine detail.
+DETAIL_PIXELS = 1.0
+# Pixels a side over which fine grain is averaged.
+AVERAGED_PIXELS = 8
 
-_COVER_WORDS = "content: the whole image here, something else, as a bar or a buffer that is not filled, in"
 _RELATIVE_WORDS = (
     "scaling: the same for all images here, by the values of each image there"
 )
@@ -91,6 +81,7 @@ _COLOUR_STEPS = {"channels", "scaling"}
 FEW_WHOLE_VALUES = 16
 # Of Pillow, whose values are those of RGB, or no whole numbers.
 _UNCHANGED_MODES = {"RGB", "RGBA", "L", "LA", "1", "F"}
+_TINY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -150,7 +141,7 @@ def _sample_levels_apart(pipeline: Pipeline, sample: Probe) -> float:
 def _in_levels(pipeline: Pipeline, tensor: Array, result: Float64) -> float:
     """Return the root mean square of the difference of two tensors, in the unit before scaling."""
     slope, _ = affine(pipeline.scaling)
-    distance = np.sqrt(np.nanmean((tensor - result) ** 2))
+    distance = np.sqrt(np.mean((tensor - result) ** 2))
     return float(distance / np.abs(slope).mean())
 
 
@@ -214,7 +205,7 @@ def _likeliest_origin(sources: Sequence[_Source], result: Float64) -> _Origin:
     for buffer in buffers(result):
         origins += [_placed(source, buffer) for source in sources]
         least_share = min(origin.placed.unexplained_share for origin in origins)
-        if least_share <= UNDOUBTED_UNEXPLAINED_SHARE or np.isnan(result).any():
+        if least_share <= UNDOUBTED_UNEXPLAINED_SHARE:
             break
     best = min(origins, key=BY_UNEXPLAINED_SHARE)
     refined = best.content.refined(best.source.photo, best.placed.window)
@@ -226,36 +217,7 @@ def _likeliest_origin(sources: Sequence[_Source], result: Float64) -> _Origin:
         for origin in origins
         if origin.source is sources[0] and len(origin.buffer.orders) <= 1
     ]
-    best = min(origins, key=BY_UNEXPLAINED_SHARE)
-    is_related = best.placed.unexplained_share <= UNRELATED_UNEXPLAINED_SHARE
-    if is_related or np.isnan(result).any():
-        return best
-    return min(best, _turned(origins[0]), key=BY_UNEXPLAINED_SHARE)
-
-
-def _turned(origin: _Origin) -> _Origin:
-    """Return by how many degrees an image was turned, before or after it was resized."""
-    source = origin.source
-    image = origin.buffer.image
-    height, width = origin.content.size
-    step = max(1, min(height, width) // TURNED_SIDE)
-    soft = scipy.ndimage.uniform_filter(image, (step, step, 1))[::step, ::step]
-    small = origin.buffer._replace(image=soft)
-    rows, columns = source.photo.size
-    ways = product(
-        range(-LARGEST_TURN_DEGREES, LARGEST_TURN_DEGREES + 1, TURNED_DEGREES),
-        (1.0, rows / columns * width / height),
-    )
-    coarse, stretch = min(
-        ways,
-        key=lambda way: _placed(source, turned_back(small, *way)).unexplained_share,
-    )
-    nearby = range(coarse - TURNED_DEGREES + 1, coarse + TURNED_DEGREES)
-    turned = (
-        _placed(source, turned_back(origin.buffer, degrees, stretch))
-        for degrees in nearby
-    )
-    return min(turned, key=BY_UNEXPLAINED_SHARE)
+    return min(origins, key=BY_UNEXPLAINED_SHARE)
 
 
 def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Reading:
@@ -339,7 +301,7 @@ def _read_origin(expected: Pipeline, sample: Probe, origin: _Origin) -> Reading:
     part = fitting_part(usual, origin.placed.window, probe)
     levels, values, values_around = pixels_of(part, probe)
     if not len(levels):
-        return _following(expected, usual, sample)
+        return _following(expected, part.pipeline, probe)
     colours = colours_of(usual, levels, values)
     levels_off = colours.unexplained_share * float(levels.std())
     if not colours.words and levels_off > DECODER_LEVELS:
@@ -348,14 +310,11 @@ def _read_origin(expected: Pipeline, sample: Probe, origin: _Origin) -> Reading:
     # Of the spread of the result, whatever becomes of colours.
     least_share = min(unexplained_share(levels, values), colours.unexplained_share)
     pipeline = part.pipeline
-    if buffer.resampled:
-        # To turn an image back is a filter, too.
-        pipeline = pipeline.replace(filter=usual.filter)
     unexplained = _placement_words(origin, part)
     if buffer.orders and pipeline.size != expected.size:
         pipeline = usual
     elif least_share > UNRELATED_UNEXPLAINED_SHARE:
-        return _following(expected.replace(size=pipeline.size), pipeline, sample)
+        return _following(expected, pipeline, probe)
     elif colours.words:
         usual_words = {"channels": expected.channels, "cast": "none"}
         here = usual_words.get(colours.step, "a line")
@@ -385,46 +344,32 @@ def _placement_words(origin: _Origin, part: Part) -> dict[str, str]:
     return unexplained
 
 
-def _following(expected: Pipeline, nearest: Pipeline, sample: Probe) -> Reading:
-    """Say how a result follows a photo whose brightness it does not have, or that it does not."""
-    channel_axis = int(np.argmin(sample.result.shape))
-    grey = np.nan_to_num(sample.result).mean(axis=channel_axis)
-    ranked = [
-        (
-            local_correlation(run(TO_SIZE, pipeline, sample.photo).mean(axis=-1), grey),
-            pipeline,
-        )
-        for pipeline in (expected, nearest)
-    ]
-    likely = (entry for entry in ranked if entry[0] >= LEAST_CORRELATION)
-    correlation, pipeline = next(likely, ranked[0])
-    words = f"content: this image is not recognised (correlation {correlation:.2f} at most),"
-    words += " no part, order or colours of it that were tried explain the result"
-    if correlation >= LEAST_CORRELATION:
-        words = f"content: follows this image (correlation {correlation:.2f} from place to place),"
-        words += " but not all of it, as with a vignette, local contrast or another image over it"
-    return Reading(pipeline, levels_off=inf, unexplained={"tensor": words})
+def _following(expected: Pipeline, nearest: Pipeline, probe: Probe) -> Reading:
+    """Say how much a result (H, W, C) is like a photo that does not explain it."""
+    expected = expected.replace(size=nearest.size)
+    grey = probe.result.mean(axis=-1)
+    images = (run(TO_SIZE, entry, probe.photo) for entry in (expected, nearest))
+    likeness = max(
+        abs(correlation(detail_of(image.mean(axis=-1)), detail_of(grey)))
+        for image in images
+    )
+    cause = "another image, this one turned by some degrees, or rows of another length"
+    if likeness >= LEAST_CORRELATION:
+        cause = "local contrast, a vignette, something over it or a buffer that is not filled"
+    words = "content: no part, order or colours of this image that were tried explain the result"
+    words += f" (correlation {likeness:.2f} of fine detail), as with {cause}"
+    (flat_rows,) = np.nonzero(np.ptp(grey, axis=1) <= _TINY)
+    if len(flat_rows):
+        words += f"; {len(flat_rows)} rows there are of one colour, the first is row {flat_rows[0]}"
+    return Reading(expected, levels_off=inf, unexplained={"tensor": words})
 
 
-def match_beside(
-    expected: Pipeline, sample: Probe, reading: Reading, *, decoded: bool
-) -> Reading:
-    """Return a better reading of a result in which one colour covers a part of the photo, if it is that."""
-    photo, result = sample
-    channel_axis = int(np.argmin(result.shape))
-    size = tuple(np.delete(result.shape, channel_axis))
-    image = run(TO_SIZE, expected.replace(size=size), photo)
-    is_flat = flat_places(np.moveaxis(result, channel_axis, -1))
-    is_covered = is_flat & ~flat_places(image)
-    words = boxes_words(is_covered)
-    is_hidden = scipy.ndimage.maximum_filter(is_covered, FLAT_PIXELS)
-    if not words or is_hidden.mean() > 1 - LEAST_BESIDE_SHARE:
-        return reading
-    hidden = np.expand_dims(is_hidden, channel_axis)
-    visible = Probe(photo, np.where(hidden, np.nan, result))
-    beside = _match(expected, visible, decoded=decoded)
-    least_levels = min(DECODER_LEVELS, reading.levels_off / UNEXPLAINED_RATIO)
-    if beside.levels_off > least_levels:
-        return reading
-    unexplained = {**beside.unexplained, "tensor": f"{_COVER_WORDS} {words} there"}
-    return replace(beside, unexplained=unexplained)
+def detail_of(image: Float64) -> Float64:
+    """Return what is finer in an image (H, W) than its shades."""
+    return np.asarray(image - scipy.ndimage.gaussian_filter(image, DETAIL_PIXELS))
+
+
+def correlation(first: Float64, second: Float64) -> float:
+    """Return the correlation of two images whose means are 0."""
+    sizes = np.linalg.norm(first) * np.linalg.norm(second)
+    return float(np.sum(first * second) / (sizes + _TINY))

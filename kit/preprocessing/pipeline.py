@@ -6,11 +6,10 @@ from functools import partial
 from typing import Any, Self
 
 import numpy as np
-from PIL import Image
 
-from kit._arrays import Array, Float32, Levels, Pixels
+from kit._arrays import Array, Float32, Levels
 from kit._checking import instance, integers, meant, number, optional
-from kit.images import Decoding, Photo
+from kit.images import Decoding
 from kit.preprocessing.resizing import (
     FILTERS,
     FITS,
@@ -19,6 +18,7 @@ from kit.preprocessing.resizing import (
     SAMPLERS,
     Size,
     resize,
+    shrink,
     sides,
 )
 from kit.preprocessing.scaling import (
@@ -128,18 +128,6 @@ def run_back(p: "Pipeline", x: Array) -> Array:
     return x
 
 
-def arrays_by_step(p: "Pipeline", photo: Photo) -> dict[str, Array]:
-    """Return what each operation leaves behind of a photo, by its name, read-only."""
-    arrays = {}
-    x: Any = photo
-    for operation in PIPELINE:
-        x = run((operation,), p, x)
-        view = x.view()
-        view.flags.writeable = False
-        arrays[operation.name] = view
-    return arrays
-
-
 CHANNELS: Mapping[str, str] = {
     "rgb": "red, green, blue",
     "bgr": "blue, green, red (OpenCV, caffe)",
@@ -153,13 +141,6 @@ LAYOUTS: Mapping[str, str] = {
     "reshaped": "(1, H, W, C), scrambled by a reshape where a transpose is right",
 }
 _LUMA_BY_65536 = np.array([19595, 38470, 7471])
-
-
-def shrink(pixels: Pixels, size: Size) -> Pixels:
-    """Return uint8 (H, W, 3) shrunk in proportion to fit (height, width), as `Image.thumbnail` does."""
-    image = Image.fromarray(pixels)
-    image.thumbnail(size[::-1], Image.Resampling.BICUBIC, reducing_gap=None)
-    return np.asarray(image)
 
 
 def order_channels(pixels: Levels, channels: str) -> Levels:
@@ -510,22 +491,6 @@ PIPELINE: tuple[Operation, ...] = (
 )
 """Every step, in the order in which they run."""
 CHOICES = tuple(choice for operation in PIPELINE for choice in operation.choices)
-
-
-def contrasts(in_use: Pipeline, fixed: Pipeline) -> dict[str, str]:
-    """Return a sentence for each choice, by name, in which a pipeline differs from that of training."""
-    sentences = {}
-    for choice in CHOICES:
-        words = choice.words
-        if words(in_use) == words(fixed):
-            continue
-        # Plain words may be the same for two values.
-        if choice.plain and choice.plain(in_use) != choice.plain(fixed):
-            words = choice.plain
-        sentence = choice.sentence.format(in_use=words(in_use), right=words(fixed))
-        sentence = sentence.replace("(0, 0, 0)", "black")
-        sentences[choice.name] = sentence.replace("(255, 255, 255)", "white")
-    return sentences
 
 
 _RESIZED = [operation.name for operation in PIPELINE].index("resize") + 1

@@ -358,6 +358,13 @@ def resize(
     return sampled(pixels, size, rows, columns, filter, fill, pillow)
 
 
+def shrink(pixels: Pixels, size: Size) -> Pixels:
+    """Return uint8 (H, W, 3) shrunk in proportion to fit (height, width), as `Image.thumbnail` does."""
+    image = Image.fromarray(pixels)
+    image.thumbnail(size[::-1], Image.Resampling.BICUBIC, reducing_gap=None)
+    return np.asarray(image)
+
+
 def axes(source: Size, size: Size, fit: str, crop_fraction: float) -> tuple[Axis, Axis]:
     """Return what a fit does along the height and along the width of an image."""
     rows = _axis(source, size, fit, crop_fraction)
@@ -462,13 +469,14 @@ def _pillow(
         size = columns.kept, rows.kept
         return np.asarray(image.resize(size, resampling, (left, top, right, bottom)))
 
-    box: tuple[float, float, float, float]
     for along_width in (width_first, not width_first):
+        width, height = image.size
         if along_width:
-            size = columns.kept, image.height
-            box = left, 0, right, image.height
+            image = image.resize(
+                (columns.kept, height), resampling, (left, 0, right, height)
+            )
         else:
-            size = image.width, rows.kept
-            box = 0, top, image.width, bottom
-        image = image.resize(size, resampling, box)
+            image = image.resize(
+                (width, rows.kept), resampling, (0, top, width, bottom)
+            )
     return np.asarray(image)

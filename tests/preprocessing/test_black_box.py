@@ -2,7 +2,6 @@
 
 import re
 import sys
-from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -139,7 +138,6 @@ def test_equal_functions_are_called_equal_in_any_form(form):
 
 RELATIONS = [
     (lambda x: x / 255, f"{MINUS}1..1 here, 0..1 there"),
-    (lambda x: (x / 127.5 - 1) / 255, f"x / 127.5 {MINUS} 1, then x / 255 there"),
     (
         lambda x: (x / 127.5 - 1) / 127.5 - 1,
         f"x / 127.5 {MINUS} 1, then x / 127.5 {MINUS} 1 there",
@@ -321,7 +319,7 @@ def test_what_is_no_part_of_a_photo_is_said_to_be_another_image():
     noise = np.random.default_rng(0).normal(size=(1, 96, 96, 3))
     (words,) = WINDOW.compare(noise, CAT).differences
     assert re.match(
-        r"content: this image is not recognised \(correlation 0\.\d\d at most\), no part",
+        r"content: no part.* \(correlation 0\.0\d of fine detail\), as with another",
         words,
     )
 
@@ -330,18 +328,11 @@ def in_between(x, image_filter):
     return np.asarray(Image.fromarray(x).filter(image_filter))
 
 
-def compressed(x):
-    file = BytesIO()
-    Image.fromarray(x).save(file, "JPEG", quality=40)
-    return np.asarray(Image.open(file))
-
-
 ROWS, COLUMNS = np.mgrid[-1:1:224j, -1:1:224j][..., None]
 GRAIN = np.random.default_rng(0).normal(scale=12, size=(224, 224, 3))
 # What happens to the resized image, and what kind of difference that is.
 DEPARTURES = [
-    (lambda x: x * (1 - 0.3 * (ROWS**2 + COLUMNS**2)), "which change slowly over the"),
-    (compressed, "for want of fine detail, as after a blur, a smaller size, JPEG"),
+    (lambda x: x * (1 - 0.3 * (ROWS**2 + COLUMNS**2)), "so something else happens"),
     (lambda x: in_between(x, ImageFilter.GaussianBlur(1)), "for want of fine detail"),
     (lambda x: in_between(x, ImageFilter.SHARPEN), "of more fine detail"),
     (lambda x: x + GRAIN, "of fine grain, as from added noise"),
@@ -359,22 +350,8 @@ def test_an_image_is_followed_where_its_brightness_is_another_in_each_place():
     dark = resized(CAT.pixels) * np.exp(-1.5 * (ROWS**2 + COLUMNS**2))
     (words,) = KERAS.compare(dark / 127.5 - 1, CAT).differences
     assert re.match(
-        r"content: follows this image \(correlation 0\.9\d from place", words
+        r"content: .* \(correlation 0\.\d\d of fine detail\), as with local", words
     )
-
-
-def test_an_image_that_is_turned_by_some_degrees_is_named_before_a_crop_too():
-    for degrees in (12, 45):
-        turned = Image.fromarray(resized(CAT.pixels)).rotate(degrees)
-        (words,) = KERAS.compare(np.asarray(turned) / 127.5 - 1, CAT).differences
-        assert words.startswith(
-            f"image: as it is here, turned by about {degrees} degrees to the left"
-        )
-    turned = centre(np.asarray(Image.fromarray(CAT.pixels).rotate(-15)))
-    assert set(KERAS.compare(turned / 127.5 - 1, CAT).differences) == {
-        "image: as it is here, turned by about 15 degrees to the right there",
-        "fit: squash here, crop of 100 % there",
-    }
 
 
 def test_a_filter_of_no_table_is_named_by_the_nearest():
@@ -461,7 +438,6 @@ RELATIVE = [
         lambda x: ((x - x.mean()) / x.std())[..., ::-1],
         ("channels: rgb here, bgr there",),
     ),
-    (lambda x: (x - x.mean((0, 1))) / 255, ()),
 ]
 
 
@@ -714,37 +690,12 @@ def test_corners_that_are_aligned_are_named():
     assert words.endswith("align_corners or without half-pixel centres, there")
 
 
-def test_what_covers_a_part_of_a_photo_is_named_by_its_rows_and_columns():
-    covered = KERAS.apply(CAT).copy()
-    covered[0, 150:, 100:180] = -1
-    (words,) = KERAS.compare(covered, CAT).differences
-    assert words == (
-        "content: the whole image here, something else, as a bar or a buffer that is not"
-        " filled, in rows 150 to 224 and columns 100 to 180 there"
-    )
-
-
-def test_what_covers_a_part_hides_neither_channels_nor_fit():
-    swapped = resized(CAT.pixels)[..., ::-1].copy()
-    swapped[150:] = 0
-    cut = centre(CAT.pixels).copy()
-    cut[20:80, 100:180] = 255
-    for levels, rows, words in (
-        (
-            swapped,
-            "rows 150 to 224 and columns 0 to 224",
-            "channels: rgb here, bgr there",
-        ),
-        (
-            cut,
-            "rows 20 to 80 and columns 100 to 180",
-            "fit: squash here, crop of 100 % there",
-        ),
-    ):
-        differences = KERAS.compare(levels / 127.5 - 1, CAT).differences
-        assert len(differences) == 2
-        assert words in differences
-        assert any(rows in text for text in differences)
+def test_rows_that_are_not_filled_are_counted():
+    tensor = KERAS.apply(CAT).copy()
+    tensor[0, 150:] = 0
+    (words,) = KERAS.compare(tensor, CAT).differences
+    assert words.startswith("content: no part, order or colours of this image")
+    assert words.endswith("; 74 rows there are of one colour, the first is row 150")
 
 
 def test_whole_numbers_that_leave_hardly_anything_of_a_photo_are_told():
@@ -755,7 +706,7 @@ def test_whole_numbers_that_leave_hardly_anything_of_a_photo_are_told():
     words = "to whole numbers after scaling, of which only 0, 1 are left,"
     assert differences == (f"cast: none here, {words} there",)
     (difference,) = KERAS.compare(white / 2, photo).differences
-    assert difference.startswith("content: this image is not recognised")
+    assert difference.startswith("content: no part, order or colours of this image")
 
 
 def test_few_values_hide_no_crop():

@@ -1,8 +1,8 @@
 """The catalogue: every fault is an edit of a preprocessing and makes the difference that it names."""
 
 from kit import Photo, Preprocessing
+from kit.preprocessing.comparison import contrasts
 from kit.preprocessing.faults import CATALOGUE, STEPS, alternatives
-from kit.preprocessing.pipeline import contrasts
 from kit.preprocessing.scaling import SCALINGS
 from tests.pictures import picture
 
