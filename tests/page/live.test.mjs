@@ -207,7 +207,7 @@ test("each state comes back from its address, and is said as Python writes it", 
     location.hash = `#photo=${PHOTO}`;
     const [ask, again] = [0, 1].map(() => standing(BENCH, panel, { alone: true }));
     const { content } = await ask({ kind: "settings", settings: at(changes) });
-    assert.doesNotMatch(content.code, /: (true|false|null)/);
+    assert.doesNotMatch(content.code, /: (true|false|null)/, "write it in #answered of live.js");
     await ask({ kind: "keep" });
     const { content: opened } = await again({ kind: "hello" });
     assert.deepEqual(opened.settings, at(changes), "read it in #parsed of live.js");
