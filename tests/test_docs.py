@@ -75,6 +75,7 @@ def test_the_commands_of_a_page_are_there():
 
 
 OPTIONS = [name for name in _ARGUMENTS if "--" in name]
+LESSONS = [path.name[:2] for path in (ROOT / "notebooks").glob("*.ipynb")]
 COMMANDS = [f"kit {run.__name__.strip('_')}" for run in _COMMANDS]
 
 
@@ -85,6 +86,7 @@ COMMANDS = [f"kit {run.__name__.strip('_')}" for run in _COMMANDS]
         ("docs/security.md", FORMATS),
         ("kit/__main__.py", SCALINGS),
         ("notebooks/*.ipynb", robustness.__all__),
+        ("docs/workshop.md", LESSONS),
         ("tests/**/test_*.py", OPTIONS),
     ],
 )

@@ -24,7 +24,6 @@ from kit.explorer.compact import PageError, compact
 from kit.explorer.panel import chips, panel
 from kit.explorer.replies import step_chips
 from kit.explorer.settings import (
-    MAIN,
     OF_PAGES,
     Settings,
     changed_settings,
@@ -213,7 +212,7 @@ def _panel(contents: Contents) -> dict[str, Any]:
             {0, *(settings["seed"] for settings in contents.states)}
         ),
         "shape": classifier.network.compiled.input_shape,
-        "sliders": [row for row in live_panel["sliders"] if row["key"] in MAIN],
+        "sliders": [row for row in live_panel["sliders"] if row["key"] in OF_PAGES],
         "start": contents.start | {"where": None},
         "temperature": classifier.temperature,
         "words": WORDS | why.WORDS,

@@ -3,6 +3,7 @@
 import gzip
 from base64 import b64decode
 from dataclasses import fields
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -32,6 +33,23 @@ def test_pages_are_held_to_each_step_of_a_preprocessing():
         if len({str(getattr(one, field.name)) for one in pipelines}) == 1
     ]
     assert same == [], "do it in page/prepare.js, and in a row of tests/page/record.py"
+
+
+@pytest.mark.parametrize(
+    ("keys", "place"),
+    [
+        (chain(*record.PERTURBED), "PERTURBED of tests/page/record.py"),
+        (
+            (key for key, _ in record.CHANGES.values()),
+            "CHANGES and PROBABILITIES of tests/page/record.py",
+        ),
+        (export.COARSE, "COARSE of kit/explorer/export.py"),
+    ],
+)
+def test_pages_are_held_to_each_of_their_sliders(bench, keys, place):
+    panel = export._panel(contents_of(bench))
+    sliders = {row["key"] for row in panel["sliders"]}
+    assert sliders - {*keys} == set(), f"a row of {place}"
 
 
 @pytest.fixture

@@ -199,6 +199,20 @@ test("of an address that is not in the page it is said, and the photo is shown a
   ]);
 });
 
+test("each state comes back from its address, and is said as Python writes it", async () => {
+  globalThis.location = {};
+  globalThis.history = { replaceState: (_state, _title, hash) => (location.hash = hash) };
+  for (const { changes } of states) {
+    location.hash = `#photo=${PHOTO}`;
+    const [ask, again] = [0, 1].map(() => standing(BENCH, panel, { alone: true }));
+    const { content } = await ask({ kind: "settings", settings: at(changes) });
+    assert.doesNotMatch(content.code, /: (true|false|null)/, "write it in #answered of live.js");
+    await ask({ kind: "keep" });
+    const { content: opened } = await again({ kind: "hello" });
+    assert.deepEqual(opened.settings, at(changes), "read it in #parsed of live.js");
+  }
+});
+
 test("a label changes what is correct, and one that is no class is refused", async () => {
   const ask = standing(BENCH);
   await ask({ kind: "settings", settings: at({ noise: 30 }) });

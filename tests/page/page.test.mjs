@@ -46,7 +46,10 @@ async function model(tensor, { where }) {
 }
 
 const LATER = { key: "flip", label: "Flip", hint: "Swap left and right.", kind: "switch" };
-const MORE = { ...recorded.sliders[1], key: "jpeg", label: "JPEG", hint: "Save.", neutral: null };
+const [BRIGHTNESS, NOISE] = ["brightness", "noise"].map((key) =>
+  recorded.sliders.find((spec) => spec.key === key),
+);
+const MORE = { ...NOISE, key: "jpeg", label: "JPEG", hint: "Save.", neutral: null };
 const NEUTRAL = { ...recorded.neutral, photo: "cat.jpg", flip: false, jpeg: null };
 const PANEL = {
   ...recorded,
@@ -68,8 +71,8 @@ const PANEL = {
   neutral: NEUTRAL,
   start: NEUTRAL,
   sliders: [
-    { ...recorded.sliders[0], step: 0.2 },
-    recorded.sliders[1],
+    { ...BRIGHTNESS, step: 0.2 },
+    NOISE,
     { ...LATER, unit: "", neutral: false, group: "more", section: "Scene" },
     { ...MORE, unit: "", low: 1, snaps: true, group: "more", section: "File" },
   ],

@@ -3,7 +3,10 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import test from "node:test";
-import { NOISE_STEPS, brightnessTable, perturb } from "../../kit/explorer/page/pixels.js";
+import "./dom.mjs";
+import { Bench } from "../../kit/explorer/page/bench.js";
+import { NOISE_STEPS, brightnessTable, perturb, rgbOf } from "../../kit/explorer/page/pixels.js";
+import { Preview } from "../../kit/explorer/page/preview.js";
 
 const RECORDED = JSON.parse(readFileSync(new URL("./data/pixels.json", import.meta.url), "utf-8"));
 const { width, height } = RECORDED;
@@ -27,17 +30,37 @@ const painted = (rgb, across, down, how) => {
 
 const digest = (values) => createHash("sha256").update(values).digest("hex").slice(0, 8);
 
-for (const { brightness, noise, pixels } of RECORDED.pairs) {
-  test(`a photograph with brightness ${brightness} and noise ${noise} has the kernel's bytes`, () => {
-    assert.deepEqual(
-      painted(PHOTO, width, height, { brightness, noise, field: FIELD }),
-      bytes(pixels),
-    );
+/** What a page shows of a photograph. */
+function shown(settings) {
+  const preview = new Preview(() => {});
+  preview.takeNoise(settings, FIELD);
+  preview.take({ settings, source: { live: true, width, height } }, [PHOTO, PHOTO], null);
+  preview.paint(settings, false);
+  return rgbOf(preview.picture.canvas.image.data);
+}
+
+/** What a page without Python predicts. */
+async function predicted(settings) {
+  const steps = { layout: "channels_last", channels: "rgb", scaling: [] };
+  const about = { steps, choices: {}, seeds: { [settings.seed]: {} } };
+  const bench = new Bench(about, (row) => ({ row }));
+  bench.open({ name: settings.photo, image: { data: PHOTO, width, height } });
+  bench.fields.set(settings.seed, FIELD);
+  const { row } = await bench.look({ settings });
+  return Uint8Array.from(row);
+}
+
+for (const [changes, pixels] of RECORDED.perturbed) {
+  test(`a photograph with ${JSON.stringify(changes)} has the kernel's bytes`, async () => {
+    const settings = { ...RECORDED.neutral, ...changes };
+    assert.deepEqual(shown(settings), bytes(pixels), "do it in preview.js");
+    assert.deepEqual(await predicted(settings), bytes(pixels), "do it in bench.js");
   });
 }
 
 test("the recorded pictures differ, and the untouched one is the photograph", () => {
-  assert.equal(new Set(RECORDED.pairs.map(({ pixels }) => pixels)).size, RECORDED.pairs.length);
+  const { size } = new Set(RECORDED.perturbed.map(([, pixels]) => pixels));
+  assert.equal(size, RECORDED.perturbed.length);
   assert.deepEqual(painted(PHOTO, width, height, {}), PHOTO);
 });
 

@@ -30,11 +30,15 @@ DATA = Path(__file__).parent / "data"
 FILE = DATA / "pixels.json"
 HEIGHT, WIDTH = 24, 32
 SEED = 5
-PAIRS = (
-    *((1, 0), (0, 0), (3, 0), (0.35, 0), (1.85, 0)),
-    *((1, 1), (1, 13), (1, 100), (0.35, 13), (1.37, 23), (3, 100)),
+PERTURBED = (
+    {},
+    *({"brightness": factor} for factor in (0, 3, 0.35, 1.85)),
+    *({"noise": deviation} for deviation in (1, 13, 100)),
+    {"brightness": 0.35, "noise": 13},
+    {"brightness": 1.37, "noise": 23},
+    {"brightness": 3, "noise": 100},
 )
-"""Brightness and noise, one of them or both neutral, and together."""
+"""Settings of the sliders of a page, alone and together."""
 STEPS = (*range(-32768, 32768, 331), *range(-40, 41), 400, -5200, -5760, 12461)
 """Of a field of noise, the far ends included; the last ones show whether each rounding to float32 is made."""
 FACTORS = (
@@ -71,13 +75,10 @@ def recorded():
         "width": WIDTH,
         "pixels": _text(pixels),
         "field": _text(noise_field(SEED, pixels.size)),
-        "pairs": [
-            {
-                "brightness": factor,
-                "noise": deviation,
-                "pixels": _text(_perturbed(crop, factor, deviation)),
-            }
-            for factor, deviation in PAIRS
+        "neutral": neutral("crop") | {"seed": SEED},
+        "perturbed": [
+            [changes, _text(Perturbation(**changes, seed=SEED).apply(crop).pixels)]
+            for changes in PERTURBED
         ],
         # Of all levels, and of all levels with all steps; a digest, since they are millions.
         "brightness": [
@@ -93,12 +94,6 @@ def recorded():
         f"{json.dumps(name)}: {json.dumps(value)}" for name, value in content.items()
     )
     return "{" + ",\n".join(lines) + "}\n"
-
-
-def _perturbed(photo, factor, deviation):
-    return (
-        Perturbation(brightness=factor, noise=deviation, seed=SEED).apply(photo).pixels
-    )
 
 
 def _text(array):
