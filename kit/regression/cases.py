@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -423,10 +424,18 @@ def _class_names(expected: Any, names: Sequence[str]) -> tuple[str, ...]:
 def _added(folder: Path, case: Case, file: bytes) -> Path:
     """Write an image, and its case under a name that is free, and return the path of the case."""
     write_file(own_file(folder, *case.picture.split("/")), file)
-    path = folder / f"{case.name}.json"
-    attempt = 2
-    while path.exists():
-        path = folder / f"{case.name}-{attempt}.json"
+    name = case.name
+    attempt = 1
+    while True:
+        path = folder / f"{name}.json"
+        with suppress(FileExistsError):
+            # So that nobody takes it meanwhile.
+            path.touch(exist_ok=False)
+            try:
+                overwrite(path, replace(case, name=name))
+            except BaseException:
+                path.unlink()
+                raise
+            return path
         attempt += 1
-    overwrite(path, replace(case, name=path.stem))
-    return path
+        name = f"{case.name}-{attempt}"

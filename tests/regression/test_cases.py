@@ -1,6 +1,7 @@
 """Cases as values, as JSON and as files of a folder."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
 import numpy as np
@@ -194,6 +195,13 @@ def test_a_name_that_is_taken_gets_a_number(tmp_path, fashion, clothes):
         "strange-näme-x-3.json",
     ]
     assert len(folders.case_files(tmp_path)) == 3
+    with ThreadPoolExecutor(4) as threads:
+        list(
+            threads.map(
+                lambda _: kit.pin(tmp_path, fashion, clothes[0], name="same"), range(12)
+            )
+        )
+    assert len(folders.case_files(tmp_path)) == 15, "none takes the place of another"
 
 
 @pytest.mark.parametrize("expected", [[], {}, 1.5])
