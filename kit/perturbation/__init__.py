@@ -15,7 +15,7 @@ from kit.images import Photo, Pictures, Source, as_photos, load_image
 from kit.images.opening import Decoding
 from kit.perturbation import parameters
 from kit.perturbation.parameters import PARAMETERS, Parameter
-from kit.perturbation.physics import generator, noise_field
+from kit.perturbation.physics import noise_field, uniform
 
 __all__ = ["PARAMETERS", "Parameter", "Perturbation", "noise_field"]
 _signature = cache(signature)
@@ -146,8 +146,7 @@ class Perturbation:
         value = values[whole("severity", severity, 1, 5) - 1]
         settings: dict[str, Any] = {parameter: value, "seed": seed}
         if name == "motion_blur":
-            angle = generator(seed, "motion").uniform(-45, 45)
-            settings["motion_angle"] = float(round(angle))
+            settings["motion_angle"] = float(round(uniform(seed, "motion", -45, 45)))
         return cls(**settings)
 
     def apply(self, photo: Source) -> Photo:

@@ -53,9 +53,27 @@ def _draw(seed: int, count: int) -> Int16:
     return field
 
 
-def generator(seed: int, purpose: str) -> np.random.Generator:
-    """Return the random numbers that belong to `seed` and `purpose` alone."""
-    return np.random.default_rng((seed, crc32(purpose.encode())))
+def derived_seed(seed: int, purpose: str) -> int:
+    """Return a seed that belongs to `seed` and `purpose` alone, by `numpy.random.SeedSequence`."""
+    sequence = np.random.SeedSequence((seed, crc32(purpose.encode())))
+    return int(sequence.generate_state(1, np.uint64)[0])
+
+
+def normal_steps(seed: int, purpose: str, count: int) -> Int16:
+    """Return `count` standard normal samples as `noise_field` keeps them: steps of 1/4096."""
+    return noise_field(derived_seed(seed, purpose), count)
+
+
+def normal(seed: int, purpose: str, shape: tuple[int, ...]) -> Float32:
+    """Return standard normal samples: float32 of this shape, a copy."""
+    samples = normal_steps(seed, purpose, math.prod(shape)).astype(np.float32)
+    samples /= NOISE_STEPS
+    return samples.reshape(shape)
+
+
+def uniform(seed: int, purpose: str, low: float, high: float) -> float:
+    """Return one number that is equally likely anywhere within `low` and `high`."""
+    return float(np.random.default_rng(derived_seed(seed, purpose)).uniform(low, high))
 
 
 def to_pixels(values: Floats) -> Pixels:
@@ -99,8 +117,7 @@ def elastic(pixels: Pixels, deviation: float, seed: int) -> Pixels:
     """
     height, width = pixels.shape[:2]
     widths = [max(1.0, 0.01 * side) for side in (height, width)]
-    shape = (2, height, width)
-    moves = generator(seed, "elastic").standard_normal(shape, np.float32)
+    moves = normal(seed, "elastic", (2, height, width))
     moves = scipy.ndimage.gaussian_filter(moves, (0, *widths))
     # Smoothing takes most of the deviation of white noise; this gives it back.
     moves *= deviation / moves.std()
@@ -189,7 +206,7 @@ def glass_blur(pixels: Pixels, deviation: float, seed: int) -> Pixels:
     softness = min(deviation, 0.55 + 0.22 * deviation)
     soft = blur(pixels, softness)
     height, width = pixels.shape[:2]
-    field = generator(seed, "glass").standard_normal((2, height, width))
+    field = normal(seed, "glass", (2, height, width))
     moves = np.rint(deviation * field).astype(np.intp)
     rows, columns = np.indices((height, width)) + moves
     moved = soft[rows.clip(0, height - 1), columns.clip(0, width - 1)]
@@ -251,6 +268,10 @@ def fade(pixels: Pixels, share: float) -> Pixels:
     return to_pixels((pixels - means) * np.float32(1 - share) + means)
 
 
+# Mean count from which the expansion for large means is within 0.05 of the Poisson quantile.
+_MANY = 30.0
+
+
 def noise(pixels: Pixels, deviation: float, seed: int) -> Pixels:
     """Add Gaussian noise of this standard deviation in 8-bit levels.
 
@@ -267,10 +288,35 @@ def add_field(pixels: Pixels, deviation: float, field: Int16) -> Pixels:
 
 
 def shot_noise(pixels: Pixels, deviation: float, seed: int) -> Pixels:
-    """Count photons: Poisson noise whose standard deviation at white is so many levels."""
-    level = deviation**2 / 255  # of one photon
-    counts = generator(seed, "shot").poisson(pixels / level)
-    return to_pixels(counts * level)
+    """Count photons: Poisson noise whose standard deviation at white is so many levels.
+
+    Each value is the Poisson quantile of a fixed random number, so counts change one by one with the setting.
+    """
+    photons = (255 / deviation) ** 2
+    field = normal_steps(seed, "shot", pixels.size)
+    counts = poisson(pixels.reshape(-1), np.arange(256) * (photons / 255), field)
+    return to_pixels(counts.reshape(pixels.shape) * np.float32(255 / photons))
+
+
+def poisson(levels: Pixels, means: Floats, field: Int16) -> Float32:
+    """Return Poisson quantiles, float32 (N,).
+
+    `levels`, uint8 (N,), says which of the 256 `means` a value has; `field`, int16 (N,), are standard normal
+    samples in steps of 1/4096, whose rank is that of the quantile.
+    """
+    mean = means.astype(np.float32)[levels]
+    z = field * np.float32(1 / NOISE_STEPS)
+    # Cornish-Fisher: the quantile of a distribution with the cumulants of a Poisson, all equal to the mean.
+    counts: Float32 = np.rint(mean + np.sqrt(mean) * z + (z * z - 1) / 6)
+    order = np.argsort(levels, kind="stable")
+    ends = np.searchsorted(levels[order], np.arange(257))
+    for level in np.flatnonzero(means < _MANY):
+        of_level = order[ends[level] : ends[level + 1]]
+        most = int(means[level] + 10 * means[level] ** 0.5 + 10)
+        ranks = scipy.special.pdtr(np.arange(most), means[level])
+        limits = scipy.special.ndtri(ranks) * NOISE_STEPS
+        counts[of_level] = np.searchsorted(limits, field[of_level])
+    return counts
 
 
 def impulse_noise(pixels: Pixels, share: float, seed: int) -> Pixels:
@@ -278,10 +324,11 @@ def impulse_noise(pixels: Pixels, share: float, seed: int) -> Pixels:
 
     A value that is lost at one share is lost at every larger one.
     """
-    chances = generator(seed, "impulse").random(pixels.shape, np.float32)
+    field = normal_steps(seed, "impulse", pixels.size).reshape(pixels.shape)
+    limit = -scipy.special.ndtri(share / 2) * NOISE_STEPS
     out = pixels.copy()
-    out[chances < share / 2] = 0
-    out[chances >= 1 - share / 2] = 255
+    out[field < -limit] = 0
+    out[field >= limit] = 255
     return out
 
 

@@ -12,9 +12,10 @@ from kit._arrays import Float32, Pixels
 from kit.images.properties import luma
 from kit.perturbation.physics import (
     convolve,
-    generator,
     line_kernel,
+    normal,
     to_pixels,
+    uniform,
     zoomed,
 )
 
@@ -65,7 +66,7 @@ def plasma(seed: int, side: int, decay: float) -> Float32:
 
     Every halving of the step adds uniform noise that is ``decay ** 2`` times weaker: 1 is rough, 3 smooth.
     """
-    noise = generator(seed, "fog").uniform(-1, 1, (side, side)).astype(np.float32)
+    noise = _uniform(seed, "fog", (side, side))
     clouds = np.zeros((side, side), np.float32)
     step = side
     strength = 1.0
@@ -99,13 +100,12 @@ def snow(pixels: Pixels, severity: float, seed: int) -> Pixels:
 
 def _snowed(pixels: Pixels, severity: int, seed: int) -> Float32:
     mean, zoom, least, radius, fading, share = _SNOW[severity]
-    random = generator(seed, "snow")
-    angle = random.uniform(-135, -45)
-    noise = mean + 0.3 * random.standard_normal(layer_size(pixels), np.float32)
+    noise = mean + 0.3 * normal(seed, "snow", layer_size(pixels))
     flakes = np.asarray(zoomed(Image.fromarray(noise), zoom))
     flakes = np.where(flakes < least, 0, flakes).clip(0, 1)
     # From its upper end on, a streak fades.
     weights = np.exp(-0.5 * (np.arange(2 * radius + 1) / fading) ** 2)
+    angle = uniform(seed, "snow", -135, -45)
     flakes = convolve(flakes, line_kernel(weights, angle))
     layer = _stretched(flakes + np.rot90(flakes, 2), pixels)
     values = pixels * np.float32(1 / 255)
@@ -127,7 +127,7 @@ def frost(pixels: Pixels, severity: float, seed: int) -> Pixels:
 
 def crystals(seed: int, shape: tuple[int, int]) -> Float32:
     """Draw patches of needles in four directions: float32 of this shape, mean 0, standard deviation 1."""
-    places, noise = generator(seed, "frost").standard_normal((2, 4, *shape), np.float32)
+    places, noise = normal(seed, "frost", (2, 4, *shape))
     haze = scipy.ndimage.gaussian_filter(places, (0, 9, 9))
     needle = np.exp(-0.5 * (np.arange(-10, 11) / 4) ** 2)
     directions = [
@@ -158,3 +158,8 @@ def _stretched(layer: Float32, pixels: Pixels) -> Float32:
     height, width = pixels.shape[:2]
     image = Image.fromarray(np.ascontiguousarray(layer, np.float32))
     return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+
+
+def _uniform(seed: int, purpose: str, shape: tuple[int, ...]) -> Float32:
+    chances: Float32 = scipy.special.ndtr(normal(seed, purpose, shape))
+    return 2 * chances - 1

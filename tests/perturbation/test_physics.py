@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 from PIL import Image
-from scipy import ndimage
+from scipy import ndimage, stats
 
 from kit.images import Photo
 from kit.perturbation import Perturbation, physics
@@ -227,6 +227,26 @@ def test_white_balance_moves_red_and_blue_apart():
     assert physics.white_balance(pixels, -1.0).tolist() == [
         [[50, 100, 200], [100, 10, 6]]
     ]
+
+
+def test_counts_are_poisson_quantiles():
+    field = physics.normal_steps(0, "test", 40_000)
+    rank = stats.norm.cdf(field / 4096)
+    # Exact below 30, an expansion above, which may be off by one where a quantile falls between two counts.
+    for mean, wrong in [
+        (0.0, 0),
+        (0.02, 0),
+        (7.3, 0),
+        (29.9, 0),
+        (30.1, 0.01),
+        (400.0, 0.01),
+    ]:
+        counts = physics.poisson(
+            np.zeros(field.size, np.uint8), np.full(256, mean), field
+        )
+        expected = stats.poisson.ppf(rank, mean) if mean else np.zeros(field.size)
+        assert (counts != expected).mean() <= wrong, mean
+        assert np.abs(counts - expected).max() <= 1
 
 
 def test_each_value_is_counted_at_its_own_level(cat):
