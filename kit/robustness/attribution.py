@@ -72,11 +72,6 @@ class Path:
         """Which quantities may speak for the alteration: bool (quantities,)."""
         return np.isin(list(QUANTITIES), [self.quantity.name, *self.quantity.signs])
 
-    @property
-    def noise(self) -> bool:
-        """Whether noise is added."""
-        return self.quantity.group == "noise" and not self.opposite
-
     def _at(self, points: Float64) -> Float64:
         columns = [np.interp(points, _CORNERS, corner) for corner in self.corners.T]
         return np.stack(columns, axis=-1)
@@ -101,14 +96,12 @@ def combined(first: Path, second: Path, base: Float64) -> Float64:
 
     ``base``, float64 (quantities,), has the means of the training images on the scale of `Condition.scaled`.
     Movements add, but noise is added to what light has become, and what is no logarithm cannot fall below
-    nothing.
+    nothing. Light comes first among `ALTERATIONS`, and with it goes noise that is added, not taken away.
     """
     by_first = first.moved[:, None]
     by_second = second.moved[None]
-    if first.quantity.group == "light" and second.noise:
+    if (first.quantity.group, second.quantity.group) == ("light", "noise"):
         by_second = second.in_light(first.strengths)
-    elif second.quantity.group == "light" and first.noise:
-        by_first = first.in_light(second.strengths).swapaxes(0, 1)
     total: Float64 = by_first + by_second
     return np.where(_LINEAR & (base > 0), np.maximum(total, -base), total)
 

@@ -1,5 +1,6 @@
 """Models as they are shipped: each opens with its maker's predictions, or is refused in one sentence."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,9 @@ import pytest
 
 import kit
 from kit.classifier import engines, loading
+from kit.classifier.metadata import onnx_about
 from tests import networks, zoo
+from tests.classifier.test_averages import safetensors
 from tests.networks import imported_keras
 from tests.zoo import SAMPLE, lite, network, onnx, with_metadata
 
@@ -184,7 +187,8 @@ def test_lite_predicts_as_its_interpreter(name, tmp_path):
         assert (opened.class_names, opened.preprocessing) == (zoo.NAMES, None)
     if name.startswith("metadata"):
         assert opened.class_names == zoo.NAMES
-        assert opened.preprocessing == kit.Preprocessing(size=(12, 12), scaling="-1..1")
+        scaling = kit.Scaling(1.0, 127.5, 255.0)
+        assert opened.preprocessing == kit.Preprocessing(size=(12, 12), scaling=scaling)
 
 
 @pytest.mark.parametrize("name", ONNX)
@@ -215,6 +219,16 @@ def test_onnx_predicts_as_its_runtime(name, tmp_path):
             size=(12, 12), scaling="imagenet", layout="channels_first"
         )
         assert opened.preprocessing == steps
+
+
+def test_averages_of_a_network_with_channels_first_are_found(tmp_path):
+    _, weights = network()
+    averages = {"0.running_mean": np.zeros(4), "0.running_var": np.ones(4)}
+    file = tmp_path / "net.safetensors"
+    file.write_bytes(safetensors({"0.weight": weights["kernel"], **averages}))
+    (tmp_path / "net.onnx").write_bytes(onnx())
+    opened = kit.Classifier.load(tmp_path / "net.onnx").with_statistics(file)
+    np.testing.assert_array_equal(opened.first_layers.kernel, weights["kernel"])
 
 
 @cache
@@ -337,6 +351,12 @@ def test_what_a_network_is_counts_before_a_contract_that_lies_behind_it(tmp_path
         ValueError, match=r"Expected a \.tflite network, received 'other\.tflite'"
     ):
         kit.Classifier.load(tmp_path / "other.tflite")
+
+
+def test_names_in_an_onnx_file_are_in_the_order_of_their_indices():
+    names = [f"class {place}" for place in range(11)]
+    text = json.dumps(dict(enumerate(names)))
+    assert onnx_about({"names": text}) == (tuple(names), None)
 
 
 def test_names_in_an_onnx_file_are_read_up_to_64_kilobytes(tmp_path):

@@ -127,10 +127,12 @@ def four(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_of_many_files_only_those_decoded_last_keep_their_pixels(four):
+def test_of_many_files_only_those_decoded_last_keep_their_pixels(four, monkeypatch):
     for place in range(4):
         (four / f"{place}.png").write_bytes(sideways(RAMP + place))
-    photos = [picture.open(Decoding(exif=False)) for picture in each_picture(four)]
+    monkeypatch.chdir(four)
+    photos = [picture.open(Decoding(exif=False)) for picture in each_picture(".")]
+    monkeypatch.chdir(four.parent)
     assert ["pixels" in vars(photo) for photo in photos] == [False, False, True, True]
     assert [photo.size for photo in photos] == [(2, 3)] * 4
     for place, photo in enumerate(photos):
@@ -574,6 +576,7 @@ def test_what_is_no_classifier_is_refused_with_how_to_get_one(folder):
         (kit.sweep, (photos, classifier(), None), load),
         (kit.fit_novelty, (photos, photos, classifier()), load),
         (kit.fault_costs, (photos, LABELS, classifier()), load),
+        (kit.heatmap, (photos[0], classifier()), load),
         (kit.shift, (photos, classifier()), "pass one of these"),
         (flip, (photos[0], classifier(), "noise", 0, 9), load),
     ]

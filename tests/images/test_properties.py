@@ -212,7 +212,9 @@ def test_blocks_are_seen_on_any_grid_and_a_slope_has_none():
     for side in (8, 10):
         stairs = slope // 8 + 8 * np.add(*(np.indices((80, 80)) // side))
         assert properties.grid(rgb(stairs)) > 1
-    assert properties.grid(rgb(slope)) == pytest.approx(0, abs=1e-3)
+    stripes = slope + 8 * (np.indices((80, 80))[1] // 8)
+    for pattern in (slope, stripes):
+        assert properties.grid(rgb(pattern)) == pytest.approx(0, abs=1e-3)
 
 
 def test_an_edge_is_as_soft_as_in_its_softest_direction_and_at_any_contrast():

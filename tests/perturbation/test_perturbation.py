@@ -187,7 +187,9 @@ def test_a_perturbed_photo_is_perturbed_again_when_it_is_decoded_anew():
     )
     expected = settings.apply(photo.decoded(stored)).pixels
     perturbed = pickle.loads(pickle.dumps(settings.apply(photo)))  # noqa: S301  # our own
-    np.testing.assert_array_equal(perturbed.decoded(stored).pixels, expected)
+    again = perturbed.decoded(stored)
+    np.testing.assert_array_equal(again.pixels, expected)
+    assert (again.decoding, again.notes[0]) == (stored, "EXIF orientation 6 ignored")
     twice = Perturbation(brightness=0.5).apply(perturbed).decoded(stored)
     np.testing.assert_array_equal(twice.pixels, physics.brightness(expected, 0.5))
 
@@ -214,8 +216,10 @@ def test_numbers_of_numpy_and_of_sliders_become_pythons():
         3.0,
         jpeg_quality=np.int16(40),
         flip_vertical=np.True_,
+        rotation=np.float32(-90),
     )
-    assert odd == Perturbation(1.5, 20.0, 3, jpeg_quality=40, flip_vertical=True)
+    others = {"jpeg_quality": 40, "flip_vertical": True, "rotation": -90}
+    assert odd == Perturbation(1.5, 20.0, 3, **others)
     kinds = {name: type(value) for name, value in vars(odd).items()}
     assert kinds.pop("seed") is kinds.pop("jpeg_quality") is int
     assert kinds.pop("flip_horizontal") is kinds.pop("flip_vertical") is bool

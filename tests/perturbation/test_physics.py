@@ -110,12 +110,12 @@ def test_an_elastic_displacement_has_the_stated_deviation_and_is_smooth():
         inside = (moved.astype(float) - still)[:, 20:-20, 20:-20, 0]
         assert abs(inside.mean()) < 0.15
         assert abs(inside.std() - 3) < 0.15
-        # Neighbours under a Gaussian of 1 % of 150 pixels correlate by exp(-1 / (4 * 1.5**2)) = 0.89.
-        assert (
-            0.87
-            < np.corrcoef(inside[..., 1:].ravel(), inside[..., :-1].ravel())[0, 1]
-            < 0.91
-        )
+        # Neighbours under a Gaussian of 1 % of 150 pixels correlate by exp(-1 / (4 * 1.5**2)) = 0.89, of 250
+        # pixels by 0.96.
+        beside = np.corrcoef(inside[..., 1:].ravel(), inside[..., :-1].ravel())[0, 1]
+        above = np.corrcoef(inside[:, 1:].ravel(), inside[:, :-1].ravel())[0, 1]
+        assert 0.87 < beside < 0.91
+        assert 0.94 < above < 0.98
     fine = 2 * slope(1, 120)
     weak, strong = (
         physics.elastic(fine, deviation, 5)[25:-25, 25:-25] for deviation in (2.0, 4.0)

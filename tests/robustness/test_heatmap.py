@@ -7,7 +7,9 @@ import pytest
 
 import kit
 from kit.classifier import Classifier
-from kit.robustness.heatmap import occlusion_rows
+from kit.classifier.intermediate import Dense
+from kit.classifier.network import Compiled
+from kit.robustness.heatmap import class_activation, occlusion_rows
 from tests import networks
 
 
@@ -113,6 +115,29 @@ def test_the_bright_place_is_hot_whatever_the_head(head):
     assert not hot[:, :16].any()
     assert head in OCCLUDED or not kit.heatmap(classifier, pixels, "dark").cells.any()
     assert found.overlay[5, 21, 0] > 200 > found.overlay[5, 21, 2]
+
+
+BRIGHT = np.ones((1, 2, 3, 1), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("head", "weights", "hot"),
+    [
+        # Less than the mean of both.
+        ("softmax", [1, 2], [False, True]),
+        ("sigmoid", [1, 2], [True, True]),
+        # Of the second class.
+        ("sigmoid", [1], [False, True]),
+        ("binary_logit", [-1], [True, False]),
+    ],
+)
+def test_a_class_is_compared_with_others_where_its_head_does_so(head, weights, hot):
+    dense = Dense(np.array([weights], np.float32).T, 0.0, lambda sums: sums)
+    compiled = Compiled(head, (2, 3, 1), len(weights))
+    network = SimpleNamespace(opened=(None, [dense]), compiled=compiled)
+    classifier = SimpleNamespace(network=network)
+    maps = [class_activation(classifier, BRIGHT, index) for index in (0, 1)]
+    assert [cells.any() for cells in maps] == hot
 
 
 @pytest.mark.parametrize("axis", [1, 3])

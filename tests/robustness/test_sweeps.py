@@ -208,6 +208,14 @@ def test_what_has_not_begun_is_cancelled_when_the_caller_stops():
     assert [future.cancelled() for future in futures] == [True] * 3
 
 
+def test_tasks_are_read_no_farther_ahead_than_they_may_be():
+    read = []
+    tasks = ((place, read.append(place)) for place in range(9))
+    for done, _ in enumerate(sweeps.run_tasks(str, tasks, Backwards(), 4)):
+        assert len(read) - done <= 4
+    assert done == 8
+
+
 def test_what_a_sweep_is_missing_is_taken_up_again_and_nothing_else(
     fashion, folder, monkeypatch
 ):
@@ -220,7 +228,8 @@ def test_what_a_sweep_is_missing_is_taken_up_again_and_nothing_else(
         opened.append(picture.name)
         return original(picture, *decoding)
 
-    def stop(_line):
+    def stop(line):
+        assert line == "Predicting: 90 of 1080"
         raise KeyboardInterrupt
 
     stopped = kit.sweep(fashion, folder, grid, progress=stop)
@@ -233,16 +242,22 @@ def test_what_a_sweep_is_missing_is_taken_up_again_and_nothing_else(
     opened.clear()
     same(swept(fashion, folder, grid, resume=whole), whole)
     assert opened == ["05.png"]
+    # With what was predicted beside it.
+    opened.clear()
+    few = swept(fashion, folder, {"noise": (0, 60)})
+    swept(fashion, folder, {"noise": (0, 60)}, resume=few)
+    assert opened == 2 * list(few.photos)
     labels = samples.labels("fashion_mnist")[:12]
     for arguments, name in [
-        ((folder, {"noise": (0, 60)}), "perturbations"),
-        ((samples.photos("fashion_mnist")[:12], grid), "photos"),
-        ((folder, grid, labels), "labels"),
+        ((samples.classifier("fashion_mnist_500"), folder, grid), "model"),
+        ((fashion, folder, {"noise": (0, 60)}), "perturbations"),
+        ((fashion, samples.photos("fashion_mnist")[:12], grid), "photos"),
+        ((fashion, folder, grid, labels), "labels"),
     ]:
         with pytest.raises(
             ValueError, match=rf"^Expected results for the same {name},"
         ):
-            swept(fashion, *arguments, resume=whole)
+            swept(*arguments, resume=whole)
 
 
 def test_sweeps_of_the_same_model_and_settings_add_up(fashion):
