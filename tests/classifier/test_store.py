@@ -220,6 +220,14 @@ def refused_or_read(path, content):
     assert "\n" not in told
 
 
+def test_what_a_file_states_counts_before_what_teachable_machine_usually_does(tmp_path):
+    (tmp_path / "labels.txt").write_text("0 cat\n1 dog\n")
+    model = store.Archive(tmp_path / "net.tflite", "")
+    stated = {"class_names": ("cat", "dog"), "preprocessing": {"size": 9}}
+    said = {"class_names": None, "preprocessing": {"size": 9}}
+    assert store.as_stated(model, said).contract == {"name": "net", **stated}
+
+
 def test_the_digest_covers_names_sizes_and_contents(tmp_path):
     total = hashlib.sha256()
     config, weights = b'{"class_name": "Sequential"}', b"weights" * 40

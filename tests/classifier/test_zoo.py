@@ -183,6 +183,10 @@ def test_lite_predicts_as_its_interpreter(name, tmp_path):
     tensors = SAMPLE[..., :1] if name == "height and width" else SAMPLE
     opened = check(tmp_path / "net.tflite", tensors, lite_rows(data, tensors))
     assert opened.network.engine.quantised == ("int8" in name)
+    if name not in {"height and width", "one sigmoid, int8"}:
+        (dense,) = opened.network.opened[1]
+        weights = network()[1]["dense"].T
+        np.testing.assert_allclose(dense.weights, weights, atol=0.01)
     if name == "names alone":
         assert (opened.class_names, opened.preprocessing) == (zoo.NAMES, None)
     if name.startswith("metadata"):
@@ -353,10 +357,13 @@ def test_what_a_network_is_counts_before_a_contract_that_lies_behind_it(tmp_path
         kit.Classifier.load(tmp_path / "other.tflite")
 
 
-def test_names_in_an_onnx_file_are_in_the_order_of_their_indices():
+def test_names_in_an_onnx_file_are_in_the_order_of_their_indices_and_means_may_be_levels():
     names = [f"class {place}" for place in range(11)]
     text = json.dumps(dict(enumerate(names)))
     assert onnx_about({"names": text}) == (tuple(names), None)
+    levels = kit.Scaling(1.0, 127.5, (128.0, 64.0, 32.0))
+    of_levels = {"image_mean": "[127.5]", "image_std": "[128, 64, 32]"}
+    assert onnx_about(of_levels) == (None, levels)
 
 
 def test_names_in_an_onnx_file_are_read_up_to_64_kilobytes(tmp_path):
@@ -397,7 +404,7 @@ def test_labels_beside_a_file_of_teachable_machine_say_how_images_are_prepared(
 ):
     (tmp_path / "model_unquant.tflite").write_bytes(lite())
     (tmp_path / "labels.txt").write_text(
-        "0 red cat\n1 dog\n2 horse\n", encoding="utf-8"
+        "0 red cat \n1 dog\n2 horse\n", encoding="utf-8-sig"
     )
     opened = kit.Classifier.load(tmp_path / "model_unquant.tflite")
     assert opened.class_names == ("red cat", "dog", "horse")

@@ -146,7 +146,7 @@ def test_what_covers_the_one_place_that_counts_is_hot_wherever_channels_lie(axis
     tensor[0, 2, 7] = 2
 
     def share(tensors):
-        return np.moveaxis(tensors, axis, 3)[:, 2, 7].mean(axis=1, keepdims=True) / 2
+        return np.moveaxis(tensors, axis, 3)[:, 2, 7, 2:] / 2
 
     arranged = np.moveaxis(tensor, 3, axis).copy()
     *_, cells = occlusion_rows(SimpleNamespace(predict_tensors=share), arranged, 0)
@@ -154,6 +154,10 @@ def test_what_covers_the_one_place_that_counts_is_hot_wherever_channels_lie(axis
     hot = np.zeros((6, 9))
     hot[2:4, 6:8] = 1
     np.testing.assert_array_equal(cells, hot)
+    # What covers is the mean of each channel: of one colour, nothing changes.
+    arranged = np.moveaxis(np.full_like(tensor, (0.125, 0.25, 0.875)), 3, axis).copy()
+    *_, cells = occlusion_rows(SimpleNamespace(predict_tensors=share), arranged, 0)
+    assert not cells.any()
 
 
 def test_what_it_shows_is_in_its_text(fashion, clothes):

@@ -69,6 +69,11 @@ def test_rows_of_many_blocks_belong_to_their_picture_perturbation_and_label(fash
             change = Perturbation(brightness=value)
             expected = fashion.predict(photos, perturbation=change)[readable]
             assert tops[readable, place].tolist() == expected.index.tolist()
+            of_labels = expected.probabilities[
+                np.arange(count - 1), np.array(labels)[readable]
+            ]
+            own = result.rows["label_probability"][readable, place]
+            assert own.tolist() == of_labels.tolist()
             assert (
                 confidences[readable, place].tolist() == expected.probability.tolist()
             )
@@ -112,25 +117,6 @@ def test_a_picture_that_cannot_be_prepared_is_a_row_with_its_error(fashion):
     )
     assert list(result.errors) == [0, 1]
     assert "Expected at most 100000000 pixels after padding" in result.errors[1]
-
-
-def test_a_picture_is_decoded_once_for_all_its_perturbations(
-    fashion, tmp_path, monkeypatch
-):
-    paths = [tmp_path / "first.png", tmp_path / "second.png"]
-    for path in paths:
-        Image.fromarray(samples.photos("fashion_mnist")[0].pixels).save(path)
-    opened = []
-    original = Picture.open
-
-    def watched(picture, decoding):
-        opened.append(picture.name)
-        return original(picture, decoding)
-
-    monkeypatch.setattr(Picture, "open", watched)
-    values = np.linspace(0.5, 1.5, 40)
-    swept(fashion, paths, {"brightness": values})
-    assert opened == ["first.png", "second.png"]
 
 
 # Flips

@@ -107,6 +107,9 @@ def test_a_planted_slice_is_found_and_nothing_else():
     assert found.summary == f"{rates} (noise above {found.limit:.3g})"
     small = replace(found, name="size", words="small", limit=64)
     assert small.summary.endswith(" (size below 64)")
+    pale = rows[:, MEASURED.index("saturation")] < -1.2
+    both = rng.random(600) < np.where(pale | (noise > 1.2), 0.6, 0.05)
+    assert {one.words for one in slices(rows, both, labels)} == {"noisy", "pale"}
     # In one class the evidence is the likelihood ratio of the 2 x 2 table, as in scipy.
     (alone,) = slices(rows, wrong, np.zeros(600, np.int64))
     inside = noise > alone.limit
