@@ -275,6 +275,7 @@ def test_what_is_given_has_to_fit(small_file):
     assert repeated.notes == (
         "class names that occur more than once: 1, such as crane",
     )
+    assert repeated.using(networks.GREY).notes == repeated.notes
 
 
 def test_an_open_input_size_follows_the_preprocessing_in_use():

@@ -177,6 +177,7 @@ def test_of_large_images_fewer_are_altered(monkeypatch):
         {"strengths": np.zeros(3)},
         {"rows": np.zeros((2, 1))},
         {"response": np.zeros(2)},
+        {"answers": np.zeros(2, int)},
         {"response": np.zeros((len(ALTERATIONS), 2, len(QUANTITIES)))},
     ],
 )

@@ -159,10 +159,22 @@ def check(path, tensors, rows):
     return opened
 
 
+REMARKS = {
+    "logits": ["a linear last layer, whose outputs are used as logits, with a softmax"],
+    "sigmoids": ["one sigmoid for each class: the outputs are divided by their sum"],
+    "one logit": [
+        "one linear output, used as the logit of the second class; a number is no class"
+    ],
+}
+REMARKS["height and width"] = REMARKS["logits"]
+
+
 @pytest.mark.parametrize("name", KERAS)
 def test_keras_is_saved_as_keras_and_as_lite(name, tmp_path):
     model = KERAS[name]()
     made = kit.Classifier(model)
+    _unknown, *remarks = made.notes
+    assert remarks == REMARKS.get(name, [])
     tensors = sample(model.inputs[0].shape)
     rows = model.predict_on_batch(tensors[..., 0] if tensors.shape[3] == 1 else tensors)
     expected = as_probabilities(rows, made.network.compiled.head)

@@ -191,6 +191,8 @@ def test_levels_are_percentiles_of_the_luma():
     ramp = rgb(np.tile(np.arange(101), (4, 1)))
     assert properties.end_levels(ramp) == pytest.approx((5, 95), abs=0.01)
     assert properties.light_level(ramp) == pytest.approx(95, abs=0.01)
+    lamps = rgb(np.repeat([[20, 250]], (90, 10), axis=1))
+    assert properties.light_level(lamps) == pytest.approx(3.5 * 20)
     assert (
         properties.light_level(ramp // 4 * (ramp > 90)) == 0
     )  # dark but for few pixels

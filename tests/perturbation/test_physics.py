@@ -219,16 +219,6 @@ def test_lift_adds_to_the_value_of_hsv_and_fade_draws_each_channel_to_its_own_me
     assert physics.fade(pixels, 0.9).tolist() == [[[90, 100, 95], [110, 100, 105]]]
 
 
-def test_white_balance_moves_red_and_blue_apart():
-    pixels = np.array([[[100, 100, 100], [200, 10, 3]]], np.uint8)
-    assert physics.white_balance(pixels, 0.5).tolist() == [
-        [[141, 100, 71], [255, 10, 2]]
-    ]
-    assert physics.white_balance(pixels, -1.0).tolist() == [
-        [[50, 100, 200], [100, 10, 6]]
-    ]
-
-
 def test_counts_are_poisson_quantiles():
     field = physics.normal_steps(0, "test", 40_000)
     rank = stats.norm.cdf(field / 4096)

@@ -9,7 +9,7 @@ import kit
 from kit.classifier import Classifier
 from kit.classifier.intermediate import Dense
 from kit.classifier.network import Compiled
-from kit.robustness.heatmap import class_activation, occlusion_rows
+from kit.robustness.heatmap import _scaled, class_activation, occlusion_rows
 from tests import networks
 
 
@@ -138,6 +138,8 @@ def test_a_class_is_compared_with_others_where_its_head_does_so(head, weights, h
     classifier = SimpleNamespace(network=network)
     maps = [class_activation(classifier, BRIGHT, index) for index in (0, 1)]
     assert [cells.any() for cells in maps] == hot
+    # Where there is no number, nothing is seen.
+    assert _scaled(np.float32([np.nan, -1, np.inf, 2, 4])).tolist() == [0, 0, 0, 0.5, 1]
 
 
 @pytest.mark.parametrize("axis", [1, 3])

@@ -12,7 +12,7 @@ GREY = Preprocessing(size=(28, 28), channels="gray", scaling="0..1")
 NAMES = samples.classifier("fashion_mnist").class_names
 
 
-def trained(count=64, epochs=1, **settings):
+def trained(count=60, epochs=1, **settings):
     pictures, labels = samples.fashion_mnist_arrays("train")
     return train(
         pictures[:count],
@@ -65,7 +65,7 @@ def test_a_seed_decides_everything_whatever_the_global_state():
 
 
 def test_a_step_is_that_of_adam_on_the_cross_entropy():
-    # One step on 64 pictures: Adam's first step moves every weight by the learning rate against its gradient.
+    # One step on 60 pictures: Adam's first step moves every weight by the learning rate against its gradient.
     start = small(units=10)
     classifier = trained(model=start, learning_rate=1e-3)
     assert (classifier.preprocessing, classifier.notes) == (GREY, ())
