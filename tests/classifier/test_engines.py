@@ -12,6 +12,7 @@ from kit.classifier.engines import (
     part_size,
     probabilities,
 )
+from kit.classifier.intermediate import with_feature_map
 from kit.preprocessing import Preprocessing
 from tests import networks
 
@@ -72,6 +73,15 @@ def test_threads_do_not_mix_their_results(kind, lite, reference):
             pool.map(chosen.predict, inputs), expected, strict=True
         ):
             np.testing.assert_allclose(received, right, atol=1e-6)
+
+
+def test_threads_do_not_mix_their_feature_maps():
+    engine = LiteEngine(with_feature_map(networks.small_compiled())[0])
+    inputs = [networks.tensors(1, seed=index) for index in range(4)] * 10
+    expected = [engine.inside(each)[1] for each in inputs]
+    with ThreadPoolExecutor(8) as pool:
+        received = [feature_map for _, feature_map in pool.map(engine.inside, inputs)]
+    np.testing.assert_array_equal(received, expected)
 
 
 @pytest.mark.parametrize("compiled", [b"", b"nonsense" * 100, None])
@@ -196,7 +206,7 @@ def test_a_certain_answer_stays_finite_at_any_temperature():
 
 
 def test_rows_that_are_no_numbers_are_counted():
-    rows = np.array([[0, 1], [np.nan, 1], [np.inf, 0]], np.float32)
+    rows = np.float32([[0], [np.nan], [np.inf]])
     with pytest.raises(ValueError, match="infinite values in 2 of 3 rows"):
         engines.finite(rows, "small")
 

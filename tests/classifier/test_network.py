@@ -128,6 +128,12 @@ def test_the_largest_difference_is_that_of_the_probabilities():
         largest_difference(Fixed(0.5, 0.5), Fixed(0.75, 0.25), "softmax", BATCHES)
         == 0.25
     )
+    # Where it is not the last one that differs.
+    rising = SimpleNamespace(
+        predict=lambda tensors: np.float32([[1, -1]]) * tensors.max() / 4 + 0.5
+    )
+    given = Fixed(0.5, 0.5), rising, "softmax", BATCHES[::-1]
+    assert largest_difference(*given) == 0.25
     # A constant added to all logits changes no probability.
     assert largest_difference(
         Fixed(1, 2), Fixed(3, 4), "logits", BATCHES

@@ -61,6 +61,7 @@ KERAS = {
     **{name: partial(zoo.keras_model, network(last)) for name, last in HEADS.items()},
     "one sigmoid": partial(zoo.keras_model, network("sigmoid", 1)),
     "one logit": partial(zoo.keras_model, network(None, 1)),
+    "one softmax": partial(zoo.keras_model, network("softmax", 1)),
     "height and width": zoo.quickstart,
 }
 KINDS = "float32", "float16", "dynamic", "int8", "uint8"
@@ -104,7 +105,7 @@ def sample(sides):
 def as_probabilities(rows, head):
     """Softmax or shares of what a maker's runtime gives, in double precision."""
     rows = rows.astype(np.float64)
-    if rows.shape[1] == 1:
+    if rows.shape[1] == 1 and head != "softmax":
         second = 1 / (1 + np.exp(-rows)) if head == "binary_logit" else rows
         return np.hstack([1 - second, second])
     powers = np.exp(rows) if head == "logits" else rows
@@ -166,6 +167,9 @@ REMARKS = {
         "one linear output, used as the logit of the second class; a number is no class"
     ],
 }
+REMARKS["one softmax"] = [
+    "a softmax over one output is always 1; train with one sigmoid or two outputs"
+]
 REMARKS["height and width"] = REMARKS["logits"]
 
 

@@ -420,16 +420,6 @@ def test_a_mapping_a_number_and_nothing_are_no_pictures():
             refuse(iter(()))
 
 
-def test_the_first_that_cannot_be_read_is_named(folder):
-    (folder / "a" / "b" / "2.JPG").write_bytes(b"no image")
-    with pytest.raises(
-        PhotoError, match=r"received 'a/b/2\.JPG', which is 8 bytes of unknown data"
-    ):
-        as_photos(folder)
-    with pytest.raises(FileNotFoundError):
-        as_photos([folder / "c.png", folder / "none.png"])
-
-
 def same(pixels):
     return classifier().preprocessing.apply(Photo.from_array(pixels))
 
@@ -539,7 +529,7 @@ def test_what_cannot_be_read_has_the_same_name_and_reason_everywhere(folder):
     name = "a/b/2.JPG"
     swept = kit.sweep(classifier(), folder, kit.Perturbation(), progress=False)
     assert (list(swept.errors), swept.photos[1]) == ([1], name)
-    assert swept.errors[1].startswith("Expected an image file (JPEG, PNG")
+    assert f"received {name!r}, which is 8 bytes of unknown" in swept.errors[1]
     assert kit.find_duplicates(folder, progress=False).left_out == (
         (name, swept.errors[1]),
     )
@@ -581,5 +571,7 @@ def test_what_is_no_classifier_is_refused_with_how_to_get_one(folder):
         (flip, (photos[0], classifier(), "noise", 0, 9), load),
     ]
     for called, arguments, advice in wrong:
-        with pytest.raises(TypeError, match=rf"^Expected [^\n]*; {re.escape(advice)}$"):
+        with pytest.raises(
+            TypeError, match=rf"^Expected [^\n<]*; {re.escape(advice)}$"
+        ):
             called(*arguments)

@@ -65,6 +65,12 @@ def test_a_measure_is_unusual_beyond_the_limit_and_ordinary_at_it(cause):
     assert cause.unusual(beyond)
 
 
+def test_of_a_large_image_every_pixel_counts_for_a_cause():
+    stripes = np.zeros((1100, 1100, 3), np.uint8)
+    stripes[:, 1::2] = 255
+    assert IMAGE_CAUSES["dark"].measured(stripes) == pytest.approx(255)
+
+
 @EACH
 def test_the_amounts_of_the_table_bring_probes_to_its_measures(cause):
     # Within a step of the table, but at its ends, which only bound it.

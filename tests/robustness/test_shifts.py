@@ -21,6 +21,7 @@ from kit.robustness.attribution import (
     paths,
 )
 from kit.robustness.differences import (
+    AnswerShift,
     QuantityShift,
     alike,
     compared_answers,
@@ -291,6 +292,17 @@ def test_images_are_altered_as_strongly_as_the_shift_or_brought_back():
             (answers(chosen) != answers(after)).mean(),
             len(chosen),
         )
+
+
+def test_predictions_are_accounted_for_by_what_changes_them_and_by_chance():
+    # 10 % of the images get another class.
+    answers = AnswerShift((50, 50), (60, 40), ("a", "b"), chance=0.05)
+    finding = found_in(CLOTHES[:20])["brightness"]
+    assert not shifts._accounted(answers, [finding])
+    for strength, changed, accounted in [(0.5, 0.06, 1), (0.5, 0.04, 0), (0.3, 0, 1)]:
+        cause = Explanation("darker", False, strength, changed)
+        findings = replace(finding, explanation=cause), finding
+        assert shifts._accounted(answers, findings) == accounted
 
 
 def test_what_is_no_factor_is_not_undone_by_one_over_it(monkeypatch):

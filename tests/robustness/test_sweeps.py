@@ -116,6 +116,7 @@ def test_a_picture_that_cannot_be_prepared_is_a_row_with_its_error(fashion):
         padded, np.zeros((1, 65_000, 3), np.uint8), {"jpeg_quality": (None, 80)}
     )
     assert list(result.errors) == [0, 1]
+    assert list(result.figures) == ["mean confidence"]  # no label is known
     assert "Expected at most 100000000 pixels after padding" in result.errors[1]
 
 
