@@ -200,7 +200,6 @@ def test_tasks_are_read_no_farther_ahead_than_they_may_be():
     tasks = ((place, read.append(place)) for place in range(9))
     for done, _ in enumerate(sweeps.run_tasks(str, tasks, Backwards(), 4)):
         assert len(read) - done <= 4
-    assert done == 8
 
 
 def test_what_a_sweep_is_missing_is_taken_up_again_and_nothing_else(
