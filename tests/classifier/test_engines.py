@@ -12,7 +12,6 @@ from kit.classifier.engines import (
     part_size,
     probabilities,
 )
-from kit.classifier.intermediate import with_feature_map
 from kit.preprocessing import Preprocessing
 from tests import networks
 
@@ -73,15 +72,6 @@ def test_threads_do_not_mix_their_results(kind, lite, reference):
             pool.map(chosen.predict, inputs), expected, strict=True
         ):
             np.testing.assert_allclose(received, right, atol=1e-6)
-
-
-def test_threads_do_not_mix_their_feature_maps():
-    engine = LiteEngine(with_feature_map(networks.small_compiled())[0])
-    inputs = [networks.tensors(1, seed=index) for index in range(4)] * 10
-    expected = [engine.inside(each)[1] for each in inputs]
-    with ThreadPoolExecutor(8) as pool:
-        received = [feature_map for _, feature_map in pool.map(engine.inside, inputs)]
-    np.testing.assert_array_equal(received, expected)
 
 
 @pytest.mark.parametrize("compiled", [b"", b"nonsense" * 100, None])

@@ -182,6 +182,7 @@ def test_keras_is_saved_as_keras_and_as_lite(name, tmp_path):
     tensors = sample(model.inputs[0].shape)
     rows = model.predict_on_batch(tensors[..., 0] if tensors.shape[3] == 1 else tensors)
     expected = as_probabilities(rows, made.network.compiled.head)
+    assert len(made.class_names) == expected.shape[1]
     for file in ("saved.keras", "saved.tflite"):
         made.save(tmp_path / file)
         found = kit.Classifier.load(tmp_path / file)
@@ -281,6 +282,15 @@ def test_an_onnx_network_of_bytes_takes_the_levels_as_they_are(tmp_path):
     (tmp_path / "net.onnx").write_bytes(data)
     opened = kit.Classifier.load(tmp_path / "net.onnx")
     assert opened.preprocessing == kit.Preprocessing(size=(12, 12), scaling="0..255")
+
+
+def test_a_head_is_measured_in_all_usual_ranges(tmp_path):
+    pooled = imported_keras().layers.GlobalAveragePooling2D()
+    model = networks.stacked((12, 12, 3), pooled)
+    (tmp_path / "means.tflite").write_bytes(zoo.lite_of(model))
+    # Mean levels are no probabilities, which images of 0..1 alone do not show.
+    opened = kit.Classifier.load(tmp_path / "means.tflite")
+    assert opened.network.compiled.head == "logits"
 
 
 def four_sides():

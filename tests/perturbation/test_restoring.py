@@ -84,7 +84,7 @@ def test_a_flat_picture_has_neither_noise_nor_edges():
     assert 0 < blur_radius(FLAT.pixels) <= 10
 
 
-RAMP = np.tile(np.linspace(0, 100, 101).round().astype(np.uint8), (4, 1))
+RAMP = np.tile(np.arange(101, dtype=np.uint8), (4, 1))
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,8 @@ def test_the_interval_is_nadeau_and_bengios():
         "   4        75          50     92.0%",
         "mean                           86.0%",
     ]
-    apart = CrossValidation((kit.accuracy_interval(0, 9), three[0]))
-    assert apart.interval() == (0, 1)
+    apart = kit.accuracy_interval(0, 9), three[0]
+    assert CrossValidation(apart).interval() == (0, 1)
 
 
 def test_equal_folds_give_no_interval():
