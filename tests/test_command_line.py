@@ -26,10 +26,8 @@ PICTURES = [
 
 
 def test_a_correct_pipeline_with_labels_is_clean(capsys):
-    # Names, and places in the list of classes.
-    assert (
-        main(["diagnose", MODEL, *PICTURES, "--labels", "tiger cat,360,105,388"]) == 0
-    )
+    # Names, none, and places in the list of classes.
+    assert main(["diagnose", MODEL, *PICTURES, "--labels", "tiger cat,,105,388"]) == 0
     printed = capsys.readouterr().out
     assert "Nothing wrong found." in printed
 
@@ -228,7 +226,8 @@ def test_a_module_at_hand_is_imported_and_hides_none_that_is_installed(
     monkeypatch.delitem(sys.modules, "colorsys", raising=False)
     for name, said in (("at_hand", "(RuntimeError: here)"), ("colorsys", "'nothing'")):
         Path(f"{name}.py").write_text("raise RuntimeError('here')")
-        assert main(["verify", "nothing", "cases", "--import", name]) == 3
+        modules = ["--import", "json", "--import", name]
+        assert main(["verify", "nothing", "cases", *modules]) == 3
         assert said in capsys.readouterr().err
 
 
@@ -236,6 +235,13 @@ def test_a_crash_is_no_result(monkeypatch, capsys):
     monkeypatch.setattr(kit, "diagnose", lambda *_: {}["tinted"])
     assert main(["diagnose", MODEL, PICTURES[0]]) == 70
     assert "KeyError: 'tinted'" in capsys.readouterr().err
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kit, "diagnose", interrupted)
+    assert main(["diagnose", MODEL, PICTURES[0]]) == 130
+    assert capsys.readouterr().err == "python -m kit diagnose: interrupted\n"
 
 
 def test_the_version_is_printed(capsys):

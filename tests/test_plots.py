@@ -253,6 +253,9 @@ def test_two_axes_are_a_heat_map_with_their_values_and_three_are_refused(figures
     assert frames(figures[0]) == HEAT_MAP
     for axis, values in ((axes.xaxis, ["0", "20", "60"]), (axes.yaxis, ["0.5", "2"])):
         assert [tick.get_text() for tick in axis.get_ticklabels()] == values
+    plots.sweep_figure(swept(np.ones((1, 13)), blur=(0,), noise=range(13)))
+    ticks = figures[1].axes[0].get_xticklabels()
+    assert [tick.get_text() for tick in ticks] == ["0", "2", "4", "6", "8", "10", "12"]
     with pytest.raises(
         ValueError, match="Expected a sweep with one or two axes, received 3"
     ):

@@ -20,18 +20,6 @@ import kit
 from kit.__main__ import PROGRAM, _parser
 from tests.project import ROOT, python, tracked
 
-PLAIN = (
-    ast.Constant,
-    ast.Name,
-    ast.Tuple,
-    ast.Dict,
-    ast.BinOp,
-    ast.UnaryOp,
-    ast.operator,
-    ast.unaryop,
-    ast.expr_context,
-)
-
 
 def offered(module):
     """The public names of a module: those that it lists, else those that it defines."""
@@ -128,16 +116,19 @@ def commands():
 
 
 def numbers():
-    """Lines on every number that has a name, whatever is decided by it, as the code writes it."""
+    """Lines on every number or table of them that has a name; of a table with functions the numbers alone."""
     for file in sorted((ROOT / "kit").rglob("*.py")):
         module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
                 parts = list(ast.walk(node.value))
-                figures = [getattr(part, "value", None) for part in parts]
-                has_number = {int, float} & set(map(type, figures))
-                if has_number and all(isinstance(part, PLAIN) for part in parts):
-                    yield f"{module}: {ast.unparse(node)}"
+                values = [getattr(part, "value", None) for part in parts]
+                figures = [value for value in values if type(value) in {int, float}]
+                text = ast.unparse(node)
+                if any(isinstance(part, ast.Lambda) for part in parts):
+                    text = f"{text.partition(' = ')[0]} {figures}"
+                if figures:
+                    yield f"{module}: {text}"
 
 
 def surface():

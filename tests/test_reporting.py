@@ -100,7 +100,7 @@ ROWS = [("a", "1"), ("longer <b>", "1,000")]
 
 
 def test_a_table_is_a_text_with_aligned_columns():
-    table = Table(("name", "number"), ROWS, "<>", title="Title")
+    table = Table(("name", "number"), ROWS, title="Title")
     assert (
         str(table)
         == "Title\nname        number\na                1\nlonger <b>   1,000"

@@ -260,7 +260,8 @@ def with_metadata(network, levels=(127.5,)):
             getattr(builder, f"Prepend{write}")(item)
         return builder.EndVector()
 
-    options = table((0, vector(levels, "Float32")), (1, vector(levels, "Float32")))
+    stds = [2 * level for level in levels]
+    options = table((0, vector(levels, "Float32")), (1, vector(stds, "Float32")))
     units = [table(("type", (0, 2))), table(("type", (0, 1)), (1, options))]
     given = table((4, vector(units * bool(levels))))
     graph = table((2, vector([given])))

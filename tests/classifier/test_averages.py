@@ -83,10 +83,11 @@ def test_with_its_averages_an_exported_network_tells_how_images_are_prepared(
 
 DENSE = np.arange(6).reshape(3, 2)
 SMALL = {
-    "0.bias": [0.5, -0.5],
-    "0.weight": np.arange(6).reshape(2, 3, 1, 1) / 6,
-    "1.running_mean": [0, 1],
-    "1.running_var": [1, 2],
+    "of_others.0.weight": np.ones((1, 3, 1, 1)),
+    "stem.0.bias": [0.5, -0.5],
+    "stem.0.weight": np.arange(6).reshape(2, 3, 1, 1) / 6,
+    "stem.1.running_mean": [0, 1],
+    "stem.1.running_var": [1, 2],
     "4.running_mean": [5, 5],
     "4.running_var": [5, 5],
     "9.weight": DENSE,
@@ -103,7 +104,7 @@ def test_the_first_layer_is_measured_whether_channels_are_first_or_last(tmp_path
     np.testing.assert_array_equal(layers.means, [0 - 0.5, 1 + 0.5])
     np.testing.assert_array_equal(layers.variances, [1, 2])
     tensors = np.random.default_rng(1).random((2, 4, 6, 3), dtype=np.float32)
-    values = tensors[:, ::2, ::2] @ SMALL["0.weight"][:, :, 0, 0].T
+    values = tensors[:, ::2, ::2] @ SMALL["stem.0.weight"][:, :, 0, 0].T
     expected = np.concatenate([values.mean((1, 2)), (values**2).mean((1, 2))], axis=1)
     for measured in (tensors, tensors.transpose(0, 3, 1, 2)):
         np.testing.assert_allclose(layers.measure(measured), expected, rtol=1e-5)
@@ -114,7 +115,10 @@ REFUSED = {
         SMALL | {"9.weight": DENSE + 1, "5.weight": [[0]]},
         "that the network was",
     ),
-    "no averages": ({"0.weight": SMALL["0.weight"], "9.weight": DENSE}, "averages in"),
+    "no averages": (
+        {"stem.0.weight": SMALL["stem.0.weight"], "9.weight": DENSE},
+        "averages in",
+    ),
     "no convolution": ({"9.weight": DENSE}, "averages in"),
 }
 

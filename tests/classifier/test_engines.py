@@ -183,6 +183,7 @@ def test_a_temperature_divides_the_logits():
     expected = probabilities(logits / 2, "logits")
     np.testing.assert_allclose(engines.tempered(rows, 2.0), expected, atol=1e-6)
     np.testing.assert_array_equal(engines.tempered(rows, 1.0), rows)
+    assert engines.tempered(rows, 1.0) is not rows
 
 
 def test_a_certain_answer_stays_finite_at_any_temperature():
@@ -192,6 +193,12 @@ def test_a_certain_answer_stays_finite_at_any_temperature():
         assert np.isfinite(softened).all()
         assert softened.sum() == pytest.approx(1)
         assert softened.argmax() == 0
+
+
+def test_rows_that_are_no_numbers_are_counted():
+    rows = np.float32([[0], [np.nan], [np.inf]])
+    with pytest.raises(ValueError, match="infinite values in 2 of 3 rows"):
+        engines.finite(rows, "small")
 
 
 # Shapes

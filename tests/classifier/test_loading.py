@@ -167,8 +167,9 @@ def test_a_folder_that_others_can_write_to_is_not_used(
     (kept,) = folder.iterdir()
     restore(opened)
     assert converted == []
-    folder.chmod(0o770)
+    folder.chmod(0o720)
     restore(opened)
+    folder.chmod(0o702)
     restore(keras_file(tmp_path / "other.keras", weights=b"other"))
     assert converted == ["plain.keras", "other.keras"]
     assert [*folder.iterdir()] == [kept]

@@ -11,6 +11,8 @@ from kit import diagnose
 from kit.classifier import Classifier, first_layers, reference, store
 from kit.classifier.reference import MOST_MEASURED, InputStatistics
 from kit.images import Photo
+from kit.perturbation.conditions import ALTERATIONS, QUANTITIES
+from kit.perturbation.responses import measured_rows
 from kit.preprocessing import Preprocessing
 from tests import networks
 from tests.pictures import picture
@@ -36,6 +38,9 @@ def same_parts(one, other):
 
 
 def test_all_parts_travel_in_the_file_and_to_other_processes(file, tmp_path):
+    statistics = InputStatistics.of(PHOTOS, PHOTOS.index)
+    answered = [PHOTOS[place] for place in statistics.answers]
+    np.testing.assert_array_equal(measured_rows(answered), statistics.rows)
     found = Classifier.load(file).reference
     assert repr(found) == "Reference(novelty, profile, properties)"
     np.testing.assert_array_equal(found.arrays("novelty")["rows"], PARTS["rows"])
@@ -115,7 +120,8 @@ def test_a_network_that_was_trained_on_has_other_first_layers(tmp_path):
     classifier.save(tmp_path / "after.keras")
     assert classifier.first_layers.profile is None
     assert not np.array_equal(classifier.first_layers.means, before.means)
-    assert len(classifier.reference.properties.rows) == len(PHOTOS)
+    properties = classifier.reference.properties
+    assert (len(properties.rows), properties.answers) == (len(PHOTOS), None)
 
 
 def test_a_profile_belongs_to_a_size(tmp_path):
@@ -167,7 +173,13 @@ def test_of_large_images_fewer_are_altered(monkeypatch):
 
 @pytest.mark.parametrize(
     "change",
-    [{"strengths": np.zeros(3)}, {"rows": np.zeros((2, 1))}, {"response": np.zeros(2)}],
+    [
+        {"strengths": np.zeros(3)},
+        {"rows": np.zeros((2, 1))},
+        {"response": np.zeros(2)},
+        {"answers": np.zeros(2, int)},
+        {"response": np.zeros((len(ALTERATIONS), 2, len(QUANTITIES)))},
+    ],
 )
 def test_measures_of_another_version_are_refused_and_kept(file, change):
     arrays = {**Classifier.load(file).reference.arrays("properties"), **change}

@@ -74,12 +74,15 @@ def test_statistics_that_nothing_can_be_computed_from_are_not_used(saved, featur
     assert (found.statistics, found.flaw) == ({}, flaw)
 
 
-def test_members_before_the_start_of_the_file_are_damage(saved):
-    content = bytearray(saved.read_bytes())
-    content[-3] = 255  # of where the list of members begins
-    saved.write_bytes(content)
-    with pytest.raises(ValueError, match="damaged, would fill"):
-        store.read_model(saved)
+def test_members_before_the_start_of_the_file_and_encrypted_ones_are_damage(saved):
+    content = saved.read_bytes()
+    # Where the list of members begins, and the flags of the first one.
+    for place, value in ((-3, 255), (content.index(b"PK\1\2") + 8, 1)):
+        changed = bytearray(content)
+        changed[place] = value
+        saved.write_bytes(changed)
+        with pytest.raises(ValueError, match="damaged, would fill"):
+            store.read_model(saved)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -218,6 +221,14 @@ def refused_or_read(path, content):
         told = str(error)
     assert told.startswith("Expected")
     assert "\n" not in told
+
+
+def test_what_a_file_states_counts_before_what_teachable_machine_usually_does(tmp_path):
+    (tmp_path / "labels.txt").write_text("0 cat\n1 dog\n")
+    model = store.Archive(tmp_path / "net.tflite", "")
+    said = {"class_names": None, "preprocessing": {"size": 9}}
+    stated = {"name": "net", **said, "class_names": ("cat", "dog")}
+    assert store.as_stated(model, said).contract == stated
 
 
 def test_the_digest_covers_names_sizes_and_contents(tmp_path):

@@ -1,5 +1,6 @@
 """Models as they are shipped: each opens with its maker's predictions, or is refused in one sentence."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,9 @@ import pytest
 
 import kit
 from kit.classifier import engines, loading
+from kit.classifier.metadata import onnx_about
 from tests import networks, zoo
+from tests.classifier.test_averages import safetensors
 from tests.networks import imported_keras
 from tests.zoo import SAMPLE, lite, network, onnx, with_metadata
 
@@ -58,6 +61,7 @@ KERAS = {
     **{name: partial(zoo.keras_model, network(last)) for name, last in HEADS.items()},
     "one sigmoid": partial(zoo.keras_model, network("sigmoid", 1)),
     "one logit": partial(zoo.keras_model, network(None, 1)),
+    "one softmax": partial(zoo.keras_model, network("softmax", 1)),
     "height and width": zoo.quickstart,
 }
 KINDS = "float32", "float16", "dynamic", "int8", "uint8"
@@ -101,7 +105,7 @@ def sample(sides):
 def as_probabilities(rows, head):
     """Softmax or shares of what a maker's runtime gives, in double precision."""
     rows = rows.astype(np.float64)
-    if rows.shape[1] == 1:
+    if rows.shape[1] == 1 and head != "softmax":
         second = 1 / (1 + np.exp(-rows)) if head == "binary_logit" else rows
         return np.hstack([1 - second, second])
     powers = np.exp(rows) if head == "logits" else rows
@@ -156,13 +160,29 @@ def check(path, tensors, rows):
     return opened
 
 
+REMARKS = {
+    "logits": ["a linear last layer, whose outputs are used as logits, with a softmax"],
+    "sigmoids": ["one sigmoid for each class: the outputs are divided by their sum"],
+    "one logit": [
+        "one linear output, used as the logit of the second class; a number is no class"
+    ],
+}
+REMARKS["one softmax"] = [
+    "a softmax over one output is always 1; train with one sigmoid or two outputs"
+]
+REMARKS["height and width"] = REMARKS["logits"]
+
+
 @pytest.mark.parametrize("name", KERAS)
 def test_keras_is_saved_as_keras_and_as_lite(name, tmp_path):
     model = KERAS[name]()
     made = kit.Classifier(model)
+    _unknown, *remarks = made.notes
+    assert remarks == REMARKS.get(name, [])
     tensors = sample(model.inputs[0].shape)
     rows = model.predict_on_batch(tensors[..., 0] if tensors.shape[3] == 1 else tensors)
     expected = as_probabilities(rows, made.network.compiled.head)
+    assert len(made.class_names) == expected.shape[1]
     for file in ("saved.keras", "saved.tflite"):
         made.save(tmp_path / file)
         found = kit.Classifier.load(tmp_path / file)
@@ -179,11 +199,16 @@ def test_lite_predicts_as_its_interpreter(name, tmp_path):
     (tmp_path / "net.tflite").write_bytes(data)
     tensors = SAMPLE[..., :1] if name == "height and width" else SAMPLE
     opened = check(tmp_path / "net.tflite", tensors, lite_rows(data, tensors))
+    if name not in {"height and width", "one sigmoid, int8"}:
+        (dense,) = opened.network.opened[1]
+        weights = network()[1]["dense"].T
+        np.testing.assert_allclose(dense.weights, weights, atol=0.01)
     if name == "names alone":
         assert (opened.class_names, opened.preprocessing) == (zoo.NAMES, None)
     if name.startswith("metadata"):
         assert opened.class_names == zoo.NAMES
-        assert opened.preprocessing == kit.Preprocessing(size=(12, 12), scaling="-1..1")
+        scaling = kit.Scaling(1.0, 127.5, 255.0)
+        assert opened.preprocessing == kit.Preprocessing(size=(12, 12), scaling=scaling)
 
 
 @pytest.mark.parametrize("name", ONNX)
@@ -216,6 +241,16 @@ def test_onnx_predicts_as_its_runtime(name, tmp_path):
         assert opened.preprocessing == steps
 
 
+def test_averages_of_a_network_with_channels_first_are_found(tmp_path):
+    _, weights = network()
+    averages = {"0.running_mean": np.zeros(4), "0.running_var": np.ones(4)}
+    file = tmp_path / "net.safetensors"
+    file.write_bytes(safetensors({"0.weight": weights["kernel"], **averages}))
+    (tmp_path / "net.onnx").write_bytes(onnx())
+    opened = kit.Classifier.load(tmp_path / "net.onnx").with_statistics(file)
+    np.testing.assert_array_equal(opened.first_layers.kernel, weights["kernel"])
+
+
 @cache
 def half():
     return onnx()[: len(onnx()) // 2]
@@ -246,6 +281,15 @@ def test_an_onnx_network_of_bytes_takes_the_levels_as_they_are(tmp_path):
     (tmp_path / "net.onnx").write_bytes(data)
     opened = kit.Classifier.load(tmp_path / "net.onnx")
     assert opened.preprocessing == kit.Preprocessing(size=(12, 12), scaling="0..255")
+
+
+def test_a_head_is_measured_in_all_usual_ranges(tmp_path):
+    pooled = imported_keras().layers.GlobalAveragePooling2D()
+    model = networks.stacked((12, 12, 3), pooled)
+    (tmp_path / "means.tflite").write_bytes(zoo.lite_of(model))
+    # Mean levels are no probabilities, which images of 0..1 alone do not show.
+    opened = kit.Classifier.load(tmp_path / "means.tflite")
+    assert opened.network.compiled.head == "logits"
 
 
 def four_sides():
@@ -338,6 +382,15 @@ def test_what_a_network_is_counts_before_a_contract_that_lies_behind_it(tmp_path
         kit.Classifier.load(tmp_path / "other.tflite")
 
 
+def test_names_in_an_onnx_file_are_in_the_order_of_their_indices_and_means_may_be_levels():
+    names = [f"class {place}" for place in range(11)]
+    text = json.dumps(dict(enumerate(names)))
+    assert onnx_about({"names": text}) == (tuple(names), None)
+    levels = kit.Scaling(1.0, 127.5, (128.0, 64.0, 32.0))
+    of_levels = {"image_mean": "[127.5]", "image_std": "[128, 64, 32]"}
+    assert onnx_about(of_levels) == (None, levels)
+
+
 def test_names_in_an_onnx_file_are_read_up_to_64_kilobytes(tmp_path):
     names = ["cat", "dog", "h" + (1 << 16) * "o" + "rse"]
     (tmp_path / "long.onnx").write_bytes(onnx(properties=(("names", str(names)),)))
@@ -376,7 +429,7 @@ def test_labels_beside_a_file_of_teachable_machine_say_how_images_are_prepared(
 ):
     (tmp_path / "model_unquant.tflite").write_bytes(lite())
     (tmp_path / "labels.txt").write_text(
-        "0 red cat\n1 dog\n2 horse\n", encoding="utf-8"
+        "0 red cat \n1 dog\n2 horse\n", encoding="utf-8-sig"
     )
     opened = kit.Classifier.load(tmp_path / "model_unquant.tflite")
     assert opened.class_names == ("red cat", "dog", "horse")

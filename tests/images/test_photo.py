@@ -127,10 +127,12 @@ def four(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_of_many_files_only_those_decoded_last_keep_their_pixels(four):
+def test_of_many_files_only_those_decoded_last_keep_their_pixels(four, monkeypatch):
     for place in range(4):
         (four / f"{place}.png").write_bytes(sideways(RAMP + place))
-    photos = [picture.open(Decoding(exif=False)) for picture in each_picture(four)]
+    monkeypatch.chdir(four)
+    photos = [picture.open(Decoding(exif=False)) for picture in each_picture(".")]
+    monkeypatch.chdir(four.parent)
     assert ["pixels" in vars(photo) for photo in photos] == [False, False, True, True]
     assert [photo.size for photo in photos] == [(2, 3)] * 4
     for place, photo in enumerate(photos):
@@ -418,16 +420,6 @@ def test_a_mapping_a_number_and_nothing_are_no_pictures():
             refuse(iter(()))
 
 
-def test_the_first_that_cannot_be_read_is_named(folder):
-    (folder / "a" / "b" / "2.JPG").write_bytes(b"no image")
-    with pytest.raises(
-        PhotoError, match=r"received 'a/b/2\.JPG', which is 8 bytes of unknown data"
-    ):
-        as_photos(folder)
-    with pytest.raises(FileNotFoundError):
-        as_photos([folder / "c.png", folder / "none.png"])
-
-
 def same(pixels):
     return classifier().preprocessing.apply(Photo.from_array(pixels))
 
@@ -537,7 +529,7 @@ def test_what_cannot_be_read_has_the_same_name_and_reason_everywhere(folder):
     name = "a/b/2.JPG"
     swept = kit.sweep(classifier(), folder, kit.Perturbation(), progress=False)
     assert (list(swept.errors), swept.photos[1]) == ([1], name)
-    assert swept.errors[1].startswith("Expected an image file (JPEG, PNG")
+    assert f"received {name!r}, which is 8 bytes of unknown" in swept.errors[1]
     assert kit.find_duplicates(folder, progress=False).left_out == (
         (name, swept.errors[1]),
     )
@@ -574,9 +566,12 @@ def test_what_is_no_classifier_is_refused_with_how_to_get_one(folder):
         (kit.sweep, (photos, classifier(), None), load),
         (kit.fit_novelty, (photos, photos, classifier()), load),
         (kit.fault_costs, (photos, LABELS, classifier()), load),
+        (kit.heatmap, (photos[0], classifier()), load),
         (kit.shift, (photos, classifier()), "pass one of these"),
         (flip, (photos[0], classifier(), "noise", 0, 9), load),
     ]
     for called, arguments, advice in wrong:
-        with pytest.raises(TypeError, match=rf"^Expected [^\n]*; {re.escape(advice)}$"):
+        with pytest.raises(
+            TypeError, match=rf"^Expected [^\n<]*; {re.escape(advice)}$"
+        ):
             called(*arguments)

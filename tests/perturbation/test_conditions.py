@@ -65,15 +65,27 @@ def test_a_measure_is_unusual_beyond_the_limit_and_ordinary_at_it(cause):
     assert cause.unusual(beyond)
 
 
+def test_of_a_large_image_every_pixel_counts_for_a_cause():
+    stripes = np.zeros((1100, 1100, 3), np.uint8)
+    stripes[:, 1::2] = 255
+    assert IMAGE_CAUSES["dark"].measured(stripes) == pytest.approx(255)
+
+
 @EACH
 def test_the_amounts_of_the_table_bring_probes_to_its_measures(cause):
     # Within a step of the table, but at its ends, which only bound it.
-    for (before, _), (measure, amount), (after, _) in zip(
+    for (before, _), (_, amount), (after, _) in zip(
         cause.amounts, cause.amounts[1:], cause.amounts[2:], strict=False
     ):
         done = [cause.done(photo, amount).pixels for photo in samples.probes()]
         assert before <= np.median(list(map(cause.measured, done))) <= after, amount
+    for measure, amount in cause.amounts:
         assert cause.amount(measure, PHOTOS[0].pixels) == pytest.approx(amount)
+
+
+def test_ratios_count_by_their_logarithm_and_nothing_by_that_of_a_thousandth():
+    scaled = CONDITIONS["contrast"].scaled(np.array([0, 4]))
+    np.testing.assert_allclose(scaled, [np.log2(0.001), 2])
 
 
 @EACH

@@ -169,6 +169,7 @@ def test_the_seed_is_kept_and_chooses_the_angle_of_motion_blur():
         for seed in range(200)
     ]
     assert -45 <= min(angles) < -43 < 43 < max(angles) <= 45
+    assert all(map(float.is_integer, angles))
     assert Perturbation.corruption("fog", 3, seed=7) == Perturbation(fog=3, seed=7)
 
 

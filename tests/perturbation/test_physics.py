@@ -110,12 +110,12 @@ def test_an_elastic_displacement_has_the_stated_deviation_and_is_smooth():
         inside = (moved.astype(float) - still)[:, 20:-20, 20:-20, 0]
         assert abs(inside.mean()) < 0.15
         assert abs(inside.std() - 3) < 0.15
-        # Neighbours under a Gaussian of 1 % of 150 pixels correlate by exp(-1 / (4 * 1.5**2)) = 0.89.
-        assert (
-            0.87
-            < np.corrcoef(inside[..., 1:].ravel(), inside[..., :-1].ravel())[0, 1]
-            < 0.91
-        )
+        # Neighbours under a Gaussian of 1 % of 150 pixels correlate by exp(-1 / (4 * 1.5**2)) = 0.89, of 250
+        # pixels by 0.96.
+        beside = np.corrcoef(inside[..., 1:].ravel(), inside[..., :-1].ravel())[0, 1]
+        above = np.corrcoef(inside[:, 1:].ravel(), inside[:, :-1].ravel())[0, 1]
+        assert 0.87 < beside < 0.91
+        assert 0.94 < above < 0.98
     fine = 2 * slope(1, 120)
     weak, strong = (
         physics.elastic(fine, deviation, 5)[25:-25, 25:-25] for deviation in (2.0, 4.0)
@@ -219,16 +219,6 @@ def test_lift_adds_to_the_value_of_hsv_and_fade_draws_each_channel_to_its_own_me
     assert physics.fade(pixels, 0.9).tolist() == [[[90, 100, 95], [110, 100, 105]]]
 
 
-def test_white_balance_moves_red_and_blue_apart():
-    pixels = np.array([[[100, 100, 100], [200, 10, 3]]], np.uint8)
-    assert physics.white_balance(pixels, 0.5).tolist() == [
-        [[141, 100, 71], [255, 10, 2]]
-    ]
-    assert physics.white_balance(pixels, -1.0).tolist() == [
-        [[50, 100, 200], [100, 10, 6]]
-    ]
-
-
 def test_counts_are_poisson_quantiles():
     field = physics.normal_steps(0, "test", 40_000)
     rank = stats.norm.cdf(field / 4096)
@@ -288,13 +278,5 @@ def test_resolution_is_lost_as_pillow_resizes(cat):
     small = image.resize((width // 4, height // 4), Image.Resampling.BICUBIC)
     expected = np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
     np.testing.assert_array_equal(physics.downscale(cat.pixels, 4.0), expected)
-    blocks = physics.pixelate(cat.pixels[:200, :300], 10.0)
-    means = cat.pixels[:200, :300].reshape(20, 10, 30, 10, 3).mean(axis=(1, 3))
-    np.testing.assert_allclose(
-        blocks[::10, ::10], means, atol=1
-    )  # rounded once across and once down
-    np.testing.assert_array_equal(
-        blocks, blocks[::10, ::10].repeat(10, 0).repeat(10, 1)
-    )
     tiny = physics.pixelate(cat.pixels[:5, :7], 32.0)
     assert (tiny == tiny[0, 0]).all()

@@ -6,7 +6,7 @@ from PIL import Image
 
 from kit import Perturbation, Photo, samples
 from kit.images.properties import blur_radius, end_levels, noise_deviation
-from kit.perturbation.restoring import smoothed
+from kit.perturbation.restoring import brightened, smoothed
 from kit.robustness import denoised, relevelled, restored
 
 PHOTO = samples.photos("imagenet")[5]
@@ -84,7 +84,7 @@ def test_a_flat_picture_has_neither_noise_nor_edges():
     assert 0 < blur_radius(FLAT.pixels) <= 10
 
 
-RAMP = np.tile(np.linspace(0, 100, 101).round().astype(np.uint8), (4, 1))
+RAMP = np.tile(np.arange(101, dtype=np.uint8), (4, 1))
 
 
 @pytest.mark.parametrize(
@@ -101,6 +101,14 @@ def test_added_levels_and_factors_are_undone(change):
 def test_a_picture_of_one_value_is_moved_alone():
     flat = Photo.from_array(np.full((3, 3), 50, np.uint8))
     assert set(relevelled(flat, (10, 200)).pixels.ravel().tolist()) == {10}
+
+
+def test_where_the_middle_alone_is_dark_a_power_lifts_it_and_leaves_white():
+    pixels = np.full((20, 20, 3), 30, np.uint8)
+    pixels[:2] = 255
+    for version, level in zip(brightened(pixels, 0), (80, 105), strict=True):
+        assert (version[:2] == 255).all()
+        assert (version[2:] == level).all()
 
 
 def test_noise_is_taken_out_and_a_plain_picture_stays():

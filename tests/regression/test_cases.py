@@ -54,7 +54,8 @@ def test_probabilities_are_kept_from_a_thousandth_on_the_most_probable_first():
     assert Observed(found).top == ("dog", 0.499)
     assert Observed(probable_classes(row(0, 0), NAMES)).top == ("no class", 0)
     assert not Observed(found).renamed((*NAMES, "bird"))
-    assert Observed(found).renamed(("cat", "fox", "dog"))
+    for others in (("cat", "fox", "dog"), ("cat",)):
+        assert Observed(found).renamed(others)
 
 
 def test_a_probability_moves_by_the_largest_difference():
@@ -195,6 +196,8 @@ def test_a_name_that_is_taken_gets_a_number(tmp_path, fashion, clothes):
         "strange-näme-x-3.json",
     ]
     assert len(folders.case_files(tmp_path)) == 3
+    (picture,) = (tmp_path / "pictures").iterdir()
+    assert picture.suffix == ".png"
     with ThreadPoolExecutor(4) as threads:
         list(
             threads.map(

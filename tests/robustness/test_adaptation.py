@@ -105,9 +105,12 @@ def test_normalization_inside_an_inner_model_is_found(few):
     keras = imported_keras()
     inner = networks.small()
     outside = keras.Input((28, 28, 1))
-    nested = Classifier(keras.Model(outside, inner(outside), name="nested"), GREY)
+    model = keras.Model(outside, inner(outside), name="nested")
+    nested = Classifier(model, GREY, [*"aab"])
     flat = adapt(Classifier(inner, GREY), few).probabilities(few)
-    assert np.allclose(adapt(nested, few).probabilities(few), flat, atol=1e-5)
+    adapted = adapt(nested, few)
+    assert np.allclose(adapted.probabilities(few), flat, atol=1e-5)
+    assert adapted.notes[: len(nested.notes)] == nested.notes != ()
 
 
 def test_what_cannot_be_adapted_is_refused(small, no_batchnorm, few):

@@ -7,7 +7,9 @@ import pytest
 
 import kit
 from kit.classifier import Classifier
-from kit.robustness.heatmap import occlusion_rows
+from kit.classifier.intermediate import Dense
+from kit.classifier.network import Compiled
+from kit.robustness.heatmap import _scaled, class_activation, occlusion_rows
 from tests import networks
 
 
@@ -115,13 +117,38 @@ def test_the_bright_place_is_hot_whatever_the_head(head):
     assert found.overlay[5, 21, 0] > 200 > found.overlay[5, 21, 2]
 
 
+BRIGHT = np.ones((1, 2, 3, 1), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("head", "weights", "hot"),
+    [
+        # Less than the mean of both.
+        ("softmax", [1, 2], [False, True]),
+        ("sigmoid", [1, 2], [True, True]),
+        # Of the second class.
+        ("sigmoid", [1], [False, True]),
+        ("binary_logit", [-1], [True, False]),
+    ],
+)
+def test_a_class_is_compared_with_others_where_its_head_does_so(head, weights, hot):
+    dense = Dense(np.array([weights], np.float32).T, 0.0, lambda sums: sums)
+    compiled = Compiled(head, (2, 3, 1), len(weights))
+    network = SimpleNamespace(opened=(None, [dense]), compiled=compiled)
+    classifier = SimpleNamespace(network=network)
+    maps = [class_activation(classifier, BRIGHT, index) for index in (0, 1)]
+    assert [cells.any() for cells in maps] == hot
+    # Where there is no number, nothing is seen.
+    assert _scaled(np.float32([np.nan, -1, np.inf, 2, 4])).tolist() == [0, 0, 0, 0.5, 1]
+
+
 @pytest.mark.parametrize("axis", [1, 3])
 def test_what_covers_the_one_place_that_counts_is_hot_wherever_channels_lie(axis):
     tensor = np.random.default_rng(0).random((1, 6, 9, 3), np.float32)
     tensor[0, 2, 7] = 2
 
     def share(tensors):
-        return np.moveaxis(tensors, axis, 3)[:, 2, 7].mean(axis=1, keepdims=True) / 2
+        return np.moveaxis(tensors, axis, 3)[:, 2, 7, 2:] / 2
 
     arranged = np.moveaxis(tensor, 3, axis).copy()
     *_, cells = occlusion_rows(SimpleNamespace(predict_tensors=share), arranged, 0)
@@ -129,6 +156,10 @@ def test_what_covers_the_one_place_that_counts_is_hot_wherever_channels_lie(axis
     hot = np.zeros((6, 9))
     hot[2:4, 6:8] = 1
     np.testing.assert_array_equal(cells, hot)
+    # What covers is the mean of each channel: of one colour, nothing changes.
+    arranged = np.moveaxis(np.full_like(tensor, (0.125, 0.25, 0.875)), 3, axis).copy()
+    *_, cells = occlusion_rows(SimpleNamespace(predict_tensors=share), arranged, 0)
+    assert not cells.any()
 
 
 def test_what_it_shows_is_in_its_text(fashion, clothes):

@@ -81,10 +81,13 @@ def test_novel_is_what_lies_above_the_threshold(novelty, fashion, others):
     assert expected[-1]
 
 
-def test_too_few_held_back_images_are_refused(fashion, clothes):
+def test_too_few_held_back_images_are_refused(fashion, clothes, monkeypatch):
     with pytest.raises(ValueError, match=r"at least 19 held-back images, received 18"):
         kit.fit_novelty(fashion, clothes[:30], clothes[30:48])
+    # Every fifth, so that no more than four are kept.
+    monkeypatch.setattr("kit.classifier.classifier.MOST_KEPT", 4)
     enough = kit.fit_novelty(fashion, clothes[:19], clothes[:19]).attached()
+    assert len(enough.reference.neighbours.names) == 4
     fitted = kit.novelty_of(enough)
     assert fitted.threshold == fitted.held_back[-1]
 

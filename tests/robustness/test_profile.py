@@ -47,9 +47,11 @@ def test_a_profile_takes_the_place_of_moving_averages():
 def test_distance_is_mahalanobis_over_the_values_that_vary():
     random = np.random.default_rng(1)
     one = 6.0 * (random.random(400) < 0.4)
-    # The second is three times the first, the third never varies.
-    rows = np.stack([one, 3 * one + random.normal(0, 0.3, 400), np.ones(400)], axis=1)
+    # The second is three times the first, the third varies by rounding alone.
+    second = 3 * one + random.normal(0, 0.3, 400)
+    rows = np.stack([one, second, random.normal(1, 5e-9, 400)], axis=1)
     found = Gaussian.of_rows(rows)
+    assert found.columns.tolist() == [True, True, False]
     along, across = np.array([[5.0, 15.0, 1.0], [5.0, 3.0, 1.0]])
     expected = (
         mahalanobis(

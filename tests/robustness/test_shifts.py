@@ -21,6 +21,7 @@ from kit.robustness.attribution import (
     paths,
 )
 from kit.robustness.differences import (
+    AnswerShift,
     QuantityShift,
     alike,
     compared_answers,
@@ -106,6 +107,11 @@ def test_the_two_properties_that_were_altered_and_no_others_are_named(
 ):
     found = [set(ranked(altered(start=start, **settings))) for start in (0, 100)]
     assert found == [quantities] * 2
+
+
+def test_another_size_is_named_alone_whatever_its_filter_does_to_texture():
+    half = [kit.Photo.from_array(photo.pixels[::2, ::2]) for photo in CLOTHES[:60]]
+    assert ranked(half) == ["size"]
 
 
 def column(quantity):
@@ -289,6 +295,17 @@ def test_images_are_altered_as_strongly_as_the_shift_or_brought_back():
         )
 
 
+def test_predictions_are_accounted_for_by_what_changes_them_and_by_chance():
+    # 10 % of the images get another class.
+    answers = AnswerShift((50, 50), (60, 40), ("a", "b"), chance=0.05)
+    finding = found_in(CLOTHES[:20])["brightness"]
+    assert not shifts._accounted(answers, [finding])
+    for strength, changed, accounted in [(0.5, 0.06, 1), (0.5, 0.04, 0), (0.3, 0, 1)]:
+        cause = Explanation("darker", False, strength, changed)
+        findings = replace(finding, explanation=cause), finding
+        assert shifts._accounted(answers, findings) == accounted
+
+
 def test_what_is_no_factor_is_not_undone_by_one_over_it(monkeypatch):
     darker = replace(ALTERATIONS["darker"], neutral=0)
     monkeypatch.setitem(ALTERATIONS, "darker", darker)
@@ -424,9 +441,10 @@ def test_files_are_measured_and_what_cannot_be_read_is_reported():
         file_of(Image.fromarray(photo.pixels), "JPEG", quality=40)
         for photo in CLOTHES[:24]
     ]
-    shift = kit.shift(STATISTICS, [*files, b"no image"])
+    shift = kit.shift(STATISTICS, [b"none", *files, b"no image", b"none"])
     assert shift.photos == 24
-    assert [name for name, _ in shift.unreadable] == ["image 24"]
+    names = [name for name, _ in shift.unreadable]
+    assert names == ["image 0", "image 25", "image 26"]
     assert first(shift) == "blocking"
     quality = next(one for one in shift.findings if one.quantity == "jpeg_quality")
     assert quality.photos == pytest.approx(40, abs=1)

@@ -69,6 +69,11 @@ def test_rows_of_many_blocks_belong_to_their_picture_perturbation_and_label(fash
             change = Perturbation(brightness=value)
             expected = fashion.predict(photos, perturbation=change)[readable]
             assert tops[readable, place].tolist() == expected.index.tolist()
+            of_labels = expected.probabilities[
+                np.arange(count - 1), np.array(labels)[readable]
+            ]
+            own = result.rows["label_probability"][readable, place]
+            assert own.tolist() == of_labels.tolist()
             assert (
                 confidences[readable, place].tolist() == expected.probability.tolist()
             )
@@ -111,26 +116,8 @@ def test_a_picture_that_cannot_be_prepared_is_a_row_with_its_error(fashion):
         padded, np.zeros((1, 65_000, 3), np.uint8), {"jpeg_quality": (None, 80)}
     )
     assert list(result.errors) == [0, 1]
+    assert list(result.figures) == ["mean confidence"]  # no label is known
     assert "Expected at most 100000000 pixels after padding" in result.errors[1]
-
-
-def test_a_picture_is_decoded_once_for_all_its_perturbations(
-    fashion, tmp_path, monkeypatch
-):
-    paths = [tmp_path / "first.png", tmp_path / "second.png"]
-    for path in paths:
-        Image.fromarray(samples.photos("fashion_mnist")[0].pixels).save(path)
-    opened = []
-    original = Picture.open
-
-    def watched(picture, decoding):
-        opened.append(picture.name)
-        return original(picture, decoding)
-
-    monkeypatch.setattr(Picture, "open", watched)
-    values = np.linspace(0.5, 1.5, 40)
-    swept(fashion, paths, {"brightness": values})
-    assert opened == ["first.png", "second.png"]
 
 
 # Flips
@@ -208,6 +195,13 @@ def test_what_has_not_begun_is_cancelled_when_the_caller_stops():
     assert [future.cancelled() for future in futures] == [True] * 3
 
 
+def test_tasks_are_read_no_farther_ahead_than_they_may_be():
+    read = []
+    tasks = ((place, read.append(place)) for place in range(9))
+    for done, _ in enumerate(sweeps.run_tasks(str, tasks, Backwards(), 4)):
+        assert len(read) - done <= 4
+
+
 def test_what_a_sweep_is_missing_is_taken_up_again_and_nothing_else(
     fashion, folder, monkeypatch
 ):
@@ -220,7 +214,8 @@ def test_what_a_sweep_is_missing_is_taken_up_again_and_nothing_else(
         opened.append(picture.name)
         return original(picture, *decoding)
 
-    def stop(_line):
+    def stop(line):
+        assert line == "Predicting: 90 of 1080"
         raise KeyboardInterrupt
 
     stopped = kit.sweep(fashion, folder, grid, progress=stop)
@@ -233,16 +228,22 @@ def test_what_a_sweep_is_missing_is_taken_up_again_and_nothing_else(
     opened.clear()
     same(swept(fashion, folder, grid, resume=whole), whole)
     assert opened == ["05.png"]
+    # With what was predicted beside it.
+    opened.clear()
+    few = swept(fashion, folder, {"noise": (0, 60)})
+    swept(fashion, folder, {"noise": (0, 60)}, resume=few)
+    assert opened == 2 * list(few.photos)
     labels = samples.labels("fashion_mnist")[:12]
     for arguments, name in [
-        ((folder, {"noise": (0, 60)}), "perturbations"),
-        ((samples.photos("fashion_mnist")[:12], grid), "photos"),
-        ((folder, grid, labels), "labels"),
+        ((samples.classifier("fashion_mnist_500"), folder, grid), "model"),
+        ((fashion, folder, {"noise": (0, 60)}), "perturbations"),
+        ((fashion, samples.photos("fashion_mnist")[:12], grid), "photos"),
+        ((fashion, folder, grid, labels), "labels"),
     ]:
         with pytest.raises(
             ValueError, match=rf"^Expected results for the same {name},"
         ):
-            swept(fashion, *arguments, resume=whole)
+            swept(*arguments, resume=whole)
 
 
 def test_sweeps_of_the_same_model_and_settings_add_up(fashion):

@@ -180,6 +180,7 @@ def test_the_temperature_is_fitted_on_one_part_and_judged_on_the_other(
     assert (calibration.fitted, calibration.judged) == (fitting.sum(), (~fitting).sum())
     temperature = fit_temperature(rows[fitting], truth[fitting])
     assert calibration.temperature == pytest.approx(temperature)
+    assert calibration.classifier.temperature == calibration.temperature
     assert calibration.measured == measure(rows, truth)
     assert calibration.before == measure(rows[~fitting], truth[~fitting])
     after = overconfident.tempered(temperature).calibrated(rows[~fitting])
@@ -247,13 +248,16 @@ def test_a_temperature_is_taken_where_the_images_ask_for_one(
 
 
 def test_the_text_tells_all_sides(calibration):
-    title, head, _, *lines = repr(calibration).splitlines()
+    title, head, images, *lines = repr(calibration).splitlines()
     assert title == (
         f"Temperature {calibration.temperature:.2f}, fitted on 300 images;"
         " before and after on 300 others"
     )
     assert head.split() == ["all,", "as", "it", "is", "before", "after"]
     sides = calibration.measured, calibration.before, calibration.after
+    assert images.split() == ["images", "600", "300", "300"]
+    by_chance = [f"{side.ece_by_chance:.3f}" for side in sides]
+    assert lines[len(TITLES)].split() == ["ECE", "by", "chance", *by_chance]
     for line, (name, words) in zip(lines, TITLES.items(), strict=False):
         cells = [words, *(str(getattr(side, name)) for side in sides)]
         assert line.split() == " ".join(cells).split()

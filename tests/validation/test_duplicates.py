@@ -63,13 +63,17 @@ def test_different_images_are_no_duplicates():
         found(CLOTHES, CLOTHES[:0])
 
 
-def test_every_leaked_validation_image_is_marked_and_what_lies_within_one_collection_is_not():
+def test_every_leaked_validation_image_is_marked_and_what_lies_within_one_collection_is_not(
+    monkeypatch,
+):
+    monkeypatch.setattr("kit.validation.duplicates._BLOCK_ROWS", 50)
     # A copy of what is its own mirror image is a copy.
     even = np.maximum(CLOTHES[3], CLOTHES[3, :, ::-1])
     training = np.stack([*CLOTHES[:100], CLOTHES[3], even])
     validation = np.stack([CLOTHES[200], CLOTHES[3], CLOTHES[9, :, ::-1], even])
     result = found(training, validation)
     assert result.leaked.tolist() == [False, True, True, True]
+    assert repr(result) == "Pairs of near-duplicates: 4 among 102 and 4 images"
     pairs = [
         (pair.first, pair.second, pair.distance, pair.mirrored) for pair in result.pairs
     ]

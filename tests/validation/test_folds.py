@@ -30,7 +30,7 @@ class Nearest:
 
 
 def train(photos, labels, *, seed):
-    return Nearest(KNeighborsClassifier(3).fit(rows(photos), labels))
+    return Nearest(KNeighborsClassifier(seed).fit(rows(photos), labels))
 
 
 @pytest.fixture(scope="module")
@@ -51,18 +51,20 @@ def test_folds_are_scikit_learns_and_so_are_their_accuracies(validation):
 
 
 def test_the_interval_is_nadeau_and_bengios():
-    four = tuple(kit.accuracy_interval(right, 25) for right in (20, 21, 22, 23))
-    result = CrossValidation(four)
-    # Mean .86, standard deviation .0516398, t(3) = 3.182446, and 1/4 + 25/75.
-    half = 3.182446 * 0.0516398 * np.sqrt(1 / 4 + 1 / 3)
+    three = tuple(kit.accuracy_interval(right, 25) for right in (20, 21, 22))
+    result = CrossValidation((*three, kit.accuracy_interval(46, 50)))
+    # Mean .86, standard deviation .0516398, t(3) = 3.182446, and 1/4 + the mean of 25/100 and 50/75.
+    half = 3.182446 * 0.0516398 * np.sqrt(1 / 4 + (3 / 4 + 2 / 3) / 4)
     assert result.interval() == pytest.approx((0.86 - half, 0.86 + half), abs=1e-5)
     assert repr(result) == (
-        "Accuracy over 4 folds: 86.0% (folds 80.0% to 92.0%, 95% interval 73.4% to 98.6%)."
+        "Accuracy over 4 folds: 86.0% (folds 80.0% to 92.0%, 95% interval 73.2% to 98.8%)."
     )
-    assert result.table().text().splitlines()[1::3] == [
-        "   1        75          25     80.0%",
-        "   4        75          25     92.0%",
+    assert result.table().text().splitlines()[4:] == [
+        "   4        75          50     92.0%",
+        "mean                           86.0%",
     ]
+    apart = kit.accuracy_interval(0, 9), three[0]
+    assert CrossValidation(apart).interval() == (0, 1)
 
 
 def test_equal_folds_give_no_interval():

@@ -83,8 +83,10 @@ def test_planted_labels_look_wrong_as_cleanlab_says(fashion, clothes, clothes_la
     rng, labels = np.random.default_rng(1), np.array(clothes_labels[:COUNT])
     planted = rng.choice(COUNT, COUNT // 20, replace=False)
     labels[planted] = (labels[planted] + rng.integers(1, 10, len(planted))) % 10
-    found = kit.mistakes(fashion, clothes[:COUNT], labels).doubtful
-    places = [mistake.place for mistake in found]
+    # Behind one that cannot be read.
+    images = b"none", *clothes[:COUNT]
+    found = kit.mistakes(fashion, images, [0, *labels]).doubtful
+    places = [mistake.place - 1 for mistake in found]
     # cleanlab 2.9.0, find_label_issues(…, filter_by="confident_learning",
     # return_indices_ranked_by="self_confidence"): 41, of which 24 were planted, and these come first.
     assert len(places) == 41
@@ -103,6 +105,11 @@ def test_a_planted_slice_is_found_and_nothing_else():
     assert found.images == inside.sum()
     rates = f"{wrong[inside].mean():.0%} of noisy images are wrong, {wrong[~inside].mean():.0%} of the others"
     assert found.summary == f"{rates} (noise above {found.limit:.3g})"
+    small = replace(found, name="size", words="small", limit=64)
+    assert small.summary.endswith(" (size below 64)")
+    pale = rows[:, MEASURED.index("saturation")] < -1.2
+    both = rng.random(600) < np.where(pale | (noise > 1.2), 0.6, 0.05)
+    assert {one.words for one in slices(rows, both, labels)} == {"noisy", "pale"}
     # In one class the evidence is the likelihood ratio of the 2 x 2 table, as in scipy.
     (alone,) = slices(rows, wrong, np.zeros(600, np.int64))
     inside = noise > alone.limit
@@ -245,7 +252,9 @@ def test_mistakes_add_up_and_what_is_missing_is_taken_up_again(
         raise KeyboardInterrupt
 
     whole = predicted(0, 120)
-    assert repr(predicted(0, 40) + predicted(40, 120)) == repr(whole)
+    both = predicted(0, 40) + predicted(40, 120)
+    assert repr(both) == repr(whole)
+    np.testing.assert_array_equal(both.measures, whole.measures)
     stopped = predicted(0, 120, progress=stop)
     assert stopped.accuracy.count == 96
     names = ", ".join(photo.name for photo in clothes[96:99])

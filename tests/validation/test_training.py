@@ -12,7 +12,7 @@ GREY = Preprocessing(size=(28, 28), channels="gray", scaling="0..1")
 NAMES = samples.classifier("fashion_mnist").class_names
 
 
-def trained(count=64, epochs=1, **settings):
+def trained(count=60, epochs=1, **settings):
     pictures, labels = samples.fashion_mnist_arrays("train")
     return train(
         pictures[:count],
@@ -65,7 +65,7 @@ def test_a_seed_decides_everything_whatever_the_global_state():
 
 
 def test_a_step_is_that_of_adam_on_the_cross_entropy():
-    # One step on 64 pictures: Adam's first step moves every weight by the learning rate against its gradient.
+    # One step on 60 pictures: Adam's first step moves every weight by the learning rate against its gradient.
     start = small(units=10)
     classifier = trained(model=start, learning_rate=1e-3)
     assert (classifier.preprocessing, classifier.notes) == (GREY, ())
@@ -81,17 +81,23 @@ def test_the_learning_rate_falls_to_zero_as_half_a_cosine():
         assert float(optimizer.learning_rate) == pytest.approx(rate, abs=1e-9)
 
 
-def test_augmented_pictures_are_drawn_anew_and_then_prepared():
-    seen = []
+def test_augmented_pictures_are_drawn_anew_and_then_prepared(monkeypatch):
+    seen, steps = [], []
 
     def black(pictures, rng):
         seen.append((pictures.shape, pictures.dtype, rng.random()))
         return np.zeros_like(pictures)
 
+    def compiled(model, learning_rate, total_steps):
+        steps.append(total_steps)
+        return _compiled_around(model, learning_rate, total_steps)
+
+    monkeypatch.setattr("kit.validation.training._compiled_around", compiled)
     # Black pictures alike: nothing but the share of the classes can be learned.
     classifier = trained(count=128, model=small(units=10), epochs=2, augment=black)
     assert [entry[:2] for entry in seen] == [((128, 28, 28, 3), np.uint8)] * 2
     assert seen[0][2] != seen[1][2]
+    assert steps == [2 * 128 // 64]
     assert (
         np.ptp(
             classifier.probabilities([np.zeros((28, 28), np.uint8)] * 2), axis=0
