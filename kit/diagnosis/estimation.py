@@ -120,8 +120,7 @@ def with_unlisted_scaling(grounds: Grounds, ranked: Scores) -> Scores:
             return ranked
         # The known scalings only come near to it.
         return sorted([fitted, *others], key=lambda score: -score.gain)
-    judged_otherwise = grounds.probes or grounds.bundled
-    if known is not ranked[0] or known.gain < POSSIBLE_GAIN or judged_otherwise:
+    if known is not ranked[0] or known.gain < POSSIBLE_GAIN or grounds.probes:
         return ranked
     in_use = grounds.in_use
     rivals = (
