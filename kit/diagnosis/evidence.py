@@ -155,11 +155,10 @@ class Grounds:
         bundled = _bundled_source(evaluator, in_use, photos)
         labelled = Labelled(evaluator, photos, labels)
         probes = probe_source.photos if probe_source else ()
-        certainty: Certainty | None = Certainty(evaluator, photos, probes)
-        if bundled:
-            # Such images tell all that predictions can, and how sure these are of a few images is chance.
-            certainty = None
-            probes = bundled.photos if bundled.photographic else ()
+        # Labelled images tell all that predictions can, and how sure these are of a few images is chance.
+        certainty = None if bundled else Certainty(evaluator, photos, probes)
+        if bundled and bundled.photographic:
+            probes = bundled.photos
         sources = (
             *_own_image_sources(evaluator, photos),
             probe_source,
