@@ -215,7 +215,8 @@ def _diagnose(options: argparse.Namespace) -> int:
     if result is not diagnosis:
         sys.stdout.write(f"{diagnosis.title}\n")
     _show(result, as_json=options.json)
-    if diagnosis.fix_code and not options.json:
+    # Details have it themselves.
+    if diagnosis.fix_code and not (options.json or options.details):
         sys.stdout.write(f"\n{diagnosis.fix_code}\n")
     return DIAGNOSED[diagnosis.verdict]
 

@@ -250,11 +250,12 @@ def test_the_version_is_printed(capsys):
     assert capsys.readouterr().out == f"python -m kit {kit.__version__}\n"
 
 
-def test_the_fix_is_printed_as_code_that_runs_after_the_details(capsys):
+def test_details_print_the_fix_once_as_code_that_runs(capsys):
     wrong = ["--scaling", "0..1", "--details"]
     assert main(["diagnose", MODEL, *PICTURES[:2], *wrong]) == 1
-    _title, *details, code = capsys.readouterr().out.splitlines()
+    _title, *details = capsys.readouterr().out.splitlines()
     assert "wrong_range: named" in details[1]
+    (code,) = [line.strip() for line in details if "classifier.using" in line]
     classifier = kit.Classifier.load(MODEL)
     names = {"kit": kit, "classifier": classifier}
     exec(code, names)  # noqa: S102 (our own)

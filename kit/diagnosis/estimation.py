@@ -39,8 +39,7 @@ def with_unlisted_scaling(grounds: Grounds, ranked: Scores) -> Scores:
     known = next(iter(ranked), None)
     if known is None or known.candidate.step != "scaling":
         return ranked
-    judged_otherwise = grounds.probes or grounds.bundled
-    if known.gain < POSSIBLE_GAIN or judged_otherwise:
+    if known.gain < POSSIBLE_GAIN or grounds.probes:
         return ranked
     in_use = grounds.in_use
     rivals = (

@@ -156,10 +156,9 @@ class Grounds:
         bundled = _bundled_source(evaluator, in_use, photos)
         labelled = Labelled(evaluator, photos, labels)
         probes = probe_source.photos if probe_source else ()
-        certainty: Certainty | None = Certainty(evaluator, photos, probes)
+        # Labelled images tell all that predictions can, and how sure these are of a few images is chance.
+        certainty = None if bundled else Certainty(evaluator, photos, probes)
         if bundled and bundled.photographic:
-            # Such images tell all that predictions can, and how sure these are of a few images is chance.
-            certainty = None
             probes = bundled.photos
         sources = (
             *_own_image_sources(evaluator, photos),
@@ -256,14 +255,21 @@ class Grounds:
         self, fixed: Preprocessing, rival: Preprocessing, added_each_way: int
     ) -> bool:
         """Whether another preprocessing may change more than a few predictions."""
-        photos = (*self.probes[:FEW_IMAGES], *self.photos)
-        moved_shares = self.evaluator.trial(photos, fixed, rival).moved_share
+        # All of those whose predictions votes are made of anyway.
+        kit_photos = self.bundled.photos if self.bundled else self.probes[:FEW_IMAGES]
+        moved_shares = np.concatenate(
+            [
+                self.evaluator.trial(photos, fixed, rival).moved_share
+                for photos in (kit_photos, self.photos)
+                if photos
+            ]
+        )
         # Counted in addition as changed, and as many as unchanged: with 2 it is near to the upper end of the
         # interval of Agresti and Coull (1998), so that few images do not pass for proof of no change.
         count = len(moved_shares) + 2 * added_each_way
         changed_share = (moved_shares.sum() + added_each_way) / count
         return bool(changed_share > QUIET_SHARE) and not self.evaluator.alike(
-            photos, fixed, rival
+            self.photos, fixed, rival
         )
 
     def gained_and_lost(self, fixed: Preprocessing) -> tuple[int, int]:

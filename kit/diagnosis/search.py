@@ -240,8 +240,7 @@ def _faults_one_by_one(grounds: Grounds) -> _Faults:
         scores: Scores = [
             score for score in grounds.scores if score.candidate.step not in steps_fixed
         ]
-        if "scaling" not in steps_fixed:
-            scores = with_unlisted_scaling(grounds, scores)
+        scores = with_unlisted_scaling(grounds, scores)
         finding = best_finding(grounds, scores)
         if finding is None or finding.verdict != "named":
             doubtful = [] if finding is None else [finding]

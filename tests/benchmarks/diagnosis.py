@@ -287,6 +287,7 @@ GRID = {
     "Ordinary": (0.7, 1.0, 1.4),
     "Certainty": (0.0, 0.5, 1.0, 1.5),
     "Labelled": (0.5, 1.0, 1.5),
+    "Bundled": (0.5, 1.0, 1.5),
     "rarity": (0.5, 1.0, 1.5),
 }
 """Limits in nats, and factors on the votes as they are."""

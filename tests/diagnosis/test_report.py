@@ -1,8 +1,10 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from kit import Preprocessing
+from kit.diagnosis.candidates import Sensitivity
 from kit.diagnosis.finding import Evidence, Finding, Fix
 from kit.diagnosis.report import Diagnosis
 
@@ -74,6 +76,20 @@ def test_a_fix_is_said_by_the_two_pipelines_and_limits_in_one_sentence():
     clean = Diagnosis((), "n", 1, clean=True, undecided=undecided)
     assert (clean.headline, clean.verdict) == ("Nothing wrong found.", "clean")
     assert clean.limits == "Resizing and decoding cannot be judged from one image."
+
+
+def test_the_more_a_way_of_resizing_changes_the_fewer_labelled_images_show_whether_it_matters():
+    changes = (
+        Sensitivity("resize_fit", photos=16, changed=6),
+        Sensitivity("crop", photos=16, changed=3),
+        Sensitivity("light", photos=16, changed=16),
+    )
+    clean = Diagnosis((), "n", 16, sensitivity=changes, undecided=("crop", "light"))
+    # 37 / (5 / 20) = 148, and 37 / (8 / 20) = 92.5.
+    assert "these images; kit.compare shows with about 150 labelled" in clean.limits
+    both = replace(clean, undecided=("resize_fit", "crop"))
+    assert "about 90 labelled" in both.limits
+    assert replace(clean, undecided=("light",)).limits.endswith("these images.")
 
 
 def test_details_tell_numbers_for_and_against():

@@ -98,13 +98,18 @@ class OwnScaling:
         return self.predictor.predict_tensors(unscale(tensors, (self.scaling,)) / 255)
 
 
-def test_labels_alone_name_no_known_scaling_where_another_explains_them_better(
-    no_batchnorm, clothes, clothes_labels
+@pytest.mark.parametrize("by_the_kit", [True, False])
+def test_labels_name_no_known_scaling_where_another_explains_them_better(
+    no_batchnorm, clothes, clothes_labels, by_the_kit
 ):
     own = OwnScaling(no_batchnorm, kit.Scaling(255.0, mean=0.19, std=0.25))
-    labels = np.array(clothes_labels[300:316])
-    # The kit has no labelled images for eleven classes.
-    evaluator = Evaluator(MoreClasses(own))
+    if by_the_kit:
+        evaluator = Evaluator(own)
+        labels = None
+    else:
+        # The kit has no labelled images for eleven classes.
+        evaluator = Evaluator(MoreClasses(own))
+        labels = np.array(clothes_labels[300:316])
     grounds = Grounds.of(
         evaluator, no_batchnorm.preprocessing, clothes[300:316], labels
     )
