@@ -408,7 +408,7 @@ test("at most so many places are asked for, and none where the number is 0", () 
 test("places are as few as their pixels allow", () => {
   const world = new World();
   world.side = 10;
-  const page = world.page("a", { bytes: 5 * 300 + 299 }).open();
+  const page = world.page("a", { bytes: 5 * 600 + 599 }).open();
   page.hover("brightness");
   assert.equal(page.sent("ahead").flatMap((post) => post.places.slice(0, 4)).length, 5);
 });
@@ -451,8 +451,8 @@ test("a hand sees what is known ahead at once, and the kernel hears of it soon",
 
 test("each answer known ahead has its own pixels of what the network sees, and of a map", () => {
   for (const [where, length] of [
-    [null, 3],
-    [{ width: 2, height: 1 }, 11],
+    [null, 6],
+    [{ width: 2, height: 1 }, 14],
   ]) {
     const { world, page } = opened();
     world.where = where;

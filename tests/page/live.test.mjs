@@ -405,15 +405,15 @@ test("a table gives the states that it has, and the map of the predicted class a
   const shares = { classes, row: [0.9, 0.1], calibrated: [0.8, 0.2] };
   const state = { settings: { noise: 20 }, ...shares, cells };
   const neutral = { photo: "", noise: 0, seed: 0, where: null };
-  const tables = [["a", [state]]];
+  const tables = [["a", [state, { settings: { noise: 30 }, ...shares, cells: null }]]];
   const run = recorded(tables, { classes: ["x", "y", "z"], neutral });
   const asked = (changes) => run(null, { ...neutral, photo: "a", noise: 20, ...changes });
   assert.deepEqual([...asked({}).row], [...Float32Array.of(0.1, 0, 0.9)]);
   assert.equal(asked({}).cells, null);
   assert.deepEqual([asked({ where: -1 }).cells, asked({ where: 2 }).cells], [cells, cells]);
   assert.deepEqual(
-    [asked({ where: 0 }), asked({ noise: 21 }), asked({ photo: "b" }), asked({ seed: 1 })],
-    [null, null, null, null],
+    [{ where: 0 }, { noise: 21 }, { photo: "b" }, { seed: 1 }, { noise: 30, where: -1 }].map(asked),
+    [null, null, null, null, null],
   );
 });
 
