@@ -601,8 +601,10 @@ const STEPS = {
   "Why? in a notebook": () => {
     press("Why?");
     hear({ kind: "asking", text: "checks, part 1 of 4" });
-    log.push(root().querySelector(".kit-asking").textContent);
+    const asking = root().querySelector(".kit-asking");
+    log.push(asking.textContent);
     press("Stop");
+    log.push(asking.textContent);
   },
   "an error of that": () => hear({ kind: "error", request: `${prefix}.why`, text: "no memory" }),
   "a state that a cell has assigned and nobody knows": async () => {

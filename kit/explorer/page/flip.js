@@ -74,7 +74,6 @@ export class Flip {
       return;
     }
     this.legs.shift();
-    this.same = this.here;
     if (this.legs.length) this.#walk();
     else {
       this.events.move(this.from);
