@@ -145,6 +145,7 @@ WAYS = {
     "a list of paths": lambda paths: [
         scaled(np.asarray(Image.open(path))) for path in list(paths)
     ],
+    "a Path": lambda path: scaled(np.asarray(Image.open(path.open("rb")))),
     "a batch": lambda batch: {"pixel_values": scaled(batch[0, :, :, :])[None]},
 }
 

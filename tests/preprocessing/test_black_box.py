@@ -340,7 +340,7 @@ ROWS, COLUMNS = np.mgrid[-1:1:224j, -1:1:224j][..., None]
 GRAIN = np.random.default_rng(0).normal(scale=12, size=(224, 224, 3))
 # What happens to the resized image, and what kind of difference that is.
 DEPARTURES = [
-    (lambda x: x * (1 - 0.3 * (ROWS**2 + COLUMNS**2)), "which change slowly over the"),
+    (lambda x: x * (1 - 0.1 * (ROWS + COLUMNS) ** 2), "which change slowly over the"),
     (compressed, "for want of fine detail, as after a blur, a smaller size, JPEG"),
     (lambda x: in_between(x, ImageFilter.GaussianBlur(1)), "for want of fine detail"),
     (lambda x: in_between(x, ImageFilter.SHARPEN), "of more fine detail"),
@@ -494,6 +494,8 @@ def test_grey_networks_and_missing_resizing_are_compared_too():
     whole = Preprocessing(size=None, scaling="0..1")
     assert whole.compare(lambda x: x[None] / 255.0, CAT).equal
     assert whole.compare(lambda x: resized(x)[None] / 255.0, CAT).first_step == "resize"
+    (words,) = whole.compare(cv2.blur(CAT.pixels, (9, 9)) / 255, CAT).differences
+    assert "for want of fine detail" in words
 
 
 FAILING = [
@@ -770,4 +772,6 @@ def test_sides_that_are_rounded_in_another_way_are_no_difference():
     large = resized(CAT.pixels, size=(386, 257))
     here = KERAS.replace(fit="resize_crop", crop_fraction=224 / 257)
     assert here.compare(large[17:241, 81:305] / 127.5 - 1, CAT).equal
+    (words,) = KERAS.compare(large[17:241, 81:305] / 127.5 - 1, CAT).differences
+    assert words == "fit: squash here, crop of 87.5 % there"
     assert not here.compare(large[25:249, 81:305] / 127.5 - 1, CAT).equal
