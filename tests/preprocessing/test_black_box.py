@@ -340,7 +340,7 @@ ROWS, COLUMNS = np.mgrid[-1:1:224j, -1:1:224j][..., None]
 GRAIN = np.random.default_rng(0).normal(scale=12, size=(224, 224, 3))
 # What happens to the resized image, and what kind of difference that is.
 DEPARTURES = [
-    (lambda x: x * (1 - 0.1 * (ROWS + COLUMNS) ** 2), "which change slowly over the"),
+    (lambda x: x * (1 - 0.05 * (ROWS + COLUMNS) ** 2), "which change slowly over the"),
     (compressed, "for want of fine detail, as after a blur, a smaller size, JPEG"),
     (lambda x: in_between(x, ImageFilter.GaussianBlur(1)), "for want of fine detail"),
     (lambda x: in_between(x, ImageFilter.SHARPEN), "of more fine detail"),
