@@ -353,6 +353,17 @@ test("a connection that comes back is greeted at once, and all goes on", () => {
   assert.equal(page.exchange.due, Infinity);
 });
 
+test("what was about to be told is not told to a kernel that is lost", () => {
+  const { world, page } = opened();
+  page.hover("brightness");
+  const asked = page.sent("settings").length;
+  page.move({ brightness: 0.4 });
+  page.do("connected", false);
+  assert.equal(page.exchange.due, Infinity);
+  world.pass(1000);
+  assert.equal(page.sent("settings").length, asked);
+});
+
 test("a connection that is there already is nothing new", () => {
   const { page } = opened();
   const before = page.log.length;

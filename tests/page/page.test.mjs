@@ -382,6 +382,7 @@ const STEPS = {
   "no label": () => {
     root().querySelector(".kit-mark").click();
     press("I do not know");
+    log.push(`focus ${document.activeElement.className}`);
   },
   "Where?": () => press("Where?"),
   "the map of another class": () => set(called(root(), "Class of the map"), "0"),
