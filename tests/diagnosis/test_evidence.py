@@ -67,7 +67,9 @@ def test_a_network_for_small_pictures_is_judged_by_the_users_pictures(
     grounds = Grounds.of(small, BATCHNORM.preprocessing, sixteen)
     assert kinds(grounds) == [Averages, Certainty]
     # What chance does to one image, divided by their number, and what their source does.
-    assert grounds.sources[0].floor == pytest.approx(0.4 / 16 + 0.05)
+    averages = grounds.sources[0]
+    assert averages.floor == pytest.approx(0.4 / 16 + 0.05)
+    assert (averages.weight, averages.may_forbid) == (1.0, True)
 
 
 def test_photographs_of_the_kit_judge_a_network_that_knows_photographs_but_never_the_users_own_picture():

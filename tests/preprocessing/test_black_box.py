@@ -14,6 +14,8 @@ from scipy.ndimage import map_coordinates
 from kit.images import Decoding, Photo, load_image
 from kit.preprocessing import Preprocessing, black_box
 from kit.preprocessing.calling import call
+from kit.preprocessing.fitting import Probe
+from kit.preprocessing.matching import levels_apart
 from kit.preprocessing.scaling import Scaling
 from tests.pictures import picture, scene
 
@@ -251,6 +253,14 @@ def test_a_scaling_by_each_image_is_named_though_the_photo_that_is_read_hides_it
     )
     assert list(reading.unexplained) == ["scaling"]
     assert "by the values of each image" in reading.unexplained["scaling"]
+
+
+def test_levels_are_those_of_the_mean_scaling_of_the_channels():
+    pipeline = Preprocessing(None, scaling=Scaling(1, (0, 0, 0), (1, 2, 4)))
+    photo = Photo.from_array(picture((16, 16)))
+    probe = Probe(photo, pipeline.apply(photo)[0] + 7.0)
+    # Of 1, 1 / 2 and 1 / 4.
+    assert levels_apart(pipeline, [probe]) == pytest.approx(12)
 
 
 def test_a_channel_of_a_grey_photo_is_not_taken_for_a_scaling_by_each_image():
