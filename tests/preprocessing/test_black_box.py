@@ -504,6 +504,10 @@ def test_grey_networks_and_missing_resizing_are_compared_too():
     whole = Preprocessing(size=None, scaling="0..1")
     assert whole.compare(lambda x: x[None] / 255.0, CAT).equal
     assert whole.compare(lambda x: resized(x)[None] / 255.0, CAT).first_step == "resize"
+    # A photo that is reduced before a part of it is looked for.
+    cut = Preprocessing((28, 28), scaling="0..1", fit="crop")
+    (words,) = cut.replace(fit="squash").compare(cut.apply(CAT), CAT).differences
+    assert words == "fit: squash here, crop of 100 % there"
     (words,) = whole.compare(cv2.blur(CAT.pixels, (9, 9)) / 255, CAT).differences
     assert "for want of fine detail" in words
 
