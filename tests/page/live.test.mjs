@@ -200,6 +200,16 @@ test("of an address that is not in the page it is said, and the photo is shown a
   ]);
 });
 
+test("the pixels of a photo are sent to a page that does not have them", async () => {
+  const ask = standing(BENCH);
+  const counts = [];
+  for (const held of [null, PHOTO, null, "other"]) {
+    const { buffers } = await ask({ kind: "settings", settings: at({}), held });
+    counts.push(buffers.length);
+  }
+  assert.deepEqual(counts, [2, 1, 2, 2]);
+});
+
 test("a label changes what is correct, and one that is no class is refused", async () => {
   const ask = standing(BENCH);
   await ask({ kind: "settings", settings: at({ noise: 30 }) });
