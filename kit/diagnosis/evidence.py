@@ -285,8 +285,7 @@ class Grounds:
         if self.judges_every_step:
             return True
         classes = self.evaluator.probabilities(self.photos, self.in_use).shape[1]
-        guessed_share = 1 / max(classes, 2)
-        chance = at_least(self.correct(), self.label_count, guessed_share)
+        chance = at_least(self.correct(), self.label_count, 1 / classes)
         return chance <= CONVINCING_CHANCE
 
 

@@ -140,7 +140,8 @@ def fitting_part(expected: Pipeline, window: Window, sample: Probe) -> Part:
     fractions = expected.crop_fraction, 0.875, round(share, 2), round(share, 3)
     fits = [*each_fit(expected, None if is_whole else size, fractions)]
     as_expected = _judged(Part(fits[0]), sample)
-    if as_expected.unexplained_share <= _share_of(SAME_LEVELS, photo):
+    # What is not resized has no fit and no filter.
+    if is_whole or as_expected.unexplained_share <= _share_of(SAME_LEVELS, photo):
         return as_expected
 
     cut = window.round()

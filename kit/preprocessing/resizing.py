@@ -309,7 +309,7 @@ FITS: Mapping[str, str] = {
 MAX_PADDED_PIXELS = 100_000_000
 LARGEST_SIDE = 4096
 _TOLERANCE_PIXELS = 1e-6
-"""Of pixels, which keeps 224 / (224 / 232) at 232."""
+"""Of pixels, which keeps 224 / (224 / 354) at 354."""
 
 Size = tuple[int, int]
 

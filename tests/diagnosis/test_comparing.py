@@ -154,6 +154,8 @@ def test_two_causes_are_named_only_where_they_leave_half_of_what_one_does(classi
     found = kit.compare(classifier, form, photos)
     # Rounded luma leaves 2 %, and another scaling besides hardly less.
     assert (found.cause, round(found.left, 2)) == ("grayscale", 0.02)
+    words = "(channels: gray_rgb (grey in all three channels))"
+    assert found.reproduced_by == f"doing the same to efficientnet_lite0 {words}"
 
 
 @pytest.mark.parametrize("kind", ["mixed with noise", "another training"])
@@ -306,3 +308,6 @@ def test_nothing_is_fitted_to_one_image(fashion, sixteen):
 def test_an_app_predicts_each_photo_once(fashion, sixteen):
     with pytest.raises(ValueError, match="outputs for each of 16 images, received 3"):
         kit.compare(fashion, np.ones((3, 10)), sixteen)
+    whole = np.round(fashion.predict(sixteen).probabilities * 256).clip(0, 255)
+    reproduced = kit.compare(fashion, whole, sixteen).reproduced_by
+    assert reproduced == "applying scale and zero point, (x + 0) / 256,"

@@ -66,7 +66,9 @@ def test_a_network_for_small_pictures_is_judged_by_the_users_pictures(
     grounds = Grounds.of(small, BATCHNORM.preprocessing, sixteen)
     assert kinds(grounds) == [Averages, Certainty]
     # What chance does to one image, divided by their number, and what their source does.
-    assert grounds.sources[0].floor == pytest.approx(0.4 / 16 + 0.05)
+    averages = grounds.sources[0]
+    assert averages.floor == pytest.approx(0.4 / 16 + 0.05)
+    assert (averages.weight, averages.may_forbid) == (1.0, True)
 
 
 def test_photographs_of_the_kit_judge_a_network_that_knows_photographs_but_never_the_users_own_picture():
@@ -120,6 +122,9 @@ def test_labels_forbid_what_makes_them_worse(no_batchnorm, sixteen):
     source = Labelled(Evaluator(no_batchnorm), sixteen, answers)
     inverted = next(one for one in candidates(used) if one.step == "polarity")
     assert source.vote(used, inverted).veto
+    # Chance puts one wrong as often as not.
+    one = replace(source, photos=sixteen[:1], labels=answers[:1])
+    assert one.vote(used, inverted).veto
     broken = inverted.preprocessing
     back = back_to(used, broken)
     vote = source.vote(broken, back)
@@ -136,6 +141,7 @@ RARE_STEP_NATS = [
     ({"invert": True}, 0.6),
     ({"layout": "transposed"}, 0.6),
     ({"cast": "uint8"}, 0.6),
+    ({"thumbnail": (7, 7)}, 0.6),
     ({"channels": "gray_rgb"}, 0.36),
     ({"fit": "letterbox"}, 0.3),
     ({"scaling": ("0..1", "0..1")}, 0.3),

@@ -8,6 +8,7 @@ import kit
 from kit.diagnosis import STAGES, Investigation, fixed_together, fixes, with_fixes
 from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.finding import Evidence, Finding, Fix, fix
+from kit.diagnosis.report import UNLABELLED
 from kit.diagnosis.search import Search
 from tests.diagnosis import indices
 
@@ -90,6 +91,8 @@ def test_a_doubt_is_noted_and_denies_that_all_is_well():
     case = investigation(doubts=("look at the crop",))
     assert case.diagnosis().notes == ("look at the crop",)
     assert not case.diagnosis().clean
+    assert investigation().diagnosis().notes == (UNLABELLED,)
+    assert investigation(labels=indices([1], 2)).diagnosis().notes == ()
 
 
 def test_labels_in_another_order_take_no_part_in_the_search():

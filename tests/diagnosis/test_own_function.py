@@ -145,6 +145,7 @@ WAYS = {
     "a list of paths": lambda paths: [
         scaled(np.asarray(Image.open(path))) for path in list(paths)
     ],
+    "a Path": lambda path: scaled(np.asarray(Image.open(path.open("rb")))),
     "a batch": lambda batch: {"pixel_values": scaled(batch[0, :, :, :])[None]},
 }
 
@@ -314,10 +315,12 @@ def test_a_function_that_fails_on_some_images_or_on_later_calls_is_said_to_fail(
     assert ", on 1 of 2 images." in str(found)
     with pytest.raises(ValueError, match=re.escape(expected)):
         kit.diagnose(CLASSIFIER, photos, preprocess=upright)
-    # Two images, three flat ones, a faint one, and three of those that repeat.
-    calls = iter(range(9))
+    # The high one is asked about once, and then again and again.
+    calls = iter(range(3))
     found = kit.check(
-        CLASSIFIER.using(SQUASHED), photos, lambda x: scaled(x) + 0 * next(calls)
+        CLASSIFIER.using(SQUASHED),
+        photos,
+        lambda x: scaled(x) + 0 * (x.shape[0] > x.shape[1] and next(calls)),
     )
     assert "raised StopIteration" in str(found)
     assert "when it was called again, on 2 of 2 images." in str(found)

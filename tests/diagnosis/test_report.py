@@ -55,11 +55,12 @@ def test_five_lines_come_first():
         "All numbers: print(diagnosis.details()), --details in a shell; the fix as code: diagnosis.fix_code.",
     ]
     assert Diagnosis(
-        (POSSIBLE,), "n", 1, notes=("give labels",)
+        (POSSIBLE,), "n", 1, notes=("give labels", "few", "small")
     ).text().splitlines() == [
         "n on 1 image: The cause cannot be told from these images.",
         "Possible: blurred.",
         "Note: give labels",
+        "Note: few",
         "All numbers: print(diagnosis.details()), --details in a shell.",
     ]
     assert "Possible" not in Diagnosis((), "n", 1).text()

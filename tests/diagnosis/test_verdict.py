@@ -9,7 +9,7 @@ from scipy.stats import binom
 from kit.diagnosis.candidates import Evaluator, candidates, explained
 from kit.diagnosis.evidence import Grounds, Score
 from kit.diagnosis.finding import difference, fix
-from kit.diagnosis.search import best_finding, other_findings
+from kit.diagnosis.search import best_finding, evidence_of, other_findings
 from kit.diagnosis.sources import Labelled, Ordinary, Vote
 from kit.preprocessing.scaling import Scaling
 from tests.diagnosis import indices
@@ -79,6 +79,8 @@ def test_nothing_is_named_that_is_forbidden_or_leaves_the_pictures_away_from_tra
 ):
     assert verdict(grounds, scores(found, 9.0)) == "named"
     assert verdict(grounds, scores(found, 9.0, veto=True)) == "possible"
+    _, against = evidence_of(scores(found, 0.0, veto=True)[0])
+    assert against.supports is False
     assert verdict(grounds, scores(found, 0.0, 9.0)[1:]) == "possible", (
         "another scaling"
     )

@@ -354,6 +354,9 @@ def test_only_pictures_that_were_added_can_be_removed(explorer, classifier, pair
     white = np.full((8, 8, 3), 255, np.uint8)
     explorer.add(white, name="mine.jpg")
     assert bytes(explorer.sent[-1][1][1]) == white.tobytes()
+    explorer.settings = {"photo": "espresso.jpg"}
+    explorer.remove("mine.jpg")
+    assert explorer.settings["photo"] == "espresso.jpg"
 
 
 def test_nothing_is_kept_of_a_removed_photograph(explorer):

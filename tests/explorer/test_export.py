@@ -82,11 +82,16 @@ def test_a_network_for_pages_predicts_as_the_kit_with_short_weights_and_exactly_
     assert smallest < 0.65 * len(gzip.compress(data))
 
 
-def test_the_map_of_a_page_comes_from_the_weights_in_the_file(bench):
-    data, head, _ = compact._for_one_image(bench.classifier.network.compiled.data)
+def test_the_map_of_a_page_comes_from_the_weights_in_the_file(bench, monkeypatch):
+    compiled = bench.classifier.network.compiled.data
+    data, head, _ = compact._for_one_image(compiled)
     stored = np.frombuffer(data, np.float32, head["count"], head["start"])
     [layer] = bench.classifier.network.opened[1]
     np.testing.assert_array_equal(stored.reshape(head["rows"], -1), layer.weights)
+    # Of two dense layers a page has no gradient.
+    network, layers = compact.with_feature_map(compiled)
+    monkeypatch.setattr(compact, "with_feature_map", lambda _: (network, 2 * layers))
+    assert compact._for_one_image(compiled)[1] is None
 
 
 @pytest.mark.parametrize(

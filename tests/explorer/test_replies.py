@@ -3,6 +3,7 @@
 import json
 import re
 from base64 import b64encode
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
@@ -15,7 +16,7 @@ from PIL import Image
 from traitlets.config import Config
 
 from kit import load_image
-from kit.explorer import explorer as explorers, note, shelf
+from kit.explorer import explorer as explorers, export, note, replies, shelf
 from kit.explorer.explorer import Explorer
 from kit.explorer.replies import LIVE_PIXELS, chips_of_path
 from kit.explorer.shelf import THUMBNAIL, Shelf, small_jpeg
@@ -190,6 +191,20 @@ def test_what_a_person_has_changed_is_marked_and_nothing_that_follows(
         for chip in path.values()
         if "_" in chip["value"] or not (chip["value"] or chip["hidden"])
     ]
+
+
+def test_heights_and_widths_are_not_exchanged(look):
+    view = look(where=-1)
+    part = replace(
+        view, tensor=view.tensor[:, :160], features=view.features[:, :, :5], label=None
+    )
+    message, pixels = replies.shown(part)
+    height = view.features.shape[1]
+    assert message["input"] == {"height": 160, "width": 224}
+    sides = {"height": height, "width": 5}
+    assert message["where"].items() >= sides.items()
+    assert len(pixels) == 3 * 160 * 224 + 4 * 5 * height
+    assert export._prediction_row(part, [0])["cells"].items() >= sides.items()
 
 
 # -- photographs, and files on their way

@@ -77,6 +77,7 @@ test("a JPEG that its EXIF block may turn is decoded as it is stored, too, witho
   });
   assert.equal((await of(start, comment, scan)).stored, null);
   assert.equal((await of(exif, scan)).stored, null, "no JPEG");
+  assert.equal((await of(start, comment)).stored, null, "damaged");
 });
 
 // -- the bench
@@ -130,6 +131,26 @@ test("outputs of which one is no number are refused", async () => {
   bench.open({ name: "a", image: { data: new Uint8Array(6), width: 2, height: 1 } });
   const expected = { message: "Expected probabilities, received nan or infinite values" };
   await assert.rejects(bench.look({ settings: STATE }), expected);
+});
+
+test("each photo has noise in all of its values, a smaller one and a larger one after it", async () => {
+  const bench = new Bench({ ...ABOUT, seeds: { 3: { state: "1", inc: "3" } } }, gave);
+  for (const width of [2, 4]) {
+    const image = { data: new Uint8Array(3 * width).fill(128), width, height: 1 };
+    bench.open({ name: "a", image });
+    const steps = { size: { changes: { size: [1, width] } } };
+    bench.about = { ...bench.about, choices: { ...ABOUT.choices, size: { "": steps.size } } };
+    const { row } = await bench.look({ settings: { ...STATE, noise: 5, seed: 3, size: "" } });
+    assert.equal(row.length, 3 * width);
+    assert.ok(row.every((level) => Math.abs(level - 128) < 30));
+  }
+});
+
+test("of a long photo, however thin, there is a small image", () => {
+  const bench = new Bench(ABOUT, gave);
+  bench.open({ name: "a", image: { data: new Uint8Array(3 * 200), width: 1, height: 200 } });
+  const { width, height } = bench.thumbnail({ name: "a" });
+  assert.deepEqual([width, height], [1, 56]);
 });
 
 test("noise of a seed that a page has not is refused with those that it has", () => {

@@ -186,6 +186,7 @@ export class FakeElement {
 
   click() {
     this.fire("click");
+    if (this.getAttribute("type") === "radio") this.fire("change");
   }
 
   focus() {

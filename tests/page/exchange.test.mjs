@@ -353,6 +353,17 @@ test("a connection that comes back is greeted at once, and all goes on", () => {
   assert.equal(page.exchange.due, Infinity);
 });
 
+test("what was about to be told is not told to a kernel that is lost", () => {
+  const { world, page } = opened();
+  page.hover("brightness");
+  const asked = page.sent("settings").length;
+  page.move({ brightness: 0.4 });
+  page.do("connected", false);
+  assert.equal(page.exchange.due, Infinity);
+  world.pass(1000);
+  assert.equal(page.sent("settings").length, asked);
+});
+
 test("a connection that is there already is nothing new", () => {
   const { page } = opened();
   const before = page.log.length;
@@ -408,7 +419,7 @@ test("at most so many places are asked for, and none where the number is 0", () 
 test("places are as few as their pixels allow", () => {
   const world = new World();
   world.side = 10;
-  const page = world.page("a", { bytes: 5 * 300 + 299 }).open();
+  const page = world.page("a", { bytes: 5 * 600 + 599 }).open();
   page.hover("brightness");
   assert.equal(page.sent("ahead").flatMap((post) => post.places.slice(0, 4)).length, 5);
 });
@@ -451,8 +462,8 @@ test("a hand sees what is known ahead at once, and the kernel hears of it soon",
 
 test("each answer known ahead has its own pixels of what the network sees, and of a map", () => {
   for (const [where, length] of [
-    [null, 3],
-    [{ width: 2, height: 1 }, 11],
+    [null, 6],
+    [{ width: 2, height: 1 }, 14],
   ]) {
     const { world, page } = opened();
     world.where = where;

@@ -213,6 +213,16 @@ test("each state comes back from its address, and is said as Python writes it", 
   }
 });
 
+test("the pixels of a photo are sent to a page that does not have them", async () => {
+  const ask = standing(BENCH);
+  const counts = [];
+  for (const held of [null, PHOTO, null, "other"]) {
+    const { buffers } = await ask({ kind: "settings", settings: at({}), held });
+    counts.push(buffers.length);
+  }
+  assert.deepEqual(counts, [2, 1, 2, 2]);
+});
+
 test("a label changes what is correct, and one that is no class is refused", async () => {
   const ask = standing(BENCH);
   await ask({ kind: "settings", settings: at({ noise: 30 }) });

@@ -61,6 +61,10 @@ test("a walk away from neutral that finds nothing goes the other way, and then c
   assert.equal(line, "Noise does not change the prediction: it stays cat.");
   assert.ok(places.indexOf(100) < places.indexOf(-100));
   assert.equal(places.at(-1), 20);
+  const below = walked({ ...SLIDER, low: -100 }, 1000, -20).places;
+  assert.ok(below.indexOf(-100) < below.indexOf(100));
+  const other = walked({ ...SLIDER, low: -100 }, -50.25, 20);
+  assert.equal(other.line, "Noise -50.3 levels: dog becomes cat.");
 });
 
 test("a second press stops a walk", () => {
@@ -97,6 +101,26 @@ test("a number that is typed is taken with a comma, within the bounds, and as th
     [13, 100, 0, 0],
   );
   assert.equal(sliderOf(node).getAttribute("aria-valuetext"), "0 levels", "neutral, not off");
+});
+
+test("a number counts while it is typed, as it stands there and within the bounds", () => {
+  const { log, events } = noted("changed");
+  const { node } = CONTROLS.range({ ...SLIDER, low: -100 }, "id", events.changed, () => {});
+  const box = called(node, "Noise, exact value");
+  box.focus();
+  for (const text of ["12,", "-100", "101", " "]) {
+    box.value = text;
+    box.fire("input");
+    assert.equal(box.value, text);
+  }
+  box.value = "101";
+  box.fire("change");
+  assert.equal(box.value, "100");
+  sliderOf(node).fire("dblclick");
+  assert.deepEqual(
+    log.map(([, , value]) => value),
+    [12, -100, 100, 0],
+  );
 });
 
 test("a parameter without a neutral number is off beyond the end of its slider", () => {
@@ -252,6 +276,15 @@ test("labelled photos are counted once all of them are judged, and only added on
     ["chosen", "cat.jpg"],
   ]);
   assert.equal(strip.count.hidden, false);
+  strip.strip.clientWidth = 100;
+  strip.strip.children.forEach((item, k) =>
+    Object.assign(item, { offsetLeft: 70 * k, offsetWidth: 60 }),
+  );
+  const scrolled = ["cat.jpg", "dog.jpg", "mine.png", "cat.jpg"].map((name) => {
+    strip.show(name);
+    return strip.strip.scrollLeft;
+  });
+  assert.deepEqual(scrolled, [0, 20, 90, -50], "only what is not all in view comes to its middle");
   strip.build([{ name: "mine.png", added: true, labelled: false }], "mine.png");
   assert.equal(strip.count.hidden, true);
 });
@@ -410,9 +443,13 @@ test("a frame is sent when the last is answered and the pause is over, none afte
   camera.button.click();
   await settled();
   pass(100);
-  const frames = log.filter(([name]) => name === "framed").length;
-  assert.ok(frames >= 2 && frames <= 3);
+  const framed = () => log.filter(([name]) => name === "framed").length;
+  assert.ok(framed() >= 2 && framed() <= 3);
   assert.deepEqual([camera.frame.width, camera.frame.height], [2, 1], "the video has 4 × 2 pixels");
+  Object.assign(camera.video, { videoWidth: 2, videoHeight: 4 });
+  pass(70);
+  assert.deepEqual([camera.frame.width, camera.frame.height], [1, 2]);
+  const frames = framed();
   ready = false;
   pass(200);
   let stopped = 0;
@@ -422,7 +459,7 @@ test("a frame is sent when the last is answered and the pause is over, none afte
   assert.equal(stopped, 1, "its light goes out");
   ready = true;
   pass(200);
-  assert.equal(log.filter(([name]) => name === "framed").length, frames);
+  assert.equal(framed(), frames);
   assert.deepEqual(log.at(-1), ["snapped"]);
 });
 
@@ -491,6 +528,9 @@ test("a file goes in pieces of 4 MB, the last one marked, and one over the limit
     log.find(([name]) => name === "fail"),
     ["fail", "Expected an image of at most 9 MB, received 13 MB: big.jpg"],
   );
+  Object.assign(files.node, { files: [], value: "big.jpg" });
+  files.node.fire("change");
+  assert.equal(files.node.value, "", "the same file can be chosen again");
 });
 
 test("a frame of a camera is perturbed by the page only where the kernel says so", () => {
@@ -502,6 +542,25 @@ test("a frame of a camera is perturbed by the page only where the kernel says so
     preview.take(content, [view], frame);
     assert.equal(preview.base, live ? frame : null);
   }
+  preview.base = frame;
+  preview.take({ settings: { photo: "cat.jpg" }, source: null }, [view], null);
+  assert.equal(preview.base, null, "it is that of another view");
+});
+
+test("while a hand moves, a photo is painted in as many pixels as the page shows", () => {
+  const preview = new Preview(() => {});
+  const pixels = new DataView(new ArrayBuffer(3 * 5 * 3));
+  const source = { live: true, width: 5, height: 3 };
+  preview.take({ settings: { photo: "a" }, source }, [pixels, pixels], null);
+  preview.picture.canvas.clientWidth = 2;
+  for (const [moving, size] of [
+    [true, [3, 2]],
+    [false, [5, 3]],
+  ]) {
+    preview.paint({ brightness: 1, noise: 0, seed: 0 }, moving);
+    const { width, height } = preview.picture.canvas.image;
+    assert.deepEqual([[width, height], preview.sharp], [size, !moving]);
+  }
 });
 
 test("a picture has the size of what it is painted from, also where one side stays", () => {
@@ -511,6 +570,8 @@ test("a picture has the size of what it is painted from, also where one side sta
     [2, 3],
     [1, 3],
     [2, 1],
+    [99, 100],
+    [100, 99],
   ];
   for (const [width, height] of sizes) {
     picture.paint(
@@ -521,9 +582,10 @@ test("a picture has the size of what it is painted from, also where one side sta
     const { image } = picture.canvas;
     assert.deepEqual(
       [image.width, image.height, image.data.at(-2)],
-      [width, height, 3 * width * height - 1],
+      [width, height, (3 * width * height - 1) % 256],
     );
     assert.equal(picture.canvas.style.aspectRatio, `${width} / ${height}`);
+    assert.equal(picture.canvas.classList.contains("kit-small"), width < 100);
   }
 });
 

@@ -124,6 +124,8 @@ class FakeBlob {
   arrayBuffer = async () => Uint8Array.from(this.bytes).buffer;
 }
 
+let bitmaps = 0; // that are open
+
 /** One whose pixels come in the other order where the file has an EXIF block. */
 class ImageBitmap {
   constructor([, , mark, ...bytes], options) {
@@ -135,7 +137,9 @@ class ImageBitmap {
       levels.slice(4 * k, 4 * k + 4),
     );
     this.rgba = (isTurned ? pixels.reverse() : pixels).flat();
-    Object.assign(this, { width, height: pixels.length / width, close: () => {} });
+    bitmaps += 1;
+    const close = () => (bitmaps -= 1);
+    Object.assign(this, { width, height: pixels.length / width, close });
   }
 }
 
@@ -381,6 +385,7 @@ const STEPS = {
   "no label": () => {
     root().querySelector(".kit-mark").click();
     press("I do not know");
+    log.push(`focus ${document.activeElement.className}`);
   },
   "Where?": () => press("Where?"),
   "the map of another class": () => set(called(root(), "Class of the map"), "0"),
@@ -388,15 +393,29 @@ const STEPS = {
     press("Reset");
     return 300;
   },
-  "swapped, with it": () => set(keyed("channels"), "channels_swapped"),
+  "swapped, with it": () => {
+    const menu = keyed("channels");
+    menu.showPicker = () => log.push("its menu opens");
+    key("Enter", menu);
+    set(menu, "channels_swapped");
+  },
   "no map": () => press("Where?"),
   "the original photo, while it is held": async () => {
+    press("Why?");
     keyed("noise").fire("focus");
     await go(1500);
     press("Find the flip: Brightness");
     called(root(), "Original photo").fire("pointerdown");
   },
   "and let go": () => called(root(), "Original photo").fire("pointerup"),
+  "held, and left in another way": () => {
+    const peek = called(root(), "Original photo");
+    for (const left of ["pointerleave", "pointercancel", "blur"]) {
+      peek.fire("pointerdown");
+      peek.fire(left);
+      log.push(`${left}, held ${peek.getAttribute("aria-pressed")}`);
+    }
+  },
   "untouched, with a key": () => {
     press("Reset");
     key(" ", called(root(), "Original photo"));
@@ -406,7 +425,24 @@ const STEPS = {
   },
   "the other photo": () => called(root(), "cat.jpg").fire("change"),
   "the flip": () => press("Find the flip: Brightness"),
+  "a map, beside which the flip is still told": async () => {
+    press("Where?");
+    await go(500);
+    log.push(root().querySelector(".kit-done").textContent);
+    press("Where?");
+  },
+  "a walk that a key ends": () => {
+    press("Find the flip: Brightness");
+    key("Escape");
+  },
   "the code": () => press("Copy as Python"),
+  "the code where it cannot be copied": async () => {
+    const { writeText } = navigator.clipboard;
+    navigator.clipboard.writeText = () => Promise.reject(new Error("not allowed"));
+    press("Copy as Python");
+    await settled();
+    Object.assign(navigator.clipboard, { writeText });
+  },
   "a try": () => press("night"),
   "a parameter of the drawer": async () => {
     press("More perturbations");
@@ -424,7 +460,7 @@ const STEPS = {
     for (let count = 0; count < 3; count += 1) key("p");
   },
   "the next places, and the first after the last": () => {
-    for (let count = 0; count < 3; count += 1) key("PageDown");
+    for (const target of [root(), root(), body]) key("PageDown", target);
   },
   "in a low window": () => {
     globalThis.innerHeight = 500;
@@ -448,21 +484,26 @@ const STEPS = {
     document.fullscreenElement = null;
     root().fire("fullscreenchange");
   },
-  "a file that is dropped": () => {
-    log.push(body.fire("dragover"));
+  "a file that is no image": () =>
+    body.fire("paste", { clipboardData: { files: [file("mine.png", [1, 2, 3, 4])] } }),
+  "one that is dropped": () => {
+    for (const event of ["dragover", "dragleave", "dragover"])
+      log.push(`${event} ${body.fire(event)} ${body.className}`);
     log.push(body.fire("drop", { dataTransfer: { files: [file("mine.png", DOG)] } }));
   },
   "text that is pasted is the browser's": () =>
     log.push(body.fire("paste", { clipboardData: { files: [] } })),
-  "one that is no image": () =>
-    body.fire("paste", { clipboardData: { files: [file("mine.png", [1, 2, 3, 4])] } }),
   "one that is too large": () =>
     body.fire("paste", { clipboardData: { files: [{ name: "big.png", size: 65e6 }] } }),
   "a slider that moves, after which nothing is refused": () => set(keyed("noise"), "50"),
-  "an image is removed": () => press("Remove dog.png"),
-  "the camera, whose map is that of the predicted class": async () => {
+  "an image is removed, and the map is that of the predicted class": async () => {
     press("Where?");
     await go(500);
+    set(called(root(), "Class of the map"), "0");
+    await go(500);
+    press("Remove dog.png");
+  },
+  "so is that of the camera": async () => {
     set(called(root(), "Class of the map"), "2");
     await go(500);
     press("Camera");
@@ -500,7 +541,16 @@ const STEPS = {
     inNotebook = await living(PARTS, false);
     const sliders = PANEL.sliders.slice(0, 2);
     Object.assign(inNotebook, {
-      panel: { ...inNotebook.panel, alone: false, table: true, map: null, sliders },
+      panel: {
+        ...inNotebook.panel,
+        alone: false,
+        table: true,
+        map: null,
+        sliders,
+        flips: false,
+        tries: [],
+      },
+      off: (event) => log.push(`hears no more of ${event}`),
       get: (name) => (name === "_panel" ? inNotebook.panel : PARTS),
       widget_manager: {
         kernel: {
@@ -510,6 +560,13 @@ const STEPS = {
       },
     });
     render({ model: inNotebook, el: main });
+  },
+  "without tries, the next place is a photo": async () => {
+    key("p");
+    key("PageDown");
+    await go(500);
+    called(root(), "cat.jpg").fire("change");
+    key("p");
   },
   "the perturbations, of which all are shown": () => press("More perturbations"),
   "a pin": () => press("Pin"),
@@ -527,19 +584,32 @@ const STEPS = {
     root().querySelector("details").open = true;
     key("Escape");
     log.push(`focus ${document.activeElement.tag}`);
-    root().querySelector("details").open = true;
-    root().fire("pointerdown", { target: root() });
-    log.push(`open ${root().querySelector("details").open}`);
+    const menu = root().querySelector("details");
+    menu.open = true;
+    for (const target of [menu.firstChild, root()]) {
+      root().fire("pointerdown", { target });
+      log.push(`open ${menu.open}`);
+    }
   },
-  "a letter that is typed, and one for the browser": () => {
+  "a letter that is typed, and some for others": () => {
     key("p", called(root(), "Noise, exact value"));
-    window.fire("keydown", { key: "p", ctrlKey: true, target: root() });
+    key("p", body);
+    for (const held of [{ ctrlKey: true }, { metaKey: true }])
+      window.fire("keydown", { key: "p", ...held, target: root() });
   },
   "Why? in a notebook": () => {
     press("Why?");
     hear({ kind: "asking", text: "checks, part 1 of 4" });
+    const asking = root().querySelector(".kit-asking");
+    log.push(asking.textContent);
+    press("Stop");
+    log.push(asking.textContent);
   },
   "an error of that": () => hear({ kind: "error", request: `${prefix}.why`, text: "no memory" }),
+  "a state that a cell has assigned and nobody knows": async () => {
+    hear({ kind: "error", request: "", text: "not in the page", code: "the state" });
+    root().querySelector(".kit-error").querySelector("button").click();
+  },
   "the cell was run again, where a part of it is in view": async () => {
     for (const [top, bottom] of [
       [-9, -1],
@@ -560,7 +630,11 @@ const STEPS = {
   "a host that leaves pixels out": () => {
     for (const kind of ["noise", "ahead", "view"]) hear({ kind, request: "" });
   },
-  "a file for a table": () => root().fire("drop", { dataTransfer: { files: [] } }),
+  "a file for a table": () => {
+    root().fire("dragover");
+    log.push(root().querySelector(".kit-error").textContent);
+    root().fire("drop", { dataTransfer: { files: [] } });
+  },
   "the connection breaks while a cause is looked for": () => {
     press("Why?");
     kernel.connection(null, "connecting");
@@ -572,6 +646,20 @@ const STEPS = {
     const old = root();
     for (let turn = 0; turn < 100 && root() === old; turn++) await settled();
     assert.notEqual(root(), old);
+    log.push(...["keydown", "keyup", "resize"].map((type) => window.listeners[type].length));
+  },
+  "a page whose host has lost the kernel, with nothing kept": () => {
+    main.replaceChildren();
+    const events = {};
+    const values = { _panel: { ...inNotebook.panel, table: false }, _kept: [] };
+    const on = (event, heard) => (events[event] = heard);
+    render({ model: { get: (name) => values[name], on, send: () => {} }, el: main });
+    log.push(`files for the page: ${body.listeners.drop.length}`);
+    events.comm_live_update();
+    log.push(`lost ${!root().querySelector(".kit-lost").hidden}`);
+    main.classList.add("jupyter-widgets-disconnected");
+    events.comm_live_update();
+    main.classList.remove("jupyter-widgets-disconnected");
   },
   "a page that nobody answers, for which what was kept does": () => {
     main.replaceChildren();
@@ -593,6 +681,7 @@ async function walked() {
     sections.push([name, [...log.splice(0).map((line) => `> ${line}`), ...changed(before, after)]]);
     before = after;
   }
+  assert.equal(bitmaps, 0);
   return sections.map(([name, lines]) => [`# ${name}`, ...lines].join("\n"));
 }
 

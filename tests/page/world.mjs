@@ -19,7 +19,7 @@ export class World {
   received = []; // what has reached the kernel
   settings = NEUTRAL;
   held = null; // the photograph that the pages hold
-  side = 1; // of what the network sees
+  side = 1; // of what the network sees, which is twice as wide as high
   where = null; // the map over it
   free = 0; // when the kernel has done all that it has received
   cut = false;
@@ -80,7 +80,7 @@ export class World {
 
   #view(settings, request) {
     const { side, where } = this;
-    const input = { width: side, height: side };
+    const input = { width: 2 * side, height: side };
     return { kind: "view", request, settings, input, where, kernelMs: 1 };
   }
 
@@ -101,7 +101,7 @@ export class World {
 
   /** What the network sees, and the map, the first with 1 in each byte, the second with 2, and so on; not at the start of a buffer. */
   #inputs(count) {
-    const bytes = 3 * this.side ** 2 + (this.where ? 4 * this.where.width * this.where.height : 0);
+    const bytes = 6 * this.side ** 2 + (this.where ? 4 * this.where.width * this.where.height : 0);
     return Uint8Array.from({ length: bytes * (count + 1) }, (_, index) =>
       Math.floor(index / bytes),
     ).subarray(bytes);

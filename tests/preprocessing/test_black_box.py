@@ -13,6 +13,8 @@ from scipy.ndimage import map_coordinates
 from kit.images import Decoding, Photo, load_image
 from kit.preprocessing import Preprocessing, black_box
 from kit.preprocessing.calling import call
+from kit.preprocessing.fitting import Probe
+from kit.preprocessing.matching import levels_apart
 from kit.preprocessing.scaling import Scaling
 from tests.pictures import picture, scene
 
@@ -251,6 +253,14 @@ def test_a_scaling_by_each_image_is_named_though_the_photo_that_is_read_hides_it
     assert "by the values of each image" in reading.unexplained["scaling"]
 
 
+def test_levels_are_those_of_the_mean_scaling_of_the_channels():
+    pipeline = Preprocessing(None, scaling=Scaling(1, (0, 0, 0), (1, 2, 4)))
+    photo = Photo.from_array(picture((16, 16)))
+    probe = Probe(photo, pipeline.apply(photo)[0] + 7.0)
+    # Of 1, 1 / 2 and 1 / 4.
+    assert levels_apart(pipeline, [probe]) == pytest.approx(12)
+
+
 def test_a_channel_of_a_grey_photo_is_not_taken_for_a_scaling_by_each_image():
     small = Preprocessing((28, 28), channels="gray", scaling="0..1")
     photo = Photo.from_array(np.repeat(picture((28, 28))[..., :1], 3, axis=-1))
@@ -470,6 +480,12 @@ def test_grey_networks_and_missing_resizing_are_compared_too():
     whole = Preprocessing(size=None, scaling="0..1")
     assert whole.compare(lambda x: x[None] / 255.0, CAT).equal
     assert whole.compare(lambda x: resized(x)[None] / 255.0, CAT).first_step == "resize"
+    # A photo that is reduced before a part of it is looked for.
+    cut = Preprocessing((28, 28), scaling="0..1", fit="crop")
+    (words,) = cut.replace(fit="squash").compare(cut.apply(CAT), CAT).differences
+    assert words == "fit: squash here, crop of 100 % there"
+    (words,) = whole.compare(cv2.blur(CAT.pixels, (9, 9)) / 255, CAT).differences
+    assert "for want of fine detail" in words
 
 
 FAILING = [
@@ -721,4 +737,6 @@ def test_sides_that_are_rounded_in_another_way_are_no_difference():
     large = resized(CAT.pixels, size=(386, 257))
     here = KERAS.replace(fit="resize_crop", crop_fraction=224 / 257)
     assert here.compare(large[17:241, 81:305] / 127.5 - 1, CAT).equal
+    (words,) = KERAS.compare(large[17:241, 81:305] / 127.5 - 1, CAT).differences
+    assert words == "fit: squash here, crop of 87.5 % there"
     assert not here.compare(large[25:249, 81:305] / 127.5 - 1, CAT).equal

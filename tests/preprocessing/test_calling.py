@@ -1,5 +1,6 @@
 """Code that predicts, returns several things, or takes more than an image."""
 
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ import kit
 from kit import samples
 from kit.images import load_image
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.calling import call, why_unusable
+from kit.preprocessing.calling import Called, call, why_unusable
 
 SIDES = 224, 224
 HERE = Preprocessing(filter="cv2_linear", scaling="0..1")
@@ -66,7 +67,9 @@ RUNTIMES = {
     ],
     "ONNX": lambda path, model: model.run(
         [output.name for output in model.get_outputs()],
-        {model.get_inputs()[0].name: prepared(path)},
+        {model.get_inputs()[0].name: prepared(path)}
+        if model.get_inputs()[0].type == "tensor(float)"
+        else {},
     ),
     "LiteRT": in_litert,
     "in place": in_place,
@@ -128,6 +131,10 @@ RETURNED = [
     # Batches that can be made again, as of a data set.
     lambda path: {"batch": prepared(path)}.values(),
     lambda path: {"image": cv2.imread(path), "pixel_values": [prepared(path)[0]]},
+    # A batch before an image, and what is scaled before what is not.
+    lambda path: (2 * prepared(path)[0], prepared(path)),
+    lambda path: (resized(path)[None], prepared(path)),
+    lambda path: Called(prepared(path)),
 ]
 
 
@@ -168,9 +175,32 @@ def test_a_batch_of_grey_has_no_channels():
         assert expected.compare(batch, CAT).equal
 
 
+def unfinished(_given):
+    raise IndexError
+
+
+def test_what_was_returned_is_named_before_what_was_raised():
+    # Arrays have no upper case, texts and bytes have.
+    problem = "could not be called: returned text instead of numbers (given a path)"
+    assert call(lambda given: given.upper(), CAT).problem.startswith(problem)
+    assert "raised IndexError (given" in call(unfinished, CAT).problem
+
+
+def exchanged(image):
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def resized_and_exchanged(image):
+    return exchanged(cv2.resize(image, SIDES))
+
+
 def test_frames_of_opencv_are_bgr():
     def from_camera(frame):
         return cv2.resize(frame, SIDES)[..., ::-1] / 255.0
 
-    assert call(from_camera, CAT).given_as == "a BGR array"
-    assert HERE.compare(from_camera, CAT).equal
+    of_helpers = lambda image: resized_and_exchanged(image) / 255.0
+    for function in (from_camera, partial(from_camera), of_helpers):
+        assert call(function, CAT).given_as == "a BGR array"
+        assert HERE.compare(function, CAT).equal
+    to_bgr = lambda image: cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    assert call(to_bgr, CAT).given_as == "an RGB array"

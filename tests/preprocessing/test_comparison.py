@@ -5,7 +5,7 @@ import pytest
 
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.comparison import StepDifference, relative_distance
+from kit.preprocessing.comparison import TURNS, StepDifference, relative_distance
 from kit.preprocessing.scaling import Scaling
 from tests.pictures import picture
 
@@ -104,6 +104,25 @@ def test_other_shapes_and_values_that_are_no_numbers_part_the_tensors():
     assert StepDifference.of(
         "scale", hundred, hundred + np.float32([0, 2.1e-4])
     ).differs
+    # Of small values, likewise of 1.
+    assert not StepDifference.of("scale", np.float32([0]), np.array([1.9e-6])).differs
+
+
+TURNED = {
+    "": [[1, 2], [3, 4]],
+    "transposed": [[1, 3], [2, 4]],
+    "mirrored left to right": [[2, 1], [4, 3]],
+    "upside down": [[3, 4], [1, 2]],
+    "turned by 180 degrees": [[4, 3], [2, 1]],
+    "turned to the left": [[2, 4], [1, 3]],
+    "turned to the right": [[3, 1], [4, 2]],
+    "mirrored and turned to the right": [[4, 2], [3, 1]],
+}
+
+
+def test_each_turn_is_called_what_it_was_and_is_undone():
+    undone = {name: TURNS[name](np.array(x)).tolist() for name, x in TURNED.items()}
+    assert undone == dict.fromkeys(TURNS, TURNED[""])
 
 
 def test_only_preprocessings_and_functions_are_compared():

@@ -51,7 +51,7 @@ CLIP = VIT | {
     "resample": 3,
 }
 CLIP |= {"do_center_crop": True, "crop_size": {"height": 224, "width": 224}}
-CLIP |= {"image_mean": MEAN, "image_std": STD}
+CLIP |= {"image_mean": MEAN, "image_std": STD, "do_convert_rgb": True}
 TIMM = {
     "input_size": [3, 224, 224],
     "interpolation": "bicubic",
@@ -199,6 +199,12 @@ FITS = [
     ({"size": {"shortest_edge": 224}}, 224, "resize_crop", 1),
     ({"size": 256}, 224, "resize_crop", 0.875),
     (
+        {"image_processor_type": "EfficientNetImageProcessor", "include_top": False},
+        224,
+        "resize_crop",
+        0.875,
+    ),
+    (
         {"size": 224, "do_center_crop": False, "image_processor_type": "Other"},
         224,
         "squash",
@@ -211,6 +217,13 @@ FITS = [
 def test_size_and_crop_together_make_a_fit(changes, size, fit, fraction):
     found = read({**CLIP, **changes})
     assert (found.size, found.fit, found.crop_fraction) == ((size, size), fit, fraction)
+
+
+def test_files_of_earlier_versions_name_a_feature_extractor():
+    named = {"feature_extractor_type": "CLIPFeatureExtractor", "size": 256}
+    plain = Preprocessing(256, layout="channels_first")
+    assert read(named | {"crop_size": 256, "do_center_crop": True}).fit == "resize_crop"
+    assert read({**named, "feature_extractor_type": "ViTFeatureExtractor"}) == plain
 
 
 SWITCHES = [
@@ -269,6 +282,7 @@ NOT_OF_HUGGING_FACE = [
     ),
     ({"size": 224, "image_processor_type": None}, ValueError, "received size 224"),
     ({"crop_size": {"height": 224, "width": 200}}, ValueError, "received crop_size"),
+    ({"crop_size": 512}, ValueError, "received crop_size"),
     ({"do_resize": False}, ValueError, "a crop alone"),
     ({"image_mean": None}, ValueError, "without image_mean or image_std"),
     ({"rescale_factor": 0}, ValueError, r"cannot be read \(.*division"),
@@ -292,7 +306,10 @@ def test_timm_is_found_alone_and_inside_a_config_and_has_defaults():
     assert read(TIMM).scaling == SCALINGS["imagenet"]
     plain = {**TIMM, "mean": [0, 0, 0], "std": [1, 1, 1]}
     assert read(plain).scaling == SCALINGS["0..1"]
-    assert read({**TIMM, "crop_mode": "squash", "crop_pct": 1.0}).fit == "squash"
+    squashed = {"crop_mode": "squash", "crop_pct": 1.0, "input_size": [3, 64, 48]}
+    assert read(TIMM | squashed) == Preprocessing(
+        (64, 48), "bicubic", scaling="imagenet", layout="channels_first"
+    )
     grey = read({**TIMM, "input_size": [1, 28, 28], "mean": [0.5], "std": [0.25]})
     assert (grey.input_shape, grey.scaling) == (
         (28, 28, 1),
@@ -348,22 +365,29 @@ IMAGENET = Preprocessing(
 SMALL = Preprocessing((64, 48), layout="channels_first")
 DECLARED = [
     (PRESET, IMAGENET),
-    (compose(SHORTER, CENTRE, "MaybeToTensor()", SCALED), IMAGENET),
+    (compose(SHORTER, CENTRE, "timm.data.MaybeToTensor()", SCALED), IMAGENET),
     (
         compose(SHORTER, CENTRE, "<function _to_rgb at 0x7f>", "ToTensor()", SCALED),
         IMAGENET,
     ),
     (
-        compose(BOTH, "Compose([ToImage(), ToDtype(scale=True)])", HALF),
-        SMALL.replace(scaling="-1..1"),
+        compose(
+            BOTH,
+            "CenterCrop(size=(32, 24))",
+            "Compose([ToImage(), ToDtype(scale=True)])",
+            HALF,
+        ),
+        SMALL.replace(
+            size=(32, 24), fit="squash_crop", crop_fraction=0.5, scaling="-1..1"
+        ),
     ),
     (
-        compose("Grayscale(num_output_channels=1)", BOTH, "ToTensor()"),
+        compose("Grayscale(num_output_channels=1)", BOTH, "ConvertImageDtype()"),
         SMALL.replace(channels="gray", scaling="0..1"),
     ),
     (
-        compose("Grayscale(num_output_channels=3)", BOTH, "ToTensor()"),
-        SMALL.replace(channels="gray_rgb", scaling="0..1"),
+        compose("Grayscale(num_output_channels=3)", "PILToTensor()", BOTH, "ToDtype()"),
+        SMALL.replace(channels="gray_rgb"),
     ),
     ("tf", Preprocessing(None, scaling="-1..1")),
     ("torch", Preprocessing(None, scaling="imagenet")),

@@ -54,6 +54,7 @@ def tried(name, **settings):
 def test_a_scaling_that_is_done_twice_may_have_been_meant_once():
     once = SCALINGS["lite"]
     assert tried("scaling", scaling=once + once)[0] == {"scaling": once}
+    assert tried("scaling", scaling=("0..1", "lite"))[0] == {"scaling": ()}
     # A grey network takes none that is made for three channels.
     gray = [change["scaling"] for change in tried("scaling", channels="gray")]
     assert gray == [scaling for scaling in SCALINGS.values() if fits(scaling, 1)]

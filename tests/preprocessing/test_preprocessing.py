@@ -40,6 +40,9 @@ def test_steps_run_in_their_order_and_end_in_the_tensor():
     assert f"Their order: {', '.join(steps)}." in Preprocessing.__doc__
     shapes = {name: array.shape for name, array in steps.items()}
     assert (shapes["decode"], shapes["thumbnail"]) == ((90, 120, 3), (30, 40, 3))
+    image = Image.fromarray(PIXELS)
+    image.thumbnail((40, 45), reducing_gap=None)
+    np.testing.assert_array_equal(steps["thumbnail"], image)
     assert (shapes["resize"], shapes["layout"]) == ((31, 57, 3), (1, 3, 31, 57))
     np.testing.assert_array_equal(steps["layout"], FANCY.apply(PHOTO))
     with pytest.raises(ValueError, match="read-only"):

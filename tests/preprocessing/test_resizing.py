@@ -27,6 +27,7 @@ CROPS = [
     ((480, 640), "resize_crop", 0.875, (256, 341)),
     ((300, 301), "resize_crop", 0.95, (235, 235)),
     ((100, 450), "resize_crop", 1.0, (224, 1008)),
+    ((300, 600), "resize_crop", 224 / 354, (354, 708)),
     ((300, 400), "squash_crop", 0.875, (256, 256)),
 ]
 
@@ -55,11 +56,12 @@ def test_these_crops_are_resizing_and_then_cutting_out_the_centre(
 
 def test_crop_keeps_the_centre_in_proportion_and_by_fraction():
     columns = np.tile(np.arange(200, dtype=np.uint8)[:, None], (100, 1, 3))
-    whole, half = (
-        resize(columns, (100, 100), "nearest", "crop", fraction)[0, [0, -1], 0]
-        for fraction in (1, 0.5)
-    )
-    assert (whole.tolist(), half.tolist()) == ([50, 149], [75, 124])
+    # 0.29 of 100 is a little less than 29.
+    ends = [
+        resize(columns, (100, 100), "nearest", "crop", fraction)[0, [0, -1], 0].tolist()
+        for fraction in (1, 0.5, 0.29)
+    ]
+    assert ends == [[50, 149], [75, 124], [85, 113]]
 
 
 def test_pad_fills_before_it_resizes_and_letterbox_after():

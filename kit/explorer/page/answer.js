@@ -57,10 +57,6 @@ export class AnswerView {
     }, SETTLED_MS);
   }
 
-  stop() {
-    clearTimeout(this.settled);
-  }
-
   #paintBars(bars) {
     const order = bars.map((row) => row.index);
     if (order.join() !== [...this.lines.keys()].join()) {

@@ -62,7 +62,6 @@ export class BecauseView {
     this.asked = changes.settings;
     this.reason = found ? content : changes;
     this.valid = [this.asked, { ...this.asked, ...this.reason.apply }].map(stateOf);
-    if (!this.reason.apply) this.valid.pop();
     this.#paint(this.reason, pixels ?? []);
     this.folds.replaceChildren(...folded(changes, found ? content : null));
     if (stopped || found) this.#busy(false, stopped ?? "");

@@ -51,7 +51,7 @@ function rangeControl(spec, id, changed, near) {
 
 /** A number as people write it, with a point or a comma; NaN for what is none. */
 function numberOf(text) {
-  return Number(text.trim().replace(",", "."));
+  return Number(text.replace(",", "."));
 }
 
 /** All places of a slider. */

@@ -285,7 +285,6 @@ class ExplorerView {
     window.removeEventListener("keyup", this.onKey, true);
     this.camera.stop();
     this.photos.stop();
-    this.answer.stop();
     this.stage.stop();
     cancelAnimationFrame(this.frame);
     for (const timer of [this.timer, this.resting, this.late]) clearTimeout(timer);
@@ -323,7 +322,7 @@ class ExplorerView {
     const types = event.target.matches("select, input:not([type=range], [type=radio])");
     if (event.target === this.peek && [" ", "Enter"].includes(event.key)) {
       event.preventDefault();
-      if (!event.repeat) this.hold(down);
+      this.hold(down);
     } else if (down && this.stage.turn(event.key)) {
       event.preventDefault();
     } else if (down && event.key === "p" && !types && !event.ctrlKey && !event.metaKey) {

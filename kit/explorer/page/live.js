@@ -163,7 +163,7 @@ export class StandIn {
   }
 
   #show(photo) {
-    return this.#view({ ...this.shown, photo, where: this.shown.where && -1 });
+    return this.#view({ ...this.shown, photo, where: this.shown.where === null ? null : -1 });
   }
 
   /** Changed settings, but for the photo and the map. */
