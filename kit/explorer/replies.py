@@ -180,7 +180,7 @@ class Replies:
 
     def _send(self, kind: str, *buffers: bytes, **fields: Any) -> None:
         """Send a message with the fields that its type in `kit.explorer.protocol` has."""
-        content = {"request": self.request, **fields, "kind": kind}
+        content = {"kind": kind, "request": self.request} | fields
         self.widget.send(content, list(buffers))
 
     def _preview(self, view: View) -> tuple[Pixels | None, PreviewSource]:

@@ -311,6 +311,7 @@ def test_keys_move_a_slider_and_not_the_notebook(shown, classifier, named):
         "(slider) => slider === document.activeElement"
     )
     shown.root.get_by_role("textbox", name="Brightness, exact value").fill("0,4")
+    shown.page.keyboard.press("Enter")
     shown.assert_shows(classifier, named["cat.jpg"], brightness=0.4)
 
 

@@ -116,7 +116,7 @@ class ExplorerView {
   // -- structure
 
   build(panel) {
-    this.banner = element("p", { class: "kit-lost kit-error", role: "alert", hidden: true });
+    this.banner = element("p", { class: "kit-lost", role: "alert", hidden: true });
     this.error = element("p", { class: "kit-error", role: "alert", hidden: true });
     this.notes = element(
       "div",
