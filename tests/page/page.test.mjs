@@ -606,10 +606,8 @@ const STEPS = {
     log.push(asking.textContent);
   },
   "an error of that": () => hear({ kind: "error", request: `${prefix}.why`, text: "no memory" }),
-  "a state that a cell has assigned and nobody knows": async () => {
-    hear({ kind: "error", request: "", text: "not in the page", code: "the state" });
-    root().querySelector(".kit-error").querySelector("button").click();
-  },
+  "a state that a cell has assigned and nobody knows": () =>
+    hear({ kind: "error", request: "", text: "not in the page" }),
   "the cell was run again, where a part of it is in view": async () => {
     for (const [top, bottom] of [
       [-9, -1],
