@@ -94,10 +94,6 @@ def test_typical_photos_have_the_colours_of_imagenet_without_those_that_are_unwa
     assert rest == pytest.approx(weights[:2] / weights[:2].sum())
 
 
-def test_reduced_photos_have_forty_pixels_a_side_or_a_little_more():
-    assert all(40 <= min(photo.size) < 80 for photo in samples.reduced_photos())
-
-
 UNKNOWN = [
     (samples.classifier, "efficientnet", "did you mean 'efficientnet_lite0'"),
     (samples.photos, "photos", "photographs, imagenet, special, fashion_mnist"),

@@ -425,7 +425,8 @@ def test_as_many_pictures_as_possible_are_alike_in_their_answers():
 
 def test_a_classifier_without_statistics_says_what_to_do():
     with pytest.raises(
-        ValueError, match=r"write kit.shift\(images, photos, classifier=classifier\)"
+        ValueError,
+        match=r"'fashion_mnist' without; write kit.shift\(images, photos, classifier",
     ):
         kit.shift(CLASSIFIER, CLOTHES[:30])
 
@@ -487,6 +488,7 @@ def test_an_interruption_keeps_what_was_measured(monkeypatch):
     monkeypatch.setattr(shifts, "measured_rows", stopping)
     gathered = shifts.gather(list(each_picture(CLOTHES[:50])))
     assert len(gathered.rows) == 30
+    assert gathered.answers.tolist() == [-1] * 30
     seen.clear()
     assert kit.shift(STATISTICS, CLOTHES[:50]).photos == 30
 

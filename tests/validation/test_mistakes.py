@@ -107,6 +107,7 @@ def test_a_planted_slice_is_found_and_nothing_else():
     assert found.summary == f"{rates} (noise above {found.limit:.3g})"
     small = replace(found, name="size", words="small", limit=64)
     assert small.summary.endswith(" (size below 64)")
+    assert replace(found, name="turned").summary == rates
     pale = rows[:, MEASURED.index("saturation")] < -1.2
     both = rng.random(600) < np.where(pale | (noise > 1.2), 0.6, 0.05)
     assert {one.words for one in slices(rows, both, labels)} == {"noisy", "pale"}
