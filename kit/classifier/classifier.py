@@ -1,6 +1,7 @@
 """Classifier: a network together with what it needs to be used rightly, in one file."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from math import ceil
@@ -131,6 +132,9 @@ class Classifier:
             yield f"the layers of a {source.path.suffix} file are not checked"
         if self.preprocessing is None:
             yield _UNKNOWN
+        counts = Counter(self.class_names)
+        if repeated := [name[:40] for name in counts if counts[name] > 1]:
+            yield f"class names that occur more than once: {len(repeated)}, such as {repeated[0]}"
         heads = _HEADS if compiled.output_count > 1 else _SINGLE_HEADS
         if words := heads.get(compiled.head):
             yield words

@@ -57,11 +57,11 @@ class Predictions(Rows):
     Attributes
     ----------
     probabilities
-        float32, shape (N, classes), 0..1: a row for each image.
+        float32, shape (N, classes), 0..1, read-only: a row for each image.
     class_names
         In the order of the columns.
     labels
-        int64, shape (N,): index of the right class of each image, -1 where it is not known.
+        int64, shape (N,), read-only: index of the right class of each image, -1 where it is not known.
     photos
         Names of the images.
     """
@@ -70,6 +70,12 @@ class Predictions(Rows):
     class_names: tuple[str, ...]
     labels: Int64
     photos: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("probabilities", "labels"):
+            view = getattr(self, name).view()
+            view.flags.writeable = False
+            object.__setattr__(self, name, view)
 
     def __len__(self) -> int:
         return len(self.probabilities)

@@ -204,12 +204,12 @@ def _capital(text: str) -> str:
 
 
 def changes(view: View, compute: Compute) -> tuple[Change, ...]:
-    """Undo each change by itself, and where none of them is enough, all together.
+    """Undo each change by itself, and where none of them is enough, as few together as will do.
 
     Returns
     -------
     tuple of Change
-        The one that matters most first; before it all together, where no single one is enough.
+        The one that matters most first. One with several keys stands first where no single one is enough.
     """
     keys = [key for key in view.changed if key != "seed"]
     singles = sorted(
@@ -220,7 +220,14 @@ def changes(view: View, compute: Compute) -> tuple[Change, ...]:
     if not spoilt(view) or len(singles) < 2 or singles[0].restores:
         return tuple(singles)
     keys_by_effect = [key for change in singles for key in change.keys]
-    return (_without(view, tuple(keys_by_effect), compute), *singles)
+    together = _without(view, tuple(keys_by_effect), compute)
+    # Leave out whatever is not needed, what matters least first.
+    for key in reversed(keys_by_effect):
+        fewer = tuple(own_key for own_key in together.keys if own_key != key)
+        without_fewer = _without(view, fewer, compute)
+        if without_fewer.restores:
+            together = without_fewer
+    return (together, *singles)
 
 
 def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:

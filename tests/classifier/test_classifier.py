@@ -271,6 +271,11 @@ def test_what_is_given_has_to_fit(small_file):
         TypeError, match=r"Expected a Preprocessing, received 'MobileNetV2'; see kit.P"
     ):
         Classifier.load(small_file, preprocessing="MobileNetV2")
+    repeated = Classifier.load(small_file, class_names=["crane", "crane", "dog"])
+    assert repeated.notes == (
+        "class names that occur more than once: 1, such as crane",
+    )
+    assert repeated.using(networks.GREY).notes == repeated.notes
 
 
 def test_an_open_input_size_follows_the_preprocessing_in_use():

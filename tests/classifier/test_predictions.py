@@ -135,6 +135,15 @@ def test_pandas_gets_a_row_for_each_image_and_is_asked_for_where_it_is_missing(
         PARTLY.to_dataframe()
 
 
+def test_they_are_read_only_and_leave_what_they_are_made_from_as_it_was():
+    rows = ROWS.copy()
+    predictions = made([0] * 4, rows)
+    for array in (predictions.probabilities, predictions.labels):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+    assert rows.flags.writeable
+
+
 def test_a_classifier_predicts_with_names_and_with_labels_by_name_or_index(fashion):
     photos = samples.photos("fashion_mnist")[:3]
     dark = Perturbation(brightness=0.3)

@@ -179,7 +179,7 @@ def test_a_reference_counts_where_no_layers_can_be_run(tmp_path):
         unscaled = classifier.using(right.replace(scaling=()))
         diagnosis = kit.diagnose(unscaled, photo, reference=training)
         assert diagnosis.best.cause == "missing_scaling"
-        assert diagnosis.fix() == right
+    assert kit.diagnose(unscaled, photos[:4], reference=training).fix() == right
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])

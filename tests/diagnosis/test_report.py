@@ -83,14 +83,14 @@ def test_the_more_a_way_of_resizing_changes_the_fewer_labelled_images_show_wheth
     changes = (
         Sensitivity("resize_fit", photos=16, changed=6),
         Sensitivity("crop", photos=16, changed=3),
-        Sensitivity("light", photos=16, changed=16),
+        Sensitivity("decoder", photos=16, changed=16),
     )
-    clean = Diagnosis((), "n", 16, sensitivity=changes, undecided=("crop", "light"))
+    clean = Diagnosis((), "n", 16, sensitivity=changes, undecided=("crop", "decoder"))
     # 37 / (5 / 20) = 148, and 37 / (8 / 20) = 92.5.
     assert "these images; kit.compare shows with about 150 labelled" in clean.limits
     both = replace(clean, undecided=("resize_fit", "crop"))
     assert "about 90 labelled" in both.limits
-    assert replace(clean, undecided=("light",)).limits.endswith("these images.")
+    assert replace(clean, undecided=("decoder",)).limits.endswith("these images.")
 
 
 def test_details_tell_numbers_for_and_against():

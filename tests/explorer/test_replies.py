@@ -16,7 +16,7 @@ from PIL import Image
 from traitlets.config import Config
 
 from kit import load_image
-from kit.explorer import explorer as explorers, export, note, replies, shelf
+from kit.explorer import explorer as explorers, note, replies, shelf
 from kit.explorer.explorer import Explorer
 from kit.explorer.replies import LIVE_PIXELS, chips_of_path
 from kit.explorer.shelf import THUMBNAIL, Shelf, small_jpeg
@@ -204,7 +204,6 @@ def test_heights_and_widths_are_not_exchanged(look):
     sides = {"height": height, "width": 5}
     assert message["where"].items() >= sides.items()
     assert len(pixels) == 3 * 160 * 224 + 4 * 5 * height
-    assert export._prediction_row(part, [0])["cells"].items() >= sides.items()
 
 
 # -- photographs, and files on their way

@@ -51,7 +51,7 @@ export class Reasons {
     return { ...this.view.settings, ...this.#neutral(keys) };
   }
 
-  /** Undo each change by itself, and where none is enough, all together. */
+  /** Undo each change by itself, and where none is enough, as few together as will do. */
   async #changes(look) {
     const change = async (keys) => {
       const other = await look(this.#without(keys));
@@ -62,8 +62,13 @@ export class Reasons {
     const changes = all.filter(Boolean);
     changes.sort((a, b) => b.regains - a.regains || b.gain - a.gain);
     if (!this.spoilt || changes.length < 2 || changes[0].regains) return changes;
-    const together = await change(changes.flatMap(({ keys }) => keys));
-    return [together, ...changes].filter(Boolean);
+    let together = await change(changes.flatMap(({ keys }) => keys));
+    if (!together) return changes;
+    for (const key of together.keys.toReversed()) {
+      const fewer = await change(together.keys.filter((other) => other !== key));
+      if (fewer?.regains) together = fewer;
+    }
+    return [together, ...changes];
   }
 
   #change(keys, other) {
