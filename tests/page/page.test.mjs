@@ -571,13 +571,12 @@ const STEPS = {
   "the perturbations, of which all are shown": () => press("More perturbations"),
   "a pin": () => press("Pin"),
   "a photo without a label": () => called(root(), "dog.png").fire("change"),
-  "a label for it": () => {
+  "a pin of that": () => {
     press("Label it");
     key("Escape");
-    press("Label it");
+    press("Pin");
     press("Yes, blue");
   },
-  "a pin of that": () => press("Pin"),
   "what the kernel says of it": () => hear({ kind: "pinned", text: "Pinned: a file" }),
   "the menu is closed": () => {
     root().focus();

@@ -123,6 +123,7 @@ class ExplorerView {
       { class: "kit-notes", hidden: panel.notes.length === 0 },
       ...panel.notes.map((text) => element("p", { text })),
     );
+    const pin = () => this.ask("pin", { settings: this.settings });
     const summary = element("summary", { class: "kit-box", text: "More" });
     const items = element(
       "div",
@@ -131,7 +132,7 @@ class ExplorerView {
       button(
         "Pin",
         "Keep this as a case, for kit.check_cases to guard",
-        () => this.ask("pin", { settings: this.settings }),
+        () => (this.known.label ? pin() : this.picker.open(this.known, summary, pin)),
         { hidden: panel.alone },
       ),
       button("Present (P)", "In the whole window; Page Down shows the next, Escape leaves", () =>

@@ -9,6 +9,7 @@ export class LabelPicker {
     this.classes = new Set(classes);
     this.chosen = chosen;
     this.opener = null;
+    this.onChosen = () => {};
     this.box = element("input", {
       type: "text",
       list: id,
@@ -42,9 +43,9 @@ export class LabelPicker {
     this.node = element("div", { ...attributes, hidden: true }, form);
   }
 
-  /** Ask; the focus goes back to the opener. */
-  open({ top, label }, opener) {
-    this.opener = opener;
+  /** Ask; the focus goes back to the opener, and once something is chosen, `onChosen` is called. */
+  open({ top, label }, opener, onChosen = () => {}) {
+    Object.assign(this, { opener, onChosen });
     this.box.value = "";
     this.yes.value = top;
     this.yes.textContent = `Yes, ${top}`;
@@ -63,6 +64,7 @@ export class LabelPicker {
     if (this.node.hidden || (!label && this.box.value)) return;
     this.close();
     this.chosen(label);
+    this.onChosen();
   }
 }
 
