@@ -128,8 +128,9 @@ def _tensor_as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
     value_bytes, remainder = divmod(array.nbytes, count)
     is_of_floats = not remainder and value_bytes in {2, 4, 8}
     # Floats whose bytes, or halves as uint16, were read as numbers.
-    are_bytes = array.size != count or array.dtype == np.uint16
-    if array.dtype.kind in "buif" and is_of_floats and are_bytes:
+    is_other_count = array.ndim == 1 and array.size != count
+    are_halves = array.dtype == np.uint16 and array.max(initial=0) > 255
+    if array.dtype.kind in "buif" and is_of_floats and (is_other_count or are_halves):
         array = np.ravel(array).view(f"f{value_bytes}")
         form = f"{TENSOR} whose bytes were read as {array.dtype}"
     # A flat buffer.

@@ -296,9 +296,15 @@ def _read_origin(expected: Pipeline, sample: Probe, origin: _Origin) -> Reading:
         return _following(expected, part.pipeline, probe)
     colours = colours_of(usual, levels, values)
     levels_off = colours.unexplained_share * float(levels.std())
-    if not colours.words and levels_off > DECODER_LEVELS:
-        smooth = pixels_of(part, probe, averaged=AVERAGED_PIXELS)
-        colours = smoothed_colours_of(usual, colours, smooth.levels, smooth.values)
+    if levels_off > DECODER_LEVELS:
+        pixels = pixels_of(part, probe, averaged=AVERAGED_PIXELS)
+        smooth = smoothed_colours_of(usual, colours, pixels.levels, pixels.values)
+        # What a blur or noise leaves may look like a curve or a mixture, but a line is simpler.
+        is_line = not smooth.words and (
+            smooth.unexplained_share * UNEXPLAINED_RATIO < colours.unexplained_share
+        )
+        if is_line or not colours.words:
+            colours = smooth
     # Of the spread of the result, whatever becomes of colours.
     least_share = min(unexplained_share(levels, values), colours.unexplained_share)
     pipeline = part.pipeline

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import gaussian_filter, map_coordinates
 
 from kit.images import Decoding, Photo, load_image
 from kit.preprocessing import Preprocessing, black_box
@@ -654,6 +654,28 @@ def test_bytes_that_are_read_as_other_numbers_are_noted():
     comparison = KERAS.compare(np.frombuffer(KERAS.apply(CAT), np.uint8), CAT)
     assert comparison.equal
     assert "a tensor whose bytes were read as float32" in comparison.notes[0]
+
+
+def test_levels_as_16_bits_are_numbers_as_they_are():
+    raw = KERAS.replace(scaling=())
+    assert raw.compare(
+        raw.replace(cast="uint8").apply(CAT).astype(np.uint16), CAT
+    ).equal
+    both = np.stack([KERAS.apply(CAT)[0]] * 2)
+    (words,) = KERAS.compare(both, CAT).differences
+    assert "shape (2, 224, 224, 3), which is not an image" in words
+
+
+def test_channels_are_named_beside_noise_and_a_blur():
+    photo = load_image(CAT_FILE.with_name("gibbon.jpg"))
+    for change in (
+        lambda x: x + GRAIN,
+        lambda x: gaussian_filter(x, (2, 2, 0)),
+    ):
+        swapped = change(resized(photo.pixels)[..., ::-1].astype(float))
+        differences = KERAS.compare(swapped / 127.5 - 1, photo).differences
+        assert differences[0] == "channels: rgb here, bgr there"
+        assert differences[1].startswith("values: ")
 
 
 def test_bytes_in_the_reverse_order_are_named():
