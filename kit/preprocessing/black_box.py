@@ -349,6 +349,10 @@ def _causes(
         effects = [effect(nearest, result)]
         effects += [cause.effect for cause in causes]
         causes.append(Difference("tensor", words, min(effects)))
+    elif {*reading.unexplained} == {"layout"} and reading.levels_off > DECODER_LEVELS:
+        remainder = f"{reading.levels_off:.2f} levels (root mean square)"
+        words = f"values: {remainder} are unexplained beside that"
+        causes.append(Difference("tensor", words, min(x.effect for x in causes)))
     return causes
 
 

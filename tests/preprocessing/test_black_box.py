@@ -678,6 +678,16 @@ def test_channels_are_named_beside_noise_and_a_blur():
         assert differences[1].startswith("values: ")
 
 
+def test_what_is_unexplained_beside_another_order_is_told():
+    blurred = gaussian_filter(resized(CAT.pixels).astype(float), (3, 3, 0))
+    order, values = KERAS.compare(blurred[:, ::-1] / 127.5 - 1, CAT).differences
+    assert order == "image: as it is here, mirrored left to right there"
+    assert re.fullmatch(
+        r"values: \d+\.\d\d levels \(root mean square\) are unexplained beside that",
+        values,
+    )
+
+
 def test_bytes_in_the_reverse_order_are_named():
     swapped = KERAS.apply(CAT).byteswap()
     (words,) = KERAS.compare(swapped, CAT).differences
