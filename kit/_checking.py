@@ -195,10 +195,7 @@ def integers(
 
 
 def first_line(error: BaseException) -> str:
-    """Return what an exception says in one line, 300 characters at most and without controls.
-
-    That is the first one, if it is not one in which Keras or TensorFlow only says where it happened.
-    """
+    """Return the first line of an exception that says what happened: printable, 300 characters at most."""
     text = re.sub(r"\x1b\[\d*m", "", str(error))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     lines = lines or [type(error).__name__]

@@ -40,10 +40,8 @@ class Steps(Generic[Part]):
     ----------
     parts
         Iterated over, each a step; empty where `advance` is called instead.
-    what
-        What is done.
-    progress
-        See `Progress`.
+    what, progress
+        What is done; see `Progress`.
     total
         Steps that there are, by default as many as parts; of parts without a number, seconds are shown.
     keep
@@ -204,19 +202,12 @@ class Table(Result):
 
     Parameters
     ----------
-    head
-        Titles of the columns.
+    head, title
+        Titles of the columns; line above.
     rows
-        Texts, one for each column.
+        Texts, one for each column; a ValueError for another number.
     align
         ``"<"`` or ``">"`` for each column; by default the first is to the left and the others to the right.
-    title
-        Line above.
-
-    Raises
-    ------
-    ValueError
-        A row has another length than the head.
     """
 
     def __init__(

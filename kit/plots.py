@@ -178,12 +178,8 @@ def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Drawn:
     """Draw reliability diagrams side by side, each over the number of images in its bins.
 
     Points are the share of correct predictions in a bin with its 95 % interval, at the mean confidence of
-    its images; on the dotted line a model is correct as often as it claims.
-
-    Parameters
-    ----------
-    panels
-        Pairs of a title and the `bins` of `kit.validation.calibration.Metrics`.
+    its images; on the dotted line a model is correct as often as it claims. ``panels`` are pairs of a title
+    and the `bins` of `kit.validation.calibration.Metrics`.
     """
     figure = blank(3.5 * len(panels), 4.4, "constrained")
     grid = figure.subplots(

@@ -118,15 +118,8 @@ def probes() -> tuple[Photo, ...]:
 def labelled_images(classes: int) -> tuple[tuple[Photo, ...], Int64]:
     """Load labelled images for a network with so many classes, in the usual order of its outputs.
 
-    Parameters
-    ----------
-    classes
-        A key of `LABELLED`: 10 for Fashion-MNIST, 1000 for ImageNet, 1001 with the background first.
-
-    Returns
-    -------
-    photos, labels
-        Read-only, 40 at most, and int64 (photos,).
+    ``classes`` is a key of `LABELLED`: 10 for Fashion-MNIST, 1000 for ImageNet, 1001 with the background
+    first. Returns photos, read-only, 40 at most, and labels, int64 (photos,).
     """
     name, first_class = LABELLED[classes]
     indices = np.array(labels(name)[:_FEW_LABELLED]) + first_class
@@ -146,18 +139,9 @@ def reduced_photos() -> tuple[Photo, ...]:
 def typical(without: Sequence[Photo] = ()) -> tuple[tuple[Photo, ...], Float64]:
     """Load photos that together have the colours of ImageNet's, as networks of photos expect them.
 
-    Parameters
-    ----------
-    without
-        Images that must not be among them.
-
-    Returns
-    -------
-    photos
-        Read-only.
-    weights
-        float64 (photos,), their sum is 1. Weighted, mean and standard deviation of all pixels are those of
-        ImageNet, (0.485, 0.456, 0.406) and (0.277, 0.269, 0.282), up to 0.02.
+    None of those in `without` is among them. Returns photos, read-only, and weights, float64 (photos,), whose
+    sum is 1: weighted, mean and standard deviation of all pixels are those of ImageNet, (0.485, 0.456, 0.406)
+    and (0.277, 0.269, 0.282), up to 0.02.
     """
     unwanted = {photo.pixels.tobytes() for photo in without}
     weight_of = {_photograph(f"{name}.jpg"): _TYPICAL[name] for name in _TYPICAL}

@@ -25,15 +25,12 @@ class Layer:
 
     Attributes
     ----------
-    kind
-        Keras class, such as ``"Rescaling"``.
-    settings
-        Its part of ``config.json``.
+    kind, settings
+        Keras class, such as ``"Rescaling"``, and its part of ``config.json``.
     constants
         Numbers among the arguments it is called with, for operations such as ``x / 255``.
     training
-        The argument ``training`` it is called with, which that of an enclosing network overrules; None
-        without one.
+        The argument ``training`` of its call, which an enclosing network's overrules; None without one.
     """
 
     name: str
@@ -44,10 +41,7 @@ class Layer:
 
 
 def layers_of(config: JSONObject, training: bool | None = None) -> tuple[Layer, ...]:
-    """Return the layers of a Keras ``config.json`` in order, those of nested networks in place of these.
-
-    `training` is the argument that the whole is called with.
-    """
+    """Return the layers of a ``config.json``, nested ones in place; `training` is that of the whole call."""
     if not config:
         return ()
     kind, settings = str(config.get("class_name")), mapping(config.get("config"))

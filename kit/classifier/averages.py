@@ -26,13 +26,9 @@ def exported_from(path: AnyPath, network: bytes, channels: int | None) -> FirstL
 
     Exporters fold BatchNorm into the convolution before it, and drop its averages. The first convolution is
     that of images with so many channels, and its averages are those for as many of its own whose name is most
-    like its name. The weights are those of the network where it holds some as they are, as all do that
-    nothing was folded into.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        No such file, another format, damage, no such layers, or weights of another network.
+    like its name. The file belongs to a network that holds some of its weights as they are, as all do that
+    nothing was folded into. FileNotFoundError; ValueError for another format, damage, no such layers, or
+    weights of another network.
     """
     file = local_file(path)
     if file.suffix != ".safetensors":

@@ -47,9 +47,8 @@ def run_apart(
 ) -> JSONObject:
     """Run a module of the kit, by its dotted name, on a file; it ends in `work_apart`.
 
-    Results are put into the folder; the seconds that pass are shown with the words `what`, if any; whoever
-    cancels `early` ends it. Returns what the module answered; ValueError, one line, where it failed or did
-    not come to an end in time.
+    Results go into the folder; the seconds are shown with the words `what`, if any; cancelling `early` ends
+    it. Returns what the module answered; ValueError, one line, where it failed or took too long.
     """
     early = early or Future()
     exchange = threading.Lock()

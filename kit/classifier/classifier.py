@@ -258,15 +258,8 @@ class Classifier:
         ----------
         photo
             A `Photo` or whatever else `load_image` takes.
-        perturbation
-            Applied to the decoded photo, before the preprocessing.
-        preprocessing
-            In place of the classifier's own.
-
-        Raises
-        ------
-        ValueError
-            No preprocessing is known.
+        perturbation, preprocessing
+            As for `probabilities`. ValueError where no preprocessing is known.
         """
         steps = preprocessing or known_preprocessing(self)
         decoded = load_image(photo).decoded(steps.decoding)
@@ -343,10 +336,6 @@ class Classifier:
         labels
             The right class of each photo by index or name, None where it is not known; one photo may have
             its label alone.
-
-        Returns
-        -------
-        Predictions
 
         Raises
         ------

@@ -261,14 +261,9 @@ class LiteEngine(Engine):
     ----------
     compiled
         Network in the ``.tflite`` format, with one image-shaped input, an output of shape (N, outputs), and
-        for `inside` a feature map as a second one.
+        for `inside` a feature map as a second one. ValueError for another, or operations that LiteRT lacks.
     threads
         Threads to use; as many as there are cores by default, 4 at most.
-
-    Raises
-    ------
-    ValueError
-        ``compiled`` is no such network, or needs operations that LiteRT does not have.
     """
 
     def __init__(self, compiled: bytes, *, threads: int = _THREADS) -> None:

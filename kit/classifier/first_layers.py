@@ -23,19 +23,11 @@ _TINY = float(np.finfo(np.float32).tiny)
 
 
 def tensor_features(tensors: Float32) -> Float64:
-    """Return the features of each tensor.
+    """Return the features of each tensor: float64 (N, K), of float32 (N, H, W, C) in any range.
 
-    Parameters
-    ----------
-    tensors
-        float32 (N, H, W, C), as they are fed to a network, in any range. Not changed.
-
-    Returns
-    -------
-    float64, shape (N, K)
-        The mean of each channel in `GRID` x `GRID` cells (fewer where a side is smaller), in the tensors' own
-        unit, row by row; then, for each pair of three channels, how far they differ: half the logarithm of
-        ``var(a - b) / (var(a) + var(b))`` over the image, about -4.6 where they do not.
+    The mean of each channel in `GRID` x `GRID` cells (fewer where a side is smaller), in the tensors' own
+    unit, row by row; then, for each pair of three channels, how far they differ: half the logarithm of
+    ``var(a - b) / (var(a) + var(b))`` over the image, about -4.6 where they do not.
     """
     count, height, width, channels = tensors.shape
     values = tensors.astype(np.float64)

@@ -51,9 +51,7 @@ def import_h5(old: AnyPath, new: AnyPath) -> tuple[str, ...]:
     """Convert an ``.h5`` file with architecture and weights, or a ``.keras`` file of another Keras.
 
     Where Teachable Machine's ``labels.txt`` lies beside it, class names and preprocessing are written too.
-
-    Arguments of layers that Keras 3 does not know are left out where they have no effect, such as
-    ``groups=1`` of a DepthwiseConv2D.
+    Arguments of layers that Keras 3 does not know are left out where they have no effect.
 
     Parameters
     ----------

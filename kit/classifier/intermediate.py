@@ -37,18 +37,9 @@ class Dense(NamedTuple):
 def gradient(layers: Sequence[Dense], feature_map: Float32, weights: Array) -> Array:
     """Return the gradient of a sum of outputs by the places of the feature map before dense layers.
 
-    Parameters
-    ----------
-    layers
-        As `with_feature_map` gives them.
-    feature_map
-        float32 (h, w, channels).
-    weights
-        float (outputs,): of the outputs before a last softmax or sigmoid, in the sum.
-
-    Returns
-    -------
-    float64 (h, w, channels), or (1, 1, channels) where the map is pooled
+    ``layers`` are those of `with_feature_map`, ``feature_map`` is float32 (h, w, channels), and ``weights``,
+    float (outputs,), are those in the sum, of the outputs before a last softmax or sigmoid. Returns float64
+    (h, w, channels), or (1, 1, channels) where the map is pooled.
     """
     values = feature_map.astype(np.float64)
     if layers[0].weights.shape[1] == values.shape[-1]:
@@ -71,22 +62,9 @@ def _gradient(layers: Sequence[Dense], inputs: Array, weights: Array) -> Array:
 def with_feature_map(compiled: bytes) -> tuple[bytes, tuple[Dense, ...]]:
     """Return a compiled network whose second output is its last feature map, and what follows it.
 
-    Parameters
-    ----------
-    compiled
-        In the ``.tflite`` format, with one image-shaped input. Not changed.
-
-    Returns
-    -------
-    bytes
-        In the same format, for `LiteEngine.inside`.
-    tuple of Dense
-        Empty where more than pooling or flattening, dense layers and `_ACTIVATIONS` follows the map.
-
-    Raises
-    ------
-    ValueError
-        There is no feature map larger than one pixel, or the file is not understood.
+    Both are in the ``.tflite`` format, with one image-shaped input. The layers are empty where more than
+    pooling or flattening, dense layers and `_ACTIVATIONS` follows. ValueError where there is no feature map
+    larger than one pixel, or the file is not understood.
     """
     litert = litert_schema()
     try:

@@ -35,10 +35,7 @@ _OF_ANOTHER_KERAS = (
 
 
 def serialized(config: Any) -> Iterator[dict[str, Any]]:
-    """Yield each part of a configuration that Keras makes an object or a function of.
-
-    What the whole was trained with, a loss for one, is left out, since nothing is opened for training.
-    """
+    """Yield what Keras makes an object or a function of in a configuration, but for training, as a loss."""
     pending = [config]
     while pending:
         value = pending.pop()
@@ -104,10 +101,7 @@ def load_keras(path: AnyPath) -> Any:
 
 
 def opened_safely(file: Path, advice: str = _OF_ANOTHER_KERAS) -> Any:
-    """Open a file with Keras in its safe mode, or raise a ValueError that says in one line why not.
-
-    ``advice`` is what to do about a file of another Keras.
-    """
+    """Open a file in Keras's safe mode; or raise a ValueError, with `advice` for a file of another Keras."""
     keras = import_keras()
     # Private, but without it `keras.config.enable_unsafe_deserialization()` overrules `safe_mode=True`.
     from keras.src.saving.serialization_lib import SafeModeScope

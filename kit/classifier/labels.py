@@ -21,18 +21,9 @@ def checked_class_names(
 ) -> tuple[str, ...]:
     """Return the names of a network's classes; "class 0", "class 1", … where none are given.
 
-    Parameters
-    ----------
-    class_names
-        In the order of the outputs, or a mapping between names and the indices of outputs, either way round,
-        such as ``class_indices`` of Keras's generators.
-    count, network
-        Classes that there are, and what is named in errors.
-
-    Raises
-    ------
-    TypeError, ValueError
-        One text, a set, a mapping that does not say which index has which name, or another number of names.
+    They are in the order of the outputs, or a mapping between names and the indices of outputs, either way
+    round, such as ``class_indices`` of Keras's generators; errors name the `network`. TypeError or ValueError
+    for one text, a set, a mapping that does not say which index has which name, or another number of names.
     """
     if class_names is None:
         return tuple(f"class {index}" for index in range(count))
@@ -76,13 +67,11 @@ def class_indices(
     Parameters
     ----------
     labels
-        Index or name of a class for each image, None where it is not known; None if none is. A text of
-        digits that is no name is an index. One image
-        may have its label alone, without a list. A name that several classes share stands for the first.
-    class_names
-        All classes in order.
-    count
-        Number of images.
+        Index or name of a class for each image, None where it is not known; None if none is. A text of digits
+        that is no name is an index. One image may have its label alone, without a list. A name that several
+        classes share stands for the first.
+    class_names, count
+        All classes in order, and the number of images.
 
     Raises
     ------

@@ -58,12 +58,9 @@ def restore(opened: Archive, steps: Preprocessing | None = None) -> Network:
     preprocessing where it leaves them open, since a stranger's bytes may end a process or fill its memory.
     The source of what is returned is the file, with what its maker says.
 
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        The network cannot be opened, is no classifier of images, or was replaced meanwhile.
-    ModuleNotFoundError
-        Nothing is known of it yet, and what runs it, such as Keras with TensorFlow, is not installed.
+    FileNotFoundError or ValueError where the network cannot be opened, is no classifier of images, or was
+    replaced meanwhile; ModuleNotFoundError where nothing is known of it yet, and what runs it, such as Keras
+    with TensorFlow, is not installed.
     """
     steps = opened.preprocessing if steps is None else steps
     if network := _known(opened):

@@ -37,10 +37,8 @@ class Nearest(Result):
 
     Attributes
     ----------
-    name, predicted
-        Of the image.
-    neighbours
-        The nearest first.
+    name, predicted, neighbours
+        The image's name and predicted class; its training images, the nearest first.
     thumbnails
         uint8 (neighbours, `SIDE`, `SIDE`, 3); none where the file has none.
     """

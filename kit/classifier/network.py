@@ -53,10 +53,8 @@ class Compiled:
     head
         What the last layer puts out: ``"softmax"``, ``"logits"`` (or logarithms), ``"sigmoid"`` (one for each
         class) or ``"binary_logit"`` (one logit).
-    input_shape
-        (H, W, C); ``None`` for a side that the network leaves open.
-    output_count
-        Numbers that the last layer puts out.
+    input_shape, output_count
+        (H, W, C), ``None`` for a side that the network leaves open; numbers that the last layer puts out.
     data, reason
         The compiled form, in the ``.tflite`` format, or the network of another file; or why there is none.
     first_layers
@@ -119,12 +117,10 @@ class Verification(Result):
 
     Parameters
     ----------
-    max_difference
-        Largest difference in a probability, 0..1.
+    max_difference, agrees
+        Largest difference in a probability, 0..1, and whether it is within 1e-5.
     photos
         Photos that were compared, beside the inputs made by formulas.
-    agrees
-        Whether the difference is within 1e-5.
     """
 
     max_difference: float
@@ -178,12 +174,8 @@ def compile_model(
 
     The preprocessing that it expects, if known, sets the range in which the two are compared. Where compiling
     fails, or results differ by more than `TOLERANCE`, there is a ``reason`` in place of ``data``. ``serving``
-    lets Keras predict meanwhile, in a process of its own.
-
-    Raises
-    ------
-    TypeError, ValueError
-        The model is no classifier of images, or takes other tensors than the preprocessing makes.
+    lets Keras predict meanwhile, in a process of its own. TypeError or ValueError where the model is no
+    classifier of images, or takes other tensors than the preprocessing makes.
     """
     check_model(model)
     keras = KerasEngine(model)
@@ -286,8 +278,7 @@ class Network:
     def lanes(self) -> tuple[Engine, ...]:
         """Return the compiled form once for each core, on one thread; once where Keras runs the network.
 
-        Called from as many threads, they beat one network on all cores, whose threads wait for each other
-        after every layer.
+        Called from as many threads, they beat one on all cores, whose threads wait at the end of every layer.
         """
         data = self.compiled.data
         if data is None:

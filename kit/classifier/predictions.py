@@ -28,14 +28,8 @@ def prediction_columns(
 ) -> JSONObject:
     """Return what rows say of predictions, by the names of the columns; None for what is not known.
 
-    Parameters
-    ----------
-    class_names
-        In the order of the outputs.
-    labels, predicted
-        int, shape (N,): the right classes and the predicted ones, -1 for none.
-    probability
-        float, shape (N,), 0..1: that of the predicted class.
+    ``labels`` and ``predicted`` are int, shape (N,), -1 for none; ``probability``, float, shape (N,), 0..1,
+    is that of the predicted class.
     """
     # An index of -1 is the last of these.
     names = np.array([*class_names, None], object)

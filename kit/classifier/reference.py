@@ -75,10 +75,7 @@ class InputStatistics:
 
     @classmethod
     def of_arrays(cls, arrays: Arrays) -> Self:
-        """Return the value that `arrays` gave; NaN for quantities and alterations that it has not.
-
-        ValueError for anything else.
-        """
+        """Return the value that `arrays` gave, NaN for what they lack; ValueError for anything else."""
         with suppress(KeyError, TypeError, ValueError):
             names = arrays["names"].tobytes().decode()
             quantities, alterations = (line.split(", ") for line in names.splitlines())
@@ -170,10 +167,7 @@ class Reference:
         return self.contents.get(part, {})
 
     def with_arrays(self, part: str, arrays: Mapping[str, Any]) -> Self:
-        """Return the same with other arrays of a part, by name; `Classifier.save` writes them into the file.
-
-        ValueError for more than 128 MB.
-        """
+        """Return the same with a part's arrays, by name, for `Classifier.save`; ValueError above 128 MB."""
         new = {name: np.asarray(array) for name, array in arrays.items()}
         total = sum(array.nbytes for array in new.values())
         if total > MOST_BYTES:

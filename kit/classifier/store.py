@@ -122,11 +122,8 @@ class Archive:
 def read_model(path: AnyPath, *, sha256: str | None = None) -> Archive:
     """Open and check a local ``.keras``, ``.tflite`` or ``.onnx`` file.
 
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        No such file, another SHA-256, damage, sizes that no network needs, or a contract that is not
-        understood.
+    FileNotFoundError or ValueError for no such file, another SHA-256, damage, sizes that no network needs, or
+    a contract that is not understood.
     """
     file = _model_file(path)
     if sha256 is not None:
@@ -373,8 +370,7 @@ def _copy(old: zipfile.ZipFile, new: zipfile.ZipFile) -> None:
 def replacing(target: AnyPath) -> Iterator[Any]:
     """Write a binary file beside ``target`` that takes its place when the block ends without an exception.
 
-    A link stays, and what it points to is replaced, with the same permissions. OSError in one line where the
-    system refuses.
+    A link stays; what it points to is replaced, with the same permissions. OSError where that is refused.
     """
     file = Path(target).resolve()
     draft = file.with_name(f".kit-draft-{secrets.token_hex(4)}")

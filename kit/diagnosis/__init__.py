@@ -92,8 +92,7 @@ def diagnose(
     classifier
         Its ``preprocessing`` is the one in use, which may be the faulty one.
     photos
-        One or more images that it answers wrongly, or any others that it is used on; see
-        `kit.images.photo`.
+        Images that it predicts wrongly, or any others that it is used on; see `kit.images.photo`.
     labels
         The right class of each, as index or name; None where it is not known.
     reference
@@ -106,13 +105,7 @@ def diagnose(
     tensor
         In place of such a function, the tensor that other code made of the photo, or one for each.
     progress
-        True shows a bar of the parts once two seconds have passed, False nothing; a function gets each
-        part in a few words before it begins.
-
-    Returns
-    -------
-    Diagnosis
-        Its ``best`` is None where nothing is named.
+        True for a bar once two seconds have passed; or a function that gets each part, in words, beforehand.
 
     Raises
     ------
@@ -333,10 +326,7 @@ def _merged_by_cause(
 def certain_checks(
     classifier: Classifier, photos: Photos, labels: Int64
 ) -> tuple[Finding, ...]:
-    """Run every check that needs no search, in the order of the data; what is named comes first.
-
-    ``labels``, int64 (photos,), are indices of the right classes, -1 where one is not known.
-    """
+    """Run each check that needs no search, named causes first; a label is -1 where it is not known."""
     in_use = known_preprocessing(classifier)
     config, weights = architecture_and_weights(classifier)
     diverged = check_nan(weights)

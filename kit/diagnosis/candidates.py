@@ -276,10 +276,7 @@ the quarter from which on a change does harm."""
 class Sensitivity:
     """What one kind of small change, such as ``"resize_filter"``, does to the predictions.
 
-    Attributes
-    ----------
-    photos, changed
-        How many images were tried, and how many get another prediction under at least one variant.
+    Of `photos` images that were tried, `changed` get another prediction under at least one variant.
     """
 
     name: str
@@ -290,10 +287,7 @@ class Sensitivity:
 def sensitivities(
     evaluator: Evaluator, right: Preprocessing, photos: Photos
 ) -> tuple[Sensitivity, ...]:
-    """Try every small change on the first `IMAGES_TRIED` images, from the right preprocessing on if known.
-
-    Returns one for each kind of change that changes any tensor at all.
-    """
+    """Try every small change on `IMAGES_TRIED` images; return one for each kind that changes a tensor."""
     first_photos = photos[:IMAGES_TRIED]
     right_tensors = evaluator.tensors(first_photos, right)
     predicted = evaluator.probabilities(first_photos, right).argmax(axis=1)

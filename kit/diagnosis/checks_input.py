@@ -44,10 +44,7 @@ BY_PREDICTIONS = frozenset(request.cause for request in _REQUESTS)
 def check_files(
     classifier: Classifier, photos: Photos, labels: Int64
 ) -> tuple[Finding, ...]:
-    """Decode the images as their files ask for, and see what that changes.
-
-    `labels`, int64 (photos,), are indices of the right classes, -1 where one is not known.
-    """
+    """Decode the images as their files ask for, and see what that changes; a label is -1 if unknown."""
     findings = (
         *(
             _unheeded_finding(classifier, photos, labels, request)

@@ -184,14 +184,8 @@ def check_head(
 ) -> Finding | None:
     """Check the last layers and what they put out; the cause is ``"softmax_head"``.
 
-    Parameters
-    ----------
-    layers
-        As from `kit.classifier.architecture.layers_of`.
-    outputs
-        float32, shape (N, outputs): what the last layer puts out, before any softmax of the kit's.
-    compiled
-        ``compile_config`` of the Keras architecture, if there is one: it tells the loss of the training.
+    ``outputs``, float32, shape (N, outputs), are those before any softmax of the kit's; ``compiled`` is the
+    ``compile_config`` of the Keras architecture, if there is one, which tells the loss of the training.
     """
     # One question after the other, in the order of how much they explain.
     activations = [(layer, name) for layer in layers if (name := _activation(layer))]

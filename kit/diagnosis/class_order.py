@@ -42,10 +42,7 @@ _ADVICE = "Give the class names in the order of the training, such as train_data
 
 
 def check_class_order(predictions: Predictions) -> Finding | None:
-    """Look for an order of the classes under which the predictions are right; the cause is ``"class_order"``.
-
-    Images without a label are left out.
-    """
+    """Look for an order of classes that makes labelled predictions right; the cause is ``"class_order"``."""
     labelled = predictions.labelled  # without the images whose label is not known
     classes = len(labelled.class_names)
     # A row for each label, a column for each predicted class.

@@ -123,14 +123,11 @@ class Grounds:
 
     Attributes
     ----------
-    in_use
-        The preprocessing that is suspected.
-    photos, labelled, sources
-        The user's images, those with their labels, and what judges.
-    probes
-        Photos of the kit that judge the pipeline, too; empty where the network knows no photos.
-    bundled
-        Labelled images of the kit, for a network that has their classes.
+    in_use, photos, labelled, sources
+        The preprocessing that is suspected, the user's images, those with their labels, and what judges.
+    probes, bundled
+        Photos of the kit that judge the pipeline, too, none where the network knows no photos; and labelled
+        images of the kit, for a network that has their classes.
     """
 
     evaluator: Evaluator

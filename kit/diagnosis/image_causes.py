@@ -111,6 +111,9 @@ def check_properties(
 ) -> tuple[Finding, ...]:
     """Measure the images, do what is out of the ordinary to others, undo it, and ask the network.
 
+    Returns a finding for each property that is out of the ordinary in some image that is not known to be
+    predicted correctly. At most one is named: that by which most other predictions fall.
+
     Parameters
     ----------
     classifier
@@ -119,12 +122,6 @@ def check_properties(
         At least one, and the index of the right class of each, int64 (photos,), -1 where it is not known.
     first_layers
         With statistics of the training images: what brings images nearer to these is not named.
-
-    Returns
-    -------
-    tuple of Finding
-        One for each property that is out of the ordinary in some image that is not known to be answered
-        rightly. At most one is named: that by which most other predictions fall.
     """
     used = known_preprocessing(classifier)
     decoded = [photo.decoded(used.decoding) for photo in photos]
@@ -418,14 +415,10 @@ _UNLIKE: dict[Verdict, str] = {
 def out_of_distribution(classifier: Classifier, photos: Photos) -> Finding | None:
     """Measure whether photos are unlike the training images, by the classifier's `kit.fit_novelty`.
 
-    Ask this after the preprocessing was found to be right: a wrong one makes every image unlike them.
-
-    Returns
-    -------
-    Finding or None
-        Cause ``"out_of_distribution"``: named where so many of the photos lie above the threshold for a
-        false-positive rate of `SURE_CHANCE` that ordinary photos do so in as few cases or fewer; possible
-        likewise with `FALSE_POSITIVES`; else ruled out. None without a novelty.
+    Ask this after the preprocessing was found to be right: a wrong one makes every image unlike them. The
+    cause ``"out_of_distribution"`` is named where so many of the photos lie above the threshold for a
+    false-positive rate of `SURE_CHANCE` that ordinary photos do so in as few cases or fewer; possible
+    likewise with `FALSE_POSITIVES`; else ruled out. None without a novelty.
     """
     novelty = novelty_of(classifier)
     if novelty is None:

@@ -87,10 +87,7 @@ def read_inside(layers: Sequence[Layer], weights: Weights) -> Inside:
 
 
 def check_graph(inside: Inside, in_use: Preprocessing) -> Finding | None:
-    """Compare the range that the architecture implies with the range in use.
-
-    Named where they differ, ruled out where they agree, None where the architecture does not tell.
-    """
+    """Compare the range in use with that which the architecture implies; None where that does not tell."""
     if inside.expected is None:
         return None
     slope, offset = affine(in_use.scaling)

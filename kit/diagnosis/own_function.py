@@ -119,12 +119,12 @@ def check(
 ) -> Checkup:
     """Compare your own preprocessing function, or a tensor, with the preprocessing of a classifier.
 
+    What the function raises is a difference, not an error. Print the result to read it.
+
     Parameters
     ----------
-    classifier
-        With a known preprocessing.
-    photos
-        A folder, a glob pattern, an array, one image or several: see `kit.images.photo`.
+    classifier, photos
+        With a known preprocessing; a folder, a glob pattern, an array or images: see `kit.images.photo`.
     function
         Takes a path or a list of paths, a file, its bytes or its base64 text, a Pillow image, an RGB array
         (H, W, 3), BGR where names such as COLOR_BGR2RGB say so, or a batch of one. Returns numbers of any
@@ -134,11 +134,6 @@ def check(
     **names
         Values for other arguments of the function, or in place of variables that it uses, global or of its
         object, such as ``model=kit.recorder()``.
-
-    Returns
-    -------
-    Checkup
-        Print it to read it. What the function raises is a difference, not an error.
 
     Raises
     ------

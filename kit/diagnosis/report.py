@@ -39,10 +39,8 @@ class Diagnosis(Result):
     clean
         Whether the evidence says that no fault of the preprocessing, the images or the head is behind these
         answers, but for what is `undecided`. Not clean and nothing named means that the cause cannot be told.
-    preprocessing
-        In use.
-    notes, judged_by
-        What limits the answer, and what there was to judge by, in words.
+    preprocessing, notes, judged_by
+        The one in use; what limits the answer, and what there was to judge by, in words.
     sensitivity, undecided
         What small changes, which no evidence singles out, do to the predictions; and the kinds that change
         predictions here, where no large fault is found.
@@ -304,10 +302,9 @@ class Compared(Result):
 
     Attributes
     ----------
-    photos, changed
-        How many images there are, and how many predicted classes change.
-    difference
-        Mean over images of the largest difference of a probability, 0..1.
+    photos, changed, difference
+        How many images there are, how many predicted classes change, and the mean over images of the
+        largest difference of a probability, 0..1.
     cause
         What differs, if it is proven: causes as `diagnose` names them, joined by "and"; else empty.
     reproduced_by, left
@@ -315,10 +312,8 @@ class Compared(Result):
         and the share of the difference that is left then, 0..1.
     prepared
         What the second does otherwise when it prepares images, in words.
-    movers
-        The images that changed most, the first the most.
-    accuracy
-        McNemar's test on the labelled images; None without labels.
+    movers, accuracy
+        The images that changed most, the first the most; McNemar's test on labelled ones, None without any.
     """
 
     first: str

@@ -36,10 +36,7 @@ PAIR_SURPLUS = 0.4
 
 
 def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | None:
-    """Look for two changes of which neither explains anything alone.
-
-    Returns a finding for each of the two, and the preprocessing with both; None where there are none.
-    """
+    """Find two changes that explain nothing alone: a finding for each, and the preprocessing with both."""
     if not grounds.evaluator.has_statistics or grounds.usual(grounds.in_use):
         return None
     singles = grounds.scores
@@ -168,10 +165,7 @@ UNSURE_PROBABILITY = 0.5
 
 
 def scaling_by_certainty(grounds: Grounds) -> tuple[Finding, ...]:
-    """Return a scaling as possible where the one in use makes all predictions for photos unsure, or the same.
-
-    How sure a network is names nothing: see `kit.diagnosis.sources.Certainty`.
-    """
+    """Return a scaling as possible where that in use makes all predictions for photos unsure, or the same."""
     photos = (*grounds.photos, *probes())
 
     def unsure_or_constant(p: Preprocessing) -> bool:

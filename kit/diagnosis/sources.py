@@ -61,18 +61,15 @@ class Averages:
     ----------
     evaluator, photos, title
         Of a network with such averages; the user's photos or probes, and what they are, in words.
-    weight
-        Of the gain.
-    floor
-        Distance, in nats, that images as in training reach by chance: below, nearer is no better.
-    usual_up_to
-        Distance up to which images count as those of the training.
+    weight, weights
+        Of the gain; and of each photo, float64 (photos,), by default the same.
+    floor, usual_up_to
+        Distances, in nats: that which images as in training reach by chance, below which nearer is no better;
+        and that up to which images count as those of the training.
     may_forbid
         Whether they may forbid a candidate.
     chance_distance
         Distance up to which images lie as near as chance lets images of the training; see `FLOOR_DIVISOR`.
-    weights
-        float64 (photos,); the same for each by default.
     """
 
     evaluator: Evaluator

@@ -19,10 +19,7 @@ AHEAD_BYTES = 50_000_000
 def positions_ahead(positions: int | None) -> int:
     """Return at how many positions of a slider views are computed ahead; None takes those of the environment.
 
-    Raises
-    ------
-    TypeError, ValueError
-        No whole number of 0 to 10,000, from here or from there.
+    TypeError or ValueError for no whole number of 0 to 10,000, from here or from there.
     """
     if positions is not None:
         return whole("ahead", positions, 0, 10_000)

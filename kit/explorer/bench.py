@@ -41,10 +41,8 @@ class View:
 
     Attributes
     ----------
-    bench, settings
-        Where it was looked at, and the complete settings.
-    perturbation, preprocessing
-        What the settings describe.
+    bench, settings, perturbation, preprocessing
+        Where it was looked at, the complete settings, and what they describe.
     original, source, photo
         The photo as it came, as it is decoded here, and after the perturbation.
     tensor, probabilities

@@ -72,9 +72,8 @@ class Explorer(anywidget.AnyWidget):
         For each photo the class that it shows, by name or index, or None where that is not known; *Label it*
         in the widget changes it.
     ahead
-        When idle, the explorer prefetches predictions at up to this many places of the slider that you are
-        pointing at. 0 turns it off; None takes the number in the environment variable
-        ``KIT_EXPLORER_AHEAD``, or 320.
+        When idle, predictions are prefetched at up to this many places of the slider you are pointing at.
+        0 turns it off; None takes the environment variable ``KIT_EXPLORER_AHEAD``, or 320.
     cases
         Folder that *Pin* writes cases to, for `kit.check_cases`.
     flips
@@ -269,11 +268,9 @@ class Explorer(anywidget.AnyWidget):
         title, text
             What the page is called, by default as the model, and a text above the explorer.
         exact
-            Whether weights keep all their bits; else they are rounded, unless a probability differs by more
-            than 0.001.
+            Whether weights keep all bits; else they are rounded, unless a probability changes by over 0.001.
         progress
-            True for a bar once two seconds have passed, and a line at the end; or a function that gets each
-            step as a line of text.
+            True for a bar after two seconds and a line at the end; or a function that gets each step as text.
 
         Raises
         ------

@@ -52,13 +52,7 @@ KEPT_KB = 300
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """What a page shows.
-
-    Attributes
-    ----------
-    bench, shelf, tries, start
-        The model, photos, a button each, and the state that the page begins with.
-    """
+    """What a page shows: the model, photos, a button each, and the state that the page begins with."""
 
     bench: Bench
     shelf: Shelf

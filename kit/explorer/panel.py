@@ -24,8 +24,7 @@ def chips(
 ) -> list[Step]:
     """Describe the chips in the order in which the steps run; those that can be changed have options.
 
-    `faultless` is the word for a step in which `trained` is left as it is; `left_out` are faults that are no
-    options.
+    `faultless` is the word for a step that is as in `trained`; `left_out` are faults that are no options.
     """
     path: list[Step] = [{"key": "file", "label": "File"}]
     for step, label in faults.STEPS.items():

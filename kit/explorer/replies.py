@@ -110,10 +110,7 @@ def heat_map(view: View) -> tuple[Heat | None, bytes]:
 
 
 def shown(view: View) -> tuple[Shown, bytes]:
-    """Return texts and bars of a view as the page shows them, and the pixels that the network sees.
-
-    The places of a heat map follow them.
-    """
+    """Return a view's texts and bars, and the pixels that the network sees, then the places of a heat map."""
     heat, heat_bytes = heat_map(view)
     model_input = view.seen
     height, width = view.source.size

@@ -74,10 +74,7 @@ def complete_settings(
 ) -> Settings:
     """Complete `settings`: what is missing is neutral, and a missing photo is the current one.
 
-    Raises
-    ------
-    TypeError, ValueError
-        For an unknown key, photo or fault; the message names the nearest.
+    TypeError or ValueError for an unknown key, photo or fault; the message names the nearest.
     """
     complete = neutral(current)
     instance("settings", settings, Mapping, "a dictionary")

@@ -206,10 +206,7 @@ def _capital(text: str) -> str:
 def changes(view: View, compute: Compute) -> tuple[Change, ...]:
     """Undo each change by itself, and where none of them is enough, as few together as will do.
 
-    Returns
-    -------
-    tuple of Change
-        The one that matters most first. One with several keys stands first where no single one is enough.
+    Returns the one that matters most first; one with several keys comes first where no single one is enough.
     """
     keys = [key for key in view.changed if key != "seed"]
     singles = sorted(

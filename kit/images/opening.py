@@ -89,18 +89,9 @@ def decoded(
 ) -> tuple[Pixels, tuple[str, ...]]:
     """Decode the first frame of an image file in memory, or convert a Pillow image of any mode, to RGB.
 
-    Returns
-    -------
-    pixels
-        uint8, shape (H, W, 3), RGB, read-only.
-    notes
-        What was done, in words, in order.
-
-    Raises
-    ------
-    PhotoError
-        Not an image of `FORMATS`, above `MAX_PIXELS`, truncated or damaged; or a mode or a value range that
-        has no meaning in 8 bits.
+    Returns pixels, uint8, shape (H, W, 3), RGB, read-only; and what was done, in words, in order. PhotoError
+    for what is no image of `FORMATS`, above `MAX_PIXELS`, truncated or damaged; or a mode or a value range
+    that has no meaning in 8 bits.
     """
     notes: list[str] = []
     with _safely(name):

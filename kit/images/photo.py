@@ -41,10 +41,8 @@ class Photo:
         a file are decoded again when they are asked for, once other photos took their place in memory.
     name
         File name, never a whole path: of images in a folder, the path below it.
-    decoding
-        How the source was turned into RGB.
-    notes
-        In words, what was done to the source, in order.
+    decoding, notes
+        How the source was turned into RGB, and in words, what was done to it, in order.
     remake
         Decodes the source again, in another way. ``None`` where there is nothing to decode.
 
@@ -192,12 +190,8 @@ def _digest(data: Any) -> str:
 class Encoded:
     """What a photo is decoded from.
 
-    Attributes
-    ----------
-    source
-        Contents of a file, the path of one that stays there, or a Pillow image that nobody else changes.
-    digest
-        SHA-256 of what is at the path.
+    `source` is the contents of a file, the path of one that stays there, whose SHA-256 is `digest`, or a
+    Pillow image that nobody else changes.
     """
 
     source: bytes | Path | Image.Image
@@ -401,11 +395,8 @@ class Picture(NamedTuple):
 def each_picture(pictures: Pictures) -> Iterator[Picture]:
     """Yield images one by one, in order, none of them opened.
 
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        No such file or folder, no images in it or for a pattern, or an address on the network. A file that
-        is missing in an iterable is found out when it is opened.
+    FileNotFoundError or ValueError for no such file or folder, no images in it or for a pattern, or an
+    address on the network. A file that is missing in an iterable is found out when it is opened.
     """
     pictures = as_array(pictures)
     if isinstance(pictures, np.ndarray):
@@ -428,11 +419,8 @@ def each_picture(pictures: Pictures) -> Iterator[Picture]:
 def as_photos(pictures: Pictures) -> tuple[Photo, ...]:
     """Open all images, none left out, since labels belong to them by place.
 
-    Files stay where they are and must not change: they are read again when their pixels are asked for.
-
-    Raises
-    ------
-    As `each_picture` and `load_image`; a ValueError where there are none.
+    Files stay where they are and must not change: they are read again when their pixels are asked for. Raises
+    what `each_picture` and `load_image` do, and a ValueError where there are none.
     """
     return at_least_one(picture.open() for picture in each_picture(pictures))
 

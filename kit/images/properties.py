@@ -289,13 +289,7 @@ and colour."""
 
 
 class Sample:
-    """An image as it is measured, with what several measures share.
-
-    Parameters
-    ----------
-    window
-        As `WINDOW`; None for every pixel.
-    """
+    """An image and what its measures share; `window` is as `WINDOW`, None for every pixel."""
 
     def __init__(self, photo: Photo, window: int | None = WINDOW) -> None:
         self.photo = photo

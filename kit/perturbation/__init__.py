@@ -31,8 +31,7 @@ class Perturbation:
     brightness
         Factor 0..3, bit for bit `PIL.ImageEnhance.Brightness`. 1 changes nothing.
     noise
-        Standard deviation 0..100 of Gaussian noise in 8-bit levels, independent for each value, clipped to
-        0..255.
+        Standard deviation 0..100 of Gaussian noise in 8-bit levels, independent for each value, clipped.
     seed
         Chooses the noise field; not negative. One seed scales one field, so a slider moves smoothly and
         sliding back gives the same image.

@@ -23,10 +23,8 @@ class Alteration:
 
     Attributes
     ----------
-    name
-        Such as ``"darker"``.
-    strengths
-        Three, from weak to strong.
+    name, strengths
+        Such as ``"darker"``; three, from weak to strong.
     apply
         From a photo and a strength to a new photo.
     unit, neutral
@@ -55,22 +53,16 @@ class Condition:
 
     Attributes
     ----------
-    name
-        Of the number.
-    measure
-        Takes it from a `Sample`; NaN where there is nothing to measure.
-    group
-        What it is about.
-    title
-        The name in words, where that is another one.
+    name, measure
+        Of the number, and what takes it from a `Sample`; NaN where there is nothing to measure.
+    group, title
+        What it is about; the name in words, where that is another one.
     unit
         In words, where a diagnosis names it.
     resolution
         Smallest difference worth speaking of between two sets of images; 0 where they are not compared.
-    logarithmic
-        Whether ratios count (by their logarithm, base 2), and not differences.
-    binary
-        Whether an image has it or has it not: 1 or 0.
+    logarithmic, binary
+        Whether ratios count (by their logarithm, base 2), and not differences; whether it is either 1 or 0.
     little, much
         What images with little or much of it are called, where mistakes may go with it.
     rank

@@ -32,10 +32,8 @@ def mean_known(table: Float64) -> Float64:
 def responses(photos: Sequence[Photo]) -> Float64:
     """Measure how far each alteration moves each quantity on some images, on average.
 
-    Returns
-    -------
-    float64, shape (alterations, strengths, quantities)
-        Mean differences on the scale of `Condition.scaled`; NaN where a quantity is not measured.
+    Returns float64 (alterations, strengths, quantities) on the scale of `Condition.scaled`; NaN where a
+    quantity is not measured.
     """
     before = scaled_rows(measured_rows(photos))
     moved = []

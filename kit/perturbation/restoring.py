@@ -36,12 +36,8 @@ def restored(
 ) -> Photo:
     """Undo what a `kit.Perturbation` with the same words does, roughly, from the file back to the lens.
 
-    Parameters
-    ----------
-    noise, blur
-        Standard deviations of Gaussian noise, in levels, and of a Gaussian blur, in pixels.
-    jpeg_quality
-        Of the file that the image comes from, 1..100; None where its blocks are left alone.
+    ``noise`` and ``blur`` are standard deviations, of Gaussian noise in levels and of a Gaussian blur in
+    pixels; ``jpeg_quality``, 1..100, is that of the image's file, None where its blocks are left alone.
     """
     pixels = photo.pixels
     if jpeg_quality is not None:

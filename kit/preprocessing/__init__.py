@@ -163,11 +163,6 @@ class Preprocessing(Pipeline):
         photo
             Anything that `kit.load_image` opens.
 
-        Returns
-        -------
-        comparison
-            Print it to read it; `differences`, `first_step` and `steps` are for programs.
-
         Raises
         ------
         TypeError
@@ -197,10 +192,8 @@ class Preprocessing(Pipeline):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Return the value that `to_dict` wrote; fields left out have their defaults.
 
-        Raises
-        ------
-        TypeError, ValueError
-            For another format or version, an unknown key (the message names the nearest one) or a bad value.
+        TypeError or ValueError for another format or version, an unknown key (the message names the nearest
+        one) or a bad value.
         """
         fields = dict(instance("a preprocessing", data, Mapping, "a JSON object"))
         fields.pop("notes", None)  # of earlier versions

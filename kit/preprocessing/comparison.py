@@ -111,10 +111,9 @@ class Comparison(Result):
     ----------
     differences
         In words, the one with the largest effect first.
-    first_step
-        The first step after which the tensors differ; None if they never do.
-    steps
-        Every step that one of them has, with its figures.
+    first_step, steps
+        The first step after which the tensors differ, None if they never do; each step of either, with
+        figures.
     effects
         The step of each difference and its effect by itself, from 0 to 1: how far the tensor moves (see
         `relative_distance`), or where a classifier is asked, which share of the probability.

@@ -397,12 +397,8 @@ def read_configs(config: Any) -> Fields:
         Path or content of a KerasHub ``preprocessor.json`` or ``image_converter.json``, a Hugging Face
         ``preprocessor_config.json``, or a timm ``config.json``; recognized by content. A processor of Hugging
         Face or a ``data_config`` of timm; transforms of torchvision, or the text that they are printed as; or
-        a mode of Keras's `preprocess_input`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        For content that is none of these, or that cannot be expressed; OSError if the file cannot be read.
+        a mode of Keras's `preprocess_input`. ValueError or TypeError for content that is none of these, or
+        that cannot be expressed; OSError if the file cannot be read.
     """
     content = config.to_dict() if hasattr(config, "to_dict") else config
     if isinstance(content, str) and content in _KERAS_MODES:

@@ -90,16 +90,12 @@ class Reading:
 
     Attributes
     ----------
-    pipeline
-        The one that comes nearest.
-    levels
-        The root mean square that is left, in 8-bit levels.
+    pipeline, levels
+        The one that comes nearest, and the root mean square that is left, in 8-bit levels.
     levels_off
         Likewise, of what the part of the photo and its colours leave, whether a pipeline does so or not.
-    unexplained
-        Words for what no pipeline does, by step.
-    called
-        What the code returned for each photo.
+    unexplained, called
+        Words for what no pipeline does, by step; what the code returned for each photo.
     """
 
     pipeline: Pipeline
@@ -225,12 +221,8 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
 
     Read are the order of values, the part of the photo, the filter, the channels and the scaling, one after
     the other. Each is as expected where that explains as much. What is read of the first photo is read again
-    of another one, which it explains least.
-
-    Parameters
-    ----------
-    decoded
-        Whether results were made of decoded pixels. If not, the photos may have been decoded otherwise.
+    of another one, which it explains least. Where results were not made of `decoded` pixels, the photos may
+    have been decoded otherwise.
     """
     first = _match(expected, samples[0], decoded=decoded)
     others = [levels_apart(first.pipeline, [sample]) for sample in samples[1:]]

@@ -74,10 +74,8 @@ class Operation:
 
     Attributes
     ----------
-    name
-        Of the step.
-    run
-        Takes what the operation before it left behind, then the values of the fields.
+    name, run
+        Of the step; takes what the operation before it left behind, then the values of the fields.
     fields
         Those that it reads, each with what checks a value by its name. The operation is left out where the
         first one is None or False.
@@ -241,13 +239,7 @@ class Pipeline:
         return 1 if self.channels == "gray" else 3
 
     def replace(self, **changes: Any) -> Self:
-        """Return a copy with some fields changed.
-
-        Raises
-        ------
-        TypeError
-            For a field that does not exist; the message names the nearest one.
-        """
+        """Return a copy with some fields changed; TypeError for an unknown one, which names the nearest."""
         return replace(self, **changes)
 
 

@@ -70,12 +70,8 @@ def first_as_good(ways: Sequence[AnyWay], enough: float = 0.0) -> AnyWay:
 def unexplained_share(levels: Float64, values: Float64) -> float:
     """Return the share of the spread of values that the levels at the same places leave unexplained.
 
-    Explained is a function of red plus one of green plus one of blue: any mixture, order or curve.
-
-    Parameters
-    ----------
-    levels, values
-        float64 (N, 3) and (N, C).
+    Explained is a function of red plus one of green plus one of blue: any mixture, order or curve. Levels are
+    float64 (N, 3), values (N, C).
     """
     if not len(levels):
         return 1.0
@@ -98,10 +94,7 @@ def unexplained_share(levels: Float64, values: Float64) -> float:
 class Content:
     """An image (H, W, C) between borders of one colour, in cells; NaN where it is not compared.
 
-    Attributes
-    ----------
-    size
-        Of the whole image.
+    `size` is that of the whole image.
     """
 
     def __init__(self, image: Float64) -> None:

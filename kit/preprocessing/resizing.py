@@ -329,16 +329,10 @@ def resize(
     ----------
     pixels
         uint8, shape (H, W, 3), range 0..255; not changed.
-    size
-        (height, width) of the result.
-    filter, fit
-        One of `FILTERS`, one of `FITS`.
-    crop_fraction
-        The part of each side that the fits with "crop" in their name keep, above 0 and up to 1.
-    fill
-        RGB levels around what "letterbox" and "pad" leave empty.
-    pillow
-        Version whose results its filters give; 0 for the installed one.
+    size, filter, fit
+        (height, width) of the result, one of `FILTERS`, one of `FITS`.
+    crop_fraction, fill, pillow
+        As in `kit.Preprocessing`.
 
     Returns
     -------

@@ -140,10 +140,8 @@ class Case:
         Names of classes: one of them has to be the most probable.
     observed
         What was predicted when the case was made.
-    preprocessing
-        How the image is prepared; None for the classifier's own preprocessing.
-    perturbation
-        Applied before.
+    preprocessing, perturbation
+        How the image is prepared, None for the classifier's own preprocessing; and what is applied before.
     fault
         A preprocessing that is known to go wrong on this image; the report says whether it still does.
     tolerance
@@ -204,13 +202,7 @@ class Case:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Return the case that `to_json` wrote.
-
-        Raises
-        ------
-        TypeError, ValueError
-            Another format, or something that is no case.
-        """
+        """Return the case that `to_json` wrote; TypeError or ValueError for another format or no case."""
         values = parsed("a case", text)
         written_as = values.pop("format", None)
         if written_as != FORMAT:
@@ -254,10 +246,7 @@ def name_for(*words: str) -> str:
 
 
 def case_files(folder: AnyPath) -> list[Path]:
-    """Return the files of all cases of a folder, by name, those too that were pinned and are gone.
-
-    Raises a FileNotFoundError where there is no such folder.
-    """
+    """Return the files of a folder's cases by name, deleted ones too; FileNotFoundError for no folder."""
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(
@@ -349,10 +338,8 @@ def pin(
     folder
         Of cases; made where there is none. The image is copied into it once. Its ``cases.txt`` lists the
         cases, so that `check_cases` reports one that was deleted.
-    classifier
-        That predicts.
-    photo
-        Whatever `kit.load_image` takes.
+    classifier, photo
+        What predicts, and whatever `kit.load_image` takes.
     expected
         The right class by name or index, or a list of them. None for the present prediction.
     perturbation, fault
@@ -360,8 +347,7 @@ def pin(
     preprocessing
         None, or one that equals it, for the classifier's own, whatever that will be then.
     name
-        Of the file; by default of the image and what it is about. A number is added where one of that name is
-        there.
+        Of the file; by default of the image and what it is about. A number is added to one that exists.
     about
         ``tolerance``, ``cause`` and ``note`` of the `Case`.
 

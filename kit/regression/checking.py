@@ -106,13 +106,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class CheckedCases(Rows):
-    """What came of a folder of cases.
-
-    Attributes
-    ----------
-    cases
-        By name.
-    """
+    """What came of a folder of cases, by name."""
 
     classifier: str
     cases: tuple[Checked, ...]

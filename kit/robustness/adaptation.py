@@ -34,7 +34,7 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
 
     Li et al. 2016 (arXiv 1603.04779) take the mean and variance of the n new images. Schneider et al. 2020
     (arXiv 2006.16971) mix N / (N + n) of the old and n / (N + n) of the new. What was measured in training
-    is left behind.
+    is left behind. The ``notes`` of the result say on how many images, and warn of few or mostly one answer.
 
     It helps where all images changed in one way and show the classes in about the proportions of training,
     and hurts where they are few, show one class, or changed otherwise, as by inversion.
@@ -47,11 +47,6 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
         Images of the new kind, without labels; several dozen of all classes are better than a few.
     prior
         N, in training images; 0 forgets the training, 16 suits few images.
-
-    Returns
-    -------
-    Classifier
-        A new one. Its ``notes`` say on how many images, and warn of few and of mostly one answer.
 
     Raises
     ------

@@ -63,18 +63,15 @@ def fault_costs(
 ) -> Costs:
     """Measure every fault that changes the classifier's preprocessing, the most expensive first.
 
+    The preprocessing as in training comes before them. Of faults with equally many correct predictions, the
+    one with the lowest probability of the right class is first.
+
     Parameters
     ----------
     photos, labels
         Images (`kit.images.photo`) and the class that each shows, by index or name.
     progress
         True for a bar once two seconds have passed; or a function that gets each fault as a line of text.
-
-    Returns
-    -------
-    Costs
-        The first is the preprocessing as in training; the others follow, those with the fewest correct
-        predictions first, then the lowest probability of the right class.
 
     Raises
     ------

@@ -30,6 +30,8 @@ def flip(
 ) -> Flip | None:
     """Find by bisection where the prediction for an image changes between two values of a parameter.
 
+    None where both ends have the same prediction. There may be several flips in between; it is one of them.
+
     Parameters
     ----------
     photo
@@ -37,12 +39,6 @@ def flip(
     parameter, low, high
         Name of a parameter of `Perturbation`, and values to look between, in either order. The prediction is
         followed from `low`.
-
-    Returns
-    -------
-    Flip or None
-        None where both ends have the same prediction. Between different ones there may be more than one flip;
-        it is one of them.
 
     Raises
     ------

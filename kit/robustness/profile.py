@@ -52,22 +52,17 @@ def distances(
     """Kullback-Leibler divergence of the statistics on some images from those of training.
 
     Of two normal distributions, for each channel: ``(log(v / v') + (v' + (m' - m)**2) / v - 1) / 2``; the
-    mean over the channels of each layer.
+    mean over the channels of each layer. Returns float64, shape (..., layers), in nats; 0 where the
+    statistics are those of training.
 
     Parameters
     ----------
-    moments
-        float64 (..., 2 * sum(widths)), as `FirstLayers.measure` gives them.
-    first_layers
-        With the means and variances of training, or a profile.
+    moments, first_layers
+        float64 (..., 2 * sum(widths)), as `FirstLayers.measure` gives them; and the means and variances of
+        training, or a profile.
     constant
         Share of the median variance of a layer's channels up to which one is left out: a channel that was
         constant in training, as in quantized networks, is at any distance from itself.
-
-    Returns
-    -------
-    float64, shape (..., layers)
-        In nats; 0 where the statistics are those of training.
     """
     widths = first_layers.widths
     training_means = first_layers.means

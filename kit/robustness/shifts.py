@@ -358,10 +358,6 @@ def shift(
     progress
         True for bars where it takes over two seconds; or a function that gets each step as a line.
 
-    Returns
-    -------
-    Shift
-
     Raises
     ------
     TypeError, ValueError, FileNotFoundError

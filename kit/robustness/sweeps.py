@@ -237,17 +237,10 @@ def run_tasks(
 ) -> Iterator[tuple[Any, Any]]:
     """Yield each task's key with its result, as soon as it is there.
 
-    Parameters
-    ----------
-    function
-        Importable by its name where other processes import it.
-    tasks
-        Read only this far ahead, so that images do not pile up.
-    executor
-        As in `sweep`; None for this thread.
-
-    Raises whatever a task raises, and ValueError for processes that fork. What has not begun then, or when
-    the caller stops, is cancelled.
+    ``function`` is importable by its name where other processes import it; ``tasks`` are read only as far
+    ``ahead``, so that images do not pile up; ``executor`` is as in `sweep`, None for this thread. Raises
+    whatever a task raises, and ValueError for processes that fork. What has not begun then, or when the
+    caller stops, is cancelled.
     """
     if hasattr(executor, "get_executor"):  # a Dask client
         executor = executor.get_executor()
@@ -431,10 +424,6 @@ def sweep(
         runs in this thread.
     progress
         True for a bar once two seconds have passed; or a function that gets each step as a line of text.
-
-    Returns
-    -------
-    Sweep
 
     Raises
     ------

@@ -40,10 +40,8 @@ def accuracy_interval(
 
     Parameters
     ----------
-    right
-        How many were predicted correctly, with `count`; or bool, shape (N,), for each image.
-    count
-        How many there were.
+    right, count
+        How many were predicted correctly, and how many there were; or bool, shape (N,), for each image.
 
     Raises
     ------
@@ -216,10 +214,8 @@ def cross_validate(
     train
         Called with photos, labels and ``seed=``; returns a classifier, or anything with its
         ``probabilities``. Say ``partial(kit.validation.train, preprocessing=…, class_names=…, epochs=5)``.
-    pictures
-        See `kit.images.photo`.
-    labels
-        Whole numbers from 0 up, shape (N,): the class of each.
+    pictures, labels
+        See `kit.images.photo`; whole numbers from 0 up, shape (N,): the class of each.
     folds
         How many; that many trainings.
     groups

@@ -34,10 +34,7 @@ HIGHEST_TEMPERATURE = 20.0
 
 
 def fit_temperature(rows: Floats, labels: Int64) -> float:
-    """Return the temperature with the least negative log-likelihood, within the limits of search.
-
-    Parameters as for `measure`.
-    """
+    """Return the temperature with the least negative log-likelihood, within the limits of search."""
     # A probability of 0 counts as the smallest float32.
     probabilities, classes = _checked_probabilities(rows, labels)
     log_probabilities = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
@@ -124,12 +121,8 @@ class Metrics:
 
     Attributes
     ----------
-    pictures
-        How many.
-    accuracy
-        Share of correct predictions, 0..1.
-    confidence
-        Mean probability of the class answered, 0..1.
+    pictures, accuracy, confidence
+        How many; share of correct predictions, and mean probability of the predicted class, 0..1.
     ece
         Expected calibration error over bins of equal width, 0..1 (Guo et al. 2017, arXiv 1706.04599): mean
         distance of accuracy and confidence in a bin, weighted by its images.
@@ -163,10 +156,8 @@ def measure(rows: Floats, labels: Int64, *, resamples: int = 1000) -> Metrics:
 
     Parameters
     ----------
-    rows
-        Shape (N, classes), rows summing to 1.
-    labels
-        Shape (N,): index of the right class.
+    rows, labels
+        Shape (N, classes), rows summing to 1; shape (N,), index of the right class.
     resamples
         Of the bootstrap.
 

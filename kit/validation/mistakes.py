@@ -345,10 +345,8 @@ def label_errors(
 
     Parameters
     ----------
-    labels
-        Shape (N,): the given classes.
-    label_probability
-        Shape (N,): probability of the given class, 0..1.
+    labels, label_probability
+        Shape (N,): the given classes, and the probability of each, 0..1.
     ranked_probabilities, ranked_classes
         Shape (N, K): probabilities of the most probable classes, in order, and these classes.
     """

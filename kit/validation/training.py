@@ -93,14 +93,10 @@ def train(
 
     Parameters
     ----------
-    pictures
-        See `kit.images.photo`; not changed.
-    labels
-        Index or name of the class of each.
-    preprocessing
-        How they are prepared; it becomes part of the classifier.
-    class_names
-        One for each class.
+    pictures, labels
+        See `kit.images.photo`, not changed; index or name of the class of each.
+    preprocessing, class_names
+        How they are prepared, which becomes part of the classifier; one name for each class.
     epochs
         Passes over the images, at least 1.
     seed
