@@ -142,7 +142,11 @@ _LEVELS = np.arange(256, dtype=np.float32).reshape(1, 16, 16, 1).repeat(3, axis=
 def check_tensors(used: Preprocessing) -> Finding | None:
     """Check the numbers that the preprocessing in use makes of all levels from black to white."""
     tensor: Float32 = run(TO_TENSOR, used, _LEVELS)
-    return _cast_finding(tensor, used) or _range_finding(tensor, used)
+    return (
+        _cast_finding(tensor, used)
+        or _range_finding(tensor, used)
+        or _layout_finding(tensor, used)
+    )
 
 
 def _cast_finding(tensor: Float32, used: Preprocessing) -> Finding | None:
@@ -191,4 +195,21 @@ def _range_finding(tensor: Float32, used: Preprocessing) -> Finding | None:
         evidence,
         advice="Scale once, as in training: in the loader or yourself.",
         fixed=used.replace(scaling=scaling) if fixable else None,
+    )
+
+
+def _layout_finding(tensor: Float32, used: Preprocessing) -> Finding | None:
+    if used.layout != "reshaped":
+        return None
+    moved = used.replace(layout="channels_last")
+    elsewhere_share = float((tensor != run(TO_TENSOR, moved, _LEVELS)).mean())
+    if not elsewhere_share:
+        # A grey image stays as it is.
+        return None
+    return conclude(
+        "channel_layout",
+        "The tensor was reshaped, not transposed.",
+        Evidence("share of values that lie elsewhere", elsewhere_share, 0.0, True),
+        advice="Transpose the axes instead of reshaping.",
+        fixed=moved,
     )

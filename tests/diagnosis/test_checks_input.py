@@ -53,16 +53,17 @@ def test_no_usual_range_is_accused(scaling, channels):
 
 
 @pytest.mark.parametrize("scaling", ["0..1", "-1..1", "imagenet", "lite"])
-@pytest.mark.parametrize("fault", ["cast_to_uint8", "double_scaling"])
-def test_a_cast_after_scaling_and_a_second_scaling_are_named(fault, scaling):
+@pytest.mark.parametrize("fault", ["cast_to_uint8", "double_scaling", "reshaped"])
+def test_a_cast_after_scaling_a_second_scaling_and_a_reshape_are_named(fault, scaling):
     right = SCALED.replace(scaling=scaling)
     finding = check_tensors(CATALOGUE[fault].apply(right))
     assert (finding.cause, finding.verdict) == (CATALOGUE[fault].cause, "named")
     assert finding.fix.preprocessing == right
 
 
-def test_a_cast_of_0_to_255_is_harmless():
+def test_a_cast_of_0_to_255_and_a_reshape_of_grey_are_harmless():
     assert check_tensors(SCALED.replace(scaling=(), cast="uint8")) is None
+    assert check_tensors(SCALED.replace(channels="gray", layout="reshaped")) is None
 
 
 def test_a_tensor_with_one_value_is_a_wrong_range():
