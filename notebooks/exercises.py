@@ -27,6 +27,7 @@ _DELIVERIES = (
 )
 _DELIVERED = 64
 _REMEDIES = ("leave", "correct", "adapt")
+_CHOICES = ", ".join(map(repr, _REMEDIES))
 _TIED = 0.05
 """Share of correct predictions by which a remedy may be behind the best one and still pass."""
 
@@ -186,7 +187,7 @@ class Mystery:
             return "Not answered yet: set answer to a row of the table of costs, such as 'Scaling: to 0..1'."
         named = _fault(answer)
         if named is None:
-            return f"Not yet: {_quoted(answer)} is not in the catalogue."
+            return f"Not yet: {_quoted(answer)} is no row of the table of costs."
         preprocessing = named.apply(self._trained)
         if preprocessing == self._faulty:
             return f"Passed: {_titled(named)}."
@@ -246,9 +247,9 @@ class Delivery:
     def check(self, answer):
         """Check the choice of a remedy; return one line: passed, or how many it gets right."""
         if answer is None:
-            return f"Not answered yet: set answer to one of {', '.join(_REMEDIES)}."
+            return f"Not answered yet: set answer to one of {_CHOICES}."
         if not isinstance(answer, str) or answer not in _REMEDIES:
-            return f"Not yet: {_quoted(answer)} is none of {', '.join(_REMEDIES)}."
+            return f"Not yet: {_quoted(answer)} is none of {_CHOICES}."
         corrected = [relevelled(photo, self._levels) for photo in self.photos]
         shares = {
             "leave": self._share(self._classifier, self.photos),

@@ -114,7 +114,7 @@ BAD = [
     (["diagnose", MODEL, "nothing.jpg"], "Expected an existing image file"),
     (
         [*DIAGNOSE, "--labels", "1,2"],
-        "Expected 1 labels, one for each image, received the shape (2,)",
+        "Expected 1 labels, one for each image, received 2",
     ),
     (
         [*DIAGNOSE, "--import", "their_layers"],

@@ -1,6 +1,7 @@
 """Class names and indices, and labels that a person gives."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,10 @@ def checked_class_names(
     """
     if class_names is None:
         return tuple(f"class {index}" for index in range(count))
-    if isinstance(class_names, str | set | frozenset):
+    if isinstance(class_names, str | Path | set | frozenset):
         raise TypeError(
-            f"Expected a list of class names, received one {type(class_names).__name__}"
+            f"Expected a list of class names, received one {type(class_names).__name__};"
+            " of a file: Path(…).read_text().splitlines()"
         )
     if isinstance(class_names, Mapping):
         class_names = _by_index(class_names)
@@ -83,9 +85,10 @@ def class_indices(
     rows: Any = labels
     sides = np.shape(rows)
     if sides != (count,):
+        shape = f"the shape {sides}; is it a tensor=, or a function preprocess=?"
+        received = sides[0] if len(sides) == 1 else shape
         raise ValueError(
-            f"Expected {count} labels, one for each image, received the shape {sides};"
-            " is it a tensor=, or a function preprocess=?"
+            f"Expected {count} labels, one for each image, received {received}"
         )
     return tuple(_index(label, class_names) for label in np.asarray(rows, object))
 

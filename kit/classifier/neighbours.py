@@ -65,7 +65,8 @@ class Nearest(Result):
         """Return the table, and the thumbnails that there are."""
         pairs = zip(self.thumbnails, self.neighbours, strict=False)
         images = (tag(encoded(pixels), image.name) for pixels, image in pairs)
-        return super().html() + " ".join(images)
+        # Front ends put images that stand alone below each other.
+        return f"{super().html()}<p>{' '.join(images)}</p>"
 
     def __repr__(self) -> str:
         count = len(self.neighbours)

@@ -155,9 +155,12 @@ def _refuse_what_does_not_fit(
         raise ValueError(
             f"Expected images of one size, received {sizes[0]} and {sizes[-1]}; give a size"
         )
-    if reference is not None and len(reference) < LEAST_PROFILED:
+    if reference is None:
+        return
+    if np.ndim(reference) < 4 or len(reference) < LEAST_PROFILED:
         raise ValueError(
-            f"Expected at least {LEAST_PROFILED} reference tensors, received {len(reference)}"
+            f"Expected at least {LEAST_PROFILED} reference tensors (N, H, W, C),"
+            f" received the shape {np.shape(reference)}"
         )
 
 

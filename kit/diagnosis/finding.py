@@ -157,4 +157,8 @@ def difference(in_use: Preprocessing, fixed: Preprocessing) -> str:
 
 def fix(in_use: Preprocessing, fixed: Preprocessing) -> Fix:
     """Return what to change, in words and as code."""
-    return using(f"Prepare images as in training: {difference(in_use, fixed)}.", fixed)
+    steps = difference(in_use, fixed)
+    # The search tries no mean and standard deviation of a training's own.
+    own = ", or your training's mean and standard deviation, if near these"
+    near = own if "scaling: imagenet" in steps else ""
+    return using(f"Prepare images as in training: {steps}{near}.", fixed)

@@ -80,7 +80,8 @@ def pair_of_changes(grounds: Grounds) -> tuple[list[Finding], Preprocessing] | N
 
 
 _TOO_LITTLE_KNOWN_NOTE = (
-    "too little is known of the training images: give more labels or training images"
+    "too little is known of the training images: give more labels (labels=, --labels)"
+    " or tensors of the training (reference=)"
 )
 _UNUSUAL_NOTE = (
     "the first layers get unusual values: look at the mean and standard deviation of the training,"

@@ -163,7 +163,7 @@ def test_without_statistics_and_labels_the_cause_cannot_be_told(sixteen):
     classifier = unprofiled(with_faults("fashion_mnist_no_batchnorm", "inverted"))
     diagnosis = kit.diagnose(classifier, sixteen)
     assert diagnosis.verdict == "cannot_tell"
-    assert "give more labels or training images" in diagnosis.notes[0]
+    assert "give more labels (labels=, --labels)" in diagnosis.notes[0]
 
 
 def test_a_reference_counts_where_no_layers_can_be_run(tmp_path):
@@ -180,6 +180,9 @@ def test_a_reference_counts_where_no_layers_can_be_run(tmp_path):
         diagnosis = kit.diagnose(unscaled, photo, reference=training)
         assert diagnosis.best.cause == "missing_scaling"
     assert kit.diagnose(unscaled, photos[:4], reference=training).fix() == right
+    for unfit in ("photos", training[0], training[:9]):
+        with pytest.raises(ValueError, match=r"10 reference tensors \(N, H, W, C\)"):
+            kit.diagnose(unscaled, photos[0], reference=unfit)
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])

@@ -11,6 +11,7 @@ from kit.diagnosis.evidence import Grounds, Score
 from kit.diagnosis.finding import difference, fix
 from kit.diagnosis.search import best_finding, evidence_of, other_findings
 from kit.diagnosis.sources import Labelled, Ordinary, Vote
+from kit.preprocessing import Preprocessing
 from kit.preprocessing.scaling import Scaling
 from tests.diagnosis import indices
 from tests.networks import MoreClasses
@@ -301,3 +302,7 @@ def test_a_fix_says_what_is_done_otherwise(in_use):
     assert difference(in_use, right) == "scaling: −1..1"
     assert told.text == "Prepare images as in training: scaling: −1..1."
     assert told.code == f"classifier = classifier.using(kit.{right!r})"
+    near = fix(in_use, Preprocessing(scaling="imagenet")).text
+    assert near.endswith(
+        "), or your training's mean and standard deviation, if near these."
+    )

@@ -137,7 +137,7 @@ def test_a_mystery_takes_names_and_titles(classifier):
     for answer in ("done twice", "Scaling: done twice", " Double Scaling "):
         assert mystery.check(answer) == "Passed: scaling done twice."
     assert mystery.check(None).startswith("Not answered yet")
-    assert "'dark' is not in the catalogue" in mystery.check("dark")
+    assert "'dark' is no row of the table of costs" in mystery.check("dark")
     assert "the step is right" in mystery.check("missing_scaling")
     with pytest.raises(ValueError, match=r"whole number 1\.\.3, received 4"):
         Mystery(classifier, 4)
@@ -154,7 +154,7 @@ def test_a_remedy_passes_where_it_gets_most_right(
     monkeypatch.setattr(kit, "adapt", lambda *_: adapted)  # takes a while
     assert (
         delivery.check(None)
-        == "Not answered yet: set answer to one of leave, correct, adapt."
+        == "Not answered yet: set answer to one of 'leave', 'correct', 'adapt'."
     )
     assert delivery.check("retrain").startswith("Not yet: 'retrain' is none of")
     assert delivery.check(wrong).startswith(f"Not yet: {wrong} gets ")

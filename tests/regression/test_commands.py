@@ -55,6 +55,10 @@ def test_a_case_is_pinned_and_verified(tmp_path, capsys):
     printed = capsys.readouterr()
     assert "the step 'scaling' differs" in printed.out
     assert printed.err.endswith("update=True, or --update.\n")
+    assert main(["verify", LITE, cases, "--scaling", "0..255", "--update"]) == 1
+    printed = capsys.readouterr()
+    assert "not accepted, as the expected class does not hold" in printed.out
+    assert "--update" not in printed.err
 
 
 def test_a_class_can_be_expected_by_index_and_need_not_be_predicted_yet(
