@@ -249,6 +249,9 @@ def test_lessons_are_copied_out_and_run_there(bare, tmp_path):
     assert without_figures.stderr.splitlines()[-1].endswith("pip install matplotlib")
     again = refused(bare, "-m", "kit", "lessons", "lessons", cwd=tmp_path)
     assert (again.returncode, again.stderr.count("\n")) == (3, 1)
+    (tmp_path / "mine").mkdir()
+    assert refused(bare, "-m", "kit", "lessons", "mine", cwd=tmp_path).returncode == 3
+    assert not list((tmp_path / "mine").iterdir())
 
 
 def refused(*command, cwd):

@@ -345,6 +345,8 @@ def test_other_processes_open_a_file_anew_that_was_replaced(tmp_path):
         assert np.array_equal(
             again.probabilities(PHOTO), classifier.probabilities(PHOTO)
         )
+    unknown = pickle.loads(pickle.dumps(Classifier.load(path)))  # noqa: S301 (small here)
+    assert unknown.preprocessing is None
 
 
 @pytest.mark.parametrize("name", samples.CLASSIFIERS)

@@ -335,6 +335,13 @@ def test_arrays_that_declare_more_than_there_is_are_refused(
         arrays_in(buffer.getvalue())
 
 
+def test_arrays_of_text_beside_numbers_are_refused():
+    buffer = io.BytesIO()
+    np.savez(buffer, numbers=np.zeros(3), text=np.array(["a"]))
+    with pytest.raises(ValueError, match="is not stored as it is"):
+        arrays_in(buffer.getvalue())
+
+
 # Writing
 
 

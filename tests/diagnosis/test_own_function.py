@@ -241,6 +241,16 @@ def test_code_that_does_not_look_at_the_photo_is_told():
         assert "code: returns the same for another image" in str(found.comparisons[0])
 
 
+def test_two_photos_tell_a_scaling_from_one_by_each_image():
+    classifier = CLASSIFIER.using(SQUASHED)
+    for count in (1, 2):
+        found = kit.check(
+            classifier, PHOTOS[:count], lambda x: scaled(x) * [0.5, 0.6, 0.7]
+        )
+        notes = " ".join(found.comparisons[0].notes)
+        assert ("one photo cannot tell this scaling" in notes) == (count == 1)
+
+
 def test_tensors_in_another_order_than_the_photos_are_told():
     tensors = [SQUASHED.apply(photo) for photo in PHOTOS]
     found = kit.check(CLASSIFIER.using(SQUASHED), PHOTOS, tensors[::-1])

@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 
-from kit import samples
+from kit import Decoding, samples
 from kit.preprocessing import Preprocessing
-from kit.validation.training import _compiled_around, small_network, train
+from kit.validation.training import (
+    _compiled_around,
+    _tensors_of_epochs,
+    small_network,
+    train,
+)
 from tests.networks import imported_keras, small, stacked
 
 GREY = Preprocessing(size=(28, 28), channels="gray", scaling="0..1")
@@ -104,6 +109,20 @@ def test_augmented_pictures_are_drawn_anew_and_then_prepared(monkeypatch):
         ).max()
         == 0
     )
+
+
+def test_augmented_pictures_are_decoded_as_the_preprocessing_says():
+    photo = samples.photo("exif.jpg")
+    unturned = GREY.replace(decoding=Decoding(exif=False))
+    shapes = []
+
+    def kept(pictures, _):
+        shapes.append(pictures.shape[1:3])
+        return pictures
+
+    next(_tensors_of_epochs([photo], unturned, kept, np.random.default_rng(0)))
+    assert shapes == [photo.size[::-1]]
+    assert shapes != [photo.size]
 
 
 UNFIT = [
