@@ -23,6 +23,7 @@ CERTAIN = {
     "small_before": "target_size",
     "double_scaling": "double_scaling",
     "cast_to_uint8": "dtype_cast",
+    "reshaped": "channel_layout",
 }
 
 
