@@ -345,7 +345,8 @@ def _placement_words(origin: _Origin, part: Part) -> dict[str, str]:
 def _following(expected: Pipeline, nearest: Pipeline, probe: Probe) -> Reading:
     """Say how much a result (H, W, C) is like a photo that does not explain it."""
     expected = expected.replace(size=nearest.size)
-    grey = probe.result.mean(axis=-1)
+    # Where a buffer ends early, there is no number.
+    grey = np.nan_to_num(probe.result).mean(axis=-1)
     images = (run(TO_SIZE, entry, probe.photo) for entry in (expected, nearest))
     likeness = max(
         abs(correlation(detail_of(image.mean(axis=-1)), detail_of(grey)))
