@@ -352,7 +352,7 @@ def _following(expected: Pipeline, nearest: Pipeline, probe: Probe) -> Reading:
         abs(correlation(detail_of(image.mean(axis=-1)), detail_of(grey)))
         for image in images
     )
-    cause = "another image, this one turned by some degrees, or rows of another length"
+    cause = "another image, or this one turned by some degrees"
     if likeness >= LEAST_CORRELATION:
         cause = "local contrast, a vignette, something over it or a buffer that is not filled"
     words = "content: no part, order or colours of this image that were tried explain the result"
