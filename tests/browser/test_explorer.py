@@ -230,7 +230,6 @@ def test_pictures_come_by_button_drop_and_paste_are_pinned_and_taken_away(
     shown.press("Label it")
     shown.root.get_by_label("Class of this image").fill("toucan")
     shown.page.keyboard.press("Enter")
-    shown.state()
     shown.root.get_by_text("More", exact=True).focus()
     for key in ("Enter", "Tab", "Tab", "Enter"):  # to the second item of the menu, Pin
         shown.page.keyboard.press(key)

@@ -44,9 +44,10 @@ class ExplorerView {
       fail: (text) => this.fail(text),
     });
     this.known = { top: "", label: "" }; // the predicted class, and what the image is known to show
-    this.picker = new LabelPicker(prefix, panel.classes, (label) =>
-      this.ask("label", { photo: this.settings.photo, label }),
-    );
+    this.picker = new LabelPicker(prefix, panel.classes, (label) => {
+      this.known.label = label; // Pin may be pressed before the kernel has answered
+      this.ask("label", { photo: this.settings.photo, label });
+    });
     this.judging = new Judging({
       post: (settings, photos) => this.ask("judge", { settings, photos }),
       judged: (marks) => this.photos.judge(marks),
