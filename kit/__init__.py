@@ -9,7 +9,7 @@ from inspect import isfunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit._version import __version__  # noqa: F401 (kit.__version__)
+from kit._bundled import __version__  # noqa: F401 (kit.__version__)
 
 # The list of public names, for type checkers and editors, and for `__getattr__`, which reads it below.
 if TYPE_CHECKING:
@@ -20,18 +20,15 @@ if TYPE_CHECKING:
         validation as validation,
     )
     from kit._reporting import Table as Table
-    from kit.classifier import Classifier as Classifier
+    from kit.classifier.classifier import Classifier as Classifier
     from kit.classifier.importing import import_h5 as import_h5
     from kit.classifier.predictions import Predictions as Predictions
     from kit.diagnosis import diagnose as diagnose
     from kit.diagnosis.comparing import compare as compare
     from kit.diagnosis.own_function import check as check
     from kit.explorer.explorer import Explorer as Explorer
-    from kit.images import (
-        Decoding as Decoding,
-        Photo as Photo,
-        load_image as load_image,
-    )
+    from kit.images.opening import Decoding as Decoding
+    from kit.images.photo import Photo as Photo, load_image as load_image
     from kit.perturbation import Perturbation as Perturbation
     from kit.preprocessing import Preprocessing as Preprocessing, faults as faults
     from kit.preprocessing.calling import recorder as recorder

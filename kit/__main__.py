@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import kit
-from kit._bundled import LESSONS
-from kit._extras import require
-from kit._version import __version__
+from kit._bundled import LESSONS, __version__
+from kit._checking import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -223,7 +222,7 @@ def _diagnose(options: argparse.Namespace) -> int:
 
 def _pin(options: argparse.Namespace) -> int:
     """Save images as cases, with the class that you expect: 0 pinned."""
-    from kit.images import as_photos
+    from kit.images.photo import as_photos
     from kit.regression.cases import read_case
 
     classifier = _classifier(options, options.model)

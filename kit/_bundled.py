@@ -1,7 +1,9 @@
-"""Where bundled files lie: in a wheel within the package, in a checkout beside it, once."""
+"""The version, and where bundled files lie: in a wheel within the package, in a checkout beside it, once."""
 
 import os
 from pathlib import Path
+
+__version__ = "0.1.0"
 
 _PACKAGE = Path(__file__).resolve().parent
 _HOME = _PACKAGE if (_PACKAGE / "data").is_dir() else _PACKAGE.parent

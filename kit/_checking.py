@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from functools import wraps
+from importlib.util import find_spec
 from inspect import signature
 from math import inf, isfinite
 from numbers import Real
@@ -19,6 +20,20 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 WORDS = tomllib.loads(Path(__file__).with_name("words.toml").read_text("utf-8"))
 """What others call what the kit calls otherwise: by kind, the names here and their words for each."""
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufffe\uffff]")
+KERAS = ("keras", "tensorflow")
+"""Modules that `require` is asked for where networks are opened by Keras, trained or compiled."""
+_KIT = "classifier-investigation-kit"
+_INSTALLED_BY = {
+    "jupyterlab": f'"{_KIT}[lab]"',
+    "keras": f'"{_KIT}[keras]" (a .tflite file that Classifier.save wrote needs none)',
+    "matplotlib": "matplotlib",
+    "onnxruntime": "onnxruntime",
+    "packaging": "packaging",
+    "pandas": "pandas",
+    "psutil": "psutil",
+    "tensorflow": f'"{_KIT}[keras]"',
+}
+"""What pip is given for each module. Where the kit is installed, pip looks up its extras nowhere else."""
 
 
 def nearest(received: str, names: Iterable[str]) -> str:
@@ -204,3 +219,15 @@ def first_line(error: BaseException) -> str:
     while len(lines) > 1 and "Exception encountered when calling" in lines[0]:
         del lines[0]
     return printable(lines[0][:300].rstrip(".;:"))
+
+
+def require(*modules: str) -> None:
+    """Raise a ModuleNotFoundError, with what installs it, for the first module that is not there.
+
+    Nothing is imported, and whatever has brought a module counts: TensorFlow comes under several names.
+    """
+    for module in modules:
+        if find_spec(module) is None:
+            raise ModuleNotFoundError(
+                f"Expected {module}, received none; python -m pip install {_INSTALLED_BY[module]}"
+            )

@@ -18,8 +18,7 @@ from typing import Any, Generic, Self, TypeAlias, TypeVar
 import numpy as np
 
 from kit._arrays import AnyPath, Array, JSONObject
-from kit._checking import no_attribute
-from kit._extras import require
+from kit._checking import no_attribute, require
 
 Part = TypeVar("Part")
 Progress: TypeAlias = bool | Callable[[str], object]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit._arrays import Floats, Pixels
-from kit._extras import require
+from kit._checking import require
 from kit._reporting import tag, value_text
 from kit.images.photo import at_least_one
 from kit.images.properties import Sample

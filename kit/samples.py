@@ -11,8 +11,8 @@ from PIL import Image
 from kit._arrays import Float64, Int64, JSONObject, Pixels
 from kit._bundled import DATA
 from kit._checking import known
-from kit.classifier import Classifier
-from kit.images import Photo, load_image
+from kit.classifier.classifier import Classifier
+from kit.images.photo import Photo, load_image
 from kit.images.properties import in_blocks
 
 CLASSIFIERS = ("efficientnet_lite0", "fashion_mnist", "fashion_mnist_no_batchnorm")

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from kit._bundled import search_path
-from kit._extras import KERAS, require
+from kit._checking import KERAS, require
 
 NAME = "classifier-investigation-kit"
 MEMORY = 2.0

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 import kit
-from kit._extras import require
+from kit._checking import require
 from kit.robustness import relevelled
 from kit.validation.calibration import fit_temperature
 

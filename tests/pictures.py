@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-from kit.images import Photo
+from kit.images.photo import Photo
 
 LEVELS = np.arange(256, dtype=np.uint8)
 FACTORS = [

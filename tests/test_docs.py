@@ -9,7 +9,7 @@ import pytest
 
 from kit import robustness
 from kit.__main__ import _ARGUMENTS, _COMMANDS, _parser
-from kit.images import FORMATS
+from kit.images.opening import FORMATS
 from kit.preprocessing.scaling import SCALINGS
 from tests.project import ROOT, tracked
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from kit._interrupts import uninterrupted
+from kit.classifier.engines import uninterrupted
 
 pytestmark = pytest.mark.skipif(
     os.name == "nt", reason="there os.kill ends a process in place of interrupting it"

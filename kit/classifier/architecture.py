@@ -11,7 +11,7 @@ import numpy as np
 
 from kit._arrays import Array, Float64, JSONObject
 from kit._checking import first_line
-from kit.classifier import Classifier
+from kit.classifier.classifier import Classifier
 from kit.classifier.first_layers import leaves
 from kit.classifier.store import open_archive, unchanged
 

@@ -18,8 +18,8 @@ import numpy as np
 from kit._arrays import Float32, JSONObject
 from kit._bundled import search_path
 from kit._checking import first_line, printable
-from kit._interrupts import uninterrupted
 from kit._reporting import Steps
+from kit.classifier.engines import uninterrupted
 
 # In the folder that two processes share.
 _ANSWER = "answer.json"

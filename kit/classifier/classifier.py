@@ -15,9 +15,8 @@ from kit._arrays import AnyPath, Float32
 from kit._checking import guided, guiding, instance, number, printable, whole
 from kit._reporting import Progress, Steps
 from kit.classifier import engines, store
-from kit.classifier.averages import exported_from
 from kit.classifier.engines import Engine, KerasEngine, channels_first, check_shape
-from kit.classifier.first_layers import FirstLayers
+from kit.classifier.first_layers import FirstLayers, exported_from
 from kit.classifier.labels import (
     ClassNames,
     Labels,
@@ -37,8 +36,14 @@ from kit.classifier.network import (
 from kit.classifier.predictions import Predictions
 from kit.classifier.reference import Reference
 from kit.classifier.store import FIRST_LAYERS, Archive
-from kit.images import Photo, Pictures, Source, as_photos, load_image
-from kit.images.photo import each_picture
+from kit.images.photo import (
+    Photo,
+    Pictures,
+    Source,
+    as_photos,
+    each_picture,
+    load_image,
+)
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 

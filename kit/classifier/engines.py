@@ -1,8 +1,10 @@
 """What runs a network: LiteRT, ONNX Runtime, or Keras where it cannot be compiled."""
 
 import os
+import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from warnings import catch_warnings
 
@@ -11,7 +13,6 @@ import scipy  # its parts are imported when they are used
 
 from kit._arrays import Array, Float32
 from kit._checking import first_line
-from kit._interrupts import uninterrupted
 from kit._reporting import hidden_errors
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import arrange
@@ -459,3 +460,25 @@ def traced(model: Any, call: Callable[[Any], Any]) -> Any:
             return function.get_concrete_function()
     except Exception:  # noqa: BLE001 (what another backend or a layer raises has no limit)
         return None
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold an interrupt (SIGINT) back until the block ends, where it is raised as ever.
+
+    For single steps of TensorFlow: cut off, they leave it building graphs for ever, or end the process.
+    """
+    # Elsewhere no interrupt arrives; and what was not set from Python cannot be put back from it.
+    on_main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT)
+    if not on_main or before is None:
+        yield
+        return
+    interrupts: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _frame: interrupts.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if interrupts:
+            signal.raise_signal(signal.SIGINT)

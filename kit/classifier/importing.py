@@ -14,8 +14,7 @@ from typing import Any
 from warnings import catch_warnings
 
 from kit._arrays import AnyPath, JSONObject
-from kit._checking import printable
-from kit._extras import KERAS, require
+from kit._checking import KERAS, printable, require
 from kit.classifier import store
 from kit.classifier.architecture import is_weight
 from kit.classifier.child import run_apart, work_apart

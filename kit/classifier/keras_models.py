@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kit._arrays import AnyPath
-from kit._checking import first_line, printable
-from kit._extras import KERAS, require
+from kit._checking import KERAS, first_line, printable, require
 from kit._reporting import hidden_errors
 from kit.classifier import store
 from kit.classifier.engines import check_ends

@@ -13,7 +13,7 @@ import numpy as np
 
 from kit._arrays import JSONObject
 from kit._bundled import DATA
-from kit._extras import KERAS, require
+from kit._checking import KERAS, require
 from kit.classifier.child import Early, awaited, run_apart, work_apart
 from kit.classifier.engines import (
     OnnxEngine,

@@ -10,8 +10,7 @@ from PIL import Image, ImageOps
 
 from kit._arrays import Array, Arrays, Float32, Float64, Pixels
 from kit._reporting import Result, Table, tag
-from kit.images import Photo
-from kit.images.photo import encoded
+from kit.images.photo import Photo, encoded
 
 NEAREST = 5
 """Training images that are shown, and whose mean distance says how novel an image is."""

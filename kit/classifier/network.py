@@ -15,7 +15,6 @@ import numpy as np
 
 from kit._arrays import Float32, JSONObject
 from kit._checking import first_line
-from kit._interrupts import uninterrupted
 from kit._reporting import Result
 from kit.classifier import engines
 from kit.classifier.child import Predict, awaited, serve
@@ -25,6 +24,7 @@ from kit.classifier.engines import (
     KerasEngine,
     LiteEngine,
     Shape,
+    uninterrupted,
 )
 from kit.classifier.first_layers import FirstLayers, first_layers_of
 from kit.classifier.intermediate import Dense, with_feature_map
@@ -34,7 +34,7 @@ from kit.classifier.keras_models import (
     load_keras,
 )
 from kit.classifier.store import Archive, arrays_in, npz_of, replacing, unchanged
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.preprocessing import Preprocessing
 
 # Members of the file that is kept, and what the first of them holds.

@@ -1,4 +1,4 @@
-"""What a classifier file knows of its training images."""
+"""What a classifier file knows of its training images, and how images are measured for it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -14,9 +14,9 @@ from kit.classifier.first_layers import FirstLayers
 from kit.classifier.neighbours import Neighbours
 from kit.classifier.network import Network
 from kit.classifier.store import FIRST_LAYERS, MOST_BYTES, Parts
-from kit.images import Photo
-from kit.perturbation.conditions import ALTERATIONS, QUANTITIES
-from kit.perturbation.responses import measured_rows, middle, responses
+from kit.images.photo import Photo
+from kit.images.properties import Sample
+from kit.perturbation.conditions import ALTERATIONS, QUANTITIES, measures
 
 MOST_MEASURED = 256
 """Images whose measures are kept; of more, as many at random."""
@@ -213,3 +213,43 @@ class Reference:
     def __repr__(self) -> str:
         parts = sorted(filter(self.arrays, self.contents))
         return f"Reference({', '.join(parts) or 'nothing of the training images'})"
+
+
+def measured_rows(photos: Iterable[Photo]) -> Float64:
+    """Measure images: float64 (images, quantities)."""
+    rows = [measures(photo, QUANTITIES.values()) for photo in photos]
+    return np.array(rows, np.float64).reshape(-1, len(QUANTITIES))
+
+
+def scaled_rows(rows: Float64) -> Float64:
+    """Return measures, (images, quantities), on the scale on which differences count."""
+    columns = zip(QUANTITIES.values(), rows.T, strict=True)
+    return np.stack([quantity.scaled(column) for quantity, column in columns], axis=1)
+
+
+def mean_known(table: Float64) -> Float64:
+    """Return the mean of each column over what is known; NaN for a column of which nothing is."""
+    # Not nanmean, which warns of a column of which nothing is known.
+    mean: Float64 = np.ma.masked_invalid(table).mean(axis=0).filled(np.nan)
+    return mean
+
+
+def responses(photos: Sequence[Photo]) -> Float64:
+    """Measure how far each alteration moves each quantity on some images, on average.
+
+    Returns float64 (alterations, strengths, quantities) on the scale of `Condition.scaled`; NaN where a
+    quantity is not measured.
+    """
+    before = scaled_rows(measured_rows(photos))
+    moved = []
+    for alteration in ALTERATIONS.values():
+        for strength in alteration.strengths:
+            altered = (alteration.apply(photo, strength) for photo in photos)
+            moved.append(mean_known(scaled_rows(measured_rows(altered)) - before))
+    return np.stack(moved).reshape(len(ALTERATIONS), -1, len(QUANTITIES))
+
+
+def middle(photo: Photo, side: int = 256) -> Photo:
+    """Return the middle of a photo, `side` pixels at most in height and width; itself where it is smaller."""
+    pixels = Sample(photo, side).middle
+    return photo if pixels.shape == photo.pixels.shape else photo.altered(pixels)

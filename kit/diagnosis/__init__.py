@@ -12,12 +12,12 @@ from threadpoolctl import threadpool_limits
 
 from kit._arrays import Float32, Int64
 from kit._reporting import Progress, Steps
-from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.architecture import (
     architecture,
     architecture_and_weights,
     layers_of,
 )
+from kit.classifier.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.labels import Labels, label_indices
 from kit.diagnosis.candidates import (
@@ -55,7 +55,7 @@ from kit.diagnosis.search import (
     unfounded,
 )
 from kit.diagnosis.sources import Labelled
-from kit.images import Photo, Pictures, as_photos
+from kit.images.photo import Photo, Pictures, as_photos
 from kit.images.properties import Sample, edgeless
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.black_box import Code

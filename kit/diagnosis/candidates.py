@@ -11,7 +11,7 @@ from kit._arrays import Array, Bools, Float32, Float64
 from kit.classifier.first_layers import FirstLayers, tensor_features
 from kit.classifier.predictions import Predictor
 from kit.diagnosis.finding import Photos
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.perturbation.physics import jpeg_quality
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE

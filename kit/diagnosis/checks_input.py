@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kit._arrays import Float32, Int64
-from kit.classifier import Classifier, known_preprocessing
+from kit.classifier.classifier import Classifier, known_preprocessing
 from kit.classifier.labels import surprises
 from kit.diagnosis.finding import Evidence, Finding, Photos, conclude
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import TO_TENSOR, run
 from kit.preprocessing.scaling import affine

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from kit._arrays import Array, Float32, Floats, Indices
 from kit._reporting import Progress, Steps
-from kit.classifier import Classifier, check_first, known_preprocessing
+from kit.classifier.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import finite, probabilities, tempered
 from kit.classifier.labels import Labels, label_indices
 from kit.classifier.predictions import Predictions
@@ -22,7 +22,7 @@ from kit.diagnosis.checks_network import check_determinism
 from kit.diagnosis.class_order import known_orders
 from kit.diagnosis.finding import difference
 from kit.diagnosis.report import SOUND_CHANGE, Compared, Mover, is_sound
-from kit.images import Photo, Pictures, as_photos
+from kit.images.photo import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import SCRAMBLED, TURNS, pillow_words
 from kit.preprocessing.faults import CATALOGUE

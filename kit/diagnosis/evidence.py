@@ -26,7 +26,7 @@ from kit.diagnosis.sources import (
     Vote,
     votes,
 )
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.preprocessing import Preprocessing
 from kit.samples import LABELLED, labelled_images, reduced_photos, typical
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from kit._reporting import Code, Result, Table
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.preprocessing import Preprocessing
 
 Photos = Sequence[Photo]

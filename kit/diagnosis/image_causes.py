@@ -10,13 +10,13 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from kit._arrays import Bools, Float64, Int64
-from kit.classifier import Classifier, known_preprocessing
+from kit.classifier.classifier import Classifier, known_preprocessing
 from kit.classifier.engines import picture_size
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.predictions import Predictions
 from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, Verdict, at_least
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.perturbation.alterations import ImageCause
 from kit.perturbation.conditions import IMAGE_CAUSES
 from kit.robustness.novelty import FALSE_POSITIVES, novelty_of

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from kit._arrays import Array, Float64
-from kit.classifier import Classifier
 from kit.classifier.architecture import (
     Layer,
     Weights,
@@ -15,6 +14,7 @@ from kit.classifier.architecture import (
     channel_values,
     layers_of,
 )
+from kit.classifier.classifier import Classifier
 from kit.classifier.engines import fitted
 from kit.diagnosis.candidates import explained
 from kit.diagnosis.finding import Evidence, Finding, using

@@ -9,9 +9,9 @@ import numpy as np
 
 from kit._arrays import Array, Float32
 from kit._reporting import Result
-from kit.classifier import Classifier, check_first, known_preprocessing
+from kit.classifier.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import finite, fitted
-from kit.images import Photo, Pictures, as_photos
+from kit.images.photo import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.black_box import Code, compared, read
 from kit.preprocessing.calling import image_of, numpy_of, with_names

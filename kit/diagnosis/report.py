@@ -8,7 +8,7 @@ from typing import Any
 
 from kit._arrays import Int64
 from kit._reporting import Heading, Result, Table, json_value
-from kit.classifier import Classifier
+from kit.classifier.classifier import Classifier
 from kit.diagnosis.candidates import Sensitivity
 from kit.diagnosis.finding import Finding, Photos, Verdict
 from kit.preprocessing import Preprocessing

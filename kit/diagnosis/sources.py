@@ -10,7 +10,7 @@ from kit._arrays import Bools, Float64, Int64
 from kit.classifier.labels import entropies
 from kit.diagnosis.candidates import Candidate, Evaluator
 from kit.diagnosis.finding import at_least
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.preprocessing import Preprocessing
 from kit.robustness.profile import Profile
 

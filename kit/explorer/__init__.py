@@ -1,5 +1,1 @@
 """The live widget."""
-
-from kit.explorer.explorer import Explorer
-
-__all__ = ["Explorer"]

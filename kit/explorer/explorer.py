@@ -21,21 +21,19 @@ from IPython.display import display, update_display
 from kit._arrays import Float32
 from kit._checking import instance, known, printable
 from kit._reporting import Progress
-from kit.classifier import Classifier, check_first
+from kit.classifier.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices, label_indices
 from kit.classifier.predictions import Predictions
 from kit.explorer import export, page, why
-from kit.explorer.ahead import in_time, positions_ahead
-from kit.explorer.bench import Bench, Entry, View
+from kit.explorer.bench import Bench, Entry, View, in_time, positions_ahead
 from kit.explorer.export import Contents
-from kit.explorer.note import note
 from kit.explorer.panel import UPLOAD_BYTES, panel
 from kit.explorer.protocol import (
     BecauseReply,
     ExplainedReply,
     request_fields,
 )
-from kit.explorer.replies import Replies
+from kit.explorer.replies import Replies, note
 from kit.explorer.settings import (
     MAIN,
     Settings,
@@ -47,8 +45,7 @@ from kit.explorer.settings import (
 )
 from kit.explorer.shelf import CAMERA, Shelf
 from kit.explorer.texts import prediction_text
-from kit.images import Photo, Pictures, load_image
-from kit.images.photo import at_least_one, each_picture
+from kit.images.photo import Photo, Pictures, at_least_one, each_picture, load_image
 from kit.preprocessing import Preprocessing
 from kit.robustness.heatmap import occlusion_rows
 

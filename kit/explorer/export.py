@@ -15,11 +15,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from kit._bundled import __version__
 from kit._reporting import Progress, Steps, say
-from kit._version import __version__
 from kit.explorer import page, why
-from kit.explorer.ahead import POSITIONS
-from kit.explorer.bench import Bench, Entry, View
+from kit.explorer.bench import POSITIONS, Bench, Entry, View
 from kit.explorer.compact import PageError, compact
 from kit.explorer.panel import chips, panel
 from kit.explorer.replies import step_chips

@@ -2,8 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from kit.explorer.ahead import AHEAD_BYTES
-from kit.explorer.bench import Bench
+from kit.explorer.bench import AHEAD_BYTES, Bench
 from kit.explorer.protocol import Panel, Slider, Step
 from kit.explorer.settings import MAIN, Settings, neutral
 from kit.explorer.shelf import CAMERA, Shelf

@@ -1,7 +1,8 @@
-"""The replies to the page's requests for views."""
+"""The replies to the page's requests for views, and what a saved notebook shows of the last."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from html import escape
 from math import ceil, sqrt
 from time import perf_counter
 from typing import Any
@@ -11,14 +12,18 @@ from ipywidgets import Widget
 
 from kit._arrays import Pixels
 from kit._checking import whole
+from kit._reporting import tag
 from kit.explorer.bench import View
+from kit.explorer.page import page_file
 from kit.explorer.protocol import (
+    Bar,
     Chip,
     Heat,
     PreviewSource,
     Shown,
 )
-from kit.explorer.settings import OF_PAGES, Settings, step_words
+from kit.explorer.settings import OF_PAGES, Settings, change_words, step_words
+from kit.explorer.shelf import small_jpeg
 from kit.explorer.texts import (
     WORDS,
     answer_name,
@@ -39,6 +44,11 @@ LIVE_PIXELS = 1_048_576
 """Largest photo, in pixels, that the page perturbs by itself; the kernel shows larger ones reduced."""
 IDLE = Preprocessing(filter="lanczos", fit="pad")
 """What stands for a step that does nothing; resizing always does something."""
+NOTE_SIDE = 200
+"""Longest side of the two images of a saved notebook, in pixels."""
+_BLOCKS = 25
+"""Characters of its longest bar."""
+LIVE = "Run this cell to make the explorer live."
 
 
 def padded(buffer: bytes) -> bytes:
@@ -202,3 +212,37 @@ class Replies:
             return None, source
         self.sent_photo = photo_key
         return pixels, source
+
+
+def note(view: View) -> dict[str, Any]:
+    """Return what stands below the widget, which hides it once it is live; shown after three seconds."""
+    changes = [
+        change_words(key, view.settings) for key in view.changed if key != "seed"
+    ]
+    state = ", ".join([view.settings["photo"], *changes])
+    heat, _ = heat_map(view)
+    html = (
+        f"<p><strong>{escape(verdict(answer_of(view)))}</strong><br>"
+        f"{escape(f'{view.bench.classifier.name}: {state}')}</p>"
+    )
+    if heat:
+        html += f"<p>{escape(heat['about'])}</p>"
+    html += tag(small_jpeg(view.photo.pixels, NOTE_SIDE), "The photo", "jpeg") + " "
+    html += tag(
+        small_jpeg(view.with_heat_map(view.seen), NOTE_SIDE), "Model input", "jpeg"
+    )
+    html += f"<table>{''.join(map(_row, bars(view)))}</table><p>{LIVE}</p>"
+    return {
+        "text/plain": LIVE,
+        "text/html": f'<style>{page_file("note.css")}</style><div class="kit-note">{html}</div>',
+    }
+
+
+def _row(bar: Bar) -> str:
+    """Return a row with its bar as text, which stays where a notebook is not trusted and has no styles."""
+    mark = "✓ " if bar["expected"] else ""
+    block_character = "░" if bar["index"] < 0 else "█"
+    return (
+        f"<tr><th>{mark}{escape(bar['name'])}</th><td>{bar['text']}</td>"
+        f"<td>{block_character * round(_BLOCKS * bar['value'])}</td></tr>"
+    )

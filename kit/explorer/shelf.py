@@ -8,8 +8,7 @@ from kit._arrays import Pixels
 from kit._checking import known
 from kit.explorer.bench import Entry
 from kit.explorer.protocol import PhotoRow
-from kit.images import Photo
-from kit.images.photo import encoded
+from kit.images.photo import Photo, encoded
 
 CAMERA = "Camera (live)"
 """Name of the image that a camera of the page gives; its frames take each other's place."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from kit._arrays import Float32
-from kit.classifier import Classifier
+from kit.classifier.classifier import Classifier
 from kit.explorer.bench import View
 from kit.explorer.protocol import Answer, Bar
 from kit.explorer.settings import UNPERTURBED

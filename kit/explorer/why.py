@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kit.classifier import Classifier
+from kit.classifier.classifier import Classifier
 from kit.diagnosis import Diagnosis, Finding, diagnose
 from kit.explorer.bench import Entry, View
 from kit.explorer.protocol import Changes, ExplainedContent, Reason

@@ -7,8 +7,7 @@ import numpy as np
 from PIL import JpegImagePlugin
 
 from kit._arrays import Array, Float32, Float64, Int64, Pixels
-from kit.images import Photo, Pictures, as_photos
-from kit.images.photo import encoded
+from kit.images.photo import Photo, Pictures, as_photos, encoded
 
 _FAINTEST_EDGE = 3
 """Levels."""

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Self
 
 from kit._checking import guiding, known, whole
 from kit._reporting import changed
-from kit.images import Photo, Pictures, Source, as_photos, load_image
 from kit.images.opening import Decoding
+from kit.images.photo import Photo, Pictures, Source, as_photos, load_image
 from kit.perturbation import parameters
 from kit.perturbation.parameters import PARAMETERS, Parameter
 from kit.perturbation.physics import noise_field, uniform

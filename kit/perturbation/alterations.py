@@ -8,8 +8,7 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
 from kit._arrays import Float64, Pixels
-from kit.images import Photo, load_image
-from kit.images.photo import encoded
+from kit.images.photo import Photo, encoded, load_image
 from kit.images.properties import Sample
 from kit.perturbation import PARAMETERS, Perturbation
 from kit.perturbation.physics import to_pixels

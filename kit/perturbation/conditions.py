@@ -10,8 +10,8 @@ from functools import partial
 
 import numpy as np
 
-from kit.images import Photo
 from kit.images.opening import FORMATS, file_format
+from kit.images.photo import Photo
 from kit.images.properties import (
     WINDOW,
     Sample,

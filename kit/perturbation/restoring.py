@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 from kit._arrays import Float32, Pixels
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.images.properties import Levels, bright_level, edge_colour, end_levels, luma
 from kit.perturbation.physics import jpeg_quality as compressed, to_pixels
 

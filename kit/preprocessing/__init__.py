@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 
 from kit._arrays import Array, Float32, Pixels
 from kit._checking import built, guiding, instance, parsed
-from kit.images import Decoding, Source, load_image
+from kit.images.opening import Decoding
+from kit.images.photo import Source, load_image
 from kit.preprocessing.black_box import Code, compared, read
 from kit.preprocessing.comparison import (
     Comparison,

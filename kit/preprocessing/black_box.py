@@ -11,7 +11,7 @@ import scipy  # its heavy parts are imported when they are used
 from numpy.typing import ArrayLike
 
 from kit._arrays import Array, Float64
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.preprocessing.calling import (
     ARRAYS,
     TENSOR,

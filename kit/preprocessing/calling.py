@@ -20,8 +20,7 @@ import numpy as np
 from PIL import Image
 
 from kit._arrays import Array, Float64
-from kit.images import Photo
-from kit.images.photo import encoded
+from kit.images.photo import Photo, encoded
 from kit.preprocessing.pipeline import Pipeline, arrange
 from kit.preprocessing.resizing import LARGEST_SIDE
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from kit._arrays import Array
 from kit._reporting import Result, Table
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.preprocessing.pipeline import (
     CHOICES,
     PIPELINE,

@@ -7,7 +7,7 @@ import numpy as np
 import scipy  # its heavy parts are imported when they are used
 
 from kit._arrays import Array, Float64, Levels
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.preprocessing.pipeline import TO_SIZE, Pipeline, fit_words, run
 from kit.preprocessing.placing import (
     BY_UNEXPLAINED_SHARE,

@@ -9,8 +9,8 @@ import numpy as np
 import scipy  # its heavy parts are imported when they are used
 
 from kit._arrays import Array, Float64
-from kit.images import Photo
 from kit.images.opening import first_frame
+from kit.images.photo import Photo
 from kit.preprocessing.buffers import Buffer, buffers
 from kit.preprocessing.calling import Called
 from kit.preprocessing.colours import (

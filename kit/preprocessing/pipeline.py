@@ -9,7 +9,7 @@ import numpy as np
 
 from kit._arrays import Array, Float32, Levels
 from kit._checking import instance, integers, meant, number, optional
-from kit.images import Decoding
+from kit.images.opening import Decoding
 from kit.preprocessing.resizing import (
     FILTERS,
     FITS,
@@ -294,9 +294,7 @@ PIPELINE: tuple[Operation, ...] = (
     Operation(
         name="decode",
         run=lambda photo, decoding: photo.decoded(decoding).pixels,
-        fields={
-            "decoding": partial(instance, kind=Decoding, words="a kit.images.Decoding")
-        },
+        fields={"decoding": partial(instance, kind=Decoding, words="a kit.Decoding")},
         choices=(
             Choice(
                 name="exif",

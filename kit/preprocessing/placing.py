@@ -11,7 +11,7 @@ import scipy  # its heavy parts are imported when they are used
 from PIL import Image
 
 from kit._arrays import Float64
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.preprocessing.resizing import Size
 
 # Root mean square in 8-bit levels, below which two images differ by rounding alone.

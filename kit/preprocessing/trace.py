@@ -8,7 +8,7 @@ import numpy as np
 
 from kit._arrays import Array
 from kit._checking import instance
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 

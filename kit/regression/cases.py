@@ -22,11 +22,11 @@ from kit._checking import (
     parsed,
     whole,
 )
-from kit.classifier import Classifier, check_first, known_preprocessing
+from kit.classifier.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import known_classes
 from kit.classifier.store import one_line_errors, replacing
-from kit.images import Photo, Source, load_image
 from kit.images.metadata import without_metadata
+from kit.images.photo import Photo, Source, load_image
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.trace import StepRecord, trace_of

@@ -14,10 +14,9 @@ import numpy as np
 from kit._arrays import AnyPath, JSONObject, Pixels
 from kit._checking import first_line, printable
 from kit._reporting import Heading, Progress, Rows, Steps
-from kit.classifier import Classifier, check_first, known_preprocessing
+from kit.classifier.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.predictions import Predictions
-from kit.images import Photo
-from kit.images.photo import encoded
+from kit.images.photo import Photo, encoded
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import differences
 from kit.preprocessing.trace import first_difference, trace_of

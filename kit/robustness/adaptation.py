@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 
 from kit._arrays import Float32, Pixels
-from kit._checking import number
-from kit._extras import KERAS, require
-from kit._interrupts import uninterrupted
+from kit._checking import KERAS, number, require
 from kit._reporting import hidden_errors
-from kit.classifier import Classifier, check_first
-from kit.classifier.engines import finite
+from kit.classifier.classifier import Classifier, check_first
+from kit.classifier.engines import finite, uninterrupted
 from kit.classifier.first_layers import Call, called_through, leaves
 from kit.classifier.keras_models import copied_model, import_keras
-from kit.images import Pictures, as_photos
+from kit.images.photo import Pictures, as_photos
 from kit.perturbation.physics import to_pixels
 
 FEW = 16

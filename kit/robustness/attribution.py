@@ -9,10 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from kit._arrays import Bools, Float64
-from kit.classifier.reference import InputStatistics
+from kit.classifier.reference import InputStatistics, mean_known, scaled_rows
 from kit.perturbation.alterations import Alteration, Condition
 from kit.perturbation.conditions import ALTERATIONS, QUANTITIES
-from kit.perturbation.responses import mean_known, scaled_rows
 
 POINTS = np.arange(0.1, 3.51, 0.1)
 """Where the path from no alteration (0) over its three strengths (1, 2, 3) and a little further is tried."""

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from kit._reporting import Progress, Result, Steps, Table
-from kit.classifier import Classifier, check_first, known_preprocessing
+from kit.classifier.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import Labels
 from kit.classifier.predictions import Predictions
-from kit.images import Pictures, as_photos
+from kit.images.photo import Pictures, as_photos
 from kit.preprocessing.faults import CATALOGUE, STEPS, Fault
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import scipy  # its heavy parts are imported when they are used
 
 from kit._arrays import Bools, Float64, Int64
+from kit.classifier.reference import scaled_rows
 from kit.perturbation.conditions import QUANTITIES
-from kit.perturbation.responses import scaled_rows
 from kit.robustness.attribution import RESOLUTION, Explanation
 
 FEWEST = 20

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kit._checking import known
-from kit.classifier import Classifier, check_first
+from kit.classifier.classifier import Classifier, check_first
 from kit.classifier.predictions import Predictions
-from kit.images import Source, load_image
+from kit.images.photo import Source, load_image
 from kit.perturbation import PARAMETERS, Perturbation
 
 

@@ -8,13 +8,12 @@ from PIL import Image
 
 from kit._arrays import Float32, Pixels
 from kit._reporting import Progress, Result, Steps, tag
-from kit.classifier import Classifier, check_first, known_preprocessing
+from kit.classifier.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import channels_first
 from kit.classifier.intermediate import gradient
 from kit.classifier.labels import class_indices
 from kit.classifier.predictions import Predictor
-from kit.images import Source
-from kit.images.photo import encoded
+from kit.images.photo import Source, encoded
 
 GRID = 14
 """Places a side at which occlusion covers the image."""

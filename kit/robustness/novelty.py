@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from kit._arrays import Float32, Float64
 from kit._reporting import Progress
-from kit.classifier import Classifier, check_first
-from kit.images import Photo, Pictures, as_photos
+from kit.classifier.classifier import Classifier, check_first
+from kit.images.photo import Photo, Pictures, as_photos
 
 FALSE_POSITIVES = 0.05
 """Share of ordinary images that is reported as novel."""

@@ -8,12 +8,18 @@ import numpy as np
 
 from kit._arrays import Float64, Int64
 from kit._reporting import Progress, Result, Steps, Table
-from kit.classifier import Classifier
-from kit.classifier.reference import InputStatistics, measured_responses
-from kit.images import Photo, Picture, Pictures
-from kit.images.photo import UNREADABLE, at_least_one, each_picture, names_of
+from kit.classifier.classifier import Classifier
+from kit.classifier.reference import InputStatistics, measured_responses, measured_rows
+from kit.images.photo import (
+    UNREADABLE,
+    Photo,
+    Picture,
+    Pictures,
+    at_least_one,
+    each_picture,
+    names_of,
+)
 from kit.perturbation.conditions import ALTERATIONS, QUANTITIES
-from kit.perturbation.responses import measured_rows
 from kit.robustness.attribution import Explanation, explanations
 from kit.robustness.differences import (
     FEWEST,

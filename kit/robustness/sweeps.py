@@ -17,12 +17,19 @@ import numpy as np
 from kit._arrays import Array, Bools, Float32, Float64, Int32, Int64, JSONObject
 from kit._checking import instance
 from kit._reporting import Progress, Rows, Steps, Table, value_text
-from kit.classifier import Classifier, check_first, known_preprocessing
+from kit.classifier.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import part_size
 from kit.classifier.labels import Labels, label_indices
 from kit.classifier.predictions import prediction_columns
-from kit.images import Decoding, Photo, Picture, Pictures
-from kit.images.photo import UNREADABLE, at_least_one, each_picture
+from kit.images.opening import Decoding
+from kit.images.photo import (
+    UNREADABLE,
+    Photo,
+    Picture,
+    Pictures,
+    at_least_one,
+    each_picture,
+)
 from kit.perturbation import Perturbation
 
 Grid: TypeAlias = Mapping[str, Any]

@@ -11,7 +11,7 @@ import scipy  # its parts are imported when they are used
 from kit._arrays import Bools
 from kit._checking import whole
 from kit._reporting import Progress, Result, Steps, Table
-from kit.images import Pictures, as_photos
+from kit.images.photo import Pictures, as_photos
 
 
 @dataclass(frozen=True)

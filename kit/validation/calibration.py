@@ -8,10 +8,10 @@ import scipy  # its parts are imported when they are used
 
 from kit._arrays import Bools, Float32, Float64, Floats, Int64
 from kit._reporting import Progress, Result, Steps, Table
-from kit.classifier import Classifier, check_first
+from kit.classifier.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, known_classes
-from kit.images import Pictures, as_photos
 from kit.images.opening import describe
+from kit.images.photo import Pictures, as_photos
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 
 

@@ -8,8 +8,7 @@ from PIL import Image, ImageOps
 
 from kit._arrays import Bools, Float32, Int64
 from kit._reporting import Progress, Result, Steps, Table
-from kit.images import Pictures
-from kit.images.photo import UNREADABLE, at_least_one, each_picture
+from kit.images.photo import UNREADABLE, Pictures, at_least_one, each_picture
 
 HASH_SIDE = 16
 """The hash has this many bits a side, 256 in all. Of the usual 64 bits, 8 are fewer than what tells one shirt

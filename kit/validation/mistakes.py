@@ -11,15 +11,21 @@ import numpy as np
 
 from kit._arrays import Array, Bools, Float32, Int32, Int64, JSONObject
 from kit._reporting import Progress, Result, Rows, Steps, Table
-from kit.classifier import Classifier, check_first
+from kit.classifier.classifier import Classifier, check_first
 from kit.classifier.labels import (
     Labels,
     checked_class_names,
     class_indices,
     known_classes,
 )
-from kit.images import Picture, Pictures
-from kit.images.photo import UNREADABLE, at_least_one, each_picture, names_of
+from kit.images.photo import (
+    UNREADABLE,
+    Picture,
+    Pictures,
+    at_least_one,
+    each_picture,
+    names_of,
+)
 from kit.perturbation import Perturbation
 from kit.robustness.sweeps import Sweep, run_sweep
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval

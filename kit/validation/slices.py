@@ -6,7 +6,7 @@ import numpy as np
 import scipy  # its parts are imported when they are used
 
 from kit._arrays import Bools, Float64, Floats, Int64
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.perturbation.conditions import CONDITIONS, measures
 from kit.robustness.differences import FEWEST
 

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from kit._arrays import Float32, Pixels
-from kit._checking import whole
-from kit._extras import KERAS, require
-from kit._interrupts import uninterrupted
+from kit._checking import KERAS, require, whole
 from kit._reporting import Progress, Steps
-from kit.classifier import Classifier
+from kit.classifier.classifier import Classifier
+from kit.classifier.engines import uninterrupted
 from kit.classifier.keras_models import copied_model, import_keras
 from kit.classifier.labels import Labels, known_classes
-from kit.images import Photo, Pictures, as_photos
+from kit.images.photo import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 
 Augment = Callable[[Pixels, np.random.Generator], Pixels]

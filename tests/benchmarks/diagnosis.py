@@ -33,7 +33,7 @@ import numpy as np
 import kit
 from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.evidence import Grounds
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.samples import typical
 from kit.validation import accuracy_interval
 from tests.benchmarks import zoo

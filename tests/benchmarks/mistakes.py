@@ -25,7 +25,7 @@ from PIL import Image
 import kit
 from kit import Perturbation, samples
 from kit._arrays import Pixels
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.validation.mistakes import label_errors
 from kit.validation.slices import measured, slices
 from tests.benchmarks import report, zoo

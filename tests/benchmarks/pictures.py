@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import kit
-from kit.images import Photo, as_photos
+from kit.images.photo import Photo, as_photos
 from kit.perturbation.parameters import CORRUPTIONS as CONSTANTS, PARAMETERS
 from kit.perturbation.physics import jpeg_quality
 from tests.benchmarks import report

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import kit
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.preprocessing.scaling import Scaling
 from tests.benchmarks.zoo_pictures import MissingPackageError, shuffled
 

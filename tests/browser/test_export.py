@@ -8,7 +8,7 @@ import kit
 from kit.__main__ import main
 from kit.explorer import compact, export, why
 from kit.explorer.texts import bars
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.preprocessing import faults
 from tests.browser.shown import RECORD, Shown
 from tests.project import ROOT

@@ -12,7 +12,7 @@ from nbconvert import HTMLExporter
 from nbformat.sign import NotebookNotary
 
 from kit import samples
-from kit.explorer.note import LIVE
+from kit.explorer.replies import LIVE
 from tests.browser.lab import START_SECONDS, TOKEN, served, written
 from tests.browser.shown import CELL, GONE, RECORD, Shown
 

@@ -8,7 +8,7 @@ import pytest
 
 import kit
 from kit import samples
-from kit.classifier.averages import exported_from
+from kit.classifier.first_layers import exported_from
 
 NETWORK = "efficientnet_lite0"
 

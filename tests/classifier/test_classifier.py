@@ -8,12 +8,13 @@ import pytest
 from PIL import Image
 
 from kit import samples
-from kit.classifier import Classifier, loading, network, store
+from kit.classifier import loading, network, store
 from kit.classifier.architecture import architecture
+from kit.classifier.classifier import Classifier
 from kit.classifier.engines import KerasEngine
 from kit.classifier.network import Verification
 from kit.diagnosis import diagnose
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 from kit.robustness import sweep

@@ -6,7 +6,8 @@ import threading
 import numpy as np
 import pytest
 
-from kit.classifier import Classifier, loading
+from kit.classifier import loading
+from kit.classifier.classifier import Classifier
 from kit.classifier.keras_models import check_model, load_keras
 from tests import networks
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from kit import diagnose
-from kit.classifier import Classifier, first_layers, reference, store
-from kit.classifier.reference import MOST_MEASURED, InputStatistics
-from kit.images import Photo
+from kit.classifier import first_layers, reference, store
+from kit.classifier.classifier import Classifier
+from kit.classifier.reference import MOST_MEASURED, InputStatistics, measured_rows
+from kit.images.photo import Photo
 from kit.perturbation.conditions import ALTERATIONS, QUANTITIES
-from kit.perturbation.responses import measured_rows
 from kit.preprocessing import Preprocessing
 from tests import networks
 from tests.pictures import picture

@@ -117,9 +117,7 @@ def test_the_correction_is_that_of_the_first_named_cause_that_has_one():
 
 
 def test_the_correction_holds_the_fixes_of_all_that_is_named():
-    broken = USED.replace(
-        cast="uint8", decoding=kit.images.Decoding(exif=False, matte=None)
-    )
+    broken = USED.replace(cast="uint8", decoding=kit.Decoding(exif=False, matte=None))
     rights = (
         broken.replace(cast=None),
         broken.replace(decoding=replace(broken.decoding, exif=True)),

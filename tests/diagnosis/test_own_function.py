@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, ImageOps
 import kit
 from kit import samples
 from kit.diagnosis.own_function import Checkup
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.preprocessing.calling import call
 from kit.preprocessing.comparison import Comparison, Difference
 from kit.preprocessing.resizing import PILLOW

@@ -2,12 +2,7 @@
 
 import pytest
 
-from kit.explorer.ahead import (
-    POSITIONS,
-    VARIABLE,
-    in_time,
-    positions_ahead,
-)
+from kit.explorer.bench import POSITIONS, VARIABLE, in_time, positions_ahead
 from kit.explorer.explorer import Explorer
 from kit.explorer.settings import neutral, state_of
 

@@ -16,7 +16,7 @@ from PIL import Image
 from traitlets.config import Config
 
 from kit import load_image
-from kit.explorer import explorer as explorers, note, replies, shelf
+from kit.explorer import explorer as explorers, replies, shelf
 from kit.explorer.explorer import Explorer
 from kit.explorer.replies import LIVE_PIXELS, chips_of_path
 from kit.explorer.shelf import THUMBNAIL, Shelf, small_jpeg
@@ -345,16 +345,16 @@ def test_beside_the_widget_stands_the_state_in_words_bars_and_images(
     for wanted in (
         verdict(answer_of(explorer.view)),
         "efficientnet_lite0: espresso.jpg, noise 5, “Channels: red and blue swapped”",
-        *("The photo", "Model input", "993 others", note.LIVE),
+        *("The photo", "Model input", "993 others", replies.LIVE),
     ):
         assert wanted in said
     for row in bars(explorer.view):
         bar = ("░" if row["index"] < 0 else "█") * round(25 * row["value"])
         assert f"<td>{row['text']}</td><td>{bar}</td>" in data["text/html"]
     for pixels in (explorer.view.photo.pixels, explorer.view.seen):
-        image = b64encode(small_jpeg(pixels, note.SIDE)).decode()
+        image = b64encode(small_jpeg(pixels, replies.NOTE_SIDE)).decode()
         assert data["text/html"].count(image) == 1
-    assert data["text/plain"] == note.LIVE
+    assert data["text/plain"] == replies.LIVE
     assert widget["text/plain"] == "kit.Explorer", (
         "the state of the first run would contradict what is renewed"
     )
@@ -397,7 +397,7 @@ def test_only_the_first_page_after_a_cell_was_run_is_told_that_it_is_fresh(explo
 
 
 def test_small_pictures_are_enlarged_without_inventing_pixels(clothes):
-    image = opened(small_jpeg(clothes[0].pixels, note.SIDE))
+    image = opened(small_jpeg(clothes[0].pixels, replies.NOTE_SIDE))
     assert image.size == (7 * 28, 7 * 28)
     centres = np.asarray(image, float)[3::7, 3::7]
     assert np.abs(centres - clothes[0].pixels).max() < 30  # of 255 levels, as a JPEG

@@ -16,8 +16,7 @@ import numpy as np
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 import kit
-from kit.images import as_photos
-from kit.images.photo import encoded
+from kit.images.photo import as_photos, encoded
 from tests.explorer.page import deliver, listen
 from tests.preprocessing.test_configs import CLIP, CONVERTER, TIMM
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from kit.images import Photo, load_image
 from kit.images.metadata import without_metadata
 from kit.images.opening import FORMATS, Decoding
+from kit.images.photo import Photo, load_image
 from tests.pictures import file_of, picture, png, smooth
 
 OWNER, CAMERA, NOTE = "Erika Mustermann", "Kamerawerk", "SECRET"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from PIL import ExifTags, Image, ImageCms
 
-from kit.images import PhotoError, load_image
-from kit.images.opening import FORMATS, MAX_PIXELS, Decoding
+from kit.images.opening import FORMATS, MAX_PIXELS, Decoding, PhotoError
+from kit.images.photo import load_image
 from tests.pictures import file_of, png, smooth
 from tests.project import python
 

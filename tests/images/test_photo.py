@@ -19,16 +19,16 @@ import kit
 from kit import samples
 from kit.__main__ import main
 from kit.classifier.reference import InputStatistics
-from kit.images import (
-    Decoding,
+from kit.images import photo as module
+from kit.images.opening import Decoding, PhotoError
+from kit.images.photo import (
     Photo,
-    PhotoError,
     Picture,
     as_photos,
+    at_least_one,
+    each_picture,
     load_image,
-    photo as module,
 )
-from kit.images.photo import at_least_one, each_picture
 from kit.robustness import flip
 from tests.pictures import file_of
 

@@ -8,7 +8,8 @@ from PIL import Image
 from scipy.fft import dctn
 
 import kit
-from kit.images import Photo, properties
+from kit.images import properties
+from kit.images.photo import Photo
 from kit.perturbation.conditions import QUANTITIES, measures
 from tests.pictures import file_of
 

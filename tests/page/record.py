@@ -21,7 +21,7 @@ from kit.explorer.replies import shown
 from kit.explorer.settings import neutral, state_of
 from kit.explorer.shelf import Shelf
 from kit.explorer.why import because
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.perturbation import Perturbation
 from kit.perturbation.physics import add_field, brightness, noise_field
 from tests.pictures import LEVELS

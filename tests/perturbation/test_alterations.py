@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import kit
+from kit.classifier.reference import measured_rows, middle, responses, scaled_rows
 from kit.images.properties import file_quality
 from kit.perturbation.conditions import ALTERATIONS, QUANTITIES
-from kit.perturbation.responses import measured_rows, middle, responses, scaled_rows
 
 PHOTO = kit.samples.photos("photographs")[0]
 

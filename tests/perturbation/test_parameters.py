@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from kit import samples
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.perturbation import Perturbation
 from kit.perturbation.parameters import CORRUPTIONS
 

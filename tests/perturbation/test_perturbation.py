@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
-from kit.images import Decoding, Photo, load_image
+from kit.images.opening import Decoding
+from kit.images.photo import Photo, load_image
 from kit.perturbation import PARAMETERS, Perturbation, physics
 from kit.preprocessing.trace import StepRecord
 from tests.pictures import FACTORS, LEVELS, scene

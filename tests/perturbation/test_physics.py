@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage, stats
 
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.perturbation import Perturbation, physics
 from kit.perturbation.physics import noise_field
 from tests.page import record

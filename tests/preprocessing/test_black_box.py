@@ -10,7 +10,8 @@ import pytest
 from PIL import Image, ImageFilter
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from kit.images import Decoding, Photo, load_image
+from kit.images.opening import Decoding
+from kit.images.photo import Photo, load_image
 from kit.preprocessing import Preprocessing, black_box
 from kit.preprocessing.calling import call
 from kit.preprocessing.fitting import Probe

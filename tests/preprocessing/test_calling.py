@@ -10,7 +10,7 @@ from PIL import Image
 
 import kit
 from kit import samples
-from kit.images import load_image
+from kit.images.photo import load_image
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.calling import Called, call, why_unusable
 

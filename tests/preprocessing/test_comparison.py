@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kit.images import Photo
+from kit.images.photo import Photo
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import TURNS, StepDifference, relative_distance
 from kit.preprocessing.scaling import Scaling

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kit.images import Photo, load_image
+from kit.images.photo import Photo, load_image
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.configs import FAMILIES
 from kit.preprocessing.resizing import FILTERS, SAMPLERS, resize

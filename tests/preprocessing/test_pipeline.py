@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kit.images import Decoding, Photo
+from kit.images.opening import Decoding
+from kit.images.photo import Photo
 from kit.preprocessing import Preprocessing, pipeline
 from kit.preprocessing.pipeline import PIPELINE
 from kit.preprocessing.scaling import SCALINGS, fits

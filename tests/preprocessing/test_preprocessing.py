@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 import kit
-from kit.images import Decoding, Photo
+from kit.images.opening import Decoding
+from kit.images.photo import Photo
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.scaling import SCALINGS, Scaling
 from tests.pictures import picture

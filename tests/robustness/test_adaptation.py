@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kit import adapt, samples
-from kit.classifier import Classifier
+from kit.classifier.classifier import Classifier
 from kit.robustness.adaptation import MOST_VALUES, remarks
 from tests import networks
 from tests.networks import GREY, imported_keras

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import kit
-from kit.classifier import Classifier
+from kit.classifier.classifier import Classifier
 from kit.classifier.intermediate import Dense
 from kit.classifier.network import Compiled
 from kit.robustness.heatmap import _scaled, class_activation, occlusion_rows

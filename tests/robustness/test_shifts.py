@@ -8,10 +8,9 @@ from PIL import Image
 from scipy.stats import chi2_contingency, mannwhitneyu
 
 import kit
-from kit.classifier.reference import InputStatistics
+from kit.classifier.reference import InputStatistics, measured_rows
 from kit.images.photo import each_picture
 from kit.perturbation.conditions import ALTERATIONS, QUANTITIES
-from kit.perturbation.responses import measured_rows
 from kit.robustness import shifts
 from kit.robustness.attribution import (
     POINTS,
@@ -174,7 +173,7 @@ def test_of_images_that_are_large_together_fewer_are_kept(monkeypatch):
 
 
 def test_too_few_images_cannot_tell_and_are_not_even_opened(monkeypatch):
-    monkeypatch.setattr("kit.images.Picture.open", None)
+    monkeypatch.setattr("kit.images.photo.Picture.open", None)
     for shift in (
         kit.shift(STATISTICS, CLOTHES[:19]),
         kit.shift(CLOTHES[:19], CLOTHES[:20]),

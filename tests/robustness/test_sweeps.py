@@ -8,7 +8,7 @@ from PIL import Image
 
 import kit
 from kit import samples
-from kit.images import Picture
+from kit.images.photo import Picture
 from kit.perturbation import Perturbation
 from kit.robustness import flip, sweeps
 from kit.robustness.sweeps import Sweep, unread
