@@ -16,10 +16,9 @@ from kit.classifier.engines import finite
 from kit.diagnosis.inside import assumed_preprocessing
 from kit.explorer.settings import (
     Settings,
-    State,
     changed_settings,
     neutral,
-    state_of,
+    perturbation_of,
 )
 from kit.images.photo import Photo
 from kit.perturbation import Perturbation
@@ -189,26 +188,26 @@ class Bench:
                 preprocessing = faults.CATALOGUE[settings[step]].apply(preprocessing)
         return preprocessing
 
-    def view(self, entry: Entry, state: State) -> View:
+    def view(self, entry: Entry, settings: Settings) -> View:
         """Return the view of a photo, compared with its untouched one."""
         if entry.reference is None:
-            untouched_state = state_of(neutral(state.settings["photo"]))
-            entry.reference = self.look(entry, untouched_state)
+            entry.reference = self.look(entry, neutral(settings["photo"]))
         untouched = entry.reference.settings
-        if state.settings == untouched:
+        if settings == untouched:
             return entry.reference
         # The untouched photo with a heat map is compared with nothing but itself.
-        untouched_with_map = untouched | {"where": state.settings["where"]}
-        if state.settings == untouched_with_map:
-            return self.look(entry, state)
-        return self.look(entry, state, entry.reference)
+        if settings == untouched | {"where": settings["where"]}:
+            return self.look(entry, settings)
+        return self.look(entry, settings, entry.reference)
 
-    def look(self, entry: Entry, state: State, reference: View | None = None) -> View:
+    def look(
+        self, entry: Entry, settings: Settings, reference: View | None = None
+    ) -> View:
         """Take one photo along the whole path: decode, perturb, preprocess, predict."""
-        settings = state.settings
+        perturbation = perturbation_of(settings)
         preprocessing = self.preprocessing(settings)
         source = entry.photo.decoded(preprocessing.decoding)
-        perturbed = state.perturbation.apply(source)
+        perturbed = perturbation.apply(source)
         tensor = preprocessing.apply(perturbed)
         # The last feature map is an output more, which only novelty and heat maps need. Without it, Keras may
         # predict early, while the network is still being compiled.
@@ -221,7 +220,7 @@ class Bench:
         return View(
             bench=self,
             settings=settings,
-            perturbation=state.perturbation,
+            perturbation=perturbation,
             preprocessing=preprocessing,
             original=entry.photo,
             source=source,

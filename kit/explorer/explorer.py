@@ -37,11 +37,9 @@ from kit.explorer.replies import Replies, note
 from kit.explorer.settings import (
     MAIN,
     Settings,
-    State,
     changed_settings,
     complete_settings,
     neutral,
-    state_of,
 )
 from kit.explorer.shelf import CAMERA, Shelf
 from kit.explorer.texts import prediction_text
@@ -137,14 +135,12 @@ class Explorer(anywidget.AnyWidget):
         for picture, label in zip(pictures, class_of_photo, strict=True):
             self._shelf.add(picture.open(), label)
         self._tries = {
-            name: self._checked(settings).settings
-            for name, settings in (tries or {}).items()
+            name: self._checked(settings) for name, settings in (tries or {}).items()
         }
         names = [settings["photo"] for settings in self._tries.values()]
         # The first photo of the tries; without tries the first of all.
-        self._state = state_of(neutral([*names, *self._shelf][0]))
-        self._shown = self._compute(self._state)
-        super().__init__(settings=self._state.settings)
+        self._shown = self._compute(neutral([*names, *self._shelf][0]))
+        super().__init__(settings=self._shown.settings)
         self._refresh()
         self.on_msg(self._on_message)
 
@@ -339,22 +335,19 @@ class Explorer(anywidget.AnyWidget):
             )
         }
 
-    def _compute(self, state: State) -> View:
-        return self._bench.view(self._shelf[state.settings["photo"]], state)
+    def _compute(self, settings: Settings) -> View:
+        return self._bench.view(self._shelf[settings["photo"]], settings)
 
     @traitlets.validate("settings")
     def _validate(self, proposal: dict[str, Any]) -> Settings:
         try:
-            # `_update` computes just what is checked here.
-            self._state = self._checked(proposal["value"])
+            return self._checked(proposal["value"])
         except (TypeError, ValueError) as error:
             line = f"{type(error).__name__}: {error}"
             error._render_traceback_ = lambda: [line]  # type: ignore[union-attr]  # not traitlets' frames
             raise
-        # A copy, so that who changes it in place does not change the state.
-        return dict(self._state.settings)
 
-    def _checked(self, settings: Settings, photos: Iterable[str] = ()) -> State:
+    def _checked(self, settings: Settings, photos: Iterable[str] = ()) -> Settings:
         current = self.settings.get("photo", next(iter(self._shelf)))
         complete = complete_settings(settings, photos or self._shelf, current)
         if complete["fix"] and self._bench.fixed is None:
@@ -363,14 +356,14 @@ class Explorer(anywidget.AnyWidget):
             [complete["where"]] = class_indices(
                 [complete["where"]], self.classifier.class_names, 1
             )
-        return state_of(complete)
+        return complete
 
     @traitlets.observe("settings")
     def _update(self, _change: object = None) -> None:
         started = perf_counter()
         with self._lock:
             try:
-                self._shown = self._compute(self._state)
+                self._shown = self._compute(dict(self.settings))
                 self.error = ""
             except Exception as error:  # noqa: BLE001 - Jupyter would swallow it; page and `error` show it
                 self._fail(error)
@@ -448,8 +441,7 @@ class Explorer(anywidget.AnyWidget):
         """Say of as many labelled photos as the time allows whether their prediction is correct."""
         states = [self._checked({**settings, "photo": name}) for name in photos]
         views = (
-            self._bench.look(self._shelf[state.settings["photo"]], state)
-            for state in states
+            self._bench.look(self._shelf[state["photo"]], state) for state in states
         )
         self._replies.judged(in_time(views), settings)
 

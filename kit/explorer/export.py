@@ -28,7 +28,6 @@ from kit.explorer.settings import (
     changed_settings,
     differing,
     neutral,
-    state_of,
 )
 from kit.explorer.shelf import CAMERA, Shelf
 from kit.explorer.texts import WORDS, bars, is_prepared_as_in_training
@@ -299,11 +298,11 @@ def _prediction_rows(
     bench = contents.bench
     entry = contents.shelf[photo_name]
     untouched_state, *changed_states = states(contents, photo_name)
-    untouched = bench.look(entry, state_of(untouched_state))
+    untouched = bench.look(entry, untouched_state)
 
     views = [untouched]
     views += [
-        bench.look(entry, state_of(settings), untouched)
+        bench.look(entry, settings, untouched)
         for settings in Steps(changed_states, progress_title, progress)
     ]
     classes_of_views = [{bar["index"] for bar in bars(view)} - {-1} for view in views]

@@ -1,7 +1,6 @@
 """The state of all controls as one dictionary, and the perturbation that it describes."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from typing import Any
 
@@ -20,9 +19,16 @@ CHOICES = {
 """What can be chosen wrongly, by name, in the order in which the steps run."""
 UNPERTURBED = Perturbation()
 FAULTLESS = dict.fromkeys(faults.STEPS, "")
+_FAULTS = {
+    step: [
+        "",
+        *(fault.name for fault in faults.CATALOGUE.values() if fault.step == step),
+    ]
+    for step in faults.STEPS
+}
 OF_PAGES = {*MAIN, "seed", *FAULTLESS}
 """What a page does by itself, in JavaScript."""
-_NEUTRAL = asdict(UNPERTURBED) | FAULTLESS | {"fix": False, "where": None}
+_NEUTRAL = vars(UNPERTURBED) | FAULTLESS | {"fix": False, "where": None}
 
 
 def neutral(photo: str) -> Settings:
@@ -82,26 +88,13 @@ def complete_settings(
         # `known` raises for a name that is none, and says the nearest.
         complete[known("setting", key, complete)] = value
     known("photo", complete["photo"], photos)
-    for step in faults.STEPS:
-        fault_names = [
-            fault.name for fault in faults.CATALOGUE.values() if fault.step == step
-        ]
-        known(f"fault of the step {step!r}", complete[step], ("", *fault_names))
+    for step, names in _FAULTS.items():
+        known(f"fault of the step {step!r}", complete[step], names)
     instance("fix", complete["fix"], bool, "True or False")
-    return complete
+    # Which checks its values, and has them in one form.
+    return complete | vars(perturbation_of(complete))
 
 
-@dataclass(frozen=True)
-class State:
-    """Complete settings, and the perturbation that they describe."""
-
-    settings: Settings
-    perturbation: Perturbation
-
-
-def state_of(settings: Settings) -> State:
-    """Make the perturbation of complete settings, which checks its values; they get those that it has."""
-    perturbation = Perturbation(
-        **{field.name: settings[field.name] for field in fields(Perturbation)}
-    )
-    return State(settings | asdict(perturbation), perturbation)
+def perturbation_of(settings: Settings) -> Perturbation:
+    """Return the perturbation that complete settings describe."""
+    return Perturbation(**{name: settings[name] for name in vars(UNPERTURBED)})

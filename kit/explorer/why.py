@@ -12,11 +12,9 @@ from kit.explorer.protocol import Changes, ExplainedContent, Reason
 from kit.explorer.settings import (
     FAULTLESS,
     Settings,
-    State,
     change_words,
     differing,
     neutral,
-    state_of,
 )
 from kit.explorer.texts import (
     is_prepared_as_in_training,
@@ -29,7 +27,7 @@ from kit.preprocessing.comparison import contrasts
 from kit.preprocessing.faults import STEPS
 from kit.regression.cases import pin
 
-Compute = Callable[[State], View]
+Compute = Callable[[Settings], View]
 FALL = 0.2
 """Probability by which a prediction whose class stays must fall for that to count, or half of it."""
 WORDS = {
@@ -105,7 +103,7 @@ def because(view: View, compute: Compute) -> tuple[Changes, list[bytes]]:
     # What a person's own code does may be the mistake, so that undoing their change says nothing of training.
     view_as_trained = None
     if without_mistakes and is_prepared_as_in_training(view.bench.classifier):
-        view_as_trained = compute(state_of(view.settings | without_mistakes))
+        view_as_trained = compute(view.settings | without_mistakes)
     reason = _reason("")
     image_buffers: list[bytes] = []
     if view_as_trained is not None and not (spoilt(view) and spoilt(view_as_trained)):
@@ -234,7 +232,7 @@ def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
     ]
     untouched = neutral(view.settings["photo"])
     undone_settings = {key: untouched[key] for key in (*keys, *steering_keys)}
-    without = compute(state_of(view.settings | undone_settings))
+    without = compute(view.settings | undone_settings)
     target_class = view.untouched.top if view.label is None else view.label
     return Change(
         keys=keys,
@@ -340,7 +338,7 @@ def _view_with(view: View, fixed: Preprocessing) -> View:
     # As if `fixed` were the preprocessing of training, so that nothing is left to undo or to fix.
     return replace(view.bench, trained=fixed).look(
         Entry(view.original, view.label),
-        state_of(view.settings | FAULTLESS | {"fix": False}),
+        view.settings | FAULTLESS | {"fix": False},
         view.untouched,
     )
 

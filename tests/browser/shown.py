@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from kit.explorer.bench import Bench
-from kit.explorer.settings import neutral, state_of
+from kit.explorer.settings import neutral, perturbation_of
 from kit.perturbation import Perturbation
 
 CELL = """import kit
@@ -146,7 +146,7 @@ class Shown:
         assert state["painted"][-1] == settings
         bench = Bench(classifier, classifier.preprocessing)
         row = classifier.probabilities(
-            photo, state_of(settings).perturbation, bench.preprocessing(settings)
+            photo, perturbation_of(settings), bench.preprocessing(settings)
         )[0]
         expected = {}
         for name, value in zip(classifier.class_names, row.tolist(), strict=True):

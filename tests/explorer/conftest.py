@@ -10,7 +10,7 @@ import pytest
 
 from kit import samples
 from kit.explorer.bench import Bench, Entry
-from kit.explorer.settings import complete_settings, neutral, state_of
+from kit.explorer.settings import complete_settings, neutral
 
 
 class Look:
@@ -26,19 +26,19 @@ class Look:
         self.untouched = cache(self.untouched)
 
     def untouched(self, name):
-        return self.bench.look(self._known[name], state_of(neutral(name)))
+        return self.bench.look(self._known[name], neutral(name))
 
-    def at(self, state):
-        """View for a state."""
-        name = state.settings["photo"]
-        return self.bench.look(self._known[name], state, self.untouched(name))
+    def at(self, settings):
+        """View for complete settings."""
+        name = settings["photo"]
+        return self.bench.look(self._known[name], settings, self.untouched(name))
 
     def __call__(self, name="espresso.jpg", **changed):
         """View of a photo with what is changed about it."""
         settings = complete_settings(changed, list(self._known), name)
         if settings == neutral(name):
             return self.untouched(name)
-        return self.at(state_of(settings))
+        return self.at(settings)
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,10 @@ from kit.explorer import texts
 from kit.explorer.bench import Bench, Entry
 from kit.explorer.explorer import Explorer
 from kit.explorer.settings import (
-    State,
     changed_settings,
     complete_settings,
     neutral,
-    state_of,
+    perturbation_of,
 )
 from kit.perturbation import PARAMETERS
 from tests.outliers import outliers
@@ -31,7 +30,7 @@ def test_neutral_settings_hold_every_parameter_every_step_and_the_fix():
     settings = neutral("cat.jpg")
     wanted = {"photo", "seed", "fix", "where", *PARAMETERS, *faults.STEPS}
     assert wanted <= settings.keys()
-    assert state_of(settings) == State(settings, kit.Perturbation())
+    assert perturbation_of(settings) == kit.Perturbation()
     assert complete_settings({"noise": 5}, NAMES, "cat.jpg") == settings | {
         "noise": 5.0
     }
@@ -84,7 +83,7 @@ def test_a_temperature_gives_every_bar_a_calibrated_one(look, classifier):
     assert texts.bars(look())[0]["calibratedText"] == texts.bars(look())[0]["text"]
     tempered = classifier.tempered(2.0)
     shown = replace(look.bench, classifier=tempered).look(
-        Entry(look().source), state_of(look().settings)
+        Entry(look().source), look().settings
     )
     by_hand = np.sqrt(look().probabilities)  # a temperature of 2 halves the logits
     calibrated = float(by_hand.max() / by_hand.sum())
@@ -100,7 +99,7 @@ def test_the_answer_can_be_none_of_these(fashion, clothes, novelty):
     digit = load_image(outliers("digits")[0], name="digit")
     knowing = novelty.attached()
     views = [
-        Bench.of(classifier).look(Entry(photo), state_of(neutral(photo.name)))
+        Bench.of(classifier).look(Entry(photo), neutral(photo.name))
         for photo, classifier in (
             (digit, knowing),
             (clothes[1038], knowing),

@@ -18,7 +18,7 @@ from kit import samples
 from kit.explorer import export, page
 from kit.explorer.bench import Bench, Entry
 from kit.explorer.replies import shown
-from kit.explorer.settings import neutral, state_of
+from kit.explorer.settings import neutral
 from kit.explorer.shelf import Shelf
 from kit.explorer.why import because
 from kit.images.photo import Photo
@@ -221,8 +221,7 @@ def said():
     name = shelf.add(cat)
     start = neutral(name)
 
-    def look(state):
-        settings = state.settings
+    def look(settings):
         keys = tuple(
             name for name, (key, value) in CHANGES.items() if settings[key] == value
         )
@@ -230,9 +229,9 @@ def said():
         for index, share in PROBABILITIES[keys].items():
             row[index] = share
         view = replace(
-            bench.look(Entry(cat), state),
+            bench.look(Entry(cat), settings),
             probabilities=row,
-            reference=None if settings == start else look(state_of(start)),
+            reference=None if settings == start else look(start),
             label=label,
         )
         vars(view)["novel"] = keys == NOVEL
@@ -241,7 +240,7 @@ def said():
     states = []
     for keys, label in product(PROBABILITIES, (None, 282)):
         changed = dict(CHANGES[name] for name in keys)
-        view = look(state_of(start | changed))
+        view = look(start | changed)
         message, _ = shown(view)
         changes, _ = because(view, look)
         states.append(
