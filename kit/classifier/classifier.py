@@ -1,12 +1,10 @@
 """Classifier: a network together with what it needs to be used rightly, in one file."""
 
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from math import ceil
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any, Self
 
 import numpy as np
@@ -15,16 +13,11 @@ from kit._arrays import AnyPath, Float32
 from kit._checking import guided, guiding, instance, number, printable, whole
 from kit._reporting import Progress, Steps
 from kit.classifier import engines, store
-from kit.classifier.engines import Engine, KerasEngine, channels_first, check_shape
+from kit.classifier.engines import KerasEngine, channels_first, check_shape
 from kit.classifier.first_layers import FirstLayers, exported_from
-from kit.classifier.labels import (
-    ClassNames,
-    Labels,
-    checked_class_names,
-    label_indices,
-)
-from kit.classifier.loading import keep, restore
-from kit.classifier.neighbours import MOST_KEPT, NEAREST, Nearest, Neighbour, described
+from kit.classifier.labels import ClassNames, Labels, checked_class_names, label_indices
+from kit.classifier.loading import check_saved_as, restore, save_network
+from kit.classifier.neighbours import MOST_KEPT, NEAREST, Nearest, described
 from kit.classifier.network import (
     TOLERANCE,
     Network,
@@ -48,15 +41,6 @@ from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 
 _UNKNOWN = "preprocessing unknown: nothing says how the training images were prepared"
-_SINGLE_HEADS = {
-    "binary_logit": "one linear output, used as the logit of the second class; a number is no class",
-    "softmax": "a softmax over one output is always 1; train with one sigmoid or two outputs",
-}
-_HEADS = {
-    "logits": "a linear last layer, whose outputs are used as logits, with a softmax",
-    "sigmoid": "one sigmoid for each class: the outputs are divided by their sum",
-}
-"""Remarks on what the last layer puts out: of one number, and of several."""
 
 
 @guiding
@@ -129,7 +113,6 @@ class Classifier:
         return (*self.remarks, f"falls back to Keras because {reason}")
 
     def _remarks(self) -> Iterator[str]:
-        compiled = self.network.about
         source = self.source
         if source is not None and source.flaw:
             yield f"what the file says of its training images {source.flaw}"
@@ -140,9 +123,8 @@ class Classifier:
         counts = Counter(self.class_names)
         if repeated := [name[:40] for name in counts if counts[name] > 1]:
             yield f"class names that occur more than once: {len(repeated)}, such as {repeated[0]}"
-        heads = _HEADS if compiled.output_count > 1 else _SINGLE_HEADS
-        if words := heads.get(compiled.head):
-            yield words
+        if remark := self.network.about.remark:
+            yield remark
 
     @classmethod
     @guided
@@ -194,7 +176,8 @@ class Classifier:
         """Write network, preprocessing, class names and reference into one file.
 
         Plain ``keras.models.load_model`` opens a ``.keras`` file too, and does not see what is added; a plain
-        ``model.save`` of what that returns drops it. An interruption leaves the old file.
+        ``model.save`` of what that returns drops it. An interruption leaves the old file. ValueError or
+        OSError for another file name, a file replaced since it was loaded, or one that cannot be written.
 
         Parameters
         ----------
@@ -205,51 +188,21 @@ class Classifier:
             20 to 50 ordinary training images, or more: their statistics are kept for `kit.diagnose`, which
             networks without BatchNorm and those for small images need, and measures of up to 256 for
             `kit.shift`; the images are not. Without any, what the file has is kept.
-
-        Raises
-        ------
-        ValueError, OSError
-            Another file name, a file that was replaced since it was loaded, or one that cannot be written.
         """
         target = Path(path)
-        origin = self.source
-        foreign = origin.path if origin and origin.network else None
-        formats = [] if foreign else [".keras"]
-        if self.network.compiled.runner == "LiteRT":
-            formats.append(".tflite")
-        if not formats:
-            raise ValueError(
-                "Expected a network of Keras or LiteRT, received an .onnx file; copy the file itself"
-            )
-        if target.suffix not in formats:
-            ends = " or ".join(formats)
-            raise ValueError(
-                f"Expected a file name that ends in {ends}, received {target.name!r}"
-            )
-        with self.network.lock, tempfile.TemporaryDirectory() as folder:
+        check_saved_as(target, self.network)
+        with self.network.lock:
             self.network = self.network.up_to_date(self.preprocessing)
             reference = self.reference.moved(self.network, self.input_shape)
             photos = [picture.open() for picture in each_picture(training)]
-            self.reference = reference = reference.with_pictures(photos, self.tensor)
+            self.reference = reference.with_pictures(photos, self.tensor)
             contract = {
                 "name": self.name,
                 "class_names": list(self.class_names),
                 "preprocessing": self.preprocessing and self.preprocessing.to_dict(),
                 "temperature": self.temperature,
             }
-            compiled = self.network.compiled
-            write = partial(store.write_model, target=target, contract=contract)
-            if target.suffix != ".keras":
-                # Which TensorFlow alone could make again.
-                if layers := compiled.first_layers:
-                    reference = reference.with_arrays(FIRST_LAYERS, layers.arrays())
-                write(foreign, statistics=reference.contents, network=compiled.data)
-            elif origin is not None:
-                write(store.unchanged(origin).path, statistics=reference.contents)
-            else:
-                file = Path(folder) / "network.keras"
-                self.model.save(file)
-                keep(write(file, statistics=reference.contents), compiled)
+            save_network(self.network, self.reference, contract, target)
 
     def tensor(
         self,
@@ -259,12 +212,8 @@ class Classifier:
     ) -> Float32:
         """Prepare one photo as the network sees it: float32, shape (1, H, W, C).
 
-        Parameters
-        ----------
-        photo
-            A `Photo` or whatever else `load_image` takes.
-        perturbation, preprocessing
-            As for `probabilities`. ValueError where no preprocessing is known.
+        ``photo`` is a `Photo` or whatever else `load_image` takes; the others are as for `probabilities`.
+        ValueError where no preprocessing is known.
         """
         steps = preprocessing or known_preprocessing(self)
         decoded = load_image(photo).decoded(steps.decoding)
@@ -298,30 +247,15 @@ class Classifier:
         ValueError for probabilities that are no numbers.
         """
         outputs, feature_map = self.network.opened[0].inside(tensors)
-        return self._rows(outputs), feature_map
-
-    def _rows(self, outputs: Float32) -> Float32:
         rows = engines.probabilities(outputs, self.network.compiled.head)
-        return engines.finite(rows, self.name)
+        return engines.finite(rows, self.name), feature_map
 
     def side_by_side(self) -> tuple[Callable[[Float32], Float32], int]:
         """Return a `predict_tensors` for many images, and from how many threads it is best called.
 
         It raises a ValueError for probabilities that are no numbers.
         """
-        lanes = self.network.lanes
-        free = SimpleQueue[Engine]()
-        for lane in lanes:
-            free.put(lane)
-
-        def predict(tensors: Float32) -> Float32:
-            lane = free.get()
-            try:
-                return self._rows(lane.predict(tensors))
-            finally:
-                free.put(lane)
-
-        return predict, len(lanes)
+        return self.network.side_by_side(self.name)
 
     @guided
     def predict(
@@ -340,12 +274,7 @@ class Classifier:
             As for `probabilities`.
         labels
             The right class of each photo by index or name, None where it is not known; one photo may have
-            its label alone.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As `probabilities`, another number of labels, or one that is no class.
+            its label alone. TypeError or ValueError for another number of them, or one that is no class.
         """
         opened = as_photos(photos)
         return Predictions(
@@ -425,6 +354,8 @@ class Classifier:
     ) -> Self:
         """Return the same network knowing its training images, for `nearest`; `save` keeps what it knows.
 
+        ValueError for no images, or a network that is not compiled or has no feature map.
+
         Parameters
         ----------
         photos
@@ -434,11 +365,6 @@ class Classifier:
             Whether to keep the images too, in 48 x 48 pixels.
         progress
             True for a bar where it takes over two seconds; or a function that gets each step as a line.
-
-        Raises
-        ------
-        ValueError
-            No images, or a network that is not compiled or has no feature map.
         """
         if isinstance(photos, Reference):
             return self._with(reference=photos.moved(self.network, self.input_shape))
@@ -490,21 +416,13 @@ class Classifier:
         training = self.reference.neighbours
         image = load_image(photo)
         rows, features = self.features([image])
-        (distances,) = training.distances(features)
-        order = np.argsort(distances, kind="stable")[: whole("count", count, 1, None)]
-        neighbours = tuple(
-            Neighbour(
-                name=training.names[index],
-                predicted=self.class_names[training.predicted[index]],
-                distance=float(distances[index]),
-            )
-            for index in order
-        )
+        most = whole("count", count, 1, None)
+        neighbours, thumbnails = training.nearest(features, self.class_names, most)
         return Nearest(
             name=image.name,
             predicted=self.class_names[rows[0].argmax()],
             neighbours=neighbours,
-            thumbnails=training.thumbnails[order[: len(training.thumbnails)]],
+            thumbnails=thumbnails,
         )
 
     def _with(self, **changes: Any) -> Self:

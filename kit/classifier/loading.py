@@ -1,4 +1,4 @@
-"""From a model file to a running network: known, or else compiled or tried once, and kept."""
+"""From a model file to a running network, known, or else compiled or tried once and kept; and back."""
 
 import os
 import sys
@@ -6,6 +6,7 @@ import tempfile
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -28,10 +29,12 @@ from kit.classifier.metadata import lite_about, onnx_about
 from kit.classifier.network import Compiled, Network, compile_model, trial_tensors
 from kit.classifier.reference import Reference
 from kit.classifier.store import (
+    FIRST_LAYERS,
     Archive,
     as_stated,
     read_model,
     unchanged,
+    write_model,
 )
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.scaling import simplest
@@ -186,6 +189,45 @@ def keep(opened: Archive, compiled: Compiled) -> None:
             by_age = sorted(entries, key=os.path.getmtime)
             for entry in by_age[:-CACHED]:
                 entry.unlink()
+
+
+def check_saved_as(target: Path, network: Network) -> None:
+    """Raise a ValueError for a file name that ends in none of the formats of a network."""
+    origin = network.source
+    formats = [] if origin and origin.network else [".keras"]
+    if network.compiled.runner == "LiteRT":
+        formats.append(".tflite")
+    if not formats:
+        raise ValueError(
+            "Expected a network of Keras or LiteRT, received an .onnx file; copy the file itself"
+        )
+    if target.suffix not in formats:
+        ends = " or ".join(formats)
+        raise ValueError(
+            f"Expected a file name that ends in {ends}, received {target.name!r}"
+        )
+
+
+def save_network(
+    network: Network, reference: Reference, contract: JSONObject, target: Path
+) -> None:
+    """Write a network with what belongs to it: see `Classifier.save`."""
+    origin = network.source
+    compiled = network.compiled
+    write = partial(write_model, target=target, contract=contract)
+    if target.suffix != ".keras":
+        # Which TensorFlow alone could make again.
+        if layers := compiled.first_layers:
+            reference = reference.with_arrays(FIRST_LAYERS, layers.arrays())
+        file = origin.path if origin and origin.network else None
+        write(file, statistics=reference.contents, network=compiled.data)
+    elif origin is not None:
+        write(unchanged(origin).path, statistics=reference.contents)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "network.keras"
+            network.model.save(file)
+            keep(write(file, statistics=reference.contents), compiled)
 
 
 def _known(opened: Archive) -> Network | None:

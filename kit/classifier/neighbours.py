@@ -108,6 +108,22 @@ class Neighbours:
         rows = features if self.basis is None else projected(features, self.basis)
         return np.asarray(scipy.spatial.distance.cdist(rows, self.features))
 
+    def nearest(
+        self, features: Float32, class_names: Sequence[str], count: int
+    ) -> tuple[tuple[Neighbour, ...], Pixels]:
+        """Return the images nearest to one with features (1, channels), and the thumbnails that there are."""
+        (distances,) = self.distances(features)
+        order = np.argsort(distances, kind="stable")[:count]
+        neighbours = tuple(
+            Neighbour(
+                name=self.names[index],
+                predicted=class_names[self.predicted[index]],
+                distance=float(distances[index]),
+            )
+            for index in order
+        )
+        return neighbours, self.thumbnails[order[: len(self.thumbnails)]]
+
     def scores(self, features: Float32) -> Float64:
         """Return the mean distance to the `NEAREST`, float64 (N,), of features, float32 (N, channels)."""
         # Nearest neighbours in scikit-learn start threads for every single image, which takes longer.

@@ -4,11 +4,12 @@ import hashlib
 import json
 import threading
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -42,6 +43,17 @@ _ABOUT = "about.json"
 _MODEL = "model.tflite"
 _LAYERS = "first_layers.npz"
 _FIELDS = ("head", "input_shape", "output_count", "reason", "said")
+
+
+_HEADS = {
+    "logits": "a linear last layer, whose outputs are used as logits, with a softmax",
+    "sigmoid": "one sigmoid for each class: the outputs are divided by their sum",
+}
+_SINGLE_HEADS = {
+    "binary_logit": "one linear output, used as the logit of the second class; a number is no class",
+    "softmax": "a softmax over one output is always 1; train with one sigmoid or two outputs",
+}
+"""What to know of a last layer that puts out several numbers, or one."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,12 @@ class Compiled:
         if self.data is None:
             return "Keras"
         return "LiteRT" if engines.is_lite(self.data) else "ONNX Runtime"
+
+    @property
+    def remark(self) -> str:
+        """What to know of the head; empty for a usual one."""
+        heads = _HEADS if self.output_count > 1 else _SINGLE_HEADS
+        return heads.get(self.head, "")
 
     def write(self, path: Path) -> None:
         """Write everything to a file of its own."""
@@ -284,6 +302,24 @@ class Network:
         if data is None:
             return (self.engine,)
         return tuple(engines.engine_of(data, threads=1) for _ in range(engines.cores()))
+
+    def side_by_side(self, name: str) -> tuple[Callable[[Float32], Float32], int]:
+        """Return what `Classifier.side_by_side` does; errors say the name."""
+        lanes = self.lanes
+        free = SimpleQueue[Engine]()
+        for lane in lanes:
+            free.put(lane)
+
+        def predict(tensors: Float32) -> Float32:
+            lane = free.get()
+            try:
+                outputs = lane.predict(tensors)
+            finally:
+                free.put(lane)
+            rows = engines.probabilities(outputs, self.compiled.head)
+            return engines.finite(rows, name)
+
+        return predict, len(lanes)
 
     def predict(self, tensors: Float32, *, early: bool = False) -> Float32:
         """Return probabilities, float32 (N, classes), for tensors, float32 (N, H, W, C).

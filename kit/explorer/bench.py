@@ -13,10 +13,13 @@ from kit._arrays import Float32, Pixels
 from kit._checking import whole
 from kit.classifier.classifier import Classifier
 from kit.classifier.engines import finite
+from kit.classifier.labels import class_indices, label_indices
+from kit.classifier.predictions import Predictions
 from kit.diagnosis.inside import assumed_preprocessing
 from kit.explorer.settings import (
     Settings,
     changed_settings,
+    complete_settings,
     neutral,
     perturbation_of,
 )
@@ -147,6 +150,19 @@ class View:
         return None if self.novel else self.top
 
     @property
+    def prediction(self) -> Predictions:
+        """What is predicted, with the label."""
+        classifier = self.bench.classifier
+        names = classifier.class_names
+        return Predictions(
+            # Not the view's, which come from Keras where the network is still being compiled.
+            probabilities=classifier.predict_tensors(self.tensor),
+            class_names=names,
+            labels=label_indices([self.label], names, 1),
+            photos=(self.original.name,),
+        )
+
+    @property
     def wrong(self) -> bool:
         """Whether the prediction is known to be wrong."""
         return self.answer != self.label and self.label is not None
@@ -172,9 +188,21 @@ class Bench:
     @classmethod
     def of(cls, classifier: Classifier) -> Self:
         """Take a classifier as it is; where its preprocessing is unknown, one is assumed."""
-        knows_novelty = classifier.reference.arrays("novelty")
-        novelty = novelty_of(classifier) if knows_novelty else None
-        return cls(classifier, assumed_preprocessing(classifier), novelty)
+        return cls(
+            classifier, assumed_preprocessing(classifier), novelty_of(classifier)
+        )
+
+    def complete(
+        self, settings: Settings, photos: Iterable[str], current: str
+    ) -> Settings:
+        """Complete settings; TypeError or ValueError for those that there are not, here or anywhere."""
+        complete = complete_settings(settings, photos, current)
+        if complete["fix"] and self.fixed is None:
+            raise ValueError("Expected fix as False before a diagnosis, received True")
+        if complete["where"] not in (None, -1):
+            names = self.classifier.class_names
+            [complete["where"]] = class_indices([complete["where"]], names, 1)
+        return complete
 
     def base(self, settings: Settings) -> Preprocessing:
         """Preprocessing that the settings start from."""

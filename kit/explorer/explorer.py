@@ -11,10 +11,9 @@ from os import PathLike
 from pathlib import Path
 from textwrap import shorten
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anywidget
-import numpy as np
 import traitlets
 from IPython.display import display, update_display
 
@@ -22,36 +21,21 @@ from kit._arrays import Float32
 from kit._checking import instance, known, printable
 from kit._reporting import Progress
 from kit.classifier.classifier import Classifier, check_first
-from kit.classifier.labels import Labels, class_indices, label_indices
+from kit.classifier.labels import Labels, class_indices
 from kit.classifier.predictions import Predictions
+from kit.diagnosis import Diagnosis
 from kit.explorer import export, page, why
-from kit.explorer.bench import Bench, Entry, View, in_time, positions_ahead
+from kit.explorer.bench import Bench, View, in_time, positions_ahead
 from kit.explorer.export import Contents
-from kit.explorer.panel import UPLOAD_BYTES, panel
-from kit.explorer.protocol import (
-    BecauseReply,
-    ExplainedReply,
-    request_fields,
-)
+from kit.explorer.panel import panel
+from kit.explorer.protocol import BecauseReply, ExplainedReply, request_fields
 from kit.explorer.replies import Replies, note
-from kit.explorer.settings import (
-    MAIN,
-    Settings,
-    changed_settings,
-    complete_settings,
-    neutral,
-)
-from kit.explorer.shelf import CAMERA, Shelf
+from kit.explorer.settings import MAIN, Settings, changed_settings, neutral
+from kit.explorer.shelf import CAMERA, Shelf, Uploads
 from kit.explorer.texts import prediction_text
 from kit.images.photo import Photo, Pictures, at_least_one, each_picture, load_image
 from kit.preprocessing import Preprocessing
 from kit.robustness.heatmap import occlusion_rows
-
-if TYPE_CHECKING:
-    from kit.diagnosis import Diagnosis
-
-UPLOADS = 4
-"""So many files may be on their way at a time: a view of the widget sends one after the other."""
 
 
 class Explorer(anywidget.AnyWidget):
@@ -91,10 +75,9 @@ class Explorer(anywidget.AnyWidget):
 
     Raises
     ------
-    TypeError
-        For an unknown keyword, or a file's name in place of the classifier.
-    ValueError
-        For no photos, another number of labels, one that is no class, or settings that do not exist.
+    TypeError, ValueError
+        An unknown keyword, a file's name in place of the classifier, no photos, another number of labels, one
+        that is no class, or settings that do not exist.
     """
 
     _esm = page.joined()
@@ -126,7 +109,7 @@ class Explorer(anywidget.AnyWidget):
         self._cases = Path(cases)
         self._bench = Bench.of(classifier)
         self._shelf = Shelf()
-        self._uploads: dict[str, bytes] = {}
+        self._uploads = Uploads()
         self._replies = Replies(self)
         self._thread = futures.ThreadPoolExecutor(1, "explorer-why")
         self._asked: BecauseReply | None = None
@@ -200,15 +183,7 @@ class Explorer(anywidget.AnyWidget):
     @property
     def prediction(self) -> Predictions:
         """The prediction for the current settings, with its label: `Predictions` of one image."""
-        view = self.view
-        names = self.classifier.class_names
-        return Predictions(
-            # Not the view's, which come from Keras where the network is still being compiled.
-            probabilities=self.classifier.predict_tensors(view.tensor),
-            class_names=names,
-            labels=label_indices([view.label], names, 1),
-            photos=(view.original.name,),
-        )
+        return self.view.prediction
 
     def add(
         self, source: Any, name: str | None = None, label: int | str | None = None
@@ -224,11 +199,7 @@ class Explorer(anywidget.AnyWidget):
     def remove(self, name: str) -> None:
         """Remove an image that was added; the first one is shown instead."""
         with self._lock:
-            if not self._shelf[name].added:
-                raise ValueError(
-                    f"Expected an added image, received {name!r}, which came with the explorer"
-                )
-            del self._shelf[name]
+            self._shelf.remove(name)
             if self._diagnosed.get("photo") == name:
                 self.diagnosis = None
             self._refresh()
@@ -250,7 +221,8 @@ class Explorer(anywidget.AnyWidget):
         The page has the model itself, and predicts any photo, where that has at most 40 MB and runs in
         LiteRT, however a processor rounds. Else it has a table of predictions: for brightness with noise, and
         every choice of a chip alone. Tries with other perturbations are left out. What was written, and why,
-        is reported.
+        is reported. ValueError for a photo that is not there, a table without photos, a name without .html,
+        or a folder that cannot be written; OSError where the system refuses to write the file.
 
         Parameters
         ----------
@@ -264,14 +236,6 @@ class Explorer(anywidget.AnyWidget):
             Whether weights keep all bits; else they are rounded, unless a probability changes by over 0.001.
         progress
             True for a bar after two seconds and a line at the end; or a function that gets each step as text.
-
-        Raises
-        ------
-        ValueError
-            For a photo that is not there, a table without photos, a name without .html, or a folder that
-            cannot be written.
-        OSError
-            Where the system refuses to write the file.
         """
         return export.write(
             self._contents(photos),
@@ -285,12 +249,8 @@ class Explorer(anywidget.AnyWidget):
     def keep(self, *, progress: Progress = True) -> None:
         """Let a saved notebook move without a kernel: keep the predictions for the photo that is shown.
 
-        Save the notebook with the state of its widgets after this. `progress` is as in `export`.
-
-        Raises
-        ------
-        ValueError
-            Where that takes more than 300 kB.
+        Save the notebook with the state of its widgets after this. `progress` is as in `export`. ValueError
+        where it takes more than 300 kB.
         """
         # Part of the widget's state, which a notebook saves if it is told to.
         self._kept = export.kept_parts(
@@ -349,14 +309,7 @@ class Explorer(anywidget.AnyWidget):
 
     def _checked(self, settings: Settings, photos: Iterable[str] = ()) -> Settings:
         current = self.settings.get("photo", next(iter(self._shelf)))
-        complete = complete_settings(settings, photos or self._shelf, current)
-        if complete["fix"] and self._bench.fixed is None:
-            raise ValueError("Expected fix as False before a diagnosis, received True")
-        if complete["where"] not in (None, -1):
-            [complete["where"]] = class_indices(
-                [complete["where"]], self.classifier.class_names, 1
-            )
-        return complete
+        return self._bench.complete(settings, photos or self._shelf, current)
 
     @traitlets.observe("settings")
     def _update(self, _change: object = None) -> None:
@@ -454,12 +407,7 @@ class Explorer(anywidget.AnyWidget):
         """Take a frame of the page's camera, uint8 RGB, for the photo that is shown."""
         settings = {**settings, "photo": CAMERA}
         self._checked(settings, [CAMERA])  # before the last frame is given up
-        if len(buffer) != 3 * height * width:
-            raise ValueError(
-                f"Expected {3 * height * width} bytes of a frame, received {len(buffer)}"
-            )
-        frame = np.frombuffer(buffer, np.uint8).reshape(height, width, 3)
-        self._shelf[CAMERA] = Entry(Photo.from_array(frame, CAMERA))
+        self._shelf.take_frame(buffer, height, width)
         # The page has its own frames, so that none is sent back.
         self._replies.sent_photo = (CAMERA, self._bench.trained.decoding)
         self._take_settings(settings, None)
@@ -481,18 +429,9 @@ class Explorer(anywidget.AnyWidget):
         self, number: str, name: str, last: bool, buffer: memoryview
     ) -> None:
         """Take a piece of a file, since a websocket refuses messages over 10 MiB; the last one adds it."""
-        received_bytes = self._uploads.pop(number, b"") + buffer
-        if len(received_bytes) > UPLOAD_BYTES:
-            raise ValueError(
-                f"Expected an image of at most {UPLOAD_BYTES // 1_000_000} MB, received more: {name}"
-            )
+        self._uploads.take(number, name, buffer)
         if last:
-            self.add(received_bytes, name=name)
-            return
-        self._uploads[number] = received_bytes
-        if len(self._uploads) > UPLOADS:
-            # The oldest one, which its page has given up.
-            del self._uploads[next(iter(self._uploads))]
+            self.add(self._uploads.pop(number), name=name)
 
     def _take_why(self, settings: Settings) -> None:
         """Say at once what each change does, and look for the cause beside the bars."""
@@ -521,7 +460,7 @@ class Explorer(anywidget.AnyWidget):
             self._replies.text("asking", text, because_reply["request"])
 
         try:
-            diagnosis = why.diagnose_view(self.classifier, view, progress)
+            diagnosis = why.diagnose_view(view, progress)
             own_answer = because_reply["changes"], image_buffers
             explanation, final_buffers = why.explanation(diagnosis, view, own_answer)
             progress("")  # raises where it was stopped meanwhile
@@ -535,7 +474,7 @@ class Explorer(anywidget.AnyWidget):
             reply: ExplainedReply = {**because_reply, **explanation}
             self.send(reply, final_buffers)
 
-    def _keep_diagnosis(self, diagnosis: "Diagnosis", settings: Settings) -> None:
+    def _keep_diagnosis(self, diagnosis: Diagnosis, settings: Settings) -> None:
         with self._lock:
             # Nothing is kept of a photo that was removed meanwhile.
             if settings["photo"] in self._shelf:

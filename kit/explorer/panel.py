@@ -5,13 +5,11 @@ from collections.abc import Collection, Mapping
 from kit.explorer.bench import AHEAD_BYTES, Bench
 from kit.explorer.protocol import Panel, Slider, Step
 from kit.explorer.settings import MAIN, Settings, neutral
-from kit.explorer.shelf import CAMERA, Shelf
+from kit.explorer.shelf import CAMERA, UPLOAD_BYTES, Shelf
 from kit.explorer.texts import caption, usual_preparation
 from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing, faults
 
-UPLOAD_BYTES = 64_000_000
-"""Largest image file that the page accepts."""
 CAMERA_SIDE = 512
 """Longest side of a camera's frame, in pixels: the page shrinks it before it sends it."""
 CAMERA_MS = 45

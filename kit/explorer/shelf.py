@@ -1,7 +1,8 @@
-"""The photos of an explorer, by name, with their thumbnails."""
+"""The photos of an explorer, by name, with their thumbnails, and those that are on their way."""
 
 from math import prod
 
+import numpy as np
 from PIL import Image, ImageOps
 
 from kit._arrays import Pixels
@@ -18,6 +19,10 @@ THUMBNAILS = 200
 """So many photos have a thumbnail and a mark; of those that follow there is the name."""
 ADDED_BYTES = 1_500_000_000
 """Pixels of added images from which on no more are taken."""
+UPLOAD_BYTES = 64_000_000
+"""Largest image file that the page accepts."""
+UPLOADS = 4
+"""So many files may be on their way at a time: a view of the widget sends one after the other."""
 
 
 def small_jpeg(pixels: Pixels, side: int) -> bytes:
@@ -27,6 +32,22 @@ def small_jpeg(pixels: Pixels, side: int) -> bytes:
     # Small images are enlarged in whole pixels, so that none of them is invented.
     image = ImageOps.scale(image, side // max(image.size), Image.Resampling.NEAREST)
     return encoded(image, "JPEG", quality=85)
+
+
+class Uploads(dict[str, bytes]):
+    """What has come of files that are on their way, by their number."""
+
+    def take(self, number: str, name: str, piece: memoryview) -> None:
+        """Add a piece to a file; ValueError beyond `UPLOAD_BYTES`, after which none of it is left."""
+        file = self.pop(number, b"") + piece
+        if len(file) > UPLOAD_BYTES:
+            raise ValueError(
+                f"Expected an image of at most {UPLOAD_BYTES // 1_000_000} MB, received more: {name}"
+            )
+        self[number] = file
+        if len(self) > UPLOADS:
+            # The oldest one, which its page has given up.
+            del self[next(iter(self))]
 
 
 class Shelf(dict[str, Entry]):
@@ -56,6 +77,23 @@ class Shelf(dict[str, Entry]):
             thumbnail = small_jpeg(photo.pixels[::step, ::step], THUMBNAIL)
         self[name] = Entry(photo, label, added, thumbnail)
         return name
+
+    def remove(self, name: str) -> None:
+        """Take out a photo that was added; ValueError for another one."""
+        if not self[name].added:
+            raise ValueError(
+                f"Expected an added image, received {name!r}, which came with the explorer"
+            )
+        del self[name]
+
+    def take_frame(self, buffer: memoryview, height: int, width: int) -> None:
+        """Put a frame of the camera there, uint8 RGB; ValueError for another number of bytes."""
+        if len(buffer) != 3 * height * width:
+            raise ValueError(
+                f"Expected {3 * height * width} bytes of a frame, received {len(buffer)}"
+            )
+        frame = np.frombuffer(buffer, np.uint8).reshape(height, width, 3)
+        self[CAMERA] = Entry(Photo.from_array(frame, CAMERA))
 
     def rows(self) -> list[PhotoRow]:
         """Return the strip of the page, on which a camera's frame has no place."""

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kit.classifier.classifier import Classifier
 from kit.diagnosis import Diagnosis, Finding, diagnose
 from kit.explorer.bench import Entry, View
 from kit.explorer.protocol import Changes, ExplainedContent, Reason
@@ -245,12 +244,10 @@ def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
     )
 
 
-def diagnose_view(
-    classifier: Classifier, view: View, progress: Callable[[str], None]
-) -> Diagnosis:
+def diagnose_view(view: View, progress: Callable[[str], None]) -> Diagnosis:
     """Diagnose the image as it is shown, with the preprocessing in use."""
     return diagnose(
-        classifier.using(view.preprocessing),
+        view.bench.classifier.using(view.preprocessing),
         [view.photo],
         None if view.label is None else [view.label],
         progress=progress,

@@ -16,7 +16,7 @@ from PIL import Image
 from traitlets.config import Config
 
 from kit import load_image
-from kit.explorer import explorer as explorers, replies, shelf
+from kit.explorer import replies, shelf
 from kit.explorer.explorer import Explorer
 from kit.explorer.replies import LIVE_PIXELS, chips_of_path
 from kit.explorer.shelf import THUMBNAIL, Shelf, small_jpeg
@@ -249,7 +249,7 @@ def test_pieces_of_several_files_are_kept_apart_and_the_oldest_make_room(
     classifier, photos
 ):
     explorer, half = listen(Explorer(classifier, photos[:1])), len(GOLDFISH) // 2
-    for number in range(explorers.UPLOADS + 1):
+    for number in range(shelf.UPLOADS + 1):
         deliver(
             explorer,
             [GOLDFISH[:half]],
@@ -266,7 +266,7 @@ def test_pieces_of_several_files_are_kept_apart_and_the_oldest_make_room(
 def test_uploads_are_bounded_in_bytes_and_nothing_is_kept_of_one_that_is_too_large(
     shown, monkeypatch
 ):
-    monkeypatch.setattr(explorers, "UPLOAD_BYTES", 10)
+    monkeypatch.setattr(shelf, "UPLOAD_BYTES", 10)
     explorer = listen(shown)
     for piece, last in ((b"x" * 10, False), (b"x", True)):
         deliver(explorer, [piece], **UPLOAD | {"last": last})

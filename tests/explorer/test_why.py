@@ -68,7 +68,7 @@ def explained(look, classifier):
 
     def explained(name, **changed):
         shown = look(name, **changed)
-        diagnosis = why.diagnose_view(classifier, shown, lambda text: None)
+        diagnosis = why.diagnose_view(shown, lambda text: None)
         own = why.because(shown, look.at)
         return shown, why.explanation(diagnosis, shown, own)[0]
 
