@@ -335,8 +335,7 @@ def _lessons(options: argparse.Namespace) -> int:
 
 
 def _classifier(options: argparse.Namespace, model: str) -> kit.Classifier:
-    """Open the model with the preprocessing in use; what is wrong is said before anything is compiled."""
-    from kit.classifier import store
+    """Open the model with the preprocessing in use."""
     from kit.diagnosis.inside import assumed_preprocessing
 
     load = partial(kit.Classifier.load, model, class_names=options.classes)
@@ -352,12 +351,9 @@ def _classifier(options: argparse.Namespace, model: str) -> kit.Classifier:
     elif options.scaling is not None:
         preprocessing = kit.Preprocessing(scaling=options.scaling)
     else:
-        opened = store.read_model(model)
-        # What its maker says of another format is read where it is tried.
-        if opened.network or opened.preprocessing:
-            classifier = load()
-            if classifier.preprocessing:
-                return classifier
+        classifier = load()
+        if classifier.preprocessing:
+            return classifier
         raise ValueError(
             "Expected a model that carries its preprocessing, received one without; "
             "add --scaling, --application or --preprocessing (see --help)"

@@ -146,10 +146,7 @@ def _head(compiled: bytes, graph: Any, place: int, litert: Any) -> tuple[Dense, 
 
 def _covers(kind: str, options: Any, sides: list[int]) -> bool:
     """Whether a pooling takes in a whole feature map."""
-    if kind != "AVERAGE_POOL_2D":
-        return True
-    filters = options.filterHeight, options.filterWidth
-    return all(0 < side <= size for side, size in zip(sides, filters, strict=True))
+    return kind == "MEAN" or [options.filterHeight, options.filterWidth] == sides
 
 
 def _constant(lite: Any, index: int) -> Float32:

@@ -68,7 +68,7 @@ class View:
     features
         The last feature map, float32 (1, h, w, channels), where it was asked for and there is one.
     occluded
-        What `occlusion` has given so far, float32 (rows, columns).
+        What `occlusion_rows` has given so far, float32 (rows, columns).
     """
 
     bench: "Bench"
@@ -131,12 +131,15 @@ class View:
             return None
         classifier = self.bench.classifier
         class_name = classifier.class_names[self.heat_class]
+        method = "class activation"
         cells = class_activation(classifier, self.features, self.heat_class)
-        # For want of a feature map, or for another head, it is None: then occlusion fills cells row by row.
-        if cells is not None:
-            return Heatmap(class_name, "class activation", cells, self.seen)
-        cells = np.zeros((1, 1), np.float32) if self.occluded is None else self.occluded
-        return Heatmap(class_name, "occlusion", cells, self.seen)
+        # For want of a feature map, or for another head: then occlusion fills cells row by row.
+        if cells is None:
+            method = "occlusion"
+            cells = np.zeros((1, 1), np.float32)
+            if self.occluded is not None:
+                cells = self.occluded
+        return Heatmap(class_name, method, cells, self.seen)
 
     def with_heat_map(self, picture: Pixels) -> Pixels:
         """Return a picture of the tensor with the heat map over it, where there is one."""

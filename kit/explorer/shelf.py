@@ -73,8 +73,7 @@ class Shelf(dict[str, Entry]):
             name = f"{photo.name} ({number})"
         thumbnail = b""  # of which the page shows the name alone
         if len(self) < THUMBNAILS:
-            step = max(1, min(photo.size) // (2 * THUMBNAIL))
-            thumbnail = small_jpeg(photo.pixels[::step, ::step], THUMBNAIL)
+            thumbnail = small_jpeg(photo.pixels, THUMBNAIL)
         self[name] = Entry(photo, label, added, thumbnail)
         return name
 

@@ -180,7 +180,7 @@ def deblurred(pixels: Pixels, amount: float) -> list[Pixels]:
     return [twice, without_blur(pixels, amount), _shrunk(cautious)]
 
 
-def balanced(pixels: Pixels, _amount: float = 0) -> list[Pixels]:
+def balanced(pixels: Pixels, _amount: float) -> list[Pixels]:
     """Make the channels equal: by their edges, as `edge_colour`, by their means, and half-way."""
     light = np.stack([edge_colour(pixels), np.maximum(pixels.mean(axis=(0, 1)), 1)])
     gains = np.exp(np.log(light).mean(axis=1, keepdims=True)) / light

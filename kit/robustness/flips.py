@@ -5,7 +5,6 @@ from typing import Any
 
 from kit._checking import known
 from kit.classifier.classifier import Classifier, check_first
-from kit.classifier.predictions import Predictions
 from kit.images.photo import Source, load_image
 from kit.perturbation import PARAMETERS, Perturbation
 
@@ -52,20 +51,21 @@ def flip(
     finest = 1 if whole else PARAMETERS[parameter].step / 10
     image = load_image(photo)
 
-    def predicted(setting: float) -> Predictions:
+    def predicted(setting: float) -> int:
         change: dict[str, Any] = {parameter: setting}
-        return classifier.predict(image, perturbation=Perturbation(**change))
+        perturbation = Perturbation(**change)
+        return int(classifier.predict(image, perturbation=perturbation).index[0])
 
     last = low
     value = high
     before = predicted(last)
     after = predicted(value)
-    if not before.changed(after)[0]:
+    if before == after:
         return None
     while abs(value - last) > finest:
         middle = (value + last) // 2 if whole else (value + last) / 2
         between = predicted(middle)
-        if between.changed(before)[0]:
+        if between != before:
             value = middle
             after = between
         else:
@@ -74,6 +74,6 @@ def flip(
         parameter=parameter,
         last=last,
         value=value,
-        before=before.label[0],
-        after=after.label[0],
+        before=classifier.class_names[before],
+        after=classifier.class_names[after],
     )

@@ -112,9 +112,10 @@ class Sweep(Rows):
         """The values of each axis for each perturbation; else how it is written."""
         if not self.axes:
             return {"perturbation": tuple(map(repr, self.perturbations))}
-        return dict(
-            zip(self.axes, zip(*product(*self.axes.values()), strict=True), strict=True)
-        )
+        return {
+            name: tuple(getattr(change, name) for change in self.perturbations)
+            for name in self.axes
+        }
 
     def _columns(self) -> JSONObject:
         count = len(self.perturbations)

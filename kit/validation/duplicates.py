@@ -76,9 +76,7 @@ class Duplicates(Result):
         A ValueError where there is no second one.
         """
         _, second_size = self.sizes
-        leaked = np.zeros(second_size, bool)
-        leaked[[pair.second for pair in self.pairs]] = True
-        return leaked
+        return np.isin(np.arange(second_size), [pair.second for pair in self.pairs])
 
     def table(self) -> Table:
         """Return the first pairs as a table."""
