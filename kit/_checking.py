@@ -1,4 +1,4 @@
-"""Refusing values in one line that says what was expected, what was received and what comes nearest."""
+"""Refusing values, and missing packages, in one line: what was expected and received, and what is nearest."""
 
 import json
 import operator

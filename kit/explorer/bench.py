@@ -1,4 +1,4 @@
-"""What the explorer computes for one state: from the photo to probabilities and heat map."""
+"""What the explorer computes for a state, from the photo to probabilities and heat map, and how far ahead."""
 
 import os
 from collections.abc import Iterable, Iterator

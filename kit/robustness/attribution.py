@@ -270,7 +270,14 @@ class _Remainder:
             return None
         far = single.distance > _FAR * self.measured
         if not self.explained and (far or self._unsettled(single).any()):
-            pair = self._nearest(_pairs(able))
+            # One that the photos went through and one that the training images did are no pair.
+            pairs = (
+                (first, second)
+                for first, second in combinations(able, 2)
+                if first.opposite == second.opposite
+                and first.quantity.name != second.quantity.name
+            )
+            pair = self._nearest(pairs)
             if pair is not None and pair.distance <= _HALF * single.distance:
                 return self._without(pair)
         return self._without(single)
@@ -325,15 +332,6 @@ def explanations(
         # Filters that resize differ in what they do to texture.
         unexplained = unexplained & ~_TEXTURE
     return remainder.explained, unexplained
-
-
-def _pairs(able: list[Path]) -> Iterable[tuple[Path, Path]]:
-    for first, second in combinations(able, 2):
-        # One that the photos went through and one that the training images did are no pair.
-        alike = first.opposite == second.opposite
-        apart = first.quantity.name != second.quantity.name
-        if alike and apart:
-            yield first, second
 
 
 def _covariance(table: Float64) -> Float64:
