@@ -8,7 +8,7 @@ import { Camera } from "../../kit/explorer/page/camera.js";
 import { CONTROLS } from "../../kit/explorer/page/controls.js";
 import { Files } from "../../kit/explorer/page/files.js";
 import { Flip } from "../../kit/explorer/page/flip.js";
-import { Judging, LabelPicker } from "../../kit/explorer/page/labels.js";
+import { LabelPicker } from "../../kit/explorer/page/labels.js";
 import { PathView } from "../../kit/explorer/page/path.js";
 import { PhotoStrip } from "../../kit/explorer/page/photos.js";
 import { Preview } from "../../kit/explorer/page/preview.js";
@@ -30,21 +30,16 @@ const SLIDER = { ...NOISE, low: 0, high: 100, step: 1, neutral: 0, kind: "range"
 /** Walk along a slider of a model that says "dog" from `limit` on; returns the places and the last line. */
 const walked = (spec, limit, value = spec.neutral) => {
   const places = [];
-  let line = "";
   const predicted = (place) => (place >= limit ? "dog" : "cat");
-  const flip = new Flip(spec, {
-    now: () => value,
-    move: (place) => places.push(place),
-    say: (text) => {
-      line = text;
-    },
-  });
+  const done = document.createElement("p");
+  const put = ({ noise }) => places.push(noise);
+  const flip = new Flip(spec, { settings: { noise: value }, put, done });
   flip.button.click();
   for (let count = 0; flip.running && count < 200; count += 1) {
     flip.painted(places.at(-1), predicted(places.at(-1)));
     pass(16);
   }
-  return { places, line };
+  return { places, line: done.textContent };
 };
 
 test("a walk ends at the first place of the slider with another prediction, one that it passed over too", () => {
@@ -68,20 +63,18 @@ test("a walk away from neutral that finds nothing goes the other way, and then c
 });
 
 test("a second press stops a walk", () => {
-  const { log, events } = noted("move", "say");
-  const flip = new Flip(SLIDER, { ...events, now: () => 0 });
+  const { log, events } = noted("put");
+  const done = document.createElement("p");
+  const flip = new Flip(SLIDER, { ...events, settings: { noise: 0 }, done });
   flip.button.click();
   assert.equal(flip.button.textContent, "Stop");
   flip.painted(50, "dog"); // of a move before
   pass(100);
   assert.equal(log.length, 1);
   flip.button.click();
-  flip.painted(log[0][1], "cat");
+  flip.painted(0, "cat");
   pass(100);
-  assert.deepEqual(
-    log.map(([name]) => name),
-    ["move", "say"],
-  );
+  assert.deepEqual(log, [["put", { noise: 0 }]]);
 });
 
 // -- controls.js
@@ -90,7 +83,7 @@ const sliderOf = (root) => [...root].find((node) => node.getAttribute("type") ==
 
 test("a number that is typed is taken with a comma, within the bounds, and as the nearest whole number", () => {
   const { log, events } = noted("changed");
-  const { node } = CONTROLS.range({ ...SLIDER, snaps: true }, "id", events.changed, () => {});
+  const { node } = CONTROLS.range({ ...SLIDER, snaps: true }, "id", events);
   const box = called(node, "Noise, exact value");
   for (const text of ["12,6", "500", "", "none"]) {
     box.value = text;
@@ -105,7 +98,7 @@ test("a number that is typed is taken with a comma, within the bounds, and as th
 
 test("a number below nothing is taken as it stands, and a double click takes it back", () => {
   const { log, events } = noted("changed");
-  const { node } = CONTROLS.range({ ...SLIDER, low: -100 }, "id", events.changed, () => {});
+  const { node } = CONTROLS.range({ ...SLIDER, low: -100 }, "id", events);
   const box = called(node, "Noise, exact value");
   for (const text of ["12,", "-100", "101"]) {
     box.value = text;
@@ -122,7 +115,7 @@ test("a number below nothing is taken as it stands, and a double click takes it 
 test("a parameter without a neutral number is off beyond the end of its slider", () => {
   const { log, events } = noted("changed");
   const spec = { ...SLIDER, key: "jpeg_quality", low: 1, neutral: null, snaps: true };
-  const control = CONTROLS.range(spec, "id", events.changed, () => {});
+  const control = CONTROLS.range(spec, "id", events);
   const slider = sliderOf(control.node);
   control.show(null);
   assert.equal(slider.value, "101");
@@ -140,52 +133,29 @@ test("a parameter without a neutral number is off beyond the end of its slider",
 // -- labels.js
 
 test("a label is chosen from the prediction, from the list or taken back", () => {
-  const { log, events } = noted("chosen");
-  const picker = new LabelPicker("a", ["cat", "dog"], events.chosen);
+  const { log, events } = noted("ask");
+  const panel = { classes: ["cat", "dog"] };
+  const picker = new LabelPicker({ ...events, prefix: "a", panel, settings: { photo: "a.jpg" } });
   const opener = document.createElement("button");
-  picker.open({ top: "dog", label: "" }, opener);
+  picker.known = { top: "dog", label: "" };
+  picker.open(opener);
   called(picker.node, "Yes, dog").click();
-  assert.deepEqual(log.splice(0), [["chosen", "dog"]]);
+  assert.deepEqual(log.splice(0), [["ask", "label", { photo: "a.jpg", label: "dog" }]]);
   assert.equal(document.activeElement, opener);
-  picker.open({ top: "dog", label: "dog" }, opener);
+  picker.open(opener);
   picker.box.value = "cat";
   picker.box.fire("input"); // picked whole
-  picker.open({ top: "dog", label: "cat" }, opener);
+  picker.open(opener);
   picker.box.value = "ca";
   picker.box.fire("input", { inputType: "insertText" });
   called(picker.node, "I do not know").click();
   assert.equal(picker.node.hidden, false, "something is typed");
   picker.box.value = "";
   called(picker.node, "I do not know").click();
-  assert.deepEqual(log, [
-    ["chosen", "cat"],
-    ["chosen", ""],
-  ]);
-});
-
-test("photos are asked about in parts, one part at a time, and marks are of the present settings alone", () => {
-  const { log, events } = noted("post", "judged");
-  const judging = new Judging(events);
-  const names = Array.from({ length: 10 }, (_, index) => `${index}.jpg`);
-  const asked = () => log.splice(0).filter(([name]) => name === "post");
-  const dark = { photo: "0.jpg", brightness: 0.5, where: null };
-  judging.ask(dark, names);
-  judging.ask(dark, names);
   assert.deepEqual(
-    asked().map(([, , photos]) => photos),
-    [names.slice(0, 8)],
+    log.map(([, , { label }]) => label),
+    ["cat", ""],
   );
-  judging.heard(dark, { "0.jpg": "right", "1.jpg": "wrong" });
-  judging.ask({ ...dark, photo: "5.jpg", where: 3 }, names); // another photo, and a map, change no prediction
-  assert.deepEqual(asked()[0][2], names.slice(2));
-  judging.heard({ ...dark, brightness: 1 }, { "2.jpg": "right" });
-  assert.deepEqual(
-    [...judging.marks.keys()],
-    ["0.jpg", "1.jpg"],
-    "those were of another brightness",
-  );
-  judging.ask({ ...dark, brightness: 1 }, names);
-  assert.equal(judging.marks.size, 0);
 });
 
 // -- path.js
@@ -196,15 +166,12 @@ test("a chip offers its alternatives, shows what is chosen, and is marked where 
     ["", "as in training"],
     ["channels_swapped", "red and blue swapped"],
   ];
-  const path = new PathView(
-    [
-      { key: "channels", label: "Channels", options },
-      { key: "perturbation", label: "Perturbation" },
-      { key: "file", label: "File" },
-    ],
-    "a",
-    events.changed,
-  );
+  const steps = [
+    { key: "channels", label: "Channels", options },
+    { key: "perturbation", label: "Perturbation" },
+    { key: "file", label: "File" },
+  ];
+  const path = new PathView({ ...events, prefix: "a", panel: { path: steps } });
   const select = path.node.querySelector("select");
   select.value = "channels_swapped";
   select.fire("change");
@@ -237,8 +204,8 @@ test("a chip offers its alternatives, shows what is chosen, and is marked where 
 // -- photos.js
 
 test("labelled photos are counted once all of them are judged, and only added ones can be removed", () => {
-  const { log, events } = noted("chosen", "removed");
-  const strip = new PhotoStrip("a", events);
+  const { log, events } = noted("ask", "changed");
+  const strip = new PhotoStrip({ ...events, prefix: "a" });
   strip.build(
     [
       { name: "cat.jpg", added: false, labelled: true },
@@ -251,25 +218,26 @@ test("labelled photos are counted once all of them are judged, and only added on
     strip.strip.querySelectorAll("input").map((radio) => radio.checked),
     [false, true, false],
   );
-  strip.judge(new Map([["cat.jpg", "right"]]));
+  const learned = (marks) => {
+    const settings = { photo: "" };
+    strip.ask(settings);
+    strip.heard({ settings, marks });
+  };
+  learned({ "cat.jpg": "right" });
   assert.equal(strip.count.textContent, "… of 2 correct");
-  strip.judge(
-    new Map([
-      ["cat.jpg", "right"],
-      ["dog.jpg", "wrong"],
-    ]),
-  );
+  learned({ "dog.jpg": "wrong" });
   assert.equal(strip.count.textContent, "1 of 2 correct");
   assert.equal(called(strip.node, "dog.jpg").getAttribute("aria-description"), "wrong");
   assert.deepEqual(
     strip.strip.querySelectorAll("button").map((node) => node.title),
     ["Remove mine.png"],
   );
+  log.splice(0);
   called(strip.node, "Remove mine.png").click();
   called(strip.node, "cat.jpg").fire("change");
   assert.deepEqual(log, [
-    ["removed", "mine.png"],
-    ["chosen", "cat.jpg"],
+    ["ask", "remove", { name: "mine.png" }],
+    ["changed", "photo", "cat.jpg"],
   ]);
   assert.equal(strip.count.hidden, false);
   strip.strip.clientWidth = 100;
@@ -283,6 +251,30 @@ test("labelled photos are counted once all of them are judged, and only added on
   assert.deepEqual(scrolled, [0, 20, 90, -50], "only what is not all in view comes to its middle");
   strip.build([{ name: "mine.png", added: true, labelled: false }], "mine.png");
   assert.equal(strip.count.hidden, true);
+});
+
+test("photos are asked about in parts, one part at a time, and marks are of the present settings alone", () => {
+  const { log, events } = noted("ask");
+  const strip = new PhotoStrip({ ...events, prefix: "a" });
+  const names = Array.from({ length: 10 }, (_, index) => `${index}.jpg`);
+  strip.build(
+    names.map((name) => ({ name, added: false, labelled: true })),
+    "0.jpg",
+  );
+  const dark = { photo: "0.jpg", brightness: 0.5, where: null };
+  strip.ask(dark);
+  strip.ask(dark);
+  assert.deepEqual(log.splice(0), [
+    ["ask", "judge", { settings: dark, photos: names.slice(0, 8) }],
+  ]);
+  strip.heard({ settings: dark, marks: { "0.jpg": "right", "1.jpg": "wrong" } });
+  const other = { ...dark, photo: "5.jpg" };
+  strip.ask({ ...other, where: 3 }); // another photo, and a map, change no prediction
+  assert.deepEqual(log.splice(0), [["ask", "judge", { settings: other, photos: names.slice(2) }]]);
+  strip.heard({ settings: { ...dark, brightness: 1 }, marks: { "2.jpg": "right" } });
+  assert.deepEqual([...strip.marks.keys()], ["0.jpg", "1.jpg"], "those were of another brightness");
+  strip.ask({ ...dark, brightness: 1 });
+  assert.equal(strip.marks.size, 0);
 });
 
 // -- answer.js
@@ -349,16 +341,22 @@ const EXPLAINED = {
   code: "",
 };
 
+/** The view of a page in which *Why?* is asked, and what it is told. */
+const asking = () => {
+  const { log, events } = noted("ask", "take", "blame", "open");
+  const { blame, ...others } = events;
+  return { log, view: new BecauseView({ ...others, path: { blame }, settings: SETTINGS }) };
+};
+
 test("an answer blames chips, fixes them and goes back, and says so when it is about another state", () => {
-  const { log, events } = noted("ask", "stop", "take", "blame", "opened");
-  const view = new BecauseView(events);
+  const { log, view } = asking();
   view.moved(SETTINGS);
   view.ask.click();
   view.ask.click(); // still busy
-  assert.deepEqual(
-    log.splice(0).map(([name]) => name),
-    ["blame", "opened", "ask"],
-  );
+  assert.deepEqual(log.splice(0).slice(1), [
+    ["open", "because", true],
+    ["ask", "why", { settings: SETTINGS }],
+  ]);
   view.progress("checks, part 1 of 4");
   assert.equal(view.status.textContent, "Looking for the cause: checks, part 1 of 4 …");
   view.progress("");
@@ -366,7 +364,7 @@ test("an answer blames chips, fixes them and goes back, and says so when it is a
   view.explain({ changes: CHANGES }, []);
   view.moved({ ...SETTINGS, photo: "another.jpg" });
   view.moved(SETTINGS);
-  assert.ok(!log.splice(0).some(([name]) => name === "opened"), "it is still under way");
+  assert.ok(!log.splice(0).some(([name]) => name === "open"), "it is still under way");
   assert.equal(view.act.textContent, "Undo noise 60", "offered while the search goes on");
   view.explain(EXPLAINED, []);
   view.moved(SETTINGS);
@@ -389,8 +387,7 @@ test("an answer blames chips, fixes them and goes back, and says so when it is a
 });
 
 test("a question that was stopped keeps what the changes do", () => {
-  const { events } = noted("ask", "stop", "take", "blame", "opened");
-  const view = new BecauseView(events);
+  const { view } = asking();
   view.moved(SETTINGS);
   view.ask.click();
   view.explain({ changes: CHANGES, stopped: "Stopped." }, []);
@@ -401,8 +398,7 @@ test("a question that was stopped keeps what the changes do", () => {
 });
 
 test("what the model gets stands beside what it gets once that is fixed", () => {
-  const { events } = noted("ask", "stop", "take", "blame", "opened");
-  const view = new BecauseView(events);
+  const { view } = asking();
   const pixels = [new Uint8Array(6), new Uint8Array(9)];
   view.explain(
     {
@@ -432,10 +428,10 @@ test("what the model gets stands beside what it gets once that is fixed", () => 
 // -- camera.js, files.js, preview.js, where.js
 
 test("a frame is sent when the last is answered and the pause is over, none after the camera is off", async () => {
-  const { log, events } = noted("framed", "snapped", "fail");
-  let ready = true;
-  const panel = () => ({ name: "Camera", side: 2, pause: 50 });
-  const camera = new Camera(panel, { ...events, ready: () => ready });
+  const { log, events } = noted("framed", "ask", "fail");
+  const exchange = { inFlight: null };
+  const panel = { camera: { name: "Camera", side: 2, pause: 50 } };
+  const camera = new Camera({ ...events, exchange, panel });
   camera.button.click();
   await settled();
   pass(100);
@@ -446,17 +442,17 @@ test("a frame is sent when the last is answered and the pause is over, none afte
   pass(70);
   assert.deepEqual([camera.frame.width, camera.frame.height], [1, 2]);
   const frames = framed();
-  ready = false;
+  exchange.inFlight = {};
   pass(200);
   let stopped = 0;
   browser.tracks = [{ stop: () => (stopped += 1) }];
   camera.snap.click();
   browser.tracks = [];
   assert.equal(stopped, 1, "its light goes out");
-  ready = true;
+  exchange.inFlight = null;
   pass(200);
   assert.equal(framed(), frames);
-  assert.deepEqual(log.at(-1), ["snapped"]);
+  assert.deepEqual(log.at(-1), ["ask", "snap"]);
 });
 
 test("a camera that is switched off before it is allowed stays off, and its refusal is not said", async () => {
@@ -464,8 +460,8 @@ test("a camera that is switched off before it is allowed stays off, and its refu
   let stopped = 0;
   browser.tracks = [{ stop: () => (stopped += 1) }];
   for (const refused of [false, true]) {
-    const { log, events } = noted("framed", "snapped", "fail");
-    const camera = new Camera(() => ({}), { ...events, ready: () => true });
+    const { log, events } = noted("framed", "ask", "fail");
+    const camera = new Camera({ ...events, exchange: {}, panel: { camera: {} } });
     if (refused) browser.getUserMedia = () => Promise.reject(new Error("not allowed"));
     camera.button.click();
     camera.button.click();
@@ -479,9 +475,9 @@ test("a camera that is switched off before it is allowed stays off, and its refu
 });
 
 test("a page that no camera is given to says why", async () => {
-  const { log, events } = noted("framed", "snapped", "fail");
+  const { log, events } = noted("fail");
   navigator.mediaDevices = undefined;
-  new Camera(() => ({}), events).button.click();
+  new Camera(events).button.click();
   navigator.mediaDevices = browser;
   await settled();
   const text = "this page came over plain http";
@@ -491,28 +487,28 @@ test("a page that no camera is given to says why", async () => {
 });
 
 test("a file goes in pieces of 4 MB, the last one marked, and one over the limit is refused by its name", async () => {
-  const { log, events } = noted("post", "fail");
-  const files = new Files("a", { ...events, limit: () => 9e6 });
+  const { log, events } = noted("ask", "fail");
+  const files = new Files({ ...events, prefix: "a", panel: { uploadBytes: 9e6 } });
   const file = (size) => ({
     name: "big.jpg",
     size,
     arrayBuffer: async () => new ArrayBuffer(size),
   });
   await files.send([file(8_500_000), file(12.6e6)]);
-  const posts = log.filter(([name]) => name === "post");
+  const posts = log.filter(([name]) => name === "ask");
   assert.deepEqual(
-    posts.map(([, content, [piece]]) => [content.last, piece.byteLength]),
+    posts.map(([, , content, [piece]]) => [content.last, piece.byteLength]),
     [
       [false, 4e6],
       [false, 4e6],
       [true, 5e5],
     ],
   );
-  assert.equal(new Set(posts.map(([, { number }]) => number)).size, 1);
+  assert.equal(new Set(posts.map(([, , { number }]) => number)).size, 1);
   await files.send([file(9e6), file(0)]); // as large as may be, and with nothing in it, which the kernel refuses
-  const later = log.filter(([name]) => name === "post").slice(3);
+  const later = log.filter(([name]) => name === "ask").slice(3);
   assert.deepEqual(
-    later.map(([, content, [piece]]) => [content.last, piece.byteLength]),
+    later.map(([, , content, [piece]]) => [content.last, piece.byteLength]),
     [
       [false, 4e6],
       [false, 4e6],
@@ -619,8 +615,8 @@ test("noise is asked for once, and the photo is painted with it when it has come
 });
 
 test("rows of a map are asked for until it is whole, and those of another state are left out", () => {
-  const { log, events } = noted("changed", "toggled", "ask");
-  const where = new Where(new Picture(""), events);
+  const { log, events } = noted("ask");
+  const where = new Where({ ...events, panel: {} });
   const map = { width: 1, height: 1, waits: true, name: "cat", about: "Orange" };
   const settings = { noise: 0, where: 3 };
   const content = {

@@ -3,8 +3,8 @@ import { button, div, element, stateOf, write } from "./dom.js";
 import { Picture } from "./picture.js";
 
 export class BecauseView {
-  constructor(events) {
-    this.events = events;
+  constructor(view) {
+    this.view = view;
     this.busy = false;
     this.valid = []; // the states that the answer is about: the one that was asked for, and that with its fix
     this.reason = null;
@@ -19,7 +19,7 @@ export class BecauseView {
     this.act = button("", "", () => this.#act(), { class: "kit-apply" });
     this.stopButton = button("Stop", "End the search", () => {
       write(this.status, "Stopping …");
-      events.stop();
+      view.ask("stop");
     });
     const line = [this.act, this.stopButton, this.status, this.folds];
     this.node = element(
@@ -43,7 +43,7 @@ export class BecauseView {
     }
     const place = this.valid.indexOf(stateOf(settings));
     const { guilty = [], button: text, fixed } = this.reason ?? {};
-    this.events.blame(place === 0 ? guilty : [], place === 1 ? guilty : []);
+    this.view.path.blame(place === 0 ? guilty : [], place === 1 ? guilty : []);
     this.act.setAttribute("aria-disabled", place < 0);
     write(this.act, place === 1 ? "Go back" : (text ?? ""));
     const outdated = "This is about the state before your last change. Ask again.";
@@ -73,23 +73,23 @@ export class BecauseView {
   }
 
   close() {
-    this.events.stop();
+    this.view.ask("stop");
     this.#shut();
     this.ask.focus();
   }
 
   #shut() {
     this.#clear();
-    this.events.blame([], []);
-    this.events.opened(false);
+    this.view.path.blame([], []);
+    this.view.open("because", false);
   }
 
   #ask() {
     if (this.busy) return;
     this.#clear();
-    this.events.opened(true);
+    this.view.open("because", true);
     this.#busy(true, "Looking for the cause …");
-    this.events.ask();
+    this.view.ask("why", { settings: this.view.settings });
   }
 
   #clear() {
@@ -110,7 +110,7 @@ export class BecauseView {
 
   #act() {
     this.stopped = "";
-    if (this.place >= 0) this.events.take(this.place ? this.asked : this.reason.apply);
+    if (this.place >= 0) this.view.take(this.place ? this.asked : this.reason.apply);
   }
 
   #paint({ headline, advice, apply, fixed, pictures }, pixels) {

@@ -1,7 +1,7 @@
 // Sliders and switches: each has an element, shows a value, and calls `changed(key, value)`.
 import { div, element } from "./dom.js";
 
-function rangeControl(spec, id, changed, near) {
+function rangeControl(spec, id, view) {
   // A parameter without a neutral number is off; the place after its last number stands for that.
   const off = spec.neutral === null;
   const last = off ? spec.high + spec.step : spec.high;
@@ -36,13 +36,13 @@ function rangeControl(spec, id, changed, near) {
     const [place] = spec.snaps ? around(spec, near, 1) : [near];
     const value = empty ? spec.neutral : place;
     show(value);
-    changed(spec.key, value);
+    view.changed(spec.key, value);
     return value;
   };
   slider.addEventListener("input", () => change(slider.value));
   slider.addEventListener("dblclick", () => change(""));
   for (const event of ["pointerenter", "focus"])
-    slider.addEventListener(event, () => near(spec.key));
+    slider.addEventListener(event, () => view.tell("near", spec.key));
   box.addEventListener("change", () => {
     box.value = change(Number.isNaN(numberOf(box.value)) ? slider.value : box.value) ?? "";
   });
@@ -69,10 +69,10 @@ export function around(spec, value, most) {
     .slice(0, most);
 }
 
-function switchControl(spec, id, changed) {
+function switchControl(spec, id, view) {
   const { key, label, hint } = spec;
   const box = element("input", { type: "checkbox", id, title: hint, "data-key": key });
-  box.addEventListener("change", () => changed(key, box.checked));
+  box.addEventListener("change", () => view.changed(key, box.checked));
   const node = div("kit-range", element("label", { for: id, text: label }), box);
   const show = (value) => Object.assign(box, { checked: value });
   return { spec, show, node };

@@ -7,11 +7,10 @@ import { button, div, element, stateOf, write, writeLong } from "./dom.js";
 import { Exchange, GONE } from "./exchange.js";
 import { Files } from "./files.js";
 import { Flip } from "./flip.js";
-import { Judging, LabelPicker } from "./labels.js";
+import { LabelPicker } from "./labels.js";
 import { living } from "./live.js";
 import { PathView } from "./path.js";
 import { PhotoStrip } from "./photos.js";
-import { Picture } from "./picture.js";
 import { Preview, bytesOf } from "./preview.js";
 import { Stage } from "./stage.js";
 import { Where } from "./where.js";
@@ -33,74 +32,23 @@ export function render({ model, el }) {
 
 class ExplorerView {
   constructor(model, prefix) {
-    const panel = model.get("_panel");
     this.model = model;
     this.prefix = prefix;
+    const { panel } = this;
     this.preview = new Preview((seed, count) => this.ask("noise", { seed, count }));
-    this.input = new Picture("Model input");
-    this.files = new Files(prefix, {
-      limit: () => model.get("_panel").uploadBytes,
-      post: (content, buffers) => this.post(content, buffers),
-      fail: (text) => this.fail(text),
-    });
-    this.known = { top: "", label: "" }; // the predicted class, and what the image is known to show
-    this.picker = new LabelPicker(prefix, panel.classes, (label) => {
-      this.known.label = label; // Pin may be pressed before the kernel has answered
-      this.ask("label", { photo: this.settings.photo, label });
-    });
-    this.judging = new Judging({
-      post: (settings, photos) => this.ask("judge", { settings, photos }),
-      judged: (marks) => this.photos.judge(marks),
-    });
-    const look = (where) => this.move({ ...this.settings, where }, this.done.textContent);
-    this.where = new Where(this.input, {
-      changed: look,
-      toggled: () => look(this.settings.where === null ? -1 : null),
-      ask: () => this.ask("where"),
-    });
-    this.where.button.hidden = panel.map === null;
-    this.answer = new AnswerView(() => this.picker.open(this.known, this.answer.mark));
-    this.path = new PathView(panel.path, prefix, (key, value) => this.changed(key, value));
-    this.photos = new PhotoStrip(prefix, {
-      chosen: (name) => {
-        this.camera.stop();
-        this.changed("photo", name);
-      },
-      removed: (name) => this.ask("remove", { name }),
-    });
-    this.camera = new Camera(() => model.get("_panel").camera, {
-      ready: () => !this.exchange.inFlight,
-      framed: (frame) => this.framed(frame),
-      snapped: () => this.ask("snap"),
-      fail: (text) => this.fail(text),
-    });
-    this.because = new BecauseView({
-      ask: () => this.ask("why", { settings: this.settings }),
-      stop: () => this.ask("stop"),
-      take: (settings) => this.take(settings),
-      blame: (guilty, fixed) => this.path.blame(guilty, fixed),
-      opened: (open) => this.open("because", open),
-    });
+    this.files = new Files(this);
+    this.picker = new LabelPicker(this);
+    this.where = new Where(this);
+    this.answer = new AnswerView(() => this.picker.open(this.answer.mark));
+    this.path = new PathView(this);
+    this.photos = new PhotoStrip(this);
+    this.camera = new Camera(this);
+    this.because = new BecauseView(this);
     this.controls = panel.sliders.map((spec, index) =>
-      CONTROLS[spec.kind](
-        spec,
-        `${prefix}-${index}`,
-        (key, value) => this.changed(key, value),
-        (key) => this.tell("near", key),
-      ),
+      CONTROLS[spec.kind](spec, `${prefix}-${index}`, this),
     );
-    this.flips = new Map(
-      panel.sliders
-        .filter((spec) => panel.flips && spec.kind === "range")
-        .map((spec) => [
-          spec.key,
-          new Flip(spec, {
-            now: () => this.settings[spec.key],
-            move: (value) => this.put({ [spec.key]: value }),
-            say: (text) => write(this.done, text),
-          }),
-        ]),
-    );
+    const walked = panel.sliders.filter(({ kind }) => panel.flips && kind === "range");
+    this.flips = new Map(walked.map((spec) => [spec.key, new Flip(spec, this)]));
     const around = (key, value, most) =>
       this.controls.find(({ spec }) => spec.key === key).around(value, most);
     this.exchange = new Exchange(prefix, panel.ahead, around, () => this.mayLookAhead());
@@ -112,6 +60,10 @@ class ExplorerView {
     this.code = "";
     this.failedAt = -1; // the change that the error belongs to
     this.build(panel);
+  }
+
+  get panel() {
+    return this.model.get("_panel");
   }
 
   // -- structure
@@ -133,7 +85,7 @@ class ExplorerView {
       button(
         "Pin",
         "Keep this as a case, for kit.check_cases to guard",
-        () => (this.known.label ? pin() : this.picker.open(this.known, summary, pin)),
+        () => (this.picker.known.label ? pin() : this.picker.open(summary, pin)),
         { hidden: panel.alone },
       ),
       button("Present (P)", "In the whole window; Page Down shows the next, Escape leaves", () =>
@@ -213,7 +165,7 @@ class ExplorerView {
         div(
           "kit-pictures",
           element("figure", {}, this.preview.picture.canvas, this.about),
-          element("figure", {}, this.input.canvas, this.where.caption),
+          element("figure", {}, this.where.picture.canvas, this.where.caption),
           this.where.text,
         ),
         this.answer.node,
@@ -245,8 +197,7 @@ class ExplorerView {
 
   refresh() {
     this.error.hidden = true; // of a picture before the one that has come
-    this.photos.build(this.model.get("_panel").photos, this.settings.photo);
-    this.judging.forget();
+    this.photos.build(this.panel.photos, this.settings.photo);
   }
 
   toggle() {
@@ -274,8 +225,7 @@ class ExplorerView {
     for (const event of this.events) this.model.on(...event);
     this.watchKernel();
     this.listen();
-    const target = this.model.get("_panel").alone ? document.body : this.root;
-    this.files.listen(target);
+    this.files.listen(this.panel.alone ? document.body : this.root);
     this.tell("opened");
   }
 
@@ -342,10 +292,16 @@ class ExplorerView {
   // -- what people do
 
   changed(key, value) {
+    if (key === "photo") this.camera.stop();
     this.endFlips();
     const settings = { ...this.settings, [key]: value };
     this.move(key === "photo" ? this.predicted(settings) : settings);
     this.tell("near", key);
+  }
+
+  /** See what the model sees of a class, or see it no more: as for the prediction, all stays as it is. */
+  look(where) {
+    this.move({ ...this.settings, where }, this.done.textContent);
   }
 
   /** Of another image, and of one that is reset, a map is that of the predicted class. */
@@ -382,7 +338,7 @@ class ExplorerView {
 
   reset() {
     this.settings = this.predicted(this.settings);
-    this.take(this.model.get("_panel").neutral);
+    this.take(this.panel.neutral);
   }
 
   show(settings, place) {
@@ -403,7 +359,7 @@ class ExplorerView {
     this.peek.setAttribute("aria-pressed", String(on));
     const back = this.held;
     this.held = on ? this.settings : null;
-    this.take(on ? this.model.get("_panel").neutral : back);
+    this.take(on ? this.panel.neutral : back);
   }
 
   async copyCode() {
@@ -426,11 +382,11 @@ class ExplorerView {
 
   // -- talking to the kernel
 
-  ask(kind, fields = {}) {
-    this.post({ kind, request: `${this.prefix}.${kind}`, ...fields });
+  ask(kind, fields = {}, buffers = []) {
+    this.post({ kind, request: `${this.prefix}.${kind}`, ...fields }, buffers);
   }
 
-  post(content, buffers = []) {
+  post(content, buffers) {
     try {
       const held = content.kind === "settings" ? { held: this.preview.base?.photo ?? null } : {};
       this.model.send({ ...content, ...held }, undefined, buffers);
@@ -465,7 +421,7 @@ class ExplorerView {
     if (!idle || moving || lost || document.hidden || this.camera.on || this.held) return;
     this.where.ask();
     if (!ahead.places || !this.mayLookAhead()) return;
-    this.judging.ask(this.settings, this.photos.labelled);
+    this.photos.ask(this.settings);
   }
 
   tick() {
@@ -494,7 +450,7 @@ class ExplorerView {
   replied(content, buffers) {
     const { kind, request } = content;
     if (kind === "fresh") requestAnimationFrame(() => this.reveal());
-    else if (kind === "judged") this.judging.heard(content.settings, content.marks);
+    else if (kind === "judged") this.photos.heard(content);
     else if (kind === "where") this.where.heard(content, buffers);
     else if (kind === "pinned") this.done.textContent = content.text;
     else if (kind === "asking") this.because.progress(content.text);
@@ -515,7 +471,7 @@ class ExplorerView {
     this.root.classList.add("kit-stale");
     this.because.end("Ended: the kernel does not answer.");
     this.endFlips();
-    this.judging.forget();
+    this.photos.forget();
     this.camera.stop();
     if (text === GONE) this.goOn();
   }
@@ -567,8 +523,7 @@ class ExplorerView {
   }
 
   adopted(settings) {
-    if (this.camera.on && settings.photo !== this.model.get("_panel").camera.name)
-      this.camera.stop();
+    if (this.camera.on && settings.photo !== this.panel.camera.name) this.camera.stop();
     this.adopt(settings);
     this.because.moved(settings);
   }
@@ -604,8 +559,8 @@ class ExplorerView {
     }
     this.where.paint(content, bytesOf(buffers[0]));
     this.answer.paint(content);
-    this.known = { top: content.answer.name, label: content.answer.label };
-    this.judging.shown(content);
+    this.picker.known = { top: content.answer.name, label: content.answer.label };
+    this.photos.paint(content);
     if (stateOf(content.settings) === stateOf(this.settings))
       for (const [key, flip] of this.flips) flip.painted(this.settings[key], content.answer.name);
     this.path.paint(content.path);

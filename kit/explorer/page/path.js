@@ -2,8 +2,8 @@
 import { button, element, writeLong } from "./dom.js";
 
 export class PathView {
-  constructor(specs, prefix, changed) {
-    this.chips = new Map(specs.map((spec) => [spec.key, chip(spec, prefix, changed)]));
+  constructor(view) {
+    this.chips = new Map(view.panel.path.map((spec) => [spec.key, chip(spec, view)]));
     this.others = button("…", "Show the steps that do nothing here", () => {
       const open = this.node.classList.toggle("kit-all");
       this.others.setAttribute("aria-expanded", String(open));
@@ -47,7 +47,7 @@ export class PathView {
   }
 }
 
-function chip({ key, label, options }, prefix, changed) {
+function chip({ key, label, options }, view) {
   const value = element("span", { class: "kit-chip-value" });
   const node = element(
     "div",
@@ -58,9 +58,9 @@ function chip({ key, label, options }, prefix, changed) {
   );
   if (!options) return { node, value, select: null, state: "" };
   const rows = options.map(([name, text]) => element("option", { value: name, text }));
-  const attributes = { id: `${prefix}-${key}`, "data-key": key, "aria-label": label };
+  const attributes = { id: `${view.prefix}-${key}`, "data-key": key, "aria-label": label };
   const select = element("select", attributes, ...rows);
-  select.addEventListener("change", () => changed(key, select.value));
+  select.addEventListener("change", () => view.changed(key, select.value));
   node.append(select);
   return { node, value, select, state: "" };
 }
