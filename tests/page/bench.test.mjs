@@ -68,7 +68,7 @@ test("a JPEG that its EXIF block may turn is decoded as it is stored, too, witho
     [0xff, 0xd8],
     [0xff, 0xe1, 0, 4, 9, 9],
     [0xff, 0xfe, 0, 3, 8],
-    [0xff, 0xda, 0xff, 0xe1],
+    [0xff, 0xda, 0xff, 0xe1, 0xff, 0xd9],
   ];
   const of = (...parts) => bitmapsOf(new Blob([Uint8Array.from(parts.flat())]));
   assert.deepEqual(await of(start, comment, exif, scan), {
@@ -78,6 +78,35 @@ test("a JPEG that its EXIF block may turn is decoded as it is stored, too, witho
   assert.equal((await of(start, comment, scan)).stored, null);
   assert.equal((await of(exif, scan)).stored, null, "no JPEG");
   assert.equal((await of(start, comment)).stored, null, "damaged");
+});
+
+test("a JPEG or a PNG that ends early is refused, whatever pictures lie in its head or after its end", async () => {
+  globalThis.createImageBitmap = async () => ({});
+  const of = (...parts) =>
+    bitmapsOf(new Blob(parts.map((part) => (Array.isArray(part) ? Uint8Array.from(part) : part))));
+  const [start, pixels, end] = [
+    [0xff, 0xd8],
+    [0xff, 0xda, 5],
+    [0xff, 0xd9],
+  ];
+  const thumbnail = [0xff, 0xfe, 0, 8, ...start, ...pixels.slice(0, 2), ...end];
+  const whole = [
+    [start, thumbnail, pixels, end],
+    [start, pixels, end, start, pixels, end],
+    [start, pixels, end, [0, 0]],
+    [[0x89], "PNG", "IDAT", "IDAT", "IEND", [1, 2, 3, 4]],
+    ["BM", pixels],
+  ];
+  for (const parts of whole) await of(...parts);
+  const cut = [
+    [start, pixels],
+    [start, thumbnail, pixels],
+    [start, pixels, [0xff]],
+    [start, pixels, pixels],
+    [[0x89], "PNG", "IDAT"],
+    [[0x89], "PNG", "IDAT", "IDAT", "IEN"],
+  ];
+  for (const parts of cut) await assert.rejects(of(...parts), { message: "it ends early" });
 });
 
 // -- the bench

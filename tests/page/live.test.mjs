@@ -248,6 +248,26 @@ test("ahead, one place at a time is answered", async () => {
   );
 });
 
+test("where nothing was changed, or what was is not in a table, Why? says so", async () => {
+  const asked = async (changes, known) => {
+    const ask = standing({ ...BENCH, look: async ({ settings }) => known(settings) });
+    const { content } = await ask({ kind: "why", settings: at(changes) });
+    return [content.changes.headline, content.stopped];
+  };
+  const ended = "Only your changes are tried here; the notebook also looks for other causes.";
+  assert.deepEqual(await asked({}, look), [
+    "You changed nothing, so there is nothing to undo.",
+    ended,
+  ]);
+  const both = states.find(({ changes }) => changes.noise && changes.channels);
+  const isKnown = ({ noise, channels }) => Boolean(noise) === Boolean(channels);
+  const known = async (settings) => (isKnown(settings) ? look(settings) : null);
+  assert.deepEqual(await asked(both.changes, known), [
+    "This combination is not in the page; open the notebook for it.",
+    ended,
+  ]);
+});
+
 test("a page without a photo waits for one, names files alike, and shows what comes in pieces", async () => {
   const opened = [];
   const open = async ({ name, upright }) => {

@@ -21,7 +21,7 @@ const { panel: recorded } = JSON.parse(
 /** A file of 3 × 2 or fewer pixels, which is a JPEG with a long EXIF block where it is turned. */
 const photo = (width, rgba, isTurned = false) => {
   const exif = isTurned ? [0xff, 0xe1, 1, 4, ...Array.from({ length: 258 }, () => 9)] : [];
-  return Uint8Array.from([0xff, 0xd8, ...exif, 0xff, 0xda, width, ...rgba]);
+  return Uint8Array.from([0xff, 0xd8, ...exif, 0xff, 0xda, width, ...rgba, 0xff, 0xd9]);
 };
 const CAT = photo(
   3,
@@ -131,7 +131,7 @@ class ImageBitmap {
   constructor([, , mark, ...bytes], options) {
     const isTurned = bytes[0] === 0xe1;
     assert.ok(mark === 0xff && (isTurned || bytes[0] === 0xda), "no image");
-    const [width, ...levels] = bytes.slice(isTurned ? 263 : 1);
+    const [width, ...levels] = bytes.slice(isTurned ? 263 : 1, -2);
     assert.deepEqual(options, { premultiplyAlpha: "none", colorSpaceConversion: "none" });
     const pixels = Array.from({ length: levels.length / 4 }, (_, k) =>
       levels.slice(4 * k, 4 * k + 4),
@@ -486,6 +486,8 @@ const STEPS = {
   },
   "a file that is no image": () =>
     body.fire("paste", { clipboardData: { files: [file("mine.png", [1, 2, 3, 4])] } }),
+  "one that ends early": () =>
+    body.fire("paste", { clipboardData: { files: [file("cut.jpg", DOG.slice(0, -1))] } }),
   "one that is dropped": () => {
     for (const event of ["dragover", "dragleave", "dragover"])
       log.push(`${event} ${body.fire(event)} ${body.className}`);

@@ -10,6 +10,7 @@ const MISSING = "This combination is not in the page; open the notebook for it."
 const WAITING =
   "Drop a photo here, paste or add one, or use your camera; it does not leave this page.";
 const COMPARED_MS = 1_000; // so often a frame of a camera is seen untouched, too, which takes as long as a frame of its own
+const UNCHANGED = "You changed nothing, so there is nothing to undo.";
 const ENDED = "Only your changes are tried here; the notebook also looks for other causes.";
 
 const jsonOf = async (text) => JSON.parse(new TextDecoder().decode(await unpacked(text)));
@@ -248,6 +249,7 @@ export class StandIn {
     const { untouched } = await this.#open(settings.photo);
     const label = this.labels[settings.photo] ?? "";
     const [reason, after] = await new Reasons(this.texts, view, untouched, label).explained(look);
+    reason.headline ||= this.texts.changed(settings).length ? MISSING : UNCHANGED;
     const images = after ? [view.seen, after.seen] : [];
     const pictures = images.map(({ width, height }) => [height, width]);
     const changes = { ...reason, pictures, settings };
