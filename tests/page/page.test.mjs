@@ -570,7 +570,6 @@ const STEPS = {
     called(root(), "cat.jpg").fire("change");
     key("p");
   },
-  "the perturbations, of which all are shown": () => press("More perturbations"),
   "a pin": () => press("Pin"),
   "a photo without a label": () => called(root(), "dog.png").fire("change"),
   "a pin of that": () => {

@@ -66,6 +66,7 @@ export class BecauseView {
     this.folds.replaceChildren(...folded(changes, found ? content : null));
     if (stopped || found) this.#busy(false, stopped ?? "");
     this.stopped = stopped;
+    this.moved(this.view.settings);
   }
 
   end(text) {

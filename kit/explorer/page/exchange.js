@@ -14,7 +14,6 @@ export const RESTING_MS = 150; // silence after which a hand is taken for restin
 export const SYNC_MS = 250; // while the page shows what it knows already, the kernel hears of the settings this often
 export const FIRST_MS = 500; // the greeting is repeated after this time without a reply, then after twice as long, …
 const AHEAD_PLACES = 24; // asked for at a time; the kernel answers as many as it can without keeping a hand waiting
-const GREETINGS = 10;
 const NEVER = Infinity;
 
 export const GONE = "The kernel was restarted or stopped. Run this cell again.";
@@ -69,7 +68,8 @@ export class Exchange {
   changed(settings, now) {
     return this.#after(now, () => {
       if (this.lost) return;
-      this.#moved(settings);
+      this.settings = settings;
+      this.changes += 1;
       if (this.live()) this.#keepKnown(); // else this is a look at another state, to come back from
       this.moving = true;
       this.at.rest = now + RESTING_MS;
@@ -88,7 +88,8 @@ export class Exchange {
   framed(settings, content, buffers, now) {
     return this.#after(now, () => {
       if (this.lost || this.inFlight) return;
-      this.#moved(settings);
+      this.settings = settings;
+      this.changes += 1;
       this.#forget(); // it was for another frame
       this.#send(content, buffers);
     });
@@ -170,7 +171,7 @@ export class Exchange {
       if (now >= this.at.ahead) this.#forgetAsked();
       if (now >= this.at.greet) {
         this.greetings += 1;
-        this.at.greet = this.greetings < GREETINGS ? now + FIRST_MS * 2 ** this.greetings : NEVER;
+        this.at.greet = now + FIRST_MS * 2 ** this.greetings;
         this.#greet();
       }
       if (now >= this.at.sync) {
@@ -185,14 +186,9 @@ export class Exchange {
     });
   }
 
-  /** A message could not be sent, or the host says that the kernel is another one or none. */
-  gone(now) {
-    return this.#after(now, () => this.#lose(GONE));
-  }
-
-  /** An answer has come without what it is about: some hosts leave pixels out. */
-  maimed(now) {
-    return this.#after(now, () => this.#lose(BARE));
+  /** The kernel is another one or none, cannot be sent to, or its answers come without their pixels. */
+  ended(reason, now) {
+    return this.#after(now, () => this.#lose(reason));
   }
 
   /** The host says that the connection is broken, or has come back. */
@@ -211,11 +207,6 @@ export class Exchange {
     event();
     this.#lookAhead();
     return this.effects.splice(0);
-  }
-
-  #moved(settings) {
-    this.settings = settings;
-    this.changes += 1;
   }
 
   #greet() {

@@ -4,7 +4,7 @@ import { BecauseView } from "./because.js";
 import { Camera } from "./camera.js";
 import { CONTROLS } from "./controls.js";
 import { button, div, element, stateOf, write, writeLong } from "./dom.js";
-import { Exchange, GONE } from "./exchange.js";
+import { BARE, Exchange, GONE } from "./exchange.js";
 import { Files } from "./files.js";
 import { Flip } from "./flip.js";
 import { LabelPicker } from "./labels.js";
@@ -110,7 +110,7 @@ class ExplorerView {
     this.moreButton = button(
       "More perturbations",
       "Blur, contrast, JPEG, weather and others",
-      () => this.toggle(),
+      () => this.open("more", this.more.hidden),
       { "aria-expanded": "false", hidden: panel.sliders.every(({ group }) => group === "main") },
     );
     const main = div("kit-main");
@@ -179,17 +179,15 @@ class ExplorerView {
     this.root = element(
       "section",
       {
-        class: "kit-explorer",
+        class: `kit-explorer ${panel.tempered ? "kit-tempered" : ""}`,
         role: "group",
         "aria-label": `Explorer ${window.kitViews}: ${panel.title}`,
         "data-lm-suppress-shortcuts": "true",
         tabindex: -1, // a click anywhere lets it hear keys
-        "data-sharp": "true",
       },
       this.banner,
       this.body,
     );
-    this.root.classList.toggle("kit-tempered", panel.tempered);
     this.photos.build(panel.photos, this.settings.photo);
     const next = panel.tries.length ? ".kit-tries button" : ".kit-photos input";
     this.stage = new Stage(this.root, () => [...this.root.querySelectorAll(next)]);
@@ -198,10 +196,6 @@ class ExplorerView {
   refresh() {
     this.error.hidden = true; // of a picture before the one that has come
     this.photos.build(this.panel.photos, this.settings.photo);
-  }
-
-  toggle() {
-    this.open("more", this.more.hidden && !this.moreButton.hidden);
   }
 
   /** One at a time, below all that must not move. */
@@ -219,7 +213,7 @@ class ExplorerView {
       "msg:custom": (content, buffers) => this.heard(content, buffers),
       "change:_panel": () => this.refresh(),
       comm_live_update: () => {
-        if (this.root.closest(".jupyter-widgets-disconnected")) this.tell("gone");
+        if (this.root.closest(".jupyter-widgets-disconnected")) this.tell("ended", GONE);
       },
     });
     for (const event of this.events) this.model.on(...event);
@@ -247,7 +241,7 @@ class ExplorerView {
   watchKernel() {
     this.kernel = this.model.widget_manager?.kernel;
     this.onStatus = (_, status) => {
-      if (OVER.includes(status)) this.tell("gone");
+      if (OVER.includes(status)) this.tell("ended", GONE);
     };
     this.onConnection = (_, status) => this.tell("connected", status === "connected");
     this.kernel?.statusChanged?.connect(this.onStatus);
@@ -391,7 +385,7 @@ class ExplorerView {
       const held = content.kind === "settings" ? { held: this.preview.base?.photo ?? null } : {};
       this.model.send({ ...content, ...held }, undefined, buffers);
     } catch {
-      this.tell("gone");
+      this.tell("ended", GONE);
     }
   }
 
@@ -436,7 +430,7 @@ class ExplorerView {
   heard(content, buffers) {
     if (this.stopped) return;
     const { kind, request } = content;
-    if (NEED_BYTES.includes(kind) && !buffers?.length) this.tell("maimed");
+    if (NEED_BYTES.includes(kind) && !buffers?.length) this.tell("ended", BARE);
     else if (kind === "view") this.tell("answered", content, buffers);
     else if (kind === "ahead") this.tell("foreseen", content, buffers);
     else if (kind === "noise") {
@@ -454,10 +448,8 @@ class ExplorerView {
     else if (kind === "where") this.where.heard(content, buffers);
     else if (kind === "pinned") this.done.textContent = content.text;
     else if (kind === "asking") this.because.progress(content.text);
-    else if (kind === "because") {
-      this.because.explain(content, buffers);
-      this.because.moved(this.settings);
-    } else if (kind === "error") {
+    else if (kind === "because") this.because.explain(content, buffers);
+    else if (kind === "error") {
       if (request === `${this.prefix}.why`) this.because.end("The question could not be answered.");
       this.tell("failed", content);
     }
@@ -547,7 +539,6 @@ class ExplorerView {
     const state = stateOf(this.settings);
     for (const { state: own, node } of this.tries) node.setAttribute("aria-pressed", own === state);
     this.preview.paint(this.settings, this.exchange.moving);
-    this.root.dataset.sharp = String(this.preview.sharp);
     if (taken) this.paintAnswer(taken);
     this.tell("tick");
   }

@@ -9,7 +9,6 @@ export class LabelPicker {
     this.classes = new Set(classes);
     this.known = { top: "", label: "" }; // the predicted class, and what the image is known to show
     this.opener = null;
-    this.onChosen = () => {};
     this.box = element("input", {
       type: "text",
       list: id,
@@ -44,7 +43,7 @@ export class LabelPicker {
   }
 
   /** Ask; the focus goes back to the opener, and once something is chosen, `onChosen` is called. */
-  open(opener, onChosen = () => {}) {
+  open(opener, onChosen) {
     const { top, label } = this.known;
     Object.assign(this, { opener, onChosen });
     this.box.value = "";
@@ -66,6 +65,6 @@ export class LabelPicker {
     this.close();
     this.known.label = label; // Pin may be pressed before the kernel has answered
     this.view.ask("label", { photo: this.view.settings.photo, label });
-    this.onChosen();
+    this.onChosen?.();
   }
 }

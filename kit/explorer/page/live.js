@@ -158,13 +158,9 @@ export class StandIn {
     ];
   }
 
-  #view(settings, held) {
-    this.shown = settings;
-    return this.#answered(settings, held);
-  }
-
   #show(photo) {
-    return this.#view({ ...this.shown, photo, where: this.shown.where === null ? null : -1 });
+    const where = this.shown.where === null ? null : -1;
+    return this.on_settings({ settings: { ...this.shown, photo, where } });
   }
 
   /** Changed settings, but for the photo and the map. */
@@ -178,7 +174,8 @@ export class StandIn {
   // -- what the page asks for
 
   on_settings({ settings, held }) {
-    return this.#view(settings, held);
+    this.shown = settings;
+    return this.#answered(settings, held);
   }
 
   async on_ahead({ settings, key, places: [place] }) {
@@ -198,17 +195,18 @@ export class StandIn {
   }
 
   async on_hello(_content, _sent, say) {
-    if (this.greeted) return this.#view(this.shown); // a greeting is repeated; meanwhile a hand may have moved on
+    if (this.greeted) return this.on_settings({ settings: this.shown }); // a greeting is repeated; meanwhile a hand may have moved on
     const { neutral, start } = this.panel;
     const address = new URLSearchParams(this.alone && location.hash.slice(1));
     const photo = [address.get("photo"), start.photo].find((name) => this.files.has(name));
     if (photo === undefined) return [{ kind: "error", text: WAITING }];
     this.greeted = true;
-    if (photo !== address.get("photo")) return this.#view(start);
-    const answer = await this.#view({ ...neutral, ...this.#parsed(address), photo });
+    if (photo !== address.get("photo")) return this.on_settings({ settings: start });
+    const settings = { ...neutral, ...this.#parsed(address), photo };
+    const answer = await this.on_settings({ settings });
     if (answer[0].kind !== "error") return answer;
     say(answer[0], []);
-    return this.#view({ ...neutral, photo });
+    return this.on_settings({ settings: { ...neutral, photo } });
   }
 
   /** Settings of an address that can be made with the page's controls. */
@@ -233,7 +231,7 @@ export class StandIn {
     const row = photos.find(({ name }) => name === photo);
     if (row) row.labelled = label !== ""; // a camera's frame has none
     this.events["change:_panel"]();
-    return this.#view(this.shown, photo);
+    return this.on_settings({ settings: this.shown, held: photo });
   }
 
   async on_judge({ settings, photos: [photo] }) {
@@ -274,10 +272,13 @@ export class StandIn {
     if (this.#isUntouched(photo) || now > this.comparedAt + COMPARED_MS) {
       this.opened.delete(name);
       this.comparedAt = now;
-      return this.#view(photo, name);
+      return this.on_settings({ settings: photo, held: name });
     }
     const opening = this.ask("open", { name, ...content });
-    const [answer] = await Promise.all([this.#view(photo, name), opening]);
+    const [answer] = await Promise.all([
+      this.on_settings({ settings: photo, held: name }),
+      opening,
+    ]);
     return answer;
   }
 
@@ -290,7 +291,8 @@ export class StandIn {
     if (left.length === 0) throw new Error("Expected another photo to show; add one first");
     this.panel.photos = left;
     this.files.delete(name);
-    await this.#forget(name);
+    this.opened.delete(name);
+    await this.ask("remove", { name });
     this.events["change:_panel"]();
     return this.#show(left[0].name);
   }
@@ -314,10 +316,5 @@ export class StandIn {
     this.panel.photos.push({ name, added: true, labelled: false, thumbnail });
     this.events["change:_panel"]();
     return this.#show(name);
-  }
-
-  #forget(name) {
-    this.opened.delete(name);
-    return this.ask("remove", { name });
   }
 }

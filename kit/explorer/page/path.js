@@ -19,13 +19,8 @@ export class PathView {
   }
 
   paint(values) {
-    for (const [key, chip] of this.chips) {
-      const { node, value } = chip;
+    for (const [key, { node, value }] of this.chips) {
       const step = values[key];
-      // Most stay as they are while a slider moves.
-      const state = JSON.stringify(step);
-      if (state === chip.state) continue;
-      chip.state = state;
       writeLong(value, step.value);
       node.classList.toggle("kit-changed", step.changed);
       node.classList.toggle("kit-idle", step.hidden);
@@ -56,11 +51,11 @@ function chip({ key, label, options }, view) {
     " ", // for those who hear it
     value,
   );
-  if (!options) return { node, value, select: null, state: "" };
+  if (!options) return { node, value, select: null };
   const rows = options.map(([name, text]) => element("option", { value: name, text }));
   const attributes = { id: `${view.prefix}-${key}`, "data-key": key, "aria-label": label };
   const select = element("select", attributes, ...rows);
   select.addEventListener("change", () => view.changed(key, select.value));
   node.append(select);
-  return { node, value, select, state: "" };
+  return { node, value, select };
 }

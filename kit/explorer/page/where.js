@@ -1,16 +1,14 @@
-// @ts-check
 // Where the model sees a class: a map over its input, which the kernel makes; one by occlusion comes row by row.
 import { button, element, writeLong } from "./dom.js";
 import { Picture } from "./picture.js";
 import { bytesOf } from "./preview.js";
 
 export class Where {
-  /** @param {any} view */
   constructor(view) {
     this.view = view;
     this.picture = new Picture("Model input");
     this.busy = false;
-    this.shown = /** @type {any} */ (null);
+    this.shown = null;
     this.options = "";
     this.button = button(
       "Where?",
