@@ -36,7 +36,7 @@ _SETTLED = """async (root) => {
     verdict: [...root.querySelectorAll('.kit-verdict span')].map((part) => part.textContent).join(' '),
     bars: [...root.querySelectorAll('.kit-bars tbody tr')].map((row) => ({
       name: row.cells[0].textContent,
-      value: Number(row.dataset.value),
+      value: Number(row.querySelector('.kit-bar').style.transform.slice(7, -1)),
       text: row.cells[2].textContent,
       length: new DOMMatrix(getComputedStyle(row.querySelector('.kit-bar')).transform).a,
       top: row.classList.contains('kit-top'),

@@ -12,7 +12,6 @@ export class AnswerView {
     this.status = element("p", { class: "kit-status", role: "status" });
     this.caption = element("span");
     this.rows = element("tbody");
-    this.lines = new Map(); // by the index of the class
     this.settled = 0;
     const marks = ["0", "50", "100 %"].map((text) => element("span", { text }));
     const scale = element("td", { class: "kit-scale", "aria-hidden": "true" }, ...marks);
@@ -52,29 +51,22 @@ export class AnswerView {
     write(this.note, answer.note);
     this.#paintBars(bars);
     clearTimeout(this.settled);
-    this.settled = setTimeout(() => {
-      write(this.status, verdict);
-    }, SETTLED_MS);
+    this.settled = setTimeout(() => write(this.status, verdict), SETTLED_MS);
   }
 
   #paintBars(bars) {
-    const order = bars.map((row) => row.index);
-    if (order.join() !== [...this.lines.keys()].join()) {
-      this.lines = new Map(order.map((index) => [index, this.lines.get(index) ?? emptyLine()]));
-      this.rows.replaceChildren(...this.lines.values());
-    }
-    for (const row of bars) {
-      const line = this.lines.get(row.index);
+    if (this.rows.children.length !== bars.length)
+      this.rows.replaceChildren(...bars.map(() => emptyLine()));
+    for (const [place, row] of bars.entries()) {
+      const line = this.rows.children[place];
       const [name, track, text, ghostText, calibratedText] = line.children;
       writeLong(name, row.name);
       write(text, row.text);
       write(ghostText, row.ghostText);
-      const className = `${row.top ? "kit-top" : ""} ${row.expected ? "kit-expected" : ""} ${row.index < 0 ? "kit-others" : ""}`;
-      if (line.className !== className) line.className = className;
-      line.dataset.value = row.value;
+      line.className = `${row.top ? "kit-top" : ""} ${row.expected ? "kit-expected" : ""} ${row.index < 0 ? "kit-others" : ""}`;
       write(calibratedText, row.calibratedText);
-      for (const [place, share] of [row.ghost, row.value, row.calibrated].entries())
-        track.children[place].style.transform = `scaleX(${share})`;
+      for (const [part, share] of [row.ghost, row.value, row.calibrated].entries())
+        track.children[part].style.transform = `scaleX(${share})`;
     }
   }
 }

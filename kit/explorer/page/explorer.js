@@ -401,8 +401,7 @@ class ExplorerView {
       if (effect.rest) this.draw();
     }
     this.judge();
-    if (this.exchange.idle) delete this.root.dataset.inFlight;
-    else this.root.dataset.inFlight = "1";
+    this.root.dataset.inFlight = this.exchange.idle ? "" : "1";
     clearTimeout(this.timer);
     const wait = this.exchange.due - performance.now();
     if (wait < Infinity && !this.stopped)

@@ -9,10 +9,8 @@ export class Files {
     this.node = element("input", {
       type: "file",
       accept: "image/*",
-      class: "kit-file",
       multiple: true,
-      "aria-label": "Add images of your own",
-      tabindex: -1,
+      hidden: true,
     });
     this.node.addEventListener("change", () => {
       this.send(this.node.files);
