@@ -110,7 +110,7 @@ test("a hand counts as moving until it has rested for a while, which is told onc
   world.pass(1);
   assert.equal(page.exchange.moving, false);
   world.pass(5000);
-  assert.equal(page.log.filter((name) => name === "rest").length, 1);
+  assert.equal(page.log.filter((name) => name === "draw").length, 1);
 });
 
 test("a frame of a camera takes its settings along, and is left out while a request is under way", () => {
@@ -257,8 +257,8 @@ test("a kernel that was busy is found again by the late reply, and its settings 
   assert.equal(page.lost, "");
   assert.equal(page.shown.brightness, 0.1);
   assert.deepEqual(page.settings, page.shown);
-  const found = page.log.indexOf("found");
-  assert.deepEqual(page.log.slice(found, found + 3), ["found", "show", "adopt"]);
+  const found = page.log.indexOf("find");
+  assert.deepEqual(page.log.slice(found, found + 3), ["find", "news", "adopted"]);
   world.delay = () => 5;
   page.move({ brightness: 0.3 });
   world.pass(100);
@@ -801,7 +801,7 @@ const connect = (world, yes) => {
 };
 
 test("whatever happens in whatever order, in the end all show the newest state", () => {
-  const counts = { ahead: 0, lost: 0, adopt: 0, fail: 0 };
+  const counts = { ahead: 0, lose: 0, adopted: 0, fail: 0 };
   for (let seed = 1; seed <= 300; seed++) {
     const draw = random(seed);
     const one_of = (list) => list[Math.floor(draw() * list.length)];
@@ -841,7 +841,7 @@ test("whatever happens in whatever order, in the end all show the newest state",
       assert.deepEqual(page.settings, world.settings, `seed ${seed}`);
       assert.equal(page.photo, world.settings.photo, `seed ${seed}`);
       counts.ahead += page.shows.filter(({ ahead }) => ahead).length;
-      for (const name of ["lost", "adopt", "fail"])
+      for (const name of ["lose", "adopted", "fail"])
         counts[name] += page.log.filter((each) => each === name).length;
     }
   }

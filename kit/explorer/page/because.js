@@ -1,6 +1,7 @@
 // The question "why?" and its answer: a sentence, two images and one button; the rest is folded.
 import { button, div, element, stateOf, write } from "./dom.js";
 import { Picture } from "./picture.js";
+import { bytesOf } from "./preview.js";
 
 export class BecauseView {
   constructor(view) {
@@ -128,9 +129,9 @@ export class BecauseView {
   }
 }
 
-function shown([title, prediction], [height, width], { buffer, byteOffset, byteLength }) {
+function shown([title, prediction], [height, width], pixels) {
   const picture = new Picture(title);
-  picture.paint(new Uint8Array(buffer, byteOffset, byteLength), width, height);
+  picture.paint(bytesOf(pixels), width, height);
   const caption = element("figcaption", { text: title }, " ", element("b", { text: prediction }));
   return element("figure", { title: `${title}: ${prediction}` }, picture.canvas, caption);
 }

@@ -60,7 +60,6 @@ export class Camera {
     this.snap.hidden = !this.on;
   }
 
-  /** Each frame is a photo, and the next one is sent when the kernel has answered. */
   #look(video, sentAt) {
     if (this.video !== video) return;
     const { name, side, pause } = this.view.panel.camera;

@@ -54,7 +54,6 @@ function numberOf(text) {
   return Number(text.replace(",", "."));
 }
 
-/** All places of a slider. */
 export function placesOf({ low, high, step }) {
   const decimals = (String(step).split(".")[1] ?? "").length;
   const count = Math.round((high - low) / step) + 1;

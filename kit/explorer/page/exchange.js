@@ -4,10 +4,9 @@
 // moves, the answers along the slider under the pointer are fetched ahead, and a hand that comes there sees them in
 // the next frame. A kernel that is gone or silent is told as lost, and nothing is shown as an answer until it is back.
 
-// Effects: { post, buffers } a message for the kernel; { show } an answer { content, buffers } to be painted;
-// { adopt } settings that controls have to take on; { fail, stale } what went wrong, and whether the bars are no answer
-// any more; { lost } why nothing can be asked for the time being; { found } the kernel has answered again; { rest } no
-// hand has moved for a while.
+// Effects are methods of the view with their values: `post` a message for the kernel; `news` an answer { content,
+// buffers }; `adopted` settings that controls have to take on; `fail` what went wrong, and whether the bars are no
+// answer any more; `lose` why nothing can be asked for now; `find` it has answered again; `draw` a hand has come to rest.
 
 export const LOST_MS = 10_000; // a kernel that keeps silent for longer is taken for lost
 export const RESTING_MS = 150; // silence after which a hand is taken for resting
@@ -123,11 +122,10 @@ export class Exchange {
       }
       this.settings = { ...content.settings };
       this.#keepKnown();
-      this.effects.push({ adopt: this.settings });
+      this.effects.push(["adopted", this.settings]);
     });
   }
 
-  /** The kernel could not do what was asked for. */
   failed(content, now) {
     return this.#after(now, () => {
       this.#heardAside();
@@ -137,12 +135,11 @@ export class Exchange {
         return;
       }
       const own = content.request === this.inFlight?.id;
-      this.effects.push({ fail: content.text, stale: own || content.request === "" });
+      this.effects.push(["fail", content.text, own || content.request === ""]);
       if (own) this.#landed();
     });
   }
 
-  /** Answers ahead have come. */
   foreseen(content, [pixels], now) {
     return this.#after(now, () => {
       this.#heardAside();
@@ -161,7 +158,6 @@ export class Exchange {
     });
   }
 
-  /** Time has passed. */
   tick(now) {
     return this.#after(now, () => {
       if (now >= this.at.reply) {
@@ -181,7 +177,7 @@ export class Exchange {
       if (now >= this.at.rest) {
         this.at.rest = NEVER;
         this.moving = false;
-        this.effects.push({ rest: true });
+        this.effects.push(["draw"]);
       }
     });
   }
@@ -210,7 +206,7 @@ export class Exchange {
   }
 
   #greet() {
-    this.effects.push({ post: { kind: "hello", request: `${this.prefix}.hello` } });
+    this.effects.push(["post", { kind: "hello", request: `${this.prefix}.hello` }, []]);
   }
 
   #greetUntilHeard() {
@@ -224,7 +220,7 @@ export class Exchange {
     this.shown = change;
     const { input } = answer.content;
     this.inputBytes = 3 * input.width * input.height;
-    this.effects.push({ show: answer });
+    this.effects.push(["news", answer]);
   }
 
   #request() {
@@ -239,7 +235,7 @@ export class Exchange {
     const id = `${this.prefix}.${this.requests}`;
     this.inFlight = { id, change: this.changes };
     this.at.reply = this.now + LOST_MS;
-    this.effects.push({ post: { ...content, request: id, settings: this.settings }, buffers });
+    this.effects.push(["post", { ...content, request: id, settings: this.settings }, buffers]);
   }
 
   #landed() {
@@ -253,7 +249,7 @@ export class Exchange {
     this.greetings = 0;
     if (!this.lost) return;
     this.lost = "";
-    this.effects.push({ found: true });
+    this.effects.push(["find"]);
   }
 
   /** What has come tells nothing of the settings that a kernel has which was lost. */
@@ -270,7 +266,7 @@ export class Exchange {
     Object.assign(this.at, { reply: NEVER, rest: NEVER, sync: NEVER, ahead: NEVER, greet: NEVER });
     if (reason === SILENT) this.at.greet = this.now + FIRST_MS; // one that is merely busy answers it in the end
     this.lost = reason;
-    this.effects.push({ lost: reason });
+    this.effects.push(["lose", reason]);
   }
 
   #forgetAsked() {
@@ -307,8 +303,7 @@ export class Exchange {
     const id = `${this.prefix}.${this.requests}`;
     this.known.asked = { id, settings: places.map(at), answers };
     this.at.ahead = this.now + LOST_MS;
-    this.effects.push({
-      post: { kind: "ahead", request: id, settings: this.settings, key, places },
-    });
+    const content = { kind: "ahead", request: id, settings: this.settings, key, places };
+    this.effects.push(["post", content, []]);
   }
 }

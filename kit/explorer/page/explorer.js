@@ -389,17 +389,9 @@ class ExplorerView {
     }
   }
 
-  /** Tell the exchange of an event, and do what follows from it. */
   tell(event, ...values) {
-    for (const effect of this.exchange[event](...values, performance.now())) {
-      if (effect.post) this.post(effect.post, effect.buffers);
-      if (effect.show) this.news(effect.show);
-      if (effect.adopt) this.adopted(effect.adopt);
-      if (effect.fail) this.fail(effect.fail, effect.stale);
-      if (effect.lost) this.lose(effect.lost);
-      if (effect.found) this.find();
-      if (effect.rest) this.draw();
-    }
+    for (const [effect, ...results] of this.exchange[event](...values, performance.now()))
+      this[effect](...results);
     this.judge();
     this.root.dataset.inFlight = this.exchange.idle ? "" : "1";
     clearTimeout(this.timer);

@@ -18,7 +18,6 @@ export class Files {
     });
   }
 
-  /** Take what is dropped or pasted on an element. */
   listen(root) {
     root.addEventListener("dragover", (event) => {
       event.preventDefault();

@@ -105,7 +105,6 @@ export class StandIn {
     return view && { ...view, settings, top: view.row.indexOf(Math.max(...view.row)) };
   }
 
-  /** Open a photo once. */
   #open(name, content = this.files.get(name)) {
     const load = async () => {
       const source = content.file ? await bitmapsOf(content.file) : content;

@@ -27,7 +27,6 @@ export class PathView {
     }
   }
 
-  /** Mark the chips of the steps that are to blame, and those that are fixed. */
   blame(guilty, fixed) {
     for (const [key, { node, select }] of this.chips) {
       node.classList.toggle("kit-guilty", guilty.includes(key));

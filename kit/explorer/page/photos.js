@@ -74,7 +74,6 @@ export class PhotoStrip {
     this.#mark();
   }
 
-  /** Mark the photos whose prediction is known to be correct or wrong, and count them. */
   #mark() {
     for (const item of this.strip.querySelectorAll(".kit-photo")) {
       const radio = item.querySelector("input");

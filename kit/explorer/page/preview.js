@@ -38,10 +38,8 @@ export class Preview {
   }
 
   takeNoise({ seed }, view) {
-    const field = new Int16Array(
-      view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength),
-    );
-    this.noise = { seed, field, wanted: "" };
+    const { buffer } = bytesOf(view).slice(); // for numbers of two bytes, which have to begin at an even place
+    this.noise = { seed, field: new Int16Array(buffer), wanted: "" };
   }
 
   /** Paint the photograph where that changes it; while a hand moves, in as many pixels as the page shows. */
