@@ -5,10 +5,10 @@ const SETTLED_MS = 500; // silence after which the sentence for screen readers i
 
 export class AnswerView {
   constructor(say) {
-    this.name = element("span", { class: "kit-name" });
+    this.name = element("span", { class: "kit-name kit-long" });
     this.share = element("span", { class: "kit-share" });
     this.mark = button("Label it", "Say what the image shows", say);
-    this.note = element("span", { class: "kit-note-line" });
+    this.note = element("span", { class: "kit-note-line kit-long" });
     this.status = element("p", { class: "kit-status", role: "status" });
     this.caption = element("span");
     this.rows = element("tbody");
@@ -17,7 +17,7 @@ export class AnswerView {
     const scale = element("td", { class: "kit-scale", "aria-hidden": "true" }, ...marks);
     const head = (name, text) => element("th", { scope: "col", class: name, text });
     const columns = [
-      head(null, "Class"),
+      head("kit-long", "Class"),
       scale,
       head("kit-value", "Now"),
       head("kit-value kit-was", "Original"),
@@ -47,7 +47,7 @@ export class AnswerView {
     writeLong(this.name, answer.name);
     write(this.share, answer.share);
     write(this.mark, answer.mark || "Label it");
-    this.mark.className = `kit-mark kit-${answer.state || "unknown"}`;
+    this.mark.className = `kit-mark kit-long kit-${answer.state || "unknown"}`;
     write(this.note, answer.note);
     this.#paintBars(bars);
     clearTimeout(this.settled);
@@ -77,7 +77,7 @@ function emptyLine() {
   return element(
     "tr",
     {},
-    element("th", { scope: "row" }),
+    element("th", { scope: "row", class: "kit-long" }),
     element("td", { class: "kit-track", "aria-hidden": "true" }, ...parts),
     value(""),
     value("kit-was"),

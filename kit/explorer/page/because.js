@@ -1,5 +1,5 @@
 // The question "why?" and its answer: a sentence, two images and one button; the rest is folded.
-import { button, div, element, stateOf, write } from "./dom.js";
+import { button, div, element, grouped, stateOf, write } from "./dom.js";
 import { Picture } from "./picture.js";
 import { bytesOf } from "./preview.js";
 
@@ -23,16 +23,17 @@ export class BecauseView {
       view.ask("stop");
     });
     const line = [this.act, this.stopButton, this.status, this.folds];
-    this.node = element(
-      "div",
-      { class: "kit-because kit-drawer", role: "group", "aria-label": "Why", hidden: true },
+    this.node = grouped(
+      "kit-because kit-drawer",
+      "Why",
       this.pictures,
-      div("kit-reason", this.headline, this.advice, div("kit-line", ...line)),
+      div("kit-reason", this.headline, this.advice, div("kit-group", ...line)),
       button("✕", "Close this report", () => this.close(), {
         class: "kit-close",
         "aria-label": "Close",
       }),
     );
+    this.node.hidden = true;
   }
 
   /** The state that is shown: the one that was asked about, that with the fix, or another one. */
@@ -129,11 +130,12 @@ export class BecauseView {
   }
 }
 
-function shown([title, prediction], [height, width], pixels) {
+function shown([title, text], [height, width], pixels) {
   const picture = new Picture(title);
   picture.paint(bytesOf(pixels), width, height);
-  const caption = element("figcaption", { text: title }, " ", element("b", { text: prediction }));
-  return element("figure", { title: `${title}: ${prediction}` }, picture.canvas, caption);
+  const prediction = element("b", { text });
+  const caption = element("figcaption", { class: "kit-long", text: title }, " ", prediction);
+  return element("figure", { title: `${title}: ${text}` }, picture.canvas, caption);
 }
 
 /** What a person may want to know besides: each as a fold, if there is any. */

@@ -22,7 +22,8 @@ function rangeControl(spec, id, view) {
     "aria-label": `${spec.label}, exact value`,
     placeholder: off ? "off" : "",
   });
-  const node = div("kit-range", element("label", { for: id, text: spec.label }), slider, box);
+  const caption = element("label", { for: id, class: "kit-long", text: spec.label });
+  const node = div("kit-range", caption, slider, box);
   const show = (value) => {
     slider.value = value ?? last;
     if (document.activeElement !== box) box.value = value ?? "";
@@ -72,7 +73,7 @@ function switchControl(spec, id, view) {
   const { key, label, hint } = spec;
   const box = element("input", { type: "checkbox", id, title: hint, "data-key": key });
   box.addEventListener("change", () => view.changed(key, box.checked));
-  const node = div("kit-range", element("label", { for: id, text: label }), box);
+  const node = div("kit-range", element("label", { for: id, class: "kit-long", text: label }), box);
   const show = (value) => Object.assign(box, { checked: value });
   return { spec, show, node };
 }

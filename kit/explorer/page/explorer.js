@@ -3,7 +3,7 @@ import { AnswerView } from "./answer.js";
 import { BecauseView } from "./because.js";
 import { Camera } from "./camera.js";
 import { CONTROLS } from "./controls.js";
-import { button, div, element, stateOf, write, writeLong } from "./dom.js";
+import { button, div, element, grouped, stateOf, write, writeLong } from "./dom.js";
 import { BARE, Exchange, GONE } from "./exchange.js";
 import { Files } from "./files.js";
 import { Flip } from "./flip.js";
@@ -71,11 +71,7 @@ class ExplorerView {
   build(panel) {
     this.banner = element("p", { class: "kit-lost", role: "alert", hidden: true });
     this.error = element("p", { class: "kit-error", role: "alert", hidden: true });
-    this.notes = element(
-      "div",
-      { class: "kit-notes", hidden: panel.notes.length === 0 },
-      ...panel.notes.map((text) => element("p", { text })),
-    );
+    const notes = panel.notes.map((text) => element("p", { text }));
     const pin = () => this.ask("pin", { settings: this.settings });
     const summary = element("summary", { class: "kit-box", text: "More" });
     const items = element(
@@ -98,15 +94,12 @@ class ExplorerView {
       state: stateOf(settings),
       node: button(name, "Show this", ({ target }) => this.show(settings, target)),
     }));
+    const tries = this.tries.map(({ node }) => node);
     this.done = element("p", { class: "kit-done", role: "status" });
     this.peek = button("Original photo", "Hold to see it unperturbed, prepared as usual", () => {});
-    this.about = element("figcaption");
-    this.more = element("div", {
-      class: "kit-more kit-drawer",
-      hidden: true,
-      role: "group",
-      "aria-label": "More perturbations",
-    });
+    this.about = element("figcaption", { class: "kit-long" });
+    this.more = grouped("kit-more kit-drawer", "More perturbations");
+    this.more.hidden = true;
     this.moreButton = button(
       "More perturbations",
       "Blur, contrast, JPEG, weather and others",
@@ -132,18 +125,18 @@ class ExplorerView {
       "kit-body",
       element(
         "header",
-        {},
-        element("p", { class: "kit-title", text: panel.title }), // no heading: its level depends on the notebook
-        element(
-          "div",
-          { class: "kit-group kit-quiet", hidden: panel.table },
-          button("Add an image…", "Or drop or paste one anywhere here", () =>
-            this.files.node.click(),
+        { class: "kit-group" },
+        element("p", { class: "kit-title kit-long", text: panel.title }), // no heading: its level depends on the notebook
+        !panel.table &&
+          div(
+            "kit-group kit-quiet",
+            button("Add an image…", "Or drop or paste one anywhere here", () =>
+              this.files.node.click(),
+            ),
+            this.files.node,
+            this.camera.button,
+            this.camera.snap,
           ),
-          this.files.node,
-          this.camera.button,
-          this.camera.snap,
-        ),
         div(
           "kit-group",
           this.peek,
@@ -151,14 +144,9 @@ class ExplorerView {
         ),
         this.menu,
       ),
-      element(
-        "div",
-        { class: "kit-tries", role: "group", "aria-label": "Try", hidden: !this.tries.length },
-        element("span", { text: "Try:" }),
-        ...this.tries.map(({ node }) => node),
-      ),
+      tries.length > 0 && grouped("kit-tries kit-group", "Try", "Try:", ...tries),
       this.error,
-      this.notes,
+      notes.length > 0 && div("kit-notes", ...notes),
       this.photos.node,
       div(
         "kit-columns",

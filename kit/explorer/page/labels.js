@@ -1,5 +1,5 @@
 // What a photo shows: a person says so, and then it is known whether the prediction is correct.
-import { button, element } from "./dom.js";
+import { button, element, grouped } from "./dom.js";
 
 export class LabelPicker {
   constructor(view) {
@@ -21,7 +21,7 @@ export class LabelPicker {
     this.none = button("I do not know", "Take the label back", () => this.#choose(""));
     const form = element(
       "form",
-      {},
+      { class: "kit-group" },
       element("span", { text: "It is" }),
       this.box,
       element("datalist", { id }, ...classes.map((value) => element("option", { value }))),
@@ -38,8 +38,8 @@ export class LabelPicker {
       if (inputType === "insertReplacementText" && this.classes.has(this.box.value))
         this.#choose(this.box.value);
     });
-    const attributes = { class: "kit-say", role: "group", "aria-label": "What the image shows" };
-    this.node = element("div", { ...attributes, hidden: true }, form);
+    this.node = grouped("kit-say", "What the image shows", form);
+    this.node.hidden = true;
   }
 
   /** Ask; the focus goes back to the opener, and once something is chosen, `onChosen` is called. */

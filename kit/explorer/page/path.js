@@ -1,5 +1,5 @@
 // The way of the image as a line of chips; those that can be changed are menus, and those that do nothing are folded.
-import { button, element, writeLong } from "./dom.js";
+import { button, element, grouped, writeLong } from "./dom.js";
 
 export class PathView {
   constructor(view) {
@@ -10,12 +10,8 @@ export class PathView {
     });
     this.others.setAttribute("aria-expanded", "false");
     this.others.setAttribute("aria-label", "Other steps");
-    this.node = element(
-      "div",
-      { class: "kit-path", role: "group", "aria-label": "From the file to the prediction" },
-      ...[...this.chips.values()].map((each) => each.node),
-      this.others,
-    );
+    const chips = [...this.chips.values()].map(({ node }) => node);
+    this.node = grouped("kit-path", "From the file to the prediction", ...chips, this.others);
   }
 
   paint(values) {
@@ -42,11 +38,11 @@ export class PathView {
 }
 
 function chip({ key, label, options }, view) {
-  const value = element("span", { class: "kit-chip-value" });
+  const value = element("span", { class: "kit-chip-value kit-long" });
   const node = element(
     "div",
     { class: `kit-chip ${options ? "kit-choice" : ""}`, "data-chip": key },
-    element("span", { class: "kit-chip-label", text: label }),
+    element("span", { class: "kit-chip-label kit-long", text: label }),
     " ", // for those who hear it
     value,
   );

@@ -99,7 +99,8 @@ export class PhotoStrip {
       ? element("img", { src: this.#url(thumbnail), alt: "", draggable: "false" })
       : null;
     // Beyond the first photos there are no thumbnails.
-    const sign = picture ?? element("span", { text: name.replace(/\.\w+$/, "") });
+    const sign =
+      picture ?? element("span", { class: "kit-long", text: name.replace(/\.\w+$/, "") });
     const label = element("label", { title: name }, radio, sign);
     const remove =
       added &&

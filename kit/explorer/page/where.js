@@ -18,11 +18,11 @@ export class Where {
     );
     this.choice = element("select", { "aria-label": "Class of the map" });
     this.choice.addEventListener("change", () => view.look(Number(this.choice.value)));
-    this.title = element("span", { text: "Model input" });
-    this.text = element("p", { class: "kit-where" });
+    this.title = element("span", { class: "kit-long", text: "Model input" });
+    this.text = element("p", { class: "kit-where kit-long" });
     this.caption = element(
       "figcaption",
-      { class: "kit-under" },
+      { class: "kit-under kit-long" },
       this.title,
       this.choice,
       this.button,
