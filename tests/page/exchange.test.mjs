@@ -41,7 +41,7 @@ test("a greeting without a reply is repeated after growing pauses", () => {
   const world = new World();
   world.delay = () => null;
   const page = world.page();
-  page.do("opened");
+  page.do("greetUntilHeard");
   world.pass(1000 * FIRST_MS);
   const times = page.sent("hello").map(({ at }) => at);
   assert.deepEqual(times.slice(0, 5), [0, FIRST_MS, 3 * FIRST_MS, 7 * FIRST_MS, 15 * FIRST_MS]);
@@ -324,7 +324,7 @@ test("a late reply to a request that was given up is no answer to a newer one", 
 test("a kernel that was restarted or cannot be sent to is gone: no greeting, and the text says what to do", () => {
   const { world, page } = opened();
   page.move({ brightness: 1.2 });
-  page.do("ended", GONE);
+  page.do("lose", GONE);
   assert.equal(page.lost, GONE);
   assert.equal(page.exchange.due, Infinity);
   page.do("connected", false);

@@ -133,14 +133,14 @@ export class Page {
   }
 
   do(event, ...given) {
-    for (const [effect, ...results] of this.exchange[event](...given, this.world.now)) {
+    for (const [effect, ...results] of this.exchange.after(this.world.now, event, ...given)) {
       this.log.push(effect);
       this[effect](...results);
     }
   }
 
   open() {
-    this.do("opened");
+    this.do("greetUntilHeard");
     this.world.pass(100);
     return this;
   }

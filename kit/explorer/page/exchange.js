@@ -57,162 +57,148 @@ export class Exchange {
     return Math.min(...Object.values(this.at));
   }
 
-  // -- events, each of which returns effects
-
-  opened(now) {
-    return this.#after(now, () => this.#greetUntilHeard());
-  }
-
-  /** A hand has changed the settings. */
-  changed(settings, now) {
-    return this.#after(now, () => {
-      if (this.lost) return;
-      this.settings = settings;
-      this.changes += 1;
-      if (this.live()) this.#keepKnown(); // else this is a look at another state, to come back from
-      this.moving = true;
-      this.at.rest = now + RESTING_MS;
-      const answer = this.known.answers.get(JSON.stringify(settings));
-      if (!answer) {
-        this.#request();
-        return;
-      }
-      this.waiting = false;
-      if (this.at.sync === NEVER) this.at.sync = now + SYNC_MS;
-      this.#show(answer, this.changes);
-    });
-  }
-
-  /** Settings with pixels of their own, which are left out while a request is under way. */
-  framed(settings, content, buffers, now) {
-    return this.#after(now, () => {
-      if (this.lost || this.inFlight) return;
-      this.settings = settings;
-      this.changes += 1;
-      this.#forget(); // it was for another frame
-      this.#send(content, buffers);
-    });
-  }
-
-  /** The pointer or the focus is at a slider. */
-  near(key, now) {
-    return this.#after(now, () => {
-      this.known.key = this.ahead.keys.includes(key) ? key : null;
-    });
-  }
-
-  /** An answer has come, to this view or to another. */
-  answered(content, buffers, now) {
-    return this.#after(now, () => {
-      this.#heard();
-      const flight = this.inFlight;
-      if (flight && content.request === flight.id) {
-        // What was known ahead is shown already.
-        if (flight.change > this.shown || buffers.length > 1)
-          this.#show({ content, buffers }, flight.change);
-        this.#landed();
-        return;
-      }
-      // What this page has sent, or is about to, is newer and comes back too; but a photograph comes once.
-      if (!this.idle && buffers.length < 2) return;
-      this.#show({ content, buffers }, this.changes);
-      if (!this.idle) {
-        this.shown = this.changes - 1; // the answer to the page's own settings takes its place
-        return;
-      }
-      this.settings = { ...content.settings };
-      this.#keepKnown();
-      this.effects.push(["adopted", this.settings]);
-    });
-  }
-
-  failed(content, now) {
-    return this.#after(now, () => {
-      this.#heardAside();
-      if (content.request === this.known.asked?.id) {
-        this.known.key = null; // if it matters, it shows when a hand comes there
-        this.#forgetAsked();
-        return;
-      }
-      const own = content.request === this.inFlight?.id;
-      this.effects.push(["fail", content.text, own || content.request === ""]);
-      if (own) this.#landed();
-    });
-  }
-
-  foreseen(content, [pixels], now) {
-    return this.#after(now, () => {
-      this.#heardAside();
-      const { asked } = this.known;
-      if (content.request !== asked?.id) return;
-      let offset = pixels.byteOffset;
-      content.views.forEach((view, index) => {
-        const length =
-          3 * view.input.width * view.input.height +
-          4 * (view.where ? view.where.width * view.where.height : 0);
-        const buffers = [new DataView(pixels.buffer, offset, length)];
-        asked.answers.set(asked.settings[index], { content: { ...view, kernelMs: null }, buffers });
-        offset += length;
-      });
-      this.#forgetAsked();
-    });
-  }
-
-  tick(now) {
-    return this.#after(now, () => {
-      if (now >= this.at.reply) {
-        this.#lose(SILENT);
-        return;
-      }
-      if (now >= this.at.ahead) this.#forgetAsked();
-      if (now >= this.at.greet) {
-        this.greetings += 1;
-        this.at.greet = now + FIRST_MS * 2 ** this.greetings;
-        this.#greet();
-      }
-      if (now >= this.at.sync) {
-        this.at.sync = NEVER;
-        this.#request();
-      }
-      if (now >= this.at.rest) {
-        this.at.rest = NEVER;
-        this.moving = false;
-        this.effects.push(["draw"]);
-      }
-    });
-  }
-
-  /** The kernel is another one or none, cannot be sent to, or its answers come without their pixels. */
-  ended(reason, now) {
-    return this.#after(now, () => this.#lose(reason));
-  }
-
-  /** The host says that the connection is broken, or has come back. */
-  connected(yes, now) {
-    return this.#after(now, () => {
-      if (this.lost === GONE) return;
-      if (!yes) this.#lose(CUT);
-      else if (this.lost) this.#greetUntilHeard();
-    });
-  }
-
-  // -- what they share
-
-  #after(now, event) {
+  /** What follows from an event: see below. */
+  after(now, event, ...values) {
     this.now = now;
-    event();
+    this[event](...values);
     this.#lookAhead();
     return this.effects.splice(0);
   }
 
-  #greet() {
-    this.effects.push(["post", { kind: "hello", request: `${this.prefix}.hello` }, []]);
-  }
+  // -- events
 
-  #greetUntilHeard() {
+  greetUntilHeard() {
     this.greetings = 0;
     this.at.greet = this.now + FIRST_MS;
     this.#greet();
+  }
+
+  /** A hand has changed the settings. */
+  changed(settings) {
+    if (this.lost) return;
+    this.settings = settings;
+    this.changes += 1;
+    if (this.live()) this.#keepKnown(); // else this is a look at another state, to come back from
+    this.moving = true;
+    this.at.rest = this.now + RESTING_MS;
+    const answer = this.known.answers.get(JSON.stringify(settings));
+    if (!answer) {
+      this.#request();
+      return;
+    }
+    this.waiting = false;
+    if (this.at.sync === NEVER) this.at.sync = this.now + SYNC_MS;
+    this.#show(answer, this.changes);
+  }
+
+  /** Settings with pixels of their own, which are left out while a request is under way. */
+  framed(settings, content, buffers) {
+    if (this.lost || this.inFlight) return;
+    this.settings = settings;
+    this.changes += 1;
+    this.known.answers = new Map(); // those that are still to come are for another frame
+    this.#send(content, buffers);
+  }
+
+  /** The pointer or the focus is at a slider. */
+  near(key) {
+    this.known.key = this.ahead.keys.includes(key) ? key : null;
+  }
+
+  /** An answer has come, to this view or to another. */
+  answered(content, buffers) {
+    this.#heard();
+    const flight = this.inFlight;
+    if (flight && content.request === flight.id) {
+      // What was known ahead is shown already.
+      if (flight.change > this.shown || buffers.length > 1)
+        this.#show({ content, buffers }, flight.change);
+      this.#landed();
+      return;
+    }
+    // What this page has sent, or is about to, is newer and comes back too; but a photograph comes once.
+    if (!this.idle && buffers.length < 2) return;
+    this.#show({ content, buffers }, this.changes);
+    if (!this.idle) {
+      this.shown = this.changes - 1; // the answer to the page's own settings takes its place
+      return;
+    }
+    this.settings = { ...content.settings };
+    this.#keepKnown();
+    this.effects.push(["adopted", this.settings]);
+  }
+
+  failed(content) {
+    this.#heardAside();
+    if (content.request === this.known.asked?.id) {
+      this.known.key = null; // if it matters, it shows when a hand comes there
+      this.#forgetAsked();
+      return;
+    }
+    const own = content.request === this.inFlight?.id;
+    this.effects.push(["fail", content.text, own || content.request === ""]);
+    if (own) this.#landed();
+  }
+
+  foreseen(content, [pixels]) {
+    this.#heardAside();
+    const { asked } = this.known;
+    if (content.request !== asked?.id) return;
+    let offset = pixels.byteOffset;
+    content.views.forEach((view, index) => {
+      const length =
+        3 * view.input.width * view.input.height +
+        4 * (view.where ? view.where.width * view.where.height : 0);
+      const buffers = [new DataView(pixels.buffer, offset, length)];
+      asked.answers.set(asked.settings[index], { content: { ...view, kernelMs: null }, buffers });
+      offset += length;
+    });
+    this.#forgetAsked();
+  }
+
+  tick() {
+    if (this.now >= this.at.reply) {
+      this.lose(SILENT);
+      return;
+    }
+    if (this.now >= this.at.ahead) this.#forgetAsked();
+    if (this.now >= this.at.greet) {
+      this.greetings += 1;
+      this.at.greet = this.now + FIRST_MS * 2 ** this.greetings;
+      this.#greet();
+    }
+    if (this.now >= this.at.sync) {
+      this.at.sync = NEVER;
+      this.#request();
+    }
+    if (this.now >= this.at.rest) {
+      this.at.rest = NEVER;
+      this.moving = false;
+      this.effects.push(["draw"]);
+    }
+  }
+
+  /** Nothing can be asked any more, or for the time being. */
+  lose(reason) {
+    Object.assign(this, { inFlight: null, waiting: false, moving: false, greetings: 0 });
+    Object.assign(this.known, { asked: null, answers: new Map() });
+    Object.assign(this.at, { reply: NEVER, rest: NEVER, sync: NEVER, ahead: NEVER, greet: NEVER });
+    if (reason === SILENT) this.at.greet = this.now + FIRST_MS; // one that is merely busy answers it in the end
+    this.lost = reason;
+    this.effects.push(["lose", reason]);
+  }
+
+  /** The host says that the connection is broken, or has come back. */
+  connected(yes) {
+    if (this.lost === GONE) return;
+    if (!yes) this.lose(CUT);
+    else if (this.lost) this.greetUntilHeard();
+  }
+
+  // -- what they share
+
+  #greet() {
+    this.effects.push(["post", { kind: "hello", request: `${this.prefix}.hello` }, []]);
   }
 
   #show(answer, change) {
@@ -256,17 +242,7 @@ export class Exchange {
   #heardAside() {
     const { lost } = this;
     this.#heard();
-    if (lost) this.#greetUntilHeard();
-  }
-
-  #lose(reason) {
-    Object.assign(this, { inFlight: null, waiting: false, moving: false, greetings: 0 });
-    this.#forget();
-    this.known.asked = null;
-    Object.assign(this.at, { reply: NEVER, rest: NEVER, sync: NEVER, ahead: NEVER, greet: NEVER });
-    if (reason === SILENT) this.at.greet = this.now + FIRST_MS; // one that is merely busy answers it in the end
-    this.lost = reason;
-    this.effects.push(["lose", reason]);
+    if (lost) this.greetUntilHeard();
   }
 
   #forgetAsked() {
@@ -274,16 +250,11 @@ export class Exchange {
     this.at.ahead = NEVER;
   }
 
-  /** Answers that are still to come end in the map that is left. */
-  #forget() {
-    this.known.answers = new Map();
-  }
-
   /** Keep what is known as long as only sliders move for which answers are fetched. */
   #keepKnown() {
     const sliders = Object.fromEntries(this.ahead.keys.map((key) => [key, null]));
     const context = JSON.stringify({ ...this.settings, ...sliders });
-    if (context !== this.known.context) this.#forget();
+    if (context !== this.known.context) this.known.answers = new Map();
     this.known.context = context;
   }
 

@@ -57,8 +57,6 @@ class ExplorerView {
     this.frame = this.timer = this.resting = this.late = 0;
     this.kept = ""; // the state that the output of the cell shows where no kernel is
     this.held = null; // the settings to come back to from the untouched state
-    this.code = "";
-    this.failedAt = -1; // the change that the error belongs to
     this.build(panel);
   }
 
@@ -201,14 +199,14 @@ class ExplorerView {
       "msg:custom": (content, buffers) => this.heard(content, buffers),
       "change:_panel": () => this.refresh(),
       comm_live_update: () => {
-        if (this.root.closest(".jupyter-widgets-disconnected")) this.tell("ended", GONE);
+        if (this.root.closest(".jupyter-widgets-disconnected")) this.tell("lose", GONE);
       },
     });
     for (const event of this.events) this.model.on(...event);
     this.watchKernel();
     this.listen();
     this.files.listen(this.panel.alone ? document.body : this.root);
-    this.tell("opened");
+    this.tell("greetUntilHeard");
   }
 
   stop() {
@@ -229,7 +227,7 @@ class ExplorerView {
   watchKernel() {
     this.kernel = this.model.widget_manager?.kernel;
     this.onStatus = (_, status) => {
-      if (OVER.includes(status)) this.tell("ended", GONE);
+      if (OVER.includes(status)) this.tell("lose", GONE);
     };
     this.onConnection = (_, status) => this.tell("connected", status === "connected");
     this.kernel?.statusChanged?.connect(this.onStatus);
@@ -373,12 +371,12 @@ class ExplorerView {
       const held = content.kind === "settings" ? { held: this.preview.base?.photo ?? null } : {};
       this.model.send({ ...content, ...held }, undefined, buffers);
     } catch {
-      this.tell("ended", GONE);
+      this.tell("lose", GONE);
     }
   }
 
   tell(event, ...values) {
-    for (const [effect, ...results] of this.exchange[event](...values, performance.now()))
+    for (const [effect, ...results] of this.exchange.after(performance.now(), event, ...values))
       this[effect](...results);
     this.judge();
     this.root.dataset.inFlight = this.exchange.idle ? "" : "1";
@@ -409,7 +407,7 @@ class ExplorerView {
   heard(content, buffers) {
     if (this.stopped) return;
     const { kind, request } = content;
-    if (NEED_BYTES.includes(kind) && !buffers?.length) this.tell("ended", BARE);
+    if (NEED_BYTES.includes(kind) && !buffers?.length) this.tell("lose", BARE);
     else if (kind === "view") this.tell("answered", content, buffers);
     else if (kind === "ahead") this.tell("foreseen", content, buffers);
     else if (kind === "noise") {
@@ -472,7 +470,7 @@ class ExplorerView {
   fail(text, stale = false) {
     this.error.textContent = text;
     this.error.hidden = false;
-    this.failedAt = this.exchange.changes;
+    this.failedAt = this.exchange.changes; // the change that the error belongs to
     if (!stale) return;
     this.root.classList.add("kit-stale");
     this.endFlips();
