@@ -151,8 +151,12 @@ export class FakeElement {
     return node === this || [...this].includes(node);
   }
 
-  addEventListener(type, heard, early = false) {
-    (this.listeners[type] ??= []).push({ heard, early });
+  addEventListener(type, heard, options = false) {
+    (this.listeners[type] ??= []).push({
+      heard,
+      early: options === true || Boolean(options.capture),
+    });
+    options.signal?.addEventListener("abort", () => this.removeEventListener(type, heard));
   }
 
   removeEventListener(type, heard) {

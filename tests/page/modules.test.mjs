@@ -581,7 +581,7 @@ test("a picture has the size of what it is painted from, also where one side sta
       [width, height, (3 * width * height - 1) % 256],
     );
     assert.equal(picture.canvas.style.aspectRatio, `${width} / ${height}`);
-    assert.equal(picture.canvas.classList.contains("kit-small"), width < 100);
+    assert.equal(picture.canvas.style.imageRendering, width < 100 ? "pixelated" : "");
   }
 });
 

@@ -12,7 +12,6 @@ export class AnswerView {
     this.status = element("p", { class: "kit-status", role: "status" });
     this.caption = element("span");
     this.rows = element("tbody");
-    this.settled = 0;
     const marks = ["0", "50", "100 %"].map((text) => element("span", { text }));
     const scale = element("td", { class: "kit-scale", "aria-hidden": "true" }, ...marks);
     const head = (name, text) => element("th", { scope: "col", class: name, text });

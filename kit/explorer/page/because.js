@@ -65,7 +65,7 @@ export class BecauseView {
     this.reason = found ? content : changes;
     this.valid = [this.asked, { ...this.asked, ...this.reason.apply }].map(stateOf);
     this.#paint(this.reason, pixels ?? []);
-    this.folds.replaceChildren(...folded(changes, found ? content : null));
+    this.folds.replaceChildren(...folded(changes, content));
     if (stopped || found) this.#busy(false, stopped ?? "");
     this.stopped = stopped;
     this.moved(this.view.settings);
@@ -139,8 +139,7 @@ function shown([title, text], [height, width], pixels) {
 }
 
 /** What a person may want to know besides: each as a fold, if there is any. */
-function folded({ lines }, explained) {
-  const { code, details } = explained ?? {};
+function folded({ lines }, { code, details }) {
   return Object.entries({ "Each change": lines.join("\n"), "As code": code, "How sure": details })
     .filter(([, text]) => text)
     .map(([title, text]) =>

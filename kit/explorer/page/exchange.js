@@ -43,7 +43,6 @@ export class Exchange {
     this.known = { key: null, asked: null, context: "", answers: new Map() };
     this.at = { reply: NEVER, rest: NEVER, sync: NEVER, greet: NEVER, ahead: NEVER };
     this.greetings = 0;
-    this.now = 0;
     this.effects = [];
   }
 
@@ -157,10 +156,7 @@ export class Exchange {
   }
 
   tick() {
-    if (this.now >= this.at.reply) {
-      this.lose(SILENT);
-      return;
-    }
+    if (this.now >= this.at.reply) this.lose(SILENT);
     if (this.now >= this.at.ahead) this.#forgetAsked();
     if (this.now >= this.at.greet) {
       this.greetings += 1;

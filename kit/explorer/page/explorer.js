@@ -55,7 +55,7 @@ class ExplorerView {
     this.settings = { ...panel.neutral };
     this.message = null; // the newest answer, painted in the next frame
     this.frame = this.timer = this.resting = this.late = 0;
-    this.kept = ""; // the state that the output of the cell shows where no kernel is
+    this.ended = new AbortController();
     this.held = null; // the settings to come back to from the untouched state
     this.build(panel);
   }
@@ -176,7 +176,8 @@ class ExplorerView {
     );
     this.photos.build(panel.photos, this.settings.photo);
     const next = panel.tries.length ? ".kit-tries button" : ".kit-photos input";
-    this.stage = new Stage(this.root, () => [...this.root.querySelectorAll(next)]);
+    const places = () => [...this.root.querySelectorAll(next)];
+    this.stage = new Stage(this.root, places, this.ended.signal);
   }
 
   refresh() {
@@ -203,28 +204,9 @@ class ExplorerView {
       },
     });
     for (const event of this.events) this.model.on(...event);
-    this.watchKernel();
     this.listen();
     this.files.listen(this.panel.alone ? document.body : this.root);
-    this.tell("greetUntilHeard");
-  }
-
-  stop() {
-    for (const event of this.events) this.model.off(...event);
-    this.kernel?.statusChanged?.disconnect(this.onStatus);
-    this.kernel?.connectionStatusChanged?.disconnect(this.onConnection);
-    window.removeEventListener("keydown", this.onKey, true);
-    window.removeEventListener("keyup", this.onKey, true);
-    this.camera.stop();
-    this.photos.stop();
-    this.stage.stop();
-    cancelAnimationFrame(this.frame);
-    for (const timer of [this.timer, this.resting, this.late]) clearTimeout(timer);
-    this.stopped = true;
-  }
-
-  /** Hear of the kernel's end from hosts that tell it, as JupyterLab and Notebook do. */
-  watchKernel() {
+    // Hosts that tell of the kernel's end are JupyterLab and Notebook.
     this.kernel = this.model.widget_manager?.kernel;
     this.onStatus = (_, status) => {
       if (OVER.includes(status)) this.tell("lose", GONE);
@@ -232,6 +214,19 @@ class ExplorerView {
     this.onConnection = (_, status) => this.tell("connected", status === "connected");
     this.kernel?.statusChanged?.connect(this.onStatus);
     this.kernel?.connectionStatusChanged?.connect(this.onConnection);
+    this.tell("greetUntilHeard");
+  }
+
+  stop() {
+    for (const event of this.events) this.model.off(...event);
+    this.kernel?.statusChanged?.disconnect(this.onStatus);
+    this.kernel?.connectionStatusChanged?.disconnect(this.onConnection);
+    this.ended.abort();
+    this.camera.stop();
+    this.photos.stop();
+    cancelAnimationFrame(this.frame);
+    for (const timer of [this.timer, this.resting, this.late]) clearTimeout(timer);
+    this.stopped = true;
   }
 
   listen() {
@@ -242,9 +237,9 @@ class ExplorerView {
     for (const event of ["pointerup", "pointerleave", "pointercancel", "blur"])
       this.peek.addEventListener(event, () => this.hold(false));
     // Hosts take keys for their own before an element hears of them, Notebook 7 the arrows for one.
-    this.onKey = (event) => this.key(event);
-    window.addEventListener("keydown", this.onKey, true);
-    window.addEventListener("keyup", this.onKey, true);
+    const early = { capture: true, signal: this.ended.signal };
+    for (const event of ["keydown", "keyup"])
+      window.addEventListener(event, (pressed) => this.key(pressed), early);
   }
 
   key(event) {
@@ -476,11 +471,10 @@ class ExplorerView {
     this.endFlips();
   }
 
-  news(answer) {
+  news({ content, buffers }) {
     // The kernel sends a photograph once: one that no frame has taken yet goes with the next answer.
-    const untaken =
-      answer.buffers.length === 1 && this.message ? this.message.buffers.slice(1) : [];
-    this.message = { content: answer.content, buffers: [...answer.buffers, ...untaken] };
+    const untaken = buffers.length === 1 && this.message ? this.message.buffers.slice(1) : [];
+    this.message = { content, buffers: [...buffers, ...untaken] };
     this.draw();
   }
 
@@ -551,7 +545,7 @@ class ExplorerView {
     this.resting = setTimeout(() => {
       const state = verdict + JSON.stringify(settings);
       if (state !== this.kept) this.ask("keep");
-      this.kept = state;
+      this.kept = state; // what the output of the cell shows where no kernel is
     }, KEPT_MS);
   }
 }

@@ -6,9 +6,7 @@ export class LabelPicker {
     const id = `${view.prefix}-classes`;
     const { classes } = view.panel;
     this.view = view;
-    this.classes = new Set(classes);
     this.known = { top: "", label: "" }; // the predicted class, and what the image is known to show
-    this.opener = null;
     this.box = element("input", {
       type: "text",
       list: id,
@@ -35,7 +33,7 @@ export class LabelPicker {
     });
     // One that is picked from the list comes whole, not letter by letter.
     this.box.addEventListener("input", ({ inputType = "insertReplacementText" }) => {
-      if (inputType === "insertReplacementText" && this.classes.has(this.box.value))
+      if (inputType === "insertReplacementText" && classes.includes(this.box.value))
         this.#choose(this.box.value);
     });
     this.node = grouped("kit-say", "What the image shows", form);

@@ -311,7 +311,8 @@ export class StandIn {
     const { data, width, height } = await this.ask("thumbnail", { name });
     const picture = new Picture(name);
     picture.paint(data, width, height);
-    const thumbnail = new Uint8Array(await (await picture.file()).arrayBuffer());
+    const jpeg = await new Promise((done) => picture.canvas.toBlob(done, "image/jpeg"));
+    const thumbnail = await jpeg.arrayBuffer();
     this.panel.photos.push({ name, added: true, labelled: false, thumbnail });
     this.events["change:_panel"]();
     return this.#show(name);

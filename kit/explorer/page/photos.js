@@ -95,12 +95,10 @@ export class PhotoStrip {
       "aria-label": name,
     });
     radio.addEventListener("change", () => this.view.changed("photo", name));
-    const picture = thumbnail?.byteLength
-      ? element("img", { src: this.#url(thumbnail), alt: "", draggable: "false" })
-      : null;
     // Beyond the first photos there are no thumbnails.
-    const sign =
-      picture ?? element("span", { class: "kit-long", text: name.replace(/\.\w+$/, "") });
+    const sign = thumbnail?.byteLength
+      ? element("img", { src: this.#url(thumbnail), alt: "", draggable: "false" })
+      : element("span", { class: "kit-long", text: name.replace(/\.\w+$/, "") });
     const label = element("label", { title: name }, radio, sign);
     const remove =
       added &&
