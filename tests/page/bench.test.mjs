@@ -60,6 +60,7 @@ test("a photo of more than 4 megapixels is reduced to as many, one of as many is
   assert.deepEqual([small.width, small.height, small.from], [2896, 1447, [3001, 1500]]);
   const expected = { message: "Expected at most 50000000 pixels, received 50010000; resize it" };
   assert.throws(() => pixelsOf({ width: 10_000, height: 5_001 }, null), expected);
+  assert.throws(() => pixelsOf({ width: 10_000, height: 5_000, rgba: null }, null), TypeError); // read, in vain
 });
 
 test("a JPEG that its EXIF block may turn is decoded as it is stored, too, without that block alone", async () => {
@@ -151,6 +152,8 @@ test("a photo is given to the network upright, or as it is stored where that is 
   assert.deepEqual(await given({ brightness: 2 }), [20, 40, 60, 80, 100, 120]);
   const same = bench.open({ name: "a", upright: bitmap(pixels), stored: bitmap(pixels) });
   assert.equal(same.signs.exif, false, "turned by nothing");
+  const likely = bitmap([...pixels.slice(0, -2), 61, 255]);
+  assert.equal(bench.open({ name: "a", upright: bitmap(pixels), stored: likely }).signs.exif, true);
   bench.open({ name: "a", image: { data: Uint8Array.of(1, 2, 3, 4, 5, 6), width: 2, height: 1 } });
   assert.deepEqual(await given({}), [1, 2, 3, 4, 5, 6], "as a camera's next frame");
 });

@@ -5,6 +5,7 @@ let order = 0;
 let waiting = []; // timers and frames: { id, time, run }
 
 function later(run, ms) {
+  if (!(ms < 2 ** 31)) throw new Error("a browser would not wait at all");
   order += 1;
   waiting.push({ id: order, time: now + ms, run });
   return order;

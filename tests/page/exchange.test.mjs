@@ -1,16 +1,14 @@
 // What the page and the kernel say to each other: one request at a time, answers ahead, and a kernel that is lost.
 import assert from "node:assert/strict";
 import test from "node:test";
-import {
-  CUT,
-  FIRST_MS,
-  GONE,
-  LOST_MS,
-  RESTING_MS,
-  SILENT,
-  SYNC_MS,
-} from "../../kit/explorer/page/exchange.js";
+import { around } from "../../kit/explorer/page/controls.js";
+import { CUT, GONE, SILENT } from "../../kit/explorer/page/exchange.js";
 import { NEUTRAL, World } from "./world.mjs";
+
+const FIRST_MS = 500;
+const LOST_MS = 10_000;
+const RESTING_MS = 150;
+const SYNC_MS = 250;
 
 const opened = (ahead) => {
   const world = new World();
@@ -414,6 +412,14 @@ test("at most so many places are asked for, and none where the number is 0", () 
     page.hover("brightness");
     assert.equal(page.sent("ahead").flatMap((post) => post.places.slice(0, 4)).length, places);
   }
+});
+
+test("of many places 24 are asked for at a time", () => {
+  const { page } = opened();
+  page.exchange.around = (_key, value, most) =>
+    around({ low: 0, high: 2, step: 0.02 }, value, most);
+  page.hover("brightness", 1);
+  assert.equal(page.sent("ahead")[0].places.length, 24);
 });
 
 test("places are as few as their pixels allow", () => {

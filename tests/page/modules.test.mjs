@@ -139,10 +139,12 @@ test("a label is chosen from the prediction, from the list or taken back", () =>
   const opener = document.createElement("button");
   picker.known = { top: "dog", label: "" };
   picker.open(opener);
+  assert.deepEqual([picker.yes.hidden, picker.none.hidden], [false, true]);
   called(picker.node, "Yes, dog").click();
   assert.deepEqual(log.splice(0), [["ask", "label", { photo: "a.jpg", label: "dog" }]]);
   assert.equal(document.activeElement, opener);
   picker.open(opener);
+  assert.deepEqual([picker.yes.hidden, picker.none.hidden], [true, false], "it is said already");
   picker.box.value = "cat";
   picker.box.fire("input"); // picked whole
   picker.open(opener);
@@ -442,9 +444,25 @@ test("a frame is sent when the last is answered and the pause is over, none afte
   const framed = () => log.filter(([name]) => name === "framed").length;
   assert.ok(framed() >= 2 && framed() <= 3);
   assert.deepEqual([camera.frame.width, camera.frame.height], [2, 1], "the video has 4 × 2 pixels");
-  Object.assign(camera.video, { videoWidth: 2, videoHeight: 4 });
-  pass(70);
-  assert.deepEqual([camera.frame.width, camera.frame.height], [1, 2]);
+  assert.deepEqual(
+    [camera.video.muted, camera.video.playsInline],
+    [true, true],
+    "as phones want it",
+  );
+  for (const [videoWidth, videoHeight, size] of [
+    [2, 4, [1, 2]],
+    [400, 1, [2, 1]],
+    [1, 1, [1, 1]],
+  ]) {
+    Object.assign(camera.video, { videoWidth, videoHeight });
+    pass(70);
+    assert.deepEqual([camera.frame.width, camera.frame.height], size);
+  }
+  const shown = framed();
+  camera.video.videoWidth = 0; // as before its first frame
+  pass(200);
+  assert.equal(framed(), shown);
+  camera.video.videoWidth = 1;
   const frames = framed();
   exchange.inFlight = {};
   pass(200);
@@ -548,7 +566,8 @@ test("while a hand moves, a photo is painted in as many pixels as the page shows
   const pixels = new DataView(new ArrayBuffer(3 * 5 * 3));
   const source = { live: true, width: 5, height: 3 };
   preview.take({ settings: { photo: "a" }, source }, [pixels, pixels], null);
-  preview.picture.canvas.clientWidth = 2;
+  preview.picture.canvas.clientWidth = 1;
+  globalThis.devicePixelRatio = 2;
   for (const [moving, size] of [
     [true, [3, 2]],
     [false, [5, 3]],

@@ -216,8 +216,9 @@ Object.assign(globalThis, {
   createImageBitmap: async (blob, options) => new ImageBitmap(blob.bytes, options),
   location: { hash: "#photo=cat.jpg&noise=101&seed=3" }, // what no slider has is left out
   history: { replaceState: (_state, _title, url) => log.push(`address ${url}`) },
-  matchMedia: () => ({ matches: true }),
+  matchMedia: () => scheme,
 });
+const scheme = { matches: true };
 const body = new FakeElement("body");
 const main = new FakeElement("main");
 const scripts = PARTS.map((textContent, part) => ({ textContent, dataset: { part } }));
@@ -341,7 +342,11 @@ let inNotebook = null;
 const STEPS = {
   "the page opens": async () => {
     await import("../../kit/explorer/page/alone.js");
-    log.push(`theme ${document.documentElement.getAttribute("theme")}`);
+    for (const matches of [true, false]) {
+      scheme.matches = matches;
+      scheme.onchange();
+      log.push(`theme ${document.documentElement.getAttribute("theme")}`);
+    }
   },
   "the pointer comes to a slider, which then moves": async () => {
     keyed("brightness").fire("pointerenter");
@@ -463,8 +468,11 @@ const STEPS = {
     for (const target of [root(), root(), body]) key("PageDown", target);
   },
   "in a low window": () => {
-    globalThis.innerHeight = 500;
-    window.fire("resize");
+    for (const height of [600, 500]) {
+      globalThis.innerHeight = height;
+      window.fire("resize");
+      log.push(`zoom ${root().style.zoom}`);
+    }
   },
   "the place before, in a high one": () => {
     globalThis.innerHeight = 1000;
@@ -602,6 +610,8 @@ const STEPS = {
     hear({ kind: "asking", text: "checks, part 1 of 4" });
     const asking = root().querySelector(".kit-asking");
     log.push(asking.textContent);
+    hear({ kind: "error", request: `${prefix}.remove`, text: "no such photo" });
+    log.push(asking.textContent);
     press("Stop");
     log.push(asking.textContent);
   },
@@ -658,6 +668,14 @@ const STEPS = {
     main.classList.add("jupyter-widgets-disconnected");
     events.comm_live_update();
     main.classList.remove("jupyter-widgets-disconnected");
+    for (const status of ["busy", "idle", "autorestarting", "dead", "terminating"]) {
+      const widget_manager = { kernel: { statusChanged: signal("status") } };
+      const box = new FakeElement("div");
+      const model = { get: (name) => values[name], on, send: () => {}, widget_manager };
+      render({ model, el: box });
+      kernel.status(null, status);
+      log.push(`${status}, lost ${!box.querySelector(".kit-lost").hidden}`);
+    }
   },
   "a page that nobody answers, for which what was kept does": () => {
     main.replaceChildren();

@@ -8,10 +8,10 @@
 // buffers }; `adopted` settings that controls have to take on; `fail` what went wrong, and whether the bars are no
 // answer any more; `lose` why nothing can be asked for now; `find` it has answered again; `draw` a hand has come to rest.
 
-export const LOST_MS = 10_000; // a kernel that keeps silent for longer is taken for lost
-export const RESTING_MS = 150; // silence after which a hand is taken for resting
-export const SYNC_MS = 250; // while the page shows what it knows already, the kernel hears of the settings this often
-export const FIRST_MS = 500; // the greeting is repeated after this time without a reply, then after twice as long, …
+const LOST_MS = 10_000; // a kernel that keeps silent for longer is taken for lost
+const RESTING_MS = 150; // silence after which a hand is taken for resting
+const SYNC_MS = 250; // while the page shows what it knows already, the kernel hears of the settings this often
+const FIRST_MS = 500; // the greeting is repeated after this time without a reply, then after twice as long, …
 const AHEAD_PLACES = 24; // asked for at a time; the kernel answers as many as it can without keeping a hand waiting
 const NEVER = Infinity;
 
