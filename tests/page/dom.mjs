@@ -213,12 +213,14 @@ export class FakeElement {
     return {
       canvas,
       createImageData: (width, height) => new ImageData(width, height),
-      getImageData: (_left, _top, width, height) =>
-        new ImageData(Uint8ClampedArray.from({ length: 4 * width * height }, (_, k) => k)),
+      getImageData: (left, top, width, height) =>
+        new ImageData(
+          Uint8ClampedArray.from({ length: 4 * width * height }, (_, k) => k + 100 * (left + top)),
+        ),
       putImageData: (image) => {
         canvas.image = image;
       },
-      drawImage: (image) => (canvas.drawn ??= []).push(image),
+      drawImage: (image, ...box) => (canvas.drawn ??= []).push({ image, box }),
       fillRect: () => {},
     };
   }

@@ -81,6 +81,12 @@ test("where nothing is known of training, a step that was chosen is a change as 
   assert.match(fixed.title, /^Without “Scaling: /);
 });
 
+test("another class is for the worse, however little its probability has fallen", async () => {
+  const view = viewOf({ row: { 281: 0.45, 282: 0.5 }, changes: { noise: 30 } });
+  const [{ headline }] = await new Reasons(texts, view, untouched, "").explained(look);
+  assert.equal(headline, "Without noise 30: tabby, 60.0 %.");
+});
+
 test("up to ten classes have a row each, of more than that seven and one for all others", () => {
   for (const [count, rows] of [
     [10, 10],
@@ -95,12 +101,13 @@ test("up to ten classes have a row each, of more than that seven and one for all
 });
 
 test("numbers are written as Python writes them", () => {
-  assert.deepEqual([0, 0.0004, 0.0005, 0.3456, 0.9994, 0.9996, 1].map(percent), [
+  assert.deepEqual([0, 0.0004, 0.0005, 0.3456, 0.9994, 0.9995, 0.9996, 1].map(percent), [
     "0.0 %",
     "<0.1 %",
     "0.1 %",
     "34.6 %",
     "99.9 %",
+    ">99.9 %",
     ">99.9 %",
     "100.0 %",
   ]);
@@ -424,6 +431,12 @@ test("a network gives probabilities, and where it sees the class that is asked f
   assert.deepEqual([...other.calibrated], [0.25, 0.75]);
   assert.deepEqual(rounded(other), { height: 2, width: 1, values: [0.625, 1] });
   assert.deepEqual(rounded(await outputsOf(two, about, 0)).values, [0, 0]);
+  const faint = [two[0], features.map((value) => value / 1024)];
+  assert.deepEqual(
+    rounded(await outputsOf(faint, about, -1)).values,
+    [0.625, 1],
+    "the hottest is 1",
+  );
   assert.equal((await outputsOf(two, about, null)).cells, null);
   assert.equal((await outputsOf(two, { ...about, map: null }, -1)).cells, null);
   // Sigmoids are taken as they are, and a single one speaks for the second class.
@@ -465,6 +478,11 @@ test("a page with tables has the predictions and the file of each photo", async 
     gzipSync(JSON.stringify(content)).toString("base64"),
   );
   const model = await living([...packed, ...names.map(btoa)], false);
+  const said = [];
+  model.on("msg:custom", ({ text }) => said.push(text));
+  const file = { number: "1", name: "mine.png", last: true };
+  await model.send({ kind: "upload", ...file }, undefined, [new Uint8Array(1)]);
+  assert.deepEqual(said, ["This page holds predictions for its own photos only."]);
   for (const [k, name] of names.entries()) {
     assert.equal(await model.files.get(name).file.text(), name);
     const image = { data: new Uint8Array(3), width: 1, height: 1 };

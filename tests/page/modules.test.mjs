@@ -96,6 +96,19 @@ test("a number that is typed is taken with a comma, within the bounds, and as th
   assert.equal(sliderOf(node).getAttribute("aria-valuetext"), "0 levels", "neutral, not off");
 });
 
+test("what is being typed stays while another view moves the slider", () => {
+  const control = CONTROLS.range(SLIDER, "id", {});
+  const box = called(control.node, "Noise, exact value");
+  control.show(10);
+  box.focus();
+  box.value = "1";
+  control.show(20);
+  assert.deepEqual([box.value, sliderOf(control.node).value], ["1", "20"]);
+  document.activeElement = null;
+  control.show(30);
+  assert.equal(box.value, "30");
+});
+
 test("a number below nothing is taken as it stands, and a double click takes it back", () => {
   const { log, events } = noted("changed");
   const { node } = CONTROLS.range({ ...SLIDER, low: -100 }, "id", events);
@@ -229,6 +242,8 @@ test("labelled photos are counted once all of them are judged, and only added on
   assert.equal(strip.count.textContent, "… of 2 correct");
   learned({ "dog.jpg": "wrong" });
   assert.equal(strip.count.textContent, "1 of 2 correct");
+  learned({ "cat.jpg": "wrong" });
+  assert.equal(strip.count.textContent, "0 of 2 correct");
   assert.equal(called(strip.node, "dog.jpg").getAttribute("aria-description"), "wrong");
   assert.deepEqual(
     strip.strip.querySelectorAll("button").map((node) => node.title),
@@ -559,6 +574,8 @@ test("a frame of a camera is perturbed by the page only where the kernel says so
   preview.base = frame;
   preview.take({ settings: { photo: "cat.jpg" }, source: null }, [view], null);
   assert.equal(preview.base, null, "it is that of another view");
+  const { width, height } = preview.picture.canvas.image;
+  assert.deepEqual([width, height], [1, 1], "and nothing is shown in its place");
 });
 
 test("while a hand moves, a photo is painted in as many pixels as the page shows", () => {
@@ -632,6 +649,8 @@ test("noise is asked for once, and the photo is painted with it when it has come
   const bytes = new Uint8Array(8);
   bytes.set(new Uint8Array(Int16Array.of(4096, 0, -4096).buffer), 1);
   preview.takeNoise({ seed: 5 }, new DataView(bytes.buffer, 1, 6));
+  for (const seed of [5, 6]) preview.wantNoise({ seed });
+  assert.deepEqual(log.splice(2), [["ask", 6, 3]], "that of the first has come");
   preview.paint(settings, false);
   assert.deepEqual(Array.from(preview.picture.canvas.image.data.slice(0, 3)), [110, 100, 90]);
   assert.deepEqual(preview.base.pixels, Uint8Array.of(100, 100, 100));

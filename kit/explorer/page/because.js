@@ -8,7 +8,6 @@ export class BecauseView {
     this.view = view;
     this.busy = false;
     this.valid = []; // the states that the answer is about: the one that was asked for, and that with its fix
-    this.reason = null;
     this.ask = button("Why?", "Look for the cause of this prediction", () => this.#ask(), {
       class: "kit-why",
     });

@@ -74,7 +74,6 @@ export class StandIn {
     this.greeted = false;
     this.opened = new Map(); // what is known of a photo, its untouched view included
     this.comparedAt = -COMPARED_MS; // the time of the camera's frame whose untouched view is known
-    this.held = ""; // the pixels that the page has
     this.pieces = new Map(); // of files that are on their way
   }
 
@@ -147,7 +146,7 @@ export class StandIn {
     const holds = JSON.stringify([settings.photo, settings.exif, settings.alpha]);
     const missing = held !== settings.photo || this.held !== holds;
     const pixels = missing ? [await this.ask("pixels", { settings })] : [];
-    this.held = holds;
+    this.held = holds; // the pixels that the page has
     const [width, height] = view.size;
     const source = { live: true, width, height };
     return [

@@ -17,7 +17,6 @@ export class Preview {
       this.base = source.live
         ? { photo: settings.photo, pixels, width: source.width, height: source.height }
         : null;
-      this.painted = [];
       if (!source.live) this.picture.paint(pixels, source.width, source.height);
     } else if (frame && source) {
       this.base = source.live ? frame : null;
