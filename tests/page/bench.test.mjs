@@ -16,7 +16,8 @@ globalThis.OffscreenCanvas = class {
       assert.deepEqual(sides, [width, height]);
       opaque = true;
     };
-    const drawImage = (image) => {
+    const drawImage = (image, ...place) => {
+      assert.deepEqual(place, [0, 0]);
       assert.deepEqual({ width: image.width, height: image.height }, size);
       rgba = image.rgba;
     };

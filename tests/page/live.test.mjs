@@ -87,6 +87,25 @@ test("another class is for the worse, however little its probability has fallen"
   assert.equal(headline, "Without noise 30: tabby, 60.0 %.");
 });
 
+test("of three changes that spoil a prediction together, the two that do are undone", async () => {
+  const changes = { brightness: 0.5, noise: 30, channels: "channels_swapped" };
+  const view = (settings) => {
+    const spoilt = settings.brightness === 0.5 || settings.noise === 30;
+    const row = spoilt ? { 282: 0.9, 281: 0.05 } : { 281: 0.6, 282: 0.25 };
+    return { ...viewOf({ row, changes: {} }), settings };
+  };
+  const all = view({ ...panel.neutral, photo: PHOTO, ...changes });
+  const reasons = new Reasons(texts, all, untouched, "");
+  const [{ headline, button, apply, guilty, lines }] = await reasons.explained(async (settings) =>
+    view(settings),
+  );
+  assert.equal(headline, "Without brightness 0.5 and noise 30: tabby, 60.0 %.");
+  assert.equal(button, "Undo these changes");
+  assert.deepEqual(apply, { brightness: 1, noise: 0 });
+  assert.deepEqual(guilty, ["perturbation"]);
+  assert.equal(lines.length, 4);
+});
+
 test("up to ten classes have a row each, of more than that seven and one for all others", () => {
   for (const [count, rows] of [
     [10, 10],
@@ -218,6 +237,16 @@ test("each state comes back from its address, and is said as Python writes it", 
     const { content: opened } = await again({ kind: "hello" });
     assert.deepEqual(opened.settings, at(changes), "read it in #parsed of live.js");
   }
+});
+
+test("an address gives the seeds that the page has, and numbers that its sliders have", async () => {
+  globalThis.location = { hash: `#photo=${PHOTO}&seed=7&brightness=7&noise=30&where=2&gone=1` };
+  const contents = { ...panel, seeds: { ...panel.seeds, 7: {} } };
+  const look = async ({ settings }) => ({ ...untouched, settings });
+  const { content } = await standing({ ...BENCH, look }, contents, { alone: true })({
+    kind: "hello",
+  });
+  assert.deepEqual(content.settings, at({ seed: 7, noise: 30 }));
 });
 
 test("the pixels of a photo are sent to a page that does not have them", async () => {
@@ -370,7 +399,7 @@ test("of a perturbed camera, one frame in a second is seen untouched, too", asyn
 test("what the last layer puts out becomes probabilities", () => {
   const of = (outputs, head) =>
     [...probabilities(Float32Array.from(outputs), head)].map((share) => Number(share.toFixed(4)));
-  assert.deepEqual(of([0.25, 0.75], "softmax"), [0.25, 0.75]);
+  assert.deepEqual(of([0.25, 0.5], "softmax"), [0.25, 0.5], "as it is");
   assert.deepEqual(of([Math.log(1000), Math.log(3000)], "logits"), [0.25, 0.75]);
   for (const least of [1000, -1000])
     assert.deepEqual(of([least, least + Math.log(3)], "logits"), [0.25, 0.75], "nothing overflows");

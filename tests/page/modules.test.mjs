@@ -62,6 +62,14 @@ test("a walk away from neutral that finds nothing goes the other way, and then c
   assert.equal(other.line, "Noise -51 levels: dog becomes cat.");
 });
 
+test("a walk begins and ends where the slider is, and passes no place twice but that", () => {
+  const few = { ...SLIDER, low: -1, high: 2 };
+  assert.deepEqual(walked(few, 9, 1).places, [1, 2, 1, 0, -1, 1]);
+  assert.deepEqual(walked(few, 9, 0).places, [0, 1, 2, 0, -1, 0]);
+  const off = { ...few, low: 0, neutral: null };
+  assert.deepEqual(walked(off, 9, null).places, [null, 2, 1, 0, null, null]);
+});
+
 test("a second press stops a walk", () => {
   const { log, events } = noted("put");
   const done = document.createElement("p");
@@ -167,9 +175,12 @@ test("a label is chosen from the prediction, from the list or taken back", () =>
   assert.equal(picker.node.hidden, false, "something is typed");
   picker.box.value = "";
   called(picker.node, "I do not know").click();
+  picker.open(opener);
+  picker.box.value = " dog ";
+  picker.node.querySelector("form").fire("submit");
   assert.deepEqual(
     log.map(([, , { label }]) => label),
-    ["cat", ""],
+    ["cat", "", "dog"],
   );
 });
 
@@ -576,6 +587,19 @@ test("a frame of a camera is perturbed by the page only where the kernel says so
   assert.equal(preview.base, null, "it is that of another view");
   const { width, height } = preview.picture.canvas.image;
   assert.deepEqual([width, height], [1, 1], "and nothing is shown in its place");
+});
+
+test("a photo that the page does not perturb by itself is shown as it comes", () => {
+  const { log, events } = noted("ask");
+  const preview = new Preview(events.ask);
+  const [input, pixels] = [new DataView(new ArrayBuffer(3)), Uint8Array.of(7, 8, 9)];
+  const source = { live: false, width: 1, height: 1 };
+  preview.take({ settings: { photo: "a" }, source }, [input, pixels], null);
+  const settings = { brightness: 2, noise: 1, seed: 0 };
+  preview.wantNoise(settings);
+  preview.paint(settings, false);
+  assert.deepEqual(Array.from(preview.picture.canvas.image.data), [7, 8, 9, 255]);
+  assert.deepEqual(log, []);
 });
 
 test("while a hand moves, a photo is painted in as many pixels as the page shows", () => {

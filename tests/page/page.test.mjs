@@ -275,7 +275,10 @@ function lineOfElement(node) {
   if (image) values.push(`${image.width}x${image.height}:${image.data}`);
   for (const { image: map, box } of drawn ?? [])
     if (map.image)
-      values.push(`map ${map.image.width}x${map.image.height}:${map.image.data} at ${box}`);
+      values.push(
+        `map ${map.getAttribute("width")}x${map.getAttribute("height")} ` +
+          `${map.image.width}x${map.image.height}:${map.image.data} at ${box}`,
+      );
   node.drawn = [];
   const name = [tag, ...className.split(" ").filter(Boolean)].join(".");
   return [name, ...values, ...texts.map((text) => JSON.stringify(text))].join(" ");

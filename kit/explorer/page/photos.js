@@ -12,9 +12,7 @@ export class PhotoStrip {
     this.count = element("p", { class: "kit-count" });
     this.node = div("kit-strip", this.strip, this.count);
     this.labelled = []; // names
-    this.busy = false;
-    this.context = "";
-    this.marks = new Map(); // "right" or "wrong" by name
+    this.marks = new Map(); // "right" or "wrong" by name, for settings as in the context
   }
 
   build(photos, chosen) {

@@ -8,7 +8,6 @@ export class Where {
     this.view = view;
     this.picture = new Picture("Model input");
     this.busy = false;
-    this.shown = null;
     this.options = "";
     this.button = button(
       "Where?",
