@@ -260,7 +260,7 @@ class FakeImageData {
 }
 
 export const camera = {
-  getUserMedia: async () => ({ getTracks: () => camera.tracks }),
+  getUserMedia: async ({ video }) => ({ getTracks: () => (video ? camera.tracks : null) }),
   tracks: [],
 };
 

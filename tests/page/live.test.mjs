@@ -104,6 +104,13 @@ test("of three changes that spoil a prediction together, the two that do are und
   assert.deepEqual(apply, { brightness: 1, noise: 0 });
   assert.deepEqual(guilty, ["perturbation"]);
   assert.equal(lines.length, 4);
+  // A table may have no state without two of them.
+  const isNear = (settings) => reasons.texts.changed(settings).length > 1;
+  const [few] = await reasons.explained(async (settings) =>
+    isNear(settings) ? view(settings) : null,
+  );
+  assert.equal(few.headline, "Without brightness 0.5: tiger cat, 90.0 %.");
+  assert.deepEqual([few.button, few.guilty], ["Undo brightness 0.5", []]);
 });
 
 test("up to ten classes have a row each, of more than that seven and one for all others", () => {

@@ -483,6 +483,7 @@ test("a frame is sent when the last is answered and the pause is over, none afte
     Object.assign(camera.video, { videoWidth, videoHeight });
     pass(70);
     assert.deepEqual([camera.frame.width, camera.frame.height], size);
+    assert.deepEqual(camera.context.canvas.drawn.at(-1).box, [0, 0, ...size]);
   }
   const shown = framed();
   camera.video.videoWidth = 0; // as before its first frame
