@@ -77,6 +77,12 @@ test("a JPEG that its EXIF block may turn is decoded as it is stored, too, witho
     upright: [start, comment, exif, scan].flat(),
     stored: [start, comment, scan].flat(),
   });
+  const moved = [start, comment, scan].flat();
+  assert.deepEqual(
+    (await of(start, exif, comment, exif, scan)).stored,
+    moved,
+    "what follows moves up",
+  );
   assert.equal((await of(start, comment, scan)).stored, null);
   assert.equal((await of(exif, scan)).stored, null, "no JPEG");
   assert.equal((await of(start, comment)).stored, null, "damaged");

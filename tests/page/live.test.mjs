@@ -111,6 +111,11 @@ test("of three changes that spoil a prediction together, the two that do are und
   );
   assert.equal(few.headline, "Without brightness 0.5: tiger cat, 90.0 %.");
   assert.deepEqual([few.button, few.guilty], ["Undo brightness 0.5", []]);
+  const isEdge = (settings) => reasons.texts.changed(settings).length !== 1;
+  const [whole] = await reasons.explained(async (settings) =>
+    isEdge(settings) ? view(settings) : null,
+  );
+  assert.deepEqual(whole.apply, { brightness: 1, noise: 0, channels: "" });
 });
 
 test("up to ten classes have a row each, of more than that seven and one for all others", () => {
@@ -412,6 +417,7 @@ test("what the last layer puts out becomes probabilities", () => {
     assert.deepEqual(of([least, least + Math.log(3)], "logits"), [0.25, 0.75], "nothing overflows");
   assert.deepEqual(of([0.1, 0.3], "sigmoid"), [0.25, 0.75]);
   assert.deepEqual(of([0, 0], "sigmoid"), [0.5, 0.5]);
+  assert.deepEqual(of([0, 2 ** -126], "sigmoid"), [0.3333, 0.6667]);
   assert.deepEqual(of([0.3], "sigmoid"), [0.7, 0.3]);
   assert.deepEqual(of([-1000], "binary_logit"), [1, 0]);
   assert.deepEqual(of([Math.log(3)], "binary_logit"), [0.25, 0.75]);
@@ -525,6 +531,8 @@ test("a page with tables has the predictions and the file of each photo", async 
     await model.ask("open", { name, image });
     const { row } = await model.ask("look", { settings: at({ photo: name }) });
     assert.equal(row.indexOf(1), k);
+    const unknown = { settings: at({ photo: name, noise: 21 }) };
+    assert.equal(await model.ask("look", unknown), null);
   }
 });
 

@@ -56,6 +56,8 @@ test("a walk away from neutral that finds nothing goes the other way, and then c
   assert.equal(line, "Noise does not change the prediction: it stays cat.");
   assert.ok(places.indexOf(100) < places.indexOf(-100));
   assert.equal(places.at(-1), 20);
+  const odd = walked({ ...SLIDER, low: -100 }, 1000, 21).places;
+  assert.ok(odd.includes(100) && odd.includes(-100), "both ends, however long the steps");
   const below = walked({ ...SLIDER, low: -100 }, 1000, -20).places;
   assert.ok(below.indexOf(-100) < below.indexOf(100));
   const other = walked({ ...SLIDER, low: -100 }, -50.25, 20);
@@ -303,6 +305,11 @@ test("photos are asked about in parts, one part at a time, and marks are of the 
   assert.deepEqual([...strip.marks.keys()], ["0.jpg", "1.jpg"], "those were of another brightness");
   strip.ask({ ...dark, brightness: 1 });
   assert.equal(strip.marks.size, 0);
+  strip.heard({ settings: { ...dark, brightness: 1 }, marks: { "0.jpg": "right" } });
+  strip.build([{ name: "0.jpg", added: false, labelled: true }], "0.jpg");
+  log.splice(0);
+  strip.ask({ ...dark, brightness: 1 });
+  assert.equal(log.length, 1, "asked again: another label may have been said");
 });
 
 // -- answer.js
