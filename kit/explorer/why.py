@@ -43,7 +43,7 @@ WORDS = {
     "undo": "Undo {words}",
     "undo_all": "Undo these changes",
     "without": "without {words}: {after}",
-    "wrong_too": "That is wrong, too: ask about the original photo next.",
+    "wrong_too": "That is wrong, too: ask about the original photo next, in the notebook.",
 }
 """What is said of changes; a page without Python has it from here."""
 HARD = "Check its label. If that is right, train on more such images."

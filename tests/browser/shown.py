@@ -36,7 +36,7 @@ _SETTLED = """async (root) => {
     verdict: [...root.querySelectorAll('.kit-verdict span')].map((part) => part.textContent).join(' '),
     bars: [...root.querySelectorAll('.kit-bars tbody tr')].map((row) => ({
       name: row.cells[0].textContent,
-      value: Number(row.dataset.value),
+      value: Number(row.querySelector('.kit-bar').style.transform.slice(7, -1)),
       text: row.cells[2].textContent,
       length: new DOMMatrix(getComputedStyle(row.querySelector('.kit-bar')).transform).a,
       top: row.classList.contains('kit-top'),
@@ -129,10 +129,13 @@ class Shown:
 
     def pixels(self, index):
         """Return the photo's pixels as shown (0), or the network's input's (1): uint8, (H, W, 3)."""
+        canvas = self.root.locator("canvas").nth(index)
+        # While a hand moves, it has fewer pixels than what it is painted from.
         self.page.wait_for_function(
-            "(root) => root.dataset.sharp === 'true'", arg=self.root.element_handle()
+            "({ style, width, height }) => style.aspectRatio === `${width} / ${height}`",
+            arg=canvas.element_handle(),
         )
-        height, width, text = self.root.locator("canvas").nth(index).evaluate(_PIXELS)
+        height, width, text = canvas.evaluate(_PIXELS)
         rgba = np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)
         assert (rgba[..., 3] == 255).all()
         return rgba[..., :3]

@@ -16,7 +16,8 @@ globalThis.OffscreenCanvas = class {
       assert.deepEqual(sides, [width, height]);
       opaque = true;
     };
-    const drawImage = (image) => {
+    const drawImage = (image, ...place) => {
+      assert.deepEqual(place, [0, 0]);
       assert.deepEqual({ width: image.width, height: image.height }, size);
       rgba = image.rgba;
     };
@@ -60,6 +61,7 @@ test("a photo of more than 4 megapixels is reduced to as many, one of as many is
   assert.deepEqual([small.width, small.height, small.from], [2896, 1447, [3001, 1500]]);
   const expected = { message: "Expected at most 50000000 pixels, received 50010000; resize it" };
   assert.throws(() => pixelsOf({ width: 10_000, height: 5_001 }, null), expected);
+  assert.throws(() => pixelsOf({ width: 10_000, height: 5_000, rgba: null }, null), TypeError); // read, in vain
 });
 
 test("a JPEG that its EXIF block may turn is decoded as it is stored, too, without that block alone", async () => {
@@ -68,16 +70,51 @@ test("a JPEG that its EXIF block may turn is decoded as it is stored, too, witho
     [0xff, 0xd8],
     [0xff, 0xe1, 0, 4, 9, 9],
     [0xff, 0xfe, 0, 3, 8],
-    [0xff, 0xda, 0xff, 0xe1],
+    [0xff, 0xda, 0xff, 0xe1, 0xff, 0xd9],
   ];
   const of = (...parts) => bitmapsOf(new Blob([Uint8Array.from(parts.flat())]));
   assert.deepEqual(await of(start, comment, exif, scan), {
     upright: [start, comment, exif, scan].flat(),
     stored: [start, comment, scan].flat(),
   });
+  const moved = [start, comment, scan].flat();
+  assert.deepEqual(
+    (await of(start, exif, comment, exif, scan)).stored,
+    moved,
+    "what follows moves up",
+  );
   assert.equal((await of(start, comment, scan)).stored, null);
   assert.equal((await of(exif, scan)).stored, null, "no JPEG");
   assert.equal((await of(start, comment)).stored, null, "damaged");
+});
+
+test("a JPEG or a PNG that ends early is refused, whatever pictures lie in its head or after its end", async () => {
+  globalThis.createImageBitmap = async () => ({});
+  const of = (...parts) =>
+    bitmapsOf(new Blob(parts.map((part) => (Array.isArray(part) ? Uint8Array.from(part) : part))));
+  const [start, pixels, end] = [
+    [0xff, 0xd8],
+    [0xff, 0xda, 5],
+    [0xff, 0xd9],
+  ];
+  const thumbnail = [0xff, 0xfe, 0, 8, ...start, ...pixels.slice(0, 2), ...end];
+  const whole = [
+    [start, thumbnail, pixels, end],
+    [start, pixels, end, start, pixels, end],
+    [start, pixels, end, [0, 0]],
+    [[0x89], "PNG", "IDAT", "IDAT", "IEND", [1, 2, 3, 4]],
+    ["BM", pixels],
+  ];
+  for (const parts of whole) await of(...parts);
+  const cut = [
+    [start, pixels],
+    [start, thumbnail, pixels],
+    [start, pixels, [0xff]],
+    [start, pixels, pixels],
+    [[0x89], "PNG", "IDAT"],
+    [[0x89], "PNG", "IDAT", "IDAT", "IEN"],
+  ];
+  for (const parts of cut) await assert.rejects(of(...parts), { message: "it ends early" });
 });
 
 // -- the bench
@@ -122,6 +159,8 @@ test("a photo is given to the network upright, or as it is stored where that is 
   assert.deepEqual(await given({ brightness: 2 }), [20, 40, 60, 80, 100, 120]);
   const same = bench.open({ name: "a", upright: bitmap(pixels), stored: bitmap(pixels) });
   assert.equal(same.signs.exif, false, "turned by nothing");
+  const likely = bitmap([...pixels.slice(0, -2), 61, 255]);
+  assert.equal(bench.open({ name: "a", upright: bitmap(pixels), stored: likely }).signs.exif, true);
   bench.open({ name: "a", image: { data: Uint8Array.of(1, 2, 3, 4, 5, 6), width: 2, height: 1 } });
   assert.deepEqual(await given({}), [1, 2, 3, 4, 5, 6], "as a camera's next frame");
 });

@@ -5,6 +5,7 @@ let order = 0;
 let waiting = []; // timers and frames: { id, time, run }
 
 function later(run, ms) {
+  if (!(ms < 2 ** 31)) throw new Error("a browser would not wait at all");
   order += 1;
   waiting.push({ id: order, time: now + ms, run });
   return order;
@@ -151,8 +152,12 @@ export class FakeElement {
     return node === this || [...this].includes(node);
   }
 
-  addEventListener(type, heard, early = false) {
-    (this.listeners[type] ??= []).push({ heard, early });
+  addEventListener(type, heard, options = false) {
+    (this.listeners[type] ??= []).push({
+      heard,
+      early: options === true || Boolean(options.capture),
+    });
+    options.signal?.addEventListener("abort", () => this.removeEventListener(type, heard));
   }
 
   removeEventListener(type, heard) {
@@ -208,12 +213,14 @@ export class FakeElement {
     return {
       canvas,
       createImageData: (width, height) => new ImageData(width, height),
-      getImageData: (_left, _top, width, height) =>
-        new ImageData(Uint8ClampedArray.from({ length: 4 * width * height }, (_, k) => k)),
+      getImageData: (left, top, width, height) =>
+        new ImageData(
+          Uint8ClampedArray.from({ length: 4 * width * height }, (_, k) => k + 100 * (left + top)),
+        ),
       putImageData: (image) => {
         canvas.image = image;
       },
-      drawImage: (image) => (canvas.drawn ??= []).push(image),
+      drawImage: (image, ...box) => (canvas.drawn ??= []).push({ image, box }),
       fillRect: () => {},
     };
   }
@@ -253,7 +260,7 @@ class FakeImageData {
 }
 
 export const camera = {
-  getUserMedia: async () => ({ getTracks: () => camera.tracks }),
+  getUserMedia: async ({ video }) => ({ getTracks: () => (video ? camera.tracks : null) }),
   tracks: [],
 };
 

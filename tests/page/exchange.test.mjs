@@ -1,16 +1,14 @@
 // What the page and the kernel say to each other: one request at a time, answers ahead, and a kernel that is lost.
 import assert from "node:assert/strict";
 import test from "node:test";
-import {
-  CUT,
-  FIRST_MS,
-  GONE,
-  LOST_MS,
-  RESTING_MS,
-  SILENT,
-  SYNC_MS,
-} from "../../kit/explorer/page/exchange.js";
+import { around } from "../../kit/explorer/page/controls.js";
+import { CUT, GONE, SILENT } from "../../kit/explorer/page/exchange.js";
 import { NEUTRAL, World } from "./world.mjs";
+
+const FIRST_MS = 500;
+const LOST_MS = 10_000;
+const RESTING_MS = 150;
+const SYNC_MS = 250;
 
 const opened = (ahead) => {
   const world = new World();
@@ -37,15 +35,15 @@ test("a page that opens shows and takes on what the kernel has", () => {
   assert.equal(page.exchange.due, Infinity, "nothing is left to do");
 });
 
-test("a greeting without a reply is repeated after growing pauses, ten times at most", () => {
+test("a greeting without a reply is repeated after growing pauses", () => {
   const world = new World();
   world.delay = () => null;
   const page = world.page();
-  page.do("opened");
-  world.pass(3_600_000);
+  page.do("greetUntilHeard");
+  world.pass(1000 * FIRST_MS);
   const times = page.sent("hello").map(({ at }) => at);
   assert.deepEqual(times.slice(0, 5), [0, FIRST_MS, 3 * FIRST_MS, 7 * FIRST_MS, 15 * FIRST_MS]);
-  assert.equal(times.length, 11);
+  assert.equal(times.length, 10, "after 511 times as long the last one");
   assert.equal(page.lost, "");
 });
 
@@ -110,7 +108,7 @@ test("a hand counts as moving until it has rested for a while, which is told onc
   world.pass(1);
   assert.equal(page.exchange.moving, false);
   world.pass(5000);
-  assert.equal(page.log.filter((name) => name === "rest").length, 1);
+  assert.equal(page.log.filter((name) => name === "draw").length, 1);
 });
 
 test("a frame of a camera takes its settings along, and is left out while a request is under way", () => {
@@ -257,8 +255,8 @@ test("a kernel that was busy is found again by the late reply, and its settings 
   assert.equal(page.lost, "");
   assert.equal(page.shown.brightness, 0.1);
   assert.deepEqual(page.settings, page.shown);
-  const found = page.log.indexOf("found");
-  assert.deepEqual(page.log.slice(found, found + 3), ["found", "show", "adopt"]);
+  const found = page.log.indexOf("find");
+  assert.deepEqual(page.log.slice(found, found + 3), ["find", "news", "adopted"]);
   world.delay = () => 5;
   page.move({ brightness: 0.3 });
   world.pass(100);
@@ -324,7 +322,7 @@ test("a late reply to a request that was given up is no answer to a newer one", 
 test("a kernel that was restarted or cannot be sent to is gone: no greeting, and the text says what to do", () => {
   const { world, page } = opened();
   page.move({ brightness: 1.2 });
-  page.do("gone");
+  page.do("lose", GONE);
   assert.equal(page.lost, GONE);
   assert.equal(page.exchange.due, Infinity);
   page.do("connected", false);
@@ -414,6 +412,14 @@ test("at most so many places are asked for, and none where the number is 0", () 
     page.hover("brightness");
     assert.equal(page.sent("ahead").flatMap((post) => post.places.slice(0, 4)).length, places);
   }
+});
+
+test("of many places 24 are asked for at a time", () => {
+  const { page } = opened();
+  page.exchange.around = (_key, value, most) =>
+    around({ low: 0, high: 2, step: 0.02 }, value, most);
+  page.hover("brightness", 1);
+  assert.equal(page.sent("ahead")[0].places.length, 24);
 });
 
 test("places are as few as their pixels allow", () => {
@@ -801,7 +807,7 @@ const connect = (world, yes) => {
 };
 
 test("whatever happens in whatever order, in the end all show the newest state", () => {
-  const counts = { ahead: 0, lost: 0, adopt: 0, fail: 0 };
+  const counts = { ahead: 0, lose: 0, adopted: 0, fail: 0 };
   for (let seed = 1; seed <= 300; seed++) {
     const draw = random(seed);
     const one_of = (list) => list[Math.floor(draw() * list.length)];
@@ -841,7 +847,7 @@ test("whatever happens in whatever order, in the end all show the newest state",
       assert.deepEqual(page.settings, world.settings, `seed ${seed}`);
       assert.equal(page.photo, world.settings.photo, `seed ${seed}`);
       counts.ahead += page.shows.filter(({ ahead }) => ahead).length;
-      for (const name of ["lost", "adopt", "fail"])
+      for (const name of ["lose", "adopted", "fail"])
         counts[name] += page.log.filter((each) => each === name).length;
     }
   }

@@ -81,6 +81,43 @@ test("where nothing is known of training, a step that was chosen is a change as 
   assert.match(fixed.title, /^Without “Scaling: /);
 });
 
+test("another class is for the worse, however little its probability has fallen", async () => {
+  const view = viewOf({ row: { 281: 0.45, 282: 0.5 }, changes: { noise: 30 } });
+  const [{ headline }] = await new Reasons(texts, view, untouched, "").explained(look);
+  assert.equal(headline, "Without noise 30: tabby, 60.0 %.");
+});
+
+test("of three changes that spoil a prediction together, the two that do are undone", async () => {
+  const changes = { brightness: 0.5, noise: 30, channels: "channels_swapped" };
+  const view = (settings) => {
+    const spoilt = settings.brightness === 0.5 || settings.noise === 30;
+    const row = spoilt ? { 282: 0.9, 281: 0.05 } : { 281: 0.6, 282: 0.25 };
+    return { ...viewOf({ row, changes: {} }), settings };
+  };
+  const all = view({ ...panel.neutral, photo: PHOTO, ...changes });
+  const reasons = new Reasons(texts, all, untouched, "");
+  const [{ headline, button, apply, guilty, lines }] = await reasons.explained(async (settings) =>
+    view(settings),
+  );
+  assert.equal(headline, "Without brightness 0.5 and noise 30: tabby, 60.0 %.");
+  assert.equal(button, "Undo these changes");
+  assert.deepEqual(apply, { brightness: 1, noise: 0 });
+  assert.deepEqual(guilty, ["perturbation"]);
+  assert.equal(lines.length, 4);
+  // A table may have no state without two of them.
+  const isNear = (settings) => reasons.texts.changed(settings).length > 1;
+  const [few] = await reasons.explained(async (settings) =>
+    isNear(settings) ? view(settings) : null,
+  );
+  assert.equal(few.headline, "Without brightness 0.5: tiger cat, 90.0 %.");
+  assert.deepEqual([few.button, few.guilty], ["Undo brightness 0.5", []]);
+  const isEdge = (settings) => reasons.texts.changed(settings).length !== 1;
+  const [whole] = await reasons.explained(async (settings) =>
+    isEdge(settings) ? view(settings) : null,
+  );
+  assert.deepEqual(whole.apply, { brightness: 1, noise: 0, channels: "" });
+});
+
 test("up to ten classes have a row each, of more than that seven and one for all others", () => {
   for (const [count, rows] of [
     [10, 10],
@@ -95,12 +132,13 @@ test("up to ten classes have a row each, of more than that seven and one for all
 });
 
 test("numbers are written as Python writes them", () => {
-  assert.deepEqual([0, 0.0004, 0.0005, 0.3456, 0.9994, 0.9996, 1].map(percent), [
+  assert.deepEqual([0, 0.0004, 0.0005, 0.3456, 0.9994, 0.9995, 0.9996, 1].map(percent), [
     "0.0 %",
     "<0.1 %",
     "0.1 %",
     "34.6 %",
     "99.9 %",
+    ">99.9 %",
     ">99.9 %",
     "100.0 %",
   ]);
@@ -213,6 +251,16 @@ test("each state comes back from its address, and is said as Python writes it", 
   }
 });
 
+test("an address gives the seeds that the page has, and numbers that its sliders have", async () => {
+  globalThis.location = { hash: `#photo=${PHOTO}&seed=7&brightness=7&noise=30&where=2&gone=1` };
+  const contents = { ...panel, seeds: { ...panel.seeds, 7: {} } };
+  const look = async ({ settings }) => ({ ...untouched, settings });
+  const { content } = await standing({ ...BENCH, look }, contents, { alone: true })({
+    kind: "hello",
+  });
+  assert.deepEqual(content.settings, at({ seed: 7, noise: 30 }));
+});
+
 test("the pixels of a photo are sent to a page that does not have them", async () => {
   const ask = standing(BENCH);
   const counts = [];
@@ -246,6 +294,26 @@ test("ahead, one place at a time is answered", async () => {
     content.views.map(({ answer }) => answer.name),
     ["tiger cat"],
   );
+});
+
+test("where nothing was changed, or what was is not in a table, Why? says so", async () => {
+  const asked = async (changes, known) => {
+    const ask = standing({ ...BENCH, look: async ({ settings }) => known(settings) });
+    const { content } = await ask({ kind: "why", settings: at(changes) });
+    return [content.changes.headline, content.stopped];
+  };
+  const ended = "Only your changes are tried here; the notebook also looks for other causes.";
+  assert.deepEqual(await asked({}, look), [
+    "You changed nothing, so there is nothing to undo.",
+    ended,
+  ]);
+  const both = states.find(({ changes }) => changes.noise && changes.channels);
+  const isKnown = ({ noise, channels }) => Boolean(noise) === Boolean(channels);
+  const known = async (settings) => (isKnown(settings) ? look(settings) : null);
+  assert.deepEqual(await asked(both.changes, known), [
+    "This combination is not in the page; open the notebook for it.",
+    ended,
+  ]);
 });
 
 test("a page without a photo waits for one, names files alike, and shows what comes in pieces", async () => {
@@ -343,12 +411,13 @@ test("of a perturbed camera, one frame in a second is seen untouched, too", asyn
 test("what the last layer puts out becomes probabilities", () => {
   const of = (outputs, head) =>
     [...probabilities(Float32Array.from(outputs), head)].map((share) => Number(share.toFixed(4)));
-  assert.deepEqual(of([0.25, 0.75], "softmax"), [0.25, 0.75]);
+  assert.deepEqual(of([0.25, 0.5], "softmax"), [0.25, 0.5], "as it is");
   assert.deepEqual(of([Math.log(1000), Math.log(3000)], "logits"), [0.25, 0.75]);
   for (const least of [1000, -1000])
     assert.deepEqual(of([least, least + Math.log(3)], "logits"), [0.25, 0.75], "nothing overflows");
   assert.deepEqual(of([0.1, 0.3], "sigmoid"), [0.25, 0.75]);
   assert.deepEqual(of([0, 0], "sigmoid"), [0.5, 0.5]);
+  assert.deepEqual(of([0, 2 ** -126], "sigmoid"), [0.3333, 0.6667]);
   assert.deepEqual(of([0.3], "sigmoid"), [0.7, 0.3]);
   assert.deepEqual(of([-1000], "binary_logit"), [1, 0]);
   assert.deepEqual(of([Math.log(3)], "binary_logit"), [0.25, 0.75]);
@@ -404,6 +473,12 @@ test("a network gives probabilities, and where it sees the class that is asked f
   assert.deepEqual([...other.calibrated], [0.25, 0.75]);
   assert.deepEqual(rounded(other), { height: 2, width: 1, values: [0.625, 1] });
   assert.deepEqual(rounded(await outputsOf(two, about, 0)).values, [0, 0]);
+  const faint = [two[0], features.map((value) => value / 1024)];
+  assert.deepEqual(
+    rounded(await outputsOf(faint, about, -1)).values,
+    [0.625, 1],
+    "the hottest is 1",
+  );
   assert.equal((await outputsOf(two, about, null)).cells, null);
   assert.equal((await outputsOf(two, { ...about, map: null }, -1)).cells, null);
   // Sigmoids are taken as they are, and a single one speaks for the second class.
@@ -445,12 +520,19 @@ test("a page with tables has the predictions and the file of each photo", async 
     gzipSync(JSON.stringify(content)).toString("base64"),
   );
   const model = await living([...packed, ...names.map(btoa)], false);
+  const said = [];
+  model.on("msg:custom", ({ text }) => said.push(text));
+  const file = { number: "1", name: "mine.png", last: true };
+  await model.send({ kind: "upload", ...file }, undefined, [new Uint8Array(1)]);
+  assert.deepEqual(said, ["This page holds predictions for its own photos only."]);
   for (const [k, name] of names.entries()) {
     assert.equal(await model.files.get(name).file.text(), name);
     const image = { data: new Uint8Array(3), width: 1, height: 1 };
     await model.ask("open", { name, image });
     const { row } = await model.ask("look", { settings: at({ photo: name }) });
     assert.equal(row.indexOf(1), k);
+    const unknown = { settings: at({ photo: name, noise: 21 }) };
+    assert.equal(await model.ask("look", unknown), null);
   }
 });
 

@@ -8,7 +8,7 @@ import { Camera } from "../../kit/explorer/page/camera.js";
 import { CONTROLS } from "../../kit/explorer/page/controls.js";
 import { Files } from "../../kit/explorer/page/files.js";
 import { Flip } from "../../kit/explorer/page/flip.js";
-import { Judging, LabelPicker } from "../../kit/explorer/page/labels.js";
+import { LabelPicker } from "../../kit/explorer/page/labels.js";
 import { PathView } from "../../kit/explorer/page/path.js";
 import { PhotoStrip } from "../../kit/explorer/page/photos.js";
 import { Preview } from "../../kit/explorer/page/preview.js";
@@ -30,21 +30,16 @@ const SLIDER = { ...NOISE, low: 0, high: 100, step: 1, neutral: 0, kind: "range"
 /** Walk along a slider of a model that says "dog" from `limit` on; returns the places and the last line. */
 const walked = (spec, limit, value = spec.neutral) => {
   const places = [];
-  let line = "";
   const predicted = (place) => (place >= limit ? "dog" : "cat");
-  const flip = new Flip(spec, {
-    now: () => value,
-    move: (place) => places.push(place),
-    say: (text) => {
-      line = text;
-    },
-  });
+  const done = document.createElement("p");
+  const put = ({ noise }) => places.push(noise);
+  const flip = new Flip(spec, { settings: { noise: value }, put, done });
   flip.button.click();
   for (let count = 0; flip.running && count < 200; count += 1) {
     flip.painted(places.at(-1), predicted(places.at(-1)));
     pass(16);
   }
-  return { places, line };
+  return { places, line: done.textContent };
 };
 
 test("a walk ends at the first place of the slider with another prediction, one that it passed over too", () => {
@@ -61,27 +56,35 @@ test("a walk away from neutral that finds nothing goes the other way, and then c
   assert.equal(line, "Noise does not change the prediction: it stays cat.");
   assert.ok(places.indexOf(100) < places.indexOf(-100));
   assert.equal(places.at(-1), 20);
+  const odd = walked({ ...SLIDER, low: -100 }, 1000, 21).places;
+  assert.ok(odd.includes(100) && odd.includes(-100), "both ends, however long the steps");
   const below = walked({ ...SLIDER, low: -100 }, 1000, -20).places;
   assert.ok(below.indexOf(-100) < below.indexOf(100));
   const other = walked({ ...SLIDER, low: -100 }, -50.25, 20);
   assert.equal(other.line, "Noise -51 levels: dog becomes cat.");
 });
 
+test("a walk begins and ends where the slider is, and passes no place twice but that", () => {
+  const few = { ...SLIDER, low: -1, high: 2 };
+  assert.deepEqual(walked(few, 9, 1).places, [1, 2, 1, 0, -1, 1]);
+  assert.deepEqual(walked(few, 9, 0).places, [0, 1, 2, 0, -1, 0]);
+  const off = { ...few, low: 0, neutral: null };
+  assert.deepEqual(walked(off, 9, null).places, [null, 2, 1, 0, null, null]);
+});
+
 test("a second press stops a walk", () => {
-  const { log, events } = noted("move", "say");
-  const flip = new Flip(SLIDER, { ...events, now: () => 0 });
+  const { log, events } = noted("put");
+  const done = document.createElement("p");
+  const flip = new Flip(SLIDER, { ...events, settings: { noise: 0 }, done });
   flip.button.click();
   assert.equal(flip.button.textContent, "Stop");
   flip.painted(50, "dog"); // of a move before
   pass(100);
   assert.equal(log.length, 1);
   flip.button.click();
-  flip.painted(log[0][1], "cat");
+  flip.painted(0, "cat");
   pass(100);
-  assert.deepEqual(
-    log.map(([name]) => name),
-    ["move", "say"],
-  );
+  assert.deepEqual(log, [["put", { noise: 0 }]]);
 });
 
 // -- controls.js
@@ -90,7 +93,7 @@ const sliderOf = (root) => [...root].find((node) => node.getAttribute("type") ==
 
 test("a number that is typed is taken with a comma, within the bounds, and as the nearest whole number", () => {
   const { log, events } = noted("changed");
-  const { node } = CONTROLS.range({ ...SLIDER, snaps: true }, "id", events.changed, () => {});
+  const { node } = CONTROLS.range({ ...SLIDER, snaps: true }, "id", events);
   const box = called(node, "Noise, exact value");
   for (const text of ["12,6", "500", "", "none"]) {
     box.value = text;
@@ -103,9 +106,22 @@ test("a number that is typed is taken with a comma, within the bounds, and as th
   assert.equal(sliderOf(node).getAttribute("aria-valuetext"), "0 levels", "neutral, not off");
 });
 
+test("what is being typed stays while another view moves the slider", () => {
+  const control = CONTROLS.range(SLIDER, "id", {});
+  const box = called(control.node, "Noise, exact value");
+  control.show(10);
+  box.focus();
+  box.value = "1";
+  control.show(20);
+  assert.deepEqual([box.value, sliderOf(control.node).value], ["1", "20"]);
+  document.activeElement = null;
+  control.show(30);
+  assert.equal(box.value, "30");
+});
+
 test("a number below nothing is taken as it stands, and a double click takes it back", () => {
   const { log, events } = noted("changed");
-  const { node } = CONTROLS.range({ ...SLIDER, low: -100 }, "id", events.changed, () => {});
+  const { node } = CONTROLS.range({ ...SLIDER, low: -100 }, "id", events);
   const box = called(node, "Noise, exact value");
   for (const text of ["12,", "-100", "101"]) {
     box.value = text;
@@ -122,7 +138,7 @@ test("a number below nothing is taken as it stands, and a double click takes it 
 test("a parameter without a neutral number is off beyond the end of its slider", () => {
   const { log, events } = noted("changed");
   const spec = { ...SLIDER, key: "jpeg_quality", low: 1, neutral: null, snaps: true };
-  const control = CONTROLS.range(spec, "id", events.changed, () => {});
+  const control = CONTROLS.range(spec, "id", events);
   const slider = sliderOf(control.node);
   control.show(null);
   assert.equal(slider.value, "101");
@@ -140,52 +156,34 @@ test("a parameter without a neutral number is off beyond the end of its slider",
 // -- labels.js
 
 test("a label is chosen from the prediction, from the list or taken back", () => {
-  const { log, events } = noted("chosen");
-  const picker = new LabelPicker("a", ["cat", "dog"], events.chosen);
+  const { log, events } = noted("ask");
+  const panel = { classes: ["cat", "dog"] };
+  const picker = new LabelPicker({ ...events, prefix: "a", panel, settings: { photo: "a.jpg" } });
   const opener = document.createElement("button");
-  picker.open({ top: "dog", label: "" }, opener);
+  picker.known = { top: "dog", label: "" };
+  picker.open(opener);
+  assert.deepEqual([picker.yes.hidden, picker.none.hidden], [false, true]);
   called(picker.node, "Yes, dog").click();
-  assert.deepEqual(log.splice(0), [["chosen", "dog"]]);
+  assert.deepEqual(log.splice(0), [["ask", "label", { photo: "a.jpg", label: "dog" }]]);
   assert.equal(document.activeElement, opener);
-  picker.open({ top: "dog", label: "dog" }, opener);
+  picker.open(opener);
+  assert.deepEqual([picker.yes.hidden, picker.none.hidden], [true, false], "it is said already");
   picker.box.value = "cat";
   picker.box.fire("input"); // picked whole
-  picker.open({ top: "dog", label: "cat" }, opener);
+  picker.open(opener);
   picker.box.value = "ca";
   picker.box.fire("input", { inputType: "insertText" });
   called(picker.node, "I do not know").click();
   assert.equal(picker.node.hidden, false, "something is typed");
   picker.box.value = "";
   called(picker.node, "I do not know").click();
-  assert.deepEqual(log, [
-    ["chosen", "cat"],
-    ["chosen", ""],
-  ]);
-});
-
-test("photos are asked about in parts, one part at a time, and marks are of the present settings alone", () => {
-  const { log, events } = noted("post", "judged");
-  const judging = new Judging(events);
-  const names = Array.from({ length: 10 }, (_, index) => `${index}.jpg`);
-  const asked = () => log.splice(0).filter(([name]) => name === "post");
-  const dark = { photo: "0.jpg", brightness: 0.5, where: null };
-  judging.ask(dark, names);
-  judging.ask(dark, names);
+  picker.open(opener);
+  picker.box.value = " dog ";
+  picker.node.querySelector("form").fire("submit");
   assert.deepEqual(
-    asked().map(([, , photos]) => photos),
-    [names.slice(0, 8)],
+    log.map(([, , { label }]) => label),
+    ["cat", "", "dog"],
   );
-  judging.heard(dark, { "0.jpg": "right", "1.jpg": "wrong" });
-  judging.ask({ ...dark, photo: "5.jpg", where: 3 }, names); // another photo, and a map, change no prediction
-  assert.deepEqual(asked()[0][2], names.slice(2));
-  judging.heard({ ...dark, brightness: 1 }, { "2.jpg": "right" });
-  assert.deepEqual(
-    [...judging.marks.keys()],
-    ["0.jpg", "1.jpg"],
-    "those were of another brightness",
-  );
-  judging.ask({ ...dark, brightness: 1 }, names);
-  assert.equal(judging.marks.size, 0);
 });
 
 // -- path.js
@@ -196,15 +194,12 @@ test("a chip offers its alternatives, shows what is chosen, and is marked where 
     ["", "as in training"],
     ["channels_swapped", "red and blue swapped"],
   ];
-  const path = new PathView(
-    [
-      { key: "channels", label: "Channels", options },
-      { key: "perturbation", label: "Perturbation" },
-      { key: "file", label: "File" },
-    ],
-    "a",
-    events.changed,
-  );
+  const steps = [
+    { key: "channels", label: "Channels", options },
+    { key: "perturbation", label: "Perturbation" },
+    { key: "file", label: "File" },
+  ];
+  const path = new PathView({ ...events, prefix: "a", panel: { path: steps } });
   const select = path.node.querySelector("select");
   select.value = "channels_swapped";
   select.fire("change");
@@ -237,8 +232,8 @@ test("a chip offers its alternatives, shows what is chosen, and is marked where 
 // -- photos.js
 
 test("labelled photos are counted once all of them are judged, and only added ones can be removed", () => {
-  const { log, events } = noted("chosen", "removed");
-  const strip = new PhotoStrip("a", events);
+  const { log, events } = noted("ask", "changed");
+  const strip = new PhotoStrip({ ...events, prefix: "a" });
   strip.build(
     [
       { name: "cat.jpg", added: false, labelled: true },
@@ -251,25 +246,28 @@ test("labelled photos are counted once all of them are judged, and only added on
     strip.strip.querySelectorAll("input").map((radio) => radio.checked),
     [false, true, false],
   );
-  strip.judge(new Map([["cat.jpg", "right"]]));
+  const learned = (marks) => {
+    const settings = { photo: "" };
+    strip.ask(settings);
+    strip.heard({ settings, marks });
+  };
+  learned({ "cat.jpg": "right" });
   assert.equal(strip.count.textContent, "… of 2 correct");
-  strip.judge(
-    new Map([
-      ["cat.jpg", "right"],
-      ["dog.jpg", "wrong"],
-    ]),
-  );
+  learned({ "dog.jpg": "wrong" });
   assert.equal(strip.count.textContent, "1 of 2 correct");
+  learned({ "cat.jpg": "wrong" });
+  assert.equal(strip.count.textContent, "0 of 2 correct");
   assert.equal(called(strip.node, "dog.jpg").getAttribute("aria-description"), "wrong");
   assert.deepEqual(
     strip.strip.querySelectorAll("button").map((node) => node.title),
     ["Remove mine.png"],
   );
+  log.splice(0);
   called(strip.node, "Remove mine.png").click();
   called(strip.node, "cat.jpg").fire("change");
   assert.deepEqual(log, [
-    ["removed", "mine.png"],
-    ["chosen", "cat.jpg"],
+    ["ask", "remove", { name: "mine.png" }],
+    ["changed", "photo", "cat.jpg"],
   ]);
   assert.equal(strip.count.hidden, false);
   strip.strip.clientWidth = 100;
@@ -283,6 +281,35 @@ test("labelled photos are counted once all of them are judged, and only added on
   assert.deepEqual(scrolled, [0, 20, 90, -50], "only what is not all in view comes to its middle");
   strip.build([{ name: "mine.png", added: true, labelled: false }], "mine.png");
   assert.equal(strip.count.hidden, true);
+});
+
+test("photos are asked about in parts, one part at a time, and marks are of the present settings alone", () => {
+  const { log, events } = noted("ask");
+  const strip = new PhotoStrip({ ...events, prefix: "a" });
+  const names = Array.from({ length: 10 }, (_, index) => `${index}.jpg`);
+  strip.build(
+    names.map((name) => ({ name, added: false, labelled: true })),
+    "0.jpg",
+  );
+  const dark = { photo: "0.jpg", brightness: 0.5, where: null };
+  strip.ask(dark);
+  strip.ask(dark);
+  assert.deepEqual(log.splice(0), [
+    ["ask", "judge", { settings: dark, photos: names.slice(0, 8) }],
+  ]);
+  strip.heard({ settings: dark, marks: { "0.jpg": "right", "1.jpg": "wrong" } });
+  const other = { ...dark, photo: "5.jpg" };
+  strip.ask({ ...other, where: 3 }); // another photo, and a map, change no prediction
+  assert.deepEqual(log.splice(0), [["ask", "judge", { settings: other, photos: names.slice(2) }]]);
+  strip.heard({ settings: { ...dark, brightness: 1 }, marks: { "2.jpg": "right" } });
+  assert.deepEqual([...strip.marks.keys()], ["0.jpg", "1.jpg"], "those were of another brightness");
+  strip.ask({ ...dark, brightness: 1 });
+  assert.equal(strip.marks.size, 0);
+  strip.heard({ settings: { ...dark, brightness: 1 }, marks: { "0.jpg": "right" } });
+  strip.build([{ name: "0.jpg", added: false, labelled: true }], "0.jpg");
+  log.splice(0);
+  strip.ask({ ...dark, brightness: 1 });
+  assert.equal(log.length, 1, "asked again: another label may have been said");
 });
 
 // -- answer.js
@@ -300,21 +327,25 @@ const bar = (index, name, value) => ({
   expected: index === 0,
 });
 
-test("bars follow the order of the classes and keep their lines, and an unknown label can be said", () => {
+test("bars follow the order of the classes, and an unknown label can be said", () => {
   const said = noted("say");
   const view = new AnswerView(said.events.say);
   const answer = { name: "dog", share: "75 %", mark: "", state: "", note: "", label: "" };
   const content = { answer, bars: [bar(1, "dog", 0.75), bar(0, "cat", 0.25)], settings: {} };
   view.paint({ ...content, verdict: "dog, 75 %." });
-  const dog = view.lines.get(1);
+  const [first] = view.rows.children;
   pass(300);
   view.paint({
     ...content,
     bars: [bar(0, "cat", 0.75), bar(1, "dog", 0.25)],
     verdict: "cat, 75 %.",
   });
-  assert.deepEqual([...view.lines.keys()], [0, 1]);
-  assert.equal(view.lines.get(1), dog);
+  const [cat, dog] = view.rows.children;
+  assert.equal(cat, first);
+  assert.deepEqual(
+    [cat, dog].map(({ firstChild }) => firstChild.textContent),
+    ["cat", "dog"],
+  );
   assert.equal(dog.children[1].children[1].style.transform, "scaleX(0.25)");
   assert.ok(dog.classList.contains("kit-top"));
   called(view.node, "Label it").click();
@@ -349,16 +380,22 @@ const EXPLAINED = {
   code: "",
 };
 
+/** The view of a page in which *Why?* is asked, and what it is told. */
+const asking = () => {
+  const { log, events } = noted("ask", "take", "blame", "open");
+  const { blame, ...others } = events;
+  return { log, view: new BecauseView({ ...others, path: { blame }, settings: SETTINGS }) };
+};
+
 test("an answer blames chips, fixes them and goes back, and says so when it is about another state", () => {
-  const { log, events } = noted("ask", "stop", "take", "blame", "opened");
-  const view = new BecauseView(events);
+  const { log, view } = asking();
   view.moved(SETTINGS);
   view.ask.click();
   view.ask.click(); // still busy
-  assert.deepEqual(
-    log.splice(0).map(([name]) => name),
-    ["blame", "opened", "ask"],
-  );
+  assert.deepEqual(log.splice(0).slice(1), [
+    ["open", "because", true],
+    ["ask", "why", { settings: SETTINGS }],
+  ]);
   view.progress("checks, part 1 of 4");
   assert.equal(view.status.textContent, "Looking for the cause: checks, part 1 of 4 …");
   view.progress("");
@@ -366,7 +403,7 @@ test("an answer blames chips, fixes them and goes back, and says so when it is a
   view.explain({ changes: CHANGES }, []);
   view.moved({ ...SETTINGS, photo: "another.jpg" });
   view.moved(SETTINGS);
-  assert.ok(!log.splice(0).some(([name]) => name === "opened"), "it is still under way");
+  assert.ok(!log.splice(0).some(([name]) => name === "open"), "it is still under way");
   assert.equal(view.act.textContent, "Undo noise 60", "offered while the search goes on");
   view.explain(EXPLAINED, []);
   view.moved(SETTINGS);
@@ -389,8 +426,7 @@ test("an answer blames chips, fixes them and goes back, and says so when it is a
 });
 
 test("a question that was stopped keeps what the changes do", () => {
-  const { events } = noted("ask", "stop", "take", "blame", "opened");
-  const view = new BecauseView(events);
+  const { view } = asking();
   view.moved(SETTINGS);
   view.ask.click();
   view.explain({ changes: CHANGES, stopped: "Stopped." }, []);
@@ -401,8 +437,7 @@ test("a question that was stopped keeps what the changes do", () => {
 });
 
 test("what the model gets stands beside what it gets once that is fixed", () => {
-  const { events } = noted("ask", "stop", "take", "blame", "opened");
-  const view = new BecauseView(events);
+  const { view } = asking();
   const pixels = [new Uint8Array(6), new Uint8Array(9)];
   view.explain(
     {
@@ -432,31 +467,48 @@ test("what the model gets stands beside what it gets once that is fixed", () => 
 // -- camera.js, files.js, preview.js, where.js
 
 test("a frame is sent when the last is answered and the pause is over, none after the camera is off", async () => {
-  const { log, events } = noted("framed", "snapped", "fail");
-  let ready = true;
-  const panel = () => ({ name: "Camera", side: 2, pause: 50 });
-  const camera = new Camera(panel, { ...events, ready: () => ready });
+  const { log, events } = noted("framed", "ask", "fail");
+  const exchange = { inFlight: null };
+  const panel = { camera: { name: "Camera", side: 2, pause: 50 } };
+  const camera = new Camera({ ...events, exchange, panel });
   camera.button.click();
   await settled();
   pass(100);
   const framed = () => log.filter(([name]) => name === "framed").length;
   assert.ok(framed() >= 2 && framed() <= 3);
   assert.deepEqual([camera.frame.width, camera.frame.height], [2, 1], "the video has 4 × 2 pixels");
-  Object.assign(camera.video, { videoWidth: 2, videoHeight: 4 });
-  pass(70);
-  assert.deepEqual([camera.frame.width, camera.frame.height], [1, 2]);
+  assert.deepEqual(
+    [camera.video.muted, camera.video.playsInline],
+    [true, true],
+    "as phones want it",
+  );
+  for (const [videoWidth, videoHeight, size] of [
+    [2, 4, [1, 2]],
+    [400, 1, [2, 1]],
+    [1, 1, [1, 1]],
+  ]) {
+    Object.assign(camera.video, { videoWidth, videoHeight });
+    pass(70);
+    assert.deepEqual([camera.frame.width, camera.frame.height], size);
+    assert.deepEqual(camera.context.canvas.drawn.at(-1).box, [0, 0, ...size]);
+  }
+  const shown = framed();
+  camera.video.videoWidth = 0; // as before its first frame
+  pass(200);
+  assert.equal(framed(), shown);
+  camera.video.videoWidth = 1;
   const frames = framed();
-  ready = false;
+  exchange.inFlight = {};
   pass(200);
   let stopped = 0;
   browser.tracks = [{ stop: () => (stopped += 1) }];
   camera.snap.click();
   browser.tracks = [];
   assert.equal(stopped, 1, "its light goes out");
-  ready = true;
+  exchange.inFlight = null;
   pass(200);
   assert.equal(framed(), frames);
-  assert.deepEqual(log.at(-1), ["snapped"]);
+  assert.deepEqual(log.at(-1), ["ask", "snap"]);
 });
 
 test("a camera that is switched off before it is allowed stays off, and its refusal is not said", async () => {
@@ -464,8 +516,8 @@ test("a camera that is switched off before it is allowed stays off, and its refu
   let stopped = 0;
   browser.tracks = [{ stop: () => (stopped += 1) }];
   for (const refused of [false, true]) {
-    const { log, events } = noted("framed", "snapped", "fail");
-    const camera = new Camera(() => ({}), { ...events, ready: () => true });
+    const { log, events } = noted("framed", "ask", "fail");
+    const camera = new Camera({ ...events, exchange: {}, panel: { camera: {} } });
     if (refused) browser.getUserMedia = () => Promise.reject(new Error("not allowed"));
     camera.button.click();
     camera.button.click();
@@ -479,9 +531,9 @@ test("a camera that is switched off before it is allowed stays off, and its refu
 });
 
 test("a page that no camera is given to says why", async () => {
-  const { log, events } = noted("framed", "snapped", "fail");
+  const { log, events } = noted("fail");
   navigator.mediaDevices = undefined;
-  new Camera(() => ({}), events).button.click();
+  new Camera(events).button.click();
   navigator.mediaDevices = browser;
   await settled();
   const text = "this page came over plain http";
@@ -491,28 +543,28 @@ test("a page that no camera is given to says why", async () => {
 });
 
 test("a file goes in pieces of 4 MB, the last one marked, and one over the limit is refused by its name", async () => {
-  const { log, events } = noted("post", "fail");
-  const files = new Files("a", { ...events, limit: () => 9e6 });
+  const { log, events } = noted("ask", "fail");
+  const files = new Files({ ...events, prefix: "a", panel: { uploadBytes: 9e6 } });
   const file = (size) => ({
     name: "big.jpg",
     size,
     arrayBuffer: async () => new ArrayBuffer(size),
   });
   await files.send([file(8_500_000), file(12.6e6)]);
-  const posts = log.filter(([name]) => name === "post");
+  const posts = log.filter(([name]) => name === "ask");
   assert.deepEqual(
-    posts.map(([, content, [piece]]) => [content.last, piece.byteLength]),
+    posts.map(([, , content, [piece]]) => [content.last, piece.byteLength]),
     [
       [false, 4e6],
       [false, 4e6],
       [true, 5e5],
     ],
   );
-  assert.equal(new Set(posts.map(([, { number }]) => number)).size, 1);
+  assert.equal(new Set(posts.map(([, , { number }]) => number)).size, 1);
   await files.send([file(9e6), file(0)]); // as large as may be, and with nothing in it, which the kernel refuses
-  const later = log.filter(([name]) => name === "post").slice(3);
+  const later = log.filter(([name]) => name === "ask").slice(3);
   assert.deepEqual(
-    later.map(([, content, [piece]]) => [content.last, piece.byteLength]),
+    later.map(([, , content, [piece]]) => [content.last, piece.byteLength]),
     [
       [false, 4e6],
       [false, 4e6],
@@ -541,6 +593,21 @@ test("a frame of a camera is perturbed by the page only where the kernel says so
   preview.base = frame;
   preview.take({ settings: { photo: "cat.jpg" }, source: null }, [view], null);
   assert.equal(preview.base, null, "it is that of another view");
+  const { width, height } = preview.picture.canvas.image;
+  assert.deepEqual([width, height], [1, 1], "and nothing is shown in its place");
+});
+
+test("a photo that the page does not perturb by itself is shown as it comes", () => {
+  const { log, events } = noted("ask");
+  const preview = new Preview(events.ask);
+  const [input, pixels] = [new DataView(new ArrayBuffer(3)), Uint8Array.of(7, 8, 9)];
+  const source = { live: false, width: 1, height: 1 };
+  preview.take({ settings: { photo: "a" }, source }, [input, pixels], null);
+  const settings = { brightness: 2, noise: 1, seed: 0 };
+  preview.wantNoise(settings);
+  preview.paint(settings, false);
+  assert.deepEqual(Array.from(preview.picture.canvas.image.data), [7, 8, 9, 255]);
+  assert.deepEqual(log, []);
 });
 
 test("while a hand moves, a photo is painted in as many pixels as the page shows", () => {
@@ -548,14 +615,15 @@ test("while a hand moves, a photo is painted in as many pixels as the page shows
   const pixels = new DataView(new ArrayBuffer(3 * 5 * 3));
   const source = { live: true, width: 5, height: 3 };
   preview.take({ settings: { photo: "a" }, source }, [pixels, pixels], null);
-  preview.picture.canvas.clientWidth = 2;
+  preview.picture.canvas.clientWidth = 1;
+  globalThis.devicePixelRatio = 2;
   for (const [moving, size] of [
     [true, [3, 2]],
     [false, [5, 3]],
   ]) {
     preview.paint({ brightness: 1, noise: 0, seed: 0 }, moving);
     const { width, height } = preview.picture.canvas.image;
-    assert.deepEqual([[width, height], preview.sharp], [size, !moving]);
+    assert.deepEqual([width, height], size);
   }
 });
 
@@ -581,7 +649,7 @@ test("a picture has the size of what it is painted from, also where one side sta
       [width, height, (3 * width * height - 1) % 256],
     );
     assert.equal(picture.canvas.style.aspectRatio, `${width} / ${height}`);
-    assert.equal(picture.canvas.classList.contains("kit-small"), width < 100);
+    assert.equal(picture.canvas.style.imageRendering, width < 100 ? "pixelated" : "");
   }
 });
 
@@ -613,14 +681,16 @@ test("noise is asked for once, and the photo is painted with it when it has come
   const bytes = new Uint8Array(8);
   bytes.set(new Uint8Array(Int16Array.of(4096, 0, -4096).buffer), 1);
   preview.takeNoise({ seed: 5 }, new DataView(bytes.buffer, 1, 6));
+  for (const seed of [5, 6]) preview.wantNoise({ seed });
+  assert.deepEqual(log.splice(2), [["ask", 6, 3]], "that of the first has come");
   preview.paint(settings, false);
   assert.deepEqual(Array.from(preview.picture.canvas.image.data.slice(0, 3)), [110, 100, 90]);
   assert.deepEqual(preview.base.pixels, Uint8Array.of(100, 100, 100));
 });
 
 test("rows of a map are asked for until it is whole, and those of another state are left out", () => {
-  const { log, events } = noted("changed", "toggled", "ask");
-  const where = new Where(new Picture(""), events);
+  const { log, events } = noted("ask");
+  const where = new Where({ ...events, panel: {} });
   const map = { width: 1, height: 1, waits: true, name: "cat", about: "Orange" };
   const settings = { noise: 0, where: 3 };
   const content = {

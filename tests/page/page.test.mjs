@@ -21,7 +21,7 @@ const { panel: recorded } = JSON.parse(
 /** A file of 3 × 2 or fewer pixels, which is a JPEG with a long EXIF block where it is turned. */
 const photo = (width, rgba, isTurned = false) => {
   const exif = isTurned ? [0xff, 0xe1, 1, 4, ...Array.from({ length: 258 }, () => 9)] : [];
-  return Uint8Array.from([0xff, 0xd8, ...exif, 0xff, 0xda, width, ...rgba]);
+  return Uint8Array.from([0xff, 0xd8, ...exif, 0xff, 0xda, width, ...rgba, 0xff, 0xd9]);
 };
 const CAT = photo(
   3,
@@ -131,7 +131,7 @@ class ImageBitmap {
   constructor([, , mark, ...bytes], options) {
     const isTurned = bytes[0] === 0xe1;
     assert.ok(mark === 0xff && (isTurned || bytes[0] === 0xda), "no image");
-    const [width, ...levels] = bytes.slice(isTurned ? 263 : 1);
+    const [width, ...levels] = bytes.slice(isTurned ? 263 : 1, -2);
     assert.deepEqual(options, { premultiplyAlpha: "none", colorSpaceConversion: "none" });
     const pixels = Array.from({ length: levels.length / 4 }, (_, k) =>
       levels.slice(4 * k, 4 * k + 4),
@@ -216,8 +216,9 @@ Object.assign(globalThis, {
   createImageBitmap: async (blob, options) => new ImageBitmap(blob.bytes, options),
   location: { hash: "#photo=cat.jpg&noise=101&seed=3" }, // what no slider has is left out
   history: { replaceState: (_state, _title, url) => log.push(`address ${url}`) },
-  matchMedia: () => ({ matches: true }),
+  matchMedia: () => scheme,
 });
+const scheme = { matches: true };
 const body = new FakeElement("body");
 const main = new FakeElement("main");
 const scripts = PARTS.map((textContent, part) => ({ textContent, dataset: { part } }));
@@ -272,8 +273,12 @@ function lineOfElement(node) {
         ),
   );
   if (image) values.push(`${image.width}x${image.height}:${image.data}`);
-  for (const map of drawn ?? [])
-    if (map.image) values.push(`map ${map.image.width}x${map.image.height}:${map.image.data}`);
+  for (const { image: map, box } of drawn ?? [])
+    if (map.image)
+      values.push(
+        `map ${map.getAttribute("width")}x${map.getAttribute("height")} ` +
+          `${map.image.width}x${map.image.height}:${map.image.data} at ${box}`,
+      );
   node.drawn = [];
   const name = [tag, ...className.split(" ").filter(Boolean)].join(".");
   return [name, ...values, ...texts.map((text) => JSON.stringify(text))].join(" ");
@@ -341,7 +346,11 @@ let inNotebook = null;
 const STEPS = {
   "the page opens": async () => {
     await import("../../kit/explorer/page/alone.js");
-    log.push(`theme ${document.documentElement.getAttribute("theme")}`);
+    for (const matches of [true, false]) {
+      scheme.matches = matches;
+      scheme.onchange();
+      log.push(`theme ${document.documentElement.getAttribute("theme")}`);
+    }
   },
   "the pointer comes to a slider, which then moves": async () => {
     keyed("brightness").fire("pointerenter");
@@ -463,8 +472,11 @@ const STEPS = {
     for (const target of [root(), root(), body]) key("PageDown", target);
   },
   "in a low window": () => {
-    globalThis.innerHeight = 500;
-    window.fire("resize");
+    for (const height of [600, 500]) {
+      globalThis.innerHeight = height;
+      window.fire("resize");
+      log.push(`zoom ${root().style.zoom}`);
+    }
   },
   "the place before, in a high one": () => {
     globalThis.innerHeight = 1000;
@@ -486,6 +498,8 @@ const STEPS = {
   },
   "a file that is no image": () =>
     body.fire("paste", { clipboardData: { files: [file("mine.png", [1, 2, 3, 4])] } }),
+  "one that ends early": () =>
+    body.fire("paste", { clipboardData: { files: [file("cut.jpg", DOG.slice(0, -1))] } }),
   "one that is dropped": () => {
     for (const event of ["dragover", "dragleave", "dragover"])
       log.push(`${event} ${body.fire(event)} ${body.className}`);
@@ -568,7 +582,6 @@ const STEPS = {
     called(root(), "cat.jpg").fire("change");
     key("p");
   },
-  "the perturbations, of which all are shown": () => press("More perturbations"),
   "a pin": () => press("Pin"),
   "a photo without a label": () => called(root(), "dog.png").fire("change"),
   "a pin of that": () => {
@@ -600,6 +613,8 @@ const STEPS = {
     press("Why?");
     hear({ kind: "asking", text: "checks, part 1 of 4" });
     const asking = root().querySelector(".kit-asking");
+    log.push(asking.textContent);
+    hear({ kind: "error", request: `${prefix}.remove`, text: "no such photo" });
     log.push(asking.textContent);
     press("Stop");
     log.push(asking.textContent);
@@ -657,6 +672,14 @@ const STEPS = {
     main.classList.add("jupyter-widgets-disconnected");
     events.comm_live_update();
     main.classList.remove("jupyter-widgets-disconnected");
+    for (const status of ["busy", "idle", "autorestarting", "dead", "terminating"]) {
+      const widget_manager = { kernel: { statusChanged: signal("status") } };
+      const box = new FakeElement("div");
+      const model = { get: (name) => values[name], on, send: () => {}, widget_manager };
+      render({ model, el: box });
+      kernel.status(null, status);
+      log.push(`${status}, lost ${!box.querySelector(".kit-lost").hidden}`);
+    }
   },
   "a page that nobody answers, for which what was kept does": () => {
     main.replaceChildren();

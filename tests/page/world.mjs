@@ -133,19 +133,14 @@ export class Page {
   }
 
   do(event, ...given) {
-    for (const effect of this.exchange[event](...given, this.world.now)) {
-      this.log.push(...Object.keys(effect).filter((name) => name !== "buffers"));
-      if (effect.post) this.#post(effect.post);
-      if (effect.show) this.#show(effect);
-      if (effect.adopt) this.settings = effect.adopt;
-      if (effect.fail) this.fails.push([effect.fail, effect.stale]);
-      if (effect.lost) Object.assign(this, { lost: effect.lost, underWay: 0 });
-      if (effect.found) this.lost = "";
+    for (const [effect, ...results] of this.exchange.after(this.world.now, event, ...given)) {
+      this.log.push(effect);
+      this[effect](...results);
     }
   }
 
   open() {
-    this.do("opened");
+    this.do("greetUntilHeard");
     this.world.pass(100);
     return this;
   }
@@ -176,7 +171,25 @@ export class Page {
     return this.posts.filter((post) => post.kind === kind);
   }
 
-  #post(content) {
+  adopted(settings) {
+    this.settings = settings;
+  }
+
+  fail(text, stale) {
+    this.fails.push([text, stale]);
+  }
+
+  lose(reason) {
+    Object.assign(this, { lost: reason, underWay: 0 });
+  }
+
+  find() {
+    this.lost = "";
+  }
+
+  draw() {}
+
+  post(content) {
     this.posts.push({ ...content, at: this.world.now });
     if (["settings", "frame"].includes(content.kind)) {
       this.request = content.request.split(".").at(-1);
@@ -186,7 +199,7 @@ export class Page {
     this.world.post(content.kind === "settings" ? { ...content, held: this.photo } : content);
   }
 
-  #show({ show: { content, buffers } }) {
+  news({ content, buffers }) {
     this.shown = content.settings;
     if (buffers.length > 1) this.photo = content.settings.photo;
     const [input] = buffers;

@@ -5,20 +5,18 @@ const SETTLED_MS = 500; // silence after which the sentence for screen readers i
 
 export class AnswerView {
   constructor(say) {
-    this.name = element("span", { class: "kit-name" });
+    this.name = element("span", { class: "kit-name kit-long" });
     this.share = element("span", { class: "kit-share" });
     this.mark = button("Label it", "Say what the image shows", say);
-    this.note = element("span", { class: "kit-note-line" });
+    this.note = element("span", { class: "kit-note-line kit-long" });
     this.status = element("p", { class: "kit-status", role: "status" });
     this.caption = element("span");
     this.rows = element("tbody");
-    this.lines = new Map(); // by the index of the class
-    this.settled = 0;
     const marks = ["0", "50", "100 %"].map((text) => element("span", { text }));
     const scale = element("td", { class: "kit-scale", "aria-hidden": "true" }, ...marks);
     const head = (name, text) => element("th", { scope: "col", class: name, text });
     const columns = [
-      head(null, "Class"),
+      head("kit-long", "Class"),
       scale,
       head("kit-value", "Now"),
       head("kit-value kit-was", "Original"),
@@ -48,33 +46,26 @@ export class AnswerView {
     writeLong(this.name, answer.name);
     write(this.share, answer.share);
     write(this.mark, answer.mark || "Label it");
-    this.mark.className = `kit-mark kit-${answer.state || "unknown"}`;
+    this.mark.className = `kit-mark kit-long kit-${answer.state || "unknown"}`;
     write(this.note, answer.note);
     this.#paintBars(bars);
     clearTimeout(this.settled);
-    this.settled = setTimeout(() => {
-      write(this.status, verdict);
-    }, SETTLED_MS);
+    this.settled = setTimeout(() => write(this.status, verdict), SETTLED_MS);
   }
 
   #paintBars(bars) {
-    const order = bars.map((row) => row.index);
-    if (order.join() !== [...this.lines.keys()].join()) {
-      this.lines = new Map(order.map((index) => [index, this.lines.get(index) ?? emptyLine()]));
-      this.rows.replaceChildren(...this.lines.values());
-    }
-    for (const row of bars) {
-      const line = this.lines.get(row.index);
+    if (this.rows.children.length !== bars.length)
+      this.rows.replaceChildren(...bars.map(() => emptyLine()));
+    for (const [place, row] of bars.entries()) {
+      const line = this.rows.children[place];
       const [name, track, text, ghostText, calibratedText] = line.children;
       writeLong(name, row.name);
       write(text, row.text);
       write(ghostText, row.ghostText);
-      const className = `${row.top ? "kit-top" : ""} ${row.expected ? "kit-expected" : ""} ${row.index < 0 ? "kit-others" : ""}`;
-      if (line.className !== className) line.className = className;
-      line.dataset.value = row.value;
+      line.className = `${row.top ? "kit-top" : ""} ${row.expected ? "kit-expected" : ""} ${row.index < 0 ? "kit-others" : ""}`;
       write(calibratedText, row.calibratedText);
-      for (const [place, share] of [row.ghost, row.value, row.calibrated].entries())
-        track.children[place].style.transform = `scaleX(${share})`;
+      for (const [part, share] of [row.ghost, row.value, row.calibrated].entries())
+        track.children[part].style.transform = `scaleX(${share})`;
     }
   }
 }
@@ -85,7 +76,7 @@ function emptyLine() {
   return element(
     "tr",
     {},
-    element("th", { scope: "row" }),
+    element("th", { scope: "row", class: "kit-long" }),
     element("td", { class: "kit-track", "aria-hidden": "true" }, ...parts),
     value(""),
     value("kit-was"),

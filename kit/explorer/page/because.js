@@ -1,13 +1,13 @@
 // The question "why?" and its answer: a sentence, two images and one button; the rest is folded.
-import { button, div, element, stateOf, write } from "./dom.js";
+import { button, div, element, grouped, stateOf, write } from "./dom.js";
 import { Picture } from "./picture.js";
+import { bytesOf } from "./preview.js";
 
 export class BecauseView {
-  constructor(events) {
-    this.events = events;
+  constructor(view) {
+    this.view = view;
     this.busy = false;
     this.valid = []; // the states that the answer is about: the one that was asked for, and that with its fix
-    this.reason = null;
     this.ask = button("Why?", "Look for the cause of this prediction", () => this.#ask(), {
       class: "kit-why",
     });
@@ -19,19 +19,20 @@ export class BecauseView {
     this.act = button("", "", () => this.#act(), { class: "kit-apply" });
     this.stopButton = button("Stop", "End the search", () => {
       write(this.status, "Stopping …");
-      events.stop();
+      view.ask("stop");
     });
     const line = [this.act, this.stopButton, this.status, this.folds];
-    this.node = element(
-      "div",
-      { class: "kit-because kit-drawer", role: "group", "aria-label": "Why", hidden: true },
+    this.node = grouped(
+      "kit-because kit-drawer",
+      "Why",
       this.pictures,
-      div("kit-reason", this.headline, this.advice, div("kit-line", ...line)),
+      div("kit-reason", this.headline, this.advice, div("kit-group", ...line)),
       button("✕", "Close this report", () => this.close(), {
         class: "kit-close",
         "aria-label": "Close",
       }),
     );
+    this.node.hidden = true;
   }
 
   /** The state that is shown: the one that was asked about, that with the fix, or another one. */
@@ -43,7 +44,7 @@ export class BecauseView {
     }
     const place = this.valid.indexOf(stateOf(settings));
     const { guilty = [], button: text, fixed } = this.reason ?? {};
-    this.events.blame(place === 0 ? guilty : [], place === 1 ? guilty : []);
+    this.view.path.blame(place === 0 ? guilty : [], place === 1 ? guilty : []);
     this.act.setAttribute("aria-disabled", place < 0);
     write(this.act, place === 1 ? "Go back" : (text ?? ""));
     const outdated = "This is about the state before your last change. Ask again.";
@@ -63,9 +64,10 @@ export class BecauseView {
     this.reason = found ? content : changes;
     this.valid = [this.asked, { ...this.asked, ...this.reason.apply }].map(stateOf);
     this.#paint(this.reason, pixels ?? []);
-    this.folds.replaceChildren(...folded(changes, found ? content : null));
+    this.folds.replaceChildren(...folded(changes, content));
     if (stopped || found) this.#busy(false, stopped ?? "");
     this.stopped = stopped;
+    this.moved(this.view.settings);
   }
 
   end(text) {
@@ -73,23 +75,23 @@ export class BecauseView {
   }
 
   close() {
-    this.events.stop();
+    this.view.ask("stop");
     this.#shut();
     this.ask.focus();
   }
 
   #shut() {
     this.#clear();
-    this.events.blame([], []);
-    this.events.opened(false);
+    this.view.path.blame([], []);
+    this.view.open("because", false);
   }
 
   #ask() {
     if (this.busy) return;
     this.#clear();
-    this.events.opened(true);
+    this.view.open("because", true);
     this.#busy(true, "Looking for the cause …");
-    this.events.ask();
+    this.view.ask("why", { settings: this.view.settings });
   }
 
   #clear() {
@@ -110,7 +112,7 @@ export class BecauseView {
 
   #act() {
     this.stopped = "";
-    if (this.place >= 0) this.events.take(this.place ? this.asked : this.reason.apply);
+    if (this.place >= 0) this.view.take(this.place ? this.asked : this.reason.apply);
   }
 
   #paint({ headline, advice, apply, fixed, pictures }, pixels) {
@@ -127,16 +129,16 @@ export class BecauseView {
   }
 }
 
-function shown([title, prediction], [height, width], { buffer, byteOffset, byteLength }) {
+function shown([title, text], [height, width], pixels) {
   const picture = new Picture(title);
-  picture.paint(new Uint8Array(buffer, byteOffset, byteLength), width, height);
-  const caption = element("figcaption", { text: title }, " ", element("b", { text: prediction }));
-  return element("figure", { title: `${title}: ${prediction}` }, picture.canvas, caption);
+  picture.paint(bytesOf(pixels), width, height);
+  const prediction = element("b", { text });
+  const caption = element("figcaption", { class: "kit-long", text: title }, " ", prediction);
+  return element("figure", { title: `${title}: ${text}` }, picture.canvas, caption);
 }
 
 /** What a person may want to know besides: each as a fold, if there is any. */
-function folded({ lines }, explained) {
-  const { code, details } = explained ?? {};
+function folded({ lines }, { code, details }) {
   return Object.entries({ "Each change": lines.join("\n"), "As code": code, "How sure": details })
     .filter(([, text]) => text)
     .map(([title, text]) =>

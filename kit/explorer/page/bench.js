@@ -62,12 +62,10 @@ export class Bench {
     };
   }
 
-  /** The photo's own pixels. */
   pixels({ settings }) {
     return this.#imageOf(settings.photo, this.#stepsOf(settings)).data;
   }
 
-  /** A small image of a photo. */
   thumbnail({ name }) {
     const image = this.#imageOf(name, this.about.steps);
     const scale = THUMBNAIL / Math.max(image.width, image.height);

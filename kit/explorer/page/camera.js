@@ -3,9 +3,8 @@ import { button, element } from "./dom.js";
 import { rgbOf } from "./pixels.js";
 
 export class Camera {
-  constructor(panel, events) {
-    this.panel = panel;
-    this.events = events;
+  constructor(view) {
+    this.view = view;
     this.video = null; // while it is on
     this.frame = null; // the last one, as the photo that it is
     this.context = element("canvas").getContext("2d", { willReadFrequently: true });
@@ -20,7 +19,7 @@ export class Camera {
       "Keep this frame as a photo",
       () => {
         this.stop(); // its next frame would take the place of what is kept
-        events.snapped();
+        view.ask("snap");
         this.button.focus();
       },
       { hidden: true },
@@ -46,9 +45,7 @@ export class Camera {
     } catch (trouble) {
       if (this.video !== video) return;
       this.stop();
-      this.events.fail(
-        `No camera (${trouble.message}). Allow it in the browser, or choose a photo.`,
-      );
+      this.view.fail(`No camera (${trouble.message}). Allow it in the browser, or choose a photo.`);
     }
   }
 
@@ -63,16 +60,15 @@ export class Camera {
     this.snap.hidden = !this.on;
   }
 
-  /** Each frame is a photo, and the next one is sent when the kernel has answered. */
   #look(video, sentAt) {
     if (this.video !== video) return;
-    const { name, side, pause } = this.panel();
+    const { name, side, pause } = this.view.panel.camera;
     const now = performance.now();
-    const due = this.events.ready() && now >= sentAt + pause && video.videoWidth > 0;
+    const due = !this.view.exchange.inFlight && now >= sentAt + pause && video.videoWidth > 0;
     requestAnimationFrame(() => this.#look(video, due ? now : sentAt));
     if (!due) return;
     this.frame = { photo: name, ...this.#take(video, side) };
-    this.events.framed(this.frame);
+    this.view.framed(this.frame);
   }
 
   /** The present frame as RGB, its longer side at most `side` pixels. */

@@ -1,7 +1,7 @@
 // Sliders and switches: each has an element, shows a value, and calls `changed(key, value)`.
 import { div, element } from "./dom.js";
 
-function rangeControl(spec, id, changed, near) {
+function rangeControl(spec, id, view) {
   // A parameter without a neutral number is off; the place after its last number stands for that.
   const off = spec.neutral === null;
   const last = off ? spec.high + spec.step : spec.high;
@@ -22,7 +22,8 @@ function rangeControl(spec, id, changed, near) {
     "aria-label": `${spec.label}, exact value`,
     placeholder: off ? "off" : "",
   });
-  const node = div("kit-range", element("label", { for: id, text: spec.label }), slider, box);
+  const caption = element("label", { for: id, class: "kit-long", text: spec.label });
+  const node = div("kit-range", caption, slider, box);
   const show = (value) => {
     slider.value = value ?? last;
     if (document.activeElement !== box) box.value = value ?? "";
@@ -36,13 +37,13 @@ function rangeControl(spec, id, changed, near) {
     const [place] = spec.snaps ? around(spec, near, 1) : [near];
     const value = empty ? spec.neutral : place;
     show(value);
-    changed(spec.key, value);
+    view.changed(spec.key, value);
     return value;
   };
   slider.addEventListener("input", () => change(slider.value));
   slider.addEventListener("dblclick", () => change(""));
   for (const event of ["pointerenter", "focus"])
-    slider.addEventListener(event, () => near(spec.key));
+    slider.addEventListener(event, () => view.tell("near", spec.key));
   box.addEventListener("change", () => {
     box.value = change(Number.isNaN(numberOf(box.value)) ? slider.value : box.value) ?? "";
   });
@@ -54,7 +55,6 @@ function numberOf(text) {
   return Number(text.replace(",", "."));
 }
 
-/** All places of a slider. */
 export function placesOf({ low, high, step }) {
   const decimals = (String(step).split(".")[1] ?? "").length;
   const count = Math.round((high - low) / step) + 1;
@@ -69,11 +69,11 @@ export function around(spec, value, most) {
     .slice(0, most);
 }
 
-function switchControl(spec, id, changed) {
+function switchControl(spec, id, view) {
   const { key, label, hint } = spec;
   const box = element("input", { type: "checkbox", id, title: hint, "data-key": key });
-  box.addEventListener("change", () => changed(key, box.checked));
-  const node = div("kit-range", element("label", { for: id, text: label }), box);
+  box.addEventListener("change", () => view.changed(key, box.checked));
+  const node = div("kit-range", element("label", { for: id, class: "kit-long", text: label }), box);
   const show = (value) => Object.assign(box, { checked: value });
   return { spec, show, node };
 }

@@ -32,9 +32,17 @@ function unturned(bytes) {
   return left.subarray(0, length + bytes.length - place);
 }
 
+/** Whether a JPEG or PNG ends before its last part, which Firefox takes without a word. */
+function isCut(bytes) {
+  const [pixels, end] = bytes[0] === 0xff ? ["\xff\xda", "\xff\xd9"] : ["IDAT", "IEND"];
+  const text = new TextDecoder("latin1").decode(bytes);
+  return text.lastIndexOf(pixels) > text.lastIndexOf(end);
+}
+
 /** A file as the browser decodes it, and as it is stored where its EXIF block may turn it, else null. */
 export async function bitmapsOf(file) {
   const bytes = new Uint8Array(await file.arrayBuffer());
+  if (isCut(bytes)) throw new Error("it ends early");
   const plain = unturned(bytes);
   // Firefox decodes no file that is made of several parts, WebKit none in a worker.
   const decoded = (part) =>

@@ -16,6 +16,11 @@ export function div(name, ...children) {
   return element("div", { class: name }, ...children);
 }
 
+/** Elements that belong together, under a name for those who hear it. */
+export function grouped(name, label, ...children) {
+  return element("div", { class: name, role: "group", "aria-label": label }, ...children);
+}
+
 /** Writing the same text again would have the page laid out again. */
 export function write(node, text) {
   if (node.textContent !== text) node.textContent = text;

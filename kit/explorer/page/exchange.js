@@ -4,17 +4,15 @@
 // moves, the answers along the slider under the pointer are fetched ahead, and a hand that comes there sees them in
 // the next frame. A kernel that is gone or silent is told as lost, and nothing is shown as an answer until it is back.
 
-// Effects: { post, buffers } a message for the kernel; { show } an answer { content, buffers } to be painted;
-// { adopt } settings that controls have to take on; { fail, stale } what went wrong, and whether the bars are no answer
-// any more; { lost } why nothing can be asked for the time being; { found } the kernel has answered again; { rest } no
-// hand has moved for a while.
+// Effects are methods of the view with their values: `post` a message for the kernel; `news` an answer { content,
+// buffers }; `adopted` settings that controls have to take on; `fail` what went wrong, and whether the bars are no
+// answer any more; `lose` why nothing can be asked for now; `find` it has answered again; `draw` a hand has come to rest.
 
-export const LOST_MS = 10_000; // a kernel that keeps silent for longer is taken for lost
-export const RESTING_MS = 150; // silence after which a hand is taken for resting
-export const SYNC_MS = 250; // while the page shows what it knows already, the kernel hears of the settings this often
-export const FIRST_MS = 500; // the greeting is repeated after this time without a reply, then after twice as long, …
+const LOST_MS = 10_000; // a kernel that keeps silent for longer is taken for lost
+const RESTING_MS = 150; // silence after which a hand is taken for resting
+const SYNC_MS = 250; // while the page shows what it knows already, the kernel hears of the settings this often
+const FIRST_MS = 500; // the greeting is repeated after this time without a reply, then after twice as long, …
 const AHEAD_PLACES = 24; // asked for at a time; the kernel answers as many as it can without keeping a hand waiting
-const GREETINGS = 10;
 const NEVER = Infinity;
 
 export const GONE = "The kernel was restarted or stopped. Run this cell again.";
@@ -45,7 +43,6 @@ export class Exchange {
     this.known = { key: null, asked: null, context: "", answers: new Map() };
     this.at = { reply: NEVER, rest: NEVER, sync: NEVER, greet: NEVER, ahead: NEVER };
     this.greetings = 0;
-    this.now = 0;
     this.effects = [];
   }
 
@@ -59,173 +56,145 @@ export class Exchange {
     return Math.min(...Object.values(this.at));
   }
 
-  // -- events, each of which returns effects
-
-  opened(now) {
-    return this.#after(now, () => this.#greetUntilHeard());
-  }
-
-  /** A hand has changed the settings. */
-  changed(settings, now) {
-    return this.#after(now, () => {
-      if (this.lost) return;
-      this.#moved(settings);
-      if (this.live()) this.#keepKnown(); // else this is a look at another state, to come back from
-      this.moving = true;
-      this.at.rest = now + RESTING_MS;
-      const answer = this.known.answers.get(JSON.stringify(settings));
-      if (!answer) {
-        this.#request();
-        return;
-      }
-      this.waiting = false;
-      if (this.at.sync === NEVER) this.at.sync = now + SYNC_MS;
-      this.#show(answer, this.changes);
-    });
-  }
-
-  /** Settings with pixels of their own, which are left out while a request is under way. */
-  framed(settings, content, buffers, now) {
-    return this.#after(now, () => {
-      if (this.lost || this.inFlight) return;
-      this.#moved(settings);
-      this.#forget(); // it was for another frame
-      this.#send(content, buffers);
-    });
-  }
-
-  /** The pointer or the focus is at a slider. */
-  near(key, now) {
-    return this.#after(now, () => {
-      this.known.key = this.ahead.keys.includes(key) ? key : null;
-    });
-  }
-
-  /** An answer has come, to this view or to another. */
-  answered(content, buffers, now) {
-    return this.#after(now, () => {
-      this.#heard();
-      const flight = this.inFlight;
-      if (flight && content.request === flight.id) {
-        // What was known ahead is shown already.
-        if (flight.change > this.shown || buffers.length > 1)
-          this.#show({ content, buffers }, flight.change);
-        this.#landed();
-        return;
-      }
-      // What this page has sent, or is about to, is newer and comes back too; but a photograph comes once.
-      if (!this.idle && buffers.length < 2) return;
-      this.#show({ content, buffers }, this.changes);
-      if (!this.idle) {
-        this.shown = this.changes - 1; // the answer to the page's own settings takes its place
-        return;
-      }
-      this.settings = { ...content.settings };
-      this.#keepKnown();
-      this.effects.push({ adopt: this.settings });
-    });
-  }
-
-  /** The kernel could not do what was asked for. */
-  failed(content, now) {
-    return this.#after(now, () => {
-      this.#heardAside();
-      if (content.request === this.known.asked?.id) {
-        this.known.key = null; // if it matters, it shows when a hand comes there
-        this.#forgetAsked();
-        return;
-      }
-      const own = content.request === this.inFlight?.id;
-      this.effects.push({ fail: content.text, stale: own || content.request === "" });
-      if (own) this.#landed();
-    });
-  }
-
-  /** Answers ahead have come. */
-  foreseen(content, [pixels], now) {
-    return this.#after(now, () => {
-      this.#heardAside();
-      const { asked } = this.known;
-      if (content.request !== asked?.id) return;
-      let offset = pixels.byteOffset;
-      content.views.forEach((view, index) => {
-        const length =
-          3 * view.input.width * view.input.height +
-          4 * (view.where ? view.where.width * view.where.height : 0);
-        const buffers = [new DataView(pixels.buffer, offset, length)];
-        asked.answers.set(asked.settings[index], { content: { ...view, kernelMs: null }, buffers });
-        offset += length;
-      });
-      this.#forgetAsked();
-    });
-  }
-
-  /** Time has passed. */
-  tick(now) {
-    return this.#after(now, () => {
-      if (now >= this.at.reply) {
-        this.#lose(SILENT);
-        return;
-      }
-      if (now >= this.at.ahead) this.#forgetAsked();
-      if (now >= this.at.greet) {
-        this.greetings += 1;
-        this.at.greet = this.greetings < GREETINGS ? now + FIRST_MS * 2 ** this.greetings : NEVER;
-        this.#greet();
-      }
-      if (now >= this.at.sync) {
-        this.at.sync = NEVER;
-        this.#request();
-      }
-      if (now >= this.at.rest) {
-        this.at.rest = NEVER;
-        this.moving = false;
-        this.effects.push({ rest: true });
-      }
-    });
-  }
-
-  /** A message could not be sent, or the host says that the kernel is another one or none. */
-  gone(now) {
-    return this.#after(now, () => this.#lose(GONE));
-  }
-
-  /** An answer has come without what it is about: some hosts leave pixels out. */
-  maimed(now) {
-    return this.#after(now, () => this.#lose(BARE));
-  }
-
-  /** The host says that the connection is broken, or has come back. */
-  connected(yes, now) {
-    return this.#after(now, () => {
-      if (this.lost === GONE) return;
-      if (!yes) this.#lose(CUT);
-      else if (this.lost) this.#greetUntilHeard();
-    });
-  }
-
-  // -- what they share
-
-  #after(now, event) {
+  /** What follows from an event: see below. */
+  after(now, event, ...values) {
     this.now = now;
-    event();
+    this[event](...values);
     this.#lookAhead();
     return this.effects.splice(0);
   }
 
-  #moved(settings) {
-    this.settings = settings;
-    this.changes += 1;
-  }
+  // -- events
 
-  #greet() {
-    this.effects.push({ post: { kind: "hello", request: `${this.prefix}.hello` } });
-  }
-
-  #greetUntilHeard() {
+  greetUntilHeard() {
     this.greetings = 0;
     this.at.greet = this.now + FIRST_MS;
     this.#greet();
+  }
+
+  /** A hand has changed the settings. */
+  changed(settings) {
+    if (this.lost) return;
+    this.settings = settings;
+    this.changes += 1;
+    if (this.live()) this.#keepKnown(); // else this is a look at another state, to come back from
+    this.moving = true;
+    this.at.rest = this.now + RESTING_MS;
+    const answer = this.known.answers.get(JSON.stringify(settings));
+    if (!answer) {
+      this.#request();
+      return;
+    }
+    this.waiting = false;
+    if (this.at.sync === NEVER) this.at.sync = this.now + SYNC_MS;
+    this.#show(answer, this.changes);
+  }
+
+  /** Settings with pixels of their own, which are left out while a request is under way. */
+  framed(settings, content, buffers) {
+    if (this.lost || this.inFlight) return;
+    this.settings = settings;
+    this.changes += 1;
+    this.known.answers = new Map(); // those that are still to come are for another frame
+    this.#send(content, buffers);
+  }
+
+  /** The pointer or the focus is at a slider. */
+  near(key) {
+    this.known.key = this.ahead.keys.includes(key) ? key : null;
+  }
+
+  /** An answer has come, to this view or to another. */
+  answered(content, buffers) {
+    this.#heard();
+    const flight = this.inFlight;
+    if (flight && content.request === flight.id) {
+      // What was known ahead is shown already.
+      if (flight.change > this.shown || buffers.length > 1)
+        this.#show({ content, buffers }, flight.change);
+      this.#landed();
+      return;
+    }
+    // What this page has sent, or is about to, is newer and comes back too; but a photograph comes once.
+    if (!this.idle && buffers.length < 2) return;
+    this.#show({ content, buffers }, this.changes);
+    if (!this.idle) {
+      this.shown = this.changes - 1; // the answer to the page's own settings takes its place
+      return;
+    }
+    this.settings = { ...content.settings };
+    this.#keepKnown();
+    this.effects.push(["adopted", this.settings]);
+  }
+
+  failed(content) {
+    this.#heardAside();
+    if (content.request === this.known.asked?.id) {
+      this.known.key = null; // if it matters, it shows when a hand comes there
+      this.#forgetAsked();
+      return;
+    }
+    const own = content.request === this.inFlight?.id;
+    this.effects.push(["fail", content.text, own || content.request === ""]);
+    if (own) this.#landed();
+  }
+
+  foreseen(content, [pixels]) {
+    this.#heardAside();
+    const { asked } = this.known;
+    if (content.request !== asked?.id) return;
+    let offset = pixels.byteOffset;
+    content.views.forEach((view, index) => {
+      const length =
+        3 * view.input.width * view.input.height +
+        4 * (view.where ? view.where.width * view.where.height : 0);
+      const buffers = [new DataView(pixels.buffer, offset, length)];
+      asked.answers.set(asked.settings[index], { content: { ...view, kernelMs: null }, buffers });
+      offset += length;
+    });
+    this.#forgetAsked();
+  }
+
+  tick() {
+    if (this.now >= this.at.reply) this.lose(SILENT);
+    if (this.now >= this.at.ahead) this.#forgetAsked();
+    if (this.now >= this.at.greet) {
+      this.greetings += 1;
+      this.at.greet = this.now + FIRST_MS * 2 ** this.greetings;
+      this.#greet();
+    }
+    if (this.now >= this.at.sync) {
+      this.at.sync = NEVER;
+      this.#request();
+    }
+    if (this.now >= this.at.rest) {
+      this.at.rest = NEVER;
+      this.moving = false;
+      this.effects.push(["draw"]);
+    }
+  }
+
+  /** Nothing can be asked any more, or for the time being. */
+  lose(reason) {
+    Object.assign(this, { inFlight: null, waiting: false, moving: false, greetings: 0 });
+    Object.assign(this.known, { asked: null, answers: new Map() });
+    Object.assign(this.at, { reply: NEVER, rest: NEVER, sync: NEVER, ahead: NEVER, greet: NEVER });
+    if (reason === SILENT) this.at.greet = this.now + FIRST_MS; // one that is merely busy answers it in the end
+    this.lost = reason;
+    this.effects.push(["lose", reason]);
+  }
+
+  /** The host says that the connection is broken, or has come back. */
+  connected(yes) {
+    if (this.lost === GONE) return;
+    if (!yes) this.lose(CUT);
+    else if (this.lost) this.greetUntilHeard();
+  }
+
+  // -- what they share
+
+  #greet() {
+    this.effects.push(["post", { kind: "hello", request: `${this.prefix}.hello` }, []]);
   }
 
   #show(answer, change) {
@@ -233,7 +202,7 @@ export class Exchange {
     this.shown = change;
     const { input } = answer.content;
     this.inputBytes = 3 * input.width * input.height;
-    this.effects.push({ show: answer });
+    this.effects.push(["news", answer]);
   }
 
   #request() {
@@ -248,7 +217,7 @@ export class Exchange {
     const id = `${this.prefix}.${this.requests}`;
     this.inFlight = { id, change: this.changes };
     this.at.reply = this.now + LOST_MS;
-    this.effects.push({ post: { ...content, request: id, settings: this.settings }, buffers });
+    this.effects.push(["post", { ...content, request: id, settings: this.settings }, buffers]);
   }
 
   #landed() {
@@ -262,24 +231,14 @@ export class Exchange {
     this.greetings = 0;
     if (!this.lost) return;
     this.lost = "";
-    this.effects.push({ found: true });
+    this.effects.push(["find"]);
   }
 
   /** What has come tells nothing of the settings that a kernel has which was lost. */
   #heardAside() {
     const { lost } = this;
     this.#heard();
-    if (lost) this.#greetUntilHeard();
-  }
-
-  #lose(reason) {
-    Object.assign(this, { inFlight: null, waiting: false, moving: false, greetings: 0 });
-    this.#forget();
-    this.known.asked = null;
-    Object.assign(this.at, { reply: NEVER, rest: NEVER, sync: NEVER, ahead: NEVER, greet: NEVER });
-    if (reason === SILENT) this.at.greet = this.now + FIRST_MS; // one that is merely busy answers it in the end
-    this.lost = reason;
-    this.effects.push({ lost: reason });
+    if (lost) this.greetUntilHeard();
   }
 
   #forgetAsked() {
@@ -287,16 +246,11 @@ export class Exchange {
     this.at.ahead = NEVER;
   }
 
-  /** Answers that are still to come end in the map that is left. */
-  #forget() {
-    this.known.answers = new Map();
-  }
-
   /** Keep what is known as long as only sliders move for which answers are fetched. */
   #keepKnown() {
     const sliders = Object.fromEntries(this.ahead.keys.map((key) => [key, null]));
     const context = JSON.stringify({ ...this.settings, ...sliders });
-    if (context !== this.known.context) this.#forget();
+    if (context !== this.known.context) this.known.answers = new Map();
     this.known.context = context;
   }
 
@@ -316,8 +270,7 @@ export class Exchange {
     const id = `${this.prefix}.${this.requests}`;
     this.known.asked = { id, settings: places.map(at), answers };
     this.at.ahead = this.now + LOST_MS;
-    this.effects.push({
-      post: { kind: "ahead", request: id, settings: this.settings, key, places },
-    });
+    const content = { kind: "ahead", request: id, settings: this.settings, key, places };
+    this.effects.push(["post", content, []]);
   }
 }

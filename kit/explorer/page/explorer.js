@@ -3,15 +3,14 @@ import { AnswerView } from "./answer.js";
 import { BecauseView } from "./because.js";
 import { Camera } from "./camera.js";
 import { CONTROLS } from "./controls.js";
-import { button, div, element, stateOf, write, writeLong } from "./dom.js";
-import { Exchange, GONE } from "./exchange.js";
+import { button, div, element, grouped, stateOf, write, writeLong } from "./dom.js";
+import { BARE, Exchange, GONE } from "./exchange.js";
 import { Files } from "./files.js";
 import { Flip } from "./flip.js";
-import { Judging, LabelPicker } from "./labels.js";
+import { LabelPicker } from "./labels.js";
 import { living } from "./live.js";
 import { PathView } from "./path.js";
 import { PhotoStrip } from "./photos.js";
-import { Picture } from "./picture.js";
 import { Preview, bytesOf } from "./preview.js";
 import { Stage } from "./stage.js";
 import { Where } from "./where.js";
@@ -33,85 +32,36 @@ export function render({ model, el }) {
 
 class ExplorerView {
   constructor(model, prefix) {
-    const panel = model.get("_panel");
     this.model = model;
     this.prefix = prefix;
+    const { panel } = this;
     this.preview = new Preview((seed, count) => this.ask("noise", { seed, count }));
-    this.input = new Picture("Model input");
-    this.files = new Files(prefix, {
-      limit: () => model.get("_panel").uploadBytes,
-      post: (content, buffers) => this.post(content, buffers),
-      fail: (text) => this.fail(text),
-    });
-    this.known = { top: "", label: "" }; // the predicted class, and what the image is known to show
-    this.picker = new LabelPicker(prefix, panel.classes, (label) => {
-      this.known.label = label; // Pin may be pressed before the kernel has answered
-      this.ask("label", { photo: this.settings.photo, label });
-    });
-    this.judging = new Judging({
-      post: (settings, photos) => this.ask("judge", { settings, photos }),
-      judged: (marks) => this.photos.judge(marks),
-    });
-    const look = (where) => this.move({ ...this.settings, where }, this.done.textContent);
-    this.where = new Where(this.input, {
-      changed: look,
-      toggled: () => look(this.settings.where === null ? -1 : null),
-      ask: () => this.ask("where"),
-    });
-    this.where.button.hidden = panel.map === null;
-    this.answer = new AnswerView(() => this.picker.open(this.known, this.answer.mark));
-    this.path = new PathView(panel.path, prefix, (key, value) => this.changed(key, value));
-    this.photos = new PhotoStrip(prefix, {
-      chosen: (name) => {
-        this.camera.stop();
-        this.changed("photo", name);
-      },
-      removed: (name) => this.ask("remove", { name }),
-    });
-    this.camera = new Camera(() => model.get("_panel").camera, {
-      ready: () => !this.exchange.inFlight,
-      framed: (frame) => this.framed(frame),
-      snapped: () => this.ask("snap"),
-      fail: (text) => this.fail(text),
-    });
-    this.because = new BecauseView({
-      ask: () => this.ask("why", { settings: this.settings }),
-      stop: () => this.ask("stop"),
-      take: (settings) => this.take(settings),
-      blame: (guilty, fixed) => this.path.blame(guilty, fixed),
-      opened: (open) => this.open("because", open),
-    });
+    this.files = new Files(this);
+    this.picker = new LabelPicker(this);
+    this.where = new Where(this);
+    this.answer = new AnswerView(() => this.picker.open(this.answer.mark));
+    this.path = new PathView(this);
+    this.photos = new PhotoStrip(this);
+    this.camera = new Camera(this);
+    this.because = new BecauseView(this);
     this.controls = panel.sliders.map((spec, index) =>
-      CONTROLS[spec.kind](
-        spec,
-        `${prefix}-${index}`,
-        (key, value) => this.changed(key, value),
-        (key) => this.tell("near", key),
-      ),
+      CONTROLS[spec.kind](spec, `${prefix}-${index}`, this),
     );
-    this.flips = new Map(
-      panel.sliders
-        .filter((spec) => panel.flips && spec.kind === "range")
-        .map((spec) => [
-          spec.key,
-          new Flip(spec, {
-            now: () => this.settings[spec.key],
-            move: (value) => this.put({ [spec.key]: value }),
-            say: (text) => write(this.done, text),
-          }),
-        ]),
-    );
+    const walked = panel.sliders.filter(({ kind }) => panel.flips && kind === "range");
+    this.flips = new Map(walked.map((spec) => [spec.key, new Flip(spec, this)]));
     const around = (key, value, most) =>
       this.controls.find(({ spec }) => spec.key === key).around(value, most);
     this.exchange = new Exchange(prefix, panel.ahead, around, () => this.mayLookAhead());
     this.settings = { ...panel.neutral };
     this.message = null; // the newest answer, painted in the next frame
     this.frame = this.timer = this.resting = this.late = 0;
-    this.kept = ""; // the state that the output of the cell shows where no kernel is
+    this.ended = new AbortController();
     this.held = null; // the settings to come back to from the untouched state
-    this.code = "";
-    this.failedAt = -1; // the change that the error belongs to
     this.build(panel);
+  }
+
+  get panel() {
+    return this.model.get("_panel");
   }
 
   // -- structure
@@ -119,11 +69,7 @@ class ExplorerView {
   build(panel) {
     this.banner = element("p", { class: "kit-lost", role: "alert", hidden: true });
     this.error = element("p", { class: "kit-error", role: "alert", hidden: true });
-    this.notes = element(
-      "div",
-      { class: "kit-notes", hidden: panel.notes.length === 0 },
-      ...panel.notes.map((text) => element("p", { text })),
-    );
+    const notes = panel.notes.map((text) => element("p", { text }));
     const pin = () => this.ask("pin", { settings: this.settings });
     const summary = element("summary", { class: "kit-box", text: "More" });
     const items = element(
@@ -133,7 +79,7 @@ class ExplorerView {
       button(
         "Pin",
         "Keep this as a case, for kit.check_cases to guard",
-        () => (this.known.label ? pin() : this.picker.open(this.known, summary, pin)),
+        () => (this.picker.known.label ? pin() : this.picker.open(summary, pin)),
         { hidden: panel.alone },
       ),
       button("Present (P)", "In the whole window; Page Down shows the next, Escape leaves", () =>
@@ -146,19 +92,16 @@ class ExplorerView {
       state: stateOf(settings),
       node: button(name, "Show this", ({ target }) => this.show(settings, target)),
     }));
+    const tries = this.tries.map(({ node }) => node);
     this.done = element("p", { class: "kit-done", role: "status" });
     this.peek = button("Original photo", "Hold to see it unperturbed, prepared as usual", () => {});
-    this.about = element("figcaption");
-    this.more = element("div", {
-      class: "kit-more kit-drawer",
-      hidden: true,
-      role: "group",
-      "aria-label": "More perturbations",
-    });
+    this.about = element("figcaption", { class: "kit-long" });
+    this.more = grouped("kit-more kit-drawer", "More perturbations");
+    this.more.hidden = true;
     this.moreButton = button(
       "More perturbations",
       "Blur, contrast, JPEG, weather and others",
-      () => this.toggle(),
+      () => this.open("more", this.more.hidden),
       { "aria-expanded": "false", hidden: panel.sliders.every(({ group }) => group === "main") },
     );
     const main = div("kit-main");
@@ -180,18 +123,18 @@ class ExplorerView {
       "kit-body",
       element(
         "header",
-        {},
-        element("p", { class: "kit-title", text: panel.title }), // no heading: its level depends on the notebook
-        element(
-          "div",
-          { class: "kit-group kit-quiet", hidden: panel.table },
-          button("Add an image…", "Or drop or paste one anywhere here", () =>
-            this.files.node.click(),
+        { class: "kit-group" },
+        element("p", { class: "kit-title kit-long", text: panel.title }), // no heading: its level depends on the notebook
+        !panel.table &&
+          div(
+            "kit-group kit-quiet",
+            button("Add an image…", "Or drop or paste one anywhere here", () =>
+              this.files.node.click(),
+            ),
+            this.files.node,
+            this.camera.button,
+            this.camera.snap,
           ),
-          this.files.node,
-          this.camera.button,
-          this.camera.snap,
-        ),
         div(
           "kit-group",
           this.peek,
@@ -199,21 +142,16 @@ class ExplorerView {
         ),
         this.menu,
       ),
-      element(
-        "div",
-        { class: "kit-tries", role: "group", "aria-label": "Try", hidden: !this.tries.length },
-        element("span", { text: "Try:" }),
-        ...this.tries.map(({ node }) => node),
-      ),
+      tries.length > 0 && grouped("kit-tries kit-group", "Try", "Try:", ...tries),
       this.error,
-      this.notes,
+      notes.length > 0 && div("kit-notes", ...notes),
       this.photos.node,
       div(
         "kit-columns",
         div(
           "kit-pictures",
           element("figure", {}, this.preview.picture.canvas, this.about),
-          element("figure", {}, this.input.canvas, this.where.caption),
+          element("figure", {}, this.where.picture.canvas, this.where.caption),
           this.where.text,
         ),
         this.answer.node,
@@ -227,30 +165,24 @@ class ExplorerView {
     this.root = element(
       "section",
       {
-        class: "kit-explorer",
+        class: `kit-explorer ${panel.tempered ? "kit-tempered" : ""}`,
         role: "group",
         "aria-label": `Explorer ${window.kitViews}: ${panel.title}`,
         "data-lm-suppress-shortcuts": "true",
         tabindex: -1, // a click anywhere lets it hear keys
-        "data-sharp": "true",
       },
       this.banner,
       this.body,
     );
-    this.root.classList.toggle("kit-tempered", panel.tempered);
     this.photos.build(panel.photos, this.settings.photo);
     const next = panel.tries.length ? ".kit-tries button" : ".kit-photos input";
-    this.stage = new Stage(this.root, () => [...this.root.querySelectorAll(next)]);
+    const places = () => [...this.root.querySelectorAll(next)];
+    this.stage = new Stage(this.root, places, this.ended.signal);
   }
 
   refresh() {
     this.error.hidden = true; // of a picture before the one that has come
-    this.photos.build(this.model.get("_panel").photos, this.settings.photo);
-    this.judging.forget();
-  }
-
-  toggle() {
-    this.open("more", this.more.hidden && !this.moreButton.hidden);
+    this.photos.build(this.panel.photos, this.settings.photo);
   }
 
   /** One at a time, below all that must not move. */
@@ -268,40 +200,33 @@ class ExplorerView {
       "msg:custom": (content, buffers) => this.heard(content, buffers),
       "change:_panel": () => this.refresh(),
       comm_live_update: () => {
-        if (this.root.closest(".jupyter-widgets-disconnected")) this.tell("gone");
+        if (this.root.closest(".jupyter-widgets-disconnected")) this.tell("lose", GONE);
       },
     });
     for (const event of this.events) this.model.on(...event);
-    this.watchKernel();
     this.listen();
-    const target = this.model.get("_panel").alone ? document.body : this.root;
-    this.files.listen(target);
-    this.tell("opened");
+    this.files.listen(this.panel.alone ? document.body : this.root);
+    // Hosts that tell of the kernel's end are JupyterLab and Notebook.
+    this.kernel = this.model.widget_manager?.kernel;
+    this.onStatus = (_, status) => {
+      if (OVER.includes(status)) this.tell("lose", GONE);
+    };
+    this.onConnection = (_, status) => this.tell("connected", status === "connected");
+    this.kernel?.statusChanged?.connect(this.onStatus);
+    this.kernel?.connectionStatusChanged?.connect(this.onConnection);
+    this.tell("greetUntilHeard");
   }
 
   stop() {
     for (const event of this.events) this.model.off(...event);
     this.kernel?.statusChanged?.disconnect(this.onStatus);
     this.kernel?.connectionStatusChanged?.disconnect(this.onConnection);
-    window.removeEventListener("keydown", this.onKey, true);
-    window.removeEventListener("keyup", this.onKey, true);
+    this.ended.abort();
     this.camera.stop();
     this.photos.stop();
-    this.stage.stop();
     cancelAnimationFrame(this.frame);
     for (const timer of [this.timer, this.resting, this.late]) clearTimeout(timer);
     this.stopped = true;
-  }
-
-  /** Hear of the kernel's end from hosts that tell it, as JupyterLab and Notebook do. */
-  watchKernel() {
-    this.kernel = this.model.widget_manager?.kernel;
-    this.onStatus = (_, status) => {
-      if (OVER.includes(status)) this.tell("gone");
-    };
-    this.onConnection = (_, status) => this.tell("connected", status === "connected");
-    this.kernel?.statusChanged?.connect(this.onStatus);
-    this.kernel?.connectionStatusChanged?.connect(this.onConnection);
   }
 
   listen() {
@@ -312,9 +237,9 @@ class ExplorerView {
     for (const event of ["pointerup", "pointerleave", "pointercancel", "blur"])
       this.peek.addEventListener(event, () => this.hold(false));
     // Hosts take keys for their own before an element hears of them, Notebook 7 the arrows for one.
-    this.onKey = (event) => this.key(event);
-    window.addEventListener("keydown", this.onKey, true);
-    window.addEventListener("keyup", this.onKey, true);
+    const early = { capture: true, signal: this.ended.signal };
+    for (const event of ["keydown", "keyup"])
+      window.addEventListener(event, (pressed) => this.key(pressed), early);
   }
 
   key(event) {
@@ -342,10 +267,16 @@ class ExplorerView {
   // -- what people do
 
   changed(key, value) {
+    if (key === "photo") this.camera.stop();
     this.endFlips();
     const settings = { ...this.settings, [key]: value };
     this.move(key === "photo" ? this.predicted(settings) : settings);
     this.tell("near", key);
+  }
+
+  /** See what the model sees of a class, or see it no more: as for the prediction, all stays as it is. */
+  look(where) {
+    this.move({ ...this.settings, where }, this.done.textContent);
   }
 
   /** Of another image, and of one that is reset, a map is that of the predicted class. */
@@ -382,7 +313,7 @@ class ExplorerView {
 
   reset() {
     this.settings = this.predicted(this.settings);
-    this.take(this.model.get("_panel").neutral);
+    this.take(this.panel.neutral);
   }
 
   show(settings, place) {
@@ -403,7 +334,7 @@ class ExplorerView {
     this.peek.setAttribute("aria-pressed", String(on));
     const back = this.held;
     this.held = on ? this.settings : null;
-    this.take(on ? this.model.get("_panel").neutral : back);
+    this.take(on ? this.panel.neutral : back);
   }
 
   async copyCode() {
@@ -426,33 +357,24 @@ class ExplorerView {
 
   // -- talking to the kernel
 
-  ask(kind, fields = {}) {
-    this.post({ kind, request: `${this.prefix}.${kind}`, ...fields });
+  ask(kind, fields = {}, buffers = []) {
+    this.post({ kind, request: `${this.prefix}.${kind}`, ...fields }, buffers);
   }
 
-  post(content, buffers = []) {
+  post(content, buffers) {
     try {
       const held = content.kind === "settings" ? { held: this.preview.base?.photo ?? null } : {};
       this.model.send({ ...content, ...held }, undefined, buffers);
     } catch {
-      this.tell("gone");
+      this.tell("lose", GONE);
     }
   }
 
-  /** Tell the exchange of an event, and do what follows from it. */
   tell(event, ...values) {
-    for (const effect of this.exchange[event](...values, performance.now())) {
-      if (effect.post) this.post(effect.post, effect.buffers);
-      if (effect.show) this.news(effect.show);
-      if (effect.adopt) this.adopted(effect.adopt);
-      if (effect.fail) this.fail(effect.fail, effect.stale);
-      if (effect.lost) this.lose(effect.lost);
-      if (effect.found) this.find();
-      if (effect.rest) this.draw();
-    }
+    for (const [effect, ...results] of this.exchange.after(performance.now(), event, ...values))
+      this[effect](...results);
     this.judge();
-    if (this.exchange.idle) delete this.root.dataset.inFlight;
-    else this.root.dataset.inFlight = "1";
+    this.root.dataset.inFlight = this.exchange.idle ? "" : "1";
     clearTimeout(this.timer);
     const wait = this.exchange.due - performance.now();
     if (wait < Infinity && !this.stopped)
@@ -465,7 +387,7 @@ class ExplorerView {
     if (!idle || moving || lost || document.hidden || this.camera.on || this.held) return;
     this.where.ask();
     if (!ahead.places || !this.mayLookAhead()) return;
-    this.judging.ask(this.settings, this.photos.labelled);
+    this.photos.ask(this.settings);
   }
 
   tick() {
@@ -480,7 +402,7 @@ class ExplorerView {
   heard(content, buffers) {
     if (this.stopped) return;
     const { kind, request } = content;
-    if (NEED_BYTES.includes(kind) && !buffers?.length) this.tell("maimed");
+    if (NEED_BYTES.includes(kind) && !buffers?.length) this.tell("lose", BARE);
     else if (kind === "view") this.tell("answered", content, buffers);
     else if (kind === "ahead") this.tell("foreseen", content, buffers);
     else if (kind === "noise") {
@@ -494,14 +416,12 @@ class ExplorerView {
   replied(content, buffers) {
     const { kind, request } = content;
     if (kind === "fresh") requestAnimationFrame(() => this.reveal());
-    else if (kind === "judged") this.judging.heard(content.settings, content.marks);
+    else if (kind === "judged") this.photos.heard(content);
     else if (kind === "where") this.where.heard(content, buffers);
     else if (kind === "pinned") this.done.textContent = content.text;
     else if (kind === "asking") this.because.progress(content.text);
-    else if (kind === "because") {
-      this.because.explain(content, buffers);
-      this.because.moved(this.settings);
-    } else if (kind === "error") {
+    else if (kind === "because") this.because.explain(content, buffers);
+    else if (kind === "error") {
       if (request === `${this.prefix}.why`) this.because.end("The question could not be answered.");
       this.tell("failed", content);
     }
@@ -515,7 +435,7 @@ class ExplorerView {
     this.root.classList.add("kit-stale");
     this.because.end("Ended: the kernel does not answer.");
     this.endFlips();
-    this.judging.forget();
+    this.photos.forget();
     this.camera.stop();
     if (text === GONE) this.goOn();
   }
@@ -545,17 +465,16 @@ class ExplorerView {
   fail(text, stale = false) {
     this.error.textContent = text;
     this.error.hidden = false;
-    this.failedAt = this.exchange.changes;
+    this.failedAt = this.exchange.changes; // the change that the error belongs to
     if (!stale) return;
     this.root.classList.add("kit-stale");
     this.endFlips();
   }
 
-  news(answer) {
+  news({ content, buffers }) {
     // The kernel sends a photograph once: one that no frame has taken yet goes with the next answer.
-    const untaken =
-      answer.buffers.length === 1 && this.message ? this.message.buffers.slice(1) : [];
-    this.message = { content: answer.content, buffers: [...answer.buffers, ...untaken] };
+    const untaken = buffers.length === 1 && this.message ? this.message.buffers.slice(1) : [];
+    this.message = { content, buffers: [...buffers, ...untaken] };
     this.draw();
   }
 
@@ -567,8 +486,7 @@ class ExplorerView {
   }
 
   adopted(settings) {
-    if (this.camera.on && settings.photo !== this.model.get("_panel").camera.name)
-      this.camera.stop();
+    if (this.camera.on && settings.photo !== this.panel.camera.name) this.camera.stop();
     this.adopt(settings);
     this.because.moved(settings);
   }
@@ -592,7 +510,6 @@ class ExplorerView {
     const state = stateOf(this.settings);
     for (const { state: own, node } of this.tries) node.setAttribute("aria-pressed", own === state);
     this.preview.paint(this.settings, this.exchange.moving);
-    this.root.dataset.sharp = String(this.preview.sharp);
     if (taken) this.paintAnswer(taken);
     this.tell("tick");
   }
@@ -604,8 +521,8 @@ class ExplorerView {
     }
     this.where.paint(content, bytesOf(buffers[0]));
     this.answer.paint(content);
-    this.known = { top: content.answer.name, label: content.answer.label };
-    this.judging.shown(content);
+    this.picker.known = { top: content.answer.name, label: content.answer.label };
+    this.photos.paint(content);
     if (stateOf(content.settings) === stateOf(this.settings))
       for (const [key, flip] of this.flips) flip.painted(this.settings[key], content.answer.name);
     this.path.paint(content.path);
@@ -628,7 +545,7 @@ class ExplorerView {
     this.resting = setTimeout(() => {
       const state = verdict + JSON.stringify(settings);
       if (state !== this.kept) this.ask("keep");
-      this.kept = state;
+      this.kept = state; // what the output of the cell shows where no kernel is
     }, KEPT_MS);
   }
 }

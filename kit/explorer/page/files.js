@@ -4,16 +4,13 @@ import { element } from "./dom.js";
 const PIECE_BYTES = 4_000_000; // well under the 10 MiB at which a Jupyter server closes the connection
 
 export class Files {
-  constructor(prefix, events) {
-    this.prefix = prefix;
-    this.events = events;
+  constructor(view) {
+    this.view = view;
     this.node = element("input", {
       type: "file",
       accept: "image/*",
-      class: "kit-file",
       multiple: true,
-      "aria-label": "Add images of your own",
-      tabindex: -1,
+      hidden: true,
     });
     this.node.addEventListener("change", () => {
       this.send(this.node.files);
@@ -21,7 +18,6 @@ export class Files {
     });
   }
 
-  /** Take what is dropped or pasted on an element. */
   listen(root) {
     root.addEventListener("dragover", (event) => {
       event.preventDefault();
@@ -47,22 +43,20 @@ export class Files {
   }
 
   async #sendOne(picture) {
-    const limit = this.events.limit();
+    const { view } = this;
+    const limit = view.panel.uploadBytes;
     if (picture.size > limit) {
-      this.events.fail(
+      view.fail(
         `Expected an image of at most ${limit / 1e6} MB, received ${Math.round(picture.size / 1e6)} MB: ${picture.name}`,
       );
       return;
     }
     const content = await picture.arrayBuffer();
-    const number = `${this.prefix}.${Date.now()}.${picture.name}`;
+    const number = `${view.prefix}.${Date.now()}.${picture.name}`;
     for (let start = 0; start === 0 || start < content.byteLength; start += PIECE_BYTES) {
       const end = Math.min(start + PIECE_BYTES, content.byteLength);
       const last = end === content.byteLength;
-      this.events.post(
-        { kind: "upload", request: `${this.prefix}.upload`, number, name: picture.name, last },
-        [content.slice(start, end)],
-      );
+      view.ask("upload", { number, name: picture.name, last }, [content.slice(start, end)]);
     }
   }
 }

@@ -1,13 +1,13 @@
 // A walk along a slider to where the prediction changes, by what is painted on the way.
 import { placesOf } from "./controls.js";
-import { button } from "./dom.js";
+import { button, write } from "./dom.js";
 
 const STEPS = 60; // at most, from one end of the slider to the other
 
 export class Flip {
-  constructor(spec, events) {
+  constructor(spec, view) {
     this.spec = spec;
-    this.events = events;
+    this.view = view;
     this.running = false;
     this.text = spec.group === "main" ? "Find the flip" : "⇥";
     this.button = button(
@@ -31,7 +31,7 @@ export class Flip {
     if (!this.running) return;
     this.running = false;
     this.#label();
-    this.events.say(text);
+    write(this.view.done, text);
   }
 
   /** Away from neutral first, then back and the other way. */
@@ -40,7 +40,7 @@ export class Flip {
     this.off = high + step; // where a parameter without a neutral number is off
     this.places = placesOf(this.spec);
     this.stride = Math.ceil(this.places.length / STEPS);
-    const from = this.events.now();
+    const from = this.view.settings[this.spec.key];
     const here = from ?? this.off;
     const up = this.#thinned(this.places.filter((place) => place > here));
     const down = this.#thinned(this.places.filter((place) => place < here).reverse());
@@ -75,7 +75,7 @@ export class Flip {
 
   #go(value) {
     this.at = value;
-    this.events.move(value);
+    this.view.put({ [this.spec.key]: value });
   }
 
   #label() {

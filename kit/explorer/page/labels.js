@@ -1,15 +1,12 @@
-// What photos show: a person says so, and then it is known whether the prediction of each is correct.
-import { button, element, stateOf } from "./dom.js";
-
-const PART = 8; // photos asked about at a time; the kernel judges as many as it can without keeping a hand waiting
+// What a photo shows: a person says so, and then it is known whether the prediction is correct.
+import { button, element, grouped } from "./dom.js";
 
 export class LabelPicker {
-  constructor(prefix, classes, chosen) {
-    const id = `${prefix}-classes`;
-    this.classes = new Set(classes);
-    this.chosen = chosen;
-    this.opener = null;
-    this.onChosen = () => {};
+  constructor(view) {
+    const id = `${view.prefix}-classes`;
+    const { classes } = view.panel;
+    this.view = view;
+    this.known = { top: "", label: "" }; // the predicted class, and what the image is known to show
     this.box = element("input", {
       type: "text",
       list: id,
@@ -22,7 +19,7 @@ export class LabelPicker {
     this.none = button("I do not know", "Take the label back", () => this.#choose(""));
     const form = element(
       "form",
-      {},
+      { class: "kit-group" },
       element("span", { text: "It is" }),
       this.box,
       element("datalist", { id }, ...classes.map((value) => element("option", { value }))),
@@ -36,15 +33,16 @@ export class LabelPicker {
     });
     // One that is picked from the list comes whole, not letter by letter.
     this.box.addEventListener("input", ({ inputType = "insertReplacementText" }) => {
-      if (inputType === "insertReplacementText" && this.classes.has(this.box.value))
+      if (inputType === "insertReplacementText" && classes.includes(this.box.value))
         this.#choose(this.box.value);
     });
-    const attributes = { class: "kit-say", role: "group", "aria-label": "What the image shows" };
-    this.node = element("div", { ...attributes, hidden: true }, form);
+    this.node = grouped("kit-say", "What the image shows", form);
+    this.node.hidden = true;
   }
 
   /** Ask; the focus goes back to the opener, and once something is chosen, `onChosen` is called. */
-  open({ top, label }, opener, onChosen = () => {}) {
+  open(opener, onChosen) {
+    const { top, label } = this.known;
     Object.assign(this, { opener, onChosen });
     this.box.value = "";
     this.yes.value = top;
@@ -63,55 +61,8 @@ export class LabelPicker {
   #choose(label) {
     if (this.node.hidden || (!label && this.box.value)) return;
     this.close();
-    this.chosen(label);
-    this.onChosen();
-  }
-}
-
-/** Asks, while no hand moves, whether each labelled photo is predicted correctly with the present settings. */
-export class Judging {
-  constructor(events) {
-    this.events = events;
-    this.busy = false;
-    this.context = "";
-    this.marks = new Map(); // "right" or "wrong" by name
-  }
-
-  /** Ask about photos, all of which have a label. */
-  ask(settings, photos) {
-    this.#about(settings);
-    const left = photos.filter((name) => !this.marks.has(name));
-    if (this.busy || left.length === 0) return;
-    this.busy = true;
-    this.events.post({ ...settings, where: null }, left.slice(0, PART));
-  }
-
-  heard(settings, marks) {
-    this.busy = false;
-    this.#learn(settings, marks);
-  }
-
-  #learn(settings, marks) {
-    if (stateOf({ ...settings, photo: "" }) !== this.context) return;
-    for (const [name, state] of Object.entries(marks)) this.marks.set(name, state);
-    this.events.judged(this.marks);
-  }
-
-  shown({ settings, answer }) {
-    this.#about(settings);
-    if (answer.state) this.#learn(settings, { [settings.photo]: answer.state });
-  }
-
-  forget() {
-    this.busy = false;
-    this.context = "";
-  }
-
-  #about(settings) {
-    const context = stateOf({ ...settings, photo: "" });
-    if (context === this.context) return;
-    this.context = context;
-    this.marks = new Map();
-    this.events.judged(this.marks);
+    this.known.label = label; // Pin may be pressed before the kernel has answered
+    this.view.ask("label", { photo: this.view.settings.photo, label });
+    this.onChosen?.();
   }
 }

@@ -10,6 +10,7 @@ const MISSING = "This combination is not in the page; open the notebook for it."
 const WAITING =
   "Drop a photo here, paste or add one, or use your camera; it does not leave this page.";
 const COMPARED_MS = 1_000; // so often a frame of a camera is seen untouched, too, which takes as long as a frame of its own
+const UNCHANGED = "You changed nothing, so there is nothing to undo.";
 const ENDED = "Only your changes are tried here; the notebook also looks for other causes.";
 
 const jsonOf = async (text) => JSON.parse(new TextDecoder().decode(await unpacked(text)));
@@ -73,7 +74,6 @@ export class StandIn {
     this.greeted = false;
     this.opened = new Map(); // what is known of a photo, its untouched view included
     this.comparedAt = -COMPARED_MS; // the time of the camera's frame whose untouched view is known
-    this.held = ""; // the pixels that the page has
     this.pieces = new Map(); // of files that are on their way
   }
 
@@ -104,7 +104,6 @@ export class StandIn {
     return view && { ...view, settings, top: view.row.indexOf(Math.max(...view.row)) };
   }
 
-  /** Open a photo once. */
   #open(name, content = this.files.get(name)) {
     const load = async () => {
       const source = content.file ? await bitmapsOf(content.file) : content;
@@ -147,7 +146,7 @@ export class StandIn {
     const holds = JSON.stringify([settings.photo, settings.exif, settings.alpha]);
     const missing = held !== settings.photo || this.held !== holds;
     const pixels = missing ? [await this.ask("pixels", { settings })] : [];
-    this.held = holds;
+    this.held = holds; // the pixels that the page has
     const [width, height] = view.size;
     const source = { live: true, width, height };
     return [
@@ -157,13 +156,9 @@ export class StandIn {
     ];
   }
 
-  #view(settings, held) {
-    this.shown = settings;
-    return this.#answered(settings, held);
-  }
-
   #show(photo) {
-    return this.#view({ ...this.shown, photo, where: this.shown.where === null ? null : -1 });
+    const where = this.shown.where === null ? null : -1;
+    return this.on_settings({ settings: { ...this.shown, photo, where } });
   }
 
   /** Changed settings, but for the photo and the map. */
@@ -177,7 +172,8 @@ export class StandIn {
   // -- what the page asks for
 
   on_settings({ settings, held }) {
-    return this.#view(settings, held);
+    this.shown = settings;
+    return this.#answered(settings, held);
   }
 
   async on_ahead({ settings, key, places: [place] }) {
@@ -197,17 +193,18 @@ export class StandIn {
   }
 
   async on_hello(_content, _sent, say) {
-    if (this.greeted) return this.#view(this.shown); // a greeting is repeated; meanwhile a hand may have moved on
+    if (this.greeted) return this.on_settings({ settings: this.shown }); // a greeting is repeated; meanwhile a hand may have moved on
     const { neutral, start } = this.panel;
     const address = new URLSearchParams(this.alone && location.hash.slice(1));
     const photo = [address.get("photo"), start.photo].find((name) => this.files.has(name));
     if (photo === undefined) return [{ kind: "error", text: WAITING }];
     this.greeted = true;
-    if (photo !== address.get("photo")) return this.#view(start);
-    const answer = await this.#view({ ...neutral, ...this.#parsed(address), photo });
+    if (photo !== address.get("photo")) return this.on_settings({ settings: start });
+    const settings = { ...neutral, ...this.#parsed(address), photo };
+    const answer = await this.on_settings({ settings });
     if (answer[0].kind !== "error") return answer;
     say(answer[0], []);
-    return this.#view({ ...neutral, photo });
+    return this.on_settings({ settings: { ...neutral, photo } });
   }
 
   /** Settings of an address that can be made with the page's controls. */
@@ -232,7 +229,7 @@ export class StandIn {
     const row = photos.find(({ name }) => name === photo);
     if (row) row.labelled = label !== ""; // a camera's frame has none
     this.events["change:_panel"]();
-    return this.#view(this.shown, photo);
+    return this.on_settings({ settings: this.shown, held: photo });
   }
 
   async on_judge({ settings, photos: [photo] }) {
@@ -248,6 +245,7 @@ export class StandIn {
     const { untouched } = await this.#open(settings.photo);
     const label = this.labels[settings.photo] ?? "";
     const [reason, after] = await new Reasons(this.texts, view, untouched, label).explained(look);
+    reason.headline ||= this.texts.changed(settings).length ? MISSING : UNCHANGED;
     const images = after ? [view.seen, after.seen] : [];
     const pictures = images.map(({ width, height }) => [height, width]);
     const changes = { ...reason, pictures, settings };
@@ -272,10 +270,13 @@ export class StandIn {
     if (this.#isUntouched(photo) || now > this.comparedAt + COMPARED_MS) {
       this.opened.delete(name);
       this.comparedAt = now;
-      return this.#view(photo, name);
+      return this.on_settings({ settings: photo, held: name });
     }
     const opening = this.ask("open", { name, ...content });
-    const [answer] = await Promise.all([this.#view(photo, name), opening]);
+    const [answer] = await Promise.all([
+      this.on_settings({ settings: photo, held: name }),
+      opening,
+    ]);
     return answer;
   }
 
@@ -288,7 +289,8 @@ export class StandIn {
     if (left.length === 0) throw new Error("Expected another photo to show; add one first");
     this.panel.photos = left;
     this.files.delete(name);
-    await this.#forget(name);
+    this.opened.delete(name);
+    await this.ask("remove", { name });
     this.events["change:_panel"]();
     return this.#show(left[0].name);
   }
@@ -308,14 +310,10 @@ export class StandIn {
     const { data, width, height } = await this.ask("thumbnail", { name });
     const picture = new Picture(name);
     picture.paint(data, width, height);
-    const thumbnail = new Uint8Array(await (await picture.file()).arrayBuffer());
+    const jpeg = await new Promise((done) => picture.canvas.toBlob(done, "image/jpeg"));
+    const thumbnail = await jpeg.arrayBuffer();
     this.panel.photos.push({ name, added: true, labelled: false, thumbnail });
     this.events["change:_panel"]();
     return this.#show(name);
-  }
-
-  #forget(name) {
-    this.opened.delete(name);
-    return this.ask("remove", { name });
   }
 }

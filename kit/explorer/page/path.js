@@ -1,38 +1,28 @@
 // The way of the image as a line of chips; those that can be changed are menus, and those that do nothing are folded.
-import { button, element, writeLong } from "./dom.js";
+import { button, element, grouped, writeLong } from "./dom.js";
 
 export class PathView {
-  constructor(specs, prefix, changed) {
-    this.chips = new Map(specs.map((spec) => [spec.key, chip(spec, prefix, changed)]));
+  constructor(view) {
+    this.chips = new Map(view.panel.path.map((spec) => [spec.key, chip(spec, view)]));
     this.others = button("…", "Show the steps that do nothing here", () => {
       const open = this.node.classList.toggle("kit-all");
       this.others.setAttribute("aria-expanded", String(open));
     });
     this.others.setAttribute("aria-expanded", "false");
     this.others.setAttribute("aria-label", "Other steps");
-    this.node = element(
-      "div",
-      { class: "kit-path", role: "group", "aria-label": "From the file to the prediction" },
-      ...[...this.chips.values()].map((each) => each.node),
-      this.others,
-    );
+    const chips = [...this.chips.values()].map(({ node }) => node);
+    this.node = grouped("kit-path", "From the file to the prediction", ...chips, this.others);
   }
 
   paint(values) {
-    for (const [key, chip] of this.chips) {
-      const { node, value } = chip;
+    for (const [key, { node, value }] of this.chips) {
       const step = values[key];
-      // Most stay as they are while a slider moves.
-      const state = JSON.stringify(step);
-      if (state === chip.state) continue;
-      chip.state = state;
       writeLong(value, step.value);
       node.classList.toggle("kit-changed", step.changed);
       node.classList.toggle("kit-idle", step.hidden);
     }
   }
 
-  /** Mark the chips of the steps that are to blame, and those that are fixed. */
   blame(guilty, fixed) {
     for (const [key, { node, select }] of this.chips) {
       node.classList.toggle("kit-guilty", guilty.includes(key));
@@ -47,20 +37,20 @@ export class PathView {
   }
 }
 
-function chip({ key, label, options }, prefix, changed) {
-  const value = element("span", { class: "kit-chip-value" });
+function chip({ key, label, options }, view) {
+  const value = element("span", { class: "kit-chip-value kit-long" });
   const node = element(
     "div",
     { class: `kit-chip ${options ? "kit-choice" : ""}`, "data-chip": key },
-    element("span", { class: "kit-chip-label", text: label }),
+    element("span", { class: "kit-chip-label kit-long", text: label }),
     " ", // for those who hear it
     value,
   );
-  if (!options) return { node, value, select: null, state: "" };
+  if (!options) return { node, value, select: null };
   const rows = options.map(([name, text]) => element("option", { value: name, text }));
-  const attributes = { id: `${prefix}-${key}`, "data-key": key, "aria-label": label };
+  const attributes = { id: `${view.prefix}-${key}`, "data-key": key, "aria-label": label };
   const select = element("select", attributes, ...rows);
-  select.addEventListener("change", () => changed(key, select.value));
+  select.addEventListener("change", () => view.changed(key, select.value));
   node.append(select);
-  return { node, value, select, state: "" };
+  return { node, value, select };
 }

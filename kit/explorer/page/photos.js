@@ -1,15 +1,18 @@
 // The photographs as a strip of thumbnails, one of which is shown; those that were added can be taken away.
-import { button, div, element, write } from "./dom.js";
+// While no hand moves, it asks whether each labelled photo is predicted correctly with the present settings.
+import { button, div, element, stateOf, write } from "./dom.js";
+
+const PART = 8; // photos asked about at a time; the kernel judges as many as it can without keeping a hand waiting
 
 export class PhotoStrip {
-  constructor(prefix, events) {
-    this.prefix = prefix;
-    this.events = events;
+  constructor(view) {
+    this.view = view;
     this.urls = [];
     this.strip = element("div", { class: "kit-photos", role: "radiogroup", "aria-label": "Photo" });
     this.count = element("p", { class: "kit-count" });
     this.node = div("kit-strip", this.strip, this.count);
     this.labelled = []; // names
+    this.marks = new Map(); // "right" or "wrong" by name, for settings as in the context
   }
 
   build(photos, chosen) {
@@ -18,6 +21,7 @@ export class PhotoStrip {
     this.strip.replaceChildren(...photos.map((photo) => this.#item(photo)));
     this.count.hidden = this.labelled.length === 0;
     this.show(chosen);
+    this.forget();
   }
 
   show(name) {
@@ -27,41 +31,76 @@ export class PhotoStrip {
     }
   }
 
-  /** Mark the photos whose prediction is known to be correct or wrong, and count them. */
-  judge(marks) {
-    for (const item of this.strip.querySelectorAll(".kit-photo")) {
-      const radio = item.querySelector("input");
-      const state = marks.get(radio.value) ?? "";
-      if ((item.dataset.state ?? "") === state) continue; // while a slider moves, most stay as they are
-      item.dataset.state = state;
-      radio.setAttribute("aria-description", { right: "correct", wrong: "wrong" }[state] ?? "");
-    }
-    const states = this.labelled.map((name) => marks.get(name));
-    const right = states.filter((state) => state === "right").length;
-    write(this.count, `${states.every(Boolean) ? right : "…"} of ${states.length} correct`);
+  ask(settings) {
+    this.#about(settings);
+    const left = this.labelled.filter((name) => !this.marks.has(name));
+    if (this.busy || left.length === 0) return;
+    this.busy = true;
+    this.view.ask("judge", { settings: { ...settings, where: null }, photos: left.slice(0, PART) });
+  }
+
+  heard({ settings, marks }) {
+    this.busy = false;
+    this.#learn(settings, marks);
+  }
+
+  paint({ settings, answer }) {
+    this.#about(settings);
+    if (answer.state) this.#learn(settings, { [settings.photo]: answer.state });
+  }
+
+  forget() {
+    this.busy = false;
+    this.context = "";
   }
 
   stop() {
     for (const url of this.urls.splice(0)) URL.revokeObjectURL(url);
   }
 
+  #about(settings) {
+    const context = stateOf({ ...settings, photo: "" });
+    if (context === this.context) return;
+    this.context = context;
+    this.marks.clear();
+    this.#mark();
+  }
+
+  #learn(settings, marks) {
+    if (stateOf({ ...settings, photo: "" }) !== this.context) return;
+    for (const [name, state] of Object.entries(marks)) this.marks.set(name, state);
+    this.#mark();
+  }
+
+  #mark() {
+    for (const item of this.strip.querySelectorAll(".kit-photo")) {
+      const radio = item.querySelector("input");
+      const state = this.marks.get(radio.value) ?? "";
+      if ((item.dataset.state ?? "") === state) continue; // while a slider moves, most stay as they are
+      item.dataset.state = state;
+      radio.setAttribute("aria-description", { right: "correct", wrong: "wrong" }[state] ?? "");
+    }
+    const states = this.labelled.map((name) => this.marks.get(name));
+    const right = states.filter((state) => state === "right").length;
+    write(this.count, `${states.every(Boolean) ? right : "…"} of ${states.length} correct`);
+  }
+
   #item({ name, added, thumbnail }) {
     const radio = element("input", {
       type: "radio",
-      name: `${this.prefix}-photo`,
+      name: `${this.view.prefix}-photo`,
       value: name,
       "aria-label": name,
     });
-    radio.addEventListener("change", () => this.events.chosen(name));
-    const picture = thumbnail?.byteLength
-      ? element("img", { src: this.#url(thumbnail), alt: "", draggable: "false" })
-      : null;
+    radio.addEventListener("change", () => this.view.changed("photo", name));
     // Beyond the first photos there are no thumbnails.
-    const sign = picture ?? element("span", { text: name.replace(/\.\w+$/, "") });
+    const sign = thumbnail?.byteLength
+      ? element("img", { src: this.#url(thumbnail), alt: "", draggable: "false" })
+      : element("span", { class: "kit-long", text: name.replace(/\.\w+$/, "") });
     const label = element("label", { title: name }, radio, sign);
     const remove =
       added &&
-      button("✕", `Remove ${name}`, () => this.events.removed(name), {
+      button("✕", `Remove ${name}`, () => this.view.ask("remove", { name }), {
         class: "kit-remove",
         "aria-label": `Remove ${name}`,
       });

@@ -12,16 +12,11 @@ export class Picture {
   /** Paint RGB pixels, perturbed: see `perturb`. */
   paint(rgb, width, height, how = {}) {
     const { stride = 1 } = how;
-    this.canvas.classList.toggle("kit-small", width < 100);
+    this.canvas.style.imageRendering = width < 100 ? "pixelated" : "";
     this.canvas.style.aspectRatio = `${width} / ${height}`; // the same place on the page at every stride
     this.#resize(Math.ceil(width / stride), Math.ceil(height / stride));
     perturb(this.image.data, rgb, width, height, how);
     this.context.putImageData(this.image, 0, 0);
-  }
-
-  /** What it shows, as a JPEG. */
-  file() {
-    return new Promise((done) => this.canvas.toBlob(done, "image/jpeg"));
   }
 
   #resize(width, height) {

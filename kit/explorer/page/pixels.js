@@ -42,7 +42,6 @@ export function perturb(
   }
 }
 
-/** Pixels without their alpha. */
 export function rgbOf(rgba) {
   const rgb = new Uint8Array((rgba.length / 4) * 3);
   for (let i = 0, o = 0; i < rgba.length; i += 4, o += 3) {

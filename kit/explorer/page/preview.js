@@ -8,7 +8,6 @@ export class Preview {
     this.base = null; // unperturbed pixels, where the page paints the perturbation itself
     this.noise = { seed: null, field: new Int16Array(0), wanted: "" };
     this.painted = []; // what it was last painted from: painting it anew for each reply would double the work
-    this.sharp = true; // whether all of the picture's own pixels are shown
   }
 
   /** Take the photo that an answer brings along, or is about; `frame` is that of this page's camera, if it is on. */
@@ -18,13 +17,12 @@ export class Preview {
       this.base = source.live
         ? { photo: settings.photo, pixels, width: source.width, height: source.height }
         : null;
-      this.painted = [];
-      if (!source.live) this.#show(pixels, source.width, source.height);
+      if (!source.live) this.picture.paint(pixels, source.width, source.height);
     } else if (frame && source) {
       this.base = source.live ? frame : null;
     } else if (this.base && this.base.photo !== settings.photo) {
       this.base = null; // a frame of a camera that another view has
-      this.#show(new Uint8Array(3), 1, 1);
+      this.picture.paint(new Uint8Array(3), 1, 1);
     }
   }
 
@@ -39,10 +37,8 @@ export class Preview {
   }
 
   takeNoise({ seed }, view) {
-    const field = new Int16Array(
-      view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength),
-    );
-    this.noise = { seed, field, wanted: "" };
+    const { buffer } = bytesOf(view).slice(); // for numbers of two bytes, which have to begin at an even place
+    this.noise = { seed, field: new Int16Array(buffer), wanted: "" };
   }
 
   /** Paint the photograph where that changes it; while a hand moves, in as many pixels as the page shows. */
@@ -58,12 +54,6 @@ export class Preview {
     if (!ready || wanted.every((part, index) => part === this.painted[index])) return;
     this.painted = wanted;
     this.picture.paint(base.pixels, base.width, base.height, { stride, brightness, noise, field });
-    this.sharp = stride === 1;
-  }
-
-  #show(pixels, width, height) {
-    this.picture.paint(pixels, width, height);
-    this.sharp = true;
   }
 }
 

@@ -101,7 +101,6 @@ export class Reasons {
     };
   }
 
-  /** What the changes did, in a sentence. */
   #done(changes) {
     const { texts, view, words, untouched } = this;
     const [prediction, original] = [view, untouched].map((state) => texts.predictionText(state));

@@ -5,7 +5,7 @@ const TURNS = { PageDown: 1, PageUp: -1 }; // the keys that presenters' clickers
 
 export class Stage {
   /** `places` returns what is shown one after the other: buttons, or radio buttons. */
-  constructor(root, places) {
+  constructor(root, places, signal) {
     this.root = root;
     this.places = places;
     this.place = null; // the button that was pressed last
@@ -15,7 +15,7 @@ export class Stage {
       root.style.zoom = this.on ? Math.max(1, times) : "";
       if (this.on) root.querySelector(":checked")?.scrollIntoView({ inline: "center" });
     };
-    window.addEventListener("resize", this.fit);
+    window.addEventListener("resize", this.fit, { signal });
     root.addEventListener("fullscreenchange", () => {
       if (!document.fullscreenElement) this.#set(false); // the browser has its own ways to leave
     });
@@ -44,10 +44,6 @@ export class Stage {
     const now = places.findIndex((place) => place.checked ?? place === this.place);
     places.at((now + TURNS[key]) % places.length)?.click();
     return true;
-  }
-
-  stop() {
-    window.removeEventListener("resize", this.fit);
   }
 
   #set(on) {

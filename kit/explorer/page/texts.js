@@ -9,7 +9,6 @@ export const filled = (template, values) =>
   template.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 export const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
-/** A probability for people. */
 export function percent(share) {
   if (share > 0 && share < LEAST_SHOWN) return "<0.1 %";
   if (share >= 1 - LEAST_SHOWN && share < 1) return ">99.9 %";

@@ -1,29 +1,27 @@
-// @ts-check
 // Where the model sees a class: a map over its input, which the kernel makes; one by occlusion comes row by row.
 import { button, element, writeLong } from "./dom.js";
+import { Picture } from "./picture.js";
 import { bytesOf } from "./preview.js";
 
 export class Where {
-  /** @param {any} picture @param {{ changed: (where: number | null) => void, toggled: () => void, ask: () => void }} events */
-  constructor(picture, events) {
-    this.picture = picture;
-    this.events = events;
+  constructor(view) {
+    this.view = view;
+    this.picture = new Picture("Model input");
     this.busy = false;
-    this.shown = /** @type {any} */ (null);
     this.options = "";
     this.button = button(
       "Where?",
       "Show where in the image the model sees a class",
-      () => events.toggled(),
-      { "aria-pressed": "false" },
+      () => view.look(view.settings.where === null ? -1 : null),
+      { "aria-pressed": "false", hidden: view.panel.map === null },
     );
     this.choice = element("select", { "aria-label": "Class of the map" });
-    this.choice.addEventListener("change", () => events.changed(Number(this.choice.value)));
-    this.title = element("span", { text: "Model input" });
-    this.text = element("p", { class: "kit-where" });
+    this.choice.addEventListener("change", () => view.look(Number(this.choice.value)));
+    this.title = element("span", { class: "kit-long", text: "Model input" });
+    this.text = element("p", { class: "kit-where kit-long" });
     this.caption = element(
       "figcaption",
-      { class: "kit-under" },
+      { class: "kit-under kit-long" },
       this.title,
       this.choice,
       this.button,
@@ -66,7 +64,7 @@ export class Where {
   ask() {
     if (this.busy || !this.shown?.content.where?.waits) return;
     this.busy = true;
-    this.events.ask();
+    this.view.ask("where");
   }
 
   heard({ settings, where }, [places]) {
