@@ -116,11 +116,11 @@ def test_the_first_layer_is_measured_whether_channels_are_first_or_last(tmp_path
 REFUSED = {
     "of another network": (
         SMALL | {"9.weight": DENSE + 1, "5.weight": [[0]]},
-        "that the network was",
+        "^Expected the weights that the network was exported from, received those in 'small.safetensors'$",
     ),
     "no averages": (
         {"stem.0.weight": SMALL["stem.0.weight"], "9.weight": DENSE},
-        "averages in",
+        "^Expected a convolution of images with running averages in 'small.safetensors': ",
     ),
     "no convolution": ({"9.weight": DENSE}, "averages in"),
 }

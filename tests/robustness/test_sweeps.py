@@ -241,7 +241,8 @@ def test_what_a_sweep_is_missing_is_taken_up_again_and_nothing_else(
         ((fashion, folder, grid, labels), "labels"),
     ]:
         with pytest.raises(
-            ValueError, match=rf"^Expected results for the same {name},"
+            ValueError,
+            match=rf"^Expected results for the same {name}, received others; predict all again$",
         ):
             swept(*arguments, resume=whole)
 
@@ -282,7 +283,11 @@ NONE = [
         r"Expected at least one perturbation .*, received {'noise': \(\)}",
     ),
     ({}, ValueError, "Expected at least one perturbation with values, received {}"),
-    ([1.5], TypeError, "Expected a perturbation as .* received 1.5"),
+    (
+        [1.5],
+        TypeError,
+        "Expected a perturbation as a kit.Perturbation, or a mapping from names to values, received 1.5",
+    ),
     ("noise", TypeError, "Expected a perturbation as .* received 'noise'"),
 ]
 
