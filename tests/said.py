@@ -213,9 +213,19 @@ def changes():
     return "\n".join(lines)
 
 
+def stated(row):
+    """What a row of the table of properties states beside its functions."""
+    return {
+        name: value
+        for name, value in vars(row).items()
+        if not callable(value) and name != "alterations"
+    }
+
+
 def properties():
     """What is measured in images, done to them and undone: means of sixteen blocks."""
-    lines = []
+    rows = (*CONDITIONS.values(), *ALTERATIONS.values())
+    lines = [str(stated(row)) for row in rows]
     for photo in (TALL, samples.photo("castle.jpg"), samples.photos("special")[0]):
         values = measures(photo, CONDITIONS.values())
         lines += [
