@@ -111,6 +111,17 @@ def test_statistics_that_do_not_belong_to_the_file_are_not_used(
     assert found.contract["class_names"] == ["cat", "dog"]
 
 
+def test_what_is_larger_than_a_limit_is_not_read(saved, tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "MOST_BYTES", 9)
+    assert store.read_model(saved).flaw == "takes more than 9 bytes"
+    monkeypatch.setattr(store, "_MAX_SHIPPED", 4)
+    (tmp_path / "net.tflite").write_bytes(b"large")
+    with pytest.raises(
+        ValueError, match=r"at most 4 bytes, received 'net.tflite' of 5"
+    ):
+        store.read_model(tmp_path / "net.tflite")
+
+
 def test_the_sha256_of_the_file_is_compared(saved):
     right = hashlib.sha256(saved.read_bytes()).hexdigest()
     assert (

@@ -222,6 +222,12 @@ def test_whole_numbers_outside_16_bits_are_refused():
         load_image(image, name="x")
 
 
+def test_a_mode_without_levels_is_refused():
+    message = "^Expected a known colour mode, received 'x' in 'F'; save it as PNG$"
+    with pytest.raises(PhotoError, match=message):
+        load_image(Image.new("F", (2, 2)), name="x")
+
+
 def test_grey_and_1_bit():
     grey = load_image(file_of(Image.fromarray(np.array([[0, 77, 255]], np.uint8))))
     assert grey.pixels.tolist() == [[[0] * 3, [77] * 3, [255] * 3]]

@@ -193,6 +193,11 @@ def test_what_has_not_begun_is_cancelled_when_the_caller_stops():
     with pytest.raises(KeyboardInterrupt):
         list(sweeps.run_tasks(str, enumerate("abcd"), Idle()))
     assert [future.cancelled() for future in futures] == [True] * 3
+    with pytest.raises(
+        TypeError,
+        match=r"^Expected an executor or a Dask client, received 3; see kit.sweep$",
+    ):
+        list(sweeps.run_tasks(str, (), 3))
 
 
 def test_tasks_are_read_no_farther_ahead_than_they_may_be():
