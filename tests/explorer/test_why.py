@@ -133,6 +133,21 @@ def concluded(explorer, right):
     return why.explanation(diagnosis, view, own)[0]
 
 
+def test_what_an_image_suffers_from_is_said_and_what_it_may_only_if_it_is_wrong(
+    explorer,
+):
+    def said(name, verdict):
+        explorer.settings = {"photo": name}
+        finding = Finding("dark", verdict, "Seen.", fix=Fix("Use more_light"))
+        diagnosis = Diagnosis((finding,), "n", 1)
+        because, _ = why.explanation(diagnosis, explorer.view, None)
+        return because["headline"], because["advice"]
+
+    assert said("espresso.jpg", "named")[1] == "Use more light"
+    assert said("espresso.jpg", "possible")[1] != "Use more light"
+    assert said("cat.jpg", "possible") == ("Perhaps: Seen.", "Use more light")
+
+
 def test_of_mistakes_that_a_person_chose_the_changes_say_more_than_the_search(explorer):
     explorer.settings = {"photo": "espresso.jpg", "scaling": "range_0_1"}
     # A search cannot tell this from what the network was trained on.

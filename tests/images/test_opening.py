@@ -228,22 +228,16 @@ def test_a_mode_without_levels_is_refused():
         load_image(Image.new("F", (2, 2)), name="x")
 
 
-def test_grey_and_1_bit():
-    grey = load_image(file_of(Image.fromarray(np.array([[0, 77, 255]], np.uint8))))
-    assert grey.pixels.tolist() == [[[0] * 3, [77] * 3, [255] * 3]]
-    assert grey.notes == ("greyscale converted to RGB",)
-    bits = load_image(file_of(Image.fromarray(np.array([[False, True]]))))
-    assert bits.pixels.tolist() == [[[0] * 3, [255] * 3]]
-    assert bits.notes == ("greyscale converted to RGB",)
-
-
-@pytest.mark.parametrize("mode", ["RGBX", "LA", "PA", "YCbCr", "HSV", "CMYK", "LAB"])
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "RGBX", "LA", "PA", "YCbCr", "HSV", "CMYK", "LAB"]
+)
 def test_every_other_mode_of_pillow_is_converted_and_said(mode):
     source = Image.new("LAB", (3, 2))
     if mode != "LAB":  # to which Pillow converts by profiles alone
         source = Image.fromarray(smooth()).convert(mode)
     photo = load_image(source)
-    words = {"RGBX": None, "LA": "greyscale", "PA": "palette"}.get(mode, mode)
+    grey = dict.fromkeys(("1", "L", "LA"), "greyscale")
+    words = {"RGBX": None, "PA": "palette", **grey}.get(mode, mode)
     assert photo.notes[:1] == ((f"{words} converted to RGB",) if words else ())
 
 
