@@ -380,6 +380,14 @@ def test_nothing_is_kept_of_a_removed_photograph(explorer):
     assert [one() for one in kept] == [None] * 3
 
 
+def test_what_is_found_of_a_photograph_that_was_removed_meanwhile_is_not_kept(explorer):
+    explorer.add(GOLDFISH, name="mine.jpg")
+    deliver(explorer, kind="why", settings=explorer.settings)
+    explorer.remove("mine.jpg")
+    searched(explorer)
+    assert explorer.diagnosis is None
+
+
 def test_a_heat_map_by_occlusion_comes_row_by_row(clothes):
     layers = networks.imported_keras().layers
     body = (

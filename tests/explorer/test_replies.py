@@ -362,6 +362,7 @@ def test_beside_the_widget_stands_the_state_in_words_bars_and_images(
     deliver(explorer, kind="label", photo="espresso.jpg", label="espresso")
     said = texts(published(explorer)[1])
     assert "Yellow areas support cup. They do not say why." in said
+    assert "Original photo:" not in said
     assert "✓ espresso" in said
 
 

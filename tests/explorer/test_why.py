@@ -37,7 +37,7 @@ def test_what_helps_most_comes_first(look):
         shown = look(name, **settings)
         return shown, why.changes(shown, look.at)
 
-    _, found = changes("volleyball.jpg", brightness=0.9, noise=60)
+    _, found = changes("volleyball.jpg", brightness=0.9, noise=60, seed=1)
     assert [change.keys for change in found] == [("noise",), ("brightness",)]
     assert found[0].gain > found[1].gain
     _, found = changes("volleyball.jpg", noise=60, brightness=0.1)
