@@ -67,7 +67,9 @@ def test_others_follow_its_settings(explorer):
         settings=explorer.settings | {"noise": 7},
     )
     assert seen == [7]
-    assert explorer.settings["noise"] == 7
+    # Who changes them in place does not change the state.
+    explorer.settings["noise"] = 9
+    assert explorer.view.settings["noise"] == 7
 
 
 def test_answers_ahead_are_those_that_asking_gives_and_change_nothing(explorer):
