@@ -88,7 +88,7 @@ def sweep(axes, labels=LABELS[:6]):
 
 def flips():
     ways = (("brightness", 1, 0), ("noise", 0, 100), ("jpeg_quality", 100, 1))
-    return "\n".join(repr(flip(LITE, PHOTOS[2], *way)) for way in ways)
+    return "\n".join(repr(flip(LITE, PHOTOS[0], *way)) for way in ways)
 
 
 def heatmaps():

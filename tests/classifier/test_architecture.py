@@ -40,6 +40,7 @@ def test_weights_that_declare_more_than_their_file_holds_are_refused(
 
 def test_numbers_are_read_as_keras_writes_them_and_only_finite_ones():
     assert channel_values(3).tolist() == [3]
-    assert channel_values({"config": {"value": [[1, 2]]}}).tolist() == [1, 2]
+    for value in ({"config": {"value": [[1, 2]]}}, {"value": [1, 2]}):
+        assert channel_values(value).tolist() == [1, 2]
     for value in ([1, float("inf")], [], "text"):
         assert channel_values(value) is None

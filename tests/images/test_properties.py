@@ -124,6 +124,16 @@ def test_a_large_picture_is_measured_in_the_middle():
     )  # a 16th of it is noise
 
 
+def test_of_a_large_picture_a_grid_and_the_middle_from_whole_blocks_on_are_taken():
+    rows, columns = np.indices((100, 330)).astype(np.uint8)
+    pixels = np.stack([rows, columns, rows], axis=-1)
+    sample = properties.Sample(Photo(pixels), 64)
+    # 18 rows and 133 columns lie before the middle: two and sixteen blocks, and a part of one.
+    np.testing.assert_array_equal(sample.middle, pixels[16:80, 128:192])
+    # 33,000 pixels are as many as 182 x 182 have.
+    np.testing.assert_array_equal(sample.thin, pixels[::2, ::2])
+
+
 def test_brightness_is_luma_of_bt_601():
     colours = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
     found = [measured(flat(*colour)).brightness for colour in colours]
