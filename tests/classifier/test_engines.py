@@ -9,6 +9,7 @@ from kit.classifier import engines
 from kit.classifier.engines import (
     KerasEngine,
     LiteEngine,
+    measured_head,
     part_size,
     probabilities,
 )
@@ -159,6 +160,22 @@ def test_every_head_gives_probabilities(head, outputs, expected):
     found = probabilities(np.array([outputs], np.float32), head)
     assert found.dtype == np.float32
     assert found[0] == pytest.approx(expected)
+
+
+MEASURED = [
+    ("softmax", 0, [0.25, 0.75]),
+    ("sigmoid", 0, [0.25, 0.752]),
+    # Each of both may be off by half a step of eight bits.
+    ("softmax", 1 / 128, [0.25, 0.7578]),
+    ("sigmoid", 1 / 128, [0.25, 0.762]),
+    ("softmax", 0, [1]),
+    ("sigmoid", 0, [0.9995]),
+]
+
+
+@pytest.mark.parametrize(("head", "step", "outputs"), MEASURED)
+def test_a_head_is_a_softmax_where_its_outputs_sum_to_1(head, step, outputs):
+    assert measured_head(np.float32([outputs]), step) == head
 
 
 LAST = [
