@@ -227,7 +227,7 @@ def properties():
     rows = (*CONDITIONS.values(), *ALTERATIONS.values())
     lines = [str(stated(row)) for row in rows]
     for photo in (TALL, samples.photo("castle.jpg"), samples.photos("special")[0]):
-        values = measures(photo, CONDITIONS.values())
+        values = measures(photo, CONDITIONS.values(), window=150)
         lines += [
             f"{photo.name} {row.label} {row.unit}: {value:.4g}"
             for row, value in zip(CONDITIONS.values(), values, strict=True)

@@ -193,19 +193,11 @@ def test_a_notebook_keeps_the_photo_that_is_shown_if_that_is_small(
         explorer.keep(progress=False)
 
 
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [
-        (None, "Keras runs this network"),
-        (
-            b"ONNX",
-            "ONNX Runtime runs this network (convert it to .tflite for a page with the model)",
-        ),
-    ],
-)
-def test_a_network_of_another_runtime_is_refused_with_its_name(bench, data, reason):
-    compiled = SimpleNamespace(data=data)
-    classifier = SimpleNamespace(network=SimpleNamespace(compiled=compiled))
-    with pytest.raises(PageError) as refused:
-        compact.compact(replace(bench, classifier=classifier), [], exact=False)
-    assert str(refused.value) == reason
+def test_a_network_of_another_runtime_is_refused_with_its_name(bench):
+    onnx = "ONNX Runtime runs this network (convert it to .tflite for a page with the model)"
+    for data, reason in ((None, "Keras runs this network"), (b"ONNX", onnx)):
+        network = SimpleNamespace(compiled=SimpleNamespace(data=data))
+        other = replace(bench, classifier=SimpleNamespace(network=network))
+        with pytest.raises(PageError) as refused:
+            compact.compact(other, [], exact=False)
+        assert str(refused.value) == reason

@@ -89,8 +89,7 @@ def test_groups_are_chained_by_pairs():
     chain = ((0, 2), (2, 4), (3, 5))
     pairs = tuple(Duplicate(one, two, "", "", 9, mirrored=False) for one, two in chain)
     assert Duplicates(pairs, (7,)).groups.tolist() == [0, 1, 0, 2, 0, 2, 3]
-    many = Duplicates(pairs, (5000, 7))
-    assert repr(many) == "Pairs of near-duplicates: 3 among 5,000 and 7 images"
+    assert " among 5,000 and 7 " in repr(Duplicates(pairs, (5000, 7)))
     assert found(
         np.stack([CLOTHES[0], CLOTHES[1], CLOTHES[0, :, ::-1]])
     ).groups.tolist() == [0, 1, 0]
