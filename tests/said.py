@@ -87,7 +87,7 @@ def sweep(axes, labels=LABELS[:6]):
 
 
 def flips():
-    ways = (("brightness", 1, 0), ("noise", 0, 100), ("jpeg_quality", 100, 1))
+    ways = (("brightness", 1, 0), ("noise", 0, 100), ("jpeg_quality", 90, 1))
     return "\n".join(repr(flip(LITE, PHOTOS[0], *way)) for way in ways)
 
 
