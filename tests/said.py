@@ -87,8 +87,8 @@ def sweep(axes, labels=LABELS[:6]):
 
 
 def flips():
-    ways = (("brightness", 1, 0), ("noise", 0, 100), ("jpeg_quality", 100, 1))
-    return "\n".join(repr(flip(LITE, PHOTOS[2], *way)) for way in ways)
+    ways = (("brightness", 1, 0), ("noise", 0, 100), ("jpeg_quality", 90, 1))
+    return "\n".join(repr(flip(LITE, PHOTOS[0], *way)) for way in ways)
 
 
 def heatmaps():
@@ -213,11 +213,21 @@ def changes():
     return "\n".join(lines)
 
 
+def stated(row):
+    """What a row of the table of properties states beside its functions."""
+    return {
+        name: value
+        for name, value in vars(row).items()
+        if not callable(value) and name != "alterations"
+    }
+
+
 def properties():
     """What is measured in images, done to them and undone: means of sixteen blocks."""
-    lines = []
+    rows = (*CONDITIONS.values(), *ALTERATIONS.values())
+    lines = [str(stated(row)) for row in rows]
     for photo in (TALL, samples.photo("castle.jpg"), samples.photos("special")[0]):
-        values = measures(photo, CONDITIONS.values())
+        values = measures(photo, CONDITIONS.values(), window=150)
         lines += [
             f"{photo.name} {row.label} {row.unit}: {value:.4g}"
             for row, value in zip(CONDITIONS.values(), values, strict=True)

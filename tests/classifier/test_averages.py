@@ -19,9 +19,10 @@ def safetensors(arrays, metadata=None):
     content = b""
     for name, array in arrays.items():
         start = len(content)
-        content += np.asarray(array, "<f4").tobytes()
+        dtype = "I64" if isinstance(array, np.int64) else "F32"
+        content += np.asarray(array, {"I64": "<i8", "F32": "<f4"}[dtype]).tobytes()
         header[name] = {
-            "dtype": "F32",
+            "dtype": dtype,
             "shape": np.shape(array),
             "data_offsets": [start, len(content)],
         }
@@ -86,6 +87,7 @@ SMALL = {
     "of_others.0.weight": np.ones((1, 3, 1, 1)),
     "stem.0.bias": [0.5, -0.5],
     "stem.0.weight": np.arange(6).reshape(2, 3, 1, 1) / 6,
+    "stem.1.num_batches_tracked": np.int64(9),
     "stem.1.running_mean": [0, 1],
     "stem.1.running_var": [1, 2],
     "4.running_mean": [5, 5],
@@ -103,6 +105,7 @@ def test_the_first_layer_is_measured_whether_channels_are_first_or_last(tmp_path
     layers = of_small(tmp_path / "small.safetensors", SMALL)
     np.testing.assert_array_equal(layers.means, [0 - 0.5, 1 + 0.5])
     np.testing.assert_array_equal(layers.variances, [1, 2])
+    assert (layers.widths, layers.epsilon) == ((2,), 1e-5)
     tensors = np.random.default_rng(1).random((2, 4, 6, 3), dtype=np.float32)
     values = tensors[:, ::2, ::2] @ SMALL["stem.0.weight"][:, :, 0, 0].T
     expected = np.concatenate([values.mean((1, 2)), (values**2).mean((1, 2))], axis=1)
@@ -113,11 +116,11 @@ def test_the_first_layer_is_measured_whether_channels_are_first_or_last(tmp_path
 REFUSED = {
     "of another network": (
         SMALL | {"9.weight": DENSE + 1, "5.weight": [[0]]},
-        "that the network was",
+        "^Expected the weights that the network was exported from, received those in 'small.safetensors'$",
     ),
     "no averages": (
         {"stem.0.weight": SMALL["stem.0.weight"], "9.weight": DENSE},
-        "averages in",
+        "^Expected a convolution of images with running averages in 'small.safetensors': ",
     ),
     "no convolution": ({"9.weight": DENSE}, "averages in"),
 }

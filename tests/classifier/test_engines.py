@@ -9,6 +9,7 @@ from kit.classifier import engines
 from kit.classifier.engines import (
     KerasEngine,
     LiteEngine,
+    measured_head,
     part_size,
     probabilities,
 )
@@ -78,7 +79,10 @@ def test_threads_do_not_mix_their_results(kind, lite, reference):
 def test_what_is_no_network_is_refused(compiled):
     if compiled is None:
         compiled = networks.small_compiled()[:4000]
-    with pytest.raises(ValueError, match="Expected a network that LiteRT can run"):
+    with pytest.raises(
+        ValueError,
+        match=r"^Expected a network that LiteRT can run, received one .*; copy or convert it again$",
+    ):
         LiteEngine(compiled)
 
 
@@ -118,7 +122,10 @@ def test_after_a_batch_for_which_memory_was_short_the_one_before_is_predicted_ag
 
     with monkeypatch.context() as patch:
         patch.setattr(lite._lite, "allocate_tensors", short)
-        with pytest.raises(ValueError, match="no memory"):
+        with pytest.raises(
+            ValueError,
+            match=r"^Expected other tensors than \(3, 28, 28, 1\): no memory$",
+        ):
             lite.predict(networks.tensors(3))
     assert np.array_equal(lite.predict(batch), expected)
 
@@ -153,6 +160,22 @@ def test_every_head_gives_probabilities(head, outputs, expected):
     found = probabilities(np.array([outputs], np.float32), head)
     assert found.dtype == np.float32
     assert found[0] == pytest.approx(expected)
+
+
+MEASURED = [
+    ("softmax", 0, [0.25, 0.75]),
+    ("sigmoid", 0, [0.25, 0.752]),
+    # Each of both may be off by half a step of eight bits.
+    ("softmax", 1 / 128, [0.25, 0.7578]),
+    ("sigmoid", 1 / 128, [0.25, 0.762]),
+    ("softmax", 0, [1]),
+    ("sigmoid", 0, [0.9995]),
+]
+
+
+@pytest.mark.parametrize(("head", "step", "outputs"), MEASURED)
+def test_a_head_is_a_softmax_where_its_outputs_sum_to_1(head, step, outputs):
+    assert measured_head(np.float32([outputs]), step) == head
 
 
 LAST = [

@@ -102,7 +102,12 @@ def test_arrays_that_are_too_large_are_refused(small):
 
 def test_where_nothing_is_known_nothing_is_written():
     model = networks.stacked((28, 28, 1), networks.imported_keras().layers.Flatten())
-    found = Classifier(model, networks.GREY).reference
+    classifier = Classifier(model, networks.GREY)
+    with pytest.raises(
+        ValueError, match=r"^Expected a network with a feature map, rec"
+    ):
+        classifier.features(PHOTOS)
+    found = classifier.reference
     assert (found.first_layers, found.properties, found.contents) == (None, None, {})
     with_pictures = found.with_pictures(PHOTOS, networks.GREY.apply)
     assert repr(with_pictures) == "Reference(properties)"

@@ -312,11 +312,14 @@ REFUSED = {
         for suffix in ("keras", "tflite", "onnx", "h5", "pt", "safetensors", "any")
     },
     "map.tflite": (four_sides, r"to \[\(1, 10, 10, 4\)\]"),
-    "cut.onnx": (half, "Expected a network that ONNX Runtime can run"),
+    "cut.onnx": (
+        half,
+        r"ONNX Runtime can run, .*external_data=False\), received one .*; copy or export it again$",
+    ),
     "cut.tflite": (lambda: lite()[:900], "Expected a network that LiteRT can run"),
     "lite.onnx": (
         lite,
-        "Expected a .onnx network, received 'lite.onnx', which is none",
+        "Expected a .onnx network, received 'lite.onnx', which is none or damaged; copy it again$",
     ),
     "onnx.tflite": (
         onnx,

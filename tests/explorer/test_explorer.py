@@ -11,7 +11,7 @@ import pytest
 import kit
 from kit.explorer.explorer import Explorer
 from kit.explorer.replies import LIVE_PIXELS, REPLY_BYTES
-from kit.explorer.settings import neutral
+from kit.explorer.settings import changed_settings, neutral
 from kit.explorer.shelf import CAMERA
 from kit.regression.cases import read_case
 from tests import networks
@@ -67,7 +67,9 @@ def test_others_follow_its_settings(explorer):
         settings=explorer.settings | {"noise": 7},
     )
     assert seen == [7]
-    assert explorer.settings["noise"] == 7
+    # Who changes them in place does not change the state.
+    explorer.settings["noise"] = 9
+    assert explorer.view.settings["noise"] == 7
 
 
 def test_answers_ahead_are_those_that_asking_gives_and_change_nothing(explorer):
@@ -340,12 +342,14 @@ def test_only_pictures_that_were_added_can_be_removed(explorer, classifier, pair
         ValueError, match=r"received 'mine\.jgp'; did you mean 'mine\.jpg'"
     ):
         explorer.remove("mine.jgp")
-    explorer.settings = explorer.settings | {"noise": 7}
+    explorer.settings = explorer.settings | {"noise": 7, "where": "cup"}
     message, _ = ask(explorer, kind="remove", request="a.1", name="mine.jpg")
     assert (message["kind"], message["request"]) == ("view", "a.1")
-    assert (message["settings"]["photo"], message["settings"]["noise"]) == (
+    # A map is that of the prediction for the photo that is shown now.
+    assert changed_settings(message["settings"]) == {"noise": 7}
+    assert (message["settings"]["photo"], message["settings"]["where"]) == (
         "cat.jpg",
-        7,
+        -1,
     )
     expected = classifier.probabilities(pair[0], explorer.view.perturbation)[0]
     np.testing.assert_array_equal(explorer.probabilities, expected)
@@ -368,11 +372,22 @@ def test_nothing_is_kept_of_a_removed_photograph(explorer):
     photo, pixels, view = explorer.photos[-1], explorer.photos[-1].pixels, explorer.view
     kept = [weakref.ref(photo), weakref.ref(pixels), weakref.ref(view)]
     del photo, pixels, view
+    explorer.add(GOLDFISH, name="other.jpg")
+    explorer.remove("other.jpg")
+    assert explorer.diagnosis
     explorer.remove("mine.jpg")
     assert explorer.diagnosis is None
     explorer.sent.clear()
     gc.collect()
     assert [one() for one in kept] == [None] * 3
+
+
+def test_what_is_found_of_a_photograph_that_was_removed_meanwhile_is_not_kept(explorer):
+    explorer.add(GOLDFISH, name="mine.jpg")
+    deliver(explorer, kind="why", settings=explorer.settings)
+    explorer.remove("mine.jpg")
+    searched(explorer)
+    assert explorer.diagnosis is None
 
 
 def test_a_heat_map_by_occlusion_comes_row_by_row(clothes):

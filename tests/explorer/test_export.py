@@ -2,8 +2,9 @@
 
 import gzip
 from base64 import b64decode
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import chain
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -104,7 +105,7 @@ def test_the_map_of_a_page_comes_from_the_weights_in_the_file(bench, monkeypatch
 def test_a_network_that_a_page_cannot_run_is_refused_with_the_reason(
     bench, changes, reason
 ):
-    bench = kit.explorer.bench.replace(bench, trained=bench.trained.replace(**changes))
+    bench = replace(bench, trained=bench.trained.replace(**changes))
     with pytest.raises(PageError, match=f"^{reason}$"):
         compact.compact(bench, [], exact=False)
 
@@ -163,3 +164,40 @@ def test_states_that_a_page_does_not_compute_are_not_offered():
     assert export.offered(shown | {"alpha": "alpha_black"})
     assert not export.offered(shown | {"blur": 1.0})
     assert not export.offered(shown | {"alpha": "alpha_dropped"})
+
+
+def test_a_page_has_the_chosen_photos_and_the_states_of_them_that_it_computes(bench):
+    contents = contents_of(bench, blur=1.0)
+    panda = contents.shelf.add(kit.samples.photo("panda.jpg"))
+    dark = neutral(panda) | {"brightness": 0.2}
+    tries = {"dark": dark, "soft": dark | {"blur": 1.0}, "cat": neutral("cat.jpg")}
+    chosen = replace(contents, tries=tries, start=dark)
+    assert chosen.of(["cat.jpg"]).start == neutral("cat.jpg")
+    few = chosen.of([panda])
+    assert (list(few.shelf), few.tries, few.start) == ([panda], {"dark": dark}, dark)
+    assert contents.of(None).start == neutral("cat.jpg")
+
+
+def test_a_notebook_keeps_the_photo_that_is_shown_if_that_is_small(
+    fashion, clothes, monkeypatch
+):
+    monkeypatch.setattr(export, "COARSE", {"brightness": 1.5, "noise": 50.0})
+    explorer = kit.Explorer(fashion, clothes[:2])
+    explorer.settings = {"photo": clothes[1].name}
+    explorer.keep(progress=False)
+    *_, file = explorer._kept
+    kept = kit.load_image(b64decode(file))
+    np.testing.assert_array_equal(kept.pixels, clothes[1].pixels)
+    monkeypatch.setattr(export, "KEPT_KB", 0)
+    with pytest.raises(ValueError, match=r"^Expected at most 0 kB to keep, received "):
+        explorer.keep(progress=False)
+
+
+def test_a_network_of_another_runtime_is_refused_with_its_name(bench):
+    onnx = "ONNX Runtime runs this network (convert it to .tflite for a page with the model)"
+    for data, reason in ((None, "Keras runs this network"), (b"ONNX", onnx)):
+        network = SimpleNamespace(compiled=SimpleNamespace(data=data))
+        other = replace(bench, classifier=SimpleNamespace(network=network))
+        with pytest.raises(PageError) as refused:
+            compact.compact(other, [], exact=False)
+        assert str(refused.value) == reason

@@ -114,15 +114,14 @@ def test_a_tag_that_turns_a_picture_is_counted():
     assert {name for name, value in turned.items() if value} == {"exif.jpg"}
 
 
-def test_a_large_picture_is_measured_in_the_middle():
-    pixels = flat(10, 10, 10, (1600, 1600))
-    pixels[600:1000, 600:1000] = np.random.default_rng(0).integers(
-        0, 256, (400, 400, 3)
-    )
-    assert measured(pixels).sharpness > 0.5
-    assert measured(pixels).brightness == pytest.approx(
-        10 + 117.5 / 16, rel=0.05
-    )  # a 16th of it is noise
+def test_of_a_large_picture_a_grid_and_the_middle_from_whole_blocks_on_are_taken():
+    rows, columns = np.indices((100, 330)).astype(np.uint8)
+    pixels = np.stack([rows, columns, rows], axis=-1)
+    sample = properties.Sample(Photo(pixels), 64)
+    # 18 rows and 133 columns lie before the middle: two and sixteen blocks, and a part of one.
+    np.testing.assert_array_equal(sample.middle, pixels[16:80, 128:192])
+    # 33,000 pixels are as many as 182 x 182 have.
+    np.testing.assert_array_equal(sample.thin, pixels[::2, ::2])
 
 
 def test_brightness_is_luma_of_bt_601():

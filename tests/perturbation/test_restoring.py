@@ -6,7 +6,7 @@ from PIL import Image
 
 from kit import Perturbation, Photo, samples
 from kit.images.properties import blur_radius, end_levels, noise_deviation
-from kit.perturbation.restoring import brightened, smoothed
+from kit.perturbation.restoring import brightened, cleaned, smoothed
 from kit.robustness import denoised, relevelled, restored
 
 PHOTO = samples.photos("imagenet")[5]
@@ -109,6 +109,15 @@ def test_where_the_middle_alone_is_dark_a_power_lifts_it_and_leaves_white():
     for version, level in zip(brightened(pixels, 0), (80, 105), strict=True):
         assert (version[:2] == 255).all()
         assert (version[2:] == level).all()
+    # Where all is dark, there are three other versions.
+    assert len(brightened(pixels // 3, 0)) == 3
+
+
+def test_of_noise_a_smaller_and_a_larger_part_is_taken_out():
+    less, more, *_ = cleaned(PHOTO.pixels, 20)
+    for version, deviation in ((less, 8), (more[:, ::-1], 14)):
+        expected = restored(PHOTO, noise=deviation).pixels
+        np.testing.assert_array_equal(version, expected)
 
 
 def test_noise_is_taken_out_and_a_plain_picture_stays():

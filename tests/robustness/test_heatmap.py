@@ -113,7 +113,8 @@ def test_the_bright_place_is_hot_whatever_the_head(head):
     assert hot[5, 21]
     assert not hot[12:].any()
     assert not hot[:, :16].any()
-    assert head in OCCLUDED or not kit.heatmap(classifier, pixels, "dark").cells.any()
+    nothing = repr(kit.heatmap(classifier, pixels, "dark"))
+    assert head in OCCLUDED or nothing == "Heatmap('dark' by class activation: none)"
     assert found.overlay[5, 21, 0] > 200 > found.overlay[5, 21, 2]
 
 
@@ -163,11 +164,7 @@ def test_what_covers_the_one_place_that_counts_is_hot_wherever_channels_lie(axis
 
 
 def test_what_it_shows_is_in_its_text(fashion, clothes):
-    found = kit.heatmap(fashion, clothes[0])
-    assert repr(found).startswith(
-        f"Heatmap({found.class_name!r} by class activation: hottest "
-    )
-    assert "<img alt=" in found.html()
+    assert "<img alt=" in kit.heatmap(fashion, clothes[0]).html()
 
 
 @pytest.mark.parametrize("activation", ["relu", "relu6", "tanh", "hard_silu"])

@@ -153,7 +153,8 @@ def test_of_many_channels_forty_numbers_are_kept_and_of_images_thumbnails_on_req
     ]
     np.testing.assert_array_equal(found.thumbnails, np.stack(middles))
     with pytest.raises(
-        ValueError, match=r"knows its training images; use with_reference"
+        ValueError,
+        match=r"Expected a classifier that knows its training images; use with_reference\(photos\)$",
     ):
         classifier.nearest(photos[0])
 

@@ -400,6 +400,9 @@ def test_answers_are_compared_by_chi_squared_and_their_distance():
     )
     # The distance of two random parts is seldom larger than this.
     assert 0.05 < found.chance < 0.15
+    # Of four the three that changed most, and of equal ones the first.
+    shift = AnswerShift((50, 30, 19, 1), (20, 39, 38, 3), tuple("abcd"))
+    assert shift.summary == "a -30%, c +19%, b +9%"
     few = compared_answers(ours, theirs[:19], tuple("abcde"))
     assert (few.verdict, np.isnan(few.p_value)) == ("cannot_tell", True)
     assert compared_answers(ours, theirs[:20], tuple("abcde")).p_value <= 1

@@ -123,28 +123,9 @@ def test_a_picture_that_cannot_be_prepared_is_a_row_with_its_error(fashion):
 # Flips
 
 
-def test_flip_finds_the_very_whole_number_at_which_the_answer_changes(
-    classifier, photos
-):
-    found = flip(classifier, photos[0], "jpeg_quality", 100, 1)
-    assert found.last == found.value + 1
-    for quality, name in ((found.last, found.before), (found.value, found.after)):
-        change = Perturbation(jpeg_quality=quality)
-        assert classifier.predict(photos[0], perturbation=change).label == [name]
-    assert found.before != found.after
-
-
-def test_flip_is_within_a_tenth_of_a_step_and_where_a_fine_scan_finds_it(
-    classifier, photos
-):
+def test_flip_is_within_a_tenth_of_a_step(classifier, photos):
     found = flip(classifier, photos[0], "brightness", 1, 0.3)
     assert 0 < found.last - found.value <= 0.005
-    scan = np.arange(1, 0.3, -0.01)
-    darker = [Perturbation(brightness=float(value)).apply(photos[0]) for value in scan]
-    changes = np.flatnonzero(np.diff(classifier.predict(darker).index)) + 1
-    assert any(
-        scan[place] - 0.01 <= found.value <= scan[place - 1] + 0.01 for place in changes
-    )
     assert flip(classifier, photos[0], "brightness", 1, 1.001) is None
 
 
@@ -193,6 +174,11 @@ def test_what_has_not_begun_is_cancelled_when_the_caller_stops():
     with pytest.raises(KeyboardInterrupt):
         list(sweeps.run_tasks(str, enumerate("abcd"), Idle()))
     assert [future.cancelled() for future in futures] == [True] * 3
+    with pytest.raises(
+        TypeError,
+        match=r"^Expected an executor or a Dask client, received 3; see kit.sweep$",
+    ):
+        list(sweeps.run_tasks(str, (), 3))
 
 
 def test_tasks_are_read_no_farther_ahead_than_they_may_be():
@@ -241,7 +227,8 @@ def test_what_a_sweep_is_missing_is_taken_up_again_and_nothing_else(
         ((fashion, folder, grid, labels), "labels"),
     ]:
         with pytest.raises(
-            ValueError, match=rf"^Expected results for the same {name},"
+            ValueError,
+            match=rf"^Expected results for the same {name}, received others; predict all again$",
         ):
             swept(*arguments, resume=whole)
 
@@ -282,7 +269,11 @@ NONE = [
         r"Expected at least one perturbation .*, received {'noise': \(\)}",
     ),
     ({}, ValueError, "Expected at least one perturbation with values, received {}"),
-    ([1.5], TypeError, "Expected a perturbation as .* received 1.5"),
+    (
+        [1.5],
+        TypeError,
+        "Expected a perturbation as a kit.Perturbation, or a mapping from names to values, received 1.5",
+    ),
     ("noise", TypeError, "Expected a perturbation as .* received 'noise'"),
 ]
 

@@ -184,7 +184,7 @@ def test_folders_name_the_classes(folder, fashion):
         kit.mistakes(others, folder)
     with pytest.raises(
         ValueError,
-        match=r"Expected a folder for each class, received '<script>0.png' outside",
+        match=r"a folder for each class, received '<script>0.png' outside; move it into one, or give labels$",
     ):
         kit.mistakes(fashion, next(folder.glob("*/<script>0.png")))
 
@@ -235,7 +235,13 @@ def test_a_row_of_pixels_is_measured_and_without_mistakes_none_is_shown(fashion)
     found = kit.mistakes(fashion, photos, labels)
     assert not np.isinf(found.measures).any()
     assert found.text().startswith("3 of 3 images are predicted correctly: 100.0% (")
-    assert "Labels that look wrong: none." in found.text()
+    assert found.text().endswith(
+        "none.\nLabels that look wrong: none.\nNo measured property goes with the mistakes."
+    )
+    with pytest.raises(
+        ValueError, match=r"^Expected an image file .* 4 bytes of unknown"
+    ):
+        kit.mistakes(fashion, [b"none"], [0])
     with pytest.raises(
         ValueError, match=r"^Expected at least one image, received none"
     ):

@@ -69,6 +69,17 @@ def test_a_seed_decides_everything_whatever_the_global_state():
     assert not np.array_equal(weights(once.model), before)
 
 
+def test_without_a_network_a_small_one_takes_the_tensors_of_the_preprocessing():
+    pictures, labels = samples.fashion_mnist_arrays("train")
+    tall = GREY.replace(size=(28, 20))
+    made = train(
+        pictures[:9], labels[:9], tall, NAMES, epochs=1, learning_rate=0, seed=1
+    )
+    start = small_network("trained", (28, 20, 1), 10, seed=1)
+    assert (made.input_shape, made.name) == ((28, 20, 1), "trained")
+    np.testing.assert_array_equal(made.model.get_weights()[0], start.get_weights()[0])
+
+
 def test_a_step_is_that_of_adam_on_the_cross_entropy():
     # One step on 60 pictures: Adam's first step moves every weight by the learning rate against its gradient.
     start = small(units=10)
