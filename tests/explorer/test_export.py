@@ -154,8 +154,11 @@ def test_a_state_in_a_table_has_the_classes_that_it_shows_and_the_first_those_of
     assert len(each) > 20
 
 
-def test_a_page_draws_noise_by_no_seed_but_0_and_those_of_its_states(bench):
-    assert export._panel(contents_of(bench, seed=5))["seeds"].keys() == {0, 5}
+def test_a_page_begins_without_a_map_and_has_no_seeds_but_0_and_those_of_its_states(
+    bench,
+):
+    panel = export._panel(contents_of(bench, seed=5, where=-1))
+    assert (panel["seeds"].keys(), panel["start"]["where"]) == ({0, 5}, None)
 
 
 def test_states_that_a_page_does_not_compute_are_not_offered():
@@ -167,7 +170,7 @@ def test_states_that_a_page_does_not_compute_are_not_offered():
 
 
 def test_a_page_has_the_chosen_photos_and_the_states_of_them_that_it_computes(bench):
-    contents = contents_of(bench, blur=1.0)
+    contents = contents_of(bench)
     panda = contents.shelf.add(kit.samples.photo("panda.jpg"))
     dark = neutral(panda) | {"brightness": 0.2}
     tries = {"dark": dark, "soft": dark | {"blur": 1.0}, "cat": neutral("cat.jpg")}
@@ -175,7 +178,6 @@ def test_a_page_has_the_chosen_photos_and_the_states_of_them_that_it_computes(be
     assert chosen.of(["cat.jpg"]).start == neutral("cat.jpg")
     few = chosen.of([panda])
     assert (list(few.shelf), few.tries, few.start) == ([panda], {"dark": dark}, dark)
-    assert contents.of(None).start == neutral("cat.jpg")
 
 
 def test_a_notebook_keeps_the_photo_that_is_shown_if_that_is_small(
