@@ -678,6 +678,13 @@ const STEPS = {
       await go(300);
       log.push(`hidden ${isHidden}`);
     }
+    called(root(), "Original photo").fire("pointerdown");
+    await go(300);
+    hear({ ...content, settings, where, request: "" }, [input]);
+    await go(300);
+    log.push("nor while the original photo is held");
+    called(root(), "Original photo").fire("pointerup");
+    await go(300);
     hear({ ...content, request: "" }, [buffers[0]]);
   },
   "the cell was run again, where a part of it is in view": async () => {
@@ -708,6 +715,7 @@ const STEPS = {
   },
   "the connection breaks while a cause is looked for": () => {
     press("Why?");
+    hear({ ...lastView.content, request: "" }, lastView.buffers.slice(0, 1)); // painted after that
     kernel.connection(null, "connecting");
     log.push(root().querySelector(".kit-asking").textContent);
   },
