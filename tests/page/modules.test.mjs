@@ -684,7 +684,11 @@ test("noise is asked for once, and the photo is painted with it when it has come
   for (const seed of [5, 6]) preview.wantNoise({ seed });
   assert.deepEqual(log.splice(2), [["ask", 6, 3]], "that of the first has come");
   preview.paint(settings, false);
-  assert.deepEqual(Array.from(preview.picture.canvas.image.data.slice(0, 3)), [110, 100, 90]);
+  const { canvas } = preview.picture;
+  assert.deepEqual(Array.from(canvas.image.data.slice(0, 3)), [110, 100, 90]);
+  canvas.image = undefined;
+  preview.paint(settings, false);
+  assert.equal(canvas.image, undefined, "the same is painted once");
   assert.deepEqual(preview.base.pixels, Uint8Array.of(100, 100, 100));
 });
 

@@ -342,6 +342,8 @@ const signal = (name) => ({
   disconnect: (heard) => log.push(`hears no more of ${name} ${heard === kernel[name]}`),
 });
 let inNotebook = null;
+let lastView = null; // the last message of its kind
+const walk = () => `walk: ${root().querySelector(".kit-flip").textContent}`;
 
 const STEPS = {
   "the page opens": async () => {
@@ -505,6 +507,28 @@ const STEPS = {
       log.push(`${event} ${body.fire(event)} ${body.className}`);
     log.push(body.fire("drop", { dataTransfer: { files: [file("mine.png", DOG)] } }));
   },
+  "labelled photos are judged one after the other": async () => {
+    for (const name of ["mine.png", "dog.png"]) {
+      called(root(), name).fire("change");
+      await go(500);
+      press("Label it");
+      root().querySelector(".kit-say").querySelector("input").value = "blue";
+      root().querySelector("form").fire("submit");
+      await go(500);
+    }
+    log.splice(0);
+    set(keyed("noise"), "40");
+  },
+  "a walk ends with whatever else is done": async () => {
+    const actions = [() => set(keyed("noise"), "10"), () => press("night"), () => press("Reset")];
+    for (const action of actions) {
+      press("Find the flip: Brightness");
+      log.push(walk());
+      action();
+      log.push(walk());
+      await go(300);
+    }
+  },
   "text that is pasted is the browser's": () =>
     log.push(body.fire("paste", { clipboardData: { files: [] } })),
   "one that is too large": () =>
@@ -533,6 +557,16 @@ const STEPS = {
     set(keyed("noise"), "20"); // which the next frame takes along
     await go(150);
     press("grain");
+  },
+  "another photo, which ends the camera, too; before, nothing is held": async () => {
+    press("Camera");
+    await go(150);
+    const peek = called(root(), "Original photo");
+    peek.fire("pointerdown");
+    log.push(`held ${peek.getAttribute("aria-pressed")}`);
+    peek.fire("pointerup");
+    called(root(), "cat.jpg").fire("change");
+    log.push(`camera ${called(root(), "Camera").getAttribute("aria-pressed")}`);
   },
   "a camera that is refused": () => {
     camera.getUserMedia = async () => {
@@ -574,6 +608,11 @@ const STEPS = {
       },
     });
     render({ model: inNotebook, el: main });
+    const heard = inNotebook.events["msg:custom"];
+    inNotebook.events["msg:custom"] = (content, buffers) => {
+      if (content.kind === "view") lastView = { content, buffers };
+      heard(content, buffers);
+    };
   },
   "without tries, the next place is a photo": async () => {
     key("p");
@@ -622,6 +661,32 @@ const STEPS = {
   "an error of that": () => hear({ kind: "error", request: `${prefix}.why`, text: "no memory" }),
   "a state that a cell has assigned and nobody knows": () =>
     hear({ kind: "error", request: "", text: "not in the page" }),
+  "a photo that no frame has taken yet goes with the next answer": async () => {
+    const { content, buffers } = lastView;
+    const photo = Uint8Array.from({ length: 18 }, (_, k) => k);
+    hear({ ...content, request: "" }, [buffers[0], photo]);
+    hear({ ...content, request: "" }, [buffers[0]]);
+  },
+  "a map that is not whole is asked for, but not while nobody sees it": async () => {
+    const { content, buffers } = lastView;
+    const where = { height: 1, width: 2, waits: true, name: "red", about: "half" };
+    const input = Uint8Array.from([...buffers[0], ...Array(8).fill(9)]);
+    const settings = { ...content.settings, where: -1 };
+    for (const isHidden of [true, false]) {
+      document.hidden = isHidden;
+      hear({ ...content, settings, where, request: "" }, [input]);
+      await go(300);
+      log.push(`hidden ${isHidden}`);
+    }
+    called(root(), "Original photo").fire("pointerdown");
+    await go(300);
+    hear({ ...content, settings, where, request: "" }, [input]);
+    await go(300);
+    log.push("nor while the original photo is held");
+    called(root(), "Original photo").fire("pointerup");
+    await go(300);
+    hear({ ...content, request: "" }, [buffers[0]]);
+  },
   "the cell was run again, where a part of it is in view": async () => {
     for (const [top, bottom] of [
       [-9, -1],
@@ -637,7 +702,8 @@ const STEPS = {
   },
   "what another page has asked for": () => {
     for (const kind of ["pinned", "asking", "fresh", "error"])
-      hear({ kind, text: "another", request: "kit-other-1.why" });
+      for (const other of ["kit-other-1", `${prefix}1`])
+        hear({ kind, text: "another", request: `${other}.why` });
   },
   "a host that leaves pixels out": () => {
     for (const kind of ["noise", "ahead", "view"]) hear({ kind, request: "" });
@@ -649,16 +715,41 @@ const STEPS = {
   },
   "the connection breaks while a cause is looked for": () => {
     press("Why?");
+    hear({ ...lastView.content, request: "" }, lastView.buffers.slice(0, 1)); // painted after that
     kernel.connection(null, "connecting");
     log.push(root().querySelector(".kit-asking").textContent);
   },
   "and is back": () => kernel.connection(null, "connected"),
   "the kernel ends": async () => {
     kernel.status(null, "restarting");
+    kernel.status(null, "dead"); // of which it has heard already
     const old = root();
     for (let turn = 0; turn < 100 && root() === old; turn++) await settled();
     assert.notEqual(root(), old);
+    for (let turn = 0; turn < 100; turn++) await settled();
+    log.push(`explorers ${main.children.length}`);
     log.push(...["keydown", "keyup", "resize"].map((type) => window.listeners[type].length));
+  },
+  "what is under way ends with an error, and with the kernel": async () => {
+    main.replaceChildren();
+    const events = {};
+    const values = { _panel: { ...inNotebook.panel, table: false, flips: true }, _kept: [] };
+    const widget_manager = { kernel: { statusChanged: signal("status") } };
+    const on = (event, heard) => (events[event] = heard);
+    render({
+      model: { get: (name) => values[name], on, send: () => {}, widget_manager },
+      el: main,
+    });
+    press("Find the flip: Brightness");
+    log.push(walk());
+    events["msg:custom"]({ kind: "error", request: "", text: "no memory" }, []);
+    log.push(walk());
+    camera.getUserMedia = async () => ({ getTracks: () => [] });
+    press("Camera");
+    await settled();
+    press("Find the flip: Brightness");
+    kernel.status(null, "dead");
+    log.push(walk(), `camera ${called(root(), "Camera").getAttribute("aria-pressed")}`);
   },
   "a page whose host has lost the kernel, with nothing kept": () => {
     main.replaceChildren();
