@@ -9,7 +9,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -332,24 +332,23 @@ def write_model(
     as in TFLite Metadata.
     """
     digest = hashlib.sha256(network or b"").hexdigest()
-    with ExitStack() as stack:
-        stream = stack.enter_context(replacing(target))
+    with replacing(target) as stream:
         stream.write(network or b"")
-        new = stack.enter_context(zipfile.ZipFile(stream, "w"))
-        # There need be nothing behind a network of another format.
-        if source is not None and (network is None or zipfile.is_zipfile(source)):
-            old = stack.enter_context(open_archive(source))
-            _copy(old, new)
-            digest = _digest_of(old) if network is None else digest
-        contract = {"format": FORMAT, "weights_sha256": digest, **contract}
-        if statistics:
-            arrays = {
-                f"{part}/{name}": array
-                for part, named in statistics.items()
-                for name, array in named.items()
-            }
-            _add(new, STATISTICS, npz_of(arrays))
-        _add(new, CONTRACT, json.dumps(contract, indent=1, ensure_ascii=False))
+        with zipfile.ZipFile(stream, "w") as new:
+            # There need be nothing behind a network of another format.
+            if source is not None and (network is None or zipfile.is_zipfile(source)):
+                with open_archive(source) as old:
+                    _copy(old, new)
+                    digest = _digest_of(old) if network is None else digest
+            contract = {"format": FORMAT, "weights_sha256": digest, **contract}
+            if statistics:
+                arrays = {
+                    f"{part}/{name}": array
+                    for part, named in statistics.items()
+                    for name, array in named.items()
+                }
+                _add(new, STATISTICS, npz_of(arrays))
+            _add(new, CONTRACT, json.dumps(contract, indent=1, ensure_ascii=False))
     return Archive(Path(target), digest, contract, statistics or {}, network=network)
 
 
