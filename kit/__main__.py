@@ -158,7 +158,9 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
         "help": "import this module first, for custom layers",
     },
     "--details": {"action": "store_true", "help": "print all findings"},
-    "--labels": {"help": "true classes, names or indices, with commas between"},
+    "--labels": {
+        "help": "true classes, names or indices, with commas between; or folders, if each class has its own"
+    },
     "--expect": {
         "metavar": "CLASS",
         "help": "expected class; default: the prediction",
@@ -375,9 +377,11 @@ def _classifier(options: argparse.Namespace, model: str) -> kit.Classifier:
     return classifier.using(preprocessing.replace(size=size, layout=usual.layout))
 
 
-def _labels(options: argparse.Namespace) -> list[str | None] | None:
-    if options.labels is None:
-        return None
+def _labels(options: argparse.Namespace) -> Any:
+    from kit.classifier.labels import FOLDERS
+
+    if options.labels in (None, FOLDERS):
+        return options.labels
     return [part.strip() or None for part in options.labels.split(",")]
 
 

@@ -94,7 +94,8 @@ def diagnose(
     photos
         Images that it predicts wrongly, or any others that it is used on; see `kit.images.photo`.
     labels
-        The right class of each, as index or name; None where it is not known.
+        The right class of each, as index or name, None where it is not known; or "folders", where each class
+        has a folder.
     reference
         Some tensors (N, H, W, C) as the network was trained on, for networks whose file holds no statistics
         of their training images.
@@ -129,7 +130,7 @@ def diagnose(
         classifier,
         in_use,
         opened,
-        label_indices(labels, classifier.class_names, len(opened)),
+        label_indices(labels, classifier.class_names, opened),
         Evaluator(classifier),
         reference,
         doubts=diagnosed.doubts,
