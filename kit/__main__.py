@@ -159,7 +159,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     "--details": {"action": "store_true", "help": "print all findings"},
     "--labels": {
-        "help": "true classes, names or indices, with commas between; or folders, if each class has its own"
+        "help": "true classes, names or indices, with commas between; or 'folders', where each class has one"
     },
     "--expect": {
         "metavar": "CLASS",

@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,7 @@ make what little range it has."""
 
 _HOPELESS_CAUSES = {"diverged_training", "untrained_weights"}
 _UNREAD_NOTE = "layers and weights were not checked"
+_ALL_CORRECT_NOTE = "all labelled images are predicted correctly"
 _FAILING_NOTE = (
     "at most half of the labelled images are predicted correctly, perhaps by chance: give more labels; else"
     " check class names, weights (a conversion may have changed them) and training images"
@@ -133,7 +135,7 @@ def diagnose(
         label_indices(labels, classifier.class_names, opened),
         Evaluator(classifier),
         reference,
-        doubts=diagnosed.doubts,
+        difference=diagnosed.difference,
         declared=declared,
     )
     shows_bar = progress is True
@@ -179,8 +181,10 @@ class Investigation:
         Tensors (N, H, W, C) as in training, in place of what the file tells.
     certain, searched, further
         What the checks, the search over candidates and later stages found.
+    difference
+        How a person's own function differs from the classifier's preprocessing, in words.
     doubts
-        Notes that something must be wrong: of stages that found no cause, and of a person's own function.
+        Notes that something must be wrong, of stages that found no cause.
     whole_fix
         Of all that is named about the preprocessing together; None where each finding has its own.
     sensitivity, undecided
@@ -199,6 +203,7 @@ class Investigation:
     searched: Search = field(default_factory=Search)
     further: tuple[Finding, ...] = ()
     whole_fix: Preprocessing | None = None
+    difference: str = ""
     doubts: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
     undecided: tuple[str, ...] = ()
@@ -227,15 +232,16 @@ class Investigation:
             finding.cause == "class_order" and finding.verdict == "named"
             for finding in self.certain
         )
-        if is_disordered and self.at_most_half_correct():
+        if is_disordered and self.correct_share <= 0.5:
             return np.full_like(self.labels, -1)
         return self.labels
 
-    def at_most_half_correct(self) -> bool:
-        """Whether no more than half of the labelled images are predicted correctly."""
+    @property
+    def correct_share(self) -> float:
+        """Share of the labelled images that are predicted correctly; NaN without any."""
         labelled = Labelled(self.evaluator, self.photos, self.labels)
-        correct_count = labelled.correct(self.in_use).sum()
-        return bool(labelled.count and correct_count <= labelled.count / 2)
+        correct_count = float(labelled.correct(self.in_use).sum())
+        return correct_count / labelled.count if labelled.count else nan
 
     def with_findings(self, *findings: Finding | None) -> "Investigation":
         """Return this with further findings; None is none."""
@@ -244,12 +250,15 @@ class Investigation:
     def diagnosis(self) -> Diagnosis:
         """Return what it comes to."""
         findings = self.findings
+        all_ruled_out = all(finding.verdict == "ruled_out" for finding in findings)
+        doubtful = self.doubts or self.difference
+        no_fault = self.searched.decided and all_ruled_out and not doubtful
         notes = [*self.searched.notes, *self.doubts]
+        if self.correct_share == 1 and not (no_fault or self.named):
+            notes.insert(0, _ALL_CORRECT_NOTE)
         source = self.classifier.source
         if source is not None and source.network is not None:
             notes.append(_UNREAD_NOTE)
-        all_ruled_out = all(finding.verdict == "ruled_out" for finding in findings)
-        no_fault = self.searched.decided and all_ruled_out and not self.doubts
         if no_fault and (self.labels < 0).all():
             # Nothing says then whether the predictions are correct.
             notes.insert(0, UNLABELLED)
@@ -263,6 +272,7 @@ class Investigation:
             sensitivity=self.sensitivity,
             undecided=self.undecided if no_fault else (),
             judged_by=self.searched.judged_by,
+            difference=self.difference,
             asked=(self.classifier, self.photos, self.labels),
         )
 
@@ -433,7 +443,7 @@ def _with_whole_fix(case: Investigation) -> Investigation:
 
 
 def _check_images(case: Investigation) -> Investigation:
-    if case.doubts or case.named:
+    if case.difference or case.named:
         # Images are asked for where they are prepared as in training, for all that is known.
         return case
     if all(map(_shows_nothing, case.photos)):
@@ -449,7 +459,7 @@ def _check_images(case: Investigation) -> Investigation:
         case = case.with_findings(*properties)
     if not case.named:
         case = case.with_findings(out_of_distribution(case.classifier, case.photos))
-    if not case.named and case.at_most_half_correct():
+    if not case.named and case.correct_share <= 0.5:
         case = replace(case, doubts=(_FAILING_NOTE,))
     return case
 

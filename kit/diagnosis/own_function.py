@@ -190,12 +190,12 @@ def _checkup(
 class StandIn(NamedTuple):
     """The preprocessing that is diagnosed in place of a function.
 
-    `doubts` is what `check` finds of the function, compared with the classifier's preprocessing if that is
-    known, and how many levels are left; empty where they agree.
+    `difference` is what `check` finds of the function, compared with the classifier's preprocessing, if that
+    is known, and how many levels are left; empty where they agree.
     """
 
     preprocessing: Preprocessing
-    doubts: tuple[str, ...] = ()
+    difference: str = ""
 
 
 def stand_in(
@@ -223,7 +223,7 @@ def stand_in(
     explained = reading.exact or reading.unexplained
     if not explained and np.isfinite(reading.levels):
         headline += f" {reading.levels:.2g} levels (root mean square) are unexplained"
-    return StandIn(nearest, (headline,))
+    return StandIn(nearest, headline)
 
 
 def _as_network_reads(classifier: Classifier, code: Code) -> Code:

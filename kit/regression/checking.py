@@ -172,7 +172,8 @@ class CheckedCases(Rows):
                 suite, "testcase", classname="cases", name=printable(case.name)
             )
             if case.moved:
-                ET.SubElement(test, "failure", message=printable(case.words))
+                failure = ET.SubElement(test, "failure", message=printable(case.words))
+                failure.text = ADVICE
         return ET.tostring(suite, encoding="unicode") + "\n"
 
     __repr__ = Rows.__str__
