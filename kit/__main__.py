@@ -378,9 +378,7 @@ def _classifier(options: argparse.Namespace, model: str) -> kit.Classifier:
 
 
 def _labels(options: argparse.Namespace) -> Any:
-    from kit.classifier.labels import FOLDERS
-
-    if options.labels in (None, FOLDERS):
+    if options.labels in (None, "folders"):
         return options.labels
     return [part.strip() or None for part in options.labels.split(",")]
 

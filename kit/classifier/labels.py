@@ -87,10 +87,9 @@ def class_indices(
     count = len(images)
     if labels is None:
         return (None,) * count
-    if isinstance(labels, str) and labels == FOLDERS:
-        labels = _labels_from_folders(images, class_names)
     if isinstance(labels, (str, int, float, np.integer)):
-        labels = (labels,)
+        is_folders = labels == FOLDERS
+        labels = _of_folders(images, class_names) if is_folders else (labels,)
     rows: Any = labels
     sides = np.shape(rows)
     if sides != (count,):
@@ -102,13 +101,12 @@ def class_indices(
     return tuple(class_index(label, class_names) for label in np.asarray(rows, object))
 
 
-def _labels_from_folders(
+def _of_folders(
     images: Collection[Any], class_names: Sequence[str]
 ) -> list[str] | list[int]:
     folder_of_image = []
     for image in images:
-        # Rows of probabilities have no names.
-        name = getattr(image, "name", "")
+        name = getattr(image, "name", "")  # rows of probabilities have none
         folder, slash, _ = name.partition("/")
         if not slash:
             raise ValueError(

@@ -41,13 +41,21 @@ from kit.diagnosis.checks_network import (
 )
 from kit.diagnosis.class_order import check_class_order
 from kit.diagnosis.evidence import Grounds
-from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, fix, ranked
+from kit.diagnosis.finding import (
+    Evidence,
+    Finding,
+    Fix,
+    Photos,
+    difference,
+    fix,
+    ranked,
+)
 from kit.diagnosis.image_causes import (
     check_properties,
     out_of_distribution,
 )
 from kit.diagnosis.inside import check_graph, read_inside
-from kit.diagnosis.own_function import StandIn, stand_in
+from kit.diagnosis.own_function import stand_in
 from kit.diagnosis.report import UNLABELLED, Diagnosis
 from kit.diagnosis.search import (
     LEAD_OVER_STEPS,
@@ -70,7 +78,6 @@ make what little range it has."""
 
 _HOPELESS_CAUSES = {"diverged_training", "untrained_weights"}
 _UNREAD_NOTE = "layers and weights were not checked"
-_ALL_CORRECT_NOTE = "all labelled images are predicted correctly"
 _FAILING_NOTE = (
     "at most half of the labelled images are predicted correctly, perhaps by chance: give more labels; else"
     " check class names, weights (a conversion may have changed them) and training images"
@@ -119,14 +126,14 @@ def diagnose(
     check_first(classifier)
     opened = as_photos(photos)
     code = tensor if preprocess is None else preprocess
+    own_difference = ""
     if code is None:
-        diagnosed = StandIn(known_preprocessing(classifier))
-        declared = None
+        declared = _stated(classifier)
+        in_use = known_preprocessing(classifier)
     else:
         declared = classifier.preprocessing
-        diagnosed = stand_in(classifier, opened, code)
-        classifier = classifier.using(diagnosed.preprocessing)
-    in_use = diagnosed.preprocessing
+        in_use, own_difference = stand_in(classifier, opened, code)
+        classifier = classifier.using(in_use)
     _refuse_what_does_not_fit(in_use, opened, reference)
     case = Investigation(
         classifier,
@@ -135,7 +142,7 @@ def diagnose(
         label_indices(labels, classifier.class_names, opened),
         Evaluator(classifier),
         reference,
-        difference=diagnosed.difference,
+        difference=own_difference,
         declared=declared,
     )
     shows_bar = progress is True
@@ -148,6 +155,13 @@ def diagnose(
                     progress(words)
                 case = stage(case)
     return case.diagnosis()
+
+
+def _stated(classifier: Classifier) -> Preprocessing | None:
+    """Return what the model file itself says of its preprocessing, whatever is in use."""
+    source = classifier.source
+    stated = source.preprocessing if source else None
+    return stated and classifier.using(stated).preprocessing
 
 
 def _refuse_what_does_not_fit(
@@ -190,7 +204,8 @@ class Investigation:
     sensitivity, undecided
         As in `Diagnosis`.
     declared
-        The classifier's preprocessing where that of a person's own function is in use; else None.
+        The classifier's preprocessing where that of a person's own function is in use; else that of its file,
+        None without any.
     """
 
     classifier: Classifier
@@ -254,8 +269,12 @@ class Investigation:
         doubtful = self.doubts or self.difference
         no_fault = self.searched.decided and all_ruled_out and not doubtful
         notes = [*self.searched.notes, *self.doubts]
-        if self.correct_share == 1 and not (no_fault or self.named):
-            notes.insert(0, _ALL_CORRECT_NOTE)
+        if not (no_fault or self.named):
+            if self.correct_share == 1:
+                notes.insert(0, "all labelled images are predicted correctly")
+            stated = difference(self.in_use, self.declared or self.in_use)
+            if stated and not self.difference:
+                notes.insert(0, f"the model file says: {stated}")
         source = self.classifier.source
         if source is not None and source.network is not None:
             notes.append(_UNREAD_NOTE)

@@ -362,7 +362,7 @@ class Explorer(anywidget.AnyWidget):
         complete = complete_settings(settings, photos or self._shelf, current)
         if complete["fix"] and self._bench.fixed is None:
             raise ValueError("Expected fix as False before a diagnosis, received True")
-        if complete["where"] not in (None, -1):
+        if complete["where"] != -1:
             complete["where"] = class_index(
                 complete["where"], self.classifier.class_names
             )

@@ -246,7 +246,7 @@ class Mistakes(Rows):
 def mistakes(
     classifier: Classifier,
     photos: Pictures,
-    labels: Labels | None = None,
+    labels: Labels | str = FOLDERS,
     *,
     resume: Mistakes | None = None,
     executor: Any = None,
@@ -283,7 +283,7 @@ def mistakes(
         classifier,
         pictures,
         Perturbation(),
-        known_classes(FOLDERS if labels is None else labels, names, pictures),
+        known_classes(labels, names, pictures),
         ranks=min(len(names), RANKS_KEPT),
         resume=getattr(resume, "swept", None),
         executor=executor,

@@ -300,6 +300,9 @@ def test_the_fix_of_a_function_holds_all_that_differs_from_a_known_preprocessing
     assert (found.best.cause, found.fix()) == ("wrong_range", RIGHT)
     assert found.headline.startswith("Your code scales pixels to 0..1")
     assert "a crop of 87.5 %" in found.headline
+    # Of a bundled model, whose file says it, without code, too.
+    settings = kit.Preprocessing((224, 224), filter="cv2_linear", scaling="0..1")
+    assert kit.diagnose(CLASSIFIER.using(settings), PHOTOS).fix() == RIGHT
     # Not what evidence speaks against.
     wrong = CLASSIFIER.using(RIGHT.replace(channels="bgr"))
     found = kit.diagnose(wrong, PHOTOS, preprocess=by_255)
