@@ -88,8 +88,7 @@ def class_indices(
     if labels is None:
         return (None,) * count
     if isinstance(labels, (str, int, float, np.integer)):
-        is_folders = labels == FOLDERS
-        labels = _of_folders(images, class_names) if is_folders else (labels,)
+        labels = _of_folders(images, class_names) if labels == FOLDERS else (labels,)
     rows: Any = labels
     sides = np.shape(rows)
     if sides != (count,):

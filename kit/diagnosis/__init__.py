@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from math import nan
 from typing import Any
@@ -158,10 +159,12 @@ def diagnose(
 
 
 def _stated(classifier: Classifier) -> Preprocessing | None:
-    """Return what the model file itself says of its preprocessing, whatever is in use."""
+    """Return what the file itself says of its preprocessing, whatever is in use, if the model takes it."""
     source = classifier.source
-    stated = source.preprocessing if source else None
-    return stated and classifier.using(stated).preprocessing
+    with suppress(TypeError, ValueError):
+        if source and source.preprocessing:
+            return classifier.using(source.preprocessing).preprocessing
+    return None
 
 
 def _refuse_what_does_not_fit(

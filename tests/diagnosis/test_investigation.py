@@ -105,6 +105,14 @@ def test_a_doubt_is_noted_and_denies_that_all_is_well():
     assert investigation(labels=indices([1], 2)).diagnosis().notes == ()
 
 
+def test_what_a_file_says_counts_only_if_the_model_takes_it(monkeypatch):
+    network = CLASSIFIER.network
+    too_large = {"preprocessing": USED.replace(size=(64, 64)).to_dict()}
+    file = replace(network.source, contract=network.source.contract | too_large)
+    monkeypatch.setattr(network, "source", file)
+    assert kit.diagnose(CLASSIFIER, PHOTOS).verdict != "named"
+
+
 def test_without_a_cause_the_difference_of_a_function_is_the_headline():
     case = investigation(difference="Your code differs.")
     assert (case.diagnosis().headline, case.diagnosis().clean) == (
