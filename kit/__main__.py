@@ -157,7 +157,9 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
         "help": "import this module first, for custom layers",
     },
     "--details": {"action": "store_true", "help": "print all findings"},
-    "--labels": {"help": "true classes, names or indices, with commas between"},
+    "--labels": {
+        "help": "true classes, names or indices, with commas between; or 'folders', where each class has one"
+    },
     "--expect": {
         "metavar": "CLASS",
         "help": "expected class; default: the prediction",
@@ -362,9 +364,9 @@ def _classifier(options: argparse.Namespace, model: str) -> kit.Classifier:
     return classifier.using(stated.replace(layout=usual.layout))
 
 
-def _labels(options: argparse.Namespace) -> list[str | None] | None:
-    if options.labels is None:
-        return None
+def _labels(options: argparse.Namespace) -> Any:
+    if options.labels in (None, "folders"):
+        return options.labels
     return [part.strip() or None for part in options.labels.split(",")]
 
 

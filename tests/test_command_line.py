@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,18 @@ def test_a_correct_pipeline_with_labels_is_clean(capsys):
     assert main(["diagnose", MODEL, *PICTURES, "--labels", "tiger cat,,105,388"]) == 0
     printed = capsys.readouterr().out
     assert "Nothing wrong found." in printed
+
+
+def test_folders_name_the_classes(tmp_path, capsys):
+    for name, path in zip(["koala", "giant panda"], PICTURES[2:], strict=True):
+        (tmp_path / name).mkdir()
+        shutil.copy(path, tmp_path / name)
+    of_folders = [MODEL, str(tmp_path), "--labels", "folders"]
+    assert main(["diagnose", *of_folders]) == 0
+    assert "Nothing wrong found." in capsys.readouterr().out
+    (tmp_path / "koala").rename(tmp_path / "bear")
+    assert main(["diagnose", *of_folders]) == 3
+    assert "received 'bear'; did you mean" in capsys.readouterr().err
 
 
 def test_a_named_cause_gives_1_and_json_says_which(tmp_path, capsys):

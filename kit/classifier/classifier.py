@@ -278,7 +278,7 @@ class Classifier:
         """
         opened = as_photos(photos)
         return Predictions(
-            labels=label_indices(labels, self.class_names, len(opened)),
+            labels=label_indices(labels, self.class_names, opened),
             probabilities=self.probabilities(opened, perturbation, preprocessing),
             class_names=self.class_names,
             photos=tuple(photo.name for photo in opened),

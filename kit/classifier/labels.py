@@ -1,6 +1,6 @@
 """Class names and indices, and labels that a person gives."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +59,14 @@ def _by_index(given: Mapping[Any, Any]) -> tuple[str, ...]:
         ) from None
 
 
+FOLDERS = "folders"
+"""In place of labels, where a folder for each class has the images."""
+
+
 def class_indices(
-    labels: Labels | int | str | None, class_names: Sequence[str], count: int
+    labels: Labels | int | str | None,
+    class_names: Sequence[str],
+    images: Collection[Any],
 ) -> tuple[int | None, ...]:
     """Return the index of the class that each label names.
 
@@ -69,19 +75,20 @@ def class_indices(
     labels
         Index or name of a class for each image, None where it is not known; None if none is. A text of digits
         that is no name is an index. One image may have its label alone, without a list. A name that several
-        classes share stands for the first.
-    class_names, count
-        All classes in order, and the number of images.
+        classes share stands for the first. "folders" stands for the names of the folders that have them.
+    class_names, images
+        All classes in order, and the images: photos or pictures, where folders tell their classes.
 
     Raises
     ------
     TypeError, ValueError
-        Another number of labels, or one that is no class.
+        Another number of labels, one that is no class, or folders that name no classes.
     """
+    count = len(images)
     if labels is None:
         return (None,) * count
     if isinstance(labels, (str, int, float, np.integer)):
-        labels = (labels,)
+        labels = _of_folders(images, class_names) if labels == FOLDERS else (labels,)
     rows: Any = labels
     sides = np.shape(rows)
     if sides != (count,):
@@ -90,20 +97,55 @@ def class_indices(
         raise ValueError(
             f"Expected {count} labels, one for each image, received {received}"
         )
-    return tuple(_index(label, class_names) for label in np.asarray(rows, object))
+    return tuple(class_index(label, class_names) for label in np.asarray(rows, object))
+
+
+def _of_folders(
+    images: Collection[Any], class_names: Sequence[str]
+) -> list[str] | list[int]:
+    folder_of_image = []
+    for image in images:
+        name = getattr(image, "name", "")  # rows of probabilities have none
+        folder, slash, _ = name.partition("/")
+        if not slash:
+            raise ValueError(
+                f"Expected a folder for each class, received {name!r} outside;"
+                " give the folder that has them all, or labels"
+            )
+        folder_of_image.append(folder)
+    folder_names = sorted(set(folder_of_image))
+    if _are_unnamed(class_names) and not set(folder_names) <= set(class_names):
+        if len(folder_names) != len(class_names):
+            raise ValueError(
+                f"Expected {len(class_names)} folders, one for each class, received {len(folder_names)};"
+                f" {_NAME_THEM}"
+            )
+        return [folder_names.index(folder) for folder in folder_of_image]
+    return folder_of_image
+
+
+_NAME_THEM = "name the classes of the model (class_names=, --classes)"
+
+
+def _are_unnamed(class_names: Sequence[str]) -> bool:
+    return class_names == checked_class_names(None, len(class_names), "")
 
 
 def label_indices(
-    labels: Labels | int | str | None, class_names: Sequence[str], count: int
+    labels: Labels | int | str | None,
+    class_names: Sequence[str],
+    images: Collection[Any],
 ) -> Int64:
-    """Return what `class_indices` does as int64 (count,), with -1 in place of None."""
-    indices = class_indices(labels, class_names, count)
+    """Return what `class_indices` does as int64 (images,), with -1 in place of None."""
+    indices = class_indices(labels, class_names, images)
     return np.array([-1 if index is None else index for index in indices], np.int64)
 
 
-def known_classes(labels: Labels, class_names: Sequence[str], count: int) -> Int64:
+def known_classes(
+    labels: Labels, class_names: Sequence[str], images: Collection[Any]
+) -> Int64:
     """Return what `label_indices` does, where each image has to have a label."""
-    return complete(label_indices(labels, class_names, count))
+    return complete(label_indices(labels, class_names, images))
 
 
 def complete(labels: Int64) -> Int64:
@@ -116,11 +158,16 @@ def complete(labels: Int64) -> Int64:
     return labels
 
 
-def _index(label: Any, class_names: Sequence[str]) -> int | None:
+def class_index(label: Any, class_names: Sequence[str]) -> int | None:
+    """Return the index of the class that a label names; None for one that is not known."""
     if label is None or label != label:  # noqa: PLR0124 (what pandas has for None is not equal to itself)
         return None
     if isinstance(label, str):
         if label in class_names or not label.isdecimal():
+            if label not in class_names and _are_unnamed(class_names):
+                raise ValueError(
+                    f"Expected the index of a class, received {label!r}; {_NAME_THEM}"
+                )
             return class_names.index(meant("label", printable(label), class_names))
         label = int(label)
     return whole("a label", label, 0, len(class_names) - 1)

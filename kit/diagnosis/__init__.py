@@ -4,7 +4,9 @@
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -40,13 +42,21 @@ from kit.diagnosis.checks_network import (
 )
 from kit.diagnosis.class_order import check_class_order
 from kit.diagnosis.evidence import Grounds
-from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, fix, ranked
+from kit.diagnosis.finding import (
+    Evidence,
+    Finding,
+    Fix,
+    Photos,
+    difference,
+    fix,
+    ranked,
+)
 from kit.diagnosis.image_causes import (
     check_properties,
     out_of_distribution,
 )
 from kit.diagnosis.inside import check_graph, read_inside
-from kit.diagnosis.own_function import StandIn, stand_in
+from kit.diagnosis.own_function import stand_in
 from kit.diagnosis.report import UNLABELLED, Diagnosis
 from kit.diagnosis.search import (
     LEAD_OVER_STEPS,
@@ -94,7 +104,8 @@ def diagnose(
     photos
         Images that it predicts wrongly, or any others that it is used on; see `kit.images.photo`.
     labels
-        The right class of each, as index or name; None where it is not known.
+        The right class of each, as index or name, None where it is not known; or "folders", where each class
+        has a folder.
     reference
         Some tensors (N, H, W, C) as the network was trained on, for networks whose file holds no statistics
         of their training images.
@@ -116,23 +127,23 @@ def diagnose(
     check_first(classifier)
     opened = as_photos(photos)
     code = tensor if preprocess is None else preprocess
+    own_difference = ""
     if code is None:
-        diagnosed = StandIn(known_preprocessing(classifier))
-        declared = None
+        declared = _stated(classifier)
+        in_use = known_preprocessing(classifier)
     else:
         declared = classifier.preprocessing
-        diagnosed = stand_in(classifier, opened, code)
-        classifier = classifier.using(diagnosed.preprocessing)
-    in_use = diagnosed.preprocessing
+        in_use, own_difference = stand_in(classifier, opened, code)
+        classifier = classifier.using(in_use)
     _refuse_what_does_not_fit(in_use, opened, reference)
     case = Investigation(
         classifier,
         in_use,
         opened,
-        label_indices(labels, classifier.class_names, len(opened)),
+        label_indices(labels, classifier.class_names, opened),
         Evaluator(classifier),
         reference,
-        doubts=diagnosed.doubts,
+        difference=own_difference,
         declared=declared,
     )
     shows_bar = progress is True
@@ -145,6 +156,15 @@ def diagnose(
                     progress(words)
                 case = stage(case)
     return case.diagnosis()
+
+
+def _stated(classifier: Classifier) -> Preprocessing | None:
+    """Return what the file itself says of its preprocessing, whatever is in use, if the model takes it."""
+    source = classifier.source
+    with suppress(TypeError, ValueError):
+        if source and source.preprocessing:
+            return classifier.using(source.preprocessing).preprocessing
+    return None
 
 
 def _refuse_what_does_not_fit(
@@ -178,14 +198,17 @@ class Investigation:
         Tensors (N, H, W, C) as in training, in place of what the file tells.
     certain, searched, further
         What the checks, the search over candidates and later stages found.
+    difference
+        How a person's own function differs from the classifier's preprocessing, in words.
     doubts
-        Notes that something must be wrong: of stages that found no cause, and of a person's own function.
+        Notes that something must be wrong, of stages that found no cause.
     whole_fix
         Of all that is named about the preprocessing together; None where each finding has its own.
     sensitivity, undecided
         As in `Diagnosis`.
     declared
-        The classifier's preprocessing where that of a person's own function is in use; else None.
+        The classifier's preprocessing where that of a person's own function is in use; else that of its file,
+        None without any.
     """
 
     classifier: Classifier
@@ -198,6 +221,7 @@ class Investigation:
     searched: Search = field(default_factory=Search)
     further: tuple[Finding, ...] = ()
     whole_fix: Preprocessing | None = None
+    difference: str = ""
     doubts: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
     undecided: tuple[str, ...] = ()
@@ -226,15 +250,16 @@ class Investigation:
             finding.cause == "class_order" and finding.verdict == "named"
             for finding in self.certain
         )
-        if is_disordered and self.at_most_half_correct():
+        if is_disordered and self.correct_share <= 0.5:
             return np.full_like(self.labels, -1)
         return self.labels
 
-    def at_most_half_correct(self) -> bool:
-        """Whether no more than half of the labelled images are predicted correctly."""
+    @property
+    def correct_share(self) -> float:
+        """Share of the labelled images that are predicted correctly; NaN without any."""
         labelled = Labelled(self.evaluator, self.photos, self.labels)
-        correct_count = labelled.correct(self.in_use).sum()
-        return bool(labelled.count and correct_count <= labelled.count / 2)
+        correct_count = float(labelled.correct(self.in_use).sum())
+        return correct_count / labelled.count if labelled.count else nan
 
     def with_findings(self, *findings: Finding | None) -> "Investigation":
         """Return this with further findings; None is none."""
@@ -243,12 +268,19 @@ class Investigation:
     def diagnosis(self) -> Diagnosis:
         """Return what it comes to."""
         findings = self.findings
+        all_ruled_out = all(finding.verdict == "ruled_out" for finding in findings)
+        doubtful = self.doubts or self.difference
+        no_fault = self.searched.decided and all_ruled_out and not doubtful
         notes = [*self.searched.notes, *self.doubts]
+        if not (no_fault or self.named):
+            if self.correct_share == 1:
+                notes.insert(0, "all labelled images are predicted correctly")
+            stated = difference(self.in_use, self.declared or self.in_use)
+            if stated and not self.difference:
+                notes.insert(0, f"the model file says: {stated}")
         source = self.classifier.source
         if source is not None and source.network is not None:
             notes.append(_UNREAD_NOTE)
-        all_ruled_out = all(finding.verdict == "ruled_out" for finding in findings)
-        no_fault = self.searched.decided and all_ruled_out and not self.doubts
         if no_fault and (self.labels < 0).all():
             # Nothing says then whether the predictions are correct.
             notes.insert(0, UNLABELLED)
@@ -262,6 +294,7 @@ class Investigation:
             sensitivity=self.sensitivity,
             undecided=self.undecided if no_fault else (),
             judged_by=self.searched.judged_by,
+            difference=self.difference,
             asked=(self.classifier, self.photos, self.labels),
         )
 
@@ -432,7 +465,7 @@ def _with_whole_fix(case: Investigation) -> Investigation:
 
 
 def _check_images(case: Investigation) -> Investigation:
-    if case.doubts or case.named:
+    if case.difference or case.named:
         # Images are asked for where they are prepared as in training, for all that is known.
         return case
     if all(map(_shows_nothing, case.photos)):
@@ -448,7 +481,7 @@ def _check_images(case: Investigation) -> Investigation:
         case = case.with_findings(*properties)
     if not case.named:
         case = case.with_findings(out_of_distribution(case.classifier, case.photos))
-    if not case.named and case.at_most_half_correct():
+    if not case.named and case.correct_share <= 0.5:
         case = replace(case, doubts=(_FAILING_NOTE,))
     return case
 

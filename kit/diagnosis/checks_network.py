@@ -54,7 +54,7 @@ def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
         steps = _training_steps(weights)
         momentum = float(norms[0].settings.get("momentum", 0.99))
         initial_share = momentum**steps
-        text = f"had only {steps:.0f} training steps"
+        text = f"had only {steps:.0f} training steps to settle"
     # Variances are averages of 1, with that weight, and of numbers that are not negative: a smaller one
     # proves that the layer was trained before. Where all are above 1, nothing shows what they began with.
     begun_with_1 = initial_share * (1 - 1e-4) <= variances.min() <= 1
@@ -62,7 +62,7 @@ def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
         return None
     return conclude(
         "batchnorm_mode",
-        f"The moving averages of batch normalization {text}.",
+        f"Batch normalization keeps averages of the training images; these {text}.",
         Evidence(
             "share left of the initial values", initial_share, UNSETTLED_SHARE, True
         ),

@@ -123,7 +123,7 @@ def compare(
     names = first.class_names
     opened = as_photos(photos)
     form = _form_of_second(first, second, len(opened))
-    truth = label_indices(labels, names, len(opened))
+    truth = label_indices(labels, names, opened)
     steps = Steps(opened, "Comparing", progress)
     used = known_preprocessing(first)
     rows = [

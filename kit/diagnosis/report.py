@@ -41,6 +41,8 @@ class Diagnosis(Result):
         answers, but for what is `undecided`. Not clean and nothing named means that the cause cannot be told.
     preprocessing, notes, judged_by
         The one in use; what limits the answer, and what there was to judge by, in words.
+    difference
+        How a person's own function differs from the classifier's preprocessing, in words.
     sensitivity, undecided
         What small changes, which no evidence singles out, do to the predictions; and the kinds that change
         predictions here, where no large fault is found.
@@ -57,6 +59,7 @@ class Diagnosis(Result):
     sensitivity: tuple[Sensitivity, ...] = ()
     undecided: tuple[str, ...] = ()
     judged_by: str = ""
+    difference: str = ""
     asked: tuple[Classifier, Photos, Int64] | None = field(
         default=None, repr=False, compare=False
     )
@@ -96,7 +99,8 @@ class Diagnosis(Result):
             cause_first = sorted(sentences, key=lambda name: name not in cause_steps)
             return " ".join(sentences[name] for name in cause_first)
         place = " in the preprocessing" if UNLABELLED in self.notes else ""
-        return best.summary or f"{self.conclusion.capitalize()}{place}."
+        conclusion = f"{self.conclusion.capitalize()}{place}."
+        return best.summary or self.difference or conclusion
 
     @property
     def title(self) -> str:
@@ -109,7 +113,7 @@ class Diagnosis(Result):
         """What is named, and how many measurements are for and against it; empty where nothing is named."""
         if self.best is None:
             return ""
-        named = " and ".join(self._causes("named"))
+        named = " and ".join(finding.cause for finding in self._with_verdict("named"))
         supports = [evidence.supports for evidence in self.best.evidence]
         # Without units and figures, which the details have.
         contrary = [
@@ -124,10 +128,8 @@ class Diagnosis(Result):
         )
         return f"Cause: {named}. Evidence: {supports.count(True)} for it, {against}."
 
-    def _causes(self, verdict: Verdict) -> list[str]:
-        return [
-            finding.cause for finding in self.findings if finding.verdict == verdict
-        ]
+    def _with_verdict(self, verdict: Verdict) -> list[Finding]:
+        return [finding for finding in self.findings if finding.verdict == verdict]
 
     @property
     def limits(self) -> str:
@@ -210,6 +212,7 @@ class Diagnosis(Result):
                 "classifier",
                 "photos",
                 "judged_by",
+                "difference",
                 "notes",
                 "findings",
                 "sensitivity",
@@ -231,19 +234,19 @@ class Diagnosis(Result):
 
     def _report(self) -> Iterator[str | Result]:
         # A line for each question that people ask: what, how sure, how to fix it, what else.
-        possible = ", ".join(self._causes("possible"))
         yield Heading(self.title)
-        if self.best is None:
-            if self.limits:
-                yield self.limits
-            if possible:
-                yield f"Possible: {possible}."
-            yield from (f"Note: {note}" for note in self.notes[:2])
-        else:
+        words = "Possible"
+        notes = self.notes[:2]
+        if self.best is not None:
             yield self.how_sure
             yield f"Fix: {self.best.fix.text or 'none is known.'}"
-            if possible:
-                yield f"Also possible: {possible}."
+            words = "Also possible"
+            notes = ()
+        elif self.limits:
+            yield self.limits
+        for finding in self._with_verdict("possible"):
+            yield f"{words}: {finding.cause}. {finding.summary}"
+        yield from (f"Note: {note}" for note in notes)
         code = "; the fix as code: diagnosis.fix_code" if self.fix_code else ""
         yield f"All numbers: print(diagnosis.details()), --details in a shell{code}."
 
@@ -261,8 +264,7 @@ class Details(Result):
 
     def _report(self) -> Iterator[str | Result]:
         diagnosis = self.diagnosis
-        if diagnosis.judged_by:
-            yield diagnosis.judged_by
+        yield from filter(None, (diagnosis.judged_by, diagnosis.difference))
         yield from (f"Note: {note}" for note in diagnosis.notes)
         for number, finding in enumerate(diagnosis.findings, start=1):
             yield Heading(f"{number}. {finding.cause}: {finding.verdict}")

@@ -267,8 +267,8 @@ LEAD_WITHIN_STEP = 0.03
 
 _SEES_AS_TRAINED = "With the fix, the model sees what it was trained on."
 _LABELS_MET = "With the fix, labelled images are predicted correctly."
-_LIKELIER_LABELS = "With the fix, labels become a little more probable."
-_CLOSER_TO_TRAINING = "The fix brings the images a little closer to training."
+_LIKELIER_LABELS = "Undoing it makes your labels a little more probable."
+_CLOSER_TO_TRAINING = "Undoing it brings the images a little closer to training."
 _NOT_CLOSER = "This change does not bring the images closer to training."
 _NOT_MORE_CORRECT = "This change does not make more predictions correct."
 _PREPROCESSING_OR_LIGHT = (

@@ -13,7 +13,7 @@ from kit._arrays import Float32, Pixels
 from kit._checking import whole
 from kit.classifier.classifier import Classifier
 from kit.classifier.engines import finite
-from kit.classifier.labels import class_indices, label_indices
+from kit.classifier.labels import class_index, label_indices
 from kit.classifier.predictions import Predictions
 from kit.diagnosis.inside import assumed_preprocessing
 from kit.explorer.settings import (
@@ -161,7 +161,7 @@ class View:
             # Not the view's, which come from Keras where the network is still being compiled.
             probabilities=classifier.predict_tensors(self.tensor),
             class_names=names,
-            labels=label_indices([self.label], names, 1),
+            labels=label_indices([self.label], names, [self]),
             photos=(self.original.name,),
         )
 
@@ -204,7 +204,7 @@ class Bench:
             raise ValueError("Expected fix as False before a diagnosis, received True")
         if complete["where"] not in (None, -1):
             names = self.classifier.class_names
-            [complete["where"]] = class_indices([complete["where"]], names, 1)
+            complete["where"] = class_index(complete["where"], names)
         return complete
 
     def base(self, settings: Settings) -> Preprocessing:

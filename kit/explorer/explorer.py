@@ -21,7 +21,7 @@ from kit._arrays import Float32
 from kit._checking import instance, known, printable
 from kit._reporting import Progress
 from kit.classifier.classifier import Classifier, check_first
-from kit.classifier.labels import Labels, class_indices
+from kit.classifier.labels import Labels, class_index, class_indices
 from kit.classifier.predictions import Predictions
 from kit.diagnosis import Diagnosis
 from kit.explorer import export, page, why
@@ -102,7 +102,7 @@ class Explorer(anywidget.AnyWidget):
     ) -> None:
         check_first(classifier)
         pictures = at_least_one(each_picture(photos))
-        class_of_photo = class_indices(labels, classifier.class_names, len(pictures))
+        class_of_photo = class_indices(labels, classifier.class_names, pictures)
         self._lock = threading.RLock()
         self._ahead = positions_ahead(ahead)
         self._flips = bool(flips)
@@ -189,10 +189,10 @@ class Explorer(anywidget.AnyWidget):
         self, source: Any, name: str | None = None, label: int | str | None = None
     ) -> None:
         """Open one more image (whatever :func:`kit.load_image` takes) and show it."""
-        (class_index,) = class_indices([label], self.classifier.class_names, 1)
+        index = class_index(label, self.classifier.class_names)
         photo = load_image(source, name=name)
         with self._lock:
-            unique_name = self._shelf.add(photo, class_index, added=True)
+            unique_name = self._shelf.add(photo, index, added=True)
             self._refresh()
             self._show(unique_name)
 
@@ -385,7 +385,7 @@ class Explorer(anywidget.AnyWidget):
     def _take_label(self, photo: str, label: str) -> None:
         """Note what a photo shows; an empty label takes it back."""
         entry = self._shelf[photo]
-        [entry.label] = class_indices([label or None], self.classifier.class_names, 1)
+        entry.label = class_index(label or None, self.classifier.class_names)
         entry.reference = None  # it has the label, too
         self._refresh()
         self._update()

@@ -23,6 +23,7 @@ from kit.preprocessing.resizing import (
 )
 from kit.preprocessing.scaling import (
     SCALINGS,
+    affine,
     as_scalings,
     fits,
     range_words,
@@ -268,6 +269,13 @@ def decoding_changes(p: Pipeline, **changes: Any) -> Changes:
     return {"decoding": replace(p.decoding, **changes)}
 
 
+def _range_words(p: Pipeline) -> str:
+    _, offset = affine(p.scaling)
+    # Of three means, which may be others of about their size: ImageNet's, or a training's own.
+    about = "about " if offset.ndim else ""
+    return about + range_words(p.scaling)
+
+
 def _scalings_tried(p: Pipeline) -> Iterator[Changes]:
     # What is done twice may have to be done once.
     half = len(p.scaling) // 2
@@ -439,7 +447,7 @@ PIPELINE: tuple[Operation, ...] = (
                     "wrong_mean_std",
                 ),
                 sentence="Your code scales pixels to {in_use}; this model was trained on {right}.",
-                plain=lambda p: range_words(p.scaling),
+                plain=_range_words,
                 tried=_scalings_tried,
             ),
         ),

@@ -404,7 +404,7 @@ def weights_of(classifier: Classifier) -> str:
 
 def _class_names(expected: Any, names: Sequence[str]) -> tuple[str, ...]:
     labels = list(expected) if isinstance(expected, (list, tuple)) else [expected]
-    return tuple(names[index] for index in known_classes(labels, names, len(labels)))
+    return tuple(names[index] for index in known_classes(labels, names, labels))
 
 
 def _added(folder: Path, case: Case, file: bytes) -> Path:

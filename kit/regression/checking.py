@@ -171,7 +171,8 @@ class CheckedCases(Rows):
                 suite, "testcase", classname="cases", name=printable(case.name)
             )
             if case.moved:
-                ET.SubElement(test, "failure", message=printable(case.words))
+                words = printable(case.words)
+                ET.SubElement(test, "failure", message=words).text = ADVICE
         return ET.tostring(suite, encoding="unicode") + "\n"
 
     __repr__ = Rows.__str__

@@ -11,7 +11,7 @@ from kit._reporting import Progress, Result, Steps, tag
 from kit.classifier.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import channels_first
 from kit.classifier.intermediate import gradient
-from kit.classifier.labels import class_indices
+from kit.classifier.labels import class_index
 from kit.classifier.predictions import Predictor
 from kit.images.photo import Source, encoded
 
@@ -111,7 +111,7 @@ def heatmap(
         No classifier, no such class, or an image that cannot be prepared.
     """
     check_first(classifier)
-    (index,) = class_indices([label], classifier.class_names, 1)
+    index = class_index(label, classifier.class_names)
     tensor = classifier.tensor(photo)
     probabilities, feature_map = classifier.inside(tensor)
     if index is None:

@@ -108,8 +108,8 @@ class Shift(Result):
             "shifted": f"shifted in {', '.join(names)}",
         }
         yield (
-            f"{self.photos} photo{'' if self.photos == 1 else 's'}"
-            f" compared with {self.training} training images: {results[self.verdict]}."
+            f"{self.photos:,} photo{'' if self.photos == 1 else 's'}"
+            f" compared with {self.training:,} training images: {results[self.verdict]}."
         )
         yield from (f"Note: {note}" for note in self.notes)
         if self.findings:

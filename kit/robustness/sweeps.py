@@ -445,7 +445,7 @@ def sweep(
         classifier,
         pictures,
         perturbations,
-        label_indices(labels, classifier.class_names, len(pictures)),
+        label_indices(labels, classifier.class_names, pictures),
         ranks=1,
         resume=resume,
         executor=executor,

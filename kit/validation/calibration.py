@@ -329,7 +329,7 @@ def calibrate(
     """
     check_first(classifier)
     images = as_photos(photos)
-    classes = known_classes(labels, classifier.class_names, len(images))
+    classes = known_classes(labels, classifier.class_names, images)
     if len(images) < FEWEST:
         raise ValueError(
             f"Expected at least {FEWEST} images, received {len(images)}; give more"
@@ -401,7 +401,7 @@ def _checked_probabilities(rows: Floats, labels: Labels) -> tuple[Float64, Int64
         )
     # Without class names, labels can only be indices.
     return probabilities, known_classes(
-        labels, [""] * probabilities.shape[1], len(probabilities)
+        labels, [""] * probabilities.shape[1], probabilities
     )
 
 

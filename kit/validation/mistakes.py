@@ -1,7 +1,7 @@
 """The mistakes of a classifier on labelled images."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,9 +13,9 @@ from kit._arrays import Array, Bools, Float32, Int32, Int64, JSONObject
 from kit._reporting import Progress, Result, Rows, Steps, Table
 from kit.classifier.classifier import Classifier, check_first
 from kit.classifier.labels import (
+    FOLDERS,
     Labels,
-    checked_class_names,
-    class_indices,
+    class_index,
     known_classes,
 )
 from kit.images.photo import (
@@ -147,7 +147,9 @@ class Mistakes(Rows):
 
     def cell(self, label: int | str, predicted: int | str) -> tuple[Mistake, ...]:
         """Return the images of a cell of the confusion matrix, the most confident first."""
-        row, column = class_indices([label, predicted], self.classifier.class_names, 2)
+        names = self.classifier.class_names
+        row = class_index(label, names)
+        column = class_index(predicted, names)
         return self._surest_first((self.labels == row) & (self.predicted == column))
 
     @cached_property
@@ -250,7 +252,7 @@ class Mistakes(Rows):
 def mistakes(
     classifier: Classifier,
     photos: Pictures,
-    labels: Labels | None = None,
+    labels: Labels | str = FOLDERS,
     *,
     resume: Mistakes | None = None,
     executor: Any = None,
@@ -282,14 +284,12 @@ def mistakes(
     check_first(classifier)
     pictures = at_least_one(each_picture(photos))
     names = classifier.class_names
-    if labels is None:
-        labels = _labels_from_folders(pictures, names)
     count = len(pictures)
     swept = run_sweep(
         classifier,
         pictures,
         Perturbation(),
-        known_classes(labels, names, count),
+        known_classes(labels, names, pictures),
         ranks=min(len(names), RANKS_KEPT),
         resume=getattr(resume, "swept", None),
         executor=executor,
@@ -309,32 +309,6 @@ def mistakes(
     return Mistakes(
         classifier=classifier, pictures=pictures, swept=swept, measures=image_measures
     )
-
-
-def _labels_from_folders(
-    pictures: Sequence[Picture], names: Sequence[str]
-) -> list[str] | list[int]:
-    folder_of_picture = []
-    for picture in pictures:
-        folder, slash, _ = picture.name.partition("/")
-        if not slash:
-            raise ValueError(
-                f"Expected a folder for each class, received {picture.name!r} outside;"
-                " move it into one, or give labels"
-            )
-        folder_of_picture.append(folder)
-    folder_names = sorted(set(folder_of_picture))
-    # A model without class names has "class 0", "class 1" and so on.
-    has_default_names = names == checked_class_names(None, len(names), "")
-    folders_are_classes = set(folder_names) <= set(names)
-    if has_default_names and not folders_are_classes:
-        if len(folder_names) != len(names):
-            raise ValueError(
-                f"Expected {len(names)} folders, one for each class, received {len(folder_names)};"
-                " name the classes of the model"
-            )
-        return [folder_names.index(folder) for folder in folder_of_picture]
-    return folder_of_picture
 
 
 def label_errors(

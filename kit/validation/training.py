@@ -120,7 +120,7 @@ def train(
     """
     require(*KERAS)
     photos = as_photos(pictures)
-    classes = known_classes(labels, class_names, len(photos))
+    classes = known_classes(labels, class_names, photos)
     epoch_indices = range(whole("epochs", epochs, 1, None))
     rng = np.random.default_rng(seed)
     tensors = _tensors_of_epochs(photos, preprocessing, augment, rng)

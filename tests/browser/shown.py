@@ -102,7 +102,10 @@ class Shown:
         self.root.get_by_role("button", name=name, exact=True).click()
 
     def drag(self, key, fractions):
-        """Drag a slider with the mouse to these places along its track, 0 to 1, and let go at the last."""
+        """Drag a slider with the mouse to these places along its track, 0 to 1, and let go at the last.
+
+        At each the hand waits until the bars have moved.
+        """
         slider = self.control(key)
         slider.scroll_into_view_if_needed()
         box = slider.bounding_box()
@@ -118,7 +121,12 @@ class Shown:
         self.page.mouse.move(x[0], height)
         self.page.mouse.down()
         for each in x[1:]:
+            before = self.root.evaluate("(root) => root.painted.length")
             self.page.mouse.move(each, height, steps=4)
+            self.page.wait_for_function(
+                "([root, before]) => root.painted.length > before",
+                arg=[self.root.element_handle(), before],
+            )
         self.page.mouse.up()
 
     def state(self):

@@ -25,7 +25,7 @@ def names(count):
 
 def checked(rows, labels, class_names=()):
     named = tuple(class_names or names(rows.shape[1]))
-    indices = label_indices(labels, named, len(rows))
+    indices = label_indices(labels, named, rows)
     return check_class_order(Predictions(rows, named, indices, ("",) * len(rows)))
 
 

@@ -163,7 +163,8 @@ def test_without_statistics_and_labels_the_cause_cannot_be_told(sixteen):
     classifier = unprofiled(with_faults("fashion_mnist_no_batchnorm", "inverted"))
     diagnosis = kit.diagnose(classifier, sixteen)
     assert diagnosis.verdict == "cannot_tell"
-    assert "give more labels (labels=, --labels)" in diagnosis.notes[0]
+    assert diagnosis.notes[0].startswith("the model file says: leave out polarity")
+    assert "give more labels (labels=, --labels)" in diagnosis.notes[1]
 
 
 def test_a_reference_counts_where_no_layers_can_be_run(tmp_path):

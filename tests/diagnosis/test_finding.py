@@ -25,7 +25,7 @@ SMALL = Preprocessing(size=(32, 32), scaling="0..1")
 
 def found(cause, classifier, photos, labels=None):
     """What the checks find about one cause; None for nothing."""
-    truth = label_indices(labels, classifier.class_names, len(photos))
+    truth = label_indices(labels, classifier.class_names, photos)
     return next(
         (
             one

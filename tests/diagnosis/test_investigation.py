@@ -91,8 +91,34 @@ def test_a_doubt_is_noted_and_denies_that_all_is_well():
     case = investigation(doubts=("look at the crop",))
     assert case.diagnosis().notes == ("look at the crop",)
     assert not case.diagnosis().clean
+    # Correct labels are said beside it.
+    predicted = CLASSIFIER.predict(PHOTOS, preprocessing=WRONG)
+    noted = replace(case, labels=predicted.probabilities.argmax(axis=1)).diagnosis()
+    assert noted.notes == (
+        "all labelled images are predicted correctly",
+        "look at the crop",
+    )
+    # So is what the file says otherwise.
+    (said, _) = replace(case, declared=USED).diagnosis().notes
+    assert said == "the model file says: leave out polarity (inverted)"
     assert investigation().diagnosis().notes == (UNLABELLED,)
     assert investigation(labels=indices([1], 2)).diagnosis().notes == ()
+
+
+def test_what_a_file_says_counts_only_if_the_model_takes_it(monkeypatch):
+    network = CLASSIFIER.network
+    too_large = {"preprocessing": USED.replace(size=(64, 64)).to_dict()}
+    file = replace(network.source, contract=network.source.contract | too_large)
+    monkeypatch.setattr(network, "source", file)
+    assert kit.diagnose(CLASSIFIER, PHOTOS).verdict != "named"
+
+
+def test_without_a_cause_the_difference_of_a_function_is_the_headline():
+    case = investigation(difference="Your code differs.")
+    assert (case.diagnosis().headline, case.diagnosis().clean) == (
+        "Your code differs.",
+        False,
+    )
 
 
 def test_labels_in_another_order_take_no_part_in_the_search():

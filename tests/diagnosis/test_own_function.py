@@ -281,18 +281,14 @@ def test_a_diagnosis_says_what_its_preprocessing_leaves_of_a_function():
         kit.diagnose(classifier, photos, preprocess=function)
         for function in (scaled, blurred, lambda x: scaled(x)[:, :, ::-1])
     )
-    notes = [
-        next((note for note in each.notes if note.startswith("Your code")), "")
-        for each in (same, near, other)
-    ]
     changed = kit.check(classifier, photos, blurred).changed * len(photos)
-    assert notes[0] == ""
+    assert same.difference == ""
     assert (near.best, near.clean) == (None, False)
-    assert f"{changed:.0f} of 2 predictions change" in notes[1]
-    assert re.search(r" [1-9]\S* levels .* are unexplained$", notes[1])
-    # What is named keeps the note.
+    assert f"{changed:.0f} of 2 predictions change" in near.headline
+    assert re.search(r" [1-9]\S* levels .* are unexplained$", near.headline)
+    # Beside what is named, it is a detail.
     assert other.best.cause == "channel_order"
-    assert notes[2].startswith("Your code differs at 'channels' on 2 of 2")
+    assert "Your code differs at 'channels' on 2 of 2" in str(other.details())
 
 
 def by_255(pixels):
@@ -304,6 +300,9 @@ def test_the_fix_of_a_function_holds_all_that_differs_from_a_known_preprocessing
     assert (found.best.cause, found.fix()) == ("wrong_range", RIGHT)
     assert found.headline.startswith("Your code scales pixels to 0..1")
     assert "a crop of 87.5 %" in found.headline
+    # Of a bundled model, whose file says it, without code, too.
+    settings = kit.Preprocessing((224, 224), filter="cv2_linear", scaling="0..1")
+    assert kit.diagnose(CLASSIFIER.using(settings), PHOTOS).fix() == RIGHT
     # Not what evidence speaks against.
     wrong = CLASSIFIER.using(RIGHT.replace(channels="bgr"))
     found = kit.diagnose(wrong, PHOTOS, preprocess=by_255)
@@ -351,6 +350,6 @@ def test_a_tensor_takes_the_place_of_a_function():
     planes = np.moveaxis(tensors, -1, 1)
     diagnosis = kit.diagnose(classifier, photos, tensor=planes)
     assert diagnosis.best.cause == "channel_order"
-    assert any("channels_first there" in note for note in diagnosis.notes)
+    assert "channels_first there" in diagnosis.difference
     with pytest.raises(ValueError, match="each of 2 images, received 1"):
         kit.check(classifier, photos, tensors[:1])

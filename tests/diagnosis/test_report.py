@@ -51,14 +51,14 @@ def test_five_lines_come_first():
         "net<script> on 2 images: Scaled <twice>.",
         "Cause: double_scaling. Evidence: 1 for it, none against.",
         "Fix: Scale once.",
-        "Also possible: blurred.",
+        "Also possible: blurred. A little soft.",
         "All numbers: print(diagnosis.details()), --details in a shell; the fix as code: diagnosis.fix_code.",
     ]
     assert Diagnosis(
         (POSSIBLE,), "n", 1, notes=("give labels", "few", "small")
     ).text().splitlines() == [
         "n on 1 image: The cause cannot be told from these images.",
-        "Possible: blurred.",
+        "Possible: blurred. A little soft.",
         "Note: give labels",
         "Note: few",
         "All numbers: print(diagnosis.details()), --details in a shell.",

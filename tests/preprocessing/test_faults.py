@@ -98,11 +98,11 @@ missing_mean_std, wrong_mean_std, without mean and standard deviation
     this model was trained on −1..1.
     scaling: lite, (x − 127) / 128 here, 0..255 there, first at scaling
 imagenet_mean_std, wrong_mean_std, by ImageNet mean and standard deviation
-    Your code scales pixels to −2.1..2.6;
+    Your code scales pixels to about −2.1..2.6;
     this model was trained on −1..1.
     scaling: lite, (x − 127) / 128 here, imagenet, (x / 255 − (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225) there, first at scaling
 caffe_means, wrong_mean_std, minus Caffe's channel means
-    Your code scales pixels to −124..151;
+    Your code scales pixels to about −124..151;
     this model was trained on −1..1.
     scaling: lite, (x − 127) / 128 here, caffe, x − (103.939, 116.779, 123.68) there, first at scaling
 cast_to_uint8, dtype_cast, to uint8 after scaling

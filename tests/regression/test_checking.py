@@ -424,8 +424,12 @@ XML = """\
 <testsuite name="a&quot;&lt;b&gt;?&amp;" tests="3" failures="2">\
 <testcase classname="cases" name="a&quot;&lt;b&gt;?&amp;">\
 <failure message="CHANGED: was class 0 0.900, is class 1 0.568; a probability changed by 0.300;\
- a&quot;&lt;b&gt;?&amp;" /></testcase><testcase classname="cases" name="c" />\
-<testcase classname="cases" name="d"><failure message="CANNOT BE RUN: torn" /></testcase></testsuite>
+ a&quot;&lt;b&gt;?&amp;">\
+Correct what is named, or accept a change that is meant: update=True, or --update.</failure>\
+</testcase><testcase classname="cases" name="c" />\
+<testcase classname="cases" name="d"><failure message="CANNOT BE RUN: torn">\
+Correct what is named, or accept a change that is meant: update=True, or --update.</failure>\
+</testcase></testsuite>
 """
 
 
