@@ -223,9 +223,9 @@ def test_whole_numbers_outside_16_bits_are_refused():
 
 
 def test_a_mode_without_levels_is_refused():
-    message = "^Expected a known colour mode, received 'x' in 'F'; save it as PNG$"
+    message = "^Expected a known colour mode, received 'image' in 'F'; save it as PNG$"
     with pytest.raises(PhotoError, match=message):
-        load_image(Image.new("F", (2, 2)), name="x")
+        load_image(Image.new("F", (2, 2)))
 
 
 @pytest.mark.parametrize(

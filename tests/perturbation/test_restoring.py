@@ -98,9 +98,11 @@ def test_added_levels_and_factors_are_undone(change):
     assert back.notes[-1] == "levels corrected"
 
 
-def test_a_picture_of_one_value_is_moved_alone():
-    flat = Photo.from_array(np.full((3, 3), 50, np.uint8))
-    assert set(relevelled(flat, (10, 200)).pixels.ravel().tolist()) == {10}
+def test_a_picture_of_hardly_more_than_one_value_is_moved_alone():
+    pixels = np.full((10, 10), 50, np.uint8)
+    pixels[0, 0] = 60
+    moved = relevelled(Photo.from_array(pixels), (10, 200)).pixels
+    assert set(moved.ravel().tolist()) == {10, 20}
 
 
 def test_where_the_middle_alone_is_dark_a_power_lifts_it_and_leaves_white():
