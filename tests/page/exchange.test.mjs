@@ -297,6 +297,21 @@ test("pauses between greetings are short again once the kernel has been heard", 
   );
 });
 
+test("a connection that comes back is greeted after short pauses, however long the kernel was silent", () => {
+  const { world, page } = silenced();
+  world.delay = () => null;
+  world.pass(100_000);
+  const since = world.now;
+  const before = page.sent("hello").length;
+  page.do("connected", true);
+  world.pass(4 * FIRST_MS);
+  const times = page.sent("hello").slice(before);
+  assert.deepEqual(
+    times.map(({ at }) => at - since),
+    [0, FIRST_MS, 3 * FIRST_MS],
+  );
+});
+
 test("a late reply to a request that was given up is no answer to a newer one", () => {
   const { world, page } = silenced();
   world.assign({}, "a.hello");

@@ -316,6 +316,18 @@ test("where nothing was changed, or what was is not in a table, Why? says so", a
   ]);
 });
 
+test("Why? is answered for the label that was said", async () => {
+  const ask = standing(BENCH);
+  for (const label of ["", "tiger cat"]) {
+    await ask({ kind: "label", photo: PHOTO, label });
+    const { content } = await ask({ kind: "why", settings: at({ noise: 30 }) });
+    const isState = (state) => state.label === label && state.changes.noise === 30;
+    const { because } = states.find((state) => isState(state) && !state.changes.channels);
+    assert.equal(content.changes.headline, because.headline);
+    assert.equal(content.changes.advice, because.advice);
+  }
+});
+
 test("a page without a photo waits for one, names files alike, and shows what comes in pieces", async () => {
   const opened = [];
   const open = async ({ name, upright }) => {

@@ -319,7 +319,9 @@ async function go(ms) {
 
 const root = () => main.children.at(-1);
 const press = (name) => called(root(), name).click();
-const key = (name, target = root()) => window.fire("keydown", { key: name, target });
+const key = (name, target = root()) => {
+  if (window.fire("keydown", { key: name, target })) log.push(`takes ${name}`);
+};
 const keyed = (name) => [...root()].find((node) => node.getAttribute("data-key") === name);
 const set = (node, value) => {
   node[node.getAttribute("type") === "checkbox" ? "checked" : "value"] = value;
@@ -715,7 +717,6 @@ const STEPS = {
   },
   "the connection breaks while a cause is looked for": () => {
     press("Why?");
-    hear({ ...lastView.content, request: "" }, lastView.buffers.slice(0, 1)); // painted after that
     kernel.connection(null, "connecting");
     log.push(root().querySelector(".kit-asking").textContent);
   },
