@@ -38,7 +38,6 @@ from kit.preprocessing.fitting import (
     window_words,
 )
 from kit.preprocessing.pipeline import (
-    MATTES,
     PIPELINE,
     TO_SIZE,
     TO_TENSOR,
@@ -74,7 +73,9 @@ _DECODING_CHANGES: tuple[Changes, ...] = (
     {},
     {"exif": False},
     {"depth": "clip"},
-    *({"matte": matte} for matte in MATTES),
+    {"matte": (255, 255, 255)},
+    {"matte": (0, 0, 0)},
+    {"matte": None},
 )
 _COLOUR_STEPS = {"channels", "scaling"}
 # Where a result has no more values, and all are whole numbers, it may have been cast after scaling.
