@@ -23,7 +23,6 @@ from kit.classifier.labels import Labels, label_indices
 from kit.diagnosis.candidates import (
     IMAGES_TRIED,
     NO_LAYERS,
-    QUIET_SHARE,
     Evaluator,
     Sensitivity,
     sensitivities,
@@ -182,7 +181,7 @@ class Investigation:
         Notes that something must be wrong: of stages that found no cause, and of a person's own function.
     whole_fix
         Of all that is named about the preprocessing together; None where each finding has its own.
-    sensitivity, undecided
+    sensitivity
         As in `Diagnosis`.
     declared
         The classifier's preprocessing where that of a person's own function is in use; else None.
@@ -200,7 +199,6 @@ class Investigation:
     whole_fix: Preprocessing | None = None
     doubts: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
-    undecided: tuple[str, ...] = ()
     declared: Preprocessing | None = None
 
     @property
@@ -260,7 +258,6 @@ class Investigation:
             preprocessing=self.in_use,
             notes=tuple(notes),
             sensitivity=self.sensitivity,
-            undecided=self.undecided if no_fault else (),
             judged_by=self.searched.judged_by,
             asked=(self.classifier, self.photos, self.labels),
         )
@@ -461,12 +458,7 @@ def _shows_nothing(photo: Photo) -> bool:
 def _try_small_changes(case: Investigation) -> Investigation:
     fixed = with_fixes(case.findings, case.in_use)
     small_changes = sensitivities(case.evaluator, fixed, case.photos)
-    undecided = tuple(
-        change.name.replace("_", " ")
-        for change in small_changes
-        if change.changed > QUIET_SHARE * change.photos
-    )
-    return replace(case, sensitivity=small_changes, undecided=undecided)
+    return replace(case, sensitivity=small_changes)
 
 
 STAGES: Mapping[str, Callable[[Investigation], Investigation]] = {
