@@ -38,17 +38,15 @@ from kit.preprocessing.fitting import DECODER_LEVELS, Probe
 from kit.preprocessing.matching import (
     AVERAGED_PIXELS,
     Reading,
-    by_each_image,
     correlation,
     detail_of,
     levels_apart,
     match,
-    scale_otherwise,
 )
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, run, run_back
 from kit.preprocessing.placing import UNEXPLAINED_RATIO
 from kit.preprocessing.resizing import LARGEST_SIDE
-from kit.preprocessing.scaling import LARGEST, SCALINGS, same_scaling
+from kit.preprocessing.scaling import LARGEST, SCALINGS
 
 Code = Function | ArrayLike
 """A person's own function, or the tensors that other code made."""
@@ -91,10 +89,7 @@ def read(expected: Pipeline, code: Code, photos: Sequence[Photo]) -> Reading:
     given_as = max(outcome.given_as for outcome in called)
     # The least square first, on which fits differ most.
     samples.sort(key=lambda sample: min(sample.photo.size) / max(sample.photo.size))
-    reading = _read(expected, code, given_as, samples[:PHOTOS_READ])
-    # What is strange is all that there is to say.
-    levels = 0.0 if reading.unexplained else levels_apart(reading.pipeline, samples)
-    return replace(reading, levels=levels, called=called)
+    return replace(_read(expected, code, given_as, samples), called=called)
 
 
 def _called_on_each(
@@ -162,27 +157,30 @@ def _fits_an_image(array: Array) -> bool:
 def _read(
     expected: Pipeline, code: Code, given_as: str, samples: Sequence[Probe]
 ) -> Reading:
-    """Read the tensors of photos and, of a function, what it makes of the same again and darker."""
+    """Read the tensors of photos and, of a function, what it makes of the same again."""
     if callable(code):
         unexplained = _unsteady_words(expected, code, given_as, samples)
         if unexplained:
             return Reading(expected, unexplained=unexplained)
-    shape = samples[0].result.shape
-    same_shape = [sample for sample in samples if sample.result.shape == shape]
-    matched = match(expected, same_shape, decoded=given_as in ARRAYS)
-    reading = _unless_rounded(expected, same_shape, matched)
-    levels = levels_apart(reading.pipeline, same_shape)
-    if not reading.exact or levels > AGREEING_LEVELS:
+    first = samples[0]
+    same_shape = [
+        sample
+        for sample in samples[:PHOTOS_READ]
+        if sample.result.shape == first.result.shape
+    ]
+    several = same_shape
+    # The copy has no file, which may be decoded otherwise.
+    if callable(code) and (given_as in ARRAYS or not first.photo.notes):
+        several = [*same_shape, *_darker_copy(expected, code, given_as, first)]
+    matched = match(expected, several, decoded=given_as in ARRAYS)
+    reading = _unless_rounded(expected, several, matched)
+    # What is strange is all that there is to say.
+    if not reading.unexplained:
+        reading = replace(reading, levels=levels_apart(reading.pipeline, samples))
+    if not reading.exact:
         words = _other_content_words(expected, code, given_as, same_shape, reading)
         if words:
             return Reading(expected, unexplained=words)
-    is_usual = same_scaling(reading.pipeline.scaling, expected.scaling)
-    # Only what lies or is cut otherwise has a scaling that could be another one, no mixture or curve.
-    has_no_line = {*reading.unexplained} - {"layout", "resize"}
-    if not callable(code) or (is_usual and (reading.exact or has_no_line)):
-        return reading
-    if _scales_by_image(expected, code, given_as, samples[0].photo):
-        return by_each_image(expected, reading)
     return reading
 
 
@@ -213,18 +211,14 @@ def _other_content_words(
     return {}
 
 
-def _scales_by_image(
-    expected: Pipeline, function: Function, given_as: str, photo: Photo
-) -> bool:
-    """Whether a function scales a darker image otherwise."""
-    # Both without the file, which may be decoded otherwise.
-    copies = [Photo(photo.pixels), Photo(photo.pixels // np.uint8(2))]
-    calls = [call(function, copy, given_as, expected) for copy in copies]
-    readings = [
-        match(expected, [sample], decoded=True)
-        for sample in _probes(expected, copies, calls)
-    ]
-    return len(readings) == len(copies) and scale_otherwise(*readings)
+def _darker_copy(
+    expected: Pipeline, function: Function, given_as: str, sample: Probe
+) -> list[Probe]:
+    """Return what a function makes of a darker copy, which it may scale otherwise; nothing if it fails."""
+    copy = Photo(sample.photo.pixels // np.uint8(2))
+    again = call(function, copy, given_as, expected)
+    darker = _probes(expected, [copy], [again])
+    return [probe for probe in darker if probe.result.shape == sample.result.shape]
 
 
 def _probes(

@@ -77,7 +77,8 @@ _DECODING_CHANGES: tuple[Changes, ...] = (
     {"matte": (0, 0, 0)},
     {"matte": None},
 )
-_COLOUR_STEPS = {"channels", "scaling"}
+# Where one of these is unexplained, values are no line of levels that could be compared.
+_VALUE_STEPS = {"decode", "channels", "scaling", "cast"}
 # Where a result has no more values, and all are whole numbers, it may have been cast after scaling.
 FEW_WHOLE_VALUES = 16
 # Of Pillow, whose values are those of RGB, or no whole numbers.
@@ -227,8 +228,7 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
     """
     first = _match(expected, samples[0], decoded=decoded)
     others = [levels_apart(first.pipeline, [sample]) for sample in samples[1:]]
-    is_decided = {"layout", *_COLOUR_STEPS} & {*first.unexplained}
-    if is_decided or max(others, default=0) <= DECODER_LEVELS:
+    if _VALUE_STEPS & {*first.unexplained} or max(others, default=0) <= DECODER_LEVELS:
         return first
     least_explained = samples[1 + int(np.argmax(others))]
     second = _match(expected, least_explained, decoded=decoded)
@@ -245,7 +245,7 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
 
 def scale_otherwise(first: Reading, second: Reading) -> bool:
     """Whether two images were scaled in two ways, as far as what is unexplained lets them be told apart."""
-    if _COLOUR_STEPS & {*first.unexplained, *second.unexplained}:
+    if _VALUE_STEPS & {*first.unexplained, *second.unexplained}:
         return False
     line, second_line = (
         line_of(entry.pipeline.scaling, invert=entry.pipeline.invert)
@@ -274,7 +274,7 @@ def _match(expected: Pipeline, sample: Probe, *, decoded: bool) -> Reading:
         causes = "as in a buffer that is not filled, or after a cast to whole numbers"
         words = f"values: an image here, {short(result.flat[0])} alone there, {causes}"
         return Reading(expected, levels_off=inf, unexplained={"tensor": words})
-    reading = _read_origin(expected, sample, _likeliest_origin(sources, result))
+    reading = _read_origin(expected, _likeliest_origin(sources, result))
     values = np.unique(result)
     is_cast = len(values) <= FEW_WHOLE_VALUES and not np.any(values % 1)
     is_explained = reading.levels_off <= DECODER_LEVELS or "cast" in reading.unexplained
@@ -286,7 +286,7 @@ def _match(expected: Pipeline, sample: Probe, *, decoded: bool) -> Reading:
     return Reading(expected, unexplained={"cast": f"cast: none here, {cast} there"})
 
 
-def _read_origin(expected: Pipeline, sample: Probe, origin: _Origin) -> Reading:
+def _read_origin(expected: Pipeline, origin: _Origin) -> Reading:
     """Read the filter, the channels and the scaling, once it is known what a result shows of a photo."""
     buffer = origin.buffer
     usual = origin.source.pipeline
@@ -323,9 +323,7 @@ def _read_origin(expected: Pipeline, sample: Probe, origin: _Origin) -> Reading:
     if colours.line and not unexplained:
         pipeline, unexplained = with_fill(pipeline, colours.line, values_around)
     pipeline = with_colours(usual, pipeline, colours).replace(layout=buffer.layout)
-    # What is strange is all that there is to say.
-    levels_left = 0.0 if unexplained else levels_apart(pipeline, [sample])
-    return Reading(pipeline, levels_left, levels_off, unexplained)
+    return Reading(pipeline, levels_off=levels_off, unexplained=unexplained)
 
 
 def _placement_words(origin: _Origin, part: Part) -> dict[str, str]:
