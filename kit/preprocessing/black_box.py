@@ -1,6 +1,6 @@
 """A person's own code: a function, called and read as a pipeline, or the tensors that it made."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import cycle, islice
 from math import inf, prod, sqrt
@@ -42,6 +42,7 @@ from kit.preprocessing.matching import (
     detail_of,
     levels_apart,
     match,
+    sources_of,
 )
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, run, run_back
 from kit.preprocessing.placing import UNEXPLAINED_RATIO
@@ -71,17 +72,22 @@ _ONE_PHOTO_NOTE = (
 _FILE_NOTE = "your code decoded the file itself, so decoding is compared"
 
 
-def read(expected: Pipeline, code: Code, photos: Sequence[Photo]) -> Reading:
+def read(
+    expected: Pipeline,
+    code: Code,
+    photos: Sequence[Photo],
+    numbers: Callable[[Any], Array] = numpy_of,
+) -> Reading:
     """Find the pipeline that does what other code does with photos, as near as may be to the one expected.
 
-    Tensors are one, or one for each photo, else a ValueError is raised.
+    Tensors are one, or one for each photo, else a ValueError is raised; `numbers` says what one stands for.
     """
     # A function runs with the Pillow that is installed, whatever the pipeline expects.
     expected = expected.replace(pillow=0)
     if callable(code):
         called = _called_on_each(expected, code, photos)
     else:
-        called = _tensors_as_called(expected, code, photos)
+        called = _tensors_as_called(expected, code, photos, numbers)
     samples = _probes(expected, photos, called)
     if not samples:
         return Reading(expected, inf, called=called)
@@ -104,20 +110,26 @@ def _called_on_each(
 
 
 def _tensors_as_called(
-    expected: Pipeline, code: Any, photos: Sequence[Photo]
+    expected: Pipeline,
+    code: Any,
+    photos: Sequence[Photo],
+    numbers: Callable[[Any], Array],
 ) -> tuple[Called, ...]:
-    is_one_tensor = len(photos) == 1 and not isinstance(code, list | tuple)
-    tensors = [code] if is_one_tensor else [*code]
+    # A list of numbers is a tensor itself.
+    is_list = isinstance(code, list | tuple)
+    has_tensors = is_list and hasattr(next(iter(code), None), "__array__")
+    tensors = [*code] if has_tensors or len(photos) > 1 else [code]
     if len(tensors) != len(photos):
         expectation = f"a tensor for each of {len(photos)} images"
         raise ValueError(f"Expected {expectation}, received {len(tensors)}")
     pairs = zip(photos, tensors, strict=True)
-    return tuple(_tensor_as_called(expected, photo, tensor) for photo, tensor in pairs)
+    return tuple(
+        _tensor_as_called(expected, photo, numbers(tensor)) for photo, tensor in pairs
+    )
 
 
-def _tensor_as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
+def _tensor_as_called(expected: Pipeline, photo: Photo, array: Array) -> Called:
     """Return a tensor as if it was returned; a buffer without sides has those that the network takes."""
-    array = numpy_of(tensor)
     form = TENSOR
     count = prod(tensor_shape(expected, photo))
     value_bytes, remainder = divmod(array.nbytes, count)
@@ -169,8 +181,9 @@ def _read(
         if sample.result.shape == first.result.shape
     ]
     several = same_shape
-    # The copy has no file, which may be decoded otherwise.
-    if callable(code) and (given_as in ARRAYS or not first.photo.notes):
+    # A copy has no file, which the function may decode otherwise.
+    decodings = sources_of(expected, first.photo, decoded=given_as in ARRAYS)
+    if callable(code) and len(decodings) == 1:
         several = [*same_shape, *_darker_copy(expected, code, given_as, first)]
     matched = match(expected, several, decoded=given_as in ARRAYS)
     reading = _unless_rounded(expected, several, matched)

@@ -151,7 +151,7 @@ class _Source(NamedTuple):
     words: str = ""
 
 
-def _sources(expected: Pipeline, photo: Photo, *, decoded: bool) -> list[_Source]:
+def sources_of(expected: Pipeline, photo: Photo, *, decoded: bool) -> list[_Source]:
     """Return a photo as it is expected, and with each decoding that makes other pixels of it."""
     # A file without notes has nothing that could be decoded in another way.
     changes = _DECODING_CHANGES if photo.notes and not decoded else ({},)
@@ -268,7 +268,7 @@ def by_each_image(expected: Pipeline, reading: Reading) -> Reading:
 
 def _match(expected: Pipeline, sample: Probe, *, decoded: bool) -> Reading:
     """Read a result of one photo."""
-    sources = _sources(expected, sample.photo, decoded=decoded)
+    sources = sources_of(expected, sample.photo, decoded=decoded)
     result = sample.result
     if not np.ptp(result) and all(np.ptp(source.photo.pixels) for source in sources):
         causes = "as in a buffer that is not filled, or after a cast to whole numbers"
