@@ -45,7 +45,7 @@ from kit.diagnosis.image_causes import (
     out_of_distribution,
 )
 from kit.diagnosis.inside import check_graph, read_inside
-from kit.diagnosis.own_function import StandIn, stand_in
+from kit.diagnosis.own_function import stand_in
 from kit.diagnosis.report import UNLABELLED, Diagnosis
 from kit.diagnosis.search import (
     LEAD_OVER_STEPS,
@@ -115,14 +115,13 @@ def diagnose(
     check_first(classifier)
     opened = as_photos(photos)
     code = tensor if preprocess is None else preprocess
-    if code is None:
-        diagnosed = StandIn(known_preprocessing(classifier))
-        declared = None
-    else:
+    declared = None
+    doubts: tuple[str, ...] = ()
+    if code is not None:
         declared = classifier.preprocessing
-        diagnosed = stand_in(classifier, opened, code)
-        classifier = classifier.using(diagnosed.preprocessing)
-    in_use = diagnosed.preprocessing
+        nearest, doubts = stand_in(classifier, opened, code)
+        classifier = classifier.using(nearest)
+    in_use = known_preprocessing(classifier)
     _refuse_what_does_not_fit(in_use, opened, reference)
     case = Investigation(
         classifier,
@@ -131,7 +130,7 @@ def diagnose(
         label_indices(labels, classifier.class_names, len(opened)),
         Evaluator(classifier),
         reference,
-        doubts=diagnosed.doubts,
+        doubts=doubts,
         declared=declared,
     )
     shows_bar = progress is True

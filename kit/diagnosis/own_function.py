@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -187,21 +187,14 @@ def _checkup(
     return Checkup(tuple(comparisons), changed, preprocessing)
 
 
-class StandIn(NamedTuple):
-    """The preprocessing that is diagnosed in place of a function.
-
-    `doubts` is what `check` finds of the function, compared with the classifier's preprocessing if that is
-    known, and how many levels are left; empty where they agree.
-    """
-
-    preprocessing: Preprocessing
-    doubts: tuple[str, ...] = ()
-
-
 def stand_in(
     classifier: Classifier, photos: Sequence[Photo], function: Code
-) -> StandIn:
-    """Return the preprocessing that comes nearest to a function; a ValueError says why there is none."""
+) -> tuple[Preprocessing, tuple[str, ...]]:
+    """Return the preprocessing that is diagnosed in place of a function, the nearest to it, and doubts.
+
+    These are what `check` finds of the function, compared with the classifier's preprocessing if that is
+    known, and how many levels are left; empty where they agree. A ValueError says why there is none.
+    """
     expected = classifier.preprocessing or fitted(
         Preprocessing(), classifier.input_shape
     )
@@ -215,7 +208,7 @@ def stand_in(
     compared_with = classifier.preprocessing or nearest
     checkup = _checkup(classifier, compared_with, reading, decoded)
     if checkup.agrees:
-        return StandIn(nearest)
+        return nearest, ()
     headline, _, _ = str(checkup).partition("\n")
     if checkup.changed is None:
         # What the network cannot take is told; the rest is diagnosed as if it could.
@@ -223,7 +216,7 @@ def stand_in(
     explained = reading.exact or reading.unexplained
     if not explained and np.isfinite(reading.levels):
         headline += f" {reading.levels:.2g} levels (root mean square) are unexplained"
-    return StandIn(nearest, (headline,))
+    return nearest, (headline,)
 
 
 def _numbers_meant(classifier: Classifier, tensor: Any) -> Array:

@@ -356,9 +356,6 @@ def _following(expected: Pipeline, nearest: Pipeline, probe: Probe) -> Reading:
         cause = "local contrast, a vignette, something over it or a buffer that is not filled"
     words = "content: no part, order or colours of this image that were tried explain the result"
     words += f" (correlation {likeness:.2f} of fine detail), as with {cause}"
-    (flat_rows,) = np.nonzero(np.ptp(grey, axis=1) <= _TINY)
-    if len(flat_rows):
-        words += f"; {len(flat_rows)} rows there are of one colour, the first is row {flat_rows[0]}"
     return Reading(expected, levels_off=inf, unexplained={"tensor": words})
 
 
