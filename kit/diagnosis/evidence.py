@@ -145,8 +145,15 @@ class Grounds:
             bundled,
             labelled if labelled.count else None,
         )
-        existing = tuple(source for source in sources if source)
-        return cls(evaluator, in_use, photos, labelled, existing, probes, bundled)
+        return cls(
+            evaluator,
+            in_use,
+            photos,
+            labelled,
+            sources=tuple(filter(None, sources)),
+            probes=probes,
+            bundled=bundled,
+        )
 
     def with_in_use(self, in_use: Preprocessing) -> "Grounds":
         """Return the same evidence where another preprocessing is suspected."""

@@ -69,6 +69,7 @@ _PIXELS_NOTE = (
 _ONE_PHOTO_NOTE = (
     "one photo cannot tell this scaling from one by the values of each image"
 )
+_SAME_WORDS = "code: returns the same for another image, as with a fixed path or a result that is kept"
 _FILE_NOTE = "your code decoded the file itself, so decoding is compared"
 
 
@@ -101,12 +102,10 @@ def read(
 def _called_on_each(
     expected: Pipeline, function: Function, photos: Sequence[Photo]
 ) -> tuple[Called, ...]:
-    called: list[Called] = []
-    for photo in photos:
-        # Whatever the first call took, the others take.
-        given_as = called[0].given_as if called else ""
-        called.append(call(function, photo, given_as, expected))
-    return tuple(called)
+    first = call(function, photos[0], expected=expected)
+    # Whatever the first call took, the others take.
+    others = (call(function, photo, first.given_as, expected) for photo in photos[1:])
+    return first, *others
 
 
 def _tensors_as_called(
@@ -181,57 +180,40 @@ def _read(
         if sample.result.shape == first.result.shape
     ]
     several = same_shape
-    # A copy has no file, which the function may decode otherwise.
-    decodings = sources_of(expected, first.photo, decoded=given_as in ARRAYS)
-    if callable(code) and len(decodings) == 1:
-        several = [*same_shape, *_darker_copy(expected, code, given_as, first)]
+    if callable(code):
+        others = _other_image(expected, code, given_as, first)
+        # Of one value alone more is to be said than that it is always the same.
+        is_same = any(np.array_equal(other.result, first.result) for other in others)
+        if is_same and np.ptp(first.result):
+            return Reading(expected, unexplained={"function": _SAME_WORDS})
+        # The other image has no file, which the function may decode otherwise.
+        decodings = sources_of(expected, first.photo, decoded=given_as in ARRAYS)
+        if len(decodings) == 1:
+            several = [*same_shape, *others]
     matched = match(expected, several, decoded=given_as in ARRAYS)
     reading = _unless_rounded(expected, several, matched)
     # What is strange is all that there is to say.
     if not reading.unexplained:
         reading = replace(reading, levels=levels_apart(reading.pipeline, samples))
-    if not reading.exact:
-        words = _other_content_words(expected, code, given_as, same_shape, reading)
-        if words:
-            return Reading(expected, unexplained=words)
-    return reading
-
-
-def _other_content_words(
-    expected: Pipeline,
-    code: Code,
-    given_as: str,
-    samples: Sequence[Probe],
-    reading: Reading,
-) -> WordsByStep:
-    """Say that code does not look at the photo, or that its tensor shows another one."""
-    first, *others = samples
-    # Of one value alone more is to be said than that it is always the same.
-    if callable(code) and np.ptp(first.result):
-        another_image = Photo(255 - first.photo.pixels[::-1])
-        again = call(code, another_image, given_as, expected)
-        if again.tensor is not None and np.array_equal(
-            image_of(again.tensor, expected), first.result, equal_nan=True
-        ):
-            causes = "as with a fixed path or a result that is kept"
-            return {"function": f"code: returns the same for another image, {causes}"}
     # A photo that is recognised is no other one.
-    for other in others if "tensor" in reading.unexplained else ():
+    for other in same_shape[1:] if "tensor" in reading.unexplained else ():
         shown = match(expected, [Probe(other.photo, first.result)], decoded=False)
         if shown.levels_off <= DECODER_LEVELS:
             words = f"{other.photo.name} in place of {first.photo.name} there"
-            return {"tensor": f"content: {words}, as of files in another order"}
-    return {}
+            words = f"content: {words}, as of files in another order"
+            return Reading(expected, unexplained={"tensor": words})
+    return reading
 
 
-def _darker_copy(
+def _other_image(
     expected: Pipeline, function: Function, given_as: str, sample: Probe
 ) -> list[Probe]:
-    """Return what a function makes of a darker copy, which it may scale otherwise; nothing if it fails."""
-    copy = Photo(sample.photo.pixels // np.uint8(2))
-    again = call(function, copy, given_as, expected)
-    darker = _probes(expected, [copy], [again])
-    return [probe for probe in darker if probe.result.shape == sample.result.shape]
+    """Return what a function makes of a darker image, which it may scale otherwise; nothing if it fails."""
+    # Upside down, since a black and white image is the same if it is scaled by itself.
+    photo = Photo(sample.photo.pixels[::-1] // np.uint8(2))
+    again = call(function, photo, given_as, expected)
+    probes = _probes(expected, [photo], [again])
+    return [probe for probe in probes if probe.result.shape == sample.result.shape]
 
 
 def _probes(
