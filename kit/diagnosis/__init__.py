@@ -25,7 +25,6 @@ from kit.classifier.labels import Labels, label_indices
 from kit.diagnosis.candidates import (
     IMAGES_TRIED,
     NO_LAYERS,
-    QUIET_SHARE,
     Evaluator,
     Sensitivity,
     sensitivities,
@@ -130,11 +129,11 @@ def diagnose(
     own_difference = ""
     if code is None:
         declared = _stated(classifier)
-        in_use = known_preprocessing(classifier)
     else:
         declared = classifier.preprocessing
-        in_use, own_difference = stand_in(classifier, opened, code)
-        classifier = classifier.using(in_use)
+        nearest, own_difference = stand_in(classifier, opened, code)
+        classifier = classifier.using(nearest)
+    in_use = known_preprocessing(classifier)
     _refuse_what_does_not_fit(in_use, opened, reference)
     case = Investigation(
         classifier,
@@ -204,7 +203,7 @@ class Investigation:
         Notes that something must be wrong, of stages that found no cause.
     whole_fix
         Of all that is named about the preprocessing together; None where each finding has its own.
-    sensitivity, undecided
+    sensitivity
         As in `Diagnosis`.
     declared
         The classifier's preprocessing where that of a person's own function is in use; else that of its file,
@@ -224,7 +223,6 @@ class Investigation:
     difference: str = ""
     doubts: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
-    undecided: tuple[str, ...] = ()
     declared: Preprocessing | None = None
 
     @property
@@ -292,7 +290,6 @@ class Investigation:
             preprocessing=self.in_use,
             notes=tuple(notes),
             sensitivity=self.sensitivity,
-            undecided=self.undecided if no_fault else (),
             judged_by=self.searched.judged_by,
             difference=self.difference,
             asked=(self.classifier, self.photos, self.labels),
@@ -494,12 +491,7 @@ def _shows_nothing(photo: Photo) -> bool:
 def _try_small_changes(case: Investigation) -> Investigation:
     fixed = with_fixes(case.findings, case.in_use)
     small_changes = sensitivities(case.evaluator, fixed, case.photos)
-    undecided = tuple(
-        change.name.replace("_", " ")
-        for change in small_changes
-        if change.changed > QUIET_SHARE * change.photos
-    )
-    return replace(case, sensitivity=small_changes, undecided=undecided)
+    return replace(case, sensitivity=small_changes)
 
 
 STAGES: Mapping[str, Callable[[Investigation], Investigation]] = {

@@ -170,23 +170,20 @@ def _range_finding(tensor: Float32, used: Preprocessing) -> Finding | None:
     largest = float(np.abs(tensor).max())
     slope, _ = affine(used.scaling)
     span = float(255 * np.abs(slope).max())
-    cause = "wrong_range"
-    # Without any scaling in use, or with a single one that is too narrow, the fault lies elsewhere; of
-    # several scalings the last is one too many.
-    fixable = used.scaling[1:]
-    scaling = used.scaling[:-1]
-    text = "range of the tensor from black to white"
-    evidence = Evidence(text, span, SQUEEZED_RANGE, span < SQUEEZED_RANGE)
+    fixed = None
     if largest > LARGEST_VALUE:
+        cause = "wrong_range"
         summary = f"The tensor goes up to {largest:g}; no model takes more than 255."
-        fixable = used.scaling
-        scaling = ()
         evidence = Evidence("largest absolute value", largest, LARGEST_VALUE, True)
-    elif not np.ptp(tensor):
-        summary = f"The tensor is {tensor.flat[0]:g} everywhere."
+        fixed = used.replace(scaling=())
     elif span < SQUEEZED_RANGE:
         cause = "double_scaling"
         summary = f"The tensor's range is only {span:.2g}: scaled twice."
+        text = "range of the tensor from black to white"
+        evidence = Evidence(text, span, SQUEEZED_RANGE, True)
+        # Of several scalings the last is one too many. One alone that is too narrow has no known fix.
+        if len(used.scaling) > 1:
+            fixed = used.replace(scaling=used.scaling[:-1])
     else:
         return None
     return conclude(
@@ -194,7 +191,7 @@ def _range_finding(tensor: Float32, used: Preprocessing) -> Finding | None:
         summary,
         evidence,
         advice="Scale once, as in training: in the loader or yourself.",
-        fixed=used.replace(scaling=scaling) if fixable else None,
+        fixed=fixed,
     )
 
 

@@ -1,6 +1,6 @@
 """All evidence together: what there is for one network and some images, and the scores of candidates."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -61,9 +61,6 @@ CONVINCING_CHANCE = 0.05
 """Chance of as many correct predictions by guessing, or by any of the changes tried, up to which labels alone
 say that nothing is wrong, or name a cause."""
 
-# Those of files, and one that is too small to be seen in evidence.
-_UNSEEN_STEPS = {"exif", "alpha", "depth", "filter"}
-
 
 @dataclass(frozen=True)
 class Score:
@@ -99,22 +96,6 @@ class Score:
 
 
 Scores = Sequence[Score]
-
-
-def distinguishable(in_use: Preprocessing) -> Iterable[Candidate]:
-    """Return the candidates that evidence can single out."""
-
-    def is_unseen_fit(candidate: Candidate) -> bool:
-        # Crops and squashing, too: squashing costs EfficientNet-Lite1 no certainty on photos with a known
-        # class: 0.06 nats.
-        fits = {candidate.preprocessing.fit, in_use.fit}
-        return candidate.step == "fit" and "letterbox" not in fits
-
-    return (
-        candidate
-        for candidate in candidates(in_use)
-        if candidate.step not in _UNSEEN_STEPS and not is_unseen_fit(candidate)
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,8 +145,15 @@ class Grounds:
             bundled,
             labelled if labelled.count else None,
         )
-        existing = tuple(source for source in sources if source)
-        return cls(evaluator, in_use, photos, labelled, existing, probes, bundled)
+        return cls(
+            evaluator,
+            in_use,
+            photos,
+            labelled,
+            sources=tuple(filter(None, sources)),
+            probes=probes,
+            bundled=bundled,
+        )
 
     def with_in_use(self, in_use: Preprocessing) -> "Grounds":
         """Return the same evidence where another preprocessing is suspected."""
@@ -215,9 +203,9 @@ class Grounds:
         return sorted(scores, key=lambda score: -score.gain)
 
     def differing_candidates(self) -> list[Candidate]:
-        """Return the candidates that make a difference, without those that evidence cannot single out."""
+        """Return the candidates that make a difference."""
         differing = self.evaluator.differing(
-            self.photos[:FEW_IMAGES], self.in_use, distinguishable(self.in_use)
+            self.photos[:FEW_IMAGES], self.in_use, candidates(self.in_use)
         )
         return [
             candidate
@@ -350,9 +338,7 @@ def _probe_source(
 def _preprocessings_tried(
     evaluator: Evaluator, in_use: Preprocessing, photos: tuple[Photo, ...]
 ) -> list[Preprocessing]:
-    differing = evaluator.differing(
-        photos[:FEW_IMAGES], in_use, distinguishable(in_use)
-    )
+    differing = evaluator.differing(photos[:FEW_IMAGES], in_use, candidates(in_use))
     return [in_use, *(candidate.preprocessing for candidate in differing)]
 
 

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from kit._reporting import Code, Result, Table
 from kit.images.photo import Photo
 from kit.preprocessing import Preprocessing
+from kit.preprocessing.pipeline import PIPELINE
 
 Photos = Sequence[Photo]
 Verdict = Literal["named", "possible", "cannot_tell", "ruled_out"]
@@ -143,14 +144,11 @@ def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 def difference(in_use: Preprocessing, fixed: Preprocessing) -> str:
     """Return what `fixed` does otherwise, step by step, and which steps it leaves out."""
-    before = in_use.describe()
-    after = fixed.describe()
-    steps = {line.split(": ")[0] for line in after}
-    changed = [line for line in after if line not in before]
+    changed = [line for line in fixed.describe() if line not in in_use.describe()]
     left_out = [
-        f"leave out {step} ({words})"
-        for step, words in (line.split(": ", 1) for line in before)
-        if step not in steps
+        f"leave out {operation.name} ({operation.described(in_use)})"
+        for operation in PIPELINE
+        if operation.skipped(fixed) and not operation.skipped(in_use)
     ]
     return "; ".join([*changed, *left_out])
 

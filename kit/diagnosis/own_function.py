@@ -151,7 +151,7 @@ def check(
     expected = known_preprocessing(classifier)
     decoded = [photo.decoded(expected.decoding) for photo in as_photos(photos)]
     with with_names(function, names) as prepares:
-        reading = read(expected, _as_network_reads(classifier, prepares), decoded)
+        reading = read(expected, prepares, decoded, partial(_numbers_meant, classifier))
     return _checkup(classifier, expected, reading, decoded)
 
 
@@ -199,7 +199,7 @@ def stand_in(
         Preprocessing(), classifier.input_shape
     )
     decoded = [photo.decoded(expected.decoding) for photo in photos]
-    reading = read(expected, _as_network_reads(classifier, function), decoded)
+    reading = read(expected, function, decoded, partial(_numbers_meant, classifier))
     nearest = cast("Preprocessing", reading.pipeline)
     problems = [called.problem for called in reading.called if called.problem]
     if problems:
@@ -217,15 +217,6 @@ def stand_in(
     if not explained and np.isfinite(reading.levels):
         headline += f" {reading.levels:.2g} levels (root mean square) are unexplained"
     return nearest, headline
-
-
-def _as_network_reads(classifier: Classifier, code: Code) -> Code:
-    """Return a function as it is, and tensors as the numbers that the network reads in them."""
-    if callable(code):
-        return code
-    if isinstance(code, list | tuple) and hasattr(next(iter(code), None), "__array__"):
-        return [_numbers_meant(classifier, tensor) for tensor in code]
-    return _numbers_meant(classifier, code)
 
 
 def _numbers_meant(classifier: Classifier, tensor: Any) -> Array:

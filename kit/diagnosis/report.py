@@ -9,7 +9,7 @@ from typing import Any
 from kit._arrays import Int64
 from kit._reporting import Heading, Result, Table, json_value
 from kit.classifier.classifier import Classifier
-from kit.diagnosis.candidates import Sensitivity
+from kit.diagnosis.candidates import QUIET_SHARE, Sensitivity
 from kit.diagnosis.finding import Finding, Photos, Verdict
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import contrasts
@@ -17,8 +17,6 @@ from kit.preprocessing.pipeline import CHOICES
 from kit.regression.cases import pin
 from kit.validation.accuracy import AccuracyComparison
 
-_SUBJECT_BY_CHANGE = {"decoder": "decoding"}
-"""What a small change is about; of all others it is resizing."""
 LABELS_TO_COMPARE = 37
 """Labelled images, over the share of predictions that another way of resizing changes, with which McNemar's
 test shows in four of five cases that it is worse. Of six networks for ImageNet, squashing in place of a crop
@@ -43,9 +41,8 @@ class Diagnosis(Result):
         The one in use; what limits the answer, and what there was to judge by, in words.
     difference
         How a person's own function differs from the classifier's preprocessing, in words.
-    sensitivity, undecided
-        What small changes, which no evidence singles out, do to the predictions; and the kinds that change
-        predictions here, where no large fault is found.
+    sensitivity
+        What small changes, which no evidence singles out, do to the predictions.
     asked
         Classifier, images and the indices of their classes, -1 where one is not known.
     """
@@ -57,7 +54,6 @@ class Diagnosis(Result):
     preprocessing: Preprocessing | None = None
     notes: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
-    undecided: tuple[str, ...] = ()
     judged_by: str = ""
     difference: str = ""
     asked: tuple[Classifier, Photos, Int64] | None = field(
@@ -132,14 +128,23 @@ class Diagnosis(Result):
         return [finding for finding in self.findings if finding.verdict == verdict]
 
     @property
+    def undecided(self) -> tuple[str, ...]:
+        """The kinds of small changes that change predictions here, where no large fault is found."""
+        return tuple(
+            change.name
+            for change in self.sensitivity
+            if self.clean and change.changed > QUIET_SHARE * change.photos
+        )
+
+    @property
     def limits(self) -> str:
         """What these images do not show, in a sentence; empty where nothing is open."""
         if not self.undecided:
             return ""
-        # Each once, in order.
-        subjects = {
-            _SUBJECT_BY_CHANGE.get(name, "resizing"): None for name in self.undecided
-        }
+        # What is no other decoder is another way of resizing; each once, in order.
+        subjects = dict.fromkeys(
+            "decoding" if name == "decoder" else "resizing" for name in self.undecided
+        )
         images = "one image" if self.photos == 1 else "these images"
         words = " and ".join(subjects)
         sentence = f"{words.capitalize()} cannot be judged from {images}"
@@ -147,7 +152,7 @@ class Diagnosis(Result):
         changed_shares = [
             (change.changed + 2) / (change.photos + 4)
             for change in self.sensitivity
-            if change.name in self.undecided and change.name not in _SUBJECT_BY_CHANGE
+            if change.name in self.undecided and change.name != "decoder"
         ]
         if not changed_shares:
             return f"{sentence}."

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from kit._arrays import Array, Float32, Pixels
 from kit._checking import built, guiding, instance, parsed
+from kit._reporting import changed
 from kit.images.opening import Decoding
 from kit.images.photo import Source, load_image
 from kit.preprocessing.black_box import Code, compared, read
@@ -79,14 +80,10 @@ class Preprocessing(Pipeline):
     """
 
     def __repr__(self) -> str:
-        scaling_names = {scalings: name for name, scalings in SCALINGS.items()}
-        # Fields that differ from the default; of a scaling with a name, the name.
-        settings = (
-            f"{name}={scaling_names.get(value, value) if name == 'scaling' else value!r}"
-            for name, value in vars(self).items()
-            if value != getattr(Pipeline, name)
-        )
-        return f"Preprocessing({', '.join(settings)})"
+        settings = changed(self)
+        for name, scalings in SCALINGS.items():
+            settings = settings.replace(f"scaling={scalings}", f"scaling={name!r}")
+        return f"Preprocessing({settings})"
 
     @property
     def input_shape(self) -> tuple[int, int, int] | None:

@@ -1,6 +1,6 @@
 """A person's own code: a function, called and read as a pipeline, or the tensors that it made."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import cycle, islice
 from math import inf, prod, sqrt
@@ -38,17 +38,16 @@ from kit.preprocessing.fitting import DECODER_LEVELS, Probe
 from kit.preprocessing.matching import (
     AVERAGED_PIXELS,
     Reading,
-    by_each_image,
     correlation,
     detail_of,
     levels_apart,
     match,
-    scale_otherwise,
+    sources_of,
 )
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, run, run_back
 from kit.preprocessing.placing import UNEXPLAINED_RATIO
 from kit.preprocessing.resizing import LARGEST_SIDE
-from kit.preprocessing.scaling import LARGEST, SCALINGS, same_scaling
+from kit.preprocessing.scaling import LARGEST, SCALINGS
 
 Code = Function | ArrayLike
 """A person's own function, or the tensors that other code made."""
@@ -70,20 +69,26 @@ _PIXELS_NOTE = (
 _ONE_PHOTO_NOTE = (
     "one photo cannot tell this scaling from one by the values of each image"
 )
+_SAME_WORDS = "code: returns the same for another image, as with a fixed path or a result that is kept"
 _FILE_NOTE = "your code decoded the file itself, so decoding is compared"
 
 
-def read(expected: Pipeline, code: Code, photos: Sequence[Photo]) -> Reading:
+def read(
+    expected: Pipeline,
+    code: Code,
+    photos: Sequence[Photo],
+    numbers: Callable[[Any], Array] = numpy_of,
+) -> Reading:
     """Find the pipeline that does what other code does with photos, as near as may be to the one expected.
 
-    Tensors are one, or one for each photo, else a ValueError is raised.
+    Tensors are one, or one for each photo, else a ValueError is raised; `numbers` says what one stands for.
     """
     # A function runs with the Pillow that is installed, whatever the pipeline expects.
     expected = expected.replace(pillow=0)
     if callable(code):
         called = _called_on_each(expected, code, photos)
     else:
-        called = _tensors_as_called(expected, code, photos)
+        called = _tensors_as_called(expected, code, photos, numbers)
     samples = _probes(expected, photos, called)
     if not samples:
         return Reading(expected, inf, called=called)
@@ -91,38 +96,39 @@ def read(expected: Pipeline, code: Code, photos: Sequence[Photo]) -> Reading:
     given_as = max(outcome.given_as for outcome in called)
     # The least square first, on which fits differ most.
     samples.sort(key=lambda sample: min(sample.photo.size) / max(sample.photo.size))
-    reading = _read(expected, code, given_as, samples[:PHOTOS_READ])
-    # What is strange is all that there is to say.
-    levels = 0.0 if reading.unexplained else levels_apart(reading.pipeline, samples)
-    return replace(reading, levels=levels, called=called)
+    return replace(_read(expected, code, given_as, samples), called=called)
 
 
 def _called_on_each(
     expected: Pipeline, function: Function, photos: Sequence[Photo]
 ) -> tuple[Called, ...]:
-    called: list[Called] = []
-    for photo in photos:
-        # Whatever the first call took, the others take.
-        given_as = called[0].given_as if called else ""
-        called.append(call(function, photo, given_as, expected))
-    return tuple(called)
+    first = call(function, photos[0], expected=expected)
+    # Whatever the first call took, the others take.
+    others = (call(function, photo, first.given_as, expected) for photo in photos[1:])
+    return first, *others
 
 
 def _tensors_as_called(
-    expected: Pipeline, code: Any, photos: Sequence[Photo]
+    expected: Pipeline,
+    code: Any,
+    photos: Sequence[Photo],
+    numbers: Callable[[Any], Array],
 ) -> tuple[Called, ...]:
-    is_one_tensor = len(photos) == 1 and not isinstance(code, list | tuple)
-    tensors = [code] if is_one_tensor else [*code]
+    # A list of numbers is a tensor itself.
+    is_list = isinstance(code, list | tuple)
+    has_tensors = is_list and hasattr(next(iter(code), None), "__array__")
+    tensors = [*code] if has_tensors or len(photos) > 1 else [code]
     if len(tensors) != len(photos):
         expectation = f"a tensor for each of {len(photos)} images"
         raise ValueError(f"Expected {expectation}, received {len(tensors)}")
     pairs = zip(photos, tensors, strict=True)
-    return tuple(_tensor_as_called(expected, photo, tensor) for photo, tensor in pairs)
+    return tuple(
+        _tensor_as_called(expected, photo, numbers(tensor)) for photo, tensor in pairs
+    )
 
 
-def _tensor_as_called(expected: Pipeline, photo: Photo, tensor: Any) -> Called:
+def _tensor_as_called(expected: Pipeline, photo: Photo, array: Array) -> Called:
     """Return a tensor as if it was returned; a buffer without sides has those that the network takes."""
-    array = numpy_of(tensor)
     form = TENSOR
     count = prod(tensor_shape(expected, photo))
     value_bytes, remainder = divmod(array.nbytes, count)
@@ -162,69 +168,52 @@ def _fits_an_image(array: Array) -> bool:
 def _read(
     expected: Pipeline, code: Code, given_as: str, samples: Sequence[Probe]
 ) -> Reading:
-    """Read the tensors of photos and, of a function, what it makes of the same again and darker."""
+    """Read the tensors of photos and, of a function, what it makes of the same again."""
     if callable(code):
         unexplained = _unsteady_words(expected, code, given_as, samples)
         if unexplained:
             return Reading(expected, unexplained=unexplained)
-    shape = samples[0].result.shape
-    same_shape = [sample for sample in samples if sample.result.shape == shape]
-    matched = match(expected, same_shape, decoded=given_as in ARRAYS)
-    reading = _unless_rounded(expected, same_shape, matched)
-    levels = levels_apart(reading.pipeline, same_shape)
-    if not reading.exact or levels > AGREEING_LEVELS:
-        words = _other_content_words(expected, code, given_as, same_shape, reading)
-        if words:
-            return Reading(expected, unexplained=words)
-    is_usual = same_scaling(reading.pipeline.scaling, expected.scaling)
-    # Only what lies or is cut otherwise has a scaling that could be another one, no mixture or curve.
-    has_no_line = {*reading.unexplained} - {"layout", "resize"}
-    if not callable(code) or (is_usual and (reading.exact or has_no_line)):
-        return reading
-    if _scales_by_image(expected, code, given_as, samples[0].photo):
-        return by_each_image(expected, reading)
-    return reading
-
-
-def _other_content_words(
-    expected: Pipeline,
-    code: Code,
-    given_as: str,
-    samples: Sequence[Probe],
-    reading: Reading,
-) -> WordsByStep:
-    """Say that code does not look at the photo, or that its tensor shows another one."""
-    first, *others = samples
-    # Of one value alone more is to be said than that it is always the same.
-    if callable(code) and np.ptp(first.result):
-        another_image = Photo(255 - first.photo.pixels[::-1])
-        again = call(code, another_image, given_as, expected)
-        if again.tensor is not None and np.array_equal(
-            image_of(again.tensor, expected), first.result, equal_nan=True
-        ):
-            causes = "as with a fixed path or a result that is kept"
-            return {"function": f"code: returns the same for another image, {causes}"}
+    first = samples[0]
+    same_shape = [
+        sample
+        for sample in samples[:PHOTOS_READ]
+        if sample.result.shape == first.result.shape
+    ]
+    several = same_shape
+    if callable(code):
+        others = _other_image(expected, code, given_as, first)
+        # Of one value alone more is to be said than that it is always the same.
+        is_same = any(np.array_equal(other.result, first.result) for other in others)
+        if is_same and np.ptp(first.result):
+            return Reading(expected, unexplained={"function": _SAME_WORDS})
+        # The other image has no file, whose levels of 16 bits the function may take as they are.
+        sources = sources_of(expected, first.photo, decoded=given_as in ARRAYS)
+        if not any(source.pipeline.decoding.depth == "clip" for source in sources):
+            several = [*same_shape, *others]
+    matched = match(expected, several, decoded=given_as in ARRAYS)
+    reading = _unless_rounded(expected, several, matched)
+    # What is strange is all that there is to say.
+    if not reading.unexplained:
+        reading = replace(reading, levels=levels_apart(reading.pipeline, samples))
     # A photo that is recognised is no other one.
-    for other in others if "tensor" in reading.unexplained else ():
+    for other in same_shape[1:] if "tensor" in reading.unexplained else ():
         shown = match(expected, [Probe(other.photo, first.result)], decoded=False)
         if shown.levels_off <= DECODER_LEVELS:
             words = f"{other.photo.name} in place of {first.photo.name} there"
-            return {"tensor": f"content: {words}, as of files in another order"}
-    return {}
+            words = f"content: {words}, as of files in another order"
+            return Reading(expected, unexplained={"tensor": words})
+    return reading
 
 
-def _scales_by_image(
-    expected: Pipeline, function: Function, given_as: str, photo: Photo
-) -> bool:
-    """Whether a function scales a darker image otherwise."""
-    # Both without the file, which may be decoded otherwise.
-    copies = [Photo(photo.pixels), Photo(photo.pixels // np.uint8(2))]
-    calls = [call(function, copy, given_as, expected) for copy in copies]
-    readings = [
-        match(expected, [sample], decoded=True)
-        for sample in _probes(expected, copies, calls)
-    ]
-    return len(readings) == len(copies) and scale_otherwise(*readings)
+def _other_image(
+    expected: Pipeline, function: Function, given_as: str, sample: Probe
+) -> list[Probe]:
+    """Return what a function makes of a darker image, which it may scale otherwise; nothing if it fails."""
+    # Upside down, since a black and white image is the same if it is scaled by itself.
+    photo = Photo(sample.photo.pixels[::-1] // np.uint8(2))
+    again = call(function, photo, given_as, expected)
+    probes = _probes(expected, [photo], [again])
+    return [probe for probe in probes if probe.result.shape == sample.result.shape]
 
 
 def _probes(

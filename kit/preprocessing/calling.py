@@ -2,10 +2,10 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from inspect import signature, unwrap
 from io import BytesIO
@@ -287,13 +287,8 @@ _NO_SERIES = Recorder, str, bytes, list, tuple
 
 def _arrays_in(value: Any) -> Iterator[Array]:
     """Yield every array in a result, however deep."""
-    if is_dataclass(value):
-        value = vars(value)
     if isinstance(value, Mapping):
         value = tuple(value.values())
-    elif isinstance(value, Coroutine):
-        # It was never begun, of which Python would warn.
-        value.close()
     elif isinstance(value, Iterable) and not (
         hasattr(value, "__array__") or isinstance(value, _NO_SERIES)
     ):

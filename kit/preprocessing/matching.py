@@ -38,7 +38,6 @@ from kit.preprocessing.fitting import (
     window_words,
 )
 from kit.preprocessing.pipeline import (
-    MATTES,
     PIPELINE,
     TO_SIZE,
     TO_TENSOR,
@@ -74,9 +73,12 @@ _DECODING_CHANGES: tuple[Changes, ...] = (
     {},
     {"exif": False},
     {"depth": "clip"},
-    *({"matte": matte} for matte in MATTES),
+    {"matte": (255, 255, 255)},
+    {"matte": (0, 0, 0)},
+    {"matte": None},
 )
-_COLOUR_STEPS = {"channels", "scaling"}
+# Where one of these is unexplained, values are no line of levels that could be compared.
+_VALUE_STEPS = {"decode", "channels", "scaling", "cast"}
 # Where a result has no more values, and all are whole numbers, it may have been cast after scaling.
 FEW_WHOLE_VALUES = 16
 # Of Pillow, whose values are those of RGB, or no whole numbers.
@@ -149,7 +151,7 @@ class _Source(NamedTuple):
     words: str = ""
 
 
-def _sources(expected: Pipeline, photo: Photo, *, decoded: bool) -> list[_Source]:
+def sources_of(expected: Pipeline, photo: Photo, *, decoded: bool) -> list[_Source]:
     """Return a photo as it is expected, and with each decoding that makes other pixels of it."""
     # A file without notes has nothing that could be decoded in another way.
     changes = _DECODING_CHANGES if photo.notes and not decoded else ({},)
@@ -226,8 +228,7 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
     """
     first = _match(expected, samples[0], decoded=decoded)
     others = [levels_apart(first.pipeline, [sample]) for sample in samples[1:]]
-    is_decided = {"layout", *_COLOUR_STEPS} & {*first.unexplained}
-    if is_decided or max(others, default=0) <= DECODER_LEVELS:
+    if _VALUE_STEPS & {*first.unexplained} or max(others, default=0) <= DECODER_LEVELS:
         return first
     least_explained = samples[1 + int(np.argmax(others))]
     second = _match(expected, least_explained, decoded=decoded)
@@ -244,7 +245,7 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
 
 def scale_otherwise(first: Reading, second: Reading) -> bool:
     """Whether two images were scaled in two ways, as far as what is unexplained lets them be told apart."""
-    if _COLOUR_STEPS & {*first.unexplained, *second.unexplained}:
+    if _VALUE_STEPS & {*first.unexplained, *second.unexplained}:
         return False
     line, second_line = (
         line_of(entry.pipeline.scaling, invert=entry.pipeline.invert)
@@ -267,13 +268,13 @@ def by_each_image(expected: Pipeline, reading: Reading) -> Reading:
 
 def _match(expected: Pipeline, sample: Probe, *, decoded: bool) -> Reading:
     """Read a result of one photo."""
-    sources = _sources(expected, sample.photo, decoded=decoded)
+    sources = sources_of(expected, sample.photo, decoded=decoded)
     result = sample.result
     if not np.ptp(result) and all(np.ptp(source.photo.pixels) for source in sources):
         causes = "as in a buffer that is not filled, or after a cast to whole numbers"
         words = f"values: an image here, {short(result.flat[0])} alone there, {causes}"
         return Reading(expected, levels_off=inf, unexplained={"tensor": words})
-    reading = _read_origin(expected, sample, _likeliest_origin(sources, result))
+    reading = _read_origin(expected, _likeliest_origin(sources, result))
     values = np.unique(result)
     is_cast = len(values) <= FEW_WHOLE_VALUES and not np.any(values % 1)
     is_explained = reading.levels_off <= DECODER_LEVELS or "cast" in reading.unexplained
@@ -285,7 +286,7 @@ def _match(expected: Pipeline, sample: Probe, *, decoded: bool) -> Reading:
     return Reading(expected, unexplained={"cast": f"cast: none here, {cast} there"})
 
 
-def _read_origin(expected: Pipeline, sample: Probe, origin: _Origin) -> Reading:
+def _read_origin(expected: Pipeline, origin: _Origin) -> Reading:
     """Read the filter, the channels and the scaling, once it is known what a result shows of a photo."""
     buffer = origin.buffer
     usual = origin.source.pipeline
@@ -322,9 +323,7 @@ def _read_origin(expected: Pipeline, sample: Probe, origin: _Origin) -> Reading:
     if colours.line and not unexplained:
         pipeline, unexplained = with_fill(pipeline, colours.line, values_around)
     pipeline = with_colours(usual, pipeline, colours).replace(layout=buffer.layout)
-    # What is strange is all that there is to say.
-    levels_left = 0.0 if unexplained else levels_apart(pipeline, [sample])
-    return Reading(pipeline, levels_left, levels_off, unexplained)
+    return Reading(pipeline, levels_off=levels_off, unexplained=unexplained)
 
 
 def _placement_words(origin: _Origin, part: Part) -> dict[str, str]:
@@ -357,9 +356,6 @@ def _following(expected: Pipeline, nearest: Pipeline, probe: Probe) -> Reading:
         cause = "local contrast, a vignette, something over it or a buffer that is not filled"
     words = "content: no part, order or colours of this image that were tried explain the result"
     words += f" (correlation {likeness:.2f} of fine detail), as with {cause}"
-    (flat_rows,) = np.nonzero(np.ptp(grey, axis=1) <= _TINY)
-    if len(flat_rows):
-        words += f"; {len(flat_rows)} rows there are of one colour, the first is row {flat_rows[0]}"
     return Reading(expected, levels_off=inf, unexplained={"tensor": words})
 
 

@@ -73,24 +73,27 @@ def test_a_fix_is_said_by_the_two_pipelines_and_limits_in_one_sentence():
     assert Diagnosis((named,), "n", 1, preprocessing=in_use).headline == (
         "Your code scales pixels to 0..1; this model was trained on −1..1."
     )
-    undecided = ("resize_filter", "crop_fraction", "decoder")
-    clean = Diagnosis((), "n", 1, clean=True, undecided=undecided)
+    changes = [Sensitivity(kind, 8, changed=8) for kind in ("crop", "decoder")]
+    clean = Diagnosis((), "n", 8, clean=True, sensitivity=tuple(changes))
     assert (clean.headline, clean.verdict) == ("Nothing wrong found.", "clean")
-    assert clean.limits == "Resizing and decoding cannot be judged from one image."
+    decoded = replace(clean, photos=1, sensitivity=tuple(changes[1:]))
+    assert decoded.limits == "Decoding cannot be judged from one image."
+    assert clean.limits.startswith("Resizing and decoding cannot be judged from these")
+    assert replace(clean, clean=False).limits == ""
 
 
 def test_the_more_a_way_of_resizing_changes_the_fewer_labelled_images_show_whether_it_matters():
     changes = (
-        Sensitivity("resize_fit", photos=16, changed=6),
         Sensitivity("crop", photos=16, changed=3),
         Sensitivity("decoder", photos=16, changed=16),
+        Sensitivity("resize_fit", photos=16, changed=6),
     )
-    clean = Diagnosis((), "n", 16, sensitivity=changes, undecided=("crop", "decoder"))
+    clean = Diagnosis((), "n", 16, clean=True, sensitivity=changes[:2])
     # 37 / (5 / 20) = 148, and 37 / (8 / 20) = 92.5.
     assert "these images; kit.compare shows with about 150 labelled" in clean.limits
-    both = replace(clean, undecided=("resize_fit", "crop"))
-    assert "about 90 labelled" in both.limits
-    assert replace(clean, undecided=("decoder",)).limits.endswith("these images.")
+    assert "about 90 labelled" in replace(clean, sensitivity=changes).limits
+    decoded = replace(clean, sensitivity=changes[1:2])
+    assert decoded.limits.endswith("these images.")
 
 
 def test_details_tell_numbers_for_and_against():

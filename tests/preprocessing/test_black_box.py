@@ -739,14 +739,6 @@ def test_corners_that_are_aligned_are_named():
     assert words.endswith("align_corners or without half-pixel centres, there")
 
 
-def test_rows_that_are_not_filled_are_counted():
-    tensor = KERAS.apply(CAT).copy()
-    tensor[0, 150:] = 0
-    (words,) = KERAS.compare(tensor, CAT).differences
-    assert words.startswith("content: no part, order or colours of this image")
-    assert words.endswith("; 74 rows there are of one colour, the first is row 150")
-
-
 def test_whole_numbers_that_leave_hardly_anything_of_a_photo_are_told():
     photo = load_image(CAT_FILE.with_name("polar_bear.jpg"))
     white = resized(photo.pixels, Image.Resampling.NEAREST) // 255

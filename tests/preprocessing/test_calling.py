@@ -12,7 +12,7 @@ import kit
 from kit import samples
 from kit.images.photo import load_image
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.calling import Called, call, why_unusable
+from kit.preprocessing.calling import call, why_unusable
 
 SIDES = 224, 224
 HERE = Preprocessing(filter="cv2_linear", scaling="0..1")
@@ -134,7 +134,6 @@ RETURNED = [
     # A batch before an image, and what is scaled before what is not.
     lambda path: (2 * prepared(path)[0], prepared(path)),
     lambda path: (resized(path)[None], prepared(path)),
-    lambda path: Called(prepared(path)),
 ]
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kit.images.opening import Decoding
 from kit.images.photo import Photo
 from kit.preprocessing import Preprocessing, pipeline
 from kit.preprocessing.pipeline import PIPELINE
@@ -71,14 +70,16 @@ def test_only_what_the_network_could_take_is_tried():
     assert tried("channels") == [
         {"channels": name} for name in ("rgb", "bgr", "gray_rgb")
     ]
-    assert tried("filter", size=None) == tried("fit", size=None) == []
-    assert [changes["crop_fraction"] for changes in tried("fit")] == [1, 1, 0.875, 1]
-    in_use = Decoding(exif=False, matte=None)
-    mattes = [changes["decoding"] for changes in tried("alpha", decoding=in_use)]
-    assert [each.matte for each in mattes] == [(255, 255, 255), (0, 0, 0), None]
-    assert {each.exif for each in mattes} == {False}
-    assert [changes["decoding"].exif for changes in tried("exif", decoding=in_use)] == [
-        True
+
+
+def test_a_letterbox_is_tried_or_what_has_no_bars_but_no_filter_and_no_other_crop():
+    assert tried("filter") == tried("fit", size=None) == []
+    for fit in ("squash", "crop", "resize_crop", "pad"):
+        assert tried("fit", fit=fit) == [{"fit": "letterbox", "crop_fraction": 1.0}]
+    assert [tuple(changes.values()) for changes in tried("fit", fit="letterbox")] == [
+        ("squash", 1),
+        ("crop", 1),
+        ("crop", 0.875),
     ]
 
 
