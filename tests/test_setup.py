@@ -98,7 +98,7 @@ def test_a_container_has_the_memory_that_it_is_limited_to(monkeypatch, tmp_path)
     monkeypatch.setattr(setup, "Path", lambda _: tmp_path / "memory.max")
     for limit, figures in (
         ("max", "64.0 GB, 48.0 of them free"),
-        ("3000000000", "3.0 GB, 3.0 of them free"),
+        ("2000000000", "2.0 GB, 2.0 of them free"),
     ):
         (tmp_path / "memory.max").write_text(f"{limit}\n")
         assert setup.memory() == f"{figures}; cores: {os.cpu_count()}"

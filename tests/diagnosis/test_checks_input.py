@@ -25,9 +25,19 @@ def files_checked(preprocessing, photos):
 
 def test_a_small_picture_is_possible_trouble():
     # Of its sides, one alone is less than half of the network's.
-    small = ORDINARY[0].pixels[:60]
-    (finding,) = files_checked(RIGHT, [samples.photos("imagenet")[0].from_array(small)])
+    small = Photo.from_array(ORDINARY[0].pixels[:60])
+    (finding,) = files_checked(RIGHT, [small, ORDINARY[0]])
     assert (finding.cause, finding.verdict) == ("target_size", "possible")
+    summary = "1 of 2 images are far smaller than the input."
+    assert (finding.summary, finding.evidence[0].value) == (summary, 60 / 224)
+    # What is small already loses nothing in a thumbnail.
+    thumbnail = RIGHT.replace(thumbnail=(60, 90))
+    for photos, verdict in (
+        ([small, small, ORDINARY[0]], "possible"),
+        ([small, ORDINARY[0], ORDINARY[0]], "named"),
+    ):
+        (finding,) = files_checked(thumbnail, photos)
+        assert finding.verdict == verdict
 
 
 def test_a_file_that_is_read_otherwise_costs_its_share_of_all_images():

@@ -8,7 +8,7 @@ import pytest
 
 import kit
 from kit import samples
-from kit.diagnosis.comparing import Compared, Mover
+from kit.diagnosis.comparing import Compared, Mover, _Cause, _proven_cause
 from tests import forms
 
 
@@ -60,7 +60,9 @@ def test_only_labelled_images_are_right_or_wrong(fashion, early, hundred, clothe
     assert [found.first, found.second] == [
         (each.argmax(axis=1) == labels)[1::2].mean() for each in rows
     ]
-    assert kit.compare(fashion, early, clothes[:2]).accuracy is None
+    for labels in (None, [0, None]):
+        found = kit.compare(fashion, early, clothes[:2], labels).accuracy
+        assert (found is None) == (labels is None)
 
 
 def test_two_trainings_have_no_cause_and_are_not_sound(hundred):
@@ -152,8 +154,12 @@ def test_two_causes_are_named_only_where_they_leave_half_of_what_one_does(classi
     _, form = forms.faults(classifier)["grey"]
     photos = samples.photos("imagenet")[:10]
     found = kit.compare(classifier, form, photos)
-    # Rounded luma leaves 2 %, and another scaling besides hardly less.
-    assert (found.cause, round(found.left, 2)) == ("grayscale", 0.02)
+    # Rounded luma leaves 2 %, over all ten, and another scaling besides hardly less.
+    grey = classifier.preprocessing.replace(channels="gray_rgb")
+    rows = form(np.concatenate([*map(classifier.tensor, photos)]))
+    apart = np.abs(classifier.probabilities(photos, preprocessing=grey) - rows)
+    left = apart.max(axis=1).mean() / found.difference
+    assert (found.cause, found.left) == ("grayscale", pytest.approx(left, rel=0.01))
     words = "(channels: gray_rgb (grey in all three channels))"
     assert found.reproduced_by == f"doing the same to efficientnet_lite0 {words}"
 
@@ -218,6 +224,25 @@ def test_outputs_that_are_no_probabilities_are_compared_all_the_same(
         ValueError, match="Expected probabilities from 'the second', received nan"
     ):
         kit.compare(fashion, lambda x: np.full((len(x), 10), np.nan), sixteen)
+
+
+PROVEN = [
+    # A thousandth of the difference, not of all.
+    (0.02, (5e-4, 0), "second"),
+    (0.02, (1.9e-5, 0), "first"),
+    # A tenth of it, and no more than a hundredth.
+    (0.02, (0.0021, 0.1), ""),
+    (0.5, (0.01, 0.1), "first"),
+    (0.5, (0.011, 0.1), ""),
+    # Where it is sound, a fiftieth.
+    (0.01, (0.00021, 0.1), ""),
+]
+
+
+@pytest.mark.parametrize(("difference", "remaining", "name"), PROVEN)
+def test_a_cause_is_proven_by_how_little_it_leaves(difference, remaining, name):
+    causes = map(_Cause, (("first",), ("second",)), ("", ""), remaining)
+    assert "".join(_proven_cause(difference, causes).causes) == name
 
 
 def test_no_form_is_called_sound_that_differs_by_more_than_a_hundredth():

@@ -147,11 +147,41 @@ def test_a_large_picture_is_measured_as_the_network_sees_it():
     cause = IMAGE_CAUSES["noisy"]
     assert cause.unusual(cause.measured(noisy.pixels))
     assert "noisy" not in verdicts([noisy])
+    # What is said of it is in the levels of the image itself.
+    noisy = Perturbation(noise=50).apply(large)
+    (finding,) = (
+        one for one in check_properties(CLASSIFIER, [noisy]) if one.cause == "noisy"
+    )
+    amount = float(finding.summary.split()[-1].rstrip("."))
+    assert amount == pytest.approx(50, rel=0.2)
 
 
 def test_a_dark_image_is_no_tinted_one_to_a_network_that_takes_grey(fashion, clothes):
     dark = [Perturbation(brightness=0.1).apply(photo) for photo in clothes[:3]]
     assert [finding.cause for finding in check_properties(fashion, dark)] == ["dark"]
+
+
+def test_of_nine_images_every_second_is_asked_about(fashion, clothes):
+    cause = IMAGE_CAUSES["dark"]
+    bright = [
+        photo for photo in clothes if not cause.unusual(cause.measured(photo.pixels))
+    ]
+    dark = [Perturbation(brightness=0.1).apply(photo) for photo in bright[3:12]]
+
+    def checked(*photos):
+        """Say how many of them it is, and the share of those asked about that change."""
+        (finding,) = check_properties(fashion, photos)
+        return (
+            finding.summary.partition(" un")[0],
+            finding.evidence[2].value,
+            finding.cost,
+        )
+
+    alone = np.mean([checked(photo)[1] for photo in dark[::2]])
+    # No share of eight.
+    assert alone == 0.4
+    said = checked(bright[0], *dark)
+    assert said == ("9 of 10 images are", alone, pytest.approx(0.9 * alone))
 
 
 def test_of_all_photographs_alone_only_blurred_ones_are_named():

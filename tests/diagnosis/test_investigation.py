@@ -98,8 +98,9 @@ def test_a_doubt_is_noted_and_denies_that_all_is_well():
 def test_labels_in_another_order_take_no_part_in_the_search():
     labels = indices([1], 2)
     assert investigation(labels=labels).labels_to_search_by.tolist() == [1, -1]
-    case = investigation([named("class_order")], labels=labels)
-    assert case.labels_to_search_by.tolist() == [-1, -1]
+    for verdict, expected in (("named", [-1, -1]), ("possible", [1, -1])):
+        case = investigation([Finding("class_order", verdict, "")], labels=labels)
+        assert case.labels_to_search_by.tolist() == expected
 
 
 def test_the_correction_is_that_of_the_first_named_cause_that_has_one():

@@ -1,12 +1,14 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from kit import Preprocessing
 from kit.diagnosis.candidates import Sensitivity
 from kit.diagnosis.finding import Evidence, Finding, Fix
 from kit.diagnosis.report import Diagnosis
+from kit.regression.cases import read_case
 
 FIXED = Preprocessing(scaling="0..255")
 NAMED = Finding(
@@ -44,6 +46,20 @@ def test_the_fix_is_the_corrected_preprocessing_and_code():
     elsewhere = Finding("softmax_head", "named", "One output.", fix=Fix("Train again."))
     with pytest.raises(ValueError, match="received 'softmax_head': Train again"):
         Diagnosis((elsewhere,), "n", 1).fix()
+
+
+def test_each_image_is_pinned_with_its_label_or_else_what_is_expected(
+    fashion, clothes, tmp_path
+):
+    asked = fashion, clothes[:2], np.array([0, -1])
+    paths = Diagnosis((POSSIBLE,), "n", 2, asked=asked).pin(tmp_path, "Bag", note="odd")
+    cases = [read_case(path) for path in paths]
+    assert [case.expected for case in cases] == [fashion.class_names[:1], ("Bag",)]
+    assert {(case.note, case.cause, case.fault) for case in cases} == {
+        ("odd", "", None)
+    }
+    with pytest.raises(ValueError, match="received one made by hand"):
+        FOUND.pin(tmp_path)
 
 
 def test_five_lines_come_first():
