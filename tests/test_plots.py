@@ -158,8 +158,8 @@ def test_confidences_are_drawn_in_percent_of_each_kind_and_said_in_words(figures
     assert len(bars) == 2 * 20
     heights = [bar.get_height() for bar in bars if bar.get_height()]
     assert heights == pytest.approx([50, 50, 25, 75])
-    colours = [bar.get_facecolor() for bar in (bars[0], bars[20])]
-    assert colours == [to_rgba(plots.BLUE), to_rgba(plots.ORANGE)]
+    looks = [(bar.get_facecolor(), bar.get_hatch()) for bar in (bars[0], bars[20])]
+    assert looks == [(to_rgba(plots.BLUE), ""), (to_rgba(plots.ORANGE), "////")]
 
 
 def test_neither_pyplot_nor_what_made_the_results_is_imported():

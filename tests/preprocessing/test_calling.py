@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -135,6 +136,10 @@ RETURNED = [
     lambda path: (2 * prepared(path)[0], prepared(path)),
     lambda path: (resized(path)[None], prepared(path)),
     lambda path: Called(prepared(path)),
+    # As of PyTorch.
+    lambda path: SimpleNamespace(
+        detach=lambda: SimpleNamespace(cpu=lambda: prepared(path))
+    ),
 ]
 
 
@@ -202,5 +207,9 @@ def test_frames_of_opencv_are_bgr():
     for function in (from_camera, partial(from_camera), of_helpers):
         assert call(function, CAT).given_as == "a BGR array"
         assert HERE.compare(function, CAT).equal
-    to_bgr = lambda image: cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+
+    def to_bgr(image):
+        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        return bgr / 255.0
+
     assert call(to_bgr, CAT).given_as == "an RGB array"

@@ -102,8 +102,9 @@ def test_everything_of_a_case_is_in_its_file(tmp_path, classifier, four):
         folders.photo_of(tmp_path, case).pixels, four[0].pixels
     )
     own = folders.read_case(
-        kit.pin(tmp_path, classifier, four[0], ("espresso",), preprocessing=right)
+        kit.pin(tmp_path, classifier, four[0], case.expected, preprocessing=right)
     )
+    assert own.name == "espresso-espresso", "of two classes the first"
     assert own.preprocessing is None, "the classifier's own, whatever that will be"
     assert own.observed.preprocessing == right
     for each in (case, own, made()):
@@ -284,7 +285,8 @@ def test_a_case_that_was_deleted_is_red_until_it_is_struck_off_the_list(
         "received no file; restore it, or take it out of cases.txt"
     )
     assert (gone.name, gone.state, other.state) == ("first", "unusable", "holds")
-    names.write_text("second\n")
+    # Whatever is written there, cases lie in the folder.
+    names.write_text("../second\n")
     assert kit.check_cases(tmp_path, fashion).holds
     # Pinning another one lists those too that came without a list.
     path.write_bytes(content)
