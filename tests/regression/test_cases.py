@@ -337,3 +337,6 @@ def test_cases_are_the_json_files_of_a_folder_that_are_not_hidden(tmp_path):
         ValueError, match=r"^nothing.json: Expected a case, received no file;"
     ):
         folders.read_case(tmp_path / "nothing.json")
+    (tmp_path / "a.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"^a.json: Expected a case as a JSON object,"):
+        folders.read_case(tmp_path / "a.json")
