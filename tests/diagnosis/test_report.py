@@ -79,7 +79,9 @@ def test_five_lines_come_first():
         "Note: few",
         "All numbers: print(diagnosis.details()), --details in a shell.",
     ]
-    assert "Possible" not in Diagnosis((), "n", 1).text()
+    found = Diagnosis((), "n", 1)
+    assert "Possible" not in found.text()
+    assert repr(found) == "Diagnosis('n', 1 photos, cannot_tell: no findings)"
 
 
 def test_a_fix_is_said_by_the_two_pipelines_and_limits_in_one_sentence():
