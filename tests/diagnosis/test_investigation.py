@@ -70,9 +70,11 @@ def test_what_is_certain_is_not_ruled_out_by_the_search():
 def test_findings_are_ranked_by_verdict_and_then_by_stage():
     verdicts = ("ruled_out", "cannot_tell", "possible")
     certain = [Finding(verdict, verdict, "") for verdict in verdicts]
-    case = investigation(certain, [named("searched")]).with_findings(named("further"))
-    causes = [one.cause for one in case.findings]
-    assert causes == ["searched", "further", "possible", "cannot_tell", "ruled_out"]
+    case = investigation(certain, [named("searched")])
+    for cause in ("further", "searched"):
+        case = case.with_findings(named(cause))
+    stages = ["searched", "further", "searched"]
+    assert [one.cause for one in case.findings] == [*stages, *verdicts[::-1]]
 
 
 CLEAN = [

@@ -63,7 +63,6 @@ def test_the_headline_is_the_step_that_changes_the_answers_not_the_first_one():
     assert found.effects["scaling"] > 0.5 > found.effects["resize"] > 0
     assert str(found).startswith("Your code differs at 'scaling' on 3 of 3: scaling: ")
     assert repr(found) == "Checkup(differs at 'scaling', 3 photos)"
-    assert found.comparisons[0].differences[0].startswith("scaling: ")
     assert found.to_dict()["comparisons"][0]["effects"][0][0] == "scaling"
 
 
@@ -192,6 +191,7 @@ def test_the_headline_is_what_most_images_say_and_all_that_weighs_half_as_much()
     grey = Comparison.on([Difference("scaling", "u", 0.2)])
     found = Checkup((grey, *comparisons), None)
     assert found.effects == {"cast": 0.3, "scaling": 0.2, "resize": 0.1}
+    assert repr(found) == "Checkup(differs at 'cast', 4 photos)"
     headline = "Your code differs at 'cast' and 'scaling' on 4 of 4: s; t."
     assert str(found).startswith(headline)
 
