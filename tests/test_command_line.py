@@ -32,10 +32,9 @@ def test_a_correct_pipeline_with_labels_is_clean(capsys):
     assert "Nothing wrong found." in printed
 
 
-def test_what_cannot_be_told_gives_2(tmp_path, capsys):
+def test_what_cannot_be_told_gives_2(tmp_path):
     Image.new("L", (28, 28)).save(tmp_path / "black.png")
     assert main(["diagnose", SMALL, str(tmp_path / "black.png")]) == 2
-    assert "cannot be told from these images" in capsys.readouterr().out
 
 
 def test_a_named_cause_gives_1_and_json_says_which(tmp_path, capsys):

@@ -227,6 +227,8 @@ def test_outputs_that_are_no_probabilities_are_compared_all_the_same(
 PROVEN = [
     # A thousandth of the difference, not of all.
     (0.02, (5e-4, 0), "second"),
+    # What has no name is no other cause.
+    (0.02, (0.001, 0.0012), "first"),
     # A tenth of it, and no more than a hundredth.
     (0.02, (0.0021, 0.1), ""),
     (0.5, (0.011, 0.1), ""),
@@ -237,7 +239,7 @@ PROVEN = [
 
 @pytest.mark.parametrize(("difference", "remaining", "name"), PROVEN)
 def test_a_cause_is_proven_by_how_little_it_leaves(difference, remaining, name):
-    causes = map(_Cause, (("first",), ("second",)), ("", ""), remaining)
+    causes = map(_Cause, (("first", ""), ("second",)), ("", ""), remaining)
     assert "".join(_proven_cause(difference, causes).causes) == name
 
 

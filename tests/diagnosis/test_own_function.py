@@ -62,7 +62,6 @@ def test_the_headline_is_the_step_that_changes_the_answers_not_the_first_one():
     assert list(found.effects)[:2] == ["scaling", "resize"]
     assert found.effects["scaling"] > 0.5 > found.effects["resize"] > 0
     assert str(found).startswith("Your code differs at 'scaling' on 3 of 3: scaling: ")
-    assert repr(found) == "Checkup(differs at 'scaling', 3 photos)"
     assert found.to_dict()["comparisons"][0]["effects"][0][0] == "scaling"
 
 
