@@ -327,7 +327,7 @@ def test_nothing_is_fitted_to_one_image(fashion, sixteen):
     # A sure prediction is that of many faults.
     inverted = fashion.using(fashion.preprocessing.replace(invert=True))
     sure = inverted.predict(sixteen[1]).probabilities
-    assert 0.99 < sure.max() < 0.999
+    assert sure.max() > 0.99
     causes = [
         kit.compare(fashion, outputs, photo).cause
         for outputs, photo in zip((shuffled, sure), sixteen, strict=False)

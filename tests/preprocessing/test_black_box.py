@@ -430,8 +430,10 @@ def test_another_order_of_channels_hides_no_scaling_and_no_scaling_hides_it():
         f"scaling: {MINUS}1..1 here, 0..1 there",
         "channels: rgb here, gbr there",
     }
-    tensor = (resized(CAT.pixels)[..., ::-1] / 255) ** 2.2
-    assert set(KERAS.compare(tensor, CAT).differences) == {
+    # Nor that images are inverted, as they should be.
+    tensor = ((255 - resized(CAT.pixels))[..., ::-1] / 255) ** 2.2
+    inverted = KERAS.replace(invert=True)
+    assert set(inverted.compare(tensor, CAT).differences) == {
         "scaling: a line here, a curve, such as gamma, contrast or equalisation, there",
         "channels: rgb here, bgr there",
     }
