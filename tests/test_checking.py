@@ -87,7 +87,7 @@ def test_a_function_says_what_it_takes_and_travels_to_other_processes():
 
 
 SIDES = {"names": ("height", "width"), "low": 1, "high": 9}
-TIMES = "received 'timse'; did you mean 'times'?"
+TIMES = "received 'TIMSE'; did you mean 'times'?"
 NO_JSON = "Expected a case as JSON, received text that is not"
 REFUSED = [
     (number, ("x", True), "Expected x as a number, received True"),
@@ -114,15 +114,20 @@ REFUSED = [
         ("size", (9, 10), *SIDES.values()),
         "Expected width of the size as a whole number 1..9, received 10",
     ),
+    (
+        integers,
+        ("size", (True, 1), *SIDES.values()),
+        "Expected height of the size as a whole number 1..9, received True",
+    ),
     (known, ("sign", 1, "ab"), "Expected the sign out of a, b; received 1"),
     (
         known,
-        ("sign", "timse", ["plus", "times"]),
+        ("sign", "TIMSE", ["plus", "times"]),
         f"Expected the sign out of plus, times; {TIMES}",
     ),
     (
         known,
-        ("sign", "timse", [*map(str, range(49)), "times"]),
+        ("sign", "TIMSE", [*map(str, range(49)), "times"]),
         f"Expected the sign out of 50 names; {TIMES}",
     ),
     (meant, ("sign", "-", "ab"), "Expected the sign out of a, b; received '-'"),

@@ -28,7 +28,7 @@ PICTURES = [
 
 def test_a_correct_pipeline_with_labels_is_clean(capsys):
     # Names, none, and places in the list of classes.
-    assert main(["diagnose", MODEL, *PICTURES, "--labels", "tiger cat,,105,388"]) == 0
+    assert main(["diagnose", MODEL, *PICTURES, "--labels", "tiger cat, , 105,388"]) == 0
     printed = capsys.readouterr().out
     assert "Nothing wrong found." in printed
 
@@ -43,6 +43,11 @@ def test_folders_name_the_classes(tmp_path, capsys):
     (tmp_path / "koala").rename(tmp_path / "bear")
     assert main(["diagnose", *of_folders]) == 3
     assert "received 'bear'; did you mean" in capsys.readouterr().err
+
+
+def test_what_cannot_be_told_gives_2(tmp_path):
+    Image.new("L", (28, 28)).save(tmp_path / "black.png")
+    assert main(["diagnose", SMALL, str(tmp_path / "black.png")]) == 2
 
 
 def test_a_named_cause_gives_1_and_json_says_which(tmp_path, capsys):
@@ -73,10 +78,9 @@ def test_the_preprocessing_is_asked_for_and_takes_the_size_of_the_network(
     # The networks that the families are named after take 224 by 224 pixels.
     for given in (["--scaling", "-1..1"], ["--application", "MobileNetV2"]):
         assert main(["diagnose", plain, PICTURES[0], *given, "--json"]) == 1
-        assert (
-            "expects 0..255"
-            in json.loads(capsys.readouterr().out)["findings"][0]["summary"]
-        )
+        finding = json.loads(capsys.readouterr().out)["findings"][0]
+        assert "expects 0..255" in finding["summary"]
+        assert finding["fix"]["preprocessing"]["size"] == [32, 32]
 
 
 def test_the_order_of_axes_in_a_file_of_a_pytorch_model_is_that_of_the_network(
@@ -144,7 +148,10 @@ BAD = [
     (["verify", str(DATA), "cases"], "received the folder"),
     (["verify", SMALL, "nothing"], "Expected a folder of cases"),
     (["verify", SMALL, SMALL], "Expected a folder of cases"),
-    (["verify", SMALL, str(DATA / "fashion_mnist")], "Expected cases in"),
+    (
+        ["verify", SMALL, str(DATA / "fashion_mnist")],
+        "Expected cases in 'fashion_mnist'",
+    ),
     (
         ["compare", SMALL, MODEL, PICTURES[0]],
         "Expected as many classes, received 10 and 1000",
@@ -291,7 +298,7 @@ CLOTHES = [
 
 @pytest.mark.parametrize("in_a_file", [True, False])
 def test_the_classes_of_a_model_can_be_named(tmp_path, capsys, in_a_file):
-    names = ",".join(CLOTHES)
+    names = " , ".join(CLOTHES)
     if in_a_file:
         names = tmp_path / "classes.txt"
         names.write_text("\n".join(CLOTHES), encoding="utf-8")

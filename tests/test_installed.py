@@ -238,16 +238,18 @@ def test_the_check_of_a_light_installation_holds_and_says_what_would_be_added(
 
 
 def test_lessons_are_copied_out_and_run_there(bare, tmp_path):
-    done(bare, "-m", "kit", "lessons", "lessons", cwd=tmp_path)
-    names = {path.name for path in (tmp_path / "lessons").iterdir()}
+    begin = done(bare, "-m", "kit", "lessons", "my lessons", cwd=tmp_path)
+    assert begin.endswith(" 'my lessons/00_explore.ipynb'")
+    folder = tmp_path / "my lessons"
+    names = {path.name for path in folder.iterdir()}
     notebooks = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
     assert names == notebooks | {"exercises.py", "regression"}
     for name in ("06_keep_it_fixed.ipynb", "regression/check_cases.ipynb"):
-        file = tmp_path / "lessons" / name
+        file = folder / name
         done(bare, "-c", code(file), cwd=file.parent)
-    without_figures = refused(bare, "-c", "import exercises", cwd=tmp_path / "lessons")
+    without_figures = refused(bare, "-c", "import exercises", cwd=folder)
     assert without_figures.stderr.splitlines()[-1].endswith("pip install matplotlib")
-    again = refused(bare, "-m", "kit", "lessons", "lessons", cwd=tmp_path)
+    again = refused(bare, "-m", "kit", "lessons", folder, cwd=tmp_path)
     assert (again.returncode, again.stderr.count("\n")) == (3, 1)
     (tmp_path / "mine").mkdir()
     assert refused(bare, "-m", "kit", "lessons", "mine", cwd=tmp_path).returncode == 3

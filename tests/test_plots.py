@@ -158,8 +158,8 @@ def test_confidences_are_drawn_in_percent_of_each_kind_and_said_in_words(figures
     assert len(bars) == 2 * 20
     heights = [bar.get_height() for bar in bars if bar.get_height()]
     assert heights == pytest.approx([50, 50, 25, 75])
-    colours = [bar.get_facecolor() for bar in (bars[0], bars[20])]
-    assert colours == [to_rgba(plots.BLUE), to_rgba(plots.ORANGE)]
+    looks = [(bar.get_facecolor(), bar.get_hatch()) for bar in (bars[0], bars[20])]
+    assert looks == [(to_rgba(plots.BLUE), ""), (to_rgba(plots.ORANGE), "////")]
 
 
 def test_neither_pyplot_nor_what_made_the_results_is_imported():
@@ -267,19 +267,20 @@ def test_of_many_classes_a_confusion_matrix_has_the_worst_under_their_names(
 ):
     monkeypatch.setattr(plots, "_MOST_CLASSES", 2)
     mistakes = SimpleNamespace(
-        confusion=np.array([[9, 0, 0], [0, 3, 2], [0, 4, 0]]),
-        classifier=SimpleNamespace(class_names=("boot", "cat", "dog")),
-        confused=((("dog", "cat"), 4), (("cat", "dog"), 2)),
+        confusion=np.array([[9, 0, 5, 0], [0, 1, 4, 0], [0, 2, 0, 3], [0, 0, 0, 9]]),
+        classifier=SimpleNamespace(class_names=("boot", "cat", "dog", "owl")),
+        confused=((("boot", "dog"), 5), (("cat", "dog"), 4)),
     )
     figure = plots.confusion_figure(mistakes)
-    assert figure.alt == "Confusion matrix. Mistakes: dog as cat 4; cat as dog 2."
+    assert figure.alt == "Confusion matrix. Mistakes: boot as dog 5; cat as dog 4."
+    # Of those wrongly predicted, and of those taken for another, others have more than one of these.
     axes = figures[0].axes[0]
     for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
         assert [tick.get_text() for tick in ticks] == ["cat", "dog"]
     # Across is what was predicted, down what is right.
     counts = {text.get_position(): text.get_text() for text in axes.texts}
-    assert counts == {(0, 0): "3", (1, 0): "2", (0, 1): "4"}
-    assert axes.images[0].get_array().tolist() == [[0.6, 0.4], [1, 0]]
+    assert counts == {(0, 0): "1", (1, 0): "4", (0, 1): "2"}
+    assert axes.images[0].get_array().tolist() == [[0.2, 0.8], [0.4, 0]]
     assert axes.images[0].get_clim() == (0, 1)
     assert frames(figures[0]) == CONFUSION
     mistakes.confused = ()

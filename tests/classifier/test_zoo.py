@@ -272,7 +272,7 @@ def test_levels_reach_a_network_of_whole_numbers_as_they_are(tmp_path, kind, end
     np.testing.assert_array_equal(opened.probabilities(pixels), rows)
     # An app's buffer is as right as the floats that it stands for.
     buffer = levels.astype(kind)
-    assert kit.check(opened, pixels, buffer).agrees
+    assert kit.check(opened, [pixels, pixels], [buffer, buffer]).agrees
     assert not kit.check(opened, pixels, buffer[..., ::-1]).agrees
 
 

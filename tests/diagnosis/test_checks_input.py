@@ -25,9 +25,18 @@ def files_checked(preprocessing, photos):
 
 def test_a_small_picture_is_possible_trouble():
     # Of its sides, one alone is less than half of the network's.
-    small = ORDINARY[0].pixels[:60]
-    (finding,) = files_checked(RIGHT, [samples.photos("imagenet")[0].from_array(small)])
+    small = Photo.from_array(ORDINARY[0].pixels[:60])
+    (finding,) = files_checked(RIGHT, [small, ORDINARY[0]])
     assert (finding.cause, finding.verdict) == ("target_size", "possible")
+    summary = "1 of 2 images are far smaller than the input."
+    assert (finding.summary, finding.evidence[0].value) == (summary, 60 / 224)
+    # What is small already loses nothing in a thumbnail.
+    thumbnail = RIGHT.replace(thumbnail=(60, 90))
+    verdicts = [
+        files_checked(thumbnail, [small, photo, ORDINARY[0]])[0].verdict
+        for photo in (small, ORDINARY[0])
+    ]
+    assert verdicts == ["possible", "named"]
 
 
 def test_a_file_that_is_read_otherwise_costs_its_share_of_all_images():
@@ -64,6 +73,9 @@ def test_a_cast_after_scaling_a_second_scaling_and_a_reshape_are_named(fault, sc
 def test_a_cast_of_0_to_255_and_a_reshape_of_grey_are_harmless():
     assert check_tensors(SCALED.replace(scaling=(), cast="uint8")) is None
     assert check_tensors(SCALED.replace(channels="gray", layout="reshaped")) is None
+    # What is scaled twice is lost in a cast, which is named first.
+    both = SCALED.replace(scaling=("0..1", "0..1"), cast="uint8")
+    assert check_tensors(both).cause == "dtype_cast"
 
 
 def test_numbers_beyond_every_contract_are_a_wrong_range():

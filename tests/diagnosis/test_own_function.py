@@ -62,9 +62,6 @@ def test_the_headline_is_the_step_that_changes_the_answers_not_the_first_one():
     assert list(found.effects)[:2] == ["scaling", "resize"]
     assert found.effects["scaling"] > 0.5 > found.effects["resize"] > 0
     assert str(found).startswith("Your code differs at 'scaling' on 3 of 3: scaling: ")
-    assert repr(found) == "Checkup(differs at 'scaling', 3 photos)"
-    assert 0 <= found.changed <= 1
-    assert found.comparisons[0].differences[0].startswith("scaling: ")
     assert found.to_dict()["comparisons"][0]["effects"][0][0] == "scaling"
 
 
@@ -120,7 +117,6 @@ def test_a_function_with_another_size_cannot_be_asked_for_answers():
         PHOTOS[0],
         lambda pixels: np.asarray(Image.fromarray(pixels).resize((96, 96))),
     )
-    assert not found.agrees
     assert found.changed is None
 
 
@@ -193,6 +189,7 @@ def test_the_headline_is_what_most_images_say_and_all_that_weighs_half_as_much()
     grey = Comparison.on([Difference("scaling", "u", 0.2)])
     found = Checkup((grey, *comparisons), None)
     assert found.effects == {"cast": 0.3, "scaling": 0.2, "resize": 0.1}
+    assert repr(found) == "Checkup(differs at 'cast', 4 photos)"
     headline = "Your code differs at 'cast' and 'scaling' on 4 of 4: s; t."
     assert str(found).startswith(headline)
 

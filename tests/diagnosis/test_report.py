@@ -1,12 +1,14 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from kit import Preprocessing
 from kit.diagnosis.candidates import Sensitivity
 from kit.diagnosis.finding import Evidence, Finding, Fix
 from kit.diagnosis.report import Diagnosis
+from kit.regression.cases import read_case
 
 FIXED = Preprocessing(scaling="0..255")
 NAMED = Finding(
@@ -46,6 +48,20 @@ def test_the_fix_is_the_corrected_preprocessing_and_code():
         Diagnosis((elsewhere,), "n", 1).fix()
 
 
+def test_each_image_is_pinned_with_its_label_or_else_what_is_expected(
+    fashion, clothes, tmp_path
+):
+    asked = fashion, clothes[:2], np.array([0, -1])
+    paths = Diagnosis((POSSIBLE,), "n", 2, asked=asked).pin(tmp_path, "Bag", note="odd")
+    cases = [read_case(path) for path in paths]
+    assert [case.expected for case in cases] == [fashion.class_names[:1], ("Bag",)]
+    assert {(case.note, case.cause, case.fault) for case in cases} == {
+        ("odd", "", None)
+    }
+    with pytest.raises(ValueError, match="received one made by hand"):
+        FOUND.pin(tmp_path)
+
+
 def test_five_lines_come_first():
     assert FOUND.text().splitlines() == [
         "net<script> on 2 images: Scaled <twice>.",
@@ -63,7 +79,9 @@ def test_five_lines_come_first():
         "Note: few",
         "All numbers: print(diagnosis.details()), --details in a shell.",
     ]
-    assert "Possible" not in Diagnosis((), "n", 1).text()
+    found = Diagnosis((), "n", 1)
+    assert "Possible" not in found.text()
+    assert repr(found) == "Diagnosis('n', 1 photos, cannot_tell: no findings)"
 
 
 def test_a_fix_is_said_by_the_two_pipelines_and_limits_in_one_sentence():

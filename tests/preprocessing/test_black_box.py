@@ -317,6 +317,9 @@ def test_a_scaling_without_its_divisor_keeps_its_mean():
     assert words.endswith(
         f" here, (x {MINUS} (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225) there"
     )
+    halves = first((resized(CAT.pixels) / 255 - 0.4) / 0.2)
+    (words,) = HERE.compare(halves, CAT).differences
+    assert words.endswith(f" here, (x / 255 {MINUS} 0.4) / 0.2 there")
 
 
 def test_an_image_that_is_mirrored_and_turned_is_recognised():
@@ -346,7 +349,7 @@ DEPARTURES = [
     (lambda x: x * (1 - 0.3 * (ROWS**2 + COLUMNS**2)), "so something else happens"),
     (lambda x: in_between(x, ImageFilter.GaussianBlur(1)), "for want of fine detail"),
     (lambda x: in_between(x, ImageFilter.SHARPEN), "of more fine detail"),
-    (lambda x: x + GRAIN, "of fine grain, as from added noise"),
+    (lambda x: x + GRAIN / 6, "of fine grain, as from added noise"),
 ]
 
 
@@ -428,8 +431,10 @@ def test_another_order_of_channels_hides_no_scaling_and_no_scaling_hides_it():
         f"scaling: {MINUS}1..1 here, 0..1 there",
         "channels: rgb here, gbr there",
     }
-    tensor = (resized(CAT.pixels)[..., ::-1] / 255) ** 2.2
-    assert set(KERAS.compare(tensor, CAT).differences) == {
+    # Nor that images are inverted, as they should be.
+    tensor = ((255 - resized(CAT.pixels))[..., ::-1] / 255) ** 2.2
+    inverted = KERAS.replace(invert=True)
+    assert set(inverted.compare(tensor, CAT).differences) == {
         "scaling: a line here, a curve, such as gamma, contrast or equalisation, there",
         "channels: rgb here, bgr there",
     }
@@ -449,6 +454,7 @@ RELATIVE = [
         lambda x: ((x - x.mean()) / x.std())[..., ::-1],
         ("channels: rgb here, bgr there",),
     ),
+    (lambda x: (x.max() - x) / np.ptp(x), ("polarity: as it is here, inverted there",)),
 ]
 
 
@@ -567,6 +573,9 @@ def test_what_goes_wrong_with_pixels_and_with_a_path_is_told_in_one_line():
     )
     once = "could not be called: raised ZeroDivisionError: division by zero (given an RGB array)"
     assert call(lambda given: 1 / 0, CAT).problem == once
+    # The folder is the kit's own.
+    problem = call(lambda given: open(f"{given}.txt"), CAT).problem  # noqa: SIM115, PTH123
+    assert "No such file or directory: 'picture.jpg.txt' (given a path)" in problem
 
 
 # What fewer people do, in tensors.
@@ -606,8 +615,9 @@ def test_a_buffer_has_the_shape_that_the_network_takes():
     assert YOLO.compare(YOLO.apply(CAT).ravel(), CAT).equal
     for flat in (np.ravel, lambda tensor: tensor.reshape(1, -1)):
         assert YOLO.compare(lambda path, flat=flat: flat(YOLO.apply(path)), CAT).equal
-    # A file of float32 that was read as bytes.
-    assert YOLO.compare(np.frombuffer(YOLO.apply(CAT), np.uint8), CAT).equal
+    # A file of float32 that was read as bytes, or one of float16 as whole numbers.
+    for tensor, kind in ((YOLO.apply(CAT), "u1"), (np.float16(YOLO.apply(CAT)), "u2")):
+        assert YOLO.compare(np.frombuffer(tensor, kind), CAT).equal
     for count, shape in ((0, 0), (224 * 224 * 4, 4)):
         (words,) = YOLO.compare(np.zeros(count, np.float32), CAT).differences
         assert f"shape (224, 224, {shape})" in words
@@ -641,6 +651,10 @@ SCRAMBLED = [
     (
         in_rows(RGBA[:, ::-1], 232),
         "image: as it is here, rows of 232 RGBA pixels and mirrored left to right there",
+    ),
+    (
+        CAT.pixels.ravel()[: RGB.size].reshape(RGB.shape),
+        "image: resized here, cut off after as many values there",
     ),
     (RGBA[..., [3, 0, 1]], "channels: rgb here, a constant, r, g there"),
 ]

@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -134,6 +135,10 @@ RETURNED = [
     # A batch before an image, and what is scaled before what is not.
     lambda path: (2 * prepared(path)[0], prepared(path)),
     lambda path: (resized(path)[None], prepared(path)),
+    # As of PyTorch.
+    lambda path: SimpleNamespace(
+        detach=lambda: SimpleNamespace(cpu=lambda: prepared(path))
+    ),
 ]
 
 
@@ -201,5 +206,10 @@ def test_frames_of_opencv_are_bgr():
     for function in (from_camera, partial(from_camera), of_helpers):
         assert call(function, CAT).given_as == "a BGR array"
         assert HERE.compare(function, CAT).equal
-    to_bgr = lambda image: cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    assert call(to_bgr, CAT).given_as == "an RGB array"
+
+    def to_bgr(image):
+        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        return bgr / 255.0
+
+    for function in (to_bgr, lambda frame: frame / 255.0):
+        assert call(function, CAT).given_as == "an RGB array"

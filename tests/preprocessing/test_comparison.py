@@ -5,7 +5,12 @@ import pytest
 
 from kit.images.photo import Photo
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.comparison import TURNS, StepDifference, relative_distance
+from kit.preprocessing.comparison import (
+    TURNS,
+    Comparison,
+    StepDifference,
+    relative_distance,
+)
 from kit.preprocessing.scaling import Scaling
 from tests.pictures import picture
 
@@ -85,6 +90,8 @@ def test_equal_is_said_plainly_and_rounding_as_such():
     )
     assert "On noise, the tensors are equal up to rounding." in str(rounded)
     assert HERE.compare(HERE.replace(crop_fraction=0.5), PHOTO).equal
+    # Pixels may differ where no setting does.
+    assert not Comparison((), first_step="resize").equal
 
 
 def test_other_shapes_and_values_that_are_no_numbers_part_the_tensors():

@@ -374,7 +374,7 @@ DECLARED = [
         compose(
             BOTH,
             "CenterCrop(size=(32, 24))",
-            "Compose([ToImage(), ToDtype(scale=True)])",
+            "Compose([ToImage(), ToDtype(), ToDtype(scale=True)])",
             HALF,
         ),
         SMALL.replace(

@@ -128,6 +128,7 @@ def test_every_fault_is_one_difference_with_its_cause_its_title_and_a_sentence()
         comparison = LITE.compare(wrong, NOISE)
         (words,) = comparison.differences
         assert step == fault.step
+        assert comparison.main_step == comparison.first_step
         lines.append(f"{fault.name}, {fault.cause}, {fault.title}")
         lines += f"    {sentence}".replace("; ", ";\n    ").splitlines()
         lines.append(f"    {words}, first at {comparison.first_step}")

@@ -54,7 +54,7 @@ def test_probabilities_are_kept_from_a_thousandth_on_the_most_probable_first():
     assert Observed(found).top == ("dog", 0.499)
     assert Observed(probable_classes(row(0, 0), NAMES)).top == ("no class", 0)
     assert not Observed(found).renamed((*NAMES, "bird"))
-    for others in (("cat", "fox", "dog"), ("cat",)):
+    for others in (("owl", "dog", "fox"), ("cat", "dog")):
         assert Observed(found).renamed(others)
 
 
@@ -102,8 +102,9 @@ def test_everything_of_a_case_is_in_its_file(tmp_path, classifier, four):
         folders.photo_of(tmp_path, case).pixels, four[0].pixels
     )
     own = folders.read_case(
-        kit.pin(tmp_path, classifier, four[0], ("espresso",), preprocessing=right)
+        kit.pin(tmp_path, classifier, four[0], case.expected, preprocessing=right)
     )
+    assert own.name == "espresso-espresso", "of two classes the first"
     assert own.preprocessing is None, "the classifier's own, whatever that will be"
     assert own.observed.preprocessing == right
     for each in (case, own, made()):
@@ -284,7 +285,8 @@ def test_a_case_that_was_deleted_is_red_until_it_is_struck_off_the_list(
         "received no file; restore it, or take it out of cases.txt"
     )
     assert (gone.name, gone.state, other.state) == ("first", "unusable", "holds")
-    names.write_text("second\n")
+    # Whatever is written there, cases lie in the folder.
+    names.write_text("../second\n")
     assert kit.check_cases(tmp_path, fashion).holds
     # Pinning another one lists those too that came without a list.
     path.write_bytes(content)
@@ -335,3 +337,6 @@ def test_cases_are_the_json_files_of_a_folder_that_are_not_hidden(tmp_path):
         ValueError, match=r"^nothing.json: Expected a case, received no file;"
     ):
         folders.read_case(tmp_path / "nothing.json")
+    (tmp_path / "a.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"^a.json: Expected a case as a JSON object,"):
+        folders.read_case(tmp_path / "a.json")
