@@ -84,7 +84,7 @@ _MOST_LEAD_NATS = 2.0
 
 _REMEDY = """\
 from PIL import Image, ImageOps
-from kit.images import as_photos
+from kit.images.photo import as_photos
 from kit.robustness import relevelled, restored
 better = [{} for photo in as_photos(photos)]
 print(classifier.predict(better))"""
