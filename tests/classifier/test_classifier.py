@@ -353,6 +353,11 @@ def test_other_processes_open_a_file_anew_that_was_replaced(tmp_path):
     assert unknown.preprocessing is None
 
 
+def test_a_saved_classifier_keeps_its_name_in_another_file(tmp_path):
+    samples.classifier("fashion_mnist").save(tmp_path / "copy.keras")
+    assert Classifier.load(tmp_path / "copy.keras").name == "fashion_mnist"
+
+
 @pytest.mark.parametrize("name", samples.CLASSIFIERS)
 def test_bundled_networks_equal_keras_on_every_bundled_photograph(name):
     classifier = samples.classifier(name)

@@ -307,9 +307,9 @@ def test_a_case_of_a_fix_is_red_until_the_fix_is_in_use(classifier, pair, tmp_pa
 def test_bad_settings_end_in_one_line_in_a_notebook(explorer):
     for wrong, text in (
         ({"brightnes": 1}, "did you mean 'brightness'"),
-        (3, "Expected settings as a dictionary, received 3"),
+        (3, "TypeError: Expected settings as a dictionary, received 3"),
     ):
-        with pytest.raises((TypeError, ValueError), match=text) as caught:
+        with pytest.raises((TypeError, ValueError)) as caught:
             explorer.settings = wrong
         [line] = caught.value._render_traceback_()
         assert text in line

@@ -543,6 +543,15 @@ const STEPS = {
     await go(500);
     press("Remove dog.png");
   },
+  "a map of the first class is put away": async () => {
+    set(called(root(), "Class of the map"), "0");
+    await go(500);
+    press("Where?");
+    await go(500);
+    log.push(`map ${called(root(), "Where?").getAttribute("aria-pressed")}`);
+    press("Where?");
+    await go(500);
+  },
   "so is that of the camera": async () => {
     set(called(root(), "Class of the map"), "2");
     await go(500);
@@ -730,6 +739,21 @@ const STEPS = {
     for (let turn = 0; turn < 100; turn++) await settled();
     log.push(`explorers ${main.children.length}`);
     log.push(...["keydown", "keyup", "resize"].map((type) => window.listeners[type].length));
+  },
+  "a walk does not begin with an answer to older settings": async () => {
+    main.replaceChildren();
+    const events = {};
+    const values = { _panel: { ...inNotebook.panel, table: false, flips: true }, _kept: [] };
+    const sent = [];
+    const on = (event, heard) => (events[event] = heard);
+    render({ model: { get: (name) => values[name], on, send: (c) => sent.push(c) }, el: main });
+    for (const noise of ["20", "40"]) set(keyed("noise"), noise);
+    press("Find the flip: Brightness");
+    const { request, settings } = sent.find(({ kind }) => kind === "settings");
+    const { content, buffers } = lastView;
+    events["msg:custom"]({ ...content, request, settings }, buffers.slice(0, 1));
+    await go(300);
+    log.push(`noise of it ${settings.noise}, brightness ${keyed("brightness").value}`);
   },
   "what is under way ends with an error, and with the kernel": async () => {
     main.replaceChildren();

@@ -89,6 +89,7 @@ def test_equal_is_said_plainly_and_rounding_as_such():
         HERE.replace(scaling=Scaling(255 * 0.229, 0.485 / 0.229)), PHOTO
     )
     assert "On noise, the tensors are equal up to rounding." in str(rounded)
+    assert rounded.steps[-1].words == "equal up to rounding"
     assert HERE.compare(HERE.replace(crop_fraction=0.5), PHOTO).equal
     # Pixels may differ where no setting does.
     assert not Comparison((), first_step="resize").equal
