@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import test from "node:test";
-import { pass } from "./dom.mjs";
+import { pass, settled } from "./dom.mjs";
 import { StandIn, living } from "../../kit/explorer/page/live.js";
 import { recorded } from "../../kit/explorer/page/bench.js";
 import { opened, probabilities, tempered } from "../../kit/explorer/page/network.js";
@@ -346,6 +346,22 @@ test("a page without a photo waits for one, names files alike, and shows what co
     ["mine.jpg", 7],
     ["mine.jpg (2)", 1],
   ]);
+});
+
+test("files are shown one after the other as they came, though the first takes longer to open", async () => {
+  const open = async ({ name }) => {
+    for (let turn = 0; name === "slow.jpg" && turn < 20; turn++) await settled();
+    return { from: [9, 8], signs: {} };
+  };
+  const ask = standing({ ...BENCH, open });
+  const names = ["slow.jpg", "quick.jpg"];
+  const shown = [];
+  const adding = names.map(async (name, number) => {
+    await ask({ kind: "upload", number, name, last: true }, [new Uint8Array(2)]);
+    shown.push(name);
+  });
+  await Promise.all(adding);
+  assert.deepEqual(shown, names);
 });
 
 test("a file that is no image is refused by its name, and leaves what is shown", async () => {

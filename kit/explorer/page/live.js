@@ -295,17 +295,19 @@ export class StandIn {
     return this.#show(left[0].name);
   }
 
-  async #add(wanted, content) {
+  /** One after the other, as they came, however long each takes to open. */
+  #add(name, content) {
+    this.adding = Promise.allSettled([this.adding]).then(() => this.#addOne(name, content));
+    return this.adding;
+  }
+
+  async #addOne(wanted, content) {
     if (this.panel.table) throw new Error("This page holds predictions for its own photos only.");
     let name = wanted;
     for (let count = 2; this.files.has(name); count++) name = `${wanted} (${count})`;
-    try {
-      await this.#open(name, content);
-    } catch (trouble) {
-      throw new Error(`Expected an image, received ${name}: ${trouble.message}`, {
-        cause: trouble,
-      });
-    }
+    await this.#open(name, content).catch((cause) => {
+      throw new Error(`Expected an image, received ${name}: ${cause.message}`, { cause });
+    });
     this.files.set(name, content);
     const { data, width, height } = await this.ask("thumbnail", { name });
     const picture = new Picture(name);
