@@ -18,6 +18,7 @@ from kit.preprocessing.colours import (
     SCALING_LEVELS_RATIO,
     UNDOUBTED_UNEXPLAINED_SHARE,
     colours_of,
+    few_levels_words,
     line_of,
     smoothed_colours_of,
     with_colours,
@@ -226,6 +227,13 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
     of another one, which it explains least. Where results were not made of `decoded` pixels, the photos may
     have been decoded otherwise.
     """
+    # Few values show too little of a photo to read more of them.
+    for invert in (expected.invert, not expected.invert):
+        pipeline = expected.replace(invert=invert)
+        if np.ptp(samples[0].result) and all(
+            _is_cast(pipeline, sample) for sample in samples
+        ):
+            return _cast_reading(pipeline, np.unique(samples[0].result))
     first = _match(expected, samples[0], decoded=decoded)
     others = [levels_apart(first.pipeline, [sample]) for sample in samples[1:]]
     if _VALUE_STEPS & {*first.unexplained} or max(others, default=0) <= DECODER_LEVELS:
@@ -241,6 +249,28 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
         return levels_apart(reading.pipeline, samples)
 
     return min(first, second, key=levels_left)
+
+
+def _is_cast(pipeline: Pipeline, sample: Probe) -> bool:
+    """Whether a result is the tensor of a pipeline in steps: fewer values, all whole, in the same order."""
+    tensor = run(PIPELINE, pipeline, sample.photo)[0]
+    result = sample.result
+    values = np.unique(result)
+    value_limit = min(FEW_WHOLE_VALUES, len(np.unique(tensor)) / UNEXPLAINED_RATIO)
+    if tensor.shape != result.shape or len(values) > value_limit or np.any(values % 1):
+        return False
+    slope, _ = affine(pipeline.scaling)
+    tolerance = AGREEING_LEVELS * np.abs(slope).mean()
+    # What lies below a step in the result may lie no further above it in the tensor.
+    return all(
+        tensor[result < value].max() <= tensor[result >= value].min() + tolerance
+        for value in values[1:]
+    )
+
+
+def _cast_reading(pipeline: Pipeline, values: Float64) -> Reading:
+    words = f"cast: none here, {few_levels_words(len(values), values)} there"
+    return Reading(pipeline, unexplained={"cast": words})
 
 
 def scale_otherwise(first: Reading, second: Reading) -> bool:
@@ -281,9 +311,7 @@ def _match(expected: Pipeline, sample: Probe, *, decoded: bool) -> Reading:
     if is_explained or not is_cast:
         return reading
     # Too little is left of the photo to find which part of it this is.
-    remaining = ", ".join(map(short, values))
-    cast = f"to whole numbers after scaling, of which only {remaining} are left,"
-    return Reading(expected, unexplained={"cast": f"cast: none here, {cast} there"})
+    return _cast_reading(expected, values)
 
 
 def _read_origin(expected: Pipeline, origin: _Origin) -> Reading:

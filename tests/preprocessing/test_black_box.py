@@ -758,10 +758,20 @@ def test_whole_numbers_that_leave_hardly_anything_of_a_photo_are_told():
     white = resized(photo.pixels, Image.Resampling.NEAREST) // 255
     assert 0 < white.mean() < 0.01
     differences = KERAS.compare(white, photo).differences
-    words = "to whole numbers after scaling, of which only 0, 1 are left,"
-    assert differences == (f"cast: none here, {words} there",)
+    assert differences == ("cast: none here, only 2 levels: 0, 1, there",)
     (difference,) = KERAS.compare(white / 2, photo).differences
     assert difference.startswith("content: no part, order or colours of this image")
+
+
+def test_few_whole_values_in_the_order_of_levels_are_a_cast_and_no_other_part():
+    photo = load_image(CAT_FILE.with_name("dandelions.jpg"))
+    expected = KERAS.replace(filter="cv2_linear", scaling="0..1")
+    small = cv2.resize(photo.pixels, (224, 224))
+    white = small // 255
+    words = "cast: none here, only 2 levels: 0, 1, there"
+    assert expected.compare(white, photo).differences == (words,)
+    inverted = "polarity: as it is here, inverted there"
+    assert {*expected.compare(small <= 99, photo).differences} == {words, inverted}
 
 
 def test_few_values_hide_no_crop():
