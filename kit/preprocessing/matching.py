@@ -227,13 +227,6 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
     of another one, which it explains least. Where results were not made of `decoded` pixels, the photos may
     have been decoded otherwise.
     """
-    # Few values show too little of a photo to read more of them.
-    for invert in (expected.invert, not expected.invert):
-        pipeline = expected.replace(invert=invert)
-        if np.ptp(samples[0].result) and all(
-            _is_cast(pipeline, sample) for sample in samples
-        ):
-            return _cast_reading(pipeline, np.unique(samples[0].result))
     first = _match(expected, samples[0], decoded=decoded)
     others = [levels_apart(first.pipeline, [sample]) for sample in samples[1:]]
     if _VALUE_STEPS & {*first.unexplained} or max(others, default=0) <= DECODER_LEVELS:
@@ -251,21 +244,16 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
     return min(first, second, key=levels_left)
 
 
-def _is_cast(pipeline: Pipeline, sample: Probe) -> bool:
-    """Whether a result is the tensor of a pipeline in steps: fewer values, all whole, in the same order."""
+def _is_in_steps(pipeline: Pipeline, sample: Probe, values: Float64) -> bool:
+    """Whether a result of few values rises with the tensor of a pipeline, of more values, in steps."""
     tensor = run(PIPELINE, pipeline, sample.photo)[0]
-    result = sample.result
-    values = np.unique(result)
-    value_limit = min(FEW_WHOLE_VALUES, len(np.unique(tensor)) / UNEXPLAINED_RATIO)
-    if tensor.shape != result.shape or len(values) > value_limit or np.any(values % 1):
+    has_more = len(np.unique(tensor)) >= UNEXPLAINED_RATIO * len(values)
+    if not has_more or tensor.shape != sample.result.shape:
         return False
-    slope, _ = affine(pipeline.scaling)
-    tolerance = AGREEING_LEVELS * np.abs(slope).mean()
-    # What lies below a step in the result may lie no further above it in the tensor.
-    return all(
-        tensor[result < value].max() <= tensor[result >= value].min() + tolerance
-        for value in values[1:]
-    )
+    lowest = scipy.ndimage.minimum(tensor, sample.result, values)
+    highest = scipy.ndimage.maximum(tensor, sample.result, values)
+    one_level = np.abs(affine(pipeline.scaling)[0]).max()
+    return bool(np.all(highest[:-1] <= lowest[1:] + one_level))
 
 
 def _cast_reading(pipeline: Pipeline, values: Float64) -> Reading:
@@ -304,9 +292,12 @@ def _match(expected: Pipeline, sample: Probe, *, decoded: bool) -> Reading:
         causes = "as in a buffer that is not filled, or after a cast to whole numbers"
         words = f"values: an image here, {short(result.flat[0])} alone there, {causes}"
         return Reading(expected, levels_off=inf, unexplained={"tensor": words})
-    reading = _read_origin(expected, _likeliest_origin(sources, result))
     values = np.unique(result)
     is_cast = len(values) <= FEW_WHOLE_VALUES and not np.any(values % 1)
+    for pipeline in (expected, expected.replace(invert=not expected.invert)):
+        if is_cast and _is_in_steps(pipeline, sample, values):
+            return _cast_reading(pipeline, values)
+    reading = _read_origin(expected, _likeliest_origin(sources, result))
     is_explained = reading.levels_off <= DECODER_LEVELS or "cast" in reading.unexplained
     if is_explained or not is_cast:
         return reading
