@@ -774,6 +774,19 @@ def test_few_whole_values_in_the_order_of_levels_are_a_cast_and_no_other_part():
     assert {*expected.compare(small <= 99, photo).differences} == {words, inverted}
 
 
+def test_a_border_is_told_in_pixels_of_the_tensor():
+    # In 192 rows and 224 columns, of which 180 and 200 show the photo.
+    expected = KERAS.replace(size=(192, 224))
+    small = resized(CAT.pixels, size=(200, 180))
+    bordered = np.pad(small, [(4, 8), (10, 14), (0, 0)]) / 127.5 - 1
+    (words,) = expected.compare(bordered, CAT).differences
+    assert "drawn smaller, with a border of 4, 8, 10, 14 pixels above" in words
+    height, width = CAT.size
+    assert (
+        f"rows 0 to {height} of {height} and columns 0 to {width} of {width}" in words
+    )
+
+
 def test_few_values_hide_no_crop():
     black_and_white = centre(CAT.pixels) > 127
     assert "fit: squash here, crop of 100 % there" in (
