@@ -204,14 +204,13 @@ def call(
             problem = problem.replace(str(path), path.name)
             # Of several forms with the same problem, the first is named.
             reasons_by_problem.setdefault(problem, f"{problem} (given {form})")
-    reasons = reasons_by_problem.values()
+    reasons = [*reasons_by_problem.values()]
     # What it returned says more than what it raised, which it may do for want of what it takes.
     returned = [reason for reason in reasons if reason.startswith("returned")]
-    if returned:
-        advice = "if it predicts, give it a kit.recorder() as its model"
-        return Called(None, "; ".join([*returned[:REASONS_GIVEN], advice]))
-    raised = "; ".join([*reasons][:REASONS_GIVEN])
-    return Called(None, f"could not be called: {raised}")
+    words = "; ".join((returned or reasons)[:REASONS_GIVEN])
+    advice = "if it predicts, give it a kit.recorder() as its model"
+    problem = f"{words}; {advice}" if returned else f"could not be called: {words}"
+    return Called(None, problem)
 
 
 def tensor_shape(expected: Pipeline, photo: Photo) -> tuple[int, ...]:
