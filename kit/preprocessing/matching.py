@@ -293,7 +293,7 @@ def _match(expected: Pipeline, sample: Probe, *, decoded: bool) -> Reading:
         words = f"values: an image here, {short(result.flat[0])} alone there, {causes}"
         return Reading(expected, levels_off=inf, unexplained={"tensor": words})
     values = np.unique(result)
-    is_cast = len(values) <= FEW_WHOLE_VALUES and not np.any(values % 1)
+    is_cast = 1 < len(values) <= FEW_WHOLE_VALUES and not np.any(values % 1)
     for pipeline in (expected, expected.replace(invert=not expected.invert)):
         if is_cast and _is_in_steps(pipeline, sample, values):
             return _cast_reading(pipeline, values)
