@@ -47,7 +47,7 @@ from kit.preprocessing.matching import (
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, run, run_back
 from kit.preprocessing.placing import UNEXPLAINED_RATIO
 from kit.preprocessing.resizing import LARGEST_SIDE
-from kit.preprocessing.scaling import LARGEST, SCALINGS
+from kit.preprocessing.scaling import LARGEST, SCALINGS, affine
 
 Code = Function | ArrayLike
 """A person's own function, or the tensors that other code made."""
@@ -60,6 +60,8 @@ SAME_RANGE_SHARE = 1e-3
 """Of the range of a tensor, up to which two calls agree."""
 DETAILED_CORRELATION = 0.4
 """Of a difference with an image's own fine detail, from which on it is more or less of that."""
+SAME_SLOPE_SHARE = 1e-3
+"""By which the slopes of two scalings differ at most that are the same but for an offset."""
 GRAIN_SMOOTHED_SHARE = 0.3
 """Of the spread of a difference, which fine grain leaves at most once it is averaged."""
 _PIXELS_NOTE = (
@@ -190,8 +192,9 @@ def _read(
         sources = sources_of(expected, first.photo, decoded=given_as in ARRAYS)
         if not any(source.pipeline.decoding.depth == "clip" for source in sources):
             several = [*same_shape, *others]
-    matched = match(expected, several, decoded=given_as in ARRAYS)
-    reading = _unless_rounded(expected, several, matched)
+    decoded = given_as in ARRAYS
+    matched = match(expected, several, decoded=decoded)
+    reading = _unless_rounded(expected, several, matched, decoded=decoded)
     # What is strange is all that there is to say.
     if not reading.unexplained:
         reading = replace(reading, levels=levels_apart(reading.pipeline, samples))
@@ -228,10 +231,21 @@ def _probes(
 
 
 def _unless_rounded(
-    expected: Pipeline, samples: Sequence[Probe], reading: Reading
+    expected: Pipeline, samples: Sequence[Probe], reading: Reading, *, decoded: bool
 ) -> Reading:
-    """Return what is expected where rounding may make it, unless other colours explain much more."""
+    """Return what is expected where rounding or a decoder may make it, unless colours explain much more."""
     levels = levels_apart(expected, samples)
+    slope, expected_slope = (
+        affine(pipeline.scaling)[0] for pipeline in (reading.pipeline, expected)
+    )
+    is_shift = (
+        not decoded
+        and reading.pipeline.replace(scaling=expected.scaling) == expected
+        and np.allclose(slope, expected_slope, rtol=SAME_SLOPE_SHARE)
+    )
+    # A decoder may make an image darker or lighter as a whole.
+    if is_shift and levels <= DECODER_LEVELS and not reading.unexplained:
+        return Reading(expected)
     if levels > AGREEING_LEVELS:
         return reading
     coloured = expected.replace(
@@ -282,7 +296,7 @@ def compared(
         is_colours = any(cause.step == "channels" for cause in causes)
         if called.given_as in ARRAYS and is_colours:
             notes.append(f"it was given {called.given_as}; a camera's order is unknown")
-        if reading.exact:
+        if reading.exact or not causes:
             subject = "what is listed above" if causes else "this preprocessing"
             levels = levels_apart(reading.pipeline, [sample])
             remainder = f" to within {levels:.2f} levels (root mean square)"

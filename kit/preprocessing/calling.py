@@ -204,13 +204,12 @@ def call(
             problem = problem.replace(str(path), path.name)
             # Of several forms with the same problem, the first is named.
             reasons_by_problem.setdefault(problem, f"{problem} (given {form})")
+    reasons = [*reasons_by_problem.values()]
     # What it returned says more than what it raised, which it may do for want of what it takes.
-    reasons = sorted(
-        reasons_by_problem.values(), key=lambda reason: reason.startswith("raised")
-    )
-    problem = f"could not be called: {'; '.join(reasons[:REASONS_GIVEN])}"
-    if reasons[0].startswith("returned"):
-        problem += "; if it predicts, give it a kit.recorder() as its model"
+    returned = [reason for reason in reasons if reason.startswith("returned")]
+    words = "; ".join((returned or reasons)[:REASONS_GIVEN])
+    advice = "if it predicts, give it a kit.recorder() as its model"
+    problem = f"{words}; {advice}" if returned else f"could not be called: {words}"
     return Called(None, problem)
 
 
@@ -304,10 +303,13 @@ def _arrays_in(value: Any) -> Iterator[Array]:
 
 
 def numpy_of(value: Any) -> Array:
-    """Return a tensor of any library as an array."""
+    """Return a tensor of any library as an array; several leading sides of 1 are one batch."""
     # One of PyTorch may be part of a graph or lie on another device.
     value = value.detach().cpu() if hasattr(value, "detach") else value
-    return np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+    array = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+    while array.ndim > 4 and len(array) == 1:
+        array = array[0]
+    return array
 
 
 def why_unusable(array: Array) -> str:
@@ -327,7 +329,8 @@ def why_unusable(array: Array) -> str:
         or sorted(shape)[-2] < LEAST_SIDE_PIXELS
         or max(shape) > LARGEST_SIDE
     ):
-        expected = f"an image of 1 or 3 channels to {LARGEST_SIDE}"
+        sides = f"sides of {LEAST_SIDE_PIXELS} to {LARGEST_SIDE} pixels"
+        expected = f"one image of 1 or 3 channels, first or last, and {sides}"
         return f"shape {array.shape}, which is not {expected}"
     with np.errstate(over="ignore"):
         not_finite = array.size - np.isfinite(array.astype(np.float32)).sum()

@@ -178,11 +178,9 @@ def _curved(levels: Float64, values: Float64, channels: str) -> Colours:
     error_share = float(np.std(rises) / spread / np.sqrt(2))
     curve = Colours(error_share, channels=channels, step="cast")
     count = max(len(np.unique(channel)) for channel in values.T)
-    if count <= min(FEW_LEVELS, len(np.unique(levels)) / UNEXPLAINED_RATIO):
-        words = f"only {count} levels"
-        if count <= FEW_VALUES:
-            words += f": {', '.join(map(short, np.unique(values)))},"
-        return curve._replace(words=words)
+    # One value alone is no image, so the others lie beside this part of it.
+    if 1 < count <= min(FEW_LEVELS, len(np.unique(levels)) / UNEXPLAINED_RATIO):
+        return curve._replace(words=few_levels_words(count, np.unique(values)))
     ends = values.min(), values.max()
     is_whole = ~np.isin(values, ends).any(axis=1)
     if is_whole.mean() >= LEAST_WHOLE_SHARE:
@@ -199,6 +197,14 @@ def _curved(levels: Float64, values: Float64, channels: str) -> Colours:
     if np.abs(rises).max() > JUMP_SHARE * np.ptp(values):
         words = "a jump, as where bytes wrap around,"
     return curve._replace(step="scaling", words=words)
+
+
+def few_levels_words(count: int, values: Float64) -> str:
+    """Say how many levels a channel has, and which values all of them have if they are few."""
+    words = f"only {count} levels"
+    if count <= FEW_VALUES:
+        words += f": {', '.join(map(short, values))},"
+    return words
 
 
 def with_colours(expected: Pipeline, pipeline: Pipeline, colours: Colours) -> Pipeline:

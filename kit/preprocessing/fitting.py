@@ -8,6 +8,7 @@ import scipy  # its heavy parts are imported when they are used
 
 from kit._arrays import Array, Float64, Levels
 from kit.images.photo import Photo
+from kit.preprocessing.comparison import short
 from kit.preprocessing.pipeline import TO_SIZE, Pipeline, fit_words, run
 from kit.preprocessing.placing import (
     BY_UNEXPLAINED_SHARE,
@@ -224,6 +225,14 @@ def window_words(expected: Pipeline, part: Part, photo: Photo) -> str:
         note = ", not resized,"
     elif pixels_apart(window, window_of(expected, photo), size) < 1:
         note = ", as with align_corners or without half-pixel centres,"
+    inner = window.clip(0, np.transpose([photo.size]))
+    # What lies beyond the photo is a border, in pixels of the result.
+    borders = np.abs(window - inner) / np.diff(window) * np.transpose([size])
+    widths = borders.round().ravel()
+    if widths.any():
+        window = inner
+        note = note or ", drawn smaller,"
+        note += f" with a border of {', '.join(map(short, widths))} pixels above, below, left and right,"
     rows, columns = (
         f"{first:.4g} to {end:.4g} of {side}"
         for (first, end), side in zip(window, photo.size, strict=True)

@@ -18,6 +18,7 @@ from kit.preprocessing.colours import (
     SCALING_LEVELS_RATIO,
     UNDOUBTED_UNEXPLAINED_SHARE,
     colours_of,
+    few_levels_words,
     line_of,
     smoothed_colours_of,
     with_colours,
@@ -243,6 +244,23 @@ def match(expected: Pipeline, samples: Sequence[Probe], *, decoded: bool) -> Rea
     return min(first, second, key=levels_left)
 
 
+def _is_in_steps(pipeline: Pipeline, sample: Probe, values: Float64) -> bool:
+    """Whether a result of few values rises with the tensor of a pipeline, of more values, in steps."""
+    tensor = run(PIPELINE, pipeline, sample.photo)[0]
+    has_more = len(np.unique(tensor)) >= UNEXPLAINED_RATIO * len(values)
+    if not has_more or tensor.shape != sample.result.shape:
+        return False
+    lowest = scipy.ndimage.minimum(tensor, sample.result, values)
+    highest = scipy.ndimage.maximum(tensor, sample.result, values)
+    one_level = np.abs(affine(pipeline.scaling)[0]).max()
+    return bool(np.all(highest[:-1] <= lowest[1:] + one_level))
+
+
+def _cast_reading(pipeline: Pipeline, values: Float64) -> Reading:
+    words = f"cast: none here, {few_levels_words(len(values), values)} there"
+    return Reading(pipeline, unexplained={"cast": words})
+
+
 def scale_otherwise(first: Reading, second: Reading) -> bool:
     """Whether two images were scaled in two ways, as far as what is unexplained lets them be told apart."""
     if _VALUE_STEPS & {*first.unexplained, *second.unexplained}:
@@ -274,16 +292,17 @@ def _match(expected: Pipeline, sample: Probe, *, decoded: bool) -> Reading:
         causes = "as in a buffer that is not filled, or after a cast to whole numbers"
         words = f"values: an image here, {short(result.flat[0])} alone there, {causes}"
         return Reading(expected, levels_off=inf, unexplained={"tensor": words})
-    reading = _read_origin(expected, _likeliest_origin(sources, result))
     values = np.unique(result)
-    is_cast = len(values) <= FEW_WHOLE_VALUES and not np.any(values % 1)
+    is_cast = 1 < len(values) <= FEW_WHOLE_VALUES and not np.any(values % 1)
+    for pipeline in (expected, expected.replace(invert=not expected.invert)):
+        if is_cast and _is_in_steps(pipeline, sample, values):
+            return _cast_reading(pipeline, values)
+    reading = _read_origin(expected, _likeliest_origin(sources, result))
     is_explained = reading.levels_off <= DECODER_LEVELS or "cast" in reading.unexplained
     if is_explained or not is_cast:
         return reading
     # Too little is left of the photo to find which part of it this is.
-    remaining = ", ".join(map(short, values))
-    cast = f"to whole numbers after scaling, of which only {remaining} are left,"
-    return Reading(expected, unexplained={"cast": f"cast: none here, {cast} there"})
+    return _cast_reading(expected, values)
 
 
 def _read_origin(expected: Pipeline, origin: _Origin) -> Reading:

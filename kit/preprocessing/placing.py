@@ -174,7 +174,7 @@ class Content:
 
 def pixels_apart(window: Window, usual: Window, size: Size) -> float:
     """Return how many pixels of an image of this size the edges of two windows are apart at most."""
-    return float(np.max(np.abs(window - usual) / np.diff(usual) * np.c_[size]))
+    return float(np.max(np.abs(window - usual) / np.diff(usual) * np.transpose([size])))
 
 
 def _edges_of_content(image: Float64, axis: int) -> tuple[int, int]:

@@ -499,24 +499,24 @@ FAILING = [
     (lambda x: 1 / 0, f"{FAILED} raised ZeroDivisionError: division by zero"),
     (
         lambda x: None,
-        f"{FAILED} returned None, as without a return, instead of numbers",
+        "code: returned None, as without a return, instead of numbers",
     ),
     (
         lambda x: np.zeros((2, 224, 224, 3)),
-        f"{FAILED} returned shape (2, 224, 224, 3), which is no",
+        "code: returned shape (2, 224, 224, 3), which is no",
     ),
     (
         lambda x: np.ones((1, 784)),
-        f"{FAILED} returned shape (1, 784), which is not an image",
+        "code: returned shape (1, 784), which is not one image",
     ),
     (
         lambda x: np.full((224, 224, 3), 1e300),
-        f"{FAILED} returned 150528 values that are not finite",
+        "code: returned 150528 values that are not finite",
     ),
     (lambda x: sys.exit("stop"), f"{FAILED} raised SystemExit: stop"),
     (
         lambda x: np.tile(x, (20, 1, 1)) / 255,
-        f"{FAILED} returned shape (6000, 451, 3), which is not",
+        "code: returned shape (6000, 451, 3), which is not",
     ),
     (lambda x: np.zeros((1, 224, 224, 3)), "values: an image here, 0 alone there"),
 ]
@@ -678,7 +678,7 @@ def test_levels_as_16_bits_are_numbers_as_they_are():
     ).equal
     both = np.stack([KERAS.apply(CAT)[0]] * 2)
     (words,) = KERAS.compare(both, CAT).differences
-    assert "shape (2, 224, 224, 3), which is not an image" in words
+    assert "shape (2, 224, 224, 3), which is not one image" in words
 
 
 def test_channels_are_named_beside_noise_and_a_blur():
@@ -758,10 +758,42 @@ def test_whole_numbers_that_leave_hardly_anything_of_a_photo_are_told():
     white = resized(photo.pixels, Image.Resampling.NEAREST) // 255
     assert 0 < white.mean() < 0.01
     differences = KERAS.compare(white, photo).differences
-    words = "to whole numbers after scaling, of which only 0, 1 are left,"
-    assert differences == (f"cast: none here, {words} there",)
+    assert differences == ("cast: none here, only 2 levels: 0, 1, there",)
     (difference,) = KERAS.compare(white / 2, photo).differences
     assert difference.startswith("content: no part, order or colours of this image")
+
+
+def test_few_whole_values_in_the_order_of_levels_are_a_cast_and_no_other_part():
+    photo = load_image(CAT_FILE.with_name("dandelions.jpg"))
+    expected = KERAS.replace(filter="cv2_linear", scaling="0..1")
+    small = cv2.resize(photo.pixels, (224, 224))
+    white = small // 255
+    words = "cast: none here, only 2 levels: 0, 1, there"
+    assert expected.compare(white, photo).differences == (words,)
+    inverted = "polarity: as it is here, inverted there"
+    assert {*expected.compare(small <= 99, photo).differences} == {words, inverted}
+
+
+@pytest.mark.parametrize(("shift", "agrees"), [(1.4, True), (4, False)])
+def test_an_offset_as_of_another_decoder_is_no_finding(shift, agrees):
+    decoded_by_function = lambda path: KERAS.apply(Path(path)) - shift / 127.5
+    comparison = KERAS.compare(decoded_by_function, CAT)
+    assert comparison.equal is agrees
+    reproduces = "this preprocessing reproduces the result to within 1.40 levels"
+    assert any(note.startswith(reproduces) for note in comparison.notes) is agrees
+
+
+def test_a_border_is_told_in_pixels_of_the_tensor():
+    # In 192 rows and 224 columns, of which 180 and 200 show the photo.
+    expected = KERAS.replace(size=(192, 224))
+    small = resized(CAT.pixels, size=(200, 180))
+    bordered = np.pad(small, [(4, 8), (10, 14), (0, 0)]) / 127.5 - 1
+    (words,) = expected.compare(bordered, CAT).differences
+    assert "drawn smaller, with a border of 4, 8, 10, 14 pixels above" in words
+    height, width = CAT.size
+    assert (
+        f"rows 0 to {height} of {height} and columns 0 to {width} of {width}" in words
+    )
 
 
 def test_few_values_hide_no_crop():

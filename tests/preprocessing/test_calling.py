@@ -147,7 +147,7 @@ def test_of_several_values_the_one_counts_that_fits(function):
     assert HERE.compare(function, CAT).equal
 
 
-NO_IMAGE = "which is not an image of 1 or 3 channels to 4096"
+NO_IMAGE = "which is not one image of 1 or 3 channels, first or last, and sides of 4 to 4096 pixels"
 USABLE = [
     (np.zeros((4, 4)), ""),
     (np.zeros((1, 3, 4, 5), bool), ""),
@@ -165,6 +165,12 @@ USABLE = [
 @pytest.mark.parametrize(("array", "words"), USABLE)
 def test_what_is_no_image_says_why(array, words):
     assert why_unusable(array) == words
+
+
+def test_leading_sides_of_one_are_one_batch():
+    tensor = HERE.apply(CAT)[None, None]
+    assert HERE.compare(tensor, CAT).equal
+    assert HERE.compare(lambda path: HERE.apply(Path(path))[None, None], CAT).equal
 
 
 def test_a_batch_of_grey_has_no_channels():
@@ -185,8 +191,9 @@ def unfinished(_given):
 
 def test_what_was_returned_is_named_before_what_was_raised():
     # Arrays have no upper case, texts and bytes have.
-    problem = "could not be called: returned text instead of numbers (given a path)"
-    assert call(lambda given: given.upper(), CAT).problem.startswith(problem)
+    problem = call(lambda given: given.upper(), CAT).problem
+    assert problem.startswith("returned text instead of numbers (given a path); ")
+    assert "raised" not in problem
     assert "raised IndexError (given" in call(unfinished, CAT).problem
 
 
