@@ -337,7 +337,8 @@ def _lessons(options: argparse.Namespace) -> int:
 
 
 def _classifier(options: argparse.Namespace, model: str) -> kit.Classifier:
-    """Open the model with the preprocessing in use."""
+    """Open the model with the preprocessing in use; what is wrong is said before anything is compiled."""
+    from kit.classifier import store
     from kit.diagnosis.inside import assumed_preprocessing
 
     load = partial(kit.Classifier.load, model, class_names=options.classes)
@@ -345,23 +346,34 @@ def _classifier(options: argparse.Namespace, model: str) -> kit.Classifier:
         file = Path(options.preprocessing)
         text = file.read_text(encoding="utf-8", errors="replace")
         if '"kit.preprocessing"' in text:
-            return load(preprocessing=kit.Preprocessing.from_json(text))
-        stated = kit.Preprocessing.from_config(file)
-    classifier = load()
-    usual = assumed_preprocessing(classifier)
-    if options.scaling is not None:
-        return classifier.using(usual.replace(scaling=options.scaling))
-    if options.application is not None:
-        stated = kit.Preprocessing.for_application(options.application)
-        stated = stated.replace(size=usual.size or stated.size)
-    elif options.preprocessing is None:
-        if classifier.preprocessing:
-            return classifier
+            preprocessing = kit.Preprocessing.from_json(text)
+            return load(preprocessing=preprocessing)
+        preprocessing = kit.Preprocessing.from_config(file)
+    elif options.application is not None:
+        preprocessing = kit.Preprocessing.for_application(options.application)
+    elif options.scaling is not None:
+        preprocessing = kit.Preprocessing(scaling=options.scaling)
+    else:
+        opened = store.read_model(model)
+        # What its maker says of another format is read where it is tried.
+        if opened.network or opened.preprocessing:
+            classifier = load()
+            if classifier.preprocessing:
+                return classifier
         raise ValueError(
             "Expected a model that carries its preprocessing, received one without; "
             "add --scaling, --application or --preprocessing (see --help)"
         )
-    return classifier.using(stated.replace(layout=usual.layout))
+    classifier = load()
+    usual = assumed_preprocessing(classifier)
+    if options.scaling is not None:
+        return classifier.using(usual.replace(scaling=preprocessing.scaling))
+    size = (
+        preprocessing.size
+        if options.application is None
+        else usual.size or preprocessing.size
+    )
+    return classifier.using(preprocessing.replace(size=size, layout=usual.layout))
 
 
 def _labels(options: argparse.Namespace) -> Any:
