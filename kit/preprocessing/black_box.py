@@ -355,7 +355,9 @@ def _causes(
     elif {*reading.unexplained} == {"layout"} and reading.levels_off > DECODER_LEVELS:
         remainder = f"{reading.levels_off:.2f} levels (root mean square)"
         words = f"values: {remainder} are unexplained beside that"
-        causes.append(Difference("tensor", words, min(x.effect for x in causes)))
+        causes.append(
+            Difference("tensor", words, min(cause.effect for cause in causes))
+        )
     return causes
 
 
