@@ -201,7 +201,7 @@ def _layout_finding(tensor: Float32, used: Preprocessing) -> Finding | None:
     moved = used.replace(layout="channels_last")
     elsewhere_share = float((tensor != run(TO_TENSOR, moved, _LEVELS)).mean())
     if not elsewhere_share:
-        # A grey image stays as it is.
+        # One channel lies the same after both.
         return None
     return conclude(
         "channel_layout",

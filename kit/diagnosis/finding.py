@@ -156,7 +156,8 @@ def difference(in_use: Preprocessing, fixed: Preprocessing) -> str:
 def fix(in_use: Preprocessing, fixed: Preprocessing) -> Fix:
     """Return what to change, in words and as code."""
     steps = difference(in_use, fixed)
-    # The search tries no mean and standard deviation of a training's own.
-    own = ", or your training's mean and standard deviation, if near these"
-    near = own if "scaling: imagenet" in steps else ""
-    return using(f"Prepare images as in training: {steps}{near}.", fixed)
+    alternative = ""
+    if "scaling: imagenet" in steps:
+        # The search tries ImageNet's mean and standard deviation alone, not those of other images.
+        alternative = ", or your training's mean and standard deviation, if near these"
+    return using(f"Prepare images as in training: {steps}{alternative}.", fixed)

@@ -159,7 +159,7 @@ def check_properties(
 
 def _reduction_factor(classifier: Classifier, photos: Photos) -> int:
     """Return the factor by which images are reduced: more pixels the network does not see."""
-    # A network of open sides takes all pixels there are: nothing is reduced.
+    # A network without a fixed input size takes all pixels there are: nothing is reduced.
     network_side = min(
         filter(None, picture_size(classifier.input_shape)), default=np.inf
     )

@@ -101,8 +101,11 @@ class Diagnosis(Result):
     @property
     def title(self) -> str:
         """The headline, and what it is about."""
-        images = "1 image" if self.photos == 1 else f"{self.photos} images"
-        return f"{self.classifier} on {images}: {self.headline}"
+        return f"{self.classifier} on {self._images}: {self.headline}"
+
+    @property
+    def _images(self) -> str:
+        return "1 image" if self.photos == 1 else f"{self.photos} images"
 
     @property
     def how_sure(self) -> str:
@@ -258,7 +261,9 @@ class Diagnosis(Result):
     def __repr__(self) -> str:
         findings = [f"{finding.cause} {finding.verdict}" for finding in self.findings]
         words = ", ".join(findings) or "no findings"
-        return f"Diagnosis({self.classifier!r}, {self.photos} photos, {self.verdict}: {words})"
+        return (
+            f"Diagnosis({self.classifier!r}, {self._images}, {self.verdict}: {words})"
+        )
 
 
 @dataclass(frozen=True)

@@ -249,12 +249,12 @@ class Labelled:
     def likelihood_rise(self, in_use: Preprocessing, candidate: Candidate) -> Float64:
         """Return by how much a candidate raises the log-likelihood of each label that is known, in nats."""
         labelled = np.flatnonzero(self.labels >= 0)
-        of_labels = (labelled, self.labels[labelled])
+        at_labels = (labelled, self.labels[labelled])
         before, after = (
-            np.log(np.maximum(self.probabilities(p)[of_labels], self.LEAST_PROBABILITY))
-            for p in (in_use, candidate.preprocessing)
+            self.probabilities(preprocessing)[at_labels].clip(self.LEAST_PROBABILITY)
+            for preprocessing in (in_use, candidate.preprocessing)
         )
-        return np.asarray(after - before)
+        return np.asarray(np.log(after) - np.log(before))
 
     def correct(self, p: Preprocessing) -> Bools:
         """Return whether each image is known to be predicted correctly; bool (photos,)."""

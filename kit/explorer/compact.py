@@ -94,12 +94,12 @@ def _for_one_image(
     """
     litert = litert_schema()
     dense_weights = None
-    # A ValueError: the network has no feature map, so the page has no heat map.
+    # A network without a feature map raises a ValueError; its page has no heat map.
     with suppress(ValueError):
-        compiled, layers = with_feature_map(compiled)
-        # What lies before more than one dense layer takes a gradient, which the page has not.
-        if len(layers) == 1:
-            dense_weights = layers[0].weights
+        compiled, dense_layers = with_feature_map(compiled)
+        # With several dense layers a heat map needs gradients, which the page cannot compute.
+        if len(dense_layers) == 1:
+            dense_weights = dense_layers[0].weights
     model = litert.ModelT.InitFromPackedBuf(compiled, 0)
     [graph] = model.subgraphs
     for tensor in graph.tensors:

@@ -96,7 +96,7 @@ def write(
     **words: str,
 ) -> Path:
     """Write a page: see `Explorer.export`."""
-    # Before minutes are spent, and before a photo is replaced that stands where the page is named.
+    # First of all: the parts take minutes, and a path such as cat.jpg would replace a photo.
     if path.suffix.lower() != ".html" or not os.access(
         f"{path.resolve().parent}/", os.W_OK
     ):
@@ -109,8 +109,8 @@ def write(
     except PageError as error:
         reason = str(error)
         page_parts = table_parts(contents, progress)
-    html = document(contents.bench, page_parts, reason, **words)
-    write_file(path, html.encode())
+    html = document(contents.bench, page_parts, reason, **words).encode()
+    write_file(path, html)
     kind = f"predictions, since {reason}" if reason else "the model itself"
     say(f"{path}: {len(html) / 1e6:.1f} MB with {kind}", progress)
     return path

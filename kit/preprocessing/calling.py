@@ -228,7 +228,7 @@ def _wants_bgr(function: Function) -> bool:
 
 def _names_used(function: Any, depth: int) -> Iterator[str]:
     """Yield the names of a function's arguments, and those that it and helpers beside it use."""
-    # Behind decorators, or a functools.partial.
+    # What lies behind decorators, or in a functools.partial.
     function = unwrap(getattr(function, "func", function))
     code = getattr(function, "__code__", None)
     if code is None:

@@ -240,7 +240,7 @@ def differences_with_effects(
         try:
             with_this_step = expected.replace(**changes)
         except ValueError:
-            # The other order of channels has another number of them than the mean.
+            # Its order of channels alone does not go with a mean of another number of channels.
             yield Difference(step, words, effect=1.0)
         else:
             changed_tensor = run(PIPELINE, with_this_step, photo)

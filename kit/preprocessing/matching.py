@@ -155,12 +155,15 @@ class _Source(NamedTuple):
 def sources_of(expected: Pipeline, photo: Photo, *, decoded: bool) -> list[_Source]:
     """Return a photo as it is expected, and with each decoding that makes other pixels of it."""
     # A file without notes has nothing that could be decoded in another way.
-    changes = _DECODING_CHANGES if photo.notes and not decoded else ({},)
+    may_differ = photo.notes and not decoded
+    changes = _DECODING_CHANGES if may_differ else ({},)
     pipelines = (
         expected.replace(**decoding_changes(expected, **change)) for change in changes
     )
-    sources = [_Source(photo.decoded(entry.decoding), entry) for entry in pipelines]
-    if photo.file and len(changes) > 1:
+    sources = [
+        _Source(photo.decoded(pipeline.decoding), pipeline) for pipeline in pipelines
+    ]
+    if photo.file and may_differ:
         image, _ = first_frame(photo.file, photo.name, [])
         if image.mode not in _UNCHANGED_MODES:
             values = np.atleast_3d(np.asarray(image).astype(np.uint8))

@@ -341,7 +341,7 @@ def calibrate(
     tempered = classifier.tempered(temperature)
     judged_probabilities = probabilities[~in_fit]
     before = measure(judged_probabilities, classes[~in_fit])
-    # The interval begins at 0 where a calibrated model shows as much by chance.
+    # An interval from 0 on says that a calibrated model shows as much by chance.
     if before.ece.low == 0:
         notes.append(
             f"chance may explain the ECE of {before.ece.value:.3f} before: on {before.pictures} images"

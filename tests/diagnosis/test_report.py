@@ -81,7 +81,7 @@ def test_five_lines_come_first():
     ]
     found = Diagnosis((), "n", 1)
     assert "Possible" not in found.text()
-    assert repr(found) == "Diagnosis('n', 1 photos, cannot_tell: no findings)"
+    assert repr(found) == "Diagnosis('n', 1 image, cannot_tell: no findings)"
 
 
 def test_a_fix_is_said_by_the_two_pipelines_and_limits_in_one_sentence():
