@@ -28,6 +28,7 @@ from kit.diagnosis.sources import (
 )
 from kit.images.photo import Photo
 from kit.preprocessing import Preprocessing
+from kit.preprocessing.resizing import WITH_BARS
 from kit.samples import LABELLED, labelled_images, reduced_photos, typical
 
 FAMILIAR_DISTANCE = 0.15
@@ -210,19 +211,19 @@ class Grounds:
         return [
             candidate
             for candidate in differing
-            if not (candidate.step == "fit" and self._letterbox_adds_no_bars(candidate))
+            if not (candidate.step == "fit" and self._no_bars_are_added(candidate))
         ]
 
-    def _letterbox_adds_no_bars(self, candidate: Candidate) -> bool:
-        """Whether a letterbox adds no bars: then fits differ by as little as those without one."""
+    def _no_bars_are_added(self, candidate: Candidate) -> bool:
+        """Whether neither fit adds bars to images: then they differ by as little as those that never do."""
         photos = self.photos[:FEW_IMAGES]
         return all(
             np.array_equal(
-                self.evaluator.tensors(photos, letterbox),
-                self.evaluator.tensors(photos, letterbox.replace(fit="squash")),
+                self.evaluator.tensors(photos, filled_up),
+                self.evaluator.tensors(photos, filled_up.replace(fit="squash")),
             )
-            for letterbox in (self.in_use, candidate.preprocessing)
-            if letterbox.fit == "letterbox"
+            for filled_up in (self.in_use, candidate.preprocessing)
+            if filled_up.fit in WITH_BARS
         )
 
     def usual(self, p: Preprocessing) -> bool:
@@ -354,8 +355,9 @@ def _bundled_source(
     except FileNotFoundError:
         # An installed kit may lack the images.
         return None
+    photographic = LABELLED[classes][0] == "imagenet"
     bundled = Bundled(
-        evaluator, photos, labels, photographic=classes != 10, originals=photos
+        evaluator, photos, labels, photographic=photographic, originals=photos
     )
     # Asked one after the other, since the first one is enough for most networks.
     for p in _preprocessings_tried(evaluator, in_use, photos):

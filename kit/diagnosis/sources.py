@@ -12,6 +12,7 @@ from kit.diagnosis.candidates import Candidate, Evaluator
 from kit.diagnosis.finding import at_least
 from kit.images.photo import Photo
 from kit.preprocessing import Preprocessing
+from kit.preprocessing.resizing import WITH_BARS
 from kit.robustness.profile import Profile
 
 NAMED_GAIN = 0.5
@@ -366,7 +367,7 @@ def _rare_steps(p: Preprocessing) -> float:
         p.thumbnail is not None,
         p.cast is not None,
     ]
-    rarities = {"gray_rgb": 0.6, "letterbox": 0.5}
+    rarities = {"gray_rgb": 0.6} | dict.fromkeys(WITH_BARS, 0.5)
     less_rare = rarities.get(p.channels, 0.0) + rarities.get(p.fit, 0.0)
     more_scalings = max(len(p.scaling) - 1, 0)
     return sum(wholly_rare) + less_rare + 0.5 * more_scalings

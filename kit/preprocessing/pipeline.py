@@ -16,6 +16,7 @@ from kit.preprocessing.resizing import (
     LARGEST_SIDE,
     PILLOW,
     SAMPLERS,
+    WITH_BARS,
     Size,
     resize,
     shrink,
@@ -291,7 +292,7 @@ def _fits_tried(p: Pipeline) -> Iterator[Changes]:
     # Bars are seen, but not whether an image was squashed or cropped: squashing costs EfficientNet-Lite1 no
     # certainty on photos with a known class: 0.06 nats.
     windows = [("letterbox", 1.0)]
-    if p.fit == "letterbox":
+    if p.fit in WITH_BARS:
         windows = [("squash", 1.0), ("crop", 1.0), ("crop", 0.875)]
     for fit, fraction in windows:
         if p.size:

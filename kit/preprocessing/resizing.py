@@ -306,6 +306,8 @@ FITS: Mapping[str, str] = {
     "letterbox_corner": "the same, with the image in the upper left corner (YOLOX, EfficientDet)",
     "pad": "filled up first and then resized (Keras pad_to_aspect_ratio)",
 }
+WITH_BARS = tuple(fit for fit in FITS if fit.startswith(("letterbox", "pad")))
+"""Fits that keep all of an image and its proportions, and fill up what it leaves empty."""
 MAX_PADDED_PIXELS = 100_000_000
 LARGEST_SIDE = 4096
 _TOLERANCE_PIXELS = 1e-6

@@ -260,7 +260,8 @@ def main(names):
     shutil.rmtree(SITE, ignore_errors=True)
     SITE.mkdir()
     publish(
-        sorted(LESSONS / name for name in names) or sorted(LESSONS.glob("0*.ipynb")),
+        sorted(LESSONS / name for name in names)
+        or sorted(LESSONS.glob("[0-9]*.ipynb")),
         SITE,
     )
 

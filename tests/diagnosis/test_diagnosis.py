@@ -46,6 +46,15 @@ def test_a_fault_in_the_pipeline_is_named_from_one_photograph_without_a_label(fa
     assert diagnosis.best.cause == CATALOGUE[fault].cause
 
 
+@pytest.mark.parametrize("fit", ["letterbox_floor", "letterbox_corner", "pad"])
+def test_bars_are_named_whatever_fit_adds_them(fit):
+    classifier = with_faults("efficientnet_lite0")
+    broken = classifier.preprocessing.replace(fit=fit, crop_fraction=1.0)
+    diagnosis = kit.diagnose(classifier.using(broken), photo("koala"))
+    assert diagnosis.best.cause == "resize_fit"
+    assert diagnosis.fix().fit in {"squash", "crop"}
+
+
 def causes(diagnosis):
     return {finding.cause for finding in named(diagnosis.findings)}
 

@@ -144,6 +144,7 @@ RARE_STEP_NATS = [
     ({"thumbnail": (7, 7)}, 0.6),
     ({"channels": "gray_rgb"}, 0.36),
     ({"fit": "letterbox"}, 0.3),
+    ({"fit": "pad"}, 0.3),
     ({"scaling": ("0..1", "0..1")}, 0.3),
 ]
 

@@ -262,6 +262,11 @@ def test_the_table_of_parameters_describes_the_perturbation():
         ), name
 
 
+def test_every_parameter_is_kept_as_it_was():
+    kept = {name for earlier in EARLIER for name in earlier["settings"]}
+    assert kept == {*PARAMETERS} - {"seed"}
+
+
 @pytest.mark.parametrize("kept", EARLIER, ids=lambda kept: str(kept["settings"]))
 def test_a_seed_draws_what_it_drew_in_an_earlier_version(kept):
     """Cases that were pinned under a perturbation hold only as long as its images stay."""
