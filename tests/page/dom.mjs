@@ -260,7 +260,10 @@ class FakeImageData {
 }
 
 export const camera = {
-  getUserMedia: async ({ video }) => ({ getTracks: () => (video ? camera.tracks : null) }),
+  getUserMedia: async (wanted) => {
+    if (JSON.stringify(wanted) !== '{"video":true}') throw new Error("more than a picture");
+    return { getTracks: () => camera.tracks };
+  },
   tracks: [],
 };
 

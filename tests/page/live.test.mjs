@@ -342,9 +342,12 @@ test("a page without a photo waits for one, names files alike, and shows what co
   assert.equal(content.settings.photo, "mine.jpg");
   assert.equal(content.path.file.value, "reduced from 9 × 8");
   await ask({ ...piece, last: true }, [new Uint8Array(1)]);
+  await ask({ kind: "remove", name: "mine.jpg" });
+  await ask({ ...piece, last: true }, [new Uint8Array(4)]);
   assert.deepEqual(opened, [
     ["mine.jpg", 7],
     ["mine.jpg (2)", 1],
+    ["mine.jpg", 4],
   ]);
 });
 

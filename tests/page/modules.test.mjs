@@ -36,7 +36,8 @@ const walked = (spec, limit, value = spec.neutral) => {
   const flip = new Flip(spec, { settings: { noise: value }, put, done });
   flip.button.click();
   for (let count = 0; flip.running && count < 200; count += 1) {
-    flip.painted(places.at(-1), predicted(places.at(-1)));
+    for (let twice = 0; twice < 2; twice += 1)
+      flip.painted(places.at(-1), predicted(places.at(-1)));
     pass(16);
   }
   return { places, line: done.textContent };
@@ -70,6 +71,7 @@ test("a walk begins and ends where the slider is, and passes no place twice but 
   assert.deepEqual(walked(few, 9, 0).places, [0, 1, 2, 0, -1, 0]);
   const off = { ...few, low: 0, neutral: null };
   assert.deepEqual(walked(off, 9, null).places, [null, 2, 1, 0, null, null]);
+  assert.deepEqual(walked({ ...off, high: 100 }, 50, null).places, [null, 99, 100]);
 });
 
 test("a second press stops a walk", () => {
@@ -162,6 +164,7 @@ test("a label is chosen from the prediction, from the list or taken back", () =>
   const opener = document.createElement("button");
   picker.known = { top: "dog", label: "" };
   picker.open(opener);
+  assert.equal(document.activeElement, picker.box);
   assert.deepEqual([picker.yes.hidden, picker.none.hidden], [false, true]);
   called(picker.node, "Yes, dog").click();
   assert.deepEqual(log.splice(0), [["ask", "label", { photo: "a.jpg", label: "dog" }]]);
@@ -172,6 +175,8 @@ test("a label is chosen from the prediction, from the list or taken back", () =>
   picker.box.fire("input"); // picked whole
   picker.open(opener);
   picker.box.value = "ca";
+  picker.box.fire("input");
+  picker.box.value = "cat";
   picker.box.fire("input", { inputType: "insertText" });
   called(picker.node, "I do not know").click();
   assert.equal(picker.node.hidden, false, "something is typed");
@@ -179,7 +184,8 @@ test("a label is chosen from the prediction, from the list or taken back", () =>
   called(picker.node, "I do not know").click();
   picker.open(opener);
   picker.box.value = " dog ";
-  picker.node.querySelector("form").fire("submit");
+  const isKept = picker.node.querySelector("form").fire("submit");
+  assert.ok(isKept, "the browser opens no other page");
   assert.deepEqual(
     log.map(([, , { label }]) => label),
     ["cat", "", "dog"],
@@ -279,6 +285,9 @@ test("labelled photos are counted once all of them are judged, and only added on
     return strip.strip.scrollLeft;
   });
   assert.deepEqual(scrolled, [0, 20, 90, -50], "only what is not all in view comes to its middle");
+  called(strip.node, "mine.png").focus(); // with arrow keys, where the browser scrolls
+  strip.show("mine.png");
+  assert.equal(strip.strip.scrollLeft, -50);
   strip.build([{ name: "mine.png", added: true, labelled: false }], "mine.png");
   assert.equal(strip.count.hidden, true);
 });
@@ -354,6 +363,8 @@ test("bars follow the order of the classes, and an unknown label can be said", (
   assert.equal(view.status.textContent, "", "screen readers hear of it once it rests");
   pass(200);
   assert.equal(view.status.textContent, "cat, 75 %.");
+  view.paint({ ...content, bars: [bar(1, "dog", 1)] });
+  assert.equal(view.rows.children.length, 1);
 });
 
 // -- because.js
@@ -423,6 +434,11 @@ test("an answer blames chips, fixes them and goes back, and says so when it is a
   assert.deepEqual(log.splice(0), [["blame", [], []]]);
   view.ask.click();
   assert.deepEqual([view.headline.textContent, view.act.hidden], ["", true], "asked again");
+  view.view.settings = { ...SETTINGS, noise: 10 }; // meanwhile a hand has moved on
+  view.explain(EXPLAINED, []);
+  assert.match(view.status.textContent, /Ask again/);
+  view.moved({ ...SETTINGS, scaling: "" });
+  assert.equal(view.status.textContent, "✓ fixed");
 });
 
 test("a question that was stopped keeps what the changes do", () => {
@@ -548,7 +564,7 @@ test("a file goes in pieces of 4 MB, the last one marked, and one over the limit
   const file = (size) => ({
     name: "big.jpg",
     size,
-    arrayBuffer: async () => new ArrayBuffer(size),
+    arrayBuffer: async () => (size && (await settled()), new ArrayBuffer(size)),
   });
   await files.send([file(8_500_000), file(12.6e6)]);
   const posts = log.filter(([name]) => name === "ask");
@@ -705,6 +721,7 @@ test("rows of a map are asked for until it is whole, and those of another state 
   };
   where.paint(content, new Uint8Array(7));
   assert.equal(where.text.textContent, "Orange");
+  const option = where.choice.firstChild;
   where.ask();
   where.ask();
   assert.equal(log.length, 1);
@@ -714,4 +731,5 @@ test("rows of a map are asked for until it is whole, and those of another state 
   where.heard({ settings, where: { ...map, waits: false } }, row);
   where.ask();
   assert.equal(log.length, 1);
+  assert.equal(where.choice.firstChild, option, "a menu that is open stays open");
 });

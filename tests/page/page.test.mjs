@@ -344,7 +344,12 @@ const signal = (name) => ({
   disconnect: (heard) => log.push(`hears no more of ${name} ${heard === kernel[name]}`),
 });
 let inNotebook = null;
+let leave = null; // what a host calls when it takes the page away
 let lastView = null; // the last message of its kind
+const listening = () => {
+  for (const type of ["keydown", "keyup", "resize"])
+    log.push(`${type} ${window.listeners[type].map(({ early }) => early)}`);
+};
 const walk = () => `walk: ${root().querySelector(".kit-flip").textContent}`;
 
 const STEPS = {
@@ -364,7 +369,10 @@ const STEPS = {
   "Why?": () => press("Why?"),
   "the cause is undone": () => root().querySelector(".kit-apply").click(),
   "and done again": () => press("Go back"),
-  "the report is closed": () => press("Close"),
+  "the report is closed": () => {
+    press("Close");
+    log.push(`focus ${document.activeElement.textContent}`);
+  },
   "and once more, with a key": async () => {
     press("Why?");
     await go(1500);
@@ -431,7 +439,7 @@ const STEPS = {
   },
   "untouched, with a key": () => {
     press("Reset");
-    key(" ", called(root(), "Original photo"));
+    for (const name of ["Tab", " "]) key(name, called(root(), "Original photo"));
   },
   "the key is let go": () => {
     window.fire("keyup", { key: " ", target: called(root(), "Original photo") });
@@ -444,9 +452,19 @@ const STEPS = {
     log.push(root().querySelector(".kit-done").textContent);
     press("Where?");
   },
-  "a walk that a key ends": () => {
+  "a key that ends a walk, and closes one thing at a time": async () => {
+    press("Why?");
+    root().querySelector(".kit-mark").click();
+    key("p");
+    await settled();
+    const menu = root().querySelector("details");
+    menu.open = true;
     press("Find the flip: Brightness");
-    key("Escape");
+    for (let count = 0; count < 5; count += 1) {
+      key("Escape");
+      const open = [".kit-say", ".kit-because"].map((name) => !root().querySelector(name).hidden);
+      log.push(`${walk()} ${[menu.open, ...open]} ${root().className}`);
+    }
   },
   "the code": () => press("Copy as Python"),
   "the code where it cannot be copied": async () => {
@@ -470,7 +488,7 @@ const STEPS = {
   "a number that no slider has": () => set(called(root(), "JPEG, exact value"), "none"),
   "all steps": () => press("Other steps"),
   "the audience": () => {
-    for (let count = 0; count < 3; count += 1) key("p");
+    for (const name of ["PageDown", "p", "p", "p"]) key(name);
   },
   "the next places, and the first after the last": () => {
     for (const target of [root(), root(), body]) key("PageDown", target);
@@ -539,7 +557,14 @@ const STEPS = {
   "an image is removed, and the map is that of the predicted class": async () => {
     press("Where?");
     await go(500);
+    for (const name of ["cat.jpg", "dog.png"]) {
+      set(called(root(), "Class of the map"), "0");
+      await go(500);
+      called(root(), name).fire("change");
+      await go(500);
+    }
     set(called(root(), "Class of the map"), "0");
+    keyed("noise").fire("pointerenter");
     await go(500);
     press("Remove dog.png");
   },
@@ -556,6 +581,8 @@ const STEPS = {
     set(called(root(), "Class of the map"), "2");
     await go(500);
     press("Camera");
+    await go(150);
+    set(called(root(), "Class of the map"), "2");
     return 150;
   },
   "a snap": () => {
@@ -579,6 +606,7 @@ const STEPS = {
     called(root(), "cat.jpg").fire("change");
     log.push(`camera ${called(root(), "Camera").getAttribute("aria-pressed")}`);
   },
+  "a slider, of the photo that took the place of the camera's": () => set(keyed("noise"), "10"),
   "a camera that is refused": () => {
     camera.getUserMedia = async () => {
       throw new Error("not allowed");
@@ -618,7 +646,7 @@ const STEPS = {
         },
       },
     });
-    render({ model: inNotebook, el: main });
+    leave = render({ model: inNotebook, el: main });
     const heard = inNotebook.events["msg:custom"];
     inNotebook.events["msg:custom"] = (content, buffers) => {
       if (content.kind === "view") lastView = { content, buffers };
@@ -641,6 +669,7 @@ const STEPS = {
     press("Yes, blue");
   },
   "what the kernel says of it": () => hear({ kind: "pinned", text: "Pinned: a file" }),
+  "photos that another page has added or labelled": () => inNotebook.events["change:_panel"](),
   "the menu is closed": () => {
     root().focus();
     root().querySelector("details").open = true;
@@ -648,14 +677,19 @@ const STEPS = {
     log.push(`focus ${document.activeElement.tag}`);
     const menu = root().querySelector("details");
     menu.open = true;
-    for (const target of [menu.firstChild, root()]) {
+    for (const target of [menu.firstChild, root(), menu.firstChild]) {
       root().fire("pointerdown", { target });
       log.push(`open ${menu.open}`);
     }
   },
-  "a letter that is typed, and some for others": () => {
-    key("p", called(root(), "Noise, exact value"));
-    key("p", body);
+  "a letter that is typed, and some for others": async () => {
+    for (const target of [called(root(), "Noise, exact value"), keyed("scaling"), body])
+      key("p", target);
+    for (const target of [keyed("noise"), called(root(), "dog.png")]) {
+      key("p", target);
+      await settled();
+      log.push(root().className);
+    }
     for (const held of [{ ctrlKey: true }, { metaKey: true }])
       window.fire("keydown", { key: "p", ...held, target: root() });
   },
@@ -708,6 +742,7 @@ const STEPS = {
       root().getBoundingClientRect = () => ({ top, bottom });
       log.push(`at ${top}`);
       hear({ kind: "fresh" });
+      log.push("in the next frame");
       await go(50);
     }
   },
@@ -726,11 +761,14 @@ const STEPS = {
   },
   "the connection breaks while a cause is looked for": () => {
     press("Why?");
+    hear({ ...lastView.content, request: "" }, lastView.buffers.slice(0, 1)); // not painted yet
     kernel.connection(null, "connecting");
     log.push(root().querySelector(".kit-asking").textContent);
   },
   "and is back": () => kernel.connection(null, "connected"),
   "the kernel ends": async () => {
+    set(keyed("noise"), "10");
+    await go(100);
     kernel.status(null, "restarting");
     kernel.status(null, "dead"); // of which it has heard already
     const old = root();
@@ -738,7 +776,11 @@ const STEPS = {
     assert.notEqual(root(), old);
     for (let turn = 0; turn < 100; turn++) await settled();
     log.push(`explorers ${main.children.length}`);
-    log.push(...["keydown", "keyup", "resize"].map((type) => window.listeners[type].length));
+    listening();
+  },
+  "and its cell is deleted": () => {
+    leave();
+    listening();
   },
   "a walk does not begin with an answer to older settings": async () => {
     main.replaceChildren();
@@ -804,6 +846,26 @@ const STEPS = {
     const model = { get: (name) => values[name], on: () => {}, off: () => {}, send };
     render({ model, el: main });
     return 9000;
+  },
+  "a camera goes on with its own frames, and ends where a cell has assigned another photo": async () => {
+    main.replaceChildren();
+    const events = {};
+    const values = { _panel: { ...inNotebook.panel, table: false }, _kept: [] };
+    const sent = [];
+    const on = (event, heard) => (events[event] = heard);
+    render({ model: { get: (name) => values[name], on, send: (c) => sent.push(c) }, el: main });
+    camera.getUserMedia = async () => ({ getTracks: () => [] });
+    press("Camera");
+    await go(100);
+    const { request, settings } = sent.find(({ kind }) => kind === "frame");
+    const { content, buffers } = lastView;
+    const reply = { ...content, settings, where: null };
+    events["msg:custom"]({ ...reply, request }, buffers.slice(0, 1));
+    for (const photo of [settings.photo, "cat.jpg"]) {
+      const view = { ...reply, settings: { ...settings, photo }, request: "" };
+      events["msg:custom"](view, buffers.slice(0, 1));
+      log.push(`${photo}, camera ${called(root(), "Camera").getAttribute("aria-pressed")}`);
+    }
   },
 };
 
