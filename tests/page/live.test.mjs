@@ -224,6 +224,8 @@ test("what is not known is refused", async () => {
   });
   const { content } = await ask({ kind: "settings", settings: at({ noise: 21 }) });
   assert.equal(content.kind, "error");
+  const judged = await ask({ kind: "judge", settings: at({ noise: 21 }), photos: [PHOTO] });
+  assert.deepEqual(judged.content.marks, { [PHOTO]: "" });
 });
 
 test("of an address that is not in the page it is said, and the photo is shown as it is", async () => {
@@ -334,7 +336,9 @@ test("a page without a photo waits for one, names files alike, and shows what co
     opened.push([name, upright.size]);
     return { from: [9, 8], signs: {} };
   };
-  const ask = standing({ ...BENCH, open }, { ...panel, start: { ...panel.start, photo: "" } });
+  const remove = async ({ name }) => opened.push([name, "removed"]);
+  const start = { ...panel.start, photo: "" };
+  const ask = standing({ ...BENCH, open, remove }, { ...panel, start });
   assert.match((await ask({ kind: "hello" })).content.text, /^Drop a photo here/);
   const piece = { kind: "upload", number: "1", name: "mine.jpg" };
   assert.equal(await ask({ ...piece, last: false }, [new Uint8Array(5)]), undefined);
@@ -347,6 +351,7 @@ test("a page without a photo waits for one, names files alike, and shows what co
   assert.deepEqual(opened, [
     ["mine.jpg", 7],
     ["mine.jpg (2)", 1],
+    ["mine.jpg", "removed"],
     ["mine.jpg", 4],
   ]);
 });
