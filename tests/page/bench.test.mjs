@@ -166,10 +166,12 @@ test("a photo is given to the network upright, or as it is stored where that is 
 });
 
 test("outputs of which one is no number are refused", async () => {
-  const bench = new Bench(ABOUT, () => gave([0.5, NaN]));
-  bench.open({ name: "a", image: { data: new Uint8Array(6), width: 2, height: 1 } });
   const expected = { message: "Expected probabilities, received nan or infinite values" };
-  await assert.rejects(bench.look({ settings: STATE }), expected);
+  for (const output of [NaN, Infinity]) {
+    const bench = new Bench(ABOUT, () => gave([0.5, output]));
+    bench.open({ name: "a", image: { data: new Uint8Array(6), width: 2, height: 1 } });
+    await assert.rejects(bench.look({ settings: STATE }), expected);
+  }
 });
 
 test("each photo has noise in all of its values, a smaller one and a larger one after it", async () => {

@@ -81,10 +81,28 @@ test("where nothing is known of training, a step that was chosen is a change as 
   assert.match(fixed.title, /^Without “Scaling: /);
 });
 
-test("another class is for the worse, however little its probability has fallen", async () => {
+test("another class is for the worse, however little its probability has fallen, and so is half of it", async () => {
   const view = viewOf({ row: { 281: 0.45, 282: 0.5 }, changes: { noise: 30 } });
   const [{ headline }] = await new Reasons(texts, view, untouched, "").explained(look);
   assert.equal(headline, "Without noise 30: tabby, 60.0 %.");
+  const [faint, half, more] = [0.3, 0.15, 0.16].map((share) =>
+    viewOf({ row: { 281: share, 282: 0.1 }, changes: { noise: 30 } }),
+  );
+  for (const [after, spoilt] of [
+    [half, true],
+    [more, false],
+  ]) {
+    const [{ button }] = await new Reasons(texts, after, faint, "").explained(async () => faint);
+    assert.equal(button, spoilt ? "Undo noise 30" : "");
+  }
+});
+
+test("what brings a prediction back is undone, though something else gains more of what is shown", async () => {
+  const look = async ({ brightness, noise }) =>
+    viewOf({ row: brightness === 1 ? { 282: 0.5, 285: 0.3 } : noise ? {} : { 281: 0.6 }, changes: {} });
+  const view = viewOf({ row: { 282: 0.6 }, changes: { brightness: 0.5, noise: 30 } });
+  const [{ button }] = await new Reasons(texts, view, untouched, panel.classes[285]).explained(look);
+  assert.equal(button, "Undo noise 30");
 });
 
 test("of three changes that spoil a prediction together, the two that do are undone", async () => {
@@ -116,6 +134,15 @@ test("of three changes that spoil a prediction together, the two that do are und
     isEdge(settings) ? view(settings) : null,
   );
   assert.deepEqual(whole.apply, { brightness: 1, noise: 0, channels: "" });
+  // Where any two would do, they are those that gain most.
+  const gains = { brightness: 0.02, noise: 0.01, channels: 0.03 };
+  const [two] = await reasons.explained(async (settings) => {
+    const left = texts.changed(settings);
+    const own = left.reduce((share, key) => share - gains[key], 0.07);
+    const row = left.length > 1 ? { 282: 0.9, 281: own } : { 281: 0.6 };
+    return { ...viewOf({ row, changes: {} }), settings };
+  });
+  assert.deepEqual(two.apply, { channels: "", brightness: 1 });
 });
 
 test("up to ten classes have a row each, of more than that seven and one for all others", () => {
@@ -125,9 +152,24 @@ test("up to ten classes have a row each, of more than that seven and one for all
   ]) {
     const few = new Texts({ ...panel, classes: panel.classes.slice(0, count) });
     const even = new Float32Array(count).fill(1 / count);
-    const view = { ...untouched, row: even, calibrated: even, top: 0 };
+    const view = { ...untouched, row: even, calibrated: even, top: 3 };
     const { bars } = few.shown(view, { ...INFO, untouched: view }, "");
     assert.equal(bars.length, rows);
+    assert.deepEqual(
+      bars.map(({ index }) => index).slice(0, 7),
+      [0, 1, 2, 3, 4, 5, 6],
+      "as even as they are",
+    );
+  }
+  const sevenths = viewOf({ row: Object.fromEntries(Array(7).fill(1 / 7).entries()), changes: {} });
+  const { bars } = texts.shown(sevenths, { ...INFO, untouched: sevenths }, "");
+  assert.equal(bars.at(-1).text, "0.0 %", "rounded, they come to a little more than 1");
+});
+
+test("what a photo is said to show has a row, unless a table does not know its probability", () => {
+  for (const classes of [undefined, [281, 282]]) {
+    const { bars } = texts.shown({ ...untouched, classes }, INFO, panel.classes[100]);
+    assert.equal(bars.some(({ expected }) => expected), classes === undefined);
   }
 });
 

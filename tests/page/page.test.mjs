@@ -709,8 +709,9 @@ const STEPS = {
   "a photo that no frame has taken yet goes with the next answer": async () => {
     const { content, buffers } = lastView;
     const photo = Uint8Array.from({ length: 18 }, (_, k) => k);
+    const others = { ...content.bars[0], index: -1, name: "96 others" };
     hear({ ...content, request: "" }, [buffers[0], photo]);
-    hear({ ...content, request: "" }, [buffers[0]]);
+    hear({ ...content, bars: [...content.bars, others], request: "" }, [buffers[0]]);
   },
   "a map that is not whole is asked for, but not while nobody sees it": async () => {
     const { content, buffers } = lastView;
@@ -889,4 +890,20 @@ test("a page shows and asks for what it did when it was recorded", async () => {
   const expected = readFileSync(FILE, "utf-8").trimEnd().split("\n\n");
   for (const [k, section] of sections.entries()) assert.equal(section, expected[k]);
   assert.equal(sections.length, expected.length);
+});
+
+test("what the style names is there: elements of the walk, and colours", () => {
+  const styles = ["explorer", "alone"].map((name) =>
+    readFileSync(new URL(`../../kit/explorer/page/${name}.css`, import.meta.url), "utf-8"),
+  );
+  const style = styles.join("\n");
+  const seen = readFileSync(FILE, "utf-8");
+  const named = (pattern) => [...new Set([...style.matchAll(pattern)].map(([, name]) => name))];
+  const classes = named(/\.(kit-[\w-]+)/g).filter((name) => name !== "kit-note"); // of a cell's output
+  const attributes = named(/\[((?:data-(?!jp)|aria-)[^\]]+)\]/g).map((one) => one.replaceAll('"', ""));
+  const missing = [...classes, ...attributes].filter(
+    (name) => !new RegExp(`[ .]${name}(?![\\w-])`).test(seen),
+  );
+  assert.deepEqual(missing, []);
+  assert.deepEqual(named(/var\((--kit-\w+)/g).sort(), named(/(--kit-\w+):/g).sort());
 });
