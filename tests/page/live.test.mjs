@@ -105,6 +105,13 @@ test("what brings a prediction back is undone, though something else gains more 
   assert.equal(button, "Undo noise 30");
 });
 
+test("a step done otherwise is named where that is right, but no fix that would be wrong", async () => {
+  const view = viewOf({ row: { 282: 0.7 }, changes: { scaling: "range_0_1" } });
+  const reasons = new Reasons(texts, view, untouched, panel.classes[282]);
+  const [{ guilty, apply, advice }] = await reasons.explained(look);
+  assert.deepEqual([guilty, apply, advice], [["scaling"], null, panel.words.keep]);
+});
+
 test("of three changes that spoil a prediction together, the two that do are undone", async () => {
   const changes = { brightness: 0.5, noise: 30, channels: "channels_swapped" };
   const view = (settings) => {
@@ -135,14 +142,15 @@ test("of three changes that spoil a prediction together, the two that do are und
   );
   assert.deepEqual(whole.apply, { brightness: 1, noise: 0, channels: "" });
   // Where any two would do, they are those that gain most.
-  const gains = { brightness: 0.02, noise: 0.01, channels: 0.03 };
+  const gains = { brightness: 0.03, noise: 0.01, channels: 0.02 };
   const [two] = await reasons.explained(async (settings) => {
     const left = texts.changed(settings);
     const own = left.reduce((share, key) => share - gains[key], 0.07);
     const row = left.length > 1 ? { 282: 0.9, 281: own } : { 281: 0.6 };
     return { ...viewOf({ row, changes: {} }), settings };
   });
-  assert.deepEqual(two.apply, { channels: "", brightness: 1 });
+  assert.deepEqual(two.apply, { brightness: 1, channels: "" });
+  assert.deepEqual(two.guilty, ["channels", "perturbation"]);
 });
 
 test("up to ten classes have a row each, of more than that seven and one for all others", () => {
@@ -185,6 +193,7 @@ test("numbers are written as Python writes them", () => {
     "100.0 %",
   ]);
   assert.equal(texts.named("noise", { noise: 0.1 + 0.2 }), "noise 0.3");
+  assert.equal(texts.named("noise", { noise: 12.34567 }), "noise 12.3457");
 });
 
 test("none of the classes is the same prediction whichever is the likeliest, and never that class", () => {

@@ -319,6 +319,9 @@ test("photos are asked about in parts, one part at a time, and marks are of the 
   log.splice(0);
   strip.ask({ ...dark, brightness: 1 });
   assert.equal(log.length, 1, "asked again: another label may have been said");
+  strip.forget();
+  strip.ask({ ...dark, brightness: 1 });
+  assert.equal(log.length, 2, "and where the kernel was lost meanwhile");
 });
 
 // -- answer.js
@@ -415,6 +418,7 @@ test("an answer blames chips, fixes them and goes back, and says so when it is a
   view.moved({ ...SETTINGS, photo: "another.jpg" });
   view.moved(SETTINGS);
   assert.ok(!log.splice(0).some(([name]) => name === "open"), "it is still under way");
+  assert.match(view.status.textContent, /^Looking for the cause/);
   assert.equal(view.act.textContent, "Undo noise 60", "offered while the search goes on");
   view.explain(EXPLAINED, []);
   view.moved(SETTINGS);
@@ -506,7 +510,8 @@ test("a frame is sent when the last is answered and the pause is over, none afte
     Object.assign(camera.video, { videoWidth, videoHeight });
     pass(70);
     assert.deepEqual([camera.frame.width, camera.frame.height], size);
-    assert.deepEqual(camera.context.canvas.drawn.at(-1).box, [0, 0, ...size]);
+    const { canvas } = camera.context;
+    assert.deepEqual([canvas.drawn.at(-1).box, canvas.width, canvas.height], [[0, 0, ...size], ...size]);
   }
   const shown = framed();
   camera.video.videoWidth = 0; // as before its first frame
@@ -705,6 +710,11 @@ test("noise is asked for once, and the photo is painted with it when it has come
   canvas.image = undefined;
   preview.paint(settings, false);
   assert.equal(canvas.image, undefined, "the same is painted once");
+  preview.paint({ ...settings, seed: 6 }, false);
+  assert.equal(canvas.image, undefined, "and not with the noise of another seed");
+  preview.takeNoise({ seed: 6 }, new DataView(Int16Array.of(0, 4096, 0).buffer));
+  preview.paint({ ...settings, seed: 6 }, false);
+  assert.deepEqual(Array.from(canvas.image.data.slice(0, 3)), [100, 110, 100]);
   assert.deepEqual(preview.base.pixels, Uint8Array.of(100, 100, 100));
 });
 

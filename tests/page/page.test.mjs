@@ -180,8 +180,10 @@ class Worker {
   turn = Promise.resolve();
   constructor(url) {
     log.push(`worker ${url}`);
+    this.script = url.split(":").at(-1);
   }
   postMessage({ kind, content }, [port, ...moved]) {
+    if (this.script === "no script") this.onerror({ message: "it ends early" });
     const answer = async () => {
       if (kind !== "start") return this.bench[kind](content);
       const { about, ...files } = content;
@@ -237,6 +239,9 @@ Object.assign(FakeElement.prototype, {
     throw new Error("refused");
   },
   showPopover: () => log.push("shown in the window"),
+  toBlob(done) {
+    done(new FakeBlob([`${this.image.width}x${this.image.height}`]));
+  },
   scrollIntoView(options) {
     log.push(`scrolls to ${this.tag}.${this.className} ${JSON.stringify(options)}`);
   },
@@ -345,7 +350,7 @@ const signal = (name) => ({
 });
 let inNotebook = null;
 let leave = null; // what a host calls when it takes the page away
-let lastView = null; // the last message of its kind
+let lastView = null; // the last message with one
 const listening = () => {
   for (const type of ["keydown", "keyup", "resize"])
     log.push(`${type} ${window.listeners[type].map(({ early }) => early)}`);
@@ -618,10 +623,19 @@ const STEPS = {
       "#photo=cat.jpg&brightness=0.5&jpeg=1&channels=channels_swapped&noise=100&noise=101&fit=none";
     window.fire("hashchange");
   },
+  "one of a photo that is not there": () => {
+    location.hash = "#photo=gone.jpg&noise=30";
+    window.fire("hashchange");
+  },
   "a page whose model does not run": async () => {
     root().remove();
-    scripts[3].textContent = "damaged";
-    await import("../../kit/explorer/page/alone.js?again");
+    for (const [part, text] of [
+      [3, "damaged"],
+      [1, packed("no script")],
+    ]) {
+      scripts[part].textContent = text;
+      await import(`../../kit/explorer/page/alone.js?${part}`);
+    }
   },
   "in a notebook": async () => {
     main.replaceChildren();
@@ -649,7 +663,7 @@ const STEPS = {
     leave = render({ model: inNotebook, el: main });
     const heard = inNotebook.events["msg:custom"];
     inNotebook.events["msg:custom"] = (content, buffers) => {
-      if (content.kind === "view") lastView = { content, buffers };
+      if (content.answer) lastView = { content, buffers };
       heard(content, buffers);
     };
   },
@@ -666,6 +680,7 @@ const STEPS = {
     press("Label it");
     key("Escape");
     press("Pin");
+    log.push(`focus ${document.activeElement.getAttribute("aria-label")}`);
     press("Yes, blue");
   },
   "what the kernel says of it": () => hear({ kind: "pinned", text: "Pinned: a file" }),
@@ -782,6 +797,7 @@ const STEPS = {
   "and its cell is deleted": () => {
     leave();
     listening();
+    hear({ ...lastView.content, request: "" }, lastView.buffers);
   },
   "a walk does not begin with an answer to older settings": async () => {
     main.replaceChildren();
