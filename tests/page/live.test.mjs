@@ -101,8 +101,9 @@ test("what brings a prediction back is undone, though something else gains more 
   const look = async ({ brightness, noise }) =>
     viewOf({ row: brightness === 1 ? { 282: 0.5, 285: 0.3 } : noise ? {} : { 281: 0.6 }, changes: {} });
   const view = viewOf({ row: { 282: 0.6 }, changes: { brightness: 0.5, noise: 30 } });
-  const [{ button }] = await new Reasons(texts, view, untouched, panel.classes[285]).explained(look);
-  assert.equal(button, "Undo noise 30");
+  const reasons = new Reasons(texts, view, untouched, panel.classes[285]);
+  const [{ button, lines }] = await reasons.explained(look);
+  assert.deepEqual([button, lines.length], ["Undo noise 30", 2]);
 });
 
 test("a step done otherwise is named where that is right, but no fix that would be wrong", async () => {

@@ -710,7 +710,7 @@ test("noise is asked for once, and the photo is painted with it when it has come
   canvas.image = undefined;
   preview.paint(settings, false);
   assert.equal(canvas.image, undefined, "the same is painted once");
-  preview.paint({ ...settings, seed: 6 }, false);
+  preview.paint({ ...settings, brightness: 2, seed: 6 }, false);
   assert.equal(canvas.image, undefined, "and not with the noise of another seed");
   preview.takeNoise({ seed: 6 }, new DataView(Int16Array.of(0, 4096, 0).buffer));
   preview.paint({ ...settings, seed: 6 }, false);
