@@ -99,7 +99,10 @@ test("another class is for the worse, however little its probability has fallen,
 
 test("what brings a prediction back is undone, though something else gains more of what is shown", async () => {
   const look = async ({ brightness, noise }) =>
-    viewOf({ row: brightness === 1 ? { 282: 0.5, 285: 0.3 } : noise ? {} : { 281: 0.6 }, changes: {} });
+    viewOf({
+      row: brightness === 1 ? { 282: 0.5, 285: 0.3 } : noise ? {} : { 281: 0.6 },
+      changes: {},
+    });
   const view = viewOf({ row: { 282: 0.6 }, changes: { brightness: 0.5, noise: 30 } });
   const reasons = new Reasons(texts, view, untouched, panel.classes[285]);
   const [{ button, lines }] = await reasons.explained(look);
@@ -170,7 +173,14 @@ test("up to ten classes have a row each, of more than that seven and one for all
       "as even as they are",
     );
   }
-  const sevenths = viewOf({ row: Object.fromEntries(Array(7).fill(1 / 7).entries()), changes: {} });
+  const sevenths = viewOf({
+    row: Object.fromEntries(
+      Array(7)
+        .fill(1 / 7)
+        .entries(),
+    ),
+    changes: {},
+  });
   const { bars } = texts.shown(sevenths, { ...INFO, untouched: sevenths }, "");
   assert.equal(bars.at(-1).text, "0.0 %", "rounded, they come to a little more than 1");
 });
@@ -178,7 +188,10 @@ test("up to ten classes have a row each, of more than that seven and one for all
 test("what a photo is said to show has a row, unless a table does not know its probability", () => {
   for (const classes of [undefined, [281, 282]]) {
     const { bars } = texts.shown({ ...untouched, classes }, INFO, panel.classes[100]);
-    assert.equal(bars.some(({ expected }) => expected), classes === undefined);
+    assert.equal(
+      bars.some(({ expected }) => expected),
+      classes === undefined,
+    );
   }
 });
 

@@ -511,7 +511,10 @@ test("a frame is sent when the last is answered and the pause is over, none afte
     pass(70);
     assert.deepEqual([camera.frame.width, camera.frame.height], size);
     const { canvas } = camera.context;
-    assert.deepEqual([canvas.drawn.at(-1).box, canvas.width, canvas.height], [[0, 0, ...size], ...size]);
+    assert.deepEqual(
+      [canvas.drawn.at(-1).box, canvas.width, canvas.height],
+      [[0, 0, ...size], ...size],
+    );
   }
   const shown = framed();
   camera.video.videoWidth = 0; // as before its first frame

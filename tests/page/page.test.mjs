@@ -864,26 +864,27 @@ const STEPS = {
     render({ model, el: main });
     return 9000;
   },
-  "a camera goes on with its own frames, and ends where a cell has assigned another photo": async () => {
-    main.replaceChildren();
-    const events = {};
-    const values = { _panel: { ...inNotebook.panel, table: false }, _kept: [] };
-    const sent = [];
-    const on = (event, heard) => (events[event] = heard);
-    render({ model: { get: (name) => values[name], on, send: (c) => sent.push(c) }, el: main });
-    camera.getUserMedia = async () => ({ getTracks: () => [] });
-    press("Camera");
-    await go(100);
-    const { request, settings } = sent.find(({ kind }) => kind === "frame");
-    const { content, buffers } = lastView;
-    const reply = { ...content, settings, where: null };
-    events["msg:custom"]({ ...reply, request }, buffers.slice(0, 1));
-    for (const photo of [settings.photo, "cat.jpg"]) {
-      const view = { ...reply, settings: { ...settings, photo }, request: "" };
-      events["msg:custom"](view, buffers.slice(0, 1));
-      log.push(`${photo}, camera ${called(root(), "Camera").getAttribute("aria-pressed")}`);
-    }
-  },
+  "a camera goes on with its own frames, and ends where a cell has assigned another photo":
+    async () => {
+      main.replaceChildren();
+      const events = {};
+      const values = { _panel: { ...inNotebook.panel, table: false }, _kept: [] };
+      const sent = [];
+      const on = (event, heard) => (events[event] = heard);
+      render({ model: { get: (name) => values[name], on, send: (c) => sent.push(c) }, el: main });
+      camera.getUserMedia = async () => ({ getTracks: () => [] });
+      press("Camera");
+      await go(100);
+      const { request, settings } = sent.find(({ kind }) => kind === "frame");
+      const { content, buffers } = lastView;
+      const reply = { ...content, settings, where: null };
+      events["msg:custom"]({ ...reply, request }, buffers.slice(0, 1));
+      for (const photo of [settings.photo, "cat.jpg"]) {
+        const view = { ...reply, settings: { ...settings, photo }, request: "" };
+        events["msg:custom"](view, buffers.slice(0, 1));
+        log.push(`${photo}, camera ${called(root(), "Camera").getAttribute("aria-pressed")}`);
+      }
+    },
 };
 
 async function walked() {
@@ -916,7 +917,9 @@ test("what the style names is there: elements of the walk, and colours", () => {
   const seen = readFileSync(FILE, "utf-8");
   const named = (pattern) => [...new Set([...style.matchAll(pattern)].map(([, name]) => name))];
   const classes = named(/\.(kit-[\w-]+)/g).filter((name) => name !== "kit-note"); // of a cell's output
-  const attributes = named(/\[((?:data-(?!jp)|aria-)[^\]]+)\]/g).map((one) => one.replaceAll('"', ""));
+  const attributes = named(/\[((?:data-(?!jp)|aria-)[^\]]+)\]/g).map((one) =>
+    one.replaceAll('"', ""),
+  );
   const missing = [...classes, ...attributes].filter(
     (name) => !new RegExp(`[ .]${name}(?![\\w-])`).test(seen),
   );
