@@ -67,6 +67,7 @@ for (const state of states) {
     const [said, after] = await reasons.explained(look);
     const { settings: _settings, pictures, ...wanted } = state.because;
     assert.deepEqual(said, wanted);
+    assert.equal(after ? texts.predictionText(after) : undefined, wanted.fixed?.after);
     assert.equal(Boolean(after), pictures.length > 0);
   });
 }

@@ -123,7 +123,7 @@ test("what is being typed stays while another view moves the slider", () => {
 
 test("a number below nothing is taken as it stands, and a double click takes it back", () => {
   const { log, events } = noted("changed");
-  const { node } = CONTROLS.range({ ...SLIDER, low: -100 }, "id", events);
+  const { node } = CONTROLS.range({ ...SLIDER, low: -100, neutral: 5 }, "id", events);
   const box = called(node, "Noise, exact value");
   for (const text of ["12,", "-100", "101"]) {
     box.value = text;
@@ -133,7 +133,7 @@ test("a number below nothing is taken as it stands, and a double click takes it 
   sliderOf(node).fire("dblclick");
   assert.deepEqual(
     log.map(([, , value]) => value),
-    [12, -100, 100, 0],
+    [12, -100, 100, 5],
   );
 });
 

@@ -326,6 +326,7 @@ const root = () => main.children.at(-1);
 const press = (name) => called(root(), name).click();
 const key = (name, target = root()) => {
   if (window.fire("keydown", { key: name, target })) log.push(`takes ${name}`);
+  if (name !== " ") window.fire("keyup", { key: name, target });
 };
 const keyed = (name) => [...root()].find((node) => node.getAttribute("data-key") === name);
 const set = (node, value) => {
