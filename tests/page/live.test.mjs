@@ -400,7 +400,7 @@ test("a page without a photo waits for one, names files alike, and shows what co
   const opened = [];
   const open = async ({ name, upright }) => {
     opened.push([name, upright.size]);
-    return { from: [9, 8], signs: {} };
+    return { from: [9, 8], signs: { exif: true } };
   };
   const remove = async ({ name }) => opened.push([name, "removed"]);
   const start = { ...panel.start, photo: "" };
@@ -410,7 +410,7 @@ test("a page without a photo waits for one, names files alike, and shows what co
   assert.equal(await ask({ ...piece, last: false }, [new Uint8Array(5)]), undefined);
   const { content } = await ask({ ...piece, last: true }, [new Uint8Array(2)]);
   assert.equal(content.settings.photo, "mine.jpg");
-  assert.equal(content.path.file.value, "reduced from 9 × 8");
+  assert.equal(content.path.file.value, "reduced from 9 × 8, EXIF orientation applied");
   await ask({ ...piece, last: true }, [new Uint8Array(1)]);
   await ask({ kind: "remove", name: "mine.jpg" });
   await ask({ ...piece, last: true }, [new Uint8Array(4)]);

@@ -516,7 +516,11 @@ const STEPS = {
     document.fullscreenElement = root();
     root().fire("fullscreenchange");
   },
-  "and out": () => key("Escape"),
+  "and out": () => {
+    key("Escape");
+    document.fullscreenElement = null;
+    root().fire("fullscreenchange");
+  },
   "left by what the browser has for it": async () => {
     key("p");
     await go(50);
