@@ -149,8 +149,8 @@ test("a photo is given to the network upright, or as it is stored where that is 
   const bench = new Bench(ABOUT, gave);
   const pixels = [10, 20, 30, 255, 40, 50, 60, 255];
   const turned = [...pixels.slice(4), ...pixels.slice(0, 4)];
-  const { signs } = bench.open({ name: "a", upright: bitmap(pixels), stored: bitmap(turned) });
-  assert.deepEqual(signs, { exif: true, alpha: false });
+  const opened = bench.open({ name: "a", upright: bitmap(pixels), stored: bitmap(turned) });
+  assert.deepEqual(opened, { from: null, signs: { exif: true, alpha: false } });
   const given = async (changes) => [
     ...(await bench.look({ settings: { ...STATE, ...changes } })).row,
   ];

@@ -438,8 +438,7 @@ const STEPS = {
   "held, and left in another way": () => {
     const peek = called(root(), "Original photo");
     for (const left of ["pointerleave", "pointercancel", "blur"]) {
-      peek.fire("pointerdown");
-      peek.fire(left);
+      for (const event of ["pointerdown", "pointerdown", left, left]) peek.fire(event);
       log.push(`${left}, held ${peek.getAttribute("aria-pressed")}`);
     }
   },
@@ -852,7 +851,7 @@ const STEPS = {
     main.classList.add("jupyter-widgets-disconnected");
     events.comm_live_update();
     main.classList.remove("jupyter-widgets-disconnected");
-    for (const status of ["busy", "idle", "autorestarting", "dead", "terminating"]) {
+    for (const status of ["busy", "idle", "restarting", "autorestarting", "dead", "terminating"]) {
       const widget_manager = { kernel: { statusChanged: signal("status") } };
       const box = new FakeElement("div");
       const model = { get: (name) => values[name], on, send: () => {}, widget_manager };
@@ -869,15 +868,17 @@ const STEPS = {
     render({ model, el: main });
     return 9000;
   },
-  "a camera goes on with its own frames, and ends where a cell has assigned another photo":
+  "a camera that another photo ends, which a cell has assigned, and that goes out with the page":
     async () => {
       main.replaceChildren();
       const events = {};
       const values = { _panel: { ...inNotebook.panel, table: false }, _kept: [] };
       const sent = [];
       const on = (event, heard) => (events[event] = heard);
-      render({ model: { get: (name) => values[name], on, send: (c) => sent.push(c) }, el: main });
-      camera.getUserMedia = async () => ({ getTracks: () => [] });
+      const model = { get: (name) => values[name], on, off: () => {}, send: (c) => sent.push(c) };
+      const end = render({ model, el: main });
+      const stop = () => log.push("its light goes out");
+      camera.getUserMedia = async () => ({ getTracks: () => [{ stop }] });
       press("Camera");
       await go(100);
       const { request, settings } = sent.find(({ kind }) => kind === "frame");
@@ -889,6 +890,10 @@ const STEPS = {
         events["msg:custom"](view, buffers.slice(0, 1));
         log.push(`${photo}, camera ${called(root(), "Camera").getAttribute("aria-pressed")}`);
       }
+      await go(100);
+      press("Camera");
+      await settled();
+      end();
     },
 };
 
