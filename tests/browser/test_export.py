@@ -267,10 +267,7 @@ def test_labels_and_flips_work_on_a_phone(written, opened):
     shown.root.get_by_text("becomes").wait_for()
     shown.press("Where?")
     shown.state()
-    found = Axe().run(shown.page).response["violations"]
-    assert [
-        (each["id"], [node["html"] for node in each["nodes"]]) for each in found
-    ] == []
+    assert Axe().run(shown.page).response["violations"] == []
     width = shown.page.evaluate("document.documentElement.scrollWidth")
     assert width == PHONE["viewport"]["width"]
 

@@ -36,8 +36,7 @@ def banner(shown):
 
 def assert_lost(shown, text):
     banner(shown).get_by_text(text).wait_for(timeout=15_000)
-    assert shown.root.locator(".kit-body").evaluate("(body) => body.inert")
-    assert shown.root.locator(".kit-bars").evaluate(
+    assert shown.root.locator("[inert] .kit-bars").evaluate(
         "(bars) => getComputedStyle(bars).opacity < 1"
     )
 

@@ -320,7 +320,7 @@ test("each state comes back from its address, and is said as Python writes it", 
 });
 
 test("an address gives the seeds that the page has, and numbers that its sliders have", async () => {
-  globalThis.location = { hash: `#photo=${PHOTO}&seed=7&brightness=7&noise=30&where=2&gone=1` };
+  globalThis.location = { hash: `#photo=${PHOTO}&seed=7&brightness=7&brightness=-1&noise=30&where=2&gone=1` };
   const contents = { ...panel, seeds: { ...panel.seeds, 7: {} } };
   const look = async ({ settings }) => ({ ...untouched, settings });
   const { content } = await standing({ ...BENCH, look }, contents, { alone: true })({
@@ -387,7 +387,7 @@ test("where nothing was changed, or what was is not in a table, Why? says so", a
 test("Why? is answered for the label that was said", async () => {
   const ask = standing(BENCH);
   for (const label of ["", "tiger cat"]) {
-    await ask({ kind: "label", photo: PHOTO, label });
+    if (label) await ask({ kind: "label", photo: PHOTO, label });
     const { content } = await ask({ kind: "why", settings: at({ noise: 30 }) });
     const isState = (state) => state.label === label && state.changes.noise === 30;
     const { because } = states.find((state) => isState(state) && !state.changes.channels);
@@ -608,6 +608,7 @@ test("a table gives the states that it has", () => {
   const run = recorded(tables, { classes: ["x", "y", "z"], neutral });
   const asked = (changes) => run(null, { ...neutral, photo: "a", noise: 20, ...changes });
   assert.deepEqual([...asked({}).row], [...Float32Array.of(0.1, 0, 0.9)]);
+  assert.deepEqual([...asked({}).calibrated], [...Float32Array.of(0.2, 0, 0.8)]);
   assert.deepEqual(
     [asked({ noise: 21 }), asked({ photo: "b" }), asked({ seed: 1 })],
     [null, null, null],

@@ -382,7 +382,7 @@ const REASON = {
   guilty: ["perturbation"],
   pictures: [],
 };
-const CHANGES = { ...REASON, lines: ["Without noise 60: dog"], settings: SETTINGS };
+const CHANGES = { ...REASON, lines: ["Without noise 60: dog", "Without fog: cat"], settings: SETTINGS };
 const EXPLAINED = {
   ...REASON,
   changes: CHANGES,
@@ -423,7 +423,7 @@ test("an answer blames chips, fixes them and goes back, and says so when it is a
   view.explain(EXPLAINED, []);
   view.moved(SETTINGS);
   assert.deepEqual(log.splice(0).at(-1), ["blame", ["scaling"], []]);
-  assert.match(view.folds.textContent, /Without noise 60: dog.*Ruled out: dark, bright\./);
+  assert.match(view.folds.textContent, /Without noise 60: dog\nWithout fog: cat.*Ruled out: dark, bright\./);
   called(view.node, "Fix it").click();
   assert.deepEqual(log.splice(0).at(-1), ["take", { scaling: "" }]);
   view.moved({ ...SETTINGS, scaling: "" });
@@ -432,7 +432,8 @@ test("an answer blames chips, fixes them and goes back, and says so when it is a
   called(view.node, "Go back").click();
   assert.deepEqual(log.splice(0).at(-1), ["take", SETTINGS]);
   view.moved({ ...SETTINGS, noise: 10 });
-  assert.match(view.status.textContent, /Ask again/);
+  const outdated = "This is about the state before your last change. Ask again.";
+  assert.equal(view.status.textContent, outdated);
   view.act.click();
   assert.equal(view.act.getAttribute("aria-disabled"), "true");
   assert.deepEqual(log.splice(0), [["blame", [], []]]);

@@ -683,6 +683,7 @@ const STEPS = {
   "a pin of that": () => {
     press("Label it");
     key("Escape");
+    root().querySelector("details").open = true;
     press("Pin");
     log.push(`focus ${document.activeElement.getAttribute("aria-label")}`);
     press("Yes, blue");
