@@ -47,7 +47,7 @@ test("a walk ends at the first place of the slider with another prediction, one 
   const { places, line } = walked(SLIDER, 37.25);
   assert.equal(line, "Noise 38 levels: cat becomes dog.");
   assert.ok(places.length < 30, "it takes two steps at a time, and comes back for the one between");
-  assert.equal(places.at(-1), 38);
+  assert.deepEqual(places.slice(-3), [38, 37, 38]);
   assert.equal(walked(SLIDER, 36.5).places.at(-1), 37);
   assert.equal(walked({ ...SLIDER, step: 5 }, 37.25).places.at(-1), 40);
 });
@@ -585,7 +585,8 @@ test("a file goes in pieces of 4 MB, the last one marked, and one over the limit
       [true, 5e5],
     ],
   );
-  assert.equal(new Set(posts.map(([, , { number }]) => number)).size, 1);
+  const [number, ...others] = new Set(posts.map(([, , content]) => content.number));
+  assert.ok(number.startsWith("a.") && number.endsWith(".big.jpg") && others.length === 0);
   await files.send([file(9e6), file(0)]); // as large as may be, and with nothing in it, which the kernel refuses
   const later = log.filter(([name]) => name === "ask").slice(3);
   assert.deepEqual(
