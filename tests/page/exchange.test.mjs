@@ -56,6 +56,7 @@ test("one request is under way at a time, and of many states that wait the newes
   assert.deepEqual(values(page.sent("settings")), [0.1]);
   world.pass(1000);
   assert.deepEqual(values(page.sent("settings")), [0.1, 0.4]);
+  assert.equal(new Set(page.sent("settings").map(({ request }) => request)).size, 2);
   assert.equal(page.most, 1);
   assert.deepEqual(values(page.shows).slice(1), [0.1, 0.4]);
   assert.equal(page.exchange.idle, true);
