@@ -320,7 +320,9 @@ test("each state comes back from its address, and is said as Python writes it", 
 });
 
 test("an address gives the seeds that the page has, and numbers that its sliders have", async () => {
-  globalThis.location = { hash: `#photo=${PHOTO}&seed=7&brightness=7&brightness=-1&noise=30&where=2&gone=1` };
+  globalThis.location = {
+    hash: `#photo=${PHOTO}&seed=7&brightness=7&brightness=-1&noise=30&where=2&gone=1`,
+  };
   const contents = { ...panel, seeds: { ...panel.seeds, 7: {} } };
   const look = async ({ settings }) => ({ ...untouched, settings });
   const { content } = await standing({ ...BENCH, look }, contents, { alone: true })({

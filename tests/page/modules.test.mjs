@@ -382,7 +382,11 @@ const REASON = {
   guilty: ["perturbation"],
   pictures: [],
 };
-const CHANGES = { ...REASON, lines: ["Without noise 60: dog", "Without fog: cat"], settings: SETTINGS };
+const CHANGES = {
+  ...REASON,
+  lines: ["Without noise 60: dog", "Without fog: cat"],
+  settings: SETTINGS,
+};
 const EXPLAINED = {
   ...REASON,
   changes: CHANGES,
@@ -423,7 +427,10 @@ test("an answer blames chips, fixes them and goes back, and says so when it is a
   view.explain(EXPLAINED, []);
   view.moved(SETTINGS);
   assert.deepEqual(log.splice(0).at(-1), ["blame", ["scaling"], []]);
-  assert.match(view.folds.textContent, /Without noise 60: dog\nWithout fog: cat.*Ruled out: dark, bright\./);
+  assert.match(
+    view.folds.textContent,
+    /Without noise 60: dog\nWithout fog: cat.*Ruled out: dark, bright\./,
+  );
   called(view.node, "Fix it").click();
   assert.deepEqual(log.splice(0).at(-1), ["take", { scaling: "" }]);
   view.moved({ ...SETTINGS, scaling: "" });

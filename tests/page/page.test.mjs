@@ -896,6 +896,25 @@ const STEPS = {
       await settled();
       end();
     },
+  "a photo that the page darkens while the kernel is silent, and where nothing is to be asked ahead":
+    async () => {
+      main.replaceChildren();
+      const events = {};
+      const _panel = { ...inNotebook.panel, ahead: { ...PANEL.ahead, places: 0 } };
+      const values = { _panel, _kept: [] };
+      const sent = [];
+      const on = (event, heard) => (events[event] = heard);
+      render({ model: { get: (name) => values[name], on, send: (c) => sent.push(c) }, el: main });
+      const { content, buffers } = lastView;
+      const settings = { ...content.settings, noise: 0 };
+      const photo = new Uint8Array(6).fill(100);
+      const source = { live: true, width: 2, height: 1 };
+      events["msg:custom"]({ ...content, settings, source, request: "" }, [buffers[0], photo]);
+      await go(1500);
+      set(keyed("brightness"), "0.4");
+      await go(100);
+      log.push(`${root().querySelector("canvas").image.data}`, ...sent.map(({ kind }) => kind));
+    },
 };
 
 async function walked() {
