@@ -415,7 +415,7 @@ const STEPS = {
     log.push(`focus ${document.activeElement.className}`);
   },
   "Where?": () => press("Where?"),
-  "the map of another class": () => set(called(root(), "Class of the map"), "0"),
+  "the map of another class": () => set(called(root(), "Class of the map"), "1"),
   "reset, with a map": () => {
     press("Reset");
     return 300;
