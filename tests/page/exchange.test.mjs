@@ -41,6 +41,7 @@ test("a greeting without a reply is repeated after growing pauses", () => {
   const page = world.page();
   page.do("greetUntilHeard");
   world.pass(1000 * FIRST_MS);
+  assert.equal(page.sent("hello")[0].request, "a.hello");
   const times = page.sent("hello").map(({ at }) => at);
   assert.deepEqual(times.slice(0, 5), [0, FIRST_MS, 3 * FIRST_MS, 7 * FIRST_MS, 15 * FIRST_MS]);
   assert.equal(times.length, 10, "after 511 times as long the last one");

@@ -444,7 +444,7 @@ const STEPS = {
   },
   "untouched, with a key": () => {
     press("Reset");
-    for (const name of ["Tab", " "]) key(name, called(root(), "Original photo"));
+    for (const name of ["Tab", "Enter", " "]) key(name, called(root(), "Original photo"));
   },
   "the key is let go": () => {
     window.fire("keyup", { key: " ", target: called(root(), "Original photo") });
@@ -591,6 +591,10 @@ const STEPS = {
     await go(500);
     press("Camera");
     await go(150);
+    for (const name of ["p", "Escape"]) {
+      key(name);
+      await settled();
+    }
     set(called(root(), "Class of the map"), "2");
     return 150;
   },
@@ -882,10 +886,15 @@ const STEPS = {
       camera.getUserMedia = async () => ({ getTracks: () => [{ stop }] });
       press("Camera");
       await go(100);
-      const { request, settings } = sent.find(({ kind }) => kind === "frame");
+      const { settings } = sent.find(({ kind }) => kind === "frame");
       const { content, buffers } = lastView;
       const reply = { ...content, settings, where: null };
-      events["msg:custom"]({ ...reply, request }, buffers.slice(0, 1));
+      for (const ms of [50, 0]) {
+        const { request } = sent.findLast(({ kind }) => kind === "frame");
+        events["msg:custom"]({ ...reply, request }, buffers.slice(0, 1));
+        await go(ms);
+      }
+      log.push(`frame of ${root().querySelector("canvas").image.width} pixels`);
       for (const photo of [settings.photo, "cat.jpg"]) {
         const view = { ...reply, settings: { ...settings, photo }, request: "" };
         events["msg:custom"](view, buffers.slice(0, 1));
