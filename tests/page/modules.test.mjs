@@ -49,6 +49,7 @@ test("a walk ends at the first place of the slider with another prediction, one 
   assert.ok(places.length < 30, "it takes two steps at a time, and comes back for the one between");
   assert.deepEqual(places.slice(-3), [38, 37, 38]);
   assert.equal(walked(SLIDER, 36.5).places.at(-1), 37);
+  assert.equal(walked({ ...SLIDER, unit: "" }, 2).line, "Noise 2: cat becomes dog.");
   assert.equal(walked({ ...SLIDER, step: 5 }, 37.25).places.at(-1), 40);
 });
 
@@ -700,12 +701,13 @@ test("noise is asked for once, and the photo is painted with it when it has come
   assert.deepEqual(log.splice(0), [["ask", 5, 3]]);
   const larger = new Preview(events.ask);
   for (const width of [1, 2]) {
-    larger.take({ settings: { photo: "a" }, source: { ...source, width } }, [grey, grey], null);
+    const square = { ...source, width, height: width };
+    larger.take({ settings: { photo: "a" }, source: square }, [grey, grey], null);
     larger.wantNoise(settings);
   }
   assert.deepEqual(log, [
     ["ask", 5, 3],
-    ["ask", 5, 6],
+    ["ask", 5, 12],
   ]);
   larger.takeNoise({ seed: 5 }, new DataView(new Int16Array(3).buffer));
   for (const each of [preview, larger]) {
@@ -751,7 +753,8 @@ test("rows of a map are asked for until it is whole, and those of another state 
   const row = [new DataView(new ArrayBuffer(4))];
   where.heard({ settings: { ...settings, noise: 1 }, where: { ...map, about: "Old" } }, row);
   assert.equal(where.text.textContent, "Orange");
-  where.heard({ settings, where: { ...map, waits: false } }, row);
+  where.heard({ settings, where: { ...map, waits: false, about: "Whole" } }, row);
+  assert.equal(where.text.textContent, "Whole");
   where.ask();
   assert.equal(log.length, 1);
   assert.equal(where.choice.firstChild, option, "a menu that is open stays open");
