@@ -707,8 +707,12 @@ const STEPS = {
     }
   },
   "a letter that is typed, and some for others": async () => {
+    const host = new AbortController();
+    const heard = ({ target }) => log.push(`the host hears of a key at ${target.tag}`);
+    window.addEventListener("keydown", heard, host);
     for (const target of [called(root(), "Noise, exact value"), keyed("scaling"), body])
       key("p", target);
+    host.abort();
     for (const target of [keyed("noise"), called(root(), "dog.png")]) {
       key("p", target);
       await settled();
