@@ -750,11 +750,13 @@ test("rows of a map are asked for until it is whole, and those of another state 
   where.ask();
   where.ask();
   assert.equal(log.length, 1);
-  const row = [new DataView(new ArrayBuffer(4))];
+  const row = [new DataView(Uint8Array.of(1, 2, 3, 4).buffer)];
   where.heard({ settings: { ...settings, noise: 1 }, where: { ...map, about: "Old" } }, row);
   assert.equal(where.text.textContent, "Orange");
   where.heard({ settings, where: { ...map, waits: false, about: "Whole" } }, row);
   assert.equal(where.text.textContent, "Whole");
+  const { image } = where.picture.canvas.drawn.at(-1).image;
+  assert.deepEqual([...image.data], [1, 2, 3, 4]);
   where.ask();
   assert.equal(log.length, 1);
   assert.equal(where.choice.firstChild, option, "a menu that is open stays open");
