@@ -20,6 +20,10 @@ RECORD = """() => document.addEventListener('kit:painted', ({ target, detail }) 
   target.kernelMs = detail.kernelMs;
 })"""
 _SETTLED = """async (root) => {
+  const reach = (bar, track) => {
+    const [inner, outer] = [bar, track].map((part) => part.getBoundingClientRect());
+    return (inner.right - outer.left) / outer.width;
+  };
   const frame = () => new Promise(requestAnimationFrame);
   const end = performance.now() + 20000;
   await frame();
@@ -38,7 +42,7 @@ _SETTLED = """async (root) => {
       name: row.cells[0].textContent,
       value: Number(row.querySelector('.kit-bar').style.transform.slice(7, -1)),
       text: row.cells[2].textContent,
-      length: new DOMMatrix(getComputedStyle(row.querySelector('.kit-bar')).transform).a,
+      length: reach(row.querySelector('.kit-bar'), row.cells[1]),
       top: row.classList.contains('kit-top'),
     })),
   };

@@ -149,8 +149,8 @@ test("a photo is given to the network upright, or as it is stored where that is 
   const bench = new Bench(ABOUT, gave);
   const pixels = [10, 20, 30, 255, 40, 50, 60, 255];
   const turned = [...pixels.slice(4), ...pixels.slice(0, 4)];
-  const { signs } = bench.open({ name: "a", upright: bitmap(pixels), stored: bitmap(turned) });
-  assert.deepEqual(signs, { exif: true, alpha: false });
+  const opened = bench.open({ name: "a", upright: bitmap(pixels), stored: bitmap(turned) });
+  assert.deepEqual(opened, { from: null, signs: { exif: true, alpha: false } });
   const given = async (changes) => [
     ...(await bench.look({ settings: { ...STATE, ...changes } })).row,
   ];
@@ -166,10 +166,12 @@ test("a photo is given to the network upright, or as it is stored where that is 
 });
 
 test("outputs of which one is no number are refused", async () => {
-  const bench = new Bench(ABOUT, () => gave([0.5, NaN]));
-  bench.open({ name: "a", image: { data: new Uint8Array(6), width: 2, height: 1 } });
   const expected = { message: "Expected probabilities, received nan or infinite values" };
-  await assert.rejects(bench.look({ settings: STATE }), expected);
+  for (const output of [NaN, Infinity]) {
+    const bench = new Bench(ABOUT, () => gave([0.5, output]));
+    bench.open({ name: "a", image: { data: new Uint8Array(6), width: 2, height: 1 } });
+    await assert.rejects(bench.look({ settings: STATE }), expected);
+  }
 });
 
 test("each photo has noise in all of its values, a smaller one and a larger one after it", async () => {

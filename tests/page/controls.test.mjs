@@ -22,6 +22,7 @@ test("places are the numbers that the slider itself gives, without errors of mul
   assert.deepEqual(places.slice(-1), [3]);
   const tenths = { low: 0, high: 0.3, step: 0.1 };
   assert.deepEqual(around(tenths, 0, 9), [0, 0.1, 0.2, 0.3], "0.3 / 0.1 is less than 3");
+  assert.deepEqual(around({ low: 0, high: 0.003, step: 0.001 }, 0, 9), [0, 0.001, 0.002, 0.003]);
 });
 
 test("at the ends of a slider the places lie on one side, and none lies beyond", () => {

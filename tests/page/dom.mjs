@@ -217,7 +217,8 @@ export class FakeElement {
         new ImageData(
           Uint8ClampedArray.from({ length: 4 * width * height }, (_, k) => k + 100 * (left + top)),
         ),
-      putImageData: (image) => {
+      putImageData: (image, ...place) => {
+        if (place.some(Boolean)) throw new Error("not in the corner");
         canvas.image = image;
       },
       drawImage: (image, ...box) => (canvas.drawn ??= []).push({ image, box }),
@@ -260,7 +261,10 @@ class FakeImageData {
 }
 
 export const camera = {
-  getUserMedia: async ({ video }) => ({ getTracks: () => (video ? camera.tracks : null) }),
+  getUserMedia: async (wanted) => {
+    if (JSON.stringify(wanted) !== '{"video":true}') throw new Error("more than a picture");
+    return { getTracks: () => camera.tracks };
+  },
   tracks: [],
 };
 

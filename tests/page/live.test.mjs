@@ -67,6 +67,7 @@ for (const state of states) {
     const [said, after] = await reasons.explained(look);
     const { settings: _settings, pictures, ...wanted } = state.because;
     assert.deepEqual(said, wanted);
+    assert.equal(after ? texts.predictionText(after) : undefined, wanted.fixed?.after);
     assert.equal(Boolean(after), pictures.length > 0);
   });
 }
@@ -81,10 +82,39 @@ test("where nothing is known of training, a step that was chosen is a change as 
   assert.match(fixed.title, /^Without “Scaling: /);
 });
 
-test("another class is for the worse, however little its probability has fallen", async () => {
+test("another class is for the worse, however little its probability has fallen, and so is half of it", async () => {
   const view = viewOf({ row: { 281: 0.45, 282: 0.5 }, changes: { noise: 30 } });
   const [{ headline }] = await new Reasons(texts, view, untouched, "").explained(look);
   assert.equal(headline, "Without noise 30: tabby, 60.0 %.");
+  const [faint, half, more] = [0.3, 0.15, 0.16].map((share) =>
+    viewOf({ row: { 281: share, 282: 0.1 }, changes: { noise: 30 } }),
+  );
+  for (const [after, spoilt] of [
+    [half, true],
+    [more, false],
+  ]) {
+    const [{ button }] = await new Reasons(texts, after, faint, "").explained(async () => faint);
+    assert.equal(button, spoilt ? "Undo noise 30" : "");
+  }
+});
+
+test("what brings a prediction back is undone, though something else gains more of what is shown", async () => {
+  const look = async ({ brightness, noise }) =>
+    viewOf({
+      row: brightness === 1 ? { 282: 0.5, 285: 0.3 } : noise ? {} : { 281: 0.6 },
+      changes: {},
+    });
+  const view = viewOf({ row: { 282: 0.6 }, changes: { brightness: 0.5, noise: 30 } });
+  const reasons = new Reasons(texts, view, untouched, panel.classes[285]);
+  const [{ button, lines }] = await reasons.explained(look);
+  assert.deepEqual([button, lines.length], ["Undo noise 30", 2]);
+});
+
+test("a step done otherwise is named where that is right, but no fix that would be wrong", async () => {
+  const view = viewOf({ row: { 282: 0.7 }, changes: { scaling: "range_0_1" } });
+  const reasons = new Reasons(texts, view, untouched, panel.classes[282]);
+  const [{ guilty, apply, advice }] = await reasons.explained(look);
+  assert.deepEqual([guilty, apply, advice], [["scaling"], null, panel.words.keep]);
 });
 
 test("of three changes that spoil a prediction together, the two that do are undone", async () => {
@@ -116,6 +146,16 @@ test("of three changes that spoil a prediction together, the two that do are und
     isEdge(settings) ? view(settings) : null,
   );
   assert.deepEqual(whole.apply, { brightness: 1, noise: 0, channels: "" });
+  // Where any two would do, they are those that gain most.
+  const gains = { brightness: 0.03, noise: 0.01, channels: 0.02 };
+  const [two] = await reasons.explained(async (settings) => {
+    const left = texts.changed(settings);
+    const own = left.reduce((share, key) => share - gains[key], 0.07);
+    const row = left.length > 1 ? { 282: 0.9, 281: own } : { 281: 0.6 };
+    return { ...viewOf({ row, changes: {} }), settings };
+  });
+  assert.deepEqual(two.apply, { brightness: 1, channels: "" });
+  assert.deepEqual(two.guilty, ["channels", "perturbation"]);
 });
 
 test("up to ten classes have a row each, of more than that seven and one for all others", () => {
@@ -125,9 +165,34 @@ test("up to ten classes have a row each, of more than that seven and one for all
   ]) {
     const few = new Texts({ ...panel, classes: panel.classes.slice(0, count) });
     const even = new Float32Array(count).fill(1 / count);
-    const view = { ...untouched, row: even, calibrated: even, top: 0 };
+    const view = { ...untouched, row: even, calibrated: even, top: 3 };
     const { bars } = few.shown(view, { ...INFO, untouched: view }, "");
     assert.equal(bars.length, rows);
+    assert.deepEqual(
+      bars.map(({ index }) => index).slice(0, 7),
+      [0, 1, 2, 3, 4, 5, 6],
+      "as even as they are",
+    );
+  }
+  const sevenths = viewOf({
+    row: Object.fromEntries(
+      Array(7)
+        .fill(1 / 7)
+        .entries(),
+    ),
+    changes: {},
+  });
+  const { bars } = texts.shown(sevenths, { ...INFO, untouched: sevenths }, "");
+  assert.equal(bars.at(-1).text, "0.0 %", "rounded, they come to a little more than 1");
+});
+
+test("what a photo is said to show has a row, unless a table does not know its probability", () => {
+  for (const classes of [undefined, [281, 282]]) {
+    const { bars } = texts.shown({ ...untouched, classes }, INFO, panel.classes[100]);
+    assert.equal(
+      bars.some(({ expected }) => expected),
+      classes === undefined,
+    );
   }
 });
 
@@ -143,6 +208,7 @@ test("numbers are written as Python writes them", () => {
     "100.0 %",
   ]);
   assert.equal(texts.named("noise", { noise: 0.1 + 0.2 }), "noise 0.3");
+  assert.equal(texts.named("noise", { noise: 12.34567 }), "noise 12.3457");
 });
 
 test("none of the classes is the same prediction whichever is the likeliest, and never that class", () => {
@@ -224,6 +290,8 @@ test("what is not known is refused", async () => {
   });
   const { content } = await ask({ kind: "settings", settings: at({ noise: 21 }) });
   assert.equal(content.kind, "error");
+  const judged = await ask({ kind: "judge", settings: at({ noise: 21 }), photos: [PHOTO] });
+  assert.deepEqual(judged.content.marks, { [PHOTO]: "" });
 });
 
 test("of an address that is not in the page it is said, and the photo is shown as it is", async () => {
@@ -252,7 +320,9 @@ test("each state comes back from its address, and is said as Python writes it", 
 });
 
 test("an address gives the seeds that the page has, and numbers that its sliders have", async () => {
-  globalThis.location = { hash: `#photo=${PHOTO}&seed=7&brightness=7&noise=30&where=2&gone=1` };
+  globalThis.location = {
+    hash: `#photo=${PHOTO}&seed=7&brightness=7&brightness=-1&noise=30&where=2&gone=1`,
+  };
   const contents = { ...panel, seeds: { ...panel.seeds, 7: {} } };
   const look = async ({ settings }) => ({ ...untouched, settings });
   const { content } = await standing({ ...BENCH, look }, contents, { alone: true })({
@@ -319,7 +389,7 @@ test("where nothing was changed, or what was is not in a table, Why? says so", a
 test("Why? is answered for the label that was said", async () => {
   const ask = standing(BENCH);
   for (const label of ["", "tiger cat"]) {
-    await ask({ kind: "label", photo: PHOTO, label });
+    if (label) await ask({ kind: "label", photo: PHOTO, label });
     const { content } = await ask({ kind: "why", settings: at({ noise: 30 }) });
     const isState = (state) => state.label === label && state.changes.noise === 30;
     const { because } = states.find((state) => isState(state) && !state.changes.channels);
@@ -332,19 +402,25 @@ test("a page without a photo waits for one, names files alike, and shows what co
   const opened = [];
   const open = async ({ name, upright }) => {
     opened.push([name, upright.size]);
-    return { from: [9, 8], signs: {} };
+    return { from: [9, 8], signs: { exif: true } };
   };
-  const ask = standing({ ...BENCH, open }, { ...panel, start: { ...panel.start, photo: "" } });
+  const remove = async ({ name }) => opened.push([name, "removed"]);
+  const start = { ...panel.start, photo: "" };
+  const ask = standing({ ...BENCH, open, remove }, { ...panel, start });
   assert.match((await ask({ kind: "hello" })).content.text, /^Drop a photo here/);
   const piece = { kind: "upload", number: "1", name: "mine.jpg" };
   assert.equal(await ask({ ...piece, last: false }, [new Uint8Array(5)]), undefined);
   const { content } = await ask({ ...piece, last: true }, [new Uint8Array(2)]);
   assert.equal(content.settings.photo, "mine.jpg");
-  assert.equal(content.path.file.value, "reduced from 9 × 8");
+  assert.equal(content.path.file.value, "reduced from 9 × 8, EXIF orientation applied");
   await ask({ ...piece, last: true }, [new Uint8Array(1)]);
+  await ask({ kind: "remove", name: "mine.jpg" });
+  await ask({ ...piece, last: true }, [new Uint8Array(4)]);
   assert.deepEqual(opened, [
     ["mine.jpg", 7],
     ["mine.jpg (2)", 1],
+    ["mine.jpg", "removed"],
+    ["mine.jpg", 4],
   ]);
 });
 
@@ -534,6 +610,7 @@ test("a table gives the states that it has", () => {
   const run = recorded(tables, { classes: ["x", "y", "z"], neutral });
   const asked = (changes) => run(null, { ...neutral, photo: "a", noise: 20, ...changes });
   assert.deepEqual([...asked({}).row], [...Float32Array.of(0.1, 0, 0.9)]);
+  assert.deepEqual([...asked({}).calibrated], [...Float32Array.of(0.2, 0, 0.8)]);
   assert.deepEqual(
     [asked({ noise: 21 }), asked({ photo: "b" }), asked({ seed: 1 })],
     [null, null, null],

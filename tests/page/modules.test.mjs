@@ -36,7 +36,8 @@ const walked = (spec, limit, value = spec.neutral) => {
   const flip = new Flip(spec, { settings: { noise: value }, put, done });
   flip.button.click();
   for (let count = 0; flip.running && count < 200; count += 1) {
-    flip.painted(places.at(-1), predicted(places.at(-1)));
+    for (let twice = 0; twice < 2; twice += 1)
+      flip.painted(places.at(-1), predicted(places.at(-1)));
     pass(16);
   }
   return { places, line: done.textContent };
@@ -46,8 +47,9 @@ test("a walk ends at the first place of the slider with another prediction, one 
   const { places, line } = walked(SLIDER, 37.25);
   assert.equal(line, "Noise 38 levels: cat becomes dog.");
   assert.ok(places.length < 30, "it takes two steps at a time, and comes back for the one between");
-  assert.equal(places.at(-1), 38);
+  assert.deepEqual(places.slice(-3), [38, 37, 38]);
   assert.equal(walked(SLIDER, 36.5).places.at(-1), 37);
+  assert.equal(walked({ ...SLIDER, unit: "" }, 2).line, "Noise 2: cat becomes dog.");
   assert.equal(walked({ ...SLIDER, step: 5 }, 37.25).places.at(-1), 40);
 });
 
@@ -70,6 +72,7 @@ test("a walk begins and ends where the slider is, and passes no place twice but 
   assert.deepEqual(walked(few, 9, 0).places, [0, 1, 2, 0, -1, 0]);
   const off = { ...few, low: 0, neutral: null };
   assert.deepEqual(walked(off, 9, null).places, [null, 2, 1, 0, null, null]);
+  assert.deepEqual(walked({ ...off, high: 100 }, 50, null).places, [null, 99, 100]);
 });
 
 test("a second press stops a walk", () => {
@@ -121,7 +124,7 @@ test("what is being typed stays while another view moves the slider", () => {
 
 test("a number below nothing is taken as it stands, and a double click takes it back", () => {
   const { log, events } = noted("changed");
-  const { node } = CONTROLS.range({ ...SLIDER, low: -100 }, "id", events);
+  const { node } = CONTROLS.range({ ...SLIDER, low: -100, neutral: 5 }, "id", events);
   const box = called(node, "Noise, exact value");
   for (const text of ["12,", "-100", "101"]) {
     box.value = text;
@@ -131,7 +134,7 @@ test("a number below nothing is taken as it stands, and a double click takes it 
   sliderOf(node).fire("dblclick");
   assert.deepEqual(
     log.map(([, , value]) => value),
-    [12, -100, 100, 0],
+    [12, -100, 100, 5],
   );
 });
 
@@ -162,6 +165,7 @@ test("a label is chosen from the prediction, from the list or taken back", () =>
   const opener = document.createElement("button");
   picker.known = { top: "dog", label: "" };
   picker.open(opener);
+  assert.equal(document.activeElement, picker.box);
   assert.deepEqual([picker.yes.hidden, picker.none.hidden], [false, true]);
   called(picker.node, "Yes, dog").click();
   assert.deepEqual(log.splice(0), [["ask", "label", { photo: "a.jpg", label: "dog" }]]);
@@ -172,6 +176,8 @@ test("a label is chosen from the prediction, from the list or taken back", () =>
   picker.box.fire("input"); // picked whole
   picker.open(opener);
   picker.box.value = "ca";
+  picker.box.fire("input");
+  picker.box.value = "cat";
   picker.box.fire("input", { inputType: "insertText" });
   called(picker.node, "I do not know").click();
   assert.equal(picker.node.hidden, false, "something is typed");
@@ -179,7 +185,8 @@ test("a label is chosen from the prediction, from the list or taken back", () =>
   called(picker.node, "I do not know").click();
   picker.open(opener);
   picker.box.value = " dog ";
-  picker.node.querySelector("form").fire("submit");
+  const isKept = picker.node.querySelector("form").fire("submit");
+  assert.ok(isKept, "the browser opens no other page");
   assert.deepEqual(
     log.map(([, , { label }]) => label),
     ["cat", "", "dog"],
@@ -279,6 +286,9 @@ test("labelled photos are counted once all of them are judged, and only added on
     return strip.strip.scrollLeft;
   });
   assert.deepEqual(scrolled, [0, 20, 90, -50], "only what is not all in view comes to its middle");
+  called(strip.node, "mine.png").focus(); // with arrow keys, where the browser scrolls
+  strip.show("mine.png");
+  assert.equal(strip.strip.scrollLeft, -50);
   strip.build([{ name: "mine.png", added: true, labelled: false }], "mine.png");
   assert.equal(strip.count.hidden, true);
 });
@@ -310,6 +320,9 @@ test("photos are asked about in parts, one part at a time, and marks are of the 
   log.splice(0);
   strip.ask({ ...dark, brightness: 1 });
   assert.equal(log.length, 1, "asked again: another label may have been said");
+  strip.forget();
+  strip.ask({ ...dark, brightness: 1 });
+  assert.equal(log.length, 2, "and where the kernel was lost meanwhile");
 });
 
 // -- answer.js
@@ -354,6 +367,8 @@ test("bars follow the order of the classes, and an unknown label can be said", (
   assert.equal(view.status.textContent, "", "screen readers hear of it once it rests");
   pass(200);
   assert.equal(view.status.textContent, "cat, 75 %.");
+  view.paint({ ...content, bars: [bar(1, "dog", 1)] });
+  assert.equal(view.rows.children.length, 1);
 });
 
 // -- because.js
@@ -368,7 +383,11 @@ const REASON = {
   guilty: ["perturbation"],
   pictures: [],
 };
-const CHANGES = { ...REASON, lines: ["Without noise 60: dog"], settings: SETTINGS };
+const CHANGES = {
+  ...REASON,
+  lines: ["Without noise 60: dog", "Without fog: cat"],
+  settings: SETTINGS,
+};
 const EXPLAINED = {
   ...REASON,
   changes: CHANGES,
@@ -404,11 +423,15 @@ test("an answer blames chips, fixes them and goes back, and says so when it is a
   view.moved({ ...SETTINGS, photo: "another.jpg" });
   view.moved(SETTINGS);
   assert.ok(!log.splice(0).some(([name]) => name === "open"), "it is still under way");
+  assert.match(view.status.textContent, /^Looking for the cause/);
   assert.equal(view.act.textContent, "Undo noise 60", "offered while the search goes on");
   view.explain(EXPLAINED, []);
   view.moved(SETTINGS);
   assert.deepEqual(log.splice(0).at(-1), ["blame", ["scaling"], []]);
-  assert.match(view.folds.textContent, /Without noise 60: dog.*Ruled out: dark, bright\./);
+  assert.match(
+    view.folds.textContent,
+    /Without noise 60: dog\nWithout fog: cat.*Ruled out: dark, bright\./,
+  );
   called(view.node, "Fix it").click();
   assert.deepEqual(log.splice(0).at(-1), ["take", { scaling: "" }]);
   view.moved({ ...SETTINGS, scaling: "" });
@@ -417,12 +440,19 @@ test("an answer blames chips, fixes them and goes back, and says so when it is a
   called(view.node, "Go back").click();
   assert.deepEqual(log.splice(0).at(-1), ["take", SETTINGS]);
   view.moved({ ...SETTINGS, noise: 10 });
-  assert.match(view.status.textContent, /Ask again/);
+  const outdated = "This is about the state before your last change. Ask again.";
+  assert.equal(view.status.textContent, outdated);
   view.act.click();
   assert.equal(view.act.getAttribute("aria-disabled"), "true");
   assert.deepEqual(log.splice(0), [["blame", [], []]]);
   view.ask.click();
-  assert.deepEqual([view.headline.textContent, view.act.hidden], ["", true], "asked again");
+  assert.equal(view.headline.textContent + view.folds.textContent, "");
+  assert.equal(view.act.hidden, true, "asked again");
+  view.view.settings = { ...SETTINGS, noise: 10 }; // meanwhile a hand has moved on
+  view.explain(EXPLAINED, []);
+  assert.match(view.status.textContent, /Ask again/);
+  view.moved({ ...SETTINGS, scaling: "" });
+  assert.equal(view.status.textContent, "✓ fixed");
 });
 
 test("a question that was stopped keeps what the changes do", () => {
@@ -490,7 +520,11 @@ test("a frame is sent when the last is answered and the pause is over, none afte
     Object.assign(camera.video, { videoWidth, videoHeight });
     pass(70);
     assert.deepEqual([camera.frame.width, camera.frame.height], size);
-    assert.deepEqual(camera.context.canvas.drawn.at(-1).box, [0, 0, ...size]);
+    const { canvas } = camera.context;
+    assert.deepEqual(
+      [canvas.drawn.at(-1).box, canvas.width, canvas.height],
+      [[0, 0, ...size], ...size],
+    );
   }
   const shown = framed();
   camera.video.videoWidth = 0; // as before its first frame
@@ -548,7 +582,7 @@ test("a file goes in pieces of 4 MB, the last one marked, and one over the limit
   const file = (size) => ({
     name: "big.jpg",
     size,
-    arrayBuffer: async () => new ArrayBuffer(size),
+    arrayBuffer: async () => (size && (await settled()), new ArrayBuffer(size)),
   });
   await files.send([file(8_500_000), file(12.6e6)]);
   const posts = log.filter(([name]) => name === "ask");
@@ -560,7 +594,8 @@ test("a file goes in pieces of 4 MB, the last one marked, and one over the limit
       [true, 5e5],
     ],
   );
-  assert.equal(new Set(posts.map(([, , { number }]) => number)).size, 1);
+  const [number, ...others] = new Set(posts.map(([, , content]) => content.number));
+  assert.ok(number.startsWith("a.") && number.endsWith(".big.jpg") && others.length === 0);
   await files.send([file(9e6), file(0)]); // as large as may be, and with nothing in it, which the kernel refuses
   const later = log.filter(([name]) => name === "ask").slice(3);
   assert.deepEqual(
@@ -666,12 +701,13 @@ test("noise is asked for once, and the photo is painted with it when it has come
   assert.deepEqual(log.splice(0), [["ask", 5, 3]]);
   const larger = new Preview(events.ask);
   for (const width of [1, 2]) {
-    larger.take({ settings: { photo: "a" }, source: { ...source, width } }, [grey, grey], null);
+    const square = { ...source, width, height: width };
+    larger.take({ settings: { photo: "a" }, source: square }, [grey, grey], null);
     larger.wantNoise(settings);
   }
   assert.deepEqual(log, [
     ["ask", 5, 3],
-    ["ask", 5, 6],
+    ["ask", 5, 12],
   ]);
   larger.takeNoise({ seed: 5 }, new DataView(new Int16Array(3).buffer));
   for (const each of [preview, larger]) {
@@ -689,6 +725,11 @@ test("noise is asked for once, and the photo is painted with it when it has come
   canvas.image = undefined;
   preview.paint(settings, false);
   assert.equal(canvas.image, undefined, "the same is painted once");
+  preview.paint({ ...settings, brightness: 2, seed: 6 }, false);
+  assert.equal(canvas.image, undefined, "and not with the noise of another seed");
+  preview.takeNoise({ seed: 6 }, new DataView(Int16Array.of(0, 4096, 0).buffer));
+  preview.paint({ ...settings, seed: 6 }, false);
+  assert.deepEqual(Array.from(canvas.image.data.slice(0, 3)), [100, 110, 100]);
   assert.deepEqual(preview.base.pixels, Uint8Array.of(100, 100, 100));
 });
 
@@ -705,13 +746,18 @@ test("rows of a map are asked for until it is whole, and those of another state 
   };
   where.paint(content, new Uint8Array(7));
   assert.equal(where.text.textContent, "Orange");
+  const option = where.choice.firstChild;
   where.ask();
   where.ask();
   assert.equal(log.length, 1);
-  const row = [new DataView(new ArrayBuffer(4))];
+  const row = [new DataView(Uint8Array.of(1, 2, 3, 4).buffer)];
   where.heard({ settings: { ...settings, noise: 1 }, where: { ...map, about: "Old" } }, row);
   assert.equal(where.text.textContent, "Orange");
-  where.heard({ settings, where: { ...map, waits: false } }, row);
+  where.heard({ settings, where: { ...map, waits: false, about: "Whole" } }, row);
+  assert.equal(where.text.textContent, "Whole");
+  const { image } = where.picture.canvas.drawn.at(-1).image;
+  assert.deepEqual([...image.data], [1, 2, 3, 4]);
   where.ask();
   assert.equal(log.length, 1);
+  assert.equal(where.choice.firstChild, option, "a menu that is open stays open");
 });

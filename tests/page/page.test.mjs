@@ -180,8 +180,10 @@ class Worker {
   turn = Promise.resolve();
   constructor(url) {
     log.push(`worker ${url}`);
+    this.script = url.split(":").at(-1);
   }
   postMessage({ kind, content }, [port, ...moved]) {
+    if (this.script === "no script") this.onerror({ message: "it ends early" });
     const answer = async () => {
       if (kind !== "start") return this.bench[kind](content);
       const { about, ...files } = content;
@@ -237,6 +239,9 @@ Object.assign(FakeElement.prototype, {
     throw new Error("refused");
   },
   showPopover: () => log.push("shown in the window"),
+  toBlob(done) {
+    done(new FakeBlob([`${this.image.width}x${this.image.height}`]));
+  },
   scrollIntoView(options) {
     log.push(`scrolls to ${this.tag}.${this.className} ${JSON.stringify(options)}`);
   },
@@ -321,6 +326,7 @@ const root = () => main.children.at(-1);
 const press = (name) => called(root(), name).click();
 const key = (name, target = root()) => {
   if (window.fire("keydown", { key: name, target })) log.push(`takes ${name}`);
+  if (name !== " ") window.fire("keyup", { key: name, target });
 };
 const keyed = (name) => [...root()].find((node) => node.getAttribute("data-key") === name);
 const set = (node, value) => {
@@ -344,7 +350,12 @@ const signal = (name) => ({
   disconnect: (heard) => log.push(`hears no more of ${name} ${heard === kernel[name]}`),
 });
 let inNotebook = null;
-let lastView = null; // the last message of its kind
+let leave = null; // what a host calls when it takes the page away
+let lastView = null; // the last message with one
+const listening = () => {
+  for (const type of ["keydown", "keyup", "resize"])
+    log.push(`${type} ${window.listeners[type].map(({ early }) => early)}`);
+};
 const walk = () => `walk: ${root().querySelector(".kit-flip").textContent}`;
 
 const STEPS = {
@@ -364,7 +375,10 @@ const STEPS = {
   "Why?": () => press("Why?"),
   "the cause is undone": () => root().querySelector(".kit-apply").click(),
   "and done again": () => press("Go back"),
-  "the report is closed": () => press("Close"),
+  "the report is closed": () => {
+    press("Close");
+    log.push(`focus ${document.activeElement.textContent}`);
+  },
   "and once more, with a key": async () => {
     press("Why?");
     await go(1500);
@@ -401,7 +415,7 @@ const STEPS = {
     log.push(`focus ${document.activeElement.className}`);
   },
   "Where?": () => press("Where?"),
-  "the map of another class": () => set(called(root(), "Class of the map"), "0"),
+  "the map of another class": () => set(called(root(), "Class of the map"), "1"),
   "reset, with a map": () => {
     press("Reset");
     return 300;
@@ -424,14 +438,13 @@ const STEPS = {
   "held, and left in another way": () => {
     const peek = called(root(), "Original photo");
     for (const left of ["pointerleave", "pointercancel", "blur"]) {
-      peek.fire("pointerdown");
-      peek.fire(left);
+      for (const event of ["pointerdown", "pointerdown", left, left]) peek.fire(event);
       log.push(`${left}, held ${peek.getAttribute("aria-pressed")}`);
     }
   },
   "untouched, with a key": () => {
     press("Reset");
-    key(" ", called(root(), "Original photo"));
+    for (const name of ["Tab", "Enter", " "]) key(name, called(root(), "Original photo"));
   },
   "the key is let go": () => {
     window.fire("keyup", { key: " ", target: called(root(), "Original photo") });
@@ -444,9 +457,19 @@ const STEPS = {
     log.push(root().querySelector(".kit-done").textContent);
     press("Where?");
   },
-  "a walk that a key ends": () => {
+  "a key that ends a walk, and closes one thing at a time": async () => {
+    press("Why?");
+    root().querySelector(".kit-mark").click();
+    key("p");
+    await settled();
+    const menu = root().querySelector("details");
+    menu.open = true;
     press("Find the flip: Brightness");
-    key("Escape");
+    for (let count = 0; count < 5; count += 1) {
+      key("Escape");
+      const open = [".kit-say", ".kit-because"].map((name) => !root().querySelector(name).hidden);
+      log.push(`${walk()} ${[menu.open, ...open]} ${root().className}`);
+    }
   },
   "the code": () => press("Copy as Python"),
   "the code where it cannot be copied": async () => {
@@ -470,7 +493,7 @@ const STEPS = {
   "a number that no slider has": () => set(called(root(), "JPEG, exact value"), "none"),
   "all steps": () => press("Other steps"),
   "the audience": () => {
-    for (let count = 0; count < 3; count += 1) key("p");
+    for (const name of ["PageDown", "p", "p", "p"]) key(name);
   },
   "the next places, and the first after the last": () => {
     for (const target of [root(), root(), body]) key("PageDown", target);
@@ -492,7 +515,11 @@ const STEPS = {
     document.fullscreenElement = root();
     root().fire("fullscreenchange");
   },
-  "and out": () => key("Escape"),
+  "and out": () => {
+    key("Escape");
+    document.fullscreenElement = null;
+    root().fire("fullscreenchange");
+  },
   "left by what the browser has for it": async () => {
     key("p");
     await go(50);
@@ -539,7 +566,14 @@ const STEPS = {
   "an image is removed, and the map is that of the predicted class": async () => {
     press("Where?");
     await go(500);
+    for (const name of ["cat.jpg", "dog.png"]) {
+      set(called(root(), "Class of the map"), "0");
+      await go(500);
+      called(root(), name).fire("change");
+      await go(500);
+    }
     set(called(root(), "Class of the map"), "0");
+    keyed("noise").fire("pointerenter");
     await go(500);
     press("Remove dog.png");
   },
@@ -556,6 +590,12 @@ const STEPS = {
     set(called(root(), "Class of the map"), "2");
     await go(500);
     press("Camera");
+    await go(150);
+    for (const name of ["p", "Escape"]) {
+      key(name);
+      await settled();
+    }
+    set(called(root(), "Class of the map"), "2");
     return 150;
   },
   "a snap": () => {
@@ -579,6 +619,7 @@ const STEPS = {
     called(root(), "cat.jpg").fire("change");
     log.push(`camera ${called(root(), "Camera").getAttribute("aria-pressed")}`);
   },
+  "a slider, of the photo that took the place of the camera's": () => set(keyed("noise"), "10"),
   "a camera that is refused": () => {
     camera.getUserMedia = async () => {
       throw new Error("not allowed");
@@ -590,10 +631,19 @@ const STEPS = {
       "#photo=cat.jpg&brightness=0.5&jpeg=1&channels=channels_swapped&noise=100&noise=101&fit=none";
     window.fire("hashchange");
   },
+  "one of a photo that is not there": () => {
+    location.hash = "#photo=gone.jpg&noise=30";
+    window.fire("hashchange");
+  },
   "a page whose model does not run": async () => {
     root().remove();
-    scripts[3].textContent = "damaged";
-    await import("../../kit/explorer/page/alone.js?again");
+    for (const [part, text] of [
+      [3, "damaged"],
+      [1, packed("no script")],
+    ]) {
+      scripts[part].textContent = text;
+      await import(`../../kit/explorer/page/alone.js?${part}`);
+    }
   },
   "in a notebook": async () => {
     main.replaceChildren();
@@ -618,10 +668,10 @@ const STEPS = {
         },
       },
     });
-    render({ model: inNotebook, el: main });
+    leave = render({ model: inNotebook, el: main });
     const heard = inNotebook.events["msg:custom"];
     inNotebook.events["msg:custom"] = (content, buffers) => {
-      if (content.kind === "view") lastView = { content, buffers };
+      if (content.answer) lastView = { content, buffers };
       heard(content, buffers);
     };
   },
@@ -637,10 +687,13 @@ const STEPS = {
   "a pin of that": () => {
     press("Label it");
     key("Escape");
+    root().querySelector("details").open = true;
     press("Pin");
+    log.push(`focus ${document.activeElement.getAttribute("aria-label")}`);
     press("Yes, blue");
   },
   "what the kernel says of it": () => hear({ kind: "pinned", text: "Pinned: a file" }),
+  "photos that another page has added or labelled": () => inNotebook.events["change:_panel"](),
   "the menu is closed": () => {
     root().focus();
     root().querySelector("details").open = true;
@@ -648,14 +701,23 @@ const STEPS = {
     log.push(`focus ${document.activeElement.tag}`);
     const menu = root().querySelector("details");
     menu.open = true;
-    for (const target of [menu.firstChild, root()]) {
+    for (const target of [menu.firstChild, root(), menu.firstChild]) {
       root().fire("pointerdown", { target });
       log.push(`open ${menu.open}`);
     }
   },
-  "a letter that is typed, and some for others": () => {
-    key("p", called(root(), "Noise, exact value"));
-    key("p", body);
+  "a letter that is typed, and some for others": async () => {
+    const host = new AbortController();
+    const heard = ({ target }) => log.push(`the host hears of a key at ${target.tag}`);
+    window.addEventListener("keydown", heard, host);
+    for (const target of [called(root(), "Noise, exact value"), keyed("scaling"), body])
+      key("p", target);
+    host.abort();
+    for (const target of [keyed("noise"), called(root(), "dog.png")]) {
+      key("p", target);
+      await settled();
+      log.push(root().className);
+    }
     for (const held of [{ ctrlKey: true }, { metaKey: true }])
       window.fire("keydown", { key: "p", ...held, target: root() });
   },
@@ -675,8 +737,9 @@ const STEPS = {
   "a photo that no frame has taken yet goes with the next answer": async () => {
     const { content, buffers } = lastView;
     const photo = Uint8Array.from({ length: 18 }, (_, k) => k);
+    const others = { ...content.bars[0], index: -1, name: "96 others" };
     hear({ ...content, request: "" }, [buffers[0], photo]);
-    hear({ ...content, request: "" }, [buffers[0]]);
+    hear({ ...content, bars: [...content.bars, others], request: "" }, [buffers[0]]);
   },
   "a map that is not whole is asked for, but not while nobody sees it": async () => {
     const { content, buffers } = lastView;
@@ -708,6 +771,7 @@ const STEPS = {
       root().getBoundingClientRect = () => ({ top, bottom });
       log.push(`at ${top}`);
       hear({ kind: "fresh" });
+      log.push("in the next frame");
       await go(50);
     }
   },
@@ -726,11 +790,14 @@ const STEPS = {
   },
   "the connection breaks while a cause is looked for": () => {
     press("Why?");
+    hear({ ...lastView.content, request: "" }, lastView.buffers.slice(0, 1)); // not painted yet
     kernel.connection(null, "connecting");
     log.push(root().querySelector(".kit-asking").textContent);
   },
   "and is back": () => kernel.connection(null, "connected"),
   "the kernel ends": async () => {
+    set(keyed("noise"), "10");
+    await go(100);
     kernel.status(null, "restarting");
     kernel.status(null, "dead"); // of which it has heard already
     const old = root();
@@ -738,7 +805,12 @@ const STEPS = {
     assert.notEqual(root(), old);
     for (let turn = 0; turn < 100; turn++) await settled();
     log.push(`explorers ${main.children.length}`);
-    log.push(...["keydown", "keyup", "resize"].map((type) => window.listeners[type].length));
+    listening();
+  },
+  "and its cell is deleted": () => {
+    leave();
+    listening();
+    hear({ ...lastView.content, request: "" }, lastView.buffers);
   },
   "a walk does not begin with an answer to older settings": async () => {
     main.replaceChildren();
@@ -788,7 +860,7 @@ const STEPS = {
     main.classList.add("jupyter-widgets-disconnected");
     events.comm_live_update();
     main.classList.remove("jupyter-widgets-disconnected");
-    for (const status of ["busy", "idle", "autorestarting", "dead", "terminating"]) {
+    for (const status of ["busy", "idle", "restarting", "autorestarting", "dead", "terminating"]) {
       const widget_manager = { kernel: { statusChanged: signal("status") } };
       const box = new FakeElement("div");
       const model = { get: (name) => values[name], on, send: () => {}, widget_manager };
@@ -805,6 +877,57 @@ const STEPS = {
     render({ model, el: main });
     return 9000;
   },
+  "a camera that another photo ends, which a cell has assigned, and that goes out with the page":
+    async () => {
+      main.replaceChildren();
+      const events = {};
+      const values = { _panel: { ...inNotebook.panel, table: false }, _kept: [] };
+      const sent = [];
+      const on = (event, heard) => (events[event] = heard);
+      const model = { get: (name) => values[name], on, off: () => {}, send: (c) => sent.push(c) };
+      const end = render({ model, el: main });
+      const stop = () => log.push("its light goes out");
+      camera.getUserMedia = async () => ({ getTracks: () => [{ stop }] });
+      press("Camera");
+      await go(100);
+      const { settings } = sent.find(({ kind }) => kind === "frame");
+      const { content, buffers } = lastView;
+      const reply = { ...content, settings, where: null };
+      for (const ms of [50, 0]) {
+        const { request } = sent.findLast(({ kind }) => kind === "frame");
+        events["msg:custom"]({ ...reply, request }, buffers.slice(0, 1));
+        await go(ms);
+      }
+      log.push(`frame of ${root().querySelector("canvas").image.width} pixels`);
+      for (const photo of [settings.photo, "cat.jpg"]) {
+        const view = { ...reply, settings: { ...settings, photo }, request: "" };
+        events["msg:custom"](view, buffers.slice(0, 1));
+        log.push(`${photo}, camera ${called(root(), "Camera").getAttribute("aria-pressed")}`);
+      }
+      await go(100);
+      press("Camera");
+      await settled();
+      end();
+    },
+  "a photo that the page darkens while the kernel is silent, and where nothing is to be asked ahead":
+    async () => {
+      main.replaceChildren();
+      const events = {};
+      const _panel = { ...inNotebook.panel, ahead: { ...PANEL.ahead, places: 0 } };
+      const values = { _panel, _kept: [] };
+      const sent = [];
+      const on = (event, heard) => (events[event] = heard);
+      render({ model: { get: (name) => values[name], on, send: (c) => sent.push(c) }, el: main });
+      const { content, buffers } = lastView;
+      const settings = { ...content.settings, noise: 0 };
+      const photo = new Uint8Array(6).fill(100);
+      const source = { live: true, width: 2, height: 1 };
+      events["msg:custom"]({ ...content, settings, source, request: "" }, [buffers[0], photo]);
+      await go(1500);
+      set(keyed("brightness"), "0.4");
+      await go(100);
+      log.push(`${root().querySelector("canvas").image.data}`, ...sent.map(({ kind }) => kind));
+    },
 };
 
 async function walked() {
@@ -827,4 +950,22 @@ test("a page shows and asks for what it did when it was recorded", async () => {
   const expected = readFileSync(FILE, "utf-8").trimEnd().split("\n\n");
   for (const [k, section] of sections.entries()) assert.equal(section, expected[k]);
   assert.equal(sections.length, expected.length);
+});
+
+test("what the style names is there: elements of the walk, and colours", () => {
+  const styles = ["explorer", "alone"].map((name) =>
+    readFileSync(new URL(`../../kit/explorer/page/${name}.css`, import.meta.url), "utf-8"),
+  );
+  const style = styles.join("\n");
+  const seen = readFileSync(FILE, "utf-8");
+  const named = (pattern) => [...new Set([...style.matchAll(pattern)].map(([, name]) => name))];
+  const classes = named(/\.(kit-[\w-]+)/g).filter((name) => name !== "kit-note"); // of a cell's output
+  const attributes = named(/\[((?:data-(?!jp)|aria-)[^\]]+)\]/g).map((one) =>
+    one.replaceAll('"', ""),
+  );
+  const missing = [...classes, ...attributes].filter(
+    (name) => !new RegExp(`[ .]${name}(?![\\w-])`).test(seen),
+  );
+  assert.deepEqual(missing, []);
+  assert.deepEqual(named(/var\((--kit-\w+)/g).sort(), named(/(--kit-\w+):/g).sort());
 });

@@ -191,6 +191,7 @@ PROBABILITIES = {
     ("dimmer",): {281: 0.5, 282: 0.3},
     ("grain",): {281: 0.45, 282: 0.35},
     ("dimmer", "grain"): {282: 0.9, 281: 0.05},
+    ("noise", "scaling"): {281: 0.6},
     ("noise", "channels"): {285: 0.6, 281: 0.3},
     ("channels",): {281: 0.8, 282: 0.1},
     ("brightness", "channels"): {281: 0.25, 282: 0.2},

@@ -67,7 +67,7 @@ export function pixelsOf(bitmap, matte) {
 function reduced(image) {
   const scale = Math.sqrt(MOST_PIXELS / (image.width * image.height));
   if (scale >= 1) return { ...image, from: null };
-  const size = [image.height, image.width].map((side) => Math.max(1, Math.floor(side * scale)));
+  const size = [image.height, image.width].map((side) => Math.floor(side * scale));
   const small = resized(image, { size, filter: "bicubic", fit: "squash", pillow: 13 });
   return { ...small, from: [image.width, image.height] };
 }

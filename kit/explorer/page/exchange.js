@@ -48,7 +48,7 @@ export class Exchange {
 
   /** Whether what is shown, or will be in the next frame, is the answer to the settings. */
   get idle() {
-    return !this.inFlight && !this.waiting && this.at.sync === NEVER;
+    return !this.inFlight && this.at.sync === NEVER;
   }
 
   /** The next time at which `tick` has something to do. */

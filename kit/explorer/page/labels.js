@@ -55,7 +55,7 @@ export class LabelPicker {
 
   close() {
     this.node.hidden = true;
-    this.opener?.focus();
+    this.opener.focus();
   }
 
   #choose(label) {

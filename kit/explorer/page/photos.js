@@ -11,13 +11,12 @@ export class PhotoStrip {
     this.strip = element("div", { class: "kit-photos", role: "radiogroup", "aria-label": "Photo" });
     this.count = element("p", { class: "kit-count" });
     this.node = div("kit-strip", this.strip, this.count);
-    this.labelled = []; // names
     this.marks = new Map(); // "right" or "wrong" by name, for settings as in the context
   }
 
   build(photos, chosen) {
     this.stop();
-    this.labelled = photos.filter((photo) => photo.labelled).map((photo) => photo.name);
+    this.labelled = photos.filter(({ labelled }) => labelled).map(({ name }) => name);
     this.strip.replaceChildren(...photos.map((photo) => this.#item(photo)));
     this.count.hidden = this.labelled.length === 0;
     this.show(chosen);

@@ -20,8 +20,8 @@ function classesOf(row, needed) {
   const order = [...row.keys()];
   if (order.length <= BARS + 2) return order;
   const byShare = (a, b) => row[b] - row[a] || a - b;
-  const likely = order.sort(byShare).slice(0, BARS);
-  const others = likely.filter((index) => !needed.has(index) && row[index] >= LEAST_SHOWN);
+  const isOther = (index) => !needed.has(index) && row[index] >= LEAST_SHOWN;
+  const others = order.sort(byShare).filter(isOther);
   return [...needed, ...others.slice(0, BARS - 1 - needed.size)].sort(byShare);
 }
 
