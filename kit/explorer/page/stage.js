@@ -31,7 +31,8 @@ export class Stage {
     try {
       await root.requestFullscreen();
     } catch {
-      // Phones and some frames refuse it.
+      // Phones and some frames refuse it, maybe when it was left already.
+      if (!this.on) return;
       root.popover = "manual";
       root.showPopover();
     }
