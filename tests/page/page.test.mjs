@@ -492,6 +492,9 @@ const STEPS = {
   },
   "a number that no slider has": () => set(called(root(), "JPEG, exact value"), "none"),
   "all steps": () => press("Other steps"),
+  "no audience after all": () => {
+    for (const name of ["p", "p"]) key(name);
+  },
   "the audience": () => {
     for (const name of ["PageDown", "p", "p", "p"]) key(name);
   },
