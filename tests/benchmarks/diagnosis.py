@@ -420,6 +420,7 @@ def main():
         # What is done is kept where somebody stops it: --add takes it up again.
         report.write(given.json, {"rows": rows, "double": double})
     summary(rows, double)
+    report.write(given.json, {"rows": rows, "double": double})
 
 
 if __name__ == "__main__":
