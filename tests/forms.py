@@ -1,34 +1,26 @@
 """Other forms of a network: some that are wrong in a known way, and some that are sound."""
 
+from functools import reduce
+
 import numpy as np
 
 from kit import samples
 from kit.preprocessing.pipeline import arrange, arrange_back
 from kit.preprocessing.scaling import SCALINGS, Scaling, scale, unscale
 
-FLOOR = 1e-12
 RANGES = {"missing_scaling", "double_scaling", "wrong_range", "wrong_mean_std"}
 TURNED = {"exif_orientation", "channel_layout"}
+RAW = Scaling(1.0, (103.939, 116.779, 123.68))
 
 
 def faults(classifier):
     """Return by its kind the causes that are right, and a form that is wrong in that way."""
-    predict, own, names = (
-        classifier.predict_tensors,
-        classifier.preprocessing.scaling,
-        classifier.class_names,
-    )
-    count, colours = len(names), classifier.input_shape[-1] == 3
-    orders = {
-        "classes rotated": [*range(1, count), 0],
-        "classes sorted": sorted(range(count), key=names.__getitem__),
-        "classes as text": sorted(range(count), key=str),
-        "classes reversed": [*range(count)][::-1],
-        "two classes exchanged": exchanged(
-            count, *((0, 1) if count == 10 else (301, 388))
-        ),
-        "classes permuted": np.random.default_rng(count).permutation(count),
-    }
+    predict = classifier.predict_tensors
+    own = classifier.preprocessing.scaling
+
+    def expecting(scaling):
+        return RANGES, lambda x: scale(unscale(x, SCALINGS[scaling]), own)
+
     inputs = {
         "height and width": ({"channel_layout"}, lambda x: x.transpose(0, 2, 1, 3)),
         "mirrored": (TURNED, lambda x: x[:, :, ::-1]),
@@ -39,36 +31,21 @@ def faults(classifier):
             {"inverted_polarity"},
             lambda x: scale(255 - unscale(x, own), own),
         ),
-        "expects 0..255": (
-            RANGES,
-            lambda x: scale(unscale(x, SCALINGS["0..255"]), own),
-        ),
-        "expects 0..1": (RANGES, lambda x: scale(unscale(x, SCALINGS["0..1"]), own)),
-        "expects -1..1": (RANGES, lambda x: scale(unscale(x, SCALINGS["-1..1"]), own)),
+        "expects 0..255": expecting("0..255"),
+        "expects 0..1": expecting("0..1"),
+        "expects -1..1": expecting("-1..1"),
         "divides again": (RANGES, lambda x: x / 255),
         "subtracts again": (RANGES, lambda x: x / 127.5 - 1),
         "cast": ({"dtype_cast"}, np.trunc),
     }
-    outputs = {
-        "softmax twice": softmax,
-        "logits": lambda rows: np.log(rows + FLOOR),
-        "sigmoids": lambda rows: 1 / (1 + np.exp(-(np.log(rows + FLOOR) + 5))),
-        "temperature of 2": lambda rows: softmax(np.log(rows + FLOOR) / 2),
-        "temperature of a half": lambda rows: softmax(np.log(rows + FLOOR) * 2),
-        "per cent": lambda rows: rows * 100,
-    }
-    if colours:
-        raw = Scaling(1.0, (103.939, 116.779, 123.68))
+    if classifier.input_shape[-1] == 3:
         inputs |= {
             "red and blue": ({"channel_order"}, lambda x: x[..., ::-1]),
             "caffe": (
                 RANGES | {"channel_order"},
-                lambda x: scale(unscale(x, (raw,))[..., ::-1], own),
+                lambda x: scale(unscale(x, (RAW,))[..., ::-1], own),
             ),
-            "expects imagenet": (
-                RANGES,
-                lambda x: scale(unscale(x, SCALINGS["imagenet"]), own),
-            ),
+            "expects imagenet": expecting("imagenet"),
             "grey": (
                 {"grayscale"},
                 lambda x: np.repeat(x @ [[0.299], [0.587], [0.114]], 3, -1),
@@ -83,40 +60,54 @@ def faults(classifier):
                 lambda x: x[:, ::-1, ::-1, ::-1],
             ),
         }
-    found = {}
+    outputs = {
+        "softmax twice": softmax,
+        "logits": logits,
+        "sigmoids": lambda rows: 1 / (1 + np.exp(-(logits(rows) + 5))),
+        "temperature of 2": lambda rows: softmax(logits(rows) / 2),
+        "temperature of a half": lambda rows: softmax(logits(rows) * 2),
+        "per cent": lambda rows: rows * 100,
+    }
+    ordered = orders(classifier.class_names)
     # These change nothing there.
     if own == SCALINGS["0..1"]:
-        del inputs["expects 0..1"], orders["classes as text"]
+        del inputs["expects 0..1"], ordered["classes as text"]
     else:
         del inputs["expects -1..1"]
+    mirrored, rotated = inputs["mirrored"][1], ordered["classes rotated"]
+    found = {}
     for kind, (causes, change) in inputs.items():
-        found[kind] = (
-            causes,
-            lambda x, change=change: predict(
-                np.ascontiguousarray(change(x), np.float32)
-            ),
-        )
+        found[kind] = causes, through(change, float32, predict)
     for kind, change in outputs.items():
-        found[kind] = (
-            {"softmax_head"},
-            lambda x, change=change: change(predict(x)).astype(np.float32),
-        )
-    for kind, order in orders.items():
-        found[kind] = (
-            {"class_order"},
-            lambda x, order=order: predict(x)[:, order].copy(),
-        )
-    both = {"softmax_head", "class_order"}
+        found[kind] = {"softmax_head"}, through(predict, change, float32)
+    for kind, order in ordered.items():
+        found[kind] = {"class_order"}, through(predict, order)
     found["logits, classes rotated"] = (
-        both,
-        lambda x: np.log(predict(x) + FLOOR)[:, orders["classes rotated"]],
+        {"softmax_head", "class_order"},
+        through(predict, logits, rotated),
     )
-    lying = inputs["mirrored"][1]
     found["logits, mirrored"] = (
         {"softmax_head", *TURNED},
-        lambda x: np.log(predict(np.ascontiguousarray(lying(x))) + FLOOR),
+        through(mirrored, float32, predict, logits),
     )
     return found
+
+
+def orders(names):
+    """Return by its kind what puts the classes in another order."""
+    places = np.arange(len(names))
+    exchanged = places.copy()
+    one, other = (0, 1) if len(names) == 10 else (301, 388)
+    exchanged[[one, other]] = other, one
+    found = {
+        "classes rotated": np.roll(places, -1),
+        "classes sorted": np.argsort(names),
+        "classes as text": np.argsort(places.astype(str)),
+        "classes reversed": places[::-1],
+        "two classes exchanged": exchanged,
+        "classes permuted": np.random.default_rng(len(names)).permutation(len(names)),
+    }
+    return {kind: lambda rows, o=order: rows[:, o] for kind, order in found.items()}
 
 
 def unknown(classifier):
@@ -124,18 +115,15 @@ def unknown(classifier):
     predict = classifier.predict_tensors
     rest = np.random.default_rng(10).dirichlet(np.ones(len(classifier.class_names)))
     found = {
-        "mixed with noise": lambda x: (0.75 * predict(x) + 0.25 * rest).astype(
-            np.float32
-        ),
+        "mixed with noise": lambda x: float32(0.75 * predict(x) + 0.25 * rest),
         "noisy inputs": lambda x: predict(x + noise(x.shape, 0.25)),
         "blurred inputs": lambda x: predict(
             (x + np.roll(x, 3, 1) + np.roll(x, 3, 2)) / 3
         ),
     }
     if classifier.name == "fashion_mnist":
-        found["another training"] = samples.classifier(
-            "fashion_mnist_5000"
-        ).predict_tensors
+        another = samples.classifier("fashion_mnist_5000")
+        found["another training"] = another.predict_tensors
     return found
 
 
@@ -145,27 +133,31 @@ def sound(classifier):
     return {
         "one by one": lambda x: np.concatenate([predict(each[None]) for each in x]),
         "renormalised": lambda x: renormalised(predict(x)),
-        "noise of 1e-5": lambda x: (predict(x) + noise((len(x), 1), 1e-5)).astype(np.float32),
-        "float16 answers": lambda x: predict(x).astype(np.float16).astype(np.float32),
-        "float16 inputs": lambda x: predict(x.astype(np.float16).astype(np.float32)),
-        "whole 256ths": lambda x: np.rint(predict(x) * 256).astype(np.float32) / 256,
+        "noise of 1e-5": lambda x: predict(x) + noise((len(x), 1), 1e-5),
+        "float16 answers": lambda x: float32(predict(x).astype(np.float16)),
+        "float16 inputs": lambda x: predict(float32(x.astype(np.float16))),
+        "whole 256ths": lambda x: np.rint(predict(x) * 256) / 256,
         "three digits": lambda x: predict(x).round(3),
         "noisy inputs": lambda x: predict(x + noise(x.shape, 1e-4)),
-        "a little sharper": lambda x: softmax(1.005 * np.log(predict(x) + FLOOR)),
-        "in halves": lambda x: np.concatenate([predict(x[: len(x) // 2 + 1]), predict(x[len(x) // 2 + 1 :])])
-        if len(x) > 1
-        else predict(x),
-    }  # fmt: skip
+        "a little sharper": lambda x: softmax(1.005 * logits(predict(x))),
+    }
 
 
-def exchanged(count, one, other):
-    order = [*range(count)]
-    order[one], order[other] = other, one
-    return order
+def through(*steps):
+    """What does one step after the other."""
+    return lambda x: reduce(lambda made, step: step(made), steps, x)
+
+
+def float32(x):
+    return np.ascontiguousarray(x, np.float32)
 
 
 def noise(shape, size):
-    return np.random.default_rng(3).uniform(-size, size, shape).astype(np.float32)
+    return float32(np.random.default_rng(3).uniform(-size, size, shape))
+
+
+def logits(rows):
+    return np.log(rows + 1e-12)
 
 
 def softmax(rows):

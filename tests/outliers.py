@@ -10,11 +10,7 @@ from kit import samples
 def digits():
     """The 1,797 digits of scikit-learn, enlarged from 8 x 8, bright on black as the clothes are."""
     small = np.round(load_digits().images * (255 / 16)).astype(np.uint8)
-    enlarged = [
-        Image.fromarray(digit).resize((28, 28), Image.Resampling.BICUBIC)
-        for digit in small
-    ]
-    return np.stack([np.asarray(digit) for digit in enlarged])
+    return np.stack([Image.fromarray(digit).resize((28, 28)) for digit in small])
 
 
 def noise():
@@ -34,7 +30,7 @@ def textures():
     for photo in samples.photos("photographs"):
         grey = np.asarray(Image.fromarray(photo.pixels).convert("L"))
         for _ in range(25):
-            top, left = (int(random.integers(0, side - 27)) for side in grey.shape)
+            top, left = random.integers(np.array(grey.shape) - 27)
             crops.append(grey[top : top + 28, left : left + 28])
     return np.stack(crops)
 
@@ -47,12 +43,6 @@ def rotated():
     )
 
 
-OUTLIERS = {
-    function.__name__: function
-    for function in (digits, noise, inverted, textures, rotated)
-}
-
-
 def outliers(name):
-    """One of `OUTLIERS` by its name."""
-    return OUTLIERS[name]()
+    """Those of one function above, by its name."""
+    return globals()[name]()

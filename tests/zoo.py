@@ -36,11 +36,9 @@ def field(number, content):
 
 
 def varint(value):
-    return (
-        (bytes([value & 127 | 128]) + varint(value >> 7))
-        if value > 127
-        else bytes([value])
-    )
+    if value > 127:
+        return bytes([value & 127 | 128]) + varint(value >> 7)
+    return bytes([value])
 
 
 def fields(*pairs):
@@ -49,13 +47,27 @@ def fields(*pairs):
 
 def end(number, name, shape, kind=FLOAT):
     """An input (11) or output (12) of a graph in the ``.onnx`` format."""
-    sides = (
-        fields((2, side) if isinstance(side, str) else (1, side)) for side in shape
-    )
-    sides = b"".join(field(1, side) for side in sides)
-    return field(
-        number, fields((1, name), (2, field(1, fields((1, kind), (2, sides)))))
-    )
+    sides = [
+        (1, field(2, side) if isinstance(side, str) else field(1, side))
+        for side in shape
+    ]
+    tensor = fields((1, kind), (2, fields(*sides)))
+    return field(number, fields((1, name), (2, field(1, tensor))))
+
+
+def node(kind, given, made, *attributes):
+    """A node of a graph in the ``.onnx`` format."""
+    names = [(1, name) for name in given.split()]
+    numbers = [(5, each) for each in attributes]
+    return field(1, fields(*names, (2, made), (4, kind), *numbers))
+
+
+def integer(name, value):
+    return fields((1, name), (3, value), (20, 2))
+
+
+def integers(name, *values):
+    return fields((1, name), *((8, value) for value in values), (20, 7))
 
 
 def onnx(
@@ -71,74 +83,42 @@ def onnx(
     Channels first or last, or, for None, its dense layer alone, on (N, height, width).
     """
     last, weights = made or network()
+    sides = (batch, SIDE, SIDE, 3)
+    graph, x = b"", "x"
+    if kind == BYTE:
+        graph += node("Cast", x, "float", integer("to", FLOAT))
+        x = "float"
     if first is None:
         dense = np.random.default_rng(6).normal(0, 0.1, (SIDE * SIDE, 3))
         weights = weights | {"dense": dense}
-
-    def tensor(name, array):
-        array = np.ascontiguousarray(
-            array, np.float16 if kind == FLOAT16 else np.float32
-        )
-        data = field(9, array.tobytes())
-        sizes = b"".join(field(1, side) for side in array.shape)
-        return field(
-            5,
-            sizes
-            + fields((2, FLOAT16 if kind == FLOAT16 else FLOAT), (8, name))
-            + data,
-        )
-
-    def node(kind, given, made, **numbers):
-        content = [(1, each) for each in given.split()] + [(2, made), (4, kind)]
-        for name, value in numbers.items():
-            if isinstance(value, int):
-                content.append((5, fields((1, name), (3, value), (20, 2))))
-            else:
-                content.append(
-                    (
-                        5,
-                        field(1, name)
-                        + b"".join(field(8, v) for v in value)
-                        + field(20, 7),
-                    )
-                )
-        return field(1, fields(*content))
-
-    sides = (batch, 3, SIDE, SIDE) if first else (batch, SIDE, SIDE, 3)
-    sides = (batch, SIDE, SIDE) if first is None else sides
-    x, nodes = "x", b""
-    if kind == BYTE:
-        nodes, x = node("Cast", x, "float", to=FLOAT), "float"
-    if first is False:
-        nodes, x = nodes + node("Transpose", x, "turned", perm=(0, 3, 1, 2)), "turned"
-    if first is not None:
-        convolved = node("Conv", f"{x} kernel bias", "conv", kernel_shape=(3, 3))
-        nodes += convolved + node("Relu", "conv", "relu")
-        nodes, x = nodes + node("GlobalAveragePool", "relu", "pooled"), "pooled"
-    nodes += node("Flatten", x, "flat", axis=1)
-    nodes += node("Gemm", "flat dense offset", "y" if last is None else "logits")
+        sides = (batch, SIDE, SIDE)
+    else:
+        if first:
+            sides = (batch, 3, SIDE, SIDE)
+        else:
+            graph += node("Transpose", x, "turned", integers("perm", 0, 3, 1, 2))
+            x = "turned"
+        shape = integers("kernel_shape", 3, 3)
+        graph += node("Conv", f"{x} kernel bias", "conv", shape)
+        graph += node("Relu", "conv", "relu")
+        graph += node("GlobalAveragePool", "relu", "pooled")
+        x = "pooled"
+    graph += node("Flatten", x, "flat", integer("axis", 1))
+    graph += node("Gemm", "flat dense offset", "y" if last is None else "logits")
     if last is not None:
-        nodes += node(
-            last.capitalize(),
-            "logits",
-            "y",
-            **({"axis": 1} if last == "softmax" else {}),
-        )
-    graph = (
-        nodes
-        + field(2, "small")
-        + b"".join(tensor(*pair) for pair in weights.items())
-        + end(11, "x", sides, kind)
-    )
-    out = FLOAT if kind == BYTE else kind
-    graph += b"".join(
-        end(12, name, (batch, weights["offset"].size), out)
-        for name in ("y", "flat")[:outputs]
-    )
-    model = fields((1, 8), (7, graph), (8, field(2, 17)))
-    return model + b"".join(
-        field(14, fields((1, key), (2, text))) for key, text in properties
-    )
+        axis = [integer("axis", 1)] if last == "softmax" else []
+        graph += node(last.capitalize(), "logits", "y", *axis)
+    graph += field(2, "small")
+    held = FLOAT if kind == BYTE else kind
+    for name, values in weights.items():
+        data = values.astype(np.float16 if held == FLOAT16 else np.float32).tobytes()
+        shape = [(1, side) for side in values.shape]
+        graph += field(5, fields(*shape, (2, held), (8, name), (9, data)))
+    graph += end(11, "x", sides, kind)
+    for name in ("y", "flat")[:outputs]:
+        graph += end(12, name, (batch, weights["offset"].size), held)
+    said = [(14, fields((1, key), (2, text))) for key, text in properties]
+    return fields((1, 8), (7, graph), (8, field(2, 17)), *said)
 
 
 ELSEWHERE = field(13, fields((1, "location"), (2, "weights.bin")))
@@ -148,39 +128,35 @@ PLACES = "initializer", "constant", "branch", "function"
 
 def apart(place):
     """A network in the ``.onnx`` format whose one tensor, 3 x 3, lies in another file."""
-    sizes = field(1, 3) + field(1, 3)
-    tensor = sizes + fields((2, FLOAT), (8, "w")) + ELSEWHERE + field(14, 1)
+    tensor = fields((1, 3), (1, 3), (2, FLOAT), (8, "w")) + ELSEWHERE + field(14, 1)
     value = fields((1, "value"), (5, tensor), (20, 4))
     constant = fields((2, "w"), (4, "Constant"), (5, value))
-    branch = field(1, fields((1, "v"), (2, "u"), (4, "Identity"))) + field(2, "branch")
-    branch += field(5, tensor.replace(field(8, "w"), field(8, "v"))) + end(
-        12, "u", (3, 3)
-    )
-    sides = (
-        fields((1, f"{side}_branch"), (6, branch), (20, 5)) for side in ("then", "else")
-    )
-    choice = fields((1, "yes"), (2, "w"), (4, "If"), *((5, side) for side in sides))
-    called = fields((2, "w"), (4, "Made"), (7, "own"))
-    nodes = {"constant": constant, "branch": choice, "function": called}
-    graph = field(1, nodes[place]) if place in nodes else b""
-    for kind, given, made in (
-        ("GlobalAveragePool", ["x"], "pooled"),
-        ("Flatten", ["pooled"], "flat"),
-        ("MatMul", ["flat", "w"], "y"),
-    ):
-        graph += field(1, fields(*((1, name) for name in given), (2, made), (4, kind)))
-    graph += field(2, "apart") + end(11, "x", (1, 3, SIDE, SIDE)) + end(12, "y", (1, 3))
-    graph += {
-        "initializer": field(5, tensor),
-        "branch": field(5, fields((2, 9), (8, "yes"), (9, b"\x01"))),
-    }.get(place, b"")
-    model = fields((1, 8), (7, graph), (8, field(2, 17)))
+    graph = own = b""
+    if place == "initializer":
+        graph += field(5, tensor)
+    if place == "constant":
+        graph += field(1, constant)
+    if place == "branch":
+        branch = node("Identity", "v", "u") + field(2, "branch")
+        branch += field(5, tensor.replace(field(8, "w"), field(8, "v")))
+        branch += end(12, "u", (3, 3))
+        sides = [
+            fields((1, name), (6, branch), (20, 5))
+            for name in ("then_branch", "else_branch")
+        ]
+        graph += node("If", "yes", "w", *sides)
+        graph += field(5, fields((2, 9), (8, "yes"), (9, b"\x01")))
     if place == "function":
-        own = fields(
-            (1, "Made"), (5, "w"), (7, constant), (9, field(2, 17)), (10, "own")
-        )
-        model += field(8, fields((1, "own"), (2, 1))) + field(25, own)
-    return model
+        graph += field(1, fields((2, "w"), (4, "Made"), (7, "own")))
+        opset = field(2, 17)
+        made = fields((1, "Made"), (5, "w"), (7, constant), (9, opset), (10, "own"))
+        own = fields((8, fields((1, "own"), (2, 1))), (25, made))
+    graph += node("GlobalAveragePool", "x", "pooled")
+    graph += node("Flatten", "pooled", "flat")
+    graph += node("MatMul", "flat w", "y")
+    graph += field(2, "apart")
+    graph += end(11, "x", (1, 3, SIDE, SIDE)) + end(12, "y", (1, 3))
+    return fields((1, 8), (7, graph), (8, field(2, 17))) + own
 
 
 def quickstart():

@@ -17,6 +17,7 @@ import json
 import statistics
 import tempfile
 import time
+from collections import defaultdict
 from pathlib import Path
 
 from tests.benchmarks import report
@@ -53,12 +54,11 @@ REPORT = """
 now = time.time()
 import psutil
 memory = psutil.Process().memory_info().rss / 2**20
-print(json.dumps({"now": now, "memory_mb": memory, "top": int(list(row).index(max(row))),
-                  "tensorflow": "tensorflow" in sys.modules}))
+print(json.dumps({"now": now, "memory_mb": memory, "tensorflow": "tensorflow" in sys.modules}))
 """
 
 
-def start(script, model=MODEL):
+def start(script, model):
     """Run a script in a new process; ``seconds`` counts from before it exists."""
     began = time.time()
     printed = report.python("import json, sys, time" + script + REPORT, model, PHOTO)
@@ -66,9 +66,14 @@ def start(script, model=MODEL):
     return found | {"seconds": found["now"] - began}
 
 
-def measure(pairs):
-    """Start both variants in turn and put the medians together."""
-    starts = {}
+def main():
+    """Start the variants in turn, print the medians, write the report."""
+    parser = report.parser(__doc__)
+    parser.add_argument(
+        "--pairs", type=int, default=5, help="starts of each variant (default: 5)"
+    )
+    options = parser.parse_args()
+    starts = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         variants = {"kit": (KIT, MODEL), "keras": (KERAS, MODEL)}
         for size in SIZES:
@@ -76,54 +81,17 @@ def measure(pairs):
             report.python(PLAIN, plain, size)
             variants[f"{size}, first"] = FIRST, plain
             variants[f"{size}, keras"] = KERAS, plain
-        for number in range(pairs + 1):
+        for _ in range(options.pairs + 1):
             for variant, started in variants.items():
-                found = start(*started)
-                if number:
-                    starts.setdefault(variant, []).append(found)
+                starts[variant].append(start(*started))
     rows = []
-    for variant, each in starts.items():
-        seconds = [found["seconds"] for found in each]
-        row = {
-            "variant": variant,
-            "seconds": statistics.median(seconds),
-            "least": min(seconds),
-        }
-        row |= {
-            "most": max(seconds),
-            "memory_mb": statistics.median(found["memory_mb"] for found in each),
-        }
-        rows.append(row | {"tensorflow": each[0]["tensorflow"], "top": each[0]["top"]})
-    return {"pairs": pairs, "rows": rows}
-
-
-def main():
-    """Measure, print the table, write the report."""
-    parser = report.parser(__doc__)
-    parser.add_argument(
-        "--pairs", type=int, default=5, help="starts of each variant (default: 5)"
-    )
-    options = parser.parse_args()
-    found = measure(options.pairs)
-    report.table(found["rows"])
-    kit, keras, *first = found["rows"]
-    found["targets"] = [
-        report.target("times faster", keras["seconds"] / kit["seconds"], 10),
-        *(
-            report.target(
-                f"{ours['variant']} bars, in times of Keras",
-                ours["seconds"] / plain["seconds"],
-                1.2,
-                most=True,
-            )
-            for ours, plain in zip(first[::2], first[1::2], strict=True)
-        ),
-        report.target(
-            "share of the memory", kit["memory_mb"] / keras["memory_mb"], 0.2, most=True
-        ),
-        report.target("memory in MB", kit["memory_mb"], 160, most=True),
-    ]
-    report.write(options.json, found)
+    for variant, found in starts.items():
+        row = {"variant": variant, "tensorflow": found[0]["tensorflow"]}
+        for name in ("seconds", "memory_mb"):
+            row[name] = statistics.median(each[name] for each in found[1:])
+        rows.append(row)
+    report.table(rows)
+    report.write(options.json, {"rows": rows})
 
 
 if __name__ == "__main__":

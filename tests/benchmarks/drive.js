@@ -51,7 +51,7 @@ async ({ variant, mode, values, pause }) => {
     const request = window.wire.find((entry) => entry.sent && entry.id === parent);
     if (!request) return;
     requestAnimationFrame(() =>
-      afterFrame((time) => paints.push({ value: request.data.state.value, time, kernelMs: null })),
+      afterFrame((time) => paints.push({ value: request.data.state.value, time, kernelMs: 0 })),
     );
   };
   document.addEventListener("kit:painted", onPainted);

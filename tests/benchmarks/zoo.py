@@ -6,17 +6,17 @@ statistics beside those of its BatchNorm layers; `Subject` gives it a profile of
 """
 
 import argparse
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections import namedtuple
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import kit
 from kit.images.photo import Photo
 from kit.preprocessing.scaling import Scaling
-from tests.benchmarks.zoo_pictures import MissingPackageError, shuffled
+from tests import networks
+from tests.benchmarks.zoo_pictures import NEEDED, shuffled
 
 HELD_BACK, PROFILED = 0.3, 40
 """Share of the pictures that no network is trained on, and training pictures in a profile."""
@@ -28,222 +28,8 @@ HALF = Scaling(255.0, 0.5, 0.25)
 WIDE = Scaling(64.0, 2.0)
 HUNDREDS = Scaling(100.0, 0.5, 1.5)
 OWN = Scaling(255.0, 0.32, 0.41)
-WHITE = "products_on_white"
 
 
-@dataclass(frozen=True)
-class Row:
-    """How one network is made."""
-
-    name: str
-    kind: str
-    pictures: str
-    side: int
-    channels: str
-    scaling: Any
-    build: str
-    epochs: int = 10
-    most: int = 2000
-    augmented: bool = False
-    finish: str = ""
-
-
-ROWS = (
-    Row("digits_bn", "digits", "digits", 28, "gray", "0..1", "norm"),
-    Row("digits_plain", "digits", "digits", 28, "gray", MNIST, "plain"),
-    Row("digits_layernorm", "digits", "digits", 32, "rgb", "0..255", "layernorm"),
-    Row("letters_bn", "letters", "letters", 32, "rgb", "imagenet", "norm"),
-    Row("letters_plain", "letters", "letters", 64, "rgb", CIFAR, "plain"),
-    Row("letters_vit", "letters", "letters", 32, "rgb", "0..1", "vit", 40),
-    Row("clothes_bn", "clothes", "clothes", 28, "gray", "-1..1", "norm", 8),
-    Row("clothes_weak", "clothes", "clothes", 28, "gray", "0..1", "norm", 12, 200),
-    Row(
-        "tinted_mobilenet",
-        "clothes",
-        "tinted_clothes",
-        64,
-        "rgb",
-        "0..255",
-        "mobilenet_inside",
-        8,
-        1000,
-    ),
-    Row("tinted_plain", "clothes", "tinted_clothes", 48, "rgb", HALF, "plain", 8),
-    Row("shapes_bn", "shapes", "shapes", 64, "rgb", "-1..1", "norm"),
-    Row("shapes_plain", "shapes", "shapes", 64, "rgb", "0..255", "plain", 12),
-    Row("shapes_vit", "shapes", "shapes", 48, "rgb", HALF, "vit", 40),
-    Row("textures_bn", "textures", "textures", 64, "gray", "0..1", "norm"),
-    Row("textures_plain", "textures", "textures", 64, "rgb", HALF, "plain"),
-    Row("faces_bn", "faces", "faces", 64, "gray", "0..1", "norm", 15),
-    Row(
-        "faces_rgb", "faces", "faces", 64, "rgb", "imagenet", "norm", 15, augmented=True
-    ),
-    Row("faces_plain", "faces", "faces", 64, "gray", "-1..1", "plain", 20),
-    Row("crops_bn", "crops", "crops", 64, "rgb", "imagenet", "norm", 12),
-    Row(
-        "crops_caffe",
-        "crops",
-        "crops",
-        80,
-        "rgb",
-        "caffe",
-        "residual",
-        12,
-        augmented=True,
-    ),
-    Row("crops_plain", "crops", "crops", 64, "rgb", "0..1", "plain", 14),
-    Row("crops_layernorm", "crops", "crops", 64, "rgb", CIFAR, "layernorm", 14),
-    Row(
-        "white_bn",
-        "products on white",
-        "products_on_white",
-        64,
-        "rgb",
-        "0..1",
-        "norm",
-        14,
-    ),
-    Row(
-        "white_residual",
-        "products on white",
-        WHITE,
-        96,
-        "rgb",
-        "-1..1",
-        "residual",
-        14,
-        augmented=True,
-    ),
-    Row(
-        "white_plain",
-        "products on white",
-        "products_on_white",
-        64,
-        "rgb",
-        "imagenet",
-        "plain",
-        16,
-    ),
-    Row("dark_bn", "products on dark", "products_on_dark", 64, "rgb", WIDE, "norm", 14),
-    Row(
-        "dark_plain",
-        "products on dark",
-        "products_on_dark",
-        64,
-        "rgb",
-        "0..1",
-        "plain",
-        16,
-    ),
-    Row("emoji_bn", "drawings", "emoji", 64, "rgb", "0..255", "residual", 12),
-    Row("emoji_plain", "drawings", "emoji", 64, "rgb", "-1..1", "plain", 14),
-    Row("icons_bn", "icons", "icons", 48, "rgb", "0..1", "norm", 12),
-    Row("icons_vit", "icons", "icons", 48, "rgb", "imagenet", "vit", 40),
-    Row(
-        "head_products",
-        "new head",
-        "products_on_white",
-        224,
-        "rgb",
-        "lite",
-        "head",
-        30,
-        400,
-    ),
-    Row("head_crops", "new head", "crops", 224, "rgb", "lite", "head", 30, 400),
-    Row(
-        "head_digits",
-        "new head, unlike images",
-        "digits",
-        224,
-        "rgb",
-        "lite",
-        "head",
-        30,
-        300,
-    ),
-    Row(
-        "clothes_layernorm",
-        "layer normalization",
-        "clothes",
-        28,
-        "gray",
-        "-1..1",
-        "layernorm",
-        8,
-    ),
-    Row(
-        "shapes_layernorm",
-        "layer normalization",
-        "shapes",
-        48,
-        "rgb",
-        "imagenet",
-        "layernorm",
-        10,
-    ),
-    Row(
-        "textures_groupnorm",
-        "group normalization",
-        "textures",
-        64,
-        "rgb",
-        "0..1",
-        "groupnorm",
-    ),
-    Row(
-        "clothes_groupnorm",
-        "group normalization",
-        "clothes",
-        28,
-        "gray",
-        MNIST,
-        "groupnorm",
-        8,
-    ),
-    Row("shapes_odd", "odd scalings", "shapes", 48, "rgb", HUNDREDS, "plain", 12),
-    Row("clothes_odd", "odd scalings", "clothes", 28, "gray", OWN, "plain", 10),
-    Row("crops_odd", "odd scalings", "crops", 64, "rgb", WIDE, "plain", 14),
-    Row(
-        "crops_folded",
-        "folded",
-        "crops",
-        64,
-        "rgb",
-        "-1..1",
-        "norm",
-        12,
-        finish="folded",
-    ),
-    Row(
-        "digits_folded", "folded", "digits", 28, "gray", "0..1", "norm", finish="folded"
-    ),
-    Row(
-        "crops_quantised",
-        "quantised",
-        "crops",
-        64,
-        "rgb",
-        "0..1",
-        "norm",
-        12,
-        finish="quantised",
-    ),
-    Row(
-        "clothes_quantised",
-        "quantised",
-        "clothes",
-        28,
-        "gray",
-        MNIST,
-        "norm",
-        8,
-        finish="quantised",
-    ),
-)
-
-
-@dataclass(frozen=True, eq=False)
 class Subject:
     """A network with pictures that it was not trained on.
 
@@ -255,57 +41,48 @@ class Subject:
         With the right preprocessing; `profiled` has a profile of training pictures besides.
     photos, labels
         Held-back pictures and their classes.
-    training
-        Some of the pictures of the training.
+    profiled
+        The same with a profile, or None.
     """
 
-    name: str
-    kind: str
-    classifier: kit.Classifier
-    photos: tuple[Photo, ...]
-    labels: tuple[int, ...]
-    training: tuple[Photo, ...]
-    _accuracies: dict[kit.Preprocessing, float] = field(default_factory=dict)
+    def __init__(self, name, kind, classifier, pairs, training):
+        self.name = name
+        self.kind = kind
+        self.classifier = classifier
+        self.photos, self.labels = zip(*pairs, strict=True)
+        self.profiled = None
+        if training:
+            some = [photo for photo, _ in training[:PROFILED]]
+            known = classifier.reference.with_pictures(some, classifier.tensor)
+            self.profiled = classifier.with_reference(known)
 
-    @cached_property
-    def profiled(self):
-        """The same network with a profile of `PROFILED` training pictures."""
-        few = self.training[:PROFILED]
-        known = self.classifier.reference.with_pictures(few, self.classifier.tensor)
-        return self.classifier.with_reference(known)
-
+    @cache  # noqa: B019 (all are kept while it runs)
     def accuracy(self, preprocessing):
         """Return the share of the first 100 images that this preprocessing lets it predict correctly."""
-        if preprocessing not in self._accuracies:
-            some = self.photos[:100]
-            found = self.classifier.probabilities(
-                some, preprocessing=preprocessing
-            ).argmax(axis=1)
-            self._accuracies[preprocessing] = float(
-                np.mean(found == np.array(self.labels[:100]))
-            )
-        return self._accuracies[preprocessing]
+        some = self.photos[:100]
+        found = self.classifier.probabilities(some, preprocessing=preprocessing)
+        return float(np.mean(found.argmax(axis=1) == self.labels[:100]))
 
 
-def subject(row, folder):
-    """Open a network that `make` has put into a folder.
-
-    Raises
-    ------
-    MissingPackageError
-        A package with pictures is not installed.
-    """
-    trained, held_back = _split(row)
-    classifier = kit.Classifier.load(folder / f"{row.name}.keras")
-    training = tuple(photo for photo, _ in trained[: 2 * PROFILED])
-    return Subject(
-        row.name, row.kind, classifier, *zip(*held_back, strict=True), training
-    )
+def there(only):
+    """Yield the rows of these names, or all, whose pictures are there."""
+    for row in ROWS:
+        path, package = NEEDED.get(row.pictures, (Path(), ""))
+        if only and row.name not in only:
+            continue
+        if path.exists():
+            yield row
+        else:
+            print(f"{row.name} left out: install {package}")
 
 
-def trained(row):
-    """Return the pictures that a network was trained on, with their classes."""
-    return _split(row)[0]
+def opened(folder, only):
+    """Yield the networks of these names, or all, that are in a folder."""
+    for row in there(only):
+        if (file := folder / f"{row.name}.keras").exists():
+            held_back, training = split(row)
+            classifier = kit.Classifier.load(file)
+            yield Subject(row.name, row.kind, classifier, held_back, training)
 
 
 def make(row, folder):
@@ -313,47 +90,30 @@ def make(row, folder):
     import keras
 
     keras.utils.set_random_seed(len(row.name) + row.side)
-    trained, held_back = _split(row)
-    trained = trained[: row.most]
+    held_back, training = split(row)
+    trained = training[: row.most]
     steps = kit.Preprocessing(
         size=(row.side, row.side), channels=row.channels, scaling=row.scaling
     )
     tensors = np.concatenate([steps.apply(photo) for photo, _ in trained])
     truth = np.array([label for _, label in trained])
     count = int(truth.max()) + 1
-    model = BUILDERS[row.build](tensors.shape[1:], count)
-    if row.build == "head":
+    model = row.build(tensors.shape[1:], count)
+    if row.build is head:
         train_head(model, tensors, truth, row.epochs)
     else:
-        rate = 5e-4 if row.build == "vit" else 2e-3
+        rate = 5e-4 if row.build is vit else 2e-3
         model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
         if row.augmented:
-            batches, each = (
-                _varied(tensors, truth, np.random.default_rng(1)),
-                max(len(tensors) // 32, 1),
-            )
-            model.fit(batches, epochs=row.epochs, steps_per_epoch=each, verbose=0)
+            batches, steps_of = varied(tensors, truth), len(tensors) // 32
+            model.fit(batches, epochs=row.epochs, steps_per_epoch=steps_of, verbose=0)
         else:
             model.fit(tensors, truth, epochs=row.epochs, batch_size=32, verbose=0)
-    finished = FINISHES[row.finish](model) if row.finish else _copied(model, row.build)
-    classifier = kit.Classifier(
-        finished, steps, [f"class {place}" for place in range(count)]
-    )
+    # A copy leaves the optimizer and what else the training has left behind.
+    names = [f"class {place}" for place in range(count)]
+    classifier = kit.Classifier(row.finish(model), steps, names)
     classifier.save(folder / f"{row.name}.keras")
-    chosen = held_back[:200]
-    answers = classifier.probabilities([photo for photo, _ in chosen]).argmax(axis=1)
-    return float(np.mean(answers == np.array([label for _, label in chosen])))
-
-
-def _copied(model, build):
-    """Leave the optimizer and what else the training has left behind."""
-    import keras
-
-    if build == "head":
-        return model
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
-    return copy
+    return Subject(row.name, row.kind, classifier, held_back, ()).accuracy(steps)
 
 
 def folded(model):
@@ -374,7 +134,7 @@ def folded(model):
 
 def quantised(model):
     """Round each array of weights, the moving statistics among them, to 255 even levels around 0."""
-    copy = _copied(model, "norm")
+    copy = networks.copied(model)
     weights = []
     for values in model.get_weights():
         step = max(float(np.abs(values).max()) / 127, 1e-12)
@@ -383,22 +143,22 @@ def quantised(model):
     return copy
 
 
-FINISHES = {function.__name__: function for function in (folded, quantised)}
-
-
-def _split(row):
-    pictures, labels = shuffled(row.pictures, min(row.side, 128))
-    photos = [
-        Photo.from_array(one, f"{row.pictures}_{place}")
-        for place, one in enumerate(pictures)
+def split(row):
+    """Return held-back pictures with their classes, and those of the training."""
+    pairs = [
+        (Photo.from_array(pixels, f"{row.pictures}_{place}"), label)
+        for place, (pixels, label) in enumerate(
+            shuffled(row.pictures, min(row.side, 128))
+        )
     ]
-    pairs = list(zip(photos, labels, strict=True))
+    # Copies of one picture stay on one side.
     cut = int(len(pairs) * HELD_BACK) // 4 * 4
-    return pairs[cut:], pairs[:cut]
+    return pairs[:cut], pairs[cut:]
 
 
-def _varied(tensors, truth, random):
+def varied(tensors, truth):
     """Yield batches of 32, half of the pictures mirrored and all of them in other light."""
+    random = np.random.default_rng(1)
     low, high = float(tensors.min()), float(tensors.max())
     while True:
         chosen = random.integers(len(tensors), size=32)
@@ -411,11 +171,10 @@ def _varied(tensors, truth, random):
 def _stack(shape, count, block, widths):
     import keras
 
-    x = entry = keras.Input(shape)
-    for place, width in enumerate(widths):
-        x = block(x, width)
-        if place < len(widths) - 1:
-            x = keras.layers.MaxPooling2D()(x)
+    entry = keras.Input(shape)
+    x = block(entry, widths[0])
+    for width in widths[1:]:
+        x = block(keras.layers.MaxPooling2D()(x), width)
     x = keras.layers.GlobalAveragePooling2D()(x)
     return keras.Model(entry, keras.layers.Dense(count, activation="softmax")(x))
 
@@ -511,12 +270,9 @@ def mobilenet_inside(shape, count):
     """MobileNetV3Small of keras.applications with its scaling inside, from scratch."""
     import keras
 
-    model = keras.applications.MobileNetV3Small(
-        shape, weights=None, classes=count
-    )  # which scales inside
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.9  # 0.999 is for millions of pictures
+    model = keras.applications.MobileNetV3Small(shape, weights=None, classes=count)
+    for layer in networks.norms(model):
+        layer.momentum = 0.9  # 0.999 is for millions of pictures
     return model
 
 
@@ -545,37 +301,214 @@ def train_head(model, tensors, truth, epochs):
     model.layers[-1].set_weights(small.layers[-1].get_weights())
 
 
-BUILDERS = {
-    function.__name__: function
-    for function in (
-        norm,
-        groupnorm,
-        plain,
-        layernorm,
-        residual,
-        vit,
+Row = namedtuple(  # noqa: PYI024 (benchmarks have no types)
+    "Row",
+    "name kind pictures side channels scaling build epochs most augmented finish",
+    defaults=(10, 2000, False, networks.copied),
+)
+"""How one network is made."""
+
+ROWS = (
+    Row("digits_bn", "digits", "digits", 28, "gray", "0..1", norm),
+    Row("digits_plain", "digits", "digits", 28, "gray", MNIST, plain),
+    Row("digits_layernorm", "digits", "digits", 32, "rgb", "0..255", layernorm),
+    Row("letters_bn", "letters", "letters", 32, "rgb", "imagenet", norm),
+    Row("letters_plain", "letters", "letters", 64, "rgb", CIFAR, plain),
+    Row("letters_vit", "letters", "letters", 32, "rgb", "0..1", vit, 40),
+    Row("clothes_bn", "clothes", "clothes", 28, "gray", "-1..1", norm, 8),
+    Row("clothes_weak", "clothes", "clothes", 28, "gray", "0..1", norm, 12, 200),
+    Row(
+        "tinted_mobilenet",
+        "clothes",
+        "tinted_clothes",
+        64,
+        "rgb",
+        "0..255",
         mobilenet_inside,
+        8,
+        1000,
+    ),
+    Row("tinted_plain", "clothes", "tinted_clothes", 48, "rgb", HALF, plain, 8),
+    Row("shapes_bn", "shapes", "shapes", 64, "rgb", "-1..1", norm),
+    Row("shapes_plain", "shapes", "shapes", 64, "rgb", "0..255", plain, 12),
+    Row("shapes_vit", "shapes", "shapes", 48, "rgb", HALF, vit, 40),
+    Row("textures_bn", "textures", "textures", 64, "gray", "0..1", norm),
+    Row("textures_plain", "textures", "textures", 64, "rgb", HALF, plain),
+    Row("faces_bn", "faces", "faces", 64, "gray", "0..1", norm, 15),
+    Row("faces_rgb", "faces", "faces", 64, "rgb", "imagenet", norm, 15, augmented=True),
+    Row("faces_plain", "faces", "faces", 64, "gray", "-1..1", plain, 20),
+    Row("crops_bn", "crops", "crops", 64, "rgb", "imagenet", norm, 12),
+    Row(
+        "crops_caffe",
+        "crops",
+        "crops",
+        80,
+        "rgb",
+        "caffe",
+        residual,
+        12,
+        augmented=True,
+    ),
+    Row("crops_plain", "crops", "crops", 64, "rgb", "0..1", plain, 14),
+    Row("crops_layernorm", "crops", "crops", 64, "rgb", CIFAR, layernorm, 14),
+    Row(
+        "white_bn",
+        "products on white",
+        "products_on_white",
+        64,
+        "rgb",
+        "0..1",
+        norm,
+        14,
+    ),
+    Row(
+        "white_residual",
+        "products on white",
+        "products_on_white",
+        96,
+        "rgb",
+        "-1..1",
+        residual,
+        14,
+        augmented=True,
+    ),
+    Row(
+        "white_plain",
+        "products on white",
+        "products_on_white",
+        64,
+        "rgb",
+        "imagenet",
+        plain,
+        16,
+    ),
+    Row("dark_bn", "products on dark", "products_on_dark", 64, "rgb", WIDE, norm, 14),
+    Row(
+        "dark_plain",
+        "products on dark",
+        "products_on_dark",
+        64,
+        "rgb",
+        "0..1",
+        plain,
+        16,
+    ),
+    Row("emoji_bn", "drawings", "emoji", 64, "rgb", "0..255", residual, 12),
+    Row("emoji_plain", "drawings", "emoji", 64, "rgb", "-1..1", plain, 14),
+    Row("icons_bn", "icons", "icons", 48, "rgb", "0..1", norm, 12),
+    Row("icons_vit", "icons", "icons", 48, "rgb", "imagenet", vit, 40),
+    Row(
+        "head_products",
+        "new head",
+        "products_on_white",
+        224,
+        "rgb",
+        "lite",
         head,
-    )
-}
+        30,
+        400,
+    ),
+    Row("head_crops", "new head", "crops", 224, "rgb", "lite", head, 30, 400),
+    Row(
+        "head_digits",
+        "new head, unlike images",
+        "digits",
+        224,
+        "rgb",
+        "lite",
+        head,
+        30,
+        300,
+    ),
+    Row(
+        "clothes_layernorm",
+        "layer normalization",
+        "clothes",
+        28,
+        "gray",
+        "-1..1",
+        layernorm,
+        8,
+    ),
+    Row(
+        "shapes_layernorm",
+        "layer normalization",
+        "shapes",
+        48,
+        "rgb",
+        "imagenet",
+        layernorm,
+        10,
+    ),
+    Row(
+        "textures_groupnorm",
+        "group normalization",
+        "textures",
+        64,
+        "rgb",
+        "0..1",
+        groupnorm,
+    ),
+    Row(
+        "clothes_groupnorm",
+        "group normalization",
+        "clothes",
+        28,
+        "gray",
+        MNIST,
+        groupnorm,
+        8,
+    ),
+    Row("shapes_odd", "odd scalings", "shapes", 48, "rgb", HUNDREDS, plain, 12),
+    Row("clothes_odd", "odd scalings", "clothes", 28, "gray", OWN, plain, 10),
+    Row("crops_odd", "odd scalings", "crops", 64, "rgb", WIDE, plain, 14),
+    Row(
+        "crops_folded",
+        "folded",
+        "crops",
+        64,
+        "rgb",
+        "-1..1",
+        norm,
+        12,
+        finish=folded,
+    ),
+    Row("digits_folded", "folded", "digits", 28, "gray", "0..1", norm, finish=folded),
+    Row(
+        "crops_quantised",
+        "quantised",
+        "crops",
+        64,
+        "rgb",
+        "0..1",
+        norm,
+        12,
+        finish=quantised,
+    ),
+    Row(
+        "clothes_quantised",
+        "quantised",
+        "clothes",
+        28,
+        "gray",
+        MNIST,
+        norm,
+        8,
+        finish=quantised,
+    ),
+)
 
 
 def main():
     """Train what was asked for, and print the accuracies."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--to", type=Path, required=True, help="folder for the files")
-    parser.add_argument("--only", nargs="+", choices=[row.name for row in ROWS])
+    parser.add_argument("--only", nargs="+", metavar="NAME")
     given = parser.parse_args()
     given.to.mkdir(parents=True, exist_ok=True)
-    for row in ROWS:
-        if (given.only and row.name not in given.only) or (
-            given.to / f"{row.name}.keras"
-        ).exists():
-            continue
-        try:
+    for row in there(given.only):
+        if not (given.to / f"{row.name}.keras").exists():
             print(f"{row.name:20s} {make(row, given.to):.2f}", flush=True)
-        except MissingPackageError as missing:
-            print(f"{row.name:20s} left out: install {missing}", flush=True)
 
 
 if __name__ == "__main__":
