@@ -269,6 +269,7 @@ def test_half_of_each_class_is_taken():
     labels = np.repeat(np.arange(4), (10, 50, 1, 139))
     fitting = stratified_half(labels)
     assert np.bincount(labels[fitting]).tolist() == [5, 25, 0, 70]
+    assert np.diff(np.flatnonzero(fitting)).max() > 2, "at random, not every second"
 
 
 def test_too_few_images_are_refused(overconfident, pictures):
