@@ -283,6 +283,9 @@ def test_a_cause_is_pinned_whether_or_not_a_map_is_shown(classifier, pair, tmp_p
     with_map, without = map(read_case, tmp_path.glob("*.json"))
     for case in (with_map, without):
         assert (case.cause, case.fault) == ("missing_scaling", explorer.preprocessing)
+    # It is no cause of another state.
+    ask(explorer, kind="pin", settings=settings | {"noise": 5})
+    assert read_case(tmp_path / "espresso-espresso.json").cause == ""
 
 
 def test_a_case_of_a_fix_is_red_until_the_fix_is_in_use(classifier, pair, tmp_path):

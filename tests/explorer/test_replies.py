@@ -60,6 +60,11 @@ MALFORMED = [
     ),
     ({"kind": "settings", "settings": {"nonsense": 1}}, [], "received 'nonsense'"),
     (
+        {"kind": "settings", "settings": {"where": 1000}},
+        [],
+        "Expected a label as a whole number 0..999, received 1000",
+    ),
+    (
         {"kind": "settings", "settings": {"photo": ["cat.jpg"]}},
         [],
         "Expected the photo out of",

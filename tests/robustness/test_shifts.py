@@ -169,7 +169,9 @@ def test_what_an_alteration_is_about_or_known_by_speaks_for_it():
 def test_of_images_that_are_large_together_fewer_are_kept(monkeypatch):
     monkeypatch.setattr(shifts, "_SMALL_PIXELS", 3 * 28 * 28)
     monkeypatch.setattr(shifts, "LARGE_EXAMPLES", 1)
-    assert len(shifts.gather(tuple(each_picture(CLOTHES[:6]))).photos) == 3
+    monkeypatch.setattr(shifts, "MOST", 5)
+    gathered = shifts.gather(tuple(each_picture(CLOTHES[:6])))
+    assert (len(gathered.rows), len(gathered.photos)) == (5, 3)
 
 
 def test_too_few_images_cannot_tell_and_are_not_even_opened(monkeypatch):
@@ -275,6 +277,7 @@ def test_images_are_altered_as_strongly_as_the_shift_or_brought_back():
             "undone",
             kit.Perturbation(brightness=3),
         ),  # no farther
+        (explained("brighter", 9), False, "undone", kit.Perturbation(brightness=1 / 3)),
         (explained("blurred", 3), False, "once more", kit.Perturbation(blur=3)),
         (
             explained("blurred", 3, opposite=True),
@@ -501,7 +504,7 @@ def test_a_report_by_hand():
     )
     cleaner = Explanation("noisy", True, 8, 0.02, 60, "this is undone")
     findings = (
-        QuantityShift("brightness", 128, 64, -0.8, 0.0004, "shifted", darker),
+        QuantityShift("brightness", 128, 64, -0.8, 0.0, "shifted", darker),
         QuantityShift("noise", 9, 1, -0.5, 0.002, "shifted", cleaner),
         QuantityShift("saturation", 0.0, 0.2, 0.3, 0.009, "follows"),
         QuantityShift("tint", 1, np.nan, np.nan, np.nan, "cannot_tell"),
