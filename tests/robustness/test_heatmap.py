@@ -131,6 +131,7 @@ BRIGHT = np.ones((1, 2, 3, 1), np.float32)
         ("sigmoid", [1, 2], [True, True]),
         # Of the second class.
         ("sigmoid", [1], [False, True]),
+        ("sigmoid", [-1], [True, False]),
         ("binary_logit", [-1], [True, False]),
     ],
 )

@@ -215,7 +215,10 @@ def test_a_difference_is_neither_chance_nor_negligible():
             pytest.approx((more - less) / 100),
             verdict,
         )
-    theirs[:13] = 2
+    # Of nine in twenty the p-value is 0.012, of ten 0.005.
+    theirs[9:20] = 1
+    assert quantity_shifts(ours[:20], theirs[:20])[0].verdict == "unchanged"
+    theirs[9] = 2
     assert quantity_shifts(ours[:20], theirs[:20])[0].verdict == "follows"
     assert quantity_shifts(ours[:20], theirs[:19])[0].verdict == "cannot_tell"
 
@@ -409,6 +412,10 @@ def test_answers_are_compared_by_chi_squared_and_their_distance():
     few = compared_answers(ours, theirs[:19], tuple("abcde"))
     assert (few.verdict, np.isnan(few.p_value)) == ("cannot_tell", True)
     assert compared_answers(ours, theirs[:20], tuple("abcde")).p_value <= 1
+    # By Fisher's exact test 0.031, which may be chance.
+    even, uneven = np.repeat([0, 1], 50), np.repeat([0, 1], (66, 34))
+    chance = compared_answers(even, uneven, tuple("ab"))
+    assert (chance.verdict, chance.p_value) == ("unchanged", pytest.approx(0.031, abs=0.01))
     one = compared_answers(np.zeros(50, int), np.zeros(50, int), tuple("ab"))
     assert (one.verdict, one.p_value, one.distance) == ("unchanged", 1, 0)
     other = compared_answers(np.zeros(50, int), np.ones(50, int), tuple("ab"))
