@@ -305,6 +305,12 @@ def test_a_case_of_a_fix_is_red_until_the_fix_is_in_use(classifier, pair, tmp_pa
     assert len(before.moved) == 3
     fixed = broken.using(explorer.diagnosis.fix())
     assert kit.check_cases(tmp_path, fixed, progress=False).holds
+    # With a fault on top of it, what is in use is no fix.
+    pinned = {*tmp_path.glob("*.json")}
+    faulty = explorer.settings | {"filter": "filter_nearest"}
+    ask(explorer, kind="pin", settings=faulty)
+    (path,) = {*tmp_path.glob("*.json")} - pinned
+    assert read_case(path).preprocessing == explorer.preprocessing
 
 
 def test_bad_settings_end_in_one_line_in_a_notebook(explorer):

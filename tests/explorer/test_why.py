@@ -1,6 +1,7 @@
 """The explorer's "why?": what each change does, what is told of the cause, and what puts it right."""
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -45,6 +46,21 @@ def test_what_helps_most_comes_first(look):
     shown, (change,) = changes("cat.jpg", contrast=0.6)
     gain = change.without.probabilities - shown.probabilities
     assert change.gain == gain[shown.label] != gain[shown.untouched.top]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_spoilt"),
+    [(0.9, 0.69, True), (0.9, 0.71, False), (0.3, 0.15, True), (0.3, 0.16, False)],
+)
+def test_a_probability_that_falls_by_a_fifth_or_to_its_half_is_spoilt(
+    before, after, is_spoilt
+):
+    untouched, view = (
+        SimpleNamespace(probabilities=[share], top=0, answer=0, wrong=False)
+        for share in (before, after)
+    )
+    view.untouched = untouched
+    assert why.spoilt(view) == is_spoilt
 
 
 # -- the cause
