@@ -233,7 +233,7 @@ def test_a_wrong_preprocessing_is_put_right_by_a_fix_that_can_be_taken_back(
     message, _ = deliver_and_take(
         wrong, kind="settings", request="a.2", settings=applied
     )
-    assert message["kind"] == "view"
+    assert (message["kind"], message["source"]["live"]) == ("view", True)
     assert wrong.preprocessing == right
     expected = classifier.probabilities(wrong.photo, preprocessing=right)[0]
     np.testing.assert_array_equal(wrong.probabilities, expected)
