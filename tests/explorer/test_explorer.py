@@ -146,6 +146,9 @@ def test_a_photograph_is_sent_once_and_again_when_it_changes_or_the_page_did_not
     assert sent(photo="espresso.jpg", held="cat.jpg") == [espresso]
     assert sent(photo="espresso.jpg", noise=1, held="espresso.jpg") == []
     assert sent(photo="espresso.jpg", noise=2, held="cat.jpg") == [espresso]
+    # Decoded otherwise, its pixels may be others.
+    otherwise = sent(photo="espresso.jpg", exif="exif_ignored", held="espresso.jpg")
+    assert otherwise == [espresso]
     # What the page cannot paint comes perturbed from the kernel.
     assert sent(photo="espresso.jpg", blur=2) == [explorer.photo.pixels.tobytes()]
 
