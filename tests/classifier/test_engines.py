@@ -177,7 +177,9 @@ MEASURED = [
 
 
 @pytest.mark.parametrize(("head", "step", "outputs"), MEASURED)
-def test_outputs_that_are_no_shares_are_logits_and_a_softmax_sums_to_1(head, step, outputs):
+def test_outputs_that_are_no_shares_are_logits_and_a_softmax_sums_to_1(
+    head, step, outputs
+):
     assert measured_head(np.float32([outputs]), step) == head
 
 

@@ -415,7 +415,10 @@ def test_answers_are_compared_by_chi_squared_and_their_distance():
     # By Fisher's exact test 0.031, which may be chance.
     even, uneven = np.repeat([0, 1], 50), np.repeat([0, 1], (66, 34))
     chance = compared_answers(even, uneven, tuple("ab"))
-    assert (chance.verdict, chance.p_value) == ("unchanged", pytest.approx(0.031, abs=0.01))
+    assert (chance.verdict, chance.p_value) == (
+        "unchanged",
+        pytest.approx(0.031, abs=0.01),
+    )
     one = compared_answers(np.zeros(50, int), np.zeros(50, int), tuple("ab"))
     assert (one.verdict, one.p_value, one.distance) == ("unchanged", 1, 0)
     other = compared_answers(np.zeros(50, int), np.ones(50, int), tuple("ab"))
