@@ -96,7 +96,8 @@ class Observed:
             if index >= len(row):
                 return 1.0
             before[index] = probability
-        return float(np.abs(row - before).max(initial=0))
+        # To one digit less than is kept.
+        return round(float(np.abs(row - before).max(initial=0)), 5)
 
     def renamed(self, names: Sequence[str]) -> bool:
         """Whether a class that was predicted has another name now."""

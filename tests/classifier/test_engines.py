@@ -170,11 +170,16 @@ MEASURED = [
     ("sigmoid", 1 / 128, [0.25, 0.762]),
     ("softmax", 0, [1]),
     ("sigmoid", 0, [0.9995]),
+    ("logits", 0, [0.25, 1.5]),
+    ("logits", 0, [-0.25, 0.75]),
+    ("binary_logit", 0, [1.5]),
 ]
 
 
 @pytest.mark.parametrize(("head", "step", "outputs"), MEASURED)
-def test_a_head_is_a_softmax_where_its_outputs_sum_to_1(head, step, outputs):
+def test_outputs_that_are_no_shares_are_logits_and_a_softmax_sums_to_1(
+    head, step, outputs
+):
     assert measured_head(np.float32([outputs]), step) == head
 
 

@@ -389,9 +389,12 @@ def test_names_in_an_onnx_file_are_in_the_order_of_their_indices_and_means_may_b
     names = [f"class {place}" for place in range(11)]
     text = json.dumps(dict(enumerate(names)))
     assert onnx_about({"names": text}) == (tuple(names), None)
-    levels = kit.Scaling(1.0, 127.5, (128.0, 64.0, 32.0))
-    of_levels = {"image_mean": "[127.5]", "image_std": "[128, 64, 32]"}
+    # Either may tell.
+    levels = kit.Scaling(1.0, 0.0, (128.0, 64.0, 32.0))
+    of_levels = {"image_mean": "[0]", "image_std": "[128, 64, 32]"}
     assert onnx_about(of_levels) == (None, levels)
+    means_alone = onnx_about({"mean": "[127.5]", "std": "[1]"})
+    assert means_alone == (None, kit.Scaling(1.0, 127.5, 1.0))
 
 
 def test_names_in_an_onnx_file_are_read_up_to_64_kilobytes(tmp_path):

@@ -150,7 +150,7 @@ def test_a_state_in_a_table_has_the_classes_that_it_shows_and_the_first_those_of
     monkeypatch,
 ):
     monkeypatch.setattr(export, "COARSE", {"brightness": 1.5, "noise": 50.0})
-    bench = Bench.of(kit.samples.classifier("efficientnet_lite0"))
+    bench = Bench.of(kit.samples.classifier("efficientnet_lite0").tempered(2))
     first, *others = export._prediction_rows(
         contents_of(bench), "cat.jpg", "", progress=False
     )
@@ -159,6 +159,9 @@ def test_a_state_in_a_table_has_the_classes_that_it_shows_and_the_first_those_of
     assert each <= set(first["classes"])
     assert min(each) >= 0, "the others together are no class"
     assert len(each) > 20
+    # A temperature of 2 halves what the logarithms of two probabilities differ by.
+    most, calibrated = (np.sort(first[key])[-2:] for key in ("row", "calibrated"))
+    assert np.ptp(np.log(calibrated)) == pytest.approx(np.ptp(np.log(most)) / 2, 1e-3)
 
 
 def test_a_page_begins_without_a_map_and_has_no_seeds_but_0_and_those_of_its_states(

@@ -60,6 +60,11 @@ MALFORMED = [
     ),
     ({"kind": "settings", "settings": {"nonsense": 1}}, [], "received 'nonsense'"),
     (
+        {"kind": "settings", "settings": {"where": 1000}},
+        [],
+        "Expected a label as a whole number 0..999, received 1000",
+    ),
+    (
         {"kind": "settings", "settings": {"photo": ["cat.jpg"]}},
         [],
         "Expected the photo out of",
@@ -172,6 +177,7 @@ def test_the_kernel_says_its_milliseconds(shown, monkeypatch):
         ({}, set(), "none"),
         ({"channels": "channels_swapped"}, {"channels"}, "none"),
         ({"exif": "exif_ignored", "occlusion_x": 0.1}, {"exif"}, "none"),
+        ({"scaling": "missing_scaling"}, {"scaling"}, "none"),
         (
             {"noise": 5, "blur": 1, "flip_vertical": True},
             {"perturbation"},
@@ -183,7 +189,8 @@ def test_what_a_person_has_changed_is_marked_and_nothing_that_follows(
     look, changed, marked, perturbed
 ):
     path = chips_of_path(look(**changed))
-    assert {key for key, chip in path.items() if chip["changed"]} == marked
+    seen = [key for key, chip in path.items() if not chip["hidden"]]
+    assert {key for key in seen if path[key]["changed"]} == marked
     assert path["perturbation"]["value"] == perturbed
     assert path["photograph"]["value"] == "512 × 341"
     assert not [
@@ -360,7 +367,10 @@ def test_beside_the_widget_stands_the_state_in_words_bars_and_images(
     )
     explorer.settings = {"photo": "espresso.jpg", "where": "cup"}
     deliver(explorer, kind="label", photo="espresso.jpg", label="espresso")
-    said = texts(published(explorer)[1])
+    _, data = published(explorer)
+    overlay = small_jpeg(explorer.view.heat.overlay, replies.NOTE_SIDE)
+    assert b64encode(overlay).decode() in data["text/html"]
+    said = texts(data)
     assert "Yellow areas support cup. They do not say why." in said
     assert "Original photo:" not in said
     assert "✓ espresso" in said

@@ -1,6 +1,7 @@
 """The explorer's "why?": what each change does, what is told of the cause, and what puts it right."""
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -45,6 +46,21 @@ def test_what_helps_most_comes_first(look):
     shown, (change,) = changes("cat.jpg", contrast=0.6)
     gain = change.without.probabilities - shown.probabilities
     assert change.gain == gain[shown.label] != gain[shown.untouched.top]
+
+
+def test_a_probability_that_falls_by_a_fifth_or_to_its_half_is_spoilt():
+    for *shares, is_spoilt in (
+        (0.9, 0.69, True),
+        (0.9, 0.71, False),
+        (0.3, 0.15, True),
+        (0.3, 0.16, False),
+    ):
+        untouched, view = (
+            SimpleNamespace(probabilities=[share], top=0, answer=0, wrong=False)
+            for share in shares
+        )
+        view.untouched = untouched
+        assert why.spoilt(view) == is_spoilt
 
 
 # -- the cause
@@ -100,7 +116,6 @@ def test_a_right_pipeline_is_not_accused(explorer):
     because = ask(explorer, photo="otter.jpg")[-1]
     assert because["headline"] == "Nothing wrong found."
     assert because["advice"] in {why.CLEAN, explorer.diagnosis.limits}
-    assert explorer.diagnosis.best is None
     assert "inverted polarity: ruled out" in because["details"]
     assert because["apply"] is None
 
@@ -217,7 +232,7 @@ def test_a_wrong_preprocessing_is_put_right_by_a_fix_that_can_be_taken_back(
     message, _ = deliver_and_take(
         wrong, kind="settings", request="a.2", settings=applied
     )
-    assert message["kind"] == "view"
+    assert (message["kind"], message["source"]["live"]) == ("view", True)
     assert wrong.preprocessing == right
     expected = classifier.probabilities(wrong.photo, preprocessing=right)[0]
     np.testing.assert_array_equal(wrong.probabilities, expected)

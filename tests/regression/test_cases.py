@@ -59,8 +59,9 @@ def test_probabilities_are_kept_from_a_thousandth_on_the_most_probable_first():
 
 
 def test_a_probability_moves_by_the_largest_difference():
-    observed = Observed(probable_classes(row(0.6, 0.3995, 0.0005), NAMES))
-    assert observed.moved(row(0.6, 0.3995, 0.0005)) == pytest.approx(0, abs=1e-6)
+    shares = row(0.6000004, 0.3994991, 0.0005)
+    observed = Observed(probable_classes(shares, NAMES))
+    assert observed.moved(shares) == 0, "whatever the rounding of what is kept"
     assert observed.moved(row(0.55, 0.4495, 0.0005)) == pytest.approx(0.05, abs=1e-5)
     # What was below a thousandth may become a thousandth and no more.
     assert observed.moved(row(0.6, 0.3, 0.1)) == pytest.approx(0.0995, abs=1e-5)
@@ -97,7 +98,6 @@ def test_everything_of_a_case_is_in_its_file(tmp_path, classifier, four):
     assert case.weights == classifier.source.digest
     assert case.picture == f"pictures/{case.sha256[:16]}.jpg"
     assert '"note": "seen by Näher"' in path.read_text(encoding="utf-8")
-    assert len(path.read_bytes()) < 20_000
     np.testing.assert_array_equal(
         folders.photo_of(tmp_path, case).pixels, four[0].pixels
     )
@@ -196,7 +196,6 @@ def test_a_name_that_is_taken_gets_a_number(tmp_path, fashion, clothes):
         "strange-näme-x-2.json",
         "strange-näme-x-3.json",
     ]
-    assert len(folders.case_files(tmp_path)) == 3
     (picture,) = (tmp_path / "pictures").iterdir()
     assert picture.suffix == ".png"
     with ThreadPoolExecutor(4) as threads:

@@ -41,7 +41,6 @@ def test_what_did_not_change_holds(pinned, classifier):
     result = moved(pinned, classifier)
     assert result.holds
     assert "5 cases of efficientnet_lite0: 5 passed." in result.text()
-    assert "passed: espresso" in result.text()
     assert kit.check_cases(pinned) == result, "the bundled network that they name"
 
 
@@ -342,7 +341,9 @@ def case(*shares):
     observed = Observed(
         tuple((place, f"class {place}", share) for place, share in enumerate(shares))
     )
-    return kit.Case("one", "pictures/x.png", "", "net", "", ("class 0",), observed)
+    return kit.Case(
+        "one", "pictures/x.png", "", "net", "", ("class 0",), observed, tolerance=0.1
+    )
 
 
 def red(name="one", state="moved", **changes):
@@ -359,7 +360,7 @@ def test_a_line_says_what_was_and_what_is_and_why():
     was = "was class 0 0.900, is class 1 0.568"
     assert red().words == f"CHANGED: {was}; a probability changed by 0.300; the step"
     assert (
-        red(broken="it is wrong", change=0.02).words
+        red(broken="it is wrong", change=0.1).words
         == f"CHANGED: it is wrong; {was}; the step"
     )
     assert red(state="accepted").words.startswith("accepted: was class 0")
@@ -401,15 +402,16 @@ def test_a_report_has_each_case_and_counts_each_state_once(tmp_path):
     assert CheckedCases("net", one[:1]).headline() == "1 case of net: 1 passed."
 
 
-def test_red_is_one_paragraph_of_five_cases_at_most(boot, inverted):
+def test_red_is_one_paragraph_of_five_cases_at_most(boot, inverted, clothes):
     data = (boot / "one.json").read_bytes()
+    kit.pin(boot, inverted, clothes[0], name="holds")
     for number in range(6):
         (boot / f"more{number}.json").write_bytes(data)
     with pytest.raises(CasesMovedError) as raised:
         moved(boot, inverted, raise_on_moved=True)
     assert "\n" not in str(raised.value)
     assert str(raised.value).startswith(
-        "7 cases of fashion_mnist: 7 changed. more0 CHANGED: "
+        "8 cases of fashion_mnist: 7 changed, 1 passed. more0 CHANGED: "
     )
     assert str(raised.value).count("the step 'polarity' differs") == 5
     assert str(raised.value).endswith(

@@ -116,6 +116,8 @@ def test_the_bright_place_is_hot_whatever_the_head(head):
     nothing = repr(kit.heatmap(classifier, pixels, "dark"))
     assert head in OCCLUDED or nothing == "Heatmap('dark' by class activation: none)"
     assert found.overlay[5, 21, 0] > 200 > found.overlay[5, 21, 2]
+    # Of the hottest place the colour, and that it covers a half.
+    assert found.rgba[found.cells == 1].tolist()[0] == [255, 240, 0, 128]
 
 
 BRIGHT = np.ones((1, 2, 3, 1), np.float32)
@@ -129,6 +131,7 @@ BRIGHT = np.ones((1, 2, 3, 1), np.float32)
         ("sigmoid", [1, 2], [True, True]),
         # Of the second class.
         ("sigmoid", [1], [False, True]),
+        ("sigmoid", [-1], [True, False]),
         ("binary_logit", [-1], [True, False]),
     ],
 )

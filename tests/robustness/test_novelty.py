@@ -87,9 +87,9 @@ def test_too_few_held_back_images_are_refused(fashion, clothes, monkeypatch):
     # Every fifth, so that no more than four are kept.
     monkeypatch.setattr("kit.classifier.classifier.MOST_KEPT", 4)
     enough = kit.fit_novelty(fashion, clothes[:19], clothes[:19]).attached()
-    assert len(enough.reference.neighbours.names) == 4
-    fitted = kit.novelty_of(enough)
-    assert fitted.threshold == fitted.held_back[-1]
+    kept = [photo.name for photo in clothes[:19:5]]
+    assert enough.reference.neighbours.names == kept
+    assert kit.novelty_of(enough)
 
 
 def test_the_fit_travels_with_the_file(novelty, others, tmp_path):
@@ -146,6 +146,7 @@ def test_of_many_channels_forty_numbers_are_kept_and_of_images_thumbnails_on_req
     assert found.agreeing == 1
     said = "the same is predicted for 1 of the 6 nearest training images"
     assert f"{said}: doubt this prediction" in found.text()
+    assert "doubt" not in knowing.nearest(photos[2], 2).text(), "itself is a half"
     assert found.html().count("<img ") == 6
     middles = [
         ImageOps.fit(Image.fromarray(photos[place].pixels), (48, 48))

@@ -130,9 +130,10 @@ def test_the_interval_of_an_error_holds_its_value_and_nothing_below_zero():
     # Certain and right every time but once in 40: resamples without that one show an error of 0.
     rows = np.array([[1.0, 0.0]] * 40)
     labels = np.array([1] + [0] * 39)
-    error = measure(rows, labels, resamples=200).ece
-    assert error.value == pytest.approx(1 / 40)
-    assert error.low == 0
+    found = measure(rows, labels, resamples=200)
+    assert found.ece.value == pytest.approx(1 / 40)
+    assert found.ece.low == 0
+    assert found.nll.value == pytest.approx(log_loss(labels, rows))
 
 
 def test_the_temperature_undoes_a_sharpening_where_scikit_learns_log_loss_is_least():
@@ -145,7 +146,6 @@ def test_the_temperature_undoes_a_sharpening_where_scikit_learns_log_loss_is_lea
 
     least = minimize_scalar(loss, bracket=(0.2, 1.0), tol=1e-10)
     assert fit_temperature(rows, labels) == pytest.approx(1 / least.x, rel=1e-5)
-    assert fit_temperature(rows, labels) == pytest.approx(2, rel=0.05)
 
 
 def test_answers_that_are_all_right_ask_for_the_lowest_temperature():
@@ -219,7 +219,8 @@ ASKED = [
     (0.9, 8, 2, 2, []),
     # Nearly all are correct, and still it was too sure: 99 to 1 for 49 to 1.
     (0.99, 100, 2, 1.1807, []),
-    (0.75, 100, 10, 0.5, []),
+    # Of 95 % that are correct, chance may make less than 90 %: 57 to 3 for 9 to 3.
+    (0.75, 100, 5, 0.3731, []),
     (0.75, 40, 4, 1, [f"{KEPT}: 4 errors in 40 images ask for 0.5; give more images"]),
     (0.9, 20, 20, 1, [f"{KEPT}: 20 errors in 20 images ask for 20; give more images"]),
     (
@@ -267,6 +268,7 @@ def test_half_of_each_class_is_taken():
     labels = np.repeat(np.arange(4), (10, 50, 1, 139))
     fitting = stratified_half(labels)
     assert np.bincount(labels[fitting]).tolist() == [5, 25, 0, 70]
+    assert np.diff(np.flatnonzero(fitting)).max() > 2, "at random, not every second"
 
 
 def test_too_few_images_are_refused(overconfident, pictures):

@@ -47,7 +47,6 @@ def test_folds_are_scikit_learns_and_so_are_their_accuracies(validation):
         cv=splitter,
     )
     assert validation.accuracies == pytest.approx(expected)
-    assert validation.accuracy == pytest.approx(expected.mean())
 
 
 def test_the_interval_is_nadeau_and_bengios():

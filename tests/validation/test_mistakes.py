@@ -70,7 +70,8 @@ def test_counts_and_order_are_those_of_the_probabilities(
     measures = result.measures.copy()
     measures[wrong, MEASURED.index("noise")] += 99
     (failing,) = replace(result, measures=measures).slices
-    assert (failing.words, failing.wrong, failing.others) == ("noisy", 1, 0)
+    assert (failing.images, failing.wrong, failing.others) == (len(wrong), 1, 0)
+    assert failing.words == "noisy"
     head, *rows = result.table().text().splitlines()
     assert head.startswith("label / predicted")
     counts = [
@@ -110,7 +111,11 @@ def test_a_planted_slice_is_found_and_nothing_else():
     assert replace(found, name="turned").summary == rates
     pale = rows[:, MEASURED.index("saturation")] < -1.2
     both = rng.random(600) < np.where(pale | (noise > 1.2), 0.6, 0.05)
-    assert {one.words for one in slices(rows, both, labels)} == {"noisy", "pale"}
+    two = slices(rows, both, labels)
+    assert {one.words for one in two} == {"noisy", "pale"}
+    for one in two:  # the others are all others, those of the slice before among them
+        mistakes = one.images * one.wrong + (600 - one.images) * one.others
+        assert mistakes == pytest.approx(both.sum())
     # In one class the evidence is the likelihood ratio of the 2 x 2 table, as in scipy.
     (alone,) = slices(rows, wrong, np.zeros(600, np.int64))
     inside = noise > alone.limit
@@ -121,6 +126,9 @@ def test_a_planted_slice_is_found_and_nothing_else():
     ratio = chi2_contingency(counts, correction=False, lambda_="log-likelihood")
     expected = len(SIDES) * np.exp(-ratio.statistic / 2)
     assert alone.p_value == pytest.approx(expected)
+    # Classes of too few images for a rate of their own share one.
+    assert slices(rows, wrong, np.arange(600) // 19) == (alone,)
+    assert all(SIDES.values())
     assert not any(slices(rows, rng.permutation(wrong), labels) for _ in range(5))
     # A class that is hard and bright is no fault of light.
     rows[:, MEASURED.index("brightness")] += 3 * (labels == 3)
@@ -153,6 +161,7 @@ def test_what_an_image_states_comes_first_and_then_the_widest_gap(causes):
     assert failing(noise=noise, saturation=saturation) == "noisy"
     assert failing(noise=saturation, saturation=noise) == "colourful"
     assert failing(noise=noise, size=saturation) == "large"
+    assert failing(edge_share=-noise) == "blurred"
     # Where both gaps are wide, the cause comes before what follows from it.
     assert failing(noise=noise, saturation=ramp / 100 + 10 * wrong) == "noisy"
 
@@ -168,6 +177,7 @@ def test_folders_name_the_classes(folder, fashion):
     one = kit.mistakes(fashion, folder)
     assert one.accuracy.count == 36
     assert one.notes[0].startswith("not predicted: bag/broken.png (")
+    assert f"mistakes: {len(one.wrong)} of {len(one.wrong)}\n" in one.text()
     # Without names, by their order, as in Keras.
     unnamed = kit.Classifier.load(
         MODEL, class_names=[f"class {place}" for place in range(10)]

@@ -65,6 +65,8 @@ def test_a_seed_decides_everything_whatever_the_global_state():
     state = np.random.get_state()[1].copy()  # noqa: NPY002 (the global state is what is looked at)
     assert np.array_equal(weights(trained(model=start).model), weights(once.model))
     assert np.array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+    reordered = trained(model=start, seed=1)
+    assert not np.array_equal(weights(reordered.model), weights(once.model))
     assert np.array_equal(weights(start), before), "a copy is trained"
     assert not np.array_equal(weights(once.model), before)
 
