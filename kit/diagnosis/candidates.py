@@ -94,8 +94,6 @@ def explained(step: str, right: Preprocessing, in_use: Preprocessing) -> Candida
 def _uncatalogued_cause(step: str, right: Preprocessing, in_use: Preprocessing) -> str:
     if step != "scaling":
         return _CAUSE_BY_STEP[step]
-    if not in_use.scaling:
-        return "missing_scaling"
     _, offset = affine(in_use.scaling)
     _, right_offset = affine(right.scaling)
     # A number for each channel is a mean or a std.
@@ -202,8 +200,6 @@ class Evaluator:
         """Whether two preprocessings make the same tensors up to `SAME_TENSORS_SHARE`."""
         first_tensors = self.tensors(photos, first)
         second_tensors = self.tensors(photos, second)
-        if first_tensors.shape != second_tensors.shape:
-            return False
         return bool(
             np.abs(first_tensors - second_tensors).max()
             <= SAME_TENSORS_SHARE * max(float(np.ptp(second_tensors)), 1e-6)

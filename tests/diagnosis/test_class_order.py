@@ -162,6 +162,20 @@ def test_two_classes_that_are_predicted_as_each_other_need_several_images():
     assert more.cost == pytest.approx(2 / 3), "those of the third class stay"
 
 
+def test_an_order_without_a_rule_needs_many_classes_or_a_sure_network():
+    order = [2, 0, 1, 5, 3, 4, 8, 9, 7, 6]
+    for count, sure, said in (
+        (10, 0.5, "named"),
+        (3, 0.5, "possible"),
+        (3, 0.95, "named"),
+    ):
+        labels = [*range(count)] * 4
+        rows = answers([order[label] for label in labels], 10, sure)
+        finding = checked(rows, labels)
+        assert finding.verdict == said
+        assert "order = [1, 2, 0, " in finding.fix.code
+
+
 def test_classes_that_a_network_confuses_are_not_exchanged():
     labels = [0] * 4 + [1] * 4 + [2] * 4
     # Half of each of two classes is predicted as the other; one class as another, which is right.
@@ -183,3 +197,14 @@ def test_exchanged_classes_leave_no_diagnosis_clean(fashion, sixteen, truth):
         one.cause for one in wrong.findings if one.verdict in {"named", "possible"}
     }
     assert not wrong.clean
+
+
+def test_an_order_is_no_more_than_possible_where_the_preprocessing_is_to_blame(
+    fashion, sixteen
+):
+    broken = fashion.using(fashion.preprocessing.replace(invert=True))
+    labels = (broken.predict(sixteen).index + 1) % 10
+    found = kit.diagnose(broken, sixteen, labels.tolist()).findings
+    verdicts = {one.cause: one.verdict for one in found}
+    assert verdicts["inverted_polarity"] == "named"
+    assert verdicts["class_order"] == "possible"

@@ -168,6 +168,13 @@ def test_a_healthy_small_network_is_clean_but_for_quiet_changes_that_no_evidence
             assert {*diagnosis.undecided} == moving
 
 
+def test_images_that_are_not_resized_have_one_size(fashion, sixteen):
+    unsized = fashion.using(fashion.preprocessing.replace(size=None))
+    assert kit.diagnose(unsized, sixteen[:4]).verdict == "clean"
+    with pytest.raises(ValueError, match=r"one size, received \(28, 28\) and \(300, 4"):
+        kit.diagnose(unsized, [photo("cat"), sixteen[0]])
+
+
 def test_without_statistics_and_labels_the_cause_cannot_be_told(sixteen):
     classifier = unprofiled(with_faults("fashion_mnist_no_batchnorm", "inverted"))
     diagnosis = kit.diagnose(classifier, sixteen)

@@ -79,9 +79,15 @@ def test_photographs_of_the_kit_judge_a_network_that_knows_photographs_but_never
     assert len(grounds.probes) == 11
     assert photo not in grounds.probes
     assert "11 photos of the kit" in grounds.judged_by
+    # They count half where none of the preprocessings brings them as near as those of the training.
+    wide = replace(LITE.first_layers, variances=LITE.first_layers.variances * 1.6)
+    others = Grounds.of(Evaluator(LITE, wide), LITE.preprocessing, (photo,))
+    near, far = grounds.sources[-2], others.sources[-2]
+    assert near.title == far.title == "11 photos of the kit"
+    assert (near.weight, far.weight) == (1, 0.5)
 
 
-def test_photographs_do_not_judge_a_network_whose_profile_finds_them_unlike_its_training():
+def test_photographs_do_not_judge_a_network_that_they_are_unlike_nor_themselves():
     photos = kit.samples.typical()[0]
     flat = [
         kit.Perturbation(contrast=0.1 + 0.01 * place).apply(photo)
@@ -90,9 +96,13 @@ def test_photographs_do_not_judge_a_network_whose_profile_finds_them_unlike_its_
     layers = LITE.first_layers.with_profile(
         np.concatenate([LITE.tensor(photo) for photo in flat])
     )
-    assert not Grounds.of(
-        Evaluator(LITE, layers), LITE.preprocessing, photos[:1]
-    ).probes
+    far = replace(LITE.first_layers, variances=LITE.first_layers.variances * 9)
+    for known, own in (
+        (layers, photos[:1]),
+        (replace(far, profile=None), photos[:1]),
+        (LITE.first_layers, photos),
+    ):
+        assert not Grounds.of(Evaluator(LITE, known), LITE.preprocessing, own).probes
 
 
 def test_averages_gain_the_fall_of_the_logarithm_above_what_chance_does(sixteen):

@@ -124,6 +124,12 @@ def test_a_property_of_few_of_the_pictures_is_no_cause_of_all():
     ]
     assert verdicts([noisy], [label])["noisy"] == "named"
     assert verdicts([noisy, *ordinary])["noisy"] == "possible"
+    # Odds of 3 / 1 among two that are wrong; of 1 / 2 or 2 / 1 beside them, if that one is noisy, too.
+    wrong, (also_noisy, _) = flipped("noisy")[:2], flipped("noisy")[2]
+    for control, said in ((ordinary[0], "named"), (also_noisy, "possible")):
+        right = (control, CLASSIFIER.predict([control]).index[0])
+        photos, labels = zip(*wrong, right, strict=True)
+        assert verdicts(photos, labels)["noisy"] == said
 
 
 def test_texture_of_a_tiny_picture_is_not_taken_for_noise():

@@ -41,6 +41,7 @@ EXPECTED = [
     ([layers.Rescaling(1 / 127.5, offset=-1)], "0..255"),
     ([layers.Rescaling(2.0, offset=-1.0)], "0..1"),
     ([layers.Normalization(**IMAGENET)], "0..1"),
+    ([layers.Normalization(**IMAGENET, invert=True)], None),
     ([layers.Rescaling(1 / 255), layers.Normalization(**IMAGENET)], "0..255"),
     (
         [layers.Normalization(mean=[120.0, 110, 100], variance=[4000.0, 4100, 4200])],
@@ -75,9 +76,10 @@ def test_families_of_keras_applications_with_their_scaling_inside_take_0_to_255(
 
 def test_arithmetic_in_a_functional_network_counts_as_scaling():
     entry = keras.Input((*SIDE, 3))
-    scaled = (entry / 255.0 - 0.5) * 2.0
-    outputs = layers.Dense(2)(layers.Flatten()(layers.Conv2D(4, 3)(scaled)))
-    assert inside(keras.Model(entry, outputs)).expected == "0..255"
+    of_levels, of_shares = (entry / 255.0 - 0.5) * 2.0, entry * 2.0 + -1.0
+    for scaled, expected in ((of_levels, "0..255"), (of_shares, "0..1")):
+        outputs = layers.Dense(2)(layers.Flatten()(layers.Conv2D(4, 3)(scaled)))
+        assert inside(keras.Model(entry, outputs)).expected == expected
 
 
 def test_numbers_that_a_normalisation_was_adapted_to_come_from_the_weights(tmp_path):

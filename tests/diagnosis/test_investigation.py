@@ -129,6 +129,10 @@ def test_labels_in_another_order_take_no_part_in_the_search():
     for verdict, expected in (("named", [-1, -1]), ("possible", [1, -1])):
         case = investigation([Finding("class_order", verdict, "")], labels=labels)
         assert case.labels_to_search_by.tolist() == expected
+    # Where most are met, only a few classes are exchanged.
+    met = CLASSIFIER.predict(PHOTOS, preprocessing=WRONG).index
+    case = investigation([named("class_order")], labels=met)
+    assert (case.labels_to_search_by == met).all()
 
 
 def test_the_correction_is_that_of_the_first_named_cause_that_has_one():
@@ -188,12 +192,13 @@ def test_a_stage_is_a_row_and_is_told_before_it_runs(monkeypatch):
     assert "new" in {one.cause for one in found.findings}
 
 
-def test_nothing_else_is_asked_of_a_network_that_has_diverged(monkeypatch):
-    diverged = (named("diverged_training"),)
-    monkeypatch.setattr("kit.diagnosis.certain_checks", lambda *_: diverged)
+@pytest.mark.parametrize("cause", ["diverged_training", "untrained_weights"])
+def test_nothing_else_is_asked_of_weights_that_are_not_trained(monkeypatch, cause):
+    hopeless = (named(cause),)
+    monkeypatch.setattr("kit.diagnosis.certain_checks", lambda *_: hopeless)
     seen = []
     found = kit.diagnose(CLASSIFIER, PHOTOS, progress=seen.append)
-    assert (seen, found.findings, found.sensitivity) == (["checks"], diverged, ())
+    assert (seen, found.findings, found.sensitivity) == (["checks"], hopeless, ())
 
 
 @pytest.mark.parametrize(

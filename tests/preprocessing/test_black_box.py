@@ -484,6 +484,10 @@ def test_grey_networks_and_missing_resizing_are_compared_too():
     ).differences
     assert channels == "channels: gray here, rgb there"
     assert scaling.startswith("scaling: 0..1 here, imagenet, (x / 255 ")
+    curved = (shade(CAT.pixels)[..., None] / 255) ** 2.2
+    channels, _, curve, _ = HERE.replace(size=28).compare(curved, CAT).differences
+    assert channels == "channels: rgb here, gray there"
+    assert curve.startswith("scaling: a line here, a curve")
     whole = Preprocessing(size=None, scaling="0..1")
     assert whole.compare(lambda x: x[None] / 255.0, CAT).equal
     assert whole.compare(lambda x: resized(x)[None] / 255.0, CAT).first_step == "resize"
@@ -505,19 +509,7 @@ FAILING = [
         lambda x: np.zeros((2, 224, 224, 3)),
         "code: returned shape (2, 224, 224, 3), which is no",
     ),
-    (
-        lambda x: np.ones((1, 784)),
-        "code: returned shape (1, 784), which is not one image",
-    ),
-    (
-        lambda x: np.full((224, 224, 3), 1e300),
-        "code: returned 150528 values that are not finite",
-    ),
     (lambda x: sys.exit("stop"), f"{FAILED} raised SystemExit: stop"),
-    (
-        lambda x: np.tile(x, (20, 1, 1)) / 255,
-        "code: returned shape (6000, 451, 3), which is not",
-    ),
     (lambda x: np.zeros((1, 224, 224, 3)), "values: an image here, 0 alone there"),
 ]
 
@@ -581,7 +573,7 @@ def test_what_goes_wrong_with_pixels_and_with_a_path_is_told_in_one_line():
 # What fewer people do, in tensors.
 YOLO = KERAS.replace(fit="letterbox_floor", fill=(114, 114, 114))
 TENSORS = [
-    ({"fit": "letterbox"}, "resize"),
+    ({"fit": "letterbox", "fill": (9, 114, 250)}, "resize"),
     ({"fit": "pad"}, "resize"),
     ({"thumbnail": (56, 56)}, "thumbnail"),
     ({"layout": "transposed"}, "layout"),
@@ -590,8 +582,19 @@ TENSORS = [
 
 @pytest.mark.parametrize(("changes", "step"), TENSORS)
 def test_a_rare_step_is_read_from_a_tensor(changes, step):
-    comparison = KERAS.compare(KERAS.replace(**changes).apply(CAT), CAT)
-    assert [name for name, _ in comparison.effects] == [step]
+    rare = KERAS.replace(**changes)
+    for here, there in ((KERAS, rare), (rare, KERAS)):
+        comparison = here.compare(there.apply(CAT), CAT)
+        assert [name for name, _ in comparison.effects] == [step]
+        assert comparison.differences == here.compare(there, CAT).differences
+
+
+def test_borders_of_several_colours_are_named():
+    boxed = KERAS.replace(fit="letterbox")
+    small = resized(CAT.pixels, size=(224, 149))
+    mirrored = cv2.copyMakeBorder(small, 38, 37, 0, 0, cv2.BORDER_REFLECT)
+    (words,) = boxed.compare(mirrored / 127.5 - 1, CAT).differences
+    assert words.startswith("fill: one colour here, several there")
 
 
 def test_a_file_that_turned_white_when_it_was_decoded_says_so():
@@ -676,9 +679,6 @@ def test_levels_as_16_bits_are_numbers_as_they_are():
     assert raw.compare(
         raw.replace(cast="uint8").apply(CAT).astype(np.uint16), CAT
     ).equal
-    both = np.stack([KERAS.apply(CAT)[0]] * 2)
-    (words,) = KERAS.compare(both, CAT).differences
-    assert "shape (2, 224, 224, 3), which is not one image" in words
 
 
 def test_channels_are_named_beside_noise_and_a_blur():

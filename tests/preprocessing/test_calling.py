@@ -218,5 +218,5 @@ def test_frames_of_opencv_are_bgr():
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         return bgr / 255.0
 
-    for function in (to_bgr, lambda frame: frame / 255.0):
+    for function in (to_bgr, lambda frame: frame / 255.0, HERE):
         assert call(function, CAT).given_as == "an RGB array"

@@ -171,6 +171,8 @@ def test_alternatives_are_distinct_and_differ_from_training():
         assert LITE not in results
         assert len(set(results)) == len(results)
     assert alternatives(GRAY, "channels") == ()
+    # The catalogue is in their order.
+    assert [*STEPS] == [*{fault.step: None for fault in CATALOGUE.values()}]
 
 
 def test_a_thumbnail_and_exchanged_axes_depend_on_the_networks_size():
