@@ -74,13 +74,11 @@ def test_only_what_the_network_could_take_is_tried():
 
 def test_a_letterbox_is_tried_or_what_has_no_bars_but_no_filter_and_no_other_crop():
     assert tried("filter") == tried("fit", size=None) == []
-    for fit in ("squash", "crop", "resize_crop", "pad"):
+    for fit in ("squash", "crop", "resize_crop"):
         assert tried("fit", fit=fit) == [{"fit": "letterbox", "crop_fraction": 1.0}]
-    assert [tuple(changes.values()) for changes in tried("fit", fit="letterbox")] == [
-        ("squash", 1),
-        ("crop", 1),
-        ("crop", 0.875),
-    ]
+    for fit in ("letterbox", "letterbox_floor", "letterbox_corner", "pad"):
+        windows = [tuple(changes.values()) for changes in tried("fit", fit=fit)]
+        assert windows == [("squash", 1), ("crop", 1), ("crop", 0.875)]
 
 
 def test_every_step_that_does_something_says_what_in_words():
