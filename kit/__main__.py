@@ -344,7 +344,8 @@ def _classifier(options: argparse.Namespace, model: str) -> kit.Classifier:
     load = partial(kit.Classifier.load, model, class_names=options.classes)
     if options.preprocessing is not None:
         file = Path(options.preprocessing)
-        text = file.read_text(encoding="utf-8", errors="replace")
+        # Of a file that cannot be read, `from_config` says what it should have been.
+        text = file.read_text("utf-8", "replace") if file.is_file() else ""
         if '"kit.preprocessing"' in text:
             preprocessing = kit.Preprocessing.from_json(text)
             return load(preprocessing=preprocessing)

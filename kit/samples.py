@@ -127,13 +127,14 @@ def labelled_images(classes: int) -> tuple[tuple[Photo, ...], Int64]:
 
 
 @cache
-def reduced_photos() -> tuple[Photo, ...]:
-    """Return the labelled photos of ImageNet, so small that what is prepared wrongly costs predictions."""
-    reduced = []
-    for photo in photos("imagenet"):
-        image = Image.fromarray(photo.pixels).reduce(min(photo.size) // _REDUCED_SIDE)
-        reduced.append(Photo(np.asarray(image), photo.name))
-    return tuple(reduced)
+def reduced(photos: tuple[Photo, ...]) -> tuple[Photo, ...]:
+    """Return photos so small that what is prepared wrongly costs predictions."""
+    smaller = []
+    for photo in photos:
+        factor = max(1, min(photo.size) // _REDUCED_SIDE)
+        image = Image.fromarray(photo.pixels).reduce(factor)
+        smaller.append(Photo(np.asarray(image), photo.name))
+    return tuple(smaller)
 
 
 def typical(without: Sequence[Photo] = ()) -> tuple[tuple[Photo, ...], Float64]:

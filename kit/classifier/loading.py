@@ -203,8 +203,10 @@ def check_saved_as(target: Path, network: Network) -> None:
         )
     if target.suffix not in formats:
         ends = " or ".join(formats)
+        reason = network.compiled.reason
+        because = f"; Keras alone runs it, because {reason}" if reason else ""
         raise ValueError(
-            f"Expected a file name that ends in {ends}, received {target.name!r}"
+            f"Expected a file name that ends in {ends}, received {target.name!r}{because}"
         )
 
 

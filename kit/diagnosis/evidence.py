@@ -29,7 +29,7 @@ from kit.diagnosis.sources import (
 from kit.images.photo import Photo
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.resizing import WITH_BARS
-from kit.samples import LABELLED, labelled_images, reduced_photos, typical
+from kit.samples import LABELLED, labelled_images, reduced, typical
 
 FAMILIAR_DISTANCE = 0.15
 """Largest distance, in nats, at which probe photos count as what the network knows."""
@@ -362,9 +362,9 @@ def _bundled_source(
     # Asked one after the other, since the first one is enough for most networks.
     for p in _preprocessings_tried(evaluator, in_use, photos):
         if bundled.correct(p).mean() >= CORRECT_SHARE:
-            reduced = replace(
-                bundled, photos=reduced_photos() if bundled.photographic else photos
-            )
-            recognised = reduced.correct(p).mean() >= RECOGNISED_SHARE
-            return reduced if recognised else bundled
+            if not photographic:
+                return bundled
+            harder = replace(bundled, photos=reduced(photos))
+            recognised = harder.correct(p).mean() >= RECOGNISED_SHARE
+            return harder if recognised else bundled
     return None

@@ -184,9 +184,9 @@ def _read(
     several = same_shape
     if callable(code):
         others = _other_image(expected, code, given_as, first)
-        # Of one value alone more is to be said than that it is always the same.
+        # Of one value in each channel more is to be said than that it is always the same.
         is_same = any(np.array_equal(other.result, first.result) for other in others)
-        if is_same and np.ptp(first.result):
+        if is_same and np.ptp(first.result, axis=(0, 1)).any():
             return Reading(expected, unexplained={"function": _SAME_WORDS})
         # The other image has no file, whose levels of 16 bits the function may take as they are.
         sources = sources_of(expected, first.photo, decoded=given_as in ARRAYS)

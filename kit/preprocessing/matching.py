@@ -291,11 +291,13 @@ def _match(expected: Pipeline, sample: Probe, *, decoded: bool) -> Reading:
     """Read a result of one photo."""
     sources = sources_of(expected, sample.photo, decoded=decoded)
     result = sample.result
-    if not np.ptp(result) and all(np.ptp(source.photo.pixels) for source in sources):
-        causes = "as in a buffer that is not filled, or after a cast to whole numbers"
-        words = f"values: an image here, {short(result.flat[0])} alone there, {causes}"
-        return Reading(expected, levels_off=inf, unexplained={"tensor": words})
     values = np.unique(result)
+    is_constant = not np.ptp(result, axis=(0, 1)).any()
+    if is_constant and all(np.ptp(source.photo.pixels) for source in sources):
+        causes = "as in a buffer that is not filled, or after a cast to whole numbers"
+        constants = ", ".join(map(short, values))
+        words = f"values: an image here, {constants} alone there, {causes}"
+        return Reading(expected, levels_off=inf, unexplained={"tensor": words})
     is_cast = 1 < len(values) <= FEW_WHOLE_VALUES and not np.any(values % 1)
     for pipeline in (expected, expected.replace(invert=not expected.invert)):
         if is_cast and _is_in_steps(pipeline, sample, values):

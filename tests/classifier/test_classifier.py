@@ -97,6 +97,8 @@ def test_a_compiled_form_that_differs_is_left_out_with_a_note(tmp_path, monkeypa
     classifier.save(tmp_path / "small.keras")
     again = Classifier.load(tmp_path / "small.keras")
     assert (again.notes, again.network.compiled.data) == (classifier.notes, None)
+    with pytest.raises(ValueError, match="alone runs it, because its compiled form"):
+        again.save(tmp_path / "small.tflite")
     assert again.probabilities(PHOTO) == pytest.approx(expected(), abs=1e-6)
 
 

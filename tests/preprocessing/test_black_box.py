@@ -511,6 +511,10 @@ FAILING = [
     ),
     (lambda x: sys.exit("stop"), f"{FAILED} raised SystemExit: stop"),
     (lambda x: np.zeros((1, 224, 224, 3)), "values: an image here, 0 alone there"),
+    (
+        lambda x: 0 * resized(x)[None] - [1.0, 2.0, 4.0],
+        "values: an image here, −4, −2, −1 alone there",
+    ),
 ]
 
 
