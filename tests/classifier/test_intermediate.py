@@ -5,7 +5,7 @@ import pytest
 
 from kit.classifier.engines import LiteEngine
 from kit.classifier.intermediate import with_feature_map
-from tests import networks
+from tests import networks, zoo
 
 
 def test_images_of_any_size_have_features():
@@ -28,3 +28,13 @@ def test_what_has_no_feature_map_is_refused(content):
         ValueError, match="Expected a compiled network with a feature map"
     ):
         with_feature_map(content)
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8"])
+def test_the_features_of_a_network_of_whole_numbers_are_those_of_its_floats(kind):
+    features, expected = (
+        LiteEngine(with_feature_map(zoo.lite(each))[0], threads=1).inside(zoo.SAMPLE)[1]
+        for each in (kind, "float32")
+    )
+    # Levels of 8 bits, of which a few add up.
+    np.testing.assert_allclose(features, expected, atol=0.03 * np.ptp(expected))

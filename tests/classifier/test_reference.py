@@ -49,6 +49,9 @@ def test_all_parts_travel_in_the_file_and_to_other_processes(file, tmp_path):
     )
     answers = Classifier.load(file).probabilities(PHOTOS).argmax(axis=1)
     assert sorted(found.properties.answers) == sorted(answers)
+    # Of a thousand classes, too.
+    many = InputStatistics.of(PHOTOS, lambda _: 999).arrays()
+    assert InputStatistics.of_arrays(many).answers.tolist() == [999] * 3
     assert found.first_layers.profile.shape == (3, 16)
     Classifier.load(file).save(tmp_path / "again.keras")
     same_parts(Classifier.load(tmp_path / "again.keras").reference, found)

@@ -98,6 +98,14 @@ def test_classes_in_another_order_are_compared_by_name(
     assert kit.compare(fashion, plain, clothes[:5]).changed == 0, "by their place"
 
 
+def test_classes_of_one_name_stay_in_their_order(classifier, photos):
+    twins = kit.Classifier.load(
+        classifier.source.path, class_names=["left", "right"] * 500
+    )
+    found = kit.compare(twins, twins, photos[:4])
+    assert (found.changed, found.difference) == (0, 0)
+
+
 KINDS = (
     "expects -1..1",
     "height and width",

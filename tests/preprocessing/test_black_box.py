@@ -467,6 +467,12 @@ def test_scaling_by_the_values_of_each_image_hides_nothing_beside_it(scaled, wor
     }
 
 
+def test_black_and_white_that_is_scaled_by_its_largest_value_is_no_kept_result():
+    white = CAT.pixels[..., :1].repeat(3, axis=2) > 127
+    plain = Preprocessing((300, 451), scaling="0..1")
+    assert plain.compare(lambda x: x / x.max(), Photo(white * np.uint8(255))).equal
+
+
 def test_grey_networks_and_missing_resizing_are_compared_too():
     small = Preprocessing((28, 28), channels="gray", scaling="0..1")
     shade = lambda x: np.asarray(
