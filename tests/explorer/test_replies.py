@@ -18,6 +18,7 @@ from traitlets.config import Config
 from kit import load_image
 from kit.explorer import replies, shelf
 from kit.explorer.explorer import Explorer
+from kit.explorer.protocol import REQUESTS
 from kit.explorer.replies import LIVE_PIXELS, chips_of_path
 from kit.explorer.shelf import THUMBNAIL, Shelf, small_jpeg
 from kit.explorer.texts import answer_of, bars, verdict
@@ -34,7 +35,7 @@ AHEAD = {"kind": "ahead", "settings": {}, "key": "noise", "places": [1]}
 MALFORMED = [
     # No message at all.
     ({}, [], "Expected the kind of a message out of"),
-    ({"kind": "x" * 100_000}, [], "pin; received …"),
+    ({"kind": "x" * 100_000}, [], f"{[*REQUESTS][-1]}; received …"),
     # A field that is missing, or of another type.
     (
         {"kind": "noise", "seed": True, "count": 3},

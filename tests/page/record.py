@@ -150,7 +150,11 @@ def pipelines():
         base.replace(channels="bgr", scaling="caffe"),
         *(base.replace(layout=layout) for layout in kit.preprocessing.pipeline.LAYOUTS),
         *(base.replace(thumbnail=size) for size in ((8, 10), (20, 6))),
-        *(fault.apply(square) for fault in kit.preprocessing.faults.CATALOGUE.values()),
+        *(
+            fault.apply(square)
+            for name, fault in kit.preprocessing.faults.CATALOGUE.items()
+            if name not in export.NOT_OFFERED
+        ),
     ]
 
 

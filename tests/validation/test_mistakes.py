@@ -97,7 +97,9 @@ def test_planted_labels_look_wrong_as_cleanlab_says(fashion, clothes, clothes_la
 
 def test_a_planted_slice_is_found_and_nothing_else():
     rng = np.random.default_rng(0)
-    rows, labels = rng.normal(size=(600, len(MEASURED))), rng.integers(0, 10, 600)
+    # As many are drawn whatever is measured.
+    rows = rng.normal(size=(600, 64))[:, : len(MEASURED)]
+    labels = rng.integers(0, 10, 600)
     noise = rows[:, MEASURED.index("noise")]
     wrong = rng.random(600) < np.where(noise > 1.2, 0.4, 0.1)
     (found,) = slices(rows, wrong, labels)
