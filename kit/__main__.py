@@ -41,7 +41,12 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code; bad input is one line on stderr."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        # Each command has a help of its own, which names what it takes.
+        parser.prog += f" {options.command}"
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         for module in options.imports:
             _registered(module)
@@ -266,6 +271,7 @@ def _compare(options: argparse.Namespace) -> int:
         _classifier(options, options.model),
         _classifier(options, options.other),
         options.pictures,
+        _labels(options),
         progress=not options.json,
     )
     _show(result, as_json=options.json)
@@ -387,7 +393,7 @@ _COMMANDS: dict[_Run, tuple[str, ...]] = {
     _diagnose: ("model", "--details", "--labels", "pictures", "--json"),
     _pin: ("model", "--expect", "--cases", "--note", "pictures"),
     _verify: ("model", "cases", "--artefacts", "--update", "--junit", "--json"),
-    _compare: ("model", "other", "pictures", "--json"),
+    _compare: ("model", "other", "--labels", "pictures", "--json"),
     _mistakes: ("model", "folder", "--html"),
     _export: ("model", "--labels", "--title", "--text", "photos", "page"),
     _check: (),

@@ -134,7 +134,7 @@ BAD = [
     (["diagnose", MODEL, "nothing.jpg"], "Expected an existing image file"),
     (
         [*DIAGNOSE, "--labels", "1,2"],
-        "Expected 1 labels, one for each image, received 2",
+        "Expected as many labels as images (1), received 2",
     ),
     (
         [*DIAGNOSE, "--import", "their_layers"],
@@ -175,11 +175,19 @@ def test_bad_input_is_one_line_and_nothing_is_left_behind(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_wrong_command_is_bad_input_too(capsys):
+@pytest.mark.parametrize(
+    ("arguments", "program"),
+    [
+        (["diagnosis", MODEL], "python -m kit"),
+        ([*DIAGNOSE, "--nothing"], "python -m kit diagnose"),
+    ],
+)
+def test_a_wrong_command_or_option_is_bad_input_too(arguments, program, capsys):
     with pytest.raises(SystemExit, match="3"):
-        main(["diagnosis", MODEL])
+        main(arguments)
     line = capsys.readouterr().err
-    assert line.startswith("python -m kit")
+    assert line.startswith(f"{program}: ")
+    assert line.endswith(f"; see {program} --help\n")
     assert line.count("\n") == 1
 
 

@@ -95,7 +95,7 @@ def class_indices(
         shape = f"the shape {sides}; is it a tensor=, or a function preprocess=?"
         received = sides[0] if len(sides) == 1 else shape
         raise ValueError(
-            f"Expected {count} labels, one for each image, received {received}"
+            f"Expected as many labels as images ({count}), received {received}"
         )
     return tuple(class_index(label, class_names) for label in np.asarray(rows, object))
 

@@ -131,9 +131,7 @@ class Preprocessing(Pipeline):
         one_image = array[0] if array.ndim == 4 and array.shape[0] == 1 else array
         channel_axis = 0 if self.layout == "channels_first" else -1
         if one_image.ndim != 3 or one_image.shape[channel_axis] != self.channel_count:
-            expected = (
-                f"a tensor {LAYOUTS[self.layout]} of {self.channel_count} channels"
-            )
+            expected = f"a tensor {LAYOUTS[self.layout]} with C = {self.channel_count}"
             raise ValueError(f"Expected {expected}, received {array.shape}")
         levels = np.rint(run_back(self, one_image))
         pixels = np.nan_to_num(levels, nan=0.0).clip(0, 255).astype(np.uint8)

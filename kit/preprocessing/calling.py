@@ -11,8 +11,10 @@ from inspect import signature, unwrap
 from io import BytesIO
 from itertools import islice
 from math import prod
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from traceback import extract_tb
 from types import FunctionType
 from typing import Any, Self
 
@@ -189,22 +191,27 @@ def call(
     shape = tensor_shape(expected or Pipeline(), photo)
     first_form = "a BGR array" if _wants_bgr(function) else "an RGB array"
     forms = [given_as] if given_as else dict.fromkeys((first_form, *_FORMS))
-    reasons_by_problem: dict[str, str] = {}
+    reasons_by_problem: dict[str, tuple[list[int], str]] = {}
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         suffix = Path(photo.name).suffix if photo.file else ".png"
         path = Path(folder, f"picture{suffix}")
         for form in forms:
             if form not in ARRAYS and not path.exists():
                 path.write_bytes(photo.file or encoded(photo.pixels, compress_level=1))
-            image, problem = _image_or_problem(
+            image, problem, lines = _image_or_problem(
                 function, _FORMS[form](photo, path), shape
             )
             if not problem:
                 return Called(image, given_as=form)
             problem = problem.replace(str(path), path.name)
             # Of several forms with the same problem, the first is named.
-            reasons_by_problem.setdefault(problem, f"{problem} (given {form})")
-    reasons = [*reasons_by_problem.values()]
+            reason = f"{problem} (given {form})"
+            reasons_by_problem.setdefault(problem, (lines, reason))
+    # The form with which it came furthest is most likely what it takes.
+    furthest_first = sorted(
+        reasons_by_problem.values(), key=itemgetter(0), reverse=True
+    )
+    reasons = [reason for _, reason in furthest_first]
     # What it returned says more than what it raised, which it may do for want of what it takes.
     returned = [reason for reason in reasons if reason.startswith("returned")]
     words = "; ".join((returned or reasons)[:REASONS_GIVEN])
@@ -244,8 +251,11 @@ def _names_used(function: Any, depth: int) -> Iterator[str]:
 
 def _image_or_problem(
     function: Function, argument: Any, expected_shape: tuple[int, ...]
-) -> tuple[Array | None, str]:
-    """Return the image among what a function returns or gives to its model, or why there is none."""
+) -> tuple[Array | None, str, list[int]]:
+    """Return the image among what a function returns or gives to its model, or why there is none.
+
+    Where it raised an error, also the lines of its file that it came to, the outermost first.
+    """
     recording = _Recording(expected_shape)
     token = _recording.set(recording)
     try:
@@ -255,14 +265,26 @@ def _image_or_problem(
         arrays = []
     except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a person's function raises is the finding
         message = " ".join(str(error).split())[:120]
-        return None, f"raised {type(error).__name__}: {message}".removesuffix(": ")
+        frames = [
+            frame
+            for frame in extract_tb(error.__traceback__)
+            if frame.filename != __file__
+        ]
+        lines = [
+            frame.lineno or 0
+            for frame in frames
+            if frame.filename == frames[0].filename
+        ]
+        where = f" in line {lines[-1]}" if lines else ""
+        problem = f"raised {type(error).__name__}{where}: {message}"
+        return None, problem.removesuffix(": "), lines
     finally:
         _recording.reset(token)
     arrays = [_in_shape(array, expected_shape) for array in recording.arrays or arrays]
     images = [array for array in arrays if not why_unusable(array)]
     if not images:
         problems = [*map(why_unusable, arrays), "nothing"]
-        return None, f"returned {problems[0]}"
+        return None, f"returned {problems[0]}", []
     # An image beside its tensor has another size, mostly, no batch in front, or is not scaled.
     tensor = max(
         images,
@@ -272,7 +294,7 @@ def _image_or_problem(
             image.dtype.kind == "f",
         ),
     )
-    return tensor, ""
+    return tensor, "", []
 
 
 def _in_shape(array: Array, expected_shape: tuple[int, ...]) -> Array:

@@ -232,8 +232,8 @@ class Pipeline:
             counts = {scaling.channels for scaling in self.scaling}
             received = counts - {None, self.channel_count}
             raise ValueError(
-                f"Expected mean and std for {self.channel_count} channels"
-                f" ({self.channels}), received {received.pop()}"
+                f"Expected as many means and stds as channels"
+                f" ({self.channel_count}, {self.channels}), received {received.pop()}"
             )
 
     @property

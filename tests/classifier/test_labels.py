@@ -31,13 +31,13 @@ def test_labels_are_indices_names_or_unknown():
 def test_one_picture_may_have_its_label_alone(label):
     assert class_indices(label, NAMES, range(1)) == (1,)
     with pytest.raises(
-        ValueError, match=r"Expected 2 labels, one for each image, received 1$"
+        ValueError, match=r"Expected as many labels as images \(2\), received 1$"
     ):
         class_indices(label, NAMES, range(2))
 
 
 UNFIT = [
-    ([0, 1], "Expected 1 labels, one for each image, received 2$"),
+    ([0, 1], r"Expected as many labels as images \(1\), received 2$"),
     (np.zeros((1, 8, 8, 3)), r"received the shape \(1, 8, 8, 3\); is it a tensor="),
     ([[0, 1, 0, 0, 1]], r"received the shape \(1, 5\); is it a tensor="),
     (print, r"received the shape \(\); is it a tensor=, or a function preprocess="),

@@ -297,7 +297,8 @@ def test_a_function_that_fails_on_some_images_or_on_later_calls_is_said_to_fail(
 
     photos = [PHOTOS[0], Photo.from_array(PHOTOS[0].pixels.swapaxes(0, 1).copy())]
     high = sum(photo.size[0] > photo.size[1] for photo in photos)
-    expected = "could not be called: raised ValueError: too high (given an RGB array)"
+    line = upright.__code__.co_firstlineno + 2
+    expected = f"could not be called: raised ValueError in line {line}: too high (given an RGB array)"
     found = kit.check(CLASSIFIER.using(SQUASHED), photos, upright)
     assert (found.agrees, found.main_step, high) == (False, "function", 1)
     assert str(found).startswith(f"Your code {expected}")

@@ -194,7 +194,9 @@ def test_what_was_returned_is_named_before_what_was_raised():
     problem = call(lambda given: given.upper(), CAT).problem
     assert problem.startswith("returned text instead of numbers (given a path); ")
     assert "raised" not in problem
-    assert "raised IndexError (given" in call(unfinished, CAT).problem
+    line = unfinished.__code__.co_firstlineno + 1
+    problem = call(unfinished, CAT).problem
+    assert f"raised IndexError in line {line} (given" in problem
 
 
 def exchanged(image):

@@ -125,12 +125,12 @@ def test_a_missing_scaling_is_seen_as_white():
 def test_a_tensor_of_another_layout_has_no_picture():
     with pytest.raises(
         ValueError,
-        match=r"a tensor \(1, H, W, C\) of 3 channels, received \(1, 3, 8, 8\)",
+        match=r"a tensor \(1, H, W, C\) with C = 3, received \(1, 3, 8, 8\)",
     ):
         Preprocessing().image(np.zeros((1, 3, 8, 8)))
     with pytest.raises(
         ValueError,
-        match=r"a tensor \(1, C, H, W\) of 3 channels, received \(2, 3, 8, 8\)",
+        match=r"a tensor \(1, C, H, W\) with C = 3, received \(2, 3, 8, 8\)",
     ):
         Preprocessing(layout="channels_first").image(np.zeros((2, 3, 8, 8)))
 
@@ -243,12 +243,12 @@ UNFIT = [
     (
         {"scaling": ("imagenet", Scaling(1, (1, 2, 3, 4)))},
         ValueError,
-        r"Expected mean and std for 3 channels \(rgb\), received 4$",
+        r"Expected as many means and stds as channels \(3, rgb\), received 4$",
     ),
     (
         {"channels": "gray", "scaling": "imagenet"},
         ValueError,
-        r"1 channels \(gray\), received 3",
+        r"channels \(1, gray\), received 3",
     ),
 ]
 

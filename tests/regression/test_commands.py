@@ -145,8 +145,11 @@ def test_two_models_are_compared_on_images_of_which_one_is_enough(
         Image.fromarray(clothes[place].pixels).save(path)
     assert main(["compare", MODEL, MODEL, *pictures]) == 0
     assert "0 of 2 " in capsys.readouterr().out
-    assert main(["compare", MODEL, EARLY, *pictures]) == 1
-    assert "1 of 2 " in capsys.readouterr().out
+    names = f"{fashion.class_names[9]},{fashion.class_names[4]}"
+    assert main(["compare", MODEL, EARLY, *pictures, "--labels", names]) == 1
+    printed = capsys.readouterr().out
+    assert "1 of 2 " in printed
+    assert "Correct: 100.0% before, 50.0% after" in printed
 
 
 def run_notebook(folder):
