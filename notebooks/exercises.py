@@ -26,7 +26,7 @@ _DELIVERIES = (
     (8, kit.Perturbation()),
 )
 _DELIVERED = 64
-_REMEDIES = ("leave", "correct", "adapt")
+_REMEDIES = ("leave", "levels", "adapt")
 _CHOICES = ", ".join(map(repr, _REMEDIES))
 _TIED = 0.05
 """Share of correct predictions by which a remedy may be behind the best one and still pass."""
@@ -213,7 +213,7 @@ def _figures(tensor):
 
 
 def _titled(fault):
-    return f"{kit.faults.STEPS[fault.step].lower()} {fault.title}"
+    return f'"{kit.faults.STEPS[fault.step]}: {fault.title}"'
 
 
 class Delivery:
@@ -224,7 +224,7 @@ class Delivery:
     classifier
         A classifier of clothes, as the bundled one for Fashion-MNIST.
     levels
-        To which ``"correct"`` brings the images back; see `kit.robustness.usual_levels`.
+        To which ``"levels"`` brings the images back; see `kit.robustness.usual_levels`.
     number
         1, 2 or 3.
     """
@@ -253,7 +253,7 @@ class Delivery:
         corrected = [relevelled(photo, self._levels) for photo in self.photos]
         shares = {
             "leave": self._share(self._classifier, self.photos),
-            "correct": self._share(self._classifier, corrected),
+            "levels": self._share(self._classifier, corrected),
             "adapt": self._share(kit.adapt(self._classifier, self.photos), self.photos),
         }
         if shares[answer] < max(shares.values()) - _TIED:

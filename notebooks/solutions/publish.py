@@ -47,7 +47,7 @@ NAMES = [
         f"{kit.faults.STEPS[fault.step]}: {fault.title}"
         for fault in kit.faults.CATALOGUE.values()
     ),
-    *("leave", "correct", "adapt"),
+    *("leave", "levels", "adapt"),
 ]
 FORMULA = re.compile(r"\$(\$?)(.+?)\1\$")
 

@@ -135,7 +135,7 @@ def test_each_mystery_has_one_answer_and_every_other_gets_a_reason_of_its_own(
 def test_a_mystery_takes_names_and_titles(classifier):
     mystery = Mystery(classifier, 1)
     for answer in ("done twice", "Scaling: done twice", " Double Scaling "):
-        assert mystery.check(answer) == "Passed: scaling done twice."
+        assert mystery.check(answer) == 'Passed: "Scaling: done twice".'
     assert mystery.check(None).startswith("Not answered yet")
     assert "'dark' is no row of the table of costs" in mystery.check("dark")
     assert "the step is right" in mystery.check("missing_scaling")
@@ -144,7 +144,7 @@ def test_a_mystery_takes_names_and_titles(classifier):
 
 
 @pytest.mark.parametrize(
-    ("which", "wrong", "passing"), [(1, "leave", "adapt"), (2, "adapt", "correct")]
+    ("which", "wrong", "passing"), [(1, "leave", "adapt"), (2, "adapt", "levels")]
 )
 def test_a_remedy_passes_where_it_gets_most_right(
     fashion, monkeypatch, which, wrong, passing
@@ -154,7 +154,7 @@ def test_a_remedy_passes_where_it_gets_most_right(
     monkeypatch.setattr(kit, "adapt", lambda *_: adapted)  # takes a while
     assert (
         delivery.check(None)
-        == "Not answered yet: set answer to one of 'leave', 'correct', 'adapt'."
+        == "Not answered yet: set answer to one of 'leave', 'levels', 'adapt'."
     )
     assert delivery.check("retrain").startswith("Not yet: 'retrain' is none of")
     assert delivery.check(wrong).startswith(f"Not yet: {wrong} gets ")
