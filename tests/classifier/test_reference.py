@@ -107,7 +107,7 @@ def test_where_nothing_is_known_nothing_is_written():
     model = networks.stacked((28, 28, 1), networks.imported_keras().layers.Flatten())
     classifier = Classifier(model, networks.GREY)
     with pytest.raises(
-        ValueError, match=r"^Expected a network with a feature map, rec"
+        ValueError, match=r"^Expected a network with a feature map, received '\w+' without$"
     ):
         classifier.features(PHOTOS)
     found = classifier.reference
