@@ -313,9 +313,11 @@ def test_verify_agrees_or_finds_a_compiled_form_of_other_weights(loaded):
         "Verification(agrees with Keras to 1e-5 on 1 photos and on inputs made by formulas)"
     )
     classifier = Classifier(networks.small(), networks.GREY)
-    classifier.model.set_weights(networks.small(seed=8).get_weights())
+    # Which changes a probability by 4e-5.
+    slightly = [1.0001 * weights for weights in classifier.model.get_weights()]
+    classifier.model.set_weights(slightly)
     verification = classifier.verify(PHOTO)
-    assert (verification.agrees, verification.max_difference > 1e-3) == (False, True)
+    assert (verification.agrees, verification.max_difference > 1e-5) == (False, True)
     assert repr(verification).startswith("Verification(differs from Keras")
 
 
@@ -346,11 +348,13 @@ def test_other_processes_open_a_file_anew_that_was_replaced(tmp_path):
     path = tmp_path / "small.keras"
     for seed in (1, 8):
         networks.small(seed=seed).save(path)
-        classifier = Classifier.load(path, preprocessing=networks.GREY)
+        loaded = Classifier.load(path, preprocessing=networks.GREY)
+        classifier = loaded.tempered(2)
         again = pickle.loads(pickle.dumps(classifier))  # noqa: S301 (small here)
         assert np.array_equal(
             again.probabilities(PHOTO), classifier.probabilities(PHOTO)
         )
+        assert again.temperature == 2
     unknown = pickle.loads(pickle.dumps(Classifier.load(path)))  # noqa: S301 (small here)
     assert unknown.preprocessing is None
 
