@@ -97,7 +97,10 @@ def test_a_compiled_form_that_differs_is_left_out_with_a_note(tmp_path, monkeypa
     classifier.save(tmp_path / "small.keras")
     again = Classifier.load(tmp_path / "small.keras")
     assert (again.notes, again.network.compiled.data) == (classifier.notes, None)
-    with pytest.raises(ValueError, match="alone runs it, because its compiled form"):
+    with pytest.raises(
+        ValueError,
+        match=r"received 'small.tflite'; Keras alone runs it, because its compiled form",
+    ):
         again.save(tmp_path / "small.tflite")
     assert again.probabilities(PHOTO) == pytest.approx(expected(), abs=1e-6)
 
@@ -145,7 +148,11 @@ def test_a_plain_file_loads_with_an_unknown_preprocessing(plain_file, tmp_path):
         "preprocessing unknown: nothing says how the training images were prepared",
     )
     with pytest.raises(
-        ValueError, match=r"received none; give preprocessing=kit.Preprocessing\(…\)"
+        ValueError,
+        match=(
+            r"received none; give preprocessing=kit.Preprocessing\(…\), or use "
+            r"classifier.using\(kit.Preprocessing\(…\)\)$"
+        ),
     ):
         classifier.probabilities(PHOTO)
     assert classifier.using(networks.GREY).notes == ()
@@ -193,7 +200,10 @@ def test_a_file_of_an_earlier_version_predicts_as_it_did_and_says_what_to_save_a
     expected = json.loads((DATA / "earlier.json").read_text())
     classifier = Classifier.load(DATA / "earlier.keras")
     (note,) = classifier.notes
-    assert note.endswith("is of an earlier version: save the file again with training=")
+    assert note == (
+        "what the file says of its training images is of an earlier version: "
+        "save the file again with training="
+    )
     assert classifier.temperature == expected["temperature"]
     rows = classifier.probabilities(samples.photos("fashion_mnist")[:3])
     np.testing.assert_allclose(rows, expected["probabilities"], rtol=1e-4, atol=1e-6)
@@ -239,7 +249,10 @@ def test_probabilities_that_are_no_numbers_are_refused():
         classifier.probabilities,
         lambda photo: sweep(classifier, photo, [Perturbation()]),
     ):
-        message = "^Expected probabilities from 'small', received nan or infinite values in 1 of 1"
+        message = (
+            "^Expected probabilities from 'small', received nan or infinite values in 1 of 1 rows; "
+            "see kit.diagnose$"
+        )
         with pytest.raises(ValueError, match=message):
             call(PHOTO)
 
@@ -266,13 +279,18 @@ def test_tensors_that_do_not_fit_end_in_one_line_with_the_setting_that_helps(
 
 def test_what_is_given_has_to_fit(small_file):
     with pytest.raises(
-        ValueError, match="Expected 3 class names for 'small', received 2"
+        ValueError,
+        match=(
+            r"Expected 3 class names for 'small', received 2; correct the list, or labels.txt "
+            r"beside the file$"
+        ),
     ):
         Classifier.load(small_file, class_names=["a", "b"])
     with pytest.raises(ValueError, match=r"channels='gray'"):
         Classifier.load(small_file, preprocessing=networks.GREY.replace(channels="rgb"))
     with pytest.raises(
-        TypeError, match=r"Expected a Preprocessing, received 'MobileNetV2'; see kit.P"
+        TypeError,
+        match=r"Expected a Preprocessing, received 'MobileNetV2'; see kit.Preprocessing$",
     ):
         Classifier.load(small_file, preprocessing="MobileNetV2")
     repeated = Classifier.load(small_file, class_names=["crane", "crane", "dog"])

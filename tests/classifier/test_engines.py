@@ -81,7 +81,10 @@ def test_what_is_no_network_is_refused(compiled):
         compiled = networks.small_compiled()[:4000]
     with pytest.raises(
         ValueError,
-        match=r"^Expected a network that LiteRT can run, received one .*; copy or convert it again$",
+        match=(
+            r"^Expected a network that LiteRT can run, received one that it refuses \(.*\); copy or "
+            r"convert it again$"
+        ),
     ):
         LiteEngine(compiled)
 
