@@ -143,7 +143,6 @@ BAD = [
         [*DIAGNOSE, "--import", "their_layers"],
         "a module to import, received 'their_layers' (ModuleNotFoundError: No module named 'their_layers')",
     ),
-    (["pin", SMALL, "nothing.jpg"], "nothing.jpg"),
     (["pin", SMALL, PICTURES[0], __file__], Path(__file__).name),
     (["pin", SMALL, PICTURES[0], "--cases", f"{PICTURES[0]}/cases"], "Not a directory"),
     (
@@ -152,7 +151,6 @@ BAD = [
     ),
     (["verify", "nothing.keras", "cases"], "Expected an existing local model file"),
     (["verify", str(DATA), "cases"], "received the folder"),
-    (["verify", SMALL, "nothing"], "Expected a folder of cases"),
     (["verify", SMALL, SMALL], "Expected a folder of cases"),
     (
         ["verify", SMALL, str(DATA / "fashion_mnist")],

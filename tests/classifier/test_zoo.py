@@ -307,7 +307,6 @@ REFUSED = {
             r"external_data=False\)$"
         ),
     ),
-    "a.safetensors": (b"{}", "; it has weights alone: export where the model is built"),
     "saved_model.pb": (
         b"\x08\x01",
         (

@@ -95,6 +95,16 @@ def test_planted_labels_look_wrong_as_cleanlab_says(fashion, clothes, clothes_la
     assert places[:8] == [323, 292, 432, 270, 496, 545, 319, 83]
 
 
+def test_labels_look_wrong_in_order_but_not_for_a_class_that_no_image_has():
+    kinds = np.r_[[0, 1] * 20, 2, [3] * 40]
+    # But for rounding, class 1 is as probable as on average in the last, whose label it is.
+    shares = [[0.6 - 5e-7, 0.2], [0.6 - 5e-7, 0.1], [0.5, 0.3], [0.6, 0.6]]
+    rows = np.float32(shares)[kinds]
+    classes = np.where(kinds[:, None] == 2, [2, 0], [1, 0])
+    found = label_errors(np.int64(kinds == 3), rows[:, 1], rows, classes)
+    assert found.tolist() == [*range(1, 40, 2), *range(0, 40, 2)]
+
+
 def test_a_planted_slice_is_found_and_nothing_else():
     rng = np.random.default_rng(0)
     # As many are drawn whatever is measured.
