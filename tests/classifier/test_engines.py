@@ -52,9 +52,7 @@ def test_results_are_new_arrays_and_inputs_of_any_layout_stay(lite):
     assert lite.predict(batch.astype(np.float64)) == pytest.approx(before, abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    "shape", [(1, 28, 28, 3), (2, 27, 28, 1), (28, 28, 1), (1, 1, 28, 28)]
-)
+@pytest.mark.parametrize("shape", [(1, 28, 28, 3), (2, 27, 28, 1), (28, 28, 1)])
 def test_other_shapes_are_refused(lite, reference, shape):
     for each in (lite, reference):
         with pytest.raises(

@@ -78,7 +78,6 @@ def test_images_are_chosen_by_number_slice_or_mask():
         assert LABELLED[chosen].probabilities.tolist() == ROWS[[2]].tolist()
         assert LABELLED[chosen].labels.tolist() == [2]
     assert [len(prediction) for prediction in LABELLED] == [1] * 4
-    assert LABELLED[~LABELLED.correct].photos == ("b.jpg",)
 
 
 def test_to_numpy_they_are_their_rows():
