@@ -312,7 +312,10 @@ def test_what_is_no_such_file_is_refused_in_a_line(teachable, here, tmp_path):
     for name in ("only.weights.h5", "text.h5", "deep.h5"):
         with pytest.raises(
             ValueError,
-            match=r"Expected (an .h5 file that model.save wrote|a network that)",
+            match=(
+                r"Expected (an .h5 file that model.save wrote, received .* without an architecture; "
+                r"build the network and load its weights$|a network that)"
+            ),
         ):
             import_h5(tmp_path / name, tmp_path / "new.keras")
     for name in ("new.h5", "missing/new.keras"):

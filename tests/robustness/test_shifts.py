@@ -467,7 +467,7 @@ def test_a_classifier_without_statistics_says_what_to_do():
         ValueError,
         match=(
             r"Expected a classifier with statistics of its training images, received "
-            r"'fashion_mnist' without; write kit.shift\(images, photos, classifier"
+            r"'fashion_mnist' without; write kit.shift\(images, photos, classifier=classifier\)$"
         ),
     ):
         kit.shift(CLASSIFIER, CLOTHES[:30])
